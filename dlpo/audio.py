@@ -18,7 +18,7 @@ Waveform = NDArray[np.float32]
 
 SAMPLE_RATE = 22_050  # Hz
 HOP_LENGTH = 300  # samples, 73.5 frames a second
-END_FRAMES = 4  # of a spoken sentence's last mark at least, 54 ms: its last phoneme fades away
+END_FRAMES = 4  # least length of a sentence's final mark, 54 ms: its last phoneme fades out
 WINDOW = 1024  # samples of one spectral frame
 MEL_BANDS = 80
 MEL_FLOOR = 1e-4
@@ -26,13 +26,13 @@ ENERGY_FLOOR = 1e-4
 PRE_EMPHASIS = 0.9
 F0_FLOOR, F0_CEILING = 80.0, 500.0  # Hz
 MAX_HARMONICS = 50
-SOURCE_GAIN = np.sqrt(2 / 40)  # about unit power with the 40 harmonics of an ordinary voice
+SOURCE_GAIN = np.sqrt(2 / 40)  # about unit power with the 40 harmonics of a typical voice
 SOURCE_CEILING = 0.95 * SAMPLE_RATE / 2  # Hz; no harmonic above
-AT_PULSE = 1e-4 / np.pi  # turns; nearer to a pulse its height is computed a little beside it
+AT_PULSE = 1e-4 / np.pi  # turns; any closer to a pulse, evaluate at this distance instead
 
 
 def pre_emphasise(waveform: Waveform) -> Waveform:
-    """(T,) -> (T,): y[n] = x[n] - 0.9 x[n-1], so that errors take the spectrum of speech."""
+    """(T,) -> (T,): y[n] = x[n] - 0.9 x[n-1], so that errors follow the spectrum of speech."""
     out = waveform.astype(np.float32, copy=True)
     out[1:] -= np.float32(PRE_EMPHASIS) * waveform[:-1]
     return out
@@ -50,7 +50,7 @@ def mel_filters() -> NDArray[np.float32]:
 
 
 def log_mel(waveform: Waveform) -> NDArray[np.float32]:
-    """(F * 300,) -> (F, 80) float32 log of mel magnitudes; a frame is centred on its samples."""
+    """(F * 300,) -> (F, 80) float32 log of mel magnitudes; each frame is centred on its samples."""
     frames = len(waveform) // HOP_LENGTH
     padded = np.pad(waveform, (WINDOW // 2 - HOP_LENGTH // 2, WINDOW))
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP_LENGTH][:frames]
@@ -59,13 +59,13 @@ def log_mel(waveform: Waveform) -> NDArray[np.float32]:
 
 
 def sample_f0(f0: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """F0 of frames -> F0 of samples.
+    """Per-frame F0 -> per-sample F0.
 
     Args:
         f0: (F,) Hz, 0 where unvoiced.
 
     Returns:
-        (F * 300,) Hz, joined through the unvoiced stretches, and (F * 300,) whether voiced.
+        (F * 300,) Hz, interpolated across unvoiced stretches, and (F * 300,) whether voiced.
     """
     samples = np.arange(len(f0) * HOP_LENGTH)
     times = np.arange(len(f0)) * HOP_LENGTH + HOP_LENGTH / 2
@@ -79,15 +79,15 @@ def sample_f0(f0: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def harmonic_source(f0: NDArray[np.float32], phase: NDArray[np.float64] | None = None) -> Waveform:
-    """The band-limited pulse train that the denoiser hears beside the noisy waveform.
+    """The band-limited pulse train that the denoiser receives alongside the noisy waveform.
 
-    The sum of cos(k phase) over all harmonics below 10.5 kHz, by the closed form of the
+    The sum of cos(k phase) over all harmonics below 10.5 kHz, in the closed form of the
     Dirichlet kernel; zero where unvoiced.
 
     Args:
         f0: (F,) Hz, 0 where unvoiced.
-        phase: (F * 300,) radians; the integral of F0 if not given (in training it is locked to
-            the recording, see `dlpo.data.features`).
+        phase: (F * 300,) radians; the integral of F0 by default (in training it is locked to the
+            recording, see `dlpo.data.features`).
 
     Returns:
         (F * 300,) float32.
@@ -101,11 +101,11 @@ def harmonic_source(f0: NDArray[np.float32], phase: NDArray[np.float64] | None =
 def pulse_train(
     hertz: NDArray[np.float64], voiced: NDArray[np.bool_], phase: NDArray[np.float64]
 ) -> Waveform:
-    """The harmonics of `harmonic_source` from F0 and phase of each sample, all (T,)."""
+    """The harmonics of `harmonic_source` from per-sample F0 and phase, all (T,)."""
     out = np.zeros(len(hertz), np.float32)
     harmonics = np.minimum(np.floor(SOURCE_CEILING / hertz[voiced]), MAX_HARMONICS)
-    # Angles are reduced to about zero in float64: then float32, whose sine is 30 times quicker, has
-    # its full precision where it is needed, at the pulses.
+    # Reduce angles to around zero in float64, so that float32, whose sine is 30 times faster, has
+    # full precision where it matters: at the pulses.
     turns = phase[voiced] / (2 * np.pi)
     turns -= np.rint(turns)
     turns[np.abs(turns) < AT_PULSE] = AT_PULSE
@@ -127,7 +127,7 @@ def _sine(turns: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def to_pcm16(waveform: Waveform) -> NDArray[np.int16]:
-    """float32 in [-1, 1], clipped -> int16, the low byte first as files and networks have it."""
+    """float32 in [-1, 1], clipped -> little-endian int16, as in files and on the wire."""
     return np.round(np.clip(waveform, -1, 1) * 32767).astype("<i2")
 
 

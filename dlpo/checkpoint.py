@@ -1,4 +1,4 @@
-"""Checkpoints: `model.safetensors` with the averaged weights, `checkpoint.json` with all else."""
+"""Checkpoints: `model.safetensors` with the averaged weights, `checkpoint.json` with the rest."""
 
 from __future__ import annotations
 
@@ -23,52 +23,52 @@ WEIGHTS, DESCRIPTION = "model.safetensors", "checkpoint.json"
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What `dlpo tune` did to weights."""
+    """How `dlpo tune` made the weights."""
 
     method: str
     """such as dlpo or control"""
     reward: str
-    """names and weights, as the command line takes them; or which preference pairs"""
+    """names and weights in command-line syntax, or which preference pairs"""
     schedule: str
-    """name of the noise schedule of the chain that was tuned; it sounds best with this one"""
+    """name of the tuned chain's noise schedule; the model sounds best with it"""
     steps: int
     """N of that chain"""
     eta: float
     updates: int
-    """of the tuning"""
+    """tuning updates"""
     base_sha256: str
-    """of the weights that it began from"""
+    """of the weights that tuning started from"""
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where weights come from."""
+    """Where the weights came from."""
 
     updates: int
     """optimiser steps taken"""
     data_sha256: str
     """of the dataset's index"""
     commit: str
-    """of the code, with `+` where the checkout had changes"""
+    """of the code, with `+` if the checkout had changes"""
     corpus: str = "LJSpeech-1.1 (public domain), 37 minutes"
-    """what was learnt from, with its licence"""
+    """the training data, with its licence"""
     tuned: Tuned | None = None
-    """how, if it was; `updates` are those of the training before"""
+    """how it was tuned, if it was; `updates` counts the training before that"""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model in eval mode and what is known of it."""
+    """A model in eval mode, with its metadata."""
 
     model: Model
     config: ModelConfig
     provenance: Provenance
     sha256: str
-    """of the weights' file"""
+    """of the weights file"""
 
 
 def current_commit() -> str:
-    """The commit of this code; "unknown" where neither its build nor git knows it."""
+    """The commit of this code; "unknown" if neither the build nor git knows it."""
     return source_commit() or "unknown"
 
 
@@ -79,7 +79,7 @@ def save_checkpoint(
     provenance: Provenance,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Write a checkpoint directory; float16 halves it. Whole numbers stay what they are.
+    """Write a checkpoint directory; float16 halves its size. Integers keep their type.
 
     Raises:
         CheckpointError: the directory can't be written.
@@ -90,7 +90,7 @@ def save_checkpoint(
         "provenance": asdict(provenance),
     }
     if provenance.tuned is None:
-        del description["provenance"]["tuned"]  # so that older versions read it too
+        del description["provenance"]["tuned"]  # so that older versions can read it
     try:
         path.mkdir(parents=True, exist_ok=True)
         unfinished = path / (WEIGHTS + ".part")

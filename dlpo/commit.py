@@ -1,6 +1,6 @@
-"""Which commit this code is of: baked in when a wheel or an sdist is built, asked of git before.
+"""The commit of this code: baked into wheels and sdists, queried from git in a checkout.
 
-`hatch_build.py` writes the file; a checkout, and so an editable install, has none.
+`hatch_build.py` writes the file; a checkout, and thus an editable install, has none.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _HERE = Path(__file__).resolve().parent
 
 
 def source_commit(package: Path = _HERE) -> str | None:
-    """The commit, such as `60911d3`, with a `+` where files were changed since; None if unknown.
+    """The commit, such as `60911d3`, with a `+` if files have changed since; None if unknown.
 
     Args:
-        package: the directory of the package dlpo.
+        package: the directory of the dlpo package.
     """
     try:
         return (package / COMMIT_FILE).read_text("utf-8").strip() or None
@@ -32,7 +32,7 @@ def source_commit(package: Path = _HERE) -> str | None:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git prints; OSError or SubprocessError where it fails."""
+    """The output of a git command; raises OSError or SubprocessError if it fails."""
     command = ["git", "-C", str(folder), *arguments]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     return run.stdout.strip()

@@ -1,4 +1,4 @@
-"""Diffusion in torch: forward noising, what a network may predict, and the reverse chain.
+"""Diffusion in torch: forward noising, prediction targets and the reverse chain.
 
     x_0    clean waveform               alpha  noise level, sqrt(alpha_bar)
     x_t    alpha x_0 + sigma eps        sigma  sqrt(1 - alpha^2)
@@ -21,7 +21,7 @@ from dlpo.noise_schedule import NoiseSchedule
 
 
 class Denoise(Protocol):
-    """The network of a reverse step; `model.denoise` of every size."""
+    """The network of a reverse step: any model's `denoise`."""
 
     def __call__(
         self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
@@ -82,7 +82,7 @@ def to_eps(
 ) -> Tensor:
     """The noise that a prediction implies; arguments and shapes as for `to_x0`.
 
-    An x0-prediction at level 1 implies none: the quotient has no meaning where there is no noise.
+    An x0 prediction at level 1 implies none: without noise the quotient is undefined.
     """
     if parametrisation == "eps":
         return prediction
@@ -99,7 +99,7 @@ def reverse_mean(noisy: Tensor, x0: Tensor, schedule: NoiseSchedule, step: int) 
 
     Args:
         noisy: (B, T), x at level `step`.
-        x0: (B, T), the clean waveform that the network sees in it.
+        x0: (B, T), the network's estimate of the clean waveform.
         step: 0 for the noisiest.
 
     Returns:
@@ -127,15 +127,15 @@ def sample(
         conditioning: (B, C, F).
         source: (B, T), harmonic source.
         noise: (K, B, T), standard normal, K = `schedule.noise_count`: the start, then one for
-            each reverse step that is not deterministic.
+            each stochastic reverse step.
         parametrisation: what `denoise` returns.
-        clip: bound of |x0| in each step; None leaves it free.
+        clip: bound on |x0| at each step; None for no bound.
 
     Returns:
         (B, T), x at the schedule's last level.
 
     Raises:
-        InputError: `noise` has another K.
+        InputError: `noise` has a different K.
     """
     if noise.shape[0] != schedule.noise_count:
         raise InputError(
@@ -144,7 +144,7 @@ def sample(
         )
     x = noise[0]
     for step in range(schedule.steps):
-        level = torch.tensor([float(schedule.noise_levels[step])], device=x.device)  # for all rows
+        level = torch.tensor([float(schedule.noise_levels[step])], device=x.device)  # for every row
         prediction = denoise(x, level, conditioning, source)
         x = chain_step(x, prediction, noise, schedule, step, parametrisation, clip)
     return x
@@ -183,7 +183,7 @@ def step_mean(
         noisy: (B, T), x at level `step`.
         prediction: (B, T), in `parametrisation`.
         step: 0 for the noisiest.
-        clip: bound of |x0|; None leaves it free.
+        clip: bound on |x0|; None for no bound.
 
     Returns:
         (B, T), mean of x at the next level.
@@ -198,4 +198,4 @@ def step_mean(
 def _coefficients(noise_level: Tensor) -> tuple[Tensor, Tensor]:
     """(B,) -> alpha and sigma, (B, 1) each."""
     alpha = noise_level[:, None]
-    return alpha, ((1 - alpha) * (1 + alpha)).sqrt()  # 1 - alpha^2 loses its digits near 1
+    return alpha, ((1 - alpha) * (1 + alpha)).sqrt()  # 1 - alpha^2 loses precision near 1

@@ -1,4 +1,4 @@
-"""Noise levels of the reverse chain: the one source of every diffusion coefficient.
+"""Noise levels of the reverse chain: the single source of all diffusion coefficients.
 
     alpha = sqrt(alpha_bar)      how much of the signal is left     (the "noise level" of WaveGrad)
     sigma = sqrt(1 - alpha_bar)  standard deviation of the noise
@@ -72,31 +72,31 @@ class NoiseSchedule:
         return self.eta * sigma[1:] / sigma[:-1] * fresh
 
     def noise_row(self, step: int) -> int | None:
-        """Which draw of the noise a reverse step adds; None where it is deterministic."""
+        """The noise row that a reverse step adds; None if the step is deterministic."""
         drawn = self.posterior_std > 0
         return 1 + int(drawn[:step].sum()) if drawn[step] else None
 
     @property
     def noise_count(self) -> int:
-        """How many (T,) rows of noise one chain draws: the start, and one for each noisy step."""
+        """The number of (T,) noise rows in one chain: the start, and one for each noisy step."""
         return 1 + int(np.count_nonzero(self.posterior_std))
 
 
 def cosine_level(t: Levels) -> Levels:
     """Diffusion time in [0, 1] -> sqrt(alpha_bar), from almost clean to almost pure noise.
 
-    Reference: Nichol and Dhariwal 2021, eq. 17, kept off both ends so that no level is degenerate.
+    Reference: Nichol and Dhariwal 2021, eq. 17, kept off both ends so that no level degenerates.
     """
     levels: Levels = np.cos(0.98 * np.pi / 2 * t + 0.01)
     return levels
 
 
 def cosine(steps: int, warp: float = 1.0) -> Levels:
-    """Strides of the time that `spectral` is trained on; the output is exactly clean.
+    """Strides through `spectral`'s training range of diffusion time; the output is exactly clean.
 
     Args:
         steps: N.
-        warp: 1 = equal strides of time; above 1 more of them near the clean end.
+        warp: 1 = equal strides of time; above 1, more of them near the clean end.
     """
     time = np.linspace(1.0, 0.0, steps + 1)[:-1] ** warp
     return np.append(cosine_level(time), 1.0)
@@ -112,8 +112,8 @@ def from_betas(betas: NDArray[np.float64]) -> Levels:
 def linear(steps: int) -> Levels:
     """The 1000-step chain of WaveGrad 2 (betas 1e-6 to 0.01), visited at `steps` of its levels.
 
-    Reference: Chen et al. 2021; with fewer steps the levels are a sub-sequence, so that the
-    chain still starts at noise (taking N betas from the same range would start at +13 dB SNR).
+    Reference: Chen et al. 2021; with fewer steps the levels are a subsequence, so that the chain
+    still starts from noise (N betas spread over the same range would start at +13 dB SNR).
     """
     full = from_betas(np.linspace(1e-6, 0.01, MAX_STEPS))
     visited: Levels = full[np.round(np.linspace(0, MAX_STEPS, steps + 1)).astype(int)]
@@ -139,7 +139,7 @@ def named_schedule(name: str, steps: int, eta: float = 0.0) -> NoiseSchedule:
     """The schedule `name` with N = `steps` reverse steps.
 
     Args:
-        name: a key of `SCHEDULES`, or `cosine:WARP` with a number, as `dlpo schedule` finds them.
+        name: a key of `SCHEDULES`, or `cosine:WARP` with a number, as found by `dlpo schedule`.
         steps: N.
         eta: 0 = deterministic to 1 = ancestral.
 

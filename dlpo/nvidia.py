@@ -1,7 +1,7 @@
-"""What of NVIDIA's software and hardware is here: TensorRT, the CUDA run-time, the GPU.
+"""Finds NVIDIA's software and hardware: TensorRT, the CUDA runtime, the GPU.
 
-Nothing is imported before it is asked for, and what is absent is an error that says what to
-install. Both the builder of TensorRT plans and the engine that runs them use this.
+Imports are lazy, and anything missing raises an error that says what to install. Shared by the
+TensorRT plan builder and the engine that runs the plans.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from typing import Any, Literal
 
 from dlpo.errors import EngineError, needs
 
-TENSORRT = "11.4.0.106"  # the version that our use of the API was checked against
+TENSORRT = "11.4.0.106"  # the version our API use was checked against
 INSTALL_TENSORRT = (
     f"pip install tensorrt-cu13=={TENSORRT} tensorrt-cu13-bindings=={TENSORRT} 'cuda-bindings>=13'"
     " --extra-index-url https://pypi.nvidia.com"
 )
-# Windows that a GPU is prepared for, by builder and engine alike: 0.4 to 7 s with the margin; a
-# chunk that streams fits the first.
+# Windows that plans are built for, by builder and engine alike: 0.4 to 7 s including the margin;
+# a streamed chunk fits the first.
 BUCKET_FRAMES = (32, 64, 128, 256, 512)
 BUCKET_BATCH = (1, 4)
 State = Literal["ok", "failed", "skipped", "absent", "problem"]
-"""absent: optional and not installed; problem: to be fixed"""
+"""absent: optional and not installed; problem: needs fixing"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a check looked at."""
+    """The result of one check."""
 
     subject: str
     """such as `extra serve` or `engine cpu int8`"""
     state: State
     detail: str
     remedy: str = ""
-    """what to do, where it is not ok: a command, or a sentence"""
+    """what to do if it is not ok: a command or a sentence"""
 
     def __str__(self) -> str:
         line = f"{self.state:<8}{self.subject}: {self.detail}"
@@ -53,11 +53,11 @@ class Gpu:
     """such as `9.0`"""
     total_bytes: int
     driver: str
-    """newest CUDA that the driver runs, such as `13.0`"""
+    """newest CUDA version that the driver supports, such as `13.0`"""
 
 
 def load_tensorrt() -> ModuleType:
-    """The module `tensorrt`, or its bindings where the libraries were installed without it.
+    """The `tensorrt` module, or its bindings if the libraries were installed without it.
 
     Raises:
         EngineError: it is not installed, its libraries are missing, or it is older than 11.
@@ -71,8 +71,7 @@ def load_tensorrt() -> ModuleType:
         raise EngineError(f"TensorRT is not installed: {INSTALL_TENSORRT}") from error
     except ImportError as error:
         raise EngineError(
-            f"TensorRT can't be loaded ({error}); its libraries come from the vendor:"
-            f" {INSTALL_TENSORRT}"
+            f"TensorRT can't be loaded ({error}); install NVIDIA's libraries: {INSTALL_TENSORRT}"
         ) from error
     version = getattr(tensorrt, "__version__", None)  # the empty placeholder wheels have none
     if version is None or int(str(version).split(".")[0]) < 11:
@@ -84,9 +83,9 @@ def load_tensorrt() -> ModuleType:
 
 
 def collecting_logger(trt: ModuleType) -> Any:
-    """A logger for TensorRT that keeps errors in its list `messages`, for an exception to repeat.
+    """A TensorRT logger that collects errors in its list `messages`, for exceptions to quote.
 
-    It has to live as long as what is made with it.
+    It must live as long as the objects created with it.
     """
 
     class CollectingLogger(trt.ILogger):  # type: ignore[name-defined, misc]
@@ -102,17 +101,17 @@ def collecting_logger(trt: ModuleType) -> Any:
 
 
 def load_cuda() -> ModuleType:
-    """The CUDA run-time API, `cuda.bindings.runtime`.
+    """The CUDA runtime API, `cuda.bindings.runtime`.
 
     Raises:
-        MissingExtraError: the package cuda-bindings is not installed.
+        MissingExtraError: the cuda-bindings package is not installed.
     """
     with needs("tensorrt"):
         return importlib.import_module("cuda.bindings.runtime")
 
 
 def call(cuda: ModuleType, function: Callable[..., tuple[Any, ...]], *arguments: object) -> Any:
-    """Call a function of the CUDA run-time and return what it returns besides its status.
+    """Call a CUDA runtime function and return its results without the status.
 
     Raises:
         EngineError: the status is an error.
@@ -122,7 +121,7 @@ def call(cuda: ModuleType, function: Callable[..., tuple[Any, ...]], *arguments:
         _, text = cuda.cudaGetErrorString(status)
         advice = ""
         if status == cuda.cudaError_t.cudaErrorMemoryAllocation:
-            advice = "; free memory of the GPU or use fewer and smaller buckets"
+            advice = "; free GPU memory or use fewer and smaller buckets"
         raise EngineError(f"{function.__name__}: {text.decode()} ({status.name}){advice}")
     return values[0] if len(values) == 1 else tuple(values)
 

@@ -15,16 +15,16 @@ import typer
 
 from dlpo.errors import DlpoError
 
-RECORDS = Path("research") / "records"  # from the root of a checkout
+RECORDS = Path("research") / "records"  # relative to the root of a checkout
 
 
 def study_command(name: str) -> str:
-    """The command line of a study, for a record."""
+    """The command line of a study, as recorded."""
     return shlex.join(["python", "-m", f"research.{name}", *sys.argv[1:]])
 
 
 def run_study(main: Callable[..., None]) -> None:
-    """Run a study from its command line; of an error of ours only its message is shown."""
+    """Run a study from its command line; for our own errors only the message is shown."""
     try:
         typer.run(main)
     except DlpoError as error:

@@ -1,4 +1,4 @@
-"""What becomes of a voice's samples: its loudness, and what each encoding costs and holds back."""
+"""From samples to bytes: a voice's loudness, and the cost and delay of each encoding."""
 
 from __future__ import annotations
 
@@ -38,54 +38,54 @@ SENTENCES = (  # IEEE 1969, lists 1 and 2
     "The soft cushion broke the man's fall.", "The salt breeze came across from the sea.",
     "The girl at the booth sold fifty bonds.",
 )  # fmt: skip
-OTHER_FORMATS = (  # that callers often name
+OTHER_FORMATS = (  # that clients often request
     AudioFormat(Encoding.PCM_S16, 8_000),
     AudioFormat(Encoding.PCM_S16, 24_000),
     AudioFormat(Encoding.PCM_S16, 48_000),
     AudioFormat(Encoding.MP3, 44_100),
     AudioFormat(Encoding.AAC, 44_100),
 )
-HEADER_WITH_SAMPLES = (Encoding.FLAC, Encoding.OGG_OPUS)  # the first ones, and nothing else
-OPEN_AT_ONCE = 20  # encoders, to weigh one
+HEADER_WITH_SAMPLES = (Encoding.FLAC, Encoding.OGG_OPUS)  # the header comes with the first samples
+OPEN_AT_ONCE = 20  # encoders open concurrently, to measure the memory of one
 VOLUMES_DB = (0.0, 6.0, 12.0)
-PROBE_S = 0.005  # pieces in which the first bytes are waited for
+PROBE_S = 0.005  # piece length while waiting for the first bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Loudness:
-    """Of a voice, over `SENTENCES`."""
+    """Loudness of a voice, over `SENTENCES`."""
 
     integrated_lufs: float
-    """of all of them joined"""
+    """of all sentences joined"""
     softest_lufs: float
     loudest_lufs: float
-    """of one sentence"""
+    """of a single sentence"""
     peak_dbfs: float
     gain: float
-    """that the manifest has"""
+    """gain in the manifest"""
     target_gain: float
-    """that would reach `TARGET_LUFS`"""
+    """gain that would reach `TARGET_LUFS`"""
     limiter: dict[str, dict[str, float]]
-    """at volumes of `VOLUMES_DB`: the peak in dBFS, and what was bent in dB of the speech"""
+    """at volumes of `VOLUMES_DB`: the peak in dBFS, and the limiter's error in dB of the speech"""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodingCost:
-    """Of one stream in one format."""
+    """Cost of one stream in one format."""
 
     format: str
     first_bytes_ms: float
-    """of audio that goes in until the first packet comes out; headers come at once"""
+    """audio consumed before the first packet comes out; headers come immediately"""
     of_first_chunk: float
-    """share of the first chunk's sound that is out before the next chunk comes, without header"""
+    """share of the first chunk's audio that is sent before the next chunk, headers excluded"""
     kbit_per_s: float
     processor_ms_per_s: float
-    """for one second of audio, resampling included, cut as it is served"""
+    """to encode one second of audio, including resampling, cut as it is served"""
     open_ms: float
 
 
 def measure_loudness(voice: Synthesizer, sentences: list[Waveform]) -> Loudness:
-    """How loud `sentences`, spoken by `voice`, are."""
+    """Measure the loudness of `sentences`, spoken by `voice`."""
     rate = voice.manifest.sample_rate_hz
     joined = np.concatenate(sentences)
     integrated = integrated_loudness(joined, rate)
@@ -114,7 +114,7 @@ def _peak_dbfs(waveform: Waveform) -> float:
 
 
 def measure_encoding(format: AudioFormat, speech: Waveform, rate: int, hop: int) -> EncodingCost:
-    """What one format costs; `speech` is (T,) at `rate`, cut into frames of `hop` samples."""
+    """Measure one format's cost; `speech` is (T,) at `rate`, cut into frames of `hop` samples."""
     cuts = np.minimum(np.cumsum([*STREAM_LADDER, *[STREAM_LADDER[-1]] * 1000]) * hop, len(speech))
     pieces = [piece for piece in np.split(speech, cuts) if len(piece)]
     start = time.process_time()
@@ -140,10 +140,10 @@ def measure_encoding(format: AudioFormat, speech: Waveform, rate: int, hop: int)
 def measure_encodings(
     formats: Sequence[AudioFormat], speech: Waveform, rate: int, hop: int, rounds: int
 ) -> tuple[list[EncodingCost], dict[str, dict[str, list[float]]]]:
-    """What every format costs, all in turn so that a busy machine is busy for all of them.
+    """Measure the cost of every format, in turns so that load on the machine affects all of them.
 
     Returns:
-        The costs, times the shortest of all rounds; and of each format the times of each round.
+        The costs, with the shortest times of all rounds; and each format's times by round.
     """
     made = [
         [measure_encoding(format, speech, rate, hop) for format in formats] for _ in range(rounds)
@@ -160,7 +160,7 @@ def measure_encodings(
 
 
 def _start(format: AudioFormat, speech: Waveform, rate: int) -> tuple[float, int]:
-    """Seconds of audio that go in before the first packet comes out; bytes of the header."""
+    """Seconds of audio consumed before the first packet comes out; bytes of the header."""
     encoder = open_encoder(format, rate)
     header = len(encoder.encode(speech[:0]))
     size = round(PROBE_S * rate)
@@ -175,7 +175,7 @@ def _start(format: AudioFormat, speech: Waveform, rate: int) -> tuple[float, int
 
 def weigh_encoders(formats: Sequence[AudioFormat], piece: Waveform, rate: int) -> list[float]:
     """Resident memory of an open encoder, in kB, for each format."""
-    weights, kept = [], []  # all stay open, else a format would reuse the memory of the one before
+    weights, kept = [], []  # kept open, or a format would reuse the memory of the previous one
     for format in formats:
         before_mb = resident_mb(os.getpid())
         for _ in range(OPEN_AT_ONCE):
@@ -196,7 +196,7 @@ def main() -> None:
     rate, hop = voice.manifest.sample_rate_hz, voice.manifest.hop_length
     warm_encoders(rate)
     formats = [*(usual_format(encoding, rate) for encoding in Encoding), *OTHER_FORMATS]
-    # Before there is speech: what that leaves behind would be used again, and weigh nothing.
+    # Before any speech exists: memory freed after it would be reused, and encoders weigh nothing.
     chunk = np.random.default_rng(0).uniform(-0.1, 0.1, STREAM_LADDER[0] * hop)
     memory_kb = weigh_encoders(formats, chunk.astype(np.float32), rate)
     sentences = [

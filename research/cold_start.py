@@ -1,9 +1,9 @@
-"""How long a process takes from its start to the first audio, as `dlpo say` does.
+"""How long a process takes from its start to the first audio, as in `dlpo say`.
 
     python -m research.cold_start --record
 
-The files are in the page cache, since the machine read them before; everything else is cold. Each
-figure is the least of all starts, in milliseconds.
+The files are in the page cache, since the machine has read them before; everything else is cold.
+Each figure is the minimum over all starts, in milliseconds.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from dlpo_bench.record import Measured, write_record
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 
 TEXT = "Noise becomes speech, step by step."
-# Imports in the order of `dlpo say`. The clock is the machine's, so that the parent's reading
-# before the start can be subtracted.
+# Imports in the order of `dlpo say`. The clock is system-wide, so that the parent's reading before
+# the start can be subtracted.
 COLD_PROCESS = """
 import time
 clock = [time.monotonic()]
@@ -42,13 +42,13 @@ print(json.dumps([clock, time.process_time()]))
 
 
 def measure_cold_start(voice: str, starts: int) -> Measured:
-    """Start so many processes.
+    """Start `starts` processes.
 
     Returns:
-        Milliseconds until Python runs (`python_ms`), of our imports (`imports_ms`), of opening the
-        voice (`open_voice_ms`), of its first chunk (`first_chunk_ms`), of all that
-        (`first_audio_ms`), and the processor time of all threads (`processor_ms`). As samples each
-        start.
+        Milliseconds until Python runs (`python_ms`), for our imports (`imports_ms`), for opening
+        the voice (`open_voice_ms`), for its first chunk (`first_chunk_ms`), the sum of these
+        (`first_audio_ms`), and the CPU time of all threads (`processor_ms`). The samples are the
+        individual starts.
 
     Raises:
         EngineError: a process failed; its message is on standard error.

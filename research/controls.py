@@ -1,4 +1,4 @@
-"""Speed and pitch: whether they do what they say, and what they cost in intelligibility.
+"""Speed and pitch: whether they do what they claim, and what they cost in intelligibility.
 
     python -m research.controls lj --clips 8 --record
 
@@ -38,7 +38,7 @@ from dlpo_bench.tables import Block, Figures, Table, estimate
 from research import RECORDS, run_study, study_command
 from research.texts import seeds_words
 
-MOST_ERRORS = 1.3  # times those without a setting: above, a control costs intelligibility
+MOST_ERRORS = 1.3  # times those of the neutral setting; above, a control costs intelligibility
 RATIO = f"{WORD_ERRORS} / neutral"
 SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
 CONTROLS = {
@@ -51,7 +51,7 @@ CONTROLS = {
 SPEEDS = (0.5, 0.75, 1.5, 2.0)
 PITCHES = (-6.0, -3.0, 3.0, 6.0)  # semitones
 NEUTRAL_NAME = "neutral"
-SHIFTED_F0_RANGE_HZ = (60.0, 800.0)  # of a woman's voice six semitones down and up
+SHIFTED_F0_RANGE_HZ = (60.0, 800.0)  # of a woman's voice, six semitones down and up
 CEILING = f"{RECORDINGS}, by WORLD"
 
 
@@ -60,12 +60,12 @@ class Setting:
     """One position of both controls."""
 
     speed: float = 1.0
-    """factor of the voice's own pace"""
+    """factor on the voice's own pace"""
     pitch_semitones: float = 0.0
 
     @property
     def name(self) -> str:
-        """How tables call it, such as "speed 0.5" or "pitch +6"."""
+        """Name in tables, such as "speed 0.5" or "pitch +6"."""
         parts = [f"speed {self.speed:g}"] if self.speed != 1 else []
         parts += [f"pitch {self.pitch_semitones:+g}"] if self.pitch_semitones else []
         return " ".join(parts) or NEUTRAL_NAME
@@ -84,7 +84,7 @@ def one_at_a_time() -> list[Setting]:
 
 
 class Vocoder:
-    """The recordings of some clips changed by WORLD; each is analyzed once and kept.
+    """The recordings of some clips, modified by WORLD; each is analyzed once and cached.
 
     Raises:
         MissingExtraError: pyworld is not installed.
@@ -99,7 +99,7 @@ class Vocoder:
         self._parts: dict[str, tuple[Any, Any, Any]] = {}  # clip -> F0, envelope, aperiodicity
 
     def at(self, setting: Setting) -> Say:
-        """The recordings at a setting; the neutral ones are untouched."""
+        """The recordings at a setting; at the neutral one they are unchanged."""
 
         def say(clip: Clip) -> Waveform:
             f0, envelope, aperiodicity = self._analyzed(clip)
@@ -125,17 +125,17 @@ def measure_controls(
     voices: Sequence[TextVoice], clips: Sequence[Clip], settings: Sequence[Setting],
     panel: JudgePanel, *, seeds: int = 1, on_clip: Callable[[], object] = lambda: None,
 ) -> Measured:  # fmt: skip
-    """Say every clip at every setting.
+    """Speak every clip at every setting.
 
     Args:
-        clips: with recordings, they are changed as well, by WORLD: the ceiling.
-        settings: `NEUTRAL` among them.
-        panel: its recognizers count.
-        seeds: of the noise, 0 and up; averaged first.
+        clips: those with recordings are modified by WORLD as well: the ceiling.
+        settings: must include `NEUTRAL`.
+        panel: only its recognizers are used.
+        seeds: noise seeds from 0; averaged first.
         on_clip: called after each clip of each take.
 
     Raises:
-        InputError: a setting is beyond what a voice offers; see `evaluate` too.
+        InputError: a setting is outside a voice's range; see also `evaluate`.
         DataError, MissingExtraError: see `Vocoder`.
     """
     takes: dict[tuple[str, Setting], list[Say]] = {}
@@ -187,15 +187,15 @@ def measure_controls(
 
 
 def system_name(family: str, setting: Setting) -> str:
-    """How records call a voice, or the recordings, at a setting."""
+    """Name in records of a voice, or of the recordings, at a setting."""
     return f"{family}, {setting.name}"
 
 
 def shift_semitones(track_hz: Floats, neutral_hz: Floats) -> float:
-    """How much higher one saying is than another, place by place; NaN without a common voice.
+    """How much higher one utterance is than another, by position; NaN without any voiced in both.
 
-    Places are shares of the whole, so that the pace doesn't count; the median over them, so that
-    frames where a tracker took half or double the pitch don't either.
+    Positions are fractions of the whole, so that pace has no effect; the median over them also
+    ignores frames where a tracker took half or double the pitch.
     """
     places = (np.arange(len(neutral_hz)) + 0.5) / len(neutral_hz)
     there = track_hz[(places * len(track_hz)).astype(int)]
@@ -206,7 +206,7 @@ def shift_semitones(track_hz: Floats, neutral_hz: Floats) -> float:
 
 
 def _figures(quality: Quality, family: str, setting: Setting) -> dict[str, Any]:
-    """Means with 95 % intervals over sentences; word errors pooled, and over the neutral ones."""
+    """Means with 95 % intervals over sentences; word errors pooled and relative to neutral."""
     one, plain = (quality.scores[system_name(family, s)] for s in (setting, NEUTRAL))
     found: dict[str, Any] = {
         "speed": setting.speed,
@@ -237,7 +237,7 @@ def controls_blocks(figures: Figures) -> list[Block]:
             name: {m: _control(m, one[m]) for m in CONTROLS if m in one}
             for name, one in settings.items()
         }
-        header = [family, *CONTROLS.values()]  # keys have slashes
+        header = [family, *CONTROLS.values()]  # keys contain slashes
         cells = [[name, *(row.get(m, "") for m in CONTROLS)] for name, row in rows.items()]
         blocks.append(Table(header, cells))
     return blocks
@@ -255,9 +255,9 @@ def main(
     clips: Clips = 20,
     record: Record = False,
 ) -> None:
-    """Check that speed and pitch do what they say, and that words stay as clear.
+    """Check that speed and pitch do what they claim, and that words stay intelligible.
 
-    For comparison, the speaker's recordings at the same settings by a plain vocoder.
+    For comparison, the speaker's recordings at the same settings, modified by a plain vocoder.
     """
     speakers = open_voices(voices or ["lj"], SpeakingOptions(seeds=seeds))
     spoken = load_clips(corpus, TEST_SPLIT[:clips])

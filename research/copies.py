@@ -1,9 +1,9 @@
-"""Copy-synthesis: recordings copied from their own timing, pitch and mel.
+"""Copy synthesis: recordings resynthesized from their own timing, pitch and mel.
 
     python -m research.copies voices/spectral/checkpoint data/lj copies --steps 3
     dlpo eval copies=copies lj
 
-It is the best that the denoiser can do; text-to-speech differs from it by its prosody.
+This is the best the denoiser can do; text-to-speech differs from it only in its prosody.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 def write_copies(
     checkpoint: Path, data: Path, out: Path, steps: int, voice: str = DEFAULT_VOICE
 ) -> int:
-    """Copy the recordings of the test split to `<clip id>.wav`; returns how many there are.
+    """Write copies of the test split's recordings to `<clip id>.wav`; returns how many there are.
 
     Args:
-        checkpoint: of a `spectral`, as `dlpo train` writes it.
-        data: dataset from `dlpo prepare` that has the recordings.
+        checkpoint: of a `spectral` model, as written by `dlpo train`.
+        data: dataset from `dlpo prepare` that contains the recordings.
         steps: reverse steps.
         voice: name or path of a bundle, whose noise schedule and eta are used.
 
     Raises:
-        CheckpointError, DataError: unusable, or without recordings in that split.
-        InputError: a checkpoint of another model.
+        CheckpointError, DataError: unusable, or no recordings in that split.
+        InputError: the checkpoint is of another model.
         BundleError: the voice is damaged.
     """
     model = load_checkpoint(checkpoint).model

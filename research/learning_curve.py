@@ -1,13 +1,13 @@
-"""The place of a checkpoint on the learning curve: updates and hours, from the logs that led to it.
+"""Places checkpoints on the learning curve: updates and hours, from the logs that led to them.
 
-A list of points is a TOML file; paths are seen from where the command runs:
+A list of points is a TOML file; paths are relative to the working directory:
 
     [[point]]
     label = "with an adversary"             # one word per point, as tables call it
-    checkpoint = "voices/spectral/checkpoint"     # a directory; NAME@COMMIT takes it out of git
+    checkpoint = "voices/spectral/checkpoint"     # a directory; NAME@COMMIT reads it from git
     log = "voices/spectral/joint.jsonl"           # of the run, or of its last stretch
-    after = "from scratch"                  # the point whose updates and hours came before
-    updates = 80                            # of the log, where the checkpoint is not its end
+    after = "from scratch"                  # the point whose updates and hours precede it
+    updates = 80                            # of the log, if the checkpoint is not at its end
 """
 
 from __future__ import annotations
@@ -63,29 +63,29 @@ class Listed:
     """One point, as written in the list."""
 
     label: str
-    """how tables call it; others name it in `after`"""
+    """name in tables, and in `after` of other points"""
     checkpoint: str
     """directory, or directory@commit"""
     log: str
-    """file of JSON lines, or file@commit; what counts is its last stretch, from where it began
-    to count updates from zero again"""
+    """file of JSON lines, or file@commit; only its last stretch counts, from where the update count
+    restarted at zero"""
     after: str | None = None
-    """label of the point that this one was trained on from; none: from scratch"""
+    """label of the point that training continued from; empty: from scratch"""
     updates: int | None = None
-    """rows of the log up to this update count; all if left out"""
+    """use rows of the log up to this update count; all if unset"""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One point on the axes."""
+    """One point with its coordinates."""
 
     label: str
     after: str | None
     checkpoint: Path
     updates: int
-    """from scratch, all stretches together"""
+    """from scratch, summed over all stretches"""
     hours: float
-    """by the clock while it learnt, all stretches together"""
+    """wall-clock training time, summed over all stretches"""
     tuned: bool
     """with rewards (`dlpo tune`)"""
     sources: Mapping[str, str]
@@ -93,10 +93,10 @@ class Placed:
 
 
 def read_list(path: Path) -> list[Listed]:
-    """The points of a list; each comes behind the one that it goes on from.
+    """Read the points of a list; each is ordered after the one it continues from.
 
     Raises:
-        DataError: unreadable, empty, a point without what it needs, or labels that don't fit.
+        DataError: unreadable, empty, a point with missing fields, or inconsistent labels.
     """
     try:
         content = tomllib.loads(path.read_text("utf-8"))
@@ -128,7 +128,7 @@ def place(listed: Sequence[Listed], scratch: Path) -> list[Placed]:
 
     Args:
         listed: from `read_list`.
-        scratch: directory for checkpoints that are taken out of git.
+        scratch: directory for checkpoints extracted from git.
 
     Raises:
         DataError: a log is missing or holds no updates, or git has no such file.
@@ -156,10 +156,10 @@ def place(listed: Sequence[Listed], scratch: Path) -> list[Placed]:
 
 
 def last_stretch(text: str, name: str) -> list[dict[str, Any]]:
-    """The training rows of a log since it last began to count from the start.
+    """The training rows of a log since its count last restarted from the beginning.
 
     Raises:
-        DataError: not JSON lines, or no row of training.
+        DataError: not JSON lines, or no training row.
     """
     rows: list[dict[str, Any]] = []
     try:
@@ -182,11 +182,11 @@ def length_of(
 ) -> tuple[int, float]:
     """Updates and seconds of a stretch.
 
-    A row's pace holds for the updates since the row before. What the checkpoint has beyond the last
-    row, less than the distance of two rows, was learnt at the last row's pace.
+    A row's pace applies to the updates since the previous row. The updates between the last row and
+    the checkpoint, fewer than between two rows, are assumed to run at the last row's pace.
 
     Raises:
-        DataError: a row without its seconds.
+        DataError: a row without its duration.
     """
     seconds, before, gap = 0.0, 0, 0
     pace = 0.0
@@ -204,7 +204,7 @@ def length_of(
 
 
 def _seconds_per_update(row: Mapping[str, Any], name: str) -> float:
-    """Of training as it is logged; of tuning the sum of its parts."""
+    """As logged in training; in tuning the sum of its parts."""
     if "seconds_per_update" in row:
         return float(row["seconds_per_update"])
     parts = [float(value) for key, value in row.items() if key.startswith("seconds/")]
@@ -214,7 +214,7 @@ def _seconds_per_update(row: Mapping[str, Any], name: str) -> float:
 
 
 def _directory(name: str, scratch: Path) -> Path:
-    """The checkpoint where it lies, or a copy of the committed one."""
+    """The checkpoint's own directory, or an extracted copy of a committed one."""
     path, _, commit = name.rpartition("@")
     if not path:
         return Path(name)
@@ -244,7 +244,7 @@ def _text(name: str) -> str:
 
 
 def _committed(path: str, commit: str) -> bytes:
-    """A file as a commit has it, seen from this directory."""
+    """A file as of a commit, relative to the working directory."""
     try:
         done = subprocess.run(["git", "show", f"{commit}:./{path}"], capture_output=True)
     except OSError as error:
@@ -256,7 +256,7 @@ def _committed(path: str, commit: str) -> bytes:
 
 
 KIND = "learning-curve"
-SAME = ("sha256", "schedule", "eta", "steps")  # of a candidate: it says the same sounds
+SAME = ("sha256", "schedule", "eta", "steps")  # of a candidate: equal values give the same audio
 
 
 def learning_curve(
@@ -271,10 +271,10 @@ def learning_curve(
     Args:
         points: from `place`.
         clips: sentences with recordings.
-        panel: who listens.
-        speaking: the chain of all points, and how many noise seeds.
-        known: a record of a learning curve; points of the same weights, chain, seeds and sentences
-            are taken from it.
+        panel: the judges.
+        speaking: the chain for all points, and the number of noise seeds.
+        known: a record of a learning curve; results of points with the same weights, chain, seeds
+            and sentences are taken from it.
 
     Raises:
         CheckpointError, ConfigError, InputError, DataError: see `open_systems`, `evaluate`.
@@ -299,7 +299,7 @@ def learning_curve(
 def figures(
     points: Sequence[Placed], quality: Quality, about: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Every point's place, and its means with 95 % intervals; differences from the point before."""
+    """All points' coordinates, means with 95 % intervals, and differences from the point before."""
     chain = about[points[0].label]
     return {
         "clips": len(quality.clips),
@@ -324,10 +324,10 @@ def figures(
 def _known(
     record: Record | None, candidate: System, clips: Sequence[Clip], panel: JudgePanel
 ) -> SystemScores | None:
-    """What an earlier record has of a candidate; None where anything differs.
+    """An earlier record's results for a candidate; None if anything differs.
 
     Raises:
-        DataError: it is no record of a learning curve.
+        DataError: it is not a record of a learning curve.
     """
     if record is None:
         return None
@@ -392,7 +392,7 @@ def curve_blocks(figures: Mapping[str, Any]) -> list[Block]:
 
 
 def draw_curve(figures: Mapping[str, Any]) -> str:
-    """An SVG document: for each judge a panel over updates and one over hours."""
+    """An SVG document: for each judge one panel over updates and one over hours."""
     panels = []
     for measure in _shown(figures):
         points = {p["label"]: p for p in figures["points"] if measure in p["measures"]}
@@ -424,7 +424,7 @@ def draw_curve(figures: Mapping[str, Any]) -> str:
 
 
 def _shown(figures: Mapping[str, Any]) -> list[str]:
-    """Judges and word errors, and how lively the pitch is."""
+    """Judges and word errors, and the variation of the pitch."""
     found = dict.fromkeys(m for point in figures["points"] for m in point["measures"])
     return [m for m in found if (m in MEASURES or m.startswith("F0")) and m != ERROR_RATIO]
 

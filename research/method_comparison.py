@@ -1,10 +1,10 @@
-"""The paper's comparison on our voice: every method, several seeds, one budget, judges held out.
+"""The paper's comparison on our voice: every method, several seeds, one budget, held-out judges.
 
     python -m research.method_comparison --data D --out RUNS --record
 
-Each run is `dlpo tune` with the guard off and the same numbers of updates and rollouts; a finished
-run is not repeated, an interrupted one goes on. Then all of them say the test sentences. The seeds
-of a method are its takes: the sentence stays the unit of every interval and test.
+Each run is `dlpo tune` with the guard off and the same number of updates and rollouts; finished
+runs are not repeated, interrupted ones resume. Then all of them speak the test sentences. The seeds
+of a method are its takes: the sentence remains the unit of every interval and test.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ METHODS: Mapping[str, Sequence[str]] = {
     "direct": ("direct",),
     "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
 }
-"""What a row of the table is called -> its method, with options of `dlpo tune`."""
+"""Row label in the table -> its method, with options of `dlpo tune`."""
 CURVES = ("DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808")
 
 
@@ -86,19 +86,19 @@ class Budget:
 
     updates: int
     sentences: int
-    """prompts an update"""
+    """prompts per update"""
     group: int
-    """seeds of each"""
+    """number of seeds per method"""
     learning_rate: float
     longest_s: float
-    """longest prompt"""
+    """length limit of a prompt"""
     validate_every: int
     validation_sentences: int
     steps: int
     """reverse steps of the chain"""
     reward: str
     extra: Sequence[str]
-    """further settings, method:KEY=VALUE, or KEY=VALUE of all methods"""
+    """further settings, method:KEY=VALUE, or KEY=VALUE for all methods"""
 
     def settings(self, method: str) -> dict[str, str]:
         """Settings of a method, by name."""
@@ -128,7 +128,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One `dlpo tune`."""
+    """One run of `dlpo tune`."""
 
     name: str
     """key of `METHODS`"""
@@ -141,15 +141,15 @@ class Run:
         return self.out / "checkpoint"
 
     def updates(self) -> int:
-        """Updates that its checkpoint has seen; 0 if there is none."""
+        """Number of updates in its checkpoint; 0 if there is none."""
         cost = self.out / "cost.json"
         return int(json.loads(cost.read_text())["updates"]) if cost.exists() else 0
 
     def tune(self, start: Path, data: Path, weights: Path, budget: Budget) -> None:
-        """Run it, or what is left of it.
+        """Run it, or the rest of it.
 
         Raises:
-            DataError: the command failed; its last words.
+            DataError: the command failed; the message quotes the end of its output.
         """
         settings = budget.settings(self.name)
         if self.updates() >= int(settings["updates"]):
@@ -185,7 +185,7 @@ class Run:
         return found
 
     def cost(self) -> dict[str, float]:
-        """Seconds an update, by part."""
+        """Seconds per update, by part."""
         spent = json.loads((self.out / "cost.json").read_text())["seconds_per_update"]
         return {str(name): float(seconds) for name, seconds in spent.items()}
 
@@ -206,9 +206,9 @@ def listen(
     steps: int,
     at_once: int = 1,
 ) -> Quality:
-    """All methods on the test sentences; the seeds of a method are its takes.
+    """Judge all methods on the test sentences; the seeds of a method are its takes.
 
-    Systems are heard side by side, each by a panel of its own in a process of its own.
+    Systems are judged in parallel, each by its own panel in its own process.
     """
     named: dict[str, list[str]] = {RECORDINGS: [], UNTUNED: [f"{UNTUNED}={start}"]}
     for method, seeds in runs.items():
@@ -227,7 +227,7 @@ def listen(
 def _hear(
     name: str, places: Sequence[str], corpus: Path, load: Callable[[], JudgePanel], steps: int
 ) -> Quality:
-    """One system; without its panel, which can't leave its process."""
+    """Judge one system; the result omits its panel, which can't leave the process."""
     import torch
 
     torch.set_num_threads(1)
@@ -238,7 +238,7 @@ def _hear(
 
 
 def by_seed(quality: Quality, method: str) -> dict[str, list[float]]:
-    """Judge -> mean difference from the untuned voice, of each seed."""
+    """Judge -> mean difference from the untuned voice, per seed."""
     base = quality.scores[UNTUNED].values
     return {
         judge.name: [
@@ -276,7 +276,7 @@ def main(
     speaker: Annotated[Path | None, typer.Option(help="Weights of the speaker encoder.")] = None,
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
 ) -> None:
-    """Tune by every method and let judges compare."""
+    """Tune with every method and let judges compare the results."""
     budget = Budget(
         updates, sentences, group, learning_rate, longest_s, validate_every, validation_sentences,
         steps, reward, extra or [],
@@ -285,7 +285,7 @@ def main(
     if unknown := set(methods) - set(METHODS):
         raise typer.BadParameter(f"{unknown}; expected some of {', '.join(METHODS)}")
     runs = {m: [Run(m, s, out / f"{m}-{s}") for s in range(seeds)] for m in methods}
-    in_turn = [runs[m][s] for s in range(seeds) for m in methods]  # a whole seed first
+    in_turn = [runs[m][s] for s in range(seeds) for m in methods]  # a whole seed at a time
     try:
         with ThreadPoolExecutor(at_once) as pool:
             for run in pool.map(

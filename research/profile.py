@@ -1,7 +1,7 @@
-"""Where the time of a graph goes: onnxruntime's own profiler, by layer of the network.
+"""Where a graph's time goes: onnxruntime's own profiler, by layer of the network.
 
-The graph runs on one thread with real inputs, a sentence of the voice; of every node the fastest
-of several runs counts, so that other work on the machine hardly shows.
+The graph runs on one thread with real inputs, a sentence of the voice; each node counts with its
+fastest of several runs, so that other load on the machine hardly shows.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from dlpo_export.sentence import sentence_inputs
 if TYPE_CHECKING:
     import onnx
 
-RUNS = 30  # more find a quiet moment for every node, also on a busy machine
+RUNS = 30  # enough to find a quiet moment for every node, even on a busy machine
 _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 7: 8, 10: 2, 11: 8}  # of onnx.TensorProto's data types
-_SUFFIX = "_kernel_time"  # of the profiler's events that are the computation of a node
+_SUFFIX = "_kernel_time"  # of the profiler events for a node's computation
 
 
-SAMPLER = "(sampler, output)"  # what no layer reads
+SAMPLER = "(sampler, output)"  # output that no layer reads
 _PARAMETER = re.compile(
     r"(?:model\.|denoise\.)?(?P<layer>.+?)"
     r"(?:\.convolution)?\.(?:weight|bias|w|r|b)(?:_[A-Za-z0-9_]+)?"
@@ -57,9 +57,9 @@ class NodeTime:
     ms: float
     """Fastest of all runs."""
     mac: int
-    """Multiplications with accumulation."""
+    """Multiply-accumulate operations."""
     traffic: int
-    """Bytes of inputs, weights and outputs: what it reads and writes, each once."""
+    """Bytes of inputs, weights and outputs, each counted once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class OperatorShare:
     name: str
     ms: float
     share: float
-    """Of the time of all nodes, 0 to 1."""
+    """Share of the time of all nodes, 0 to 1."""
     gmac_per_s: float
 
 
@@ -86,12 +86,12 @@ class Profile:
 
     @property
     def gmac(self) -> float:
-        """1e9 multiplications of all nodes."""
+        """1e9 multiply-accumulates of all nodes."""
         return sum(node.mac for node in self.nodes) / 1e9
 
     @property
     def operators(self) -> list[OperatorShare]:
-        """The kinds of nodes, the one that takes most time first."""
+        """The kinds of nodes, in descending order of time."""
         groups: dict[str, list[NodeTime]] = defaultdict(list)
         for node in self.nodes:
             groups[node.kind].append(node)
@@ -112,7 +112,7 @@ def measure(
 
     Args:
         graph: such as `denoiser_3`.
-        runs: timed runs, 1 or more; one more warms up.
+        runs: timed runs, 1 or more; an additional one warms up.
         frames: length of the window, see `sentence_inputs`.
 
     Raises:
@@ -127,7 +127,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="dlpo-profile-") as scratch:
         optimised_path = Path(scratch, "optimised.onnx")
         events = _run_profiled(onnxruntime, path, inputs, optimised_path, Path(scratch), runs)
-        # Shapes and names are all that is needed; its weights may still lie with the bundle.
+        # Only shapes and names are needed; its weights may stay with the bundle.
         optimised = onnx.load(optimised_path, load_external_data=False)
     original = onnx.load(path, load_external_data=False)
     return Profile(
@@ -145,7 +145,7 @@ def _run_profiled(
 ) -> list[dict[str, Any]]:
     """The profiler's events of all runs but the first.
 
-    `optimised` is where onnxruntime writes what it really runs.
+    `optimised` is where onnxruntime writes the graph it actually runs.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -175,7 +175,7 @@ def _node_times(
         if event["name"].endswith(_SUFFIX):
             timed[event["name"].removesuffix(_SUFFIX)].append(event)
     weights = {tensor.name: tuple(tensor.dims) for tensor in optimised.graph.initializer}
-    # Counted here: the profiler does not know weights that onnxruntime has packed for itself.
+    # Counted here: the profiler omits weights that onnxruntime has packed for itself.
     size_of = {
         tensor.name: prod(tensor.dims) * _ITEM_BYTES.get(tensor.data_type, 4)
         for tensor in optimised.graph.initializer
@@ -183,7 +183,7 @@ def _node_times(
     found = []
     for node, layer in zip(optimised.graph.node, layers, strict=True):
         if node.name not in timed:
-            continue  # folded when the session was made
+            continue  # folded when the session was created
         arguments = timed[node.name][0]["args"]
         shapes = [next(iter(shape.values())) for shape in arguments["input_type_shape"]]
         (out, *_) = (next(iter(s.values())) for s in arguments["output_type_shape"])
@@ -192,7 +192,7 @@ def _node_times(
         traffic = int(arguments["activation_size"]) + int(arguments["output_size"])
         traffic += sum(size_of.get(name, 0) for name in node.input)
         found.append(NodeTime(node.name, node.op_type, layer, ms, mac, traffic))
-    for name, left in timed.items():  # the profiler knows a node that the file does not
+    for name, left in timed.items():  # the profiler reports a node missing from the file
         ms = min(float(event["dur"]) for event in left) / 1e3
         arguments = left[0]["args"]
         traffic = int(arguments["activation_size"]) + int(arguments["output_size"])
@@ -203,28 +203,28 @@ def _node_times(
 def layers_of(optimised: onnx.ModelProto, original: onnx.ModelProto) -> list[str]:
     """The layer of every node of `optimised`, in its order: a module path such as `up.1.enter`.
 
-    onnxruntime fuses, renames and adds nodes. Weights keep the name of their module, so a node with
-    weights says by itself what it is. A node without (an activation, a transpose) is counted to the
-    layer that it prepares the input of; what no layer reads is `SAMPLER`.
+    onnxruntime fuses, renames and adds nodes. Weights keep the name of their module, so nodes with
+    weights identify themselves. A node without (an activation, a transpose) is attributed to the
+    layer whose input it prepares; output that no layer reads is `SAMPLER`.
 
     Args:
-        original: the graph before the optimisation, whose names help where weights were renamed.
+        original: the graph before optimisation, whose names help where weights were renamed.
     """
     nodes = optimised.graph.node
     by_name = _layers_by_name(original)
     producer = {output: index for index, node in enumerate(nodes) for output in node.output}
     found, fed = [SAMPLER] * len(nodes), dict[int, str]()
-    for index in reversed(range(len(nodes))):  # a graph is written in the order of its data
+    for index in reversed(range(len(nodes))):  # a graph is in topological order
         node = nodes[index]
         found[index] = _layer_of(node, by_name) or fed.get(index, SAMPLER)
         for name in node.input:
             if name in producer:
-                fed[producer[name]] = found[index]  # the first of its readers stays
+                fed[producer[name]] = found[index]  # the first of its readers wins
     return found
 
 
 def kernels(original: onnx.ModelProto) -> dict[str, Shape]:
-    """Layer -> shape of its weights, where a layer has one kernel only."""
+    """Layer -> shape of its weights, if a layer has only one kernel."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in original.graph.initializer}
     for node in original.graph.node:  # weights are stored in fewer bytes than they are used in
         if node.op_type in _OF_WEIGHTS and node.input[0] in shapes:
@@ -244,13 +244,13 @@ def macs(
     out: Shape,
     kernel: Shape | None = None,
 ) -> int:
-    """Multiplications of a node, 0 for other than convolutions, products and LSTMs.
+    """Multiply-accumulates of a node, 0 except for convolutions, matrix products and LSTMs.
 
     Args:
-        weights: shape of every initialiser by name.
-        inputs: shapes of the inputs, empty where unknown.
+        weights: shape of every initialiser, by name.
+        inputs: shapes of the inputs, empty if unknown.
         out: shape of the first output.
-        kernel: of the convolution before onnxruntime padded its channels to whole vectors.
+        kernel: shape before onnxruntime padded the convolution's channels to whole vectors.
     """
     shapes = [weights.get(name, shape) for name, shape in zip(node.input, inputs, strict=False)]
     known = [weights[name] for name in node.input if len(weights.get(name, ())) >= 2]
@@ -269,12 +269,12 @@ def _multiplies(node: onnx.NodeProto) -> bool:
 
 
 def _layers_by_name(model: onnx.ModelProto) -> dict[str, str]:
-    """Name of a node, or of its output or of the activation behind it -> its layer."""
+    """Name of a node, of its output, or of the activation after it -> its layer."""
     found: dict[str, str] = {}
     for node in model.graph.node:
         layer = _layer_of(node, {})
         if not layer and len(node.input) == 1 and node.op_type not in _OF_WEIGHTS:
-            layer = found.get(node.input[0])  # onnxruntime calls what it fuses by the last
+            layer = found.get(node.input[0])  # onnxruntime names a fused node after its last part
             if layer and not _ACTIVATION.search(node.op_type):
                 layer = None
         if layer:

@@ -1,9 +1,9 @@
-"""What one core can do at most, and what share of it each graph of a voice reaches.
+"""The most that one core can do, and what share of it each graph of a voice reaches.
 
     python -m research.roofline --record --picture roofline.svg
 
-Peaks of products, convolutions and memory are measured in the same run as the graphs, in turns.
-docs/bench-roofline.md defines the figures.
+Peaks of matrix products, convolutions and memory are measured in the same run as the graphs, in
+turns. docs/bench-roofline.md defines the figures.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from research import RECORDS, run_study, study_command
 from research.profile import NodeTime, Profile, measure
 
 CPU_PRECISIONS: tuple[Literal["fp32", "int8"], ...] = ("fp32", "int8")
-PROFILE_S = 3.0  # that the profiler's runs of a case may take, about
+PROFILE_S = 3.0  # approximate limit for the profiler's runs of a case
 FEWEST_RUNS, MOST_RUNS = 5, 30
-LARGEST = 4  # operators that are named for a layer
+LARGEST = 4  # operators named per layer
 
 Inputs = Mapping[str, NDArray[Any]]
 
 
 Kind = Literal["fp32", "int8", "memory", "cache"]
-"""Number format that is multiplied in, or the memory that is read and written."""
-PRODUCTS = (256, 512, 1024)  # rows and columns; a larger one leaves the caches
+"""Number format of the multiplications, or the memory traffic."""
+PRODUCTS = (256, 512, 1024)  # rows and columns; larger ones don't fit the caches
 CONVOLUTIONS = ((128, 1024), (256, 256), (512, 512))  # channels, positions; kernel 3
 KERNEL = 3
 GIGA = 1e9
@@ -59,15 +59,15 @@ OPSET, IR_VERSION = 17, 9
 _SCALES = {"scale": np.float32(0.01), "zero": np.uint8(128), "weight_zero": np.int8(0)}
 _QUANTIZED = ["x", "scale", "zero", "w", "scale", "weight_zero", "scale", "zero"]
 Pair = tuple[NDArray[Any], NDArray[Any]]
-BEYOND = 4  # an array is so many times as large as the last cache
-UNKNOWN_CACHE = 64 * 2**20  # bytes, where the system does not report it
-SMALLEST = 128 * 2**20  # bytes of an array, where the cache is small
+BEYOND = 4  # size of an array as a multiple of the last-level cache
+UNKNOWN_CACHE = 64 * 2**20  # bytes, if the system does not report it
+SMALLEST = 128 * 2**20  # bytes of an array, if the cache is small
 SHARE_OF_MEMORY = 8  # an array takes at most an eighth
-IN_CACHE = 128 * 2**10  # bytes: three arrays fit the second cache of any server
+IN_CACHE = 128 * 2**10  # bytes: three arrays fit in the L2 cache of any server
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 DENOISER_TARGET = Target("share of the int8 peak, %", 40, 60, "", True)
-MOST_LAYERS, NAMED_LAYERS = 12, 6  # in a table; in a picture
+MOST_LAYERS, NAMED_LAYERS = 12, 6  # in a table; in a plot
 PEAK_WORDS = {"memory": "memory, GB/s", "cache": "cached memory, GB/s"}
 GRAPHS = {
     "least_ms": "least, ms",
@@ -101,16 +101,16 @@ def take_turns(
     clock: Callable[[], float] = time.process_time,
     tell: Tell = silent,
 ) -> dict[str, Spread]:
-    """Time every contestant in every round; the quickest run of each turn, in ms.
+    """Time every contestant in every round; returns the fastest run of each turn, in ms.
 
-    A turn begins with a run that does not count: the caches are the predecessor's.
+    A turn begins with an uncounted run, since the caches hold the predecessor's data.
 
     Args:
         runs: name -> what to time.
-        rounds: how many turns each has.
-        clock: seconds. That of the process measures what one core needs, also where it was shared
-            meanwhile, and counts every thread of a library that takes more than one; on a core
-            of its own it agrees with the clock on the wall.
+        rounds: turns per contestant.
+        clock: seconds. The process clock measures what one core needs, even if the core was shared
+            meanwhile, and counts every thread of a multi-threaded library; on a dedicated core it
+            agrees with the wall clock.
     """
     samples: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds):
@@ -121,7 +121,7 @@ def take_turns(
 
 
 def _turn(run: Callable[[], object], clock: Callable[[], float]) -> float:
-    """Seconds of the quickest run of a turn."""
+    """Seconds of the fastest run of a turn."""
     run()
     begin = clock()
     least = float("inf")
@@ -145,29 +145,29 @@ class GraphCase:
     audio_s: float
     """length of the window"""
     served: bool
-    """the window is that of every later chunk of a stream"""
+    """whether the window is that of all later chunks of a stream"""
     run: Callable[[], object]
     """as the server runs it, on one thread"""
 
     @property
     def name(self) -> str:
-        """For tables and records."""
+        """Name for tables and records."""
         return f"{self.graph} {self.precision}, {self.frames} frames"
 
     @property
     def kind(self) -> Kind:
-        """The number format that most of it computes in."""
+        """The number format of most of its computation."""
         return "int8" if self.precision == "int8" else "fp32"
 
 
 def served_frames(bundle: Bundle, steps: int) -> int:
-    """Length of the window of every later chunk of a stream, with its context."""
+    """Length of the window of all later chunks of a stream, including context."""
     manifest = bundle.manifest
     return STREAM_LADDER[-1] + 2 * manifest.context_frames(steps, manifest.precision)
 
 
 def cases(bundle: Bundle, steps: int, frames: Sequence[int]) -> Iterator[GraphCase]:
-    """Every graph of the chain of `steps` steps, in fp32 and in int8 where it has that.
+    """Every graph of the chain of `steps` steps, in fp32 and, if available, in int8.
 
     Args:
         frames: lengths of windows; that of a served chunk is added.
@@ -213,7 +213,7 @@ def _run(
 
 
 def layers(profile: Profile, roof: Mapping[Kind, Peak], kind: Kind) -> list[dict[str, Any]]:
-    """The layers that multiply, the one that takes most time first.
+    """The layers that multiply, in descending order of time.
 
     Args:
         roof: has `kind` and `memory`.
@@ -229,7 +229,7 @@ def layers(profile: Profile, roof: Mapping[Kind, Peak], kind: Kind) -> list[dict
 def _layer(
     name: str, nodes: Sequence[NodeTime], roof: Mapping[Kind, Peak], kind: Kind
 ) -> dict[str, Any]:
-    """All nodes of one layer, its activations and conversions included, over all reverse steps."""
+    """All nodes of one layer, including activations and conversions, over all reverse steps."""
     ms, gop = sum(node.ms for node in nodes), 2 * sum(node.mac for node in nodes) / GIGA
     traffic = sum(node.traffic for node in nodes) / GIGA
     intensity = gop / traffic if traffic else 0.0
@@ -244,13 +244,13 @@ def _layer(
         "ms": ms,
         "gop": gop,  # 1e9 operations
         "traffic_mb": 1e3 * traffic,
-        "intensity": intensity,  # operations a byte
+        "intensity": intensity,  # operations per byte
         "gop_per_s": rate,
-        "bound_gop_per_s": bound,  # what the roof allows
+        "bound_gop_per_s": bound,  # limit set by the roofline
         "share_of_bound": rate / bound if bound else 0.0,
-        "multiplying_ms": busy_ms,  # of `ms`, convolutions, products and LSTMs
+        "multiplying_ms": busy_ms,  # of `ms`: convolutions, products and LSTMs
         "multiplying_gop_per_s": gop / busy_ms * 1e3 if busy_ms else 0.0,
-        # operators that take most, and their ms
+        # the most expensive operators, and their ms
         "largest_kinds": sorted(by_kind.items(), key=lambda item: -item[1])[:LARGEST],
     }
 
@@ -263,13 +263,13 @@ def measure_roofline(
 
     Args:
         frames: lengths of windows; that of a served chunk is added.
-        steps: of the denoiser; None is the voice's own.
+        steps: of the denoiser; None is the voice's default.
         rounds: turns of every kernel and graph, 3 or more.
-        core: that it is held to; None is the last.
+        core: core to pin to; None is the last.
 
     Raises:
         InputError: there is no such voice or core, or a window has no length.
-        BundleError: the bundle is damaged, or has no denoiser of so many steps.
+        BundleError: the bundle is damaged, or has no denoiser with that many steps.
         EngineError: a graph does not run.
     """
     bundle = Bundle.load(find_voice(voice))
@@ -322,8 +322,8 @@ def graph_figures(
 ) -> dict[str, object]:  # fmt: skip
     """A whole graph against the peak of its precision.
 
-    Exports of one network may compute more than it needs: the fewest operations count as `gop`,
-    those of this graph are `executed_gop`.
+    Exports of one network may compute more than necessary: `gop` is the smallest number of
+    operations, `executed_gop` that of this graph.
     """
     alike = [one for one in chosen if (one.graph, one.frames) == (case.graph, case.frames)]
     gop = min(2 * profiles[one.name].gmac for one in alike)
@@ -339,34 +339,34 @@ def graph_figures(
 
 
 def share_of_medians(spread: Spread, gop: float, peak: Peak) -> dict[str, Any]:
-    """Time at the peak's median / median time, with its 95 % bootstrap interval."""
+    """Time at the median peak / median time, with its 95 % bootstrap interval."""
     at_peak_ms = np.array(peak.samples_ms) * (gop / peak.work)
     return compare_medians(peak.by, np.array(spread.samples), at_peak_ms).ratio.figure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """One thing to be timed."""
+    """One kernel to be timed."""
 
     name: str
     """library, operation, size"""
     kind: Kind
     work: float
-    """1e9 operations (a multiplication and an addition are two), or 1e9 bytes"""
+    """1e9 operations (a multiplication and an addition count as two), or 1e9 bytes"""
     run: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The most that was reached."""
+    """The highest rate reached."""
 
     kind: Kind
     by: str
     """name of the kernel"""
     rate: float
-    """1e9 operations or bytes a second, of its quickest run"""
+    """1e9 operations or bytes per second, in its fastest run"""
     median_rate: float
-    """of its median run"""
+    """the same in its median run"""
     samples_ms: tuple[float, ...]
     work: float
 
@@ -386,7 +386,7 @@ def peaks(kernels: Iterable[Kernel], times: Mapping[str, Spread]) -> dict[Kind, 
 
 
 def onnx_kernels() -> Iterator[Kernel]:
-    """onnxruntime: fp32 and int8, products and convolutions of kernel 3."""
+    """onnxruntime: fp32 and int8, matrix products and convolutions of kernel size 3."""
     random = np.random.default_rng(0)
     zero = {"zero": _SCALES["zero"]}
     for size in PRODUCTS:
@@ -418,7 +418,7 @@ def _floats(random: np.random.Generator, x: Sequence[int], w: Sequence[int]) -> 
 
 
 def _bytes(random: np.random.Generator, x: Sequence[int], w: Sequence[int]) -> Pair:
-    """Weights of so few bits that sums of products never saturate."""
+    """Weights of few enough bits that sums of products never saturate."""
     return random.integers(0, 256, x, np.uint8), random.integers(-64, 64, w, np.int8)
 
 
@@ -426,7 +426,7 @@ def _onnx_kernel(
     name: str, work: float, operator: str, inputs: Sequence[str], x: NDArray[Any],
     weights: Mapping[str, Any], out: str, **attributes: Any,
 ) -> Kernel:  # fmt: skip
-    """A graph of one node."""
+    """A graph of a single node."""
     import onnxruntime
     from onnx import helper, numpy_helper
 
@@ -454,7 +454,7 @@ def _onnx_kernel(
 
 
 def memory_kernels() -> Iterator[Kernel]:
-    """What is limited by memory, in arrays that no cache holds, then by the caches."""
+    """Memory-bound kernels: arrays too large for any cache, then arrays that fit."""
     most = psutil.virtual_memory().total // SHARE_OF_MEMORY
     yield from _memory_kernels("memory", min(max(BEYOND * last_cache_bytes(), SMALLEST), most))
     yield from _memory_kernels("cache", IN_CACHE)
@@ -464,7 +464,7 @@ def last_cache_bytes(caches: Path = _CACHES) -> int:
     """Size of the largest cache of the first core.
 
     Raises:
-        InputError: the system reports a size of another form.
+        InputError: the system reports a malformed size.
     """
     sizes = [path.read_text("ascii").strip() for path in caches.glob("index*/size")]
     try:
@@ -479,7 +479,7 @@ def _memory_kernels(kind: Kind, size: int) -> Iterator[Kernel]:
     length = size // 4
     a, b, c = (np.full(length, value, np.float32) for value in (1, 2, 3))
 
-    def numpy_triad() -> None:  # in two passes: 5 arrays go by
+    def numpy_triad() -> None:  # in two passes: 5 arrays of traffic
         np.multiply(c, np.float32(1.5), out=a)
         np.add(a, b, out=a)
 

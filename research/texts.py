@@ -1,9 +1,9 @@
-"""Sixty texts beyond the corpus' style: are they spoken completely, clearly, without accidents?
+"""Sixty texts beyond the corpus' style: are they spoken completely, clearly and without accidents?
 
     python -m research.texts                                    60 texts, the embedded voice
     python -m research.texts old=old.dlpo new=runs/a/best       side by side, same noise seeds
-    python -m research.texts --no-judges                        only what needs no judge
-    python -m research.texts --category number --wavs heard     one kind, and its sounds
+    python -m research.texts --no-judges                        only measures without a judge
+    python -m research.texts --category number --wavs heard     one category, with its audio
 
 docs/bench-texts.md defines the measures.
 """
@@ -72,25 +72,25 @@ TEXT_SIGNALS = (
     "F0 spread, st",
 )  # fmt: skip
 TEXTS = Path(__file__).with_name("texts.tsv")
-LONGEST_PIECE_S = 10.0  # what the judges were trained on, about
+LONGEST_PIECE_S = 10.0  # approximate length that the judges were trained on
 BLOCK_S = 0.05
-YES_NO = "yes-no question"  # category: the only questions that rise
-LEVEL_BLOCK = 441  # samples, 20 ms: of a level
-AROUND = 220  # samples each side, 10 ms: that a jump is compared with
-INSIDE = 6  # samples each side that belong to the jump itself
-JUMP_FLOOR = 1e-4  # full scale; jumps below are lost in the noise of a room
+YES_NO = "yes-no question"  # category: the only questions with rising pitch
+LEVEL_BLOCK = 441  # samples, 20 ms: unit of level measurement
+AROUND = 220  # samples on each side, 10 ms, that a jump is compared with
+INSIDE = 6  # samples on each side that belong to the jump itself
+JUMP_FLOOR = 1e-4  # full scale; smaller jumps are lost in room noise
 END = 220  # samples, 10 ms
-QUIET_SHARE = 5  # per cent of the blocks: of pauses, mostly
+QUIET_SHARE = 5  # per cent of the blocks: mostly pauses
 SHORTEST_WITH_PAUSES_S = 2.0
-SILENT_WORD_DB = -30.0  # below the level of the speech: a whole word is inaudible
-PAUSE_S = 0.15  # shorter ones are hardly silent in recordings either
-LOUD_PAUSE_DB = -10.0  # a pause that is as loud as speech
+SILENT_WORD_DB = -30.0  # below the speech level: a whole word is inaudible
+PAUSE_S = 0.15  # even in recordings, shorter ones are rarely silent
+LOUD_PAUSE_DB = -10.0  # a pause as loud as speech
 
 JUMP_LIMIT_DB = 32.0
 DC_LIMIT_DB = -50.0
 END_LIMIT_DB = -15.0
-PACE_LIMITS = (45.0, 300.0)  # ms a phoneme; letters and words alone are slow
-END_S = 0.15  # of voice, the last of a sentence
+PACE_LIMITS = (45.0, 300.0)  # ms per phoneme; isolated letters and words are slow
+END_S = 0.15  # voiced part at the end of a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +98,19 @@ class BenchText:
     """One text of the set."""
 
     name: str
-    """category and number, as "number-02": what records call it"""
+    """category and number, such as "number-02": its name in records"""
     category: str
     text: str
     words: str
-    """as a person reads them out, "forty two dollars" for "$42\""""
+    """as a person reads them aloud, "forty two dollars" for "$42\""""
 
 
 def read_texts(path: Path = TEXTS) -> list[BenchText]:
-    """The texts of a file: lines of category, text and, where the text has numbers, abbreviations
-    or letters to be spelled, its words, with tabs between them. Blank lines and # are passed over.
+    """Read the texts of a file: tab-separated lines of category, text and, for numbers,
+    abbreviations or spelled letters, the text's words. Blank lines and # are skipped.
 
     Raises:
-        DataError: unreadable, empty, or a line of another form.
+        DataError: unreadable, empty, or a malformed line.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -140,9 +140,9 @@ class TimedSentence:
     """One sentence of the audio."""
 
     words: tuple[WordTiming, ...]
-    """in samples of the whole audio"""
+    """in samples from the start of the audio"""
     mark: str
-    """that ends it: . ! ? or another, where a text stops without"""
+    """its final mark: . ! ? or another, if a text ends without one"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class TimedSpeech:
     """The audio of one text."""
 
     waveform: Waveform
-    """(T,) float32, as it is served"""
+    """(T,) float32, as served"""
     sentences: tuple[TimedSentence, ...]
 
     @property
@@ -160,11 +160,11 @@ class TimedSpeech:
 
 
 def speak(voice: TextVoice, text: str, seed: int) -> TimedSpeech:
-    """One text in the chunks that it is served in.
+    """Speak one text in chunks, as served.
 
     Raises:
-        InputError: it can't be spoken.
-        EngineError: the run-time failed.
+        InputError: the text can't be spoken.
+        EngineError: the runtime failed.
     """
     utterance = voice.synthesizer.read(SpeechRequest(text, seed=seed))
     timed: list[list[WordTiming]] = [[] for _ in utterance.sentences]
@@ -180,7 +180,7 @@ def speak(voice: TextVoice, text: str, seed: int) -> TimedSpeech:
 
 
 class InPieces:
-    """A judge that scores long speech in pieces; its score is their mean, by length."""
+    """A judge that scores long speech in pieces; the score is their mean, weighted by length."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
@@ -198,7 +198,7 @@ class InPieces:
 
 
 def pieces(waveform: Waveform, sample_rate_hz: int) -> list[Waveform]:
-    """Pieces of nearly equal length, cut where it is quietest near by; one of short speech."""
+    """Pieces of nearly equal length, cut at quiet places nearby; one piece for short speech."""
     count = -int(-len(waveform) // (LONGEST_PIECE_S * sample_rate_hz))
     block = round(BLOCK_S * sample_rate_hz)
     whole = waveform[: len(waveform) // block * block].reshape(-1, block).astype(np.float64)
@@ -213,7 +213,7 @@ def pieces(waveform: Waveform, sample_rate_hz: int) -> list[Waveform]:
 
 @dataclass(frozen=True, slots=True)
 class WordCount:
-    """The fewest differences of a transcript from the words of a text."""
+    """The minimal differences of a transcript from the words of a text."""
 
     changed: int
     left_out: int
@@ -226,7 +226,7 @@ class WordCount:
 
 
 def compare_words(words: str, transcript: str) -> WordCount:
-    """Count what was changed, left out and added; homophones are equal, as "b" and "bee"."""
+    """Count substitutions, deletions and insertions; homophones ("b", "bee") are equal."""
     return align([_sound(word) for word in words_of(words)],
                  [_sound(word) for word in words_of(transcript)])  # fmt: skip
 
@@ -238,13 +238,13 @@ def _front_end() -> TextFrontEnd:
 
 @cache
 def _sound(word: str) -> str:
-    """Its phonemes without stress, as a word of its own."""
+    """Its phonemes without stress, as an isolated word."""
     sentences = _front_end().process(word).sentences
     return " ".join(p.rstrip("012") for s in sentences for w in s.words for p in w.phonemes)
 
 
 def align(expected: Sequence[str], found: Sequence[str]) -> WordCount:
-    """The fewest changes from one to the other; of equals, those with most words changed.
+    """The minimal edits from one to the other; among equals, those with most substitutions.
 
     Reference: Wagner and Fischer, The String-to-String Correction Problem, 1974.
     """
@@ -271,12 +271,12 @@ def measure_texts(
 
     Args:
         recorded: clips of the speaker, whose accidents are measured for comparison.
-        seeds: of the noise, 0 and up; averaged first.
+        seeds: noise seeds from 0; averaged first.
         on_text: called after each text of each take.
         keep: see `evaluate`.
 
     Raises:
-        InputError: a text can't be spoken; the message has its name.
+        InputError: a text can't be spoken; the message names it.
         EngineError, MissingExtraError: see `speak` and `evaluate`.
     """
     clips = [Clip(text.name, text.text, None, text.words) for text in texts]
@@ -315,7 +315,7 @@ def measure_texts(
 
 
 def _completed(take: Take, texts: Sequence[BenchText], speech: Sequence[TimedSpeech]) -> Take:
-    """With the measures of this module; homophones are equal words."""
+    """The take with this module's measures added; homophones are equal words."""
     rows = [_signal(text, one) for text, one in zip(texts, speech, strict=True)]
     values = {measure: np.array([row[measure] for row in rows]) for measure in rows[0]}
     errors = {}
@@ -404,7 +404,7 @@ def _recorded(clips: Sequence[Clip]) -> dict[str, Any]:
 
 
 def check_categories(texts: Sequence[BenchText], wanted: Sequence[str]) -> list[BenchText]:
-    """The texts of some categories; all if none are named; raises InputError for unknown ones."""
+    """The texts of some categories; all if none is named; raises InputError for unknown ones."""
     known = list(dict.fromkeys(text.category for text in texts))
     if unknown := [category for category in wanted if category not in known]:
         raise InputError(f"no category {unknown[0]!r}; expected one of {', '.join(known)}")
@@ -412,16 +412,16 @@ def check_categories(texts: Sequence[BenchText], wanted: Sequence[str]) -> list[
 
 
 def accidents(waveform: Waveform) -> dict[str, float]:
-    """Measures of any speech, voice or recording.
+    """Measures of any speech, synthetic or recorded.
 
     Args:
-        waveform: (T,) at one level, 22,050 Hz.
+        waveform: (T,) at a common level, 22,050 Hz.
 
     Returns:
-        Measure -> value. `JUMP`: largest of `jumps`. `DC`: of the mean, over full scale. `CLIPPED`:
-        see `clipped`. `QUIET`: level that 5 % of the blocks of 20 ms do not reach, below the level
-        of the speech; NaN of less than 2 s, which may have no pause; digital silence doesn't count.
-        `LAST`: level of the last 10 ms, below that of the speech.
+        Measure -> value. `JUMP`: the largest of `jumps`. `DC`: mean, relative to full scale.
+        `CLIPPED`: see `clipped`. `QUIET`: level below which the quietest 5 % of the 20 ms blocks
+        lie, relative to the speech level; NaN for less than 2 s, which may have no pause; digital
+        silence is ignored. `LAST`: level of the last 10 ms, relative to the speech level.
     """
     active_db = active_level_db(waveform, SAMPLE_RATE)
     sharpest = float(jumps(waveform).max(initial=0.0))
@@ -435,10 +435,10 @@ def accidents(waveform: Waveform) -> dict[str, float]:
 
 
 def jumps(waveform: Waveform) -> Floats:
-    """(T - 2,) how many times larger a second difference is than those around it.
+    """(T - 2,) ratio of each second difference to those around it.
 
-    A click is one sample that does not follow from its neighbors. Bursts of plosives and
-    pulses of the voice have neighbors of their kind; a recording has at most about 30.
+    A click is a single sample that does not follow from its neighbors. Bursts of plosives and
+    glottal pulses have neighbors of their kind; recordings reach at most about 30.
     """
     bends = np.abs(np.diff(waveform.astype(np.float64), 2))
     total = np.concatenate([[0.0], np.cumsum(bends**2)])
@@ -466,15 +466,15 @@ def clipped(waveform: Waveform) -> int:
 
 
 def mishaps(speech: TimedSpeech, waveform: Waveform) -> dict[str, float]:
-    """Measures of speech with the times of its words.
+    """Measures of speech whose word timestamps are known.
 
     Args:
         speech: sentences and words.
-        waveform: its audio, brought to one level.
+        waveform: its audio, at a common level.
 
     Returns:
-        `SILENT`: words without a sound. `LOUD`: pauses between words, of 0.15 s or more, that are
-        as loud as speech. `PACE`: milliseconds of a phoneme, without pauses.
+        `SILENT`: inaudible words. `LOUD`: pauses between words, of 0.15 s or more, that are as loud
+        as speech. `PACE`: milliseconds per phoneme, excluding pauses.
     """
     active_db = active_level_db(waveform, SAMPLE_RATE)
     words = speech.words
@@ -484,7 +484,7 @@ def mishaps(speech: TimedSpeech, waveform: Waveform) -> dict[str, float]:
     loud = 0
     for before, after in pairwise(words):
         if after.start - before.stop >= PAUSE_S * SAMPLE_RATE:
-            third = (after.start - before.stop) // 3  # its middle: words end and begin softly
+            third = (after.start - before.stop) // 3  # its middle third: words start and end softly
             middle = waveform[before.stop + third : after.start - third]
             loud += _level_db(middle) - active_db > LOUD_PAUSE_DB
     samples = sum(word.stop - word.start for word in words)
@@ -497,9 +497,9 @@ def mishaps(speech: TimedSpeech, waveform: Waveform) -> dict[str, float]:
 
 
 def accident_names(values: Mapping[str, float]) -> list[str]:
-    """Names of the accidents that a listener would notice; empty without any.
+    """Names of the accidents that a listener would notice; empty if there are none.
 
-    Limits are beyond what 20 recordings of LJSpeech have; docs/bench-texts.md has both.
+    The limits lie beyond the values of 20 LJSpeech recordings; docs/bench-texts.md gives both.
     """
     found = []
     if values[JUMP] > JUMP_LIMIT_DB:
@@ -525,7 +525,7 @@ def _level_db(samples: Waveform) -> float:
 
 
 def _quiet_db(waveform: Waveform) -> float:
-    """NaN of a short one."""
+    """Level of the quietest blocks; NaN for short speech."""
     if len(waveform) < SHORTEST_WITH_PAUSES_S * SAMPLE_RATE:
         return float("nan")
     blocks = (
@@ -539,10 +539,10 @@ def _quiet_db(waveform: Waveform) -> float:
 
 
 def end_semitones(waveform: Waveform) -> float:
-    """Pitch of the last 0.15 s of voice of a sentence, above the median of the sentence.
+    """Pitch of the last 0.15 s of voice in a sentence, relative to the sentence's median.
 
-    Negative: it falls, as statements do; positive: it rises. NaN with too little voice, less than
-    twice as much.
+    Negative if it falls, as in statements; positive if it rises. NaN with too little voiced speech,
+    less than twice as much.
 
     Raises:
         MissingExtraError: pyworld is not installed.
@@ -597,7 +597,7 @@ def texts_blocks(figures: Figures) -> list[Block]:
 
 
 def seeds_words(figures: Mapping[str, Any]) -> str:
-    """How many noise seeds, where there are several."""
+    """The number of noise seeds, if there are several."""
     return f", {figures['seeds']} noise seeds each" if figures["seeds"] > 1 else ""
 
 
@@ -624,10 +624,10 @@ def main(
     wavs: Annotated[Path | None, of_judges(help="Directory for what the judges heard.")] = None,
     record: Record = False,
 ) -> None:
-    """Say 60 texts of other kinds than the corpus has, and look for what goes wrong.
+    """Speak 60 texts of kinds that the corpus lacks, and look for what goes wrong.
 
     Words, numbers, questions, lists, names, spelled letters, abbreviations, exclamations,
-    tongue-twisters and paragraphs: word errors, judges, clicks, silent words, ends of sentences.
+    tongue-twisters and paragraphs: word errors, judges, clicks, silent words, sentence endings.
     """
     said = check_categories(read_texts(texts_file), category or ())
     speakers = open_voices(voices or ["lj"], SpeakingOptions(seeds=seeds))

@@ -2,10 +2,10 @@
 
     python -m research.toy_judge --data D --record
 
-The judge wants each sentence a decibel an octave brighter than the untuned voice says it, and tells
-nothing but how far off it is. The possible gain is therefore that decibel. It is measured on
-validation sentences, which are never prompts, as the run goes on. It ends when the goal is reached
-in two measurements running: one could come from shooting over.
+The judge wants each sentence one decibel per octave brighter than the untuned voice speaks it, and
+reveals only how far off it is. The possible gain is therefore that decibel. Progress is measured on
+validation sentences, which are never prompts. The run ends when two consecutive measurements reach
+the goal: a single one could be an overshoot.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ from dlpo.rl.tuner import Tuner
 from dlpo_bench.record import Measured, write_record
 from research import RECORDS
 
-KEY = (7, 0)  # of the noise that the untuned voice is measured with
-ROWS = 8  # chains at once where nothing is learnt
+KEY = (7, 0)  # of the noise for measuring the untuned voice
+ROWS = 8  # concurrent chains outside of training
 HELD_OUT, LONGEST_HELD_OUT_S = 8, 6.0
-LOWEST_HZ, HIGHEST_HZ = 250.0, 8_000.0  # five octaves that speech fills
+LOWEST_HZ, HIGHEST_HZ = 250.0, 8_000.0  # the five octaves that speech occupies
 BANDS_PER_OCTAVE = 3
-POWER_FLOOR = 1e-12  # silence has a tilt too: 0
+POWER_FLOOR = 1e-12  # gives silence a tilt: 0
 
 
 def spectral_tilt_db(waveform: Waveform, sample_rate_hz: int) -> float:
-    """Slope of the long-term spectrum, in dB an octave: the line through its third octaves.
+    """Slope of the long-term spectrum in dB per octave: the line fitted to its third-octave bands.
 
-    White noise has +3, as a third octave has twice the width an octave higher; speech about -3.
+    White noise has +3, as third-octave bands double in width every octave; speech about -3.
     """
     power = np.abs(np.fft.rfft(waveform.astype(np.float64))) ** 2
     hertz = np.fft.rfftfreq(len(waveform), 1 / sample_rate_hz)
@@ -67,13 +67,13 @@ def spectral_tilt_db(waveform: Waveform, sample_rate_hz: int) -> float:
 
 
 def spectral_tilt(target_db: Callable[[str], float]) -> MeasuredReward:
-    """Minus how far the tilt is from its target, in dB an octave; 0 is the best there is.
+    """Minus the distance of the tilt from its target, in dB per octave; 0 is the optimum.
 
-    Sentences differ in tilt by what is said in them, so that each has a target of its own: the
-    optimum is then within reach of a voice that is a little brighter throughout.
+    Sentences differ in tilt with their content, so each has its own target: the optimum is then
+    reachable by a voice that is slightly brighter throughout.
 
     Args:
-        target_db: text -> the tilt wanted.
+        target_db: text -> desired tilt.
     """
 
     def score(clips: ClipBatch) -> Scores:
@@ -89,30 +89,30 @@ def spectral_tilt(target_db: Callable[[str], float]) -> MeasuredReward:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a run stands."""
+    """State of a run."""
 
     update: int
     distance_db: float
-    """of held-out sentences from their targets, mean, dB an octave"""
+    """distance of held-out sentences from their targets, mean, dB per octave"""
     gain: float
     """share of the possible gain: 0 = untuned, 1 = the optimum"""
     brighter_db: float
-    """by how much they are brighter than untuned, mean; above the wanted the run has shot over"""
+    """how much brighter than untuned, mean; the run has overshot if above the target"""
     seconds: float
-    """since the first update began, less what was spent on these measurements"""
+    """since the first update began, excluding these measurements"""
     cpu_seconds: float
-    """of this process, over the same time"""
+    """CPU time of this process over the same period"""
 
 
 class Targets:
-    """Text -> the tilt that an untuned voice says it with, and so many decibels more.
+    """Text -> the tilt of the untuned voice plus a fixed number of decibels.
 
     Args:
         model: the untuned voice, in eval mode.
-        prompts: whatever will be said.
-        chain: that it is said with.
-        more_db: dB an octave.
-        seeds: that the voice's own tilt is the mean of.
+        prompts: every text that will be spoken.
+        chain: chain that speaks them.
+        more_db: dB per octave to add.
+        seeds: number of seeds averaged for the voice's own tilt.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Targets:
         self.known: dict[str, float] = {}
 
     def __call__(self, text: str) -> float:
-        """dB an octave."""
+        """dB per octave."""
         if text not in self.known:
             own = tilts(self.model, [self.prompts[text]], self.chain, self.seeds)
             self.known[text] = float(np.mean(own)) + self.more_db
@@ -138,7 +138,7 @@ class Targets:
 def tilts(
     model: Model, prompts: Sequence[Prompt], chain: NoiseSchedule, seeds: int = 1
 ) -> list[float]:
-    """dB an octave of each sentence and seed, always with the same noise."""
+    """dB per octave of each sentence and seed, always with the same noise."""
     parts = run_chains(model, prompts, chain, KEY, seeds, ROWS, reach_of(model, prompts[0])).parts
     return [spectral_tilt_db(w, SAMPLE_RATE) for part in parts for w in part.waveforms(model)]
 
@@ -163,7 +163,7 @@ def run(
     prompts = Prompts(dataset, settings.seed, settings.longest_s)
     targets = Targets(untuned, (prompts[i] for i in range(len(prompts))), plan.chain, more_db)
     held_out = validation_prompts(dataset, HELD_OUT, LONGEST_HELD_OUT_S)
-    everyone = validation_prompts(dataset, len(dataset))  # the tuner's own panel is among them
+    everyone = validation_prompts(dataset, len(dataset))  # includes the tuner's own panel
     targets.prompts |= {prompt.text: prompt for prompt in everyone}
     wanted = np.array(tilts(untuned, held_out, plan.chain)) + more_db
     reward = WeightedSum([spectral_tilt(targets)], {"spectral_tilt": 1.0})
@@ -211,7 +211,7 @@ def main(
     every: Annotated[int, typer.Option(min=1, help="Updates between measurements.")] = 5,
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
 ) -> None:
-    """Tune on the toy judge and tell how much of the possible gain came in how many seconds."""
+    """Tune on the toy judge and report the share of the possible gain reached, with the seconds."""
     objective = Objective(cast(Method, method), cast(Explore, explore), beta=beta)
     plan = Plan(objective, {"spectral_tilt": 1.0})
     settings = TuningConfig(

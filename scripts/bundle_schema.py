@@ -1,8 +1,8 @@
 """Make the JSON Schema of `voice.json` from the dataclasses: python scripts/bundle_schema.py
 
 It is checked in as dlpo/bundle/voice.schema.json and ships with the package, so that any language
-can check a manifest; a test fails when it drifts. What a schema can't express, such as that every
-graph's file is in `files`, is checked by `dlpo voices verify` alone.
+can validate a manifest; a test fails if it drifts. What a schema can't express, such as that every
+graph's file is listed in `files`, is checked only by `dlpo voices verify`.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ CHECKED: dict[type, dict[str, Any]] = {
 
 
 class Untitled(GenerateJsonSchema):
-    """Without a title that repeats the name of a field."""
+    """Omits titles, which only repeat field names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of `voice.json`. Keys that it does not name are allowed."""
+    """The JSON Schema (draft 2020-12) of `voice.json`. Unknown keys are allowed."""
     for cls in vars(manifest).values():  # docstrings below fields become descriptions
         if dataclasses.is_dataclass(cls):
             cls.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[union-attr]
@@ -70,7 +70,7 @@ def schema() -> dict[str, Any]:
 
 
 def content() -> str:
-    """What the file holds."""
+    """The content of the schema file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 

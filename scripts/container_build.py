@@ -1,4 +1,4 @@
-"""Makes images without a registry: a base by debootstrap, the Dockerfile by buildah."""
+"""Builds images without a registry: a base with debootstrap, the Dockerfile with buildah."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ BASE = f"localhost/dlpo-base:{SUITE}"
 PACKAGES = "python3,python3-venv,ca-certificates"
 NOT_NEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info",
               "var/cache/apt", "var/lib/apt/lists", "var/log")  # fmt: skip
-AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")  # of this machine: for pip, in the build
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")  # this machine's, for pip during the build
 
 
 def run(*command: str | Path, check: bool = True, timeout_s: float = 60.0) -> str:
-    """What a program printed.
+    """Run a program and return what it printed.
 
     Raises:
-        EngineError: it ended with another code than 0, or not in time.
+        EngineError: its exit code is not 0, or it timed out.
     """
     words = [str(word) for word in command]
     try:
@@ -39,31 +39,31 @@ def run(*command: str | Path, check: bool = True, timeout_s: float = 60.0) -> st
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """What is built."""
+    """The source of a build."""
 
     root: Path
     """of the checkout"""
     commit: str
-    """the hash of what is built: others may commit meanwhile"""
+    """the hash of what is built, fixed because others may commit meanwhile"""
     worktree: bool = False
     """build the working tree instead of the commit"""
 
     @classmethod
     def of(cls, root: Path, worktree: bool) -> Checkout:
-        """The last commit of a checkout, or, with `worktree`, its files."""
+        """The last commit of a checkout or, with `worktree`, its files."""
         return cls(root, run("git", "-C", root, "rev-parse", "HEAD").strip(), worktree)
 
     def git(self, *arguments: str) -> str:
-        """What git printed."""
+        """Run git and return what it printed."""
         return run("git", "-C", self.root, *arguments).strip()
 
     @property
     def revision(self) -> str:
-        """Hash of the commit, with a + for what is not committed."""
+        """Hash of the commit, with a + if there are uncommitted changes."""
         return self.commit + "+" * self.worktree
 
     def context(self, folder: Path) -> Path:
-        """The folder that the build reads: the checkout itself, or its commit in `folder`."""
+        """The build context: the checkout itself, or its commit extracted into `folder`."""
         if self.worktree:
             return self.root
         shutil.rmtree(folder, ignore_errors=True)
@@ -83,12 +83,12 @@ class Image:
 
     name: str
     storage: tuple[str, ...]
-    """options of buildah and podman"""
+    """options for buildah and podman"""
     revision: str
-    """that its label must name"""
+    """commit that its label must name"""
 
     def podman(self, *arguments: str | Path, check: bool = True, timeout_s: float = 60.0) -> str:
-        """What podman printed; see `run`."""
+        """Run podman and return what it printed; see `run`."""
         runtime = ("--runtime", "runc", "--cgroup-manager", "cgroupfs", "--log-level", "fatal")
         return run("podman", *self.storage, *runtime, *arguments, check=check, timeout_s=timeout_s)
 
@@ -99,7 +99,7 @@ class Image:
 
 
 class Builder:
-    """Keeps its base, its layers and pip's cache in one folder."""
+    """Keeps its base image, layers and pip's cache in one folder."""
 
     def __init__(self, work: Path, checkout: Checkout) -> None:
         self._work = work
@@ -109,7 +109,7 @@ class Builder:
         self._storage = (*folders, "--storage-driver", os.environ.get("STORAGE_DRIVER", "overlay"))
 
     def make_base(self) -> None:
-        """A Debian with Python, from the mirror that this machine's apt knows; once."""
+        """Create a Debian image with Python from this machine's apt mirror, unless it exists."""
         if run("buildah", *self._storage, "images", "--quiet", BASE, check=False):
             return
         print(f"==> {BASE} by debootstrap, some minutes, once", flush=True)
@@ -127,7 +127,7 @@ class Builder:
         shutil.rmtree(root)
 
     def build(self, target: str, *, again: bool = False) -> Image:
-        """Build a target of the Dockerfile; `again` uses no layer of a build before."""
+        """Build a target of the Dockerfile; `again` ignores layers of earlier builds."""
         checkout = self._checkout
         print(f"==> {target} of {checkout.revision[:7]} by buildah", flush=True)
         name = f"localhost/dlpo:{target}" + "-again" * again
@@ -143,7 +143,7 @@ class Builder:
             "--timestamp", then, "--target", target, "--tag", name,
             "--layers", *(("--no-cache",) if again else ()),
             *(word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))),
-            # buildah 1.28 takes a LABEL from its cache, whatever its arguments are now.
+            # buildah 1.28 takes a LABEL from its cache even if its arguments have changed.
             "--label", f"org.opencontainers.image.revision={checkout.revision}",
             "--label", f"org.opencontainers.image.version={dlpo.__version__}",
             *self._index(),
@@ -153,14 +153,14 @@ class Builder:
         return Image(name, self._storage, checkout.revision)
 
     def layers(self, target: str, *, again: bool = False) -> list[str]:
-        """Hashes of the layers of a target; builds it, see `build`."""
+        """Hashes of a target's layers; builds it, see `build`."""
         found = self.build(target, again=again).inspect()["RootFS"]
-        assert isinstance(found, dict)  # of podman's format
+        assert isinstance(found, dict)  # podman's format
         layers: list[str] = found["Layers"]
         return layers
 
     def _index(self) -> list[str]:
-        """What pip needs in the build to reach the index that this machine uses."""
+        """pip options for reaching this machine's index during the build."""
         options = []
         if AUTHORITIES.exists():
             options += ["--volume", f"{AUTHORITIES}:{AUTHORITIES}:ro"]
@@ -170,7 +170,7 @@ class Builder:
 
 
 def _mirror() -> str:
-    """Where this machine's apt finds Debian."""
+    """The Debian mirror in this machine's apt sources."""
     found = run("apt-get", "indextargets", "--format", "$(REPO_URI)", f"Codename: {SUITE}")
     for line in sorted(set(found.split())):
         if line.rstrip("/").endswith("/debian"):

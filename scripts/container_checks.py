@@ -24,13 +24,13 @@ from dlpo.errors import DlpoError, EngineError
 from dlpo_serving.client import SpeechClient, SpeechRequest
 from dlpo_serving.voices import find_voice
 
-MAX_MB = 500.0  # of the target cpu, unpacked
+MAX_MB = 500.0  # unpacked size of the target cpu
 MAX_START_S = 2.0  # until SERVING
-STARTS = 5  # of which the quickest counts: others may have had the processor
+STARTS = 5  # the fastest counts: others may have been using the CPU
 USER = 10001
 LONG = "Noise becomes speech, step by step, and nobody has to wait for the end of it. " * 20
 SHELLS = ("/usr/bin/dash", "/usr/bin/bash")
-LIFE = (  # of a voice, in the image train; seconds each
+LIFE = (  # commands of a voice's life in the image train; seconds for each
     "prepare ljspeech corpus --alignments corpus/alignments.tsv --out data",
     "train spectral --data data --out run --set updates=2 --set part=denoiser --set batch=1"
     " --set window=8 --set precision=no",
@@ -40,10 +40,10 @@ SEALED = (
     "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges",
     "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096",
 )  # fmt: skip
-# Without any capability, folder to write in or shell: the hardest that a platform may ask for.
+# No capabilities, no writable folder, no shell: the strictest that a platform may impose.
 HARDENED = (
     *SEALED, "--network", "host", "--read-only-tmpfs=false",
-    "--cpu-shares", "262144",  # so that other work of the machine is not measured
+    "--cpu-shares", "262144",  # exclude other load on the machine
     "--pids-limit", "256", "--memory", "1g",
     *(word for shell in SHELLS for word in ("--volume", f"/dev/null:{shell}:ro")),
 )  # fmt: skip
@@ -51,17 +51,17 @@ HARDENED = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table."""
+    """A row of the table."""
 
     name: str
     found: str
-    """for people"""
+    """human-readable"""
     holds: bool | None = None
-    """None where nothing was promised"""
+    """None if nothing was promised"""
 
 
 def check_cpu(image: Image) -> list[Row]:
-    """Everything that the target cpu promises."""
+    """Everything that the target cpu guarantees."""
     return [
         *_size(image, MAX_MB),
         *_contents(image, without=("torch", "pip")),
@@ -83,7 +83,7 @@ def check_gpu(image: Image) -> list[Row]:
 
 
 def check_train(image: Image) -> list[Row]:
-    """What the target train promises, on a machine without a GPU: a voice from a corpus."""
+    """The guarantees of the target train on a machine without a GPU: a voice from a corpus."""
     return [
         *_size(image, None),
         *_contents(image, without=("pip",)),
@@ -94,7 +94,7 @@ def check_train(image: Image) -> list[Row]:
 
 @contextmanager
 def _running(image: Image, *options: str, port: int = 50_051) -> Iterator[tuple[str, float]]:
-    """A container of the image that takes calls: its name, and seconds until it did."""
+    """A container of the image accepting calls: its name, and its seconds to readiness."""
     name = "dlpo-check"
     image.podman("rm", "--force", "--ignore", name)
     image.podman("create", "--name", name, *HARDENED, *options, image.name)
@@ -120,7 +120,7 @@ def _files(image: Image) -> Iterator[Path]:
 
 def _size(image: Image, limit_mb: float | None) -> list[Row]:
     size = image.inspect()["Size"]
-    assert isinstance(size, int)  # of podman's format
+    assert isinstance(size, int)  # podman's format
     megabytes = size / 1e6
     with _files(image) as root:
         (site,) = root.glob("opt/dlpo/lib/python3*/site-packages")
@@ -161,7 +161,7 @@ def _contents(image: Image, without: tuple[str, ...]) -> list[Row]:
 
 def _labels(image: Image) -> list[Row]:
     labels = image.inspect()["Labels"]
-    assert isinstance(labels, dict)  # of podman's format
+    assert isinstance(labels, dict)  # podman's format
     expected = {
         "title": "dlpo",
         "version": dlpo.__version__,
@@ -187,7 +187,7 @@ def _starts(image: Image) -> list[Row]:
 
 
 def _service(image: Image) -> list[Row]:
-    """One container from its start to its end; its voice is mounted."""
+    """One container from start to end, with its voice mounted."""
     voice = ("--volume", f"{find_voice('lj')}:/voices/ann:ro", "--env", "DLPO_VOICES=/voices/ann")
     with _running(image, *voice) as (name, _), SpeechClient("127.0.0.1:50051") as client:
         rows = [*_process(image, name), *_doors(image, name, client)]
@@ -227,7 +227,7 @@ def _process(image: Image, name: str) -> list[Row]:
 
 def _doors(image: Image, name: str, client: SpeechClient) -> list[Row]:
     start = time.monotonic()
-    image.podman("healthcheck", "run", name)  # EngineError where it doesn't end with 0
+    image.podman("healthcheck", "run", name)  # EngineError unless its exit code is 0
     healthy_s = time.monotonic() - start
     with urllib.request.urlopen("http://127.0.0.1:8080/metrics") as reply:
         metrics = reply.read().decode()
@@ -247,7 +247,7 @@ def _doors(image: Image, name: str, client: SpeechClient) -> list[Row]:
 
 
 def _voice_from_corpus(image: Image) -> list[Row]:
-    """Each command of a voice's life in a container of its own, on a corpus that hums."""
+    """Each command of a voice's life in a container of its own, on a humming corpus."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -262,14 +262,14 @@ def _voice_from_corpus(image: Image) -> list[Row]:
             )  # fmt: skip
             told = f"exit code 0 after {time.monotonic() - start:.0f} s"
             rows.append(Row(" ".join(command.split()[:2]), told, True))
-        sealed = Bundle.load(work / "voice")  # DlpoError where it is not sound
+        sealed = Bundle.load(work / "voice")  # DlpoError if it is damaged
         told = f"{sealed.manifest.voice}, {sorted(sealed.manifest.graphs)}"
         rows.append(Row("its bundle, read outside", told, True))
     return rows
 
 
 def _early_end(image: Image) -> Row:
-    """SIGTERM to a process that still loads: number 1 has to handle what it wants to hear."""
+    """SIGTERM to a process that is still loading: PID 1 must handle the signals it wants."""
     name, codes = "dlpo-check", []
     for delay_s in (0.05, 0.3, 0.6):
         image.podman("rm", "--force", "--ignore", name)
@@ -287,9 +287,9 @@ def _early_end(image: Image) -> Row:
 
 
 def _refusals(image: Image, engines: dict[str, str]) -> list[Row]:
-    """Unusable settings end the container at once, with one line and exit code 1."""
+    """Invalid settings end the container immediately, with one line and exit code 1."""
     rows = []
-    with tempfile.TemporaryDirectory() as folder:  # root's alone, so unreadable inside
+    with tempfile.TemporaryDirectory() as folder:  # owned by root, so unreadable inside
         voice = ("--volume", f"{folder}:/voices/ann:ro")
         cases = {
             **{f"engine {name}": ((), ("--engine", name), told) for name, told in engines.items()},

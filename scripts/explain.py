@@ -1,4 +1,4 @@
-"""Pictures of the explanation pages: python scripts/explain.py [--checkpoint DIR] [--out DIR]
+"""Plots of the explanation pages: python scripts/explain.py [--checkpoint DIR] [--out DIR]
 
 levels    noise levels along a chain, from the schedules
 chain     a sentence at every reverse step, from a checkpoint
@@ -28,14 +28,14 @@ from dlpo_serving.scheduling.scheduler import Batch, Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, CostLines, Costs, Line, Stream
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, cut, sizes_of
 
-CHAINS = (("linear", 1000, GRAY), ("cosine:1.25", 3, BLUE))  # the papers', and the served one
+CHAINS = (("linear", 1000, GRAY), ("cosine:1.25", 3, BLUE))  # the papers' and the served one
 FRAMES_PER_SECOND = 73.5
-FRAMES, CONTEXT = 374, 6  # of the sentence that docs/streaming.md measures
-SHOWN_STEPS = 3  # more than are served, so that there is something to see
+FRAMES, CONTEXT = 374, 6  # of the sentence measured in docs/streaming.md
+SHOWN_STEPS = 3  # more than are served, to make the plot informative
 SENTENCE = "Noise becomes speech."
 LANES, STEPS, UNTIL_S = 2, 3, 0.5
-CALLERS = ((0.0, 20.0), (0.12, 3.0), (0.2, 3.0))  # seconds of arrival, and of requested speech
-LINES = CostLines(  # of one core, in round numbers: seconds a call, and a frame. No measurement.
+CALLERS = ((0.0, 20.0), (0.12, 3.0), (0.2, 3.0))  # arrival and requested speech, in seconds
+LINES = CostLines(  # of one core, in round numbers, not measured: seconds per call and per frame
     encode=Line(0.004, 0.0), frames=Line(0.004, 0.0), denoise=Line(0.002, 0.0003), steps=STEPS,
     startup=((0.11, 0.012), (0.44, 0.02), (1.3, 0.045), (3.0, 0.09)), audio_second_s=0.03,
     frames_per_second=FRAMES_PER_SECOND,
@@ -51,15 +51,15 @@ class Turn:
     start_s: float
     stop_s: float
     audio_s: float
-    """made by the unit"""
+    """audio made by the unit"""
 
 
 @dataclass(slots=True)
 class RemainingUnits:
-    """What is left of an utterance, as the scheduler asks for it."""
+    """The remainder of an utterance, in the form the scheduler expects."""
 
     units: list[tuple[Unit, float]] = field(default_factory=list)
-    """and the seconds of audio that each makes"""
+    """remaining units, and the seconds of audio that each makes"""
 
     @property
     def next_unit(self) -> Unit | None:
@@ -77,13 +77,13 @@ class ReverseStep:
     noisy: NDArray[np.float32]
     """(T,) input"""
     clean: NDArray[np.float32]
-    """(T,) speech that the network predicts from it"""
+    """(T,) speech that the network predicts from the input"""
     sigma: float
     """share of noise in the input"""
 
 
 def draw_levels() -> str:
-    """An SVG document: the share of noise over the share of the chain that is done."""
+    """An SVG document: the share of noise over the completed share of the chain."""
     figure = Figure((8, 3), layout="constrained")
     axes = figure.add_subplot(
         xlabel="share of the reverse steps done", ylabel="sigma, share of noise in amplitude"
@@ -102,7 +102,7 @@ def draw_levels() -> str:
 
 
 def draw_windows() -> str:
-    """An SVG document: the chunks of a stream over time, each with the context that it reads."""
+    """An SVG document: the chunks of a stream over time, each with the context it reads."""
     chunks = list(cut(FRAMES, CONTEXT, sizes_of(STREAM_LADDER)))
     figure = Figure((8, 0.8 + 0.35 * len(chunks)), layout="constrained")
     axes = figure.add_subplot(xlabel="seconds of audio")
@@ -142,7 +142,7 @@ def draw_lanes() -> str:
 
 
 def turns() -> list[Turn]:
-    """Every unit that is computed until `UNTIL_S`."""
+    """Every unit computed until `UNTIL_S`."""
     scheduler, costs = Scheduler(AdmissionPolicy(), LANES), Costs(LINES)
     arrivals = [(arrival_s, number) for number, (arrival_s, _) in enumerate(CALLERS)]
     running: list[tuple[float, int]] = []  # end, number of the turn
@@ -178,12 +178,12 @@ def turns() -> list[Turn]:
             turn = made[number]
             scheduler.finished(batches.pop(number), now, [turn.audio_s])
             free.add(turn.lane)
-            streams[turn.caller].untaken_s = 0.0  # callers read at once
+            streams[turn.caller].untaken_s = 0.0  # callers read immediately
     return made
 
 
 def first_audio_s(made: list[Turn], caller: int) -> float:
-    """When the first audio of a caller is ready."""
+    """When a caller's first audio is ready."""
     return min(turn.stop_s for turn in made if turn.caller == caller and turn.audio_s)
 
 
@@ -199,7 +199,7 @@ def _units(audio_s: float) -> Iterator[tuple[Unit, float]]:
 
 
 def reverse_steps(checkpoint: Path, sentence: str = SENTENCE) -> list[ReverseStep]:
-    """Speak a sentence with a checkpoint on its own chain, and keep every step.
+    """Speak a sentence with a checkpoint on its own chain, keeping every step.
 
     Raises:
         CheckpointError, BundleError: it can't be loaded.
@@ -224,13 +224,13 @@ def reverse_steps(checkpoint: Path, sentence: str = SENTENCE) -> list[ReverseSte
 
     def recording(noisy: torch.Tensor, level: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
         clean: torch.Tensor = denoise(noisy, level, *inputs)
-        if torch.is_inference_mode_enabled():  # else the engine is measuring the model's reach
+        if torch.is_inference_mode_enabled():  # otherwise the engine is measuring the model's reach
             sigma = float((1 - level.reshape(-1)[0] ** 2).sqrt())
             read, made = (model.to_waveform(x)[0].numpy().copy() for x in (noisy, clean))
             steps.append(ReverseStep(read, made, sigma))
         return clean
 
-    patched: Any = model  # one method of this one object
+    patched: Any = model  # one method of this single object
     patched.denoise = recording
     engine = TorchEngine(loaded, like, chain, [SHOWN_STEPS])
     speak = text_to_speech(Synthesizer(engine, TextFrontEnd()), ladder=WHOLE)
@@ -239,8 +239,8 @@ def reverse_steps(checkpoint: Path, sentence: str = SENTENCE) -> list[ReverseSte
 
 
 def draw_chain(checkpoint: Path) -> str:
-    """An SVG document: spectrograms of each reverse step's input, and of what its prediction
-    changes in the one before."""
+    """An SVG document: spectrograms of each reverse step's input, and of the change from the
+    previous prediction to the next."""
     steps = reverse_steps(checkpoint)
     first = steps[0]
     changes = [now.clean - before.clean for before, now in pairwise(steps)]
@@ -262,8 +262,8 @@ def draw_chain(checkpoint: Path) -> str:
 def spectrogram_db(
     waveform: NDArray[np.float32], loudest_db: float | None = None
 ) -> NDArray[np.float64]:
-    """(bins, frames) level of a (T,) waveform in 16 shades, 70 dB down from `loudest_db`, or from
-    its own peak."""
+    """(bins, frames) level of a (T,) waveform in 16 shades, down to 70 dB below `loudest_db` or its
+    own peak."""
     windows = np.lib.stride_tricks.sliding_window_view(waveform, 1024)[::256]
     power = np.abs(np.fft.rfft(windows * np.hanning(1024), axis=1)) ** 2
     level_db = 10 * np.log10(power[:, 1:].reshape(len(power), 64, -1).mean(axis=2).T + 1e-12)
@@ -278,11 +278,11 @@ DRAWN: dict[str, Callable[[], str]] = {
     "windows.svg": draw_windows,
     "lanes.svg": draw_lanes,
 }
-"""File -> function that draws it from code alone."""
+"""File -> function that draws it without a checkpoint."""
 
 
 def main() -> None:
-    """Draw the pictures of the explanation pages."""
+    """Draw the plots of the explanation pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=Path("voices/spectral/tuned"))
     parser.add_argument("--out", type=Path, default=Path("docs/explain"))

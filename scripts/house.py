@@ -2,7 +2,7 @@
 """Size of the code base against its budgets, and prose against banned constructions.
 
 Prints one line of measures; exits with 1 if one exceeds its budget or prose has a banned
-construction. Lines are those of tracked Python that are not blank; generated stubs don't count.
+construction. Counts non-blank lines of tracked Python, excluding generated stubs.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def lines(files: list[Path]) -> int:
-    """Lines that are not blank."""
+    """Number of non-blank lines."""
     return sum(bool(line.strip()) for file in files for line in file.read_text().splitlines())
 
 
 def module_name(file: Path) -> str:
-    """The name that a file is imported by."""
+    """The name under which a file is imported."""
     parts = [] if file.stem == "__init__" else [file.stem]
     for folder in file.parents:
         if not (folder / "__init__.py").exists():
@@ -74,7 +74,7 @@ def imports(tree: ast.Module) -> set[str]:
 
 
 def measures() -> dict[str, int]:
-    """What `BUDGETS` limits."""
+    """The measures limited by `BUDGETS`."""
     files = [file for file in tracked("*.py") if "_pb2" not in file.name]
     rooms = defaultdict(list)
     for file in files:
@@ -102,7 +102,7 @@ def measures() -> dict[str, int]:
 
 
 def prose(file: Path) -> Iterator[tuple[int, str]]:
-    """Line numbers and text: of Markdown all outside fences, of Python comments and docstrings."""
+    """Line numbers and text: of Markdown outside fences, of Python comments and docstrings."""
     text = file.read_text()
     if file.suffix != ".py":
         fenced = False
@@ -121,7 +121,7 @@ def prose(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def banned() -> list[str]:
-    """Each banned construction in prose, with what to write; records quote what a run printed."""
+    """Each banned construction in prose with its replacement; records quote what a run printed."""
     found = []
     for file in tracked("*.md", "*.py"):
         if "records" in file.parts or "_pb2" in file.name:

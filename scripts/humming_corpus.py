@@ -1,4 +1,4 @@
-"""A corpus in a second: a voice that hums, in LJSpeech's layout."""
+"""Makes a corpus within a second: a humming voice, in LJSpeech's layout."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from dlpo.audio import SAMPLE_RATE, write_wav
 
-CLIPS = ("LJ001-0001", "LJ001-0002", "LJ002-0161", "LJ002-0181")  # of every split
+CLIPS = ("LJ001-0001", "LJ001-0002", "LJ002-0161", "LJ002-0181")  # some of every split
 LENGTH_S = 1.5
 SOUNDS, DURATIONS_MS = "sil HH AH1 M sil HH AH1 M sil", "100 100 300 200 100 100 300 100 200"
 
 
 def write_corpus(root: Path) -> None:
-    """Write four clips with `metadata.csv` and `alignments.tsv` into a new directory."""
+    """Write four clips with `metadata.csv` and `alignments.tsv` to a new directory."""
     (root / "wavs").mkdir(parents=True)
     said, timed = [], ["id\tphonemes\tdurations_ms\twords"]
     for number, clip in enumerate(CLIPS):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The picture of the server's page in the documentation, taken in Chromium: docs/page.png.
+"""Screenshot of the server's page for the documentation, taken in Chromium: docs/page.png.
 
     python scripts/page_picture.py [URL]
 
-URL is that of a server's page; without it `dlpo serve` is started. Needs chromium and selenium.
+URL is that of a server's page; by default `dlpo serve` is started. Needs chromium and selenium.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WAIT_S = 60.0
 
 
 def take(url: str) -> None:
-    """Speak, and take the picture in the middle of the speech."""
+    """Start speech and take the screenshot in mid-speech."""
     options = webdriver.ChromeOptions()
     options.add_argument("--headless=new")
     options.add_argument("--no-sandbox")

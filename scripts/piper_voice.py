@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Install Piper for `dlpo bench peers`, and make a voice of its medium size with random weights.
+"""Install Piper for `dlpo bench peers`, and make a medium-size voice with random weights.
 
     python scripts/piper_voice.py
 
-piper-tts is under the GPL: it is installed into an environment of its own in a cache, and nothing
-of dlpo depends on it. The voice is built from Piper's own modules and exported as Piper does: its
-speed does not depend on its weights.
+piper-tts is under the GPL: it is installed in a separate environment in a cache, and dlpo does not
+depend on it. The voice is built from Piper's own modules and exported as Piper does; its speed does
+not depend on its weights.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from dlpo_bench.peers.measure import HOME, install
 SEED = 1234
 OPSET = 15  # Piper's
 SCALES = (0.667, 1.0, 0.8)  # Piper's noise, length and noise of the durations
-# A sentence of 80 characters: about so many ids, with Piper's blanks between the phonemes.
+# A sentence of 80 characters: approximate number of ids, with Piper's blanks between phonemes.
 IDS = 170
-SPECTRUM = 513  # bins; of the posterior encoder, which speaks no part of a text
+SPECTRUM = 513  # bins; of the posterior encoder, which synthesis does not use
 SIZES = (
     "inter_channels", "hidden_channels", "filter_channels", "n_heads", "n_layers", "kernel_size",
     "p_dropout", "resblock", "resblock_kernel_sizes", "resblock_dilation_sizes", "upsample_rates",
@@ -37,9 +37,9 @@ SIZES = (
 
 
 def main() -> None:
-    """Replace what the cache has."""
+    """Replace the contents of the cache."""
     home = HOME / "piper"
-    install("piper", tell=print)  # the package has the training modules too
+    install("piper", tell=print)  # the package includes the training modules
     env = home / "env"
     paths = {"base": str(env), "platbase": str(env)}
     sys.path.append(sysconfig.get_path("purelib", "venv", vars=paths))
@@ -61,7 +61,7 @@ def make_voice(folder: Path) -> None:
     )
 
     torch.manual_seed(SEED)
-    # Piper's "low" and "medium" are one size; medium has the higher sample rate.
+    # Piper's "low" and "medium" have the same size; medium has the higher sample rate.
     config = ModelConfig(num_symbols=256, n_speakers=1, audio=ModelAudioConfig.low_quality())
     model = SynthesizerTrn(
         n_vocab=config.num_symbols,
@@ -105,7 +105,7 @@ class Inference(nn.Module):
 
 
 def export(voice: nn.Module, path: Path) -> None:
-    """As Piper exports."""
+    """Export the way Piper does."""
     ids = torch.randint(0, 256, (1, IDS))
     torch.onnx.export(
         voice,
@@ -119,12 +119,12 @@ def export(voice: nn.Module, path: Path) -> None:
             "input_lengths": {0: "batch_size"},
             "output": {0: "batch_size", 2: "time"},
         },
-        dynamo=False,  # the exporter that Piper's voices were made with
+        dynamo=False,  # the exporter used for Piper's voices
     )
 
 
 def parameters(path: Path) -> int:
-    """Weights in the graph; what only training needs is not in it."""
+    """Number of weights in the graph, which excludes those needed only for training."""
     graph = onnx.load(str(path)).graph
     floats = onnx.TensorProto.FLOAT
     return sum(prod(weight.dims) for weight in graph.initializer if weight.data_type == floats)

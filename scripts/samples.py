@@ -1,11 +1,11 @@
-"""The page of audio samples: the same sentences by the voices, and by one of them untuned.
+"""The page of audio samples: the same sentences by all voices, and by one of them untuned.
 
     python scripts/samples.py make                 # docs/samples.md and its MP3s
     python scripts/samples.py recordings --corpus LJSpeech-1.1   # the speaker, on this machine
 
-The sentences are LJSpeech's (public domain), of its test split, which no voice of ours was trained
-on. Recordings are not ours to ship: they stay on the machine that has the corpus, where the site
-shows them beside the others.
+The sentences are from LJSpeech's test split (public domain), which none of our voices was trained
+on. We don't ship the recordings: they stay on the machine with the corpus, where the site shows
+them next to the samples.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from dlpo_bench.systems import SpeakingOptions, System, open_systems, recordings
 from dlpo_serving.local.player import SoundFile
 
 CLIPS = ("LJ002-0172", "LJ002-0174", "LJ002-0164")
-TEXTS = (  # of metadata.csv, third column; short ones, for a page
+TEXTS = (  # third column of metadata.csv; short ones, to suit a page
     "For this he was summoned before a magistrate, and sentenced as already stated.",
     "Mr. Buxton's friends at once paid the forty shillings, and the boy was released.",
     "for the paltry sum of four pence, with costs of seven shillings, six pence.",
 )
 SENTENCES = dict(zip(CLIPS, TEXTS, strict=True))
 OTHERS = ("heart", "michael", "fenrir", "nova")
-MOST_BYTES = 750_000  # of all clips, which are in git
-FOLDER = "samples"  # beside the page
+MOST_BYTES = 750_000  # of all clips, which are kept in git
+FOLDER = "samples"  # next to the page
 ENCODING = ".mp3"  # plays in every browser
 RECORDING = "recording"
 
@@ -44,25 +44,25 @@ app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One state of the voice."""
+    """A version of the voice."""
 
     name: str
-    """of its files"""
+    """prefix of its files"""
     label: str
-    """on the page"""
+    """heading on the page"""
     speaker: System
 
 
 def open_samples(untuned: Path, voice: str) -> list[Sample]:
-    """The untuned checkpoint at the served number of steps, and the voices as served.
+    """The untuned checkpoint with the served number of steps, and the voices as served.
 
     Args:
         untuned: checkpoint.
-        voice: name or path of the bundle that was exported from it after tuning.
+        voice: name or path of the bundle exported from it after tuning.
 
     Raises:
         InputError: there is no such checkpoint or voice.
-        BundleError, CheckpointError, EngineError: it can't be opened.
+        BundleError, CheckpointError, EngineError: one can't be opened.
     """
     served, *others = open_systems([f"served={voice}", *OTHERS], SpeakingOptions())
     (before,) = open_systems([f"untuned={untuned}"], SpeakingOptions((served.about["steps"],)))
@@ -86,7 +86,7 @@ def make(
     voice: Annotated[str, typer.Option(help="The bundle that is served, or its name.")] = "lj",
     out: Out = Path("docs"),
 ) -> None:
-    """Say all sentences, in every state of the voice, and write the page."""
+    """Speak all sentences with every version of the voice, and write the page."""
     samples = open_samples(untuned, voice)
     folder = out / FOLDER
     folder.mkdir(exist_ok=True)
@@ -112,7 +112,7 @@ def write_recordings(
     corpus: Annotated[Path, typer.Option(exists=True, help="LJSpeech, as it is downloaded.")],
     out: Out = Path("docs"),
 ) -> None:
-    """Add the speaker's recordings to the samples, on this machine alone."""
+    """Add the speaker's recordings to the samples, on this machine only."""
     (out / FOLDER).mkdir(exist_ok=True)
     for clip in load_clips(corpus, SENTENCES):
         path = out / FOLDER / f"{RECORDING}-{clip.clip_id}{ENCODING}"
@@ -121,21 +121,21 @@ def write_recordings(
 
 
 def page(samples: Sequence[Sample]) -> str:
-    """Markdown: a list of links for each sentence. The site makes players of them."""
+    """Markdown: a list of links per sentence, which the site turns into players."""
     parts = [
         "# Audio samples",
-        "Written by `python scripts/samples.py make`. Sentences of LJSpeech's test split, which"
-        " the voice was not trained on;\nall sounds at one loudness (-22 LUFS), MP3 of 64 kbit/s."
-        " With LJSpeech on your machine, `python scripts/samples.py\nrecordings --corpus DIR`"
-        " puts the speaker's own recordings beside them.",
-        "| | what it is |\n|---|---|\n" + "\n".join(map(_row, samples)),
+        "Made by `python scripts/samples.py make` from sentences of LJSpeech's test split, which no"
+        " voice was\ntrained on. All clips have the same loudness (-22 LUFS), MP3 at 64 kbit/s."
+        " With LJSpeech on your machine, `python\nscripts/samples.py recordings --corpus DIR` adds"
+        " the speaker's own recordings.",
+        "| | system |\n|---|---|\n" + "\n".join(map(_row, samples)),
     ]
     for clip_id, words in SENTENCES.items():
         links = [f"- [{s.label}]({FOLDER}/{s.name}-{clip_id}{ENCODING})" for s in samples]
         parts += [f"## “{words}”", f"<!-- recording: {clip_id} -->", "\n".join(links)]
     parts.append(
-        "What judges say of them, and how surely: [benchmarks](benchmarks.md); what the voice can't"
-        " do: [model card](model-card.md)."
+        "Judges' scores with intervals: [benchmarks](benchmarks.md). Limits: [model"
+        " card](model-card.md)."
     )
     return "\n\n".join(parts) + "\n"
 

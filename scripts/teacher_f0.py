@@ -1,10 +1,10 @@
-"""The pitch of a hibari corpus, from the graph that spoke it: CORPUS/f0/ID.npy for `dlpo prepare`.
+"""Pitch of a hibari corpus, from the graph that spoke it: CORPUS/f0/ID.npy for `dlpo prepare`.
 
     scripts/teacher_f0.py TEACHERS CORPUS TEXTS --hibari DIR [--jobs N]
 
-Tracking F0 in 22 hours of speech takes four hours of a core; the teacher's graph has it as an
-output, exact, in half of one. TEACHERS is the folder of make_corpus.py, whose TEXTS made CORPUS.
-Runs where make_corpus.py runs: numpy, onnx, onnxruntime, soundfile. Interrupted, it goes on.
+Tracking F0 in 22 hours of speech takes four core hours; the teacher's graph outputs it exactly
+in half a core hour. TEACHERS is the folder of make_corpus.py, whose TEXTS produced CORPUS. It needs
+the environment of make_corpus.py: numpy, onnx, onnxruntime, soundfile. Resumes when rerun.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import soundfile
 
 FRAME_S = 300 / 22_050  # of dlpo
 TEACHER_FRAME_S = 1 / 80  # of the F0 curve
-DURATION_S = 0.025  # a step of the teacher's durations
-VOICED_HZ = 40  # the teacher takes higher values for voiced
+DURATION_S = 0.025  # unit of the teacher's durations
+VOICED_HZ = 40  # values above this are voiced to the teacher
 
-_teacher: Any  # of a worker process
+_teacher: Any  # in a worker process
 _misaki: Any
 
 
@@ -40,7 +40,7 @@ def start(teachers: Path, hibari: Path) -> None:
 
 
 def write_f0(item: tuple[str, str], corpus: Path) -> bool:
-    """Write one clip's F0 in Hz, 0 where unvoiced; false where there is no such clip."""
+    """Write one clip's F0 in Hz, 0 where unvoiced; returns false if there is no such clip."""
     clip, text = item
     out = corpus / "f0" / f"{clip}.npy"
     raw_file = corpus / "raw" / f"{clip}.json"
@@ -52,7 +52,7 @@ def write_f0(item: tuple[str, str], corpus: Path) -> bool:
     times, curves, at_s, cut_s = [], [], 0.0, 0.0
     for number, sentence in enumerate(_teacher.sentences(text)):
         f0, frames = teacher_curve(sentence.letters)
-        if number == 0:  # silence was cut off before the first phone
+        if number == 0:  # silence before the first phone was trimmed
             first = _misaki.read(sentence.letters).phones[0].first
             cut_s = frames[: first + 1].sum() * DURATION_S - raw["segments"][1][1]
         times.append(at_s + (np.arange(len(f0)) + 0.5) * TEACHER_FRAME_S)
@@ -74,7 +74,7 @@ def write_f0(item: tuple[str, str], corpus: Path) -> bool:
 
 
 def teacher_curve(letters: str) -> tuple[np.ndarray, np.ndarray]:
-    """(F,) Hz, 80 a second, and (letters + 2,) durations in steps of 25 ms."""
+    """(F,) Hz, 80 per second, and (letters + 2,) durations in units of 25 ms."""
     ids = [0, *(_teacher._ids[letter] for letter in letters), 0]
     inputs = {"ids": np.array([ids], np.int64), "speed": np.ones(1, np.float32)}
     *spectra, frames = _teacher._session.run(None, inputs)
@@ -82,7 +82,7 @@ def teacher_curve(letters: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
-    """See the module."""
+    """See the module docstring."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -6,7 +6,7 @@ Writes ``dlpo/text/letter_to_sound.npz`` (half precision) and prints the phoneme
 fiftieth word, which is held out. Needs the `train` extra.
 
 Two bidirectional GRU layers read the letters; each letter has two slots for a phoneme or a blank
-(connectionist temporal classification), so the output can neither loop nor break off.
+(connectionist temporal classification), so the output can neither loop nor stop early.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from dlpo.text.symbols import PHONEMES
 log = logging.getLogger("train_letter_to_sound")
 OUTPUT = Path(__file__).resolve().parents[1] / "dlpo" / "text" / "letter_to_sound.npz"
 HELD_OUT_EVERY = 50  # words
-BATCH = 256  # words of one length
+BATCH = 256  # words of equal length
 BLANK = len(PHONEMES)
 
 Entry = tuple[str, list[tuple[str, ...]]]
 
 
 def read_dictionary(path: Path) -> list[Entry]:
-    """Words of letters and apostrophes with all their pronunciations, in the file's order."""
+    """Words of letters and apostrophes with all their pronunciations, in the order of the file."""
     entries: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for line in path.read_text(encoding="utf-8").splitlines():
         head, *phonemes = line.split("#")[0].split()
@@ -80,7 +80,7 @@ class LetterNet(nn.Module):
 
 
 def batches(entries: list[Entry], rng: np.random.Generator) -> list[tuple[Tensor, list[Tensor]]]:
-    """One epoch: shuffled batches of equally long words with one of their pronunciations each."""
+    """One epoch: shuffled batches of words of equal length, each with one of its pronunciations."""
     by_length: dict[int, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_length[len(entry[0])].append(entry)

@@ -1,1 +1,1 @@
-"""Benchmarks: what the voice sounds like and what it costs, as records."""
+"""Benchmarks: how a voice sounds and what it costs, written as records."""

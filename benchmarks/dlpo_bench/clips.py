@@ -1,4 +1,4 @@
-"""The test sentences: names of clips, their texts and recordings."""
+"""The test sentences: clip names, texts and recordings."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Clip:
     """One sentence that every system speaks."""
 
     clip_id: str
-    """LJSpeech's name of the clip."""
+    """LJSpeech's clip name."""
     text: str
-    """The words as they are spoken (third column of metadata.csv)."""
+    """The text as spoken (third column of metadata.csv)."""
     recording: Path | None
-    """The original, where it is on this machine."""
+    """The original recording, if it is on this machine."""
     words: str | None = None
-    """What a recogniser should understand, where the text does not spell it out: "23", "Mr."."""
+    """What a recognizer should hear, where the text doesn't spell it out ("23", "Mr.")."""
 
     @property
     def spoken(self) -> str:
@@ -45,7 +45,7 @@ def load_clips(corpus: Path, clip_ids: Iterable[str] = TEST_SPLIT) -> list[Clip]
     """The named clips of a corpus in LJSpeech's layout, in the given order.
 
     Raises:
-        DataError: no metadata.csv, or a clip that it doesn't have.
+        DataError: there is no metadata.csv, or it lacks one of the clips.
     """
     metadata = corpus / "metadata.csv"
     texts, clips = read_transcripts(metadata), []
@@ -57,13 +57,13 @@ def load_clips(corpus: Path, clip_ids: Iterable[str] = TEST_SPLIT) -> list[Clip]
 
 
 def clips_of_texts(path: Path) -> list[Clip]:
-    """The lines of a text file, one sentence each, without recordings; blank ones are passed over.
+    """The lines of a text file, one sentence each, without recordings; blank lines are skipped.
 
-    Names count lines: `line-0001`. What a recogniser should understand is the text as the front end
-    reads it, with numbers and abbreviations in words.
+    Clips are named by line number: `line-0001`. A recognizer is expected to hear the text as the
+    front end reads it, with numbers and abbreviations in words.
 
     Raises:
-        DataError: unreadable, without a sentence, or a line that can't be spoken or has no words.
+        DataError: unreadable, no sentences, or a line that can't be spoken or has no words.
         MissingExtraError: see `TextFrontEnd`.
     """
     from dlpo.text import TextFrontEnd
@@ -89,16 +89,16 @@ def clips_of_texts(path: Path) -> list[Clip]:
 
 
 def find_audio(directory: Path, clip_id: str) -> Path | None:
-    """The wav or flac of a clip, or None where there is neither."""
+    """The wav or flac of a clip, or None if neither exists."""
     paths = (directory / f"{clip_id}{suffix}" for suffix in SUFFIXES)
     return next((path for path in paths if path.is_file()), None)
 
 
 def read_audio(path: Path) -> Waveform:
-    """(T,) float32 of a mono file at 22,050 Hz.
+    """Read a mono file at 22,050 Hz as (T,) float32.
 
     Raises:
-        DataError: unreadable, not mono, or of another rate.
+        DataError: unreadable, not mono, or at another rate.
         MissingExtraError: soundfile is not installed.
     """
     with needs("bench"):

@@ -1,8 +1,8 @@
-"""Is a newer record slower, or worse? Two records of one kind, by their raw samples.
+"""Is a newer record slower or worse? Compares two records of one kind by their raw samples.
 
-Samples of one run share its luck: the machine's other work, its clock, the placement of memory. The
-interval and the test decide whether two runs differ, not why; a run repeated without a change shows
-how far apart two can be.
+The samples of one run share its conditions: other load on the machine, clock speed, memory
+placement. The interval and the test say whether two runs differ, not why; repeat a run without any
+change to see how far apart two runs can be.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from dlpo_bench.statistics import (
 UNDECIDED, NO_VERDICT = "undecided", "no verdict"
 Floats = NDArray[np.float64]
 KINDS = ("quality", "tuning-comparison", "pareto", "texts", "controls", "learning-curve")
-"""Records whose samples are scores of clips, system by system."""
+"""Kinds of record whose samples are scores of clips, by system."""
 DIGITS = 3  # of a difference; a judge's own arithmetic differs by 1e-6 between machines
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Words for more and for less."""
+    """What to call an increase and a decrease."""
 
     more: str
     less: str
@@ -48,7 +48,7 @@ _TIME = Measure("slower", "faster", more_is_worse=True)
 _COST = Measure("worse", "better", more_is_worse=True)
 _SCORE = Measure("better", "worse", more_is_worse=False)
 
-TIMES = (  # of records that are not of judges
+TIMES = (  # in records that are not from judges
     "first_audio_ms", "stream_rtf", "python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms",
     "processor_ms", "whole_ms", "stream_ms", "processor_ms_per_s", "open_ms", "refusal_ms",
     "freed_ms", "gap_ms", "first_token_to_speech_ms", "last_token_to_end_of_speech_ms",
@@ -62,15 +62,15 @@ COSTS = (  # of recognizers, and what a listener would call an accident
 MEASURES: Mapping[str, Measure] = (
     dict.fromkeys(TIMES, _TIME) | dict.fromkeys(SCORES, _SCORE) | dict.fromkeys(COSTS, _COST)
 )
-"""By the last part of the samples' name. Other measures get no verdict."""
+"""By the last part of the sample's name. Other measures get no verdict."""
 
 
 def verdict(name: str, more: bool, decided: bool) -> str:
-    """What it means that a measure is more, or less, than it was.
+    """What an increase or decrease of a measure means.
 
     Returns:
-        The measure's own word; `UNDECIDED` if it isn't decided that it changed, `NO_VERDICT` if
-        neither way is known to be good.
+        The measure's own word; `UNDECIDED` if the change is not certain, `NO_VERDICT` if neither
+        direction is known to be good.
     """
     measure = MEASURES.get(name) or MEASURES.get(name.partition(", ")[0])
     if measure is None:
@@ -87,7 +87,7 @@ class Ratio:
     name: str
     """path of its samples in the record, joined by dots"""
     samples: tuple[int, int]
-    """how many before, how many after"""
+    """number of samples before and after"""
     medians: tuple[float, float]
     ratio: Estimate
     """median after / median before"""
@@ -96,16 +96,16 @@ class Ratio:
 
     @property
     def decided(self) -> bool:
-        """The interval leaves 1 out and the test agrees."""
+        """The interval excludes 1 and the test agrees."""
         return (self.ratio.low > 1 or self.ratio.high < 1) and self.p < SIGNIFICANT
 
     @property
     def verdict(self) -> str:
-        """slower, faster (worse, better), undecided, or none where the measure is unknown."""
+        """slower, faster (worse, better), undecided, or none if the measure is unknown."""
         return verdict(self.name.rpartition(".")[2], self.ratio.value > 1, self.decided)
 
     def got_worse(self, beyond: float) -> bool:
-        """Whether it is decided that it got slower or worse, and by more than this ratio."""
+        """Whether it significantly got slower or worse, by more than this ratio."""
         measure = MEASURES.get(self.name.rpartition(".")[2])
         if measure is None or not self.decided:
             return False
@@ -116,7 +116,7 @@ def check_pair(before: Record, after: Record) -> list[str]:
     """What makes two records of one kind hard to compare; empty if nothing does.
 
     Raises:
-        DataError: they are of different kinds.
+        DataError: the records are of different kinds.
     """
     if before.kind != after.kind:
         raise DataError(
@@ -132,13 +132,13 @@ def check_pair(before: Record, after: Record) -> list[str]:
 
 
 def compare_samples(before: Record, after: Record) -> tuple[list[Ratio], list[str]]:
-    """Compare every list of numbers that both records have under one name.
+    """Compare every list of numbers that both records have under the same name.
 
     Returns:
-        The comparisons; and what could not be compared, with its reason.
+        The comparisons, and what could not be compared with the reason.
 
     Raises:
-        DataError: the records have no raw samples in common that have a ratio.
+        DataError: the records share no raw samples that have a ratio.
     """
     olds, news = dict(_numbers(before.samples)), dict(_numbers(after.samples))
     ratios, problems = [], []
@@ -158,12 +158,12 @@ def compare_samples(before: Record, after: Record) -> tuple[list[Ratio], list[st
 
 
 def over_baseline(record: Record, baseline: str) -> Record:
-    """The record with samples of everything that was timed in turns with the baseline, over it.
+    """The record with every sample divided by the baseline's sample from the same turn.
 
-    Such ratios depend less on the machine than times do: runs on two machines can be compared.
+    Such ratios depend less on the machine than times do, so runs on two machines can be compared.
 
     Args:
-        record: with raw samples by contestant, such as one of kind "rtf".
+        record: has raw samples by contestant, such as one of kind "rtf".
         baseline: one of its contestants, such as "cpu:fp32".
 
     Raises:
@@ -200,7 +200,7 @@ def compare_medians(name: str, before: Floats, after: Floats) -> Ratio:
 
 
 def _numbers(samples: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Floats]]:
-    """Every list of numbers among the samples, with the keys that lead to it."""
+    """Every list of numbers among the samples, with the path of keys to it."""
     for key, value in samples.items():
         name = f"{within}{key}"
         if isinstance(value, Mapping):
@@ -210,7 +210,7 @@ def _numbers(samples: Mapping[str, Any], within: str = "") -> Iterator[tuple[str
 
 
 def _over(baseline: str, samples: Mapping[str, Any]) -> dict[str, Any]:
-    """Samples over those of the baseline, wherever that is among them."""
+    """Samples divided by the baseline's, wherever the baseline is among them."""
     base = samples.get(baseline)
     if not isinstance(base, Mapping):
         parts = {k: _over(baseline, v) for k, v in samples.items() if isinstance(v, Mapping)}
@@ -237,27 +237,27 @@ def _is_numbers(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One measure of one system that both records have."""
+    """One measure of one system that both records contain."""
 
     system: str
     measure: str
     paired: Paired
-    """the second record minus the first, over clips that both judged"""
+    """the second record minus the first, over clips judged in both"""
 
     @property
     def verdict(self) -> str:
-        """better, worse, undecided, or none where neither way is known to be good."""
+        """better, worse, undecided, or none if neither direction is known to be good."""
         return verdict(self.measure, self.paired.difference.value > 0, self.paired.decided)
 
 
 def compare_clips(before: Record, after: Record) -> tuple[list[Change], list[str]]:
-    """Compare systems of one name on the clips that both records have with the same text.
+    """Compare systems of the same name on the clips that have the same text in both records.
 
     Returns:
-        The changes, system by system; and what was left out or makes them doubtful.
+        The changes by system, and what was left out or makes them doubtful.
 
     Raises:
-        DataError: no clip or no system in common, or samples of another layout.
+        DataError: no clip or no system in common, or samples in another layout.
     """
     try:
         return _compare(before.samples, after.samples)
@@ -307,7 +307,7 @@ def _compare(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[list[Cha
 
 
 def _scores(samples: Mapping[str, Any], system: str) -> dict[str, tuple[Floats, Floats | None]]:
-    """Measure -> (clips,) values, NaN where the judge failed; and what to count them out of."""
+    """Measure -> (clips,) values, NaN where the judge failed; and the counts they are out of."""
     scores = samples["systems"][system]
     found: dict[str, tuple[Floats, Floats | None]] = {
         measure: (_floats(values), None) for measure, values in scores["values"].items()

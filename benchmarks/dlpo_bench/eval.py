@@ -1,4 +1,4 @@
-"""`dlpo eval`: judges score systems; the outcome as tables and figures of a record."""
+"""`dlpo eval`: judges score systems; the results as tables and as the figures of a record."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def is_rate(measure: str) -> bool:
 
 
 def verdict(measure: str, difference: Paired) -> str:
-    """better, worse or undecided; higher or lower where neither is good in itself."""
+    """better, worse or undecided; higher or lower where neither direction is good in itself."""
     if not difference.decided:
         return UNDECIDED
     more = difference.difference.value > 0
@@ -47,14 +47,14 @@ def verdict(measure: str, difference: Paired) -> str:
 def figures(quality: Quality) -> dict[str, Any]:
     """System -> measure -> value and 95 % interval, for a record.
 
-    For all but the baseline also `difference`: from which system, value, interval, p,
+    All but the baseline also have `difference`: the system compared with, value, interval, p,
     number of sentences, verdict.
     """
     return {system: figures_of(quality, system) for system in quality.scores}
 
 
 def figures_of(quality: Quality, system: str) -> dict[str, Any]:
-    """The same of one system: measure -> value, interval, difference."""
+    """The same for one system: measure -> value, interval, difference."""
     found: dict[str, Any] = {measure: e.figure for measure, e in quality.estimates(system).items()}
     for measure, d in quality.differences(system).items():
         found[measure]["difference"] = {
@@ -72,7 +72,7 @@ def samples(
 ) -> dict[str, Any]:
     """Results of every clip, for a record: scores, transcripts, word errors; null = failed.
 
-    Scores and word errors are means over the takes; `takes` has each where there are several.
+    Scores and word errors are means over the takes; `takes` has each take if there are several.
     """
     return {
         "clips": [clip.clip_id for clip in quality.clips],
@@ -122,7 +122,7 @@ def means(figures: Figures) -> Table:
 
 
 def differences(figures: Figures) -> Table:
-    """A row for each system, a column for each measure; decided differences are bold."""
+    """A row for each system, a column for each measure; significant differences are bold."""
     apart = {
         system: {m: value["difference"] for m, value in scores.items() if "difference" in value}
         for system, scores in figures.items()
@@ -154,7 +154,7 @@ def _difference(measure: str, d: Figures) -> str:
 
 
 def scale_of(measure: str) -> float:
-    """What a measure is multiplied by to be shown: rates are in per cent."""
+    """Factor by which a measure is multiplied for display: rates are shown in per cent."""
     return 100.0 if is_rate(measure) else 1.0
 
 
@@ -182,7 +182,7 @@ def caption(quality: Quality) -> str:
 
 
 def blocks(quality: Quality) -> list[Block]:
-    """Means, differences where there are any, and what the figures are."""
+    """Means, differences if there are any, and what the figures are."""
     found = figures(quality)
     tables = [means(found), differences(found)]
     return [*(table for table in tables if table.rows), caption(quality).replace("\n", "  \n")]
@@ -205,10 +205,10 @@ def compare(
 
     Args:
         baseline, match: see `evaluate`.
-        wavs: directory to write what the judges score to, see `write_judged`.
+        wavs: directory for the audio that the judges score, see `write_judged`.
 
     Raises:
-        InputError: see `evaluate`; or `wavs` can't be written.
+        InputError: see `evaluate`; also if `wavs` can't be written.
         DataError: a recording or a wav is missing or damaged.
     """
     from rich.console import Console
@@ -228,10 +228,10 @@ def compare(
 def write_judged(
     directory: Path | None, system: str, take: int, clip: Clip, waveform: Waveform
 ) -> None:
-    """Write one waveform as it was judged, float32, to `<system>/<clip id>.wav`; nothing to None.
+    """Write one waveform as it was judged, float32, to `<system>/<clip id>.wav`; None skips it.
 
-    Further takes go to `<system>, seed 1` and so on. In names of folders `_` replaces
-    characters that some file systems don't take.
+    Further takes go to `<system>, seed 1` and so on. In folder names `_` replaces characters that
+    some file systems reject.
 
     Raises:
         InputError: it can't be written.

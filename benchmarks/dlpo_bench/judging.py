@@ -1,8 +1,8 @@
 """A panel of judges scores systems on the same sentences; means, differences, intervals.
 
-Every waveform is brought to the level of its clip's recording first: louder must not mean better.
-The takes of a system, one for each noise seed, are averaged first, so that the sentence stays the
-unit of every interval and test.
+Every waveform is first brought to the level of its clip's recording, so that louder doesn't score
+better. The takes of a system, one per noise seed, are averaged first, so that the sentence remains
+the unit of every interval and test.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from dlpo_bench.statistics import Estimate, Paired, mean, paired, ratio_of_sums
 from dlpo_bench.systems import RECORDINGS, Say
 
 WORD_ERRORS, CHARACTER_ERRORS = "word errors", "character errors"
-REFERENCE_EVERY = 10  # clips of a corpus that a speaker is known by: every so many
+REFERENCE_EVERY = 10  # every n-th clip of the corpus is a reference for its speaker
 Floats = NDArray[np.float64]
 ERROR_RATIO = "word errors / recordings'"
 SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
@@ -56,7 +56,7 @@ SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
     "seconds": lambda waveform, rate: len(waveform) / rate,
 }
 Row = tuple[dict[str, float], dict[str, str | None], dict[str, float]]
-"""Values, transcripts and errors of one clip, as `Take` has them of all."""
+"""Values, transcripts and errors of one clip; `Take` has those of all clips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class JudgePanel:
 
     judges: Sequence[Judge]
     recognizers: Mapping[str, Recognizer]
-    """Measure of word errors -> recognizer."""
+    """Word-error measure -> recognizer."""
     left_out: Mapping[str, str]
-    """Name of a judge that is not available -> why."""
+    """Unavailable judge -> why."""
 
 
 def load_panel(
@@ -76,20 +76,20 @@ def load_panel(
     utmos: Path | None = None,
     speaker: tuple[Path, Path] | None = None,
 ) -> JudgePanel:
-    """Every judge whose weights are available.
+    """Load every judge whose weights are available.
 
     Args:
         weights: directory with nisqa.tar, nisqa_tts.tar and dnsmos_model_v8.onnx. DistillMOS and
             the recognizer bring their own; a judge without weights is left out.
-        whisper: directories of Whisper checkpoints, each for word and character errors of its own,
-            named by the directory.
+        whisper: directories of Whisper checkpoints, each of which adds word and character errors
+            named after its directory.
         utmos: file of UTMOS's weights.
-        speaker: file of the speaker encoder's weights, and the corpus with wavs/ of the speaker
+        speaker: file of the speaker encoder's weights, and the corpus (with wavs/) of the speaker
             that clips are compared with.
 
     Raises:
         InputError: no judge is available.
-        CheckpointError, MissingExtraError: Whisper, UTMOS or the speaker encoder was requested and
+        CheckpointError, MissingExtraError: Whisper, UTMOS or the speaker encoder was requested but
             is not available.
         DataError: a recording of the speaker can't be read.
     """
@@ -134,9 +134,9 @@ class Take:
     values: Mapping[str, Floats]
     """Judge or signal measure -> (clips,) values; NaN where the judge failed."""
     transcripts: Mapping[str, Sequence[str | None]]
-    """Measure of a recognizer -> its transcript of each clip; None where it failed."""
+    """Recognizer's measure -> its transcript of each clip; None where it failed."""
     errors: Mapping[str, Floats]
-    """Measure of a recognizer -> (clips,) wrong words or characters; NaN where it failed."""
+    """Recognizer's measure -> (clips,) wrong words or characters; NaN where it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +144,21 @@ class SystemScores:
     """Scores of one system."""
 
     takes: Sequence[Take]
-    """One for each noise seed."""
+    """One per noise seed."""
 
     @property
     def values(self) -> dict[str, Floats]:
-        """Measure -> (clips,) mean over the takes that could be judged; NaN where none could."""
+        """Measure -> (clips,) mean over the takes that could be judged; NaN if none could."""
         return {m: _mean_of_known([t.values[m] for t in self.takes]) for m in self.takes[0].values}
 
     @property
     def errors(self) -> dict[str, Floats]:
-        """Measure of a recognizer -> (clips,) wrong words or characters, a mean over takes."""
+        """Recognizer's measure -> (clips,) wrong words or characters, averaged over takes."""
         return {m: _mean_of_known([t.errors[m] for t in self.takes]) for m in self.takes[0].errors}
 
 
 def _mean_of_known(takes: Sequence[Floats]) -> Floats:
-    """(clips,) mean of each clip's finite values; NaN where there is none."""
+    """(clips,) mean of each clip's finite values; NaN if there are none."""
     rows = np.ma.masked_invalid(np.stack(takes))
     means: Floats = rows.mean(axis=0).filled(np.nan)
     return means
@@ -177,22 +177,22 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The outcome of a comparison."""
+    """The result of a comparison."""
 
     clips: Sequence[Clip]
     scores: Mapping[str, SystemScores]
     """By system."""
     panel: JudgePanel
     baseline: str | None
-    """The system that others are compared with; None if there is no other."""
+    """The system that the others are compared with; None if there are no others."""
     failures: Sequence[Failure]
     silent: Sequence[str]
-    """"system, clip" of every waveform without a sound."""
+    """"system, clip" of every silent waveform."""
     matched: bool
-    """Whether all were brought to one level."""
+    """Whether all waveforms were brought to one level."""
 
     def units(self, measure: str) -> Floats:
-        """(clips,) words to be understood, or characters, as the measure counts errors."""
+        """(clips,) number of words, or of characters, whichever the measure counts errors in."""
         count = characters_of if measure.startswith(CHARACTER_ERRORS) else words_of
         return np.array([len(count(clip.spoken)) for clip in self.clips], np.float64)
 
@@ -220,7 +220,7 @@ class Quality:
         return found
 
     def differences(self, system: str) -> dict[str, Paired]:
-        """Measure -> this system minus the baseline, on the clips that both were judged on."""
+        """Measure -> this system minus the baseline, over the clips both were judged on."""
         if self.baseline is None or system == self.baseline:
             return {}
         one, other = self.scores[system], self.scores[self.baseline]
@@ -248,17 +248,17 @@ def evaluate(
     """Let the panel score every system on every clip.
 
     Args:
-        systems: name -> what says a clip, at 22,050 Hz, or its takes, one for each noise seed. One
-            called "recordings" is what the word errors of the others are compared with.
+        systems: name -> what speaks a clip, at 22,050 Hz, or its takes, one per noise seed. The
+            word errors of the others are compared with those of one called "recordings".
         on_clip: called after each clip of each take, for a progress bar.
-        baseline: the system that the others are compared with; the first that isn't "recordings"
-            if None.
+        baseline: the system that the others are compared with; None is the first that isn't
+            "recordings".
         match: give every waveform the level of its clip's recording and equal pauses at its ends.
-        keep: called with system, number of the take, clip and waveform, as the panel scores it.
+        keep: called with system, take number, clip and waveform, as the panel scores it.
 
     Raises:
         InputError: no systems, no clips, an unknown baseline, or a waveform that can't be judged;
-            the message has the system and the clip.
+            the message names the system and the clip.
     """
     if not systems or not clips:
         raise InputError(f"got {len(systems)} systems and {len(clips)} clips; expected some")
@@ -308,10 +308,10 @@ def _score(
     panel: JudgePanel, clip: Clip, waveform: Waveform, judged: Waveform, at: tuple[str, str, int],
     failures: list[Failure],
 ) -> Row:  # fmt: skip
-    """All judges on one waveform; one that fails gets NaN or None and a note of why.
+    """Run all judges on one waveform; one that fails yields NaN or None and a note of why.
 
     Args:
-        waveform: as spoken, of the signal measures.
+        waveform: as spoken, for the signal measures.
         judged: the same at the level of the recording and with equal ends.
     """
 
@@ -320,7 +320,7 @@ def _score(
             found = judge([judged], SAMPLE_RATE)[0]
         except MissingExtraError:
             raise
-        except Exception as error:  # whatever a foreign network raises
+        except Exception as error:  # third-party networks may raise anything
             failures.append(Failure(*at, measure, f"{type(error).__name__}: {error}"))
             return failed
         if not isinstance(found, str) and not math.isfinite(found):

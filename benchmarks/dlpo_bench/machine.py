@@ -1,4 +1,4 @@
-"""Processor time and memory of processes, and what disturbed a measurement meanwhile."""
+"""CPU time and memory of processes, and what disturbed a measurement."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from scipy.stats import theilslopes
 from dlpo.errors import EngineError, InputError
 
 Clocks = NDArray[np.float64]
-"""Seconds: monotonic, wall, busy and stolen of the machine, own with all descendants."""
+"""Seconds: monotonic, wall, machine busy and stolen, own including all descendants."""
 
-OTHERS_LIMIT = 0.1  # cores used by other processes; above, a run is reported as disturbed
+OTHERS_LIMIT = 0.1  # cores used by other processes; above it, a run is reported as disturbed
 STOLEN_LIMIT = 0.02  # of the machine's time
-JUMP_LIMIT_S = 0.5  # of the wall clock against the monotonic one; NTP slews stay below
+JUMP_LIMIT_S = 0.5  # of the wall clock against the monotonic one; NTP slew stays below it
 
 
 def resident_mb(pid: int | None = None) -> float:
-    """Resident memory of a process, this one by default, MB of 10^6 bytes.
+    """Resident memory of a process (default: this one), MB of 10^6 bytes.
 
     Raises:
         EngineError: the process has ended.
@@ -37,7 +37,7 @@ def resident_mb(pid: int | None = None) -> float:
 
 
 def peak_mb(pid: int | None = None) -> float:
-    """Largest resident memory so far of a process, MB of 10^6 bytes; Linux only.
+    """Peak resident memory of a process so far, MB of 10^6 bytes; Linux only.
 
     Raises:
         EngineError: the process has ended.
@@ -50,7 +50,7 @@ def peak_mb(pid: int | None = None) -> float:
 
 
 def process_cpu_s(pid: int) -> float:
-    """Processor seconds of a process; on Linux to the nanosecond while none of its threads ended.
+    """CPU seconds of a process; on Linux to the nanosecond while none of its threads has ended.
 
     Raises:
         EngineError: the process has ended.
@@ -61,20 +61,20 @@ def process_cpu_s(pid: int) -> float:
         times = psutil.Process(pid).cpu_times()
     except (OSError, psutil.Error) as error:
         raise EngineError(f"the measured process {pid} has ended; see its message above") from error
-    coarse = times.user + times.system  # steps of 10 ms, threads that ended included
+    coarse = times.user + times.system  # steps of 10 ms, including threads that have ended
     return exact if exact > coarse - 0.05 else coarse
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value below which `percent` of `values` lie, linear between neighbors."""
+    """The value below which `percent` of `values` lie, interpolated linearly."""
     return float(np.percentile(values, percent))
 
 
 def memory_growth(readings: Sequence[tuple[float, float]]) -> float:
-    """Growth of memory from the first to the last of (x, memory) readings, by Theil and Sen's line.
+    """Growth of memory over (x, memory) readings, by the Theil-Sen line.
 
     Returns:
-        A share of the line's first value; negative where memory shrank.
+        A share of the line's first value; negative if memory shrank.
     """
     if len(readings) < 2:
         return 0.0
@@ -84,10 +84,10 @@ def memory_growth(readings: Sequence[tuple[float, float]]) -> float:
 
 
 def choose_cores(threads: int = 1, core: int | None = None) -> list[int]:
-    """So many cores that this process may use, from `core` on; the last ones for None.
+    """`threads` cores that this process may use, starting at `core`; None takes the last ones.
 
     Raises:
-        InputError: there are not so many, or the system can't hold a process to cores.
+        InputError: there are too few, or the system can't pin a process to cores.
     """
     if not hasattr(os, "sched_getaffinity"):
         raise InputError("a process can be held to one core on Linux only; measure there")
@@ -101,7 +101,7 @@ def choose_cores(threads: int = 1, core: int | None = None) -> list[int]:
 
 @contextmanager
 def pinned(threads: int, core: int | None) -> Iterator[list[int]]:
-    """Hold PyTorch to so many threads, and this process to as many cores, see `choose_cores`."""
+    """Limit PyTorch to `threads`, and pin this process to as many cores, see `choose_cores`."""
     import torch
 
     cores = choose_cores(threads, core)
@@ -122,9 +122,9 @@ class Interference:
     other_cores: float
     """mean number of cores used by processes outside the measurement"""
     stolen_share: float
-    """of the time of all cores, taken by a hypervisor"""
+    """share of all cores' time taken by a hypervisor"""
     clock_jump_s: float
-    """how much further the wall clock went than the monotonic one, which measures"""
+    """how much further the wall clock advanced than the monotonic one, which measures"""
 
     def warnings(self) -> list[str]:
         """A line for each disturbance above its limit."""
@@ -148,14 +148,14 @@ class Interference:
 
 
 def machine_clocks() -> Clocks:
-    """Read all of them, at the begin and at the end of a measurement."""
+    """Read all clocks, at the start and at the end of a measurement."""
     cpu = psutil.cpu_times()
     busy_s = sum(getattr(cpu, n, 0.0) for n in ("user", "nice", "system", "irq", "softirq"))
     return np.array([time.perf_counter(), time.time(), busy_s, stolen_s(), _tree_cpu_s()])
 
 
 def stolen_s() -> float:
-    """Seconds that the hypervisor took from all cores together so far; 0 but on Linux."""
+    """Seconds that the hypervisor has taken from all cores so far; 0 except on Linux."""
     return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
 
@@ -165,19 +165,19 @@ def interference(begin: Clocks, end: Clocks | None = None) -> Interference:
     length_s, wall_s, busy_s, stolen_s, own_s = map(float, passed)
     over_s = max(length_s, 1e-9)
     return Interference(
-        max(0.0, (busy_s - own_s) / over_s),  # the machine's clock ticks coarsely
+        max(0.0, (busy_s - own_s) / over_s),  # the machine's clock is coarse
         max(0.0, stolen_s / over_s / (os.cpu_count() or 1)),
         wall_s - length_s,
     )
 
 
 def _tree_cpu_s() -> float:
-    """Processor seconds of this process, its descendants, and those that it has waited for."""
+    """CPU seconds of this process, its descendants, and the children it has waited for."""
     me = psutil.Process()
     total = 0.0
     for process in [me, *me.children(recursive=True)]:
         try:
-            total += sum(process.cpu_times()[:4])  # user, system, and of children waited for
-        except psutil.Error:  # it has just ended
+            total += sum(process.cpu_times()[:4])  # user, system, and children waited for
+        except psutil.Error:  # the process has just ended
             continue
     return total

@@ -1,4 +1,4 @@
-"""Quality against reverse steps and against cost: judges score voices of few steps and of many.
+"""Quality against reverse steps and against cost: judges score voices of few and of many steps.
 
 A point is a `System` whose `about` has `series` and `steps`.
 """
@@ -35,9 +35,9 @@ from dlpo_serving.voices import find_voice
 
 UNTUNED, TUNED, SERVED = "untuned", "tuned", "tuned int8"
 """Series: checkpoints in eager PyTorch, and the bundle as it is served."""
-PRECISION = "int8"  # of the bundle: the one that is served
+PRECISION = "int8"  # of the bundle as served
 STEPS = (*range(1, 9), 16, 50, 1000)
-WARM_UP_STEPS = 16  # more are the same network again: its first call was made by then
+WARM_UP_STEPS = 16  # more steps only repeat the network, whose first call has happened by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +45,23 @@ class Points:
     """All systems of the comparison."""
 
     points: Sequence[System]
-    """by steps, so that the most expensive come last"""
+    """ordered by steps, so that the most expensive come last"""
     baseline: str
-    """label of the one that others are compared with: the bundle at its own N where it exists"""
+    """label of the system that the others are compared with: the bundle at its own N, if present"""
     skipped: Mapping[str, str]
-    """label, or series -> why it is missing"""
+    """label or series -> why it is missing"""
 
 
 def open_points(
     untuned: Path, tuned: Path, voice: str, steps: Sequence[int] = STEPS,
     schedule: str | None = None, eta: float | None = None,
 ) -> Points:  # fmt: skip
-    """Open both checkpoints, and the bundle where it is that of the tuned one.
+    """Open both checkpoints, and the bundle if it was exported from the tuned one.
 
     Args:
         voice: name or path of the bundle.
-        steps: every N; the bundle speaks with those that it has graphs for.
-        schedule, eta: of checkpoints; their own if None, see `SpeakingOptions`.
+        steps: every N; the bundle speaks with those it has graphs for.
+        schedule, eta: for checkpoints; None is their own, see `SpeakingOptions`.
 
     Raises:
         InputError: no checkpoint, or no number of steps.
@@ -109,7 +109,7 @@ def series_of(series: str, place: str, speaking: SpeakingOptions) -> list[System
 
 
 def label_of(series: str, steps: int) -> str:
-    """How records and tables call a point."""
+    """The name of a point in records and tables."""
     return f"{series}, {steps} steps"
 
 
@@ -117,10 +117,10 @@ def measure_quality(
     points: Points, clips: Sequence[Clip], panel: JudgePanel,
     on_clip: Callable[[], object] = lambda: None,
 ) -> Measured:  # fmt: skip
-    """Let the panel score every point on the same clips, and count what each took to speak.
+    """Let the panel score every point on the same clips, and time how long each took to speak.
 
     Args:
-        points: of one thread each; torch's has to be set before.
+        points: each on one thread; torch's thread count must be set beforehand.
         on_clip: called after each clip of each system, for a progress bar.
 
     Raises:
@@ -177,10 +177,10 @@ def measure_quality(
 def heights(
     measures: Mapping[str, Mapping[str, Any]], baseline: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Measure -> mean, and its verdict and interval as the difference from the baseline has them.
+    """Measure -> mean, with the verdict and interval of its difference from the baseline.
 
     Args:
-        measures, baseline: figures as `eval.figures` has them; of a point, and of the baseline.
+        measures, baseline: figures as in `eval.figures`, of a point and of the baseline.
     """
     found = {}
     for measure, value in measures.items():
@@ -194,7 +194,7 @@ def heights(
 
 
 def optimal(points: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Label -> measures by which no other point is as good for less, or better for as much."""
+    """Label -> measures by which no other point is as good for less, or better at the same cost."""
     found: dict[str, list[str]] = {label: [] for label in points}
     for measure in MEASURES:
         judged = {k: p["heights"][measure] for k, p in points.items() if measure in p["heights"]}
@@ -208,7 +208,7 @@ def optimal(points: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def unbeaten(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
-    """Which of some points are Pareto-optimal: costs as low, scores as high as can be."""
+    """Which points are Pareto-optimal: low costs, high scores."""
 
     def beats(i: int, j: int) -> bool:
         at_least = costs[i] <= costs[j] and scores[i] >= scores[j]
@@ -219,7 +219,7 @@ def unbeaten(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
 
 
 def _rtf_figures(rtf: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
-    """Median, least, median absolute deviation; and how many times the baseline's median."""
+    """Median, minimum, median absolute deviation; and the ratio to the baseline's median."""
     spread = Spread(tuple(rtf))
     found: dict[str, Any] = {
         "rtf": spread.median, "rtf_least": spread.least, "rtf_mad": spread.deviation,

@@ -1,4 +1,4 @@
-"""Pictures of the benchmarks, drawn by matplotlib as SVG; equal data give equal bytes."""
+"""Plots of the benchmarks, drawn by matplotlib as SVG; equal data give equal bytes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ STYLE: Any = {
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points of one kind in a panel."""
+    """One data series in a panel."""
 
     x: Sequence[float]
     y: Sequence[float]
     label: str = ""
-    """in the legend; none if empty"""
+    """label in the legend; none if empty"""
     color: str = BLUE
     style: str = "o"
     """marker and line in matplotlib's short notation"""
@@ -39,9 +39,9 @@ class Series:
     band: bool = False
     """draw the intervals as a band rather than as bars"""
     face: str = ""
-    """fill of the markers: "" as the line, "white" or "none" """
+    """fill of the markers: "" to match the line, "white" or "none" """
     size: float = 4
-    """of the markers, points"""
+    """of the markers, in points"""
     notes: Sequence[str] = ()
     """text next to each point"""
 
@@ -55,16 +55,16 @@ class PlotPanel:
     y_label: str
     series: Sequence[Series]
     log: str = ""
-    """axes on a logarithmic scale: "", "x" or "xy" """
+    """logarithmic axes: "", "x" or "xy" """
     level: float | None = None
-    """height of a dashed horizontal line"""
+    """y of a dashed horizontal line"""
     marks: Sequence[tuple[float, str]] = field(default=())
-    """x and caption of vertical lines"""
+    """x and label of vertical lines"""
     legend_title: str = ""
 
 
 def draw_panels(title: str, panels: Sequence[PlotPanel]) -> str:
-    """An SVG document with the panels two to a row."""
+    """An SVG document with two panels per row."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -78,7 +78,7 @@ def draw_panels(title: str, panels: Sequence[PlotPanel]) -> str:
 
 
 def draw_bars(title: str, lengths: Mapping[str, float]) -> str:
-    """An SVG document with a bar and a number for each name, from the top down; dlpo's in blue."""
+    """An SVG document with a labelled bar per name, top to bottom; dlpo's in blue."""
     import matplotlib
     from matplotlib.figure import Figure
 

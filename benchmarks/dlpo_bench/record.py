@@ -1,4 +1,4 @@
-"""Benchmark records: figures with everything that is needed to believe and to repeat them."""
+"""Benchmark records: figures with everything needed to trust and to reproduce them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from dlpo.commit import git
 from dlpo.errors import DataError, InputError, writing
 
-ROOM = 64_000_000  # bytes; the largest record has 0.4 MB, a disk that is nearly full fills up
-RECORDS = Path("benchmarks") / "records"  # of a checkout, from its root
+ROOM = 64_000_000  # bytes; the largest record has 0.4 MB, but a nearly full disk soon fills up
+RECORDS = Path("benchmarks") / "records"  # relative to the root of a checkout
 LIBRARIES = ("numpy", "onnxruntime", "torch", "grpcio", "scipy", "soxr", "distillmos",
              "pocketsphinx")  # fmt: skip
 CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
@@ -40,17 +40,17 @@ class Record:
     kind: Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
     """What was measured, e.g. "quality", "latency"; also the first part of the file's name."""
     command: Annotated[str, Field(min_length=1)]
-    """What to run to get it again."""
+    """The command that reproduces it."""
     utc: Annotated[str, Field(min_length=1)]
     """When it ended, ISO 8601."""
     machine: dict[str, Any]
-    """CPU model, cores usable, which of `CPU_FLAGS` it has, memory in MB, system."""
+    """CPU model, usable cores, which of `CPU_FLAGS` it has, memory in MB, system."""
     software: dict[str, str]
-    """Python and the libraries that were installed -> version."""
+    """Python and the installed libraries -> version."""
     commit: dict[str, Any] | None
     """{"hash", "dirty"} of the checkout; null outside of one."""
     bundle_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
-    """Of the bundle's manifest, which in turn has the hash of every file; null without a bundle."""
+    """Of the bundle's manifest, which in turn hashes every file; null without a bundle."""
     figures: dict[str, Any]
     """The results that tables quote."""
     samples: dict[str, Any]
@@ -62,7 +62,7 @@ RECORD = TypeAdapter(Record)
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The outcome of a measurement."""
+    """The result of a measurement."""
 
     figures: Mapping[str, Any]
     """The results that tables quote."""
@@ -71,17 +71,17 @@ class Measured:
     skipped: Mapping[str, str] = field(default_factory=dict)
     """What could not be measured here -> why."""
     problems: Sequence[str] = ()
-    """What went wrong, or disturbed the run, though the rest was measured."""
+    """What went wrong or disturbed the run, though the rest was measured."""
     bundle_sha256: str | None = None
     """Of the measured bundle's manifest."""
 
 
 def write_record(kind: str, measured: Measured, command: str, out_dir: Path = RECORDS) -> Path:
-    """Write `<kind>-<UTC time>.json` and return where.
+    """Write `<kind>-<UTC time>.json` and return its path.
 
     Raises:
-        InputError: a name or hash of the wrong form, figures that JSON can't hold (NaN included),
-            or a directory that can't be written.
+        InputError: a malformed name or hash, figures that JSON can't hold (NaN included), or a
+            directory that can't be written.
     """
     now = datetime.now(UTC)
     record = Record(
@@ -100,7 +100,7 @@ def write_record(kind: str, measured: Measured, command: str, out_dir: Path = RE
         ) from error
     with writing(f"a record to {out_dir}"):
         out_dir.mkdir(parents=True, exist_ok=True)
-        names = (f"-{number}" if number > 1 else "" for number in count(1))  # of one second
+        names = (f"-{number}" if number > 1 else "" for number in count(1))  # several in one second
         paths = (out_dir / f"{kind}-{now:%Y%m%dT%H%M%SZ}{name}.json" for name in names)
         path = next(path for path in paths if not path.exists())
         path.write_text(text + "\n", "utf-8")
@@ -108,11 +108,11 @@ def write_record(kind: str, measured: Measured, command: str, out_dir: Path = RE
 
 
 def check_recordable(out_dir: Path = RECORDS) -> None:
-    """Check that a record can be written; call it before a measurement, not after it.
+    """Check that a record can be written; call it before a measurement rather than after.
 
     Raises:
-        InputError: it is of this checkout, which has uncommitted changes, so that the measurement
-            could not be repeated; or the directory can't be written, or its disk is full.
+        InputError: `out_dir` is in this checkout, which has uncommitted changes, so the measurement
+            could not be reproduced; or the directory can't be written, or its disk is full.
     """
     commit, root = _commit(), Path(__file__).resolve().parents[2]
     if commit is not None and commit["dirty"] and out_dir.resolve().is_relative_to(root):
@@ -123,7 +123,7 @@ def check_recordable(out_dir: Path = RECORDS) -> None:
     with writing(f"records to {out_dir}", "nothing was measured"):
         out_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out_dir) as file:
-            file.write(bytes(1 << 20))  # a quota may be full where the disk is not
+            file.write(bytes(1 << 20))  # a quota may be exhausted even if the disk is not
         free = shutil.disk_usage(out_dir).free
     if free < ROOM:
         raise InputError(
@@ -133,10 +133,10 @@ def check_recordable(out_dir: Path = RECORDS) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Read a record back.
+    """Read a record from a file.
 
     Raises:
-        DataError: missing, not JSON, a newer format, or not the layout of `Record`.
+        DataError: missing, not JSON, in a newer format, or not in the layout of `Record`.
     """
     try:
         return RECORD.validate_json(path.read_bytes())
@@ -147,7 +147,7 @@ def read_record(path: Path) -> Record:
 
 
 def problems(error: ValidationError) -> str:
-    """What keeps content from being a record, field by field."""
+    """Why the content is not a valid record, field by field."""
     found = []
     for one in error.errors(include_url=False):
         got = one["input"]
@@ -175,7 +175,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _processor(cpu: Mapping[str, str]) -> dict[str, float]:
-    """Family, model and MHz of /proc/cpuinfo: a name such as "AMD EPYC" is of many processors."""
+    """Family, model and MHz of /proc/cpuinfo: many processors share a name such as "AMD EPYC"."""
     keys = {"cpu_family": "cpu family", "cpu_model": "model", "cpu_mhz": "cpu MHz"}
     try:
         return {name: float(cpu[key]) for name, key in keys.items()}

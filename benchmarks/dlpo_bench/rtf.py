@@ -1,4 +1,4 @@
-"""Real-time factors of everything that can speak with the same weights, in one run."""
+"""Real-time factors of every implementation that speaks with the same weights, in one run."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ BASELINES = (PAPER, EAGER, EAGER_IN_CHUNKS, "cpu:fp32")
 SERVED = tuple(f"{engine}:{p}" for engine, offered in PRECISIONS.items() for p in offered)
 CONTESTANTS = (PAPER, EAGER, *SERVED)
 SEED = 0  # of the noise
-SLICE = 50  # of the 1000 steps, where all don't fit the budget
-LEAST_SLICE = 10  # fewer say too little of the rest
+SLICE = 50  # of the 1000 steps, if all don't fit the budget
+LEAST_SLICE = 10  # fewer say too little about the rest
 LONGEST_S = 600.0
 
 
 def load_weights(checkpoint: Path, bundle: Bundle) -> Checkpoint:
-    """The checkpoint that a bundle was exported from.
+    """Load the checkpoint that a bundle was exported from.
 
     Raises:
-        InputError: the bundle was exported from another one.
+        InputError: the bundle was exported from another checkpoint.
         CheckpointError: it can't be loaded.
     """
     loaded, exported = load_checkpoint(checkpoint), bundle.manifest.checkpoint.sha256
@@ -62,16 +62,16 @@ def load_weights(checkpoint: Path, bundle: Bundle) -> Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One way to speak, loaded."""
+    """One loaded implementation."""
 
     engine: Engine
     synthesizer: Synthesizer
     ladder: Sequence[int]
-    """frames of its chunks"""
+    """chunk lengths in frames"""
     steps: int
     load_s: float
     paper: PaperSampler | None = None
-    """the engine, where it can leave steps out"""
+    """the engine, if it can skip steps"""
 
     def speak(self, text: str) -> Floats:
         """(T,) audio of a text: front end, encoder, frames, every chunk."""
@@ -91,7 +91,7 @@ class Field:
 def open_field(
     bundle: Bundle, checkpoint: Checkpoint, steps: int, names: Sequence[str], tell: Tell = silent
 ) -> Field:
-    """Load every contestant of `names` that can run here; `steps` for all but the paper's sampler.
+    """Load every contestant in `names` that runs here; `steps` is for all but the paper's sampler.
 
     Raises:
         EngineError: none can.
@@ -111,7 +111,7 @@ def open_field(
 
 
 def _open(name: str, bundle: Bundle, checkpoint: Checkpoint, steps: int) -> dict[str, Contestant]:
-    """Load one; where both are possible it speaks in chunks as served, and whole sentences."""
+    """Load one; if it can do both, it appears in chunks as served and as whole sentences."""
     start, manifest = time.perf_counter(), bundle.manifest
     engine: Engine
     paper: PaperSampler | None = None
@@ -123,7 +123,7 @@ def _open(name: str, bundle: Bundle, checkpoint: Checkpoint, steps: int) -> dict
         steps = MAX_STEPS
     else:
         engine = in_torch = TorchEngine(checkpoint, manifest, manifest.noise_schedule, (steps,))
-        # As measured at export, so that it need not compute more than the others.
+        # As measured at export, so that it computes no more than the others.
         in_torch.manifest = replace(in_torch.manifest, needed_context=manifest.needed_context)
     load_s = time.perf_counter() - start
     synthesizer = Synthesizer(engine, TextFrontEnd(manifest.dictionary))
@@ -137,16 +137,16 @@ def _open(name: str, bundle: Bundle, checkpoint: Checkpoint, steps: int) -> dict
 
 @dataclass(slots=True)
 class CaseTimes:
-    """One contestant on one text."""
+    """Times of one contestant on one text."""
 
     audio_s: float
-    """length of what it made"""
+    """duration of its audio"""
     first_s: float
-    """of the first run, with all that is made ready in it"""
+    """of the first run, including one-time preparation"""
     timed_steps: int | None = None
-    """where it leaves steps out: how many of the 1000 were computed, the others extrapolated"""
+    """if it skips steps: how many of the 1000 were computed, the others being extrapolated"""
     runs_s: list[float] = field(default_factory=list)
-    """of each round"""
+    """one per round"""
 
     @property
     def rtf(self) -> Values:
@@ -165,14 +165,14 @@ def time_in_turns(
     """Let every contestant speak every text, in turns, round after round.
 
     Args:
-        field: gets a reason for each text that a contestant has to leave out; one that fails is
-            taken out altogether.
-        lengths_s: of the texts, about; from the shortest to the longest.
-        rounds: after the first run of each.
-        budget_s: what all rounds of one contestant on one text may take.
+        field: receives a reason for each text that a contestant has to skip; one that fails is
+            removed altogether.
+        lengths_s: approximate lengths of the texts, shortest to longest.
+        rounds: after each contestant's first run.
+        budget_s: limit for all rounds of one contestant on one text.
 
     Raises:
-        EngineError: none is left.
+        EngineError: no contestant is left.
     """
     texts = {f"{seconds:g} s": text_of_length(seconds) for seconds in lengths_s}
     timings: Timings = {label: {} for label in texts}
@@ -202,7 +202,7 @@ def time_in_turns(
 def run_once(
     contestant: Contestant, text: str, timed_steps: int | None = None
 ) -> tuple[float, Floats]:
-    """Seconds that it takes, with those of steps that `timed_steps` leaves out; and the audio."""
+    """Seconds taken, extrapolated over steps that `timed_steps` skips; and the audio."""
     paper = contestant.paper
     if paper and timed_steps:
         paper.timed_steps, paper.left_out_s = timed_steps, 0.0
@@ -213,15 +213,15 @@ def run_once(
 
 
 def planned_steps(slice_s: float, whole_s: float, share_s: float) -> int:
-    """How many of the 1000 steps a round computes.
+    """How many of the 1000 steps to compute per round.
 
     Args:
-        slice_s: what a run with LEAST_SLICE steps takes.
-        whole_s: what one with all takes, extrapolated from it.
-        share_s: what a run may take, at least `slice_s`.
+        slice_s: time of a run with LEAST_SLICE steps.
+        whole_s: time of a run with all steps, extrapolated from it.
+        share_s: limit for one run, at least `slice_s`.
 
     Returns:
-        1000 where that fits; otherwise as many as fit, up to SLICE.
+        1000 if that fits; otherwise as many as fit, up to SLICE.
     """
     if whole_s <= share_s:
         return MAX_STEPS
@@ -233,7 +233,7 @@ def _warm_up(
     field: Field, name: str, texts: Mapping[str, str], timings: Timings, sample_rate_hz: int,
     share_s: float,
 ) -> None:  # fmt: skip
-    """Let one contestant speak every text, until one is beyond the budget."""
+    """Let one contestant speak every text, until one exceeds the budget."""
     found: CaseTimes | str | None = None
     for label, text in texts.items():
         if isinstance(found, str):
@@ -249,7 +249,7 @@ def _warm_up(
 def _first_run(
     contestant: Contestant, text: str, sample_rate_hz: int, share_s: float
 ) -> CaseTimes | str:
-    """Its times so far; or, of a text that takes longer than the budget allows, how long."""
+    """Its times so far; or, for a text that exceeds the budget, the estimated time."""
     least = LEAST_SLICE if contestant.paper else None
 
     def run() -> tuple[float, float, Floats]:
@@ -259,7 +259,7 @@ def _first_run(
 
     spent_s, first_s, made = run()
     whole_s = first_s
-    if spent_s > share_s:  # what is made ready once doesn't count
+    if spent_s > share_s:  # one-time preparation doesn't count
         spent_s, whole_s, made = run()
     if spent_s > share_s:
         steps = f" with {least} of {MAX_STEPS} steps" if least else ""
@@ -271,10 +271,10 @@ def _first_run(
 
 
 def figures_of(timings: Timings) -> dict[str, Any]:
-    """Length of the text -> `audio_s`, and for each contestant its figures.
+    """Length of the text -> `audio_s`, and the figures of each contestant.
 
-    These are `rtf_min`, `rtf_median`, `rtf_spread` (median absolute deviation), `first_rtf` of the
-    first run; `speedup` over each baseline with its interval; and `timed_steps` where a slice was
+    These are `rtf_min`, `rtf_median`, `rtf_spread` (median absolute deviation), `first_rtf` for the
+    first run; `speedup` over each baseline with its interval; and `timed_steps` if a slice was
     extrapolated.
     """
     found: dict[str, Any] = {}
@@ -302,7 +302,7 @@ def figures_of(timings: Timings) -> dict[str, Any]:
 
 
 def speedup(slow: Values, quick: Values) -> Estimate:
-    """Ratio of medians with its interval; whole rounds are resampled, both have the same luck.
+    """Ratio of medians with interval; whole rounds are resampled, as both share conditions.
 
     Args:
         slow, quick: (rounds,) of the same rounds.
@@ -316,7 +316,7 @@ def speedup(slow: Values, quick: Values) -> Estimate:
 
 
 def check_options(options: RtfOptions) -> None:
-    """Raise InputError where something can't be measured."""
+    """Raise InputError if something can't be measured."""
     for name in options.contestant:
         if name not in CONTESTANTS:
             raise InputError(f"contestant {name!r} is unknown; expected {', '.join(CONTESTANTS)}")
@@ -333,7 +333,7 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
     """Time every contestant that runs here.
 
     Raises:
-        InputError: see `check_options`, `load_weights` and `pinned`; no such steps.
+        InputError: see `check_options`, `load_weights` and `pinned`; or no such number of steps.
         CheckpointError, BundleError: the weights can't be loaded.
         EngineError: nothing can be timed here.
     """

@@ -1,6 +1,6 @@
 """What longer texts cost, in time per second of audio and in memory.
 
-Each text is spoken in a process of its own, so that its peak of memory is that text's:
+Each text is spoken in a process of its own, so that the memory peak belongs to that text:
 `python -m dlpo_bench.scaling SETTINGS` is such a process.
 """
 
@@ -37,8 +37,8 @@ WAYS = ("stream", "whole")
 """Chunks that are dropped, or one array."""
 WARM_UP = "Noise becomes speech, step by step."
 SETTLED_S = 10.0  # of audio; by then the largest graph inputs have occurred
-READ_EVERY_S = 5.0  # of audio, between two readings of memory
-SHORT, LONG = "5", "60"  # seconds; of the ratios
+READ_EVERY_S = 5.0  # of audio between two readings of memory
+SHORT, LONG = "5", "60"  # seconds; lengths that the ratios compare
 RATIOS = ("rtf", "cpu_rtf", "peak_mb", "first_audio_ms")
 
 Run = dict[str, Any]
@@ -48,11 +48,11 @@ def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
     """Speak texts of each length in each way.
 
     Returns:
-        Figures by way and length; `ratios`: way -> measure -> that at 60 s / that at 5 s with its
-        95 % interval, where both lengths were spoken.
+        Figures by way and length; `ratios`: way -> measure -> value at 60 s / value at 5 s with its
+        95 % interval, if both lengths were spoken.
 
     Raises:
-        InputError: fewer than two lengths, or a core that can't be used.
+        InputError: fewer than two lengths, or an unusable core.
         EngineError: a process or a server failed.
     """
     seconds = list(dict.fromkeys(options.seconds))
@@ -63,7 +63,7 @@ def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
     lengths: dict[str, dict[str, list[Run]]] = {
         way: {f"{length:g}": [] for length in seconds} for way in WAYS
     }
-    for number in numbers:  # each round has another of the sentences
+    for number in numbers:  # each round uses a different sentence
         tell(f"round {number + 1} of {options.rounds}")
         for way, length in ((way, length) for way in WAYS for length in seconds):
             text = repeated(length, number)
@@ -85,10 +85,10 @@ def measure_scaling(options: ScalingOptions, tell: Tell = silent) -> Measured:
 
 
 def repeated(seconds: float, number: int) -> str:
-    """One sentence of 80 characters, repeated to about so many seconds, at least once.
+    """One sentence of 80 characters, repeated to about `seconds`, at least once.
 
-    One sentence, since sentences differ in cost: only the length changes. Another `number` is
-    another sentence.
+    Only one sentence, so that only the length varies: sentences differ in cost. Each `number` is a
+    different sentence.
     """
     sentence = SENTENCES[number % len(SENTENCES)]
     return " ".join([sentence] * max(1, round(seconds / SENTENCE_S)))
@@ -97,8 +97,8 @@ def repeated(seconds: float, number: int) -> str:
 def length_figures(runs: Sequence[Run]) -> dict[str, float]:
     """Medians over the rounds, and how memory grew during the longest texts.
 
-    `growth_per_minute` is of resident memory, a share per minute of audio after the first ten
-    seconds; where there are at least three readings.
+    `growth_per_minute` is the share by which resident memory grew per minute of audio after the
+    first ten seconds, given at least three readings.
     """
     medians = {name: float(np.median(values)) for name, values in _samples(runs).items()}
     growths = []
@@ -112,7 +112,7 @@ def length_figures(runs: Sequence[Run]) -> dict[str, float]:
 
 
 def long_over_short(samples: Mapping[str, Mapping[str, list[float]]]) -> dict[str, Any]:
-    """Measure -> ratio of medians of `LONG` to `SHORT`; empty where one of them is missing."""
+    """Measure -> ratio of medians of `LONG` to `SHORT`; empty if one of them is missing."""
     if SHORT not in samples or LONG not in samples:
         return {}
     short, long = samples[SHORT], samples[LONG]
@@ -130,8 +130,8 @@ def speak_one(voice: str, precision: EnginePrecision | None, way: str, text: str
         way: "stream" drops each chunk, "whole" keeps all audio in one array.
 
     Returns:
-        `audio_s`, `wall_s`, `cpu_s`, memory before the text (`before_mb`) and at most (`peak_mb`);
-        of a stream also `first_audio_ms` and (audio, memory) readings `resident_mb`.
+        `audio_s`, `wall_s`, `cpu_s`, memory before the text (`before_mb`) and at its peak
+        (`peak_mb`); for a stream also `first_audio_ms` and (audio, memory) readings `resident_mb`.
     """
     synthesizer = open_voice(voice, "cpu", precision)
     rate_hz = synthesizer.manifest.sample_rate_hz
@@ -154,7 +154,7 @@ def speak_one(voice: str, precision: EnginePrecision | None, way: str, text: str
 
 
 def in_process(options: ScalingOptions, way: str, text: str, seed: int, core: int) -> Run:
-    """`speak_one` in a fresh process on one core; raises EngineError if that fails."""
+    """Run `speak_one` in a fresh process on one core; raises EngineError if that fails."""
     settings = {
         "voice": options.voice, "precision": options.precision, "way": way, "text": text,
         "seed": seed, "core": core,
@@ -167,7 +167,7 @@ def in_process(options: ScalingOptions, way: str, text: str, seed: int, core: in
 
 
 def _samples(runs: Sequence[Run]) -> dict[str, list[float]]:
-    """Measure -> a value for each round."""
+    """Measure -> one value per round."""
     samples = {
         "rtf": [run["wall_s"] / run["audio_s"] for run in runs],
         "peak_mb": [run["peak_mb"] for run in runs],

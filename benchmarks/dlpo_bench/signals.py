@@ -12,14 +12,14 @@ from dlpo.judges.judge import active_level_db
 FRAME_S = 0.005
 F0_RANGE_HZ = (80.0, 500.0)
 TYPICAL_LEVEL_DB = -22.0  # active level of the LJSpeech recordings
-SOUNDING_DB = 40.0  # frames so far below the loudest are pauses
-END_S = 0.1  # pause before and after speech that is judged
+SOUNDING_DB = 40.0  # frames this far below the loudest are pauses
+END_S = 0.1  # pause left before and after judged speech
 
 
 def f0_track_hz(
     waveform: Waveform, sample_rate_hz: int, floor_hz: float, ceiling_hz: float
 ) -> NDArray[np.float64]:
-    """(frames,) F0 every 5 ms, 0 where there is no voice.
+    """(frames,) F0 every 5 ms, 0 where unvoiced.
 
     Raises:
         MissingExtraError: pyworld is not installed.
@@ -42,7 +42,7 @@ def f0_track_hz(
 
 
 def at_level(waveform: Waveform, sample_rate_hz: int, level_db: float) -> Waveform:
-    """The waveform brought to an active level in dB over full scale; silence stays silence."""
+    """The waveform scaled to an active level in dBFS; silence stays silence."""
     if not waveform.any():
         return waveform
     gain_db = level_db - active_level_db(waveform, sample_rate_hz)
@@ -50,7 +50,7 @@ def at_level(waveform: Waveform, sample_rate_hz: int, level_db: float) -> Wavefo
 
 
 def with_ends(waveform: Waveform, sample_rate_hz: int) -> Waveform:
-    """The waveform with `END_S` of its own pause, or of zeros, before and after what sounds."""
+    """The waveform with `END_S` of its own pause, or of zeros, before and after the sound."""
     block, end = round(FRAME_S * sample_rate_hz), round(END_S * sample_rate_hz)
     peaks = np.abs(waveform[: len(waveform) // block * block]).reshape(-1, block).max(axis=1)
     sounding = block * np.flatnonzero(peaks > peaks.max(initial=0) * 10 ** (-SOUNDING_DB / 20))
@@ -71,13 +71,13 @@ def f0_spread_semitones(waveform: Waveform, sample_rate_hz: int) -> float:
 
 
 def mel_spread_db(waveform: Waveform, sample_rate_hz: int) -> float:
-    """How much the mel bands move while there is speech; what is over-smoothed moves less.
+    """How much the mel bands vary during speech; over-smoothed speech varies less.
 
-    The standard deviation over time of each of the 80 log-mel bands, averaged over the bands, in
-    dB, of frames at most `SOUNDING_DB` below the loudest; 0 of silence.
+    The standard deviation over time of each of the 80 log-mel bands in dB, averaged over the bands,
+    from frames at most `SOUNDING_DB` below the loudest; 0 for silence.
 
     Raises:
-        InputError: not at 22,050 Hz, which the bands are made for.
+        InputError: not at 22,050 Hz, which the bands are designed for.
     """
     if sample_rate_hz != SAMPLE_RATE:
         raise InputError(f"mel bands of {sample_rate_hz} Hz; expected {SAMPLE_RATE}, resample it")

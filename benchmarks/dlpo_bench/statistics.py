@@ -1,6 +1,6 @@
 """Intervals and tests over sentences: bootstrap, pooled rates, paired comparison.
 
-What is timed is measured in turns, so that a slow moment hits all.
+Timings are taken in turns, so that a slow moment affects all contestants.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from scipy import stats
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
-PATTERNS = 20_000  # of signs; all 2^n are tried where there are fewer
+PATTERNS = 20_000  # of signs; all 2^n are tried if there are fewer
 SIGNIFICANT = 0.05
-SEED = 0  # of what is drawn
+SEED = 0  # of all random draws
 
 Indices = NDArray[np.intp]
 Values = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 Tell = Callable[[str], None]
-"""Takes a line on the progress."""
+"""Receives progress lines."""
 
 
 def silent(line: str) -> None:
@@ -39,20 +39,20 @@ class Estimate:
 
     @property
     def figure(self) -> dict[str, Any]:
-        """As records have it: `value` and `interval_95`."""
+        """In the form that records use: `value` and `interval_95`."""
         return {"value": self.value, "interval_95": [self.low, self.high]}
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """How much more one system has than another, sentence by sentence."""
+    """How much one system exceeds another, sentence by sentence."""
 
     difference: Estimate
     """mean difference and its 95 % bootstrap interval over sentences"""
     p: float
-    """of a difference at least as large, either way, if the two were alike"""
+    """probability of a difference at least as large, in either direction, if both were alike"""
     sentences: int
-    """that both were judged on"""
+    """number of sentences that both were judged on"""
 
     @property
     def decided(self) -> bool:
@@ -68,12 +68,12 @@ def bootstrap(statistic: Callable[[Indices], NDArray[np.float64]], clips: int) -
     Args:
         statistic: (R, clips) indices of R resamples -> (R,) figures. Figures of several systems
             from the same indices are paired. Resamples without a finite figure are left out.
-        clips: how many there are.
+        clips: number of clips.
     """
     value = float(statistic(np.arange(clips)[None])[0])
     if clips < 2:  # nothing to resample
         return Estimate(value, value, value)
-    with np.errstate(invalid="ignore"):  # of infinite figures, in an error that is not used
+    with np.errstate(invalid="ignore"):  # infinite figures, in a standard error that is not used
         drawn = stats.bootstrap(
             (np.arange(clips),), lambda chosen, axis: statistic(np.atleast_2d(chosen)),
             n_resamples=RESAMPLES, vectorized=True, method="percentile", rng=SEED,
@@ -82,7 +82,7 @@ def bootstrap(statistic: Callable[[Indices], NDArray[np.float64]], clips: int) -
 
 
 def of_resamples(value: float, drawn: NDArray[np.float64]) -> Estimate:
-    """A figure with the interval of what resamples gave for it."""
+    """A figure with the interval of its resampled values."""
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return Estimate(value, float(low), float(high))
@@ -113,8 +113,8 @@ def paired(differences: Values, weights: Values | None = None) -> Paired:
 
     Args:
         differences: (sentences,) value of one system minus that of the other.
-        weights: (sentences,) what each difference is counted out of; differences of error counts
-            over numbers of words make a difference of pooled rates. 1 each if None.
+        weights: (sentences,) denominators of the differences; differences of error counts over
+            numbers of words give a difference of pooled rates. None is 1 each.
     """
     n = len(differences)
     under = np.ones(n) if weights is None else weights
@@ -124,9 +124,9 @@ def paired(differences: Values, weights: Values | None = None) -> Paired:
 def sign_flip_p(differences: Values) -> float:
     """Two-sided p of the sign-flip permutation test.
 
-    If two systems are alike, each difference is as likely with the other sign: p is the share of
-    sign patterns whose sum is at least as far from zero. Exact up to 14 sentences; else drawn,
-    with the observed pattern counted in, so that p is never 0.
+    If two systems are alike, each difference could equally have the opposite sign: p is the share
+    of sign patterns whose sum is at least as far from zero. Exact for up to 14 sentences; otherwise
+    sampled, counting the observed pattern, so that p is never 0.
 
     Reference: Phipson and Smyth, Permutation P-values Should Never Be Zero, 2010.
     """
@@ -142,7 +142,7 @@ def sign_flip_p(differences: Values) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Samples of one contestant, such as its quickest run of each turn in ms."""
+    """Samples of one contestant, such as its fastest run of each turn in ms."""
 
     samples: tuple[float, ...]
 
@@ -161,6 +161,6 @@ class Spread:
 
 
 def rotated(names: Sequence[str], number: int) -> list[str]:
-    """The order of a round: each begins with another name, so that none always follows the same."""
+    """The order of a round: each starts with another name, so that none always follows another."""
     first = number % max(1, len(names))
     return [*names[first:], *names[:first]]

@@ -1,4 +1,4 @@
-"""Systems under test: what says a clip, opened by the name of a voice, bundle, checkpoint or
+"""Systems under test, which speak clips; opened by the name of a voice, bundle, checkpoint or
 folder of wavs."""
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ class System:
     """One system under test."""
 
     label: str
-    """in tables"""
+    """name in tables"""
     takes: tuple[Say, ...]
-    """one for each noise seed; one alone where nothing is random"""
+    """one per noise seed; a single one if nothing is random"""
     about: Mapping[str, Any] = field(default_factory=dict)
     """for the record: kind, path, sha256 and the chain it speaks with"""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakingOptions:
-    """How systems speak; what is left out is each one's own."""
+    """How systems speak; anything unset defaults to each system's own."""
 
     steps: tuple[int, ...] = ()
     """reverse steps; with several, each system speaks with each"""
     precisions: tuple[str, ...] = ()
-    """of bundles; with several, each speaks in each"""
+    """of bundles; with several, each bundle speaks in each"""
     schedule: str | None = None
-    """name of the noise schedule, of checkpoints alone: a bundle's is part of its graphs"""
+    """name of the noise schedule, for checkpoints only: a bundle's is part of its graphs"""
     eta: float | None = None
-    """0 = DDIM to 1 = ancestral, of checkpoints alone"""
+    """0 = DDIM to 1 = ancestral, for checkpoints only"""
     seeds: int = 1
     """noise seeds 0, 1, ... for each sentence"""
 
@@ -56,23 +56,23 @@ class TextVoice:
 
     name: str
     precision: str
-    """in words, where one bundle speaks in several; otherwise empty"""
+    """in words, if a bundle speaks in several; otherwise empty"""
     synthesizer: Synthesizer
     ladder: Sequence[int]
-    """frames of its chunks"""
+    """chunk lengths in frames"""
     about: Mapping[str, Any]
     """see `System`"""
 
     @property
     def label(self) -> str:
-        """in tables"""
+        """name in tables"""
         return f"{self.name}{self.precision}"
 
     def at_steps(self, speaking: SpeakingOptions) -> list[System]:
-        """A system for each number of steps.
+        """A system per number of steps.
 
         Raises:
-            InputError: the voice has no chain of so many steps.
+            InputError: the voice has no chain of that many steps.
         """
         manifest, found = self.synthesizer.manifest, []
         for n in speaking.steps or (manifest.steps,):
@@ -91,7 +91,7 @@ class TextVoice:
 
 
 def recordings(clip: Clip) -> Waveform:
-    """The speaker; raises DataError where the recording is not on this machine."""
+    """The speaker; raises DataError if the recording is not on this machine."""
     if clip.recording is None:
         raise DataError(f"{clip.clip_id} has no recording; expected its wav or flac in the corpus")
     return read_audio(clip.recording)
@@ -100,12 +100,12 @@ def recordings(clip: Clip) -> Waveform:
 def text_to_speech(
     synthesizer: Synthesizer, ladder: Sequence[int] | None = None, **request: Any
 ) -> Say:
-    """A voice that gets the text alone.
+    """A voice that is given only the text.
 
     Args:
-        synthesizer: of `dlpo_serving.voices.open_voice`, or around a `TorchEngine`.
-        ladder: frames of its chunks; None: as served.
-        request: fields of `SpeechRequest` besides the text, such as seed, steps and speed.
+        synthesizer: from `dlpo_serving.voices.open_voice`, or around a `TorchEngine`.
+        ladder: chunk lengths in frames; None: as served.
+        request: fields of `SpeechRequest` other than the text, such as seed, steps and speed.
     """
     from dlpo_serving.request import SpeechRequest
     from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
@@ -120,7 +120,7 @@ RECORDED = System(RECORDINGS, (recordings,), {"kind": "recordings"})
 
 
 def audio_files(directory: Path) -> Say:
-    """What any synthesizer has written to a directory, as `<clip id>.wav` or `.flac`."""
+    """Files that any synthesizer wrote to a directory, as `<clip id>.wav` or `.flac`."""
 
     def say(clip: Clip) -> Waveform:
         path = find_audio(directory, clip.clip_id)
@@ -132,17 +132,17 @@ def audio_files(directory: Path) -> Say:
 
 
 def only_bundle(abouts: Iterable[Mapping[str, Any]]) -> str | None:
-    """The sha256 of the one bundle among what `about` says of systems; None unless it is one."""
+    """The sha256 of the bundle, if the systems' `about` contain exactly one; otherwise None."""
     bundles = {about["sha256"] for about in abouts if about["kind"] == "bundle"}
     return bundles.pop() if len(bundles) == 1 else None
 
 
 def open_systems(names: Sequence[str], speaking: SpeakingOptions) -> list[System]:
-    """Open everything that was named, in order.
+    """Open every named system, in order.
 
     Raises:
-        InputError: a name is no system, or two have the same label.
-        BundleError, CheckpointError, EngineError: it can't be opened.
+        InputError: a name is not a system, or two have the same label.
+        BundleError, CheckpointError, EngineError: a system can't be opened.
         ConfigError: an unknown schedule or number of steps.
     """
     found: list[System] = []
@@ -160,13 +160,13 @@ def open_systems(names: Sequence[str], speaking: SpeakingOptions) -> list[System
 
 
 def open_voices(names: Sequence[str], speaking: SpeakingOptions) -> list[TextVoice]:
-    """Open everything that was named, in order, where all of it can read texts.
+    """Open every named system, in order, all of which must read texts.
 
     Args:
         speaking: at most one number of steps.
 
     Raises:
-        InputError: a name is no voice (a folder of wavs can't read), or two have the same label.
+        InputError: a name is not a voice (a folder of wavs can't read), or two have the same label.
         BundleError, CheckpointError, EngineError, ConfigError: see `open_systems`.
     """
     found: list[TextVoice] = []
@@ -180,13 +180,13 @@ def open_voices(names: Sequence[str], speaking: SpeakingOptions) -> list[TextVoi
 
 
 def names_in_folders(systems: Sequence[System], names: Sequence[str] = ()) -> list[str]:
-    """The names of clips that every folder of wavs has; voices can say them all.
+    """The names of clips that every folder of wavs has; voices can speak any clip.
 
     Args:
-        names: of the clips; all of the first folder if empty.
+        names: clips to choose from; all of the first folder's if empty.
 
     Raises:
-        InputError: there is none.
+        InputError: there are none.
     """
     folders = [Path(one.about["path"]) for one in systems if one.about["kind"] == "files"]
     names = names or sorted(p.stem for p in folders[0].iterdir() if p.suffix in SUFFIXES)
@@ -252,7 +252,7 @@ def _bundle(label: str, path: Path, speaking: SpeakingOptions) -> list[TextVoice
 
 
 def _checkpoint(label: str, path: Path, speaking: SpeakingOptions) -> TextVoice:
-    """On the chain it was tuned on, or that of the embedded voice; in whole sentences."""
+    """On the chain it was tuned on, or the embedded voice's; in whole sentences."""
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo_bench.torch_engine import TorchEngine

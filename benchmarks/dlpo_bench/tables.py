@@ -1,5 +1,5 @@
-"""Tables and numbers of a benchmark, once for the terminal and for the Markdown page, and the
-page's sections."""
+"""Tables and numbers of a benchmark, for both the terminal and the Markdown page, and the page's
+sections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dlpo_bench.record import Record
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-TERMINAL_WIDTH = 240  # columns, where output is piped
+TERMINAL_WIDTH = 240  # columns, when output is piped
 
 Figures = Mapping[str, Any]
 
@@ -68,14 +68,14 @@ class Section:
     title: str
     blocks: Sequence[Block]
     sources: Sequence[Found]
-    """every record that a figure is from"""
+    """every record that figures come from"""
     pictures: Mapping[str, str] = field(default_factory=dict)
     """caption, which also names the file -> SVG document"""
 
 
 Builder = Callable[[Sequence[Found]], Section]
-"""Records of one kind, the newest first -> its section. Figures of another layout raise
-LookupError, TypeError, ValueError or AttributeError."""
+"""Records of one kind, newest first -> their section. Figures in another layout raise LookupError,
+TypeError, ValueError or AttributeError."""
 
 
 def of_newest(title: str, blocks: Callable[[Figures], Iterable[Block]]) -> Builder:
@@ -118,10 +118,10 @@ def table_of(
 
 
 def figures_table(figures: Figures, names: Mapping[str, str]) -> Table:
-    """Two columns: header and value of each key of `names` that the figures have.
+    """Two columns: header and value of each key of `names` present in the figures.
 
     Raises:
-        LookupError: they have none.
+        LookupError: none is present.
     """
     rows = [[words, cell(figures, key)] for key, words in names.items() if cell(figures, key)]
     if not rows:
@@ -130,11 +130,11 @@ def figures_table(figures: Figures, names: Mapping[str, str]) -> Table:
 
 
 def cell(figures: Figures, key: str, missing: str = "") -> str:
-    """A figure as text; one with "interval_95" as `estimate`.
+    """A figure as text; one with "interval_95" is formatted by `estimate`.
 
     Args:
-        key: names that lead to it, joined by slashes, and perhaps `:` and a format: Python's, such
-            as ".1%", or "fixed" of an estimate.
+        key: path of names joined by slashes, optionally followed by `:` and a format: a Python one
+            such as ".1%", or "fixed" for an estimate.
     """
     path, _, form = key.partition(":")
     value = figure_at(figures, path)
@@ -149,13 +149,13 @@ def cell(figures: Figures, key: str, missing: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a figure must reach, and what it should reach."""
+    """The floor that a figure must reach, and the aim that it should reach."""
 
     name: str
     floor: float
     aim: float
     key: str = ""
-    """of the figure, see `cell`"""
+    """key of the figure, see `cell`"""
     more_is_better: bool = False
 
     def row(self, figure: float | Figures) -> list[str]:
@@ -180,7 +180,7 @@ def target_table(targets: Iterable[Target], figures: Figures) -> Table:
 
 
 def figure_at(figures: Figures, path: str) -> Any:
-    """The figure that names joined by slashes lead to; None without one."""
+    """The figure at a path of names joined by slashes; None if absent."""
     value: Any = figures
     for name in path.split("/"):
         value = value.get(name) if isinstance(value, Mapping) else None
@@ -188,9 +188,9 @@ def figure_at(figures: Figures, path: str) -> Any:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """At least so many significant digits, without powers of ten down to 1e-4.
+    """At least `digits` significant digits, without exponents down to 1e-4.
 
-    Whole numbers, and the whole part of large ones, stay as they are.
+    Whole numbers and the integer part of large ones are not rounded.
     """
     if value == 0 or value == int(value):
         return f"{int(value):,}"
@@ -208,7 +208,7 @@ def estimate(
     Args:
         percent: show a rate in per cent.
         signed: show the sign, for differences.
-        fixed: two decimals rather than three significant digits.
+        fixed: use two decimals instead of three significant digits.
     """
     low, high = figure["interval_95"]
     if not (percent or signed or fixed):
@@ -219,7 +219,7 @@ def estimate(
 
 
 def _markup(words: str) -> str:
-    """Markdown's links, bold and escapes for rich."""
+    """Convert Markdown's links, bold and escapes for rich."""
     from rich.markup import escape
 
     plain = re.sub(r"\[([^\]]+)\]\(([^)]+)\)", r"\1 (\2)", words).replace("  \n", "\n")

@@ -1,8 +1,8 @@
-"""A checkpoint as an engine: the exported graphs' torch modules, behind the host that serves them.
+"""A checkpoint as an engine: the torch modules of the exported graphs, hosted as when served.
 
-A checkpoint reads texts, draws noise and cuts durations exactly as its bundle would, and in float32
-the two differ by rounding alone: no export is needed to judge a training run. It computes on the
-first GPU where there is one, for chains of a thousand steps. `PaperSampler` is a
+A checkpoint reads texts, draws noise and rounds durations exactly as its bundle would, and in
+float32 the two differ only by rounding: no export is needed to judge a training run. It computes on
+the first GPU, if there is one, for the sake of chains of a thousand steps. `PaperSampler` is a
 contestant of `dlpo bench rtf`.
 """
 
@@ -32,21 +32,21 @@ from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 
 PAPER_CHAIN = ScheduleInfo("linear", 1.0)
-"""The sampler of WaveGrad 2 and DLPO: every step of the 1000 that it was trained on, ancestral."""
+"""The sampler of WaveGrad 2 and DLPO: ancestral, all 1000 steps it was trained on."""
 NOISE_SEED = 0  # of the noise between steps
 
 
 class TorchEngine:
-    """See the module, and `dlpo_serving.engine.Engine` for the methods.
+    """See the module; for the methods see `dlpo_serving.engine.Engine`.
 
     Args:
-        checkpoint: of any model of this dlpo.
-        like: manifest of the voice that it is a version of: gain, dictionary and prosody.
+        checkpoint: of any model in this version of dlpo.
+        like: manifest of the voice it is a version of: gain, dictionary and prosody.
         chain: name and eta of the noise schedule.
-        steps: every N on offer; the first speaks unasked.
+        steps: every N on offer; the first is the default.
 
     Raises:
-        CheckpointError: it reads other symbols than this dlpo writes.
+        CheckpointError: its symbols differ from those of this version of dlpo.
         ConfigError: an unknown schedule, eta or number of steps.
     """
 
@@ -69,7 +69,7 @@ class TorchEngine:
         provenance = checkpoint.provenance
         reach = context_frames_per_step(model, _conditioning_channels(config))
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._encoder.to(self._device)  # with the model, and the voices that they share out
+        self._encoder.to(self._device)  # with the model and the voices they share
         self._frames.to(self._device)
         self.graphs, rows = object(), ("B", "F", HOP_LENGTH)
         self.manifest = replace(
@@ -141,22 +141,22 @@ class TorchEngine:
 
 
 def _conditioning_channels(config: ModelConfig) -> int:
-    """Width of what `frames` makes; the published sizes widen it only in the denoiser."""
+    """Width of `frames`' output; the published sizes widen it only in the denoiser."""
     if not isinstance(config, WaveGrad2Config):
         return config.conditioning_channels
     return config.encoder_channels + config.speaker_channels
 
 
 def _reading(*noise: int | str) -> GraphInfo:
-    """What the host asks of a graph: the shape of the noise that it reads, if it does."""
+    """What the host looks up in a graph: the shape of the noise that it reads, if any."""
     return GraphInfo({}, (TensorInfo("noise", "float32", noise),) if noise else (), ())
 
 
 class PaperSampler(TorchEngine):
-    """PyTorch as it is, 1000 ancestral steps; or only some of them, for their time alone.
+    """Plain PyTorch, 1000 ancestral steps; or only some of them, for timing alone.
 
-    The noise is drawn step by step, as the papers' samplers do: a thousand planes of it at once
-    would be 0.7 GB for a sentence.
+    Noise is drawn step by step, as the papers' samplers do: a thousand planes of it at once would
+    take 0.7 GB for a sentence.
     """
 
     def __init__(self, checkpoint: Checkpoint, like: Manifest) -> None:
@@ -166,9 +166,9 @@ class PaperSampler(TorchEngine):
         self._schedule = named_schedule(PAPER_CHAIN.name, MAX_STEPS, PAPER_CHAIN.eta)
         self._model = checkpoint.model
         self.timed_steps = MAX_STEPS
-        """how many of the 1000 are computed, evenly spread; with fewer the audio is no speech"""
+        """how many of the 1000 are computed, evenly spread; with fewer, the audio is not speech"""
         self.left_out_s = 0.0
-        """what the others would have taken, since it was last set to 0"""
+        """the estimated time of the skipped steps since it was last set to 0"""
 
     @torch.inference_mode()
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:

@@ -44,7 +44,7 @@ class Bundle:
                 return cls._load_zip(path)
         except OSError as error:
             raise BundleError(
-                f"{path} can't be read ({error}); check its permissions and, of a zip, the room in "
+                f"{path} can't be read ({error}); check its permissions and, for a zip, space in "
                 f"{_temporary_folder()}"
             ) from error
         raise BundleError(
@@ -88,7 +88,7 @@ def _verify_directory(directory: Path) -> tuple[Manifest, str]:
     for entry in entries.values():
         if not stat.S_ISREG(entry.lstat().st_mode):
             raise BundleError(
-                f"{entry}: a link or folder; a bundle holds plain files only, {EXPORT_AGAIN}"
+                f"{entry}: a link or folder; a bundle holds only plain files, {EXPORT_AGAIN}"
             )
     sizes = {name: entry.stat().st_size for name, entry in entries.items()}
     return _verify(directory, sizes, lambda name: entries[name].open("rb"))
@@ -105,7 +105,7 @@ def _unpack(path: Path, directory: Path) -> tuple[Manifest, str]:
     # A damaged archive shows itself in all these ways; an encrypted one as a RuntimeError.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BundleError(
-            f"{path}: a damaged or cut off zip ({error}); copy it again or {EXPORT_AGAIN}"
+            f"{path}: a damaged or truncated zip ({error}); copy it again or {EXPORT_AGAIN}"
         ) from error
 
 
@@ -157,4 +157,4 @@ def _temporary_folder() -> str:
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:
-        return "a folder for temporary files, of which there is none: mount one at /tmp"
+        return "the temporary folder, which is missing: mount one at /tmp"

@@ -295,7 +295,7 @@ class Manifest:
             raise BundleError(f"{MANIFEST}: {error}; {EXPORT_AGAIN}") from error
         if unknown:
             logger.warning(
-                "voice %r: ignored what this dlpo does not know: %s; %s to use it",
+                "voice %r: ignored unknown keys: %s; %s to use them",
                 manifest.voice, ", ".join(unknown), UPGRADE,
             )  # fmt: skip
         for fault in manifest._faults():
@@ -306,7 +306,7 @@ class Manifest:
         """Where the manifest contradicts itself or names an unsafe path."""
         for key, most in LIMITS.items():
             if not 0 < getattr(self, key) <= most:
-                yield f"{key} is {getattr(self, key):g}; expected more than 0, and {most:g} at most"
+                yield f"{key} is {getattr(self, key):g}; expected more than 0, at most {most:g}"
         if not 0 <= self.noise_schedule.eta <= 1:
             yield f"eta is {self.noise_schedule.eta:g}; expected 0 to 1"
         for name in (self.voice, *self.voices):  # they go into logs, terminals and headers
@@ -316,20 +316,17 @@ class Manifest:
             self.voice not in self.voices or len(set(self.voices)) < len(self.voices)
         ):
             names = ", ".join(self.voices)
-            yield f"voices are {names}; expected different names, one of them {self.voice}"
+            yield f"voices are {names}; expected distinct names, including {self.voice}"
         for key in ("language", "licence", "corpus"):
             text = getattr(self, key)
             if not text.isprintable() or len(text) > MAX_TEXT:
-                yield (
-                    f"{key} is {text[:60]!r}; expected one printable line of {MAX_TEXT} characters"
-                    " at most"
-                )
+                yield f"{key} is {text[:60]!r}; expected at most {MAX_TEXT} printable characters"
         contexts = (self.context_frames_per_step, self.frames_context or 0)
         measured = (*self.needed_context.values(), *self.needed_context_int8.values())
         if min(*contexts, *measured) < 0:
             yield (
                 "context_frames_per_step, frames_context, needed_context or needed_context_int8 is"
-                " negative; expected frames"
+                " negative; expected 0 or more frames"
             )
         slowest, fastest = self.prosody.speed
         if not 0 < slowest <= fastest:
@@ -351,12 +348,12 @@ class Manifest:
                 yield f"graph {name!r} is in {', '.join(graph.files) or 'no file'}; expected fp32"
             for file in graph.files.values():
                 if file not in self.files:
-                    yield f"graph {name!r} is in {file!r}; expected a name in files"
+                    yield f"graph {name!r} is in {file!r}; expected a file listed in files"
         for plan in self.plans:
             if plan.file not in self.files or plan.graph not in self.graphs:
                 yield (
-                    f"the plan {plan.file!r} is of graph {plan.graph!r}; expected both in files and"
+                    f"plan {plan.file!r} is for graph {plan.graph!r}; expected them in files and"
                     " graphs"
                 )
         if (total := sum(info.bytes for info in self.files.values())) > MAX_BUNDLE_BYTES:
-            yield f"files add up to {total} bytes; expected {MAX_BUNDLE_BYTES} at most"
+            yield f"files add up to {total} bytes; expected at most {MAX_BUNDLE_BYTES}"

@@ -64,7 +64,7 @@ def unseal(content: bytes) -> tuple[dict[str, Any], str]:
     if digest != seal:
         raise BundleError(
             f"{MANIFEST}: sha256 is {digest}, {SEAL} says {seal}: it was changed after it was "
-            'written; undo that or copy it again. docs/bundle.md, "Changing a bundle", says how'
+            'written; undo that or copy it again; see "Changing a bundle" in docs/bundle.md'
         )
     required = values.get("requires", [])
     if isinstance(required, list) and (unknown := [x for x in required if x not in FEATURES]):

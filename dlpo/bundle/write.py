@@ -61,7 +61,7 @@ def copy_bundle(bundle: Bundle, out: Path) -> Path:
     try:
         voice_json = (bundle.directory / MANIFEST).read_bytes()
     except OSError as error:
-        raise BundleError(f"{bundle.directory} can't be read any more ({error})") from error
+        raise BundleError(f"{bundle.directory} can no longer be read ({error})") from error
     return _write(out, voice_json, paths)
 
 
@@ -69,8 +69,8 @@ def _write(out: Path, voice_json: bytes, paths: Mapping[str, Path]) -> Path:
     zipped = out.suffix == ".dlpo"
     if _is_in_the_way(out, zipped):
         raise BundleError(
-            f"{out} exists and is not a bundle, or more than a bundle; choose another place or "
-            "delete it"
+            f"{out} exists and is not a bundle, or holds more than a bundle; choose another place "
+            "or delete it"
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -35,13 +35,13 @@ _MODULE_OF = {  # command -> the module of this package that registers it, in th
 # Options that are given before or after a command, and what each reports from.
 _EVERYWHERE = {"quiet": logging.WARNING, "verbose": logging.DEBUG}
 _EXAMPLES = """\
-dlpo: text to speech that begins within milliseconds, on one CPU core
+dlpo: text to speech that starts within milliseconds on one CPU core
 
-  dlpo say "Hello there."                              speak through the loudspeaker
+  dlpo say "Hello there."                              play it
   dlpo say "Hello there." -o hello.mp3 --voice heart   write a file
-  dlpo serve --http-port 8080                          serve gRPC, OpenAI's API and a web page
+  dlpo serve --http-port 8080                          serve gRPC, the OpenAI API and a web page
   dlpo doctor                                          check what works on this machine
-  dlpo tune --help                                     tune a voice by reinforcement learning
+  dlpo tune --help                                     tune a voice with reinforcement learning
 
 dlpo -h lists every command, dlpo COMMAND -h its options."""
 
@@ -163,10 +163,10 @@ def main(
         bool, typer.Option("--quiet", "-q", callback=_set_level, help="Report problems only.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", callback=_set_level, help="Report every detail.")
+        bool, typer.Option("--verbose", "-v", callback=_set_level, help="Report more detail.")
     ] = False,
 ) -> None:
-    """Few-step diffusion speech: say it, serve it, train it, measure it."""
+    """Few-step diffusion text to speech: speak, serve, train, measure."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # exports load onnxruntime, too
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
     if not quiet and not verbose:

@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from dlpo_bench.tables import Block
 
 RECORDS = Path("benchmarks/records")
-Out = Annotated[Path, typer.Option(help="Directory of records.")]
+Out = Annotated[Path, typer.Option(help="Records directory.")]
 Voices = Annotated[  # read by research, as the next one
     list[str] | None,
-    typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH gives one a name."),
+    typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH names one."),
 ]
-Seeds = Annotated[int, of_speech(min=1, help="Noise seeds of each text.")]
-Clips = Annotated[int, of_judges(min=1, help="Test sentences.")]
+Seeds = Annotated[int, of_speech(min=1, help="Noise seeds per text.")]
+Clips = Annotated[int, of_judges(min=1, help="Number of test sentences.")]
 
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        no_args_is_help=True, help="Measure on this machine; show and compare what was measured."
+        no_args_is_help=True, help="Run benchmarks on this machine; show and compare the results."
     )
     group.command("rtf")(_command(RtfOptions, rtf))
     group.command("stream")(_command(LoadOptions, stream))
@@ -167,14 +167,14 @@ def stream(options: LoadOptions, record: bool, out: Path) -> None:
 
 
 def quality(
-    untuned: Annotated[Path, of_speech(help="Checkpoint before tuning.")] = Path(
+    untuned: Annotated[Path, of_speech(help="Untuned checkpoint.")] = Path(
         "voices/spectral/checkpoint"
     ),
-    tuned: Annotated[Path, of_speech(help="Checkpoint after it.")] = Path("voices/spectral/tuned"),
-    voice: Annotated[str, of_speech(help="Bundle of the tuned one.")] = "lj",
+    tuned: Annotated[Path, of_speech(help="Tuned checkpoint.")] = Path("voices/spectral/tuned"),
+    voice: Annotated[str, of_speech(help="Bundle of the tuned checkpoint.")] = "lj",
     steps: Annotated[
         list[int] | None,
-        of_speech(help="Reverse steps; repeatable. 1 to 8, 16, 50 and 1000 if left out."),
+        of_speech(help="Reverse steps; repeatable. Default: 1 to 8, 16, 50 and 1000."),
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
@@ -184,9 +184,9 @@ def quality(
     record: Record = False,
     out: Out = RECORDS,
 ) -> None:
-    """Show what judges say of few steps and of many, before and after tuning, and what each costs.
+    """Measure quality and cost from few steps to many, before and after tuning.
 
-    A clip of 1000 steps takes minutes: all points take hours, --clips 6 takes an hour.
+    A clip with 1000 steps takes minutes: all points take hours, with --clips 6 one hour.
     """
     with needs("bench"):
         from dlpo_bench.clips import TEST_SPLIT, load_clips
@@ -216,10 +216,10 @@ def quality(
 def report(
     records: Out = RECORDS,
     out: Annotated[
-        Path, typer.Option(help="Page to write; its pictures go to a directory of its name.")
+        Path, typer.Option(help="Page to write; its charts go to a directory of the same name.")
     ] = Path("docs/benchmarks.md"),
 ) -> None:
-    """Write the page of benchmarks from the newest record of each kind."""
+    """Write the benchmarks page from the newest record of each kind."""
     with needs("bench"):
         from dlpo_bench.report.page import make_page, write_page
 
@@ -227,33 +227,33 @@ def report(
     write_page(page, out)
     for problem in page.problems:
         _tell(f"left out: {problem}")
-    typer.echo(f"{out}, {len(page.pictures)} pictures")
+    typer.echo(f"{out}, {len(page.pictures)} charts")
 
 
 MOST_NOTES = 8  # a quick run lacks most of what a long one has
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Record from before.")],
-    b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Record from after.")],
+    a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Earlier record.")],
+    b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Later record.")],
     relative_to: Annotated[
         str | None,
         typer.Option(
-            help="Compare ratios to this contestant of each run, such as cpu:fp32, not times:"
-            " they hang less on the machine."
+            help="Compare ratios to this contestant of the same run, such as cpu:fp32, instead of"
+            " times: they depend less on the machine."
         ),
     ] = None,
     fail_above: Annotated[
         float | None,
         typer.Option(
             min=1,
-            help="Exit with 1 if a median is decidedly worse by more than this ratio, as 1.1.",
+            help="Exit with 1 if a median is decidedly worse by more than this ratio, such as 1.1.",
         ),
     ] = None,
 ) -> None:
-    """Say what is slower or worse in record B than in record A, by their raw samples.
+    """Report what is slower or worse in record B than in record A, from their raw samples.
 
-    Decided is what the 95 % bootstrap interval and the test agree on.
+    A change is decided if the 95 % bootstrap interval and the significance test agree.
     """
     with needs("bench"):
         from dlpo_bench.compare import (
@@ -270,8 +270,8 @@ def compare(
     if before.kind in KINDS:
         if fail_above is not None or relative_to is not None:
             raise InputError(
-                f"--fail-above and --relative-to are about ratios; records of kind {before.kind!r}"
-                " are compared by differences, clip by clip: leave them out"
+                f"--fail-above and --relative-to apply to ratios; records of kind {before.kind!r}"
+                " are compared by differences, clip by clip: omit them"
             )
         changes, problems = compare_clips(before, after)
         _tell_changes(changes)
@@ -286,7 +286,7 @@ def compare(
     for line in notes[:MOST_NOTES]:
         _tell(f"note: {line}")
     if len(notes) > MOST_NOTES:
-        _tell(f"note: {len(notes) - MOST_NOTES} more like these")
+        _tell(f"note: {len(notes) - MOST_NOTES} more")
     for one in worse:
         _tell(f"{one.name}: {one.verdict} by more than {fail_above:g}")
     if worse:

@@ -17,11 +17,11 @@ from dlpo.cli.options import Dictionary, read_dictionary
 from dlpo.errors import BundleError, DlpoError, InputError, needs
 from dlpo_serving.voices import find_voice, known_voices
 
-Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Name of a voice, or a bundle.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Voice name or bundle path.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _of_checkpoint, _of_bundle = (
     partial(typer.Option, rich_help_panel=panel)
-    for panel in ("Of a checkpoint", "Of a checkpoint or a bundle")
+    for panel in ("For checkpoints", "For checkpoints and bundles")
 )
 _STEPS = [1, 2, 3, 4, 6]  # typer shows it as the default
 
@@ -39,35 +39,35 @@ def register(app: typer.Typer) -> None:
 
 def export(
     source: Annotated[
-        str, typer.Argument(help="Directory from `dlpo train`, or a bundle: its path or name.")
+        str, typer.Argument(help="Checkpoint from `dlpo train`, or a bundle's path or name.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Bundle to write: a directory, or a .dlpo file.")
+        Path | None, typer.Option(help="Bundle to write: a directory or a .dlpo file.")
     ] = None,
     steps: Annotated[
         list[int], _of_checkpoint(help="Reverse steps to offer; repeatable.")
     ] = _STEPS,
-    default_steps: Annotated[int, _of_checkpoint(help="What speaks unasked.")] = 3,
-    schedule: Annotated[str, _of_checkpoint(help="Name of the noise schedule.")] = "cosine",
+    default_steps: Annotated[int, _of_checkpoint(help="Default number of reverse steps.")] = 3,
+    schedule: Annotated[str, _of_checkpoint(help="Noise schedule.")] = "cosine",
     eta: Annotated[float, _of_checkpoint(min=0, max=1, help="0 = DDIM, 1 = ancestral.")] = 0.0,
     precision: Annotated[
         list[str] | None,
         _of_bundle(
-            help="Of the denoisers; repeatable. fp32 is always made; fp16 and int8_symmetric are"
-            " for GPUs, int8 for CPUs. Of a checkpoint fp32 and int8 if left out; of a bundle for"
-            " which to build plans."
+            help="Denoiser precision; repeatable. fp32 is always included; fp16 and int8_symmetric"
+            " are for GPUs, int8 for CPUs. Default for checkpoints: fp32 and int8. For bundles:"
+            " the precisions to build plans for."
         ),
     ] = None,
-    weight_bits: Annotated[int, _of_checkpoint(help="8, 16 or 32: that weights are kept in.")] = 16,
-    opset: Annotated[int, _of_checkpoint(help="Of ONNX.")] = 20,
+    weight_bits: Annotated[int, _of_checkpoint(help="Bits per stored weight: 8, 16 or 32.")] = 16,
+    opset: Annotated[int, _of_checkpoint(help="ONNX opset.")] = 20,
     voice: Annotated[
         list[str],
         _of_checkpoint(
-            help="Name of the voice. Of a checkpoint with several NAME or NAME=VOICE, repeatable;"
-            " all of its speakers if left out."
+            help="Name of the voice. With several speakers: NAME or NAME=VOICE, repeatable; by"
+            " default, all of them."
         ),
     ] = [],  # noqa: B006  typer shows it as the default
-    gain: Annotated[float, _of_checkpoint(help="Loudness, a factor on the waveform.")] = 1.0,
+    gain: Annotated[float, _of_checkpoint(help="Gain factor on the waveform.")] = 1.0,
     dictionary: Dictionary = None,
     tensorrt: Annotated[
         bool, _of_bundle("--tensorrt", help="Build TensorRT plans on this machine.")
@@ -76,13 +76,13 @@ def export(
         bool,
         _of_bundle(
             "--check-tensorrt",
-            help="Try all that TensorRT is used for on this machine, and exit with 1 if it fails.",
+            help="Test every use of TensorRT on this machine; exit with 1 if one fails.",
         ),
     ] = False,
 ) -> None:
-    """Turn a checkpoint into a bundle, and check that both say the same.
+    """Export a checkpoint as a bundle and check the bundle against it.
 
-    The further options also take a bundle, so that a GPU machine needs no checkpoint.
+    --precision and the TensorRT options also take a bundle, so a GPU machine needs no checkpoint.
     """
     wanted: Any
     checkpoint = Path(source)
@@ -157,7 +157,7 @@ def voices(context: typer.Context) -> None:
 
 
 def list_voices(as_json: AsJson = False) -> None:
-    """List the voices that come with dlpo: their paths and features."""
+    """List the voices that come with dlpo, with their features and paths."""
     rows = [_summary(name, find_voice(name)) for name in known_voices()]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -180,7 +180,7 @@ def list_voices(as_json: AsJson = False) -> None:
 
 
 def show(voice: Voice, as_json: AsJson = False) -> None:
-    """Show a bundle's manifest, after checking the bundle."""
+    """Verify a bundle and show its manifest."""
     bundle = Bundle.load(find_voice(voice))
     if as_json:
         typer.echo((bundle.directory / MANIFEST).read_text(encoding="utf-8"), nl=False)
@@ -189,9 +189,9 @@ def show(voice: Voice, as_json: AsJson = False) -> None:
 
 
 def verify(
-    voices: Annotated[list[str], typer.Argument(metavar="PATH...", help="Bundles, or names.")],
+    voices: Annotated[list[str], typer.Argument(metavar="PATH...", help="Bundle paths or names.")],
 ) -> None:
-    """Check every name, size and sha256 of bundles; exit code 1 if one is not sound."""
+    """Check every name, size and sha256 in bundles; exit with 1 if one is damaged."""
     sound = True
     for voice in voices:
         try:
@@ -211,24 +211,24 @@ def pack(
     voice: Voice,
     out: Annotated[Path, typer.Argument(metavar="OUT.dlpo", help="File to write.")],
 ) -> None:
-    """Put a bundle's directory into one file, byte for byte."""
+    """Pack a bundle directory into one file, byte for byte."""
     path = find_voice(voice)
     if not path.is_dir():
-        raise InputError(f"{voice} is one file already; give a bundle's directory, or a name")
+        raise InputError(f"{voice} is already a single file; give a bundle directory or voice name")
     if out.suffix != ".dlpo":
-        raise InputError(f"{out}: expected a name that ends in .dlpo")
+        raise InputError(f"{out}: expected a name ending in .dlpo")
     typer.echo(copy_bundle(Bundle.load(path), out))
 
 
 def unpack(
-    file: Annotated[Path, typer.Argument(metavar="FILE.dlpo", help="Bundle, as a file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.dlpo", help="Bundle file.")],
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Directory to write.")],
 ) -> None:
-    """Unfold a .dlpo file into a directory, byte for byte."""
+    """Unpack a .dlpo file into a directory, byte for byte."""
     if not file.is_file():
         raise InputError(f"{file} is not a file; give a .dlpo file")
     if out.suffix == ".dlpo":
-        raise InputError(f"{out}: a name that ends in .dlpo is a file's; give a directory")
+        raise InputError(f"{out}: expected a directory; names ending in .dlpo are files")
     typer.echo(copy_bundle(Bundle.load(file), out))
 
 
@@ -271,7 +271,7 @@ def _about(bundle: Bundle) -> Table:
             for plan in manifest.plans
         ),
         "noise schedule": f"{schedule.name}, eta {schedule.eta:g}",
-        "rate": f"{manifest.sample_rate_hz} Hz, {frames_a_second:g} frames a second",
+        "rate": f"{manifest.sample_rate_hz} Hz, {frames_a_second:g} frames per second",
         "speed": "{:g} to {:g}".format(*prosody.speed),
         "pitch": "{:+g} to {:+g} semitones".format(*prosody.pitch_semitones),
         "gain": f"{manifest.gain:g}",

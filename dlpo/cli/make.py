@@ -39,8 +39,8 @@ Data = Annotated[
     list[str],
     typer.Option(
         metavar="DIR[=SHARE]",
-        help="Directory of a dataset, as `dlpo prepare` writes it. This is repeatable, but for"
-        " training base and large, and SHARE weighs how much is drawn from each.",
+        help="Dataset directory from `dlpo prepare`; repeatable, except to train base and large."
+        " SHARE weights how much is drawn from each.",
     ),
 ]
 
@@ -54,59 +54,55 @@ def prepare(
     corpus: Annotated[
         Literal["ljspeech", "recordings"],
         typer.Argument(
-            help="ljspeech: metadata.csv, wavs/ at 22,050 Hz, and alignments. recordings: sound"
-            " files of any rate and their texts, which are checked, levelled and aligned here."
+            help="ljspeech: metadata.csv, wavs/ at 22,050 Hz, and alignments. recordings: audio"
+            " files at any sample rate with their texts, which dlpo checks, levels and aligns."
         ),
     ],
     directory: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="Directory of the corpus.")
+        Path, typer.Argument(exists=True, file_okay=False, help="Corpus directory.")
     ],
-    out: Annotated[Path, typer.Option(help="Directory to write the dataset to.")],
+    out: Annotated[Path, typer.Option(help="Dataset directory to write.")],
     alignments: Annotated[
         Path | None,
         typer.Option(
             exists=True,
-            help="When each phoneme of ljspeech sounds: a TSV file (.xz too) or a directory of MFA"
-            " TextGrids.",
+            help="Phoneme alignments of ljspeech: TSV (also .xz) or a directory of MFA TextGrids.",
         ),
     ] = None,
     speaker: Annotated[
         str | None,
-        typer.Option(help="The speaker's name, which becomes the voice's; lj for ljspeech."),
+        typer.Option(help="Speaker name, used as the voice name; by default lj for ljspeech."),
     ] = None,
     sessions: Annotated[
         bool,
         typer.Option(
-            help="Make each recording session a voice of its own. A clip's session is the first"
-            " part of its name, such as LJ001 of LJ001-0042."
+            help="Make each recording session a separate voice. A clip's session is the first"
+            " part of its name, such as LJ001 in LJ001-0042."
         ),
     ] = False,
     origin: Annotated[
         str | None,
         typer.Option(
-            help="What the speech is and its licence, for the manifests of bundles. For synthetic"
-            " speech, name the model that made it and its version. If left out, LJSpeech or"
-            " recordings of the speaker."
+            help="Origin and licence of the speech, for bundle manifests. For synthetic speech,"
+            " name the model and its version. Default: LJSpeech, or recordings of the speaker."
         ),
     ] = None,
-    jobs: Annotated[
-        int, typer.Option(min=1, help="How many processes measure clips at the same time.")
-    ] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that measure clips.")] = 1,
 ) -> None:
-    """Turn a corpus into a dataset that `dlpo train` reads.
+    """Turn a corpus into a dataset for `dlpo train`.
 
-    Each clip's audio, durations, F0, energy, log-mel and source phase are measured once. If it is
-    interrupted, the same command goes on where it stopped; recordings are aligned again.
+    Each clip's audio, durations, F0, energy, log-mel and source phase are measured once. After an
+    interruption, the same command resumes; recordings are aligned again.
     """
     from dlpo.data import ljspeech, recordings
 
     if (corpus == "recordings") == (alignments is not None):
         raise typer.BadParameter(
-            "give it for ljspeech, and only there: recordings are aligned here",
+            "required for ljspeech, not allowed for recordings, which dlpo aligns itself",
             param_hint="--alignments",
         )
     if speaker is None and corpus == "recordings":
-        raise typer.BadParameter("recordings need the name of their voice", param_hint="--speaker")
+        raise typer.BadParameter("recordings need a voice name", param_hint="--speaker")
     speaker, left_out = speaker or "lj", dict[str, str]()
     ljspeech.check_speaker(speaker)
     with progress() as bar:
@@ -141,9 +137,9 @@ def train(
     model: Annotated[
         Literal["spectral", "contour", "base", "large"],
         typer.Argument(
-            help="What to train. spectral is one voice or several for a CPU; --set part=acoustics,"
-            " denoiser or joint says which part learns. contour gives the voices of --init a pitch"
-            " of their own. base and large are WaveGrad 2 as published, see docs/train-base.md."
+            help="Model to train. spectral: one or more voices for a CPU; --set part=acoustics,"
+            " denoiser or joint selects the part to train. contour: gives the voices of --init"
+            " their own pitch. base, large: WaveGrad 2 as published, see docs/train-base.md."
         ),
     ],
     data: Data,
@@ -152,8 +148,7 @@ def train(
         list[Path] | None,
         typer.Option(
             exists=True,
-            help="Checkpoint to start from. The joint part of spectral starts from two: one of the"
-            " acoustics, then one of the denoiser.",
+            help="Checkpoint to start from; part=joint takes two, acoustics and then denoiser.",
         ),
     ] = None,
     settings: Settings = None,
@@ -192,7 +187,7 @@ def _trainer(
         return SpectralTrainer(SPECTRAL, training, paths, shares, out, inits)
     if model == "contour":
         if len(inits) != 1:
-            raise InputError("a contour belongs to a voice; give its checkpoint with --init")
+            raise InputError("contour needs exactly one checkpoint; give it with --init")
         contour = from_dict(ContourTraining, values)
         return ContourTrainer(ContourConfig(), contour, paths, shares, out, inits[0])
     if len(paths) > 1 or len(inits) > 1:
@@ -215,9 +210,7 @@ def _corpora(data: list[str]) -> tuple[list[Path], list[float]]:
         try:
             shares.append(float(share or 1))
         except ValueError as error:
-            raise InputError(
-                f"--data {given}: expected DIR or DIR=SHARE, SHARE a number"
-            ) from error
+            raise InputError(f"--data {given}: expected DIR or DIR=NUMBER") from error
         paths.append(Path(name))
     return paths, shares
 
@@ -226,11 +219,11 @@ def schedule(
     checkpoint: CheckpointDir,
     data: DatasetDir,
     steps: Annotated[int, typer.Option(min=1, max=8, help="Reverse steps, N.")] = 4,
-    clips: Annotated[int, typer.Option(min=1, help="Validation recordings to copy.")] = 4,
+    clips: Annotated[int, typer.Option(min=1, help="Validation recordings to resynthesize.")] = 4,
 ) -> None:
-    """Find the noise schedule and eta that copy validation recordings best in N steps.
+    """Find the noise schedule and eta that best resynthesize validation recordings in N steps.
 
-    Give the name and eta of the first line to `dlpo export --schedule NAME --eta ETA`.
+    Pass the name and eta in the first line to `dlpo export --schedule NAME --eta ETA`.
     """
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
@@ -241,12 +234,10 @@ def schedule(
 
     model = load_checkpoint(checkpoint).model
     if not isinstance(model, SpectralWaveGrad2):
-        raise InputError(
-            f"{checkpoint} is {model.config.model!r}; expected spectral, which copies from mel"
-        )
+        raise InputError(f"{checkpoint} is {model.config.model!r}; expected a spectral checkpoint")
     batches = Batches(Corpora([data]), "validation", 0, 0, model.config.rows)
     with progress() as bar:
-        task = bar.add_task("copying recordings")
+        task = bar.add_task("resynthesizing recordings")
         trials = search_schedules(
             model,
             batches,
@@ -279,11 +270,11 @@ def tune(
     out: RunDir,
     method: Annotated[
         Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"],
-        typer.Option(help="What is minimized; docs/tuning.md explains each."),
+        typer.Option(help="Objective to minimize; docs/tuning.md explains each."),
     ] = "dlpo",
     explore: Annotated[
         Literal["chain", "weights"],
-        typer.Option(help="Whether dlpo perturbs the noise of the chain or the weights."),
+        typer.Option(help="What dlpo perturbs: the noise of the chain or the weights."),
     ] = "chain",
     reward: Annotated[
         str,
@@ -294,8 +285,8 @@ def tune(
         typer.Option(
             min=1,
             max=8,
-            help="Number of reverse steps, as served. If left out, the voice's own, and 2 at least"
-            " where the chain's noise is explored.",
+            help="Reverse steps, as served. Default: the voice's own, but at least 2 when"
+            " exploring the chain's noise.",
         ),
     ] = None,
     schedule: Schedule = None,
@@ -304,23 +295,19 @@ def tune(
     beta: Annotated[float, typer.Option(min=0, help="Weight of the diffusion loss.")] = 1.0,
     guide: Annotated[
         Literal["return", "recordings", "both"],
-        typer.Option(
-            help="Whether the diffusion loss is part of the return, is learned from recordings, or"
-            " both."
-        ),
+        typer.Option(help="Use the diffusion loss in the return, on recordings, or both."),
     ] = "return",
     pairs: Annotated[
         Path | None,
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="File of preference pairs that `dlpo listen export` wrote, for dpo. Without it"
-            " dpo prefers what the reward does.",
+            help="For dpo: preference pairs from `dlpo listen export`; by default, the reward's.",
         ),
     ] = None,
     guard: Annotated[
         Literal["on", "off"],
-        typer.Option(help="Whether KL, held-out judges or word errors may end the run."),
+        typer.Option(help="Let KL, held-out judges or word errors stop the run."),
     ] = "on",
     weights: Weights = WEIGHTS,
     utmos: Utmos = None,
@@ -329,8 +316,7 @@ def tune(
         typer.Option(
             exists=True,
             file_okay=False,
-            help="Directory of a Whisper checkpoint, for the reward whisper: how probable it finds"
-            " the text.",
+            help="Whisper checkpoint directory, for the reward whisper: the text's probability.",
         ),
     ] = None,
     settings: Settings = None,
@@ -341,14 +327,14 @@ def tune(
             is_eager=True,
             callback=_demo,
             help="Tune the repository's untuned voice in about five minutes, without a corpus, and"
-            " write a page with before, after and the curve to dlpo-demo/.",
+            " write a before-and-after page with the reward curve to dlpo-demo/.",
         ),
     ] = False,
 ) -> None:
-    """Tune a checkpoint by reinforcement learning.
+    """Tune a checkpoint with reinforcement learning.
 
-    Judges that are no part of the reward watch the run. At the end the path of the best checkpoint
-    is printed. Ctrl-C saves the run, and the same command resumes it. To tune on several GPUs, run:
+    Judges outside the reward monitor the run. At the end, the path of the best checkpoint is
+    printed. Ctrl-C saves the run, and the same command resumes it. To tune on several GPUs, run:
     accelerate launch "$(command -v dlpo)" tune ...
     """
     with needs("train"):
@@ -403,9 +389,9 @@ def chain_of(provenance: Provenance) -> tuple[str, int, float]:
 def _report(tuner: Tuner) -> None:
     """What came of it, on stderr: why it stopped, before and after, where the time went."""
     if tuner.stopped is not None:
-        typer.echo(f"the guard ended the run at update {tuner.update}: {tuner.stopped}", err=True)
+        typer.echo(f"the guard stopped the run at update {tuner.update}: {tuner.stopped}", err=True)
     if tuner.best is None or tuner.baseline is None or tuner.last is None:
-        typer.echo("no measurement was within the guard's limits: there is no best", err=True)
+        typer.echo("no measurement was within the guard's limits, so there is no best", err=True)
         return
     before, best, last = tuner.baseline.figures(), tuner.best["figures"], tuner.last.figures()
     table = Table("", "untuned", f"best, update {tuner.best['update']}", f"update {tuner.update}")
@@ -415,4 +401,4 @@ def _report(tuner: Tuner) -> None:
     spent = ", ".join(
         f"{name} {seconds:.1f}" for name, seconds in tuner.cost()["seconds_per_update"].items()
     )
-    typer.echo(f"seconds an update: {spent}", err=True)
+    typer.echo(f"seconds per update: {spent}", err=True)

@@ -23,21 +23,21 @@ from dlpo.cli.options import (
 )
 from dlpo.errors import needs
 
-_kept = partial(typer.Option, rich_help_panel="What is kept")
+_kept = partial(typer.Option, rich_help_panel="Output")
 LOCAL = "127.0.0.1"
 PORT = 8765
 _MAKE = "make"
-Folder = Annotated[Path, typer.Argument(help="Of the test, by `dlpo listen A B`.")]
+Folder = Annotated[Path, typer.Argument(help="Test folder from `dlpo listen A B`.")]
 AnswerFiles = Annotated[
-    list[Path] | None, typer.Argument(help="Files that raters sent, beside those of the server.")
+    list[Path] | None, typer.Argument(help="Files that raters sent, besides the server's.")
 ]
 AllRaters = Annotated[
-    bool, typer.Option("--all-raters", help="Count who fails the catch trials as well.")
+    bool, typer.Option("--all-raters", help="Also count raters who fail the catch trials.")
 ]
 Host = Annotated[
-    str, typer.Option(help="Address to listen on; 0.0.0.0 lets everybody in who reaches it.")
+    str, typer.Option(help="Address to listen on; 0.0.0.0 accepts calls from other machines.")
 ]
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 is any free one.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         cls=_Listen,
         no_args_is_help=True,
-        help="Let people compare two systems blindly: `dlpo listen A B`, then report or export."
+        help="Compare two systems in a blind test: `dlpo listen A B`, then report or export."
         " See docs/listen.md.",
     )
     group.command(_MAKE)(make)
@@ -60,79 +60,68 @@ def evaluate(
     systems: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Voices, bundles, checkpoints or directories of wavs; NAME=PATH gives one a name."
-            " The embedded voice if left out."
+            help="Voices, bundles, checkpoints or WAV directories; NAME=PATH names one. Default:"
+            " the embedded voice."
         ),
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(
-            help="Name of the system that the others are compared with; the first if left out."
-        ),
+        typer.Option(help="System to compare the others with; by default, the first."),
     ] = None,
     steps: Annotated[
         list[int] | None,
-        of_speech(
-            help="Number of reverse steps, repeatable. Each system's own number if left out."
-        ),
+        of_speech(help="Reverse steps; repeatable. Default: each system's own number."),
     ] = None,
     precision: Annotated[
         list[str] | None,
-        of_speech(help="Precision of bundles, fp32 or int8, repeatable. Their own if left out."),
+        of_speech(help="Precision of bundles, fp32 or int8; repeatable. Default: their own."),
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
     seeds: Annotated[
-        int,
-        of_speech(
-            min=1, help="Say each sentence with so many noise seeds, and average their scores."
-        ),
+        int, of_speech(min=1, help="Noise seeds per sentence, whose scores are averaged.")
     ] = 1,
     corpus: Corpus = CORPUS,
     split: Annotated[
-        Literal["test", "validation"], of_judges(help="Which sentences of the corpus are said.")
+        Literal["test", "validation"], of_judges(help="Sentences of the corpus to speak.")
     ] = "test",
     texts: Annotated[
         Path | None,
         of_judges(
             exists=True,
             dir_okay=False,
-            help="Say the lines of this file instead, which have no recordings.",
+            help="Speak the lines of this file instead, which have no recordings.",
         ),
     ] = None,
-    clips: Annotated[
-        int | None, of_judges(min=1, help="Say only the first so many sentences.")
-    ] = None,
-    recordings: Annotated[bool, of_judges(help="Judge the speaker's recordings too.")] = True,
+    clips: Annotated[int | None, of_judges(min=1, help="Speak only the first N sentences.")] = None,
+    recordings: Annotated[bool, of_judges(help="Also judge the speaker's recordings.")] = True,
     match: Annotated[
-        bool, of_judges(help="Give every clip the level of its recording and equal ends.")
+        bool, of_judges(help="Match clips to their recordings' level and equalize end pauses.")
     ] = True,
     weights: Weights = WEIGHTS,
     whisper: Annotated[
         list[Path] | None,
         of_judges(
-            help="Directory of a Whisper checkpoint, which adds its word and character errors. This"
-            " is repeatable."
+            help="Whisper checkpoint directory; adds word and character error rates. Repeatable."
         ),
     ] = None,
     speaker: Annotated[
         Path | None,
         of_judges(
-            help="File of the speaker encoder's weights, which adds the likeness to the speaker of"
-            " the corpus."
+            help="Speaker encoder weights file; adds similarity to the speaker of the corpus."
         ),
     ] = None,
     utmos: Utmos = None,
     wavs: Annotated[
-        Path | None, _kept(help="Directory to write what the judges heard to, as SYSTEM/CLIP.wav.")
+        Path | None, _kept(help="Directory to write the judged audio to, as SYSTEM/CLIP.wav.")
     ] = None,
     out: Annotated[
         Path | None, _kept(help="Directory to write a record to, such as benchmarks/records.")
     ] = None,
 ) -> None:
-    """Let judges compare systems on the same sentences and noise seeds.
+    """Compare systems with judges, on the same sentences and noise seeds.
 
-    The tables have means with 95 % bootstrap intervals, and paired differences from the baseline.
+    The tables show means with 95 % bootstrap intervals and paired differences from the baseline.
     Higher is better for NISQA-TTS, DNSMOS P.808, NISQA, DistillMOS and the speaker cosine; lower is
     better for word and character errors.
     """
@@ -158,7 +147,7 @@ def evaluate(
     chained = (schedule, eta) != (None, None)
     if chained and all(candidate.about["kind"] != "checkpoint" for candidate in candidates):
         raise typer.BadParameter(
-            "only checkpoints take another chain, a bundle's is part of its graphs",
+            "only checkpoints take another chain; a bundle's is part of its graphs",
             param_hint="--schedule, --eta",
         )
     if recordings and texts is None:
@@ -192,31 +181,31 @@ class _Listen(TyperGroup):
 
 
 def make(
-    a: Annotated[str, typer.Argument(help="Voice, bundle, checkpoint, folder of wavs; NAME=PATH.")],
-    b: Annotated[str, typer.Argument(help='The other one; "recordings" is the speaker herself.')],
-    clips: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    a: Annotated[str, typer.Argument(help="Voice, bundle, checkpoint or WAV folder; NAME=PATH.")],
+    b: Annotated[str, typer.Argument(help='The other one, or "recordings" for the speaker.')],
+    clips: Annotated[int | None, typer.Option(min=1, help="Use only the first N.")] = None,
     texts: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Sentences, one a line, for the corpus."),
+        typer.Option(exists=True, dir_okay=False, help="File of sentences, one per line."),
     ] = None,
     corpus: Corpus = CORPUS,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Reverse steps; each system's own if left out.")
+        int | None, typer.Option(min=1, help="Reverse steps; by default, each system's own.")
     ] = None,
     catch: Annotated[
         int | None,
-        typer.Option(min=0, help="Catch trials of each kind; one for eight clips if left out."),
+        typer.Option(min=0, help="Catch trials of each kind; by default, one per eight clips."),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Of the order; secret if left out, as is best: it is the key."),
+        typer.Option(min=0, help="Seed of the order; random and secret by default: it is the key."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder to make.")] = Path("listening-test"),
-    run: Annotated[bool, typer.Option("--serve/--no-serve", help="Then serve it.")] = True,
+    out: Annotated[Path, typer.Option(help="Folder to create.")] = Path("listening-test"),
+    run: Annotated[bool, typer.Option("--serve/--no-serve", help="Then serve the test.")] = True,
     host: Host = LOCAL,
     port: Port = PORT,
 ) -> None:
-    """Make a blind test of two systems, and serve it. `dlpo listen A B` is short for this."""
+    """Create a blind test of two systems and serve it. `dlpo listen A B` is short for this."""
     with needs("bench"):
         from dlpo_bench.listening.making import check_unused, make_test
     with needs("serve"):
@@ -235,17 +224,17 @@ def make(
     kinds = [trial.kind for trial in key.trials]
     typer.echo(
         f"{out}: {kinds.count('pair')} pairs and {len(kinds) - kinds.count('pair')} catch trials\n"
-        f"give raters {out / 'page'} (opens from a file, too) and nothing else:"
+        f"give raters only {out / 'page'} (also opens as a file);"
         f" {out / 'key.json'} says which is which"
     )
     if same := len(chosen) - kinds.count("pair"):
-        typer.echo(f"{same} clips were left out: both systems say them alike")
+        typer.echo(f"{same} clips were left out: both systems speak them identically")
     if run:
         serve(out, host, port)
 
 
 def serve(folder: Folder, host: Host = LOCAL, port: Port = PORT) -> None:
-    """Show a test to raters and store their answers, until Ctrl-C."""
+    """Serve a test to raters and store their answers until Ctrl-C."""
     import asyncio
 
     with needs("serve"):
@@ -255,9 +244,9 @@ def serve(folder: Folder, host: Host = LOCAL, port: Port = PORT) -> None:
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"listening test at http://{shown}:{port}/, answers go to {folder / 'answers'}")
         if host in (LOCAL, "localhost", "::1"):
-            typer.echo("only this machine reaches it; --host 0.0.0.0 opens it to its network")
+            typer.echo("only this machine can reach it; --host 0.0.0.0 opens it to the network")
         else:
-            typer.echo("whoever reaches this address can listen and answer, without encryption")
+            typer.echo("anyone who reaches this address can listen and answer, without encryption")
 
     asyncio.run(server.serve(folder, host, port, tell))
 
@@ -267,7 +256,7 @@ def report(
     answers: AnswerFiles = None,
     all_raters: AllRaters = False,
 ) -> None:
-    """Say which system raters prefer, and how sure that is; writes report.md and report.json."""
+    """Report which system raters prefer and how surely; writes report.md and report.json."""
     with needs("bench"):
         from dlpo_bench.listening.report import blocks, make_report, write_report
     from dlpo_bench.listening.answers import read_answers, read_key
@@ -282,12 +271,12 @@ def report(
 def export(
     folder: Folder,
     answers: AnswerFiles = None,
-    out: Annotated[Path, typer.Option(help="File of pairs; wavs go beside it.")] = Path(
+    out: Annotated[Path, typer.Option(help="File of pairs; WAVs go beside it.")] = Path(
         "pairs.jsonl"
     ),
     all_raters: AllRaters = False,
 ) -> None:
-    """Write decided answers as preference pairs, for `dlpo tune --method dpo`."""
+    """Write decided answers as preference pairs for `dlpo tune --method dpo`."""
     with needs("bench"):
         from dlpo_bench.listening.making import export_pairs
     from dlpo_bench.listening.answers import read_answers, read_key

@@ -48,8 +48,8 @@ def new_voice(
         typer.Argument(
             exists=True,
             file_okay=False,
-            help="Directory of one speaker's recordings, a sentence or two each, and their texts:"
-            " metadata.csv with lines of NAME|TEXT, or NAME.txt beside each recording.",
+            help="Directory of one speaker's recordings, a sentence or two each, with their texts"
+            " in metadata.csv (lines of NAME|TEXT) or in NAME.txt beside each recording.",
         ),
     ],
     name: Annotated[str, typer.Option(help="Name of the voice.")],
@@ -57,7 +57,7 @@ def new_voice(
         str,
         typer.Option(
             prompt="Whose voice is it, and how did they agree to this use",
-            help="Whose voice it is and how they agreed to this use; the bundle keeps it.",
+            help="Whose voice it is and how they agreed to this use; stored in the bundle.",
         ),
     ],
     out: RunDir,
@@ -65,16 +65,16 @@ def new_voice(
         Path | None,
         typer.Option(
             exists=True,
-            help="Checkpoint that learns the voice, the repository's shipped one if left out.",
+            help="Checkpoint to adapt; by default, the one shipped in the repository.",
         ),
     ] = None,
     settings: Settings = None,
 ) -> None:
-    """Teach the shipped model a voice from some ten minutes of recordings.
+    """Teach the shipped model a voice from about ten minutes of recordings.
 
-    Recordings are checked and aligned, adapters are trained, and OUT gets the bundle NAME.dlpo and
-    a page that plays held-out recordings beside the voice. Interrupted, the same command goes on.
-    --set is for both trainings, of the adapters and of the denoiser.
+    Checks and aligns the recordings, trains adapters and the denoiser, and writes to OUT the bundle
+    NAME.dlpo and a page that plays held-out recordings beside the voice. After an interruption, the
+    same command resumes. --set applies to both trainings, of the adapters and of the denoiser.
     """
     import dlpo
 
@@ -102,17 +102,17 @@ def new_voice(
     if not isinstance(loaded.config, SpectralConfig):
         raise InputError(f"{start} is {loaded.config.model!r}; expected a spectral checkpoint")
     if name in (taken := loaded.config.speakers):
-        raise InputError(f"--name {name}: taken, {start} speaks with {', '.join(taken)}")
+        raise InputError(f"--name {name}: taken, {start} already has {', '.join(taken)}")
     changed = parse_settings(settings or [])
     if "part" in changed:
-        raise InputError("--set part: adapters are trained, then the denoiser; leave it out")
+        raise InputError("--set part: adapters are always trained, then the denoiser; leave it out")
     trainings = [from_dict(SpectralTraining, one | changed) for one in (ADAPTERS, DENOISER)]
     data, bundle, mark = out / "data", out / f"{name}.dlpo", out / MARK
     origin = f"{name} (consent: {consent.replace(';', ',')})"
     asked = f"{fingerprint(recordings)} {origin}"
     if not mark.exists() or mark.read_text("utf-8") != asked:
         if (out / "adapters").exists():
-            raise InputError(f"{out} is of other recordings or consent; give another --out")
+            raise InputError(f"{out} has other recordings or consent; give another --out")
         jobs = os.cpu_count() or 1
         prepare("recordings", recordings, data, speaker=name, origin=origin, jobs=jobs)
         mark.write_text(asked, "utf-8")
@@ -120,8 +120,8 @@ def new_voice(
     frames = sum(entry.frames for entry in corpora.entries if entry.split == "train")
     if (learned_s := frames * HOP_LENGTH / SAMPLE_RATE) < LEAST_S:
         raise DataError(
-            f"{recordings}: {learned_s:.0f} s to learn from; expected at least {LEAST_S:.0f} s,"
-            " better ten minutes; add recordings, or correct those that were left out"
+            f"{recordings}: {learned_s:.0f} s to train on; expected at least {LEAST_S:.0f} s,"
+            " better ten minutes; add recordings, or fix those that were left out"
         )
     inits = [start]
     for training in trainings:
@@ -163,7 +163,7 @@ def write_page(out: Path, name: str, bundle: Path, corpora: Corpora) -> Path:
     page, title = out / "index.html", html.escape(name)
     page.write_text(
         f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
-<h1>{title}</h1><p>No sentence here was part of the training.</p>
+<h1>{title}</h1><p>No sentence here was used in training.</p>
 <table><tr><th>Text</th><th>Recording</th><th>Voice</th></tr>{"".join(rows)}</table></html>
 """,
         "utf-8",

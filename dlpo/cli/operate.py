@@ -20,14 +20,14 @@ from dlpo_serving.voices import DEFAULT_VOICE
 
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
 KeysFile = Annotated[
-    Path, typer.Option("--file", "-f", help="The server's --keys-file; made if it is not there.")
+    Path, typer.Option("--file", "-f", help="The server's --keys-file; created if missing.")
 ]
 
 
 def register(app: typer.Typer) -> None:
     app.command()(health)
     app.command()(doctor)
-    keys = typer.Typer(help="Make and list the keys that a server lets in.", no_args_is_help=True)
+    keys = typer.Typer(help="Create and list a server's API keys.", no_args_is_help=True)
     keys.command()(new)
     keys.command("list")(list_keys)
     app.add_typer(keys, name="keys")
@@ -38,25 +38,25 @@ def health(
         str | None,
         typer.Argument(
             metavar="[HOST:PORT]",
-            help="Of a `dlpo serve`; if left out, the one on this machine that the DLPO_ variables"
-            " and their DLPO_CONFIG describe.",
+            help="Address of a `dlpo serve`; by default, the one on this machine that the DLPO_"
+            " variables and DLPO_CONFIG configure.",
         ),
     ] = None,
     service: Annotated[
         str,
         typer.Option(
             help="dlpo.v1.SpeechService, nvidia.riva.tts.RivaSpeechSynthesis, or liveness for the"
-            " process; all of it if left out."
+            " process; by default, the whole server."
         ),
     ] = "",
     tls: Encrypted = False,
     ca: Ca = None,
     token: Token = None,
     timeout_s: Annotated[
-        float, typer.Option("--timeout", min=0.01, help="Seconds that it may take to answer.")
+        float, typer.Option("--timeout", min=0.01, help="Seconds to wait for an answer.")
     ] = 2.0,
 ) -> None:
-    """Ask a server over grpc.health.v1 whether it takes calls: exit code 0 if so, else 1."""
+    """Ask a server over grpc.health.v1 whether it accepts calls; exit with 0 if so, 1 if not."""
     with needs("serve"):
         from dlpo_serving.client.connection import Connection, Tls, check_health
         from dlpo_serving.settings.server_settings import health_address
@@ -68,10 +68,10 @@ def health(
 
 
 def new(
-    caller: Annotated[str, typer.Argument(help="Who is to have it; shows in the server's logs.")],
+    caller: Annotated[str, typer.Argument(help="Owner of the key; appears in the server's logs.")],
     file: KeysFile = Path("keys.toml"),
 ) -> None:
-    """Make a key and print it, once: the file holds its hash only. A running server takes it."""
+    """Create a key and print it once; the file holds only its hash. Running servers reload it."""
     from dlpo_serving.operations.keys import new_key
 
     typer.echo(new_key(file, caller))
@@ -94,18 +94,18 @@ def list_keys(file: KeysFile = Path("keys.toml")) -> None:
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show what is optional and absent as well.")
+        bool, typer.Option("--all", help="Also show optional things that are absent.")
     ] = False,
     voice: Annotated[
-        str, typer.Option(help="Name or path of the bundle that the engines try to speak with.")
+        str, typer.Option(help="Voice name or bundle path to test the engines with.")
     ] = DEFAULT_VOICE,
     weights: Weights = WEIGHTS_DIR,
 ) -> None:
-    """Say whether speaking works here, what is installed, and how to fix the rest.
+    """Check whether speech works on this machine, what is installed, and how to fix the rest.
 
-    Exit code 0 if an engine speaks, 1 if none does.
+    Exits with 0 if an engine speaks, 1 if none does.
     """
     from dlpo_serving.local import doctor as local
 
@@ -129,7 +129,7 @@ def doctor(
             _show(section, [one for one in ones if everything or one.state != "absent"])
         absent = sum(one.state == "absent" for ones in found.values() for one in ones)
         if absent and not everything:
-            typer.echo(f"\n{absent} optional things are absent: dlpo doctor --all")
+            typer.echo(f"\n{absent} optional things are absent; to list them: dlpo doctor --all")
     raise typer.Exit(0 if speaks else 1)
 
 
@@ -138,7 +138,7 @@ def _judges(folder: Path) -> Iterator[Finding]:
         if (folder / name).is_file():
             yield Finding(judge, "ok", str(folder / name))
         else:
-            remedy = f"get it from {SOURCES[name]}; then dlpo doctor --weights FOLDER"
+            remedy = f"get it from {SOURCES[name]}, then run dlpo doctor --weights FOLDER"
             yield Finding(judge, "absent", f"no {name} in {folder}", remedy)
 
 
@@ -164,7 +164,7 @@ def _show(section: str, findings: Iterable[Finding]) -> None:
 def _conclude(found: Mapping[str, list[Finding]]) -> None:
     speaking = [one for one in found["engines"] if one.state == "ok"]
     best = min(speaking, key=lambda one: one.detail, default=None)  # "RTF 0.021, ..."
-    typer.echo(f"speaking works: {best.subject}, {best.detail}" if best else "no engine speaks")
+    typer.echo(f"speech works: {best.subject}, {best.detail}" if best else "no engine speaks")
     for one in (one for ones in found.values() for one in ones if one.state == "problem"):
         typer.echo(f"  {one.subject}: {one.detail}" + (f" -> {one.remedy}" if one.remedy else ""))
     typer.echo()

@@ -26,64 +26,53 @@ of_speech, of_judges = (
     partial(typer.Option, rich_help_panel=name) for name in ("Speech", "Judges")
 )
 
-Record = Annotated[bool, typer.Option("--record", help="Keep the figures in benchmarks/records.")]
+Record = Annotated[bool, typer.Option("--record", help="Save the results as a record.")]
 Schedule = Annotated[
-    str | None,
-    of_speech(help="Noise schedule of checkpoints; their own if left out."),
+    str | None, of_speech(help="Noise schedule for checkpoints; by default, their own.")
 ]
 Eta = Annotated[
     float | None,
-    of_speech(min=0, max=1, help="Of checkpoints: 0 = DDIM, 1 = ancestral; their own if left out."),
+    of_speech(min=0, max=1, help="For checkpoints: 0 = DDIM, 1 = ancestral; by default their own."),
 ]
 Corpus = Annotated[
-    Path,
-    of_judges(help="Directory of a corpus in LJSpeech's layout, with texts and recordings."),
+    Path, of_judges(help="Corpus directory in LJSpeech layout, with texts and recordings.")
 ]
 CORPUS = Path("LJSpeech-1.1")
 Weights = Annotated[
-    Path,
-    of_judges(help="Directory of the weights of NISQA, NISQA-TTS and DNSMOS."),
+    Path, of_judges(help="Directory with the weights of NISQA, NISQA-TTS and DNSMOS.")
 ]
 WEIGHTS = Path("judges")
 Utmos = Annotated[
     Path | None,
-    of_judges(exists=True, dir_okay=False, help="File of UTMOS's weights, which adds that judge."),
+    of_judges(exists=True, dir_okay=False, help="UTMOS weights file; adds UTMOS as a judge."),
 ]
 CheckpointDir = Annotated[
     Path,
-    typer.Argument(
-        exists=True, file_okay=False, help="Directory of a checkpoint, as `dlpo train` writes it."
-    ),
+    typer.Argument(exists=True, file_okay=False, help="Checkpoint directory from `dlpo train`."),
 ]
 DatasetDir = Annotated[
     Path,
-    typer.Option(
-        exists=True, file_okay=False, help="Directory of a dataset, as `dlpo prepare` writes it."
-    ),
+    typer.Option(exists=True, file_okay=False, help="Dataset directory from `dlpo prepare`."),
 ]
-RunDir = Annotated[
-    Path, typer.Option(help="Directory of the run; if it holds one already, that is resumed.")
-]
+RunDir = Annotated[Path, typer.Option(help="Run directory; an existing run in it is resumed.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", help="KEY=VALUE changes a setting, such as updates=20000. This is repeatable."
-    ),
+    typer.Option("--set", help="KEY=VALUE changes a setting, such as updates=20000; repeatable."),
 ]
 Token = Annotated[
-    str | None, typer.Option(envvar="DLPO_TOKEN", help="Key that the server lets in, if it asks.")
+    str | None, typer.Option(envvar="DLPO_TOKEN", help="API key, if the server requires one.")
 ]
 Encrypted = Annotated[bool, typer.Option("--tls", help="Encrypt the connection to the server.")]
 Ca = Annotated[
     Path | None,
-    typer.Option(exists=True, dir_okay=False, help="PEM file of who to trust; implies --tls."),
+    typer.Option(exists=True, dir_okay=False, help="PEM file of trusted CAs; implies --tls."),
 ]
 Dictionary = Annotated[
     Path | None,
     typer.Option(
         exists=True,
         dir_okay=False,
-        help="Pronunciations, one word a line: `tomato T AH0 M AA1 T OW2`.",
+        help="Pronunciation file, one word per line: `tomato T AH0 M AA1 T OW2`.",
     ),
 ]
 
@@ -150,7 +139,7 @@ def run_shown(run: TrainingRun, *shown: str) -> Path:
 
         checkpoint = run.run(report)
     if run.stop_signal is not None:
-        typer.echo(f"stopped at update {run.update}; run the same command to go on", err=True)
+        typer.echo(f"stopped at update {run.update}; run the same command to resume", err=True)
         raise typer.Exit(128 + run.stop_signal)
     return checkpoint
 

@@ -30,13 +30,10 @@ from dlpo_serving.engines import EngineName, EnginePrecision
 if TYPE_CHECKING:
     from dlpo.text import Sentence
 
-Text = Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")]
-Engine = Annotated[
-    EngineName, typer.Option(help="The runtime to compute with, on this CPU or a GPU.")
-]
+Text = Annotated[str, typer.Argument(help="Text to speak; - reads standard input.")]
+Engine = Annotated[EngineName, typer.Option(help="Runtime to use, on the CPU or a GPU.")]
 Precision = Annotated[
-    EnginePrecision | None,
-    typer.Option(help="Precision of the denoiser; the engine's own if left out."),
+    EnginePrecision | None, typer.Option(help="Denoiser precision; by default, the engine's.")
 ]
 
 _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -100,39 +97,34 @@ def say(
         typer.Option(
             "--out",
             "-o",
-            help="File to write: .wav, .flac, .ogg, .opus, .mp3, .aac; - is standard output.",
+            help="Output file: .wav, .flac, .ogg, .opus, .mp3 or .aac; - is standard output.",
         ),
     ] = None,
-    play: Annotated[bool, typer.Option("--play", help="Play it as well as writing it.")] = False,
+    play: Annotated[bool, typer.Option("--play", help="With --out, also play it.")] = False,
     voice: Annotated[
         str | None,
         typer.Option(
-            help="Name of a voice, or the path of a bundle; if left out, lj, or with --server the"
-            " server's default."
+            help="Voice name or bundle path; by default lj, or with --server the server's default."
         ),
     ] = None,
-    speed: Annotated[float, typer.Option(help="Speaking rate: 2 takes half the time.")] = 1.0,
-    pitch: Annotated[float, typer.Option(help="Pitch shift, in semitones.")] = 0.0,
-    volume: Annotated[float, typer.Option(help="Gain, in decibels.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same audio.")] = 0,
+    speed: Annotated[float, typer.Option(help="Speaking rate; 2 is twice as fast.")] = 1.0,
+    pitch: Annotated[float, typer.Option(help="Pitch shift in semitones.")] = 0.0,
+    volume: Annotated[float, typer.Option(help="Gain in decibels.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Noise seed; the same seed gives the same audio.")] = 0,
     steps: Annotated[
-        int | None, typer.Option(help="Reverse steps; the voice's own number if left out.")
+        int | None, typer.Option(help="Reverse steps; by default, the voice's own number.")
     ] = None,
     dictionary: Dictionary = None,
-    ssml: Annotated[bool, typer.Option("--ssml", help="The text is an SSML document.")] = False,
-    code: Annotated[
-        Code, typer.Option(help="Announce blocks of code in the text, speak them or skip them.")
-    ] = "announce",
-    emoji: Annotated[Emoji, typer.Option(help="Skip emoji, or say their names.")] = "skip",
+    ssml: Annotated[bool, typer.Option("--ssml", help="Read the text as SSML.")] = False,
+    code: Annotated[Code, typer.Option(help="Announce, speak or skip code blocks.")] = "announce",
+    emoji: Annotated[Emoji, typer.Option(help="Skip emoji or say their names.")] = "skip",
     sample_rate: Annotated[
-        int | None,
-        typer.Option(help="Sample rate of the file, in Hz; the voice's if left out."),
+        int | None, typer.Option(help="Sample rate of the file in Hz; by default, the voice's.")
     ] = None,
     server: Annotated[
         str | None,
         typer.Option(
-            help="Let the `dlpo serve` at host:port speak. Text from standard input is then spoken"
-            " as it comes."
+            help="Use the `dlpo serve` at host:port; it speaks standard input as it arrives."
         ),
     ] = None,
     token: Token = None,
@@ -141,7 +133,7 @@ def say(
     engine: Engine = "cpu",
     precision: Precision = None,
 ) -> None:
-    """Say a text: play it, write it to a sound file, or both."""
+    """Speak a text: play it, write it to an audio file, or both."""
     from dlpo_serving.local.say import say as speak
     from dlpo_serving.request import SpeechRequest
 
@@ -220,7 +212,7 @@ def serve(context: typer.Context) -> None:
 
 
 def phonemes(text: Text, dictionary: Dictionary = None) -> None:
-    """Print as JSON how a text will be spoken: its sentences, their words and phonemes."""
+    """Print how a text will be spoken, as JSON: its sentences, words and phonemes."""
     from dlpo.text import TextFrontEnd
 
     processed = TextFrontEnd().process(_read(text), read_dictionary(dictionary))

@@ -1,6 +1,6 @@
 """Configurations: frozen dataclasses, read strictly from JSON values and written back unchanged.
 
-Kept apart, since a server reads only its manifest by them: models, training, strict.
+Kept in separate modules (models, training, strict), since a server only reads its manifest.
 """
 
 from typing import Literal

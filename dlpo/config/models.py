@@ -23,7 +23,7 @@ class WaveGrad2Config:
     symbols: int = 79
     """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
     encoder_channels: int = 512
-    """Width of embedding and convolutions; the two directions of the LSTM have half of it each."""
+    """Width of embedding and convolutions; each direction of the LSTM has half of it."""
     encoder_layers: int = 3
     """Convolutions (kernel 5) before the encoder's LSTM."""
     dropout: float = 0.5
@@ -31,9 +31,9 @@ class WaveGrad2Config:
     speaker_channels: int = 64
     """Width of the speaker embedding joined to the hidden sequence; one speaker."""
     predictor_channels: int = 512
-    """Width a side of the two-layer LSTMs that predict durations and ranges."""
+    """Width per direction of the two-layer LSTMs that predict durations and ranges."""
     conditioning_channels: int = 768
-    """Width of the frame sequence as the first upsampling block takes it."""
+    """Width of the frame sequence that enters the first upsampling block."""
     up_channels: tuple[int, ...] = (512, 512, 256, 128, 128)
     """Output channels of the upsampling blocks, from frames to samples."""
     up_factors: tuple[int, ...] = (5, 5, 3, 2, 2)
@@ -69,7 +69,7 @@ class WaveGrad2Config:
         return math.prod(self.up_factors)
 
     def rows(self, voice: str) -> tuple[int, int]:
-        """Rows of speaker and session, as `SpectralConfig.rows`: none, it has one voice."""
+        """Rows of speaker and session, as in `SpectralConfig.rows`: none, as it has one voice."""
         return -1, -1
 
 
@@ -79,16 +79,16 @@ LARGE = WaveGrad2Config(model="large", blocks_per_scale=2, up_dilations=((1, 2, 
 
 @dataclass(frozen=True, slots=True)
 class ContourConfig:
-    """Pitch from text by flow matching: two points a symbol, in a few Euler steps."""
+    """Pitch from text by flow matching: two points per symbol, in a few Euler steps."""
 
     channels: int = 128
     """Width of the part that reads symbols and durations."""
     blocks: int = 3
     """Its pairs of a convolution block and self-attention."""
     dropout: float = 0.3
-    """Probability there while training; few minutes of pitch are soon known by heart."""
+    """Probability there while training; a few minutes of pitch are soon memorized."""
     flow_channels: int = 96
-    """Width of the part that runs once an Euler step."""
+    """Width of the part that runs once per Euler step."""
     flow_blocks: int = 3
     """Its convolution blocks."""
     flow_dropout: float = 0.1
@@ -96,11 +96,11 @@ class ContourConfig:
     steps: int = 4
     """Euler steps from noise to pitch."""
     centre: float = 5.3
-    """ln Hz, about which a sentence moves: 200 Hz."""
+    """ln Hz around which a sentence moves: 200 Hz."""
     spread: float = 0.25
     """Standard deviation of ln F0 in a sentence: 4.3 semitones. A factor on what the flow draws."""
     limit: float = 2.6
-    """How many of these a contour may go up or down at most."""
+    """Farthest that a contour may go up or down, in units of `spread`."""
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -136,26 +136,26 @@ class SpectralConfig:
     adapter_channels: int = 0
     """Inner width of the adapters beside these blocks, for added voices; 0 for none."""
     conditioning_channels: int = 192
-    """Width of the frame sequence as the denoiser takes it."""
+    """Width of the frame sequence that enters the denoiser."""
     conditioning_blocks: int = 2
-    """Blocks on the frame sequence; they run once, not once a step."""
+    """Blocks on the frame sequence; they run once, not once per step."""
     level_channels: int = 128
     """Width of the noise-level embedding."""
     level_frequency: float = 30.0
-    """Of its fastest sinusoid, radians over all levels; at 1000 neighboring levels had nothing in
-    common and the sound hung on the exact schedule."""
+    """Of its fastest sinusoid, radians over all levels; at 1000, neighboring levels had nothing in
+    common and the sound depended on the exact schedule."""
     scale: float = 12.0
-    """What the pre-emphasized waveform is multiplied by, to a standard deviation near 0.5."""
+    """Factor on the pre-emphasized waveform, for a standard deviation near 0.5."""
     contour: ContourConfig | None = None
     """How the pitch is drawn; None predicts the nearest curve, which is flat."""
     window: int = 600
-    """Samples of a spectrum, 27 ms."""
+    """Samples per spectrum, 27 ms."""
     stft_hop: int = 150
     """Samples between spectra; divides the hop of a frame, 300, and the window."""
     width: int = 192
-    """Of the denoiser."""
+    """Width of the denoiser."""
     blocks: int = 6
-    """Of the denoiser."""
+    """Blocks in the denoiser."""
 
     def __post_init__(self) -> None:
         check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")
@@ -174,7 +174,7 @@ class SpectralConfig:
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """The voices to offer; the first speaks where none is named."""
+        """The voices to offer; the first is the default."""
         return tuple(voice for voice in self.voices if "/" not in voice)
 
     def rows(self, voice: str) -> tuple[int, int]:

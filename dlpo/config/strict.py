@@ -33,7 +33,7 @@ def check_ranges(config: Any, **keys: str) -> None:
 
     Args:
         config: the dataclass.
-        keys: key of a value -> its range, one of `RANGES`.
+        keys: a value's key -> its range, one of `RANGES`.
 
     Raises:
         ConfigError: names the key, its value and its range.
@@ -48,7 +48,7 @@ def from_dict(cls: type[T], values: object, unknown: list[str] | None = None) ->
     """The dataclass `cls` from JSON values (as `json.loads` returns them), nested ones included.
 
     Args:
-        unknown: gets the paths of keys that are not fields; if None, they are refused.
+        unknown: collects the paths of keys that are not fields; if None, they are refused.
 
     Raises:
         ConfigError: a key is unknown or missing, or a value is of another type or out of range.

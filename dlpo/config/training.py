@@ -13,7 +13,7 @@ Subspace = Literal["tensors", "channels", "rank1"]
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """What every run of training or tuning has."""
+    """Settings of every training or tuning run."""
 
     updates: int = 1_000
     """Updates of the whole run; the learning rate's decay ends there."""
@@ -22,10 +22,10 @@ class RunConfig:
     gradient_clip: float = 1.0
     """Largest norm of the gradient."""
     ema_decay: float = 0.999
-    """Of the averaged weights, which are validated and saved."""
+    """Decay of the averaged weights, which are validated and saved."""
     precision: Literal["auto", "bf16", "no"] = "auto"
     """Arithmetic inside convolutions and matrix products; weights and losses stay float32. auto is
-    bf16 where the processor or GPU computes in it: imitated, it takes seven times as long."""
+    bf16 if the processor or GPU supports it: emulated, it takes seven times as long."""
     seed: int = 0
     log_every: int = 100
     """Updates between lines of the log."""
@@ -52,7 +52,7 @@ class RunConfig:
 def ramp(
     update: int, first: int, end: int, *, warmup: int, decay_from: float, least: float = 0.03
 ) -> float:
-    """Share of the peak learning rate in an update: a linear rise, a plateau and a linear fall.
+    """Share of the peak learning rate at an update: a linear rise, a plateau and a linear fall.
 
     Args:
         update: of `first` to `end`, exclusive.
@@ -74,34 +74,34 @@ class SpectralTraining(RunConfig):
     """acoustics: everything before the conditioning, from phonemes to mel. denoiser: conditioning
     and denoiser, from recorded mel. These two share no weights, so they can be trained at the same
     time. joint: the denoiser on predicted mel and hidden states, after both. adapters: what lets
-    the acoustics of a checkpoint speak further voices; those that are not in the data stay as they
-    are, to the bit."""
+    the acoustics of a checkpoint speak further voices; voices that are not in the data stay
+    bit-identical."""
     updates: int = 20_000
     batch: int = 16
-    """Windows an update of the denoiser, on each process."""
+    """Windows per update of the denoiser, on each process."""
     window: int = 48
     """Frames of a window that the denoiser sees (73.5 a second)."""
     acoustic_batch: int = 6
-    """Windows an update of the acoustics, on each process."""
+    """Windows per update of the acoustics, on each process."""
     acoustic_window: int = 448
-    """Frames of a window of the acoustics: most sentences whole, since each is encoded whole."""
+    """Frames of an acoustics window: fits most sentences, since each is encoded whole."""
     timing_batch: int = 4
-    """Further sentences an update of the acoustics that only teach durations; 0 for none."""
+    """Further sentences per update of the acoustics that only teach durations; 0 for none."""
     first_share: float = 3 / 8
-    """Of the denoiser's windows, at the start of a chain: what a chain of one step needs alone."""
+    """Share of the denoiser's windows at the start of a chain: all that a one-step chain needs."""
     adversarial_from: int = 10_000
-    """Update from which the denoiser must also pass for a recording with an adversary."""
+    """Update from which the denoiser must also fool an adversary."""
     adversarial_rate: float = 4e-4
     """Learning rate of denoiser and adversary, once there is one."""
     adversary_every: int = 2
-    """Updates of the denoiser to one of the adversary, which otherwise learns faster."""
+    """Denoiser updates per update of the adversary, which otherwise learns faster."""
     warmup: int = 300
     """Updates over which the learning rate rises from 0."""
     decay_from: float = 0.5
     """Share of the run after which the learning rate falls linearly to 3 % of its peak."""
     interpolation: float = 1.0
-    """How far from the start towards what was learned the checkpoint is; below 1 it keeps more of
-    what tuning taught (weight interpolation, arXiv 2109.01903). The log measures all of it."""
+    """How far the checkpoint lies from the start to what was learned; below 1 it keeps more of what
+    tuning taught (weight interpolation, arXiv 2109.01903). The log measures what was learned."""
     save_every: int = 500
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class SpectralTraining(RunConfig):
 
     @property
     def learns_acoustics(self) -> bool:
-        """Whether what learns comes before the denoiser."""
+        """Whether the part that learns comes before the denoiser."""
         return self.part in ("acoustics", "adapters")
 
     def rate(self, update: int) -> float:
@@ -133,12 +133,12 @@ class ContourTraining(RunConfig):
 
     updates: int = 2_000
     reading_updates: int = 1_500
-    """The first of them, which teach reading alone: durations and symbols that were hidden, from
-    all sentences of the corpus, with and without audio."""
+    """The first updates, which teach only reading: hidden durations and symbols, from all sentences
+    of the corpus, with and without audio."""
     batch: int = 16
-    """Sentences an update."""
+    """Sentences per update."""
     draws: int = 4
-    """Draws of noise and time for each sentence in an update of the contour."""
+    """Draws of noise and time per sentence in an update of the contour."""
     reading_rate: float = 0.2
     """Factor on the learning rate of the part that reads, while the contour trains."""
     warmup: int = 50
@@ -150,7 +150,7 @@ class ContourTraining(RunConfig):
     hidden_symbols: float = 0.1
     """Share of the symbols that are hidden."""
     duration_noise: float = 0.15
-    """Standard deviation of what is added to log durations: those of synthesis are predicted."""
+    """Standard deviation of noise on log durations, since in synthesis they are predicted."""
     log_every: int = 50
     validate_every: int = 250
     save_every: int = 250
@@ -183,21 +183,21 @@ class WaveGrad2Training(RunConfig):
 
     updates: int = 1_000_000
     batch: int = 12
-    """Windows an update, on each process; each comes with its whole sentence."""
+    """Windows per update, on each process; each comes with its whole sentence."""
     window: int = 256
     """Frames of a window that the decoder is scored on (73.5 a second)."""
     context: int = 6
-    """Frames on either side that the decoder sees too and isn't scored on: its reach, so that
-    it learns nothing from ends that a sentence doesn't have. 10 in `large`."""
+    """Frames on either side that the decoder also sees but isn't scored on: its reach, so that
+    it learns nothing from artificial sentence ends. 10 in `large`."""
     duration_weight: float = 1.0
-    """Of the squared error of durations, in seconds, relative to the L1 of the noise."""
+    """Weight of the squared error of durations, in seconds, relative to the L1 of the noise."""
     learning_rate: float = 3e-4
     decay_start: int = 25_000
     """Update from which the learning rate falls exponentially."""
     decay_end: int = 100_000
-    """Update from which it stays."""
+    """Update from which it stays constant."""
     decay: float = 0.05
-    """Share of the learning rate that is left then."""
+    """Share of the learning rate left by then."""
     weight_decay: float = 1e-6
     validate_every: int = 1_000
     save_every: int = 5_000
@@ -232,13 +232,13 @@ class TuningConfig(RunConfig):
     """How a checkpoint is tuned: everything that may change when a run is resumed."""
 
     updates: int = 200
-    """Rollouts to learn from in the whole run, or as many batches of recordings."""
+    """Rollouts, or batches of recordings, to learn from in the whole run."""
     sentences: int = 8
-    """Prompts an update, shared out over the processes."""
+    """Prompts per update, split across the processes."""
     group: int = 8
-    """Seeds of each sentence, G, compared by its advantages; or perturbed voices, half mirrored."""
+    """Seeds per sentence, G, which advantages compare; or perturbed voices, half mirrored."""
     rows: int = 16
-    """Chains in memory at once, rounded to whole sentences."""
+    """Chains in memory at a time, rounded to whole sentences."""
     passes: int = 1
     """Optimizer steps on each rollout; each draws new recordings."""
     learning_rate: float = 3e-5
@@ -248,14 +248,14 @@ class TuningConfig(RunConfig):
     weight_decay: float = 0.0
     """0: decay alone would move the policy where the reward says nothing."""
     longest_s: float | None = 6.0
-    """Seconds; sentences that took the speaker longer are no prompts. None keeps all."""
+    """Seconds; sentences that took the speaker longer are not prompts. None keeps all."""
     explore_std: float = 0.05
     """Exploring weights: standard deviation of a perturbation, relative to a weight's own size."""
     explore_rate: float = 0.01
     """Exploring weights: RMS change of the weights' coordinates in the first update, relative to a
     weight's own size; it falls linearly to a tenth of that at the last update."""
     explore_momentum: float = 0.5
-    """Exploring weights: share of a step that is repeated in the next."""
+    """Exploring weights: share of a step that the next one repeats."""
     subspace: Subspace = "tensors"
     """Exploring weights: the largest block of coordinates, see `dlpo.rl.explore`."""
     grow_every: int = 20
@@ -266,13 +266,13 @@ class TuningConfig(RunConfig):
     adversary_rate: float = 4e-4
     """Learning rate of that adversary."""
     adversary_warm_up: int = 100
-    """Batches that the adversary, whose weights no checkpoint has, is trained on beforehand."""
+    """Batches to train the adversary on beforehand, since checkpoints lack its weights."""
     window_batch: int = 16
-    """Windows of recordings an optimizer step, for methods that learn from recordings."""
+    """Windows of recordings per optimizer step, for methods that learn from recordings."""
     window: int = 48
     """Frames of such a window (73.5 a second)."""
     augment: bool = False
-    """Whether the reward receives augmented clips, against hacking."""
+    """Whether the reward receives augmented clips, to make hacking harder."""
     kl_limit: float = 0.05
     """Guard: divergence from the untuned voice, mean over steps and samples, that ends the run."""
     judge_margin: float = 0.15
@@ -284,7 +284,7 @@ class TuningConfig(RunConfig):
     validation_sentences: int = 20
     """Sentences of the validation split that are measured on, always with the same seeds."""
     validation_longest_s: float | None = None
-    """Seconds; of those sentences too the longer ones may be left out, for speed."""
+    """Seconds; leaves out longer validation sentences, for speed. None keeps all."""
     log_every: int = 5
     validate_every: int = 25
     save_every: int = 25

@@ -44,9 +44,9 @@ class Alignment:
         return sum(self.durations_s)
 
     def utterance(self, transcript: str) -> tuple[list[str], list[float]]:
-        """Symbols of the encoder and the seconds that each lasts.
+        """Encoder symbols and the duration of each in seconds.
 
-        Pauses are given to the mark after the word (0 s where there is none), the first one to
+        A pause belongs to the mark after its word (0 s if there is none), the first one to
         `START`. Marks come from the punctuation of the transcript.
 
         Raises:
@@ -58,7 +58,7 @@ class Alignment:
             if not at <= word.first < word.end <= len(self.phonemes):
                 raise DataError(
                     f"{self.id}: word {word.word!r} covers phonemes {word.first} to {word.end} of"
-                    f" {len(self.phonemes)}, the word before ended at {at}; align the clip again"
+                    f" {len(self.phonemes)}; the previous word ends at {at}: align the clip again"
                 )
             seconds[-1] += sum(self.durations_s[at : word.first])
             for i in range(word.first, word.end):
@@ -71,7 +71,7 @@ class Alignment:
         return symbols, seconds
 
     def to_tsv(self) -> str:
-        """The line of a TSV file, without its end."""
+        """The line of a TSV file, without its newline."""
         ends_ms = [0, *(round(1000 * end_s) for end_s in itertools.accumulate(self.durations_s))]
         durations = " ".join(str(b - a) for a, b in itertools.pairwise(ends_ms))
         words = " ".join(f"{w.word}:{w.first}-{w.end}" for w in self.words)

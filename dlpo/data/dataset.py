@@ -1,14 +1,14 @@
 """A prepared corpus: flat memory-mapped arrays and one JSON index.
 
     dataset.json      format, corpus, utterances (id, split, where its rows are), what was left out
-    symbols.npy       (S,) uint8      symbol ids of all utterances, one after the other
+    symbols.npy       (S,) uint8      symbol ids of all utterances, concatenated
     durations.npy     (S,) float32    seconds of each symbol
     audio.npy         (T,) int16      waveforms; T is 300 times the number of frames
     phase.npy         (T,) uint16     locked phase of the source, 65,536 to a cycle
     f0.npy energy.npy (F,) float32    Hz (0 = unvoiced); log RMS
     mel.npy           (F, 80) float16 log-mel
 
-Utterances without audio (`frames` 0) have symbols and durations only: prosody to learn from.
+Utterances without audio (`frames` 0) have only symbols and durations, to learn prosody from.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _PER_SAMPLE = ("audio", "phase")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The place of one utterance in the arrays."""
+    """Where one utterance is in the arrays."""
 
     id: str
     split: str
@@ -138,21 +138,21 @@ class Dataset:
 
 
 class Corpora:
-    """Utterances by their index, of one prepared corpus or of several, one after the other.
+    """Utterances by index, of one prepared corpus or of several in a row.
 
     Args:
         paths: directories of prepared datasets.
-        shares: of each, how much of what is drawn comes from it; any positive numbers.
+        shares: relative share of each in what is drawn; any positive numbers.
 
     Raises:
-        DataError: a directory is no prepared dataset, or a share is not positive.
+        DataError: a directory is not a prepared dataset, or a share is not positive.
     """
 
     def __init__(self, paths: Sequence[Path], shares: Sequence[float] = (1.0,)) -> None:
         if not paths or len(paths) != len(shares) or min(shares) <= 0:
             raise DataError(
                 f"{len(paths)} datasets with shares {list(shares)}; expected one positive share"
-                " of each"
+                " per dataset"
             )
         self.path = paths[0]
         self.datasets = [Dataset(path) for path in paths]
@@ -221,7 +221,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def arrays_of(waveform: Waveform, features: Features) -> dict[str, NDArray[Any]]:
-    """The arrays of a clip but for its symbols and durations."""
+    """The arrays of a clip except for its symbols and durations."""
     return {
         "audio": np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16),
         "phase": np.floor(features.phase / (2 * np.pi) * PHASE_CYCLE).astype(np.uint16),
@@ -244,7 +244,7 @@ class ClipSource:
 
 
 def describe_speech(datasets: Sequence[Dataset]) -> str:
-    """The speech that is learnt from, for a bundle's manifest: origins, licences and minutes."""
+    """The training speech, for a bundle's manifest: origins, licences and minutes."""
     frames: dict[str, int] = defaultdict(int)
     for dataset in datasets:
         train = (entry.frames for entry in dataset.entries if entry.split == "train")

@@ -22,15 +22,15 @@ from dlpo.errors import DataError, needs
 
 PHASE_BANDWIDTH = 55.0  # Hz; how fast the locked phase may drift from the F0 track
 PHASE_TAPS = 501  # samples
-BASS_TOP, TREBLE_FLOOR = 900.0, 2500.0  # Hz; the bands that tell voice from friction
-BASS_SHARE = 10 ** (-32 / 20)  # of the clip's loud frames; fainter is no voice
+BASS_TOP, TREBLE_FLOOR = 900.0, 2500.0  # Hz; the bands that tell voicing from frication
+BASS_SHARE = 10 ** (-32 / 20)  # of the clip's loud frames; anything fainter is unvoiced
 TREBLE_SHARE = 10 ** (-6 / 20)  # of the treble in the same frame
 BAND_WINDOW = 750  # samples
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """All of it on the frame grid, but for the phase."""
+    """Features of a recording, on the frame grid except for the phase."""
 
     f0: NDArray[np.float32]
     """(F,) Hz, 0 where unvoiced"""
@@ -56,7 +56,7 @@ def measure(waveform: Waveform, f0: NDArray[np.float32] | None = None) -> Featur
         MissingExtraError: pyworld or scipy is not installed.
     """
     if len(waveform) == 0 or len(waveform) % HOP_LENGTH:
-        raise DataError(f"{len(waveform)} samples; expected a multiple of {HOP_LENGTH}, not empty")
+        raise DataError(f"{len(waveform)} samples; expected a positive multiple of {HOP_LENGTH}")
     if not np.isfinite(waveform).all():
         raise DataError("the recording holds NaN or infinite samples; decode it again")
     if f0 is None:
@@ -70,8 +70,8 @@ def measure(waveform: Waveform, f0: NDArray[np.float32] | None = None) -> Featur
 def track_f0(waveform: Waveform) -> NDArray[np.float32]:
     """(T,) -> (F,) Hz, 0 where no pitch is found.
 
-    Harvest follows F0 through almost everything, also through fricatives: `measure` decides what
-    is voiced.
+    Harvest follows F0 through almost everything, even fricatives: `measure` decides what is
+    voiced.
 
     Reference: Morise 2017 (Harvest), Morise 2016 (StoneMask), both of WORLD.
     """
@@ -92,7 +92,7 @@ def track_f0(waveform: Waveform) -> NDArray[np.float32]:
 
 
 def _first_harmonics_sound(waveform: Waveform) -> NDArray[np.bool_]:
-    """(T,) -> (F,) whether the bass is loud enough for voice, in the clip and against the treble.
+    """(T,) -> (F,) whether the bass is loud enough for voicing, in the clip and against the treble.
 
     (On our speech DIO calls 44 % of the frames of /AA/ unvoiced and 32 % of /S/ voiced; this rule
     on Harvest's F0, 0 % and 13 %.)
@@ -124,9 +124,9 @@ def log_energy(waveform: Waveform) -> NDArray[np.float32]:
 def locked_phase(waveform: Waveform, f0: NDArray[np.float32]) -> NDArray[np.float64]:
     """The phase of the fundamental, sample by sample.
 
-    The integral of F0 plus the angle that is left when the recording is demodulated at F0 and
-    low-passed: with it the source's pulses fall where the speaker's do, and a network that hears
-    the source only has to learn a filter.
+    The integral of F0 plus the angle that remains when the recording is demodulated at F0 and
+    low-passed: it puts the source's pulses where the speaker's are, so that a network given the
+    source only has to learn a filter.
 
     Returns:
         (T,) float64 radians in [0, 2 pi).

@@ -1,6 +1,6 @@
 """`dlpo prepare ljspeech`: recordings, transcripts and alignments -> a `Dataset`.
 
-Works on every corpus with LJSpeech's layout, of one speaker:
+Works on any single-speaker corpus with LJSpeech's layout:
 
     metadata.csv    id|raw|normalized text
     wavs/ID.flac    or .wav, mono, 22,050 Hz
@@ -35,10 +35,10 @@ log = logging.getLogger(__name__)
 
 TEST = ("LJ002-0161", "LJ002-0180")
 VALIDATION = ("LJ002-0181", "LJ002-0200")
-UNFINISHED = "clips.part"  # folder of finished clips of a dataset that is not
+UNFINISHED = "clips.part"  # folder for the finished clips of an unfinished dataset
 LJSPEECH_CLIP = re.compile(r"LJ\d{3}-\d{4}")
 ALIGNMENT_SLACK_S = 0.15  # how far the end of the alignment may lie from the end of the clip
-QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip is taken for silence
+QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip counts as silence
 LEADING_SESSION = re.compile(r"(.+)-[^-]+")  # LJ001 of LJ001-0042
 Progress = Callable[[int, int], None]
 
@@ -54,9 +54,9 @@ class Prepared:
 
 
 def split_of(clip: str) -> str:
-    """What a clip is for: of LJSpeech 20 named clips test, 20 validate, the rest train.
+    """The split of a clip: of LJSpeech, 20 named clips test, 20 validate, the rest train.
 
-    Of other corpora one clip in 20 tests and one validates, by a checksum of the name.
+    Of other corpora, one clip in 20 tests and one validates, by a checksum of the name.
     """
     if LJSPEECH_CLIP.fullmatch(clip):
         for name, (first, last) in (("test", TEST), ("validation", VALIDATION)):
@@ -72,7 +72,7 @@ def read_transcripts(path: Path) -> dict[str, str]:
     Raises:
         DataError: unreadable, or a line without three fields.
     """
-    with reading(path, "LJSpeech-1.1 of https://keithito.com/LJ-Speech-Dataset, or its layout"):
+    with reading(path, "LJSpeech-1.1 (https://keithito.com/LJ-Speech-Dataset) or its layout"):
         lines = path.read_text(encoding="utf-8").splitlines()
     transcripts = {}
     for number, line in enumerate(lines, 1):
@@ -97,7 +97,7 @@ def read_clip(path: Path) -> Waveform:
         raise DataError(f"can't be decoded ({error})") from error
     if rate != SAMPLE_RATE or samples.shape[1] != 1:
         raise DataError(
-            f"{samples.shape[1]} channels at {rate} Hz; expected mono at {SAMPLE_RATE}: resample it"
+            f"{samples.shape[1]} channels at {rate} Hz; expected mono, {SAMPLE_RATE} Hz: convert it"
         )
     waveform: Waveform = samples[: len(samples) // HOP_LENGTH * HOP_LENGTH, 0]
     if len(waveform) == 0:
@@ -113,7 +113,7 @@ def check_speaker(name: str) -> None:
     """Raises InputError for a name that no bundle could have."""
     if not re.fullmatch(PLAIN_NAME, name):
         raise InputError(
-            f"the name {name!r} can't be a voice's; expected a name of letters, digits, . _ and -"
+            f"voice name {name!r} is invalid; expected a name of letters, digits, . _ and -"
         )
 
 
@@ -146,10 +146,10 @@ def prepare(
         progress: called with clips done and clips in all.
         speaker: name of the voice.
         sessions: make each recording session (LJ001 of LJ001-0042) a voice of its own, which
-            shares what is common to the speaker.
-        jobs: processes.
+            shares what the speaker's sessions have in common.
+        jobs: number of processes.
         origin: what the speech is and its licence; None: LJSpeech.
-        left_out: what the corpus lacks already, and why, for the report and the dataset.
+        left_out: what the corpus already lacks, and why, for the report and the dataset.
 
     Raises:
         DataError: no transcripts, alignments or recordings, or nothing usable among them.
@@ -195,7 +195,7 @@ def prepare(
         report.timing_only += recording is None
     if not report.with_audio:
         raise DataError(
-            f"{corpus}: none of {len(recordings)} recordings is usable; the first reason is:"
+            f"{corpus}: none of {len(recordings)} recordings is usable; first problem:"
             f" {next(iter(report.left_out.values()), 'none')}"
         )
     pack(out, clips, report.left_out, corpus.name, origin)
@@ -255,17 +255,17 @@ def _measured(alignment: Alignment, transcript: str, recording: Path) -> Arrays:
     if abs(seconds - alignment.seconds) > ALIGNMENT_SLACK_S:
         raise DataError(
             f"the alignment ends at {alignment.seconds:.2f} s but the clip at {seconds:.2f} s;"
-            f" expected them within {ALIGNMENT_SLACK_S} s: align it again"
+            f" expected at most {ALIGNMENT_SLACK_S} s apart: align it again"
         )
     f0 = _known_f0(recording, len(waveform) // HOP_LENGTH)
     return {**timed, **arrays_of(waveform, measure(waveform, f0))}
 
 
 def _known_f0(recording: Path, frames: int) -> NDArray[np.float32] | None:
-    """(F,) Hz from the corpus' folder f0; None if there is none of this clip.
+    """(F,) Hz from the corpus's f0 folder; None if it has none for this clip.
 
     Raises:
-        DataError: the file is no such array.
+        DataError: the file is not such an array.
     """
     file = recording.parent.parent / "f0" / f"{recording.stem}.npy"
     if not file.is_file():

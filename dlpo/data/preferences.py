@@ -1,4 +1,4 @@
-"""Preference pairs: which of two renderings of a sentence somebody liked better.
+"""Preference pairs: which of two renderings of a sentence a listener preferred.
 
 `dlpo listen export` writes them and `dlpo tune --method dpo` learns from them. A file of pairs is
 JSON lines in UTF-8, one pair a line; the wavs are in its folder, mono 16-bit PCM at 22,050 Hz:
@@ -6,7 +6,7 @@ JSON lines in UTF-8, one pair a line; the wavs are in its folder, mono 16-bit PC
     {"text": "Hello.", "winner": "pairs/0a1b.wav", "loser": "pairs/2c3d.wav",
      "winner_system": "tuned", "loser_system": "lj", "rater": "r1", "session": "9f..."}
 
-`text`, `winner` and `loser` are required, the others may be left out.
+`text`, `winner` and `loser` are required, the others optional.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class PreferencePair:
     text: str
     """What both renderings say."""
     winner: Path
-    """Wav of the preferred rendering; relative to the file of pairs there, complete here."""
+    """Wav of the preferred rendering; relative to the pairs file in it, resolved here."""
     loser: Path
     """Wav of the other one."""
     winner_system: str = ""
-    """Name of what made the winner."""
+    """Name of the system that made the winner."""
     loser_system: str = ""
-    """Name of what made the loser."""
+    """Name of the system that made the loser."""
     rater: str = ""
     """Who judged."""
     session: str = ""
-    """The sitting in which it was judged."""
+    """The listening session in which it was judged."""
 
     def waveforms(self) -> tuple[Waveform, Waveform]:
         """(T,) and (T',) float32 of winner and loser at 22,050 Hz, which may differ in length.
@@ -62,7 +62,7 @@ def write_pairs(path: Path, pairs: Iterable[PreferencePair]) -> int:
         row = {field.name: getattr(pair, field.name) for field in fields(pair)}
         for side in ("winner", "loser"):
             if not row[side].is_relative_to(path.parent):
-                raise InputError(f"{row[side]} lies outside of {path.parent}; copy it there first")
+                raise InputError(f"{row[side]} is outside {path.parent}; copy it there first")
             row[side] = row[side].relative_to(path.parent).as_posix()
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     with writing(path):
@@ -71,16 +71,16 @@ def write_pairs(path: Path, pairs: Iterable[PreferencePair]) -> int:
 
 
 def read_pairs(path: Path) -> list[PreferencePair]:
-    """Every pair of a file, with complete paths of wavs that exist.
+    """Every pair in a file, with resolved paths to wavs that exist.
 
     Raises:
-        DataError: unreadable, without a pair, a line that is no pair, or a wav that is missing.
+        DataError: unreadable, no pairs, a line that is not a pair, or a missing wav.
     """
-    with reading(path, "JSON lines of 'dlpo listen export'"):
+    with reading(path, "JSON lines from 'dlpo listen export'"):
         lines = path.read_text("utf-8").split("\n")  # a text may hold U+2028
     pairs = [_parse(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
     if not pairs:
-        raise DataError(f"{path} holds no pair; expected one JSON object a line")
+        raise DataError(f"{path} holds no pairs; expected one JSON object per line")
     return pairs
 
 
@@ -89,9 +89,9 @@ def _parse(line: str, path: Path, number: int) -> PreferencePair:
     try:
         row: Any = json.loads(line)
     except ValueError as error:
-        raise DataError(f"{where}: not JSON ({error}); expected one object a line") from error
+        raise DataError(f"{where}: not JSON ({error}); expected one object per line") from error
     if not isinstance(row, dict) or not all(isinstance(value, str) for value in row.values()):
-        raise DataError(f"{where}: expected an object whose values are texts")
+        raise DataError(f"{where}: expected an object whose values are strings")
     known = {field.name for field in fields(PreferencePair)}
     missing, unknown = [name for name in REQUIRED if not row.get(name)], sorted(row.keys() - known)
     if missing or unknown:
@@ -101,10 +101,10 @@ def _parse(line: str, path: Path, number: int) -> PreferencePair:
 
 
 def _inside(folder: Path, name: str, where: str) -> Path:
-    """The wav of that relative name, which may not lead out of the folder."""
+    """The wav with that relative name, which must not lead out of the folder."""
     relative = PurePosixPath(name)
     if relative.is_absolute() or ".." in relative.parts:
-        raise DataError(f"{where}: {name} leads out of {folder}; expected a path within it")
+        raise DataError(f"{where}: {name} points outside {folder}; expected a path inside it")
     if not (folder / relative).is_file():
         raise DataError(f"{where}: there is no {folder / relative}; copy the wavs with the pairs")
     return folder / relative
@@ -113,7 +113,7 @@ def _inside(folder: Path, name: str, where: str) -> Path:
 def _read(path: Path) -> Waveform:
     waveform, rate = read_wav(path)
     if rate != SAMPLE_RATE:
-        raise DataError(f"{path}: {rate} Hz; expected {SAMPLE_RATE}: resample it")
+        raise DataError(f"{path}: {rate} Hz; expected {SAMPLE_RATE} Hz: resample it")
     if not len(waveform):
-        raise DataError(f"{path} has no samples; make it again")
+        raise DataError(f"{path} has no samples; export the pairs again")
     return waveform

@@ -23,22 +23,22 @@ from dlpo.text.symbols import PHONEMES
 
 AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif"}
 TEXT = (".txt", ".lab", ".TXT", ".LAB")
-MARK = "written-by-dlpo"  # a file in folders whose sound files are ours, and may be replaced
+MARK = "written-by-dlpo"  # marks folders whose sound files are ours and may be replaced
 LENGTH_S = (0.8, 15.0)  # of a clip; the text of a longer one exceeds what is learned at once
-LEVEL_DB = -22.2  # RMS of the frames that are heard, as the embedded voice's recordings have it
+LEVEL_DB = -22.2  # RMS of the audible frames, as in the embedded voice's recordings
 PEAK = 0.99
 FRAME = SAMPLE_RATE // 100
-HEARD = 1e-3  # of the power of the loud frames; what is fainter at both ends is cut
-EDGE_S = 0.12  # kept beside what is heard
+HEARD = 1e-3  # of the power of the loud frames; fainter ends are trimmed
+EDGE_S = 0.12  # kept around what is audible
 CLIPPED_SHARE = 1e-3  # of samples at full scale
 LEAST_SNR_DB = 20.0  # of the loud frames over the faintest
 RATE = 16_000  # Hz, of the acoustic model
-LAG_S = 0.02  # its boundaries come so much earlier than MFA's, median of 77 clips of LJSpeech
-SHORTEST_RUN = 5  # phonemes of 30 ms, the least there is: words that nobody spoke
-LEAST_AGREEMENT = 0.35  # with phonemes heard freely; of 35 right texts 0.46, of wrong ones 0.28
-LOUD_PAUSE = 12, -20.0  # frames, and dB by the loud ones: speech that the text lacks
+LAG_S = 0.02  # its boundaries precede MFA's by this much, median of 77 LJSpeech clips
+SHORTEST_RUN = 5  # phonemes of 30 ms, the minimum: words that nobody spoke
+LEAST_AGREEMENT = 0.35  # with free phoneme recognition: 0.46 for 35 right texts, 0.28 for wrong
+LOUD_PAUSE = 12, -20.0  # frames, and dB relative to the loud ones: speech missing from the text
 PAUSE = "sil"
-NOT_SPOKEN = "its text is not what is spoken; correct the text"
+NOT_SPOKEN = "its text doesn't match what is spoken; correct the text"
 _HEADER = "\t".join(TSV_COLUMNS)
 Progress = Callable[[int, int], None]
 
@@ -72,7 +72,7 @@ def write_corpus(
     Args:
         folder: recordings, mono or stereo at any rate, and their text: metadata.csv with lines of
             `name|text`, or NAME.txt or NAME.lab beside each recording.
-        out: directory to write; replaced if this wrote it before.
+        out: directory to write; replaced if this function wrote it before.
         progress: called with clips done and clips in all.
 
     Returns:
@@ -102,7 +102,7 @@ def write_corpus(
                 raise DataError(f"another recording is called {clip}; rename one of them")
             names.add(clip)
             if not (text := _text_of(file, table)):
-                raise DataError(f"no text; expected {file.stem}.txt or a line of metadata.csv")
+                raise DataError(f"no text; expected {file.stem}.txt or a line in metadata.csv")
             waveform = read_recording(file)
             rows.append(aligner.align(clip, waveform, text).to_tsv())
         except (DataError, TextError) as error:
@@ -113,7 +113,7 @@ def write_corpus(
         progress(done, len(recordings))
     if not lines:
         file_name, why = next(iter(left_out.items()))
-        raise DataError(f"{folder}: no recording is usable; the first is {file_name}: {why}")
+        raise DataError(f"{folder}: no recording is usable; first problem: {file_name}: {why}")
     with writing(out, "choose another --out"):
         (out / "metadata.csv").write_text("\n".join(lines), "utf-8")
         (out / "alignments.tsv").write_text("\n".join(rows), "utf-8")
@@ -121,7 +121,7 @@ def write_corpus(
 
 
 def _table(path: Path) -> dict[str, str]:
-    """metadata.csv, if there is one: name of a recording without its ending -> its text."""
+    """metadata.csv, if there is one: name of a recording without its extension -> its text."""
     with reading(path, "UTF-8 text"):
         lines = path.read_text("utf-8-sig").splitlines() if path.is_file() else []
     texts = {}
@@ -143,7 +143,7 @@ def _text_of(recording: Path, table: dict[str, str]) -> str:
 
 
 def read_recording(path: Path) -> Waveform:
-    """A recording as training wants it: mono at 22,050 Hz, levelled, without silent ends.
+    """A recording as training needs it: mono at 22,050 Hz, levelled, without silent ends.
 
     Raises:
         DataError: it can't be decoded, or is silent, too long or short, clipped or noisy.
@@ -172,13 +172,13 @@ def read_recording(path: Path) -> Waveform:
     if not LENGTH_S[0] <= len(speech) / SAMPLE_RATE <= LENGTH_S[1]:
         raise DataError(
             f"{len(speech) / SAMPLE_RATE:.1f} s of speech; expected"
-            f" {LENGTH_S[0]:g} to {LENGTH_S[1]:g} s: cut it at the ends of its sentences"
+            f" {LENGTH_S[0]:g} to {LENGTH_S[1]:g} s: split it between sentences"
         )
     snr_db = 10 * np.log10(loud / max(float(np.quantile(power, 0.02)), 1e-12))
     if snr_db < LEAST_SNR_DB:
         raise DataError(
-            f"speech is only {snr_db:.0f} dB above the noise; expected {LEAST_SNR_DB:g}: record"
-            " it closer to the microphone, or in a quieter room"
+            f"speech is only {snr_db:.0f} dB above the noise; expected {LEAST_SNR_DB:g} or"
+            " more: record closer to the microphone or in a quieter room"
         )
     gain = 10 ** (LEVEL_DB / 20) / np.sqrt(power[heard].mean())
     levelled: Waveform = (speech * min(gain, PEAK / np.abs(speech).max())).astype(np.float32)
@@ -196,8 +196,8 @@ class Aligner:
     """Finds when each phoneme of a text sounds, with pocketsphinx's acoustic model.
 
     A word may have any pronunciation that the front end or the lexicon has, and a pause may follow.
-    On 77 clips of LJSpeech 99 % of the phonemes are those of MFA, half of their boundaries
-    within 10 ms of its, 90 % within 30 ms.
+    On 77 clips of LJSpeech 99 % of the phonemes match MFA's, with half of their boundaries within
+    10 ms of its, 90 % within 30 ms.
     """
 
     def __init__(self) -> None:
@@ -205,7 +205,7 @@ class Aligner:
         with needs("bench"):
             from pocketsphinx import Decoder, get_model_path
         self._front_end, self._lexicon = TextFrontEnd(), Lexicon()
-        # A phoneme is a "word" of the decoder, once for words with even numbers and once for odd.
+        # A phoneme is a decoder "word", once for even-numbered words and once for odd-numbered.
         entries = [f"{p}_{k} {p.rstrip('012')}\n" for p in PHONEMES for k in (0, 1)]
         with NamedTemporaryFile("w", suffix=".dict") as dictionary:
             dictionary.writelines([f"{PAUSE} SIL\n", *entries])
@@ -295,7 +295,7 @@ def _check_fit(labels: list[str], frames: list[int], waveform: Waveform) -> None
     shortest = (label != PAUSE and count <= 3 for label, count in zip(labels, frames, strict=True))
     runs = [len(list(run)) for is_short, run in groupby(shortest) if is_short]
     if max(runs, default=0) >= SHORTEST_RUN:
-        raise DataError("its text has words that are not spoken; correct the text")
+        raise DataError("its text has words that aren't spoken; correct the text")
     power = _power(waveform)
     level_db = 10 * np.log10(power / np.quantile(power, 0.9) + 1e-9)
     start = 0
@@ -303,6 +303,6 @@ def _check_fit(labels: list[str], frames: list[int], waveform: Waveform) -> None
         inside = level_db[start + 2 : start + count - 2]
         if label == PAUSE and count >= LOUD_PAUSE[0] and np.median(inside) > LOUD_PAUSE[1]:
             raise DataError(
-                f"something is spoken at {start / 100:.1f} s that its text lacks; correct the text"
+                f"speech at {start / 100:.1f} s is missing from its text; correct the text"
             )
         start += count

@@ -10,13 +10,13 @@ from __future__ import annotations
 WEIGHTS = {
     "NISQA": "nisqa.tar", "NISQA-TTS": "nisqa_tts.tar", "DNSMOS P.808": "dnsmos_model_v8.onnx",
 }  # fmt: skip
-"""Judge -> file of its weights, which don't come with dlpo."""
+"""Judge -> its weights file, which does not come with dlpo."""
 SOURCES = {
     "nisqa.tar": "https://github.com/gabrielmittag/NISQA (weights/nisqa.tar)",
     "nisqa_tts.tar": "https://github.com/gabrielmittag/NISQA (weights/nisqa_tts.tar)",
     "dnsmos_model_v8.onnx": (
-        "https://github.com/microsoft/DNS-Challenge (DNSMOS/DNSMOS/model_v8.onnx, to be saved as"
+        "https://github.com/microsoft/DNS-Challenge (DNSMOS/DNSMOS/model_v8.onnx, saved as"
         " dnsmos_model_v8.onnx)"
     ),
 }
-"""File of weights -> where its authors give it."""
+"""Weights file -> where its authors publish it."""

@@ -30,7 +30,7 @@ class DistillMOS(WaveformJudge):
             MissingExtraError: distillmos or torch is not installed.
             CheckpointError: the weights in the wheel are damaged.
         """
-        with needs("bench"), without_torchaudio():  # it names it for its command line alone
+        with needs("bench"), without_torchaudio():  # only its command line uses it
             import distillmos
         package: Any = distillmos
         weights = load_torch_weights(Path(package.__path__[0]) / WEIGHTS)
@@ -39,6 +39,6 @@ class DistillMOS(WaveformJudge):
             self.network.load_state_dict(weights["model"])
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(
-                f"distillmos: its weights don't fit its network ({error}); install it again"
+                f"distillmos: its weights don't match its network ({error}); reinstall it"
             ) from error
         self.network.eval().requires_grad_(False)

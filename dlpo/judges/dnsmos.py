@@ -46,15 +46,15 @@ class Dnsmos:
             self._session = onnxruntime.InferenceSession(
                 str(weights), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime has no public base class of its errors
+        except Exception as error:  # onnxruntime has no public base class for its errors
             raise CheckpointError(
                 f"{weights}: can't be loaded ({error}); download it again"
             ) from error
         shapes = [graph_input.shape[1:] for graph_input in self._session.get_inputs()]
         if shapes != [[FRAMES, BANDS]]:
             raise CheckpointError(
-                f"{weights}: its inputs have shape {shapes}; expected [[{FRAMES}, {BANDS}]],"
-                " the graph dnsmos_model_v8.onnx"
+                f"{weights}: its input shapes are {shapes}; expected [[{FRAMES}, {BANDS}]],"
+                " as in dnsmos_model_v8.onnx"
             )
         self._input = self._session.get_inputs()[0].name
 

@@ -1,4 +1,4 @@
-"""The interfaces of judges, the checks and front ends that they share, and levels of a waveform."""
+"""Interfaces of judges, the checks and front ends that they share, and waveform levels."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Waveform = NDArray[np.float32]
 Scores = NDArray[np.float64]
 
-MIN_SECONDS = 0.2  # below that no judge has a window to listen to
-RATES_HZ = (8_000, 192_000)  # what a recording of speech can sensibly have
+MIN_SECONDS = 0.2  # less does not fill any judge's window
+RATES_HZ = (8_000, 192_000)  # plausible for a recording of speech
 BLOCK_SECONDS = 0.02
 GATE_DB = 30.0  # blocks further below the loudest are pauses
 POWER_FLOOR = 1e-12  # -120 dB, so that silence has a level
@@ -41,19 +41,19 @@ class Judge(Protocol):
 
     @property
     def sample_rate_hz(self) -> int:
-        """The rate that it listens at; waveforms of other rates are resampled to it."""
+        """The rate that it listens at; other waveforms are resampled to it."""
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        """(B,) float64 scores of B waveforms (T,), float in [-1, 1], lengths may differ.
+        """(B,) float64 scores of B waveforms (T,), float in [-1, 1]; lengths may differ.
 
         Raises:
             InputError: a waveform is empty, too short, not one-dimensional, not finite or not
-                float, or the rate is none of speech.
+                float, or the rate is implausible for speech.
         """
 
 
 class GradientJudge(Protocol):
-    """Scores a waveform so that the score has a gradient."""
+    """Scores a waveform differentiably."""
 
     @property
     def sample_rate_hz(self) -> int:
@@ -61,14 +61,14 @@ class GradientJudge(Protocol):
 
     @property
     def takes_bfloat16(self) -> bool:
-        """Whether its network may compute in bfloat16; half the time where a CPU has it."""
+        """Whether its network may run in bfloat16, in half the time on CPUs that support it."""
 
     def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
-        """(T,) float32 at `sample_rate_hz`, and what was to be said -> () score."""
+        """(T,) float32 at `sample_rate_hz`, and the text to be spoken -> () score."""
 
 
 class WaveformJudge:
-    """A `Judge` and a `GradientJudge` by a network that scores waveforms, whatever they say.
+    """A `Judge` and `GradientJudge` whose network scores waveforms regardless of their text.
 
     `network`: (1, T) float32 at `sample_rate_hz` -> one score.
     """
@@ -86,7 +86,7 @@ class WaveformJudge:
             return np.array([float(self.network(torch.from_numpy(one)[None])) for one in heard])
 
     def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
-        """See `GradientJudge`; the text doesn't matter."""
+        """See `GradientJudge`; the text is ignored."""
         score: Tensor = self.network(waveform[None])
         return score.reshape(())
 
@@ -103,10 +103,10 @@ class Recognizer(Protocol):
 
 
 def check_waveforms(waveforms: Sequence[Waveform], sample_rate_hz: int) -> None:
-    """Refuse waveforms that no judge can score.
+    """Reject waveforms that no judge can score.
 
     Raises:
-        InputError: see `Judge.score`; the message has the index of the waveform.
+        InputError: see `Judge.score`; the message gives the waveform's index.
     """
     low, high = RATES_HZ
     if not low <= sample_rate_hz <= high:
@@ -146,7 +146,7 @@ def listen_at(rate_hz: int, waveforms: Sequence[Waveform], sample_rate_hz: int) 
 
 
 def require(package: str) -> None:
-    """Refuse to load a judge that could not score later.
+    """Fail early when loading a judge that could not score later.
 
     Raises:
         MissingExtraError: the package is not installed.
@@ -172,18 +172,18 @@ def mel_bands(waveform: Waveform, sample_rate_hz: int, **settings: Any) -> NDArr
 
 
 def absent(weights: Path) -> CheckpointError:
-    """The error of a judge without its file of weights: where to get it, and who wants it."""
+    """The error for a missing weights file: where to get it, and which judge needs it."""
     source = SOURCES.get(weights.name)
     advice = (
-        f"get it from {source} or give its directory with --weights"
+        f"get it from {source} or pass its directory with --weights"
         if source
-        else ("expected the weights of a judge")
+        else ("expected a judge's weights")
     )
     return CheckpointError(f"{weights}: no such file; {advice}")
 
 
 def load_torch_weights(path: Path) -> dict[str, Any]:
-    """The dictionary that a torch file holds, read without executing anything in it.
+    """The dictionary in a torch file, read without executing anything in it.
 
     Raises:
         CheckpointError: the file is missing, damaged, or not a plain dictionary.
@@ -195,17 +195,17 @@ def load_torch_weights(path: Path) -> dict[str, Any]:
         raise absent(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the damaged bytes led it to
+    except Exception as error:  # torch raises anything on damaged bytes
         raise CheckpointError(
             f"{path}: can't be read as torch weights ({error}); download it again"
         ) from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a dictionary")
+        raise CheckpointError(f"{path}: contains a {type(content).__name__}; expected a dictionary")
     return content
 
 
 def active_level_db(waveform: Waveform, sample_rate_hz: int) -> float:
-    """RMS of the speech without its pauses, in dB over full scale; -120 for silence."""
+    """RMS of the speech without its pauses, in dB relative to full scale; -120 for silence."""
     block = round(BLOCK_SECONDS * sample_rate_hz)
     blocks = waveform[: len(waveform) // block * block].reshape(-1, block)
     power = np.mean(blocks.astype(np.float64) ** 2, axis=1)
@@ -222,15 +222,15 @@ def high_band_db(waveform: Waveform, sample_rate_hz: int) -> float:
 
 @contextmanager
 def without_torchaudio() -> Iterator[None]:
-    """Replace torchaudio by an empty module while the block imports.
+    """Replace torchaudio with an empty module while the block imports.
 
-    A torchaudio built for another torch than the installed one (CUDA beside a CPU torch, say)
-    would fail the import. One that is imported already stays.
+    A torchaudio built for a different torch than the installed one (CUDA with a CPU torch, say)
+    would fail the import. One that is already imported stays.
     """
     stands_in = "torchaudio" not in sys.modules
     if stands_in:
         module = ModuleType("torchaudio")
-        module.__spec__ = ModuleSpec("torchaudio", None)  # which shows some that it exists
+        module.__spec__ = ModuleSpec("torchaudio", None)  # some check it for existence
         sys.modules["torchaudio"] = module
     try:
         yield

@@ -27,7 +27,7 @@ from torch.nn import functional
 from dlpo.errors import CheckpointError
 from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights, mel_bands, require
 
-SAMPLE_RATE = 22_050  # Hz. Its scores depend on the rate of the file: one rate for everything
+SAMPLE_RATE = 22_050  # Hz. Scores depend on the file's rate, so everything is scored at one
 N_FFT = 4_096
 HOP = 220  # samples: 10 ms, rounded down as the authors do
 WINDOW = 441  # samples: 20 ms
@@ -38,22 +38,22 @@ RANGE_DB = 80.0  # below the loudest cell, where librosa cuts
 SETTINGS = {"ms_n_fft": N_FFT, "ms_hop_length": 0.01, "ms_win_length": 0.02, "ms_n_mels": BANDS,
             "ms_seg_length": SEGMENT}  # fmt: skip
 CHANNELS = (1, 16, 32, 64, 64, 64, 64)
-HEIGHT = 6  # mel bands left of 48 after the last pooling
-MOVED = {  # beginnings of names in the authors' files -> in ours; the last two are of one each
+HEIGHT = 6  # of the 48 mel bands, left after the last pooling
+MOVED = {  # prefixes of names in the authors' files -> in ours; the last two are of one model each
     "cnn.model.fc_out": "fc_out",
     "cnn.model.": "cnn.",
     "time_dependency.model.": "",
     "pool_layers.0.model.": "pool.",
     "pool.model.": "",
 }
-POOLED = (1, 2, 4)  # the convolutions that are followed by pooling
+POOLED = (1, 2, 4)  # convolutions followed by pooling
 
 
 class Nisqa:
     """Overall quality (`nisqa.tar`) or naturalness of synthesis (`nisqa_tts.tar`), about 1..5."""
 
     sample_rate_hz = SAMPLE_RATE
-    takes_bfloat16 = False  # scores would move by 0.2
+    takes_bfloat16 = False  # scores would shift by 0.2
 
     def __init__(self, weights: Path) -> None:
         """Load the network that the file was saved from.
@@ -71,7 +71,7 @@ class Nisqa:
             arguments, state = content["args"], content["model_state_dict"]
             model = arguments["model"]
             if any(arguments[key] != value for key, value in SETTINGS.items()):
-                raise CheckpointError(f"{weights}: another mel front end than the published NISQA")
+                raise CheckpointError(f"{weights}: its mel front end isn't the published NISQA's")
             self.name, self._network = _network(model, state)
             self._hop_segments = int(arguments["ms_seg_hop_length"])
             self._top_hz = float(arguments["ms_fmax"])
@@ -90,7 +90,7 @@ class Nisqa:
             )
 
     def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
-        """See `GradientJudge`; the text doesn't matter. Within 0.01 of `score`."""
+        """See `GradientJudge`; the text is ignored. Within 0.01 of `score`."""
         spectra = torch.stft(
             waveform, N_FFT, HOP, WINDOW, torch.hann_window(WINDOW), return_complex=True
         )
@@ -209,6 +209,6 @@ class NisqaTtsNetwork(nn.Module):
     def forward(self, segments: Tensor) -> Tensor:
         """(S, 1, 48, 15) -> () score."""
         x, _ = self.lstm(self.fc_out(self.cnn(segments))[None])  # (1, S, 256)
-        ends = torch.cat([x[0, -1, :128], x[0, 0, 128:]])  # where each direction has heard all
+        ends = torch.cat([x[0, -1, :128], x[0, 0, 128:]])  # where each direction has read all
         score: Tensor = self.linear(ends)
         return score.squeeze()

@@ -1,4 +1,4 @@
-"""The recognizer of the word errors: pocketsphinx with the stock en-us model in its wheel.
+"""The recognizer for word errors: pocketsphinx with the stock en-us model in its wheel.
 
 It is old and weak, which suits the purpose: it stumbles where speech is unclear. Word errors are
 comparable only with the same version and settings, so both are pinned here.
@@ -20,7 +20,7 @@ SILENCE = 4_800  # samples before and after: without it the recognizer loses the
 
 
 class PocketSphinx:
-    """Transcribes each clip by itself: a fresh decoder, so that order and company don't matter."""
+    """Transcribes each clip with a fresh decoder, so that order and batching don't matter."""
 
     name = f"pocketsphinx {VERSION} en-us"
 
@@ -33,13 +33,13 @@ class PocketSphinx:
             import pocketsphinx
         if version("pocketsphinx") != VERSION:
             raise InputError(
-                f"pocketsphinx is {version('pocketsphinx')}; word errors are defined with"
-                f" {VERSION}; run: pip install pocketsphinx=={VERSION}"
+                f"pocketsphinx is {version('pocketsphinx')}; word errors are only comparable"
+                f" with {VERSION}; run: pip install pocketsphinx=={VERSION}"
             )
         self._package = pocketsphinx
 
     def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
-        """See `Recognizer.transcribe`; "" without a word."""
+        """See `Recognizer.transcribe`; "" if no word is heard."""
         return [
             self._transcribe_one(waveform)
             for waveform in listen_at(SAMPLE_RATE, waveforms, sample_rate_hz)
@@ -47,7 +47,7 @@ class PocketSphinx:
 
     def _transcribe_one(self, waveform: Waveform) -> str:
         padded = np.pad(np.clip(waveform, -1, 1), SILENCE)
-        # Cepstral means over the whole clip instead of a running guess.
+        # Cepstral means over the whole clip instead of a running estimate.
         decoder = self._package.Decoder(loglevel="FATAL", cmn="batch")
         decoder.start_utt()
         decoder.process_raw((padded * 32767).astype("<i2").tobytes(), full_utt=True)

@@ -1,4 +1,4 @@
-"""Whose voice it is: cosine between a clip's speaker embedding and the speaker's own recordings.
+"""Speaker identity: cosine between a clip's speaker embedding and the speaker's own recordings.
 
 Recordings of one speaker lie at 0.93 on average and above 0.87, other voices below 0.7.
 
@@ -23,7 +23,7 @@ WINDOW, HOP, BANDS = 400, 160, 40  # samples, samples, mel bands
 PARTIAL, STEP = 160, 77  # frames of a partial utterance (1.6 s), and from one to the next
 WIDTH = 256  # of embeddings
 LEVEL_DB = -30.0
-AUDIBLE = 1e-4  # of the loudest frame's power; fainter ends are cut off
+AUDIBLE = 1e-4  # of the loudest frame's power; fainter ends are trimmed
 
 
 class SpeakerEncoder:
@@ -90,11 +90,11 @@ class SpeakerSimilarity:
         self, encoder: SpeakerEncoder, recordings: Sequence[Waveform], sample_rate_hz: int
     ) -> None:
         if not recordings:
-            raise InputError("there are no recordings of the speaker; give a corpus with audio")
+            raise InputError("the speaker has no recordings; choose a corpus with audio")
         self._encoder = encoder
         centroid = np.mean([encoder.embed(clip, sample_rate_hz) for clip in recordings], axis=0)
         if not centroid.any():
-            raise InputError("the recordings of the speaker are silent; give a corpus with speech")
+            raise InputError("the speaker's recordings are silent; choose a corpus with speech")
         self._centroid = centroid / np.linalg.norm(centroid)
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:

@@ -3,15 +3,15 @@
 Two published layouts are read:
     SpeechMOS       utmos22_strong_step7459_v1.pt, a plain dictionary of tensors
     Lightning       epoch=3-step=7459.ckpt of its authors, with the tensors under `state_dict`
-Nothing is unpickled but tensors and plain values. A Lightning file whose hyperparameters are
-objects of its training code is refused for that; the SpeechMOS file holds the same weights.
+Only tensors and plain values are unpickled, so a Lightning file whose hyperparameters are objects
+of its training code is rejected; the SpeechMOS file holds the same weights.
 
-The network, at the sizes of whatever checkpoint it is built from (C is 768 as published):
+The network, with sizes read from the checkpoint (C is 768 as published):
 
     (B, T) at 16 kHz -> convolutions -> (B, frames, C) -> transformer (wav2vec 2.0)
     -> concatenated embeddings of domain and listener -> bidirectional LSTM -> two layers -> mean
 
-wav2vec 2.0 is transformers'.
+wav2vec 2.0 comes from transformers.
 
 References:
     Saeki et al., UTMOS: UTokyo-SaruLab System for VoiceMOS Challenge 2022, Interspeech 2022.
@@ -32,7 +32,7 @@ from torch.nn import functional
 from dlpo.errors import CheckpointError, needs
 from dlpo.judges.judge import WaveformJudge, load_torch_weights, without_torchaudio
 
-STRIDES = (5, 2, 2, 2, 2, 2, 2)  # of the convolutions; the only sizes that no weight has
+STRIDES = (5, 2, 2, 2, 2, 2, 2)  # of the convolutions; the only sizes that no weight shows
 HEAD_WIDTH = 64  # channels of an attention head
 SCALE, SHIFT = 2.0, 3.0  # from the network's output to 1..5
 LAYERS, POSITIONS = "speech.encoder.layers.", "speech.encoder.pos_conv_embed.conv"
@@ -71,7 +71,7 @@ UNUSED = ("mask_emb", "quantizer.", "project_q.", "final_proj.")  # of wav2vec's
 
 
 class Utmos(WaveformJudge):
-    """Scores about 1..5; blind above 8 kHz, and known to be easily pleased: guard it.
+    """Scores about 1..5; deaf above 8 kHz, and known to be easily fooled: guard it.
 
     Args:
         weights: file in one of the two layouts.
@@ -91,7 +91,7 @@ class Utmos(WaveformJudge):
             raise CheckpointError(
                 f"{weights}: not the weights of UTMOS's strong learner ({error}); expected"
                 " utmos22_strong_step7459_v1.pt of SpeechMOS, or its authors' checkpoint without"
-                " phoneme encoder"
+                " a phoneme encoder"
             ) from error
         self.network.eval().requires_grad_(False)
 
@@ -123,12 +123,12 @@ class UtmosNetwork(nn.Module):
         state: parameters by the names of this module; sizes are read from them.
 
     Raises:
-        KeyError, RuntimeError, ValueError: they are not those of such a network.
+        KeyError, RuntimeError, ValueError: they don't belong to such a network.
     """
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
-        with needs("bench"), without_torchaudio():  # it would only read files with it
+        with needs("bench"), without_torchaudio():  # only used to read files
             from transformers import Wav2Vec2Config, Wav2Vec2Model
         convolutions = "speech.feature_extractor.conv_layers"
         kernels = [state[f"{convolutions}.{i}.conv.weight"].shape for i in range(len(STRIDES))]

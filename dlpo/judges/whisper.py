@@ -1,8 +1,8 @@
 """Whisper as a recognizer, from a local directory: nothing is fetched.
 
 Much stronger than pocketsphinx: it hears through noise and guesses from the language, so it tells
-whether a listener would understand, not whether speech is crisp. Word errors of the two don't
-compare, nor do those of different checkpoints.
+whether a listener would understand, not whether speech is crisp. Their word errors are not
+comparable, nor are those of different checkpoints.
 
 Reference: Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision, 2022.
 """
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 N_FFT, HOP = 400, 160  # samples of its spectra
-STRIDE = 2  # spectra a position of the encoder
+STRIDE = 2  # spectra per encoder position
 PAUSE_S = 2.0  # of silence after a clip whose words are scored
-WINDOW_S = 30  # that it hears at once; longer audio is taken window by window
+WINDOW_S = 30  # of input; longer audio is processed window by window
 CONFIG = "config.json"
 
 
 class Whisper:
     """Transcribes each clip by itself, greedily, as English.
 
-    Numbers and abbreviations in what it writes are put into words, as the texts have them.
+    Numbers and abbreviations in its output are spelled out, as they are in the texts.
 
     Args:
         directory: a checkpoint in the layout of transformers (`config.json`, weights, tokenizer),
@@ -47,8 +47,8 @@ class Whisper:
     def __init__(self, directory: Path) -> None:
         if not (directory / CONFIG).is_file():
             raise CheckpointError(
-                f"{directory}: no {CONFIG}; expected the directory of a Whisper checkpoint in the"
-                " layout of transformers, such as whisper-small.en of the Hugging Face hub"
+                f"{directory}: no {CONFIG}; expected the directory of a Whisper checkpoint in"
+                " transformers format, such as whisper-small.en from the Hugging Face Hub"
             )
         processor_class, model_class = import_transformers()
         try:
@@ -56,14 +56,14 @@ class Whisper:
             model, problems = model_class.from_pretrained(
                 directory, local_files_only=True, output_loading_info=True
             )
-        except Exception as error:  # whatever the damaged files led the library to
+        except Exception as error:  # damaged files make the library raise anything
             raise CheckpointError(
                 f"{directory}: can't be read as a Whisper checkpoint ({error}); download it again"
             ) from error
         if missing := sorted({*problems["missing_keys"]} - {"proj_out.weight"}):  # tied
             raise CheckpointError(
                 f"{directory}: {len(missing)} weights are missing, the first {missing[0]};"
-                " expected a Whisper checkpoint, download it again"
+                " expected a complete Whisper checkpoint: download it again"
             )
         self._model = model.eval().requires_grad_(False)
         self._model.generation_config.update(num_beams=1, do_sample=False)
@@ -74,7 +74,7 @@ class Whisper:
         self.name = f"Whisper {directory.resolve().name}"
 
     def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
-        """See `Recognizer.transcribe`; "" without a word."""
+        """See `Recognizer.transcribe`; "" if no word is heard."""
         return [
             self._in_words(self._transcribe_one(waveform))
             for waveform in listen_at(self.sample_rate_hz, waveforms, sample_rate_hz)
@@ -94,8 +94,8 @@ class Whisper:
 
         if len(waveform) > (WINDOW_S - PAUSE_S) * self.sample_rate_hz:
             raise InputError(
-                f"a clip of {len(waveform) / self.sample_rate_hz:.1f} s; expected at most"
-                f" {WINDOW_S - PAUSE_S} s where Whisper scores its words"
+                f"the clip lasts {len(waveform) / self.sample_rate_hz:.1f} s; expected at most"
+                f" {WINDOW_S - PAUSE_S} s, the longest that Whisper scores"
             )
         silence = round(PAUSE_S * self.sample_rate_hz)
         silence += -(len(waveform) + silence) % (HOP * STRIDE)
@@ -151,15 +151,15 @@ class Whisper:
 
 
 def import_transformers() -> tuple[Any, Any]:
-    """The classes of processor and model.
+    """The processor and model classes.
 
     Raises:
         MissingExtraError: transformers is not installed.
     """
-    with needs("bench"), without_torchaudio():  # it would only read files with it
+    with needs("bench"), without_torchaudio():  # only used to read files
         from transformers import WhisperForConditionalGeneration, WhisperProcessor
         from transformers.utils import logging as messages
     quiet: Any = messages
-    quiet.set_verbosity_error()  # it warns of its own defaults
+    quiet.set_verbosity_error()  # it warns about its own defaults
     quiet.disable_progress_bar()
     return WhisperProcessor, WhisperForConditionalGeneration

@@ -28,7 +28,7 @@ class WordErrors:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case; hyphens part words, apostrophes don't.
+    """The words of a text in lower case; hyphens split words, apostrophes don't.
 
     >>> words_of('Mr. Buxton\\'s "fellow-prisoners,"')
     ['mr', "buxton's", 'fellow', 'prisoners']
@@ -59,7 +59,7 @@ def word_errors(reference: str, hypothesis: str) -> WordErrors:
     """
     expected = words_of(reference)
     if not expected:
-        raise InputError(f"reference text {reference!r} has no words; expected what was said")
+        raise InputError(f"reference text {reference!r} has no words; expected the spoken text")
     return WordErrors(edit_distance(expected, words_of(hypothesis)), len(expected))
 
 

@@ -1,8 +1,8 @@
-"""Everything before the denoiser: phonemes to what each frame sounds like.
+"""Everything before the denoiser: from phonemes to the log-mel of each frame.
 
     phonemes -> encoder -> durations -> Gaussian upsampling -> F0, voicing, energy -> log-mel
 
-Where there is a contour, it replaces the F0 that is predicted frame by frame: see
+A contour, if there is one, replaces the F0 that is predicted frame by frame: see
 `dlpo.model.contour`.
 """
 
@@ -32,10 +32,10 @@ MIN_RANGE = 0.3  # frames; the narrowest a symbol may be in the upsampling
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What the encoder says of each symbol's length."""
+    """The encoder's prediction of each symbol's length."""
 
     log_duration: Tensor
-    """(B, P) log of frames, for symbols that sound"""
+    """(B, P) log of frames, for sounding symbols"""
     pause_logit: Tensor
     """(B, P) log-odds that a mark is a pause at all"""
     ranges: Tensor
@@ -44,7 +44,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Prosody:
-    """One value a frame, each (B, F), in the network's own scales."""
+    """One value per frame, each (B, F), on the network's own scales."""
 
     log_f0: Tensor
     """(ln Hz - 5.3) * 3; meaningless where unvoiced"""
@@ -93,7 +93,7 @@ class AcousticModel(nn.Module, ABC):
             beside = (Adapter(c, config.adapter_channels) for _ in blocks)
             self.adapters[part] = nn.ModuleList(beside)
 
-    # ------------------------------------------------------------------ once a sentence
+    # ------------------------------------------------------------------ once per sentence
     def encode_symbols(
         self, phonemes: Tensor, mask: Tensor, voice: Tensor
     ) -> tuple[Tensor, Timing]:
@@ -123,16 +123,16 @@ class AcousticModel(nn.Module, ABC):
         noise: Tensor | None,
         voice: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Everything that `frames` reads of a batch of utterances.
+        """Everything that `frames` needs to know of a batch of utterances.
 
         Args:
             phonemes, mask, voice: see `encode_symbols`.
-            noise: (B, 2, P) standard normal, which the pitch is drawn from where the voice draws
-                it; None is zeros, its calmest contour.
+            noise: (B, 2, P) standard normal, from which a voice with a contour draws its pitch;
+                None is zeros, the calmest contour.
 
         Returns:
-            (B, C, P) hidden, with the contour as two channels more where there is one; (B, P)
-            durations in frames, not rounded, 0 of a mark that is no pause; (B, P) ranges in frames.
+            (B, C, P) hidden, plus two channels for the contour if there is one; (B, P) durations
+            in frames, not rounded, 0 for a mark that is not a pause; (B, P) ranges in frames.
         """
         hidden, timing = self.encode_symbols(phonemes, mask, voice)
         silent = (phonemes < FIRST_PHONEME) & (timing.pause_logit < 0)
@@ -162,7 +162,7 @@ class AcousticModel(nn.Module, ABC):
             hidden: (B, C, P) from `encode`.
             durations: (B, P) whole frames.
             ranges: (B, P) frames.
-            positions: (F,) or (B, F) centres of the wanted frames, 0.5 for the first.
+            positions: (F,) or (B, F) centres of the requested frames, 0.5 for the first.
             pitch: (B,) semitones to add to F0.
             voice: (B, V) from `SpectralWaveGrad2.voice`.
 
@@ -220,4 +220,4 @@ class AcousticModel(nn.Module, ABC):
 
     @abstractmethod
     def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor) -> Tensor:
-        """Join hidden sequence, mel and F0 -> (B, C2, F), the part that no step changes."""
+        """Join hidden sequence, mel and F0 -> (B, C2, F), the same in every step."""

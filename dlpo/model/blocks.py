@@ -1,4 +1,4 @@
-"""The residual blocks of `spectral`, and its noise level's embedding."""
+"""The residual blocks of `spectral`, and its noise-level embedding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHIFTS = (1, 2, 4, 8, 16, 32, 64, 128)  # samples; the response ends after their
 
 
 def conv(channels_in: int, channels_out: int, kernel: int, dilation: int = 1) -> nn.Conv1d:
-    """A convolution that keeps the length (odd kernels)."""
+    """A length-preserving convolution (odd kernels)."""
     return nn.Conv1d(
         channels_in,
         channels_out,
@@ -63,8 +63,8 @@ class ConvNextBlock(nn.Module):
         channels: C.
         inner: width between the two layers.
         dropout: probability, of the inner values.
-        level_channels: width of the noise level's embedding, which scales and shifts what was
-            normed; 0 for a block that doesn't depend on it.
+        level_channels: width of the noise-level embedding, which scales and shifts the normalized
+            values; 0 for a block that doesn't depend on it.
 
     Reference: Liu et al. 2022 (ConvNeXt), https://arxiv.org/abs/2201.03545; Siuzdak 2023 (Vocos)
     for speech.
@@ -95,10 +95,10 @@ class ConvNextBlock(nn.Module):
 
 
 class Adapter(nn.Module):
-    """(B, C, L) -> (B, C, L): a narrow layer beside a block, for voices that came later; residual.
+    """(B, C, L) -> (B, C, L): a narrow layer beside a block, for voices added later; residual.
 
-    `gates` (B, R) are a voice's weights of the inner channels. A voice whose gates are 0 keeps
-    its sequence to the bit, so training an adapter changes no other voice.
+    `gates` (B, R) are a voice's weights for the inner channels. With gates of 0 a voice's sequence
+    stays bit-identical, so training an adapter changes no other voice.
 
     Reference: Houlsby et al. 2019, https://arxiv.org/abs/1902.00751.
     """
@@ -115,7 +115,7 @@ class Adapter(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """(B, C, P) -> (B, C, P): self-attention over the symbols that exist; residual."""
+    """(B, C, P) -> (B, C, P): self-attention over the symbols present; residual."""
 
     def __init__(self, channels: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ def de_emphasise(waveform: Tensor) -> Tensor:
     """(B, T) -> (B, T): the inverse of `dlpo.audio.pre_emphasise`, within 24 bits.
 
     sum_{n < 256} a^n z^n = (1 + a z)(1 + a^2 z^2)(1 + a^4 z^4) ... (1 + a^128 z^128): eight
-    shifted sums are eight times faster than a convolution, and look less than a frame back.
+    shifted sums are eight times faster than a convolution, and look back less than a frame.
     """
     samples = waveform.shape[1]
     for shift in SHIFTS:

@@ -1,4 +1,4 @@
-"""From a configuration to its model."""
+"""Builds models from their configurations."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """The pitch of a sentence, drawn from noise by flow matching instead of averaged.
 
-    symbols, durations -> reader -> hidden          once a sentence
-    noise -> flow, a few Euler steps -> contour     two points a symbol, mean 0, spread 1
+    symbols, durations -> reader -> hidden          once per sentence
+    noise -> flow, a few Euler steps -> contour     two points per symbol, mean 0, spread 1
 
-What a speaker does with her pitch is not in the text: trained to the nearest curve, a network says
-the mean of all that she might do, and that is flat. The flow learns the distribution instead,
-v(x_t, t) = E[x_1 - x_0] on the way x_t = (1 - t) x_0 + t x_1 from noise x_0 to a recorded contour
-x_1, and each noise draws another contour as lively as those.
+The text does not determine what a speaker does with her pitch: trained toward the nearest curve, a
+network predicts the mean of all that she might do, which is flat. The flow learns the distribution
+instead, v(x_t, t) = E[x_1 - x_0] along x_t = (1 - t) x_0 + t x_1 from noise x_0 to a recorded
+contour x_1, so that each noise gives a different contour, as lively as the recorded ones.
 
-It reads by itself, with its own embedding: the layers after the encoder remember the pitch of
+It reads the text itself, with its own embedding: the layers after the encoder memorize the pitch of
 its training sentences, and a flow on top of it would trust that memory on every new text.
 
 References: Lipman et al. 2023 (flow matching), https://arxiv.org/abs/2210.02747; Liu et al. 2023
@@ -28,8 +28,8 @@ from dlpo.model.blocks import ChannelNorm, ConvBlock, SymbolBlock, conv
 from dlpo.model.gaussian_upsampling import gaussian_upsample, upsampling_weights
 from dlpo.text.symbols import FIRST_PHONEME
 
-POINTS = 2  # of a contour to each symbol
-POINT_RANGE = 0.5  # of a point's length: standard deviation of its weight in the upsampling
+POINTS = 2  # of a contour per symbol
+POINT_RANGE = 0.5  # of a point's length: the standard deviation of its upsampling weight
 NARROWEST = 0.8  # frames; the least such standard deviation
 TIME_FREQUENCIES, FASTEST = 16, 20.0  # of the embedding of t; radians from noise to contour
 
@@ -40,7 +40,7 @@ class Reader(nn.Module):
     def __init__(self, config: ContourConfig, symbols: int) -> None:
         super().__init__()
         c, p = config.channels, config.dropout
-        self.hidden_symbol = symbols  # row of the embedding that stands for one that is not shown
+        self.hidden_symbol = symbols  # the embedding's row for one that is not shown
         self.embedding = nn.Embedding(symbols + 1, c)
         self.duration_in = conv(3, c, 1)
         self.place_in = conv(6, c, 1)
@@ -61,7 +61,7 @@ class Reader(nn.Module):
         Args:
             phonemes: (B, P) int64 symbol ids, `hidden_symbol` where one is hidden.
             mask: (B, P) bool, true where there is a symbol.
-            durations: (B, P) frames, whole or not.
+            durations: (B, P) frames, not necessarily whole.
             known: (B, P) bool, true where the duration may be seen; None shows all.
             voice: (B, C).
         """
@@ -97,7 +97,7 @@ def places(mask: Tensor) -> Tensor:
 
 
 class Flow(nn.Module):
-    """Where a noisy contour should move."""
+    """The velocity of a noisy contour."""
 
     def __init__(self, config: ContourConfig) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Flow(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, contour: Tensor, time: Tensor, hidden: Tensor, mask: Tensor) -> Tensor:
-        """(B, 2, P), (B,) from 0 = noise to 1, (B, C, P), (B, P) -> (B, 2, P) a unit of time."""
+        """(B, 2, P), (B,) from 0 = noise to 1, (B, C, P), (B, P) -> (B, 2, P) per unit of time."""
         keep = mask[:, None].to(hidden.dtype)
         ladder = torch.linspace(0, math.log(FASTEST), TIME_FREQUENCIES, device=time.device)
         phases = time[:, None] * torch.exp(ladder)
@@ -125,7 +125,7 @@ class Flow(nn.Module):
 
 
 class Contour(nn.Module):
-    """Reader and flow, and the way from their contours to F0."""
+    """Reader and flow, and the mapping from their contours to F0."""
 
     def __init__(self, config: ContourConfig, symbols: int) -> None:
         super().__init__()
@@ -141,12 +141,12 @@ class Contour(nn.Module):
         noise: Tensor,
         voice: Tensor,
     ) -> Tensor:
-        """A contour of each sentence.
+        """Draw a contour for each sentence.
 
         Args:
             phonemes, mask, durations: see `Reader`.
             noise: (B, 2, P) standard normal.
-            voice: (B, C + 3): what the reader takes; the voice's centre and spread in ln Hz; its
+            voice: (B, C + 3): the reader's input; the voice's centre and spread in ln Hz; its
                 temperature, a factor on the noise, 0 for always the same contour.
 
         Returns:
@@ -171,7 +171,7 @@ def point_weights(durations: Tensor, positions: Tensor) -> Tensor:
 
 
 def upsample_contour(contour: Tensor, durations: Tensor, positions: Tensor) -> Tensor:
-    """(B, 2, P) points -> (B, F) at the frames; arguments as of `point_weights`."""
+    """(B, 2, P) points -> (B, F) at the frames; arguments as for `point_weights`."""
     points = contour.transpose(1, 2).flatten(1)[:, None]  # (B, 1, 2 P)
     return gaussian_upsample(points, *_points(durations), positions)[:, 0]
 

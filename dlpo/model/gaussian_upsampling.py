@@ -1,7 +1,7 @@
 """Phonemes to frames: each frame is a mixture of hidden vectors, weighted by Gaussians in time.
 
     c_i = sum_{j <= i} d_j - d_i / 2                       centre of symbol i
-    w_ti = N(t; c_i, s_i) / sum_j N(t; c_j, s_j)           over the symbols that last
+    w_ti = N(t; c_i, s_i) / sum_j N(t; c_j, s_j)           over symbols of nonzero duration
 
 Reference: Shen et al. 2020 (Non-Attentive Tacotron), section 2.1.
 """
@@ -20,15 +20,15 @@ def frame_positions(frames: int, device: torch.device | None = None) -> Tensor:
 
 
 def upsampling_weights(durations: Tensor, ranges: Tensor, positions: Tensor) -> Tensor:
-    """The share that each symbol has in each frame.
+    """Each symbol's share of each frame.
 
     Args:
-        durations: (B, P) frames; 0 for a symbol that does not last, and for padding.
+        durations: (B, P) frames; 0 for a mark without a pause, and for padding.
         ranges: (B, P) frames, standard deviation of each symbol's Gaussian.
         positions: (F,) or (B, F) frames, where to look; `frame_positions` or a window of it.
 
     Returns:
-        (B, F, P), rows add up to 1; all 0 where no symbol of the utterance lasts.
+        (B, F, P), rows add up to 1; all 0 if no symbol of the utterance has a duration.
     """
     lasts = (durations > 0)[:, None, :]  # (B, 1, P)
     centres = (durations.cumsum(-1) - durations / 2)[:, None, :]
@@ -46,4 +46,4 @@ def gaussian_upsample(
 ) -> Tensor:
     """(B, C, P) -> (B, C, F), with the arguments of `upsampling_weights`."""
     weights = upsampling_weights(durations, ranges, positions)
-    return (weights @ hidden.transpose(1, 2)).transpose(1, 2)  # the order that onnxruntime likes
+    return (weights @ hidden.transpose(1, 2)).transpose(1, 2)  # the order that suits onnxruntime

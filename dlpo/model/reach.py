@@ -10,7 +10,7 @@ from dlpo.model.build import Model
 
 
 def context_frames_per_step(model: Model, conditioning_channels: int) -> int:
-    """How many frames each side of a frame one reverse step looks at, measured by gradients.
+    """How many frames on each side of a frame one reverse step sees, measured by gradients.
 
     Where a frame of the output does not depend on an input, the gradient is exactly zero.
     """

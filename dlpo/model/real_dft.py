@@ -1,15 +1,14 @@
 """The discrete Fourier transform of real frames: torch's own, and as matrix products in graphs.
 
-ONNX has no fast transform of 600 samples. One matrix is quickest where 8 bits hold it; else two
-stages of 24 and 25 points, with an eighth of the products. With N = P Q,
+ONNX has no fast transform of 600 samples. A single matrix is fastest if quantized to 8 bits, else
+two stages of 24 and 25 points, with an eighth of the products. With N = P Q,
 n = Q a + b and k = c + P d,
 
     X[c + P d] = sum_b W_Q^(b d) W_N^(b c) sum_a W_P^(a c) x[Q a + b],   W_M = exp(-2 pi i / M),
 
-and for real x the columns c = 0 .. P / 2 say everything. Spectra keep that order, (c, d) row by
-row: P / 2 + 1 times Q places, in which each frequency occurs once, at k or as the conjugate at
-N - k, but for those of c = 0 and P / 2, which occur as both. Nothing has to be sorted, forth or
-back.
+and for real x the columns c = 0 .. P / 2 suffice. Spectra keep that order, (c, d) row by row:
+(P / 2 + 1) Q places, in which each frequency occurs once, at k or as the conjugate at N - k, except
+those of c = 0 and P / 2, which occur as both. Nothing needs reordering in either direction.
 
 Reference: Cooley and Tukey, An Algorithm for the Machine Calculation of Complex Fourier Series,
 1965.
@@ -80,7 +79,7 @@ class RealDft(nn.Module):
         return spectra.real, spectra.imag
 
     def inverse(self, spectrum: Spectrum) -> Tensor:
-        """Spectra -> (..., N), the real part of what they are the spectra of."""
+        """Spectra -> (..., N), the real part of the inverse transform."""
         if torch.compiler.is_exporting():
             return self.inverse_products(spectrum)
         once = torch.complex(*spectrum) * self.weight
@@ -89,10 +88,10 @@ class RealDft(nn.Module):
         return frames
 
     def inverse_products(self, spectrum: Spectrum) -> Tensor:
-        """`inverse` without a transform of torch's."""
+        """`inverse` without torch's transform."""
         columns = [part.view(*part.shape[:-1], self.columns, self.q) for part in spectrum]
         real, imaginary = (torch.cat(columns, dim=-1) @ self.second_inverse).chunk(2, dim=-1)
-        cosine, sine = self.twiddle  # its conjugate turns back
+        cosine, sine = self.twiddle  # its conjugate undoes the rotation
         turned = torch.cat(
             [real * cosine + imaginary * sine, imaginary * cosine - real * sine], dim=-2
         )
@@ -106,5 +105,5 @@ def _roots(order: int, exponents: NDArray[np.int64]) -> Complex:
 
 
 def _as_real(matrix: Complex) -> NDArray[np.float64]:
-    """(I, O) complex -> (2 I, 2 O): the same product on real and imaginary parts in a row."""
+    """(I, O) complex -> (2 I, 2 O): the same product on stacked real and imaginary parts."""
     return np.block([[matrix.real, matrix.imag], [-matrix.imag, matrix.real]])

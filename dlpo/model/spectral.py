@@ -1,6 +1,6 @@
-"""`spectral`: a voice of several speakers for one CPU core, whose chain runs on spectra.
+"""`spectral`: a multi-speaker voice for one CPU core, whose chain runs on spectra.
 
-    conditioning (once) -> denoiser on short-time spectra (once a step) -> x0
+    conditioning (once) -> denoiser on short-time spectra (once per step) -> x0
 
 Each reverse step looks at the compressed spectra of the noisy waveform and of a harmonic source at
 F0, 147 times a second, and predicts per bin a complex filter for the source, one for the noisy
@@ -22,7 +22,7 @@ from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
 from dlpo.model.blocks import ConvNextBlock, LevelEmbedding, conv, de_emphasise
 from dlpo.model.real_dft import RealDft, Spectrum
 
-COMPRESSION_FLOOR = 1e-3  # magnitude below which spectra are not raised any further
+COMPRESSION_FLOOR = 1e-3  # magnitude below which spectra are not boosted any further
 FREE_SCALE = 4.0  # of the free part, about the spread of a spectrum's bins
 
 
@@ -36,7 +36,7 @@ class SpectralWaveGrad2(AcousticModel):
     parametrisation: Parametrisation = "x0"
     uses_source = True
     x0_limit: float | None = None
-    """bound of |x0| in each step of a chain"""
+    """bound on |x0| in each step of a chain"""
 
     def __init__(self, config: SpectralConfig) -> None:
         c, d, w = config.hidden_channels, config.conditioning_channels, config.width
@@ -52,7 +52,7 @@ class SpectralWaveGrad2(AcousticModel):
         self.pitch_voices = None
         if config.contour is not None:
             self.pitch_voices = nn.Embedding(len(config.voices), config.contour.channels)
-            usual = [config.contour.centre, config.contour.spread]  # until `train contour` measures
+            usual = [config.contour.centre, config.contour.spread]  # until measured by `train`
             usual += [1.0]  # temperature
             ranges = [[0.0] * 3 if "/" in voice else usual for voice in config.voices]
             self.pitch_ranges: Tensor
@@ -90,18 +90,18 @@ class SpectralWaveGrad2(AcousticModel):
     def voice(self, rows: Tensor) -> Tensor:
         """(B, 2) rows of the speaker and of the session, -1 for none -> (B, V).
 
-        The first columns are for the encoder, the next for the conditioning, the next, where there
-        are adapters, their gates; of a model that draws its pitch the last are for the contour,
-        with the voice's centre and spread in ln Hz and its temperature. Mixing voices is a weighted
-        mean of these vectors.
+        The first columns are for the encoder, the next for the conditioning, then come the gates of
+        the adapters, if any; in a model that draws its pitch the last are for the contour, with the
+        voice's centre and spread in ln Hz and its temperature. Voices are mixed by a weighted mean
+        of these vectors.
 
         Raises:
             InputError: a row has no speaker.
         """
         if bool((rows[:, 0] < 0).any()):
             raise InputError(
-                f"rows of voices are {rows.tolist()}; expected a speaker's row in each: draw"
-                " batches with the rows of the model's configuration"
+                f"voice rows are {rows.tolist()}; expected a speaker in each: draw"
+                " batches with the voice rows of the model's configuration"
             )
         columns = [self.voices.weight, self.conditioning_voices.weight]
         if self.gates is not None:
@@ -154,7 +154,7 @@ class SpectralWaveGrad2(AcousticModel):
         for block in self.spectrum_blocks:
             x = block(x, level)
         x = self.spectrum_last_norm(x.transpose(1, 2))
-        # A layer each, so that an exporter can give each the bits that it needs.
+        # Separate layers, so that an exporter can choose the precision of each.
         rows = zip(self.spectrum_out.weight.chunk(6), self.spectrum_out.bias.chunk(6), strict=True)
         a_real, a_imaginary, b_real, b_imaginary, *free = (
             functional.linear(x, weight, bias).float() for weight, bias in rows
@@ -201,7 +201,7 @@ class SpectralWaveGrad2(AcousticModel):
         return out
 
     def to_waveform(self, x0: Tensor) -> Tensor:
-        """(B, T) as `denoise` predicts it -> (B, T) in [-1, 1] or so, for a listener."""
+        """(B, T) as `denoise` predicts it -> (B, T) to listen to, in about [-1, 1]."""
         return de_emphasise(x0 / self.config.scale)
 
 

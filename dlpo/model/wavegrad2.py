@@ -23,11 +23,11 @@ from dlpo.model.gaussian_upsampling import gaussian_upsample
 
 FRAMES_PER_SECOND = SAMPLE_RATE / HOP_LENGTH  # durations are predicted in seconds
 SLOPE = 0.2  # of every leaky ReLU
-LEVEL_SCALE = 5000.0  # noise levels are in (0, 1]; the encoding wants wide steps
+LEVEL_SCALE = 5000.0  # noise levels are in (0, 1]; the encoding needs wide steps
 
 
 def convolution(in_channels: int, out_channels: int, kernel: int, dilation: int = 1) -> nn.Conv1d:
-    """A convolution that keeps the length, orthogonal at the start, without bias at the start."""
+    """A length-preserving convolution, initialized orthogonally with zero bias."""
     made = conv(in_channels, out_channels, kernel, dilation)
     nn.init.orthogonal_(made.weight)
     nn.init.zeros_(made.bias)  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ def level_encoding(noise_level: Tensor, channels: int) -> Tensor:
     """(B,) sqrt(alpha_bar) -> (B, C) float32 sinusoids.
 
     In float64, since the angles reach 5000: their last bit in float32 moves a sinusoid by 5e-4, and
-    each run-time rounds another way.
+    runtimes round differently.
     """
     places = torch.arange(channels // 2, device=noise_level.device, dtype=torch.float64)
     angles = LEVEL_SCALE * noise_level.double()[:, None] * 1e-4 ** (places / (channels // 2))
@@ -117,7 +117,7 @@ class UBlock(nn.Module):
 
 
 def upsample(x: Tensor, factor: int) -> Tensor:
-    """(B, C, L) -> (B, C, L * factor) by linear interpolation, the ends held.
+    """(B, C, L) -> (B, C, L * factor) by linear interpolation, with the ends held.
 
     As `F.interpolate(mode="linear", align_corners=False)`, which exports to gathers.
     """
@@ -196,8 +196,8 @@ class WaveGradDecoder(nn.Module):
 class BidirectionalLSTM(nn.Module):
     """An LSTM in each direction, stacked; padding at the end changes nothing before it.
 
-    Two one-way LSTMs and a reversal that knows the lengths, instead of packed sequences: the same
-    mathematics, and it exports as it stands.
+    Two one-way LSTMs and a length-aware reversal instead of packed sequences: the same mathematics,
+    and it exports as it stands.
     """
 
     def __init__(self, in_channels: int, channels: int, layers: int) -> None:
@@ -260,7 +260,7 @@ class SymbolPredictor(nn.Module):
 
 
 class WaveGrad2(nn.Module):
-    """The published model behind the interface of every size.
+    """The published model behind the interface that all sizes share.
 
     It predicts no F0 and ignores pitch and the harmonic source.
     """
@@ -268,7 +268,7 @@ class WaveGrad2(nn.Module):
     parametrisation: Parametrisation = "eps"
     uses_source = False
     x0_limit: float | None = 1.0
-    """bound of |x0| in each step of a chain, as published"""
+    """bound on |x0| in each step of a chain, as published"""
 
     def __init__(self, config: WaveGrad2Config) -> None:
         super().__init__()
@@ -312,7 +312,7 @@ class WaveGrad2(nn.Module):
         noise: Tensor | None = None,
         voice: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What the text says and how long each symbol lasts.
+        """Encode the text and predict how long each symbol lasts.
 
         Args:
             phonemes: (B, P) int64, indices of `dlpo.text.symbols.SYMBOLS`.
@@ -367,5 +367,5 @@ class WaveGrad2(nn.Module):
         return eps
 
     def to_waveform(self, x0: Tensor) -> Tensor:
-        """(B, T) -> (B, T): the model works on waveforms as they are heard."""
+        """(B, T) -> (B, T): the model works on plain waveforms."""
         return x0

@@ -1,6 +1,6 @@
 """What an update learns from: rollouts, recordings, preference pairs, or perturbed weights.
 
-A `BatchSource` draws an update's data once, and gives the terms of its loss for each pass over it.
+A `BatchSource` draws an update's data once, and supplies the loss terms for each pass over it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dlpo.rl.rollout import Replay, Rollout, replay
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches
 
-WARM_UP_BATCHES = 1 << 32  # first number of the batches that an adversary begins with
+WARM_UP_BATCHES = 1 << 32  # number of the first batch of an adversary's warm-up
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class UpdateBatch:
     """The data of one update."""
 
     terms: Callable[[int], Sequence[LossTerm]]
-    """number of the pass -> the terms of its loss"""
+    """pass number -> the terms of its loss"""
     figures: dict[str, float] = field(default_factory=dict)
     """for the log"""
     measure: Callable[[], dict[str, float]] = dict
-    """figures of the change by the update; costly, so called only for the log"""
+    """figures of what the update changed; costly, so called only for the log"""
 
 
 class BatchSource(Protocol):
@@ -62,7 +62,7 @@ class BatchSource(Protocol):
         """The data of update `update` (0 is the first).
 
         Args:
-            logged: whether figures are needed; data that only the log uses may be left out.
+            logged: whether figures are needed; if not, data that only the log uses may be omitted.
 
         Raises:
             TrainingError: a judge failed.
@@ -71,9 +71,9 @@ class BatchSource(Protocol):
 
 
 class RecordingSource:
-    """Windows of recordings, shared by the processes: the control, and the guide of others.
+    """Windows of recordings, split across processes: for the control, and to guide other methods.
 
-    Several processes learn what one does, except for the control's spectral distance, which is
+    Several processes learn what one would, except for the control's spectral distance, which is
     relative to the mean magnitude of each process's own windows, and its adversary.
 
     Args:
@@ -85,7 +85,7 @@ class RecordingSource:
             first update.
 
     Raises:
-        ConfigError: no recordings, or windows that can't be shared equally.
+        ConfigError: no recordings, or windows that can't be split equally.
     """
 
     def __init__(
@@ -99,11 +99,11 @@ class RecordingSource:
         self.settings, self.processes = collector.settings, collector.processes
         if self.settings.window_batch % self.processes.count:
             raise ConfigError(
-                f"window_batch is {self.settings.window_batch} for {self.processes.count}"
-                " processes; expected a multiple"
+                f"window_batch is {self.settings.window_batch}; expected a multiple of the number"
+                f" of processes, {self.processes.count}"
             )
         if not batches.recorded:
-            raise ConfigError("the dataset's train split has no recordings; prepare one with audio")
+            raise ConfigError("the train split has no recordings; prepare a dataset with audio")
         self.model, self.batches, self.objective = model, batches, objective
         self.collector, self.chain, self.adversary = collector, collector.chain, adversary
         self.cut = recording_cutter(model, batches)
@@ -132,7 +132,7 @@ class RecordingSource:
         return LossTerm(1.0, loss)
 
     def _warm_up(self, adversary: AdversarialTrainer) -> None:
-        """Teach the adversary recordings from the outputs of the policy before tuning."""
+        """Teach the adversary to tell recordings from the untuned policy's outputs."""
         for i in range(self.settings.adversary_warm_up):
             recorded, seed = self.recorded(WARM_UP_BATCHES + i)
             generator = torch.Generator().manual_seed(seed)
@@ -141,7 +141,7 @@ class RecordingSource:
             adversary.discriminator_step(denoised)
 
     def draw(self, update: int, logged: bool) -> UpdateBatch:
-        """See `BatchSource.draw`; rollouts are run for the log alone."""
+        """See `BatchSource.draw`; rollouts are run only for the log."""
         first = update * self.settings.passes
         figures = _rollout_figures(self.collector, update) if logged else {}
         return UpdateBatch(lambda done: [self.term(first + done)], figures)
@@ -171,8 +171,8 @@ class RolloutSource:
     ) -> None:
         if objective.spec.needs_group and collector.settings.group < 2:
             raise ConfigError(
-                f"{objective.method} compares the seeds of a sentence, and group is"
-                f" {collector.settings.group}; expected 2 or more"
+                f"group is {collector.settings.group}; expected 2 or more, since {objective.method}"
+                " compares seeds of the same sentence"
             )
         self.objective, self.collector, self.recordings = objective, collector, recordings
         self.reference, self.judge = reference, judge
@@ -207,7 +207,7 @@ class RolloutSource:
 
     @torch.no_grad()
     def _measure(self, part: Rollout) -> dict[str, float]:
-        """Ratios of the policy after its steps to the one that acted, over one part."""
+        """Compare the updated policy with the one that acted, over one part."""
         if not part.scored:
             return {}
         policy = self.collector.model
@@ -226,7 +226,7 @@ class RolloutSource:
 
 
 class PairSource:
-    """Preference pairs of listeners, for Diffusion-DPO; no rollout and no judge is needed.
+    """Listeners' preference pairs, for Diffusion-DPO; needs no rollout and no judge.
 
     Args:
         pairs: to draw from.

@@ -25,7 +25,7 @@ from dlpo.rl.rewards import ClipBatch, WeightedSum
 from dlpo.rl.rollout import Rollout, roll_out, seed_keys
 from dlpo.training.processes import Processes
 
-VALIDATION_KEY = (7, 0)  # of the noise on validation sentences in every run: runs are comparable
+VALIDATION_KEY = (7, 0)  # of the validation noise, the same in every run for comparability
 
 
 class StageTimer:
@@ -35,7 +35,7 @@ class StageTimer:
         self.seconds: dict[str, float] = {}
 
     def add(self, seconds: Mapping[str, float]) -> None:
-        """Add seconds of before, as a resumed run has them."""
+        """Add earlier seconds, such as those before a resumption."""
         for name, spent in seconds.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
@@ -67,7 +67,7 @@ class RolloutBatch:
         return sum(len(part) for part in self.parts)
 
     def clips(self, model: Model) -> ClipBatch:
-        """All outputs as a judge receives them; one key a sentence."""
+        """All outputs as a judge receives them; one key per sentence."""
         waveforms = [w for part in self.parts for w in part.waveforms(model)]
         keys = [key for part in self.parts for key in part.sentence_keys]
         texts = [text for part in self.parts for text in part.texts]
@@ -75,7 +75,7 @@ class RolloutBatch:
 
 
 class RolloutCollector:
-    """Runs the chains of each update's prompts and has them judged.
+    """Runs the chains of each update's prompts and has their outputs judged.
 
     Args:
         model: the policy, with its encoder; in eval mode.
@@ -84,7 +84,7 @@ class RolloutCollector:
         reward: judges the outputs.
         processes: share the prompts, and standardise rewards together.
         timer: counts seconds by stage.
-        settings: prompts an update, seeds of each, chains at once, augmentation of clips, seed.
+        settings: prompts per update, seeds per prompt, chains at a time, clip augmentation, seed.
         reach: see `conditions_of`.
     """
 
@@ -101,7 +101,7 @@ class RolloutCollector:
     ) -> None:
         self.model, self.prompts, self.chain, self.reward = model, prompts, chain, reward
         self.processes, self.timer, self.settings, self.reach = processes, timer, settings, reach
-        self.chains_run = 0  # of all processes
+        self.chains_run = 0  # across all processes
 
     def draw(self, update: int) -> list[Prompt]:
         """This process's share of an update's prompts, sorted by length."""
@@ -123,13 +123,13 @@ class RolloutCollector:
         return batch
 
     def judge(self, batch: RolloutBatch) -> tuple[tuple[Tensor, ...], dict[str, float]]:
-        """Score an update's rollout, in all processes together.
+        """Score an update's rollout across all processes.
 
         Returns:
             (B,) rewards of each part of this process; figures of all processes, for the log.
 
         Raises:
-            TrainingError: a judge failed, or gave no finite score. The reward's running moments
+            TrainingError: a judge failed, or a score is not finite. The reward's running moments
                 are unchanged.
         """
         gathered = self.processes.all_do(lambda: self._score(batch))
@@ -179,14 +179,14 @@ def run_chains(
 
 
 def of_prompts(rollout: Rollout, prompts: Sequence[Prompt]) -> Rollout:
-    """The rollout with the texts of its prompts, if its outputs are finite.
+    """Add the prompts' texts to a rollout whose outputs are finite.
 
     Raises:
         TrainingError: they are not.
     """
     if not bool(torch.isfinite(rollout.output).all()):
         raise TrainingError(
-            f"the policy's output is not finite for one of {[p.text for p in prompts]}; go on"
+            f"the policy's output is not finite for one of {[p.text for p in prompts]}; resume"
             " from an earlier state with a lower learning rate"
         )
     texts = tuple(prompt.text for prompt in prompts for _ in range(rollout.group))
@@ -194,11 +194,11 @@ def of_prompts(rollout: Rollout, prompts: Sequence[Prompt]) -> Rollout:
 
 
 def reward_figures(total: Scores, parts: Mapping[str, Scores], group: int) -> dict[str, float]:
-    """Figures of rewards for the log.
+    """Reward figures for the log.
 
     Args:
         total: (B,) rewards, the seeds of a sentence adjacent.
-        parts: name -> (B,) scores in their own scales.
+        parts: name -> (B,) scores on their own scales.
     """
     figures = {"reward": float(total.mean()), "reward_spread": float(total.std())}
     figures |= {f"reward/{name}": float(scores.mean()) for name, scores in parts.items()}

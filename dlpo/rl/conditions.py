@@ -17,12 +17,12 @@ from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
 Policy = Model  # the network of the reverse chain
-DENOISER = {"spectral": ("level", "spectrum")}  # beginnings of names; else of the decoder
+DENOISER = {"spectral": ("level", "spectrum")}  # prefixes of parameter names; else `decoder`
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The denoiser's inputs that no step changes, padded with silence to one length."""
+    """The denoiser's inputs that stay fixed across steps, padded with silence to one length."""
 
     conditioning: Tensor
     """(B, C, F)"""
@@ -47,7 +47,7 @@ class Conditions:
         return (samples < ends).to(self.source.dtype)
 
     def repeat(self, times: int) -> Conditions:
-        """Each row `times` times, its copies side by side."""
+        """Each row `times` times, with its copies adjacent."""
         return Conditions(
             self.conditioning.repeat_interleave(times, 0),
             self.source.repeat_interleave(times, 0),
@@ -65,11 +65,11 @@ def inside_mean(values: Tensor, inside: Tensor) -> Tensor:
 
 
 def pad_conditions(rows: Sequence[tuple[Tensor, Tensor]], reach: int) -> Conditions:
-    """Join sentences; silence follows each.
+    """Batch sentences, each followed by silence.
 
     Args:
         rows: conditioning (1, C, F) and source (F * 300,) of each sentence.
-        reach: frames that one reverse step looks ahead. At least so much silence follows every
+        reach: frames that one reverse step looks ahead. At least this much silence follows every
             row, so that no row depends on longer ones in the batch.
 
     Raises:
@@ -77,7 +77,7 @@ def pad_conditions(rows: Sequence[tuple[Tensor, Tensor]], reach: int) -> Conditi
     """
     lengths = [conditioning.shape[2] for conditioning, _ in rows]
     if not lengths or min(lengths) < 1:
-        raise InputError(f"sentences have {lengths} frames; expected at least one, of 1 or more")
+        raise InputError(f"sentences have {lengths} frames; expected at least one, all above 0")
     total = max(lengths) + reach
     conditioning = torch.cat([functional.pad(c, (0, total - c.shape[2])) for c, _ in rows])
     source = torch.stack([functional.pad(s, (0, total * HOP_LENGTH - len(s))) for _, s in rows]).to(
@@ -88,10 +88,10 @@ def pad_conditions(rows: Sequence[tuple[Tensor, Tensor]], reach: int) -> Conditi
 
 @torch.no_grad()
 def conditions_of(model: Model, prompts: Sequence[Prompt], reach: int) -> Conditions:
-    """Encode each sentence by itself, as a bundle does, and join them.
+    """Encode each sentence by itself, as a bundle does, and batch them.
 
     Args:
-        model: in eval mode; its encoder and durations are the frozen ones.
+        model: in eval mode; its encoder and durations are frozen.
         prompts: sentences.
         reach: see `reach_of`.
 
@@ -110,18 +110,18 @@ def reach_of(model: Model, prompt: Prompt) -> int:
 
     Args:
         model: in eval mode, on the CPU.
-        prompt: any; it shows how wide the conditioning is.
+        prompt: any; only the width of its conditioning matters.
     """
     conditioning, _ = condition(model, prompt.symbols, voice=prompt.voice)
     return context_frames_per_step(model, conditioning.shape[1])
 
 
 def freeze_all_but_denoiser(model: Model) -> list[torch.nn.Parameter]:
-    """Put a model in eval mode, freeze what runs once a sentence, return what may learn.
+    """Put a model in eval mode, freeze what runs once per sentence, return what may learn.
 
-    Dropout and batch norm stay in eval mode in rollout and update alike: else the policy that is
-    scored would not be the one that acted. Conditioning stays as it is, so that it is worked out
-    once a rollout, and the encoder and durations that a reward could corrupt are out of reach.
+    Dropout and batch norm stay in eval mode for both rollout and update: otherwise the policy
+    scored would not be the one that acted. Conditioning stays fixed, so it is computed once per
+    rollout, and the encoder and durations, which a reward could corrupt, are out of reach.
     """
     model.eval().requires_grad_(False)
     names = DENOISER.get(model.config.model, ("decoder",))

@@ -1,8 +1,8 @@
 """DLPO in minutes: `dlpo tune --demo` tunes this repository's untuned voice without a corpus.
 
-The voice reads a few sentences in eight reverse steps. These are the recordings that the diffusion
-loss is measured on, so it holds the voice to what it was. The reward is DistillMOS, whose weights
-come with its package, and the weights are explored (`dlpo.rl.explore`), with one reverse step.
+The voice reads a few sentences in eight reverse steps. The diffusion loss is measured on these
+recordings, so it keeps the voice close to what it was. The reward is DistillMOS, whose weights ship
+with its package. Tuning explores the voice's weights (`dlpo.rl.explore`), with one reverse step.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ HELD_OUT_TEXTS = (
 
 
 def demo_tuner(out: Path, updates: int = 12) -> Tuner:
-    """A run that takes about five minutes of one core; `out` holds its corpus and its checkpoints.
+    """A run of about five minutes on one core; `out` holds its corpus and its checkpoints.
 
     Raises:
-        InputError: there is no repository around this package.
+        InputError: this package is not inside its repository.
         TrainingError: `out` holds another run.
         MissingExtraError: a package of the extra `train` is not installed.
     """
     checkpoint = Path(dlpo.__file__).parents[1] / CHECKPOINT
     if not checkpoint.is_dir():
         raise InputError(
-            f"{checkpoint}: not found; the demo tunes the checkpoint in dlpo's repository, so clone"
+            f"{checkpoint}: not found; the demo needs the checkpoint in dlpo's repository: clone"
             " it and run the demo there"
         )
     data, run = out / "corpus", out / "run"
@@ -77,7 +77,7 @@ def demo_tuner(out: Path, updates: int = 12) -> Tuner:
 
 
 def write_page(tuner: Tuner, out: Path) -> Path:
-    """Speak the held-out texts before and after; `out`/index.html plays them beside the curve."""
+    """Speak the held-out texts before and after; `out`/index.html plays them, with the curve."""
     chain = named_schedule(SCHEDULE, 1, ETA)
     tuned = load_checkpoint(tuner.out / "checkpoint").model
     rows = []
@@ -99,11 +99,11 @@ def write_page(tuner: Tuner, out: Path) -> Path:
     page.write_text(
         f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>dlpo tune --demo</title>
 <h1>DLPO, {tuner.update} updates</h1>
-<p>DistillMOS of the held-out sentences: {before:.2f} before, {after:.2f} after. It is the judge
-that was followed, so its score is no evidence: listen. The mean of the explored voices by update,
-{low:.2f} to {high:.2f}:</p>
+<p>DistillMOS on held-out sentences: {before:.2f} before, {after:.2f} after. DistillMOS is also the
+reward, so a higher score proves nothing: listen to the clips. Mean reward of the explored voices
+per update, {low:.2f} to {high:.2f}:</p>
 <svg width="620" height="170" viewBox="{box}" preserveAspectRatio="none" role="img"><title>Reward
-by update</title><polyline points="{points}" fill="none" stroke="#6d28d9" stroke-width="3"
+per update</title><polyline points="{points}" fill="none" stroke="#6d28d9" stroke-width="3"
 vector-effect="non-scaling-stroke"/></svg>
 <table><tr><th>Held-out sentence</th><th>before</th><th>after</th></tr>{"".join(rows)}</table>
 </html>

@@ -21,13 +21,13 @@ from dlpo.training.batches import CONTEXT, Batches, Windows
 from dlpo.training.losses import Denoised, denoiser_losses
 from dlpo.training.wavegrad_trainer import ExcerptBatches, Excerpts, recorded_conditioning
 
-GUIDE, REGRESSION = 1, 5  # last element of the keys of this module's noise; the chain's has none
+GUIDE, REGRESSION = 1, 5  # last element of this module's noise keys; the chain's have none
 
 
 def noise_error(
     policy: Policy, conditions: Conditions, clean: Tensor, level: Tensor, eps: Tensor
 ) -> Tensor:
-    """Squared error of the noise that a policy predicts, with its gradient.
+    """Squared error of a policy's noise prediction, with its gradient.
 
         || eps - eps_theta(alpha x_0 + sigma eps, c) ||^2 / samples
 
@@ -66,12 +66,12 @@ def rwr_loss(policy: Policy, rollout: Rollout, rewards: Tensor, temperature: flo
         mean_k sum_g w_g || eps - eps_theta(alpha_k x_0^g + sigma_k eps, c, k) ||^2 / samples
         w_g = exp(r_g / temperature) / sum over the G seeds of the sentence
 
-    averaged over sentences, at all N levels of the chain: unlike the score function it also
+    averaged over sentences, at all N levels of the chain: unlike the score function, it also
     reaches the last, noiseless step.
 
     Args:
         rewards: (B,), r.
-        temperature: in units of the reward; small values imitate the best seed alone.
+        temperature: in units of the reward; small values imitate only the best seed.
 
     Returns:
         ().
@@ -86,7 +86,7 @@ def rwr_loss(policy: Policy, rollout: Rollout, rewards: Tensor, temperature: flo
 def _renoised_errors(
     policy: Policy, rollout: Rollout, steps: Sequence[int], purpose: int
 ) -> Tensor:
-    """(steps, B): `noise_error` of the outputs at the levels of some steps."""
+    """(steps, B): `noise_error` of the outputs at the levels of the given steps."""
     conditions, schedule = rollout.conditions, rollout.schedule
     noises = padded_noise(conditions, [(*key, purpose) for key in rollout.keys], len(steps))
     errors = []
@@ -106,8 +106,8 @@ class RecordedWindows:
     clean: Tensor
     """(B, T) x_0, in the model's scale"""
     share: tuple[int, int] = (0, 1)
-    """Rank of this process and their count. Levels and noise are drawn for the windows of all
-    processes, so that an update does not depend on their count."""
+    """Rank of this process and number of processes. Levels and noise are drawn for the windows of
+    all processes, so that an update does not depend on their number."""
 
 
 Cut = Callable[[Sequence[tuple[int, int]], int, tuple[int, int]], RecordedWindows]
@@ -119,7 +119,7 @@ def recording_cutter(model: Model, batches: Batches) -> Cut:
 
     Args:
         model: in eval mode; everything before its denoiser is frozen.
-        batches: of the split that the utterances are in.
+        batches: of the utterances' split.
     """
     device = next(model.parameters()).device
     if not isinstance(model, WaveGrad2):
@@ -149,7 +149,7 @@ def recorded_windows(
     acoustics: Acoustics,
     share: tuple[int, int] = (0, 1),
 ) -> RecordedWindows:
-    """Windows of a spectral model's training, conditioned on predicted mel as in synthesis.
+    """Training windows of a spectral model, conditioned on predicted mel as in synthesis.
 
     Args:
         model: its conditioning layers are frozen.
@@ -173,7 +173,7 @@ def recorded_windows(
 def recorded_excerpts(
     model: WaveGrad2, excerpts: Excerpts, share: tuple[int, int] = (0, 1)
 ) -> RecordedWindows:
-    """Windows of the published model's training, spread over the frames by recorded durations.
+    """Training windows of the published model, upsampled by recorded durations.
 
     Args:
         model: in eval mode.
@@ -191,7 +191,7 @@ def recorded_excerpts(
 def diffusion_loss(
     policy: Policy, recorded: RecordedWindows, schedule: NoiseSchedule, generator: torch.Generator
 ) -> Tensor:
-    """L1 of what the network predicts from recordings, at the levels of the chain: DL_real.
+    """L1 error of the network's predictions on recordings, at the chain's levels: DL_real.
 
     Args:
         generator: draws each window's level and noise, on the CPU.
@@ -211,14 +211,14 @@ def control_loss(
     generator: torch.Generator,
     adversary: AdversarialTrainer | None = None,
 ) -> Tensor:
-    """Continued supervised training at the levels of the chain: what every method must beat.
+    """Continued supervised training at the chain's levels: the baseline every method must beat.
 
-    For `spectral` the losses of its training (diffusion loss, spectral distance), for the
-    published model the diffusion loss.
+    For `spectral`, its training losses (diffusion loss, spectral distance); for the published
+    model, the diffusion loss.
 
     Args:
-        adversary: takes a step of its own first, then adds its losses; not for the
-            published model. None for none.
+        adversary: takes its own step first, then adds its losses; None for no adversary. Not
+            for the published model.
     """
     if not isinstance(policy, SpectralWaveGrad2):
         return diffusion_loss(policy, recorded, schedule, generator)
@@ -234,7 +234,7 @@ def control_loss(
 def denoise_recorded(
     policy: Policy, recorded: RecordedWindows, schedule: NoiseSchedule, generator: torch.Generator
 ) -> Denoised:
-    """x_0 as the policy predicts it from noised recordings, and the recordings."""
+    """The policy's predictions of x_0 from noised recordings, and the recordings."""
     prediction, noisy, level, _ = _predicted(policy, recorded, schedule, generator)
     return Denoised(to_x0(prediction, noisy, level, policy.parametrisation), recorded.clean)
 

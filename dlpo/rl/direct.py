@@ -1,7 +1,7 @@
-"""The direct gradient: back through the last steps of the chain and a judge that has one.
+"""The direct gradient: backpropagation through the chain's last steps and a differentiable judge.
 
-It learns fastest, and is the easiest to hack: a policy that learns from a judge exploits whatever
-it attends to, the last decibels below 8 kHz, one level. Augmentation varies band and level from
+It learns fastest and is the easiest to hack: a policy that learns from a judge exploits whatever
+it attends to, the last decibels below 8 kHz or one level. Augmentation varies band and level from
 sentence to sentence, so that these weak points can't be targeted.
 """
 
@@ -23,13 +23,13 @@ from dlpo.rl.rewards import ClipBatch
 from dlpo.rl.rollout import Key, Rollout, padded_noise, policy_step_mean
 from dlpo.training.processes import cpu_has_bfloat16
 
-RENOISED = 3  # last element of the keys of the noise for re-noised outputs
+RENOISED = 3  # last element of the noise keys of re-noised outputs
 SETTLED = 50  # periods of both rates, 1 s in all, longer than the filter's response
-AUGMENTATION = 2  # last element of the keys of what is drawn here
+AUGMENTATION = 2  # last element of the keys of augmentation
 ROLL_OFF = 0.1  # share of the band over which a band limit falls from 1 to 0
-GAIN_DB = 6.0  # largest change of level by augmentation, up or down
-NOISE_DB = (-60.0, -45.0)  # range of the level of its white noise, relative to the speech's RMS
-LOWEST_RATE_HZ = 18_000  # whose band is the narrowest that a judge hears
+GAIN_DB = 6.0  # largest level change by augmentation, up or down
+NOISE_DB = (-60.0, -45.0)  # level range of its white noise, relative to the speech's RMS
+LOWEST_RATE_HZ = 18_000  # its band is the narrowest that a judge hears
 LOWEST_RATE_OF_GRADIENT_HZ = 14_000  # the same with a gradient: below what 16 kHz judges see
 DifferentiableReward = Callable[[Tensor, Tensor, Sequence[Key], Sequence[str]], Tensor]
 """A judge with a gradient: waveforms (B, T), 0 past their own lengths; samples (B,), those lengths;
@@ -40,8 +40,8 @@ higher is better."""
 class SpectralResampler:
     """The judges' resampler as a product of spectra, so that it has a gradient.
 
-    Its filter is measured: the response of soxr to an impulse. DistillMOS is
-    sensitive to differences just below 8 kHz: with an ideal filter clips lose up to a whole point.
+    Its filter is soxr's measured impulse response. DistillMOS is sensitive to differences just
+    below 8 kHz: with an ideal filter, clips lose up to a full point.
 
     Args:
         from_hz, to_hz: rates, the second below the first.
@@ -65,7 +65,7 @@ class SpectralResampler:
     def __call__(self, waveform: Tensor) -> Tensor:
         """(T,) -> (T * to_hz / from_hz,), rounded."""
         samples = len(waveform)
-        # Silence between the ends, which meet, and a length that both rates divide.
+        # Silence between the ends, which wrap around, and a length that both rates divide.
         padding = SETTLED * self.down + -samples % self.down
         spectrum = torch.fft.rfft(functional.pad(waveform, (0, padding)))
         bins = np.fft.rfftfreq(samples + padding, 1 / self.from_hz)
@@ -76,7 +76,7 @@ class SpectralResampler:
 
 
 class DifferentiableJudge:
-    """A judge on the waveforms themselves, a `DifferentiableReward`.
+    """A judge of the waveforms themselves, as a `DifferentiableReward`.
 
     Args:
         judge: on the CPU; its weights are frozen.
@@ -91,7 +91,7 @@ class DifferentiableJudge:
     def __call__(
         self, waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
     ) -> Tensor:
-        """(B, T), (B,) -> (B,) scores, clip by clip, each at its own length; nothing is drawn."""
+        """(B, T), (B,) -> (B,) scores, clip by clip, each at its own length; no randomness."""
         scores = []
         for waveform, length, text in zip(waveforms, samples.tolist(), texts, strict=True):
             heard = waveform[:length].cpu()
@@ -106,16 +106,16 @@ class DifferentiableJudge:
 
 
 def _defined(gradient: Tensor) -> Tensor:
-    """0 where there is none: DistillMOS takes magnitudes, and of an exactly silent cell of a
-    spectrogram they have no derivative. In speech that is a sample in 10^5, in digital silence,
-    its own padding among it, every one; NaN would spoil the whole update."""
+    """0 where undefined: DistillMOS takes magnitudes, which have no derivative where a spectrogram
+    cell is exactly silent. In speech that is one sample in 10^5; in digital silence, including its
+    own padding, every one. NaN would spoil the whole update."""
     return gradient.nan_to_num(0.0, 0.0, 0.0)
 
 
 def augment(waveform: Tensor, key: Key, lowest_rate_hz: int) -> Tensor:
-    """(T,) -> (T,) at 22,050 Hz, with another band, noise and level, drawn from the key alone.
+    """(T,) -> (T,) at 22,050 Hz, with band, noise and level drawn from the key alone.
 
-    Differentiable; the noise's level counts as a constant.
+    Differentiable; the noise level is treated as a constant.
 
     Args:
         lowest_rate_hz: the band becomes that of a sample rate between this one and 22,050 Hz, which
@@ -131,7 +131,7 @@ def augment(waveform: Tensor, key: Key, lowest_rate_hz: int) -> Tensor:
 
 
 def augmented(clips: ClipBatch) -> ClipBatch:
-    """The same clips, each changed by its key.
+    """The same clips, each augmented by its key.
 
     Raises:
         InputError: an unusable waveform.
@@ -145,7 +145,7 @@ def augmented(clips: ClipBatch) -> ClipBatch:
 
 
 def augmented_judge(judge: DifferentiableReward) -> DifferentiableReward:
-    """A judge that receives augmented clips; equal for the seeds of a sentence."""
+    """A judge of augmented clips; the seeds of a sentence are augmented alike."""
 
     def score(
         waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
@@ -160,10 +160,10 @@ def augmented_judge(judge: DifferentiableReward) -> DifferentiableReward:
 
 
 def band_limited(waveform: Tensor, share: float) -> Tensor:
-    """(T,) -> (T,): nothing remains above a share of the band, in (0, 1].
+    """(T,) -> (T,): remove everything above a share of the band, in (0, 1].
 
     The response falls as a raised cosine over the last `ROLL_OFF` of the pass band. A product of
-    spectra is circular; speech begins and ends in silence.
+    spectra wraps around, which is harmless: speech begins and ends in silence.
     """
     spectrum = torch.fft.rfft(waveform)
     bins = torch.linspace(0.0, 1.0, len(spectrum), device=waveform.device, dtype=waveform.dtype)
@@ -185,10 +185,10 @@ def direct_loss(
 
         x_{k+1} = mu_theta(x_k) + sigma_k z_k,   z_k as it was drawn,   k = N - K .. N - 1
 
-    With K = N it is the exact gradient of the expected reward; fewer steps save memory, and leave
-    out what earlier ones could do. Re-noised outputs show the last step more of the inputs that it
-    may meet, without another rollout (see `renoised_output`); their rewards are averaged with the
-    chain's own, so that the gradient varies less.
+    With K = N it is the exact gradient of the expected reward; fewer steps save memory but ignore
+    what earlier ones could do. Re-noised outputs show the last step more of the inputs that it may
+    meet, without another rollout (see `renoised_output`); averaging their rewards with the chain's
+    own reduces the gradient's variance.
 
     Args:
         last_steps: K.
@@ -224,12 +224,12 @@ def direct_loss(
 
 
 def renoised_output(policy: Policy, rollout: Rollout, i: int) -> Tensor:
-    """(B, T): the output, taken back to the last noisy level with fresh noise, and one step on.
+    """(B, T): the output, returned to the last noisy level with fresh noise, then one step on.
 
         x = a x_0 + sqrt(1 - a^2) z,   a = alpha_{N-1} / alpha_N;   mu_theta(x) + sigma_{N-1} z'
 
     x_0 is the rollout's, a constant. The step's inputs have the distribution that the chain gives
-    them if the model's outputs are distributed as its own forward process supposes.
+    them if the model's outputs are distributed as its own forward process assumes.
 
     Args:
         i: which draw.

@@ -9,10 +9,10 @@
     grad J(v) = E_z[(R(theta(v + s z)) - R(theta(v - s z))) z] / (2 s)
 
 The two voices of a pair, and all pairs of a sentence, share the chain's noise and the windows,
-levels and noise of DL, so that a difference comes from the weights alone. The whole served chain is
-inside R, its noiseless last step included, and no judge needs a gradient.
+levels and noise of DL, so that a difference comes from the weights alone. R covers the whole served
+chain, including its noiseless last step, and no judge needs a gradient.
 
-Coordinates come in blocks, from few to many, and a run adds them one after the other:
+Coordinates come in blocks, from few to many, which a run adds one by one:
 
     tensors    one log-gain for each tensor of the denoiser
     channels   one log-gain for each output channel of each of its matrices
@@ -44,7 +44,7 @@ from dlpo.rl.prompts import Prompt
 from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
 
 BLOCKS: tuple[Subspace, ...] = get_args(Subspace)
-EXPLORATION = 6  # last element of the keys of perturbations
+EXPLORATION = 6  # last element of perturbation keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,16 @@ class Perturbation:
     tensors: Tensor
     """(J,)"""
     channels: Tensor | None
-    """(C,), of all matrices one after the other"""
+    """(C,), of all matrices, concatenated"""
     rank1: tuple[tuple[Tensor, Tensor], ...] | None
     """(a, b) for each matrix, (rows,) and (columns,)"""
 
 
 class WeightSpace(nn.Module):
-    """The coordinates v of some weights, as parameters to learn.
+    """The coordinates v of some weights, as learnable parameters.
 
     Args:
-        weights: tensors of the policy, which `write` changes; v = 0 are their present values.
+        weights: tensors of the policy, changed by `write`; v = 0 is their current values.
         subspace: the largest block.
     """
 
@@ -82,7 +82,7 @@ class WeightSpace(nn.Module):
         self.blocks = blocks
 
     def draw(self, key: Key, blocks: int) -> Perturbation:
-        """z of the first `blocks` blocks, from a key alone; the others are not explored."""
+        """z of the first `blocks` blocks, drawn from a key alone; the others are not explored."""
         random = np.random.default_rng((*key, EXPLORATION))
 
         def normal(size: int) -> Tensor:
@@ -154,10 +154,10 @@ class WeightSpace(nn.Module):
         return found
 
     def ascent(self, gradient: Sequence[Tensor]) -> Tensor:
-        """() whose descent takes a step of RMS 1 in each explored block along the gradient.
+        """() loss whose descent moves each explored block along the gradient by an RMS of 1.
 
         Blocks differ in size by orders of magnitude, and so does the noise of their estimates: each
-        is normalized by itself. A block whose gradient is 0 stays.
+        is normalized separately. A block whose gradient is 0 stays put.
         """
         sizes = [1, 1, len(self.rank1)]
         total = self.tensors.new_zeros(())
@@ -176,7 +176,7 @@ class WeightSpace(nn.Module):
 class WeightSource:
     """Rewards and diffusion losses of perturbed voices; see `batch_sources.BatchSource`.
 
-    An update has `sentences` prompts and `group` perturbed voices of each, half of them mirrored:
+    An update has `sentences` prompts and `group` perturbed voices for each, half of them mirrored:
     as many scores as an update that explores the chain.
 
     Args:
@@ -199,8 +199,8 @@ class WeightSource:
         self.settings = collector.settings
         if self.settings.group % 2:
             raise ConfigError(
-                f"exploring weights mirrors each perturbation, and group is {self.settings.group};"
-                " expected an even number"
+                f"group is {self.settings.group}; expected an even number, since exploring weights"
+                " mirrors each perturbation"
             )
         self.objective, self.space, self.collector = objective, space, collector
         self.recordings = recordings
@@ -215,7 +215,7 @@ class WeightSource:
         collector.chains_run += len(batch) * collector.processes.count
         of_parts, reward_figures = collector.judge(batch)
         rewards = torch.cat(of_parts).view(-1, 2)
-        # Each process estimates from the pairs of all, so that all take the same step.
+        # Every process estimates from all pairs, so that all take the same step.
         gather, per_prompt = collector.processes.gather, self.settings.group // 2
         numbers = [n for own in gather([prompt.number for prompt in prompts]) for n in own]
         pairs = [(number, pair) for number in numbers for pair in range(per_prompt)]
@@ -245,13 +245,13 @@ class WeightSource:
     def _explore(
         self, prompts: Sequence[Prompt], update: int, blocks: int
     ) -> tuple[RolloutBatch, Tensor]:
-        """Rollouts of the perturbed voices, plus and minus in turn, and (pairs, 2) their DL."""
+        """Rollouts of the perturbed voices, alternating plus and minus, and their (pairs, 2) DL."""
         collector, model = self.collector, self.collector.model
         parts: list[Rollout] = []
         losses: list[float] = []
         recorded, seed = None, 0
         if self.recordings is not None:
-            # All of the windows in each process: its pairs are its own.
+            # Each process takes all of the windows, since its pairs are its own.
             recorded, seed = self.recordings.recorded(update, (0, 1))
         try:
             for prompt in prompts:
@@ -287,14 +287,14 @@ class WeightSource:
 def return_differences(of_reward: Tensor, of_loss: Tensor, objective: Objective) -> Tensor:
     """(M,) alpha (r+ - r-) - beta (DL+ - DL-) of M pairs.
 
-    With `unit_spread` both differences are brought to an RMS of 1 over the update's pairs first.
+    With `unit_spread` both differences are first scaled to an RMS of 1 over the update's pairs.
 
     Raises:
         TrainingError: a difference is not finite.
     """
     if not bool(torch.isfinite(of_reward).all() and torch.isfinite(of_loss).all()):
         raise TrainingError(
-            "a reward or a diffusion loss of a perturbed voice is NaN or infinite; lower"
+            "the reward or diffusion loss of a perturbed voice is NaN or infinite; lower"
             " explore_std"
         )
     if objective.unit_spread:

@@ -1,4 +1,4 @@
-"""The methods of tuning: a table of what each minimizes and needs, and the plan of a run."""
+"""The tuning methods: a table of what each minimizes and needs, and the plan of a run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Objective:
 
     method: Method = "dlpo"
     explore: Explore = "chain"
-    """What DLPO perturbs to see a reward change: the noise of the chain's steps, or the weights,
+    """What DLPO perturbs to see the reward change: the noise of the chain's steps, or the weights;
     see `dlpo.rl.explore`."""
     alpha: float = 1.0
     """Weight of the reward in DLPO's return, and of the direct gradient."""
@@ -56,23 +56,23 @@ class Objective:
     """Weight of the diffusion loss in DLPO's return, and of the loss on recordings."""
     guide: Guide = "return"
     """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both.
-    The direct gradient has no return: recordings and both add the control's loss to it."""
+    The direct gradient has no return: `recordings` and `both` add the control's loss to it."""
     unit_spread: bool = False
     """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
-    diffusion loss each at unit spread. Unscaled, the diffusion loss of a trained voice differs a
-    hundredth as much between seeds as a judge's score, or less, and beta = 1 hardly guides."""
+    diffusion loss each at unit spread. Unscaled, a trained voice's diffusion loss varies between
+    seeds at most a hundredth as much as a judge's score, and beta = 1 hardly guides."""
     temperature: float = 1.0
     """Of RWR's weights exp(r / temperature), in units of the standardised reward."""
     kl_weight: float = 0.04
     """Of the divergence from the reference, in DPOK and KLinR. Reference: Flow-GRPO."""
     clip_range: float = CLIP_RANGE
-    """How far an importance ratio may leave 1."""
+    """How far an importance ratio may stray from 1."""
     advantage_bound: float = BOUND
     """Largest advantage, in standard deviations of a sentence's seeds."""
     last_steps: int = 1
-    """Steps that the direct gradient goes back through."""
+    """Steps that the direct gradient backpropagates through."""
     renoised: int = 0
-    """Re-noised outputs of each chain that the direct gradient also takes the last step of."""
+    """Re-noised outputs per chain from which the direct gradient also takes the last step."""
     preference_beta: float = BETA
     """Of Diffusion-DPO: inverse scale of a pair's margin."""
 
@@ -93,12 +93,12 @@ class Objective:
         )
         if self.spec.guided and self.alpha == self.beta == 0:
             raise ConfigError(
-                f"Objective: alpha and beta are both 0; {self.method} then learns nothing"
+                f"Objective: alpha and beta are both 0, so {self.method} learns nothing; raise one"
             )
         if self.explore == "weights" and (self.method != "dlpo" or self.guide != "return"):
             raise ConfigError(
                 f"{self.method} with guide {self.guide} can't explore weights; expected method dlpo"
-                " and guide return, where the diffusion loss of recordings is part of the return"
+                " with guide return, whose return includes the diffusion loss of recordings"
             )
 
     @property
@@ -113,13 +113,13 @@ class Objective:
 
     @property
     def needs_recordings(self) -> bool:
-        """Whether the gradient of windows of recordings is learned from."""
+        """Whether it learns from the gradient on windows of recordings."""
         return self.method == "control" or (self.spec.guided and self.guide != "return")
 
 
 @dataclass(frozen=True, slots=True)
 class MethodInput:
-    """What the loss of a method may use besides the policy."""
+    """What a method's loss may use besides the policy."""
 
     objective: Objective
     rollout: Rollout
@@ -129,7 +129,7 @@ class MethodInput:
     reference: Policy
     """the policy before tuning"""
     judge: DifferentiableReward | None = None
-    """of the direct method"""
+    """for the direct method"""
 
     @property
     def advantage(self) -> Advantage:
@@ -145,13 +145,13 @@ class MethodSpec:
     loss: Callable[[Policy, MethodInput], Tensor] | None
     """() with its gradient; a mean over sentences. None if rollouts are only logged"""
     needs_group: bool = True
-    """whether the seeds of a sentence are compared, so that there must be two or more"""
+    """whether the seeds of a sentence are compared, so that two or more are needed"""
     needs_rewards: bool = True
     """whether outputs are judged in every update, not only for the log"""
     guided: bool = False
     """whether `guide` can add a loss on recordings"""
     scores_noise: bool = True
-    """whether it weighs the density of the chain's noise, which one step or eta = 0 doesn't have"""
+    """whether it uses the density of the chain's noise, which one step or eta = 0 lacks"""
 
 
 def _rwr(policy: Policy, given: MethodInput) -> Tensor:
@@ -262,16 +262,16 @@ class Plan:
     """above 0 for a method that explores the chain's noise"""
     pairs_sha256: str | None = None
     """of the preference pairs that dpo learns from; without them it learns from the best and the
-    worst of its own rollouts by the reward"""
+    worst of its own rollouts by reward"""
 
     def __post_init__(self) -> None:
         if not self.rewards:
-            raise ConfigError("Plan.rewards is empty; expected a reward, such as distillmos")
+            raise ConfigError("Plan.rewards is empty; expected at least one, such as distillmos")
         objective = self.objective
         if objective.explores_noise and not scored_steps(self.chain):
             raise ConfigError(
-                f"{self.steps} steps of {self.schedule} with eta {self.eta:g} have no step with"
-                f" noise, which {objective.method} explores; choose at least 2 steps and eta > 0"
+                f"{self.steps} steps of {self.schedule} with eta {self.eta:g} add no noise for"
+                f" {objective.method} to explore; choose at least 2 steps and eta > 0"
             )
         if self.pairs_sha256 is not None and self.objective.method != "dpo":
             raise ConfigError(

@@ -3,18 +3,18 @@
     symbol   here                         meaning
     r        rewards (B,)                 reward of each output
     A        advantage(returns)           advantage, constant for the gradient
-    p        replay.log_probs (S, B)      density of the policy that learns, log
+    p        replay.log_probs (S, B)      log-density of the policy that learns
     p_old    rollout.log_probs            of the policy that acted
     p_ref    reference.log_probs          of the policy before tuning
     rho      p / p_old                    importance ratio
     DL       guide (S, B)                 diffusion loss of the re-noised output
     sigma    rollout.stds                 standard deviation of a step's noise
 
-All add up over the S scored steps and average over the B chains. Log-densities and divergences are
+All sum over the S scored steps and average over the B chains. Log-densities and divergences are
 means over samples, not sums: with 10^5 samples, ratios of sums are 0 or infinite. So the gradient
 is that of the expected return divided by the number of samples; Adam is invariant to that factor.
 
-With `advantage` the identity, and the policy that acted, each gradient is an unbiased estimate
+With the identity as `advantage`, and at the policy that acted, each gradient is unbiased
 (see docs/tuning.md for what it leaves out: the deterministic last step).
 """
 
@@ -31,7 +31,7 @@ from dlpo.rl.rollout import Replay, Rollout
 
 CLIP_RANGE = 1e-3  # log-densities are means over samples, so ratios are this close to 1
 BOUND = 5.0  # largest advantage in standard deviations; ddpo-pytorch's
-SAME = 1e-6  # of a group's largest return: a smaller spread is rounding
+SAME = 1e-6  # relative to a group's largest return; a smaller spread is rounding
 Advantage = Callable[[Tensor], Tensor]
 """Returns (..., B) -> advantages of the same shape."""
 
@@ -41,8 +41,8 @@ def group_advantages(returns: Tensor, group: int, bound: float = BOUND) -> Tenso
 
         A = clip((R - mean_G) / std_G, -bound, bound)
 
-    A constant added to all returns of a sentence, or a positive factor, changes nothing; seeds
-    that did equally well get 0.
+    Shifting all returns of a sentence, or scaling them by a positive factor, changes nothing;
+    seeds that did equally well get 0.
 
     Args:
         returns: (..., B), R; the G seeds of a sentence are adjacent rows.
@@ -53,7 +53,7 @@ def group_advantages(returns: Tensor, group: int, bound: float = BOUND) -> Tenso
         (..., B), detached.
 
     Raises:
-        InputError: G < 2 leaves no chain to compare with, or B is no multiple of G.
+        InputError: G < 2 leaves no chain to compare with, or B is not a multiple of G.
         TrainingError: a return is not finite.
 
     Reference: Shao et al. 2024 (GRPO), section 4.1.2; Flow-GRPO for the bound.
@@ -61,12 +61,12 @@ def group_advantages(returns: Tensor, group: int, bound: float = BOUND) -> Tenso
     if group < 2 or returns.shape[-1] % group:
         raise InputError(
             f"{returns.shape[-1]} returns in groups of {group}; expected whole groups of 2 or more"
-            " seeds a sentence"
+            " seeds per sentence"
         )
     returns = returns.detach()
     if not bool(torch.isfinite(returns).all()):
         raise TrainingError(
-            "a return is NaN or infinite; see which reward or which sentence it came from"
+            "a return is NaN or infinite; find the reward or sentence that caused it"
         )
     grouped = returns.reshape(*returns.shape[:-1], -1, group)
     centred = grouped - grouped.mean(-1, keepdim=True)
@@ -99,7 +99,7 @@ def dpok_loss(
     advantage: Advantage,
     kl_weight: float,
 ) -> Tensor:
-    """-A rho + w KL(p, p_ref), the divergence of each step differentiated.
+    """-A rho + w KL(p, p_ref), with the divergence of each step differentiated.
 
     Reference: Fan et al. 2023 (arXiv 2305.16381), eq. 8 and lemma 4.2, with an importance ratio.
     """
@@ -115,7 +115,7 @@ def klinr_loss(
     advantage: Advantage,
     kl_weight: float,
 ) -> Tensor:
-    """-A log p with the divergence inside the return, as classical RLHF has it.
+    """-A log p with the divergence inside the return, as in classical RLHF.
 
         R_k = r - w sum_{j >= k} log(p_theta / p_ref)(x_{j+1} | x_j)
 

@@ -24,7 +24,7 @@ from dlpo.rl.rollout import Replay, replay
 from dlpo.training.batches import Batches
 
 LEAST_SPREAD = 1e-6  # below it, a judge scores all sentences alike
-WINDOWS, WINDOW = 32, 48  # recordings of the diffusion loss, and frames of each
+WINDOWS, WINDOW = 32, 48  # recorded windows of the diffusion loss, and frames of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class PanelFigures:
     spreads: dict[str, float]
     """standard deviation over the sentences, of each judge and each part of the reward"""
     rewards: dict[str, float]
-    """each part of the reward, in its own scale"""
+    """each part of the reward, on its own scale"""
     word_error_rate: float | None
     """errors of all sentences over their words; None without a recognizer"""
     kl: float
-    """from the policy before tuning, of its own actions, mean over scored steps and samples;
-    0 for a chain that has none"""
+    """divergence from the untuned policy on its own actions, mean over scored steps and samples;
+    0 for a chain without scored steps"""
     diffusion: float | None
     """L1 on windows of validation recordings, at the chain's levels; None if there are none"""
     level_db: float
@@ -50,7 +50,7 @@ class PanelFigures:
     """energy above 4 kHz over all energy"""
 
     def figures(self) -> dict[str, float]:
-        """All of it but the spreads, for the log."""
+        """Everything but the spreads, for the log."""
         flat: dict[str, float | None] = {
             f"held_out/{name}": score for name, score in self.held_out.items()
         }
@@ -66,11 +66,11 @@ class PanelFigures:
 
 
 def divergence(baseline: PanelFigures, now: PanelFigures, limits: TuningConfig) -> str | None:
-    """The limits that are passed and by how much; None if none is.
+    """The limits that are exceeded and by how much; None if none is.
 
     Args:
         baseline: of the policy before tuning, on the same sentences and seeds.
-        now: of the policy as it is.
+        now: of the current policy.
         limits: `kl_limit`, `judge_margin` and `words_margin`.
     """
     passed = []
@@ -80,7 +80,7 @@ def divergence(baseline: PanelFigures, now: PanelFigures, limits: TuningConfig) 
         fall = before - now.held_out[name]
         if not fall <= limits.judge_margin:
             passed.append(
-                f"{name}, held out, fell by {fall:.3f} to {now.held_out[name]:.3f}, margin"
+                f"held-out {name} fell by {fall:.3f} to {now.held_out[name]:.3f}, margin"
                 f" {limits.judge_margin:g}"
             )
     if now.word_error_rate is not None and baseline.word_error_rate is not None:
@@ -96,8 +96,8 @@ def divergence(baseline: PanelFigures, now: PanelFigures, limits: TuningConfig) 
 def gain(baseline: PanelFigures, now: PanelFigures) -> float:
     """The gain on held-out judges, in standard deviations between sentences.
 
-    The mean over the judges, each in its own spread, so that none counts more for its scale. With
-    no judge held out it is the mean over the parts of the reward, which proves nothing.
+    The mean over the judges, each in units of its spread, so that none dominates by scale. With no
+    judge held out it is the mean over the parts of the reward, which proves nothing.
     """
     before, after = baseline.held_out, now.held_out
     if not before:
@@ -114,10 +114,10 @@ class ValidationPanel:
         reference: the policy before tuning.
         prompts: see `validation_prompts`.
         chain: the schedule that is tuned.
-        models: parts of the reward, in their own scales; held-out judges; recognizer.
+        models: parts of the reward, on their own scales; held-out judges; recognizer.
         recorded: see `validation_recordings`.
         timer: counts seconds by stage.
-        rows: sentences run at once.
+        rows: sentences per batch.
         reach: see `conditions_of`.
     """
 
@@ -184,7 +184,7 @@ class ValidationPanel:
         return pooled(word_errors(*pair) for pair in zip(clips.texts, words, strict=True)).rate
 
     def _kl(self, batch: RolloutBatch) -> float:
-        """Of the policy from the one before tuning; 0 for a chain without noisy steps."""
+        """Divergence from the untuned policy; 0 for a chain without noisy steps."""
         if not batch.parts[0].scored:
             return 0.0
         total = 0.0
@@ -202,7 +202,7 @@ class ValidationPanel:
 
 
 def validation_recordings(reference: Model, batches: Batches) -> RecordedWindows | None:
-    """Windows of the validation split for the diffusion loss; None where it has no audio."""
+    """Windows of the validation split for the diffusion loss; None if it has no audio."""
     if not batches.recorded:
         return None
     return recording_cutter(reference, batches)(batches.places(0, WINDOWS, WINDOW), WINDOW, (0, 1))

@@ -3,10 +3,10 @@
     L = -E_k log sigmoid(-beta (e(x_w) - e_ref(x_w) - e(x_l) + e_ref(x_l)))
     e(x) = |eps - eps_theta(alpha_k x + sigma_k eps, c, k)|^2 / samples
 
-Symbols: x_w and x_l winner and loser; eps the same for both, one draw a level; k over the
-N levels of the chain that is served; e_ref the policy before tuning; c the text's conditioning. The
-paper's weights T w(lambda_k) are one constant in beta, which is large because e is a mean over
-samples. Unlike the policy gradient it also reaches the last, noiseless step.
+Symbols: x_w and x_l winner and loser; eps the same for both, one draw per level; k over the
+N levels of the served chain; e_ref the policy before tuning; c the text's conditioning. The
+paper's weights T w(lambda_k) are folded into beta, which is large because e is a mean over
+samples. Unlike the policy gradient, the loss also reaches the last, noiseless step.
 
 Reference: Wallace et al. 2024 (arXiv 2311.12908), eq. 14.
 """
@@ -39,8 +39,8 @@ from dlpo.rl.rollout import Key, Rollout, padded_noise, roll_out, seed_keys
 from dlpo.text import TextFrontEnd
 
 log = logging.getLogger(__name__)
-PREFERENCE = 4  # last element of the keys of the noise for pairs
-TOLERANCE = 2  # frames: allowed difference of durations, which may be rounded elsewhere
+PREFERENCE = 4  # last element of the noise keys of pairs
+TOLERANCE = 2  # frames; allowed difference in durations, which may round differently
 BETA = 2000.0  # of the paper's Stable Diffusion 1.5, whose errors are means as well
 
 
@@ -70,17 +70,17 @@ def pairs_of(rollout: Rollout, rewards: Tensor) -> Pairs:
         rewards: (B,).
 
     Raises:
-        InputError: one seed a sentence, or another number of rewards.
+        InputError: one seed per sentence, or the wrong number of rewards.
         TrainingError: a reward is not finite.
     """
     group = rollout.group
     if group < 2 or rewards.shape != (len(rollout),):
         raise InputError(
             f"rewards of shape {tuple(rewards.shape)} for {len(rollout)} chains in groups of"
-            f" {group}; expected one a chain, and 2 seeds a sentence or more"
+            f" {group}; expected one per chain, and at least 2 seeds per sentence"
         )
     if not bool(torch.isfinite(rewards).all()):
-        raise TrainingError("a reward is NaN or infinite; see which sentence it came from")
+        raise TrainingError("a reward is NaN or infinite; find the sentence that caused it")
     grouped = rewards.view(-1, group)
     first = torch.arange(0, len(rollout), group, device=rewards.device)
     best, worst = first + grouped.argmax(1), first + grouped.argmin(1)
@@ -124,11 +124,11 @@ def dpo_loss(
 
     Args:
         reference: the policy before tuning.
-        schedule: the one that is served.
+        schedule: of the served chain.
         beta: inverse scale: the loss flattens once a margin exceeds 1 / beta.
 
     Returns:
-        (), its gradient reaches the policy.
+        (), differentiable in the policy's weights.
     """
     return -functional.logsigmoid(beta * dpo_margins(policy, reference, pairs, schedule)).mean()
 
@@ -141,20 +141,20 @@ class _UsablePair:
     pair: PreferencePair
     symbols: NDArray[np.int64]
     level_db: float
-    """active level of the sentence in the voice itself"""
+    """active level of the sentence as the voice itself speaks it"""
 
 
 class ListeningPairs:
-    """Draws pairs; update k draws the same whatever happened before it.
+    """Draws pairs; what update k draws does not depend on earlier updates.
 
     A rendering must match what the voice would synthesize: one sentence with the voice's own
-    durations, so that its samples line up with the conditioning. Other pairs are left out, and
-    the log says how many. The fade-out that serving appends is cut off. Both renderings are scaled
-    to the level at which the voice synthesizes the sentence: a listening test matches loudness, so
+    durations, so that its samples line up with the conditioning. Other pairs are skipped, and the
+    log says how many. The fade-out that serving appends is cut off. Both renderings are scaled to
+    the level at which the voice synthesizes the sentence: a listening test matches loudness, so
     level was not compared.
 
     Args:
-        pairs: of `read_pairs`.
+        pairs: from `read_pairs`.
         model: the voice before tuning; in eval mode.
         chain: the schedule that is tuned.
         reach: see `conditions_of`.
@@ -185,23 +185,23 @@ class ListeningPairs:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         if not self.usable:
             raise DataError(
-                f"none of {len(pairs)} preference pairs fits the voice ({counts}); pairs must be"
-                " renderings of single sentences by the voice that is tuned, or by one with its"
+                f"none of {len(pairs)} preference pairs fits the voice ({counts}); each must be two"
+                " renderings of one sentence by the voice being tuned, or by one with the same"
                 " durations"
             )
         if reasons:
-            log.warning("%d of %d preference pairs are left out: %s",
+            log.warning("skipping %d of %d preference pairs: %s",
                         sum(reasons.values()), len(pairs), counts)  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.usable)
 
     def draw(self, update: int, size: int, rank: int = 0, ranks: int = 1) -> list[int]:
-        """The share of one process in the `size` pairs of an update, as numbers for `batch`."""
+        """One process's share of an update's `size` pairs, as numbers for `batch`."""
         return draw_share((self.seed, update), len(self), size, rank, ranks)
 
     def batch(self, numbers: Sequence[int], update: int) -> Pairs:
-        """The pairs of these numbers, with the noise of an update.
+        """The pairs with these numbers, with the noise of an update.
 
         Raises:
             DataError: a wav is gone.
@@ -228,18 +228,18 @@ class ListeningPairs:
         try:
             sentences = front_end.process(pair.text).sentences
         except TextError:
-            return "without a word"
+            return "without words"
         if len(sentences) != 1:
-            return "of several sentences"
+            return "with several sentences"
         symbols = np.array(sentences[0].symbol_ids(), np.int64)
         conditions = conditions_of(self.model, [Prompt(0, pair.text, symbols)], self.reach)
         expected = int(conditions.frames[0]) * HOP_LENGTH
         waveforms = pair.waveforms()
         longer = [(len(waveform) - expected) / HOP_LENGTH for waveform in waveforms]
         if any(not -TOLERANCE <= frames <= END_FRAMES + TOLERANCE for frames in longer):
-            return "at another pace than the voice's"
+            return "at a different pace from the voice"
         if not all(waveform.any() for waveform in waveforms):
-            return "of silence"
+            return "with silent audio"
         rollout = roll_out(self.model, conditions, chain, seed_keys(0, 0, [0], 1), 1)
         own_level_db = active_level_db(rollout.waveforms(self.model)[0], SAMPLE_RATE)
         return _UsablePair(pair, symbols, own_level_db)
@@ -271,7 +271,7 @@ def pairs_sha256(path: Path, pairs: Sequence[PreferencePair]) -> str:
 
 
 def _stacked(rows: Sequence[Tensor], conditions: Conditions) -> Tensor:
-    """Waveforms cropped to, or filled with silence up to, their sentence's own end -> (B, T)."""
+    """Waveforms cropped or padded with silence to their sentence's own length -> (B, T)."""
     out = torch.zeros(conditions.source.shape)
     ends = (conditions.frames * conditions.samples_per_frame).tolist()
     for b, (row, end) in enumerate(zip(rows, ends, strict=True)):

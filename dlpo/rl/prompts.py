@@ -1,4 +1,4 @@
-"""Prompts of rollouts: the corpus's transcripts, without those of validation and test."""
+"""Rollout prompts: the corpus's transcripts, without those of validation and test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Prompt:
     """A sentence to synthesize."""
 
     number: int
-    """its index in the dataset; part of what its noise is keyed by"""
+    """its index in the dataset; part of its noise key"""
     text: str
     symbols: NDArray[np.int64]
     """(P,) symbol ids"""
@@ -43,14 +43,14 @@ def can_prompt(dataset: Corpora, number: int, longest_s: float | None) -> bool:
 
 
 class Prompts:
-    """Draws sentences; update k draws the same whatever happened before it.
+    """Draws sentences; what update k draws does not depend on earlier updates.
 
-    Left out: the test and the validation split, every other clip with the same words as one of
-    theirs, texts without words (a recognizer has nothing to check) and texts with a word without
-    phonemes. A sentence needs no recording, so all transcripts of LJSpeech can be prompts.
+    Left out: the test and validation splits, any clip with the same words as one of theirs, texts
+    without words (a recognizer has nothing to check) and texts with a word without phonemes. A
+    sentence needs no recording, so all transcripts of LJSpeech can be prompts.
 
     Args:
-        dataset: prepared corpora; each is drawn from by its share.
+        dataset: prepared corpora, each drawn from in proportion to its share.
         seed: of the draws.
         longest_s: seconds; leaves out longer recordings. None keeps all.
 
@@ -72,9 +72,9 @@ class Prompts:
         ]
         if not self.numbers:
             raise DataError(
-                f"{dataset.path}: none of its {len(dataset)} sentences can be a prompt (held out,"
-                f" without words, with unknown ones, or longer than {longest_s} s); prepare a"
-                " corpus with more"
+                f"{dataset.path}: none of its {len(dataset)} sentences can be a prompt (they are"
+                f" held out, have no words or unknown ones, or exceed {longest_s} s); prepare a"
+                " larger corpus"
             )
         self.chances = dataset.chances(self.numbers, by_length=False)
 
@@ -85,7 +85,7 @@ class Prompts:
         return prompt_of(self.dataset, self.numbers[i])
 
     def draw(self, update: int, size: int, rank: int = 0, ranks: int = 1) -> list[Prompt]:
-        """The share of one process in the `size` sentences of an update; see `draw_share`."""
+        """One process's share of an update's `size` sentences; see `draw_share`."""
         drawn = draw_share((self.seed, update), len(self), size, rank, ranks, self.chances)
         return [self[i] for i in drawn]
 
@@ -98,19 +98,19 @@ def draw_share(
     ranks: int,
     chances: NDArray[np.float64] | None = None,
 ) -> list[int]:
-    """The share of one process in `size` of `total` numbers, without replacement while they last.
+    """One process's share of `size` of `total` numbers, without replacement while they last.
 
     Args:
         key: seed and update; processes share one draw, so that an update is the same however many
             there are.
-        chances: (total,) of each number; equal if None.
+        chances: (total,) chance of each number; equal if None.
 
     Raises:
         InputError: `size` is not a positive multiple of `ranks`.
     """
     if size < 1 or size % ranks:
         raise InputError(
-            f"{size} items an update for {ranks} processes; expected a positive multiple"
+            f"{size} items per update; expected a positive multiple of the {ranks} processes"
         )
     drawn = np.random.default_rng(key).choice(total, size, replace=size > total, p=chances)
     return [int(i) for i in drawn[rank::ranks]]
@@ -124,7 +124,7 @@ def validation_prompts(
 
     Args:
         dataset: prepared corpora.
-        count: how many, if there are so many.
+        count: how many to return at most.
         longest_s: seconds; leaves out longer recordings. None keeps all.
 
     Raises:
@@ -141,7 +141,7 @@ def validation_prompts(
     numbers = [i for *_, i in sorted(turns)[:count]]
     if not numbers:
         raise DataError(
-            f"{dataset.path}: its validation split has no sentence of up to {longest_s} s to"
+            f"{dataset.path}: the validation split has no sentence of at most {longest_s} s to"
             " measure on; prepare a corpus with one"
         )
     return [prompt_of(dataset, i) for i in numbers]

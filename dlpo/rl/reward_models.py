@@ -1,4 +1,4 @@
-"""The judges of a run: its reward, built from names as `--reward` gives them, and the others."""
+"""The judges of a run: its reward, built from the names in `--reward`, and the held-out ones."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ from dlpo.rl.rollout import Key
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-JUDGES = ("distillmos", "nisqa", "nisqa_tts", "dnsmos")  # that may be held out, keys of REWARDS
-RECORDINGS = 32  # or up to twice as many, whose energy above 4 kHz the guard keeps
+JUDGES = ("distillmos", "nisqa", "nisqa_tts", "dnsmos")  # may be held out; keys of REWARDS
+RECORDINGS = 32  # or up to twice as many, set the guard's target above 4 kHz
 
 
 @dataclass(frozen=True, slots=True)
 class RewardSources:
-    """Weights and targets that rewards are built from."""
+    """Weights and targets from which rewards are built."""
 
     models: Path | None = None
-    """directory of the weights of NISQA and DNSMOS, which no package contains"""
+    """directory with the weights of NISQA and DNSMOS, which no package contains"""
     utmos: Path | None = None
-    """file of UTMOS's weights"""
+    """UTMOS weights file"""
     whisper: Path | None = None
     """directory of a Whisper checkpoint"""
     level_db: float | None = None
-    """active level that the loudness guard keeps: measure the voice before tuning"""
+    """active level that the loudness guard holds: measure the voice before tuning"""
     high_band_db: float | None = None
-    """energy above 4 kHz that the high-band guard keeps: measure recordings"""
+    """energy above 4 kHz that the high-band guard holds: measure recordings"""
 
 
 SCORING_JUDGES: dict[str, Callable[[RewardSources], DistillMOS | Nisqa | Utmos]] = {
@@ -106,19 +106,17 @@ def _file(sources: RewardSources, name: str, file: str) -> Path:
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """`distillmos` or `distillmos=1,words=0.5` -> name -> weight; 1 where none is given.
+    """`distillmos` or `distillmos=1,words=0.5` -> name -> weight, 1 by default.
 
     Raises:
-        ConfigError: an unknown or repeated name, or a weight that is no number.
+        ConfigError: an unknown or repeated name, or a weight that is not a number.
     """
     weights: dict[str, float] = {}
     for item in text.split(","):
         name, separator, number = (part.strip() for part in item.partition("="))
         if name not in REWARDS or name in weights:
             problem = "given twice" if name in weights else "unknown"
-            raise ConfigError(
-                f"reward {name!r} is {problem}; expected some of {', '.join(REWARDS)}"
-            )
+            raise ConfigError(f"reward {name!r} is {problem}; choose from {', '.join(REWARDS)}")
         try:
             weights[name] = float(number) if separator else 1.0
         except ValueError as error:
@@ -141,7 +139,7 @@ def build_reward(weights: Mapping[str, float], sources: RewardSources) -> Weight
 
 def _given(value: T | None, name: str, what: str) -> T:
     if value is None:
-        raise ConfigError(f"reward {name} needs {what}; none is given")
+        raise ConfigError(f"reward {name} needs {what}; none was given")
     return value
 
 
@@ -153,7 +151,7 @@ class RewardModels:
     judges: Sequence[Reward]
     """held out from the reward"""
     recognizer: Recognizer | None = None
-    """of the word errors"""
+    """for word errors"""
     differentiable: DifferentiableReward | None = None
     """the reward with a gradient, for the direct method"""
 
@@ -161,18 +159,18 @@ class RewardModels:
 def load_reward_models(
     start: Path, data: Corpora, plan: Plan, settings: TuningConfig, sources: RewardSources
 ) -> RewardModels:
-    """Load judges by the names in a plan.
+    """Load the judges that a plan names.
 
     Args:
-        start: checkpoint to tune; the loudness guard keeps its level.
-        data: datasets; the high_band guard keeps the brightness of its recordings.
+        start: checkpoint to tune; the loudness guard holds its level.
+        data: datasets; the high_band guard holds the brightness of their recordings.
         plan: names the rewards.
         settings: whether clips are augmented; what validation measures.
-        sources: paths of weights; targets of guards are measured here.
+        sources: paths of weights; the guards' targets are measured here.
 
     Raises:
         ConfigError: an unknown reward, or a direct method whose reward has no gradient.
-        CheckpointError, DataError: what a reward is made from can't be used.
+        CheckpointError, DataError: a reward's weights or data can't be used.
         MissingExtraError: a judge's package is not installed.
     """
     differentiable = None
@@ -204,16 +202,16 @@ def held_out_judges(rewards: Sequence[str], sources: RewardSources) -> list[Rewa
         try:
             judges.append(REWARDS[name](sources))
         except (CheckpointError, ConfigError, MissingExtraError) as error:
-            log.warning("%s is not available as a held-out judge: %s", name, error)
+            log.warning("held-out judge %s is unavailable: %s", name, error)
     if not judges:
-        log.warning("no judge is held out; the reward itself selects the best checkpoint")
+        log.warning("no judge is held out, so the reward itself selects the best checkpoint")
     return judges
 
 
 def differentiable_reward(
     weights: dict[str, float], sources: RewardSources, augment: bool
 ) -> DifferentiableReward:
-    """The weighted sum of rewards with a gradient, each in its own scale.
+    """The weighted sum of rewards with a gradient, each on its own scale.
 
     Args:
         weights: name -> weight.
@@ -227,7 +225,7 @@ def differentiable_reward(
     if unusable:
         raise ConfigError(
             f"the direct method needs a differentiable reward, and {', '.join(unusable)} is not;"
-            f" expected some of {', '.join(GRADIENT_JUDGES)}"
+            f" choose from {', '.join(GRADIENT_JUDGES)}"
         )
     judges: list[tuple[float, DifferentiableReward]] = []
     for name, weight in weights.items():
@@ -244,7 +242,7 @@ def differentiable_reward(
 
 
 def spoken_level_db(start: Path, data: Corpora, plan: Plan, settings: TuningConfig) -> float:
-    """Mean active level of a checkpoint on the validation sentences: what loudness keeps."""
+    """Mean active level of a checkpoint on the validation sentences: loudness's target."""
     model = load_checkpoint(start).model
     prompts = validation_prompts(data, settings.validation_sentences, settings.validation_longest_s)
     reach = reach_of(model, prompts[0])
@@ -254,7 +252,7 @@ def spoken_level_db(start: Path, data: Corpora, plan: Plan, settings: TuningConf
 
 
 def recorded_high_band_db(data: Corpora) -> float:
-    """Mean energy above 4 kHz of training recordings, over all energy: what high_band keeps.
+    """Mean energy above 4 kHz of training recordings, over all energy: high_band's target.
 
     Raises:
         DataError: there are none.
@@ -264,6 +262,6 @@ def recorded_high_band_db(data: Corpora) -> float:
     if not recorded:
         raise DataError(
             f"{data.path}: no recordings in the train split, so the high_band reward has no"
-            " target; leave it out, or prepare a corpus with audio"
+            " target; drop it or prepare a corpus with audio"
         )
     return float(np.mean([high_band_db(data[i].waveform, SAMPLE_RATE) for i in recorded]))

@@ -1,4 +1,4 @@
-"""Rewards: clips in, one score a clip out; and their weighted sum."""
+"""Rewards: clips in, one score per clip out; and their weighted sum."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ClipBatch:
     """A batch of clips to score."""
 
     waveforms: Sequence[Waveform]
-    """B times (T,) float32 in [-1, 1]"""
+    """B waveforms (T,), float32 in [-1, 1]"""
     texts: Sequence[str]
     """B texts of the clips"""
     sample_rate_hz: int
@@ -35,7 +35,7 @@ class ClipBatch:
         if not len(self.waveforms) == len(self.texts) == len(self.keys):
             raise InputError(
                 f"{len(self.waveforms)} waveforms, {len(self.texts)} texts and {len(self.keys)}"
-                " keys; expected as many of each"
+                " keys; expected the same number of each"
             )
 
     def __len__(self) -> int:
@@ -61,10 +61,10 @@ class Reward(Protocol):
 
 
 def checked_scores(name: str, scores: Scores, clips: ClipBatch) -> Scores:
-    """Scores that learning may rely on, float64.
+    """Scores that are safe to learn from, float64.
 
     Raises:
-        TrainingError: another number of scores than clips, or one that is not finite.
+        TrainingError: the numbers of scores and clips differ, or a score is not finite.
     """
     scores = np.asarray(scores, np.float64)
     if scores.shape != (len(clips),):
@@ -83,7 +83,7 @@ def checked_scores(name: str, scores: Scores, clips: ClipBatch) -> Scores:
 
 
 class MeasuredReward:
-    """A measure of clips as a reward, checked.
+    """A measure of clips as a reward, with checked scores.
 
     Args:
         name: in logs and records.
@@ -119,7 +119,7 @@ def word_reward(recognizer: Recognizer) -> MeasuredReward:
 
 
 def text_reward(judge: Whisper) -> MeasuredReward:
-    """How probable Whisper finds the text: nats a token, at most 0; smoother than word errors."""
+    """How probable Whisper finds the text: nats per token, at most 0; smoother than word errors."""
 
     def score(clips: ClipBatch) -> Scores:
         waveforms = listen_at(judge.sample_rate_hz, clips.waveforms, clips.sample_rate_hz)
@@ -137,9 +137,9 @@ def text_reward(judge: Whisper) -> MeasuredReward:
 def guard(
     name: str, measure: Callable[[Waveform, int], float], target_db: float, tolerance_db: float
 ) -> MeasuredReward:
-    """Minus the decibels by which a measure leaves its band; 0 within it.
+    """Minus the decibels by which a measure falls outside its band; 0 within it.
 
-    A judge that ignores level, or what is above 8 kHz, can be pleased by ruining both.
+    A judge that ignores level, or anything above 8 kHz, can be pleased by ruining both.
 
     Args:
         measure: (T,) and its rate in Hz -> dB.
@@ -186,13 +186,13 @@ class Moments:
 
 
 class WeightedSum:
-    """sum_i w_i (r_i - mean_i) / std_i, mean and spread of all batches so far and this one.
+    """sum_i w_i (r_i - mean_i) / std_i, with mean and std over all batches up to this one.
 
     Judges differ in scale: a point of NISQA is not a point of word errors.
 
     Args:
         rewards: at least one, of different names.
-        weights: name -> w, for each reward; may be negative for what should fall.
+        weights: name -> w, for each reward; negative for what should fall.
 
     Raises:
         ConfigError: no rewards, two of one name, or weights that don't match them.
@@ -203,11 +203,11 @@ class WeightedSum:
         if not names or sorted(names) != sorted(weights):
             raise ConfigError(
                 f"weights are for {sorted(weights)}, rewards are {sorted(names)}; give each reward"
-                " one weight"
+                " exactly one weight"
             )
         unusable = {name: w for name, w in weights.items() if not np.isfinite(w) or w == 0}
         if unusable:
-            raise ConfigError(f"reward weights {unusable} are unusable; expected finite, not 0")
+            raise ConfigError(f"reward weights {unusable} are unusable; expected finite, nonzero")
         self.rewards, self.weights = tuple(rewards), dict(weights)
         self.moments = dict.fromkeys(names, Moments())
 
@@ -223,17 +223,17 @@ class WeightedSum:
         )
 
     def state(self) -> dict[str, tuple[int, float, float]]:
-        """The running moments, for resuming to the bit."""
+        """The running moments, for bit-exact resumption."""
         return {name: (m.count, m.mean, m.squares) for name, m in self.moments.items()}
 
     def restore(self, state: Mapping[str, tuple[int, float, float]]) -> None:
         """Continue from `state`.
 
         Raises:
-            ConfigError: the state is of other rewards.
+            ConfigError: the state belongs to other rewards.
         """
         if set(state) != set(self.moments):
             raise ConfigError(
-                f"saved state is of rewards {sorted(state)}; this run has {sorted(self.moments)}"
+                f"saved state has rewards {sorted(state)}; this run has {sorted(self.moments)}"
             )
         self.moments = {name: Moments(*values) for name, values in state.items()}

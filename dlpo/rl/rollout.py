@@ -1,4 +1,4 @@
-"""Rollouts: the exported N-step chain, run with noise and kept step by step.
+"""Rollouts: the exported N-step chain, run with noise and recorded step by step.
 
     x_N ~ N(0, I);  x_{k+1} ~ N(mu_theta(x_k, c), sigma_k^2),  k = 0 .. N - 1
 
@@ -26,7 +26,7 @@ from dlpo.errors import InputError
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy, inside_mean
 
-LEAST_STD = 1e-3  # 1 / std^2 weighs the score: a smaller one drowns all other steps
+LEAST_STD = 1e-3  # 1 / std^2 weights the score: a smaller std drowns out all other steps
 Key = tuple[int, ...]
 
 
@@ -74,7 +74,7 @@ class Rollout:
         return len(self.keys)
 
     def waveforms(self, policy: Policy) -> list[Waveform]:
-        """B waveforms of their own lengths, float32, ready for a judge."""
+        """B waveforms, each at its own length, float32, ready for a judge."""
         waveforms = policy.to_waveform(self.output).detach().float().cpu().numpy()
         ends = (self.conditions.frames * self.conditions.samples_per_frame).tolist()
         return [row[:end] for row, end in zip(waveforms, ends, strict=True)]
@@ -86,7 +86,7 @@ def scored_steps(schedule: NoiseSchedule) -> tuple[int, ...]:
 
 
 def seed_keys(seed: int, update: int, numbers: Sequence[int], group: int) -> tuple[Key, ...]:
-    """Keys of all rows: (seed, update, number of the sentence, number of its seed)."""
+    """Keys of all rows: (seed, update, sentence number, seed number)."""
     return tuple((seed, update, number, g) for number in numbers for g in range(group))
 
 
@@ -105,9 +105,7 @@ def policy_step_mean(
         InputError: the policy is in train mode.
     """
     if policy.training:
-        raise InputError(
-            "the policy is in train mode; call eval(): dropout is not part of its actions"
-        )
+        raise InputError("the policy is in train mode; call eval(): its actions exclude dropout")
     level = torch.tensor([float(schedule.noise_levels[step])], device=noisy.device)
     prediction = policy.denoise(noisy, level, conditions.conditioning, conditions.source)
     mean = step_mean(noisy, prediction, schedule, step, policy.parametrisation, policy.x0_limit)
@@ -141,7 +139,7 @@ def roll_out(
     Args:
         policy: in eval mode.
         conditions: of B rows; the seeds of a sentence adjacent, see `Conditions.repeat`.
-        schedule: the one that is exported.
+        schedule: of the exported chain.
         keys: B keys, see `seed_keys`.
         group: G, seeds of each sentence.
 
@@ -150,8 +148,8 @@ def roll_out(
     """
     if len(keys) != len(conditions) or group < 1 or len(keys) % group:
         raise InputError(
-            f"{len(keys)} keys for {len(conditions)} rows in groups of {group}; expected one key a"
-            " row, and whole groups"
+            f"{len(keys)} keys for {len(conditions)} rows in groups of {group}; expected one key"
+            " per row, and whole groups"
         )
     noise = padded_noise(conditions, keys, schedule.noise_count)
     inside = conditions.inside
@@ -179,7 +177,7 @@ def roll_out(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replay:
-    """Densities of a rollout's actions under a policy; their gradient reaches the policy."""
+    """Densities of a rollout's actions under a policy, differentiable in its weights."""
 
     means: Tensor
     """(S, B, T): mean of each scored step"""
@@ -190,7 +188,7 @@ class Replay:
 def replay(policy: Policy, rollout: Rollout) -> Replay:
     """Evaluate a policy on the states and actions of a rollout.
 
-    With the policy that acted, in the same batch, the log-densities equal the rollout's to the
+    With the policy that acted, in the same batch, the log-densities match the rollout's bit for
     bit. Call it under `torch.no_grad` for a reference.
 
     Raises:
@@ -199,8 +197,8 @@ def replay(policy: Policy, rollout: Rollout) -> Replay:
     conditions, schedule = rollout.conditions, rollout.schedule
     if not rollout.scored:
         raise InputError(
-            f"schedule {schedule.name} with {schedule.steps} steps and eta {schedule.eta} has no"
-            " step with noise to learn from; choose eta > 0 and at least 2 steps"
+            f"schedule {schedule.name} with {schedule.steps} steps and eta {schedule.eta} adds"
+            " no noise to learn from; choose eta > 0 and at least 2 steps"
         )
     inside, stds = conditions.inside, rollout.stds
     means, log_probs = [], []

@@ -51,7 +51,7 @@ class Learner(nn.Module):
 
     Args:
         policy: the network.
-        space: coordinates of its weights, where they learn instead of the weights.
+        space: coordinates of its weights, if they learn instead of the weights.
     """
 
     def __init__(self, policy: Model, space: WeightSpace | None) -> None:
@@ -65,17 +65,17 @@ class Learner(nn.Module):
 class Tuner(TrainingRun):
     """One tuning run in one directory, see `TrainingRun`.
 
-        out/best/         averaged weights of the best validation within the guard's limits
+        out/best/         averaged weights at the best validation within the guard's limits
         out/best.json     its update and figures, and those of the untuned voice
         out/cost.json     seconds by stage
 
-    Update k draws its prompts and all noise from (seed, k) alone, so that a resumed run is equal to
-    the bit to one that never stopped, and several processes do what one would.
+    Update k draws its prompts and all noise from (seed, k) alone, so that a resumed run is
+    bit-identical to one that never stopped, and several processes do what one would.
 
     Args:
         start: checkpoint to tune.
         data: prepared datasets, with recordings of the checkpoint's voices.
-        out: directory of the run; holds a state already when resuming.
+        out: directory of the run; already holds a state when resuming.
         plan: method, reward and chain.
         settings: everything else.
         models: the reward of the plan, and the judges held out from it.
@@ -125,7 +125,7 @@ class Tuner(TrainingRun):
         self.baseline: PanelFigures | None = None
         self.last: PanelFigures | None = None
         self.best: dict[str, Any] | None = None
-        self.recent: list[dict[str, float]] = []  # figures since the last line of the log
+        self.recent: list[dict[str, float]] = []  # figures since the last log line
         progress = self._open(
             {
                 "model": to_dict(self.base.config),
@@ -147,7 +147,7 @@ class Tuner(TrainingRun):
         if settings.passes != 1:
             raise ConfigError(
                 f"passes is {settings.passes}; expected 1, since exploring weights has no ratio to"
-                " correct further steps by"
+                " correct further steps"
             )
         model.requires_grad_(False)
         self.gradient_clip = float("inf")  # the source normalizes its gradient
@@ -228,7 +228,7 @@ class Tuner(TrainingRun):
             write_json(self.out / "cost.json", self.cost())
 
     def cost(self) -> dict[str, Any]:
-        """Rollouts, and seconds by stage, in total and an update."""
+        """Rollouts, and seconds by stage, in total and per update."""
         seconds, updates = self.timer.seconds, max(1, self.update)
         return {
             "updates": self.update,
@@ -273,10 +273,10 @@ class Tuner(TrainingRun):
             self._measure_panel(run_log)
 
     def _one_update(self) -> dict[str, float]:
-        """Draw data, take `passes` steps of the optimizer.
+        """Draw data and take `passes` optimizer steps.
 
-        A failure before the first step leaves everything as it was before the update, and saves
-        it: the run resumes from there. After it, the state on disk remains.
+        A failure before the first step leaves everything as it was before the update and saves
+        it, so that the run resumes from there. After that step, the state on disk is kept.
         """
         logged = (self.update + 1) % self.training.log_every == 0
         moments, done = self.reward.state(), 0
@@ -312,7 +312,7 @@ class Tuner(TrainingRun):
         return cast(Model, self.averaged.module.eval())
 
     def _measure_panel(self, run_log: RunLog | None) -> None:
-        """Measure the averaged weights; the first time they are the untuned voice."""
+        """Measure the averaged weights; the first time, these are the untuned voice's."""
 
         def measure() -> PanelFigures | None:
             if not self.accelerator.is_main_process:
@@ -339,7 +339,7 @@ class Tuner(TrainingRun):
                 write_json(self.out / "best.json", self.best | figures)
 
     def _limit_passed(self) -> str | None:
-        """Which limits the last measurement passed; they end a run that has a guard."""
+        """Which limits the last measurement exceeded; they end a guarded run."""
         assert self.baseline is not None
         assert self.last is not None
         passed = divergence(self.baseline, self.last, self.training)

@@ -162,7 +162,7 @@ def nothing_to_say(text: str, dropped: int) -> str:
         return "the text is empty; expected at least one word"
     if dropped:
         return (
-            f"nothing in the text can be spoken: {dropped} characters are of another "
-            "script or are signs without a sound; expected English words or numbers"
+            f"nothing in the text can be spoken: {dropped} characters are in another "
+            "script or have no sound; expected English words or numbers"
         )
     return "nothing in the text can be spoken: it has only punctuation; expected at least one word"

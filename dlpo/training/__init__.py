@@ -1,1 +1,1 @@
-"""Training of the networks on a prepared corpus; runs resume to the bit."""
+"""Training of the networks on a prepared corpus; runs resume bit-exactly."""

@@ -1,4 +1,4 @@
-"""What recordings say of prosody and mel, and what the frozen first part of a model says."""
+"""Prosody and mel as measured in recordings, and as predicted by a model's frozen first part."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Acoustics:
 
 @torch.no_grad()
 def predicted_acoustics(model: SpectralWaveGrad2, windows: Windows) -> Acoustics:
-    """What a model makes of texts, with the durations and the prosody of their recordings."""
+    """A model's predictions from texts, with the durations and prosody of their recordings."""
     sentences = windows.sentences
     voice = model.voice(sentences.voices)
     hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask, voice)
@@ -59,11 +59,11 @@ def predicted_acoustics(model: SpectralWaveGrad2, windows: Windows) -> Acoustics
 
 
 class FrozenAcoustics:
-    """The encoder and the mel predictor once they no longer change: each utterance is run once.
+    """The encoder and mel predictor once they are frozen: each utterance is run only once.
 
     Args:
         model: its first part is frozen and in eval mode.
-        batches: of the split whose windows will be asked for.
+        batches: of the split whose windows will be requested.
     """
 
     def __init__(self, model: SpectralWaveGrad2, batches: Batches) -> None:

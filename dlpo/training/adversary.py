@@ -72,7 +72,7 @@ class SpectrogramDiscriminator(nn.Module):
 
 
 class Adversary(nn.Module):
-    """(B, T) -> one `DiscriminatorOutput` a resolution."""
+    """(B, T) -> one `DiscriminatorOutput` per resolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,8 +101,8 @@ def deception_loss(made: Sequence[DiscriminatorOutput]) -> Tensor:
 def balanced_weight(deception: Tensor, others: Tensor, last_layer: Tensor) -> Tensor:
     """The weight at which deception pulls `DECEPTION_SHARE` as hard as the other losses.
 
-    A discriminator that tells the two apart with ease has gradients of any size; measured at the
-    weights of the last layer they can be compared.
+    A discriminator that easily tells the two apart has gradients of any size; at the weights of the
+    last layer they become comparable.
 
     Returns:
         A detached scalar.
@@ -166,7 +166,7 @@ class AdversarialTrainer:
         }
 
     def discriminator_step(self, denoised: Denoised, learning_rate: float | None = None) -> float:
-        """One update of the adversary, at another learning rate if given; returns its loss."""
+        """Update the adversary, at another learning rate if given, and return its loss."""
         if learning_rate is not None:
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate

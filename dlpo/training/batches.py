@@ -1,4 +1,4 @@
-"""Training batches: windows of recordings with their whole sentences, and timing of more texts."""
+"""Training batches: windows of recordings with their whole sentences, and timings of more texts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dlpo.data.dataset import Corpora
 from dlpo.data.features import Features
 
 FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # 73.5 frames a second
-CONTEXT = 8  # frames on either side of a window: what the conditioning convolutions reach
+CONTEXT = 8  # frames on either side of a window: the reach of the conditioning convolutions
 
 
 class OnDevice:
@@ -58,14 +58,14 @@ class Windows(OnDevice):
     """A window of each sentence, W frames, with C = `CONTEXT` frames more on either side."""
 
     places: tuple[tuple[int, int], ...]
-    """B times the utterance's index in the dataset and the window's first frame"""
+    """B pairs of the utterance's index in the dataset and the window's first frame"""
     sentences: Sentences
     positions: Tensor
     """(B, W + 2C) centres of the frames within the utterance"""
     inside: Tensor
     """(B, W + 2C) 1 where the utterance has such a frame, else 0"""
     log_f0: Tensor
-    """(B, W + 2C) ln Hz, joined through unvoiced frames"""
+    """(B, W + 2C) ln Hz, interpolated across unvoiced frames"""
     voicing: Tensor
     """(B, W + 2C) 1 where voiced"""
     energy: Tensor
@@ -92,9 +92,9 @@ def sentences_of(
     """Symbols, durations and voices of utterances, padded to the longest.
 
     Args:
-        dataset: where they are.
+        dataset: holds the utterances.
         utterances: their indices.
-        rows: of the voice embedding, of an entry's voice: `rows` of the model's configuration.
+        rows: an entry's voice -> its rows of the voice embedding, by the model's configuration.
     """
     timings = [dataset.timing(i) for i in utterances]
     shape = len(timings), max(len(symbols) for symbols, _ in timings)
@@ -109,13 +109,13 @@ def sentences_of(
 
 
 class Batches:
-    """Draws batches from one split; update k draws the same whatever happened before it.
+    """Draws batches from one split; what update k draws does not depend on earlier updates.
 
     Args:
         dataset: one prepared corpus, or several.
         split: train, validation or test.
         seed, rank: of the draws.
-        rows: of the voice embedding, of an entry's voice: `rows` of the model's configuration.
+        rows: an entry's voice -> its rows of the voice embedding, by the model's configuration.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Batches:
         self.chances = dataset.chances(self.recorded)
 
     def windows(self, update: int, size: int, window: int) -> Windows:
-        """`size` windows of `window` frames, utterances drawn by their length."""
+        """`size` windows of `window` frames, utterances drawn in proportion to length."""
         return self.collate(self.places(update, size, window), window)
 
     def places(self, update: int, size: int, window: int) -> list[tuple[int, int]]:
@@ -149,13 +149,13 @@ class Batches:
         return self.collate([(utterance, 0)], self.dataset.entries[utterance].frames)
 
     def timings(self, update: int, size: int) -> Sentences:
-        """`size` sentences of the corpus whose durations are known but whose audio is not here."""
+        """`size` sentences of the corpus with known durations but no audio."""
         random = np.random.default_rng([*self.key, update, 1])
         chosen = [int(i) for i in random.choice(self.timed, size)]
         return sentences_of(self.dataset, chosen, self.rows)
 
     def collate(self, places: list[tuple[int, int]], window: int) -> Windows:
-        """Windows of so many frames at (utterance, first frame)."""
+        """Windows of `window` frames at each (utterance, first frame)."""
         cut = [self._cut(i, first, window) for i, first in places]
         sentences = sentences_of(self.dataset, [i for i, _ in places], self.rows)
         return Windows(

@@ -1,6 +1,6 @@
-"""What training of the contour learns from, minimizes and is validated by.
+"""Contour training: what it learns from, what it minimizes and how it is validated.
 
-The targets are two points a symbol, fitted to the F0 of recordings.
+The targets are two points per symbol, fitted to the F0 of recordings.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ SYMBOL_WEIGHT = 0.3
 HOTTEST, HALVINGS, CALIBRATION_DRAWS = 1.6, 5, 4
 FULLY_SHOWN = 0.9  # share of the sentences whose durations are shown to the flow
 UNVOICED_WEIGHT = 0.05  # F0 is only interpolated there
-SMOOTHNESS = 0.3  # of neighbouring points, beside frames of weight 1: decides where none is voiced
-MOST_WEIGHT = 8.0  # frames; a long vowel shall not outweigh a word
+SMOOTHNESS = 0.3  # of neighbouring points, against frames of weight 1; decides where none is voiced
+MOST_WEIGHT = 8.0  # frames, so that a long vowel does not outweigh a word
 LEAST_WEIGHT = 0.1
-SURE = 1.0  # frames; points with at least so many voiced ones are validated on
+SURE = 1.0  # frames; only points with more voiced ones are validated on
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Recorded:
     points: NDArray[np.float32]
     """(2, P) about the clip's mean, in standard deviations of its voiced frames"""
     voiced: NDArray[np.float32]
-    """(2, P) voiced frames that each point stands for"""
+    """(2, P) voiced frames that each point represents"""
     mean: float
     """ln Hz, of its voiced frames"""
     spread: float
@@ -76,21 +76,21 @@ def recorded_contour(dataset: Corpora, utterance: int) -> Recorded:
     voiced = f0 > 0
     if voiced.sum() < 2:
         raise DataError(
-            f"{dataset.entries[utterance].id}: {voiced.sum()} frames are voiced; expected speech,"
-            " leave the clip out of the corpus"
+            f"{dataset.entries[utterance].id}: {voiced.sum()} frames are voiced; expected speech:"
+            " remove the clip from the corpus"
         )
     frames = np.arange(len(f0))
     log_f0 = np.interp(frames, frames[voiced], np.log(f0[voiced]))
     mean, spread = float(log_f0[voiced].mean()), float(log_f0[voiced].std())
     weights = point_weights(torch.from_numpy(durations)[None], frame_positions(len(f0)))
     shares = weights[0].double().numpy()  # (F, 2 P)
-    present = shares.sum(0) > 1e-6  # points of symbols that last
+    present = shares.sum(0) > 1e-6  # points of symbols with a duration
     of_frames = np.sqrt(voiced + UNVOICED_WEIGHT)[:, None]
     rows = shares[:, present] * of_frames
     bends = np.diff(np.eye(present.sum()), axis=0) * SMOOTHNESS
     wanted = rows.T @ ((log_f0 - mean) / max(spread, 1e-3) * of_frames[:, 0])
     found = np.linalg.solve(rows.T @ rows + bends.T @ bends, wanted)
-    # Symbols that don't last lie between their neighbours.
+    # Symbols without a duration lie between their neighbours.
     everywhere = np.interp(np.arange(len(present)), np.flatnonzero(present), found)
     counts = (shares * voiced[:, None]).sum(0)
     points, counts = (x.reshape(-1, POINTS).T.astype(np.float32) for x in (everywhere, counts))
@@ -103,10 +103,10 @@ class RecordedContours:
     Args:
         dataset: prepared.
         split: train or validation.
-        rows: rows of the voice embedding of an entry's voice.
+        rows: an entry's voice -> its rows of the voice embedding.
 
     Raises:
-        DataError: the split has no recordings, or one is without voice.
+        DataError: the split has no recordings, or one has no voiced frames.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class RecordedContours:
         names = [(i, self.dataset.entries[i].voice) for i in self.found]
         of_voice = [self.found[i] for i, name in names if voice in (None, name, name.split("/")[0])]
         if not of_voice:
-            raise DataError(f"{voice}: has no recordings to measure its pitch; prepare some")
+            raise DataError(f"{voice}: no recordings to measure its pitch on; prepare some")
         return (
             float(np.mean([found.mean for found in of_voice])),
             float(np.mean([found.spread for found in of_voice])),
@@ -152,7 +152,7 @@ class RecordedContours:
 
 
 class ReadingTask(nn.Module):
-    """Guesses what was hidden from a `Reader`, so that it learns to read from texts alone."""
+    """Guesses what was hidden from a `Reader`, which thereby learns to read from texts alone."""
 
     def __init__(self, channels: int, symbols: int) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ def reading_losses(
     generator: torch.Generator,
     voice: Tensor,
 ) -> dict[str, Tensor]:
-    """Durations and symbols that were hidden; from each sentence another share of the durations.
+    """Losses on hidden durations and symbols; each sentence hides another share of its durations.
 
     Args:
         share: of the symbols to hide.
@@ -219,7 +219,7 @@ def flow_losses(
         model: in train mode.
         batch: recorded contours.
         training: how noisy, and how often each is drawn.
-        generator: draws all that is random but dropout, on the CPU.
+        generator: draws everything random except dropout, on the CPU.
         voice: (B, C).
     """
     sentences, device = batch.sentences, batch.points.device
@@ -255,7 +255,7 @@ def contour_figures(
     voice: Tensor,
     temperature: float = 1.0,
 ) -> dict[str, float]:
-    """How well contours that are drawn agree with recorded ones, where these are voiced.
+    """How well drawn contours agree with recorded ones, where these are voiced.
 
     `crps` is the proper score (Gneiting and Raftery 2007) of one point's distribution, in units in
     which a clip's spread is 1: 0.56 for a guess that ignores the text. `spread` and `move` (from
@@ -265,7 +265,7 @@ def contour_figures(
     Args:
         model: in eval mode.
         batch: recorded contours.
-        draws: of each sentence, 2 or more.
+        draws: per sentence, 2 or more.
         generator: draws noise, on the CPU.
         voice: (B, C).
         temperature: factor on the noise.
@@ -304,15 +304,15 @@ def contour_figures(
 
 
 def lively_temperature(model: Contour, batch: Contours, voice: Tensor) -> float:
-    """The temperature, from 1 to `HOTTEST`, at which draws spread as the recordings do.
+    """The temperature, from 1 to `HOTTEST`, at which draws vary as much as the recordings.
 
-    Few Euler steps draw calmer contours than the flow has, and a flow that knows its training
-    sentences too well is too sure of others. More noise fixes both, and the proper score with them;
-    a factor on the contours would exaggerate what is sure as well.
+    Few Euler steps draw calmer contours than the flow would, and a flow that has overfitted its
+    training sentences is overconfident on others. More noise fixes both, and the proper score with
+    them; scaling the contours instead would also exaggerate what is certain.
 
     Args:
         model: in eval mode.
-        batch: recordings that it did not learn from.
+        batch: recordings that it was not trained on.
         voice: (B, C).
     """
     low, high = 1.0, HOTTEST

@@ -1,6 +1,6 @@
-"""`dlpo train contour`: teaches a checkpoint to draw its pitch; resumable to the bit.
+"""`dlpo train contour`: teaches a checkpoint to draw its pitch; bit-exactly resumable.
 
-Nothing else of the checkpoint changes, so any `spectral` can be given a contour later.
+Nothing else in the checkpoint changes, so any `spectral` can be given a contour later.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VALIDATION_DRAWS = 8
 
 
 class ContourStep(nn.Module):
-    """What learns, with its losses.
+    """The modules that learn, with their losses.
 
     Args:
         config: of the contour.
@@ -57,7 +57,7 @@ class ContourStep(nn.Module):
         self.training_config = training
 
     def forward(self, batch: Sentences | Contours, generator: torch.Generator) -> dict[str, Tensor]:
-        """Losses of reading for sentences, of the flow for recorded contours."""
+        """Reading losses for sentences, flow losses for recorded contours."""
         training = self.training_config
         if isinstance(batch, Contours):
             voice = self.voice(batch.sentences)
@@ -73,17 +73,17 @@ class ContourStep(nn.Module):
 
 
 class ContourTrainer(TrainingRun):
-    """A run of the contour, see `TrainingRun`.
+    """A training run of the contour, see `TrainingRun`.
 
-    When the last update is done, each speaker's temperature is set so that draws are as lively as
-    the speaker's validation recordings.
+    After the last update, each speaker's temperature is set so that draws are as lively as the
+    speaker's validation recordings.
 
     Args:
-        config: of the contour; its centre and spread are measured in recordings.
-        training: how.
+        config: of the contour; its centre and spread are measured on the recordings.
+        training: the recipe.
         data: directories of prepared datasets.
-        shares: of each, in what is drawn.
-        out: directory of the run; holds a state already when resuming.
+        shares: of each dataset in what is drawn.
+        out: directory of the run; already holds a state when resuming.
         init: checkpoint of the model that gets the contour.
 
     Raises:
@@ -106,7 +106,7 @@ class ContourTrainer(TrainingRun):
         of_voice = self.voice.config
         if not isinstance(of_voice, SpectralConfig):
             raise TrainingError(
-                f"{init}: is {of_voice.model!r}; expected spectral, which has a contour"
+                f"{init}: model is {of_voice.model!r}; expected spectral, which has a contour"
             )
         self.voice_config, self.rows = of_voice, of_voice.rows
         self.dataset, self.shares = Corpora(data, shares), np.array(shares) / sum(shares)
@@ -146,13 +146,13 @@ class ContourTrainer(TrainingRun):
         return found
 
     def _save_checkpoint(self, path: Path) -> None:
-        """Write the voice with its contour as it is now."""
+        """Write the voice with its current contour."""
         before, step = self.voice.model.state_dict(), self._averaged_step()
         weights = {k: v for k, v in before.items() if not k.startswith("contour.")}
         weights |= {f"contour.{k}": v for k, v in step.contour.state_dict().items()}
         weights |= {"pitch_voices.weight": step.voices.weight, "pitch_ranges": self._ranges()}
         config = replace(self.voice_config, contour=self.config)
-        # Its updates, corpus and tuning stay what they are.
+        # Its updates, corpus and tuning are unchanged.
         save_checkpoint(path, weights, config, self.voice.provenance, torch.float16)
 
     def _ranges(self) -> Tensor:
@@ -187,13 +187,13 @@ class ContourTrainer(TrainingRun):
         return LossBatch(self.step(batch, generator), batch)
 
     def _rates(self) -> list[float]:
-        """Of what reads, which is nearly done when the contour is learnt, and of the flow."""
+        """Of the reader, nearly trained by the time the contour learns, and of the flow."""
         training, rate = self.training, self.training.rate(self.update)
         reads = self.update < training.reading_updates
         return [rate if reads else rate * training.reading_rate, rate]
 
     def _batch(self, reads: bool, random: np.random.Generator) -> Sentences | Contours:
-        """Neighbors in length, of one corpus, so that little of a batch is padding."""
+        """Items of similar length from one corpus, so that little of a batch is padding."""
         by_corpus = self.texts if reads else self.contours
         shares = self.shares * np.array([bool(utterances) for utterances in by_corpus])
         among = by_corpus[int(random.choice(len(shares), p=shares / shares.sum()))]

@@ -1,4 +1,4 @@
-"""What training minimises, term by term, as pure functions."""
+"""The terms that training minimises, as pure functions."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def multi_resolution_stft(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def timing_losses(timing: Timing, sentences: Sentences) -> dict[str, Tensor]:
-    """How far durations are from recorded ones.
+    """How far predicted durations are from recorded ones.
 
     duration: L1 of log durations where a symbol sounds. pace: L1 of the log of each sentence's
-    sounding time, since durations that are each the median add up to less than was recorded.
+    sounding time, since the median durations of symbols add up to less than was recorded.
     pause: cross-entropy of mark or pause.
     """
     sounding = sentences.durations > 0
@@ -103,9 +103,8 @@ def denoise_rows(
     """Noise recordings at the levels of short chains and let the denoiser predict them.
 
     A share of the rows is at the start of a chain, which matters most when it has one or two
-    steps; the rest is spread over all levels. In every other one of those, it is not the recording
-    that is noised but the denoiser's own prediction from pure noise, as in all but the first step
-    of a chain.
+    steps; the rest are spread over all levels. Every other one of those noises the denoiser's own
+    prediction from pure noise instead of the recording, as in all but the first step of a chain.
 
     Args:
         model: in train mode, or in eval mode to validate.

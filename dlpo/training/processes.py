@@ -13,16 +13,16 @@ from torch import distributed
 
 from dlpo.errors import DlpoError, TrainingError
 
-BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # of a CPU: Intel's and AMD's, ARM's
+BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # CPU flags: Intel's and AMD's, then ARM's
 T = TypeVar("T")
 
 
 def join_processes(precision: str, handler: KwargsHandler) -> Accelerator:
-    """This process as one of the run, or as the only one.
+    """Join this process to the run, or make it the only one.
 
     Args:
         precision: see `arithmetic`.
-        handler: accelerate's settings of one of its parts.
+        handler: accelerate's settings for one of its parts.
     """
     accelerator = Accelerator(mixed_precision=arithmetic(precision), kwargs_handlers=[handler])
     if accelerator.num_processes > 1:
@@ -31,7 +31,7 @@ def join_processes(precision: str, handler: KwargsHandler) -> Accelerator:
 
 
 def arithmetic(precision: str) -> str:
-    """What "auto" means on this machine: "bf16" where it computes in bfloat16, else "no"."""
+    """What "auto" means on this machine: "bf16" if it computes in bfloat16, else "no"."""
     if precision != "auto":
         return precision
     if torch.cuda.is_available():
@@ -59,12 +59,12 @@ class Processes:
         self.count: int = accelerator.num_processes
 
     def gather(self, value: T) -> list[T]:
-        """The value of every process, in the order of their ranks."""
+        """Every process's value, in rank order."""
         values: list[T] = gather_object([value])
         return values
 
     def all_do(self, work: Callable[[], T]) -> list[T]:
-        """The result of every process, in the order of their ranks; if one fails, all raise.
+        """Every process's result, in rank order; if one fails, all raise.
 
         A process that raised alone would leave the others waiting for it.
 
@@ -75,7 +75,7 @@ class Processes:
         failure: Exception | None = None
         try:
             result = work()
-        except Exception as error:  # judges are third-party code and raise anything
+        except Exception as error:  # judges are third-party code and may raise anything
             failure = error
         gathered = self.gather((result, None if failure is None else _message(failure)))
         for rank, (_, message) in enumerate(gathered):
@@ -90,6 +90,6 @@ def _message(error: Exception) -> str:
 
 
 def _leave() -> None:
-    """Close the process group: its threads would abort the interpreter as it exits."""
+    """Close the process group, whose threads would abort the interpreter on exit."""
     if distributed.is_initialized():
         distributed.destroy_process_group()

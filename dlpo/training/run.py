@@ -29,7 +29,7 @@ from dlpo.training.processes import Processes, join_processes
 from dlpo.training.run_state import RunLog, load_state, save_state, saved_progress, write_json
 
 Report = Callable[[int, dict[str, float]], None]
-"""called after each update with its number and its figures"""
+"""called after each update with its number and figures"""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LONGEST_VALUE = 120  # characters of a value in an error
 
@@ -54,15 +54,15 @@ class TrainingRun:
         out/checkpoint/   averaged weights as float16, to listen to, export and publish
         out/log.jsonl     one line of figures every `log_every` updates; TensorBoard events too
 
-    Update k draws everything random from (seed, k) alone, so that a resumed run is equal to the
-    bit to one that never stopped.
+    Update k draws everything random from (seed, k) alone, so that a resumed run is bit-identical
+    to one that never stopped.
 
-    A subclass calls this constructor, which seeds torch; builds its network; calls `_prepare`
-    with it; and `_open` once everything that belongs to the state exists.
+    A subclass calls this constructor, which seeds torch, builds its network, passes it to
+    `_prepare`, and calls `_open` once everything that belongs to the state exists.
 
     Args:
         training: settings of the loop.
-        out: directory of the run; holds a state already when resuming.
+        out: directory of the run; already holds a state when resuming.
         handler: accelerate's settings; by default each update may leave weights unused.
     """
 
@@ -79,7 +79,7 @@ class TrainingRun:
     optimizer: torch.optim.Optimizer
     averaged: AveragedModel
     learned_before: Sequence[str] = ()
-    """what the checkpoints it starts from learned from, as they say it"""
+    """what the checkpoints it starts from learned from, in their own words"""
 
     def __init__(
         self, training: RunConfig, out: Path, handler: KwargsHandler | None = None
@@ -106,7 +106,7 @@ class TrainingRun:
         raise NotImplementedError
 
     def _save_checkpoint(self, path: Path) -> None:
-        """Write the averaged weights as a checkpoint of so many updates on the data."""
+        """Write the averaged weights as a checkpoint, with the updates and data behind it."""
         learned = "; ".join([*self.learned_before, describe_speech(self.dataset.datasets)])
         speech = "; ".join(dict.fromkeys(learned.split("; ")))
         provenance = Provenance(self.update, self.dataset.sha256, current_commit(), speech)
@@ -131,7 +131,7 @@ class TrainingRun:
 
     # ------------------------------------------------------------------ the common part
     def _prepare(self, model: nn.Module, step: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Add the average of a network and move it to the run's device and processes."""
+        """Add a network's weight average and move everything to the run's device and processes."""
         self.averaged = AveragedModel(
             model, multi_avg_fn=warm_average(self.training.ema_decay), use_buffers=True
         ).to(self.accelerator.device)
@@ -139,7 +139,7 @@ class TrainingRun:
         self.step, self.optimizer = self.accelerator.prepare(step, optimizer)
 
     def _open(self, described: Mapping[str, Any]) -> dict[str, Any]:
-        """Describe a new run in `run.json`, or resume the run of the directory.
+        """Describe a new run in `run.json`, or resume the one in the directory.
 
         Args:
             described: JSON values that identify the run: model, data, method.
@@ -157,7 +157,7 @@ class TrainingRun:
             if before.get(key) != value:
                 raise TrainingError(
                     f"{self.out}: holds a run with {key} {_short(before.get(key))}; this one has"
-                    f" {_short(value)}: give the same, or choose another --out"
+                    f" {_short(value)}: use the same value or choose another --out"
                 )
         self.out.mkdir(parents=True, exist_ok=True)
         self.update = load_state(self.out, self.accelerator, self.averaged)
@@ -213,12 +213,12 @@ class TrainingRun:
             if self.processes.count == 1:
                 raise
             raise TrainingError(
-                f"update {self.update}: another process is gone, or doesn't answer ({error});"
-                " run the same command to go on from the last state"
+                f"update {self.update}: another process is gone or not responding ({error});"
+                " run the same command to resume from the last state"
             ) from error
 
     def _begin(self, run_log: RunLog | None) -> None:
-        """Before the first update of this process."""
+        """Called before the first update of this process."""
         self.began = (time.monotonic(), self.update)
 
     def _log(self, run_log: RunLog | None, figures: dict[str, float]) -> None:
@@ -237,7 +237,7 @@ class TrainingRun:
                     run_log.figures(update, "validation", figures)
 
     def _one_update(self) -> dict[str, float]:
-        """Draw a batch, take one step of the optimizer; returns figures for the log."""
+        """Draw a batch, take one optimizer step and return figures for the log."""
         training, update = self.training, self.update
         key = (training.seed * 1_000_003 + update) * 64 + self.accelerator.process_index
         torch.manual_seed(key)  # dropout
@@ -249,10 +249,10 @@ class TrainingRun:
         return figures | self._descend([loss]) | losses.afterwards()
 
     def _descend(self, losses: Iterable[Tensor]) -> dict[str, float]:
-        """One step of the optimizer, down the sum of losses, and of the average.
+        """Take one optimizer step down the sum of losses, and update the average.
 
         Args:
-            losses: () each; its graph is freed before the next is asked for.
+            losses: () each; its graph is freed before the next is requested.
 
         Raises:
             TrainingError: the gradient is not finite; no step is taken.
@@ -286,14 +286,14 @@ class TrainingRun:
         save_file(_tensors_of(losses.batch), path)
         values = {name: round(value.item(), 4) for name, value in losses.terms.items()}
         raise TrainingError(
-            f"update {self.update}: the loss is not finite ({values}); its batch is in {path};"
+            f"update {self.update}: the loss is not finite ({values}); its batch is at {path};"
             f" resume from the last state with a lower learning rate than"
             f" {self.training.rate(self.update):.1e}"
         )
 
 
 class Interrupts:
-    """Notes Ctrl-C and SIGTERM within a block instead of raising; the second one raises
+    """Records Ctrl-C and SIGTERM within a block instead of raising; a second one raises
     KeyboardInterrupt, to stop in the middle of an update.
 
     >>> with Interrupts() as interrupts:

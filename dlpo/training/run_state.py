@@ -1,4 +1,4 @@
-"""A training run on disk: its log, and all that is needed to go on as if it had never stopped."""
+"""A training run on disk: its log, and all that is needed to resume as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UPDATE = "update.json"
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all; other processes of the run may read it meanwhile.
+    """Write a JSON file atomically; other processes of the run may be reading it.
 
     Raises:
         TrainingError: it can't be written.
@@ -46,13 +46,13 @@ def save_state(
     update: int,
     progress: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `out/state`; a crash at any point leaves this state or the one before.
+    """Write `out/state`; a crash at any point leaves either this state or the previous one.
 
     Args:
-        progress: JSON values that the run wants back, see `saved_progress`.
+        progress: JSON values that the run needs back, see `saved_progress`.
 
     Raises:
-        TrainingError: it can't be written, a full disk for example.
+        TrainingError: it can't be written, for example because the disk is full.
     """
     unfinished, state, before = (out / name for name in (UNFINISHED, STATE, BEFORE))
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -65,18 +65,18 @@ def save_state(
             shutil.rmtree(before, ignore_errors=True)
             state.rename(before)
         unfinished.rename(state)
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have own ones
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch's and safetensors' own
         shutil.rmtree(unfinished, ignore_errors=True)
         free = shutil.disk_usage(out).free / 1e6
         raise TrainingError(
-            f"{state}: update {update} can't be written ({error}); {free:.0f} MB are free on that"
-            " disk. Make room and run the same command: it goes on from the state before"
+            f"{state}: update {update} can't be written ({error}); the disk has {free:.0f} MB"
+            " free: make room and run the same command to resume from the previous state"
         ) from error
     shutil.rmtree(before, ignore_errors=True)
 
 
 def load_state(out: Path, accelerator: Accelerator, averaged: AveragedModel) -> int:
-    """Read the newest state in `out` into what was prepared; returns the updates taken, 0 if none.
+    """Load the newest state in `out` into what was prepared; returns the updates taken, 0 if none.
 
     Raises:
         TrainingError: the state is damaged.
@@ -90,7 +90,7 @@ def load_state(out: Path, accelerator: Accelerator, averaged: AveragedModel) -> 
         update = int(json.loads((state / UPDATE).read_text())["update"])
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise TrainingError(
-            f"{state}: can't be resumed ({error}); remove it to start from {out / 'checkpoint'}"
+            f"{state}: can't be resumed ({error}); delete it and start from {out / 'checkpoint'}"
             " with --init"
         ) from error
     log.info("resumed at update %d", update)
@@ -148,8 +148,8 @@ class RunLog:
     def _naming_a_full_disk(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:  # TensorBoard's comes from its thread, at the next event
+        except OSError as error:  # TensorBoard's surfaces from its thread at the next event
             raise TrainingError(
                 f"{self.lines}: the log can't be written ({error}); make room and run the same"
-                " command: it goes on from the last state"
+                " command to resume from the last state"
             ) from error

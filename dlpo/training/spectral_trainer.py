@@ -1,4 +1,4 @@
-"""`dlpo train spectral`: the acoustics, the denoiser, or both together; resumable to the bit."""
+"""`dlpo train spectral`: the acoustics, the denoiser, or both together; bit-exactly resumable."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ PARTS = {
     "adapters": ADAPTERS,
     "denoiser": ("conditioning", "level", "spectrum"),
 }  # fmt: skip
-"""Beginnings of the names of each part's weights; `joint` learns those of the denoiser."""
+"""Name prefixes of each part's weights; `joint` trains the denoiser's."""
 ADAPTER_CHANNELS = 64
 VOICE_ROWS = {
     "voices.weight", "conditioning_voices.weight", "gates.weight", "pitch_voices.weight",
     "pitch_ranges",
 }  # fmt: skip
-"""Weights with a row for each voice; the last two are those of a model that draws its pitch."""
+"""Weights with a row for each voice; only a model that draws its pitch has the last two."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,8 +70,7 @@ class SpectralStep(nn.Module):
         return denoiser_losses(denoised), denoised
 
     def _condition(self, windows: Windows, generator: torch.Generator) -> Tensor:
-        """(B, C, F): from recorded mel alone; in the joint part from text, half of it with recorded
-        mel."""
+        """(B, C, F): from recorded mel; in the joint part from text, half with recorded mel."""
         model, mel = self.model, measured_mel(windows)
         voice, prosody = model.voice(windows.sentences.voices), measured_prosody(windows)
         if self.training_config.part == "denoiser":
@@ -83,20 +82,20 @@ class SpectralStep(nn.Module):
 
 
 class SpectralTrainer(TrainingRun):
-    """A run of one part of `spectral`, see `TrainingRun`.
+    """A training run of one part of `spectral`, see `TrainingRun`.
 
     Args:
         config: model to train; its voices are those of the corpora and of `inits`.
         training: which part, and how.
         data: directories of prepared datasets.
-        shares: of each, in what is drawn.
-        out: directory of the run; holds a state already when resuming.
-        inits: checkpoints to start from. Of two, the first gives the acoustics, the second the
+        shares: of each dataset in what is drawn.
+        out: directory of the run; already holds a state when resuming.
+        inits: checkpoints to start from. Of two, the first provides the acoustics, the second the
             denoiser.
 
     Raises:
         DataError, CheckpointError: unusable input.
-        TrainingError: an `init` or the run in `out` is of another model.
+        TrainingError: an `init` or the run in `out` is of a different model.
     """
 
     model: SpectralWaveGrad2
@@ -137,7 +136,7 @@ class SpectralTrainer(TrainingRun):
             [weight for weight in model.parameters() if weight.requires_grad],
             training.learning_rate,
             (0.9, 0.98),
-            # Decay would move the rows of voices that are not in the data.
+            # Weight decay would move the rows of voices that are not in the data.
             weight_decay=0.0 if training.part == "adapters" else training.weight_decay,
         )
         seed, rank = training.seed, self.accelerator.process_index
@@ -160,22 +159,21 @@ class SpectralTrainer(TrainingRun):
         """Voices that would change without their data, since they speak through adapters."""
         if not before:
             raise TrainingError(
-                "part is adapters, which teach a checkpoint further voices; give it with --init"
+                "part is adapters, which add voices to a checkpoint; give it with --init"
             )
         config, gates = before[0].config, before[0].gates
         rows = [] if gates is None else gates.weight.any(1).nonzero().flatten().tolist()
         speakers = {config.voices[row].split("/")[0] for row in rows} - {*self.dataset.voices}
         if speakers:
             _log.warning(
-                "left out: %s, which would change without their data (--data)",
+                "leaving out %s: without their data (--data), these voices would change",
                 ", ".join(sorted(speakers)),
             )
         return {voice for voice in config.voices if voice.split("/")[0] in speakers}
 
     @torch.no_grad()
     def _begin_voices(self, model: SpectralWaveGrad2, start: SpectralConfig) -> None:
-        """Let voices of the data that `start` lacks begin as the first speaker, with their own
-        range of pitch."""
+        """Start voices that `start` lacks as the first speaker, with their own pitch range."""
         weights, first = model.state_dict(), self.config.voices.index(self.config.speakers[0])
         new = [voice for voice in self.dataset.voices if voice not in start.voices]
         rows = {voice: self.config.voices.index(voice) for voice in new}
@@ -248,7 +246,7 @@ def _started_from(path: Path) -> tuple[SpectralWaveGrad2, str]:
 def _fitting(
     start: SpectralWaveGrad2, model: SpectralWaveGrad2, part: str | None
 ) -> dict[str, Tensor]:
-    """Weights of `start`, of one part or all, with its voices in the rows of `model`'s."""
+    """Weights of `start`, one part or all, with its voices moved to their rows in `model`."""
     weights, today = start.state_dict(), model.state_dict()
     kept = [i for i, name in enumerate(start.config.voices) if name in model.config.voices]
     places = torch.tensor([model.config.voices.index(start.config.voices[i]) for i in kept])

@@ -1,4 +1,4 @@
-"""Speech from a torch model: from text as a bundle speaks it, or as a copy of a recording.
+"""Speech from a torch model: from text, as a bundle speaks it, or as a copy of a recording.
 
 `search_schedules` looks for the noise schedule that copies best: `dlpo schedule`.
 """
@@ -39,7 +39,7 @@ def speak(
     durations: NDArray[np.float32] | None = None,
     voice: str | None = None,
 ) -> Waveform:
-    """From symbols alone: durations, and what else the model is conditioned on, are predicted.
+    """From symbols alone: durations and all other conditioning are predicted.
 
     Args:
         model: in eval mode.
@@ -66,13 +66,13 @@ def condition(
 ) -> tuple[Tensor, Waveform]:
     """The denoiser's inputs for one utterance, computed as a bundle's host does.
 
-    But for the end: a served sentence's last mark lasts `END_FRAMES` at least.
+    Except at the end: a served sentence's last mark lasts at least `END_FRAMES`.
 
     Args:
         model: in eval mode.
         symbols: (P,) symbol ids.
         durations: (P,) whole frames to use instead of the predicted ones.
-        seed: of the noise that the pitch is drawn from, where the voice draws it.
+        seed: of the noise from which a voice with a contour draws its pitch.
         voice: of a model with several; its default if None.
 
     Returns:
@@ -110,7 +110,7 @@ def copy(
     utterance: int,
     schedule: NoiseSchedule,
 ) -> Waveform:
-    """From a recording's own durations, F0 and mel: what the denoiser could do at best.
+    """From a recording's own durations, F0 and mel: the best that the denoiser could do.
 
     Args:
         model: in eval mode.
@@ -170,8 +170,8 @@ def search_schedules(
 ) -> list[Trial]:
     """Copy the first validation clips with each of `NAMES` and `ETAS`; the best comes first.
 
-    A distance to the recording ranks chains of one length; how many steps to take at all is for
-    the judges to say, see `dlpo eval`.
+    A distance to the recording ranks chains of equal length; how many steps to take is for the
+    judges to decide, see `dlpo eval`.
 
     Args:
         model: in eval mode.
@@ -187,7 +187,7 @@ def search_schedules(
     chosen = batches.recorded[:clips]
     if not chosen:
         raise DataError(
-            f"{batches.dataset.path}: no validation recordings; prepare a corpus with some"
+            f"{batches.dataset.path}: no validation recordings; prepare a corpus that has some"
         )
     etas = ETAS if steps > 1 else ETAS[:1]  # at N = 1 there is no noise to add
     tried = [(name, eta) for name in NAMES for eta in etas]

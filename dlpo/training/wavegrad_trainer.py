@@ -1,6 +1,6 @@
 """`dlpo train base` and `large`: likelihood training of WaveGrad 2 as published.
 
-What it learns from and minimizes comes first: excerpts of recordings, and losses.
+Its data and losses come first: excerpts of recordings, and what is minimized.
 
 Reference: Chen et al. 2021 (WaveGrad 2), section 2; Chen et al. 2020 (WaveGrad), section 2.2.
 """
@@ -32,7 +32,7 @@ from dlpo.training.losses import masked_mean
 from dlpo.training.run import LossBatch, TrainingRun
 
 VALIDATION_WINDOWS = 16
-QUIETEST = 1e-3  # of full scale; a clip with a lower peak is not made louder than that allows
+QUIETEST = 1e-3  # of full scale; clips with a lower peak are scaled as if they had this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class Excerpts(OnDevice):
     positions: Tensor
     """(B, F) centres of the frames within the utterance; below 0 and past its end too"""
     waveform: Tensor
-    """(B, F * 300) as it is heard, each recording brought to a peak of 1; silence past its ends"""
+    """(B, F * 300) plain samples, each recording scaled to a peak of 1; silence past its ends"""
     scored: Tensor
     """(B, F * 300) 1 within the window where the recording lasts, else 0"""
 
 
 class ExcerptBatches:
-    """Draws excerpts from one split; update k draws the same whatever happened before it.
+    """Draws excerpts from one split; what update k draws does not depend on earlier updates.
 
     Args:
         batches: of the split; says which utterances and where.
@@ -62,10 +62,10 @@ class ExcerptBatches:
         """indices of the split's recordings"""
 
     def draw(self, update: int, size: int, window: int, context: int) -> Excerpts:
-        """`size` excerpts, utterances drawn by their length.
+        """`size` excerpts, utterances drawn in proportion to length.
 
         Args:
-            update: what is drawn for.
+            update: the one to draw for.
             size: B.
             window: frames that are scored.
             context: frames on either side of them.
@@ -75,7 +75,7 @@ class ExcerptBatches:
         """
         if not self.recorded:
             raise DataError(
-                f"{self.dataset.path}: there are no recordings in this split to learn from; prepare"
+                f"{self.dataset.path}: no recordings in this split to learn from; prepare"
                 " a corpus with audio"
             )
         return self.collate(self.batches.places(update, size, window), window, context)
@@ -98,7 +98,7 @@ class ExcerptBatches:
         return Excerpts(sentences, *map(torch.from_numpy, (positions, waveform, scored)))
 
     def _waveform(self, i: int, start: int, end: int) -> Waveform:
-        """Some frames of a recording, at the level that brings its peak to 1."""
+        """Some frames of a recording, scaled so that its peak is 1."""
         if i not in self._peaks:
             whole = self.dataset[i].waveform
             self._peaks[i] = max(QUIETEST, float(np.abs(whole).max()))
@@ -113,10 +113,10 @@ def _samples(first: int, end: int, origin: int) -> slice:
 
 
 def continuous_levels(size: int, generator: torch.Generator) -> Tensor:
-    """(B,) noise levels sqrt(alpha_bar): a step of the 1000, and evenly between it and the next.
+    """(B,) noise levels sqrt(alpha_bar): one of the 1000 steps, then uniform up to the next.
 
-    The steps are stratified over the batch, so that each update sees all of the schedule; a row by
-    itself draws every step alike.
+    The steps are stratified over the batch, so that each update sees the whole schedule; a single
+    row draws every step with equal probability.
 
     Reference: Chen et al. 2020, algorithm 1 ("hierarchical sampling").
     """
@@ -153,13 +153,13 @@ def wavegrad_losses(
 ) -> dict[str, Tensor]:
     """L1 of the noise in the windows, and the durations; minimise their sum.
 
-    The whole sentence is encoded and spread over the frames by the recorded durations, through
-    which the ranges learn; the decoder sees the excerpt.
+    The whole sentence is encoded and spread over the frames by the recorded durations, which is
+    how the ranges learn; the decoder sees only the excerpt.
 
     Args:
         model: in train mode, or in eval mode to validate.
         excerpts: recordings.
-        duration_weight: of the durations.
+        duration_weight: of the duration loss.
         generator: draws noise levels and noise, on the CPU.
     """
     sentences, clean = excerpts.sentences, excerpts.waveform
@@ -189,13 +189,13 @@ class WaveGradStep(nn.Module):
 
 
 class WaveGradTrainer(TrainingRun):
-    """A run of the published model, see `TrainingRun`: everything learns from the first update on.
+    """A training run of the published model, see `TrainingRun`: everything learns from the start.
 
     Args:
         config: model to train.
-        training: how.
+        training: the recipe.
         data: directory of a prepared dataset.
-        out: directory of the run; holds a state already when resuming.
+        out: directory of the run; already holds a state when resuming.
         init: checkpoint of the same model to start from instead of random weights.
 
     Raises:
@@ -224,8 +224,8 @@ class WaveGradTrainer(TrainingRun):
                 model.load_state_dict(started.model.state_dict())
             except RuntimeError as error:
                 raise TrainingError(
-                    f"{init}: its weights are those of another model than {config.model}; choose"
-                    " another --init, or none"
+                    f"{init}: its weights don't fit the model {config.model}; choose another"
+                    " --init, or omit it"
                 ) from error
         optimizer = torch.optim.AdamW(
             model.parameters(), training.learning_rate, weight_decay=training.weight_decay

@@ -1,1 +1,1 @@
-"""Exports a checkpoint to ONNX graphs, and these to a bundle."""
+"""Exports a checkpoint to ONNX graphs and packs them into a bundle."""

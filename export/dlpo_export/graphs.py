@@ -1,8 +1,8 @@
-"""The three kinds of graph in a bundle, as torch modules that are exported as they stand.
+"""The three kinds of graph in a bundle, as torch modules that are exported unchanged.
 
-encoder      phonemes (, noise, voice) -> hidden, durations, ranges      once a sentence
-frames       hidden, whole durations, pitch (, voice) -> conditioning, F0   once a sentence
-denoiser_N   conditioning, source, noise -> waveform, N reverse steps    once a chunk
+encoder      phonemes (, noise, voice) -> hidden, durations, ranges      once per sentence
+frames       hidden, whole durations, pitch (, voice) -> conditioning, F0   once per sentence
+denoiser_N   conditioning, source, noise -> waveform, N reverse steps    once per chunk
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dlpo.noise_schedule import NoiseSchedule
 
 
 class SentenceGraph(nn.Module):
-    """Common part of the encoder and frames graphs.
+    """Shared part of the encoder and frames graphs.
 
     Args:
         model: its `encode` and `frames` are exported.
-        voices: names of voices of a `SpectralWaveGrad2`, in the order of their shares; all of its
-            speakers if ().
+        voices: voice names of a `SpectralWaveGrad2`, in the order of their shares; () is all of its
+            speakers.
     """
 
     def __init__(self, model: Model, voices: Sequence[str] = ()) -> None:
@@ -39,7 +39,7 @@ class SentenceGraph(nn.Module):
             self.voices = torch.cat([model.named_voice(voice) for voice in offered]).detach()
 
     def _voice(self, shares: Tensor | None) -> Tensor:
-        """(1, N) shares of the voices, which sum to 1 -> (1, V); the first voice if None."""
+        """(1, N) shares of the voices, summing to 1 -> (1, V); the first voice if None."""
         if self.voices is None:
             return self.model.named_voice()
         return self.voices[:1] if shares is None else shares @ self.voices
@@ -50,7 +50,7 @@ class EncoderGraph(SentenceGraph):
 
     @property
     def draws_pitch(self) -> bool:
-        """Whether it reads noise, which the pitch is drawn from."""
+        """Whether it reads noise from which the pitch is drawn."""
         return isinstance(self.model, SpectralWaveGrad2) and self.model.contour is not None
 
     def forward(
@@ -60,8 +60,8 @@ class EncoderGraph(SentenceGraph):
 
         Args:
             phonemes: (1, P) int64.
-            noise: (1, 2, P) standard normal, where the pitch is drawn; None is zeros.
-            voice: (1, N) shares of the voices; None is the first.
+            noise: (1, 2, P) standard normal, if the pitch is drawn; None is zeros.
+            voice: (1, N) shares of the voices; None is the first voice.
 
         Returns:
             hidden (1, C, P), durations (1, P) frames, ranges (1, P) frames.
@@ -71,7 +71,7 @@ class EncoderGraph(SentenceGraph):
 
 
 class FramesGraph(SentenceGraph):
-    """Symbols to frames, once the host has chosen whole durations."""
+    """Symbols to frames, once the host has rounded the durations."""
 
     def forward(
         self,
@@ -89,7 +89,7 @@ class FramesGraph(SentenceGraph):
 
 
 class DenoiserGraph(nn.Module):
-    """The whole reverse chain, unrolled: levels are constants, weights are shared by the steps."""
+    """The whole reverse chain, unrolled: levels are constants, all steps share the weights."""
 
     def __init__(self, model: Model, schedule: NoiseSchedule) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class DenoiserGraph(nn.Module):
             noise: (K, B, F, 300), standard normal, K = `schedule.noise_count`.
 
         Returns:
-            (B, F, 300), without the voice's gain.
+            (B, F, 300), before the voice's gain.
         """
         x0 = sample(
             self.denoise,
@@ -122,7 +122,7 @@ class DenoiserGraph(nn.Module):
 
 
 class PredictionGraph(nn.Module):
-    """The network of one reverse step: what is the same in all of them, and traced once."""
+    """The network of one reverse step: identical in all steps, so it is traced once."""
 
     def __init__(self, denoiser: DenoiserGraph) -> None:
         super().__init__()
@@ -139,14 +139,14 @@ class PredictionGraph(nn.Module):
 
 
 class StartGraph(nn.Module):
-    """(K, B, F, 300) noise -> (B, F, 300), where the chain starts."""
+    """(K, B, F, 300) noise -> (B, F, 300), the start of the chain."""
 
     def forward(self, noise: Tensor) -> Tensor:
         return noise[0]
 
 
 class UpdateGraph(nn.Module):
-    """The arithmetic of one reverse step, and after the last one what makes the waveform."""
+    """The arithmetic of one reverse step and, after the last one, the conversion to a waveform."""
 
     def __init__(self, model: Model, schedule: NoiseSchedule, step: int) -> None:
         super().__init__()
@@ -169,16 +169,16 @@ class UpdateGraph(nn.Module):
 
 
 def frames_context(model: Model, voices: Sequence[str] = ()) -> int:
-    """How many frames each side a frame's conditioning and F0 depend on, measured by gradients.
+    """How many frames on each side affect a frame's conditioning and F0, measured by gradients.
 
-    The inputs of the frames graph that belong to a frame are its positions.
+    The frame inputs of the frames graph are its positions.
     """
     symbols = 33
     while True:
         frames, centre = 2 * symbols, symbols
         phonemes = 1 + torch.arange(symbols)[None] % 50
         hidden, _, _ = EncoderGraph(model, voices)(phonemes)
-        lengths = torch.full((1, symbols), 2.0)  # frames; wide enough that all weights count
+        lengths = torch.full((1, symbols), 2.0)  # frames; wide enough that all weights matter
         positions = (torch.arange(frames) + 0.5).requires_grad_()
         with torch.enable_grad():
             conditioning, f0 = FramesGraph(model, voices)(
@@ -187,6 +187,6 @@ def frames_context(model: Model, voices: Sequence[str] = ()) -> int:
             middle = conditioning[:, :, centre].sum() + f0[:, centre].sum()
             (gradient,) = torch.autograd.grad(middle, positions)
         reach = farthest_frame(gradient[None, None], centre, frames)
-        if reach < centre - 1:  # else it may reach beyond this window
+        if reach < centre - 1:  # otherwise it may reach beyond this window
             return reach
         symbols = 2 * symbols - 1

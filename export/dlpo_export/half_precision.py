@@ -1,13 +1,13 @@
 """A graph in float16: the network in half precision, the chain around it in float32.
 
-Convolutions are where the time goes, and they lose nothing that the ear would miss. What stays in
-float32, with Casts in between: inputs and outputs, the arithmetic of the reverse steps and the
-de-emphasis (errors there add up from step to step), normalisations, attention, LSTMs, and every
-layer whose values come near the end of float16's range. No operator sees two types at once, as
-TensorRT's strong typing asks for.
+Convolutions take most of the time and lose nothing audible in float16. Kept in float32, with Casts
+in between: inputs and outputs, the arithmetic of the reverse steps and the de-emphasis (where
+errors accumulate from step to step), normalisations, attention, LSTMs, and every layer whose values
+come near the limit of float16's range. No operator mixes the two types, as TensorRT's strong typing
+requires.
 
 onnxruntime's converter can't tell the arithmetic of a reverse step from that of a FiLM layer; here
-they differ by rank: a waveform has no channels.
+they are distinguished by rank: a waveform has no channel axis.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dlpo_export.to_onnx import drop_unused
 if TYPE_CHECKING:
     import onnx
 
-LARGEST = 65504 / 8  # of any value in float16; a louder voice must not reach the end of its range
+LARGEST = 65504 / 8  # of any value in float16; leaves headroom for a louder voice
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 ARITHMETIC = ("Add", "Div", "Gelu", "LeakyRelu", "Mul", "Sub")  # on (B, C, L)
 MOVES = (
@@ -42,21 +42,21 @@ MOVES = (
     "Transpose",
     "Unsqueeze",
 )
-CHANNELS = 3  # axes of a tensor with channels, at least
+CHANNELS = 3  # minimum number of axes of a tensor with channels
 
 logger = logging.getLogger(__name__)
 
 
 def to_fp16(model: onnx.ModelProto, samples: Sequence[Tensors] = ()) -> onnx.ModelProto:
-    """The same graph with its convolutions, and what follows them, in float16.
+    """The same graph with its convolutions, and the layers that follow them, in float16.
 
-    Weights that float16 holds exactly keep their bytes, so that a file of halved weights serves
-    both graphs.
+    Weights that float16 holds exactly keep their bytes, so both graphs can use one file of halved
+    weights.
 
     Args:
         model: float32, with its weights loaded and its shapes inferred.
-        samples: inputs by name on which to measure how large values become; a layer that makes or
-            reads values above `LARGEST` stays in float32.
+        samples: inputs by name on which value ranges are measured; a layer that makes or reads
+            values above `LARGEST` stays in float32.
 
     Raises:
         BundleError: onnxruntime can't run `model`.
@@ -75,7 +75,7 @@ def to_fp16(model: onnx.ModelProto, samples: Sequence[Tensors] = ()) -> onnx.Mod
 def largest_values(
     model: onnx.ModelProto, tensors: Sequence[str], samples: Sequence[Tensors]
 ) -> dict[str, float]:
-    """The largest absolute value of each tensor over some inputs, NaN counting as infinite."""
+    """The largest absolute value of each tensor over some inputs; NaN counts as infinite."""
     if not samples:
         return {}
     found = dict.fromkeys(tensors, 0.0)
@@ -89,10 +89,10 @@ def largest_values(
 
 
 def _half_layers(model: onnx.ModelProto, large: set[str]) -> list[onnx.NodeProto]:
-    """Convolutions, and what reads nothing but float16 from them on.
+    """Convolutions, and the layers after them that read only float16.
 
     Args:
-        large: tensors that float16 can't hold; their makers and readers are left out.
+        large: tensors too large for float16; layers that make or read them are excluded.
     """
     ranks = _ranks(model)
     varying = {tensor.name for tensor in model.graph.input} | set(varying_tensors(model))
@@ -115,7 +115,7 @@ def _half_layers(model: onnx.ModelProto, large: set[str]) -> list[onnx.NodeProto
 
 
 def _convert(model: onnx.ModelProto, half: Sequence[onnx.NodeProto]) -> onnx.ModelProto:
-    """Switch these layers to float16 and put a Cast wherever a value crosses over."""
+    """Switch these layers to float16, with a Cast wherever a value crosses between types."""
     from onnx import TensorProto, helper
 
     floats = set(_ranks(model))
@@ -126,7 +126,7 @@ def _convert(model: onnx.ModelProto, half: Sequence[onnx.NodeProto]) -> onnx.Mod
     converted = copy.deepcopy(model)
     graph = converted.graph
     nodes: list[onnx.NodeProto] = []
-    crossed: set[str] = set()  # tensors that exist in the other type as well
+    crossed: set[str] = set()  # tensors that also exist in the other type
 
     def cross(name: str, to: int, suffix: str) -> str:
         if f"{name}{suffix}" not in crossed:
@@ -146,7 +146,7 @@ def _convert(model: onnx.ModelProto, half: Sequence[onnx.NodeProto]) -> onnx.Mod
                 node.input[place] = cross(name, TensorProto.FLOAT, ".fp32")
         nodes.append(node)
         for place, name in enumerate(node.output):
-            if in_half and name in outputs:  # its readers, if any, are further on
+            if in_half and name in outputs:  # its readers, if any, come later
                 raise_to = node.output[place] = f"{name}.fp16"
                 nodes.append(helper.make_node("Cast", [raise_to], [name], to=TensorProto.FLOAT))
                 nodes[-1].name = f"cast_{name}"
@@ -163,7 +163,7 @@ def _convert(model: onnx.ModelProto, half: Sequence[onnx.NodeProto]) -> onnx.Mod
 
 
 class _Weights:
-    """The weights and constants of a graph, and their float16 where one was asked for."""
+    """The weights and constants of a graph, and their float16 copies where requested."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         from onnx import TensorProto
@@ -195,7 +195,7 @@ class _Weights:
 
 
 def _takes_half(node: onnx.NodeProto, place: int) -> bool:
-    """Whether this input has the type of the data; a Resize's scales are always float32."""
+    """Whether this input has the data's type; a Resize's scales are always float32."""
     return node.op_type != "Resize" or place == 0
 
 

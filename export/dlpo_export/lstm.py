@@ -1,4 +1,4 @@
-"""LSTMs as ONNX's own operator: torch's exporter can't trace one over a length that varies."""
+"""LSTMs as ONNX's own operator: torch's exporter can't trace one over a variable length."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ OPSET = 20  # of all graphs
 
 
 class OnnxLstm(nn.Module):
-    """A one-layer, one-way, batch-first `nn.LSTM` that exports as one LSTM node.
+    """A one-layer, unidirectional, batch-first `nn.LSTM` that exports as one LSTM node.
 
-    Only for export: called outside of it, it returns zeros.
+    For export only: called outside of it, it returns zeros.
     """
 
     def __init__(self, lstm: nn.LSTM) -> None:
@@ -26,15 +26,15 @@ class OnnxLstm(nn.Module):
         self.hidden_size = lstm.hidden_size
 
         def as_onnx(name: str) -> Tensor:
-            i, f, g, o = getattr(lstm, f"{name}_l0").detach().chunk(4)  # torch's order of gates
-            return torch.cat([i, o, f, g])[None]  # ONNX's order; one direction
+            i, f, g, o = getattr(lstm, f"{name}_l0").detach().chunk(4)  # torch's gate order
+            return torch.cat([i, o, f, g])[None]  # ONNX's gate order; one direction
 
         self.w = nn.Buffer(as_onnx("weight_ih"))
         self.r = nn.Buffer(as_onnx("weight_hh"))
         self.b = nn.Buffer(torch.cat([as_onnx("bias_ih"), as_onnx("bias_hh")], dim=1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
-        """(B, P, C) -> (B, P, hidden_size), and nothing in place of the last state."""
+        """(B, P, C) -> (B, P, hidden_size), and None in place of the final state."""
         batch, length, _ = x.shape
         out: Tensor = torch.onnx.ops.symbolic(
             "LSTM",
@@ -48,7 +48,7 @@ class OnnxLstm(nn.Module):
 
 
 def with_onnx_lstms(module: M) -> M:
-    """A copy of `module` in which every `nn.LSTM` is an `OnnxLstm`; itself if it has none."""
+    """A copy of `module` with every `nn.LSTM` replaced by an `OnnxLstm`; itself if it has none."""
     names = [name for name, child in module.named_modules() if isinstance(child, nn.LSTM)]
     if not names:
         return module

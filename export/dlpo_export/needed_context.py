@@ -1,12 +1,12 @@
-"""How much context a chunk needs: measured on speech, for a trained network hardly uses its reach.
+"""How much context a chunk needs: measured on speech, as a trained network hardly uses its reach.
 
-A reverse step can look several frames to each side, N steps N times as far; but what lies at the
-far end moves a sample by far less than its last bit of 16: each further frame of context divides
-the deviation by about eight. Chunks with only the context that they need cost the server less.
+A reverse step can look several frames to each side, N steps N times as far; but the far end moves a
+sample by far less than the last of 16 bits: each further frame of context divides the deviation by
+about eight. Chunks with only the context they need cost the server less.
 
-In 8 bits a deviation of any size can tip the rounding of an activation, and the tipped one tips
-others: around a seam another draw of the rounding noise is heard. So its level is measured instead,
-beside the speech. The same goes for the blocks of the frames graph.
+In 8 bits any deviation, however small, can flip the rounding of an activation, which in turn flips
+others: around a seam a different realisation of the rounding noise is heard. So its level is
+measured instead, relative to the speech. The same applies to the blocks of the frames graph.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.parity.cases import UTTERANCE, as_numpy, whole_frames
 from dlpo_export.parity.open_graph import OpenGraph
 
-TOLERANCE = 5e-5  # of full scale; half of what a server promises, before the margin
+TOLERANCE = 5e-5  # of full scale; half of the server's guarantee, before the margin
 INT8_TOLERANCE = 10 ** (-60 / 20)  # RMS of the deviation, as a share of the RMS of the speech
-FRAMES_TOLERANCE = 10 ** (-50 / 20)  # the same of conditioning, which 8 bits round at -30 dB
-MARGIN = 1  # frames beyond what the measurement asks for, since other speech differs
-CHUNK = 8  # frames, as few as the first of a stream
+FRAMES_TOLERANCE = 10 ** (-50 / 20)  # the same for conditioning, which 8 bits round at -30 dB
+MARGIN = 1  # frames added to the measured need, since other speech differs
+CHUNK = 8  # frames, as few as in a stream's first chunk
 BLOCK = 64  # frames of the frames graph
 STRIDE = 9  # frames from one measured chunk to the next
 SEEDS = 2
@@ -45,11 +45,11 @@ def needed_contexts(
     context_frames_per_step: int,
     int8: Mapping[str, Path] | None = None,
 ) -> dict[str, int]:
-    """Frames each side that a chunk needs, by number of steps: {"4": 9, ...}.
+    """Frames on each side that a chunk needs, by number of steps: {"4": 9, ...}.
 
     Args:
         denoisers: any names.
-        context_frames_per_step: what one step can see; N of them and one frame more are enough.
+        context_frames_per_step: what one step can see; N times that plus one frame is enough.
         int8: files of the denoisers' int8 graphs, to measure those as onnxruntime computes them;
             None measures in floating point.
 
@@ -62,7 +62,7 @@ def needed_contexts(
     for name, denoiser in sorted(denoisers.items(), key=lambda item: item[1].schedule.steps):
         steps, noise_count = denoiser.schedule.steps, denoiser.schedule.noise_count
         inputs = _inputs(conditioning, source, noise_count)
-        # The number of steps hardly matters: begin a frame below what the last one needed.
+        # The number of steps hardly matters: start one frame below what the last one needed.
         last = next(reversed(needed.values()), 1)
         first = max(1, last - MARGIN - 1)
         contexts = range(first, steps * context_frames_per_step + 2)
@@ -73,8 +73,8 @@ def needed_contexts(
 
 @torch.no_grad()
 def needed_frames_context(encoder: EncoderGraph, frames: FramesGraph, reach: int) -> int:
-    """Frames each side that a block of the frames graph needs, whatever the voice; `reach`, which
-    it can see, at most."""
+    """Frames on each side that a block of the frames graph needs, for any voice; at most `reach`,
+    the graph's field of view."""
     phonemes = torch.tensor([symbol_ids(UTTERANCE)])
     voices = [None] if frames.voices is None else torch.split(torch.eye(len(frames.voices)), 1)
     needed = 0
@@ -84,7 +84,7 @@ def needed_frames_context(encoder: EncoderGraph, frames: FramesGraph, reach: int
         positions = torch.arange(int(counts.sum())) + 0.5
         run = partial(frames, hidden, counts, ranges, pitch=torch.zeros(1), voice=voice)
         whole, f0 = run(positions=positions)
-        for context in range(needed, reach + 1):  # what the voices before need, or more
+        for context in range(needed, reach + 1):  # what the previous voices need, or more
             needed, parts = context, []
             for start in range(0, len(positions), BLOCK):
                 first = max(0, start - needed)
@@ -98,7 +98,7 @@ def needed_frames_context(encoder: EncoderGraph, frames: FramesGraph, reach: int
 
 
 def _speech(encoder: EncoderGraph, frames: FramesGraph) -> tuple[Tensor, Tensor]:
-    """Conditioning (1, C2, F) and source (1, F, 300) of the utterance of the parity check."""
+    """Conditioning (1, C2, F) and source (1, F, 300) of the parity check's utterance."""
     phonemes = torch.tensor([symbol_ids(UTTERANCE)])
     hidden, durations, ranges = encoder(phonemes)
     counts = whole_frames(durations)
@@ -121,7 +121,7 @@ def _needed_context(
     deviation: Callable[[Tensor, Tensor], float],
     tolerance: float,
 ) -> int:
-    """The first of `contexts` to keep the tolerance, and the margin; the last one is enough."""
+    """The first of `contexts` within tolerance, plus the margin; the last one is always enough."""
     whole = denoise(*inputs)
     for context in contexts[: -1 - MARGIN]:
         starts = range(0, whole.shape[1] - CHUNK - 2 * context, STRIDE)
@@ -136,7 +136,7 @@ def _needed_context(
 def _chunks(
     denoise: Denoise, inputs: Inputs, whole: Tensor, starts: range, context: int
 ) -> tuple[Tensor, Tensor]:
-    """Chunks of all windows, (B, `CHUNK`, 300), and the same frames of `whole`, (B, F, 300)."""
+    """The chunks of all windows, (B, `CHUNK`, 300), and the same frames of `whole`, (B, F, 300)."""
     conditioning, source, noise = inputs
     size = CHUNK + 2 * context
 

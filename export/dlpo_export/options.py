@@ -1,4 +1,4 @@
-"""What an export can be asked for."""
+"""Options of an export."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from dlpo.noise_schedule import named_schedule
 from dlpo.text.front_end import parse_dictionary
 from dlpo_export.lstm import OPSET
 
-MOST_STEPS = 8  # of a fused graph: more are neither quick to trace nor to run
+MOST_STEPS = 8  # of a fused graph: more are slow to trace and to run
 WEIGHT_BITS = (8, 16, 32)
 OPSETS = range(18, 22)  # of ONNX; tested from end to end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
-    """Everything about a bundle but the checkpoint."""
+    """Everything that defines a bundle apart from the checkpoint."""
 
     steps: tuple[int, ...] = (1, 2, 3, 4, 6)
-    """Every N for which to make a denoiser; they share their weights."""
+    """Every N for which to make a denoiser; all of them share their weights."""
     default_steps: int = 3
-    """The N that speaks when nobody asks for another."""
+    """The N used when a request doesn't specify one."""
     schedule: str = "cosine"
     """Name of the noise schedule."""
     eta: float = 0.0
@@ -32,23 +32,23 @@ class ExportOptions:
     precisions: tuple[Precision, ...] = ("fp32", "int8")
     """Of the denoisers; fp32 is always made. fp16 and int8_symmetric are for GPUs."""
     weight_bits: int = 16
-    """That weights are rounded to before anything else; 8 halves the bundle, 32 keeps all."""
+    """Width that weights are first rounded to; 8 halves the bundle, 32 keeps them unchanged."""
     opset: int = OPSET
-    """Version of ONNX's operators."""
+    """Version of ONNX's operator set."""
     voice: str = "lj"
-    """Name of the voice, of a checkpoint with one."""
+    """Name of the voice, for a checkpoint with a single voice."""
     voices: Mapping[str, str] = field(default_factory=dict)
-    """Name in the bundle -> voice of the checkpoint, of one with several; the first is the default.
-    All of its speakers if empty."""
+    """Name in the bundle -> voice of the checkpoint, for one with several; the first is the
+    default. Empty is all of its speakers."""
     gain: float = 1.0
-    """Factor on the waveform before it leaves the host."""
+    """Factor applied to the waveform before it leaves the host."""
     dictionary: Mapping[str, str] = field(default_factory=dict)
-    """Word -> phonemes, where this voice is to say it otherwise than the lexicon."""
+    """Word -> phonemes, overriding the lexicon for this voice."""
     scores: Mapping[str, float] = field(default_factory=dict)
-    """What the judges measured, by name."""
+    """Judges' scores, by name."""
 
     def __post_init__(self) -> None:
-        """Raises InputError or ConfigError where something can't be made."""
+        """Raise InputError or ConfigError if the options can't be satisfied."""
         for steps in self.steps:
             if not 1 <= steps <= MOST_STEPS:
                 raise InputError(f"steps is {steps}; expected 1 to {MOST_STEPS}")
@@ -67,4 +67,4 @@ class ExportOptions:
             raise InputError(f"weight bits is {self.weight_bits}; expected 8, 16 or 32")
         if self.opset not in OPSETS:
             raise InputError(f"opset is {self.opset}; expected {OPSETS[0]} to {OPSETS[-1]}")
-        parse_dictionary(self.dictionary)  # refused now, not by whoever opens the bundle
+        parse_dictionary(self.dictionary)  # rejected now, rather than when the bundle is opened

@@ -1,6 +1,6 @@
-"""A graph out of traced parts: what a chain does N times is traced once and copied N times.
+"""Builds a graph from traced parts: what a chain repeats N times is traced once and copied N times.
 
-Tracing is most of an export, and all steps of all chains call the same network.
+Tracing takes most of an export's time, and all steps of all chains call the same network.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ class Part:
     """One use of a traced module in a graph."""
 
     kind: str
-    """what weights and constants of all uses of the module start with, or ''"""
+    """prefix of the weights and constants in all uses of the module, or ''"""
     use: str
-    """what tensors and nodes of this use start with, or ''"""
+    """prefix of the tensors and nodes in this use, or ''"""
     program: torch.onnx.ONNXProgram
     takes: Mapping[str, str]
     """input of the module -> tensor of the graph"""
     gives: Mapping[str, str]
     """output of the module -> tensor of the graph"""
     constants: Mapping[str, Tensor] = field(default_factory=dict)
-    """input of the module -> its value in this use"""
+    """input of the module -> its constant value in this use"""
 
     def tensor_of(self, name: str) -> str:
-        """What a tensor of the module is called in the graph."""
+        """The name in the graph of a tensor of the module."""
         return {**self.takes, **self.gives}.get(name) or f"{self.use}{name}"
 
 
 class Tracer:
-    """Traces modules, each of them once."""
+    """Traces modules, each only once."""
 
     def __init__(self, opset: int = OPSET) -> None:
         self.opset = opset
@@ -54,14 +54,14 @@ class Tracer:
         """Export one module to a slimmed ONNX model with named, dynamic dimensions.
 
         Raises:
-            BundleError: the exporter fixed a length that has to vary.
+            BundleError: the exporter fixed a length that must vary.
             MissingExtraError: onnx, onnxscript or onnxslim is not installed.
         """
         parts = self.parts(source)
         return slim_graph(parts[0].program.model_proto if len(parts) == 1 else _join(parts, source))
 
     def parts(self, source: GraphSource) -> list[Part]:
-        """The traced parts of a graph, in the order in which they are computed."""
+        """The traced parts of a graph, in execution order."""
         if isinstance(source.module, DenoiserGraph):
             return self._chain(source, source.module)
         takes = {name: name for name in source.inputs}
@@ -132,7 +132,7 @@ class Tracer:
 
 
 def _join(parts: list[Part], source: GraphSource) -> onnx.ModelProto:
-    """One graph of all parts; weights are there once."""
+    """Join all parts into one graph; weights are stored once."""
     from onnx import TensorProto, helper, numpy_helper
 
     first = parts[0].program.model_proto

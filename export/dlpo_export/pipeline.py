@@ -1,4 +1,4 @@
-"""From a checkpoint to a bundle, or to an error and no bundle."""
+"""From a checkpoint to a bundle; on error no bundle is written."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ from dlpo_export.weights import fold_batch_norms, round_weights, write_graphs
 if TYPE_CHECKING:
     import onnx
 
-EXAMPLE_BATCH, EXAMPLE_FRAMES, EXAMPLE_PHONEMES = 2, 12, 9  # of the traced inputs; any will do
+EXAMPLE_BATCH, EXAMPLE_FRAMES, EXAMPLE_PHONEMES = 2, 12, 9  # of the traced inputs; any values work
 
 EIGHT_BITS: tuple[Precision, ...] = ("int8", "int8_symmetric")
 
-PARITY_FILE = "parity.json"  # what `check_parity` measured
+PARITY_FILE = "parity.json"  # the output of `check_parity`
 
-# How torch, C++ and onnxruntime call a lack of memory; Python and numpy raise MemoryError.
+# How torch, C++ and onnxruntime report a lack of memory; Python and numpy raise MemoryError.
 SIGNS = ("can't allocate memory", "bad_alloc", "failed to allocate memory", "out of memory")
 
 Models = dict[Precision, "onnx.ModelProto"]
@@ -79,7 +79,7 @@ def export_bundle(
 
     Args:
         checkpoint_dir: as `dlpo train` writes it.
-        out: a directory, or a zip where the name ends in `.dlpo`; replaced if it is a bundle.
+        out: a directory, or a zip if the name ends in `.dlpo`; an existing bundle is replaced.
         options: what to make.
 
     Returns:
@@ -100,7 +100,7 @@ def export_bundle(
         ):
             manifest = _make(checkpoint, options, Path(scratch))
             return write_bundle(out, manifest, Path(scratch))
-    except OSError as error:  # of the scratch folder; `write_bundle` speaks for itself
+    except OSError as error:  # from the scratch folder; `write_bundle` reports its own
         raise BundleError(
             f"graphs can't be written to {tempfile.gettempdir()} ({error}); free space there or"
             " set TMPDIR to another folder. No bundle is written"
@@ -108,7 +108,7 @@ def export_bundle(
 
 
 def warn_of_another_chain(checkpoint: Checkpoint, options: ExportOptions) -> None:
-    """A voice is tuned for one chain; what it gained need not hold for others."""
+    """Warn that a voice is tuned for one chain; its gains may not carry over to others."""
     tuned = checkpoint.provenance.tuned
     spoken = (options.default_steps, options.schedule, options.eta)
     if tuned is not None and spoken != (tuned.steps, tuned.schedule, tuned.eta):
@@ -152,7 +152,7 @@ def _make(checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> Manif
 
 
 def _voices(model: Model, options: ExportOptions) -> dict[str, str]:
-    """Names of the bundle's voices and of the checkpoint's, of a model with several."""
+    """Names of the bundle's voices -> the checkpoint's, for a model with several."""
     if not isinstance(model, SpectralWaveGrad2):
         if options.voices:
             raise InputError(
@@ -163,7 +163,7 @@ def _voices(model: Model, options: ExportOptions) -> dict[str, str]:
     known, speakers = model.config.voices, model.config.speakers
     unknown = [voice for voice in options.voices.values() if voice not in known]
     if unknown and len(options.voices) == len(speakers) == 1 and unknown[0] in options.voices:
-        return {unknown[0]: speakers[0]}  # a name for the only speaker
+        return {unknown[0]: speakers[0]}  # names the only speaker
     if unknown:
         raise InputError(f"voice is {unknown[0]!r}; the checkpoint has {', '.join(known)}")
     return dict(options.voices) or {speaker: speaker for speaker in speakers}
@@ -172,7 +172,7 @@ def _voices(model: Model, options: ExportOptions) -> dict[str, str]:
 def _write_graphs(
     model: Model, options: ExportOptions, sources: Mapping[str, GraphSource], folder: Path
 ) -> dict[str, GraphInfo]:
-    """Make every graph in every precision; what the manifest says of them."""
+    """Make every graph in every precision; returns the manifest's entries for them."""
     spoken = [(sentence.seed, *until_frames(sources, sentence)) for sentence in CALIBRATION]
     tracer, spectral = Tracer(options.opset), isinstance(model, SpectralWaveGrad2)
     infos: dict[str, GraphInfo] = {}
@@ -212,14 +212,14 @@ def _write_graphs(
 
 def _file(graph: str, precision: Precision) -> str:
     if graph in ("encoder", "frames") and precision in EIGHT_BITS:
-        precision = "int8"  # beside a GPU too the CPU computes it
+        precision = "int8"  # the CPU computes it even if there is a GPU
     return f"{graph}.onnx" if precision == "fp32" else f"{graph}.{precision}.onnx"
 
 
 def _manifest(
     checkpoint: Checkpoint, options: ExportOptions, graphs: dict[str, GraphInfo]
 ) -> Manifest:
-    """All that needs no measuring."""
+    """The part of the manifest that needs no measurements."""
     model, provenance = checkpoint.model, checkpoint.provenance
     voices = tuple(_voices(model, options))
     requires = [ENCODER_NOISE] if EncoderGraph(model).draws_pitch else []
@@ -304,13 +304,13 @@ def graph_sources(
 
 @contextlib.contextmanager
 def naming_lack_of_memory(doing: str) -> Iterator[None]:
-    """Turn a failed allocation, however deep it is wrapped, into an error that says what to do.
+    """Turn a failed allocation, however deeply wrapped, into an error that says what to do.
 
     Args:
         doing: what needs the memory, such as "exporting denoiser_6".
 
     Raises:
-        BundleError: memory ran out inside. Every other error passes as it is.
+        BundleError: memory ran out inside. Every other error passes through unchanged.
     """
     try:
         yield

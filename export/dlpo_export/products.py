@@ -1,12 +1,12 @@
-"""Convolutions as matrix products on channels last, in float32 or, as other products, on integers.
+"""Convolutions as channels-last matrix products, in float32 or, as other products are, on integers.
 
-    x (B, F, I) -> taps (B, F, k I), what each of the k taps sees, side by side -> y (B, F, O)
+    x (B, F, I) -> taps (B, F, k I), the inputs of all k taps side by side -> y (B, F, O)
 
-onnxruntime's integer product reads 8 bits and makes float32, so that only what a layer reads is
-rounded, at the speed of its 8-bit convolution. It needs nothing rewritten when a graph is loaded.
+onnxruntime's integer product reads 8 bits and outputs float32, so only a layer's input is rounded,
+at the speed of its 8-bit convolution. The graph needs no rewriting when it is loaded.
 
-A layer that 8 bits would spoil reads two tensors of 8 bits: x rounded, and what that left over.
-The two products take half the time of one in float32, and round like 16 bits.
+A layer that 8 bits would degrade reads two 8-bit tensors: x rounded, and the remainder. The two
+products take half the time of one in float32, with the rounding error of 16 bits.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 Bits = Literal[8, 16, 32]
 
 STEPS = 255  # of a range in 8 bits
-MIDDLE = 128  # zero of the rest, which has both signs
-MARGIN = 1.5  # of a range in 16 bits, which have some to spare: nothing is clipped
+MIDDLE = 128  # zero point of the remainder, which is signed
+MARGIN = 1.5  # headroom of a 16-bit range, which can spare it: nothing is clipped
 MICROSOFT = "com.microsoft"  # the domain of onnxruntime's own operators
-LAST = [0, 2, 1]  # the permutation between channels first and last
-FEWEST_WEIGHTS = 2048  # of a layer; rounding what a smaller one reads costs what it gains
-FEWEST_FOR_16 = 20_000  # the same in 16 bits, which take two products and their sum
+LAST = [0, 2, 1]  # the permutation between channels first and channels last
+FEWEST_WEIGHTS = 2048  # of a layer; for smaller ones, rounding the input costs what it saves
+FEWEST_FOR_16 = 20_000  # the same for 16 bits, which need two products and their sum
 LIMIT_DB = -38.0  # noise to signal of a layer alone, above which it reads 16 bits
-# The same, above which its weights are not rounded, where `round_weights` has not done it.
+# The same threshold for keeping its weights unrounded, unless `round_weights` has rounded them.
 EXACT_DB = -30.0
 
 logger = logging.getLogger(__name__)
@@ -57,9 +57,9 @@ def as_products(
 
     Args:
         model: float32, weights inside; convolutions over one axis without groups or strides.
-            Transpositions to and from channels last about them vanish.
-        bits: node -> of what it reads; 32 where it is not there.
-        ranges: lowest and highest value of what each node with fewer bits reads.
+            Transpositions around them to and from channels last are eliminated.
+        bits: node -> width of its input; 32 if absent.
+        ranges: lowest and highest input value of each node with fewer bits.
 
     Returns:
         A new model.
@@ -68,12 +68,12 @@ def as_products(
 
 
 class _Taps(NamedTuple):
-    """What a convolution sees of its input, along the axis."""
+    """The part of its input that a convolution sees, along the axis."""
 
     kernel: int = 1
     dilation: int = 1
     before: int = 0
-    """zeros in front"""
+    """zeros padded in front"""
     after: int = 0
 
 
@@ -92,9 +92,9 @@ class _Rewriting:
         for node in graph.node:
             for name in node.input:
                 self._readers[name].append(node)
-        self._absorbed: set[str] = set()  # names of nodes whose work is done by one before
+        self._absorbed: set[str] = set()  # names of nodes merged into a preceding one
         self._rounded: dict[tuple[str, float, int], tuple[str, str, str]] = {}
-        self._rests: set[str] = set()  # names of what roundings left over
+        self._rests: set[str] = set()  # names of rounding remainders
         self._tapped: dict[tuple[str, _Taps], str] = {}
         self._constants: dict[str, onnx.TensorProto] = {}
         self._made: list[onnx.NodeProto] = []
@@ -125,7 +125,7 @@ class _Rewriting:
             self.model.opset_import.add(domain=MICROSOFT, version=1)
 
     def _product(self, node: onnx.NodeProto) -> str:
-        """Add the nodes that compute a convolution; the name of its output, channels last."""
+        """Add the nodes that compute a convolution; returns its output's name, channels last."""
         from onnx import helper, numpy_helper
 
         settings = {a.name: helper.get_attribute_value(a) for a in node.attribute}
@@ -149,11 +149,11 @@ class _Rewriting:
         bias: NDArray[np.float32] | None = None,
         gain: NDArray[np.float32] | None = None,
     ) -> str:
-        """Add the nodes of gain * (taps of `source` times `factors` (k I, O) + bias); the name of
-        their output, `out`."""
+        """Add the nodes of gain * (taps of `source` times `factors` (k I, O) + bias); returns the
+        name of their output, `out`."""
         name, bits = node.input[1], self._bits.get(node.name, 32)
         if bits == 32:
-            assert gain is None  # it is absorbed by integer products alone
+            assert gain is None  # only integer products absorb it
             taps = self._taps(source, "", seen, node.name)
             product = out if bias is None else f"{node.name}.product"
             self._node("MatMul", [taps, self._constant(name, factors)], product)
@@ -197,7 +197,7 @@ class _Rewriting:
         return self._node("Add", parts, out)
 
     def _normalised(self, node: onnx.NodeProto) -> None:
-        """Add a layer norm that scales and shifts as the constants after it do."""
+        """Add a layer norm whose scale and shift are those of the constants after it."""
         from onnx import numpy_helper
 
         scale, shift = (numpy_helper.to_array(self._weights[name]) for name in node.input[1:])
@@ -216,8 +216,8 @@ class _Rewriting:
     def _absorb(
         self, tensor: str, kinds: Sequence[str], channels: int
     ) -> tuple[list[NDArray[np.float32] | None], str]:
-        """Drop what a tensor is added to and multiplied by, in the order of `kinds`, where it is a
-        constant (channels,); these constants, and the name of what they make of the tensor."""
+        """Remove the addition to and multiplication of a tensor, in the order of `kinds`, by
+        constants (channels,); returns these constants and the name of the result."""
         from onnx import numpy_helper
 
         vectors: list[NDArray[np.float32] | None] = []
@@ -242,15 +242,15 @@ class _Rewriting:
         return self._node("Transpose", [node.input[0]], f"{node.name}.turned", perm=LAST)
 
     def _integers(self, tensor: str, size: float, zero: int) -> tuple[str, str, str]:
-        """Round a tensor to 8 bits, once for all its readers; its name, and those of its scale and
-        zero."""
+        """Round a tensor to 8 bits, once for all its readers; returns its name, and those of its
+        scale and zero."""
         key = tensor, size, zero
         if key not in self._rounded:
             name = f"{tensor}.{len(self._rounded)}"
             by = self._constant(f"{name}.scale", np.array(size, np.float32))
             at = self._constant(f"{name}.zero", np.array(zero, np.uint8))
             out, maker = f"{name}.integers", self._makers.get(tensor)
-            if maker is not None and maker.op_type == "Concat":  # bytes are joined faster
+            if maker is not None and maker.op_type == "Concat":  # joining bytes is faster
                 parts = [
                     self._node("QuantizeLinear", [part, by, at], f"{out}.{k}")
                     for k, part in enumerate(maker.input)
@@ -282,7 +282,7 @@ class _Rewriting:
 
         if value.dtype.kind == "i" and value.dtype != np.int8:
             value = value.astype(np.int64)
-        # A name of its own, where a weight of the model has it.
+        # Renamed if a weight of the model has this name.
         name = f"{name}.last" if name in self._weights else name
         self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
         return name
@@ -299,27 +299,27 @@ class _Rewriting:
 
 
 def is_grouped(node: onnx.NodeProto) -> bool:
-    """Whether it is a convolution of channels that don't mix."""
+    """Whether it is a grouped convolution."""
     return any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
 
 
 def _turns(node: onnx.NodeProto) -> bool:
-    """Whether it transposes between channels first and last."""
+    """Whether it transposes between channels first and channels last."""
     return node.op_type == "Transpose" and list(node.attribute[0].ints) == LAST
 
 
 def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.ModelProto | None:
-    """Make the large layers of a graph products of integers: of 8 bits where a layer's rounding is
-    not heard, of 16 elsewhere, so that durations and F0 stay within parts in ten thousand.
+    """Turn the large layers of a graph into integer products: of 8 bits where a layer's rounding is
+    inaudible, of 16 elsewhere, so that durations and F0 stay within parts in ten thousand.
 
     Args:
         model: float32 with convolutions or products, weights inside; an encoder, a frames graph
             or the denoiser of a `spectral`. Layers that durations depend on read 16 bits.
-        rollouts: inputs of the graph, speech that covers what will be spoken.
+        rollouts: inputs of the graph; speech representative of what will be spoken.
 
     Returns:
-        A new model for onnxruntime alone, or None if all layers have to stay in float32: those
-        that lose much by 8 bits, and whose weights 8 bits don't hold exactly.
+        A new model for onnxruntime alone, or None if all layers must stay in float32: those
+        that lose much in 8 bits, and whose weights 8 bits don't hold exactly.
 
     Raises:
         BundleError: onnxruntime can't run the model.
@@ -356,7 +356,7 @@ def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.Mod
 
 
 def _is_stepped(weight: onnx.TensorProto) -> bool:
-    """Whether 8 bits and a scale for each output hold it, (O, I, K) or (I, O)."""
+    """Whether 8 bits and one scale per output hold it exactly, (O, I, K) or (I, O)."""
     from onnx import numpy_helper
 
     values = numpy_helper.to_array(weight)

@@ -1,7 +1,7 @@
-"""8-bit graphs: calibrated on real speech, and only where the ear does not mind.
+"""8-bit graphs: calibrated on real speech, and only where the rounding is inaudible.
 
-Weights get one scale a channel, activations one a tensor: the lowest and highest value that they
-take while sentences at both extremes of prosody are spoken, in every reverse step by itself.
+Weights get one scale per channel, activations one per tensor: from the lowest and highest value
+they take while sentences at both extremes of prosody are spoken, separately for every reverse step.
 onnxruntime's quantiser inserts the QuantizeLinear and DequantizeLinear nodes.
 """
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     import onnx
 
 LAYERS = ("Conv", "Gemm", "MatMul")
-# Noise to signal of a layer alone, in what the graph makes, from which on it would be heard.
+# Noise to signal of a single layer, in the graph's output, above which it would be audible.
 NOISE_DB = {"waveform": -15.0, "conditioning": -30.0}
-F0_CENTS = 0.1  # the same for F0: what F0 depends on stays exact, and so does the source
-PROBE_FRAMES = 80  # of the rollout on which layers are measured one by one
-GELU_FLOOR = -4.0  # what a GELU reads below makes 1.3e-4 at most; steps are better spent above
+F0_CENTS = 0.1  # the same for F0: whatever F0 depends on stays exact, and so does the source
+PROBE_FRAMES = 80  # of the rollout, for measuring layers one by one
+GELU_FLOOR = -4.0  # below this a GELU outputs at most 1.3e-4; steps are better spent above
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +36,16 @@ logger = logging.getLogger(__name__)
 def to_int8(
     model: onnx.ModelProto, rollouts: Sequence[Tensors], *, symmetric: bool = False
 ) -> tuple[onnx.ModelProto, list[LayerNoise]]:
-    """Quantise the layers of a graph whose rounding is not heard.
+    """Quantise those layers of a graph whose rounding is inaudible.
 
     Args:
-        model: float32, weights inside; a denoiser, or what makes conditioning and F0.
-        rollouts: inputs of the graph, speech that covers what will be spoken.
-        symmetric: activations with a sign and zero at 0, for TensorRT; else without a sign, for
-            CPUs, which is finer.
+        model: float32, weights inside; a denoiser, or a graph that makes conditioning and F0.
+        rollouts: inputs of the graph; speech representative of what will be spoken.
+        symmetric: signed activations with zero at 0, for TensorRT; otherwise unsigned, for CPUs,
+            which is finer.
 
     Returns:
-        The graph with Q/DQ nodes, and what was measured of each layer, the noisiest first; those
+        The graph with Q/DQ nodes, and the measurements of each layer, the noisiest first; those
         above `NOISE_DB` or `F0_CENTS` stay in float32.
 
     Raises:
@@ -79,9 +79,9 @@ def quantisable_layers(model: onnx.ModelProto) -> list[str]:
 def tensor_ranges(
     model: onnx.ModelProto, layers: Sequence[str], rollouts: Sequence[Tensors]
 ) -> Mapping[str, Range]:
-    """Lowest and highest value of what the layers read and make; 0 is always inside.
+    """Lowest and highest value of the layers' inputs and outputs, always including 0.
 
-    What only a GELU reads begins at `GELU_FLOOR`.
+    The range of tensors read only by a GELU starts at `GELU_FLOOR`.
     """
     from onnx import helper
 
@@ -116,9 +116,9 @@ def tensor_ranges(
 
 
 def probe(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> Tensors:
-    """The middle of the longest rollout, or all of it where no input has frames; spoken by all
-    voices at once, so that a layer that some don't use is heard."""
-    axes = {  # of the frames, in the inputs that have some
+    """The middle of the longest rollout, or all of it if no input has frames; spoken by all voices
+    in one batch, so that a layer unused by some of them is still measured."""
+    axes = {  # the frame axis of each input that has one
         value.name: axis
         for value in model.graph.input
         for axis, dimension in enumerate(value.type.tensor_type.shape.dim)
@@ -146,7 +146,7 @@ def _insert(
         name: (np.array(low, np.float32), np.array(high, np.float32))
         for name, (low, high) in ranges.items()
     }
-    with quiet():  # the quantiser advises to prepare the model; it is prepared
+    with quiet():  # the quantiser advises preparing the model, which has been done
         quantizer = QDQQuantizer(
             shape_inference.infer_shapes(_with_own_weights(model, set(layers))),
             per_channel=True,
@@ -160,22 +160,22 @@ def _insert(
             extra_options={
                 "ActivationSymmetric": symmetric,
                 "WeightSymmetric": True,
-                # TensorRT adds biases in float and leaves outputs to the layer that follows.
+                # TensorRT adds biases in float and leaves outputs to the next layer.
                 "QuantizeBias": not symmetric,
                 "OpTypesToExcludeOutputQuantization": list(LAYERS) if symmetric else [],
             },
         )
         quantizer.quantize_model()
-        quantizer.model.topological_sort()  # onnxruntime sorts for itself, others don't
+        quantizer.model.topological_sort()  # onnxruntime sorts on its own, others don't
     quantised: onnx.ModelProto = quantizer.model.model
     del quantised.graph.value_info[:]
     return quantised
 
 
 def _with_own_weights(model: onnx.ModelProto, quantised: set[str]) -> onnx.ModelProto:
-    """Weights of their own for layers that stay exact in one step while others are quantised.
+    """Give layers that stay exact in one step, but are quantised in others, weights of their own.
 
-    Otherwise they would read the 8-bit weights of those through a DequantizeLinear in every run.
+    Otherwise they would read those layers' 8-bit weights through a DequantizeLinear on every run.
     """
     separate = copy.deepcopy(model)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}

@@ -1,6 +1,6 @@
-"""In which layers of a graph 8 bits would be heard: each is quantised alone and measured.
+"""In which layers of a graph 8 bits would be audible: each is quantised alone and measured.
 
-All layers carry switchable quantisation in one graph, so that no graph is made for each of them.
+One graph carries switchable quantisation in all layers, so no separate graphs are needed.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from dlpo_export.parity.open_graph import OpenGraph
 if TYPE_CHECKING:
     import onnx
 
-Range = tuple[float, float]  # of a tensor's values, 0 included
+Range = tuple[float, float]  # of a tensor's values, including 0
 
-GATES = "gates"  # the added input: which layers are quantised
-AUDIBLE = 1e-3  # RMS of full scale; noise below it is not heard even in a pause
+GATES = "gates"  # the added input: selects the quantised layers
+AUDIBLE = 1e-3  # RMS of full scale; noise below it is inaudible even in a pause
 
 
 @dataclass(frozen=True, slots=True)
 class LayerNoise:
-    """What quantising one layer does to what its graph makes; alone, with exact weights."""
+    """The effect on a graph's output of quantising one layer alone, with exact weights."""
 
     node: str
     weight: str
     noise_db: float
     """noise to signal: of a waveform averaged over frames, see `noise_db`; of conditioning; of an
-    encoder's hidden sequence, infinite where durations change too"""
+    encoder's hidden sequence, infinite if durations change as well"""
     f0_cents: float = 0.0
-    """RMS error of F0 where it stays voiced; 0 of a graph that makes none"""
+    """RMS error of F0 where it stays voiced; 0 for a graph without F0"""
 
     def __str__(self) -> str:
         off = f", F0 {self.f0_cents:.1f} cents off" if self.f0_cents else ""
@@ -51,17 +51,17 @@ def layer_noise(
     ranges: Mapping[str, Range],
     inputs: Mapping[str, NDArray[Any]],
 ) -> list[LayerNoise]:
-    """Quantise input and output of each layer alone, and measure what that does to the outputs.
+    """Quantise the input and output of each layer alone, and measure the effect on the outputs.
 
     Args:
-        model: in float32; makes a waveform (B, F, 300), or conditioning and F0, or what an
-            encoder does.
+        model: in float32; makes a waveform (B, F, 300), or conditioning and F0, or an encoder's
+            outputs.
         layers: names of nodes.
-        ranges: of the layers' input and output tensors; a tensor that has none is not rounded.
+        ranges: of the layers' input and output tensors; a tensor without one is not rounded.
         inputs: of the graph.
 
     Returns:
-        One entry for each layer, in their order.
+        One entry per layer, in the same order.
     """
     opened = OpenGraph(_gated(model, layers, ranges))
 
@@ -88,7 +88,7 @@ def layer_noise(
 
 
 def noise_db(made: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Noise to signal in dB, averaged over frames, so that noise in quiet ones counts as heard.
+    """Noise to signal in dB, averaged over frames, so that noise in quiet frames counts as audible.
 
     Args:
         made, expected: waveforms, (B, F, 300).
@@ -101,7 +101,7 @@ def noise_db(made: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
 def _gated(
     model: onnx.ModelProto, layers: Sequence[str], ranges: Mapping[str, Range]
 ) -> onnx.ModelProto:
-    """The graph with an input `gates` (layers,) bool that switches each layer's quantisation."""
+    """The graph with an input `gates` (layers,) bool that enables each layer's quantisation."""
     from onnx import TensorProto, helper, numpy_helper
 
     gated = copy.deepcopy(model)

@@ -16,17 +16,17 @@ from dlpo.text.symbols import symbol_ids
 from dlpo_export.parity.cases import UTTERANCE, whole_frames
 from dlpo_export.parity.open_graph import OpenGraph
 
-REPEATS = (2, 4, 8, 16, 32, 64)  # of the sentence: at last more than a minute of speech
+REPEATS = (2, 4, 8, 16, 32, 64)  # of the sentence: enough for more than a minute of speech
 
 
 def sentence_inputs(bundle: Bundle, graph: str, frames: int) -> dict[str, NDArray[Any]]:
     """Inputs of a graph for a fixed sentence.
 
-    Encoder and frames are run in fp32 to get there; the noise has seed 0.
+    The encoder and frames graphs are run in fp32 to produce them; the noise has seed 0.
 
     Args:
-        frames: the first so many of a sentence that is long enough. The encoder reads the
-            sentence to its end.
+        frames: the first `frames` of a sentence that is long enough. The encoder reads the whole
+            sentence.
     """
     for repeats in REPEATS:
         values = _encoded(bundle, repeats)
@@ -53,7 +53,7 @@ def sentence_inputs(bundle: Bundle, graph: str, frames: int) -> dict[str, NDArra
 
 
 def _encoded(bundle: Bundle, repeats: int) -> dict[str, NDArray[Any]]:
-    """The sentence, so many times in a row, and its encoding in whole frames."""
+    """The sentence repeated `repeats` times, and its encoding in whole frames."""
     phonemes = np.array([symbol_ids([*UTTERANCE, *UTTERANCE[1:] * (repeats - 1)])], np.int64)
     values: dict[str, NDArray[Any]] = {"phonemes": phonemes, **bundle.manifest.voice_input()}
     if bundle.manifest.pitch_points is not None:

@@ -28,19 +28,19 @@ Shape = tuple[int | str, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GraphSource:
-    """A module and what its inputs and outputs are called."""
+    """A module with the names of its inputs and outputs."""
 
     module: nn.Module
     inputs: Mapping[str, tuple[Tensor, Shape]]
-    """name -> example and shape; a letter in a shape is a length that varies"""
+    """name -> example and shape; a letter in a shape is a variable length"""
     outputs: Mapping[str, Shape]
 
 
 def trace(source: GraphSource, opset: int = OPSET) -> torch.onnx.ONNXProgram:
-    """What torch's exporter makes of a module: an ONNX model, and torch's own program beside it.
+    """Export a module with torch: an ONNX model, and torch's own program beside it.
 
     Raises:
-        BundleError: the exporter fixed a length that has to vary.
+        BundleError: the exporter fixed a length that must vary.
         MissingExtraError: onnxscript or onnxslim is not installed.
     """
     with needs("export"):
@@ -60,7 +60,7 @@ def trace(source: GraphSource, opset: int = OPSET) -> torch.onnx.ONNXProgram:
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             with_onnx_lstms(source.module.eval()),
-            # Clones: to the exporter the same tensor twice is one input.
+            # Cloned: the exporter merges inputs that are the same tensor.
             kwargs={name: example.clone() for name, (example, _) in source.inputs.items()},
             input_names=list(source.inputs),
             output_names=list(source.outputs),
@@ -70,13 +70,13 @@ def trace(source: GraphSource, opset: int = OPSET) -> torch.onnx.ONNXProgram:
             optimize=True,
             verbose=False,
         )
-    assert program is not None  # None only when written to a file at once
+    assert program is not None  # it is None only when written straight to a file
     _check_shapes(program.model_proto, source)
     return program
 
 
 def slim_graph(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Fold constants, share what is computed twice, and forget where it was made."""
+    """Fold constants, merge duplicate computations, and drop export metadata."""
     import onnxslim
 
     with quiet():
@@ -86,7 +86,7 @@ def slim_graph(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def graph_info(source: GraphSource, files: dict[Precision, str]) -> GraphInfo:
-    """What the manifest says of a graph."""
+    """The manifest's entry for a graph."""
     inputs = (
         TensorInfo(tensor, str(example.dtype).removeprefix("torch."), shape)
         for tensor, (example, shape) in source.inputs.items()
@@ -96,7 +96,7 @@ def graph_info(source: GraphSource, files: dict[Precision, str]) -> GraphInfo:
 
 
 def drop_unused(graph: onnx.GraphProto) -> None:
-    """Remove nodes that don't lead to an output, and weights that nothing reads."""
+    """Remove nodes that don't contribute to an output, and weights that nothing reads."""
     wanted, kept = {output.name for output in graph.output}, []
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
@@ -110,9 +110,9 @@ def drop_unused(graph: onnx.GraphProto) -> None:
 
 @functools.cache
 def _build_operator_table_once() -> None:
-    """Let torch build its table of operators once per process; it does so in every export (0.8 s).
+    """Let torch build its operator table once per process; by default every export does (0.8 s).
 
-    The table is private to torch: where it has moved, exports only take longer.
+    The table is private to torch: if it has moved, exports merely take longer.
     """
     try:
         from torch.onnx._internal.exporter._registration import ONNXRegistry
@@ -131,10 +131,10 @@ def _build_operator_table_once() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the exporter's remarks about its own internals, hundreds of them, from the reader."""
+    """Suppress the exporter's hundreds of remarks about its own internals."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
-    # With any listener on this logger, as pytest puts on all, torch formats every symbol it meets.
+    # If this logger has any handler, as under pytest, torch formats every symbol it encounters.
     trace = logging.getLogger("torch.__trace")
     listeners, trace.handlers = trace.handlers, []
     try:
@@ -147,7 +147,7 @@ def quiet() -> Iterator[None]:
 
 
 def _check_shapes(model: onnx.ModelProto, source: GraphSource) -> None:
-    """The exporter falls back to fixed lengths without a word; refuse that."""
+    """Refuse graphs in which the exporter has silently fixed a length."""
     wanted = {name: shape for name, (_, shape) in source.inputs.items()} | dict(source.outputs)
     for value in (*model.graph.input, *model.graph.output):
         found = tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
@@ -159,7 +159,7 @@ def _check_shapes(model: onnx.ModelProto, source: GraphSource) -> None:
 
 
 def _forget_where_it_came_from(model: onnx.ModelProto) -> None:
-    """Drop stack traces and paths of the exporting machine, so that equal models are equal."""
+    """Drop stack traces and paths of the exporting machine, so that equal models stay equal."""
     for node in model.graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")

@@ -1,8 +1,8 @@
-"""The one file of weights that all graphs of a bundle share, each weight in as few bytes as it has.
+"""The weights file shared by all graphs of a bundle, each weight in as few bytes as possible.
 
-A weight that 8 bits and a scale a channel hold exactly, or float16, is stored so and turned back
-into float32 by nodes that a run-time folds when it loads the graph. `round_weights` makes a model
-such that they do.
+A weight that is held exactly by 8 bits and a scale per channel, or by float16, is stored that way
+and converted back to float32 by nodes that a runtime folds when it loads the graph. `round_weights`
+rounds a model so that this holds.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "weights.bin"
 SHARED_BYTES = 1024  # smaller constants stay in their graph
-ALIGNMENT = 64  # bytes; of every tensor in the file of weights
-# Of a weight in 8 bits. Processors without VNNI add two products of bytes in 16 bits with a sign,
-# and cut off what is more: 2 * 255 * 64 is not, 2 * 255 * 127 would be.
+ALIGNMENT = 64  # bytes; of every tensor in the weights file
+# Of an 8-bit weight. Processors without VNNI add two byte products in signed 16 bits and saturate:
+# 2 * 255 * 64 fits, 2 * 255 * 127 would not.
 LARGEST = 64
 
 logger = logging.getLogger(__name__)
@@ -37,12 +37,12 @@ M = TypeVar("M", bound=nn.Module)
 
 @torch.no_grad()
 def round_weights(model: nn.Module, bits: int) -> None:
-    """Round the weights of a model in place to what few bits hold.
+    """Round the weights of a model in place to what the given bits can hold.
 
     Args:
-        bits: 8 rounds matrices and kernels to `LARGEST` steps each way of a scale for each of
-            their first dimension, and the rest to float16; 16 rounds all to float16; 32 changes
-            nothing.
+        bits: 8 rounds matrices and kernels to `LARGEST` steps in each direction of a scale for each
+            entry of their first dimension, and the rest to float16; 16 rounds all to float16; 32
+            changes nothing.
     """
     for parameter in model.parameters():
         if bits == 8 and parameter.ndim > 1:
@@ -54,9 +54,9 @@ def round_weights(model: nn.Module, bits: int) -> None:
 
 
 def in_steps(factors: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """(I, O) -> (I, O) int8 and the (O,) scales, which times the int8 is nearest to it.
+    """(I, O) -> the nearest (I, O) int8 with (O,) scales to multiply it by.
 
-    Equal to it if `round_weights` rounded it to 8 bits.
+    Exact if `round_weights` rounded the input to 8 bits.
     """
     scale = _scale(torch.from_numpy(np.abs(factors).max(axis=0))).numpy()
     return np.rint(factors / scale).astype(np.int8), scale
@@ -68,7 +68,7 @@ def write_graphs(models: Mapping[str, onnx.ModelProto], folder: Path) -> None:
     A tensor that occurs in several graphs, precisions or steps is stored once.
 
     Args:
-        models: by the name of their file; changed in place.
+        models: by file name; modified in place.
     """
     offsets: dict[str, int] = {}
     with (folder / WEIGHTS_FILE).open("wb") as weights:
@@ -82,12 +82,12 @@ def write_graphs(models: Mapping[str, onnx.ModelProto], folder: Path) -> None:
 
 
 def _scale(largest: Tensor) -> Tensor:
-    """The scale at which the largest weight is `LARGEST`: of that power of two, it is exact."""
+    """The scale that maps the largest weight to `LARGEST`; exact, since that is a power of two."""
     return largest.clamp(min=1e-20) / LARGEST
 
 
 def _store_small(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
-    """Replace a float32 weight by fewer bytes that hold it exactly, if there are any."""
+    """Replace a float32 weight by a smaller exact representation, if there is one."""
     from onnx import TensorProto, helper, numpy_helper
 
     if tensor.data_type != TensorProto.FLOAT:
@@ -116,7 +116,7 @@ def _store_small(model: onnx.ModelProto, tensor: onnx.TensorProto) -> None:
 
 
 def _as_bytes(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]] | None:
-    """int8 and the scale of each channel, along either of the first two axes; None if not exact."""
+    """int8 and each channel's scale, along either of the first two axes; None if not exact."""
     for axis in range(min(2, values.ndim)) if values.ndim > 1 else ():
         others = tuple(k for k in range(values.ndim) if k != axis)
         largest = torch.from_numpy(np.abs(values).max(axis=others, keepdims=True))
@@ -130,7 +130,7 @@ def _as_bytes(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np
 
 
 def _share(tensor: onnx.TensorProto, weights: Any, offsets: dict[str, int]) -> None:
-    """Move a tensor's bytes to the file of weights, unless they are there already."""
+    """Move a tensor's bytes to the weights file, unless it already holds them."""
     from onnx import TensorProto, numpy_helper
 
     content = np.ascontiguousarray(numpy_helper.to_array(tensor)).tobytes()

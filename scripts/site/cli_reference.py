@@ -1,4 +1,4 @@
-"""The page of the command line, from the commands themselves."""
+"""The command line page, generated from the commands themselves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SERVE = "`dlpo serve`\n"
 
 
 def cli_reference() -> str:
-    """Markdown: every command with its arguments and options, as `--help` tells them."""
+    """Markdown: every command with its arguments and options, as shown by `--help`."""
     command = get_command(app)
     page = get_docs_for_click(obj=command, ctx=click.Context(command), name="dlpo")
     page = re.sub(r" ?\[default: ([^\]]+)\]", r" (default: `\1`)", page)

@@ -1,4 +1,4 @@
-"""The page of errors, from the errors and the functions that turn them into statuses."""
+"""The errors page, generated from the errors and the functions that map them to statuses."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def error_reference() -> str:
 
 
 def _examples() -> Iterator[DlpoError]:
-    """One of each error that a door tells apart."""
+    """One example of each error that an interface distinguishes."""
     yield RequestError(FieldViolation("speed", "is 9; expected 0.5 to 2"))
     yield UndecodableError("no message")
     yield BodyError("no JSON", 400)
@@ -75,7 +75,7 @@ def _row(error: DlpoError) -> tuple[str, ...]:
 
 
 def _over_grpc(error: DlpoError) -> tuple[str, str, str]:
-    """Code, reason, other details."""
+    """Code, reason and other details."""
     status = status_message(error)
     (code,) = (code for code in grpc.StatusCode if code.value[0] == status.code)
     info, others = ErrorInfo(), []
@@ -86,14 +86,14 @@ def _over_grpc(error: DlpoError) -> tuple[str, str, str]:
 
 
 def _over_http(error: DlpoError) -> tuple[str, str]:
-    """Status, and `code` of the body."""
+    """Status, and the body's `code`."""
     reply = reply_to(error)
     status = f"{reply.status} {http.HTTPStatus(reply.status).phrase}"
     return status, f"`{reply.code}`" if reply.code else ""
 
 
 def _tree(module: object) -> str:
-    """The docstring of a module of errors: its sentence, and its tree as a block."""
+    """The docstring of a module of errors: its summary, and its tree as a block."""
     lines = inspect.cleandoc(inspect.getdoc(module) or "").splitlines()
     parts = []
     for of_tree, group in groupby(lines, key=_is_of_tree):

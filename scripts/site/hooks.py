@@ -1,8 +1,8 @@
-"""What MkDocs asks for while it builds the site: pages made from code, links that lead on.
+"""MkDocs hooks for building the site: pages generated from code, and links that resolve.
 
-The pages of docs/ are written to be read on a forge as well. So they link files outside docs/,
-which a site does not have: those become the file's path in plain text, pictures are taken along,
-and the changelog and CONTRIBUTING.md are pages of the site. Nothing is written into docs/.
+The pages of docs/ are also written to be read on a forge, so they link files outside docs/, which
+a site does not have: such links become the file's path in plain text, pictures are copied, and the
+changelog and CONTRIBUTING.md become pages of the site. Nothing is written to docs/.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _log = logging.getLogger("mkdocs.hooks.dlpo")
 
 
 def on_config(config: Any) -> None:
-    """Add the pages that the navigation does not name."""
+    """Add the pages that are missing from the navigation."""
     docs = Path(config.docs_dir)
     pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
     measuring = _section(_section(config.nav, "Reference"), "Measuring")
@@ -50,7 +50,7 @@ def on_config(config: Any) -> None:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that are made here, and the pictures that pages take from elsewhere."""
+    """Add the generated pages, and the pictures that pages use from outside docs/."""
     for uri, make in GENERATED.items():
         files.append(File.generated(config, uri, content=make()))
     for path, uri in FROM_ROOT.items():
@@ -66,20 +66,20 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Make a page that was written for a forge one of the site."""
+    """Convert a page written for a forge to a page of the site."""
     if page.file.src_uri == "samples.md":
         markdown = with_recordings(markdown, Path(config.docs_dir, "samples"))
     return lists_set_apart(LINKS.resolved(markdown, page.file.src_uri))
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
-    """Put a player where a page links a sound."""
+    """Add a player to each link to a sound."""
     return with_players(html)
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Name the theme's search for screen readers; warn of what a browser would fetch from another
-    host: strict mode then ends the build."""
+    """Name the theme's search for screen readers; warn of anything a browser would fetch from
+    another host, which fails the build in strict mode."""
     for tag in FETCHED.findall(output):
         if 'rel="canonical"' not in tag:
             _log.warning("%s fetches from another host: %s", page.file.src_uri, tag)
@@ -87,7 +87,7 @@ def on_post_page(output: str, page: Any, config: Any) -> str:
 
 
 def _named(nav: Any) -> list[str]:
-    """Every page of a navigation."""
+    """Every page in a navigation."""
     if isinstance(nav, str):
         return [nav]
     entries = nav.values() if isinstance(nav, dict) else nav
@@ -95,13 +95,13 @@ def _named(nav: Any) -> list[str]:
 
 
 def _section(nav: list[Any], title: str) -> list[Any]:
-    """What a navigation has under a title."""
+    """The entries of a navigation section."""
     (inner,) = (entry[title] for entry in nav if isinstance(entry, dict) and title in entry)
     return inner
 
 
 def on_post_build(config: Any) -> None:
-    """Take the page that speaks without a server along, where `scripts/browser-page` made it."""
+    """Copy the in-browser demo page, if `scripts/browser-page` has made it."""
     made, page = ROOT / "build" / "browser", Path(config.site_dir, "browser")
     if made.exists():
         shutil.copytree(made, page, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""Players for the sounds that a page links; on a forge they stay links."""
+"""Players for the sounds linked from a page; on a forge they remain links."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def with_players(html: str) -> str:
 
 
 def with_recordings(markdown: str, sounds: Path) -> str:
-    """The page of samples with the recordings that this machine has, and git has not.
+    """The samples page with the recordings on this machine, which are not in git.
 
     `python scripts/samples.py recordings` makes them from the reader's own corpus.
     """

@@ -1,4 +1,4 @@
-"""The page of the protocol, from the .proto files and the comments in them."""
+"""The protocol page, generated from the .proto files and their comments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 Place = tuple[int, ...]
-# Numbers of fields in descriptor.proto, of which the place of a comment is made.
+# Field numbers in descriptor.proto that make up the location of a comment.
 MESSAGE, ENUM, SERVICE, OF_MESSAGE, OF_ENUM, OF_SERVICE, SYNTAX = 4, 5, 6, 2, 2, 2, 12
 SCALARS = {
     number: name.removeprefix("TYPE_").lower() for name, number in FieldDescriptorProto.Type.items()
@@ -31,7 +31,7 @@ def proto_reference(protos: Path) -> str:
         protos: folder of the .proto files.
 
     Raises:
-        RuntimeError: the compiler refused a file.
+        RuntimeError: the compiler rejected a file.
     """
     (file,) = _compiled(protos).file
     return "\n\n".join(_ProtoFile(file).parts()) + "\n"
@@ -50,7 +50,7 @@ def _compiled(protos: Path) -> FileDescriptorSet:
 
 
 class _ProtoFile:
-    """One file, with the comment before each thing in it."""
+    """One file, with the comment preceding each of its elements."""
 
     def __init__(self, file: FileDescriptorProto) -> None:
         self.file = file
@@ -60,7 +60,7 @@ class _ProtoFile:
         }
 
     def parts(self) -> Iterator[str]:
-        """Headings, paragraphs and tables, in the file's order."""
+        """Headings, paragraphs and tables, in the order of the file."""
         yield f"# Protocol: `{self.file.package}`"
         yield f"From `protos/{self.file.name}`. Errors by code: [error codes](errors.md)."
         yield self._about((SYNTAX,))
@@ -103,7 +103,7 @@ class _ProtoFile:
 
     def _kind(self, message: DescriptorProto, field: FieldDescriptorProto) -> str:
         repeated = field.label == FieldDescriptorProto.LABEL_REPEATED
-        for nested in message.nested_type:  # a map is a repeated message of two fields
+        for nested in message.nested_type:  # a map is a repeated message with two fields
             if nested.options.map_entry and field.type_name.endswith(f".{nested.name}"):
                 key, value = (self._kind(nested, of_entry) for of_entry in nested.field)
                 return f"map of {key} to {value}"
@@ -120,7 +120,7 @@ class _ProtoFile:
         yield "\n".join(["| value | number | |", "|---|---|---|", *rows])
 
     def _about(self, place: Place) -> str:
-        """The comment before it, a paragraph a line; a table takes it as one."""
+        """The preceding comment, one paragraph per line; for a table, joined to one line."""
         comment = self.comments.get(place, "").strip().replace("<", "&lt;")
         if place != (SYNTAX,):
             return re.sub(r"\s+", " ", comment)

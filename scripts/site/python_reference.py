@@ -1,4 +1,4 @@
-"""The page of the Python interface: which names it shows; mkdocstrings reads their docstrings."""
+"""The Python API page: which names it shows; mkdocstrings reads their docstrings."""
 
 from __future__ import annotations
 

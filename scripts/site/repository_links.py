@@ -1,4 +1,4 @@
-"""Links of a page in a repository, as links of a page in a site."""
+"""Converts links of a page in the repository to links of a page on the site."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 LINK = re.compile(r"(?P<picture>!?)\[(?P<label>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^()\s]+)\)")
 FENCE = re.compile(r"^(```.*?^```[^\n]*$)", re.MULTILINE | re.DOTALL)
 LIST_OR_TABLE = re.compile(r"(?:[-*] |\d+\. |\|)")
-TAKEN = "repository"  # folder of the site for pictures from outside docs/
+TAKEN = "repository"  # the site's folder for pictures from outside docs/
 
 
 class RepositoryLinks:
-    """Where a path of the repository is in the site.
+    """Where the site has a path of the repository.
 
     Args:
         root: of the repository.
-        docs: folder of the pages in it.
-        pages: further pages: path in the repository -> address of the page's source in the site.
+        docs: its folder of pages.
+        pages: additional pages: path in the repository -> URI of the page's source on the site.
     """
 
     def __init__(self, root: Path, docs: str, pages: Mapping[str, str]) -> None:
@@ -28,20 +28,20 @@ class RepositoryLinks:
         self.origins = {uri: path for path, uri in pages.items()}
 
     def uri_of(self, path: str) -> str:
-        """Path in the repository -> address in the site; of a file outside docs/ its copy's."""
+        """Path in the repository -> URI on the site; for a file outside docs/, that of its copy."""
         if path in self.pages:
             return self.pages[path]
         inside = path.removeprefix(f"{self.docs}/")
         return inside if inside != path else f"{TAKEN}/{path}"
 
     def resolved(self, markdown: str, uri: str) -> str:
-        """A page whose links lead to the site's pages, or name what the site does not have."""
+        """A page whose links lead to the site's pages, or name what the site lacks."""
 
         def replaced(link: re.Match[str]) -> str:
             picture, label, target = link["picture"], link["label"], link["target"]
             path, anchor = self._path(target, uri)
             if path is None or not (self.root / path).exists():
-                return link[0]  # another host, this page, or a mistake, which MkDocs tells
+                return link[0]  # another host, this page, or a mistake, which MkDocs reports
             if picture or path in self.pages or path.startswith(f"{self.docs}/"):
                 here = posixpath.dirname(uri) or "."
                 to = posixpath.relpath(self.uri_of(path), here)
@@ -52,14 +52,14 @@ class RepositoryLinks:
         return _outside_fences(markdown, lambda text: LINK.sub(replaced, text))
 
     def pictures_outside(self, markdown: str, uri: str) -> Iterator[str]:
-        """Paths of the pictures that a page shows and that lie outside docs/."""
+        """Paths of pictures shown on a page from outside docs/."""
         for link in LINK.finditer(markdown):
             path, _ = self._path(link["target"], uri)
             if link["picture"] and path and not path.startswith(f"{self.docs}/"):
                 yield path
 
     def _path(self, target: str, uri: str) -> tuple[str | None, str]:
-        """Path in the repository, and the anchor; None where it is no file."""
+        """Path in the repository, and the anchor; the path is None if it is not a file."""
         if re.match(r"[a-z]+:|#|/", target):
             return None, ""
         file, mark, anchor = target.partition("#")

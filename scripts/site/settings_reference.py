@@ -1,4 +1,4 @@
-"""The page of the server's settings, from the model that checks them."""
+"""The page of server settings, generated from the model that validates them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from dlpo_serving.settings.server_settings import PREFIX, ServerSettings, flag_o
 
 HEAD = """# Server settings
 
-Of `dlpo serve`. Each is a flag, a variable of the environment and a key of the TOML file that
-`--config` names. Flags go before the environment, that before the file, that before the default.
+Each setting of `dlpo serve` is a flag, an environment variable and a key of the TOML file passed
+with `--config`. Flags override the environment, which overrides the file.
 What to set in practice: [Run the server](../operations.md).
 
-| flag, variable, key | what | values | default |
+| flag, variable, key | meaning | values | default |
 |---|---|---|---|
 """
 BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}"}
 
 
 def settings_reference() -> str:
-    """Markdown: a row for each setting, with its bounds and default."""
+    """Markdown: a row per setting, with its bounds and default."""
     texts = _texts()
     properties = ServerSettings.model_json_schema()["properties"]
     return HEAD + "".join(_row(name, properties[name], texts[name]) for name in texts)
 
 
 def _texts() -> dict[str, str]:
-    """Setting -> the text below it."""
+    """Setting -> its docstring."""
     module = griffe.load(server_settings.__name__)
     attributes = module[ServerSettings.__name__].attributes
     return {

@@ -1,8 +1,8 @@
-"""Print, as JSON, the real API of TensorRT and of the CUDA run-time, as far as dlpo uses it.
+"""Print, as JSON, the real API of TensorRT and the CUDA runtime, as far as dlpo uses it.
 
 Signatures are read from the docstrings of the packages tensorrt-cu13-bindings and cuda-bindings;
-the first needs the stub libraries (stub.c) on LD_LIBRARY_PATH where TensorRT's own are absent. The
-names to describe come from the file that is to be compared or written:
+the former needs the stub libraries (stub.c) on LD_LIBRARY_PATH if TensorRT's own are absent. The
+names to describe come from the file to be compared or written:
 
     python describe.py API.json > NEW.json
 """
@@ -22,7 +22,7 @@ Parameter = tuple[str, str, bool]
 
 
 def signatures(doc: str, name: str) -> list[list[Parameter]]:
-    """Parameters of every overload in a docstring of pybind11, `self` left out."""
+    """Parameters of every overload in a pybind11 docstring, excluding `self`."""
     found = []
     for line in doc.splitlines():
         match = re.match(rf"(?:\d+\. )?{name}\((.*)\) -> ", line)
@@ -48,7 +48,7 @@ def _last_name(annotation: ast.expr | None) -> str:
 
 
 def describe_class(cls: Any, known: dict[str, Any]) -> dict[str, Any]:
-    """Of the methods and properties in `known`, those that are there, with every overload."""
+    """Existing methods and properties among those in `known`, with every overload."""
     methods = {
         name: signatures(getattr(cls, name).__doc__ or "", name)
         for name in sorted(known["methods"])
@@ -61,7 +61,7 @@ def describe_class(cls: Any, known: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe_function(function: Any) -> dict[str, Any]:
-    """Names of the parameters, and how many values come back, of a function of cuda-bindings."""
+    """Parameter names and number of return values of a cuda-bindings function."""
     doc = function.__doc__
     listed = re.match(rf"{function.__name__}\((.*)\)", doc)
     assert listed, doc
@@ -73,7 +73,7 @@ def describe_function(function: Any) -> dict[str, Any]:
 
 
 def describe(known: dict[str, Any]) -> dict[str, Any]:
-    """The same names as in `known`, as the installed packages have them now."""
+    """The names in `known`, as the installed packages now define them."""
     trt: Any = importlib.import_module("tensorrt_bindings")
     cuda: Any = importlib.import_module("cuda.bindings.runtime")
     structs = {}

@@ -1,11 +1,11 @@
-"""Speech from a bundle: offline, or as a gRPC stream. numpy, onnxruntime and gRPC; never torch.
+"""Speech from a bundle, offline or streamed over gRPC; with numpy and onnxruntime, never torch.
 
-Where to begin:
+Entry points:
 
     say.say(SpeechRequest(text), out=...)  one text to a WAV file, standard output or the speaker
     server.serve(ServerSettings(...))      the gRPC server, until SIGTERM
     demo.run_demo(out, voice)              a server, two sentences, demo.wav
-    voices.find_voice(name_or_path)        where a voice lies
+    voices.find_voice(name_or_path)        where a voice is stored
     voices.open_voice(name_or_path)        a `Synthesizer`: text -> audio chunks, in this process
     client.SpeechClient(address)           the same over gRPC
 """

@@ -11,7 +11,7 @@ from dlpo_serving.settings.sources import read_settings
 def main() -> int:
     try:
         settings = read_settings(prog="python -m dlpo_serving")
-        from dlpo_serving.server import serve  # late, for a quick --help
+        from dlpo_serving.server import serve  # late, to keep --help fast
 
         serve(settings)
     except DlpoError as error:

@@ -1,4 +1,4 @@
-"""The audio of one call, encoded, on its way from the lanes to the event loop."""
+"""The encoded audio of one call, passed from the lanes to the event loop."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ class EncodedChunk:
     """The next bytes of the audio, with their words. Times are in samples of the reply."""
 
     audio: bytes
-    """may be empty, while a codec fills its frame"""
+    """may be empty while a codec fills its frame"""
     sample_offset: int
     """index of its first sample in the whole audio, before the encoding"""
     sentence: int
     """index of the sentence"""
     words: tuple[WordTiming, ...] = ()
-    """that begin here"""
+    """words that begin here"""
     marks: tuple[MarkTiming, ...] = ()
-    """that are passed here"""
+    """marks that are passed here"""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Text that was read at once."""
+    """Text that was parsed in one go."""
 
     first_sentence: int
     """index in the call"""
     processed_text: str
-    """as it is spoken, one line a sentence"""
+    """the text as spoken, one line per sentence"""
 
 
 def warning_header(warnings: Iterable[str]) -> str:
-    """Distinct warnings as one ASCII value; headers and trailing metadata have room for 8 kB."""
+    """Distinct warnings as one ASCII value; headers and trailing metadata hold only 8 kB."""
     said = ascii("; ".join(dict.fromkeys(warnings)))[1:-1]
     return said if len(said) <= WARNING_HEADER else f"{said[:WARNING_HEADER]}..."
 
 
 class AudioStream:
-    """The audio of one call: iterate once for its chunks.
+    """The audio of one call: iterate over it once for its chunks.
 
-    It is the `ChunkSink` of its stream: the lanes call it, and encode in it.
+    It is the `ChunkSink` of its stream: the lanes call it, and encode in the call.
     """
 
     def __init__(
@@ -69,32 +69,32 @@ class AudioStream:
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
-        """The current call begins now, and the running event loop iterates.
+        """Create it within the current call, in the event loop that will iterate over it.
 
         Args:
-            on_taken: called with the seconds of audio of each chunk that was taken.
+            on_taken: called for each chunk taken, with its length in seconds.
             clock: seconds.
         """
         self.manifest = manifest
-        """of the voice"""
+        """the voice's manifest"""
         self.format = format
         self.steps = steps
         """reverse steps, N"""
         self.seed = seed
         self.passages: list[Passage] = []
-        """what is spoken; complete at the end where the text comes in pieces"""
+        """what is spoken; if the text comes in pieces, complete only at the end"""
         self.processed_text = ""
-        """the same as one text, one line a sentence"""
+        """the same as one text, one line per sentence"""
         self.dropped_characters = 0
-        """of the text so far, that can't be spoken"""
+        """characters of the text so far that can't be spoken"""
         self.warnings: list[str] = []
-        """about the text; complete at the end where it comes in pieces"""
+        """about the text; if it comes in pieces, complete only at the end"""
         self.audio_s = 0.0
-        """length of the audio made so far"""
+        """seconds of audio made so far"""
         self.samples = 0
         """samples of the reply made so far"""
         self.is_complete = False
-        """the last chunk was taken"""
+        """whether the last chunk has been taken"""
         self.record = current_call()
         self._sentences = 0
         self._encoder = open_encoder(format, manifest.sample_rate_hz)
@@ -105,12 +105,12 @@ class AudioStream:
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[tuple[EncodedChunk, float] | Exception | None] = asyncio.Queue()
         self._started_s = clock()
-        self._last_s = self._started_s  # when the last chunk was made
+        self._last_s = self._started_s  # when the latest chunk was made
         self._samples = 0  # made, at the voice's rate
         self._sentence = 0
 
     def add_passage(self, passage: ProcessedText) -> None:
-        """Note text that will be spoken."""
+        """Record text that will be spoken."""
         text = "\n".join(map(attrgetter("normalized"), passage.sentences))
         if text:
             self.passages.append(Passage(self._sentences, text))
@@ -162,10 +162,10 @@ class AudioStream:
         self._pass((encoded, chunk.duration_s))
 
     def on_end(self) -> None:
-        """Called by a lane, or where the text ended."""
+        """Called by a lane, or by whatever ends the text."""
         try:
             rest = self._encoder.finish()
-        except Exception as error:  # a codec has its own kinds
+        except Exception as error:  # codecs raise their own classes
             self.on_error(error)
             return
         if rest:
@@ -177,7 +177,7 @@ class AudioStream:
         self._pass(error)
 
     def _in_reply(self, sample: int) -> int:
-        """Place at the voice's rate -> at the reply's."""
+        """Sample index at the voice's rate -> at the reply's rate."""
         return round(sample * self._scale)
 
     def _pass(self, item: tuple[EncodedChunk, float] | Exception | None) -> None:
@@ -187,7 +187,7 @@ class AudioStream:
 
 @asynccontextmanager
 async def taken_within(stall_s: float) -> AsyncIterator[None]:
-    """Sends inside it wait for the client to read.
+    """Limit how long the sends inside it wait for the client to read.
 
     Raises:
         StalledError: the client did not read within `stall_s` seconds.

@@ -1,4 +1,4 @@
-"""The ports of gRPC, HTTP, Wyoming and health, in front of one `SynthesisService`."""
+"""The gRPC, HTTP, Wyoming and health ports in front of one `SynthesisService`."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from dlpo_serving.settings.server_settings import ServerSettings, address, named
 from dlpo_serving.v1.servicer import SERVICE, SpeechServicer
 
 GRPC_LOG = "grpc._cython.cygrpc"
-LAST_WORDS_S = 0.5  # grace for statuses on their way; health watches never end and are cancelled
-SPARE_CALLS = 100  # of a connection, beside those that speak: probes, lists
-LIVENESS = "liveness"  # health name of the process itself: NOT_SERVING asks for a restart
+LAST_WORDS_S = 0.5  # grace for statuses in flight; health watches never end and are cancelled
+SPARE_CALLS = 100  # per connection, in addition to those that speak: probes, lists
+LIVENESS = "liveness"  # health name of the process itself: NOT_SERVING requests a restart
 SERVICES = (SERVICE.full_name, RIVA_SERVICE.full_name)
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 1 << 20),  # bytes; requests are text
-    ("grpc.max_send_message_length", -1),  # chunks are small, a unary reply is capped by itself
+    ("grpc.max_send_message_length", -1),  # chunks are small, unary replies have their own cap
     ("grpc.server_handshake_timeout_ms", 10_000),  # TLS and settings; gRPC's default is 2 minutes
-    ("grpc.max_connection_idle_ms", 300_000),  # without any call; clients connect again unnoticed
-    # Calls begun and not handled yet. Of more than that gRPC ends some at random with CANCELLED, of
-    # any connection; its own limit, 1000, is reached by a moment of calls that are cancelled.
+    ("grpc.max_connection_idle_ms", 300_000),  # without any call; clients reconnect transparently
+    # Calls started but not handled yet. Beyond that, gRPC ends random ones with CANCELLED, from any
+    # connection; its default, 1000, is reached by a brief burst of cancelled calls.
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 30_000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    # Of any ping. While one is unanswered gRPC sends no other, for keepalive neither; its own limit
-    # is a minute.
+    # For any ping. While one is unanswered gRPC sends no other, not even for keepalive; the default
+    # is one minute.
     ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -50,16 +50,16 @@ CHANNEL_OPTIONS = (
 
 
 def caller_stayed(record: logging.LogRecord) -> bool:
-    """For a log's filter: not a traceback for each caller who left before the last status.
+    """Log filter that drops the traceback for a caller who left before the final status.
 
-    grpc.aio logs the failed send of a status as if the method had raised it (seen with 1.85.1).
+    grpc.aio logs a status that failed to send as if the method had raised it (seen with 1.85.1).
     """
     error = record.exc_info[1] if record.exc_info else None
     return type(error).__name__ != "ExecuteBatchError"
 
 
 async def set_ready(status: health.aio.HealthServicer, ready: bool) -> None:
-    """Whether the services are; the process lives either way, and is to be left alone."""
+    """Report the services as ready or not; liveness is SERVING either way, to avoid a restart."""
     answers = health_pb2.HealthCheckResponse
     await status.set(LIVENESS, answers.SERVING)
     for name in ("", *SERVICES):
@@ -73,7 +73,7 @@ class Endpoints:
     grpc_address: str
     """host:port"""
     http_url: str | None
-    """of the web page; None without HTTP"""
+    """URL of the web page; None without HTTP"""
     wyoming_address: str | None = None
     """host:port; None without Wyoming"""
 
@@ -87,23 +87,23 @@ async def serve_endpoints(
     scope: CallScope,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Endpoints]:
-    """Listen while the block runs; calls that are left at its end are cut.
+    """Listen while the block runs; calls still running when it ends are cut.
 
     Args:
-        status: what probes are answered.
-        metrics: shown over HTTP.
-        scope: of every call.
+        status: answers health probes.
+        metrics: served over HTTP.
+        scope: wraps every call.
         clock: seconds.
 
     Raises:
-        InputError: an address can't be listened on.
+        InputError: a port can't be bound.
         ConfigError: the TLS files can't be used.
-        MissingExtraError: a package of an API is not installed.
+        MissingExtraError: a package that an API needs is not installed.
     """
     options = [
         *CHANNEL_OPTIONS,
-        # Of one connection: calls that are started and send nothing cost memory. Others are
-        # rejected by a full server rather than wait for another call of their connection.
+        # Per connection: calls that are started but send nothing cost memory. High enough that a
+        # full server rejects a call rather than queue it behind others of its connection.
         ("grpc.max_concurrent_streams", SPARE_CALLS + 2 * settings.max_streams),
     ]
     logging.getLogger(GRPC_LOG).addFilter(caller_stayed)
@@ -126,7 +126,7 @@ async def serve_endpoints(
             yield Endpoints(address(settings.host, port), url, wyoming)
     finally:
         await server.stop(LAST_WORDS_S)
-        # grpc's own tasks end here; otherwise it prints a traceback for calls that were cut
+        # lets grpc's own tasks end; otherwise it prints a traceback for calls that were cut
         await asyncio.sleep(0)
 
 
@@ -140,7 +140,7 @@ def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[],
 
 
 def _check_free(host: str, port: int) -> None:
-    """Raises OSError where a server listens already: gRPC would print a line of its own as well."""
+    """Raise OSError if the port is taken: gRPC would print a line of its own as well."""
     family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     socket.create_server(place, family=family).close()
 
@@ -149,7 +149,7 @@ def _check_free(host: str, port: int) -> None:
 async def _probes(
     settings: ServerSettings, status: health.aio.HealthServicer, interceptor: CallInterceptor
 ) -> AsyncIterator[None]:
-    """grpc.health.v1 alone on the health port, without TLS and token: kubelet has neither."""
+    """Serve only grpc.health.v1 on the health port, without TLS or token: kubelet has neither."""
     if settings.health_port is None:
         yield
         return
@@ -174,7 +174,7 @@ async def _http(
     scope: CallScope,
     clock: Callable[[], float],
 ) -> AsyncIterator[str | None]:
-    """HTTP, where the settings name a port; yields the URL of the page."""
+    """Serve HTTP if the settings name a port; yields the URL of the page."""
     if settings.http_port is None:
         yield None
         return
@@ -196,7 +196,7 @@ async def _http(
 async def _wyoming(
     settings: ServerSettings, service: SynthesisService, scope: CallScope
 ) -> AsyncIterator[str | None]:
-    """Wyoming, where the settings name a port; yields its address."""
+    """Serve Wyoming if the settings name a port; yields its address."""
     if settings.wyoming_port is None:
         yield None
         return

@@ -1,4 +1,4 @@
-"""The seam between synthesis and the run-time that computes the graphs of a bundle."""
+"""The interface between synthesis and the run-time that computes a bundle's graphs."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Stage = Literal["encode", "frames", "denoise"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncoderOutput:
-    """What the encoder says about the phonemes of one sentence."""
+    """The encoder's output for the phonemes of one sentence."""
 
     hidden: Floats
     """(1, C, P)"""
     durations: Floats
-    """(1, P) frames, before the speed is applied; 0 for a mark that is no pause"""
+    """(1, P) frames, before the speed is applied; 0 for a mark without a pause"""
     ranges: Floats
     """(1, P) frames, standard deviation of the Gaussian upsampling"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameFeatures:
-    """What the denoiser needs to know about some frames of one sentence."""
+    """The denoiser's conditioning for some frames of one sentence."""
 
     conditioning: Floats
     """(1, C, F)"""
@@ -39,57 +39,57 @@ class FrameFeatures:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One call of a graph; units that are equal can be computed as one batch."""
+    """One call of a graph; equal units can be computed as one batch."""
 
     stage: Stage
     size: int
-    """symbols to encode, else frames of the window"""
+    """symbols to encode, otherwise frames of the window"""
     steps: int
     """reverse steps, N"""
     graphs: object = field(repr=False)
-    """`Engine.graphs` of the voice: two bundles may have the same name for a while"""
+    """`Engine.graphs` of the voice: two bundles may temporarily have the same name"""
 
 
 class Engine(Protocol):
     """Computes the three graphs of a voice.
 
-    Calls come from one thread at a time, but with an engine on the CPU: there several lanes share
-    it. Every method raises EngineError where the run-time fails.
+    Calls come from one thread at a time, except on the CPU, where several lanes share an engine.
+    Every method raises EngineError if the run-time fails.
     """
 
     @property
     def max_batch(self) -> int:
-        """Rows of one call of `denoise` up to which a batch is faster than its rows one by one."""
+        """Largest `denoise` batch that is still faster than its rows computed one by one."""
 
     @property
     def graphs(self) -> object:
-        """The same for engines that differ in the voice only: rows of theirs may share a batch."""
+        """Identical for engines that differ only in the voice: their rows may share a batch."""
 
     @property
     def manifest(self) -> Manifest:
-        """What the bundle says of itself."""
+        """The bundle's manifest, for the voice that speaks."""
 
     def speaking(self, voice: str) -> Engine:
         """The same engine for one of a bundle's voices, or a mix; see `Manifest.shares`."""
 
     def context_frames(self, steps: int) -> int:
-        """Frames each side that a window of `steps` steps needs, in this engine's precision."""
+        """Context frames on each side of a `steps`-step window, in this engine's precision."""
 
     def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
-        """All that the encoder says of a sentence.
+        """Run the encoder on a sentence.
 
         Args:
             phonemes: (1, P) symbol ids.
-            noise: (1, K, P) standard normal, where the voice draws its pitch; see `pitch_noise`.
+            noise: (1, K, P) standard normal, if the voice draws its pitch; see `pitch_noise`.
         """
 
     def frames(
         self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
     ) -> FrameFeatures:
-        """Frames `start` to `stop` of a sentence; (P,) `counts` are the frames of each symbol."""
+        """Frames `start` to `stop` of a sentence; `counts`, (P,), has the frames per symbol."""
 
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
-        """All reverse steps of a window of frames.
+        """Run all reverse steps on a window of frames.
 
         Args:
             steps: one of `manifest.available_steps`.

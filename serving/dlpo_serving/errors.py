@@ -1,16 +1,16 @@
-"""Why a call is rejected; gRPC and HTTP translate these into their own statuses.
+"""Reasons for rejecting a call; gRPC and HTTP translate them into their own statuses.
 
 DlpoError
 ├── InputError
 │   └── RequestError        a field is invalid
 └── CallRejectedError
-    ├── UnknownVoiceError   the server does not hold this voice
+    ├── UnknownVoiceError   the server does not have this voice
     ├── NotReadyError       it is warming up or shutting down
     ├── OverloadError       it is at capacity
-    │   ├── PeerShareError  this caller holds all that one caller may hold
-    │   └── DisplacedError  an idle call lost its place to another
+    │   ├── PeerShareError  this caller has used all of its share
+    │   └── DisplacedError  an idle call lost its slot to another
     ├── QuotaError          this caller has used its quota
-    ├── UnauthenticatedError  no token, or one that is not known
+    ├── UnauthenticatedError  the token is missing or unknown
     ├── DeadlineError       no audio is possible within the caller's deadline
     └── StalledError        the caller stopped reading or writing
 """
@@ -22,26 +22,26 @@ from dataclasses import dataclass
 
 from dlpo.errors import DlpoError, InputError, MissingExtraError
 
-QUOTED = 60  # characters of a caller's value in a message: trailers of gRPC hold 8 kB
+QUOTED = 60  # characters of a caller's value in a message: gRPC trailers hold only 8 kB
 
 
 def shortened(value: str) -> str:
-    """A value of a caller, short enough for a message."""
+    """Truncate a caller's value for use in a message."""
     return value if len(value) <= QUOTED else f"{value[: QUOTED - 3]}..."
 
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One field that can't be used, and why."""
+    """An invalid field, and why it is invalid."""
 
     field: str
     """name of the field of `SpeechRequest`"""
     message: str
-    """what came, what was expected"""
+    """what was given and what was expected"""
 
 
 class RequestError(InputError):
-    """Fields of a request are invalid; names each of them."""
+    """Fields of a request are invalid; the message names each of them."""
 
     def __init__(self, *violations: FieldViolation) -> None:
         super().__init__("; ".join(f"{v.field}: {v.message}" for v in violations))
@@ -58,19 +58,19 @@ class Status:
     grpc: str
     """code, such as NOT_FOUND"""
     reason: str
-    """of google.rpc.ErrorInfo, for programs"""
+    """`reason` of google.rpc.ErrorInfo, for programs"""
     http: int
     kind: str
     """`type` of OpenAI's error object"""
     code: str | None = None
-    """`code` of it, for programs; None where the status says it all"""
+    """its `code`, for programs; None if the status says it all"""
 
 
 INTERNAL = Status("INTERNAL", "INTERNAL", 500, FAULT, "internal_error")
 
 
 def status_of(error: Exception) -> Status:
-    """The status of an error; one that has none is a fault of the server."""
+    """The status of an error; one without a status is a server fault."""
     match error:
         case RequestError():
             return Status("INVALID_ARGUMENT", "INVALID_REQUEST", 400, INVALID)
@@ -82,7 +82,7 @@ def status_of(error: Exception) -> Status:
 
 
 def told_of(error: Exception) -> str:
-    """What a caller reads about an error, without internals where the fault is ours."""
+    """The message for the caller, without internals if the fault is ours."""
     match status_of(error).http:
         case 500:
             return "the server failed; its log has the cause"
@@ -92,15 +92,15 @@ def told_of(error: Exception) -> str:
 
 
 class CallRejectedError(DlpoError):
-    """A call that is not served, or not to its end."""
+    """A call that is not served, or not to completion."""
 
     reason = "other"
-    """what the metrics count it as"""
+    """label in the metrics"""
     status: Status
 
 
 class UnknownVoiceError(CallRejectedError):
-    """The server does not hold the voice that a request names."""
+    """The server does not have the voice that a request names."""
 
     status = Status("NOT_FOUND", "UNKNOWN_VOICE", 404, INVALID, "voice_not_found")
 
@@ -118,23 +118,23 @@ class NotReadyError(CallRejectedError):
 
 
 class OverloadError(CallRejectedError):
-    """The server speaks for as many callers as it can."""
+    """The server is already speaking for as many callers as it can."""
 
     reason = "backlog"
     status = Status("RESOURCE_EXHAUSTED", "OVERLOADED", 429, RATE_LIMIT, "server_busy")
 
     def __init__(self, message: str, retry_after_s: float) -> None:
-        """`retry_after_s`: when a new call is likely to be taken."""
+        """`retry_after_s`: when a new call is likely to be accepted."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
 
 class PeerShareError(OverloadError):
-    """The caller has as much of the server as one caller may have; others find room."""
+    """The caller already has the largest share one caller may have; others still find room."""
 
 
 class DisplacedError(OverloadError):
-    """The call waited for text, and another one needed its place."""
+    """The call was waiting for text, and another one needed its slot."""
 
     reason = "streams"
 
@@ -144,33 +144,33 @@ class DisplacedError(OverloadError):
 
 
 class QuotaError(CallRejectedError):
-    """A caller has used up its share."""
+    """A caller has used up its quota."""
 
     reason = "quota"
     status = Status("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", 429, RATE_LIMIT, "rate_limit_exceeded")
 
     def __init__(self, message: str, caller: str, retry_after_s: float) -> None:
-        """`caller`: name of the key; `retry_after_s`: when the share allows this call."""
+        """`caller`: name of the key; `retry_after_s`: when the quota allows this call."""
         super().__init__(message)
         self.caller = caller
         self.retry_after_s = retry_after_s
 
 
 class UnauthenticatedError(CallRejectedError):
-    """A call without a token, or with one that is not known."""
+    """A call without a token, or with an unknown one."""
 
     status = Status("UNAUTHENTICATED", "UNAUTHENTICATED", 401, INVALID, "invalid_api_key")
 
 
 class DeadlineError(CallRejectedError):
-    """There would be no sound within the time that the caller gave."""
+    """No audio is possible within the caller's deadline."""
 
     reason = "deadline"
     status = Status("DEADLINE_EXCEEDED", "DEADLINE_TOO_SHORT", 504, FAULT, "deadline_exceeded")
 
 
 class StalledError(CallRejectedError):
-    """The caller has not taken its audio for so long that its place was given away."""
+    """The caller has stopped reading audio or sending text for too long and lost its slot."""
 
     reason = "stalled"
     status = Status("ABORTED", "STALLED", 408, INVALID, "stalled")

@@ -1,4 +1,4 @@
-"""How loud speech is to a listener, in LUFS: the measure by which voices are set to one level.
+"""Perceived loudness of speech in LUFS, by which all voices are set to the same level.
 
 Reference: ITU-R BS.1770-5, annex 1, for one channel; EBU Tech 3341.
 """
@@ -15,12 +15,12 @@ BLOCK_S = 0.4
 HOP_S = 0.1  # blocks overlap by three quarters
 ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
-TARGET_LUFS = -22.0  # of every voice: peaks of speech stay below `levels.KNEE`
-OFFSET_LUFS = -0.691  # makes a full-scale sine of 997 Hz -3.01
+TARGET_LUFS = -22.0  # for every voice: peaks of speech stay below `job.KNEE`
+OFFSET_LUFS = -0.691  # puts a full-scale 997 Hz sine at -3.01
 RING_OUT_S = 1.0  # the filters' impulse response is below 1e-12 by then
 
-# The standard gives its filters' coefficients at 48 kHz only. These are the analogue filters behind
-# them; the bilinear transform makes the standard's numbers of them at 48 kHz, and others elsewhere.
+# The standard gives filter coefficients for 48 kHz only. These are the underlying analogue filters;
+# the bilinear transform yields the standard's numbers at 48 kHz, and the right ones at other rates.
 SHELF_HZ, SHELF_Q, SHELF_DB = 1681.974450955533, 0.7071752369554196, 3.999843853973347
 SHELF_BAND_EXPONENT = 0.4996667741545416
 HIGH_PASS_HZ, HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
@@ -29,7 +29,7 @@ Coefficients = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def integrated_loudness(waveform: Waveform, sample_rate_hz: int) -> float:
-    """How loud a recording is as a whole, without its pauses.
+    """Loudness of a whole recording, excluding its pauses.
 
     Args:
         waveform: (T,) float32, at least 0.4 s.
@@ -59,12 +59,12 @@ def integrated_loudness(waveform: Waveform, sample_rate_hz: int) -> float:
 
 
 def gain_to_reach(target_lufs: float, loudness_lufs: float) -> float:
-    """The factor that takes a recording of one loudness to another."""
+    """The factor that brings a recording from one loudness to another."""
     return float(10 ** ((target_lufs - loudness_lufs) / 20))
 
 
 def k_weighted(waveform: Waveform, sample_rate_hz: int) -> NDArray[np.float64]:
-    """(T,) -> (T,): treble raised as by a head, bass taken away as by the ear."""
+    """(T,) -> (T,): treble boosted as by the head, bass cut as by the ear."""
     padded = len(waveform) + round(RING_OUT_S * sample_rate_hz)
     delay = np.exp(-2j * np.pi * np.fft.rfftfreq(padded))  # z^-1
     response = np.ones(len(delay), complex)

@@ -1,4 +1,4 @@
-"""The server: a process that loads voices, listens, watches its lanes and ends gracefully."""
+"""The server: a process that loads voices, listens, watches its lanes and stops gracefully."""
 
 from __future__ import annotations
 
@@ -33,36 +33,35 @@ from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
 from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 
-SWITCH_S = 2e-5  # for which a busy thread keeps the others from Python's lock
-TEXT_THREADS = 2  # so that a book does not hold up a sentence
+SWITCH_S = 2e-5  # how long a busy thread may hold Python's lock while others wait
+TEXT_THREADS = 2  # so that a book does not delay a sentence
 HEARTBEAT_S = 1.0  # between two checks of the lanes
-HANG_BEATS = 20  # that one call of a graph may take
-MAX_HUNG_LANES = 3  # that are replaced within `HUNG_BEATS`; then the process ends
+HANG_BEATS = 20  # limit for one call of a graph
+MAX_HUNG_LANES = 3  # replaced within `HUNG_BEATS`; then the process exits
 HUNG_BEATS = 600
 
 _log = logging.getLogger(__name__)
 
 
 class EngineHungError(EngineError):
-    """Calls of the engine did not return, again and again."""
+    """The engine has repeatedly hung."""
 
 
 Announce = Callable[[Endpoints, str], None]
 
 
 def serve(settings: ServerSettings) -> None:
-    """Serve until SIGTERM or Ctrl-C, in this process or with Ray; prints a line when calls are
-    welcome.
+    """Serve until SIGTERM or Ctrl-C, in this process or with Ray; print a line once ready.
 
     Raises:
-        InputError: there is no such voice or precision, or an address can't be listened on.
-        ConfigError: a file that the settings name can't be used.
+        InputError: there is no such voice or precision, or a port can't be bound.
+        ConfigError: a file named in the settings can't be used.
         BundleError: a voice can't be loaded.
         EngineError: the run-time can't load a voice, or failed.
         MissingExtraError: a package is not installed.
 
-    Where a call of the engine hangs, the process ends here: with 0 if it was asked to end, with 1
-    and a line on standard error if the engine was given up.
+    If a call of the engine hangs, the process exits here: with 0 if it was asked to stop, with 1
+    and a line on standard error if it gave up on the engine.
     """
     if settings.ray:
         from dlpo_serving.ray.cluster import serve_on_ray
@@ -74,13 +73,13 @@ def serve(settings: ServerSettings) -> None:
     _lift_file_limit()
     sys.setswitchinterval(SWITCH_S)
     for name in unknown_variables(os.environ):
-        _log.warning("%s is no setting and does nothing; see dlpo serve --help", name)
+        _log.warning("%s is not a setting and is ignored; see dlpo serve --help", name)
     try:
         hangs, status = asyncio.run(_serve(settings, start)), 0
     except EngineHungError as error:
         print(f"error: {error}", file=sys.stderr)
         hangs, status = True, 1
-    if hangs:  # its threads can't be joined, and the run-time aborts an interpreter that ends
+    if hangs:  # threads can't be joined, and the run-time would abort the exiting interpreter
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -94,7 +93,7 @@ async def _serve(settings: ServerSettings, start: float) -> bool:
 
     def announce(endpoints: Endpoints, voice: str) -> None:
         gc.collect()
-        gc.freeze()  # a full collection took 0.1 s, in which every stream waited
+        gc.freeze()  # a full collection took 0.1 s, during which every stream stalled
         seconds = time.perf_counter() - start
         print(f"SERVING {voice} on {endpoints.grpc_address} after {seconds:.2f} s", flush=True)
         if endpoints.http_url:
@@ -108,20 +107,20 @@ async def _serve(settings: ServerSettings, start: float) -> bool:
 async def run_server(
     settings: ServerSettings, stop: asyncio.Event, announce: Announce, load: Load = open_voices
 ) -> bool:
-    """Serve until `stop` is set, then let running calls end within `settings.grace_s`.
+    """Serve until `stop` is set, then give running calls `settings.grace_s` to end.
 
     Args:
-        settings: how to serve.
-        stop: set it, in this event loop, to end.
-        announce: called with the addresses and the default voice's name once health says SERVING.
+        settings: the server's settings.
+        stop: set it, in this event loop, to stop the server.
+        announce: called with the addresses and the default voice's name once health is SERVING.
         load: opens the voices; runs on a lane.
 
     Returns:
-        Whether a thread is left that hangs inside of the engine, or loading a voice.
+        Whether a thread is still hanging in the engine or loading a voice.
 
     Raises:
         EngineHungError: the engine hung too often.
-        and what `serve` raises.
+        Also anything that `serve` raises.
     """
     clock = time.monotonic
     metrics = Metrics()
@@ -131,7 +130,7 @@ async def run_server(
         max_streams=settings.max_streams,
         peer_share=settings.peer_share,
     )
-    # A core each on a CPU, else one lane that batches.
+    # On a CPU one lane per core, otherwise a single lane that batches.
     lanes = settings.lanes or (len(os.sched_getaffinity(0)) if settings.engine == "cpu" else 1)
     tracer = open_tracer(settings.otlp_endpoint)
     text_threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
@@ -139,7 +138,7 @@ async def run_server(
     figures: dict[tuple[str, str], Callable[[Scheduler], float]] = {
         ("dlpo_streams_active", "Calls in progress."): lambda one: len(one.streams),
         ("dlpo_streams_waiting", "Calls without audio yet."): Scheduler.waiting,
-        ("dlpo_backlog_audio_seconds", "Audio admitted, not yet made."): Scheduler.backlog_s,
+        ("dlpo_backlog_audio_seconds", "Audio admitted, not yet generated."): Scheduler.backlog_s,
         ("dlpo_load_ratio", "Admitted cost / capacity, 1: full."): lambda one: one.load_ratio(
             clock()
         ),
@@ -165,14 +164,14 @@ async def run_server(
                     await set_ready(status, True)
                     announce(endpoints, service.voices[0].voice)
                     await stop.wait()
-                # Tell balancers, wait for them to hear it, then let the calls that run end.
+                # Tell load balancers, wait for them to notice, then let running calls end.
                 _log.info("draining calls=%d grace_s=%g", service.calls, settings.grace_s)
                 await set_ready(status, False)
                 service.leave()
                 await asyncio.sleep(settings.pre_stop_s)
                 await service.drain(settings.grace_s)
                 voices.cancel()
-                if not lanes_watch.cancel():  # it has given the engine up
+                if not lanes_watch.cancel():  # it has given up on the engine
                     raise lanes_watch.result()
     except ExceptionGroup as group:
         failed, others = group.split(EngineError)
@@ -180,7 +179,7 @@ async def run_server(
             raise
         raise failed.exceptions[0] from group
     finally:
-        # After the last call, so that none finds its thread gone.
+        # Only after the last call, so that none loses its thread.
         executor.close()
         text_threads.shutdown()
         if tracer:
@@ -189,14 +188,14 @@ async def run_server(
 
 
 def _lift_file_limit() -> None:
-    """Each connection is a file; many systems give a process 1024 unless it asks for all it may."""
+    """Raise the limit on open files: each connection is one, and the default is often 1024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError):  # macOS has a lower limit than it tells
+    with suppress(ValueError):  # the real limit on macOS is lower than the reported one
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _first_of(*works: Coroutine[Any, Any, object]) -> int:
-    """The number of the one that ends first; the others are cancelled. Raises what it does."""
+    """The index of the one that ends first; cancels the others. Raises whatever that one does."""
     tasks = [asyncio.create_task(work) for work in works]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
@@ -207,8 +206,8 @@ async def _first_of(*works: Coroutine[Any, Any, object]) -> int:
 
 
 async def _watch_lanes(executor: EngineExecutor, stop: asyncio.Event) -> EngineHungError:
-    """Replace lanes that hang; set `stop`, and say why, when they do so again and again."""
-    replaced: list[int] = []  # the beats when
+    """Replace lanes that hang; if that happens repeatedly, set `stop` and return the reason."""
+    replaced: list[int] = []  # beats of the replacements
     for beat in itertools.count():
         replaced += [beat] * executor.replace_hung_lanes(HANG_BEATS)
         while replaced and beat - replaced[0] >= HUNG_BEATS:
@@ -219,15 +218,15 @@ async def _watch_lanes(executor: EngineExecutor, stop: asyncio.Event) -> EngineH
         await asyncio.sleep(HEARTBEAT_S)
     stop.set()
     return EngineHungError(
-        f"the engine has hung {len(replaced)} times; look at its log, and restart the server"
+        f"the engine has hung {len(replaced)} times; check its log and restart the server"
     )
 
 
 def _give_memory_back() -> None:
-    """Return freed pages to the system, where the C library can (glibc); takes about 1 ms.
+    """Return freed pages to the system if the C library can (glibc); takes about 1 ms.
 
-    Sentences are of all lengths, so freed memory lies between what is in use, and glibc by itself
-    returns only what lies at the end: resident memory would follow the worst moment ever seen.
+    Sentences vary in length, so freed memory is scattered among memory in use, and on its own glibc
+    returns only what is at the end: resident memory would stay at its peak.
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none

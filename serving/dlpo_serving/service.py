@@ -1,11 +1,11 @@
-"""Synthesis for gRPC, Riva and HTTP, which only translate their requests and replies.
+"""Synthesis for gRPC, Riva and HTTP, which only translate requests and replies.
 
     async with service.synthesize(call) as audio:
         async for chunk in audio:
             chunk.audio
 
-A call is admitted by its predicted cost before its text is read; further text is weighed when it
-comes. The place is free again when the block ends, however it ends.
+A call is admitted by its predicted cost before its text is parsed; later text is admitted as it
+arrives. Leaving the block, for whatever reason, frees the slot.
 """
 
 from __future__ import annotations
@@ -43,41 +43,41 @@ from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 
-SLICE = 400  # characters of a piece that are read at once: a book does not hold up a sentence
-READERS = 4  # texts that are read between two turns of the event loop
-READ_AHEAD_S = 20.0  # of audio still to be made, beyond which further text waits to be read
+SLICE = 400  # characters of a piece parsed in one go, so that a book does not delay a sentence
+READERS = 4  # texts parsed between two turns of the event loop
+READ_AHEAD_S = 20.0  # with more audio than this still to be made, further text waits to be parsed
 READ_RETRY_S = 0.5
 MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
-MAX_UNARY_BYTES = 4_000_000  # of audio; a client refuses messages above 4 MiB by default
-LONGER = 1.25  # a text is refused unread if its prediction is too long by so much
+MAX_UNARY_BYTES = 4_000_000  # of audio; clients reject messages above 4 MiB by default
+LONGER = 1.25  # a text is refused unspoken if its predicted length exceeds the limit by this factor
 
 T = TypeVar("T")
 
 
 class Flush:
-    """Between pieces of text: speak all text so far now."""
+    """Between pieces of text: speak everything so far now."""
 
 
 FurtherText = AsyncIterator[str | Flush | SpeechRequest]
-"""Pieces of a text, which may cut it anywhere; or whole texts, of whose requests only `text` and
-`ssml` are used."""
+"""Pieces of a text, cut anywhere; or requests with whole texts, of which only `text` and `ssml` are
+used."""
 
 
 class TextPieces(AsyncIterator[str | Flush | SpeechRequest]):
-    """Further text of a call that one task puts in while another speaks it."""
+    """Later text of a call, put in by one task while another speaks it."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: of the characters and pieces of one call, since a waiting piece costs memory."""
+        """`limit`: characters plus pieces per call, since a waiting piece costs memory."""
         self._limit = limit
         self._taken = 0
         self._queue: asyncio.Queue[str | Flush | None] = asyncio.Queue()
         self._ended = False
 
     def put(self, piece: str | Flush | None) -> None:
-        """The next piece, None at the end; what comes after the end is dropped.
+        """Add the next piece, or None to end the text; anything after that is dropped.
 
         Raises:
-            RequestError: it is too much.
+            RequestError: the limit is exceeded.
         """
         if self._ended:
             return
@@ -95,7 +95,7 @@ class TextPieces(AsyncIterator[str | Flush | SpeechRequest]):
 
 
 class LoadedVoice:
-    """A voice that is warm."""
+    """A voice that has been warmed up."""
 
     def __init__(self, synthesizer: Synthesizer, costs: Costs) -> None:
         self.synthesizer = synthesizer
@@ -103,7 +103,7 @@ class LoadedVoice:
         self.manifest = synthesizer.manifest
 
     def expected_s(self, sentences: Sequence[Sentence], speed: float) -> float:
-        """Predicted seconds of audio of sentences."""
+        """Predicted length of the sentences' audio, in seconds."""
         characters, pauses_s = 0, 0.0
         for sentence in sentences:
             characters += len(sentence.normalized)
@@ -112,7 +112,7 @@ class LoadedVoice:
 
 
 class SynthesisService:
-    """Synthesizes with the voices that were added. For one event loop."""
+    """Synthesizes with the voices added to it. For one event loop."""
 
     def __init__(
         self,
@@ -126,10 +126,10 @@ class SynthesisService:
     ) -> None:
         """
         Args:
-            text_threads: read texts.
+            text_threads: threads that parse text.
             policy: the scheduler's.
-            settings: what one call may take.
-            quotas: shares of the callers; None has no shares.
+            settings: limits per call.
+            quotas: the callers' quotas; None means no quotas.
             clock: the executor's.
         """
         self._executor = executor
@@ -150,13 +150,13 @@ class SynthesisService:
 
     @property
     def voices(self) -> list[Manifest]:
-        """Manifests of the voices, the default one first."""
+        """Manifests of the voices, the default first."""
         manifests = [voice.manifest for voice in self._voices.values()]
         return [each.with_voice(name) for each in manifests for name in each.offered_voices]
 
     @property
     def ready(self) -> bool:
-        """There is a voice, and balancers may send calls here."""
+        """Whether there is a voice, and load balancers may send calls here."""
         return bool(self._voices) and not self._leaving
 
     def add_voice(self, voice: LoadedVoice) -> None:
@@ -168,11 +168,11 @@ class SynthesisService:
         return self._voices.pop(name)
 
     def leave(self) -> None:
-        """Stop being ready; calls that come nevertheless are served until `drain`."""
+        """Stop being ready; calls that still arrive are served until `drain`."""
         self._leaving = True
 
     async def drain(self, grace_s: float) -> None:
-        """Reject new calls; return when those in progress have ended, after `grace_s` at most."""
+        """Reject new calls; return when those in progress have ended, or after `grace_s`."""
         self.leave()
         self._draining = True
         with suppress(TimeoutError):
@@ -182,16 +182,16 @@ class SynthesisService:
     async def synthesize(
         self, call: SynthesisCall, further: FurtherText | None = None
     ) -> AsyncIterator[AudioStream]:
-        """Speak the text of a call, and further text after it, as one audio.
+        """Speak the text of a call, and any further text after it, as one piece of audio.
 
         Args:
-            call: its text is empty where all of it comes in pieces.
+            call: its text is empty if all of it comes in pieces.
 
         Raises:
-            RequestError: a field is invalid; while iterating for text that came later.
+            RequestError: a field is invalid; raised while iterating if in later text.
             CallRejectedError: the call is not served; also while iterating.
             EngineError: the engine failed; also while iterating.
-            and whatever `further` raises, while iterating.
+            Anything that `further` raises, while iterating.
         """
         request, record = call.request, current_call()
         characters = len(request.text)
@@ -265,7 +265,7 @@ class SynthesisService:
             raise NotReadyError("the server is shutting down; try another one, or again later")
         if not self._voices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
-        if len(name) > MAX_VOICE_NAME:  # no bundle has it, and trailers of gRPC hold 8 kB
+        if len(name) > MAX_VOICE_NAME:  # no bundle has it, and gRPC trailers hold only 8 kB
             message = f"has {len(name)} characters; expected {MAX_VOICE_NAME} at most"
             raise RequestError(FieldViolation("voice", message))
         name = name or next(iter(self._voices))
@@ -303,12 +303,12 @@ class SynthesisService:
         audio: AudioStream,
         further: FurtherText,
     ) -> None:
-        """Read further text, as far as the server has room."""
+        """Read further text while the server has room."""
         request, synthesizer = call.request, voice.synthesizer
         limit_s = self._settings.pause_s if request.text else self._settings.first_text_s
         feed: TextFeed | None = None
         try:
-            if not request.text:  # the text comes in pieces
+            if not request.text:  # all text comes in pieces
                 feed = synthesizer.feed(request)
             while True:
                 piece = await self._next(further, limit_s)
@@ -329,14 +329,14 @@ class SynthesisService:
                 if piece is None:
                     break
             self._executor.end_text(stream)
-        # It belongs to the caller, whose iteration raises it.
+        # Passed to the caller, whose iteration raises it.
         except Exception as error:
             audio.on_error(error)
 
     async def _next(
         self, further: FurtherText, limit_s: float
     ) -> str | Flush | SpeechRequest | None:
-        """The next further text, or None at its end."""
+        """The next piece of further text, or None at the end."""
         try:
             async with asyncio.timeout(limit_s):
                 return await anext(further, None)
@@ -353,20 +353,20 @@ class SynthesisService:
         characters: int,
         read: Callable[[], ProcessedText],
     ) -> None:
-        """Admit, read and speak further text of a stream.
+        """Admit, parse and speak further text of a stream.
 
         Args:
-            read: -> what can be spoken now.
+            read: returns what can be spoken now.
         """
         record = audio.record
         record.characters += characters
         self._check_length(record.characters)
         if self._quotas:
             self._quotas.take_characters(record.caller, characters)
-        while stream.left_s > READ_AHEAD_S:  # reading takes time that others need for sound
+        while stream.left_s > READ_AHEAD_S:  # parsing would take CPU time from others' audio
             await asyncio.sleep(READ_RETRY_S)
         reserved_s = 0.0
-        if characters >= SLICE:  # long to read
+        if characters >= SLICE:  # slow to parse
             reserved_s = voice.costs.audio_s(characters, speed)
             await self._reserve(stream, reserved_s)
         text = await self._read(read)
@@ -377,11 +377,11 @@ class SynthesisService:
         self._executor.add(stream, text.sentences, audio_s)
 
     async def _reserve(self, stream: Stream, audio_s: float) -> None:
-        """Return when further text of a stream fits; its writer waits as long.
+        """Wait until further text of a stream fits; its writer waits meanwhile.
 
         Raises:
-            OverloadError: it did not fit within `text_wait_s` of the settings.
-            DeadlineError: it will not before the caller's deadline.
+            OverloadError: it did not fit within the setting `text_wait_s`.
+            DeadlineError: it can't be spoken before the caller's deadline.
         """
         waiting = self._executor.reserve(stream, audio_s)
         if waiting is None:
@@ -396,7 +396,7 @@ class SynthesisService:
 
 
 def check_unary(size: float) -> None:
-    """Raise RequestError where audio of so many bytes does not fit into one reply."""
+    """Raise RequestError if audio of `size` bytes does not fit into one reply."""
     if size > MAX_UNARY_BYTES:
         message = (
             f"is longer to speak than the {MAX_UNARY_BYTES} bytes that one reply may hold;"

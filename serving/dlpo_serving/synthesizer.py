@@ -1,4 +1,4 @@
-"""A voice: reads requests, and turns them into audio."""
+"""A voice: parses requests and turns them into audio."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
-    """A request that can be spoken: checked, with its text as sentences of words."""
+    """A validated request, with its text parsed into sentences of words."""
 
     request: SpeechRequest
     sentences: tuple[Sentence, ...]
     steps: int
     warnings: tuple[str, ...] = ()
-    """about its text"""
+    """about the text"""
 
 
 class Synthesizer:
     """Speaks with one voice.
 
-    Several threads may read texts; as many may compute renderings as the engine takes, each
-    rendering on one thread at a time.
+    Several threads may parse text concurrently. As many may compute renderings as the engine
+    allows, each rendering on one thread at a time.
     """
 
     def __init__(self, engine: Engine, front_end: TextFrontEnd) -> None:
-        """Raises BundleError where the voice reads other symbols than the front end writes."""
+        """Raises BundleError if the voice's symbols differ from those of the front end."""
         if engine.manifest.symbols != SYMBOLS:
             raise BundleError(
                 f"voice {engine.manifest.voice!r} reads {len(engine.manifest.symbols)} symbols that"
@@ -52,19 +52,19 @@ class Synthesizer:
             )
         self.engine = engine
         self.manifest = engine.manifest
-        """of the voice"""
+        """the voice's manifest"""
         self._front_end = front_end
 
     def speaking(self, voice: str) -> Synthesizer:
-        """The same for another voice of the bundle, or a mix such as `ann*0.6+bob*0.4`.
+        """A synthesizer for another voice of the bundle, or a mix such as `ann*0.6+bob*0.4`.
 
         Raises:
-            InputError: the bundle does not have it.
+            InputError: the bundle has no such voice.
         """
         return Synthesizer(self.engine.speaking(voice), self._front_end)
 
     def read(self, request: SpeechRequest) -> PreparedRequest:
-        """Check a request and turn its text into sentences of phonemes.
+        """Validate a request and convert its text to sentences of phonemes.
 
         Raises:
             RequestError: a field is out of range, or nothing in the text can be spoken.
@@ -74,7 +74,7 @@ class Synthesizer:
         return PreparedRequest(request, text.sentences, steps, text.warnings)
 
     def read_text(self, request: SpeechRequest) -> ProcessedText:
-        """The sentences of a request whose numbers were checked.
+        """The sentences of a request whose numbers have been validated.
 
         Raises:
             RequestError: nothing in the text can be spoken, or the dictionary is invalid.
@@ -88,7 +88,7 @@ class Synthesizer:
             return self._front_end.process_ssml(request.text, dictionary, limits, reading)
 
     def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
-        """How far SSML may go from the request's own, so that both together suit the voice."""
+        """Limits for SSML prosody, so that combined with the request's it stays in range."""
         from dlpo.text.ssml.prosody import ProsodyLimits
 
         slowest, fastest = self.manifest.prosody.speed
@@ -99,10 +99,10 @@ class Synthesizer:
         )
 
     def feed(self, request: SpeechRequest) -> TextFeed:
-        """Reads a text that comes in pieces; what it raises is for `text_errors_as_violations`.
+        """A feed for text in pieces; wrap its calls in `text_errors_as_violations`.
 
         Raises:
-            RequestError: the dictionary can't be used.
+            RequestError: the dictionary is invalid.
         """
         with text_errors_as_violations():
             reading = TextReading(request.code, request.emoji)
@@ -120,11 +120,11 @@ class Synthesizer:
     def stream(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER
     ) -> Iterator[AudioChunk]:
-        """The audio in pieces, each made when it is asked for; closing the iterator stops the work.
+        """The audio in pieces, each made on demand; closing the iterator stops the work.
 
         Args:
             utterance: from `read`.
-            ladder: frames of the first chunks; the last rung repeats.
+            ladder: sizes of the first chunks in frames; the last one repeats.
 
         Raises:
             EngineError: the run-time failed.
@@ -134,7 +134,7 @@ class Synthesizer:
             yield from compute_unit(unit, [rendering])
 
     def speak(self, request: SpeechRequest, ladder: Sequence[int] = STREAM_LADDER) -> Waveform:
-        """The whole audio of a request at once, (T,) float32 in [-1, 1]; in the chunks of `stream`.
+        """The complete audio of a request, (T,) float32 in [-1, 1]; made in the chunks of `stream`.
 
         Raises:
             RequestError: see `read`.
@@ -145,11 +145,11 @@ class Synthesizer:
 
 @contextmanager
 def text_errors_as_violations() -> Iterator[None]:
-    """What the front end raises, as the fault of a field of the request."""
+    """Convert the front end's errors to violations of a request field."""
     try:
         yield
     except TextError as error:
         raise RequestError(FieldViolation("text", str(error))) from error
-    except InputError as error:  # the front end reads nothing else
+    except InputError as error:  # only the dictionary can raise it
         message = str(error).removeprefix("dictionary: ")
         raise RequestError(FieldViolation("dictionary", message)) from error

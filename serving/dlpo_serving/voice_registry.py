@@ -1,9 +1,9 @@
-"""The voices that a server offers: loaded at its start, and as they come and go in a folder.
+"""The voices that a server offers: loaded at startup, and added and removed with a folder.
 
-A bundle in the folder is taken when it has rested for a while and its seal is sound, so that none
-is taken half written. One that can't be loaded is refused, once for each state of its files, and
-the one of that name that was there before stays. Copy a bundle next to the folder and move it in:
-overwriting in place would change files under the streams that use them.
+A bundle in the folder is loaded once its files have settled and its seal verifies, so none is
+loaded half-written. If loading fails, the bundle is refused, once per state of its files, and any
+previous voice of that name stays. Copy a bundle next to the folder, then move it in: overwriting
+in place would change files under the streams that use them.
 """
 
 from __future__ import annotations
@@ -41,20 +41,19 @@ from dlpo_serving.voices import open_voice
 
 _log = logging.getLogger(__name__)
 
-SETTLE_S = 1.0  # that no file of a bundle may have changed for; a copy under way changes faster
-LAST_LOAD_S = 3.0  # that a server which ends waits for the voice it is loading
-MARKED_TEXT = "<speak>3 zorvixes – A. it's!</speak>"  # loads what reads SSML and unknown words
+SETTLE_S = 1.0  # a bundle must be unchanged for this long; a copy in progress changes faster
+LAST_LOAD_S = 3.0  # how long a stopping server waits for a voice that is still loading
+MARKED_TEXT = "<speak>3 zorvixes – A. it's!</speak>"  # loads the SSML and unknown-word code
 NICENESS = 10  # of the thread that loads voices while calls are served
 
 Load = Callable[[ServerSettings], Sequence[Synthesizer]]
 
 
 def open_voices(settings: ServerSettings) -> list[Synthesizer]:
-    """The bundles of the voices that `settings` name, each once, in the engine that it names; see
-    `open_voice`.
+    """Open the bundles of the voices in `settings`, each once, with its engine; see `open_voice`.
 
-    Where all come from a folder, the engine is checked instead, so that a machine that can't run it
-    is reported now rather than by the first voice.
+    If all voices come from a folder, only check the engine, so that a machine that can't run it is
+    reported now rather than with the first voice.
     """
     if not settings.voices:
         check_engine(settings.engine, settings.precision)
@@ -66,7 +65,7 @@ def open_voices(settings: ServerSettings) -> list[Synthesizer]:
 
 
 def warm(synthesizer: Synthesizer, lanes: int = 1) -> LoadedVoice:
-    """A voice that has spoken, on as many lanes as it will, so that its first caller does not wait.
+    """Warm up a voice by speaking on `lanes` lanes, so that its first caller does not wait.
 
     Raises:
         EngineError: the run-time failed.
@@ -76,10 +75,10 @@ def warm(synthesizer: Synthesizer, lanes: int = 1) -> LoadedVoice:
 
 
 class VoiceRegistry:
-    """Keeps the voices of a service.
+    """Manages the voices of a service.
 
-    While the server runs, a voice is loaded on a thread of its own with a low priority. What a GPU
-    computes has to be loaded by its lane, see `EngineExecutor.run`.
+    While the server runs, voices are loaded on a separate low-priority thread. For a GPU, they
+    must be loaded by the lane that computes; see `EngineExecutor.run`.
     """
 
     def __init__(
@@ -95,16 +94,16 @@ class VoiceRegistry:
         self._metrics = metrics
         self._loader = ThreadPoolExecutor(1, "loader", initializer=_lower_priority)
         self.filled = asyncio.Event()
-        """there is a voice"""
+        """set once there is a voice"""
         self.hangs = False
-        """a thread is left that loads: the interpreter can't end"""
+        """a thread is still loading, so the interpreter can't exit"""
 
     async def load(self, load: Load) -> None:
-        """Offer the voices that the settings name.
+        """Load and offer the voices named in the settings.
 
         Raises:
-            ConfigError: the folder of voices can't be read.
-            EngineError: the run-time failed; and what `load` raises.
+            ConfigError: the voice folder can't be read.
+            EngineError: the run-time failed; also anything that `load` raises.
         """
         if folder := self._settings.voice_directory:
             check_directory(folder)
@@ -114,15 +113,15 @@ class VoiceRegistry:
 
         voices, missing = await asyncio.gather(
             asyncio.wrap_future(self._executor.run(load_warm)),
-            asyncio.to_thread(warm_encoders, SAMPLE_RATE),  # most of it is imports
+            asyncio.to_thread(warm_encoders, SAMPLE_RATE),  # mostly imports
         )
         for voice in voices:
             self._offer(voice)
-        for encoding, error in missing.items():  # a start that failed has said why in one line
+        for encoding, error in missing.items():  # not earlier: a failed start prints one line
             _log.info("%s is not offered: %s", encoding, error)
 
     async def watch(self, clock: Callable[[], float]) -> None:
-        """Follow the folder of the settings, if there is one, until cancelled."""
+        """Watch the voice folder, if the settings name one, until cancelled."""
         if not self._settings.voice_directory:
             return
         named = [manifest.voice for manifest in self._service.voices]
@@ -140,7 +139,7 @@ class VoiceRegistry:
                 await asyncio.sleep(self._settings.voice_poll_s)
                 poll = run(folder.poll)
         finally:
-            # A load that outlived the server would log, and compute, beside whatever comes next.
+            # A load that outlived the server would log and compute alongside whatever runs next.
             self._loader.shutdown(wait=False, cancel_futures=True)
             if not on_lane and not poll.done():
                 await asyncio.to_thread(wait, [poll], LAST_LOAD_S)
@@ -148,7 +147,7 @@ class VoiceRegistry:
 
     def _open(self, path: Path) -> LoadedVoice:
         synthesizer = open_voice(path, self._settings.engine, self._settings.precision)
-        return warm(synthesizer)  # by itself: the other lanes have calls to compute
+        return warm(synthesizer)  # on one lane: the others are busy with calls
 
     def _offer(self, voice: LoadedVoice) -> None:
         offered = voice.manifest.offered_voices
@@ -158,8 +157,8 @@ class VoiceRegistry:
         first_s = voice.costs.work_s(FIRST_CHUNK_S, 0.0, voice.manifest.steps)
         if first_s > self._settings.max_first_audio_s:
             _log.warning(
-                "voice %s took %.2f s to its first sound, and calls that would wait for longer than"
-                " %g s are refused; until calls show that the machine is quicker, few are served",
+                "voice %s took %.2f s to its first audio, and calls that would wait longer than"
+                " %g s are refused; few are served until calls show that the machine is faster",
                 voice.manifest.voice,
                 first_s,
                 self._settings.max_first_audio_s,
@@ -176,38 +175,38 @@ class VoiceRegistry:
 
 
 def _lower_priority() -> None:
-    """Of this thread alone, which is a process to the scheduler of Linux; elsewhere nothing."""
+    """Lower this thread's priority; only on Linux, whose scheduler treats threads as processes."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceChange:
-    """A voice to be offered, in place of one of the same name if there is one; or withdrawn.
+    """A voice to offer, replacing any of the same name, or to withdraw.
 
-    Streams that speak with the old one keep it to their end.
+    Streams that use the old voice keep it until they end.
     """
 
     name: str
     voice: LoadedVoice | None = None
-    """None to withdraw it"""
+    """None withdraws it"""
 
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one name in the folder."""
+    """State of one entry of the folder."""
 
     state: object
-    """of its files, when they were last seen to change; None when they are gone"""
+    """state of its files after their last observed change; None if they are gone"""
     since_s: float
     tried: bool = False
-    """whether this state was loaded, or refused"""
+    """whether this state has been loaded or refused"""
     offers: str = ""
-    """name of the voice that was last loaded from here"""
+    """name of the voice last loaded from this entry"""
 
 
 class VoiceDirectory:
-    """Tells what has changed in a folder of bundles. Calls come from one thread at a time."""
+    """Detects changes in a folder of bundles. Call it from one thread at a time."""
 
     def __init__(
         self,
@@ -218,10 +217,10 @@ class VoiceDirectory:
     ) -> None:
         """
         Args:
-            path: the folder; each bundle is a directory or a .dlpo file in it.
+            path: the folder; each bundle in it is a directory or a .dlpo file.
             clock: seconds.
-            open_voice: verifies, loads and warms one; what it raises refuses the bundle.
-            taken: names of voices that come from elsewhere and can't be replaced from here.
+            open_voice: verifies, loads and warms a voice; if it raises, the bundle is refused.
+            taken: names of voices from elsewhere, which can't be replaced from here.
         """
         self._path = path
         self._clock = clock
@@ -231,7 +230,7 @@ class VoiceDirectory:
         self._readable = True
 
     def poll(self) -> list[VoiceChange]:
-        """What is to be done since the last call. Loads voices, so it may take a while."""
+        """The changes since the last call. Loads voices, so it may take a while."""
         found = self._scan()
         if found is None:
             return []
@@ -245,20 +244,20 @@ class VoiceDirectory:
             if entry.tried or now_s - entry.since_s < SETTLE_S:
                 continue
             entry.tried = True
-            if state is None:  # for a while now, and not just between two renames
+            if state is None:  # gone for a while, not just between two renames
                 events += self._withdraw(name)
             else:
                 events += self._take(self._path / name, entry)
         return events
 
     def _scan(self) -> dict[str, object] | None:
-        """Entry -> state of its files; None, with what is offered kept, if it can't be read."""
+        """Entry -> state of its files; None if the folder can't be read, and voices then stay."""
         try:
             names = sorted(entry.name for entry in os.scandir(self._path) if _is_candidate(entry))
             found = {name: _state(self._path / name) for name in names}
         except OSError as error:
-            if self._readable:  # once, not at every poll
-                _log.error("voice directory can't be read: %s; its voices stay", error)
+            if self._readable:  # log once, not at every poll
+                _log.error("voice directory can't be read: %s; keeping its voices", error)
             self._readable = False
             return None
         self._readable = True
@@ -274,14 +273,14 @@ class VoiceDirectory:
     def _take(self, path: Path, entry: _Entry) -> list[VoiceChange]:
         try:
             voice = self._open(path)
-        # Whatever a file dropped here makes a run-time do, the server goes on with what it has.
+        # Whatever error a file dropped here causes, the server carries on with the voices it has.
         except Exception as error:
             return self._refuse(path, f"{type(error).__name__}: {error}")
         name = voice.manifest.voice
         others = {other.offers for other in self._entries.values() if other is not entry}
         if twice := (self._taken | others).intersection(voice.manifest.offered_voices):
             return self._refuse(
-                path, f"voice {min(twice)!r} is offered already; export it by another name"
+                path, f"voice {min(twice)!r} is already offered; export it under another name"
             )
         events: list[VoiceChange] = []
         if entry.offers not in ("", name):
@@ -296,9 +295,9 @@ class VoiceDirectory:
 
 
 def check_directory(path: Path) -> None:
-    """Raise ConfigError unless the folder can be listed, as it should be at a server's start.
+    """Raise ConfigError unless the folder can be listed; for use at startup.
 
-    Later it may be away for a while, as a mounted one is when its server restarts.
+    Later it may be unavailable for a while, for example if it is mounted and its server restarts.
     """
     try:
         os.listdir(path)
@@ -310,7 +309,7 @@ def check_directory(path: Path) -> None:
 
 
 def _is_candidate(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry means to be a bundle: .dlpo, or a folder with a manifest; no hidden ones."""
+    """Whether an entry looks like a bundle: a .dlpo file or folder with a manifest, not hidden."""
     if entry.name.startswith("."):
         return False
     if entry.is_dir():
@@ -319,33 +318,33 @@ def _is_candidate(entry: os.DirEntry[str]) -> bool:
 
 
 def _state(path: Path) -> object:
-    """What changes when any file of a bundle does."""
+    """A value that changes whenever any file of a bundle does."""
     try:
         files = [path, *sorted(path.iterdir())] if path.is_dir() else [path]
         stats = [(file.name, file.stat()) for file in files]
-    except OSError as error:  # on its way out, or a link to nowhere: loading it will tell
+    except OSError as error:  # being removed, or a broken link: loading it will report which
         return str(error)
     return [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats]
 
 
 STARTUP_CHUNKS = len(STREAM_LADDER)
-# A number and a word that is in no lexicon; a sentence longer than the small chunks, and another.
+# A number, a word in no lexicon, a sentence longer than the small chunks, and a second sentence.
 TEXT = "In 3 steps dlpo learns how long each of its graphs will take on this machine. It is ready."
 
 
 def measure_costs(
     synthesizer: Synthesizer, lanes: int = 1, clock: Callable[[], float] = time.perf_counter
 ) -> CostLines:
-    """Speak a text to warm up, then once alone and once beside lanes that are busy.
+    """Speak a text to warm up, then measure it once alone and once next to busy lanes.
 
     Args:
-        synthesizer: speaks.
-        lanes: how many will compute at the same time.
+        synthesizer: the voice to measure.
+        lanes: how many will compute concurrently.
         clock: seconds.
 
     Returns:
-        The costs beside busy lanes, and how far those of a lane by itself are below them. What
-        other programs took meanwhile is in both; `Costs` corrects it while the server runs.
+        The costs next to busy lanes, and how much higher they are than those of a lane alone. Both
+        include time taken by other programs; `Costs` corrects that while the server runs.
 
     Raises:
         EngineError: the run-time failed.
@@ -403,7 +402,7 @@ def _timed(
 
 
 def _line(stage: Stage, measured: Sequence[tuple[Unit, float]]) -> Line:
-    """The line through what one stage took, by least squares; it does not fall."""
+    """The least-squares line through the times of one stage; its slope is never negative."""
     points = [(unit.size, seconds) for unit, seconds in measured if unit.stage == stage]
     sizes, seconds = np.array(points).T
     spread = sizes - sizes.mean()

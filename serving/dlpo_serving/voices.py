@@ -1,4 +1,4 @@
-"""Where voices are found: inside the package, or at a path."""
+"""Finds and opens voices: those inside the package, or a bundle at a path."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 DEFAULT_VOICE = "lj"
 
-_EMBEDDED = Path(dlpo.__file__).resolve().parent / "voices"  # bundles, named by their first voice
+_EMBEDDED = Path(dlpo.__file__).resolve().parent / "voices"  # bundles, named after the first voice
 
 
 def known_voices() -> list[str]:
-    """Names of the voices that came with dlpo, the default voice first."""
+    """Names of the voices that ship with dlpo, the default voice first."""
     return [voice for _, manifest in _embedded() for voice in manifest.offered_voices]
 
 
 def _embedded() -> list[tuple[Path, Manifest]]:
-    """The bundles that came with dlpo, and what each says of itself."""
+    """The bundles that ship with dlpo, with their manifests."""
     paths = sorted(_EMBEDDED.glob(f"*/{MANIFEST}"), key=lambda path: path.parent.name)
     paths.sort(key=lambda path: path.parent.name != DEFAULT_VOICE)
     return [(path.parent, Manifest.from_json(path.read_bytes())[0]) for path in paths]
 
 
 def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
-    """The bundle of a voice: one that came with dlpo, or the path of a directory or .dlpo file.
+    """The bundle of a voice: one that ships with dlpo, or a directory or .dlpo file at a path.
 
     Args:
-        name_or_path: also a voice, or a mix of voices, of a bundle with several.
+        name_or_path: may also name a voice, or a mix of voices, of a multi-voice bundle.
 
     Raises:
         InputError: there is no such voice.
@@ -60,12 +60,12 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def _is_there(path: Path) -> bool:
-    """True if unreadable too; opening it reports the permission error."""
+    """Whether a path exists, even if unreadable; opening it reports the permission error."""
     try:
         return path.exists()
     except PermissionError:
         return True
-    except OSError:  # such as a text that is too long for a name
+    except OSError:  # for example, too long for a file name
         return False
 
 
@@ -79,11 +79,11 @@ def open_voice(
 
     Args:
         engine, precision: see `open_engine`.
-        request: checked before the engine is loaded, which takes longest.
+        request: validated before the engine, the slowest part, is loaded.
 
     Raises:
-        RequestError: the voice can't do what the request says.
-        InputError: there is no such voice, or the engine does not compute in this precision.
+        RequestError: the voice does not support what the request asks for.
+        InputError: there is no such voice, or the engine does not support this precision.
         BundleError: the bundle is damaged, or has no graphs in this precision.
         EngineError: the run-time can't load it.
         MissingExtraError: the engine's packages are not installed.

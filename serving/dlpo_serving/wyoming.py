@@ -1,7 +1,7 @@
-"""Wyoming, Home Assistant's protocol for voices: events of JSON and 16 bit audio over TCP.
+"""Wyoming, Home Assistant's voice protocol: JSON events and 16-bit audio over TCP.
 
-`synthesize` brings a text whole; `synthesize-start`, `-chunk` and `-stop` bring it in pieces. One
-connection speaks one text after another, and a client that leaves is not spoken to any longer.
+`synthesize` carries a whole text; `synthesize-start`, `-chunk` and `-stop` carry it in pieces. A
+connection speaks one text after another; synthesis stops when its client disconnects.
 
 Reference: https://github.com/OHF-Voice/wyoming
 """
@@ -42,8 +42,8 @@ from dlpo_serving.settings.server_settings import address, named_port
 
 MAX_EVENT_BYTES = 1 << 18
 MAX_CONNECTIONS = 500
-IDLE_S = 300.0  # that a connection may be silent, both ways
-LAST_WORDS_S = 0.5  # for what was sent before a connection is cut
+IDLE_S = 300.0  # of silence in both directions before a connection is closed
+LAST_WORDS_S = 0.5  # to flush what was sent before a connection is cut
 
 _log = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ async def listening(
     """Serve while the block runs.
 
     Args:
-        scope: of each text; no token is asked for, since the protocol has none.
-        stall_s: seconds that a client may leave its audio unread.
+        scope: opened for each text; no token is required, since the protocol has none.
+        stall_s: seconds a client may leave its audio unread.
         host: address to listen on.
         port: TCP port; 0 lets the system choose.
 
@@ -64,7 +64,7 @@ async def listening(
         The port.
 
     Raises:
-        InputError: the address can't be listened on.
+        InputError: the address can't be bound.
     """
     loop = asyncio.get_running_loop()
     connections: set[asyncio.Task[None]] = set()
@@ -93,10 +93,10 @@ async def listening(
 
 
 class BoundedReader(StreamReader):
-    """Takes no event that is longer than any has to be."""
+    """Rejects events larger than any needs to be."""
 
     async def readexactly(self, n: int) -> bytes:
-        """See StreamReader; ValueError, which ends the connection, where `n` is too large."""
+        """See StreamReader; ValueError, which ends the connection, if `n` is too large."""
         if n > MAX_EVENT_BYTES:
             raise ValueError(f"an event has {n} bytes; expected {MAX_EVENT_BYTES} at most")
         return await super().readexactly(n)
@@ -113,10 +113,10 @@ class Conversation:
     writer: StreamWriter
     speaking: asyncio.Task[None] | None = None
     pieces: TextPieces | None = None
-    """of a text that comes in pieces, until its end"""
+    """of a text that arrives in pieces, until its end"""
 
     async def run(self) -> None:
-        """Answer events until the client leaves or is wrong; it reads why."""
+        """Answer events until the client leaves or makes an error, which is reported to it."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 while event := await self._next():
@@ -142,7 +142,7 @@ class Conversation:
                 self.writer.transport.abort()
 
     async def _next(self) -> Event | None:
-        """The next event; None where the client left, sent none, or nothing like one."""
+        """The next event; None if the client left, stayed silent or sent something malformed."""
         reading = asyncio.ensure_future(async_read_event(self.reader))
         try:
             await asyncio.wait({reading}, timeout=IDLE_S)
@@ -166,7 +166,7 @@ class Conversation:
             case "synthesize-chunk" if self.pieces:
                 self.pieces.put(text_of(event))
             case "synthesize" if self.pieces:
-                pass  # the whole text once more, for servers that don't take pieces
+                pass  # the whole text again, for servers that don't take pieces
             case "synthesize" | "synthesize-start" | "synthesize-stop":
                 if self.pieces:
                     self.pieces.put(None)
@@ -175,7 +175,7 @@ class Conversation:
                     await self._begin(event, tasks)
 
     async def _begin(self, event: Event, tasks: asyncio.TaskGroup) -> None:
-        """Speak the text of the event, once the one before is spoken."""
+        """Speak the event's text once the previous one is finished."""
         if self.speaking:
             await self.speaking
         call = call_of(event, self.service.voices)
@@ -192,7 +192,7 @@ class Conversation:
                 async for chunk in speech:
                     at_ms = round(1000 * chunk.sample_offset / rate_hz)
                     await self._send(AudioChunk(rate_hz, 2, 1, chunk.audio, at_ms))
-            await self._send(AudioStop(round(1000 * speech.audio_s)))  # its place is free
+            await self._send(AudioStop(round(1000 * speech.audio_s)))  # its slot is already free
             if pieces:
                 await self._send(SynthesizeStopped())
 
@@ -202,10 +202,10 @@ class Conversation:
 
 
 def info(voices: Sequence[Manifest]) -> Info:
-    """What a client reads before it asks for speech.
+    """What a client reads before it requests speech.
 
     Raises:
-        NotReadyError: there is no voice yet.
+        NotReadyError: no voice is loaded yet.
     """
     if not voices:
         raise NotReadyError("the server is still loading its voice; try again shortly")
@@ -218,7 +218,7 @@ def call_of(event: Event, voices: Sequence[Manifest]) -> SynthesisCall:
     """What a `synthesize` or `synthesize-start` event asks for.
 
     Raises:
-        RequestError: a field can't be used.
+        RequestError: a field is invalid.
     """
     whole, kind = event.type == "synthesize", event.data.get("text_format") or "text"
     known = ("text", "ssml") if whole else ("text",)
@@ -230,7 +230,7 @@ def call_of(event: Event, voices: Sequence[Manifest]) -> SynthesisCall:
 
 
 def voice_of(asked: Any, voices: Sequence[Manifest]) -> str:
-    """The name of the voice that is asked for by name or by language; empty is the default."""
+    """The name of the voice requested by name or by language; empty means the default."""
     match asked:
         case {"name": str(name)}:
             return name
@@ -248,11 +248,11 @@ def text_of(event: Event) -> str:
     """The text of an event.
 
     Raises:
-        RequestError: it has none, or one that no text can hold.
+        RequestError: it has none, or one with lone surrogates.
     """
     text = event.data.get("text")
     with suppress(UnicodeEncodeError):
         if isinstance(text, str):
-            text.encode()  # JSON can spell half a surrogate pair
+            text.encode()  # JSON can contain lone surrogates
             return text
     raise RequestError(FieldViolation("text", "expected a string of Unicode text"))

@@ -61,7 +61,7 @@ def test_recordings_become_a_bundle_and_a_page(
     kept, _ = soundfile.read(out / "page" / "0-recording.wav")
     assert len(kept) > SAMPLE_RATE
     other = learn(recordings, voices_checkpoint, out, "--name", "mine", "--consent", "Not me")
-    assert "is of other recordings or consent; give another --out" in other.stderr
+    assert "has other recordings or consent; give another --out" in other.stderr
 
 
 def test_what_can_t_be_learned_is_refused_before_it_takes_time(
@@ -70,7 +70,7 @@ def test_what_can_t_be_learned_is_refused_before_it_takes_time(
     for options, reason in (
         (("--name", "mine", "--consent", " "), "consent is empty"),
         (("--name", "ann", "--consent", "yes"), "--name ann: taken"),
-        (("--name", "../mine", "--consent", "yes"), "'../mine' can't be a voice's"),
+        (("--name", "../mine", "--consent", "yes"), "voice name '../mine' is invalid"),
         (("--name", "mine", "--consent", "yes", "--set", "part=joint"), "leave it out"),
         (("--name", "mine", "--consent", "yes"), "expected at least 120 s"),
     ):

@@ -74,7 +74,7 @@ def test_it_prints_the_best_checkpoint_and_a_table(run: Any, tmp_path: Path) -> 
     best = Path(result.stdout.strip())
     assert best == tmp_path / "run" / "best"
     assert load_checkpoint(best).provenance.tuned is not None
-    for shown in ("untuned", "reward/high_band", "word_error_rate", "seconds an update: "):
+    for shown in ("untuned", "reward/high_band", "word_error_rate", "seconds per update: "):
         assert shown in result.stderr
 
 
@@ -119,7 +119,7 @@ def test_an_interrupted_run_is_resumed_by_the_same_command_alone(
         patch.setattr(Tuner, "_one_update", interrupted)
         stopped = run()
     assert stopped.exit_code == 130
-    assert "stopped at update 1; run the same command to go on" in stopped.stderr
+    assert "stopped at update 1; run the same command to resume" in stopped.stderr
     other = run("--steps", "4")
     assert other.exit_code == 1
     assert "holds a run with steps 2; this one has 4" in other.stderr
@@ -129,7 +129,7 @@ def test_an_interrupted_run_is_resumed_by_the_same_command_alone(
 def test_the_guard_names_the_limit_that_was_passed(run: Any) -> None:
     result = run("--set", "kl_limit=1e-12", "--set", "validate_every=1")
     assert result.exit_code == 0
-    assert "the guard ended the run at update 1: the KL to the untuned voice is" in result.stderr
+    assert "the guard stopped the run at update 1: the KL to the untuned voice is" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_the_guard_names_the_limit_that_was_passed(run: Any) -> None:
         (("--reward", "nisqa"), 1, "nisqa.tar: no such file"),
         (("--method", "direct"), 1, "high_band, loudness is not"),
         (("--method", "ppo"), 2, "ppo"),
-        (("--eta", "0"), 1, "no step with noise, which dlpo explores"),
+        (("--eta", "0"), 1, "add no noise for dlpo to explore"),
         (("--schedule", "staircase"), 1, "staircase"),
         (("--set", "updtes=3"), 1, "did you mean 'updates'?"),
         (("--set", "group=1"), 1, "group is 1"),

@@ -140,7 +140,7 @@ def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no recordings; expected files of \.aif"):
         write_corpus(tmp_path, tmp_path / "out")
     (tmp_path / "a.wav").write_bytes(b"no sound")
-    with pytest.raises(DataError, match=r"no recording is usable; the first is a\.wav: no text"):
+    with pytest.raises(DataError, match=r"no recording is usable; first problem: a\.wav: no text"):
         write_corpus(tmp_path, tmp_path / "out")
 
 

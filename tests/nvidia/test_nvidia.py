@@ -32,7 +32,7 @@ def test_failed_call_names_function_and_status(nvidia: Any) -> None:
         (ModuleNotFoundError("tensorrt"), r"not installed: pip install .*tensorrt-cu13==11\.4"),
         (
             ImportError("libnvinfer.so.11: cannot open shared object file"),
-            r"\(libnvinfer.so.11: .*come from the vendor: pip",
+            r"\(libnvinfer.so.11: .*install NVIDIA's libraries: pip",
         ),
     ],
 )

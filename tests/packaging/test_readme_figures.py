@@ -46,34 +46,34 @@ ROWS: dict[str, list[list[Figure]]] = {  # row -> for each column the numbers of
     "NISQA-TTS": judged("NISQA-TTS"),
     "DNSMOS P.808": judged("DNSMOS P.808"),
     "NISQA at 22,050 Hz": judged("NISQA"),
-    "words that Whisper (base) gets wrong": judged("word errors, base", 100),
-    "characters that Whisper (base) gets wrong": judged("character errors, base", 100),
-    "likeness to the speaker, cosine": judged("speaker cosine"),
+    "word error rate, Whisper base": judged("word errors, base", 100),
+    "character error rate, Whisper base": judged("character errors, base", 100),
+    "speaker similarity, cosine": judged("speaker cosine"),
     "first audio, 80-character sentence, p50 / p95": [
         [Figure("latency", ["first_audio_ms_p50"]), Figure("latency", ["first_audio_ms_p95"])]
     ],
     "real-time factor of a stream": [[Figure("latency", ["stream_rtf_p50"])]],
-    "streams at once in real time, none with a gap; their first audio, p95": [
+    "concurrent real-time streams without a gap; first audio, p95": [
         [
             Figure("load", ["streams", "streams"]),
             Figure("load", ["streams", "first_audio_ms_p95"]),
         ]
     ],
-    "four times that load: first audio of the admitted, p95; their gaps": [
+    "four times that load: first audio of admitted calls, p95; gaps": [
         [
             Figure("load", ["overload", "first_audio_ms_p95"]),
             Figure("load", ["overload", "underrun_calls"]),
         ]
     ],
-    "refusal of a full server, with the time to come again, p99": [
+    "refusal by a full server, with a retry time, p99": [
         [Figure("load", ["refusals", "refusal_ms_p99"])]
     ],
-    "resident memory after 100,000 calls, against after 10,000": [
+    "growth of resident memory from 10,000 to 100,000 calls": [
         [Figure("soak", ["soak", "growth"], 100)]
     ],
     "cold process to first audio": [[Figure("cold start", ["first_audio_ms"], 0.001)]],
     "start to SERVING; memory": [[Figure("latency", ["start_s"]), Figure("latency", ["rss_mb"])]],
-    "served, 5 s: times as fast as PyTorch with the papers' 1000 steps; with the same one": [
+    "speed-up over PyTorch for 5 s of speech, 1000 steps; one step": [
         [
             Figure(
                 "rtf", ["speech", "5 s", "contestants", "cpu:int8", "speedup", baseline, "value"]
@@ -81,15 +81,15 @@ ROWS: dict[str, list[list[Figure]]] = {  # row -> for each column the numbers of
             for baseline in ("eager-1000", "eager")
         ]
     ],
-    "Piper (joe-medium) takes, 5 s / 20 s of speech, times as long": [takes("piper")],
-    "Kokoro-82M (int8) takes, 5 s / 20 s, times as long": [takes("kokoro")],
-    "hibari-tts takes, 5 s / 20 s, times as long; as our whole sentences": [
+    "Piper (joe-medium), time relative to ours, 5 s / 20 s of speech": [takes("piper")],
+    "Kokoro-82M (int8), time relative to ours, 5 s / 20 s": [takes("kokoro")],
+    "hibari-tts, time relative to ours, 5 s / 20 s; to our whole sentences": [
         takes("hibari") + takes("hibari", "ratios_to_whole")
     ],
-    "first sound of hibari-tts, which makes whole sentences, times as late as ours, 5 s": [
+    "hibari-tts (whole sentences), time to first audio relative to ours, 5 s": [
         [Figure("peers", ["ratios", "hibari", "5 s", "first_ms", "value"])]
     ],
-    "peak memory streaming, 64 s of speech / 6 s": [
+    "peak memory of streaming, 64 s of speech relative to 6 s": [
         [Figure("scaling", ["ratios", "stream", "peak_mb", "value"])]
     ],
 }
@@ -162,7 +162,7 @@ def test_what_the_names_of_rows_say_is_recorded() -> None:
 
 def test_what_the_text_before_the_table_says_is_recorded() -> None:
     quality = linked("quality")
-    assert ", one reverse step, from text alone on the 20" in SECTION
+    assert "one reverse step, from text alone, on the 20 test sentences" in SECTION
     assert len(quality.samples["clips"]) == 20
     shipped = json.loads((ROOT / "dlpo/voices/lj/voice.json").read_text())
     for voice in ("lj", "heart"):

@@ -132,7 +132,7 @@ def test_pairs_that_do_not_fit_the_voice_are_left_out_with_a_warning(
     with caplog.at_level(logging.WARNING):
         pairs = matched([two, good, paced, wordless, silent])
     assert [usable.pair for usable in pairs.usable] == [good]
-    for reason in ("1 at another pace", "1 of several sentences", "1 of silence", "1 without a w"):
+    for reason in ("1 at a different", "1 with several", "1 with silent", "1 without words"):
         assert reason in caplog.text
     with pytest.raises(DataError, match="none of 2 preference pairs"):
         matched([two, paced])

@@ -107,7 +107,7 @@ def judged(nisqa: float, dnsmos: float) -> PanelFigures:
         (replace(BASE, kl=0.01), None),
         (replace(BASE, kl=0.02), "the KL to the untuned voice is 0.0200, limit 0.01"),
         (judged(3.41, 3.7), None),
-        (judged(3.3, 3.9), "NISQA, held out, fell by 0.200 to 3.300, margin 0.1"),
+        (judged(3.3, 3.9), "held-out NISQA fell by 0.200 to 3.300, margin 0.1"),
         (replace(BASE, word_error_rate=0.21), None),
         (replace(BASE, word_error_rate=0.25), "word errors rose by 0.050 to 0.250, margin 0.02"),
         (replace(BASE, word_error_rate=None), None),

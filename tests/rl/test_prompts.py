@@ -47,7 +47,7 @@ def test_two_processes_share_the_sentences_of_one(dataset: Corpora) -> None:
 
 @pytest.mark.parametrize(("size", "ranks"), [(0, 1), (3, 2), (-2, 1)])
 def test_shares_that_are_not_equal_are_refused(dataset: Corpora, size: int, ranks: int) -> None:
-    with pytest.raises(InputError, match=f"{size} items an update for {ranks}"):
+    with pytest.raises(InputError, match=f"{size} items per update; .* {ranks} processes"):
         Prompts(dataset, seed=0).draw(0, size, 0, ranks)
 
 

@@ -138,7 +138,7 @@ def test_a_resumed_sum_continues_to_the_bit() -> None:
     resumed.restore(first.state())
     for mos in MOS[2:]:
         np.testing.assert_array_equal(resumed.weigh({"mos": mos}), whole.weigh({"mos": mos}))
-    with pytest.raises(ConfigError, match=r"of rewards \['words'\]; this run has \['mos'\]"):
+    with pytest.raises(ConfigError, match=r"has rewards \['words'\]; this run has \['mos'\]"):
         whole.restore({"words": (1, 0.0, 0.0)})
 
 

@@ -121,7 +121,7 @@ def test_a_chain_without_noise_has_an_output_but_no_actions_to_replay(
     assert rollout.scored == ()
     assert rollout.log_probs.shape == (0, 4)
     assert torch.equal(rollout.output, rollout.means[-1])
-    with pytest.raises(InputError, match="no step with noise"):
+    with pytest.raises(InputError, match="no noise to learn from"):
         replay(policy, rollout)
 
 

@@ -82,7 +82,7 @@ def test_one_step_is_tuned_by_the_direct_gradient_and_not_by_exploring_its_noise
 ) -> None:
     tuning.tuner(objective=Objective("direct", guide="recordings"), steps=1, updates=1).run()
     assert tuning.log("validation")[-1]["kl"] == 0.0
-    with pytest.raises(ConfigError, match="have no step with noise, which ddpo explores"):
+    with pytest.raises(ConfigError, match="add no noise for ddpo to explore"):
         tuning.tuner("other", Objective("ddpo"), steps=1)
 
 

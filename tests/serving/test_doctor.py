@@ -39,7 +39,7 @@ CUBLAS = 'Provides-Extra: cuda\nRequires-Dist: nvidia-cublas>=13; extra == "cuda
         ),
         (
             {"grpcio": "1.80", "onnxruntime-gpu": f"1.31.1\n{CUBLAS}"},  # its own extra is followed
-            {"gpu": ("without nvidia-cublas", "in an environment of its own"), "serve": None},
+            {"gpu": ("without nvidia-cublas", "in a separate environment"), "serve": None},
         ),
         ({"grpcio": "1.80", "onnxruntime-gpu": "1.31.1"}, {"gpu": None, "serve": None}),
     ],

@@ -163,7 +163,7 @@ def test_a_run_can_start_from_a_checkpoint_of_the_same_model(
     assert started.learned_before == [load_checkpoint(checkpoint).provenance.corpus]
     before = load_checkpoint(checkpoint).model.state_dict()
     assert all(torch.equal(value, before[k]) for k, value in started.model.state_dict().items())
-    with pytest.raises(TrainingError, match="another model than base"):
+    with pytest.raises(TrainingError, match="don't fit the model base"):
         WaveGradTrainer(BASE, BASE_TRAINING, tiny_dataset, tmp_path / "third", init=tiny_checkpoint)
 
 

@@ -1,4 +1,4 @@
-"""The key of a listening test, and the raters' answers: read, checked and stored."""
+"""The key of a listening test, and the raters' answers: reading, checking and storing them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from dlpo_bench.record import problems
 
 KEY = "key.json"
 PAGE = "page"
-AUDIO = "audio"  # within the page
+AUDIO = "audio"  # in the page's folder
 ANSWERS = "answers"
 
 Kind = Literal["pair", "identical", "degraded"]
-DEGRADED = "degraded"  # the made one among the sounds of such a trial
+DEGRADED = "degraded"  # the deliberately degraded sound of a catch trial
 SYSTEMS = ("a", "b")
 Choice = Literal["first", "second", "same"]
 Plays = Annotated[int, Field(ge=0, le=100_000)]
 UTC = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$"
-MAX_SESSIONS = 10_000  # files; a page that is open to everybody must not fill the disk
+MAX_SESSIONS = 10_000  # files; a public page must not fill the disk
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -37,52 +37,52 @@ class OtherTestError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class PairTrial:
-    """Two sounds, one question."""
+    """Two sounds and one question."""
 
     __pydantic_config__: ClassVar = STRICT
 
     trial_id: str
-    """16 hexadecimal digits at random."""
+    """16 random hexadecimal digits."""
     kind: Kind
-    """A comparison of the systems, or a catch trial: a sound against itself, or against itself
-    degraded."""
+    """A comparison of the systems, or a catch trial: a sound against itself, or against a degraded
+    copy of itself."""
     clip_id: str
-    """Which sentence."""
+    """Id of the sentence."""
     text: str
-    """The sentence; empty where it is not known."""
+    """Its text; empty if unknown."""
     sounds: Annotated[
         dict[str, Annotated[str, Field(pattern="^(a|b|degraded)$")]],
         Field(min_length=2, max_length=2),
     ]
-    """Two: name of the wav without its ending, 16 hexadecimal digits at random -> "a", "b" or
+    """Two entries: wav name without its suffix, 16 random hexadecimal digits -> "a", "b" or
     "degraded"."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerKey:
-    """What the page keeps secret."""
+    """The secret part of a test, kept from the page."""
 
     __pydantic_config__: ClassVar = STRICT
 
     format: Literal[1]
     """Version of this layout."""
     test_id: str
-    """16 hexadecimal digits; every answer names it."""
+    """16 hexadecimal digits, repeated in every answer."""
     seed: int
-    """Of all that was drawn."""
+    """Seed of every random draw."""
     systems: Annotated[dict[Annotated[str, Field(pattern="^[ab]$")], str], Field(min_length=2)]
-    """"a" and "b" -> the system's name."""
+    """"a" and "b" -> system name."""
     loudness_lufs: float
-    """To which every sound was brought."""
+    """Loudness that every sound was brought to."""
     trials: Annotated[tuple[PairTrial, ...], Field(min_length=1)]
-    """In the order of the page; each sitting shuffles it."""
+    """In the page's order, which each session shuffles."""
 
 
 def read_key(folder: Path) -> AnswerKey:
-    """The key of the test in that folder.
+    """Read the key of the test in a folder.
 
     Raises:
-        DataError: there is none, or it is damaged or of another version.
+        DataError: it is missing, damaged or of another version.
     """
     path = folder / KEY
     try:
@@ -99,34 +99,34 @@ def read_key(folder: Path) -> AnswerKey:
 
 @dataclass(frozen=True, slots=True)
 class RaterAnswer:
-    """A rater's answer to one trial; a line of JSON with these keys."""
+    """A rater's answer to one trial, stored as a line of JSON with these keys."""
 
     __pydantic_config__: ClassVar = STRICT
 
     test: str
     """Id of the test."""
     session: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-    """The sitting, 32 hexadecimal digits."""
+    """The session, 32 hexadecimal digits."""
     rater: Annotated[str, Field(max_length=80)]
-    """A printable name of their choice, or empty."""
+    """A printable name chosen by the rater, or empty."""
     trial: str
     """Id of the trial."""
     first: str
-    """Name of the sound that was called A."""
+    """Name of the sound presented as A."""
     choice: Choice
     """A, B or no difference."""
     revision: Annotated[int, Field(ge=1, le=1_000)]
-    """From 1; a rater may go back and change an answer, and the highest counts."""
+    """From 1; a rater may go back and change an answer, and the highest revision counts."""
     plays_first: Plays
-    """How often A was started."""
+    """How often A was played."""
     plays_second: Plays
-    """How often B was started."""
+    """How often B was played."""
     utc: Annotated[str, Field(pattern=UTC, max_length=40)]
     """When, by the rater's clock, ISO 8601."""
 
     @property
     def who(self) -> str:
-        """The rater's name, or the sitting's where there is none."""
+        """The rater's name, or the session id if there is none."""
         return self.rater or f"session {self.session}"
 
     def liked(self, trial: PairTrial) -> str:
@@ -137,7 +137,7 @@ class RaterAnswer:
         return trial.sounds[self.first if self.choice == "first" else second]
 
     def to_json(self) -> str:
-        """The line, with its end."""
+        """The line, with its newline."""
         return json.dumps(asdict(self), ensure_ascii=False) + "\n"
 
 
@@ -145,7 +145,7 @@ ANSWER = TypeAdapter(RaterAnswer)
 
 
 def parse_answer(line: bytes, key: AnswerKey) -> RaterAnswer:
-    """An answer from JSON of any content; raises InputError if it is none to this test."""
+    """Parse an answer from untrusted JSON; raises InputError if it isn't one to this test."""
     try:
         row = from_json(line)
     except ValueError as error:
@@ -168,16 +168,16 @@ def parse_answer(line: bytes, key: AnswerKey) -> RaterAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """All answers of a test, one for each sitting and trial."""
+    """All answers of a test, one per session and trial."""
 
     answers: tuple[RaterAnswer, ...]
-    """By the time of the sitting, then in the order of the page."""
+    """By the time of the session, then in the order of the page."""
     problems: tuple[str, ...]
     """Lines that could not be read: place and reason."""
 
 
 def read_answers(folder: Path, key: AnswerKey, more: Sequence[Path] = ()) -> Collected:
-    """Answers that the server stored in the folder of a test, and files that raters sent.
+    """Read the answers that the server stored in a test's folder, and files that raters sent.
 
     Raises:
         DataError: a file can't be read, or holds answers to another test.
@@ -190,10 +190,10 @@ def read_answers(folder: Path, key: AnswerKey, more: Sequence[Path] = ()) -> Col
 
 
 def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]:
-    """The answers of one file, every revision of them, and problems of other lines.
+    """Read the answers of one file, in every revision, and the problems of unreadable lines.
 
     Raises:
-        DataError: it can't be read, or holds answers to another test.
+        DataError: the file can't be read, or holds answers to another test.
     """
     with reading(path, "answers"):
         lines = path.read_bytes().split(b"\n")
@@ -211,7 +211,7 @@ def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]
 
 
 def _latest(answers: Iterable[RaterAnswer], key: AnswerKey) -> list[RaterAnswer]:
-    """The highest revision for each sitting and trial."""
+    """The highest revision per session and trial."""
     latest: dict[tuple[str, str], RaterAnswer] = {}
     begun: dict[str, str] = {}
     for answer in answers:
@@ -225,13 +225,13 @@ def _latest(answers: Iterable[RaterAnswer], key: AnswerKey) -> list[RaterAnswer]
 
 
 class AnswerStore:
-    """One file of JSON lines a sitting, only ever appended to. May be used by many threads."""
+    """One append-only file of JSON lines per session. Thread-safe."""
 
     def __init__(self, folder: Path, key: AnswerKey) -> None:
-        """`folder`: of the test, whose `answers` is made where it is missing.
+        """Open the store of the test in `folder`; its subfolder `answers` is created if missing.
 
         Raises:
-            InputError: it can't be made.
+            InputError: it can't be created.
         """
         self._directory = folder / ANSWERS
         self._key = key
@@ -241,15 +241,15 @@ class AnswerStore:
             self._directory.mkdir(exist_ok=True)
 
     def add(self, answer: RaterAnswer) -> bool:
-        """Store an answer, or find that it is stored already.
+        """Store an answer, unless it is already stored.
 
         Returns:
-            Whether a line was written. An answer that is there, or that a later revision has
-            replaced, writes none: clients repeat what they got no reply to.
+            Whether a line was written. An answer already stored, or superseded by a later revision,
+            writes none: clients resend what was not acknowledged.
 
         Raises:
-            InputError: another answer has this revision, or there are too many sittings.
-            OSError: it is not on the disk; nothing of it is.
+            InputError: another answer has this revision, or there are too many sessions.
+            OSError: the disk write failed, and nothing of the answer was kept.
         """
         with self._lock:
             latest = self._session(answer.session)
@@ -281,13 +281,13 @@ class AnswerStore:
         return {}
 
     def _append(self, path: Path, line: bytes) -> None:
-        """Write a line and wait until it is on the disk; on failure the file is as it was."""
+        """Append a line and fsync it; on failure the file is left as it was."""
         is_new = not path.exists()
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
         try:
             size = os.fstat(file).st_size
             if size and os.pread(file, 1, size - 1) != b"\n":
-                line = b"\n" + line  # the process before was killed within a line
+                line = b"\n" + line  # the previous process was killed in mid-line
             try:
                 written = 0
                 while written < len(line):
@@ -301,6 +301,6 @@ class AnswerStore:
         if is_new:
             directory = os.open(self._directory, os.O_RDONLY)
             try:
-                os.fsync(directory)  # the name, too
+                os.fsync(directory)  # makes the file name durable too
             finally:
                 os.close(directory)

@@ -1,4 +1,4 @@
-"""Makes a listening test: two systems speak, sounds at one loudness, catch trials."""
+"""Makes a listening test: two systems speak, at equal loudness, with catch trials."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ from dlpo_bench.systems import (
 from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_serving.synthesis.job import limited
 
-TELEPHONE_HZ = (300.0, 3_000.0)  # what the degraded sound keeps
+TELEPHONE_HZ = (300.0, 3_000.0)  # the band that the degraded sound keeps
 NOISE_DB = -15.0  # of the degraded sound's noise, relative to its speech
-CLIPS_PER_CATCH = 8  # so many clips have one catch trial of each kind
+CLIPS_PER_CATCH = 8  # for each kind of catch trial
 DATA_MARK = "{{test}}"  # in index.html
 Heard = list[tuple[Clip, dict[str, Waveform]]]
 
 
 def render(name: str, system: Say, clip: Clip) -> Waveform:
-    """(T,) float32 of a clip as a system says it, at `TARGET_LUFS`.
+    """(T,) float32 of a clip spoken by a system, at `TARGET_LUFS`.
 
     Raises:
-        DataError: the waveform is inaudible or damaged; names the system and the clip.
+        DataError: the waveform is inaudible or damaged; the message names the system and the clip.
     """
     try:
         return matched(system(clip))
@@ -61,7 +61,7 @@ def render(name: str, system: Say, clip: Clip) -> Waveform:
 
 
 def matched(waveform: Waveform) -> Waveform:
-    """(T,) -> (T,) float32 at `TARGET_LUFS`, its peaks bent below full scale.
+    """(T,) -> (T,) float32 at `TARGET_LUFS`, with peaks soft-limited below full scale.
 
     Raises:
         InputError: silent, too short to have a loudness (0.4 s), or not finite.
@@ -73,7 +73,7 @@ def matched(waveform: Waveform) -> Waveform:
 
 
 def degraded(waveform: Waveform, seed: int) -> Waveform:
-    """(T,) -> (T,): as over a bad telephone, at `TARGET_LUFS`.
+    """(T,) -> (T,): as if over a bad telephone line, at `TARGET_LUFS`.
 
     Args:
         waveform: (T,) float32 of speech.
@@ -89,10 +89,10 @@ def degraded(waveform: Waveform, seed: int) -> Waveform:
 
 
 def open_pair(a: str, b: str, steps: int | None = None) -> tuple[System, System]:
-    """Open two systems by their names, see `dlpo_bench.systems`; "recordings" is the speaker.
+    """Open two systems by name, see `dlpo_bench.systems`; "recordings" is the speaker.
 
     Raises:
-        InputError: nothing is there, or both are the same system.
+        InputError: a name leads to nothing, or both are the same system.
         BundleError, CheckpointError, EngineError: one can't be opened.
     """
     if a == b:
@@ -108,16 +108,16 @@ def open_pair(a: str, b: str, steps: int | None = None) -> tuple[System, System]
 def choose_clips(
     pair: Sequence[System], corpus: Path, texts: Path | None = None, count: int | None = None
 ) -> list[Clip]:
-    """The clips of the test.
+    """Choose the clips of the test.
 
     Args:
-        pair: the systems; of folders of wavs, the clips that all have.
+        pair: the systems; folders of wavs restrict the clips to those they all have.
         corpus: texts and recordings in LJSpeech's layout.
-        texts: file of sentences, one a line, instead.
-        count: only the first so many.
+        texts: file of sentences, one per line, to use instead.
+        count: use only the first `count`.
 
     Raises:
-        DataError: unreadable texts, or none for what a voice is to say.
+        DataError: the texts are unreadable, or missing for a system that has to speak them.
         InputError: the systems have no clip in common.
     """
     folders = [Path(one.about["path"]) for one in pair if one.about["kind"] == "files"]
@@ -129,12 +129,12 @@ def choose_clips(
         return load_clips(corpus, names[:count])
     except DataError:
         if len(folders) < len(pair):
-            raise  # who is to speak needs a text
+            raise  # a voice needs the text
         return [Clip(name, "", None) for name in names[:count]]
 
 
 def _identity(candidate: System) -> dict[str, object]:
-    """What it is, whatever it is called."""
+    """What identifies a system, whatever its name."""
     about = dict(candidate.about)
     if path := about.pop("path", None):
         about.setdefault("sha256", Path(path).resolve())
@@ -156,15 +156,15 @@ def make_test(
         systems: name -> system, two of them.
         clips: what they say.
         out: the folder, new or empty.
-        seed: of names, orders and choices; from the system's entropy if None, for who knows the
-            seed can work out the key.
-        catch: trials of each catching kind; one for every eight clips if None.
+        seed: of names, orders and choices; None draws it from the system's entropy, since anyone
+            who knows the seed can work out the key.
+        catch: trials of each catch kind; None is one per eight clips.
         progress: called after each of the `2 * len(clips)` renderings.
 
     Raises:
         InputError: not two systems, no clips, a folder that is in use or can't be written, or
             systems that sound the same throughout.
-        DataError: a system can't say a clip.
+        DataError: a system can't speak a clip.
     """
     if len(systems) != 2:
         raise InputError(f"{len(systems)} systems ({', '.join(systems)}); expected two names")
@@ -195,13 +195,13 @@ def make_test(
 
 
 def check_unused(out: Path) -> None:
-    """Raise InputError unless a test can be written to this folder without losing anything."""
+    """Raise InputError unless a test can be written to this folder without overwriting anything."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is in use; give --out a new folder, so that no answers are lost")
 
 
 class _Drawn:
-    """The trials so far, and the sounds of them all."""
+    """The trials so far, and all their sounds."""
 
     def __init__(self, draw: random.Random) -> None:
         self._draw = draw
@@ -211,7 +211,7 @@ class _Drawn:
     def add(
         self, kind: Kind, clip: Clip, sounds: Mapping[str, Waveform], sides: Sequence[str]
     ) -> None:
-        """A trial of two of the sounds, or of one against itself, in random order."""
+        """Add a trial of two of the sounds, or of one against itself, in random order."""
         names = {self._name(): side for side in self._draw.sample(sides, len(sides))}
         self.waveforms |= {name: sounds[side] for name, side in names.items()}
         self.trials.append(PairTrial(self._name(), kind, clip.clip_id, clip.text, names))
@@ -223,7 +223,7 @@ class _Drawn:
 def _render_all(
     systems: Mapping[str, Say], clips: Sequence[Clip], progress: Callable[[], None]
 ) -> Heard:
-    """Each clip as "a" and "b" say it, without the clips that they say alike."""
+    """Each clip as spoken by "a" and "b", except clips that both speak identically."""
     if not clips:
         raise InputError("there are no clips; expected at least one sentence")
     heard: Heard = []
@@ -240,12 +240,12 @@ def _render_all(
 
 
 def _some(draw: random.Random, heard: Heard, count: int) -> Heard:
-    """So many clips, each as often as any other."""
+    """A random selection of `count` clips, spread evenly over the clips."""
     return (draw.sample(heard, len(heard)) * -(-count // len(heard)))[:count]
 
 
 def _write(out: Path, key: AnswerKey, waveforms: Mapping[str, Waveform]) -> None:
-    """Write to a temporary folder, then rename: an interrupted run leaves nothing half made."""
+    """Write to a temporary folder, then rename it: an interrupted run leaves no partial test."""
     with writing(out, "choose another --out"):
         out.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -253,7 +253,7 @@ def _write(out: Path, key: AnswerKey, waveforms: Mapping[str, Waveform]) -> None
             part.chmod(0o755)
             page = part / layout.PAGE
             (page / layout.AUDIO).mkdir(parents=True)
-            for name in sorted(waveforms):  # random names: times of writing tell nothing
+            for name in sorted(waveforms):  # random names, so file times reveal nothing
                 write_wav(page / layout.AUDIO / f"{name}.wav", waveforms[name])
             _write_page(page, key)
             content = json.dumps(asdict(key), indent=1, ensure_ascii=False)
@@ -285,19 +285,19 @@ def _write_page(page: Path, key: AnswerKey) -> None:
 def export_pairs(
     folder: Path, key: AnswerKey, collected: Collected, out: Path, *, trust_all: bool = False
 ) -> int:
-    """Write a file of pairs, and the wavs in a folder of its name; returns the number of pairs.
+    """Write a file of pairs, and the wavs to a folder beside it; returns the number of pairs.
 
-    One pair for each answer that preferred one of the two systems: neither "no difference" nor
-    catch trials. Wavs are sounds of the page: mono 16-bit PCM, 22,050 Hz, at the test's loudness.
+    One pair per answer that preferred one of the two systems; "no difference" and catch trials
+    don't count. Wavs are the page's sounds: mono 16-bit PCM, 22,050 Hz, at the test's loudness.
 
     Args:
         folder, key, collected: the test and its answers.
         out: such as pairs.jsonl; the wavs go to `pairs/`.
-        trust_all: take raters whose catch trials went wrong as well.
+        trust_all: include raters who failed catch trials.
 
     Raises:
-        DataError: there is no decided answer, or the texts of the clips are not known.
-        InputError: something is at `out` or the wavs' folder already, or can't be written.
+        DataError: no answer prefers a system, or the texts of the clips are unknown.
+        InputError: `out` or the wavs' folder already exists, or can't be written.
     """
     wavs = out.with_suffix("")
     if wavs == out:
@@ -306,7 +306,7 @@ def export_pairs(
         raise InputError(f"{out} or {wavs} exists; choose another --out, or remove both")
     trials = {trial.trial_id: trial for trial in key.trials}
     report = make_report(key, collected, trust_all=trust_all)
-    pairs: dict[tuple[str, str], PreferencePair] = {}  # a rater's later sitting replaces
+    pairs: dict[tuple[str, str], PreferencePair] = {}  # a rater's later session wins
     for answer in collected.answers:
         trial = trials[answer.trial]
         if trial.kind != "pair" or answer.who not in report.counted:

@@ -1,4 +1,4 @@
-"""Which system raters prefer, how sure that is, and how far raters agree."""
+"""Which system raters prefer, how certain that is, and how far raters agree."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from dlpo_bench.statistics import SIGNIFICANT, Estimate, ratio_of_sums
 from dlpo_bench.tables import Block, Table, markdown
 
 CONFIDENCE = 0.95
-DEGRADED_RIGHT = 0.75  # the least share of degraded sounds that a listener finds
-IDENTICAL_RIGHT = 0.5  # half, for some hear a difference wherever they are asked for one
+DEGRADED_RIGHT = 0.75  # the lowest share of degraded sounds that an attentive listener finds
+IDENTICAL_RIGHT = 0.5  # half: asked for a difference, some hear one everywhere
 
 
 def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
     """Krippendorff's alpha for nominal values, with any number of raters and missing values.
 
     Args:
-        units: for each thing that was judged, the values that its raters gave.
+        units: for each item judged, the values that its raters gave.
 
     Returns:
-        1 for agreement, 0 for what chance makes, below for less; None where no two raters judged
-        the same thing, or all values are the same one, so that chance is unknown.
+        1 for full agreement, 0 for chance, below 0 for less than chance; None if no two raters
+        judged the same item, or all values are equal, so that chance is undefined.
 
     Reference: Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011, section D.
     """
@@ -58,45 +58,45 @@ def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """So many of so many, with its exact 95 % interval (Clopper and Pearson 1934)."""
+    """`count` of `of`, with its exact 95 % interval (Clopper and Pearson 1934)."""
 
     count: int
     of: int
     share: float | None
-    """None of nothing."""
+    """None if `of` is 0."""
     low: float | None
     high: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """Preferences of some answers."""
+    """The preferences in a set of answers."""
 
     a: Proportion
-    """Preferred the first system."""
+    """Answers that preferred the first system."""
     b: Proportion
-    """Preferred the second one."""
+    """Answers that preferred the second system."""
     same: Proportion
-    """No difference, or none that matters."""
+    """Answers of no difference, or none that matters."""
     a_of_decided: Proportion
-    """The first system's share where one was preferred."""
+    """The first system's share of the answers that preferred one."""
     p_value: float | None
-    """Two-sided binomial test of that share against 1/2; None where nothing was decided."""
+    """Two-sided binomial test of that share against 1/2; None if no answer preferred one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rater:
-    """One person, or one sitting without a name."""
+    """One person, or one anonymous session."""
 
     name: str
     sessions: tuple[str, ...]
     preference: Preference
     degraded_found: Proportion
-    """Trials in which the degraded sound was found to be the worse one."""
+    """Trials in which the degraded sound was found to be the worse."""
     identical_found: Proportion
     """Trials in which a sound was found to be no different from itself."""
     distrusted: str
-    """Why the catch trials speak against this rater; empty where they do not."""
+    """Why the catch trials disqualify this rater; empty if they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +105,25 @@ class Report:
 
     test_id: str
     systems: dict[str, str]
-    """"a" and "b" -> the system's name."""
+    """"a" and "b" -> system name."""
     pooled: Preference
-    """Of all raters that count."""
+    """Over all raters that count."""
     over_sentences: Estimate | None
-    """`pooled.a_of_decided` with a 95 % bootstrap interval over sentences: how far it would move
-    with others. None where nothing was decided."""
+    """`pooled.a_of_decided` with a 95 % bootstrap interval over sentences: how much it depends on
+    the choice of sentences. None if no answer preferred a system."""
     raters: tuple[Rater, ...]
-    """All of them."""
+    """All raters."""
     counted: tuple[str, ...]
-    """Names of those that count."""
+    """Names of the raters that count."""
     alpha: float | None
     """Agreement on the pairs: Krippendorff's alpha, see `krippendorff_alpha`."""
     first_of_decided: Proportion
-    """How often the sound called A was preferred, where one was: 1/2 without a bias."""
+    """How often the sound presented as A was preferred, among preferences: 1/2 without a bias."""
     first_p_value: float | None
     replaced: int
-    """Answers left out because the same rater gave a later one, in another sitting."""
+    """Answers left out because the same rater gave a later one in another session."""
     problems: tuple[str, ...]
-    """Lines of answers that could not be read."""
+    """Answer lines that could not be read."""
 
 
 def make_report(key: AnswerKey, collected: Collected, *, trust_all: bool = False) -> Report:
@@ -139,7 +139,7 @@ def make_report(key: AnswerKey, collected: Collected, *, trust_all: bool = False
         )
     trials = {trial.trial_id: trial for trial in key.trials}
     by_rater: dict[str, dict[str, RaterAnswer]] = defaultdict(dict)
-    for answer in collected.answers:  # later sittings last
+    for answer in collected.answers:  # later sessions last
         by_rater[answer.who][answer.trial] = answer
     raters = [_rater(name, key, list(own.values())) for name, own in sorted(by_rater.items())]
     counted = [rater.name for rater in raters if trust_all or not rater.distrusted]
@@ -167,14 +167,14 @@ def make_report(key: AnswerKey, collected: Collected, *, trust_all: bool = False
 
 
 def preference(liked: Sequence[str]) -> Preference:
-    """From "a", "b" or "same" for each answer."""
+    """Count answers of "a", "b" or "same"."""
     a, b, same = (liked.count(name) for name in (*SYSTEMS, "same"))
     of_a, of_b, of_same = (proportion(count, len(liked)) for count in (a, b, same))
     return Preference(of_a, of_b, of_same, proportion(a, a + b), p_value(a, a + b))
 
 
 def proportion(count: int, of: int) -> Proportion:
-    """With its exact interval."""
+    """A proportion with its exact interval."""
     if not of:
         return Proportion(count, of, None, None, None)
     interval = binomtest(count, of).proportion_ci(CONFIDENCE, method="exact")
@@ -182,7 +182,7 @@ def proportion(count: int, of: int) -> Proportion:
 
 
 def p_value(count: int, of: int) -> float | None:
-    """Of the two-sided binomial test against 1/2; None of nothing."""
+    """p of the two-sided binomial test against 1/2; None if `of` is 0."""
     return float(binomtest(count, of).pvalue) if of else None
 
 
@@ -305,7 +305,7 @@ def p_words(p: float | None) -> str:
 
 
 def escaped(text: str) -> str:
-    """Names come from raters: nothing in them may become a table, a link or HTML."""
+    """Escape a name given by a rater: it must not become a table, a link or HTML."""
     found = text.replace("\\", "\\\\").replace("<", "&lt;")
     for mark in "[]*_`":
         found = found.replace(mark, f"\\{mark}")

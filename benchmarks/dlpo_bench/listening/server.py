@@ -1,4 +1,4 @@
-"""A server for one listening test: it shows the page, and stores answers."""
+"""A server for one listening test: it shows the page and stores answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dlpo_serving.http.app import EVERY_REPLY, PAGE_HEADERS
 from dlpo_serving.http.speech_socket import is_same_origin
 
 LOCAL = "127.0.0.1"
-BODY_BYTES = 4_096  # an answer has some 400
+BODY_BYTES = 4_096  # an answer takes about 400
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HEADERS = {
     **EVERY_REPLY,
@@ -34,11 +34,11 @@ _log = logging.getLogger(__name__)
 
 
 def build_app(folder: Path, store: AnswerStore | None = None) -> web.Application:
-    """The application for the test in that folder, for `dlpo_serving.http.listening`.
+    """The application for the test in a folder, for `dlpo_serving.http.listening`.
 
-    It sends the files of the page, by their names and no others, and takes answers at
-    `POST /answers`: 200 once an answer is on the disk, 400 for what is none, 507 where the disk
-    is full. Answers can't be read over it, and pages of other origins can't post any.
+    It serves the files of the page by exact name only, and accepts answers at `POST /answers`: 200
+    once an answer is on the disk, 400 for an invalid one, 507 if the disk is full. Answers can't be
+    read back, and pages of other origins can't post any.
 
     Raises:
         DataError: the test is damaged.
@@ -64,11 +64,11 @@ async def serve(folder: Path, host: str, port: int, ready: Callable[[int], None]
     Args:
         folder: of the test.
         host, port: where to listen; port 0 lets the system choose.
-        ready: called with the port once raters can come.
+        ready: called with the port once raters can connect.
 
     Raises:
         DataError: the test is damaged.
-        InputError: the address can't be listened on.
+        InputError: the address can't be bound.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -79,14 +79,14 @@ async def serve(folder: Path, host: str, port: int, ready: Callable[[int], None]
 
 
 async def _take(key: AnswerKey, store: AnswerStore, request: web.Request) -> web.Response:
-    """Take an answer to the disk; the number of connections, which is limited, bounds them."""
+    """Write an answer to disk; the limit on connections bounds how many do so concurrently."""
     if not is_same_origin(request):
         raise web.HTTPForbidden(text="answers are taken from this server's own page alone")
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="expected Content-Type: application/json")
     try:
         answer = parse_answer(await request.read(), key)
-        # A rater who leaves now must not leave half an answer.
+        # A rater who disconnects now must not leave half an answer.
         is_new = await asyncio.shield(asyncio.to_thread(store.add, answer))
     except InputError as error:
         raise web.HTTPBadRequest(text=str(error)) from error
@@ -111,9 +111,9 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPException as error:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return web.json_response({"error": error.text}, status=error.status, headers=allow)
-    except ConnectionResetError:  # the rater has left
+    except ConnectionResetError:  # the rater disconnected
         return web.Response()
-    except Exception:  # the boundary of the process: raters must get a reply
+    except Exception:  # the process boundary: raters must get a reply
         _log.exception("internal error")
         return web.json_response({"error": "internal error; send it later"}, status=500)
 

@@ -1,6 +1,6 @@
-"""Servers under load: `dlpo bench stream`. Definitions of the figures: docs/load.md.
+"""Servers under load: `dlpo bench stream`. docs/load.md defines the figures.
 
 `calls` speaks each protocol and simulates the listener's audio device, `servers` starts ours or
-names others and reads their meters, `levels` makes load from client processes. `single`, `chaos`
-and `capacity`, which lists all by name, are the measurements.
+connects to others and reads their metrics, `levels` generates load from client processes. `single`,
+`chaos` and `capacity` are the measurements; `capacity` also lists them all by name.
 """

@@ -1,4 +1,4 @@
-"""Calls to a server in each protocol, and the audio device of a listener that plays them."""
+"""Calls to a server in each protocol, and the listener's audio device that plays them."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from dlpo_serving.client.errors import retry_after_s
 from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
 
 RATES_HZ: Mapping[str, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
-"""Sample rate: dlpo.v1 states it, Riva's callers request one, OpenAI's pcm has this one."""
+"""Sample rate: dlpo.v1 reports it, Riva's clients request one, OpenAI's pcm has this one."""
 SAMPLE_BYTES = 2
-# Without it all channels of a process to one address share one connection.
+# Without it, all channels of a process to the same address share one connection.
 OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 CONNECT_S = 10.0
 PROBE = "Hello there."
 RIVA_METHOD = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
-HTTP_CODES = {  # -> the equivalent of gRPC
+HTTP_CODES = {  # -> gRPC equivalent
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
     404: grpc.StatusCode.NOT_FOUND,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     503: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
-DETAIL = 200  # characters of an error that are shown
+DETAIL = 200  # of an error message that are shown
 NOT_PCM = (
     "audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/flac", "audio/aac", "text/",
     "application/json",
@@ -53,30 +53,30 @@ _SENTENCE_END = re.compile(r"[.!?][\"')]*\s*$")
 
 @dataclass(frozen=True, slots=True)
 class TestedServer:
-    """A server as its callers know it."""
+    """A server as its clients see it."""
 
     __test__ = False  # not a test, despite its name
 
     name: str
-    """in tables"""
+    """label in tables"""
     protocol: str
-    """of `PROTOCOLS`"""
+    """one of `PROTOCOLS`"""
     address: str
-    """host:port; of OpenAI's protocol the URL before /audio/speech"""
+    """host:port; for OpenAI's protocol the URL before /audio/speech"""
     rate_hz: int
-    """of the audio, where the server does not state it; 0 where it does"""
+    """sample rate of the audio if the server does not report it; 0 if it does"""
     voice: str = ""
-    """empty: the server's default"""
+    """voice to request; empty: the server's default"""
     model: str = "tts-1"
     """required by OpenAI's protocol"""
     pid: int | None = None
-    """where this run started it"""
+    """process id, if this run started it"""
     metrics_url: str | None = None
-    """of a dlpo server's metrics"""
+    """URL of a dlpo server's metrics"""
 
 
 def parse_against(text: str) -> TestedServer:
-    """A server that is already running; raises InputError where the text is no address of one."""
+    """Parse the address of a running server; raises InputError if it is malformed."""
     parts = urlsplit(text if _SCHEME.match(text) else f"riva://{text}")
     try:
         settings = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -104,24 +104,24 @@ def parse_against(text: str) -> TestedServer:
 
 
 class AudioDevice:
-    """Plays from the first piece on, with no buffer held back.
+    """Plays from the first piece on, without a jitter buffer.
 
-    A piece that arrives after everything before it was played leaves a gap. Times are seconds of
-    one clock.
+    A piece that arrives after everything before it has been played leaves a gap. Times are seconds
+    of one clock.
     """
 
     def __init__(self) -> None:
         self.gaps_s: list[float] = []
-        """length of each wait in mid-speech"""
+        """length of each gap in mid-speech"""
         self.audio_s = 0.0
-        """length of what has arrived"""
+        """seconds of audio received so far"""
         self.begins_s: float | None = None
-        """when the first piece arrived; None before"""
+        """when the first piece arrived; None before that"""
         self.ends_s = 0.0
-        """when everything that has arrived will have been played"""
+        """when everything received so far will have been played"""
 
     def receive(self, at_s: float, audio_s: float) -> None:
-        """A piece of `audio_s` seconds arrives."""
+        """Receive a piece of `audio_s` seconds."""
         if self.begins_s is None:
             self.begins_s = self.ends_s = at_s
         if at_s > self.ends_s:
@@ -135,9 +135,9 @@ def underrun_figures(devices: Sequence[AudioDevice]) -> dict[str, float]:
     """How often and how long listeners waited in mid-speech.
 
     Returns:
-        `underrun_calls`, the share of streams with a gap; `underrun_s`, all gaps together;
-        `underrun_share`, of the time from first to last sound; `gap_ms_p95` and `gap_ms_max`, of
-        all gaps, 0 where there is none.
+        `underrun_calls`, the share of streams with a gap; `underrun_s`, the sum of all gaps;
+        `underrun_share`, their share of the time from first to last sound; `gap_ms_p95` and
+        `gap_ms_max` over all gaps, 0 if there are none.
     """
     begun = [device for device in devices if device.begins_s is not None]
     gaps_ms = [1000 * gap_s for device in begun for gap_s in device.gaps_s]
@@ -154,23 +154,23 @@ def underrun_figures(devices: Sequence[AudioDevice]) -> dict[str, float]:
 
 @dataclass(slots=True, eq=False)
 class TimedCall:
-    """One call as its caller sees it; seconds of `time.perf_counter`."""
+    """One call as its client sees it; times in seconds of `time.perf_counter`."""
 
     sent_s: float
     characters: int = 0
-    """of its text: the load that was offered, even if nothing came back"""
+    """characters of its text: the offered load, even if nothing came back"""
     late_s: float = 0.0
-    """by which the client itself sent it late"""
+    """how late the client itself sent it"""
     device: AudioDevice = field(default_factory=AudioDevice)
     ended_s: float | None = None
     code: grpc.StatusCode | None = None
-    """None while it runs, and where the caller left"""
+    """status at the end; None while it runs, and if the client cancelled"""
     detail: str = ""
     """the server's error message"""
     retry_after_s: float | None = None
-    """of RetryInfo; None where the status has none"""
+    """from RetryInfo; None if the status has none"""
     on_audio: Callable[[bytes], object] | None = None
-    """gets each piece of audio"""
+    """receives each piece of audio"""
 
     @property
     def refused(self) -> bool:
@@ -179,24 +179,24 @@ class TimedCall:
 
     @property
     def failed(self) -> bool:
-        """Neither refused nor served: an error, no sound, or no end."""
+        """Neither refused nor served: an error, no audio, or no end."""
         silent = self.device.begins_s is None
         return not self.refused and (self.code != grpc.StatusCode.OK or silent)
 
     @property
     def played_well(self) -> bool:
-        """Served to the end, without a gap."""
+        """Served to the end without a gap."""
         return not self.refused and not self.failed and not self.device.gaps_s
 
     @property
     def first_audio_s(self) -> float | None:
-        """From sending to the first audio; None where there was none."""
+        """From sending to the first audio; None if there was none."""
         begins_s = self.device.begins_s
         return None if begins_s is None else begins_s - self.sent_s
 
     @property
     def waited_ms(self) -> float:
-        """Until the first audio, or, where none came, until the call ended."""
+        """Time until the first audio, or until the call ended if none came."""
         if self.first_audio_s is not None:
             return 1000 * self.first_audio_s
         return 1000 * ((self.sent_s if self.ended_s is None else self.ended_s) - self.sent_s)
@@ -207,25 +207,25 @@ class TimedCall:
         return f"{self.code.name if self.code else 'no status'} {self.detail}".rstrip()
 
     def receive(self, audio: bytes, rate_hz: int) -> None:
-        """A piece of audio arrives now."""
+        """Record a piece of audio that arrives now."""
         self.device.receive(time.perf_counter(), len(audio) / SAMPLE_BYTES / rate_hz)
         if self.on_audio:
             self.on_audio(audio)
 
 
 def first_audio_ms(calls: Iterable[TimedCall]) -> list[float]:
-    """Milliseconds to the first audio of the calls that had any."""
+    """Milliseconds to the first audio of the calls that received any."""
     return [1000 * call.first_audio_s for call in calls if call.first_audio_s is not None]
 
 
 class Endpoint(Protocol):
-    """Calls to one server. Errors of a call are noted in `call`, not raised."""
+    """Calls to one server. A call's errors are recorded in `call`, not raised."""
 
     async def speak(self, text: str, seed: int, call: TimedCall) -> None:
-        """Receive the speech of a text as fast as it comes."""
+        """Receive the speech of a text as fast as it arrives."""
 
     async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
-        """Receive the speech of a text that comes in pieces, as early as the protocol can."""
+        """Receive the speech of a text that arrives in pieces, as early as the protocol allows."""
 
 
 @asynccontextmanager
@@ -236,7 +236,7 @@ async def open_endpoint(server: TestedServer, connections: int = 1) -> AsyncIter
         InputError: the address does not answer, or speaks another protocol.
     """
     if server.protocol == "openai":
-        # No limit of connections: callers don't wait for each other.
+        # No connection limit: callers must not wait for each other.
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
@@ -264,7 +264,7 @@ async def open_endpoint(server: TestedServer, connections: int = 1) -> AsyncIter
 
 
 async def check_endpoint(server: TestedServer) -> None:
-    """Speak a word or two; raises InputError where the answer is not speech."""
+    """Synthesize a word or two; raises InputError if the answer is not speech."""
     async with open_endpoint(server) as endpoint:
         call = TimedCall(time.perf_counter())
         await endpoint.speak(PROBE, 0, call)
@@ -279,7 +279,7 @@ async def check_endpoint(server: TestedServer) -> None:
 
 
 class DlpoEndpoint:
-    """dlpo.v1; calls take the connections in turn."""
+    """dlpo.v1; calls use the connections in turn."""
 
     def __init__(
         self, server: TestedServer, channels: Sequence[grpc.aio.Channel], token: str = ""
@@ -312,14 +312,14 @@ class DlpoEndpoint:
 
 
 class RivaEndpoint:
-    """nvidia.riva.tts; a text that comes in pieces is sent sentence by sentence."""
+    """nvidia.riva.tts; a text that arrives in pieces is sent sentence by sentence."""
 
     def __init__(self, server: TestedServer, channels: Sequence[grpc.aio.Channel]) -> None:
         self._server = server
         self._channels = itertools.cycle(channels)
 
     async def speak(self, text: str, seed: int, call: TimedCall) -> None:
-        """See `Endpoint`. Without the seed: NVIDIA's server refuses fields that it lacks."""
+        """See `Endpoint`. Sends no seed: NVIDIA's server rejects unknown fields."""
 
         async def once() -> AsyncIterator[str]:
             yield text
@@ -348,7 +348,7 @@ class RivaEndpoint:
 
 
 class OpenAIEndpoint:
-    """POST /audio/speech for raw samples; a text that comes in pieces is sent when complete."""
+    """POST /audio/speech for raw samples; a text that arrives in pieces is sent when complete."""
 
     def __init__(self, server: TestedServer, session: aiohttp.ClientSession) -> None:
         self._server = server
@@ -358,7 +358,7 @@ class OpenAIEndpoint:
         await self.speak("".join([token async for token in tokens]), 0, call)
 
     async def speak(self, text: str, seed: int, call: TimedCall) -> None:
-        """See `Endpoint`. Without the seed: OpenAI has none."""
+        """See `Endpoint`. Sends no seed: OpenAI has none."""
         server = self._server
         body = {"model": server.model, "voice": server.voice or "alloy", "input": text}
         body["response_format"] = "pcm"
@@ -373,9 +373,9 @@ class OpenAIEndpoint:
                     call.code = grpc.StatusCode.UNIMPLEMENTED
                     call.detail = f"expected pcm, it sent {reply.content_type}"
                 else:
-                    # Our own server states the rate; of OpenAI's it is documented.
+                    # Our own server reports the rate; OpenAI documents its own.
                     rate_hz = int(reply.headers.get("X-Sample-Rate", server.rate_hz))
-                    rest = b""  # of an incomplete sample
+                    rest = b""  # bytes of an incomplete sample
                     async for piece in reply.content.iter_any():
                         size = len(rest + piece) // SAMPLE_BYTES * SAMPLE_BYTES
                         samples, rest = (rest + piece)[:size], (rest + piece)[size:]
@@ -391,7 +391,7 @@ class OpenAIEndpoint:
 
 
 def http_retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The finer of the two headers that servers send; None where there is neither."""
+    """The finer of the two headers that servers send; None if neither is present."""
     for name, scale in (("retry-after-ms", 1e-3), ("Retry-After", 1.0)):
         with suppress(KeyError, ValueError):
             return scale * float(headers[name])
@@ -399,14 +399,14 @@ def http_retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def stream_request(text: str, seed: int = 0, voice: str = "") -> speech_pb2.StreamSynthesizeRequest:
-    """The request of one stream."""
+    """Build the request of one stream."""
     encoding = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16
     config = speech_pb2.SynthesisConfig(seed=seed, encoding=encoding, voice=voice)
     return speech_pb2.StreamSynthesizeRequest(text=text, config=config)
 
 
 async def sentences(tokens: AsyncIterator[str]) -> AsyncIterator[str]:
-    """The tokens joined to sentences, each as soon as its last token has come."""
+    """Join tokens to sentences, yielding each as soon as its last token has arrived."""
     text = ""
     async for token in tokens:
         text += token
@@ -430,7 +430,7 @@ async def _receive(stream: Any, call: TimedCall) -> None:
 
 @asynccontextmanager
 async def _noting_the_end(stream: Any, call: TimedCall) -> AsyncIterator[None]:
-    """Note how a gRPC stream that is read inside the block ended."""
+    """Record how a gRPC stream that is read inside the block ended."""
     try:
         yield
         call.code = await stream.code()
@@ -438,12 +438,12 @@ async def _noting_the_end(stream: Any, call: TimedCall) -> AsyncIterator[None]:
         call.code, call.retry_after_s = error.code(), retry_after_s(error)
         call.detail = error.details() or ""
     finally:
-        stream.cancel()  # without effect on one that has ended
+        stream.cancel()  # no effect on a stream that has ended
         call.ended_s = time.perf_counter()
 
 
 async def _check_port(server: TestedServer) -> None:
-    """Raise InputError where no server listens; gRPC alone would try for as long as it may."""
+    """Raise InputError if no server listens; gRPC alone would retry until its deadline."""
     host, _, port = server.address.rpartition(":")
     try:
         _, writer = await asyncio.open_connection(host.strip("[]"), int(port))

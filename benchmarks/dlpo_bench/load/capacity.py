@@ -1,4 +1,4 @@
-"""How much a server can take (knee, streams, overload), and all measurements by name."""
+"""A server's capacity (knee, streams, overload), and the list of all measurements by name."""
 
 from __future__ import annotations
 
@@ -46,32 +46,32 @@ from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import RECORDS, Measured, write_record
 from dlpo_serving.voices import find_voice
 
-RATE_STEP = 0.1  # arrivals per second, of the search in the open loop
-FIRST_CALLS = 10  # of the search's first level in the open loop, on average
-SETTLE_S = 1.0  # after a level
+RATE_STEP = 0.1  # arrivals per second: step of the open-loop search
+FIRST_CALLS = 10  # average calls in the first level of the open-loop search
+SETTLE_S = 1.0  # pause after a level
 UNITS = {"closed": "listeners", "open": "arrivals per second"}
 
 _log = logging.getLogger(__name__)
 
 
 USUAL = ("latency", "knee", "tokens")
-AGAINST = ("knee", "tokens")  # those that measure any server
-KINDS = {  # of records; others: load
+AGAINST = ("knee", "tokens")  # measurements that work on any server
+KINDS = {  # measurements with a record kind of their own; the others: load
     "latency": "latency", "knee": "stream", "tokens": "stream",
 }  # fmt: skip
 
 
 @dataclass(slots=True)
 class KneeSearch:
-    """One server in one loop, and the levels that it has played."""
+    """One server under one loop type, with the levels played so far."""
 
     server: TestedServer
     loop: str
     levels: dict[float, LevelResult] = field(default_factory=dict)
-    """by load"""
+    """results by load"""
     skipped: dict[str, str] = field(default_factory=dict)
     problem: str = ""
-    """why it has no knee"""
+    """why no knee was found"""
 
     @property
     def name(self) -> str:
@@ -80,14 +80,14 @@ class KneeSearch:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Servers, the clients that load them, and how."""
+    """Servers, the clients that load them, and the options."""
 
     options: LoadOptions
     servers: Servers
     clients: Clients
 
     async def play(self, search: KneeSearch, load: float) -> LevelResult:
-        """Play one level and note it in the log.
+        """Play one level and log it.
 
         Raises:
             EngineError: the server or a client died meanwhile, or no call counted.
@@ -101,7 +101,7 @@ class Bench:
         try:
             results, counts_from_s = await self.clients.play(server, level)
         except DlpoError:
-            self.servers.check_alive()  # the better message
+            self.servers.check_alive()  # gives the better message
             raise
         if message := connection_lost(results):
             self.servers.check_alive()
@@ -135,20 +135,20 @@ class Bench:
 
 
 async def measure_knee(options: LoadOptions) -> Measured:
-    """Search the highest load that every server bears, in each loop.
+    """Find the highest load that each server sustains, in each loop.
 
-    A level passes if 99 % of the requested speech, in characters, played without a gap, and 95 %
-    of first audio came within the limit. Servers and loops take turns, level by level.
+    A level passes if 99 % of the requested speech, by characters, played without a gap, and 95 % of
+    the calls had their first audio within the limit. Servers and loops take turns, level by level.
 
     Returns:
         For each server and loop its `knee` with the figures of that level, see `merge` and
-        `Usage.figures`; and how the other servers compare with the first. As samples every level.
+        `Usage.figures`, and how the other servers compare with the first. As samples all levels.
 
     Raises:
         InputError: a server does not answer.
-        EngineError: no search came to its end.
+        EngineError: no search completed.
     """
-    turn = asyncio.Lock()  # first come, first served: levels of all searches alternate
+    turn = asyncio.Lock()  # fair lock: levels of all searches alternate
     async with tested_servers(options) as servers:
         searches = [KneeSearch(one, loop) for loop in options.loop for one in servers.tested]
         with client_processes(options.clients, options.connections) as clients:
@@ -202,8 +202,8 @@ def knee_figures(search: KneeSearch, limit_ms: float) -> dict[str, float]:
     """The highest load below the first that failed, and the figures of that level.
 
     Returns:
-        `knee`, 0 where none passed; `knee_is_bound`, 1 where it may be higher: nothing failed, or
-        what failed may have been the client.
+        `knee`, 0 if no level passed; `knee_is_bound`, 1 if the knee may be higher, because no level
+        failed or the client may have caused the failure.
     """
     loads = sorted(search.levels)
     failing = [load for load in loads if not search.levels[load].passes(limit_ms)]
@@ -215,11 +215,11 @@ def knee_figures(search: KneeSearch, limit_ms: float) -> dict[str, float]:
 
 
 def compare_knees(searches: Sequence[KneeSearch], limit_ms: float) -> dict[str, dict[str, float]]:
-    """How each server compares with the first of its loop.
+    """Compare each server with the first in its loop.
 
     Returns:
-        Ratio of the knees, and of the medians of first audio at the highest load that both played
-        and passed, with its 95 % bootstrap interval; left out where there is none.
+        Ratio of the knees, and of the median times to first audio at the highest load that both
+        played and passed, with its 95 % bootstrap interval; left out if there is no such load.
     """
     found = {}
     for search in searches:
@@ -243,13 +243,13 @@ def compare_knees(searches: Sequence[KneeSearch], limit_ms: float) -> dict[str, 
 
 
 async def measure_streams(options: LoadOptions) -> Measured:
-    """Search the most listeners without think time none of whom has a gap.
+    """Find the largest number of listeners without think time that are all served without a gap.
 
-    A level passes if no call is refused or fails, nothing has a gap, and first audio is within the
+    A level passes if no call is refused or fails, no call has a gap, and first audio is within the
     limit at p95; it has `options.attempts` tries.
 
     Returns:
-        `streams` and the figures of that level; as samples all levels.
+        `streams` and the figures of that level; the samples are all levels.
     """
     tries: list[dict[str, float]] = []
     async with tested_servers(options) as servers:
@@ -272,7 +272,7 @@ async def measure_streams(options: LoadOptions) -> Measured:
 
 
 def in_real_time(figures: dict[str, float], limit_ms: float) -> bool:
-    """All were served without a gap, and sound began in time."""
+    """Whether all calls were served without a gap and their audio began in time."""
     flaws = figures["shed_share"] or figures["failed_share"] or figures["underrun_s"]
     return not flaws and figures.get("first_audio_ms_p95", inf) < limit_ms
 
@@ -281,11 +281,11 @@ async def measure_overload(options: LoadOptions) -> Measured:
     """Poisson arrivals at `options.overload` times the rate that keeps `options.capacity` busy.
 
     The rate follows from Little's law: the capacity divided by the mean length of an utterance,
-    which unloaded calls with texts of the same mix have measured before.
+    as measured by unloaded calls with texts of the same mix.
 
     Returns:
-        First audio of the admitted against unloaded calls of the same run, their gaps, the
-        refused and how long they waited, and how late the clients were (`arrival_late_ms_p95`).
+        First audio of admitted calls against unloaded calls of the same run, their gaps, the
+        refused calls and their waiting time, and how late the clients were (`arrival_late_ms_p95`).
 
     Raises:
         EngineError: the capacity is 0, an unloaded call failed, or no call was admitted.
@@ -309,7 +309,7 @@ async def measure_overload(options: LoadOptions) -> Measured:
 
 
 def overload_figures(calls: Sequence[TimedCall], unloaded_ms: Sequence[float]) -> dict[str, float]:
-    """Figures of the calls of an overload; of refusals only where there were some.
+    """Figures of the calls of an overload; those of refusals only if there were any.
 
     Raises:
         EngineError: no call was admitted.
@@ -355,11 +355,11 @@ MEASUREMENTS: Mapping[str, Callable[[LoadOptions], Awaitable[Measured]]] = {
 
 
 def chosen(options: LoadOptions) -> list[str]:
-    """The measurements that were requested, in the order in which they are made.
+    """The requested measurements, in the order in which they run.
 
     Raises:
-        InputError: there is no such measurement, it can't be made of a server that runs already,
-            or the address of such a server is none.
+        InputError: there is no such measurement, it can't be run against an external server, or the
+            address of such a server is malformed.
     """
     for address in options.against:
         parse_against(address)
@@ -374,12 +374,12 @@ def chosen(options: LoadOptions) -> list[str]:
             f" {' and '.join(AGAINST)}; leave the one or the other out"
         )
     if "overload" in wanted and options.capacity is None:
-        wanted.add("streams")  # which finds it
+        wanted.add("streams")  # it measures the capacity
     return [name for name in MEASUREMENTS if name in wanted]
 
 
 async def measure(names: list[str], options: LoadOptions) -> dict[str, Measured]:
-    """Make measurements; one that fails is logged and left out."""
+    """Run measurements; one that fails is logged and left out."""
     found: dict[str, Measured] = {}
     for name in names:
         _log.info("%s", name)
@@ -400,19 +400,19 @@ def write_records(
     found: Mapping[str, Measured], options: LoadOptions, interference: Interference, command: str,
     out_dir: Path = RECORDS,
 ) -> list[Path]:  # fmt: skip
-    """Write a record of each kind that was measured, and return where they are.
+    """Write a record of each kind that was measured, and return the paths.
 
     Raises:
         InputError: they can't be written.
     """
-    # The bundle of a server that ran already is unknown.
+    # The bundle of an external server is unknown.
     sha256 = None if options.against else Bundle.load(find_voice(options.voice)).sha256
     paths = []
     for kind in dict.fromkeys(KINDS.get(name, "load") for name in found):
         parts = {name: one for name, one in found.items() if KINDS.get(name, "load") == kind}
         figures: dict[str, Any] = {name: one.figures for name, one in parts.items()}
         samples: dict[str, Any] = {name: one.samples for name, one in parts.items()}
-        if kind in parts:  # one measurement: its figures are the record's
+        if kind in parts:  # the only measurement: its figures are the record's
             figures, samples = dict(parts[kind].figures), dict(parts[kind].samples)
         figures["machine"] = asdict(interference)
         if skipped := {what: why for one in parts.values() for what, why in one.skipped.items()}:

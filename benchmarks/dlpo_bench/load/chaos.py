@@ -1,10 +1,10 @@
-"""Honest listeners while a seeded mixture of hostile callers and operator's changes goes on.
+"""Well-behaved listeners under a seeded mixture of hostile clients and operator changes.
 
     dlpo bench stream chaos --minutes 5 --record
 
-Hostile callers run in a process of their own, one kind after the other; the operator's changes and
-the honest listeners in this one. A round is every kind once, in random order, and ends with a quiet
-moment in which the server's memory, threads and files are read. docs/load.md explains the figures.
+Hostile clients run in a process of their own, one kind after the other; the operator's changes and
+the honest listeners run in this one. A round is every kind once, in random order, and ends with a
+quiet period for reading the server's memory, threads and files. docs/load.md explains the figures.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ from dlpo_serving.operations.keys import new_key
 from dlpo_serving.voices import find_voice
 
 LISTENERS = 2
-MISCHIEF_S = 4.0  # that each kind lasts
-QUIET_S = 3.0  # at the end of a round
-STOP_S = (2.0, 22.0)  # of the process: usually, and in the second round
-HOSTILE_NICE = 10  # hostile callers have machines of their own: "stolen processor" is another kind
-GAP_S = 0.02  # what a listener's device holds back: shorter waits are no gap
-CALL_S = 60.0  # in which an honest call must be answered
-PAUSE_S = 0.2  # of a listener between two calls
-ALONE = 3  # times that each text is spoken before the chaos, for its bits
+MISCHIEF_S = 4.0  # duration of each kind
+QUIET_S = 3.0  # at the end of each round
+STOP_S = (2.0, 22.0)  # how long the process is stopped: usually, and in the second round
+HOSTILE_NICE = 10  # hostile clients have their own machines; "stolen processor" is another kind
+GAP_S = 0.02  # a listener's device buffers this much: shorter waits are no gap
+CALL_S = 60.0  # within which an honest call must be answered
+PAUSE_S = 0.2  # of a listener between calls
+ALONE = 3  # times each text is spoken before the chaos, for its reference bits
 SEED = 7
 TEXTS = (
     "The committee met again on the following morning to hear the remaining witnesses.",
@@ -86,7 +86,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """The server's ports, and the keys of its callers."""
+    """The server's ports and the clients' keys."""
 
     address: str
     http_port: int
@@ -100,14 +100,14 @@ class Results:
 
     endings: Counter[str] = field(default_factory=Counter)
     mischief: str = ""
-    """the kind that goes on"""
+    """the mischief under way"""
     gaps_s: list[tuple[str, float, float]] = field(default_factory=list)
-    """the mischief in which a gap ended, its seconds, those stolen since the audio before it"""
+    """the mischief during which a gap ended, its seconds, those stolen since the last audio"""
     first_audio_s: list[float] = field(default_factory=list)
     stopped: list[tuple[float, float]] = field(default_factory=list)
-    """from when to when the process of the server was stopped"""
+    """intervals in which the server's process was stopped"""
     resumed_s: list[float] = field(default_factory=list)
-    """from the end of a stop that used up a listener's store to its next audio"""
+    """from the end of a stop that drained a listener's buffer to its next audio"""
 
     def running_s(self, begin_s: float, end_s: float) -> float:
         """The part of an interval in which the server was not stopped."""
@@ -116,7 +116,7 @@ class Results:
 
 
 class GapDevice(AudioDevice):
-    """Notes gaps; those in which the server was stopped count from its end."""
+    """Records gaps; those that overlap a stop of the server count from the end of the stop."""
 
     def __init__(self, results: Results) -> None:
         super().__init__()
@@ -137,12 +137,12 @@ class GapDevice(AudioDevice):
 
 
 async def measure_chaos(options: LoadOptions) -> Measured:
-    """Attack a server of ours for `options.minutes`; a round is always finished.
+    """Attack one of our servers for `options.minutes`; a round is always finished.
 
     Returns:
-        Of the honest listeners: calls, refusals, gaps (the time in which the server was stopped is
-        none), calls with other bits than alone, calls that ended otherwise. Of the server: memory,
-        threads and files at the end of the first and of the last round.
+        For the honest listeners: calls, refusals, gaps (excluding time in which the server was
+        stopped), calls whose bits differ from the reference, calls that ended otherwise. For the
+        server: memory, threads and open files at the end of the first and of the last round.
     """
     with tempfile.TemporaryDirectory() as folder:
         voices, keys = Path(folder) / "voices", Path(folder) / "keys.toml"
@@ -219,7 +219,7 @@ async def _reign(
 
 
 async def _alone(victim: Victim, text: str) -> str:
-    """Hash of a text's audio, which must be the same each time."""
+    """Hash of a text's audio, which must be the same every time."""
     hashes = {(await _call(victim, text, Results()))[1] for _ in range(ALONE)}
     if len(hashes) != 1:
         raise EngineError(f"{text[:40]!r} does not sound the same twice on an idle server")
@@ -246,7 +246,7 @@ async def _listen(
 
 
 async def _call(victim: Victim, text: str, results: Results) -> tuple[TimedCall, str]:
-    """Receive a text over a connection of its own; the call and the hash of its audio."""
+    """Synthesize a text over a fresh connection; returns the call and the hash of its audio."""
     sha256 = hashlib.sha256()
     async with grpc.aio.insecure_channel(victim.address, OWN_CONNECTION) as channel:
         server = TestedServer("victim", "dlpo", victim.address, 0)
@@ -273,7 +273,7 @@ class Operator:
         }
 
     def swap_voices(self, results: Results, stop_s: float) -> None:
-        """Another voice comes, and goes; and one that can't be used."""
+        """A voice is added and removed, then an unusable one."""
         made = self._voices / ".new"
         copy_bundle(self._bundle, made)
         manifest = self._bundle.manifest.named("visitor")
@@ -285,7 +285,7 @@ class Operator:
         (self._voices / "broken.dlpo").unlink()
 
     def rotate_keys(self, results: Results, stop_s: float) -> None:
-        """A key comes, then one line is wrong, then all is as before."""
+        """A key is added, then a line is malformed, then the file is restored."""
         content = self._keys.read_text("utf-8")
         for changed in (content + '\n[[key]]\ncaller = "x"\nsha256 = "0"\n', content):
             new = self._keys.with_suffix(".new")
@@ -295,7 +295,7 @@ class Operator:
             time.sleep(MISCHIEF_S / 2)
 
     def stop_process(self, results: Results, stop_s: float) -> None:
-        """As a suspended machine is stopped."""
+        """Stop the process, as happens on a suspended machine."""
         begin_s = time.perf_counter()
         os.kill(self._pid, signal.SIGSTOP)
         time.sleep(stop_s)
@@ -303,7 +303,7 @@ class Operator:
         results.stopped.append((begin_s, time.perf_counter()))
 
     def steal_processor(self, results: Results, stop_s: float) -> None:
-        """Another process computes on one core."""
+        """Another process takes one core."""
         thief = multiprocessing.get_context("spawn").Process(target=_spin, args=(MISCHIEF_S,))
         thief.start()
         thief.join()
@@ -325,7 +325,7 @@ def _spin(seconds: float) -> None:
 
 @contextmanager
 def _hostile_process(victim: Victim, seed: int) -> Iterator[Connection]:
-    """A process that plays the kind of `HOSTILE` that it is sent, and answers when it is done."""
+    """A process that plays each kind of `HOSTILE` it is sent, and answers when done."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_obey, args=(theirs, victim, seed), daemon=True)
@@ -342,14 +342,14 @@ def _obey(orders: Connection, victim: Victim, seed: int) -> None:
     random = Random(seed)
     while True:
         name = orders.recv()
-        # Whatever the server does to hostile callers is right as long as others don't notice.
+        # Whatever the server does to hostile clients is right as long as others don't notice.
         with suppress(grpc.RpcError, OSError, ValueError), Attacker(victim, random) as attacker:
             getattr(attacker, name)()
         orders.send(None)
 
 
 class Attacker:
-    """A connection of its own; what is left of its calls is cut at the end."""
+    """A connection of its own; calls still open at the end are cut."""
 
     def __init__(self, victim: Victim, random: Random) -> None:
         self.victim, self.random = victim, random
@@ -373,7 +373,7 @@ class Attacker:
 
     @contextmanager
     def conversations(self, count: int) -> Iterator[Texts]:
-        """Calls in one connection with a config and no text yet; their texts can be put in."""
+        """Open calls in one connection, each with a config but no text yet; texts can be added."""
         texts: Texts = [queue.SimpleQueue() for _ in range(count)]
         calls = []
         for text in texts:
@@ -391,7 +391,7 @@ class Attacker:
             thread.join()
 
     def greedy(self) -> None:
-        """Conversations whose long texts come at once."""
+        """Conversations that receive their long texts all at once."""
         with self.conversations(60) as texts:
             time.sleep(0.5)
             for text in texts:
@@ -445,13 +445,13 @@ class Attacker:
                 connection.sendall(self.random.randbytes(500) + b"\r\n\r\n")
 
     def cancelled(self) -> None:
-        """A thousand calls that are cancelled as soon as they are begun."""
+        """A thousand calls cancelled as soon as they start."""
         for _ in range(20):
             for call in [self.begin() for _ in range(50)]:
                 call.cancel()
 
     def impatient(self) -> None:
-        """Calls with deadlines that can't be kept."""
+        """Calls with deadlines that can't be met."""
         for _ in range(50):
             drain(self.begin(timeout=self.random.choice([0.001, 0.005, 0.02])))
 
@@ -462,7 +462,7 @@ class Attacker:
             drain(self.begin("No."))
 
     def crowd(self) -> None:
-        """Connections that are silent, and some that send a header byte by byte."""
+        """Silent connections, and some that send a header byte by byte."""
         grpc_port = int(self.victim.address.rpartition(":")[2])
         with ExitStack() as stack:
             idle = [
@@ -483,7 +483,7 @@ HOSTILE = (  # methods of `Attacker`
 
 
 def drain(call: Any) -> None:
-    """Read a call to its end, whatever that is."""
+    """Read a call to its end, however it ends."""
     with suppress(grpc.RpcError):
         for _ in call:
             pass

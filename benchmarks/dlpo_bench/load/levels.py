@@ -29,15 +29,15 @@ from dlpo_bench.load.calls import (
 from dlpo_bench.load.texts import utterances
 from dlpo_bench.machine import percentile
 
-START_S = 60.0  # for client processes to import what they need
-END_S = 1.0  # for them to end by themselves
-SOON_S = 0.25  # until the command to begin has reached every process
-DRAIN_S = 30.0  # after the level; a call that has not ended by then never does
-RETRY_S = 1.0  # where a refusal has no RetryInfo, and after any other error
-GOOD_SHARE = 0.99  # of the requested speech that must play without a gap
-CLIENT_CPU_LIMIT = 0.9  # of its core
-RESOLUTION = 0.05  # of the search for a level: it ends where a failing one is so much above
-LATE_LIMIT_MS = 20.0  # p95; a client that is later shapes the load itself
+START_S = 60.0  # for client processes to finish their imports
+END_S = 1.0  # for them to exit on their own
+SOON_S = 0.25  # until the start command has reached every process
+DRAIN_S = 30.0  # after the level; a call still running by then will never end
+RETRY_S = 1.0  # if a refusal has no RetryInfo, and after any other error
+GOOD_SHARE = 0.99  # of the requested speech must play without a gap
+CLIENT_CPU_LIMIT = 0.9  # of a client's core
+RESOLUTION = 0.05  # of the search for a level: it ends once the failing level is this close above
+LATE_LIMIT_MS = 20.0  # p95; a client that is later than this shapes the load itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +45,26 @@ class Level:
     """How much load, and for how long."""
 
     loop: str
-    """open: callers come as a Poisson process, whether the server keeps up or not; closed: so many
-    listeners, each calling again after the end of playback and a pause to think"""
+    """open: calls arrive as a Poisson process, whether or not the server keeps up; closed: a fixed
+    number of listeners, each calling again after playback and a think time"""
     load: float
     """open: arrivals per second; closed: listeners"""
     ramp_s: float
-    """before calls count; closed: listeners come evenly over it"""
+    """warm-up before calls count; closed: listeners arrive evenly over it"""
     level_s: float
-    """while calls that are sent count"""
+    """period in which sent calls count"""
     think_s: float
-    """closed: mean of the exponential time between the end of playback and the next call"""
+    """closed: mean of the exponential think time between the end of playback and the next call"""
     seed: int
-    """of texts, arrivals and thinking"""
+    """of texts, arrivals and think times"""
 
     @property
     def counts_from_s(self) -> float:
-        """When calls begin to count, after the level's begin: when the load is complete."""
+        """When calls begin to count, relative to the level's start: once the load is complete."""
         return self.ramp_s if self.loop == "open" else self.arrival_s(round(self.load) - 1)
 
     def arrival_s(self, listener: int) -> float:
-        """When a listener comes, after the level's begin."""
+        """When a listener arrives, relative to the level's start."""
         return listener * self.ramp_s / self.load
 
 
@@ -74,39 +74,39 @@ class LevelShare:
 
     level: Level
     process: int
-    """its number"""
+    """index of the process"""
     processes: int
-    """that share the level"""
+    """number of processes sharing the level"""
 
     @property
     def rate(self) -> float:
-        """Open loop: arrivals per second. Poisson processes add up."""
+        """Open loop: arrivals per second. Rates of Poisson processes add up."""
         return self.level.load / self.processes
 
     @property
     def listeners(self) -> range:
-        """Closed loop: numbers of this process's listeners."""
+        """Closed loop: indices of this process's listeners."""
         return range(self.process, round(self.level.load), self.processes)
 
 
 @dataclass(slots=True)
 class ShareResult:
-    """Calls of one client process."""
+    """The calls of one client process."""
 
     calls: list[TimedCall] = field(default_factory=list)
     cpu_share: float = 0.0
-    """of one core, from the first call until the level ended"""
+    """CPU time as a share of one core, from the first call until the level ended"""
 
 
 def shares(level: Level, processes: int) -> list[LevelShare]:
-    """The level in equal parts; a process without a listener gets none."""
+    """Split the level into equal parts; a process without a listener gets none."""
     if level.loop == "closed":
         processes = min(processes, round(level.load))
     return [LevelShare(level, number, processes) for number in range(processes)]
 
 
 def arrival_times(rate: float, duration_s: float, random: Random) -> list[float]:
-    """Seconds at which callers come, a Poisson process of `rate` per second; at least one."""
+    """Seconds of arrivals in a Poisson process of `rate` per second; at least one."""
     times = [random.expovariate(rate)]
     while times[-1] < duration_s:
         times.append(times[-1] + random.expovariate(rate))
@@ -114,7 +114,7 @@ def arrival_times(rate: float, duration_s: float, random: Random) -> list[float]
 
 
 async def play_share(endpoint: Endpoint, share: LevelShare, start_s: float) -> ShareResult:
-    """Call as the share says, from `start_s` on, and wait for the calls to end.
+    """Make the share's calls from `start_s` on, and wait for them to end.
 
     Args:
         start_s: of `time.perf_counter`, which all processes of a Linux machine share.
@@ -163,9 +163,9 @@ async def play_share(endpoint: Endpoint, share: LevelShare, start_s: float) -> S
     if tasks:
         await asyncio.wait(tasks, timeout=max(0.0, end_s + DRAIN_S - time.perf_counter()))
     for task in tasks:
-        task.cancel()  # without effect on one that has ended
+        task.cancel()  # no effect on a task that has ended
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(outcome, Exception):  # CancelledError is none
+        if isinstance(outcome, Exception):  # CancelledError isn't one
             raise outcome
     return result
 
@@ -214,7 +214,7 @@ def client_processes(count: int, connections: int) -> Iterator[Clients]:
     """Run client processes until the block ends.
 
     Args:
-        connections: of all processes together; each has at least one.
+        connections: total over all processes; each has at least one.
     """
     context = multiprocessing.get_context("spawn")  # gRPC's threads don't survive a fork
     ends, processes = [], []
@@ -232,7 +232,7 @@ def client_processes(count: int, connections: int) -> Iterator[Clients]:
         timeout_s = END_S
     finally:
         for end in ends:
-            end.close()  # which ends the process, unless it is busy
+            end.close()  # ends the process, unless it is busy
         for process in processes:
             process.join(timeout_s)
             if process.is_alive():
@@ -241,7 +241,7 @@ def client_processes(count: int, connections: int) -> Iterator[Clients]:
 
 
 def client_process(end: Connection, connections: int) -> None:
-    """Play shares as they come through `end`, until it is closed."""
+    """Play shares as they arrive through `end`, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     asyncio.run(_client(end, connections))
 
@@ -263,22 +263,22 @@ async def _client(end: Connection, connections: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LevelResult:
-    """A level that was played."""
+    """A level that has been played."""
 
     figures: dict[str, float]
     samples: dict[str, list[float]]
-    """what `figures` were computed from, milliseconds"""
+    """what `figures` were computed from, in milliseconds"""
     audio_s: float
-    """seconds of audio received, also before calls counted"""
+    """seconds of audio received, including before calls counted"""
 
     def passes(self, limit_ms: float) -> bool:
-        """Nearly all that was requested played without a gap, and began in time."""
+        """Nearly all requested speech played without a gap, and began in time."""
         first_ms = self.figures.get("first_audio_ms_p95", inf)
         return self.figures["good_share"] >= GOOD_SHARE and first_ms <= limit_ms
 
     @property
     def client_warnings(self) -> list[str]:
-        """Why this level may have measured the client rather than the server."""
+        """Reasons why this level may have measured the client rather than the server."""
         found = []
         if (cpu := self.figures["client_cpu_most"]) > CLIENT_CPU_LIMIT:
             found.append(f"a client process used {100 * cpu:.0f} % of its core")
@@ -291,15 +291,15 @@ def merge(level: Level, results: Sequence[ShareResult], start_s: float) -> Level
     """The figures of a level.
 
     Returns:
-        Of the calls that count: percentiles of first audio, gaps as `underrun_figures` has them,
-        the shares that were refused and that failed, and `good_share`, of all requested
-        characters, those in calls that played to the end without a gap: the length of refused
-        speech is unknown. `goodput_audio_s_per_s`: seconds of speech in such calls, for each
+        For the calls that count: percentiles of first audio, gaps as in `underrun_figures`, the
+        shares of refused and of failed calls, and `good_share`, the share of all requested
+        characters in calls that played to the end without a gap (characters, since the length of
+        refused speech is unknown). `goodput_audio_s_per_s`: seconds of speech in such calls per
         second of the level.
 
     Args:
         results: of the client processes.
-        start_s: from when calls count; those sent earlier load the server, and are not judged.
+        start_s: when calls begin to count; calls sent earlier add load but are not judged.
     """
     every = [call for result in results for call in result.calls]
     calls = [call for call in every if call.sent_s >= start_s]
@@ -312,9 +312,9 @@ def merge(level: Level, results: Sequence[ShareResult], start_s: float) -> Level
         "late_ms": [1000 * call.late_s for call in calls],
     }
     lasts_s = level.ramp_s + level.level_s - level.counts_from_s
-    if level.loop == "open":  # by what was requested: what plays needs longer to settle
+    if level.loop == "open":  # counts requested speech: playback takes longer to settle
         goodput_s = sum(call.device.audio_s for call in calls if call.played_well)
-    else:  # all listeners have come: by what plays
+    else:  # all listeners have arrived: counts playback
         end_s = start_s + lasts_s
         goodput_s = sum(_overlap_s(call, start_s, end_s) for call in every if call.played_well)
     good = sum(call.characters for call in calls if call.played_well)
@@ -336,7 +336,7 @@ def merge(level: Level, results: Sequence[ShareResult], start_s: float) -> Level
 
 
 def _overlap_s(call: TimedCall, start_s: float, end_s: float) -> float:
-    """How long a call without gaps played between two times."""
+    """Seconds that a gap-free call played between two times."""
     begins_s = end_s if call.device.begins_s is None else call.device.begins_s
     return max(0.0, min(call.device.ends_s, end_s) - max(begins_s, start_s))
 
@@ -346,27 +346,27 @@ def _percentiles(name: str, values: Sequence[float], *percents: int) -> dict[str
 
 
 def connection_lost(results: Sequence[ShareResult]) -> str:
-    """The message of a call that ended as calls do when a server is gone; empty if none did."""
+    """The message of a call that ended because the server is gone; empty if none did."""
     lost = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN)
     return next((c.ending for result in results for c in result.calls if c.code in lost), "")
 
 
 def failures(results: Sequence[ShareResult]) -> Counter[str]:
-    """How often calls failed, by their error."""
+    """How often calls failed, by error."""
     return Counter(call.ending for result in results for call in result.calls if call.failed)
 
 
 async def largest_passing(passes: Callable[[int], Awaitable[bool]], start: int, most: int) -> int:
-    """The largest level that passes, assuming that none above a failing one does, within
-    `RESOLUTION` of it, or 1.
+    """The largest level that passes, within `RESOLUTION` of it or 1; assumes that no level passes
+    above one that fails.
 
     Args:
         passes: tries a level.
-        start: level to begin with, at least 1; doubled while it passes.
+        start: first level to try, at least 1; doubled while it passes.
         most: highest level to try.
 
     Returns:
-        A level that passed, 0 where none did.
+        A level that passed; 0 if none did.
     """
     passed, failed = 0, most + 1
     level = min(start, most)

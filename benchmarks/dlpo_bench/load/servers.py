@@ -1,4 +1,4 @@
-"""The servers of a load run: ours in a process of its own, or others; and their meters."""
+"""The servers of a load run: ours in a process of its own, or others; and their metrics."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from dlpo_bench.options import LoadOptions
 from dlpo_serving.local.local_server import LocalServer, local_server
 
 WARM_UP_CALLS = 3
-METRICS_S = 5.0  # for a server to answer
+METRICS_S = 5.0  # timeout for reading metrics
 AUDIO = "dlpo_audio_seconds_total"
 QUEUE, STAGE = "dlpo_queue_wait_seconds", "dlpo_stage_seconds"
 
 Metrics = Mapping[tuple[str, str], float]
-"""(name of the sample, its stage or "") -> value"""
+"""(sample name, its stage or "") -> value"""
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The servers of a run, all warm."""
+    """The servers of a run, all warmed up."""
 
     tested: list[TestedServer]
     own: LocalServer | None
-    """started by this run"""
+    """the process that this run started"""
 
     def check_alive(self) -> None:
         """Raise EngineError if the server that this run started has ended."""
@@ -45,8 +45,8 @@ async def tested_servers(options: LoadOptions) -> AsyncIterator[Servers]:
     """The servers of `options.against`, or one of ours that runs until the block ends.
 
     Raises:
-        InputError: one does not answer, or not with speech.
-        EngineError: ours did not start, or ended by itself.
+        InputError: a server does not answer, or not with speech.
+        EngineError: ours did not start, or exited unexpectedly.
     """
     if options.against:
         servers = Servers([parse_against(text) for text in options.against], None)
@@ -55,7 +55,7 @@ async def tested_servers(options: LoadOptions) -> AsyncIterator[Servers]:
         await _warm_up(servers)
         yield servers
         return
-    # Starting and ending it blocks this event loop, in which nothing else runs at those times.
+    # Starting and stopping it blocks this event loop, which runs nothing else at those times.
     with local_server(options.voice, *server_arguments(options), "--http-port", "0") as own:
         tested = [
             TestedServer(
@@ -71,7 +71,7 @@ async def tested_servers(options: LoadOptions) -> AsyncIterator[Servers]:
 
 
 def server_arguments(options: LoadOptions) -> list[str]:
-    """Options of our server, besides its voice."""
+    """Options of our server other than its voice."""
     precision = ["--precision", options.precision] if options.precision else []
     return ["--engine", options.engine, *precision, *shlex.split(options.server_options)]
 
@@ -84,11 +84,11 @@ async def _warm_up(servers: Servers) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A server's meters at one moment."""
+    """A server's metrics at one moment."""
 
     at_s: float
     cpu_s: float
-    """processor seconds so far; 0 where the process is unknown"""
+    """CPU seconds so far; 0 if the process is unknown"""
     metrics: Metrics
     skipped: dict[str, str]
     """what could not be read -> why"""
@@ -96,7 +96,7 @@ class Reading:
 
 @dataclass(slots=True)
 class Usage:
-    """What a server used over one or more stretches."""
+    """What a server used over one or more intervals."""
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
@@ -104,7 +104,7 @@ class Usage:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def add(self, before: Reading, after: Reading) -> None:
-        """One more stretch, between two readings."""
+        """Add the interval between two readings."""
         self.wall_s += after.at_s - before.at_s
         self.cpu_s += after.cpu_s - before.cpu_s
         for key, value in after.metrics.items():
@@ -116,9 +116,8 @@ class Usage:
         """What the server used to make `audio_s` seconds of audio.
 
         Returns:
-            Where its process is known: cores in use, processor seconds per second of audio
-            (core hours per hour), resident memory and its peak, MB. Where it has metrics, see
-            `stage_figures`.
+            If its process is known: cores in use, CPU seconds per second of audio (core hours per
+            hour), resident memory and its peak in MB. If it has metrics, see `stage_figures`.
         """
         figures = {}
         if server.pid is not None:
@@ -131,7 +130,7 @@ class Usage:
 
 
 async def read_meters(server: TestedServer) -> Reading:
-    """Read what can be read of a server."""
+    """Read whatever the server exposes."""
     skipped = {}
     metrics: Metrics = {}
     if server.metrics_url is None:
@@ -147,7 +146,7 @@ async def read_meters(server: TestedServer) -> Reading:
 
 
 async def _read_metrics(url: str) -> tuple[Metrics, str]:
-    """The metrics of a dlpo server; and why there are none, if so."""
+    """The metrics of a dlpo server, or the reason why there are none."""
     try:
         timeout = aiohttp.ClientTimeout(total=METRICS_S)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as reply:
@@ -167,12 +166,12 @@ async def _read_metrics(url: str) -> tuple[Metrics, str]:
 
 
 def stage_figures(grown: Metrics) -> dict[str, float]:
-    """The server's own time, by the growth of its metrics between two readings.
+    """The server's own timings, from the growth of its metrics between two readings.
 
     Returns:
-        `queue_ms`, the mean wait of a call for the engine, and for each stage
-        `<stage>_ms_per_audio_s`, milliseconds of its workers per second of audio; nothing where
-        no audio was made, or where the server was restarted.
+        `queue_ms`, a call's mean wait for the engine, and for each stage `<stage>_ms_per_audio_s`,
+        milliseconds of its workers per second of audio; empty if no audio was made, or if the
+        server was restarted.
     """
     audio_s, waits = grown.get((AUDIO, ""), 0.0), grown.get((f"{QUEUE}_count", ""), 0.0)
     if audio_s <= 0 or waits <= 0:

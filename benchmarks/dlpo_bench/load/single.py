@@ -33,17 +33,17 @@ from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
 
 TOKEN_SAMPLES = ("first_token_to_speech_ms", "last_token_to_end_of_speech_ms")
-READINGS = 20  # of memory, evenly over the soak after its first tenth
+READINGS = 20  # of memory, evenly spread over the soak after its first tenth
 _log = logging.getLogger(__name__)
 
 
 async def measure_latency(options: LoadOptions) -> Measured:
-    """Start a server, call it `options.calls` times, one call after the other.
+    """Start a server and make `options.calls` calls to it, one after the other.
 
     Returns:
         Seconds from starting the process to SERVING (`start_s`), resident memory before and after
         the calls (`rss_mb`, `rss_after_mb`), percentiles of the time to first audio, and the
-        real-time factor of whole streams as the client sees it (`stream_rtf_p50`). As samples
+        real-time factor of whole streams as the client sees it (`stream_rtf_p50`). The samples are
         `first_audio_ms` and `stream_rtf` of each call.
     """
     async with tested_servers(options) as servers:
@@ -67,7 +67,7 @@ async def measure_latency(options: LoadOptions) -> Measured:
 
 
 async def speak_in_turn(endpoint: Endpoint, texts: Iterable[str]) -> list[TimedCall]:
-    """Receive each text to its end, then call for the next.
+    """Receive the speech of each text to its end before the next call.
 
     Raises:
         EngineError: a call failed.
@@ -84,7 +84,7 @@ async def speak_in_turn(endpoint: Endpoint, texts: Iterable[str]) -> list[TimedC
 
 @dataclass(slots=True)
 class Dialogue:
-    """A server and the replies that it has spoken."""
+    """A server and the replies it has spoken."""
 
     server: TestedServer
     endpoint: Endpoint
@@ -94,7 +94,7 @@ class Dialogue:
     problem: str = ""
 
     async def reply(self, text: str, tokens_per_s: float) -> None:
-        """Speak a text while its words come."""
+        """Speak a text while its words arrive."""
         before, at_s = await read_meters(self.server), list[float]()
         call = TimedCall(time.perf_counter(), len(text))
         await self.endpoint.speak_tokens(paced_words(text, tokens_per_s, at_s), call)
@@ -122,18 +122,18 @@ class Dialogue:
 
 
 async def measure_tokens(options: LoadOptions) -> Measured:
-    """Speak `options.replies` texts whose words come at `options.tokens_per_s`; servers in turns.
+    """Speak `options.replies` texts whose words arrive at `options.tokens_per_s`, servers in turn.
 
-    The measures are those of Picovoice's open benchmark of text-to-speech latency; a token is a
-    word here.
+    The measures are those of Picovoice's open benchmark of text-to-speech latency; a token here is
+    a word.
 
     Returns:
-        For each server percentiles from the first token to the first audio, and from the last
-        token to the end of playback; gaps; what the server used, see `Usage.figures`.
+        Per server: percentiles from the first token to the first audio, and from the last token to
+        the end of playback; gaps; what the server used, see `Usage.figures`.
 
     Raises:
         InputError: a server does not answer.
-        EngineError: none spoke all replies.
+        EngineError: no server spoke all replies.
     """
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(tested_servers(options))
@@ -160,7 +160,7 @@ async def measure_tokens(options: LoadOptions) -> Measured:
 
 
 async def paced_words(text: str, words_per_s: float, at_s: list[float]) -> AsyncIterator[str]:
-    """The words of a text at a fixed pace, each with the space after it.
+    """Yield the words of a text at a fixed pace, each with its trailing space.
 
     Args:
         at_s: filled with the time of each word, of `time.perf_counter`.
@@ -174,14 +174,14 @@ async def paced_words(text: str, words_per_s: float, at_s: list[float]) -> Async
 
 
 async def measure_soak(options: LoadOptions) -> Measured:
-    """Speak `options.requests` phrases, `options.workers` at a time; refused callers come again.
+    """Speak `options.requests` phrases, `options.workers` at a time; refused callers retry.
 
     Memory is read while no call runs, first after a tenth of the requests.
 
     Returns:
-        Resident memory at the first and last reading and at most, MB; `growth` by `memory_growth`
-        over all readings; requests per second, cores that the server used, and how many requests
-        failed and were refused. As samples the readings: requests so far, MB.
+        Resident memory at the first and last reading and its maximum, MB; `growth` by
+        `memory_growth` over all readings; requests per second, cores used by the server, and how
+        many requests failed and were refused. The samples are the readings: requests so far, MB.
 
     Raises:
         EngineError: the server ended.
@@ -217,10 +217,10 @@ async def measure_soak(options: LoadOptions) -> Measured:
 async def speak_all(
     endpoint: Endpoint, requests: Iterator[tuple[int, str]], endings: Counter[str]
 ) -> None:
-    """Speak seeds and texts one after the other; others may take from the same iterator.
+    """Speak seeds and texts one after the other; other workers may take from the same iterator.
 
     Args:
-        endings: counts what was `refused` and came again, and what `failed`.
+        endings: counts what was `refused` and retried, and what `failed`.
     """
     for seed, text in requests:
         while True:

@@ -1,4 +1,4 @@
-"""Texts of load runs: English of mixed length, the same for the same generator."""
+"""Texts of load runs: English of mixed length, reproducible from the generator's seed."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ SENTENCE_S = 5.4  # of the embedded voice, with the pause after it
 
 
 def text_of_length(seconds: float) -> str:
-    """The four sentences in turn, or phrases of a second, for about so much speech."""
+    """The four sentences in turn, or one-second phrases, for about that much speech."""
     parts = SENTENCES if seconds >= SENTENCE_S / 2 else PHRASES
     count = max(1, round(seconds / (SENTENCE_S if parts is SENTENCES else 1.0)))
     return " ".join(parts[i % len(parts)] for i in range(count))
 
 
 def utterances(random: Random) -> Iterator[str]:
-    """Texts of one to three sentences without end, some 2 to 20 seconds of speech."""
+    """Endless texts of one to three sentences, about 2 to 20 seconds of speech."""
     while True:
         yield " ".join(random.choices(LONGER, k=random.randint(1, 3)))

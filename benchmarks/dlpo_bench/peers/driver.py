@@ -1,18 +1,18 @@
-"""One peer in its own process: questions come as JSON lines, its times go back.
+"""One peer in its own process: requests arrive as JSON lines, timings are returned.
 
     python -P driver.py KIND CORE SETTINGS
 
-It runs by its path, in the peer's interpreter, which need not have dlpo: apart from the standard
-library it imports only the peer. What libraries print goes to standard error.
+It is run by path in the peer's interpreter, which need not have dlpo: apart from the standard
+library it imports only the peer. Output of libraries goes to standard error.
 
-| question | answer |
+| request | answer |
 |---|---|
-| (none, at the start) | `{"version"}`: it is ready |
-| `{"do": "prepare", "text", "audio_s"}` | `{"audio_s"}`, after a call that warms up |
+| (none, at the start) | `{"version"}`: ready |
+| `{"do": "prepare", "text", "audio_s"}` | `{"audio_s"}`, after a warm-up call |
 | `{"do": "speak", "text", "seed"}` | `{"audio_s", "wall_s", "cpu_s", "first_s"}` |
 | `{"do": "memory", "text"}` | `{"peak_mb"}`, MB of 10^6 bytes |
 
-`{"error"}` is an answer to each of them. The end of the questions ends the process.
+Any of them may be answered by `{"error"}`. The process exits at the end of its input.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
-PREPARING_CALLS = 3  # whose mean length an adjustment goes by
+PREPARING_CALLS = 3  # whose mean length guides each adjustment
 ADJUSTMENTS = 2
 
 
@@ -40,28 +40,28 @@ class PeerVoice(Protocol):
     version: str
 
     def prepare(self, text: str, audio_s: float | None) -> float:
-        """Get ready for a text that should take about `audio_s`; the seconds it takes."""
+        """Get ready for a text that should take about `audio_s`; returns the seconds it takes."""
         return self.length_s(self.speak(text, 0))
 
     def speak(self, text: str, seed: int) -> Iterator[Any]:
-        """The audio of a text, each piece as soon as it is there."""
+        """Yield the audio of a text, each piece as soon as it is ready."""
         raise NotImplementedError
 
     def seconds(self, piece: Any) -> float:
-        """Length of a piece."""
+        """Duration of a piece."""
         raise NotImplementedError
 
     def length_s(self, pieces: Iterable[Any]) -> float:
-        """Length of all of them."""
+        """Duration of all of them."""
         return sum(map(self.seconds, pieces))
 
     def peak_mb(self, text: str) -> float:
-        """The most memory that was resident, of whatever computes, MB of 10^6 bytes."""
+        """Peak resident memory of whatever computes, MB of 10^6 bytes."""
         return _high_water_mb("self")
 
 
 class OwnVoice(PeerVoice):
-    """dlpo: in the chunks of a stream, joined, as it serves; or each sentence in one chunk."""
+    """dlpo: in joined stream chunks, as served; or each sentence in one chunk."""
 
     def __init__(self, voice: str, precision: str | None, ladder: list[int]) -> None:
         import dlpo
@@ -85,12 +85,12 @@ class OwnVoice(PeerVoice):
 class PiperRunner(PeerVoice):
     """A Piper voice in Piper's own pipeline, on one thread.
 
-    Durations of random weights mean nothing: with `adjust` the length scale, which Piper has for
-    the pace of speech, is set for each text so that the audio is as long as asked for.
+    Durations are meaningless with random weights: with `adjust`, Piper's length scale (its pace) is
+    set per text so that the audio has the requested length.
     """
 
     def __init__(self, model: str, adjust: bool) -> None:
-        # Both are in the environment of this peer alone.
+        # Both are installed only in this peer's environment.
         import onnxruntime
         from piper.config import (  # type: ignore[import-not-found, unused-ignore]
             PiperConfig,
@@ -98,7 +98,7 @@ class PiperRunner(PeerVoice):
         )
         from piper.voice import PiperVoice  # type: ignore[import-not-found, unused-ignore]
 
-        # Piper leaves threads to onnxruntime, which would start one for each core of the machine.
+        # Piper leaves threads to onnxruntime, which would start one per core of the machine.
         session = _one_thread(model)
         settings = json.loads(Path(f"{model}.json").read_text("utf-8"))
         self._voice = PiperVoice(session=session, config=PiperConfig.from_dict(settings))
@@ -127,10 +127,10 @@ class PiperRunner(PeerVoice):
 
 
 class HibariRunner(PeerVoice):
-    """hibari-tts with the voice of its package, a sentence at a time, on one thread."""
+    """hibari-tts with its package's voice, a sentence at a time, on one thread."""
 
     def __init__(self) -> None:
-        # In the environment of this peer alone.
+        # Installed only in this peer's environment.
         import hibari  # type: ignore[import-not-found, unused-ignore]
         import onnxruntime
 
@@ -147,7 +147,7 @@ class HibariRunner(PeerVoice):
 
 
 class KokoroRunner(HibariRunner):
-    """A graph of Kokoro with one thread, a sentence at a time, read by hibari's front end.
+    """A graph of Kokoro on one thread, a sentence at a time, using hibari's front end.
 
     Args:
         folder: with `kokoro.int8.onnx`, `vocab.json` and `voices/{voice}.bin`.
@@ -161,7 +161,7 @@ class KokoroRunner(HibariRunner):
         self._session = _one_thread(str(Path(folder, "kokoro.int8.onnx")))
         self._ids = json.loads(Path(folder, "vocab.json").read_text("utf-8"))["vocab"]
         style = np.fromfile(Path(folder, "voices", f"{voice}.bin"), "<f4")
-        self._styles = style.reshape(-1, 1, 256)  # a row for each number of phonemes
+        self._styles = style.reshape(-1, 1, 256)  # one row per phoneme count
         self.version = f"Kokoro-82M int8, onnxruntime {onnxruntime.__version__}"
 
     def speak(self, text: str, seed: int) -> Iterator[Any]:
@@ -195,7 +195,7 @@ class Command(PeerVoice):
             return float(file.getnframes() / file.getframerate())
 
     def peak_mb(self, text: str) -> float:
-        """As read while it runs: what wait4 reports begins with our own memory."""
+        """Sampled while it runs: wait4 would count our own memory before exec."""
         peak = 0.0
         with subprocess.Popen(self._words(text), stdout=sys.stderr) as process:
             while process.poll() is None:
@@ -216,7 +216,7 @@ KINDS: Mapping[str, Callable[..., PeerVoice]] = {
 
 
 def answer(speaker: PeerVoice, question: Mapping[str, Any]) -> dict[str, float]:
-    """What the table above says."""
+    """Handle one request, see the table above."""
     text = question["text"]
     if question["do"] == "prepare":
         return {"audio_s": speaker.prepare(text, question.get("audio_s"))}
@@ -233,7 +233,7 @@ def answer(speaker: PeerVoice, question: Mapping[str, Any]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Answer until standard input ends."""
+    """Answer requests until standard input ends."""
     kind, core, settings = sys.argv[1:]
     os.sched_setaffinity(0, {int(core)})  # before any library counts the cores
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -244,7 +244,7 @@ def main() -> None:
 
     try:
         speaker = KINDS[kind](**json.loads(settings))
-    except Exception as error:  # of any library; the parent adds the peer's name
+    except Exception as error:  # any library's; the parent adds the peer's name
         reply({"error": f"{type(error).__name__}: {error}"})
         return
     reply({"version": speaker.version})
@@ -256,13 +256,13 @@ def main() -> None:
 
 
 def _cpu_s() -> float:
-    """Of this process, and of those that it started and that have ended."""
+    """CPU seconds of this process and of its children that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def _high_water_mb(pid: str) -> float:
-    """VmHWM of a process; 0 where it has just ended."""
+    """VmHWM of a process; 0 if it has just ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace")
     except OSError:
@@ -272,7 +272,7 @@ def _high_water_mb(pid: str) -> float:
 
 
 def _one_thread(model: str) -> Any:
-    """A session of onnxruntime on one thread of a CPU."""
+    """An onnxruntime session on one CPU thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -281,7 +281,7 @@ def _one_thread(model: str) -> Any:
 
 
 def _version_line(printed: str) -> str:
-    """The line that has the word version, or the first one, without the paths that follow."""
+    """The line containing "version", or the first one, without the paths that follow."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     line = next((line for line in lines if "version" in line), lines[0] if lines else "unknown")
     return line.partition("  ")[0].removeprefix("version: ")

@@ -34,57 +34,57 @@ OWN, OWN_WHOLE = "dlpo", "dlpo-whole"
 DRIVER = Path(__file__).with_name("driver.py")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONNOUSERSITE": "1"}
 RANDOM_VOICE = 'give --piper-voice, or run "python scripts/piper_voice.py" in a checkout'
-END_S = 10.0  # for a process to end after its last question
+END_S = 10.0  # for a process to exit after its last request
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 HOME, PYTHON = CACHE / "dlpo/peers", Path("env/bin/python")
 PACKAGES = {"piper": ("piper-tts==1.8.0",), "hibari": ("hibari-tts==0.2.1", "scipy")}
-"""What `--install` puts into an environment of the peer's own: nothing of dlpo depends on it."""
+"""What `--install` puts into a peer's own environment; dlpo depends on none of it."""
 PUBLISHED_PARAMETERS = 15.7e6
-"""Of en_US-lessac-medium, as https://huggingface.co/cstr/piper-en_US-lessac-medium-GGUF says."""
+"""Of en_US-lessac-medium, from https://huggingface.co/cstr/piper-en_US-lessac-medium-GGUF."""
 TEXTS: Mapping[str, str] = {"5 s": SENTENCES[0], "20 s": " ".join(SENTENCES)}
-"""about how long they take -> text"""
-WARM_UP_ROUNDS = 1  # after what each does to get ready: now all processes run, and take turns
+"""approximate length of the audio -> text"""
+WARM_UP_ROUNDS = 1  # after each peer's own preparation; from here all processes run and take turns
 
 Samples = dict[str, dict[str, list[float]]]
-"""Length of the text -> measure -> one value for each round."""
+"""Length of the text -> measure -> one value per round."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """How to run one, see `driver`."""
+    """How to run a peer, see `driver`."""
 
     name: str
     title: str
     """what it is, in a few words"""
     kind: str
-    """of the driver"""
+    """kind of voice in the driver"""
     settings: Mapping[str, Any]
-    """of that kind"""
+    """settings of that kind"""
     missing: str = ""
     """why it can't run here and what to do about it"""
     python: Path = Path(sys.executable)
     """interpreter of its environment"""
     starts_each_time: bool = False
-    """every call starts a program: its load is in its times"""
+    """every call starts a program, so its load time is included"""
     note: str = ""
-    """what a reader has to know besides its figures"""
+    """what a reader has to know besides the figures"""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """for the record, such as its parameters"""
 
 
 def own_voice(voice: str, precision: str, *, whole: bool = False) -> Peer:
-    """A voice of ours on `cpu`: what peers are compared with, in the chunks of a stream, as it
-    serves; or each sentence in one chunk, as peers make theirs that don't stream."""
+    """A voice of ours on `cpu`, which peers are compared with: in stream chunks, as served; or each
+    sentence in one chunk, as peers that don't stream work."""
     settings = {"voice": voice, "precision": precision, "ladder": WHOLE if whole else STREAM_LADDER}
     title = f"voice {Path(voice).name}, {precision}{', whole sentences' if whole else ''}"
     return Peer(OWN_WHOLE if whole else OWN, title, "dlpo", settings)
 
 
 def program(name: str, title: str, *arguments: str) -> Peer:
-    """A program that writes a WAV file, a process for each text; apt's package has its name.
+    """A program that writes a WAV file, one process per text; apt's package has the same name.
 
     Args:
-        arguments: with {text} and {out}.
+        arguments: with placeholders {text} and {out}.
     """
     return Peer(
         name, title, "command",
@@ -95,12 +95,12 @@ def program(name: str, title: str, *arguments: str) -> Peer:
 
 
 def install(name: str, home: Path = HOME, tell: Tell = silent) -> Path:
-    """Make a peer's environment in `home`, replacing an earlier one; its interpreter.
+    """Create a peer's environment in `home`, replacing an earlier one; returns its interpreter.
 
-    Its onnxruntime is ours, so that run-times don't make the difference.
+    It gets our version of onnxruntime, so that the runtime makes no difference.
 
     Raises:
-        EngineError: it can't be made; messages of venv and pip are on standard error.
+        EngineError: it can't be created; messages of venv and pip are on standard error.
     """
     packages = [*PACKAGES[name], f"onnxruntime=={version('onnxruntime')}"]
     tell(f"pip install {' '.join(packages)}")
@@ -116,7 +116,7 @@ def install(name: str, home: Path = HOME, tell: Tell = silent) -> Path:
 
 
 def hibari() -> Peer:
-    """hibari-tts with the voice that its package brings, on onnxruntime with one thread."""
+    """hibari-tts with its package's voice, on onnxruntime with one thread."""
     python, missing = _installed("hibari")
     title = "hibari-tts, the voice of its package"
     return Peer("hibari", title, "hibari", {}, missing, python, facts={"weights": "trained"})
@@ -128,7 +128,7 @@ def kokoro(folder: Path | None = None) -> Peer:
     Args:
         folder: see `driver.KokoroRunner`.
     """
-    python, missing = _installed("hibari")  # which reads the text for it
+    python, missing = _installed("hibari")  # its front end reads the text
     model = folder / "kokoro.int8.onnx" if folder else None
     if not missing and not (model and model.exists()):
         missing = f"{model or 'its model'} does not exist; give --kokoro FOLDER"
@@ -138,14 +138,14 @@ def kokoro(folder: Path | None = None) -> Peer:
 
 
 def _installed(name: str) -> tuple[Path, str]:
-    """The interpreter of a peer's environment; and why it can't run, if it can't."""
+    """The interpreter of a peer's environment, and why it can't run (empty if it can)."""
     python = HOME / name / PYTHON
     missing = f"{name} is not installed in {HOME / name}; add --install {name}"
     return python, "" if python.exists() else missing
 
 
 def piper(voice: Path | None = None) -> Peer:
-    """Piper with a voice of the medium size, on onnxruntime with one thread.
+    """Piper with a medium-size voice, on onnxruntime with one thread.
 
     Args:
         voice: a trained one, ONNX with its JSON in the same folder; None is the random one.
@@ -171,7 +171,7 @@ def piper(voice: Path | None = None) -> Peer:
 
 
 class PeerProcess:
-    """Answers one question at a time. Each raises EngineError where the peer fails."""
+    """Answers one request at a time. Each raises EngineError if the peer fails."""
 
     def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
         start = time.perf_counter()
@@ -182,12 +182,12 @@ class PeerProcess:
         """from starting the process until it was ready"""
 
     def prepare(self, text: str, audio_s: float | None) -> float:
-        """Warm up with a text that is to take about `audio_s`; the seconds that it takes."""
+        """Warm up with a text that should take about `audio_s`; returns the seconds it takes."""
         return float(self.ask(do="prepare", text=text, audio_s=audio_s)["audio_s"])
 
     def speak(self, text: str, seed: int) -> dict[str, float]:
         """`rtf`, `cpu_rtf` of all its threads and programs, `audio_s` of a text, and `first_ms`
-        until the first of it is there; it times itself."""
+        until its first audio; the peer times itself."""
         found = self.ask(do="speak", text=text, seed=seed)
         audio_s: float = found["audio_s"]
         if audio_s <= 0:
@@ -198,7 +198,7 @@ class PeerProcess:
         }  # fmt: skip
 
     def peak_mb(self, text: str) -> float:
-        """The most memory that was resident until now, MB of 10^6 bytes."""
+        """Peak resident memory so far, MB of 10^6 bytes."""
         return float(self.ask(do="memory", text=text)["peak_mb"])
 
     def ask(self, **question: Any) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class PeerProcess:
             self._process.stdin.write(json.dumps(question) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it has ended, which the answer will report
+            pass  # it has ended; reading the answer will report that
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
@@ -229,7 +229,7 @@ def peer_process(peer: Peer, core: int) -> Iterator[PeerProcess]:
     Raises:
         EngineError: it can't be started; its messages are on standard error.
     """
-    # -P: files in the driver's folder are not modules of the peer's environment.
+    # -P: keeps the driver's folder off the peer's module path.
     settings = json.dumps(dict(peer.settings))
     command = [str(peer.python), "-P", str(DRIVER), peer.kind, str(core), settings]
     inherited = dict(os.environ)
@@ -251,10 +251,10 @@ def peer_process(peer: Peer, core: int) -> Iterator[PeerProcess]:
 
 
 def measure_peers(options: PeersOptions, tell: Tell = silent) -> Measured:
-    """Measure a voice of ours, and the peers that the options name.
+    """Measure a voice of ours and the peers named in the options.
 
     Raises:
-        InputError: an unknown peer, one that can't be installed, or a core that can't be used.
+        InputError: an unknown peer, one that can't be installed, or an unusable core.
         BundleError: the voice is damaged.
         EngineError: our own voice failed, or a peer can't be installed.
     """
@@ -285,13 +285,12 @@ def measure_peers(options: PeersOptions, tell: Tell = silent) -> Measured:
 def compare_peers(
     ours: Peer, peers: Sequence[Peer], rounds: int, core: int, tell: Tell = silent
 ) -> Measured:
-    """Let all take turns; peers that are missing or fail are skipped.
+    """Let all contestants take turns; peers that are missing or fail are skipped.
 
     Returns:
-        Figures of each, and `ratios`: peer -> length of the text -> how many times as long as ours
-        the peer takes for a second of its audio, by the clock and in processor time, and until its
-        first sound.
-        `ratios_to_whole` are the same to our whole sentences, where they are among the peers.
+        Figures of each, and `ratios`: peer -> length of the text -> the peer's time over ours per
+        second of audio, in wall-clock and in CPU time, and its time to first audio over ours.
+        `ratios_to_whole` are the same relative to our whole sentences, if measured.
 
     Raises:
         EngineError: our own voice failed.
@@ -369,7 +368,7 @@ def _figures(peer: Peer, process: PeerProcess, samples: Samples) -> dict[str, An
 
 
 def _ratios_to(samples: Mapping[str, Samples], base: str) -> dict[str, Any]:
-    """Times per second of audio of all others / of the base; empty where that was not measured."""
+    """Time per second of audio of each of the others / of the base; empty if not measured."""
     return {
         name: {
             length: {

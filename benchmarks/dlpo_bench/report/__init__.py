@@ -1,5 +1,5 @@
-"""docs/benchmarks.md and its pictures, made from benchmark records alone.
+"""docs/benchmarks.md and its plots, made from benchmark records alone.
 
-`page` picks the newest record of each kind and writes; `quality` and `speed` turn figures into the
-tables and pictures that a section, and the command that measured them, show.
+`page` picks the newest record of each kind and writes the page; `quality` and `speed` turn figures
+into the tables and plots shown by a section and by the command that measured them.
 """

@@ -1,4 +1,4 @@
-"""The page of benchmarks, written from records alone: the same records give the same bytes."""
+"""The benchmarks page, written from records alone: the same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ than another. Machines differ: compare ratios of one run, not times of two machi
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a report writes."""
+    """The output of a report."""
 
     text: str
     """Markdown"""
@@ -50,11 +50,11 @@ class Page:
 
 
 def make_page(records: Path, out: Path) -> Page:
-    """Make the page; nothing is written.
+    """Make the page without writing anything.
 
     Args:
         records: directory of records.
-        out: file of the page, from which its links lead; its pictures are in a directory of the
+        out: the page's file, which its links are relative to; its plots go to a directory of the
             same name without the suffix.
 
     Raises:
@@ -94,7 +94,7 @@ def make_page(records: Path, out: Path) -> Page:
 
 
 def read_records(directory: Path) -> tuple[dict[str, list[Found]], list[str]]:
-    """Kind -> its records, the newest first; and problems of those that can't be read.
+    """Kind -> its records, newest first; and problems of unreadable ones.
 
     Raises:
         DataError: no such directory, or no record in it.
@@ -114,7 +114,7 @@ def read_records(directory: Path) -> tuple[dict[str, list[Found]], list[str]]:
 
 
 def write_page(page: Page, out: Path) -> None:
-    """Write the page and its pictures; older pictures are deleted.
+    """Write the page and its plots; older plots are deleted.
 
     Raises:
         InputError: they can't be written.
@@ -130,7 +130,7 @@ def write_page(page: Page, out: Path) -> None:
 
 
 def _source(one: Found, here: Path) -> str:
-    """Where a record is and what it was made with."""
+    """Where a record is and what produced it."""
     record, commit = one.record, "outside of a checkout"
     if record.commit is not None:
         changed = " with changes" if record.commit.get("dirty") else ""

@@ -28,11 +28,11 @@ from dlpo_bench.tables import (
 STEPS, COST = "Quality against reverse steps", "Quality against cost"
 WORDS = "hollow: fewer clips; dashed: the recordings"
 COST_WORDS = f"ring: no other point is as good for less; numbers: reverse steps; {WORDS}"
-FEWEST_CLIPS = 2  # of a comparison in the headline
+FEWEST_CLIPS = 2  # for a comparison to appear in the headline
 
 
 def quality(found: Sequence[Found]) -> Section:
-    """Judges' means, and differences from the baseline where there is one, of the newest commit."""
+    """Judges' means of the newest commit, and differences from the baseline if there is one."""
     shown = [one for one in found if one.record.commit == found[0].record.commit]
     blocks: list[Block] = []
     for figures, clips in ((one.figures, one.record.samples["clips"]) for one in reversed(shown)):
@@ -74,7 +74,7 @@ def draw_pareto(figures: Figures, *, by_cost: bool) -> str:
     """An SVG document with a panel for each judge.
 
     Args:
-        by_cost: over real-time factors, with optimal points ringed; otherwise over reverse steps.
+        by_cost: over real-time factors, with optimal points circled; otherwise over reverse steps.
     """
     points = figures["points"]
     most = max(point["clips"] for point in points.values())

@@ -50,7 +50,7 @@ KNEE_HEAD = """\
 The knee is the highest load (listeners in the closed loop, calls per second in the open one) at
 which 99 % of the requested speech played without a gap and 95 % of first audio came in time.
 Definitions: [load.md](load.md)."""
-KNEE = {  # of a server's figures in one loop
+KNEE = {  # a server's figures in one loop
     "knee": "knee",
     "first_audio_ms_p50": "first audio p50, ms",
     "first_audio_ms_p95": "p95",
@@ -78,8 +78,8 @@ TOKENS = {
     "peak_mb": "peak, MB",
 }
 PAPER, EAGER, STREAMED = "eager-1000", "eager", "eager streamed"
-QUOTED = "5 s"  # the text that ratios are quoted of
-RTF_TARGETS = {  # of the served voice, by baseline
+QUOTED = "5 s"  # length of the text that ratios are quoted for
+RTF_TARGETS = {  # for the served voice, by baseline
     PAPER: Target("times faster than the paper's sampler, 1000 steps", 500, 1500, "", True),
     EAGER: Target("times faster than PyTorch, N steps, whole sentences", 4, 8, "", True),
     STREAMED: Target("times faster than PyTorch, N steps, in the same chunks", 4, 8, "", True),
@@ -106,13 +106,13 @@ LENGTHS = {
 
 
 def cold_start_blocks(figures: Figures) -> list[Block]:
-    """A process that has just been started."""
+    """Figures of a freshly started process."""
     note = "The least of all repeats; the files are in the page cache."
     return [note, figures_table(figures, COLD_START)]
 
 
 def load(found: Sequence[Found]) -> Section:
-    """A server under load; each measurement from the newest record that has it."""
+    """A server under load; each measurement from the newest record that contains it."""
     newest: dict[str, Found] = {}
     for one in found:
         for measurement in one.figures:
@@ -133,7 +133,7 @@ def load(found: Sequence[Found]) -> Section:
 
 
 def load_blocks(figures: Figures) -> list[Block]:
-    """What `dlpo bench stream` shows: targets, knees, tokens, and every other figure."""
+    """The output of `dlpo bench stream`: targets, knees, tokens, and all other figures."""
     blocks: list[Block] = []
     targets = target_table(LOAD_TARGETS, figures)
     if targets.rows:
@@ -150,7 +150,7 @@ def load_blocks(figures: Figures) -> list[Block]:
 
 
 def stream(found: Sequence[Found]) -> Section:
-    """Knees and tokens, each from the newest record that has it."""
+    """Knees and tokens, each from the newest record that contains it."""
     newest = {
         name: next(one for one in found if name in one.figures)
         for name in ("knee", "tokens")
@@ -253,7 +253,7 @@ def rtf_blocks(figures: Figures) -> list[Block]:
         for name, one in speech[quoted]["contestants"].items()
     }
     blocks += [_rtf_table(speech), table_of(f"speech {quoted}", rows, FIRST_RUN)]
-    names: dict[str, list[str]] = {}  # reason -> what it kept from being measured
+    names: dict[str, list[str]] = {}  # reason -> what it prevented from being measured
     for name, reason in figures["skipped"].items():
         names.setdefault(reason, []).append(name)
     if names:
@@ -273,7 +273,7 @@ def _rtf_targets(figures: Figures) -> Iterator[list[str]]:
 
 
 def _rtf_table(speech: Figures) -> Table:
-    """Real-time factors of every length, and the speed-up over the baselines."""
+    """Real-time factors for every length, and the speed-up over the baselines."""
     quoted = _quoted(speech)
     rows: dict[str, dict[str, object]] = {}
     for label, case in speech.items():
@@ -288,17 +288,17 @@ def _rtf_table(speech: Figures) -> Table:
 
 
 def _quoted(speech: Figures) -> str:
-    """The length that ratios are quoted of: the usual one, or the longest."""
+    """The length that ratios are quoted for: the usual one, or the longest."""
     return QUOTED if QUOTED in speech else list(speech)[-1]
 
 
 def peers(found: Sequence[Found]) -> Section:
-    """The newest record, with a bar for each contestant that is started once."""
+    """The newest record, with a bar for each contestant that starts only once."""
     newest = found[0]
     speeds = {
         f"{name}: {one['title']}": 1 / one["texts"][QUOTED]["rtf_median"]
         for name, one in newest.figures["contestants"].items()
-        if "load_s" in one  # the times of others have the start of a program in them
+        if "load_s" in one  # the times of the others include starting a program
     }
     pictures = {SPEED_WORDS: draw_bars(SPEED_WORDS, speeds)}
     blocks = peers_blocks(newest.figures)
@@ -349,7 +349,7 @@ def peers_blocks(figures: Figures) -> list[Block]:
 
 
 def scaling_blocks(figures: Figures) -> list[Block]:
-    """Ratios of long texts to short ones, and every length."""
+    """Ratios of long texts to short ones, and figures for every length."""
     blocks: list[Block] = [
         f"Medians of {figures['rounds']} rounds, each text in a process of its own. Definitions:"
         " [bench-scaling.md](bench-scaling.md)."

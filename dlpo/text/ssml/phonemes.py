@@ -33,7 +33,7 @@ def parse_arpabet(written: str) -> tuple[str, ...]:
     phonemes = tuple(written.upper().split())
     wrong = [phoneme for phoneme in phonemes if phoneme not in PHONEMES]
     if wrong or not phonemes:
-        got = f"{wrong[0]!r} is no phoneme" if wrong else "no phonemes are given"
+        got = f"{wrong[0]!r} is not a phoneme" if wrong else "no phonemes are given"
         raise ValueError(f"{got}; expected ARPAbet with stress, such as 'HH AH0 L OW1'")
     return _bounded(phonemes)
 
@@ -61,7 +61,7 @@ def parse_ipa(written: str) -> tuple[str, ...]:
             elif character not in _SILENT:
                 name = unicodedata.name(character, f"U+{ord(character):04X}")
                 raise ValueError(
-                    f"{character!r} ({name}) at character {position + 1} is no English sound;"
+                    f"{character!r} ({name}) at character {position + 1} is not an English sound;"
                     " expected IPA, such as 'həˈloʊ'"
                 )
             position += 1

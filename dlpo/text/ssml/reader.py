@@ -99,7 +99,7 @@ class _Reader:
         try:
             self._bytes = self._document.encode()
         except UnicodeEncodeError as error:
-            self._fail("a lone surrogate; expected characters", error.start)
+            self._fail("a lone surrogate; expected valid characters", error.start)
         try:
             begun = self._bytes.lstrip()  # XML allows no blanks before <?xml
             self._blanks = len(self._bytes) - len(begun)
@@ -203,7 +203,7 @@ class _Reader:
         self._script.pause(seconds, place)
 
     def _refuse_doctype(self, *declaration: object) -> None:
-        self._fail("a document type or entity is declared; take it out, write characters instead")
+        self._fail("a document type or entity is declared; take it out and write the characters")
 
     def _place(self) -> int:
         """Where the parser is, in characters."""

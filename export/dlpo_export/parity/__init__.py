@@ -1,1 +1,1 @@
-"""Compares the graphs of a bundle with the torch modules that they were exported from."""
+"""Compares the graphs of a bundle with the torch modules they were exported from."""

@@ -1,6 +1,6 @@
-"""What the checks of an export speak: fixed sentences and seeds, and torch's values all along.
+"""Inputs of the export checks: fixed sentences and seeds, with torch's values at every stage.
 
-Each graph is given torch's outputs of the graph before it, so that a difference shows where it
+Each graph receives torch's outputs of the preceding graph, so that a difference shows up where it
 arises.
 """
 
@@ -19,27 +19,27 @@ from dlpo.audio import HOP_LENGTH, harmonic_source
 from dlpo.text.symbols import symbol_ids, utterance_symbols
 from dlpo_export.to_onnx import GraphSource
 
-MAX_FRAMES = 200  # of a sentence; a random model may speak for minutes
-DENOISER = "denoiser_"  # how the names of the denoisers start
+MAX_FRAMES = 200  # per sentence; a random model may speak for minutes
+DENOISER = "denoiser_"  # prefix of the denoisers' names
 
 Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class ParitySentence:
-    """A fixed sentence and how it is said."""
+    """A fixed sentence and its prosody."""
 
     symbols: tuple[str, ...]
     speed: float
-    """factor"""
+    """speed factor"""
     semitones: float
-    """pitch shift; not 0, so that a forgotten input shows"""
+    """pitch shift; not 0, so that an ignored input is noticed"""
     seed: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """What one graph is given for a sentence, and what torch makes of it."""
+    """A graph's inputs for a sentence, and torch's outputs for them."""
 
     graph: str
     inputs: Tensors
@@ -47,7 +47,7 @@ class Case:
 
 
 def as_numpy(inputs: Tensors) -> dict[str, NDArray[Any]]:
-    """For onnxruntime."""
+    """Convert to numpy, for onnxruntime."""
     return {name: value.contiguous().numpy() for name, value in inputs.items()}
 
 
@@ -81,7 +81,7 @@ SENTENCES = (
     ParitySentence(tuple(_QUESTION), 0.5, -6.0, seed=1),
     ParitySentence(tuple(_COMMAND), 2.0, 6.0, seed=2),
 )
-# Others, which ranges of 8-bit tensors are measured on: each at the default and at both extremes.
+# Others, for measuring the ranges of 8-bit tensors: each at the default and at both extremes.
 CALIBRATION = tuple(
     ParitySentence(tuple(symbols), speed, semitones, seed)
     for seed, (symbols, (speed, semitones)) in enumerate(
@@ -97,11 +97,11 @@ CALIBRATION = tuple(
 def speak(
     sources: Mapping[str, GraphSource], sentence: ParitySentence, seed: int
 ) -> Iterator[Case]:
-    """Run every graph's module on a sentence, each on the outputs of the one before.
+    """Run every graph's module on a sentence, each on the outputs of the previous one.
 
     Args:
-        sources: `encoder`, `frames` and denoisers by name; any other graph is run on the inputs
-            that it was exported with.
+        sources: `encoder`, `frames` and denoisers by name; any other graph is run on its export
+            example inputs.
         seed: of the noise.
     """
     encoder, frames = until_frames(sources, sentence)
@@ -116,7 +116,7 @@ def speak(
 
 @torch.no_grad()
 def until_frames(sources: Mapping[str, GraphSource], sentence: ParitySentence) -> tuple[Case, Case]:
-    """What comes before the denoiser: encoder and frames."""
+    """The stages before the denoiser: encoder and frames."""
     phonemes = torch.tensor([symbol_ids(sentence.symbols)])
     read = {"phonemes": phonemes}
     if "noise" in sources["encoder"].inputs:
@@ -124,7 +124,7 @@ def until_frames(sources: Mapping[str, GraphSource], sentence: ParitySentence) -
         generator = torch.Generator().manual_seed(sentence.seed)
         read["noise"] = torch.randn(1, points, phonemes.shape[1], generator=generator)
     voice = {}
-    if "voice" in sources["encoder"].inputs:  # another voice for each sentence
+    if "voice" in sources["encoder"].inputs:  # a different voice for each sentence
         voices = sources["encoder"].inputs["voice"][0].shape[1]
         voice = {"voice": torch.eye(voices)[[sentence.seed % voices]]}
     encoder = _run("encoder", sources, read | voice)
@@ -141,7 +141,7 @@ def until_frames(sources: Mapping[str, GraphSource], sentence: ParitySentence) -
 
 
 def denoiser_inputs(denoiser: GraphSource, frames: Case, seed: int) -> Tensors:
-    """What a denoiser is given for the frames of a sentence; the seed is that of the noise."""
+    """The inputs of a denoiser for the frames of a sentence; the seed is that of the noise."""
     f0 = frames.outputs["f0"][0].numpy()
     source = torch.from_numpy(harmonic_source(f0)).view(1, -1, HOP_LENGTH)
     planes = denoiser.inputs["noise"][0].shape[0]
@@ -150,7 +150,7 @@ def denoiser_inputs(denoiser: GraphSource, frames: Case, seed: int) -> Tensors:
 
 
 def whole_frames(durations: Tensor, speed: float = 1.0, most: float = MAX_FRAMES) -> Tensor:
-    """(1, P) frames -> (1, P) whole frames at a pace, 1 to `most` in all."""
+    """(1, P) frames -> (1, P) whole frames at a given speed, 1 to `most` in total."""
     ends = (durations.double().cumsum(1) / speed).round()
     ends[0, -1] = max(1.0, float(ends[0, -1]))
     return torch.diff(ends.clamp(max=most), prepend=ends.new_zeros(1, 1)).float()

@@ -1,8 +1,8 @@
 """Do the exported graphs compute what the checkpoint computes?
 
-Every file of every graph is run on onnxruntime, and its module in torch, with the same inputs: the
-fixed sentences and seeds of `dlpo_export.parity.cases`. Where a graph in fewer bits differs, every
-tensor on the way is compared with the float32 graph's, and the layer that loses most is named.
+Every file of every graph is run on onnxruntime, and its module in torch, on the same inputs: the
+fixed sentences and seeds of `dlpo_export.parity.cases`. Where a reduced-precision graph differs,
+every intermediate tensor is compared with the float32 graph's, and the layer losing most is named.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ from dlpo_export.to_onnx import GraphSource
 
 Files = Mapping[str, Mapping[Precision, str]]
 
-DIAGNOSED_FRAMES = 24  # of a denoiser's window in which every tensor is compared
+DIAGNOSED_FRAMES = 24  # of a denoiser's window when every tensor is compared
 
-EQUAL_DB = 200.0  # reported where there is no error at all, since JSON has no infinity
+EQUAL_DB = 200.0  # reported if there is no error at all, since JSON has no infinity
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far a graph may be from torch; what fails any of these fails the export."""
+    """How far a graph may deviate from torch; exceeding any of these fails the export."""
 
     largest: float
-    """of all absolute errors of a tensor, divided by its RMS where that is above 1"""
+    """largest absolute error of a tensor, divided by its RMS if that is above 1"""
     sqnr_db: float
-    """at least this, of a tensor over all sentences"""
+    """minimum, for a tensor over all sentences"""
     log_spectral_db: float
-    """at most this, of a waveform, averaged over the sentences"""
+    """maximum, for a waveform, averaged over the sentences"""
     f0_cents: float
-    """at most this, RMS, of F0 where it is voiced in both"""
+    """maximum RMS, for F0 where both are voiced"""
     wrong_voicing: float
-    """at most this share of frames is voiced in one and not in the other"""
+    """maximum share of frames voiced in only one of the two"""
     layer_sqnr_db: float
-    """usual of a tensor inside a healthy graph; a layer is to blame for what it loses below it"""
+    """typical of a tensor inside a healthy graph; a layer is blamed for what it loses below that"""
 
 
-# 8 bits with one scale for a tensor: 30 to 40 dB a layer, and most of it hides under speech.
+# 8 bits with one scale per tensor: 30 to 40 dB per layer, most of it masked by speech.
 # On the embedded voice 35 dB and 0.4 dB cost 0.03 DistillMOS, 23 dB and 2.2 dB cost 0.2, and
-# 20 dB and 3.5 dB, where no layer is spared, 0.9. F0 is exact where no layer on its way is
-# rounded, as `quantise` has it; nobody hears 20 cents, and a near decision on voicing may tip.
+# 20 dB and 3.5 dB, with no layer spared, 0.9. F0 is exact if no layer on its path is rounded,
+# as in `quantise`; 20 cents are inaudible, and a close voicing decision may flip.
 _INT8 = Tolerance(
     largest=math.inf,
     sqnr_db=15.0,
@@ -68,7 +68,7 @@ _INT8 = Tolerance(
 
 
 TOLERANCES: Mapping[Precision, Tolerance] = {
-    # Other kernels add up in another order: 1e-6 to 1e-5 is usual, anything more is a bug.
+    # Other kernels sum in another order: 1e-6 to 1e-5 is usual, anything more is a bug.
     "fp32": Tolerance(
         largest=1e-4,
         sqnr_db=80.0,
@@ -77,7 +77,7 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
         wrong_voicing=0.0,
         layer_sqnr_db=110.0,
     ),
-    # 11 bits a value: 66 dB a layer. An error is a few times as large at the end of the chain.
+    # 11 bits per value: 66 dB per layer. Errors are a few times larger at the end of the chain.
     "fp16": Tolerance(
         largest=math.inf,
         sqnr_db=40.0,
@@ -93,28 +93,28 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far an output of a graph is from torch's, over all sentences."""
+    """How far an output of a graph deviates from torch's, over all sentences."""
 
     graph: str
     precision: Precision
     tensor: str
     largest: float
-    """of all absolute errors, divided by the RMS of the tensor where that is above 1"""
+    """the largest absolute error, divided by the RMS of the tensor if that is above 1"""
     rms: float
-    """of the errors, divided by the same"""
+    """RMS of the errors, with the same divisor"""
     sqnr_db: float
-    """power of the tensor over the power of its error, `EQUAL_DB` where there is none"""
+    """power of the tensor over the power of its error, `EQUAL_DB` if there is none"""
     log_spectral_db: float | None = None
-    """of a waveform; see `log_spectral_distance`"""
+    """for a waveform; see `log_spectral_distance`"""
     wrong_durations: int | None = None
-    """of symbols: how many last another number of whole frames"""
+    """for symbols: how many have a different number of whole frames"""
     f0_cents: float | None = None
-    """of F0: RMS error where it is voiced in both"""
+    """for F0: RMS error where both are voiced"""
     wrong_voicing: float | None = None
-    """of F0: share of frames that are voiced in one and not in the other"""
+    """for F0: share of frames voiced in only one of the two"""
 
     def failure(self) -> str | None:
-        """What is above its tolerance, in words, or None."""
+        """What exceeds its tolerance, in words, or None."""
         tolerance = TOLERANCES[self.precision]
         if self.wrong_durations:
             return f"{self.wrong_durations} symbols last another number of frames"
@@ -124,7 +124,7 @@ class Difference:
                 f"{tolerance.largest:.0e}"
             )
         if self.f0_cents is not None and self.wrong_voicing is not None:
-            # Without its SQNR: of a voice that hardly sounds, one decision on voicing is all of it.
+            # Ignores SQNR: in a nearly silent voice, one voicing decision accounts for all of it.
             return _f0_failure(self.f0_cents, self.wrong_voicing, tolerance)
         if not self.sqnr_db >= tolerance.sqnr_db:
             return f"differs, SQNR {self.sqnr_db:.1f} dB, expected {tolerance.sqnr_db:.0f} dB"
@@ -159,7 +159,7 @@ def _f0_failure(cents: float, wrong_voicing: float, tolerance: Tolerance) -> str
 
 
 def parity_json(differences: Sequence[Difference]) -> dict[str, Any]:
-    """For a file beside the bundle: plain lists, numbers and strings, tolerances included."""
+    """For a file next to the bundle: plain lists, numbers and strings, including tolerances."""
 
     def plain(entry: Any) -> dict[str, Any]:
         values = dataclasses.asdict(entry).items()
@@ -175,18 +175,18 @@ def parity_json(differences: Sequence[Difference]) -> dict[str, Any]:
 def check_parity(
     folder: Path, sources: Mapping[str, GraphSource], files: Files
 ) -> list[Difference]:
-    """Compare the graphs of a bundle with the modules that they were exported from.
+    """Compare the graphs of a bundle with the modules they were exported from.
 
     Args:
-        folder: of the files.
-        sources: `encoder`, `frames` and any denoisers, by the graph's name.
-        files: graph -> precision -> ONNX file; what is not there is not checked.
+        folder: where the files are.
+        sources: `encoder`, `frames` and any denoisers, by graph name.
+        files: graph -> precision -> ONNX file; missing entries are not checked.
 
     Returns:
-        What was measured, all of it within the tolerances.
+        The measurements, all of them within the tolerances.
 
     Raises:
-        BundleError: something is above its tolerance, or onnxruntime can't run a graph; the
+        BundleError: a tolerance is exceeded, or onnxruntime can't run a graph; the
             message names the layer that loses the most precision.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
@@ -217,7 +217,7 @@ def check_parity(
 
 
 def compare_graph(path: Path, precision: Precision, cases: Sequence[Case]) -> list[Difference]:
-    """Run one file on all sentences and compare its outputs with torch's, one entry for each."""
+    """Run one file on all sentences and compare its outputs with torch's, one entry per output."""
     opened = OpenGraph(path)
     made = [opened.run(as_numpy(case.inputs)) for case in cases]
     found = []
@@ -236,10 +236,10 @@ def difference(
     tensor: str,
     pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]],
 ) -> Difference:
-    """Compare one output over all sentences; another shape or a NaN counts as infinitely far.
+    """Compare one output over all sentences; a wrong shape or a NaN counts as infinitely far.
 
     Args:
-        pairs: made by the graph and expected, for each sentence.
+        pairs: actual and expected, for each sentence.
     """
     if any(a.shape != b.shape or not np.isfinite(a).all() for a, b in pairs):
         return Difference(graph, precision, tensor, math.inf, math.inf, -math.inf)
@@ -274,7 +274,7 @@ def difference(
 def _diagnosis(
     failed: Difference, folder: Path, files: Mapping[Precision, str], cases: Sequence[Case]
 ) -> str:
-    """Which layer loses the most precision, on a short window of the first sentence."""
+    """Find which layer loses the most precision, on a short window of the first sentence."""
     import onnx
 
     feed = as_numpy(_short(cases[0]))
@@ -289,7 +289,7 @@ def _diagnosis(
 
 
 def _short(case: Case) -> dict[str, Tensor]:
-    """Inputs that keep the memory of all tensors in bounds."""
+    """Inputs that bound the memory of all intermediate tensors."""
     if not case.graph.startswith(DENOISER):
         return case.inputs
     axes = {"conditioning": 2, "source": 1, "noise": 2}

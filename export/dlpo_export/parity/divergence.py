@@ -1,8 +1,8 @@
-"""Names the layer at which a graph leaves what it should compute.
+"""Locates the layer at which a graph departs from what it should compute.
 
-Every tensor of the graph is compared with that of the float32 graph of the same name: quantization
-and float16 keep names. The layer that loses the most precision between its inputs and its output is
-the one to look at.
+Every tensor of the graph is compared with the one of the same name in the float32 graph, as
+quantization and float16 keep names. The layer that loses the most precision between its inputs and
+its output is the one to inspect.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Tensors = Mapping[str, NDArray[Any]]
 
-BROKEN_DB = 0.0  # an error as large as the tensor: less is not worse
-INPUTS_SHOWN = 3  # of a layer, in a message
+BROKEN_DB = 0.0  # an error as large as the tensor: anything lower is no worse
+INPUTS_SHOWN = 3  # of a layer, listed in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Divergence:
     sqnr_db: float
     """power of its output over the power of the error"""
     inputs: tuple[tuple[str, float], ...]
-    """the compared tensors that it reads, directly or through layers without a counterpart, and
+    """the compared tensors that it reads, directly or through layers without a counterpart, with
     their SQNR in dB"""
 
     def __str__(self) -> str:
@@ -54,13 +54,13 @@ def find_divergence(
     Args:
         expected: tensors of the float32 graph, by name.
         model: with its weights loaded, as `onnx.load` does.
-        inputs: by name. All intermediate tensors are held at once: for a large model give few
+        inputs: by name. All intermediate tensors are kept in memory: for a large model use few
             frames.
-        usual_db: SQNR of a healthy tensor in this precision; what an input has above it is not
-            lost by the layer that reads it.
+        usual_db: SQNR of a healthy tensor in this precision; an input's excess over it is not
+            counted as lost by the layer that reads it.
 
     Returns:
-        The layer, the first where several are as bad; None where no tensor is below `usual_db`.
+        The layer, the first of several equally bad ones; None if no tensor is below `usual_db`.
 
     Raises:
         BundleError: onnxruntime can't run the graph.
@@ -73,7 +73,7 @@ def find_divergence(
     ]
     made = OpenGraph(model, names, fuse=False).run(inputs)
     sqnr = {name: sqnr_db(made[name], expected[name]) for name in names}
-    compared: dict[str, tuple[str, ...]] = {}  # tensor -> itself, or the compared ones behind it
+    compared: dict[str, tuple[str, ...]] = {}  # tensor -> itself, or its compared sources
     worst: Divergence | None = None
     most_lost_db = 0.0
     for node in model.graph.node:
@@ -92,7 +92,7 @@ def find_divergence(
 
 
 def sqnr_db(made: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Power of `expected` over the power of the difference, dB; -inf for NaN or another shape."""
+    """Power of `expected` over the power of the difference, dB; -inf for NaN or a wrong shape."""
     if made.shape != expected.shape or not np.isfinite(made).all():
         return -math.inf
     noise = float(np.sum((made.astype(np.float64) - expected) ** 2))
@@ -103,7 +103,7 @@ def sqnr_db(made: NDArray[Any], expected: NDArray[Any]) -> float:
 
 
 def varying_tensors(model: onnx.ModelProto) -> list[str]:
-    """What the layers make from the inputs, in order; weights and constants are not among it."""
+    """Tensors computed from the inputs, in order; weights and constants are excluded."""
     constant = {tensor.name for tensor in model.graph.initializer}
     varying = {tensor.name for tensor in model.graph.input} - constant
     found = []

@@ -1,17 +1,17 @@
-"""How far a graph is from the expected one: F0 in cents, voicing, and spectrograms in dB."""
+"""How far a graph deviates: F0 in cents, voicing, and spectrograms in dB."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-CENTS = 1200  # of an octave
+CENTS = 1200  # per octave
 WINDOW, HOP = 1024, 256  # samples; 46 and 12 ms
-DYNAMIC_RANGE = 60.0  # dB below the loudest bin of what is expected; below, nobody hears
+DYNAMIC_RANGE = 60.0  # dB below the expected loudest bin; anything lower is inaudible
 
 
 def f0_error_cents(made: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
-    """RMS error over the frames that are voiced in both, in cents; 0 where there are none.
+    """RMS error over the frames voiced in both, in cents; 0 if there are none.
 
     Args:
         made, expected: Hz, of the same shape; 0 where unvoiced.
@@ -24,7 +24,7 @@ def f0_error_cents(made: NDArray[np.floating], expected: NDArray[np.floating]) -
 
 
 def wrong_voicing(made: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
-    """The share of frames that are voiced in one and unvoiced in the other."""
+    """The share of frames voiced in one and unvoiced in the other."""
     return float(np.mean((made > 0) != (expected > 0)))
 
 
@@ -35,7 +35,7 @@ def log_spectral_distance(made: NDArray[np.floating], expected: NDArray[np.float
         made, expected: (T,) waveforms of the same length.
 
     Returns:
-        dB; 0 where they are equal, and where `expected` is silent.
+        dB; 0 if they are equal or `expected` is silent.
 
     Reference: Gray and Markel 1976, Distance Measures for Speech Processing, section III.
     """
@@ -48,7 +48,7 @@ def log_spectral_distance(made: NDArray[np.floating], expected: NDArray[np.float
 
 
 def _power(waveform: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(T,) -> (frames, bins), zeros after the end of the last frame."""
+    """(T,) -> (frames, bins), zero-padded to the end of the last frame."""
     missing = max(0, WINDOW - len(waveform)) + -len(waveform) % HOP
     padded = np.pad(np.asarray(waveform, np.float64), (0, missing))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]

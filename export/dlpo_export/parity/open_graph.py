@@ -1,4 +1,4 @@
-"""Run the graphs of a bundle that is being made."""
+"""Runs the graphs of a bundle under construction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OpenGraph:
-    """A graph in an onnxruntime session of one CPU thread, to be run any number of times."""
+    """A graph in a single-threaded onnxruntime CPU session, to be run any number of times."""
 
     def __init__(
         self,
@@ -30,11 +30,11 @@ class OpenGraph:
 
         Args:
             graph: an ONNX file, or a model with its weights inside.
-            fetch: tensors of a model to return, any that it computes; else its outputs.
-            fuse: let onnxruntime join layers; False: each computes what it says.
+            fetch: tensors to return from a model, any that it computes; default: its outputs.
+            fuse: let onnxruntime fuse layers; False: each layer computes exactly what it states.
 
         Raises:
-            BundleError: onnxruntime can't.
+            BundleError: onnxruntime can't load it.
             MissingExtraError: onnx or onnxruntime is not installed.
         """
         with needs("export"):
@@ -56,7 +56,7 @@ class OpenGraph:
             )
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Outputs by name; inputs that the graph does not use are left out."""
+        """Outputs by name; inputs that the graph does not use are ignored."""
         names = [output.name for output in self._session.get_outputs()]
         wanted = {tensor.name for tensor in self._session.get_inputs()}
         with self._as_bundle_error():
@@ -67,14 +67,14 @@ class OpenGraph:
     def _as_bundle_error(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # onnxruntime raises its own classes and plain ones besides
+        except Exception as error:  # onnxruntime raises both its own classes and plain ones
             raise BundleError(
                 f"{self._name}: onnxruntime can't run it ({error}){self._consequence}"
             ) from error
 
 
 def _serialised(model: onnx.ModelProto, fetch: Collection[str]) -> bytes:
-    """The model's bytes, its outputs being the tensors of `fetch` if there are any."""
+    """The model's bytes, with the tensors of `fetch`, if any, as its outputs."""
     if fetch:
         with needs("export"):
             from onnx import helper

@@ -1,1 +1,1 @@
-"""TensorRT plans: whether a graph can be built, building it, and checking a machine."""
+"""TensorRT plans: checking whether a graph can be built, building it, and checking a machine."""

@@ -1,8 +1,8 @@
 """From an ONNX graph to a TensorRT plan for the GPU of this machine.
 
-TensorRT 11 has strongly typed networks only: the plan computes in the types of the graph, there
-are no switches for precision. Checked against the real bindings of 11.4 and run against a fake of
-them; no GPU was at hand to build with.
+TensorRT 11 supports only strongly typed networks: the plan computes in the graph's types, and there
+are no precision flags. Checked against the real bindings of 11.4 and run against a fake of them; no
+GPU was available to build with.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _OUT_OF_MEMORY = re.compile(
     r"out ?of ?memory|insufficient memory|memoryallocation|failed_allocation|bad_alloc", re.I
 )
-_LAST_MESSAGES = 5  # of TensorRT, that an error repeats
+_LAST_MESSAGES = 5  # of TensorRT, quoted in an error
 
 
 def build_plan(
@@ -31,24 +31,24 @@ def build_plan(
 
     Args:
         trt: the module, from `dlpo.nvidia.load_tensorrt`.
-        model: with its weights inside; see `load_for_tensorrt`. Of its inputs' lengths `B` is the
-            batch and `F` the frames.
-        timings: a timing cache of an earlier build; one of another GPU or version is not used.
+        model: with its weights inside; see `load_for_tensorrt`. In the shapes of its inputs `B` is
+            the batch and `F` the frames.
+        timings: a timing cache of an earlier build; ignored if from another GPU or version.
 
     Returns:
         The plan and the timing cache, which holds the earlier timings and the new ones.
 
     Raises:
-        BundleError: the parser refuses the graph.
-        EngineError: the build failed; says what to lower where memory ran out.
+        BundleError: the parser rejects the graph.
+        EngineError: the build failed; if memory ran out, the message says what to lower.
     """
     name = model.graph.name
     logger = collecting_logger(trt)
     builder, network = _parse(trt, model, logger)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
-    config.clear_flag(trt.BuilderFlag.TF32)  # set by default, but fp32 is to be fp32
-    # One profile a bucket, of one shape only, in the order that `PlanInfo` promises.
+    config.clear_flag(trt.BuilderFlag.TF32)  # on by default, but fp32 must be fp32
+    # One profile per bucket, with a single shape, in the order that `PlanInfo` promises.
     for batch in options.batch:
         for frames in options.frames:
             profile = builder.create_optimization_profile()
@@ -71,10 +71,10 @@ def build_plan(
 
 
 def parse_graph(trt: ModuleType, model: onnx.ModelProto) -> int:
-    """How many layers TensorRT makes of a graph.
+    """The number of layers TensorRT makes of a graph.
 
     Raises:
-        BundleError: the parser refuses the graph.
+        BundleError: the parser rejects the graph.
         EngineError: TensorRT can't start.
     """
     _, network = _parse(trt, model, collecting_logger(trt))
@@ -82,11 +82,11 @@ def parse_graph(trt: ModuleType, model: onnx.ModelProto) -> int:
 
 
 def _parse(trt: ModuleType, model: onnx.ModelProto, logger: Any) -> tuple[Any, Any]:
-    """A builder and the graph as its network."""
+    """A builder, and the graph parsed into its network."""
     name = model.graph.name
     try:
         builder = trt.Builder(logger)
-    except TypeError as error:  # what the bindings raise for a null pointer
+    except TypeError as error:  # the bindings raise it for a null pointer
         raise _failed(name, logger, "TensorRT can't start; is there a GPU and a driver?") from error
     network = builder.create_network()
     parser = trt.OnnxParser(network, logger)

@@ -1,7 +1,7 @@
-"""Does all of it work on this machine? Libraries, GPU, parser, builder, engine.
+"""Does TensorRT work on this machine? Checks libraries, GPU, parser, builder and engine.
 
-Written for a machine with a GPU that nobody of ours has seen: every step is tried on its own and
-reported in a line, and a step that needs a failed one is skipped, so that one run says all.
+Written for GPU machines that we have never seen: every step is tried separately and reported in one
+line, and steps that need a failed one are skipped, so that a single run tells everything.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans
 
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 3e-2, "int8_symmetric": 1e-1}
-"""Largest error against onnxruntime, as a share of the loudest sample. Of fp16 and int8 the GPU
-rounds elsewhere than the CPU, but a fault in a graph or a buffer is far above this."""
+"""Largest error against onnxruntime, as a share of the loudest sample. In fp16 and int8 the GPU
+rounds in other places than the CPU, but a faulty graph or buffer is far above this."""
 TIMED_RUNS = 20
 
 Floats = NDArray[np.float32]
@@ -54,11 +54,11 @@ class DenoiserSample:
 
 
 def sample_of(bundle: Bundle, steps: int, precision: Precision, frames: int) -> DenoiserSample:
-    """The first frames of a sentence, repeated until there are so many.
+    """The first frames of a sentence, repeated until it is long enough.
 
     Raises:
         BundleError: the bundle has no such graph, or onnxruntime can't compute one.
-        InputError: the voice does not speak for so long.
+        InputError: the voice can't speak for that long.
         MissingExtraError: onnxruntime is not installed.
     """
     graph = f"denoiser_{steps}"
@@ -73,15 +73,15 @@ def check_tensorrt(
     open_engine: OpenEngine,
     report: Callable[[Finding], None],
 ) -> bool:
-    """Try everything that TensorRT is used for, on this machine.
+    """Try everything that TensorRT is used for on this machine.
 
     Args:
         bundle: a voice.
-        open_engine: `TensorrtEngine`; it is passed in since this package can't import that one.
-        report: called with each finding at once.
+        open_engine: `TensorrtEngine`; passed in because this package can't import it.
+        report: called with each finding as soon as it is known.
 
     Returns:
-        Whether nothing failed.
+        Whether no step failed.
     """
     check = _Check(report)
     gpu = check.step("GPU", _look_at_gpu)
@@ -146,7 +146,7 @@ def _look_at_tensorrt() -> tuple[ModuleType, str]:
 
 
 def _graphs(bundle: Bundle) -> list[tuple[str, Precision]]:
-    """Those that get plans: encoder and frames stay on the CPU."""
+    """The graphs that get plans: encoder and frames stay on the CPU."""
     return [
         (name, precision)
         for name, graph in bundle.manifest.graphs.items()
@@ -162,7 +162,7 @@ def _parse(trt: ModuleType, bundle: Bundle, graph: str, precision: Precision) ->
 
 def _build(bundle: Bundle, out: Path, steps: int, options: TensorrtOptions) -> tuple[Bundle, str]:
     started = time.perf_counter()
-    # The plan is of the default denoiser, so that opening the bundle loads it.
+    # The plan is for the default denoiser, so opening the bundle loads it.
     manifest = dataclasses.replace(bundle.manifest, steps=steps)
     add_plans(dataclasses.replace(bundle, manifest=manifest), out, options)
     built = Bundle.load(out)
@@ -183,10 +183,10 @@ def _run(
             seconds.append(time.perf_counter() - started)
     finally:
         engine.close()
-    # At its end a window is padded for the GPU and just ends for the CPU.
+    # The final window is padded for the GPU but simply shorter for the CPU.
     error = made[:, :-margin] - sample.expected[:, :-margin]
     share = float(np.abs(error).max() / np.abs(sample.expected).max())
-    if not share <= TOLERANCE[sample.precision]:  # NaN too
+    if not share <= TOLERANCE[sample.precision]:  # catches NaN too
         raise EngineError(
             f"the largest error against onnxruntime is {share:.1e} of the loudest sample; expected"
             f" {TOLERANCE[sample.precision]:.0e} or less"
@@ -199,17 +199,17 @@ def _run(
 
 
 class _Check:
-    """Tells each step, and remembers whether one failed."""
+    """Reports each step, and remembers whether one failed."""
 
     def __init__(self, report: Callable[[Finding], None]) -> None:
         self._report = report
         self.failed = False
 
     def step(self, subject: str, action: Callable[[], tuple[T, str]]) -> T | None:
-        """What `action` returns, or None where it failed."""
+        """The result of `action`, or None if it failed."""
         try:
             value, detail = action()
-        # A library that nobody here has seen may raise anything, and the next step still counts.
+        # An unfamiliar library may raise anything, and the next step must still run.
         except Exception as error:
             self.failed = True
             found = Finding(subject, "failed", str(error))  # a DlpoError says what to do

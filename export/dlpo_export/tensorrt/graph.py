@@ -1,8 +1,8 @@
-"""A graph of a bundle as TensorRT is given it: weights inside, none of them behind a Cast.
+"""A bundle's graph as passed to TensorRT: weights inside, none of them behind a Cast.
 
-Bundles store weights in fewer bits, with a Cast and perhaps a Mul by a scale behind them, which
-run-times fold when they load. For TensorRT a kernel that comes out of a Cast is an activation, not
-a weight, so it is folded here.
+Bundles store weights in fewer bits, followed by a Cast and possibly a Mul by a scale, which
+runtimes fold on loading. TensorRT treats a kernel that comes out of a Cast as an activation rather
+than a weight, so it is folded here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def load_for_tensorrt(path: Path) -> onnx.ModelProto:
-    """The model at `path` with its weights inside, as they are computed with.
+    """The model at `path` with its weights inside, in the form used for computation.
 
     Raises:
         BundleError: it can't be read.
@@ -40,7 +40,7 @@ def load_for_tensorrt(path: Path) -> onnx.ModelProto:
 
 
 def fold_weights(model: onnx.ModelProto) -> None:
-    """Replace, in place, Casts and products of initialisers, and Constants, by initialisers."""
+    """Replace, in place, Casts and products of initialisers, and Constants, with initialisers."""
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
@@ -54,7 +54,7 @@ def fold_weights(model: onnx.ModelProto) -> None:
             folded.CopyFrom(node.attribute[0].t)
         elif node.op_type == "Cast" and node.input[0] in constants:
             target = next(a.i for a in node.attribute if a.name == "to")
-            # bfloat16 and float8 are no types of numpy
+            # numpy lacks bfloat16 and float8
             if target <= TensorProto.DOUBLE and target not in (TensorProto.STRING,):
                 values = numpy_helper.to_array(constants[node.input[0]])
                 dtype = helper.tensor_dtype_to_np_dtype(target)

@@ -1,4 +1,4 @@
-"""What TensorRT plans are built of."""
+"""Build options of TensorRT plans."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class TensorrtOptions:
     steps: tuple[int, ...] | None = None
     """N of the denoisers to build; None: all that the bundle has."""
     precisions: tuple[Precision, ...] | None = None
-    """None: every one for GPUs that the bundle has: fp32, fp16, int8_symmetric."""
+    """None: all of the bundle's GPU precisions: fp32, fp16, int8_symmetric."""
     frames: tuple[int, ...] = BUCKET_FRAMES
-    """Lengths of a window, each with `batch` a profile of its own; the context is part of them."""
+    """Window lengths in frames including context; each gets a profile with each `batch`."""
     batch: tuple[int, ...] = BUCKET_BATCH
-    """Windows at once."""
+    """Windows per call."""
     workspace_bytes: int = 2 << 30
-    """Of GPU memory that one layer may take while the engine runs."""
+    """GPU memory that one layer may use while the engine runs."""
 
     def __post_init__(self) -> None:
         for name in ("frames", "batch"):

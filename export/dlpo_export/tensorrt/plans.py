@@ -1,8 +1,8 @@
 """Adding TensorRT plans to a bundle, on the machine that will use them.
 
-Only denoisers get plans. They are seven eighths of the work on a CPU and run on few fixed shapes.
-Encoder and frames run once in seconds of audio, on two lengths that both always differ, so that
-neither buckets nor CUDA graphs would do for them; they stay on onnxruntime's CPU.
+Only denoisers get plans: on a CPU they are seven eighths of the work, and they run on a few fixed
+shapes. The encoder and frames graphs run once per several seconds of audio, on two ever-changing
+lengths, so buckets and CUDA graphs would not help; they stay on onnxruntime's CPU.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 
 def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None) -> Path:
-    """Build plans for the GPU of this machine and write the bundle with them, all or nothing.
+    """Build plans for this machine's GPU and write the bundle with them, all or nothing.
 
-    Plans for other machines are kept, those of the same name replaced.
+    Plans for other machines are kept; those of the same name are replaced.
 
     Args:
-        bundle: stays as it is, unless `out` is its own place.
-        out: a directory, or a zip where the name ends in `.dlpo`.
+        bundle: not modified, unless `out` is its own path.
+        out: a directory, or a zip if the name ends in `.dlpo`.
         options: None: the defaults.
 
     Returns:
@@ -41,7 +41,7 @@ def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None)
 
     Raises:
         InputError: a precision or a number of steps is not in the bundle.
-        BundleError: TensorRT refuses a graph, or `out` can't be written.
+        BundleError: TensorRT rejects a graph, or `out` can't be written.
         EngineError: no GPU, or a build failed, for example for lack of memory.
         MissingExtraError: TensorRT, cuda-bindings or onnx is not installed.
     """
@@ -50,11 +50,11 @@ def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None)
     gpu = find_gpu()  # first: without one, TensorRT need not be installed
     trt = load_tensorrt()
     models = {}
-    for graph, precision in work:  # all are checked before the first minutes are spent
+    for graph, precision in work:  # check all before spending minutes on the first
         models[graph, precision] = load_for_tensorrt(bundle.graph_path(graph, precision))
         parse_graph(trt, models[graph, precision])
     version = str(trt.__version__)
-    cache = out.parent / f"tensorrt-{version}-{_slug(gpu.name)}.timings"  # hold for these alone
+    cache = out.parent / f"tensorrt-{version}-{_slug(gpu.name)}.timings"  # valid for these alone
     plans = {plan.file: plan for plan in bundle.manifest.plans}
     with tempfile.TemporaryDirectory(prefix="dlpo-tensorrt-") as scratch:
         folder = Path(scratch)
@@ -66,7 +66,7 @@ def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None)
                 plan = PlanInfo(
                     graph=graph,
                     precision=precision,
-                    # named by all that it is tied to
+                    # named after everything that it depends on
                     file=f"{graph}.{precision}.{_slug(gpu.name)}.trt{version}.plan",
                     gpu=gpu.name,
                     compute_capability=gpu.compute_capability,
@@ -90,10 +90,10 @@ def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None)
 
 
 def planned_work(bundle: Bundle, options: TensorrtOptions) -> list[tuple[str, Precision]]:
-    """The denoisers and precisions that `options` ask for.
+    """The denoisers and precisions requested by `options`.
 
     Raises:
-        InputError: one of them is not in the bundle, or no precision for GPUs is.
+        InputError: one of them, or any precision for GPUs, is missing from the bundle.
     """
     manifest = bundle.manifest
     work: list[tuple[str, Precision]] = []
@@ -117,7 +117,7 @@ def _slug(name: str) -> str:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that an interrupted write leaves the old one."""
+    """Write a file atomically: an interrupted write leaves the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -1,4 +1,4 @@
-"""The client for asyncio."""
+"""The asyncio client."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ GrpcCall = grpc.aio.UnaryStreamCall[Any, Part] | grpc.aio.StreamStreamCall[Any, 
 
 
 class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
-    """The reply of one call: iterate for the chunks; `totals` is there after the last one.
+    """The reply to one call: iterate over its chunks; `totals` is set after the last one.
 
-    In an `async with` statement the call is cancelled where the block is left early.
+    In an `async with` statement, leaving the block early cancels the call.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
         backoff: Backoff,
         text: SharedMessages | None = None,
     ) -> None:
-        """`open_call` begins a call with this `timeout`, in seconds, and this `metadata`."""
+        """`open_call` starts a call with the given `timeout`, in seconds, and `metadata`."""
         self.request_id = new_request_id()
-        """the call's name in the server's log"""
+        """identifies the call in the server's log"""
         self._connection = connection
         self._open_call = open_call
         self._backoff = backoff
@@ -77,8 +77,8 @@ class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
             chunk = await self._advance()
             if chunk is not None:
                 yield chunk
-        with suppress(grpc.RpcError):  # all was heard, whatever comes
-            await self._call.read()  # waits for the status; else the server's log says CANCELLED
+        with suppress(grpc.RpcError):  # all audio has arrived, so errors no longer matter
+            await self._call.read()  # await the status, or the server would log CANCELLED
         if self._text and self._text.failure:
             raise self._text.failure
 
@@ -92,7 +92,7 @@ class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
         return self
 
     def cancel(self) -> None:
-        """Stop the server's work on this stream; without effect where it has ended."""
+        """Stop the server's work on this stream; no effect once it has ended."""
         self._call.cancel()
         if self._text:
             self._text.close()
@@ -102,7 +102,7 @@ class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
         return self._open_call(timeout=self._backoff.remaining_s(), metadata=metadata)
 
     async def _advance(self) -> Chunk | None:
-        """Take the next part, and end the call where that fails."""
+        """Take the next part; cancel the call if that fails."""
         try:
             return await self._next()
         except BaseException:
@@ -110,7 +110,7 @@ class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
             raise
 
     async def _next(self) -> Chunk | None:
-        """Take the next part; while nothing was heard, a refused call is begun again."""
+        """Take the next part; until audio has arrived, retry a refused call."""
         try:
             part = await self._call.read()
         except asyncio.CancelledError:
@@ -133,20 +133,20 @@ class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
 
 
 class SharedMessages:
-    """The messages of a text in pieces, so that a call can be begun again.
+    """The messages of a text sent in pieces, kept so that the call can be retried.
 
-    Every iteration begins at the first message; the pieces are read once, as far as needed.
+    Every iteration starts at the first message; pieces are read only once, on demand.
     """
 
     def __init__(
         self, first: Sequence[IncrementalSynthesizeRequest], pieces: AsyncIterable[Piece]
     ) -> None:
-        """`first` comes before the messages of `pieces`."""
+        """`first` precedes the messages made from `pieces`."""
         self.failure: Exception | None = None
-        """what reading a piece has raised; the text ends there"""
+        """exception raised while reading a piece; the text ends there"""
         self._known = list(first)
         self._pieces = aiter(pieces)
-        self._reading: asyncio.Task[None] | None = None  # outlives the call that began it
+        self._reading: asyncio.Task[None] | None = None  # outlives the call that started it
 
     async def __aiter__(self) -> AsyncIterator[IncrementalSynthesizeRequest]:
         position = 0
@@ -160,7 +160,7 @@ class SharedMessages:
             position += 1
 
     def close(self) -> None:
-        """No more pieces are wanted."""
+        """Stop reading pieces."""
         if self._reading:
             self._reading.cancel()
 
@@ -170,7 +170,7 @@ class SharedMessages:
             self._reading = None
         except StopAsyncIteration:
             pass
-        except Exception as error:  # a foreign iterator; the stream raises it at its end
+        except Exception as error:  # from the caller's iterator; the stream raises it at its end
             self.failure = error
 
 
@@ -178,10 +178,10 @@ T = TypeVar("T")
 
 
 class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
-    """Talks to one server; use it in an `async with` statement. Tasks may share it.
+    """Connects to one server; use it in an `async with` statement. Tasks may share it.
 
-    What a server that is full or not there refuses is tried again, as `retries` says, as long as
-    nothing was heard of it yet.
+    If the server is full or unreachable, calls are retried according to `retries`, as long as no
+    audio has arrived.
     """
 
     def __init__(
@@ -193,15 +193,15 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
         retries: RetryPolicy | None = None,
         chance: Chance | None = None,
     ) -> None:
-        """Nothing is sent before the first call; make it in the event loop that will use it.
+        """Create it in the event loop that will use it; nothing is sent before the first call.
 
         Args:
-            address: host:port; calls take turns where the host has several addresses, or where they
-                are listed, `ipv4:HOST:PORT,HOST:PORT`.
-            tls: encryption; None speaks in plaintext.
-            token: bearer token, where the server wants one.
-            retries: None are four attempts within 20 s.
-            chance: clock, random numbers and waiting of the retries.
+            address: host:port; calls rotate over the addresses if the host has several, or if
+                several are listed, as in `ipv4:HOST:PORT,HOST:PORT`.
+            tls: encryption; None means plaintext.
+            token: bearer token, if the server requires one.
+            retries: None means four attempts within 20 s.
+            chance: clock, random numbers and sleep function for the retries.
 
         Raises:
             InputError: the address has no port, or a file of `tls` can't be read.
@@ -216,14 +216,14 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
         await self.close()
 
     async def close(self) -> None:
-        """End the calls that still run, and the connection."""
+        """Cancel calls in progress and close the connection."""
         await self._channel.close()
 
     async def wait_until_serving(self, timeout_s: float = 10.0) -> None:
-        """Return as soon as health says SERVING.
+        """Wait until the server's health status is SERVING.
 
         Raises:
-            CallError: it did not within `timeout_s`.
+            CallError: it was not SERVING within `timeout_s`.
         """
         request_id = new_request_id()
         call = health_pb2_grpc.HealthStub(self._channel).Watch(
@@ -243,7 +243,7 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
         raise cut_short(self._connection.address, request_id)
 
     async def voices(self, *, timeout_s: float | None = None) -> list[speech_pb2.Voice]:
-        """The voices of the server, the default one first.
+        """The server's voices, the default first.
 
         Raises:
             CallError: the server can't be reached or failed.
@@ -260,7 +260,7 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
         *,
         timeout_s: float | None = None,
     ) -> SynthesisResult:
-        """The whole audio at once, 4 MiB at most; see `stream` for arguments and errors."""
+        """The complete audio in one reply, up to 4 MB; see `stream` for arguments and errors."""
         kind = speech_pb2.SynthesizeRequest
         message = text_message(kind, request, voice, reply or ReplyFormat())
         return SynthesisResult(await self._unary(self._speech.Synthesize, message, timeout_s))
@@ -273,16 +273,16 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
         *,
         timeout_s: float | None = None,
     ) -> AsyncSpeechStream:
-        """Begin to speak; returns once the server has accepted the text.
+        """Start a stream; returns once the server has accepted the text.
 
         Args:
             request: what to say.
             voice: the server's default if empty.
-            reply: None is float samples at the voice's rate, with the times of the words.
-            timeout_s: seconds until the stream must have ended, retries included; None: no limit.
+            reply: None means float samples at the voice's rate, with word timestamps.
+            timeout_s: seconds for the whole stream, retries included; None means no limit.
 
         Raises:
-            InputError: the server refuses a field of the request, or has no such voice.
+            InputError: the server rejects a field of the request, or has no such voice.
             CallError: the server can't be reached, is full or failed.
         """
         kind = speech_pb2.StreamSynthesizeRequest
@@ -298,16 +298,16 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
         *,
         timeout_s: float | None = None,
     ) -> AsyncSpeechStream:
-        """Speak a text while it is being written; returns once the server listens.
+        """Speak text as it is being written; returns once the server has accepted the call.
 
         Args:
-            pieces: of the text, as they come; `Flush()` has all before it spoken now.
-            request: how to say it; its text, if it has any, comes first.
+            pieces: the text as it arrives; `Flush()` speaks everything before it right away.
+            request: how to say it; its text, if any, is spoken first.
             voice, reply, timeout_s: see `stream`.
 
         Raises:
-            InputError, CallError: see `stream`. What reading `pieces` raises comes at the end of
-                the stream, after what was sent before it.
+            InputError, CallError: see `stream`. Errors from reading `pieces` are raised at the
+                end of the stream, after the audio of the pieces already sent.
         """
         first = first_messages(request or SpeechRequest(""), voice, reply or ReplyFormat())
         text = SharedMessages(first, pieces)

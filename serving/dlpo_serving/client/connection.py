@@ -1,4 +1,4 @@
-"""How a client reaches its server (address, encryption, token), and asks for its health."""
+"""How a client connects to its server (address, encryption, token) and checks its health."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from dlpo_serving.client.errors import CallError, failure_of
 Metadata = tuple[tuple[str, str], ...]
 
 _CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
-    ("grpc.keepalive_time_ms", 30_000),  # a server that is gone is noticed
+    ("grpc.keepalive_time_ms", 30_000),  # detects a server that is gone
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.enable_retries", 0),  # errors.py knows what was heard, gRPC does not
-    ("grpc.use_local_subchannel_pool", 1),  # connections of its own: no other client holds it up
-    ("grpc.lb_policy_name", "round_robin"),  # over all servers that the address names
+    ("grpc.enable_retries", 0),  # errors.py knows whether audio has arrived, gRPC does not
+    ("grpc.use_local_subchannel_pool", 1),  # own connections: no other client can delay this one
+    ("grpc.lb_policy_name", "round_robin"),  # over all servers the address resolves to
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Encryption, with the server's certificate checked."""
+    """Encryption with verification of the server's certificate."""
 
     ca: Path | None = None
-    """PEM file of the authorities to trust; None trusts those that gRPC brings"""
+    """PEM file of the authorities to trust; None trusts those that ship with gRPC"""
     certificate: Path | None = None
-    """PEM file of the chain that the server is shown; with `key`, where it asks for one (mTLS)"""
+    """PEM file of the client's certificate chain, with `key`, if the server asks for one (mTLS)"""
     key: Path | None = None
     """PEM file of the certificate's private key"""
     server_name: str | None = None
-    """name in the server's certificate, where that is not the host of the address"""
+    """name in the server's certificate, if it differs from the host of the address"""
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
@@ -45,14 +45,14 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A server, and what it wants to see."""
+    """A server's address and the credentials for it."""
 
     address: str
-    """host:port, or several as `ipv4:HOST:PORT,HOST:PORT`; calls take turns among all of them"""
+    """host:port, or several as `ipv4:HOST:PORT,HOST:PORT`; calls rotate over all of them"""
     tls: Tls | None = None
-    """None speaks in plaintext: on this machine, or where the network is trusted"""
+    """None means plaintext: for this machine or a trusted network"""
     token: str | None = None
-    """bearer token; without `tls` everybody on the way can read it"""
+    """bearer token; without `tls`, anyone on the network path can read it"""
 
     def __post_init__(self) -> None:
         host, colon, port = self.address.rpartition(":")
@@ -62,7 +62,7 @@ class Connection:
             raise InputError("the token holds characters that no token has; copy it again")
 
     def open(self, api: ModuleType) -> Any:
-        """A channel of `grpc`, for threads, or of `grpc.aio`, for the running event loop."""
+        """A channel from `grpc`, for threads, or from `grpc.aio`, for the running event loop."""
         options = list(_CHANNEL_OPTIONS)
         if self.tls is None:
             return api.insecure_channel(self.address, options)
@@ -72,13 +72,13 @@ class Connection:
         return api.secure_channel(self.address, grpc.ssl_channel_credentials(*pem), options)
 
     def metadata(self, request_id: str) -> Metadata:
-        """What goes with a call."""
+        """The metadata to send with a call."""
         named: Metadata = (("x-request-id", request_id),)
         return named if self.token is None else (*named, ("authorization", f"Bearer {self.token}"))
 
 
 def new_request_id() -> str:
-    """A name for a call that no other has."""
+    """A unique identifier for a call."""
     return uuid.uuid4().hex
 
 
@@ -90,14 +90,14 @@ def _read(path: Path | None) -> bytes | None:
 
 
 def check_health(connection: Connection, service: str = "", timeout_s: float = 2.0) -> None:
-    """Return if the server says SERVING.
+    """Return if the server's health status is SERVING, otherwise raise.
 
     Args:
         service: full name of a gRPC service, `liveness`, or "" for the server as a whole.
-        timeout_s: seconds that it may take to answer.
+        timeout_s: seconds to wait for the answer.
 
     Raises:
-        CallError: it can't be reached in time, or says something else.
+        CallError: it can't be reached in time, or reports another status.
         InputError: it has no such service.
     """
     request_id = new_request_id()

@@ -1,4 +1,4 @@
-"""What a call that failed tells its caller, and when it is tried again."""
+"""Errors of failed calls, and the retry policy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from google.rpc.status_pb2 import Status
 
 from dlpo.errors import EngineError, InputError
 
-_DETAILS = "grpc-status-details-bin"  # key of the trailing metadata that holds a google.rpc.Status
+_DETAILS = "grpc-status-details-bin"  # trailing metadata key of the google.rpc.Status
 _CALLER_IS_WRONG = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
 _HINTS = {
     grpc.StatusCode.UNAVAILABLE: "; is a server running there, and with the same TLS?",
@@ -37,18 +37,18 @@ class CallError(EngineError):
         """See the attributes."""
         super().__init__(message)
         self.code = code
-        """why, in gRPC's terms"""
+        """gRPC status code"""
         self.retry_after_s = retry_after_s
-        """when the server asks to be tried again, in seconds; None where it does not say"""
+        """retry delay the server asks for, in seconds; None if it does not give one"""
         self.request_id = request_id
-        """the call's name in the server's log"""
+        """identifies the call in the server's log"""
 
 
 def failure_of(address: str, request_id: str, error: grpc.RpcError) -> InputError | CallError:
-    """The error of our own tree for one of gRPC's, sync or asyncio.
+    """Translate a gRPC error, sync or asyncio, to one of ours.
 
     Returns:
-        InputError where a field of the request is wrong, else CallError.
+        InputError if a field of the request is invalid, else CallError.
     """
     code, details = error.code(), error.details()
     if _was_cut(error):
@@ -60,23 +60,23 @@ def failure_of(address: str, request_id: str, error: grpc.RpcError) -> InputErro
 
 
 def cut_short(address: str, request_id: str) -> CallError:
-    """The error of a stream that ended without its totals."""
+    """The error for a stream that ended without its totals."""
     message = f"{address}: the stream was cut; try again"
     return CallError(message, grpc.StatusCode.DATA_LOSS, request_id=request_id)
 
 
 def _was_cut(error: grpc.RpcError) -> bool:
-    """Whether no status came, since a balancer has ended the stream of a server that it lost.
+    """Whether no status arrived because a load balancer cut the stream after losing the server.
 
-    gRPC makes one up then, UNKNOWN or CANCELLED; dlpo's own have metadata beside them.
+    gRPC then makes up UNKNOWN or CANCELLED; statuses that dlpo sends always carry metadata.
     """
     made_up = error.code() in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED)
-    by_us = getattr(error, "cancelled", bool)()  # for asyncio that is no RpcError
+    by_us = getattr(error, "cancelled", bool)()  # in asyncio, that would not be an RpcError
     return made_up and not by_us and not error.trailing_metadata()
 
 
 def retry_after_s(error: grpc.RpcError) -> float | None:
-    """The delay of the status's RetryInfo, s; None where it has none."""
+    """The retry delay in the status's RetryInfo, in seconds; None if it has none."""
     metadata = cast("Iterable[tuple[str, bytes]]", error.trailing_metadata() or ())
     packed = dict(metadata).get(_DETAILS)
     if packed is None:
@@ -86,7 +86,7 @@ def retry_after_s(error: grpc.RpcError) -> float | None:
     return info.retry_delay.ToMilliseconds() / 1000 if found else None
 
 
-# When a call is tried again: exponential backoff with full jitter, later where a server asks so.
+# Retries: exponential backoff with full jitter, on top of any delay that the server asks for.
 #
 # Reference: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 
@@ -94,22 +94,22 @@ def retry_after_s(error: grpc.RpcError) -> float | None:
 RETRIED = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.CANCELLED,  # by the server, before a handler ran: the client's own is no status
+    grpc.StatusCode.CANCELLED,  # by the server before a handler ran; our own carries no status
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how long a call is tried; `RetryPolicy(attempts=1)` never tries again."""
+    """How often and for how long to try a call; `RetryPolicy(attempts=1)` disables retries."""
 
     attempts: int = 4
-    """calls in all, the first one included"""
+    """total calls, including the first"""
     first_delay_s: float = 0.1
-    """longest random delay before the second attempt; it doubles with each further one"""
+    """longest random delay before the second attempt; doubles with each further attempt"""
     max_delay_s: float = 5.0
-    """where the doubling ends"""
+    """upper bound of the doubling"""
     total_s: float = 20.0
-    """no attempt begins later than this after the first one"""
+    """no attempt starts later than this after the first"""
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -121,21 +121,21 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """What the waiting of a client depends on beside the policy; a test has its own."""
+    """Clock, randomness and sleep used for retries; tests substitute their own."""
 
     clock: Callable[[], float] = time.monotonic
     """seconds"""
     uniform: Callable[[float, float], float] = random.uniform
-    """a random number between two others"""
+    """a random number between two bounds"""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    """waits for seconds"""
+    """waits for that many seconds"""
 
 
 class Backoff:
     """The attempts of one call."""
 
     def __init__(self, policy: RetryPolicy, chance: Chance, timeout_s: float | None) -> None:
-        """`timeout_s`: what all attempts together may take; None is no limit."""
+        """`timeout_s`: limit for all attempts together; None means no limit."""
         self._policy = policy
         self._chance = chance
         self._timeout_s = timeout_s
@@ -143,16 +143,16 @@ class Backoff:
         self._failures = 0
 
     def remaining_s(self) -> float | None:
-        """What is left of the call's own time limit; None where it has none."""
+        """Time left of the call's timeout; None if it has none."""
         if self._timeout_s is None:
             return None
         return max(0.0, self._timeout_s - self._elapsed_s())
 
     async def wait_after(self, failure: Exception) -> None:
-        """Wait until the next attempt may begin.
+        """Wait until the next attempt may start.
 
         Raises:
-            Exception: `failure` itself, where there is to be none.
+            Exception: `failure` itself, if the call is not to be retried.
         """
         self._failures += 1
         if (

@@ -1,4 +1,4 @@
-"""What a client sends, and what it makes of the parts that come back; without any channel."""
+"""The client's request messages and its view of the replies; independent of any channel."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ _TIME_DETAILS = {
 
 @dataclass(frozen=True, slots=True)
 class ReplyFormat:
-    """What a reply is to hold."""
+    """Encoding, sample rate and timestamps of a reply."""
 
     encoding: Encoding = Encoding.PCM_F32
-    """how the samples are written as bytes"""
+    """how samples are encoded as bytes"""
     sample_rate_hz: int | None = None
-    """8,000 to 48,000; None is the voice's own"""
+    """8,000 to 48,000; None means the voice's own"""
     times: TimeDetail = "words"
-    """what is said about when words are spoken"""
+    """level of detail of the timestamps"""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of the audio; the pieces follow each other without a gap."""
+    """A piece of the audio; consecutive pieces join without a gap."""
 
     message: speech_pb2.AudioChunk
-    """as it came: `audio`, `sample_offset`, `sentence`, `words` and `marks`, see the .proto file"""
+    """as received: `audio`, `sample_offset`, `sentence`, `words`, `marks`; see the .proto file"""
     encoding: speech_pb2.AudioEncoding
 
     @property
     def audio(self) -> bytes:
-        """The bytes of this piece, in the stream's format; perhaps none."""
+        """The bytes of this piece, in the stream's format; may be empty."""
         return self.message.audio
 
     @property
     def sample_offset(self) -> int:
-        """Place of the first sample in the whole audio."""
+        """Index of the first sample in the whole audio."""
         return self.message.sample_offset
 
     @property
@@ -68,14 +68,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class SynthesisResult:
-    """A whole utterance."""
+    """A complete utterance."""
 
     message: speech_pb2.SynthesizeResponse
-    """as it came: `info`, `audio`, `totals`, `words` and `marks`, see the .proto file"""
+    """as received: `info`, `audio`, `totals`, `words` and `marks`; see the .proto file"""
 
     @property
     def audio(self) -> bytes:
-        """The bytes, in the format of `message.info.format`."""
+        """The bytes, in the format given by `message.info.format`."""
         return self.message.audio
 
     @property
@@ -85,16 +85,16 @@ class SynthesisResult:
 
 
 class Reply:
-    """The parts of one stream, as far as they have come."""
+    """The parts of one stream received so far."""
 
     def __init__(self) -> None:
         self.info: speech_pb2.SpeechInfo | None = None
         self.totals: speech_pb2.SpeechTotals | None = None
         self.heard = False
-        """whether audio has come: from then on, trying again would say things twice"""
+        """whether audio has arrived; a retry after that would repeat speech"""
 
     def take(self, part: Part) -> Chunk | None:
-        """The next part; the audio in it, if that is what it has."""
+        """Process the next part; return its audio, if it has any."""
         if part.HasField("info"):
             self.info = part.info
         elif part.HasField("totals"):
@@ -109,10 +109,10 @@ Text = TypeVar("Text", speech_pb2.SynthesizeRequest, speech_pb2.StreamSynthesize
 
 
 def text_message(kind: type[Text], request: SpeechRequest, voice: str, reply: ReplyFormat) -> Text:
-    """A request that has the whole text.
+    """A request with the whole text.
 
     Raises:
-        InputError: a value is none that a message can hold.
+        InputError: a value does not fit its message field.
     """
     text = {"ssml" if request.ssml else "text": request.text}
     with _sendable():
@@ -122,7 +122,7 @@ def text_message(kind: type[Text], request: SpeechRequest, voice: str, reply: Re
 def first_messages(
     request: SpeechRequest, voice: str, reply: ReplyFormat
 ) -> list[speech_pb2.IncrementalSynthesizeRequest]:
-    """The messages of IncrementalSynthesize before any piece; raises as `text_message`."""
+    """The IncrementalSynthesize messages before any piece; raises like `text_message`."""
     if request.ssml:
         raise InputError("an SSML document can't come in pieces; send it whole, or plain text")
     with _sendable():
@@ -132,7 +132,7 @@ def first_messages(
 
 
 def piece_message(piece: Piece) -> speech_pb2.IncrementalSynthesizeRequest:
-    """A further message of IncrementalSynthesize; raises as `text_message`."""
+    """A further IncrementalSynthesize message; raises like `text_message`."""
     with _sendable():
         if isinstance(piece, str):
             return speech_pb2.IncrementalSynthesizeRequest(text=piece)
@@ -160,7 +160,7 @@ def _config(request: SpeechRequest, voice: str, reply: ReplyFormat) -> speech_pb
 def _sendable() -> Iterator[None]:
     try:
         yield
-    except InputError:  # says more
+    except InputError:  # already specific
         raise
-    except ValueError as error:  # a lone surrogate, or a number that a field can't hold
+    except ValueError as error:  # a lone surrogate, or a number out of the field's range
         raise InputError(f"the request can't be sent: {error}") from error

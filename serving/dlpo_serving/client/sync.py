@@ -1,4 +1,4 @@
-"""The client for threads: `AsyncSpeechClient` in an event loop on a thread of its own."""
+"""The synchronous client: an `AsyncSpeechClient` in an event loop on its own thread."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ class _LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run it there, and wait for what it returns or raises."""
+        """Run `work` in the loop; return its result or raise its exception."""
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result()
-        finally:  # where the wait was interrupted, as by Ctrl-C
+        finally:  # if the wait was interrupted, for example by Ctrl-C
             future.cancel()
 
     def close(self) -> None:
-        """End the loop and its thread."""
+        """Stop the loop and its thread."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
 
 
 class SpeechClient(AbstractContextManager["SpeechClient"]):
-    """Talks to one server; use it in a `with` statement. Threads may share it.
+    """Connects to one server; use it in a `with` statement. Threads may share it.
 
-    Arguments, results and errors are those of `AsyncSpeechClient`.
+    Arguments, results and errors are the same as for `AsyncSpeechClient`.
     """
 
     def __init__(
@@ -72,18 +72,18 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
         self.close()
 
     def close(self) -> None:
-        """End the calls that still run, and the connection."""
+        """Cancel calls in progress and close the connection."""
         if self._thread:
             self._thread.run(self._client.close())
             self._thread.close()
             self._thread = None
 
     def wait_until_serving(self, timeout_s: float = 10.0) -> None:
-        """Return as soon as health says SERVING; see `AsyncSpeechClient.wait_until_serving`."""
+        """Wait until the server reports SERVING; see `AsyncSpeechClient.wait_until_serving`."""
         self._run(self._client.wait_until_serving(timeout_s))
 
     def voices(self, *, timeout_s: float | None = None) -> list[speech_pb2.Voice]:
-        """The voices of the server, the default one first; see `AsyncSpeechClient.voices`."""
+        """The server's voices, the default first; see `AsyncSpeechClient.voices`."""
         return self._run(self._client.voices(timeout_s=timeout_s))
 
     def speak(
@@ -94,7 +94,7 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
         *,
         timeout_s: float | None = None,
     ) -> SynthesisResult:
-        """The whole audio at once, 4 MiB at most; see `stream` for arguments and errors."""
+        """The complete audio in one reply, up to 4 MB; see `stream` for arguments and errors."""
         return self._run(self._client.speak(request, voice, reply, timeout_s=timeout_s))
 
     def stream(
@@ -105,7 +105,7 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
         *,
         timeout_s: float | None = None,
     ) -> SpeechStream:
-        """Begin to speak; returns once the server has accepted the text.
+        """Start a stream; returns once the server has accepted the text.
 
         For arguments and errors see `AsyncSpeechClient.stream`.
         """
@@ -121,7 +121,7 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
         *,
         timeout_s: float | None = None,
     ) -> SpeechStream:
-        """Speak a text while it is being written; `pieces` are read in another thread.
+        """Speak text as it is being written; `pieces` are read in another thread.
 
         For arguments and errors see `AsyncSpeechClient.stream_pieces`.
         """
@@ -137,9 +137,9 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
 
 
 class SpeechStream(AbstractContextManager["SpeechStream"]):
-    """The reply of one call: iterate for the chunks; `totals` is there after the last one.
+    """The reply to one call: iterate over its chunks; `totals` is set after the last one.
 
-    In a `with` statement the call is cancelled where the block is left early.
+    In a `with` statement, leaving the block early cancels the call.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class SpeechStream(AbstractContextManager["SpeechStream"]):
         self._stream = stream
         self._run = run
         self.request_id = stream.request_id
-        """the call's name in the server's log"""
+        """identifies the call in the server's log"""
 
     @property
     def info(self) -> speech_pb2.SpeechInfo:
@@ -173,7 +173,7 @@ class SpeechStream(AbstractContextManager["SpeechStream"]):
         self.cancel()
 
     def cancel(self) -> None:
-        """Stop the server's work on this stream; without effect where it has ended."""
+        """Stop the server's work on this stream; no effect once it has ended."""
 
         async def cancel() -> None:
             self._stream.cancel()
@@ -182,7 +182,7 @@ class SpeechStream(AbstractContextManager["SpeechStream"]):
 
 
 async def _read_in_thread(pieces: Iterable[Piece]) -> AsyncIterator[Piece]:
-    """The pieces, each read when it is wanted; a blocked reader does not keep the process alive."""
+    """The pieces, each read on demand; a blocked reader does not keep the process alive."""
     loop = asyncio.get_running_loop()
     wanted = threading.Semaphore(0)
     found: asyncio.Queue[Piece | Exception | None] = asyncio.Queue()
@@ -194,7 +194,7 @@ async def _read_in_thread(pieces: Iterable[Piece]) -> AsyncIterator[Piece]:
                 loop.call_soon_threadsafe(found.put_nowait, piece)
                 wanted.acquire()
             loop.call_soon_threadsafe(found.put_nowait, None)
-        except Exception as error:  # of a foreign iterator, or the loop is closed
+        except Exception as error:  # from the caller's iterator, or the loop is closed
             if not loop.is_closed():
                 loop.call_soon_threadsafe(found.put_nowait, error)
 

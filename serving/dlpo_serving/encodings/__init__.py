@@ -1,1 +1,1 @@
-"""Samples as the bytes that a client asked for: formats, and one encoder for each stream."""
+"""Encoding samples as the bytes a client asked for: formats, and one encoder per stream."""

@@ -1,4 +1,4 @@
-"""Opening the encoder of one stream."""
+"""The encoders, and opening one for a stream."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from dlpo_serving.errors import RequestError
 
 
 class AudioEncoder(Protocol):
-    """Turns the samples of one stream into bytes, as they come; one for each stream.
+    """Turns the samples of one stream into bytes as they arrive; one encoder per stream.
 
-    What a player hears does not depend on how the samples were cut. Calls come from one thread at
-    a time; an encoder that is dropped takes its memory along.
+    The decoded audio does not depend on how the samples were cut. For one thread at a time;
+    dropping an encoder frees its memory.
     """
 
     def encode(self, samples: Waveform) -> bytes:
-        """The next (T,) float32 in [-1, 1] -> the bytes that are ready, perhaps none.
+        """The next (T,) float32 in [-1, 1] -> the bytes that are ready, possibly none.
 
         Raises:
             EngineError: the samples are not finite, the codec failed, or the stream is finished.
         """
 
     def finish(self) -> bytes:
-        """The bytes that were held back; nothing comes after them.
+        """The bytes that were held back; they are the last.
 
         Raises:
             EngineError: the codec failed, or the stream is finished.
@@ -40,10 +40,10 @@ class AudioEncoder(Protocol):
 
 
 def open_encoder(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
-    """The encoder of one stream of samples at `voice_rate_hz`.
+    """Open an encoder for one stream of samples at `voice_rate_hz`.
 
     Raises:
-        RequestError: the library of the codec is not installed.
+        RequestError: the codec's library is not installed.
         MissingExtraError: the resampler's package is not installed.
         EngineError: the codec can't be opened.
     """
@@ -53,10 +53,10 @@ def open_encoder(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
 
 
 def warm_encoders(voice_rate_hz: int) -> dict[Encoding, RequestError]:
-    """Run every encoder once, so that the first call does not wait for imports: 0.03 s.
+    """Run every encoder once, so that the first call does not wait for imports (0.03 s).
 
     Returns:
-        The encodings that this machine can't make, and the error of a call that asks for one.
+        Encodings unavailable on this machine -> the error for a call that asks for them.
 
     Raises:
         MissingExtraError: the resampler's package is not installed.
@@ -75,10 +75,10 @@ def warm_encoders(voice_rate_hz: int) -> dict[Encoding, RequestError]:
 
 
 class _GuardedEncoder:
-    """An encoder at the client's rate behind a resampler, if any, guarded against misuse."""
+    """An encoder at the client's rate, behind a resampler if needed, guarded against misuse."""
 
     def __init__(self, encoder: AudioEncoder, from_hz: int, to_hz: int) -> None:
-        """Raises MissingExtraError where soxr is needed and not installed."""
+        """Raises MissingExtraError if soxr is needed but not installed."""
         self._encoder = encoder
         self._resampler: Any = None
         self._finished = False
@@ -102,11 +102,11 @@ class _GuardedEncoder:
         return rest + self._encoder.finish()
 
 
-OPEN_END = 0xFFFFFFFF  # bytes, in a WAV header: as long as there is more
+OPEN_END = 0xFFFFFFFF  # bytes, in a WAV header: until the stream ends
 
 
 class _SampleEncoder:
-    """The same number of bytes for each sample, and no container."""
+    """A fixed number of bytes per sample, without a container."""
 
     def __init__(self, convert: Callable[[Waveform], NDArray[Any]]) -> None:
         self._convert = convert
@@ -119,7 +119,7 @@ class _SampleEncoder:
 
 
 class WavEncoder:
-    """16 bit behind a header that goes out first and so can't know the length."""
+    """16-bit samples after a header, which is sent first and so can't state the length."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._header = wav_header(sample_rate_hz)
@@ -134,7 +134,7 @@ class WavEncoder:
 
 
 def wav_header(sample_rate_hz: int) -> bytes:
-    """The 44 bytes before mono 16 bit samples of unknown number."""
+    """The 44-byte header for an unknown number of mono 16-bit samples."""
     sample_bytes = 2
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
@@ -145,19 +145,19 @@ def wav_header(sample_rate_hz: int) -> bytes:
 
 
 def wav_with_length(content: bytes) -> bytes:
-    """A whole file that begins with `wav_header`, with its length in the header."""
+    """A complete file that begins with `wav_header`, with its length filled in."""
     whole = bytearray(content)
     struct.pack_into("<I", whole, 4, len(whole) - 8)
     struct.pack_into("<I", whole, 40, len(whole) - 44)
     return bytes(whole)
 
 
-MULAW_BIAS = 33  # of 14 bit magnitudes: makes each segment start at a power of two
-MULAW_CLIP = 8158  # 14 bit magnitude; above lies the last decision value
+MULAW_BIAS = 33  # for 14-bit magnitudes: makes each segment start at a power of two
+MULAW_CLIP = 8158  # 14-bit magnitude; one below the last decision value
 
 
 def mulaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """(T,) 16 bit samples -> (T,) codes; a 14 bit scale, all bits inverted on the line."""
+    """(T,) 16-bit samples -> (T,) codes; a 14-bit scale, all bits inverted on the line."""
     linear = pcm.astype(np.int32) >> 2
     negative = linear < 0
     # On the negative side decision values belong to the smaller magnitude; hence ~ and not -.
@@ -169,7 +169,7 @@ def mulaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
 
 
 def alaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """(T,) 16 bit samples -> (T,) codes; a 13 bit scale, even bits inverted on the line."""
+    """(T,) 16-bit samples -> (T,) codes; a 13-bit scale, even bits inverted on the line."""
     linear = pcm.astype(np.int32) >> 3
     negative = linear < 0
     magnitude = np.where(negative, ~linear, linear)  # 0..4095
@@ -180,18 +180,18 @@ def alaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
 
 
 PACKETS_PER_S = 50
-LOOKAHEAD_S = 0.0065  # that the codec is behind; the stream's header says so as well
+LOOKAHEAD_S = 0.0065  # delay of the codec, which the stream's header also states
 
 
 class OggOpusEncoder:
-    """A stream as in RFC 7845."""
+    """An Ogg Opus stream (RFC 7845)."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         """Raises RequestError, see `SndfileEncoder`."""
         self._stream = SndfileEncoder(OPUS, sample_rate_hz)
         self._packet = sample_rate_hz // PACKETS_PER_S  # samples
         lookahead = round(LOOKAHEAD_S * sample_rate_hz)
-        # where in its last packet the sound may end, see `finish`
+        # offsets in the last packet where the audio may end, see `finish`
         self._sound_ends = range(self._packet // 2 - lookahead + 1, self._packet - lookahead + 1)
         self._samples = 0
 
@@ -202,9 +202,9 @@ class OggOpusEncoder:
     def finish(self) -> bytes:
         """The rest, after up to 10 ms of silence.
 
-        What has to come out of the lookahead may need a packet more, and libsndfile 1.2.2 makes
-        that of the last samples once again; or it may need less than half a packet, and then
-        libsndfile makes a shorter one. Either is heard as a click. Silence avoids both.
+        Draining the lookahead may take one more packet, which libsndfile 1.2.2 makes by repeating
+        the last samples; or it may take less than half a packet, and then libsndfile makes a
+        shorter one. Either is audible as a click. Silence avoids both.
         """
         start = b""
         if self._samples % self._packet not in self._sound_ends:
@@ -214,7 +214,7 @@ class OggOpusEncoder:
 
 
 class FramedOpusEncoder:
-    """[int32 length][Opus packet], again and again, as Riva's clients expect."""
+    """Repeated [int32 length][Opus packet], as Riva's clients expect."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         """Raises RequestError, see `SndfileEncoder`."""
@@ -235,7 +235,7 @@ def _framed(pages: bytes) -> bytes:
 
 
 def ogg_packets(pages: bytes) -> Iterator[bytes]:
-    """The packets of whole Ogg pages, of which none breaks off within one.
+    """The packets of complete Ogg pages; no packet may span two pages.
 
     Reference: RFC 3533, section 6.
     """
@@ -254,7 +254,7 @@ def ogg_packets(pages: bytes) -> Iterator[bytes]:
                 size = 0
 
 
-_OPENERS: Mapping[Encoding, Callable[[int], AudioEncoder]] = {  # of the rate in Hz
+_OPENERS: Mapping[Encoding, Callable[[int], AudioEncoder]] = {  # each takes the rate in Hz
     Encoding.PCM_S16: lambda _: _SampleEncoder(to_pcm16),
     Encoding.PCM_F32: lambda _: _SampleEncoder(lambda samples: samples.astype("<f4")),
     Encoding.WAV: WavEncoder,

@@ -1,4 +1,4 @@
-"""The encodings that a client may ask for, and what each of them can carry."""
+"""The encodings that a client may ask for, and the rates that each supports."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import NoReturn
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
-G711_RATE_HZ = 8_000  # the only rate of the recommendation; others are a habit of some clients
-BIT_RATE = 64_000  # bit/s. With less, libopus turns to its speech coder and takes 2.5 times as long
-WIDE_BAND_HZ = 16_000  # from here on the full bit rate, below it half of that
+G711_RATE_HZ = 8_000  # the recommendation's only rate, though some clients use others
+BIT_RATE = 64_000  # bit/s. With less, libopus uses its speech coder and takes 2.5 times as long
+WIDE_BAND_HZ = 16_000  # the full bit rate from here up, half of it below
 
 
 class Encoding(StrEnum):
@@ -21,24 +21,24 @@ class Encoding(StrEnum):
     """
 
     PCM_S16 = "pcm_s16"
-    """signed 16 bit integers, no header; 32767 is full scale"""
+    """signed 16-bit integers, no header; 32767 is full scale"""
     PCM_F32 = "pcm_f32"
-    """IEEE 754 32 bit floats, no header; 1.0 is full scale"""
+    """IEEE 754 32-bit floats, no header; 1.0 is full scale"""
     WAV = "wav"
-    """`PCM_S16` behind a header that leaves the length open (0xFFFFFFFF)"""
+    """`PCM_S16` after a header that leaves the length open (0xFFFFFFFF)"""
     FLAC = "flac"
-    """16 bit, lossless"""
+    """16-bit, lossless"""
     OGG_OPUS = "ogg_opus"
     """RFC 7845"""
     OPUS_FRAMED = "opus_framed"
-    """`[int32 length][Opus packet of 20 ms]`, again and again: what Riva calls OGGOPUS"""
+    """repeated `[int32 length][Opus packet of 20 ms]`, which Riva calls OGGOPUS"""
     MP3 = "mp3"
     AAC = "aac"
     """AAC-LC in ADTS frames"""
     MULAW = "mulaw"
-    """G.711, one byte a sample"""
+    """G.711, one byte per sample"""
     ALAW = "alaw"
-    """G.711, one byte a sample"""
+    """G.711, one byte per sample"""
 
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
@@ -48,7 +48,7 @@ class Encoding(StrEnum):
 
 _OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
 _MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-_RATES_HZ = {  # of the encodings that do not carry every rate
+_RATES_HZ = {  # of the encodings that don't support every rate
     Encoding.OGG_OPUS: _OPUS_RATES,
     Encoding.OPUS_FRAMED: _OPUS_RATES,
     Encoding.MP3: _MPEG_RATES,
@@ -77,15 +77,15 @@ _SAMPLE_BYTES = {  # of the encodings without a bit rate
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """What the bytes of a stream are.
+    """The format of the bytes of a stream.
 
     Raises:
-        RequestError: the encoding is unknown, or does not carry this rate.
+        RequestError: the encoding is unknown, or does not support this rate.
     """
 
     encoding: Encoding
     sample_rate_hz: int
-    """what the stream says of itself; 8,000 to 48,000"""
+    """the rate that the stream declares; 8,000 to 48,000"""
 
     def __post_init__(self) -> None:
         Encoding(self.encoding)
@@ -101,16 +101,16 @@ class AudioFormat:
 
     @property
     def bytes_per_s(self) -> float:
-        """Of encoded speech; of FLAC a guess that is rather too low."""
+        """Bytes per second of encoded speech; for FLAC an estimate, on the low side."""
         if self.encoding in _SAMPLE_BYTES:
             return _SAMPLE_BYTES[self.encoding] * self.sample_rate_hz
         return bit_rate(self.sample_rate_hz) / 8
 
 
 def usual_format(encoding: Encoding, voice_rate_hz: int) -> AudioFormat:
-    """The format of a caller who names no rate.
+    """The format for a caller who names no rate.
 
-    The voice's own rate where the encoding carries it, else the next one above; 8,000 for G.711.
+    The voice's own rate if the encoding supports it, else the next higher; 8,000 for G.711.
     """
     if encoding in (Encoding.MULAW, Encoding.ALAW):
         return AudioFormat(encoding, G711_RATE_HZ)
@@ -122,15 +122,15 @@ def usual_format(encoding: Encoding, voice_rate_hz: int) -> AudioFormat:
 
 
 def bit_rate(sample_rate_hz: int) -> int:
-    """Of an encoding that is not lossless, bit/s."""
+    """The bit rate of an encoding that is not lossless, in bit/s."""
     return BIT_RATE if sample_rate_hz >= WIDE_BAND_HZ else BIT_RATE // 2
 
 
 def not_offered(why: str) -> RequestError:
-    """A codec's library is not here: `why` says which, and how to get it."""
+    """The error for a missing codec library; `why` says which, and how to get it."""
     return RequestError(FieldViolation("encoding", why))
 
 
 def media_type(encoding: Encoding) -> str:
-    """The Content-Type of a reply over HTTP."""
+    """The Content-Type of an HTTP reply."""
     return _MEDIA_TYPES[encoding]

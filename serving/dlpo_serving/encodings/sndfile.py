@@ -1,11 +1,11 @@
 """FLAC, MP3 and Opus by libsndfile, whose file is the stream that a client reads; AAC by FFmpeg.
 
-libsndfile writes from front to back but for two things. When a FLAC stream ends, it goes back to
-its header for the length and a checksum; both may be left open (RFC 9639, section 8.2), and here
-they are. At the start of an MP3 stream it leaves room for an index; that frame of silence is not
+libsndfile writes sequentially, with two exceptions. At the end of a FLAC stream it seeks back to
+fill in the length and a checksum; both may be left unset (RFC 9639, section 8.2), and here they
+are. At the start of an MP3 stream it reserves a frame for an index; that frame of silence is not
 sent.
 
-AAC leaves as ADTS frames (ISO/IEC 14496-3, 1.A.2), each as soon as its samples are in.
+AAC is sent as ADTS frames (ISO/IEC 14496-3, 1.A.2), each as soon as its samples are in.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from dlpo_serving.encodings.formats import bit_rate, not_offered
 if TYPE_CHECKING:
     from av import AudioFrame
 
-FLAC_LEVEL = 2 / 8  # the smallest files among those with blocks of 1,152 samples; others have 4,096
-OGG_PAGE_MS = 50.0  # the least that libsndfile does; a second by default
+FLAC_LEVEL = 2 / 8  # the smallest files among levels with blocks of 1,152 samples; others use 4,096
+OGG_PAGE_MS = 50.0  # libsndfile's minimum; its default is a second
 SFC_SET_OGG_PAGE_LATENCY_MS = 0x1302  # sndfile.h
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One of libsndfile's, by the names that it has in soundfile."""
+    """One of libsndfile's codecs, by its names in soundfile."""
 
     container: Literal["FLAC", "MP3", "OGG"]
     subtype: Literal["PCM_16", "MPEG_LAYER_III", "OPUS"]
@@ -42,17 +42,17 @@ OPUS = Codec("OGG", "OPUS")
 
 
 class SndfileEncoder:
-    """One stream through one codec; its native memory goes when it does."""
+    """One stream through one codec; its native memory is freed with it."""
 
     def __init__(self, codec: Codec, sample_rate_hz: int) -> None:
-        """Raises RequestError where libsndfile is absent, or was built without the codec."""
+        """Raises RequestError if libsndfile is missing, or was built without the codec."""
         try:
             import soundfile
         except ImportError:
             raise not_offered(
                 f"needs soundfile where the speech is made; run there: {pip_install('serve')}"
             ) from None
-        except OSError as error:  # its wheel for other systems brings no library
+        except OSError as error:  # its wheels for some systems don't bundle the library
             raise not_offered(
                 f"{error} where the speech is made; run there: apt-get install libsndfile1"
             ) from error
@@ -77,19 +77,19 @@ class SndfileEncoder:
                 f"libsndfile {soundfile.__libsndfile_version__} can't write {codec.subtype} at"
                 f" {sample_rate_hz} Hz; expected 1.2 or newer: {error}"
             ) from error
-        except MemoryError as error:  # cffi's, of the functions that write into memory
+        except MemoryError as error:  # cffi's, for callbacks that libsndfile writes through
             raise not_offered(
                 "this system forbids memory to be written and executed (systemd's"
                 " MemoryDenyWriteExecute, SELinux's deny_execmem), which soundfile does; allow it"
             ) from error
-        if codec == OPUS:  # for which soundfile has no function
+        if codec == OPUS:  # soundfile has no function for this
             page_ms = soundfile._ffi.new("double*", OGG_PAGE_MS)
             size = soundfile._ffi.sizeof("double")
             command = SFC_SET_OGG_PAGE_LATENCY_MS
             soundfile._snd.sf_command(self._file._file, command, page_ms, size)
 
     def encode(self, samples: Waveform) -> bytes:
-        """The next (T,) float32 -> what is complete with them, the header before all else."""
+        """The next (T,) float32 -> the bytes that are now complete, starting with the header."""
         if not len(samples):
             return b""
         self._is_empty = False
@@ -118,7 +118,7 @@ class SndfileEncoder:
 
 
 class _Outbox:
-    """What libsndfile takes for a file; it may go back in it, but what it wrote has been sent."""
+    """A file object for libsndfile; seeking back works, but rewriting sent bytes is ignored."""
 
     def __init__(self) -> None:
         self._position = 0
@@ -148,7 +148,7 @@ class _Outbox:
 
 
 def _compression_level(codec: Codec, sample_rate_hz: int) -> float:
-    """What libsndfile makes the bit rate of: 0 is the highest that it offers, 1 the lowest."""
+    """libsndfile's setting for the bit rate: 0 is the highest that it offers, 1 the lowest."""
     if codec == FLAC:
         return FLAC_LEVEL
     if codec == OPUS:
@@ -163,21 +163,21 @@ def _compression_level(codec: Codec, sample_rate_hz: int) -> float:
 
 
 def _index_bytes(sample_rate_hz: int) -> int:
-    """Length of the first frame of MP3, in which LAME would tell the length of the file."""
+    """Size of the first MP3 frame, in which LAME would state the length of the file."""
     samples = 1152 if sample_rate_hz >= 32_000 else 576
     return samples * bit_rate(sample_rate_hz) // (8 * sample_rate_hz)
 
 
-# The other search costs twice the time, for nothing that can be measured at this bit rate.
+# The other search takes twice as long, with no measurable gain at this bit rate.
 OPTIONS = {"aac_coder": "fast"}
 HEADER_BYTES = 7
 
 
 class AacEncoder:
-    """One stream of AAC-LC; its native memory goes when it does."""
+    """One stream of AAC-LC; its native memory is freed with it."""
 
     def __init__(self, sample_rate_hz: int) -> None:
-        """Raises RequestError without PyAV, EngineError where FFmpeg can't open the codec."""
+        """Raises RequestError without PyAV, EngineError if FFmpeg can't open the codec."""
         try:
             import av
         except ImportError:
@@ -186,7 +186,7 @@ class AacEncoder:
             ) from None
         self._sample_rate_hz = sample_rate_hz
         self._pending = np.zeros(0, np.float32)  # less than a frame
-        self._position = 0  # samples that the codec has had
+        self._position = 0  # samples passed to the codec
         self._error: type[Exception] = av.FFmpegError
         try:
             context = av.AudioCodecContext.create("aac", "w")
@@ -202,7 +202,7 @@ class AacEncoder:
         self._fixed_header = _fixed_header(context.extradata or b"")
 
     def encode(self, samples: Waveform) -> bytes:
-        """The next (T,) float32 -> the frames that are complete with them."""
+        """The next (T,) float32 -> the frames that are now complete."""
         pending = np.concatenate([self._pending, samples])
         size = self._context.frame_size
         whole = len(pending) - len(pending) % size
@@ -211,12 +211,12 @@ class AacEncoder:
         return b"".join(self._frames(self._audio_frame(frame)) for frame in frames)
 
     def finish(self) -> bytes:
-        """The frames of all that is left."""
+        """The remaining frames."""
         rest = self._frames(self._audio_frame(self._pending)) if len(self._pending) else b""
         return rest + self._frames(None)
 
     def _audio_frame(self, samples: Waveform) -> AudioFrame:
-        """(frame_size,) float32, less in the last one -> what FFmpeg takes."""
+        """(frame_size,) float32, fewer in the last one -> a frame for FFmpeg."""
         from av import AudioFrame
 
         values = np.clip(samples, -1, 1).astype(np.float32)
@@ -234,15 +234,15 @@ class AacEncoder:
         return b"".join(self._header(len(packet)) + packet for packet in packets)
 
     def _header(self, packet_bytes: int) -> bytes:
-        any_fill = 0x7FF  # the buffer's fullness is not known
+        any_fill = 0x7FF  # the buffer fullness is unknown
         length = packet_bytes + HEADER_BYTES  # 13 bits
-        # Two flags of copyright, then the length, the fullness, and one block in this frame.
+        # Two copyright flags, then the length, the fullness, and one block in this frame.
         bits = self._fixed_header << 28 | length << 13 | any_fill << 2
         return bits.to_bytes(HEADER_BYTES, "big")
 
 
 def _fixed_header(audio_specific_config: bytes) -> int:
-    # 5 bits object type, 4 bits index of the rate, 4 bits channels
+    # 5 bits object type, 4 bits rate index, 4 bits channels
     config = int.from_bytes(audio_specific_config[:2], "big")
     profile = (config >> 11) - 1
     rate_index = config >> 7 & 0x0F

@@ -1,4 +1,4 @@
-"""Which engine speaks: the run-times by the names that the command line gives them."""
+"""The engines: run-times, by the names used on the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRECISIONS: Mapping[EngineName, tuple[EnginePrecision, ...]] = MappingProxyType(
         "tensorrt": ("fp32", "fp16", "int8_symmetric"),
     }
 )
-"""What each engine computes in."""
+"""The precisions that each engine supports."""
 
 
 def open_engine(
@@ -33,11 +33,11 @@ def open_engine(
     Args:
         engine: `cpu` is onnxruntime on one core, `cuda` is onnxruntime on a GPU, `tensorrt` is
             NVIDIA's own run-time.
-        precision: of the denoiser. None is the manifest's on `cpu`, that of the bundle's plan with
-            `tensorrt`, else fp16 where the bundle has it, or fp32.
+        precision: of the denoiser. None means the manifest's on `cpu`, that of the bundle's plan
+            with `tensorrt`, otherwise fp16 if the bundle has it, or fp32.
 
     Raises:
-        InputError: there is no such engine, or it does not compute in this precision.
+        InputError: there is no such engine, or it does not support this precision.
         BundleError: the bundle does not have the denoiser in this precision.
         EngineError: the machine or an installed package can't run this engine, or a graph fails.
         MissingExtraError: the engine's packages are not installed.
@@ -48,7 +48,7 @@ def open_engine(
         raise InputError(
             f"engine {engine} computes in {' or '.join(PRECISIONS[engine])}, not in {precision}"
         )
-    chosen: Any = precision  # one of the engine's own, as was checked
+    chosen: Any = precision  # one that the engine supports, as checked above
     if engine == "cpu":
         from dlpo_serving.engines.onnx_engine import OnnxEngine
 
@@ -63,7 +63,7 @@ def open_engine(
 
 
 def check_engine(engine: EngineName = "cpu", precision: EnginePrecision | None = None) -> None:
-    """Whether the machine and its packages can run an engine, without a voice.
+    """Check, without a voice, that the machine and its packages can run an engine.
 
     Raises:
         EngineError, MissingExtraError: see `open_engine`.
@@ -84,7 +84,7 @@ def check_engine(engine: EngineName = "cpu", precision: EnginePrecision | None =
 
 
 def gpu_precision(bundle: Bundle) -> Literal["fp16", "fp32"]:
-    """The default precision of a GPU: fp16 where every denoiser has it."""
+    """The default precision on a GPU: fp16 if every denoiser has it."""
     manifest = bundle.manifest
     denoisers = (manifest.graphs[f"denoiser_{steps}"] for steps in manifest.available_steps)
     return "fp16" if all("fp16" in graph.files for graph in denoisers) else "fp32"

@@ -1,8 +1,8 @@
-"""Fixed shapes for run-times that want them: CUDA graphs and TensorRT profiles.
+"""Fixed shapes for run-times that need them: CUDA graphs and TensorRT profiles.
 
-A window of any length is padded on the right up to a bucket, or, where it is longer than the
-largest one, cut into pieces that overlap by the denoiser's context. Every frame that is kept sees
-`margin` frames after it, so that its audio does not depend on the bucket.
+A window of any length is padded on the right to a bucket or, if it is longer than the largest one,
+cut into pieces that overlap by the denoiser's context. Every frame that is kept has `margin` frames
+after it, so that its audio does not depend on the bucket.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dlpo_serving.engine import Floats
 
 
 class Bucket(NamedTuple):
-    """A shape that the run-time is prepared for."""
+    """A shape that the run-time has been prepared for."""
 
     batch: int
     frames: int
@@ -28,15 +28,15 @@ class Bucket(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one run computes: rows `rows` and frames `start` to `stop` of the window."""
+    """The part that one run computes: rows `rows` and frames `start` to `stop` of the window."""
 
     bucket: Bucket
     rows: slice
     start: int
     stop: int
     read_start: int
-    """the run reads the window's frames `read_start` to `read_stop`; what lacks up to the bucket
-    is padding"""
+    """the run reads the window's frames `read_start` to `read_stop`; the rest of the bucket is
+    padding"""
     read_stop: int
 
 
@@ -61,7 +61,7 @@ class PaddedInputs(NamedTuple):
         )
 
     def fill(self, piece: Piece, conditioning: Floats, source: Floats, noise: Floats) -> None:
-        """Copy what `piece` reads from the window; pad with its last conditioning and silence."""
+        """Copy `piece`'s part of the window; pad with its last conditioning and silence."""
         rows = piece.rows.stop - piece.rows.start
         frames = piece.read_stop - piece.read_start
         read = slice(piece.read_start, piece.read_stop)
@@ -77,12 +77,12 @@ class PaddedInputs(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Every shape on offer: each of `batch` with each of `frames`."""
+    """All available shapes: each of `batch` with each of `frames`."""
 
     frames: tuple[int, ...] = BUCKET_FRAMES
-    """lengths of a window, ascending"""
+    """window lengths, ascending"""
     batch: tuple[int, ...] = BUCKET_BATCH
-    """windows computed at once, ascending"""
+    """batch sizes, ascending"""
 
     def __post_init__(self) -> None:
         for name in ("frames", "batch"):
@@ -99,12 +99,12 @@ class Buckets:
         return tuple(Bucket(batch, frames) for batch in self.batch for frames in self.frames)
 
     def pieces(self, batch: int, frames: int, margin: int) -> list[Piece]:
-        """Runs that compute `batch` windows of `frames` frames, each frame of them once.
+        """Runs that compute `batch` windows of `frames` frames, each frame once.
 
-        Each run has the smallest bucket that holds its part and `margin` frames after it.
+        Each run uses the smallest bucket that holds its part and `margin` frames after it.
 
         Args:
-            margin: frames that may matter each side, `manifest.context_frames(steps)`.
+            margin: frames of context on each side, `manifest.context_frames(steps)`.
 
         Raises:
             EngineError: the largest bucket is all context.
@@ -140,16 +140,16 @@ class Buckets:
 def denoise_in_buckets(
     run: Callable[[Piece], Floats], buckets: Buckets, margin: int, shape: tuple[int, ...]
 ) -> Floats:
-    """The denoised window, put together from the runs of its pieces.
+    """The denoised window, assembled from the runs of its pieces.
 
     Args:
         run: fills the bucket of a piece with `PaddedInputs.fill`, computes it and returns
-            (batch, frames, hop_length) of the bucket, free to be overwritten by the next run.
-        margin: frames that may matter each side, `manifest.context_frames(steps)`.
+            (batch, frames, hop_length) of the bucket, which the next run may overwrite.
+        margin: frames of context on each side, `manifest.context_frames(steps)`.
         shape: (B, F, hop_length) of the window.
 
     Returns:
-        `shape` float32, all of it new memory.
+        `shape` float32, newly allocated.
 
     Raises:
         EngineError: the largest bucket is all context, or `run` fails.

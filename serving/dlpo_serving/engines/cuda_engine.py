@@ -1,8 +1,8 @@
 """The denoiser on an NVIDIA GPU with onnxruntime's CUDA provider.
 
-What was and what was not run: this code was written where there is no GPU. Binding, buckets and
-every refusal are tested on the CPU provider and with the real GPU package; the speed of a GPU, the
-capture of CUDA graphs and fp16 on a GPU are for the tests marked `gpu`.
+What has been run: this code was written on a machine without a GPU. Binding, buckets and every
+refusal are tested on the CPU provider and with the real GPU package; GPU speed, CUDA graph capture
+and fp16 on a GPU are left to the tests marked `gpu`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from dlpo_serving.engines.onnx_engine import (
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, IOBinding, OrtValue, RunOptions
 
-# IO binding, one set for each bucket. A CUDA graph replays work on the addresses that it was
-# captured with. So every bucket has arrays on the host and tensors on the device that live as
-# long as the session, and a run is: fill, copy there, compute, copy back.
+# IO binding, one set per bucket. A CUDA graph replays work on the addresses it was captured with,
+# so every bucket has host arrays and device tensors that live as long as the session. A run is:
+# fill, copy to the device, compute, copy back.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,10 +54,10 @@ class _Binding:
 
 
 class BoundDenoiser:
-    """One denoiser graph in fixed shapes. Calls come from one thread.
+    """One denoiser graph in fixed shapes. Call it from one thread.
 
-    onnxruntime keeps captured CUDA graphs by thread: a call from another thread than the one that
-    warmed up is correct, but captures again.
+    onnxruntime keeps captured CUDA graphs per thread: a call from any thread but the one that
+    warmed up gives correct results, but captures again.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class BoundDenoiser:
         buckets: Buckets,
         device: CudaDevice,
     ) -> None:
-        """Allocate all memory, then compute every bucket twice: the second run finds all warm.
+        """Allocate all memory, then compute every bucket twice: the second run is warm.
 
         Args:
-            session: of the graph.
-            name: of the graph, for errors.
+            session: the graph's session.
+            name: the graph's name, for errors.
             device: where the session computes.
 
         Raises:
-            EngineError: the memory does not suffice, or the run-time fails.
+            EngineError: there is not enough memory, or the run-time fails.
         """
         self._session = session
         self._name = name
@@ -106,14 +106,14 @@ class BoundDenoiser:
         """The denoised window; `margin` is `manifest.context_frames`, the rest as in `Engine`.
 
         Raises:
-            EngineError: the arrays are not those of this graph, or the run-time fails.
+            EngineError: the arrays do not fit this graph, or the run-time fails.
         """
 
         def run(piece: Piece) -> Floats:
             binding = self._bindings[piece.bucket]
             try:
                 binding.host.fill(piece, conditioning, source, noise)
-            except ValueError as error:  # of numpy, where shapes do not fit
+            except ValueError as error:  # from numpy, if shapes do not fit
                 given = {"conditioning": conditioning, "source": source, "noise": noise}
                 raise failed_run(self._name, "the padding", given, error) from error
             return self._compute(binding)
@@ -161,9 +161,9 @@ _log = logging.getLogger(__name__)
 class CudaEngine(OnnxSentenceGraphs):
     """Denoisers on the GPU in fixed shapes; encoder and frames on the CPU.
 
-    The default denoiser is loaded and all its buckets are warmed at once; another number of steps
-    when it is first asked for. Load it on the thread that will call it, see `BoundDenoiser`. See
-    `Engine` for the methods.
+    The default denoiser is loaded, and all its buckets warmed, up front; those for other numbers of
+    steps on first use. Load it on the thread that will call it; see `BoundDenoiser`. See `Engine`
+    for the methods.
     """
 
     _providers: Sequence[Provider] = (
@@ -190,10 +190,10 @@ class CudaEngine(OnnxSentenceGraphs):
 
         Args:
             precision: of the denoiser.
-            buckets: the shapes to prepare; None is `Buckets()`.
+            buckets: the shapes to prepare; None means `Buckets()`.
 
         Raises:
-            BundleError: a denoiser is not there in this precision.
+            BundleError: a denoiser is missing in this precision.
             EngineError: there is no GPU, a library is missing, or onnxruntime fails. It never
                 falls back to the CPU.
             MissingExtraError: a package is not installed.

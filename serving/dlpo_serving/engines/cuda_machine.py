@@ -1,7 +1,7 @@
-"""Whether onnxruntime can compute on a GPU here, and what is missing where it can't.
+"""Checks whether onnxruntime can compute on a GPU here, and what is missing if it can't.
 
-Asked for a provider that it can't load, onnxruntime prints a warning and computes on the CPU. So
-everything that a provider needs is looked for before.
+If onnxruntime can't load a requested provider, it prints a warning and computes on the CPU. So
+everything that a provider needs is checked beforehand.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from onnxruntime import OrtValue
 
 CUDA = "CUDAExecutionProvider"
-# What libonnxruntime_providers_cuda.so 1.31 asks for, with what it loads later (cuDNN, cuFFT).
+# Needed by libonnxruntime_providers_cuda.so 1.31, including what it loads later (cuDNN, cuFFT).
 CUDA_LIBRARIES = (
     "libcudart.so.13",
     "libcublas.so.13",
@@ -37,11 +37,11 @@ _log = logging.getLogger(__name__)
 
 
 def check_cuda() -> Gpu:
-    """The GPU on which onnxruntime can compute.
+    """Check that onnxruntime can compute on the GPU, and return it.
 
     Raises:
-        EngineError: onnxruntime is the build for CPUs, or there is no GPU, no driver, or a library
-            is missing.
+        EngineError: onnxruntime is the CPU build, there is no GPU or driver, or a library is
+            missing.
         MissingExtraError: a package is not installed.
     """
     onnxruntime = import_onnxruntime()
@@ -53,7 +53,7 @@ def check_cuda() -> Gpu:
         )
     gpu = find_gpu()
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it can't find
-        onnxruntime.preload_dlls()  # of the nvidia packages, where they are installed
+        onnxruntime.preload_dlls()  # from the nvidia packages, if installed
     missing = []
     for name in CUDA_LIBRARIES:
         try:
@@ -73,16 +73,16 @@ class CudaDevice:
     """The GPU as the binding of `BoundDenoiser` sees it; pins arrays for as long as it lives."""
 
     name = "cuda"
-    """as onnxruntime calls it"""
+    """onnxruntime's name for it"""
 
     def __init__(self) -> None:
-        """Raises MissingExtraError where cuda-bindings is not installed."""
+        """Raises MissingExtraError if cuda-bindings is not installed."""
         self._cuda = load_cuda()
 
     def pin(self, array: Floats) -> None:
-        """Keep the memory of an array where it is, so that the GPU reads and writes it itself.
+        """Page-lock the memory of an array, so that the GPU can access it directly.
 
-        Where that fails, the copies are slower but right, so it is a warning.
+        If that fails, copies are slower but still correct, so it only logs a warning.
         """
         cuda = self._cuda
         try:
@@ -93,13 +93,13 @@ class CudaDevice:
         weakref.finalize(self, _release, cuda, array)  # keeps the array alive until then
 
     def send(self, array: Floats, value: OrtValue) -> None:
-        """Copy an array to the GPU; it is there when this returns."""
+        """Copy an array to the GPU; blocks until done."""
         cuda = self._cuda
         kind = cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
         call(cuda, cuda.cudaMemcpy, value.data_ptr(), array.ctypes.data, array.nbytes, kind)
 
     def fetch(self, value: OrtValue, array: Floats) -> None:
-        """Copy from the GPU into an array; it is there when this returns."""
+        """Copy from the GPU into an array; blocks until done."""
         cuda = self._cuda
         kind = cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
         call(cuda, cuda.cudaMemcpy, array.ctypes.data, value.data_ptr(), array.nbytes, kind)

@@ -1,7 +1,7 @@
-"""Engines on onnxruntime: encoder and frames, which every engine computes on the CPU; all graphs.
+"""onnxruntime engines: encoder and frames, which every engine runs on the CPU, and all graphs.
 
-The encoder runs once a sentence and the frames graph once in 3.5 s of audio: a GPU would gain less
-on them than the copies cost.
+The encoder runs once per sentence and the frames graph once per 3.5 s of audio: a GPU would gain
+less on them than the copies cost.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ CPU = "CPUExecutionProvider"
 Provider = tuple[str, dict[str, str]]
 """Name and options of an execution provider."""
 _Loaded = tuple["InferenceSession", list[str], list[str]]
-"""A graph, and the names of its inputs and of its outputs in order."""
+"""A graph, with the names of its inputs and outputs in order."""
 
 
 def import_onnxruntime() -> ModuleType:
-    """The package `onnxruntime`, be it of the CPU or of the GPU distribution.
+    """The package `onnxruntime`, from either the CPU or the GPU distribution.
 
     Raises:
         MissingExtraError: neither is installed.
     """
-    # From 1.29 on its Linux wheels report each session to Microsoft, unless this is set before.
+    # Since 1.29 its Linux wheels report each session to Microsoft unless this is set beforehand.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     with needs("serve"):
         import onnxruntime
@@ -52,8 +52,8 @@ def open_session(
 
     Args:
         path: its ONNX file.
-        providers: in the order in which they may take nodes.
-        optimise: let onnxruntime rewrite the graph. A quantised one is slow without.
+        providers: execution providers, in order of preference for nodes.
+        optimise: let onnxruntime rewrite the graph. A quantised graph is slow without it.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -64,21 +64,21 @@ def open_session(
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Else a plan of memory is kept for each shape that was ever seen, and there are as many lengths
-    # of sentences as there are texts. Without, resident memory stays where it is, at equal speed.
+    # Otherwise a memory plan is kept for each shape ever seen, and almost every sentence has its
+    # own length. Without plans, resident memory stays constant, and speed is the same.
     options.enable_mem_pattern = False
-    # Else a plan of which tensor takes whose memory, whose making compares the shapes of all pairs:
-    # half of the load of a long graph. The arena uses memory again all the same: equal peaks.
+    # Otherwise it plans which tensor reuses whose memory by comparing the shapes of all pairs: half
+    # the load time of a long graph. The arena reuses memory regardless: peaks are the same.
     options.enable_mem_reuse = False
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3  # errors; warnings about unused initialisers help nobody here
+    options.log_severity_level = 3  # errors; warnings about unused initialisers are just noise
     try:
-        # Without fallback: else it would say on standard output that it takes the CPU, and take it.
+        # No fallback: otherwise it would switch to the CPU, with only a note on standard output.
         return onnxruntime.InferenceSession(
             path, options, providers=list(providers), enable_fallback=0
         )
-    # onnxruntime raises its own classes and plain ValueError or RuntimeError besides.
+    # onnxruntime raises its own classes as well as plain ValueError and RuntimeError.
     except Exception as error:
         first = providers[0][0]
         advice = (
@@ -92,23 +92,23 @@ def open_session(
 def failed_run(
     graph: str, runtime: str, inputs: Mapping[str, NDArray[Any]], error: Exception
 ) -> EngineError:
-    """The error of a graph that `runtime` could not compute."""
+    """The error for a graph that `runtime` could not compute."""
     shapes = {name: value.shape for name, value in inputs.items()}
     return EngineError(f"{graph}: {runtime} failed on {shapes}: {error}")
 
 
 INTEGER_PRODUCT = b"MatMulIntegerToFloat"
-"""The operator of 8-bit layers that need no optimisation; see `dlpo_export.products`."""
+"""Operator of 8-bit layers that need no optimisation; see `dlpo_export.products`."""
 
 
 class OnnxSentenceGraphs:
-    """Encoder and frames by onnxruntime on the CPU, for any engine; methods as of `Engine`."""
+    """Encoder and frames on onnxruntime's CPU provider, for any engine; methods as in `Engine`."""
 
     def __init__(self, bundle: Bundle, precision: Precision | None = None) -> None:
         """Load encoder and frames.
 
         Args:
-            precision: None is the manifest's. A graph that has no such file is computed in fp32.
+            precision: None means the manifest's. A graph without such a file is computed in fp32.
 
         Raises:
             EngineError: onnxruntime can't load a graph.
@@ -131,7 +131,7 @@ class OnnxSentenceGraphs:
         return self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
 
     def speaking(self, voice: str) -> Self:
-        other = copy.copy(self)  # graphs stay common to both
+        other = copy.copy(self)  # both share the graphs
         other.manifest = self.manifest.with_voice(voice)
         other._shares = other.manifest.voice_input()
         return other
@@ -156,9 +156,7 @@ class OnnxSentenceGraphs:
         return FrameFeatures(*self._run("frames", inputs))
 
     def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
-        """Compute a graph; an input that it does not have, such as the pitch of a voice without F0,
-        is left out.
-        """
+        """Compute a graph; omits inputs it does not have, such as pitch for a voice without F0."""
         session, names, outputs = self._loaded.get(graph) or self._load_graph(graph)
         feed = {name: inputs[name] for name in names}
         try:
@@ -170,9 +168,9 @@ class OnnxSentenceGraphs:
     def _load_graph(self, graph: str) -> _Loaded:
         precision = self._precision_of(graph)
         path = self._bundle.graph_path(graph, precision)
-        # Optimising a graph takes onnxruntime longer than the rest of its load, and graphs are
-        # exported as it runs them best; but for 8-bit layers between Q/DQ nodes, as older bundles
-        # have them, and for the denoiser in fp32, whose convolutions it fuses.
+        # Optimising a graph takes onnxruntime longer than the rest of the load, and graphs are
+        # exported in their fastest form. Exceptions: 8-bit layers between Q/DQ nodes, as in older
+        # bundles, and the fp32 denoiser, whose convolutions onnxruntime fuses.
         optimise = INTEGER_PRODUCT not in path.read_bytes() and (
             precision != "fp32" or graph.startswith("denoiser")
         )
@@ -189,7 +187,7 @@ class OnnxSentenceGraphs:
 
 
 def check_precision(bundle: Bundle, precision: Precision) -> None:
-    """Raise BundleError unless every denoiser of the bundle is there in `precision`."""
+    """Raise BundleError unless the bundle has every denoiser in `precision`."""
     for steps in bundle.manifest.available_steps:
         bundle.graph_path(f"denoiser_{steps}", precision)
 
@@ -197,18 +195,18 @@ def check_precision(bundle: Bundle, precision: Precision) -> None:
 class OnnxEngine(OnnxSentenceGraphs):
     """All graphs of a bundle on one core.
 
-    Encoder, frames and the default denoiser are loaded at once; another number of steps when it is
-    first asked for. See `Engine` for the methods.
+    Encoder, frames and the default denoiser are loaded up front; denoisers for other numbers of
+    steps on first use. See `Engine` for the methods.
     """
 
     def __init__(self, bundle: Bundle, precision: Precision | None = None) -> None:
         """Load the graphs.
 
         Args:
-            precision: None is the manifest's, or fp32 for a graph that is not there in it.
+            precision: None means the manifest's, or fp32 for a graph that does not have it.
 
         Raises:
-            BundleError: a denoiser is not there in the precision that was asked for.
+            BundleError: a denoiser is missing in the requested precision.
             EngineError: onnxruntime can't load a graph.
             MissingExtraError: onnxruntime is not installed.
         """

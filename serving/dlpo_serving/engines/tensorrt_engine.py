@@ -1,8 +1,8 @@
-"""The engine on TensorRT: the plans of a bundle, with CUDA graphs and without torch.
+"""The TensorRT engine: runs a bundle's plans, with CUDA graphs and without torch.
 
-What was and what was not run: this code was written where there is no GPU. Its calls are checked
-against the signatures of the real bindings, and its results against onnxruntime on a simulated
-device; `dlpo export --check-tensorrt` and the tests marked `gpu` run it on a real one.
+What has been run: this code was written on a machine without a GPU. Its calls are checked against
+the signatures of the real bindings, and its results against onnxruntime on a simulated device;
+`dlpo export --check-tensorrt` and the tests marked `gpu` run it on a real one.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 class TensorrtEngine(OnnxSentenceGraphs):
     """Denoisers on the GPU through plans; encoder and frames on the CPU.
 
-    The plan of the default denoiser is loaded, and all its buckets are run and captured, at once;
-    that of another number of steps when it is first asked for. See `Engine` for the methods.
+    The plan of the default denoiser is loaded, and all its buckets run and captured, up front;
+    plans for other numbers of steps on first use. See `Engine` for the methods.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class TensorrtEngine(OnnxSentenceGraphs):
 
         Args:
             bundle: with plans, as `dlpo export --tensorrt` writes it.
-            precision: of the plan; None is fp16, fp32 or int8_symmetric, the first that is there.
-            cuda_graphs: False launches kernel by kernel, to look for faults.
+            precision: of the plan; None means the first available of fp16, fp32, int8_symmetric.
+            cuda_graphs: False launches kernel by kernel, for debugging.
 
         Raises:
-            EngineError: no GPU, no plan for it, or TensorRT refuses the plan.
+            EngineError: there is no GPU, no plan for it, or TensorRT rejects the plan.
             MissingExtraError: TensorRT, cuda-bindings or onnxruntime is not installed.
         """
-        self._gpu = find_gpu()  # first: without one, TensorRT need not be installed
+        self._gpu = find_gpu()  # first: without a GPU, TensorRT need not be installed
         self._cuda = load_cuda()
         self._trt = load_tensorrt()
         self._version = str(self._trt.__version__)
@@ -75,12 +75,12 @@ class TensorrtEngine(OnnxSentenceGraphs):
         margin = self.context_frames(steps)
         try:
             return denoise_in_buckets(run, buckets, margin, source.shape)
-        except ValueError as error:  # of numpy: the arrays do not fit the buffers
+        except ValueError as error:  # from numpy: the arrays do not fit the buffers
             inputs = {"conditioning": conditioning, "source": source, "noise": noise}
             raise failed_run(f"denoiser_{steps}", "TensorRT", inputs, error) from error
 
     def close(self) -> None:
-        """Give the GPU's memory back; later calls raise EngineError."""
+        """Free the GPU's memory; later calls raise EngineError."""
         for runner, _ in self._runners.values():
             runner.close()
 
@@ -117,11 +117,11 @@ class TensorrtEngine(OnnxSentenceGraphs):
         return runner, buckets
 
 
-# A plan holds kernels chosen by measuring on one GPU with one TensorRT. On others it would fail
-# or be slow, so it is refused by name rather than tried.
+# A plan holds kernels chosen by measuring on one GPU with one TensorRT version. On others it would
+# fail or be slow, so it is refused by name rather than tried.
 
 
-PREFERENCE: tuple[Precision, ...] = ("fp16", "fp32", "int8_symmetric")  # int8 is for who asks
+PREFERENCE: tuple[Precision, ...] = ("fp16", "fp32", "int8_symmetric")  # int8 last: opt-in
 
 
 def choose_plan(
@@ -131,11 +131,11 @@ def choose_plan(
 
     Args:
         graph: such as `denoiser_3`.
-        precision: None is the first of fp16, fp32, int8_symmetric in which there is one.
-        tensorrt: version that is installed, such as `11.4.0.106`.
+        precision: None means the first available of fp16, fp32, int8_symmetric.
+        tensorrt: the installed version, such as `11.4.0.106`.
 
     Raises:
-        EngineError: none fits; says why not each, and how to build one.
+        EngineError: none fits; says why for each, and how to build one.
     """
     plans = [p for p in manifest.plans if p.graph == graph and precision in (None, p.precision)]
     fitting = [plan for plan in plans if misfit(plan, gpu, tensorrt) is None]
@@ -152,7 +152,7 @@ def choose_plan(
 
 
 def misfit(plan: PlanInfo, gpu: Gpu, tensorrt: str) -> str | None:
-    """Why a plan does not run here, or None if it does."""
+    """The reason why a plan does not run here, or None if it does."""
     if (plan.gpu, plan.compute_capability) != (gpu.name, gpu.compute_capability):
         return f"is for {plan.gpu} (compute capability {plan.compute_capability})"
     return None if plan.tensorrt == tensorrt else f"is for TensorRT {plan.tensorrt}"

@@ -1,9 +1,9 @@
 """One TensorRT plan on the GPU: a context, buffers and a CUDA graph for every bucket.
 
-All memory is taken when a bucket is prepared: the same pinned arrays on the host and the same
-buffers on the GPU serve every call, so that one captured CUDA graph holds the copies and the
-kernels, and a call is one launch. The contexts share one scratch buffer, since only one runs at a
-time. Checked against the real bindings and run on a simulated device; no GPU was at hand.
+All memory is allocated when a bucket is prepared: the same pinned host arrays and GPU buffers serve
+every call, so that one captured CUDA graph contains the copies and the kernels, and a call is one
+launch. The contexts share one scratch buffer, since only one runs at a time. Checked against the
+real bindings and run on a simulated device; no GPU was available.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OUTPUT = "waveform"
 
 
 class PlanRunner:
-    """Computes a denoiser in the buckets of its plan. Calls come from one thread at a time."""
+    """Runs a denoiser in the buckets of its plan. Call it from one thread at a time."""
 
     def __init__(
         self,
@@ -47,16 +47,16 @@ class PlanRunner:
 
         Args:
             buckets: those of the plan's profiles, in their order.
-            shapes: of the inputs and of the output `waveform` by name, as the manifest has them.
+            shapes: of the inputs and the output `waveform` by name, as in the manifest.
             cuda_graphs: False launches kernel by kernel.
 
         Raises:
-            EngineError: TensorRT refuses the plan, or memory of the GPU ran out.
+            EngineError: TensorRT rejects the plan, or the GPU runs out of memory.
         """
         self._cuda = cuda
         self._memory = ExitStack()
         self.close = weakref.finalize(self, self._memory.close)
-        """Frees everything at once; later calls fail. Also called when nobody holds this."""
+        """Frees everything; later calls fail. Also called when the runner is garbage-collected."""
         started = time.perf_counter()
         self._call(cuda.cudaSetDevice, 0)
         self._stream = self._call(cuda.cudaStreamCreateWithFlags, cuda.cudaStreamNonBlocking)
@@ -85,14 +85,14 @@ class PlanRunner:
         return self._buckets[bucket].inputs
 
     def run(self, bucket: Bucket) -> Floats:
-        """Compute what was written to `inputs(bucket)`; the next run overwrites the result.
+        """Denoise what was written to `inputs(bucket)`; the next run overwrites the result.
 
         Raises:
             EngineError: the GPU failed.
         """
         self._check_open()
         prepared = self._buckets[bucket]
-        self._call(self._cuda.cudaSetDevice, 0)  # callers' threads may change
+        self._call(self._cuda.cudaSetDevice, 0)  # the calling thread may have changed
         prepared.launch()
         self._call(self._cuda.cudaStreamSynchronize, self._stream)
         return prepared.waveform
@@ -104,18 +104,18 @@ class PlanRunner:
     def _deserialize(self, trt: ModuleType, plan: bytes) -> Any:
         try:
             runtime = trt.Runtime(self._logger)
-        except TypeError as error:  # what the bindings raise for a null pointer
+        except TypeError as error:  # raised by the bindings for a null pointer
             raise self._failed("TensorRT can't start") from error
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise self._failed("TensorRT refuses the plan")
-        self._runtime = runtime  # has to outlive the engine
+        self._runtime = runtime  # must outlive the engine
         return engine
 
     def _check_tensors(
         self, trt: ModuleType, buckets: Buckets, shapes: Mapping[str, tuple[int | str, ...]]
     ) -> None:
-        """Names, types and profiles are those that the manifest promises."""
+        """Check that names, types and profiles match the manifest."""
         engine = self._engine
         if engine.num_optimization_profiles != len(buckets.all):
             raise EngineError(
@@ -152,7 +152,7 @@ class PlanRunner:
         shapes: Mapping[str, tuple[int | str, ...]],
         cuda_graphs: bool,
     ) -> _Prepared:
-        """Buffers and context of a bucket, run once and captured."""
+        """Allocate buffers and context of a bucket, run it once and capture it."""
         arrays = {name: self._pinned(_shape(shape, bucket)) for name, shape in shapes.items()}
         names = self._names()
         buffers = {name: self._allocate(arrays[name].nbytes) for name in names}
@@ -185,9 +185,9 @@ class PlanRunner:
         return _Prepared(inputs, arrays[OUTPUT], launch, context)
 
     def _capture(self, enqueue: Callable[[], None]) -> Callable[[], None]:
-        """What `enqueue` puts on the stream, as one CUDA graph; returns what launches it."""
+        """Capture what `enqueue` puts on the stream as one CUDA graph; return its launcher."""
         cuda = self._cuda
-        # Other threads may go on with calls of their own meanwhile.
+        # Lets other threads continue with their own calls meanwhile.
         mode = cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call(cuda.cudaStreamBeginCapture, self._stream, mode)
         try:
@@ -235,7 +235,7 @@ class PlanRunner:
 
 
 class _Prepared(NamedTuple):
-    """All that one bucket needs."""
+    """Everything that one bucket needs."""
 
     inputs: PaddedInputs
     waveform: Floats

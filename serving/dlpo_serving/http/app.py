@@ -34,11 +34,11 @@ from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import address, named_port
 
 EVERY_REPLY = {
-    "Server": "dlpo",  # without the versions of what it is built from
+    "Server": "dlpo",  # instead of aiohttp's default, which reveals versions
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-TOLD = ("X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After")  # to pages
+TOLD = ("X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After")  # exposed by CORS
 JSON = "application/json"
 AUDIO_TYPES = sorted({media_type(one) for one in ENCODINGS.values()})
 LISTS = {"voices": "Voices, with their ranges", "audio/voices": "Names of voices",
@@ -57,12 +57,12 @@ def build_app(
     limits: HttpLimits | None = None,
     show_metrics: bool = True,
 ) -> web.Application:
-    """The application, for `listening` in the service's event loop.
+    """Build the application, for `listening` in the service's event loop.
 
     Args:
-        metrics: shown at /metrics if `show_metrics`.
-        scope: of each request; everything under /v1/ requires its token. None requires none.
-        limits: what a client may cost.
+        metrics: served at /metrics if `show_metrics`.
+        scope: opened for each request; all of /v1/ requires its token. None requires no token.
+        limits: what a client may consume.
     """
     limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
     middlewares = [_call_middleware(scope)]
@@ -81,15 +81,15 @@ def build_app(
 
 
 def _call_middleware(scope: CallScope) -> Any:
-    """Runs each request in its scope, and turns errors into replies."""
+    """Run each request in its scope, and turn errors into replies."""
 
     @web.middleware
     async def call(request: web.Request, handler: Handler) -> web.StreamResponse:
-        verb = request.method if request.method in METH_ALL else "OTHER"  # a label of metrics
-        resource = request.match_info.route.resource  # a path is the client's choice, no label
+        verb = request.method if request.method in METH_ALL else "OTHER"  # a metrics label
+        resource = request.match_info.route.resource  # clients choose the raw path: no label
         method = f"{verb} {resource.canonical if resource else '(unknown)'}"
         headers = {name.lower(): value for name, value in request.headers.items()}
-        level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes come often
+        level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes are frequent
         with scope.open(method, "http", request.remote or "", headers, level) as record:
             request[CALL] = record
             try:
@@ -99,7 +99,7 @@ def _call_middleware(scope: CallScope) -> Any:
             except ConnectionResetError:  # the client is gone
                 gone = request.get(BEGUN)
                 return gone.response if gone else web.Response()
-            # The boundary of the process: the client must get a reply of ours.
+            # Process boundary: every error must become one of our replies.
             except Exception as error:
                 scope.count_failure(error)
                 reply = reply_to(error)
@@ -126,7 +126,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 async def _let_read(
     origins: frozenset[str], request: web.Request, response: web.StreamResponse
 ) -> None:
-    """CORS: pages of these origins may read the reply."""
+    """CORS: let pages from these origins read the reply."""
     origin = request.headers.get("Origin", "")
     if origin and request.path.startswith("/v1/") and origins & {origin, "*"}:
         response.headers["Access-Control-Allow-Origin"] = origin
@@ -135,7 +135,7 @@ async def _let_read(
 
 
 async def _preflight(request: web.Request) -> web.Response:
-    """What a browser asks before it sends a request of another origin; a token is not in it."""
+    """CORS preflight, which a browser sends before a cross-origin request; it has no token."""
     headers = request.headers.get("Access-Control-Request-Headers", "")
     allowed = {"Methods": "GET, POST", "Headers": headers}
     named = {f"Access-Control-Allow-{name}": value for name, value in allowed.items()}
@@ -143,7 +143,7 @@ async def _preflight(request: web.Request) -> web.Response:
 
 
 def probe_routes(service: SynthesisService, metrics: Metrics | None) -> list[web.RouteDef]:
-    """`/healthz`: the event loop runs; `/readyz`, `/health`: calls are welcome; `/metrics`."""
+    """`/healthz`: the event loop runs; `/readyz`, `/health`: calls are accepted; `/metrics`."""
 
     async def healthz(request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -172,7 +172,7 @@ def probe_routes(service: SynthesisService, metrics: Metrics | None) -> list[web
 
 
 def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
-    """The lists, in the shape of OpenAI's."""
+    """Lists of voices and models, in OpenAI's format."""
 
     async def voices(request: web.Request) -> web.Response:
         if not service.voices:
@@ -196,7 +196,7 @@ def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
 
     return [
         web.get("/v1/voices", voices),
-        web.get("/v1/audio/voices", names),  # as Kokoro-FastAPI and Open WebUI have it
+        web.get("/v1/audio/voices", names),  # as in Kokoro-FastAPI and Open WebUI
         web.get("/v1/audio/models", names),
         web.get("/v1/models", models),
         web.get("/v1/models/{model}", model),
@@ -224,19 +224,19 @@ def _voice(manifest: Manifest) -> dict[str, Any]:
 
 
 PAGE_HEADERS = {
-    # Scripts, styles and connections of this server alone; nobody may put the page into a frame.
+    # Scripts, styles and connections only from this server; the page may not be framed.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
         " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cache-Control": "no-cache",  # asked again each time, answered 304 where nothing changed
+    "Cache-Control": "no-cache",  # always revalidated; 304 if unchanged
 }
 
 
 def page_routes() -> list[web.RouteDef]:
-    """`/` and the files it asks for, and no others."""
+    """`/` and the files it loads, and no others."""
     folder = Path(__file__).with_name("page")
     files = [file for file in folder.iterdir() if file.suffix in (".html", ".css", ".js", ".svg")]
     names = ["/" if file.name == "index.html" else f"/page/{file.name}" for file in files]
@@ -244,7 +244,7 @@ def page_routes() -> list[web.RouteDef]:
 
 
 def _sender(file: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Sends the file as it is now; its tag is of the content, since images clamp times."""
+    """Send the file as it is now; its ETag hashes the content, since images clamp mtimes."""
     content = file.read_bytes()
     tag = hashlib.sha256(content).hexdigest()
     kind = mimetypes.guess_type(file.name)[0]
@@ -264,22 +264,22 @@ def _sender(file: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 def openapi() -> dict[str, Any]:
-    """The description of the HTTP API that generators and tools read."""
+    """The OpenAPI description of the HTTP API, for code generators and other tools."""
     token: list[dict[str, list[str]]] = [{"token": []}, {}]  # or none
     audio = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in AUDIO_TYPES}
-    error = {"description": "An error, as OpenAI's API words it", "content": {JSON: {}}}
+    error = {"description": "An error in OpenAI's format", "content": {JSON: {}}}
     ok = {"200": {"description": "OK", "content": {JSON: {}}}, "default": error}
     listed = {
         f"/v1/{name}": {"get": {"summary": summary, "security": token, "responses": ok}}
         for name, summary in LISTS.items()
     }
     speech = {
-        "summary": "Speak a text; the reply begins with the first sound",
+        "summary": "Speak a text; the reply starts with the first audio",
         "security": token,
         "requestBody": {"required": True, "content": {JSON: {"schema": schema()}}},
-        "responses": {"200": {"description": "Sound", "content": audio}, "default": error},
+        "responses": {"200": {"description": "Audio", "content": audio}, "default": error},
     }
-    probe = {"summary": "Whether calls are welcome", "responses": ok}
+    probe = {"summary": "Whether the server accepts calls", "responses": ok}
     return {
         "openapi": "3.1.0",
         "info": {"title": "dlpo", "version": dlpo.__version__},
@@ -289,7 +289,7 @@ def openapi() -> dict[str, Any]:
 
 
 def reference_routes() -> list[web.RouteDef]:
-    """`/openapi.json`, and `/docs` for people: the same as a page without scripts."""
+    """`/openapi.json`, and `/docs` for people: the same content, as a page without scripts."""
     described = openapi()
     rows = []
     for path, methods in described["paths"].items():
@@ -301,7 +301,7 @@ def reference_routes() -> list[web.RouteDef]:
     )
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>dlpo: HTTP API</title>'
-        "<h1>HTTP API</h1><p>It is OpenAI's speech API with more fields. For tools:"
+        "<h1>HTTP API</h1><p>OpenAI's speech API with additional fields. For tools:"
         f' <a href="openapi.json">openapi.json</a>.</p>{"".join(rows)}'
         f"<h2>Fields of POST /v1/audio/speech</h2><dl>{fields}</dl></html>"
     )
@@ -315,13 +315,13 @@ def reference_routes() -> list[web.RouteDef]:
     return [web.get("/openapi.json", document), web.get("/docs", docs)]
 
 
-IDLE_S = 30.0  # for the header of a request, from the last one's end: ends slow-loris connections
-MAX_LINE_BYTES = 8_190  # of the request line, and of a header
+IDLE_S = 30.0  # for a request's header, from the end of the last request: stops slow-loris attacks
+MAX_LINE_BYTES = 8_190  # of the request line, and of each header
 MAX_HEADERS = 64
-QUEUE = 128  # connections that wait to be accepted
-MAX_CONNECTIONS = 2_000  # each is a file and some 20 kB
-LAST_WORDS_S = 0.5  # for replies on their way when listening ends
-LINGERING_S = 1.0  # for the rest of a body that nobody reads, so that the client sees the refusal
+QUEUE = 128  # connections waiting to be accepted
+MAX_CONNECTIONS = 2_000  # each takes a file descriptor and some 20 kB
+LAST_WORDS_S = 0.5  # for replies in flight at shutdown
+LINGERING_S = 1.0  # to drain an unread body, so that the client sees the refusal
 
 
 @asynccontextmanager
@@ -342,7 +342,7 @@ async def listening(
         The port.
 
     Raises:
-        InputError: the address can't be listened on.
+        InputError: the address can't be bound.
     """
     log = _log.getChild("runner")
     log.addFilter(_is_ours)
@@ -350,9 +350,9 @@ async def listening(
         app,
         logger=log,
         handle_signals=False,
-        handler_cancellation=True,  # a client that is gone ends the work for it
+        handler_cancellation=True,  # a client's disconnect cancels its handler
         shutdown_timeout=LAST_WORDS_S,
-        access_log=None,  # the speaker logs a line for each call
+        access_log=None,  # the call scope logs a line for each call
         keepalive_timeout=IDLE_S,
         lingering_time=LINGERING_S,
         max_line_size=MAX_LINE_BYTES,
@@ -362,8 +362,8 @@ async def listening(
     )
     await runner.setup()
     try:
-        # As many connections as `backlog` says are accepted in a row: where no file is left, each
-        # is in vain and sets a timer to try again, and they would multiply.
+        # asyncio accepts up to `backlog` connections in a row: with no file descriptor left, each
+        # attempt fails and sets a retry timer, and the timers would multiply.
         handlers = runner.server
         assert handlers  # set up
 
@@ -386,7 +386,7 @@ async def listening(
 
 
 class _Full(asyncio.Protocol):
-    """Answers a connection that is too many."""
+    """Answers a connection beyond the limit with 503."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -398,5 +398,5 @@ class _Full(asyncio.Protocol):
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Not a traceback for each stranger whose bytes are no HTTP; 400 tells them."""
+    """Filter out tracebacks for clients that don't speak HTTP; they get a 400."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

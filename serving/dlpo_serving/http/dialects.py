@@ -1,4 +1,4 @@
-"""What is said over a WebSocket: messages of our own, ElevenLabs', OpenAI's Realtime API.
+"""WebSocket message formats: our own, ElevenLabs', and OpenAI's Realtime API.
 
 A dialect turns a client's messages into pieces of text, and a call's audio into messages.
 """
@@ -24,22 +24,22 @@ from dlpo_serving.service import Flush
 AUDIO = ("binary", "base64")
 ELEVENLABS_FORMATS = {"pcm": "pcm", "mp3": "mp3", "ulaw": "mulaw", "alaw": "alaw", "opus": "opus"}
 ELEVENLABS_DEFAULT = "mp3_44100_128"
-ELEVENLABS_VOICE = re.compile(r"[A-Za-z0-9]{20}")  # one of theirs, which means our default
-REALTIME_FORMATS = {  # -> ours, and the rate in Hz where none is named
+ELEVENLABS_VOICE = re.compile(r"[A-Za-z0-9]{20}")  # one of their IDs, which means our default
+REALTIME_FORMATS = {  # -> ours, and the default rate in Hz
     "audio/pcm": ("pcm", 24_000), "audio/pcmu": ("mulaw", 8_000), "audio/pcma": ("alaw", 8_000)
 }  # fmt: skip
-ELEVENLABS_KEY = "xi-api-key"  # the header that its clients send a key in
-OPENAI_KEY = "openai-insecure-api-key."  # before a key in the list of a browser's subprotocols
+ELEVENLABS_KEY = "xi-api-key"  # the header in which its clients send a key
+OPENAI_KEY = "openai-insecure-api-key."  # prefix of a key among a browser's subprotocols
 Message = Mapping[str, Any]
 
 
 def offered_protocols(request: web.Request) -> list[str]:
-    """Subprotocols that a client of a WebSocket offers."""
+    """Subprotocols that a WebSocket client offers."""
     return re.findall(r"[^,\s]+", request.headers.get("Sec-WebSocket-Protocol", ""))
 
 
 def authorization(request: web.Request) -> list[str]:
-    """`Authorization` headers, or the same of keys that ElevenLabs' and OpenAI's clients send."""
+    """`Authorization` headers, or equivalents for keys sent the way ElevenLabs or OpenAI do."""
     keys = request.headers.getall(ELEVENLABS_KEY, [])
     offered = [one for one in offered_protocols(request) if one.startswith(OPENAI_KEY)]
     keys += [one.removeprefix(OPENAI_KEY) for one in offered]
@@ -48,18 +48,18 @@ def authorization(request: web.Request) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The listener broke in."""
+    """The listener interrupted."""
 
     played_s: float | None = None
-    """seconds of the audio that were played; None: all that was sent"""
+    """seconds of audio that were played; None: everything sent"""
 
 
 Piece = str | Flush | None
-"""of a text; None is its end"""
+"""a piece of a text; None ends it"""
 
 
 class Dialect:
-    """The messages of both directions; here our own, `{"type": "begin" | "text" | ...}`.
+    """Messages in both directions; here our own, `{"type": "begin" | "text" | ...}`.
 
     Args:
         strict: refuse unknown fields.
@@ -70,7 +70,7 @@ class Dialect:
         self._binary = True
 
     def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
-        """The client's first message: what it asks for, and text that came with it."""
+        """The client's first message: what it asks for, and any text that came with it."""
         fields = {name: value for name, value in message.items() if value is not None}
         if (kind := fields.pop("type", None)) != "begin":
             raise _wrong("type", kind, "begin first")
@@ -84,7 +84,7 @@ class Dialect:
         return body, [] if text is None else [text_of("input", text)]
 
     def pieces(self, message: Message) -> Sequence[Piece | Cancel]:
-        """A further message of the client."""
+        """Read a later message from the client."""
         match message:
             case {"type": "text"}:
                 return [text_of("text", message.get("text"))]
@@ -97,12 +97,12 @@ class Dialect:
         raise _wrong("type", message.get("type"), "text, flush, end or cancel")
 
     def info(self, speech: AudioStream, warnings: Sequence[str]) -> Sequence[Message]:
-        """What comes before the first chunk."""
+        """Messages before the first chunk."""
         info = DlpoEvents(speech).info()
         return [{**info, "warnings": list(warnings)} if warnings else info]
 
     def chunk(self, speech: AudioStream, chunk: EncodedChunk) -> Sequence[Message | bytes]:
-        """A chunk; bytes go into a binary message."""
+        """Messages for a chunk; bytes go into a binary message."""
         event = DlpoEvents(speech).audio(chunk)
         if not self._binary:
             return [{**event, "audio": b64encode(chunk.audio).decode()}]
@@ -110,19 +110,19 @@ class Dialect:
         return [message, chunk.audio] if chunk.audio else [message]
 
     def done(self, speech: AudioStream) -> Sequence[Message]:
-        """What comes after the last chunk."""
+        """Messages after the last chunk."""
         events = DlpoEvents(speech)
         return [{**events.done(), **events.text()}]
 
     def error(self, reply: ErrorReply) -> Sequence[Message]:
-        """What comes before a connection, or one of several calls on it, ends for an error."""
+        """Messages before an error ends a connection, or one of several calls on it."""
         return [{"type": "error", **reply.json()}]
 
 
 class ElevenLabsDialect(Dialect):
     """The messages of ElevenLabs' `stream-input`: text in pieces, audio in base64, alignments.
 
-    Its `xi_api_key` message field is ignored: keys come in the header `xi-api-key`.
+    Its `xi_api_key` message field is ignored: keys belong in the header `xi-api-key`.
 
     Args:
         request: its path names a voice, its query the `output_format`, such as `pcm_24000`.
@@ -188,7 +188,7 @@ class ElevenLabsDialect(Dialect):
 
 
 class ContextsDialect(ElevenLabsDialect):
-    """The same for `multi-stream-input`, where each message names its utterance, `context_id`."""
+    """The same for `multi-stream-input`, where each message names its utterance in `context_id`."""
 
     def pieces(self, message: Message) -> Sequence[Piece]:
         text = text_of("text", message.get("text") or "")  # an empty one keeps the connection alive
@@ -198,7 +198,7 @@ class ContextsDialect(ElevenLabsDialect):
 
 
 def _alignment(chunk: EncodedChunk, rate_hz: int) -> dict[str, list[Any]] | None:
-    """When each letter of the chunk's words begins, evenly within its word, in ms of the chunk."""
+    """Letter timestamps in ms from the chunk's start, spaced evenly within each word."""
     letters: list[tuple[str, int, int]] = []
     for word in chunk.words:
         begin_ms = 1000 * (word.start - chunk.sample_offset) / rate_hz
@@ -216,11 +216,11 @@ def _alignment(chunk: EncodedChunk, rate_hz: int) -> dict[str, list[Any]] | None
 class RealtimeDialect(Dialect):
     """The events of OpenAI's Realtime API, for text in and audio out, one response after another.
 
-    There is no language model here: a response speaks the items since the last one, word for word.
+    There is no language model here: a response speaks the items since the last one verbatim.
 
     Args:
         request: its query may name a model, one of ours or a realtime one of theirs.
-        limit: of the characters that may wait for a response.
+        limit: maximum number of characters waiting for a response.
 
     Raises:
         UnknownModelError: the model is none of these.
@@ -236,9 +236,9 @@ class RealtimeDialect(Dialect):
         self._limit, self._waiting = limit, ""
         self._response: dict[str, Any] = {}
         self._item: dict[str, Any] = {}
-        self._text, self._said = "", 0  # of the response, and how many characters of it so far
+        self._text, self._said = "", 0  # of the response, and how much of it was spoken
         self.speaking = False
-        """a response has begun and has not ended"""
+        """a response is in progress"""
 
     def session(self, happened: str) -> Message:
         """The event `session.created` or `session.updated`."""
@@ -246,10 +246,10 @@ class RealtimeDialect(Dialect):
         return _event(f"session.{happened}", session={**session, "audio": {"output": self._output}})
 
     def answer(self, message: Message) -> list[Message]:
-        """What follows a message that concerns no response.
+        """Replies to a message that concerns no response.
 
         Raises:
-            RequestError: it is unknown, or can't be done here.
+            RequestError: it is unknown or not supported.
         """
         match message:
             case {"type": "session.update", "session": dict(settings)}:
@@ -265,13 +265,11 @@ class RealtimeDialect(Dialect):
                 return [_event(f"conversation.item.{one}", item=kept) for one in ("added", "done")]
             case {"type": "response.cancel"}:
                 raise BodyError("no response is in progress", 400, "response_cancel_not_active")
-        known = (
-            "session.update, conversation.item.create or response.create, with what belongs to it"
-        )
+        known = "session.update, conversation.item.create or response.create, with its fields"
         raise _wrong("type", message.get("type"), known)
 
     def respond(self, message: Message) -> tuple[SpeechBody, Message]:
-        """What a response speaks, which is what waits or comes with it, and its first event."""
+        """Start a response: what it speaks (its own input or what waits), and its first event."""
         if self.speaking:
             what = "a response is in progress; wait for its response.done, or cancel it"
             raise BodyError(what, 400, "conversation_already_has_active_response")
@@ -308,7 +306,7 @@ class RealtimeDialect(Dialect):
         return self._transcript(len(self._text)) + self.ended("completed")
 
     def ended(self, status: str, **details: Any) -> list[Message]:
-        """The end of the response: completed, cancelled or failed."""
+        """Events that end the response: completed, cancelled or failed."""
         self.speaking = False
         self._response["status_details"] = {"type": status, **details}
         end = []
@@ -326,14 +324,14 @@ class RealtimeDialect(Dialect):
         return [*end, self._state("done", status)]
 
     def error(self, reply: ErrorReply, message: Message | None = None) -> Sequence[Message]:
-        """See `Dialect`; where `message` can't be taken, it alone has failed."""
+        """See `Dialect`; if `message` was rejected, only that message has failed."""
         error = reply.json()["error"]
         if self.speaking and message is None:
             return self.ended("failed", error=error)
         return [_event("error", error={**error, "event_id": (message or {}).get("event_id")})]
 
     def _read(self, settings: Message, text: str) -> tuple[Message, SpeechBody]:
-        """Settings of a session or a response: its output in full, and what to speak."""
+        """Read settings of a session or a response: its full output settings, and what to speak."""
         for name, only in (("tools", []), ("output_modalities", ["audio"])):
             if (value := settings.get(name) or only) != only:
                 raise _wrong(name, value, str(only))
@@ -351,7 +349,7 @@ class RealtimeDialect(Dialect):
         return output, read_speech_fields({**fields, **rate, "input": text})
 
     def _transcript(self, until: int) -> list[Message]:
-        """The text up to the last word that has begun."""
+        """The next part of the transcript, up to the character `until`."""
         delta = self._text[self._said : until]
         self._said += len(delta)
         return [self._part("output_audio_transcript.delta", delta=delta)] if delta else []
@@ -360,7 +358,7 @@ class RealtimeDialect(Dialect):
         return _event(f"response.{happened}", response={**self._response, "status": status})
 
     def _part(self, kind: str, **fields: Any) -> Message:
-        """An event of the one part of the response's one item."""
+        """An event for the only part of the response's only item."""
         ids = {"response_id": self._response["id"], "item_id": self._item["id"]}
         return _event(f"response.{kind}", **ids, output_index=0, content_index=0, **fields)
 
@@ -378,18 +376,18 @@ def _paragraphs(texts: Iterable[str]) -> str:
 
 
 def _spoken(item: object) -> str:
-    """What an item of a conversation says; a system message says nothing."""
+    """The text of a conversation item; empty for a system message."""
     match item:
         case {"type": "message", "role": "system"}:
             return ""
         case {"type": "message", "content": [{"text": str(text)}, *more]}:
             further = [_spoken({"type": "message", "content": [part]}) for part in more]
             return " ".join([text, *further])
-    raise RequestError(FieldViolation("item", "expected a message whose content is texts"))
+    raise RequestError(FieldViolation("item", "expected a message whose content is text"))
 
 
 def text_of(name: str, value: object) -> str:
-    """A field that must be a string; raises RequestError."""
+    """The value of a field that must be a string; raises RequestError otherwise."""
     if not isinstance(value, str):
         raise _wrong(name, value, "a string")
     return value

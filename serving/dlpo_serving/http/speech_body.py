@@ -1,4 +1,4 @@
-"""The JSON body of POST /v1/audio/speech: OpenAI's fields, and ours beside them."""
+"""The JSON body of POST /v1/audio/speech: OpenAI's fields plus our own."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ MODELS = (
     "tts-1-hd",
     "gpt-4o-mini-tts",
     "kokoro",
-)  # all the same: the voice decides
-SPEEDS = (0.25, 4.0)  # what OpenAI's API takes; a voice's own range may be narrower
-PCM_RATE_HZ = 24_000  # of OpenAI's headerless pcm: clients take it for granted
+)  # all equivalent: the voice decides
+SPEEDS = (0.25, 4.0)  # what OpenAI's API accepts; a voice's own range may be narrower
+PCM_RATE_HZ = 24_000  # of OpenAI's headerless pcm; clients assume it
 ENCODINGS = {
     "mp3": Encoding.MP3,
     "opus": Encoding.OGG_OPUS,
@@ -44,11 +44,11 @@ ENCODINGS = {
     "flac": Encoding.FLAC,
     "wav": Encoding.WAV,
     "pcm": Encoding.PCM_S16,
-    "mulaw": Encoding.MULAW,  # for telephones; these two are not OpenAI's
+    "mulaw": Encoding.MULAW,  # for telephony; these two are not OpenAI's
     "alaw": Encoding.ALAW,
 }
-NAMED = 4  # unknown fields beside the first one
-_SHORT = reprlib.Repr()  # of a caller's value, which may be large
+NAMED = 4  # names listed in a message; the rest are counted
+_SHORT = reprlib.Repr()  # for callers' values, which may be large
 _SHORT.maxlevel, _SHORT.maxstring = 1, 60
 
 
@@ -63,24 +63,24 @@ class SpeechBody:
     sample_rate_hz: int | None
     """None: the encoding's usual rate for the voice"""
     stream_format: StreamFormat
-    """audio alone; OpenAI's events; our own events with words and their times"""
+    """audio only; OpenAI's events; our own events with word timestamps"""
     timeout_s: float | None
-    """seconds that the client will wait for the end of the reply; None: as long as it takes"""
+    """seconds the client will wait for the complete reply; None: no limit"""
     stream: bool = False
-    """begin to send at once, whatever the format loses by it"""
+    """start sending immediately, even if a WAV header then lacks the length"""
     ignored: tuple[str, ...] = ()
-    """names of fields that are not this API's"""
+    """names of unknown fields"""
 
 
 def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> SpeechBody:
-    """Check what can be checked of a JSON object without a voice.
+    """Validate a JSON object as far as possible without knowing the voice.
 
     Args:
-        strict: refuse unknown fields.
+        strict: reject unknown fields.
 
     Raises:
         RequestError: a field is missing, of the wrong type or out of OpenAI's range, or unknown
-            where that is refused.
+            and `strict` is set.
         UnknownModelError: no such model.
     """
     values = {name: v for name, v in given.items() if v is not None}
@@ -89,7 +89,7 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
         raise RequestError(_unknown(unknown))
     try:
         fields = _Fields.model_validate(values)
-    except ValidationError as error:  # at most one of each field
+    except ValidationError as error:  # at most one per field
         raise RequestError(*(_violation(each, values) for each in error.errors())) from error
     if fields.model not in MODELS:
         raise UnknownModelError(fields.model, MODELS)
@@ -108,16 +108,16 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
 
 
 def json_object(content: bytes) -> dict[str, Any]:
-    """A JSON object in UTF-8.
+    """Parse a JSON object in UTF-8.
 
     Raises:
         BodyError: it is not one.
     """
     try:
         value = json.loads(content.decode(), parse_constant=_refuse_constant)
-        if b"\\u" in content:  # which can spell half a surrogate pair: no text anywhere can hold it
+        if b"\\u" in content:  # possibly a lone surrogate, which no UTF-8 text can hold
             json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or nested without end
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise BodyError(f"the body is not JSON in UTF-8: {reason}", 400) from error
     if not isinstance(value, dict):
@@ -126,7 +126,7 @@ def json_object(content: bytes) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _id_of(voice: Any) -> Any:
@@ -135,7 +135,7 @@ def _id_of(voice: Any) -> Any:
 
 
 def _words(dictionary: dict[str, Any]) -> dict[str, str]:
-    """Names the first value that is wrong, since a body has room for thousands."""
+    """Report only the first invalid value, since a body has room for thousands."""
     for word, phonemes in dictionary.items():
         if not isinstance(phonemes, str):
             what = f"{shortened(word)!r} is {_SHORT.repr(phonemes)}; expected a string of phonemes"
@@ -144,14 +144,14 @@ def _words(dictionary: dict[str, Any]) -> dict[str, str]:
 
 
 class _Fields(BaseModel):
-    """The members of the JSON object; null stands for one that is absent."""
+    """The fields of the JSON object; null means absent."""
 
     model_config = ConfigDict(strict=True)
 
     model: str = "dlpo"
     input: str
     voice: Annotated[str, BeforeValidator(_id_of)] = ""
-    instructions: str = ""  # taken like the rest; these voices have no moods to follow
+    instructions: str = ""  # accepted and ignored: these voices have no adjustable style
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw"] = "mp3"
     speed: Annotated[float, Field(ge=SPEEDS[0], le=SPEEDS[1])] = 1.0
     stream_format: StreamFormat = "audio"
@@ -178,7 +178,7 @@ def schema() -> dict[str, Any]:
 
 
 def named(names: Sequence[str]) -> str:
-    """Names that a caller chose, short enough for a message."""
+    """Caller-chosen names, shortened for a message."""
     told = [repr(shortened(name)) for name in names[:NAMED]]
     return ", ".join([*told, *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
 

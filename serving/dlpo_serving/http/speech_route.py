@@ -1,6 +1,6 @@
-"""POST /v1/audio/speech: the reply begins with the first sound, so errors before it have a status.
+"""POST /v1/audio/speech: the reply starts with the first audio, so errors before it have a status.
 
-After it, an error can only cut the reply short; deliveries that have a way to name it do so.
+After it, an error can only cut the reply short; deliveries that can report its cause do so.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ class Delivery:
         self.content_type = content_type
 
     def begin(self) -> bytes:
-        """What comes before the first chunk."""
+        """Bytes before the first chunk."""
         return b""
 
     def chunk(self, chunk: EncodedChunk) -> bytes:
-        """The next chunk of the audio; may be empty."""
+        """Bytes of the next chunk; may be empty."""
         return chunk.audio
 
     def end(self, speech: AudioStream) -> bytes:
-        """What follows the last chunk."""
+        """Bytes after the last chunk."""
         return b""
 
     def error(self, reply: ErrorReply) -> bytes:
-        """What follows the chunks that were sent when no more will come; empty if nothing can."""
-        return b""  # the missing end of the body tells it
+        """Bytes that report an error after the chunks already sent; empty if the format can't."""
+        return b""  # the truncated body reveals it
 
 
 def open_delivery(body: SpeechBody, speech: AudioStream) -> Delivery:
-    """The way of delivery that a client asks for."""
+    """The delivery that a client asks for."""
     match body.stream_format:
         case "sse":
             return OpenAIEvents(len(body.request.text))
@@ -72,7 +72,7 @@ class OpenAIEvents(Delivery):
     """Server-sent events as OpenAI documents them for `stream_format: "sse"`."""
 
     def __init__(self, characters: int) -> None:
-        """`characters` of the text: this server counts them in the place of tokens."""
+        """`characters`: length of the text, which this server counts instead of tokens."""
         super().__init__("text/event-stream")
         self._characters = characters
 
@@ -94,7 +94,7 @@ class OpenAIEvents(Delivery):
 
 
 class DlpoEvents(Delivery):
-    """Our own events, one JSON object a line: speech.info, speech.audio with words, speech.done."""
+    """Our own events, one JSON object per line: speech.info, .audio with words, speech.done."""
 
     def __init__(self, speech: AudioStream) -> None:
         super().__init__("application/x-ndjson")
@@ -126,7 +126,7 @@ class DlpoEvents(Delivery):
         }
 
     def text(self) -> dict[str, Any]:
-        """What is known of the text once it is read."""
+        """What is known about the text once it is read."""
         return {
             "processed_text": self._speech.processed_text,
             "dropped_characters": self._speech.dropped_characters,
@@ -134,7 +134,7 @@ class DlpoEvents(Delivery):
         }
 
     def audio(self, chunk: EncodedChunk) -> dict[str, Any]:
-        """A chunk, less its audio."""
+        """A chunk without its audio."""
         marks = [{"name": mark.name, "at_s": self._seconds(mark.sample)} for mark in chunk.marks]
         return {
             "type": "speech.audio",
@@ -178,29 +178,29 @@ def _line(value: dict[str, Any]) -> bytes:
     return b"%s\n" % json.dumps(value).encode()
 
 
-LAST_WORDS_S = 1.0  # for what is said about an error before the connection is cut
+LAST_WORDS_S = 1.0  # to report an error before the connection is cut
 
-SHORT_TEXT = 200  # characters, about 12 s: made whole, in a moment, so that WAV has its length
+SHORT_TEXT = 200  # characters, about 12 s: sent whole, so that a WAV header has its length
 KOKORO_VOICE = re.compile(r"[abefhijpz]([fm])_([a-z]+)")
 OPENAI_VOICES = dict.fromkeys(("alloy", "coral", "fable", "marin", "nova", "sage", "shimmer"), "f")
 OPENAI_VOICES |= dict.fromkeys(("ash", "ballad", "cedar", "echo", "onyx", "verse"), "m")
-MAN = "michael"  # of the embedded voices, the one that other people's men's names mean
+MAN = "michael"  # the built-in voice that other APIs' male voice names map to
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """What a client may cost beside the work that it asks for, and how its mistakes are taken."""
+    """What a client may consume besides synthesis, and how its mistakes are handled."""
 
     body_bytes: int = 1 << 18
-    """of a request; the longest text takes half of it even where all of it is escaped"""
+    """of a request; even fully escaped, the longest text takes half of it"""
     body_s: float = 10.0
-    """seconds that a client has to send it"""
+    """seconds a client has to send it"""
     stall_s: float = 30.0
-    """seconds that a client may leave a reply unread"""
+    """seconds a client may leave a reply unread"""
     strict: bool = False
-    """refuse unknown fields, and speeds beyond the voice's, in place of a warning"""
+    """reject unknown fields and out-of-range speeds instead of warning about them"""
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """name that clients give -> voice; before the built-in rules"""
+    """name that clients use -> voice; takes precedence over the built-in rules"""
     origins: tuple[str, ...] = ()
     """of web pages that may read replies (CORS); * for all"""
 
@@ -215,10 +215,10 @@ class SpeechReply:
     stall_s: float
 
     async def write(self, data: bytes, last: bool = False) -> None:
-        """Send the next bytes, and the end of the body where they are the last.
+        """Send the next bytes, and the end of the body if they are the last.
 
         Raises:
-            StalledError: the client does not read.
+            StalledError: the client has stopped reading.
         """
         async with taken_within(self.stall_s):
             await self.response.write(data)
@@ -226,7 +226,7 @@ class SpeechReply:
                 await self.response.write_eof()
 
     async def cut(self, error: ErrorReply) -> None:
-        """End the connection without the body's end, so that no client takes it for all."""
+        """Close the connection without ending the body, so that no client takes it for complete."""
         transport = self.request.transport
         if transport is None or transport.is_closing():
             return
@@ -252,7 +252,7 @@ BEGUN: web.RequestKey[Begun] = web.RequestKey("begun", Begun)  # of a request
 
 
 def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.RouteDef]:
-    """The route of the speech."""
+    """The speech route."""
 
     async def speech(request: web.Request) -> web.StreamResponse:
         fields = json_object(await _content(request, limits))
@@ -266,7 +266,7 @@ def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.Rou
         call, warnings = call_of(body, service.voices, limits, streamed=not whole)
         async with _deadline(body.timeout_s), _formats_told(service.synthesize(call)) as speech:
             reply = await _send(request, body, speech, limits, warnings, whole)
-        await reply.write(reply.delivery.end(speech), last=True)  # the place is free already
+        await reply.write(reply.delivery.end(speech), last=True)  # the slot is already free
         return reply.response
 
     return [web.post("/v1/audio/speech", speech)]
@@ -275,7 +275,7 @@ def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.Rou
 def call_of(
     body: SpeechBody, voices: Sequence[Manifest], limits: HttpLimits, streamed: bool
 ) -> tuple[SynthesisCall, list[str]]:
-    """The call that a client asks for, and warnings about anything not taken as asked."""
+    """The call that a client asks for, and warnings about anything changed or ignored."""
     voice = voice_named(body.voice, [one.voice for one in voices], limits.aliases)
     spoken, warnings = body.request, []
     if body.ignored:
@@ -283,16 +283,16 @@ def call_of(
     if not limits.strict:
         spoken = _within_reach(spoken, voice, voices)
     if spoken.speed != body.request.speed:
-        warnings.append(f"speed is {spoken.speed:g}, the nearest that the voice can")
+        warnings.append(f"speed is {spoken.speed:g}, the nearest that the voice supports")
     timeout_s, rate_hz = body.timeout_s, body.sample_rate_hz
     return SynthesisCall(spoken, voice, body.encoding, rate_hz, timeout_s, streamed), warnings
 
 
 def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str]) -> str:
-    """The voice that a name means: ours, an alias, or one of OpenAI's or Kokoro's.
+    """Resolve the name of a voice: ours, an alias, or one of OpenAI's or Kokoro's.
 
-    Kokoro's `af_heart` means `heart` if that is here. Otherwise a man's name means `michael` if he
-    is here, and all others mean the default voice, "", so that clients need no change.
+    Kokoro's `af_heart` maps to `heart` if that is loaded. Otherwise male names map to `michael` if
+    loaded, and all others to the default voice, "", so that clients need no change.
     """
     if name in aliases or name in voices:
         return aliases.get(name, name)
@@ -308,7 +308,7 @@ def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str]) ->
 def _within_reach(
     request: SpeechRequest, voice: str, manifests: Sequence[Manifest]
 ) -> SpeechRequest:
-    """OpenAI's API takes speeds that a voice may not: the nearest one is taken."""
+    """Clamp the speed to the voice's range, which may be narrower than that of OpenAI's API."""
     for manifest in manifests:
         if voice in ("", manifest.voice) or manifest.mixes(voice):
             slowest, fastest = manifest.prosody.speed
@@ -320,7 +320,7 @@ def _within_reach(
 async def _formats_told(
     synthesis: AbstractAsyncContextManager[AudioStream],
 ) -> AsyncIterator[AudioStream]:
-    """A format that is not offered is refused with those that are."""
+    """Add the available formats to the error for an unavailable one."""
     try:
         async with synthesis as speech:
             yield speech
@@ -334,13 +334,13 @@ async def _formats_told(
 
 
 async def _content(request: web.Request, limits: HttpLimits) -> bytes:
-    if request.content_type != "application/json":  # which pages of other origins can't send
+    if request.content_type != "application/json":  # which cross-origin pages can't send
         raise BodyError(f"Content-Type is {request.content_type}; expected application/json", 415)
     try:
         async with asyncio.timeout(limits.body_s):
             return await request.read()
     except TimeoutError as error:
-        message = f"the body did not come within {limits.body_s:g} s; send it at once"
+        message = f"the body did not arrive within {limits.body_s:g} s; send it immediately"
         raise BodyError(message, 408) from error
 
 
@@ -352,7 +352,7 @@ async def _deadline(timeout_s: float | None) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not timeout.expired():
             raise
-        raise DeadlineError(f"the reply was not complete after timeout_s, {timeout_s:g}") from error
+        raise DeadlineError(f"the reply was not complete within timeout_s={timeout_s:g}") from error
 
 
 async def _send(
@@ -370,7 +370,7 @@ async def _send(
             headers={
                 "Content-Type": delivery.content_type,
                 "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",  # nginx would wait for the end
+                "X-Accel-Buffering": "no",  # else nginx buffers the whole reply
                 "X-Voice": speech.manifest.voice,
                 "X-Sample-Rate": str(speech.format.sample_rate_hz),
             }

@@ -1,9 +1,9 @@
 """Text in and audio out over a WebSocket, for clients without gRPC.
 
-`/v1/audio/speech/stream` has messages of our own, `/v1/text-to-speech/{voice}/stream-input` those
-of ElevenLabs, both for one utterance a connection; ElevenLabs' `multi-stream-input` takes several
-side by side, OpenAI's `/v1/realtime` one after another. One task reads the client's messages while
-another sends the audio, so that a cancel stops it between two chunks.
+`/v1/audio/speech/stream` uses our own messages, `/v1/text-to-speech/{voice}/stream-input` those of
+ElevenLabs, both with one utterance per connection; ElevenLabs' `multi-stream-input` takes several
+concurrently, OpenAI's `/v1/realtime` one after another. One task reads the client's messages while
+another sends the audio, so that a cancel takes effect between two chunks.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.service import SynthesisService, TextPieces
 from dlpo_serving.synthesis.timing import WordTiming
 
-HEARTBEAT_S = 20.0  # between pings; a client that answers none for half as long is gone
-IDLE_S = 300.0  # that a connection for several utterances may be silent, both ways
-DEFAULT_CONTEXT = "default"  # of messages that name none
-MAX_CONTEXT_ID = 100  # characters; the rest is left out
-MAX_CONTEXTS = 5  # of one connection at the same time, as theirs
+HEARTBEAT_S = 20.0  # between pings; a client is dropped if one goes unanswered for half as long
+IDLE_S = 300.0  # of silence in both directions, for connections with several utterances
+DEFAULT_CONTEXT = "default"  # for messages that name none
+MAX_CONTEXT_ID = 100  # characters; the rest is cut off
+MAX_CONTEXTS = 5  # open concurrently on one connection, as at ElevenLabs
 
 
 @dataclass(slots=True)
 class SocketReply:
-    """A connection whose WebSocket is open, and what was sent on it."""
+    """An open WebSocket connection, and what was sent on it."""
 
     response: web.WebSocketResponse
     dialect: Dialect
@@ -56,13 +56,13 @@ class SocketReply:
     """seconds of audio"""
     words: list[WordTiming] = field(default_factory=list)
     context: Message = field(default_factory=dict)
-    """goes into every message"""
+    """added to every message"""
 
     async def send(self, *messages: Message | bytes) -> None:
-        """Send messages in a row.
+        """Send messages one after another.
 
         Raises:
-            StalledError: the client does not read.
+            StalledError: the client has stopped reading.
         """
         async with taken_within(self.stall_s):
             for message in messages:
@@ -72,7 +72,7 @@ class SocketReply:
                     await self.response.send_json({**message, **self.context})
 
     async def cut(self, error: ErrorReply) -> None:
-        """See `Begun`: the error as a message, then the end."""
+        """See `Begun`: send the error as a message, then close."""
         code = WSCloseCode.INTERNAL_ERROR if error.status >= 500 else WSCloseCode.POLICY_VIOLATION
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(LAST_WORDS_S):
@@ -81,7 +81,7 @@ class SocketReply:
                 await self.response.close(code=code)
 
     def heard(self, played_s: float | None) -> Message:
-        """How far the listener heard: the last word that had begun, and characters of the text."""
+        """How much was heard: the last word that had begun, and characters of text to its end."""
         until_s = self.sent_s if played_s is None else min(played_s, self.sent_s)
         begun = [word for word in self.words if word.start < until_s * self.rate_hz]
         return {
@@ -94,14 +94,14 @@ class SocketReply:
 
 @dataclass(frozen=True, slots=True)
 class SpeechSockets:
-    """The routes; see the module."""
+    """The WebSocket routes; see the module's docstring."""
 
     service: SynthesisService
     scope: CallScope
     limits: HttpLimits
 
     def routes(self) -> list[web.RouteDef]:
-        """For the application."""
+        """Routes for the application."""
         voice, own = "/v1/text-to-speech/{voice}", lambda _: Dialect(self.limits.strict)
         return [
             web.get("/v1/audio/speech/stream", partial(self._converse, own)),
@@ -111,9 +111,9 @@ class SpeechSockets:
         ]
 
     async def contexts(self, request: web.Request) -> web.StreamResponse:
-        """Several utterances side by side, each a call of its own.
+        """Several concurrent utterances, each a separate call.
 
-        One that is refused ends alone; a message that can't be understood ends the connection.
+        A rejected one ends alone; a malformed message ends the connection.
         """
         dialect = ContextsDialect(request)
         socket = (await self._open(request, dialect)).response
@@ -136,7 +136,7 @@ class SpeechSockets:
                 name = name[:MAX_CONTEXT_ID]
                 if name in begun:
                     further = dialect.pieces(message)
-                elif not message.get("text"):  # keeps the connection, or ends no speech
+                elif not message.get("text"):  # a keep-alive, or the end of no utterance
                     continue
                 elif len(begun) == MAX_CONTEXTS:
                     what = f"is one more than the {MAX_CONTEXTS} that may be open; close another"
@@ -156,7 +156,7 @@ class SpeechSockets:
         return socket
 
     async def realtime(self, request: web.Request) -> web.StreamResponse:
-        """One response after another; what can't be taken is answered by an error, no more."""
+        """One response after another; an invalid message only gets an error in reply."""
         dialect = RealtimeDialect(request, self.limits.body_bytes)
         reply = await self._open(request, dialect)
         socket = reply.response
@@ -170,7 +170,7 @@ class SpeechSockets:
                     match message:
                         case {"type": "response.create"}:
                             if task and not dialect.speaking:
-                                await asyncio.wait({task})  # its last messages
+                                await asyncio.wait({task})  # sends its last messages
                             body, created = dialect.respond(message)
                             await reply.send(created)
                             spoken = SocketReply(socket, dialect, self.limits.stall_s)
@@ -191,7 +191,7 @@ class SpeechSockets:
     async def _converse(
         self, open_dialect: Callable[[web.Request], Dialect], request: web.Request
     ) -> web.StreamResponse:
-        """One utterance."""
+        """A connection with one utterance."""
         dialect = open_dialect(request)
         reply = await self._open(request, dialect)
         socket = reply.response
@@ -208,12 +208,12 @@ class SpeechSockets:
             heard = reply.heard(reading.result().played_s)
             await reply.send({"type": "speech.cancelled", **heard})
         else:
-            speaking.result()  # where the client left amid a message
+            speaking.result()  # raises if the client left mid-message
         await socket.close()
         return socket
 
     async def _open(self, request: web.Request, dialect: Dialect) -> SocketReply:
-        # Browsers let any page open a WebSocket: those of other origins need `--cors-origin`.
+        # Browsers let any page open a WebSocket: pages of other origins need `--cors-origin`.
         allowed = {"*", request.headers.get("Origin")} & set(self.limits.origins)
         if not allowed and not is_same_origin(request):
             raise web.HTTPForbidden(reason="this page's origin is not allowed; see --cors-origin")
@@ -231,7 +231,7 @@ class SpeechSockets:
     async def _utter(
         self, method: str, reply: SocketReply, body: SpeechBody, pieces: TextPieces | None = None
     ) -> None:
-        """One of several utterances of a connection."""
+        """One of several utterances on a connection."""
         record = current_call()  # of the connection, which knows the caller
         try:
             with self.scope.utterance(method, "http", record.peer, record.caller):
@@ -249,12 +249,12 @@ class SpeechSockets:
                     await reply.send(*reply.dialect.chunk(speech, chunk))
                     reply.sent_s = speech.record.audio_s
                     reply.words += chunk.words
-        await reply.send(*reply.dialect.done(speech))  # the place is free already
+        await reply.send(*reply.dialect.done(speech))  # the slot is already free
 
 
 @asynccontextmanager
 async def _tasks() -> AsyncIterator[asyncio.TaskGroup]:
-    """Tasks that end with the block; the first error among them ends it, as does a client's end."""
+    """Tasks that end with the block; the first error among them ends it, as does a disconnect."""
     try:
         async with asyncio.TaskGroup() as tasks:
             yield tasks
@@ -269,9 +269,9 @@ async def _next(
     """The client's next message.
 
     Raises:
-        BodyError: it is no JSON object.
-        ConnectionResetError: the client is gone, or its message was too large.
-        StalledError: none came within `limit_s` seconds, at whose end the server was not `busy`.
+        BodyError: it is not a JSON object.
+        ConnectionResetError: the client has left, or its message was too large.
+        StalledError: none came within `limit_s` seconds, and the server was not `busy` then.
     """
     while True:
         try:
@@ -291,13 +291,13 @@ async def _next(
 
 
 async def _read_on(socket: web.WebSocketResponse) -> None:
-    """Take no more messages; aiohttp answers pings and sees a client's end only amid receiving."""
+    """Discard messages: aiohttp answers pings and sees a disconnect only while receiving."""
     while True:
         await _next(socket)
 
 
 async def _read(reply: SocketReply, pieces: TextPieces, speaking: asyncio.Task[None]) -> Cancel:
-    """Pass on text until the client cancels, which ends `speaking`."""
+    """Pass on text until the client cancels, which cancels `speaking`."""
     while True:
         for piece in reply.dialect.pieces(await _next(reply.response)):
             if isinstance(piece, Cancel):
@@ -307,7 +307,7 @@ async def _read(reply: SocketReply, pieces: TextPieces, speaking: asyncio.Task[N
 
 
 def is_same_origin(request: web.Request) -> bool:
-    """Whether a browser, if it is one, sends for our own page. Programs send no Origin."""
+    """Whether a request comes from our own page, or from a program, which sends no Origin."""
     origin = request.headers.get("Origin")
     with suppress(ValueError):
         return origin is None or urlsplit(origin).netloc == request.host

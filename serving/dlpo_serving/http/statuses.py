@@ -1,4 +1,4 @@
-"""Errors as OpenAI's API words them: an HTTP status and a JSON object that says what to change."""
+"""Errors in OpenAI's format: an HTTP status and a JSON object that says what to change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dlpo_serving.errors import (
     told_of,
 )
 
-_PARAMETERS = {  # field of a request inside the server -> of the JSON body, where they differ
+_PARAMETERS = {  # internal request field -> JSON field, where they differ
     "text": "input",
     "encoding": "response_format",
     "sample_rate_hz": "sample_rate",
@@ -37,7 +37,7 @@ class UnknownModelError(DlpoError):
 
 
 class BodyError(DlpoError):
-    """The body of a request can't be taken, whatever it says."""
+    """A request is rejected as a whole, not because of one of its fields."""
 
     def __init__(self, message: str, status: int, code: str | None = None) -> None:
         super().__init__(message)
@@ -49,14 +49,14 @@ class ErrorReply:
     """The reply to a client whose request failed."""
 
     status: int
-    """of HTTP"""
+    """HTTP status code"""
     message: str
     kind: str
     """`type` of OpenAI's error object"""
     code: str | None = None
-    """for programs; None where the status says it all"""
+    """for programs; None if the status says it all"""
     param: str | None = None
-    """field of the JSON body that is wrong"""
+    """the offending field of the JSON body"""
     headers: dict[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, dict[str, str | None]]:
@@ -70,12 +70,12 @@ class ErrorReply:
         return {"error": error}
 
     def response(self) -> web.Response:
-        """The whole reply, for a request that has none yet."""
+        """The complete reply, for a request that has none yet."""
         return web.json_response(self.json(), status=self.status, headers=self.headers)
 
 
 def reply_to(error: Exception) -> ErrorReply:
-    """The reply for an error, without internals where the fault is ours."""
+    """The reply for an error; server faults reveal no internals."""
     known, message = status_of(error), told_of(error)
     reply = ErrorReply(known.http, message, known.kind, known.code)
     match error:
@@ -94,7 +94,7 @@ def reply_to(error: Exception) -> ErrorReply:
         case UnknownVoiceError():
             return replace(reply, param="voice")
         case OverloadError() | QuotaError() | NotReadyError():
-            headers = {  # whole seconds are HTTP's; OpenAI's clients prefer the finer one
+            headers = {  # HTTP has whole seconds only; OpenAI's clients prefer milliseconds
                 "Retry-After": str(max(math.ceil(error.retry_after_s), 1)),
                 "retry-after-ms": str(max(round(1000 * error.retry_after_s), 1)),
             }
@@ -108,5 +108,5 @@ def reply_to(error: Exception) -> ErrorReply:
 
 
 def parameter(name: str) -> str:
-    """Name of a request's field inside the server -> its name in the JSON body."""
+    """Internal name of a request field -> its name in the JSON body."""
     return _PARAMETERS.get(name, name)

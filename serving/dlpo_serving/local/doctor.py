@@ -145,7 +145,7 @@ def _install(extra: str) -> str:
     if extra == "tensorrt":
         return INSTALL_TENSORRT
     command = pip_install(extra)
-    return f"in an environment of its own: {command}" if extra in OWN_ENVIRONMENT else command
+    return f"in a separate environment: {command}" if extra in OWN_ENVIRONMENT else command
 
 
 def _version(distribution: str) -> str | None:
@@ -182,11 +182,11 @@ def _cpu(cpuinfo: Path) -> Iterator[Finding]:
     values = {name.strip(): value.strip() for name, _, value in reversed(rows)}
     flags = set((values.get("flags") or values.get("Features") or "").split())
     model = values.get("model name") or platform.machine()
-    yield Finding("CPU", "ok", f"{model}, {cores} cores to use")
+    yield Finding("CPU", "ok", f"{model}, {cores} usable cores")
     yield _feature(
         "vectors", WIDE, flags, "problem", "synthesis may be slower than real time; use another CPU"
     )
-    slower = "8 bits are 1.5 times as fast as fp32 without them, not 3 times"
+    slower = "without them, int8 is only 1.5 times as fast as fp32, not 3 times"
     yield _feature("8 bits", BYTES, flags, "absent", slower)
 
 
@@ -206,7 +206,7 @@ def _gpu() -> Iterator[Finding]:
     try:
         gpu = find_gpu()
     except MissingExtraError as error:
-        remedy = f"in an environment of its own: {pip_install('gpu')}" if driver else ""
+        remedy = f"in a separate environment: {pip_install('gpu')}" if driver else ""
         yield Finding("GPU", "absent", str(error).partition(";")[0], remedy)
         return
     except EngineError as error:
@@ -216,7 +216,7 @@ def _gpu() -> Iterator[Finding]:
     size = f"{gpu.total_bytes / 2**30:.0f} GiB"
     detail = f"{gpu.name}, compute capability {gpu.compute_capability}, {size}"
     yield Finding("GPU", "ok", detail)
-    yield Finding("CUDA", "ok", f"the driver runs up to {gpu.driver}")
+    yield Finding("CUDA", "ok", f"the driver supports up to {gpu.driver}")
 
 
 def _nvidia_smi() -> str:
@@ -247,7 +247,7 @@ def look_around() -> Iterator[Finding]:
     if found := next(filter(shutil.which, names), None):
         yield Finding("audio player", "ok", found)
         return
-    none = f"none of {', '.join(names)}; dlpo say needs -o"
+    none = f"none of {', '.join(names)}; without -o, dlpo say writes speech.wav"
     remedy = "apt-get install alsa-utils, or write a file: dlpo say TEXT -o speech.wav"
     yield Finding("audio player", "absent", none, remedy)
 
@@ -286,7 +286,7 @@ def _tried(engine: str, voice: str) -> Iterator[Finding]:
             yield Finding(**json.loads(line))
     if code := run.returncode:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
         remedy = f"{pip_install('serve')} --force-reinstall"
         yield Finding(subject, "problem", f"the process {how}: {last}", remedy)
 

@@ -107,7 +107,7 @@ class PlayerPlayback:
         except BrokenPipeError:
             self._end()
             self._folder.cleanup()
-            raise EngineError(f"{self._player.name} ended early") from None
+            raise EngineError(f"{self._player.name} exited early") from None
 
     def _end(self) -> None:
         self._process.communicate()
@@ -116,7 +116,7 @@ class PlayerPlayback:
         if self._process.returncode or played_s < self._samples / self._rate_hz / 2:
             complaint = self._complaints.read_text(errors="replace").strip().splitlines()
             self._folder.cleanup()
-            raise EngineError(f"{self._player.name}: {(complaint or ['made no sound'])[-1]}")
+            raise EngineError(f"{self._player.name}: {(complaint or ['played nothing'])[-1]}")
 
 
 PROOF_S = 10.0  # of sound that a player has taken: longer than the pipe and its own buffer
@@ -183,11 +183,11 @@ class Loudspeaker:
                 sink: PlayerPlayback | SoundFile = PlayerPlayback(player, self._rate_hz)
             else:
                 none = "; ".join(self._failures) or "no audio player is installed"
-                self.told, self.sounds = f"nothing could be played ({none})", self._or_file
+                self.told, self.sounds = f"playback failed ({none})", self._or_file
                 if not self._or_file:
                     return
                 path = _free_path()
-                self.told += f": it is in {path}"
+                self.told += f"; wrote {path}"
                 sink = SoundFile(path, self._rate_hz)
             sink.__enter__()
             self._sink = sink
@@ -224,7 +224,7 @@ def encoding_of(path: Path) -> Encoding:
         return Encoding.WAV
     if path.suffix.lower() not in ENCODINGS:
         known = ", ".join(ENCODINGS)
-        message = f"{str(path)!r} names no audio format; expected one of {known} at its end"
+        message = f"{str(path)!r} names no audio format; expected a name ending in one of {known}"
         raise RequestError(FieldViolation("encoding", message))
     return ENCODINGS[path.suffix.lower()]
 
@@ -233,7 +233,7 @@ def check_writable(path: Path) -> None:
     """Raise InputError unless a file can be written at `path`; leaves nothing behind."""
     if path == STDOUT:
         if sys.stdout.isatty():
-            message = "standard output is a terminal; send it on, as in -o - > speech.wav"
+            message = "standard output is a terminal; redirect it, as in -o - > speech.wav"
             raise RequestError(FieldViolation("encoding", message))
         return
     if path.is_dir():
@@ -332,5 +332,5 @@ def _told(path: Path) -> Iterator[None]:
     except OSError as error:
         place = "standard output" if path == STDOUT else path
         raise InputError(
-            f"can't write {place}: {error.strerror}; free some room, or choose another path"
+            f"can't write {place}: {error.strerror}; free some space or choose another path"
         ) from error

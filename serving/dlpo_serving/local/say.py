@@ -63,7 +63,7 @@ class SayResult:
     def __str__(self) -> str:
         return (
             f"{self.audio_s:.2f} s of speech in {self.wall_s:.2f} s: RTF {self.rtf:.3f},"
-            f" first sound after {1000 * self.first_audio_s:.0f} ms{self.told and '; '}{self.told}"
+            f" first audio after {1000 * self.first_audio_s:.0f} ms{self.told and '; '}{self.told}"
         )
 
 
@@ -103,8 +103,8 @@ def say(
     """
     if server is not None and (engine != "cpu" or precision is not None):
         raise InputError(
-            f"engine is {engine} and precision {precision}, but {server.address} was started with"
-            " its own; leave both out"
+            f"engine is {engine} and precision {precision}, but {server.address} uses its own;"
+            " leave both out"
         )
     if out is not None:
         encoding_of(out)
@@ -115,7 +115,7 @@ def say(
     elif pieces is None:
         source = _here(request, voice or DEFAULT_VOICE, engine, precision)
     else:
-        raise InputError("text in pieces is spoken by a server only; name one, or join them")
+        raise InputError("only a server can speak text in pieces; name one, or join the pieces")
 
     speaker = None
     with ExitStack() as stack:

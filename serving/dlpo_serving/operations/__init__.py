@@ -1,9 +1,9 @@
-"""Running the server: what it records of calls, whom it lets in, how it is configured.
+"""Running the server: call records, access control and configuration.
 
 call_scope.CallScope     id, token, OpenTelemetry trace, metrics and log line of every call
 metrics.Metrics          Prometheus metrics
-logs.configure_logs      one line a record, as plain text, logfmt or JSON
-keys                     bearer tokens, and the share of each in streams, characters and audio
+logs.configure_logs      one line per record, as plain text, logfmt or JSON
+keys                     bearer tokens, and each caller's quota of streams, characters and audio
 tls                      certificates
-files                    file modes, reloading of files that change, TOML
+files                    file modes, change detection, TOML
 """

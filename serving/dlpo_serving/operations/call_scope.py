@@ -1,4 +1,4 @@
-"""What every call passes, over any door: id, token, trace, metrics, one line of log."""
+"""The scope of every call, over any protocol: id, token, trace, metrics, one log line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, Tracer
 
-# OpenTelemetry spans hold neither the text nor the message of an error, which might quote it.
+# OpenTelemetry spans contain neither the text nor error messages, which might quote it.
 
 
 SERVICE_NAME = "dlpo"  # unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES set another
@@ -35,7 +35,7 @@ def open_tracer(endpoint: str | None) -> CallTracer | None:
         endpoint: http://host:4317, or https.
 
     Raises:
-        MissingExtraError: the packages of the extra `otel` are not installed.
+        MissingExtraError: the packages of the `otel` extra are not installed.
     """
     if endpoint is None:
         return None
@@ -63,7 +63,7 @@ class CallTracer:
         self._propagator = TraceContextTextMapPropagator()
 
     def start(self, name: str, headers: Mapping[str, str]) -> CallTrace:
-        """Start the span of a call, in the trace of a W3C traceparent among its headers."""
+        """Start the span of a call, in the trace of its W3C traceparent header, if any."""
         from opentelemetry.context import Context
         from opentelemetry.trace import SpanKind
 
@@ -71,7 +71,7 @@ class CallTracer:
         return CallTrace(self._tracer, self._tracer.start_span(name, parent, SpanKind.SERVER))
 
     def close(self) -> None:
-        """Export what is left."""
+        """Export the remaining spans."""
         self._provider.shutdown()
 
 
@@ -97,7 +97,7 @@ class CallTrace:
         )
 
     def end(self, attributes: Mapping[str, str], error: BaseException | None = None) -> None:
-        """End the span of the call; of an error only the type is recorded."""
+        """End the span of the call; only the type of an error is recorded."""
         from opentelemetry.trace import Status, StatusCode
 
         self._span.set_attributes(attributes)
@@ -114,7 +114,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class CallRecord:
-    """What is known of one call. It never holds the text."""
+    """What is known about one call. It never contains the text."""
 
     id: str
     """the caller's choice, or random"""
@@ -123,7 +123,7 @@ class CallRecord:
     peer: str
     """address of the caller"""
     caller: str = ""
-    """name of the key that came with the call; empty where no keys are required"""
+    """owner of the key that came with the call; empty if no keys are required"""
     voice: str = ""
     characters: int = 0
     audio_s: float = 0.0
@@ -132,9 +132,9 @@ class CallRecord:
     """from the call's start to its first audio"""
     real_time_factor: float | None = None
     code: str = "CANCELLED"
-    """status that the call ended with; CANCELLED where the caller left before the end"""
+    """status that the call ended with; CANCELLED if the caller left early"""
     field_path: Callable[[str], str] = str
-    """name of a field of `SpeechRequest` -> its path in the request message"""
+    """name of a `SpeechRequest` field -> its path in the request message"""
     trace: CallTrace | None = None
 
 
@@ -142,7 +142,7 @@ _current: ContextVar[CallRecord | None] = ContextVar("dlpo_call", default=None)
 
 
 def current_call() -> CallRecord:
-    """The record of the current call; outside of any call, an unused one."""
+    """The record of the current call; outside of any call, a throwaway one."""
     return _current.get() or CallRecord("", "", "")
 
 
@@ -172,13 +172,13 @@ class CallScope:
     def open(
         self, method: str, protocol: str, peer: str, headers: Mapping[str, str], level: int
     ) -> Iterator[CallRecord]:
-        """Everything about a call happens inside; set `code` of the record before leaving.
+        """Open the scope in which a call runs; set the `code` of its record before leaving.
 
         Args:
             method: as in `CallRecord`.
             protocol: "rpc", "http" or "wyoming".
             headers: lower-case name -> value.
-            level: of the line of log.
+            level: of the log line.
         """
         start_s = self._clock()
         id = headers.get(REQUEST_ID, "")
@@ -224,7 +224,7 @@ class CallScope:
     def utterance(
         self, method: str, protocol: str, peer: str, caller: str = ""
     ) -> Iterator[CallRecord]:
-        """One of several calls on a connection; how it ends is noted here."""
+        """One of several calls on a connection; sets the `code` of its record itself."""
         with self.open(method, protocol, peer, {}, logging.INFO) as record:
             record.caller = caller
             try:
@@ -232,7 +232,7 @@ class CallScope:
                 record.code = "OK"
             except Exception as error:
                 self.count_failure(error)
-                if not isinstance(error, OSError):  # of a client that is gone
+                if not isinstance(error, OSError):  # which means that the client is gone
                     record.code = status_of(error).grpc
                 raise
 
@@ -240,12 +240,12 @@ class CallScope:
         """Identify the caller of the current call by its `authorization` headers.
 
         Raises:
-            UnauthenticatedError: there is no known token among them.
+            UnauthenticatedError: they contain no known token.
         """
         if self._authorize:
             current_call().caller = self._authorize(bearer_token(headers))
 
     def count_failure(self, error: Exception) -> None:
-        """Count a call that is rejected or given up."""
+        """Count a call that was rejected or abandoned."""
         if isinstance(error, CallRejectedError):
             self._metrics.shed.labels(error.reason).inc()

@@ -1,4 +1,4 @@
-"""Noticing that files changed: certificates, keys."""
+"""Watching files such as certificates and keys, checking their modes, reading TOML."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from dlpo.errors import ConfigError
 
 Clock = Callable[[], float]  # seconds, such as time.monotonic
 
-POLL_S = 2.0  # between two looks at the files: a rotated key or certificate is in use this soon
+POLL_S = 2.0  # between checks of the files: how soon a rotated key or certificate is in use
 
 
 class FileWatch:
-    """Tells whether files changed since it was last asked. Calls come from one thread at a time."""
+    """Tells whether files changed since it was last asked. For one thread at a time."""
 
     def __init__(self, paths: Sequence[Path], clock: Clock) -> None:
-        """Begin to watch; read the files after this, so that no change is missed.
+        """Start watching; read the files after this, so that no change is missed.
 
         Args:
-            paths: files; links are followed, so that a Kubernetes secret is seen to change.
+            paths: files; links are followed, so that changes to a Kubernetes secret are seen.
             clock: seconds.
         """
         self._paths = paths
@@ -32,7 +32,7 @@ class FileWatch:
         self._seen = self._look()
 
     def changed(self) -> bool:
-        """Whether one was written, replaced, removed or came since the last call that looked."""
+        """Whether any was written, replaced, removed or created since the last actual check."""
         now_s = self._clock()
         if now_s - self._looked_s < POLL_S:
             return False
@@ -45,7 +45,7 @@ class FileWatch:
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:
-    """What changes with a file's content; None where it can't be seen."""
+    """A fingerprint that changes with the file's content; None if it can't be accessed."""
     try:
         found = os.stat(path)
     except OSError:
@@ -54,16 +54,16 @@ def _mark(path: Path) -> tuple[int, int, int] | None:
 
 
 def check_mode(path: Path, bits: int, why: str, *, of_owner: bool = False) -> None:
-    """Refuse a file that others than its owner may read or write.
+    """Reject a file that users other than its owner may read or write.
 
     Args:
-        bits: of the mode that must not be set, such as 0o022.
+        bits: mode bits that must not be set, such as 0o022.
         why: what others may do, for the message.
-        of_owner: only where this process owns the file; a mounted secret may belong to root.
+        of_owner: check only if this process owns the file; a mounted secret may be root's.
 
     Raises:
-        ConfigError: they may.
-        OSError: the file can't be looked at.
+        ConfigError: one of the bits is set.
+        OSError: the file can't be accessed.
     """
     found = path.stat()
     mode = stat.S_IMODE(found.st_mode)
@@ -75,13 +75,13 @@ def check_mode(path: Path, bits: int, why: str, *, of_owner: bool = False) -> No
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """Its content.
+    """Read a TOML file.
 
     Args:
-        what: a message calls the file so, such as "keys file".
+        what: what error messages call the file, such as "keys file".
 
     Raises:
-        ConfigError: it can't be read, or is no TOML.
+        ConfigError: it can't be read, or is not TOML.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

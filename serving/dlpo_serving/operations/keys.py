@@ -1,4 +1,4 @@
-"""Bearer tokens: who may call. Their file holds hashes only, and is read again when it changes.
+"""Bearer tokens: who may call. Their file holds only hashes, and is reloaded when it changes.
 
     [[key]]
     caller = "alice"
@@ -8,8 +8,8 @@
     max_streams = 4
     characters_per_minute = 20000
 
-A caller may have several keys, so that a new one can be given out before the old one is deleted.
-Tokens are 256 random bits, so that a plain hash of one can't be searched for.
+A caller may have several keys, so that a new one can be issued before the old one is deleted.
+Tokens have 256 random bits, so their plain hashes can't be brute-forced.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dlpo.errors import ConfigError, InputError
 from dlpo_serving.errors import QuotaError, UnauthenticatedError
 from dlpo_serving.operations.files import Clock, FileWatch, check_mode, read_toml
 
-CALLER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # its name: but for "." a bare key of TOML too
+CALLER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # its name: apart from ".", also a bare TOML key
 
 _SEND = "send the metadata or header 'authorization: Bearer TOKEN'"
 _log = logging.getLogger(__name__)
@@ -39,10 +39,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One token that is let in."""
+    """One accepted token."""
 
     caller: str
-    """name of whom it was given to; shows in logs"""
+    """name of its holder; appears in logs"""
     sha256: str
     """of the token, in 64 lower-case hex digits"""
 
@@ -58,14 +58,14 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A caller's share; what is None has no limit."""
+    """A caller's quota; None means no limit."""
 
     max_streams: int | None = None
-    """calls spoken at the same time"""
+    """calls spoken concurrently"""
     characters_per_minute: float | None = None
-    """of text; one minute's worth may come at once"""
+    """of text; one minute's worth may arrive at once"""
     audio_s_per_minute: float | None = None
-    """seconds of audio; one minute's worth may be made at once"""
+    """seconds of audio; one minute's worth may be generated at once"""
 
     def __post_init__(self) -> None:
         for name in ("max_streams", "characters_per_minute", "audio_s_per_minute"):
@@ -76,11 +76,11 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a keys file says."""
+    """The content of a keys file."""
 
     key: tuple[ApiKey, ...] = ()
     quota: dict[str, Quota] = field(default_factory=dict)
-    """caller -> its share"""
+    """caller -> its quota"""
 
     def __post_init__(self) -> None:
         callers = {key.caller for key in self.key}
@@ -98,8 +98,7 @@ def read_keys(path: Path) -> Keys:
     """Read a keys file.
 
     Raises:
-        ConfigError: it can't be read, is no TOML, says what it should not, or others may
-            write it.
+        ConfigError: it can't be read, is not TOML, is invalid, or others may write it.
     """
     content = read_toml(path, "keys file")
     try:
@@ -113,16 +112,16 @@ def new_key(path: Path, caller: str) -> str:
     """Make a token for `caller`, add its hash to the keys file, and return the token.
 
     Raises:
-        InputError: `caller` is no plain name.
-        ConfigError: what is in the file already can't be read.
+        InputError: `caller` is not a valid name.
+        ConfigError: the existing file can't be read.
     """
     if not re.fullmatch(CALLER, caller):
         raise InputError(f"the caller's name is {caller!r}; expected {CALLER}")
     if path.exists():
-        read_keys(path)  # rather than bury the fault under a key that does not work
+        read_keys(path)  # fail here rather than append a key that won't work
     token = f"dlpo_{secrets.token_urlsafe(32)}"
     block = f'\n[[key]]\ncaller = "{caller}"\nsha256 = "{_hash(token)}"\n'
-    # One write to the end: a server that reads meanwhile sees all of the key or nothing of it.
+    # A single append: a server that reads concurrently sees the whole key or none of it.
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     try:
         descriptor = os.open(path, flags, 0o600)
@@ -139,7 +138,7 @@ def bearer_token(headers: Sequence[str]) -> str:
     NVIDIA's client sends its header twice over TLS, with the call and with the channel.
 
     Raises:
-        UnauthenticatedError: there is not exactly one value, or it is not of the scheme Bearer.
+        UnauthenticatedError: there isn't exactly one value, or its scheme is not Bearer.
     """
     if len(set(headers)) != 1:
         got = f"{len(headers)} authorization headers came" if headers else "no token came"
@@ -151,10 +150,10 @@ def bearer_token(headers: Sequence[str]) -> str:
 
 
 class KeyRing:
-    """The keys of a file, as it is now. Calls come from one thread at a time."""
+    """The current keys of a file. For one thread at a time."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        """Raises ConfigError where the file can't be used."""
+        """Raises ConfigError if the file can't be used."""
         self._path = path
         self._watch = FileWatch([path], clock)
         self._keys = read_keys(path)
@@ -168,7 +167,7 @@ class KeyRing:
         self._refresh()
         found = ""
         wanted = _hash(token)
-        for key in self._keys.key:  # all of them, so that time tells nothing
+        for key in self._keys.key:  # all of them, so that timing reveals nothing
             if hmac.compare_digest(key.sha256, wanted):
                 found = key.caller
         if not found:
@@ -176,7 +175,7 @@ class KeyRing:
         return found
 
     def quota(self, caller: str) -> Quota:
-        """The share of a caller; one without limits where the file names none."""
+        """The caller's quota; unlimited if the file has none."""
         self._refresh()
         return self._keys.quota.get(caller, Quota())
 
@@ -195,26 +194,26 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-STREAM_RETRY_S = 1.0  # nobody knows when a stream of the same caller ends
+STREAM_RETRY_S = 1.0  # a guess: nobody knows when one of the caller's streams will end
 
 
 @dataclass(slots=True)
 class TokenBucket:
-    """An allowance that fills over a minute; it may be overdrawn, and then fills up first."""
+    """An allowance that refills over a minute; if overdrawn, it has to recover first."""
 
     level: float
-    """units that may be taken; below 0 while overdrawn"""
+    """available units; negative while overdrawn"""
     filled_s: float
-    """when that was"""
+    """time of that level"""
 
 
 class Quotas:
-    """Admits callers within their shares. Calls come from one thread at a time."""
+    """Admits callers within their quotas. For one thread at a time."""
 
     def __init__(self, quota: Callable[[str], Quota], clock: Clock) -> None:
         """
         Args:
-            quota: caller -> its share as it is now, such as `KeyRing.quota`.
+            quota: caller -> its current quota, such as `KeyRing.quota`.
             clock: seconds.
         """
         self._quota = quota
@@ -224,10 +223,10 @@ class Quotas:
 
     @contextmanager
     def hold(self, caller: str, characters: int) -> Iterator[None]:
-        """A stream of the caller, with the characters of its first text; given back at the end.
+        """Hold one of the caller's streams for the block, and charge its first text's characters.
 
         Raises:
-            QuotaError: one of the caller's shares is used up.
+            QuotaError: one of the caller's quotas is used up.
         """
         quota = self._quota(caller)
         if quota.audio_s_per_minute is not None:
@@ -241,15 +240,15 @@ class Quotas:
             self.take_characters(caller, characters)
             yield
         finally:
-            self._streams -= Counter([caller])  # which forgets those at 0
+            self._streams -= Counter([caller])  # which also drops counts of 0
 
     def take_characters(self, caller: str, count: int) -> None:
-        """Take the characters of a text, or of a piece of one, before it is read.
+        """Charge the characters of a text, or of a piece of one, before it is processed.
 
-        More than a minute's worth is let through when the allowance is full, and overdraws it.
+        More than a minute's worth is admitted when the allowance is full, and overdraws it.
 
         Raises:
-            QuotaError: the allowance is not there yet; nothing is taken.
+            QuotaError: the allowance is not sufficient yet; nothing is charged.
         """
         per_minute = self._quota(caller).characters_per_minute
         if per_minute is not None:
@@ -257,7 +256,7 @@ class Quotas:
             self._check(caller, "characters", per_minute, needed).level -= count
 
     def take_audio(self, caller: str, audio_s: float) -> None:
-        """Take audio that was made; its length was not known before, so this may overdraw."""
+        """Charge generated audio; its length was not known in advance, so this may overdraw."""
         per_minute = self._quota(caller).audio_s_per_minute
         if per_minute is not None:
             self._filled(caller, "seconds of audio", per_minute).level -= audio_s

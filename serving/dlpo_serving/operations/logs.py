@@ -1,7 +1,7 @@
 """Logs as lines of JSON, logfmt or plain text.
 
-No record holds the text of a call, and what a caller chose (an id, a peer) can't break out of its
-field or line.
+No record contains the text of a call, and caller-controlled values (an id, a peer) can't break out
+of their field or line.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ FIELDS = "dlpo_fields"  # attribute of a LogRecord: name -> value; None is left 
 def configure_logs(
     log_format: LogFormat = "plain", level: LogLevel = "info", stream: IO[str] | None = None
 ) -> None:
-    """Send what this process logs to `stream`, standard error if None, in one format.
+    """Send the logs of this process to `stream`, standard error if None, in one format.
 
-    For the entry point of a process; what was configured before is replaced.
+    For the entry point of a process; it replaces any earlier configuration.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_FORMATTERS[log_format]())
@@ -36,9 +36,9 @@ FAILURE_PAUSE_S = 10.0
 
 
 class AcceptFailures(logging.Filter):
-    """Lets one message in `FAILURE_PAUSE_S` through that no file is left for a connection.
+    """Passes one message per `FAILURE_PAUSE_S` about running out of file descriptors.
 
-    asyncio logs one with its traceback for each connection that it can't accept, and tries again.
+    asyncio logs one, with a traceback, for each connection that it can't accept, and retries.
     """
 
     _last_s = -math.inf

@@ -1,7 +1,7 @@
-"""Prometheus metrics of a running server, in seconds, with closed sets of labels.
+"""Prometheus metrics of a running server, in seconds, with fixed sets of labels.
 
-No label comes from a caller: methods are registered ones, reasons those of `errors`, voices those
-that the operator installed. So no caller can make the page grow.
+No label comes from a caller: methods are the registered ones, reasons those in `errors`, voices
+those that the operator installed. So no caller can make the page grow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _METHOD = ("grpc_service", "grpc_method")
 
 
 class Metrics:
-    """The metrics, to be updated by the parts of the server from any thread."""
+    """The metrics; any part of the server may update them, from any thread."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -83,7 +83,7 @@ class Metrics:
         Gauge(name, text, registry=self.registry).set_function(value)
 
     def offer(self, manifest: Manifest, engine: str, offered: bool = True) -> None:
-        """A voice is on offer, or no longer."""
+        """Record that a voice is offered, or no longer is."""
         steps = str(manifest.steps)
         labels = manifest.voice, manifest.language, steps, manifest.precision, engine
         if offered:
@@ -92,6 +92,6 @@ class Metrics:
             self._model.remove(*labels)
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
-        """The page for a scraper and its Content-Type, by the scraper's Accept header."""
+        """The metrics page and its Content-Type, chosen by the scraper's Accept header."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type

@@ -1,7 +1,7 @@
 """TLS from PEM files that may be replaced while the server runs: new handshakes use the new ones.
 
-Calls that are under way stay on the certificate that they began with. Files that don't fit, such
-as a certificate whose key has not been replaced yet, are logged, and the last good ones stay.
+Running calls keep the certificate they started with. Files that don't match, such as a certificate
+whose key has not been replaced yet, are logged, and the last good ones stay in use.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Where the certificates of a server lie."""
+    """Paths of a server's certificates."""
 
     certificate: Path
     """PEM, the server's own first, then its chain"""
     key: Path
     """PEM, without a password"""
     client_ca: Path | None = None
-    """PEM; with it, only clients with a certificate of these authorities are let in"""
+    """PEM; if set, only clients with a certificate from these authorities are admitted"""
 
     def paths(self) -> list[Path]:
         return [path for path in (self.certificate, self.key, self.client_ca) if path]
@@ -44,19 +44,19 @@ def grpc_credentials(files: TlsFiles, clock: Clock) -> grpc.ServerCredentials:
     """Credentials for a gRPC port.
 
     Raises:
-        ConfigError: the files can't be read, don't fit together, or the certificate is not valid
-            now; or others may read the key.
+        ConfigError: the files can't be read or don't match, the certificate is not currently
+            valid, or others may read the key.
     """
     watch = FileWatch(files.paths(), clock)
     first = _grpc_configuration(files)
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
-        """What to use from now on; None for no change. gRPC asks before each handshake."""
+        """What to use from now on; None for no change. gRPC calls this before each handshake."""
         return _read_again(files, _grpc_configuration) if watch.changed() else None
 
     return grpc.dynamic_ssl_server_credentials(
         first,
-        fetch,  # type: ignore[arg-type]  # its stub does not know of None
+        fetch,  # type: ignore[arg-type]  # its stub doesn't allow None
         require_client_authentication=files.client_ca is not None,
     )
 
@@ -65,23 +65,23 @@ def http_ssl_context(files: TlsFiles, clock: Clock) -> ssl.SSLContext:
     """An SSLContext for an HTTP port.
 
     Raises:
-        ConfigError: the files can't be read, don't fit together, or the certificate is not valid
-            now; or others may read the key.
+        ConfigError: the files can't be read or don't match, the certificate is not currently
+            valid, or others may read the key.
     """
     watch = FileWatch(files.paths(), clock)
     current = _ssl_context(files)
     outer = _ssl_context(files)
-    changed_s = 0.0  # since the epoch, as the times of sessions are
+    changed_s = 0.0  # since the epoch, like session times
 
     def choose(connection: ssl.SSLObject, server_name: str | None, _: ssl.SSLContext) -> int | None:
-        """Called at each handshake, before a certificate is shown, with or without a name."""
+        """Called at each handshake before a certificate is sent, with or without a server name."""
         nonlocal current, changed_s
         if watch.changed():
             changed_s = time.time()
             current = _read_again(files, _ssl_context) or current
         connection.context = current
-        # TLS 1.2 resumes from a cache that Python can't switch off; a resumed session shows no
-        # certificate. Clients drop a session that is refused.
+        # TLS 1.2 resumes from a cache that Python can't disable, and a resumed session presents
+        # no certificate. Clients drop a rejected session.
         session = connection.session if connection.session_reused else None
         stale = files.client_ca and session and session.time <= changed_s
         return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE if stale else None
@@ -91,7 +91,7 @@ def http_ssl_context(files: TlsFiles, clock: Clock) -> ssl.SSLContext:
 
 
 def _read_again(files: TlsFiles, read: Callable[[TlsFiles], T]) -> T | None:
-    """What the files give now; None, and a line of log, where they can't be used."""
+    """Reload the files; None, and a log line, if they can't be used."""
     try:
         found = read(files)
     except ConfigError as error:
@@ -102,7 +102,7 @@ def _read_again(files: TlsFiles, read: Callable[[TlsFiles], T]) -> T | None:
 
 
 def _grpc_configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
-    _ssl_context(files)  # gRPC itself would not say what is wrong with them
+    _ssl_context(files)  # gRPC itself would not say what is wrong with the files
     try:
         pair = (files.key.read_bytes(), files.certificate.read_bytes())
         roots = files.client_ca.read_bytes() if files.client_ca else None
@@ -115,16 +115,16 @@ def _ssl_context(files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         for path in files.paths():
-            path.open("rb").close()  # of several, ssl would not say which it can't read
+            path.open("rb").close()  # ssl would not say which one is unreadable
         readable = "others than its owner may read this private key"
         check_mode(files.key, 0o077, readable, of_owner=True)
-        no_password = str  # "", rather than a question on a terminal
+        no_password = str  # returns "", instead of prompting on a terminal
         context.load_cert_chain(files.certificate, files.key, password=no_password)
         check_times(files.certificate, context)
         if files.client_ca:
             context.load_verify_locations(files.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
-            # A resumed session would outlive the authority that let it in.
+            # A resumed session would outlive the authority that admitted it.
             context.options |= ssl.OP_NO_TICKET
             context.num_tickets = 0
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
@@ -142,19 +142,19 @@ def _unusable(files: TlsFiles, error: Exception) -> ConfigError:
     )
 
 
-_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python has no name for
+_NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which Python has no name
 
 
 def check_times(certificate: Path, server: ssl.SSLContext) -> None:
-    """Refuse a server's certificate that is not valid now: every client would.
+    """Reject a server certificate that is not currently valid: every client would.
 
     Args:
         certificate: PEM, the server's own first.
-        server: has loaded the certificate with its key.
+        server: context that has loaded the certificate and its key.
 
     Raises:
-        ConfigError: expired, or not valid yet, which a wrong clock may be the reason of.
-        OSError: no client could accept it, whatever the time (`ssl.SSLError`).
+        ConfigError: expired, or not valid yet, possibly because of a wrong clock.
+        OSError: no client could ever accept it (`ssl.SSLError`).
     """
     begin, end = _times(certificate, server)
     at = datetime.now(UTC)
@@ -170,7 +170,7 @@ def check_times(certificate: Path, server: ssl.SSLContext) -> None:
 
 
 def _times(certificate: Path, server: ssl.SSLContext) -> tuple[datetime, datetime]:
-    """Begin and end, from a handshake in memory with a client that trusts this certificate."""
+    """Start and end of validity, from an in-memory handshake with a client that trusts it."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(_NO_CHECK_TIME)
@@ -178,7 +178,7 @@ def _times(certificate: Path, server: ssl.SSLContext) -> tuple[datetime, datetim
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     theirs = server.wrap_bio(to_server, to_client, server_side=True)
     ours = client.wrap_bio(to_client, to_server)
-    for side in (ours, theirs, ours):  # hello; the certificate; whether it is one
+    for side in (ours, theirs, ours):  # hello; the certificate; its verification
         with suppress(ssl.SSLWantReadError):
             side.do_handshake()
     said = ours.getpeercert()

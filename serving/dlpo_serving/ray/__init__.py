@@ -1,6 +1,6 @@
-"""The server as a Ray Serve application, where one machine isn't enough; see docs/ray.md.
+"""The server as a Ray Serve application, for when one machine isn't enough; see docs/ray.md.
 
-proxy          in Serve's gRPC proxy: hands calls to a replica, and its answer to the caller
-application    a replica, a whole `dlpo serve` in a process of Ray, and how many there are to be
+proxy          in Serve's gRPC proxy: relays calls to a replica, and its replies to the caller
+application    a replica, which is a whole `dlpo serve` in a Ray process, and how many to run
 cluster        `dlpo serve --ray`
 """

@@ -1,4 +1,4 @@
-"""What Serve runs: what a replica gets of a machine, and how many of them there are to be."""
+"""What Serve runs: the replica, its share of a machine, and how many of them to run."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from dlpo_serving.ray.proxy import Answered, Asked
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings, flag_of
 
-# A replica listens on a port of its own machine, and what Serve brings is sent there as it came. So
-# a call meets what it would meet without Ray: tokens, quotas, admission, traces, the log.
+# A replica listens on a local port, and what Serve delivers is forwarded there unchanged. So a call
+# goes through the same as without Ray: tokens, quotas, admission, traces, the log.
 
 
 CHANNEL_OPTIONS = (
-    ("grpc.enable_http_proxy", 0),  # whatever the environment says: it is the same process
+    ("grpc.enable_http_proxy", 0),  # whatever the environment says: the server is in this process
     ("grpc.max_receive_message_length", -1),
 )
-NOT_ITS_OWN = ("application", "user-agent")  # metadata: Serve's route, and grpc sets its own
+NOT_ITS_OWN = ("application", "user-agent")  # metadata: Serve's route, and what grpc sets itself
 
 
 class Replica:
-    """What Serve deploys. A proxy calls the attribute that has the name of the gRPC method."""
+    """What Serve deploys. A proxy calls the attribute named after the gRPC method."""
 
     async def __init__(self, settings: ServerSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         """
@@ -53,21 +53,21 @@ class Replica:
         self._channel = grpc.aio.insecure_channel(doors.grpc_address, CHANNEL_OPTIONS)
 
     async def __del__(self) -> None:
-        """Serve awaits it once, after the last call."""
+        """Serve awaits this once, after the last call."""
         self._stop.set()
         await asyncio.wait((self._server,))
 
     def check_health(self) -> None:
-        """Raises what the server has ended with; Serve puts another replica in its place."""
+        """Raise the error that ended the server, if any; Serve then replaces the replica."""
         if self._server.done():
             self._server.result()
 
     def voice(self) -> str:
-        """Name of the default voice when the server began."""
+        """Name of the default voice when the server started."""
         return self._voice
 
     async def _whole(self, asked: Asked, grpc_context: Any) -> AsyncIterator[Answered]:
-        """A method with one request."""
+        """Handle a method with a single request."""
 
         async def requests() -> AsyncIterator[bytes]:
             yield asked.data
@@ -78,7 +78,7 @@ class Replica:
     async def _pieces(
         self, asked: AsyncIterator[Asked], grpc_context: Any
     ) -> AsyncIterator[Answered]:
-        """A method whose requests come while it is answered."""
+        """Handle a method whose requests arrive while it is being answered."""
         first = await anext(asked)
 
         async def requests() -> AsyncIterator[bytes]:
@@ -106,34 +106,34 @@ class Replica:
             context.set_trailing_metadata([tuple(pair) for pair in await call.trailing_metadata()])
             yield Answered(None)
         finally:
-            call.cancel()  # where the caller has gone
+            call.cancel()  # if the caller has left
 
     Check = ListVoices = Synthesize = StreamSynthesize = GetRivaSynthesisConfig = _whole
     IncrementalSynthesize = SynthesizeOnline = _pieces
 
 
 DEPLOYMENT = "speech"  # its name in Serve
-UPSCALE_S, DOWNSCALE_S = 5.0, 300.0  # that it must be worth it: a replica takes seconds to start
+UPSCALE_S, DOWNSCALE_S = 5.0, 300.0  # that a change must last: a replica takes seconds to start
 LOOK_BACK_S = 15.0  # over which calls are averaged; Serve counts them every 10 s
 HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
-ATTEMPTS = 2  # to start a replica, before the mistake is taken to be ours
-QUEUED = 100  # calls that may wait in a proxy: each does, while Serve looks for its replica
-SPARE_S = 5.0  # beyond what running calls have, for a replica to close
-LOOK_FOR_END_S = 0.5  # between two looks at the calls of a replica that is to close
-WITHOUT_RAY = (  # what Serve's proxy has not
+ATTEMPTS = 2  # to start a replica, before the fault is assumed to be ours
+QUEUED = 100  # calls that may wait in a proxy: each does while Serve picks its replica
+SPARE_S = 5.0  # for a replica to close, beyond the running calls' grace period
+LOOK_FOR_END_S = 0.5  # between checks for calls that a closing replica still has
+WITHOUT_RAY = (  # not supported by Serve's proxy
     "http_port", "wyoming_port", "health_port", "tls_certificate", "tls_key", "tls_client_ca",
     "stall_s", "pre_stop_s",
 )  # fmt: skip
 
 
 def build(settings: ServerSettings) -> Any:
-    """The application.
+    """Build the application.
 
     Args:
-        settings: of each replica, `host` and `port` aside; and those of Ray.
+        settings: of each replica, except `host` and `port`, and those of Ray.
 
     Raises:
-        ConfigError: a setting has no effect or no sense with Ray.
+        ConfigError: a setting has no effect or makes no sense with Ray.
     """
     from ray import serve
 
@@ -164,10 +164,10 @@ def build(settings: ServerSettings) -> Any:
 
 
 def from_arguments(arguments: Mapping[str, Any]) -> Any:
-    """The application, for the `import_path` of a configuration file of Serve.
+    """Build the application, for the `import_path` of a Serve configuration file.
 
     Args:
-        arguments: the `args` there: settings by their names.
+        arguments: the `args` in that file: settings by name.
 
     Raises:
         pydantic.ValidationError: there is no such setting, or its value is out of range.
@@ -177,7 +177,7 @@ def from_arguments(arguments: Mapping[str, Any]) -> Any:
 
 
 def check(settings: ServerSettings) -> None:
-    """Raises ConfigError where a setting has no effect or no sense with Ray."""
+    """Raise ConfigError if a setting has no effect or makes no sense with Ray."""
     for name in WITHOUT_RAY:
         value = getattr(settings, name)
         if value != ServerSettings.model_fields[name].default:
@@ -198,13 +198,13 @@ def check(settings: ServerSettings) -> None:
 
 
 def logs_of_serve(settings: ServerSettings) -> dict[str, Any]:
-    """How much Serve is to log: little, for the server inside has its own line for each call."""
+    """How much Serve logs: little, since the server inside has its own line for each call."""
     chatty = settings.log_level == "debug"
     return {"log_level": "INFO" if chatty else "WARNING", "enable_access_log": chatty}
 
 
 def settings_of_replica(settings: ServerSettings) -> ServerSettings:
-    """Those of the server inside."""
+    """The settings of the server inside."""
     cores = max(1, int(settings.ray_cpus)) if settings.engine == "cpu" else 1
     own = {"ray": False, "host": "127.0.0.1", "port": 0, "reflection": False, "peer_share": 1.0}
     return settings.model_copy(update={**own, "lanes": settings.lanes or cores})

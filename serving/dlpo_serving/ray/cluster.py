@@ -1,4 +1,4 @@
-"""`dlpo serve --ray`: the application on a cluster of Ray, until SIGTERM or Ctrl-C."""
+"""`dlpo serve --ray`: the application on a Ray cluster, until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from dlpo_serving.voices import find_voice, known_voices
 ADD_SERVICES = "dlpo_serving.ray.proxy.add_services"
 EVERY_INTERFACE = ("0.0.0.0", "::")
 LOCAL = "127.0.0.1"
-OBJECT_STORE_BYTES = 100 << 20  # near the least that Ray takes; audio does not go there
-ANSWER_S = 10.0  # that a health check may take on its way to a replica and back
+OBJECT_STORE_BYTES = 100 << 20  # near Ray's minimum; audio does not go there
+ANSWER_S = 10.0  # limit for the round trip of a health check to a replica
 POLL_S = 0.1
 
-OF_RAY = {  # what it reads from the environment
-    "RAY_USAGE_STATS_ENABLED": "0",  # else it reports to its makers
-    "RAY_DEDUP_LOGS": "0",  # else lines of the log are left out
-    # On a busy machine its processes take longer than it waits, and then it ends or restarts them.
+OF_RAY = {  # what Ray reads from the environment
+    "RAY_USAGE_STATS_ENABLED": "0",  # else it reports usage to its makers
+    "RAY_DEDUP_LOGS": "0",  # else repeated log lines are dropped
+    # On a busy machine its processes exceed its default timeouts, and it ends or restarts them.
     "RAY_agent_register_timeout_ms": "60000",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
 }
@@ -45,10 +45,10 @@ _CAUSE = re.compile(r"^(?:dlpo\.errors|dlpo_serving\.\S+)\.\w+: (.+)$", re.MULTI
 
 
 def serve_on_ray(settings: ServerSettings) -> None:
-    """Serve until SIGTERM or Ctrl-C; prints a line when calls are welcome.
+    """Serve until SIGTERM or Ctrl-C; prints a line once calls are accepted.
 
     Raises:
-        ConfigError: a setting has no effect or no sense with Ray.
+        ConfigError: a setting has no effect or makes no sense with Ray.
         InputError: there is no such voice, a port is taken, or there are too few cores or GPUs.
         EngineError: no replica could be started, or the cluster can't be reached.
         MissingExtraError: Ray is not installed.
@@ -68,7 +68,7 @@ def serve_on_ray(settings: ServerSettings) -> None:
         _check_way(f"{head}:{ports[0]}")
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())  # more of them change nothing
+            signal.signal(number, lambda *_: stop.set())  # repeated signals change nothing
         seconds = time.perf_counter() - start
         print(f"SERVING {voice} on {settings.host}:{ports[0]} after {seconds:.2f} s", flush=True)
         stop.wait()
@@ -76,15 +76,15 @@ def serve_on_ray(settings: ServerSettings) -> None:
 
 @contextmanager
 def _cluster(settings: ServerSettings) -> Iterator[str]:
-    """A cluster while the block runs: the one that the settings name, or one of our own.
+    """A cluster while the block runs: the one that the settings name, or our own.
 
     Yields:
-        address of the machine of its head.
+        address of its head node.
     """
     for name, value in OF_RAY.items():
-        os.environ.setdefault(name, value)  # what somebody has chosen there stays
+        os.environ.setdefault(name, value)  # what is already set there stays
     own = settings.ray_address is None
-    if own and "RAY_AUTH_MODE" not in os.environ:  # else it writes a token into the home folder
+    if own and "RAY_AUTH_MODE" not in os.environ:  # else it writes a token to the home folder
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with needs("ray"):
         import ray
@@ -95,29 +95,29 @@ def _cluster(settings: ServerSettings) -> Iterator[str]:
     try:
         try:
             ray.init(**where, logging_level="warning")
-        except Exception as error:  # it raises that itself where its processes are slow
+        except Exception as error:  # which Ray itself raises if its processes are slow
             place = "on this machine" if own else f"at {settings.ray_address}"
             raise EngineError(f"there is no Ray cluster to be had {place}: {error}") from error
         if own:
             check_resources(settings, ray.cluster_resources())
         heads = (one for one in ray.nodes() if "node:__internal_head__" in one["Resources"])
-        yield str(next(heads)["NodeManagerAddress"])  # a proxy of Serve is always there
+        yield str(next(heads)["NodeManagerAddress"])  # it always has a Serve proxy
     finally:
         ray.shutdown()
 
 
 @contextmanager
 def _application(settings: ServerSettings, port: int, http_port: int) -> Iterator[str]:
-    """The application while the block runs; yields the name of its default voice.
+    """Run the application while the block runs; yields the name of its default voice.
 
-    Calls that are left at the end have `settings.grace_s`.
+    Calls still running at the end have `settings.grace_s` to finish.
     """
     from ray import serve
 
     logs = logs_of_serve(settings)
     logging.getLogger("ray.serve").setLevel(logs["log_level"])
     serve.start(
-        proxy_location="EveryNode",  # none for HTTP would be none for gRPC either
+        proxy_location="EveryNode",  # without one for HTTP there would be none for gRPC either
         http_options={"host": LOCAL, "port": http_port},
         grpc_options={
             "port": port,
@@ -135,14 +135,14 @@ def _application(settings: ServerSettings, port: int, http_port: int) -> Iterato
         yield _run(build(settings))
     finally:
         serve.delete(APPLICATION, _blocking=False)
-        # Serve's own waiting ends with an error after a minute.
+        # Serve's own wait fails with an error after a minute.
         end_s = time.monotonic() + settings.grace_s + 2 * SPARE_S
         while APPLICATION in serve.status().applications and time.monotonic() < end_s:
             time.sleep(POLL_S)
 
 
 def _run(application: Any) -> str:
-    """Start the application; the name of its default voice."""
+    """Start the application; returns the name of its default voice."""
     from ray import serve
 
     try:
@@ -150,13 +150,13 @@ def _run(application: Any) -> str:
     except RuntimeError as error:
         deployments = serve.status().applications[APPLICATION].deployments
         said = "\n".join([str(error), *(each.message for each in deployments.values())])
-        cause = (_CAUSE.findall(said) or [said])[-1]  # out of Serve's tracebacks
+        cause = (_CAUSE.findall(said) or [said])[-1]  # extracted from Serve's tracebacks
         raise EngineError(f"no replica could be started: {cause}") from error
     return str(handle.options(method_name="voice").remote().result(timeout_s=ANSWER_S))
 
 
 def _check_way(address: str) -> None:
-    """Raises EngineError where calls don't get to a replica."""
+    """Raise EngineError if calls don't reach a replica."""
     request = health_pb2.HealthCheckRequest(service=SERVICE.full_name)
     with grpc.insecure_channel(address) as channel:
         check = health_pb2_grpc.HealthStub(channel).Check
@@ -164,7 +164,7 @@ def _check_way(address: str) -> None:
             reply = check(request, timeout=ANSWER_S, wait_for_ready=True)
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                return  # said by a replica
+                return  # which only a replica says
             raise EngineError(
                 f"Ray Serve does not answer for dlpo at {address} ({error.code().name}): if Serve"
                 f" ran on this cluster before, its options stay; either run: serve shutdown, or let"
@@ -175,7 +175,7 @@ def _check_way(address: str) -> None:
 
 
 def check_resources(settings: ServerSettings, there: Mapping[str, float]) -> None:
-    """Raises InputError where Serve would wait without end for room for its replicas."""
+    """Raise InputError if Serve would wait forever for the resources of its replicas."""
     for name, each, flag in (
         ("CPU", settings.ray_cpus, "ray_cpus"),
         ("GPU", settings.ray_gpus, "ray_gpus"),
@@ -193,7 +193,7 @@ def _usable(port: int, here: bool) -> int:
     """The port, or a free one for 0.
 
     Raises:
-        InputError: another process listens there. Serve would try again and again.
+        InputError: another process listens there. Serve would retry forever.
     """
     if port and not here:
         return port
@@ -210,10 +210,10 @@ def _usable(port: int, here: bool) -> int:
 
 
 def _with_whole_paths(settings: ServerSettings) -> ServerSettings:
-    """The settings for a process that may run in another folder, or on another machine.
+    """Settings with absolute paths, for a process in another folder or on another machine.
 
     Raises:
-        InputError: a voice is not here, where replicas are to run here.
+        InputError: a voice is missing here, and replicas are to run here.
     """
     voices = list(settings.voices)
     for index, voice in enumerate(voices):

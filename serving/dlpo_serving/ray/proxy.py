@@ -1,8 +1,8 @@
-"""In Serve's gRPC proxy: hands each call to a replica, and its answer to the caller.
+"""In Serve's gRPC proxy: relays each call to a replica, and its replies to the caller.
 
-Serve by itself passes on neither deadlines nor the details of a status, answers for a replica that
-has died with INTERNAL and a traceback, and knows no grpc.health.v1. So its handlers are not
-registered as they are, but called by ours.
+Serve by itself forwards neither deadlines nor status details, reports INTERNAL with a traceback
+when a replica dies, and doesn't support grpc.health.v1. So its handlers are not registered
+directly, but called by ours.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from dlpo_serving.rpc.statuses import Context, abort
 from dlpo_serving.v1.servicer import SERVICE
 
 APPLICATION = "dlpo"  # its name in Serve
-RETRY_S = 1.0  # after which Serve may have another place, or another replica
+RETRY_S = 1.0  # after which Serve may have a free slot, or another replica
 
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[Any, Any], AsyncIterator[bytes | None]]
-"""Serve's, for a method: gives a replica's messages and None at their end, and sets a status"""
+"""Serve's, for a method: yields a replica's messages, then None, and sets a status"""
 
 
 class ReplicaAnswer:
-    """What a call is answered with. Serve takes it for the context of the call.
+    """The answer to a call, which Serve takes for the call's context.
 
-    On the caller's own context Serve would set the status without its details.
+    On the caller's own context, Serve would set the status without its details.
     """
 
     def __init__(self, context: Context) -> None:
-        """`context`: of the caller."""
+        """`context`: the caller's."""
         self._context = context
         self._code: grpc.StatusCode | None = None
         self._details = ""
@@ -47,15 +47,15 @@ class ReplicaAnswer:
         self._ended = False  # by the replica, not by Serve
 
     def __getattr__(self, name: str) -> Any:
-        """What Serve asks of a context, such as the peer."""
+        """What else Serve reads from a context, such as the peer."""
         return getattr(self._context, name)
 
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]]:
-        """The caller's; in front of it what Serve looks for where it has several applications."""
+        """The caller's, after the entry by which Serve chooses among several applications."""
         return (("application", APPLICATION), *(self._context.invocation_metadata() or ()))
 
     def code(self) -> grpc.StatusCode | None:
-        """None until it was set."""
+        """None until it is set."""
         return self._code
 
     def details(self) -> str:
@@ -63,7 +63,7 @@ class ReplicaAnswer:
         return self._details
 
     def trailing_metadata(self) -> Sequence[tuple[str, str | bytes]]:
-        """Those of the status; its details in binary are among them."""
+        """The metadata of the status, which includes its binary details."""
         return self._trailing_metadata
 
     def set_code(self, code: grpc.StatusCode) -> None:
@@ -77,16 +77,16 @@ class ReplicaAnswer:
 
     @asynccontextmanager
     async def parts(self, serve: Handler, asked: Any) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The messages, as they come; where the block ends before, the replica's call is cancelled.
+        """The messages as they arrive; leaving the block early cancels the replica's call.
 
         Args:
-            serve: the method.
+            serve: the method's handler.
             asked: an `Asked`, or an iterator of them.
 
         Raises:
-            CallRejectedError: while iterating, where Serve has no replica, or loses it.
+            CallRejectedError: while iterating, if Serve has no replica or loses it.
         """
-        # Serve passes a cancellation on only where it is waiting for the replica. So it always is.
+        # Serve forwards a cancellation only while it waits for the replica. So it always waits.
         messages: asyncio.Queue[bytes | None] = asyncio.Queue()
         fetching = asyncio.create_task(self._fetch(serve, asked, messages))
         try:
@@ -121,7 +121,7 @@ class ReplicaAnswer:
             raise self._refusal()
 
     def _refusal(self) -> CallRejectedError:
-        """For a status of Serve's own; its messages name machines and actors."""
+        """The error for a status of Serve's own, whose messages would name machines and actors."""
         if self._code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             message = "all replicas speak for as many callers as they may; try again later"
             return OverloadError(message, RETRY_S)
@@ -136,23 +136,23 @@ class Asked:
     method: str
     """/package.Service/Method"""
     timeout_s: float | None
-    """after which the caller will not listen any more; None if it has no such time"""
+    """seconds until the caller's deadline; None if it has none"""
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A reply message, or the end of a call, whose status goes beside it in Serve's context."""
+    """A reply message, or the end of a call, whose status is passed in Serve's context."""
 
     data: bytes | None
     """None at the end"""
 
     def SerializeToString(self) -> bytes | None:
-        """Serve takes this for a message; the proxy gets what it returns."""
+        """Makes Serve take this for a message; the proxy gets what it returns."""
         return self.data
 
 
-HEALTH_S = 1.0  # that a replica has to say how it is, and between two looks for a watch
+HEALTH_S = 1.0  # limit for a replica's health reply, and the interval of a watch
 CHECK, WATCH = f"/{HEALTH}/Check", f"/{HEALTH}/Watch"
 SERVICES = (SERVICE, RIVA_SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"])
 NOT_SERVING: bytes = health_pb2.HealthCheckResponse(
@@ -166,7 +166,7 @@ def add_services(_: object, server: grpc.aio.Server) -> None:
 
 
 class Relay(grpc.GenericRpcHandler):
-    """The handlers of all methods. Messages stay bytes; the replica reads them."""
+    """The handlers of all methods. Messages stay bytes; the replica parses them."""
 
     def __init__(self) -> None:
         self._methods = {
@@ -174,7 +174,7 @@ class Relay(grpc.GenericRpcHandler):
             for service in SERVICES
             for method in service.methods
         }
-        # Serve puts its own ones in their place, and knows by their names what it may reflect.
+        # Serve replaces these with its own, and knows by their names what it may reflect.
         none_yet: Any = grpc.stream_stream_rpc_method_handler(_no_behaviour)
         self._method_handlers: dict[str, Any] = dict.fromkeys(self._methods, none_yet)
 
@@ -195,7 +195,7 @@ class Relay(grpc.GenericRpcHandler):
         return grpc.unary_stream_rpc_method_handler(_whole(name, serve.unary_stream))
 
     async def _check(self, request: bytes, context: Context) -> bytes:
-        """What a replica says, or NOT_SERVING where none says anything."""
+        """The status that a replica reports, or NOT_SERVING if none answers."""
         serve: Handler = self._method_handlers[CHECK].unary_stream
         answer = ReplicaAnswer(context)
         try:
@@ -208,7 +208,7 @@ class Relay(grpc.GenericRpcHandler):
         return replies[0]
 
     async def _watch(self, request: bytes, context: Context) -> None:
-        """Looks again and again: a call to a replica would be over when that one is."""
+        """Polls: a call to a single replica would end when that replica does."""
         last = None
         while True:
             if (reply := await self._check(request, context)) != last:
@@ -218,12 +218,12 @@ class Relay(grpc.GenericRpcHandler):
 
 
 def _no_behaviour(request: object, context: object) -> Iterator[bytes]:
-    """Where Serve has not put its own."""
+    """A placeholder until Serve installs its own."""
     raise NotImplementedError
 
 
 def _whole(name: str, serve: Handler) -> Any:
-    """For a method with one request."""
+    """Handler of a method with a single request."""
 
     async def call(request: bytes, context: Context) -> None:
         await _relay(serve, Asked(name, context.time_remaining(), request), context)
@@ -232,7 +232,7 @@ def _whole(name: str, serve: Handler) -> Any:
 
 
 def _pieces(name: str, serve: Handler) -> Any:
-    """For a method whose requests come while it is answered."""
+    """Handler of a method whose requests arrive while it is being answered."""
 
     async def call(requests: AsyncIterator[bytes], context: Context) -> None:
         async def asked() -> AsyncIterator[Asked]:

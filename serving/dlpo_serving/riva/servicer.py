@@ -1,4 +1,4 @@
-"""The calls of NVIDIA Riva's speech service on grpc.aio, which translate for `SynthesisService`."""
+"""NVIDIA Riva's speech service on grpc.aio, translated into calls of `SynthesisService`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dlpo_serving.synthesis.timing import WordTiming
 
 Number = TypeVar("Number", int, float)
 
-# Of custom_configuration.
+# Keys of custom_configuration.
 SETTINGS = ("speed", "pitch_semitones", "volume_db", "seed", "steps", "code", "emoji")
 
 _ENCODINGS = {
@@ -41,16 +41,16 @@ def read_call(
     timeout_s: float | None,
     streamed: bool,
 ) -> SynthesisCall:
-    """What a caller wants; the values are checked where they are used.
+    """Convert a request to a call; values are validated where they are used.
 
     Args:
-        request: its first text, if it streams several.
-        voice: whom `request.voice_name` means.
-        timeout_s: after which the caller will not listen any more; None if it has no such time.
-        streamed: played while it is made.
+        request: the first one, if the caller streams several.
+        voice: the voice that `request.voice_name` resolves to.
+        timeout_s: seconds until the caller's deadline; None if it has none.
+        streamed: whether the audio is played while it is generated.
 
     Raises:
-        RequestError: a field asks for what dlpo has not, or is not what it should be.
+        RequestError: a field is invalid, or asks for something that dlpo lacks.
     """
     if request.HasField("zero_shot_data"):
         message = "asks to imitate a recording; dlpo's voices are trained: leave it out"
@@ -84,7 +84,7 @@ def read_call(
 
 
 def wire_field(name: str) -> str:
-    """Name of a field of `SpeechRequest` -> path of the field in the message."""
+    """Name of a `SpeechRequest` field -> its path in the message."""
     if name in SETTINGS:
         return f"custom_configuration[{name}]"
     return {"dictionary": FIELD, "voice": "voice_name"}.get(name, name)
@@ -98,19 +98,19 @@ def _read_encoding(number: riva_audio_pb2.AudioEncoding) -> Encoding:
 
 
 def _rate(encoding: Encoding, rate_hz: int) -> int | None:
-    """The rate to use where a caller names one.
+    """The rate to use if a caller names one.
 
-    Opus has five, and its packets tell none of them to the client, which decodes at the rate that
-    it likes: any other becomes the next one above.
+    Opus has five, but its packets don't state theirs, and the client decodes at any rate it likes:
+    any other rate is rounded up to the next one.
     """
     if rate_hz and encoding is Encoding.OPUS_FRAMED:
-        asked = AudioFormat(Encoding.PCM_S16, rate_hz)  # in the range of all encodings
+        asked = AudioFormat(Encoding.PCM_S16, rate_hz)  # checks the range common to all encodings
         return usual_format(encoding, asked.sample_rate_hz).sample_rate_hz
     return rate_hz or None
 
 
 def _number(settings: Mapping[str, str], name: str, kind: type[Number], expected: str) -> Number:
-    """A setting, 0 where it is absent."""
+    """A setting as a number; 0 if absent."""
     try:
         return kind(settings.get(name, 0))
     except ValueError:
@@ -122,13 +122,13 @@ FIELD = "custom_dictionary"
 
 
 def read_dictionary(text: str) -> dict[str, str]:
-    """Word -> ARPAbet phonemes with stress, as `SpeechRequest.dictionary` wants them.
+    """Word -> ARPAbet phonemes with stress, as `SpeechRequest.dictionary` expects them.
 
     Args:
-        text: entries of a word, two blanks and its pronunciation in IPA, separated by commas.
+        text: comma-separated entries of a word, two spaces and its pronunciation in IPA.
 
     Raises:
-        RequestError: an entry is something else, or has a sound that English lacks.
+        RequestError: an entry is malformed, or has a sound that English lacks.
     """
     found = {}
     for entry in text.split(","):
@@ -146,16 +146,16 @@ def read_dictionary(text: str) -> dict[str, str]:
 
 FAMILY = "dlpo"  # clients join a family and its members with a dot: "dlpo.lj"
 
-# What clients ask for unless their user chose: "English-US.Female-1" is in NVIDIA's tutorials,
-# "Magpie-Multilingual.EN-US.Aria" the default of Pipecat, "...Leo" that of LiveKit.
+# What clients request by default: "English-US.Female-1" is in NVIDIA's tutorials,
+# "Magpie-Multilingual.EN-US.Aria" is Pipecat's default, "...Leo" LiveKit's.
 _STOCK = re.compile(r"English-US[\w.-]*|[\w-]+\.en-us\.[\w.-]+", re.IGNORECASE)
 
 
 def voice_named(name: str, known: Collection[str]) -> str:
-    """The name among `known` that a caller means; "" is the default voice.
+    """Resolve a caller's voice name to one of `known`; "" is the default voice.
 
-    NVIDIA's own American voices stand for the default one, so that a client whose user chose none
-    works by changing only the address. A name that nobody has comes back as it is.
+    NVIDIA's own American voices map to the default one, so that a client with default settings
+    works once its address is changed. An unknown name is returned as it is.
     """
     if name in known:
         return name
@@ -180,18 +180,18 @@ def voice_config(manifest: Manifest) -> riva_tts_pb2.RivaSynthesisConfigResponse
 
 
 class RivaReplyWriter:
-    """Writes the replies of one call, whose further texts may come while the first are spoken."""
+    """Writes the replies of one call; later texts may arrive while earlier ones are spoken."""
 
     def __init__(
         self, requests: Sequence[riva_tts_pb2.SynthesizeSpeechRequest], audio: AudioStream
     ) -> None:
-        """`requests` has one for each passage of `audio`, and may grow."""
+        """`requests` has one entry per passage of `audio`, and may grow."""
         self._requests = requests
         self._audio = audio
         self._written = 0  # texts
 
     def reply(self, chunk: EncodedChunk) -> riva_tts_pb2.SynthesizeSpeechResponse:
-        """The next audio, with times in milliseconds."""
+        """A reply with the next audio; timestamps are in milliseconds."""
         rate_hz, passages = self._audio.format.sample_rate_hz, self._audio.passages
         index = max(n for n, p in enumerate(passages) if p.first_sentence <= chunk.sentence)
         request = self._requests[index]
@@ -222,7 +222,7 @@ Response = riva_tts_pb2.SynthesizeSpeechResponse
 
 
 class RivaServicer:
-    """Speaks for callers of `nvidia.riva.tts`; to be registered by `add_service`."""
+    """Serves `nvidia.riva.tts`; register it with `add_service`."""
 
     def __init__(self, service: SynthesisService) -> None:
         self._service = service
@@ -269,7 +269,7 @@ class RivaServicer:
         current_call().field_path = wire_field
         manifests = {manifest.voice: manifest for manifest in self._service.voices}
         name = voice_named(request.voice_name, manifests)
-        # Without voices, or where the name is unknown, the service says so.
+        # If there are no voices or the name is unknown, the service raises the error.
         voice = manifests.get(name) or next(iter(manifests.values()), None)
         if voice and not voice.speaks(code := request.language_code):
             message = f"is {code!r}; voice {voice.voice!r} speaks {voice.language}"
@@ -278,7 +278,7 @@ class RivaServicer:
 
 
 def _warn(context: Context, speech: AudioStream) -> None:
-    """Warnings about the text have no field in Riva's replies: they are trailing metadata."""
+    """Send warnings as trailing metadata, since Riva's replies have no field for them."""
     if speech.warnings:
         warning = ("x-warning", warning_header(speech.warnings))
         context.set_trailing_metadata((*context.trailing_metadata(), warning))
@@ -287,10 +287,10 @@ def _warn(context: Context, speech: AudioStream) -> None:
 async def _further_texts(
     first: Request, requests: AsyncIterator[Request], texts: list[Request]
 ) -> AsyncIterator[SpeechRequest]:
-    """The texts after the first, also appended to `texts`; blanks and bare marks are skipped.
+    """Yield later texts, and append them to `texts`; skip those without letters or digits.
 
     Raises:
-        RequestError: a request changes more than the text.
+        RequestError: a request changes more than the text and id.
     """
     async for request in requests:
         if _settings(request) != _settings(first):
@@ -302,7 +302,7 @@ async def _further_texts(
 
 
 def _settings(request: Request) -> Request:
-    """A request without what belongs to its text alone."""
+    """A request without the fields that are specific to its text."""
     settings = Request()
     settings.CopyFrom(request)
     settings.ClearField("text")

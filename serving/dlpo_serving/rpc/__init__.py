@@ -1,1 +1,1 @@
-"""What every gRPC service of the server shares: the interceptor of calls, errors as statuses."""
+"""Shared by all gRPC services of the server: the call interceptor, and errors as statuses."""

@@ -1,7 +1,7 @@
-"""What every gRPC call passes, and how services are registered.
+"""The interceptor of every gRPC call, and the registration of services.
 
-grpc.aio would answer bytes that are no message with UNKNOWN and a traceback, wait without end for a
-request that does not come and for a caller who does not read, and answer errors with UNKNOWN.
+By itself, grpc.aio answers undecodable bytes with UNKNOWN and a traceback, waits forever for a
+request that never comes or a caller that does not read, and answers errors with UNKNOWN.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ HEALTH = "grpc.health.v1.Health"  # kubelet's probes carry no metadata
 REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 OPEN_SERVICES = (HEALTH, *REFLECTION)
 REQUEST_S = 10.0  # from the start of a call to its first request
-STALL_S = 30.0  # that a caller may leave a reply unread
-BEGINNERS = 4  # calls that begin in one turn of the event loop; replies wait for no more than those
+STALL_S = 30.0  # for which a caller may leave a reply unread
+BEGINNERS = 4  # calls started per turn of the event loop; replies wait for no more than those
 
 _CODES: dict[Any, str] = {
     key: code.name for code in grpc.StatusCode for key in (code, code.value[0])
@@ -38,13 +38,13 @@ _CODES[None] = "OK"  # a handler that set none
 
 @dataclass(frozen=True, slots=True)
 class _Malformed:
-    """In the place of a request whose bytes are no message."""
+    """Replaces a request whose bytes can't be decoded."""
 
     size: int
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Runs each call of a registered method in a `CallScope`; errors become statuses.
+    """Runs each call of a registered method in a `CallScope`; turns errors into statuses.
 
     Handlers may be unary or streaming on either side, coroutines or asynchronous generators.
     """
@@ -58,7 +58,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """
         Args:
             open_services: full names of services that need no token.
-            stall_s: seconds that a caller may leave a reply unread before its call is aborted.
+            stall_s: seconds a caller may leave a reply unread before its call is aborted.
         """
         self._scope = scope
         self._open_services = open_services
@@ -75,7 +75,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async with self._entrance:
             await asyncio.sleep(0)  # to the next turn
         handler = await continuation(details)
-        if handler is None:  # no such method: its name would be a label of the caller's choice
+        if handler is None:  # no such method: callers must not choose metric labels
             return None
         method = details.method
         service = method.split("/")[1]
@@ -133,7 +133,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                         record.code = _CODES[context.code()]
                         raise
 
-        # On the wire a single request is a stream of one, but reading it here can be timed.
+        # On the wire a single request is a stream of one, and reading it here allows a timeout.
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
                 call, deserialize, handler.response_serializer
@@ -142,7 +142,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 def add_service(service: ServiceDescriptor, servicer: object, server: grpc.aio.Server) -> None:
-    """Register a servicer whose methods have the names of the service's."""
+    """Register a servicer whose methods are named like those of the service."""
     handlers = {}
     for method in service.methods:
         sides = (method.client_streaming, method.server_streaming)
@@ -159,9 +159,9 @@ def add_service(service: ServiceDescriptor, servicer: object, server: grpc.aio.S
 async def write(context: Context, message: Any, stall_s: float) -> None:
     """Write a reply.
 
-    grpc.aio's own `write` puts a cancellation off until the message is sent (seen with 1.85.1),
-    which a caller with a closed flow-control window prevents. So it runs in a task that is left
-    behind then, and ends with the connection.
+    grpc.aio's own `write` defers cancellation until the message is sent (seen with 1.85.1),
+    which never happens while the caller's flow-control window is closed. So it runs in a task
+    that is then abandoned, and ends with the connection.
 
     Raises:
         StalledError: the caller has not read for `stall_s` seconds.
@@ -175,7 +175,7 @@ async def write(context: Context, message: Any, stall_s: float) -> None:
 
 
 def _retrieve_exception(task: asyncio.Future[None]) -> None:
-    """Otherwise asyncio logs that nothing has."""
+    """Keep asyncio from logging that the exception was never retrieved."""
     if not task.cancelled():
         task.exception()
 
@@ -185,7 +185,7 @@ async def _requests(messages: AsyncIterator[Any], method: str) -> AsyncGenerator
 
     Raises:
         StalledError: none came within `REQUEST_S`.
-        UndecodableError: the bytes of one are no message, or there is none at all.
+        UndecodableError: one can't be decoded, or there is none at all.
     """
     incoming = aiter(messages)
     try:

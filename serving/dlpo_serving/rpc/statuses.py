@@ -1,6 +1,6 @@
 """Errors as google.rpc statuses: the code says whose fault it is, the details what to change.
 
-Every status has an ErrorInfo with a `reason` for programs; other details are in `status_message`.
+Every status has an ErrorInfo with a machine-readable `reason`; `status_message` adds the rest.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ DOMAIN = "dlpo"  # of google.rpc.ErrorInfo
 Context = grpc.aio.ServicerContext[Any, Any]
 Code = grpc.StatusCode
 FieldPath = Callable[[str], str]
-"""name of a field of `SpeechRequest` -> its path in the request message of a service"""
+"""name of a `SpeechRequest` field -> its path in the request message of a service"""
 
 _log = logging.getLogger(__name__)
 
 
 class UndecodableError(DlpoError):
-    """The bytes of a request are no message of its type."""
+    """The bytes of a request can't be decoded as its type."""
 
 
 def status_message(error: Exception, field_path: FieldPath = str) -> Status:
-    """The status that tells a caller about an error, without internals where it is our fault."""
+    """The status that reports an error to a caller; server faults reveal no internals."""
     if isinstance(error, UndecodableError):
         return _status(Code.INVALID_ARGUMENT, "UNDECODABLE", str(error))
     details: list[Message] = []
@@ -75,27 +75,27 @@ def status_message(error: Exception, field_path: FieldPath = str) -> Status:
 
 
 async def abort(context: Context, error: Exception, field_path: FieldPath = str) -> NoReturn:
-    """End a call with the status of an error, which is logged where the fault is ours.
+    """End a call with the status of an error, which is logged if it is a server fault.
 
     Raises:
         grpc.aio.AbortError: the call has ended.
-        asyncio.CancelledError: the caller left before.
+        asyncio.CancelledError: the caller had already left.
     """
     if isinstance(error, grpc.aio.AbortError):  # the handler has ended the call
         raise error
-    if context.done():  # the caller is gone; grpc reports that as an error of the pending write
+    if context.done():  # the caller is gone; grpc reports that as an error in the pending write
         raise asyncio.CancelledError from error
     status = status_message(error, field_path)
     if status.code in (Code.INTERNAL.value[0], Code.UNIMPLEMENTED.value[0]):
         _log.error("internal error", exc_info=error)
     wire = rpc_status.to_status(status)
-    # With the metadata that is set already, such as the request's id: aborting would replace it.
+    # Keep the metadata already set, such as the request id: aborting would replace it.
     trailing = (*context.trailing_metadata(), *wire.trailing_metadata)
     try:
         await context.abort(wire.code, wire.details, trailing)
     except grpc.aio.AbortError:
         raise
-    except Exception as gone:  # the caller has not waited for the status
+    except Exception as gone:  # the caller did not wait for the status
         raise asyncio.CancelledError from gone
     raise AssertionError("abort raises")
 

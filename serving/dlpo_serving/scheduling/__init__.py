@@ -1,6 +1,6 @@
-"""Who is computed next: many streams on few engine threads, none of them late if it can be helped.
+"""Scheduling: many streams on few engine threads, with none late if it can be avoided.
 
-stream       a call as the scheduler sees it, and what its units cost
-scheduler    decides, without a thread or a clock: time is passed in
-executor     the lanes: threads that compute what the scheduler decides
+stream       a call as the scheduler sees it, and the cost of its units
+scheduler    the decisions, without threads or a clock: time is passed in
+executor     the lanes: threads that carry out the scheduler's decisions
 """

@@ -1,4 +1,4 @@
-"""The lanes: threads that compute what the scheduler decides, and the lock between them."""
+"""The lanes: threads that carry out the scheduler's decisions, and the lock they share."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ T = TypeVar("T")
 _Outcome = AudioChunk | Exception | None
 
 SPAN_NAMES = {"encode": "encode", "frames": "frames", "denoise": "decode chunk"}
-LAST_UNIT_S = 5.0  # that a unit may still take when the executor closes
-RETRY_S = 0.02  # between two attempts to admit text that waits
+LAST_UNIT_S = 5.0  # how long a running unit may still take when the executor closes
+RETRY_S = 0.02  # between two attempts to admit waiting text
 
 _log = logging.getLogger(__name__)
 
 
 class ChunkSink(Protocol):
-    """Takes the audio of a stream. Calls come from a lane, or from whatever ends the text."""
+    """Takes the audio of a stream. It is called by a lane, or by whatever ends the text."""
 
     record: CallRecord
-    """of the call"""
+    """the call's record"""
 
     def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
-        """The next chunk; `late_s` seconds after the audio before it had ended, if positive."""
+        """Take the next chunk; if positive, `late_s` is the gap since the previous one ended."""
 
     def on_end(self) -> None:
-        """There will be no more."""
+        """No more chunks will come."""
 
     def on_error(self, error: Exception) -> None:
-        """There will be no more: the engine failed."""
+        """No more chunks will come, because of an error."""
 
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """One thread and what it computes now."""
+    """One thread and what it is computing."""
 
     batch: Batch | None = None
     beats: int = 0
-    """of the watcher since `batch` began"""
+    """heartbeats of the watcher since `batch` began"""
     busy_lanes: int = 1
-    """that computed when it began, itself included"""
+    """lanes that were computing when it began, itself included"""
     abandoned: bool = False
     thread: threading.Thread = field(init=False)
 
@@ -69,11 +69,11 @@ class WaitingText:
     refusal: OverloadError
     """why it waits"""
     fits: Future[None] = field(default_factory=Future)
-    """done when it fits; fails with what makes it hopeless, such as the stream's deadline"""
+    """done when it fits; fails if it never will, for example because of the stream's deadline"""
 
 
 class EngineExecutor:
-    """Runs the scheduler's decisions. Safe to call from any thread; nothing in it waits long."""
+    """Carries out the scheduler's decisions. Thread-safe; no method but `close` blocks for long."""
 
     def __init__(
         self,
@@ -82,25 +82,25 @@ class EngineExecutor:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start `lanes` threads, the scheduler's number."""
+        """Start `lanes` threads, the same number as the scheduler's."""
         self._scheduler = scheduler
         self._metrics = metrics
         self._clock = clock
         self._changed = threading.Condition()
         self._sinks: dict[Stream, ChunkSink] = {}
         self._tasks: deque[Callable[[], None]] = deque()
-        self._waiting_text: deque[WaitingText] = deque()  # in the order in which it is admitted
+        self._waiting_text: deque[WaitingText] = deque()  # in order of admission
         self._retried_s = clock()
         self._closing = False
         self.lanes = lanes
-        """how many compute at the same time"""
+        """how many compute concurrently"""
         self._lanes = [self._open_lane(index) for index in range(lanes)]
         self._abandoned: list[threading.Thread] = []
 
     def run(self, task: Callable[[], T]) -> Future[T]:
-        """Run a task on a lane between batches, such as loading a voice.
+        """Run a task, such as loading a voice, on a lane between batches.
 
-        What a GPU prepares has to be prepared by the thread that will use it.
+        What a GPU needs must be prepared on the thread that will use it.
         """
         future: Future[T] = Future()
 
@@ -118,26 +118,26 @@ class EngineExecutor:
         return future
 
     def admit(self, stream: Stream) -> None:
-        """Reserve a place; see `Scheduler.admit`. `remove` must follow sooner or later."""
+        """Reserve a slot; see `Scheduler.admit`. `remove` must follow sooner or later."""
         with self._changed:
             displaced = self._scheduler.admit(stream, self._clock())
             if displaced:
                 self._fail(displaced, DisplacedError())
 
     def start(self, stream: Stream, job: SynthesisJob, sink: ChunkSink) -> None:
-        """Compute an admitted stream; `sink` gets every chunk."""
+        """Start computing an admitted stream; `sink` gets every chunk."""
         with self._changed:
             stream.work, stream.ready_s = job, self._clock()
             self._sinks[stream] = sink
             self._changed.notify_all()
 
     def reserve(self, stream: Stream, audio_s: float) -> WaitingText | None:
-        """Reserve for further text of a stream, predicted to last `audio_s`.
+        """Reserve capacity for further text of a stream, predicted to last `audio_s`.
 
-        Text that does not fit beside what is admitted waits, the oldest first.
+        Text that does not fit alongside what is admitted waits, oldest first.
 
         Returns:
-            None if it fits, otherwise what to wait for, and to end with `give_up_text`.
+            None if it fits, otherwise what to wait for and finish with `give_up_text`.
 
         Raises:
             DeadlineError: see `Scheduler.extend`.
@@ -152,20 +152,20 @@ class EngineExecutor:
                 refusal = error
             stream.waiting_s = audio_s
             self._waiting_text.append(WaitingText(stream, audio_s, refusal))
-            self._changed.notify_all()  # lanes that wait for work retry it from now on
+            self._changed.notify_all()  # idle lanes retry it from now on
             return self._waiting_text[-1]
 
     def give_up_text(self, text: WaitingText) -> None:
-        """Forget text that waits."""
+        """Stop waiting for text to fit."""
         with self._changed:
             text.stream.waiting_s = 0.0
             if text in self._waiting_text:
                 self._waiting_text.remove(text)
 
     def add(self, stream: Stream, sentences: Sequence[Sentence], audio_s: float) -> None:
-        """Speak further text of a stream that was started; it was reserved for."""
+        """Speak further text of a started stream, for which capacity has been reserved."""
         with self._changed:
-            stream.reserved_s = 0.0  # also where nothing in the text can be spoken
+            stream.reserved_s = 0.0  # even if nothing in the text can be spoken
             if sentences:
                 stream.add_text(audio_s, self._clock())
                 assert isinstance(stream.work, SynthesisJob)  # `start` set it
@@ -173,7 +173,7 @@ class EngineExecutor:
             self._changed.notify_all()
 
     def end_text(self, stream: Stream) -> None:
-        """There will be no further text of a stream that was started."""
+        """End the text of a started stream."""
         with self._changed:
             stream.more_text, stream.reserved_s = False, 0.0
             assert isinstance(stream.work, SynthesisJob)  # `start` set it
@@ -184,32 +184,32 @@ class EngineExecutor:
             sink.on_end()
 
     def release_audio(self, stream: Stream, audio_s: float) -> None:
-        """The caller has taken so many seconds of audio."""
+        """Note that the caller has taken `audio_s` seconds of audio."""
         with self._changed:
             stream.untaken_s -= audio_s
             self._changed.notify_all()
 
     def remove(self, stream: Stream) -> None:
-        """Forget a stream, at the end or before; a unit that is being computed is thrown away."""
+        """Remove a stream, finished or not; the result of a running unit is discarded."""
         with self._changed:
             self._scheduler.remove(stream)
             self._sinks.pop(stream, None)
             self._changed.notify_all()
 
     def ask(self, question: Callable[[Scheduler], float]) -> float:
-        """A figure of the scheduler, between two of its decisions."""
+        """Read a metric of the scheduler, between two of its decisions."""
         with self._changed:
             return question(self._scheduler)
 
     def replace_hung_lanes(self, beats: int) -> int:
-        """Replace lanes whose engine has not returned for so many calls of this method.
+        """Replace lanes whose engine has not returned for more than `beats` calls of this method.
 
-        It is called at regular intervals. Intervals are counted and no seconds, because the clock
-        jumps for everybody where the process was stopped or the machine slept. The streams of such
-        a lane fail. Python can't end a thread: it stays until its call returns, if it ever does.
+        Call it at regular intervals. It counts intervals rather than seconds, because the clock
+        jumps for every lane if the process was stopped or the machine slept. The streams of such a
+        lane fail. Python can't kill a thread: it stays until its call returns, if ever.
 
         Returns:
-            How many lanes were replaced now.
+            How many lanes were replaced by this call.
         """
         with self._changed:
             hung = []
@@ -219,7 +219,7 @@ class EngineExecutor:
                     hung.append(index)
             for index in hung:
                 lane = self._lanes[index]
-                assert lane.batch  # that is why it hangs
+                assert lane.batch  # as checked above
                 lane.abandoned = True
                 self._abandoned.append(lane.thread)
                 error = EngineError(
@@ -235,13 +235,13 @@ class EngineExecutor:
 
     @property
     def has_hung_threads(self) -> bool:
-        """A lane that was replaced is still inside of the engine: the interpreter can't end."""
+        """Whether a replaced lane is still inside the engine, so the interpreter can't exit."""
         return any(thread.is_alive() for thread in self._abandoned)
 
     def close(self) -> None:
-        """End the lanes after what they compute now; streams that are left get nothing more.
+        """Stop the lanes after their running units; remaining streams get nothing more.
 
-        A lane that hangs does not keep the process from ending.
+        A hung lane does not keep the process from exiting.
         """
         with self._changed:
             self._closing = True
@@ -269,18 +269,18 @@ class EngineExecutor:
                     playing = stream.started_s is not None
                     try:
                         sink.on_chunk(outcome, -stream.ahead_s(self._clock()) if playing else 0.0)
-                    except Exception as error:  # a codec has its own kinds
+                    except Exception as error:  # codecs raise their own classes
                         outcomes[index] = error
             with self._changed:
                 if lane.abandoned:
                     return
                 ended = self._account(lane, work, outcomes)
                 self._changed.notify_all()
-            for sink in ended:  # a codec's last work, which nobody else has to wait for
+            for sink in ended:  # flushes the codec; outside the lock, so no other lane waits
                 sink.on_end()
 
     def _await_work(self, lane: _Lane) -> Batch | Callable[[], None] | None:
-        """The next thing to do; None when the executor closes."""
+        """Wait for the next batch or task; None when the executor closes."""
         with self._changed:
             while not self._closing:
                 if self._tasks:
@@ -304,9 +304,9 @@ class EngineExecutor:
             return None
 
     def _admit_waiting_text(self, now: float) -> None:
-        """Admit the text that has waited for longest, and so on while it fits.
+        """Admit waiting text, oldest first, until one does not fit.
 
-        A peer that has its whole share waits without the others.
+        Text of a peer that has used up its share is skipped, so it does not block the others.
         """
         if now - self._retried_s < RETRY_S:
             return
@@ -329,14 +329,14 @@ class EngineExecutor:
                 refusal = error
             self._waiting_text.remove(text)
             text.stream.waiting_s = 0.0
-            if text.fits.set_running_or_notify_cancel():  # who waits may have given up just now
+            if text.fits.set_running_or_notify_cancel():  # the waiter may have just given up
                 if refusal:
                     text.fits.set_exception(refusal)
                 else:
                     text.fits.set_result(None)
 
     def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> list[ChunkSink]:
-        """Account for a computed batch; returns the sinks whose last chunk it was."""
+        """Account for a computed batch; return the sinks that got their last chunk."""
         now = self._clock()
         took_s = now - batch.began_s
         lane.batch = None
@@ -344,7 +344,7 @@ class EngineExecutor:
         self._metrics.batch_rows.labels(unit.stage).observe(rows)
         self._metrics.stage_s.labels(unit.stage).observe(took_s)
         if unit.stage == "denoise":
-            frames = 1 << (unit.size - 1).bit_length()  # few sizes, so few labels
+            frames = 1 << (unit.size - 1).bit_length()  # rounded up, to keep the labels few
             self._metrics.step_s.labels(f"{rows}x{frames}").observe(took_s)
         made_s, ended, failed = [], [], False
         for stream, outcome in zip(batch.streams, outcomes, strict=True):
@@ -372,14 +372,14 @@ class EngineExecutor:
 
 
 def _compute(batch: Batch) -> list[_Outcome]:
-    """For each stream its chunk, None where the unit makes no sound, or the error."""
+    """For each stream its chunk, None if the unit makes no audio, or the error."""
     jobs: list[SynthesisJob] = []
     for stream in batch.streams:
         assert isinstance(stream.work, SynthesisJob)  # `start` set it
         jobs.append(stream.work)
     try:
         return list(compute_unit(batch.unit, jobs)) or [None] * len(jobs)
-    # The engine may raise whatever it likes: the lane and the other streams must go on.
+    # The engine may raise anything: the lane and the other streams must carry on.
     except Exception as error:
         if len(jobs) == 1:
             return [error]

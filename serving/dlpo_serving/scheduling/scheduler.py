@@ -1,4 +1,4 @@
-"""Earliest playback deadline first, with a lane kept for newcomers, and an honest no when full.
+"""Earliest playback deadline first, with a lane kept free for newcomers and admission control.
 
 Reference: Liu and Layland 1973, section 7, for the rule.
 """
@@ -15,14 +15,14 @@ from dlpo_serving.engine import Unit
 from dlpo_serving.errors import CallRejectedError, DeadlineError, OverloadError, PeerShareError
 from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, AdmissionPolicy, Stream
 
-OPENING_S = 2.0  # of audio: a call without text is admitted where a first sentence would be
-MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # shorter retries hit a full server again, longer ones lose it
-LOAD_MEMORY_S = 15.0  # the lanes' work is averaged over this, and a peak of load fades over twice
+OPENING_S = 2.0  # of audio: a call without text is admitted as if this were its first sentence
+MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # sooner finds the server still full, later wastes its room
+LOAD_MEMORY_S = 15.0  # the lanes' work is averaged over this; load peaks decay over twice as long
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Streams whose next units are equal: they are computed in one call."""
+    """Streams whose next units are equal, to be computed in one call."""
 
     unit: Unit
     streams: tuple[Stream, ...]
@@ -30,28 +30,28 @@ class Batch:
 
 
 class Scheduler:
-    """Decides; it has no clock, no thread and no engine. Calls come from one thread at a time."""
+    """Makes the decisions, without a clock, thread or engine. Call it from one thread at a time."""
 
     def __init__(self, policy: AdmissionPolicy, lanes: int) -> None:
-        """`lanes` batches are computed at the same time."""
+        """`lanes` batches are computed concurrently."""
         self.policy = policy
         self._lanes = lanes
         self.streams: list[Stream] = []
-        """those that were admitted and not removed"""
-        self._peak, self._peak_s = 0.0, 0.0  # load when a call was weighed, and when
-        self._work, self._work_s = 0.0, 0.0  # seconds of lanes that fade, and up to when
+        """streams admitted and not removed"""
+        self._peak, self._peak_s = 0.0, 0.0  # peak load at admission tests, and when it was seen
+        self._work, self._work_s = 0.0, 0.0  # decaying sum of lane seconds, and its last update
         self.busy_lanes = 0
-        """lanes that compute now"""
+        """lanes that are computing"""
 
     def admit(self, stream: Stream, now: float) -> Stream | None:
-        """Take a stream in, or say why not.
+        """Admit a stream, or raise the reason why not.
 
         Returns:
-            A stream that was idle and has lost its place to this one, if all were taken.
+            An idle stream that lost its slot to this one, if all slots were taken.
 
         Raises:
-            OverloadError: the others would suffer, or its first sound would come too late.
-            DeadlineError: its caller would have given up before the first sound.
+            OverloadError: other streams would suffer, or its first audio would come too late.
+            DeadlineError: its caller would have given up before the first audio.
         """
         displaced = self._displaced_by(stream, now)
         opening_s = OPENING_S if stream.is_unstarted else 0.0
@@ -67,11 +67,11 @@ class Scheduler:
         return displaced
 
     def extend(self, stream: Stream, audio_s: float, now: float) -> None:
-        """Reserve for further text of a stream, predicted to last `audio_s`; `Stream.add_text`
-        uses the reservation up.
+        """Reserve capacity for further text of a stream, predicted to last `audio_s`;
+        `Stream.add_text` uses up the reservation.
 
         Raises:
-            OverloadError, DeadlineError: as for a call of its own; nothing is reserved.
+            OverloadError, DeadlineError: as for a new call; nothing is reserved.
         """
         stream.reserved_s += audio_s
         if stream.keeps_share(now):
@@ -83,13 +83,13 @@ class Scheduler:
             raise
 
     def remove(self, stream: Stream) -> None:
-        """Forget a stream, finished or not; its place is free at once."""
+        """Remove a stream, finished or not; its slot is freed immediately."""
         if stream in self.streams:
             self.streams.remove(stream)
 
     def next_batch(self, now: float) -> Batch | None:
-        """What a free lane should compute; None if there is nothing, or it is better kept free."""
-        # Streams that are late already are equal: those that came first are saved first.
+        """What a free lane should compute; None if nothing, or if it should stay free."""
+        # Streams that are already late tie; those that arrived first are served first.
         ready = [
             (max(stream.due_s(now, self.policy.first_audio_s), now), stream.arrived_s, unit, stream)
             for stream in self.streams
@@ -111,9 +111,9 @@ class Scheduler:
         return batch
 
     def next_urgency_s(self) -> float:
-        """When `next_batch` is to be asked again though nothing has happened; inf for never.
+        """When to call `next_batch` again even if nothing has happened; inf for never.
 
-        It is when the first of the streams that wait far ahead of their listeners is so no longer.
+        That is when the first of the streams far ahead of their listeners no longer is.
         """
         urgency_s, lead_s = inf, self.policy.lead_s
         for stream in self.streams:
@@ -124,18 +124,18 @@ class Scheduler:
         return urgency_s
 
     def finished(self, batch: Batch, now: float, audio_s: Sequence[float]) -> None:
-        """A lane has computed a batch and is free again.
+        """Account for a batch that a lane has computed; the lane is free again.
 
         Args:
             batch: from `next_batch`.
             now: the time.
-            audio_s: seconds of audio that each stream of the batch has got by it.
+            audio_s: seconds of audio that the batch made for each of its streams.
         """
         self.busy_lanes -= 1
         first, share = batch.streams[0], 1.0
         if batch.unit.stage == "denoise":
             share = len(batch.streams) / first.max_batch
-        if first.ahead_s(now) < LOAD_MEMORY_S:  # a book that is made far ahead can wait
+        if first.ahead_s(now) < LOAD_MEMORY_S:  # a book made far ahead could have waited
             self._work *= exp((self._work_s - now) / LOAD_MEMORY_S)
             self._work += share * (now - batch.began_s)
             self._work_s = now
@@ -145,19 +145,19 @@ class Scheduler:
                 stream.made(made_s, now)
 
     def backlog_s(self) -> float:
-        """Predicted seconds of audio that is still to be made."""
+        """Predicted seconds of audio still to be made."""
         return sum(stream.left_s for stream in self.streams)
 
     def waiting(self) -> int:
-        """How many streams have not had their first sound."""
+        """How many streams have no audio yet."""
         return sum(stream.started_s is None for stream in self.streams)
 
     def load_ratio(self, now: float) -> float:
-        """Admitted cost / capacity, from 0 to 1, where calls are refused.
+        """Admitted cost / capacity, from 0 to 1; calls are refused at 1.
 
-        It is the highest of four: the lanes' time that was used of late (a batch that has room for
-        more uses a part) and what streams need, both / what may be promised; streams / how many
-        there may be; and how close a call of late came to being refused.
+        It is the highest of four ratios: lane time used recently (a batch with room for more counts
+        in part) and the streams' need, both / what may be promised; streams / the maximum; and how
+        close a recent call came to being refused.
         """
         used = self._work * exp((self._work_s - now) / LOAD_MEMORY_S) / LOAD_MEMORY_S
         needed = sum(self._need(stream, now) for stream in self.streams)
@@ -176,11 +176,11 @@ class Scheduler:
         return stream.work.next_unit
 
     def _displaced_by(self, stream: Stream, now: float) -> Stream | None:
-        """The idle stream whose place a new one may have; None if there are places left.
+        """The idle stream whose slot a new one may take; None if slots are left.
 
-        One that has not started is let go first, then one of the peer that holds most, then the one
-        that has been idle for longest. A newcomer without text displaces only those of peers that
-        hold more than its own.
+        Streams that have not started go first, then those of the peer with the most streams, then
+        the one idle for longest. A newcomer without text displaces only streams of peers that have
+        more of them than its own peer.
         """
         held = Counter(map(attrgetter("peer"), self.streams))
         most = ceil(self.policy.peer_share * self.policy.max_streams)
@@ -204,19 +204,19 @@ class Scheduler:
         )
 
     def _check_fit(self, stream: Stream, now: float) -> None:
-        """Raise unless the text of a stream, with what is reserved, can be spoken in time."""
+        """Raise unless the text of a stream, including reservations, can be spoken in time."""
         needs: dict[Stream, float] = {}
         for other in self.streams:
             if other is not stream and (need := self._need(other, now)):
                 needs[other] = need
         first_s = _due_s(needs, now, FIRST_CHUNK_S) / self._lanes
         first_s += stream.work_due_s(now, FIRST_CHUNK_S)
-        if len(needs) >= self._lanes:  # otherwise it finds a lane to itself
+        if len(needs) >= self._lanes:  # otherwise it gets a lane to itself
             load = 1.0
             try:
                 load = self._check_load(stream, needs, first_s, now)
             except PeerShareError:
-                load = 0.0  # others find room
+                load = 0.0  # there is room for others
                 raise
             finally:
                 if load >= self._recent_peak(now):
@@ -229,16 +229,16 @@ class Scheduler:
     def _check_load(
         self, stream: Stream, needs: Mapping[Stream, float], first_s: float, now: float
     ) -> float:
-        """Raise OverloadError unless all, and this one too, can be served in time from now on.
+        """Raise OverloadError unless all streams, including this one, can be served in time.
 
-        Returns the highest of the tests' ratios of demand to limit, at most 1.
+        Returns the highest ratio of demand to limit over all tests, at most 1.
 
         Reference: the demand bound of Baruah et al. 1990, at infinity and after each of the first
-        chunks, which are small and dear.
+        chunks, which are small and expensive.
 
         Args:
-            needs: of the other streams that need a share of a lane.
-            first_s: predicted seconds until the first sound of `stream`.
+            needs: lane shares of the other streams that need one.
+            first_s: predicted seconds until the first audio of `stream`.
         """
         share = self.policy.utilisation * self._lanes
         need, taken = self._need(stream, now), sum(needs.values())
@@ -264,7 +264,7 @@ class Scheduler:
             )
         share = self.policy.burst_utilisation * self._lanes
         for chunks_s, _ in stream.costs.lines.startup:
-            within_s = chunks_s + FIRST_CHUNK_S  # so that all who began by now want one chunk more
+            within_s = chunks_s + FIRST_CHUNK_S  # every stream started by now wants one more chunk
             due_s = _due_s(needs, now, within_s) + stream.work_due_s(now, within_s)
             if due_s > share * within_s:
                 raise OverloadError(
@@ -276,13 +276,13 @@ class Scheduler:
         return load
 
     def _need(self, stream: Stream, now: float) -> float:
-        """Share of a lane; none while its caller takes nothing, since it is not computed on."""
+        """Share of a lane; 0 while the stream is paused because its caller takes no audio."""
         if stream.untaken_s > self.policy.max_untaken_s:
             return 0.0
         return stream.need(now, self.policy.reserve_s)
 
     def _retry_after_s(self, now: float, need_limit: float) -> float:
-        """When enough streams will have ended that the rest needs less than `need_limit`."""
+        """Seconds until enough streams have ended that the rest need at most `need_limit`."""
         ends = sorted(
             (max(s.ahead_s(now), 0.0) + s.left_s, self._need(s, now)) for s in self.streams
         )
@@ -295,5 +295,5 @@ class Scheduler:
 
 
 def _due_s(streams: Iterable[Stream], now: float, within_s: float) -> float:
-    """Predicted compute seconds for what all these listeners play within so many seconds."""
+    """Predicted compute seconds for what all these listeners play within `within_s` seconds."""
     return sum(stream.work_due_s(now, within_s) for stream in streams)

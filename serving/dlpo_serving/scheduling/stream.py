@@ -1,4 +1,4 @@
-"""A call as the scheduler sees it."""
+"""A call as the scheduler sees it, with its cost model and the admission policy."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Protocol
 from dlpo_serving.engine import Unit
 
 _MEMORY = 0.05  # weight of a new text in a running mean
-MEMORY_S = 1.0  # of compute time, over which the speed of the machine is averaged
-WARM_UP_S = 0.25  # of it, that warm-up counts for
-OUTLIER = 16.0  # a unit counts for at most so many times its prediction: it may have been paused
+MEMORY_S = 1.0  # compute time over which the machine's speed is averaged
+WARM_UP_S = 0.25  # compute time that the warm-up counts as
+OUTLIER = 16.0  # cap on measured / predicted time of a unit, since it may have been suspended
 FRAMES_PER_CHARACTER = 5.0  # at 73.5 frames a second: 15 characters a second
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Seconds of a unit as a line over its size."""
+    """Seconds per unit as a linear function of its size."""
 
     fixed_s: float
     per_item_s: float
 
     def at(self, size: float) -> float:
-        """Seconds of a unit of this size."""
+        """Seconds for a unit of this size."""
         return self.fixed_s + self.per_item_s * size
 
 
 @dataclass(frozen=True, slots=True)
 class CostLines:
-    """What the stages of a voice cost on this machine, as `measure_costs` found it."""
+    """The cost of a voice's stages on this machine, as measured by `measure_costs`."""
 
     encode: Line
     """over the symbols of a sentence"""
@@ -40,28 +40,28 @@ class CostLines:
     steps: int
     """reverse steps for which `denoise` was measured"""
     startup: tuple[tuple[float, float], ...]
-    """of a text of ordinary length, after each of its first chunks: the seconds of audio made, and
-    the seconds that it took, all stages"""
+    """for a text of ordinary length, after each of its first chunks: the seconds of audio made and
+    the seconds they took, all stages"""
     audio_second_s: float
-    """seconds to compute a second of audio later on, all stages"""
+    """seconds to compute a second of audio after that, all stages"""
     frames_per_second: float
     """frames in a second of audio"""
     contention: float = 1.0
-    """time of a unit while all lanes are busy / while the others are idle, at least 1"""
+    """time of a unit with all lanes busy / with the others idle, at least 1"""
 
 
 class _SpeedRatio:
-    """Measured seconds / seconds of the warm-up lines, averaged over the last `MEMORY_S`."""
+    """Measured / predicted by the warm-up lines, in seconds, averaged over the last `MEMORY_S`."""
 
     def __init__(self, ratio: float) -> None:
         self._line_s = WARM_UP_S
         self.ratio = ratio
 
     def observe(self, line_s: float, measured_s: float) -> None:
-        """Add a unit that took `measured_s` where its line says `line_s`.
+        """Add a unit that took `measured_s` where its line predicts `line_s`.
 
-        What came before fades with the longer of its predicted and its measured time, so that a
-        prediction which is too high is corrected as soon as one which is too low.
+        Earlier units decay by the longer of the predicted and the measured time, so that a
+        prediction that is too high is corrected as quickly as one that is too low.
         """
         expected_s = self.ratio * line_s
         measured_s = min(measured_s, OUTLIER * expected_s)
@@ -72,11 +72,11 @@ class _SpeedRatio:
 
 
 class Costs:
-    """Predicts compute times from the lines of warm-up and from every unit since.
+    """Predicts compute times from the warm-up measurements and every unit since.
 
-    A unit takes longer while all lanes are busy. Both speeds are followed: units beside idle lanes
-    move both, so that a wrong start is corrected on a machine that is never busy; units beside busy
-    lanes set the distance between the two.
+    A unit takes longer while all lanes are busy, so both speeds are tracked. Units next to idle
+    lanes adjust both, so that a wrong initial estimate is corrected even on a machine that is never
+    busy; units next to busy lanes set the ratio between the two.
     """
 
     def __init__(self, lines: CostLines) -> None:
@@ -88,20 +88,20 @@ class Costs:
 
     @property
     def slowdown(self) -> float:
-        """Seconds of a unit while all lanes are busy / those of its line."""
+        """Seconds of a unit with all lanes busy / those predicted by its line."""
         return self._crowded.ratio
 
     def audio_s(self, characters: int, speed: float) -> float:
-        """Predicted seconds of audio of a text."""
+        """Predicted seconds of audio for a text."""
         return characters * self.frames_per_character / speed / self.lines.frames_per_second
 
     def work_s(self, audio_s: float, made_s: float, steps: int) -> float:
-        """Predicted compute seconds from `made_s` seconds of audio of a stream to `audio_s`."""
+        """Predicted compute seconds from `made_s` seconds of a stream's audio to `audio_s`."""
         seconds = self._spent_s(audio_s) - self._spent_s(made_s)
         return self._crowded.ratio * max(seconds, 0.0) * steps / self.lines.steps
 
     def rate(self, steps: int) -> float:
-        """Predicted compute seconds for a second of audio, after the first chunks."""
+        """Predicted compute seconds per second of audio, after the first chunks."""
         return self.slowdown * self.lines.audio_second_s * steps / self.lines.steps
 
     def observe_unit(
@@ -110,10 +110,10 @@ class Costs:
         """Learn from a batch.
 
         Args:
-            unit, batch: what was computed, and of how many streams.
-            seconds: that it took.
-            busy_lanes: lanes that computed when it began, itself included.
-            lanes: of the server.
+            unit, batch: what was computed, and for how many streams.
+            seconds: how long it took.
+            busy_lanes: lanes that were computing when it began, including its own.
+            lanes: the server's lanes.
         """
         line_s = self._line_s(unit, batch)
         if 2 * busy_lanes > lanes:
@@ -126,12 +126,12 @@ class Costs:
             self._crowded.ratio *= self._alone.ratio / before
 
     def observe_text(self, characters: int, audio_s: float, speed: float) -> None:
-        """Learn the pace from a text that was spoken to its end."""
+        """Learn the pace from a text that was spoken to the end."""
         frames = audio_s * speed * self.lines.frames_per_second
         self.frames_per_character += _MEMORY * (frames / characters - self.frames_per_character)
 
     def _spent_s(self, audio_s: float) -> float:
-        """Line seconds of a stream up to `audio_s`; the small first chunks count whole."""
+        """Line seconds of a stream up to `audio_s`; the small first chunks count in full."""
         if audio_s <= 0:
             return 0.0
         for made_s, spent_s in self.lines.startup:
@@ -151,28 +151,28 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionPolicy:
-    """All times in seconds; see docs/scheduling.md for how each was chosen."""
+    """Limits for admission, times in seconds; docs/scheduling.md says how each was chosen."""
 
     first_audio_s: float = 0.05
-    """the deadline of a stream's first chunk after its arrival"""
+    """deadline of a stream's first chunk, after its arrival"""
     max_first_audio_s: float = 0.25
-    """a call whose first sound is predicted later than that is refused"""
+    """a call whose first audio is predicted later than this is refused"""
     utilisation: float = 0.72
     """share of the lanes that admitted streams may need to play without a gap"""
     lead_s: float = 1.0
-    """a stream that is further ahead of its listener leaves one lane to newcomers"""
+    """a stream further ahead of its listener than this leaves one lane free for newcomers"""
     burst_utilisation: float = 0.6
-    """the same of the next seconds, where many begin at once: a chunk may wait for a longer one"""
+    """the same over the next seconds, when many begin at once: chunks may wait for longer ones"""
     reserve_s: float = 2.0
-    """audio that each stream is meant to have in store when the server is full"""
+    """audio that each stream should have buffered when the server is full"""
     max_untaken_s: float = 30.0
-    """audio that waits for its caller; a stream that has so much of it is not computed on"""
+    """a stream with more unread audio than this is paused"""
     unary_slack_s: float = 2.0
-    """how much later than a streamed one a unary call may be computed"""
+    """how much later than a streamed call a unary one may be computed"""
     max_streams: int = 500
-    """calls at the same time, whatever they cost"""
+    """concurrent calls, whatever they cost"""
     peer_share: float = 0.9
-    """share of streams and lanes that one key, or without keys one connection, may have"""
+    """share of streams and lanes allowed per key, or without keys per connection"""
 
 
 class Work(Protocol):
@@ -180,70 +180,70 @@ class Work(Protocol):
 
     @property
     def next_unit(self) -> Unit | None:
-        """What has to be computed next; None while more text is awaited, and at the end."""
+        """The next unit to compute; None while waiting for more text, and at the end."""
 
     @property
     def done(self) -> bool:
-        """There is nothing to compute and never will be."""
+        """Whether there is nothing to compute, now or later."""
 
 
-FIRST_CHUNK_S = 0.1  # of audio: a first chunk, and what counts as nothing
+FIRST_CHUNK_S = 0.1  # of audio: the first chunk; any less counts as nothing
 
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """One call, from its admission to its last chunk. Times are those of the scheduler's clock."""
+    """One call, from admission to its last chunk. Times are on the scheduler's clock."""
 
     costs: Costs
-    """of its voice"""
+    """costs of its voice"""
     steps: int
     """reverse steps, N"""
     arrived_s: float
     expected_audio_s: float
-    """predicted length of the whole audio; grows where the text does"""
+    """predicted length of the whole audio; grows with the text"""
     max_batch: int = 1
-    """how many streams its engine denoises at once"""
+    """how many streams its engine denoises in one batch"""
     slack_s: float = 0.0
-    """how much later than it would be played each chunk may come"""
+    """how much later than its playback time each chunk may be made"""
     ends_s: float = inf
     """when the caller gives up"""
     peer: str = ""
     """the caller's key, or the connection: a single peer gets only a share of the server"""
     more_text: bool = False
-    """the text comes in pieces, and has not ended"""
+    """whether the text comes in pieces and has not ended"""
     work: Work | None = None
-    """what is to be computed; None while the text is being read"""
+    """what to compute; None while the text is being parsed"""
     ready_s: float = 0.0
-    """when its text had been read"""
+    """when its text had been parsed"""
     started_s: float | None = None
     """when the first chunk was made"""
     made_s: float = 0.0
     """seconds of audio made"""
     untaken_s: float = 0.0
-    """seconds of audio made that the caller has not taken"""
+    """seconds of audio made that the caller has not taken yet"""
     running: bool = field(default=False, init=False)
-    """a lane computes a unit of it now"""
+    """whether a lane is computing one of its units"""
     reserved_s: float = 0.0
-    """predicted audio of text that was admitted and is being read"""
+    """predicted audio of text that has been admitted and is being parsed"""
     waiting_s: float = 0.0
     """predicted audio of text that does not fit yet"""
     idle_since_s: float = 0.0
-    """when it was admitted, or last made audio"""
+    """when it was admitted or last made audio"""
 
     @property
     def has_unit(self) -> bool:
-        """There is something to compute, now or after the unit that is running."""
+        """Whether there is something to compute, now or after the running unit."""
         return self.running or (self.work is not None and self.work.next_unit is not None)
 
     @property
     def is_idle(self) -> bool:
-        """Everything is spoken and taken, and it waits for its writer."""
+        """Whether everything has been spoken and taken, and it waits for its writer."""
         pending = self.has_unit or self.waiting_s or self.left_s
         return self.more_text and not pending and self.untaken_s < FIRST_CHUNK_S
 
     @property
     def is_unstarted(self) -> bool:
-        """It waits for its first text."""
+        """Whether it is still waiting for its first text."""
         return self.is_idle and not self.made_s
 
     @property
@@ -258,18 +258,18 @@ class Stream:
         return min(due + self.slack_s, self.ends_s)
 
     def ahead_s(self, now: float) -> float:
-        """Seconds of audio that were made and not played yet; below 0 if playback has run dry."""
+        """Seconds of audio made but not played yet; negative if playback has run dry."""
         if self.started_s is None:
             return 0.0
         played_until = self.started_s + self.made_s - now
         return max(played_until, self.untaken_s) if self.untaken_s else played_until
 
     def keeps_share(self, now: float) -> bool:
-        """It is being played, and more text is to come."""
+        """Whether it is being played and more text is to come."""
         return self.more_text and self.ahead_s(now) > 0
 
     def made(self, audio_s: float, now: float) -> None:
-        """Account for a chunk. One that comes late delays the playback of all that follow."""
+        """Account for a chunk. A late one delays the playback of all that follow."""
         begins_s = now - self.made_s
         self.started_s = begins_s if self.started_s is None else max(self.started_s, begins_s)
         self.idle_since_s = now
@@ -281,28 +281,28 @@ class Stream:
             self.expected_audio_s = self.made_s
 
     def add_text(self, audio_s: float, now: float) -> None:
-        """Account for sentences that were read, predicted to last `audio_s`."""
-        if not self.has_unit and self.ahead_s(now) <= 0:  # playback is over: a first chunk again
+        """Account for newly parsed sentences, predicted to last `audio_s`."""
+        if not self.has_unit and self.ahead_s(now) <= 0:  # playback is over: start afresh
             self.arrived_s = self.ready_s = now
             self.started_s = None
         self.reserved_s = 0.0
         self.expected_audio_s += audio_s
 
     def work_left_s(self) -> float:
-        """Predicted compute seconds that it still needs."""
+        """Predicted compute seconds it still needs."""
         return self.costs.work_s(self.made_s + self.left_s, self.made_s, self.steps)
 
     def work_due_s(self, now: float, within_s: float) -> float:
-        """The part of it for the audio that is played within so many seconds."""
+        """Predicted compute seconds for the audio that is played within `within_s` seconds."""
         wanted_s = min(within_s - max(self.ahead_s(now), 0.0), self.left_s)
         return self.costs.work_s(self.made_s + wanted_s, self.made_s, self.steps)
 
     def need(self, now: float, reserve_s: float) -> float:
-        """The share of one lane that it needs from now on to play without a gap.
+        """The share of one lane it needs from now on to play without a gap.
 
-        Audio in store counts only beyond `reserve_s`: a stream that lives on its reserve has none
-        left when a newcomer comes. A stream that plays and has more text to come keeps all of its
-        share, so that the text finds room.
+        Buffered audio counts only beyond `reserve_s`: a stream that used up its reserve would have
+        none left when a newcomer arrives. A stream that is playing and has more text to come keeps
+        its full share, so that the text finds room.
         """
         if self.keeps_share(now):
             return self.costs.rate(self.steps)

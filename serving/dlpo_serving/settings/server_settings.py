@@ -22,7 +22,7 @@ FLAG_NAMES = {  # of those that are given once for each
 }  # fmt: skip
 PANELS = {  # of --help, by the first setting of each
     "voices": "Voices", "max_streams": "Limits", "tls_certificate": "Access", "ray": "Ray",
-    "metrics": "Logs and figures",
+    "metrics": "Logs and metrics",
 }  # fmt: skip
 PREFIX = "DLPO_"  # of the environment variables that hold settings
 
@@ -61,117 +61,117 @@ class ServerSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: Path | None = None
-    """TOML file of settings; flags and environment variables go before it"""
+    """TOML file of settings; flags and environment variables override it"""
 
     host: Host = "127.0.0.1"
-    """address to listen on for gRPC; 0.0.0.0 for every interface"""
+    """address to listen on for gRPC; 0.0.0.0 for all interfaces"""
     port: Port = 50_051
-    """TCP port for gRPC; 0 lets the system choose"""
+    """TCP port for gRPC; 0 picks a free one"""
     http_host: Host = "127.0.0.1"
     """address to listen on for HTTP"""
     http_port: Port | None = None
-    """TCP port for HTTP: the web page, /v1/audio/speech, /metrics; none without it"""
+    """TCP port for HTTP: the web page, /v1/audio/speech, /metrics; off by default"""
     http_strict: bool = False
-    """over HTTP, refuse unknown fields and speeds beyond the voice's, in place of a warning"""
+    """over HTTP, reject unknown fields and out-of-range speeds instead of warning"""
     cors_origins: Names = ()
     """origins of web pages that may read replies, such as https://app.example; * for all"""
     voice_aliases: Annotated[Names, AfterValidator(_pairs)] = ()
-    """NAME=VOICE: over HTTP, speak with VOICE where clients ask for NAME"""
+    """NAME=VOICE: over HTTP, use VOICE when clients ask for NAME"""
     wyoming_host: Host = "127.0.0.1"
-    """address to listen on for Wyoming; 0.0.0.0 where Home Assistant is another machine"""
+    """address to listen on for Wyoming; 0.0.0.0 if Home Assistant runs on another machine"""
     wyoming_port: Port | None = None
-    """TCP port for Home Assistant's protocol, usually 10200, which has no tokens and no TLS"""
+    """TCP port for Home Assistant's protocol (no tokens, no TLS), usually 10200"""
     health_host: Host = "127.0.0.1"
-    """address of the health port"""
+    """address to listen on for health checks"""
     health_port: Port | None = None
-    """TCP port where grpc.health.v1 alone answers, without TLS and token, for Kubernetes' probes"""
+    """TCP port for grpc.health.v1 only, without TLS or token, for Kubernetes probes"""
 
     voices: Names = (DEFAULT_VOICE,)
-    """names of voices or paths of bundles; the first one is the default"""
+    """voice names or bundle paths; the first one is the default"""
     voice_directory: Path | None = None
-    """folder of further bundles; they may come, change and go while the server runs"""
+    """folder of further bundles, which can be added, replaced and removed at run time"""
     voice_poll_s: SomeSeconds = 2.0
-    """seconds between two looks into that folder"""
+    """seconds between scans of that folder"""
     engine: EngineName = "cpu"
-    """run-time that computes the voices"""
+    """runtime for the voices"""
     precision: EnginePrecision | None = None
-    """of the denoiser; the engine's own if left out"""
+    """denoiser precision; by default, the engine's"""
     lanes: Count | None = None
-    """engine threads that compute side by side; a core each on a CPU if left out, else one"""
+    """parallel engine threads; by default, one per core on a CPU, else one"""
 
     max_streams: Count = 500
-    """calls at the same time, whatever they cost; more are refused with RESOURCE_EXHAUSTED"""
+    """maximum concurrent calls, whatever they cost; more are refused with RESOURCE_EXHAUSTED"""
     max_characters: Count = 10_000
-    """longest text of one call, in characters"""
+    """maximum text length of a call, in characters"""
     peer_share: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """share of calls and of lanes that one key may have, or without keys one gRPC connection or one
-    HTTP address; 1 behind a proxy that makes one of all callers"""
+    """maximum share of calls and lanes per key, or without keys per gRPC connection or HTTP
+    address; use 1 behind a proxy that merges all callers into one"""
     max_first_audio_s: SomeSeconds = 0.25
-    """seconds; a call that would wait longer for its first audio is refused"""
+    """maximum wait for first audio in seconds; calls that would wait longer are refused"""
     stall_s: SomeSeconds = 30.0
-    """seconds that a caller may leave its audio untaken; then it loses its place"""
+    """seconds that a caller may stop reading its audio before it loses its slot"""
     first_text_s: SomeSeconds = 30.0
-    """seconds that a call whose text comes in pieces may be open before the first one"""
+    """seconds that a call with streamed text may stay open before its first text"""
     pause_s: SomeSeconds = 300.0
-    """seconds that a caller may let pass between two pieces of its text"""
+    """seconds that a caller may pause between two pieces of its text"""
     text_wait_s: SomeSeconds = 10.0
-    """seconds that further text of a call may wait for room before it is refused"""
+    """seconds that further text of a call may wait for capacity before it is refused"""
     grace_s: Amount = 30.0
-    """seconds that running calls have after SIGTERM"""
+    """seconds that running calls have to finish after SIGTERM"""
     pre_stop_s: Amount = 0.0
-    """seconds between saying NOT_SERVING and refusing calls, for balancers to notice"""
+    """seconds between reporting NOT_SERVING and refusing calls, for load balancers to notice"""
 
     tls_certificate: Path | None = None
-    """PEM file of the certificate and its chain; read again when it changes"""
+    """PEM file of the certificate and its chain; reloaded when it changes"""
     tls_key: Path | None = None
     """PEM file of the certificate's private key"""
     tls_client_ca: Path | None = None
-    """PEM file of the authorities whose clients alone are let in (mutual TLS)"""
+    """PEM file of the CAs that must have signed client certificates (mutual TLS)"""
     keys_file: Path | None = None
-    """TOML file of the keys that are let in, see `dlpo keys`; without it everybody is"""
+    """TOML file of accepted keys, see `dlpo keys`; without it, no key is required"""
     open_health: bool = True
     """answer grpc.health.v1 without a token"""
     open_reflection: bool = True
     """answer grpc.reflection without a token"""
 
     ray: bool = False
-    """serve with Ray Serve: as many replicas of this server as callers need, see docs/ray.md"""
+    """serve with Ray Serve, which scales replicas of this server with the load; see docs/ray.md"""
     ray_address: str | None = None
-    """Ray cluster to serve on, such as auto; without it one is started on this machine"""
+    """Ray cluster to use, such as auto; by default, start one on this machine"""
     ray_http_port: Port = 8000
-    """TCP port of Ray Serve's own HTTP on 127.0.0.1, where /-/healthz is"""
+    """TCP port of Ray Serve's own HTTP on 127.0.0.1, with /-/healthz"""
     ray_min_replicas: Count = 1
-    """least number of replicas, and how many there are at first"""
+    """minimum and initial number of replicas"""
     ray_max_replicas: Count | None = None
-    """largest number of replicas; ray_min_replicas without it"""
+    """maximum number of replicas; by default, ray_min_replicas"""
     ray_target_streams: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
-    """calls at the same time for each replica; replicas are added and taken away to keep to it"""
+    """target for concurrent calls per replica; replicas are added and removed to match it"""
     ray_cpus: Amount = 1
-    """cores that a replica takes of its machine, or a part of one; also its lanes if left out"""
+    """cores per replica, may be a fraction; also its default number of lanes"""
     ray_gpus: Amount = 0
-    """GPUs that a replica takes of its machine, or a part of one, such as 0.25"""
+    """GPUs per replica, may be a fraction such as 0.25"""
 
     metrics: bool = True
-    """show Prometheus figures at /metrics of the HTTP port"""
+    """serve Prometheus metrics at /metrics on the HTTP port"""
     log_format: LogFormat = "plain"
-    """how a line of log is written: for people, or for programs"""
+    """log format: plain for people, the others for programs"""
     log_level: LogLevel = "info"
-    """least severity that is logged"""
+    """minimum level to log"""
     otlp_endpoint: str | None = None
-    """collector to send traces to, such as http://localhost:4317"""
+    """OTLP collector for traces, such as http://localhost:4317"""
     reflection: bool = True
-    """say over gRPC which services there are"""
+    """list the services through gRPC reflection"""
 
     @model_validator(mode="after")
     def _fit_together(self) -> ServerSettings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together; give both or neither")
         if self.tls_client_ca and not self.tls_certificate:
-            raise ValueError("tls_client_ca needs tls_certificate and tls_key beside it")
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key too")
         if self.wyoming_port is not None and (self.keys_file or self.tls_certificate):
             raise ValueError(
                 "wyoming_port can't be guarded: its protocol has no tokens and no TLS; leave out"
-                " keys_file and tls_certificate, or run a server of its own for it"
+                " keys_file and tls_certificate, or run a separate server for it"
             )
         if not self.voices and not self.voice_directory:
             raise ValueError("there is nothing to speak with; give voices or voice_directory")

@@ -125,7 +125,7 @@ def settings_parser(prog: str) -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(
         prog,
-        description="Stream speech over gRPC, and over HTTP if asked to, until SIGTERM or Ctrl-C.",
+        description="Stream speech over gRPC, and optionally HTTP, until SIGTERM or Ctrl-C.",
         epilog="Each setting can also be given in the TOML file of --config (max_streams = 8) or in"
         " the environment (DLPO_MAX_STREAMS=8). Flags override the environment, which overrides"
         " the file.",

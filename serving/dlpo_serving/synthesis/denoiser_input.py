@@ -1,8 +1,8 @@
-"""What the denoiser reads for one sentence, made only as far as it is needed.
+"""The denoiser's inputs for one sentence, made only as far as needed.
 
 First audio must not wait for the end of a long sentence. The frames graph runs on blocks with
-context on both sides; the blocks are fixed, so that the same sentence gives the same bits however
-its audio is cut.
+context on both sides; the blocks are fixed, so that a sentence gives the same bits however its
+audio is cut.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dlpo_serving.synthesis.timing import (
     sentence_timing,
 )
 
-STREAM_LADDER = (8, 24, 64, 128)  # frames; 0.11 s of sound first, 1.7 s later; docs/streaming.md
+STREAM_LADDER = (8, 24, 64, 128)  # frames; 0.11 s of audio first, 1.7 s later; docs/streaming.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +44,34 @@ class ChunkSpan:
 
 
 def sizes_of(ladder: Sequence[int]) -> Iterator[int]:
-    """The rungs of the ladder, then its last one for ever."""
+    """The rungs of the ladder, then its last one forever."""
     return chain(ladder, repeat(ladder[-1]))
 
 
 def cut(frames: int, context: int, sizes: Iterator[int]) -> Iterator[ChunkSpan]:
-    """Chunks that cover `frames` frames of a sentence in order, without gap or overlap.
+    """Chunks that cover `frames` frames of a sentence in order, without gaps or overlap.
 
     Args:
         frames: length of the sentence.
-        context: frames that a window needs each side, where the sentence has them.
-        sizes: frames of each next chunk; one is taken for every chunk.
+        context: frames that a window needs on each side, where the sentence has them.
+        sizes: chunk sizes in frames; one is consumed per chunk.
     """
     start = 0
     while start < frames:
         size = next(sizes)
-        # A small rest would cost its context for little sound: the last chunk takes it along.
+        # A small remainder would cost its context for little audio: the last chunk includes it.
         stop = start + size if frames - start >= 1.5 * size else frames
         yield ChunkSpan(start, stop, max(0, start - context), min(frames, stop + context))
         start = stop
 
 
-NEXT_BLOCKS = (64, 256)  # frames, the last for ever; a long one would hold up the second chunk
-PITCH = 1  # that its noise is keyed with beside seed and sentence, to be another than the sound's
+NEXT_BLOCKS = (64, 256)  # frames, the last forever; a longer first one would delay the second chunk
+PITCH = 1  # keys the pitch noise, with seed and sentence, so that it differs from the denoiser's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """Inputs of the denoiser for some frames of a sentence."""
+    """The denoiser's inputs for some frames of a sentence."""
 
     conditioning: Floats
     """(1, C, F)"""
@@ -91,7 +91,7 @@ class Window:
 
 
 class _FrameBlock(NamedTuple):
-    """Frames that the frames graph computes at once: up to `stop`, with context on both sides."""
+    """Frames for one run of the frames graph: up to `stop`, with context on both sides."""
 
     stop: int
     first: int
@@ -100,7 +100,7 @@ class _FrameBlock(NamedTuple):
 
 
 class DenoiserInput:
-    """One sentence, encoded; windows of it have to be asked for in order."""
+    """One encoded sentence; its windows must be requested in order."""
 
     def __init__(
         self, engine: Engine, sentence: Sentence, request: SpeechRequest, steps: int, index: int
@@ -108,13 +108,13 @@ class DenoiserInput:
         """Encode the sentence.
 
         Args:
-            sentence: its words may have a pace, a pitch and a volume of their own.
-            request: that these are beside.
+            sentence: its words may have their own pace, pitch and volume.
+            request: its speed and pitch apply on top of those.
             steps: reverse steps, N.
-            index: of the sentence in its text; with the seed it keys the noise.
+            index: of the sentence in its text; with the seed, it keys the noise.
 
         Raises:
-            EngineError: the run-time failed, or predicts durations that can't be.
+            EngineError: the run-time failed, or predicted impossible durations.
         """
         manifest = engine.manifest
         self._engine = engine
@@ -135,8 +135,8 @@ class DenoiserInput:
         self._harmonics = HarmonicSource(manifest.hop_length, manifest.sample_rate_hz)
         first_block = self._own_frames(engine.context_frames(steps) + STREAM_LADDER[0])
         self._block_sizes = sizes_of((first_block, *NEXT_BLOCKS))
-        self._known = 0  # of the voice's own frames, those that have conditioning and F0
-        self._made = 0  # frames that have source and noise
+        self._known = 0  # the voice's own frames that already have conditioning and F0
+        self._made = 0  # frames that already have source and noise
         own_frames = len(self._pitch)  # N
         self._conditioning = np.empty((1, 0, own_frames), np.float32)
         self._f0 = np.zeros(own_frames, np.float32)
@@ -159,11 +159,11 @@ class DenoiserInput:
 
     @cached_property
     def timing(self) -> SentenceTiming:
-        """When its words, phonemes and marks are heard."""
+        """Timestamps of its words, phonemes and marks."""
         return sentence_timing(self._sentence, self._pace.counts, self._engine.manifest.hop_length)
 
     def volume(self, start: int, stop: int) -> Floats | None:
-        """The gain of frames `start` to `stop`, (T,) float32; None where it is 1 throughout."""
+        """The gain of frames `start` to `stop`, (T,) float32; None if it is 1 throughout."""
         return self._volume.gain(start, stop) if self._volume else None
 
     def _volume_of(self, sentence: Sentence) -> Volume | None:
@@ -175,13 +175,13 @@ class DenoiserInput:
         return Volume(level_db, manifest.hop_length, manifest.sample_rate_hz)
 
     def missing_block(self, stop: int) -> int:
-        """Frames of the block to be computed next for a window up to `stop`; 0 where none is."""
+        """Frames of the block to compute next for a window up to `stop`; 0 if none is needed."""
         if self._known >= self._own_frames(stop):
             return 0
         return self._block.last - self._block.first
 
     def compute_block(self) -> None:
-        """Run the frames graph once, on the next block."""
+        """Run the frames graph on the next block."""
         block = self._block
         made = self._engine.frames(
             self._encoding, self._pace.own, block.first, block.last, block.pitch_semitones
@@ -201,7 +201,7 @@ class DenoiserInput:
         return self._pace.own_frames(min(stop + LOOKAHEAD, self.frames))
 
     def _next_block(self) -> _FrameBlock:
-        """The frames graph reads one pitch: where it changes, a block ends."""
+        """The next block; the frames graph takes a single pitch, so blocks end where it changes."""
         frames, context = len(self._f0), self._engine.manifest.frames_context
         size = next(self._block_sizes)
         if context is None:  # the graph may look at the whole sentence
@@ -222,16 +222,16 @@ class DenoiserInput:
             f0 = self._pace.read_f0(self._f0, 0, min(stop + LOOKAHEAD, self.frames))
             source = self._harmonics.extend(f0, stop)
             self._source[0, new] = manifest.source.amplitude * source.reshape(frames, -1)
-        # Drawn frame by frame, so that drawing on is the same as drawing all at once.
+        # Drawn in frame order, so that drawing in parts gives the same noise as drawing it all.
         draw = self._generator.standard_normal((frames, planes, manifest.hop_length), np.float32)
         self._noise[:, 0, new] = draw.swapaxes(0, 1)
         self._made = stop
 
 
 def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floats | None:
-    """(1, K, `symbols`) standard normal for a sentence; None of a voice that draws no pitch.
+    """(1, K, `symbols`) standard normal for a sentence; None for a voice that draws no pitch.
 
-    It belongs to the symbol, as the denoiser's belongs to the frame.
+    It is tied to the symbol, as the denoiser's noise is to the frame.
 
     Args:
         seed: of the request.
@@ -244,22 +244,22 @@ def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floa
     return np.ascontiguousarray(drawn.swapaxes(1, 2))
 
 
-LOOKAHEAD = 2  # frames of F0 beyond a piece that it depends on
+LOOKAHEAD = 2  # frames of F0 after a piece that the piece depends on
 
 
 class HarmonicSource:
-    """Makes the source in order; how it is cut into pieces does not change it.
+    """Makes the source in order; the result does not depend on how it is cut into pieces.
 
-    Unlike `dlpo.audio.harmonic_source`, which joins F0 through an unvoiced stretch by a line to
-    its far end, it holds the last F0 until just before the next voiced frame. Only the phase at
-    which the voice sets in again differs, and that phase is arbitrary.
+    Across an unvoiced stretch, `dlpo.audio.harmonic_source` interpolates F0 linearly; this holds
+    the last F0 until just before the next voiced frame. Only the phase at which voicing resumes
+    differs, and that phase is arbitrary.
     """
 
     def __init__(self, hop_length: int, sample_rate_hz: int) -> None:
         self._hop_length = hop_length
         self._sample_rate_hz = sample_rate_hz
         self._made = 0  # frames
-        self._phase = 0.0  # radians, of the last sample that was made
+        self._phase = 0.0  # radians, of the last sample made
 
     def extend(self, f0: Floats, stop: int) -> Waveform:
         """The next piece, up to frame `stop`.
@@ -285,7 +285,7 @@ class HarmonicSource:
 
 
 def _hold(f0: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(F,) Hz, 0 where unvoiced -> the F0 of the next frame just before an onset, else the last."""
+    """(F,) Hz, 0 where unvoiced -> the next frame's F0 just before an onset, else the last F0."""
     following = np.append(f0[1:], 0)
     candidate = np.where(f0 > 0, f0, following)
     last = np.maximum.accumulate(np.where(candidate > 0, np.arange(len(f0)), -1))

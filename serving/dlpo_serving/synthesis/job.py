@@ -1,7 +1,7 @@
-"""An utterance on its way to audio, one call of a graph at a time.
+"""Turns an utterance into audio, one call of a graph at a time.
 
-Each sentence is encoded once, when its turn comes. Noise and source belong to the sentence and the
-plan of the chunks to the utterance, never to the load: the same call gives the same bits, whether
+Each sentence is encoded once, when its turn comes. Noise and source depend only on the sentence,
+and the chunk plan on the utterance, never on the load: the same call gives the same bits whether
 it is streamed or not, alone or in a batch with others.
 """
 
@@ -26,32 +26,32 @@ from dlpo_serving.synthesis.denoiser_input import (
 )
 from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
 
-SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, beside the pause that the last mark makes
-CLAUSE_PAUSE_S = 0.12  # where a sentence that was still being written was cut at a clause's end
+SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, in addition to the final mark's own pause
+CLAUSE_PAUSE_S = 0.12  # where a sentence still being written was cut at the end of a clause
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioChunk:
-    """A piece of the audio; the pieces follow each other without a gap."""
+    """A piece of the audio; consecutive pieces join without a gap."""
 
     samples: Waveform
     """(T,) float32 in [-1, 1]"""
     sample_offset: int
-    """place of the first sample in the whole audio"""
+    """index of the first sample in the whole audio"""
     duration_s: float
     sentence: int
     """index of the sentence; the pause between two belongs to the second"""
     words: tuple[WordTiming, ...] = ()
-    """that begin in this piece, in samples of the whole audio"""
+    """words that begin in this piece, in samples of the whole audio"""
     marks: tuple[MarkTiming, ...] = ()
-    """that are passed in this piece, in samples of the whole audio"""
+    """marks that are passed in this piece, in samples of the whole audio"""
 
 
 class SynthesisJob:
     """Turns sentences into chunks; more may be added while it runs. See `Work`.
 
-    A unit of the stage `encode` or `frames` is computed by `advance`, one of the stage `denoise` by
-    the engine, from `window` and into `take`.
+    Units of the stages `encode` and `frames` are computed by `advance`. For the stage `denoise`,
+    the engine reads `window`, and its output goes to `take`.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class SynthesisJob:
         steps: int,
         ladder: Sequence[int] = STREAM_LADDER,
     ) -> None:
-        """Begin without a sentence.
+        """Start without sentences.
 
         Args:
-            engine: of the voice.
-            request: how to speak; its text is not read, see `add`.
-            steps: reverse steps, one of the voice's.
-            ladder: frames of the first chunks; the last rung repeats.
+            engine: the voice's engine.
+            request: how to speak; its text is ignored, see `add`.
+            steps: reverse steps, one of the voice's options.
+            ladder: sizes of the first chunks in frames; the last one repeats.
         """
         self.engine = engine
         self._request = request
@@ -77,16 +77,16 @@ class SynthesisJob:
         gain = manifest.gain * 10 ** (request.volume_db / 20)
         self._shaper = LevelShaper(gain, manifest.sample_rate_hz)
         self._sizes = sizes_of(ladder)
-        self._sentences: deque[tuple[Sentence, int]] = deque()  # and the symbols of each
+        self._sentences: deque[tuple[Sentence, int]] = deque()  # each with its symbol count
         self._closed = False
         self._begun = 0  # sentences
         self._current: tuple[Sentence, DenoiserInput] | None = None
-        self._pause_s = 0.0  # that the sentence before left for the next one to begin with
+        self._pause_s = 0.0  # pause after the previous sentence, played before the next one
         self._samples = 0  # made so far
 
     def add(self, sentences: Iterable[Sentence]) -> None:
-        """Speak these after the sentences added before."""
-        # Counted once: the scheduler asks for the next unit of every stream at every decision.
+        """Append sentences to speak."""
+        # Counted once: the scheduler looks at every stream's next unit for each decision.
         for sentence in sentences:
             self._sentences.append((sentence, len(sentence.symbol_ids())))
 
@@ -96,12 +96,12 @@ class SynthesisJob:
 
     @property
     def done(self) -> bool:
-        """All audio is made, and no more text will come."""
+        """Whether all audio is made and no more text will come."""
         return self._closed and self.next_unit is None
 
     @property
     def next_unit(self) -> Unit | None:
-        """What has to be computed next; None while more text is awaited, and at the end."""
+        """The next unit to compute; None while waiting for more text, and at the end."""
         graphs = self.engine.graphs
         if self._current:
             block = self._current[1].missing_block(self._chunk.window_stop)
@@ -114,7 +114,7 @@ class SynthesisJob:
         return None
 
     def advance(self) -> None:
-        """Compute the next unit, where it is of the stage `encode` or `frames`.
+        """Compute the next unit, which must be of the stage `encode` or `frames`.
 
         Raises:
             EngineError: the run-time failed.
@@ -130,13 +130,13 @@ class SynthesisJob:
         self._current = sentence, inputs
 
     def window(self) -> Window:
-        """What the denoiser reads, where the next unit is of its stage."""
-        assert self._current  # otherwise it has another stage
+        """The denoiser's input; the next unit must be of the stage `denoise`."""
+        assert self._current  # otherwise the unit has another stage
         return self._current[1].window(self._chunk.window_start, self._chunk.window_stop)
 
     def take(self, waveform: Floats) -> AudioChunk:
-        """The chunk that comes of the denoised window, (F, hop_length) float32."""
-        assert self._current  # its window was denoised
+        """The chunk made from the denoised window, (F, hop_length) float32."""
+        assert self._current  # its window has been denoised
         sentence, inputs = self._current
         chunk = self._chunk
         is_first, is_last = chunk.start == 0, chunk.stop == inputs.frames
@@ -154,7 +154,7 @@ class SynthesisJob:
         after = np.zeros(round(after_s * rate_hz), np.float32)
         samples = np.concatenate([before, speech, after], dtype=np.float32)
         hop = self.engine.manifest.hop_length
-        shift = self._samples + len(before) - chunk.start * hop  # of the sentence in the audio
+        shift = self._samples + len(before) - chunk.start * hop  # sentence -> whole audio
         words, marks = [], []
         for word in inputs.timing.words:
             if chunk.start * hop <= word.start < chunk.stop * hop:
@@ -183,10 +183,10 @@ class SynthesisJob:
 
 
 def compute_unit(unit: Unit, jobs: Sequence[SynthesisJob]) -> list[AudioChunk]:
-    """Compute the next unit of jobs for which it is equal, in one call of the engine.
+    """Compute the next unit of several jobs, equal for all of them, in one call of the engine.
 
     Returns:
-        A chunk for each of them if the unit denoises, else none.
+        A chunk for each job if the unit denoises, otherwise an empty list.
 
     Raises:
         EngineError: the run-time failed.
@@ -203,16 +203,16 @@ def compute_unit(unit: Unit, jobs: Sequence[SynthesisJob]) -> list[AudioChunk]:
     return list(map(SynthesisJob.take, jobs, waveform))
 
 
-KNEE = 0.7  # -3 dBFS; what is softer passes unchanged
-CEILING = 0.89  # -1 dBFS: room for the overshoot of resamplers and codecs, as EBU R 128 asks
+KNEE = 0.7  # -3 dBFS; anything below passes unchanged
+CEILING = 0.89  # -1 dBFS: room for the overshoot of resamplers and codecs, per EBU R 128
 FADE_S = 0.005  # less than a frame, longer than any click
 
 
 class LevelShaper:
-    """Gives the speech of one voice its level; holds no state, so that all streams share one."""
+    """Sets the level of a voice's speech; stateless, so that streams can share one."""
 
     def __init__(self, gain: float, sample_rate_hz: int) -> None:
-        """`gain`: factor that takes what the voice makes to its loudness."""
+        """`gain`: factor that brings the voice's output to its target loudness."""
         self._gain = np.float32(gain)
         ramp = (np.arange(round(FADE_S * sample_rate_hz)) + 0.5) * np.pi
         self._fade = ((1 - np.cos(ramp / len(ramp))) / 2).astype(np.float32)
@@ -221,8 +221,8 @@ class LevelShaper:
         """The next samples of a sentence, as they will be heard.
 
         Args:
-            samples: (T,) float32 as the voice makes them, at any level. The first and the last
-                piece are at least as long as a fade, as every piece of whole frames is.
+            samples: (T,) float32 from the denoiser, at any level. The first and the last piece
+                must be at least as long as a fade; any piece of whole frames is.
             first, last: whether the sentence begins or ends here.
 
         Returns:
@@ -241,7 +241,7 @@ def limited(samples: Waveform) -> Waveform:
     """(T,) -> (T,): unchanged up to the knee, then bent smoothly towards the ceiling.
 
     Without look-ahead or release, hence without delay. An excess e over the knee becomes
-    room * e / (room + e), which sets out with slope 1 and never uses the room up.
+    room * e / (room + e), which starts with slope 1 and never uses up the room.
     """
     room = np.float32(CEILING - KNEE)
     excess = np.maximum(np.abs(samples) - np.float32(KNEE), 0)

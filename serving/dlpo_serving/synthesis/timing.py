@@ -1,4 +1,4 @@
-"""When each word and each phoneme of a sentence is heard, from the whole frames of its symbols."""
+"""Timestamps of a sentence's words and phonemes, from the whole frames of its symbols."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dlpo.errors import EngineError
 from dlpo.text import Sentence
 from dlpo_serving.engine import Floats, Ids
 
-SHORTEST_SOUND = 3.0  # frames, 41 ms, if it isn't shorter anyway; measured: docs/voice.md
-SLOWEST_SOUNDS = 0.75  # speed below which sounds are hardly drawn out further
+SHORTEST_SOUND = 3.0  # frames, 41 ms, unless already shorter; measured: docs/voice.md
+SLOWEST_SOUNDS = 0.75  # speed below which sounds are hardly stretched further
 MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
 
 Reals = NDArray[np.float64]
@@ -24,23 +24,23 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DurationWarp:
-    """The frames of a sentence of P symbols: F as it is spoken, N at the voice's own pace."""
+    """The frames of a sentence of P symbols: F as spoken, N at the voice's own pace."""
 
     counts: Ids
     """(P,) as spoken"""
     own: Ids
-    """(P,) at the voice's own pace; a mark's are those as spoken, since silence has no pace"""
+    """(P,) at the voice's own pace; as spoken for a mark, since silence has no pace"""
     places: Reals
-    """(F,) where each frame as spoken is among the voice's own, 0 to N - 1, never going back"""
+    """(F,) position of each spoken frame among the voice's own, 0 to N - 1, non-decreasing"""
 
     @classmethod
     def at(cls, durations: Floats, is_mark: Flags, speed: Reals) -> DurationWarp:
-        """The pace of a sentence; at speed 1 throughout, the voice's own to the bit.
+        """The warp of a sentence; at speed 1 throughout, bit-identical to the voice's own pace.
 
         Args:
-            durations: (P,) frames, as predicted.
-            is_mark: (P,) true where a symbol is no sound.
-            speed: (P,) factor of the pace at each symbol.
+            durations: (P,) predicted frames.
+            is_mark: (P,) true where a symbol is not a sound.
+            speed: (P,) speed factor at each symbol.
 
         Raises:
             EngineError: a duration is negative, not finite or absurdly long.
@@ -55,11 +55,11 @@ class DurationWarp:
         return cls(counts, own, _places(counts, own))
 
     def own_frames(self, stop: int) -> int:
-        """How many frames at the voice's own pace the first `stop` are read from."""
+        """How many frames at the voice's own pace the first `stop` frames are read from."""
         return int(np.ceil(self.places[stop - 1])) + 1
 
     def read(self, conditioning: Floats, start: int, stop: int) -> Floats:
-        """(1, C, N) -> (1, C, stop - start), by straight lines between the voice's own frames."""
+        """(1, C, N) -> (1, C, stop - start), by linear interpolation of the voice's own frames."""
         left, right, share = self._between(start, stop)
         begin = conditioning[:, :, left]
         read: Floats = begin + (conditioning[:, :, right] - begin) * share
@@ -75,9 +75,9 @@ class DurationWarp:
         return read
 
     def _between(self, start: int, stop: int) -> tuple[Ids, Ids, Floats]:
-        """The frames before and after each place, and how far it is from the one to the other.
+        """The frames before and after each place, and its fraction of the way between them.
 
-        Where a place is a frame, both are that one.
+        If a place falls on a frame, both are that frame.
         """
         places = self.places[start:stop]
         before = np.floor(places)
@@ -89,12 +89,12 @@ class DurationWarp:
 
 
 def paced(durations: Floats, is_mark: Flags, speed: Reals) -> Reals:
-    """How long each symbol lasts at a speed; in all, each passage of one speed as long as it says.
+    """Duration of each symbol at a speed; every passage of one speed has its exact total length.
 
     Args:
         durations: (P,) frames at speed 1.
-        is_mark: (P,) true where a symbol is no sound.
-        speed: (P,) factor of the pace at each symbol.
+        is_mark: (P,) true where a symbol is not a sound.
+        speed: (P,) speed factor at each symbol.
 
     Returns:
         (P,) frames, not whole.
@@ -111,7 +111,7 @@ def paced(durations: Floats, is_mark: Flags, speed: Reals) -> Reals:
 
 
 def _hurried(durations: Reals, is_mark: Flags, speed: float) -> Reals:
-    """A passage whose sounds keep `SHORTEST_SOUND`, as far as there is time for it."""
+    """Speed up a passage, keeping sounds at `SHORTEST_SOUND` or longer as far as time allows."""
     exact = durations / speed
     sounds = durations[~is_mark]
     floors = np.minimum(sounds, SHORTEST_SOUND)
@@ -125,16 +125,16 @@ def _hurried(durations: Reals, is_mark: Flags, speed: float) -> Reals:
 
 
 def _slowed(durations: Reals, is_mark: Flags, speed: float) -> Reals:
-    """A passage whose words are parted by pauses of equal length, where it is very slow.
+    """Slow down a passage; if it is very slow, separate its words by pauses of equal length.
 
-    With n words there are n - 1 such pauses, and they take as many nths of the time that is left;
-    so a single word is drawn out alone, and two are not torn apart.
+    With n words there are n - 1 such pauses, and each takes one nth of the remaining time; so a
+    single word is just stretched, and two are not torn apart.
     """
     sounds = ~is_mark
     first_to_last = np.logical_or.accumulate(sounds) & np.logical_or.accumulate(sounds[::-1])[::-1]
     between = is_mark & first_to_last
     words = int(between.sum()) + 1
-    rest = max(0.0, 1 / speed - 1 / SLOWEST_SOUNDS) / words  # of a sound's length
+    rest = max(0.0, 1 / speed - 1 / SLOWEST_SOUNDS) / words  # per frame of sound
     exact = durations / speed
     exact[sounds] -= (words - 1) * rest * durations[sounds]
     exact[between] += rest * durations[sounds].sum()
@@ -142,8 +142,8 @@ def _slowed(durations: Reals, is_mark: Flags, speed: float) -> Reals:
 
 
 def _places(counts: Ids, own: Ids) -> Reals:
-    """Straight through each symbol, from its first frame to its last; see `DurationWarp.places`."""
-    lasts = np.concatenate([[True], counts > 0])  # a symbol of no frames is passed with the next
+    """Linear within each symbol, from its first frame to its last; see `DurationWarp.places`."""
+    lasts = np.concatenate([[True], counts > 0])  # a symbol without frames is merged into the next
     ends = np.concatenate([[0], np.cumsum(counts)])
     own_ends = np.concatenate([[0], np.cumsum(own)])
     middles = np.arange(ends[-1]) + 0.5
@@ -152,14 +152,14 @@ def _places(counts: Ids, own: Ids) -> Reals:
 
 
 def with_end(counts: Ids, speed: float) -> Ids:
-    """The frames of a sentence whose last symbol lasts until the voice is silent.
+    """The frame counts with the last symbol extended until the voice has fallen silent.
 
-    Recordings are cut close, so that a voice may have learnt that no pause follows; its last
+    Recordings are trimmed tightly, so a voice may have learnt that no pause follows; its last
     phoneme would then break off at full level.
 
     Args:
         counts: (P,) frames of each symbol.
-        speed: factor of the pace at the end.
+        speed: speed factor at the end.
     """
     ended = counts.copy()
     ended[-1] = max(ended[-1], round(END_FRAMES / speed))
@@ -167,21 +167,21 @@ def with_end(counts: Ids, speed: float) -> Ids:
 
 
 def whole_frames(durations: Floats | Reals) -> Ids:
-    """(P,) frames -> (P,) whole frames, at least one in all.
+    """(P,) frames -> (P,) whole frames, at least one in total.
 
-    The ends are rounded, not the durations, so that errors don't add up.
+    Rounds the ends rather than the durations, so that errors don't accumulate.
     """
     ends: Ids = np.rint(np.cumsum(durations, dtype=np.float64)).astype(np.int64)
     ends[-1] = max(ends[-1], 1)
     return np.diff(ends, prepend=0)
 
 
-GAIN_RAMP_S = 0.005  # of a change of volume: short beside a phoneme, long enough not to click
+GAIN_RAMP_S = 0.005  # for volume changes: short next to a phoneme, long enough not to click
 
 
 @dataclass(frozen=True, slots=True)
 class PhonemeTiming:
-    """One phoneme, in samples from the beginning of its sentence."""
+    """One phoneme, in samples from the start of its sentence."""
 
     phoneme: str
     """ARPAbet with stress."""
@@ -191,7 +191,7 @@ class PhonemeTiming:
 
 @dataclass(frozen=True, slots=True)
 class WordTiming:
-    """One spoken word, in samples from the beginning of its sentence."""
+    """One spoken word, in samples from the start of its sentence."""
 
     word: str
     start: int
@@ -199,11 +199,11 @@ class WordTiming:
     """Where its last phoneme ends; the pause of its boundary mark comes after."""
     text_start: int
     text_end: int
-    """Character offsets in the text as it was sent."""
+    """Character offsets in the text as sent."""
     phonemes: tuple[PhonemeTiming, ...]
 
     def moved(self, place: Callable[[int], int]) -> WordTiming:
-        """The same word where `place` takes its samples."""
+        """The same word with its sample positions mapped by `place`."""
         phonemes = tuple(
             PhonemeTiming(p.phoneme, place(p.start), place(p.stop)) for p in self.phonemes
         )
@@ -212,7 +212,7 @@ class WordTiming:
 
 @dataclass(frozen=True, slots=True)
 class MarkTiming:
-    """A mark of SSML and the sample that it stands before."""
+    """An SSML mark and the sample it precedes."""
 
     name: str
     sample: int
@@ -220,14 +220,14 @@ class MarkTiming:
 
 @dataclass(frozen=True, slots=True)
 class SentenceTiming:
-    """All times of one sentence."""
+    """All timestamps of one sentence."""
 
     words: tuple[WordTiming, ...]
     marks: tuple[MarkTiming, ...]
 
 
 def sentence_timing(sentence: Sentence, counts: Ids, hop_length: int) -> SentenceTiming:
-    """The times of a sentence; they are those of the audio, to the frame.
+    """The timestamps of a sentence; they match its audio to the frame.
 
     Args:
         sentence: P symbols.
@@ -236,12 +236,12 @@ def sentence_timing(sentence: Sentence, counts: Ids, hop_length: int) -> Sentenc
     """
     ends = (np.cumsum(counts) * hop_length).tolist()
     words = []
-    symbol = 1  # the first is the silence before the first word
+    symbol = 1  # symbol 0 is the silence before the first word
     for word in sentence.words:
         phonemes = []
         for at, phoneme in enumerate(word.phonemes, symbol):
             phonemes.append(PhonemeTiming(phoneme, ends[at - 1], ends[at]))
-        symbol += len(phonemes) + 1  # and the boundary mark
+        symbol += len(phonemes) + 1  # 1 for the boundary mark
         start, stop = phonemes[0].start, phonemes[-1].stop
         words.append(WordTiming(word.word, start, stop, word.start, word.end, tuple(phonemes)))
     starts = [*map(attrgetter("start"), words), ends[-1]]
@@ -252,9 +252,9 @@ def sentence_timing(sentence: Sentence, counts: Ids, hop_length: int) -> Sentenc
 
 
 def per_symbol(sentence: Sentence, attribute: str) -> NDArray[np.float64]:
-    """(P,) float64: an attribute of each word for its phonemes and the mark after it.
+    """(P,) float64: an attribute of each word, for its phonemes and the mark after it.
 
-    The silence before the first word has that word's value.
+    The silence before the first word takes that word's value.
     """
     values, lengths = [], []
     for word in sentence.words:
@@ -268,7 +268,7 @@ class Volume:
     """The gain of a sentence: a level for each frame, with ramps where it changes."""
 
     def __init__(self, level_db: NDArray[np.float64], hop_length: int, sample_rate_hz: int) -> None:
-        """``level_db``: (F,) decibels; minus infinity is silence."""
+        """`level_db`: (F,) decibels; minus infinity is silence."""
         gain = 10 ** (level_db / 20)
         changes = np.flatnonzero(np.diff(gain)) + 1
         ramp = min(GAIN_RAMP_S * sample_rate_hz, hop_length)  # so that ramps never overlap
@@ -280,7 +280,7 @@ class Volume:
         self._gains = np.concatenate([gain[:1], levels])
 
     def gain(self, start: int, stop: int) -> Floats:
-        """Of frames `start` to `stop`: (T,) float32 factors, the same however one cuts."""
+        """Gain of frames `start` to `stop`: (T,) float32 factors, independent of the cuts."""
         samples = np.arange(start * self._hop_length, stop * self._hop_length)
         gain: Floats = np.interp(samples, self._places, self._gains).astype(np.float32)
         return gain

@@ -1,5 +1,5 @@
-"""The door of `dlpo.v1.SpeechService`: its messages, and the calls over gRPC.
+"""`dlpo.v1.SpeechService`, the server's own gRPC API: its calls and messages.
 
 servicer.SpeechServicer(...)       the calls
-wire                               what both this door and our own clients know of the messages
+wire                               message conversions shared by the server and our own clients
 """

@@ -1,7 +1,7 @@
-"""The calls of `dlpo.v1.SpeechService` on grpc.aio, which translate for `SynthesisService`.
+"""`dlpo.v1.SpeechService` on grpc.aio, translated into calls of `SynthesisService`.
 
-A place is free again where the `async with` block ends, however the call does: grpc cancels the
-handler of a caller who is gone.
+A slot is freed when the `async with` block ends, however the call does: grpc cancels the handler
+when its caller disconnects.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_call(
     text: str = "",
     ssml: str = "",
 ) -> SynthesisCall:
-    """The call of a configuration and a text; the values are checked where they are used.
+    """Make a call of a configuration and a text; values are validated where they are used.
 
     Raises:
         RequestError: both text and SSML are set, or the encoding is unknown.
@@ -66,7 +66,7 @@ def read_call(
 
 
 def info_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2.SpeechInfo:
-    """What is known before the first sound; the text only where it does not come in pieces."""
+    """What is known before the first audio; the text only if it does not come in pieces."""
     message = speech_pb2.SpeechInfo(
         format=speech_pb2.AudioFormat(
             encoding=encoding_message(audio.format.encoding),
@@ -82,7 +82,7 @@ def info_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2.S
 
 
 def totals_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2.SpeechTotals:
-    """What is known after the last sound; the text where `info_message` lacks it."""
+    """What is known after the last audio; the text if `info_message` lacks it."""
     message = speech_pb2.SpeechTotals(
         samples=audio.samples, audio_s=audio.audio_s, steps=audio.steps, seed=audio.seed
     )
@@ -94,7 +94,7 @@ def totals_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2
 
 
 def chunk_message(chunk: EncodedChunk, rate_hz: int, detail: TimeDetail) -> speech_pb2.AudioChunk:
-    """The next audio; `rate_hz` is the reply's."""
+    """The next chunk of audio; `rate_hz` is the reply's."""
     return speech_pb2.AudioChunk(
         audio=chunk.audio,
         sample_offset=chunk.sample_offset,
@@ -107,7 +107,7 @@ def chunk_message(chunk: EncodedChunk, rate_hz: int, detail: TimeDetail) -> spee
 def word_messages(
     words: tuple[WordTiming, ...], rate_hz: int, detail: TimeDetail
 ) -> list[speech_pb2.WordTime]:
-    """The times of words, as far as the caller wants them."""
+    """Word timestamps, in the detail that the caller asked for."""
     if detail == speech_pb2.TIME_DETAIL_NONE:
         return []
     messages = []
@@ -135,7 +135,7 @@ def word_messages(
 
 
 def mark_messages(marks: tuple[MarkTiming, ...], rate_hz: int) -> list[speech_pb2.MarkTime]:
-    """The times of the marks of an SSML document."""
+    """Timestamps of the marks in an SSML document."""
     messages = []
     for mark in marks:
         time_s = mark.sample / rate_hz
@@ -165,7 +165,7 @@ SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"]
 
 
 class SpeechServicer:
-    """Speaks for callers of `dlpo.v1`; to be registered by `add_service`."""
+    """Serves `dlpo.v1`; register it with `add_service`."""
 
     def __init__(self, service: SynthesisService) -> None:
         self._service = service
@@ -231,7 +231,7 @@ async def _pieces(
     """The text of the messages after the first.
 
     Raises:
-        RequestError: the configuration comes again, or a message is empty.
+        RequestError: the configuration is repeated, or a message is empty.
     """
     async for message in messages:
         match message.WhichOneof("part"):

@@ -24,24 +24,24 @@ _ENCODINGS = {
     speech_pb2.AUDIO_ENCODING_AAC: Encoding.AAC,
 }
 _NUMBERS = {encoding: number for number, encoding in _ENCODINGS.items()}  # S16 is not UNSPECIFIED
-# Number in a message -> value in a request; 0 is the default, which is the first.
+# Number in a message -> value in a request; 0 means the default, the first value.
 CODE_READINGS = dict(enumerate((CODE[0], *CODE)))
 EMOJI_READINGS = dict(enumerate((EMOJI[0], *EMOJI)))
-_OWN_FIELDS = ("text", "ssml", "config", "part")  # of a request message; others are of its config
+_OWN_FIELDS = ("text", "ssml", "config", "part")  # of a request message; others are in its config
 
 
 def field_path(name: str) -> str:
-    """Name of a field of `SpeechRequest` -> its path in a request message."""
+    """Name of a `SpeechRequest` field -> its path in a request message."""
     return name if name in _OWN_FIELDS else f"config.{name}"
 
 
 def ssml_field_path(name: str) -> str:
-    """`field_path`, where the text is SSML."""
+    """`field_path` for a request whose text is SSML."""
     return "ssml" if name == "text" else field_path(name)
 
 
 def read_encoding(number: speech_pb2.AudioEncoding) -> Encoding:
-    """The encoding that a message names; signed 16 bit where it names none.
+    """The encoding that a message names; signed 16-bit PCM if it names none.
 
     Raises:
         RequestError: this version of the contract has no such number.
@@ -68,7 +68,7 @@ def decode_samples(audio: bytes, number: speech_pb2.AudioEncoding) -> Waveform:
     """Bytes of linear PCM -> (T,) float32.
 
     Raises:
-        InputError: the encoding is another one.
+        InputError: the encoding is not linear PCM.
     """
     if number == speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32:
         return np.frombuffer(audio, "<f4").astype(np.float32)

@@ -99,7 +99,7 @@ def test_what_the_voice_can_not_do_is_told_in_a_header(openai: OpenAI) -> None:
     assert fast.content == create(**speech(speed=2, response_format="pcm")).content
     assert fast.response.headers["X-Warning"] == (
         r"unknown fields were ignored: 'lang_code', '\xe9vil\\r\\nX-Key';"
-        " speed is 2, the nearest that the voice can"
+        " speed is 2, the nearest that the voice supports"
     )
     assert "X-Warning" not in create(**speech(response_format="pcm")).response.headers
 

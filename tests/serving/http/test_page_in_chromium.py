@@ -153,7 +153,7 @@ def test_a_word_is_put_right_and_speech_goes_on_from_anywhere(page: Page) -> Non
     page.run("document.getElementById('waveform').focus()")
     page.press(Keys.ARROW_LEFT)
     page.wait_for_state("done")
-    assert page.text_of("status") == "Spoke again"
+    assert page.text_of("status") == "Played again"
     page.run("localStorage.clear()")
 
 

@@ -339,12 +339,12 @@ async def test_a_refused_realtime_message_changes_nothing(open_http_door: Any) -
     async with connected(door, REALTIME) as socket:
         for sent, param, message in (
             ({"type": "input_audio_buffer.append", "audio": ""}, "type", "response.create"),
-            (update, "type", "with what belongs to it"),
+            (update, "type", "with its fields"),
             (update | {"session": {"tools": [{}]}}, "tools", "expected []"),
             (update | {"session": {"audio": {"output": {"format": 1}}}}, "format", "audio/pcmu"),
-            (item(1), "item", "content is texts"),
+            (item(1), "item", "content is text"),
             (CREATE, "response", "no text"),
-            (CREATE | {"response": {"input": [1]}}, "item", "content is texts"),
+            (CREATE | {"response": {"input": [1]}}, "item", "content is text"),
             ({"type": "response.cancel"}, None, "no response"),
         ):
             error = (await ask(socket, sent | {"event_id": "mine"}, last="error"))[-1]["error"]

@@ -12,7 +12,7 @@ const RETRY_MS = 2000; // to ask again for the voices of a server that is not re
 const SAMPLE = "This is my voice. How does it sound to you?";
 const EXAMPLES = {
   Numbers: "On March 3rd at 7:45 p.m., 1,250 people paid $3.50 each: that's 4.2% more than in 2019.",
-  Question: "Is it really that quick? Yes! And who would have thought so?",
+  Question: "Is it really that quick? Yes! And who would have thought?",
   Code: "Run `kubectl get pods -n prod`, then open https://example.com/status. The API answers in 20 ms.",
   SSML: '<speak>Wait <break time="600ms"/> for it. <prosody rate="slow">Slowly now,</prosody> <emphasis>and loud!</emphasis></speak>',
 };
@@ -36,7 +36,7 @@ async function say() {
   spoken = { pieces: [], rate: voice.sample_rate, voice: voice.id, seed: $("seed").value, request: request(voice) };
   clearFigures();
   $("warning").hidden = true;
-  show("waiting", "Waiting for the first sound");
+  show("waiting", "Waiting for the first audio");
   seekable(false);
   transcript.begin($("text").value);
   waveform.begin(spoken.rate);
@@ -86,7 +86,7 @@ function again(from = 0) {
   const run = running = new AbortController();
   transcript.rewind();
   const audible = player.begin(spoken.rate);
-  show("speaking", "Speaking again");
+  show("speaking", "Playing again");
   audible.then(async () => {
     if (run !== running) return;
     let skipped = 0;
@@ -98,7 +98,7 @@ function again(from = 0) {
     player.close();
     animate(run, from);
     await player.finished;
-    if (run === running) end("Spoke again");
+    if (run === running) end("Played again");
   });
 }
 
@@ -260,7 +260,7 @@ async function loadVoices() {
   } catch (error) {
     const refused = error.status === 401;
     document.body.dataset.server = "away";
-    $("server").textContent = refused ? "asks for a token" : "not ready";
+    $("server").textContent = refused ? "token required" : "not ready";
     if (refused) $("token-field").hidden = false;
     else retry = setTimeout(loadVoices, RETRY_MS);
     return;
@@ -282,7 +282,7 @@ function showVoice() {
   const voice = chosenVoice();
   const steps = $("steps").value || voice.default_steps;
   $("steps").replaceChildren(...voice.steps.map((count) => new Option(
-    count === voice.default_steps ? `${count} (usual)` : count, count)));
+    count === voice.default_steps ? `${count} (default)` : count, count)));
   $("steps").value = voice.steps.includes(Number(steps)) ? steps : voice.default_steps;
   $("compare").replaceChildren(...(voice.steps.length < 2 ? [] : voice.steps).map((count) =>
     chip(count === 1 ? "1 step" : `${count} steps`, () => { $("steps").value = count; say(); })));
@@ -341,7 +341,7 @@ async function copied(text, what) {
     await copy(text);
     $("status").textContent = `Copied as ${what}`;
   } catch (error) {
-    $("status").textContent = `The browser refused to copy (${error.message})`;
+    $("status").textContent = `The browser blocked copying (${error.message})`;
   }
 }
 

@@ -34,7 +34,7 @@ export async function* speak(request, token, signal) {
     last = event.type;
     yield event;
   }
-  if (last !== "speech.done") throw new SpeechError({ message: "The stream was cut; try again." });
+  if (last !== "speech.done") throw new SpeechError({ message: "The stream was cut off; try again." });
 }
 
 /** The whole speech as a file of a format such as "mp3". */
