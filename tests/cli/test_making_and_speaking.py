@@ -172,4 +172,4 @@ def test_a_contour_is_trained_for_the_voice_of_init(
     assert Path(trained.stdout.split()[-1]) == tmp_path / "run" / "checkpoint"
     alone = run(*words)
     assert alone.exit_code == 1
-    assert "give its checkpoint with --init" in alone.stderr
+    assert "give it with --init" in alone.stderr

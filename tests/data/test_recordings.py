@@ -58,7 +58,7 @@ def test_words_begin_where_the_voice_says_that_they_do(
     "text",
     [
         OTHER,
-        TEXT.replace("and 3", "and certainly another and 3"),
+        TEXT.replace("and 3", "and certainly another ferry and 3"),
         TEXT.replace("The ferry leaves at seven, ", ""),
     ],
 )

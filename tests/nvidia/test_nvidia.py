@@ -21,7 +21,7 @@ def test_machine_without_a_driver_is_an_error(nvidia: Any) -> None:
 
 def test_failed_call_names_function_and_status(nvidia: Any) -> None:
     with pytest.raises(
-        EngineError, match=r"cudaMalloc: .*cudaErrorMemoryAllocation\); free memory"
+        EngineError, match=r"cudaMalloc: .*cudaErrorMemoryAllocation\); free GPU memory"
     ):
         call(nvidia.cuda, nvidia.cuda.cudaMalloc, 1 << 40)
 
