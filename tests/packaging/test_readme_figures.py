@@ -65,9 +65,7 @@ ROWS: dict[str, list[list[Figure]]] = {  # row -> for each column the numbers of
             Figure("load", ["overload", "underrun_calls"]),
         ]
     ],
-    "its refusals, with a retry time, p99": [
-        [Figure("load", ["overload", "refusal_ms_p99"])]
-    ],
+    "its refusals, with a retry time, p99": [[Figure("load", ["overload", "refusal_ms_p99"])]],
     "growth of resident memory from 10,000 to 100,000 calls": [
         [Figure("soak", ["soak", "growth"], 100)]
     ],
