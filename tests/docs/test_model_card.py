@@ -14,7 +14,7 @@ SECTION = CARD.partition("## How good it is\n")[2].partition("\n## ")[0]
 
 
 FIRST, SECOND = SECTION.split("The other three beside their teachers")
-OURS, BESIDE = re.findall(r"\[record\]\(\.\./(benchmarks/records/[^)]+)\)", SECTION)
+OURS, BESIDE = re.findall(r"\[record\]\(\.\./((?:benchmarks|research)/records/[^)]+)\)", SECTION)
 OTHERS = ("michael", "am_michael", "fenrir", "am_fenrir", "nova", "af_nova")
 ERRORS = ("word errors, base", "character errors, base")
 MEASURES = ("NISQA-TTS", "DNSMOS P.808", "NISQA", *ERRORS, "F0 spread, st")
