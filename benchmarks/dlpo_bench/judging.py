@@ -1,8 +1,8 @@
 """A panel of judges scores systems on the same sentences; means, differences, intervals.
 
-Every waveform is first brought to the level of its clip's recording, so that louder doesn't score
-better. The takes of a system, one per noise seed, are averaged first, so that the sentence remains
-the unit of every interval and test.
+Every waveform first gets the level of its clip's recording and equal pauses at its ends, so that
+neither loudness nor silence scores. The takes of a system, one per noise seed, are averaged first,
+so that the sentence remains the unit of every interval and test.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from dlpo_bench.signals import (
     f0_spread_semitones,
     mel_spread_db,
     with_ends,
-)  # fmt: skip
+)
 from dlpo_bench.statistics import Estimate, Paired, mean, paired, ratio_of_sums
 from dlpo_bench.systems import RECORDINGS, Say
 
@@ -189,7 +189,7 @@ class Quality:
     silent: Sequence[str]
     """"system, clip" of every silent waveform."""
     matched: bool
-    """Whether all waveforms were brought to one level."""
+    """Whether all waveforms were brought to one level and got equal ends."""
 
     def units(self, measure: str) -> Floats:
         """(clips,) number of words, or of characters, whichever the measure counts errors in."""

@@ -28,6 +28,7 @@ REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.Se
 OPEN_SERVICES = (HEALTH, *REFLECTION)
 REQUEST_S = 10.0  # from the start of a call to its first request
 STALL_S = 30.0  # for which a caller may leave a reply unread
+DEADLINE_MARGIN_S = 0.1  # a caller's own clock ends a call before the deadline as sent, rounded up
 BEGINNERS = 4  # calls started per turn of the event loop; replies wait for no more than those
 
 _CODES: dict[Any, str] = {
@@ -122,7 +123,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     return reply
                 except asyncio.CancelledError:
                     left_s = context.time_remaining()
-                    if left_s is not None and left_s <= 0:
+                    if left_s is not None and left_s <= DEADLINE_MARGIN_S:
                         record.code = "DEADLINE_EXCEEDED"
                     raise
                 except Exception as error:
