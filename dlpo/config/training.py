@@ -261,7 +261,7 @@ class TuningConfig(RunConfig):
     grow_every: int = 20
     """Exploring weights: updates until the next block is explored as well."""
     adversary: bool = True
-    """Whether the control's loss, also where it guides the direct gradient, includes the adversary
+    """Whether the control's loss, also where it guides another method, includes the adversary
     that training ended with; not for the published model, which has none."""
     adversary_rate: float = 4e-4
     """Learning rate of that adversary."""

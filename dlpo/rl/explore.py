@@ -1,16 +1,19 @@
 """Policy gradient over weights: DLPO that explores the weights instead of the chain's noise.
 
-    v      coordinates of the weights, 0 before tuning; theta(v) the weights
+    theta  the weights; theta * v the weights moved by coordinates v, relative to their own size
     z      N(0, I), of the coordinates' shape; z_m of pair m
     s      standard deviation of the exploration
     R      return alpha r - beta DL of one perturbed voice, DL on recordings
-    J(v)   E_z[R(theta(v + s z))], the objective
+    J      E_z[R(theta * s z)], the objective; its gradient is in v, at v = 0
 
-    grad J(v) = E_z[(R(theta(v + s z)) - R(theta(v - s z))) z] / (2 s)
+    grad J = E_z[(R(theta * s z) - R(theta * -s z)) z] / (2 s)
 
 The two voices of a pair, and all pairs of a sentence, share the chain's noise and the windows,
 levels and noise of DL, so that a difference comes from the weights alone. R covers the whole served
 chain, including its noiseless last step, and no judge needs a gradient.
+
+Where DL guides by its own gradient instead (`guide` is recordings or both), an update takes a step
+down the control's loss too: what has a gradient is learned by it, what has none by exploring.
 
 Coordinates come in blocks, from few to many, which a run adds one by one:
 
@@ -25,7 +28,8 @@ References: Sehnke et al. 2010 (PGPE) for the antithetic estimate; Salimans et a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import get_args
 
@@ -35,9 +39,9 @@ from torch import Tensor, nn
 
 from dlpo.config.training import Subspace
 from dlpo.errors import ConfigError, TrainingError
-from dlpo.rl.batch_sources import LossTerm, RecordingSource, UpdateBatch
+from dlpo.rl.batch_sources import RecordingSource, UpdateBatch
 from dlpo.rl.collector import RolloutBatch, RolloutCollector, of_prompts
-from dlpo.rl.conditions import Conditions, Policy, conditions_of
+from dlpo.rl.conditions import Conditions, conditions_of
 from dlpo.rl.diffusion_loss import diffusion_loss
 from dlpo.rl.methods import Objective
 from dlpo.rl.prompts import Prompt
@@ -60,26 +64,35 @@ class Perturbation:
 
 
 class WeightSpace(nn.Module):
-    """The coordinates v of some weights, as learnable parameters.
+    """Coordinates in which some weights are explored and moved, about their current values.
+
+    Its state is the velocity of the moves.
 
     Args:
-        weights: tensors of the policy, changed by `write`; v = 0 is their current values.
+        weights: tensors of the policy.
         subspace: the largest block.
+        momentum: share of a move that the next one repeats.
     """
 
-    def __init__(self, weights: Sequence[nn.Parameter], subspace: Subspace = "tensors") -> None:
+    def __init__(
+        self,
+        weights: Sequence[nn.Parameter],
+        subspace: Subspace = "tensors",
+        momentum: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.weights = list(weights)
-        self.origins = [weight.detach().clone() for weight in weights]
-        blocks = BLOCKS[: BLOCKS.index(subspace) + 1]
+        self.weights: list[nn.Parameter] = list(weights)
+        self.momentum = momentum
+        self.blocks = BLOCKS[: BLOCKS.index(subspace) + 1]
         self.matrices = [j for j, weight in enumerate(weights) if weight.ndim > 1]
-        self.rows = [len(self.origins[j]) for j in self.matrices]
-        self.tensors = nn.Parameter(torch.zeros(len(self.weights)))
-        self.channels = nn.Parameter(torch.zeros(sum(self.rows) if "channels" in blocks else 0))
-        self.rank1 = nn.ParameterList(
-            torch.zeros_like(self.origins[j]) for j in self.matrices if "rank1" in blocks
+        self.rows = [len(weights[j]) for j in self.matrices]
+        channels = sum(self.rows) if "channels" in self.blocks else 0
+        changes = [weights[j] for j in self.matrices if "rank1" in self.blocks]
+        self.velocity = nn.ParameterList(
+            nn.Parameter(torch.zeros(shape), requires_grad=False)
+            for shape in ((len(weights),), (channels,), *(change.shape for change in changes))
         )
-        self.blocks = blocks
+        self.gradient: Sequence[Tensor] = ()
 
     def draw(self, key: Key, blocks: int) -> Perturbation:
         """z of the first `blocks` blocks, drawn from a key alone; the others are not explored."""
@@ -92,42 +105,56 @@ class WeightSpace(nn.Module):
         channels = normal(sum(self.rows)) if blocks > 1 else None
         rank1 = None
         if blocks > 2:
-            shapes = [(rows, self.origins[j][0].numel())
+            shapes = [(rows, self.weights[j][0].numel())
                       for j, rows in zip(self.matrices, self.rows, strict=True)]  # fmt: skip
             rank1 = tuple((normal(rows), normal(columns)) for rows, columns in shapes)
         return Perturbation(tensors, channels, rank1)
 
+    def coordinates(self, z: Perturbation) -> list[Tensor]:
+        """z in the shapes of `velocity`; 0 in the blocks that are not explored."""
+        found = [torch.zeros_like(v) for v in self.velocity]
+        found[0].copy_(z.tensors)
+        if z.channels is not None:
+            found[1].copy_(z.channels)
+        for change, (a, b) in zip(found[2:], z.rank1 or (), strict=False):
+            change.copy_(torch.outer(a, b).view_as(change))
+        return found
+
     @torch.no_grad()
-    def write(self, z: Perturbation | None = None, scale: float = 0.0) -> None:
-        """Set the weights to theta(v + scale z)."""
-        device = self.tensors.device
-        tensors = self.tensors.detach()
-        if z is not None:
-            tensors = tensors + scale * z.tensors.to(device)
-        gains = list(tensors.exp().unbind())
-        values = [
-            gain * origin.to(device) for gain, origin in zip(gains, self.origins, strict=True)
-        ]
-        channels: Sequence[Tensor] = ()
-        if len(self.channels):
-            own = self.channels.detach()
-            if z is not None and z.channels is not None:
-                own = own + scale * z.channels.to(device)
-            channels = torch.split(own.exp(), self.rows)
-        for i, j in enumerate(self.matrices):
-            if channels:
-                values[j] = values[j] * channels[i].view(-1, *[1] * (values[j].ndim - 1))
-            if len(self.rank1):
-                change = self.rank1[i].detach()
-                if z is not None and z.rank1 is not None:
-                    a, b = (x.to(device) for x in z.rank1[i])
-                    change = change + scale * torch.outer(a, b).view_as(change)
-                values[j] = values[j] + self.origins[j].to(device).square().mean().sqrt() * change
-        for weight, value in zip(self.weights, values, strict=True):
-            weight.copy_(value)
+    def move(self, coordinates: Sequence[Tensor], scale: float) -> None:
+        """Set the weights to theta * (scale v)."""
+        tensors, channels, *changes = coordinates
+        sizes = [self.weights[j].square().mean().sqrt() for j in self.matrices]
+        for weight, gain in zip(self.weights, (scale * tensors).exp(), strict=True):
+            weight.mul_(gain)
+        matrices = [self.weights[j] for j in self.matrices]
+        if len(channels):
+            gains = torch.split((scale * channels).exp(), self.rows)
+            for weight, gain in zip(matrices, gains, strict=True):
+                weight.mul_(gain.view(-1, *[1] * (weight.ndim - 1)))
+        for weight, size, change in zip(matrices, sizes, changes, strict=False):
+            weight.add_(size * scale * change)
+
+    @contextmanager
+    def perturbed(self, z: Perturbation, scale: float) -> Iterator[None]:
+        """Within the block the weights are theta * (scale z)."""
+        before = [weight.detach().clone() for weight in self.weights]
+        self.move(self.coordinates(z), scale)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for weight, value in zip(self.weights, before, strict=True):
+                    weight.copy_(value)
+
+    def learn(self, rate: float) -> None:
+        """Move by an RMS of `rate` along `gradient` in each explored block, plus momentum."""
+        for velocity, step in zip(self.velocity, self._normalized(), strict=True):
+            velocity.mul_(self.momentum).add_(step)
+        self.move(list(self.velocity), rate)
 
     def estimate(self, perturbations: Sequence[Perturbation], slopes: Tensor) -> list[Tensor]:
-        """The gradient of J for each parameter, in the order of `parameters()`.
+        """The gradient of J, in the shapes of `velocity`.
 
             g = mean_m slope_m z_m,   slope_m = (R+_m - R-_m) / (2 s)
 
@@ -135,17 +162,18 @@ class WeightSpace(nn.Module):
             perturbations: z_m of M pairs, of the same blocks.
             slopes: (M,).
         """
-        count = len(perturbations)
-        slopes = slopes.to(self.tensors)
-        found = [torch.stack([z.tensors for z in perturbations]).to(slopes).T @ slopes / count]
-        drawn = [z.channels for z in perturbations if z.channels is not None]
-        found.append(
-            torch.stack(drawn).to(slopes).T @ slopes / count
-            if drawn
-            else torch.zeros_like(self.channels)
-        )
+        count, (tensors, channels, *changes) = len(perturbations), self.velocity
+        slopes = slopes.to(tensors)
+
+        def mean(drawn: list[Tensor], like: Tensor) -> Tensor:
+            return torch.stack(drawn).to(slopes).T @ slopes / count if drawn else 0 * like
+
+        found = [
+            mean([z.tensors for z in perturbations], tensors),
+            mean([z.channels for z in perturbations if z.channels is not None], channels),
+        ]
         factors = [z.rank1 for z in perturbations if z.rank1 is not None]
-        for i, change in enumerate(self.rank1):
+        for i, change in enumerate(changes):
             if not factors:
                 found.append(torch.zeros_like(change))
                 continue
@@ -153,24 +181,17 @@ class WeightSpace(nn.Module):
             found.append(((a.T * slopes) @ b / count).view_as(change))
         return found
 
-    def ascent(self, gradient: Sequence[Tensor]) -> Tensor:
-        """() loss whose descent moves each explored block along the gradient by an RMS of 1.
+    def _normalized(self) -> list[Tensor]:
+        """The gradient at an RMS of 1 in each block; 0 stays 0.
 
-        Blocks differ in size by orders of magnitude, and so does the noise of their estimates: each
-        is normalized separately. A block whose gradient is 0 stays put.
+        Blocks differ in size by orders of magnitude, and so does the noise of their estimates.
         """
-        sizes = [1, 1, len(self.rank1)]
-        total = self.tensors.new_zeros(())
-        parameters = list(self.parameters())
-        for size in sizes:
-            block, along = parameters[:size], gradient[:size]
-            parameters, gradient = parameters[size:], gradient[size:]
-            squares = sum((g.square().sum() for g in along), torch.zeros(()))
-            count = sum(g.numel() for g in along)
-            scale = (count / squares) ** 0.5 if float(squares) > 0 else 0.0
-            for parameter, g in zip(block, along, strict=True):
-                total = total - (scale * g * parameter).sum()
-        return total
+        found: list[Tensor] = []
+        for block in (self.gradient[:1], self.gradient[1:2], self.gradient[2:]):
+            squares = sum(float(g.square().sum()) for g in block)
+            scale = (sum(g.numel() for g in block) / squares) ** 0.5 if squares > 0 else 0.0
+            found += [scale * g for g in block]
+        return found
 
 
 class WeightSource:
@@ -183,7 +204,7 @@ class WeightSource:
         objective: alpha, beta and `unit_spread`.
         space: coordinates of the policy's weights.
         collector: draws prompts, judges outputs.
-        recordings: windows of DL; None if beta is 0.
+        recordings: windows of DL and of the control's loss; None if beta is 0.
 
     Raises:
         ConfigError: an odd group, which can't be mirrored.
@@ -224,19 +245,18 @@ class WeightSource:
         slopes = return_differences(of_reward, of_loss, self.objective)
         slopes = slopes / (2 * self.settings.explore_std)
         perturbations = [self._perturbation(update, *pair, blocks) for pair in pairs]
-        gradient = self.space.estimate(perturbations, slopes)
+        self.space.gradient = self.space.estimate(perturbations, slopes)
         figures = reward_figures | {
             "explored_blocks": float(blocks),
             "reward_difference": float(of_reward.square().mean().sqrt()),
             "diffusion_difference": float(of_loss.square().mean().sqrt()),
         }
-        if self.recordings is not None:
+        if self.objective.returns_loss:
             figures["diffusion_of_recordings"] = float(losses.mean())
-
-        def loss(policy: Policy) -> Tensor:
-            return self.space.ascent(gradient)
-
-        return UpdateBatch(lambda done: [LossTerm(1.0, loss)], figures, self._measure)
+        if self.recordings is None or not self.objective.needs_recordings:
+            return UpdateBatch(lambda done: [], figures)
+        guide = self.recordings.term(update)
+        return UpdateBatch(lambda done: [guide], figures)
 
     def _perturbation(self, update: int, number: int, pair: int, blocks: int) -> Perturbation:
         return self.space.draw((self.settings.seed, update, number, pair), blocks)
@@ -250,38 +270,24 @@ class WeightSource:
         parts: list[Rollout] = []
         losses: list[float] = []
         recorded, seed = None, 0
-        if self.recordings is not None:
+        if self.recordings is not None and self.objective.returns_loss:
             # Each process takes all of the windows, since its pairs are its own.
             recorded, seed = self.recordings.recorded(update, (0, 1))
-        try:
-            for prompt in prompts:
-                conditions: Conditions = conditions_of(model, [prompt], collector.reach)
-                keys = seed_keys(self.settings.seed, update, [prompt.number], 1)
-                for pair in range(self.settings.group // 2):
-                    z = self._perturbation(update, prompt.number, pair, blocks)
-                    for sign in (1, -1):
-                        self.space.write(z, sign * self.settings.explore_std)
+        for prompt in prompts:
+            conditions: Conditions = conditions_of(model, [prompt], collector.reach)
+            keys = seed_keys(self.settings.seed, update, [prompt.number], 1)
+            for pair in range(self.settings.group // 2):
+                z = self._perturbation(update, prompt.number, pair, blocks)
+                for sign in (1, -1):
+                    with self.space.perturbed(z, sign * self.settings.explore_std):
                         rollout = roll_out(model, conditions, collector.chain, keys, 1)
                         parts.append(of_prompts(rollout, [prompt]))
                         if recorded is not None:
                             drawn = torch.Generator().manual_seed(seed)
                             loss = diffusion_loss(model, recorded, collector.chain, drawn)
                             losses.append(float(loss))
-        finally:
-            self.space.write()
         of_pairs = torch.tensor(losses or [0.0] * len(parts), dtype=torch.float64).view(-1, 2)
         return RolloutBatch(tuple(parts)), of_pairs
-
-    def _measure(self) -> dict[str, float]:
-        """How far the coordinates have moved, RMS by block."""
-        space = self.space
-        moved = {"moved_tensors": space.tensors, "moved_channels": space.channels}
-        figures = {name: float(v.detach().square().mean().sqrt())
-                   for name, v in moved.items() if len(v)}  # fmt: skip
-        if len(space.rank1):
-            flat = torch.cat([change.detach().flatten() for change in space.rank1])
-            figures["moved_rank1"] = float(flat.square().mean().sqrt())
-        return figures
 
 
 def return_differences(of_reward: Tensor, of_loss: Tensor, objective: Objective) -> Tensor:

@@ -56,7 +56,8 @@ class Objective:
     """Weight of the diffusion loss in DLPO's return, and of the loss on recordings."""
     guide: Guide = "return"
     """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both.
-    The direct gradient has no return: `recordings` and `both` add the control's loss to it."""
+    The direct gradient, which has no return, and DLPO that explores weights follow the gradient of
+    the control's loss instead."""
     unit_spread: bool = False
     """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
     diffusion loss each at unit spread. Unscaled, a trained voice's diffusion loss varies between
@@ -95,11 +96,8 @@ class Objective:
             raise ConfigError(
                 f"Objective: alpha and beta are both 0, so {self.method} learns nothing; raise one"
             )
-        if self.explore == "weights" and (self.method != "dlpo" or self.guide != "return"):
-            raise ConfigError(
-                f"{self.method} with guide {self.guide} can't explore weights; expected method dlpo"
-                " with guide return, whose return includes the diffusion loss of recordings"
-            )
+        if self.explore == "weights" and self.method != "dlpo":
+            raise ConfigError(f"{self.method} can't explore weights; expected method dlpo")
 
     @property
     def spec(self) -> MethodSpec:
@@ -115,6 +113,16 @@ class Objective:
     def needs_recordings(self) -> bool:
         """Whether it learns from the gradient on windows of recordings."""
         return self.method == "control" or (self.spec.guided and self.guide != "return")
+
+    @property
+    def returns_loss(self) -> bool:
+        """Whether the return contains the diffusion loss."""
+        return self.guide != "recordings" and self.beta > 0
+
+    @property
+    def supervised(self) -> bool:
+        """Whether its loss on recordings is the control's, not the diffusion loss alone."""
+        return self.method in ("control", "direct") or self.explore == "weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +243,9 @@ def recorded_loss(
 
     Args:
         generator: draws levels and noise.
-        adversary: of the control, and of the direct gradient guided by the control's loss.
+        adversary: of the control's loss.
     """
-    if objective.method == "dlpo":
+    if not objective.supervised:
         return objective.beta * diffusion_loss(policy, recorded, schedule, generator)
     weight = 1.0 if objective.method == "control" else objective.beta
     return weight * control_loss(policy, recorded, schedule, generator, adversary)

@@ -51,7 +51,7 @@ class Learner(nn.Module):
 
     Args:
         policy: the network.
-        space: coordinates of its weights, if they learn instead of the weights.
+        space: in which its weights are explored, if they are.
     """
 
     def __init__(self, policy: Model, space: WeightSpace | None) -> None:
@@ -139,22 +139,18 @@ class Tuner(TrainingRun):
 
     # ------------------------------------------------------------------ what learns from what
     def _learning(self, model: Model) -> tuple[WeightSpace | None, torch.optim.Optimizer]:
-        """Freeze all but what learns: the denoiser, or coordinates of its weights."""
+        """Freeze all but the denoiser."""
         settings, learning = self.training, freeze_all_but_denoiser(model)
+        rate, decay = settings.learning_rate, settings.weight_decay
+        optimizer = torch.optim.AdamW(learning, rate, (0.9, 0.98), weight_decay=decay)
         if self.plan.objective.explore == "chain":
-            rate, decay = settings.learning_rate, settings.weight_decay
-            return None, torch.optim.AdamW(learning, rate, (0.9, 0.98), weight_decay=decay)
+            return None, optimizer
         if settings.passes != 1:
             raise ConfigError(
                 f"passes is {settings.passes}; expected 1, since exploring weights has no ratio to"
                 " correct further steps"
             )
-        model.requires_grad_(False)
-        self.gradient_clip = float("inf")  # the source normalizes its gradient
-        space = WeightSpace(learning, settings.subspace)
-        return space, torch.optim.SGD(
-            space.parameters(), settings.explore_rate, settings.explore_momentum
-        )
+        return WeightSpace(learning, settings.subspace, settings.explore_momentum), optimizer
 
     def _source(self, models: RewardModels, pairs: Sequence[PreferencePair]) -> BatchSource:
         """The data of the plan's method."""
@@ -164,9 +160,8 @@ class Tuner(TrainingRun):
             listened = ListeningPairs(pairs, self.reference, chain, reach, settings.seed)
             return PairSource(listened, self.reference, objective.preference_beta, collector)
         recordings = None
-        explores_weights = objective.explore == "weights" and objective.beta > 0
-        if objective.needs_recordings or explores_weights:
-            adversary, supervised = None, objective.method in ("control", "direct")
+        if objective.needs_recordings or (self.space is not None and objective.returns_loss):
+            adversary, supervised = None, objective.needs_recordings and objective.supervised
             if supervised and settings.adversary and not isinstance(self.model, WaveGrad2):
                 rate, clip = settings.adversary_rate, settings.gradient_clip
                 adversary = AdversarialTrainer(self.accelerator, rate, clip)
@@ -180,14 +175,9 @@ class Tuner(TrainingRun):
         judge = models.differentiable
         return RolloutSource(objective, collector, self.reference, judge, recordings)
 
-    def _rates(self) -> Sequence[float]:
-        if self.space is None:
-            return super()._rates()
-        return [self.training.exploration_rate(self.update)]
-
     def _after_step(self) -> None:
         if self.space is not None:
-            self.space.write()
+            self.space.learn(self.training.exploration_rate(self.update))
         super()._after_step()
 
     # ------------------------------------------------------------------ the run on disk

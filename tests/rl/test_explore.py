@@ -41,7 +41,7 @@ def test_the_gradient_is_that_of_the_smoothed_return() -> None:
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 def test_a_linear_return_is_estimated_without_bias_in_every_block(blocks: int) -> None:
     space = WeightSpace(small_weights(), "rank1")
-    slope = [torch.randn_like(p) for p in space.parameters()]
+    slope = [torch.randn_like(v) for v in space.velocity]
     perturbations = [space.draw((0, m), blocks) for m in range(5_000)]
 
     def along(z: Perturbation) -> float:
@@ -60,35 +60,37 @@ def test_a_linear_return_is_estimated_without_bias_in_every_block(blocks: int) -
     assert not any(one.any() for one in found[explored:])
 
 
-def test_weights_follow_their_coordinates_and_return() -> None:
+def test_a_perturbation_is_relative_to_the_weights_and_taken_back() -> None:
     weights = small_weights()
     before = [w.detach().clone() for w in weights]
     space = WeightSpace(weights, "rank1")
-    space.write()
-    assert all(torch.equal(a, b) for a, b in zip(weights, before, strict=True))
     z = space.draw((1,), 3)
-    space.write(z, 0.1)
-    assert z.channels is not None
-    assert z.rank1 is not None
-    gains, (a, b) = (0.1 * z.tensors).exp(), z.rank1[0]
-    channels = (0.1 * z.channels[:3]).exp()
-    expected = before[0] * gains[0] * channels[:, None]
-    expected = expected + before[0].square().mean().sqrt() * 0.1 * torch.outer(a, b)
-    torch.testing.assert_close(weights[0].detach(), expected)
-    torch.testing.assert_close(weights[1].detach(), before[1] * gains[1])
-    space.write()
+    with space.perturbed(z, 0.1):
+        assert z.channels is not None
+        assert z.rank1 is not None
+        gains, (a, b) = (0.1 * z.tensors).exp(), z.rank1[0]
+        channels = (0.1 * z.channels[:3]).exp()
+        expected = before[0] * gains[0] * channels[:, None]
+        expected = expected + before[0].square().mean().sqrt() * 0.1 * torch.outer(a, b)
+        torch.testing.assert_close(weights[0].detach(), expected)
+        torch.testing.assert_close(weights[1].detach(), before[1] * gains[1])
     assert all(torch.equal(a, b) for a, b in zip(weights, before, strict=True))
 
 
 def test_a_step_has_rms_1_in_each_explored_block_and_none_in_the_others() -> None:
-    space = WeightSpace(small_weights(), "rank1")
-    gradient = space.estimate([space.draw((i,), 2) for i in range(3)], torch.ones(3))
-    space.ascent(gradient).backward()  # type: ignore[no-untyped-call]
-    for parameter in (space.tensors, space.channels):
-        assert parameter.grad is not None
-        assert float(parameter.grad.square().mean().sqrt()) == pytest.approx(1)
-    assert float(-space.tensors.grad @ gradient[0]) > 0
-    assert all(p.grad is not None and not p.grad.any() for p in space.rank1)
+    weights = small_weights()
+    before = [w.detach().clone() for w in weights]
+    space = WeightSpace(weights, "rank1", momentum=0.5)
+    space.gradient = space.estimate([space.draw((i,), 2) for i in range(3)], torch.ones(3))
+    space.learn(0.01)
+    first = [v.clone() for v in space.velocity]
+    for velocity in first[:2]:
+        assert float(velocity.square().mean().sqrt()) == pytest.approx(1)
+    assert float(first[0] @ space.gradient[0]) > 0
+    assert not any(v.any() for v in first[2:])
+    torch.testing.assert_close(weights[1].detach(), before[1] * (0.01 * first[0][1]).exp())
+    space.learn(0.01)
+    torch.testing.assert_close(space.velocity[0].detach(), 1.5 * first[0])
 
 
 def test_the_return_is_alpha_r_minus_beta_dl_and_unit_spread_removes_their_scales() -> None:

@@ -93,7 +93,6 @@ def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
         {"clip_range": 0.0}, {"advantage_bound": -1.0}, {"last_steps": 0}, {"renoised": -1},
         {"preference_beta": 0.0}, {"temperature": 0.0}, {"alpha": 0.0, "beta": 0.0},
         {"explore": "noise"}, {"explore": "weights", "method": "ddpo"},
-        {"explore": "weights", "guide": "both"},
     ],
 )  # fmt: skip
 def test_an_objective_is_checked(values: dict[str, Any]) -> None:
@@ -101,7 +100,7 @@ def test_an_objective_is_checked(values: dict[str, Any]) -> None:
         Objective(**values)
 
 
-def test_the_direct_gradient_can_be_guided_by_recordings(
+def test_gradients_of_rewards_and_of_explored_weights_can_be_guided_by_the_control(
     voice: SpectralWaveGrad2, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows
 ) -> None:
     def on_recordings(objective: Objective) -> Tensor:
@@ -109,7 +108,11 @@ def test_the_direct_gradient_can_be_guided_by_recordings(
         return recorded_loss(objective, voice, recorded, rollout.schedule, drawn)
 
     guided = Objective("direct", alpha=0.5, beta=3.0, guide="recordings")
-    torch.testing.assert_close(on_recordings(guided), 3 * on_recordings(Objective("control")))
+    exploring = Objective("dlpo", "weights", beta=3.0, guide="recordings")
+    for objective in (guided, exploring):
+        torch.testing.assert_close(
+            on_recordings(objective), 3 * on_recordings(Objective("control"))
+        )
     alone = loss_of(Objective("direct"), voice, rollout, rewards)
     torch.testing.assert_close(loss_of(guided, voice, rollout, rewards), 0.5 * alone)
     assert not Objective("direct").needs_recordings

@@ -29,7 +29,7 @@ RESUMED = {
     "dlpo, augmented": (Objective("dlpo"), {"augment": True}),
     "control": (Objective("control"), {"passes": 2}),
     "direct": (Objective("direct", guide="recordings", last_steps=2), {}),
-    "weights": (Objective("dlpo", "weights"), {"subspace": "rank1", "grow_every": 1}),
+    "weights": (Objective("dlpo", "weights", guide="both"), {"subspace": "rank1", "grow_every": 1}),
 }
 
 
