@@ -46,7 +46,7 @@ METHODS: Mapping[str, Sequence[str]] = {
     "dlpo": ("dlpo",),
     "dlpo-both": ("dlpo", "--guide", "both"),
     "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
-    "weights-guided": ("dlpo", "--explore", "weights", "--beta", "20"),
+    "weights-guided": ("dlpo", "--explore", "weights", "--guide", "recordings"),
     "direct": ("direct",),
     "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
 }
