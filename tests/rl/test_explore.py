@@ -61,34 +61,29 @@ def test_a_linear_return_is_estimated_without_bias_in_every_block(blocks: int) -
 
 
 def test_a_perturbation_is_relative_to_the_weights_and_taken_back() -> None:
-    weights = small_weights()
-    before = [w.detach().clone() for w in weights]
-    space = WeightSpace(weights, "rank1")
-    z = space.draw((1,), 3)
+    space = WeightSpace(weights := small_weights(), "rank1")
+    before, z = [w.detach().clone() for w in weights], space.draw((1,), 3)
+    assert z.channels is not None
+    assert z.rank1 is not None
     with space.perturbed(z, 0.1):
-        assert z.channels is not None
-        assert z.rank1 is not None
-        gains, (a, b) = (0.1 * z.tensors).exp(), z.rank1[0]
-        channels = (0.1 * z.channels[:3]).exp()
-        expected = before[0] * gains[0] * channels[:, None]
-        expected = expected + before[0].square().mean().sqrt() * 0.1 * torch.outer(a, b)
+        gains, change = (0.1 * z.tensors).exp(), 0.1 * torch.outer(*z.rank1[0])
+        expected = before[0] * gains[0] * (0.1 * z.channels[:3, None]).exp()
+        expected = expected + before[0].square().mean().sqrt() * change
         torch.testing.assert_close(weights[0].detach(), expected)
         torch.testing.assert_close(weights[1].detach(), before[1] * gains[1])
     assert all(torch.equal(a, b) for a, b in zip(weights, before, strict=True))
 
 
 def test_a_step_has_rms_1_in_each_explored_block_and_none_in_the_others() -> None:
-    weights = small_weights()
-    before = [w.detach().clone() for w in weights]
-    space = WeightSpace(weights, "rank1", momentum=0.5)
+    space = WeightSpace(small_weights(), "rank1", momentum=0.5)
     space.gradient = space.estimate([space.draw((i,), 2) for i in range(3)], torch.ones(3))
+    before = space.weights[1].detach().clone()
     space.learn(0.01)
     first = [v.clone() for v in space.velocity]
-    for velocity in first[:2]:
-        assert float(velocity.square().mean().sqrt()) == pytest.approx(1)
+    assert all(float(v.square().mean()) == pytest.approx(1) for v in first[:2])
     assert float(first[0] @ space.gradient[0]) > 0
     assert not any(v.any() for v in first[2:])
-    torch.testing.assert_close(weights[1].detach(), before[1] * (0.01 * first[0][1]).exp())
+    torch.testing.assert_close(space.weights[1].detach(), before * (0.01 * first[0][1]).exp())
     space.learn(0.01)
     torch.testing.assert_close(space.velocity[0].detach(), 1.5 * first[0])
 

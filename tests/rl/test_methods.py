@@ -108,8 +108,7 @@ def test_gradients_of_rewards_and_of_explored_weights_can_be_guided_by_the_contr
         return recorded_loss(objective, voice, recorded, rollout.schedule, drawn)
 
     guided = Objective("direct", alpha=0.5, beta=3.0, guide="recordings")
-    exploring = Objective("dlpo", "weights", beta=3.0, guide="recordings")
-    for objective in (guided, exploring):
+    for objective in (guided, Objective("dlpo", "weights", beta=3.0, guide="recordings")):
         torch.testing.assert_close(
             on_recordings(objective), 3 * on_recordings(Objective("control"))
         )
