@@ -136,10 +136,10 @@ class WeightSpace(nn.Module):
             weight.add_(size * scale * change)
 
     @contextmanager
-    def perturbed(self, z: Perturbation, scale: float) -> Iterator[None]:
-        """Within the block the weights are theta * (scale z)."""
+    def moved(self, coordinates: Sequence[Tensor], scale: float) -> Iterator[None]:
+        """Within the block the weights are theta * (scale v)."""
         before = [weight.detach().clone() for weight in self.weights]
-        self.move(self.coordinates(z), scale)
+        self.move(coordinates, scale)
         try:
             yield
         finally:
@@ -162,23 +162,10 @@ class WeightSpace(nn.Module):
             perturbations: z_m of M pairs, of the same blocks.
             slopes: (M,).
         """
-        count, (tensors, channels, *changes) = len(perturbations), self.velocity
-        slopes = slopes.to(tensors)
-
-        def mean(drawn: list[Tensor], like: Tensor) -> Tensor:
-            return torch.stack(drawn).to(slopes).T @ slopes / count if drawn else 0 * like
-
-        found = [
-            mean([z.tensors for z in perturbations], tensors),
-            mean([z.channels for z in perturbations if z.channels is not None], channels),
-        ]
-        factors = [z.rank1 for z in perturbations if z.rank1 is not None]
-        for i, change in enumerate(changes):
-            if not factors:
-                found.append(torch.zeros_like(change))
-                continue
-            a, b = (torch.stack([one[i][side] for one in factors]).to(slopes) for side in (0, 1))
-            found.append(((a.T * slopes) @ b / count).view_as(change))
+        found = [torch.zeros_like(v) for v in self.velocity]
+        for z, slope in zip(perturbations, slopes.tolist(), strict=True):
+            for total, drawn in zip(found, self.coordinates(z), strict=True):
+                total.add_(drawn, alpha=slope / len(perturbations))
         return found
 
     def _normalized(self) -> list[Tensor]:
@@ -278,8 +265,9 @@ class WeightSource:
             keys = seed_keys(self.settings.seed, update, [prompt.number], 1)
             for pair in range(self.settings.group // 2):
                 z = self._perturbation(update, prompt.number, pair, blocks)
+                direction = self.space.coordinates(z)
                 for sign in (1, -1):
-                    with self.space.perturbed(z, sign * self.settings.explore_std):
+                    with self.space.moved(direction, sign * self.settings.explore_std):
                         rollout = roll_out(model, conditions, collector.chain, keys, 1)
                         parts.append(of_prompts(rollout, [prompt]))
                         if recorded is not None:

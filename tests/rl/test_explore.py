@@ -45,12 +45,8 @@ def test_a_linear_return_is_estimated_without_bias_in_every_block(blocks: int) -
     perturbations = [space.draw((0, m), blocks) for m in range(5_000)]
 
     def along(z: Perturbation) -> float:
-        parts = [z.tensors @ slope[0]]
-        if z.channels is not None:
-            parts.append(z.channels @ slope[1])
-        for (a, b), g in zip(z.rank1 or (), slope[2:], strict=False):
-            parts.append(torch.outer(a, b).flatten() @ g.flatten())
-        return float(sum(parts))
+        pairs = zip(space.coordinates(z), slope, strict=True)
+        return sum(float(v.flatten() @ g.flatten()) for v, g in pairs)
 
     found = space.estimate(perturbations, torch.tensor([along(z) for z in perturbations]))
     explored = (1, 2, len(slope))[blocks - 1]
@@ -65,7 +61,7 @@ def test_a_perturbation_is_relative_to_the_weights_and_taken_back() -> None:
     before, z = [w.detach().clone() for w in weights], space.draw((1,), 3)
     assert z.channels is not None
     assert z.rank1 is not None
-    with space.perturbed(z, 0.1):
+    with space.moved(space.coordinates(z), 0.1):
         gains, change = (0.1 * z.tensors).exp(), 0.1 * torch.outer(*z.rank1[0])
         expected = before[0] * gains[0] * (0.1 * z.channels[:3, None]).exp()
         expected = expected + before[0].square().mean().sqrt() * change

@@ -173,14 +173,17 @@ async def test_a_call_past_its_deadline_is_counted_as_such(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_cancelled_call_is_counted_as_cancelled(kind: str) -> None:
+@pytest.mark.parametrize("code", ["CANCELLED", "DEADLINE_EXCEEDED"])
+async def test_a_cancelled_call_is_counted(kind: str, code: str, monkeypatch: Any) -> None:
+    margin_s = 0.1 if code == "CANCELLED" else TIMEOUT_S
+    monkeypatch.setattr("dlpo_serving.rpc.interceptor.DEADLINE_MARGIN_S", margin_s)
     async with world() as it:
         call = it.start(kind, b"wait")
         reading = asyncio.ensure_future(anext(aiter(call)) if kind.endswith("stream") else call)
         await it.echo.waiting.wait()
         call.cancel()
         await asyncio.wait([reading])
-        assert await it.counted(kind, "CANCELLED") == 1
+        assert await it.counted(kind, code) == 1
 
 
 async def test_an_unknown_method_is_unimplemented_and_adds_no_label() -> None:
