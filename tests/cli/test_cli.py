@@ -171,7 +171,8 @@ def test_keys_are_printed_once_let_in_and_listed_with_their_quotas(tmp_path: Pat
 Usage = namedtuple("Usage", "total used free")
 
 
-def test_standard_output_that_is_full_ends_say_with_one_line() -> None:
+def test_standard_output_that_is_full_ends_say_with_one_line(monkeypatch: Any) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     with open("/dev/full", "wb") as full:
         ended = subprocess.run(
             [*DLPO, "say", "Hello.", "-o", "-"],

@@ -331,6 +331,8 @@ def _told(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         place = "standard output" if path == STDOUT else path
+        if path == STDOUT:  # at its exit Python would try again to write what it holds, and fail
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise InputError(
             f"can't write {place}: {error.strerror}; free some space or choose another path"
         ) from error
