@@ -36,6 +36,7 @@ from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, open_syste
 from research import RECORDS
 
 UNTUNED, CONTROL = "untuned", "control"
+GUIDED_WEIGHTS = ("dlpo", "--explore", "weights", "--guide", "recordings")
 METHODS: Mapping[str, Sequence[str]] = {
     CONTROL: ("control",),
     "rwr": ("rwr",),
@@ -46,7 +47,8 @@ METHODS: Mapping[str, Sequence[str]] = {
     "dlpo": ("dlpo",),
     "dlpo-both": ("dlpo", "--guide", "both"),
     "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
-    "weights-guided": ("dlpo", "--explore", "weights", "--guide", "recordings"),
+    "weights-guided": GUIDED_WEIGHTS,
+    "prosody": (*GUIDED_WEIGHTS, "--set", "subspace=prosody"),
     "direct": ("direct",),
     "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
 }

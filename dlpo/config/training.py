@@ -8,7 +8,7 @@ from typing import Literal
 from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
 
-Subspace = Literal["tensors", "channels", "rank1"]
+Subspace = Literal["prosody", "tensors", "channels", "rank1"]
 
 
 @dataclass(frozen=True, slots=True)

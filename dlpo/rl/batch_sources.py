@@ -83,6 +83,7 @@ class RecordingSource:
         collector: runs and judges rollouts for the log of the control.
         adversary: of the control's loss; trained for `adversary_warm_up` batches before the
             first update.
+        frozen: whether everything before the denoiser is.
 
     Raises:
         ConfigError: no recordings, or windows that can't be split equally.
@@ -95,6 +96,7 @@ class RecordingSource:
         objective: Objective,
         collector: RolloutCollector,
         adversary: AdversarialTrainer | None = None,
+        frozen: bool = True,
     ) -> None:
         self.settings, self.processes = collector.settings, collector.processes
         if self.settings.window_batch % self.processes.count:
@@ -106,7 +108,7 @@ class RecordingSource:
             raise ConfigError("the train split has no recordings; prepare a dataset with audio")
         self.model, self.batches, self.objective = model, batches, objective
         self.collector, self.chain, self.adversary = collector, collector.chain, adversary
-        self.cut = recording_cutter(model, batches)
+        self.cut = recording_cutter(model, batches, frozen)
 
     def recorded(
         self, number: int, share: tuple[int, int] | None = None

@@ -15,7 +15,7 @@ from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy, inside_mean
 from dlpo.rl.rollout import Rollout, padded_noise
-from dlpo.training.acoustics import Acoustics, FrozenAcoustics, measured_prosody
+from dlpo.training.acoustics import LARGEST_CACHE, Acoustics, FrozenAcoustics, measured_prosody
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import CONTEXT, Batches, Windows
 from dlpo.training.losses import Denoised, denoiser_losses
@@ -114,16 +114,17 @@ Cut = Callable[[Sequence[tuple[int, int]], int, tuple[int, int]], RecordedWindow
 """(utterance, first frame) of each window, frames of each, `RecordedWindows.share` -> windows"""
 
 
-def recording_cutter(model: Model, batches: Batches) -> Cut:
+def recording_cutter(model: Model, batches: Batches, frozen: bool = True) -> Cut:
     """A function that cuts windows and conditions them as the model's training did.
 
     Args:
-        model: in eval mode; everything before its denoiser is frozen.
+        model: in eval mode.
         batches: of the utterances' split.
+        frozen: whether everything before its denoiser is, so that it runs once per utterance.
     """
     device = next(model.parameters()).device
     if not isinstance(model, WaveGrad2):
-        acoustics = FrozenAcoustics(model, batches)
+        acoustics = FrozenAcoustics(model, batches, LARGEST_CACHE if frozen else 0)
 
         def cut_acoustic(
             places: Sequence[tuple[int, int]], window: int, share: tuple[int, int]

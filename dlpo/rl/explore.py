@@ -17,6 +17,8 @@ down the control's loss too: what has a gradient is learned by it, what has none
 
 Coordinates come in blocks, from few to many, which a run adds one by one:
 
+    prosody    how long, how loud and in what timbre a `spectral` voice means to speak, in 17
+               numbers: see `prosody_moves`
     tensors    one log-gain for each tensor of the denoiser
     channels   one log-gain for each output channel of each of its matrices
     rank1      a matrix of changes for each of its matrices W, in units of the RMS of W, explored
@@ -39,9 +41,12 @@ from torch import Tensor, nn
 
 from dlpo.config.training import Subspace
 from dlpo.errors import ConfigError, TrainingError
+from dlpo.model.acoustics import MEL_BANDS
+from dlpo.model.build import Model
+from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.rl.batch_sources import RecordingSource, UpdateBatch
 from dlpo.rl.collector import RolloutBatch, RolloutCollector, of_prompts
-from dlpo.rl.conditions import Conditions, conditions_of
+from dlpo.rl.conditions import conditions_of
 from dlpo.rl.diffusion_loss import diffusion_loss
 from dlpo.rl.methods import Objective
 from dlpo.rl.prompts import Prompt
@@ -49,17 +54,54 @@ from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
 
 BLOCKS: tuple[Subspace, ...] = get_args(Subspace)
 EXPLORATION = 6  # last element of perturbation keys
+LOG_ODDS, PROSODY_BANDS = 5.0, 10  # change per unit of log-odds; overlapping bands of log-mel
+
+
+Move = Sequence[tuple[Tensor, Tensor]]
+"""Weights, and what a coordinate of 1 adds to each"""
+
+
+def prosody_moves(model: Model) -> list[Move]:
+    """The coordinates of a model's prosody; none for a model that doesn't predict it.
+
+    Offsets of log duration, of the log-odds of a pause and of voicing, and of energy; gains of the
+    predicted log duration, energy and log-mel; offsets of log-mel in 10 overlapping bands. Pitch
+    has none, so a voice keeps its range.
+    """
+    if isinstance(model, WaveGrad2):
+        return []
+    weights = dict(model.named_parameters())
+
+    def row(name: str, number: int, step: float | None = None) -> Move:
+        """Adds `step`, or the row itself, to a row."""
+        weight = weights[name]
+        change = torch.zeros_like(weight)
+        change[number] = weight[number] if step is None else step
+        return [(weight, change)]
+
+    with torch.no_grad():
+        mel, offset = weights["mel_out.weight"], weights["mel_out.bias"]
+        centres, bands = torch.linspace(0, MEL_BANDS - 1, PROSODY_BANDS), torch.arange(MEL_BANDS)
+        overlapping = (1 - (bands - centres[:, None]).abs() / centres[1]).clamp(min=0).to(offset)
+        return [
+            row("timing_out.bias", 0, 1.0),
+            row("timing_out.bias", 1, LOG_ODDS),
+            row("prosody_out.bias", 1, LOG_ODDS),
+            row("prosody_out.bias", 2, 1.0),
+            row("timing_out.weight", 0),
+            row("prosody_out.weight", 2),
+            [(mel, mel.clone()), (offset, offset.clone())],
+            *([(offset, band)] for band in overlapping),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Perturbation:
     """z: one draw for the active blocks."""
 
-    tensors: Tensor
-    """(J,)"""
-    channels: Tensor | None
-    """(C,), of all matrices, concatenated"""
-    rank1: tuple[tuple[Tensor, Tensor], ...] | None
+    vectors: tuple[Tensor, ...]
+    """of the blocks before `rank1`: (P,), (J,) and (C,), the channels of all matrices"""
+    rank1: tuple[tuple[Tensor, Tensor], ...] = ()
     """(a, b) for each matrix, (rows,) and (columns,)"""
 
 
@@ -72,6 +114,10 @@ class WeightSpace(nn.Module):
         weights: tensors of the policy.
         subspace: the largest block.
         momentum: share of a move that the next one repeats.
+        prosody: see `prosody_moves`; without any there is no such block.
+
+    Raises:
+        ConfigError: there is nothing to explore.
     """
 
     def __init__(
@@ -79,18 +125,25 @@ class WeightSpace(nn.Module):
         weights: Sequence[nn.Parameter],
         subspace: Subspace = "tensors",
         momentum: float = 0.0,
+        prosody: Sequence[Move] = (),
     ) -> None:
         super().__init__()
         self.weights: list[nn.Parameter] = list(weights)
-        self.momentum = momentum
-        self.blocks = BLOCKS[: BLOCKS.index(subspace) + 1]
+        self.momentum, self.prosody = momentum, prosody
+        self.blocks = [b for b in BLOCKS[: BLOCKS.index(subspace) + 1] if prosody or b != BLOCKS[0]]
         self.matrices = [j for j, weight in enumerate(weights) if weight.ndim > 1]
         self.rows = [len(weights[j]) for j in self.matrices]
-        channels = sum(self.rows) if "channels" in self.blocks else 0
+        if not self.blocks:
+            raise ConfigError(
+                "subspace is 'prosody'; expected tensors, channels or rank1 for this model, which"
+                " predicts no prosody of its own"
+            )
+        sizes = {"prosody": len(prosody), "tensors": len(weights), "channels": sum(self.rows)}
+        self.sizes = {name: size for name, size in sizes.items() if name in self.blocks}
         changes = [weights[j] for j in self.matrices if "rank1" in self.blocks]
         self.velocity = nn.ParameterList(
             nn.Parameter(torch.zeros(shape), requires_grad=False)
-            for shape in ((len(weights),), (channels,), *(change.shape for change in changes))
+            for shape in (*((n,) for n in self.sizes.values()), *(c.shape for c in changes))
         )
         self.gradient: Sequence[Tensor] = ()
 
@@ -101,50 +154,53 @@ class WeightSpace(nn.Module):
         def normal(size: int) -> Tensor:
             return torch.from_numpy(random.standard_normal(size, dtype=np.float32))
 
-        tensors = normal(len(self.weights))
-        channels = normal(sum(self.rows)) if blocks > 1 else None
-        rank1 = None
-        if blocks > 2:
-            shapes = [(rows, self.weights[j][0].numel())
-                      for j, rows in zip(self.matrices, self.rows, strict=True)]  # fmt: skip
-            rank1 = tuple((normal(rows), normal(columns)) for rows, columns in shapes)
-        return Perturbation(tensors, channels, rank1)
+        vectors = tuple(normal(size) for size in list(self.sizes.values())[:blocks])
+        if blocks <= len(vectors):
+            return Perturbation(vectors)
+        shapes = [(rows, self.weights[j][0].numel())
+                  for j, rows in zip(self.matrices, self.rows, strict=True)]  # fmt: skip
+        return Perturbation(vectors, tuple((normal(r), normal(columns)) for r, columns in shapes))
 
     def coordinates(self, z: Perturbation) -> list[Tensor]:
         """z in the shapes of `velocity`; 0 in the blocks that are not explored."""
         found = [torch.zeros_like(v) for v in self.velocity]
-        found[0].copy_(z.tensors)
-        if z.channels is not None:
-            found[1].copy_(z.channels)
-        for change, (a, b) in zip(found[2:], z.rank1 or (), strict=False):
+        for vector, drawn in zip(found, z.vectors, strict=False):
+            vector.copy_(drawn)
+        for change, (a, b) in zip(found[len(self.sizes) :], z.rank1, strict=False):
             change.copy_(torch.outer(a, b).view_as(change))
         return found
 
     @torch.no_grad()
     def move(self, coordinates: Sequence[Tensor], scale: float) -> None:
         """Set the weights to theta * (scale v)."""
-        tensors, channels, *changes = coordinates
-        sizes = [self.weights[j].square().mean().sqrt() for j in self.matrices]
-        for weight, gain in zip(self.weights, (scale * tensors).exp(), strict=True):
-            weight.mul_(gain)
+        vectors = dict(zip(self.sizes, coordinates, strict=False))
         matrices = [self.weights[j] for j in self.matrices]
-        if len(channels):
-            gains = torch.split((scale * channels).exp(), self.rows)
+        sizes = [matrix.square().mean().sqrt() for matrix in matrices]
+        if "prosody" in vectors:
+            for move, step in zip(self.prosody, scale * vectors["prosody"], strict=True):
+                for weight, change in move:
+                    weight.add_(step * change)
+        if "tensors" in vectors:
+            for weight, gain in zip(self.weights, (scale * vectors["tensors"]).exp(), strict=True):
+                weight.mul_(gain)
+        if "channels" in vectors:
+            gains = torch.split((scale * vectors["channels"]).exp(), self.rows)
             for weight, gain in zip(matrices, gains, strict=True):
                 weight.mul_(gain.view(-1, *[1] * (weight.ndim - 1)))
-        for weight, size, change in zip(matrices, sizes, changes, strict=False):
+        for weight, size, change in zip(matrices, sizes, coordinates[len(vectors) :], strict=False):
             weight.add_(size * scale * change)
 
     @contextmanager
     def moved(self, coordinates: Sequence[Tensor], scale: float) -> Iterator[None]:
         """Within the block the weights are theta * (scale v)."""
-        before = [weight.detach().clone() for weight in self.weights]
+        weights = [*self.weights, *(weight for move in self.prosody for weight, _ in move)]
+        before = [weight.detach().clone() for weight in weights]
         self.move(coordinates, scale)
         try:
             yield
         finally:
             with torch.no_grad():
-                for weight, value in zip(self.weights, before, strict=True):
+                for weight, value in zip(weights, before, strict=True):
                     weight.copy_(value)
 
     def learn(self, rate: float) -> None:
@@ -174,7 +230,8 @@ class WeightSpace(nn.Module):
         Blocks differ in size by orders of magnitude, and so does the noise of their estimates.
         """
         found: list[Tensor] = []
-        for block in (self.gradient[:1], self.gradient[1:2], self.gradient[2:]):
+        vectors = len(self.sizes)
+        for block in (*([g] for g in self.gradient[:vectors]), self.gradient[vectors:]):
             squares = sum(float(g.square().sum()) for g in block)
             scale = (sum(g.numel() for g in block) / squares) ** 0.5 if squares > 0 else 0.0
             found += [scale * g for g in block]
@@ -256,21 +313,20 @@ class WeightSource:
         collector, model = self.collector, self.collector.model
         parts: list[Rollout] = []
         losses: list[float] = []
-        recorded, seed = None, 0
-        if self.recordings is not None and self.objective.returns_loss:
-            # Each process takes all of the windows, since its pairs are its own.
-            recorded, seed = self.recordings.recorded(update, (0, 1))
+        recordings = self.recordings if self.objective.returns_loss else None
         for prompt in prompts:
-            conditions: Conditions = conditions_of(model, [prompt], collector.reach)
             keys = seed_keys(self.settings.seed, update, [prompt.number], 1)
             for pair in range(self.settings.group // 2):
                 z = self._perturbation(update, prompt.number, pair, blocks)
                 direction = self.space.coordinates(z)
                 for sign in (1, -1):
                     with self.space.moved(direction, sign * self.settings.explore_std):
+                        conditions = conditions_of(model, [prompt], collector.reach)
                         rollout = roll_out(model, conditions, collector.chain, keys, 1)
                         parts.append(of_prompts(rollout, [prompt]))
-                        if recorded is not None:
+                        if recordings is not None:
+                            # Each process takes all of the windows, since its pairs are its own.
+                            recorded, seed = recordings.recorded(update, (0, 1))
                             drawn = torch.Generator().manual_seed(seed)
                             loss = diffusion_loss(model, recorded, collector.chain, drawn)
                             losses.append(float(loss))

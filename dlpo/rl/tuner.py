@@ -32,7 +32,7 @@ from dlpo.rl.batch_sources import (
 )
 from dlpo.rl.collector import RolloutCollector, StageTimer
 from dlpo.rl.conditions import Policy, freeze_all_but_denoiser, reach_of
-from dlpo.rl.explore import WeightSource, WeightSpace
+from dlpo.rl.explore import WeightSource, WeightSpace, prosody_moves
 from dlpo.rl.methods import Plan
 from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain, validation_recordings
 from dlpo.rl.preferences import ListeningPairs
@@ -139,7 +139,7 @@ class Tuner(TrainingRun):
 
     # ------------------------------------------------------------------ what learns from what
     def _learning(self, model: Model) -> tuple[WeightSpace | None, torch.optim.Optimizer]:
-        """Freeze all but the denoiser."""
+        """Freeze all but the denoiser; exploring also moves what sets the prosody."""
         settings, learning = self.training, freeze_all_but_denoiser(model)
         rate, decay = settings.learning_rate, settings.weight_decay
         optimizer = torch.optim.AdamW(learning, rate, (0.9, 0.98), weight_decay=decay)
@@ -150,7 +150,8 @@ class Tuner(TrainingRun):
                 f"passes is {settings.passes}; expected 1, since exploring weights has no ratio to"
                 " correct further steps"
             )
-        return WeightSpace(learning, settings.subspace, settings.explore_momentum), optimizer
+        prosody, momentum = prosody_moves(model), settings.explore_momentum
+        return WeightSpace(learning, settings.subspace, momentum, prosody), optimizer
 
     def _source(self, models: RewardModels, pairs: Sequence[PreferencePair]) -> BatchSource:
         """The data of the plan's method."""
@@ -166,7 +167,10 @@ class Tuner(TrainingRun):
                 rate, clip = settings.adversary_rate, settings.gradient_clip
                 adversary = AdversarialTrainer(self.accelerator, rate, clip)
             batches = Batches(self.dataset, "train", settings.seed, 0, self.model.config.rows)
-            recordings = RecordingSource(self.model, batches, objective, collector, adversary)
+            frozen = self.space is None or "prosody" not in self.space.blocks
+            recordings = RecordingSource(
+                self.model, batches, objective, collector, adversary, frozen
+            )
         if self.space is not None:
             return WeightSource(objective, self.space, collector, recordings)
         if objective.spec.loss is None:

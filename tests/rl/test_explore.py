@@ -32,7 +32,7 @@ def test_the_gradient_is_that_of_the_smoothed_return() -> None:
         z = np.array([points[i], points[j]])
         plus, minus = (float(c @ np.exp(v + sign * std * z)) for sign in (1, -1))
         share = weights[i] * weights[j] * nodes**2  # the estimate is a plain mean
-        perturbations.append(Perturbation(torch.tensor(z, dtype=torch.float32), None, None))
+        perturbations.append(Perturbation((torch.tensor(z, dtype=torch.float32),)))
         slopes.append(share * (plus - minus) / (2 * std))
     gradient = space.estimate(perturbations, torch.tensor(slopes, dtype=torch.float64))[0]
     np.testing.assert_allclose(gradient, c * np.exp(v + std**2 / 2), rtol=1e-5)
@@ -59,11 +59,10 @@ def test_a_linear_return_is_estimated_without_bias_in_every_block(blocks: int) -
 def test_a_perturbation_is_relative_to_the_weights_and_taken_back() -> None:
     space = WeightSpace(weights := small_weights(), "rank1")
     before, z = [w.detach().clone() for w in weights], space.draw((1,), 3)
-    assert z.channels is not None
-    assert z.rank1 is not None
+    tensors, channels = z.vectors
     with space.moved(space.coordinates(z), 0.1):
-        gains, change = (0.1 * z.tensors).exp(), 0.1 * torch.outer(*z.rank1[0])
-        expected = before[0] * gains[0] * (0.1 * z.channels[:3, None]).exp()
+        gains, change = (0.1 * tensors).exp(), 0.1 * torch.outer(*z.rank1[0])
+        expected = before[0] * gains[0] * (0.1 * channels[:3, None]).exp()
         expected = expected + before[0].square().mean().sqrt() * change
         torch.testing.assert_close(weights[0].detach(), expected)
         torch.testing.assert_close(weights[1].detach(), before[1] * gains[1])
