@@ -23,7 +23,15 @@ import typer
 from dlpo.cli.bench import Seeds, Voices, run_bench
 from dlpo.cli.options import CORPUS, WEIGHTS, Corpus, Record, Weights, of_judges, progress
 from dlpo.errors import DataError, InputError
-from dlpo.judges.judge import POWER_FLOOR, Judge, Scores, Waveform, active_level_db
+from dlpo.judges.judge import (
+    POWER_FLOOR,
+    TYPICAL_LEVEL_DB,
+    Judge,
+    Scores,
+    Waveform,
+    active_level_db,
+    at_level,
+)
 from dlpo.judges.word_errors import words_of
 from dlpo.text import TextFrontEnd
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, load_clips
@@ -40,7 +48,7 @@ from dlpo_bench.judging import (
 )
 from dlpo_bench.record import Measured
 from dlpo_bench.report.quality import short
-from dlpo_bench.signals import F0_RANGE_HZ, FRAME_S, TYPICAL_LEVEL_DB, at_level, f0_track_hz
+from dlpo_bench.signals import F0_RANGE_HZ, FRAME_S, f0_track_hz
 from dlpo_bench.systems import (
     RECORDINGS,
     Say,

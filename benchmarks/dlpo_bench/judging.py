@@ -27,7 +27,15 @@ from dlpo.errors import (
 from dlpo.judges import WEIGHTS
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
-from dlpo.judges.judge import Judge, Recognizer, active_level_db, check_waveforms, high_band_db
+from dlpo.judges.judge import (
+    TYPICAL_LEVEL_DB,
+    Judge,
+    Recognizer,
+    active_level_db,
+    at_level,
+    check_waveforms,
+    high_band_db,
+)
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo.judges.speaker import SpeakerEncoder, SpeakerSimilarity
@@ -35,8 +43,6 @@ from dlpo.judges.whisper import Whisper
 from dlpo.judges.word_errors import character_errors, characters_of, word_errors, words_of
 from dlpo_bench.clips import SAMPLE_RATE, SUFFIXES, Clip, Waveform, read_audio
 from dlpo_bench.signals import (
-    TYPICAL_LEVEL_DB,
-    at_level,
     f0_spread_semitones,
     mel_spread_db,
     with_ends,

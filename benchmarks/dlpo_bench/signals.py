@@ -1,4 +1,4 @@
-"""Measures of a waveform that need no judge: level, pitch track, spread of pitch and spectrum."""
+"""Measures of a waveform that need no judge: pitch track, spread of pitch and spectrum."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from numpy.typing import NDArray
 
 from dlpo.audio import SAMPLE_RATE, Waveform, log_mel
 from dlpo.errors import InputError, needs
-from dlpo.judges.judge import active_level_db
 
 FRAME_S = 0.005
 F0_RANGE_HZ = (80.0, 500.0)
-TYPICAL_LEVEL_DB = -22.0  # active level of the LJSpeech recordings
 SOUNDING_DB = 40.0  # frames this far below the loudest are pauses
 END_S = 0.1  # pause left before and after judged speech
 
@@ -39,14 +37,6 @@ def f0_track_hz(
     )
     track: NDArray[np.float64] = pyworld.stonemask(samples, coarse, times, sample_rate_hz)
     return track
-
-
-def at_level(waveform: Waveform, sample_rate_hz: int, level_db: float) -> Waveform:
-    """The waveform scaled to an active level in dBFS; silence stays silence."""
-    if not waveform.any():
-        return waveform
-    gain_db = level_db - active_level_db(waveform, sample_rate_hz)
-    return waveform * np.float32(10 ** (gain_db / 20))
 
 
 def with_ends(waveform: Waveform, sample_rate_hz: int) -> Waveform:

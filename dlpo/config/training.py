@@ -271,6 +271,8 @@ class TuningConfig(RunConfig):
     """Windows of recordings per optimizer step, for methods that learn from recordings."""
     window: int = 48
     """Frames of such a window (73.5 a second)."""
+    same_level: bool = False
+    """Whether the reward hears all clips at one level, so that it can't be pleased by loudness."""
     augment: bool = False
     """Whether the reward receives augmented clips, to make hacking harder."""
     kl_limit: float = 0.05

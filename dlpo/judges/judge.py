@@ -26,6 +26,7 @@ Scores = NDArray[np.float64]
 
 MIN_SECONDS = 0.2  # less does not fill any judge's window
 RATES_HZ = (8_000, 192_000)  # plausible for a recording of speech
+TYPICAL_LEVEL_DB = -22.0  # active level of the LJSpeech recordings
 BLOCK_SECONDS = 0.02
 GATE_DB = 30.0  # blocks further below the loudest are pauses
 POWER_FLOOR = 1e-12  # -120 dB, so that silence has a level
@@ -211,6 +212,14 @@ def active_level_db(waveform: Waveform, sample_rate_hz: int) -> float:
     power = np.mean(blocks.astype(np.float64) ** 2, axis=1)
     active = power[power >= power.max() * 10 ** (-GATE_DB / 10)]
     return float(10 * np.log10(active.mean() + POWER_FLOOR))
+
+
+def at_level(waveform: Waveform, sample_rate_hz: int, level_db: float) -> Waveform:
+    """The waveform scaled to an active level in dBFS; silence stays silence."""
+    if not waveform.any():
+        return waveform
+    gain_db = level_db - active_level_db(waveform, sample_rate_hz)
+    return waveform * np.float32(10 ** (gain_db / 20))
 
 
 def high_band_db(waveform: Waveform, sample_rate_hz: int) -> float:

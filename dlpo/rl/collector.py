@@ -14,7 +14,7 @@ from torch import Tensor
 from dlpo.audio import SAMPLE_RATE
 from dlpo.config.training import TuningConfig
 from dlpo.errors import TrainingError
-from dlpo.judges.judge import Scores
+from dlpo.judges.judge import TYPICAL_LEVEL_DB, Scores, at_level
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import conditions_of
@@ -142,6 +142,11 @@ class RolloutCollector:
 
     def _score(self, batch: RolloutBatch) -> dict[str, Scores]:
         clips = batch.clips(self.model)
+        if self.settings.same_level:
+            clips = replace(
+                clips,
+                waveforms=[at_level(w, SAMPLE_RATE, TYPICAL_LEVEL_DB) for w in clips.waveforms],
+            )
         if self.settings.augment:
             clips = augmented(clips)
         scores = {}

@@ -17,8 +17,8 @@ down the control's loss too: what has a gradient is learned by it, what has none
 
 Coordinates come in blocks, from few to many, which a run adds one by one:
 
-    prosody    how long, how loud and in what timbre a `spectral` voice means to speak, in 17
-               numbers: see `prosody_moves`
+    prosody    how long, how high, how loud and in what timbre a `spectral` voice speaks, in 18
+               numbers, or 21 where it draws its pitch: see `prosody_moves`
     tensors    one log-gain for each tensor of the denoiser
     channels   one log-gain for each output channel of each of its matrices
     rank1      a matrix of changes for each of its matrices W, in units of the RMS of W, explored
@@ -55,6 +55,7 @@ from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
 BLOCKS: tuple[Subspace, ...] = get_args(Subspace)
 EXPLORATION = 6  # last element of perturbation keys
 LOG_ODDS, PROSODY_BANDS = 5.0, 10  # change per unit of log-odds; overlapping bands of log-mel
+CENTRE = 0.1  # change per unit of a pitch's centre, relative to its ln Hz
 
 
 Move = Sequence[tuple[Tensor, Tensor]]
@@ -64,9 +65,9 @@ Move = Sequence[tuple[Tensor, Tensor]]
 def prosody_moves(model: Model) -> list[Move]:
     """The coordinates of a model's prosody; none for a model that doesn't predict it.
 
-    Offsets of log duration, of the log-odds of a pause and of voicing, and of energy; gains of the
-    predicted log duration, energy and log-mel; offsets of log-mel in 10 overlapping bands. Pitch
-    has none, so a voice keeps its range.
+    Offsets of log duration, of the log-odds of a pause and of voicing, of the symbols' width in
+    the upsampling and of energy; gains of the predicted log duration, energy and log-mel; offsets
+    of log-mel in 10 overlapping bands; centre, spread and temperature of a drawn pitch.
     """
     if isinstance(model, WaveGrad2):
         return []
@@ -79,6 +80,11 @@ def prosody_moves(model: Model) -> list[Move]:
         change[number] = weight[number] if step is None else step
         return [(weight, change)]
 
+    pitch_steps = []
+    if model.contour is not None:
+        drawn = model.pitch_ranges * (model.pitch_ranges[:, 2:] > 0)  # sessions have none
+        steps = torch.tensor([CENTRE, 1.0, 1.0]) * drawn
+        pitch_steps = [(model.pitch_ranges, steps * unit) for unit in torch.eye(3)]
     with torch.no_grad():
         mel, offset = weights["mel_out.weight"], weights["mel_out.bias"]
         centres, bands = torch.linspace(0, MEL_BANDS - 1, PROSODY_BANDS), torch.arange(MEL_BANDS)
@@ -86,12 +92,14 @@ def prosody_moves(model: Model) -> list[Move]:
         return [
             row("timing_out.bias", 0, 1.0),
             row("timing_out.bias", 1, LOG_ODDS),
+            row("timing_out.bias", 2, 1.0),
             row("prosody_out.bias", 1, LOG_ODDS),
             row("prosody_out.bias", 2, 1.0),
             row("timing_out.weight", 0),
             row("prosody_out.weight", 2),
             [(mel, mel.clone()), (offset, offset.clone())],
             *([(offset, band)] for band in overlapping),
+            *([(pitch, step)] for pitch, step in pitch_steps),
         ]
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlpo.judges.judge import active_level_db
-from dlpo_bench.signals import Waveform, at_level, f0_spread_semitones, mel_spread_db, with_ends
+from dlpo.judges.judge import active_level_db, at_level
+from dlpo_bench.signals import Waveform, f0_spread_semitones, mel_spread_db, with_ends
 
 RATE = 22_050  # Hz
 TIME = np.arange(2 * RATE) / RATE  # s
