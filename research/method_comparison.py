@@ -38,13 +38,7 @@ from research import RECORDS
 UNTUNED, CONTROL = "untuned", "control"
 GUIDED_WEIGHTS = ("dlpo", "--explore", "weights", "--guide", "recordings")
 METHODS: Mapping[str, Sequence[str]] = {
-    CONTROL: ("control",),
-    "rwr": ("rwr",),
-    "ddpo": ("ddpo",),
-    "dpok": ("dpok",),
-    "klinr": ("klinr",),
-    "onlydl": ("onlydl",),
-    "dlpo": ("dlpo",),
+    **{name: (name,) for name in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo")},
     "dlpo-both": ("dlpo", "--guide", "both"),
     "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
     "weights-guided": GUIDED_WEIGHTS,

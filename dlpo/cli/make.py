@@ -367,7 +367,7 @@ def tune(
     config = from_dict(TuningConfig, {"guard": guard == "on"} | changed)
     sources = RewardSources(weights, utmos, whisper)
     corpora = Corpora(*_corpora(data))
-    models = load_reward_models(checkpoint, corpora, plan, config, sources)
+    models = load_reward_models(corpora, plan, config, sources)
     tuner = Tuner(checkpoint, corpora, out, plan, config, models, preferences)
     best = run_shown(tuner, "reward", "kl_of_update")
     if tuner.accelerator.is_main_process:

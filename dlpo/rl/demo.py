@@ -72,7 +72,7 @@ def demo_tuner(out: Path, updates: int = 12) -> Tuner:
         updates=updates, sentences=4, group=8, log_every=1, validate_every=updates, guard=False,
         ema_decay=0.0,
     )  # fmt: skip
-    models = load_reward_models(checkpoint, corpora, plan, config, RewardSources(Path()))
+    models = load_reward_models(corpora, plan, config, RewardSources(Path()))
     return Tuner(checkpoint, corpora, run, plan, config, models)
 
 

@@ -14,26 +14,22 @@ import torch
 from torch import Tensor
 
 from dlpo.audio import SAMPLE_RATE
-from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.errors import CheckpointError, ConfigError, DataError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.dnsmos import Dnsmos
-from dlpo.judges.judge import GradientJudge, Recognizer, active_level_db, high_band_db
+from dlpo.judges.judge import GradientJudge, Recognizer, high_band_db
 from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo.judges.utmos import Utmos
 from dlpo.judges.whisper import Whisper
-from dlpo.rl.collector import VALIDATION_KEY, run_chains
-from dlpo.rl.conditions import reach_of
 from dlpo.rl.direct import DifferentiableJudge, DifferentiableReward, augmented_judge
 from dlpo.rl.methods import Plan
-from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.rewards import (
     Reward,
     WeightedSum,
-    guard,
+    high_band_reward,
     judge_reward,
     text_reward,
     word_reward,
@@ -56,8 +52,6 @@ class RewardSources:
     """UTMOS weights file"""
     whisper: Path | None = None
     """directory of a Whisper checkpoint"""
-    level_db: float | None = None
-    """active level that the loudness guard holds: measure the voice before tuning"""
     high_band_db: float | None = None
     """energy above 4 kHz that the high-band guard holds: measure recordings"""
 
@@ -82,11 +76,8 @@ REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
     ),
     "words": lambda sources: word_reward(PocketSphinx()),
     "whisper": lambda sources: text_reward(_whisper(sources)),
-    "loudness": lambda sources: guard(
-        "loudness", active_level_db, _given(sources.level_db, "loudness", "the level to keep"), 2.0
-    ),
-    "high_band": lambda sources: guard(
-        "high_band", high_band_db, _given(sources.high_band_db, "high_band", "a target"), 3.0
+    "high_band": lambda sources: high_band_reward(
+        _given(sources.high_band_db, "high_band", "a target")
     ),
 }
 
@@ -157,16 +148,15 @@ class RewardModels:
 
 
 def load_reward_models(
-    start: Path, data: Corpora, plan: Plan, settings: TuningConfig, sources: RewardSources
+    data: Corpora, plan: Plan, settings: TuningConfig, sources: RewardSources
 ) -> RewardModels:
     """Load the judges that a plan names.
 
     Args:
-        start: checkpoint to tune; the loudness guard holds its level.
         data: datasets; the high_band guard holds the brightness of their recordings.
         plan: names the rewards.
-        settings: whether clips are augmented; what validation measures.
-        sources: paths of weights; the guards' targets are measured here.
+        settings: whether clips are augmented.
+        sources: paths of weights; the guard's target is measured here.
 
     Raises:
         ConfigError: an unknown reward, or a direct method whose reward has no gradient.
@@ -176,8 +166,6 @@ def load_reward_models(
     differentiable = None
     if plan.objective.method == "direct":
         differentiable = differentiable_reward(plan.rewards, sources, settings.augment)
-    if "loudness" in plan.rewards:
-        sources = replace(sources, level_db=spoken_level_db(start, data, plan, settings))
     if "high_band" in plan.rewards:
         sources = replace(sources, high_band_db=recorded_high_band_db(data))
     return RewardModels(
@@ -239,16 +227,6 @@ def differentiable_reward(
         return torch.stack(scores).sum(0)
 
     return total
-
-
-def spoken_level_db(start: Path, data: Corpora, plan: Plan, settings: TuningConfig) -> float:
-    """Mean active level of a checkpoint on the validation sentences: loudness's target."""
-    model = load_checkpoint(start).model
-    prompts = validation_prompts(data, settings.validation_sentences, settings.validation_longest_s)
-    reach = reach_of(model, prompts[0])
-    batch = run_chains(model, prompts, plan.chain, VALIDATION_KEY, 1, settings.rows, reach)
-    waveforms = batch.clips(model).waveforms
-    return float(np.mean([active_level_db(waveform, SAMPLE_RATE) for waveform in waveforms]))
 
 
 def recorded_high_band_db(data: Corpora) -> float:

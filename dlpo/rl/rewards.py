@@ -10,11 +10,20 @@ import numpy as np
 import torch
 
 from dlpo.errors import ConfigError, InputError, TrainingError
-from dlpo.judges.judge import Judge, Recognizer, Scores, Waveform, check_waveforms, listen_at
+from dlpo.judges.judge import (
+    Judge,
+    Recognizer,
+    Scores,
+    Waveform,
+    check_waveforms,
+    high_band_db,
+    listen_at,
+)
 from dlpo.judges.whisper import Whisper
 from dlpo.judges.word_errors import word_errors
 from dlpo.rl.rollout import Key
 
+HIGH_BAND_DB = 3.0
 LEAST_SPREAD = 1e-6  # a reward that hardly varies (an inactive guard) adds 0
 
 
@@ -134,26 +143,22 @@ def text_reward(judge: Whisper) -> MeasuredReward:
     return MeasuredReward("whisper", score)
 
 
-def guard(
-    name: str, measure: Callable[[Waveform, int], float], target_db: float, tolerance_db: float
-) -> MeasuredReward:
-    """Minus the decibels by which a measure falls outside its band; 0 within it.
+def high_band_reward(target_db: float) -> MeasuredReward:
+    """Minus the decibels by which energy above 4 kHz is off its target; 0 within `HIGH_BAND_DB`.
 
-    A judge that ignores level, or anything above 8 kHz, can be pleased by ruining both.
+    A judge that ignores anything above 8 kHz can be pleased by ruining it.
 
     Args:
-        measure: (T,) and its rate in Hz -> dB.
-        target_db: the middle of the band; measure the untuned voice or the recordings.
-        tolerance_db: half the band's width.
+        target_db: share of all energy; measure the recordings.
     """
 
     def score(clips: ClipBatch) -> Scores:
         rate_hz = clips.sample_rate_hz
         check_waveforms(clips.waveforms, rate_hz)
-        measured = np.array([measure(x, rate_hz) for x in clips.waveforms], np.float64)
-        return -np.maximum(0.0, np.abs(measured - target_db) - tolerance_db)
+        measured = np.array([high_band_db(x, rate_hz) for x in clips.waveforms], np.float64)
+        return -np.maximum(0.0, np.abs(measured - target_db) - HIGH_BAND_DB)
 
-    return MeasuredReward(name, score)
+    return MeasuredReward("high_band", score)
 
 
 @dataclass(frozen=True, slots=True)

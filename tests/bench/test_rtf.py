@@ -16,14 +16,7 @@ from dlpo.noise_schedule import MAX_STEPS
 from dlpo_bench import rtf
 from dlpo_bench.options import RtfOptions
 from dlpo_bench.record import read_record
-from dlpo_bench.rtf import (
-    CaseTimes,
-    Field,
-    figures_of,
-    measure_rtf,
-    open_field,
-    speedup,
-)
+from dlpo_bench.rtf import CaseTimes, Field, figures_of, measure_rtf, open_field, speedup
 from dlpo_bench.torch_engine import PaperSampler
 
 

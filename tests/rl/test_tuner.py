@@ -86,6 +86,16 @@ def test_one_step_is_tuned_by_the_direct_gradient_and_not_by_exploring_its_noise
         tuning.tuner("other", Objective("ddpo"), steps=1)
 
 
+def test_a_louder_voice_scores_the_same_where_all_clips_are_heard_at_one_level(
+    tuning: Any, monkeypatch: Any
+) -> None:
+    collector = tuning.tuner(rewards=[tuning.Loudness()], same_level=True).collector
+    batch, plain = collector.collect(0), collector.model.to_waveform
+    before = collector.judge(batch)[1]["reward/loudness"]
+    monkeypatch.setattr(collector.model, "to_waveform", lambda x0: 1.5 * plain(x0))
+    assert collector.judge(batch)[1]["reward/loudness"] == pytest.approx(before, abs=1e-3)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize(("method", "learning_rate"), [("dlpo", 3e-3), ("direct", 3e-4)])
 def test_tuning_raises_the_reward_on_sentences_that_it_never_said(
