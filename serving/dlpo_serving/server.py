@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,9 @@ from dlpo_serving.settings.server_settings import ServerSettings, unknown_variab
 from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 
 SWITCH_S = 2e-5  # how long a busy thread may hold Python's lock while others wait
-TEXT_THREADS = 2  # so that a book does not delay a sentence
+THREADS = 3  # for work beside the event loop: two readers and the watch of the lanes
+M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
+LARGE_BLOCK = 1 << 20  # bytes
 HEARTBEAT_S = 1.0  # between two checks of the lanes
 HANG_BEATS = 20  # limit for one call of a graph
 MAX_HUNG_LANES = 3  # replaced within `HUNG_BEATS`; then the process exits
@@ -71,6 +74,7 @@ def serve(settings: ServerSettings) -> None:
     start = time.perf_counter()
     configure_logs(settings.log_format, settings.log_level)
     _lift_file_limit()
+    _keep_one_heap()
     sys.setswitchinterval(SWITCH_S)
     for name in unknown_variables(os.environ):
         _log.warning("%s is not a setting and is ignored; see dlpo serve --help", name)
@@ -87,9 +91,13 @@ def serve(settings: ServerSettings) -> None:
 
 
 async def _serve(settings: ServerSettings, start: float) -> bool:
-    stop = asyncio.Event()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    threads, all_run = ThreadPoolExecutor(THREADS), threading.Barrier(THREADS)
+    for _ in range(THREADS):  # started now, so that a server's memory and threads stay as they are
+        threads.submit(all_run.wait)
+    loop.set_default_executor(threads)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
 
     def announce(endpoints: Endpoints, voice: str) -> None:
         gc.collect()
@@ -133,7 +141,6 @@ async def run_server(
     # On a CPU one lane per core, otherwise a single lane that batches.
     lanes = settings.lanes or (len(os.sched_getaffinity(0)) if settings.engine == "cpu" else 1)
     tracer = open_tracer(settings.otlp_endpoint)
-    text_threads = ThreadPoolExecutor(TEXT_THREADS, thread_name_prefix="text")
     executor = EngineExecutor(Scheduler(policy, lanes), lanes, metrics, clock)
     figures: dict[tuple[str, str], Callable[[Scheduler], float]] = {
         ("dlpo_streams_active", "Calls in progress."): lambda one: len(one.streams),
@@ -147,7 +154,7 @@ async def run_server(
         metrics.watch(name, text, partial(executor.ask, figure))
     scope = CallScope(metrics, tracer, keys.authorize if keys else None, clock)
     quotas = Quotas(keys.quota, clock) if keys else None
-    service = SynthesisService(executor, text_threads, policy, settings, metrics, quotas, clock)
+    service = SynthesisService(executor, policy, settings, metrics, quotas, clock)
     status = health.aio.HealthServicer()
     await set_ready(status, False)
     try:
@@ -181,7 +188,6 @@ async def run_server(
     finally:
         # Only after the last call, so that none loses its thread.
         executor.close()
-        text_threads.shutdown()
         if tracer:
             tracer.close()
     return executor.has_hung_threads or registry.hangs
@@ -192,6 +198,16 @@ def _lift_file_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError):  # the real limit on macOS is lower than the reported one
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _keep_one_heap() -> None:
+    """Have all threads share a heap, and keep large blocks out of it, if the C library is glibc.
+
+    Otherwise each thread keeps what it freed for itself, and a voice that was replaced leaves gaps.
+    """
+    if tune := getattr(ctypes.CDLL(None), "mallopt", None):
+        tune(M_ARENA_MAX, 1)
+        tune(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 async def _first_of(*works: Coroutine[Any, Any, object]) -> int:

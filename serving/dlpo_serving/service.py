@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Executor
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -117,7 +116,6 @@ class SynthesisService:
     def __init__(
         self,
         executor: EngineExecutor,
-        text_threads: Executor,
         policy: AdmissionPolicy,
         settings: ServerSettings,
         metrics: Metrics,
@@ -126,14 +124,12 @@ class SynthesisService:
     ) -> None:
         """
         Args:
-            text_threads: threads that parse text.
             policy: the scheduler's.
             settings: limits per call.
             quotas: the callers' quotas; None means no quotas.
             clock: the executor's.
         """
         self._executor = executor
-        self._text_threads = text_threads
         self._readers = asyncio.Semaphore(READERS)
         self._policy = policy
         self._settings = settings
@@ -287,10 +283,10 @@ class SynthesisService:
             raise RequestError(FieldViolation("text", message))
 
     async def _read(self, read: Callable[[], T]) -> T:
-        """Run `read` on a text thread."""
+        """Run `read` on a thread."""
         start_s = self._clock()
         async with self._readers:
-            result = await asyncio.get_running_loop().run_in_executor(self._text_threads, read)
+            result = await asyncio.to_thread(read)
         if trace := current_call().trace:
             trace.part("normalise", self._clock() - start_s)
         return result

@@ -233,29 +233,25 @@ def pipe() -> Iterator[tuple[int, list[int]]]:
         os.close(descriptor)
 
 
-def test_a_line_is_spoken_before_the_next_one_is_written(pipe: tuple[int, list[int]]) -> None:
+@pytest.mark.parametrize(
+    "typed",
+    [
+        [(b"One.\n", ["One.\n", Flush()]), (b"Two, ", ["Two, "]), (b"three.", ["three."])],
+        [(b"caf" + "é".encode()[:1], ["caf"]), ("é".encode()[1:], ["é"])],
+    ],
+    ids=["lines", "a character cut in two"],
+)
+def test_what_is_written_is_spoken_before_more_is_written(
+    pipe: tuple[int, list[int]], typed: list[tuple[bytes, list[str | Flush]]]
+) -> None:
     reader, ends = pipe
     pieces = typed_pieces(reader)
 
-    os.write(ends[0], b"One.\n")
-    assert next(pieces) == "One.\n"
-    assert next(pieces) == Flush()
-    os.write(ends[0], b"Two, ")
-    assert next(pieces) == "Two, "
-    os.write(ends[0], b"three.")
-    assert next(pieces) == "three."
+    for written, expected in typed:
+        os.write(ends[0], written)
+        assert [next(pieces) for _ in expected] == expected
     os.close(ends.pop())
     assert list(pieces) == []
-
-
-def test_a_character_may_be_cut_in_two(pipe: tuple[int, list[int]]) -> None:
-    reader, ends = pipe
-    pieces = typed_pieces(reader)
-
-    os.write(ends[0], b"caf" + "é".encode()[:1])
-    assert next(pieces) == "caf"
-    os.write(ends[0], "é".encode()[1:])
-    assert next(pieces) == "é"
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"caf\xc3"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from typing import Any
 from unittest.mock import Mock
@@ -50,10 +49,8 @@ def with_speaker(synthesizer: Synthesizer) -> Speak:
         metrics = Metrics()
         chosen = policy or AdmissionPolicy()
         room = EngineExecutor(Scheduler(chosen, 2), 2, metrics)
-        with ThreadPoolExecutor(1) as threads, closing(room):
-            speaker = SynthesisService(
-                room, threads, chosen, settings or ServerSettings(), metrics, quotas
-            )
+        with closing(room):
+            speaker = SynthesisService(room, chosen, settings or ServerSettings(), metrics, quotas)
             speaker.add_voice(warm(synthesizer))
             yield speaker
 

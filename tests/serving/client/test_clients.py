@@ -81,11 +81,7 @@ def test_a_whole_utterance_equals_its_stream_and_voices_are_listed(server: Any, 
     ids=str,
 )
 def test_what_can_not_be_asked_is_an_input_error(
-    server: Any,
-    hear: Any,
-    source: Any,
-    call: dict[str, Any],
-    told: str,
+    server: Any, hear: Any, source: Any, call: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(InputError, match=told):
         hear(server.address, source, {}, **call)

@@ -88,11 +88,7 @@ def test_pieces_are_sent_again_from_the_first_one(scripted_server: Any, hear: An
     ids=["our fault", "no token", "unknown", "cut", "full"],
 )
 def test_how_often_a_call_is_tried(
-    scripted_server: Any,
-    hear: Any,
-    outcome: Any,
-    calls: int,
-    chunks: int,
+    scripted_server: Any, hear: Any, outcome: Any, calls: int, chunks: int
 ) -> None:
     scripted_server.outcomes = [outcome] * 9
 
@@ -109,10 +105,7 @@ def test_how_often_a_call_is_tried(
     ("last", "error"), [(OSError("the writer is gone"), OSError), ("\ud800", InputError)]
 )
 def test_an_error_of_the_pieces_is_the_callers(
-    scripted_server: Any,
-    hear: Any,
-    last: Any,
-    error: type[Exception],
+    scripted_server: Any, hear: Any, last: Any, error: type[Exception]
 ) -> None:
     def pieces() -> Iterator[str]:
         yield "One."

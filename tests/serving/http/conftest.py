@@ -6,7 +6,6 @@ import asyncio
 import http.client
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -89,14 +88,13 @@ def open_door(
         # A busy machine must not refuse what a test expects to be spoken.
         policy = AdmissionPolicy(max_first_audio_s=1e6, utilisation=1e6)
         room = EngineExecutor(Scheduler(policy, lanes=1), 1, metrics)
-        with ThreadPoolExecutor(1) as text_thread:
-            speaker = SynthesisService(room, text_thread, policy, ServerSettings(), metrics)
-            if synthesizer:
-                speaker.add_voice(LoadedVoice(synthesizer, Costs(measure_costs(synthesizer))))
-            scope = CallScope(metrics, authorize=authorize)
-            app = build_app(speaker, metrics, scope, http_limits, show_metrics)
-            async with listening(app, "127.0.0.1", 0) as port:
-                yield port, speaker
+        speaker = SynthesisService(room, policy, ServerSettings(), metrics)
+        if synthesizer:
+            speaker.add_voice(LoadedVoice(synthesizer, Costs(measure_costs(synthesizer))))
+        scope = CallScope(metrics, authorize=authorize)
+        app = build_app(speaker, metrics, scope, http_limits, show_metrics)
+        async with listening(app, "127.0.0.1", 0) as port:
+            yield port, speaker
         room.close()
 
     with in_another_thread(run()) as ((port, speaker), loop):

@@ -48,6 +48,13 @@ async def connected(
         yield socket
 
 
+async def send(socket: aiohttp.ClientWebSocketResponse, *messages: Any) -> None:
+    """Text and bytes as they are, all else in JSON."""
+    senders = {str: socket.send_str, bytes: socket.send_bytes, dict: socket.send_json}
+    for message in messages:
+        await senders[type(message)](message)
+
+
 async def replies(socket: aiohttp.ClientWebSocketResponse) -> tuple[list[dict[str, Any]], bytes]:
     """All messages until the server closes, and the binary ones joined."""
     messages, audio = [], b""
@@ -66,14 +73,7 @@ def converse(
 
     async def run() -> tuple[list[dict[str, Any]], bytes]:
         async with connected(door, path, **headers) as socket:
-            for message in sent:
-                match message:
-                    case dict():
-                        await socket.send_json(message)
-                    case str():
-                        await socket.send_str(message)
-                    case bytes():
-                        await socket.send_bytes(message)
+            await send(socket, *sent)
             return await replies(socket)
 
     return asyncio.run(asyncio.wait_for(run(), WAIT_S))
@@ -109,26 +109,19 @@ def test_text_in_pieces_sounds_as_the_whole_text_by_the_speech_route(
     assert b"".join(base64.b64decode(m["audio"]) for m in encoded[1:-1]) == whole
 
 
-def test_a_cancel_stops_the_audio_and_says_what_was_heard(
+async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
     gated_door: Callable[[], Door], gated_engine: Any
 ) -> None:
-    door = gated_door()
-
-    async def run() -> list[dict[str, Any]]:
-        async with connected(door) as socket:
-            await socket.send_json({**BEGIN, "input": "First words. " * 40})
-            await socket.send_json({"type": "end"})
-            info = await socket.receive_json()
-            gated_engine.permits.release()
-            chunk = await socket.receive_json()
-            await socket.receive_bytes()
-            await socket.send_json({"type": "cancel", "played_s": chunk["words"][0]["start_s"]})
-            rest, audio = await replies(socket)
-            assert audio == b""
-            return [info, chunk, *rest]
-
-    *_, cancelled = asyncio.run(asyncio.wait_for(run(), WAIT_S))
+    async with connected(gated_door()) as socket:
+        await send(socket, {**BEGIN, "input": "First words. " * 40}, {"type": "end"})
+        await socket.receive_json()
+        gated_engine.permits.release()
+        chunk = await socket.receive_json()
+        await socket.receive_bytes()
+        await send(socket, {"type": "cancel", "played_s": chunk["words"][0]["start_s"]})
+        (*_, cancelled), audio = await replies(socket)
     gated_engine.free()
+    assert audio == b""
     assert cancelled["type"] == "speech.cancelled"
     assert cancelled["played_s"] <= cancelled["sent_s"]
     assert cancelled["characters"] <= len("First words.")
@@ -164,14 +157,11 @@ def test_pieces_that_cost_nothing_to_send_are_counted(open_http_door: Callable[.
     assert "more than 50 characters" in last["error"]["message"]
 
 
-def test_a_client_that_leaves_gives_its_place_back(door: Door) -> None:
-    async def run() -> None:
-        async with connected(door) as socket:
-            await socket.send_json(BEGIN)
-            await socket.receive_json()
-            assert door.speaker.calls == 1
-
-    asyncio.run(run())
+async def test_a_client_that_leaves_gives_its_place_back(door: Door) -> None:
+    async with connected(door) as socket:
+        await send(socket, BEGIN)
+        await socket.receive_json()
+        assert door.speaker.calls == 1
     door.call(asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
 
 
@@ -186,12 +176,7 @@ def test_keys_and_origins_guard_it_and_elevenlabs_header_holds_a_key(
     app, known = "https://app.example", {"Authorization": "Bearer secret"}
     door = open_http_door(fake_voice(), HttpLimits(origins=(app,)), authorize=authorize)
     offered = "Sec-WebSocket-Protocol"
-    wrong: Any = (
-        {},
-        {"Authorization": "Bearer other"},
-        {"xi-api-key": "other"},
-        {offered: "realtime"},
-    )
+    wrong = ({}, {"Authorization": "Bearer other"}, {"xi-api-key": "other"}, {offered: "realtime"})
     strange = ({**known, "Origin": origin} for origin in ("https://evil.example", "http://["))
     for headers, status in [*((one, 401) for one in wrong), *((one, 403) for one in strange)]:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -236,10 +221,8 @@ def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, clien
     async def run() -> dict[str, list[dict[str, Any]]]:
         heard: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         async with connected(door, CONTEXTS) as socket:
-            for message in (*begin, *alive, refused, *text):
-                await socket.send_json(message)
-            await socket.send_json({"context_id": "a", "close_context": True})
-            await socket.send_json({"close_socket": True})
+            end = {"context_id": "a", "close_context": True}, {"close_socket": True}
+            await send(socket, *begin, *alive, refused, *text, *end)
             while not all(came and came[-1]["isFinal"] for came in heard.values()):
                 message = await socket.receive_json()
                 if message["contextId"] == "refused":
@@ -261,8 +244,7 @@ async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
 ) -> None:
     door = gated_door()
     async with connected(door, CONTEXTS, autoping=False) as socket:
-        await socket.send_json({"text": TEXT, "context_id": "a"})
-        await socket.send_json({"close_socket": True})
+        await send(socket, {"text": TEXT, "context_id": "a"}, {"close_socket": True})
         await asyncio.to_thread(gated_engine.waiting.acquire, timeout=WAIT_S)
         if leaves:
             await socket.close()
@@ -285,8 +267,7 @@ BEGUN += ["response.created", "response.output_item.added", "conversation.item.a
 
 async def ask(socket: aiohttp.ClientWebSocketResponse, *sent: Any, last: str) -> Events:
     """Send messages and read OpenAI's events, which have its shapes, to the first `last`."""
-    for message in sent:
-        await (socket.send_str if isinstance(message, str) else socket.send_json)(message)
+    await send(socket, *sent)
     events: Events = []
     while not events or events[-1]["type"] != last:
         events.append(await socket.receive_json())

@@ -16,13 +16,7 @@ import pytest
 from dlpo.errors import ConfigError
 from dlpo_serving.errors import QuotaError, UnauthenticatedError
 from dlpo_serving.operations.files import FileWatch
-from dlpo_serving.operations.keys import (
-    KeyRing,
-    Quota,
-    Quotas,
-    new_key,
-    read_keys,
-)
+from dlpo_serving.operations.keys import KeyRing, Quota, Quotas, new_key, read_keys
 
 
 def sha256(token: str) -> str:

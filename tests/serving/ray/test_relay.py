@@ -135,9 +135,7 @@ def flood() -> tuple[Serve, Future[bool]]:
 
 
 def test_a_caller_who_does_not_read_is_sent_away(
-    flood: tuple[Serve, Future[bool]],
-    proxied: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    flood: tuple[Serve, Future[bool]], proxied: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve, told = flood
     monkeypatch.setattr(proxy, "STALL_S", 0.2)

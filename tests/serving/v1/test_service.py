@@ -106,9 +106,7 @@ def test_voices_are_listed_with_their_ranges(server: Any) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_bad_values_are_invalid_arguments_that_name_the_field(
-    server: Any,
-    request_: speech_pb2.StreamSynthesizeRequest,
-    field: str,
+    server: Any, request_: speech_pb2.StreamSynthesizeRequest, field: str
 ) -> None:
     refused = refusal(server.stub.StreamSynthesize, request_)
 
