@@ -154,6 +154,7 @@ class WeightSpace(nn.Module):
             for shape in (*((n,) for n in self.sizes.values()), *(c.shape for c in changes))
         )
         self.gradient: Sequence[Tensor] = ()
+        self.noise = 0.0
 
     def draw(self, key: Key, blocks: int) -> Perturbation:
         """z of the first `blocks` blocks, drawn from a key alone; the others are not explored."""
@@ -212,7 +213,11 @@ class WeightSpace(nn.Module):
                     weight.copy_(value)
 
     def learn(self, rate: float) -> None:
-        """Move by an RMS of `rate` along `gradient` in each explored block, plus momentum."""
+        """Move along `gradient` by an RMS of at most `rate` in each explored block, plus momentum.
+
+        What a coordinate's gradient exceeds by its `noise`, the standard deviation of its estimate,
+        decides how much of that it moves, so that those that do not matter stay where they are.
+        """
         for velocity, step in zip(self.velocity, self._normalized(), strict=True):
             velocity.mul_(self.momentum).add_(step)
         self.move(list(self.velocity), rate)
@@ -233,7 +238,7 @@ class WeightSpace(nn.Module):
         return found
 
     def _normalized(self) -> list[Tensor]:
-        """The gradient at an RMS of 1 in each block; 0 stays 0.
+        """The gradient at an RMS of 1 in each block, each coordinate less its share of noise.
 
         Blocks differ in size by orders of magnitude, and so does the noise of their estimates.
         """
@@ -242,7 +247,9 @@ class WeightSpace(nn.Module):
         for block in (*([g] for g in self.gradient[:vectors]), self.gradient[vectors:]):
             squares = sum(float(g.square().sum()) for g in block)
             scale = (sum(g.numel() for g in block) / squares) ** 0.5 if squares > 0 else 0.0
-            found += [scale * g for g in block]
+            for g in block:
+                noise_share = self.noise**2 / g.square().clamp(min=torch.finfo(g.dtype).tiny)
+                found.append(scale * g * (1 - noise_share).clamp(min=0))
         return found
 
 
@@ -298,6 +305,7 @@ class WeightSource:
         slopes = slopes / (2 * self.settings.explore_std)
         perturbations = [self._perturbation(update, *pair, blocks) for pair in pairs]
         self.space.gradient = self.space.estimate(perturbations, slopes)
+        self.space.noise = float((slopes.square().mean() / len(slopes)).sqrt())
         figures = reward_figures | {
             "explored_blocks": float(blocks),
             "reward_difference": float(of_reward.square().mean().sqrt()),
