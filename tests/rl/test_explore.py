@@ -115,6 +115,14 @@ def test_a_step_has_rms_1_in_each_explored_block_and_none_in_the_others() -> Non
     torch.testing.assert_close(space.velocity[0].detach(), 1.5 * first[0])
 
 
+def test_a_coordinate_moves_by_what_its_gradient_exceeds_its_noise_and_else_not_at_all() -> None:
+    space = WeightSpace([nn.Parameter(torch.ones(1)) for _ in range(3)])
+    space.gradient, space.noise = [torch.tensor([2.0, -1.0, 0.5])], 1.0
+    space.learn(0.01)
+    scale = (3 / 5.25) ** 0.5  # to an RMS of 1, before noise is taken off
+    torch.testing.assert_close(space.velocity[0].detach(), scale * torch.tensor([1.5, 0.0, 0.0]))
+
+
 def test_the_return_is_alpha_r_minus_beta_dl_and_unit_spread_removes_their_scales() -> None:
     r, dl = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([0.01, 0.03, -0.02])
     plain = Objective("dlpo", "weights", alpha=0.5, beta=3.0)
