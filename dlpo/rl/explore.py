@@ -215,8 +215,7 @@ class WeightSpace(nn.Module):
     def learn(self, rate: float) -> None:
         """Move along `gradient` by an RMS of at most `rate` in each explored block, plus momentum.
 
-        What a coordinate's gradient exceeds by its `noise`, the standard deviation of its estimate,
-        decides how much of that it moves, so that those that do not matter stay where they are.
+        `noise` is the standard deviation of a coordinate's estimate: smaller gradients are ignored.
         """
         for velocity, step in zip(self.velocity, self._normalized(), strict=True):
             velocity.mul_(self.momentum).add_(step)
@@ -238,10 +237,7 @@ class WeightSpace(nn.Module):
         return found
 
     def _normalized(self) -> list[Tensor]:
-        """The gradient at an RMS of 1 in each block, each coordinate less its share of noise.
-
-        Blocks differ in size by orders of magnitude, and so does the noise of their estimates.
-        """
+        """The gradient at an RMS of 1 in each block, each coordinate less its share of noise."""
         found: list[Tensor] = []
         vectors = len(self.sizes)
         for block in (*([g] for g in self.gradient[:vectors]), self.gradient[vectors:]):

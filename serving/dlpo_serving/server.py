@@ -37,7 +37,6 @@ from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 SWITCH_S = 2e-5  # how long a busy thread may hold Python's lock while others wait
 THREADS = 3  # for work beside the event loop: two readers and the watch of the lanes
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
-LARGE_BLOCK = 1 << 20  # bytes
 HEARTBEAT_S = 1.0  # between two checks of the lanes
 HANG_BEATS = 20  # limit for one call of a graph
 MAX_HUNG_LANES = 3  # replaced within `HUNG_BEATS`; then the process exits
@@ -207,7 +206,7 @@ def _keep_one_heap() -> None:
     """
     if tune := getattr(ctypes.CDLL(None), "mallopt", None):
         tune(M_ARENA_MAX, 1)
-        tune(M_MMAP_THRESHOLD, LARGE_BLOCK)
+        tune(M_MMAP_THRESHOLD, 1 << 20)
 
 
 async def _first_of(*works: Coroutine[Any, Any, object]) -> int:
