@@ -232,17 +232,19 @@ def test_a_second_interrupt_stops_at_once(tuning: Any) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize(("explore", "updates"), [("chain", 60), ("weights", 30)])
 def test_dlpo_reaches_most_of_the_possible_gain_on_held_out_sentences(
-    tuning: Any, explore: Explore, updates: int
+    tuning: Any, base_checkpoint: Path, explore: Explore, updates: int
 ) -> None:
+    # Exploring the prosody of a tiny voice leaves no speech to judge; `base` predicts none.
+    checkpoint = base_checkpoint if explore == "weights" else tuning.checkpoint
     settings = tuning.settings() | {
         "updates": updates, "sentences": 4, "group": 8, "rows": 8, "learning_rate": 1e-2,
-        "explore_rate": 0.1, "warm_up": 1, "ema_decay": 0.5, "log_every": 60,
+        "explore_rate": 0.02, "warm_up": 1, "ema_decay": 0.5, "log_every": 60,
         "validate_every": 60, "save_every": 60, "validation_sentences": 1,
     }  # fmt: skip
     curve = toy_judge.run(
-        tuning.checkpoint, tuning.data, tuning.out / "run",
+        checkpoint, tuning.data, tuning.out / "run",
         Plan(Objective("dlpo", explore, beta=1.0 if explore == "chain" else 0.0)),
-        from_dict(TuningConfig, settings), more_db=1.0, goal=0.8, every=5,
+        from_dict(TuningConfig, settings), more_db=1.0, goal=0.8, every=2,
     )  # fmt: skip
     assert curve[0].gain < 0.8 <= curve[-1].gain
     assert curve[-1].update < updates
