@@ -42,9 +42,11 @@ METHODS: Mapping[str, Sequence[str]] = {
     "dlpo-both": ("dlpo", "--guide", "both"),
     "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
     "weights-guided": GUIDED_WEIGHTS,
-    "prosody": (*GUIDED_WEIGHTS, "--set", "subspace=prosody"),
+    "prosody": ("dlpo", "--explore", "weights", "--beta", "0", "--set", "subspace=prosody"),
+    "prosody-guided": (*GUIDED_WEIGHTS, "--set", "subspace=prosody"),
     "direct": ("direct",),
     "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
+    "dpo": ("dpo",),
 }
 """Row label in the table -> its method, with options of `dlpo tune`."""
 CURVES = ("DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808")
