@@ -44,11 +44,19 @@ METHODS: Mapping[str, Sequence[str]] = {
     "weights-guided": GUIDED_WEIGHTS,
     "prosody": ("dlpo", "--explore", "weights", "--beta", "0", "--set", "subspace=prosody"),
     "prosody-guided": (*GUIDED_WEIGHTS, "--set", "subspace=prosody"),
-    "direct": ("direct",),
-    "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
+    "direct": ("direct", "--reward", "distillmos"),
+    "direct-guided": (
+        "direct",
+        "--reward",
+        "distillmos",
+        "--guide",
+        "recordings",
+        "--alpha",
+        "0.1",
+    ),
     "dpo": ("dpo",),
 }
-"""Row label in the table -> its method, with options of `dlpo tune`."""
+"""Row label in the table -> its method, with options of `dlpo tune`; P.808 has no gradient."""
 CURVES = ("DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808")
 
 
@@ -155,8 +163,8 @@ class Run:
         command = [
             str(Path(sys.executable).with_name("dlpo")), "tune", str(start), "--data", str(data),
             "--out", str(self.out), "--guard", "off", "--weights", str(weights),
-            "--method", *METHODS[self.name], "--steps", str(budget.steps),
-            "--reward", budget.reward, "--set", f"seed={self.seed}",
+            "--steps", str(budget.steps), "--reward", budget.reward,
+            "--method", *METHODS[self.name], "--set", f"seed={self.seed}",
             *(part for one in settings.items() for part in ("--set", "=".join(one))),
         ]  # fmt: skip
         done = subprocess.run(
