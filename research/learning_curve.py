@@ -100,23 +100,13 @@ def read_list(path: Path) -> list[Listed]:
     """
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: can't be read ({error}); expected TOML with [[point]]") from error
-    rows = content.get("point")
-    if not isinstance(rows, list) or not rows or content.keys() != {"point"}:
-        raise DataError(
-            f"{path}: keys are {sorted(content)}; expected [[point]] alone, once or more"
-        )
-    try:
-        listed = [from_dict(Listed, row) for row in rows]
-    except ConfigError as error:
-        raise DataError(f"{path}: {error}") from error
+        listed = [from_dict(Listed, row) for row in content["point"]]
+    except (OSError, ValueError, LookupError, TypeError, ConfigError) as error:
+        raise DataError(f"{path}: {error}; expected TOML with [[point]]") from error
     known: set[str] = set()
     for one in listed:
         if one.label in known or one.label == RECORDINGS or "=" in one.label or not one.label:
-            raise DataError(
-                f"{path}: label {one.label!r}; expected another one for each, without ="
-            )
+            raise DataError(f"{path}: label {one.label!r}; expected distinct ones without =")
         if one.after is not None and one.after not in known:
             raise DataError(f"{path}: {one.label!r} is after {one.after!r}; no point before it is")
         known.add(one.label)
@@ -188,8 +178,7 @@ def length_of(
     Raises:
         DataError: a row without its duration.
     """
-    seconds, before, gap = 0.0, 0, 0
-    pace = 0.0
+    seconds, before, gap, pace = 0.0, 0, 0, 0.0
     for row in rows:
         update = int(row["update"])
         if checkpoint_updates is not None and before and update > checkpoint_updates:

@@ -28,7 +28,7 @@ import typer
 from dlpo.errors import DataError, DlpoError
 from dlpo_bench.clips import TEST_SPLIT, load_clips
 from dlpo_bench.eval import caption, differences, figures, markdown, samples
-from dlpo_bench.judging import JudgePanel, Quality, evaluate, load_panel
+from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take, evaluate, load_panel
 from dlpo_bench.plots import COLORS, Series, draw_panels
 from dlpo_bench.plots import PlotPanel as Axes
 from dlpo_bench.record import Measured, write_record
@@ -37,35 +37,28 @@ from research import RECORDS
 
 UNTUNED, CONTROL = "untuned", "control"
 GUIDED_WEIGHTS = ("dlpo", "--explore", "weights", "--guide", "recordings")
+PROSODY = ("--set", "subspace=prosody")
+DIRECT = ("direct", "--reward", "distillmos")  # the one with a gradient
 METHODS: Mapping[str, Sequence[str]] = {
-    **{name: (name,) for name in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo")},
+    **{m: (m,) for m in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "dpo")},
     "dlpo-both": ("dlpo", "--guide", "both"),
     "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
     "weights-guided": GUIDED_WEIGHTS,
-    "prosody": ("dlpo", "--explore", "weights", "--beta", "0", "--set", "subspace=prosody"),
-    "prosody-guided": (*GUIDED_WEIGHTS, "--set", "subspace=prosody"),
-    "direct": ("direct", "--reward", "distillmos"),
-    "direct-guided": (
-        "direct",
-        "--reward",
-        "distillmos",
-        "--guide",
-        "recordings",
-        "--alpha",
-        "0.1",
-    ),
-    "dpo": ("dpo",),
+    "prosody": ("dlpo", "--explore", "weights", "--beta", "0", *PROSODY),
+    "prosody-guided": (*GUIDED_WEIGHTS, *PROSODY),
+    "direct": DIRECT,
+    "direct-guided": (*DIRECT, "--guide", "recordings", "--alpha", "0.1"),
 }
-"""Row label in the table -> its method, with options of `dlpo tune`; P.808 has no gradient."""
+"""Row label in the table -> its method, with options of `dlpo tune`."""
 CURVES = ("DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808")
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One method's figure over the updates: mean and range over its seeds."""
+    """One method's figure over the scores it spent: mean and range over its seeds."""
 
     label: str
-    updates: Sequence[int]
+    scores: Sequence[float]
     mean: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
@@ -77,12 +70,12 @@ def draw_curves(panels: Mapping[str, Sequence[Curve]]) -> str:
     for name, curves in panels.items():
         series = [
             Series(
-                one.updates, one.mean, one.label, COLORS[index % len(COLORS)], "-",
+                one.scores, one.mean, one.label, COLORS[index % len(COLORS)], "-",
                 list(zip(one.low, one.high, strict=True)), band=True,
             )
             for index, one in enumerate(curves)
         ]  # fmt: skip
-        drawn.append(Axes(name, "updates", "", series))
+        drawn.append(Axes(name, "scores", "", series))
     return draw_panels("Tuning, by method", drawn)
 
 
@@ -146,10 +139,10 @@ class Run:
         """The averaged weights after the last update."""
         return self.out / "checkpoint"
 
-    def updates(self) -> int:
-        """Number of updates in its checkpoint; 0 if there is none."""
+    def spent(self, what: str) -> float:
+        """Updates in its checkpoint, or its rollouts_per_update; 0 if there is none."""
         cost = self.out / "cost.json"
-        return int(json.loads(cost.read_text())["updates"]) if cost.exists() else 0
+        return float(json.loads(cost.read_text())[what]) if cost.exists() else 0.0
 
     def tune(self, start: Path, data: Path, weights: Path, budget: Budget) -> None:
         """Run it, or the rest of it.
@@ -158,7 +151,7 @@ class Run:
             DataError: the command failed; the message quotes the end of its output.
         """
         settings = budget.settings(self.name)
-        if self.updates() >= int(settings["updates"]):
+        if self.spent("updates") >= int(settings["updates"]):
             return
         command = [
             str(Path(sys.executable).with_name("dlpo")), "tune", str(start), "--data", str(data),
@@ -173,18 +166,22 @@ class Run:
         if done.returncode:
             raise DataError(f"{shlex.join(command)} failed:\n{done.stderr[-2_000:]}")
 
+    def validations(self) -> list[dict[str, Any]]:
+        """The validation lines of its log."""
+        lines = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]
+        return [line for line in lines if line["split"] == "validation"]
+
     def measured(self, name: str) -> dict[int, float]:
         """Update -> a figure of its held-out panel.
 
         Raises:
             DataError: the panel has no such figure.
         """
-        lines = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]
         found = {
             line["update"]: line[key]
-            for line in lines
+            for line in self.validations()
             for key in (f"reward/{name}", f"held_out/{name}")
-            if line["split"] == "validation" and key in line
+            if key in line
         }
         if not found:
             raise DataError(f"{self.out / 'log.jsonl'}: nobody measured {name}; tune it again")
@@ -201,7 +198,8 @@ def curve(name: str, method: str, runs: Sequence[Run]) -> Curve:
     found = [run.measured(name) for run in runs]
     updates = sorted(set.intersection(*(set(values) for values in found)))
     rows = np.array([[values[update] for update in updates] for values in found])
-    return Curve(method, updates, rows.mean(0).tolist(), rows.min(0).tolist(), rows.max(0).tolist())
+    scores = [update * runs[0].spent("rollouts_per_update") for update in updates]
+    return Curve(method, scores, rows.mean(0).tolist(), rows.min(0).tolist(), rows.max(0).tolist())
 
 
 def listen(
@@ -230,6 +228,18 @@ def listen(
     )
 
 
+def with_reward(quality: Quality, judges: Sequence[str]) -> Quality:
+    """Adds their mean, each divided by its standard deviation over the untuned sentences."""
+    spread = {j: float(np.nanstd(quality.scores[UNTUNED].values[j])) for j in judges}
+
+    def rewarded(take: Take) -> Take:
+        reward = np.mean([take.values[j] / spread[j] for j in judges], axis=0)
+        return replace(take, values={"reward": reward, **take.values})
+
+    scores = {n: SystemScores([rewarded(t) for t in s.takes]) for n, s in quality.scores.items()}
+    return replace(quality, scores=scores)
+
+
 def _hear(
     name: str, places: Sequence[str], corpus: Path, load: Callable[[], JudgePanel], steps: int
 ) -> Quality:
@@ -244,15 +254,10 @@ def _hear(
 
 
 def by_seed(quality: Quality, method: str) -> dict[str, list[float]]:
-    """Judge -> mean difference from the untuned voice, per seed."""
+    """Measure -> mean difference from the untuned voice, per seed."""
     base = quality.scores[UNTUNED].values
-    return {
-        judge.name: [
-            float(np.nanmean(take.values[judge.name] - base[judge.name]))
-            for take in quality.scores[method].takes
-        ]
-        for judge in quality.panel.judges
-    }
+    takes = quality.scores[method].takes
+    return {m: [float(np.nanmean(t.values[m] - base[m])) for t in takes] for m in base}
 
 
 def main(
@@ -297,12 +302,15 @@ def main(
             for run in pool.map(
                 lambda run: _tuned(run, checkpoint, data, weights, budget), in_turn
             ):
-                typer.echo(f"{run.out}: {run.updates()} updates", err=True)
+                typer.echo(f"{run.out}: {run.spent('updates'):g} updates", err=True)
         load = partial(
             load_panel, weights, [whisper] if whisper else [],
             speaker=(speaker, corpus) if speaker else None,
         )  # fmt: skip
+        logged = {key for run in in_turn for line in run.validations() for key in line}
         quality = listen(runs, checkpoint, corpus, load, steps, at_once)
+        judges = [judge.name for judge in quality.panel.judges]
+        quality = with_reward(quality, [j for j in judges if f"reward/{j}" in logged])
         if record:
             command = shlex.join(["python", "-m", "research.method_comparison", *sys.argv[1:]])
             typer.echo(write(quality, runs, budget, command))
@@ -340,7 +348,7 @@ def write(
     raw = samples(quality) | {
         "budget": {method: budget.settings(method) for method in runs},
         "curves": {
-            name: {c.label: [c.updates, c.mean, c.low, c.high] for c in drawn}
+            name: {c.label: [c.scores, c.mean, c.low, c.high] for c in drawn}
             for name, drawn in curves.items()
         },
     }

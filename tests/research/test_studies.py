@@ -45,10 +45,11 @@ def test_method_comparison_draws_mean_and_range_over_seeds(tmp_path: Path) -> No
         lines = [
             {"update": u, "split": "validation", "held_out/nisqa": x} for u, x in scores.items()
         ]
+        (run.out / "cost.json").write_text('{"rollouts_per_update": 16.0}')
         (run.out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         runs.append(run)
     curve = method_comparison.curve("nisqa", "dlpo", runs)
-    assert curve.updates == [0, 4]  # those of every seed
+    assert curve.scores == [0, 64]  # of the updates that every seed reached
     assert curve.mean == pytest.approx([3.0, 3.1])
     assert curve.high == pytest.approx([3.0, 3.2])
     assert "dlpo" in method_comparison.draw_curves({"nisqa": [curve]})
