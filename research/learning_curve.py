@@ -100,9 +100,11 @@ def read_list(path: Path) -> list[Listed]:
     """
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-        listed = [from_dict(Listed, row) for row in content["point"]]
+        listed = [from_dict(Listed, row) for row in content.pop("point")]
     except (OSError, ValueError, LookupError, TypeError, ConfigError) as error:
         raise DataError(f"{path}: {error}; expected TOML with [[point]]") from error
+    if content or not listed:
+        raise DataError(f"{path}: {len(listed)} points, then {[*content]}; expected only [[point]]")
     known: set[str] = set()
     for one in listed:
         if one.label in known or one.label == RECORDINGS or "=" in one.label or not one.label:

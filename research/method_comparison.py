@@ -26,6 +26,7 @@ import numpy as np
 import typer
 
 from dlpo.errors import DataError, DlpoError
+from dlpo.rl.reward_models import GRADIENT_JUDGES, parse_weights
 from dlpo_bench.clips import TEST_SPLIT, load_clips
 from dlpo_bench.eval import caption, differences, figures, markdown, samples
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take, evaluate, load_panel
@@ -38,7 +39,6 @@ from research import RECORDS
 UNTUNED, CONTROL = "untuned", "control"
 GUIDED_WEIGHTS = ("dlpo", "--explore", "weights", "--guide", "recordings")
 PROSODY = ("--set", "subspace=prosody")
-DIRECT = ("direct", "--reward", "distillmos")  # the one with a gradient
 METHODS: Mapping[str, Sequence[str]] = {
     **{m: (m,) for m in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "dpo")},
     "dlpo-both": ("dlpo", "--guide", "both"),
@@ -46,8 +46,8 @@ METHODS: Mapping[str, Sequence[str]] = {
     "weights-guided": GUIDED_WEIGHTS,
     "prosody": ("dlpo", "--explore", "weights", "--beta", "0", *PROSODY),
     "prosody-guided": (*GUIDED_WEIGHTS, *PROSODY),
-    "direct": DIRECT,
-    "direct-guided": (*DIRECT, "--guide", "recordings", "--alpha", "0.1"),
+    "direct": ("direct",),
+    "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
 }
 """Row label in the table -> its method, with options of `dlpo tune`."""
 CURVES = ("DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808")
@@ -139,25 +139,29 @@ class Run:
         """The averaged weights after the last update."""
         return self.out / "checkpoint"
 
-    def spent(self, what: str) -> float:
-        """Updates in its checkpoint, or its rollouts_per_update; 0 if there is none."""
+    def cost(self) -> dict[str, Any]:
+        """What it has spent so far, see `Tuner.cost`; empty before its first checkpoint."""
         cost = self.out / "cost.json"
-        return float(json.loads(cost.read_text())[what]) if cost.exists() else 0.0
+        return dict(json.loads(cost.read_text())) if cost.exists() else {}
 
-    def tune(self, start: Path, data: Path, weights: Path, budget: Budget) -> None:
-        """Run it, or the rest of it.
+    def tune(self, start: Path, data: Path, weights: Path, budget: Budget) -> Run:
+        """Run it, or the rest of it; `direct` gets those of the rewards that have a gradient.
 
         Raises:
             DataError: the command failed; the message quotes the end of its output.
         """
         settings = budget.settings(self.name)
-        if self.spent("updates") >= int(settings["updates"]):
-            return
+        if self.cost().get("updates", 0) >= int(settings["updates"]):
+            return self
+        reward = parse_weights(budget.reward)
+        if METHODS[self.name][0] == "direct":
+            reward = {name: reward[name] for name in reward if name in GRADIENT_JUDGES} or reward
         command = [
             str(Path(sys.executable).with_name("dlpo")), "tune", str(start), "--data", str(data),
             "--out", str(self.out), "--guard", "off", "--weights", str(weights),
-            "--steps", str(budget.steps), "--reward", budget.reward,
-            "--method", *METHODS[self.name], "--set", f"seed={self.seed}",
+            "--method", *METHODS[self.name], "--steps", str(budget.steps),
+            "--reward", ",".join(f"{name}={weight}" for name, weight in reward.items()),
+            "--set", f"seed={self.seed}",
             *(part for one in settings.items() for part in ("--set", "=".join(one))),
         ]  # fmt: skip
         done = subprocess.run(
@@ -165,6 +169,7 @@ class Run:
         )
         if done.returncode:
             raise DataError(f"{shlex.join(command)} failed:\n{done.stderr[-2_000:]}")
+        return self
 
     def validations(self) -> list[dict[str, Any]]:
         """The validation lines of its log."""
@@ -187,18 +192,13 @@ class Run:
             raise DataError(f"{self.out / 'log.jsonl'}: nobody measured {name}; tune it again")
         return found
 
-    def cost(self) -> dict[str, float]:
-        """Seconds per update, by part."""
-        spent = json.loads((self.out / "cost.json").read_text())["seconds_per_update"]
-        return {str(name): float(seconds) for name, seconds in spent.items()}
-
 
 def curve(name: str, method: str, runs: Sequence[Run]) -> Curve:
     """A figure's mean and range over the seeds of a method."""
     found = [run.measured(name) for run in runs]
     updates = sorted(set.intersection(*(set(values) for values in found)))
     rows = np.array([[values[update] for update in updates] for values in found])
-    scores = [update * runs[0].spent("rollouts_per_update") for update in updates]
+    scores = np.multiply(updates, runs[0].cost()["rollouts_per_update"]).tolist()
     return Curve(method, scores, rows.mean(0).tolist(), rows.min(0).tolist(), rows.max(0).tolist())
 
 
@@ -229,7 +229,9 @@ def listen(
 
 
 def with_reward(quality: Quality, judges: Sequence[str]) -> Quality:
-    """Adds their mean, each divided by its standard deviation over the untuned sentences."""
+    """Adds `reward`, the mean of `judges` in standard deviations over untuned sentences, if any."""
+    if not judges:
+        return quality
     spread = {j: float(np.nanstd(quality.scores[UNTUNED].values[j])) for j in judges}
 
     def rewarded(take: Take) -> Take:
@@ -299,10 +301,8 @@ def main(
     in_turn = [runs[m][s] for s in range(seeds) for m in methods]  # a whole seed at a time
     try:
         with ThreadPoolExecutor(at_once) as pool:
-            for run in pool.map(
-                lambda run: _tuned(run, checkpoint, data, weights, budget), in_turn
-            ):
-                typer.echo(f"{run.out}: {run.spent('updates'):g} updates", err=True)
+            for run in pool.map(lambda run: run.tune(checkpoint, data, weights, budget), in_turn):
+                typer.echo(f"{run.out}: {run.cost()['updates']} updates", err=True)
         load = partial(
             load_panel, weights, [whisper] if whisper else [],
             speaker=(speaker, corpus) if speaker else None,
@@ -319,11 +319,6 @@ def main(
         raise typer.Exit(1) from error
 
 
-def _tuned(run: Run, start: Path, data: Path, weights: Path, budget: Budget) -> Run:
-    run.tune(start, data, weights, budget)
-    return run
-
-
 def write(
     quality: Quality,
     runs: Mapping[str, Sequence[Run]],
@@ -337,12 +332,13 @@ def write(
         f"from {name}": figures(replace(quality, baseline=name)) for name in baselines
     }
     found["difference by seed"] = {method: by_seed(quality, method) for method in runs}
+    spent = {m: [run.cost()["seconds_per_update"] for run in seeds] for m, seeds in runs.items()}
     found["seconds per update"] = {
         method: {
-            part: float(np.mean([run.cost().get(part, 0.0) for run in seeds]))
-            for part in sorted({part for run in seeds for part in run.cost()})
+            part: float(np.mean([seconds.get(part, 0.0) for seconds in seeds]))
+            for part in sorted(set().union(*seeds))
         }
-        for method, seeds in runs.items()
+        for method, seeds in spent.items()
     }
     curves = {name: [curve(name, m, seeds) for m, seeds in runs.items()] for name in CURVES}
     raw = samples(quality) | {
@@ -353,8 +349,7 @@ def write(
         },
     }
     path = write_record("tuning-comparison", Measured(found, raw), command, out_dir)
-    picture = path.with_suffix(".svg")
-    picture.write_text(draw_curves(curves), "utf-8")
+    (picture := path.with_suffix(".svg")).write_text(draw_curves(curves), "utf-8")
     parts = [differences(part).markdown() for part in list(found.values())[: len(baselines)]]
     parts += [caption(quality), f"![{picture.stem}]({picture.name})", markdown(quality)]
     path.with_suffix(".md").write_text("\n\n".join(parts), "utf-8")

@@ -62,7 +62,7 @@ class GradientJudge(Protocol):
 
     @property
     def takes_bfloat16(self) -> bool:
-        """Whether its network may run in bfloat16, in half the time on CPUs that support it."""
+        """Whether its network may run in bfloat16, where that is faster: with AMX half the time."""
 
     def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
         """(T,) float32 at `sample_rate_hz`, and the text to be spoken -> () score."""

@@ -21,7 +21,7 @@ from dlpo.judges.judge import GradientJudge, check_waveforms
 from dlpo.rl.conditions import Policy
 from dlpo.rl.rewards import ClipBatch
 from dlpo.rl.rollout import Key, Rollout, padded_noise, policy_step_mean
-from dlpo.training.processes import cpu_has_bfloat16
+from dlpo.training.processes import bfloat16_is_faster
 
 RENOISED = 3  # last element of the noise keys of re-noised outputs
 SETTLED = 50  # periods of both rates, 1 s in all, longer than the filter's response
@@ -84,7 +84,7 @@ class DifferentiableJudge:
 
     def __init__(self, judge: GradientJudge) -> None:
         self.judge = judge
-        self.bfloat16 = judge.takes_bfloat16 and cpu_has_bfloat16()
+        self.bfloat16 = judge.takes_bfloat16 and bfloat16_is_faster()
         rate_hz = judge.sample_rate_hz
         self.resample = None if rate_hz == SAMPLE_RATE else SpectralResampler(SAMPLE_RATE, rate_hz)
 

@@ -13,7 +13,7 @@ from torch import distributed
 
 from dlpo.errors import DlpoError, TrainingError
 
-BFLOAT16 = ("amx_bf16", "bf16")  # CPU flags; avx512_bf16 alone is slower than float32
+BFLOAT16 = ("amx_bf16", "bf16")  # CPU flags; a Xeon with avx512_bf16 alone is slower
 T = TypeVar("T")
 
 
@@ -37,11 +37,11 @@ def arithmetic(precision: str) -> str:
     if torch.cuda.is_available():
         quick = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        quick = cpu_has_bfloat16()
+        quick = bfloat16_is_faster()
     return "bf16" if quick else "no"
 
 
-def cpu_has_bfloat16() -> bool:
+def bfloat16_is_faster() -> bool:
     """Whether this processor computes faster in bfloat16 than in float32."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in BFLOAT16)

@@ -206,7 +206,7 @@ def _keep_one_heap() -> None:
     """
     if tune := getattr(ctypes.CDLL(None), "mallopt", None):
         tune(M_ARENA_MAX, 1)
-        tune(M_MMAP_THRESHOLD, 1 << 20)
+        tune(M_MMAP_THRESHOLD, 1 << 20)  # bytes
 
 
 async def _first_of(*works: Coroutine[Any, Any, object]) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dlpo_bench.clips import read_audio
-from dlpo_bench.judging import JudgePanel
+from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.record import read_record
 from research import cold_start, copies, learning_curve, method_comparison, toy_judge
 from tests.toys import ToyJudge
@@ -53,6 +54,35 @@ def test_method_comparison_draws_mean_and_range_over_seeds(tmp_path: Path) -> No
     assert curve.mean == pytest.approx([3.0, 3.1])
     assert curve.high == pytest.approx([3.0, 3.2])
     assert "dlpo" in method_comparison.draw_curves({"nisqa": [curve]})
+
+
+def test_direct_is_given_the_rewards_that_have_a_gradient(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    budget = method_comparison.Budget(1, 1, 2, 1e-4, 3.0, 1, 1, 1, "distillmos=2,dnsmos=1", [])
+    for name in ("direct", "rwr"):
+        method_comparison.Run(name, 0, tmp_path).tune(tmp_path, tmp_path, tmp_path, budget)
+    rewards = [command[command.index("--reward") + 1] for command in commands]
+    assert rewards == ["distillmos=2.0", "distillmos=2.0,dnsmos=1.0"]
+
+
+def test_the_reward_is_the_mean_of_its_judges_in_untuned_standard_deviations() -> None:
+    def scores(a: list[float], b: list[float]) -> SystemScores:
+        return SystemScores([Take({"a": np.array(a), "b": np.array(b)}, {}, {})])
+
+    heard = {"untuned": scores([1, 3], [10, 30]), "tuned": scores([2, 4], [30, 10])}
+    quality = Quality([], heard, JudgePanel([], {}, {}), "untuned", [], [], True)
+    found = method_comparison.with_reward(quality, ["a", "b"]).scores
+    np.testing.assert_allclose(found["untuned"].values["reward"], [1.0, 3.0])
+    np.testing.assert_allclose(found["tuned"].values["reward"], [2.5, 2.5])
+    assert method_comparison.with_reward(quality, []) is quality
 
 
 def test_a_cold_process_speaks_and_its_parts_add_up(tiny_bundle: Path) -> None:
