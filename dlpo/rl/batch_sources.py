@@ -15,11 +15,14 @@ from torch import Tensor
 
 from dlpo.errors import ConfigError
 from dlpo.model.build import Model
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.rl.collector import RolloutCollector
 from dlpo.rl.conditions import Policy
 from dlpo.rl.diffusion_loss import (
     RecordedWindows,
     denoise_recorded,
+    diffusion_loss,
+    prosody_loss,
     recording_cutter,
     renoised_loss,
 )
@@ -132,6 +135,24 @@ class RecordingSource:
             return recorded_loss(self.objective, policy, recorded, chain, generator, adversary)
 
         return LossTerm(1.0, loss)
+
+    @torch.no_grad()
+    def returned(self, number: int, blocks: Sequence[str]) -> float:
+        """DL in the return of weight exploration, on the windows of all processes.
+
+        Args:
+            number: of the batch.
+            blocks: what is explored, see `dlpo.rl.explore`.
+        """
+        loss, model, settings = 0.0, self.model, self.settings
+        if "prosody" in blocks and isinstance(model, SpectralWaveGrad2):
+            windows = self.batches.windows(number, settings.window_batch, settings.window)
+            loss += float(prosody_loss(model, windows.to(next(model.parameters()).device)))
+        if blocks[-1] != "prosody":
+            recorded, seed = self.recorded(number, (0, 1))
+            generator = torch.Generator().manual_seed(seed)
+            loss += float(diffusion_loss(model, recorded, self.chain, generator))
+        return loss
 
     def _warm_up(self, adversary: AdversarialTrainer) -> None:
         """Teach the adversary to tell recordings from the untuned policy's outputs."""

@@ -18,7 +18,7 @@ from dlpo.rl.rollout import Rollout, padded_noise
 from dlpo.training.acoustics import LARGEST_CACHE, Acoustics, FrozenAcoustics, measured_prosody
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import CONTEXT, Batches, Windows
-from dlpo.training.losses import Denoised, denoiser_losses
+from dlpo.training.losses import Denoised, acoustic_losses, denoiser_losses, masked_mean
 from dlpo.training.wavegrad_trainer import ExcerptBatches, Excerpts, recorded_conditioning
 
 GUIDE, REGRESSION = 1, 5  # last element of this module's noise keys; the chain's have none
@@ -203,6 +203,27 @@ def diffusion_loss(
     prediction, _, level, noise = _predicted(policy, recorded, schedule, generator)
     target = training_target(recorded.clean, level, noise, policy.parametrisation)
     return inside_mean((prediction - target).abs(), recorded.conditions.inside).mean()
+
+
+def prosody_loss(model: SpectralWaveGrad2, windows: Windows) -> Tensor:
+    """How unlikely recordings are to the part that predicts prosody: its training losses' sum.
+
+    A drawn pitch adds -log N(ln F0 | centre, spread) of the voice's range, over voiced frames.
+
+    Args:
+        model: in eval mode.
+        windows: recordings; half of their mels are predicted from measured prosody.
+
+    Returns:
+        ().
+    """
+    losses = acoustic_losses(model, windows, None, torch.Generator().manual_seed(0))
+    if model.contour is not None:
+        of_voice = model.pitch_ranges[windows.sentences.voices[:, 0]]
+        centre, spread, _ = of_voice[:, :, None].unbind(1)
+        unlikely = ((windows.log_f0 - centre) / spread).square() / 2 + spread.log()
+        losses["pitch"] = masked_mean(unlikely, windows.inside * windows.voicing)
+    return torch.stack(list(losses.values())).sum()
 
 
 def control_loss(

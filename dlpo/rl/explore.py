@@ -3,7 +3,8 @@
     theta  the weights; theta * v the weights moved by coordinates v, relative to their own size
     z      N(0, I), of the coordinates' shape; z_m of pair m
     s      standard deviation of the exploration
-    R      return alpha r - beta DL of one perturbed voice, DL on recordings
+    R      return alpha r - beta DL of one perturbed voice, DL on recordings: the diffusion loss of
+           an explored denoiser, `prosody_loss` of an explored prosody
     J      E_z[R(theta * s z)], the objective; its gradient is in v, at v = 0
 
     grad J = E_z[(R(theta * s z) - R(theta * -s z)) z] / (2 s)
@@ -47,7 +48,6 @@ from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.rl.batch_sources import RecordingSource, UpdateBatch
 from dlpo.rl.collector import RolloutBatch, RolloutCollector, of_prompts
 from dlpo.rl.conditions import conditions_of
-from dlpo.rl.diffusion_loss import diffusion_loss
 from dlpo.rl.methods import Objective
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.rollout import Key, Rollout, roll_out, seed_keys
@@ -337,11 +337,7 @@ class WeightSource:
                         rollout = roll_out(model, conditions, collector.chain, keys, 1)
                         parts.append(of_prompts(rollout, [prompt]))
                         if recordings is not None:
-                            # Each process takes all of the windows, since its pairs are its own.
-                            recorded, seed = recordings.recorded(update, (0, 1))
-                            drawn = torch.Generator().manual_seed(seed)
-                            loss = diffusion_loss(model, recorded, collector.chain, drawn)
-                            losses.append(float(loss))
+                            losses.append(recordings.returned(update, self.space.blocks[:blocks]))
         of_pairs = torch.tensor(losses or [0.0] * len(parts), dtype=torch.float64).view(-1, 2)
         return RolloutBatch(tuple(parts)), of_pairs
 

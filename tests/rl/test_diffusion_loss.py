@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from scipy.stats import norm
 
+from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Corpora
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
@@ -20,10 +22,12 @@ from dlpo.rl.diffusion_loss import (
     RecordedWindows,
     control_loss,
     diffusion_loss,
+    prosody_loss,
     recorded_windows,
     renoised_loss,
     rwr_loss,
 )
+from dlpo.rl.explore import WeightSpace, prosody_moves
 from dlpo.rl.rollout import Rollout, keyed_noise, roll_out, seed_keys
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.adversary import AdversarialTrainer
@@ -129,3 +133,28 @@ def test_the_controls_adversary_learns_and_adds_its_losses(
     assert bool(torch.isfinite(voice.spectrum_out.weight.grad).all())
     after = adversary.adversary.parameters()
     assert not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_prosody_is_guided_by_its_training_losses_and_by_the_pitch_of_the_recordings(
+    drawing_checkpoint: Path, tiny_dataset: Path
+) -> None:
+    voice = load_checkpoint(drawing_checkpoint).model.eval()
+    assert isinstance(voice, SpectralWaveGrad2)
+    windows = Batches(Corpora([tiny_dataset]), "train", 0, 0, voice.config.rows).windows(0, 3, 16)
+    log_f0 = windows.log_f0[(windows.inside * windows.voicing) > 0].double().numpy()
+    space = WeightSpace([], "prosody", prosody=prosody_moves(voice))
+    moves = torch.eye(len(space.prosody))
+
+    @torch.no_grad()
+    def measured() -> tuple[float, float]:
+        centre, spread, _ = voice.pitch_ranges[0].tolist()
+        likelihood = norm(centre, spread).logpdf(log_f0)
+        return float(prosody_loss(voice, windows)), float(likelihood.mean())
+
+    loss, likelihood = measured()
+    for move in moves[-3:-1]:  # the centre and the spread of the pitch
+        with space.moved([move], 0.5):
+            moved = measured()
+        assert moved[0] - loss == pytest.approx(likelihood - moved[1], rel=1e-3)
+    with space.moved([moves[0]], -2.0):  # far too short
+        assert measured()[0] > loss + 1
