@@ -45,7 +45,7 @@ METHODS: Mapping[str, Sequence[str]] = {
     "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
     "weights-guided": GUIDED_WEIGHTS,
     "prosody": ("dlpo", "--explore", "weights", "--beta", "0", *PROSODY),
-    "prosody-guided": (*GUIDED_WEIGHTS, *PROSODY),
+    "prosody-guided": ("dlpo", "--explore", "weights", "--beta", "3", *PROSODY),
     "direct": ("direct",),
     "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
 }
