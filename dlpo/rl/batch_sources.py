@@ -215,10 +215,8 @@ class RolloutSource:
         def terms(done: int) -> list[LossTerm]:
             if self.recordings is None:
                 return on_rollouts
-            return [
-                *on_rollouts,
-                self.recordings.term(update * self.collector.settings.passes + done),
-            ]
+            number = update * self.collector.settings.passes + done
+            return [*on_rollouts, self.recordings.term(number)]
 
         return UpdateBatch(terms, figures, lambda: self._measure(batch.parts[0]))
 
@@ -276,10 +274,8 @@ class PairSource:
         processes = self.collector.processes
         size, at_once = self.settings.sentences, max(1, self.settings.rows // 2)
         numbers = self.pairs.draw(number, size, processes.rank, processes.count)
-        return [
-            self.pairs.batch(numbers[i : i + at_once], number)
-            for i in range(0, len(numbers), at_once)
-        ]
+        starts = range(0, len(numbers), at_once)
+        return [self.pairs.batch(numbers[i : i + at_once], number) for i in starts]
 
     def _terms(self, number: int) -> list[LossTerm]:
         parts = self._parts(number)

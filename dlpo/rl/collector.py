@@ -21,7 +21,7 @@ from dlpo.rl.conditions import conditions_of
 from dlpo.rl.direct import augmented
 from dlpo.rl.objectives import BOUND, group_advantages
 from dlpo.rl.prompts import Prompt, Prompts
-from dlpo.rl.rewards import ClipBatch, WeightedSum
+from dlpo.rl.rewards import ClipBatch, Reward, WeightedSum
 from dlpo.rl.rollout import Rollout, roll_out, seed_keys
 from dlpo.training.processes import Processes
 
@@ -143,17 +143,21 @@ class RolloutCollector:
     def _score(self, batch: RolloutBatch) -> dict[str, Scores]:
         clips = batch.clips(self.model)
         if self.settings.same_level:
-            clips = replace(
-                clips,
-                waveforms=[at_level(w, SAMPLE_RATE, TYPICAL_LEVEL_DB) for w in clips.waveforms],
-            )
-        if self.settings.augment:
-            clips = augmented(clips)
-        scores = {}
-        for reward in self.reward.rewards:
-            with self.timer.stage(reward.name):
-                scores[reward.name] = reward.judge(clips)
-        return scores
+            level = [at_level(w, SAMPLE_RATE, TYPICAL_LEVEL_DB) for w in clips.waveforms]
+            clips = replace(clips, waveforms=level)
+        clips = augmented(clips) if self.settings.augment else clips
+        return judged(self.reward.rewards, clips, self.timer)
+
+
+def judged(
+    rewards: Sequence[Reward], clips: ClipBatch, timer: StageTimer, stage: str = ""
+) -> dict[str, Scores]:
+    """Each reward's scores by its name, which with `stage` before it names its time."""
+    scores = {}
+    for reward in rewards:
+        with timer.stage(f"{stage}{reward.name}"):
+            scores[reward.name] = reward.judge(clips)
+    return scores
 
 
 def run_chains(

@@ -14,12 +14,12 @@ from dlpo.judges.judge import Scores, active_level_db, high_band_db
 from dlpo.judges.word_errors import pooled, word_errors
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.collector import VALIDATION_KEY, RolloutBatch, StageTimer, run_chains
+from dlpo.rl.collector import VALIDATION_KEY, RolloutBatch, StageTimer, judged, run_chains
 from dlpo.rl.diffusion_loss import RecordedWindows, diffusion_loss, recording_cutter
 from dlpo.rl.objectives import kl_divergence
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.reward_models import RewardModels
-from dlpo.rl.rewards import ClipBatch, Reward
+from dlpo.rl.rewards import ClipBatch
 from dlpo.rl.rollout import Replay, replay
 from dlpo.training.batches import Batches
 
@@ -51,18 +51,11 @@ class PanelFigures:
 
     def figures(self) -> dict[str, float]:
         """Everything but the spreads, for the log."""
-        flat: dict[str, float | None] = {
-            f"held_out/{name}": score for name, score in self.held_out.items()
-        }
+        flat = {f"held_out/{name}": score for name, score in self.held_out.items()}
         flat |= {f"reward/{name}": score for name, score in self.rewards.items()}
-        flat |= {
-            "word_error_rate": self.word_error_rate,
-            "kl": self.kl,
-            "diffusion": self.diffusion,
-            "level_db": self.level_db,
-            "high_band_db": self.high_band_db,
-        }
-        return {name: value for name, value in flat.items() if value is not None}
+        single = ("word_error_rate", "kl", "diffusion", "level_db", "high_band_db")
+        found = {name: getattr(self, name) for name in single}
+        return flat | {name: value for name, value in found.items() if value is not None}
 
 
 def divergence(baseline: PanelFigures, now: PanelFigures, limits: TuningConfig) -> str | None:
@@ -73,24 +66,14 @@ def divergence(baseline: PanelFigures, now: PanelFigures, limits: TuningConfig) 
         now: of the current policy.
         limits: `kl_limit`, `judge_margin` and `words_margin`.
     """
-    passed = []
-    if not now.kl <= limits.kl_limit:
-        passed.append(f"the KL to the untuned voice is {now.kl:.4f}, limit {limits.kl_limit:g}")
+    found = [("the KL to the untuned voice is", now.kl, limits.kl_limit)]
     for name, before in baseline.held_out.items():
-        fall = before - now.held_out[name]
-        if not fall <= limits.judge_margin:
-            passed.append(
-                f"held-out {name} fell by {fall:.3f} to {now.held_out[name]:.3f}, margin"
-                f" {limits.judge_margin:g}"
-            )
+        found.append((f"held-out {name} fell by", before - now.held_out[name], limits.judge_margin))
     if now.word_error_rate is not None and baseline.word_error_rate is not None:
         rise = now.word_error_rate - baseline.word_error_rate
-        if not rise <= limits.words_margin:
-            passed.append(
-                f"word errors rose by {rise:.3f} to {now.word_error_rate:.3f}, margin"
-                f" {limits.words_margin:g}"
-            )
-    return "; ".join(passed) or None
+        found.append(("word errors rose by", rise, limits.words_margin))
+    exceeded = (f"{what} {x:.4f}, limit {limit:g}" for what, x, limit in found if not x <= limit)
+    return "; ".join(exceeded) or None
 
 
 def gain(baseline: PanelFigures, now: PanelFigures) -> float:
@@ -132,8 +115,7 @@ class ValidationPanel:
         rows: int,
         reach: int,
     ) -> None:
-        self.reference, self.prompts, self.chain = reference, prompts, chain
-        self.models = models
+        self.reference, self.prompts, self.chain, self.models = reference, prompts, chain, models
         self.recorded, self.timer, self.rows, self.reach = recorded, timer, rows, reach
 
     @torch.no_grad()
@@ -154,8 +136,10 @@ class ValidationPanel:
             batch = run_chains(policy, self.prompts, self.chain, key, 1, self.rows, self.reach)
             clips = batch.clips(policy)
             waveforms = clips.waveforms
-            held_out = self._scores(self.models.judges, clips)
-            rewards = self._scores(self.models.reward.rewards, clips)
+            held_out, rewards = (
+                judged(some, clips, self.timer, "validation/")
+                for some in (self.models.judges, self.models.reward.rewards)
+            )
             panel = PanelFigures(
                 held_out=_means(held_out),
                 spreads={name: float(s.std()) for name, s in (held_out | rewards).items()},
@@ -167,13 +151,6 @@ class ValidationPanel:
                 high_band_db=float(np.mean([high_band_db(w, SAMPLE_RATE) for w in waveforms])),
             )
         return panel, waveforms[0]
-
-    def _scores(self, rewards: Sequence[Reward], clips: ClipBatch) -> dict[str, Scores]:
-        scores = {}
-        for reward in rewards:
-            with self.timer.stage(f"validation/{reward.name}"):
-                scores[reward.name] = reward.judge(clips)
-        return scores
 
     def _word_error_rate(self, clips: ClipBatch) -> float | None:
         recognizer = self.models.recognizer
@@ -190,8 +167,7 @@ class ValidationPanel:
         total = 0.0
         for part in batch.parts:
             acted = Replay(part.means[list(part.scored)], part.log_probs)
-            divergences = kl_divergence(part, acted, replay(self.reference, part))
-            total += float(divergences.mean(0).sum())
+            total += float(kl_divergence(part, acted, replay(self.reference, part)).mean(0).sum())
         return total / len(batch)
 
     def _diffusion(self, policy: Model) -> float | None:

@@ -22,14 +22,7 @@ from dlpo.data.preferences import PreferencePair
 from dlpo.errors import ConfigError, DlpoError
 from dlpo.model.build import Model
 from dlpo.model.wavegrad2 import WaveGrad2
-from dlpo.rl.batch_sources import (
-    BatchSource,
-    LossTerm,
-    PairSource,
-    RecordingSource,
-    RolloutSource,
-    UpdateBatch,
-)
+from dlpo.rl.batch_sources import BatchSource, LossTerm, PairSource, RecordingSource, RolloutSource
 from dlpo.rl.collector import RolloutCollector, StageTimer
 from dlpo.rl.conditions import Policy, freeze_all_but_denoiser, reach_of
 from dlpo.rl.explore import WeightSource, WeightSpace, prosody_moves
@@ -168,9 +161,8 @@ class Tuner(TrainingRun):
                 adversary = AdversarialTrainer(self.accelerator, rate, clip)
             batches = Batches(self.dataset, "train", settings.seed, 0, self.model.config.rows)
             frozen = self.space is None or "prosody" not in self.space.blocks
-            recordings = RecordingSource(
-                self.model, batches, objective, collector, adversary, frozen
-            )
+            of = self.model, batches, objective, collector, adversary, frozen
+            recordings = RecordingSource(*of)
         if self.space is not None:
             return WeightSource(objective, self.space, collector, recordings)
         if objective.spec.loss is None:
@@ -228,9 +220,7 @@ class Tuner(TrainingRun):
             "updates": self.update,
             "rollouts_per_update": self.collector.chains_run / updates,
             "seconds": {name: round(spent, 3) for name, spent in seconds.items()},
-            "seconds_per_update": {
-                name: round(spent / updates, 4) for name, spent in seconds.items()
-            },
+            "seconds_per_update": {n: round(spent / updates, 4) for n, spent in seconds.items()},
         }
 
     # ------------------------------------------------------------------ the loop
@@ -286,7 +276,8 @@ class Tuner(TrainingRun):
                 self.reward.restore(moments)
                 self.save()
             raise
-        return figures | batch.figures | (self._measured(batch) if logged else {})
+        with self.timer.stage("measuring"), self.accelerator.autocast():
+            return figures | batch.figures | (batch.measure() if logged else {})
 
     def _losses(self, terms: Sequence[LossTerm]) -> Iterator[Tensor]:
         """The weighted loss of each term; processes exchange gradients after the last one."""
@@ -296,10 +287,6 @@ class Tuner(TrainingRun):
                 with self.accelerator.autocast():
                     loss = term.weight * self.step(term.loss)
                 yield loss
-
-    def _measured(self, batch: UpdateBatch) -> dict[str, float]:
-        with self.timer.stage("measuring"), self.accelerator.autocast():
-            return batch.measure()
 
     # ------------------------------------------------------------------ validation
     def _averaged_model(self) -> Model:

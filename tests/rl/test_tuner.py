@@ -15,7 +15,8 @@ from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
 from dlpo.errors import ConfigError
-from dlpo.rl.diffusion_loss import recorded_windows
+from dlpo.rl.diffusion_loss import prosody_loss, recorded_windows
+from dlpo.rl.explore import BLOCKS
 from dlpo.rl.methods import METHODS, Explore, Method, Objective, Plan
 from dlpo.rl.tuner import Tuner
 from dlpo.training.acoustics import FrozenAcoustics
@@ -189,6 +190,14 @@ def test_recordings_are_conditioned_on_their_own_voice(tuning: Any, tmp_path: Pa
     windows = batches.windows(0, 2, 12)
     expected = recorded_windows(model.eval(), windows, FrozenAcoustics(model, batches).of(windows))
     torch.testing.assert_close(recorded.conditions.conditioning, expected.conditions.conditioning)
+
+
+def test_the_return_has_the_loss_of_what_is_explored(tuning: Any) -> None:
+    source = tuning.tuner(objective=Objective("dlpo", "weights")).source.recordings
+    windows = source.batches.windows(5, 2, 12)
+    of_prosody, of_both = (source.returned(5, blocks) for blocks in (["prosody"], BLOCKS[:2]))
+    assert of_prosody == float(prosody_loss(source.model, windows).detach())
+    assert of_both == of_prosody + source.returned(5, ["tensors"]) > of_prosody
 
 
 def test_the_control_judges_only_for_the_log(tuning: Any) -> None:
