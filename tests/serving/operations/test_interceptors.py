@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from dlpo_serving.errors import UnauthenticatedError
+from dlpo_serving.errors import OverloadError, UnauthenticatedError
 from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.rpc.interceptor import CallInterceptor
@@ -29,6 +30,7 @@ class Echo:
     def __init__(self) -> None:
         self.callers: list[str] = []
         self.waiting = asyncio.Event()
+        self.held: Callable[[], object] = lambda: None
 
     async def answer(self, request: bytes, context: Context) -> bytes:
         self.callers.append(current_call().caller)
@@ -37,6 +39,9 @@ class Echo:
                 await context.abort(grpc.StatusCode.NOT_FOUND, "no such voice")
             case b"code":
                 context.set_code(grpc.StatusCode.DATA_LOSS)
+            case b"refuse":
+                self.held = weakref.ref(held := {request})  # noqa: F841
+                raise OverloadError("full", 1.0)
             case b"raise":
                 raise RuntimeError("of the handler")
             case b"wait":
@@ -147,18 +152,22 @@ async def test_calls_of_every_kind_go_through_unchanged(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("request_bytes", "code"),
-    [(b"abort", "NOT_FOUND"), (b"code", "DATA_LOSS"), (b"raise", "INTERNAL")],
-)
-async def test_the_status_that_a_call_ends_with_is_counted(
+    [
+        (b"abort", "NOT_FOUND"), (b"code", "DATA_LOSS"), (b"raise", "INTERNAL"),
+        (b"refuse", "RESOURCE_EXHAUSTED"),
+    ],
+)  # fmt: skip
+async def test_a_call_is_counted_by_its_status_and_leaves_nothing_in_memory(
     kind: str, request_bytes: bytes, code: str
 ) -> None:
     async with world() as it:
         ended, _, _ = await it.call(kind, request_bytes)
 
         assert (ended, await it.counted(kind, code)) == (code, 1)
+        assert it.echo.held() is None  # without waiting for a garbage collection
         labels = {"grpc_service": SERVICE, "grpc_method": kind}
-        value = it.metrics.registry.get_sample_value("grpc_server_started_total", labels)
-        assert value == 1
+        registry = it.metrics.registry
+        assert registry.get_sample_value("grpc_server_started_total", labels) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -197,9 +206,7 @@ async def test_an_unknown_method_is_unimplemented_and_adds_no_label() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_call_with_another_token_beside_its_own_never_reaches_the_handler(
-    kind: str,
-) -> None:
+async def test_a_call_with_two_tokens_never_reaches_the_handler(kind: str) -> None:
     two = (("authorization", f"Bearer {token}") for token in ("tok-alice", "forged"))
     async with world(keys=True) as it:
         code, responses, trailing = await it.call(kind, b"hi", *two, ("x-request-id", "me-7"))
@@ -220,10 +227,8 @@ async def test_a_burst_of_calls_begins_a_few_in_each_turn_of_the_loop() -> None:
         begun.append(len(begun))
 
     interceptor = CallInterceptor(CallScope(Metrics()))
-    calls = [
-        asyncio.ensure_future(interceptor.intercept_service(begin, None))  # type: ignore[arg-type]
-        for _ in range(100)
-    ]
+    intercept: Any = interceptor.intercept_service
+    calls = [asyncio.ensure_future(intercept(begin, None)) for _ in range(100)]
     while len(begun) < len(calls):
         before = len(begun)
         await asyncio.sleep(0)
