@@ -37,13 +37,12 @@ from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, open_syste
 from research import RECORDS
 
 UNTUNED, CONTROL = "untuned", "control"
-GUIDED_WEIGHTS = ("dlpo", "--explore", "weights", "--guide", "recordings")
 PROSODY = ("--set", "subspace=prosody")
 METHODS: Mapping[str, Sequence[str]] = {
     **{m: (m,) for m in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "dpo")},
     "dlpo-both": ("dlpo", "--guide", "both"),
     "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
-    "weights-guided": GUIDED_WEIGHTS,
+    "weights-guided": ("dlpo", "--explore", "weights", "--guide", "recordings"),
     "prosody": ("dlpo", "--explore", "weights", "--beta", "0", *PROSODY),
     "prosody-guided": ("dlpo", "--explore", "weights", "--beta", "3", *PROSODY),
     "direct": ("direct",),
@@ -349,7 +348,8 @@ def write(
         },
     }
     path = write_record("tuning-comparison", Measured(found, raw), command, out_dir)
-    (picture := path.with_suffix(".svg")).write_text(draw_curves(curves), "utf-8")
+    picture = path.with_suffix(".svg")
+    picture.write_text(draw_curves(curves), "utf-8")
     parts = [differences(part).markdown() for part in list(found.values())[: len(baselines)]]
     parts += [caption(quality), f"![{picture.stem}]({picture.name})", markdown(quality)]
     path.with_suffix(".md").write_text("\n\n".join(parts), "utf-8")

@@ -398,7 +398,6 @@ def _report(tuner: Tuner) -> None:
     for name in before:
         table.add_row(name, *(f"{panel[name]:.4f}" for panel in (before, best, last)))
     Console(stderr=True).print(table)
-    spent = ", ".join(
-        f"{name} {seconds:.1f}" for name, seconds in tuner.cost()["seconds_per_update"].items()
-    )
-    typer.echo(f"seconds per update: {spent}", err=True)
+    spent = tuner.cost()["seconds_per_update"].items()
+    each = ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent)
+    typer.echo(f"seconds per update: {each}", err=True)

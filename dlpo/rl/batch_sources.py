@@ -76,8 +76,8 @@ class BatchSource(Protocol):
 class RecordingSource:
     """Windows of recordings, split across processes: for the control, and to guide other methods.
 
-    Several processes learn what one would, except for the control's spectral distance, which is
-    relative to the mean magnitude of each process's own windows, and its adversary.
+    Several processes learn what one would, except for the control's adversary and its spectral
+    distance, relative to the mean of each process's own windows.
 
     Args:
         model: the policy.
@@ -115,50 +115,51 @@ class RecordingSource:
 
     def recorded(
         self, number: int, share: tuple[int, int] | None = None
-    ) -> tuple[RecordedWindows, int]:
-        """A share of batch `number`, this process's if None, and the seed of its noise."""
+    ) -> tuple[RecordedWindows, torch.Generator]:
+        """A share of batch `number`, this process's if None, and what draws its noise."""
         rank, ranks = share or (self.processes.rank, self.processes.count)
         size, window = self.settings.window_batch, self.settings.window
         places = self.batches.places(number, size, window)[rank::ranks]
-        seed = self.batches.key[0] * 1_000_003 + number
-        return self.cut(places, window, (rank, ranks)), seed
+        generator = torch.Generator().manual_seed(self.batches.key[0] * 1_000_003 + number)
+        return self.cut(places, window, (rank, ranks)), generator
 
     def term(self, number: int) -> LossTerm:
         """The loss on batch `number`."""
         if self.adversary is not None and number == 0:
             self._warm_up(self.adversary)
-        recorded, seed = self.recorded(number)
+        recorded, generator = self.recorded(number)
 
         def loss(policy: Policy) -> Tensor:
-            generator = torch.Generator().manual_seed(seed)
             chain, adversary = self.chain, self.adversary
             return recorded_loss(self.objective, policy, recorded, chain, generator, adversary)
 
         return LossTerm(1.0, loss)
 
-    @torch.no_grad()
-    def returned(self, number: int, blocks: Sequence[str]) -> float:
-        """DL in the return of weight exploration, on the windows of all processes.
+    def returned(self, number: int, blocks: Sequence[str]) -> Callable[[], float]:
+        """Measures DL of the current weights on batch `number`, for `blocks` of `dlpo.rl.explore`.
 
-        Args:
-            number: of the batch.
-            blocks: what is explored, see `dlpo.rl.explore`.
+        Each process takes the windows of all, since the voices that it compares are its own.
         """
-        loss, model, settings = 0.0, self.model, self.settings
-        if "prosody" in blocks and isinstance(model, SpectralWaveGrad2):
-            windows = self.batches.windows(number, settings.window_batch, settings.window)
-            loss += float(prosody_loss(model, windows.to(next(model.parameters()).device)))
-        if blocks[-1] != "prosody":
-            recorded, seed = self.recorded(number, (0, 1))
-            generator = torch.Generator().manual_seed(seed)
-            loss += float(diffusion_loss(model, recorded, self.chain, generator))
-        return loss
+        model, settings = self.model, self.settings
+        windows = self.batches.windows(number, settings.window_batch, settings.window)
+        windows = windows.to(next(model.parameters()).device)
+
+        @torch.no_grad()
+        def measure() -> float:
+            loss = 0.0
+            if "prosody" in blocks and isinstance(model, SpectralWaveGrad2):
+                loss += float(prosody_loss(model, windows))
+            if blocks[-1] != "prosody":
+                recorded, generator = self.recorded(number, (0, 1))
+                loss += float(diffusion_loss(model, recorded, self.chain, generator))
+            return loss
+
+        return measure
 
     def _warm_up(self, adversary: AdversarialTrainer) -> None:
         """Teach the adversary to tell recordings from the untuned policy's outputs."""
         for i in range(self.settings.adversary_warm_up):
-            recorded, seed = self.recorded(WARM_UP_BATCHES + i)
-            generator = torch.Generator().manual_seed(seed)
+            recorded, generator = self.recorded(WARM_UP_BATCHES + i)
             with torch.no_grad():
                 denoised = denoise_recorded(self.model, recorded, self.chain, generator)
             adversary.discriminator_step(denoised)

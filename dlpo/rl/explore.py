@@ -31,7 +31,7 @@ References: Sehnke et al. 2010 (PGPE) for the antithetic estimate; Salimans et a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import get_args
@@ -309,10 +309,10 @@ class WeightSource:
         }
         if self.objective.returns_loss:
             figures["diffusion_of_recordings"] = float(losses.mean())
-        if self.recordings is None or not self.objective.needs_recordings:
-            return UpdateBatch(lambda done: [], figures)
-        guide = self.recordings.term(update)
-        return UpdateBatch(lambda done: [guide], figures)
+        terms = []
+        if self.recordings is not None and self.objective.needs_recordings:
+            terms = [self.recordings.term(update)]
+        return UpdateBatch(lambda done: terms, figures)
 
     def _perturbation(self, update: int, number: int, pair: int, blocks: int) -> Perturbation:
         return self.space.draw((self.settings.seed, update, number, pair), blocks)
@@ -325,7 +325,9 @@ class WeightSource:
         collector, model = self.collector, self.collector.model
         parts: list[Rollout] = []
         losses: list[float] = []
-        recordings = self.recordings if self.objective.returns_loss else None
+        diffusion: Callable[[], float] = float  # 0
+        if self.recordings is not None and self.objective.returns_loss:
+            diffusion = self.recordings.returned(update, self.space.blocks[:blocks])
         for prompt in prompts:
             keys = seed_keys(self.settings.seed, update, [prompt.number], 1)
             for pair in range(self.settings.group // 2):
@@ -336,9 +338,8 @@ class WeightSource:
                         conditions = conditions_of(model, [prompt], collector.reach)
                         rollout = roll_out(model, conditions, collector.chain, keys, 1)
                         parts.append(of_prompts(rollout, [prompt]))
-                        if recordings is not None:
-                            losses.append(recordings.returned(update, self.space.blocks[:blocks]))
-        of_pairs = torch.tensor(losses or [0.0] * len(parts), dtype=torch.float64).view(-1, 2)
+                        losses.append(diffusion())
+        of_pairs = torch.tensor(losses, dtype=torch.float64).view(-1, 2)
         return RolloutBatch(tuple(parts)), of_pairs
 
 

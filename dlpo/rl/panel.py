@@ -66,14 +66,16 @@ def divergence(baseline: PanelFigures, now: PanelFigures, limits: TuningConfig) 
         now: of the current policy.
         limits: `kl_limit`, `judge_margin` and `words_margin`.
     """
-    found = [("the KL to the untuned voice is", now.kl, limits.kl_limit)]
+    found = [(f"the KL to the untuned voice is {now.kl:.4f}, limit", now.kl, limits.kl_limit)]
     for name, before in baseline.held_out.items():
-        found.append((f"held-out {name} fell by", before - now.held_out[name], limits.judge_margin))
+        fall = before - now.held_out[name]
+        message = f"held-out {name} fell by {fall:.3f} to {now.held_out[name]:.3f}, margin"
+        found.append((message, fall, limits.judge_margin))
     if now.word_error_rate is not None and baseline.word_error_rate is not None:
         rise = now.word_error_rate - baseline.word_error_rate
-        found.append(("word errors rose by", rise, limits.words_margin))
-    exceeded = (f"{what} {x:.4f}, limit {limit:g}" for what, x, limit in found if not x <= limit)
-    return "; ".join(exceeded) or None
+        message = f"word errors rose by {rise:.3f} to {now.word_error_rate:.3f}, margin"
+        found.append((message, rise, limits.words_margin))
+    return "; ".join(f"{what} {limit:g}" for what, x, limit in found if not x <= limit) or None
 
 
 def gain(baseline: PanelFigures, now: PanelFigures) -> float:

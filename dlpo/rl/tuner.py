@@ -161,8 +161,9 @@ class Tuner(TrainingRun):
                 adversary = AdversarialTrainer(self.accelerator, rate, clip)
             batches = Batches(self.dataset, "train", settings.seed, 0, self.model.config.rows)
             frozen = self.space is None or "prosody" not in self.space.blocks
-            of = self.model, batches, objective, collector, adversary, frozen
-            recordings = RecordingSource(*of)
+            recordings = RecordingSource(
+                self.model, batches, objective, collector, adversary, frozen
+            )
         if self.space is not None:
             return WeightSource(objective, self.space, collector, recordings)
         if objective.spec.loss is None:
@@ -276,8 +277,10 @@ class Tuner(TrainingRun):
                 self.reward.restore(moments)
                 self.save()
             raise
-        with self.timer.stage("measuring"), self.accelerator.autocast():
-            return figures | batch.figures | (batch.measure() if logged else {})
+        if logged:
+            with self.timer.stage("measuring"), self.accelerator.autocast():
+                figures |= batch.measure()
+        return figures | batch.figures
 
     def _losses(self, terms: Sequence[LossTerm]) -> Iterator[Tensor]:
         """The weighted loss of each term; processes exchange gradients after the last one."""

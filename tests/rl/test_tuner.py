@@ -195,9 +195,9 @@ def test_recordings_are_conditioned_on_their_own_voice(tuning: Any, tmp_path: Pa
 def test_the_return_has_the_loss_of_what_is_explored(tuning: Any) -> None:
     source = tuning.tuner(objective=Objective("dlpo", "weights")).source.recordings
     windows = source.batches.windows(5, 2, 12)
-    of_prosody, of_both = (source.returned(5, blocks) for blocks in (["prosody"], BLOCKS[:2]))
+    of_prosody, of_both = (source.returned(5, blocks)() for blocks in (["prosody"], BLOCKS[:2]))
     assert of_prosody == float(prosody_loss(source.model, windows).detach())
-    assert of_both == of_prosody + source.returned(5, ["tensors"]) > of_prosody
+    assert of_both == of_prosody + source.returned(5, ["tensors"])() > of_prosody
 
 
 def test_the_control_judges_only_for_the_log(tuning: Any) -> None:
