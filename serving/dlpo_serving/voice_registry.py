@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -30,7 +29,7 @@ from dlpo_serving.engines import check_engine
 from dlpo_serving.operations.files import Clock
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.scheduling.executor import EngineExecutor
+from dlpo_serving.scheduling.executor import EngineExecutor, lower_priority
 from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, CostLines, Costs, Line
 from dlpo_serving.service import LoadedVoice, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
@@ -44,7 +43,7 @@ _log = logging.getLogger(__name__)
 SETTLE_S = 1.0  # a bundle must be unchanged for this long; a copy in progress changes faster
 LAST_LOAD_S = 3.0  # how long a stopping server waits for a voice that is still loading
 MARKED_TEXT = "<speak>3 zorvixes – A. it's!</speak>"  # loads the SSML and unknown-word code
-NICENESS = 10  # of the thread that loads voices while calls are served
+NICENESS = 15  # of the thread that loads voices while calls are served
 
 Load = Callable[[ServerSettings], Sequence[Synthesizer]]
 
@@ -92,7 +91,7 @@ class VoiceRegistry:
         self._service = service
         self._executor = executor
         self._metrics = metrics
-        self._loader = ThreadPoolExecutor(1, "loader", initializer=_lower_priority)
+        self._loader = ThreadPoolExecutor(1, "loader", lower_priority, (NICENESS,))
         self.filled = asyncio.Event()
         """set once there is a voice"""
         self.hangs = False
@@ -172,12 +171,6 @@ class VoiceRegistry:
         manifest = self._service.remove_voice(name).manifest
         for each in manifest.offered_voices:
             self._metrics.offer(manifest.with_voice(each), self._settings.engine, False)
-
-
-def _lower_priority() -> None:
-    """Lower this thread's priority; only on Linux, whose scheduler treats threads as processes."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -27,6 +29,7 @@ _Outcome = AudioChunk | Exception | None
 SPAN_NAMES = {"encode": "encode", "frames": "frames", "denoise": "decode chunk"}
 LAST_UNIT_S = 5.0  # how long a running unit may still take when the executor closes
 RETRY_S = 0.02  # between two attempts to admit waiting text
+NICENESS = 5  # of the lanes, so that the event loop answers while they compute
 
 _log = logging.getLogger(__name__)
 
@@ -258,6 +261,7 @@ class EngineExecutor:
         return lane
 
     def _run(self, lane: _Lane) -> None:
+        lower_priority(NICENESS)
         while work := self._await_work(lane):
             if not isinstance(work, Batch):
                 work()
@@ -315,16 +319,15 @@ class EngineExecutor:
         for text in tuple(self._waiting_text):
             if text.stream.peer in full:
                 continue
-            refusal: CallRejectedError | None = None
+            refusal = None
             try:
                 self._scheduler.extend(text.stream, text.audio_s, now)
-            except PeerShareError as error:
-                text.refusal = error
-                full.add(text.stream.peer)
-                continue
             except OverloadError as error:
                 text.refusal = error
-                return
+                if not isinstance(error, PeerShareError):
+                    return
+                full.add(text.stream.peer)
+                continue
             except CallRejectedError as error:
                 refusal = error
             self._waiting_text.remove(text)
@@ -337,27 +340,24 @@ class EngineExecutor:
 
     def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> list[ChunkSink]:
         """Account for a computed batch; return the sinks that got their last chunk."""
-        now = self._clock()
+        now, unit, rows = self._clock(), batch.unit, len(batch.streams)
         took_s = now - batch.began_s
         lane.batch = None
-        unit, rows = batch.unit, len(batch.streams)
         self._metrics.batch_rows.labels(unit.stage).observe(rows)
         self._metrics.stage_s.labels(unit.stage).observe(took_s)
         if unit.stage == "denoise":
             frames = 1 << (unit.size - 1).bit_length()  # rounded up, to keep the labels few
             self._metrics.step_s.labels(f"{rows}x{frames}").observe(took_s)
-        made_s, ended, failed = [], [], False
-        for stream, outcome in zip(batch.streams, outcomes, strict=True):
-            failed |= isinstance(outcome, Exception)
-            made_s.append(outcome.duration_s if isinstance(outcome, AudioChunk) else 0.0)
-            sink = self._sinks.get(stream)
-            if sink and sink.record.trace:
-                attributes = {"dlpo.size": unit.size, "dlpo.rows": rows}
+        attributes = {"dlpo.size": unit.size, "dlpo.rows": rows}
+        for stream in batch.streams:
+            if (sink := self._sinks.get(stream)) and sink.record.trace:
                 sink.record.trace.part(SPAN_NAMES[unit.stage], took_s, attributes)
-        if not failed:
+        made_s = [one.duration_s if isinstance(one, AudioChunk) else 0.0 for one in outcomes]
+        if not any(isinstance(outcome, Exception) for outcome in outcomes):
             costs = batch.streams[0].costs
             costs.observe_unit(unit, rows, took_s, lane.busy_lanes, self.lanes)
         self._scheduler.finished(batch, now, made_s)
+        ended = []
         for stream, outcome in zip(batch.streams, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 self._fail(stream, outcome)
@@ -385,3 +385,9 @@ def _compute(batch: Batch) -> list[_Outcome]:
             return [error]
         alone = (Batch(batch.unit, (stream,), batch.began_s) for stream in batch.streams)
         return [outcome for one in alone for outcome in _compute(one)]
+
+
+def lower_priority(niceness: int) -> None:
+    """Lower this thread's priority; only on Linux, whose scheduler treats threads as processes."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

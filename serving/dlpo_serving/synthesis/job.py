@@ -15,7 +15,7 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.text import Sentence
-from dlpo_serving.engine import Engine, Floats, Unit
+from dlpo_serving.engine import Engine, Floats, Stage, Unit
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.denoiser_input import (
     STREAM_LADDER,
@@ -81,12 +81,13 @@ class SynthesisJob:
         self._closed = False
         self._begun = 0  # sentences
         self._current: tuple[Sentence, DenoiserInput] | None = None
+        self._unit: Unit | None = None  # next of the current sentence
         self._pause_s = 0.0  # pause after the previous sentence, played before the next one
         self._samples = 0  # made so far
 
     def add(self, sentences: Iterable[Sentence]) -> None:
         """Append sentences to speak."""
-        # Counted once: the scheduler looks at every stream's next unit for each decision.
+        # Counted once: the scheduler reads every stream's next unit for each decision.
         for sentence in sentences:
             self._sentences.append((sentence, len(sentence.symbol_ids())))
 
@@ -102,16 +103,15 @@ class SynthesisJob:
     @property
     def next_unit(self) -> Unit | None:
         """The next unit to compute; None while waiting for more text, and at the end."""
-        graphs = self.engine.graphs
-        if self._current:
-            block = self._current[1].missing_block(self._chunk.window_stop)
-            if block:
-                return Unit("frames", block, self._steps, graphs)
-            size = self._chunk.window_stop - self._chunk.window_start
-            return Unit("denoise", size, self._steps, graphs)
-        if self._sentences:
-            return Unit("encode", self._sentences[0][1], self._steps, graphs)
-        return None
+        if self._unit or not self._sentences:
+            return self._unit
+        return Unit("encode", self._sentences[0][1], self._steps, self.engine.graphs)
+
+    def _plan(self, inputs: DenoiserInput) -> None:
+        size = self._chunk.window_stop - self._chunk.window_start
+        block = inputs.missing_block(self._chunk.window_stop)
+        stage: Stage = "frames" if block else "denoise"
+        self._unit = Unit(stage, block or size, self._steps, self.engine.graphs)
 
     def advance(self) -> None:
         """Compute the next unit, which must be of the stage `encode` or `frames`.
@@ -120,14 +120,16 @@ class SynthesisJob:
             EngineError: the run-time failed.
         """
         if self._current:
-            self._current[1].compute_block()
-            return
-        sentence, _ = self._sentences.popleft()
-        inputs = DenoiserInput(self.engine, sentence, self._request, self._steps, self._begun)
-        self._begun += 1
-        self._chunks = cut(inputs.frames, self._context, self._sizes)
-        self._chunk = next(self._chunks)
-        self._current = sentence, inputs
+            _, inputs = self._current
+            inputs.compute_block()
+        else:
+            sentence, _ = self._sentences.popleft()
+            inputs = DenoiserInput(self.engine, sentence, self._request, self._steps, self._begun)
+            self._begun += 1
+            self._chunks = cut(inputs.frames, self._context, self._sizes)
+            self._chunk = next(self._chunks)
+            self._current = sentence, inputs
+        self._plan(inputs)
 
     def window(self) -> Window:
         """The denoiser's input; the next unit must be of the stage `denoise`."""
@@ -155,20 +157,19 @@ class SynthesisJob:
         samples = np.concatenate([before, speech, after], dtype=np.float32)
         hop = self.engine.manifest.hop_length
         shift = self._samples + len(before) - chunk.start * hop  # sentence -> whole audio
-        words, marks = [], []
-        for word in inputs.timing.words:
-            if chunk.start * hop <= word.start < chunk.stop * hop:
-                words.append(word.moved(shift.__add__))
-        for mark in inputs.timing.marks:
-            if chunk.start * hop <= mark.sample < chunk.stop * hop + is_last:
-                marks.append(replace(mark, sample=mark.sample + shift))
+        words, marks = inputs.timing.words, inputs.timing.marks
+        first, end = chunk.start * hop, chunk.stop * hop
         made = AudioChunk(
             samples,
             self._samples,
             len(samples) / rate_hz,
             self._begun - 1,
-            tuple(words),
-            tuple(marks),
+            tuple(w.moved(shift.__add__) for w in words if first <= w.start < end),
+            tuple(
+                replace(m, sample=m.sample + shift)
+                for m in marks
+                if first <= m.sample < end + is_last
+            ),
         )
         self._samples += len(samples)
         if is_last:
@@ -176,9 +177,10 @@ class SynthesisJob:
             default_s = SENTENCE_PAUSE_S if ends_sentence else CLAUSE_PAUSE_S
             is_default = sentence.pause_after_s is None
             self._pause_s = default_s / self._request.speed if is_default else 0.0
-            self._current = None
+            self._current = self._unit = None
         else:
             self._chunk = next(self._chunks)
+            self._plan(inputs)
         return made
 
 
