@@ -172,7 +172,7 @@ async def _reign(
         asyncio.create_task(_listen(victim, references, results, done, Random(number)))
         for number in range(LISTENERS)
     ]
-    begin_s, held = time.perf_counter(), list[dict[str, float]]()
+    begin_s, held, memory_mb = time.perf_counter(), list[dict[str, float]](), []
     mischief: Counter[str] = Counter()
     while not held or time.perf_counter() - begin_s < 60 * options.minutes:
         names = [*HOSTILE, *OPERATOR]
@@ -187,6 +187,7 @@ async def _reign(
             else:
                 stop_s = STOP_S[len(held) == 1]
                 await asyncio.to_thread(OPERATOR[name], operator, results, stop_s)
+            memory_mb.append((time.perf_counter(), operator.holds()["resident_mb"]))
         results.mischief = "none"
         await asyncio.sleep(QUIET_S)
         held.append(operator.holds())
@@ -194,7 +195,6 @@ async def _reign(
     done.set()
     await asyncio.gather(*listeners)
     endings, total = results.endings, results.endings.total()
-    readings = [(at, one["resident_mb"]) for at, one in enumerate(held, 1)]
     figures = {
         "minutes": (time.perf_counter() - begin_s) / 60,
         "rounds": len(held),
@@ -207,7 +207,7 @@ async def _reign(
         "longest_gap_s": max((gap_s for _, gap_s, _ in results.gaps_s), default=0.0),
         "longest_resume_s": max(results.resumed_s, default=0.0),
         "first_audio_ms_p50": 1000 * median(results.first_audio_s),
-        "memory_growth": memory_growth(readings),
+        "memory_growth": memory_growth(memory_mb),
         **{f"{name}_begin": value for name, value in held[0].items()},
         **{f"{name}_end": value for name, value in held[-1].items()},
     }
