@@ -140,14 +140,14 @@ class RecordingSource:
 
         Each process takes the windows of all, since the voices that it compares are its own.
         """
-        model, settings = self.model, self.settings
-        windows = self.batches.windows(number, settings.window_batch, settings.window)
-        windows = windows.to(next(model.parameters()).device)
+        model, size = self.model, (self.settings.window_batch, self.settings.window)
+        device = next(model.parameters()).device
+        windows = self.batches.windows(number, *size).to(device) if "prosody" in blocks else None
 
         @torch.no_grad()
         def measure() -> float:
             loss = 0.0
-            if "prosody" in blocks and isinstance(model, SpectralWaveGrad2):
+            if windows is not None and isinstance(model, SpectralWaveGrad2):
                 loss += float(prosody_loss(model, windows))
             if blocks[-1] != "prosody":
                 recorded, generator = self.recorded(number, (0, 1))
