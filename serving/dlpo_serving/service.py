@@ -42,10 +42,12 @@ from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 
-SLICE = 400  # characters of a piece parsed in one go, so that a book does not delay a sentence
+SLICE = 200  # characters of a piece parsed in one go, so that a book does not delay a sentence
 READERS = 4  # texts parsed between two turns of the event loop
 READ_AHEAD_S = 20.0  # with more audio than this still to be made, further text waits to be parsed
 READ_RETRY_S = 0.5
+LEISURE_S = 5.0  # with more than this, slices are parsed one by one, with rests in between
+REST = 9.0  # seconds of rest / seconds of parsing
 MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
 MAX_UNARY_BYTES = 4_000_000  # of audio; clients reject messages above 4 MiB by default
 LONGER = 1.25  # a text is refused unspoken if its predicted length exceeds the limit by this factor
@@ -130,7 +132,7 @@ class SynthesisService:
             clock: the executor's.
         """
         self._executor = executor
-        self._readers = asyncio.Semaphore(READERS)
+        self._readers, self._reader_ahead = asyncio.Semaphore(READERS), asyncio.Lock()
         self._policy = policy
         self._settings = settings
         self._metrics = metrics
@@ -282,11 +284,13 @@ class SynthesisService:
             message = f"has {characters} characters; this server takes {limit}: send it in parts"
             raise RequestError(FieldViolation("text", message))
 
-    async def _read(self, read: Callable[[], T]) -> T:
-        """Run `read` on a thread."""
-        start_s = self._clock()
-        async with self._readers:
+    async def _read(self, read: Callable[[], T], *, ahead: bool = False) -> T:
+        """Run `read` on a thread; if it reads far ahead, at leisure."""
+        async with self._reader_ahead if ahead else self._readers:
+            start_s = self._clock()
             result = await asyncio.to_thread(read)
+            if ahead:
+                await asyncio.sleep(REST * (self._clock() - start_s))
         if trace := current_call().trace:
             trace.part("normalise", self._clock() - start_s)
         return result
@@ -361,11 +365,11 @@ class SynthesisService:
             self._quotas.take_characters(record.caller, characters)
         while stream.left_s > READ_AHEAD_S:  # parsing would take CPU time from others' audio
             await asyncio.sleep(READ_RETRY_S)
-        reserved_s = 0.0
+        reserved_s, ahead = 0.0, False
         if characters >= SLICE:  # slow to parse
-            reserved_s = voice.costs.audio_s(characters, speed)
+            reserved_s, ahead = voice.costs.audio_s(characters, speed), stream.left_s > LEISURE_S
             await self._reserve(stream, reserved_s)
-        text = await self._read(read)
+        text = await self._read(read, ahead=ahead)
         audio_s = voice.expected_s(text.sentences, speed)
         if audio_s and not reserved_s:
             await self._reserve(stream, audio_s)
