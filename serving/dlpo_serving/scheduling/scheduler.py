@@ -231,10 +231,8 @@ class Scheduler:
     ) -> float:
         """Raise OverloadError unless all streams, including this one, can be served in time.
 
-        Returns the highest ratio of demand to limit over all tests, at most 1.
-
-        Reference: the demand bound of Baruah et al. 1990, at infinity and after each of the first
-        chunks, which are small and expensive.
+        Returns the highest ratio of demand to limit over all tests, at most 1. Reference: the
+        demand bound of Baruah et al. 1990, at infinity and after each of the small first chunks.
 
         Args:
             needs: lane shares of the other streams that need one.

@@ -252,9 +252,10 @@ class Stream:
         return max(self.expected_audio_s - self.made_s, 0.0) + self.reserved_s
 
     def due_s(self, now: float, first_audio_s: float) -> float:
-        """When its next chunk is due, if the first may take `first_audio_s`."""
+        """When its next chunk is due: the first `first_audio_s` after its arrival, others as long
+        before they are played, so that late newcomers don't make it run dry."""
         playing = self.started_s is not None
-        due = now + self.ahead_s(now) if playing else self.arrived_s + first_audio_s
+        due = now + self.ahead_s(now) - first_audio_s if playing else self.arrived_s + first_audio_s
         return min(due + self.slack_s, self.ends_s)
 
     def ahead_s(self, now: float) -> float:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import pytest
@@ -269,16 +269,15 @@ def test_a_newcomer_finds_a_lane_while_another_is_far_ahead_of_its_listener() ->
     assert simulation.listeners[2].first_audio_s == pytest.approx(ALONE_S)
 
 
-def test_who_is_about_to_run_dry_goes_before_a_newcomer() -> None:
-    policy = AdmissionPolicy(first_audio_s=1000.0)
-    simulation = Simulation(policy, lanes=1)
+def test_who_is_about_to_run_dry_goes_before_late_newcomers() -> None:
+    policy = AdmissionPolicy(burst_utilisation=inf, max_first_audio_s=inf)
+    simulation = Simulation(policy, lanes=1, slowness=3.0, belief=3.0)
     simulation.arrive(0.0, 3.0)
-    simulation.arrive(0.007, 3.0)  # while the other has its first chunk made
-    simulation.run()
-    first, second = simulation.listeners
-    assert first.ended_s is not None
-    assert simulation.order.index(second) == len(first.batches)  # not before the other had all
-    assert first.underrun_s == 0
+    for _ in range(16):
+        simulation.arrive(0.04, 3.0)  # while the other has its first chunk made
+    simulation.run(until_s=1.0)
+    assert simulation.listeners[0].underrun_s == 0
+    assert len(simulation.listeners) == 17
 
 
 def test_at_eighty_percent_of_the_capacity_nobody_waits_long_and_nobody_runs_dry() -> None:
