@@ -32,6 +32,7 @@ CHUNK = 8  # frames, as few as in a stream's first chunk
 BLOCK = 64  # frames of the frames graph
 STRIDE = 9  # frames from one measured chunk to the next
 SEEDS = 2
+_greatest = partial(torch.dist, p=torch.inf)  # deviation of any sample
 
 Inputs = tuple[Tensor, Tensor, Tensor]  # conditioning, source and noise of a denoiser
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -57,7 +58,7 @@ def needed_contexts(
         MissingExtraError: onnxruntime is not installed.
     """
     conditioning, source = _speech(encoder, frames)
-    deviation, tolerance = (_relative_rms, INT8_TOLERANCE) if int8 else (_largest, TOLERANCE)
+    deviation, tolerance = (_relative_rms, INT8_TOLERANCE) if int8 else (_greatest, TOLERANCE)
     needed: dict[str, int] = {}
     for name, denoiser in sorted(denoisers.items(), key=lambda item: item[1].schedule.steps):
         steps, noise_count = denoiser.schedule.steps, denoiser.schedule.noise_count
@@ -118,7 +119,7 @@ def _needed_context(
     denoise: Denoise,
     inputs: Inputs,
     contexts: range,
-    deviation: Callable[[Tensor, Tensor], float],
+    deviation: Callable[[Tensor, Tensor], Tensor],
     tolerance: float,
 ) -> int:
     """The first of `contexts` within tolerance, plus the margin; the last one is always enough."""
@@ -148,13 +149,9 @@ def _chunks(
     return chunks[:, inside], windows(whole, 1, 0)[:, inside]
 
 
-def _largest(chunks: Tensor, expected: Tensor) -> float:
-    return float((chunks - expected).abs().max())
-
-
-def _relative_rms(chunks: Tensor, expected: Tensor) -> float:
+def _relative_rms(chunks: Tensor, expected: Tensor) -> Tensor:
     deviation, level = (chunks - expected).square().mean(), expected.square().mean()
-    return float((deviation / level.clamp(min=1e-20)).sqrt())
+    return (deviation / level.clamp(min=1e-20)).sqrt()
 
 
 def _on_onnxruntime(path: Path) -> Denoise:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -134,9 +135,7 @@ def test_an_engine_that_fails_leaves_the_others(
 ) -> None:
     field = opened(tiny_bundle, "eager", "cpu:fp32")
 
-    def out_of_memory(*_: object) -> None:
-        raise EngineError("out of memory")
-
+    out_of_memory = Mock(side_effect=EngineError("out of memory"))
     monkeypatch.setattr(field.present["eager"].engine, "denoise", out_of_memory)
     timings = rtf.time_in_turns(field, [0.5], 22_050, rounds=3, budget_s=60)
 

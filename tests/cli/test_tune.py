@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -54,10 +55,7 @@ def described(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     class EndedError(Exception):
         pass
 
-    def end(*_: object) -> None:
-        raise EndedError
-
-    monkeypatch.setattr(Tuner, "run", end)
+    monkeypatch.setattr(Tuner, "run", Mock(side_effect=EndedError))
 
     def described(*options: str | Path, **changes: Path) -> dict[str, Any]:
         with pytest.raises(EndedError):

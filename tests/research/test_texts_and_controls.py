@@ -61,11 +61,9 @@ def test_records_of_texts_are_shown_and_compared(
 def test_records_of_controls_are_shown(
     slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def of_long(waveform: Waveform) -> str:
-        return "hum" if len(waveform) > 1.2 * RATE else ""
-
     few = [controls.NEUTRAL, controls.Setting(speed=2.0), controls.Setting(pitch_semitones=6.0)]
-    monkeypatch.setattr(controls, "PocketSphinx", lambda: ToyJudge(words=of_long))
+    judge = ToyJudge(words=lambda waveform: "hum" if len(waveform) > 1.2 * RATE else "")
+    monkeypatch.setattr(controls, "PocketSphinx", lambda: judge)
     monkeypatch.setattr(controls, "one_at_a_time", lambda: few)
     monkeypatch.chdir(tmp_path)
     controls.main([f"toy={slow_checkpoint}"], corpus=tiny_corpus, clips=1, record=True)

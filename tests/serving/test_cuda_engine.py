@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -69,9 +70,7 @@ def test_a_run_that_fails_and_memory_that_does_not_suffice_are_engine_errors(
     bundle, onnxruntime = Bundle.load(tiny_bundle), import_onnxruntime()
     engine = cuda_engine_on_cpu(bundle, buckets=SMALL)
 
-    def fail(*_: object) -> None:
-        raise RuntimeError("CUDA error 700")
-
+    fail = Mock(side_effect=RuntimeError("CUDA error 700"))
     monkeypatch.setattr(onnxruntime.InferenceSession, "run_with_iobinding", fail)
     with pytest.raises(EngineError, match=r"denoiser_2: onnxruntime failed on.*CUDA error 700"):
         engine.denoise(2, *denoiser_window(bundle, 2, 1, 5))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ class Ear:
     def __init__(self) -> None:
         self.chunks: list[AudioChunk] = []
         self.heard: queue.Queue[AudioChunk | Exception | None] = queue.Queue()
+        self.on_error = self.heard.put
 
     def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
         self.chunks.append(chunk)
@@ -44,9 +46,6 @@ class Ear:
 
     def on_end(self) -> None:
         self.heard.put(None)
-
-    def on_error(self, error: Exception) -> None:
-        self.heard.put(error)
 
     def end(self) -> Exception | None:
         """What it heard last: None, or the error."""
@@ -168,14 +167,11 @@ def test_a_stream_that_is_removed_hears_nothing_more(open_executor: Any, gated_e
 def test_a_listener_that_throws_loses_its_stream_and_no_other(
     synthesizer: Synthesizer, open_executor: Any
 ) -> None:
-    class Deaf(Ear):
-        def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
-            raise ValueError("a codec's own error")
-
     executor = open_executor()
     stream = Stream(COSTS, 3, 0.0, 5.0)
     executor.admit(stream)
-    deaf = Deaf()
+    deaf: Any = Ear()
+    deaf.on_chunk = Mock(side_effect=ValueError("a codec's own error"))
     executor.start(stream, synthesizer.render(synthesizer.read(SpeechRequest(TEXT))), deaf)
     assert isinstance(deaf.end(), ValueError)
     assert len(speak(executor, synthesizer)[1].audio())

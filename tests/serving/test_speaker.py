@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from itertools import pairwise
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from dlpo.audio import Waveform
+from dlpo.text import Sentence, TextFeed
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import NotReadyError, OverloadError, QuotaError, RequestError, StalledError
@@ -160,30 +162,23 @@ async def test_a_writer_who_falls_silent_loses_its_place(with_speaker: Speak) ->
         assert speaker.calls == 0
 
 
-async def one_piece() -> AsyncIterator[str]:
-    yield TEXT
-
-
-async def a_further_text() -> AsyncIterator[SpeechRequest]:
-    yield SpeechRequest(TEXT)
+async def later(text: Any) -> AsyncIterator[Any]:
+    yield text
 
 
 @pytest.mark.parametrize(
     ("text", "further"),
-    [(TEXT, None), ("", one_piece), (TEXT, a_further_text)],
+    [(TEXT, None), ("", later(TEXT)), (TEXT, later(SpeechRequest(TEXT)))],
     ids=["dlpo.v1", "in pieces", "Riva"],
 )
 async def test_every_kind_of_call_teaches_the_pace_of_the_voice(
-    with_speaker: Speak,
-    synthesizer: Synthesizer,
-    text: str,
-    further: Callable[[], FurtherText] | None,
+    with_speaker: Speak, synthesizer: Synthesizer, text: str, further: FurtherText | None
 ) -> None:
     async with with_speaker() as speaker:
         voice = warm(synthesizer)
         speaker.add_voice(voice)
         before = voice.costs.frames_per_character
-        async with speaker.synthesize(call(text), further() if further else None) as speech:
+        async with speaker.synthesize(call(text), further) as speech:
             await heard(speech)
         assert voice.costs.frames_per_character != before
 
@@ -209,13 +204,24 @@ async def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speak
         assert caught.value.retry_after_s >= 0.1
 
 
-async def test_further_text_is_read_as_it_is_needed(with_speaker: Speak) -> None:
-    async with with_speaker() as speaker:
+async def test_further_text_is_read_as_it_is_needed_one_slice_at_a_time(
+    with_speaker: Speak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push, begun, spans = TextFeed.push, set[TextFeed](), list[tuple[float, float]]()
 
-        async def pieces() -> AsyncIterator[str]:
-            yield LONG * 20
+    def slow_push(feed: TextFeed, piece: str) -> list[Sentence]:
+        start_s = time.monotonic()
+        time.sleep(0.02)
+        if feed in begun:
+            spans.append((start_s, time.monotonic()))
+        begun.add(feed)
+        return push(feed, piece)
 
-        async with speaker.synthesize(call(""), pieces()) as speech:
-            await anext(aiter(speech))
-            await asyncio.sleep(1)
-            assert 0 < speech.record.characters < 10 * SLICE
+    monkeypatch.setattr(TextFeed, "push", slow_push)
+    async with with_speaker(CALM) as speaker, AsyncExitStack() as calls:
+        wanted = [speaker.synthesize(call(""), later(LONG * 20)) for _ in range(6)]
+        speeches = [await calls.enter_async_context(one) for one in wanted]
+        while len(spans) < len(wanted):
+            await asyncio.sleep(0.05)
+        assert all(end_s < start_s for (_, end_s), (start_s, _) in pairwise(spans))
+        assert all(0 < speech.record.characters < 10 * SLICE for speech in speeches)

@@ -6,7 +6,7 @@ Reference: Liu and Layland 1973, section 7, for the rule.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, exp, inf
 from operator import attrgetter, itemgetter
@@ -209,7 +209,7 @@ class Scheduler:
         for other in self.streams:
             if other is not stream and (need := self._need(other, now)):
                 needs[other] = need
-        first_s = _due_s(needs, now, FIRST_CHUNK_S) / self._lanes
+        first_s = sum(other.work_due_s(now, FIRST_CHUNK_S) for other in needs) / self._lanes
         first_s += stream.work_due_s(now, FIRST_CHUNK_S)
         if len(needs) >= self._lanes:  # otherwise it gets a lane to itself
             load = 1.0
@@ -263,7 +263,7 @@ class Scheduler:
         share = self.policy.burst_utilisation * self._lanes
         for chunks_s, _ in stream.costs.lines.startup:
             within_s = chunks_s + FIRST_CHUNK_S  # every stream started by now wants one more chunk
-            due_s = _due_s(needs, now, within_s) + stream.work_due_s(now, within_s)
+            due_s = sum(one.work_due_s(now, within_s) for one in (stream, *needs))
             if due_s > share * within_s:
                 raise OverloadError(
                     f"many calls begin just now; those of the next {within_s:g} s take this server"
@@ -290,8 +290,3 @@ class Scheduler:
             if rest <= need_limit:
                 return min(max(end_s, MIN_RETRY_S), MAX_RETRY_S)
         return MAX_RETRY_S
-
-
-def _due_s(streams: Iterable[Stream], now: float, within_s: float) -> float:
-    """Predicted compute seconds for what all these listeners play within `within_s` seconds."""
-    return sum(stream.work_due_s(now, within_s) for stream in streams)

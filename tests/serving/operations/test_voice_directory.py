@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -176,10 +177,8 @@ def test_a_corrupt_bundle_is_refused_once_with_a_reason_and_the_old_voice_stays(
 
 
 def test_a_run_time_that_throws_refuses_the_bundle(folder: Folder) -> None:
-    def explode(path: Path) -> Spoken:
-        raise RuntimeError("of the run-time")
-
     folder.put("a", "ann")
+    explode = Mock(side_effect=RuntimeError("of the run-time"))
     folder.watched = VoiceDirectory(folder.path, folder.clock, explode)
 
     assert [event for event, _ in folder.events()] == ["refused"]
