@@ -34,7 +34,7 @@ from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
 from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 
-SWITCH_S = 2e-5  # how long a busy thread may hold the GIL; at 1 ms a storm of cancels starves the lanes
+SWITCH_S = 2e-5  # how long a busy thread may hold the GIL; at 1 ms a storm of cancels starves lanes
 THREADS = 3  # for work beside the event loop: two readers and the watch of the lanes
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
 HEARTBEAT_S = 1.0  # between two checks of the lanes
