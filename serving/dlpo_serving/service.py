@@ -279,18 +279,15 @@ class SynthesisService:
         raise UnknownVoiceError(name, [manifest.voice for manifest in self.voices])
 
     def _check_length(self, characters: int) -> None:
-        limit = self._settings.max_characters
-        if characters > limit:
+        if characters > (limit := self._settings.max_characters):
             message = f"has {characters} characters; this server takes {limit}: send it in parts"
             raise RequestError(FieldViolation("text", message))
 
-    async def _read(self, read: Callable[[], T], *, ahead: bool = False) -> T:
-        """Run `read` on a thread; if it reads far ahead, at leisure."""
-        async with self._reader_ahead if ahead else self._readers:
-            start_s = self._clock()
+    async def _read(self, read: Callable[[], T]) -> T:
+        """Run `read` on a thread."""
+        start_s = self._clock()
+        async with self._readers:
             result = await asyncio.to_thread(read)
-            if ahead:
-                await asyncio.sleep(REST * (self._clock() - start_s))
         if trace := current_call().trace:
             trace.part("normalise", self._clock() - start_s)
         return result
@@ -353,11 +350,7 @@ class SynthesisService:
         characters: int,
         read: Callable[[], ProcessedText],
     ) -> None:
-        """Admit, parse and speak further text of a stream.
-
-        Args:
-            read: returns what can be spoken now.
-        """
+        """Admit, parse and speak further text of a stream; `read` gives what can be spoken now."""
         record = audio.record
         record.characters += characters
         self._check_length(record.characters)
@@ -365,11 +358,17 @@ class SynthesisService:
             self._quotas.take_characters(record.caller, characters)
         while stream.left_s > READ_AHEAD_S:  # parsing would take CPU time from others' audio
             await asyncio.sleep(READ_RETRY_S)
-        reserved_s, ahead = 0.0, False
+        reserved_s, left_s = 0.0, stream.left_s
         if characters >= SLICE:  # slow to parse
-            reserved_s, ahead = voice.costs.audio_s(characters, speed), stream.left_s > LEISURE_S
+            reserved_s = voice.costs.audio_s(characters, speed)
             await self._reserve(stream, reserved_s)
-        text = await self._read(read, ahead=ahead)
+        if reserved_s and left_s > LEISURE_S:
+            async with self._reader_ahead:
+                start_s = self._clock()
+                text = await self._read(read)
+                await asyncio.sleep(REST * (self._clock() - start_s))
+        else:
+            text = await self._read(read)
         audio_s = voice.expected_s(text.sentences, speed)
         if audio_s and not reserved_s:
             await self._reserve(stream, audio_s)
@@ -383,8 +382,7 @@ class SynthesisService:
             OverloadError: it did not fit within the setting `text_wait_s`.
             DeadlineError: it can't be spoken before the caller's deadline.
         """
-        waiting = self._executor.reserve(stream, audio_s)
-        if waiting is None:
+        if (waiting := self._executor.reserve(stream, audio_s)) is None:
             return
         try:
             async with asyncio.timeout(self._settings.text_wait_s):

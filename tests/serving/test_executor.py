@@ -99,9 +99,7 @@ def held(executor: EngineExecutor) -> Iterator[None]:
 
 
 def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(open_executor: Any) -> None:
-    def throw() -> None:
-        raise RuntimeError("out of cheese")
-
+    throw = Mock(side_effect=RuntimeError("out of cheese"))
     synthesizer = fake_voice(UnluckyEngine(3, throw))
     calm = fake_voice()
     executor = open_executor()

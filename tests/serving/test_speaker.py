@@ -24,7 +24,7 @@ from dlpo_serving.request import SpeechRequest, SynthesisCall
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy
-from dlpo_serving.service import SLICE, FurtherText, SynthesisService
+from dlpo_serving.service import SLICE, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_registry import warm
@@ -168,17 +168,17 @@ async def later(text: Any) -> AsyncIterator[Any]:
 
 @pytest.mark.parametrize(
     ("text", "further"),
-    [(TEXT, None), ("", later(TEXT)), (TEXT, later(SpeechRequest(TEXT)))],
+    [(TEXT, None), ("", TEXT), (TEXT, SpeechRequest(TEXT))],
     ids=["dlpo.v1", "in pieces", "Riva"],
 )
 async def test_every_kind_of_call_teaches_the_pace_of_the_voice(
-    with_speaker: Speak, synthesizer: Synthesizer, text: str, further: FurtherText | None
+    with_speaker: Speak, synthesizer: Synthesizer, text: str, further: Any
 ) -> None:
     async with with_speaker() as speaker:
         voice = warm(synthesizer)
         speaker.add_voice(voice)
         before = voice.costs.frames_per_character
-        async with speaker.synthesize(call(text), further) as speech:
+        async with speaker.synthesize(call(text), further and later(further)) as speech:
             await heard(speech)
         assert voice.costs.frames_per_character != before
 
@@ -204,7 +204,14 @@ async def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speak
         assert caught.value.retry_after_s >= 0.1
 
 
-async def test_further_text_is_read_as_it_is_needed_one_slice_at_a_time(
+async def test_further_text_is_read_as_it_is_needed(with_speaker: Speak) -> None:
+    async with with_speaker() as speaker, speaker.synthesize(call(""), later(LONG * 20)) as speech:
+        await anext(aiter(speech))
+        await asyncio.sleep(1)
+        assert 0 < speech.record.characters < 10 * SLICE
+
+
+async def test_conversations_that_read_ahead_take_turns(
     with_speaker: Speak, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push, begun, spans = TextFeed.push, set[TextFeed](), list[tuple[float, float]]()
@@ -219,9 +226,8 @@ async def test_further_text_is_read_as_it_is_needed_one_slice_at_a_time(
 
     monkeypatch.setattr(TextFeed, "push", slow_push)
     async with with_speaker(CALM) as speaker, AsyncExitStack() as calls:
-        wanted = [speaker.synthesize(call(""), later(LONG * 20)) for _ in range(6)]
-        speeches = [await calls.enter_async_context(one) for one in wanted]
-        while len(spans) < len(wanted):
+        for _ in range(6):
+            await calls.enter_async_context(speaker.synthesize(call(""), later(LONG * 20)))
+        while len(spans) < 6:
             await asyncio.sleep(0.05)
         assert all(end_s < start_s for (_, end_s), (start_s, _) in pairwise(spans))
-        assert all(0 < speech.record.characters < 10 * SLICE for speech in speeches)

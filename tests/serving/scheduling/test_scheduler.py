@@ -12,6 +12,7 @@ from functools import partial
 from math import ceil, inf
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dlpo_serving.engine import Stage, Unit
@@ -97,16 +98,10 @@ class Simulation:
         self,
         policy: AdmissionPolicy | None = None,
         lanes: int = 2,
-        slowness: float = 1.0,
-        belief: float = 1.0,
-        contention: float = 1.0,
+        slowness: float = 1.0,  # of the machine; may be changed while it runs
+        belief: float = 1.0,  # the slowness that warm-up found
+        contention: float = 1.0,  # time of a unit while most lanes are busy / while most are idle
     ) -> None:
-        """
-        Args:
-            slowness: of the machine; may be changed while it runs.
-            belief: the slowness that warm-up found.
-            contention: time of a unit while most lanes are busy / while most are idle.
-        """
         self.costs = Costs(lines_times(belief))
         self._true_costs = Costs(LINES)
         self._contention = contention
@@ -234,10 +229,6 @@ CAPACITY = 2 / (0.0002 * 75)  # seconds of audio that two lanes make in a second
 ALONE_S = 0.002 + 0.003 + 0.001 + 0.0001 * 38  # first audio of a caller who is alone
 
 
-def percentile(values: list[float], share: float) -> float:
-    return sorted(values)[int(share * (len(values) - 1))]
-
-
 def poisson(simulation: Simulation, load: float, seconds: float, mean_s: float = 5.0) -> None:
     """Callers of mixed lengths, who together ask for `load` times the capacity."""
     generator = random.Random(1)
@@ -269,15 +260,19 @@ def test_a_newcomer_finds_a_lane_while_another_is_far_ahead_of_its_listener() ->
     assert simulation.listeners[2].first_audio_s == pytest.approx(ALONE_S)
 
 
-def test_who_is_about_to_run_dry_goes_before_late_newcomers() -> None:
-    policy = AdmissionPolicy(burst_utilisation=inf, max_first_audio_s=inf)
-    simulation = Simulation(policy, lanes=1, slowness=3.0, belief=3.0)
-    simulation.arrive(0.0, 3.0)
-    for _ in range(16):
-        simulation.arrive(0.04, 3.0)  # while the other has its first chunk made
-    simulation.run(until_s=1.0)
-    assert simulation.listeners[0].underrun_s == 0
-    assert len(simulation.listeners) == 17
+def test_who_is_about_to_run_dry_goes_before_newcomers() -> None:
+    one = Simulation(AdmissionPolicy(first_audio_s=1000.0), lanes=1)
+    many = Simulation(AdmissionPolicy(burst_utilisation=inf, max_first_audio_s=inf), 1, 3.0, 3.0)
+    for simulation, newcomers, arrival_s in ((one, 1, 0.007), (many, 16, 0.04)):
+        simulation.arrive(0.0, 3.0)
+        for _ in range(newcomers):
+            simulation.arrive(arrival_s, 3.0)  # while the other has its first chunk made
+        simulation.run()
+        first, *others = simulation.listeners
+        assert first.ended_s is not None
+        assert (first.underrun_s, len(others)) == (0, newcomers)
+    first, second = one.listeners
+    assert one.order.index(second) == len(first.batches)  # not before the other had all
 
 
 def test_at_eighty_percent_of_the_capacity_nobody_waits_long_and_nobody_runs_dry() -> None:
@@ -286,7 +281,7 @@ def test_at_eighty_percent_of_the_capacity_nobody_waits_long_and_nobody_runs_dry
     simulation.run()
     first = [caller.first_audio_s for caller in simulation.listeners]
     assert not simulation.refusals
-    assert percentile(first, 0.95) < 4 * ALONE_S
+    assert np.percentile(first, 95) < 4 * ALONE_S
     assert sum(caller.underrun_s for caller in simulation.listeners) == 0
     assert all(caller.ended_s is not None for caller in simulation.listeners)
 
@@ -299,7 +294,7 @@ def test_at_four_times_the_capacity_those_who_are_admitted_notice_little() -> No
     simulation.run()
     first = [caller.first_audio_s for caller in simulation.listeners]
     assert len(simulation.refusals) > len(simulation.listeners)
-    assert percentile(first, 0.95) < 4 * ALONE_S
+    assert np.percentile(first, 95) < 4 * ALONE_S
     assert max(caller.underrun_s for caller in simulation.listeners) < 0.001
 
 
