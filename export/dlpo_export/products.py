@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import copy
 import logging
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlpo.errors import needs
 from dlpo_export.parity.divergence import Tensors
+from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.quantise import (
     F0_CENTS,
     probe,
@@ -57,14 +61,19 @@ def as_products(
 
     Args:
         model: float32, weights inside; convolutions over one axis without groups or strides.
-            Transpositions around them to and from channels last are eliminated.
         bits: node -> width of its input; 32 if absent.
         ranges: lowest and highest input value of each node with fewer bits.
 
     Returns:
         A new model.
     """
-    return _Rewriting(model, bits, ranges).model
+    made = _Rewriting(model, bits, ranges).model
+    with needs("export"):
+        import onnx
+    with tempfile.TemporaryDirectory(prefix="dlpo-export-") as folder:
+        path = Path(folder) / "graph.onnx"
+        OpenGraph(made, fuse=False, save=path)  # drops transpositions that undo one another
+        return onnx.load(path)
 
 
 class _Taps(NamedTuple):
@@ -98,9 +107,7 @@ class _Rewriting:
         self._tapped: dict[tuple[str, _Taps], str] = {}
         self._constants: dict[str, onnx.TensorProto] = {}
         self._made: list[onnx.NodeProto] = []
-        nodes, renamed = list(graph.node), dict[str, str]()
-        for node in nodes:
-            node.input[:] = [renamed.get(name, name) for name in node.input]
+        for node in list(graph.node):
             if node.name in self._absorbed:
                 continue
             if node.op_type == "MatMul" and bits.get(node.name, 32) < 32:
@@ -110,11 +117,7 @@ class _Rewriting:
             elif node.op_type == "LayerNormalization":
                 self._normalised(node)
             elif node.op_type == "Conv" and not is_grouped(node):
-                last = self._product(node)
-                self._node("Transpose", [last], node.output[0], perm=LAST)
-                for reader in nodes:
-                    if node.output[0] in reader.input and _turns(reader):
-                        renamed[reader.output[0]] = last
+                self._node("Transpose", [self._product(node)], node.output[0], perm=LAST)
             else:
                 self._made.append(node)
         del graph.node[:], graph.value_info[:]
@@ -137,7 +140,8 @@ class _Rewriting:
         factors = weight.transpose(2, 1, 0).reshape(-1, outputs)  # (k I, O)
         bias = [numpy_helper.to_array(self._weights[name]) for name in node.input[2:]]
         out = f"{node.name}.last"
-        return self._multiplied(node, self._channels_last(node), factors, out, seen, *bias)
+        turned = self._node("Transpose", [node.input[0]], f"{node.name}.turned", perm=LAST)
+        return self._multiplied(node, turned, factors, out, seen, *bias)
 
     def _multiplied(
         self,
@@ -235,12 +239,6 @@ class _Rewriting:
                 tensor = readers[0].output[0]
         return vectors, tensor
 
-    def _channels_last(self, node: onnx.NodeProto) -> str:
-        maker = self._makers.get(node.input[0])
-        if maker is not None and _turns(maker):
-            return str(maker.input[0])
-        return self._node("Transpose", [node.input[0]], f"{node.name}.turned", perm=LAST)
-
     def _integers(self, tensor: str, size: float, zero: int) -> tuple[str, str, str]:
         """Round a tensor to 8 bits, once for all its readers; returns its name, and those of its
         scale and zero."""
@@ -301,11 +299,6 @@ class _Rewriting:
 def is_grouped(node: onnx.NodeProto) -> bool:
     """Whether it is a grouped convolution."""
     return any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
-
-
-def _turns(node: onnx.NodeProto) -> bool:
-    """Whether it transposes between channels first and channels last."""
-    return node.op_type == "Transpose" and list(node.attribute[0].ints) == LAST
 
 
 def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.ModelProto | None:

@@ -81,8 +81,7 @@ def engines() -> tuple[OnnxEngine, OnnxEngine]:
 def encoded(engines: tuple[OnnxEngine, OnnxEngine]) -> tuple[EncoderOutput, Ids]:
     (sentence,) = TextFrontEnd().process(TEXT).sentences
     ids = np.array([sentence.symbol_ids()], np.int64)
-    noise = pitch_noise(engines[0].manifest, ids.shape[1], seed=0, index=0)
-    encoding = engines[0].encode(ids, noise)
+    encoding = engines[0].encode(ids, pitch_noise(engines[0].manifest, ids.shape[1], 0, index=0))
     return encoding, whole_frames(encoding.durations[0])
 
 
@@ -101,7 +100,8 @@ def voicing_logit(engine: OnnxEngine, encoded: tuple[EncoderOutput, Ids]) -> NDA
     """(F,) float32 of the whole sentence: a frame is voiced where it is above 0."""
     encoding, counts = encoded
     graph = onnx.load(Bundle.load(find_voice(DEFAULT_VOICE)).graph_path("frames", "fp32"))
-    *_, compared = (node for node in graph.graph.node if node.op_type == "Greater")
+    cast = {node.input[0] for node in graph.graph.node if node.op_type == "Cast"}
+    (compared,) = (n for n in graph.graph.node if n.op_type == "Greater" and n.output[0] in cast)
     inputs = {
         "hidden": encoding.hidden, "durations": counts[None].astype(np.float32),
         "ranges": encoding.ranges, "pitch": np.zeros(1, np.float32),
@@ -118,8 +118,8 @@ def test_embedded_voice_has_the_f0_of_float32(
     frames = int(encoded[1].sum())
     exact, rounded = (spoken_frames(engine, encoded, 0, frames, pitch) for engine in engines)
     assert f0_error_cents(rounded.f0, exact.f0) < 0.1
-    decided = np.abs(voicing_logit(engines[0], encoded)) > 0.05  # 1 % of what is usual
-    assert decided.mean() > 0.98
+    decided = np.abs(voicing_logit(engines[0], encoded)) > 0.4  # 6 % of what is usual
+    assert decided.mean() > 0.95
     assert wrong_voicing(rounded.f0[:, decided], exact.f0[:, decided]) == 0
     assert 22 < sqnr_db(rounded.conditioning, exact.conditioning) < 40  # in 8 bits it is
 

@@ -15,6 +15,8 @@ from dlpo.errors import BundleError, needs
 if TYPE_CHECKING:
     import onnx
 
+NOT_WANTED = ("QDQPropagationTransformer", "EnsureUniqueDQForNodeUnit")  # slow a saved graph
+
 
 class OpenGraph:
     """A graph in a single-threaded onnxruntime CPU session, to be run any number of times."""
@@ -25,6 +27,7 @@ class OpenGraph:
         fetch: Collection[str] = (),
         *,
         fuse: bool = True,
+        save: Path | None = None,
     ) -> None:
         """Load it.
 
@@ -32,6 +35,7 @@ class OpenGraph:
             graph: an ONNX file, or a model with its weights inside.
             fetch: tensors to return from a model, any that it computes; default: its outputs.
             fuse: let onnxruntime fuse layers; False: each layer computes exactly what it states.
+            save: where to write the graph as onnxruntime has rewritten it.
 
         Raises:
             BundleError: onnxruntime can't load it.
@@ -42,8 +46,10 @@ class OpenGraph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         if not fuse:
-            level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-            options.graph_optimization_level = level
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        unwanted = NOT_WANTED if save else None
+        if save:
+            options.optimized_model_filepath = str(save)
         options.log_severity_level = 3  # errors
         loaded: Path | bytes
         if isinstance(graph, Path):
@@ -52,7 +58,7 @@ class OpenGraph:
             self._name, self._consequence, loaded = graph.graph.name, "", _serialised(graph, fetch)
         with self._as_bundle_error():
             self._session = onnxruntime.InferenceSession(
-                loaded, options, providers=["CPUExecutionProvider"]
+                loaded, options, ["CPUExecutionProvider"], disabled_optimizers=unwanted
             )
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
