@@ -67,7 +67,7 @@ def test_a_record_that_cannot_be_shown_is_named_and_the_others_are_shown(
 
 def test_the_command_writes_the_page_and_replaces_its_pictures(tmp_path: Path) -> None:
     records, out = tmp_path / "records", tmp_path / "docs" / "page.md"
-    (newest,) = RECORDS.glob("pareto-*.json")
+    (newest,) = RECORDS.glob("peers-*.json")
     records.mkdir()
     shutil.copy(newest, records)
     write(records, "horoscope", {})
