@@ -273,8 +273,8 @@ def tune(
         typer.Option(help="Objective to minimize; docs/tuning.md explains each."),
     ] = "dlpo",
     explore: Annotated[
-        Literal["chain", "weights"],
-        typer.Option(help="What dlpo perturbs: the noise of the chain or the weights."),
+        Literal["chain", "step", "weights"],
+        typer.Option(help="What to perturb: the chain's noise, one step's, or dlpo's weights."),
     ] = "chain",
     reward: Annotated[
         str,

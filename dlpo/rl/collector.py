@@ -86,6 +86,7 @@ class RolloutCollector:
         timer: counts seconds by stage.
         settings: prompts per update, seeds per prompt, chains at a time, clip augmentation, seed.
         reach: see `conditions_of`.
+        explored: steps of which an update explores one, in turn; () is all at once.
     """
 
     def __init__(
@@ -98,7 +99,9 @@ class RolloutCollector:
         timer: StageTimer,
         settings: TuningConfig,
         reach: int,
+        explored: Sequence[int] = (),
     ) -> None:
+        self.explored = explored
         self.model, self.prompts, self.chain, self.reward = model, prompts, chain, reward
         self.processes, self.timer, self.settings, self.reach = processes, timer, settings, reach
         self.chains_run = 0  # across all processes
@@ -118,7 +121,9 @@ class RolloutCollector:
         """
         with self.timer.stage("rollout"):
             key, size = (self.settings.seed, update), (self.settings.group, self.settings.rows)
-            batch = run_chains(self.model, self.draw(update), self.chain, key, *size, self.reach)
+            step = self.explored[update % len(self.explored)] if self.explored else None
+            draws = self.model, self.draw(update), self.chain
+            batch = run_chains(*draws, key, *size, self.reach, step)
         self.chains_run += len(batch) * self.processes.count
         return batch
 
@@ -168,11 +173,13 @@ def run_chains(
     group: int,
     rows: int,
     reach: int,
+    explored: int | None = None,
 ) -> RolloutBatch:
     """Synthesize sentences with a policy, G seeds each.
 
     Args:
         key: (seed, update) that the noise is drawn from.
+        explored: see `Rollout.explored`.
 
     Raises:
         TrainingError: the policy's waveforms are not finite.
@@ -183,7 +190,7 @@ def run_chains(
     for some in (prompts[i : i + size] for i in range(0, len(prompts), size)):
         conditions = conditions_of(model, some, reach).repeat(group)
         keys = seed_keys(*key, [prompt.number for prompt in some], group)
-        parts.append(of_prompts(roll_out(model, conditions, chain, keys, group), some))
+        parts.append(of_prompts(roll_out(model, conditions, chain, keys, group, explored), some))
     return RolloutBatch(tuple(parts))
 
 

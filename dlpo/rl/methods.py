@@ -39,7 +39,7 @@ from dlpo.training.adversary import AdversarialTrainer
 
 Method = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"]
 Guide = Literal["return", "recordings", "both"]
-Explore = Literal["chain", "weights"]
+Explore = Literal["chain", "step", "weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,9 @@ class Objective:
 
     method: Method = "dlpo"
     explore: Explore = "chain"
-    """What DLPO perturbs to see the reward change: the noise of the chain's steps, or the weights;
-    see `dlpo.rl.explore`."""
+    """What is perturbed to see the reward change: the noise of all the chain's steps; that of one
+    step, in turn, the seeds of a sentence sharing the rest, with advantages that are not divided
+    by their spread; or DLPO's weights, see `dlpo.rl.explore`."""
     alpha: float = 1.0
     """Weight of the reward in DLPO's return, and of the direct gradient."""
     beta: float = 1.0
@@ -83,7 +84,7 @@ class Objective:
         if self.guide not in get_args(Guide):
             raise ConfigError(f"guide is {self.guide!r}; expected return, recordings or both")
         if self.explore not in get_args(Explore):
-            raise ConfigError(f"explore is {self.explore!r}; expected chain or weights")
+            raise ConfigError(f"explore is {self.explore!r}; expected chain, step or weights")
         check_ranges(
             self,
             **dict.fromkeys(("alpha", "beta", "kl_weight", "renoised"), "0 or more"),
@@ -98,6 +99,8 @@ class Objective:
             )
         if self.explore == "weights" and self.method != "dlpo":
             raise ConfigError(f"{self.method} can't explore weights; expected method dlpo")
+        if self.explore == "step" and not self.spec.scores_noise:
+            raise ConfigError(f"{self.method} can't explore a step; it does not score noise")
 
     @property
     def spec(self) -> MethodSpec:
@@ -107,7 +110,7 @@ class Objective:
     @property
     def explores_noise(self) -> bool:
         """Whether it needs a chain whose steps draw noise."""
-        return self.spec.scores_noise and self.explore == "chain"
+        return self.spec.scores_noise and self.explore != "weights"
 
     @property
     def needs_recordings(self) -> bool:
@@ -142,8 +145,8 @@ class MethodInput:
     @property
     def advantage(self) -> Advantage:
         """Advantages among the seeds of a sentence."""
-        bound = self.objective.advantage_bound
-        return partial(group_advantages, group=self.rollout.group, bound=bound)
+        bound, divided = self.objective.advantage_bound, self.objective.explore != "step"
+        return partial(group_advantages, group=self.rollout.group, bound=bound, divided=divided)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,18 +36,21 @@ Advantage = Callable[[Tensor], Tensor]
 """Returns (..., B) -> advantages of the same shape."""
 
 
-def group_advantages(returns: Tensor, group: int, bound: float = BOUND) -> Tensor:
+def group_advantages(
+    returns: Tensor, group: int, bound: float = BOUND, divided: bool = True
+) -> Tensor:
     """How much better each chain did than the other seeds of its sentence.
 
-        A = clip((R - mean_G) / std_G, -bound, bound)
+        A = clip((R - mean_G) / std_G, -bound, bound), or if not divided R - the others' mean
 
-    Shifting all returns of a sentence, or scaling them by a positive factor, changes nothing;
-    seeds that did equally well get 0.
+    Shifting all returns of a sentence changes nothing, nor does scaling them by a positive factor
+    if divided; seeds that did equally well get 0.
 
     Args:
         returns: (..., B), R; the G seeds of a sentence are adjacent rows.
         group: G.
-        bound: largest |A|.
+        bound: largest |A|, if divided.
+        divided: whether by the spread.
 
     Returns:
         (..., B), detached.
@@ -56,7 +59,8 @@ def group_advantages(returns: Tensor, group: int, bound: float = BOUND) -> Tenso
         InputError: G < 2 leaves no chain to compare with, or B is not a multiple of G.
         TrainingError: a return is not finite.
 
-    Reference: Shao et al. 2024 (GRPO), section 4.1.2; Flow-GRPO for the bound.
+    Reference: Shao et al. 2024 (GRPO), section 4.1.2; Flow-GRPO for the bound; Kool et al. 2019 for
+        the others' mean.
     """
     if group < 2 or returns.shape[-1] % group:
         raise InputError(
@@ -70,6 +74,8 @@ def group_advantages(returns: Tensor, group: int, bound: float = BOUND) -> Tenso
         )
     grouped = returns.reshape(*returns.shape[:-1], -1, group)
     centred = grouped - grouped.mean(-1, keepdim=True)
+    if not divided:
+        return (centred * (group / (group - 1))).view(returns.shape)
     spread = centred.square().mean(-1, keepdim=True).sqrt()
     same = spread <= SAME * grouped.abs().amax(-1, keepdim=True)
     scaled = centred / spread.where(~same, torch.ones_like(spread))

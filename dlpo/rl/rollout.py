@@ -49,11 +49,13 @@ class Rollout:
     """G, the seeds of each sentence"""
     texts: tuple[str, ...] = ()
     """B texts of the sentences, for judges that read them"""
+    explored: int | None = None
+    """the one step whose noise the seeds of a sentence don't share; None: they share none"""
 
     @property
     def scored(self) -> tuple[int, ...]:
         """The S steps that carry a score."""
-        return scored_steps(self.schedule)
+        return scored_steps(self.schedule, self.explored)
 
     @property
     def stds(self) -> Tensor:
@@ -80,8 +82,10 @@ class Rollout:
         return [row[:end] for row, end in zip(waveforms, ends, strict=True)]
 
 
-def scored_steps(schedule: NoiseSchedule) -> tuple[int, ...]:
-    """The steps with enough noise to have a density that can be weighed."""
+def scored_steps(schedule: NoiseSchedule, explored: int | None = None) -> tuple[int, ...]:
+    """The steps with enough noise to have a density that can be weighed, or the explored one."""
+    if explored is not None:
+        return (explored,)
     return tuple(int(k) for k in np.flatnonzero(schedule.posterior_std >= LEAST_STD))
 
 
@@ -129,7 +133,12 @@ def step_log_prob(sample: Tensor, mean: Tensor, std: Tensor, inside: Tensor) -> 
 
 @torch.no_grad()
 def roll_out(
-    policy: Policy, conditions: Conditions, schedule: NoiseSchedule, keys: Sequence[Key], group: int
+    policy: Policy,
+    conditions: Conditions,
+    schedule: NoiseSchedule,
+    keys: Sequence[Key],
+    group: int,
+    explored: int | None = None,
 ) -> Rollout:
     """Run the chain from each row's own noise.
 
@@ -142,6 +151,7 @@ def roll_out(
         schedule: of the exported chain.
         keys: B keys, see `seed_keys`.
         group: G, seeds of each sentence.
+        explored: see `Rollout.explored`.
 
     Raises:
         InputError: a policy in train mode, or counts that don't fit each other.
@@ -152,6 +162,10 @@ def roll_out(
             " per row, and whole groups"
         )
     noise = padded_noise(conditions, keys, schedule.noise_count)
+    if explored is not None:
+        own = noise[schedule.noise_row(explored)]
+        noise = noise[:, ::group].repeat_interleave(group, 1)
+        noise[schedule.noise_row(explored)] = own
     inside = conditions.inside
     states, means = [noise[0]], []
     for step in range(schedule.steps):
@@ -162,7 +176,8 @@ def roll_out(
         states.append(mean if row is None else mean + std * noise[row])
     stds = torch.from_numpy(schedule.posterior_std).to(inside)
     log_probs = [
-        step_log_prob(states[k + 1], means[k], stds[k], inside) for k in scored_steps(schedule)
+        step_log_prob(states[k + 1], means[k], stds[k], inside)
+        for k in scored_steps(schedule, explored)
     ]
     return Rollout(
         conditions,
@@ -172,6 +187,7 @@ def roll_out(
         torch.stack(log_probs) if log_probs else inside.new_zeros(0, len(keys)),
         tuple(keys),
         group,
+        explored=explored,
     )
 
 

@@ -31,6 +31,7 @@ from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain, valid
 from dlpo.rl.preferences import ListeningPairs
 from dlpo.rl.prompts import Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
+from dlpo.rl.rollout import scored_steps
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches
 from dlpo.training.run import Report, TrainingRun
@@ -111,9 +112,11 @@ class Tuner(TrainingRun):
             self.reference, prompts, plan.chain, models, recorded, self.timer, settings.rows, reach
         )
         drawn = Prompts(self.dataset, settings.seed, settings.longest_s)
+        explored = scored_steps(plan.chain) if plan.objective.explore == "step" else ()
         self.collector = RolloutCollector(
-            model, drawn, plan.chain, self.reward, self.processes, self.timer, settings, reach
-        )
+            model, drawn, plan.chain, self.reward, self.processes, self.timer, settings, reach,
+            explored,
+        )  # fmt: skip
         self.source = self._source(models, pairs)
         self.baseline: PanelFigures | None = None
         self.last: PanelFigures | None = None
@@ -136,7 +139,7 @@ class Tuner(TrainingRun):
         settings, learning = self.training, freeze_all_but_denoiser(model)
         rate, decay = settings.learning_rate, settings.weight_decay
         optimizer = torch.optim.AdamW(learning, rate, (0.9, 0.98), weight_decay=decay)
-        if self.plan.objective.explore == "chain":
+        if self.plan.objective.explore != "weights":
             return None, optimizer
         if settings.passes != 1:
             raise ConfigError(

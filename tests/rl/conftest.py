@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -107,14 +107,22 @@ class Toy:
 
     @classmethod
     @torch.no_grad()
-    def enumerated(cls, policy: LinearPolicy, schedule: NoiseSchedule) -> tuple[Rollout, Tensor]:
+    def enumerated(
+        cls, policy: LinearPolicy, schedule: NoiseSchedule, explored: int | None = None
+    ) -> tuple[Rollout, Tensor]:
         """Chains through all nodes of a quadrature, and (B,) weights that make a mean over them
-        the exact expectation of a polynomial of the noise."""
+        the exact expectation of a polynomial of the noise; with an explored step in pairs that
+        share the rest."""
         nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
         weights = weights / weights.sum()
-        chosen = list(product(range(NODES), repeat=schedule.noise_count))
+        count, group = schedule.noise_count, 1 if explored is None else 2
+        draws = list(product(range(NODES), repeat=count + group - 1))
+        weight = torch.tensor([math.prod(weights[i] for i in row) for row in draws])
+        chosen = [list(row[:count]) for row in draws for _ in range(group)]
+        if explored is not None:
+            for pair, row in enumerate(draws):
+                chosen[2 * pair + 1][cast(int, schedule.noise_row(explored))] = row[-1]
         noise = torch.tensor([[nodes[i] for i in row] for row in chosen])  # (B, K)
-        weight = torch.tensor([math.prod(weights[i] for i in row) for row in chosen])
         conditions = cls.conditions(len(chosen))
         states, means = [noise[:, :1]], []
         for k in range(schedule.steps):
@@ -122,13 +130,11 @@ class Toy:
             row = schedule.noise_row(k)
             drawn = 0.0 if row is None else schedule.posterior_std[k] * noise[:, row : row + 1]
             states.append(means[-1] + drawn)
-        keys = seed_keys(0, 0, range(len(chosen)), 1)
-        rollout = Rollout(
-            conditions, schedule, torch.stack(states), torch.stack(means), torch.empty(0), keys, 1
-        )
-        log_probs = replay(policy, rollout).log_probs
-        rollout = Rollout(conditions, schedule, rollout.states, rollout.means, log_probs, keys, 1)
-        return rollout, weight * len(chosen)
+        keys = seed_keys(0, 0, range(len(draws)), group)
+        acted = torch.stack(states), torch.stack(means), torch.empty(0)
+        rollout = Rollout(conditions, schedule, *acted, keys, group, explored=explored)
+        rollout = replace(rollout, log_probs=replay(policy, rollout).log_probs)
+        return rollout, (weight * len(draws)).repeat_interleave(group)
 
 
 def rows_of(rollout: Rollout, first: int, end: int) -> Rollout:

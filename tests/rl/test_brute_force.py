@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.objectives import ddpo_loss, dlpo_loss, dpok_loss, klinr_loss
-from dlpo.rl.rollout import Replay, Rollout, replay
+from dlpo.rl.objectives import ddpo_loss, dlpo_loss, dpok_loss, group_advantages, klinr_loss
+from dlpo.rl.rollout import Replay, Rollout, replay, roll_out, seed_keys
 from tests.rl.conftest import rows_of
 
 ALPHA, BETA, KL_WEIGHT = 0.7, 0.2, 0.3
@@ -147,6 +147,40 @@ def test_gradient_equals_that_of_chains_run_again_with_moved_weights(
             expected[i] += (ahead - behind) / (2 * MOVE)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert np.abs(expected).max() > 0.1
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_the_gradient_of_a_step_explored_alone_is_that_of_the_step(
+    toy: Any, served_chain: NoiseSchedule, k: int
+) -> None:
+    policy = toy.Policy(*OWN)
+    rollout, quadrature = toy.enumerated(policy, served_chain, k)
+
+    def advantage(returns: Tensor) -> Tensor:
+        return quadrature * group_advantages(returns, 2, divided=False)
+
+    loss = ddpo_loss(rollout, replay(policy, rollout), reward(rollout.output[:, 0]), advantage)
+    found = torch.stack(torch.autograd.grad(-loss, [policy.bias, policy.weight]))
+    chain = Chain(rollout, quadrature)
+    ahead, behind = (
+        [chain.expected(returned(chain, chain.moved(k, i, by), 0)) for i in range(2)]
+        for by in (MOVE, -MOVE)
+    )
+    expected = np.subtract(ahead, behind) / (2 * MOVE)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_seeds_share_all_noise_but_that_of_the_explored_step(
+    toy: Any, served_chain: NoiseSchedule, k: int
+) -> None:
+    keys = seed_keys(0, 0, range(2), 4)
+    rollout = roll_out(toy.Policy(*OWN), toy.conditions(8), served_chain, keys, 4, k)
+    drawn = (rollout.states[1:] - rollout.means)[:2, :, 0].view(2, 2, 4)
+    shared = (drawn - drawn[:, :, :1]).abs().amax((1, 2)) < 1e-9
+    assert shared.tolist() == [k == 1, k == 0]
+    assert len(rollout.states[0].view(2, 4).unique()) == 2
+    assert rollout.scored == (k,)
 
 
 def weighted(

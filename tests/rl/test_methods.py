@@ -93,6 +93,7 @@ def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
         {"clip_range": 0.0}, {"advantage_bound": -1.0}, {"last_steps": 0}, {"renoised": -1},
         {"preference_beta": 0.0}, {"temperature": 0.0}, {"alpha": 0.0, "beta": 0.0},
         {"explore": "noise"}, {"explore": "weights", "method": "ddpo"},
+        {"explore": "step", "method": "rwr"},
     ],
 )  # fmt: skip
 def test_an_objective_is_checked(values: dict[str, Any]) -> None:

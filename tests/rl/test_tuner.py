@@ -239,7 +239,7 @@ def test_a_second_interrupt_stops_at_once(tuning: Any) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("explore", "updates"), [("chain", 60), ("weights", 30)])
+@pytest.mark.parametrize(("explore", "updates"), [("chain", 60), ("step", 60), ("weights", 30)])
 def test_dlpo_reaches_most_of_the_possible_gain_on_held_out_sentences(
     tuning: Any, base_checkpoint: Path, explore: Explore, updates: int
 ) -> None:
@@ -252,7 +252,7 @@ def test_dlpo_reaches_most_of_the_possible_gain_on_held_out_sentences(
     }  # fmt: skip
     curve = toy_judge.run(
         checkpoint, tuning.data, tuning.out / "run",
-        Plan(Objective("dlpo", explore, beta=1.0 if explore == "chain" else 0.0)),
+        Plan(Objective("dlpo", explore, beta=0.0 if explore == "weights" else 1.0)),
         from_dict(TuningConfig, settings), more_db=1.0, goal=0.8, every=2,
     )  # fmt: skip
     assert curve[0].gain < 0.8 <= curve[-1].gain
