@@ -106,27 +106,15 @@ OPEN_END = 0xFFFFFFFF  # bytes, in a WAV header: until the stream ends
 
 
 class _SampleEncoder:
-    """A fixed number of bytes per sample, without a container."""
+    """A fixed number of bytes per sample, after a header if there is one."""
 
-    def __init__(self, convert: Callable[[Waveform], NDArray[Any]]) -> None:
-        self._convert = convert
-
-    def encode(self, samples: Waveform) -> bytes:
-        return self._convert(samples).tobytes()
-
-    def finish(self) -> bytes:
-        return b""
-
-
-class WavEncoder:
-    """16-bit samples after a header, which is sent first and so can't state the length."""
-
-    def __init__(self, sample_rate_hz: int) -> None:
-        self._header = wav_header(sample_rate_hz)
+    def __init__(
+        self, convert: Callable[[Waveform], NDArray[Any]] = to_pcm16, header: bytes = b""
+    ) -> None:
+        self._convert, self._header = convert, header
 
     def encode(self, samples: Waveform) -> bytes:
-        header, self._header = self._header, b""
-        return header + to_pcm16(samples).tobytes()
+        return self.finish() + self._convert(samples).tobytes()
 
     def finish(self) -> bytes:
         header, self._header = self._header, b""
@@ -134,7 +122,7 @@ class WavEncoder:
 
 
 def wav_header(sample_rate_hz: int) -> bytes:
-    """The 44-byte header for an unknown number of mono 16-bit samples."""
+    """The 44-byte header for an unknown number of mono 16-bit samples: it is sent first."""
     sample_bytes = 2
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
@@ -255,9 +243,9 @@ def ogg_packets(pages: bytes) -> Iterator[bytes]:
 
 
 _OPENERS: Mapping[Encoding, Callable[[int], AudioEncoder]] = {  # each takes the rate in Hz
-    Encoding.PCM_S16: lambda _: _SampleEncoder(to_pcm16),
+    Encoding.PCM_S16: lambda _: _SampleEncoder(),
     Encoding.PCM_F32: lambda _: _SampleEncoder(lambda samples: samples.astype("<f4")),
-    Encoding.WAV: WavEncoder,
+    Encoding.WAV: lambda rate_hz: _SampleEncoder(header=wav_header(rate_hz)),
     Encoding.MULAW: lambda _: _SampleEncoder(lambda samples: mulaw(to_pcm16(samples))),
     Encoding.ALAW: lambda _: _SampleEncoder(lambda samples: alaw(to_pcm16(samples))),
     Encoding.FLAC: partial(SndfileEncoder, FLAC),
