@@ -24,7 +24,7 @@ from dlpo.errors import InputError
 from dlpo.text import ProcessedText, Sentence
 from dlpo.text.feed import TextFeed
 from dlpo_serving.audio_stream import AudioStream
-from dlpo_serving.encodings.formats import AudioFormat, usual_format
+from dlpo_serving.encodings.formats import format_of
 from dlpo_serving.errors import (
     FieldViolation,
     NotReadyError,
@@ -197,10 +197,7 @@ class SynthesisService:
         self._check_length(characters)
         manifest = voice.manifest
         steps = check_request(request, manifest)
-        if call.sample_rate_hz is None:
-            format = usual_format(call.encoding, manifest.sample_rate_hz)
-        else:
-            format = AudioFormat(call.encoding, call.sample_rate_hz)
+        format = format_of(call.encoding, call.sample_rate_hz, manifest.sample_rate_hz)
         record.voice, record.characters = manifest.voice, characters
         now = self._clock()
         stream = Stream(

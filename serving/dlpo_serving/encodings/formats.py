@@ -107,6 +107,13 @@ class AudioFormat:
         return bit_rate(self.sample_rate_hz) / 8
 
 
+def format_of(encoding: Encoding, sample_rate_hz: int | None, voice_rate_hz: int) -> AudioFormat:
+    """The format for a caller who names a rate, or None for `usual_format`."""
+    if sample_rate_hz is None:
+        return usual_format(encoding, voice_rate_hz)
+    return AudioFormat(encoding, sample_rate_hz)
+
+
 def usual_format(encoding: Encoding, voice_rate_hz: int) -> AudioFormat:
     """The format for a caller who names no rate.
 

@@ -19,7 +19,7 @@ from typing import BinaryIO, Self
 from dlpo.audio import Waveform
 from dlpo.errors import EngineError, InputError
 from dlpo_serving.encodings.encoder import open_encoder
-from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
+from dlpo_serving.encodings.formats import AudioFormat, Encoding, format_of
 from dlpo_serving.errors import FieldViolation, RequestError
 
 _FILE_THEN_PLAY = 'cat > "$0/speech.wav" && exec afplay "$0/speech.wav"'
@@ -261,11 +261,7 @@ class SoundFile:
                 full.
         """
         self._path = path
-        encoding = encoding_of(path)
-        if sample_rate_hz is None:
-            self._format = usual_format(encoding, source_rate_hz)
-        else:
-            self._format = AudioFormat(encoding, sample_rate_hz)
+        self._format = format_of(encoding_of(path), sample_rate_hz, source_rate_hz)
         self._source_rate_hz = source_rate_hz
         self._encoder = open_encoder(self._format, source_rate_hz)
 
