@@ -7,6 +7,7 @@ when its caller disconnects.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from dlpo.bundle import Manifest
 from dlpo.v1 import speech_pb2
@@ -67,30 +68,30 @@ def read_call(
 
 def info_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2.SpeechInfo:
     """What is known before the first audio; the text only if it does not come in pieces."""
-    message = speech_pb2.SpeechInfo(
+    return speech_pb2.SpeechInfo(
         format=speech_pb2.AudioFormat(
             encoding=encoding_message(audio.format.encoding),
             sample_rate_hz=audio.format.sample_rate_hz,
         ),
         voice=audio.manifest.voice,
+        **(_text_fields(audio) if text_is_known else {}),
     )
-    if text_is_known:
-        message.processed_text = audio.processed_text
-        message.dropped_characters = audio.dropped_characters
-        message.warnings.extend(audio.warnings)
-    return message
 
 
 def totals_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2.SpeechTotals:
     """What is known after the last audio; the text if `info_message` lacks it."""
-    message = speech_pb2.SpeechTotals(
-        samples=audio.samples, audio_s=audio.audio_s, steps=audio.steps, seed=audio.seed
+    text = {} if text_is_known else _text_fields(audio)
+    return speech_pb2.SpeechTotals(
+        samples=audio.samples, audio_s=audio.audio_s, steps=audio.steps, seed=audio.seed, **text
     )
-    if not text_is_known:
-        message.processed_text = audio.processed_text
-        message.dropped_characters = audio.dropped_characters
-        message.warnings.extend(audio.warnings)
-    return message
+
+
+def _text_fields(audio: AudioStream) -> dict[str, Any]:
+    return {
+        "processed_text": audio.processed_text,
+        "dropped_characters": audio.dropped_characters,
+        "warnings": audio.warnings,
+    }
 
 
 def chunk_message(chunk: EncodedChunk, rate_hz: int, detail: TimeDetail) -> speech_pb2.AudioChunk:
@@ -136,11 +137,10 @@ def word_messages(
 
 def mark_messages(marks: tuple[MarkTiming, ...], rate_hz: int) -> list[speech_pb2.MarkTime]:
     """Timestamps of the marks in an SSML document."""
-    messages = []
-    for mark in marks:
-        time_s = mark.sample / rate_hz
-        messages.append(speech_pb2.MarkTime(name=mark.name, time_s=time_s, sample=mark.sample))
-    return messages
+    return [
+        speech_pb2.MarkTime(name=mark.name, time_s=mark.sample / rate_hz, sample=mark.sample)
+        for mark in marks
+    ]
 
 
 def voice_message(manifest: Manifest) -> speech_pb2.Voice:
