@@ -252,11 +252,10 @@ def _sender(file: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
 
     async def send(request: web.Request) -> web.Response:
         same = any(each.value in (tag, "*") for each in request.if_none_match or ())
-        response = web.Response(headers=PAGE_HEADERS, content_type=kind, charset=charset)
-        if same:
-            response.set_status(304)
-        else:
-            response.body = content
+        status, body = (304, None) if same else (200, content)
+        response = web.Response(
+            status=status, body=body, headers=PAGE_HEADERS, content_type=kind, charset=charset
+        )
         response.etag = tag
         return response
 
