@@ -20,10 +20,9 @@ from dlpo_bench.listening.answers import (
     PairTrial,
     RaterAnswer,
 )
-from dlpo_bench.statistics import SIGNIFICANT, Estimate, ratio_of_sums
+from dlpo_bench.statistics import CONFIDENCE, SIGNIFICANT, Estimate, ratio_of_sums
 from dlpo_bench.tables import Block, Table, markdown
 
-CONFIDENCE = 0.95
 DEGRADED_RIGHT = 0.75  # the lowest share of degraded sounds that an attentive listener finds
 IDENTICAL_RIGHT = 0.5  # half: asked for a difference, some hear one everywhere
 

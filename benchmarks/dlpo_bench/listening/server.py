@@ -18,7 +18,6 @@ from dlpo_serving.http import listening
 from dlpo_serving.http.app import EVERY_REPLY, PAGE_HEADERS
 from dlpo_serving.http.speech_socket import is_same_origin
 
-LOCAL = "127.0.0.1"
 BODY_BYTES = 4_096  # an answer takes about 400
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HEADERS = {

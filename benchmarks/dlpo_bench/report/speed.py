@@ -37,8 +37,6 @@ COLD_START = {
 }
 LOAD_TARGETS = (
     Target("streams in real time without gaps", 16, 80, "streams/streams", True),
-    Target("refusal when full, p99, ms", 20, 5, "refusals/refusal_ms_p99"),
-    Target("refusals with RetryInfo, share", 1, 1, "refusals/retry_info_share", True),
     Target("overload: first audio p95, x unloaded", 4, 2, "overload/first_audio_ratio"),
     Target("overload: gaps of admitted streams, s", 0, 0, "overload/underrun_s"),
     Target("overload: refusals with RetryInfo", 1, 1, "overload/retry_info_share", True),
