@@ -94,22 +94,19 @@ CALIBRATION = tuple(
 
 
 @torch.no_grad()
-def speak(
-    sources: Mapping[str, GraphSource], sentence: ParitySentence, seed: int
-) -> Iterator[Case]:
+def speak(sources: Mapping[str, GraphSource], sentence: ParitySentence) -> Iterator[Case]:
     """Run every graph's module on a sentence, each on the outputs of the previous one.
 
     Args:
         sources: `encoder`, `frames` and denoisers by name; any other graph is run on its export
             example inputs.
-        seed: of the noise.
     """
     encoder, frames = until_frames(sources, sentence)
     yield encoder
     yield frames
     for name, graph in sources.items():
         if name.startswith(DENOISER):
-            yield _run(name, sources, denoiser_inputs(graph, frames, seed))
+            yield _run(name, sources, denoiser_inputs(graph, frames, sentence.seed))
         elif name not in ("encoder", "frames"):
             yield _run(name, sources, {key: value for key, (value, _) in graph.inputs.items()})
 
