@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import Bundle, PlanInfo
 from dlpo.config.models import ContourConfig, SpectralConfig, WaveGrad2Config
 from dlpo.config.training import ContourTraining, SpectralTraining, WaveGrad2Training
 from dlpo.judges.judge import Scores, Waveform
@@ -83,6 +83,15 @@ class ToyJudge:
 
     def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
         return [self.words(waveform) for waveform in waveforms]
+
+
+def plan_info(**changes: Any) -> PlanInfo:
+    """A TensorRT plan of an H200, or one that differs in this."""
+    values: dict[str, Any] = {
+        "graph": "denoiser_1", "precision": "fp32", "file": "a.plan", "gpu": "NVIDIA H200",
+        "compute_capability": "9.0", "tensorrt": "11.4.0.106", "frames": (32,), "batch": (1,),
+    }  # fmt: skip
+    return PlanInfo(**{**values, **changes})
 
 
 def denoiser_window(

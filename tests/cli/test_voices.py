@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dlpo.bundle import MANIFEST, Bundle, PlanInfo, write_bundle
+from dlpo.bundle import MANIFEST, Bundle, write_bundle
 from tests.callers import command
+from tests.toys import plan_info
 
 run = partial(command, "voices")
 
@@ -27,23 +28,13 @@ def voice(tmp_path: Path) -> Path:
     manifest = Bundle.load(EMBEDDED).manifest
     for name in (*manifest.files, "denoiser_3.plan"):
         (content / name).write_bytes(name.encode())
-    plan = PlanInfo(
-        graph="denoiser_3",
-        precision="fp16",
-        file="denoiser_3.plan",
-        gpu="NVIDIA H200",
-        compute_capability="9.0",
-        tensorrt="11.4.0.106",
-        frames=(22, 38),
-        batch=(1, 4),
-    )
     changed = dataclasses.replace(
         manifest,
         voice="red-test",
         voices=("red-test", "heart"),
         licence="[red]Apache",
         scores={"distillmos": 3.25},
-        plans=(plan,),
+        plans=(plan_info(file="denoiser_3.plan"),),
     )
     return write_bundle(tmp_path / "voice", changed, content)
 

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlpo.bundle import Bundle, PlanInfo
+from dlpo.bundle import Bundle
 from dlpo.errors import EngineError
 from dlpo.nvidia import Gpu
 from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine, choose_plan, misfit
-from tests.toys import denoiser_window
+from tests.toys import denoiser_window, plan_info
 
 H200 = Gpu("NVIDIA H200", "9.0", 141 << 30, "13.0")
 VERSION = "11.4.0.106"
@@ -130,14 +130,6 @@ def test_full_gpu_is_an_error_that_says_what_to_do_and_keeps_nothing(
     assert nvidia.device.memory == {}
 
 
-def plan(**changes: Any) -> PlanInfo:
-    values: dict[str, Any] = {
-        "graph": "denoiser_1", "precision": "fp32", "file": "a.plan", "gpu": "NVIDIA H200",
-        "compute_capability": "9.0", "tensorrt": VERSION, "frames": (32,), "batch": (1,),
-    }  # fmt: skip
-    return PlanInfo(**{**values, **changes})
-
-
 @pytest.mark.parametrize(
     ("changes", "fits"),
     [
@@ -148,12 +140,12 @@ def plan(**changes: Any) -> PlanInfo:
     ],
 )
 def test_plan_fits_where_it_was_built_to_run(changes: dict[str, Any], fits: bool) -> None:
-    assert (misfit(plan(**changes), H200, VERSION) is None) == fits
+    assert (misfit(plan_info(**changes), H200, VERSION) is None) == fits
 
 
 def test_fp16_comes_before_fp32_and_int8_only_alone(voice: Bundle) -> None:
     def best(*precisions: str) -> str:
-        plans = tuple(plan(precision=p) for p in precisions)
+        plans = tuple(plan_info(precision=p) for p in precisions)
         manifest = dataclasses.replace(voice.manifest, plans=plans)
         return choose_plan(manifest, "denoiser_1", None, H200, VERSION).precision
 
