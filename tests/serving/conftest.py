@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import inspect
 import ipaddress
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -277,6 +278,21 @@ class Authority:
         pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         path.write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
         return Issued(certificate, path, serial)
+
+    def credentials(self, client: Issued | None = None) -> grpc.ChannelCredentials:
+        """Of a caller who trusts this authority alone and shows `client`'s certificate, if any."""
+        return grpc.ssl_channel_credentials(
+            self.path.read_bytes(),
+            client and client.key.read_bytes(),
+            client and client.certificate.read_bytes(),
+        )
+
+    def context(self, client: Issued | None = None) -> ssl.SSLContext:
+        """The same of a caller over HTTP."""
+        context = ssl.create_default_context(cafile=str(self.path))
+        if client:
+            context.load_cert_chain(client.certificate, client.key)
+        return context
 
 
 @pytest.fixture

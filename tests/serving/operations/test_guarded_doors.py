@@ -56,13 +56,8 @@ class Guarded:
         )
 
     def channel(self, client: Issued | None) -> grpc.Channel:
-        credentials = grpc.ssl_channel_credentials(
-            self.ca.path.read_bytes(),
-            client and client.key.read_bytes(),
-            client and client.certificate.read_bytes(),
-        )
         options = (("grpc.use_local_subchannel_pool", 1),)
-        return grpc.secure_channel(self.server.address, credentials, options)
+        return grpc.secure_channel(self.server.address, self.ca.credentials(client), options)
 
     def speak(self, client: Issued | None, header: str, method: str = f"{DLPO}Synthesize") -> str:
         """The status of a call by a method of `METHODS`."""
@@ -77,13 +72,11 @@ class Guarded:
         return "OK"
 
     def get(self, path: str, client: Issued | None, header: str = "") -> int:
-        context = ssl.create_default_context(cafile=str(self.ca.path))
-        if client:
-            context.load_cert_chain(client.certificate, client.key)
         url = f"https://127.0.0.1:{self.http_port}{path}"
         headers = {"Authorization": header} if header else {}
         request = urllib.request.Request(url, headers=headers)
         try:
+            context = self.ca.context(client)
             with urllib.request.urlopen(request, timeout=WAIT_S, context=context) as reply:
                 return int(reply.status)
         except urllib.error.HTTPError as error:

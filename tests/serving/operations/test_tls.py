@@ -58,16 +58,11 @@ async def http_server(files: TlsFiles, clock: Any) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def ask_grpc(port: int, ca: Path, client: Issued | None = None) -> str:
+async def ask_grpc(port: int, ca: Authority, client: Issued | None = None) -> str:
     """ "OK", or the name of the status."""
-    credentials = grpc.ssl_channel_credentials(
-        ca.read_bytes(),
-        client and client.key.read_bytes(),
-        client and client.certificate.read_bytes(),
-    )
     # A connection of its own, so that each call is a handshake.
-    options = (("grpc.use_local_subchannel_pool", 1),)
-    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel:
+    address, options = f"127.0.0.1:{port}", (("grpc.use_local_subchannel_pool", 1),)
+    async with grpc.aio.secure_channel(address, ca.credentials(client), options) as channel:
         try:
             await channel.unary_unary("/test.Echo/Say")(b"hi", timeout=TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
@@ -76,15 +71,12 @@ async def ask_grpc(port: int, ca: Path, client: Issued | None = None) -> str:
 
 
 async def ask_http(
-    port: int, ca: Path, client: Issued | None = None, server_name: str = "localhost"
+    port: int, ca: Authority, client: Issued | None = None, server_name: str = "localhost"
 ) -> int | None:
     """Serial number of the server's certificate; None where either side refused the other."""
-    context = ssl.create_default_context(cafile=str(ca))
-    if client:
-        context.load_cert_chain(client.certificate, client.key)
     try:
         reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, ssl=context, server_hostname=server_name
+            "127.0.0.1", port, ssl=ca.context(client), server_hostname=server_name
         )
         serial = writer.get_extra_info("peercert")["serialNumber"]
         writer.write(b"?")
@@ -110,8 +102,8 @@ async def test_mutual_tls_lets_in_only_clients_of_its_authority(
 
         async def let_in(client: Issued | None) -> list[bool]:
             return [
-                await ask_grpc(port, authority.path, client) == "OK",
-                await ask_http(http_port, authority.path, client) == served.serial,
+                await ask_grpc(port, authority, client) == "OK",
+                await ask_http(http_port, authority, client) == served.serial,
             ]
 
         assert [await let_in(client) for client in (ours, theirs, None)] == [
@@ -136,15 +128,14 @@ async def test_a_renewed_certificate_is_used_by_new_handshakes_once_its_key_is_t
     served, renewed = authority.issue("server"), stranger.issue("next")
     old = served.serial
     files = TlsFiles(served.certificate, served.key)
-    credentials = grpc.ssl_channel_credentials(authority.path.read_bytes())
 
     async with (
         grpc_server(files, clock) as port,
         http_server(files, clock) as http_port,
-        grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel,
+        grpc.aio.secure_channel(f"127.0.0.1:{port}", authority.credentials()) as channel,
     ):
 
-        async def ask_both(ca: Path) -> tuple[str, int | None]:
+        async def ask_both(ca: Authority) -> tuple[str, int | None]:
             http = await ask_http(http_port, ca, server_name=server_name)
             return await ask_grpc(port, ca), http
 
@@ -152,12 +143,12 @@ async def test_a_renewed_certificate_is_used_by_new_handshakes_once_its_key_is_t
         await say(b"before", timeout=TIMEOUT_S)
         renewed.certificate.replace(served.certificate)  # its key is still to come
         clock.now_s = 10
-        assert await ask_both(authority.path) == ("OK", old)
+        assert await ask_both(authority) == ("OK", old)
 
         renewed.key.replace(served.key)
         clock.now_s = 20
-        assert await ask_both(stranger.path) == ("OK", renewed.serial)
-        assert await ask_both(authority.path) == ("UNAVAILABLE", None)
+        assert await ask_both(stranger) == ("OK", renewed.serial)
+        assert await ask_both(authority) == ("UNAVAILABLE", None)
         assert await say(b"after", timeout=TIMEOUT_S) == b"after"  # no call is lost
 
     told = [record.getMessage() for record in caplog.records]
@@ -173,8 +164,7 @@ async def test_no_session_outlives_the_authority_that_let_its_client_in(
     trusted = tmp_path / "clients.pem"
     trusted.write_bytes(authority.path.read_bytes())
     files = TlsFiles(served.certificate, served.key, trusted)
-    context = ssl.create_default_context(cafile=str(authority.path))
-    context.load_cert_chain(ours.certificate, ours.key)
+    context = authority.context(ours)
     context.maximum_version = version
 
     def ask(port: int, session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:

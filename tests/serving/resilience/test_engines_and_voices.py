@@ -7,48 +7,38 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
-from dlpo_serving.client import CallError, RetryPolicy, SpeechClient
+from dlpo_serving.client import CallError, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
-from tests.callers import WAIT_S, UnluckyEngine, fake_voice, lay, wait_until
+from tests.callers import ONCE, WAIT_S, UnluckyEngine, fake_voice, lay, refusal, wait_until
 
 UNLUCKY = 13  # seed of the calls that go wrong
 TEXT = "Noise becomes speech, step by step."
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 
 
-def unlucky_calls(server: Any) -> Iterator[Callable[[], tuple[str, str]]]:
-    """The same by every method that speaks; each gives its status and message."""
+def unlucky_calls() -> dict[str, list[bytes]]:
+    """Every method that speaks, and its messages: the same of all."""
     config = speech_pb2.SynthesisConfig(seed=UNLUCKY)
     whole = speech_pb2.SynthesizeRequest(text=TEXT, config=config).SerializeToString()
     begin = speech_pb2.IncrementalSynthesizeRequest(config=config).SerializeToString()
     piece = speech_pb2.IncrementalSynthesizeRequest(text=TEXT).SerializeToString()
     theirs = riva.SynthesizeSpeechRequest(text=TEXT)
     theirs.custom_configuration["seed"] = str(UNLUCKY)
-    messages = {
+    return {
         f"{DLPO}Synthesize": [whole],
         f"{DLPO}StreamSynthesize": [whole],
         f"{DLPO}IncrementalSynthesize": [begin, piece],
         f"{RIVA}Synthesize": [theirs.SerializeToString()],
         f"{RIVA}SynthesizeOnline": [theirs.SerializeToString()],
     }
-
-    def grpc_call(method: str) -> tuple[str, str]:
-        with pytest.raises(grpc.RpcError) as caught:
-            list(server.channel.stream_stream(method)(iter(messages[method]), timeout=WAIT_S))
-        return caught.value.code().name, caught.value.details()
-
-    for method in messages:
-        yield lambda method=method: grpc_call(method)
 
 
 def test_an_engine_that_throws_fails_the_calls_that_made_it_throw(
@@ -59,8 +49,10 @@ def test_an_engine_that_throws_fails_the_calls_that_made_it_throw(
 
     server = patient_server(fake_voice(UnluckyEngine(UNLUCKY, throw)), http_port=0)
     with neighbour(server.address) as other:
-        for call in unlucky_calls(server):
-            assert call() == ("INTERNAL", "the server failed; its log has the cause")
+        for method, messages in unlucky_calls().items():
+            refused = refusal(server.channel.stream_stream(method), iter(messages))
+            assert refused.code == "INTERNAL"
+            assert refused.message == "the server failed; its log has the cause"
             other.hears_all()
         http = http_speech(server.http_url.split("/")[2], input=TEXT, seed=UNLUCKY)
         assert http.status == 500
@@ -69,8 +61,7 @@ def test_an_engine_that_throws_fails_the_calls_that_made_it_throw(
 
 
 def hang_thrice(address: str) -> None:
-    once = RetryPolicy(attempts=1)
-    with SpeechClient(address, retries=once) as client:
+    with SpeechClient(address, retries=ONCE) as client:
         for _ in range(3):
             with pytest.raises(CallError):
                 client.speak(SpeechRequest(TEXT, seed=UNLUCKY), timeout_s=WAIT_S)
