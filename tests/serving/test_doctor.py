@@ -78,8 +78,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, **versions: str) -> N
 def test_both_builds_of_onnxruntime_are_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = {"onnxruntime": "1.31.1", "onnxruntime-gpu": "1.31.1"}
-    install(tmp_path, monkeypatch, **both)
+    install(tmp_path, monkeypatch, **{"onnxruntime": "1.31.1", "onnxruntime-gpu": "1.31.1"})
 
     (one,) = [one for one in look_at_packages() if one.subject == "onnxruntime"]
 

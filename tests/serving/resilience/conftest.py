@@ -17,7 +17,7 @@ from dlpo_serving import endpoints, server
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.stream import AdmissionPolicy
-from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess, server_process
+from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess, rest_of, server_process
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
@@ -102,11 +102,7 @@ class RawHttp2:
 
     def is_closed(self) -> bool:
         """Whether the server ends the connection; waits for it."""
-        try:
-            while self.socket.recv(65_536):
-                pass
-        except ConnectionError:
-            pass
+        rest_of(self.socket)
         return True
 
     def reset(self) -> None:
