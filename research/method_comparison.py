@@ -36,13 +36,16 @@ from dlpo_bench.record import Measured, write_record
 from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, open_systems
 from research import RECORDS
 
-UNTUNED, CONTROL = "untuned", "control"
+UNTUNED, CONTROL, EQUALISER = "untuned", "control", "equaliser"
 PROSODY = ("--set", "subspace=prosody")
 METHODS: Mapping[str, Sequence[str]] = {
     **{m: (m,) for m in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "dpo")},
+    "recordings": (CONTROL, "--set", "adversary=false"),
+    "step": ("dlpo", "--explore", "step", "--beta", "0", "--steps", "2"),
     "dlpo-both": ("dlpo", "--guide", "both"),
     "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
     "weights-guided": ("dlpo", "--explore", "weights", "--guide", "recordings"),
+    EQUALISER: ("dlpo", "--explore", "weights", "--beta", "0", *PROSODY),
     "prosody": ("dlpo", "--explore", "weights", "--beta", "0", *PROSODY),
     "prosody-guided": ("dlpo", "--explore", "weights", "--beta", "3", *PROSODY),
     "direct": ("direct",),
@@ -155,10 +158,11 @@ class Run:
         reward = parse_weights(budget.reward)
         if METHODS[self.name][0] == "direct":
             reward = {name: reward[name] for name in reward if name in GRADIENT_JUDGES} or reward
+        module = "research.equaliser" if self.name == EQUALISER else "dlpo"
         command = [
-            str(Path(sys.executable).with_name("dlpo")), "tune", str(start), "--data", str(data),
+            sys.executable, "-m", module, "tune", str(start), "--data", str(data),
             "--out", str(self.out), "--guard", "off", "--weights", str(weights),
-            "--method", *METHODS[self.name], "--steps", str(budget.steps),
+            "--steps", str(budget.steps), "--method", *METHODS[self.name],
             "--reward", ",".join(f"{name}={weight}" for name, weight in reward.items()),
             "--set", f"seed={self.seed}",
             *(part for one in settings.items() for part in ("--set", "=".join(one))),

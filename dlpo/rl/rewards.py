@@ -15,6 +15,7 @@ from dlpo.judges.judge import (
     Recognizer,
     Scores,
     Waveform,
+    WaveformJudge,
     check_waveforms,
     high_band_db,
     listen_at,
@@ -22,6 +23,7 @@ from dlpo.judges.judge import (
 from dlpo.judges.whisper import Whisper
 from dlpo.judges.word_errors import word_errors
 from dlpo.rl.rollout import Key
+from dlpo.training.processes import bfloat16_is_faster
 
 HIGH_BAND_DB = 3.0
 LEAST_SPREAD = 1e-6  # a reward that hardly varies (an inactive guard) adds 0
@@ -108,10 +110,15 @@ class MeasuredReward:
 
 
 def judge_reward(judge: Judge) -> MeasuredReward:
-    """A judge's score: DistillMOS (the default), DNSMOS P.808, NISQA, UTMOS."""
+    """A judge's score: DistillMOS (the default), DNSMOS P.808, NISQA, UTMOS.
+
+    Networks compute in bfloat16 where that is faster: scores above 4 are rounded to 1/32.
+    """
+    bfloat16 = isinstance(judge, WaveformJudge) and judge.takes_bfloat16 and bfloat16_is_faster()
 
     def score(clips: ClipBatch) -> Scores:
-        return judge.score(clips.waveforms, clips.sample_rate_hz)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            return judge.score(clips.waveforms, clips.sample_rate_hz)
 
     return MeasuredReward(judge.name, score)
 

@@ -306,7 +306,7 @@ def contour_figures(
 def lively_temperature(model: Contour, batch: Contours, voice: Tensor) -> float:
     """The temperature, from 1 to `HOTTEST`, at which draws vary as much as the recordings.
 
-    Few Euler steps draw calmer contours than the flow would, and a flow that has overfitted its
+    A single step draws calmer contours than the flow would, and a flow that has overfitted its
     training sentences is overconfident on others. More noise fixes both, and the proper score with
     them; scaling the contours instead would also exaggerate what is certain.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -13,7 +15,7 @@ from torch import distributed
 
 from dlpo.errors import DlpoError, TrainingError
 
-BFLOAT16 = ("amx_bf16", "bf16")  # CPU flags; a Xeon with avx512_bf16 alone is slower
+BFLOAT16 = ("amx_bf16", "bf16")  # CPU flags
 T = TypeVar("T")
 
 
@@ -42,8 +44,14 @@ def arithmetic(precision: str) -> str:
 
 
 def bfloat16_is_faster() -> bool:
-    """Whether this processor computes faster in bfloat16 than in float32."""
+    """Whether this processor computes faster in bfloat16 than in float32.
+
+    AMD's do with avx512_bf16 alone (DistillMOS 2.2 times on Zen 4), Intel's only with AMX.
+    """
     capabilities = torch.cpu.get_capabilities()
+    with suppress(OSError):
+        if b"AuthenticAMD" in Path("/proc/cpuinfo").read_bytes():
+            return bool(capabilities.get("avx512_bf16", False))
     return any(capabilities.get(name, False) for name in BFLOAT16)
 
 
