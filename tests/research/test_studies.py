@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from dlpo.checkpoint import load_checkpoint
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo_bench.clips import read_audio
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.record import read_record
-from research import cold_start, copies, learning_curve, method_comparison, toy_judge
+from research import cold_start, copies, equaliser, learning_curve, method_comparison, toy_judge
 from tests.toys import ToyJudge
 
 RATE = 22_050  # Hz
@@ -71,6 +74,24 @@ def test_direct_is_given_the_rewards_that_have_a_gradient(
         method_comparison.Run(name, 0, tmp_path).tune(tmp_path, tmp_path, tmp_path, budget)
     rewards = [command[command.index("--reward") + 1] for command in commands]
     assert rewards == ["distillmos=2.0", "distillmos=2.0,dnsmos=1.0"]
+
+
+@torch.no_grad()
+def test_each_band_of_the_equaliser_moves_its_frequencies(tiny_checkpoint: Path) -> None:
+    torch.manual_seed(0)
+    model = load_checkpoint(tiny_checkpoint).model
+    assert isinstance(model, SpectralWaveGrad2)
+    noisy, source = torch.randn(2, 1, 3_000)
+    given = (noisy, torch.ones(1), torch.randn(1, model.config.conditioning_channels, 10), source)
+    moves, flat = equaliser.equaliser_moves(model), model.denoise(*given)
+    for weight, change in moves.pop(16):
+        weight += change
+    added = torch.fft.rfft((model.denoise(*given) - flat)[0]).abs().square()
+    octaves = (torch.fft.rfftfreq(3_000, 1 / RATE).clamp(min=100) / 100).log2()
+    assert added[(23 * octaves / octaves[-1] - 16).abs() < 2].sum() > 0.95 * added.sum()
+    for weight, change in (part for move in moves for part in move):
+        weight += change
+    torch.testing.assert_close(model.denoise(*given), (1 + equaliser.GAIN) * flat)
 
 
 def test_the_reward_is_the_mean_of_its_judges_in_untuned_standard_deviations() -> None:
