@@ -188,7 +188,7 @@ def _write_graphs(
             if spectral:
                 integers = to_integers(made["fp32"], rollouts) if rounded else None
                 made |= dict.fromkeys(rounded, integers) if integers else {}
-                made["fp32"] = as_products(made["fp32"], {}, {})
+                made["fp32"] = as_products(made["fp32"])
             elif name == "frames" and rounded and quantisable_layers(made["fp32"]):
                 made |= dict.fromkeys(rounded, to_int8(made["fp32"], rollouts)[0])
         else:

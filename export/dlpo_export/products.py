@@ -4,9 +4,6 @@
 
 onnxruntime's integer product reads 8 bits and outputs float32, so only a layer's input is rounded,
 at the speed of its 8-bit convolution. The graph needs no rewriting when it is loaded.
-
-A layer that 8 bits would degrade reads two 8-bit tensors: x rounded, and the remainder. The two
-products take half the time of one in float32, with the rounding error of 16 bits.
 """
 
 from __future__ import annotations
@@ -15,9 +12,9 @@ import copy
 import logging
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,36 +35,30 @@ from dlpo_export.weights import in_steps
 if TYPE_CHECKING:
     import onnx
 
-Bits = Literal[8, 16, 32]
-
 STEPS = 255  # of a range in 8 bits
-MIDDLE = 128  # zero point of the remainder, which is signed
-MARGIN = 1.5  # headroom of a 16-bit range, which can spare it: nothing is clipped
 MICROSOFT = "com.microsoft"  # the domain of onnxruntime's own operators
 LAST = [0, 2, 1]  # the permutation between channels first and channels last
 FEWEST_WEIGHTS = 2048  # of a layer; for smaller ones, rounding the input costs what it saves
-FEWEST_FOR_16 = 20_000  # the same for 16 bits, which need two products and their sum
-LIMIT_DB = -38.0  # noise to signal of a layer alone, above which it reads 16 bits
-# The same threshold for keeping its weights unrounded, unless `round_weights` has rounded them.
-EXACT_DB = -30.0
+LIMIT_DB = -38.0  # noise to signal of a layer alone, above which it stays in float32
+MOVED_FRAMES = 0.25  # the same limit for how far it moves the ends of symbols, RMS
 
 logger = logging.getLogger(__name__)
 
 
 def as_products(
-    model: onnx.ModelProto, bits: Mapping[str, Bits], ranges: Mapping[str, Range]
+    model: onnx.ModelProto, rounded: Collection[str] = (), ranges: Mapping[str, Range] | None = None
 ) -> onnx.ModelProto:
     """Replace every convolution over one axis by a product.
 
     Args:
         model: float32, weights inside; convolutions over one axis without groups or strides.
-        bits: node -> width of its input; 32 if absent.
-        ranges: lowest and highest input value of each node with fewer bits.
+        rounded: names of the nodes that read 8 bits.
+        ranges: lowest and highest value of each tensor that they read.
 
     Returns:
         A new model.
     """
-    made = _Rewriting(model, bits, ranges).model
+    made = _Rewriting(model, rounded, ranges or {}).model
     with needs("export"):
         import onnx
     with tempfile.TemporaryDirectory(prefix="dlpo-export-") as folder:
@@ -88,12 +79,12 @@ class _Taps(NamedTuple):
 
 class _Rewriting:
     def __init__(
-        self, model: onnx.ModelProto, bits: Mapping[str, Bits], ranges: Mapping[str, Range]
+        self, model: onnx.ModelProto, rounded: Collection[str], ranges: Mapping[str, Range]
     ) -> None:
         from onnx import numpy_helper
 
         self.model = copy.deepcopy(model)
-        self._bits, self._ranges = bits, ranges
+        self._reads_integers, self._ranges = rounded, ranges
         graph = self.model.graph
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._makers = {output: node for node in graph.node for output in node.output}
@@ -103,14 +94,13 @@ class _Rewriting:
                 self._readers[name].append(node)
         self._absorbed: set[str] = set()  # names of nodes merged into a preceding one
         self._rounded: dict[tuple[str, float, int], tuple[str, str, str]] = {}
-        self._rests: set[str] = set()  # names of rounding remainders
         self._tapped: dict[tuple[str, _Taps], str] = {}
         self._constants: dict[str, onnx.TensorProto] = {}
         self._made: list[onnx.NodeProto] = []
         for node in list(graph.node):
             if node.name in self._absorbed:
                 continue
-            if node.op_type == "MatMul" and bits.get(node.name, 32) < 32:
+            if node.op_type == "MatMul" and node.name in rounded:
                 weights = numpy_helper.to_array(self._weights[node.input[1]])
                 (bias, gain), out = self._absorb(node.output[0], ("Add", "Mul"), weights.shape[1])
                 self._multiplied(node, node.input[0], weights, out, _Taps(), bias, gain)
@@ -155,8 +145,8 @@ class _Rewriting:
     ) -> str:
         """Add the nodes of gain * (taps of `source` times `factors` (k I, O) + bias); returns the
         name of their output, `out`."""
-        name, bits = node.input[1], self._bits.get(node.name, 32)
-        if bits == 32:
+        name = node.input[1]
+        if node.name not in self._reads_integers:
             assert gain is None  # only integer products absorb it
             taps = self._taps(source, "", seen, node.name)
             product = out if bias is None else f"{node.name}.product"
@@ -173,32 +163,15 @@ class _Rewriting:
         ]
         added = [] if bias is None else [self._constant(f"{node.name}.bias", bias)]
         low, high = self._ranges[node.input[0]]
-        if bits == 16:
-            low, high = MARGIN * low, MARGIN * high
         size = max((high - low) / STEPS, 1e-12)
-        coarse = self._integers(source, size, round(-low / size))
-
-        def multiplied(integers: tuple[str, str, str], out: str, *add: str) -> str:
-            tensor, by, zero = integers
-            taps = self._taps(tensor, zero, seen, out)
-            return self._node(
-                "MatMulIntegerToFloat",
-                [taps, stepped[0], by, stepped[1], zero, "", *add],
-                out,
-                domain=MICROSOFT,
-            )
-
-        if bits == 8:
-            return multiplied(coarse, out, *added)
-        if (rest := f"{coarse[0]}.rest") not in self._rests:
-            heard = self._node("DequantizeLinear", coarse, f"{coarse[0]}.heard")
-            self._rests.add(self._node("Sub", [source, heard], rest))
-        fine = self._integers(rest, size / STEPS, MIDDLE)
-        parts = [
-            multiplied(coarse, f"{node.name}.coarse", *added),
-            multiplied(fine, f"{node.name}.fine"),
-        ]
-        return self._node("Add", parts, out)
+        tensor, by, zero = self._integers(source, size, round(-low / size))
+        taps = self._taps(tensor, zero, seen, out)
+        return self._node(
+            "MatMulIntegerToFloat",
+            [taps, stepped[0], by, stepped[1], zero, "", *added],
+            out,
+            domain=MICROSOFT,
+        )
 
     def _normalised(self, node: onnx.NodeProto) -> None:
         """Add a layer norm whose scale and shift are those of the constants after it."""
@@ -302,17 +275,15 @@ def is_grouped(node: onnx.NodeProto) -> bool:
 
 
 def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.ModelProto | None:
-    """Turn the large layers of a graph into integer products: of 8 bits where a layer's rounding is
-    inaudible, of 16 elsewhere, so that durations and F0 stay within parts in ten thousand.
+    """Turn the large layers of a graph whose rounding is inaudible into products of 8 bits.
 
     Args:
         model: float32 with convolutions or products, weights inside; an encoder, a frames graph
-            or the denoiser of a `spectral`. Layers that durations depend on read 16 bits.
+            or the denoiser of a `spectral`.
         rollouts: inputs of the graph; speech representative of what will be spoken.
 
     Returns:
-        A new model for onnxruntime alone, or None if all layers must stay in float32: those
-        that lose much in 8 bits, and whose weights 8 bits don't hold exactly.
+        A new model for onnxruntime alone, or None if all layers must stay in float32.
 
     Raises:
         BundleError: onnxruntime can't run the model.
@@ -331,21 +302,14 @@ def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.Mod
     ]
     read = {nodes[name].input[0] for name in layers}
     ranges = {k: v for k, v in tensor_ranges(model, layers, rollouts).items() if k in read}
-    factors = {name: weights[nodes[name].input[1]] for name in layers}
-    large = {name for name in layers if np.prod(factors[name].dims) >= FEWEST_FOR_16}
-    bits: dict[str, Bits] = {
-        name: 16 if name in large and _is_stepped(factors[name]) else 32 for name in layers
-    }
+    rounded = set()
     for layer in layer_noise(model, layers, ranges, probe(model, rollouts)):
-        if layer.noise_db <= LIMIT_DB and layer.f0_cents <= F0_CENTS:
-            bits[layer.node] = 8
-            continue
-        if layer.noise_db <= EXACT_DB and layer.node in large:
-            bits[layer.node] = 16
-        logger.info("%s reads %d bits", layer, bits[layer.node])
-    if all(several == 32 for several in bits.values()):
-        return None
-    return as_products(model, bits, ranges)
+        is_exact = layer.f0_cents <= F0_CENTS and layer.moved_frames <= MOVED_FRAMES
+        if layer.noise_db <= LIMIT_DB and is_exact:
+            rounded.add(layer.node)
+        else:
+            logger.info("%s stays in float32", layer)
+    return as_products(model, rounded, ranges) if rounded else None
 
 
 def _is_stepped(weight: onnx.TensorProto) -> bool:

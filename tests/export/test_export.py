@@ -122,7 +122,7 @@ def test_file_of_weights_holds_no_more_than_the_graphs_read(bundle: Bundle) -> N
 @pytest.mark.full
 def test_same_checkpoint_gives_the_same_bytes(bundle: Bundle, model: Model, tmp_path: Path) -> None:
     sources = graph_sources(EncoderGraph(model), FramesGraph(model), {})
-    encoder = as_products(Tracer().to_onnx(sources["encoder"]), {}, {})
+    encoder = as_products(Tracer().to_onnx(sources["encoder"]))
     write_graphs({"encoder.onnx": encoder}, tmp_path)
     again = (tmp_path / "encoder.onnx").read_bytes()
     assert again == bundle.graph_path("encoder").read_bytes()

@@ -1,4 +1,4 @@
-"""Convolutions as products: the same in float32, and as near as their bits on integers."""
+"""Convolutions as products: the same in float32, and as near as 8 bits on integers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from dlpo_export.parity.divergence import sqnr_db
 from dlpo_export.parity.open_graph import OpenGraph
-from dlpo_export.products import Bits, as_products
+from dlpo_export.products import as_products
 from dlpo_export.weights import LARGEST
 
 CHANNELS, OUTPUTS = 24, 16
@@ -59,35 +59,33 @@ def spoken(*, channels_last: bool) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (4, 1), (5, 1), (3, 4)])
 @pytest.mark.parametrize("channels_last", [False, True])
-@pytest.mark.parametrize(("bits", "least_db"), [(32, 110), (16, 80), (8, 35)])
+@pytest.mark.parametrize(("rounded", "least_db"), [((), 110), (("layer",), 35)])
 def test_a_product_is_the_convolution(
-    kernel: int, dilation: int, channels_last: bool, bits: Bits, least_db: float
+    kernel: int, dilation: int, channels_last: bool, rounded: tuple[str, ...], least_db: float
 ) -> None:
     padded = kernel % 2 == 1
     model = graph(kernel, dilation, channels_last=channels_last, padded=padded)
     read = "turned" if channels_last else "x"
-    made = as_products(model, {"layer": bits}, {read: (LOW, HIGH)})
+    made = as_products(model, rounded, {read: (LOW, HIGH)})
     x = spoken(channels_last=channels_last)
     assert "Conv" not in {node.op_type for node in made.graph.node}
     assert least_db < sqnr_db(run(made, x), run(model, x))
 
 
 def test_transpositions_about_a_convolution_vanish() -> None:
-    made = as_products(graph(3, 1, channels_last=True), {}, {})
+    made = as_products(graph(3, 1, channels_last=True))
     kinds = [node.op_type for node in made.graph.node]
     assert kinds == ["Pad", "Slice", "Slice", "Slice", "Concat", "MatMul", "Add", "Relu"]
 
 
-def test_values_beyond_the_range_are_clipped_in_8_bits_and_not_in_16() -> None:
+def test_values_beyond_the_range_are_clipped() -> None:
     model = graph(1, 1, channels_last=True)
-    x = 1.4 * spoken(channels_last=True)
-    ranges = {"turned": (LOW, HIGH)}
-    few, many = (as_products(model, {"layer": bits}, ranges) for bits in (8, 16))
-    assert sqnr_db(run(few, x), run(model, x)) < 30 < 70 < sqnr_db(run(many, x), run(model, x))
+    x = spoken(channels_last=True)
+    made = as_products(model, ["layer"], {"turned": (LOW / 2, HIGH / 2)})
+    assert sqnr_db(run(made, x), run(model, x.clip(LOW / 2, HIGH / 2))) > 35
 
 
-@pytest.mark.parametrize(("bits", "least_db"), [(16, 70), (8, 35)])
-def test_constants_that_follow_are_taken_along(bits: Bits, least_db: float) -> None:
+def test_constants_that_follow_are_taken_along() -> None:
     head = f'<ir_version: 10, opset_import: ["" : 20]> toy (float[B, F, {CHANNELS}] x) => '
     model = onnx.parser.parse_model(
         head
@@ -112,7 +110,7 @@ def test_constants_that_follow_are_taken_along(bits: Bits, least_db: float) -> N
     }
     tensors = (numpy_helper.from_array(v.astype(np.float32), n) for n, v in values.items())
     model.graph.initializer.extend(tensors)
-    made = as_products(model, {"layer": bits}, {"read": (-8.0, 12.0)})
+    made = as_products(model, ["layer"], {"read": (-8.0, 12.0)})
     assert not {"scaled", "shifted", "biased", "gained"} & {node.name for node in made.graph.node}
     x = spoken(channels_last=True)
-    assert least_db < sqnr_db(run(made, x), run(model, x))
+    assert sqnr_db(run(made, x), run(model, x)) > 35

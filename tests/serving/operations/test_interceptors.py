@@ -7,6 +7,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import pytest
@@ -193,6 +194,29 @@ async def test_a_cancelled_call_is_counted(kind: str, code: str, monkeypatch: An
         call.cancel()
         await asyncio.wait([reading])
         assert await it.counted(kind, code) == 1
+
+
+async def test_a_cancelled_call_lets_its_read_end() -> None:  # or grpc.aio never frees it
+    reading, arrived, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def messages() -> AsyncIterator[bytes]:
+        reading.set()
+        await arrived.wait()
+        ended.set()
+        yield b""
+
+    async def method(details: object) -> Any:
+        return grpc.unary_unary_rpc_method_handler(Echo().unary_unary)
+
+    details: Any = Mock(method=f"/{SERVICE}/unary_unary", invocation_metadata=())
+    context = Mock(**{"time_remaining.return_value": None})
+    handler: Any = await CallInterceptor(CallScope(Metrics())).intercept_service(method, details)
+    call = asyncio.ensure_future(handler.stream_unary(messages(), context))
+    await reading.wait()
+    call.cancel()
+    await asyncio.wait([call])
+    arrived.set()
+    await asyncio.wait_for(ended.wait(), TIMEOUT_S)
 
 
 async def test_an_unknown_method_is_unimplemented_and_adds_no_label() -> None:
