@@ -145,8 +145,10 @@ class MethodInput:
     @property
     def advantage(self) -> Advantage:
         """Advantages among the seeds of a sentence."""
-        bound, divided = self.objective.advantage_bound, self.objective.explore != "step"
-        return partial(group_advantages, group=self.rollout.group, bound=bound, divided=divided)
+        objective = self.objective
+        divided = objective.unit_spread or objective.explore != "step"
+        bound, group = objective.advantage_bound, self.rollout.group
+        return partial(group_advantages, group=group, bound=bound, divided=divided)
 
 
 @dataclass(frozen=True, slots=True)
