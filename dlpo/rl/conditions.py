@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn import Parameter, functional
 
 from dlpo.audio import HOP_LENGTH
-from dlpo.errors import InputError
+from dlpo.config.training import TunedPart
+from dlpo.errors import ConfigError, InputError
 from dlpo.model.build import Model
 from dlpo.model.reach import context_frames_per_step
+from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
 Policy = Model  # the network of the reverse chain
-DENOISER = {"spectral": ("level", "spectrum")}  # prefixes of parameter names; else `decoder`
+LEARNING = {"denoiser": ("level", "spectrum", "decoder"), "adapters": ("adapters",)}
+"""Prefixes of parameter names, by the part that learns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,12 @@ def pad_conditions(rows: Sequence[tuple[Tensor, Tensor]], reach: int) -> Conditi
     return Conditions(conditioning, source, torch.tensor(lengths, device=conditioning.device))
 
 
-@torch.no_grad()
 def conditions_of(model: Model, prompts: Sequence[Prompt], reach: int) -> Conditions:
     """Encode each sentence by itself, as a bundle does, and batch them.
 
     Args:
-        model: in eval mode; its encoder and durations are frozen.
+        model: in eval mode; its durations are frozen, and all else before its denoiser too, or the
+            conditioning carries its gradient.
         prompts: sentences.
         reach: see `reach_of`.
 
@@ -116,16 +119,40 @@ def reach_of(model: Model, prompt: Prompt) -> int:
     return context_frames_per_step(model, conditioning.shape[1])
 
 
-def freeze_all_but_denoiser(model: Model) -> list[torch.nn.Parameter]:
-    """Put a model in eval mode, freeze what runs once per sentence, return what may learn.
+def freeze_all_but(
+    model: Model, part: TunedPart, speakers: Collection[str] = ()
+) -> list[Parameter]:
+    """Put a model in eval mode, freeze all but a part, and return what may learn.
 
     Dropout and batch norm stay in eval mode for both rollout and update: otherwise the policy
-    scored would not be the one that acted. Conditioning stays fixed, so it is computed once per
-    rollout, and the encoder and durations, which a reward could corrupt, are out of reach.
+    scored would not be the one that acted. While the denoiser learns, its conditioning is fixed and
+    computed once per rollout, and the encoder and durations, which a reward could corrupt, are out
+    of reach. While adapters learn, all voices with closed gates stay bit-identical.
+
+    Args:
+        speakers: whom the data teaches.
+
+    Raises:
+        ConfigError: adapters of other speakers would learn, or there are none.
     """
     model.eval().requires_grad_(False)
-    names = DENOISER.get(model.config.model, ("decoder",))
-    chosen = [parameter for name, parameter in model.named_parameters() if name.startswith(names)]
-    for parameter in chosen:
-        parameter.requires_grad_(True)
+    if part == "adapters":
+        if isinstance(model, WaveGrad2) or model.gates is None:
+            raise ConfigError(
+                "part is adapters, but the checkpoint has none; they come with a voice that"
+                " dlpo train adds with part=adapters"
+            )
+        speaker = [voice.split("/")[0] for voice in model.config.voices]
+        taught = torch.tensor([name in speakers for name in speaker])
+        gates = model.gates.weight.cpu() != 0
+        shared = (gates & gates[taught].any(0)).any(1) & ~taught
+        if bool(shared.any()):
+            names = {speaker[row] for row in shared.nonzero().flatten().tolist()}
+            raise ConfigError(
+                f"the adapters of {', '.join(sorted(speakers))} are also those of"
+                f" {', '.join(sorted(names))}; add their data too (--data)"
+            )
+    chosen = [w for name, w in model.named_parameters() if name.startswith(LEARNING[part])]
+    for weight in chosen:
+        weight.requires_grad_(True)
     return chosen

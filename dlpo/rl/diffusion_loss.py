@@ -15,7 +15,12 @@ from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions, Policy, inside_mean
 from dlpo.rl.rollout import Rollout, padded_noise
-from dlpo.training.acoustics import LARGEST_CACHE, Acoustics, FrozenAcoustics, measured_prosody
+from dlpo.training.acoustics import (
+    Acoustics,
+    FrozenAcoustics,
+    measured_prosody,
+    predicted_acoustics,
+)
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import CONTEXT, Batches, Windows
 from dlpo.training.losses import Denoised, acoustic_losses, denoiser_losses, masked_mean
@@ -120,17 +125,19 @@ def recording_cutter(model: Model, batches: Batches, frozen: bool = True) -> Cut
     Args:
         model: in eval mode.
         batches: of the utterances' split.
-        frozen: whether everything before its denoiser is, so that it runs once per utterance.
+        frozen: whether everything before its denoiser is, so that it runs once per utterance; if
+            not, windows carry its gradient.
     """
     device = next(model.parameters()).device
     if not isinstance(model, WaveGrad2):
-        acoustics = FrozenAcoustics(model, batches, LARGEST_CACHE if frozen else 0)
+        acoustics = FrozenAcoustics(model, batches)
 
         def cut_acoustic(
             places: Sequence[tuple[int, int]], window: int, share: tuple[int, int]
         ) -> RecordedWindows:
             windows = batches.collate(list(places), window).to(device)
-            return recorded_windows(model, windows, acoustics.of(windows), share)
+            made = acoustics.of(windows) if frozen else predicted_acoustics(model, windows)
+            return recorded_windows(model, windows, made, share)
 
         return cut_acoustic
     excerpts = ExcerptBatches(batches)
@@ -143,7 +150,6 @@ def recording_cutter(model: Model, batches: Batches, frozen: bool = True) -> Cut
     return cut_published
 
 
-@torch.no_grad()
 def recorded_windows(
     model: SpectralWaveGrad2,
     windows: Windows,
@@ -153,7 +159,7 @@ def recorded_windows(
     """Training windows of a spectral model, conditioned on predicted mel as in synthesis.
 
     Args:
-        model: its conditioning layers are frozen.
+        model: its denoiser's conditioning carries the gradient of whatever learns before it.
         windows: recordings with CONTEXT frames on either side.
         acoustics: `FrozenAcoustics.of(windows)`.
         share: see `RecordedWindows.share`.
@@ -249,7 +255,10 @@ def control_loss(
     if adversary is None:
         return loss
     adversary.discriminator_step(denoised)
-    against = adversary.generator_losses(denoised, loss, policy.spectrum_out.weight)
+    last = policy.spectrum_out.weight
+    against = adversary.generator_losses(
+        denoised, loss, last if last.requires_grad else denoised.x0
+    )
     return loss + torch.stack(list(against.values())).sum()
 
 

@@ -73,8 +73,6 @@ class Objective:
     """Largest advantage, in standard deviations of a sentence's seeds."""
     last_steps: int = 1
     """Steps that the direct gradient backpropagates through."""
-    renoised: int = 0
-    """Re-noised outputs per chain from which the direct gradient also takes the last step."""
     preference_beta: float = BETA
     """Of Diffusion-DPO: inverse scale of a pair's margin."""
 
@@ -87,7 +85,7 @@ class Objective:
             raise ConfigError(f"explore is {self.explore!r}; expected chain, step or weights")
         check_ranges(
             self,
-            **dict.fromkeys(("alpha", "beta", "kl_weight", "renoised"), "0 or more"),
+            **dict.fromkeys(("alpha", "beta", "kl_weight"), "0 or more"),
             **dict.fromkeys(
                 ("clip_range", "advantage_bound", "preference_beta", "temperature"), "above 0"
             ),
@@ -209,10 +207,10 @@ def _onlydl(policy: Policy, given: MethodInput) -> Tensor:
 
 
 def _direct(policy: Policy, given: MethodInput) -> Tensor:
-    objective, rollout = given.objective, given.rollout
-    steps, renoised = objective.last_steps, objective.renoised
+    objective = given.objective
     assert given.judge is not None
-    return objective.alpha * direct_loss(policy, rollout, given.judge, steps, renoised)
+    loss = direct_loss(policy, given.rollout, given.judge, objective.last_steps)
+    return objective.alpha * loss
 
 
 def _dpo(policy: Policy, given: MethodInput) -> Tensor:

@@ -24,7 +24,7 @@ from dlpo.model.build import Model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.rl.batch_sources import BatchSource, LossTerm, PairSource, RecordingSource, RolloutSource
 from dlpo.rl.collector import RolloutCollector, StageTimer
-from dlpo.rl.conditions import Policy, freeze_all_but_denoiser, reach_of
+from dlpo.rl.conditions import Policy, freeze_all_but, reach_of
 from dlpo.rl.explore import WeightSource, WeightSpace, prosody_moves
 from dlpo.rl.methods import Plan
 from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain, validation_recordings
@@ -135,17 +135,24 @@ class Tuner(TrainingRun):
 
     # ------------------------------------------------------------------ what learns from what
     def _learning(self, model: Model) -> tuple[WeightSpace | None, torch.optim.Optimizer]:
-        """Freeze all but the denoiser; exploring also moves what sets the prosody."""
-        settings, learning = self.training, freeze_all_but_denoiser(model)
+        """Freeze all but the part that learns; exploring also moves what sets the prosody."""
+        settings = self.training
+        learning = freeze_all_but(model, settings.part, self.dataset.voices)
         rate, decay = settings.learning_rate, settings.weight_decay
         optimizer = torch.optim.AdamW(learning, rate, (0.9, 0.98), weight_decay=decay)
-        if self.plan.objective.explore != "weights":
-            return None, optimizer
-        if settings.passes != 1:
+        explores, adapts = self.plan.objective.explore == "weights", settings.part == "adapters"
+        if explores and adapts:
             raise ConfigError(
-                f"passes is {settings.passes}; expected 1, since exploring weights has no ratio to"
-                " correct further steps"
+                "part is adapters; expected denoiser, since exploring weights also moves what sets"
+                " every voice's prosody"
             )
+        if settings.passes != 1 and (explores or adapts):
+            raise ConfigError(
+                f"passes is {settings.passes}; expected 1, since neither exploring weights nor"
+                " learning what runs before the chain can correct further steps"
+            )
+        if not explores:
+            return None, optimizer
         prosody, momentum = prosody_moves(model), settings.explore_momentum
         return WeightSpace(learning, settings.subspace, momentum, prosody), optimizer
 
@@ -163,7 +170,9 @@ class Tuner(TrainingRun):
                 rate, clip = settings.adversary_rate, settings.gradient_clip
                 adversary = AdversarialTrainer(self.accelerator, rate, clip)
             batches = Batches(self.dataset, "train", settings.seed, 0, self.model.config.rows)
-            frozen = self.space is None or "prosody" not in self.space.blocks
+            frozen = settings.part == "denoiser"
+            if self.space is not None:
+                frozen = "prosody" not in self.space.blocks
             recordings = RecordingSource(
                 self.model, batches, objective, collector, adversary, frozen
             )

@@ -48,9 +48,11 @@ class Acoustics:
     """(B, 80, F) mel predicted from the recording's prosody, in the network's scale"""
 
 
-@torch.no_grad()
 def predicted_acoustics(model: SpectralWaveGrad2, windows: Windows) -> Acoustics:
-    """A model's predictions from texts, with the durations and prosody of their recordings."""
+    """A model's predictions from texts, with the durations and prosody of their recordings.
+
+    They carry the gradient of whatever learns before the denoiser.
+    """
     sentences = windows.sentences
     voice = model.voice(sentences.voices)
     hidden, timing = model.encode_symbols(sentences.phonemes, sentences.mask, voice)
@@ -88,6 +90,7 @@ class FrozenAcoustics:
         )
         return Acoustics(hidden, mel)
 
+    @torch.no_grad()
     def _predicted(self, utterance: int) -> Acoustics:
         """One utterance with its context, (1, C, F + 2 * CONTEXT)."""
         device = next(self.model.parameters()).device

@@ -152,7 +152,8 @@ class AdversarialTrainer:
         Args:
             denoised: its predictions and the recordings.
             others: () its other losses, which these must not outweigh.
-            last_layer: the denoiser's weights at which the gradients are compared.
+            last_layer: the denoiser's weights at which the gradients are compared; its predictions
+                if it is frozen.
         """
         adversary = self.accelerator.unwrap_model(self.adversary).requires_grad_(False)
         with torch.no_grad():

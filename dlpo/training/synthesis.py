@@ -56,7 +56,6 @@ def speak(
     return _denoise(model, conditioning, source, schedule, seed)
 
 
-@torch.no_grad()
 def condition(
     model: Model,
     symbols: NDArray[np.int64],
@@ -76,7 +75,8 @@ def condition(
         voice: of a model with several; its default if None.
 
     Returns:
-        (1, C, F) conditioning on the model's device, and (F * 300,) harmonic source.
+        (1, C, F) conditioning on the model's device, with the gradient of whatever learns before
+        the denoiser, and (F * 300,) harmonic source.
     """
     device, embedded = next(model.parameters()).device, model.named_voice(voice)
     hidden, frames, ranges = encode(model, symbols, seed, embedded)
@@ -85,10 +85,9 @@ def condition(
     positions = frame_positions(int(frames.sum()), device)
     no_shift = torch.zeros(1, device=device)
     conditioning, f0 = model.frames(hidden, frames, ranges, positions, no_shift, embedded)
-    return conditioning, harmonic_source(f0[0].cpu().numpy())
+    return conditioning, harmonic_source(f0[0].detach().cpu().numpy())
 
 
-@torch.no_grad()
 def encode(
     model: Model, symbols: NDArray[np.int64], seed: int, voice: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,7 +98,7 @@ def encode(
         1, POINTS, phonemes.shape[1], generator=torch.Generator().manual_seed(seed)
     ).to(phonemes.device)
     hidden, predicted, ranges = model.encode(phonemes, mask, noise, voice)
-    ends = predicted.double().cumsum(1).round()
+    ends = predicted.detach().double().cumsum(1).round()
     return hidden, torch.diff(ends, prepend=ends.new_zeros(1, 1)).float(), ranges
 
 

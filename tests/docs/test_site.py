@@ -97,7 +97,6 @@ def address(site: Path) -> Iterator[str]:
 def test_a_page_that_the_nav_does_not_name_is_in_it(site: Path) -> None:
     html = (site / "index.html").read_text(encoding="utf-8")
     pages = (path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md"))
-
     linked = set(re.findall(r'href="([^"#]*)"', html))
 
     for page in pages:
@@ -116,9 +115,7 @@ def test_links_out_of_docs_become_paths_and_pictures_come_along(site: Path) -> N
     assert "protos/dlpo/v1/speech.proto" in text(site, "api")
     html = (site / "tuning" / "index.html").read_text(encoding="utf-8")
     assert 'href="../../' not in html
-
     (picture,) = re.findall(r'src="\.\./(repository/[^"]+\.svg)"', html)
-
     assert (site / picture).read_bytes().startswith(b"<svg")
 
 
@@ -138,7 +135,6 @@ def test_samples_play_and_nothing_is_fetched_from_elsewhere(address: str, browse
         Promise.all(ends).then(done);
         """
     )
-
     assert len(durations) == 2  # the recording and the hum
     assert all(1.0 <= duration < 1.3 for duration in durations)
     browser.get(f"{address}/generated/protocol/")

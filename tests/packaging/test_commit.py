@@ -11,22 +11,22 @@ from dlpo import commit
 from dlpo.commit import COMMIT_FILE, source_commit
 
 
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=x", "-c", "user.email=x@x")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """Somebody's repository, with one commit of one file."""
     (tmp_path / "README").write_text("theirs\n")
-    for arguments in (
-        ("init", "-q"),
-        ("add", "README"),
-        ("-c", "user.name=x", "-c", "user.email=x@x", "commit", "-q", "-m", "one"),
-    ):
-        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    for arguments in ("init -q", "add README", "commit -q -m one"):
+        git(tmp_path, *arguments.split())
     return tmp_path
 
 
 def test_what_the_build_wrote_goes_before_git(repository: Path) -> None:
     (repository / COMMIT_FILE).write_text("60911d3\n")
-
     assert source_commit(repository) == "60911d3"
 
 
@@ -36,19 +36,16 @@ def test_an_environment_inside_of_another_repository_does_not_take_its_commit(
     package = repository / ".venv" / "dlpo"
     package.mkdir(parents=True)
     (package / "commit.py").touch()
-
     assert source_commit(package) is None
 
 
 def test_a_checkout_says_its_commit_and_whether_files_were_changed(repository: Path) -> None:
     module = repository / Path(commit.__file__).name
     module.touch()
-    subprocess.run(["git", "add", module.name], cwd=repository, check=True)
+    git(repository, "add", module.name)
     changed = source_commit(repository)
-    identity = ("-c", "user.name=x", "-c", "user.email=x@x")
-    subprocess.run(["git", *identity, "commit", "-q", "-m", "two"], cwd=repository, check=True)
+    git(repository, "commit", "-q", "-m", "two")
     clean = source_commit(repository)
-
     assert changed is not None
     assert clean is not None
     assert changed.endswith("+")

@@ -17,7 +17,7 @@ from dlpo.judges.judge import listen_at
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl import direct
-from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
+from dlpo.rl.conditions import Conditions, freeze_all_but
 from dlpo.rl.direct import (
     DifferentiableJudge,
     SpectralResampler,
@@ -25,7 +25,6 @@ from dlpo.rl.direct import (
     augmented_judge,
     band_limited,
     direct_loss,
-    renoised_output,
 )
 from dlpo.rl.rollout import Key, roll_out, seed_keys
 
@@ -65,7 +64,7 @@ def test_gradient_is_that_of_the_expected_reward_through_the_last_steps(
 def test_gradient_of_a_voice_agrees_with_finite_differences(
     voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
 ) -> None:
-    freeze_all_but_denoiser(voice)
+    freeze_all_but(voice, "denoiser")
     keys = seed_keys(0, 0, [0, 1], 1)
     rollout = roll_out(voice, sentences, served_chain, keys, 1)
 
@@ -84,64 +83,29 @@ def test_gradient_of_a_voice_agrees_with_finite_differences(
     assert float(found[3]) == pytest.approx(difference, rel=0.01)
 
 
-@pytest.mark.parametrize("values", [{"last_steps": 0}, {"last_steps": 4}, {"renoised": -1}])
-def test_numbers_of_steps_and_renoised_outputs_are_checked(
-    toy: Any, served_chain: NoiseSchedule, values: dict[str, int]
+@pytest.mark.parametrize("last_steps", [0, 4])
+def test_the_number_of_steps_is_checked(
+    toy: Any, served_chain: NoiseSchedule, last_steps: int
 ) -> None:
     rollout = toy.rollout(toy.Policy(), served_chain, 2)
-    with pytest.raises(InputError, match=f"{next(iter(values))} is"):
-        direct_loss(toy.Policy(), rollout, reward, **values)
+    with pytest.raises(InputError, match="last_steps is"):
+        direct_loss(toy.Policy(), rollout, reward, last_steps)
 
 
-@pytest.mark.parametrize("chain", ["noisy_chain", "served_chain"])
-def test_renoised_outputs_give_the_gradient_of_their_expected_reward(
-    toy: Any, chain: str, request: pytest.FixtureRequest
-) -> None:
-    """With the last step of fresh noise on the chain's own outputs, whose moments are known."""
-    schedule: NoiseSchedule = request.getfixturevalue(chain)
-    policy, linear, n = toy.Policy(), toy.Linear(schedule), 3
-    rollout = toy.rollout(policy, schedule, 5_000)
-    found = gradient(-direct_loss(policy, rollout, reward, 1, renoised=n), policy)
-    chains_own = gradient(-direct_loss(policy, rollout, reward, 1), policy)
-    of_renoised = ((1 + n) * found - chains_own) / n
-
-    frozen = (policy.bias.detach(), policy.weight.detach())
-    mean, variance = linear.moments([frozen] * schedule.steps)[-1]
-    a = schedule.noise_levels[-2] / schedule.noise_levels[-1]
-    mean, variance = a * mean, a * a * variance + 1 - a * a
-    slope, offset, std = linear.step(schedule.steps - 1, policy.bias, policy.weight)
-    mean, variance = slope * mean + offset, slope**2 * variance + std**2
-    exact = gradient(-((mean - TARGET) ** 2 + variance), policy)
-    torch.testing.assert_close(of_renoised, exact, rtol=0.04, atol=0.04)
-
-
-def test_each_renoised_output_is_another_and_repeats_to_the_bit(
-    toy: Any, served_chain: NoiseSchedule
-) -> None:
-    policy = toy.Policy()
-    rollout = toy.rollout(policy, served_chain, 4, group=2)
-    first, second = (renoised_output(policy, rollout, i) for i in range(2))
-    assert torch.equal(first, renoised_output(policy, rollout, 0))
-    assert len(torch.cat([first, second, rollout.output]).unique()) == 12
-
-
-def test_a_judge_gets_one_key_for_the_seeds_of_a_sentence_and_new_luck_for_each_renoised_output(
+def test_a_judge_gets_one_key_for_the_seeds_of_a_sentence(
     toy: Any, served_chain: NoiseSchedule
 ) -> None:
     rollout = toy.rollout(toy.Policy(), served_chain, 4, group=2)
-    given: list[Sequence[Key]] = []
+    given: list[Key] = []
 
     def listens(
         waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
     ) -> Tensor:
-        given.append(keys)
+        given.extend(keys)
         return waveforms[:, 0]
 
-    direct_loss(toy.Policy(), rollout, listens, renoised=2)
-    assert given[0] == rollout.sentence_keys
-    for keys in given:
-        assert keys[0] == keys[1] != keys[2] == keys[3]
-    assert len({keys[0] for keys in given}) == 3
+    direct_loss(toy.Policy(), rollout, listens)
+    assert given[0] == given[1] != given[2] == given[3]
 
 
 KEY = (1, 2, 3, 0)

@@ -13,9 +13,9 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import ConfigError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.conditions import Conditions, freeze_all_but_denoiser
+from dlpo.rl.conditions import Conditions, freeze_all_but
 from dlpo.rl.diffusion_loss import RecordedWindows
-from dlpo.rl.methods import METHODS, Method, MethodInput, Objective, recorded_loss
+from dlpo.rl.methods import METHODS, Explore, Method, MethodInput, Objective, recorded_loss
 from dlpo.rl.rollout import Rollout, roll_out, seed_keys
 from tests.rl.conftest import rows_of
 
@@ -30,7 +30,7 @@ def brightness(waveforms: Tensor, *_: object) -> Tensor:
 def rollout(
     voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
 ) -> Rollout:
-    freeze_all_but_denoiser(voice)
+    freeze_all_but(voice, "denoiser")
     return roll_out(voice, sentences.repeat(2), served_chain, seed_keys(0, 0, [0, 1], 2), 2)
 
 
@@ -74,13 +74,14 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
+@pytest.mark.parametrize("explore", ["chain", "step"])
 def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
-    voice: SpectralWaveGrad2, rollout: Rollout, rewards: Tensor
+    voice: SpectralWaveGrad2, rollout: Rollout, rewards: Tensor, explore: Explore
 ) -> None:
     def found(objective: Objective, scale: float) -> Tensor:
         return gradient(voice, loss_of(objective, voice, rollout, rewards * scale))
 
-    even, raw = Objective("dlpo", unit_spread=True), Objective("dlpo")
+    even, raw = Objective("dlpo", explore, unit_spread=True), Objective("dlpo", explore)
     torch.testing.assert_close(found(even, 1e-9), found(even, 1.0))
     assert not torch.allclose(found(raw, 1e-9), found(raw, 1.0))  # nothing of it is left
     assert not torch.allclose(found(even, 1.0), found(Objective("ddpo"), 1.0))
@@ -90,7 +91,7 @@ def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
     "values",
     [
         {"method": "ppo"}, {"guide": "none"}, {"alpha": -1.0}, {"beta": float("nan")},
-        {"clip_range": 0.0}, {"advantage_bound": -1.0}, {"last_steps": 0}, {"renoised": -1},
+        {"clip_range": 0.0}, {"advantage_bound": -1.0}, {"last_steps": 0},
         {"preference_beta": 0.0}, {"temperature": 0.0}, {"alpha": 0.0, "beta": 0.0},
         {"explore": "noise"}, {"explore": "weights", "method": "ddpo"},
         {"explore": "step", "method": "rwr"},

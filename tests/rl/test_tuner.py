@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.config.strict import from_dict
@@ -76,6 +79,37 @@ def test_every_method_moves_the_denoiser_and_nothing_else(method: Method, tuning
     assert "spectrum_out.weight" in moved
     denoiser = ("level", "spectrum")
     assert all(name.startswith(denoiser) for name in moved)
+
+
+@pytest.mark.parametrize("method", ["direct", "control"])
+def test_adapters_learn_by_reward_and_recordings_and_change_no_other_voice(
+    method: Method, tuning: Any, tmp_path: Path
+) -> None:
+    def change(weights: dict[str, Any], others: int = 2) -> None:
+        weights["gates.weight"][0, :2] = weights["gates.weight"][1, others:] = 1.0
+
+    config = replace(SPECTRAL, voices=("lj", "bob"), adapter_channels=4)
+    start = save_toy(tmp_path / "start", config, seed=0, change=change)
+    settings = {"checkpoint": start, "updates": 1, "part": "adapters"}
+    tuning.tuner(objective=Objective(method), **settings).run()
+    before, after = (
+        load_file(path / "model.safetensors") for path in (start, tuning.out / "run/checkpoint")
+    )
+    moved = {name for name, was in before.items() if not torch.equal(was.half(), after[name])}
+    assert moved >= {f"adapters.{part}.0.widen.weight" for part in ("encoder", "mel")}
+    for name in moved:
+        assert name.startswith("adapters")
+        was, now = (x[name].T if "widen" in name else x[name] for x in (before, after))
+        assert torch.equal(was[2:].half(), now[2:])  # bob's
+    shared = save_toy(tmp_path / "shared", config, seed=0, change=partial(change, others=1))
+    for refused, other in {
+        "of lj are also those of bob; add their data": {"checkpoint": shared},
+        "the checkpoint has none": {"checkpoint": tuning.checkpoint},
+        "passes is 2; expected 1": {"passes": 2},
+        "also moves what sets every voice's prosody": {"objective": Objective("dlpo", "weights")},
+    }.items():
+        with pytest.raises(ConfigError, match=refused):
+            tuning.tuner("refused", **settings | other)
 
 
 def test_one_step_is_tuned_by_the_direct_gradient_and_not_by_exploring_its_noise(

@@ -143,7 +143,6 @@ async def world(*, keys: bool = False) -> AsyncIterator[World]:
 async def test_calls_of_every_kind_go_through_unchanged(kind: str) -> None:
     async with world(keys=True) as it:
         code, responses, _ = await it.call(kind, b"hi", ("authorization", "Bearer tok-alice"))
-
         assert code == "OK"
         assert responses == ([b"first", b"hi"] if kind == "unary_stream" else [b"hi"])
         assert it.echo.callers == ["alice"]
@@ -163,7 +162,6 @@ async def test_a_call_is_counted_by_its_status_and_leaves_nothing_in_memory(
 ) -> None:
     async with world() as it:
         ended, _, _ = await it.call(kind, request_bytes)
-
         assert (ended, await it.counted(kind, code)) == (code, 1)
         assert it.echo.held() is None  # without waiting for a garbage collection
         labels = {"grpc_service": SERVICE, "grpc_method": kind}
@@ -223,7 +221,6 @@ async def test_an_unknown_method_is_unimplemented_and_adds_no_label() -> None:
     async with world(keys=True) as it:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await it.channel.unary_unary("/evil.Service/Made_up")(b"")
-
         assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
         page, _ = it.metrics.page()
         assert b"evil" not in page
@@ -234,7 +231,6 @@ async def test_a_call_with_two_tokens_never_reaches_the_handler(kind: str) -> No
     two = (("authorization", f"Bearer {token}") for token in ("tok-alice", "forged"))
     async with world(keys=True) as it:
         code, responses, trailing = await it.call(kind, b"hi", *two, ("x-request-id", "me-7"))
-
         assert code == "UNAUTHENTICATED"
         assert responses == []
         assert trailing["x-request-id"] == "me-7"
