@@ -32,7 +32,7 @@ TARGET = 1.5
 TEXTS = ("one", "two")
 
 
-def reward(waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]) -> Tensor:
+def reward(waveforms: Tensor, *_: object) -> Tensor:
     """Best where the one sample is TARGET."""
     return -((waveforms[:, 0] - TARGET) ** 2)
 
@@ -48,11 +48,8 @@ def test_gradient_is_that_of_the_expected_reward_through_the_last_steps(
     policy = toy.Policy()
     rollout, weights = toy.enumerated(policy, served_chain)
 
-    def weighted(*heard: Any) -> Tensor:
-        return reward(*heard) * weights
-
-    found = gradient(-direct_loss(policy, rollout, weighted, last_steps), policy)
-
+    loss = direct_loss(policy, rollout, lambda *heard: reward(*heard) * weights, last_steps)
+    found = gradient(-loss, policy)
     own = (policy.bias, policy.weight)
     frozen = (policy.bias.detach(), policy.weight.detach())
     steps = [frozen] * (3 - last_steps) + [own] * last_steps
@@ -98,9 +95,7 @@ def test_a_judge_gets_one_key_for_the_seeds_of_a_sentence(
     rollout = toy.rollout(toy.Policy(), served_chain, 4, group=2)
     given: list[Key] = []
 
-    def listens(
-        waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
-    ) -> Tensor:
+    def listens(waveforms: Tensor, samples: Tensor, keys: Sequence[Key], *_: object) -> Tensor:
         given.extend(keys)
         return waveforms[:, 0]
 
@@ -125,7 +120,7 @@ def level_db(waveform: Tensor) -> float:
     return float(10 * waveform.double().square().mean().log10())
 
 
-def power(waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]) -> Tensor:
+def power(waveforms: Tensor, samples: Tensor, *_: object) -> Tensor:
     """A judge that likes it loud."""
     return waveforms.square().sum(1) / samples
 
@@ -133,11 +128,9 @@ def power(waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequen
 def test_the_judge_hears_each_clip_changed_at_its_own_length() -> None:
     heard: list[Tensor] = []
 
-    def listens(
-        waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
-    ) -> Tensor:
+    def listens(waveforms: Tensor, samples: Tensor, keys: Sequence[Key], *_: object) -> Tensor:
         heard.append(waveforms)
-        return power(waveforms, samples, keys, texts)
+        return power(waveforms, samples)
 
     clips = torch.stack([tone(), torch.cat([tone(200, 9_000), torch.zeros(SAMPLE_RATE - 9_000)])])
     augmented_judge(listens)(clips, torch.tensor([SAMPLE_RATE, 9_000]), [KEY, (1, 2, 4, 0)], TEXTS)

@@ -71,14 +71,10 @@ def test_every_method_moves_the_denoiser_and_nothing_else(method: Method, tuning
     tuning.tuner(objective=Objective(method), updates=1).run()
     start = load_checkpoint(tuning.checkpoint).model.state_dict()
     tuned = load_checkpoint(tuning.out / "run" / "checkpoint").model.state_dict()
-    moved = {
-        name
-        for name, value in start.items()
-        if not torch.equal(value.half(), tuned[name].half())  # as a checkpoint keeps them
-    }
+    # In half precision, as a checkpoint keeps them.
+    moved = {name for name, was in start.items() if not torch.equal(was.half(), tuned[name].half())}
     assert "spectrum_out.weight" in moved
-    denoiser = ("level", "spectrum")
-    assert all(name.startswith(denoiser) for name in moved)
+    assert all(name.startswith(("level", "spectrum")) for name in moved)
 
 
 @pytest.mark.parametrize("method", ["direct", "control"])

@@ -11,8 +11,7 @@ NAMED = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")
 
 
 def test_every_test_that_the_page_names_is_there() -> None:
-    named = NAMED.findall(PAGE.read_text("utf-8"))
-    missing = []
+    named, missing = NAMED.findall(PAGE.read_text("utf-8")), []
     for file, function in named:
         (path, *_) = [p for p in (ROOT / "tests" / file, ROOT / file) if p.exists()] or [None]
         if not (path and re.search(rf"^(async )?def {function}\b", path.read_text("utf-8"), re.M)):

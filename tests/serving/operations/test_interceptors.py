@@ -7,7 +7,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import grpc
 import pytest
@@ -203,9 +203,7 @@ async def test_a_cancelled_call_lets_its_read_end() -> None:  # or grpc.aio neve
         ended.set()
         yield b""
 
-    async def method(details: object) -> Any:
-        return grpc.unary_unary_rpc_method_handler(Echo().unary_unary)
-
+    method = AsyncMock(return_value=grpc.unary_unary_rpc_method_handler(Echo().unary_unary))
     details: Any = Mock(method=f"/{SERVICE}/unary_unary", invocation_metadata=())
     context = Mock(**{"time_remaining.return_value": None})
     handler: Any = await CallInterceptor(CallScope(Metrics())).intercept_service(method, details)
