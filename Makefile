@@ -52,7 +52,8 @@ voice: data/lj/dataset.json data/heart/dataset.json $(KOKORO_VOICES:%=data/%/dat
 	.venv/bin/dlpo train spectral --set part=joint $(ALL_DATA) --init runs/adapters/checkpoint --init runs/denoiser/checkpoint --out runs/joint
 	.venv/bin/dlpo train contour $(ALL_DATA) --init runs/joint/checkpoint --out runs/contour
 	.venv/bin/dlpo tune runs/contour/checkpoint $(ALL_DATA) --out runs/tuned --weights "$(JUDGES)" --whisper "$(WHISPER)" $(TUNING)
-	.venv/bin/dlpo export runs/tuned/checkpoint $(VOICES:%=--voice %) --out dlpo/voices/lj $(CHAIN)
+	.venv/bin/dlpo tune runs/tuned/checkpoint $(ADDED_DATA) --out runs/tuned-adapters --weights "$(JUDGES)" --whisper "$(WHISPER)" $(TUNING) --set part=adapters --set updates=220 --set learning_rate=2e-4
+	.venv/bin/dlpo export runs/tuned-adapters/checkpoint $(VOICES:%=--voice %) --out dlpo/voices/lj $(CHAIN)
 
 data/lj/dataset.json: | .venv/installed
 	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj --sessions --jobs 2
