@@ -139,8 +139,7 @@ def freeze_all_but(
     if part == "adapters":
         if isinstance(model, WaveGrad2) or model.gates is None:
             raise ConfigError(
-                "part is adapters, but the checkpoint has none; they come with a voice that"
-                " dlpo train adds with part=adapters"
+                "part is adapters, but the checkpoint has none; add a voice by training adapters"
             )
         speaker = [voice.split("/")[0] for voice in model.config.voices]
         taught = torch.tensor([name in speakers for name in speaker])

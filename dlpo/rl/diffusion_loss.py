@@ -255,10 +255,9 @@ def control_loss(
     if adversary is None:
         return loss
     adversary.discriminator_step(denoised)
-    last = policy.spectrum_out.weight
-    against = adversary.generator_losses(
-        denoised, loss, last if last.requires_grad else denoised.x0
-    )
+    weight = policy.spectrum_out.weight
+    last = weight if weight.requires_grad else denoised.x0
+    against = adversary.generator_losses(denoised, loss, last)
     return loss + torch.stack(list(against.values())).sum()
 
 

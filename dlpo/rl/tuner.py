@@ -143,13 +143,11 @@ class Tuner(TrainingRun):
         explores, adapts = self.plan.objective.explore == "weights", settings.part == "adapters"
         if explores and adapts:
             raise ConfigError(
-                "part is adapters; expected denoiser, since exploring weights also moves what sets"
-                " every voice's prosody"
+                "part is adapters; expected denoiser: exploring weights moves everybody's prosody"
             )
         if settings.passes != 1 and (explores or adapts):
             raise ConfigError(
-                f"passes is {settings.passes}; expected 1, since neither exploring weights nor"
-                " learning what runs before the chain can correct further steps"
+                f"passes is {settings.passes}; expected 1: nothing would correct further steps"
             )
         if not explores:
             return None, optimizer

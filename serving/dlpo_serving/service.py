@@ -227,7 +227,8 @@ class SynthesisService:
                 )
                 job = SynthesisJob(voice.synthesizer.engine, request, steps)
                 if characters or further is None:
-                    text = await self._read(partial(voice.synthesizer.read_text, request))
+                    read = partial(voice.synthesizer.read_text, request)
+                    text = await self._read(read, characters)
                     stream.expected_audio_s = voice.expected_s(text.sentences, request.speed)
                     if not call.streamed:
                         check_unary(stream.expected_audio_s * format.bytes_per_s / LONGER)
@@ -280,11 +281,14 @@ class SynthesisService:
             message = f"has {characters} characters; this server takes {limit}: send it in parts"
             raise RequestError(FieldViolation("text", message))
 
-    async def _read(self, read: Callable[[], T]) -> T:
-        """Run `read` on a thread."""
+    async def _read(self, read: Callable[[], T], characters: int) -> T:
+        """Run `read`: on a thread, unless the text is short and no other call could wait for it."""
         start_s = self._clock()
-        async with self._readers:
-            result = await asyncio.to_thread(read)
+        if self.calls == 1 and characters <= SLICE:
+            result = read()  # passing it to a thread and back takes longer
+        else:
+            async with self._readers:
+                result = await asyncio.to_thread(read)
         if trace := current_call().trace:
             trace.part("normalise", self._clock() - start_s)
         return result
@@ -362,10 +366,10 @@ class SynthesisService:
         if reserved_s and left_s > LEISURE_S:
             async with self._reader_ahead:
                 start_s = self._clock()
-                text = await self._read(read)
+                text = await self._read(read, characters)
                 await asyncio.sleep(REST * (self._clock() - start_s))
         else:
-            text = await self._read(read)
+            text = await self._read(read, characters)
         audio_s = voice.expected_s(text.sentences, speed)
         if audio_s and not reserved_s:
             await self._reserve(stream, audio_s)

@@ -102,7 +102,7 @@ def test_adapters_learn_by_reward_and_recordings_and_change_no_other_voice(
         "of lj are also those of bob; add their data": {"checkpoint": shared},
         "the checkpoint has none": {"checkpoint": tuning.checkpoint},
         "passes is 2; expected 1": {"passes": 2},
-        "also moves what sets every voice's prosody": {"objective": Objective("dlpo", "weights")},
+        "moves everybody's prosody": {"objective": Objective("dlpo", "weights")},
     }.items():
         with pytest.raises(ConfigError, match=refused):
             tuning.tuner("refused", **settings | other)

@@ -123,8 +123,7 @@ class Difference:
         tolerance = TOLERANCES[self.precision]
         if self.moved_frames is not None and self.moved_frames > tolerance.moved_frames:
             return (
-                f"a symbol ends {self.moved_frames} frames earlier or later, tolerance"
-                f" {tolerance.moved_frames}"
+                f"a symbol ends {self.moved_frames} frames off, tolerance {tolerance.moved_frames}"
             )
         if not self.largest <= tolerance.largest:
             return (
