@@ -34,7 +34,7 @@ CLIPPED_SHARE = 1e-3  # of samples at full scale
 LEAST_SNR_DB = 20.0  # of the loud frames over the faintest
 RATE = 16_000  # Hz, of the acoustic model
 LAG_S = 0.02  # its boundaries precede MFA's by this much, median of 77 LJSpeech clips
-SHORTEST_RUN = 5  # phonemes of 30 ms, the minimum: words that nobody spoke
+SHORTEST = ((5, 5), (6, 7))  # so many of so many phonemes at 30 ms, the minimum: nobody spoke them
 LEAST_AGREEMENT = 0.35  # with free phoneme recognition: 0.46 for 35 right texts, 0.28 for wrong
 LOUD_PAUSE = 12, -20.0  # frames, and dB relative to the loud ones: speech missing from the text
 PAUSE = "sil"
@@ -292,9 +292,8 @@ def _placed(words: list[str], runs: list[int], labels: list[str]) -> Iterator[Al
 
 def _check_fit(labels: list[str], frames: list[int], waveform: Waveform) -> None:
     """Raises DataError where words were left out or added."""
-    shortest = (label != PAUSE and count <= 3 for label, count in zip(labels, frames, strict=True))
-    runs = [len(list(run)) for is_short, run in groupby(shortest) if is_short]
-    if max(runs, default=0) >= SHORTEST_RUN:
+    shortest = [label != PAUSE and count <= 3 for label, count in zip(labels, frames, strict=True)]
+    if any(np.convolve(shortest, np.ones(n)).max() >= least for least, n in SHORTEST):
         raise DataError("its text has words that aren't spoken; correct the text")
     power = _power(waveform)
     level_db = 10 * np.log10(power / np.quantile(power, 0.9) + 1e-9)
