@@ -168,9 +168,8 @@ class Tuner(TrainingRun):
                 rate, clip = settings.adversary_rate, settings.gradient_clip
                 adversary = AdversarialTrainer(self.accelerator, rate, clip)
             batches = Batches(self.dataset, "train", settings.seed, 0, self.model.config.rows)
-            frozen = settings.part == "denoiser"
-            if self.space is not None:
-                frozen = "prosody" not in self.space.blocks
+            moves_prosody = self.space is not None and "prosody" in self.space.blocks
+            frozen = settings.part == "denoiser" and not moves_prosody
             recordings = RecordingSource(
                 self.model, batches, objective, collector, adversary, frozen
             )

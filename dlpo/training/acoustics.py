@@ -66,14 +66,11 @@ class FrozenAcoustics:
     Args:
         model: its first part is frozen and in eval mode.
         batches: of the split whose windows will be requested.
-        cache: utterances to keep; 0 while the model learns.
     """
 
-    def __init__(
-        self, model: SpectralWaveGrad2, batches: Batches, cache: int = LARGEST_CACHE
-    ) -> None:
+    def __init__(self, model: SpectralWaveGrad2, batches: Batches) -> None:
         self.model, self.batches = model, batches
-        self._whole = lru_cache(cache)(self._predicted)
+        self._whole = lru_cache(LARGEST_CACHE)(self._predicted)
 
     def of(self, windows: Windows) -> Acoustics:
         """The acoustics of each window, its context included, on the windows' device."""

@@ -81,17 +81,13 @@ def test_gradient_of_a_voice_agrees_with_finite_differences(
 
 
 @pytest.mark.parametrize("last_steps", [0, 4])
-def test_the_number_of_steps_is_checked(
-    toy: Any, served_chain: NoiseSchedule, last_steps: int
-) -> None:
+def test_last_steps_are_checked(toy: Any, served_chain: NoiseSchedule, last_steps: int) -> None:
     rollout = toy.rollout(toy.Policy(), served_chain, 2)
     with pytest.raises(InputError, match="last_steps is"):
         direct_loss(toy.Policy(), rollout, reward, last_steps)
 
 
-def test_a_judge_gets_one_key_for_the_seeds_of_a_sentence(
-    toy: Any, served_chain: NoiseSchedule
-) -> None:
+def test_a_judge_gets_one_key_per_sentence(toy: Any, served_chain: NoiseSchedule) -> None:
     rollout = toy.rollout(toy.Policy(), served_chain, 4, group=2)
     given: list[Key] = []
 
@@ -100,6 +96,7 @@ def test_a_judge_gets_one_key_for_the_seeds_of_a_sentence(
         return waveforms[:, 0]
 
     direct_loss(toy.Policy(), rollout, listens)
+    assert tuple(given) == rollout.sentence_keys
     assert given[0] == given[1] != given[2] == given[3]
 
 

@@ -88,9 +88,8 @@ def test_adapters_learn_by_reward_and_recordings_and_change_no_other_voice(
     start = save_toy(tmp_path / "start", config, seed=0, change=change)
     settings = {"checkpoint": start, "updates": 1, "part": "adapters"}
     tuning.tuner(objective=Objective(method), **settings).run()
-    before, after = (
-        load_file(path / "model.safetensors") for path in (start, tuning.out / "run/checkpoint")
-    )
+    before = load_file(start / "model.safetensors")
+    after = load_file(tuning.out / "run/checkpoint/model.safetensors")
     moved = {name for name, was in before.items() if not torch.equal(was.half(), after[name])}
     assert moved >= {f"adapters.{part}.0.widen.weight" for part in ("encoder", "mel")}
     for name in moved:

@@ -19,3 +19,10 @@ def test_every_test_that_the_page_names_is_there() -> None:
 
     assert len(named) > 30
     assert missing == []
+
+
+def test_every_row_of_the_table_names_a_test() -> None:
+    _, _, rest = PAGE.read_text("utf-8").partition("## What is enforced")
+    rows = [line for line in rest.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+
+    assert [row for row in rows[1:] if ".py" not in row and "---" not in row] == []

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -31,6 +31,7 @@ STALL_S = 30.0  # for which a caller may leave a reply unread
 DEADLINE_MARGIN_S = 0.1  # a caller's own clock ends a call before the deadline as sent, rounded up
 BEGINNERS = 4  # calls started per turn of the event loop; replies wait for no more than those
 
+T = TypeVar("T")
 _CODES: dict[Any, str] = {
     key: code.name for code in grpc.StatusCode for key in (code, code.value[0])
 }
@@ -167,18 +168,18 @@ async def write(context: Context, message: Any, stall_s: float) -> None:
     Raises:
         StalledError: the caller has not read for `stall_s` seconds.
     """
-    writing = asyncio.ensure_future(context.write(message))
-    writing.add_done_callback(_retrieve_exception)
+    writing = _may_be_abandoned(context.write(message))
     done, _ = await asyncio.wait((writing,), timeout=stall_s)
     if not done:
         raise StalledError(f"no audio was taken for {stall_s:g} s; read the stream as it comes")
     writing.result()
 
 
-def _retrieve_exception(task: asyncio.Future[None]) -> None:
-    """Keep asyncio from logging that the exception was never retrieved."""
-    if not task.cancelled():
-        task.exception()
+def _may_be_abandoned(work: Awaitable[T]) -> asyncio.Future[T]:
+    """A task that goes on without whoever awaits it; asyncio does not log how it ends."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return task
 
 
 async def _requests(messages: AsyncIterator[Any], method: str) -> AsyncGenerator[Any, None]:
@@ -194,9 +195,7 @@ async def _requests(messages: AsyncIterator[Any], method: str) -> AsyncGenerator
     incoming = aiter(messages)
 
     def read() -> asyncio.Future[Any]:
-        reading = asyncio.ensure_future(anext(incoming, None))
-        reading.add_done_callback(_retrieve_exception)
-        return asyncio.shield(reading)
+        return asyncio.shield(_may_be_abandoned(anext(incoming, None)))
 
     try:
         async with asyncio.timeout(REQUEST_S):
