@@ -3,8 +3,8 @@
     dlpo bench stream chaos --minutes 5 --record
 
 Hostile clients run in a process of their own, one kind after the other; the operator's changes and
-the honest listeners run in this one. A round is every kind once, in random order, and ends with a
-quiet period for reading the server's memory, threads and files. docs/load.md explains the figures.
+the honest listeners run in this one. A round is every kind once, in random order, and ends
+without calls, to read the server's memory, threads and files. docs/load.md explains the figures.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ from dlpo_serving.voices import find_voice
 
 LISTENERS = 2
 MISCHIEF_S = 4.0  # duration of each kind
-QUIET_S = 3.0  # at the end of each round
+QUIET_S = 5.0  # without calls, at the end of each round
+REST_S = 30.0  # without calls, at the end: gRPC ends its extra threads after 20 s
 STOP_S = (2.0, 22.0)  # how long the process is stopped: usually, and in the second round
 HOSTILE_NICE = 10  # hostile clients have their own machines; "stolen processor" is another kind
 GAP_S = 0.02  # a listener's device buffers this much: shorter waits are no gap
@@ -142,7 +143,8 @@ async def measure_chaos(options: LoadOptions) -> Measured:
     Returns:
         For the honest listeners: calls, refusals, gaps (excluding time in which the server was
         stopped), calls whose bits differ from the reference, calls that ended otherwise. For the
-        server: memory, threads and open files at the end of the first and of the last round.
+        server: memory, threads and open files before the first round and after the last, without
+        calls; `memory_growth` over the ends of the rounds after the first tenth of them.
     """
     with tempfile.TemporaryDirectory() as folder:
         voices, keys = Path(folder) / "voices", Path(folder) / "keys.toml"
@@ -166,37 +168,38 @@ async def measure_chaos(options: LoadOptions) -> Measured:
 async def _reign(
     victim: Victim, operator: Operator, hostile: Connection, options: LoadOptions
 ) -> Measured:
-    random, results, done = Random(options.seed), Results(), asyncio.Event()
+    random, results = Random(options.seed), Results()
     references = {text: await _alone(victim, text) for text in TEXTS}
-    listeners = [
-        asyncio.create_task(_listen(victim, references, results, done, Random(number)))
-        for number in range(LISTENERS)
-    ]
-    begin_s, held, memory_mb = time.perf_counter(), list[dict[str, float]](), []
+    choices = [Random(number) for number in range(LISTENERS)]
+    begin_s, begin, held = time.perf_counter(), operator.holds(), list[dict[str, float]]()
     mischief: Counter[str] = Counter()
     while not held or time.perf_counter() - begin_s < 60 * options.minutes:
-        names = [*HOSTILE, *OPERATOR]
+        names, done = [*HOSTILE, *OPERATOR], asyncio.Event()
         random.shuffle(names)
-        for name in names:
-            _log.info("round %d: %s", len(held) + 1, name)
-            mischief[name] += 1
-            results.mischief = name
-            if name in HOSTILE:
-                hostile.send(name)
-                await asyncio.to_thread(hostile.recv)
-            else:
-                stop_s = STOP_S[len(held) == 1]
-                await asyncio.to_thread(OPERATOR[name], operator, results, stop_s)
-            memory_mb.append((time.perf_counter(), operator.holds()["resident_mb"]))
-        results.mischief = "none"
+        async with asyncio.TaskGroup() as listeners:
+            for choice in choices:
+                listeners.create_task(_listen(victim, references, results, done, choice))
+            for name in names:
+                _log.info("round %d: %s", len(held) + 1, name)
+                mischief[name] += 1
+                results.mischief = name
+                if name in HOSTILE:
+                    hostile.send(name)
+                    await asyncio.to_thread(hostile.recv)
+                else:
+                    stop_s = STOP_S[len(held) == 1]
+                    await asyncio.to_thread(OPERATOR[name], operator, results, stop_s)
+            results.mischief = "none"
+            done.set()
         await asyncio.sleep(QUIET_S)
         held.append(operator.holds())
         _log.info("round %d: %s %s %s", len(held), dict(results.endings), results.gaps_s, held[-1])
-    done.set()
-    await asyncio.gather(*listeners)
+    minutes = (time.perf_counter() - begin_s) / 60
+    await asyncio.sleep(REST_S)
+    end, warm = operator.holds(), [one["resident_mb"] for one in held[len(held) // 10 :]]
     endings, total = results.endings, results.endings.total()
     figures = {
-        "minutes": (time.perf_counter() - begin_s) / 60,
+        "minutes": minutes,
         "rounds": len(held),
         "honest_calls": total,
         "refused": endings["refused"],
@@ -207,9 +210,9 @@ async def _reign(
         "longest_gap_s": max((gap_s for _, gap_s, _ in results.gaps_s), default=0.0),
         "longest_resume_s": max(results.resumed_s, default=0.0),
         "first_audio_ms_p50": 1000 * median(results.first_audio_s),
-        "memory_growth": memory_growth(memory_mb),
-        **{f"{name}_begin": value for name, value in held[0].items()},
-        **{f"{name}_end": value for name, value in held[-1].items()},
+        "memory_growth": memory_growth(list(enumerate(warm))),
+        **{f"{name}_begin": value for name, value in begin.items()},
+        **{f"{name}_end": value for name, value in end.items()},
     }
     samples = {
         "endings": dict(endings), "gaps_s": results.gaps_s, "held": held,
