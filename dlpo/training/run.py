@@ -31,7 +31,6 @@ from dlpo.training.run_state import RunLog, load_state, save_state, saved_progre
 Report = Callable[[int, dict[str, float]], None]
 """called after each update with its number and figures"""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-LONGEST_VALUE = 120  # characters of a value in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +152,12 @@ class TrainingRun:
         path = self.out / "run.json"
         now = json.loads(json.dumps(described))  # tuples to lists
         before = json.loads(path.read_text()) if path.exists() else now
-        for key, value in now.items():
-            if before.get(key) != value:
+        ours, theirs = dict(_flat(now)), dict(_flat({key: before.get(key) for key in now}))
+        for key in {**ours, **theirs}:
+            if ours.get(key) != theirs.get(key):
                 raise TrainingError(
-                    f"{self.out}: holds a run with {key} {_short(before.get(key))}; this one has"
-                    f" {_short(value)}: use the same value or choose another --out"
+                    f"{self.out}: holds a run with {key} {json.dumps(theirs.get(key))}; this one"
+                    f" has {json.dumps(ours.get(key))}: use the same value or choose another --out"
                 )
         self.out.mkdir(parents=True, exist_ok=True)
         self.update = load_state(self.out, self.accelerator, self.averaged)
@@ -329,15 +329,15 @@ def warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
         if not averaged[0].is_floating_point():  # all have one dtype
             torch._foreach_copy_(averaged, current)
             return
-        taken = int(count)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + taken) / (10 + taken)))
+        torch._foreach_lerp_(averaged, current, max(1 - decay, 9 / (10 + int(count))))
 
     return update
 
 
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+def _flat(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        nested = isinstance(value, dict)
+        yield from _flat(value, f"{within}{key}.") if nested else [(within + key, value)]
 
 
 def _tensors_of(batch: Any) -> dict[str, Tensor]:

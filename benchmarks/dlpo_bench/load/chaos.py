@@ -172,7 +172,6 @@ async def _reign(
     references = {text: await _alone(victim, text) for text in TEXTS}
     choices = [Random(number) for number in range(LISTENERS)]
     begin_s, begin, held = time.perf_counter(), operator.holds(), list[dict[str, float]]()
-    mischief: Counter[str] = Counter()
     while not held or time.perf_counter() - begin_s < 60 * options.minutes:
         names, done = [*HOSTILE, *OPERATOR], asyncio.Event()
         random.shuffle(names)
@@ -181,7 +180,6 @@ async def _reign(
                 listeners.create_task(_listen(victim, references, results, done, choice))
             for name in names:
                 _log.info("round %d: %s", len(held) + 1, name)
-                mischief[name] += 1
                 results.mischief = name
                 if name in HOSTILE:
                     hostile.send(name)
@@ -216,7 +214,7 @@ async def _reign(
     }
     samples = {
         "endings": dict(endings), "gaps_s": results.gaps_s, "held": held,
-        "mischief": dict(mischief), "stopped_s": [end - begin for begin, end in results.stopped],
+        "stopped_s": [end - begin for begin, end in results.stopped],
     }  # fmt: skip
     return Measured(figures, samples)
 
