@@ -9,7 +9,8 @@ waveform, and a free part. Their sum is the clean, pre-emphasized waveform's spe
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Collection
+from functools import partial, reduce
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from torch.nn import functional
 
 from dlpo.config import Parametrisation
 from dlpo.config.models import SpectralConfig
-from dlpo.errors import InputError
+from dlpo.errors import ConfigError, InputError
 from dlpo.model.acoustics import MEL_BANDS, AcousticModel, Prosody
 from dlpo.model.blocks import ConvNextBlock, LevelEmbedding, conv, de_emphasise
 from dlpo.model.real_dft import RealDft, Spectrum
@@ -216,3 +217,27 @@ def _compressed(spectrum: Spectrum) -> Spectrum:
 def _product(a: Spectrum, b: Spectrum) -> Spectrum:
     """The complex product."""
     return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
+
+
+def learn_own_channels(model: nn.Module, speakers: Collection[str]) -> None:
+    """Let those channels of the adapters learn that no voice but `speakers`, the data's, opens.
+
+    Raises:
+        ConfigError: all channels are others', or there are no adapters.
+    """
+    if not isinstance(model, SpectralWaveGrad2) or model.gates is None:
+        raise ConfigError(
+            "part is adapters, but the checkpoint has none; add a voice by training adapters"
+        )
+    opened = model.gates.weight.detach() != 0
+    names = [voice.split("/")[0] for voice in model.config.voices]
+    others = [row for row, name in enumerate(names) if name not in speakers and opened[row].any()]
+    own = ~opened[others].any(0)
+    if not own.any():
+        raise ConfigError(
+            f"the adapters of {', '.join(sorted(speakers))} are also those of"
+            f" {', '.join(names[row] for row in others)}; add their data too (--data)"
+        )
+    for name, weight in model.adapters.named_parameters():
+        mask = own if weight.ndim == 1 or name.endswith("widen.weight") else own[:, None]
+        weight.requires_grad_().register_hook(partial(torch.mul, mask))  # type: ignore[no-untyped-call]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter, functional
+from torch.nn import functional
 
 from dlpo.audio import HOP_LENGTH
 from dlpo.config.training import TunedPart
-from dlpo.errors import ConfigError, InputError
+from dlpo.errors import InputError
 from dlpo.model.build import Model
 from dlpo.model.reach import context_frames_per_step
-from dlpo.model.wavegrad2 import WaveGrad2
+from dlpo.model.spectral import learn_own_channels
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
@@ -119,15 +119,13 @@ def reach_of(model: Model, prompt: Prompt) -> int:
     return context_frames_per_step(model, conditioning.shape[1])
 
 
-def freeze_all_but(
-    model: Model, part: TunedPart, speakers: Collection[str] = ()
-) -> list[Parameter]:
+def freeze_all_but(model: Model, part: TunedPart, speakers: Collection[str] = ()) -> list[Tensor]:
     """Put a model in eval mode, freeze all but a part, and return what may learn.
 
     Dropout and batch norm stay in eval mode for both rollout and update: otherwise the policy
     scored would not be the one that acted. While the denoiser learns, its conditioning is fixed and
     computed once per rollout, and the encoder and durations, which a reward could corrupt, are out
-    of reach. While adapters learn, all voices with closed gates stay bit-identical.
+    of reach. While adapters learn, all other voices stay bit-identical.
 
     Args:
         speakers: whom the data teaches.
@@ -137,21 +135,6 @@ def freeze_all_but(
     """
     model.eval().requires_grad_(False)
     if part == "adapters":
-        if isinstance(model, WaveGrad2) or model.gates is None:
-            raise ConfigError(
-                "part is adapters, but the checkpoint has none; add a voice by training adapters"
-            )
-        speaker = [voice.split("/")[0] for voice in model.config.voices]
-        taught = torch.tensor([name in speakers for name in speaker])
-        gates = model.gates.weight.cpu() != 0
-        shared = (gates & gates[taught].any(0)).any(1) & ~taught
-        if bool(shared.any()):
-            names = {speaker[row] for row in shared.nonzero().flatten().tolist()}
-            raise ConfigError(
-                f"the adapters of {', '.join(sorted(speakers))} are also those of"
-                f" {', '.join(sorted(names))}; add their data too (--data)"
-            )
-    chosen = [w for name, w in model.named_parameters() if name.startswith(LEARNING[part])]
-    for weight in chosen:
-        weight.requires_grad_(True)
-    return chosen
+        learn_own_channels(model, speakers)
+    learning = [w for name, w in model.named_parameters() if name.startswith(LEARNING[part])]
+    return [weight.requires_grad_() for weight in learning]

@@ -130,13 +130,13 @@ class WeightSpace(nn.Module):
 
     def __init__(
         self,
-        weights: Sequence[nn.Parameter],
+        weights: Sequence[Tensor],
         subspace: Subspace = "tensors",
         momentum: float = 0.0,
         prosody: Sequence[Move] = (),
     ) -> None:
         super().__init__()
-        self.weights: list[nn.Parameter] = list(weights)
+        self.weights = list(weights)
         self.momentum, self.prosody = momentum, prosody
         self.blocks = [b for b in BLOCKS[: BLOCKS.index(subspace) + 1] if prosody or b != BLOCKS[0]]
         self.matrices = [j for j, weight in enumerate(weights) if weight.ndim > 1]

@@ -138,9 +138,9 @@ class Tuner(TrainingRun):
         """Freeze all but the part that learns; exploring also moves what sets the prosody."""
         settings = self.training
         learning = freeze_all_but(model, settings.part, self.dataset.voices)
-        rate, decay = settings.learning_rate, settings.weight_decay
-        optimizer = torch.optim.AdamW(learning, rate, (0.9, 0.98), weight_decay=decay)
         explores, adapts = self.plan.objective.explore == "weights", settings.part == "adapters"
+        rate, decay = settings.learning_rate, 0.0 if adapts else settings.weight_decay
+        optimizer = torch.optim.AdamW(learning, rate, (0.9, 0.98), weight_decay=decay)
         if explores and adapts:
             raise ConfigError(
                 "part is adapters; expected denoiser: exploring weights moves everybody's prosody"

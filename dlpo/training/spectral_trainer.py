@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from dlpo.config.training import SpectralTraining
 from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
-from dlpo.model.spectral import SpectralWaveGrad2
+from dlpo.model.spectral import SpectralWaveGrad2, learn_own_channels
 from dlpo.training.acoustics import measured_mel, measured_prosody, predicted_acoustics
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches, Sentences, Windows
@@ -116,10 +116,13 @@ class SpectralTrainer(TrainingRun):
         self.learned_before = [corpus for _, corpus in started]
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         start = before[0].config if before else config
-        channels, left_out = start.adapter_channels, set[str]()
+        voices, channels = tuple(dict.fromkeys(names)), start.adapter_channels
         if training.part == "adapters":
-            channels, left_out = channels or ADAPTER_CHANNELS, self._left_out(before)
-        voices = tuple(name for name in dict.fromkeys(names) if name not in left_out)
+            if not before:
+                raise TrainingError(
+                    "part is adapters, which add voices to a checkpoint; give it with --init"
+                )
+            channels += ADAPTER_CHANNELS * (voices != start.voices)
         self.config = replace(start, voices=voices, adapter_channels=channels)
         super().__init__(training, out)
         model = build_model(self.config)
@@ -132,6 +135,8 @@ class SpectralTrainer(TrainingRun):
         self.learning = PARTS["denoiser" if training.part == "joint" else training.part]
         for name, module in model.named_children():
             module.requires_grad_(name.startswith(self.learning))
+        if training.part == "adapters":
+            learn_own_channels(model, self.dataset.voices)
         optimizer = torch.optim.AdamW(
             [weight for weight in model.parameters() if weight.requires_grad],
             training.learning_rate,
@@ -155,34 +160,17 @@ class SpectralTrainer(TrainingRun):
             }
         )
 
-    def _left_out(self, before: Sequence[SpectralWaveGrad2]) -> set[str]:
-        """Voices that would change without their data, since they speak through adapters."""
-        if not before:
-            raise TrainingError(
-                "part is adapters, which add voices to a checkpoint; give it with --init"
-            )
-        config, gates = before[0].config, before[0].gates
-        rows = [] if gates is None else gates.weight.any(1).nonzero().flatten().tolist()
-        speakers = {config.voices[row].split("/")[0] for row in rows} - {*self.dataset.voices}
-        if speakers:
-            _log.warning(
-                "leaving out %s: without their data (--data), these voices would change",
-                ", ".join(sorted(speakers)),
-            )
-        return {voice for voice in config.voices if voice.split("/")[0] in speakers}
-
     @torch.no_grad()
     def _begin_voices(self, model: SpectralWaveGrad2, start: SpectralConfig) -> None:
         """Start voices that `start` lacks as the first speaker, with their own pitch range."""
         weights, first = model.state_dict(), self.config.voices.index(self.config.speakers[0])
-        new = [voice for voice in self.dataset.voices if voice not in start.voices]
-        rows = {voice: self.config.voices.index(voice) for voice in new}
+        rows = {v: row for row, v in enumerate(self.config.voices) if v not in start.voices}
         for name in VOICE_ROWS & weights.keys():
             for voice, row in rows.items():
                 weights[name][row] = 0 if "/" in voice else weights[name][first]
-        if model.contour is not None and new:
+        if model.contour is not None and rows:
             recorded = RecordedContours(self.dataset, "train", self.config.rows)
-            for voice in (voice for voice in new if "/" not in voice):
+            for voice in (voice for voice in rows if "/" not in voice):
                 model.pitch_ranges[rows[voice]] = torch.tensor([*recorded.range_of(voice), 1.0])
 
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
@@ -246,10 +234,14 @@ def _started_from(path: Path) -> tuple[SpectralWaveGrad2, str]:
 def _fitting(
     start: SpectralWaveGrad2, model: SpectralWaveGrad2, part: str | None
 ) -> dict[str, Tensor]:
-    """Weights of `start`, one part or all, with its voices moved to their rows in `model`."""
-    weights, today = start.state_dict(), model.state_dict()
-    kept = [i for i, name in enumerate(start.config.voices) if name in model.config.voices]
-    places = torch.tensor([model.config.voices.index(start.config.voices[i]) for i in kept])
-    for name in VOICE_ROWS & weights.keys() & today.keys():
-        weights[name] = today[name].index_copy(0, places, weights[name][kept])
-    return {k: v for k, v in weights.items() if part is None or k.startswith(PARTS[part])}
+    """Weights of `start`, one part or all, with its voices and channels in their places."""
+    prefixes, today = PARTS[part] if part else "", model.state_dict()
+    weights = {k: w for k, w in start.state_dict().items() if k.startswith(prefixes)}
+    rows = [model.config.voices.index(name) for name in start.config.voices]
+    for name in weights.keys() & today.keys():
+        if name in VOICE_ROWS or name.startswith("adapters"):
+            places: Any = rows if name in VOICE_ROWS else slice(len(weights[name]))
+            inner = [slice(size) for size in weights[name].shape[1:]]
+            today[name][(places, *inner)] = weights[name]
+            weights[name] = today[name]
+    return weights

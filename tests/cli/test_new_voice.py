@@ -52,7 +52,7 @@ def test_recordings_become_a_bundle_and_a_page(
     assert done.exit_code == 0, done.output
     assert "left out 2.wav: no text" in done.stdout
     manifest = Bundle.load(out / "mine.dlpo").manifest
-    assert manifest.offered_voices == ("mine", "ann")  # bob would change without his recordings
+    assert manifest.offered_voices == ("mine", "ann", "bob")
     assert "mine (consent: I am the speaker)" in manifest.corpus
     page = (out / "index.html").read_text()
     assert page.count("<audio") == 1 + 1 + len(new_voice.TEXTS)

@@ -81,7 +81,7 @@ def test_every_method_moves_the_denoiser_and_nothing_else(method: Method, tuning
 def test_adapters_learn_by_reward_and_recordings_and_change_no_other_voice(
     method: Method, tuning: Any, tmp_path: Path
 ) -> None:
-    def change(weights: dict[str, Any], others: int = 2) -> None:
+    def change(weights: dict[str, Any], others: int = 1) -> None:
         weights["gates.weight"][0, :2] = weights["gates.weight"][1, others:] = 1.0
 
     config = replace(SPECTRAL, voices=("lj", "bob"), adapter_channels=4)
@@ -95,8 +95,8 @@ def test_adapters_learn_by_reward_and_recordings_and_change_no_other_voice(
     for name in moved:
         assert name.startswith("adapters")
         was, now = (x[name].T if "widen" in name else x[name] for x in (before, after))
-        assert torch.equal(was[2:].half(), now[2:])  # bob's
-    shared = save_toy(tmp_path / "shared", config, seed=0, change=partial(change, others=1))
+        assert torch.equal(was[1:].half(), now[1:])  # bob's
+    shared = save_toy(tmp_path / "shared", config, seed=0, change=partial(change, others=0))
     for refused, other in {
         "of lj are also those of bob; add their data": {"checkpoint": shared},
         "the checkpoint has none": {"checkpoint": tuning.checkpoint},

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Corpora
-from dlpo.errors import TrainingError
+from dlpo.errors import ConfigError, TrainingError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training import spectral_trainer
@@ -65,16 +66,20 @@ def test_parts_join_into_a_voice_that_speaks(tiny_dataset: Path, tmp_path: Path)
 def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
     tiny_dataset: Path, tmp_path: Path
 ) -> None:
-    config = replace(SPECTRAL, voices=("ann", "bob"), contour=CONTOUR)
-    start = save_toy(tmp_path / "start", config, seed=0)
+    def change(weights: dict[str, Any]) -> None:
+        weights["gates.weight"][0] = 1.0
+
+    config = replace(SPECTRAL, voices=("ann", "bob"), contour=CONTOUR, adapter_channels=4)
+    start = save_toy(tmp_path / "start", config, seed=0, change=change)
     run(tiny_dataset, tmp_path / "run", (start,), part="adapters", learning_rate=0.1)
     before = load_file(start / "model.safetensors")
     after = load_file(tmp_path / "run" / "checkpoint" / "model.safetensors")
     for name, weights in before.items():
-        assert torch.equal(after[name][: len(weights)], weights.half()), name
-    assert after["gates.weight"][2].abs().min() > 0
-    name = "conditioning_voices.weight"
-    assert torch.equal(after[name][2], before[name][0].half())
+        place = tuple(slice(size) for size in weights.shape)
+        assert torch.equal(after[name][place], weights.half()), name
+    assert (after["gates.weight"][:, 4:] != 0).all(1).tolist() == [False, False, True]
+    lj, ann = (w["conditioning_voices.weight"][i] for w, i in ((after, 2), (before, 0)))
+    assert torch.equal(lj, ann.half())
     recorded = RecordedContours(Corpora([tiny_dataset], [1.0]), "train", lambda _: (0, -1))
     assert after["pitch_ranges"][2].tolist() == pytest.approx([*recorded.range_of(), 1], rel=1e-3)
     corpus = load_checkpoint(tmp_path / "run" / "checkpoint").provenance.corpus
@@ -82,13 +87,9 @@ def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
     assert learned_before == load_checkpoint(start).provenance.corpus
     with pytest.raises(TrainingError, match="give it with --init"):
         run(tiny_dataset, tmp_path / "alone", part="adapters")
-    after["gates.weight"] = after["gates.weight"].roll(1, 0)  # as if ann had been taught
-    save_file(after, tmp_path / "run" / "checkpoint" / "model.safetensors")
-    run(tiny_dataset, tmp_path / "more", (tmp_path / "run" / "checkpoint",), part="adapters")
-    more = load_checkpoint(tmp_path / "more" / "checkpoint")
-    assert more.config.voices == ("bob", "lj")  # type: ignore[union-attr]
-    row = load_file(tmp_path / "more" / "checkpoint" / "model.safetensors")["voices.weight"][0]
-    assert torch.equal(row, after["voices.weight"][1])
+    others = save_toy(tmp_path / "others", replace(config, voices=("ann", "lj")), 0, change)
+    with pytest.raises(ConfigError, match="of lj are also those of ann; add their data"):
+        run(tiny_dataset, tmp_path / "more", (others,), part="adapters")
 
 
 def test_interpolation_goes_a_part_of_the_way(tiny_dataset: Path, tmp_path: Path) -> None:
