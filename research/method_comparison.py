@@ -27,7 +27,7 @@ import typer
 
 from dlpo.errors import DataError, DlpoError
 from dlpo.rl.reward_models import GRADIENT_JUDGES, parse_weights
-from dlpo_bench.clips import TEST_SPLIT, load_clips
+from dlpo_bench.clips import TEST_SPLIT, Clip, clips_of_texts, load_clips
 from dlpo_bench.eval import caption, differences, figures, markdown, samples
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take, evaluate, load_panel
 from dlpo_bench.plots import COLORS, Series, draw_panels
@@ -208,19 +208,20 @@ def curve(name: str, method: str, runs: Sequence[Run]) -> Curve:
 def listen(
     runs: Mapping[str, Sequence[Run]],
     start: Path,
-    corpus: Path,
+    clips: Sequence[Clip],
     load: Callable[[], JudgePanel],
     steps: int,
     at_once: int = 1,
 ) -> Quality:
-    """Judge all methods on the test sentences; the seeds of a method are its takes.
+    """Judge all methods on some sentences; the seeds of a method are its takes.
 
     Systems are judged in parallel, each by its own panel in its own process.
     """
-    named: dict[str, list[str]] = {RECORDINGS: [], UNTUNED: [f"{UNTUNED}={start}"]}
+    named: dict[str, list[str]] = {RECORDINGS: []} if clips[0].recording else {}
+    named[UNTUNED] = [f"{UNTUNED}={start}"]
     for method, seeds in runs.items():
         named[method] = [f"{method}-{run.seed}={run.checkpoint}" for run in seeds]
-    hear = partial(_hear, corpus=corpus, load=load, steps=steps)
+    hear = partial(_hear, clips=clips, load=load, steps=steps)
     with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
         parts = list(pool.map(hear, named, named.values()))
     heard = {name: part.scores[name] for name, part in zip(named, parts, strict=True)}
@@ -246,15 +247,16 @@ def with_reward(quality: Quality, judges: Sequence[str]) -> Quality:
 
 
 def _hear(
-    name: str, places: Sequence[str], corpus: Path, load: Callable[[], JudgePanel], steps: int
-) -> Quality:
+    name: str, places: Sequence[str], clips: Sequence[Clip], load: Callable[[], JudgePanel],
+    steps: int,
+) -> Quality:  # fmt: skip
     """Judge one system; the result omits its panel, which can't leave the process."""
     import torch
 
     torch.set_num_threads(1)
     candidates = open_systems(places, SpeakingOptions((steps,))) if places else [RECORDED]
     takes = [take for candidate in candidates for take in candidate.takes]
-    quality = evaluate({name: takes}, load_clips(corpus, TEST_SPLIT), load())
+    quality = evaluate({name: takes}, clips, load())
     return replace(quality, panel=JudgePanel([], {}, {}))
 
 
@@ -288,6 +290,9 @@ def main(
     extra: Annotated[
         list[str] | None, typer.Option("--set", help="[METHOD:]KEY=VALUE; repeatable.")
     ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(exists=True, help="File of other texts to judge, one a line.")
+    ] = None,
     whisper: Annotated[Path | None, typer.Option(help="A Whisper checkpoint, held out.")] = None,
     speaker: Annotated[Path | None, typer.Option(help="Weights of the speaker encoder.")] = None,
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
@@ -311,29 +316,37 @@ def main(
             speaker=(speaker, corpus) if speaker else None,
         )  # fmt: skip
         logged = {key for run in in_turn for line in run.validations() for key in line}
-        quality = listen(runs, checkpoint, corpus, load, steps, at_once)
-        judges = [judge.name for judge in quality.panel.judges]
-        quality = with_reward(quality, [j for j in judges if f"reward/{j}" in logged])
+        spoken = {"": load_clips(corpus, TEST_SPLIT)}
+        spoken |= {"other texts, ": clips_of_texts(texts)} if texts else {}
+        heard = {}
+        for where, clips in spoken.items():
+            quality = listen(runs, checkpoint, clips, load, steps, at_once)
+            judges = [judge.name for judge in quality.panel.judges]
+            heard[where] = with_reward(quality, [j for j in judges if f"reward/{j}" in logged])
         if record:
             command = shlex.join(["python", "-m", "research.method_comparison", *sys.argv[1:]])
-            typer.echo(write(quality, runs, budget, command))
+            typer.echo(write(heard, runs, budget, command))
     except DlpoError as error:
         typer.echo(f"research.method_comparison: {error}", err=True)
         raise typer.Exit(1) from error
 
 
 def write(
-    quality: Quality,
+    heard: Mapping[str, Quality],
     runs: Mapping[str, Sequence[Run]],
     budget: Budget,
     command: str,
     out_dir: Path = RECORDS,
 ) -> Path:
-    """Write the record, the tables beside it in Markdown, and the curves."""
+    """Write the record, the tables in Markdown and the curves; `heard` has the test texts first."""
+    quality = next(iter(heard.values()))
     baselines = [UNTUNED, *([CONTROL] if CONTROL in runs else [])]
     found: dict[str, Any] = {
-        f"from {name}": figures(replace(quality, baseline=name)) for name in baselines
+        f"{where}from {name}": figures(replace(one, baseline=name))
+        for where, one in heard.items()
+        for name in baselines
     }
+    parts = [f"**{name}**\n\n{differences(part).markdown()}" for name, part in found.items()]
     found["difference by seed"] = {method: by_seed(quality, method) for method in runs}
     spent = {m: [run.cost()["seconds_per_update"] for run in seeds] for m, seeds in runs.items()}
     found["seconds per update"] = {
@@ -354,7 +367,6 @@ def write(
     path = write_record("tuning-comparison", Measured(found, raw), command, out_dir)
     picture = path.with_suffix(".svg")
     picture.write_text(draw_curves(curves), "utf-8")
-    parts = [differences(part).markdown() for part in list(found.values())[: len(baselines)]]
     parts += [caption(quality), f"![{picture.stem}]({picture.name})", markdown(quality)]
     path.with_suffix(".md").write_text("\n\n".join(parts), "utf-8")
     return path
