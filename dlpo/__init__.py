@@ -1,3 +1,3 @@
 """dlpo: few-step diffusion speech, tuned by reinforcement learning and streamed over gRPC."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
