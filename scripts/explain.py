@@ -28,9 +28,9 @@ from dlpo_serving.scheduling.scheduler import Batch, Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, CostLines, Costs, Line, Stream
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, cut, sizes_of
 
-CHAINS = (("linear", 1000, GRAY), ("cosine:1.25", 3, BLUE))  # the papers' and the served one
+CHAINS = (("linear", 1000, GRAY), ("cosine:1.25", 3, BLUE))  # the papers' and the bundle's longest
 FRAMES_PER_SECOND = 73.5
-FRAMES, CONTEXT = 374, 6  # of the sentence measured in docs/streaming.md
+FRAMES, CONTEXT = 374, 9  # of a sentence in 8 bits
 SHOWN_STEPS = 3  # more than are served, to make the plot informative
 SENTENCE = "Noise becomes speech."
 LANES, STEPS, UNTIL_S = 2, 3, 0.5
