@@ -19,7 +19,7 @@ from pathlib import Path
 
 # Lower one whenever a change makes room; raise one only for a capability that a user asked for.
 BUDGETS = {
-    "product lines": 36_227,
+    "product lines": 36_225,
     "test lines": 22_185,
     "research lines": 2_905,
     "modules": 209,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,8 +47,6 @@ VOICE_ROWS = {
     "pitch_ranges",
 }  # fmt: skip
 """Weights with a row for each voice; only a model that draws its pitch has the last two."""
-
-_log = logging.getLogger(__name__)
 
 
 class SpectralStep(nn.Module):

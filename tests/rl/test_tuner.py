@@ -86,7 +86,7 @@ def test_adapters_learn_by_reward_and_recordings_and_change_no_other_voice(
 
     config = replace(SPECTRAL, voices=("lj", "bob"), adapter_channels=4)
     start = save_toy(tmp_path / "start", config, seed=0, change=change)
-    settings = {"checkpoint": start, "updates": 1, "part": "adapters"}
+    settings = {"checkpoint": start, "updates": 1, "part": "adapters", "weight_decay": 0.5}
     tuning.tuner(objective=Objective(method), **settings).run()
     before = load_file(start / "model.safetensors")
     after = load_file(tuning.out / "run/checkpoint/model.safetensors")

@@ -81,11 +81,11 @@ def test_a_run_is_not_resumed_as_another_one(
     for key, changes in (
         ("objective.beta", {"objective": Objective("dlpo", beta=0.5)}),
         ("steps", {"steps": 4}),
-        ("rewards", {"rewards": [tuning.Loudness()]}),
-        ("model", {"checkpoint": base_checkpoint}),
+        ("rewards.steadiness", {"rewards": [tuning.Loudness()]}),
+        ("model.model", {"checkpoint": base_checkpoint}),
         ("base_sha256", {"checkpoint": tiny_checkpoint}),
     ):
-        with pytest.raises(TrainingError, match=f"holds a run with {key}[ .].*; this one has"):
+        with pytest.raises(TrainingError, match=f"holds a run with {key} .*; this one has"):
             tuning.tuner(**changes)
 
 
