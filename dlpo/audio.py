@@ -114,11 +114,7 @@ def pulse_train(
     harmonics += 0.5
     harmonics *= turns
     harmonics -= np.rint(harmonics)
-    train = _sine(harmonics)
-    train -= sine
-    train *= np.float32(SOURCE_GAIN / 2)
-    train /= sine
-    out[voiced] = train
+    out[voiced] = (_sine(harmonics) - sine) * np.float32(SOURCE_GAIN / 2) / sine
     return out
 
 

@@ -272,16 +272,19 @@ class HarmonicSource:
             ((stop - frames made before) * hop_length,) float32.
         """
         known = f0[: stop + LOOKAHEAD].astype(np.float64)
-        voiced = known > 0
-        around = slice(max(self._made - 1, 0), stop + 1)
-        centres = (np.arange(len(known))[around] + 0.5) * self._hop_length
-        samples = np.arange(self._made * self._hop_length, stop * self._hop_length)
-        hertz = np.interp(samples, centres, _hold(known)[around])
-        is_voiced = np.interp(samples, centres, voiced[around].astype(np.float64)) > 0.5
+        around = np.arange(self._made - 1, stop + 1).clip(0, len(known) - 1)
+        hertz = self._by_sample(_hold(known)[around])
+        is_voiced = self._by_sample((known > 0)[around].astype(np.float64)) > 0.5
         phase = self._phase + 2 * np.pi / self._sample_rate_hz * np.cumsum(hertz)
         self._made = stop
         self._phase = float(phase[-1] % (2 * np.pi)) if len(phase) else self._phase
         return pulse_train(hertz, is_voiced, phase)
+
+    def _by_sample(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(F + 2,) at centres -> (F * hop_length,), interpolated, of all but the outer frames."""
+        hop = self._hop_length
+        lines = (np.diff(frames) / hop)[:, None] * (np.arange(hop) + hop % 2 / 2)
+        return (lines + frames[:-1, None]).ravel()[hop // 2 : hop // 2 - hop]
 
 
 def _hold(f0: NDArray[np.float64]) -> NDArray[np.float64]:
