@@ -18,6 +18,7 @@ from dlpo.cli.bench import Clips, Seeds, Voices, run_bench
 from dlpo.cli.options import CORPUS, Corpus, Record, progress
 from dlpo.errors import MissingExtraError
 from dlpo.judges.pocketsphinx import PocketSphinx
+from dlpo.judges.whisper import Whisper
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, Waveform, load_clips
 from dlpo_bench.eval import is_rate, samples
 from dlpo_bench.judging import WORD_ERRORS, Floats, JudgePanel, Quality, SystemScores, evaluate
@@ -36,7 +37,7 @@ from dlpo_bench.systems import (
 )
 from dlpo_bench.tables import Block, Figures, Table, estimate
 from research import RECORDS, run_study, study_command
-from research.texts import seeds_words
+from research.texts import WhisperDir, seeds_words
 
 MOST_ERRORS = 1.3  # times those of the neutral setting; above, a control costs intelligibility
 RATIO = f"{WORD_ERRORS} / neutral"
@@ -253,6 +254,7 @@ def main(
     seeds: Seeds = 1,
     corpus: Corpus = CORPUS,
     clips: Clips = 20,
+    whisper: WhisperDir = None,
     record: Record = False,
 ) -> None:
     """Check that speed and pitch do what they claim, and that words stay intelligible.
@@ -262,7 +264,7 @@ def main(
     speakers = open_voices(voices or ["lj"], SpeakingOptions(seeds=seeds))
     spoken = load_clips(corpus, TEST_SPLIT[:clips])
     settings = one_at_a_time()
-    panel = JudgePanel([], {WORD_ERRORS: PocketSphinx()}, {})
+    panel = JudgePanel([], {WORD_ERRORS: Whisper(whisper) if whisper else PocketSphinx()}, {})
     families = len(speakers) * seeds + 1
 
     def measure() -> Measured:

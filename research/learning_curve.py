@@ -7,7 +7,7 @@ A list of points is a TOML file; paths are relative to the working directory:
     checkpoint = "voices/spectral/checkpoint"     # a directory; NAME@COMMIT reads it from git
     log = "voices/spectral/joint.jsonl"           # of the run, or of its last stretch
     after = "from scratch"                  # the point whose updates and hours precede it
-    updates = 80                            # of the log, if the checkpoint is not at its end
+    updates = 80                            # of the last log, if the checkpoint is not at its end
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from dlpo.bundle import Bundle
@@ -35,11 +34,8 @@ from dlpo_bench.compare import MEASURES
 from dlpo_bench.eval import figures_of, is_rate, measure_title, samples
 from dlpo_bench.judging import (
     ERROR_RATIO,
-    Floats,
     JudgePanel,
     Quality,
-    SystemScores,
-    Take,
     evaluate,
     load_panel,
 )
@@ -47,12 +43,10 @@ from dlpo_bench.plots import BLUE, ORANGE, Series, draw_panels
 from dlpo_bench.plots import PlotPanel as Axes
 from dlpo_bench.record import (
     Measured,
-    Record,
     check_recordable,
-    read_record,
     write_record,
 )
-from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, System, open_systems
+from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, open_systems
 from dlpo_bench.tables import Block, Table, estimate, number, show
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 from research import RECORDS
@@ -67,12 +61,12 @@ class Listed:
     checkpoint: str
     """directory, or directory@commit"""
     log: str
-    """file of JSON lines, or file@commit; only its last stretch counts, from where the update count
-    restarted at zero"""
+    """files of JSON lines, or file@commit, separated by spaces, if parts were trained apart; only
+    the last stretch of each counts, from where the update count restarted at zero"""
     after: str | None = None
     """label of the point that training continued from; empty: from scratch"""
     updates: int | None = None
-    """use rows of the log up to this update count; all if unset"""
+    """use rows of the last log up to this update count; all if unset"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +123,11 @@ def place(listed: Sequence[Listed], scratch: Path) -> list[Placed]:
     placed: dict[str, Placed] = {}
     for index, one in enumerate(listed):
         directory = _directory(one.checkpoint, scratch / str(index))
-        provenance = _provenance(directory)
-        tuned = provenance.get("tuned")
-        total = (tuned or provenance).get("updates") if one.updates is None else one.updates
-        rows = last_stretch(_text(one.log), one.log)
-        updates, seconds = length_of(rows, total or None, one.log)
+        tuned = _provenance(directory).get("tuned")
+        *others, last = one.log.split()
+        lengths = [length_of(last_stretch(_text(name), name), None, name) for name in others]
+        lengths.append(length_of(last_stretch(_text(last), last), one.updates, last))
+        updates, seconds = (sum(column) for column in zip(*lengths, strict=True))
         before = placed[one.after] if one.after is not None else None
         placed[one.label] = Placed(
             one.label,
@@ -247,7 +241,6 @@ def _committed(path: str, commit: str) -> bytes:
 
 
 KIND = "learning-curve"
-SAME = ("sha256", "schedule", "eta", "steps")  # of a candidate: equal values give the same audio
 
 
 def learning_curve(
@@ -255,7 +248,6 @@ def learning_curve(
     clips: Sequence[Clip],
     panel: JudgePanel,
     speaking: SpeakingOptions,
-    known: Record | None = None,
 ) -> Measured:
     """Judge every point and the recordings on the same sentences.
 
@@ -264,8 +256,6 @@ def learning_curve(
         clips: sentences with recordings.
         panel: the judges.
         speaking: the chain for all points, and the number of noise seeds.
-        known: a record of a learning curve; results of points with the same weights, chain, seeds
-            and sentences are taken from it.
 
     Raises:
         CheckpointError, ConfigError, InputError, DataError: see `open_systems`, `evaluate`.
@@ -273,17 +263,7 @@ def learning_curve(
     names = [f"{point.label}={point.checkpoint}" for point in points]
     candidates = [RECORDED, *open_systems(names, speaking)]
     about = {candidate.label: candidate.about for candidate in candidates}
-    heard: dict[str, SystemScores] = {}
-    for candidate in candidates:
-        found = _known(known, candidate, clips, panel)
-        if found is not None:
-            heard[candidate.label] = found
-    new = {c.label: c.takes for c in candidates if c.label not in heard}
-    quality = Quality(clips, {}, panel, None, [], [], True)
-    if new:
-        quality = evaluate(new, clips, panel)
-    both = heard | dict(quality.scores)
-    quality = replace(quality, scores={name: both[name] for name in about}, baseline=None)
+    quality = evaluate({one.label: one.takes for one in candidates}, clips, panel)
     return Measured(figures(points, quality, about), samples(quality, about))
 
 
@@ -310,48 +290,6 @@ def figures(
         ],
         RECORDINGS: figures_of(replace(quality, baseline=None), RECORDINGS),
     }
-
-
-def _known(
-    record: Record | None, candidate: System, clips: Sequence[Clip], panel: JudgePanel
-) -> SystemScores | None:
-    """An earlier record's results for a candidate; None if anything differs.
-
-    Raises:
-        DataError: it is not a record of a learning curve.
-    """
-    if record is None:
-        return None
-    if record.kind != KIND:
-        raise DataError(f"the known record is of kind {record.kind!r}; expected {KIND!r}")
-    had = record.samples
-    same_clips = had["clips"] == [c.clip_id for c in clips] and had["texts"] == [
-        c.text for c in clips
-    ]
-    recognisers = {m: r.name for m, r in panel.recognizers.items()}
-    if not same_clips or had["recognisers"] != recognisers:
-        return None
-    for system in had["systems"].values():
-        about = system["about"]
-        same = about["kind"] == candidate.about["kind"] and all(
-            about.get(key) == candidate.about.get(key) for key in SAME
-        )
-        judged = {judge.name for judge in panel.judges} <= system["values"].keys()
-        if same and judged and len(system["takes"]) == len(candidate.takes):
-            return SystemScores([_take(take) for take in system["takes"]])
-    return None
-
-
-def _take(kept: Mapping[str, Any]) -> Take:
-    return Take(
-        {measure: _floats(values) for measure, values in kept["values"].items()},
-        kept["transcripts"],
-        {measure: _floats(errors) for measure, errors in kept["errors"].items()},
-    )
-
-
-def _floats(values: Sequence[float | None]) -> Floats:
-    return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
 AXES = {"updates": ("updates, thousands", 1_000.0), "hours": ("hours of training", 1.0)}
@@ -439,8 +377,8 @@ def main(
     steps: Annotated[int | None, typer.Option(help="Reverse steps; the voice's own.")] = None,
     clips: Annotated[int, typer.Option(min=1, help="Validation sentences.")] = 10,
     seeds: Annotated[int, typer.Option(min=1, help="Noise seeds per sentence.")] = 1,
-    known: Annotated[
-        Path | None, typer.Option(exists=True, help="Record whose points are not judged again.")
+    whisper: Annotated[
+        list[Path] | None, typer.Option(help="Whisper checkpoint; repeatable.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Directory of records.")] = RECORDS,
     record: Annotated[bool, typer.Option(help="Write a record and its picture.")] = False,
@@ -452,11 +390,10 @@ def main(
         voice = Bundle.load(find_voice(DEFAULT_VOICE)).manifest  # one chain for all, tuned or not
         schedule = voice.noise_schedule
         speaking = SpeakingOptions((steps or voice.steps,), (), schedule.name, schedule.eta, seeds)
-        earlier = None if known is None else read_record(known)
         spoken = load_clips(corpus, VALIDATION_SPLIT[:clips])
         with TemporaryDirectory() as scratch:
             placed = place(read_list(points), Path(scratch))
-            found = learning_curve(placed, spoken, load_panel(weights), speaking, earlier)
+            found = learning_curve(placed, spoken, load_panel(weights, whisper or ()), speaking)
         show(curve_blocks(found.figures))
         if record:
             command = shlex.join(["python", "-m", "research.learning_curve", *sys.argv[1:]])

@@ -32,6 +32,7 @@ from dlpo.judges.judge import (
     active_level_db,
     at_level,
 )
+from dlpo.judges.whisper import Whisper
 from dlpo.judges.word_errors import words_of
 from dlpo.text import TextFrontEnd
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, load_clips
@@ -604,6 +605,11 @@ def texts_blocks(figures: Figures) -> list[Block]:
     return blocks
 
 
+WhisperDir = Annotated[
+    Path | None, of_judges(exists=True, help="Whisper checkpoint, in place of pocketsphinx.")
+]
+
+
 def seeds_words(figures: Mapping[str, Any]) -> str:
     """The number of noise seeds, if there are several."""
     return f", {figures['seeds']} noise seeds each" if figures["seeds"] > 1 else ""
@@ -629,6 +635,7 @@ def main(
     ] = True,
     corpus: Corpus = CORPUS,
     weights: Weights = WEIGHTS,
+    whisper: WhisperDir = None,
     wavs: Annotated[Path | None, of_judges(help="Directory for what the judges heard.")] = None,
     record: Record = False,
 ) -> None:
@@ -645,11 +652,15 @@ def main(
     if not recorded:
         typer.echo(f"no recordings in {corpus}: none beside the voices", err=True)
 
+    panel = load_panel(weights) if judges else JudgePanel([], {}, {})
+    if judges and whisper:
+        panel = replace(panel, recognizers={WORD_ERRORS: Whisper(whisper)})
+
     def measure() -> Measured:
         with progress() as bar:
             task = bar.add_task("listening", total=len(speakers) * seeds * len(said))
             return measure_texts(
-                speakers, said, load_panel(weights) if judges else JudgePanel([], {}, {}),
+                speakers, said, panel,
                 recorded=recorded, seeds=seeds, on_text=lambda: bar.advance(task),
                 keep=partial(write_judged, wavs),
             )  # fmt: skip

@@ -21,7 +21,7 @@ from pathlib import Path
 BUDGETS = {
     "product lines": 36_225,
     "test lines": 22_185,
-    "research lines": 2_905,
+    "research lines": 2_860,
     "modules": 209,
     "modules with one importer": 35,
     "class names used twice": 0,

@@ -25,7 +25,7 @@ def test_learning_curve_places_and_draws_points(
     slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        learning_curve, "load_panel", lambda path: JudgePanel([ToyJudge("DistillMOS")], {}, {})
+        learning_curve, "load_panel", lambda *paths: JudgePanel([ToyJudge("DistillMOS")], {}, {})
     )
     monkeypatch.setattr(learning_curve, "VALIDATION_SPLIT", ("LJ002-0181",))
     row = {"split": "train", "seconds_per_update": 3.6}
