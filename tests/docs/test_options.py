@@ -70,6 +70,6 @@ def test_commands_of_make_records_exist() -> None:
     calls = re.findall(r"^(?: +\w+\) )?dlpo ([^;\n]+)", script, re.MULTILINE)
     streamed = [word for call in calls if "bench stream" in call for word in call.split()[2:]]
 
-    assert len(calls) == 1 + len(re.findall(r"^ +\w+\) ", script, re.MULTILINE)) == 12
+    assert len(calls) == 1 + len(re.findall(r"^ +\w+\) ", script, re.MULTILINE)) == 11
     assert not {call: missing for call in calls if (missing := unknown(call))}
     assert {word for word in streamed if word.isalpha()} <= {*MEASUREMENTS, "dlpo", "riva"}
