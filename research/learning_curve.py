@@ -378,7 +378,7 @@ def main(
     clips: Annotated[int, typer.Option(min=1, help="Validation sentences.")] = 10,
     seeds: Annotated[int, typer.Option(min=1, help="Noise seeds per sentence.")] = 1,
     whisper: Annotated[
-        list[Path] | None, typer.Option(help="Whisper checkpoint; repeatable.")
+        list[Path] | None, typer.Option(exists=True, help="Whisper checkpoint; repeatable.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Directory of records.")] = RECORDS,
     record: Annotated[bool, typer.Option(help="Write a record and its picture.")] = False,

@@ -14,7 +14,7 @@ from dlpo.errors import EngineError
 from dlpo.text import Sentence
 from dlpo_serving.engine import Floats, Ids
 
-SHORTEST_SOUND = 3.0  # frames, 41 ms, unless already shorter; measured: docs/voice.md
+SHORTEST_SOUND = 3.0  # frames, 41 ms, unless already shorter
 SLOWEST_SOUNDS = 0.75  # speed below which sounds are hardly stretched further
 MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
 
