@@ -123,10 +123,12 @@ def place(listed: Sequence[Listed], scratch: Path) -> list[Placed]:
     placed: dict[str, Placed] = {}
     for index, one in enumerate(listed):
         directory = _directory(one.checkpoint, scratch / str(index))
-        tuned = _provenance(directory).get("tuned")
-        *others, last = one.log.split()
-        lengths = [length_of(last_stretch(_text(name), name), None, name) for name in others]
-        lengths.append(length_of(last_stretch(_text(last), last), one.updates, last))
+        provenance = _provenance(directory)
+        tuned, (*others, last) = provenance.get("tuned"), one.log.split()
+        counted = None if others else (tuned or provenance).get("updates") or None
+        total = counted if one.updates is None else one.updates
+        ends = [*((log, None) for log in others), (last, total)]
+        lengths = [length_of(last_stretch(_text(log), log), end, log) for log, end in ends]
         updates, seconds = (sum(column) for column in zip(*lengths, strict=True))
         before = placed[one.after] if one.after is not None else None
         placed[one.label] = Placed(

@@ -652,11 +652,10 @@ def main(
     if not recorded:
         typer.echo(f"no recordings in {corpus}: none beside the voices", err=True)
 
-    panel = load_panel(weights) if judges else JudgePanel([], {}, {})
-    if judges and whisper:
-        panel = replace(panel, recognizers={WORD_ERRORS: Whisper(whisper)})
-
     def measure() -> Measured:
+        panel = load_panel(weights) if judges else JudgePanel([], {}, {})
+        if judges and whisper:
+            panel = replace(panel, recognizers={WORD_ERRORS: Whisper(whisper)})
         with progress() as bar:
             task = bar.add_task("listening", total=len(speakers) * seeds * len(said))
             return measure_texts(

@@ -106,11 +106,11 @@ def make(
             path = folder / f"{sample.name}-{clip_id}{ENCODING}"
             _write(path, render(sample.label, sample.speaker.takes[0], clip))
             typer.echo(path)
-    by_name = {sample.name: sample for sample in samples}
+    says = {sample.name: sample.speaker.takes[0] for sample in samples}
     said: list[Waveform] = []
     for name, words in GREETING.items():
-        greeting = render(name, by_name[name].speaker.takes[0], Clip("hello", words, None))
-        said += [greeting, np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)]
+        said.append(render(name, says[name], Clip("hello", words, None)))
+        said.append(np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32))
     _write(out / f"hello{ENCODING}", np.concatenate(said[:-1]))
     clips = (path for path in folder.glob(f"*{ENCODING}") if not path.name.startswith(RECORDING))
     size = sum(path.stat().st_size for path in clips)

@@ -24,20 +24,20 @@ RATE = 22_050  # Hz
 def test_learning_curve_places_and_draws_points(
     slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        learning_curve, "load_panel", lambda *paths: JudgePanel([ToyJudge("DistillMOS")], {}, {})
-    )
+    panel = JudgePanel([ToyJudge("DistillMOS")], {}, {})
+    monkeypatch.setattr(learning_curve, "load_panel", lambda *paths: panel)
     monkeypatch.setattr(learning_curve, "VALIDATION_SPLIT", ("LJ002-0181",))
     row = {"split": "train", "seconds_per_update": 3.6}
     log = tmp_path / "log"
     log.write_text("".join(json.dumps(row | {"update": n}) + "\n" for n in (1_000, 2_000)))
     points = tmp_path / "points.toml"
     point = f'[[point]]\nlabel = "{{}}"\ncheckpoint = "{slow_checkpoint}"\nlog = "{log}"\n'
-    points.write_text(point.format("first") + point.format("second") + 'after = "first"\n')
+    apart = point.format("apart").replace(f'"{log}"', f'"{log} {log}"')
+    points.write_text(point.format("first") + point.format("second") + 'after = "first"\n' + apart)
     learning_curve.main(points, tiny_corpus, tmp_path, steps=1, out=tmp_path, record=True)
     (path,) = tmp_path.glob("learning-curve-*.json")
-    second = read_record(path).figures["points"][1]
-    assert (second["updates"], second["hours"]) == (4_000, 4.0)
+    _, *later = read_record(path).figures["points"]
+    assert [(one["updates"], one["hours"]) for one in later] == [(4_000, 4.0), (4_000, 4.0)]
     assert path.with_suffix(".svg").is_file()
 
 

@@ -245,9 +245,9 @@ def limited(samples: Waveform) -> Waveform:
     Without look-ahead or release, hence without delay. An excess e over the knee becomes
     room * e / (room + e), which starts with slope 1 and never uses up the room.
     """
-    limited, room = samples.astype(np.float32), np.float32(CEILING - KNEE)
+    bounded, room = samples.astype(np.float32), np.float32(CEILING - KNEE)
     (over,) = np.nonzero(np.abs(samples) > KNEE)
     excess = np.abs(samples[over]) - np.float32(KNEE)
     bent = np.float32(KNEE) + room * (excess / (room + excess))
-    limited[over] = np.copysign(bent, samples[over])
-    return limited
+    bounded[over] = np.copysign(bent, samples[over])
+    return bounded
