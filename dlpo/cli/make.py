@@ -166,7 +166,7 @@ def _trainer(
     model: str, data: list[str], out: Path, inits: list[Path], values: dict[str, Any]
 ) -> TrainingRun:
     """The run that a command line asks for."""
-    from dlpo.config.models import BASE, LARGE, SPECTRAL, ContourConfig
+    from dlpo.config.models import BASE, LARGE, ContourConfig, SpectralConfig, WaveGrad2Config
     from dlpo.config.strict import from_dict, to_dict
     from dlpo.config.training import (
         BASE_TRAINING,
@@ -182,9 +182,14 @@ def _trainer(
         from dlpo.training.wavegrad_trainer import WaveGradTrainer
 
     paths, shares = _corpora(data)
+    sizes = {key[6:]: values.pop(key) for key in [*values] if key.startswith("model.")}
+    if sizes and inits:
+        given = ", ".join(f"model.{key}" for key in sizes)
+        raise InputError(f"--set {given}: the model is that of --init; drop one of the two")
     if model == "spectral":
+        config = from_dict(SpectralConfig, sizes)
         training = from_dict(SpectralTraining, values)
-        return SpectralTrainer(SPECTRAL, training, paths, shares, out, inits)
+        return SpectralTrainer(config, training, paths, shares, out, inits)
     if model == "contour":
         if len(inits) != 1:
             raise InputError("contour needs exactly one checkpoint; give it with --init")
@@ -195,9 +200,10 @@ def _trainer(
             f"{model} takes one --data and at most one --init; got {len(paths)} and {len(inits)}"
         )
     path, init = paths[0], inits[0] if inits else None
-    config, usual = (BASE, BASE_TRAINING) if model == "base" else (LARGE, LARGE_TRAINING)
+    size, usual = (BASE, BASE_TRAINING) if model == "base" else (LARGE, LARGE_TRAINING)
     published = from_dict(WaveGrad2Training, to_dict(usual) | values)
-    return WaveGradTrainer(config, published, path, out, init)
+    wavegrad = from_dict(WaveGrad2Config, to_dict(size) | sizes)
+    return WaveGradTrainer(wavegrad, published, path, out, init)
 
 
 def _corpora(data: list[str]) -> tuple[list[Path], list[float]]:

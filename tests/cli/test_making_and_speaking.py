@@ -10,21 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import Result
 
 from dlpo_export.options import ExportOptions
 from tests.callers import command as run
 from tests.toys import BASE
-
-SHORT_RUN = (
-    "updates=2", "batch=1", "window=8", "part=denoiser",
-    "precision=no",  # accelerate has one precision a process, and other tests train with this one
-)  # fmt: skip
-
-
-def train(data: Path, out: Path, *settings: str) -> Result:
-    options = [word for setting in (*SHORT_RUN, *settings) for word in ("--set", setting)]
-    return run("train", "spectral", "--data", data, "--out", out, *options)
 
 
 def test_prepare_counts_what_it_took_and_names_what_it_left_out(
@@ -60,6 +49,24 @@ def test_the_published_model_is_trained_by_the_same_command(
     wrong = run(*words, "--set", "acoustic_updates=3")
     assert wrong.exit_code == 1
     assert "WaveGrad2Training has the unknown key 'acoustic_updates'" in wrong.stderr
+
+
+def test_settings_size_the_model_that_starts_from_scratch(
+    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    settings = ("part=denoiser", "updates=1", "batch=1", "window=8", "precision=no")
+    sizes = ("model.width=16", "model.blocks=1", "model.window=300")
+    options = [word for setting in (*settings, *sizes) for word in ("--set", setting)]
+    words = ("train", "spectral", "--data", tiny_dataset, "--out", tmp_path / "run", *options)
+
+    trained = run(*words)
+
+    assert trained.exit_code == 0, trained.stderr
+    model = json.loads((tmp_path / "run" / "checkpoint" / "checkpoint.json").read_text())["config"]
+    assert (model["width"], model["window"], model["mel_blocks"]) == (16, 300, 5)
+    grown = run(*words, "--init", tiny_checkpoint)
+    assert grown.exit_code == 1
+    assert "model.width, model.blocks, model.window: the model is that of --init" in grown.stderr
 
 
 def test_export_hands_every_option_on(
