@@ -155,7 +155,8 @@ def train(
 ) -> None:
     """Train a model by likelihood.
 
-    Ctrl-C saves the run, and the same command resumes it. To train on several GPUs, run:
+    Ctrl-C saves the run, and the same command resumes it. --set model.KEY=VALUE, such as
+    model.width=128, sizes a model that starts from scratch. To train on several GPUs, run:
     accelerate launch "$(command -v dlpo)" train ...
     """
     run = _trainer(model, data, out, init or [], parse_settings(settings or []))
@@ -166,7 +167,7 @@ def _trainer(
     model: str, data: list[str], out: Path, inits: list[Path], values: dict[str, Any]
 ) -> TrainingRun:
     """The run that a command line asks for."""
-    from dlpo.config.models import BASE, LARGE, ContourConfig, SpectralConfig, WaveGrad2Config
+    from dlpo.config.models import ContourConfig, SpectralConfig
     from dlpo.config.strict import from_dict, to_dict
     from dlpo.config.training import (
         BASE_TRAINING,
@@ -177,6 +178,7 @@ def _trainer(
     )
 
     with needs("train"):
+        from dlpo.model.build import CONFIGS, model_config
         from dlpo.training.contour_trainer import ContourTrainer
         from dlpo.training.spectral_trainer import SpectralTrainer
         from dlpo.training.wavegrad_trainer import WaveGradTrainer
@@ -186,24 +188,22 @@ def _trainer(
     if sizes and inits:
         given = ", ".join(f"model.{key}" for key in sizes)
         raise InputError(f"--set {given}: the model is that of --init; drop one of the two")
-    if model == "spectral":
-        config = from_dict(SpectralConfig, sizes)
-        training = from_dict(SpectralTraining, values)
-        return SpectralTrainer(config, training, paths, shares, out, inits)
     if model == "contour":
         if len(inits) != 1:
             raise InputError("contour needs exactly one checkpoint; give it with --init")
         contour = from_dict(ContourTraining, values)
         return ContourTrainer(ContourConfig(), contour, paths, shares, out, inits[0])
+    config = model_config(to_dict(CONFIGS[model]) | sizes)
+    if isinstance(config, SpectralConfig):
+        training = from_dict(SpectralTraining, values)
+        return SpectralTrainer(config, training, paths, shares, out, inits)
     if len(paths) > 1 or len(inits) > 1:
         raise InputError(
             f"{model} takes one --data and at most one --init; got {len(paths)} and {len(inits)}"
         )
-    path, init = paths[0], inits[0] if inits else None
-    size, usual = (BASE, BASE_TRAINING) if model == "base" else (LARGE, LARGE_TRAINING)
+    usual = BASE_TRAINING if model == "base" else LARGE_TRAINING
     published = from_dict(WaveGrad2Training, to_dict(usual) | values)
-    wavegrad = from_dict(WaveGrad2Config, to_dict(size) | sizes)
-    return WaveGradTrainer(wavegrad, published, path, out, init)
+    return WaveGradTrainer(config, published, paths[0], out, inits[0] if inits else None)
 
 
 def _corpora(data: list[str]) -> tuple[list[Path], list[float]]:

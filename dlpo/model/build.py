@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from dlpo.config.models import (
-    BASE,
-    LARGE,
-    SPECTRAL,
-    SpectralConfig,
-    WaveGrad2Config,
-)
+from dlpo.config.models import BASE, LARGE, SPECTRAL, SpectralConfig, WaveGrad2Config
 from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError
 from dlpo.model.spectral import SpectralWaveGrad2

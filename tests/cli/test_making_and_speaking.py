@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dlpo.config.strict import to_dict
 from dlpo_export.options import ExportOptions
 from tests.callers import command as run
 from tests.toys import BASE
@@ -32,41 +33,26 @@ def test_prepare_counts_what_it_took_and_names_what_it_left_out(
     assert "left out LJ001-0002: no alignment" in result.stdout
 
 
-def test_the_published_model_is_trained_by_the_same_command(
-    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_published_model_is_trained_by_the_same_command_in_any_size(
+    tiny_dataset: Path, tmp_path: Path, base_checkpoint: Path
 ) -> None:
-    monkeypatch.setattr("dlpo.config.models.BASE", BASE)
-    words = ("train", "base", "--data", tiny_dataset, "--out", tmp_path / "run")
-    for setting in ("updates=1", "batch=2", "window=8", "precision=no"):
-        words += ("--set", setting)
+    words = ["train", "base", "--data", tiny_dataset, "--out", tmp_path / "run"]
+    sizes = [f"model.{key}={json.dumps(value)}" for key, value in to_dict(BASE).items()]
+    for setting in ("updates=1", "batch=2", "window=8", "precision=no", *sizes):
+        words += ["--set", setting]
 
     result = run(*words)
 
     assert result.exit_code == 0, result.stderr
     described = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert described["model"]["model"] == "base"
+    assert described["model"] == to_dict(BASE)
     assert described["training"]["learning_rate"] == 3e-4
     wrong = run(*words, "--set", "acoustic_updates=3")
     assert wrong.exit_code == 1
     assert "WaveGrad2Training has the unknown key 'acoustic_updates'" in wrong.stderr
-
-
-def test_settings_size_the_model_that_starts_from_scratch(
-    tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
-) -> None:
-    settings = ("part=denoiser", "updates=1", "batch=1", "window=8", "precision=no")
-    sizes = ("model.width=16", "model.blocks=1", "model.window=300")
-    options = [word for setting in (*settings, *sizes) for word in ("--set", setting)]
-    words = ("train", "spectral", "--data", tiny_dataset, "--out", tmp_path / "run", *options)
-
-    trained = run(*words)
-
-    assert trained.exit_code == 0, trained.stderr
-    model = json.loads((tmp_path / "run" / "checkpoint" / "checkpoint.json").read_text())["config"]
-    assert (model["width"], model["window"], model["mel_blocks"]) == (16, 300, 5)
-    grown = run(*words, "--init", tiny_checkpoint)
-    assert grown.exit_code == 1
-    assert "model.width, model.blocks, model.window: the model is that of --init" in grown.stderr
+    other = run(*words, "--init", base_checkpoint)
+    assert other.exit_code == 1
+    assert "the model is that of --init" in other.stderr
 
 
 def test_export_hands_every_option_on(
