@@ -155,8 +155,8 @@ def train(
 ) -> None:
     """Train a model by likelihood.
 
-    Ctrl-C saves the run, and the same command resumes it. --set model.KEY=VALUE, such as
-    model.width=128, sizes a model that starts from scratch. To train on several GPUs, run:
+    Ctrl-C saves the run; the same command resumes it. --set model.width=128, for
+    instance, sizes a model that starts from scratch. On several GPUs, run:
     accelerate launch "$(command -v dlpo)" train ...
     """
     run = _trainer(model, data, out, init or [], parse_settings(settings or []))
