@@ -95,21 +95,21 @@ def find_audio(directory: Path, clip_id: str) -> Path | None:
 
 
 def read_audio(path: Path) -> Waveform:
-    """Read a mono file at 22,050 Hz as (T,) float32.
+    """Read a mono file as (T,) float32 at 22,050 Hz, resampled if needed.
 
     Raises:
-        DataError: unreadable, not mono, or at another rate.
-        MissingExtraError: soundfile is not installed.
+        DataError: unreadable, or not mono.
+        MissingExtraError: soundfile or soxr is not installed.
     """
     with needs("bench"):
         import soundfile
+        import soxr
     try:
         waveform, rate = soundfile.read(path, dtype="float32")
     except (OSError, soundfile.SoundFileError) as error:
         raise DataError(f"{path}: can't be read ({error}); expected wav or flac") from error
-    if waveform.ndim != 1 or rate != SAMPLE_RATE:
-        channels = 1 if waveform.ndim == 1 else waveform.shape[1]
-        raise DataError(
-            f"{path}: {channels} channels at {rate} Hz; expected mono, {SAMPLE_RATE} Hz"
-        )
+    if waveform.ndim != 1:
+        raise DataError(f"{path}: {waveform.shape[1]} channels; expected mono")
+    if rate != SAMPLE_RATE:
+        waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
     return np.asarray(waveform, np.float32)

@@ -75,14 +75,19 @@ class PeersOptions:
         list[str],
         Option(help="Install hibari or piper first, in a separate environment; repeatable."),
     ] = field(default_factory=list)
-    piper_voice: Annotated[
-        Path | None, Option(help="Trained Piper voice (.onnx with its .json), not a random one.")
-    ] = None
+    piper_voice: Annotated[Path | None, Option(help="Piper voice: an .onnx with its .json.")] = None
     kokoro: Annotated[
         Path | None,
         Option(help="Folder with kokoro.int8.onnx, vocab.json and voices/af_heart.bin."),
     ] = None
     rounds: Annotated[int, Option(min=2, help="Turns per contestant and text.")] = 15
+    speak: Annotated[
+        Path | None,
+        Option(help="Time nothing: let each speak --texts into this folder, for `dlpo eval`."),
+    ] = None
+    texts: Annotated[
+        Path | None, Option(exists=True, help="Text file, one sentence per line, for --speak.")
+    ] = None
     core: Core = None
 
 

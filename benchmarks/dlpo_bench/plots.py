@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -74,23 +74,6 @@ def draw_panels(title: str, panels: Sequence[PlotPanel]) -> str:
         figure = Figure((columns * PANEL_INCHES[0], rows * PANEL_INCHES[1]), layout="constrained")
         for index, panel in enumerate(panels):
             _draw_panel(figure.add_subplot(rows, columns, index + 1), panel)
-        return as_svg(figure, title)
-
-
-def draw_bars(title: str, lengths: Mapping[str, float]) -> str:
-    """An SVG document with a labelled bar per name, top to bottom; dlpo's in blue."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure((2 * PANEL_INCHES[0], 0.7 + 0.35 * len(lengths)), layout="constrained")
-        axes = figure.add_subplot()
-        colors = [BLUE if name.startswith("dlpo") else GRAY for name in lengths]
-        bars = axes.barh(list(lengths), list(lengths.values()), color=colors)
-        axes.bar_label(bars, [f"{length:.3g}" for length in lengths.values()], padding=3)
-        axes.invert_yaxis()
-        axes.get_xaxis().set_visible(False)
-        axes.spines["bottom"].set_visible(False)
         return as_svg(figure, title)
 
 

@@ -128,9 +128,13 @@ def scaling(options: ScalingOptions, record: bool, out: Path) -> None:
 
 def peers(options: PeersOptions, record: bool, out: Path) -> None:
     with needs("serve"), needs("bench"):
-        from dlpo_bench.peers.measure import measure_peers
+        from dlpo_bench.peers.measure import measure_peers, speak_with_peers
         from dlpo_bench.report.speed import peers_blocks
 
+    if options.speak:
+        for folder in speak_with_peers(options, options.speak, _tell):
+            typer.echo(folder)
+        return
     run_bench("peers", lambda: measure_peers(options, _tell), peers_blocks, record, out)
 
 

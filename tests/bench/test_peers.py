@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dlpo.errors import EngineError, InputError
+from dlpo_bench.clips import read_audio
 from dlpo_bench.machine import choose_cores
 from dlpo_bench.options import PeersOptions
 from dlpo_bench.peers.measure import (
@@ -19,6 +20,7 @@ from dlpo_bench.peers.measure import (
     own_voice,
     peer_process,
     program,
+    speak_with_peers,
 )
 from dlpo_bench.report.speed import peers_blocks
 from dlpo_bench.tables import markdown
@@ -55,15 +57,16 @@ def core() -> int:
     return choose_cores()[0]
 
 
-def test_a_program_is_timed_with_its_children_and_its_audio_is_what_it_wrote() -> None:
+def test_a_program_is_timed_with_its_children_and_writes_audio(tmp_path: Path) -> None:
     with peer_process(SCRIPT, core()) as process:
         assert process.version.startswith("Python 3")
-        assert process.prepare("one two", None) == 2
         spoken = process.speak("one two three", 0)
         assert spoken["audio_s"] == 3
         assert spoken["rtf"] > 0
         assert 3 * spoken["cpu_rtf"] > 0.005  # a Python that starts: more than this process alone
         assert process.peak_mb("one") > 1
+        process.ask(do="write", text="one two", path=str(tmp_path / "two.wav"))
+    assert len(read_audio(tmp_path / "two.wav")) == 2 * 22_050  # from 8,000 Hz
 
 
 def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) -> None:
@@ -96,6 +99,18 @@ def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) ->
     assert "load_s" not in measured.figures["contestants"]["script"]
     assert measured.figures["contestants"]["dlpo"]["load_s"] > 0
     assert "no-such-engine" in markdown(peers_blocks(measured.figures))
+
+
+def test_contestants_speak_the_lines_of_a_file_for_eval(tiny_bundle: Path, tmp_path: Path) -> None:
+    texts, ours = tmp_path / "texts.txt", {"voice": str(tiny_bundle), "precision": "fp32"}
+    texts.write_text("Hum.\n\nOne two.\n")
+    asked = PeersOptions(**ours, peer=["dlpo-whole", "piper"], texts=texts)
+    folders = speak_with_peers(asked, tmp_path / "out")
+    assert [folder.name for folder in folders] == ["dlpo", "dlpo-whole"]
+    chunked, whole = ([len(read_audio(path)) for path in sorted(one.iterdir())] for one in folders)
+    assert (len(chunked), chunked) == (2, whole)
+    with pytest.raises(InputError, match="needs --texts"):
+        speak_with_peers(PeersOptions(), tmp_path)
 
 
 def test_our_own_failure_ends_the_comparison(tmp_path: Path) -> None:

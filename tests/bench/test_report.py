@@ -71,6 +71,9 @@ def test_the_command_writes_the_page_and_replaces_its_pictures(tmp_path: Path) -
     records.mkdir()
     shutil.copy(newest, records)
     write(records, "horoscope", {})
+    judged = json.loads(next(RECORDS.glob("quality-*.json")).read_text())
+    judged["figures"]["dlpo"] = judged["figures"].pop("lj")
+    (records / "quality.json").write_text(json.dumps(judged))
     old = out.with_suffix("") / "old.svg"
     old.parent.mkdir(parents=True)
     old.touch()
@@ -79,4 +82,4 @@ def test_the_command_writes_the_page_and_replaces_its_pictures(tmp_path: Path) -
     assert done.exit_code == 0
     assert "horoscope-20260101.json" in done.stderr
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", out.read_text())
-    assert {out.parent / name for name in pictures} == set(old.parent.iterdir())
+    assert {out.parent / name for name in pictures} == set(old.parent.iterdir()) != set()

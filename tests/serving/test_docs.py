@@ -1,4 +1,4 @@
-"""The pages about operations, the clients and HTTP say what is so, and their programs run."""
+"""Programs and commands of the pages about clients and HTTP run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 
 PAGES = Path(__file__).resolve().parents[2] / "docs"
-OPERATIONS, CLIENT, HTTP = (
-    (PAGES / f"{name}.md").read_text("utf-8") for name in ("operations", "client", "http")
-)
+CLIENT, HTTP = ((PAGES / f"{name}.md").read_text("utf-8") for name in ("client", "http"))
 
 
 COMMANDS = re.findall(r"^.*dlpo say .* -o .*$", CLIENT, re.MULTILINE)

@@ -8,8 +8,8 @@ library it imports only the peer. Output of libraries goes to standard error.
 | request | answer |
 |---|---|
 | (none, at the start) | `{"version"}`: ready |
-| `{"do": "prepare", "text", "audio_s"}` | `{"audio_s"}`, after a warm-up call |
 | `{"do": "speak", "text", "seed"}` | `{"audio_s", "wall_s", "cpu_s", "first_s"}` |
+| `{"do": "write", "text", "path"}` | `{}`; the audio is in a WAV file, at the peer's own rate |
 | `{"do": "memory", "text"}` | `{"peak_mb"}`, MB of 10^6 bytes |
 
 Any of them may be answered by `{"error"}`. The process exits at the end of its input.
@@ -30,30 +30,29 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
-PREPARING_CALLS = 3  # whose mean length guides each adjustment
-ADJUSTMENTS = 2
-
 
 class PeerVoice(Protocol):
     """Speaks; only `speak` is timed."""
 
     version: str
-
-    def prepare(self, text: str, audio_s: float | None) -> float:
-        """Get ready for a text that should take about `audio_s`; returns the seconds it takes."""
-        return self.length_s(self.speak(text, 0))
+    rate_hz: int
 
     def speak(self, text: str, seed: int) -> Iterator[Any]:
-        """Yield the audio of a text, each piece as soon as it is ready."""
-        raise NotImplementedError
-
-    def seconds(self, piece: Any) -> float:
-        """Duration of a piece."""
+        """Yield the audio of a text, (T,) samples in [-1, 1] each, as soon as it is ready."""
         raise NotImplementedError
 
     def length_s(self, pieces: Iterable[Any]) -> float:
-        """Duration of all of them."""
-        return sum(map(self.seconds, pieces))
+        """Duration of what `speak` yielded."""
+        return sum(map(len, pieces)) / self.rate_hz
+
+    def write(self, text: str, path: str) -> None:
+        """Write the audio of a text to a WAV file."""
+        import numpy as np
+
+        samples = np.concatenate([*self.speak(text, 0)])
+        with wave.open(path, "wb") as file:
+            file.setparams((1, 2, self.rate_hz, 0, "NONE", ""))
+            file.writeframes((samples.clip(-1, 1) * 32_767).astype("<i2").tobytes())
 
     def peak_mb(self, text: str) -> float:
         """Peak resident memory of whatever computes, MB of 10^6 bytes."""
@@ -70,6 +69,7 @@ class OwnVoice(PeerVoice):
 
         self.version = f"dlpo {dlpo.__version__}"
         self._synthesizer = open_voice(voice, "cpu", precision)  # type: ignore[arg-type]
+        self.rate_hz = self._synthesizer.manifest.sample_rate_hz
         self._request = SpeechRequest
         self._ladder = ladder
 
@@ -78,52 +78,28 @@ class OwnVoice(PeerVoice):
         for chunk in self._synthesizer.stream(utterance, self._ladder):
             yield chunk.samples
 
-    def seconds(self, piece: Any) -> float:
-        return float(len(piece) / self._synthesizer.manifest.sample_rate_hz)
-
 
 class PiperRunner(PeerVoice):
-    """A Piper voice in Piper's own pipeline, on one thread.
+    """A Piper voice in Piper's own pipeline, on one thread."""
 
-    Durations are meaningless with random weights: with `adjust`, Piper's length scale (its pace) is
-    set per text so that the audio has the requested length.
-    """
-
-    def __init__(self, model: str, adjust: bool) -> None:
+    def __init__(self, model: str) -> None:
         # Both are installed only in this peer's environment.
         import onnxruntime
-        from piper.config import (  # type: ignore[import-not-found, unused-ignore]
-            PiperConfig,
-            SynthesisConfig,
-        )
+        from piper.config import PiperConfig  # type: ignore[import-not-found, unused-ignore]
         from piper.voice import PiperVoice  # type: ignore[import-not-found, unused-ignore]
 
         # Piper leaves threads to onnxruntime, which would start one per core of the machine.
         session = _one_thread(model)
         settings = json.loads(Path(f"{model}.json").read_text("utf-8"))
         self._voice = PiperVoice(session=session, config=PiperConfig.from_dict(settings))
-        self._adjust = adjust
-        self._settings = SynthesisConfig
-        self._scales: dict[str, float] = {}  # by text
+        self.rate_hz = settings["audio"]["sample_rate"]
         self.version = (
             f"piper-tts {metadata.version('piper-tts')}, onnxruntime {onnxruntime.__version__}"
         )
 
-    def prepare(self, text: str, audio_s: float | None) -> float:
-        for _ in range(ADJUSTMENTS):
-            made = [self.length_s(self.speak(text, 0)) for _ in range(PREPARING_CALLS)]
-            mean_s = sum(made) / len(made)
-            if not self._adjust or audio_s is None:
-                return mean_s
-            self._scales[text] = self._scales.get(text, 1.0) * audio_s / mean_s
-        return self.length_s(self.speak(text, 0))
-
     def speak(self, text: str, seed: int) -> Iterator[Any]:
-        settings = self._settings(length_scale=self._scales.get(text))
-        yield from self._voice.synthesize(text, settings)
-
-    def seconds(self, piece: Any) -> float:
-        return float(len(piece.audio_float_array) / piece.sample_rate)
+        for chunk in self._voice.synthesize(text):
+            yield chunk.audio_float_array
 
 
 class HibariRunner(PeerVoice):
@@ -134,16 +110,13 @@ class HibariRunner(PeerVoice):
         import hibari  # type: ignore[import-not-found, unused-ignore]
         import onnxruntime
 
-        self._voice, self._rate_hz = hibari.Hibari(), hibari.SAMPLE_RATE
+        self._voice, self.rate_hz = hibari.Hibari(), hibari.SAMPLE_RATE
         self.version = (
             f"hibari-tts {metadata.version('hibari-tts')}, onnxruntime {onnxruntime.__version__}"
         )
 
     def speak(self, text: str, seed: int) -> Iterator[Any]:
         yield from self._voice.stream(text, seed=seed)
-
-    def seconds(self, piece: Any) -> float:
-        return float(len(piece) / self._rate_hz)
 
 
 class KokoroRunner(HibariRunner):
@@ -187,23 +160,25 @@ class Command(PeerVoice):
         self._out = str(Path(self._folder.name) / "speech.wav")
 
     def speak(self, text: str, seed: int) -> Iterator[Any]:
-        subprocess.run(self._words(text), check=True, stdout=sys.stderr)
-        yield self._out
+        self.write(text, self._out)
+        with wave.open(self._out) as file:
+            self.rate_hz = file.getframerate()
+            yield range(file.getnframes())
 
-    def seconds(self, piece: Any) -> float:
-        with wave.open(piece) as file:
-            return float(file.getnframes() / file.getframerate())
+    def write(self, text: str, path: str) -> None:
+        subprocess.run(self._words(text, path), check=True, stdout=sys.stderr)
 
     def peak_mb(self, text: str) -> float:
         """Sampled while it runs: wait4 would count our own memory before exec."""
         peak = 0.0
-        with subprocess.Popen(self._words(text), stdout=sys.stderr) as process:
+        command = self._words(text, self._out)
+        with subprocess.Popen(command, stdout=sys.stderr) as process:
             while process.poll() is None:
                 peak = max(peak, _high_water_mb(str(process.pid)))
         return peak
 
-    def _words(self, text: str) -> list[str]:
-        return [word.format(text=text, out=self._out) for word in self._command]
+    def _words(self, text: str, out: str) -> list[str]:
+        return [word.format(text=text, out=out) for word in self._command]
 
 
 KINDS: Mapping[str, Callable[..., PeerVoice]] = {
@@ -218,8 +193,9 @@ KINDS: Mapping[str, Callable[..., PeerVoice]] = {
 def answer(speaker: PeerVoice, question: Mapping[str, Any]) -> dict[str, float]:
     """Handle one request, see the table above."""
     text = question["text"]
-    if question["do"] == "prepare":
-        return {"audio_s": speaker.prepare(text, question.get("audio_s"))}
+    if question["do"] == "write":
+        speaker.write(text, question["path"])
+        return {}
     if question["do"] == "memory":
         return {"peak_mb": speaker.peak_mb(text)}
     wall_s, cpu_s = time.perf_counter(), _cpu_s()

@@ -11,7 +11,7 @@ import time
 import venv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from dlpo.bundle import Bundle
-from dlpo.errors import EngineError, InputError
+from dlpo.errors import EngineError, InputError, writing
+from dlpo_bench.clips import clips_of_texts
 from dlpo_bench.compare import compare_medians
 from dlpo_bench.load.texts import SENTENCES
 from dlpo_bench.machine import choose_cores
@@ -33,17 +34,14 @@ from dlpo_serving.voices import find_voice
 OWN, OWN_WHOLE = "dlpo", "dlpo-whole"
 DRIVER = Path(__file__).with_name("driver.py")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONNOUSERSITE": "1"}
-RANDOM_VOICE = 'give --piper-voice, or run "python scripts/piper_voice.py" in a checkout'
 END_S = 10.0  # for a process to exit after its last request
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 HOME, PYTHON = CACHE / "dlpo/peers", Path("env/bin/python")
 PACKAGES = {"piper": ("piper-tts==1.8.0",), "hibari": ("hibari-tts==0.2.1", "scipy")}
 """What `--install` puts into a peer's own environment; dlpo depends on none of it."""
-PUBLISHED_PARAMETERS = 15.7e6
-"""Of en_US-lessac-medium, from https://huggingface.co/cstr/piper-en_US-lessac-medium-GGUF."""
 TEXTS: Mapping[str, str] = {"5 s": SENTENCES[0], "20 s": " ".join(SENTENCES)}
 """approximate length of the audio -> text"""
-WARM_UP_ROUNDS = 1  # after each peer's own preparation; from here all processes run and take turns
+WARM_UP_ROUNDS = 2
 
 Samples = dict[str, dict[str, list[float]]]
 """Length of the text -> measure -> one value per round."""
@@ -68,8 +66,6 @@ class Peer:
     """every call starts a program, so its load time is included"""
     note: str = ""
     """what a reader has to know besides the figures"""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """for the record, such as its parameters"""
 
 
 def own_voice(voice: str, precision: str, *, whole: bool = False) -> Peer:
@@ -119,7 +115,7 @@ def hibari() -> Peer:
     """hibari-tts with its package's voice, on onnxruntime with one thread."""
     python, missing = _installed("hibari")
     title = "hibari-tts, the voice of its package"
-    return Peer("hibari", title, "hibari", {}, missing, python, facts={"weights": "trained"})
+    return Peer("hibari", title, "hibari", {}, missing, python)
 
 
 def kokoro(folder: Path | None = None) -> Peer:
@@ -133,8 +129,7 @@ def kokoro(folder: Path | None = None) -> Peer:
     if not missing and not (model and model.exists()):
         missing = f"{model or 'its model'} does not exist; give --kokoro FOLDER"
     settings = {"folder": str(folder), "voice": "af_heart"}
-    facts = {"weights": "trained"}
-    return Peer("kokoro", "Kokoro-82M, af_heart", "kokoro", settings, missing, python, facts=facts)
+    return Peer("kokoro", "Kokoro-82M, af_heart", "kokoro", settings, missing, python)
 
 
 def _installed(name: str) -> tuple[Path, str]:
@@ -145,29 +140,17 @@ def _installed(name: str) -> tuple[Path, str]:
 
 
 def piper(voice: Path | None = None) -> Peer:
-    """Piper with a medium-size voice, on onnxruntime with one thread.
+    """Piper with a voice, on onnxruntime with one thread.
 
     Args:
-        voice: a trained one, ONNX with its JSON in the same folder; None is the random one.
+        voice: ONNX with its JSON in the same folder.
     """
     python, missing = _installed("piper")
-    model = voice or HOME / "piper" / "medium.onnx"
-    absent = [path for path in (model, Path(f"{model}.json")) if not path.exists()]
-    if not missing and absent:
-        missing = f"{absent[0]} does not exist" + ("" if voice else f"; {RANDOM_VOICE}")
-    settings = {"model": str(model), "adjust": voice is None}
-    if voice:
-        title, note = f"Piper, voice {voice.stem}", ""
-        facts: dict[str, object] = {"weights": "trained"}
-    else:
-        title = "Piper medium's VITS, random weights"
-        note = (
-            "its weights are random: speed does not depend on them, and its length scale is set so"
-            " that each text takes as long as from our voice"
-        )
-        known = {} if missing else json.loads((HOME / "piper" / "facts.json").read_text("utf-8"))
-        facts = {"weights": "random", "published_parameters": PUBLISHED_PARAMETERS, **known}
-    return Peer("piper", title, "piper", settings, missing, python, note=note, facts=facts)
+    files = [voice, Path(f"{voice}.json")] if voice else []
+    if not missing and not (files and all(path.exists() for path in files)):
+        missing = f"{voice or 'its voice'} does not exist; give --piper-voice VOICE.onnx"
+    title = f"Piper, voice {voice.stem if voice else 'none'}"
+    return Peer("piper", title, "piper", {"model": str(voice)}, missing, python)
 
 
 class PeerProcess:
@@ -180,10 +163,6 @@ class PeerProcess:
         self.version: str = self._answer()["version"]
         self.load_s = time.perf_counter() - start
         """from starting the process until it was ready"""
-
-    def prepare(self, text: str, audio_s: float | None) -> float:
-        """Warm up with a text that should take about `audio_s`; returns the seconds it takes."""
-        return float(self.ask(do="prepare", text=text, audio_s=audio_s)["audio_s"])
 
     def speak(self, text: str, seed: int) -> dict[str, float]:
         """`rtf`, `cpu_rtf` of all its threads and programs, `audio_s` of a text, and `first_ms`
@@ -254,32 +233,70 @@ def measure_peers(options: PeersOptions, tell: Tell = silent) -> Measured:
     """Measure a voice of ours and the peers named in the options.
 
     Raises:
-        InputError: an unknown peer, one that can't be installed, or an unusable core.
+        InputError, EngineError: see `chosen_peers`; or our own voice failed.
         BundleError: the voice is damaged.
-        EngineError: our own voice failed, or a peer can't be installed.
+    """
+    ours, peers, core = chosen_peers(options, tell)
+    sha256 = Bundle.load(find_voice(options.voice)).sha256
+    return replace(compare_peers(ours, peers, options.rounds, core, tell), bundle_sha256=sha256)
+
+
+def speak_with_peers(options: PeersOptions, folder: Path, tell: Tell = silent) -> list[Path]:
+    """Let every contestant that is installed speak the lines of `options.texts` into FOLDER/NAME,
+    a WAV file each; `dlpo eval NAME=FOLDER/NAME --texts FILE` judges them.
+
+    Returns:
+        The folders.
+
+    Raises:
+        InputError, EngineError: see `chosen_peers`; no texts; or a contestant failed.
+        DataError: the texts can't be read.
+    """
+    if options.texts is None:
+        raise InputError("--speak needs --texts FILE, with a sentence a line")
+    ours, peers, core = chosen_peers(options, tell)
+    clips, spoken = clips_of_texts(options.texts), []
+    for peer in (ours, *peers):
+        if peer.missing:
+            tell(f"skipped {peer.name}: {peer.missing}")
+            continue
+        tell(f"{peer.name} speaks {len(clips)} sentences")
+        spoken.append(folder / peer.name)
+        with writing(spoken[-1]):
+            spoken[-1].mkdir(parents=True, exist_ok=True)
+        with peer_process(peer, core) as process:
+            for clip in clips:
+                path = spoken[-1].absolute() / f"{clip.clip_id}.wav"
+                process.ask(do="write", text=clip.text, path=str(path))
+    return spoken
+
+
+def chosen_peers(options: PeersOptions, tell: Tell = silent) -> tuple[Peer, list[Peer], int]:
+    """Our voice, the peers named in the options, installed if asked for, and the core.
+
+    Raises:
+        InputError: an unknown peer, one that can't be installed, or an unusable core.
+        EngineError: a peer can't be installed.
     """
     if wrong := [name for name in options.install if name not in PACKAGES]:
         raise InputError(f"can't install {wrong[0]!r}; expected one of {', '.join(PACKAGES)}")
     for name in options.install:
         install(name, tell=tell)
-    ours = own_voice(options.voice, options.precision)
-    whole = own_voice(options.voice, options.precision, whole=True)
     espeak = ("-v", "en-us", "-w", "{out}", "--", "{text}")
     flite = ("-voice", "slt", "-t", "{text}", "-o", "{out}")
     theirs = [
+        own_voice(options.voice, options.precision, whole=True),
         hibari(),
         kokoro(options.kokoro),
         piper(options.piper_voice),
         program("espeak-ng", "formants", *espeak),
         program("flite", "clustergen, voice slt", *flite),
     ]
-    known = {one.name: one for one in (whole, *theirs)}
+    known = {one.name: one for one in theirs}
     if unknown := [name for name in options.peer if name not in known]:
         raise InputError(f"no peer {unknown[0]!r}; expected one of {', '.join(known)}")
-    core = choose_cores(1, options.core)[0]
-    sha256 = Bundle.load(find_voice(options.voice)).sha256
     chosen = [known[name] for name in dict.fromkeys(options.peer or known)]
-    return replace(compare_peers(ours, chosen, options.rounds, core, tell), bundle_sha256=sha256)
+    return own_voice(options.voice, options.precision), chosen, choose_cores(1, options.core)[0]
 
 
 def compare_peers(
@@ -297,22 +314,16 @@ def compare_peers(
     """
     skipped = {peer.name: peer.missing for peer in peers if peer.missing}
     running: dict[str, tuple[Peer, PeerProcess]] = {}
-    lengths: dict[str, float | None] = dict.fromkeys(TEXTS)
     samples: dict[str, Samples] = {}
     with ExitStack() as stack:
         for peer in (ours, *(peer for peer in peers if not peer.missing)):
             tell(f"starting {peer.name}")
             try:
-                process = stack.enter_context(peer_process(peer, core))
-                seconds = {n: process.prepare(text, lengths[n]) for n, text in TEXTS.items()}
+                running[peer.name] = peer, stack.enter_context(peer_process(peer, core))
             except EngineError as error:
                 if peer is ours:
                     raise
                 skipped[peer.name] = str(error)
-                continue
-            running[peer.name] = peer, process
-            if peer is ours:
-                lengths = {**seconds}
         for number in range(WARM_UP_ROUNDS + rounds):
             tell(f"round {number + 1} of {WARM_UP_ROUNDS + rounds}")
             for name in rotated(list(running), number):
@@ -363,7 +374,6 @@ def _figures(peer: Peer, process: PeerProcess, samples: Samples) -> dict[str, An
         "peak_mb": process.peak_mb(TEXTS["20 s"]),
         "texts": texts,
         **({"note": peer.note} if peer.note else {}),
-        **peer.facts,
     }
 
 

@@ -32,10 +32,10 @@ FEWEST_CLIPS = 2  # for a comparison to appear in the headline
 
 
 def quality(found: Sequence[Found]) -> Section:
-    """Judges' means of the newest commit, and differences from the baseline if there is one."""
-    shown = [one for one in found if one.record.commit == found[0].record.commit]
-    blocks: list[Block] = []
-    for figures, clips in ((one.figures, one.record.samples["clips"]) for one in reversed(shown)):
+    """Judges' means and differences from the baseline, if there is one; newest of equal clips."""
+    by_clips = {tuple(one.record.samples["clips"]): one for one in reversed(found)}
+    shown, blocks = [*by_clips.values()], list[Block]()
+    for figures, clips in ((one.figures, one.record.samples["clips"]) for one in shown):
         blocks += [f"Means over {len(clips)} clips with 95 % bootstrap intervals.", means(figures)]
         if (apart := differences(figures)).rows:
             blocks += ["Differences from the baseline; **bold**: decided.", apart]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dlpo_bench.plots import BLUE, ORANGE, PlotPanel, Series, draw_bars, draw_panels
+from dlpo_bench.eval import measure_title, scale_of
+from dlpo_bench.plots import BLUE, GRAY, ORANGE, PlotPanel, Series, draw_panels
 from dlpo_bench.tables import (
     TARGET_HEADER,
     Block,
@@ -83,8 +84,8 @@ RTF_TARGETS = {  # for the served voice, by baseline
     STREAMED: Target("times faster than PyTorch, N steps, in the same chunks", 4, 8, "", True),
 }
 FIRST_RUN = {"load_s": "load, s", "first_rtf": "first run, RTF"}
-PIPER = Target("Piper medium, times as long as ours", 1.5, 5, "", True)
-SPEED_WORDS = "Seconds of speech that a second of one core makes"
+QUALITY_WORDS = "How contestants sound, and how fast they are"
+HEARD = ("DNSMOS P.808", "NISQA", "NISQA-TTS", "word errors, base")
 SCALING_TARGETS = (
     Target("time per second of audio, 60 s / 5 s", 1.1, 1.02, "stream/rtf"),
     Target("the same, processor time", 1.1, 1.02, "stream/cpu_rtf"),
@@ -291,16 +292,34 @@ def _quoted(speech: Figures) -> str:
 
 
 def peers(found: Sequence[Found]) -> Section:
-    """The newest record, with a bar for each contestant that starts only once."""
-    newest = found[0]
-    speeds = {
-        f"{name}: {one['title']}": 1 / one["texts"][QUOTED]["rtf_median"]
-        for name, one in newest.figures["contestants"].items()
-        if "load_s" in one  # the times of the others include starting a program
-    }
-    pictures = {SPEED_WORDS: draw_bars(SPEED_WORDS, speeds)}
+    """The newest record, drawn if a record of quality judged contestants by their names."""
+    newest, *others = found
+    contestants, pictures = newest.figures["contestants"], dict[str, str]()
+    for one in (one for one in others if one.record.kind == "quality"):
+        judged = {name: one.figures[name] for name in contestants if name in one.figures}
+        if len(judged) > 1:
+            pictures = {QUALITY_WORDS: _draw_quality(contestants, judged)}
+            break
     blocks = peers_blocks(newest.figures)
     return Section("Beside other engines, on one core", blocks, [newest], pictures)
+
+
+def _draw_quality(contestants: Figures, judged: Figures) -> str:
+    panels = []
+    for measure in (m for m in HEARD if all(m in one for one in judged.values())):
+        scale = scale_of(measure)
+        series = [
+            Series(
+                [1 / contestants[name]["texts"][QUOTED]["rtf_median"]],
+                [scale * one[measure]["value"]],
+                color=BLUE if name.startswith("dlpo") else GRAY, notes=[name],
+                ends=[tuple(scale * end for end in one[measure]["interval_95"])],
+            )
+            for name, one in judged.items()
+        ]  # fmt: skip
+        x_label = "seconds of speech per second of one core"
+        panels.append(PlotPanel(measure_title(measure), x_label, "", series, "x"))
+    return draw_panels(QUALITY_WORDS, panels)
 
 
 def peers_blocks(figures: Figures) -> list[Block]:
@@ -322,10 +341,6 @@ def peers_blocks(figures: Figures) -> list[Block]:
         blocks.append("No peer was measured.")
     if to_whole := figures["ratios_to_whole"]:
         blocks.append(table_of("times ours in whole sentences", to_whole, columns))
-    if "piper" in ratios:
-        least = min(ratio["rtf"]["value"] for ratio in ratios["piper"].values())
-        name, value, floor, aim, verdict = PIPER.row(least)
-        blocks.append(f"{name}: {value} at least (floor {floor}, aim {aim}: {verdict}).")
     columns = {"version": "version"}
     for length in lengths:
         columns[f"texts/{length}/rtf_median"] = f"RTF, {length}"
@@ -336,12 +351,6 @@ def peers_blocks(figures: Figures) -> list[Block]:
     rows = {f"{name}: {one['title']}": one for name, one in contestants.items()}
     blocks.append(table_of("contestant", rows, columns, "each time"))
     notes = [f"- {name}: {one['note']}." for name, one in contestants.items() if "note" in one]
-    for one in contestants.values():
-        if "parameters" in one:
-            notes.append(
-                f"- {one['title']}: {one['parameters'] / 1e6:.2f} M parameters in its graph (a"
-                f" published voice: {one['published_parameters'] / 1e6:.1f} M)."
-            )
     notes += [f"- {name} was skipped: {reason}." for name, reason in figures["skipped"].items()]
     return [*blocks, "\n".join(notes)] if notes else blocks
 
