@@ -110,6 +110,11 @@ class SpectralTrainer(TrainingRun):
         self.dataset = Corpora(data, shares)
         started = [_started_from(path) for path in inits]
         before = [model for model, _ in started]
+        sizes = {replace(m.config, voices=("",), adapter_channels=0, contour=None) for m in before}
+        if len(sizes) > 1:
+            raise TrainingError(
+                "--init: the two checkpoints differ in size; train both with the same --set model.*"
+            )
         self.learned_before = [corpus for _, corpus in started]
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         start = before[0].config if before else config
