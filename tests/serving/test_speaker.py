@@ -185,13 +185,13 @@ async def test_every_kind_of_call_teaches_the_pace_of_the_voice(
 
 async def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speaker: Speak) -> None:
     async with with_speaker(
-        AdmissionPolicy(utilisation=1e-09), ServerSettings(text_wait_s=0.1)
+        AdmissionPolicy(utilisation=1e-09), ServerSettings(text_wait_s=0.001)
     ) as speaker:
         full = asyncio.Event()
 
         async def pieces() -> AsyncIterator[str]:
             await full.wait()
-            yield LONG
+            yield TEXT
 
         async with (
             speaker.synthesize(call(""), pieces()) as speech,
