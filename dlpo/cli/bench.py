@@ -131,10 +131,10 @@ def peers(options: PeersOptions, record: bool, out: Path) -> None:
         from dlpo_bench.peers.measure import measure_peers, speak_with_peers
         from dlpo_bench.report.speed import peers_blocks
 
-    if options.speak:
-        for folder in speak_with_peers(options, options.speak, _tell):
-            typer.echo(folder)
-        return
+    if options.speak or options.texts:
+        if record:
+            raise InputError("--record: --speak times nothing; drop one of the two")
+        return typer.echo("\n".join(map(str, speak_with_peers(options, _tell))))
     run_bench("peers", lambda: measure_peers(options, _tell), peers_blocks, record, out)
 
 

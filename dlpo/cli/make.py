@@ -184,10 +184,11 @@ def _trainer(
         from dlpo.training.wavegrad_trainer import WaveGradTrainer
 
     paths, shares = _corpora(data)
-    sizes = {key[6:]: values.pop(key) for key in [*values] if key.startswith("model.")}
+    named = [key for key in values if key.startswith("model.") and key != "model.model"]
+    sizes = {key[6:]: values.pop(key) for key in named}
     if sizes and inits:
-        given = ", ".join(f"model.{key}" for key in sizes)
-        raise InputError(f"--set {given}: the model is that of --init; drop one of the two")
+        given = ", ".join(named)
+        raise InputError(f"--set {given}: the model is that of --init; only a new one has a choice")
     if model == "contour":
         if len(inits) != 1:
             raise InputError("contour needs exactly one checkpoint; give it with --init")

@@ -104,13 +104,15 @@ def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) ->
 def test_contestants_speak_the_lines_of_a_file_for_eval(tiny_bundle: Path, tmp_path: Path) -> None:
     texts, ours = tmp_path / "texts.txt", {"voice": str(tiny_bundle), "precision": "fp32"}
     texts.write_text("Hum.\n\nOne two.\n")
-    asked = PeersOptions(**ours, peer=["dlpo-whole", "piper"], texts=texts)
-    folders = speak_with_peers(asked, tmp_path / "out")
+    asked = PeersOptions(**ours, peer=["dlpo-whole", "piper"], texts=texts, speak=tmp_path / "out")
+    (tmp_path / "out/dlpo").mkdir(parents=True)
+    (tmp_path / "out/dlpo/line-0009.wav").touch()  # of an earlier run
+    folders = speak_with_peers(asked)
     assert [folder.name for folder in folders] == ["dlpo", "dlpo-whole"]
     chunked, whole = ([len(read_audio(path)) for path in sorted(one.iterdir())] for one in folders)
     assert (len(chunked), chunked) == (2, whole)
     with pytest.raises(InputError, match="needs --texts"):
-        speak_with_peers(PeersOptions(), tmp_path)
+        speak_with_peers(PeersOptions(speak=tmp_path))
 
 
 def test_our_own_failure_ends_the_comparison(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_command_writes_the_page_and_replaces_its_pictures(tmp_path: Path) -
     records.mkdir()
     shutil.copy(newest, records)
     write(records, "horoscope", {})
-    shutil.copy(next(RECORDS.glob("quality-20261125T062150Z.json")), records)
+    shutil.copy(RECORDS / "quality-20261125T062150Z.json", records)
     old = out.with_suffix("") / "old.svg"
     old.parent.mkdir(parents=True)
     old.touch()

@@ -70,6 +70,9 @@ def test_commands_of_make_records_exist() -> None:
     calls = re.findall(r"^ *(?:\w+\) )?dlpo ([^;\n]+)", script, re.MULTILINE)
     streamed = [word for call in calls if "bench stream" in call for word in call.split()[2:]]
 
-    assert len(calls) == 13
+    arms = re.findall(r"^    (\w+)\) (.*?) ;;", script, re.MULTILINE | re.DOTALL)
+    measured = " ".join(name for name, arm in arms if "dlpo " in arm)
+    assert re.findall(r'^kinds="(.+)"$', script, re.MULTILINE) == [measured]
+    assert len(calls) == 2 + len(arms) == 13  # two of panel, and the report
     assert not {call: missing for call in calls if (missing := unknown(call))}
     assert {word for word in streamed if word.isalpha()} <= {*MEASUREMENTS, "dlpo", "riva"}

@@ -9,12 +9,7 @@ import torch
 from dlpo.audio import HOP_LENGTH
 from dlpo.errors import InputError
 from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo.rl.conditions import (
-    Conditions,
-    conditions_of,
-    inside_mean,
-    pad_conditions,
-)
+from dlpo.rl.conditions import Conditions, conditions_of, inside_mean, pad_conditions
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 

@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 import wave
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,10 +40,6 @@ class PeerVoice(Protocol):
     def speak(self, text: str, seed: int) -> Iterator[Any]:
         """Yield the audio of a text, (T,) samples in [-1, 1] each, as soon as it is ready."""
         raise NotImplementedError
-
-    def length_s(self, pieces: Iterable[Any]) -> float:
-        """Duration of what `speak` yielded."""
-        return sum(map(len, pieces)) / self.rate_hz
 
     def write(self, text: str, path: str) -> None:
         """Write the audio of a text to a WAV file."""
@@ -171,8 +167,7 @@ class Command(PeerVoice):
     def peak_mb(self, text: str) -> float:
         """Sampled while it runs: wait4 would count our own memory before exec."""
         peak = 0.0
-        command = self._words(text, self._out)
-        with subprocess.Popen(command, stdout=sys.stderr) as process:
+        with subprocess.Popen(self._words(text, self._out), stdout=sys.stderr) as process:
             while process.poll() is None:
                 peak = max(peak, _high_water_mb(str(process.pid)))
         return peak
@@ -204,7 +199,7 @@ def answer(speaker: PeerVoice, question: Mapping[str, Any]) -> dict[str, float]:
         first_s = first_s or time.perf_counter() - wall_s
         pieces.append(piece)
     wall_s, cpu_s = time.perf_counter() - wall_s, _cpu_s() - cpu_s
-    audio_s = speaker.length_s(pieces)
+    audio_s = sum(map(len, pieces)) / speaker.rate_hz
     return {"audio_s": audio_s, "wall_s": wall_s, "cpu_s": cpu_s, "first_s": first_s}
 
 

@@ -206,8 +206,10 @@ def peer_process(peer: Peer, core: int) -> Iterator[PeerProcess]:
     """Run a peer on one core until the block ends.
 
     Raises:
-        EngineError: it can't be started; its messages are on standard error.
+        EngineError: it is missing or can't be started; its messages are on standard error.
     """
+    if peer.missing:
+        raise EngineError(peer.missing)
     # -P: keeps the driver's folder off the peer's module path.
     settings = json.dumps(dict(peer.settings))
     command = [str(peer.python), "-P", str(DRIVER), peer.kind, str(core), settings]
@@ -241,33 +243,38 @@ def measure_peers(options: PeersOptions, tell: Tell = silent) -> Measured:
     return replace(compare_peers(ours, peers, options.rounds, core, tell), bundle_sha256=sha256)
 
 
-def speak_with_peers(options: PeersOptions, folder: Path, tell: Tell = silent) -> list[Path]:
-    """Let every contestant that is installed speak the lines of `options.texts` into FOLDER/NAME,
-    a WAV file each; `dlpo eval NAME=FOLDER/NAME --texts FILE` judges them.
+def speak_with_peers(options: PeersOptions, tell: Tell = silent) -> list[Path]:
+    """Let every contestant speak the lines of `options.texts` into `options.speak`/NAME, a WAV file
+    each, for `dlpo eval NAME=FOLDER --texts FILE`; a peer that is missing or fails is skipped.
 
     Returns:
-        The folders.
+        The folders that are complete.
 
     Raises:
-        InputError, EngineError: see `chosen_peers`; no texts; or a contestant failed.
+        InputError, EngineError: see `chosen_peers`; no texts or folder; or our own voice failed.
         DataError: the texts can't be read.
     """
-    if options.texts is None:
-        raise InputError("--speak needs --texts FILE, with a sentence a line")
+    if options.texts is None or options.speak is None:
+        raise InputError("--speak FOLDER needs --texts FILE, and vice versa; give both")
+    clips, spoken = clips_of_texts(options.texts), list[Path]()
     ours, peers, core = chosen_peers(options, tell)
-    clips, spoken = clips_of_texts(options.texts), []
     for peer in (ours, *peers):
-        if peer.missing:
-            tell(f"skipped {peer.name}: {peer.missing}")
-            continue
+        folder = options.speak.absolute() / peer.name
         tell(f"{peer.name} speaks {len(clips)} sentences")
-        spoken.append(folder / peer.name)
-        with writing(spoken[-1]):
-            spoken[-1].mkdir(parents=True, exist_ok=True)
-        with peer_process(peer, core) as process:
-            for clip in clips:
-                path = spoken[-1].absolute() / f"{clip.clip_id}.wav"
-                process.ask(do="write", text=clip.text, path=str(path))
+        try:
+            with peer_process(peer, core) as process, writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                for old in folder.glob("line-*.wav"):
+                    old.unlink()
+                for clip in clips:
+                    path = folder / f"{clip.clip_id}.wav"
+                    process.ask(do="write", text=clip.text, path=str(path))
+        except EngineError as error:
+            if peer is ours:
+                raise
+            tell(f"skipped {peer.name}: {error}")
+        else:
+            spoken.append(folder)
     return spoken
 
 
@@ -312,11 +319,11 @@ def compare_peers(
     Raises:
         EngineError: our own voice failed.
     """
-    skipped = {peer.name: peer.missing for peer in peers if peer.missing}
+    skipped: dict[str, str] = {}
     running: dict[str, tuple[Peer, PeerProcess]] = {}
     samples: dict[str, Samples] = {}
     with ExitStack() as stack:
-        for peer in (ours, *(peer for peer in peers if not peer.missing)):
+        for peer in (ours, *peers):
             tell(f"starting {peer.name}")
             try:
                 running[peer.name] = peer, stack.enter_context(peer_process(peer, core))

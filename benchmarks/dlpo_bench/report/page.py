@@ -31,8 +31,8 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
 HEAD = """\
 # Benchmarks
 
-Made by `dlpo bench report` from the newest record of each kind in [{name}]({link}), which has the
-raw samples; don't edit it. `dlpo bench compare A.json B.json` says whether one record is slower
+Made by `dlpo bench report` from the newest record of each kind (of quality: of each set of texts)
+in [{name}]({link}), which has the raw samples; don't edit it. `dlpo bench compare A.json B.json` says whether one record is slower
 than another. Machines differ: compare ratios of one run, not times of two machines.
 """
 

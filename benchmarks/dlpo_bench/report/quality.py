@@ -6,24 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlpo_bench.compare import MEASURES, UNDECIDED
-from dlpo_bench.eval import (
-    differences,
-    is_rate,
-    means,
-    measure_title,
-    scale_of,
-)
+from dlpo_bench.eval import differences, is_rate, means, measure_title, scale_of
 from dlpo_bench.plots import COLORS, PlotPanel, Series, draw_panels
 from dlpo_bench.systems import RECORDINGS
-from dlpo_bench.tables import (
-    Block,
-    Figures,
-    Found,
-    Section,
-    estimate,
-    number,
-    table_of,
-)
+from dlpo_bench.tables import Block, Figures, Found, Section, estimate, number, table_of
 
 STEPS, COST = "Quality against reverse steps", "Quality against cost"
 WORDS = "hollow: fewer clips; dashed: the recordings"
@@ -32,9 +18,9 @@ FEWEST_CLIPS = 2  # for a comparison to appear in the headline
 
 
 def quality(found: Sequence[Found]) -> Section:
-    """Judges' means and differences from the baseline, if there is one; newest of equal clips."""
-    by_clips = {tuple(one.record.samples["clips"]): one for one in reversed(found)}
-    shown, blocks = [*by_clips.values()], list[Block]()
+    """Judges' means and differences from the baseline, if there is one; the newest of each text."""
+    by_texts = {tuple(one.record.samples["texts"]): one for one in reversed(found)}
+    shown, blocks = [*by_texts.values()], list[Block]()
     for figures, clips in ((one.figures, one.record.samples["clips"]) for one in shown):
         blocks += [f"Means over {len(clips)} clips with 95 % bootstrap intervals.", means(figures)]
         if (apart := differences(figures)).rows:

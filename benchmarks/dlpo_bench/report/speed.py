@@ -298,8 +298,9 @@ def peers(found: Sequence[Found]) -> Section:
     for one in (one for one in others if one.record.kind == "quality"):
         judged = {
             name: one.figures[name]
-            for name in contestants
-            if all(measure in one.figures.get(name, {}) for measure in HEARD)
+            for name, timed in contestants.items()
+            if "load_s" in timed  # the times of the others include starting a program
+            and all(measure in one.figures.get(name, {}) for measure in HEARD)
         }
         if len(judged) > 1:
             pictures = {QUALITY_WORDS: _draw_quality(contestants, judged)}
