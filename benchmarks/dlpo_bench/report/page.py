@@ -33,7 +33,8 @@ HEAD = """\
 
 Made by `dlpo bench report` from the newest record of each kind (of quality: of each set of texts)
 in [{name}]({link}), which has the raw samples; don't edit it.
-`dlpo bench compare A.json B.json` says whether one record is slower than another. Machines differ: compare ratios of one run, not times of two machines.
+`dlpo bench compare A.json B.json` says whether one record is slower than another.
+Machines differ: compare ratios of one run, not times of two machines.
 """
 
 
