@@ -17,11 +17,10 @@ from scipy.stats import theilslopes
 from dlpo.errors import EngineError, InputError
 
 Clocks = NDArray[np.float64]
-"""Seconds: monotonic, wall, machine busy and stolen, own including all descendants."""
+"""Seconds: passed, machine busy and stolen, own including all descendants."""
 
 OTHERS_LIMIT = 0.1  # cores used by other processes; above it, a run is reported as disturbed
 STOLEN_LIMIT = 0.02  # of the machine's time
-JUMP_LIMIT_S = 0.5  # of the wall clock against the monotonic one; NTP slew stays below it
 
 
 def resident_mb(pid: int | None = None) -> float:
@@ -123,8 +122,6 @@ class Interference:
     """mean number of cores used by processes outside the measurement"""
     stolen_share: float
     """share of all cores' time taken by a hypervisor"""
-    clock_jump_s: float
-    """how much further the wall clock advanced than the monotonic one, which measures"""
 
     def warnings(self) -> list[str]:
         """A line for each disturbance above its limit."""
@@ -139,11 +136,6 @@ class Interference:
                 f"the hypervisor took {100 * self.stolen_share:.0f} % of the cores' time;"
                 " times are too long"
             )
-        if abs(self.clock_jump_s) > JUMP_LIMIT_S:
-            found.append(
-                f"the wall clock jumped by {self.clock_jump_s:+.1f} s; times are unaffected, but"
-                " the record's date may be wrong"
-            )
         return found
 
 
@@ -151,7 +143,7 @@ def machine_clocks() -> Clocks:
     """Read all clocks, at the start and at the end of a measurement."""
     cpu = psutil.cpu_times()
     busy_s = sum(getattr(cpu, n, 0.0) for n in ("user", "nice", "system", "irq", "softirq"))
-    return np.array([time.perf_counter(), time.time(), busy_s, stolen_s(), _tree_cpu_s()])
+    return np.array([time.perf_counter(), busy_s, stolen_s(), _tree_cpu_s()])
 
 
 def stolen_s() -> float:
@@ -162,12 +154,11 @@ def stolen_s() -> float:
 def interference(begin: Clocks, end: Clocks | None = None) -> Interference:
     """From one reading of `machine_clocks` to another, or to now, while this process measured."""
     passed = (machine_clocks() if end is None else end) - begin
-    length_s, wall_s, busy_s, stolen_s, own_s = map(float, passed)
+    length_s, busy_s, stolen_s, own_s = map(float, passed)
     over_s = max(length_s, 1e-9)
     return Interference(
         max(0.0, (busy_s - own_s) / over_s),  # the machine's clock is coarse
         max(0.0, stolen_s / over_s / (os.cpu_count() or 1)),
-        wall_s - length_s,
     )
 
 

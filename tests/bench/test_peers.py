@@ -11,17 +11,8 @@ from dlpo.errors import EngineError, InputError
 from dlpo_bench.clips import read_audio
 from dlpo_bench.machine import choose_cores
 from dlpo_bench.options import PeersOptions
-from dlpo_bench.peers.measure import (
-    OWN_WHOLE,
-    TEXTS,
-    Peer,
-    compare_peers,
-    measure_peers,
-    own_voice,
-    peer_process,
-    program,
-    speak_with_peers,
-)
+from dlpo_bench.peers import measure
+from dlpo_bench.peers.measure import Peer, compare_peers, own_voice, peer_process
 from dlpo_bench.report.speed import peers_blocks
 from dlpo_bench.tables import markdown
 
@@ -44,13 +35,13 @@ def script(name: str, code: str) -> Peer:
         "command": [sys.executable, "-c", code, "{text}", "{out}"],
         "version": [sys.executable, "--version"],
     }
-    return Peer(name, "a script", "command", settings, starts_each_time=True)
+    return Peer(name, "a script", "command", settings)
 
 
 SCRIPT = script("script", SPEAKS)
 SILENT = script("silent", SPEAKS.replace("len(text.split())", "0"))
 FAILING = script("failing", "raise SystemExit(3)")
-ABSENT = program("no-such-engine", "none")
+ABSENT = measure.program("no-such-engine", "none")
 
 
 def core() -> int:
@@ -64,24 +55,31 @@ def test_a_program_is_timed_with_its_children_and_writes_audio(tmp_path: Path) -
         assert spoken["audio_s"] == 3
         assert spoken["rtf"] > 0
         assert 3 * spoken["cpu_rtf"] > 0.005  # a Python that starts: more than this process alone
-        assert process.peak_mb("one") > 1
+        assert process.ask(do="memory", text="one")["peak_mb"] > 1
         process.ask(do="write", text="one two", path=str(tmp_path / "two.wav"))
     assert len(read_audio(tmp_path / "two.wav")) == 2 * 22_050  # from 8,000 Hz
 
 
-def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) -> None:
+def test_turns_give_each_contestant_every_text_every_round(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "WORDS_PER_S", 100)
     ours = own_voice(str(tiny_bundle), "fp32")
     contenders = [own_voice(str(tiny_bundle), "fp32", whole=True), SCRIPT, ABSENT, SILENT, FAILING]
 
     measured = compare_peers(ours, contenders, 2, core())
 
-    assert set(measured.samples) == {"dlpo", OWN_WHOLE, "script"}
-    assert set(measured.figures["ratios"]) == {OWN_WHOLE, "script"}
+    assert set(measured.samples) == {"dlpo", measure.OWN_WHOLE, "script"}
+    assert set(measured.figures["ratios"]) == {measure.OWN_WHOLE, "script"}
     assert set(measured.figures["ratios_to_whole"]) == {"dlpo", "script"}
-    lengths = [one["5 s"]["audio_s"] for one in (measured.samples[n] for n in ("dlpo", OWN_WHOLE))]
+    lengths = [
+        one["5 s"]["audio_s"] for one in (measured.samples[n] for n in ("dlpo", measure.OWN_WHOLE))
+    ]
     assert lengths[0] == lengths[1]
     for by_length in measured.samples.values():
-        assert by_length.keys() == TEXTS.keys()
+        assert by_length.keys() == {*measure.TEXTS, measure.STREAMED}
+        streamed = by_length.pop(measure.STREAMED)["first_ms"]
+        assert min(streamed) > 6 * 10  # the shortest first sentence is 7 words
         assert {len(one["rtf"]) for one in by_length.values()} == {2}
         for one in by_length.values():
             whole_ms = 1000 * one["rtf"][0] * one["audio_s"][0]
@@ -97,7 +95,9 @@ def test_turns_give_each_contestant_every_text_every_round(tiny_bundle: Path) ->
         texts["script"]["rtf_median"] / texts["dlpo"]["rtf_median"]
     )
     assert "load_s" not in measured.figures["contestants"]["script"]
-    assert measured.figures["contestants"]["dlpo"]["load_s"] > 0
+    ours_found = measured.figures["contestants"]["dlpo"]
+    assert ours_found["load_s"] > 0
+    assert ours_found["size_mb"] > sum(p.stat().st_size for p in tiny_bundle.iterdir()) / 1e6
     assert "no-such-engine" in markdown(peers_blocks(measured.figures))
 
 
@@ -107,12 +107,12 @@ def test_contestants_speak_the_lines_of_a_file_for_eval(tiny_bundle: Path, tmp_p
     asked = PeersOptions(**ours, peer=["dlpo-whole", "piper"], texts=texts, speak=tmp_path / "out")
     (tmp_path / "out/dlpo").mkdir(parents=True)
     (tmp_path / "out/dlpo/line-0009.wav").touch()  # of an earlier run
-    folders = speak_with_peers(asked)
+    folders = measure.speak_with_peers(asked)
     assert [folder.name for folder in folders] == ["dlpo", "dlpo-whole"]
     chunked, whole = ([len(read_audio(path)) for path in sorted(one.iterdir())] for one in folders)
     assert (len(chunked), chunked) == (2, whole)
     with pytest.raises(InputError, match="needs --texts"):
-        speak_with_peers(PeersOptions(speak=tmp_path))
+        measure.speak_with_peers(PeersOptions(speak=tmp_path))
 
 
 def test_our_own_failure_ends_the_comparison(tmp_path: Path) -> None:
@@ -123,4 +123,4 @@ def test_our_own_failure_ends_the_comparison(tmp_path: Path) -> None:
 def test_all_peers_to_install_are_known_before_the_first_is() -> None:
     options = PeersOptions(install=["hibari", "kokoro"])
     with pytest.raises(InputError, match="can't install 'kokoro'; expected one of piper, hibari"):
-        measure_peers(options)
+        measure.measure_peers(options)

@@ -116,7 +116,7 @@ def test_the_command_times_every_contestant_that_exists_and_keeps_a_record(
     record = read_record(path)
     assert record.bundle_sha256 == Bundle.load(tiny_bundle).sha256
     figures = record.figures
-    assert "clock_jump_s" in figures["machine"]
+    assert "stolen_share" in figures["machine"]
     assert figures["chain"] == {"steps": 2, "schedule": "cosine", "eta": 0.0}
     assert figures["paper_chain"] == {"steps": 1000, "schedule": "linear", "eta": 1.0}
     assert list(figures["skipped"]) == ["cpu:fp16"]

@@ -7,8 +7,9 @@ library it imports only the peer. Output of libraries goes to standard error.
 
 | request | answer |
 |---|---|
-| (none, at the start) | `{"version"}`: ready |
+| (none, at the start) | `{"version", "size_mb"}`: ready |
 | `{"do": "speak", "text", "seed"}` | `{"audio_s", "wall_s", "cpu_s", "first_s"}` |
+| the same and `"words_per_s"` | the same of the part spoken first, from the text's first word |
 | `{"do": "write", "text", "path"}` | `{}`; the audio is in a WAV file, at the peer's own rate |
 | `{"do": "memory", "text"}` | `{"peak_mb"}`, MB of 10^6 bytes |
 
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import time
 import wave
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,10 +37,21 @@ class PeerVoice(Protocol):
 
     version: str
     rate_hz: int
+    files: Sequence[str | Path] = ()
+    """files and folders of its packages, without their dependencies, and of its voice"""
 
     def speak(self, text: str, seed: int) -> Iterator[Any]:
         """Yield the audio of a text, (T,) samples in [-1, 1] each, as soon as it is ready."""
         raise NotImplementedError
+
+    def first_part(self, words: Iterator[str]) -> str:
+        """What is spoken first of a text that arrives word by word: its first sentence."""
+        part = []
+        for word in words:
+            part.append(word)
+            if word.endswith((".", "?", "!")):
+                break
+        return " ".join(part)
 
     def write(self, text: str, path: str) -> None:
         """Write the audio of a text to a WAV file."""
@@ -60,9 +72,11 @@ class OwnVoice(PeerVoice):
 
     def __init__(self, voice: str, precision: str | None, ladder: list[int]) -> None:
         import dlpo
+        import dlpo_serving
         from dlpo_serving.request import SpeechRequest
-        from dlpo_serving.voices import open_voice
+        from dlpo_serving.voices import find_voice, open_voice
 
+        self.files = *dlpo.__path__, *dlpo_serving.__path__, find_voice(voice)
         self.version = f"dlpo {dlpo.__version__}"
         self._synthesizer = open_voice(voice, "cpu", precision)  # type: ignore[arg-type]
         self.rate_hz = self._synthesizer.manifest.sample_rate_hz
@@ -74,6 +88,15 @@ class OwnVoice(PeerVoice):
         for chunk in self._synthesizer.stream(utterance, self._ladder):
             yield chunk.samples
 
+    def first_part(self, words: Iterator[str]) -> str:
+        """As the server does: a sentence, or the first clause of a longer one."""
+        feed, part = self._synthesizer.feed(self._request("")), ""
+        for word in words:
+            part += f"{word} "
+            if feed.push(f"{word} "):
+                break
+        return part
+
 
 class PiperRunner(PeerVoice):
     """A Piper voice in Piper's own pipeline, on one thread."""
@@ -81,6 +104,7 @@ class PiperRunner(PeerVoice):
     def __init__(self, model: str) -> None:
         # Both are installed only in this peer's environment.
         import onnxruntime
+        import piper  # type: ignore[import-not-found, unused-ignore]
         from piper.config import PiperConfig  # type: ignore[import-not-found, unused-ignore]
         from piper.voice import PiperVoice  # type: ignore[import-not-found, unused-ignore]
 
@@ -89,6 +113,7 @@ class PiperRunner(PeerVoice):
         settings = json.loads(Path(f"{model}.json").read_text("utf-8"))
         self._voice = PiperVoice(session=session, config=PiperConfig.from_dict(settings))
         self.rate_hz = settings["audio"]["sample_rate"]
+        self.files = *piper.__path__, model, f"{model}.json"
         self.version = (
             f"piper-tts {metadata.version('piper-tts')}, onnxruntime {onnxruntime.__version__}"
         )
@@ -107,6 +132,7 @@ class HibariRunner(PeerVoice):
         import onnxruntime
 
         self._voice, self.rate_hz = hibari.Hibari(), hibari.SAMPLE_RATE
+        self.files = hibari.__path__
         self.version = (
             f"hibari-tts {metadata.version('hibari-tts')}, onnxruntime {onnxruntime.__version__}"
         )
@@ -127,9 +153,12 @@ class KokoroRunner(HibariRunner):
         import numpy as np
         import onnxruntime
 
-        self._session = _one_thread(str(Path(folder, "kokoro.int8.onnx")))
-        self._ids = json.loads(Path(folder, "vocab.json").read_text("utf-8"))["vocab"]
-        style = np.fromfile(Path(folder, "voices", f"{voice}.bin"), "<f4")
+        names = "kokoro.int8.onnx", "vocab.json", f"voices/{voice}.bin"
+        own = graph, vocabulary, styles = [Path(folder, name) for name in names]
+        self.files = *self.files, *own
+        self._session = _one_thread(str(graph))
+        self._ids = json.loads(vocabulary.read_text("utf-8"))["vocab"]
+        style = np.fromfile(styles, "<f4")
         self._styles = style.reshape(-1, 1, 256)  # one row per phoneme count
         self.version = f"Kokoro-82M int8, onnxruntime {onnxruntime.__version__}"
 
@@ -151,7 +180,9 @@ class Command(PeerVoice):
     def __init__(self, command: list[str], version: list[str]) -> None:
         self._command = command
         done = subprocess.run(version, capture_output=True, text=True)
-        self.version = _version_line(done.stdout + done.stderr)
+        lines = [*(done.stdout + done.stderr).strip().splitlines(), "unknown"]
+        line = next((line for line in lines if "version" in line), lines[0])
+        self.version = line.strip().partition("  ")[0].removeprefix("version: ")
         self._folder = tempfile.TemporaryDirectory()
         self._out = str(Path(self._folder.name) / "speech.wav")
 
@@ -194,6 +225,8 @@ def answer(speaker: PeerVoice, question: Mapping[str, Any]) -> dict[str, float]:
     if question["do"] == "memory":
         return {"peak_mb": speaker.peak_mb(text)}
     wall_s, cpu_s = time.perf_counter(), _cpu_s()
+    if words_per_s := question.get("words_per_s"):
+        text = speaker.first_part(_arriving(text.split(), words_per_s))
     pieces, first_s = [], 0.0
     for piece in speaker.speak(text, question["seed"]):
         first_s = first_s or time.perf_counter() - wall_s
@@ -218,12 +251,26 @@ def main() -> None:
     except Exception as error:  # any library's; the parent adds the peer's name
         reply({"error": f"{type(error).__name__}: {error}"})
         return
-    reply({"version": speaker.version})
+    reply({"version": speaker.version, "size_mb": _size_mb(speaker.files)})
     for line in sys.stdin:
         try:
             reply(answer(speaker, json.loads(line)))
         except Exception as error:
             reply({"error": f"{type(error).__name__}: {error}"})
+
+
+def _arriving(words: Iterable[str], words_per_s: float) -> Iterator[str]:
+    """Each word at its time, the first at once."""
+    start = time.perf_counter()
+    for number, word in enumerate(words):
+        time.sleep(max(0, start + number / words_per_s - time.perf_counter()))
+        yield word
+
+
+def _size_mb(paths: Iterable[str | Path]) -> float:
+    """Size of all files at or below the paths, each counted once, without compiled Python."""
+    below = {one for path in map(Path, paths) for one in (path, *path.rglob("*"))}
+    return sum(p.stat().st_size for p in below if p.is_file() and p.suffix != ".pyc") / 1e6
 
 
 def _cpu_s() -> float:
@@ -249,13 +296,6 @@ def _one_thread(model: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _version_line(printed: str) -> str:
-    """The line containing "version", or the first one, without the paths that follow."""
-    lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    line = next((line for line in lines if "version" in line), lines[0] if lines else "unknown")
-    return line.partition("  ")[0].removeprefix("version: ")
 
 
 if __name__ == "__main__":

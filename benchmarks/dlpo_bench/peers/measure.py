@@ -22,11 +22,11 @@ from dlpo.bundle import Bundle
 from dlpo.errors import EngineError, InputError, writing
 from dlpo_bench.clips import clips_of_texts
 from dlpo_bench.compare import compare_medians
-from dlpo_bench.load.texts import SENTENCES
+from dlpo_bench.load.texts import LONGER, PHRASES, SENTENCES
 from dlpo_bench.machine import choose_cores
 from dlpo_bench.options import PeersOptions
 from dlpo_bench.record import Measured
-from dlpo_bench.statistics import Spread, Tell, rotated, silent
+from dlpo_bench.statistics import Tell, rotated, silent
 from dlpo_bench.systems import WHOLE
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.voices import find_voice
@@ -39,8 +39,12 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 HOME, PYTHON = CACHE / "dlpo/peers", Path("env/bin/python")
 PACKAGES = {"piper": ("piper-tts==1.8.0",), "hibari": ("hibari-tts==0.2.1", "scipy")}
 """What `--install` puts into a peer's own environment; dlpo depends on none of it."""
-TEXTS: Mapping[str, str] = {"5 s": SENTENCES[0], "20 s": " ".join(SENTENCES)}
+TEXTS: Mapping[str, str] = {
+    "1 s": PHRASES[5], "5 s": SENTENCES[0], "20 s": " ".join(SENTENCES)
+}  # fmt: skip
 """approximate length of the audio -> text"""
+STREAMED, WORDS_PER_S = "streamed", 20
+"""texts that arrive word by word, as from a language model: their place in the samples, and pace"""
 WARM_UP_ROUNDS = 2
 
 Samples = dict[str, dict[str, list[float]]]
@@ -62,10 +66,6 @@ class Peer:
     """why it can't run here and what to do about it"""
     python: Path = Path(sys.executable)
     """interpreter of its environment"""
-    starts_each_time: bool = False
-    """every call starts a program, so its load time is included"""
-    note: str = ""
-    """what a reader has to know besides the figures"""
 
 
 def own_voice(voice: str, precision: str, *, whole: bool = False) -> Peer:
@@ -82,16 +82,13 @@ def program(name: str, title: str, *arguments: str) -> Peer:
     Args:
         arguments: with placeholders {text} and {out}.
     """
-    return Peer(
-        name, title, "command",
-        {"command": [name, *arguments], "version": [name, "--version"]},
-        "" if shutil.which(name) else f'{name} is not installed; run "apt install {name}"',
-        starts_each_time=True, note="its times include the start of its program",
-    )  # fmt: skip
+    settings = {"command": [name, *arguments], "version": [name, "--version"]}
+    missing = "" if shutil.which(name) else f'{name} is not installed; run "apt install {name}"'
+    return Peer(name, title, "command", settings, missing)
 
 
-def install(name: str, home: Path = HOME, tell: Tell = silent) -> Path:
-    """Create a peer's environment in `home`, replacing an earlier one; returns its interpreter.
+def install(name: str, tell: Tell = silent) -> None:
+    """Create a peer's environment, replacing an earlier one.
 
     It gets our version of onnxruntime, so that the runtime makes no difference.
 
@@ -100,57 +97,31 @@ def install(name: str, home: Path = HOME, tell: Tell = silent) -> Path:
     """
     packages = [*PACKAGES[name], f"onnxruntime=={version('onnxruntime')}"]
     tell(f"pip install {' '.join(packages)}")
-    env, python = home / name / "env", home / name / PYTHON
-    shutil.rmtree(env, ignore_errors=True)
+    python = HOME / name / PYTHON
     try:
-        venv.EnvBuilder(with_pip=True).create(env)
+        venv.EnvBuilder(clear=True, with_pip=True).create(python.parents[1])
         command = [str(python), "-m", "pip", "install", "--quiet", *packages]
         subprocess.run(command, check=True, stdout=sys.stderr)
     except subprocess.CalledProcessError as error:
         raise EngineError(f"{name} can't be installed: {error}") from error
-    return python
 
 
-def hibari() -> Peer:
-    """hibari-tts with its package's voice, on onnxruntime with one thread."""
-    python, missing = _installed("hibari")
-    title = "hibari-tts, the voice of its package"
-    return Peer("hibari", title, "hibari", {}, missing, python)
-
-
-def kokoro(folder: Path | None = None) -> Peer:
-    """Kokoro-82M's 8-bit graph, voice af_heart, on onnxruntime with one thread.
+def packaged(
+    name: str, title: str, settings: Mapping[str, Any], option: str = "",
+    files: Sequence[Path] = (), package: str = "",
+) -> Peer:  # fmt: skip
+    """An engine on onnxruntime with one thread, in the environment that `install` made.
 
     Args:
-        folder: see `driver.KokoroRunner`.
+        option, files: what says where its files are.
+        package: of `PACKAGES`, if it has another name.
     """
-    python, missing = _installed("hibari")  # its front end reads the text
-    model = folder / "kokoro.int8.onnx" if folder else None
-    if not missing and not (model and model.exists()):
-        missing = f"{model or 'its model'} does not exist; give --kokoro FOLDER"
-    settings = {"folder": str(folder), "voice": "af_heart"}
-    return Peer("kokoro", "Kokoro-82M, af_heart", "kokoro", settings, missing, python)
-
-
-def _installed(name: str) -> tuple[Path, str]:
-    """The interpreter of a peer's environment, and why it can't run (empty if it can)."""
-    python = HOME / name / PYTHON
-    missing = f"{name} is not installed in {HOME / name}; add --install {name}"
-    return python, "" if python.exists() else missing
-
-
-def piper(voice: Path | None = None) -> Peer:
-    """Piper with a voice, on onnxruntime with one thread.
-
-    Args:
-        voice: ONNX with its JSON in the same folder.
-    """
-    python, missing = _installed("piper")
-    files = [voice, Path(f"{voice}.json")] if voice else []
-    if not missing and not (files and all(path.exists() for path in files)):
-        missing = f"{voice or 'its voice'} does not exist; give --piper-voice VOICE.onnx"
-    title = f"Piper, voice {voice.stem if voice else 'none'}"
-    return Peer("piper", title, "piper", {"model": str(voice)}, missing, python)
+    package = package or name
+    python = HOME / package / PYTHON
+    missing = [f"no {file}; give {option}" for file in files if not file.exists()]
+    if not python.exists():
+        missing = [f"{package} is not installed in {HOME / package}; add --install {package}"]
+    return Peer(name, title, name, settings, missing[0] if missing else "", python)
 
 
 class PeerProcess:
@@ -160,14 +131,17 @@ class PeerProcess:
         start = time.perf_counter()
         self._name = name
         self._process = process
-        self.version: str = self._answer()["version"]
+        ready = self._answer()
+        self.version: str = ready["version"]
+        self.size_mb: float = ready["size_mb"]
         self.load_s = time.perf_counter() - start
         """from starting the process until it was ready"""
 
-    def speak(self, text: str, seed: int) -> dict[str, float]:
+    def speak(self, text: str, seed: int, words_per_s: float = 0) -> dict[str, float]:
         """`rtf`, `cpu_rtf` of all its threads and programs, `audio_s` of a text, and `first_ms`
-        until its first audio; the peer times itself."""
-        found = self.ask(do="speak", text=text, seed=seed)
+        until its first audio, from its first word if it arrives at a pace; the peer times itself.
+        """
+        found = self.ask(do="speak", text=text, seed=seed, words_per_s=words_per_s)
         audio_s: float = found["audio_s"]
         if audio_s <= 0:
             raise EngineError(f"{self._name} made no audio of {text[:40]!r}; it has no RTF")
@@ -175,10 +149,6 @@ class PeerProcess:
             "rtf": found["wall_s"] / audio_s, "cpu_rtf": found["cpu_s"] / audio_s,
             "audio_s": audio_s, "first_ms": 1000 * found["first_s"],
         }  # fmt: skip
-
-    def peak_mb(self, text: str) -> float:
-        """Peak resident memory so far, MB of 10^6 bytes."""
-        return float(self.ask(do="memory", text=text)["peak_mb"])
 
     def ask(self, **question: Any) -> dict[str, Any]:
         assert self._process.stdin is not None  # a pipe
@@ -291,14 +261,21 @@ def chosen_peers(options: PeersOptions, tell: Tell = silent) -> tuple[Peer, list
         install(name, tell=tell)
     espeak = ("-v", "en-us", "-w", "{out}", "--", "{text}")
     flite = ("-voice", "slt", "-t", "{text}", "-o", "{out}")
+    folder, model = options.kokoro or Path("KOKORO"), options.piper_voice or Path("VOICE.onnx")
     theirs = [
         own_voice(options.voice, options.precision, whole=True),
-        hibari(),
-        kokoro(options.kokoro),
-        piper(options.piper_voice),
+        packaged("hibari", "hibari-tts, the voice of its package", {}),
+        packaged(
+            "kokoro", "Kokoro-82M, af_heart", {"folder": str(folder), "voice": "af_heart"},
+            "--kokoro FOLDER", [folder / "kokoro.int8.onnx"], "hibari",  # its front end reads
+        ),
+        packaged(
+            "piper", f"Piper, voice {model.stem}", {"model": str(model)},
+            "--piper-voice VOICE.onnx", [model, Path(f"{model}.json")],
+        ),
         program("espeak-ng", "formants", *espeak),
         program("flite", "clustergen, voice slt", *flite),
-    ]
+    ]  # fmt: skip
     known = {one.name: one for one in theirs}
     if unknown := [name for name in options.peer if name not in known]:
         raise InputError(f"no peer {unknown[0]!r}; expected one of {', '.join(known)}")
@@ -337,6 +314,8 @@ def compare_peers(
                 process = running[name][1]
                 try:
                     found = {n: process.speak(text, number) for n, text in TEXTS.items()}
+                    arriving = process.speak(_streamed(number), number, WORDS_PER_S)
+                    found[STREAMED] = {"first_ms": arriving["first_ms"]}
                 except EngineError as error:
                     if name == ours.name:
                         raise
@@ -358,6 +337,12 @@ def compare_peers(
     return Measured(figures, samples, skipped)
 
 
+def _streamed(number: int) -> str:
+    """83 words; each round another of the six sentences comes first."""
+    first = number % 6
+    return " ".join(LONGER[first:6] + LONGER[:first])
+
+
 def _append(samples: Samples, found: Mapping[str, Mapping[str, float]]) -> None:
     for length, values in found.items():
         for measure, value in values.items():
@@ -365,23 +350,19 @@ def _append(samples: Samples, found: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def _figures(peer: Peer, process: PeerProcess, samples: Samples) -> dict[str, Any]:
-    texts = {}
-    for length, values in samples.items():
-        rtf = Spread(tuple(values["rtf"]))
-        texts[length] = {
-            "audio_s": float(np.median(values["audio_s"])), "rtf_least": rtf.least,
-            "rtf_median": rtf.median, "rtf_spread": rtf.deviation,
-            "cpu_rtf_median": float(np.median(values["cpu_rtf"])),
-            "first_ms_median": float(np.median(values["first_ms"])),
-        }  # fmt: skip
+    texts = {
+        length: {f"{measure}_median": float(np.median(x)) for measure, x in values.items()}
+        for length, values in samples.items()
+    }
     return {
         "title": peer.title,
         "version": process.version,
-        **({} if peer.starts_each_time else {"load_s": process.load_s}),
-        "peak_mb": process.peak_mb(TEXTS["20 s"]),
+        "peak_mb": process.ask(do="memory", text=TEXTS["20 s"])["peak_mb"],
         "texts": texts,
-        **({"note": peer.note} if peer.note else {}),
-    }
+    } | (
+        {"note": "its times include the start of its program"} if peer.kind == "command"
+        else {"load_s": process.load_s, "size_mb": process.size_mb}
+    )  # fmt: skip
 
 
 def _ratios_to(samples: Mapping[str, Samples], base: str) -> dict[str, Any]:
@@ -392,7 +373,7 @@ def _ratios_to(samples: Mapping[str, Samples], base: str) -> dict[str, Any]:
                 measure: compare_medians(
                     measure, np.array(samples[base][length][measure]), np.array(values[measure])
                 ).ratio.figure
-                for measure in ("rtf", "cpu_rtf", "first_ms")
+                for measure in values.keys() - {"audio_s"}
             }
             for length, values in one.items()
         }

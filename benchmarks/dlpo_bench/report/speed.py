@@ -334,25 +334,20 @@ def peers_blocks(figures: Figures) -> list[Block]:
         " Definitions: [bench-peers.md](bench-peers.md)."
     ]
     contestants, ratios = figures["contestants"], figures["ratios"]
-    lengths = list(contestants["dlpo"]["texts"])
-    columns = {}
-    for length in lengths:
-        columns[f"{length}/rtf:fixed"] = length
-        columns[f"{length}/cpu_rtf:fixed"] = f"{length}, processor time"
-        columns[f"{length}/first_ms:fixed"] = f"{length}, first audio"
+    ratio_columns, columns = dict[str, str](), {"version": "version"}
+    for length, measures in contestants["dlpo"]["texts"].items():
+        if "rtf_median" in measures:
+            ratio_columns[f"{length}/rtf:fixed"] = length
+            columns[f"texts/{length}/rtf_median"] = f"RTF, {length}"
+        ratio_columns[f"{length}/first_ms:fixed"] = f"{length}, first audio"
+        columns[f"texts/{length}/first_ms_median:.3g"] = f"first audio, {length}, ms"
+    columns |= {"load_s": "load, s", "peak_mb:.0f": "peak memory, MB", "size_mb:.1f": "size, MB"}
     if ratios:
-        blocks.append(table_of("time per second of audio, times ours", ratios, columns))
+        blocks.append(table_of("time per second of audio, times ours", ratios, ratio_columns))
     else:
         blocks.append("No peer was measured.")
     if to_whole := figures["ratios_to_whole"]:
-        blocks.append(table_of("times ours in whole sentences", to_whole, columns))
-    columns = {"version": "version"}
-    for length in lengths:
-        columns[f"texts/{length}/rtf_median"] = f"RTF, {length}"
-        columns[f"texts/{length}/rtf_spread:.2g"] = "± deviation"
-        columns[f"texts/{length}/audio_s:.1f"] = "audio, s"
-        columns[f"texts/{length}/first_ms_median:.3g"] = "first audio, ms"
-    columns |= {"load_s": "load, s", "peak_mb:.0f": "peak memory, MB"}
+        blocks.append(table_of("times ours in whole sentences", to_whole, ratio_columns))
     rows = {f"{name}: {one['title']}": one for name, one in contestants.items()}
     blocks.append(table_of("contestant", rows, columns, "each time"))
     notes = [f"- {name}: {one['note']}." for name, one in contestants.items() if "note" in one]
