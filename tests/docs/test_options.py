@@ -71,8 +71,9 @@ def test_commands_of_make_records_exist() -> None:
     streamed = [word for call in calls if "bench stream" in call for word in call.split()[2:]]
 
     arms = re.findall(r"^    (\w+)\) (.*?) ;;", script, re.MULTILINE | re.DOTALL)
-    measured = " ".join(name for name, arm in arms if "dlpo " in arm)
-    assert re.findall(r'^kinds="(.+)"$', script, re.MULTILINE) == [measured]
-    assert len(calls) == 2 + len(arms) == 13  # two of panel, and the report
+    studies = re.findall(r"python -m research\.(\w+)", script)
+    assert re.findall(r'^kinds="(.+)"$', script, re.MULTILINE) == [" ".join(n for n, _ in arms)]
+    assert len(calls) + len(studies) == 2 + len(arms)  # two of panel, and the report
+    assert all((ROOT / f"research/{study}.py").exists() for study in studies)
     assert not {call: missing for call in calls if (missing := unknown(call))}
     assert {word for word in streamed if word.isalpha()} <= {*MEASUREMENTS, "dlpo", "riva"}
