@@ -81,8 +81,8 @@ def sample_f0(f0: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.
 def harmonic_source(f0: NDArray[np.float32], phase: NDArray[np.float64] | None = None) -> Waveform:
     """The band-limited pulse train that the denoiser receives alongside the noisy waveform.
 
-    The sum of cos(k phase) over all harmonics below 10.5 kHz, in the closed form of the
-    Dirichlet kernel; zero where unvoiced.
+    The sum of cos(k phase) over the harmonics below 10.5 kHz, at most 50, in the closed form of
+    the Dirichlet kernel; zero where unvoiced.
 
     Args:
         f0: (F,) Hz, 0 where unvoiced.

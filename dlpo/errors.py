@@ -81,7 +81,7 @@ class MissingExtraError(DlpoError):
 
 @contextmanager
 def writing(target: object, advice: str = "choose another path") -> Iterator[None]:
-    """What can't be written in the block is an InputError that says why, and the advice."""
+    """Turn a write that fails in the block into an InputError that says why, with the advice."""
     try:
         yield
     except OSError as error:
@@ -90,7 +90,7 @@ def writing(target: object, advice: str = "choose another path") -> Iterator[Non
 
 @contextmanager
 def reading(path: Path, expected: str, kind: type[DlpoError] = DataError) -> Iterator[None]:
-    """A file that can't be read in the block is a `kind` that says why, and what was expected."""
+    """Turn a read that fails in the block into a `kind` that says why and what was expected."""
     try:
         yield
     except (OSError, UnicodeDecodeError) as error:
@@ -99,7 +99,7 @@ def reading(path: Path, expected: str, kind: type[DlpoError] = DataError) -> Ite
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Imports inside the block belong to ``extra``.
+    """Import packages of ``extra`` inside the block.
 
     Raises:
         MissingExtraError: one of its packages is not installed.
@@ -114,7 +114,7 @@ def needs(extra: str) -> Iterator[None]:
 
 
 def pip_install(*extras: str) -> str:
-    """The command that adds extras the way that dlpo was installed; no index has it by its name."""
+    """The command that adds extras the way dlpo was installed; no package index has it."""
     import json  # not at the start of every command
     import shlex
     from importlib import metadata

@@ -123,7 +123,7 @@ def linear(steps: int) -> Levels:
 def logarithmic(steps: int) -> Levels:
     """Betas in equal ratios from 1e-6 to 0.9: most steps near the clean end.
 
-    Reference: the eight-step list of the WaveGrad 2 reproduction, generalised to N.
+    Reference: the eight-step list of the WaveGrad 2 reproduction, generalized to N.
     """
     return from_betas(np.geomspace(1e-6, 0.9, steps) if steps > 1 else np.array([0.9]))
 

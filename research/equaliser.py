@@ -4,7 +4,7 @@ gain from a judge must not pass for better speech.
     python -m research.equaliser tune ...     # options of `dlpo tune --explore weights`
 
 Scaling what the denoiser predicts of a bin, filters and free part alike, scales that bin of the
-output of a one-step chain, up to the overlap of neighbouring windows.
+output of a one-step chain, up to the overlap of neighboring windows.
 """
 
 from __future__ import annotations

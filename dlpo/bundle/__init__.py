@@ -1,4 +1,4 @@
-"""The contract between export and serving: a directory (or a `.dlpo` zip of it) that speaks.
+"""The contract between export and serving: a voice as a directory, or as a `.dlpo` zip of one.
 
 A bundle is data: the manifest `voice.json`, ONNX graphs and their weights, all plain files in one
 folder. Loading checks the format, every name, every size and every sha256, the manifest's own too,

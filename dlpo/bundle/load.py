@@ -95,14 +95,14 @@ def _verify_directory(directory: Path) -> tuple[Manifest, str]:
 
 
 def _unpack(path: Path, directory: Path) -> tuple[Manifest, str]:
-    """Copy the zip at `path` into `directory`, no byte more than its manifest declares."""
+    """Unpack the zip at `path` into `directory`, bounded by the sizes in its manifest."""
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
             if len(sizes) != len(archive.infolist()):
                 raise BundleError(f"{path}: a name occurs twice in the zip; {EXPORT_AGAIN}")
             return _verify(path, sizes, archive.open, directory)
-    # A damaged archive shows itself in all these ways; an encrypted one as a RuntimeError.
+    # A damaged archive raises any of these, an encrypted one RuntimeError.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BundleError(
             f"{path}: a damaged or truncated zip ({error}); copy it again or {EXPORT_AGAIN}"
@@ -113,7 +113,7 @@ def _verify(
     where: Path, sizes: dict[str, int], open_file: Callable[[str], IO[bytes]],
     out: Path | None = None,
 ) -> tuple[Manifest, str]:  # fmt: skip
-    """Check the files of a bundle by name, size and sha256, and copy them to a folder, if any."""
+    """Check the files of a bundle by name, size and sha256, and copy them to `out` if given."""
     if sizes.pop(MANIFEST, None) is None:
         raise BundleError(f"{where}: there is no {MANIFEST}; {EXPORT_AGAIN}")
     with open_file(MANIFEST) as file:
@@ -138,7 +138,7 @@ def _verify(
 
 
 def _copy_and_hash(source: IO[bytes], target: IO[bytes], limit: int) -> str:
-    """Copy `limit` bytes at most and return the sha256 of what came, a longer source included."""
+    """Copy at most `limit` + 1 bytes and return their sha256, so that a longer source differs."""
     digest = hashlib.sha256()
     left = limit + 1
     while left and (block := source.read(min(left, 1 << 20))):
@@ -153,7 +153,7 @@ def _differs(name: str, what: str, found: object, expected: object) -> str:
 
 
 def _temporary_folder() -> str:
-    """Where a zip is unpacked; in words where there is no such place, as with a read-only root."""
+    """Where zips are unpacked, or advice if there is no such folder, as with a read-only root."""
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:

@@ -189,7 +189,7 @@ class Manifest:
         return tuple(sorted(int(match[1]) for match in found if match))
 
     def noise_shape(self, graph: str) -> tuple[int | str, ...]:
-        """Of the noise that a graph reads; empty where it reads none."""
+        """Shape of the noise that a graph reads; empty if it reads none."""
         for tensor in self.graphs[graph].inputs:
             if tensor.name == "noise":
                 return tensor.shape
@@ -197,18 +197,18 @@ class Manifest:
 
     @property
     def pitch_points(self) -> int | None:
-        """Channels of the noise that the encoder draws the pitch from; None where it does not."""
+        """Channels of the noise that the encoder draws the pitch from; None if it reads none."""
         shape = self.noise_shape("encoder")
         return int(shape[1]) if shape else None
 
     def named(self, voice: str) -> Manifest:
-        """The same with other names of its voices, of which `voice` is the first."""
+        """The manifest with its voices renamed to `voice`, `voice`-1, `voice`-2 and so on."""
         names = (voice, *(f"{voice}-{place}" for place in range(1, len(self.voices))))
         return dataclasses.replace(self, voice=voice, voices=names[: len(self.voices)])
 
     @property
     def offered_voices(self) -> tuple[str, ...]:
-        """Names that the bundle speaks by, the default first."""
+        """Names of the voices that the bundle offers, the default first."""
         return (self.voice, *(name for name in self.voices if name != self.voice))
 
     def with_voice(self, name: str) -> Manifest:
@@ -216,7 +216,7 @@ class Manifest:
         return dataclasses.replace(self, voice=name)
 
     def speaks(self, language: str) -> bool:
-        """Whether the voice speaks a language: BCP 47, such as "en-US" or "en"; "" is its own."""
+        """Whether the voice speaks a language: BCP 47, such as "en-US" or "en"; "" matches any."""
         asked, spoken = language.lower().split("-"), self.language.lower().split("-")
         return not language or asked == spoken[: len(asked)]
 
@@ -229,10 +229,10 @@ class Manifest:
         """The share of each of `voices`, which sum to 1.
 
         Args:
-            voice: one of them, or a mix such as `ann*0.6+bob*0.4`; a weight that is absent is 1.
+            voice: one of them, or a mix such as `ann*0.6+bob*0.4`; a missing weight is 1.
 
         Raises:
-            InputError: not a mix, of a voice that the bundle does not have, or all weights are 0.
+            InputError: not a mix, a voice that the bundle lacks, or weights that are all 0.
         """
         if not self.mixes(voice):
             raise InputError(
@@ -257,10 +257,10 @@ class Manifest:
         return {"voice": np.array([self.shares(self.voice)], np.float32)}
 
     def context_frames(self, steps: int, precision: Precision = "fp32") -> int:
-        """Frames each side of a chunk that make it equal to the same samples of the whole.
+        """Frames of context on each side that make a chunk equal to the same samples of the whole.
 
-        As measured; else all that can matter: one step sees `context_frames_per_step` a side, and
-        the de-emphasis filter sees one more frame.
+        As measured, or by default the whole field of view: `context_frames_per_step` on each side
+        for each step, and one more frame for the de-emphasis filter.
 
         Args:
             precision: of the denoiser.
@@ -273,13 +273,13 @@ class Manifest:
     def to_json(self) -> bytes:
         """The content of `voice.json`, sealed."""
         values = to_dict(self)
-        if not self.voices:  # bundles with one voice are written as before there were others
+        if not self.voices:  # single-voice bundles keep their original layout
             del values["voices"]
         return seal(values)
 
     @classmethod
     def from_json(cls, content: bytes) -> tuple[Manifest, str]:
-        """From the content of `voice.json`, less optional keys that this dlpo does not know.
+        """Read the content of `voice.json`, ignoring optional keys that this dlpo does not know.
 
         Returns:
             The manifest, and the sha256 that seals it and so identifies the bundle.

@@ -13,7 +13,7 @@ from typing import Any
 
 from dlpo.errors import BundleError
 
-FORMAT = 2  # raised when an older dlpo could misread any bundle of the new kind
+FORMAT = 2  # raised when an older dlpo could misread a newer bundle
 ENCODER_NOISE = "encoder_noise"  # the encoder reads noise, which the pitch is drawn from
 VOICES = "voices"  # encoder and frames read the share of each voice
 FEATURES = (ENCODER_NOISE, VOICES)  # that `requires` may name; docs/bundle.md says what each is
@@ -28,8 +28,8 @@ _OPEN_SEAL = "0" * 64
 def seal(values: Mapping[str, Any]) -> bytes:
     """The content of `voice.json`: JSON values, and the sha256 of the content itself.
 
-    The hash is taken while it still reads 64 zeros, so that any language can check it without a
-    canonical form of JSON.
+    The hash is computed with 64 zeros in its own place, so that any language can check it without
+    a canonical form of JSON.
     """
     opened = {"format": values["format"], SEAL: _OPEN_SEAL, **values}
     content = (json.dumps(opened, indent=2, ensure_ascii=False) + "\n").encode()
@@ -37,7 +37,7 @@ def seal(values: Mapping[str, Any]) -> bytes:
 
 
 def unseal(content: bytes) -> tuple[dict[str, Any], str]:
-    """Check what comes before all keys: JSON, format, seal, features.
+    """Check JSON, format, seal and required features, before any other key.
 
     Returns:
         The values without the seal, and the seal: the sha256 that identifies the bundle.
@@ -50,7 +50,7 @@ def unseal(content: bytes) -> tuple[dict[str, Any], str]:
         raise BundleError(f"{MANIFEST} has more than {MAX_MANIFEST_BYTES} bytes; not a voice")
     try:
         values = json.loads(content)
-        json.dumps(values, ensure_ascii=False).encode()  # half a character can't be shown
+        json.dumps(values, ensure_ascii=False).encode()  # refuses lone surrogates
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{MANIFEST} is not JSON ({error}); {EXPORT_AGAIN}") from error
     found = values.get("format") if isinstance(values, dict) else None

@@ -29,8 +29,8 @@ def write_bundle(out: Path, manifest: Manifest, content: Path) -> Path:
     """Write `manifest` and the files of the folder `content` as a bundle at `out`, all or nothing.
 
     A name that ends in `.dlpo` gives a zip, any other a directory. The manifest's `files` are
-    filled in here; a `voice.json` in `content` is not looked at, so that a bundle's own folder will
-    do. An earlier bundle at `out` is replaced; anything else there is refused.
+    filled in here; a `voice.json` in `content` is ignored, so that a bundle's own folder
+    will do. An earlier bundle at `out` is replaced; anything else there is refused.
 
     Returns:
         `out`. The same content gives the same bytes.
@@ -95,13 +95,13 @@ def _is_in_the_way(out: Path, zipped: bool) -> bool:
     while (before := _identity(out)) is not None:
         if out.is_dir() != zipped and _holds_a_bundle_only(out):
             return False
-        if _identity(out) == before:  # else another writer has exchanged it meanwhile
+        if _identity(out) == before:  # otherwise another writer has replaced it
             return True
     return False
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Of the file or directory that is there now, if any."""
+    """Device and inode of the file or directory at a path; None if there is none."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -110,7 +110,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _holds_a_bundle_only(path: Path) -> bool:
-    """Whether all that would be replaced is of a bundle, be it damaged or of another format."""
+    """Whether only files of a bundle would be replaced, even if damaged or of another format."""
     try:
         if path.is_dir():
             names = {entry.name for entry in path.iterdir()}
@@ -119,7 +119,7 @@ def _holds_a_bundle_only(path: Path) -> bool:
             with zipfile.ZipFile(path) as archive, archive.open(MANIFEST) as file:
                 names, content = set(archive.namelist()), file.read(MAX_MANIFEST_BYTES)
         return names <= {MANIFEST, *json.loads(content)["files"]}
-    # What is no zip, no JSON, or other JSON shows itself in all these ways.
+    # A file that is no zip, no JSON, or JSON of another layout raises any of these.
     except (OSError, ValueError, TypeError, LookupError, RuntimeError, zipfile.BadZipFile):
         return False
 

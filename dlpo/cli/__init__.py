@@ -1,6 +1,6 @@
 """The command line: `dlpo say`, `dlpo serve`, `dlpo train` and their like.
 
-Commands are thin: each imports the room that does the work when it is called, so that
+Commands are thin: each imports the package that does the work when called, so that
 `dlpo --help` is quick and `dlpo say` never loads torch. Exit codes: 0 done, 1 a `DlpoError` (its
 message is on stderr), 2 wrong usage, 130 interrupted.
 """
@@ -32,7 +32,7 @@ _MODULE_OF = {  # command -> the module of this package that registers it, in th
     "prepare": "make", "train": "make", "tune": "make", "schedule": "make", "eval": "measure",
     "listen": "measure", "bench": "bench",
 }  # fmt: skip
-# Options that are given before or after a command, and what each reports from.
+# Options accepted before or after a command, and the log level that each sets.
 _EVERYWHERE = {"quiet": logging.WARNING, "verbose": logging.DEBUG}
 _EXAMPLES = """\
 dlpo: text to speech that starts within milliseconds on one CPU core
@@ -83,7 +83,7 @@ def _below(group: Any) -> Iterator[Any]:
 
 
 class _AsGiven:
-    """What needs no conversion stays: typer would import pydantic for it, a tenth of a second."""
+    """Keeps values that need no conversion: typer would import pydantic for them, in 0.1 s."""
 
     def __init__(self, convert: Any) -> None:
         self._convert = convert

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 RECORDS = Path("benchmarks/records")
 Out = Annotated[Path, typer.Option(help="Records directory.")]
-Voices = Annotated[  # read by research, as the next one
+Voices = Annotated[  # research/ uses this one and the next
     list[str] | None,
     typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH names one."),
 ]
@@ -150,7 +150,7 @@ def stream(options: LoadOptions, record: bool, out: Path) -> None:
         check_recordable(out)
     names = chosen(options)
     logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
-    # As Ctrl-C does: the server that runs must not stay behind.
+    # Treated as Ctrl-C, so that the running server is stopped too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin = machine_clocks()
     found = asyncio.run(measure(names, options))

@@ -141,7 +141,7 @@ def export(
 
 
 def _voices(checkpoint: Path, wanted: list[str]) -> dict[str, str]:
-    """What `--voice` names of a checkpoint with several voices."""
+    """Name in the bundle -> voice of the checkpoint, from `--voice` as NAME=VOICE or VOICE."""
     from dlpo.checkpoint import load_checkpoint
     from dlpo.config.models import SpectralConfig
 
@@ -249,7 +249,7 @@ def _summary(name: str, path: Path) -> dict[str, Any]:
 
 
 def _precisions(manifest: Manifest) -> list[str]:
-    """What the denoiser of the default number of steps is there in."""
+    """Precisions of the denoiser with the default number of steps."""
     return list(manifest.graphs[f"denoiser_{manifest.steps}"].files)
 
 
@@ -304,5 +304,5 @@ def _table(*columns: str, **style: Any) -> Table:
 
 
 def _print(table: Table) -> None:
-    # Names come from files: markup and highlighting are not for them.
+    # Names come from files, so markup in them is not interpreted.
     Console(markup=False, highlight=False, emoji=False).print(table)

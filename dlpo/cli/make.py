@@ -112,7 +112,7 @@ def prepare(
 
         if corpus == "recordings":
             aligned = partial(report, bar.add_task("aligning recordings"))
-            shutil.rmtree(out / ljspeech.UNFINISHED, ignore_errors=True)  # of texts from before
+            shutil.rmtree(out / ljspeech.UNFINISHED, ignore_errors=True)  # clips of earlier texts
             left_out = recordings.write_corpus(directory, out / "corpus", aligned)
             directory, alignments = out / "corpus", out / "corpus" / "alignments.tsv"
             origin = origin or f"recordings of {speaker}"
@@ -394,7 +394,7 @@ def chain_of(provenance: Provenance) -> tuple[str, int, float]:
 
 
 def _report(tuner: Tuner) -> None:
-    """What came of it, on stderr: why it stopped, before and after, where the time went."""
+    """Show the outcome on stderr: why it stopped, figures before and after, seconds by stage."""
     if tuner.stopped is not None:
         typer.echo(f"the guard stopped the run at update {tuner.update}: {tuner.stopped}", err=True)
     if tuner.best is None or tuner.baseline is None or tuner.last is None:

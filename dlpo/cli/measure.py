@@ -172,7 +172,7 @@ def evaluate(
 
 
 class _Listen(TyperGroup):
-    """`dlpo listen A B` makes a test: what is no command's name is a system's."""
+    """`dlpo listen A B` makes a test: a first word that is not a command names a system."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:

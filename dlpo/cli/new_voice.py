@@ -26,7 +26,7 @@ ADAPTERS = {
     "part": "adapters", "updates": 2_400, "learning_rate": 2e-3, "warmup": 30, "decay_from": 0.4,
     "timing_batch": 2, "ema_decay": 0.99, "log_every": 20, "validate_every": 200, "save_every": 100,
 }  # fmt: skip
-DENOISER = {  # such training alone takes brightness away, so only a part of it is taken
+DENOISER = {  # this training alone dulls the voice, hence the interpolation
     "part": "joint", "updates": 250, "learning_rate": 3e-4, "warmup": 20, "decay_from": 0.4,
     "ema_decay": 0.98, "interpolation": 0.3, "log_every": 10, "validate_every": 125,
     "save_every": 50,

@@ -85,7 +85,7 @@ def command_line() -> str:
 def with_options(
     command: Callable[..., None], parameters: Iterable[tuple[str, Any, Any]]
 ) -> Callable[..., None]:
-    """A function of `**values` as one whose options are (name, annotation, default)."""
+    """Give a function of `**values` a signature with these (name, annotation, default)."""
     kind = inspect.Parameter.KEYWORD_ONLY
     signature = [
         inspect.Parameter(name, kind, default=default, annotation=hint)
@@ -105,7 +105,7 @@ def progress(*columns: str | ProgressColumn, disable: bool = False) -> Progress:
     """A transient progress bar on stderr; off unless that is a terminal.
 
     Args:
-        columns: of rich's bar; its default ones if none are given.
+        columns: rich's columns of the bar; its defaults if none are given.
     """
     with needs("train"):
         from rich.console import Console
@@ -120,7 +120,7 @@ def run_shown(run: TrainingRun, *shown: str) -> Path:
     """Run a training or tuning behind a progress bar; returns its checkpoint.
 
     Args:
-        shown: names of figures beside the bar, as far as an update has them.
+        shown: names of figures to show beside the bar, if an update has them.
 
     Raises:
         typer.Exit: with 128 + the signal that stopped it.

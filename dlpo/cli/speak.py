@@ -39,11 +39,11 @@ Precision = Annotated[
 _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
 _FLAGS = {"text": "TEXT", "pitch_semitones": "--pitch", "volume_db": "--volume",
           "encoding": "--out", "sample_rate_hz": "--sample-rate"}  # fmt: skip
-_UsageError: Any = typer.BadParameter.__base__  # click's own, which newer typer carries inside
+_UsageError: Any = typer.BadParameter.__base__  # click's own; newer typer bundles click
 
 
 class _OfText(TyperCommand):
-    """Hints at the slips of those who give a text."""
+    """Adds hints to usage errors that a text on the command line often causes."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -57,7 +57,7 @@ class _OfText(TyperCommand):
 
 
 class _OfServe(TyperCommand):
-    """Shows as help the settings, which the server reads itself."""
+    """Shows the settings as help; the server reads them itself."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         with needs("serve"):
@@ -174,7 +174,7 @@ def _warn(warnings: Iterable[str]) -> None:
 
 @contextmanager
 def _flags_named() -> Iterator[None]:
-    """A value that the voice can't take is wrong usage, of the flag that gave it."""
+    """Turn a value that the voice can't take into a usage error that names its flag."""
     from dlpo_serving.errors import RequestError
 
     try:
@@ -193,7 +193,7 @@ _begun = time.monotonic()
 
 
 def _show_progress(audio_s: float, share: float) -> None:
-    """A line that the next one replaces, once a text turns out to be long."""
+    """Show progress on one line that is overwritten, once speaking has taken two seconds."""
     spent_s = time.monotonic() - _begun
     if spent_s > 2:
         left = f", about {spent_s / share - spent_s:.0f} s left" if share else ""

@@ -82,15 +82,15 @@ class ContourConfig:
     """Pitch from text by flow matching: two points per symbol, by the midpoint rule."""
 
     channels: int = 128
-    """Width of the part that reads symbols and durations."""
+    """Width of the reader of symbols and durations."""
     blocks: int = 3
-    """Its pairs of a convolution block and self-attention."""
+    """The reader's pairs of a convolution block and self-attention."""
     dropout: float = 0.3
     """Probability there while training; a few minutes of pitch are soon memorized."""
     flow_channels: int = 96
-    """Width of the part that runs twice per step."""
+    """Width of the flow, which runs twice per step."""
     flow_blocks: int = 3
-    """Its convolution blocks."""
+    """The flow's convolution blocks."""
     flow_dropout: float = 0.1
     """Probability there while training."""
     steps: int = 1
@@ -143,7 +143,7 @@ class SpectralConfig:
     level_channels: int = 128
     """Width of the noise-level embedding."""
     level_frequency: float = 30.0
-    """Of its fastest sinusoid, radians over all levels; at 1000, neighboring levels had nothing in
+    """Radians of its fastest sinusoid over all levels; at 1000, neighboring levels had nothing in
     common and the sound depended on the exact schedule."""
     scale: float = 12.0
     """Factor on the pre-emphasized waveform, for a standard deviation near 0.5."""

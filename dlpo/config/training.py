@@ -134,14 +134,14 @@ class ContourTraining(RunConfig):
 
     updates: int = 2_000
     reading_updates: int = 1_500
-    """The first updates, which teach only reading: hidden durations and symbols, from all sentences
-    of the corpus, with and without audio."""
+    """The first updates, which train only the reader, to guess hidden durations and symbols of all
+    sentences of the corpus, with and without audio."""
     batch: int = 16
     """Sentences per update."""
     draws: int = 4
     """Draws of noise and time per sentence in an update of the contour."""
     reading_rate: float = 0.2
-    """Factor on the learning rate of the part that reads, while the contour trains."""
+    """Factor on the learning rate of the reader, while the contour trains."""
     warmup: int = 50
     """Updates over which the learning rate rises from 0, in both parts."""
     decay_from: float = 0.4

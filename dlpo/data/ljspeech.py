@@ -54,9 +54,9 @@ class Prepared:
 
 
 def split_of(clip: str) -> str:
-    """The split of a clip: of LJSpeech, 20 named clips test, 20 validate, the rest train.
+    """The split of a clip: in LJSpeech 20 named clips for test, 20 for validation, the rest train.
 
-    Of other corpora, one clip in 20 tests and one validates, by a checksum of the name.
+    In other corpora one clip in 20 is for test and one for validation, by a checksum of its name.
     """
     if LJSPEECH_CLIP.fullmatch(clip):
         for name, (first, last) in (("test", TEST), ("validation", VALIDATION)):

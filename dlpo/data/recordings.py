@@ -34,7 +34,7 @@ CLIPPED_SHARE = 1e-3  # of samples at full scale
 LEAST_SNR_DB = 20.0  # of the loud frames over the faintest
 RATE = 16_000  # Hz, of the acoustic model
 LAG_S = 0.02  # its boundaries precede MFA's by this much, median of 77 LJSpeech clips
-SHORTEST = ((5, 5), (6, 7))  # so many of so many phonemes at 30 ms, the minimum: nobody spoke them
+SHORTEST = ((5, 5), (6, 7))  # n of m phonemes in a row that last 30 ms, the minimum: not spoken
 LEAST_AGREEMENT = 0.35  # with free phoneme recognition: 0.46 for 35 right texts, 0.28 for wrong
 LOUD_PAUSE = 12, -20.0  # frames, and dB relative to the loud ones: speech missing from the text
 PAUSE = "sil"
@@ -264,7 +264,7 @@ class Aligner:
 
 
 def _decoded(decoder: Any, pcm: bytes) -> list[Any]:
-    """Segments of the best path, without frames that it has no word for."""
+    """Segments of the best path, without those that have no word."""
     decoder.start_utt()
     decoder.process_raw(pcm, full_utt=True)
     decoder.end_utt()
@@ -272,7 +272,7 @@ def _decoded(decoder: Any, pcm: bytes) -> list[Any]:
 
 
 def _agreement(labels: NDArray[np.str_], heard: list[Any]) -> float:
-    """The share of an alignment's frames in which a free recogniser heard the same phoneme."""
+    """The share of an alignment's frames in which a free recognizer heard the same phoneme."""
     names = np.full(len(labels), "", object)
     for segment in heard:
         names[segment.start_frame : segment.end_frame + 1] = segment.word
@@ -282,7 +282,7 @@ def _agreement(labels: NDArray[np.str_], heard: list[Any]) -> float:
 
 
 def _placed(words: list[str], runs: list[int], labels: list[str]) -> Iterator[AlignedWord]:
-    """The words with the numbers of their phonemes among `labels`."""
+    """The words with the ranges of their phonemes in `labels`."""
     spoken = [i for i, label in enumerate(labels) if label != PAUSE]
     first = 0
     for word, count in zip(words, runs, strict=True):

@@ -123,7 +123,7 @@ class AcousticModel(nn.Module, ABC):
         noise: Tensor | None,
         voice: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Everything that `frames` needs to know of a batch of utterances.
+        """Encode a batch of utterances for `frames`.
 
         Args:
             phonemes, mask, voice: see `encode_symbols`.
@@ -186,7 +186,7 @@ class AcousticModel(nn.Module, ABC):
     def upsample(
         self, hidden: Tensor, durations: Tensor, ranges: Tensor, positions: Tensor
     ) -> Tensor:
-        """(B, C, P) -> (B, C, F) by Gaussian upsampling of hidden states that know their length."""
+        """(B, C, P) -> (B, C, F) by Gaussian upsampling, with each duration in its hidden state."""
         hidden = hidden + self.duration_in(torch.log1p(durations)[:, None])
         return gaussian_upsample(hidden, durations, ranges, positions)
 

@@ -25,7 +25,7 @@ def conv(channels_in: int, channels_out: int, kernel: int, dilation: int = 1) ->
 
 
 class ChannelNorm(nn.Module):
-    """Layer normalisation over the channels of (B, C, F)."""
+    """Layer normalization over the channels of (B, C, F)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class ChannelNorm(nn.Module):
 class ConvBlock(nn.Module):
     """(B, C, F) -> (B, C, F): norm, convolution to twice the width, GELU, back; residual.
 
-    `keep` (B, 1, F) is 0 at padding, which then looks to its neighbours like the end of the row.
+    `keep` (B, 1, F) is 0 at padding, which then looks to its neighbors like the end of the row.
     """
 
     def __init__(self, channels: int, kernel: int, dropout: float) -> None:

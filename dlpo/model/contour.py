@@ -3,8 +3,8 @@
     symbols, durations -> reader -> hidden          once per sentence
     noise -> flow, a midpoint step -> contour       two points per symbol, mean 0, spread 1
 
-The text does not determine what a speaker does with her pitch: trained toward the nearest curve, a
-network predicts the mean of all that she might do, which is flat. The flow learns the distribution
+The text does not determine what a speaker does with pitch: trained toward the nearest curve, a
+network predicts the mean of all that they might do, which is flat. The flow learns the distribution
 instead, v(x_t, t) = E[x_1 - x_0] along x_t = (1 - t) x_0 + t x_1 from noise x_0 to a recorded
 contour x_1, so that each noise gives a different contour, as lively as the recorded ones.
 
@@ -40,7 +40,7 @@ class Reader(nn.Module):
     def __init__(self, config: ContourConfig, symbols: int) -> None:
         super().__init__()
         c, p = config.channels, config.dropout
-        self.hidden_symbol = symbols  # the embedding's row for one that is not shown
+        self.hidden_symbol = symbols  # the embedding's row for a hidden symbol
         self.embedding = nn.Embedding(symbols + 1, c)
         self.duration_in = conv(3, c, 1)
         self.place_in = conv(6, c, 1)

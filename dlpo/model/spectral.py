@@ -220,10 +220,10 @@ def _product(a: Spectrum, b: Spectrum) -> Spectrum:
 
 
 def learn_own_channels(model: nn.Module, speakers: Collection[str]) -> None:
-    """Let those channels of the adapters learn that no voice but `speakers`, the data's, opens.
+    """Let only those adapter channels learn that no voice uses but `speakers`, those in the data.
 
     Raises:
-        ConfigError: all channels are others', or there are no adapters.
+        ConfigError: other voices use all channels, or there are no adapters.
     """
     if not isinstance(model, SpectralWaveGrad2) or model.gates is None:
         raise ConfigError(

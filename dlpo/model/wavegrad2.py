@@ -124,7 +124,7 @@ def upsample(x: Tensor, factor: int) -> Tensor:
     if factor == 1:
         return x
     place = (torch.arange(factor, device=x.device, dtype=x.dtype) + 0.5) / factor - 0.5
-    earlier, later = (-place).clamp(min=0), place.clamp(min=0)  # (factor,) shares of neighbours
+    earlier, later = (-place).clamp(min=0), place.clamp(min=0)  # (factor,) shares of neighbors
     held = F.pad(x, (1, 1), mode="replicate")[..., None]  # (B, C, L + 2, 1)
     middle = held[:, :, 1:-1] * (1 - earlier - later)
     return (middle + held[:, :, :-2] * earlier + held[:, :, 2:] * later).flatten(2)

@@ -116,7 +116,7 @@ class RecordingSource:
     def recorded(
         self, number: int, share: tuple[int, int] | None = None
     ) -> tuple[RecordedWindows, torch.Generator]:
-        """A share of batch `number`, this process's if None, and what draws its noise."""
+        """A share of batch `number`, by default this process's, and the generator of its noise."""
         rank, ranks = share or (self.processes.rank, self.processes.count)
         size, window = self.settings.window_batch, self.settings.window
         places = self.batches.places(number, size, window)[rank::ranks]

@@ -157,7 +157,7 @@ class RolloutCollector:
 def judged(
     rewards: Sequence[Reward], clips: ClipBatch, timer: StageTimer, stage: str = ""
 ) -> dict[str, Scores]:
-    """Each reward's scores by its name, which with `stage` before it names its time."""
+    """Each reward's scores by name, timed under `stage` followed by the name."""
     scores = {}
     for reward in rewards:
         with timer.stage(f"{stage}{reward.name}"):

@@ -93,8 +93,8 @@ def conditions_of(model: Model, prompts: Sequence[Prompt], reach: int) -> Condit
     """Encode each sentence by itself, as a bundle does, and batch them.
 
     Args:
-        model: in eval mode; its durations are frozen, and all else before its denoiser too, or the
-            conditioning carries its gradient.
+        model: in eval mode, with frozen durations; the conditioning carries the gradient of
+            anything else before the denoiser that learns.
         prompts: sentences.
         reach: see `reach_of`.
 
@@ -128,7 +128,7 @@ def freeze_all_but(model: Model, part: TunedPart, speakers: Collection[str] = ()
     of reach. While adapters learn, all other voices stay bit-identical.
 
     Args:
-        speakers: whom the data teaches.
+        speakers: those in the data.
 
     Raises:
         ConfigError: adapters of other speakers would learn, or there are none.

@@ -14,12 +14,12 @@ levels and noise of DL, so that a difference comes from the weights alone. R cov
 chain, including its noiseless last step, and no judge needs a gradient.
 
 Where DL guides by its own gradient instead (`guide` is recordings or both), an update takes a step
-down the control's loss too: what has a gradient is learned by it, what has none by exploring.
+down the control's loss too: what has a gradient is learned from it, the rest by exploring.
 
 Coordinates come in blocks, from few to many, which a run adds one by one:
 
-    prosody    how long, how high, how loud and in what timbre a `spectral` voice speaks, in 18
-               numbers, or 21 where it draws its pitch: see `prosody_moves`
+    prosody    duration, pitch, loudness and timbre of a `spectral` voice, in 18 numbers, or 21 if
+               it draws its pitch: see `prosody_moves`
     tensors    one log-gain for each tensor of the denoiser
     channels   one log-gain for each output channel of each of its matrices
     rank1      a matrix of changes for each of its matrices W, in units of the RMS of W, explored

@@ -45,7 +45,7 @@ class Learner(nn.Module):
 
     Args:
         policy: the network.
-        space: in which its weights are explored, if they are.
+        space: the space in which its weights are explored, if any.
     """
 
     def __init__(self, policy: Model, space: WeightSpace | None) -> None:

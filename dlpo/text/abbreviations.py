@@ -8,15 +8,15 @@ from dlpo.text.characters import Forms, table, text_before, word_list
 from dlpo.text.numbers import ROMAN_PATTERN, cardinal_words, ordinal_words, roman_value
 from dlpo.text.technical import term_words
 
-# Without their period: some are expanded in any context, others, which are words or parts of words
-# too, only where their period is written.
+# Keyed without a period if they are expanded anywhere, and with it if only where it is written,
+# since they are also words or parts of words.
 ABBREVIATIONS = {written: said.split() for written, (said,) in table("abbreviations").items()}
 # After these a roman numeral is a plain number: chapter four, world war two.
 _NUMBERED_THINGS = word_list("numbered things")
 # After these a numeral of one letter is an ordinal too: elizabeth the first.
 _REGNAL_NAMES = word_list("regnal names")
 _TITLES = word_list("titles of rulers")
-# In capitals after an abbreviation or an initial, these begin a new sentence.
+# Capitalized after an abbreviation or an initial, these begin a new sentence.
 SENTENCE_STARTERS = word_list("sentence starters")
 _PREVIOUS_WORD = re.compile(r"([A-Za-z]{1,40})[.,]?\s?$")
 _INITIAL = re.compile(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name

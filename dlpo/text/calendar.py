@@ -57,7 +57,7 @@ def _short_date(match: re.Match[str]) -> list[str] | None:
 
 def _slash_date(match: re.Match[str]) -> list[str]:
     month, day, year = match["slash_month"], match["slash_day"], match["slash_year"]
-    if int(month) > 12 or match["slash"] == ".":  # as the rest of the world writes it
+    if int(month) > 12 or match["slash"] == ".":  # day first, as outside America
         month, day = day, month
     return date_words(MONTHS[int(month) - 1], day, year)
 
@@ -107,7 +107,7 @@ def _hour(match: re.Match[str]) -> list[str]:
 
 
 def _dash(match: re.Match[str]) -> list[str] | None:
-    """Between two times, days, months or numerals it is spoken."""
+    """A dash between two times, days, months or numerals is spoken."""
     following, before = match.string[match.end()], text_before(match, 16)
     if following in "IVX":
         return ["to"] if before.endswith(("I", "V", "X")) else None

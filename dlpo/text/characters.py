@@ -10,35 +10,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-# A form of writing: what it begins with (a, A and d are letters and digits, - is everything else),
-# its pattern, and what it is spoken as; None where it is something else after all.
+# A written form: what it begins with (a, A and d are letters and digits, - is everything else), its
+# pattern, and a function from its match to spoken words; None if it is something else after all.
 Forms = tuple[tuple[str, str, Callable[[re.Match[str]], list[str] | None]], ...]
 
 
 def table(name: str) -> dict[str, tuple[str, ...]]:
-    """A table of this package, NAME.tsv: first cell -> the others of its row; without its head."""
+    """A table of this package, NAME.tsv: first cell -> the others of its row, less the header."""
     text = Path(__file__).with_name(f"{name}.tsv").read_text(encoding="utf-8")
     rows = (line.split("\t") for line in text.splitlines()[1:])
     return {first: tuple(others) for first, *others in rows}
 
 
 def words_of(name: str) -> list[str]:
-    """One of the lists of lists.tsv."""
+    """The words of one list in lists.tsv."""
     return _LISTS[name][0].split()
 
 
 def word_list(name: str) -> frozenset[str]:
-    """The same, to look words up."""
+    """The words of a list as a set, to look words up."""
     return frozenset(words_of(name))
 
 
 def any_of(name: str) -> str:
-    """The same as alternatives of a regular expression."""
+    """The words of a list as alternatives of a regular expression."""
     return "|".join(map(re.escape, words_of(name)))
 
 
 def text_before(match: re.Match[str], characters: int = 40) -> str:
-    """So many characters before the match, at most."""
+    """At most that many characters before the match."""
     return match.string[max(0, match.start() - characters) : match.start()]
 
 
@@ -48,10 +48,10 @@ KEPT_SYMBOLS = frozenset("£€¥₹¢°±×÷©®™§→≈≤≥≠µΩ")
 _SUPERSCRIPTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 _PICTURES = r"\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff"  # no skin tones
 _PICTURE = re.compile(f"[{_PICTURES}]")
-# Of a Unicode name, what nobody would say.
+# Parts of a Unicode name that nobody would say.
 _UNNAMED = re.compile("(?:REGIONAL INDICATOR|SYMBOL|LETTER|SIGN|BLACK|WHITE|HEAVY)\\b|[^A-Z ]")
 Code = Literal["announce", "speak", "skip"]
-"""What becomes of a block of code: its language is announced, it is read aloud, or nothing is."""
+"""How a block of code is read: only its language is announced, all of it is spoken, or nothing."""
 Emoji = Literal["skip", "name"]
 CODE: tuple[str, ...] = get_args(Code)
 EMOJI: tuple[str, ...] = get_args(Emoji)
@@ -59,7 +59,7 @@ EMOJI: tuple[str, ...] = get_args(Emoji)
 
 @dataclass(frozen=True, slots=True)
 class ReadableText:
-    """Text of printable ASCII, the dashes, the ellipsis, `KEPT_SYMBOLS` and ends of lines only.
+    """Text of printable ASCII, the dashes, the ellipsis, `KEPT_SYMBOLS` and line ends only.
 
     A form feed ends a paragraph.
     """
@@ -98,7 +98,7 @@ def readable_text(text: str, emoji: str = EMOJI[0]) -> ReadableText:
 
 
 def _fold(character: str) -> str | None:
-    """One character in readable ones ("" is silent), or None when it can't be spoken."""
+    """A character as readable ones ("" is silent), or None if it can't be spoken."""
     if character in "\f\n –—…" or " " < character <= "~" or character in KEPT_SYMBOLS:
         return _REPLACEMENTS.get(character, character)
     if character in _REPLACEMENTS:
@@ -125,7 +125,7 @@ _LINK_SO_FAR = re.compile(
     r"\[[^\[\]\n]{0,300}(?:\](?:\((?:[^()\s]|\([^()\s]{0,100}\)){0,500}(?:\([^()\s]{0,100})?"
     r"(?: \"?[^\"\n]{0,100}\"?)?)?)?"
 )
-# Markup of lines and of words: a group stays, the rest turns into as many blanks.
+# Markup of lines and of words: a group is kept, the rest is replaced by as many blanks.
 _INLINE = re.compile(
     rf"{_LINK.pattern}|(?<=[.,;!?\"]){_CITATIONS}|(?<=\s){_CITATIONS}(?=[ \t]*(?:[.,;:!?)\n]|$))"
     r"|\[\^[\w-]{1,20}\]|(?<!`)`{1,2}(?!`)"
@@ -139,7 +139,7 @@ _BLOCK = re.compile(
 
 
 def in_link(text: str, place: int) -> bool | None:
-    """Whether a place is inside a link; None while only more text can tell."""
+    """Whether a place is inside a link; None until more text decides."""
     start = text.rfind("[", 0, place)
     if start < 0:
         return False
@@ -152,14 +152,14 @@ _SAID = re.compile(rf"[^\W_]|[{_PICTURES}]")  # what a reader would expect to he
 _ADDRESS = re.compile(r"\]\(((?:[^()\s]|\([^()\s]{0,100}\)){1,500})[^()\n]{0,102}\)")  # of a link
 _CHECKED = re.compile(r"\[[xX]\]")
 _MARKS = " .,;:!?*_`#\"'|"
-_LANGUAGES = table("languages")  # small word, in lower case: "Las Vegas" -> its languages
-SHOWN = 5  # passages of a warning
+_LANGUAGES = table("languages")  # small word -> its languages; lower case only: not "Las Vegas"
+SHOWN = 5  # passages in a warning
 _SHOWN_LENGTH = 60  # characters of each
 
 
 @dataclass
 class TextReading:
-    """How one text is read, passage by passage, and what of it is not spoken."""
+    """How one text is read, passage by passage, and what in it is not spoken."""
 
     code: str = CODE[0]
     emoji: str = EMOJI[0]
@@ -168,20 +168,20 @@ class TextReading:
     dropped: int = 0
     """characters so far that can't be spoken"""
     unspoken: list[str] = field(default_factory=list)
-    """passages so far that no word stands for"""
+    """passages so far that gave no word"""
     foreign: Counter[str] = field(default_factory=Counter)
     """words of other languages so far"""
     words: int = 0
     """all words so far, as written"""
 
     def plain(self, passage: str, last: bool = True) -> str:
-        """The next passage without its marks, of as many characters: every place stays.
+        """The next passage with blanks in place of markup, so that every offset stays.
 
-        A form feed is where a block begins; behind that of a block of code are two of its ticks and
-        its language, but nothing of the code.
+        A form feed marks where a block begins. Where a block of code is announced, two of its
+        backticks and its language follow, and the code is blanked.
 
         Args:
-            last: no more text comes: an open block of code ends where prose begins again.
+            last: no more text follows: an open block of code ends where prose begins again.
         """
         parts = FENCE.split(passage)
         for index, part in enumerate(parts):
@@ -200,7 +200,7 @@ class TextReading:
         return "".join(parts)
 
     def note(self, text: str, readable: ReadableText, places: list[tuple[int, int]]) -> None:
-        """Take stock of a passage: ``places`` of its words in ``text``, in order."""
+        """Note what in a passage is not spoken; ``places`` are those of its words, in order."""
         end = 0
         for start, stop in [*places, (len(text), 0)]:
             if start > end and _SAID.search(text, end, start):
@@ -212,7 +212,7 @@ class TextReading:
         self.foreign.update(filter(_LANGUAGES.__contains__, written))
 
     def warnings(self) -> tuple[str, ...]:
-        """What the writer should know, a line each."""
+        """Warnings for the writer, one line each."""
         found = []
         shown = [one for passage in self.unspoken if (one := _brief(passage))]
         if shown:
@@ -231,7 +231,7 @@ class TextReading:
 
 
 def _brief(passage: str) -> str:
-    """A passage as a warning shows it; empty if it is the mark of an item."""
+    """A passage as a warning shows it; empty if it is only markup, such as a list marker."""
     words = _CHECKED.sub("", _ADDRESS.sub(r" \1 ", passage)).split()
     if "](" in passage:  # punctuation between links
         words = list(filter(_SAID.search, words))

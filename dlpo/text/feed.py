@@ -1,6 +1,6 @@
 """Text that arrives in pieces, as from a language model -> sentences, as early as possible.
 
-Where one ends depends on the text alone, never on how it was cut into pieces.
+Where a sentence ends depends on the text alone, never on how it was cut into pieces.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from dlpo.text.sentences import ends_sentence
 from dlpo.text.ssml import is_ssml
 from dlpo.text.words import Sentence
 
-FIRST_CLAUSE_WORDS = 5  # at least, in a clause that is spoken before its sentence has ended
+FIRST_CLAUSE_WORDS = 5  # minimum for a clause to be spoken before its sentence has ended
 LATER_CLAUSE_WORDS = 18  # while speech goes on there is time, and whole sentences sound better
-MAX_PENDING = 500  # characters without an end, after which there is one all the same
-_BLOCK = 2000  # characters of a large piece that are looked at together
+MAX_PENDING = 500  # characters; text without an end is cut after that many
+_BLOCK = 2000  # characters of a large piece that are examined at a time
 _PLACE = re.compile(r"[\s—]")
 _LETTER = re.compile(r"[^\W_]")
 
 
 class TextFeed:
-    """Takes a text piece by piece and gives out its sentences. For one thread at a time.
+    """Takes a text piece by piece and returns its sentences. For one thread at a time.
 
     A long sentence comes in parts that end at a comma, semicolon, colon or dash: the first one
     early, so that speech can begin. Time is linear in the text, whatever the pieces.
@@ -39,7 +39,7 @@ class TextFeed:
         dictionary: Mapping[str, str] | None = None,
         reading: TextReading | None = None,
     ) -> None:
-        """Begin without text; the others are those of `TextFrontEnd.process`.
+        """Begin without text; the arguments are as in `TextFrontEnd.process`.
 
         Raises InputError for a wrong dictionary.
         """
@@ -47,14 +47,14 @@ class TextFeed:
         self._known = front_end.known_words(dictionary)
         self.reading = reading or TextReading()
         """what was not spoken so far"""
-        self._taken = 0  # characters given out
-        self._code = ""  # the last of them: a block of code that is open
+        self._taken = 0  # characters returned as sentences
+        self._code = ""  # the last of these, if they belong to an open block of code
         self._pending = ""
-        self._judged = 0  # behind the last place of the pending text that is no end
-        self._words = 0  # before there
+        self._judged = 0  # where to go on looking for an end in the pending text
+        self._words = 0  # words before that place
         self._blank = True  # nothing but blanks so far
-        self._speaking = False  # a sentence has been given out
-        self._upper = self._lower = False  # letters of that case have been given out
+        self._speaking = False  # a sentence has been returned
+        self._upper = self._lower = False  # letters of that case have been returned
 
     def push(self, piece: str) -> list[Sentence]:
         """More text -> the sentences that it completes; offsets are those in the whole text."""
@@ -66,14 +66,14 @@ class TextFeed:
         return found
 
     def flush(self) -> list[Sentence]:
-        """All that is pending, as if a sentence ended here."""
+        """All pending text as sentences, as if one ended here."""
         found = self._complete(final=True)
         return found + self._take(len(self._pending))
 
     def finish(self) -> list[Sentence]:
-        """No more text comes -> the rest.
+        """End the text and return the rest of its sentences.
 
-        Raises TextError where the whole text has nothing that can be spoken.
+        Raises TextError if nothing in the whole text can be spoken.
         """
         found = self.flush() + self._take(0, last=True)
         if not self._speaking:
@@ -81,7 +81,7 @@ class TextFeed:
         return found
 
     def _complete(self, final: bool = False) -> list[Sentence]:
-        """What can be given out already."""
+        """The sentences that are already complete."""
         found: list[Sentence] = []
         while True:
             match = _PLACE.search(self._pending, self._judged, MAX_PENDING)
@@ -131,15 +131,15 @@ class TextFeed:
 
 
 def _moved(sentence: Sentence, offset: int) -> Sentence:
-    """The same, so many characters further into the text."""
+    """The sentence with its places moved by `offset` characters."""
     words = (
         replace(word, start=word.start + offset, end=word.end + offset) for word in sentence.words
     )
     return replace(sentence, words=tuple(words))
 
 
-LOOKAHEAD = 100  # characters behind a possible end, at most, that are waited for
-_CONTEXT = 80  # characters before it that tell what its period belongs to
+LOOKAHEAD = 100  # characters to wait for after a possible end, at most
+_CONTEXT = 80  # characters before it that decide what its period belongs to
 _STOP = re.compile(r"""[.!?…]["')\]}”’»]{0,4}$""")
 _CLAUSE = re.compile(r"""(?:[,;:]["')\]}”’»]{0,4}|[\s-][-–]|—)$""")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n$")
@@ -150,12 +150,11 @@ _SPACE = re.compile(r"\s")
 def ends_at(text: str, place: int, *, clauses: bool, capitals: bool, final: bool) -> bool | None:
     """Whether speech may stop at a blank or a dash; None until more text decides.
 
-    The answer depends on no character that it could have been given without: of two texts that
-    begin alike, the longer one has it too, unless it is None.
+    True and False are final: any longer text that begins alike gets the same answer.
 
     Args:
-        text: as it is written, up to where it has arrived.
-        place: of the blank or dash.
+        text: as written, as far as it has arrived.
+        place: index of the blank or dash.
         clauses: whether speech may stop at the end of a clause, too.
         capitals: whether the writer has used capitals before this text.
         final: no more text will come.
@@ -182,20 +181,20 @@ def ends_at(text: str, place: int, *, clauses: bool, capitals: bool, final: bool
     if not stop:
         if not following[0].isdigit():
             return True
-        if not enough:  # perhaps of a date
+        if not enough:  # perhaps part of a date
             return None
         return not _around(text, place, whole_word).is_one
     all_lower = not capitals and text[:first] == text[:first].lower()
     if following[0].islower() and not all_lower:
         return False
     around = _around(text, place, first + 1)
-    if around.before and around.before.text.endswith("."):  # an abbreviation's own
+    if around.before and around.before.text.endswith("."):  # perhaps an abbreviation's period
         if not enough:
             return None
         around = _around(text, place, whole_word)
     if around.is_one:
         return False
-    if around.before is None or around.after is None:  # of another script
+    if around.before is None or around.after is None:  # in another script
         return True
     return ends_sentence(around.before, around.gap, around.after, all_lower)
 
@@ -207,7 +206,7 @@ class _Around(NamedTuple):
     gap: str
     after: Token | None
     is_one: bool
-    """One token goes across."""
+    """Whether one token spans the place."""
 
 
 def _around(text: str, place: int, end: int) -> _Around:

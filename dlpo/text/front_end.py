@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class TextFrontEnd:
-    """Turns English text into phonemes. Safe to share by threads.
+    """Turns English text into phonemes. Safe to share between threads.
 
-    ``dictionary``: words of this voice with their phonemes, ``{"hello": "HH AH0 L OW1"}``; they go
-    before the lexicon. An InputError names a phoneme that is not one.
+    ``dictionary``: words of this voice with their phonemes, ``{"hello": "HH AH0 L OW1"}``, which
+    override the lexicon. Raises InputError for an unknown phoneme.
     """
 
     def __init__(self, dictionary: Mapping[str, str] | None = None) -> None:
@@ -47,10 +47,10 @@ class TextFrontEnd:
 
         Args:
             text: plain, or with the Markdown that language models write.
-            dictionary: goes before that of the voice.
-            reading: fresh; how code and emoji are read.
+            dictionary: overrides that of the voice.
+            reading: a new one, which says how code and emoji are read.
 
-        Raises TextError where nothing can be spoken, InputError for a wrong dictionary.
+        Raises TextError if nothing can be spoken, InputError for a wrong dictionary.
         """
         if is_ssml(text):
             return self.process_ssml(text, dictionary, reading=reading)
@@ -65,13 +65,13 @@ class TextFrontEnd:
         limits: ProsodyLimits | None = None,
         reading: TextReading | None = None,
     ) -> ProcessedText:
-        """The same for an SSML document; see docs/ssml.md. Offsets are those of the document.
+        """Process an SSML document, see docs/ssml.md; offsets are those of the document.
 
         Args:
             document: from ``<speak>`` to ``</speak>``.
-            dictionary: goes before that of the voice, but not before ``<phoneme>``.
+            dictionary: overrides that of the voice, but not ``<phoneme>``.
             limits: how far ``<prosody>`` may go from the request's own speed and pitch.
-            reading: fresh; how emoji are read.
+            reading: a new one, which says how emoji are read.
 
         Raises:
             SsmlError: the document is malformed or asks for what can't be done; says where.
@@ -87,7 +87,7 @@ class TextFrontEnd:
         return _processed(script.text, spoken_script(script, self._pronouncer, known), reading)
 
     def known_words(self, dictionary: Mapping[str, str] | None) -> dict[str, Phonemes]:
-        """Words with a given pronunciation: the voice's, and before them those of a request.
+        """Words with a given pronunciation: the voice's, overridden by those of a request.
 
         Raises InputError for a wrong dictionary.
         """
@@ -104,7 +104,7 @@ class TextFrontEnd:
         all_lower: bool | None = None,
         last: bool = True,
     ) -> list[Sentence]:
-        """The same for a part of a longer text; it may have nothing to say.
+        """Process a part of a longer text, in which there may be nothing to say.
 
         Args:
             text: whole sentences or clauses.
@@ -112,7 +112,7 @@ class TextFrontEnd:
             reading: of the longer text, which notes what is not spoken.
             shouted: the whole text has only capitals; by default if this passage has.
             all_lower: the whole text has no capitals; by default if this passage has none.
-            last: no more text comes.
+            last: no more text follows.
         """
         readable = readable_text(reading.plain(text, last), reading.emoji)
         listed = self._pronouncer.lexicon.__contains__
@@ -157,7 +157,7 @@ def parse_dictionary(dictionary: Mapping[str, str]) -> dict[str, Phonemes]:
 
 
 def nothing_to_say(text: str, dropped: int) -> str:
-    """Why a text that gave no words can't be spoken."""
+    """The error message for a text that gave no words."""
     if not text.strip():
         return "the text is empty; expected at least one word"
     if dropped:

@@ -1,6 +1,6 @@
 """Phonemes of a word that no dictionary knows, by a small net over its letters.
 
-Two bidirectional GRU layers and two slots a letter, each a phoneme or nothing; trained on CMUdict
+Two bidirectional GRU layers and two slots per letter, each a phoneme or nothing; trained on CMUdict
 by scripts/train_letter_to_sound.py. About half a millisecond a word.
 """
 
@@ -14,14 +14,14 @@ import numpy.typing as npt
 from dlpo.text.symbols import PHONEMES
 
 LETTERS = "^abcdefghijklmnopqrstuvwxyz'$"  # a word is delimited by ^ and $
-SLOTS = 2  # most phonemes of one letter
+SLOTS = 2  # most phonemes per letter
 _PIECE = 24  # letters; a longer run is read in pieces, as no English word has that many
 
 Array = npt.NDArray[np.float32]
 
 
 class LetterToSound:
-    """The net. Safe to share by threads.
+    """The net. Safe to share between threads.
 
     ``path``: an .npz file of the weights, by default the one that ships with the package.
     """

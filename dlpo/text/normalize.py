@@ -32,7 +32,7 @@ _SIGN = (
 
 
 def _as_word(match: re.Match[str]) -> list[str]:
-    """Stands for `_words_of`, which needs more than the match."""
+    """A placeholder for `_words_of`, which needs more than the match."""
     return [match[0]]
 
 
@@ -79,7 +79,7 @@ _PATTERNS: tuple[tuple[str, str, _Speak | None], ...] = (
 
 @cache
 def _forms_of(kind: str) -> list[tuple[re.Pattern[str], _Speak | None]]:
-    """What a form begins with -> its pattern and words, compiled for the first text that has it."""
+    """The patterns and functions of all forms that begin so, compiled when first needed."""
     return [(re.compile(pattern), speak) for begins, pattern, speak in _PATTERNS if kind in begins]
 
 
@@ -99,12 +99,12 @@ class Token:
 
     text: str
     words: tuple[str, ...]
-    """As spoken, lower case, but for single capitals: letters to be called by their names. A comma
-    at the end of one is a pause."""
+    """As spoken, in lower case; a single capital is a letter, spoken by its name. A comma at the
+    end of a word is a pause."""
     start: int
     end: int
     phonemes: tuple[str, ...] | None = None
-    """Of its one word, if the writer gives its pronunciation."""
+    """Of its only word, if the writer gives its pronunciation."""
 
 
 def tokens(
@@ -122,11 +122,11 @@ def tokens(
     the abbreviation.
 
     Args:
-        text: of which the passage from ``start`` to ``end`` is read.
-        listed: tells whether a lexicon has a lower-case word: what is unknown and in capitals is
-            read letter by letter.
-        given: lower-case words that the writer says how to pronounce: they are known, no terms.
-        shouted: capitals mean nothing here; by default where there is nothing but capitals.
+        text: only the passage from ``start`` to ``end`` is read.
+        listed: whether a lexicon has a lower-case word; an unknown word in capitals is read letter
+            by letter.
+        given: lower-case words that the writer gives a pronunciation for: known, and not terms.
+        shouted: capitals mean nothing here; by default if the text has nothing but capitals.
     """
     position, end = start, len(text) if end is None else end
     capitals = not (text.isupper() if shouted is None else shouted)
@@ -167,7 +167,7 @@ def _words_of(
 ) -> list[str]:
     """A run of letters and apostrophes -> words: plain, expanded, spelled or split at capitals.
 
-    ``capitals`` mean something.
+    ``capitals``: whether capitals mean something.
     """
     word = written.lower()
     term = None if word in given else term_words(written if capitals else word)

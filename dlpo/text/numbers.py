@@ -82,7 +82,7 @@ def code_words(digits: str) -> list[str]:
 
 
 def pair_words(digits: str) -> list[str]:
-    """Two digits behind others: ``"05"`` -> oh five, ``"42"`` -> forty two."""
+    """Two digits after others: ``"05"`` -> oh five, ``"42"`` -> forty two."""
     return ["oh", *digit_words(digits[1])] if digits[0] == "0" else cardinal_words(digits)
 
 

@@ -29,7 +29,7 @@ _BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "A
 
 
 class Pronouncer:
-    """Knows how every word sounds, alone and among its neighbors. Safe to share by threads."""
+    """Knows how every word sounds, alone and among its neighbors. Safe to share between threads."""
 
     def __init__(self) -> None:
         self.lexicon = Lexicon()
@@ -48,9 +48,9 @@ class Pronouncer:
         """The words of one sentence -> phonemes of each.
 
         Args:
-            words: lower case, but for single capitals (perhaps with 's), which are letters.
-            known: pronunciations that go before all others.
-            given: those of single words, by their index, that go before even these.
+            words: lower case, except single capitals (perhaps with 's), which are letters.
+            known: pronunciations that override all others.
+            given: those of single words, by their index, which override even these.
         """
         alone = [
             given.get(index)
@@ -90,7 +90,7 @@ class Pronouncer:
         )
 
     def _inflected(self, word: str) -> Phonemes | None:
-        """A known word with a common ending or beginning, or None."""
+        """The phonemes of a known word with a common ending or beginning, or None."""
         for ending in ("'s", "s'", "s"):
             if word.endswith(ending) and not word.endswith("ss"):
                 stem = self._known(word.removesuffix(ending))
@@ -142,7 +142,7 @@ _AFTER_VERBS = word_list("after verbs")
 
 
 def choose(pronunciations: Sequence[Pronunciation], previous: str, following: str) -> Pronunciation:
-    """The one that fits between two words in lower case ("" at the ends); the first by default."""
+    """The pronunciation that fits between two lower-case words ("" at the ends), or the first."""
     if len(pronunciations) > 1:
         roles = _likely_roles(previous, following)
         for pronunciation in pronunciations:
@@ -201,8 +201,8 @@ _STRESS = {"ˈ": "1", "ˌ": "2"}
 # Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
 _CORRECTIONS = table("pronunciations")
 _VOWEL_LETTERS = frozenset("əɪɚiɛɑæoeɔʌauʊ")
-# A weak vowel that the lexicon writes as IH0 is AH0 in the alignments, on which voices are trained,
-# after the first vowel of a word before these, and before T after those.
+# The alignments that voices are trained on have AH0 where the lexicon has IH0 after a word's first
+# vowel: before one of the first set, and before T if one of the second set precedes.
 _AH0_BEFORE = frozenset(("S", "F", "B", "M"))
 _AH0_BEFORE_T_AFTER = frozenset(("R", "N", "L", "M", "T", "ER0", "IY0"))
 
@@ -219,11 +219,11 @@ class Pronunciation:
 class Lexicon:
     """A word in lower case -> its pronunciations, the most usual first.
 
-    Safe to share by threads.
+    Safe to share between threads.
     """
 
     def __init__(self) -> None:
-        spec = find_spec("gruut_lang_en")  # whose import would load what nothing here needs
+        spec = find_spec("gruut_lang_en")  # importing it would load modules not needed here
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError("No module named 'gruut_lang_en'", name="gruut_lang_en")
         path = Path(spec.origin).with_name("lexicon.db")

@@ -16,12 +16,12 @@ from dlpo.text.numbers import (
 )
 from dlpo.text.technical import TERMS, version_words
 
-_UNITS = table("units")  # unit -> its name, and that of several
-_CURRENCIES = table("currencies")  # sign or code -> names of one and of several; its small coins
+_UNITS = table("units")  # unit -> its name, singular and plural
+_CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
 _SIGN = "|".join(sorted(map(re.escape, _CURRENCIES), key=len, reverse=True))
 _MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
 _POWERS = {"2": ["squared"], "3": ["cubed"]}
-# Before a number: it is read digit by digit, in groups, or as of a version.
+# What precedes a number that is read digit by digit, in groups, or as a version.
 _BEFORE_DIGITS = re.compile(
     rf"(?i)(?:#|\b(?:{any_of('have codes of digits')}|ending in)(?: is|:)?"
     r"|\b(?:number|no\.)(?: is|:)) ?(?:[A-Z]{1,3} )?(?:\d{3,6} ){0,6}$"

@@ -30,9 +30,9 @@ def sentences(
 ) -> Iterator[list[MarkedToken]]:
     """The tokens of ``text`` in order -> those of each sentence, with their marks.
 
-    A sentence ends at an empty line, and at ``.``, ``!``, ``?`` or an ellipsis before a blank and
-    no lower-case letter. ``all_lower``: before any letter, as the writer uses no capitals; by
-    default where the text has none. Where a sentence has no last mark, that is a full stop.
+    A sentence ends at an empty line, and at ``.``, ``!``, ``?`` or an ellipsis before a blank,
+    unless a lower-case letter follows. ``all_lower``: also if one does, since the writer uses no
+    capitals; by default if the text has none. A sentence without a last mark gets a full stop.
     """
     sentence: list[MarkedToken] = []
     if all_lower is None:
@@ -72,7 +72,7 @@ def pieces(lengths: Sequence[int], marks: Sequence[str], limit: int) -> Iterator
     """Cut a sequence of words so that no piece is longer than ``limit``; time is linear.
 
     ``lengths`` and ``marks`` belong to the words. A piece ends after its strongest mark in the
-    second half of what fits, at the latest of equals; a word longer than the limit is alone.
+    second half of what fits, at the latest of equals; a word longer than the limit is a piece.
     """
     start = 0
     while start < len(lengths):

@@ -1,6 +1,6 @@
 """What engineers write -> spoken words: terms, addresses, paths, versions, hashes, flags.
 
-Terms are those of technical.tsv: one in lower case stands for any case, the others are as written.
+Terms are listed in technical.tsv: a lower-case one matches any case, the others only as written.
 ".py" is the end of a file's name, "/src" a folder.
 """
 
@@ -13,7 +13,7 @@ from dlpo.text.numbers import cardinal_words, code_words, digit_words, pair_word
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 TERMS = {written: said.split() for written, (said,) in table("technical").items()}
-SPELLED = 8  # characters of a hash, at most, that are spelled; of a longer one the first four are
+SPELLED = 8  # characters of the longest hash that is spelled; of longer ones the first four are
 _TOP_LEVEL = (
     r"(?:com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum)"
 )
@@ -24,7 +24,7 @@ _SPOKEN_ADDRESS = re.compile(r"(?:https?://)?([^/?#]*(?:/[^/?#]{0,30}(?![^/?#]))
 
 
 def term_words(written: str) -> list[str] | None:
-    """Of a technical term as it is said, ``"JSON"`` or ``"APIs"``; None for other words."""
+    """The words of a technical term, such as ``"JSON"`` or ``"APIs"``; None for other words."""
     for ending in ("", "'s", "s"):
         stem = written.removesuffix(ending)
         said = TERMS.get(stem) or TERMS.get(stem.lower())
@@ -41,7 +41,7 @@ def _plain(letters: str) -> list[str]:
 
 
 def _spoken(written: str, silent: str = "") -> list[str]:
-    """Names and signs of an address or a path; those of `silent` are not spoken."""
+    """The words of an address or a path, with its signs except those in `silent`."""
     words: list[str] = []
     sign = ""
     for part in re.findall(r"[A-Za-z]+|\d+|[^\w\s]|_", written):
@@ -84,7 +84,7 @@ def _hash(match: re.Match[str]) -> list[str]:
 
 
 def version_words(written: str) -> list[str]:
-    """The parts in full: 3.11 is three point eleven, 22.04 twenty two point oh four."""
+    """A version part by part: 3.11 is three point eleven, 22.04 twenty two point oh four."""
     words: list[str] = []
     for point, part in re.findall(r"((?<=\d)\.)?([A-Za-z]+|\d+)", written):
         words += ["point"] * bool(point)
@@ -111,7 +111,7 @@ def _code_block(match: re.Match[str]) -> list[str]:
     return [*_spoken(match["language"], silent="-_."), "code", "block"]
 
 
-_NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # of terms that other forms look up
+_NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look up
 _NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
 _ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))

@@ -73,7 +73,7 @@ class ProcessedText:
     dropped: int
     """Characters that can't be spoken, such as emoji and letters of other scripts."""
     warnings: tuple[str, ...] = ()
-    """What the writer should know, a line each: what is not spoken, and of another language."""
+    """Warnings for the writer, one line each: passages not spoken, text in another language."""
 
 
 def pronounced(
@@ -87,7 +87,7 @@ def pronounced(
     Args:
         sentence: tokens of a readable text with their marks.
         pronouncer: knows how words sound.
-        known: pronunciations that go before its own.
+        known: pronunciations that override its own.
         source_span: start and end in the readable text -> start and end in the input.
     """
     spoken: list[str] = []
@@ -110,7 +110,7 @@ def pronounced(
 def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sentence:
     """A sentence of these words, ``text[start:end]``.
 
-    Its passage is that with the punctuation on both sides.
+    Its passage includes the punctuation on both sides.
     """
     if words[-1].mark == " ":  # cut in the middle: the voice stays up
         words = [*words[:-1], replace(words[-1], mark=",")]
@@ -126,7 +126,7 @@ BEFORE_THEM = word_list("before question words")  # "And at what time ...?"
 
 
 def settle_question(words: Sequence[Word]) -> list[Word]:
-    """The words of a sentence; one that a question word opens ends like a statement.
+    """The words of a sentence; one that opens with a question word ends like a statement.
 
     In English "Where is it?" falls as "Here it is." does, and only "Is it here?" rises; the mark at
     the end is all that the voice hears of either.

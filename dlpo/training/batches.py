@@ -73,7 +73,7 @@ class Windows(OnDevice):
     mel: Tensor
     """(B, 80, W + 2C) log-mel"""
     waveform: Tensor
-    """(B, W * 300) pre-emphasised"""
+    """(B, W * 300) pre-emphasized"""
     source: Tensor
     """(B, W * 300) harmonic source, locked to the recording"""
 

@@ -28,10 +28,10 @@ SYMBOL_WEIGHT = 0.3
 HOTTEST, HALVINGS, CALIBRATION_DRAWS = 1.6, 5, 4
 FULLY_SHOWN = 0.9  # share of the sentences whose durations are shown to the flow
 UNVOICED_WEIGHT = 0.05  # F0 is only interpolated there
-SMOOTHNESS = 0.3  # of neighbouring points, against frames of weight 1; decides where none is voiced
+SMOOTHNESS = 0.3  # of neighboring points, against frames of weight 1; decides where none is voiced
 MOST_WEIGHT = 8.0  # frames, so that a long vowel does not outweigh a word
 LEAST_WEIGHT = 0.1
-SURE = 1.0  # frames; only points with more voiced ones are validated on
+SURE = 1.0  # frames; only points with more voiced frames are validated
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def recorded_contour(dataset: Corpora, utterance: int) -> Recorded:
     bends = np.diff(np.eye(present.sum()), axis=0) * SMOOTHNESS
     wanted = rows.T @ ((log_f0 - mean) / max(spread, 1e-3) * of_frames[:, 0])
     found = np.linalg.solve(rows.T @ rows + bends.T @ bends, wanted)
-    # Symbols without a duration lie between their neighbours.
+    # Symbols without a duration are interpolated between their neighbors.
     everywhere = np.interp(np.arange(len(present)), np.flatnonzero(present), found)
     counts = (shares * voiced[:, None]).sum(0)
     points, counts = (x.reshape(-1, POINTS).T.astype(np.float32) for x in (everywhere, counts))
@@ -291,7 +291,7 @@ def contour_figures(
     apart = (made[:, None] - made[None]).abs().sum((0, 1)) / (draws * (draws - 1))
     crps = (made - recorded).abs().mean(0) - apart / 2
 
-    def moves(points: Tensor) -> Tensor:  # (B, 2, P) -> all moves between voiced neighbours
+    def moves(points: Tensor) -> Tensor:  # (B, 2, P) -> all moves between voiced neighbors
         line, known = points.transpose(1, 2).flatten(1), sure.transpose(1, 2).flatten(1)
         return line.diff(dim=1)[known[:, 1:] & known[:, :-1]]
 

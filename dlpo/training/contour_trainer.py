@@ -168,7 +168,7 @@ class ContourTrainer(TrainingRun):
         return torch.tensor(ranges, dtype=torch.float32)
 
     def _temperature(self, speaker: str) -> float:
-        """Of a speaker's draws; 1 until the run is done, or without validation recordings."""
+        """Temperature of a speaker; 1 until the run is done, or without validation recordings."""
         entries = self.dataset.entries
         recorded = self.held_out.utterances
         chosen = [i for i in recorded if entries[i].voice.split("/")[0] == speaker]
@@ -187,7 +187,7 @@ class ContourTrainer(TrainingRun):
         return LossBatch(self.step(batch, generator), batch)
 
     def _rates(self) -> list[float]:
-        """Of the reader, nearly trained by the time the contour learns, and of the flow."""
+        """Rates of the reader, nearly trained by the time the contour learns, and of the flow."""
         training, rate = self.training, self.training.rate(self.update)
         reads = self.update < training.reading_updates
         return [rate if reads else rate * training.reading_rate, rate]

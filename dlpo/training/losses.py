@@ -1,4 +1,4 @@
-"""The terms that training minimises, as pure functions."""
+"""The terms that training minimizes, as pure functions."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class TrainingRun:
     optimizer: torch.optim.Optimizer
     averaged: AveragedModel
     learned_before: Sequence[str] = ()
-    """what the checkpoints it starts from learned from, in their own words"""
+    """training data of the checkpoints that it starts from, in their own words"""
 
     def __init__(
         self, training: RunConfig, out: Path, handler: KwargsHandler | None = None

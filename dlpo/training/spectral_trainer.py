@@ -225,7 +225,7 @@ class SpectralTrainer(TrainingRun):
 
 
 def _started_from(path: Path) -> tuple[SpectralWaveGrad2, str]:
-    """A checkpoint's model, and what it learned from."""
+    """A checkpoint's model, and its training data in words."""
     loaded = load_checkpoint(path)
     model = loaded.model
     if not isinstance(model, SpectralWaveGrad2):
@@ -236,7 +236,7 @@ def _started_from(path: Path) -> tuple[SpectralWaveGrad2, str]:
 def _fitting(
     start: SpectralWaveGrad2, model: SpectralWaveGrad2, part: str | None
 ) -> dict[str, Tensor]:
-    """Weights of `start`, one part or all, with its voices and channels in their places."""
+    """Weights of `start`, one part or all, with its voices and channels placed as in `model`."""
     prefixes, today = PARTS[part] if part else "", model.state_dict()
     weights = {k: w for k, w in start.state_dict().items() if k.startswith(prefixes)}
     rows = [model.config.voices.index(name) for name in start.config.voices]

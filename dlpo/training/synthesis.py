@@ -39,7 +39,7 @@ def speak(
     durations: NDArray[np.float32] | None = None,
     voice: str | None = None,
 ) -> Waveform:
-    """From symbols alone: durations and all other conditioning are predicted.
+    """Speak from symbols alone: durations and all other conditioning are predicted.
 
     Args:
         model: in eval mode.
@@ -109,7 +109,7 @@ def copy(
     utterance: int,
     schedule: NoiseSchedule,
 ) -> Waveform:
-    """From a recording's own durations, F0 and mel: the best that the denoiser could do.
+    """Speak from a recording's own durations, F0 and mel: the best that the denoiser could do.
 
     Args:
         model: in eval mode.

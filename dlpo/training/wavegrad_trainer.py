@@ -151,7 +151,7 @@ def recorded_conditioning(model: WaveGrad2, hidden: Tensor, excerpts: Excerpts) 
 def wavegrad_losses(
     model: WaveGrad2, excerpts: Excerpts, duration_weight: float, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """L1 of the noise in the windows, and the durations; minimise their sum.
+    """L1 of the noise in the windows, and the durations; minimize their sum.
 
     The whole sentence is encoded and spread over the frames by the recorded durations, which is
     how the ranges learn; the decoder sees only the excerpt.

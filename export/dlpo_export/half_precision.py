@@ -2,7 +2,7 @@
 
 Convolutions take most of the time and lose nothing audible in float16. Kept in float32, with Casts
 in between: inputs and outputs, the arithmetic of the reverse steps and the de-emphasis (where
-errors accumulate from step to step), normalisations, attention, LSTMs, and every layer whose values
+errors accumulate from step to step), normalizations, attention, LSTMs, and every layer whose values
 come near the limit of float16's range. No operator mixes the two types, as TensorRT's strong typing
 requires.
 

@@ -1,11 +1,11 @@
-"""How much context a chunk needs: measured on speech, as a trained network hardly uses its reach.
+"""How much context a chunk needs: measured, since a trained network hardly uses its reach.
 
 A reverse step can look several frames to each side, N steps N times as far; but the far end moves a
 sample by far less than the last of 16 bits: each further frame of context divides the deviation by
 about eight. Chunks with only the context they need cost the server less.
 
 In 8 bits any deviation, however small, can flip the rounding of an activation, which in turn flips
-others: around a seam a different realisation of the rounding noise is heard. So its level is
+others: around a seam a different realization of the rounding noise is heard. So its level is
 measured instead, relative to the speech. The same applies to the blocks of the frames graph.
 """
 

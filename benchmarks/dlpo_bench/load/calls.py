@@ -37,7 +37,7 @@ HTTP_CODES = {  # -> gRPC equivalent
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     503: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
-DETAIL = 200  # of an error message that are shown
+DETAIL = 200  # characters of an error message that are shown
 NOT_PCM = (
     "audio/mpeg", "audio/wav", "audio/x-wav", "audio/ogg", "audio/flac", "audio/aac", "text/",
     "application/json",

@@ -1,6 +1,6 @@
-"""Speech Synthesis Markup Language 1.1, the part of it that a voice can do; see docs/ssml.md.
+"""Speech Synthesis Markup Language 1.1, as far as a voice can follow it; see docs/ssml.md.
 
-Few texts are documents, so that what reads them is imported by the first one.
+Few texts are SSML documents, so their reader is imported when the first one comes.
 
 Reference: https://www.w3.org/TR/speech-synthesis11/
 """

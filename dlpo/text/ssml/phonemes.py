@@ -9,15 +9,15 @@ from dlpo.text.symbols import PHONEMES, VOWELS
 
 MAX_PHONEMES = 60  # of one word: far beyond any English one
 
-# Decomposed (NFD) IPA -> ARPAbet; the stress of the vowels comes from the marks. Beside the
+# Decomposed (NFD) IPA -> ARPAbet; the stress of the vowels comes from the marks. Besides the
 # symbols of American English: British vowels, allophones and common foreign sounds, each as the
-# nearest sound that an American has.
+# nearest American sound.
 _IPA = {written: phonemes for written, (phonemes,) in table("ipa").items()}
 _LONGEST = max(map(len, _IPA))
 _STRESS = {"ˈ": "1", "'": "1", "ˌ": "2"}
 _SILENT = frozenset(
     " \t\n.-|‿ːˑ"  # syllables, feet, links, length
-    "\u0361\u035c"  # ties: removed before, but for stray ones
+    "\u0361\u035c"  # ties: already removed, except stray ones
     "ʰʷʲˠˤˀⁿ˞\u02de"  # release and color of a neighbor
     "\u0303\u0325\u030a\u032c\u032a\u033a\u032f\u031a\u0330\u0324\u0334\u031e\u031d\u0320\u031f"
 )
@@ -112,7 +112,7 @@ def _longest_symbol(text: str, position: int) -> str | None:
 
 
 def _begins_with_vowel(text: str, position: int) -> bool:
-    """The R before it then begins a syllable: around is AH R, not ER."""
+    """Whether a vowel follows, so that an R before it begins a syllable: around is AH R, not ER."""
     if text[position : position + 1] in _STRESS:
         position += 1
     return _IPA.get(text[position : position + 1]) in VOWELS

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from dlpo.text.characters import table
 
-_LEVELS = {  # attribute -> its values that have names: factors, semitones, decibels
+_LEVELS = {  # attribute -> its named values: factors, semitones, decibels
     attribute: {name: float(row[column]) for name, row in table("prosody").items() if row[column]}
     for column, attribute in enumerate(("rate", "pitch", "volume"))
 }
@@ -25,7 +25,7 @@ _VOLUME = re.compile(rf"([+-]?){_NUMBER}dB")
 
 
 class SpokenProsody(NamedTuple):
-    """Beside the request's own."""
+    """Relative to the request's own."""
 
     speed: float = 1.0
     pitch_semitones: float = 0.0
@@ -55,7 +55,7 @@ def changed_prosody(
     """The prosody inside ``<prosody rate= pitch= volume=>``.
 
     Raises:
-        ValueError: a value is no rate, pitch or volume, or leads out of the limits.
+        ValueError: a value is no rate, pitch or volume, or exceeds the limits.
     """
     for attribute, (field, combine, parse, unit) in _ATTRIBUTES.items():
         if attribute in attributes:

@@ -15,9 +15,9 @@ from dlpo.text.ssml.say_as import said_as
 from dlpo.text.ssml.script import Script
 
 MAX_CHARACTERS = 200_000  # of a document; the server's own limit on texts is lower
-MAX_DEPTH = 32  # elements in one another
+MAX_DEPTH = 32  # of nested elements
 MAX_ELEMENTS = 10_000
-_MESSAGE_ENDS = 200  # characters kept of either end of a long message: a trailer has little room
+_MESSAGE_ENDS = 200  # characters kept at either end of a long message: gRPC trailers are small
 MAX_VALUE = 2_000  # characters of one attribute, and of the text in say-as, phoneme and sub
 ATTRIBUTES = {
     "speak": {"version", "onlangfailure"},
@@ -60,14 +60,14 @@ def read_ssml(document: str, limits: ProsodyLimits, reading: TextReading) -> Scr
 
 
 class _Element(NamedTuple):
-    """One that is open."""
+    """An open element."""
 
     name: str
     attributes: dict[str, str]
     start: int
     """Place of its tag in the document."""
     prosody: SpokenProsody
-    """Inside of it."""
+    """That of the text inside it."""
 
 
 class _Reader:
@@ -257,7 +257,7 @@ def _check_attribute(name: str, attribute: str, value: str) -> None:
 
 
 def break_seconds(attributes: Mapping[str, str]) -> float:
-    """Of ``<break strength= time=>``; the time goes before the strength.
+    """The length of ``<break strength= time=>``; a time overrides the strength.
 
     Raises:
         ValueError: what is wrong, and what was expected.

@@ -32,7 +32,7 @@ _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
 def said_as(kind: str, content: str, format: str = "") -> list[str]:
     """The words of ``<say-as interpret-as=kind format=format>content</say-as>``.
 
-    They are as those of a `Token`: lower case, single letters in capitals.
+    They are written as in a `Token`: lower case, single letters in capitals.
 
     Args:
         kind: one of the standard's or the big vendors' values.

@@ -1,4 +1,4 @@
-"""A parsed SSML document: flat text plus what its elements ask for where; and its sentences."""
+"""A parsed SSML document: flat text, what its elements ask for at each place, and its sentences."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dlpo.text.words import (
 )
 
 _SPACE = re.compile(r"\s")
-BOUNDARY = " \n\n "  # a paragraph's end in the text, and no written form goes across it
+BOUNDARY = " \n\n "  # a paragraph's end in the text; no written form spans it
 
 
 class Stretch(NamedTuple):
@@ -37,18 +37,18 @@ class Stretch(NamedTuple):
     words: tuple[str, ...] | None
     """As spoken, if the document gives it; None: to be normalized."""
     phonemes: tuple[str, ...] | None
-    """Of its one word, where the document tells."""
+    """Of its only word, if the document gives them."""
 
 
 class Script:
-    """Readable text (see `readable_text`) and the requests of the document by place in it."""
+    """Readable text (see `readable_text`) and the requests of the document by place."""
 
     def __init__(self, reading: TextReading) -> None:
         """`reading` notes what is not spoken."""
         self.text = ""
-        """all of it, once it is finished"""
+        """the whole text, once it is finished"""
         self.stretches: list[Stretch] = []
-        """all of the text, in order"""
+        """the parts of the whole text, in order"""
         self.ends: list[int] = []
         """places where a sentence ends because an element does"""
         self.breaks: list[tuple[int, float]] = []
@@ -60,7 +60,7 @@ class Script:
         self._length = 0
         self._starts: list[int] = []  # of each character in the document
         self._stops: list[int] = []
-        self._prosody = [(0, SpokenProsody())]  # from there on
+        self._prosody = [(0, SpokenProsody())]  # each from its place on
         self._open = 0  # where the current stretch begins
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
@@ -68,12 +68,12 @@ class Script:
         return self._starts[start], self._stops[end - 1]
 
     def prosody(self, place: int) -> SpokenProsody:
-        """Of the text from there on."""
+        """The prosody at a place."""
         following = bisect_left(self._prosody, place + 1, key=lambda run: run[0])
         return self._prosody[following - 1][1]
 
     def say(self, written: str, start: int) -> None:
-        """Text that is literal in the document."""
+        """Add text that is literal in the document."""
         if self._open == self._length:
             self._separate_from(written, start)
         readable = self._readable(written)
@@ -84,7 +84,7 @@ class Script:
         )
 
     def say_instead(self, written: str, start: int, stop: int) -> None:
-        """Text in place of the document's `start` to `stop`, such as an entity."""
+        """Add text in place of the document's `start` to `stop`, such as an entity."""
         text = self._readable(written).text
         self._append(text, [start] * len(text), [stop] * len(text))
 
@@ -96,43 +96,43 @@ class Script:
         words: tuple[str, ...] | None = None,
         phonemes: tuple[str, ...] | None = None,
     ) -> None:
-        """The same, in a stretch of its own."""
+        """Add text in place of the document's, in a stretch of its own."""
         self._separate_from(written, start)
         self._end_stretch()
         self.say_instead(written, start, stop)
         self._end_stretch(words, phonemes)
 
     def end_sentence(self, place: int) -> None:
-        """Here, as an element begins or ends at `place` of the document."""
+        """End a sentence, as an element begins or ends at `place` of the document."""
         self._append_boundary(place)
         self.ends.append(self._length)
 
     def pause(self, seconds: float, place: int) -> None:
-        """Silence, after which speech starts afresh."""
+        """Add silence, after which speech starts afresh."""
         self._append_boundary(place)
         self.breaks.append((self._length, seconds))
 
     def mark(self, name: str) -> None:
-        """A named place."""
+        """Name this place."""
         self.marks.append((self._length, name))
 
     def change_prosody(self, prosody: SpokenProsody) -> None:
-        """From here on."""
+        """Set the prosody from here on."""
         self._prosody.append((self._length, prosody))
 
     def finish(self) -> None:
-        """No more text comes."""
+        """End the text."""
         self._end_stretch()
         self.text = "".join(self._parts)
 
     def _readable(self, written: str) -> ReadableText:
-        """Folded, with a blank for a line's end: only elements make paragraphs."""
+        """Fold text, with blanks for line ends, since only elements make paragraphs."""
         readable = readable_text(_SPACE.sub(" ", written), self._reading.emoji)
         self._reading.note(readable.dropped, readable, [])
         return readable
 
     def _separate_from(self, written: str, place: int) -> None:
-        """A blank between two words that the document has no blank between."""
+        """Add a blank between two words that only a tag separates."""
         if self._parts and self._parts[-1][-1].isalnum() and written[:1].isalnum():
             self._append(" ", [place], [place])
 
@@ -159,7 +159,7 @@ class Script:
 def spoken_script(
     script: Script, pronouncer: Pronouncer, known: Mapping[str, Phonemes]
 ) -> list[Sentence]:
-    """Split, normalize and pronounce; there may be nothing to say."""
+    """Split, normalize and pronounce a script; there may be nothing to say."""
     found: list[Sentence] = []
     places: list[int] = []  # of all words in the text
     spans: list[tuple[int, int]] = []  # of each sentence in the text
@@ -180,7 +180,7 @@ def spoken_script(
 def _sentences(
     script: Script, pronouncer: Pronouncer, known: Mapping[str, Phonemes]
 ) -> list[list[MarkedToken]]:
-    """Each with its tokens; where only a break has ended one, the voice stays up."""
+    """The tokens of each sentence; where only a break ends one, the voice stays up."""
     found = list(sentences(script.text, _tokens(script, pronouncer, known)))
     breaks = [place for place, _ in script.breaks]
     for marked, following in pairwise(found):
