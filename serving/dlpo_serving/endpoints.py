@@ -103,7 +103,7 @@ async def serve_endpoints(
     options = [
         *CHANNEL_OPTIONS,
         # Per connection: calls that are started but send nothing cost memory. High enough that a
-        # full server rejects a call rather than queue it behind others of its connection.
+        # full server rejects a call instead of queuing it behind others on its connection.
         ("grpc.max_concurrent_streams", SPARE_CALLS + 2 * settings.max_streams),
     ]
     logging.getLogger(GRPC_LOG).addFilter(caller_stayed)
@@ -140,7 +140,7 @@ def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[],
 
 
 def _check_free(host: str, port: int) -> None:
-    """Raise OSError if the port is taken: gRPC would print a line of its own as well."""
+    """Raise OSError if the port is taken, since gRPC would also print a line of its own."""
     family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     socket.create_server(place, family=family).close()
 

@@ -1,4 +1,4 @@
-"""What a caller asks for, and what is wrong with it."""
+"""What a caller asks for, and its validation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VOLUME_DB = (-40.0, 12.0)  # range: nearly silent to limited throughout
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """A text and how it is to be spoken."""
+    """A text and how to speak it."""
 
     text: str
     speed: float = 1.0
@@ -30,15 +30,15 @@ class SpeechRequest:
     steps: int | None = None
     """reverse diffusion steps; the voice's default if None"""
     dictionary: Mapping[str, str] = field(default_factory=dict)
-    """word -> ARPAbet phonemes with stress, before the voice's own dictionary"""
+    """word -> ARPAbet phonemes with stress; takes precedence over the voice's own dictionary"""
     ssml: bool = False
     """the text is an SSML document, even if it does not begin with <speak>"""
     volume_db: float = 0.0
     """gain in decibels; peaks are limited, they never clip"""
     code: str = CODE[0]
-    """what becomes of blocks of code in the text: one of `CODE`"""
+    """how blocks of code in the text are handled: one of `CODE`"""
     emoji: str = EMOJI[0]
-    """what becomes of emoji: one of `EMOJI`"""
+    """how emoji are handled: one of `EMOJI`"""
 
     def __post_init__(self) -> None:
         """A text that begins with <speak> is SSML over every API."""
@@ -50,26 +50,26 @@ class SynthesisCall:
     """What a caller wants, over any API."""
 
     request: SpeechRequest
-    """how to speak; its text is empty where the text comes in pieces"""
+    """how to speak; its text is empty if the text comes in pieces"""
     voice: str = ""
     """the server's default if empty"""
     encoding: Encoding = Encoding.PCM_S16
     sample_rate_hz: int | None = None
-    """of the reply; None is `usual_format`'s"""
+    """of the reply; None means that of `usual_format`"""
     timeout_s: float | None = None
-    """after which the caller gives up"""
+    """seconds after which the caller gives up"""
     streamed: bool = True
     """played while it is made; otherwise sent when complete"""
 
 
 def check_request(request: SpeechRequest, manifest: Manifest) -> int:
-    """Check everything but the words against what the voice can do.
+    """Check every field except text and dictionary against what the voice supports.
 
     Returns:
         Reverse steps, N.
 
     Raises:
-        RequestError: naming every field that is wrong.
+        RequestError: names every invalid field.
     """
     found = []
     ranges = {

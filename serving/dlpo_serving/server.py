@@ -38,7 +38,7 @@ SWITCH_S = 2e-5  # how long a busy thread may hold the GIL; at 1 ms a storm of c
 THREADS = 3  # for work beside the event loop: two readers and the watch of the lanes
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
 HEARTBEAT_S = 1.0  # between two checks of the lanes
-HANG_BEATS = 20  # limit for one call of a graph
+HANG_BEATS = 20  # heartbeats; limit for one call of a graph
 MAX_HUNG_LANES = 3  # replaced within `HUNG_BEATS`; then the process exits
 HUNG_BEATS = 600
 

@@ -1,4 +1,4 @@
-"""Synthesis for gRPC, Riva and HTTP, which only translate requests and replies.
+"""Synthesis for all APIs, which only translate requests and replies.
 
     async with service.synthesize(call) as audio:
         async for chunk in audio:

@@ -107,7 +107,7 @@ class RetryPolicy:
     first_delay_s: float = 0.1
     """longest random delay before the second attempt; doubles with each further attempt"""
     max_delay_s: float = 5.0
-    """upper bound of the doubling"""
+    """longest random delay before any attempt"""
     total_s: float = 20.0
     """no attempt starts later than this after the first"""
 

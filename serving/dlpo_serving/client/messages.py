@@ -57,7 +57,7 @@ class Chunk:
 
     @property
     def sentence(self) -> int:
-        """Index of the sentence; the pause after it belongs to it."""
+        """Index of the sentence; the default pause between two belongs to the second."""
         return self.message.sentence
 
     @property

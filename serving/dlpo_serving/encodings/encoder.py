@@ -20,8 +20,8 @@ from dlpo_serving.errors import RequestError
 class AudioEncoder(Protocol):
     """Turns the samples of one stream into bytes as they arrive; one encoder per stream.
 
-    The decoded audio does not depend on how the samples were cut. For one thread at a time;
-    dropping an encoder frees its memory.
+    The decoded audio does not depend on how the samples are split into calls. Call it from one
+    thread at a time; dropping an encoder frees its memory.
     """
 
     def encode(self, samples: Waveform) -> bytes:
@@ -102,7 +102,7 @@ class _GuardedEncoder:
         return rest + self._encoder.finish()
 
 
-OPEN_END = 0xFFFFFFFF  # bytes, in a WAV header: until the stream ends
+OPEN_END = 0xFFFFFFFF  # bytes; as the length in a WAV header: until the stream ends
 
 
 class _SampleEncoder:
@@ -122,7 +122,7 @@ class _SampleEncoder:
 
 
 def wav_header(sample_rate_hz: int) -> bytes:
-    """The 44-byte header for an unknown number of mono 16-bit samples: it is sent first."""
+    """The 44-byte header for mono 16-bit samples; sent first, so it leaves the length open."""
     sample_bytes = 2
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",

@@ -9,13 +9,13 @@ from typing import NoReturn
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
-G711_RATE_HZ = 8_000  # the recommendation's only rate, though some clients use others
+G711_RATE_HZ = 8_000  # the standard's only rate, though some clients use others
 BIT_RATE = 64_000  # bit/s. With less, libopus uses its speech coder and takes 2.5 times as long
 WIDE_BAND_HZ = 16_000  # the full bit rate from here up, half of it below
 
 
 class Encoding(StrEnum):
-    """How audio travels as bytes; mono, little-endian.
+    """How samples are encoded as bytes: mono, little-endian.
 
     `Encoding("no such")` raises RequestError, like every other bad value of a request.
     """

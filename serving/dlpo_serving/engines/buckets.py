@@ -61,7 +61,7 @@ class PaddedInputs(NamedTuple):
         )
 
     def fill(self, piece: Piece, conditioning: Floats, source: Floats, noise: Floats) -> None:
-        """Copy `piece`'s part of the window; pad with its last conditioning and silence."""
+        """Copy `piece`'s part of the window; pad with its last frame's conditioning, and zeros."""
         rows = piece.rows.stop - piece.rows.start
         frames = piece.read_stop - piece.read_start
         read = slice(piece.read_start, piece.read_stop)

@@ -70,7 +70,7 @@ def check_cuda() -> Gpu:
 
 
 class CudaDevice:
-    """The GPU as the binding of `BoundDenoiser` sees it; pins arrays for as long as it lives."""
+    """The GPU, as `BoundDenoiser` uses it; arrays stay pinned as long as this object lives."""
 
     name = "cuda"
     """onnxruntime's name for it"""

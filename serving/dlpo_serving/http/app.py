@@ -244,7 +244,7 @@ def page_routes() -> list[web.RouteDef]:
 
 
 def _sender(file: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Send the file as it is now; its ETag hashes the content, since images clamp mtimes."""
+    """Send the file as read now; its ETag is a content hash, since images clamp mtimes."""
     content = file.read_bytes()
     tag = hashlib.sha256(content).hexdigest()
     kind = mimetypes.guess_type(file.name)[0]

@@ -48,7 +48,7 @@ def authorization(request: web.Request) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The listener interrupted."""
+    """The listener has interrupted the speech."""
 
     played_s: float | None = None
     """seconds of audio that were played; None: everything sent"""
@@ -115,7 +115,7 @@ class Dialect:
         return [{**events.done(), **events.text()}]
 
     def error(self, reply: ErrorReply) -> Sequence[Message]:
-        """Messages before an error ends a connection, or one of several calls on it."""
+        """Messages that report an error, which ends the connection or one of its calls."""
         return [{"type": "error", **reply.json()}]
 
 
@@ -269,7 +269,7 @@ class RealtimeDialect(Dialect):
         raise _wrong("type", message.get("type"), known)
 
     def respond(self, message: Message) -> tuple[SpeechBody, Message]:
-        """Start a response: what it speaks (its own input or what waits), and its first event."""
+        """Start a response: what it speaks (own input or waiting items), and its first event."""
         if self.speaking:
             what = "a response is in progress; wait for its response.done, or cancel it"
             raise BodyError(what, 400, "conversation_already_has_active_response")

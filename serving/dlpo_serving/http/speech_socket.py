@@ -51,7 +51,7 @@ class SocketReply:
     dialect: Dialect
     stall_s: float
     rate_hz: int = 0
-    """of the audio, once it begins"""
+    """sample rate of the audio, once it begins"""
     sent_s: float = 0.0
     """seconds of audio"""
     words: list[WordTiming] = field(default_factory=list)

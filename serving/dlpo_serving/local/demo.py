@@ -1,4 +1,4 @@
-"""`make demo`: start a server, stream two sentences, write what came as sound."""
+"""`make demo`: start a server, stream two sentences, and write the audio to demo.wav."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAUSE_S = 0.3  # between the sentences in demo.wav
 
 
 def run_demo(out: Path = Path(), voice: str = DEFAULT_VOICE) -> None:
-    """Speak `SENTENCES` through a server of its own; write demo.wav into `out`.
+    """Start a server, speak `SENTENCES` through it, and write demo.wav into `out`.
 
     Raises:
         DlpoError: the voice, the server or a file failed; the message says what to do.

@@ -63,7 +63,7 @@ def versions() -> dict[str, str]:
 
 
 def look_at_packages() -> Iterator[Finding]:
-    """One finding for each extra, then what excludes what."""
+    """One finding for each extra, then the encodings, then any conflict between packages."""
     extras = {extra: _of_extra(extra) for extra in _extras()}
     lacking = {extra: _lacking(needed) for extra, needed in extras.items()}
     speaking = any(not lacking.get(extra, {extra: ""}) for extra in SPEAKING)
@@ -324,7 +324,7 @@ def _synthesize_with(engine: EngineName, precision: EnginePrecision, voice: str)
         return _failed(subject, "absent", error)
     except (EngineError, MissingExtraError) as error:
         of_all = precision == PRECISIONS[engine][0]
-        # The CPU's engine is there on every machine; the others need not be.
+        # The CPU engine must run on every machine; the others need not.
         state: State = "problem" if engine == "cpu" else "absent"
         return _failed(f"engine {engine}" if of_all else subject, state, error)
     except DlpoError as error:

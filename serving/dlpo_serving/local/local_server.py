@@ -1,4 +1,4 @@
-"""A server in a process of its own on a free port: for the demo, the benchmark and tests."""
+"""A server in its own process, on a free port: for the demo, the benchmark and tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LocalServer:
     """seconds from starting the process until it was SERVING"""
     process: subprocess.Popen[str]
     page_url: str = ""
-    """without a slash at its end; empty without HTTP"""
+    """without a trailing slash; empty without HTTP"""
 
 
 @contextmanager
@@ -39,8 +39,8 @@ def local_server(voice: str | os.PathLike[str], *options: str) -> Iterator[Local
         options: further options of the server.
 
     Raises:
-        EngineError: it ended before it was SERVING, or printed no address of its page; standard
-            error has its reason.
+        EngineError: it ended before it was SERVING, or did not print its page's address; standard
+            error has the reason.
     """
     command = [sys.executable, "-m", "dlpo_serving", "--port", "0", "--log-level", "warning"]
     command += ["--voice", os.fspath(voice), *options]

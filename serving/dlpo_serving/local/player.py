@@ -1,4 +1,4 @@
-"""Audio while it is being made: played by whatever player the machine has, or into a sound file."""
+"""Plays audio while it is being made, with any player that is installed, or writes it to a file."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _FILE_THEN_PLAY = 'cat > "$0/speech.wav" && exec afplay "$0/speech.wav"'
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A program that plays what comes from its standard input."""
+    """A program that plays its standard input."""
 
     name: str
     command: tuple[str, ...]
-    """with {rate} in the place of the sample rate, {folder} in that of a folder of its own"""
+    """command line; {rate} becomes the sample rate, {folder} a temporary folder"""
     encoding: Encoding
-    """what it reads"""
+    """encoding of its input"""
 
 
 PLAYERS = (
@@ -47,22 +47,22 @@ PLAYERS = (
         ("aplay", "-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", "{rate}"),
         Encoding.PCM_S16,
     ),
-    Player(  # FFmpeg; its options for bare samples have changed between versions
+    Player(  # FFmpeg; its options for raw samples have changed between versions
         "ffplay",
         ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error", "-i", "-"),
         Encoding.WAV,
     ),
-    Player(  # macOS; it reads files only, so that all is made before it begins
+    Player(  # macOS; it reads only files, so it starts once all audio is made
         "afplay", ("/bin/sh", "-c", _FILE_THEN_PLAY, "{folder}"), Encoding.WAV
     ),
 )
 
 
 class PlayerPlayback:
-    """A player at work: in a `with` statement, whose end waits until all is heard."""
+    """A running player; use it in a `with` statement, whose end waits until all audio is played."""
 
     def __init__(self, player: Player, sample_rate_hz: int) -> None:
-        """Samples will come at this rate."""
+        """`sample_rate_hz`: of the samples to play."""
         self._player = player
         self._rate_hz = sample_rate_hz
         self._encoder = open_encoder(AudioFormat(player.encoding, sample_rate_hz), sample_rate_hz)
@@ -92,7 +92,7 @@ class PlayerPlayback:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         with self._folder:
-            if error is not None:  # be silent at once
+            if error is not None:  # stop playback immediately
                 self._process.kill()
                 self._process.communicate()
                 return
@@ -112,25 +112,25 @@ class PlayerPlayback:
     def _end(self) -> None:
         self._process.communicate()
         played_s = time.monotonic() - self._start
-        # ffplay ends with 0 where it finds no device; but then it takes less time than the sound.
+        # ffplay exits with 0 if it finds no audio device, but then it ends too early.
         if self._process.returncode or played_s < self._samples / self._rate_hz / 2:
             complaint = self._complaints.read_text(errors="replace").strip().splitlines()
             self._folder.cleanup()
             raise EngineError(f"{self._player.name}: {(complaint or ['played nothing'])[-1]}")
 
 
-PROOF_S = 10.0  # of sound that a player has taken: longer than the pipe and its own buffer
+PROOF_S = 10.0  # of audio accepted by a player: more than the pipe and its own buffer hold
 
 
 class Loudspeaker:
-    """The first player that makes a sound; where none does, a file. In a `with` statement."""
+    """The first player that works, otherwise a file; use it in a `with` statement."""
 
     def __init__(self, sample_rate_hz: int, *, or_file: bool) -> None:
-        """Samples will come at this rate; without `or_file` they are lost where none plays."""
+        """`sample_rate_hz`: of the samples; without `or_file` they are lost if no player works."""
         self.sounds = True
-        """whether a player, or at least a file, has what was said"""
+        """whether a player, or at least a file, has received the audio"""
         self.told = ""
-        """which one, and why no better one"""
+        """which one, and why playback failed if it did"""
         self._rate_hz = sample_rate_hz
         self._or_file = or_file
         self._players = (player for player in PLAYERS if shutil.which(player.name))
@@ -146,7 +146,7 @@ class Loudspeaker:
         """Play (T,) float32 after what came before; waits while the player is busy.
 
         Raises:
-            EngineError: a player failed that had played for a while.
+            EngineError: a player failed after playing for a while.
         """
         with self._or_next():
             if not self._is_proven():
@@ -174,7 +174,7 @@ class Loudspeaker:
             self._next()
 
     def _next(self) -> None:
-        """Begin again with the next player, or with the file."""
+        """Start over with the next player, or with the file."""
         self._sink = None
         player = next(self._players, None)
         with self._or_next():
@@ -204,7 +204,7 @@ def _free_path() -> Path:
 
 
 STDOUT = Path("-")
-ENCODINGS = {  # by the ending of the name
+ENCODINGS = {  # by file name extension
     ".wav": Encoding.WAV,
     ".flac": Encoding.FLAC,
     ".ogg": Encoding.OGG_OPUS,
@@ -215,10 +215,10 @@ ENCODINGS = {  # by the ending of the name
 
 
 def encoding_of(path: Path) -> Encoding:
-    """What a file's name promises; WAV for standard output.
+    """The encoding for a file name's extension; WAV for standard output.
 
     Raises:
-        InputError: the ending is none of `ENCODINGS`.
+        InputError: the extension is not in `ENCODINGS`.
     """
     if path == STDOUT:
         return Encoding.WAV
@@ -245,20 +245,20 @@ def check_writable(path: Path) -> None:
 
 
 class SoundFile:
-    """A file that grows with the audio: in a `with` statement, whose end completes it."""
+    """A file that grows with the audio; use it in a `with` statement, whose end completes it."""
 
     def __init__(self, path: Path, source_rate_hz: int, sample_rate_hz: int | None = None) -> None:
         """Nothing is written yet.
 
         Args:
-            path: its ending says the encoding; "-" is standard output, as WAV.
-            source_rate_hz: of the samples that will come.
-            sample_rate_hz: of the file; None is the nearest to the source's that it can have.
+            path: its extension selects the encoding; "-" is standard output, as WAV.
+            source_rate_hz: of the samples to write.
+            sample_rate_hz: of the file; None means that of `usual_format`.
 
         Raises:
-            InputError: the ending is unknown, or the encoding does not have this rate, or its
-                library is not installed; later, the file can't be written, as when the disk is
-                full.
+            InputError: the extension is unknown, the encoding does not support this rate, or its
+                library is not installed; later, the file can't be written, for example because the
+                disk is full.
         """
         self._path = path
         self._format = format_of(encoding_of(path), sample_rate_hz, source_rate_hz)
@@ -271,7 +271,7 @@ class SoundFile:
             out = self._unfinished or self._path
             is_stdout = self._path == STDOUT
             self._file: BinaryIO = sys.stdout.buffer if is_stdout else out.open("wb")
-            # A WAV header has the length, which is filled in at the end where that is possible.
+            # A WAV header contains the length, which is filled in at the end if it is seekable.
             self._wav: wave.Wave_write | None = None
             if self._format.encoding is Encoding.WAV and self._file.seekable():
                 rate = self._format.sample_rate_hz
@@ -290,7 +290,7 @@ class SoundFile:
             try:
                 if error is None or isinstance(error, KeyboardInterrupt):
                     self._write(self._encoder.finish())
-                if self._wav:  # what was heard before an error can be played
+                if self._wav:  # audio written before an error stays playable
                     self._wav.close()
                 if self._path != STDOUT:
                     self._file.close()
@@ -303,10 +303,10 @@ class SoundFile:
                     self._unfinished.unlink(missing_ok=True)
 
     def _unfinished_path(self) -> Path | None:
-        """Where to write until all of it is there; None where no file would be lost."""
-        if self._path == STDOUT or not self._path.is_file():  # such as a pipe
+        """Temporary path to write to first; None if no existing file would be lost."""
+        if self._path == STDOUT or not self._path.is_file():  # new, or a pipe
             return None
-        self._path = self._path.resolve()  # a link stays one
+        self._path = self._path.resolve()  # keep a symbolic link
         return self._path.with_name(f".{self._path.name}.{os.getpid()}")
 
     def _write(self, audio: bytes) -> None:
@@ -320,14 +320,14 @@ class SoundFile:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """A full disk is an error of ours; a reader of standard output who left is none."""
+    """Report OSError, such as a full disk, as InputError; let a broken pipe pass."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
         place = "standard output" if path == STDOUT else path
-        if path == STDOUT:  # at its exit Python would try again to write what it holds, and fail
+        if path == STDOUT:  # otherwise Python would flush its buffer at exit, and fail again
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise InputError(
             f"can't write {place}: {error.strerror}; free some space or choose another path"

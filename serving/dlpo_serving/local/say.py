@@ -1,4 +1,4 @@
-"""`dlpo say`: text to a sound file, to standard output or to the speaker, while it is made."""
+"""`dlpo say`: speaks a text into a file, standard output or the speaker, as audio is made."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ if TYPE_CHECKING:
     from dlpo_serving.client.connection import Connection
     from dlpo_serving.client.messages import Piece
 
-ANY_RATE_HZ = 22_050  # of samples, to try an encoding before a voice says its own
+ANY_RATE_HZ = 22_050  # sample rate for checking an encoding before the voice is loaded
 Progress = Callable[[float, float], None]
-"""Gets the seconds of audio so far, and the share of the text, 0 where that is not known."""
+"""Called with the seconds of audio so far and the share of the text spoken, 0 if unknown."""
 _Piece = tuple[Waveform, float]
 
 
 @dataclass(frozen=True, slots=True)
 class SayResult:
-    """What was said."""
+    """What was spoken, and how fast."""
 
     audio_s: float
     """length of the audio"""
     first_audio_s: float
-    """time from the begin to the first sound, without loading the voice"""
+    """seconds until the first audio, excluding the loading of the voice"""
     wall_s: float
-    """time that was spent waiting for audio, without loading the voice"""
+    """seconds spent waiting for audio, excluding the loading of the voice"""
     told: str = ""
-    """what played it, or why nothing did and where it is"""
+    """what played it, or why nothing did and which file has it"""
     warnings: tuple[str, ...] = ()
     """about the text, see `ProcessedText`"""
 
     @property
     def rtf(self) -> float:
-        """Real-time factor: seconds of work for a second of audio."""
+        """Real-time factor: seconds of work per second of audio."""
         return self.wall_s / self.audio_s if self.audio_s else inf
 
     def __str__(self) -> str:
@@ -84,21 +84,21 @@ def say(
 
     Args:
         request: the text, and how to speak it.
-        pieces: of more text, which a server speaks as they come.
-        voice: name or path of a bundle; with `server`, the name of one of its voices. None is
+        pieces: of more text, which a server speaks as they arrive.
+        voice: name or path of a bundle; with `server`, the name of one of its voices. None means
             `DEFAULT_VOICE`, or the server's own default.
-        out: file to write, in the encoding of its ending; "-" is standard output, as WAV.
+        out: file to write, in the encoding of its extension; "-" is standard output, as WAV.
         play: play it on this machine.
-        sample_rate_hz: of `out`; None is the voice's own, or the next that the encoding has.
-        server: None makes the audio in this process.
+        sample_rate_hz: of `out`; None means that of `usual_format`.
+        server: None synthesizes in this process.
         engine, precision: of this process, see `open_engine`; a server has its own.
-        progress: called with each piece of the audio.
+        progress: called after each piece of audio.
 
     Raises:
-        InputError: a value is wrong, there is no such voice, or `out` can't be written. All that
-            can be known before the voice is loaded is found before.
-        BundleError, EngineError: the voice or the server failed; or nothing could be played, and
-            there is `out`. Without it, a file is written instead.
+        InputError: a value is invalid, there is no such voice, or `out` can't be written. Whatever
+            can be checked before the voice is loaded is checked first.
+        BundleError, EngineError: the voice or the server failed; or no player worked and `out` is
+            given. Without `out`, a file is written instead.
         MissingExtraError: the packages of the engine or of the encoding are not installed.
     """
     if server is not None and (engine != "cpu" or precision is not None):
@@ -152,7 +152,7 @@ class _Source:
 
     def __iter__(self) -> Iterator[_Piece]:
         while True:
-            start = time.perf_counter()  # what the sinks take is not counted
+            start = time.perf_counter()  # the sinks' own time is not counted
             piece = next(self._chunks, None)
             self._waited_s += time.perf_counter() - start
             if piece is None:
@@ -202,7 +202,7 @@ def _there(
             calls = _calls(pieces)
             streams = ((client.stream_pieces(each, request, voice, reply), 0.0) for each in calls)
         first = next(streams)
-        with first[0]:  # ended too where nobody asks for its audio
+        with first[0]:  # ended even if its audio is never read
             warnings: list[str] = []
             chunks = _samples(chain([first], streams), warnings)
             yield _Source(chunks, first[0].info.format.sample_rate_hz, start, warnings)
@@ -218,12 +218,12 @@ def _samples(
             warnings += stream.totals.warnings if stream.totals else ()
 
 
-CALL_CHARACTERS = 2_000  # of one call, about: servers take 10,000, if nobody has set less
+CALL_CHARACTERS = 2_000  # per call, roughly; servers accept 10,000 unless configured otherwise
 _PIECE_CHARACTERS = 500
 
 
 def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:
-    """A text in parts of at most so many characters, which end with sentences where they can."""
+    """Parts of a text, of at most `most` characters each, that end with sentences if possible."""
     while len(text) > most:
         blanks = [place for place in range(most // 4, most - 1) if text[place].isspace()]
         ends = (
@@ -238,7 +238,7 @@ def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:
 
 
 def _calls(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
-    """The pieces of each call, none of which has to be so long that a server refuses it."""
+    """The pieces of each call, divided so that no call is too long for a server."""
     small = (
         part
         for piece in pieces
@@ -260,12 +260,12 @@ def _calls(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
             yield call(piece)
 
 
-QUIET_S = 0.1  # after a whole line, nothing for so long: its writer waits to hear it
+QUIET_S = 0.1  # pause in input after a complete line: its writer is waiting to hear it
 _MOST = 1 << 16  # bytes of one piece
 
 
 def typed_pieces(descriptor: int) -> Iterator[str | Flush]:
-    """What comes from a file descriptor, as it comes; a line that is followed by nothing is spoken.
+    """Text from a file descriptor as it arrives; a pause after a complete line yields a `Flush`.
 
     Args:
         descriptor: of a terminal or a pipe, in UTF-8.

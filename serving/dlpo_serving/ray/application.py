@@ -16,8 +16,8 @@ from dlpo_serving.ray.proxy import Answered, Asked
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings, flag_of
 
-# A replica listens on a local port, and what Serve delivers is forwarded there unchanged. So a call
-# goes through the same as without Ray: tokens, quotas, admission, traces, the log.
+# A replica listens on a local port, and what Serve delivers is forwarded there unchanged. So calls
+# pass through the same stages as without Ray: tokens, quotas, admission, traces, the log.
 
 
 CHANNEL_OPTIONS = (
@@ -36,7 +36,7 @@ class Replica:
             settings: of the server inside.
 
         Raises:
-            as `run_server` does.
+            Anything that `run_server` raises.
         """
         configure_logs(settings.log_format, settings.log_level)
         ready: asyncio.Future[tuple[Endpoints, str]] = asyncio.get_running_loop().create_future()
@@ -171,7 +171,7 @@ def from_arguments(arguments: Mapping[str, Any]) -> Any:
 
     Raises:
         pydantic.ValidationError: there is no such setting, or its value is out of range.
-        ConfigError: as `build` does.
+        ConfigError: see `build`.
     """
     return build(ServerSettings(**arguments))
 

@@ -34,7 +34,7 @@ ANSWER_S = 10.0  # limit for the round trip of a health check to a replica
 POLL_S = 0.1
 
 OF_RAY = {  # what Ray reads from the environment
-    "RAY_USAGE_STATS_ENABLED": "0",  # else it reports usage to its makers
+    "RAY_USAGE_STATS_ENABLED": "0",  # else it reports usage to its developers
     "RAY_DEDUP_LOGS": "0",  # else repeated log lines are dropped
     # On a busy machine its processes exceed its default timeouts, and it ends or restarts them.
     "RAY_agent_register_timeout_ms": "60000",
@@ -117,7 +117,7 @@ def _application(settings: ServerSettings, port: int, http_port: int) -> Iterato
     logs = logs_of_serve(settings)
     logging.getLogger("ray.serve").setLevel(logs["log_level"])
     serve.start(
-        proxy_location="EveryNode",  # without one for HTTP there would be none for gRPC either
+        proxy_location="EveryNode",  # without an HTTP proxy there would be no gRPC proxy either
         http_options={"host": LOCAL, "port": http_port},
         grpc_options={
             "port": port,

@@ -29,11 +29,11 @@ RETRY_S = 1.0  # after which Serve may have a free slot, or another replica
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[Any, Any], AsyncIterator[bytes | None]]
-"""Serve's, for a method: yields a replica's messages, then None, and sets a status"""
+"""Serve's handler of a method: yields a replica's messages, then None, and sets a status"""
 
 
 class ReplicaAnswer:
-    """The answer to a call, which Serve takes for the call's context.
+    """The answer to a call, passed to Serve in place of the call's context.
 
     On the caller's own context, Serve would set the status without its details.
     """

@@ -100,8 +100,8 @@ def _read_encoding(number: riva_audio_pb2.AudioEncoding) -> Encoding:
 def _rate(encoding: Encoding, rate_hz: int) -> int | None:
     """The rate to use if a caller names one.
 
-    Opus has five, but its packets don't state theirs, and the client decodes at any rate it likes:
-    any other rate is rounded up to the next one.
+    Opus has five rates. Its packets don't state theirs, and clients decode at whichever they like:
+    any other rate is rounded up to the next of the five.
     """
     if rate_hz and encoding is Encoding.OPUS_FRAMED:
         asked = AudioFormat(Encoding.PCM_S16, rate_hz)  # checks the range common to all encodings

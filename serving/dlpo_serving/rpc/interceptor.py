@@ -28,7 +28,7 @@ REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.Se
 OPEN_SERVICES = (HEALTH, *REFLECTION)
 REQUEST_S = 10.0  # from the start of a call to its first request
 STALL_S = 30.0  # for which a caller may leave a reply unread
-DEADLINE_MARGIN_S = 0.1  # a caller's own clock ends a call before the deadline as sent, rounded up
+DEADLINE_MARGIN_S = 0.1  # callers end calls just before the deadline they sent, which is rounded up
 BEGINNERS = 4  # calls started per turn of the event loop; replies wait for no more than those
 
 T = TypeVar("T")
@@ -176,7 +176,7 @@ async def write(context: Context, message: Any, stall_s: float) -> None:
 
 
 def _may_be_abandoned(work: Awaitable[T]) -> asyncio.Future[T]:
-    """A task that goes on without whoever awaits it; asyncio does not log how it ends."""
+    """A task that may outlive the call that awaits it; asyncio does not log how it ends."""
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     return task

@@ -88,7 +88,7 @@ async def abort(context: Context, error: Exception, field_path: FieldPath = str)
     status = status_message(error, field_path)
     if status.code in (Code.INTERNAL.value[0], Code.UNIMPLEMENTED.value[0]):
         _log.error("internal error", exc_info=error)
-    # gRPC keeps the error until the next garbage collection: not with all that its frames know.
+    # gRPC keeps the error until the next garbage collection; don't keep its frames' variables too.
     error.__traceback__ = None
     wire = rpc_status.to_status(status)
     # Keep the metadata already set, such as the request id: aborting would replace it.

@@ -16,7 +16,7 @@ from dlpo_serving.errors import CallRejectedError, DeadlineError, OverloadError,
 from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, AdmissionPolicy, Stream
 
 OPENING_S = 2.0  # of audio: a call without text is admitted as if this were its first sentence
-MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # sooner finds the server still full, later wastes its room
+MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # sooner, the server is still full; later, capacity is idle
 LOAD_MEMORY_S = 15.0  # the lanes' work is averaged over this; load peaks decay over twice as long
 
 
@@ -155,9 +155,9 @@ class Scheduler:
     def load_ratio(self, now: float) -> float:
         """Admitted cost / capacity, from 0 to 1; calls are refused at 1.
 
-        It is the highest of four ratios: lane time used recently (a batch with room for more counts
-        in part) and the streams' need, both / what may be promised; streams / the maximum; and how
-        close a recent call came to being refused.
+        It is the highest of four ratios: recent lane time (a batch with room for more counts in
+        part) and the streams' need, both / the capacity that may be promised; streams / the
+        maximum; and how close a recent call came to being refused.
         """
         used = self._work * exp((self._work_s - now) / LOAD_MEMORY_S) / LOAD_MEMORY_S
         needed = sum(self._need(stream, now) for stream in self.streams)

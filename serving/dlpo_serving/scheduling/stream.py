@@ -11,7 +11,7 @@ from dlpo_serving.engine import Unit
 _MEMORY = 0.05  # weight of a new text in a running mean
 MEMORY_S = 1.0  # compute time over which the machine's speed is averaged
 WARM_UP_S = 0.25  # compute time that the warm-up counts as
-OUTLIER = 16.0  # cap on measured / predicted time of a unit, since it may have been suspended
+OUTLIER = 16.0  # cap on measured / predicted time of a unit: the process may have been suspended
 FRAMES_PER_CHARACTER = 5.0  # at 73.5 frames a second: 15 characters a second
 
 
@@ -162,7 +162,7 @@ class AdmissionPolicy:
     lead_s: float = 1.0
     """a stream further ahead of its listener than this leaves one lane free for newcomers"""
     burst_utilisation: float = 0.6
-    """the same over the next seconds, when many begin at once: chunks may wait for longer ones"""
+    """`utilisation` over the next seconds if many begin at once: chunks may wait for longer ones"""
     reserve_s: float = 2.0
     """audio that each stream should have buffered when the server is full"""
     max_untaken_s: float = 30.0

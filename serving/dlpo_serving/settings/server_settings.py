@@ -16,8 +16,8 @@ from dlpo_serving.operations.tls import TlsFiles
 from dlpo_serving.rpc.interceptor import HEALTH, REFLECTION
 from dlpo_serving.voices import DEFAULT_VOICE
 
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # listened on -> called at
-FLAG_NAMES = {  # of those that are given once for each
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # address to listen on -> address to call
+FLAG_NAMES = {  # of settings with several values: the flag is repeated for each
     "voices": "--voice", "cors_origins": "--cors-origin", "voice_aliases": "--voice-alias",
 }  # fmt: skip
 PANELS = {  # of --help, by the first setting of each
@@ -37,7 +37,7 @@ def _split(value: Any) -> Any:
 
 
 def _host(value: Any) -> Any:
-    """An IPv6 address is written with or without brackets, at every port alike."""
+    """Accept an IPv6 address with or without brackets, for every port."""
     if not isinstance(value, str):
         return value
     if not value or value.startswith("unix:") or "/" in value:
@@ -56,7 +56,7 @@ def _pairs(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class ServerSettings(BaseModel):
-    """How to serve; checked when it is made, and unchangeable."""
+    """How to serve; validated when created, and immutable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -189,7 +189,7 @@ class ServerSettings(BaseModel):
 
     @property
     def tls(self) -> TlsFiles | None:
-        """Where the certificates lie; None to listen without TLS."""
+        """Paths of the certificates; None to listen without TLS."""
         if self.tls_certificate is None or self.tls_key is None:
             return None
         return TlsFiles(self.tls_certificate, self.tls_key, self.tls_client_ca)
@@ -202,13 +202,13 @@ class ServerSettings(BaseModel):
 
 
 def address(host: str, port: int) -> str:
-    """host:port, as gRPC and URLs have it."""
+    """host:port, as gRPC and URLs write it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextmanager
 def named_port(where: str, protocol: str, flag: str) -> Iterator[None]:
-    """Listening inside it fails with an InputError that says at which port, and its flag."""
+    """Turn a failure to listen inside it into an InputError that names the port and its flag."""
     try:
         yield
     except (OSError, RuntimeError) as error:  # the latter is gRPC's
@@ -222,7 +222,7 @@ def health_address(settings: ServerSettings) -> str:
     """Where a server with these settings, on this machine, answers health in plaintext.
 
     Raises:
-        InputError: nowhere, since it speaks TLS only, or at a port that the system chose.
+        InputError: nowhere, since it requires TLS, or at a port that the system chooses.
     """
     host, port = settings.health_host, settings.health_port
     if port is None:
@@ -243,9 +243,9 @@ def flag_of(name: str) -> str:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Names of `DLPO_` variables that are no setting, for a warning.
+    """Names of `DLPO_` variables that are not settings, for a warning.
 
-    They are no error: Kubernetes sets DLPO_SERVICE_HOST and its like for a Service called dlpo.
+    They are not errors: Kubernetes sets DLPO_SERVICE_HOST and others for a Service called dlpo.
     """
     known = {PREFIX + name.upper() for name in ServerSettings.model_fields}
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)

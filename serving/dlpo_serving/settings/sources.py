@@ -1,7 +1,7 @@
 """Settings from flags, environment variables and a TOML file, in this order of precedence.
 
-Imported by the entry points of the process only: reading settings at their source costs the import
-of pydantic-settings.
+Only the entry points of a process import this module, since it imports pydantic-settings, which is
+slow.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read_settings(
 
     Args:
         arguments: of the command line; those of the process if None. `--help`, an unknown flag or
-            a wrong value of one end the process as argparse does, with 2 for a mistake.
+            an invalid value ends the process as argparse does, with exit code 2 for an error.
         prog: name of the command, for the help.
 
     Raises:
@@ -62,11 +62,11 @@ def read_settings(
 
 
 class _Sources(ServerSettings, BaseSettings):
-    """`ServerSettings`, read where they may stand; made from the flags."""
+    """`ServerSettings` read from all sources; constructed with the flags."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        enable_decoding=False,  # a list is a,b and not JSON
+        enable_decoding=False,  # a list is written a,b, not as JSON
         env_ignore_empty=True,
     )
 
@@ -85,7 +85,7 @@ class _Sources(ServerSettings, BaseSettings):
 
 
 def _check_file(path: str | None) -> None:
-    """pydantic-settings itself takes a file that is absent for one that is empty."""
+    """Check the file: pydantic-settings itself treats a missing one as empty."""
     if path is None:
         return
     if "config" in read_toml(Path(path), "config file"):
@@ -93,7 +93,7 @@ def _check_file(path: str | None) -> None:
 
 
 def _told(error: ErrorDetails, flags: Mapping[str, Any], path: str | None) -> str:
-    """One error of pydantic as got, expected, and where it came from."""
+    """One pydantic error as text: the value, its source, and what was expected."""
     if not error["loc"]:  # settings that don't fit together
         return str(error["ctx"]["error"])
     name = str(error["loc"][0])
@@ -119,9 +119,9 @@ def _told(error: ErrorDetails, flags: Mapping[str, Any], path: str | None) -> st
 
 
 def settings_parser(prog: str) -> argparse.ArgumentParser:
-    """A parser with a flag for every setting; what is not given is not in its result.
+    """A parser with a flag for every setting; its result has only the flags that are given.
 
-    Values stay text: the settings themselves check them, from wherever they come.
+    Values stay text: the settings validate them, whatever their source.
     """
     parser = argparse.ArgumentParser(
         prog,

@@ -44,7 +44,7 @@ class AudioChunk:
     words: tuple[WordTiming, ...] = ()
     """words that begin in this piece, in samples of the whole audio"""
     marks: tuple[MarkTiming, ...] = ()
-    """marks that are passed in this piece, in samples of the whole audio"""
+    """SSML marks in this piece, in samples of the whole audio"""
 
 
 class SynthesisJob:

@@ -37,7 +37,7 @@ def read_call(
     text: str = "",
     ssml: str = "",
 ) -> SynthesisCall:
-    """Make a call of a configuration and a text; values are validated where they are used.
+    """Build a call from a configuration and a text; values are validated where they are used.
 
     Raises:
         RequestError: both text and SSML are set, or the encoding is unknown.

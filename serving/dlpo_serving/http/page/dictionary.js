@@ -1,4 +1,4 @@
-// Pronunciations that this reader has put right, kept in this browser.
+// Pronunciations that the reader has corrected, kept in this browser.
 
 const KEY = "dlpo.dictionary";
 

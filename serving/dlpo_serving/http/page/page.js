@@ -25,7 +25,7 @@ const transcript = new Transcript($("transcript"));
 let offered = []; // voices
 let spoken = null; // the last utterance: {pieces, rate, voice, seed, complete}
 let retry = 0; // timer of the next loadVoices
-let running = null; // AbortController of what is being said
+let running = null; // AbortController of the utterance in progress
 
 async function say() {
   if (!offered.length || !$("form").reportValidity()) return;
@@ -102,7 +102,7 @@ function again(from = 0) {
   });
 }
 
-/** Silence, and no more work for the server. */
+/** Stop playback, and the server's work. */
 function stop() {
   if (!running) return;
   running.abort();
@@ -128,7 +128,7 @@ function fail(error) {
   const known = error instanceof SpeechError;
   $("alert").textContent = known ? named(error.message) : `The server can't be reached (${error.message}).`;
   show("failed", "");
-  if (!known || [401, 404, 503].includes(error.status)) loadVoices(); // what was offered is so no more
+  if (!known || [401, 404, 503].includes(error.status)) loadVoices(); // the list is out of date
   const field = known && { input: "text", seed: "seed", steps: "steps", voice: "voice" }[error.param];
   if (!field) return;
   $(field).setAttribute("aria-invalid", "true");
@@ -196,7 +196,7 @@ async function downloadMp3() {
   }
 }
 
-/** Play a text apart from the one on the page; returns what went wrong, or "". */
+/** Play a text other than the page's; returns an error message, or "". */
 async function hear(input, changes = {}) {
   stop();
   const voice = chosenVoice(), side = new Player();
@@ -277,7 +277,7 @@ async function loadVoices() {
   showVoice();
 }
 
-/** Controls that fit what the chosen voice can do. */
+/** Adapt the controls to what the chosen voice supports. */
 function showVoice() {
   const voice = chosenVoice();
   const steps = $("steps").value || voice.default_steps;
@@ -311,7 +311,7 @@ function chip(label, act) {
   return button;
 }
 
-/** Controls as the address says; a voice that is not here is left out. */
+/** Set the controls from the address, except a voice that the server lacks. */
 function useLink() {
   const given = fromLink();
   if (!offered.some((voice) => voice.id === given.voice)) delete given.voice;
@@ -396,7 +396,7 @@ $("shuffle").addEventListener("click", () => { $("seed").value = Math.floor(Math
 $("voice").addEventListener("change", showVoice);
 $("token").addEventListener("change", loadVoices);
 $("form").addEventListener("input", showValues);
-for (const touch of ["pointerdown", "keydown"]) { // the first sign that somebody will listen
+for (const touch of ["pointerdown", "keydown"]) { // the first sign that the user will listen
   document.addEventListener(touch, () => { if (offered.length) player.prepare(chosenVoice().sample_rate); });
 }
 document.addEventListener("keydown", (event) => {

@@ -1,7 +1,7 @@
-// Plays pieces of sound one behind the other without a gap, while more of them come.
+// Plays pieces of audio one after another without a gap, while more arrive.
 
-// Seconds from a piece's arrival to its sound where it follows nothing: at first, and at most after
-// underruns, which say that this connection needs more.
+// Seconds from a piece's arrival to its playback if nothing is playing: at first, and at most after
+// underruns, which show that this connection needs more.
 const LEAD_S = 0.06, MAX_LEAD_S = 0.48;
 
 export class Player {
@@ -14,7 +14,7 @@ export class Player {
   #lead = LEAD_S;
   #resolve = () => {};
 
-  /** How often the sound had to wait for a piece. */
+  /** How often playback had to wait for a piece. */
   underruns = 0;
   /** Resolves when everything has been heard, or after stop(). */
   finished = Promise.resolve();
@@ -24,7 +24,7 @@ export class Player {
   prepare(rate) {
     if (this.#context?.sampleRate !== rate) {
       this.#context?.close();
-      // At the voice's own rate pieces join to the sample; the browser resamples what they make.
+      // At the voice's own rate pieces join to the sample; the browser resamples the result.
       this.#context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
     }
     return this.#context.resume();
@@ -77,7 +77,7 @@ export class Player {
     if (this.#sources.size === 0) this.#resolve();
   }
 
-  /** Be silent at once. */
+  /** Stop immediately. */
   stop() {
     for (const source of this.#sources) {
       source.onended = null;
@@ -88,7 +88,7 @@ export class Player {
     this.#resolve();
   }
 
-  /** Samples that have been heard, gaps left out. */
+  /** Samples that have been heard, excluding gaps. */
   heard() {
     const context = this.#context;
     if (!context || this.#runs.length === 0) return 0;

@@ -1,4 +1,4 @@
-// What a reader takes along: a link to this page, and the request as a command or a program.
+// What a reader can copy: a link to this page, and the request as a command or a program.
 
 const USUAL = { steps: null, speed: 1, pitch_semitones: 0, seed: 0 };
 const KEPT = ["text", "voice", "steps", "speed", "pitch", "seed"]; // controls that a link sets
@@ -15,7 +15,7 @@ export function link(controls) {
   return `${location.origin}${location.pathname}#${kept}`;
 }
 
-/** The body of the request, less what is as usual. */
+/** The body of the request, without what is at its default. */
 function body(request, voice) {
   const { model, input, voice: name, dictionary = {}, ...rest } = request;
   const usual = { ...USUAL, steps: voice.default_steps };
@@ -61,7 +61,7 @@ new Audio(URL.createObjectURL(await reply.blob())).play();`;
   },
 };
 
-/** Put a text on the clipboard; on pages without TLS browsers have the old way alone. */
+/** Put a text on the clipboard; without TLS, browsers offer only the old API. */
 export async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const field = document.body.appendChild(document.createElement("textarea"));

@@ -1,4 +1,4 @@
-// One utterance from the server: our own events, one JSON object a line, as they come.
+// One utterance from the server: our own events, one JSON object per line, as they arrive.
 
 export class SpeechError extends Error {
   /** @param {{message: string, param?: string|null}} error OpenAI's error object */
@@ -17,7 +17,7 @@ export async function voices(token) {
 }
 
 /**
- * Events of one utterance: speech.info, then speech.audio again and again, then speech.done.
+ * Events of one utterance: speech.info, then speech.audio repeatedly, then speech.done.
  * Aborting `signal` ends the server's work.
  */
 export async function* speak(request, token, signal) {
@@ -49,7 +49,7 @@ export async function file(request, format, token) {
   return response.blob();
 }
 
-/** Base64 of 16 bit little-endian samples -> Int16Array; browsers run on such machines alone. */
+/** Base64 of 16 bit little-endian samples -> Int16Array; browsers run only on such machines. */
 export function decode(audio) {
   const characters = atob(audio);
   const bytes = new Uint8Array(characters.length);

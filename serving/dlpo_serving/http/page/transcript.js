@@ -1,4 +1,4 @@
-// The text as it was typed, in which the word that sounds is marked, and what is not spoken.
+// The text as typed, with marks on the word being spoken and on what is not spoken.
 
 const AUDIBLE = /[\p{L}\p{N}\p{Extended_Pictographic}]/u; // what a reader expects to hear
 const TAG = /<[^>]*>/g; // of SSML
@@ -50,7 +50,7 @@ export class Transcript {
     this.#done = this.#points.length;
   }
 
-  /** Mark what sounds at this time. */
+  /** Mark the word spoken at this time. */
   show(seconds) {
     let now = this.#now;
     while (now + 1 < this.#words.length && this.#words[now + 1].start <= seconds) now += 1;
@@ -72,12 +72,12 @@ export class Transcript {
     elements.at(now < 0 && direction < 0 ? -1 : Math.min(Math.max(now + direction, 0), elements.length - 1))?.focus();
   }
 
-  /** Nothing sounds. */
+  /** Unmark the word: nothing is being spoken. */
   unmark() {
     this.#mark(null);
   }
 
-  /** Before the first word again. */
+  /** Go back to before the first word. */
   rewind() {
     for (const { element } of this.#words) element.classList.remove("said");
     this.#now = -1;

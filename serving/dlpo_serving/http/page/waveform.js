@@ -1,4 +1,4 @@
-// The waveform, drawn while it comes: what was heard is bright, what is still to be heard is pale.
+// The waveform, drawn as it arrives: what has been heard is bright, the rest is pale.
 
 const BUCKET = 128; // samples of one kept peak
 const BAR = 3, GAP = 2; // CSS pixels
@@ -35,7 +35,7 @@ export class Waveform {
     }
   }
 
-  /** All samples are there: let them fill the width. */
+  /** All samples have arrived: let them fill the width. */
   complete() {
     this.#complete = true;
     this.draw();
