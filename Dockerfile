@@ -68,8 +68,8 @@ RUN /opt/tools/bin/finish
 FROM train-environment AS gpu-voice
 COPY voices/spectral/tuned /src/voice
 RUN /opt/dlpo/bin/python -m dlpo export /src/voice --out /opt/voices/lj --voice lj --voice heart \
-        --precision fp16 --precision int8 --steps 1 --steps 2 --steps 3 --default-steps 1 \
-        --schedule cosine:1.25 --eta 0.7
+        --voice michael --voice fenrir --voice nova --precision fp16 --precision int8 \
+        --steps 1 --steps 2 --steps 3 --default-steps 1 --schedule cosine:1.25 --eta 0.7
 
 # From here on nothing is run, only copied.
 FROM ${RUNTIME_IMAGE} AS runtime
