@@ -43,7 +43,7 @@ from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 
 SLICE = 200  # characters of a piece parsed in one go, so that a book does not delay a sentence
-READERS = 4  # texts parsed between two turns of the event loop
+READERS = 4  # texts that have a thread to parse them, or are next to get one
 READ_AHEAD_S = 20.0  # with more audio than this still to be made, further text waits to be parsed
 READ_RETRY_S = 0.5
 LEISURE_S = 5.0  # with more than this, slices are parsed one by one, with rests in between
