@@ -197,6 +197,7 @@ def _usable(port: int, here: bool) -> int:
     """
     if port and not here:
         return port
+    port = port or 20_000 + secrets.randbelow(12_000)  # apart from those that Ray's sockets get
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
