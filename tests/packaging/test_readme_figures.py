@@ -42,6 +42,11 @@ def takes(peer: str, ratios: str = "ratios") -> list[Figure]:
     return [Figure("peers", [ratios, peer, text, "rtf", "value"]) for text in ("5 s", "20 s")]
 
 
+def under_load(*paths: str) -> list[list[Figure]]:
+    return [[Figure("load", path.split("/")) for path in paths]]
+
+
+STREAMED = ("streamed", "first_ms", "value")
 ROWS: dict[str, list[list[Figure]]] = {  # row -> for each column the numbers of its cell
     "NISQA-TTS": judged("NISQA-TTS"),
     "DNSMOS P.808": judged("DNSMOS P.808"),
@@ -53,19 +58,13 @@ ROWS: dict[str, list[list[Figure]]] = {  # row -> for each column the numbers of
         [Figure("latency", ["first_audio_ms_p50"]), Figure("latency", ["first_audio_ms_p95"])]
     ],
     "real-time factor of a stream": [[Figure("latency", ["stream_rtf_p50"])]],
-    "concurrent real-time streams without a gap; first audio, p95": [
-        [
-            Figure("load", ["streams", "streams"]),
-            Figure("load", ["streams", "first_audio_ms_p95"]),
-        ]
-    ],
-    "four times that load: first audio of admitted calls, p95; gaps": [
-        [
-            Figure("load", ["overload", "first_audio_ms_p95"]),
-            Figure("load", ["overload", "underrun_calls"]),
-        ]
-    ],
-    "its refusals, with a retry time, p99": [[Figure("load", ["overload", "refusal_ms_p99"])]],
+    "concurrent real-time streams without a gap; first audio, p95": under_load(
+        "streams/streams", "streams/first_audio_ms_p95"
+    ),
+    "four times that load: first audio of admitted calls, p95; gaps": under_load(
+        "overload/first_audio_ms_p95", "overload/underrun_calls"
+    ),
+    "its refusals, with a retry time, p99": under_load("overload/refusal_ms_p99"),
     "growth of resident memory from 2,000 to 20,000 calls": [
         [Figure("soak", ["soak", "growth"], 100)]
     ],
@@ -86,6 +85,10 @@ ROWS: dict[str, list[list[Figure]]] = {  # row -> for each column the numbers of
     ],
     "hibari-tts (whole sentences), time to first audio relative to ours, 5 s": [
         [Figure("peers", ["ratios", "hibari", "5 s", "first_ms", "value"])]
+    ],
+    "first audio of text arriving word by word; hibari-tts, Piper, Kokoro relative to ours": [
+        [Figure("peers", ["contestants", "dlpo", "texts", "streamed", "first_ms_median"])]
+        + [Figure("peers", ["ratios", p, *STREAMED]) for p in ("hibari", "piper", "kokoro")]
     ],
     "peak memory of streaming, 65 s of speech relative to 6 s": [
         [Figure("scaling", ["ratios", "stream", "peak_mb", "value"])]
@@ -131,7 +134,6 @@ def test_every_row_is_mapped_to_a_record() -> None:
 @pytest.mark.parametrize("label", ROWS)
 def test_every_number_of_a_row_stands_in_the_record_that_is_linked(label: str) -> None:
     cells = table()[label]
-    assert len(cells) == len(ROWS[label])
     for cell, figures in zip(cells, ROWS[label], strict=True):
         numbers = NUMBER.findall(cell)
         assert len(numbers) == len(figures), cell
@@ -142,10 +144,10 @@ def test_every_number_of_a_row_stands_in_the_record_that_is_linked(label: str) -
 def test_the_figures_of_the_readme_are_those_of_the_table() -> None:
     shown = re.findall(r"\*\*([\d.,]+)\*\*", README)
     assert len(shown) == 10
-    assert {"4.90", "4.17", "4.6"} <= set(NUMBER.findall(README))  # of hibari
+    assert {"4.90", "4.16", "4.6"} <= set(NUMBER.findall(README))  # of hibari
     assert len(README.split()) <= 600
     cells = {number for row in table().values() for cell in row for number in NUMBER.findall(cell)}
-    assert {*shown, "4.90", "4.17", "4.6"} <= cells
+    assert {*shown, "4.90", "4.16", "4.6"} <= cells
 
 
 def test_what_the_names_of_rows_say_is_recorded() -> None:
