@@ -322,3 +322,54 @@ class TuningConfig(RunConfig):
     def exploration_rate(self, update: int) -> float:
         """RMS change of the explored coordinates in update `update` (0 is the first)."""
         return self.explore_rate * max(0.1, 1 - 0.9 * update / max(1, self.updates - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class EndingsTuning(RunConfig):
+    """How the ends of sentences are tuned: the pitch flow, by advantage-weighted matching."""
+
+    updates: int = 200
+    learning_rate: float = 1.5e-4
+    warm_up: int = 10
+    """Updates over which the learning rate rises from 0."""
+    weight_decay: float = 0.0
+    ema_decay: float = 0.95
+    sentences: int = 12
+    """Prompts per update, half of them questions that rise."""
+    draws: int = 16
+    """Contours drawn and scored for each prompt."""
+    learned: int = 8
+    """Of these, how many are learned from: half the best, half the worst."""
+    times: int = 4
+    """Pairs of noise and time per contour, shared by the draws of a prompt."""
+    recorded: int = 12
+    """Recordings per update of the diffusion loss."""
+    credit_s: float | None = 0.5
+    """Seconds before the end of voicing whose points the reward credits; None credits all."""
+    scale_st: float = 3.0
+    """Semitones of reward in an advantage of 1."""
+    advantage_bound: float = 3.0
+    validation_texts: int = 60
+    """Held-out texts that every voice is validated on."""
+    log_every: int = 5
+    validate_every: int = 25
+    save_every: int = 25
+    precision: Literal["bf16", "no"] = "no"
+
+    def __post_init__(self) -> None:
+        RunConfig.__post_init__(self)
+        check_ranges(
+            self,
+            **dict.fromkeys(("sentences", "times", "recorded", "validation_texts"), "1 or more"),
+            **dict.fromkeys(("scale_st", "advantage_bound"), "above 0"),
+            warm_up="0 or more",
+        )
+        if self.learned % 2 or not 2 <= self.learned <= self.draws:
+            raise ConfigError(
+                f"EndingsTuning.learned is {self.learned}; expected an even number from 2 to"
+                f" draws, {self.draws}"
+            )
+
+    def rate(self, update: int) -> float:
+        """The learning rate of update `update` (0 is the first)."""
+        return self.learning_rate * min(1.0, (update + 1) / max(1, self.warm_up))

@@ -1,0 +1,142 @@
+"""Prompts for tuning how sentences end: sentences of texts, by the ending that each asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlpo.errors import DataError, TextError
+from dlpo.rl.endings import KINDS, RISING, EndingKind, ending_kind, list_commas
+from dlpo.rl.prompts import Prompt
+from dlpo.text import TextFrontEnd
+from dlpo.text.symbols import SYMBOL_IDS
+
+HELD_OUT = 20  # one text in so many is for validation
+SHORTEST, LONGEST = 8, 90  # symbols of a prompt
+RISING_SHARE = 0.5
+LIST_SHARE = 0.5  # of the lists, how many are prompts for a comma instead of their end
+
+
+@dataclass(frozen=True, slots=True)
+class EndingPrompt:
+    """A sentence, and one of its endings."""
+
+    prompt: Prompt
+    kind: EndingKind
+    mark: int
+    """index of the symbol after the ending: the last one, or a comma of a list"""
+    held_out: bool
+
+
+def read_ending_prompts(path: Path, first: int = 0) -> list[EndingPrompt]:
+    """The sentences of a file of lines `id|text` or `id<tab>text`, each with its ending's kind.
+
+    One text in `HELD_OUT`, chosen by a hash of its id, is held out for validation.
+
+    Args:
+        path: UTF-8.
+        first: number of the first prompt, part of its noise key.
+
+    Raises:
+        DataError: the file can't be read, or a line has no id and text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: can't be read ({error}); expected lines id|text") from error
+    front_end, found = TextFrontEnd(), list[EndingPrompt]()
+    for number, line in enumerate(lines, 1):
+        name, separator, text = line.replace("\t", "|").partition("|")
+        if not separator or not text.strip():
+            raise DataError(f"{path}, line {number}: got {line[:60]!r}; expected id|text")
+        held_out = crc32(name.encode()) % HELD_OUT == 0
+        try:
+            sentences = front_end.process(text).sentences
+        except TextError:
+            continue  # without words
+        for sentence in sentences:
+            symbols = np.array(sentence.symbol_ids(), np.int64)
+            if SHORTEST <= len(symbols) <= LONGEST:
+                prompt = Prompt(first + len(found), sentence.text, symbols)
+                kind = ending_kind(sentence.text)
+                found.append(EndingPrompt(prompt, kind, len(symbols) - 1, held_out))
+                found += _of_lists(prompt, first + len(found), held_out)
+    return found
+
+
+def _of_lists(prompt: Prompt, number: int, held_out: bool) -> list[EndingPrompt]:
+    """One prompt for the first comma of a list."""
+    commas = np.flatnonzero(prompt.symbols == SYMBOL_IDS[","])
+    if not list_commas(prompt.text) or len(commas) < 2:
+        return []
+    listed = Prompt(number, prompt.text, prompt.symbols)
+    return [EndingPrompt(listed, "list_item", int(commas[0]), held_out)]
+
+
+class EndingPrompts:
+    """Draws prompts for the voices of a checkpoint; update k draws the same whatever came before.
+
+    Args:
+        prompts: see `read_ending_prompts`.
+        voices: speakers, drawn alike.
+        seed: of the draws.
+
+    Raises:
+        DataError: a kind that must rise, or one that must fall, has no prompt to learn from.
+    """
+
+    def __init__(self, prompts: Sequence[EndingPrompt], voices: Sequence[str], seed: int) -> None:
+        self.voices, self.seed = tuple(voices), seed
+        learned = [p for p in prompts if not p.held_out]
+        self.by_kind = {kind: [p for p in learned if p.kind == kind] for kind in KINDS}
+        self.held_out = [p for p in prompts if p.held_out]
+        self.rising = [kind for kind in RISING if self.by_kind[kind]]
+        self.falling = [k for k in KINDS if k not in RISING and self.by_kind[k]]
+        if not self.rising or not self.falling or not self.held_out:
+            counts = {kind: len(found) for kind, found in self.by_kind.items()}
+            raise DataError(
+                f"the texts have {counts} sentences to learn from and {len(self.held_out)} held"
+                " out; expected questions, statements and some of each held out: add texts"
+            )
+
+    def draw(self, update: int, size: int) -> list[EndingPrompt]:
+        """`size` prompts, half of a rising kind, each in a voice; sorted by length."""
+        random = np.random.default_rng((self.seed, update, 11))
+        rises = round(size * RISING_SHARE)
+        chosen = []
+        for i in range(size):
+            kinds = self.rising if i < rises else self.falling
+            kind = kinds[self._of(random, len(kinds), self._shares(kinds))]
+            among = self.by_kind[kind]
+            voice = self.voices[self._of(random, len(self.voices))]
+            chosen.append(in_voice(among[self._of(random, len(among))], voice))
+        return sorted(chosen, key=lambda p: len(p.prompt.symbols))
+
+    @staticmethod
+    def _of(random: np.random.Generator, size: int, p: NDArray[np.float64] | None = None) -> int:
+        return int(random.choice(size, p=p))
+
+    def _shares(self, kinds: Sequence[EndingKind]) -> NDArray[np.float64]:
+        """Kinds by the root of their numbers, so that rare ones are learned too."""
+        roots = np.sqrt([len(self.by_kind[kind]) for kind in kinds])
+        shares: NDArray[np.float64] = roots / roots.sum()
+        return shares
+
+
+def in_voice(ending: EndingPrompt, voice: str) -> EndingPrompt:
+    """The same sentence for another voice."""
+    p = ending.prompt
+    return EndingPrompt(
+        Prompt(p.number, p.text, p.symbols, voice), ending.kind, ending.mark, ending.held_out
+    )
+
+
+def end_frame(frames: torch.Tensor, mark: int) -> int:
+    """(P,) whole frames of symbols -> frames before the mark with this index."""
+    return int(frames[:mark].sum())

@@ -1,0 +1,314 @@
+"""`dlpo tune --reward endings`: the pitch flow learns how sentences end.
+
+    L = alpha mean_g A_g e_local(c_g) + beta DL + kl E|v - v_start|^2
+
+    c_g     contours of a sentence drawn by the flow itself, g = 1 .. G, from noise of their own
+    A_g     advantage of c_g: its reward less the mean of the group, in units of `scale_st`
+    e       the flow's own training loss on c_g, on noise and times that the group shares; local:
+            over the points of the last `credit_s` seconds before the ending, which R is about
+    DL      the diffusion loss of the flow (flow matching) on recordings, over whole contours
+    v       the flow's velocity; v_start before tuning
+
+That is DLPO on a flow: the same loss on own samples, weighted by advantages, and on recordings,
+as the anchor. beta = kl = 0 is unanchored; alpha = 0 is the control.
+
+References: Chen et al. 2025 (DLPO, arXiv 2508.03123); Xue et al. 2025 (advantage-weighted matching,
+arXiv 2509.25050).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from dlpo.checkpoint import Tuned, current_commit, load_checkpoint, save_checkpoint
+from dlpo.config.strict import check_ranges, to_dict
+from dlpo.config.training import EndingsTuning
+from dlpo.data.dataset import Corpora
+from dlpo.model.contour import Flow
+from dlpo.model.spectral import SpectralWaveGrad2
+from dlpo.rl.ending_figures import EndingFigures, flow_matching_loss
+from dlpo.rl.ending_prompts import EndingPrompt, EndingPrompts, end_frame
+from dlpo.rl.endings import RISING, bend, credit_shares, ending_reward, movement_weights
+from dlpo.rl.pitch_flow import PitchBatch, PitchFlow, PitchScene, as_points, in_time
+from dlpo.rl.rollout import keyed_noise
+from dlpo.training.contour_losses import RecordedContours
+from dlpo.training.run import LossBatch, TrainingRun
+
+Estimator = Literal["matching", "gradient", "bent"]
+BENT_ST = 6.0  # semitones by which the rule bends a question's end
+
+
+@dataclass(frozen=True, slots=True)
+class EndingsObjective:
+    """What the ends of sentences are tuned by."""
+
+    estimator: Estimator = "matching"
+    """matching: the equation above. gradient: R's own gradient through the draw, as M is linear in
+    the contour. bent: matching on own draws that the rule bent, without a reward."""
+    alpha: float = 1.0
+    """Weight of the reward's loss; 0 is the control."""
+    beta: float = 2.0
+    """Weight of the diffusion loss on recordings."""
+    kl: float = 0.0
+    """Weight of the divergence from the flow before tuning."""
+    kl_outside: float = 0.0
+    """Weight of the same over the points that no reward credits."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, **dict.fromkeys(("alpha", "beta", "kl", "kl_outside"), "0 or more"))
+
+    @property
+    def name(self) -> str:
+        """As a checkpoint's provenance names the method."""
+        if self.alpha == 0:
+            return "control"
+        if self.estimator != "matching":
+            return "direct" if self.estimator == "gradient" else "bent"
+        return "dlpo" if self.beta else "awm"
+
+
+class FlowStep(nn.Module):
+    """The loss of an update as one module, so that data-parallel training sees every gradient."""
+
+    def __init__(self, tuner: EndingsTuner, flow: Flow) -> None:
+        super().__init__()
+        self.flow = flow
+        self._losses = tuner.losses
+
+    def forward(self, prompts: Sequence[EndingPrompt]) -> dict[str, Tensor]:
+        return self._losses(prompts)
+
+
+class EndingsTuner(TrainingRun):
+    """One tuning run of the ends of sentences, see `TrainingRun`.
+
+    Args:
+        start: checkpoint of a `spectral` that draws its pitch.
+        data: prepared recordings of some of its voices, for the diffusion loss.
+        prompts: sentences to draw and to validate on.
+        out: directory of the run; already holds a state when resuming.
+        objective: what is learned.
+        settings: everything else.
+
+    Raises:
+        ConfigError: the checkpoint draws no pitch.
+        DataError: prompts or recordings are missing.
+    """
+
+    settings_key = "settings"
+    training: EndingsTuning
+
+    def __init__(
+        self,
+        start: Path,
+        data: Corpora,
+        prompts: Sequence[EndingPrompt],
+        out: Path,
+        objective: EndingsObjective,
+        settings: EndingsTuning,
+    ) -> None:
+        self.base, self.dataset, self.objective = load_checkpoint(start), data, objective
+        super().__init__(settings, out)
+        self.policy = PitchFlow(self.base.model.requires_grad_(False))
+        self.voice: SpectralWaveGrad2 = self.policy.model
+        self.flow_before = copy.deepcopy(self.policy.flow)
+        flow = self.policy.flow.requires_grad_(True)
+        optimizer = torch.optim.AdamW(
+            flow.parameters(), settings.learning_rate, (0.9, 0.98), weight_decay=0.0
+        )
+        self._prepare(flow, FlowStep(self, flow), optimizer)
+        self.prompts = EndingPrompts(prompts, self.voice.config.speakers, settings.seed)
+        self.recorded = RecordedContours(data, "train", self.voice.config.rows)
+        held_out = RecordedContours(data, "validation", self.voice.config.rows)
+        self.figures = EndingFigures(
+            self.policy,
+            self.prompts.held_out[: settings.validation_texts],
+            held_out.collate(held_out.utterances),
+            self.voice.config.speakers,
+        )
+        self.scenes: dict[tuple[int, str | None], PitchScene] = {}
+        self._open(
+            {
+                "base_sha256": self.base.sha256,
+                "data_sha256": data.sha256,
+                "objective": to_dict(objective),
+                "texts": len(prompts),
+            }
+        )
+
+    # ------------------------------------------------------------------ the loss of an update
+    def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
+        prompts = self.prompts.draw(self.update, self.training.sentences)
+        terms: dict[str, Tensor] = self.step(prompts)
+        return LossBatch(terms, None, lambda: self.of_rewards)
+
+    def losses(self, prompts: Sequence[EndingPrompt]) -> dict[str, Tensor]:
+        """The terms of an update on some prompts; their sum is minimized."""
+        objective = self.objective
+        batch = PitchBatch.of([self._scene(prompt) for prompt in prompts])
+        pairs = list(zip(prompts, batch.scenes, strict=True))
+        credits = batch.padded_points([self._credit(*pair) for pair in pairs])
+        noise = torch.stack([self._noise(*pair, batch) for pair in pairs])
+        terms = {}
+        if objective.estimator == "gradient":
+            contours = self.policy.draw(batch, noise[:, : self.training.learned])
+            rewards = self._rewards(prompts, batch, contours)
+            self.of_rewards = {"reward": rewards.mean().item()}
+            terms["reward"] = -objective.alpha * rewards.mean() / self.training.scale_st
+            contours = contours.detach()
+        else:
+            with torch.no_grad():
+                drawn = self.policy.draw(batch, noise)
+            contours, advantages = self._selected(prompts, batch, drawn)
+            if objective.alpha:
+                where = batch.weights if objective.estimator == "bent" else batch.weights * credits
+                terms["matching"] = objective.alpha * self._matching(
+                    batch, contours, advantages, where
+                )
+        if objective.kl or objective.kl_outside:
+            where = objective.kl + objective.kl_outside * (1 - credits)
+            terms["kl"] = self._divergence(batch, contours, batch.weights * where)
+        if objective.beta:
+            terms["diffusion"] = objective.beta * self._diffusion()
+        return terms
+
+    def _scene(self, ending: EndingPrompt) -> PitchScene:
+        key = ending.prompt.number, ending.prompt.voice
+        if key not in self.scenes:
+            self.scenes[key] = self.policy.scene(ending.prompt)
+        return self.scenes[key]
+
+    def _credit(self, ending: EndingPrompt, scene: PitchScene) -> Tensor:
+        """(2P,) the share of each point that the reward credits."""
+        voiced = scene.voiced[: end_frame(scene.frames, ending.mark)].numpy()
+        if self.training.credit_s is None or not voiced.any():
+            return torch.ones(2 * len(scene.frames))
+        return credit_shares(scene.point_weights, voiced, self.training.credit_s)
+
+    def _noise(self, ending: EndingPrompt, scene: PitchScene, batch: PitchBatch) -> Tensor:
+        """(G, 2, P) of a prompt, from (seed, update, its number) alone."""
+        key = (self.training.seed, self.update, ending.prompt.number, 12)
+        rows, points = self.training.draws, 2 * len(scene.frames)
+        out = torch.zeros(rows, 2, batch.mask.shape[1])
+        out[:, :, : len(scene.frames)] = as_points(keyed_noise(key, rows, points))
+        return out
+
+    def _rewards(
+        self, prompts: Sequence[EndingPrompt], batch: PitchBatch, contours: Tensor
+    ) -> Tensor:
+        """(B, G, 2, P) -> (B, G); 0 for an ending with too little voice to move."""
+        rewards = []
+        for ending, scene, drawn in zip(prompts, batch.scenes, contours, strict=True):
+            voiced = scene.voiced[: end_frame(scene.frames, ending.mark)].numpy()
+            weights = movement_weights(scene.point_weights, voiced, scene.spread)
+            if weights is None:
+                rewards.append(drawn.new_zeros(len(drawn)))
+                continue
+            points = in_time(drawn[:, :, : len(scene.frames)])
+            rewards.append(ending_reward(points @ weights, ending.kind))
+        return torch.stack(rewards)
+
+    def _selected(
+        self, prompts: Sequence[EndingPrompt], batch: PitchBatch, drawn: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The contours that are learned from, (B, L, 2, P), and their advantages (B, L)."""
+        settings, half = self.training, self.training.learned // 2
+        rewards = self._rewards(prompts, batch, drawn)
+        self.of_rewards = {
+            "reward": rewards.mean().item(),
+            "reward_spread": rewards.std(1).mean().item(),
+        }
+        if self.objective.estimator == "bent":
+            some = zip(prompts, batch.scenes, drawn[:, : settings.learned], strict=True)
+            bent = [self._bent(*one) for one in some]
+            return torch.stack(bent), torch.ones(len(bent), settings.learned)
+        order = rewards.argsort(1, descending=True)
+        chosen = torch.cat([order[:, :half], order[:, -half:]], dim=1)
+        advantages = (rewards - rewards.mean(1, keepdim=True)) / settings.scale_st
+        bound = settings.advantage_bound
+        rows = torch.arange(len(drawn))[:, None]
+        return drawn[rows, chosen], advantages.gather(1, chosen).clamp(-bound, bound)
+
+    def _bent(self, ending: EndingPrompt, scene: PitchScene, drawn: Tensor) -> Tensor:
+        """Own contours (L, 2, P) with the rule applied, if the ending should rise."""
+        if ending.kind not in RISING or not scene.voiced.any():
+            return drawn
+        length = len(scene.frames)
+        points, voiced = in_time(drawn[:, :, :length]), scene.voiced.numpy()
+        bent = as_points(bend(points, scene.point_weights, voiced, BENT_ST, scene.spread))
+        limit = self.policy.contour.config.limit
+        out = drawn.clone()
+        out[:, :, :length] = bent.clamp(-limit, limit)
+        return out
+
+    def _at(self, contours: Tensor, times: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Noisy contours (B, L K, 2, P), times (B, L K) and velocities to match, K pairs each.
+
+        A prompt's contours share the pairs, so that what they have in common cancels.
+        """
+        size, group = contours.shape[:2]
+        noise = torch.randn(size, 1, times, *contours.shape[2:])
+        strata = torch.stack([torch.randperm(times) for _ in range(size)])
+        time = ((torch.rand(size, 1) + strata) / times)[:, None].expand(size, group, times)
+        at, clean = time[..., None, None], contours[:, :, None]
+        noisy, target = (1 - at) * noise + at * clean, clean - noise
+        return noisy.flatten(1, 2), time.flatten(1, 2), target.flatten(1, 2)
+
+    def _matching(
+        self, batch: PitchBatch, contours: Tensor, advantages: Tensor, where: Tensor
+    ) -> Tensor:
+        """mean_g A_g e(c_g)."""
+        times = self.training.times
+        noisy, time, target = self._at(contours, times)
+        errors = (self.policy.velocity(batch, noisy, time) - target).square()
+        share = where[:, None] / where.sum((1, 2)).clamp(min=1e-6)[:, None, None, None]
+        weighted = (errors * share).sum((2, 3))
+        loss: Tensor = (advantages.repeat_interleave(times, 1) * weighted).mean()
+        return loss
+
+    def _divergence(self, batch: PitchBatch, contours: Tensor, where: Tensor) -> Tensor:
+        """E |v - v_start|^2 on own noisy contours."""
+        noisy, time, _ = self._at(contours[:, :2], self.training.times)
+        now = self.policy.velocity(batch, noisy, time)
+        hidden, mask = batch.repeated(noisy.shape[1])
+        with torch.no_grad():
+            before = self.flow_before(noisy.flatten(0, 1), time.flatten(), hidden, mask)
+        apart = (now - before.view(now.shape)).square()
+        share = where[:, None] / batch.weights.sum((1, 2))[:, None, None, None]
+        mean: Tensor = (apart * share).sum((2, 3)).mean()
+        return mean
+
+    def _diffusion(self) -> Tensor:
+        """The flow-matching loss on recordings of one voice or another."""
+        settings, utterances = self.training, self.recorded.utterances
+        random = torch.randint(len(self.dataset.datasets), (1,))
+        corpus = [u for u in utterances if self.dataset.corpus_of(u) == int(random)]
+        first = int(torch.randint(max(1, len(corpus) - settings.recorded + 1), (1,)))
+        recorded = self.recorded.collate(corpus[first : first + settings.recorded])
+        return flow_matching_loss(self.policy, recorded, settings.times, torch.default_generator)
+
+    # ------------------------------------------------------------------ the run on disk
+    def _averaged_flow(self) -> Flow:
+        return cast(Flow, self.averaged.module.eval())
+
+    def _validate(self) -> Mapping[str, float | Tensor]:
+        return self.figures.measure(self._averaged_flow())
+
+    def _save_checkpoint(self, path: Path) -> None:
+        provenance = self.base.provenance
+        before = provenance.tuned
+        chain = (before.schedule, before.steps, before.eta) if before else ("cosine:1.25", 1, 0.7)
+        tuned = Tuned(self.objective.name, "endings", *chain, self.update, self.base.sha256)
+        earlier = provenance.tuned_before + ((before,) if before else ())
+        weights = dict(self.voice.state_dict())
+        flow = self._averaged_flow().state_dict()
+        weights |= {f"contour.flow.{name}": value for name, value in flow.items()}
+        provenance = replace(provenance, commit=current_commit(), tuned=tuned, tuned_before=earlier)
+        save_checkpoint(path, weights, self.base.config, provenance, torch.float16)

@@ -1,0 +1,152 @@
+"""The pitch flow as a policy: its contours are the voice's own, and rewards move them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config.training import EndingsTuning
+from dlpo.data.dataset import Corpora
+from dlpo.errors import ConfigError, DataError
+from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
+from dlpo.rl.ending_prompts import EndingPrompts, read_ending_prompts
+from dlpo.rl.pitch_flow import PitchBatch, PitchFlow
+from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
+from dlpo.rl.prompts import Prompt
+from tests.toys import BASE, CONTOUR, SPECTRAL, save_toy
+
+TEXTS = [
+    text.format(noun)
+    for text in (
+        "Is the {} still open this late in the evening?",
+        "You sold the old {} to them already?",
+        "Where did you put the {} that we bought?",
+        "The {} leaves at a quarter to eight.",
+    )
+    for noun in ("bank", "car", "lamp", "bus")
+]
+SETTINGS = EndingsTuning(
+    updates=4, sentences=4, draws=6, learned=4, times=2, recorded=2, log_every=1, validate_every=2,
+    save_every=2,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("texts") / "texts.csv"
+    lines = [f"T{copy}{i:02}|{text}" for copy in range(6) for i, text in enumerate(TEXTS)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def slow(weights: dict[str, torch.Tensor]) -> None:
+        weights["timing_out.bias"][0] = 1.5  # symbols of some frames
+        weights["prosody_out.bias"][1] = 5.0  # all voiced
+
+    config = replace(SPECTRAL, voices=("lj", "lj/LJ001"), contour=CONTOUR)
+    return save_toy(tmp_path_factory.mktemp("voice"), config, 1, slow)
+
+
+def tuned(
+    voice: Path, data: Path, texts: Path, out: Path, objective: EndingsObjective, **changes: object
+) -> EndingsTuner:
+    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    prompts = read_ending_prompts(texts)
+    tuner = EndingsTuner(voice, Corpora([data]), prompts, out, objective, settings)
+    tuner.run()
+    return tuner
+
+
+def test_contours_are_those_that_the_voice_speaks(voice: Path) -> None:
+    model = load_checkpoint(voice).model
+    symbols = np.array([1, 30, 40, 2, 50, 60, 9], np.int64)
+    policy = PitchFlow(model)
+    batch = PitchBatch.of([policy.scene(Prompt(0, "", symbols))])
+    noise = torch.randn(1, 3, 2, len(symbols), generator=torch.Generator().manual_seed(0))
+    drawn = policy.draw(batch, noise)[0]
+    named = model.named_voice(None)
+    mask = torch.ones(1, len(symbols), dtype=torch.bool)
+    centre, spread, _ = policy.model.pitch_voice(named)[1][0]
+    for n, contour in zip(noise[0], drawn, strict=True):
+        hidden, _, _ = model.encode(torch.from_numpy(symbols)[None], mask, n[None], named)
+        spoken = hidden[0, -2:] / LOG_F0_SCALE + LOG_F0_CENTRE
+        torch.testing.assert_close(centre + spread * contour, spoken, atol=1e-5, rtol=0)
+
+
+def test_a_voice_without_a_flow_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="dlpo train contour"):
+        PitchFlow(load_checkpoint(save_toy(tmp_path, BASE, 0)).model)
+
+
+def test_only_the_flow_learns(voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path) -> None:
+    tuned(voice, tiny_dataset, texts, tmp_path, EndingsObjective(kl=0.1, kl_outside=0.1))
+    before, after = load_checkpoint(voice), load_checkpoint(tmp_path / "checkpoint")
+    changed = {
+        name
+        for name, value in after.model.state_dict().items()
+        if not torch.allclose(value, before.model.state_dict()[name], atol=2e-3)
+        or (name.startswith("contour.flow") and not torch.equal(
+            value.half(), before.model.state_dict()[name].half()))
+    }  # fmt: skip
+    assert changed
+    assert all(name.startswith("contour.flow.") for name in changed)
+    assert after.provenance.tuned is not None
+    assert (after.provenance.tuned.method, after.provenance.tuned.reward) == ("dlpo", "endings")
+
+
+def test_a_resumed_run_is_the_same_to_the_bit(
+    voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
+) -> None:
+    whole = tuned(voice, tiny_dataset, texts, tmp_path / "whole", EndingsObjective())
+    tuned(voice, tiny_dataset, texts, tmp_path / "parts", EndingsObjective(), updates=2)
+    parts = tuned(voice, tiny_dataset, texts, tmp_path / "parts", EndingsObjective())
+    for ours, theirs in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("estimator", ["matching", "gradient"])
+def test_questions_come_to_rise(
+    estimator: str, voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
+) -> None:
+    objective = EndingsObjective(estimator=estimator, beta=0.0)  # type: ignore[arg-type]
+    changes = {"updates": 60, "learning_rate": 3e-3, "draws": 16, "learned": 8}
+    tuner = tuned(voice, tiny_dataset, texts, tmp_path, objective, **changes)
+    figures = tuner.figures.measure(tuner._averaged_flow())
+    tuner.figures.policy.flow.load_state_dict(tuner.flow_before.state_dict())
+    start = tuner.figures.measure(tuner.flow_before)
+    assert figures["movement/lj/yes_no"] > start["movement/lj/yes_no"] + 1.5
+    assert figures["movement/lj/statement"] < start["movement/lj/statement"] + 0.5
+
+
+def test_the_control_has_no_reward_in_its_loss(
+    voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
+) -> None:
+    tuner = tuned(
+        voice, tiny_dataset, texts, tmp_path, EndingsObjective(alpha=0.0, beta=1.0), updates=1
+    )
+    prompts = tuner.prompts.draw(0, 4)
+    assert set(tuner.losses(prompts)) == {"diffusion"}
+
+
+def test_prompts_are_half_questions_that_rise(texts: Path) -> None:
+    drawn = EndingPrompts(read_ending_prompts(texts), ["lj"], 0).draw(3, 8)
+    assert sum(prompt.kind in ("yes_no", "declarative") for prompt in drawn) == 4
+    assert not any(prompt.held_out for prompt in drawn)
+
+
+def test_texts_without_questions_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("A1|The train leaves at eight.\n", encoding="utf-8")
+    with pytest.raises(DataError, match="expected questions, statements"):
+        EndingPrompts(read_ending_prompts(path), ["lj"], 0)
+    path.write_text("no separator\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"line 1: got 'no separator'"):
+        read_ending_prompts(path)
