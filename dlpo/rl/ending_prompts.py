@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -34,7 +34,9 @@ class EndingPrompt:
     held_out: bool
 
 
-def read_ending_prompts(path: Path, first: int = 0) -> list[EndingPrompt]:
+def read_ending_prompts(
+    path: Path, first: int = 0, without: Collection[str] = ()
+) -> list[EndingPrompt]:
     """The sentences of a file of lines `id|text` or `id<tab>text`, each with its ending's kind.
 
     One text in `HELD_OUT`, chosen by a hash of its id, is held out for validation.
@@ -42,6 +44,7 @@ def read_ending_prompts(path: Path, first: int = 0) -> list[EndingPrompt]:
     Args:
         path: UTF-8.
         first: number of the first prompt, part of its noise key.
+        without: ids of texts that are left out.
 
     Raises:
         DataError: the file can't be read, or a line has no id and text.
@@ -55,6 +58,8 @@ def read_ending_prompts(path: Path, first: int = 0) -> list[EndingPrompt]:
         name, separator, text = line.replace("\t", "|").partition("|")
         if not separator or not text.strip():
             raise DataError(f"{path}, line {number}: got {line[:60]!r}; expected id|text")
+        if name in without:
+            continue
         held_out = crc32(name.encode()) % HELD_OUT == 0
         try:
             sentences = front_end.process(text).sentences

@@ -44,16 +44,18 @@ SEMITONES = 12 / math.log(2)
 FARTHEST = 12.0
 
 TARGETS: dict[EndingKind, tuple[float, float]] = {
-    "yes_no": (5.0, 9.0),
+    "yes_no": (5.0, 10.0),
     "declarative": (5.0, 10.0),
-    "wh": (-6.0, -3.0),
-    "alternative": (-6.0, -3.0),
-    "tag": (-5.0, 2.0),
-    "list_item": (0.0, 5.0),
-    "statement": (-6.0, -3.0),
+    "wh": (-10.0, -3.0),
+    "alternative": (-10.0, -3.0),
+    "tag": (-8.0, 2.0),
+    "list_item": (0.0, 7.0),
+    "statement": (-10.0, -3.0),
 }
-"""Semitones that an ending may move by without loss. Listeners hear a rise of some five semitones
-as a question; a tag may go either way; an item of a list, before its comma, stays up."""
+"""Semitones that an ending may move by without loss. LJSpeech's recorded statements move by -2.2 in
+the median, half of them by -5.1 to 1.2, nine in ten by at least -10; pauses at commas by -0.3, half
+by -4.5 to 3.4 (193 and 234 endings). Questions are as Bolinger describes them: those with "or" and
+with question words fall, tags may go either way, items of a list stay up until the last."""
 
 _AUXILIARIES = (
     "do does did is are was were am can could will would shall should may might must have has had"

@@ -42,6 +42,7 @@ from dlpo.training.contour_losses import RecordedContours
 from dlpo.training.run import LossBatch, TrainingRun
 
 Estimator = Literal["matching", "gradient", "bent"]
+TOGETHER = 4  # prompts of similar length in a batch, so that little of it is padding
 BENT_ST = 6.0  # semitones by which the rule bends a question's end
 
 
@@ -150,7 +151,27 @@ class EndingsTuner(TrainingRun):
         return LossBatch(terms, None, lambda: self.of_rewards)
 
     def losses(self, prompts: Sequence[EndingPrompt]) -> dict[str, Tensor]:
-        """The terms of an update on some prompts; their sum is minimized."""
+        """The terms of an update on some prompts, by length; their sum is minimized."""
+        parts: dict[str, list[Tensor]] = {}
+        rewards: list[Tensor] = []
+        for first in range(0, len(prompts), TOGETHER):
+            some = prompts[first : first + TOGETHER]
+            terms, of_part = self._of_prompts(some)
+            rewards.append(of_part.detach())
+            for name, value in terms.items():
+                parts.setdefault(name, []).append(value * (len(some) / len(prompts)))
+        found = torch.cat(rewards)
+        self.of_rewards = {
+            "reward": found.mean().item(),
+            "reward_spread": found.std(1).mean().item(),
+        }
+        terms = {name: torch.stack(values).sum() for name, values in parts.items()}
+        if self.objective.beta:
+            terms["diffusion"] = self.objective.beta * self._diffusion()
+        return terms
+
+    def _of_prompts(self, prompts: Sequence[EndingPrompt]) -> tuple[dict[str, Tensor], Tensor]:
+        """The terms of own draws, and the rewards (B, G) of these."""
         objective = self.objective
         batch = PitchBatch.of([self._scene(prompt) for prompt in prompts])
         pairs = list(zip(prompts, batch.scenes, strict=True))
@@ -160,13 +181,13 @@ class EndingsTuner(TrainingRun):
         if objective.estimator == "gradient":
             contours = self.policy.draw(batch, noise[:, : self.training.learned])
             rewards = self._rewards(prompts, batch, contours)
-            self.of_rewards = {"reward": rewards.mean().item()}
             terms["reward"] = -objective.alpha * rewards.mean() / self.training.scale_st
             contours = contours.detach()
         else:
             with torch.no_grad():
                 drawn = self.policy.draw(batch, noise)
-            contours, advantages = self._selected(prompts, batch, drawn)
+            rewards = self._rewards(prompts, batch, drawn)
+            contours, advantages = self._selected(prompts, batch, drawn, rewards)
             if objective.alpha:
                 where = batch.weights if objective.estimator == "bent" else batch.weights * credits
                 terms["matching"] = objective.alpha * self._matching(
@@ -175,9 +196,7 @@ class EndingsTuner(TrainingRun):
         if objective.kl or objective.kl_outside:
             where = objective.kl + objective.kl_outside * (1 - credits)
             terms["kl"] = self._divergence(batch, contours, batch.weights * where)
-        if objective.beta:
-            terms["diffusion"] = objective.beta * self._diffusion()
-        return terms
+        return terms, rewards
 
     def _scene(self, ending: EndingPrompt) -> PitchScene:
         key = ending.prompt.number, ending.prompt.voice
@@ -216,15 +235,10 @@ class EndingsTuner(TrainingRun):
         return torch.stack(rewards)
 
     def _selected(
-        self, prompts: Sequence[EndingPrompt], batch: PitchBatch, drawn: Tensor
+        self, prompts: Sequence[EndingPrompt], batch: PitchBatch, drawn: Tensor, rewards: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The contours that are learned from, (B, L, 2, P), and their advantages (B, L)."""
         settings, half = self.training, self.training.learned // 2
-        rewards = self._rewards(prompts, batch, drawn)
-        self.of_rewards = {
-            "reward": rewards.mean().item(),
-            "reward_spread": rewards.std(1).mean().item(),
-        }
         if self.objective.estimator == "bent":
             some = zip(prompts, batch.scenes, drawn[:, : settings.learned], strict=True)
             bent = [self._bent(*one) for one in some]
