@@ -41,7 +41,7 @@ dlpo: text to speech that starts within milliseconds on one CPU core
   dlpo say "Hello there." -o hello.mp3 --voice heart   write a file
   dlpo serve --http-port 8080                          serve gRPC, the OpenAI API and a web page
   dlpo doctor                                          check what works on this machine
-  dlpo tune --help                                     tune a voice with reinforcement learning
+  dlpo tune --help                                     tune a voice by reward, or by preferences
 
 dlpo -h lists every command, dlpo COMMAND -h its options."""
 

@@ -338,7 +338,7 @@ def tune(
         ),
     ] = False,
 ) -> None:
-    """Tune a checkpoint with reinforcement learning.
+    """Tune a checkpoint by reward, or by listeners' preferences.
 
     Judges outside the reward monitor the run. At the end, the path of the best checkpoint is
     printed. Ctrl-C saves the run, and the same command resumes it. To tune on several GPUs, run:

@@ -1,8 +1,9 @@
-"""DLPO in minutes: `dlpo tune --demo` tunes this repository's untuned voice without a corpus.
+"""Tuning in minutes: `dlpo tune --demo` tunes this repository's untuned voice without a corpus.
 
-The voice reads a few sentences in eight reverse steps. The diffusion loss is measured on these
-recordings, so it keeps the voice close to what it was. The reward is DistillMOS, whose weights ship
-with its package. Tuning explores the voice's weights (`dlpo.rl.explore`), with one reverse step.
+The voice reads a few sentences in eight reverse steps. The loss of predicted prosody on these
+recordings keeps the voice close to what it was. The reward is DistillMOS, whose weights ship with
+its package. Tuning explores the numbers of prosody (`dlpo.rl.explore`), with one reverse step; the
+denoiser and the diffusion loss take no part.
 """
 
 from __future__ import annotations
@@ -98,10 +99,10 @@ def write_page(tuner: Tuner, out: Path) -> Path:
     page = out / "index.html"
     page.write_text(
         f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>dlpo tune --demo</title>
-<h1>DLPO, {tuner.update} updates</h1>
+<h1>Prosody explored, {tuner.update} updates</h1>
 <p>DistillMOS on held-out sentences: {before:.2f} before, {after:.2f} after. DistillMOS is also the
 reward, so a higher score proves nothing: listen to the clips. Mean reward of the explored voices
-per update, {low:.2f} to {high:.2f}:</p>
+per update, on training sentences and at their own levels, {low:.2f} to {high:.2f}:</p>
 <svg width="620" height="170" viewBox="{box}" preserveAspectRatio="none" role="img"><title>Reward
 per update</title><polyline points="{points}" fill="none" stroke="#6d28d9" stroke-width="3"
 vector-effect="non-scaling-stroke"/></svg>

@@ -305,10 +305,10 @@ class WeightSource:
         figures = reward_figures | {
             "explored_blocks": float(blocks),
             "reward_difference": float(of_reward.square().mean().sqrt()),
-            "diffusion_difference": float(of_loss.square().mean().sqrt()),
+            "guide_loss_difference": float(of_loss.square().mean().sqrt()),
         }
         if self.objective.returns_loss:
-            figures["diffusion_of_recordings"] = float(losses.mean())
+            figures["guide_loss"] = float(losses.mean())
         terms = []
         if self.recordings is not None and self.objective.needs_recordings:
             terms = [self.recordings.term(update)]

@@ -61,8 +61,7 @@ class Objective:
     the control's loss instead."""
     unit_spread: bool = False
     """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
-    diffusion loss each at unit spread. Unscaled, a trained voice's diffusion loss varies between
-    seeds at most a hundredth as much as a judge's score, and beta = 1 hardly guides."""
+    diffusion loss each at unit spread, so that alpha and beta compare like with like."""
     temperature: float = 1.0
     """Of RWR's weights exp(r / temperature), in units of the standardised reward."""
     kl_weight: float = 0.04

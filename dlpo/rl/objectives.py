@@ -11,11 +11,12 @@
     sigma    rollout.stds                 standard deviation of a step's noise
 
 All sum over the S scored steps and average over the B chains. Log-densities and divergences are
-means over samples, not sums: with 10^5 samples, ratios of sums are 0 or infinite. So the gradient
-is that of the expected return divided by the number of samples; Adam is invariant to that factor.
+means over samples, not sums: with 10^5 samples, ratios of sums are 0 or infinite. So a
+sentence's gradient is that of its expected return divided by its number of samples: short sentences
+weigh more than their share of a batch.
 
-With the identity as `advantage`, and at the policy that acted, each gradient is unbiased
-(see docs/tuning.md for what it leaves out: the deterministic last step).
+With the identity as `advantage`, and at the policy that acted, each sentence's gradient is
+unbiased up to that factor (see docs/tuning.md for what it leaves out: the deterministic last step).
 """
 
 from __future__ import annotations
