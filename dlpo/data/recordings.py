@@ -18,7 +18,7 @@ from dlpo.audio import SAMPLE_RATE, Waveform, to_pcm16, write_wav
 from dlpo.data.alignments import TSV_COLUMNS, AlignedWord, Alignment
 from dlpo.errors import DataError, InputError, TextError, needs, reading, writing
 from dlpo.text import TextFrontEnd
-from dlpo.text.pronounce import Lexicon
+from dlpo.text.en_us.pronounce import Lexicon
 from dlpo.text.symbols import PHONEMES
 
 AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif"}

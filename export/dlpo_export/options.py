@@ -9,7 +9,7 @@ from typing import get_args
 from dlpo.bundle import Precision
 from dlpo.errors import InputError
 from dlpo.noise_schedule import named_schedule
-from dlpo.text.front_end import parse_dictionary
+from dlpo.text.common.front_end import parse_dictionary
 from dlpo_export.lstm import OPSET
 
 MOST_STEPS = 8  # of a fused graph: more are slow to trace and to run

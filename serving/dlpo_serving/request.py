@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dlpo.bundle import Manifest
-from dlpo.text.characters import CODE, EMOJI
-from dlpo.text.ssml import is_ssml
+from dlpo.text.common.reading import CODE, EMOJI
+from dlpo.text.common.ssml import is_ssml
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 

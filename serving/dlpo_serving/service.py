@@ -22,7 +22,7 @@ from typing import TypeVar
 from dlpo.bundle import Manifest
 from dlpo.errors import InputError
 from dlpo.text import ProcessedText, Sentence
-from dlpo.text.feed import TextFeed
+from dlpo.text.common.feed import TextFeed
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import format_of
 from dlpo_serving.errors import (
@@ -408,5 +408,5 @@ def _read_piece(feed: TextFeed, read: Callable[[], Sequence[Sentence]]) -> Proce
     before = feed.reading.dropped
     with text_errors_as_violations():
         found = tuple(read())
-    warnings = feed.reading.warnings() if read == feed.finish else ()
+    warnings = feed.warnings() if read == feed.finish else ()
     return ProcessedText(found, feed.reading.dropped - before, warnings)

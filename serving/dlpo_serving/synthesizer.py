@@ -12,8 +12,8 @@ import numpy as np
 from dlpo.audio import Waveform
 from dlpo.errors import BundleError, InputError, TextError
 from dlpo.text import ProcessedText, Sentence, TextFrontEnd
-from dlpo.text.characters import TextReading
-from dlpo.text.feed import TextFeed
+from dlpo.text.common.feed import TextFeed
+from dlpo.text.common.reading import TextReading
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.engine import Engine
 from dlpo_serving.errors import FieldViolation, RequestError
@@ -22,7 +22,7 @@ from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 
 if TYPE_CHECKING:
-    from dlpo.text.ssml.prosody import ProsodyLimits
+    from dlpo.text.common.ssml.prosody import ProsodyLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Synthesizer:
 
     def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
         """Limits for SSML prosody, so that combined with the request's it stays in range."""
-        from dlpo.text.ssml.prosody import ProsodyLimits
+        from dlpo.text.common.ssml.prosody import ProsodyLimits
 
         slowest, fastest = self.manifest.prosody.speed
         lowest, highest = self.manifest.prosody.pitch_semitones

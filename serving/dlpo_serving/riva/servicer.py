@@ -8,8 +8,8 @@ from functools import partial
 from typing import TypeVar
 
 from dlpo.bundle import Manifest
-from dlpo.text.characters import CODE, EMOJI
-from dlpo.text.ssml.phonemes import parse_ipa
+from dlpo.text.common.reading import CODE, EMOJI
+from dlpo.text.en_us.ipa import parse_ipa
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, warning_header
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import FieldViolation, RequestError, UnknownVoiceError

@@ -7,8 +7,8 @@ from importlib.resources import files
 
 import pytest
 
-from dlpo.text.letter_to_sound import LetterToSound
-from dlpo.text.pronounce import Lexicon, Pronouncer, with_ed, with_s
+from dlpo.text.en_us.letter_to_sound import LetterToSound
+from dlpo.text.en_us.pronounce import Lexicon, Pronouncer, with_ed, with_s
 
 
 @pytest.fixture(scope="module")

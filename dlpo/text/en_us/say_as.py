@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from dlpo.text.calendar import MONTHS, date_words
-from dlpo.text.characters import table
-from dlpo.text.normalize import tokens
-from dlpo.text.numbers import digit_words, number_words, ordinal_words, roman_value, year_words
+from dlpo.text.en_us.calendar import MONTHS, date_words
+from dlpo.text.en_us.normalize import tokens
+from dlpo.text.en_us.numbers import (
+    digit_words,
+    number_words,
+    ordinal_words,
+    roman_value,
+    year_words,
+)
+from dlpo.text.en_us.tables import table
 
 _CARDINAL = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,100})?(?:\.\d{1,100})?")
 _ORDINAL = re.compile(r"(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th)?")
@@ -36,7 +42,7 @@ def said_as(kind: str, content: str, format: str = "") -> list[str]:
 
     Args:
         kind: one of the standard's or the big vendors' values.
-        content: readable text (see `readable_text`).
+        content: readable text (see `Characters`).
         format: of a date, such as ``dmy``; of a time, where it changes nothing.
 
     Raises:

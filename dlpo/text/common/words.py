@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from dlpo.text.characters import word_list
-from dlpo.text.pronounce import Phonemes, Pronouncer
-from dlpo.text.sentences import MarkedToken
+from dlpo.text.common.language import Language, Phonemes
+from dlpo.text.common.sentences import MarkedToken
 from dlpo.text.symbols import symbol_ids, utterance_symbols
 
 MAX_SYMBOLS = 400  # of a sentence, so that the time and memory of one utterance are bounded
@@ -78,7 +77,7 @@ class ProcessedText:
 
 def pronounced(
     sentence: Sequence[MarkedToken],
-    pronouncer: Pronouncer,
+    language: Language,
     known: Mapping[str, Phonemes],
     source_span: Callable[[int, int], tuple[int, int]],
 ) -> Iterator[Word]:
@@ -86,7 +85,7 @@ def pronounced(
 
     Args:
         sentence: tokens of a readable text with their marks.
-        pronouncer: knows how words sound.
+        language: theirs.
         known: pronunciations that override its own.
         source_span: start and end in the readable text -> start and end in the input.
     """
@@ -97,7 +96,7 @@ def pronounced(
             given[len(spoken)] = marked.token.phonemes
         for word in marked.token.words:
             spoken.append(word.rstrip(","))
-    phonemes = iter(pronouncer.phonemes(spoken, known, given))
+    phonemes = iter(language.phonemes(spoken, known, given))
     for marked in sentence:
         start, end = source_span(marked.token.start, marked.token.end)
         *inner, last = marked.token.words
@@ -121,20 +120,11 @@ def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sente
     return Sentence(text[start:end], " ".join(map(attrgetter("word"), words)), tuple(words))
 
 
-QUESTION_WORDS = word_list("question words")
-BEFORE_THEM = word_list("before question words")  # "And at what time ...?"
+def settle_question(words: Sequence[Word], language: Language) -> list[Word]:
+    """The words of a sentence; a question at whose end the voice falls ends like a statement.
 
-
-def settle_question(words: Sequence[Word]) -> list[Word]:
-    """The words of a sentence; one that opens with a question word ends like a statement.
-
-    In English "Where is it?" falls as "Here it is." does, and only "Is it here?" rises; the mark at
-    the end is all that the voice hears of either.
-
-    Reference: Bolinger, Intonation and Its Uses, 1989, chapters 5 and 6.
+    The mark at the end is all that the voice hears of either.
     """
-    if words and words[-1].mark == "?":
-        opening = next((word.word for word in words if word.word not in BEFORE_THEM), "")
-        if opening.partition("'")[0] in QUESTION_WORDS:
-            return [*words[:-1], replace(words[-1], mark=".")]
+    if words and words[-1].mark == "?" and language.falls([word.word for word in words]):
+        return [*words[:-1], replace(words[-1], mark=".")]
     return list(words)

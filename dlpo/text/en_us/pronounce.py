@@ -16,10 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
-from dlpo.text.characters import table, word_list
-from dlpo.text.letter_to_sound import LetterToSound
-
-Phonemes = tuple[str, ...]
+from dlpo.text.common.language import Phonemes
+from dlpo.text.en_us.ipa import ARPABET
+from dlpo.text.en_us.letter_to_sound import LetterToSound
+from dlpo.text.en_us.tables import table, word_list
 
 _CACHED_WORDS = 20_000
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
@@ -196,7 +196,6 @@ def _place(phoneme: str) -> str:
     return "vowel" if phoneme[-1].isdigit() else phoneme
 
 
-_ARPABET = {ipa: phoneme for ipa, (phoneme,) in table("ipa").items()}
 _STRESS = {"ˈ": "1", "ˌ": "2"}
 # Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
 _CORRECTIONS = table("pronunciations")
@@ -258,7 +257,7 @@ def _to_arpabet(ipa: str) -> tuple[str, ...]:
     for sound in ipa.split():
         stress = _STRESS.get(sound[0], "0")
         plain = sound.lstrip("ˈˌ")
-        phonemes.append(_ARPABET[plain] + (stress if plain[0] in _VOWEL_LETTERS else ""))
+        phonemes.append(ARPABET[plain] + (stress if plain[0] in _VOWEL_LETTERS else ""))
     vowel_before = False
     for index in range(1, len(phonemes) - 1):
         before, phoneme, after = phonemes[index - 1 : index + 2]

@@ -8,11 +8,16 @@ from typing import NamedTuple, NoReturn
 from xml.parsers import expat
 
 from dlpo.errors import SsmlError
-from dlpo.text.characters import TextReading, readable_text
-from dlpo.text.ssml.phonemes import parse_phonemes
-from dlpo.text.ssml.prosody import ProsodyLimits, SpokenProsody, changed_prosody, emphasized
-from dlpo.text.ssml.say_as import said_as
-from dlpo.text.ssml.script import Script
+from dlpo.text.common.language import Language
+from dlpo.text.common.phonemes import parse_phonemes
+from dlpo.text.common.reading import TextReading
+from dlpo.text.common.ssml.prosody import (
+    ProsodyLimits,
+    SpokenProsody,
+    changed_prosody,
+    emphasized,
+)
+from dlpo.text.common.ssml.script import Script
 
 MAX_CHARACTERS = 200_000  # of a document; the server's own limit on texts is lower
 MAX_DEPTH = 32  # of nested elements
@@ -48,7 +53,9 @@ _STRENGTHS = {
 _TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})(ms|s)")
 
 
-def read_ssml(document: str, limits: ProsodyLimits, reading: TextReading) -> Script:
+def read_ssml(
+    document: str, limits: ProsodyLimits, reading: TextReading, language: Language
+) -> Script:
     """Read a document from ``<speak>`` to ``</speak>``; time is linear in its length.
 
     ``reading`` notes what is not spoken.
@@ -56,7 +63,7 @@ def read_ssml(document: str, limits: ProsodyLimits, reading: TextReading) -> Scr
     Raises:
         SsmlError: it is malformed, too large, or asks for what can't be done.
     """
-    return _Reader(document, limits, reading).read()
+    return _Reader(document, limits, reading, language).read()
 
 
 class _Element(NamedTuple):
@@ -71,10 +78,13 @@ class _Element(NamedTuple):
 
 
 class _Reader:
-    def __init__(self, document: str, limits: ProsodyLimits, reading: TextReading) -> None:
+    def __init__(
+        self, document: str, limits: ProsodyLimits, reading: TextReading, language: Language
+    ) -> None:
         self._document = document
         self._limits = limits
-        self._script = Script(reading)
+        self._language = language
+        self._script = Script(reading, language)
         self._open: list[_Element] = []
         self._elements = 0
         self._pauses_s = 0.0
@@ -182,15 +192,19 @@ class _Reader:
         if element.name == "sub":
             self._script.say_apart(attributes["alias"], start, stop)
         elif element.name == "say-as":
-            readable = readable_text(written).text
+            readable = self._readable(written)
             kind, form = attributes["interpret-as"], attributes.get("format", "")
-            words = tuple(said_as(kind, readable, form))
+            words = tuple(self._language.said_as(kind, readable, form))
             self._script.say_apart(readable.strip(), start, stop, words)
         else:
-            phonemes = parse_phonemes(attributes["ph"], attributes.get("alphabet", "ipa"))
-            readable = readable_text(written).text.strip() or " ".join(phonemes)
+            alphabet = attributes.get("alphabet", "ipa")
+            phonemes = parse_phonemes(attributes["ph"], alphabet, self._language)
+            readable = self._readable(written).strip() or " ".join(phonemes)
             words = (" ".join(readable.lower().split()),)
             self._script.say_apart(readable, start, stop, words, phonemes)
+
+    def _readable(self, written: str) -> str:
+        return self._language.characters.readable(written).text
 
     def _pause(self, seconds: float, place: int) -> None:
         if not seconds:

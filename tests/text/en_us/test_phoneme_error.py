@@ -10,7 +10,7 @@ import pytest
 from dlpo.judges.word_errors import edit_distance
 from dlpo.text import TextFrontEnd
 
-LJSPEECH = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ljspeech"
+LJSPEECH = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "ljspeech"
 HELD_OUT_EVERY = 26  # clips, 500 of them: nothing in dlpo.text was tuned on LJ001-0001 and its like
 
 

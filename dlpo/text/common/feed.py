@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from dlpo.errors import TextError
-from dlpo.text.characters import FENCE, TextReading, in_link, readable_text
-from dlpo.text.front_end import TextFrontEnd, nothing_to_say
-from dlpo.text.normalize import Token, tokens
-from dlpo.text.sentences import ends_sentence
-from dlpo.text.ssml import is_ssml
-from dlpo.text.words import Sentence
+from dlpo.text.common.front_end import TextFrontEnd, nothing_to_say
+from dlpo.text.common.language import Language, Token
+from dlpo.text.common.markdown import FENCE, in_link
+from dlpo.text.common.reading import TextReading
+from dlpo.text.common.sentences import ends_sentence
+from dlpo.text.common.ssml import is_ssml
+from dlpo.text.common.words import Sentence
 
 FIRST_CLAUSE_WORDS = 5  # minimum for a clause to be spoken before its sentence has ended
 LATER_CLAUSE_WORDS = 18  # while speech goes on there is time, and whole sentences sound better
@@ -43,7 +44,7 @@ class TextFeed:
 
         Raises InputError for a wrong dictionary.
         """
-        self._front_end = front_end
+        self._front_end, self._language = front_end, front_end.language
         self._known = front_end.known_words(dictionary)
         self.reading = reading or TextReading()
         """what was not spoken so far"""
@@ -77,8 +78,13 @@ class TextFeed:
         """
         found = self.flush() + self._take(0, last=True)
         if not self._speaking:
-            raise TextError(nothing_to_say("" if self._blank else "?", self.reading.dropped))
+            text = "" if self._blank else "?"
+            raise TextError(nothing_to_say(text, self.reading.dropped, self._language.name))
         return found
+
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings for the writer about the text so far, one line each."""
+        return self.reading.warnings(self._language.name)
 
     def _complete(self, final: bool = False) -> list[Sentence]:
         """The sentences that are already complete."""
@@ -105,7 +111,9 @@ class TextFeed:
         if inside or (inside is None and not final and len(self._pending) < MAX_PENDING):
             return False if inside else None
         clauses = words >= (LATER_CLAUSE_WORDS if self._speaking else FIRST_CLAUSE_WORDS)
-        return ends_at(self._pending, place, clauses=clauses, capitals=self._upper, final=final)
+        return ends_at(
+            self._pending, place, self._language, clauses=clauses, capitals=self._upper, final=final
+        )
 
     def _take(self, end: int, last: bool = False) -> list[Sentence]:
         """The first characters of the pending text, as sentences; code once its block ends."""
@@ -147,7 +155,9 @@ _NEXT = re.compile(r"\n[^\S\n]*\n|[^\W_]")  # a paragraph's end, or what a word 
 _SPACE = re.compile(r"\s")
 
 
-def ends_at(text: str, place: int, *, clauses: bool, capitals: bool, final: bool) -> bool | None:
+def ends_at(
+    text: str, place: int, language: Language, *, clauses: bool, capitals: bool, final: bool
+) -> bool | None:
     """Whether speech may stop at a blank or a dash; None until more text decides.
 
     True and False are final: any longer text that begins alike gets the same answer.
@@ -155,6 +165,7 @@ def ends_at(text: str, place: int, *, clauses: bool, capitals: bool, final: bool
     Args:
         text: as written, as far as it has arrived.
         place: index of the blank or dash.
+        language: that of the text.
         clauses: whether speech may stop at the end of a clause, too.
         capitals: whether the writer has used capitals before this text.
         final: no more text will come.
@@ -183,20 +194,20 @@ def ends_at(text: str, place: int, *, clauses: bool, capitals: bool, final: bool
             return True
         if not enough:  # perhaps part of a date
             return None
-        return not _around(text, place, whole_word).is_one
+        return not _around(text, place, whole_word, language).is_one
     all_lower = not capitals and text[:first] == text[:first].lower()
     if following[0].islower() and not all_lower:
         return False
-    around = _around(text, place, first + 1)
+    around = _around(text, place, first + 1, language)
     if around.before and around.before.text.endswith("."):  # perhaps an abbreviation's period
         if not enough:
             return None
-        around = _around(text, place, whole_word)
+        around = _around(text, place, whole_word, language)
     if around.is_one:
         return False
     if around.before is None or around.after is None:  # in another script
         return True
-    return ends_sentence(around.before, around.gap, around.after, all_lower)
+    return ends_sentence(around.before, around.gap, around.after, all_lower, language)
 
 
 class _Around(NamedTuple):
@@ -209,13 +220,14 @@ class _Around(NamedTuple):
     """Whether one token spans the place."""
 
 
-def _around(text: str, place: int, end: int) -> _Around:
+def _around(text: str, place: int, end: int, language: Language) -> _Around:
     start = max(0, place - _CONTEXT)
     if start and (blank := _SPACE.search(text, start, place)):
         start = blank.end()
-    left = readable_text(text[start:place]).text
-    whole = left + readable_text(text[place:end]).text
-    found = list(tokens(whole, lambda word: True, shouted=False))
+    readable = language.characters.readable
+    left = readable(text[start:place]).text
+    whole = left + readable(text[place:end]).text
+    found = list(language.tokens(whole, shouted=False))
     before = [token for token in found if token.end <= len(left)]
     after = [token for token in found if token.start >= len(left)]
     return _Around(

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dlpo.errors import InputError, TextError
-from dlpo.text.characters import TextReading, readable_text
-from dlpo.text.normalize import tokens
-from dlpo.text.pronounce import Phonemes, Pronouncer
-from dlpo.text.sentences import pieces, sentences
-from dlpo.text.ssml import is_ssml
-from dlpo.text.words import (
+from dlpo.text.common.language import Phonemes
+from dlpo.text.common.reading import TextReading
+from dlpo.text.common.sentences import pieces, sentences
+from dlpo.text.common.ssml import is_ssml
+from dlpo.text.common.words import (
     MAX_SYMBOLS,
     ProcessedText,
     Sentence,
@@ -19,21 +18,26 @@ from dlpo.text.words import (
     sentence_of,
     settle_question,
 )
+from dlpo.text.languages import LANGUAGES, open_language
 
 if TYPE_CHECKING:
-    from dlpo.text.ssml.prosody import ProsodyLimits
+    from dlpo.text.common.ssml.prosody import ProsodyLimits
 
 
 class TextFrontEnd:
-    """Turns English text into phonemes. Safe to share between threads.
+    """Turns text into phonemes. Safe to share between threads.
 
     ``dictionary``: words of this voice with their phonemes, ``{"hello": "HH AH0 L OW1"}``, which
-    override the lexicon. Raises InputError for an unknown phoneme.
+    override the lexicon. ``language``: BCP 47. Raises InputError for an unknown phoneme or
+    language.
     """
 
-    def __init__(self, dictionary: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, dictionary: Mapping[str, str] | None = None, language: str = LANGUAGES[0]
+    ) -> None:
         self._dictionary = parse_dictionary(dictionary or {})
-        self._pronouncer = Pronouncer()
+        self.language = open_language(language)
+        """the language that is read"""
 
     def process(
         self,
@@ -56,7 +60,7 @@ class TextFrontEnd:
             return self.process_ssml(text, dictionary, reading=reading)
         reading = reading or TextReading()
         found = self.process_passage(text, self.known_words(dictionary), reading)
-        return _processed(text, found, reading)
+        return self._processed(text, found, reading)
 
     def process_ssml(
         self,
@@ -78,13 +82,13 @@ class TextFrontEnd:
             TextError: nothing in it can be spoken.
             InputError: the dictionary is wrong.
         """
-        from dlpo.text.ssml.prosody import ProsodyLimits
-        from dlpo.text.ssml.reader import read_ssml
-        from dlpo.text.ssml.script import spoken_script
+        from dlpo.text.common.ssml.prosody import ProsodyLimits
+        from dlpo.text.common.ssml.reader import read_ssml
+        from dlpo.text.common.ssml.script import spoken_script
 
         known, reading = self.known_words(dictionary), reading or TextReading()
-        script = read_ssml(document, limits or ProsodyLimits(), reading)
-        return _processed(script.text, spoken_script(script, self._pronouncer, known), reading)
+        script = read_ssml(document, limits or ProsodyLimits(), reading, self.language)
+        return self._processed(script.text, spoken_script(script, self.language, known), reading)
 
     def known_words(self, dictionary: Mapping[str, str] | None) -> dict[str, Phonemes]:
         """Words with a given pronunciation: the voice's, overridden by those of a request.
@@ -114,13 +118,13 @@ class TextFrontEnd:
             all_lower: the whole text has no capitals; by default if this passage has none.
             last: no more text follows.
         """
-        readable = readable_text(reading.plain(text, last), reading.emoji)
-        listed = self._pronouncer.lexicon.__contains__
-        spoken = tokens(readable.text, listed, given=known, shouted=shouted)
+        language = self.language
+        readable = language.characters.readable(reading.plain(text, last), reading.emoji)
+        spoken = language.tokens(readable.text, given=known, shouted=shouted)
         found, places = list[Sentence](), list[tuple[int, int]]()
-        for sentence in sentences(readable.text, spoken, all_lower):
+        for sentence in sentences(readable.text, spoken, language, all_lower):
             words = settle_question(
-                list(pronounced(sentence, self._pronouncer, known, readable.source_span))
+                list(pronounced(sentence, language, known, readable.source_span)), language
             )
             lengths, marks = [], []
             for word in words:
@@ -133,12 +137,14 @@ class TextFrontEnd:
         reading.note(text, readable, places)
         return found
 
-
-def _processed(text: str, found: Sequence[Sentence], reading: TextReading) -> ProcessedText:
-    if not found:
-        raise TextError(nothing_to_say(text, reading.dropped))
-    warnings = reading.warnings() if reading.unspoken or reading.foreign else ()
-    return ProcessedText(tuple(found), reading.dropped, warnings)
+    def _processed(
+        self, text: str, found: Sequence[Sentence], reading: TextReading
+    ) -> ProcessedText:
+        if not found:
+            raise TextError(nothing_to_say(text, reading.dropped, self.language.name))
+        noted = reading.unspoken or reading.foreign
+        warnings = reading.warnings(self.language.name) if noted else ()
+        return ProcessedText(tuple(found), reading.dropped, warnings)
 
 
 def parse_dictionary(dictionary: Mapping[str, str]) -> dict[str, Phonemes]:
@@ -146,7 +152,7 @@ def parse_dictionary(dictionary: Mapping[str, str]) -> dict[str, Phonemes]:
     parsed: dict[str, Phonemes] = {}
     if not dictionary:
         return parsed
-    from dlpo.text.ssml.phonemes import parse_arpabet
+    from dlpo.text.common.phonemes import parse_arpabet
 
     for word, written in dictionary.items():
         try:
@@ -156,13 +162,13 @@ def parse_dictionary(dictionary: Mapping[str, str]) -> dict[str, Phonemes]:
     return parsed
 
 
-def nothing_to_say(text: str, dropped: int) -> str:
+def nothing_to_say(text: str, dropped: int, language: str) -> str:
     """The error message for a text that gave no words."""
     if not text.strip():
         return "the text is empty; expected at least one word"
     if dropped:
         return (
             f"nothing in the text can be spoken: {dropped} characters are in another "
-            "script or have no sound; expected English words or numbers"
+            f"script or have no sound; expected {language} words or numbers"
         )
     return "nothing in the text can be spoken: it has only punctuation; expected at least one word"

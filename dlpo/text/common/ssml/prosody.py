@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dlpo.text.characters import table
+from dlpo.text.common.tables import Tables
 
+_TABLE = Tables(__file__).table("prosody")
 _LEVELS = {  # attribute -> its named values: factors, semitones, decibels
-    attribute: {name: float(row[column]) for name, row in table("prosody").items() if row[column]}
+    attribute: {name: float(row[column]) for name, row in _TABLE.items() if row[column]}
     for column, attribute in enumerate(("rate", "pitch", "volume"))
 }
 _NUMBER = r"(\d{1,5}(?:\.\d{1,5})?|\.\d{1,5})"

@@ -6,15 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dlpo.text.abbreviations import SENTENCE_STARTERS
-from dlpo.text.characters import word_list
-from dlpo.text.normalize import Token
+from dlpo.text.common.language import Language, Token
 from dlpo.text.symbols import MARKS, strongest_mark
 
 _PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
 _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
-# Spoken words of abbreviations that a name or a number follows: their period ends no sentence.
-_BEFORE_NAMES = word_list("before names")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +22,7 @@ class MarkedToken:
 
 
 def sentences(
-    text: str, tokens: Iterable[Token], all_lower: bool | None = None
+    text: str, tokens: Iterable[Token], language: Language, all_lower: bool | None = None
 ) -> Iterator[list[MarkedToken]]:
     """The tokens of ``text`` in order -> those of each sentence, with their marks.
 
@@ -42,7 +38,7 @@ def sentences(
         if token is not None:
             gap = text[token.end : following.start]
             mark = strongest_mark(gap)
-            if ends_sentence(token, gap, following, all_lower):
+            if ends_sentence(token, gap, following, all_lower, language):
                 yield [*sentence, MarkedToken(token, mark.replace(" ", "."))]
                 sentence = []
             else:
@@ -52,7 +48,9 @@ def sentences(
         yield [*sentence, MarkedToken(token, strongest_mark(text[token.end :]).replace(" ", "."))]
 
 
-def ends_sentence(token: Token, gap: str, following: Token, all_lower: bool) -> bool:
+def ends_sentence(
+    token: Token, gap: str, following: Token, all_lower: bool, language: Language
+) -> bool:
     """Whether a sentence ends in the gap between two tokens."""
     if _PARAGRAPH.search(gap):
         return True
@@ -63,8 +61,7 @@ def ends_sentence(token: Token, gap: str, following: Token, all_lower: bool) -> 
     return (  # the token's own period, of an abbreviation or an initial
         token.text.endswith(".")
         and gap[:1].isspace()
-        and token.words[-1] not in _BEFORE_NAMES
-        and following.text.lower() in SENTENCE_STARTERS
+        and language.period_ends_sentence(token, following)
     )
 
 

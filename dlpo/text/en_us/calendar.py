@@ -5,8 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dlpo.text.characters import Forms, text_before, words_of
-from dlpo.text.numbers import cardinal_words, ordinal_words, pair_words, plural_words, year_words
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.en_us.numbers import (
+    cardinal_words,
+    ordinal_words,
+    pair_words,
+    plural_words,
+    year_words,
+)
+from dlpo.text.en_us.tables import words_of
 
 MONTHS, _WEEKDAYS = words_of("months"), words_of("weekdays")
 _MONTH = (

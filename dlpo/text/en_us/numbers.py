@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from dlpo.text.characters import words_of
+from dlpo.text.en_us.tables import words_of
 
 _ONES, _TENS, _SCALES = words_of("zero to nineteen"), words_of("tens"), words_of("thousands")
 _MAX_DIGITS = 3 * (len(_SCALES) + 1)  # a longer number is read digit by digit

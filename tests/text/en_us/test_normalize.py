@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dlpo.text import TextFrontEnd
-from dlpo.text.characters import readable_text
-from dlpo.text.normalize import tokens
+from dlpo.text.en_us import open_language
+from dlpo.text.en_us.normalize import tokens
 
 KNOWN = frozenset((
     "a", "the", "i", "he", "it", "in", "on", "is", "was", "man", "plan", "option", "cat", "nasa",
@@ -22,6 +22,7 @@ KNOWN_FAILURES = {  # texts of agent_texts.tsv that are said otherwise
     "The $1.9tn package passed.",  # dollars
 }
 FRONT_END = TextFrontEnd()
+readable = open_language().characters.readable
 
 
 def rows(name: str) -> list[list[str]]:
@@ -46,7 +47,7 @@ def spoken(text: str) -> str:
 
 @pytest.mark.parametrize(("written", "expected"), rows("written_forms"))
 def test_written_form_is_spoken_as_words(written: str, expected: str) -> None:
-    assert spoken(readable_text(written).text) == expected
+    assert spoken(readable(written).text) == expected
 
 
 @pytest.mark.parametrize(
@@ -68,5 +69,5 @@ def test_written_form_is_spoken_as_words(written: str, expected: str) -> None:
 def test_characters_are_folded_or_dropped_with_a_count(
     written: str, readable: str, dropped: int
 ) -> None:
-    found = readable_text(written)
+    found = readable(written)
     assert (found.text, len(found.dropped)) == (readable, dropped)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.characters import Forms, any_of, table, text_before
-from dlpo.text.numbers import (
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.en_us.numbers import (
     cardinal_words,
     code_words,
     digit_words,
@@ -14,7 +14,8 @@ from dlpo.text.numbers import (
     plural_words,
     year_words,
 )
-from dlpo.text.technical import TERMS, version_words
+from dlpo.text.en_us.tables import any_of, table
+from dlpo.text.en_us.technical import TERMS, version_words
 
 _UNITS = table("units")  # unit -> its name, singular and plural
 _CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins

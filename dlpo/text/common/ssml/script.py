@@ -9,13 +9,12 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from dlpo.text.characters import ReadableText, TextReading, readable_text
-from dlpo.text.normalize import Token, tokens
-from dlpo.text.pronounce import Phonemes, Pronouncer
-from dlpo.text.sentences import MarkedToken, pieces, sentences
-from dlpo.text.ssml.prosody import SpokenProsody
-from dlpo.text.symbols import strongest_mark
-from dlpo.text.words import (
+from dlpo.text.common.characters import ReadableText
+from dlpo.text.common.language import Language, Phonemes, Token
+from dlpo.text.common.reading import TextReading
+from dlpo.text.common.sentences import MarkedToken, pieces, sentences
+from dlpo.text.common.ssml.prosody import SpokenProsody
+from dlpo.text.common.words import (
     MAX_SYMBOLS,
     Mark,
     Sentence,
@@ -24,6 +23,7 @@ from dlpo.text.words import (
     sentence_of,
     settle_question,
 )
+from dlpo.text.symbols import strongest_mark
 
 _SPACE = re.compile(r"\s")
 BOUNDARY = " \n\n "  # a paragraph's end in the text; no written form spans it
@@ -41,9 +41,9 @@ class Stretch(NamedTuple):
 
 
 class Script:
-    """Readable text (see `readable_text`) and the requests of the document by place."""
+    """Readable text (see `Characters`) and the requests of the document by place."""
 
-    def __init__(self, reading: TextReading) -> None:
+    def __init__(self, reading: TextReading, language: Language) -> None:
         """`reading` notes what is not spoken."""
         self.text = ""
         """the whole text, once it is finished"""
@@ -55,7 +55,7 @@ class Script:
         """places and seconds"""
         self.marks: list[tuple[int, str]] = []
         """places and names"""
-        self._reading = reading
+        self._reading, self._language = reading, language
         self._parts: list[str] = []
         self._length = 0
         self._starts: list[int] = []  # of each character in the document
@@ -127,7 +127,7 @@ class Script:
 
     def _readable(self, written: str) -> ReadableText:
         """Fold text, with blanks for line ends, since only elements make paragraphs."""
-        readable = readable_text(_SPACE.sub(" ", written), self._reading.emoji)
+        readable = self._language.characters.readable(_SPACE.sub(" ", written), self._reading.emoji)
         self._reading.note(readable.dropped, readable, [])
         return readable
 
@@ -157,14 +157,14 @@ class Script:
 
 
 def spoken_script(
-    script: Script, pronouncer: Pronouncer, known: Mapping[str, Phonemes]
+    script: Script, language: Language, known: Mapping[str, Phonemes]
 ) -> list[Sentence]:
     """Split, normalize and pronounce a script; there may be nothing to say."""
     found: list[Sentence] = []
     places: list[int] = []  # of all words in the text
     spans: list[tuple[int, int]] = []  # of each sentence in the text
-    for marked in _sentences(script, pronouncer, known):
-        words = settle_question(list(_words(marked, script, pronouncer, known)))
+    for marked in _sentences(script, language, known):
+        words = settle_question(list(_words(marked, script, language, known)), language)
         of_words = [token.token for token in marked for _ in token.token.words]
         lengths = [len(word.phonemes) + 1 for word in words]
         for piece in pieces(lengths, [word.mark for word in words], MAX_SYMBOLS):
@@ -178,10 +178,10 @@ def spoken_script(
 
 
 def _sentences(
-    script: Script, pronouncer: Pronouncer, known: Mapping[str, Phonemes]
+    script: Script, language: Language, known: Mapping[str, Phonemes]
 ) -> list[list[MarkedToken]]:
     """The tokens of each sentence; where only a break ends one, the voice stays up."""
-    found = list(sentences(script.text, _tokens(script, pronouncer, known)))
+    found = list(sentences(script.text, _tokens(script, language, known), language))
     breaks = [place for place, _ in script.breaks]
     for marked, following in pairwise(found):
         end, start = marked[-1].token.end, following[0].token.start
@@ -200,25 +200,23 @@ def _any_between(places: list[int], start: int, end: int) -> bool:
     return bisect_left(places, start) < bisect_left(places, end + 1)
 
 
-def _tokens(
-    script: Script, pronouncer: Pronouncer, known: Mapping[str, Phonemes]
-) -> Iterator[Token]:
-    text, listed = script.text, pronouncer.lexicon.__contains__
+def _tokens(script: Script, language: Language, known: Mapping[str, Phonemes]) -> Iterator[Token]:
+    text = script.text
     shouted = text.isupper()
     for start, end, words, phonemes in script.stretches:
         if words is not None:
             yield Token(text[start:end], words, start, end, phonemes)
         else:
-            yield from tokens(text, listed, given=known, shouted=shouted, start=start, end=end)
+            yield from language.tokens(text, given=known, shouted=shouted, start=start, end=end)
 
 
 def _words(
     marked: list[MarkedToken],
     script: Script,
-    pronouncer: Pronouncer,
+    language: Language,
     known: Mapping[str, Phonemes],
 ) -> Iterator[Word]:
-    words = pronounced(marked, pronouncer, known, script.source_span)
+    words = pronounced(marked, language, known, script.source_span)
     for token in marked:
         prosody = script.prosody(token.token.start)
         for _ in token.token.words:

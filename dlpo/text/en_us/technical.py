@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.characters import Forms, table
-from dlpo.text.numbers import cardinal_words, code_words, digit_words, pair_words
+from dlpo.text.common.forms import Forms
+from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, pair_words
+from dlpo.text.en_us.tables import table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 TERMS = {written: said.split() for written, (said,) in table("technical").items()}

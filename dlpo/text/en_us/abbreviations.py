@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.characters import Forms, table, text_before, word_list
-from dlpo.text.numbers import ROMAN_PATTERN, cardinal_words, ordinal_words, roman_value
-from dlpo.text.technical import term_words
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.en_us.numbers import ROMAN_PATTERN, cardinal_words, ordinal_words, roman_value
+from dlpo.text.en_us.tables import table, word_list
+from dlpo.text.en_us.technical import term_words
 
 # Keyed without a period if they are expanded anywhere, and with it if only where it is written,
 # since they are also words or parts of words.

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpo.text.numbers import cardinal_words, number_words, ordinal_words, roman_value, year_words
+from dlpo.text.en_us.numbers import (
+    cardinal_words,
+    number_words,
+    ordinal_words,
+    roman_value,
+    year_words,
+)
 
 Words = Callable[[str], list[str]]
 SMALL = (

@@ -1,23 +1,18 @@
-"""Written text -> tokens, each with the words it is spoken as and its place in the text.
-
-Each written form has a pattern and a function from its match to words; the most specific forms are
-tried first. Every quantifier is bounded, so that time is linear in the text.
-"""
+"""Written text -> tokens, each with the words it is spoken as and its place in the text."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
-from functools import cache
 
-from dlpo.text import abbreviations, calendar, quantities, technical
-from dlpo.text.abbreviations import ABBREVIATIONS
-from dlpo.text.characters import Forms, table
-from dlpo.text.numbers import digit_words
-from dlpo.text.technical import term_words
+from dlpo.text.common.forms import FormReader, Forms
+from dlpo.text.common.language import Token
+from dlpo.text.en_us import abbreviations, calendar, quantities, technical
+from dlpo.text.en_us.abbreviations import ABBREVIATIONS
+from dlpo.text.en_us.numbers import digit_words
+from dlpo.text.en_us.tables import table
+from dlpo.text.en_us.technical import term_words
 
-_Speak = Callable[[re.Match[str]], list[str] | None]
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items()}
 _PLAIN = (
     r"(?<![\w.@'])(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
@@ -29,11 +24,6 @@ _SIGN = (
     r"|(?<=\s)<(?=\s)|(?<=[^a-z]\s)>(?=\s)|(?<=\s)\*(?=\s)"
     r"|(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)"
 )
-
-
-def _as_word(match: re.Match[str]) -> list[str]:
-    """A placeholder for `_words_of`, which needs more than the match."""
-    return [match[0]]
 
 
 def _sign(match: re.Match[str]) -> list[str]:
@@ -65,46 +55,27 @@ _IN_PLACES: Forms = (
         lambda match: [],
     ),
 )
-_PATTERNS: tuple[tuple[str, str, _Speak | None], ...] = (
+_FORMS: Forms = (
     ("a", _PLAIN, None),
     *technical.FORMS,
     *calendar.FORMS,
     *quantities.FORMS,
     *_IN_PLACES,
     *abbreviations.FORMS,
-    ("aA", _WORD, _as_word),
+    ("aA", _WORD, None),
     ("-", _SIGN, _sign),
 )
 
 
-@cache
-def _forms_of(kind: str) -> list[tuple[re.Pattern[str], _Speak | None]]:
-    """The patterns and functions of all forms that begin so, compiled when first needed."""
-    return [(re.compile(pattern), speak) for begins, pattern, speak in _PATTERNS if kind in begins]
-
-
-_BEGIN = re.compile(
+_BEGIN = (
     r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|\.(?=[\w./])|'(?=\d)|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )
+_READER = FormReader(_BEGIN, _FORMS)
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
 _CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+)?|[A-Z]")
 _READ_AS_LETTERS = frozenset({"AD", "AI", "BC", "EU", "ID", "TV", "UK", "US"})
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A stretch of text that is one thing to a reader: ``cat``, ``Dr.``, ``$5 million``."""
-
-    text: str
-    words: tuple[str, ...]
-    """As spoken, in lower case; a single capital is a letter, spoken by its name. A comma at the
-    end of a word is a pause."""
-    start: int
-    end: int
-    phonemes: tuple[str, ...] | None = None
-    """Of its only word, if the writer gives its pronunciation."""
 
 
 def tokens(
@@ -116,47 +87,28 @@ def tokens(
     start: int = 0,
     end: int | None = None,
 ) -> Iterator[Token]:
-    """Readable text (see `readable_text`) -> its spoken tokens in order.
+    """Readable text -> its spoken tokens in order, see `Language.tokens`.
 
-    Between two tokens there is punctuation and white space; an abbreviation's period belongs to
-    the abbreviation.
-
-    Args:
-        text: only the passage from ``start`` to ``end`` is read.
-        listed: whether a lexicon has a lower-case word; an unknown word in capitals is read letter
-            by letter.
-        given: lower-case words that the writer gives a pronunciation for: known, and not terms.
-        shouted: capitals mean nothing here; by default if the text has nothing but capitals.
+    ``listed``: whether a lexicon has a lower-case word; an unknown word in capitals is read letter
+    by letter.
     """
-    position, end = start, len(text) if end is None else end
     capitals = not (text.isupper() if shouted is None else shouted)
 
-    while begin := _BEGIN.search(text, position, end):
-        position = begin.end()
-        for pattern, speak in _forms_of(begin.lastgroup or "-"):
-            match = pattern.match(text, begin.start(), end)
-            if match is None:
-                continue
-            written = match[0]
-            if speak is _as_word:
-                words: list[str] | None = _words_of(written, given, listed, capitals)
-                if words == ["A"]:  # "A cat" and "a cat", but not "option A is" or "plan A."
-                    before = text[max(0, match.start() - 2) : match.start()]
-                    inside = written == "A" and before[:1].islower() and before[1:] == " "
-                    if not capitals or (not inside and _ARTICLE_BEFORE.match(text, match.end())):
-                        words = ["a"]
-            elif speak is None:
-                is_given = written.lower() in given
-                term = None if is_given else term_words(written if capitals else written.lower())
-                words = term or [written]
-            else:
-                words = speak(match)
-            if words is None:
-                continue
-            position = match.end()
-            if words:  # an address may have none
-                yield Token(match[0], tuple(words), match.start(), position)
-            break
+    def word(match: re.Match[str]) -> list[str]:
+        written = match[0]
+        if match.re.pattern == _PLAIN:
+            is_given = written.lower() in given
+            term = None if is_given else term_words(written if capitals else written.lower())
+            return term or [written]
+        words = _words_of(written, given, listed, capitals)
+        if words == ["A"]:  # "A cat" and "a cat", but not "option A is" or "plan A."
+            before = text[max(0, match.start() - 2) : match.start()]
+            inside = written == "A" and before[:1].islower() and before[1:] == " "
+            if not capitals or (not inside and _ARTICLE_BEFORE.match(text, match.end())):
+                return ["a"]
+        return words
+
+    return _READER.tokens(text, start, len(text) if end is None else end, word)
 
 
 def _words_of(
