@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
-from dlpo.text.characters import any_of, word_list
+from dlpo.text.en_us.tables import any_of, word_list
 
 EndingKind = Literal[
     "yes_no", "declarative", "wh", "alternative", "tag", "list_item", "statement"
