@@ -10,7 +10,7 @@ from typing import Any
 from dlpo.cli.options import run_shown
 from dlpo.errors import InputError, needs
 
-METHODS = {
+METHODS: dict[str, dict[str, Any]] = {
     "dlpo": {},
     "control": {"alpha": 0.0},
     "awm": {"beta": 0.0},

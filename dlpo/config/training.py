@@ -335,7 +335,7 @@ class EndingsTuning(RunConfig):
     weight_decay: float = 0.0
     ema_decay: float = 0.95
     sentences: int = 12
-    """Prompts per update, half of them questions that rise."""
+    """Prompts per update, about half of them questions that rise."""
     draws: int = 16
     """Contours drawn and scored for each prompt."""
     learned: int = 8
@@ -349,8 +349,8 @@ class EndingsTuning(RunConfig):
     scale_st: float = 3.0
     """Semitones of reward in an advantage of 1."""
     advantage_bound: float = 3.0
-    validation_texts: int = 60
-    """Held-out texts that every voice is validated on."""
+    validation_endings: int = 12
+    """Held-out endings of each kind that every voice is validated on."""
     log_every: int = 5
     validate_every: int = 25
     save_every: int = 25
@@ -360,7 +360,7 @@ class EndingsTuning(RunConfig):
         RunConfig.__post_init__(self)
         check_ranges(
             self,
-            **dict.fromkeys(("sentences", "times", "recorded", "validation_texts"), "1 or more"),
+            **dict.fromkeys(("sentences", "times", "recorded", "validation_endings"), "1 or more"),
             **dict.fromkeys(("scale_st", "advantage_bound"), "above 0"),
             warm_up="0 or more",
         )

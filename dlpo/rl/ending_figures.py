@@ -57,7 +57,10 @@ class EndingFigures:
         the recordings.
         """
         self.policy.flow.load_state_dict(flow.state_dict())
-        drawn = self._drawn()
+        return self.of_draws(self._drawn()) | self._of_recordings()
+
+    def of_draws(self, drawn: Sequence[Tensor]) -> dict[str, float]:
+        """Figures of (DRAWS, 2P) points of each prompt; see `measure`."""
         figures: dict[str, list[float]] = {}
         for prompt, scene, now, start in zip(
             self.prompts, self.scenes, drawn, self.before, strict=True
@@ -71,7 +74,7 @@ class EndingFigures:
                 found.pop(f"{name}/{voice}") for name in ("rest_square", "rest_own", "rest_old")
             )
             found[f"rest_st/{voice}"], found[f"spread/{voice}"] = square**0.5, (own / old) ** 0.5
-        return found | self._of_recordings()
+        return found
 
     @torch.no_grad()
     def _drawn(self) -> list[Tensor]:

@@ -9,18 +9,21 @@ from zlib import crc32
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dlpo.errors import DataError, TextError
-from dlpo.rl.endings import KINDS, RISING, EndingKind, ending_kind, list_commas
+from dlpo.rl.endings import KINDS, EndingKind, ending_kind, list_commas
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.text.symbols import SYMBOL_IDS
 
 HELD_OUT = 20  # one text in so many is for validation
 SHORTEST, LONGEST = 8, 90  # symbols of a prompt
-RISING_SHARE = 0.5
-LIST_SHARE = 0.5  # of the lists, how many are prompts for a comma instead of their end
+LONGEST_TWIN = 45  # symbols of a statement that is also asked as a question
+SHARES: dict[EndingKind, float] = {
+    "yes_no": 0.25, "declarative": 0.25, "statement": 0.32, "wh": 0.1, "alternative": 0.04,
+    "tag": 0.02, "list_item": 0.02,
+}  # fmt: skip
+"""Of the prompts of an update; half of them rise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,10 @@ def read_ending_prompts(
             if SHORTEST <= len(symbols) <= LONGEST:
                 prompt = Prompt(first + len(found), sentence.text, symbols)
                 kind = ending_kind(sentence.text)
-                found.append(EndingPrompt(prompt, kind, len(symbols) - 1, held_out))
+                ending = EndingPrompt(prompt, kind, len(symbols) - 1, held_out)
+                found.append(ending)
                 found += _of_lists(prompt, first + len(found), held_out)
+                found += _asked(ending, first + len(found))
     return found
 
 
@@ -84,6 +89,16 @@ def _of_lists(prompt: Prompt, number: int, held_out: bool) -> list[EndingPrompt]
     return [EndingPrompt(listed, "list_item", int(commas[0]), held_out)]
 
 
+def _asked(ending: EndingPrompt, number: int) -> list[EndingPrompt]:
+    """A short statement asked as a question: its twin differs in the last mark alone."""
+    symbols = ending.prompt.symbols
+    if ending.kind != "statement" or len(symbols) > LONGEST_TWIN:
+        return []
+    asked = np.append(symbols[:-1], SYMBOL_IDS["?"])
+    prompt = Prompt(number, ending.prompt.text.rstrip(".!") + "?", asked)
+    return [EndingPrompt(prompt, "declarative", ending.mark, ending.held_out)]
+
+
 class EndingPrompts:
     """Draws prompts for the voices of a checkpoint; update k draws the same whatever came before.
 
@@ -93,7 +108,7 @@ class EndingPrompts:
         seed: of the draws.
 
     Raises:
-        DataError: a kind that must rise, or one that must fall, has no prompt to learn from.
+        DataError: there are no questions or no statements to learn from, or none is held out.
     """
 
     def __init__(self, prompts: Sequence[EndingPrompt], voices: Sequence[str], seed: int) -> None:
@@ -101,37 +116,31 @@ class EndingPrompts:
         learned = [p for p in prompts if not p.held_out]
         self.by_kind = {kind: [p for p in learned if p.kind == kind] for kind in KINDS}
         self.held_out = [p for p in prompts if p.held_out]
-        self.rising = [kind for kind in RISING if self.by_kind[kind]]
-        self.falling = [k for k in KINDS if k not in RISING and self.by_kind[k]]
-        if not self.rising or not self.falling or not self.held_out:
+        self.kinds = [kind for kind in KINDS if self.by_kind[kind]]
+        if not {"yes_no", "declarative"} & set(self.kinds) or "statement" not in self.kinds:
             counts = {kind: len(found) for kind, found in self.by_kind.items()}
             raise DataError(
-                f"the texts have {counts} sentences to learn from and {len(self.held_out)} held"
-                " out; expected questions, statements and some of each held out: add texts"
+                f"the texts have {counts} sentences to learn from; expected questions and"
+                " statements: add texts"
             )
+        if not self.held_out:
+            raise DataError(f"none of {len(learned)} texts is held out; add texts")
+
+    def validation(self, of_each: int) -> list[EndingPrompt]:
+        """At most so many held-out prompts of each kind."""
+        by_kind = ([p for p in self.held_out if p.kind == kind] for kind in KINDS)
+        return [prompt for prompts in by_kind for prompt in prompts[:of_each]]
 
     def draw(self, update: int, size: int) -> list[EndingPrompt]:
-        """`size` prompts, half of a rising kind, each in a voice; sorted by length."""
+        """`size` prompts, each in a voice; sorted by length."""
         random = np.random.default_rng((self.seed, update, 11))
-        rises = round(size * RISING_SHARE)
+        shares = np.array([SHARES[kind] for kind in self.kinds])
         chosen = []
-        for i in range(size):
-            kinds = self.rising if i < rises else self.falling
-            kind = kinds[self._of(random, len(kinds), self._shares(kinds))]
-            among = self.by_kind[kind]
-            voice = self.voices[self._of(random, len(self.voices))]
-            chosen.append(in_voice(among[self._of(random, len(among))], voice))
+        for number in random.choice(len(self.kinds), size, p=shares / shares.sum()):
+            among = self.by_kind[self.kinds[number]]
+            voice = self.voices[int(random.integers(len(self.voices)))]
+            chosen.append(in_voice(among[int(random.integers(len(among)))], voice))
         return sorted(chosen, key=lambda p: len(p.prompt.symbols))
-
-    @staticmethod
-    def _of(random: np.random.Generator, size: int, p: NDArray[np.float64] | None = None) -> int:
-        return int(random.choice(size, p=p))
-
-    def _shares(self, kinds: Sequence[EndingKind]) -> NDArray[np.float64]:
-        """Kinds by the root of their numbers, so that rare ones are learned too."""
-        roots = np.sqrt([len(self.by_kind[kind]) for kind in kinds])
-        shares: NDArray[np.float64] = roots / roots.sum()
-        return shares
 
 
 def in_voice(ending: EndingPrompt, voice: str) -> EndingPrompt:

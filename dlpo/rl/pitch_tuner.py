@@ -130,7 +130,7 @@ class EndingsTuner(TrainingRun):
         held_out = RecordedContours(data, "validation", self.voice.config.rows)
         self.figures = EndingFigures(
             self.policy,
-            self.prompts.held_out[: settings.validation_texts],
+            self.prompts.validation(settings.validation_endings),
             held_out.collate(held_out.utterances),
             self.voice.config.speakers,
         )
@@ -240,27 +240,19 @@ class EndingsTuner(TrainingRun):
         """The contours that are learned from, (B, L, 2, P), and their advantages (B, L)."""
         settings, half = self.training, self.training.learned // 2
         if self.objective.estimator == "bent":
-            some = zip(prompts, batch.scenes, drawn[:, : settings.learned], strict=True)
-            bent = [self._bent(*one) for one in some]
-            return torch.stack(bent), torch.ones(len(bent), settings.learned)
+            bent = drawn[:, : settings.learned].clone()
+            for b, (ending, scene) in enumerate(zip(prompts, batch.scenes, strict=True)):
+                if ending.kind in RISING:
+                    points = in_time(bent[b, :, :, : len(scene.frames)])
+                    bent[b, :, :, : len(scene.frames)] = as_points(bent_contours(scene, points))
+            limit = self.policy.contour.config.limit
+            return bent.clamp(-limit, limit), torch.ones(bent.shape[:2])
         order = rewards.argsort(1, descending=True)
         chosen = torch.cat([order[:, :half], order[:, -half:]], dim=1)
         advantages = (rewards - rewards.mean(1, keepdim=True)) / settings.scale_st
         bound = settings.advantage_bound
         rows = torch.arange(len(drawn))[:, None]
         return drawn[rows, chosen], advantages.gather(1, chosen).clamp(-bound, bound)
-
-    def _bent(self, ending: EndingPrompt, scene: PitchScene, drawn: Tensor) -> Tensor:
-        """Own contours (L, 2, P) with the rule applied, if the ending should rise."""
-        if ending.kind not in RISING or not scene.voiced.any():
-            return drawn
-        length = len(scene.frames)
-        points, voiced = in_time(drawn[:, :, :length]), scene.voiced.numpy()
-        bent = as_points(bend(points, scene.point_weights, voiced, BENT_ST, scene.spread))
-        limit = self.policy.contour.config.limit
-        out = drawn.clone()
-        out[:, :, :length] = bent.clamp(-limit, limit)
-        return out
 
     def _at(self, contours: Tensor, times: int) -> tuple[Tensor, Tensor, Tensor]:
         """Noisy contours (B, L K, 2, P), times (B, L K) and velocities to match, K pairs each.
@@ -309,11 +301,12 @@ class EndingsTuner(TrainingRun):
         return flow_matching_loss(self.policy, recorded, settings.times, torch.default_generator)
 
     # ------------------------------------------------------------------ the run on disk
-    def _averaged_flow(self) -> Flow:
+    def averaged_flow(self) -> Flow:
+        """The averaged weights, which are validated and saved."""
         return cast(Flow, self.averaged.module.eval())
 
     def _validate(self) -> Mapping[str, float | Tensor]:
-        return self.figures.measure(self._averaged_flow())
+        return self.figures.measure(self.averaged_flow())
 
     def _save_checkpoint(self, path: Path) -> None:
         provenance = self.base.provenance
@@ -322,7 +315,14 @@ class EndingsTuner(TrainingRun):
         tuned = Tuned(self.objective.name, "endings", *chain, self.update, self.base.sha256)
         earlier = provenance.tuned_before + ((before,) if before else ())
         weights = dict(self.voice.state_dict())
-        flow = self._averaged_flow().state_dict()
+        flow = self.averaged_flow().state_dict()
         weights |= {f"contour.flow.{name}": value for name, value in flow.items()}
         provenance = replace(provenance, commit=current_commit(), tuned=tuned, tuned_before=earlier)
         save_checkpoint(path, weights, self.base.config, provenance, torch.float16)
+
+
+def bent_contours(scene: PitchScene, contours: Tensor) -> Tensor:
+    """(..., 2P) contours of a sentence with the rule applied to its end."""
+    if not scene.voiced.any():
+        return contours
+    return bend(contours, scene.point_weights, scene.voiced.numpy(), BENT_ST, scene.spread)

@@ -119,7 +119,7 @@ def test_questions_come_to_rise(
     objective = EndingsObjective(estimator=estimator, beta=0.0)  # type: ignore[arg-type]
     changes = {"updates": 60, "learning_rate": 3e-3, "draws": 16, "learned": 8}
     tuner = tuned(voice, tiny_dataset, texts, tmp_path, objective, **changes)
-    figures = tuner.figures.measure(tuner._averaged_flow())
+    figures = tuner.figures.measure(tuner.averaged_flow())
     tuner.figures.policy.flow.load_state_dict(tuner.flow_before.state_dict())
     start = tuner.figures.measure(tuner.flow_before)
     assert figures["movement/lj/yes_no"] > start["movement/lj/yes_no"] + 1.5
@@ -136,16 +136,25 @@ def test_the_control_has_no_reward_in_its_loss(
     assert set(tuner.losses(prompts)) == {"diffusion"}
 
 
-def test_prompts_are_half_questions_that_rise(texts: Path) -> None:
-    drawn = EndingPrompts(read_ending_prompts(texts), ["lj"], 0).draw(3, 8)
-    assert sum(prompt.kind in ("yes_no", "declarative") for prompt in drawn) == 4
+def test_short_statements_are_also_asked(texts: Path) -> None:
+    prompts = read_ending_prompts(texts)
+    asked = [p for p in prompts if p.prompt.text == "The bus leaves at a quarter to eight?"]
+    said = [p for p in prompts if p.prompt.text == "The bus leaves at a quarter to eight."]
+    assert {p.kind for p in asked} == {"declarative"}
+    assert {p.kind for p in said} == {"statement"}
+    for question, statement in zip(asked, said, strict=True):
+        assert (question.prompt.symbols != statement.prompt.symbols).nonzero()[0].tolist() == [
+            len(said[0].prompt.symbols) - 1
+        ]
+    drawn = EndingPrompts(prompts, ["lj"], 0).draw(3, 40)
+    assert 10 < sum(prompt.kind in ("yes_no", "declarative") for prompt in drawn) < 30
     assert not any(prompt.held_out for prompt in drawn)
 
 
 def test_texts_without_questions_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
-    path.write_text("A1|The train leaves at eight.\n", encoding="utf-8")
-    with pytest.raises(DataError, match="expected questions, statements"):
+    path.write_text("A1|Where did she go?\n", encoding="utf-8")
+    with pytest.raises(DataError, match="expected questions and"):
         EndingPrompts(read_ending_prompts(path), ["lj"], 0)
     path.write_text("no separator\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"line 1: got 'no separator'"):
