@@ -35,7 +35,7 @@ from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.training.contour_losses import RecordedContours
 from dlpo_bench.record import Measured, write_record
-from research import RECORDS, study_command
+from research import RECORDS, run_study, study_command
 
 ARMS: Mapping[str, dict[str, Any]] = {
     "dlpo": {},
@@ -120,7 +120,7 @@ def main(
     for label in (UNTOUCHED, RULE):
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)))
     if record:
-        print(write_record("endings", Measured(found), study_command(), RECORDS))
+        print(write_record("endings", Measured(found), study_command("endings"), RECORDS))
 
 
 def spent(folder: Path, seconds: float, settings: EndingsTuning) -> dict[str, float]:
@@ -155,4 +155,4 @@ def shown(figures: Mapping[str, float], voices: Sequence[str]) -> dict[str, Any]
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_study(main)

@@ -110,7 +110,7 @@ class PitchFlow:
     def velocity(self, batch: PitchBatch, noisy: Tensor, time: Tensor) -> Tensor:
         """(B, M, 2, P) noisy contours at (B, M) times -> (B, M, 2, P)."""
         hidden, mask = batch.repeated(noisy.shape[1])
-        found = self.flow(noisy.flatten(0, 1), time.flatten(), hidden, mask)
+        found: Tensor = self.flow(noisy.flatten(0, 1), time.flatten(), hidden, mask)
         return found.view(noisy.shape)
 
 
