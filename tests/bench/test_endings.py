@@ -142,7 +142,8 @@ def test_judges_that_cannot_be_chosen_are_told(
 def test_a_chosen_judge_is_used_alone() -> None:
     panel = load_panel(Path("nowhere"), only=["plcmos"])
     assert [judge.name for judge in panel.judges] == ["PLCMOS"]
-    assert not (panel.recognizers or panel.measures or panel.left_out)
+    assert not panel.recognizers
+    assert not panel.measures
 
 
 def test_the_kept_texts_are_of_four_kinds_without_digits() -> None:
