@@ -37,15 +37,16 @@ from dlpo.training.contour_losses import RecordedContours
 from dlpo_bench.record import Measured, write_record
 from research import RECORDS, run_study, study_command
 
+NO_ANCHOR = {"beta": 0.0, "kl_outside": 0.0}
 ARMS: Mapping[str, dict[str, Any]] = {
-    "dlpo": {},
+    "DLPO": {},
     "control": {"alpha": 0.0},
-    "dlpo, KL on the rest": {"kl_outside": 2.0},
-    "KL only": {"beta": 0.0, "kl": 2.0},
-    "unanchored": {"beta": 0.0},
-    "unanchored, all credited": {"beta": 0.0, "credit_s": None},
+    "DLPO, guide alone": {"kl_outside": 0.0},
     "straight gradient": {"estimator": "gradient"},
     "rule in the weights": {"estimator": "bent"},
+    "KL only": {"beta": 0.0, "kl": 2.0, "kl_outside": 0.0},
+    "unanchored": NO_ANCHOR,
+    "unanchored, all credited": NO_ANCHOR | {"credit_s": None},
 }
 """Label -> what differs from `EndingsObjective` and `EndingsTuning`."""
 UNTOUCHED, RULE = "untouched", "rule"

@@ -266,7 +266,7 @@ def _demo(asked: bool) -> None:
 
     out = Path("dlpo-demo")
     tuner = demo_tuner(out)
-    run_shown(tuner, "reward/DistillMOS")
+    run_shown(tuner, "reward")
     typer.echo(f"open {write_page(tuner, out)}")
     raise typer.Exit
 
@@ -333,8 +333,8 @@ def tune(
             "--demo",
             is_eager=True,
             callback=_demo,
-            help="Tune the repository's untuned voice in about five minutes, without a corpus, and"
-            " write a before-and-after page with the reward curve to dlpo-demo/.",
+            help="Teach the repository's untuned voices to ask, in about four minutes and without a corpus, and"
+            " write a page to hear before and after to dlpo-demo/.",
         ),
     ] = False,
 ) -> None:

@@ -328,15 +328,17 @@ class TuningConfig(RunConfig):
 class EndingsTuning(RunConfig):
     """How the ends of sentences are tuned: the pitch flow, by advantage-weighted matching."""
 
-    updates: int = 200
-    learning_rate: float = 1.5e-4
+    updates: int = 120
+    learning_rate: float = 3e-4
     warm_up: int = 10
     """Updates over which the learning rate rises from 0."""
+    decay_from: float = 0.6
+    """Share of the run after which the learning rate falls linearly to a tenth."""
     weight_decay: float = 0.0
     ema_decay: float = 0.95
     sentences: int = 12
     """Prompts per update, about half of them questions that rise."""
-    draws: int = 16
+    draws: int = 24
     """Contours drawn and scored for each prompt."""
     learned: int = 8
     """Of these, how many are learned from: half the best, half the worst."""
@@ -363,6 +365,7 @@ class EndingsTuning(RunConfig):
             **dict.fromkeys(("sentences", "times", "recorded", "validation_endings"), "1 or more"),
             **dict.fromkeys(("scale_st", "advantage_bound"), "above 0"),
             warm_up="0 or more",
+            decay_from="0 <= x < 1",
         )
         if self.learned % 2 or not 2 <= self.learned <= self.draws:
             raise ConfigError(
@@ -372,4 +375,6 @@ class EndingsTuning(RunConfig):
 
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first)."""
-        return self.learning_rate * min(1.0, (update + 1) / max(1, self.warm_up))
+        warmup, decay_from = self.warm_up, self.decay_from
+        factor = ramp(update, 0, self.updates, warmup=warmup, decay_from=decay_from, least=0.1)
+        return self.learning_rate * factor

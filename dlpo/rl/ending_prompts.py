@@ -20,10 +20,10 @@ HELD_OUT = 20  # one text in so many is for validation
 SHORTEST, LONGEST = 8, 90  # symbols of a prompt
 LONGEST_TWIN = 45  # symbols of a statement that is also asked as a question
 SHARES: dict[EndingKind, float] = {
-    "yes_no": 0.25, "declarative": 0.25, "statement": 0.32, "wh": 0.1, "alternative": 0.04,
-    "tag": 0.02, "list_item": 0.02,
+    "yes_no": 0.22, "declarative": 0.22, "statement": 0.34, "wh": 0.08, "alternative": 0.08,
+    "tag": 0.03, "list_item": 0.03,
 }  # fmt: skip
-"""Of the prompts of an update; half of them rise."""
+"""Of the prompts of an update."""
 
 
 @dataclass(frozen=True, slots=True)

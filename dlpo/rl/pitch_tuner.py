@@ -53,13 +53,13 @@ class EndingsObjective:
     estimator: Estimator = "matching"
     """matching: the equation above. gradient: R's own gradient through the draw, as M is linear in
     the contour. bent: matching on own draws that the rule bent, without a reward."""
-    alpha: float = 1.0
+    alpha: float = 2.0
     """Weight of the reward's loss; 0 is the control."""
     beta: float = 2.0
     """Weight of the diffusion loss on recordings."""
     kl: float = 0.0
     """Weight of the divergence from the flow before tuning."""
-    kl_outside: float = 0.0
+    kl_outside: float = 1.0
     """Weight of the same over the points that no reward credits."""
 
     def __post_init__(self) -> None:

@@ -86,7 +86,7 @@ def test_a_voice_without_a_flow_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_the_flow_learns(voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path) -> None:
-    tuned(voice, tiny_dataset, texts, tmp_path, EndingsObjective(kl=0.1, kl_outside=0.1))
+    tuned(voice, tiny_dataset, texts, tmp_path, EndingsObjective(alpha=1.0, kl=0.1))
     before, after = load_checkpoint(voice), load_checkpoint(tmp_path / "checkpoint")
     changed = {
         name
@@ -116,7 +116,7 @@ def test_a_resumed_run_is_the_same_to_the_bit(
 def test_questions_come_to_rise(
     estimator: str, voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
 ) -> None:
-    objective = EndingsObjective(estimator=estimator, beta=0.0)  # type: ignore[arg-type]
+    objective = EndingsObjective(estimator=estimator, beta=0.0, kl_outside=0.0)  # type: ignore[arg-type]
     changes = {"updates": 60, "learning_rate": 3e-3, "draws": 16, "learned": 8}
     tuner = tuned(voice, tiny_dataset, texts, tmp_path, objective, **changes)
     figures = tuner.figures.measure(tuner.averaged_flow())
@@ -130,7 +130,12 @@ def test_the_control_has_no_reward_in_its_loss(
     voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
 ) -> None:
     tuner = tuned(
-        voice, tiny_dataset, texts, tmp_path, EndingsObjective(alpha=0.0, beta=1.0), updates=1
+        voice,
+        tiny_dataset,
+        texts,
+        tmp_path,
+        EndingsObjective(alpha=0.0, beta=1.0, kl_outside=0.0),
+        updates=1,
     )
     prompts = tuner.prompts.draw(0, 4)
     assert set(tuner.losses(prompts)) == {"diffusion"}
