@@ -20,8 +20,8 @@ HELD_OUT = 20  # one text in so many is for validation
 SHORTEST, LONGEST = 8, 90  # symbols of a prompt
 LONGEST_TWIN = 45  # symbols of a statement that is also asked as a question
 SHARES: dict[EndingKind, float] = {
-    "yes_no": 0.22, "declarative": 0.22, "statement": 0.34, "wh": 0.08, "alternative": 0.08,
-    "tag": 0.03, "list_item": 0.03,
+    "yes_no": 0.22, "declarative": 0.28, "statement": 0.3, "wh": 0.07, "alternative": 0.08,
+    "tag": 0.025, "list_item": 0.025,
 }  # fmt: skip
 """Of the prompts of an update."""
 
