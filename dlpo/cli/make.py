@@ -276,7 +276,9 @@ def tune(
     data: Data,
     out: RunDir,
     method: Annotated[
-        Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"],
+        Literal[
+            "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct", "dpo"
+        ],
         typer.Option(help="Objective to minimize; docs/tuning.md explains each."),
     ] = "dlpo",
     explore: Annotated[
@@ -350,7 +352,8 @@ def tune(
         from dlpo.config.training import TuningConfig
         from dlpo.data.dataset import Corpora
         from dlpo.data.preferences import read_pairs
-        from dlpo.rl.methods import Objective, Plan
+        from dlpo.rl.methods import Plan, explores_noise
+        from dlpo.rl.objective import Objective
         from dlpo.rl.preferences import pairs_sha256
         from dlpo.rl.reward_models import RewardSources, load_reward_models, parse_weights
         from dlpo.rl.tuner import Tuner
@@ -362,7 +365,7 @@ def tune(
     own_chain = chain_of(load_checkpoint(checkpoint).provenance)
     preferences = [] if pairs is None else read_pairs(pairs)
     objective = from_dict(Objective, of_method | options)
-    usual_steps = max(own_chain[1], 2 if objective.explores_noise else 1)
+    usual_steps = max(own_chain[1], 2 if explores_noise(objective) else 1)
     plan = Plan(
         objective,
         parse_weights(reward),

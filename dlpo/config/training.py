@@ -260,7 +260,7 @@ class TuningConfig(RunConfig):
     explore_momentum: float = 0.5
     """Exploring weights: share of a step that the next one repeats."""
     subspace: Subspace = "tensors"
-    """Exploring weights: the largest block of coordinates, see `dlpo.rl.explore`."""
+    """Exploring weights: the largest block of coordinates, see `dlpo.rl.weight_space`."""
     grow_every: int = 20
     """Exploring weights: updates until the next block is explored as well."""
     adversary: bool = True

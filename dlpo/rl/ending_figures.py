@@ -13,8 +13,8 @@ from dlpo.config.training import ContourTraining
 from dlpo.model.contour import Flow
 from dlpo.rl.ending_prompts import EndingPrompt, end_frame, in_voice
 from dlpo.rl.endings import CREDITED_S, FRAMES_PER_S, RISEN_ST, SEMITONES, movement_weights
+from dlpo.rl.noise import keyed_noise
 from dlpo.rl.pitch_flow import PitchBatch, PitchFlow, PitchScene, in_time
-from dlpo.rl.rollout import keyed_noise
 from dlpo.training.contour_losses import Contours, contour_figures, flow_losses
 
 DRAWS = 8

@@ -36,8 +36,8 @@ from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.rl.ending_figures import EndingFigures, flow_matching_loss
 from dlpo.rl.ending_prompts import EndingPrompt, EndingPrompts, end_frame
 from dlpo.rl.endings import RISING, bend, credit_shares, ending_reward, movement_weights
+from dlpo.rl.noise import keyed_noise
 from dlpo.rl.pitch_flow import PitchBatch, PitchFlow, PitchScene, as_points, in_time
-from dlpo.rl.rollout import keyed_noise
 from dlpo.training.contour_losses import RecordedContours
 from dlpo.training.run import LossBatch, TrainingRun
 

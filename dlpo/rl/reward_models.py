@@ -24,8 +24,9 @@ from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo.judges.utmos import Utmos
 from dlpo.judges.whisper import Whisper
-from dlpo.rl.direct import DifferentiableJudge, DifferentiableReward, augmented_judge
+from dlpo.rl.differentiable import DifferentiableJudge, DifferentiableReward, augmented_judge
 from dlpo.rl.methods import Plan
+from dlpo.rl.noise import Key
 from dlpo.rl.rewards import (
     Reward,
     WeightedSum,
@@ -34,7 +35,6 @@ from dlpo.rl.rewards import (
     text_reward,
     word_reward,
 )
-from dlpo.rl.rollout import Key
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Advantages, returns and limits of the objectives; their gradients are in test_brute_force.py."""
+"""Advantages and the clipped surrogate; gradients of methods are in test_brute_force.py."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from dlpo.errors import InputError, TrainingError
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.objectives import ddpo_loss, group_advantages
-from dlpo.rl.rollout import Rollout, replay
+from dlpo.rl.chain import ChainPolicy
+from dlpo.rl.policy_gradient import clipped_surrogate, group_advantages
+from dlpo.rl.rollout import TYPICAL_SAMPLES, Rollout
 
 TARGET = 1.5
 
@@ -32,10 +33,10 @@ def sampled(toy: Any, noisy_chain: NoiseSchedule) -> Rollout:
 GROUPS = partial(group_advantages, group=4)
 
 
-def test_clipped_surrogate_equals_the_definition_chain_by_chain(toy: Any, sampled: Rollout) -> None:
+def test_clipped_surrogate_equals_the_definition(toy: Any, sampled: Rollout) -> None:
     moved = toy.Policy(0.45, 0.25)
     clip = 0.05
-    asked = replay(moved, sampled)
+    asked = ChainPolicy(moved, sampled.schedule).replay(sampled)
     rewards = reward(sampled.output[:, 0])
     advantages = GROUPS(rewards).numpy()
     ratios = np.exp((asked.log_probs - sampled.log_probs).detach().numpy())
@@ -43,7 +44,7 @@ def test_clipped_surrogate_equals_the_definition_chain_by_chain(toy: Any, sample
     for row in ratios:
         for rho, a in zip(row, advantages, strict=True):
             total -= min(rho * a, min(max(rho, 1 - clip), 1 + clip) * a)
-    loss = ddpo_loss(sampled, asked, rewards, GROUPS, clip)
+    loss = TYPICAL_SAMPLES * clipped_surrogate(sampled, asked, GROUPS(rewards), clip)
     assert loss.item() == pytest.approx(total / 24)
     assert 0 < np.mean(np.abs(ratios - 1) > clip) < 1
 

@@ -14,8 +14,10 @@ from dlpo.diffusion import sample
 from dlpo.errors import InputError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
+from dlpo.rl.chain import GUIDE, REGRESSION, ChainPolicy
 from dlpo.rl.conditions import Conditions
-from dlpo.rl.rollout import Rollout, keyed_noise, replay, roll_out, seed_keys
+from dlpo.rl.noise import keyed_noise, seed_keys
+from dlpo.rl.rollout import Rollout
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def rollout(
     voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
 ) -> Rollout:
     keys = seed_keys(3, 5, [7, 9], 2)
-    return roll_out(voice, sentences.repeat(2), served_chain, keys, 2)
+    return ChainPolicy(voice, served_chain).roll_out(sentences.repeat(2), keys, 2)
 
 
 def test_a_chain_is_the_exported_one(
@@ -31,7 +33,7 @@ def test_a_chain_is_the_exported_one(
 ) -> None:
     frames = int(sentences.frames[1])  # the longest: only the reach of silence follows it
     alone = sentences.rows(slice(1, 2))
-    rollout = roll_out(voice, alone, served_chain, seed_keys(0, 0, [1], 1), 1)
+    rollout = ChainPolicy(voice, served_chain).roll_out(alone, seed_keys(0, 0, [1], 1), 1)
     samples = frames * HOP_LENGTH
     noise = keyed_noise((0, 0, 1, 0), served_chain.noise_count, samples)[:, None]
     with torch.no_grad():
@@ -52,7 +54,7 @@ def test_a_row_does_not_depend_on_its_company(
 ) -> None:
     short = sentences.rows(slice(0, 1))
     end = int(short.frames[0]) * HOP_LENGTH
-    alone = roll_out(voice, short, served_chain, rollout.keys[1:2], 1)
+    alone = ChainPolicy(voice, served_chain).roll_out(short, rollout.keys[1:2], 1)
     torch.testing.assert_close(alone.output[0, :end], rollout.output[1, :end], atol=1e-5, rtol=0)
     torch.testing.assert_close(alone.log_probs[:, 0], rollout.log_probs[:, 1])
 
@@ -60,9 +62,11 @@ def test_a_row_does_not_depend_on_its_company(
 def test_the_same_keys_give_the_same_chains_to_the_bit(
     voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule, rollout: Rollout
 ) -> None:
-    again = roll_out(voice, sentences.repeat(2), served_chain, rollout.keys, 2)
+    again = ChainPolicy(voice, served_chain).roll_out(sentences.repeat(2), rollout.keys, 2)
     assert torch.equal(again.states, rollout.states)
-    other = roll_out(voice, sentences.repeat(2), served_chain, seed_keys(3, 6, [7, 9], 2), 2)
+    other = ChainPolicy(voice, served_chain).roll_out(
+        sentences.repeat(2), seed_keys(3, 6, [7, 9], 2), 2
+    )
     assert not torch.equal(other.states, rollout.states)
 
 
@@ -109,7 +113,9 @@ def test_a_rollout_without_actions_or_keys_is_refused(
     policy = toy.Policy().train(training)
     schedule = named_schedule("cosine", 3, 1.0)
     with pytest.raises(InputError, match=message):
-        roll_out(policy, toy.conditions(4), schedule, seed_keys(0, 0, [0, 1], 2)[:keys], group)
+        ChainPolicy(policy, schedule).roll_out(
+            toy.conditions(4), seed_keys(0, 0, [0, 1], 2)[:keys], group
+        )
 
 
 @pytest.mark.parametrize(("steps", "eta"), [(3, 0.0), (1, 1.0)], ids=["DDIM", "one step"])
@@ -122,13 +128,13 @@ def test_a_chain_without_noise_has_an_output_but_no_actions_to_replay(
     assert rollout.log_probs.shape == (0, 4)
     assert torch.equal(rollout.output, rollout.means[-1])
     with pytest.raises(InputError, match="no noise to learn from"):
-        replay(policy, rollout)
+        ChainPolicy(policy, rollout.schedule).replay(rollout)
 
 
 def test_replay_repeats_the_densities_of_the_policy_that_acted_to_the_bit(
     voice: SpectralWaveGrad2, rollout: Rollout
 ) -> None:
-    again = replay(voice, rollout)
+    again = ChainPolicy(voice, rollout.schedule).replay(rollout)
     assert torch.equal(again.log_probs, rollout.log_probs)
     assert again.log_probs.requires_grad
 
@@ -137,7 +143,66 @@ def test_bound_of_x0_holds_in_every_step(voice: SpectralWaveGrad2, rollout: Roll
     limited = replace(rollout)
     voice.x0_limit = 1e-3
     try:
-        bounded = roll_out(voice, limited.conditions, limited.schedule, limited.keys, limited.group)
+        bounded = ChainPolicy(voice, limited.schedule).roll_out(
+            limited.conditions, limited.keys, limited.group
+        )
     finally:
         del voice.x0_limit
     assert float(bounded.output.abs().max()) <= 1e-3 + 1e-6
+
+
+def test_own_loss_equals_the_definition(toy: Any, served_chain: NoiseSchedule) -> None:
+    policy = toy.Policy()
+    rollout = toy.rollout(policy, served_chain, 6, group=2)
+    found = toy.chain(policy, served_chain).own_loss(rollout, 3)
+    assert found.shape == (2, 6)
+    for b in range(6):
+        sentence = rollout.keys[b - b % 2]  # its seeds share the noise
+        for s, k in enumerate(rollout.scored):
+            alpha = served_chain.alpha[k]
+            sigma, total = np.sqrt(1 - alpha**2), 0.0
+            for draw in range(3):
+                eps = float(keyed_noise((*sentence, GUIDE, draw), 2, 1)[s, 0])
+                noisy = alpha * float(rollout.output[b, 0]) + sigma * eps
+                seen = (noisy - alpha * (0.3 * noisy + 0.4)) / sigma
+                total += (eps - seen) ** 2
+            assert float(found[s, b]) == pytest.approx(total / 3, rel=1e-5)
+
+
+def test_own_loss_ignores_padding(
+    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
+) -> None:
+    keys, chain = seed_keys(0, 0, [0, 1], 1), ChainPolicy(voice, served_chain)
+    rollout = chain.roll_out(sentences, keys, 1)
+    found = chain.own_loss(rollout, 2)
+    assert torch.equal(found, chain.own_loss(rollout, 2))
+    short = sentences.rows(slice(0, 1))
+    alone = Conditions(
+        short.conditioning[:, :, : int(short.frames) + 6],
+        short.source[:, : (int(short.frames) + 6) * 300],
+        short.frames,
+    )
+    by_itself = chain.roll_out(alone, keys[:1], 1)
+    torch.testing.assert_close(chain.own_loss(by_itself, 2)[:, 0], found[:, 0])
+
+
+def test_departures_are_squared_distances_of_predictions(
+    toy: Any, served_chain: NoiseSchedule
+) -> None:
+    now, before = (toy.chain(toy.Policy(*own), served_chain) for own in ((0.5, 0.2), (0.4, 0.3)))
+    rollout = toy.rollout(now.model, served_chain, 4, group=2)
+    moved = now.departures(rollout, 2, before)
+    found, errors = moved.detach(), now.matching_errors(rollout, 2).detach()
+    assert found.shape == errors.shape == (6, 4)
+    for row in range(6):
+        draw, k = divmod(row, 3)
+        alpha = served_chain.alpha[k]
+        sigma = np.sqrt(1 - alpha**2)
+        for b in range(4):
+            eps = float(keyed_noise((*rollout.keys[b - b % 2], REGRESSION, draw), 3, 1)[k, 0])
+            noisy = alpha * float(rollout.output[b, 0]) + sigma * eps
+            seen = [(noisy - alpha * (w * noisy + c)) / sigma for c, w in ((0.5, 0.2), (0.4, 0.3))]
+            assert float(errors[row, b]) == pytest.approx((eps - seen[0]) ** 2, rel=1e-5)
+            assert float(found[row, b]) == pytest.approx((seen[0] - seen[1]) ** 2, rel=1e-5)
+    moved.sum().backward()
+    assert before.model.bias.grad is None

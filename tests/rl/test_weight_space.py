@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from dlpo.errors import ConfigError, TrainingError
-from dlpo.model.acoustics import Prosody
-from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo.rl.explore import Perturbation, WeightSpace, prosody_moves, return_differences
-from dlpo.rl.methods import Objective
+from dlpo.rl.weight_space import Perturbation, WeightSpace
 
 
 def small_weights() -> list[nn.Parameter]:
@@ -73,34 +66,6 @@ def test_a_perturbation_is_relative_to_the_weights_and_taken_back() -> None:
     assert all(torch.equal(a, b) for a, b in zip(weights, before, strict=True))
 
 
-def test_prosody_sets_lengths_energy_and_timbre(voice: SpectralWaveGrad2) -> None:
-    voice = copy.deepcopy(voice)
-    space = WeightSpace([], "prosody", prosody=prosody_moves(voice))
-    phonemes = torch.tensor([[5, 17, 30, 9, 41]])
-    everything = torch.ones_like(phonemes, dtype=torch.bool)
-    speaker = voice.named_voice()
-    upsampled = torch.randn(1, voice.config.hidden_channels, 8)
-
-    def predict() -> tuple[Tensor, Prosody, Tensor]:
-        durations = voice.encode(phonemes, everything, None, speaker)[1]
-        prosody = voice.predict_prosody(upsampled, speaker)
-        return durations, prosody, voice.predict_mel(upsampled, silence, speaker)
-
-    silence = Prosody(*torch.zeros(3, 1, 8))
-    before = predict()
-    v = torch.zeros(len(space.prosody))
-    v[0], v[4], v[7], v[11] = 2.0, 3.0, 4.0, 5.0  # log duration, energy, gain of log-mel, a band
-    with space.moved([v], 0.1):
-        after = predict()
-    torch.testing.assert_close(after[0], before[0] * math.exp(0.2))
-    torch.testing.assert_close(after[1].energy, before[1].energy + 0.3)
-    torch.testing.assert_close(after[1].log_f0, before[1].log_f0)
-    raised = after[2] - 1.4 * before[2]
-    assert raised.amax((0, 2)).argmax() == round(3 * 79 / 9)  # the fourth of ten bands
-    torch.testing.assert_close(raised.sum(1), torch.full((1, 8), 0.5 * 79 / 9), atol=0.05, rtol=0)
-    assert all(torch.equal(a, b) for a, b in zip(predict()[::2], before[::2], strict=True))
-
-
 def test_a_step_has_rms_1_in_each_explored_block_and_none_in_the_others() -> None:
     space = WeightSpace(small_weights(), "rank1", momentum=0.5)
     space.gradient = space.estimate([space.draw((i,), 2) for i in range(3)], torch.ones(3))
@@ -121,28 +86,3 @@ def test_a_coordinate_moves_by_what_its_gradient_exceeds_its_noise_and_else_not_
     space.learn(0.01)
     scale = (3 / 5.25) ** 0.5  # to an RMS of 1, before noise is taken off
     torch.testing.assert_close(space.velocity[0].detach(), scale * torch.tensor([1.5, 0.0, 0.0]))
-
-
-def test_the_return_is_alpha_r_minus_beta_dl_and_unit_spread_removes_their_scales() -> None:
-    r, dl = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([0.01, 0.03, -0.02])
-    plain = Objective("dlpo", "weights", alpha=0.5, beta=3.0)
-    torch.testing.assert_close(return_differences(r, dl, plain), 0.5 * r - 3 * dl)
-
-    def even(r: Tensor, dl: Tensor) -> Tensor:
-        return return_differences(r, dl, Objective("dlpo", "weights", unit_spread=True))
-
-    torch.testing.assert_close(even(7 * r, 1e-3 * dl), even(r, dl))
-    assert torch.equal(even(r, 0 * dl), even(r, dl * 0))
-    with pytest.raises(TrainingError, match="lower explore_std"):
-        even(r * float("nan"), dl)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [({"group": 3}, "expected an even number"), ({"passes": 2}, "passes is 2; expected 1")],
-)
-def test_settings_that_can_not_explore_weights_are_refused(
-    settings: dict[str, int], message: str, tuning: Any
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        tuning.tuner(objective=Objective("dlpo", "weights"), **settings)
