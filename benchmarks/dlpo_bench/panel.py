@@ -23,7 +23,7 @@ from dlpo_bench.judging import WORD_ERRORS, JudgePanel
 
 T = TypeVar("T")
 REFERENCE_EVERY = 10  # every n-th clip of the corpus is a reference for its speaker
-WORDS, ENDS, QUESTION = "words", "ends", "question"
+WORDS, ENDS, WHISPER, QUESTION = "words", "ends", "whisper", "question"
 JUDGES: Mapping[str, tuple[str, Callable[[Path], Judge]]] = {
     "distillmos": ("DistillMOS", lambda weights: DistillMOS()),
     "nisqa": ("NISQA", lambda weights: Nisqa(weights / WEIGHTS["NISQA"])),
@@ -36,7 +36,7 @@ MEASURES: Mapping[str, tuple[str, Callable[[Path], ClipMeasure]]] = {
     ENDS: ("the ends of sentences", lambda weights: EndMovement()),
 }
 """Option -> name in tables, and what loads it from the directory of weights."""
-NAMES = (*JUDGES, *MEASURES, WORDS, QUESTION)
+NAMES = (*JUDGES, *MEASURES, WORDS, WHISPER, QUESTION)
 
 
 def load_panel(
@@ -67,8 +67,8 @@ def load_panel(
     """
     if unknown := sorted(set(only) - set(NAMES)):
         raise InputError(f"judge {unknown[0]!r} is unknown; expected one of {', '.join(NAMES)}")
-    if QUESTION in only and not whisper:
-        raise InputError("judge 'question' needs a recognizer; pass --whisper DIR, too")
+    if (heard := {WHISPER, QUESTION} & set(only)) and not whisper:
+        raise InputError(f"judge {min(heard)!r} needs a recognizer; pass --whisper DIR, too")
     left_out: dict[str, str] = {}
 
     def wanted(name: str) -> bool:
@@ -83,11 +83,11 @@ def load_panel(
         except (InputError, MissingExtraError) as error:
             left_out[WORD_ERRORS] = str(error)
     for directory in whisper:
-        heard = Whisper(directory)
-        if wanted(WORDS):
-            recognizers[f"{WORD_ERRORS}, {directory.resolve().name}"] = heard
+        recognizer = Whisper(directory)
+        if wanted(WHISPER):
+            recognizers[f"{WORD_ERRORS}, {directory.resolve().name}"] = recognizer
         if wanted(QUESTION):
-            measures.append(QuestionMark(heard))
+            measures.append(QuestionMark(recognizer))
     judges += _of_files(utmos, speaker)
     if not judges and not recognizers and not measures:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())

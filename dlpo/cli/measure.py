@@ -103,7 +103,7 @@ def evaluate(
         list[str] | None,
         of_judges(
             help="Use only this one: distillmos, nisqa, nisqa_tts, dnsmos, p835, plcmos, words,"
-            " ends, question. Repeatable; by default, all that are available."
+            " ends, whisper, question. Repeatable; by default, all that are available."
         ),
     ] = None,
     weights: Weights = WEIGHTS,
