@@ -23,8 +23,9 @@ from dlpo.training.acoustics import (
 )
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import CONTEXT, Batches, Windows
+from dlpo.training.excerpts import ExcerptBatches, Excerpts
 from dlpo.training.losses import Denoised, acoustic_losses, denoiser_losses, masked_mean
-from dlpo.training.wavegrad_trainer import ExcerptBatches, Excerpts, recorded_conditioning
+from dlpo.training.wavegrad_losses import recorded_conditioning
 
 GUIDE, REGRESSION = 1, 5  # last element of this module's noise keys; the chain's have none
 
@@ -188,8 +189,8 @@ def recorded_excerpts(
         share: see `RecordedWindows.share`.
     """
     hidden = model.hidden(excerpts.sentences.phonemes, excerpts.sentences.mask)
-    conditioning = recorded_conditioning(model, hidden, excerpts)
-    size, frames = excerpts.positions.shape
+    conditioning = recorded_conditioning(model, hidden, excerpts.spectra)
+    size, frames = excerpts.spectra.positions.shape
     inside = excerpts.scored.view(size, frames, -1)[:, :, 0].sum(1).long()
     conditions = Conditions(conditioning, torch.zeros_like(excerpts.waveform), inside)
     return RecordedWindows(conditions, excerpts.waveform, share)
