@@ -90,7 +90,9 @@ def main() -> None:
     for command in (speaking, telling):
         command.add_argument("root", type=Path, help="where the speech is")
     speaking.add_argument("--teachers", type=Path, required=True, help="folder of teacher.py")
-    speaking.add_argument("--weights", type=Path, required=True, help="of get_hibari.sh, get_kokoro.sh")
+    speaking.add_argument(
+        "--weights", type=Path, required=True, help="of get_hibari.sh, get_kokoro.sh"
+    )
     speaking.add_argument("--texts", type=Path, required=True, help="folder of conversation-a.csv")
     given = parser.parse_args()
     if given.command == "status":

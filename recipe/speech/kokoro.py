@@ -72,7 +72,11 @@ class Kokoro:
             if unknown := {letter for letter in letters if letter not in self._ids}:
                 raise CannotSpeakError(f"the teacher doesn't know {' '.join(sorted(unknown))}")
             ids = np.array([[0, *(self._ids[letter] for letter in letters), 0]], np.int64)
-            given = {"tokens": ids, "style": styles[len(letters) - 1], "speed": np.ones(1, np.float32)}
+            given = {
+                "tokens": ids,
+                "style": styles[len(letters) - 1],
+                "speed": np.ones(1, np.float32),
+            }
             waveform, frames, f0 = (value.ravel() for value in self._session.run(None, given))
             counts = frames.astype(np.int64)
             if len(waveform) != counts.sum() * FRAME or not np.isfinite(waveform).all():
