@@ -22,7 +22,12 @@ CODE_FRAMES = (
     "Did you say {}?", "That's {}, thank you.", "Seat {}.", "Please enter {}.",
 )  # fmt: skip
 NUMBER_FRAMES = ("{}.", "{}?", "Number {}.", "{} dollars.", "{} percent.", "Page {}.", "At {}.")
-SPELL_FRAMES = ("{word}: {spelled}.", "{spelled}.", "That's {spelled}, {word}.", "{word} is spelled {spelled}.")
+SPELL_FRAMES = (
+    "{word}: {spelled}.",
+    "{spelled}.",
+    "That's {spelled}, {word}.",
+    "{word} is spelled {spelled}.",
+)
 CODES, NUMBERS, SPELLINGS, WORDS, PHRASES = 900, 500, 400, 1500, 1200
 SEED = 53
 
@@ -108,7 +113,9 @@ def _phrases(chance: random.Random, source: list[Text]) -> Iterator[str]:
     for text in source:
         for part, mark in re.findall(r"([^.?!,;:—…\"“”]+)([.?!,]?)", text.text):
             if 2 <= len(part.split()) <= 3 and part.strip(" -'’"):
-                found.append(_capital(part.strip(" -")) + (mark if mark in (".", "?", "!") else "."))
+                found.append(
+                    _capital(part.strip(" -")) + (mark if mark in (".", "?", "!") else ".")
+                )
     found = list(dict.fromkeys(found))
     yield from chance.sample(found, min(PHRASES, len(found)))
 

@@ -13,7 +13,11 @@ from zlib import crc32
 
 from recipe.speech.texts import Text
 
-SHARES = {"conversation": 0.45, "prose": 0.37, "drill": 0.18}  # of a voice's time, while a pool lasts
+SHARES = {
+    "conversation": 0.45,
+    "prose": 0.37,
+    "drill": 0.18,
+}  # of a voice's time, while a pool lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ TARGETS = (
     Target("af_sarah", 3.2, 3.2),
     Target("am_echo", 3.2, 3.2),
 )
-ROUNDS = 10
+ROUNDS = 60
 
 
 def next_voice(spoken_s: Mapping[str, float], targets: Sequence[Target] = TARGETS) -> str | None:
@@ -53,9 +57,7 @@ def next_voice(spoken_s: Mapping[str, float], targets: Sequence[Target] = TARGET
     return None
 
 
-def order_for(
-    voice: str, texts: Sequence[Text], targets: Sequence[Target] = TARGETS
-) -> list[Text]:
+def order_for(voice: str, texts: Sequence[Text], targets: Sequence[Target] = TARGETS) -> list[Text]:
     """All texts in the order in which a voice says them: pools mixed by SHARES."""
     place = [target.voice for target in targets].index(voice) / len(targets)
     pools = {pool: _rotated([t for t in texts if t.pool == pool], place) for pool in SHARES}

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-HELD_OUT = Path(__file__).parent.parent / "held_out.txt"  # ids; every tenth, so kinds keep their shares
+HELD_OUT = (
+    Path(__file__).parent.parent / "held_out.txt"
+)  # ids; every tenth, so kinds keep their shares
 LJSPEECH_TEST = ("LJ002-0161", "LJ002-0180")  # as in dlpo/data/ljspeech.py
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # ids become file names
 CLOSED = ".?!…"  # how a whole sentence ends, quotation marks aside
