@@ -31,14 +31,14 @@ def all_texts(texts: Path, teachers: Path) -> list[Text]:
     return [*conversation, *read_texts(teachers / "texts.csv", "prose"), *generated]
 
 
-def speak(root: Path, teachers: Path, weights: Path, texts: Path) -> None:
+def speak(root: Path, teachers: Path, weights: Path, texts: Path, engine: str) -> None:
     """Speak until every voice has its hours."""
     from recipe.speech.kokoro import CannotSpeakError, Kokoro
 
     root.mkdir(parents=True, exist_ok=True)
     lock = (root / "lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    kokoro, known = Kokoro(teachers, weights), all_texts(texts, teachers)
+    kokoro, known = Kokoro(teachers, weights, engine), all_texts(texts, teachers)
     voices = [target.voice for target in plan.TARGETS]
     waiting, spoken_s = {}, dict[str, float]()
     for voice in voices:
@@ -94,11 +94,12 @@ def main() -> None:
         "--weights", type=Path, required=True, help="of get_hibari.sh, get_kokoro.sh"
     )
     speaking.add_argument("--texts", type=Path, required=True, help="folder of conversation-a.csv")
+    speaking.add_argument("--engine", default="int8", help="int8, float, or openvino (with AMX)")
     given = parser.parse_args()
     if given.command == "status":
         status(given.root)
     else:
-        speak(given.root, given.teachers, given.weights, given.texts)
+        speak(given.root, given.teachers, given.weights, given.texts, given.engine)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class _Rewriting:
         nodes = [self.instead.get(node.output[0], node) for node in self.graph.node]
         for name, value in self.weights.items():
             self.graph.initializer.append(numpy_helper.from_array(value, name))
-        _keep_used(self.graph, nodes)
+        keep_used(self.graph, nodes)
 
     def _product(self, node: onnx.NodeProto) -> None:
         """x -> quantised -> integer product (+ rounded bias) -> Cast -> Mul by both scales."""
@@ -108,7 +108,7 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
     return {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
 
-def _keep_used(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+def keep_used(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
     """Nodes and constants that the outputs depend on, in their order."""
     needed, kept = {o.name for o in graph.output}, list[onnx.NodeProto]()
     for node in reversed(nodes):

@@ -42,7 +42,7 @@ TARGETS = (
     Target("af_sarah", 3.2, 3.2),
     Target("am_echo", 3.2, 3.2),
 )
-ROUNDS = 10
+ROUNDS = 60
 
 
 def next_voice(spoken_s: Mapping[str, float], targets: Sequence[Target] = TARGETS) -> str | None:

@@ -21,6 +21,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from recipe.speech.endings import ending
 from recipe.speech.texts import Text
 
 RATE = 24_000  # Hz
@@ -70,6 +71,7 @@ def write_clip(folder: Path, text: Text, sentences: Sequence[Sentence], engine: 
     gain = min(1.0, PEAK / peak) if peak else 1.0
     whole = np.round(waveform * (gain * 32767)).astype(np.int16)
     f0 = np.concatenate([s.f0 for s in sentences]).astype(np.float16)
+    end = ending(sentences[-1].waveform, sentences[-1].f0)
     with _replacing(folder / "wavs" / f"{text.id}.flac") as part:
         soundfile.write(part, whole, RATE, format="FLAC", subtype="PCM_16")
     with _replacing(folder / "f0" / f"{text.id}.npy") as part, part.open("wb") as stream:
@@ -78,6 +80,7 @@ def write_clip(folder: Path, text: Text, sentences: Sequence[Sentence], engine: 
         "id": text.id, "pool": text.pool, "text": text.text, "samples": len(whole),
         "peak": round(peak * gain, 4), "gain": round(gain, 4), "engine": engine,
         "begins_open": text.begins_open, "ends_open": text.ends_open,
+        "creaky": end.creaky, "end_periodicity": end.periodicity, "end_f0_ratio": end.f0_ratio,
         "sentences": [
             {
                 "letters": s.letters,
