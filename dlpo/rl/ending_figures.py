@@ -11,13 +11,14 @@ from torch import Tensor
 
 from dlpo.config.training import ContourTraining
 from dlpo.model.contour import Flow
-from dlpo.rl.ending_prompts import EndingPrompt, end_frame, in_voice
+from dlpo.rl.ending_prompts import EndingPrompt, in_voice
 from dlpo.rl.endings import CREDITED_S, FRAMES_PER_S, RISEN_ST, SEMITONES, movement_weights
-from dlpo.rl.noise import keyed_noise
-from dlpo.rl.pitch_flow import PitchBatch, PitchFlow, PitchScene, in_time
-from dlpo.training.contour_losses import Contours, contour_figures, flow_losses
+from dlpo.rl.pitch_flow import PitchFlow
+from dlpo.rl.pitch_scene import PitchScene, in_time
+from dlpo.training.contour_losses import Contours, contour_figures
 
 DRAWS = 8
+NOISE = (7, 13)  # first elements of the noise's keys, the same in every run
 ROWS = 32  # sentences drawn at a time
 RECORDED = replace(ContourTraining(), hidden_symbols=0.0, duration_noise=0.0)
 
@@ -43,7 +44,7 @@ class EndingFigures:
         self.recorded, self.voices = recorded, tuple(voices)
         found = [in_voice(prompt, voice) for voice in voices for prompt in prompts]
         self.prompts = sorted(found, key=lambda p: (len(p.prompt.symbols), p.prompt.number))
-        self.scenes = [self.policy.scene(p.prompt) for p in self.prompts]
+        self.scenes = self.policy.batch([p.prompt for p in self.prompts]).scenes
         self.before = self._drawn()
 
     @torch.no_grad()
@@ -76,20 +77,14 @@ class EndingFigures:
             found[f"rest_st/{voice}"], found[f"spread/{voice}"] = square**0.5, (own / old) ** 0.5
         return found
 
-    @torch.no_grad()
     def _drawn(self) -> list[Tensor]:
         """(DRAWS, 2P) points of each prompt."""
         found: list[Tensor] = []
-        for first in range(0, len(self.scenes), ROWS):
-            scenes = self.scenes[first : first + ROWS]
-            batch = PitchBatch.of(scenes)
-            noise = torch.zeros(len(scenes), DRAWS, 2, batch.mask.shape[1])
-            for b, prompt in enumerate(self.prompts[first : first + ROWS]):
-                length, key = len(prompt.prompt.symbols), (7, prompt.prompt.number, 13)
-                noise[b, :, :, :length] = keyed_noise(key, DRAWS, 2 * length).view(DRAWS, 2, -1)
-            contours = self.policy.draw(batch, noise)
-            for b, scene in enumerate(scenes):
-                found.append(in_time(contours[b, :, :, : len(scene.frames)]))
+        for first in range(0, len(self.prompts), ROWS):
+            some = [ending.prompt for ending in self.prompts[first : first + ROWS]]
+            drawn = self.policy.draw(some, NOISE, DRAWS)
+            for scene, contours in zip(drawn.batch.scenes, drawn.contours, strict=True):
+                found.append(in_time(contours[:, :, : len(scene.frames)]))
         return found
 
     def _of_ending(
@@ -106,7 +101,7 @@ class EndingFigures:
         def add(name: str, value: float) -> None:
             figures.setdefault(f"{name}/{voice}", []).append(value)
 
-        voiced = scene.voiced[: end_frame(scene.frames, ending.mark)].numpy()
+        voiced = scene.voiced_before(ending.mark).numpy()
         weights = movement_weights(scene.point_weights, voiced, scene.spread)
         moved = now @ weights if weights is not None else torch.full((len(now),), float("nan"))
         risen = (moved >= RISEN_ST).float().mean().item()
@@ -126,8 +121,8 @@ class EndingFigures:
 
     def _of_recordings(self) -> dict[str, float]:
         generator = torch.Generator().manual_seed(0)
-        loss = flow_matching_loss(self.policy, self.recorded, DRAWS, generator)
-        embedded, pitch_range = pitch_voices(self.policy, self.recorded)
+        loss = self.policy.diffusion_loss(self.recorded, generator, DRAWS)
+        embedded, pitch_range = self.policy.recorded_voices(self.recorded)
         figures = contour_figures(
             self.policy.contour,
             self.recorded,
@@ -137,23 +132,3 @@ class EndingFigures:
             float(pitch_range[:, 2].mean()),
         )
         return {"diffusion": loss.item(), "crps": figures["crps"]}
-
-
-def pitch_voices(policy: PitchFlow, recorded: Contours) -> tuple[Tensor, Tensor]:
-    """(B, C) for the reader and (B, 3) ranges of the recordings' voices."""
-    model = policy.model
-    return model.pitch_voice(model.voice(recorded.sentences.voices))
-
-
-def flow_matching_loss(
-    policy: PitchFlow, recorded: Contours, draws: int, generator: torch.Generator
-) -> Tensor:
-    """(), the diffusion loss of the flow on recordings, with its gradient.
-
-    Args:
-        draws: of noise and time per recording.
-        generator: draws both, on the CPU.
-    """
-    training = replace(RECORDED, draws=draws)
-    embedded, _ = pitch_voices(policy, recorded)
-    return flow_losses(policy.contour, recorded, training, generator, embedded)["flow"]

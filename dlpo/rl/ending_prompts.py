@@ -8,7 +8,6 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-import torch
 
 from dlpo.errors import DataError, TextError
 from dlpo.rl.endings import KINDS, EndingKind, ending_kind, list_commas
@@ -149,8 +148,3 @@ def in_voice(ending: EndingPrompt, voice: str) -> EndingPrompt:
     return EndingPrompt(
         Prompt(p.number, p.text, p.symbols, voice), ending.kind, ending.mark, ending.held_out
     )
-
-
-def end_frame(frames: torch.Tensor, mark: int) -> int:
-    """(P,) whole frames of symbols -> frames before the mark with this index."""
-    return int(frames[:mark].sum())

@@ -5,7 +5,7 @@
 
 An action is the whole contour. Durations, voicing and the reader's hidden sequence don't depend on
 it, so they are computed once per sentence. The flow has no density that could be had cheaply, so
-policies learn from e, the matching loss of contours that they drew themselves.
+it learns from e, the matching loss of contours that it drew itself: `dlpo.rl.awm`.
 
 References: `dlpo.model.contour`; Xue et al. 2025 (advantage-weighted matching, arXiv 2509.25050).
 """
@@ -13,46 +13,45 @@ References: `dlpo.model.contour`; Xue et al. 2025 (advantage-weighted matching, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from dlpo.config.training import ContourTraining
 from dlpo.errors import ConfigError
 from dlpo.model.build import Model
-from dlpo.model.contour import POINTS, Contour, Flow, point_weights
+from dlpo.model.contour import Contour, Flow, point_weights
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.spectral import SpectralWaveGrad2
+from dlpo.rl.noise import Key, keyed_noise
+from dlpo.rl.pitch_scene import PitchBatch, PitchScene
 from dlpo.rl.prompts import Prompt
-from dlpo.training.contour_losses import LEAST_WEIGHT, MOST_WEIGHT
+from dlpo.training.contour_losses import Contours, flow_losses
+
+MATCHING = 14  # last element of the keys of noise and times
+RECORDED = replace(ContourTraining(), hidden_symbols=0.0, duration_noise=0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PitchScene:
-    """What is fixed of one sentence."""
+class DrawnContours:
+    """Contours that a policy drew for B sentences."""
 
-    hidden: Tensor
-    """(1, C, P) of the reader"""
-    temperature: float
-    spread: float
-    """ln Hz of the voice per unit of a contour"""
-    frames: Tensor
-    """(P,) whole frames of each symbol"""
-    point_weights: Tensor
-    """(F, 2P): how much each point is in each frame"""
-    voiced: Tensor
-    """(F,) bool"""
+    batch: PitchBatch
+    contours: Tensor
+    """(B, G, 2, P) about 0, in units of the voice's spread"""
+    keys: tuple[Key, ...]
+    """B keys, one a sentence"""
 
-    @property
-    def error_weights(self) -> Tensor:
-        """(2P,) how much each point counts, by its voiced frames, as in training."""
-        frames = (self.point_weights * self.voiced[:, None]).sum(0)
-        weights: Tensor = frames.clamp(max=MOST_WEIGHT) + LEAST_WEIGHT
-        return weights
+    def chosen(self, columns: Tensor) -> DrawnContours:
+        """(B, L) numbers of draws -> these draws of each sentence."""
+        rows = torch.arange(len(self.contours))[:, None]
+        return replace(self, contours=self.contours[rows, columns])
 
 
 class PitchFlow:
-    """Draws contours of sentences with a model's flow.
+    """Draws contours of sentences with a model's flow; see `dlpo.rl.policy`.
 
     Args:
         model: in eval mode; its flow may learn, nothing else does.
@@ -70,11 +69,19 @@ class PitchFlow:
             )
         self.model: SpectralWaveGrad2 = model
         self.contour: Contour = contour or model.contour
+        self._scenes: dict[tuple[int, str | None], PitchScene] = {}
 
     @property
     def flow(self) -> Flow:
         """The network that learns."""
         return self.contour.flow
+
+    def batch(self, prompts: Sequence[Prompt]) -> PitchBatch:
+        """The scenes of prompts; each is computed once."""
+        for prompt in prompts:
+            if (prompt.number, prompt.voice) not in self._scenes:
+                self._scenes[prompt.number, prompt.voice] = self.scene(prompt)
+        return PitchBatch.of([self._scenes[p.number, p.voice] for p in prompts])
 
     @torch.no_grad()
     def scene(self, prompt: Prompt) -> PitchScene:
@@ -100,10 +107,20 @@ class PitchFlow:
             model.predict_prosody(upsampled, voice).voicing[0] > 0,
         )
 
-    def draw(self, batch: PitchBatch, noise: Tensor) -> Tensor:
-        """(B, G, 2, P) standard normal -> (B, G, 2, P) contours, in units of the voice's range."""
-        group = noise.shape[1]
-        hidden, mask = batch.repeated(group)
+    @torch.no_grad()
+    def draw(self, prompts: Sequence[Prompt], key: tuple[int, int], group: int) -> DrawnContours:
+        """See `Policy.draw`."""
+        batch, keys = self.batch(prompts), tuple((*key, prompt.number) for prompt in prompts)
+        return DrawnContours(batch, self.contours(batch, self.noise(batch, keys, group)), keys)
+
+    def noise(self, batch: PitchBatch, keys: Sequence[Key], group: int) -> Tensor:
+        """(B, G, 2, P) standard normal, each sentence's from its key alone; 0 in the padding."""
+        pairs = zip(keys, batch.scenes, strict=True)
+        return batch.padded_points([keyed_noise(k, group, 2 * len(s.frames)) for k, s in pairs])
+
+    def contours(self, batch: PitchBatch, noise: Tensor) -> Tensor:
+        """(B, G, 2, P) standard normal -> (B, G, 2, P) contours, with their gradient."""
+        hidden, mask = batch.repeated(noise.shape[1])
         x = (noise * batch.temperatures[:, None, None, None]).flatten(0, 1)
         return self.contour.integrate(x, hidden, mask).view(noise.shape)
 
@@ -113,56 +130,77 @@ class PitchFlow:
         found: Tensor = self.flow(noisy.flatten(0, 1), time.flatten(), hidden, mask)
         return found.view(noisy.shape)
 
+    def matching_errors(
+        self, drawn: DrawnContours, draws: int, credit: Tensor | None = None
+    ) -> Tensor:
+        """See `Policy.matching_errors`.
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PitchBatch:
-    """Scenes of B sentences, padded."""
+        Args:
+            credit: (B, 2, P) share of each point that counts; all of them by default.
 
-    scenes: Sequence[PitchScene]
-    hidden: Tensor
-    """(B, C, P)"""
-    mask: Tensor
-    """(B, P) bool"""
-    temperatures: Tensor
-    """(B,)"""
-    weights: Tensor
-    """(B, 2, P) `PitchScene.error_weights`, 0 in the padding"""
+        Returns:
+            (K, B G), weighted means over the points.
+        """
+        noisy, time, target = self._noised(drawn, draws)
+        squared = (self.velocity(drawn.batch, noisy, time) - target).square()
+        counted = drawn.batch.weights if credit is None else drawn.batch.weights * credit
+        return _means(squared, counted, counted.sum((1, 2)), draws)
 
-    @classmethod
-    def of(cls, scenes: Sequence[PitchScene]) -> PitchBatch:
-        """Batch scenes."""
-        longest = max(scene.hidden.shape[2] for scene in scenes)
+    def departures(
+        self, drawn: DrawnContours, draws: int, before: PitchFlow, where: Tensor | None = None
+    ) -> Tensor:
+        """See `Policy.departures`.
 
-        def padded(rows: Sequence[Tensor]) -> Tensor:
-            pad = torch.nn.functional.pad
-            return torch.stack([pad(row, (0, longest - row.shape[-1])) for row in rows])
+        Args:
+            where: (B, 2, P) weight of each point's; 1 by default.
 
-        return cls(
-            scenes,
-            padded([scene.hidden[0] for scene in scenes]),
-            padded([torch.ones(scene.hidden.shape[2], dtype=torch.bool) for scene in scenes]),
-            torch.tensor([scene.temperature for scene in scenes]),
-            padded([as_points(scene.error_weights) for scene in scenes]),
-        )
+        Returns:
+            (K, B G), sums over the points divided by the weight of all of them.
+        """
+        noisy, time, _ = self._noised(drawn, draws)
+        with torch.no_grad():
+            start = before.velocity(drawn.batch, noisy, time)
+        squared = (self.velocity(drawn.batch, noisy, time) - start).square()
+        weights = drawn.batch.weights
+        counted = weights if where is None else weights * where
+        return _means(squared, counted, weights.sum((1, 2)), draws)
 
-    def repeated(self, times: int) -> tuple[Tensor, Tensor]:
-        """Hidden and mask with each sentence `times` times, copies adjacent."""
-        return self.hidden.repeat_interleave(times, 0), self.mask.repeat_interleave(times, 0)
+    def diffusion_loss(
+        self, recorded: Contours, generator: torch.Generator, draws: int = 4
+    ) -> Tensor:
+        """(): the flow-matching loss on recordings, over whole contours, with its gradient.
 
-    def padded_points(self, rows: Sequence[Tensor]) -> Tensor:
-        """(2P,) of each scene -> (B, 2, P), 0 in the padding."""
-        out = self.hidden.new_zeros(len(rows), POINTS, self.hidden.shape[2])
-        for b, row in enumerate(rows):
-            points = as_points(row)
-            out[b, :, : points.shape[1]] = points
-        return out
+        Args:
+            recorded: contours of recordings.
+            generator: draws noise and times, on the CPU.
+            draws: of both per recording.
+        """
+        training, (embedded, _) = replace(RECORDED, draws=draws), self.recorded_voices(recorded)
+        return flow_losses(self.contour, recorded, training, generator, embedded)["flow"]
+
+    def recorded_voices(self, recorded: Contours) -> tuple[Tensor, Tensor]:
+        """(B, C) for the reader and (B, 3) ranges of the recordings' voices."""
+        return self.model.pitch_voice(self.model.voice(recorded.sentences.voices))
+
+    def _noised(self, drawn: DrawnContours, draws: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Noisy contours (B, G K, 2, P), their times (B, G K) and the velocities to match.
+
+        Noise and times, K pairs with a time in each K-th of [0, 1], are shared by the contours of a
+        sentence.
+        """
+        contours, group = drawn.contours, drawn.contours.shape[1]
+        keys = [(*key, MATCHING) for key in drawn.keys]
+        noise = self.noise(drawn.batch, keys, draws)[:, None]  # (B, 1, K, 2, P)
+        uniform = np.stack([np.random.default_rng((*key, 1)).random(draws) for key in keys])
+        time = (torch.from_numpy(uniform).float() + torch.arange(draws)) / draws
+        time = time[:, None].expand(-1, group, -1)
+        at, clean = time[..., None, None], contours[:, :, None]
+        noisy, target = (1 - at) * noise + at * clean, clean - noise
+        return noisy.flatten(1, 2), time.flatten(1, 2), target.flatten(1, 2)
 
 
-def as_points(row: Tensor) -> Tensor:
-    """(..., 2P) in the order of time -> (..., 2, P), the layout of contours."""
-    return row.view(*row.shape[:-1], -1, POINTS).transpose(-1, -2)
-
-
-def in_time(points: Tensor) -> Tensor:
-    """(..., 2, P) -> (..., 2P) in the order of time."""
-    return points.transpose(-1, -2).flatten(-2)
+def _means(squared: Tensor, counted: Tensor, total: Tensor, draws: int) -> Tensor:
+    """(B, G K, 2, P) -> (K, B G): weighted sums over the points, divided by a total of each row."""
+    share = counted / total.clamp(min=1e-6)[:, None, None]
+    of_draws = (squared * share[:, None]).sum((2, 3))  # (B, G K)
+    return of_draws.view(-1, draws).T

@@ -33,16 +33,18 @@ from dlpo.config.training import EndingsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.model.contour import Flow
 from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo.rl.ending_figures import EndingFigures, flow_matching_loss
-from dlpo.rl.ending_prompts import EndingPrompt, EndingPrompts, end_frame
+from dlpo.rl.awm import awm_loss
+from dlpo.rl.ending_figures import EndingFigures
+from dlpo.rl.ending_prompts import EndingPrompt, EndingPrompts
 from dlpo.rl.endings import RISING, bend, credit_shares, ending_reward, movement_weights
-from dlpo.rl.noise import keyed_noise
-from dlpo.rl.pitch_flow import PitchBatch, PitchFlow, PitchScene, as_points, in_time
+from dlpo.rl.pitch_flow import DrawnContours, PitchFlow
+from dlpo.rl.pitch_scene import PitchBatch, PitchScene, as_points, in_time
 from dlpo.training.contour_losses import RecordedContours
 from dlpo.training.run import LossBatch, TrainingRun
 
 Estimator = Literal["matching", "gradient", "bent"]
 TOGETHER = 4  # prompts of similar length in a batch, so that little of it is padding
+ANCHORED = 2  # draws of a sentence whose divergence is measured
 BENT_ST = 6.0  # semitones by which the rule bends a question's end
 
 
@@ -119,7 +121,7 @@ class EndingsTuner(TrainingRun):
         super().__init__(settings, out)
         self.policy = PitchFlow(self.base.model.requires_grad_(False))
         self.voice: SpectralWaveGrad2 = self.policy.model
-        self.flow_before = copy.deepcopy(self.policy.flow)
+        self.start = PitchFlow(self.voice, copy.deepcopy(self.policy.contour))
         flow = self.policy.flow.requires_grad_(True)
         optimizer = torch.optim.AdamW(
             flow.parameters(), settings.learning_rate, (0.9, 0.98), weight_decay=0.0
@@ -134,7 +136,6 @@ class EndingsTuner(TrainingRun):
             held_out.collate(held_out.utterances),
             self.voice.config.speakers,
         )
-        self.scenes: dict[tuple[int, str | None], PitchScene] = {}
         self._open(
             {
                 "base_sha256": self.base.sha256,
@@ -172,124 +173,80 @@ class EndingsTuner(TrainingRun):
 
     def _of_prompts(self, prompts: Sequence[EndingPrompt]) -> tuple[dict[str, Tensor], Tensor]:
         """The terms of own draws, and the rewards (B, G) of these."""
-        objective = self.objective
-        batch = PitchBatch.of([self._scene(prompt) for prompt in prompts])
-        pairs = list(zip(prompts, batch.scenes, strict=True))
-        credits = batch.padded_points([self._credit(*pair) for pair in pairs])
-        noise = torch.stack([self._noise(*pair, batch) for pair in pairs])
+        objective, settings, policy = self.objective, self.training, self.policy
+        key, draws = (settings.seed, self.update), settings.draws
+        drawn = policy.draw([ending.prompt for ending in prompts], key, draws)
+        rewards = self._rewards(prompts, drawn)
+        credit = self._credit(prompts, drawn.batch)
         terms = {}
         if objective.estimator == "gradient":
-            contours = self.policy.draw(batch, noise[:, : self.training.learned])
-            rewards = self._rewards(prompts, batch, contours)
-            terms["reward"] = -objective.alpha * rewards.mean() / self.training.scale_st
-            contours = contours.detach()
+            drawn = drawn.chosen(torch.arange(settings.learned).expand(len(prompts), -1))
+            noise = policy.noise(drawn.batch, drawn.keys, draws)[:, : settings.learned]
+            own = replace(drawn, contours=policy.contours(drawn.batch, noise))
+            mean = self._rewards(prompts, own).mean()
+            terms["reward"] = -objective.alpha * mean / settings.scale_st
+        elif objective.estimator == "bent":
+            drawn = self._bent(prompts, drawn)
+            errors = policy.matching_errors(drawn, settings.times)
+            terms["matching"] = objective.alpha * errors.mean()
         else:
-            with torch.no_grad():
-                drawn = self.policy.draw(batch, noise)
-            rewards = self._rewards(prompts, batch, drawn)
-            contours, advantages = self._selected(prompts, batch, drawn, rewards)
+            drawn, advantages = self._selected(drawn, rewards)
             if objective.alpha:
-                where = batch.weights if objective.estimator == "bent" else batch.weights * credits
-                terms["matching"] = objective.alpha * self._matching(
-                    batch, contours, advantages, where
-                )
+                errors = policy.matching_errors(drawn, settings.times, credit)
+                terms["matching"] = objective.alpha * awm_loss(errors, advantages.flatten())
         if objective.kl or objective.kl_outside:
-            where = objective.kl + objective.kl_outside * (1 - credits)
-            terms["kl"] = self._divergence(batch, contours, batch.weights * where)
+            some = replace(drawn, contours=drawn.contours[:, :ANCHORED])
+            where = objective.kl + objective.kl_outside * (1 - credit)
+            apart = policy.departures(some, settings.times, self.start, where)
+            terms["kl"] = apart.mean()
         return terms, rewards
 
-    def _scene(self, ending: EndingPrompt) -> PitchScene:
-        key = ending.prompt.number, ending.prompt.voice
-        if key not in self.scenes:
-            self.scenes[key] = self.policy.scene(ending.prompt)
-        return self.scenes[key]
+    def _credit(self, prompts: Sequence[EndingPrompt], batch: PitchBatch) -> Tensor:
+        """(B, 2, P) the share of each point that the reward credits."""
+        rows = []
+        for ending, scene in zip(prompts, batch.scenes, strict=True):
+            voiced, row = (
+                scene.voiced_before(ending.mark).numpy(),
+                torch.ones(2 * len(scene.frames)),
+            )
+            if self.training.credit_s is not None and voiced.any():
+                row = credit_shares(scene.point_weights, voiced, self.training.credit_s)
+            rows.append(row)
+        return batch.padded_points(rows)
 
-    def _credit(self, ending: EndingPrompt, scene: PitchScene) -> Tensor:
-        """(2P,) the share of each point that the reward credits."""
-        voiced = scene.voiced[: end_frame(scene.frames, ending.mark)].numpy()
-        if self.training.credit_s is None or not voiced.any():
-            return torch.ones(2 * len(scene.frames))
-        return credit_shares(scene.point_weights, voiced, self.training.credit_s)
-
-    def _noise(self, ending: EndingPrompt, scene: PitchScene, batch: PitchBatch) -> Tensor:
-        """(G, 2, P) of a prompt, from (seed, update, its number) alone."""
-        key = (self.training.seed, self.update, ending.prompt.number, 12)
-        rows, points = self.training.draws, 2 * len(scene.frames)
-        out = torch.zeros(rows, 2, batch.mask.shape[1])
-        out[:, :, : len(scene.frames)] = as_points(keyed_noise(key, rows, points))
-        return out
-
-    def _rewards(
-        self, prompts: Sequence[EndingPrompt], batch: PitchBatch, contours: Tensor
-    ) -> Tensor:
-        """(B, G, 2, P) -> (B, G); 0 for an ending with too little voice to move."""
+    def _rewards(self, prompts: Sequence[EndingPrompt], drawn: DrawnContours) -> Tensor:
+        """(B, G); 0 for an ending with too little voice to move."""
         rewards = []
-        for ending, scene, drawn in zip(prompts, batch.scenes, contours, strict=True):
-            voiced = scene.voiced[: end_frame(scene.frames, ending.mark)].numpy()
+        for ending, scene, contours in zip(
+            prompts, drawn.batch.scenes, drawn.contours, strict=True
+        ):
+            voiced = scene.voiced_before(ending.mark).numpy()
             weights = movement_weights(scene.point_weights, voiced, scene.spread)
             if weights is None:
-                rewards.append(drawn.new_zeros(len(drawn)))
+                rewards.append(contours.new_zeros(len(contours)))
                 continue
-            points = in_time(drawn[:, :, : len(scene.frames)])
+            points = in_time(contours[:, :, : len(scene.frames)])
             rewards.append(ending_reward(points @ weights, ending.kind))
         return torch.stack(rewards)
 
-    def _selected(
-        self, prompts: Sequence[EndingPrompt], batch: PitchBatch, drawn: Tensor, rewards: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The contours that are learned from, (B, L, 2, P), and their advantages (B, L)."""
+    def _selected(self, drawn: DrawnContours, rewards: Tensor) -> tuple[DrawnContours, Tensor]:
+        """The best and the worst draws of each sentence, and their advantages (B, L)."""
         settings, half = self.training, self.training.learned // 2
-        if self.objective.estimator == "bent":
-            bent = drawn[:, : settings.learned].clone()
-            for b, (ending, scene) in enumerate(zip(prompts, batch.scenes, strict=True)):
-                if ending.kind in RISING:
-                    points = in_time(bent[b, :, :, : len(scene.frames)])
-                    bent[b, :, :, : len(scene.frames)] = as_points(bent_contours(scene, points))
-            limit = self.policy.contour.config.limit
-            return bent.clamp(-limit, limit), torch.ones(bent.shape[:2])
         order = rewards.argsort(1, descending=True)
         chosen = torch.cat([order[:, :half], order[:, -half:]], dim=1)
         advantages = (rewards - rewards.mean(1, keepdim=True)) / settings.scale_st
         bound = settings.advantage_bound
-        rows = torch.arange(len(drawn))[:, None]
-        return drawn[rows, chosen], advantages.gather(1, chosen).clamp(-bound, bound)
+        return drawn.chosen(chosen), advantages.gather(1, chosen).clamp(-bound, bound)
 
-    def _at(self, contours: Tensor, times: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Noisy contours (B, L K, 2, P), times (B, L K) and velocities to match, K pairs each.
-
-        A prompt's contours share the pairs, so that what they have in common cancels.
-        """
-        size, group = contours.shape[:2]
-        noise = torch.randn(size, 1, times, *contours.shape[2:])
-        strata = torch.stack([torch.randperm(times) for _ in range(size)])
-        time = ((torch.rand(size, 1) + strata) / times)[:, None].expand(size, group, times)
-        at, clean = time[..., None, None], contours[:, :, None]
-        noisy, target = (1 - at) * noise + at * clean, clean - noise
-        return noisy.flatten(1, 2), time.flatten(1, 2), target.flatten(1, 2)
-
-    def _matching(
-        self, batch: PitchBatch, contours: Tensor, advantages: Tensor, where: Tensor
-    ) -> Tensor:
-        """mean_g A_g e(c_g)."""
-        times = self.training.times
-        noisy, time, target = self._at(contours, times)
-        errors = (self.policy.velocity(batch, noisy, time) - target).square()
-        share = where[:, None] / where.sum((1, 2)).clamp(min=1e-6)[:, None, None, None]
-        weighted = (errors * share).sum((2, 3))
-        loss: Tensor = (advantages.repeat_interleave(times, 1) * weighted).mean()
-        return loss
-
-    def _divergence(self, batch: PitchBatch, contours: Tensor, where: Tensor) -> Tensor:
-        """E |v - v_start|^2 on own noisy contours."""
-        noisy, time, _ = self._at(contours[:, :2], self.training.times)
-        now = self.policy.velocity(batch, noisy, time)
-        hidden, mask = batch.repeated(noisy.shape[1])
-        with torch.no_grad():
-            before = self.flow_before(noisy.flatten(0, 1), time.flatten(), hidden, mask)
-        apart = (now - before.view(now.shape)).square()
-        share = where[:, None] / batch.weights.sum((1, 2))[:, None, None, None]
-        mean: Tensor = (apart * share).sum((2, 3)).mean()
-        return mean
+    def _bent(self, prompts: Sequence[EndingPrompt], drawn: DrawnContours) -> DrawnContours:
+        """Own draws, those of questions that rise with the rule applied."""
+        bent = drawn.contours[:, : self.training.learned].clone()
+        for b, (ending, scene) in enumerate(zip(prompts, drawn.batch.scenes, strict=True)):
+            if ending.kind in RISING:
+                points = in_time(bent[b, :, :, : len(scene.frames)])
+                bent[b, :, :, : len(scene.frames)] = as_points(bent_contours(scene, points))
+        limit = self.policy.contour.config.limit
+        return replace(drawn, contours=bent.clamp(-limit, limit))
 
     def _diffusion(self) -> Tensor:
         """The flow-matching loss on recordings of one voice or another."""
@@ -298,7 +255,7 @@ class EndingsTuner(TrainingRun):
         corpus = [u for u in utterances if self.dataset.corpus_of(u) == int(random)]
         first = int(torch.randint(max(1, len(corpus) - settings.recorded + 1), (1,)))
         recorded = self.recorded.collate(corpus[first : first + settings.recorded])
-        return flow_matching_loss(self.policy, recorded, settings.times, torch.default_generator)
+        return self.policy.diffusion_loss(recorded, torch.default_generator, settings.times)
 
     # ------------------------------------------------------------------ the run on disk
     def averaged_flow(self) -> Flow:

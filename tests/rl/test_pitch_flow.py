@@ -15,7 +15,7 @@ from dlpo.data.dataset import Corpora
 from dlpo.errors import ConfigError, DataError
 from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
 from dlpo.rl.ending_prompts import EndingPrompts, read_ending_prompts
-from dlpo.rl.pitch_flow import PitchBatch, PitchFlow
+from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
 from dlpo.rl.prompts import Prompt
 from tests.toys import BASE, CONTOUR, SPECTRAL, save_toy
@@ -68,9 +68,9 @@ def test_contours_are_those_that_the_voice_speaks(voice: Path) -> None:
     model = load_checkpoint(voice).model
     symbols = np.array([1, 30, 40, 2, 50, 60, 9], np.int64)
     policy = PitchFlow(model)
-    batch = PitchBatch.of([policy.scene(Prompt(0, "", symbols))])
-    noise = torch.randn(1, 3, 2, len(symbols), generator=torch.Generator().manual_seed(0))
-    drawn = policy.draw(batch, noise)[0]
+    prompt = Prompt(4, "", symbols)
+    drawn = policy.draw([prompt], (0, 1), 3).contours[0]
+    noise = policy.noise(policy.batch([prompt]), [(0, 1, 4)], 3)
     named = model.named_voice(None)
     mask = torch.ones(1, len(symbols), dtype=torch.bool)
     centre, spread, _ = policy.model.pitch_voice(named)[1][0]
@@ -78,6 +78,33 @@ def test_contours_are_those_that_the_voice_speaks(voice: Path) -> None:
         hidden, _, _ = model.encode(torch.from_numpy(symbols)[None], mask, n[None], named)
         spoken = hidden[0, -2:] / LOG_F0_SCALE + LOG_F0_CENTRE
         torch.testing.assert_close(centre + spread * contour, spoken, atol=1e-5, rtol=0)
+
+
+def test_matching_errors_are_those_of_the_flow(voice: Path) -> None:
+    """Against a loop over draws, contours and points."""
+    policy = PitchFlow(load_checkpoint(voice).model)
+    prompts = [Prompt(i, "", np.array([1, *range(20, 26 + 3 * i), 7], np.int64)) for i in range(2)]
+    drawn = policy.draw(prompts, (5, 6), 3)
+    credit = torch.rand(drawn.batch.weights.shape)
+    with torch.no_grad():
+        errors = policy.matching_errors(drawn, 4, credit)
+        again = policy.matching_errors(drawn.chosen(torch.tensor([[2, 0]] * 2)), 4, credit)
+    torch.testing.assert_close(again, errors.view(4, 2, 3)[:, :, [2, 0]].flatten(1))
+    for b, (prompt, scene) in enumerate(zip(prompts, drawn.batch.scenes, strict=True)):
+        size = len(prompt.symbols)
+        noises = policy.noise(policy.batch([prompt]), [(5, 6, b, 14)], 4)[0]
+        uniform = np.random.default_rng((5, 6, b, 14, 1)).random(4)
+        for k in range(4):
+            t = float((np.float32(uniform[k]) + k) / 4)
+            for g in range(3):
+                clean, noise = drawn.contours[b, g, :, :size], noises[k]
+                mask = torch.ones(1, size, dtype=torch.bool)
+                with torch.no_grad():
+                    noisy = ((1 - t) * noise + t * clean)[None]
+                    v = policy.flow(noisy, torch.tensor([t]), scene.hidden, mask)[0]
+                weight = (drawn.batch.weights * credit)[b, :, :size]
+                expected = (weight * (v - (clean - noise)) ** 2).sum() / weight.sum()
+                assert errors[k, 3 * b + g].item() == pytest.approx(expected.item(), rel=1e-3)
 
 
 def test_a_voice_without_a_flow_is_refused(tmp_path: Path) -> None:
@@ -120,8 +147,7 @@ def test_questions_come_to_rise(
     changes = {"updates": 60, "learning_rate": 3e-3, "draws": 16, "learned": 8}
     tuner = tuned(voice, tiny_dataset, texts, tmp_path, objective, **changes)
     figures = tuner.figures.measure(tuner.averaged_flow())
-    tuner.figures.policy.flow.load_state_dict(tuner.flow_before.state_dict())
-    start = tuner.figures.measure(tuner.flow_before)
+    start = tuner.figures.of_draws(tuner.figures.before)
     assert figures["movement/lj/yes_no"] > start["movement/lj/yes_no"] + 1.5
     assert figures["movement/lj/statement"] < start["movement/lj/statement"] + 0.5
 
