@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlpo.cli.options import run_shown
 from dlpo.errors import InputError, needs
 
+if TYPE_CHECKING:
+    from dlpo.rl.pitch_tuner import EndingsTuner
+
+ENDINGS = "endings"
 METHODS: dict[str, dict[str, Any]] = {
     "dlpo": {},
     "control": {"alpha": 0.0},
@@ -19,7 +22,7 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
-def tune_endings(
+def endings_tuner(
     checkpoint: Path,
     data: tuple[Sequence[Path], Sequence[float]],
     texts: Sequence[Path],
@@ -28,17 +31,14 @@ def tune_endings(
     method: str,
     given: dict[str, float],
     changed: dict[str, Any],
-) -> Path:
-    """Run it, or go on with the run in `out`.
+) -> EndingsTuner:
+    """The run that a command line asks for.
 
     Args:
         texts: files of lines `id|text`.
         without: a file of ids that are left out, one a line.
         given: alpha and beta, where the command line has them.
         changed: settings of `EndingsObjective` and `EndingsTuning`.
-
-    Returns:
-        The checkpoint.
 
     Raises:
         InputError: no texts, or a method that doesn't learn from endings.
@@ -64,5 +64,4 @@ def tune_endings(
     of_method = {key: changed.pop(key) for key in own & changed.keys()}
     objective = from_dict(EndingsObjective, METHODS[method] | given | of_method)
     settings = from_dict(EndingsTuning, changed)
-    tuner = EndingsTuner(checkpoint, Corpora(*data), prompts, out, objective, settings)
-    return run_shown(tuner, "reward")
+    return EndingsTuner(checkpoint, Corpora(*data), prompts, out, objective, settings)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dlpo.cli.endings import ENDINGS, endings_tuner
 from dlpo.cli.options import (
     WEIGHTS,
     CheckpointDir,
@@ -42,6 +43,11 @@ Data = Annotated[
         help="Dataset directory from `dlpo prepare`; repeatable, except to train mini, base and"
         " large. SHARE weights how much is drawn from each.",
     ),
+]
+
+
+Methods = Literal[
+    "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct", "dpo", "bent"
 ]
 
 
@@ -287,9 +293,7 @@ def tune(
     data: Data,
     out: RunDir,
     method: Annotated[
-        Literal[
-            "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct", "dpo"
-        ],
+        Methods,
         typer.Option(help="Objective to minimize; docs/tuning.md explains each."),
     ] = "dlpo",
     explore: Annotated[
@@ -298,7 +302,10 @@ def tune(
     ] = "chain",
     reward: Annotated[
         str,
-        typer.Option(help="Judges and their weights, such as distillmos=1,high_band=0.3."),
+        typer.Option(
+            help="Judges and their weights, such as distillmos=1,high_band=0.3; or endings: how"
+            " sentences end, which tunes the pitch (methods dlpo, awm, control, direct, bent)."
+        ),
     ] = "distillmos",
     steps: Annotated[
         int | None,
@@ -311,8 +318,13 @@ def tune(
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
-    alpha: Annotated[float, typer.Option(min=0, help="Weight of the reward.")] = 1.0,
-    beta: Annotated[float, typer.Option(min=0, help="Weight of the diffusion loss.")] = 1.0,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, help="Weight of the reward. Default: 1, of endings 2.")
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(min=0, help="Weight of the diffusion loss. Default: 1, of endings 2."),
+    ] = None,
     guide: Annotated[
         Literal["return", "recordings", "both"],
         typer.Option(help="Use the diffusion loss in the return, on recordings, or both."),
@@ -324,6 +336,18 @@ def tune(
             dir_okay=False,
             help="For dpo: preference pairs from `dlpo listen export`; by default, the reward's.",
         ),
+    ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="For endings: a file of lines id|text to draw sentences from; repeatable.",
+        ),
+    ] = None,
+    without: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Ids of texts to leave out, one a line."),
     ] = None,
     guard: Annotated[
         Literal["on", "off"],
@@ -369,8 +393,15 @@ def tune(
         from dlpo.rl.reward_models import RewardSources, load_reward_models, parse_weights
         from dlpo.rl.tuner import Tuner
 
-    options = {"method": method, "explore": explore, "alpha": alpha, "beta": beta, "guide": guide}
+    weighed = {"alpha": alpha, "beta": beta}
+    given = {name: weight for name, weight in weighed.items() if weight is not None}
     changed = parse_settings(settings or [])
+    if reward == ENDINGS:
+        files = texts or []
+        run = endings_tuner(checkpoint, _corpora(data), files, without, out, method, given, changed)
+        typer.echo(run_shown(run, "reward"))
+        return
+    options = {"method": method, "explore": explore, "guide": guide} | given
     own = {field.name for field in fields(Objective)} - options.keys()
     of_method = {key: changed.pop(key) for key in own & changed.keys()}
     own_chain = chain_of(load_checkpoint(checkpoint).provenance)

@@ -353,11 +353,11 @@ class TuningConfig(RunConfig):
 class EndingsTuning(RunConfig):
     """How the ends of sentences are tuned: the pitch flow, by advantage-weighted matching."""
 
-    updates: int = 120
+    updates: int = 180
     learning_rate: float = 3e-4
     warm_up: int = 10
     """Updates over which the learning rate rises from 0."""
-    decay_from: float = 0.6
+    decay_from: float = 0.5
     """Share of the run after which the learning rate falls linearly to a tenth."""
     weight_decay: float = 0.0
     ema_decay: float = 0.95
@@ -369,7 +369,7 @@ class EndingsTuning(RunConfig):
     """Of these, how many are learned from: half the best, half the worst."""
     times: int = 4
     """Pairs of noise and time per contour, shared by the draws of a prompt."""
-    recorded: int = 12
+    recorded: int = 16
     """Recordings per update of the diffusion loss."""
     credit_s: float | None = 0.5
     """Seconds before the end of voicing whose points the reward credits; None credits all."""

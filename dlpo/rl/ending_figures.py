@@ -121,7 +121,7 @@ class EndingFigures:
 
     def _of_recordings(self) -> dict[str, float]:
         generator = torch.Generator().manual_seed(0)
-        loss = self.policy.diffusion_loss(self.recorded, generator, DRAWS)
+        loss = self.policy.diffusion_loss(self.recorded, generator, DRAWS, learns=False)
         embedded, pitch_range = self.policy.recorded_voices(self.recorded)
         figures = contour_figures(
             self.policy.contour,

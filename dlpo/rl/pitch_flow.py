@@ -31,7 +31,8 @@ from dlpo.rl.prompts import Prompt
 from dlpo.training.contour_losses import Contours, flow_losses
 
 MATCHING = 14  # last element of the keys of noise and times
-RECORDED = replace(ContourTraining(), hidden_symbols=0.0, duration_noise=0.0)
+LEARNED = ContourTraining()  # what regularizes the loss on recordings, as in training
+MEASURED = replace(LEARNED, hidden_symbols=0.0, duration_noise=0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +167,7 @@ class PitchFlow:
         return _means(squared, counted, weights.sum((1, 2)), draws)
 
     def diffusion_loss(
-        self, recorded: Contours, generator: torch.Generator, draws: int = 4
+        self, recorded: Contours, generator: torch.Generator, draws: int = 4, learns: bool = True
     ) -> Tensor:
         """(): the flow-matching loss on recordings, over whole contours, with its gradient.
 
@@ -174,9 +175,16 @@ class PitchFlow:
             recorded: contours of recordings.
             generator: draws noise and times, on the CPU.
             draws: of both per recording.
+            learns: with dropout, hidden symbols and noise on durations, as the contour was trained:
+                a few minutes of pitch are soon memorized. Without, to measure it.
         """
-        training, (embedded, _) = replace(RECORDED, draws=draws), self.recorded_voices(recorded)
-        return flow_losses(self.contour, recorded, training, generator, embedded)["flow"]
+        training = replace(LEARNED if learns else MEASURED, draws=draws)
+        embedded, _ = self.recorded_voices(recorded)
+        self.flow.train(learns)
+        try:
+            return flow_losses(self.contour, recorded, training, generator, embedded)["flow"]
+        finally:
+            self.flow.eval()
 
     def recorded_voices(self, recorded: Contours) -> tuple[Tensor, Tensor]:
         """(B, C) for the reader and (B, 3) ranges of the recordings' voices."""
