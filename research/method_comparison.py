@@ -1,4 +1,4 @@
-"""The paper's comparison on our voice: every method, several seeds, one budget, held-out judges.
+"""Methods of tuning compared on one checkpoint: several seeds, one budget, held-out judges.
 
     python -m research.method_comparison --data D --out RUNS --record
 

@@ -78,6 +78,10 @@ def evaluate(
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
+    voice: Annotated[
+        list[str] | None,
+        of_speech(help="Voice of bundles and checkpoints; repeatable. Default: their first."),
+    ] = None,
     seeds: Annotated[
         int, of_speech(min=1, help="Noise seeds per sentence, whose scores are averaged.")
     ] = 1,
@@ -150,7 +154,9 @@ def evaluate(
 
     if out is not None:
         check_recordable(out)
-    speaking = SpeakingOptions(tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds)
+    speaking = SpeakingOptions(
+        tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds, tuple(voice or ())
+    )
     candidates = open_systems(systems or ["lj"], speaking)
     baseline = baseline or candidates[0].label
     chained = (schedule, eta) != (None, None)
