@@ -142,9 +142,12 @@ class WeightSpace(nn.Module):
     def learn(self, rate: float) -> None:
         """Move along `gradient` by an RMS of at most `rate` in each explored block, plus momentum.
 
-        `noise` is the standard deviation of a coordinate's estimate: smaller gradients are ignored.
+        `noise` is the standard deviation of a coordinate's estimate; see `shrunken`.
         """
-        for velocity, step in zip(self.velocity, self._normalized(), strict=True):
+        vectors = len(self.sizes)
+        blocks = [*([g] for g in self.gradient[:vectors]), list(self.gradient[vectors:])]
+        steps = [step for block in blocks for step in shrunken(block, self.noise)]
+        for velocity, step in zip(self.velocity, steps, strict=True):
             velocity.mul_(self.momentum).add_(step)
         self.move(list(self.velocity), rate)
 
@@ -163,14 +166,23 @@ class WeightSpace(nn.Module):
                 total.add_(drawn, alpha=slope / len(perturbations))
         return found
 
-    def _normalized(self) -> list[Tensor]:
-        """The gradient at an RMS of 1 in each block, each coordinate less its share of noise."""
-        found: list[Tensor] = []
-        vectors = len(self.sizes)
-        for block in (*([g] for g in self.gradient[:vectors]), self.gradient[vectors:]):
-            squares = sum(float(g.square().sum()) for g in block)
-            scale = (sum(g.numel() for g in block) / squares) ** 0.5 if squares > 0 else 0.0
-            for g in block:
-                noise_share = self.noise**2 / g.square().clamp(min=torch.finfo(g.dtype).tiny)
-                found.append(scale * g * (1 - noise_share).clamp(min=0))
-        return found
+
+def shrunken(block: Sequence[Tensor], noise: float) -> list[Tensor]:
+    """A block's step: its gradient over its RMS, less what noise alone would make of it.
+
+        g sqrt(d) / |g| * max(0, 1 - (d - 2) noise^2 / |g|^2)
+
+    The positive part of James and Stein's estimate, for the d coordinates of the block together,
+    over the length of g before it was shrunk: a block that is mostly noise takes a short step.
+
+    Args:
+        block: g, an estimate whose coordinates each have a standard deviation of `noise`.
+
+    Reference: James and Stein 1961; Baranchik 1970 for the positive part.
+    """
+    size = sum(g.numel() for g in block)
+    squares = sum(float(g.square().sum()) for g in block)
+    if squares == 0:
+        return [torch.zeros_like(g) for g in block]
+    kept = max(0.0, 1 - max(0, size - 2) * noise**2 / squares)
+    return [(size / squares) ** 0.5 * kept * g for g in block]

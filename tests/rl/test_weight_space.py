@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from dlpo.rl.weight_space import Perturbation, WeightSpace
+from dlpo.rl.weight_space import Perturbation, WeightSpace, shrunken
 
 
 def small_weights() -> list[nn.Parameter]:
@@ -80,9 +80,37 @@ def test_a_step_has_rms_1_in_each_explored_block_and_none_in_the_others() -> Non
     torch.testing.assert_close(space.velocity[0].detach(), 1.5 * first[0])
 
 
-def test_a_coordinate_moves_by_what_its_gradient_exceeds_its_noise_and_else_not_at_all() -> None:
-    space = WeightSpace([nn.Parameter(torch.ones(1)) for _ in range(3)])
-    space.gradient, space.noise = [torch.tensor([2.0, -1.0, 0.5])], 1.0
+def test_a_block_shrinks_by_james_and_stein() -> None:
+    random = np.random.default_rng(0)
+    for d, signal in ((1, 0.3), (5, 0.0), (5, 2.0), (300, 0.5)):
+        g, noise = signal + 0.4 * random.standard_normal(d), 0.4
+        norm = np.linalg.norm(g)
+        factor = max(0.0, 1 - max(0, d - 2) * noise**2 / norm**2)
+        (found,) = shrunken([torch.tensor(g)], noise)
+        np.testing.assert_allclose(found, g * factor * np.sqrt(d) / norm, atol=1e-12)
+
+
+def test_noise_alone_hardly_moves_a_block() -> None:
+    """And what is left of a signal is nearer to it than the estimate was."""
+    random, d, noise = np.random.default_rng(1), 21, 0.7
+    steps, risks = [], []
+    for _ in range(400):
+        drawn = noise * random.standard_normal(d)
+        (step,) = shrunken([torch.tensor(drawn)], noise)
+        steps.append(float(step.square().mean().sqrt()))
+        g = 0.5 + drawn
+        (step,) = shrunken([torch.tensor(g)], noise)
+        kept = step.numpy() * np.sqrt((g**2).mean())
+        risks.append([((kept - 0.5) ** 2).sum(), (drawn**2).sum()])
+    assert np.mean(steps) < 0.25
+    ours, unshrunken = np.mean(risks, axis=0)
+    assert ours < 0.6 * unshrunken
+
+
+def test_a_step_is_shrunk_before_it_is_scaled() -> None:
+    space = WeightSpace([nn.Parameter(torch.ones(1)) for _ in range(4)])
+    space.gradient, space.noise = [torch.tensor([2.0, -1.0, 0.5, 0.0])], 0.8
     space.learn(0.01)
-    scale = (3 / 5.25) ** 0.5  # to an RMS of 1, before noise is taken off
-    torch.testing.assert_close(space.velocity[0].detach(), scale * torch.tensor([1.5, 0.0, 0.0]))
+    kept = 1 - 2 * 0.8**2 / 5.25
+    expected = (4 / 5.25) ** 0.5 * kept * space.gradient[0]
+    torch.testing.assert_close(space.velocity[0].detach(), expected)
