@@ -88,6 +88,14 @@ def prepare(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that measure clips.")] = 1,
+    without_f0: Annotated[
+        bool,
+        typer.Option(
+            "--without-f0",
+            help="Leave out F0 and source phase, for mini, base and large, which don't read them:"
+            " much faster.",
+        ),
+    ] = False,
 ) -> None:
     """Turn a corpus into a dataset for `dlpo train`.
 
@@ -125,6 +133,7 @@ def prepare(
             speaker=speaker,
             sessions=sessions,
             jobs=jobs,
+            without_f0=without_f0,
             origin=origin,
             left_out=left_out,
         )
