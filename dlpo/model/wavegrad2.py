@@ -1,4 +1,4 @@
-"""WaveGrad 2, `base` and `large`: text to waveform by diffusion at the full sample rate.
+"""WaveGrad 2, `mini`, `base` and `large`: text to waveform by diffusion at the full sample rate.
 
 The decoder is WaveGrad's: a waveform branch down, a frame branch up, joined by FiLM at every rate.
 
@@ -37,6 +37,11 @@ def convolution(in_channels: int, out_channels: int, kernel: int, dilation: int 
 def activated(x: Tensor) -> Tensor:
     """Leaky ReLU."""
     return F.leaky_relu(x, SLOPE)
+
+
+def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Leaky ReLU of `scale * x + shift`, in one pass over the memory."""
+    return activated(torch.addcmul(shift, scale, x))
 
 
 def level_encoding(noise_level: Tensor, channels: int) -> Tensor:
@@ -110,19 +115,26 @@ class UBlock(nn.Module):
         skip = upsample(self.skip(x), self.factor)
         x = self.first(upsample(activated(x), self.factor))
         second, third, fourth = self.modulated
-        x = skip + second(activated(scale * x + shift))
-        inner = third(activated(scale * x + shift))
-        out: Tensor = x + fourth(activated(scale * inner + shift))
+        x = skip + second(modulate(x, scale, shift))
+        inner = third(modulate(x, scale, shift))
+        out: Tensor = x + fourth(modulate(inner, scale, shift))
         return out
 
 
 def upsample(x: Tensor, factor: int) -> Tensor:
-    """(B, C, L) -> (B, C, L * factor) by linear interpolation, with the ends held.
-
-    As `F.interpolate(mode="linear", align_corners=False)`, which exports to gathers.
-    """
+    """(B, C, L) -> (B, C, L * factor) by linear interpolation, with the ends held."""
     if factor == 1:
         return x
+    if torch.compiler.is_exporting():  # torch's own exports to gathers
+        return interpolate_by_sums(x, factor)
+    return F.interpolate(x, scale_factor=factor, mode="linear", align_corners=False)
+
+
+def interpolate_by_sums(x: Tensor, factor: int) -> Tensor:
+    """`F.interpolate(mode="linear", align_corners=False)` by shifted sums; slow to train through.
+
+    (B, C, L) -> (B, C, L * factor).
+    """
     place = (torch.arange(factor, device=x.device, dtype=x.dtype) + 0.5) / factor - 0.5
     earlier, later = (-place).clamp(min=0), place.clamp(min=0)  # (factor,) shares of neighbors
     held = F.pad(x, (1, 1), mode="replicate")[..., None]  # (B, C, L + 2, 1)
