@@ -39,8 +39,8 @@ Data = Annotated[
     list[str],
     typer.Option(
         metavar="DIR[=SHARE]",
-        help="Dataset directory from `dlpo prepare`; repeatable, except to train base and large."
-        " SHARE weights how much is drawn from each.",
+        help="Dataset directory from `dlpo prepare`; repeatable, except to train mini, base and"
+        " large. SHARE weights how much is drawn from each.",
     ),
 ]
 
@@ -144,11 +144,12 @@ def prepare(
 
 def train(
     model: Annotated[
-        Literal["spectral", "contour", "base", "large"],
+        Literal["spectral", "contour", "mini", "base", "large"],
         typer.Argument(
             help="Model to train. spectral: one or more voices for a CPU; --set part=acoustics,"
             " denoiser or joint selects the part to train. contour: gives the voices of --init"
-            " their own pitch. base, large: WaveGrad 2 as published, see docs/train-base.md."
+            " their own pitch. base, large: WaveGrad 2 as published; mini: the same in small. See"
+            " docs/train-base.md."
         ),
     ],
     data: Data,
@@ -181,6 +182,7 @@ def _trainer(
     from dlpo.config.training import (
         BASE_TRAINING,
         LARGE_TRAINING,
+        MINI_TRAINING,
         ContourTraining,
         SpectralTraining,
         WaveGrad2Training,
@@ -211,7 +213,7 @@ def _trainer(
         raise InputError(
             f"{model} takes one --data and at most one --init; got {len(paths)} and {len(inits)}"
         )
-    usual = BASE_TRAINING if model == "base" else LARGE_TRAINING
+    usual = {"mini": MINI_TRAINING, "base": BASE_TRAINING, "large": LARGE_TRAINING}[model]
     published = from_dict(WaveGrad2Training, to_dict(usual) | values)
     return WaveGradTrainer(config, published, paths[0], out, inits[0] if inits else None)
 

@@ -19,7 +19,8 @@ from dlpo.training.acoustics import (
     predicted_acoustics,
 )
 from dlpo.training.batches import CONTEXT, Batches, Windows
-from dlpo.training.wavegrad_trainer import ExcerptBatches, Excerpts, recorded_conditioning
+from dlpo.training.excerpts import ExcerptBatches, Excerpts
+from dlpo.training.wavegrad_losses import recorded_conditioning
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,8 @@ def recorded_excerpts(
         share: see `RecordedWindows.share`.
     """
     hidden = model.hidden(excerpts.sentences.phonemes, excerpts.sentences.mask)
-    conditioning = recorded_conditioning(model, hidden, excerpts)
-    size, frames = excerpts.positions.shape
+    conditioning = recorded_conditioning(model, hidden, excerpts.spectra)
+    size, frames = excerpts.spectra.positions.shape
     inside = excerpts.scored.view(size, frames, -1)[:, :, 0].sum(1).long()
     conditions = Conditions(conditioning, torch.zeros_like(excerpts.waveform), inside)
     return RecordedWindows(conditions, excerpts.waveform, share)
