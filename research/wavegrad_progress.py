@@ -117,7 +117,7 @@ def noise_loss_by_level(
     batches = ExcerptBatches(Batches(dataset, "test", 0, 0, model.config.rows))
     excerpts = batches.draw(0, WINDOWS, WINDOW, CONTEXT)
     sentences, clean = excerpts.sentences, excerpts.waveform
-    hidden = model.hidden(sentences.phonemes, sentences.mask)
+    hidden = model.hidden(sentences.phonemes, model.seen(sentences.phonemes, sentences.mask))
     conditioning = recorded_conditioning(model, hidden, excerpts.spectra)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     losses = {}

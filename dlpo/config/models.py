@@ -22,6 +22,12 @@ class WaveGrad2Config:
     """Name of the size."""
     symbols: int = 79
     """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
+    unseen_symbols: tuple[int, ...] = ()
+    """Symbols that the encoder isn't shown and that take no time. The published checkpoints have no
+    symbol for a plain gap between words, nor for the silence before the first one."""
+    frame_place: float = 0.5
+    """Where in a frame the hidden sequence is read off: 0 at its start, as in the published
+    checkpoints; 0.5 in its middle."""
     encoder_channels: int = 512
     """Width of embedding and convolutions; each direction of the LSTM has half of it."""
     encoder_layers: int = 3
@@ -61,7 +67,12 @@ class WaveGrad2Config:
                 f"WaveGrad2Config.down_channels has {len(self.down_channels)} entries; expected "
                 f"{len(self.up_channels) - 1}, one less than up_channels"
             )
-        check_ranges(self, dropout="0 <= x < 1", encoder_channels="an even number")
+        check_ranges(
+            self,
+            dropout="0 <= x < 1",
+            encoder_channels="an even number",
+            frame_place="0 <= x <= 1",
+        )
 
     @property
     def hop_length(self) -> int:
