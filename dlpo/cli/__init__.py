@@ -29,8 +29,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's idle threads would
 _MODULE_OF = {  # command -> the module of this package that registers it, in the order of --help
     "say": "speak", "serve": "speak", "phonemes": "speak", "voices": "bundles", "export": "bundles",
     "health": "operate", "doctor": "operate", "keys": "operate", "new-voice": "new_voice",
-    "prepare": "make", "train": "make", "tune": "make", "schedule": "make", "eval": "measure",
-    "listen": "measure", "bench": "bench",
+    "prepare": "make", "train": "make", "tune": "make", "schedule": "make", "import": "make",
+    "eval": "measure", "listen": "measure", "bench": "bench",
 }  # fmt: skip
 # Options accepted before or after a command, and the log level that each sets.
 _EVERYWHERE = {"quiet": logging.WARNING, "verbose": logging.DEBUG}

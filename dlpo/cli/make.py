@@ -54,6 +54,7 @@ Methods = Literal[
 def register(app: typer.Typer) -> None:
     for command in (prepare, train, tune, schedule):
         app.command()(command)
+    app.command("import")(import_checkpoint)
 
 
 def prepare(
@@ -177,6 +178,27 @@ def train(
     """
     run = _trainer(model, data, out, init or [], parse_settings(settings or []))
     typer.echo(run_shown(run, "loss"))
+
+
+def import_checkpoint(
+    layout: Annotated[
+        Literal["wavegrad2"],
+        typer.Argument(help="wavegrad2: Base or Large of maum-ai/wavegrad2, for LJSpeech."),
+    ],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="The published checkpoint.")
+    ],
+    out: Annotated[Path, typer.Option(help="Checkpoint directory to write.")],
+) -> None:
+    """Turn a published checkpoint into one for `dlpo eval`, `tune` and `export`.
+
+    Nothing in the file is executed.
+    """
+    with needs("train"):
+        from dlpo.training.published import import_wavegrad2
+
+    config = import_wavegrad2(file, out)
+    typer.echo(f"{out}: {layout} {config.model}")
 
 
 def _trainer(

@@ -244,7 +244,7 @@ class WaveGrad2Training(RunConfig):
 
 
 MINI_TRAINING = WaveGrad2Training(
-    updates=60_000, batch=8, window=48, mel_weight=0.1, mel_updates=600, mel_batch=8,
+    updates=60_000, batch=8, window=48, mel_weight=0.1, mel_updates=1_500, mel_batch=8,
     learning_rate=1e-3, warmup=100, decay_start=20_000, decay_end=60_000, ema_decay=0.9995,
     save_every=200,
 )  # fmt: skip

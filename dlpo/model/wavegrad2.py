@@ -230,6 +230,22 @@ class BidirectionalLSTM(nn.Module):
         return x
 
 
+def closed_up(x: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows that are present, first and in order, then zeros; and where such rows are.
+
+    (B, P, C), (B, P) bool -> (B, P, C), (B, P) bool. As a product, which exports as it stands.
+    """
+    rank, place = present.cumsum(1) - 1, torch.arange(x.shape[1], device=x.device)
+    chosen = (rank[:, None] == place[:, None]) & present[:, None]  # (B, P, P)
+    return chosen.to(x.dtype) @ x, chosen.any(-1)
+
+
+def spread_out(x: Tensor, present: Tensor) -> Tensor:
+    """The inverse of `closed_up`; each absent row repeats the present one before it."""
+    rank = (present.cumsum(1) - 1).clamp(min=0)
+    return x.gather(1, rank[..., None].expand_as(x))
+
+
 class TextEncoder(nn.Module):
     """Symbol embedding, convolutions and an LSTM, as in Tacotron 2."""
 
@@ -247,28 +263,36 @@ class TextEncoder(nn.Module):
             for _ in range(config.encoder_layers)
         )
         self.lstm = BidirectionalLSTM(channels, channels // 2, layers=1)
+        self.has_gaps = bool(config.unseen_symbols)
 
     def forward(self, phonemes: Tensor, mask: Tensor) -> Tensor:
-        """(B, P) int64, (B, P) bool -> (B, P, C)."""
-        x = self.embedding(phonemes).transpose(1, 2)  # (B, C, P)
+        """(B, P) int64, (B, P) bool, False at symbols to pass over -> (B, P, C)."""
+        x, present = self.embedding(phonemes), mask
+        if self.has_gaps:
+            x, mask = closed_up(x, present)
+        x = x.transpose(1, 2)  # (B, C, P)
         for convolution in self.convolutions:
             x = convolution(x * mask[:, None])
         out: Tensor = self.lstm(x.transpose(1, 2), mask)
-        return out
+        return spread_out(out, present) if self.has_gaps else out
 
 
 class SymbolPredictor(nn.Module):
     """One number for each symbol: a two-layer LSTM and a linear map."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, has_gaps: bool) -> None:
         super().__init__()
         self.lstm = BidirectionalLSTM(in_channels, channels, layers=2)
         self.out = nn.Linear(2 * channels, 1, bias=False)
+        self.has_gaps = has_gaps
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, P, C), (B, P) bool -> (B, P)."""
+        """(B, P, C), (B, P) bool, False at symbols to pass over -> (B, P)."""
+        present = mask
+        if self.has_gaps:
+            x, mask = closed_up(x, present)
         out: Tensor = self.out(self.lstm(x, mask))
-        return out.squeeze(-1)
+        return (spread_out(out, present) if self.has_gaps else out).squeeze(-1)
 
 
 class WaveGrad2(nn.Module):
@@ -293,12 +317,20 @@ class WaveGrad2(nn.Module):
         hidden_channels = config.encoder_channels + config.speaker_channels
         self.encoder = TextEncoder(config)
         self.speaker = nn.Parameter(torch.randn(config.speaker_channels))
-        self.duration_predictor = SymbolPredictor(hidden_channels, config.predictor_channels)
-        self.range_predictor = SymbolPredictor(hidden_channels + 1, config.predictor_channels)
+        width, has_gaps = config.predictor_channels, bool(config.unseen_symbols)
+        self.duration_predictor = SymbolPredictor(hidden_channels, width, has_gaps)
+        self.range_predictor = SymbolPredictor(hidden_channels + 1, width, has_gaps)
         self.decoder = WaveGradDecoder(config)
 
+    def seen(self, phonemes: Tensor, mask: Tensor) -> Tensor:
+        """(B, P) int64, (B, P) bool, False at padding -> (B, P) bool, False at what the encoder
+        isn't shown either: the mask that the functions below take."""
+        for symbol in self.config.unseen_symbols:
+            mask = mask & (phonemes != symbol)
+        return mask
+
     def hidden(self, phonemes: Tensor, mask: Tensor) -> Tensor:
-        """(B, P) int64, (B, P) bool, False at padding -> (B, C, P): encoder output and speaker."""
+        """(B, P) int64, (B, P) bool of `seen` -> (B, C, P): encoder output and speaker."""
         encoded = self.encoder(phonemes, mask)
         speaker = self.speaker.expand(*encoded.shape[:2], -1)
         return torch.cat([encoded, speaker], dim=-1).transpose(1, 2)
@@ -334,6 +366,7 @@ class WaveGrad2(nn.Module):
         Returns:
             hidden (B, C, P); durations (B, P) frames >= 0; ranges (B, P) frames, std > 0.
         """
+        mask = self.seen(phonemes, mask)
         hidden = self.hidden(phonemes, mask)
         durations = self.predict_durations(hidden, mask).clamp(min=0)
         return hidden, durations, self.predict_ranges(hidden, durations, mask)
@@ -358,7 +391,8 @@ class WaveGrad2(nn.Module):
         Returns:
             conditioning (B, C, F); F0 (B, F), all 0.
         """
-        conditioning = gaussian_upsample(hidden, durations, ranges, positions)
+        places = positions + (self.config.frame_place - 0.5)
+        conditioning = gaussian_upsample(hidden, durations, ranges, places)
         return conditioning, torch.zeros_like(conditioning[:, 0])
 
     def denoise(

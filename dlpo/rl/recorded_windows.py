@@ -108,7 +108,9 @@ def recorded_excerpts(
         excerpts: recordings, without context.
         share: see `RecordedWindows.share`.
     """
-    hidden = model.hidden(excerpts.sentences.phonemes, excerpts.sentences.mask)
+    sentences = excerpts.sentences
+    seen = model.seen(sentences.phonemes, sentences.mask)
+    hidden = model.hidden(sentences.phonemes, seen)
     conditioning = recorded_conditioning(model, hidden, excerpts.spectra)
     size, frames = excerpts.spectra.positions.shape
     inside = excerpts.scored.view(size, frames, -1)[:, :, 0].sum(1).long()

@@ -13,7 +13,6 @@ from dlpo.audio import MEL_BANDS
 from dlpo.diffusion import q_sample, training_target
 from dlpo.model.wavegrad2 import FRAMES_PER_SECOND, WaveGrad2, activated, convolution
 from dlpo.noise_schedule import MAX_STEPS, linear
-from dlpo.training.batches import Sentences
 from dlpo.training.excerpts import Excerpts, Spectra
 from dlpo.training.losses import masked_mean
 
@@ -54,14 +53,14 @@ def continuous_levels(size: int, generator: torch.Generator) -> Tensor:
     return torch.lerp(levels[step], levels[step + 1], place - step).float()
 
 
-def duration_loss(predicted: Tensor, sentences: Sentences) -> Tensor:
-    """Mean squared error of durations in seconds, over the symbols.
+def duration_loss(predicted: Tensor, recorded: Tensor, seen: Tensor) -> Tensor:
+    """Mean squared error of durations in seconds, over the symbols that the encoder sees.
 
     Args:
-        predicted: (B, P) frames, 0 at padding.
+        predicted, recorded: (B, P) frames.
+        seen: (B, P) bool.
     """
-    error = (predicted - sentences.durations) / FRAMES_PER_SECOND
-    return masked_mean(error.square(), sentences.mask.float())
+    return masked_mean(((predicted - recorded) / FRAMES_PER_SECOND).square(), seen.float())
 
 
 def mel_loss(predicted: Tensor, spectra: Spectra) -> Tensor:
@@ -76,7 +75,8 @@ def mel_loss(predicted: Tensor, spectra: Spectra) -> Tensor:
 def recorded_conditioning(model: WaveGrad2, hidden: Tensor, spectra: Spectra) -> Tensor:
     """(B, C, P) hidden sequence -> (B, C, F), spread over the frames by recorded durations."""
     sentences = spectra.sentences
-    ranges = model.predict_ranges(hidden, sentences.durations, sentences.mask)
+    seen = model.seen(sentences.phonemes, sentences.mask)
+    ranges = model.predict_ranges(hidden, sentences.durations, seen)
     no_shift = hidden.new_zeros(len(hidden))
     conditioning, _ = model.frames(hidden, sentences.durations, ranges, spectra.positions, no_shift)
     return conditioning
@@ -128,9 +128,10 @@ def wavegrad_losses(
 def _encoded(model: WaveGrad2, spectra: Spectra, duration_weight: float) -> tuple[Tensor, Tensor]:
     """Hidden sequence, and the weighted loss of the durations predicted from it."""
     sentences = spectra.sentences
-    hidden = model.hidden(sentences.phonemes, sentences.mask)
-    durations = model.predict_durations(hidden, sentences.mask)
-    return hidden, duration_weight * duration_loss(durations, sentences)
+    seen = model.seen(sentences.phonemes, sentences.mask)
+    hidden = model.hidden(sentences.phonemes, seen)
+    durations = model.predict_durations(hidden, seen)
+    return hidden, duration_weight * duration_loss(durations, sentences.durations, seen)
 
 
 def _noise_loss(
