@@ -264,7 +264,7 @@ def _corpora(data: list[str]) -> tuple[list[Path], list[float]]:
 def schedule(
     checkpoint: CheckpointDir,
     data: DatasetDir,
-    steps: Annotated[int, typer.Option(min=1, max=8, help="Reverse steps, N.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, max=16, help="Reverse steps, N.")] = 4,
     clips: Annotated[int, typer.Option(min=1, help="Validation recordings to resynthesize.")] = 4,
 ) -> None:
     """Find the noise schedule and eta that best resynthesize validation recordings in N steps.
@@ -333,7 +333,7 @@ def tune(
         int | None,
         typer.Option(
             min=1,
-            max=8,
+            max=16,
             help="Reverse steps, as served. Default: the voice's own, but at least 2 when"
             " exploring the chain's noise.",
         ),
