@@ -1,6 +1,6 @@
 """Speak the queue, or say how far it is.
 
-    python -m recipe.speech speak ROOT --teachers DIR --weights DIR --texts DIR   until all is spoken
+    python -m recipe.speech speak ROOT --teachers DIR --weights DIR --texts DIR   until all is said
     python -m recipe.speech status ROOT                                           hours by voice
 
 Interrupted or run again, `speak` goes on with the next clip. One process may speak at a time.
@@ -12,6 +12,7 @@ import argparse
 import fcntl
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from recipe.speech import plan, store
@@ -37,15 +38,19 @@ def speak(root: Path, teachers: Path, weights: Path, texts: Path, engine: str) -
 
     root.mkdir(parents=True, exist_ok=True)
     lock = (root / "lock").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"{root}: another process speaks here already") from None
     kokoro, known = Kokoro(teachers, weights, engine), all_texts(texts, teachers)
-    voices = [target.voice for target in plan.TARGETS]
-    waiting, spoken_s = {}, dict[str, float]()
-    for voice in voices:
-        store.repair(root / voice)
-        made = {row["id"]: row.get("samples", 0) / store.RATE for row in store.rows(root / voice)}
-        spoken_s[voice] = sum(made.values())
-        waiting[voice] = (t for t in plan.order_for(voice, known) if t.id not in made)
+    waiting, spoken_s = dict[str, Iterator[Text]](), dict[str, float]()
+    for target in plan.TARGETS:
+        folder = root / target.voice
+        store.repair(folder)
+        made = {row["id"]: row.get("samples", 0) / store.RATE for row in store.rows(folder)}
+        spoken_s[target.voice] = sum(made.values())
+        order = plan.order_for(target.voice, known)
+        waiting[target.voice] = iter([text for text in order if text.id not in made])
     while voice := plan.next_voice(spoken_s):
         text = next(waiting[voice], None)
         if text is None:

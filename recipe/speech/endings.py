@@ -1,8 +1,8 @@
 """How a clip ends: whole or inside a sentence, clear or creaky.
 
-A contour learned from creak or from cut sentences ends anywhere, so these clips are kept out of the pitch
-(not out of the sound). The teacher's own F0 says which period to look for; creak is where the sound
-doesn't repeat at it.
+A contour learned from creak or from cut sentences ends anywhere, so these clips are kept out of
+the pitch (not out of the sound). The teacher's own F0 says which period to look for; creak is where
+the sound doesn't repeat at it.
 """
 
 from __future__ import annotations

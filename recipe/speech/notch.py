@@ -1,7 +1,7 @@
 """Takes Kokoro's steady tones out of a waveform.
 
-Its generator repeats a pattern every 5 samples, so two lines run through everything it says. They are
-turned down by zero-phase filters so narrow that speech loses nothing to be heard.
+Its generator repeats a pattern every 5 samples, so two lines run through everything it says. They
+are turned down by zero-phase filters so narrow that speech loses nothing to be heard.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from scipy.signal import filtfilt, iirpeak, welch
 
 TONES_HZ = (4800.0, 9600.0)
 WIDTH_HZ = 8.0  # at -3 dB, of one pass; filtfilt passes twice
-WINDOW = 8192  # samples of a spectrum whose lines are told apart, 3 Hz each
+WINDOW = 8192  # samples of a spectrum with a line every 3 Hz
 BESIDE_HZ = (60.0, 240.0)  # from the tone, where the level around it is read
 
 

@@ -1,4 +1,4 @@
-"""Who speaks what, in which order: a plan that needs no memory but the clips that exist.
+"""The texts of each voice and their order: a plan that needs no memory but the clips that exist.
 
 Rounds: in each one every voice gets the share of its hours that the round has, so whatever has been
 spoken when the queue stops serves all voices. Voices start at different places of each pool, so
@@ -30,8 +30,9 @@ class Target:
     """of them, those of the rounds; the rest follows once every voice has had its rounds"""
 
 
-# Published grades (Kokoro-82M's VOICES.md): heart A, bella A-, sarah, aoede, kore, michael, fenrir, puck C+, nova C,
-# echo, onyx, eric, liam D. nicole (B-) whispers, so it isn't here. The names that 1.0 ships must be here.
+# Published grades (Kokoro-82M's VOICES.md): heart A, bella A-; sarah, aoede, kore, michael, fenrir,
+# puck C+; nova C; echo, onyx, eric, liam D. nicole (B-) whispers, so it isn't here. The names that
+# 1.0 ships must be here.
 TARGETS = (
     Target("af_heart", 20, 9),
     Target("am_michael", 3.2, 3.2),

@@ -17,6 +17,7 @@ from dlpo.judges.judge import Waveform
 from dlpo.judges.p835 import P835
 from dlpo.judges.plcmos import Plcmos
 from dlpo.rl.reward_models import parse_weights
+from dlpo_bench.endings import EndMovement
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 RATE = 22_050  # Hz
@@ -64,6 +65,14 @@ def test_both_equal_the_script_that_defines_them(
     speech = recording(clip_id)
     found = [*p835.measure(speech, RATE, ""), *Plcmos().score([speech], RATE)]
     np.testing.assert_allclose(found, acoustics.Judges()(speech.astype(np.float64)), atol=1e-3)
+
+
+@pytest.mark.parametrize("clip_id", ["LJ001-0002", "LJ001-0003", "LJ001-0004"])
+def test_the_movement_of_an_end_equals_the_script(acoustics: ModuleType, clip_id: str) -> None:
+    speech = recording(clip_id)
+    moved, risen = EndMovement().measure(speech, RATE, "")
+    assert moved == pytest.approx(acoustics.move(speech.astype(np.float64)), abs=1e-3)
+    assert risen == (moved >= 3)
 
 
 def test_loudness_earns_nothing(p835: P835) -> None:

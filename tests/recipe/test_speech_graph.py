@@ -10,7 +10,7 @@ from recipe.speech.float_graph import to_float
 
 
 def quantised_product():
-    """x -> DynamicQuantizeLinear -> MatMulInteger -> Cast -> Mul by both scales, as onnxruntime writes it."""
+    """A product of float32 by 8-bit weights, as onnxruntime's quantiser writes it."""
     weight = np.random.default_rng(0).integers(0, 255, (6, 4)).astype(np.uint8)
     constants = {"w": weight, "z": np.uint8(128), "s": np.float32(0.02)}
     nodes = [

@@ -178,42 +178,6 @@ def test_mel_teaches_the_encoder_and_not_the_decoder(excerpts: ExcerptBatches) -
     assert all(parameter.grad is None for parameter in model.decoder.parameters())
 
 
-def test_the_mel_loss_is_a_mean_over_the_frames_of_recordings(excerpts: ExcerptBatches) -> None:
-    spectra = excerpts.collate([(excerpts.recorded[0], 0)], window=6, context=3).spectra
-    predicted = torch.randn(spectra.mel.shape, generator=torch.Generator().manual_seed(0))
-    errors = np.abs(predicted.numpy() - spectra.mel.numpy())[0, :, 3:]
-    assert float(mel_loss(predicted, spectra)) == pytest.approx(errors.mean(), rel=1e-5)
-
-
-def test_the_mel_head_is_two_convolutions_of_the_frames(excerpts: ExcerptBatches) -> None:
-    torch.manual_seed(0)
-    model, head, batch = build_model(BASE).eval(), MelHead(20), excerpts.draw(0, 2, 8, 2)
-    hidden = model.hidden(batch.sentences.phonemes, batch.sentences.mask)
-    frames = recorded_conditioning(model, hidden, batch.spectra).detach()
-    made = wavegrad_losses(model, batch, 1.0, torch.Generator(), head, mel_weight=0.3)["mel"]
-    x = frames.double().numpy()
-    for layer in (head.inner, head.out):
-        weight, bias = (p.detach().double().numpy() for p in (layer.weight, layer.bias))
-        padded = np.pad(x, ((0, 0), (0, 0), (2, 2)))
-        x = bias[:, None] + sum(
-            np.einsum("oi,bif->bof", weight[:, :, k], padded[:, :, k : k + x.shape[2]])
-            for k in range(5)
-        )
-        x = np.where((x < 0) & (layer is head.inner), 0.2 * x, x)
-    target, inside = batch.spectra.mel.numpy(), batch.spectra.inside.numpy()[:, None]
-    errors = (np.abs(-4 + 2.5 * x - target) * inside).sum() / (80 * inside.sum())
-    assert made.item() == pytest.approx(0.3 * errors, rel=1e-4)
-
-
-def test_mel_teaches_the_encoder_and_not_the_decoder(excerpts: ExcerptBatches) -> None:
-    model = build_model(BASE)
-    losses = text_losses(model, excerpts.draw_whole(0, 2), 1.0, MelHead(20))
-    losses["mel"].backward()
-    assert model.encoder.embedding.weight.grad is not None
-    assert model.encoder.embedding.weight.grad.abs().max() > 0
-    assert all(parameter.grad is None for parameter in model.decoder.parameters())
-
-
 def test_nothing_is_learnt_outside_the_window(excerpts: ExcerptBatches) -> None:
     torch.manual_seed(0)
     model = build_model(BASE).eval()
