@@ -46,9 +46,7 @@ class LetterToSound:
         spoken = [ENGLISH[best[slot]] for slot in slots]
         vowels = [index for index, phoneme in enumerate(spoken) if phoneme[-1].isdigit()]
         if vowels and not any(spoken[index].endswith("1") for index in vowels):
-            index = max(
-                vowels, key=lambda i: logits[slots[i], ENGLISH.index(spoken[i][:-1] + "1")]
-            )
+            index = max(vowels, key=lambda i: logits[slots[i], ENGLISH.index(spoken[i][:-1] + "1")])
             spoken[index] = spoken[index][:-1] + "1"
         return spoken
 

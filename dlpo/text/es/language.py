@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 
 from dlpo.text.common.characters import Characters
-from dlpo.text.common.language import Phonemes, Token
+from dlpo.text.common.language import Token
 from dlpo.text.common.phonemes import Ipa
 from dlpo.text.es.normalize import tokens
 from dlpo.text.es.pronounce import SYMBOL_OF, Pronouncer
 from dlpo.text.es.tables import table, word_list
 
-_LETTERS = "áéíóúüñÁÉÍÓÚÜÑºª"
+PICTURES = {picture: name for picture, (name,) in table("emoji").items()}
+_LETTERS = "áéíóúüñÁÉÍÓÚÜÑºª₡₲₽₿‰√π∞"
+_SENTENCE_STARTERS = word_list("sentence starters")
+# Said before a name or a number: the period of their abbreviation ends no sentence.
+_BEFORE_NAMES = word_list("before names")
 _QUESTION_WORDS = word_list("question words")
 _BEFORE_QUESTION_WORDS = word_list("before question words")
 
@@ -25,8 +29,8 @@ class Spanish:
         self.code = code
         replacements = {written: read for written, (read,) in table("characters").items()}
         self.characters = Characters(_LETTERS, replacements, picture_name)
-        self.pronouncer = Pronouncer(distincion=code == "es-ES")
-        self.phonemes = self.pronouncer.phonemes
+        self._pronouncer = Pronouncer(distincion=code == "es-ES")
+        self.phonemes = self._pronouncer.phonemes
         self.parse_ipa = Ipa(SYMBOL_OF, self.name, "saˈpa.to").parse
 
     def tokens(
@@ -43,7 +47,8 @@ class Spanish:
 
     def period_ends_sentence(self, token: Token, following: Token) -> bool:
         """See `Language`."""
-        return False
+        follows = following.text[:1].isupper() and following.text.lower() in _SENTENCE_STARTERS
+        return follows and token.words[-1] not in _BEFORE_NAMES
 
     def falls(self, words: Sequence[str]) -> bool:
         """See `Language`: "¿Dónde está?" falls, "¿Está aquí?" rises.
@@ -53,11 +58,17 @@ class Spanish:
         opening = next((word for word in words if word not in _BEFORE_QUESTION_WORDS), "")
         return opening in _QUESTION_WORDS
 
+    def ipa(self, word: str) -> str:
+        """``"zapato"`` -> ``sa.ˈpa.to``."""
+        return self._pronouncer.ipa(word)
+
     def said_as(self, kind: str, content: str, format: str) -> list[str]:
         """See `Language`."""
-        raise NotImplementedError
+        from dlpo.text.es.say_as import said_as
+
+        return said_as(kind, content, format)
 
 
 def picture_name(character: str) -> str:
-    """The name of an emoji, from a table; "" for others."""
-    return ""
+    """The name of an emoji, from a table; "" for one that isn't in it."""
+    return PICTURES.get(character, "")

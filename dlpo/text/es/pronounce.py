@@ -10,7 +10,7 @@ from dlpo.text.es.spelling import VOWELS, Syllable, parsed, syllables, written
 from dlpo.text.es.tables import table, word_list
 
 SYMBOL_OF = {ipa: symbol for ipa, (symbol,) in table("ipa").items()}
-_EXCEPTIONS = {word: ipa for word, (ipa,) in table("pronunciations").items()}
+EXCEPTIONS = {word: ipa for word, (ipa,) in table("pronunciations").items()}
 _UNSTRESSED = word_list("unstressed")
 _CACHED_WORDS = 20_000
 
@@ -28,7 +28,7 @@ class Pronouncer:
 
     def _syllables(self, word: str) -> tuple[Syllable, ...]:
         """A word in lower case -> its syllables; none if it has no vowel."""
-        exception = _EXCEPTIONS.get(word)
+        exception = EXCEPTIONS.get(word)
         found = parsed(exception) if exception else syllables(word)
         if not self._distincion:
             _say_s(found)
