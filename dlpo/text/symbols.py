@@ -74,7 +74,7 @@ def utterance_symbols(words: Iterable[tuple[Sequence[str], str]]) -> list[str]:
     return row
 
 
-def within(symbols: Container[str], phonemes: Sequence[str]) -> Sequence[str]:
+def within(symbols: Container[str], phonemes: tuple[str, ...]) -> tuple[str, ...]:
     """Phonemes for a voice that knows only these symbols: others become their nearest.
 
     >>> within(ENGLISH, ("P", "E1", "DX", "O0"))

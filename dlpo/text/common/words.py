@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, groupby
 from operator import attrgetter
 
 from dlpo.text.common.language import Language, Phonemes
@@ -89,14 +90,10 @@ def pronounced(
         known: pronunciations that override its own.
         source_span: start and end in the readable text -> start and end in the input.
     """
-    spoken: list[str] = []
-    given = {}
-    for marked in sentence:
-        if marked.token.phonemes:
-            given[len(spoken)] = marked.token.phonemes
-        for word in marked.token.words:
-            spoken.append(word.rstrip(","))
-    phonemes = iter(language.phonemes(spoken, known, given))
+    phonemes = chain.from_iterable(
+        _phonemes(list(run), own or language, known)
+        for own, run in groupby(sentence, lambda marked: marked.token.language)
+    )
     for marked in sentence:
         start, end = source_span(marked.token.start, marked.token.end)
         *inner, last = marked.token.words
@@ -104,6 +101,20 @@ def pronounced(
             name = word.rstrip(",")
             yield Word(name.lower(), next(phonemes), "," if word != name else " ", start, end)
         yield Word(last.lower(), next(phonemes), marked.mark, start, end)
+
+
+def _phonemes(
+    run: Sequence[MarkedToken], language: Language, known: Mapping[str, Phonemes]
+) -> list[Phonemes]:
+    """The phonemes of each word of some tokens in one language."""
+    spoken: list[str] = []
+    given = {}
+    for marked in run:
+        if marked.token.phonemes:
+            given[len(spoken)] = marked.token.phonemes
+        for word in marked.token.words:
+            spoken.append(word.rstrip(","))
+    return language.phonemes(spoken, known, given)
 
 
 def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sentence:

@@ -38,6 +38,7 @@ class Stretch(NamedTuple):
     """As spoken, if the document gives it; None: to be normalized."""
     phonemes: tuple[str, ...] | None
     """Of its only word, if the document gives them."""
+    language: Language
 
 
 class Script:
@@ -120,6 +121,11 @@ class Script:
         """Set the prosody from here on."""
         self._prosody.append((self._length, prosody))
 
+    def change_language(self, language: Language) -> None:
+        """Set the language from here on."""
+        self._end_stretch()
+        self._language = language
+
     def finish(self) -> None:
         """End the text."""
         self._end_stretch()
@@ -152,7 +158,9 @@ class Script:
         phonemes: tuple[str, ...] | None = None,
     ) -> None:
         if self._open < self._length:
-            self.stretches.append(Stretch(self._open, self._length, words, phonemes))
+            self.stretches.append(
+                Stretch(self._open, self._length, words, phonemes, self._language)
+            )
             self._open = self._length
 
 
@@ -203,11 +211,13 @@ def _any_between(places: list[int], start: int, end: int) -> bool:
 def _tokens(script: Script, language: Language, known: Mapping[str, Phonemes]) -> Iterator[Token]:
     text = script.text
     shouted = text.isupper()
-    for start, end, words, phonemes in script.stretches:
+    for start, end, words, phonemes, spoken in script.stretches:
+        own = None if spoken is language else spoken
         if words is not None:
-            yield Token(text[start:end], words, start, end, phonemes)
-        else:
-            yield from language.tokens(text, given=known, shouted=shouted, start=start, end=end)
+            yield Token(text[start:end], words, start, end, phonemes, own)
+            continue
+        found = spoken.tokens(text, given=known, shouted=shouted, start=start, end=end)
+        yield from found if own is None else (replace(token, language=own) for token in found)
 
 
 def _words(
