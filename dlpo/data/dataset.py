@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
 from dlpo.data.features import Features
 from dlpo.errors import DataError
-from dlpo.text.symbols import SYMBOLS
+from dlpo.text.symbols import SYMBOLS, known_symbols
 
 FORMAT = 2
 PHASE_CYCLE = 65_536
@@ -103,11 +103,12 @@ class Dataset:
             raise DataError(
                 f"{path}: not a prepared dataset ({error}); run: dlpo prepare ljspeech"
             ) from error
-        if index.get("format") != FORMAT or index.get("symbols") != list(SYMBOLS):
+        symbols = tuple(index.get("symbols", ()))
+        if index.get("format") != FORMAT or not known_symbols(symbols):
             raise DataError(
-                f"{path}: format {index.get('format')}, {len(index.get('symbols', []))} symbols;"
-                f" expected format {FORMAT} and the {len(SYMBOLS)} symbols of this version:"
-                " prepare it again"
+                f"{path}: format {index.get('format')}, {len(symbols)} symbols;"
+                f" expected format {FORMAT} and the {len(SYMBOLS)} symbols of this version, or the"
+                " first of them: prepare it again"
             )
         self.sha256 = sha256(raw).hexdigest()
         self.origin: str = index.get("origin", LJSPEECH)

@@ -74,6 +74,11 @@ def utterance_symbols(words: Iterable[tuple[Sequence[str], str]]) -> list[str]:
     return row
 
 
+def known_symbols(symbols: Sequence[str]) -> bool:
+    """Whether these are the symbols of this or an earlier version: the first of `SYMBOLS`."""
+    return len(symbols) >= FIRST_PHONEME and tuple(symbols) == SYMBOLS[: len(symbols)]
+
+
 def within(symbols: Container[str], phonemes: tuple[str, ...]) -> tuple[str, ...]:
     """Phonemes for a voice that knows only these symbols: others become their nearest.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlpo.errors import InputError, TextError
@@ -20,7 +19,7 @@ from dlpo.text.common.words import (
     settle_question,
 )
 from dlpo.text.languages import LANGUAGES, known_language, open_language
-from dlpo.text.symbols import PHONEMES, SYMBOLS, within
+from dlpo.text.symbols import SYMBOLS
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml.prosody import ProsodyLimits
@@ -45,8 +44,7 @@ class TextFrontEnd:
         self.language = open_language(language)
         """that of texts which name none"""
         self._opened = {self.language.code: self.language}
-        self._symbols = frozenset(symbols)
-        self._knows_all = self._symbols.issuperset(PHONEMES)
+        self._symbols = None if len(symbols) == len(SYMBOLS) else frozenset(symbols)
 
     def language_of(self, code: str) -> Language:
         """The language of a BCP 47 code, "" for the front end's own; loaded once.
@@ -110,8 +108,9 @@ class TextFrontEnd:
         known, reading = self.known_words(dictionary), reading or TextReading()
         language = self.language_of(reading.language)
         script = read_ssml(document, limits or ProsodyLimits(), reading, language, self.language_of)
-        found = spoken_script(script, language, known)
-        return self._processed(script.text, list(map(self._within, found)), reading)
+        reading.language = script.language.code
+        found = spoken_script(script, known, self._symbols)
+        return self._processed(script.text, found, reading)
 
     def known_words(self, dictionary: Mapping[str, str] | None) -> dict[str, Phonemes]:
         """Words with a given pronunciation: the voice's, overridden by those of a request.
@@ -147,7 +146,8 @@ class TextFrontEnd:
         found, places = list[Sentence](), list[tuple[int, int]]()
         for sentence in sentences(readable.text, spoken, language, all_lower):
             words = settle_question(
-                list(pronounced(sentence, language, known, readable.source_span)), language
+                list(pronounced(sentence, language, known, readable.source_span, self._symbols)),
+                language,
             )
             lengths, marks = [], []
             for word in words:
@@ -156,19 +156,9 @@ class TextFrontEnd:
                 places.append((word.start, word.end))
             for piece in pieces(lengths, marks, MAX_SYMBOLS):
                 part = words[piece]
-                sentence = sentence_of(part, text, part[0].start, part[-1].end)
-                found.append(self._within(sentence))
+                found.append(sentence_of(part, text, part[0].start, part[-1].end))
         reading.note(text, readable, places)
         return found
-
-    def _within(self, sentence: Sentence) -> Sentence:
-        """The sentence in symbols that the voice knows."""
-        if self._knows_all:
-            return sentence
-        words = (
-            replace(word, phonemes=within(self._symbols, word.phonemes)) for word in sentence.words
-        )
-        return replace(sentence, words=tuple(words))
 
     def _processed(
         self, text: str, found: Sequence[Sentence], reading: TextReading

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
 
 from dlpo.text.common.language import Language, Phonemes
 from dlpo.text.common.sentences import MarkedToken
-from dlpo.text.symbols import symbol_ids, utterance_symbols
+from dlpo.text.symbols import symbol_ids, utterance_symbols, within
 
 MAX_SYMBOLS = 400  # of a sentence, so that the time and memory of one utterance are bounded
 
@@ -81,6 +82,7 @@ def pronounced(
     language: Language,
     known: Mapping[str, Phonemes],
     source_span: Callable[[int, int], tuple[int, int]],
+    symbols: Container[str] | None = None,
 ) -> Iterator[Word]:
     """The words of one sentence.
 
@@ -89,11 +91,14 @@ def pronounced(
         language: theirs.
         known: pronunciations that override its own.
         source_span: start and end in the readable text -> start and end in the input.
+        symbols: those that the voice knows; None: all.
     """
-    phonemes = chain.from_iterable(
+    phonemes: Iterator[Phonemes] = chain.from_iterable(
         _phonemes(list(run), own or language, known)
         for own, run in groupby(sentence, lambda marked: marked.token.language)
     )
+    if symbols is not None:
+        phonemes = map(partial(within, symbols), phonemes)
     for marked in sentence:
         start, end = source_span(marked.token.start, marked.token.end)
         *inner, last = marked.token.words

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
-from dlpo.text.es.nouns import gender_of, noun_after
+from dlpo.text.es.nouns import gender_of
 from dlpo.text.es.numbers import ROMAN, cardinal_words, ordinal_words, roman_value
 from dlpo.text.es.tables import any_of, table, word_list
 
@@ -114,7 +114,7 @@ def _roman(match: re.Match[str]) -> list[str] | None:
         noun = following[1].lower()
         gender = gender_of(noun)
         return ordinal_words(value, gender, short=gender == "m")
-    return cardinal_words(str(value)) if len(match[0]) > 2 and noun_after else None
+    return cardinal_words(str(value)) if len(match[0]) > 2 else None
 
 
 _KEYS = sorted(ABBREVIATIONS, key=len, reverse=True)

@@ -138,7 +138,8 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w/-])(?P<short_day>{_DAY})[-/ .](?P<short>{_SHORT_MONTH})\b\.?(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
+        rf"(?<![\w/-])(?P<short_day>{_DAY})[-/ .](?P<short>{_SHORT_MONTH})\b\.?"
+        rf"(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
         _short_name,
     ),
     (

@@ -6,9 +6,9 @@ from collections.abc import Container, Iterator, Sequence
 
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.language import Token
-from dlpo.text.common.phonemes import Ipa
+from dlpo.text.es.ipa import parse_ipa
 from dlpo.text.es.normalize import tokens
-from dlpo.text.es.pronounce import SYMBOL_OF, Pronouncer
+from dlpo.text.es.pronounce import Pronouncer
 from dlpo.text.es.tables import table, word_list
 
 PICTURES = {picture: name for picture, (name,) in table("emoji").items()}
@@ -31,7 +31,7 @@ class Spanish:
         self.characters = Characters(_LETTERS, replacements, picture_name)
         self._pronouncer = Pronouncer(distincion=code == "es-ES")
         self.phonemes = self._pronouncer.phonemes
-        self.parse_ipa = Ipa(SYMBOL_OF, self.name, "saˈpa.to").parse
+        self.parse_ipa = parse_ipa
 
     def tokens(
         self,

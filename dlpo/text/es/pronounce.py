@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from dlpo.text.common.language import Phonemes
+from dlpo.text.es.ipa import SYMBOL_OF
 from dlpo.text.es.spelling import VOWELS, Syllable, parsed, syllables, written
 from dlpo.text.es.tables import table, word_list
 
-SYMBOL_OF = {ipa: symbol for ipa, (symbol,) in table("ipa").items()}
 EXCEPTIONS = {word: ipa for word, (ipa,) in table("pronunciations").items()}
 _UNSTRESSED = word_list("unstressed")
 _CACHED_WORDS = 20_000
@@ -61,9 +62,8 @@ class Pronouncer:
 
 def _say_s(found: Sequence[Syllable]) -> None:
     """Say θ as s; two that meet, as in excelente, are one."""
-    before = ""
     for syllable in found:
-        sounds = ["s" if sound == "θ" else sound for sound in syllable.sounds]
-        if before == sounds[0] == "s":
-            before_syllable.sounds.pop()
-        syllable.sounds, before, before_syllable = sounds, sounds[-1], syllable
+        syllable.sounds = ["s" if sound == "θ" else sound for sound in syllable.sounds]
+    for before, syllable in pairwise(found):
+        if before.sounds[-1] == syllable.sounds[0] == "s":
+            before.sounds.pop()

@@ -127,7 +127,7 @@ def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str],
 
 def _measure(match: re.Match[str]) -> list[str]:
     number, unit = match["measure"], match["unit"] or match["mark"]
-    one, many, gender = _UNITS[unit]
+    _, many, gender = _UNITS[unit]
     words = [*number_words(match["measure_from"], gender), "a"] if match["measure_from"] else []
     if big := (match["measure_big"] or "").split():
         of = [] if big[-1] == "mil" else ["de"]

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dlpo.text.es.tables import table
 
@@ -91,10 +92,10 @@ def _vowels_and_glides(sounds: list[str]) -> tuple[list[str], int | None]:
 
 
 def _divided(sounds: Sequence[str]) -> list[Syllable]:
-    """Sounds -> syllables: between two vowels as much as can begin a syllable goes to the second."""
+    """Sounds -> syllables: of what is between two vowels, as much as can be begins the second."""
     nuclei = [place for place, sound in enumerate(sounds) if sound in VOWELS]
     starts = [0]
-    for before, following in zip(nuclei, nuclei[1:], strict=False):
+    for before, following in pairwise(nuclei):
         starts.append(_boundary(sounds, before + 1, following))
     starts = starts if nuclei else []
     ends = [*starts[1:], len(sounds)]

@@ -84,7 +84,7 @@ def _telephone(match: re.Match[str]) -> list[str] | None:
 
 
 def code_words(written: str) -> list[str]:
-    """Letters and digits mixed: A4, COVID-19, ES91; digits one by one if they are many or lead with 0."""
+    """Letters and digits mixed, as in A4 and COVID-19; many digits one by one."""
     words: list[str] = []
     for part in re.findall(rf"[{LETTERS}]+|\d+", written):
         if part[0].isdigit():
@@ -132,7 +132,8 @@ ADDRESSES: Forms = (
     ),
     (
         "aAd-",
-        r"(?<![\w/.])(?:[A-Za-z]:\\[\w\\. -]{0,200}\w|(?:~|\.{1,2})?/\w[\w.-]{0,60}(?:/[\w.-]{1,60}){0,12}"
+        r"(?<![\w/.])(?:[A-Za-z]:\\[\w\\. -]{0,200}\w"
+        r"|(?:~|\.{1,2})?/\w[\w.-]{0,60}(?:/[\w.-]{1,60}){0,12}"
         rf"|[\w-]{{1,60}}\.(?:{any_of('file endings')})\b)",
         lambda match: address_words(match[0]),
     ),
@@ -144,7 +145,11 @@ CODES: Forms = (
         r"(?:(?<=[Vv]uelo )|(?<=[Vv]uelos ))(?P<airline>[A-Z\d]{2})[ -]?(?P<flight>\d{2,4})\b",
         _flight,
     ),
-    ("d-", r"(?<![\w.,])(?:\+|\()?\d{1,4}\)?(?:[ .-]\(?\d{2,8}\)?){1,6}(?![\w-]|[.,]\d|\s?[%€$])", _telephone),
+    (
+        "d-",
+        r"(?<![\w.,])(?:\+|\()?\d{1,4}\)?(?:[ .-]\(?\d{2,8}\)?){1,6}(?![\w-]|[.,]\d|\s?[%€$])",
+        _telephone,
+    ),
     (
         "aAd",
         r"\b[vV]\d{1,4}(?:\.\d{1,6}){0,4}(?!\w)|(?<![\w.,])\d{1,4}(?:\.\d{1,4}){2,5}(?![\w]|,\d)",

@@ -40,7 +40,13 @@ ATTRIBUTES = {
 EMPTY = ("break", "mark")  # these hold nothing
 SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only, spoken differently
 _NAMES_LANGUAGE = ("speak", "p", "s", "lang")  # these may have xml:lang
-_REQUIRED = {"lang": "xml:lang", "say-as": "interpret-as", "sub": "alias", "phoneme": "ph", "mark": "name"}
+_REQUIRED = {
+    "lang": "xml:lang",
+    "say-as": "interpret-as",
+    "sub": "alias",
+    "phoneme": "ph",
+    "mark": "name",
+}
 _INSTEAD = {
     "audio": "nothing is fetched; take it out, or put its text in its place",
     "voice": "choose the voice in the request; another voice's text is a request of its own",
@@ -169,6 +175,8 @@ class _Reader:
         self._open.append(_Element(name, attributes, place, prosody, self._language))
         if code := attributes.get("xml:lang"):
             self._speak(self._known_language(code))
+            if name == "speak":
+                self._script.language = self._language
 
     def _end(self, name: str) -> None:
         element = self._open.pop()
