@@ -201,6 +201,12 @@ class Corpora:
     def __getitem__(self, i: int) -> Utterance:
         return self.window(i, 0, self.entries[i].frames)
 
+    @property
+    def symbols(self) -> int:
+        """1 + the highest symbol id that occurs."""
+        arrays = [dataset.arrays["symbols"] for dataset in self.datasets]
+        return max((1 + int(array.max()) for array in arrays if len(array)), default=0)
+
     def split(self, name: str, *, with_audio: bool) -> list[int]:
         """Indices of a split's utterances: those with audio, or those with durations only."""
         return [
