@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.es.nouns import gender_of
-from dlpo.text.es.numbers import ROMAN, cardinal_words, ordinal_words, roman_value
+from dlpo.text.es.numbers import cardinal_words, ordinal_words
 from dlpo.text.es.tables import any_of, table, word_list
 
 LETTERS = "A-Za-záéíóúüñÁÉÍÓÚÜÑ"
@@ -121,7 +122,7 @@ _KEYS = sorted(ABBREVIATIONS, key=len, reverse=True)
 _PATTERN = "|".join(re.escape(key).replace(r"\ ", r"\s?").replace(" ", r"\s?") for key in _KEYS)
 FORMS: Forms = (
     ("aA", rf"(?i:{_PATTERN})(?![{LETTERS}\dºª])", _abbreviation),
-    ("A", rf"\b{ROMAN}(?![{LETTERS}\d'-])", _roman),
+    ("A", rf"\b(?=[MDCLXVI]){ROMAN}(?![{LETTERS}\d'-])", _roman),
     ("A", rf"\b(?:[A-ZÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", _initials),
 )
 SPELLED_CODES = any_of("spelled codes")

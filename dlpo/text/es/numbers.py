@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
 from dlpo.text.es.tables import table, words_of
 
@@ -12,8 +11,6 @@ _MAX_DIGITS = 24  # a longer number is read digit by digit
 _MILLIONS = (("millón", "millones"), ("billón", "billones"), ("trillón", "trillones"))
 _ORDINALS = {int(number): word for number, (word,) in table("ordinals").items()}
 _PARTS = {int(number): word for number, (word,) in table("fractions").items()}
-_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-ROMAN = r"(?=[MDCLXVI])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 NUMBER = (
     r"(?:\d{1,3}(?:\.\d{3}){1,7}(?!\d)|\d{1,3}(?:,\d{3}){2,7}(?!\d)|\d{1,3}(?:,\d{3}){1,7}(?=\.\d)"
     r"|[1-9]\d{0,2}(?: \d{3}){1,6}(?![ -]?\d)|\d{1,40})(?:[.,]\d{1,40})?"
@@ -140,11 +137,3 @@ def decimal_words(decimals: str) -> list[str]:
     if len(decimals) > 2 or not digits:
         return digit_words(decimals)
     return [*digit_words("0" * (len(decimals) - len(digits))), *cardinal_words(digits)]
-
-
-def roman_value(numeral: str) -> int | None:
-    """``"XIV"`` -> 14; None for what isn't a well-formed roman numeral."""
-    if not re.fullmatch(ROMAN, numeral):
-        return None
-    values = [_ROMAN[letter] for letter in numeral] + [0]
-    return sum(-value if value < following else value for value, following in pairwise(values))

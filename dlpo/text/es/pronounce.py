@@ -7,8 +7,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 from dlpo.text.common.language import Phonemes
+from dlpo.text.common.syllables import Syllable, parsed, written
 from dlpo.text.es.ipa import SYMBOL_OF
-from dlpo.text.es.spelling import VOWELS, Syllable, parsed, syllables, written
+from dlpo.text.es.spelling import VOWELS, syllables
 from dlpo.text.es.tables import table, word_list
 
 EXCEPTIONS = {word: ipa for word, (ipa,) in table("pronunciations").items()}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
+from dlpo.text.common.roman import roman_value
+from dlpo.text.common.ssml import say_as
 from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.calendar import MONTHS, date_words, duration_words, year_words
 from dlpo.text.es.normalize import tokens
@@ -14,38 +15,17 @@ from dlpo.text.es.numbers import (
     digit_words,
     number_words,
     ordinal_words,
-    roman_value,
 )
 from dlpo.text.es.tables import table
 from dlpo.text.es.technical import telephone_words
 
-_DATE_FIELDS = {"d": r"0?[1-9]|[12]\d|3[01]", "m": r"0?[1-9]|1[0-2]", "y": r"\d{4}|\d\d"}
-_DATE_FORMATS = ("dmy", "mdy", "ymd", "ydm", "dm", "md", "my", "ym", "d", "m", "y")
 _ORDINAL = re.compile(r"(\d{1,4})\.?([ºª]|er|os|as|r[oa]|d[oa]|t[oa]|[mvn][oa])?")
-_DURATION = re.compile(r"(?:(\d{1,4})')?(?:(\d{1,4})(?:\"|''))?")
-_TELEPHONE = re.compile(r"[\d\s()./+-]{1,60}")
 _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
 
 
 def said_as(kind: str, content: str, format: str = "") -> list[str]:
-    """The words of ``<say-as interpret-as=kind format=format>content</say-as>``.
-
-    Args:
-        kind: one of the standard's or the big vendors' values.
-        content: readable text (see `Characters`).
-        format: of a date, such as ``dmy``; of a time, where it changes nothing.
-
-    Raises:
-        ValueError: what is wrong, and what was expected.
-    """
-    if kind not in _KINDS:
-        raise ValueError(f"interpret-as={kind!r}; expected {', '.join(_KINDS)}")
-    say, expected = _KINDS[kind]
-    content = " ".join(content.split())
-    words = say(content, format)
-    if not words:
-        raise ValueError(f"{kind}: got {content!r}; expected {expected}")
-    return words
+    """See `Language`."""
+    return say_as.said_as(_KINDS, kind, content, format)
 
 
 def _cardinal(content: str, format: str) -> list[str]:
@@ -66,11 +46,8 @@ def _ordinal(content: str, format: str) -> list[str]:
 
 
 def _characters(content: str, format: str) -> list[str]:
-    words: list[str] = []
-    for character in content:
-        letters = spelled(character)
-        words += letters or digit_words(character) or _SIGNS.get(character, [])
-    return words
+    said = (spelled(c) or digit_words(c) or _SIGNS.get(c, []) for c in content)
+    return [word for words in said for word in words]
 
 
 def _digits(content: str, format: str) -> list[str]:
@@ -81,14 +58,8 @@ def _date(content: str, format: str) -> list[str]:
     if not format and re.fullmatch(r"\d\d?[/.-]\d\d?", content):
         format = "dm"
     if not format:
-        return _as_written(content) if re.search(r"\d", content) else []
-    if format not in _DATE_FORMATS:
-        raise ValueError(f"date: format={format!r}; expected {', '.join(_DATE_FORMATS)}")
-    fields = r"[\s./-]?".join(f"(?P<{field}>{_DATE_FIELDS[field]})" for field in format)
-    match = re.fullmatch(fields, content)
-    if match is None:
-        raise ValueError(f"date: got {content!r}; expected digits that fit format={format!r}")
-    found = match.groupdict()
+        return _as_written(content, format)
+    found = say_as.date_fields(content, format)
     month = MONTHS[int(found["m"]) - 1] if "m" in found else ""
     if "d" in found:
         return date_words(found["d"], month, found.get("y")) if month else _cardinal(found["d"], "")
@@ -97,30 +68,24 @@ def _date(content: str, format: str) -> list[str]:
 
 
 def _time(content: str, format: str) -> list[str]:
-    match = _DURATION.fullmatch(content)
-    if match and (match[1] or match[2]):
-        return duration_words("0", match[1] or "0", match[2] or "0")
-    return _as_written(content) if re.search(r"\d", content) else []
+    if lasts := say_as.duration(content):
+        return duration_words("0", *lasts)
+    return _as_written(content, format)
 
 
 def _telephone(content: str, format: str) -> list[str]:
-    is_number = _TELEPHONE.fullmatch(content) and re.search(r"\d", content)
+    is_number = re.fullmatch(r"[\d\s()./+-]{0,30}\d[\d\s()./+-]{0,30}", content)
     return telephone_words(content) if is_number else []
 
 
-def _as_written(content: str) -> list[str]:
-    """The normalizer's words if it reads all of it as one token; empty otherwise."""
-    found = list(tokens(content, shouted=False))
-    return list(found[0].words) if len(found) == 1 and found[0].end == len(content) else []
-
-
-def _written_number(content: str, format: str) -> list[str]:
-    return _as_written(content) if re.search(r"\d", content) else []
+def _as_written(content: str, format: str) -> list[str]:
+    read = tokens(content, shouted=False)
+    return say_as.as_written(content, read) if re.search(r"\d", content) else []
 
 
 _NUMBER = "a number, such as -1.234,5 or XIV"
 _CHARACTERS = "letters, digits or signs"
-_KINDS: dict[str, tuple[Callable[[str, str], list[str]], str]] = {  # function, what it expects
+_KINDS: say_as.Kinds = {
     "cardinal": (_cardinal, _NUMBER),
     "number": (_cardinal, _NUMBER),
     "ordinal": (_ordinal, "a whole number, such as 21, 21.ª or XIV"),
@@ -130,7 +95,7 @@ _KINDS: dict[str, tuple[Callable[[str, str], list[str]], str]] = {  # function, 
     "date": (_date, "a date, such as 2026-11-20 or 20/11/2026"),
     "time": (_time, "14:30 or 2:30 p. m., or minutes and seconds, such as 1'21\""),
     "telephone": (_telephone, "a telephone number, such as +52 55 1234 5678"),
-    "currency": (_written_number, "an amount with a sign or a code, such as $45,20 or USD 45"),
-    "fraction": (_written_number, "a fraction, such as 3/4 or 1 1/2"),
-    "unit": (_written_number, "a number and a unit, such as 10 kg"),
+    "currency": (_as_written, "an amount with a sign or a code, such as $45,20 or USD 45"),
+    "fraction": (_as_written, "a fraction, such as 3/4 or 1 1/2"),
+    "unit": (_as_written, "a number and a unit, such as 10 kg"),
 }

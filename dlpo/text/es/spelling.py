@@ -6,11 +6,10 @@ Reference: Real Academia Española, Ortografía de la lengua española, 2010, ch
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from dlpo.text.common.syllables import Syllable
 from dlpo.text.es.tables import table
 
 _RULES = [(re.compile(letters), said.split()) for letters, (said, _) in table("spelling").items()]
@@ -21,16 +20,6 @@ _ONSETS = frozenset(f"{first} {liquid}" for first in "pbtkɡf" for liquid in "ɾ
 _PENULTIMATE = re.compile(r"(?:[aeiou]|[aeiouy][ns]|[^aeouáéóú]y|ing)$")
 _ADVERB = re.compile(r"([a-zñáéíóúü]{3,40})(mente)")
 _NOT_ADVERBS = re.compile(r"(?:incle|vehe|cle|de)mente")
-
-
-@dataclass(slots=True)
-class Syllable:
-    """Some sounds around one vowel."""
-
-    sounds: list[str]
-    """In IPA."""
-    stress: int = 0
-    """1 where the word's stress is, 2 where the secondary one of a compound is, otherwise 0."""
 
 
 def syllables(word: str) -> list[Syllable]:
@@ -54,11 +43,6 @@ def syllables(word: str) -> list[Syllable]:
         stressed = len(found) - (2 if _PENULTIMATE.search(word) else 1)
     found[max(stressed, 0)].stress = 1
     return found
-
-
-def written(found: Sequence[Syllable]) -> str:
-    """Syllables in IPA: ``sa.ˈpa.to``."""
-    return ".".join(("", "ˈ", "ˌ")[s.stress] + "".join(s.sounds) for s in found)
 
 
 def _sounds(word: str) -> Iterator[str]:
@@ -121,12 +105,3 @@ def _ends(found: Sequence[Syllable]) -> Iterator[int]:
     for syllable in found:
         total += len(syllable.sounds)
         yield total
-
-
-def parsed(ipa: str) -> list[Syllable]:
-    """``sa.ˈpa.to`` -> its syllables."""
-    found = []
-    for part in unicodedata.normalize("NFC", ipa).split("."):
-        sounds = re.findall(r"tʃ|[^ˈˌ]", part)
-        found.append(Syllable(sounds, {"ˈ": 1, "ˌ": 2}.get(part[0], 0)))
-    return found

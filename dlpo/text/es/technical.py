@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import re
 
+from dlpo.text.common import addresses
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.es.abbreviations import LETTERS, acronym_words, spelled
 from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
-_HOST = r"(?:[A-Za-z0-9-]{1,63}\.){1,8}"
-_TOP_LEVEL = (
-    r"(?:com|org|net|edu|gob|gov|mil|int|info|io|ai|dev|app|co|tv|me|biz|eu|cat|museum|ar|bo|br|cl|cr|cu|do|ec"
-    r"|es|gt|hn|mx|ni|pa|pe|pr|py|sv|us|uy|ve|uk|de|fr|it|pt)"
-)
-_PATH = r"[/?#:][^\s<>\"]{0,500}[\w/]|/"
-_SPOKEN = re.compile(r"(?:https?://)?([^/?#]*(?:/[^/?#]{0,30}(?![^/?#])){0,4})")
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
 
 
@@ -32,7 +26,7 @@ def _part(letters: str, last: bool) -> list[str]:
 
 def address_words(written: str) -> list[str]:
     """The words of an address or a path with its signs."""
-    parts = re.findall(rf"[{LETTERS}]+|\d+|[^\w\s]|_", written)
+    parts = addresses.parts_of(written)
     host_end = next((i for i, part in enumerate(parts) if part == "/"), len(parts))
     words: list[str] = []
     for index, part in enumerate(parts):
@@ -44,11 +38,6 @@ def address_words(written: str) -> list[str]:
         else:
             words += _SIGNS.get(part, [])
     return words
-
-
-def _address(match: re.Match[str]) -> list[str]:
-    found = _SPOKEN.match(match[0])
-    return address_words((found[1] if found else match[0]).rstrip("/"))
 
 
 def _dotted(match: re.Match[str]) -> list[str]:
@@ -116,27 +105,15 @@ def _code_block(match: re.Match[str]) -> list[str]:
 
 ADDRESSES: Forms = (
     ("-", r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}", _code_block),
-    (
-        "aAd-",
-        rf"(?<!\w)[\w.+%*-]{{1,64}}@{_HOST}[A-Za-z]{{2,24}}(?!\w)",
-        lambda match: address_words(match[0]),
-    ),
-    ("-", r"(?<!\w)@[\w.]{0,40}\w", lambda match: address_words(match[0])),
+    ("aAd-", addresses.MAIL, lambda match: address_words(match[0])),
+    ("-", addresses.HANDLE, lambda match: address_words(match[0])),
     ("-", rf"(?<!\w)#[{LETTERS}][\w]{{0,60}}", _hashtag),
     (
         "aAd",
-        r"(?<![\w@])(?:https?://[^\s<>\"]{1,500}[\w/]"
-        rf"|www\.{_HOST}[A-Za-z]{{2,24}}(?:{_PATH})?|{_HOST}{_TOP_LEVEL}(?![\w-])(?:{_PATH})?"
-        r"|(?:localhost(?=:)|(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d))(?::\d{1,5})?(?:/[\w./-]{0,99}\w)?)",
-        _address,
+        addresses.web(any_of("top level")),
+        lambda match: address_words(addresses.said_part(match[0])),
     ),
-    (
-        "aAd-",
-        r"(?<![\w/.])(?:[A-Za-z]:\\[\w\\. -]{0,200}\w"
-        r"|(?:~|\.{1,2})?/\w[\w.-]{0,60}(?:/[\w.-]{1,60}){0,12}"
-        rf"|[\w-]{{1,60}}\.(?:{any_of('file endings')})\b)",
-        lambda match: address_words(match[0]),
-    ),
+    ("aAd-", addresses.files(any_of("file endings")), lambda match: address_words(match[0])),
 )
 CODES: Forms = (
     ("A", r"\b[A-Z]{2}\d{2}(?: ?\d{4}){1,7}(?: ?\d{1,3})?\b", _account),

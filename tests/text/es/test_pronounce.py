@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dlpo.text import TextFrontEnd
+from dlpo.text.common.syllables import written
 from dlpo.text.es.ipa import parse_ipa
 from dlpo.text.es.pronounce import Pronouncer
-from dlpo.text.es.spelling import syllables, written
+from dlpo.text.es.spelling import syllables
 
 
 @pytest.mark.parametrize(
