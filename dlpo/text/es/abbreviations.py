@@ -8,7 +8,7 @@ from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.es.nouns import gender_of
 from dlpo.text.es.numbers import cardinal_words, ordinal_words
-from dlpo.text.es.tables import any_of, table, word_list
+from dlpo.text.es.tables import table, word_list
 
 LETTERS = "A-Za-záéíóúüñÁÉÍÓÚÜÑ"
 ABBREVIATIONS = {written: said.split() for written, (said,) in table("abbreviations").items()}
@@ -49,6 +49,8 @@ _REGNAL_NAMES, _FEMALE_NAMES = word_list("regnal names"), word_list("feminine na
 _PREVIOUS_WORD = re.compile(rf"([{LETTERS}]{{1,40}})\.?\s{{1,2}}$")
 _NEXT_WORD = re.compile(rf"\s{{1,2}}([{LETTERS}]{{2,40}})")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
+_CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
+_ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
 
 def spelled(letters: str) -> list[str]:
@@ -95,27 +97,28 @@ def _initials(match: re.Match[str]) -> list[str]:
 
 def _roman(match: re.Match[str]) -> list[str] | None:
     value, previous = roman_value(match[0]), _previous_word(match)
-    following = _NEXT_WORD.match(match.string, match.end())
     if value is None:
         return None
-    lower = previous.lower()
-    if lower in _CENTURY or (lower == "a" and "siglo" in text_before(match, 30).lower()):
-        return ordinal_words(value) if value <= 10 else cardinal_words(str(value))
+    lower, cardinal = previous.lower(), cardinal_words(str(value))
+    if lower in _CENTURY or _CENTURIES.search(text_before(match, 30)):
+        return ordinal_words(value) if value <= 10 else cardinal
     if lower in _NUMBERED_THINGS:
-        return cardinal_words(str(value))
-    regnal = lower in _REGNAL_NAMES
-    if regnal or (
-        previous[:1].isupper() and len(match[0]) > 1 and lower not in ("el", "la", "los")
-    ):
+        return cardinal
+    if lower in _REGNAL_NAMES:
         gender = "f" if lower.endswith("a") or lower in _FEMALE_NAMES else "m"
-        return (
-            ordinal_words(value, gender) if value <= 10 and regnal else cardinal_words(str(value))
-        )
-    if following and (len(match[0]) > 1 or lower in ("el", "la", "del", "las", "los")):
+        return ordinal_words(value, gender) if value <= 10 else cardinal
+    if match[0] in ACRONYMS or (len(match[0]) < 4 and not set(match[0]) <= set("IVX")):
+        return None  # CD, DC
+    article = lower in _ARTICLES
+    if previous[:1].isupper() and len(match[0]) > 1 and not article:  # Rocky IV
+        return cardinal
+    following = _NEXT_WORD.match(match.string, match.end())
+    if following and not following[1].isupper() and (len(match[0]) > 1 or article):
         noun = following[1].lower()
         gender = gender_of(noun)
-        return ordinal_words(value, gender, short=gender == "m")
-    return cardinal_words(str(value)) if len(match[0]) > 2 else None
+        words = ordinal_words(value, gender, short=gender == "m" and not noun.endswith("s"))
+        return [word + "s" for word in words] if noun.endswith("s") else words
+    return cardinal if len(match[0]) > 2 else None
 
 
 _KEYS = sorted(ABBREVIATIONS, key=len, reverse=True)
@@ -125,4 +128,3 @@ FORMS: Forms = (
     ("A", rf"\b(?=[MDCLXVI]){ROMAN}(?![{LETTERS}\d'-])", _roman),
     ("A", rf"\b(?:[A-ZÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", _initials),
 )
-SPELLED_CODES = any_of("spelled codes")

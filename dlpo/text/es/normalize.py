@@ -22,7 +22,7 @@ from dlpo.text.es.tables import table
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items()}
 _SIGN = (
     r"[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)"
-    r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
+    r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
 )
 _PLAIN = r"(?<![\w.@])[a-záéíóúüñ]{2,60}(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
 _WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
@@ -48,7 +48,8 @@ _FORMS: Forms = (
     *quantities.NUMBERS,
     ("a", r"y/o\b", lambda match: ["y", "o"]),
     ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),
-    ("-", r":(?=\s\d)", lambda match: ["entre"]),
+    ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
+    ("-", r"(?<=l)/(?=100 km)", lambda match: ["cada"]),
     ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)|(?<=\d)[−](?=\d)", _minus),
     *abbreviations.FORMS,
     ("aA", _WORD, None),

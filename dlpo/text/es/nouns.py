@@ -34,7 +34,8 @@ def noun_after(text: str, place: int, one: bool = False) -> str:
 
 def gender_at(text: str, start: int, end: int, one: bool = False) -> str:
     """That of the noun which a number ``text[start:end]`` counts; "" if there is none."""
-    if noun := noun_after(text, end, one):
-        return gender_of(noun)
     before = _BEFORE.search(text, max(0, start - 42), start)
-    return "f" if before and before[1].lower() in _ARTICLES else ""
+    if before and before[1].lower() in _ARTICLES:
+        return "f"
+    noun = noun_after(text, end, one)
+    return gender_of(noun) if noun else ""

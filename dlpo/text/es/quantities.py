@@ -53,7 +53,7 @@ def amount_words(number: str, name: tuple[str, str], gender: str) -> list[str]:
 
 def _money(match: re.Match[str]) -> list[str]:
     sign = match["currency"] or match["currency_after"]
-    one, many, gender, *coins = _CURRENCIES[sign]
+    one, many, gender, *coins = _CURRENCIES.get(sign) or _CURRENCIES[sign.removesuffix("$")]
     number, big = (
         match["money"] or match["money_before"],
         (match["money_big"] or match["before_big"] or "").split(),
@@ -178,7 +178,7 @@ def _number(match: re.Match[str]) -> list[str]:
 MEASURES: Forms = (
     (
         "aAd-",
-        rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<currency>{_SIGN}|(?:{_CODE})(?=\s?\d)|(?:Q\.?\s?|L\.?)(?=\d))\.?\s?"
+        rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<currency>{_SIGN}|(?:{_CODE})\$?(?=\s?\d)|(?:Q\.?\s?|L\.?)(?=\d))\.?\s?"
         rf"(?:(?P<money_from>{NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{NUMBER})"
         rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG})?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
         rf"(?P<money_big>{_BIG})?",

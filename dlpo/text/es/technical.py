@@ -91,11 +91,17 @@ def _account(match: re.Match[str]) -> list[str]:
     return [word for c in match[0] for word in (digit_words(c) if c.isdigit() else spelled(c))]
 
 
+def _hashtag_part(part: str) -> list[str]:
+    if part.isdigit():
+        return cardinal_words(part)
+    return acronym_words(part) if part.isupper() else [part.lower()]
+
+
 def _hashtag(match: re.Match[str]) -> list[str]:
     parts = re.findall(
         r"[A-ZÁÉÍÓÚÑ]{2,}(?![a-záéíóúñ])|[A-ZÁÉÍÓÚÑ]?[a-záéíóúüñ]+|[A-ZÁÉÍÓÚÑ]|\d+", match[0][1:]
     )
-    said = [cardinal_words(p) if p.isdigit() else [p.lower()] for p in parts]
+    said = [_hashtag_part(part) for part in parts]
     return ["hashtag", *(word for words in said for word in words)]
 
 
