@@ -8,7 +8,7 @@ from dlpo.text.common.characters import Characters
 from dlpo.text.common.language import Token
 from dlpo.text.es.ipa import parse_ipa
 from dlpo.text.es.normalize import tokens
-from dlpo.text.es.pronounce import Pronouncer
+from dlpo.text.es.pronounce import RulePronouncer
 from dlpo.text.es.tables import table, word_list
 
 PICTURES = {picture: name for picture, (name,) in table("emoji").items()}
@@ -29,7 +29,7 @@ class Spanish:
         self.code = code
         replacements = {written: read for written, (read,) in table("characters").items()}
         self.characters = Characters(_LETTERS, replacements, picture_name)
-        self._pronouncer = Pronouncer(distincion=code == "es-ES")
+        self._pronouncer = RulePronouncer(distincion=code == "es-ES")
         self.phonemes = self._pronouncer.phonemes
         self.parse_ipa = parse_ipa
 

@@ -17,7 +17,7 @@ _UNSTRESSED = word_list("unstressed")
 _CACHED_WORDS = 20_000
 
 
-class Pronouncer:
+class RulePronouncer:
     """Knows how every word sounds. Safe to share between threads.
 
     ``distincion``: as in most of Spain, z and soft c are the sound of English "think"; elsewhere

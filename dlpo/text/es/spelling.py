@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
-from dlpo.text.common.syllables import Syllable
+from dlpo.text.common.syllables import Syllable, divided
 from dlpo.text.es.tables import table
 
 _RULES = [(re.compile(letters), said.split()) for letters, (said, _) in table("spelling").items()]
@@ -34,7 +33,7 @@ def syllables(word: str) -> list[Syllable]:
             syllable.stress *= 2
         return first + syllables(adverb[2])
     sounds, accented = _vowels_and_glides(list(_sounds(word)))
-    found = _divided(sounds)
+    found = divided(sounds, VOWELS, _ONSETS)
     if not found:
         return []
     if accented is not None:
@@ -73,31 +72,6 @@ def _vowels_and_glides(sounds: list[str]) -> tuple[list[str], int | None]:
         if rises or falls:
             out[place] = _GLIDES[sound]
     return out, accents[-1] if accents else None
-
-
-def _divided(sounds: Sequence[str]) -> list[Syllable]:
-    """Sounds -> syllables: of what is between two vowels, as much as can be begins the second."""
-    nuclei = [place for place, sound in enumerate(sounds) if sound in VOWELS]
-    starts = [0]
-    for before, following in pairwise(nuclei):
-        starts.append(_boundary(sounds, before + 1, following))
-    starts = starts if nuclei else []
-    ends = [*starts[1:], len(sounds)]
-    return [Syllable(list(sounds[a:b])) for a, b in zip(starts, ends, strict=False)]
-
-
-def _boundary(sounds: Sequence[str], start: int, end: int) -> int:
-    """Where the second syllable begins, between the vowels before ``start`` and at ``end``."""
-    if start < end and sounds[start] in ("j", "w") and end - start > 1:  # aceite: falls
-        start += 1
-    onset = end
-    if onset > start and sounds[onset - 1] in ("j", "w"):
-        onset -= 1
-    if onset > start:
-        onset -= 1
-    if onset > start and f"{sounds[onset - 1]} {sounds[onset]}" in _ONSETS:
-        onset -= 1
-    return onset
 
 
 def _ends(found: Sequence[Syllable]) -> Iterator[int]:
