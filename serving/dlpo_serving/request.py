@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dlpo.bundle import Manifest
 from dlpo.text.common.reading import CODE, EMOJI
-from dlpo.text.common.ssml import is_ssml
+from dlpo.text.common.ssml import document_language, is_ssml
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 
@@ -39,6 +39,8 @@ class SpeechRequest:
     """how blocks of code in the text are handled: one of `CODE`"""
     emoji: str = EMOJI[0]
     """how emoji are handled: one of `EMOJI`"""
+    language: str = ""
+    """of the text, BCP 47; the voice's own if empty"""
 
     def __post_init__(self) -> None:
         """A text that begins with <speak> is SSML over every API."""
@@ -92,6 +94,19 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
         if given not in known:
             message = f"is {shortened(given)!r}; expected {', '.join(known)}"
             found.append(FieldViolation(name, message))
+    if violation := _language_violation(request, manifest):
+        found.append(violation)
     if found:
         raise RequestError(*found)
     return request.steps or manifest.steps
+
+
+def _language_violation(request: SpeechRequest, manifest: Manifest) -> FieldViolation | None:
+    """What is wrong if the voice doesn't speak the language of the request or of its document."""
+    language = request.language or document_language(request.text)
+    if manifest.speaks(language.replace("_", "-")):
+        return None
+    what = f"is {shortened(language)!r}; voice {manifest.voice!r} speaks {manifest.language}"
+    if request.language:
+        return FieldViolation("language", what)
+    return FieldViolation("text", f"its xml:lang {what}; a passage may be put into <lang>")

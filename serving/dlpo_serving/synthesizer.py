@@ -14,7 +14,7 @@ from dlpo.errors import BundleError, InputError, TextError
 from dlpo.text import ProcessedText, Sentence, TextFrontEnd
 from dlpo.text.common.feed import TextFeed
 from dlpo.text.common.reading import TextReading
-from dlpo.text.symbols import SYMBOLS
+from dlpo.text.symbols import SYMBOLS, known_symbols
 from dlpo_serving.engine import Engine
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.request import SpeechRequest, check_request
@@ -44,11 +44,12 @@ class Synthesizer:
     """
 
     def __init__(self, engine: Engine, front_end: TextFrontEnd) -> None:
-        """Raises BundleError if the voice's symbols differ from those of the front end."""
-        if engine.manifest.symbols != SYMBOLS:
+        """Raises BundleError if the voice's symbols aren't those of this or an earlier version."""
+        if not known_symbols(engine.manifest.symbols):
             raise BundleError(
                 f"voice {engine.manifest.voice!r} reads {len(engine.manifest.symbols)} symbols that"
-                f" are not the {len(SYMBOLS)} of this dlpo; export it again with this version"
+                f" are not the first of the {len(SYMBOLS)} of this dlpo; export it again with this"
+                " version"
             )
         self.engine = engine
         self.manifest = engine.manifest
@@ -80,7 +81,7 @@ class Synthesizer:
             RequestError: nothing in the text can be spoken, or the dictionary is invalid.
         """
         dictionary = request.dictionary or None
-        reading = TextReading(request.code, request.emoji)
+        reading = self._reading(request)
         with text_errors_as_violations():
             if not request.ssml:
                 return self._front_end.process(request.text, dictionary, reading)
@@ -105,8 +106,11 @@ class Synthesizer:
             RequestError: the dictionary is invalid.
         """
         with text_errors_as_violations():
-            reading = TextReading(request.code, request.emoji)
-            return TextFeed(self._front_end, request.dictionary or None, reading)
+            return TextFeed(self._front_end, request.dictionary or None, self._reading(request))
+
+    def _reading(self, request: SpeechRequest) -> TextReading:
+        """How the text of a request is read: in its language, or in that of the voice."""
+        return TextReading(request.code, request.emoji, request.language or self.manifest.language)
 
     def render(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER

@@ -8,8 +8,9 @@ from functools import partial
 from typing import TypeVar
 
 from dlpo.bundle import Manifest
+from dlpo.errors import InputError
 from dlpo.text.common.reading import CODE, EMOJI
-from dlpo.text.en_us.ipa import parse_ipa
+from dlpo.text.languages import LANGUAGES, ipa_parser
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, warning_header
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import FieldViolation, RequestError, UnknownVoiceError
@@ -70,10 +71,11 @@ def read_call(
             pitch_semitones=real("pitch_semitones"),
             seed=whole("seed"),
             steps=whole("steps") or None,
-            dictionary=read_dictionary(request.custom_dictionary),
+            dictionary=read_dictionary(request.custom_dictionary, request.language_code),
             volume_db=real("volume_db"),
             code=settings.get("code", CODE[0]),
             emoji=settings.get("emoji", EMOJI[0]),
+            language=request.language_code,
         ),
         voice=voice,
         encoding=encoding,
@@ -87,7 +89,7 @@ def wire_field(name: str) -> str:
     """Name of a `SpeechRequest` field -> its path in the message."""
     if name in SETTINGS:
         return f"custom_configuration[{name}]"
-    return {"dictionary": FIELD, "voice": "voice_name"}.get(name, name)
+    return {"dictionary": FIELD, "voice": "voice_name", "language": "language_code"}.get(name, name)
 
 
 def _read_encoding(number: riva_audio_pb2.AudioEncoding) -> Encoding:
@@ -121,16 +123,21 @@ def _number(settings: Mapping[str, str], name: str, kind: type[Number], expected
 FIELD = "custom_dictionary"
 
 
-def read_dictionary(text: str) -> dict[str, str]:
+def read_dictionary(text: str, language: str = "") -> dict[str, str]:
     """Word -> ARPAbet phonemes with stress, as `SpeechRequest.dictionary` expects them.
 
     Args:
         text: comma-separated entries of a word, two spaces and its pronunciation in IPA.
+        language: that of the words, BCP 47; American English if empty.
 
     Raises:
-        RequestError: an entry is malformed, or has a sound that English lacks.
+        RequestError: an entry is malformed, or has a sound that the language lacks.
     """
     found = {}
+    try:
+        parse_ipa = ipa_parser(language or LANGUAGES[0])
+    except InputError as error:
+        raise RequestError(FieldViolation("language", str(error))) from error
     for entry in text.split(","):
         word, blanks, pronunciation = entry.strip().partition("  ")
         if blanks:
@@ -269,11 +276,6 @@ class RivaServicer:
         current_call().field_path = wire_field
         manifests = {manifest.voice: manifest for manifest in self._service.voices}
         name = voice_named(request.voice_name, manifests)
-        # If there are no voices or the name is unknown, the service raises the error.
-        voice = manifests.get(name) or next(iter(manifests.values()), None)
-        if voice and not voice.speaks(code := request.language_code):
-            message = f"is {code!r}; voice {voice.voice!r} speaks {voice.language}"
-            raise RequestError(FieldViolation("language_code", message))
         return read_call(request, name, context.time_remaining(), streamed)
 
 
