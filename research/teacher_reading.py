@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=60)
     given = parser.parse_args()
     sys.path.insert(0, str(given.teachers))
-    from teacher import Sentence, open_teacher  # type: ignore[import-not-found]
+    from teacher import Sentence, open_teacher
 
     said = teacher_letters().said
     voices = [open_teacher("kokoro", v, given.weights, given.weights) for v in VOICES]
