@@ -14,6 +14,7 @@ from dlpo.errors import TextError
 from dlpo.text.characters import FENCE, TextReading, in_link, readable_text
 from dlpo.text.front_end import TextFrontEnd, nothing_to_say
 from dlpo.text.normalize import Token, tokens
+from dlpo.text.pronounce import Phonemes
 from dlpo.text.sentences import ends_sentence
 from dlpo.text.ssml import is_ssml
 from dlpo.text.words import Sentence
@@ -36,7 +37,7 @@ class TextFeed:
     def __init__(
         self,
         front_end: TextFrontEnd,
-        dictionary: Mapping[str, str] | None = None,
+        dictionary: Mapping[str, str | Phonemes] | None = None,
         reading: TextReading | None = None,
     ) -> None:
         """Begin without text; the arguments are as in `TextFrontEnd.process`.

@@ -38,7 +38,7 @@ class TextFrontEnd:
     def process(
         self,
         text: str,
-        dictionary: Mapping[str, str] | None = None,
+        dictionary: Mapping[str, str | Phonemes] | None = None,
         reading: TextReading | None = None,
     ) -> ProcessedText:
         """Split, normalize and pronounce a text.
@@ -61,7 +61,7 @@ class TextFrontEnd:
     def process_ssml(
         self,
         document: str,
-        dictionary: Mapping[str, str] | None = None,
+        dictionary: Mapping[str, str | Phonemes] | None = None,
         limits: ProsodyLimits | None = None,
         reading: TextReading | None = None,
     ) -> ProcessedText:
@@ -86,7 +86,7 @@ class TextFrontEnd:
         script = read_ssml(document, limits or ProsodyLimits(), reading)
         return _processed(script.text, spoken_script(script, self._pronouncer, known), reading)
 
-    def known_words(self, dictionary: Mapping[str, str] | None) -> dict[str, Phonemes]:
+    def known_words(self, dictionary: Mapping[str, str | Phonemes] | None) -> dict[str, Phonemes]:
         """Words with a given pronunciation: the voice's, overridden by those of a request.
 
         Raises InputError for a wrong dictionary.
@@ -141,18 +141,24 @@ def _processed(text: str, found: Sequence[Sentence], reading: TextReading) -> Pr
     return ProcessedText(tuple(found), reading.dropped, warnings)
 
 
-def parse_dictionary(dictionary: Mapping[str, str]) -> dict[str, Phonemes]:
-    """Words and their phonemes as a user writes them -> lower-case words and tuples, checked."""
+def parse_dictionary(
+    dictionary: Mapping[str, str | Phonemes], alphabet: str = "arpabet"
+) -> dict[str, Phonemes]:
+    """Words and their phonemes as a user writes them -> lower-case words and tuples, checked.
+
+    Phonemes that are a tuple have been checked before; others are in `alphabet`, or "ipa".
+    """
     parsed: dict[str, Phonemes] = {}
     if not dictionary:
         return parsed
-    from dlpo.text.ssml.phonemes import parse_arpabet
+    from dlpo.text.ssml.phonemes import parse_arpabet, parse_ipa
 
+    parse = parse_ipa if alphabet == "ipa" else parse_arpabet
     for word, written in dictionary.items():
         try:
-            parsed[word.lower()] = parse_arpabet(written)
+            parsed[word.lower()] = written if isinstance(written, tuple) else parse(written)
         except ValueError as error:
-            raise InputError(f"dictionary: {word!r}: {error}") from error
+            raise InputError(f"dictionary: {word[:40]!r}: {error}") from error
     return parsed
 
 

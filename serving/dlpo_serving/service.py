@@ -35,12 +35,12 @@ from dlpo_serving.errors import (
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.keys import Quotas
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.request import SpeechRequest, SynthesisCall, check_request
+from dlpo_serving.request import SpeechRequest, SynthesisCall, check_request, size_of
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesis.job import SynthesisJob
-from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
+from dlpo_serving.synthesizer import Synthesizer, parsed, text_errors_as_violations
 
 SLICE = 200  # characters of a piece parsed in one go, so that a book does not delay a sentence
 READERS = 4  # texts that have a thread to parse them, or are next to get one
@@ -48,7 +48,6 @@ READ_AHEAD_S = 20.0  # with more audio than this still to be made, further text 
 READ_RETRY_S = 0.5
 LEISURE_S = 5.0  # with more than this, slices are parsed one by one, with rests in between
 REST = 9.0  # seconds of rest / seconds of parsing
-MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
 MAX_UNARY_BYTES = 4_000_000  # of audio; clients reject messages above 4 MiB by default
 LONGER = 1.25  # a text is refused unspoken if its predicted length exceeds the limit by this factor
 
@@ -198,6 +197,7 @@ class SynthesisService:
         manifest = voice.manifest
         steps = check_request(request, manifest)
         format = format_of(call.encoding, call.sample_rate_hz, manifest.sample_rate_hz)
+        words = size_of(request.dictionary)  # also read, and charged
         record.voice, record.characters = manifest.voice, characters
         now = self._clock()
         stream = Stream(
@@ -217,7 +217,9 @@ class SynthesisService:
                 self._quotas.take_audio(record.caller, audio_s)
             self._executor.release_audio(stream, audio_s)
 
-        with self._quotas.hold(record.caller, characters) if self._quotas else nullcontext():
+        with (
+            self._quotas.hold(record.caller, characters + words) if self._quotas else nullcontext()
+        ):
             self._executor.admit(stream)
             self.calls += 1
             self._idle.clear()
@@ -225,6 +227,9 @@ class SynthesisService:
                 audio = AudioStream(
                     manifest, format, steps, request.seed, on_taken, self._metrics, self._clock
                 )
+                if words:
+                    request = await self._read(partial(parsed, request), words)
+                    call = replace(call, request=request)
                 job = SynthesisJob(voice.synthesizer.engine, request, steps)
                 if characters or further is None:
                     read = partial(voice.synthesizer.read_text, request)
@@ -261,9 +266,6 @@ class SynthesisService:
             raise NotReadyError("the server is shutting down; try another one, or again later")
         if not self._voices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
-        if len(name) > MAX_VOICE_NAME:  # no bundle has it, and gRPC trailers hold only 8 kB
-            message = f"has {len(name)} characters; expected {MAX_VOICE_NAME} at most"
-            raise RequestError(FieldViolation("voice", message))
         name = name or next(iter(self._voices))
         if name in self._voices:
             return self._voices[name]
@@ -307,7 +309,7 @@ class SynthesisService:
         feed: TextFeed | None = None
         try:
             if not request.text:  # all text comes in pieces
-                feed = synthesizer.feed(request)
+                feed = synthesizer.feed(request)  # its dictionary has been parsed
             while True:
                 piece = await self._next(further, limit_s)
                 limit_s = self._settings.pause_s

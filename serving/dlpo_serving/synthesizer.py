@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from dlpo.errors import BundleError, InputError, TextError
 from dlpo.text import ProcessedText, Sentence, TextFrontEnd
 from dlpo.text.characters import TextReading
 from dlpo.text.feed import TextFeed
+from dlpo.text.front_end import parse_dictionary
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.engine import Engine
 from dlpo_serving.errors import FieldViolation, RequestError
@@ -79,7 +80,7 @@ class Synthesizer:
         Raises:
             RequestError: nothing in the text can be spoken, or the dictionary is invalid.
         """
-        dictionary = request.dictionary or None
+        dictionary = parsed(request).dictionary or None
         reading = TextReading(request.code, request.emoji)
         with text_errors_as_violations():
             if not request.ssml:
@@ -106,7 +107,7 @@ class Synthesizer:
         """
         with text_errors_as_violations():
             reading = TextReading(request.code, request.emoji)
-            return TextFeed(self._front_end, request.dictionary or None, reading)
+            return TextFeed(self._front_end, parsed(request).dictionary or None, reading)
 
     def render(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER
@@ -141,6 +142,19 @@ class Synthesizer:
             EngineError: the run-time failed.
         """
         return np.concatenate([chunk.samples for chunk in self.stream(self.read(request), ladder)])
+
+
+def parsed(request: SpeechRequest) -> SpeechRequest:
+    """The request with its dictionary parsed, which takes up to 50 ms, and is then done.
+
+    Raises:
+        RequestError: the dictionary is invalid.
+    """
+    if not request.dictionary:
+        return request
+    with text_errors_as_violations():
+        words = parse_dictionary(request.dictionary, request.alphabet)
+    return replace(request, dictionary=words, alphabet="arpabet")
 
 
 @contextmanager

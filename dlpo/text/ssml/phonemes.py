@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from dlpo.text.characters import table
-from dlpo.text.symbols import PHONEMES, VOWELS
+from dlpo.text.symbols import MAX_WRITTEN, PHONEMES, VOWELS
 
 MAX_PHONEMES = 60  # of one word: far beyond any English one
 
@@ -30,10 +30,10 @@ def parse_arpabet(written: str) -> tuple[str, ...]:
     Raises:
         ValueError: what is wrong, and what was expected.
     """
-    phonemes = tuple(written.upper().split())
+    phonemes = tuple(_short(written).upper().split())
     wrong = [phoneme for phoneme in phonemes if phoneme not in PHONEMES]
     if wrong or not phonemes:
-        got = f"{wrong[0]!r} is not a phoneme" if wrong else "no phonemes are given"
+        got = f"{wrong[0][:40]!r} is not a phoneme" if wrong else "no phonemes are given"
         raise ValueError(f"{got}; expected ARPAbet with stress, such as 'HH AH0 L OW1'")
     return _bounded(phonemes)
 
@@ -47,7 +47,7 @@ def parse_ipa(written: str) -> tuple[str, ...]:
     Raises:
         ValueError: names the symbol that has no English sound.
     """
-    text = unicodedata.normalize("NFD", written).replace("\u0361", "").replace("\u035c", "")
+    text = unicodedata.normalize("NFD", _short(written)).replace("\u0361", "").replace("\u035c", "")
     phonemes: list[str] = []
     full_vowels: list[int] = []  # that may bear the stress where none is written
     stress = ""
@@ -97,7 +97,13 @@ def parse_phonemes(written: str, alphabet: str) -> tuple[str, ...]:
     try:
         return parse(written)
     except ValueError as error:
-        raise ValueError(f"ph={written!r}: {error}") from error
+        raise ValueError(f"ph={written[:100]!r}: {error}") from error
+
+
+def _short(written: str) -> str:
+    if len(written) > MAX_WRITTEN:
+        raise ValueError(f"has {len(written)} characters; expected at most {MAX_WRITTEN}")
+    return written
 
 
 def _longest_symbol(text: str, position: int) -> str | None:
