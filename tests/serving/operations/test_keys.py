@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_keys_and_quotas_that_change_in_the_file_change_in_the_server(
     assert ring.authorize("new") == "alice"
     with pytest.raises(UnauthenticatedError):
         ring.authorize("old")
-    assert [ring.quota(name) for name in ("alice", "nobody")] == [Quota(max_streams=2), Quota()]
+    assert [ring.quota(name) for name in ("alice", "nobody")] == [Quota(max_streams=2), None]
 
 
 @pytest.mark.parametrize("content", ["[[key", "key = 3", '[[key]]\ncaller = "x"', "\x00", None])
@@ -94,7 +95,54 @@ def test_a_broken_file_keeps_the_old_keys_and_says_so_once(
 
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
-    assert "stay in use" in errors[0].getMessage()
+    assert "stays in use" in errors[0].getMessage()
+
+
+def test_a_deleted_key_ends_once_the_files_mode_is_corrected(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Any
+) -> None:
+    path = keys_file(tmp_path, block("alice", "A") + block("bob", "B"))
+    ring = KeyRing(path, clock)
+
+    path.write_text(block("bob", "B"))
+    path.chmod(0o666)
+    for clock.now_s in (2, 4):
+        assert ring.authorize("A") == "alice"
+    path.chmod(0o600)  # as the error says
+    clock.now_s = 6
+
+    with pytest.raises(UnauthenticatedError):
+        ring.authorize("A")
+    assert ring.authorize("B") == "bob"
+    assert [one.getMessage().count("chmod 600") for one in caplog.records] == [1]
+
+
+def test_a_read_that_failed_is_tried_again_without_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> None:
+    path = keys_file(tmp_path, block("alice", "A"))
+    ring = KeyRing(path, clock)
+    path.write_text(block("bob", "B"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", Mock(side_effect=OSError(24, "Too many open files")))
+        clock.now_s = 2
+        assert ring.authorize("A") == "alice"
+
+    clock.now_s = 4
+    with pytest.raises(UnauthenticatedError):
+        ring.authorize("A")
+
+
+def test_a_mode_that_becomes_too_permissive_is_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Any
+) -> None:
+    path = keys_file(tmp_path, block("alice", "A"))
+    ring = KeyRing(path, clock)
+    path.chmod(0o666)
+    for clock.now_s in (2, 4, 6):
+        assert ring.authorize("A") == "alice"
+    (error,) = caplog.records
+    assert "has mode 0666" in error.getMessage()
 
 
 @pytest.mark.parametrize(
@@ -255,4 +303,7 @@ def test_a_file_that_changes_has_changed_once(
     clock.now_s = 2
     assert watch.changed()
     clock.now_s = 4
+    assert watch.changed()  # until it is accepted
+    watch.accept()
+    clock.now_s = 6
     assert not watch.changed()
