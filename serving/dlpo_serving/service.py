@@ -11,6 +11,7 @@ arrives. Leaving the block, for whatever reason, frees the slot.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -48,6 +49,7 @@ READ_AHEAD_S = 20.0  # with more audio than this still to be made, further text 
 READ_RETRY_S = 0.5
 LEISURE_S = 5.0  # with more than this, slices are parsed one by one, with rests in between
 REST = 9.0  # seconds of rest / seconds of parsing
+MAX_PIECES = 1 << 18  # of the text of a call, empty ones and flushes included
 MAX_UNARY_BYTES = 4_000_000  # of audio; clients reject messages above 4 MiB by default
 LONGER = 1.25  # a text is refused unspoken if its predicted length exceeds the limit by this factor
 
@@ -310,9 +312,12 @@ class SynthesisService:
         try:
             if not request.text:  # all text comes in pieces
                 feed = synthesizer.feed(request)  # its dictionary has been parsed
-            while True:
+            for taken in itertools.count():
                 piece = await self._next(further, limit_s)
                 limit_s = self._settings.pause_s
+                if taken > MAX_PIECES:
+                    what = f"comes in more than {MAX_PIECES} pieces; begin another call"
+                    raise RequestError(FieldViolation("text", what))
                 if isinstance(piece, SpeechRequest):
                     text = replace(request, text=piece.text, ssml=piece.ssml)
                     read = partial(synthesizer.read_text, text)
@@ -356,6 +361,7 @@ class SynthesisService:
         """Admit, parse and speak further text of a stream; `read` gives what can be spoken now."""
         record = audio.record
         record.characters += characters
+        record.recheck()
         self._check_length(record.characters)
         if self._quotas:
             self._quotas.take_characters(record.caller, characters)

@@ -23,6 +23,7 @@ from dlpo_serving.errors import (
     FieldViolation,
     RequestError,
     StalledError,
+    UnauthenticatedError,
 )
 from dlpo_serving.http.dialects import (
     OPENAI_KEY,
@@ -247,10 +248,12 @@ class SpeechSockets:
         self, method: str, reply: SocketReply, body: SpeechBody, pieces: TextPieces | None = None
     ) -> None:
         """One of several utterances on a connection."""
-        record = current_call()  # of the connection, which knows the caller
+        connection = current_call()  # which knows the caller
         try:
-            with self.scope.utterance(method, "http", record.peer, record.caller):
+            with self.scope.utterance(method, "http", connection.peer, connection):
                 await self._speak(reply, body, pieces)
+        except UnauthenticatedError:  # its key has been deleted: nothing more is spoken here
+            raise
         except (CallRejectedError, RequestError) as error:
             await reply.send(*reply.dialect.error(reply_to(error)))
 
