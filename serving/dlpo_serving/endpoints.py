@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from dlpo.errors import needs
 from dlpo_serving.operations.call_scope import CallScope
+from dlpo_serving.operations.logs import undecodable_metadata
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
 from dlpo_serving.riva.servicer import RIVA_SERVICE, RivaServicer
@@ -106,7 +107,9 @@ async def serve_endpoints(
         # full server rejects a call instead of queuing it behind others on its connection.
         ("grpc.max_concurrent_streams", SPARE_CALLS + 2 * settings.max_streams),
     ]
-    logging.getLogger(GRPC_LOG).addFilter(caller_stayed)
+    grpc_log, undecodable = logging.getLogger(GRPC_LOG), undecodable_metadata()
+    grpc_log.addFilter(caller_stayed)
+    grpc_log.addFilter(undecodable)
     interceptor = CallInterceptor(scope, settings.open_services, settings.stall_s)
     server = grpc.aio.server(options=options, interceptors=[interceptor])
     add_service(SERVICE, SpeechServicer(service), server)
@@ -125,6 +128,7 @@ async def serve_endpoints(
         ):
             yield Endpoints(address(settings.host, port), url, wyoming)
     finally:
+        grpc_log.removeFilter(undecodable)
         await server.stop(LAST_WORDS_S)
         # lets grpc's own tasks end; otherwise it prints a traceback for calls that were cut
         await asyncio.sleep(0)

@@ -93,5 +93,8 @@ class Metrics:
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """The metrics page and its Content-Type, chosen by the scraper's Accept header."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is no number: the format that all read
+            encode, content_type = choose_encoder("")
         return encode(self.registry), content_type

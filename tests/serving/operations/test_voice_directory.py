@@ -18,6 +18,7 @@ import pytest
 
 from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle
 from dlpo.bundle.voice_json import seal
+from dlpo.errors import BundleError
 from dlpo.v1 import speech_pb2
 from dlpo_serving import voice_registry
 from dlpo_serving.endpoints import Endpoints
@@ -56,11 +57,13 @@ class Folder:
 
     def __post_init__(self) -> None:
         self._read = 0  # records
+        self.voices: dict[str, str] = {}  # of the entries
         self.watched = VoiceDirectory(self.path, self.clock, load, taken=("fixed",))
 
     def put(self, entry: str, voice: str) -> Path:
         """Write a bundle of that voice all at once."""
         out = self.path / entry
+        self.voices[entry] = voice
         copy_bundle(self.bundle, out)
         if voice != self.bundle.manifest.voice:
             manifest = self.bundle.manifest.named(voice)
@@ -103,6 +106,16 @@ ANN = [("added", "ann")]
         # names that are taken
         [({"a": "ann"}, ANN), ({"a": "ann", "b": "fixed"}, [*ANN, ("refused", "b")])],
         [({"a": "ann", "b": "ann"}, [*ANN, ("refused", "b")])],
+        # names that become free: another version in its place, under another entry's name
+        [
+            ({"a": "ann", "b": "ann"}, [*ANN, ("refused", "b")]),
+            ({"b": "ann"}, [("removed", "ann"), *ANN]),
+        ],
+        [({"b": "ann"}, ANN), ({"a": "ann"}, [("removed", "ann"), *ANN])],
+        [
+            ({"a": "ann", "b": "ann"}, [*ANN, ("refused", "b")]),
+            ({"a": "ben", "b": "ann"}, [("removed", "ann"), ("added", "ben"), *ANN]),
+        ],
     ],
 )
 def test_what_has_changed_is_told_once(
@@ -110,9 +123,11 @@ def test_what_has_changed_is_told_once(
 ) -> None:
     for bundles, events in history:
         for entry in folder.path.iterdir():
-            shutil.rmtree(entry)
+            if bundles.get(entry.name) != folder.voices[entry.name] or bundles is history[0][0]:
+                shutil.rmtree(entry)
         for name, voice in bundles.items():
-            folder.put(name, voice)
+            if not (folder.path / name).exists():
+                folder.put(name, voice)
         assert folder.events() == events
         assert folder.events() == []
 
@@ -174,6 +189,38 @@ def test_a_corrupt_bundle_is_refused_once_with_a_reason_and_the_old_voice_stays(
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
     assert "voice refused entry=a reason=BundleError" in errors[0].getMessage()
+
+
+def test_no_disk_or_memory_is_a_reason_to_try_again(folder: Folder) -> None:
+    folder.put("a", "ann")
+    full = OSError(28, "No space left on device")
+    hidden = BundleError("can't be read")
+    hidden.__cause__ = full
+    errors: list[Exception] = [full, MemoryError(), hidden]
+
+    def open_voice(path: Path) -> Spoken:
+        if errors:
+            raise errors.pop(0)
+        return load(path)
+
+    folder.watched = VoiceDirectory(folder.path, folder.clock, open_voice)
+    for _ in range(3):
+        assert [event for event, _ in folder.events()] == ["refused"]
+        folder.clock.now_s += voice_registry.RETRY_S
+    assert folder.events() == ANN
+
+
+def test_a_voice_inside_another_bundle_keeps_its_name(folder: Folder, voices_bundle: Path) -> None:
+    shutil.copytree(voices_bundle, folder.path / "two")
+    assert folder.events() == [("added", "ann")]
+    folder.put("a", "bob")
+    assert folder.events() == [("refused", "a")]
+
+
+def test_a_link_to_itself_hides_no_other_entry(folder: Folder) -> None:
+    (folder.path / "loop").symlink_to("loop")
+    folder.put("a", "ann")
+    assert folder.events() == ANN
 
 
 def test_a_run_time_that_throws_refuses_the_bundle(folder: Folder) -> None:
