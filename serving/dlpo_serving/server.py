@@ -147,6 +147,7 @@ async def run_server(
     keys = KeyRing(settings.keys_file, clock) if settings.keys_file else None
     policy = AdmissionPolicy(
         max_first_audio_s=settings.max_first_audio_s,
+        burst_utilisation=settings.burst_share,
         max_streams=settings.max_streams,
         peer_share=settings.peer_share,
     )

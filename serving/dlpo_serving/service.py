@@ -217,17 +217,19 @@ class SynthesisService:
         def on_taken(audio_s: float) -> None:
             if self._quotas:
                 self._quotas.take_audio(record.caller, audio_s)
+                self._metrics.key_audio_s.labels(record.caller).inc(audio_s)
             self._executor.release_audio(stream, audio_s)
 
         with (
             self._quotas.hold(record.caller, characters + words) if self._quotas else nullcontext()
         ):
-            self._executor.admit(stream)
             self.calls += 1
             self._idle.clear()
             try:
+                await self._admit(stream)
+                self._count(record.caller, characters + words)
                 audio = AudioStream(
-                    manifest, format, steps, request.seed, on_taken, self._metrics, self._clock
+                    manifest, format, steps, request.seed, on_taken, self._metrics, self._clock, now
                 )
                 if words:
                     request = await self._read(partial(parsed, request), words)
@@ -262,6 +264,29 @@ class SynthesisService:
         spoken = len(audio.processed_text)
         if audio.is_complete and spoken and not request.ssml:
             voice.costs.observe_text(spoken, audio.audio_s, request.speed)
+
+    def _count(self, caller: str, characters: int) -> None:
+        """Count the characters of a caller with a key, for bills."""
+        if self._quotas and characters:
+            self._metrics.key_characters.labels(caller).inc(characters)
+
+    async def _admit(self, stream: Stream) -> None:
+        """Admit a stream, or wait in line until there is a place for it.
+
+        Raises:
+            OverloadError: there was none within the setting `queue_s`.
+            DeadlineError: see `Scheduler.admit`.
+        """
+        patience_s = min(self._settings.queue_s, stream.ends_s - self._clock())
+        if (waiting := self._executor.admit(stream, may_wait=patience_s > 0)) is None:
+            return
+        try:
+            async with asyncio.timeout(patience_s):
+                await asyncio.wrap_future(waiting.starts)
+        except TimeoutError:
+            raise self._executor.refusal_of(waiting) from None
+        finally:
+            self._executor.give_up_call(waiting)
 
     def _voice(self, name: str) -> LoadedVoice:
         if self._draining:
@@ -365,6 +390,7 @@ class SynthesisService:
         self._check_length(record.characters)
         if self._quotas:
             self._quotas.take_characters(record.caller, characters)
+            self._count(record.caller, characters)
         while stream.left_s > READ_AHEAD_S:  # parsing would take CPU time from others' audio
             await asyncio.sleep(READ_RETRY_S)
         reserved_s, left_s = 0.0, stream.left_s

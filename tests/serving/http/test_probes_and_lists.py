@@ -175,7 +175,8 @@ def test_what_is_no_small_http_request_is_a_400_and_no_traceback(
 async def test_connections_beyond_the_limit_are_answered_503_until_one_closes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dlpo_serving.http.app.MAX_CONNECTIONS", 2)
+    monkeypatch.setattr("dlpo_serving.http.connections.MAX_CONNECTIONS", 2)
+    monkeypatch.setattr("dlpo_serving.http.connections.SHARE", 1.0)
     app = web.Application()
     async with listening(app, "127.0.0.1", 0) as port:
 
