@@ -19,11 +19,11 @@ from pathlib import Path
 
 # Lower one whenever a change makes room; raise one only for a capability that a user asked for.
 BUDGETS = {
-    "product lines": 36_225,
-    "test lines": 22_185,
+    "product lines": 37_100,
+    "test lines": 24_000,
     "research lines": 2_860,
-    "modules": 209,
-    "modules with one importer": 35,
+    "modules": 214,
+    "modules with one importer": 37,
     "class names used twice": 0,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")

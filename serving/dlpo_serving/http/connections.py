@@ -12,7 +12,10 @@ from aiohttp import web
 
 MAX_CONNECTIONS = 2_000  # each takes a file descriptor and some 20 kB
 SHARE = 0.25  # of them that one address may hold, unless it is a proxy's
-MAX_REFUSALS, REFUSAL_S = 200, 1.0  # further connections that are told so, and how long that takes
+MAX_REFUSALS, REFUSAL_S = (
+    200,
+    1.0,
+)  # further connections that are refused in words, and for how long
 SWEEP_S = 1.0  # between two looks for connections whose client has stopped reading
 LATER_S = 2.0  # after the time in which whoever writes has had a chance to say why it ends
 
@@ -54,14 +57,14 @@ class Connections:
         self._handlers, self._probes, self._stall_s = handlers, probes, stall_s
         self._proxies = frozenset(owner_of([proxy]) for proxy in proxies)
         self._held: Counter[str] = Counter()
-        self._served: set[Connection] = set()
+        self._served: set[CountedConnection] = set()
         self._refused = 0
 
     def accept(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
-        return Connection(self)
+        return CountedConnection(self)
 
-    def begin(self, connection: Connection, owner: str) -> asyncio.Protocol | None:
+    def begin(self, connection: CountedConnection, owner: str) -> asyncio.Protocol | None:
         """What serves a connection, or refuses it; None if there is no time even for that."""
         share = MAX_CONNECTIONS if owner in self._proxies else max(SHARE * MAX_CONNECTIONS, 1)
         if len(self._served) < MAX_CONNECTIONS and self._held[owner] < share:
@@ -73,7 +76,7 @@ class Connections:
         self._refused += 1
         return Refusal(self._probes)
 
-    def end(self, connection: Connection, owner: str) -> None:
+    def end(self, connection: CountedConnection, owner: str) -> None:
         """Give the place of a connection back."""
         if connection in self._served:
             self._served.remove(connection)
@@ -90,7 +93,7 @@ class Connections:
                 connection.cut_if_stalled(now_s, self._stall_s + LATER_S)
 
 
-class Connection(asyncio.Protocol):
+class CountedConnection(asyncio.Protocol):
     """Passes everything on to the protocol that serves the connection, and counts it."""
 
     def __init__(self, house: Connections) -> None:

@@ -222,6 +222,14 @@ def test_only_pages_of_chosen_origins_may_read_replies(
     assert client.get(open_door, "/metrics", Origin=friend).getheader("Vary") is None
 
 
+@pytest.mark.parametrize("version", ["abc", "", "1.x", "9" * 5000, "1.0.0"])
+def test_metrics_of_any_version_are_a_page(client: Any, door: Any, version: str) -> None:
+    accept = f"application/openmetrics-text; version={version}"
+    reply = client.get(door, "/metrics", Accept=accept)
+    assert reply.status == 200
+    assert b"dlpo_shed" in reply.read()
+
+
 def test_the_api_is_described_for_tools_and_people(client: Any, door: Any) -> None:
     described = json.load(client.get(door, "/openapi.json"))
     page = client.get(door, "/docs").read().decode()
