@@ -12,10 +12,8 @@ from aiohttp import web
 
 MAX_CONNECTIONS = 2_000  # each takes a file descriptor and some 20 kB
 SHARE = 0.25  # of them that one address may hold, unless it is a proxy's
-MAX_REFUSALS, REFUSAL_S = (
-    200,
-    1.0,
-)  # further connections that are refused in words, and for how long
+MAX_REFUSALS = 200  # further connections, which get a probe's answer or 503
+REFUSAL_S = 1.0  # for which such a connection lasts at most
 SWEEP_S = 1.0  # between two looks for connections whose client has stopped reading
 LATER_S = 2.0  # after the time in which whoever writes has had a chance to say why it ends
 

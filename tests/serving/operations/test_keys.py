@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
-from dlpo_serving.errors import UnauthenticatedError
-from dlpo_serving.operations.keys import KeyRing, Quota, new_key
+from dlpo.errors import ConfigError
+from dlpo_serving.client import SpeechClient
+from dlpo_serving.errors import QuotaError, UnauthenticatedError
+from dlpo_serving.operations.files import FileWatch
+from dlpo_serving.operations.keys import KeyRing, Quota, Quotas, new_key, read_keys
+from dlpo_serving.request import SpeechRequest
+from tests.callers import WAIT_S, command
 
 
 def sha256(token: str) -> str:
@@ -159,6 +167,178 @@ def test_a_keys_file_with_a_mistake_is_refused_by_name(
 ) -> None:
     path = keys_file(tmp_path, text)
 
+    for use in (lambda: KeyRing(path, time.monotonic), lambda: new_key(path, "alice")):
+        with pytest.raises(ConfigError, match=complaint) as caught:
+            use()
+        assert str(path) in str(caught.value)
+        assert "secret" not in str(caught.value)  # a token where its hash belongs
+    assert path.read_text() == text
+
+
+def test_new_keys_differ_and_their_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+
+    tokens = {new_key(path, "alice") for _ in range(20)}
+
+    assert len(tokens) == 20
+    assert min(map(len, tokens)) >= 43  # 256 bits in base 64
+    assert len(read_keys(path).key) == 20
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_caller_has_used_can_be_read(start_server: Any, tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    tokens = {caller: new_key(path, caller) for caller in ("alice", "bob", "carol")}
+    server = start_server(keys_file=path, http_port=0, max_first_audio_s=1e6)
+    text, dictionary = "Noise becomes speech.", {"noise": "N OY1 Z"}
+    heard_s = {}
+    for caller, times in (("alice", 1), ("bob", 2)):
+        with SpeechClient(server.address, token=tokens[caller]) as client:
+            for _ in range(times):
+                request = SpeechRequest(text, dictionary=dictionary)
+                spoken = client.speak(request, timeout_s=WAIT_S)
+        heard_s[caller] = times * spoken.message.totals.audio_s
+    charged = len(text) + len("noise") + len("N OY1 Z")
+    assert command("keys", "usage", server.http_url).stdout.splitlines() == [
+        f"alice: {charged} characters, {heard_s['alice']:.1f} s of audio",
+        f"bob: {2 * charged} characters, {heard_s['bob']:.1f} s of audio",
+    ]
+    assert command("keys", "usage", "http://127.0.0.1:1").exit_code == 1
+    assert command("keys", "usage", "keys.toml").exit_code == 1
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])
+def test_a_keys_file_that_others_may_write_is_refused(mode: int, tmp_path: Path) -> None:
+    path = keys_file(tmp_path, block("alice", "A"))
+    path.chmod(mode)
+
+    with pytest.raises(ConfigError, match=f"mode {mode:04o}.*chmod 600"):
+        KeyRing(path, time.monotonic)
+
+
+def quotas(clock: Any, **shares: Quota) -> Quotas:
+    return Quotas(lambda caller: shares.get(caller, Quota()), clock)
+
+
+def test_waiting_as_long_as_told_is_always_enough(clock: Any) -> None:
+    admit = quotas(clock, alice=Quota(characters_per_minute=77))
+    taken = 0
+
+    for count in (13, 50, 7, 99, 1, 30) * 5:
+        try:
+            admit.take_characters("alice", count)
+        except QuotaError as error:
+            clock.now_s += error.retry_after_s + 1e-9
+            admit.take_characters("alice", count)
+        taken += count
+
+    assert taken <= 77 * (clock.now_s / 60 + 1) + 99  # a minute's worth at first, one overdraft
+
+
+def test_streams_beyond_the_share_are_refused_until_one_ends() -> None:
+    admit = quotas(time.monotonic, alice=Quota(max_streams=2))
+
+    with admit.hold("alice", 0):
+        for _ in range(2):
+            with suppress(ZeroDivisionError), admit.hold("alice", 0):
+                with pytest.raises(QuotaError, match="all 2 streams") as caught:
+                    admit.hold("alice", 0).__enter__()
+                assert caught.value.caller == "alice"
+                assert caught.value.retry_after_s > 0
+                raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "wait_s"),
+    [(600, 50, 5), (600, 300, 30), (1800, 1, 120.1)],
+    ids=["a word", "half a share", "after a text of three minutes' worth"],
+)
+def test_characters_come_back_at_the_rate_of_the_share_and_refused_ones_cost_nothing(
+    first: int, then: int, wait_s: float, clock: Any
+) -> None:
+    admit = quotas(clock, alice=Quota(characters_per_minute=600))  # 10 a second
+    admit.take_characters("alice", first)
+
+    for clock.now_s in (0.0, wait_s / 2, wait_s - 0.01):
+        with pytest.raises(QuotaError, match="600 characters a minute") as caught:
+            admit.take_characters("alice", then)
+        assert caught.value.retry_after_s == pytest.approx(wait_s - clock.now_s)
+    clock.now_s = wait_s + 1e-9
+    admit.take_characters("alice", then)
+
+
+def test_no_more_than_a_minutes_worth_is_saved_up(clock: Any) -> None:
+    admit = quotas(clock, alice=Quota(characters_per_minute=600))
+    admit.take_characters("alice", 1)
+    clock.now_s = 3600
+    admit.take_characters("alice", 600)
+    with pytest.raises(QuotaError):
+        admit.take_characters("alice", 600)
+
+
+def test_audio_may_overdraw_and_stops_the_next_call_until_it_is_paid_off(clock: Any) -> None:
+    admit = quotas(clock, alice=Quota(audio_s_per_minute=60))
+    admit.hold("alice", 0).__enter__()
+    admit.take_audio("alice", 90)
+
+    with pytest.raises(QuotaError, match="seconds of audio") as caught:
+        admit.hold("alice", 0).__enter__()
+    assert caught.value.retry_after_s == pytest.approx(30)
+    clock.now_s = 30
+    admit.hold("alice", 0).__enter__()
+
+
+def write(folder: Path) -> None:
+    (folder / "watched").write_text("22")
+
+
+def replace(folder: Path) -> None:
+    (folder / "other").write_text("2")
+    os.utime(folder / "other", ns=(0, 0))
+    (folder / "other").replace(folder / "watched")
+
+
+def point_elsewhere(folder: Path) -> None:
+    """As Kubernetes renews a secret."""
+    (folder / "new").mkdir()
+    (folder / "new" / "file").write_text("2")
+    (folder / "..next").symlink_to("new")
+    (folder / "..next").replace(folder / "..data")
+
+
+@pytest.mark.parametrize("change", [write, replace, point_elsewhere])
+def test_a_file_that_changes_has_changed_once(
+    change: Callable[[Path], None], tmp_path: Path, clock: Any
+) -> None:
+    path = tmp_path / "watched"
+    if change is point_elsewhere:
+        (tmp_path / "old").mkdir()
+        (tmp_path / "old" / "file").write_text("1")
+        (tmp_path / "..data").symlink_to("old")
+        path.symlink_to("..data/file")
+    else:
+        path.write_text("1")
+        os.utime(path, ns=(0, 0))
+    watch = FileWatch([path], clock)
+
+    change(tmp_path)
+
+    assert not watch.changed()  # it is not looked at yet
+    clock.now_s = 2
+    assert watch.changed()
+    clock.now_s = 4
+    assert watch.changed()  # until it is accepted
+    watch.accept()
+    clock.now_s = 6
+    assert not watch.changed()
+
+
+def test_a_caller_whose_key_is_gone_has_no_allowance(tmp_path: Path, clock: Any) -> None:
+    path = keys_file(tmp_path, block("alice", "A") + block("bob", "B"))
+    admit = Quotas(KeyRing(path, clock).quota, clock)
+    admit.take_characters("alice", 5)
+    path.write_text(block("bob", "B"))
+    clock.now_s = 2
     with pytest.raises(UnauthenticatedError, match="deleted"):
         admit.take_characters("alice", 5)
     with pytest.raises(UnauthenticatedError, match="deleted"):
