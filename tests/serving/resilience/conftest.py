@@ -153,8 +153,9 @@ def raw_http2() -> Iterator[Callable[..., RawHttp2]]:
 @pytest.fixture
 def patient_server(start_server: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """`start_server`, but a busy machine does not refuse what a test expects to be spoken."""
+    patient = {"utilisation": 1e6, "burst_utilisation": 1e6}
     monkeypatch.setattr(
-        server, "AdmissionPolicy", partial(AdmissionPolicy, utilisation=1e6, burst_utilisation=1e6)
+        server, "AdmissionPolicy", lambda **named: AdmissionPolicy(**(named | patient))
     )
     return partial(start_server, max_first_audio_s=1e6)
 
