@@ -1,3 +1,3 @@
-"""dlpo: few-step diffusion speech, tuned by reinforcement learning and streamed over gRPC."""
+"""dlpo: few-step diffusion speech, streamed over gRPC, with tools to train and tune it."""
 
 __version__ = "1.0.0"

@@ -53,7 +53,9 @@ class Provenance:
     corpus: str = "LJSpeech-1.1 (public domain), 37 minutes"
     """the training data, with its licence"""
     tuned: Tuned | None = None
-    """how it was tuned, if it was; `updates` counts the training before that"""
+    """how it was tuned last, if it was; `updates` counts the training before that"""
+    tuned_before: tuple[Tuned, ...] = ()
+    """how it was tuned before that, the earliest first"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,9 @@ def save_checkpoint(
         "config": to_dict(config),
         "provenance": asdict(provenance),
     }
-    if provenance.tuned is None:
-        del description["provenance"]["tuned"]  # so that older versions can read it
+    for name in ("tuned", "tuned_before"):
+        if not description["provenance"][name]:
+            del description["provenance"][name]  # so that older versions can read it
     try:
         path.mkdir(parents=True, exist_ok=True)
         unfinished = path / (WEIGHTS + ".part")

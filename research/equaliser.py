@@ -18,7 +18,7 @@ from dlpo.cli import app
 from dlpo.errors import ConfigError
 from dlpo.model.build import Model
 from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo.rl.explore import Move
+from dlpo.rl.prosody_moves import Move
 
 BANDS, LOWEST_HZ = 24, 100.0
 GAIN = 2.0  # change of a band per unit of its coordinate

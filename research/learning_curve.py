@@ -37,8 +37,8 @@ from dlpo_bench.judging import (
     JudgePanel,
     Quality,
     evaluate,
-    load_panel,
 )
+from dlpo_bench.panel import load_panel
 from dlpo_bench.plots import BLUE, ORANGE, Series, draw_panels
 from dlpo_bench.plots import PlotPanel as Axes
 from dlpo_bench.record import (

@@ -1,4 +1,4 @@
-"""The paper's comparison on our voice: every method, several seeds, one budget, held-out judges.
+"""Methods of tuning compared on one checkpoint: several seeds, one budget, held-out judges.
 
     python -m research.method_comparison --data D --out RUNS --record
 
@@ -29,7 +29,8 @@ from dlpo.errors import DataError, DlpoError
 from dlpo.rl.reward_models import GRADIENT_JUDGES, parse_weights
 from dlpo_bench.clips import TEST_SPLIT, Clip, clips_of_texts, load_clips
 from dlpo_bench.eval import caption, differences, figures, markdown, samples
-from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take, evaluate, load_panel
+from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take, evaluate
+from dlpo_bench.panel import load_panel
 from dlpo_bench.plots import COLORS, Series, draw_panels
 from dlpo_bench.plots import PlotPanel as Axes
 from dlpo_bench.record import Measured, write_record

@@ -45,8 +45,8 @@ from dlpo_bench.judging import (
     SystemScores,
     Take,
     evaluate,
-    load_panel,
 )
+from dlpo_bench.panel import load_panel
 from dlpo_bench.record import Measured
 from dlpo_bench.report.quality import short
 from dlpo_bench.signals import F0_RANGE_HZ, FRAME_S, f0_track_hz

@@ -32,9 +32,11 @@ from dlpo.errors import DlpoError
 from dlpo.judges.judge import Scores, Waveform, check_waveforms
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.collector import run_chains
 from dlpo.rl.conditions import reach_of
-from dlpo.rl.methods import Explore, Method, Objective, Plan
+from dlpo.rl.methods import Plan
+from dlpo.rl.objective import Explore, MethodName, Objective
 from dlpo.rl.prompts import Prompt, Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.rewards import ClipBatch, MeasuredReward, WeightedSum
@@ -139,7 +141,8 @@ def tilts(
     model: Model, prompts: Sequence[Prompt], chain: NoiseSchedule, seeds: int = 1
 ) -> list[float]:
     """dB per octave of each sentence and seed, always with the same noise."""
-    parts = run_chains(model, prompts, chain, KEY, seeds, ROWS, reach_of(model, prompts[0])).parts
+    policy = ChainPolicy(model, chain, reach_of(model, prompts[0]))
+    parts = run_chains(policy, prompts, KEY, seeds, ROWS).parts
     return [spectral_tilt_db(w, SAMPLE_RATE) for part in parts for w in part.waveforms(model)]
 
 
@@ -212,7 +215,7 @@ def main(
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
 ) -> None:
     """Tune on the toy judge and report the share of the possible gain reached, with the seconds."""
-    objective = Objective(cast(Method, method), cast(Explore, explore), beta=beta)
+    objective = Objective(cast(MethodName, method), cast(Explore, explore), beta=beta)
     plan = Plan(objective, {"spectral_tilt": 1.0})
     settings = TuningConfig(
         updates=updates, sentences=sentences, group=group, rows=8, passes=passes,

@@ -19,11 +19,11 @@ from pathlib import Path
 
 # Lower one whenever a change makes room; raise one only for a capability that a user asked for.
 BUDGETS = {
-    "product lines": 37_100,
-    "test lines": 24_000,
-    "research lines": 2_860,
-    "modules": 214,
-    "modules with one importer": 37,
+    "product lines": 45_000,
+    "test lines": 27_000,
+    "research lines": 3_600,
+    "modules": 290,
+    "modules with one importer": 85,
     "class names used twice": 0,
 }
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")

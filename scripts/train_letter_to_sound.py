@@ -2,8 +2,8 @@
 
     python scripts/train_letter_to_sound.py ../shared/data/cmudict/cmudict.dict
 
-Writes ``dlpo/text/letter_to_sound.npz`` (half precision) and prints the phoneme error on every
-fiftieth word, which is held out. Needs the `train` extra.
+Writes ``dlpo/text/en_us/letter_to_sound.npz`` (half precision) and prints the phoneme error on
+every fiftieth word, which is held out. Needs the `train` extra.
 
 Two bidirectional GRU layers read the letters; each letter has two slots for a phoneme or a blank
 (connectionist temporal classification), so the output can neither loop nor stop early.
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlpo.text.letter_to_sound import LETTERS, SLOTS, LetterToSound
+from dlpo.text.en_us.letter_to_sound import LETTERS, SLOTS, LetterToSound
 from dlpo.text.symbols import PHONEMES
 
 log = logging.getLogger("train_letter_to_sound")

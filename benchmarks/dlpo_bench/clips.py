@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ TEST_SPLIT = tuple(f"LJ002-{number:04d}" for number in range(161, 181))
 VALIDATION_SPLIT = tuple(f"LJ002-{number:04d}" for number in range(181, 201))
 SPLITS = {"test": TEST_SPLIT, "validation": VALIDATION_SPLIT}
 SUFFIXES = (".wav", ".flac")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # of clips and kinds: also of files
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Clip:
     """The original recording, if it is on this machine."""
     words: str | None = None
     """What a recognizer should hear, where the text doesn't spell it out ("23", "Mr.")."""
+    kind: str | None = None
+    """What it is, such as a yes/no question ("yn"); figures are given for each kind."""
 
     @property
     def spoken(self) -> str:
@@ -59,33 +63,56 @@ def load_clips(corpus: Path, clip_ids: Iterable[str] = TEST_SPLIT) -> list[Clip]
 def clips_of_texts(path: Path) -> list[Clip]:
     """The lines of a text file, one sentence each, without recordings; blank lines are skipped.
 
-    Clips are named by line number: `line-0001`. A recognizer is expected to hear the text as the
-    front end reads it, with numbers and abbreviations in words.
+    Clips are named by line number: `line-0001`. Or each line is `name<tab>kind<tab>text`, with
+    kinds such as yn, wh, st and dq (`endings.KINDS`). A recognizer is expected to hear the text as
+    the front end reads it, with numbers and abbreviations in words.
 
     Raises:
-        DataError: unreadable, no sentences, or a line that can't be spoken or has no words.
+        DataError: unreadable, no sentences, a line that can't be spoken or has no words, or lines
+            with and without a kind, two of one name.
         MissingExtraError: see `TextFrontEnd`.
     """
     from dlpo.text import TextFrontEnd
 
     with reading(path, "text in UTF-8"):
         lines = path.read_text("utf-8").splitlines()
-    front_end = TextFrontEnd()
-    clips = []
-    for number, line in enumerate(lines, 1):
-        if not (text := line.strip()):
-            continue
+    split = [line.strip().split("\t") for line in lines]
+    rows = [(number, row) for number, row in enumerate(split, 1) if any(row)]
+    if not rows:
+        raise DataError(f"{path} has no sentences; expected one a line")
+    with_kinds, front_end = len(rows[0][1]) > 1, TextFrontEnd()
+    clips: dict[str, Clip] = {}
+    for number, row in rows:
+        at = f"{path}, line {number}"
+        clip_id, kind, text = _named(row, with_kinds, f"line-{number:04d}", at)
+        if clip_id in clips:
+            raise DataError(f"{at}: a line before is named {clip_id!r}, too; expected another name")
         try:
             sentences = front_end.process(text).sentences
         except InputError as error:
-            raise DataError(f"{path}, line {number}: {error}") from error
+            raise DataError(f"{at}: {error}") from error
         words = " ".join(sentence.normalized for sentence in sentences)
         if not words_of(words):
-            raise DataError(f"{path}, line {number}: {text!r} has no words; expected a sentence")
-        clips.append(Clip(f"line-{number:04d}", text, None, words))
-    if not clips:
-        raise DataError(f"{path} has no sentences; expected one a line")
-    return clips
+            raise DataError(f"{at}: {text!r} has no words; expected a sentence")
+        clips[clip_id] = Clip(clip_id, text, None, words, kind)
+    return list(clips.values())
+
+
+def _named(row: list[str], with_kinds: bool, usual: str, at: str) -> tuple[str, str | None, str]:
+    """Name, kind and text of a line, which has either all three or a text alone."""
+    if not with_kinds and len(row) == 1:
+        return usual, None, row[0]
+    if not with_kinds or len(row) != 3:
+        raise DataError(
+            f"{at}: {len(row)} fields between tabs; expected"
+            f" {'name, kind and text' if with_kinds else 'a text alone'}, as in the first line"
+        )
+    clip_id, kind, text = row
+    if not (NAME.fullmatch(clip_id) and NAME.fullmatch(kind)):
+        raise DataError(
+            f"{at}: name {clip_id!r}, kind {kind!r}; expected letters, digits and hyphens"
+        )
+    return clip_id, kind, text
 
 
 def find_audio(directory: Path, clip_id: str) -> Path | None:

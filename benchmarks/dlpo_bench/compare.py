@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,9 @@ from dlpo_bench.statistics import (
 
 UNDECIDED, NO_VERDICT = "undecided", "no verdict"
 Floats = NDArray[np.float64]
-KINDS = ("quality", "tuning-comparison", "pareto", "texts", "controls", "learning-curve")
+Scored = tuple[Floats, Floats | None]
+"""(clips,) values, and the counts that errors are out of."""
+KINDS = ("quality", "tuning-comparison", "pareto", "texts", "controls", "learning-curve", "endings")
 """Kinds of record whose samples are scores of clips, by system."""
 DIGITS = 3  # of a difference; a judge's own arithmetic differs by 1e-6 between machines
 
@@ -54,7 +57,10 @@ TIMES = (  # in records that are not from judges
     "freed_ms", "gap_ms", "first_token_to_speech_ms", "last_token_to_end_of_speech_ms",
     "speech_rtf", "denoiser_rtf", "kernel_ms", "graph_ms",
 )  # fmt: skip
-SCORES = ("DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808", "UTMOS", "speaker cosine")
+SCORES = (
+    "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808", "P.835 SIG", "P.835 BAK", "P.835 OVRL",
+    "PLCMOS", "UTMOS", "speaker cosine",
+)  # fmt: skip
 COSTS = (  # of recognizers, and what a listener would call an accident
     WORD_ERRORS, CHARACTER_ERRORS, f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added",
     "silent words", "loud pauses", "clipped samples", "sharpest jump, dB", "DC, dB",
@@ -240,6 +246,7 @@ class Change:
     """One measure of one system that both records contain."""
 
     system: str
+    """with the kind of its clips, if they have kinds"""
     measure: str
     paired: Paired
     """the second record minus the first, over clips judged in both"""
@@ -292,24 +299,37 @@ def _compare(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[list[Cha
         )
     if others := sorted(olds["systems"].keys() ^ news["systems"].keys()):
         problems.append(f"only in one record: {', '.join(others)}")
-    first, second = (np.array(places) for places in zip(*pairs, strict=True))
-    changes = []
-    for system in systems:
-        old, new = _scores(olds, system), _scores(news, system)
-        for measure in (m for m in old if m in new):
-            (before, weights), (after, _) = old[measure], new[measure]
-            apart = np.round(after[second] - before[first], DIGITS)
-            judged = np.isfinite(apart)
-            if judged.any():
-                under = None if weights is None else weights[first][judged]
-                changes.append(Change(system, measure, paired(apart[judged], under)))
+    kinds = olds.get("kinds") or [None] * len(olds["clips"])
+    changes: list[Change] = []
+    for system, kind in product(systems, dict.fromkeys(kinds)):
+        of_kind = [pair for pair in pairs if kinds[pair[0]] == kind]
+        if of_kind:
+            name = f"{system}, {kind}" if kind else system
+            changes += _changes(name, _scores(olds, system), _scores(news, system), of_kind)
     return changes, problems
 
 
-def _scores(samples: Mapping[str, Any], system: str) -> dict[str, tuple[Floats, Floats | None]]:
+def _changes(
+    name: str,
+    old: Mapping[str, Scored],
+    new: Mapping[str, Scored],
+    pairs: Sequence[tuple[int, int]],
+) -> Iterator[Change]:
+    """The changes of a system over pairs of a clip's places in both records."""
+    first, second = (np.array(places) for places in zip(*pairs, strict=True))
+    for measure in (m for m in old if m in new):
+        (before, weights), (after, _) = old[measure], new[measure]
+        apart = np.round(after[second] - before[first], DIGITS)
+        judged = np.isfinite(apart)
+        if judged.any():
+            under = None if weights is None else weights[first][judged]
+            yield Change(name, measure, paired(apart[judged], under))
+
+
+def _scores(samples: Mapping[str, Any], system: str) -> dict[str, Scored]:
     """Measure -> (clips,) values, NaN where the judge failed; and the counts they are out of."""
     scores = samples["systems"][system]
-    found: dict[str, tuple[Floats, Floats | None]] = {
+    found: dict[str, Scored] = {
         measure: (_floats(values), None) for measure, values in scores["values"].items()
     }
     for measure, errors in scores["errors"].items():

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dlpo.errors import InputError
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.compare import MEASURES, UNDECIDED
+from dlpo_bench.endings import MOVEMENT, QUESTION, RISES, title_of
 from dlpo_bench.judging import (
     CHARACTER_ERRORS,
     ERROR_RATIO,
@@ -30,8 +31,18 @@ from dlpo_bench.tables import markdown as to_markdown
 
 
 def is_rate(measure: str) -> bool:
-    """Whether it is shown in per cent: word and character errors of any recognizer."""
+    """Whether it counts errors: words and characters of any recognizer."""
     return measure.startswith((WORD_ERRORS, CHARACTER_ERRORS)) and measure != ERROR_RATIO
+
+
+def in_percent(measure: str) -> bool:
+    """Whether it is shown in per cent: rates of errors, and shares of clips."""
+    return is_rate(measure) or measure == RISES
+
+
+def is_neutral(measure: str) -> bool:
+    """Whether neither more nor less of it is good in itself."""
+    return measure in (*SIGNAL_MEASURES, MOVEMENT, RISES) or measure.startswith(QUESTION)
 
 
 def verdict(measure: str, difference: Paired) -> str:
@@ -39,7 +50,7 @@ def verdict(measure: str, difference: Paired) -> str:
     if not difference.decided:
         return UNDECIDED
     more = difference.difference.value > 0
-    if measure in SIGNAL_MEASURES:
+    if is_neutral(measure):
         return "higher" if more else "lower"
     return "better" if more != is_rate(measure) else "worse"
 
@@ -51,6 +62,11 @@ def figures(quality: Quality) -> dict[str, Any]:
     number of sentences, verdict.
     """
     return {system: figures_of(quality, system) for system in quality.scores}
+
+
+def figures_by_kind(quality: Quality) -> dict[str, dict[str, Any]]:
+    """Kind of text -> `figures` of the clips of that kind."""
+    return {kind: figures(quality.of_kind(kind)) for kind in quality.kinds}
 
 
 def figures_of(quality: Quality, system: str) -> dict[str, Any]:
@@ -77,6 +93,7 @@ def samples(
     return {
         "clips": [clip.clip_id for clip in quality.clips],
         "texts": [clip.text for clip in quality.clips],
+        "kinds": [clip.kind for clip in quality.clips],
         "baseline": quality.baseline,
         "matched": quality.matched,
         "recognisers": {m: r.name for m, r in quality.panel.recognizers.items()},
@@ -114,7 +131,7 @@ def _lists(values: Mapping[str, NDArray[np.float64]]) -> dict[str, list[float | 
 def means(figures: Figures) -> Table:
     """A row for each measure, a column for each system."""
     rows = [
-        [m, *((m in scores and estimate(scores[m], percent=is_rate(m), fixed=True)) or ""
+        [m, *((m in scores and estimate(scores[m], percent=in_percent(m), fixed=True)) or ""
               for scores in figures.values())]
         for m in _measures(figures)
     ]  # fmt: skip
@@ -149,7 +166,7 @@ def _measures(figures: Figures) -> list[str]:
 
 
 def _difference(measure: str, d: Figures) -> str:
-    words = estimate(d, percent=is_rate(measure), signed=True)
+    words = estimate(d, percent=in_percent(measure), signed=True)
     return words if d["verdict"] == UNDECIDED else f"**{words}**"
 
 
@@ -176,16 +193,29 @@ def caption(quality: Quality) -> str:
         f"{measure} failed on {len(reasons)} of {system}'s clips, the first {reasons[0]}"
         for (measure, system), reasons in failed.items()
     ]
+    lines += [
+        f"{MOVEMENT}: {lost} of {system}'s clips have too little voice; they count as not risen"
+        for system, lost in quality.without(MOVEMENT).items()
+    ]
     if quality.silent:
         lines.append(f"without a sound: {'; '.join(quality.silent)}")
     return "\n".join(lines)
 
 
 def blocks(quality: Quality) -> list[Block]:
-    """Means, differences if there are any, and what the figures are."""
+    """Means, differences if there are any, of each kind of text; and what the figures are."""
+    found: list[Block] = []
+    for kind in quality.kinds:
+        of_kind = quality.of_kind(kind)
+        found += [title_of(kind, len(of_kind.clips)), *_tables(of_kind)]
+    if not quality.kinds:
+        found += _tables(quality)
+    return [*found, caption(quality).replace("\n", "  \n")]
+
+
+def _tables(quality: Quality) -> list[Table]:
     found = figures(quality)
-    tables = [means(found), differences(found)]
-    return [*(table for table in tables if table.rows), caption(quality).replace("\n", "  \n")]
+    return [table for table in (means(found), differences(found)) if table.rows]
 
 
 def markdown(quality: Quality) -> str:

@@ -9,26 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import (
-    CheckpointError,
-    EngineError,
-    InputError,
-    MissingExtraError,
-    needs,
-    pip_install,
-)
-from dlpo.judges import WEIGHTS
-from dlpo.judges.distillmos import DistillMOS
-from dlpo.judges.dnsmos import Dnsmos
+from dlpo.errors import EngineError, InputError, MissingExtraError
 from dlpo.judges.judge import (
     TYPICAL_LEVEL_DB,
+    ClipMeasure,
     Judge,
     Recognizer,
     active_level_db,
@@ -36,12 +26,8 @@ from dlpo.judges.judge import (
     check_waveforms,
     high_band_db,
 )
-from dlpo.judges.nisqa import Nisqa
-from dlpo.judges.pocketsphinx import PocketSphinx
-from dlpo.judges.speaker import SpeakerEncoder, SpeakerSimilarity
-from dlpo.judges.whisper import Whisper
 from dlpo.judges.word_errors import character_errors, characters_of, word_errors, words_of
-from dlpo_bench.clips import SAMPLE_RATE, SUFFIXES, Clip, Waveform, read_audio
+from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, read_audio
 from dlpo_bench.signals import (
     f0_spread_semitones,
     mel_spread_db,
@@ -51,7 +37,6 @@ from dlpo_bench.statistics import Estimate, Paired, mean, paired, ratio_of_sums
 from dlpo_bench.systems import RECORDINGS, Say
 
 WORD_ERRORS, CHARACTER_ERRORS = "word errors", "character errors"
-REFERENCE_EVERY = 10  # every n-th clip of the corpus is a reference for its speaker
 Floats = NDArray[np.float64]
 ERROR_RATIO = "word errors / recordings'"
 SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
@@ -74,63 +59,8 @@ class JudgePanel:
     """Word-error measure -> recognizer."""
     left_out: Mapping[str, str]
     """Unavailable judge -> why."""
-
-
-def load_panel(
-    weights: Path,
-    whisper: Sequence[Path] = (),
-    utmos: Path | None = None,
-    speaker: tuple[Path, Path] | None = None,
-) -> JudgePanel:
-    """Load every judge whose weights are available.
-
-    Args:
-        weights: directory with nisqa.tar, nisqa_tts.tar and dnsmos_model_v8.onnx. DistillMOS and
-            the recognizer bring their own; a judge without weights is left out.
-        whisper: directories of Whisper checkpoints, each of which adds word and character errors
-            named after its directory.
-        utmos: file of UTMOS's weights.
-        speaker: file of the speaker encoder's weights, and the corpus (with wavs/) of the speaker
-            that clips are compared with.
-
-    Raises:
-        InputError: no judge is available.
-        CheckpointError, MissingExtraError: Whisper, UTMOS or the speaker encoder was requested but
-            is not available.
-        DataError: a recording of the speaker can't be read.
-    """
-    judges: list[Judge] = []
-    recognizers: dict[str, Recognizer] = {}
-    left_out = {}
-    makers: dict[str, Callable[[], Judge]] = {
-        "DistillMOS": DistillMOS,
-        "NISQA": lambda: Nisqa(weights / WEIGHTS["NISQA"]),
-        "NISQA-TTS": lambda: Nisqa(weights / WEIGHTS["NISQA-TTS"]),
-        "DNSMOS P.808": lambda: Dnsmos(weights / WEIGHTS["DNSMOS P.808"]),
-    }
-    for name, make in makers.items():
-        try:
-            judges.append(make())
-        except (CheckpointError, MissingExtraError) as error:
-            left_out[name] = str(error)
-    if utmos is not None:
-        with needs("bench"):
-            from dlpo.judges.utmos import Utmos
-        judges.append(Utmos(utmos))
-    try:
-        recognizers[WORD_ERRORS] = PocketSphinx()
-    except (InputError, MissingExtraError) as error:
-        left_out[WORD_ERRORS] = str(error)
-    if speaker is not None:
-        files = sorted(f for f in (speaker[1] / "wavs").glob("*") if f.suffix in SUFFIXES)
-        recordings = [read_audio(file) for file in files[::REFERENCE_EVERY]]
-        judges.append(SpeakerSimilarity(SpeakerEncoder(speaker[0]), recordings, SAMPLE_RATE))
-    for directory in whisper:
-        recognizers[f"{WORD_ERRORS}, {directory.resolve().name}"] = Whisper(directory)
-    if not judges and not recognizers:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise InputError(f"no judge is available ({reasons}); run: {pip_install('bench')}")
-    return JudgePanel(judges, recognizers, left_out)
+    measures: Sequence[ClipMeasure] = ()
+    """What gives several figures of a clip, or needs its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +73,15 @@ class Take:
     """Recognizer's measure -> its transcript of each clip; None where it failed."""
     errors: Mapping[str, Floats]
     """Recognizer's measure -> (clips,) wrong words or characters; NaN where it failed."""
+
+    def of(self, clips: Sequence[int]) -> Take:
+        """The scores of some clips, by their places."""
+        places = list(clips)
+        return Take(
+            {measure: values[places] for measure, values in self.values.items()},
+            {measure: [texts[i] for i in places] for measure, texts in self.transcripts.items()},
+            {measure: errors[places] for measure, errors in self.errors.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +135,29 @@ class Quality:
     """"system, clip" of every silent waveform."""
     matched: bool
     """Whether all waveforms were brought to one level and got equal ends."""
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of the clips, in order of appearance; empty if they have none."""
+        return list(dict.fromkeys(clip.kind for clip in self.clips if clip.kind is not None))
+
+    def without(self, measure: str) -> dict[str, int]:
+        """System -> number of its clips, of all takes, that have no value of a measure."""
+        lost = {
+            system: sum(int(np.isnan(take.values[measure]).sum()) for take in heard.takes)
+            for system, heard in self.scores.items()
+            if measure in heard.takes[0].values
+        }
+        return {system: number for system, number in lost.items() if number}
+
+    def of_kind(self, kind: str) -> Quality:
+        """The same of the clips of one kind."""
+        places = [i for i, clip in enumerate(self.clips) if clip.kind == kind]
+        scores = {
+            system: SystemScores([take.of(places) for take in heard.takes])
+            for system, heard in self.scores.items()
+        }
+        return replace(self, clips=[self.clips[i] for i in places], scores=scores)
 
     def units(self, measure: str) -> Floats:
         """(clips,) number of words, or of characters, whichever the measure counts errors in."""
@@ -335,6 +297,16 @@ def _score(
         return found
 
     values = {j.name: float(attempt(j.name, j.score, math.nan)) for j in panel.judges}
+    for several in panel.measures:
+        try:
+            found = several.measure(judged, SAMPLE_RATE, clip.text)
+        except MissingExtraError:
+            raise
+        except Exception as error:  # as above
+            reason = f"{type(error).__name__}: {error}"
+            failures += [Failure(*at, name, reason) for name in several.names]
+            found = (math.nan,) * len(several.names)
+        values |= dict(zip(several.names, found, strict=True))
     values |= {name: measure(waveform, SAMPLE_RATE) for name, measure in SIGNAL_MEASURES.items()}
     transcripts: dict[str, str | None] = {}
     errors: dict[str, float] = {}

@@ -4,7 +4,7 @@ folder of wavs."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,8 @@ class SpeakingOptions:
     """0 = DDIM to 1 = ancestral, for checkpoints only"""
     seeds: int = 1
     """noise seeds 0, 1, ... for each sentence"""
+    voices: tuple[str, ...] = ()
+    """of bundles and checkpoints with several voices; with several, each speaks with each"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,26 @@ def _expected(path: Path, more: str = "") -> str:
 
 
 def _voices(label: str, path: Path, speaking: SpeakingOptions) -> list[TextVoice]:
-    """A bundle in each precision, or a checkpoint; empty for anything that can't read."""
+    """A bundle in each precision, or a checkpoint, with each of the voices that are asked for;
+    empty for anything that can't read."""
+    readers = _readers(label, path, speaking)
+    for reader in readers:
+        for voice in speaking.voices:
+            reader.synthesizer.manifest.shares(voice)  # raises if it has no such voice
+    return [
+        replace(
+            reader,
+            name=f"{reader.name}, {voice}" if len(speaking.voices) > 1 else reader.name,
+            synthesizer=reader.synthesizer.speaking(voice),
+            about={**reader.about, "voice": voice},
+        )
+        for reader in readers
+        for voice in speaking.voices
+    ] or readers
+
+
+def _readers(label: str, path: Path, speaking: SpeakingOptions) -> list[TextVoice]:
+    """A bundle in each precision, or a checkpoint, with its default voice."""
     from dlpo_serving.voices import known_voices
 
     if str(path) in known_voices() or path.is_file() or (path / MANIFEST).is_file():

@@ -29,8 +29,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's idle threads would
 _MODULE_OF = {  # command -> the module of this package that registers it, in the order of --help
     "say": "speak", "serve": "speak", "phonemes": "speak", "voices": "bundles", "export": "bundles",
     "health": "operate", "doctor": "operate", "keys": "operate", "new-voice": "new_voice",
-    "prepare": "make", "train": "make", "tune": "make", "schedule": "make", "eval": "measure",
-    "listen": "measure", "bench": "bench",
+    "prepare": "make", "train": "make", "tune": "make", "schedule": "make", "import": "make",
+    "eval": "measure", "listen": "measure", "bench": "bench",
 }  # fmt: skip
 # Options accepted before or after a command, and the log level that each sets.
 _EVERYWHERE = {"quiet": logging.WARNING, "verbose": logging.DEBUG}
@@ -41,7 +41,7 @@ dlpo: text to speech that starts within milliseconds on one CPU core
   dlpo say "Hello there." -o hello.mp3 --voice heart   write a file
   dlpo serve --http-port 8080                          serve gRPC, the OpenAI API and a web page
   dlpo doctor                                          check what works on this machine
-  dlpo tune --help                                     tune a voice with reinforcement learning
+  dlpo tune --help                                     tune a voice by reward, or by preferences
 
 dlpo -h lists every command, dlpo COMMAND -h its options."""
 

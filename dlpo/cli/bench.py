@@ -194,7 +194,7 @@ def quality(
     """
     with needs("bench"):
         from dlpo_bench.clips import TEST_SPLIT, load_clips
-        from dlpo_bench.judging import load_panel
+        from dlpo_bench.panel import load_panel
         from dlpo_bench.report.quality import pareto_blocks
     with needs("serve"):
         from dlpo_bench.pareto import STEPS, measure_quality, open_points

@@ -54,8 +54,8 @@ def export(
         list[str] | None,
         _of_bundle(
             help="Denoiser precision; repeatable. fp32 is always included; fp16 and int8_symmetric"
-            " are for GPUs, int8 for CPUs. Default for checkpoints: fp32 and int8. For bundles:"
-            " the precisions to build plans for."
+            " are for GPUs, int8 for CPUs. Default for checkpoints: fp32 and int8, or fp32 alone"
+            " for mini, base and large. For bundles: the precisions to build plans for."
         ),
     ] = None,
     weight_bits: Annotated[int, _of_checkpoint(help="Bits per stored weight: 8, 16 or 32.")] = 16,
@@ -90,10 +90,12 @@ def export(
         if out is None:
             raise typer.BadParameter("--out is required", param_hint="--out")
         with needs("export"):
-            from dlpo_export.options import ExportOptions
+            from dlpo.checkpoint import load_checkpoint
+            from dlpo_export.options import ExportOptions, usual_precisions
             from dlpo_export.pipeline import export_bundle
 
-            wanted = tuple(precision or ("fp32", "int8"))  # ExportOptions checks them
+            config = load_checkpoint(checkpoint).config
+            wanted = tuple(precision or usual_precisions(config))  # ExportOptions checks them
             options = ExportOptions(
                 steps=tuple(steps),
                 default_steps=default_steps,
@@ -103,7 +105,7 @@ def export(
                 weight_bits=weight_bits,
                 opset=opset,
                 voice=voice[0] if voice else "lj",
-                voices=_voices(checkpoint, voice),
+                voices=_voices(config, voice),
                 gain=gain,
                 dictionary=read_dictionary(dictionary) or {},
             )
@@ -140,12 +142,11 @@ def export(
                 raise typer.Exit(1)
 
 
-def _voices(checkpoint: Path, wanted: list[str]) -> dict[str, str]:
+def _voices(config: Any, wanted: list[str]) -> dict[str, str]:
     """Name in the bundle -> voice of the checkpoint, from `--voice` as NAME=VOICE or VOICE."""
-    from dlpo.checkpoint import load_checkpoint
     from dlpo.config.models import SpectralConfig
 
-    if not wanted or not isinstance(load_checkpoint(checkpoint).config, SpectralConfig):
+    if not wanted or not isinstance(config, SpectralConfig):
         return {}
     return {name: voice or name for name, _, voice in (entry.partition("=") for entry in wanted)}
 

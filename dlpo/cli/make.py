@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dlpo.cli.endings import ENDINGS, endings_tuner
 from dlpo.cli.options import (
     WEIGHTS,
     CheckpointDir,
@@ -39,15 +40,21 @@ Data = Annotated[
     list[str],
     typer.Option(
         metavar="DIR[=SHARE]",
-        help="Dataset directory from `dlpo prepare`; repeatable, except to train base and large."
-        " SHARE weights how much is drawn from each.",
+        help="Dataset directory from `dlpo prepare`; repeatable, except to train mini, base and"
+        " large. SHARE weights how much is drawn from each.",
     ),
+]
+
+
+Methods = Literal[
+    "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct", "dpo", "bent"
 ]
 
 
 def register(app: typer.Typer) -> None:
     for command in (prepare, train, tune, schedule):
         app.command()(command)
+    app.command("import")(import_checkpoint)
 
 
 def prepare(
@@ -88,6 +95,14 @@ def prepare(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that measure clips.")] = 1,
+    without_f0: Annotated[
+        bool,
+        typer.Option(
+            "--without-f0",
+            help="Leave out F0 and source phase, for mini, base and large, which don't read them:"
+            " much faster.",
+        ),
+    ] = False,
 ) -> None:
     """Turn a corpus into a dataset for `dlpo train`.
 
@@ -125,6 +140,7 @@ def prepare(
             speaker=speaker,
             sessions=sessions,
             jobs=jobs,
+            without_f0=without_f0,
             origin=origin,
             left_out=left_out,
         )
@@ -135,11 +151,12 @@ def prepare(
 
 def train(
     model: Annotated[
-        Literal["spectral", "contour", "base", "large"],
+        Literal["spectral", "contour", "mini", "base", "large"],
         typer.Argument(
             help="Model to train. spectral: one or more voices for a CPU; --set part=acoustics,"
             " denoiser or joint selects the part to train. contour: gives the voices of --init"
-            " their own pitch. base, large: WaveGrad 2 as published, see docs/train-base.md."
+            " their own pitch. base, large: WaveGrad 2 as published; mini: the same in small. See"
+            " docs/train-base.md."
         ),
     ],
     data: Data,
@@ -163,6 +180,27 @@ def train(
     typer.echo(run_shown(run, "loss"))
 
 
+def import_checkpoint(
+    layout: Annotated[
+        Literal["wavegrad2"],
+        typer.Argument(help="wavegrad2: Base or Large of maum-ai/wavegrad2, for LJSpeech."),
+    ],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="The published checkpoint.")
+    ],
+    out: Annotated[Path, typer.Option(help="Checkpoint directory to write.")],
+) -> None:
+    """Turn a published checkpoint into one for `dlpo eval`, `tune` and `export`.
+
+    Nothing in the file is executed.
+    """
+    with needs("train"):
+        from dlpo.training.published import import_wavegrad2
+
+    config = import_wavegrad2(file, out)
+    typer.echo(f"{out}: {layout} {config.model}")
+
+
 def _trainer(
     model: str, data: list[str], out: Path, inits: list[Path], values: dict[str, Any]
 ) -> TrainingRun:
@@ -172,6 +210,7 @@ def _trainer(
     from dlpo.config.training import (
         BASE_TRAINING,
         LARGE_TRAINING,
+        MINI_TRAINING,
         ContourTraining,
         SpectralTraining,
         WaveGrad2Training,
@@ -202,7 +241,7 @@ def _trainer(
         raise InputError(
             f"{model} takes one --data and at most one --init; got {len(paths)} and {len(inits)}"
         )
-    usual = BASE_TRAINING if model == "base" else LARGE_TRAINING
+    usual = {"mini": MINI_TRAINING, "base": BASE_TRAINING, "large": LARGE_TRAINING}[model]
     published = from_dict(WaveGrad2Training, to_dict(usual) | values)
     return WaveGradTrainer(config, published, paths[0], out, inits[0] if inits else None)
 
@@ -225,7 +264,7 @@ def _corpora(data: list[str]) -> tuple[list[Path], list[float]]:
 def schedule(
     checkpoint: CheckpointDir,
     data: DatasetDir,
-    steps: Annotated[int, typer.Option(min=1, max=8, help="Reverse steps, N.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, max=16, help="Reverse steps, N.")] = 4,
     clips: Annotated[int, typer.Option(min=1, help="Validation recordings to resynthesize.")] = 4,
 ) -> None:
     """Find the noise schedule and eta that best resynthesize validation recordings in N steps.
@@ -266,7 +305,7 @@ def _demo(asked: bool) -> None:
 
     out = Path("dlpo-demo")
     tuner = demo_tuner(out)
-    run_shown(tuner, "reward/DistillMOS")
+    run_shown(tuner, "reward")
     typer.echo(f"open {write_page(tuner, out)}")
     raise typer.Exit
 
@@ -276,7 +315,7 @@ def tune(
     data: Data,
     out: RunDir,
     method: Annotated[
-        Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "control", "direct", "dpo"],
+        Methods,
         typer.Option(help="Objective to minimize; docs/tuning.md explains each."),
     ] = "dlpo",
     explore: Annotated[
@@ -285,21 +324,29 @@ def tune(
     ] = "chain",
     reward: Annotated[
         str,
-        typer.Option(help="Judges and their weights, such as distillmos=1,high_band=0.3."),
+        typer.Option(
+            help="Judges and their weights, such as distillmos=1,high_band=0.3; or endings: how"
+            " sentences end, which tunes the pitch (methods dlpo, awm, control, direct, bent)."
+        ),
     ] = "distillmos",
     steps: Annotated[
         int | None,
         typer.Option(
             min=1,
-            max=8,
+            max=16,
             help="Reverse steps, as served. Default: the voice's own, but at least 2 when"
             " exploring the chain's noise.",
         ),
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
-    alpha: Annotated[float, typer.Option(min=0, help="Weight of the reward.")] = 1.0,
-    beta: Annotated[float, typer.Option(min=0, help="Weight of the diffusion loss.")] = 1.0,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, help="Weight of the reward. Default: 1, of endings 2.")
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(min=0, help="Weight of the diffusion loss. Default: 1, of endings 2."),
+    ] = None,
     guide: Annotated[
         Literal["return", "recordings", "both"],
         typer.Option(help="Use the diffusion loss in the return, on recordings, or both."),
@@ -311,6 +358,18 @@ def tune(
             dir_okay=False,
             help="For dpo: preference pairs from `dlpo listen export`; by default, the reward's.",
         ),
+    ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="For endings: a file of lines id|text to draw sentences from; repeatable.",
+        ),
+    ] = None,
+    without: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Ids of texts to leave out, one a line."),
     ] = None,
     guard: Annotated[
         Literal["on", "off"],
@@ -333,12 +392,12 @@ def tune(
             "--demo",
             is_eager=True,
             callback=_demo,
-            help="Tune the repository's untuned voice in about five minutes, without a corpus, and"
-            " write a before-and-after page with the reward curve to dlpo-demo/.",
+            help="Teach the repository's untuned voices to ask, in about four minutes and without a"
+            " corpus, and write a page to hear before and after to dlpo-demo/.",
         ),
     ] = False,
 ) -> None:
-    """Tune a checkpoint with reinforcement learning.
+    """Tune a checkpoint by reward, or by listeners' preferences.
 
     Judges outside the reward monitor the run. At the end, the path of the best checkpoint is
     printed. Ctrl-C saves the run, and the same command resumes it. To tune on several GPUs, run:
@@ -350,19 +409,27 @@ def tune(
         from dlpo.config.training import TuningConfig
         from dlpo.data.dataset import Corpora
         from dlpo.data.preferences import read_pairs
-        from dlpo.rl.methods import Objective, Plan
+        from dlpo.rl.methods import Plan, explores_noise
+        from dlpo.rl.objective import Objective
         from dlpo.rl.preferences import pairs_sha256
         from dlpo.rl.reward_models import RewardSources, load_reward_models, parse_weights
         from dlpo.rl.tuner import Tuner
 
-    options = {"method": method, "explore": explore, "alpha": alpha, "beta": beta, "guide": guide}
+    weighed = {"alpha": alpha, "beta": beta}
+    given = {name: weight for name, weight in weighed.items() if weight is not None}
     changed = parse_settings(settings or [])
+    if reward == ENDINGS:
+        files = texts or []
+        run = endings_tuner(checkpoint, _corpora(data), files, without, out, method, given, changed)
+        typer.echo(run_shown(run, "reward"))
+        return
+    options = {"method": method, "explore": explore, "guide": guide} | given
     own = {field.name for field in fields(Objective)} - options.keys()
     of_method = {key: changed.pop(key) for key in own & changed.keys()}
     own_chain = chain_of(load_checkpoint(checkpoint).provenance)
     preferences = [] if pairs is None else read_pairs(pairs)
     objective = from_dict(Objective, of_method | options)
-    usual_steps = max(own_chain[1], 2 if objective.explores_noise else 1)
+    usual_steps = max(own_chain[1], 2 if explores_noise(objective) else 1)
     plan = Plan(
         objective,
         parse_weights(reward),

@@ -78,6 +78,10 @@ def evaluate(
     ] = None,
     schedule: Schedule = None,
     eta: Eta = None,
+    voice: Annotated[
+        list[str] | None,
+        of_speech(help="Voice of bundles and checkpoints; repeatable. Default: their first."),
+    ] = None,
     seeds: Annotated[
         int, of_speech(min=1, help="Noise seeds per sentence, whose scores are averaged.")
     ] = 1,
@@ -90,7 +94,8 @@ def evaluate(
         of_judges(
             exists=True,
             dir_okay=False,
-            help="Speak the lines of this file instead, which have no recordings.",
+            help="Speak the lines of this file instead, which have no recordings: a text each, or"
+            " name, kind and text between tabs, for figures by kind.",
         ),
     ] = None,
     clips: Annotated[int | None, of_judges(min=1, help="Speak only the first N sentences.")] = None,
@@ -98,11 +103,19 @@ def evaluate(
     match: Annotated[
         bool, of_judges(help="Match clips to their recordings' level and equalize end pauses.")
     ] = True,
+    judge: Annotated[
+        list[str] | None,
+        of_judges(
+            help="Use only this one: distillmos, nisqa, nisqa_tts, dnsmos, p835, plcmos, words,"
+            " ends, whisper, question. Repeatable; by default, all that are available."
+        ),
+    ] = None,
     weights: Weights = WEIGHTS,
     whisper: Annotated[
         list[Path] | None,
         of_judges(
-            help="Whisper checkpoint directory; adds word and character error rates. Repeatable."
+            help="Whisper checkpoint directory; adds word and character error rates, and for texts"
+            " with kinds whether it hears a question. Repeatable."
         ),
     ] = None,
     speaker: Annotated[
@@ -127,8 +140,8 @@ def evaluate(
     """
     with needs("bench"):
         from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
-        from dlpo_bench.eval import compare, figures, samples
-        from dlpo_bench.judging import load_panel
+        from dlpo_bench.eval import compare, figures, figures_by_kind, samples
+        from dlpo_bench.panel import load_panel
         from dlpo_bench.record import Measured, check_recordable, write_record
     with needs("serve"):
         from dlpo_bench.systems import (
@@ -141,7 +154,9 @@ def evaluate(
 
     if out is not None:
         check_recordable(out)
-    speaking = SpeakingOptions(tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds)
+    speaking = SpeakingOptions(
+        tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds, tuple(voice or ())
+    )
     candidates = open_systems(systems or ["lj"], speaking)
     baseline = baseline or candidates[0].label
     chained = (schedule, eta) != (None, None)
@@ -156,19 +171,17 @@ def evaluate(
     names = [clip.clip_id for clip in lines] or SPLITS[split]
     chosen = names_in_folders(candidates, names)[:clips]
     spoken = [clip for clip in lines if clip.clip_id in chosen] or load_clips(corpus, chosen)
-    quality = compare(
-        candidates,
-        spoken,
-        load_panel(weights, whisper or (), utmos, (speaker, corpus) if speaker else None),
-        baseline=baseline,
-        match=match,
-        wavs=wavs,
-    )
+    speakers = (speaker, corpus) if speaker else None
+    by_kind = any(clip.kind for clip in spoken)
+    panel = load_panel(weights, whisper or (), utmos, speakers, judge or (), by_kind)
+    quality = compare(candidates, spoken, panel, baseline=baseline, match=match, wavs=wavs)
     if out is not None:
         about = {candidate.label: candidate.about for candidate in candidates}
+        results = figures_by_kind(quality) if by_kind else figures(quality)
         sha256 = only_bundle(about.values())
-        found = Measured(figures(quality), samples(quality, about), bundle_sha256=sha256)
-        typer.echo(write_record("quality", found, command_line(), out))
+        found = Measured(results, samples(quality, about), bundle_sha256=sha256)
+        kind = "endings" if by_kind else "quality"
+        typer.echo(write_record(kind, found, command_line(), out))
 
 
 class _Listen(TyperGroup):

@@ -24,7 +24,7 @@ from dlpo.cli.options import (
     with_options,
 )
 from dlpo.errors import InputError, needs
-from dlpo.text.characters import Code, Emoji
+from dlpo.text.common.reading import Code, Emoji
 from dlpo_serving.engines import EngineName, EnginePrecision
 
 if TYPE_CHECKING:

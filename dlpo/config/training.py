@@ -176,7 +176,7 @@ class ContourTraining(RunConfig):
 
 @dataclass(frozen=True, slots=True)
 class WaveGrad2Training(RunConfig):
-    """How `base` and `large` are trained; the defaults are those of the published reproduction.
+    """How `mini`, `base` and `large` are trained; the defaults are the published reproduction's.
 
     Reference: MINDs Lab's WaveGrad 2 (https://github.com/maum-ai/wavegrad2), which the DLPO paper
     tunes; its checkpoint of `base` is of about a million updates.
@@ -192,7 +192,18 @@ class WaveGrad2Training(RunConfig):
     it learns nothing from artificial sentence ends. 10 in `large`."""
     duration_weight: float = 1.0
     """Weight of the squared error of durations, in seconds, relative to the L1 of the noise."""
+    mel_weight: float = 0.0
+    """Weight of the L1 of log-mel, in nats, predicted from the hidden sequence of each frame: the
+    multi-task learning of Chen et al. 2021 (section 3), which the reproduction leaves out. 0 trains
+    without it, unless `mel_updates` come first. The weight in the paper isn't known."""
+    mel_updates: int = 0
+    """Updates at the start that learn only log-mel, at weight 1, and durations, from whole
+    sentences: a tiny part of the time of others, since the decoder isn't run."""
+    mel_batch: int = 16
+    """Sentences per update of those, on each process."""
     learning_rate: float = 3e-4
+    warmup: int = 0
+    """Updates over which the learning rate rises from 0, in both parts. 0 in the reproduction."""
     decay_start: int = 25_000
     """Update from which the learning rate falls exponentially."""
     decay_end: int = 100_000
@@ -207,8 +218,9 @@ class WaveGrad2Training(RunConfig):
         RunConfig.__post_init__(self)
         check_ranges(
             self,
-            **dict.fromkeys(("batch", "window"), "1 or more"),
-            **dict.fromkeys(("context", "decay_start"), "0 or more"),
+            **dict.fromkeys(("batch", "window", "mel_batch"), "1 or more"),
+            **dict.fromkeys(("context", "decay_start", "warmup"), "0 or more"),
+            **dict.fromkeys(("mel_weight", "mel_updates"), "0 or more"),
             decay="0 < x <= 1",
             duration_weight="above 0",
         )
@@ -221,9 +233,22 @@ class WaveGrad2Training(RunConfig):
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first)."""
         done = (update - self.decay_start) / (self.decay_end - self.decay_start)
-        return float(self.learning_rate * self.decay ** min(1.0, max(0.0, done)))
+        since = update - (self.mel_updates if update >= self.mel_updates else 0)
+        rise = min(1.0, (since + 1) / max(1, self.warmup))
+        return float(self.learning_rate * rise * self.decay ** min(1.0, max(0.0, done)))
+
+    @property
+    def learns_mel(self) -> bool:
+        """Whether log-mel is learned, at first or throughout."""
+        return self.mel_weight > 0 or self.mel_updates > 0
 
 
+MINI_TRAINING = WaveGrad2Training(
+    updates=60_000, batch=8, window=48, mel_weight=0.1, mel_updates=1_500, mel_batch=8,
+    learning_rate=1e-3, warmup=100, decay_start=20_000, decay_end=60_000, ema_decay=0.9995,
+    save_every=200,
+)  # fmt: skip
+"""For one CPU core and a day: larger steps that warm up, smaller batches, and mel first."""
 BASE_TRAINING = WaveGrad2Training()
 LARGE_TRAINING = WaveGrad2Training(batch=6, context=10)
 
@@ -260,7 +285,7 @@ class TuningConfig(RunConfig):
     explore_momentum: float = 0.5
     """Exploring weights: share of a step that the next one repeats."""
     subspace: Subspace = "tensors"
-    """Exploring weights: the largest block of coordinates, see `dlpo.rl.explore`."""
+    """Exploring weights: the largest block of coordinates, see `dlpo.rl.weight_space`."""
     grow_every: int = 20
     """Exploring weights: updates until the next block is explored as well."""
     adversary: bool = True
@@ -322,3 +347,59 @@ class TuningConfig(RunConfig):
     def exploration_rate(self, update: int) -> float:
         """RMS change of the explored coordinates in update `update` (0 is the first)."""
         return self.explore_rate * max(0.1, 1 - 0.9 * update / max(1, self.updates - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class EndingsTuning(RunConfig):
+    """How the ends of sentences are tuned: the pitch flow, by advantage-weighted matching."""
+
+    updates: int = 180
+    learning_rate: float = 3e-4
+    warm_up: int = 10
+    """Updates over which the learning rate rises from 0."""
+    decay_from: float = 0.5
+    """Share of the run after which the learning rate falls linearly to a tenth."""
+    weight_decay: float = 0.0
+    ema_decay: float = 0.95
+    sentences: int = 12
+    """Prompts per update, about half of them questions that rise."""
+    draws: int = 24
+    """Contours drawn and scored for each prompt."""
+    learned: int = 8
+    """Of these, how many are learned from: half the best, half the worst."""
+    times: int = 4
+    """Pairs of noise and time per contour, shared by the draws of a prompt."""
+    recorded: int = 16
+    """Recordings per update of the diffusion loss."""
+    credit_s: float | None = 0.5
+    """Seconds before the end of voicing whose points the reward credits; None credits all."""
+    scale_st: float = 3.0
+    """Semitones of reward in an advantage of 1."""
+    advantage_bound: float = 3.0
+    validation_endings: int = 12
+    """Held-out endings of each kind that every voice is validated on."""
+    log_every: int = 5
+    validate_every: int = 25
+    save_every: int = 25
+    precision: Literal["bf16", "no"] = "no"
+
+    def __post_init__(self) -> None:
+        RunConfig.__post_init__(self)
+        check_ranges(
+            self,
+            **dict.fromkeys(("sentences", "times", "recorded", "validation_endings"), "1 or more"),
+            **dict.fromkeys(("scale_st", "advantage_bound"), "above 0"),
+            warm_up="0 or more",
+            decay_from="0 <= x < 1",
+        )
+        if self.learned % 2 or not 2 <= self.learned <= self.draws:
+            raise ConfigError(
+                f"EndingsTuning.learned is {self.learned}; expected an even number from 2 to"
+                f" draws, {self.draws}"
+            )
+
+    def rate(self, update: int) -> float:
+        """The learning rate of update `update` (0 is the first)."""
+        warmup, decay_from = self.warm_up, self.decay_from
+        factor = ramp(update, 0, self.updates, warmup=warmup, decay_from=decay_from, least=0.1)
+        return self.learning_rate * factor

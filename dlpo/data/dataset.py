@@ -8,7 +8,8 @@
     f0.npy energy.npy (F,) float32    Hz (0 = unvoiced); log RMS
     mel.npy           (F, 80) float16 log-mel
 
-Utterances without audio (`frames` 0) have only symbols and durations, to learn prosody from.
+Utterances without audio (`frames` 0) have only symbols and durations, to learn prosody from. A
+dataset prepared for WaveGrad 2 alone may lack f0 and phase; its index then says so in `lacks`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ DTYPES: dict[str, type[np.generic]] = {
     "energy": np.float32,
     "mel": np.float16,
 }
+F0_ARRAYS = ("phase", "f0")
+"""what a dataset without F0 lacks"""
 _PER_SYMBOL = ("symbols", "durations")
 _PER_SAMPLE = ("audio", "phase")
 
@@ -90,9 +93,11 @@ class Dataset:
         try:
             raw = index_path.read_bytes()
             index: dict[str, Any] = json.loads(raw)
+            self.lacks: tuple[str, ...] = tuple(index.get("lacks", ()))
             self.arrays = {
                 name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
                 for name in DTYPES
+                if name not in self.lacks
             }
         except (OSError, ValueError) as error:
             raise DataError(
@@ -116,8 +121,30 @@ class Dataset:
             self.arrays["durations"][rows]
         )
 
+    def audio(self, i: int, first: int, frames: int) -> Waveform:
+        """(frames * 300,) float32 samples of utterance `i` from a frame on."""
+        start = self.entries[i].first_frame + first
+        samples = slice(start * HOP_LENGTH, (start + frames) * HOP_LENGTH)
+        out: Waveform = self.arrays["audio"][samples].astype(np.float32) / np.float32(32768)
+        return out
+
+    def mel(self, i: int, first: int, frames: int) -> NDArray[np.float32]:
+        """(frames, 80) log-mel of utterance `i` from a frame on."""
+        start = self.entries[i].first_frame + first
+        out: NDArray[np.float32] = self.arrays["mel"][start : start + frames].astype(np.float32)
+        return out
+
     def window(self, i: int, first: int, frames: int) -> Utterance:
-        """All symbols of utterance `i`, and its audio and features in a range of frames."""
+        """All symbols of utterance `i`, and its audio and features in a range of frames.
+
+        Raises:
+            DataError: the dataset was prepared without F0.
+        """
+        if self.lacks:
+            raise DataError(
+                f"{self.path}: prepared without F0, which only mini, base and large can do without;"
+                " prepare it again without --without-f0"
+            )
         entry = self.entries[i]
         symbols, durations = self.timing(i)
         start = entry.first_frame + first
@@ -127,11 +154,11 @@ class Dataset:
         return Utterance(
             symbols,
             durations,
-            read["audio"][samples].astype(np.float32) / 32768,
+            self.audio(i, first, frames),
             Features(
                 np.array(read["f0"][rows]),
                 np.array(read["energy"][rows]),
-                read["mel"][rows].astype(np.float32),
+                self.mel(i, first, frames),
                 read["phase"][samples].astype(np.float64) * (2 * np.pi / PHASE_CYCLE),
             ),
         )
@@ -210,6 +237,16 @@ class Corpora:
         number, place = self._places[i]
         return self.datasets[number].timing(place)
 
+    def audio(self, i: int, first: int, frames: int) -> Waveform:
+        """See `Dataset.audio`."""
+        number, place = self._places[i]
+        return self.datasets[number].audio(place, first, frames)
+
+    def mel(self, i: int, first: int, frames: int) -> NDArray[np.float32]:
+        """See `Dataset.mel`."""
+        number, place = self._places[i]
+        return self.datasets[number].mel(place, first, frames)
+
     def window(self, i: int, first: int, frames: int) -> Utterance:
         """See `Dataset.window`."""
         number, place = self._places[i]
@@ -223,11 +260,20 @@ Arrays = Mapping[str, NDArray[Any]]
 def arrays_of(waveform: Waveform, features: Features) -> dict[str, NDArray[Any]]:
     """The arrays of a clip except for its symbols and durations."""
     return {
-        "audio": np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16),
+        **plain_arrays(waveform, features.energy, features.mel),
         "phase": np.floor(features.phase / (2 * np.pi) * PHASE_CYCLE).astype(np.uint16),
         "f0": features.f0,
-        "energy": features.energy,
-        "mel": features.mel.astype(np.float16),
+    }
+
+
+def plain_arrays(
+    waveform: Waveform, energy: NDArray[np.float32], mel: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
+    """The same without what depends on F0."""
+    return {
+        "audio": np.round(waveform * 32768).clip(-32768, 32767).astype(np.int16),
+        "energy": energy,
+        "mel": mel.astype(np.float16),
     }
 
 
@@ -264,12 +310,12 @@ def pack(
 
     Args:
         path: directory of the dataset.
-        clips: in the order of the dataset.
+        clips: in the order of the dataset; all have the same arrays.
         left_out: id -> why it is not in the dataset.
         corpus: name for the index.
         origin: what the speech is and its licence, see `describe_speech`; None: LJSpeech.
     """
-    sizes = dict.fromkeys(DTYPES, 0)
+    sizes: dict[str, int] = defaultdict(int)
     entries = []
     for clip in clips:
         counts = {name: len(array) for name, array in clip.load().items()}
@@ -281,8 +327,8 @@ def pack(
                 clip.voice,
                 first_symbol=sizes["symbols"],
                 symbols=counts["symbols"],
-                first_frame=sizes["f0"],
-                frames=counts["f0"],
+                first_frame=sizes["energy"],
+                frames=counts["energy"],
             )
         )
         for name, count in counts.items():
@@ -295,6 +341,7 @@ def pack(
             shape=(sizes[name], MEL_BANDS) if name == "mel" else (sizes[name],),
         )
         for name, dtype in DTYPES.items()
+        if name in sizes
     }
     for entry, clip in zip(entries, clips, strict=True):
         for name, array in clip.load().items():
@@ -310,6 +357,7 @@ def pack(
         "sample_rate_hz": SAMPLE_RATE,
         "hop_length": HOP_LENGTH,
         "symbols": list(SYMBOLS),
+        "lacks": [name for name in DTYPES if name not in sizes],
         "utterances": [asdict(entry) for entry in entries],
         "left_out": left_out,
     }

@@ -23,12 +23,20 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
+from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform, log_mel
 from dlpo.bundle.manifest import PLAIN_NAME
 from dlpo.data.alignments import Alignment, read_alignments
-from dlpo.data.dataset import DTYPES, Arrays, ClipSource, arrays_of, pack
+from dlpo.data.dataset import (
+    DTYPES,
+    F0_ARRAYS,
+    Arrays,
+    ClipSource,
+    arrays_of,
+    pack,
+    plain_arrays,
+)
 from dlpo.data.decoding import decoded
-from dlpo.data.features import measure
+from dlpo.data.features import log_energy, measure
 from dlpo.errors import DataError, InputError, reading, writing
 from dlpo.text.symbols import SYMBOL_IDS
 
@@ -41,6 +49,7 @@ LJSPEECH_CLIP = re.compile(r"LJ\d{3}-\d{4}")
 ALIGNMENT_SLACK_S = 0.15  # how far the end of the alignment may lie from the end of the clip
 QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip counts as silence
 LEADING_SESSION = re.compile(r"(.+)-[^-]+")  # LJ001 of LJ001-0042
+WITHOUT_F0 = ".without-f0.npz"  # ending of the name of a clip's features
 Progress = Callable[[int, int], None]
 
 
@@ -128,6 +137,7 @@ def prepare(
     speaker: str = "lj",
     sessions: bool = False,
     jobs: int = 1,
+    without_f0: bool = False,
     origin: str | None = None,
     left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> Prepared:
@@ -144,6 +154,8 @@ def prepare(
         sessions: make each recording session (LJ001 of LJ001-0042) a voice of its own, which
             shares what the speaker's sessions have in common.
         jobs: number of processes.
+        without_f0: leave out F0 and the phase of the source, which take most of the time and which
+            WaveGrad 2 doesn't read.
         origin: what the speech is and its licence; None: LJSpeech.
         left_out: what the corpus already lacks, and why, for the report and the dataset.
 
@@ -168,8 +180,9 @@ def prepare(
     report = Prepared(left_out=dict(left_out))
     report.left_out |= {clip: "no alignment" for clip in recordings if clip not in aligned}
     clips = []
+    ending = WITHOUT_F0 if without_f0 else ".npz"
     work = [
-        (alignment, transcripts.get(clip), recordings.get(clip), partial / f"{clip}.npz")
+        (alignment, transcripts.get(clip), recordings.get(clip), partial / f"{clip}{ending}")
         for clip, alignment in sorted(aligned.items())
     ]
     for done, ((alignment, text, recording, file), fault) in enumerate(
@@ -185,7 +198,7 @@ def prepare(
             load = functools.partial(_read, file)
             voice = voice_of(clip, speaker, sessions=sessions)
         else:
-            load, voice = functools.partial(_timed, alignment, text), speaker
+            load, voice = functools.partial(_timed, alignment, text, without_f0), speaker
         clips.append(ClipSource(clip, split_of(clip), text, voice, load))
         report.with_audio += recording is not None
         report.timing_only += recording is None
@@ -218,20 +231,21 @@ def _measure_one(work: Work) -> str | None:
         if text is None:
             return "no transcript in metadata.csv"
         if recording is None:
-            _timed(alignment, text)  # raises if its alignment is unusable
+            _timed(alignment, text, without_f0=False)  # raises if its alignment is unusable
         elif not file.exists():
-            _write(file, _measured(alignment, text, recording))
+            _write(file, _measured(alignment, text, recording, file.name.endswith(WITHOUT_F0)))
     except DataError as error:
         return str(error)
     return None
 
 
-def _timed(alignment: Alignment, transcript: str) -> Arrays:
+def _timed(alignment: Alignment, transcript: str, without_f0: bool) -> Arrays:
     """The arrays of a clip without a recording: symbols and no frames."""
     symbols, durations = alignment.utterance(transcript)
     no_frames = {
         name: np.zeros((0, MEL_BANDS) if name == "mel" else 0, dtype)
         for name, dtype in DTYPES.items()
+        if not (without_f0 and name in F0_ARRAYS)
     }
     return no_frames | {
         "symbols": np.array([SYMBOL_IDS[s] for s in symbols], np.uint8),
@@ -239,13 +253,13 @@ def _timed(alignment: Alignment, transcript: str) -> Arrays:
     }
 
 
-def _measured(alignment: Alignment, transcript: str, recording: Path) -> Arrays:
+def _measured(alignment: Alignment, transcript: str, recording: Path, without_f0: bool) -> Arrays:
     """Everything that is stored of a recorded clip.
 
     Raises:
         DataError: the recording is unusable, or its alignment doesn't fit it.
     """
-    timed = _timed(alignment, transcript)
+    timed = _timed(alignment, transcript, without_f0)
     waveform = read_clip(recording)
     seconds = len(waveform) / SAMPLE_RATE
     if abs(seconds - alignment.seconds) > ALIGNMENT_SLACK_S:
@@ -253,6 +267,8 @@ def _measured(alignment: Alignment, transcript: str, recording: Path) -> Arrays:
             f"the alignment ends at {alignment.seconds:.2f} s but the clip at {seconds:.2f} s;"
             f" expected at most {ALIGNMENT_SLACK_S} s apart: align it again"
         )
+    if without_f0:
+        return {**timed, **plain_arrays(waveform, log_energy(waveform), log_mel(waveform))}
     f0 = _known_f0(recording, len(waveform) // HOP_LENGTH)
     return {**timed, **arrays_of(waveform, measure(waveform, f0))}
 

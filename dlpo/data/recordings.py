@@ -19,7 +19,7 @@ from dlpo.data.alignments import TSV_COLUMNS, AlignedWord, Alignment
 from dlpo.data.decoding import decoded
 from dlpo.errors import DataError, InputError, TextError, needs, reading, writing
 from dlpo.text import TextFrontEnd
-from dlpo.text.pronounce import Lexicon
+from dlpo.text.en_us.pronounce import Lexicon
 from dlpo.text.symbols import PHONEMES
 
 AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif"}

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import CheckpointError, needs
-from dlpo.judges.judge import Scores, Waveform, absent, listen_at, mel_bands, require
+from dlpo.judges.judge import Scores, Waveform, listen_at, mel_bands, require
+from dlpo.judges.onnx_graph import open_graph
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW = 144_160  # samples: 9.01 s, what the published script feeds
@@ -35,27 +35,8 @@ class Dnsmos:
             CheckpointError: missing, damaged, or another graph.
             MissingExtraError: onnxruntime or librosa is not installed.
         """
-        with needs("bench"):
-            import onnxruntime
         require("librosa")
-        if not weights.is_file():
-            raise absent(weights)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(weights), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime has no public base class for its errors
-            raise CheckpointError(
-                f"{weights}: can't be loaded ({error}); download it again"
-            ) from error
-        shapes = [graph_input.shape[1:] for graph_input in self._session.get_inputs()]
-        if shapes != [[FRAMES, BANDS]]:
-            raise CheckpointError(
-                f"{weights}: its input shapes are {shapes}; expected [[{FRAMES}, {BANDS}]],"
-                " as in dnsmos_model_v8.onnx"
-            )
+        self._session = open_graph(weights, [[FRAMES, BANDS]])
         self._input = self._session.get_inputs()[0].name
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:

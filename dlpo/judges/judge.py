@@ -53,6 +53,21 @@ class Judge(Protocol):
         """
 
 
+class ClipMeasure(Protocol):
+    """Several figures of one clip, or figures for which its text is needed."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in tables and records."""
+
+    def measure(self, waveform: Waveform, sample_rate_hz: int, text: str) -> tuple[float, ...]:
+        """A figure for each name, of (T,) float in [-1, 1]; NaN where the clip has none.
+
+        Raises:
+            InputError: see `Judge.score`.
+        """
+
+
 class GradientJudge(Protocol):
     """Scores a waveform differentiably."""
 

@@ -25,6 +25,7 @@ STRIDE = 2  # spectra per encoder position
 PAUSE_S = 2.0  # of silence after a clip whose words are scored
 WINDOW_S = 30  # of input; longer audio is processed window by window
 CONFIG = "config.json"
+END_MARKS = " .?!…"
 
 
 class Whisper:
@@ -89,6 +90,50 @@ class Whisper:
         Raises:
             InputError: the clip lasts longer than 28 s.
         """
+        from torch.nn import functional
+
+        tokens, logits = self._forced(waveform, text)
+        prefix = len(self._processor.tokenizer.prefix_tokens)
+        return -functional.cross_entropy(logits[prefix - 1 : -1], tokens[prefix:])
+
+    def question_logit(self, waveform: Waveform, sample_rate_hz: int, text: str) -> float:
+        """How much more a clip sounds like a question, in nats: its words are given as heard, and
+        the logit of "?" after them is compared with that of ".".
+
+        Raises:
+            InputError: the clip lasts longer than 28 s, or see `Judge.score`.
+        """
+        import torch
+
+        (heard,) = listen_at(self.sample_rate_hz, [waveform], sample_rate_hz)
+        with torch.inference_mode():
+            _, logits = self._forced(torch.from_numpy(heard), text.rstrip(END_MARKS), end=False)
+        question, stop = (
+            self._processor.tokenizer(mark, add_special_tokens=False).input_ids[0] for mark in "?."
+        )
+        return float(logits[-1, question] - logits[-1, stop])
+
+    def _forced(self, waveform: Tensor, text: str, end: bool = True) -> tuple[Tensor, Tensor]:
+        """Tokens of a text with their prefix, (N,), and the logits after each, (N, vocabulary).
+
+        Args:
+            end: whether the last token is that of the end of the text.
+        """
+        import torch
+
+        tokens = torch.tensor(self._processor.tokenizer(" " + text.strip()).input_ids)
+        tokens = tokens if end else tokens[:-1]
+        logits = self._model(
+            encoder_outputs=(self._encoded(waveform),), decoder_input_ids=tokens[None]
+        ).logits[0]
+        return tokens, logits
+
+    def _encoded(self, waveform: Tensor) -> Tensor:
+        """(1, positions, C): what the encoder makes of a clip and two seconds of silence.
+
+        Raises:
+            InputError: the clip lasts longer than 28 s.
+        """
         import torch
         from torch.nn import functional
 
@@ -111,12 +156,8 @@ class Whisper:
         x = x + encoder.embed_positions.weight[: x.shape[1]]
         for layer in encoder.layers:
             x = layer(x, None)
-        tokens = torch.tensor([self._processor.tokenizer(" " + text.strip()).input_ids])
-        logits = self._model(
-            encoder_outputs=(encoder.layer_norm(x),), decoder_input_ids=tokens[:, :-1]
-        ).logits[0]
-        prefix = len(self._processor.tokenizer.prefix_tokens)
-        return -functional.cross_entropy(logits[prefix - 1 :], tokens[0, prefix:])
+        encoded: Tensor = encoder.layer_norm(x)
+        return encoded
 
     def _transcribe_one(self, waveform: Waveform) -> str:
         import torch

@@ -135,9 +135,7 @@ class AcousticModel(nn.Module, ABC):
             in frames, not rounded, 0 for a mark that is not a pause; (B, P) ranges in frames.
         """
         hidden, timing = self.encode_symbols(phonemes, mask, voice)
-        silent = (phonemes < FIRST_PHONEME) & (timing.pause_logit < 0)
-        sounding = (mask & ~silent).to(timing.log_duration.dtype)
-        durations = timing.log_duration.exp() * sounding
+        durations = self.durations(phonemes, mask, timing)
         if self.contour is not None:
             if noise is None:
                 noise = durations.new_zeros(len(phonemes), POINTS, phonemes.shape[1])
@@ -146,6 +144,12 @@ class AcousticModel(nn.Module, ABC):
             scaled = (contour - LOG_F0_CENTRE) * LOG_F0_SCALE  # (B, 2, P) in the network's scale
             hidden = torch.cat([hidden, scaled.to(hidden.dtype)], dim=1)
         return hidden, durations, timing.ranges
+
+    def durations(self, phonemes: Tensor, mask: Tensor, timing: Timing) -> Tensor:
+        """(B, P) frames, not rounded; 0 for a mark that is not a pause."""
+        silent = (phonemes < FIRST_PHONEME) & (timing.pause_logit < 0)
+        sounding = (mask & ~silent).to(timing.log_duration.dtype)
+        return timing.log_duration.exp() * sounding
 
     def frames(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from dlpo.config.models import BASE, LARGE, SPECTRAL, SpectralConfig, WaveGrad2Config
+from dlpo.config.models import BASE, LARGE, MINI, SPECTRAL, SpectralConfig, WaveGrad2Config
 from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -12,7 +12,12 @@ from dlpo.model.wavegrad2 import WaveGrad2
 
 ModelConfig = SpectralConfig | WaveGrad2Config
 Model = SpectralWaveGrad2 | WaveGrad2
-CONFIGS: dict[str, ModelConfig] = {"spectral": SPECTRAL, "base": BASE, "large": LARGE}
+CONFIGS: dict[str, ModelConfig] = {
+    "spectral": SPECTRAL,
+    "mini": MINI,
+    "base": BASE,
+    "large": LARGE,
+}
 
 
 def model_config(values: dict[str, Any]) -> ModelConfig:

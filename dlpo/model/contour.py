@@ -152,18 +152,30 @@ class Contour(nn.Module):
         Returns:
             (B, 2, P) ln Hz at the first and second half of each symbol.
         """
-        config = self.config
-        c = config.channels
+        c = self.config.channels
         embedded, centre, spread, temperature = voice.tensor_split((c, c + 1, c + 2), 1)
         hidden = self.reader(phonemes, mask, durations, voice=embedded)
-        x = noise * temperature[:, :, None]
+        limited = self.integrate(noise * temperature[:, :, None], hidden, mask)
+        contour: Tensor = centre[:, :, None] + spread[:, :, None] * limited
+        return contour
+
+    def integrate(self, x: Tensor, hidden: Tensor, mask: Tensor) -> Tensor:
+        """From noise to contours by the midpoint rule.
+
+        Args:
+            x: (B, 2, P), already at the voice's temperature.
+            hidden: (B, C, P) from the reader.
+            mask: (B, P) bool.
+
+        Returns:
+            (B, 2, P) about 0, in units of the voice's spread, within the limit.
+        """
+        config = self.config
         for step in range(config.steps):
             begin = x.new_full((x.shape[0],), step / config.steps)
             middle = x + self.flow(x, begin, hidden, mask) * (0.5 / config.steps)
             x = x + self.flow(middle, begin + 0.5 / config.steps, hidden, mask) / config.steps
-        limited = x.clamp(-config.limit, config.limit)
-        contour: Tensor = centre[:, :, None] + spread[:, :, None] * limited
-        return contour
+        return x.clamp(-config.limit, config.limit)
 
 
 def point_weights(durations: Tensor, positions: Tensor) -> Tensor:

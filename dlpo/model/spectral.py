@@ -122,6 +122,13 @@ class SpectralWaveGrad2(AcousticModel):
         rows = self.config.rows(name or self.config.speakers[0])
         return self.voice(torch.tensor([rows], device=self.voices.weight.device))
 
+    def pitch_voice(self, voice: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, V) of a model that draws its pitch -> (B, C) for the reader, and (B, 3) centre and
+        spread in ln Hz and temperature."""
+        assert self.contour is not None
+        own = voice[:, -self.contour.config.channels - 3 :]
+        return own[:, :-3], own[:, -3:]
+
     def condition(self, upsampled: Tensor, prosody: Prosody, mel: Tensor, voice: Tensor) -> Tensor:
         pitch = torch.stack([prosody.log_f0 * prosody.voicing, prosody.voicing], dim=1)
         x = self.conditioning_in(torch.cat([mel, pitch], dim=1).to(upsampled.dtype))

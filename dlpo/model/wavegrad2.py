@@ -1,4 +1,4 @@
-"""WaveGrad 2, `base` and `large`: text to waveform by diffusion at the full sample rate.
+"""WaveGrad 2, `mini`, `base` and `large`: text to waveform by diffusion at the full sample rate.
 
 The decoder is WaveGrad's: a waveform branch down, a frame branch up, joined by FiLM at every rate.
 
@@ -37,6 +37,11 @@ def convolution(in_channels: int, out_channels: int, kernel: int, dilation: int 
 def activated(x: Tensor) -> Tensor:
     """Leaky ReLU."""
     return F.leaky_relu(x, SLOPE)
+
+
+def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Leaky ReLU of `scale * x + shift`, in one pass over the memory."""
+    return activated(torch.addcmul(shift, scale, x))
 
 
 def level_encoding(noise_level: Tensor, channels: int) -> Tensor:
@@ -110,19 +115,26 @@ class UBlock(nn.Module):
         skip = upsample(self.skip(x), self.factor)
         x = self.first(upsample(activated(x), self.factor))
         second, third, fourth = self.modulated
-        x = skip + second(activated(scale * x + shift))
-        inner = third(activated(scale * x + shift))
-        out: Tensor = x + fourth(activated(scale * inner + shift))
+        x = skip + second(modulate(x, scale, shift))
+        inner = third(modulate(x, scale, shift))
+        out: Tensor = x + fourth(modulate(inner, scale, shift))
         return out
 
 
 def upsample(x: Tensor, factor: int) -> Tensor:
-    """(B, C, L) -> (B, C, L * factor) by linear interpolation, with the ends held.
-
-    As `F.interpolate(mode="linear", align_corners=False)`, which exports to gathers.
-    """
+    """(B, C, L) -> (B, C, L * factor) by linear interpolation, with the ends held."""
     if factor == 1:
         return x
+    if torch.compiler.is_exporting():  # torch's own exports to gathers
+        return interpolate_by_sums(x, factor)
+    return F.interpolate(x, scale_factor=factor, mode="linear", align_corners=False)
+
+
+def interpolate_by_sums(x: Tensor, factor: int) -> Tensor:
+    """`F.interpolate(mode="linear", align_corners=False)` by shifted sums; slow to train through.
+
+    (B, C, L) -> (B, C, L * factor).
+    """
     place = (torch.arange(factor, device=x.device, dtype=x.dtype) + 0.5) / factor - 0.5
     earlier, later = (-place).clamp(min=0), place.clamp(min=0)  # (factor,) shares of neighbors
     held = F.pad(x, (1, 1), mode="replicate")[..., None]  # (B, C, L + 2, 1)
@@ -218,6 +230,22 @@ class BidirectionalLSTM(nn.Module):
         return x
 
 
+def closed_up(x: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows that are present, first and in order, then zeros; and where such rows are.
+
+    (B, P, C), (B, P) bool -> (B, P, C), (B, P) bool. As a product, which exports as it stands.
+    """
+    rank, place = present.cumsum(1) - 1, torch.arange(x.shape[1], device=x.device)
+    chosen = (rank[:, None] == place[:, None]) & present[:, None]  # (B, P, P)
+    return chosen.to(x.dtype) @ x, chosen.any(-1)
+
+
+def spread_out(x: Tensor, present: Tensor) -> Tensor:
+    """The inverse of `closed_up`; each absent row repeats the present one before it."""
+    rank = (present.cumsum(1) - 1).clamp(min=0)
+    return x.gather(1, rank[..., None].expand_as(x))
+
+
 class TextEncoder(nn.Module):
     """Symbol embedding, convolutions and an LSTM, as in Tacotron 2."""
 
@@ -235,28 +263,36 @@ class TextEncoder(nn.Module):
             for _ in range(config.encoder_layers)
         )
         self.lstm = BidirectionalLSTM(channels, channels // 2, layers=1)
+        self.has_gaps = bool(config.unseen_symbols)
 
     def forward(self, phonemes: Tensor, mask: Tensor) -> Tensor:
-        """(B, P) int64, (B, P) bool -> (B, P, C)."""
-        x = self.embedding(phonemes).transpose(1, 2)  # (B, C, P)
+        """(B, P) int64, (B, P) bool, False at symbols to pass over -> (B, P, C)."""
+        x, present = self.embedding(phonemes), mask
+        if self.has_gaps:
+            x, mask = closed_up(x, present)
+        x = x.transpose(1, 2)  # (B, C, P)
         for convolution in self.convolutions:
             x = convolution(x * mask[:, None])
         out: Tensor = self.lstm(x.transpose(1, 2), mask)
-        return out
+        return spread_out(out, present) if self.has_gaps else out
 
 
 class SymbolPredictor(nn.Module):
     """One number for each symbol: a two-layer LSTM and a linear map."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, has_gaps: bool) -> None:
         super().__init__()
         self.lstm = BidirectionalLSTM(in_channels, channels, layers=2)
         self.out = nn.Linear(2 * channels, 1, bias=False)
+        self.has_gaps = has_gaps
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, P, C), (B, P) bool -> (B, P)."""
+        """(B, P, C), (B, P) bool, False at symbols to pass over -> (B, P)."""
+        present = mask
+        if self.has_gaps:
+            x, mask = closed_up(x, present)
         out: Tensor = self.out(self.lstm(x, mask))
-        return out.squeeze(-1)
+        return (spread_out(out, present) if self.has_gaps else out).squeeze(-1)
 
 
 class WaveGrad2(nn.Module):
@@ -281,12 +317,20 @@ class WaveGrad2(nn.Module):
         hidden_channels = config.encoder_channels + config.speaker_channels
         self.encoder = TextEncoder(config)
         self.speaker = nn.Parameter(torch.randn(config.speaker_channels))
-        self.duration_predictor = SymbolPredictor(hidden_channels, config.predictor_channels)
-        self.range_predictor = SymbolPredictor(hidden_channels + 1, config.predictor_channels)
+        width, has_gaps = config.predictor_channels, bool(config.unseen_symbols)
+        self.duration_predictor = SymbolPredictor(hidden_channels, width, has_gaps)
+        self.range_predictor = SymbolPredictor(hidden_channels + 1, width, has_gaps)
         self.decoder = WaveGradDecoder(config)
 
+    def seen(self, phonemes: Tensor, mask: Tensor) -> Tensor:
+        """(B, P) int64, (B, P) bool, False at padding -> (B, P) bool, False at what the encoder
+        isn't shown either: the mask that the functions below take."""
+        for symbol in self.config.unseen_symbols:
+            mask = mask & (phonemes != symbol)
+        return mask
+
     def hidden(self, phonemes: Tensor, mask: Tensor) -> Tensor:
-        """(B, P) int64, (B, P) bool, False at padding -> (B, C, P): encoder output and speaker."""
+        """(B, P) int64, (B, P) bool of `seen` -> (B, C, P): encoder output and speaker."""
         encoded = self.encoder(phonemes, mask)
         speaker = self.speaker.expand(*encoded.shape[:2], -1)
         return torch.cat([encoded, speaker], dim=-1).transpose(1, 2)
@@ -322,6 +366,7 @@ class WaveGrad2(nn.Module):
         Returns:
             hidden (B, C, P); durations (B, P) frames >= 0; ranges (B, P) frames, std > 0.
         """
+        mask = self.seen(phonemes, mask)
         hidden = self.hidden(phonemes, mask)
         durations = self.predict_durations(hidden, mask).clamp(min=0)
         return hidden, durations, self.predict_ranges(hidden, durations, mask)
@@ -346,7 +391,8 @@ class WaveGrad2(nn.Module):
         Returns:
             conditioning (B, C, F); F0 (B, F), all 0.
         """
-        conditioning = gaussian_upsample(hidden, durations, ranges, positions)
+        places = positions + (self.config.frame_place - 0.5)
+        conditioning = gaussian_upsample(hidden, durations, ranges, places)
         return conditioning, torch.zeros_like(conditioning[:, 0])
 
     def denoise(

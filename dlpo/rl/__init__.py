@@ -1,3 +1,12 @@
-"""Reinforcement learning of the denoiser: prompts, rollouts, rewards, advantages, objectives.
+"""Tuning by a reward: a page for each method, and what the methods share.
 
-The chain that is tuned is the chain that is exported and served; see docs/tuning.md."""
+    dlpo ddpo dpok klinr       policy gradients of the chain; policy_gradient has what they share
+    awm rwr                    the training loss on own samples, weighted by advantages
+    dpo                        pairs of which one was preferred
+    direct                     the judge's own gradient
+    control                    continued supervised training
+    weights                    DLPO that explores the weights
+
+`methods` is their table, `method` what each implements, `policy` what it may ask of the policy and
+`tuner` the loop. The chain that is tuned is the chain that is exported; see docs/tuning.md.
+"""

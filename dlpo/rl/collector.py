@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,45 +14,16 @@ from dlpo.config.training import TuningConfig
 from dlpo.errors import TrainingError
 from dlpo.judges.judge import TYPICAL_LEVEL_DB, Scores, at_level
 from dlpo.model.build import Model
-from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.conditions import conditions_of
-from dlpo.rl.direct import augmented
-from dlpo.rl.objectives import BOUND, group_advantages
+from dlpo.rl.augmentation import augmented
+from dlpo.rl.chain import ChainPolicy
+from dlpo.rl.policy_gradient import BOUND, group_advantages
 from dlpo.rl.prompts import Prompt, Prompts
 from dlpo.rl.rewards import ClipBatch, Reward, WeightedSum
-from dlpo.rl.rollout import Rollout, roll_out, seed_keys
+from dlpo.rl.rollout import Rollout
+from dlpo.rl.timer import StageTimer
 from dlpo.training.processes import Processes
 
 VALIDATION_KEY = (7, 0)  # of the validation noise, the same in every run for comparability
-
-
-class StageTimer:
-    """Seconds by stage, summed over a run and its resumptions."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def add(self, seconds: Mapping[str, float]) -> None:
-        """Add earlier seconds, such as those before a resumption."""
-        for name, spent in seconds.items():
-            self.seconds[name] = self.seconds.get(name, 0.0) + spent
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time the block."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add({name: time.perf_counter() - began})
-
-    def since(self, before: Mapping[str, float]) -> dict[str, float]:
-        """Seconds of the stages that ran since `before`, an earlier copy of `seconds`."""
-        return {
-            name: spent - before.get(name, 0.0)
-            for name, spent in self.seconds.items()
-            if spent > before.get(name, 0.0)
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +47,28 @@ class RolloutCollector:
     """Runs the chains of each update's prompts and has their outputs judged.
 
     Args:
-        model: the policy, with its encoder; in eval mode.
+        policy: acts.
         prompts: sentences to draw from.
-        chain: the schedule that is tuned.
         reward: judges the outputs.
         processes: share the prompts, and standardise rewards together.
         timer: counts seconds by stage.
         settings: prompts per update, seeds per prompt, chains at a time, clip augmentation, seed.
-        reach: see `conditions_of`.
         explored: steps of which an update explores one, in turn; () is all at once.
     """
 
     def __init__(
         self,
-        model: Model,
+        policy: ChainPolicy,
         prompts: Prompts,
-        chain: NoiseSchedule,
         reward: WeightedSum,
         processes: Processes,
         timer: StageTimer,
         settings: TuningConfig,
-        reach: int,
         explored: Sequence[int] = (),
     ) -> None:
+        self.policy, self.prompts, self.reward = policy, prompts, reward
+        self.processes, self.timer, self.settings = processes, timer, settings
         self.explored = explored
-        self.model, self.prompts, self.chain, self.reward = model, prompts, chain, reward
-        self.processes, self.timer, self.settings, self.reach = processes, timer, settings, reach
         self.chains_run = 0  # across all processes
 
     def draw(self, update: int) -> list[Prompt]:
@@ -122,8 +87,7 @@ class RolloutCollector:
         with self.timer.stage("rollout"):
             key, size = (self.settings.seed, update), (self.settings.group, self.settings.rows)
             step = self.explored[update % len(self.explored)] if self.explored else None
-            draws = self.model, self.draw(update), self.chain
-            batch = run_chains(*draws, key, *size, self.reach, step)
+            batch = run_chains(self.policy, self.draw(update), key, *size, step)
         self.chains_run += len(batch) * self.processes.count
         return batch
 
@@ -146,7 +110,7 @@ class RolloutCollector:
         return torch.split(mine, [len(part) for part in batch.parts]), figures
 
     def _score(self, batch: RolloutBatch) -> dict[str, Scores]:
-        clips = batch.clips(self.model)
+        clips = batch.clips(self.policy.model)
         if self.settings.same_level:
             level = [at_level(w, SAMPLE_RATE, TYPICAL_LEVEL_DB) for w in clips.waveforms]
             clips = replace(clips, waveforms=level)
@@ -166,31 +130,28 @@ def judged(
 
 
 def run_chains(
-    model: Model,
+    policy: ChainPolicy,
     prompts: Sequence[Prompt],
-    chain: NoiseSchedule,
     key: tuple[int, int],
     group: int,
     rows: int,
-    reach: int,
     explored: int | None = None,
 ) -> RolloutBatch:
     """Synthesize sentences with a policy, G seeds each.
 
     Args:
         key: (seed, update) that the noise is drawn from.
+        rows: chains at a time, rounded to whole sentences.
         explored: see `Rollout.explored`.
 
     Raises:
         TrainingError: the policy's waveforms are not finite.
-        InputError: see `roll_out`.
+        InputError: see `ChainPolicy.roll_out`.
     """
-    parts = []
     size = max(1, rows // group)
+    parts = []
     for some in (prompts[i : i + size] for i in range(0, len(prompts), size)):
-        conditions = conditions_of(model, some, reach).repeat(group)
-        keys = seed_keys(*key, [prompt.number for prompt in some], group)
-        parts.append(of_prompts(roll_out(model, conditions, chain, keys, group, explored), some))
+        parts.append(of_prompts(policy.draw(some, key, group, explored), some))
     return RolloutBatch(tuple(parts))
 
 

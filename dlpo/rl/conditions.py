@@ -18,7 +18,6 @@ from dlpo.model.spectral import learn_own_channels
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
-Policy = Model  # the network of the reverse chain
 LEARNING = {"denoiser": ("level", "spectrum", "decoder"), "adapters": ("adapters",)}
 """Prefixes of parameter names, by the part that learns."""
 

@@ -1,110 +1,99 @@
-"""DLPO in minutes: `dlpo tune --demo` tunes this repository's untuned voice without a corpus.
+"""Tuning in minutes: `dlpo tune --demo` teaches this repository's untuned voices to ask.
 
-The voice reads a few sentences in eight reverse steps. The diffusion loss is measured on these
-recordings, so it keeps the voice close to what it was. The reward is DistillMOS, whose weights ship
-with its package. Tuning explores the voice's weights (`dlpo.rl.explore`), with one reverse step.
+The voices read some statements; the diffusion loss of the pitch flow on these recordings holds the
+contours to what they were. The reward is how a sentence ends (`dlpo.rl.endings`): that of a
+question rises, that of a statement falls.
 """
 
 from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterator
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 import dlpo
 from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, write_wav
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config.training import TuningConfig
+from dlpo.config.training import EndingsTuning
 from dlpo.data.dataset import Arrays, ClipSource, Corpora, arrays_of, pack
 from dlpo.data.features import measure
 from dlpo.errors import InputError
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
-from dlpo.rl.methods import Objective, Plan
-from dlpo.rl.reward_models import RewardSources, load_reward_models
-from dlpo.rl.tuner import Tuner
+from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
+from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
 from dlpo.text import TextFrontEnd
 from dlpo.training.synthesis import encode, speak
 
 CHECKPOINT = Path("voices/spectral/checkpoint")  # in the repository; wheels have no checkpoints
-VOICE = "lj"
-SCHEDULE, ETA, RECORDING_STEPS = "cosine:1.25", 0.7, 8
-TRAINING_TEXTS = (
-    "The ferry leaves at seven, and the last train waits for it.",
-    "She opened the window to let the smell of paint out.",
-    "Nobody had told the children why the school was closed.",
-    "Turn left at the bakery and keep going until the road ends.",
-    "Is there anything left of the soup that you made yesterday?",
-    "A thin layer of ice had formed along the edge of the lake.",
-)
+TEXTS, WITHOUT = Path("recipe/texts/conversation-a.csv"), Path("recipe/held_out.txt")
+VOICES = ("lj", "heart")
+SCHEDULE, ETA, STEPS = "cosine:1.25", 0.7, 1
+RECORDINGS, HELD_OUT_EVERY = 24, 4  # of each voice; one in so many validates
 HELD_OUT_TEXTS = (
+    "Is there anything left of the soup?",
+    "You painted the whole house by yourself?",
     "The museum keeps its oldest maps in a room without windows.",
-    "If it rains again tomorrow, we will have to move the chairs inside.",
     "Who would have thought that such a small machine could sing?",
 )
+SHOWN = {"yes_no": "questions", "declarative": "statements asked as questions",
+         "statement": "statements", "wh": "questions with a question word"}  # fmt: skip
 
 
-def demo_tuner(out: Path, updates: int = 12) -> Tuner:
-    """A run of about five minutes on one core; `out` holds its corpus and its checkpoints.
+def demo_tuner(out: Path, updates: int = 50) -> EndingsTuner:
+    """A run of about four minutes on one core; `out` holds its corpus and its checkpoints.
 
     Raises:
         InputError: this package is not inside its repository.
         TrainingError: `out` holds another run.
         MissingExtraError: a package of the extra `train` is not installed.
     """
-    checkpoint = Path(dlpo.__file__).parents[1] / CHECKPOINT
+    root = Path(dlpo.__file__).parents[1]
+    checkpoint = root / CHECKPOINT
     if not checkpoint.is_dir():
         raise InputError(
             f"{checkpoint}: not found; the demo needs the checkpoint in dlpo's repository: clone"
             " it and run the demo there"
         )
-    data, run = out / "corpus", out / "run"
+    left_out = set((root / WITHOUT).read_text("utf-8").split())
+    prompts = read_ending_prompts(root / TEXTS, without=left_out)
+    data = out / "corpus"
     if not (data / "dataset.json").exists():
-        _record(load_checkpoint(checkpoint).model, data)
+        _record(load_checkpoint(checkpoint).model, prompts, data)
+    settings = EndingsTuning(
+        updates=updates, validate_every=max(1, updates // 5), log_every=1, validation_endings=6
+    )
     corpora = Corpora([data])
-    objective = Objective("dlpo", explore="weights")
-    plan = Plan(objective, {"distillmos": 1.0}, SCHEDULE, 1, ETA)
-    config = TuningConfig(
-        updates=updates, sentences=4, group=8, log_every=1, validate_every=updates, guard=False,
-        ema_decay=0.0,
-    )  # fmt: skip
-    models = load_reward_models(corpora, plan, config, RewardSources(Path()))
-    return Tuner(checkpoint, corpora, run, plan, config, models)
+    return EndingsTuner(checkpoint, corpora, prompts, out / "run", EndingsObjective(), settings)
 
 
-def write_page(tuner: Tuner, out: Path) -> Path:
-    """Speak the held-out texts before and after; `out`/index.html plays them, with the curve."""
-    chain = named_schedule(SCHEDULE, 1, ETA)
+def write_page(tuner: EndingsTuner, out: Path) -> Path:
+    """Speak the held-out texts before and after; `out`/index.html plays them, with the figures."""
+    chain = named_schedule(SCHEDULE, STEPS, ETA)
+    before = load_checkpoint(Path(dlpo.__file__).parents[1] / CHECKPOINT).model
     tuned = load_checkpoint(tuner.out / "checkpoint").model
     rows = []
-    for number, text in enumerate(HELD_OUT_TEXTS):
+    for number, (voice, text) in enumerate((v, t) for v in VOICES for t in HELD_OUT_TEXTS):
         players = []
-        for name, model in (("before", tuner.reference), ("after", tuned)):
+        for name, model in (("before", before), ("after", tuned)):
             file = f"{name}-{number}.wav"
-            write_wav(out / file, speak(model, _symbols(text), chain, seed=number))
+            write_wav(out / file, speak(model, _symbols(text), chain, seed=number, voice=voice))
             players.append(f'<td><audio controls src="{file}"></audio></td>')
-        rows.append(f"<tr><td>{html.escape(text)}</td>{''.join(players)}</tr>")
-    log = map(json.loads, (tuner.out / "log.jsonl").read_text("utf-8").splitlines())
-    scores = [line["reward/DistillMOS"] for line in log if line["split"] == "train"]
-    low, high = min(scores), max(scores)
-    points = " ".join(f"{i},{-score:.3f}" for i, score in enumerate(scores))
-    box = f"-0.1 {-high - 0.01:.3f} {len(scores) - 0.8} {high - low + 0.02:.3f}"
-    panels = [panel for panel in (tuner.baseline, tuner.last) if panel]
-    before, after = (panel.figures()["reward/DistillMOS"] for panel in panels)
+        rows.append(f"<tr><td>{voice}: {html.escape(text)}</td>{''.join(players)}</tr>")
     page = out / "index.html"
     page.write_text(
         f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>dlpo tune --demo</title>
-<h1>DLPO, {tuner.update} updates</h1>
-<p>DistillMOS on held-out sentences: {before:.2f} before, {after:.2f} after. DistillMOS is also the
-reward, so a higher score proves nothing: listen to the clips. Mean reward of the explored voices
-per update, {low:.2f} to {high:.2f}:</p>
-<svg width="620" height="170" viewBox="{box}" preserveAspectRatio="none" role="img"><title>Reward
-per update</title><polyline points="{points}" fill="none" stroke="#6d28d9" stroke-width="3"
-vector-effect="non-scaling-stroke"/></svg>
+<h1>How sentences end, after {tuner.update} updates</h1>
+<p>Share of the endings that rise by three semitones or more, in held-out sentences:</p>
+<table><tr><th></th><th>before</th><th>after</th></tr>{"".join(_shares(tuner))}</table>
+<p>The rest of a sentence changed by {_rest(tuner):.1f} semitones.</p>
 <table><tr><th>Held-out sentence</th><th>before</th><th>after</th></tr>{"".join(rows)}</table>
 </html>
 """,
@@ -113,27 +102,55 @@ vector-effect="non-scaling-stroke"/></svg>
     return page
 
 
+def _figures(tuner: EndingsTuner) -> tuple[dict[str, float], dict[str, float]]:
+    """Of the validation before the first update and after the last."""
+    log = map(json.loads, (tuner.out / "log.jsonl").read_text("utf-8").splitlines())
+    *_, last = (line for line in log if line["split"] == "validation")
+    return tuner.figures.of_draws(tuner.figures.before), last
+
+
+def _shares(tuner: EndingsTuner) -> Iterator[str]:
+    before, after = _figures(tuner)
+    for kind, title in SHOWN.items():
+        shares = [
+            np.mean([figures[f"risen/{voice}/{kind}"] for voice in VOICES])
+            for figures in (before, after)
+        ]
+        cells = "".join(f"<td>{100 * share:.0f} %</td>" for share in shares)
+        yield f"<tr><td>{title}</td>{cells}</tr>"
+
+
+def _rest(tuner: EndingsTuner) -> float:
+    _, after = _figures(tuner)
+    return float(np.mean([after[f"rest_st/{voice}"] for voice in VOICES]))
+
+
 def _symbols(text: str) -> NDArray[np.int64]:
     (sentence,) = TextFrontEnd().process(text).sentences
     return np.array(sentence.symbol_ids())
 
 
-def _record(model: Model, path: Path) -> None:
-    """Write a corpus of the model's own speech."""
+def _record(model: Model, prompts: list[EndingPrompt], path: Path) -> None:
+    """Write a corpus of the voices' own statements."""
     path.mkdir(parents=True, exist_ok=True)
-    chain = named_schedule(SCHEDULE, RECORDING_STEPS, ETA)
-    texts = [(text, "train") for text in TRAINING_TEXTS]
-    texts += [(text, "validation") for text in HELD_OUT_TEXTS]
+    chain = named_schedule(SCHEDULE, STEPS, ETA)
+    statements = [p.prompt for p in prompts if p.kind == "statement" and not p.held_out]
     clips = []
-    for number, (text, split) in enumerate(texts):
-        load = partial(_spoken, model, _symbols(text), chain, number)
-        clips.append(ClipSource(f"demo-{number:02}", split, text, VOICE, cache(load)))
-    pack(path, clips, {}, "demo", "synthetic: the voice's own speech in eight steps")
+    for number, prompt in enumerate(islice(statements, RECORDINGS)):
+        split = "train" if number % HELD_OUT_EVERY else "validation"
+        for voice in VOICES:
+            load = partial(_spoken, model, prompt.symbols, chain, number, voice)
+            name = f"demo-{voice}-{number:02}"
+            clips.append(ClipSource(name, split, prompt.text, voice, cache(load)))
+    pack(path, clips, {}, "demo", "synthetic: the voices' own speech")
 
 
-def _spoken(model: Model, symbols: NDArray[np.int64], chain: NoiseSchedule, seed: int) -> Arrays:
-    frames = encode(model, symbols, seed, model.named_voice(None))[1][0].cpu().numpy()
-    waveform = speak(model, symbols, chain, seed, frames)
+@torch.no_grad()
+def _spoken(
+    model: Model, symbols: NDArray[np.int64], chain: NoiseSchedule, seed: int, voice: str
+) -> Arrays:
+    frames = encode(model, symbols, seed, model.named_voice(voice))[1][0].cpu().numpy()
+    waveform = speak(model, symbols, chain, seed, frames, voice)
     return {
         "symbols": symbols.astype(np.uint8),
         "durations": (frames * (HOP_LENGTH / SAMPLE_RATE)).astype(np.float32),

@@ -13,14 +13,14 @@ from dlpo.config.training import TuningConfig
 from dlpo.judges.judge import Scores, active_level_db, high_band_db
 from dlpo.judges.word_errors import pooled, word_errors
 from dlpo.model.build import Model
-from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.collector import VALIDATION_KEY, RolloutBatch, StageTimer, judged, run_chains
-from dlpo.rl.diffusion_loss import RecordedWindows, diffusion_loss, recording_cutter
-from dlpo.rl.objectives import kl_divergence
+from dlpo.rl.chain import ChainPolicy
+from dlpo.rl.collector import VALIDATION_KEY, RolloutBatch, judged, run_chains
+from dlpo.rl.policy_gradient import kl_divergence
 from dlpo.rl.prompts import Prompt
+from dlpo.rl.recorded_windows import RecordedWindows, recording_cutter
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.rewards import ClipBatch
-from dlpo.rl.rollout import Replay, replay
+from dlpo.rl.timer import StageTimer
 from dlpo.training.batches import Batches
 
 LEAST_SPREAD = 1e-6  # below it, a judge scores all sentences alike
@@ -98,34 +98,30 @@ class ValidationPanel:
     Args:
         reference: the policy before tuning.
         prompts: see `validation_prompts`.
-        chain: the schedule that is tuned.
         models: parts of the reward, on their own scales; held-out judges; recognizer.
         recorded: see `validation_recordings`.
         timer: counts seconds by stage.
         rows: sentences per batch.
-        reach: see `conditions_of`.
     """
 
     def __init__(
         self,
-        reference: Model,
+        reference: ChainPolicy,
         prompts: Sequence[Prompt],
-        chain: NoiseSchedule,
         models: RewardModels,
         recorded: RecordedWindows | None,
         timer: StageTimer,
         rows: int,
-        reach: int,
     ) -> None:
-        self.reference, self.prompts, self.chain, self.models = reference, prompts, chain, models
-        self.recorded, self.timer, self.rows, self.reach = recorded, timer, rows, reach
+        self.reference, self.prompts, self.models = reference, prompts, models
+        self.recorded, self.timer, self.rows = recorded, timer, rows
 
     @torch.no_grad()
-    def measure(self, policy: Model) -> tuple[PanelFigures, Waveform]:
+    def measure(self, model: Model) -> tuple[PanelFigures, Waveform]:
         """Synthesize the sentences with a policy and score them.
 
         Args:
-            policy: in eval mode.
+            model: the policy's, in eval mode.
 
         Returns:
             Its figures, and the first sentence for TensorBoard.
@@ -134,9 +130,9 @@ class ValidationPanel:
             TrainingError: its output, or a judge's score, is not finite.
         """
         with self.timer.stage("validation"):
-            key = VALIDATION_KEY
-            batch = run_chains(policy, self.prompts, self.chain, key, 1, self.rows, self.reach)
-            clips = batch.clips(policy)
+            policy = ChainPolicy(model, self.reference.schedule, self.reference.reach)
+            batch = run_chains(policy, self.prompts, VALIDATION_KEY, 1, self.rows)
+            clips = batch.clips(model)
             waveforms = clips.waveforms
             held_out, rewards = (
                 judged(some, clips, self.timer, "validation/")
@@ -168,15 +164,14 @@ class ValidationPanel:
             return 0.0
         total = 0.0
         for part in batch.parts:
-            acted = Replay(part.means[list(part.scored)], part.log_probs)
-            total += float(kl_divergence(part, acted, replay(self.reference, part)).mean(0).sum())
+            before = self.reference.replay(part)
+            total += float(kl_divergence(part, part.acted, before).mean(0).sum())
         return total / len(batch)
 
-    def _diffusion(self, policy: Model) -> float | None:
+    def _diffusion(self, policy: ChainPolicy) -> float | None:
         if self.recorded is None:
             return None
-        drawn = torch.Generator().manual_seed(0)
-        return diffusion_loss(policy, self.recorded, self.chain, drawn).item()
+        return policy.diffusion_loss(self.recorded, torch.Generator().manual_seed(0)).item()
 
 
 def validation_recordings(reference: Model, batches: Batches) -> RecordedWindows | None:

@@ -24,8 +24,9 @@ from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo.judges.utmos import Utmos
 from dlpo.judges.whisper import Whisper
-from dlpo.rl.direct import DifferentiableJudge, DifferentiableReward, augmented_judge
+from dlpo.rl.differentiable import DifferentiableJudge, DifferentiableReward, augmented_judge
 from dlpo.rl.methods import Plan
+from dlpo.rl.noise import Key
 from dlpo.rl.rewards import (
     Reward,
     WeightedSum,
@@ -34,11 +35,11 @@ from dlpo.rl.rewards import (
     text_reward,
     word_reward,
 )
-from dlpo.rl.rollout import Key
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 JUDGES = ("distillmos", "nisqa", "nisqa_tts", "dnsmos")  # may be held out; keys of REWARDS
+WITNESSES = ("p835", "plcmos")  # judges that took part in nothing, to measure its result
 RECORDINGS = 32  # or up to twice as many, set the guard's target above 4 kHz
 
 
@@ -100,11 +101,17 @@ def parse_weights(text: str) -> dict[str, float]:
     """`distillmos` or `distillmos=1,words=0.5` -> name -> weight, 1 by default.
 
     Raises:
-        ConfigError: an unknown or repeated name, or a weight that is not a number.
+        ConfigError: an unknown or repeated name, a judge that only measures, or a weight that is
+            not a number.
     """
     weights: dict[str, float] = {}
     for item in text.split(","):
         name, separator, number = (part.strip() for part in item.partition("="))
+        if name in WITNESSES:
+            raise ConfigError(
+                f"{name} can't be a reward: P.835 and PLCMOS take no part in any tuning, so that"
+                f" `dlpo eval` can measure its result by them; choose from {', '.join(REWARDS)}"
+            )
         if name not in REWARDS or name in weights:
             problem = "given twice" if name in weights else "unknown"
             raise ConfigError(f"reward {name!r} is {problem}; choose from {', '.join(REWARDS)}")

@@ -22,7 +22,7 @@ from dlpo.judges.judge import (
 )
 from dlpo.judges.whisper import Whisper
 from dlpo.judges.word_errors import word_errors
-from dlpo.rl.rollout import Key
+from dlpo.rl.noise import Key
 from dlpo.training.processes import bfloat16_is_faster
 
 HIGH_BAND_DB = 3.0

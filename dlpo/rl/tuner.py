@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -12,48 +12,30 @@ from typing import Any, cast
 import numpy as np
 import torch
 from accelerate import InitProcessGroupKwargs
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlpo.checkpoint import current_commit, load_checkpoint, save_checkpoint
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora, describe_speech
 from dlpo.data.preferences import PreferencePair
-from dlpo.errors import ConfigError, DlpoError
+from dlpo.errors import DlpoError
 from dlpo.model.build import Model
 from dlpo.model.wavegrad2 import WaveGrad2
-from dlpo.rl.batch_sources import BatchSource, LossTerm, PairSource, RecordingSource, RolloutSource
-from dlpo.rl.collector import RolloutCollector, StageTimer
-from dlpo.rl.conditions import Policy, freeze_all_but, reach_of
-from dlpo.rl.explore import WeightSource, WeightSpace, prosody_moves
+from dlpo.rl.assembly import collector_of, method_of
+from dlpo.rl.chain import ChainPolicy
+from dlpo.rl.conditions import freeze_all_but, reach_of
+from dlpo.rl.method import LossPart
 from dlpo.rl.methods import Plan
 from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain, validation_recordings
-from dlpo.rl.preferences import ListeningPairs
-from dlpo.rl.prompts import Prompts, validation_prompts
+from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.reward_models import RewardModels
-from dlpo.rl.rollout import scored_steps
-from dlpo.training.adversary import AdversarialTrainer
+from dlpo.rl.timer import StageTimer
 from dlpo.training.batches import Batches
 from dlpo.training.run import Report, TrainingRun
 from dlpo.training.run_state import RunLog, write_json
 
 LONGEST_SILENCE = timedelta(hours=1)  # one process validates while the others wait
-
-
-class Learner(nn.Module):
-    """Any loss of the policy as one module, so that data-parallel training sees every gradient.
-
-    Args:
-        policy: the network.
-        space: the space in which its weights are explored, if any.
-    """
-
-    def __init__(self, policy: Model, space: WeightSpace | None) -> None:
-        super().__init__()
-        self.policy, self.space = policy, space
-
-    def forward(self, loss: Callable[[Policy], Tensor]) -> Tensor:
-        return loss(self.policy)
 
 
 class Tuner(TrainingRun):
@@ -97,27 +79,33 @@ class Tuner(TrainingRun):
         self.plan, self.reward, self.timer = plan, models.reward, StageTimer()
         self.base, self.dataset = load_checkpoint(start), data
         super().__init__(settings, out, InitProcessGroupKwargs(timeout=LONGEST_SILENCE))
-        self.reference = load_checkpoint(start).model.requires_grad_(False)
-        self.reference.to(self.accelerator.device)
-        model = self.base.model
-        sentences, longest_s = settings.validation_sentences, settings.validation_longest_s
-        prompts = validation_prompts(self.dataset, sentences, longest_s)
-        reach = reach_of(model, prompts[0])
-        self.space, optimizer = self._learning(model)
-        self._prepare(model, Learner(model, self.space), optimizer)
+        prompts = validation_prompts(
+            data, settings.validation_sentences, settings.validation_longest_s
+        )
+        reach, device = reach_of(self.base.model, prompts[0]), self.accelerator.device
+        plan.check(settings)
+        learning = freeze_all_but(self.base.model, settings.part, data.voices)
+        policy, self.reference = (
+            ChainPolicy(model.to(device), plan.chain, reach)
+            for model in (self.base.model, load_checkpoint(start).model.requires_grad_(False))
+        )
         recorded = validation_recordings(
-            self.reference, Batches(self.dataset, "validation", 0, 0, model.config.rows)
+            self.reference.model, Batches(data, "validation", 0, 0, policy.model.config.rows)
         )
         self.panel = ValidationPanel(
-            self.reference, prompts, plan.chain, models, recorded, self.timer, settings.rows, reach
+            self.reference, prompts, models, recorded, self.timer, settings.rows
         )
-        drawn = Prompts(self.dataset, settings.seed, settings.longest_s)
-        explored = scored_steps(plan.chain) if plan.objective.explore == "step" else ()
-        self.collector = RolloutCollector(
-            model, drawn, plan.chain, self.reward, self.processes, self.timer, settings, reach,
-            explored,
-        )  # fmt: skip
-        self.source = self._source(models, pairs)
+        self.collector = collector_of(
+            plan, policy, data, models, self.processes, self.timer, settings
+        )
+        self.method = method_of(plan, self.collector, self.reference, learning, data, models, pairs)
+        decay = 0.0 if settings.part == "adapters" else settings.weight_decay
+        self._prepare(
+            policy.model,
+            self.method,
+            torch.optim.AdamW(learning, settings.learning_rate, (0.9, 0.98), weight_decay=decay),
+        )
+        self._add_adversary()  # its state follows the policy's
         self.baseline: PanelFigures | None = None
         self.last: PanelFigures | None = None
         self.best: dict[str, Any] | None = None
@@ -133,57 +121,16 @@ class Tuner(TrainingRun):
         if progress:
             self._restore(progress)
 
-    # ------------------------------------------------------------------ what learns from what
-    def _learning(self, model: Model) -> tuple[WeightSpace | None, torch.optim.Optimizer]:
-        """Freeze all but the part that learns; exploring also moves what sets the prosody."""
-        settings = self.training
-        learning = freeze_all_but(model, settings.part, self.dataset.voices)
-        explores, adapts = self.plan.objective.explore == "weights", settings.part == "adapters"
-        rate, decay = settings.learning_rate, 0.0 if adapts else settings.weight_decay
-        optimizer = torch.optim.AdamW(learning, rate, (0.9, 0.98), weight_decay=decay)
-        if explores and adapts:
-            raise ConfigError(
-                "part is adapters; expected denoiser: exploring weights moves everybody's prosody"
-            )
-        if settings.passes != 1 and (explores or adapts):
-            raise ConfigError(
-                f"passes is {settings.passes}; expected 1: nothing would correct further steps"
-            )
-        if not explores:
-            return None, optimizer
-        prosody, momentum = prosody_moves(model), settings.explore_momentum
-        return WeightSpace(learning, settings.subspace, momentum, prosody), optimizer
-
-    def _source(self, models: RewardModels, pairs: Sequence[PreferencePair]) -> BatchSource:
-        """The data of the plan's method."""
-        settings, objective, collector = self.training, self.plan.objective, self.collector
-        if pairs:
-            chain, reach = self.plan.chain, collector.reach
-            listened = ListeningPairs(pairs, self.reference, chain, reach, settings.seed)
-            return PairSource(listened, self.reference, objective.preference_beta, collector)
-        recordings = None
-        if objective.needs_recordings or (self.space is not None and objective.returns_loss):
-            adversary, supervised = None, objective.needs_recordings and objective.supervised
-            if supervised and settings.adversary and not isinstance(self.model, WaveGrad2):
-                rate, clip = settings.adversary_rate, settings.gradient_clip
-                adversary = AdversarialTrainer(self.accelerator, rate, clip)
-            batches = Batches(self.dataset, "train", settings.seed, 0, self.model.config.rows)
-            moves_prosody = self.space is not None and "prosody" in self.space.blocks
-            frozen = settings.part == "denoiser" and not moves_prosody
-            recordings = RecordingSource(
-                self.model, batches, objective, collector, adversary, frozen
-            )
-        if self.space is not None:
-            return WeightSource(objective, self.space, collector, recordings)
-        if objective.spec.loss is None:
+    def _add_adversary(self) -> None:
+        """Train against an adversary where the control's loss is learned from."""
+        recordings, supervised = self.method.setup.recordings, self.plan.method.supervised
+        published = isinstance(self.model, WaveGrad2)
+        if self.training.adversary and not published and supervised(self.plan.objective):
             assert recordings is not None
-            return recordings
-        judge = models.differentiable
-        return RolloutSource(objective, collector, self.reference, judge, recordings)
+            recordings.add_adversary(self.accelerator)
 
     def _after_step(self) -> None:
-        if self.space is not None:
-            self.space.learn(self.training.exploration_rate(self.update))
+        self.method.after_step(self.update)
         super()._after_step()
 
     # ------------------------------------------------------------------ the run on disk
@@ -279,10 +226,10 @@ class Tuner(TrainingRun):
         figures: dict[str, float] = {}
         try:
             with self.accelerator.autocast():
-                batch = self.source.draw(self.update, logged)
+                batch = self.method.collect(self.update, logged)
             with self.timer.stage("learning"):
                 for done in range(self.training.passes):
-                    figures = self._descend(self._losses(batch.terms(done)))
+                    figures = self._descend(self._losses(self.method.parts(batch, done)))
         except DlpoError:
             if done == 0:
                 self.reward.restore(moments)
@@ -290,16 +237,16 @@ class Tuner(TrainingRun):
             raise
         if logged:
             with self.timer.stage("measuring"), self.accelerator.autocast():
-                figures |= batch.measure()
+                figures |= self.method.measure(batch)
         return figures | batch.figures
 
-    def _losses(self, terms: Sequence[LossTerm]) -> Iterator[Tensor]:
-        """The weighted loss of each term; processes exchange gradients after the last one."""
-        for term in terms:
-            last = term is terms[-1]
+    def _losses(self, parts: Sequence[LossPart]) -> Iterator[Tensor]:
+        """The loss of each part; processes exchange gradients after the last one."""
+        for part in parts:
+            last = part is parts[-1]
             with nullcontext() if last else self.accelerator.no_sync(self.step):
                 with self.accelerator.autocast():
-                    loss = term.weight * self.step(term.loss)
+                    loss = self.step(part)
                 yield loss
 
     # ------------------------------------------------------------------ validation

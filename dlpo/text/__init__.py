@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dlpo.text.feed import TextFeed
-from dlpo.text.front_end import TextFrontEnd
-from dlpo.text.words import Mark, ProcessedText, Sentence, Word
+from dlpo.text.common.feed import TextFeed
+from dlpo.text.common.front_end import TextFrontEnd
+from dlpo.text.common.words import Mark, ProcessedText, Sentence, Word
 
 __all__ = ["Mark", "ProcessedText", "Sentence", "TextFeed", "TextFrontEnd", "Word"]

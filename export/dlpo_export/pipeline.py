@@ -49,6 +49,7 @@ from dlpo_export.parity.check import check_parity, parity_json
 from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parts import Tracer
 from dlpo_export.products import as_products, to_integers
+from dlpo_export.progress import stage
 from dlpo_export.quantise import quantisable_layers, to_int8
 from dlpo_export.to_onnx import GraphSource, Shape, graph_info
 from dlpo_export.weights import fold_batch_norms, round_weights, write_graphs
@@ -134,20 +135,23 @@ def _make(checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> Manif
     reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))
     graphs = _write_graphs(model, options, sources, folder)
     files = {name: info.files for name, info in graphs.items()}
-    differences = check_parity(folder, sources, files)
+    with stage("comparing every graph with torch"):
+        differences = check_parity(folder, sources, files)
     for difference in differences:
         logger.info("%s", difference)
     (folder / PARITY_FILE).write_text(json.dumps(parity_json(differences), indent=1) + "\n")
-    manifest = replace(
-        _manifest(checkpoint, options, graphs),
-        context_frames_per_step=reach,
-        needed_context=needed_contexts(encoder, frames, denoisers, reach),
-        frames_context=needed_frames_context(encoder, frames, frames_context(model, voices)),
-    )
+    with stage("measuring how much context a chunk needs"):
+        manifest = replace(
+            _manifest(checkpoint, options, graphs),
+            context_frames_per_step=reach,
+            needed_context=needed_contexts(encoder, frames, denoisers, reach),
+            frames_context=needed_frames_context(encoder, frames, frames_context(model, voices)),
+        )
     if "int8" not in options.precisions:
         return manifest
     rounded = {name: folder / graphs[name].files["int8"] for name in denoisers}
-    contexts = needed_contexts(encoder, frames, denoisers, reach, rounded)
+    with stage("measuring the same in int8"):
+        contexts = needed_contexts(encoder, frames, denoisers, reach, rounded)
     return replace(manifest, precision="int8", needed_context_int8=contexts)
 
 
@@ -173,12 +177,14 @@ def _write_graphs(
     model: Model, options: ExportOptions, sources: Mapping[str, GraphSource], folder: Path
 ) -> dict[str, GraphInfo]:
     """Make every graph in every precision; returns the manifest's entries for them."""
-    spoken = [(sentence.seed, *until_frames(sources, sentence)) for sentence in CALIBRATION]
+    with stage(f"speaking {len(CALIBRATION)} sentences, to calibrate on"):
+        spoken = [(sentence.seed, *until_frames(sources, sentence)) for sentence in CALIBRATION]
     tracer, spectral = Tracer(options.opset), isinstance(model, SpectralWaveGrad2)
     infos: dict[str, GraphInfo] = {}
     files: dict[str, onnx.ModelProto] = {}
     for name, source in sources.items():
-        made: Models = {"fp32": tracer.to_onnx(source)}
+        with stage(f"{name}: tracing"):
+            made: Models = {"fp32": tracer.to_onnx(source)}
         if name in ("encoder", "frames"):
             rollouts: list[Tensors] = [
                 as_numpy((encoder if name == "encoder" else frames).inputs)
@@ -196,18 +202,24 @@ def _write_graphs(
                 as_numpy(denoiser_inputs(source, frames, seed)) for seed, _, frames in spoken
             ]
             for precision in options.precisions:
-                if precision == "fp16":
-                    made[precision] = to_fp16(made["fp32"], rollouts)
-                elif precision == "int8" and spectral:
-                    integers = to_integers(made["fp32"], rollouts)
-                    made[precision] = integers or copy.deepcopy(made["fp32"])
-                elif precision != "fp32":
-                    symmetric = precision == "int8_symmetric"
-                    made[precision] = to_int8(made["fp32"], rollouts, symmetric=symmetric)[0]
+                if precision != "fp32":
+                    with stage(f"{name}: to {precision}"):
+                        made[precision] = _rounded(made["fp32"], precision, rollouts, spectral)
         infos[name] = graph_info(source, {p: _file(name, p) for p in made})
         files |= {_file(name, precision): graph for precision, graph in made.items()}
     write_graphs(files, folder)
     return infos
+
+
+def _rounded(
+    denoiser: onnx.ModelProto, precision: Precision, rollouts: list[Tensors], spectral: bool
+) -> onnx.ModelProto:
+    """A denoiser in a precision other than fp32."""
+    if precision == "fp16":
+        return to_fp16(denoiser, rollouts)
+    if precision == "int8" and spectral:
+        return to_integers(denoiser, rollouts) or copy.deepcopy(denoiser)
+    return to_int8(denoiser, rollouts, symmetric=precision == "int8_symmetric")[0]
 
 
 def _file(graph: str, precision: Precision) -> str:

@@ -17,6 +17,7 @@ from dlpo.audio import HOP_LENGTH
 from dlpo_export.parity.divergence import Tensors, sqnr_db
 from dlpo_export.parity.metrics import f0_error_cents
 from dlpo_export.parity.open_graph import OpenGraph
+from dlpo_export.progress import counted
 
 if TYPE_CHECKING:
     import onnx
@@ -73,7 +74,7 @@ def layer_noise(
     expected = outputs(np.zeros(len(layers), bool))
     nodes = {node.name: node for node in model.graph.node}
     found = []
-    for k, name in enumerate(layers):
+    for k, name in counted(list(enumerate(layers)), "layers measured"):
         made = outputs(np.arange(len(layers)) == k)
         cents, moved = 0.0, 0.0
         if "waveform" in made:

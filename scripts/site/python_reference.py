@@ -30,7 +30,7 @@ SECTIONS = {
         "dlpo.bundle.write.write_bundle",
         "dlpo.bundle.write.copy_bundle",
     ],
-    "Text": ["dlpo.text.front_end.TextFrontEnd", "dlpo.text.feed.TextFeed"],
+    "Text": ["dlpo.text.common.front_end.TextFrontEnd", "dlpo.text.common.feed.TextFeed"],
 }
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
-from dlpo.text.characters import CODE, EMOJI
-from dlpo.text.pronounce import Phonemes
-from dlpo.text.ssml import is_ssml
+from dlpo.text.common.language import Phonemes
+from dlpo.text.common.reading import CODE, EMOJI
+from dlpo.text.common.ssml import is_ssml
 from dlpo.text.symbols import MAX_WRITTEN
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened

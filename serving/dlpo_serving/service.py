@@ -23,7 +23,7 @@ from typing import TypeVar
 from dlpo.bundle import Manifest
 from dlpo.errors import InputError
 from dlpo.text import ProcessedText, Sentence
-from dlpo.text.feed import TextFeed
+from dlpo.text.common.feed import TextFeed
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import format_of
 from dlpo_serving.errors import (
@@ -41,7 +41,7 @@ from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesis.job import SynthesisJob
-from dlpo_serving.synthesizer import Synthesizer, parsed, text_errors_as_violations
+from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 
 SLICE = 200  # characters of a piece parsed in one go, so that a book does not delay a sentence
 READERS = 4  # texts that have a thread to parse them, or are next to get one
@@ -232,7 +232,7 @@ class SynthesisService:
                     manifest, format, steps, request.seed, on_taken, self._metrics, self._clock, now
                 )
                 if words:
-                    request = await self._read(partial(parsed, request), words)
+                    request = await self._read(partial(voice.synthesizer.parsed, request), words)
                     call = replace(call, request=request)
                 job = SynthesisJob(voice.synthesizer.engine, request, steps)
                 if characters or further is None:
@@ -442,5 +442,5 @@ def _read_piece(feed: TextFeed, read: Callable[[], Sequence[Sentence]]) -> Proce
     before = feed.reading.dropped
     with text_errors_as_violations():
         found = tuple(read())
-    warnings = feed.reading.warnings() if read == feed.finish else ()
+    warnings = feed.warnings() if read == feed.finish else ()
     return ProcessedText(found, feed.reading.dropped - before, warnings)

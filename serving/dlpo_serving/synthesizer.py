@@ -12,9 +12,9 @@ import numpy as np
 from dlpo.audio import Waveform
 from dlpo.errors import BundleError, InputError, TextError
 from dlpo.text import ProcessedText, Sentence, TextFrontEnd
-from dlpo.text.characters import TextReading
-from dlpo.text.feed import TextFeed
-from dlpo.text.front_end import parse_dictionary
+from dlpo.text.common.feed import TextFeed
+from dlpo.text.common.front_end import parse_dictionary
+from dlpo.text.common.reading import TextReading
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.engine import Engine
 from dlpo_serving.errors import FieldViolation, RequestError
@@ -23,7 +23,7 @@ from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 
 if TYPE_CHECKING:
-    from dlpo.text.ssml.prosody import ProsodyLimits
+    from dlpo.text.common.ssml.prosody import ProsodyLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,28 @@ class Synthesizer:
         text = self.read_text(request)
         return PreparedRequest(request, text.sentences, steps, text.warnings)
 
+    def parsed(self, request: SpeechRequest) -> SpeechRequest:
+        """The request with its dictionary parsed, which takes up to 50 ms, and is then done.
+
+        Raises:
+            RequestError: the dictionary is invalid.
+        """
+        if not request.dictionary:
+            return request
+        with text_errors_as_violations():
+            if request.alphabet == "ipa":
+                words = self._front_end.words_in_ipa(request.dictionary)
+            else:
+                words = parse_dictionary(request.dictionary)
+        return replace(request, dictionary=words, alphabet="arpabet")
+
     def read_text(self, request: SpeechRequest) -> ProcessedText:
         """The sentences of a request whose numbers have been validated.
 
         Raises:
             RequestError: nothing in the text can be spoken, or the dictionary is invalid.
         """
-        dictionary = parsed(request).dictionary or None
+        dictionary = self.parsed(request).dictionary or None
         reading = TextReading(request.code, request.emoji)
         with text_errors_as_violations():
             if not request.ssml:
@@ -90,7 +105,7 @@ class Synthesizer:
 
     def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
         """Limits for SSML prosody, so that combined with the request's it stays in range."""
-        from dlpo.text.ssml.prosody import ProsodyLimits
+        from dlpo.text.common.ssml.prosody import ProsodyLimits
 
         slowest, fastest = self.manifest.prosody.speed
         lowest, highest = self.manifest.prosody.pitch_semitones
@@ -107,7 +122,7 @@ class Synthesizer:
         """
         with text_errors_as_violations():
             reading = TextReading(request.code, request.emoji)
-            return TextFeed(self._front_end, parsed(request).dictionary or None, reading)
+            return TextFeed(self._front_end, self.parsed(request).dictionary or None, reading)
 
     def render(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER
@@ -142,19 +157,6 @@ class Synthesizer:
             EngineError: the run-time failed.
         """
         return np.concatenate([chunk.samples for chunk in self.stream(self.read(request), ladder)])
-
-
-def parsed(request: SpeechRequest) -> SpeechRequest:
-    """The request with its dictionary parsed, which takes up to 50 ms, and is then done.
-
-    Raises:
-        RequestError: the dictionary is invalid.
-    """
-    if not request.dictionary:
-        return request
-    with text_errors_as_violations():
-        words = parse_dictionary(request.dictionary, request.alphabet)
-    return replace(request, dictionary=words, alphabet="arpabet")
 
 
 @contextmanager

@@ -57,6 +57,20 @@ def test_tuned_checkpoint_speaks_on_the_chain_that_it_was_tuned_on(tuned_checkpo
     assert about["provenance"]["tuned"]["method"] == "dlpo"
 
 
+def test_a_checkpoint_speaks_with_each_voice_asked_for(voices_checkpoint: Path) -> None:
+    asked = SpeakingOptions((1,), voices=("ann", "bob"))
+    both = open_systems([f"new={voices_checkpoint}"], asked)
+    alone = one(f"new={voices_checkpoint}", SpeakingOptions((1,), voices=("bob",)))
+
+    assert [system.label for system in (*both, alone)] == ["new, ann", "new, bob", "new"]
+    assert [system.about["voice"] for system in both] == ["ann", "bob"]
+    ann, bob, again = (system.takes[0](CLIP) for system in (*both, alone))
+    assert ann.shape != bob.shape or not np.array_equal(ann, bob)
+    assert np.array_equal(bob, again)
+    with pytest.raises(InputError, match="carl"):
+        open_systems([f"new={voices_checkpoint}"], SpeakingOptions(voices=("carl",)))
+
+
 def test_only_clips_that_every_folder_has_are_said(tmp_path: Path) -> None:
     other = "LJ002-0162"
     for folder, names in (("a", (CLIP.clip_id, other)), ("b", (other,))):

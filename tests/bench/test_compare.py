@@ -174,3 +174,11 @@ def test_ratios_to_a_contestant_do_not_hang_on_the_machine() -> None:
     ((ratio,), _) = compare_samples(over_baseline(ours, "slow"), slowed)
     assert ratio.verdict == "slower"
     assert ratio.got_worse(beyond=2)
+
+
+def test_clips_of_each_kind_are_compared_apart() -> None:
+    kinds = ["yn"] * 6 + ["st"] * 6
+    before, after = judged([3.0] * 12, kinds=kinds), judged([4.0] * 6 + [3.0] * 6, kinds=kinds)
+    found, _ = compare_clips(record(before, "endings"), record(after, "endings"))
+    scores = {one.system: one.paired.difference.value for one in found if one.measure == "NISQA"}
+    assert scores == {"lj, yn": 1.0, "lj, st": 0.0}

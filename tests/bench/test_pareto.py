@@ -114,7 +114,7 @@ def test_the_command_records_what_it_measured(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)  # of the tests after it
     panel = JudgePanel([ToyJudge("DistillMOS")], {}, {"NISQA": "no weights"})
-    monkeypatch.setattr("dlpo_bench.judging.load_panel", lambda *places: panel)
+    monkeypatch.setattr("dlpo_bench.panel.load_panel", lambda *places: panel)
     asked = ["bench", "quality", "--untuned", str(slow_checkpoint), "--tuned",
              str(slow_checkpoint), "--voice", str(tiny_bundle), "--corpus", str(tiny_corpus),
              "--clips", "1", "--steps", "2", "--weights", "nowhere", "--record", "--out",

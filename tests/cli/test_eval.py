@@ -20,7 +20,7 @@ run_eval = partial(command, "eval")
 @pytest.fixture(autouse=True)
 def panel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "dlpo_bench.judging.load_panel", lambda *places: JudgePanel([ToyJudge()], {}, {})
+        "dlpo_bench.panel.load_panel", lambda *places: JudgePanel([ToyJudge()], {}, {})
     )
 
 
@@ -83,6 +83,23 @@ def test_lines_of_a_text_need_no_corpus(tiny_bundle: Path, tmp_path: Path) -> No
     assert names == ["line-0001.wav", "line-0003.wav"]
     (path,) = (tmp_path / "records").glob("*.json")
     assert list(json.loads(path.read_text())["figures"]) == ["tiny"]
+
+
+def test_texts_with_kinds_make_a_record_by_kind(tiny_bundle: Path, tmp_path: Path) -> None:
+    hum = "Hum, hum, hum, hum, hum, hum"
+    (tmp_path / "texts").write_text(f"a\tyn\t{hum}?\nb\tst\t{hum}.\n")
+
+    result = run_eval(
+        f"tiny={tiny_bundle}", "--texts", tmp_path / "texts", "--out", tmp_path / "records"
+    )
+
+    assert result.exit_code == 0, result.stderr
+    assert "statements (st), 1 clips" in result.output
+    (path,) = (tmp_path / "records").glob("endings-*.json")
+    record = json.loads(path.read_text())
+    assert list(record["figures"]) == ["yn", "st"]
+    assert record["figures"]["yn"]["tiny"]["patience"]["value"] > 0
+    assert record["samples"]["kinds"] == ["yn", "st"]
 
 
 @pytest.mark.parametrize(

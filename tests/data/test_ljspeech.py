@@ -196,6 +196,35 @@ def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> 
     assert (known.features.f0 > 0).mean() > 0.3
 
 
+def test_without_f0_it_lacks_only_what_wavegrad2_leaves_unread(
+    corpus: Path, tiny_dataset: Path
+) -> None:
+    done = prepare(corpus, corpus / "alignments.tsv", prepared(corpus), without_f0=True)
+    assert (done.with_audio, done.timing_only) == (4, 1)
+    assert not any((prepared(corpus) / f"{name}.npy").exists() for name in ("f0", "phase"))
+    plain, full = Corpora([prepared(corpus)]), Corpora([tiny_dataset])
+    assert plain.entries == full.entries
+    for i, entry in enumerate(full.entries):
+        here = (i, 0, entry.frames)
+        assert np.array_equal(plain.audio(*here), full.audio(*here))
+        assert np.array_equal(plain.mel(*here), full.mel(*here))
+        assert np.array_equal(plain.timing(i)[1], full.timing(i)[1])
+    with pytest.raises(DataError, match="prepared without F0"):
+        plain.window(0, 0, 1)
+
+
+def test_an_unfinished_run_without_f0_does_not_serve_one_with_it(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = corpus, corpus / "alignments.tsv", prepared(corpus)
+    with monkeypatch.context() as patch:
+        patch.setattr(ljspeech, "pack", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            prepare(*where, without_f0=True)
+    prepare(*where)
+    assert Corpora([prepared(corpus)])[0].features.f0.any()
+
+
 @pytest.fixture(scope="module")
 def datasets(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     root = tmp_path_factory.mktemp("corpora")

@@ -116,7 +116,7 @@ def test_links_out_of_docs_become_paths_and_pictures_come_along(site: Path) -> N
     html = (site / "tuning" / "index.html").read_text(encoding="utf-8")
     assert 'href="../../' not in html
     (picture,) = re.findall(r'src="\.\./(repository/[^"]+\.svg)"', html)
-    assert (site / picture).read_bytes().startswith(b"<svg")
+    assert b"<svg" in (site / picture).read_bytes()
 
 
 def test_samples_play_and_nothing_is_fetched_from_elsewhere(address: str, browser: Any) -> None:

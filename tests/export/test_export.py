@@ -181,8 +181,8 @@ def test_length_that_the_exporter_fixes_is_refused() -> None:
     ("wrong", "message"),
     [
         ({"steps": (1, 2), "default_steps": 4}, "default steps is 4; expected one of 1, 2"),
-        ({"steps": (0, 3)}, "steps is 0; expected 1 to 8"),
-        ({"steps": (3, 100)}, "steps is 100; expected 1 to 8"),
+        ({"steps": (0, 3)}, "steps is 0; expected 1 to 16"),
+        ({"steps": (3, 100)}, "steps is 100; expected 1 to 16"),
         ({"opset": 99}, "opset is 99; expected 18 to 21"),
         ({"precisions": ("int4",)}, "precision is 'int4'; expected fp32, fp16, int8"),
         ({"weight_bits": 4}, "weight bits is 4; expected 8, 16 or 32"),

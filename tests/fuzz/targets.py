@@ -26,8 +26,7 @@ from dlpo_serving.http.speech_body import json_object, read_speech_fields
 from dlpo_serving.http.speech_route import call_of
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.servicer import read_dictionary
-from dlpo_serving.synthesizer import parsed
-from tests.callers import front_end
+from tests.callers import fake_voice, front_end
 from tests.fake_engine import FakeEngine
 
 VOICES = [FakeEngine().manifest]
@@ -62,13 +61,13 @@ def ssml(content: bytes) -> None:
 def dictionary(content: bytes) -> None:
     """Riva's custom_dictionary."""
     words = read_dictionary(content.decode("utf-8", "replace"))
-    parsed(SpeechRequest("x", dictionary=words, alphabet="ipa"))
+    fake_voice().parsed(SpeechRequest("x", dictionary=words, alphabet="ipa"))
 
 
 def body(content: bytes) -> None:
     """The body of POST /v1/audio/speech."""
     fields = read_speech_fields(json_object(content))
-    parsed(call_of(fields, VOICES, HttpLimits(), streamed=True)[0].request)
+    fake_voice().parsed(call_of(fields, VOICES, HttpLimits(), streamed=True)[0].request)
 
 
 def messages(content: bytes) -> None:

@@ -122,6 +122,19 @@ def test_probability_of_a_text_is_high_for_what_it_hears_and_has_a_gradient(tiny
         whisper.score_with_gradient(torch.zeros(29 * RATE), "hum")
 
 
+@pytest.mark.parametrize("multilingual", [True, False])
+def test_a_question_mark_is_weighed_against_a_full_stop(tmp_path: Path, multilingual: bool) -> None:
+    directory = stand_in(tmp_path / "tiny", "Ġhum", multilingual=multilingual)
+    model = import_transformers()[1].from_pretrained(directory)
+    tokens = json.loads((directory / "tokenizer.json").read_text())["model"]["vocab"]
+    embedding, said = model.model.decoder.embed_tokens.weight, model.model.decoder.layer_norm.bias
+    question, stop = (embedding[tokens[mark]] @ said for mark in "?.")
+
+    found = [Whisper(directory).question_logit(hum(1), RATE, text) for text in ("hum?", "hum.")]
+
+    assert found == pytest.approx([(question - stop).item()] * 2, abs=1e-4)
+
+
 def test_clip_longer_than_a_window_is_heard_to_its_end(tiny: Path) -> None:
     whisper = Whisper(tiny)
     (short,), (long,) = (whisper.transcribe([hum(seconds)], RATE) for seconds in (29, 31))

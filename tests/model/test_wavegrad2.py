@@ -9,10 +9,18 @@ import pytest
 import torch
 from torch import nn
 
-from dlpo.config.models import BASE, LARGE, WaveGrad2Config
+from dlpo.config.models import BASE, LARGE, MINI, WaveGrad2Config
 from dlpo.errors import ConfigError
 from dlpo.model.gaussian_upsampling import frame_positions
-from dlpo.model.wavegrad2 import BidirectionalLSTM, WaveGrad2, downsample, level_encoding, upsample
+from dlpo.model.wavegrad2 import (
+    BidirectionalLSTM,
+    WaveGrad2,
+    downsample,
+    interpolate_by_sums,
+    level_encoding,
+    modulate,
+    upsample,
+)
 from tests.toys import BASE as TINY_BASE
 
 PUBLISHED_SYMBOLS = 151  # of the reproduction; ours are fewer, so the embedding is smaller
@@ -42,6 +50,15 @@ def test_parameters_match_the_publication(config: WaveGrad2Config, decoder_milli
     assert count(model) + missing == pytest.approx(total, rel=0.01)
 
 
+def test_mini_is_base_in_a_quarter_of_the_decoders_widths() -> None:
+    for field in ("conditioning_channels", "up_channels", "waveform_channels", "down_channels"):
+        ours, theirs = np.array(getattr(MINI, field)), np.array(getattr(BASE, field))
+        assert (4 * ours == theirs).all()
+    for field in ("up_factors", "up_dilations", "down_dilations", "encoder_layers"):
+        assert getattr(MINI, field) == getattr(BASE, field)
+    assert count(WaveGrad2(MINI)) == 1_833_641
+
+
 def test_lstm_equals_the_packed_bidirectional_one() -> None:
     torch.manual_seed(0)
     ours = BidirectionalLSTM(5, 3, layers=1)
@@ -60,9 +77,20 @@ def test_lstm_equals_the_packed_bidirectional_one() -> None:
 @pytest.mark.parametrize("factor", [1, 2, 3, 5])
 def test_resampling_is_linear_interpolation(factor: int) -> None:
     x = torch.randn(2, 3, 30, generator=torch.Generator().manual_seed(1))
-    for ours, length in ((upsample, 30 * factor), (downsample, 30 // factor)):
+    both = [(upsample, 30 * factor), (downsample, 30 // factor)]
+    if factor > 1:
+        both.append((interpolate_by_sums, 30 * factor))  # what is exported
+    for ours, length in both:
         expected = nn.functional.interpolate(x, size=length, mode="linear", align_corners=False)
         torch.testing.assert_close(ours(x, factor), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_modulation_is_a_scale_a_shift_and_a_leaky_relu() -> None:
+    x, scale, shift = torch.randn(3, 2, 4, 7, generator=torch.Generator().manual_seed(0)).numpy()
+    expected = scale * x + shift
+    expected = np.where(expected < 0, 0.2 * expected, expected)
+    made = modulate(*map(torch.from_numpy, (x, scale, shift)))
+    np.testing.assert_allclose(made.numpy(), expected, atol=1e-6)
 
 
 @torch.no_grad()

@@ -25,13 +25,17 @@ from dlpo.judges.judge import Scores
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
+from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.conditions import Conditions, conditions_of
-from dlpo.rl.diffusion_loss import RecordedWindows, recorded_windows
-from dlpo.rl.methods import Objective, Plan
+from dlpo.rl.method import TuningSetup
+from dlpo.rl.methods import Plan
+from dlpo.rl.noise import seed_keys
+from dlpo.rl.objective import Objective
 from dlpo.rl.prompts import Prompt
+from dlpo.rl.recorded_windows import RecordedWindows, recorded_windows
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.rewards import ClipBatch, Reward, WeightedSum
-from dlpo.rl.rollout import Rollout, policy_step_mean, replay, roll_out, seed_keys
+from dlpo.rl.rollout import Rollout
 from dlpo.rl.tuner import Tuner
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
@@ -92,10 +96,10 @@ class Toy:
     Linear = Linear
 
     @staticmethod
-    def conditions(rows: int) -> Conditions:
-        """Sentences of one sample, in double precision."""
-        empty = torch.zeros(rows, 1, 1, dtype=torch.float64)
-        return Conditions(empty, empty[:, 0], torch.ones(rows, dtype=torch.int64))
+    def conditions(rows: int, samples: int = 1) -> Conditions:
+        """Sentences of one sample or a few, in double precision."""
+        empty = torch.zeros(rows, 1, samples, dtype=torch.float64)
+        return Conditions(empty, empty[:, 0], torch.full((rows,), samples))
 
     @classmethod
     def rollout(
@@ -103,37 +107,54 @@ class Toy:
     ) -> Rollout:
         """Many chains of one sample."""
         keys = seed_keys(seed, 0, range(rows // group), group)
-        return roll_out(policy, cls.conditions(rows), schedule, keys, group)
+        return cls.chain(policy, schedule).roll_out(cls.conditions(rows), keys, group)
+
+    @staticmethod
+    def chain(model: Any, schedule: NoiseSchedule) -> ChainPolicy:
+        """The policy of a model."""
+        return ChainPolicy(model, schedule)
+
+    @staticmethod
+    def setup(policy: ChainPolicy, objective: Objective, **given: Any) -> TuningSetup:
+        """What a method works with, for its loss alone."""
+        given = {"reference": policy, "collector": cast(Any, None)} | given
+        return TuningSetup(objective, TuningConfig(group=given.pop("group", 2)), policy, **given)
 
     @classmethod
     @torch.no_grad()
     def enumerated(
-        cls, policy: LinearPolicy, schedule: NoiseSchedule, explored: int | None = None
+        cls,
+        policy: LinearPolicy,
+        schedule: NoiseSchedule,
+        explored: int | None = None,
+        nodes_per_draw: int = NODES,
+        samples: int = 1,
     ) -> tuple[Rollout, Tensor]:
         """Chains through all nodes of a quadrature, and (B,) weights that make a mean over them
         the exact expectation of a polynomial of the noise; with an explored step in pairs that
         share the rest."""
-        nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+        nodes, weights = np.polynomial.hermite_e.hermegauss(nodes_per_draw)
         weights = weights / weights.sum()
-        count, group = schedule.noise_count, 1 if explored is None else 2
-        draws = list(product(range(NODES), repeat=count + group - 1))
+        count, group = schedule.noise_count * samples, 1 if explored is None else 2
+        draws = list(product(range(nodes_per_draw), repeat=count + group - 1))
         weight = torch.tensor([math.prod(weights[i] for i in row) for row in draws])
         chosen = [list(row[:count]) for row in draws for _ in range(group)]
         if explored is not None:
             for pair, row in enumerate(draws):
                 chosen[2 * pair + 1][cast(int, schedule.noise_row(explored))] = row[-1]
-        noise = torch.tensor([[nodes[i] for i in row] for row in chosen])  # (B, K)
-        conditions = cls.conditions(len(chosen))
-        states, means = [noise[:, :1]], []
+        noise = torch.tensor([[nodes[i] for i in row] for row in chosen])
+        noise = noise.view(len(chosen), schedule.noise_count, samples)
+        conditions, chain = cls.conditions(len(chosen), samples), cls.chain(policy, schedule)
+        states, means = [noise[:, 0]], []
         for k in range(schedule.steps):
-            means.append(policy_step_mean(policy, conditions, states[-1], schedule, k))
+            means.append(chain.step_mean(conditions, states[-1], k))
             row = schedule.noise_row(k)
-            drawn = 0.0 if row is None else schedule.posterior_std[k] * noise[:, row : row + 1]
+            drawn = 0.0 if row is None else schedule.posterior_std[k] * noise[:, row]
             states.append(means[-1] + drawn)
         keys = seed_keys(0, 0, range(len(draws)), group)
         acted = torch.stack(states), torch.stack(means), torch.empty(0)
         rollout = Rollout(conditions, schedule, *acted, keys, group, explored=explored)
-        rollout = replace(rollout, log_probs=replay(policy, rollout).log_probs)
+        rollout = replace(rollout, log_probs=chain.replay(rollout).log_probs)
         return rollout, (weight * len(draws)).repeat_interleave(group)
 
 

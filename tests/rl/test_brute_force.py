@@ -1,13 +1,14 @@
 """Each method's gradient against brute force: chains run again with one step's weights moved.
 
-The chain has one sample and its noise goes through all nodes of a quadrature, so that means over it
-are exact expectations, and differences of them, over a small move of what one step knows, are the
-gradient. Nothing here knows of scores, ratios or advantages.
+The chain has one or two samples and its noise goes through all nodes of a quadrature, so that means
+over it are exact expectations, and differences of them, over a small move of what one step knows,
+are the gradient. Nothing here knows of scores, ratios or advantages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.objectives import ddpo_loss, dlpo_loss, dpok_loss, group_advantages, klinr_loss
-from dlpo.rl.rollout import Replay, Rollout, replay, roll_out, seed_keys
-from tests.rl.conftest import rows_of
+from dlpo.rl.chain import ChainPolicy
+from dlpo.rl.method import RolloutMethod, Sample
+from dlpo.rl.methods import METHODS
+from dlpo.rl.noise import seed_keys
+from dlpo.rl.objective import MethodName, Objective
+from dlpo.rl.rollout import TYPICAL_SAMPLES, Rollout
 
 ALPHA, BETA, KL_WEIGHT = 0.7, 0.2, 0.3
 OWN, REFERENCE = (0.4, 0.3), (0.1, 0.5)  # bias and weight: x0 = weight x + bias
@@ -33,8 +37,8 @@ class Chain:
 
     def __init__(self, rollout: Rollout, quadrature: Tensor) -> None:
         self.schedule, self.scored = rollout.schedule, rollout.scored
-        self.start = rollout.states[0, :, 0].numpy()
-        self.drawn = (rollout.states[1:] - rollout.means)[:, :, 0].detach().numpy()
+        self.start = rollout.states[0].numpy()
+        self.drawn = (rollout.states[1:] - rollout.means).detach().numpy()
         self.quadrature = quadrature.numpy()
 
     def mean(self, x: Values, k: int, weights: Weights) -> Values:
@@ -46,7 +50,7 @@ class Chain:
         return np.asarray(b * x0 + np.sqrt(max(0.0, 1 - b * b - std * std)) * eps)
 
     def states(self, weights: list[Weights]) -> list[Values]:
-        """x of each level, under the weights of each step."""
+        """(B, T) x of each level, under the weights of each step."""
         states = [self.start]
         for k, own in enumerate(weights):
             states.append(self.mean(states[-1], k, own) + self.drawn[k])
@@ -62,12 +66,13 @@ class Chain:
 
 
 def reward(x0: Any) -> Any:
-    return -((x0 - 1.5) ** 2)
+    """(B, T) -> (B,)"""
+    return -((x0.mean(-1) - 1.5) ** 2)
 
 
 def guide(x0: Any, s: int) -> Any:
     """A diffusion loss of scored step s, as a function of the output."""
-    return (s + 1) * x0**2
+    return (s + 1) * (x0**2).mean(-1)
 
 
 def returned(chain: Chain, weights: list[Weights], s: int) -> Values:
@@ -88,7 +93,8 @@ def returned_of_dpok(chain: Chain, weights: list[Weights], s: int) -> Values:
     k = chain.scored[s]
     x, std = chain.states([OWN] * chain.schedule.steps)[k], chain.schedule.posterior_std[k]
     apart = chain.mean(x, k, weights[k]) - chain.mean(x, k, REFERENCE)
-    return np.asarray(returned(chain, weights, s) - KL_WEIGHT * apart**2 / (2 * std**2))
+    divergence = (apart**2 / (2 * std**2)).sum(-1)
+    return np.asarray(returned(chain, weights, s) - KL_WEIGHT * divergence)
 
 
 def returned_of_klinr(chain: Chain, weights: list[Weights], s: int) -> Values:
@@ -98,46 +104,42 @@ def returned_of_klinr(chain: Chain, weights: list[Weights], s: int) -> Values:
         x, following, std = states[k], states[k + 1], chain.schedule.posterior_std[k]
         own, theirs = chain.mean(x, k, weights[k]), chain.mean(x, k, REFERENCE)
         ratio = ((following - theirs) ** 2 - (following - own) ** 2) / (2 * std**2)
-        total = total - KL_WEIGHT * ratio
+        total = total - KL_WEIGHT * ratio.sum(-1)
     return total
 
 
-def guides(rollout: Rollout) -> Tensor:
-    output = rollout.output[:, 0]
-    return torch.stack([guide(output, s) for s in range(len(rollout.scored))])
+class Guided(ChainPolicy):
+    """A chain whose diffusion loss is the function above."""
+
+    def own_loss(self, drawn: Rollout, draws: int) -> Tensor:
+        return torch.stack([guide(drawn.output, s) for s in range(len(drawn.scored))])
 
 
-# method -> loss of (rollout, replay, reference, rewards, advantage), and what it ascends
-METHODS: dict[str, tuple[Callable[..., Tensor], Callable[..., Values]]] = {
-    "DDPO": (lambda x, asked, ref, r, a: ddpo_loss(x, asked, r, a), returned),
-    "DPOK": (lambda *given: dpok_loss(*given, KL_WEIGHT), returned_of_dpok),
-    "KLinR": (lambda *given: klinr_loss(*given, KL_WEIGHT), returned_of_klinr),
-    "OnlyDL": (
-        lambda x, asked, ref, r, a: dlpo_loss(x, asked, guides(x), 0 * r, a),
-        returned_of_onlydl,
-    ),
-    "DLPO": (
-        lambda x, asked, ref, r, a: dlpo_loss(x, asked, guides(x), r, a, ALPHA, BETA),
-        returned_of_dlpo,
-    ),
+RETURNS: dict[MethodName, Callable[..., Values]] = {
+    "ddpo": returned,
+    "dpok": returned_of_dpok,
+    "klinr": returned_of_klinr,
+    "onlydl": returned_of_onlydl,
+    "dlpo": returned_of_dlpo,
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ["noisy_chain", "served_chain"])
-def test_gradient_equals_that_of_chains_run_again_with_moved_weights(
-    toy: Any, method: str, name: str, request: pytest.FixtureRequest
+@pytest.mark.parametrize("method", RETURNS)
+@pytest.mark.parametrize(
+    ("name", "samples"), [("noisy_chain", 1), ("served_chain", 1), ("noisy_chain", 2)]
+)
+def test_gradient_is_that_of_chains_run_again(
+    toy: Any, method: MethodName, name: str, samples: int, request: pytest.FixtureRequest
 ) -> None:
     schedule: NoiseSchedule = request.getfixturevalue(name)
-    loss, return_of = METHODS[method]
     policy = toy.Policy(*OWN)
-    rollout, quadrature = toy.enumerated(policy, schedule)
-    with torch.no_grad():
-        reference = replay(toy.Policy(*REFERENCE), rollout)
-    value = weighted(loss, rollout, replay(policy, rollout), reference, quadrature)
+    nodes = 7 if samples == 1 else 3
+    rollout, quadrature = toy.enumerated(policy, schedule, None, nodes, samples)
+    # The same constant for sentences of one sample and of two.
+    value = TYPICAL_SAMPLES * weighted(learner(toy, method, policy, schedule), rollout, quadrature)
     found = torch.stack(torch.autograd.grad(-value, [policy.bias, policy.weight]))
 
-    chain = Chain(rollout, quadrature)
+    chain, return_of = Chain(rollout, quadrature), RETURNS[method]
     expected = np.zeros(2)
     for s, k in enumerate(rollout.scored):
         for i in range(2):
@@ -149,17 +151,48 @@ def test_gradient_equals_that_of_chains_run_again_with_moved_weights(
     assert np.abs(expected).max() > 0.1
 
 
+def learner(toy: Any, method: MethodName, policy: Any, schedule: NoiseSchedule) -> RolloutMethod:
+    """A method whose advantage is the return itself."""
+    objective = Objective(method, alpha=ALPHA, beta=BETA, kl_weight=KL_WEIGHT, unit_spread=False)
+    reference = ChainPolicy(toy.Policy(*REFERENCE), schedule)
+    setup = toy.setup(Guided(policy, schedule), objective, reference=reference)
+    made = METHODS[method](setup)
+    assert isinstance(made, RolloutMethod)
+    made.advantage = lambda returns: returns  # type: ignore[method-assign]
+    return made
+
+
+class Nodes(Rollout):
+    """Chains that count as much as their nodes of the quadrature."""
+
+    quadrature: Tensor
+
+    @property
+    def lengths(self) -> Tensor:
+        return super().lengths * self.quadrature
+
+
+def weighted(method: RolloutMethod, rollout: Rollout, quadrature: Tensor) -> Tensor:
+    """The loss's mean over the nodes of the quadrature."""
+    nodes = Nodes(*(getattr(rollout, field.name) for field in fields(rollout)))
+    object.__setattr__(nodes, "quadrature", quadrature)
+    weights = method.weigh(rollout, reward(rollout.output))
+    loss: Tensor = method(Sample(1.0, nodes, weights))
+    return loss
+
+
 @pytest.mark.parametrize("k", [0, 1])
-def test_the_gradient_of_a_step_explored_alone_is_that_of_the_step(
+def test_a_step_explored_alone_has_its_gradient(
     toy: Any, served_chain: NoiseSchedule, k: int
 ) -> None:
     policy = toy.Policy(*OWN)
     rollout, quadrature = toy.enumerated(policy, served_chain, k)
-
-    def advantage(returns: Tensor) -> Tensor:
-        return quadrature * group_advantages(returns, 2, divided=False)
-
-    loss = ddpo_loss(rollout, replay(policy, rollout), reward(rollout.output[:, 0]), advantage)
+    method = METHODS["ddpo"](
+        toy.setup(ChainPolicy(policy, served_chain), Objective("ddpo", "step"))
+    )
+    assert isinstance(method, RolloutMethod)
+    advantages = method.weigh(rollout, reward(rollout.output))
+    loss = TYPICAL_SAMPLES * method(Sample(1.0, rollout, quadrature * advantages))
     found = torch.stack(torch.autograd.grad(-loss, [policy.bias, policy.weight]))
     chain = Chain(rollout, quadrature)
     ahead, behind = (
@@ -171,36 +204,14 @@ def test_the_gradient_of_a_step_explored_alone_is_that_of_the_step(
 
 
 @pytest.mark.parametrize("k", [0, 1])
-def test_seeds_share_all_noise_but_that_of_the_explored_step(
+def test_seeds_share_all_noise_but_the_explored_step(
     toy: Any, served_chain: NoiseSchedule, k: int
 ) -> None:
     keys = seed_keys(0, 0, range(2), 4)
-    rollout = roll_out(toy.Policy(*OWN), toy.conditions(8), served_chain, keys, 4, k)
+    chain = ChainPolicy(toy.Policy(*OWN), served_chain)
+    rollout = chain.roll_out(toy.conditions(8), keys, 4, k)
     drawn = (rollout.states[1:] - rollout.means)[:2, :, 0].view(2, 2, 4)
     shared = (drawn - drawn[:, :, :1]).abs().amax((1, 2)) < 1e-9
     assert shared.tolist() == [k == 1, k == 0]
     assert len(rollout.states[0].view(2, 4).unique()) == 2
     assert rollout.scored == (k,)
-
-
-def weighted(
-    loss: Callable[..., Tensor],
-    rollout: Rollout,
-    asked: Replay,
-    reference: Replay,
-    quadrature: Tensor,
-) -> Tensor:
-    """The loss's mean over the nodes of the quadrature: chain by chain, with their weights."""
-    total = torch.zeros((), dtype=torch.float64)
-    rewards = reward(rollout.output[:, 0])
-    for b, weight in enumerate(quadrature):
-        only = slice(b, b + 1)
-        one = loss(
-            rows_of(rollout, b, b + 1),
-            Replay(asked.means[:, only], asked.log_probs[:, only]),
-            Replay(reference.means[:, only], reference.log_probs[:, only]),
-            rewards[only],
-            lambda returns: returns,
-        )
-        total = total + weight * one / len(rollout)
-    return total

@@ -9,7 +9,7 @@ import pytest
 
 from dlpo.audio import HOP_LENGTH
 from dlpo.data.dataset import Corpora
-from dlpo.rl.demo import HELD_OUT_TEXTS, demo_tuner, write_page
+from dlpo.rl.demo import HELD_OUT_TEXTS, VOICES, demo_tuner, write_page
 
 
 @pytest.mark.full
@@ -18,7 +18,11 @@ def test_the_demo_tunes_and_writes_a_page_to_listen_to(tmp_path: Path) -> None:
     tuner.run()
     page = write_page(tuner, tmp_path).read_text("utf-8")
 
-    assert len(list(tmp_path.glob("*.wav"))) == page.count("<audio") == 2 * len(HELD_OUT_TEXTS)
+    assert (
+        len(list(tmp_path.glob("*.wav")))
+        == page.count("<audio")
+        == 2 * len(VOICES) * len(HELD_OUT_TEXTS)
+    )
     corpus = Corpora([tmp_path / "corpus"])
     for utterance in map(corpus.__getitem__, range(len(corpus))):
         samples = round(float(utterance.durations.sum()) * 22_050)

@@ -1,7 +1,8 @@
-"""Every method end to end on a tiny voice, and what they refuse."""
+"""Every method's loss on a tiny voice, what coincides, and what a plan refuses."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,24 @@ import torch
 from torch import Tensor
 
 from dlpo.checkpoint import load_checkpoint
+from dlpo.config.training import TuningConfig
 from dlpo.errors import ConfigError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.conditions import Conditions, freeze_all_but
-from dlpo.rl.diffusion_loss import RecordedWindows
-from dlpo.rl.methods import METHODS, Explore, Method, MethodInput, Objective, recorded_loss
-from dlpo.rl.rollout import Rollout, roll_out, seed_keys
+from dlpo.rl.dpo import PairsPart, RankedDPO, pairs_of
+from dlpo.rl.method import LossPart, Method, RolloutMethod, Sample
+from dlpo.rl.methods import METHODS, Plan
+from dlpo.rl.noise import seed_keys
+from dlpo.rl.objective import Explore, MethodName, Objective
+from dlpo.rl.recorded_windows import RecordedWindows
+from dlpo.rl.recordings import RecordedPart
+from dlpo.rl.rollout import Rollout
+from dlpo.rl.weights import WeightExploration
 from tests.rl.conftest import rows_of
+
+LEARNS_FROM_ROLLOUTS = [name for name in METHODS if name != "control"]
 
 
 def brightness(waveforms: Tensor, *_: object) -> Tensor:
@@ -27,64 +38,135 @@ def brightness(waveforms: Tensor, *_: object) -> Tensor:
 
 
 @pytest.fixture
-def rollout(
-    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
-) -> Rollout:
+def policy(voice: SpectralWaveGrad2, served_chain: NoiseSchedule) -> ChainPolicy:
     freeze_all_but(voice, "denoiser")
-    return roll_out(voice, sentences.repeat(2), served_chain, seed_keys(0, 0, [0, 1], 2), 2)
+    return ChainPolicy(voice, served_chain)
+
+
+@pytest.fixture
+def rollout(policy: ChainPolicy, sentences: Conditions) -> Rollout:
+    return policy.roll_out(sentences.repeat(2), seed_keys(0, 0, [0, 1], 2), 2)
 
 
 @pytest.fixture
 def rewards() -> Tensor:
-    return torch.tensor([-1.2, 0.3, 2.0, 0.5], dtype=torch.float64)
+    return torch.tensor([-1.2, 0.3, 2.0, 0.5])
 
 
-def loss_of(
-    objective: Objective, policy: Any, rollout: Rollout, rewards: Tensor, reference: Any = None
-) -> Tensor:
-    """The loss on a rollout."""
-    assert objective.spec.loss is not None
-    rewards = rewards.to(rollout.log_probs)
-    given = MethodInput(objective, rollout, rewards, reference or policy, brightness)
-    return objective.spec.loss(policy, given)
+@pytest.fixture
+def learner(toy: Any, policy: ChainPolicy) -> Any:
+    """An objective -> its method, without what collects data."""
+
+    def made(objective: Objective, reference: ChainPolicy | None = None) -> Method[Any]:
+        setup = toy.setup(policy, objective, reference=reference or policy, judge=brightness)
+        return METHODS[objective.method](setup)
+
+    return made
 
 
-def gradient(voice: SpectralWaveGrad2, loss: Tensor) -> Tensor:
-    learning = [p for p in voice.parameters() if p.requires_grad]
+def part_of(method: Method[Any], rollout: Rollout, rewards: Tensor) -> LossPart:
+    """Some chains as the method takes them."""
+    if isinstance(method, RankedDPO):
+        return PairsPart(1.0, pairs_of(rollout, rewards))
+    assert isinstance(method, RolloutMethod)
+    return Sample(1.0, rollout, method.weigh(rollout, rewards))
+
+
+def gradient(policy: ChainPolicy, loss: Tensor) -> Tensor:
+    learning = [p for p in policy.parameters() if p.requires_grad]
     found = torch.autograd.grad(loss, learning, allow_unused=True)
     return torch.cat([g.flatten() for g in found if g is not None])
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].loss])
+@pytest.mark.parametrize("name", LEARNS_FROM_ROLLOUTS)
 def test_parts_of_a_rollout_add_up_to_the_whole(
-    method: Method,
-    voice: SpectralWaveGrad2,
+    name: MethodName,
+    policy: ChainPolicy,
     tiny_checkpoint: Path,
     rollout: Rollout,
     rewards: Tensor,
+    learner: Any,
 ) -> None:
-    objective, reference = Objective(method), load_checkpoint(tiny_checkpoint).model
-    whole = loss_of(objective, voice, rollout, rewards, reference)
+    reference = ChainPolicy(load_checkpoint(tiny_checkpoint).model, policy.schedule)
+    method = learner(Objective(name, matching_kl=0.1), reference)
+    whole = method(part_of(method, rollout, rewards))
     parts = [
-        loss_of(objective, voice, rows_of(rollout, i, i + 2), rewards[i : i + 2], reference)
-        for i in (0, 2)
+        method(part_of(method, rows_of(rollout, i, i + 2), rewards[i : i + 2])) for i in (0, 2)
     ]
-    found = (gradient(voice, parts[0]) + gradient(voice, parts[1])) / 2
-    expected = gradient(voice, whole)
+    found = (gradient(policy, parts[0]) + gradient(policy, parts[1])) / 2
+    expected = gradient(policy, whole)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [("ddpo", {"alpha": 2.0, "beta": 0.0}), ("onlydl", {"alpha": 0.0, "beta": 3.0})],
+)
+def test_baselines_are_dlpo_with_a_weight_of_0(
+    name: MethodName, same: dict[str, float], policy: ChainPolicy, rollout: Rollout,
+    rewards: Tensor, learner: Any,
+) -> None:  # fmt: skip
+    """In direction: DLPO's weights scale an advantage that the baselines leave at 1."""
+    baseline, dlpo = learner(Objective(name)), learner(Objective("dlpo", **same))
+    found, expected = (
+        gradient(policy, method(part_of(method, rollout, rewards))) for method in (dlpo, baseline)
+    )
+    scale = max(same.values())
+    torch.testing.assert_close(found, scale * expected)
+
+
 @pytest.mark.parametrize("explore", ["chain", "step"])
-def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
-    voice: SpectralWaveGrad2, rollout: Rollout, rewards: Tensor, explore: Explore
+def test_unit_spread_removes_the_scales_of_reward_and_loss(
+    policy: ChainPolicy, rollout: Rollout, rewards: Tensor, explore: Explore, learner: Any
 ) -> None:
     def found(objective: Objective, scale: float) -> Tensor:
-        return gradient(voice, loss_of(objective, voice, rollout, rewards * scale))
+        method = learner(objective)
+        return gradient(policy, method(part_of(method, rollout, rewards.double() * scale)))
 
-    even, raw = Objective("dlpo", explore, unit_spread=True), Objective("dlpo", explore)
+    even = Objective("dlpo", explore, unit_spread=True)
+    raw = Objective("dlpo", explore, unit_spread=False)
     torch.testing.assert_close(found(even, 1e-9), found(even, 1.0))
     assert not torch.allclose(found(raw, 1e-9), found(raw, 1.0))  # nothing of it is left
     assert not torch.allclose(found(even, 1.0), found(Objective("ddpo"), 1.0))
+
+
+def test_dlpo_guides_by_default(learner: Any, rollout: Rollout, rewards: Tensor) -> None:
+    """Half of the default's advantage is the diffusion loss's, at any scale of the reward."""
+    method = learner(Objective())
+    guide = method.policy.own_loss(rollout, Objective().guide_draws).view(2, 2, 2)
+    lower = guide.argmin(-1, keepdim=True)
+    alike = method.weigh(rollout, torch.zeros(4)).view(2, 2, 2)
+    assert bool((alike.gather(-1, lower) > 0).all())
+    torch.testing.assert_close(method.weigh(rollout, 100 * rewards), method.weigh(rollout, rewards))
+
+
+def test_control_loss_guides_direct_and_explored_weights(
+    policy: ChainPolicy, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows,
+    learner: Any, toy: Any,
+) -> None:  # fmt: skip
+    class Windows:
+        adversary = None
+
+    def on_recordings(kind: type[Method[Any]], objective: Objective) -> Tensor:
+        setup = toy.setup(policy, objective)
+        space: Any = object()
+        method = kind(replace(setup, recordings=Windows(), space=space))
+        return method(RecordedPart(recorded, torch.Generator().manual_seed(0)))
+
+    guided = Objective("direct", alpha=0.5, beta=3.0, guide="recordings")
+    control = on_recordings(METHODS["control"], Objective("control"))
+    explored = Objective("dlpo", "weights", beta=3.0, guide="recordings")
+    for kind, objective in ((METHODS["direct"], guided), (WeightExploration, explored)):
+        torch.testing.assert_close(on_recordings(kind, objective), 3 * control)
+        assert kind.supervised(objective)
+    alone, half = (
+        method(part_of(method, rollout, rewards))
+        for method in (learner(Objective("direct")), learner(guided))
+    )
+    torch.testing.assert_close(half, 0.5 * alone)
+    direct = METHODS["direct"]
+    assert not direct.needs_recordings(Objective("direct"))
+    assert direct.needs_recordings(Objective("direct", guide="both"))
 
 
 @pytest.mark.parametrize(
@@ -93,8 +175,7 @@ def test_at_unit_spread_neither_scale_of_reward_nor_of_diffusion_loss_matters(
         {"method": "ppo"}, {"guide": "none"}, {"alpha": -1.0}, {"beta": float("nan")},
         {"clip_range": 0.0}, {"advantage_bound": -1.0}, {"last_steps": 0},
         {"preference_beta": 0.0}, {"temperature": 0.0}, {"alpha": 0.0, "beta": 0.0},
-        {"explore": "noise"}, {"explore": "weights", "method": "ddpo"},
-        {"explore": "step", "method": "rwr"},
+        {"explore": "noise"}, {"guide_draws": 0},
     ],
 )  # fmt: skip
 def test_an_objective_is_checked(values: dict[str, Any]) -> None:
@@ -102,19 +183,34 @@ def test_an_objective_is_checked(values: dict[str, Any]) -> None:
         Objective(**values)
 
 
-def test_gradients_of_rewards_and_of_explored_weights_can_be_guided_by_the_control(
-    voice: SpectralWaveGrad2, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows
-) -> None:
-    def on_recordings(objective: Objective) -> Tensor:
-        drawn = torch.Generator().manual_seed(0)
-        return recorded_loss(objective, voice, recorded, rollout.schedule, drawn)
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        (Objective("ddpo", "weights"), "can't explore weights"),
+        (Objective("rwr", "step"), "can't explore a step"),
+    ],
+)
+def test_a_plan_refuses_what_can_not_be_explored(objective: Objective, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Plan(objective)
 
-    guided = Objective("direct", alpha=0.5, beta=3.0, guide="recordings")
-    for objective in (guided, Objective("dlpo", "weights", beta=3.0, guide="recordings")):
-        torch.testing.assert_close(
-            on_recordings(objective), 3 * on_recordings(Objective("control"))
-        )
-    alone = loss_of(Objective("direct"), voice, rollout, rewards)
-    torch.testing.assert_close(loss_of(guided, voice, rollout, rewards), 0.5 * alone)
-    assert not Objective("direct").needs_recordings
-    assert Objective("direct", guide="both").needs_recordings
+
+@pytest.mark.parametrize(
+    ("objective", "allowed"),
+    [
+        (Objective("dlpo"), True), (Objective("ddpo"), True), (Objective("dpok"), True),
+        (Objective("klinr"), False), (Objective("rwr"), True), (Objective("dpo"), True),
+        (Objective("control"), True), (Objective("awm"), True),
+        (Objective("awm", beta=0.0), False), (Objective("awm", beta=0.0, matching_kl=1.0), True),
+        (Objective("direct"), False), (Objective("direct", last_steps=3), True),
+        (Objective("dlpo", "weights"), False),
+    ],
+)  # fmt: skip
+def test_passes_need_a_correction(objective: Objective, allowed: bool) -> None:
+    plan = Plan(objective)
+    plan.check(TuningConfig(passes=1))
+    if allowed:
+        plan.check(TuningConfig(passes=2))
+    else:
+        with pytest.raises(ConfigError, match="passes is 2; expected 1"):
+            plan.check(TuningConfig(passes=2))

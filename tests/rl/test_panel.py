@@ -16,13 +16,15 @@ from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.collector import VALIDATION_KEY, StageTimer
+from dlpo.rl.chain import ChainPolicy
+from dlpo.rl.collector import VALIDATION_KEY
 from dlpo.rl.conditions import conditions_of, reach_of
+from dlpo.rl.noise import seed_keys
 from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain
 from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.reward_models import REWARDS, RewardModels, RewardSources, held_out_judges
 from dlpo.rl.rewards import WeightedSum
-from dlpo.rl.rollout import policy_step_mean, roll_out, seed_keys
+from dlpo.rl.timer import StageTimer
 from tests.toys import ToyJudge
 
 
@@ -33,9 +35,8 @@ def panel(
     prompts = validation_prompts(dataset, 4)
     reward = WeightedSum([tuning.Loudness()], {"loudness": 1.0})
     models = RewardModels(reward, [tuning.Steadiness()], ToyJudge(words=lambda waveform: "hum"))
-    return ValidationPanel(
-        voice, prompts, served_chain, models, None, StageTimer(), 2, reach_of(voice, prompts[0])
-    )
+    reference = ChainPolicy(voice, served_chain, reach_of(voice, prompts[0]))
+    return ValidationPanel(reference, prompts, models, None, StageTimer(), 2)
 
 
 def test_kl_is_that_of_two_gaussians_in_the_states_that_the_policy_reached(
@@ -44,16 +45,16 @@ def test_kl_is_that_of_two_gaussians_in_the_states_that_the_policy_reached(
     policy = deepcopy(voice)
     with torch.no_grad():
         policy.spectrum_out.weight += 0.01
-    conditions = conditions_of(voice, panel.prompts, panel.reach)
+    conditions = conditions_of(voice, panel.prompts, panel.reference.reach)
     keys = seed_keys(*VALIDATION_KEY, [prompt.number for prompt in panel.prompts], 1)
-    rollout = roll_out(policy, conditions, served_chain, keys, 1)
+    rollout = ChainPolicy(policy, served_chain).roll_out(conditions, keys, 1)
     end = int(conditions.frames[0]) * 300
     divergences = []
     for k in rollout.scored:
         std = float(served_chain.posterior_std[k])
         with torch.no_grad():
             ours, theirs = (
-                policy_step_mean(m, conditions, rollout.states[k], served_chain, k)[0, :end]
+                ChainPolicy(m, served_chain).step_mean(conditions, rollout.states[k], k)[0, :end]
                 for m in (policy, voice)
             )
         p, q = (torch.distributions.Normal(mean, std) for mean in (ours, theirs))

@@ -1,111 +1,178 @@
-"""Diffusion-DPO against the definition in numpy, finite differences and its limits."""
+"""From a file of pairs to a voice that says what listeners preferred."""
 
 from __future__ import annotations
 
-import math
+import logging
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
-from dlpo.errors import InputError, TrainingError
+from dlpo.audio import SAMPLE_RATE, Waveform, write_wav
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config.models import BASE, SPECTRAL
+from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
+from dlpo.errors import DataError
+from dlpo.judges.judge import active_level_db
+from dlpo.model.build import build_model
+from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.conditions import Conditions
-from dlpo.rl.preferences import PREFERENCE, Pairs, dpo_loss, dpo_margins, pairs_of
-from dlpo.rl.rollout import Rollout, keyed_noise, roll_out, seed_keys
+from dlpo.rl.chain import ChainPolicy
+from dlpo.rl.conditions import conditions_of
+from dlpo.rl.noise import seed_keys
+from dlpo.rl.objective import Objective
+from dlpo.rl.preferences import ListeningPairs, as_chain, pairs_sha256
+from dlpo.rl.prompts import Prompt
+from dlpo.text import TextFrontEnd
+from research.toy_judge import spectral_tilt_db
+
+TEXTS = ("Hello there.", "Good morning to you.", "What a night it was!")
+Say = Callable[[str, int], Waveform]
+Pair = Callable[[str], PreferencePair]
 
 
 @pytest.fixture
-def pairs(toy: Any) -> Pairs:
-    """Five pairs of sentences of one sample, winners above losers on the average."""
-    drawn = torch.randn(2, 5, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    return Pairs(toy.conditions(5), drawn[0] + 0.8, drawn[1], seed_keys(3, 0, range(5), 1))
-
-
-def gradient(loss: Tensor, policy: Any) -> Tensor:
-    return torch.stack(torch.autograd.grad(loss, [policy.bias, policy.weight]))
-
-
-def worked_out(
-    policy: Any, reference: Any, pairs: Pairs, schedule: NoiseSchedule, beta: float
-) -> float:
-    """Equation 14 once more, pair by pair in plain floats, for x0 = weight x + bias."""
-    total, terms = 0.0, 0
-    for b, key in enumerate(pairs.keys):
-        noise = keyed_noise((*key, PREFERENCE), schedule.steps, 1).numpy()
-        for k, alpha in enumerate(schedule.noise_levels[:-1]):
-            sigma, eps = math.sqrt(1 - alpha**2), float(noise[k, 0])
-
-            def error(model: Any, x0: float, a: float, s: float, e: float) -> float:
-                noisy = a * x0 + s * e
-                seen = model.weight.item() * noisy + model.bias.item()
-                return (e - (noisy - a * seen) / s) ** 2
-
-            winner, loser = float(pairs.winners[b, 0]), float(pairs.losers[b, 0])
-            inner = sum(
-                sign
-                * (error(policy, x, alpha, sigma, eps) - error(reference, x, alpha, sigma, eps))
-                for sign, x in ((1, winner), (-1, loser))
-            )
-            total += math.log1p(math.exp(beta * inner))  # -log sigmoid(-beta inner)
-            terms += 1
-    return total / terms
-
-
-@pytest.mark.parametrize("chain", ["noisy_chain", "served_chain"])
-def test_loss_is_equation_14_at_the_levels_of_the_chain(
-    toy: Any, pairs: Pairs, chain: str, request: pytest.FixtureRequest
-) -> None:
-    schedule: NoiseSchedule = request.getfixturevalue(chain)
-    policy, reference = toy.Policy(0.5, 0.35), toy.Policy()
-    found = dpo_loss(policy, reference, pairs, schedule, beta=0.7)
-    assert found.item() == pytest.approx(worked_out(policy, reference, pairs, schedule, 0.7))
-
-
-def test_at_the_reference_the_loss_is_log_2_and_its_gradient_prefers_the_winner(
-    toy: Any, pairs: Pairs, served_chain: NoiseSchedule
-) -> None:
-    policy, reference = toy.Policy(), toy.Policy()
-    loss = dpo_loss(policy, reference, pairs, served_chain, 3.0)
-    assert loss.item() == pytest.approx(math.log(2))
-    found = gradient(loss, policy)
-    # There d/dz -log sigmoid(-z) = 1/2: half of beta times the gradient of the difference.
-    margin = gradient(dpo_margins(policy, reference, pairs, served_chain).mean(), policy)
-    torch.testing.assert_close(found, -0.5 * 3.0 * margin)
+def voice(slow_checkpoint: Path) -> SpectralWaveGrad2:
+    """Slow enough that its sentences can be judged."""
+    model = load_checkpoint(slow_checkpoint).model
+    assert isinstance(model, SpectralWaveGrad2)
+    return model
 
 
 @pytest.fixture
-def rollout(
-    voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
-) -> Rollout:
-    keys = seed_keys(0, 0, [0, 1], 3)
-    return roll_out(voice, sentences.repeat(3), served_chain, keys, 3)
+def reach(voice: SpectralWaveGrad2) -> int:
+    return context_frames_per_step(voice, voice.config.conditioning_channels)
 
 
-def test_a_rollout_gives_the_best_and_the_worst_seed_of_each_sentence(rollout: Rollout) -> None:
-    pairs = pairs_of(rollout, torch.tensor([0.1, 0.3, 0.2, -1.0, -2.0, -3.0]))
-    assert torch.equal(pairs.winners, rollout.output[[1, 3]])
-    assert torch.equal(pairs.losers, rollout.output[[0, 5]])
-    assert pairs.keys == ((0, 0, 0, 0), (0, 0, 1, 0))
-    assert torch.equal(pairs.conditions.frames, rollout.conditions.frames[[0, 3]])
-    assert torch.equal(pairs.conditions.conditioning, rollout.conditions.conditioning[[0, 3]])
+@pytest.fixture
+def say(voice: SpectralWaveGrad2, served_chain: NoiseSchedule, reach: int) -> Say:
+    """A sentence and a seed -> the waveform that the tiny voice makes of them."""
+    front_end = TextFrontEnd()
+
+    def said(text: str, seed: int) -> Waveform:
+        (sentence,) = front_end.process(text).sentences
+        symbols = np.array(sentence.symbol_ids(), np.int64)
+        conditions = conditions_of(voice, [Prompt(0, text, symbols)], reach)
+        keys = seed_keys(seed, 1, [0], 1)
+        waveform: Waveform = (
+            ChainPolicy(voice, served_chain).roll_out(conditions, keys, 1).waveforms(voice)[0]
+        )
+        return waveform
+
+    return said
 
 
-@pytest.mark.parametrize(
-    ("group", "rewards", "error"),
-    [
-        (3, torch.zeros(5), InputError), (3, torch.zeros(2, 3), InputError),
-        (1, torch.zeros(2), InputError), (3, torch.full((6,), math.nan), TrainingError),
-    ],
-    ids=["another batch", "another shape", "one seed", "NaN"],
-)  # fmt: skip
-def test_rewards_that_rank_no_seeds_are_refused(
-    group: int, rewards: Tensor, error: type[Exception], voice: SpectralWaveGrad2,
-    sentences: Conditions, served_chain: NoiseSchedule,
-) -> None:  # fmt: skip
-    keys = seed_keys(0, 0, [0, 1], group)
-    rollout = roll_out(voice, sentences.repeat(group), served_chain, keys, group)
-    with pytest.raises(error):
-        pairs_of(rollout, rewards)
+def tilted(waveform: Waveform, db_per_octave: float) -> Waveform:
+    """The same, brighter or darker."""
+    spectrum = np.fft.rfft(waveform)
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE), 50) / 1000)
+    gain = 10 ** (db_per_octave * octaves / 20)
+    return np.fft.irfft(spectrum * gain, len(waveform)).astype(np.float32)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, say: Say) -> Pair:
+    """A text -> a pair of which the brighter rendering won."""
+
+    def made(text: str) -> PreferencePair:
+        number = len(list(tmp_path.glob("*.wav")))
+        winner, loser = tmp_path / f"{number}.wav", tmp_path / f"{number + 1}.wav"
+        spoken = say(text, number)
+        write_wav(winner, 0.1 * tilted(spoken, 1.0))
+        write_wav(loser, 0.2 * tilted(spoken, -1.0))
+        return PreferencePair(text, winner, loser)
+
+    return made
+
+
+@pytest.fixture
+def matched(
+    voice: SpectralWaveGrad2, served_chain: NoiseSchedule, reach: int
+) -> Callable[[list[PreferencePair]], ListeningPairs]:
+    return lambda pairs: ListeningPairs(pairs, ChainPolicy(voice, served_chain, reach), seed=0)
+
+
+@pytest.mark.parametrize("config", [SPECTRAL, BASE], ids=lambda config: config.model)
+def test_a_waveform_returns_from_the_chain_unchanged(config: Any) -> None:
+    model = build_model(config)
+    noise = np.random.default_rng(0).standard_normal(900).astype(np.float32)
+    back = model.to_waveform(as_chain(model, noise)[None])[0]
+    np.testing.assert_allclose(back.numpy(), noise, atol=1e-4)
+
+
+def test_renderings_have_the_voices_own_level_and_length(
+    voice: SpectralWaveGrad2, served_chain: NoiseSchedule, matched: Any, say: Say, pair: Pair
+) -> None:
+    batch = matched([pair(text) for text in TEXTS]).batch([2, 0], update=5)
+    for row, text in enumerate((TEXTS[2], TEXTS[0])):
+        end = int(batch.conditions.frames[row]) * 300
+        assert end == len(say(text, 0))
+        conditions = batch.conditions.rows(slice(row, row + 1))
+        spoken = ChainPolicy(voice, served_chain).roll_out(conditions, seed_keys(0, 0, [0], 1), 1)
+        own = active_level_db(spoken.waveforms(voice)[0], SAMPLE_RATE)
+        winner, loser = (
+            voice.to_waveform(side)[row, :end].numpy() for side in (batch.winners, batch.losers)
+        )
+        for waveform in (winner, loser):
+            assert active_level_db(waveform, SAMPLE_RATE) == pytest.approx(own, abs=0.5)
+        assert not batch.winners[row, end:].any()
+        brighter = spectral_tilt_db(winner, SAMPLE_RATE) - spectral_tilt_db(loser, SAMPLE_RATE)
+        assert brighter == pytest.approx(2.0, abs=0.1)
+
+
+def test_pairs_that_do_not_fit_the_voice_are_left_out_with_a_warning(
+    matched: Any, tmp_path: Path, pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = pair(TEXTS[0])
+    two = PreferencePair("Hello. Good morning.", good.winner, good.loser)
+    paced = PreferencePair(TEXTS[1], good.winner, good.loser)
+    wordless = PreferencePair("?!", good.winner, good.loser)
+    write_wav(tmp_path / "silence.wav", np.zeros_like(good.waveforms()[0]))
+    silent = PreferencePair(TEXTS[0], tmp_path / "silence.wav", good.loser)
+    with caplog.at_level(logging.WARNING):
+        pairs = matched([two, good, paced, wordless, silent])
+    assert [usable.pair for usable in pairs.usable] == [good]
+    for reason in ("1 at a different", "1 with several", "1 with silent", "1 without words"):
+        assert reason in caplog.text
+    with pytest.raises(DataError, match="none of 2 preference pairs"):
+        matched([two, paced])
+
+
+def test_the_hash_depends_on_the_pairs_and_their_wavs(tmp_path: Path, pair: Pair) -> None:
+    path, other = tmp_path / "pairs.jsonl", tmp_path / "other.jsonl"
+    first, second = pair(TEXTS[0]), pair(TEXTS[1])
+    write_pairs(path, [first])
+    write_pairs(other, [first, second])
+    before = pairs_sha256(path, read_pairs(path))
+    assert before == pairs_sha256(path, read_pairs(path))
+    assert before != pairs_sha256(other, read_pairs(other))
+    write_wav(first.winner, 0.5 * first.waveforms()[0])
+    assert before != pairs_sha256(path, read_pairs(path))
+    first.winner.unlink()
+    with pytest.raises(DataError, match="can't be read"):
+        pairs_sha256(path, [first])
+
+
+@pytest.mark.full
+def test_a_voice_tuned_on_pairs_renders_other_sentences_as_preferred(
+    tuning: Any, pair: Pair, say: Say, voice: SpectralWaveGrad2
+) -> None:
+    tuner = tuning.tuner(
+        objective=Objective("dpo", preference_beta=20.0), pairs=[pair(text) for text in TEXTS],
+        updates=12, sentences=3, rows=6, learning_rate=6e-3, warm_up=1, ema_decay=0.0,
+        validate_every=12, save_every=12,
+    )  # fmt: skip
+    figures: list[dict[str, float]] = []
+    tuner.run(lambda update, found: figures.append(found))
+    assert figures[-1]["margin"] > 0
+    assert figures[-1]["preferences_kept"] == 1.0
+    assert figures[-1]["loss"] < figures[0]["loss"]
+
+    text = "Nobody has heard this."
+    before = spectral_tilt_db(say(text, 9), SAMPLE_RATE)
+    tuned = load_checkpoint(tuning.out / "run" / "checkpoint")
+    voice.load_state_dict(tuned.model.state_dict())
+    assert spectral_tilt_db(say(text, 9), SAMPLE_RATE) > before + 0.1

@@ -18,10 +18,13 @@ from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
 from dlpo.errors import ConfigError
-from dlpo.rl.diffusion_loss import prosody_loss, recorded_windows
-from dlpo.rl.explore import BLOCKS
-from dlpo.rl.methods import METHODS, Explore, Method, Objective, Plan
+from dlpo.rl.diffusion_loss import prosody_loss
+from dlpo.rl.methods import METHODS, Plan
+from dlpo.rl.objective import Explore, MethodName, Objective
+from dlpo.rl.recorded_windows import recorded_windows
 from dlpo.rl.tuner import Tuner
+from dlpo.rl.weight_space import BLOCKS
+from dlpo.rl.weights import RecordedReturn
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
 from research import toy_judge
@@ -67,7 +70,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(kind: str, tuning: Any) -> 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_moves_the_denoiser_and_nothing_else(method: Method, tuning: Any) -> None:
+def test_every_method_moves_the_denoiser_and_nothing_else(method: MethodName, tuning: Any) -> None:
     tuning.tuner(objective=Objective(method), updates=1).run()
     start = load_checkpoint(tuning.checkpoint).model.state_dict()
     tuned = load_checkpoint(tuning.out / "run" / "checkpoint").model.state_dict()
@@ -79,7 +82,7 @@ def test_every_method_moves_the_denoiser_and_nothing_else(method: Method, tuning
 
 @pytest.mark.parametrize("method", ["direct", "control"])
 def test_adapters_learn_by_reward_and_recordings_and_change_no_other_voice(
-    method: Method, tuning: Any, tmp_path: Path
+    method: MethodName, tuning: Any, tmp_path: Path
 ) -> None:
     def change(weights: dict[str, Any], others: int = 1) -> None:
         weights["gates.weight"][0, :2] = weights["gates.weight"][1, others:] = 1.0
@@ -101,7 +104,7 @@ def test_adapters_learn_by_reward_and_recordings_and_change_no_other_voice(
         "of lj are also those of bob; add their data": {"checkpoint": shared},
         "the checkpoint has none": {"checkpoint": tuning.checkpoint},
         "passes is 2; expected 1": {"passes": 2},
-        "moves everybody's prosody": {"objective": Objective("dlpo", "weights")},
+        "moves the prosody of every voice": {"objective": Objective("dlpo", "weights")},
     }.items():
         with pytest.raises(ConfigError, match=refused):
             tuning.tuner("refused", **settings | other)
@@ -120,16 +123,16 @@ def test_a_louder_voice_scores_the_same_where_all_clips_are_heard_at_one_level(
     tuning: Any, monkeypatch: Any
 ) -> None:
     collector = tuning.tuner(rewards=[tuning.Loudness()], same_level=True).collector
-    batch, plain = collector.collect(0), collector.model.to_waveform
+    batch, plain = collector.collect(0), collector.policy.model.to_waveform
     before = collector.judge(batch)[1]["reward/loudness"]
-    monkeypatch.setattr(collector.model, "to_waveform", lambda x0: 1.5 * plain(x0))
+    monkeypatch.setattr(collector.policy.model, "to_waveform", lambda x0: 1.5 * plain(x0))
     assert collector.judge(batch)[1]["reward/loudness"] == pytest.approx(before, abs=1e-3)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize(("method", "learning_rate"), [("dlpo", 3e-3), ("direct", 3e-4)])
 def test_tuning_raises_the_reward_on_sentences_that_it_never_said(
-    method: Method, learning_rate: float, tuning: Any
+    method: MethodName, learning_rate: float, tuning: Any
 ) -> None:
     tuner = tuning.tuner(
         objective=Objective(method), rewards=[tuning.Loudness()], updates=20, group=8, rows=16,
@@ -213,8 +216,8 @@ def test_recordings_are_conditioned_on_their_own_voice(tuning: Any, tmp_path: Pa
 
     start = save_toy(tmp_path / "spectral", SPECTRAL, seed=0, change=change)
     model = load_checkpoint(start).model
-    source = tuning.tuner(objective=Objective("control"), checkpoint=start).source
-    recorded, _ = source.recorded(0)
+    source = tuning.tuner(objective=Objective("control"), checkpoint=start).method.setup.recordings
+    recorded = source.draw(0).windows
     batches = Batches(source.batches.dataset, "train", 0, 0, SPECTRAL.rows)
     windows = batches.windows(0, 2, 12)
     expected = recorded_windows(model.eval(), windows, FrozenAcoustics(model, batches).of(windows))
@@ -222,11 +225,14 @@ def test_recordings_are_conditioned_on_their_own_voice(tuning: Any, tmp_path: Pa
 
 
 def test_the_return_has_the_loss_of_what_is_explored(tuning: Any) -> None:
-    source = tuning.tuner(objective=Objective("dlpo", "weights")).source.recordings
+    source = tuning.tuner(objective=Objective("dlpo", "weights")).method.setup.recordings
+
+    def returned(*blocks: str) -> float:
+        return RecordedReturn.of_batch(source, 5, blocks).measure(source.policy)
+
     windows = source.batches.windows(5, 2, 12)
-    of_prosody, of_both = (source.returned(5, blocks)() for blocks in (["prosody"], BLOCKS[:2]))
-    assert of_prosody == float(prosody_loss(source.model, windows).detach())
-    assert of_both == of_prosody + source.returned(5, ["tensors"])() > of_prosody
+    assert returned("prosody") == float(prosody_loss(source.policy.model, windows).detach())
+    assert returned(*BLOCKS[:2]) == returned("prosody") + returned("tensors") > returned("prosody")
 
 
 def test_the_control_judges_only_for_the_log(tuning: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from dlpo.errors import CheckpointError, TrainingError
-from dlpo.rl.methods import Objective
+from dlpo.rl.objective import Objective
 
 
 class Moody:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from dlpo.rl.methods import Explore, Guide, Objective
+from dlpo.rl.objective import Explore, Guide, Objective
 
 pytestmark = pytest.mark.full
 

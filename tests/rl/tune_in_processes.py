@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dlpo.errors import DlpoError
-from dlpo.rl.methods import Objective
+from dlpo.rl.objective import Objective
 from tests.rl.conftest import Tuning
 
 
@@ -28,14 +28,14 @@ def main(checkpoint: str, data: str, out: str, explore: str, dies_at: str) -> No
     tuning = Tuning(Path(checkpoint), Path(data), Path(out).parent)
     tuner = tuning.tuner(Path(out).name, objective(explore))
     if tuner.processes.rank == 1 and int(dies_at):
-        collect = tuner.source.collector.collect
+        collect = tuner.collector.collect
 
         def last_words(update: int) -> Any:
             if update + 1 == int(dies_at):
                 os.kill(os.getpid(), signal.SIGKILL)
             return collect(update)
 
-        tuner.source.collector.collect = last_words
+        tuner.collector.collect = last_words
     try:
         tuner.run()
     except DlpoError as error:

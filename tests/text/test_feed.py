@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import dlpo.text
 from dlpo.errors import TextError
 from dlpo.text import Sentence, TextFeed, TextFrontEnd
-from dlpo.text import feed as feed_module
-from dlpo.text.characters import KEPT_SYMBOLS
-from dlpo.text.feed import FIRST_CLAUSE_WORDS, LATER_CLAUSE_WORDS, LOOKAHEAD, MAX_PENDING
-from dlpo.text.front_end import MAX_SYMBOLS
+from dlpo.text.common import feed as feed_module
+from dlpo.text.common.characters import KEPT_SYMBOLS
+from dlpo.text.common.feed import FIRST_CLAUSE_WORDS, LATER_CLAUSE_WORDS, LOOKAHEAD, MAX_PENDING
+from dlpo.text.common.front_end import MAX_SYMBOLS
 from dlpo.text.symbols import PHONEMES
 
 FRONT_END = TextFrontEnd()
@@ -160,13 +160,13 @@ def test_pending_text_is_bounded_and_looked_at_only_so_often(
 ) -> None:
     looked_at = 0
 
-    def counted(text: str, *args, **named):  # type: ignore[no-untyped-def]
+    def counted(text, place, end, language):  # type: ignore[no-untyped-def]
         nonlocal looked_at
-        looked_at += len(text)
-        return tokens(text, *args, **named)
+        looked_at += min(end, len(text)) - max(0, place - feed_module._CONTEXT)
+        return around(text, place, end, language)
 
-    tokens = feed_module.tokens
-    monkeypatch.setattr(feed_module, "tokens", counted)
+    around = feed_module._around
+    monkeypatch.setattr(feed_module, "_around", counted)
     normalized: list[int] = []
 
     class Counting(TextFrontEnd):

@@ -6,8 +6,8 @@ import pytest
 
 from dlpo.errors import InputError, TextError
 from dlpo.text import TextFeed, TextFrontEnd
-from dlpo.text.characters import TextReading
-from dlpo.text.front_end import MAX_SYMBOLS
+from dlpo.text.common.front_end import MAX_SYMBOLS
+from dlpo.text.common.reading import TextReading
 from dlpo.text.symbols import START, SYMBOLS
 
 FRONT_END = TextFrontEnd()

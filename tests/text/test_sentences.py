@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpo.text.sentences import pieces
+from dlpo.text.common.sentences import pieces
 from dlpo.text.symbols import MARKS
 
 

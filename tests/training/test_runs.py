@@ -20,7 +20,7 @@ from dlpo.training.wavegrad_trainer import WaveGradTrainer
 from tests.toys import BASE, BASE_TRAINING, CONTOUR, CONTOUR_TRAINING, SPECTRAL, SPECTRAL_TRAINING
 
 SETTINGS: dict[str, Any] = {
-    "base": BASE_TRAINING,
+    "base": replace(BASE_TRAINING, mel_updates=2, mel_batch=2, mel_weight=0.1),
     "acoustics": replace(SPECTRAL_TRAINING, part="acoustics"),
     "denoiser": replace(SPECTRAL_TRAINING, part="denoiser"),
     "contour": CONTOUR_TRAINING,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,23 +11,28 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dlpo.audio import HOP_LENGTH
+from dlpo.audio import HOP_LENGTH, log_mel
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import BASE_TRAINING as PUBLISHED
+from dlpo.config.training import MINI_TRAINING
 from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import linear, named_schedule
 from dlpo.training.batches import Batches
+from dlpo.training.excerpts import ExcerptBatches
 from dlpo.training.synthesis import speak
-from dlpo.training.wavegrad_trainer import (
-    ExcerptBatches,
-    WaveGradTrainer,
+from dlpo.training.wavegrad_losses import (
+    MelHead,
     continuous_levels,
     duration_loss,
+    mel_loss,
+    recorded_conditioning,
+    text_losses,
     wavegrad_losses,
 )
+from dlpo.training.wavegrad_trainer import WaveGradTrainer
 from tests.toys import BASE, BASE_TRAINING
 
 
@@ -48,7 +54,7 @@ def test_an_excerpt_is_its_recording_with_a_peak_of_one(excerpts: ExcerptBatches
     made = excerpts.collate([(utterance, 30)], window=10, context=4)
     expected = whole[26 * HOP_LENGTH : 44 * HOP_LENGTH] / np.abs(whole).max()
     np.testing.assert_allclose(made.waveform[0].numpy(), expected, atol=1e-6)
-    assert made.positions[0].tolist() == [26.5 + k for k in range(18)]
+    assert made.spectra.positions[0].tolist() == [26.5 + k for k in range(18)]
 
 
 def test_only_the_window_is_scored_and_only_where_the_recording_lasts(
@@ -66,6 +72,25 @@ def test_only_the_window_is_scored_and_only_where_the_recording_lasts(
     past_the_ends = made.waveform.view(2, 18, HOP_LENGTH)
     assert not past_the_ends[0, :4].any()
     assert not past_the_ends[1, 7:].any()
+
+
+def test_its_log_mel_is_that_of_the_scaled_recording(excerpts: ExcerptBatches) -> None:
+    utterance = excerpts.recorded[0]
+    whole = excerpts.dataset[utterance].waveform
+    loud = log_mel(whole / np.abs(whole).max()).T  # (80, F)
+    frames = loud.shape[1]
+    made = excerpts.collate([(utterance, frames - 12)], window=10, context=4).spectra
+    assert made.inside[0].tolist() == [1] * 16 + [0] * 2
+    heard = loud[:, -16:] > np.log(1e-3)  # the floor is that of the recording as it is
+    np.testing.assert_allclose(made.mel[0, :, :16].numpy()[heard], loud[:, -16:][heard], atol=0.01)
+
+
+def test_whole_sentences_are_padded_to_the_longest(excerpts: ExcerptBatches) -> None:
+    drawn = excerpts.draw_whole(0, 5)
+    entries, frames = excerpts.dataset.entries, drawn.inside.sum(1).int().tolist()
+    assert set(frames) <= {entries[i].frames for i in excerpts.recorded}
+    assert drawn.mel.shape == (5, 80, max(frames))
+    assert drawn.positions[:, 0].tolist() == [0.5] * 5
 
 
 # ---------------------------------------------------------------------- losses
@@ -113,7 +138,44 @@ def test_perfect_predictions_lose_nothing(excerpts: ExcerptBatches) -> None:
 def test_durations_are_compared_in_seconds(excerpts: ExcerptBatches) -> None:
     sentences = excerpts.draw(0, 2, 8, 0).sentences
     late = (sentences.durations + 7.35) * sentences.mask  # 0.1 s too long
-    assert float(duration_loss(late, sentences)) == pytest.approx(0.01, rel=1e-4)
+    loss = duration_loss(late, sentences.durations, sentences.mask)
+    assert float(loss) == pytest.approx(0.01, rel=1e-4)
+
+
+def test_the_mel_loss_is_a_mean_over_the_frames_of_recordings(excerpts: ExcerptBatches) -> None:
+    spectra = excerpts.collate([(excerpts.recorded[0], 0)], window=6, context=3).spectra
+    predicted = torch.randn(spectra.mel.shape, generator=torch.Generator().manual_seed(0))
+    errors = np.abs(predicted.numpy() - spectra.mel.numpy())[0, :, 3:]
+    assert float(mel_loss(predicted, spectra)) == pytest.approx(errors.mean(), rel=1e-5)
+
+
+def test_the_mel_head_is_two_convolutions_of_the_frames(excerpts: ExcerptBatches) -> None:
+    torch.manual_seed(0)
+    model, head, batch = build_model(BASE).eval(), MelHead(20), excerpts.draw(0, 2, 8, 2)
+    hidden = model.hidden(batch.sentences.phonemes, batch.sentences.mask)
+    frames = recorded_conditioning(model, hidden, batch.spectra).detach()
+    made = wavegrad_losses(model, batch, 1.0, torch.Generator(), head, mel_weight=0.3)["mel"]
+    x = frames.double().numpy()
+    for layer in (head.inner, head.out):
+        weight, bias = (p.detach().double().numpy() for p in (layer.weight, layer.bias))
+        padded = np.pad(x, ((0, 0), (0, 0), (2, 2)))
+        x = bias[:, None] + sum(
+            np.einsum("oi,bif->bof", weight[:, :, k], padded[:, :, k : k + x.shape[2]])
+            for k in range(5)
+        )
+        x = np.where((x < 0) & (layer is head.inner), 0.2 * x, x)
+    target, inside = batch.spectra.mel.numpy(), batch.spectra.inside.numpy()[:, None]
+    errors = (np.abs(-4 + 2.5 * x - target) * inside).sum() / (80 * inside.sum())
+    assert made.item() == pytest.approx(0.3 * errors, rel=1e-4)
+
+
+def test_mel_teaches_the_encoder_and_not_the_decoder(excerpts: ExcerptBatches) -> None:
+    model = build_model(BASE)
+    losses = text_losses(model, excerpts.draw_whole(0, 2), 1.0, MelHead(20))
+    losses["mel"].backward()
+    assert model.encoder.embedding.weight.grad is not None
+    assert model.encoder.embedding.weight.grad.abs().max() > 0
+    assert all(parameter.grad is None for parameter in model.decoder.parameters())
 
 
 def test_nothing_is_learnt_outside_the_window(excerpts: ExcerptBatches) -> None:
@@ -152,6 +214,33 @@ def test_a_checkpoint_says_where_it_comes_from_and_speaks(
     assert int(kept["encoder.convolutions.0.1.num_batches_tracked"]) == 6
 
 
+def test_mel_comes_first_and_stays_out_of_the_checkpoint(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    settings = {"mel_updates": 3, "mel_batch": 2, "mel_weight": 0.1}
+    started = WaveGradTrainer(BASE, BASE_TRAINING, tiny_dataset, tmp_path / "start").model
+    before = {name: value.clone() for name, value in started.state_dict().items()}
+    trainer = run(tiny_dataset, tmp_path / "mel", updates=3, **settings)
+    after = trainer.model.state_dict()
+    for name, value in started.decoder.state_dict().items():
+        assert torch.equal(after[f"decoder.{name}"], value)
+    assert not torch.equal(after["encoder.embedding.weight"], before["encoder.embedding.weight"])
+    run(tiny_dataset, tmp_path / "mel", updates=4, **settings)
+    log = (tmp_path / "mel" / "log.jsonl").read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
+    trained = [line.keys() & {"mel", "noise"} for line in lines if line["split"] == "train"]
+    assert trained == [{"mel"}] * 3 + [{"mel", "noise"}]
+    checkpoint = load_checkpoint(tmp_path / "mel" / "checkpoint")
+    assert checkpoint.model.state_dict().keys() == before.keys()
+
+
+def test_a_state_without_a_mel_head_goes_on(tiny_dataset: Path, tmp_path: Path) -> None:
+    run(tiny_dataset, tmp_path / "run", updates=3)
+    state = load_file(tmp_path / "run" / "state" / "model.safetensors")
+    assert all(name.startswith("model.") for name in state)
+    assert run(tiny_dataset, tmp_path / "run", updates=4).update == 4
+
+
 def test_a_run_can_start_from_a_checkpoint_of_the_same_model(
     tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -173,3 +262,10 @@ def test_the_learning_rate_falls_to_a_twentieth_between_25_and_100_thousand() ->
     assert rates[:2] == [3e-4, 3e-4]
     assert rates[2] == pytest.approx(3e-4 * 0.05**0.5)
     assert rates[3] == rates[4] == pytest.approx(1.5e-5)
+
+
+def test_the_learning_rate_rises_in_both_parts() -> None:
+    mel, rise, peak = MINI_TRAINING.mel_updates, MINI_TRAINING.warmup, MINI_TRAINING.learning_rate
+    for first in (0, mel):
+        rates = [MINI_TRAINING.rate(first + k) for k in (0, rise // 2 - 1, rise - 1)]
+        assert rates == pytest.approx([peak / rise, peak / 2, peak])

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dlpo.bundle import MAX_VOICE_NAME
-from dlpo.text.characters import Code, Emoji
+from dlpo.text.common.reading import Code, Emoji
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.http.statuses import BodyError, UnknownModelError

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from dlpo.audio import Waveform
 from dlpo.errors import EngineError, InputError
-from dlpo.text.feed import ends_at
+from dlpo.text.common.feed import ends_at
+from dlpo.text.languages import LANGUAGES, open_language
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.local.player import (
@@ -224,12 +225,16 @@ _PIECE_CHARACTERS = 500
 
 def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:
     """Parts of a text, of at most `most` characters each, that end with sentences if possible."""
+    if len(text) <= most:
+        yield text
+        return
+    language = open_language(LANGUAGES[0])
     while len(text) > most:
         blanks = [place for place in range(most // 4, most - 1) if text[place].isspace()]
         ends = (
             place
             for place in reversed(blanks)
-            if ends_at(text, place, clauses=False, capitals=True, final=False)
+            if ends_at(text, place, language, clauses=False, capitals=True, final=False)
         )
         end = next(ends, blanks[-1] if blanks else most - 1) + 1
         yield text[:end]

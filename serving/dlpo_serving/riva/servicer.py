@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
-from dlpo.text.characters import CODE, EMOJI
+from dlpo.text.common.reading import CODE, EMOJI
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, warning_header
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import FieldViolation, RequestError, UnknownVoiceError

@@ -6,7 +6,7 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
-from dlpo.text.characters import CODE, EMOJI
+from dlpo.text.common.reading import CODE, EMOJI
 from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError

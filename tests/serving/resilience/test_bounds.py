@@ -16,6 +16,7 @@ from wyoming.client import AsyncTcpClient
 from wyoming.event import Event
 
 from dlpo.bundle import Manifest
+from dlpo.text.common import phonemes
 from dlpo.v1 import speech_pb2
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, refusal
@@ -122,8 +123,8 @@ def test_a_dictionary_with_too_many_words_is_refused_before_it_is_read(
     config = speech_pb2.SynthesisConfig(dictionary=MANY)
     theirs = riva.SynthesizeSpeechRequest(text="Hi.", custom_dictionary=words)
     with attacked(http_port=0) as server:
-        for module in ("ssml.phonemes.parse_arpabet", "ssml.phonemes.parse_ipa"):
-            monkeypatch.setattr(f"dlpo.text.{module}", lambda written: pytest.fail("it was read"))
+        for module in ("common.phonemes.parse_arpabet", "common.phonemes.Ipa.parse"):
+            monkeypatch.setattr(f"dlpo.text.{module}", lambda *_: pytest.fail("it was read"))
         replies = [
             say(server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(config=config)),
             say(server, f"{RIVA}SynthesizeOnline", theirs),
@@ -139,17 +140,14 @@ def test_a_dictionary_with_too_many_words_is_refused_before_it_is_read(
 @contextmanager
 def parsing_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     """Names of the threads that parse pronunciations."""
-    from dlpo.text.ssml import phonemes
-
     names: set[str] = set()
-    for name in ("parse_arpabet", "parse_ipa"):
-        parse = getattr(phonemes, name)
+    short = phonemes._short
 
-        def noted(written: str, parse: Any = parse) -> Any:
-            names.add(threading.current_thread().name)
-            return parse(written)
+    def noted(written: str) -> str:
+        names.add(threading.current_thread().name)
+        return short(written)
 
-        monkeypatch.setattr(phonemes, name, noted)
+    monkeypatch.setattr(phonemes, "_short", noted)
     yield names
     monkeypatch.undo()
 

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.servicer import read_dictionary, voice_named
-from dlpo_serving.synthesizer import parsed
+from tests.callers import fake_voice
 from tests.fake_engine import FakeEngine
 
 
 def phonemes_of(text: str) -> dict[str, str]:
     """The dictionary as a call uses it, its phonemes joined."""
-    request = parsed(SpeechRequest("x", dictionary=read_dictionary(text), alphabet="ipa"))
+    request = fake_voice().parsed(
+        SpeechRequest("x", dictionary=read_dictionary(text), alphabet="ipa")
+    )
     return {word: " ".join(phonemes) for word, phonemes in request.dictionary.items()}
 
 

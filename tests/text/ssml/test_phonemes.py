@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlpo.text import pronounce
-from dlpo.text.ssml.phonemes import MAX_PHONEMES, parse_arpabet, parse_ipa
+from dlpo.text.common.phonemes import MAX_PHONEMES, parse_arpabet
+from dlpo.text.en_us.ipa import ARPABET, parse_ipa
 from dlpo.text.symbols import PHONEMES
 
 
@@ -47,9 +47,7 @@ def test_ipa_of_the_lexicon_is_read_as_the_lexicon_reads_it() -> None:
     assert len(listed) > 1000
     for ipa in listed:
         # Its own table, sound by sound, before the corrections that are for voices.
-        expected = [
-            pronounce._ARPABET[sound.lstrip("ˈˌ")] + _stress_of(sound) for sound in ipa.split()
-        ]
+        expected = [ARPABET[sound.lstrip("ˈˌ")] + _stress_of(sound) for sound in ipa.split()]
         assert list(parse_ipa(ipa)) == expected, ipa
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dlpo.text.ssml.prosody import ProsodyLimits, SpokenProsody, changed_prosody, emphasized
+from dlpo.text.common.ssml.prosody import ProsodyLimits, SpokenProsody, changed_prosody, emphasized
 
 LIMITS = ProsodyLimits()
 PLAIN = SpokenProsody()

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from dlpo.errors import SsmlError, TextError
 from dlpo.text import TextFrontEnd
-from dlpo.text.characters import TextReading
-from dlpo.text.ssml.prosody import ProsodyLimits
-from dlpo.text.ssml.reader import (
+from dlpo.text.common.reading import TextReading
+from dlpo.text.common.ssml.prosody import ProsodyLimits
+from dlpo.text.common.ssml.reader import (
     MAX_CHARACTERS,
     MAX_DEPTH,
     MAX_ELEMENTS,

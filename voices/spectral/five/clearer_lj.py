@@ -20,7 +20,7 @@ from dlpo.checkpoint import load_checkpoint, save_checkpoint
 from dlpo.model.acoustics import Prosody
 from dlpo.model.contour import upsample_contour
 from dlpo.model.gaussian_upsampling import frame_positions
-from dlpo.text.front_end import TextFrontEnd
+from dlpo.text.common.front_end import TextFrontEnd
 
 SHARE, CHANNELS, RATE = 0.3, 16, 1.5e-3
 TEXTS = Path(__file__).parents[4] / "shared/teachers/texts.csv"

@@ -1,0 +1,67 @@
+"""`dlpo tune --reward endings`: how sentences end, in the pitch flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlpo.errors import InputError, needs
+
+if TYPE_CHECKING:
+    from dlpo.rl.pitch_tuner import EndingsTuner
+
+ENDINGS = "endings"
+METHODS: dict[str, dict[str, Any]] = {
+    "dlpo": {},
+    "control": {"alpha": 0.0},
+    "awm": {"beta": 0.0},
+    "direct": {"estimator": "gradient"},
+    "bent": {"estimator": "bent"},
+}
+
+
+def endings_tuner(
+    checkpoint: Path,
+    data: tuple[Sequence[Path], Sequence[float]],
+    texts: Sequence[Path],
+    without: Path | None,
+    out: Path,
+    method: str,
+    given: dict[str, float],
+    changed: dict[str, Any],
+) -> EndingsTuner:
+    """The run that a command line asks for.
+
+    Args:
+        texts: files of lines `id|text`.
+        without: a file of ids that are left out, one a line.
+        given: alpha and beta, where the command line has them.
+        changed: settings of `EndingsObjective` and `EndingsTuning`.
+
+    Raises:
+        InputError: no texts, or a method that doesn't learn from endings.
+    """
+    with needs("train"):
+        from dlpo.config.strict import from_dict
+        from dlpo.config.training import EndingsTuning
+        from dlpo.data.dataset import Corpora
+        from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
+        from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
+
+    if not texts:
+        raise InputError("--reward endings draws sentences from texts; give --texts FILE (id|text)")
+    if method not in METHODS:
+        raise InputError(
+            f"--method {method} doesn't learn from endings; expected {', '.join(METHODS)}"
+        )
+    left_out = set() if without is None else set(without.read_text(encoding="utf-8").split())
+    prompts: list[EndingPrompt] = []
+    for path in texts:
+        prompts += read_ending_prompts(path, len(prompts), left_out)
+    own = {field.name for field in fields(EndingsObjective)}
+    of_method = {key: changed.pop(key) for key in own & changed.keys()}
+    objective = from_dict(EndingsObjective, METHODS[method] | given | of_method)
+    settings = from_dict(EndingsTuning, changed)
+    return EndingsTuner(checkpoint, Corpora(*data), prompts, out, objective, settings)

@@ -1,0 +1,256 @@
+"""The reverse chain of a denoiser as a policy: the exported steps, run with noise and recorded.
+
+    x_N ~ N(0, I);  x_{k+1} ~ N(mu_theta(x_k, c), sigma_k^2),  k = 0 .. N - 1
+
+Symbols: k counts reverse steps as `dlpo.noise_schedule` does, 0 = noisiest; theta the policy's
+weights; c the text's conditioning; sigma_k `schedule.posterior_std[k]`. See `scored_steps` for
+those that carry a score; the others are part of the environment.
+
+Past the end of a sentence the chain is held at 0: no action and no sound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dlpo.diffusion import q_sample, step_mean, to_eps
+from dlpo.errors import InputError
+from dlpo.model.build import Model
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.conditions import Conditions, conditions_of, inside_mean
+from dlpo.rl.diffusion_loss import diffusion_loss
+from dlpo.rl.noise import Key, padded_noise, seed_keys
+from dlpo.rl.prompts import Prompt
+from dlpo.rl.recorded_windows import RecordedWindows
+from dlpo.rl.rollout import Replay, Rollout, scored_steps
+
+GUIDE, REGRESSION = 1, 5  # purposes in the keys of own samples' noise; the chain's have none
+
+
+def step_log_prob(sample: Tensor, mean: Tensor, std: Tensor, inside: Tensor) -> Tensor:
+    """Log-density of outcomes of reverse steps, averaged over each sentence's samples.
+
+    Args:
+        sample, mean: (..., B, T).
+        std: broadcasts to them.
+        inside: (B, T).
+
+    Returns:
+        (..., B).
+    """
+    density = -0.5 * ((sample - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
+    return inside_mean(density, inside)
+
+
+class ChainPolicy(nn.Module):
+    """A model's reverse chain; a `dlpo.rl.policy.ScoredPolicy`.
+
+    Args:
+        model: the network; in eval mode, since actions exclude dropout.
+        schedule: of the exported chain.
+        reach: see `conditions_of`.
+    """
+
+    def __init__(self, model: Model, schedule: NoiseSchedule, reach: int = 0) -> None:
+        super().__init__()
+        self.model, self.schedule, self.reach = model, schedule, reach
+
+    def step_mean(self, conditions: Conditions, noisy: Tensor, step: int) -> Tensor:
+        """(B, T) x at `step` -> (B, T) mean of the next x, 0 past the end of a sentence.
+
+        Raises:
+            InputError: the model is in train mode.
+        """
+        model, schedule = self.model, self.schedule
+        if model.training:
+            raise InputError(
+                "the policy is in train mode; call eval(): its actions exclude dropout"
+            )
+        level = torch.tensor([float(schedule.noise_levels[step])], device=noisy.device)
+        prediction = model.denoise(noisy, level, conditions.conditioning, conditions.source)
+        mean = step_mean(noisy, prediction, schedule, step, model.parametrisation, model.x0_limit)
+        return mean * conditions.inside
+
+    # ------------------------------------------------------------------ acting
+    def draw(
+        self,
+        prompts: Sequence[Prompt],
+        key: tuple[int, int],
+        group: int,
+        explored: int | None = None,
+    ) -> Rollout:
+        """See `Policy.draw`; `explored` as in `Rollout.explored`."""
+        conditions = conditions_of(self.model, prompts, self.reach).repeat(group)
+        keys = seed_keys(*key, [prompt.number for prompt in prompts], group)
+        return self.roll_out(conditions, keys, group, explored)
+
+    @torch.no_grad()
+    def roll_out(
+        self,
+        conditions: Conditions,
+        keys: Sequence[Key],
+        group: int,
+        explored: int | None = None,
+    ) -> Rollout:
+        """Run the chain from each row's own noise.
+
+        A row depends on its sentence, its key and the policy alone, not on the other rows of the
+        batch (up to rounding of batched arithmetic).
+
+        Args:
+            conditions: of B rows; the seeds of a sentence adjacent, see `Conditions.repeat`.
+            keys: B keys, see `seed_keys`.
+            group: G, seeds of each sentence.
+            explored: see `Rollout.explored`.
+
+        Raises:
+            InputError: a model in train mode, or counts that don't fit each other.
+        """
+        schedule = self.schedule
+        if len(keys) != len(conditions) or group < 1 or len(keys) % group:
+            raise InputError(
+                f"{len(keys)} keys for {len(conditions)} rows in groups of {group}; expected one"
+                " key per row, and whole groups"
+            )
+        noise = padded_noise(conditions, keys, schedule.noise_count)
+        if explored is not None:
+            own = noise[schedule.noise_row(explored)]
+            noise = noise[:, ::group].repeat_interleave(group, 1)
+            noise[schedule.noise_row(explored)] = own
+        inside = conditions.inside
+        states, means = [noise[0]], []
+        for step in range(schedule.steps):
+            mean = self.step_mean(conditions, states[-1], step)
+            row = schedule.noise_row(step)
+            std = float(schedule.posterior_std[step])
+            means.append(mean)
+            states.append(mean if row is None else mean + std * noise[row])
+        stds = torch.from_numpy(schedule.posterior_std).to(inside)
+        log_probs = [
+            step_log_prob(states[k + 1], means[k], stds[k], inside)
+            for k in scored_steps(schedule, explored)
+        ]
+        return Rollout(
+            conditions,
+            schedule,
+            torch.stack(states),
+            torch.stack(means),
+            torch.stack(log_probs) if log_probs else inside.new_zeros(0, len(keys)),
+            tuple(keys),
+            group,
+            explored=explored,
+        )
+
+    # ------------------------------------------------------------------ learning from actions
+    def log_probs(self, drawn: Rollout) -> Tensor:
+        """See `ScoredPolicy.log_probs`."""
+        return self.replay(drawn).log_probs
+
+    def replay(self, rollout: Rollout) -> Replay:
+        """Evaluate the policy on the states and actions of a rollout.
+
+        With the policy that acted, in the same batch, the log-densities match the rollout's bit for
+        bit. Call it under `torch.no_grad` for a reference.
+
+        Raises:
+            InputError: the model is in train mode, or the chain has no scored step.
+        """
+        conditions, schedule = rollout.conditions, self.schedule
+        if not rollout.scored:
+            raise InputError(
+                f"schedule {schedule.name} with {schedule.steps} steps and eta {schedule.eta} adds"
+                " no noise to learn from; choose eta > 0 and at least 2 steps"
+            )
+        inside, stds = conditions.inside, rollout.stds
+        means, log_probs = [], []
+        for k in rollout.scored:
+            mean = self.step_mean(conditions, rollout.states[k], k)
+            means.append(mean)
+            log_probs.append(step_log_prob(rollout.states[k + 1], mean, stds[k], inside))
+        return Replay(torch.stack(means), torch.stack(log_probs))
+
+    def matching_errors(self, drawn: Rollout, draws: int) -> Tensor:
+        """(draws x N, B): see `Policy.matching_errors`; at the N levels of the chain.
+
+        Errors are means over a sentence's samples; times `Rollout.lengths` they are sums.
+        """
+        steps = range(self.schedule.steps)
+        return self.errors_at(drawn, steps, draws, REGRESSION).flatten(0, 1)
+
+    @torch.no_grad()
+    def own_loss(self, drawn: Rollout, draws: int) -> Tensor:
+        """(S, B): how unlikely the model finds its own output, at the level of each scored step.
+
+            DL_k = mean over the draws of || eps - eps_theta(alpha_k x_0 + sigma_k eps, c, k) ||^2
+                   / samples
+
+        x_0 is the rollout's output, since most prompts have no recording.
+        """
+        return self.errors_at(drawn, drawn.scored, draws, GUIDE).mean(0)
+
+    def departures(self, drawn: Rollout, draws: int, before: ChainPolicy) -> Tensor:
+        """(draws x N, B): see `Policy.departures`; of the noise that is predicted."""
+        found = []
+        conditions = drawn.conditions
+        for k, eps in self._noises(drawn, range(self.schedule.steps), draws, REGRESSION):
+            with torch.no_grad():
+                then = before.predicted_noise(conditions, drawn.output, k, eps)
+            moved = self.predicted_noise(conditions, drawn.output, k, eps) - then
+            found.append(inside_mean(moved.square(), conditions.inside))
+        return torch.stack(found)
+
+    def errors_at(self, drawn: Rollout, steps: Sequence[int], draws: int, purpose: int) -> Tensor:
+        """(draws, steps, B): `noise_error` of the outputs, re-noised to the levels of some steps.
+
+        Args:
+            purpose: ends the keys of the noise, which the seeds of a sentence share.
+        """
+        errors = [
+            self.noise_error(drawn.conditions, drawn.output, k, eps)
+            for k, eps in self._noises(drawn, steps, draws, purpose)
+        ]
+        return torch.stack(errors).view(draws, len(steps), len(drawn))
+
+    def _noises(
+        self, drawn: Rollout, steps: Sequence[int], draws: int, purpose: int
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Each step, once per draw, with its noise (B, T), the same for the seeds of a sentence."""
+        group = drawn.group
+        sentences = drawn.conditions.rows(slice(None, None, group))
+        for number in range(draws):
+            keys = [(*key, purpose, number) for key in drawn.keys[::group]]
+            noise = padded_noise(sentences, keys, len(steps))
+            yield from zip(steps, noise.repeat_interleave(group, 1), strict=True)
+
+    def noise_error(self, conditions: Conditions, clean: Tensor, step: int, eps: Tensor) -> Tensor:
+        """Squared error of the model's noise prediction at the level of a step, with its gradient.
+
+            || eps - eps_theta(alpha x_0 + sigma eps, c) ||^2 / samples
+
+        Args:
+            clean: (B, T), x_0.
+            eps: (B, T).
+
+        Returns:
+            (B,).
+        """
+        error = eps - self.predicted_noise(conditions, clean, step, eps)
+        return inside_mean(error.square(), conditions.inside)
+
+    def predicted_noise(
+        self, conditions: Conditions, clean: Tensor, step: int, eps: Tensor
+    ) -> Tensor:
+        """(B, T): eps_theta, see `noise_error`."""
+        level = eps.new_tensor([float(self.schedule.noise_levels[step])])
+        noisy, model = q_sample(clean, level, eps), self.model
+        prediction = model.denoise(noisy, level, conditions.conditioning, conditions.source)
+        return to_eps(prediction, noisy, level, model.parametrisation)
+
+    # ------------------------------------------------------------------ learning from recordings
+    def diffusion_loss(self, recorded: RecordedWindows, generator: torch.Generator) -> Tensor:
+        """See `Policy.diffusion_loss`; at the levels of the chain."""
+        return diffusion_loss(self.model, recorded, self.schedule, generator)

@@ -1,0 +1,82 @@
+"""DLPO, diffusion-loss guided policy optimization: the policy gradient of alpha r - beta DL.
+
+    minimize  -mean_b sum_k min(rho A_k, clip(rho) A_k),   rho = p_theta / p_old (x_{k+1} | x_k, c)
+
+    A_k = alpha A(r) - beta A(DL_k)             `unit_spread`: the default for the whole chain
+    A_k = A(alpha r - beta DL_k)                literally; what spreads less then hardly counts
+
+    symbol       here              meaning
+    r            rewards (B,)      judge's score of the output, the same for all steps
+    DL_k         guide (S, B)      diffusion loss of the output, re-noised to the level of step k:
+                                   || eps - eps_theta(alpha_k x_0 + sigma_k eps, c, k) ||^2, a mean
+                                   over `guide_draws` draws that the seeds of a sentence share
+    A            advantage         among the seeds of a sentence, see `group_advantages`
+    alpha, beta  objective         beta = 0 is DDPO (`dlpo.rl.ddpo`), alpha = 0 is OnlyDL
+
+With `guide` recordings or both, beta times the diffusion loss of recordings is minimized as well.
+
+It needs: a chain with noisy steps, two or more seeds of a sentence, rewards unless alpha = 0.
+
+We know the paper from digests, not its full text. Its gradient is printed with grad DL, a vector,
+where a scalar belongs; here DL shapes the return as a scalar, credited to step k alone, and its own
+gradient is the loss on recordings. docs/tuning.md says what the authors' code computes.
+
+Reference: Chen et al. 2024 and 2025 (arXiv 2405.14632, 2508.03123).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dlpo.rl.method import RolloutMethod, Sample, TuningSetup
+from dlpo.rl.objective import Objective
+from dlpo.rl.policy_gradient import clipped_surrogate
+from dlpo.rl.rollout import Rollout
+
+
+class DLPO(RolloutMethod):
+    """The reward's policy gradient, guided by the diffusion loss."""
+
+    scores_noise = True
+
+    @classmethod
+    def needs_rewards(cls, objective: Objective) -> bool:
+        return objective.alpha > 0
+
+    @classmethod
+    def needs_recordings(cls, objective: Objective) -> bool:
+        return objective.guide != "return"
+
+    def weigh(self, rollout: Rollout, rewards: Tensor) -> Tensor:
+        """(S, B) or (B,): A_k."""
+        objective = self.objective
+        alpha, beta = objective.alpha, objective.beta
+        guide = torch.zeros_like(rewards)
+        if objective.returns_loss:
+            guide = self.policy.own_loss(rollout, objective.guide_draws)
+        if objective.even:
+            return alpha * self.advantage(rewards) - beta * self.advantage(guide)
+        return self.advantage(alpha * rewards - beta * guide)
+
+    def loss(self, sample: Sample) -> Tensor:
+        now = self.policy.replay(sample.rollout)
+        return clipped_surrogate(sample.rollout, now, sample.weights, self.objective.clip_range)
+
+
+class OnlyDL(DLPO):
+    """DLPO with alpha = 0: guided by the diffusion loss alone. A baseline of the paper."""
+
+    def __init__(self, setup: TuningSetup) -> None:
+        only = replace(setup.objective, alpha=0.0, beta=1.0, guide="return")
+        super().__init__(replace(setup, objective=only))
+
+    @classmethod
+    def needs_rewards(cls, objective: Objective) -> bool:
+        return False
+
+    @classmethod
+    def needs_recordings(cls, objective: Objective) -> bool:
+        return False

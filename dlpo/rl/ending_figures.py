@@ -1,0 +1,134 @@
+"""What tuning the ends of sentences changed: how they end, and what became of the rest."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dlpo.config.training import ContourTraining
+from dlpo.model.contour import Flow
+from dlpo.rl.ending_prompts import EndingPrompt, in_voice
+from dlpo.rl.endings import CREDITED_S, FRAMES_PER_S, RISEN_ST, SEMITONES, movement_weights
+from dlpo.rl.pitch_flow import PitchFlow
+from dlpo.rl.pitch_scene import PitchScene, in_time
+from dlpo.training.contour_losses import Contours, contour_figures
+
+DRAWS = 8
+NOISE = (7, 13)  # first elements of the noise's keys, the same in every run
+ROWS = 32  # sentences drawn at a time
+RECORDED = replace(ContourTraining(), hidden_symbols=0.0, duration_noise=0.0)
+
+
+class EndingFigures:
+    """Draws the same prompts from the same noise with a flow, and with the flow before tuning.
+
+    Args:
+        policy: everything but the flow.
+        prompts: held-out endings.
+        recorded: validation recordings.
+        voices: that speak each prompt.
+    """
+
+    def __init__(
+        self,
+        policy: PitchFlow,
+        prompts: Sequence[EndingPrompt],
+        recorded: Contours,
+        voices: Sequence[str],
+    ) -> None:
+        self.policy = PitchFlow(policy.model, copy.deepcopy(policy.contour).requires_grad_(False))
+        self.recorded, self.voices = recorded, tuple(voices)
+        found = [in_voice(prompt, voice) for voice in voices for prompt in prompts]
+        self.prompts = sorted(found, key=lambda p: (len(p.prompt.symbols), p.prompt.number))
+        self.scenes = self.policy.batch([p.prompt for p in self.prompts]).scenes
+        self.before = self._drawn()
+
+    @torch.no_grad()
+    def measure(self, flow: Flow) -> dict[str, float]:
+        """Figures of a flow.
+
+        `risen/VOICE/KIND` is the share of endings that move up by `RISEN_ST` or more (one with too
+        little voice to measure counts as not risen), `movement/...` their mean in semitones;
+        `rest_st` the root mean square change of the voiced frames before the last `CREDITED_S`;
+        `spread` their standard deviation over that before tuning; `diffusion` and `crps` those of
+        the recordings.
+        """
+        self.policy.flow.load_state_dict(flow.state_dict())
+        return self.of_draws(self._drawn()) | self._of_recordings()
+
+    def of_draws(self, drawn: Sequence[Tensor]) -> dict[str, float]:
+        """Figures of (DRAWS, 2P) points of each prompt; see `measure`."""
+        figures: dict[str, list[float]] = {}
+        for prompt, scene, now, start in zip(
+            self.prompts, self.scenes, drawn, self.before, strict=True
+        ):
+            self._of_ending(figures, prompt, scene, now, start)
+        found = {name: float(torch.tensor(values).nanmean()) for name, values in figures.items()}
+        for voice in self.voices:
+            if f"rest_square/{voice}" not in found:
+                continue
+            square, own, old = (
+                found.pop(f"{name}/{voice}") for name in ("rest_square", "rest_own", "rest_old")
+            )
+            found[f"rest_st/{voice}"], found[f"spread/{voice}"] = square**0.5, (own / old) ** 0.5
+        return found
+
+    def _drawn(self) -> list[Tensor]:
+        """(DRAWS, 2P) points of each prompt."""
+        found: list[Tensor] = []
+        for first in range(0, len(self.prompts), ROWS):
+            some = [ending.prompt for ending in self.prompts[first : first + ROWS]]
+            drawn = self.policy.draw(some, NOISE, DRAWS)
+            for scene, contours in zip(drawn.batch.scenes, drawn.contours, strict=True):
+                found.append(in_time(contours[:, :, : len(scene.frames)]))
+        return found
+
+    def _of_ending(
+        self,
+        figures: dict[str, list[float]],
+        ending: EndingPrompt,
+        scene: PitchScene,
+        now: Tensor,
+        start: Tensor,
+    ) -> None:
+        """Add the figures of one prompt."""
+        voice = ending.prompt.voice
+
+        def add(name: str, value: float) -> None:
+            figures.setdefault(f"{name}/{voice}", []).append(value)
+
+        voiced = scene.voiced_before(ending.mark).numpy()
+        weights = movement_weights(scene.point_weights, voiced, scene.spread)
+        moved = now @ weights if weights is not None else torch.full((len(now),), float("nan"))
+        risen = (moved >= RISEN_ST).float().mean().item()
+        figures.setdefault(f"risen/{voice}/{ending.kind}", []).append(risen)
+        figures.setdefault(f"movement/{voice}/{ending.kind}", []).append(moved.mean().item())
+        if not voiced.any() or ending.mark != len(scene.frames) - 1:
+            return
+        rest = scene.voiced.clone()
+        rest[int(scene.voiced.nonzero()[-1]) + 1 - round(CREDITED_S * FRAMES_PER_S) :] = False
+        if rest.sum() < 2:
+            return
+        rows = scene.point_weights[rest] * (SEMITONES * scene.spread)
+        after, old = now @ rows.T, start @ rows.T
+        add("rest_square", (after - old).square().mean().item())
+        add("rest_own", after.var(1, correction=0).mean().item())
+        add("rest_old", old.var(1, correction=0).mean().item())
+
+    def _of_recordings(self) -> dict[str, float]:
+        generator = torch.Generator().manual_seed(0)
+        loss = self.policy.diffusion_loss(self.recorded, generator, DRAWS, learns=False)
+        embedded, pitch_range = self.policy.recorded_voices(self.recorded)
+        figures = contour_figures(
+            self.policy.contour,
+            self.recorded,
+            DRAWS,
+            generator,
+            embedded,
+            float(pitch_range[:, 2].mean()),
+        )
+        return {"diffusion": loss.item(), "crps": figures["crps"]}

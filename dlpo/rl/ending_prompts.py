@@ -1,0 +1,150 @@
+"""Prompts for tuning how sentences end: sentences of texts, by the ending that each asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+
+from dlpo.errors import DataError, TextError
+from dlpo.rl.endings import KINDS, EndingKind, ending_kind, list_commas
+from dlpo.rl.prompts import Prompt
+from dlpo.text import TextFrontEnd
+from dlpo.text.symbols import SYMBOL_IDS
+
+HELD_OUT = 20  # one text in so many is for validation
+SHORTEST, LONGEST = 8, 90  # symbols of a prompt
+LONGEST_TWIN = 45  # symbols of a statement that is also asked as a question
+SHARES: dict[EndingKind, float] = {
+    "yes_no": 0.22, "declarative": 0.28, "statement": 0.3, "wh": 0.07, "alternative": 0.08,
+    "tag": 0.025, "list_item": 0.025,
+}  # fmt: skip
+"""Of the prompts of an update."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndingPrompt:
+    """A sentence, and one of its endings."""
+
+    prompt: Prompt
+    kind: EndingKind
+    mark: int
+    """index of the symbol after the ending: the last one, or a comma of a list"""
+    held_out: bool
+
+
+def read_ending_prompts(
+    path: Path, first: int = 0, without: Collection[str] = ()
+) -> list[EndingPrompt]:
+    """The sentences of a file of lines `id|text` or `id<tab>text`, each with its ending's kind.
+
+    One text in `HELD_OUT`, chosen by a hash of its id, is held out for validation.
+
+    Args:
+        path: UTF-8.
+        first: number of the first prompt, part of its noise key.
+        without: ids of texts that are left out.
+
+    Raises:
+        DataError: the file can't be read, or a line has no id and text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: can't be read ({error}); expected lines id|text") from error
+    front_end, found = TextFrontEnd(), list[EndingPrompt]()
+    for number, line in enumerate(lines, 1):
+        name, separator, text = line.replace("\t", "|").partition("|")
+        if not separator or not text.strip():
+            raise DataError(f"{path}, line {number}: got {line[:60]!r}; expected id|text")
+        if name in without:
+            continue
+        held_out = crc32(name.encode()) % HELD_OUT == 0
+        try:
+            sentences = front_end.process(text).sentences
+        except TextError:
+            continue  # without words
+        for sentence in sentences:
+            symbols = np.array(sentence.symbol_ids(), np.int64)
+            if SHORTEST <= len(symbols) <= LONGEST:
+                prompt = Prompt(first + len(found), sentence.text, symbols)
+                kind = ending_kind(sentence.text)
+                ending = EndingPrompt(prompt, kind, len(symbols) - 1, held_out)
+                found.append(ending)
+                found += _of_lists(prompt, first + len(found), held_out)
+                found += _asked(ending, first + len(found))
+    return found
+
+
+def _of_lists(prompt: Prompt, number: int, held_out: bool) -> list[EndingPrompt]:
+    """One prompt for the first comma of a list."""
+    commas = np.flatnonzero(prompt.symbols == SYMBOL_IDS[","])
+    if not list_commas(prompt.text) or len(commas) < 2:
+        return []
+    listed = Prompt(number, prompt.text, prompt.symbols)
+    return [EndingPrompt(listed, "list_item", int(commas[0]), held_out)]
+
+
+def _asked(ending: EndingPrompt, number: int) -> list[EndingPrompt]:
+    """A short statement asked as a question: its twin differs in the last mark alone."""
+    symbols = ending.prompt.symbols
+    if ending.kind != "statement" or len(symbols) > LONGEST_TWIN:
+        return []
+    asked = np.append(symbols[:-1], SYMBOL_IDS["?"])
+    prompt = Prompt(number, ending.prompt.text.rstrip(".!") + "?", asked)
+    return [EndingPrompt(prompt, "declarative", ending.mark, ending.held_out)]
+
+
+class EndingPrompts:
+    """Draws prompts for the voices of a checkpoint; update k draws the same whatever came before.
+
+    Args:
+        prompts: see `read_ending_prompts`.
+        voices: speakers, drawn alike.
+        seed: of the draws.
+
+    Raises:
+        DataError: there are no questions or no statements to learn from, or none is held out.
+    """
+
+    def __init__(self, prompts: Sequence[EndingPrompt], voices: Sequence[str], seed: int) -> None:
+        self.voices, self.seed = tuple(voices), seed
+        learned = [p for p in prompts if not p.held_out]
+        self.by_kind = {kind: [p for p in learned if p.kind == kind] for kind in KINDS}
+        self.held_out = [p for p in prompts if p.held_out]
+        self.kinds = [kind for kind in KINDS if self.by_kind[kind]]
+        if not {"yes_no", "declarative"} & set(self.kinds) or "statement" not in self.kinds:
+            counts = {kind: len(found) for kind, found in self.by_kind.items()}
+            raise DataError(
+                f"the texts have {counts} sentences to learn from; expected questions and"
+                " statements: add texts"
+            )
+        if not self.held_out:
+            raise DataError(f"none of {len(learned)} texts is held out; add texts")
+
+    def validation(self, of_each: int) -> list[EndingPrompt]:
+        """At most so many held-out prompts of each kind."""
+        by_kind = ([p for p in self.held_out if p.kind == kind] for kind in KINDS)
+        return [prompt for prompts in by_kind for prompt in prompts[:of_each]]
+
+    def draw(self, update: int, size: int) -> list[EndingPrompt]:
+        """`size` prompts, each in a voice; sorted by length."""
+        random = np.random.default_rng((self.seed, update, 11))
+        shares = np.array([SHARES[kind] for kind in self.kinds])
+        chosen = []
+        for number in random.choice(len(self.kinds), size, p=shares / shares.sum()):
+            among = self.by_kind[self.kinds[number]]
+            voice = self.voices[int(random.integers(len(self.voices)))]
+            chosen.append(in_voice(among[int(random.integers(len(among)))], voice))
+        return sorted(chosen, key=lambda p: len(p.prompt.symbols))
+
+
+def in_voice(ending: EndingPrompt, voice: str) -> EndingPrompt:
+    """The same sentence for another voice."""
+    p = ending.prompt
+    return EndingPrompt(
+        Prompt(p.number, p.text, p.symbols, voice), ending.kind, ending.mark, ending.held_out
+    )

@@ -1,0 +1,199 @@
+"""How sentences end: what a text asks for, how a contour moves, and a reward for the two to agree.
+
+    M(c)  movement of a contour at its end, semitones: the mean of the last 60 ms that are voiced
+          less the mean of 350 to 150 ms before that end, counted in voiced frames
+    R     -distance of M from what the text asks for, see `TARGETS`; at least -`FARTHEST`
+
+M is linear in the contour's points, since frames are weighted means of points: `movement_weights`.
+The reward needs no judge and costs nothing, can be checked by hand, and a recognizer that took no
+part hears what it asks for (docs/tuning.md).
+
+References: Bolinger, Intonation and Its Uses, 1989 (questions, tags, alternatives); Pierrehumbert
+and Hirschberg 1990 (continuation rises).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
+from dlpo.text.en_us.tables import any_of, word_list
+
+EndingKind = Literal[
+    "yes_no", "declarative", "wh", "alternative", "tag", "list_item", "statement"
+]  # fmt: skip
+KINDS: tuple[EndingKind, ...] = get_args(EndingKind)
+RISING: tuple[EndingKind, ...] = ("yes_no", "declarative")
+
+FRAMES_PER_S = SAMPLE_RATE / HOP_LENGTH
+LAST_S = 0.06
+EARLIER_S = (0.35, 0.15)
+CREDITED_S = 0.5
+"""Seconds before the end of voicing whose points an ending's reward credits."""
+RISEN_ST = 3.0
+"""Semitones from which an ending counts as risen."""
+SEMITONES = 12 / math.log(2)
+"""Semitones per unit of ln Hz."""
+FARTHEST = 12.0
+
+TARGETS: dict[EndingKind, tuple[float, float]] = {
+    "yes_no": (5.0, 10.0),
+    "declarative": (5.0, 10.0),
+    "wh": (-10.0, -3.0),
+    "alternative": (-10.0, -3.0),
+    "tag": (-8.0, 2.0),
+    "list_item": (0.0, 7.0),
+    "statement": (-10.0, -3.0),
+}
+"""Semitones that an ending may move by without loss. LJSpeech's recorded statements move by -2.2 in
+the median, half of them by -5.1 to 1.2, nine in ten by at least -10; pauses at commas by -0.3, half
+by -4.5 to 3.4 (193 and 234 endings). Questions are as Bolinger describes them: those with "or" and
+with question words fall, tags may go either way, items of a list stay up until the last."""
+
+_AUXILIARIES = (
+    "do does did is are was were am can could will would shall should may might must have has had"
+)
+_NEGATED = "don't doesn't didn't isn't aren't wasn't weren't can't couldn't won't wouldn't"
+_NEGATED += " shouldn't oughtn't mustn't haven't hasn't hadn't ain't"
+_OPENING = frozenset(f"{_AUXILIARIES} {_NEGATED} cannot".split())
+_BEFORE = word_list("before question words") | frozenset(
+    "sorry excuse me hey hi hello okay ok oh um uh hmm now wait please since until just".split()  # noqa: SIM905
+)
+_TAG = re.compile(
+    rf",\s*(?:(?:{'|'.join(f'{_AUXILIARIES} {_NEGATED}'.split())})\s+"
+    r"(?:i|you|he|she|it|we|they|there|that|this|one)|right|okay|correct|yes|no|huh|eh)\s*\?\W*$",
+    re.IGNORECASE,
+)
+_WH = re.compile(rf"(?:{any_of('question words')})\b")
+_OR = re.compile(
+    r"\bor\b(?!\s+(?:not|so|anything|something|whatever|what|more|less|two|thereabouts)\b)"
+)
+
+
+def ending_kind(text: str) -> EndingKind:
+    """What kind of ending an English sentence asks for, by its words and its last mark.
+
+    >>> [ending_kind(t) for t in ("Is it far?", "He left?", "Where is he?", "Tea or coffee?")]
+    ['yes_no', 'declarative', 'wh', 'alternative']
+    >>> ending_kind("It's cold, isn't it?"), ending_kind("It is.")
+    ('tag', 'statement')
+    """
+    stripped = text.rstrip("\"'”’)] ")
+    if not stripped.endswith("?"):
+        return "statement"
+    if _TAG.search(stripped):
+        return "tag"
+    words = re.findall(r"[a-z]+(?:['’][a-z]+)?", stripped.lower())
+    opening = next((word for word in words if word not in _BEFORE), "")
+    if _WH.match(opening):
+        return "wh"
+    if _OR.search(stripped.lower()):
+        return "alternative"
+    return "yes_no" if opening.replace("’", "'") in _OPENING else "declarative"
+
+
+def list_commas(text: str) -> bool:
+    """Whether an English sentence lists three or more things between commas.
+
+    >>> list_commas("Bread, cheese, and olives."), list_commas("Yes, and no.")
+    (True, False)
+    """
+    return bool(re.search(r"\w,\s[^,]{2,40}(?:,\s[^,]{2,40})*,?\s(?:and|or)\s", text)) and (
+        text.count(",") >= 2
+    )
+
+
+def voiced_rows(voiced: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The voiced frames of an ending's last part and of the part that it is compared with.
+
+    Args:
+        voiced: (F,) whether each frame is.
+
+    Returns:
+        Indices of both; two empty arrays if too little is voiced to measure a movement.
+    """
+    rows = np.flatnonzero(voiced)
+    last = max(1, round(LAST_S * FRAMES_PER_S))
+    far, near = (round(s * FRAMES_PER_S) for s in EARLIER_S)
+    if len(rows) < near + last:
+        return rows[:0], rows[:0]
+    return rows[-last:], rows[-far:-near]
+
+
+def movement_weights(
+    point_weights: Tensor, voiced: NDArray[np.bool_], spread: float = 1.0
+) -> Tensor | None:
+    """The weights whose product with a contour's points is M.
+
+    Args:
+        point_weights: (F, 2P), see `dlpo.model.contour.point_weights`.
+        voiced: (F,) bool.
+        spread: ln Hz per unit of a point.
+
+    Returns:
+        (2P,) semitones per unit; None if too little is voiced.
+    """
+    last, earlier = voiced_rows(voiced)
+    if not len(last):
+        return None
+    means = (point_weights[torch.from_numpy(rows)].mean(0) for rows in (last, earlier))
+    after, before = means
+    weights: Tensor = (after - before) * (SEMITONES * spread)
+    return weights
+
+
+def credit_shares(point_weights: Tensor, voiced: NDArray[np.bool_], seconds: float) -> Tensor:
+    """How much of each point lies within the last seconds of voicing, or after them.
+
+    Args:
+        point_weights: (F, 2P).
+        voiced: (V,) bool of the first V <= F frames, which end the ending; at least one true.
+        seconds: before the last voiced frame.
+
+    Returns:
+        (2P,) from 0 to 1; 0 for a point without a frame.
+    """
+    first = max(0, int(np.flatnonzero(voiced)[-1]) + 1 - round(seconds * FRAMES_PER_S))
+    held = point_weights.sum(0).clamp(min=1e-6)
+    shares: Tensor = point_weights[first : len(voiced)].sum(0) / held
+    return shares
+
+
+def ending_reward(movements: Tensor, kind: EndingKind) -> Tensor:
+    """(...,) semitones -> (...,) R, 0 within the kind's target."""
+    low, high = TARGETS[kind]
+    off = (low - movements).clamp(min=0) + (movements - high).clamp(min=0)
+    reward: Tensor = -off.clamp(max=FARTHEST)
+    return reward
+
+
+def bend(
+    contours: Tensor,
+    point_weights: Tensor,
+    voiced: NDArray[np.bool_],
+    semitones: float,
+    spread: float,
+) -> Tensor:
+    """Contours whose last `EARLIER_S` of voicing ramps away by some semitones: the rule.
+
+    Args:
+        contours: (..., 2P) points.
+        point_weights: (F, 2P).
+        voiced: (F,) bool.
+        semitones: at the last voiced frame; the ramp begins 350 ms before it.
+        spread: ln Hz per unit of a point.
+    """
+    rows = np.flatnonzero(voiced)
+    end, length = int(rows[-1]), EARLIER_S[0] * FRAMES_PER_S
+    frames = torch.arange(len(point_weights), dtype=point_weights.dtype)
+    ramp = ((frames - end) / length + 1).clamp(0, 1)
+    held = point_weights.sum(0)
+    of_points = (point_weights * ramp[:, None]).sum(0) / held.clamp(min=1e-6)
+    return contours + of_points * (semitones / SEMITONES / spread)

@@ -1,0 +1,86 @@
+"""A method and its weights: the settings of what a run minimizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from dlpo.config.strict import check_ranges
+from dlpo.errors import ConfigError
+from dlpo.rl.policy_gradient import BOUND, CLIP_RANGE
+
+MethodName = Literal[
+    "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct", "dpo"
+]
+Guide = Literal["return", "recordings", "both"]
+Explore = Literal["chain", "step", "weights"]
+PREFERENCE_BETA = 2000.0  # of Diffusion-DPO on Stable Diffusion 1.5, whose errors are means as well
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A method and its weights; `dlpo.rl.methods` has what each method needs."""
+
+    method: MethodName = "dlpo"
+    explore: Explore = "chain"
+    """What is perturbed to see the reward change: the noise of all the chain's steps; that of one
+    step, in turn, the seeds of a sentence sharing the rest, with advantages that are not divided
+    by their spread; or DLPO's weights, see `dlpo.rl.weights`."""
+    alpha: float = 1.0
+    """Weight of the reward in DLPO's return, and of the direct gradient."""
+    beta: float = 1.0
+    """Weight of the diffusion loss in DLPO's return, and of the loss on recordings."""
+    guide: Guide = "return"
+    """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both.
+    The direct gradient, which has no return, and DLPO that explores weights follow the gradient of
+    the control's loss instead."""
+    unit_spread: bool | None = None
+    """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
+    diffusion loss each at unit spread, so that alpha and beta compare like with like. By default
+    only where the whole chain is explored."""
+    guide_draws: int = 8
+    """Draws of noise at each level that DLPO's diffusion loss of an own sample is averaged over."""
+    matching_draws: int = 1
+    """Draws of noise at each level for RWR and AWM, which learn from own samples."""
+    matching_kl: float = 0.0
+    """Of AWM: weight of the squared distance of predictions from the untuned policy's."""
+    temperature: float = 1.0
+    """Of RWR's weights exp(r / temperature), in units of the standardised reward."""
+    kl_weight: float = 0.04
+    """Of the divergence from the reference, in DPOK and KLinR. Reference: Flow-GRPO."""
+    clip_range: float = CLIP_RANGE
+    """How far an importance ratio may stray from 1."""
+    advantage_bound: float = BOUND
+    """Largest advantage, in standard deviations of a sentence's seeds."""
+    last_steps: int = 1
+    """Steps that the direct gradient backpropagates through."""
+    preference_beta: float = PREFERENCE_BETA
+    """Of Diffusion-DPO: inverse scale of a pair's margin."""
+
+    def __post_init__(self) -> None:
+        for name, choices in (("method", MethodName), ("guide", Guide), ("explore", Explore)):
+            if (value := getattr(self, name)) not in get_args(choices):
+                expected = ", ".join(get_args(choices))
+                raise ConfigError(f"{name} is {value!r}; expected one of {expected}")
+        check_ranges(
+            self,
+            **dict.fromkeys(("alpha", "beta", "kl_weight", "matching_kl"), "0 or more"),
+            **dict.fromkeys(
+                ("clip_range", "advantage_bound", "preference_beta", "temperature"), "above 0"
+            ),
+            **dict.fromkeys(("last_steps", "guide_draws", "matching_draws"), "1 or more"),
+        )
+        if self.method in ("dlpo", "direct") and self.alpha == self.beta == 0:
+            raise ConfigError(
+                f"Objective: alpha and beta are both 0, so {self.method} learns nothing; raise one"
+            )
+
+    @property
+    def even(self) -> bool:
+        """`unit_spread`, or its default."""
+        return self.explore == "chain" if self.unit_spread is None else self.unit_spread
+
+    @property
+    def returns_loss(self) -> bool:
+        """Whether DLPO's return contains the diffusion loss."""
+        return self.guide != "recordings" and self.beta > 0

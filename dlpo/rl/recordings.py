@@ -1,0 +1,95 @@
+"""Windows of recordings for the methods that learn from them, split across processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+
+from dlpo.config.training import TuningConfig
+from dlpo.errors import ConfigError
+from dlpo.rl.chain import ChainPolicy
+from dlpo.rl.diffusion_loss import denoise_recorded
+from dlpo.rl.recorded_windows import RecordedWindows, recording_cutter
+from dlpo.training.adversary import AdversarialTrainer
+from dlpo.training.batches import Batches
+from dlpo.training.processes import Processes
+
+WARM_UP_BATCHES = 1 << 32  # number of the first batch of an adversary's warm-up
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPart:
+    """A batch of windows, and what draws its noise."""
+
+    windows: RecordedWindows
+    generator: torch.Generator
+    share: float = 1.0
+
+
+class Recordings:
+    """Draws windows of the train split; what batch k holds does not depend on earlier batches.
+
+    Several processes learn what one would, except for the control's adversary and its spectral
+    distance, relative to the mean of each process's own windows.
+
+    Args:
+        policy: what learns.
+        batches: of the train split, the same for all processes.
+        settings: windows per batch, and their length.
+        processes: share each batch.
+        frozen: whether everything before the denoiser is.
+
+    Raises:
+        ConfigError: no recordings, or windows that can't be split equally.
+    """
+
+    def __init__(
+        self,
+        policy: ChainPolicy,
+        batches: Batches,
+        settings: TuningConfig,
+        processes: Processes,
+        frozen: bool = True,
+    ) -> None:
+        if settings.window_batch % processes.count:
+            raise ConfigError(
+                f"window_batch is {settings.window_batch}; expected a multiple of the number"
+                f" of processes, {processes.count}"
+            )
+        if not batches.recorded:
+            raise ConfigError("the train split has no recordings; prepare a dataset with audio")
+        self.policy, self.batches = policy, batches
+        self.settings, self.processes = settings, processes
+        self.cut = recording_cutter(policy.model, batches, frozen)
+        self.adversary: AdversarialTrainer | None = None
+
+    def add_adversary(self, accelerator: Accelerator) -> None:
+        """Give the control's loss the adversary that training ended with."""
+        rate, clip = self.settings.adversary_rate, self.settings.gradient_clip
+        self.adversary = AdversarialTrainer(accelerator, rate, clip)
+
+    def part(self, number: int) -> RecordedPart:
+        """This process's share of batch `number`; before the first, the adversary is trained."""
+        if self.adversary is not None and number == 0:
+            self._warm_up(self.adversary)
+        return self.draw(number)
+
+    def draw(self, number: int, share: tuple[int, int] | None = None) -> RecordedPart:
+        """A share of batch `number`, by default this process's."""
+        rank, ranks = share or (self.processes.rank, self.processes.count)
+        size, window = self.settings.window_batch, self.settings.window
+        places = self.batches.places(number, size, window)[rank::ranks]
+        generator = torch.Generator().manual_seed(self.batches.key[0] * 1_000_003 + number)
+        return RecordedPart(self.cut(places, window, (rank, ranks)), generator)
+
+    def _warm_up(self, adversary: AdversarialTrainer) -> None:
+        """Teach the adversary to tell recordings from the untuned policy's outputs."""
+        for i in range(self.settings.adversary_warm_up):
+            part = self.draw(WARM_UP_BATCHES + i)
+            with torch.no_grad():
+                denoised = denoise_recorded(
+                    self.policy.model, part.windows, self.policy.schedule, part.generator
+                )
+            adversary.discriminator_step(denoised)

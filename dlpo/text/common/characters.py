@@ -1,0 +1,94 @@
+"""Any text -> the characters that a language is read from, each with its place in the original."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dlpo.text.common.tables import Tables
+
+_REPLACEMENTS = {read: as_ for read, (as_,) in Tables(__file__).table("characters").items()}
+KEPT_SYMBOLS = frozenset("£€¥₹¢°±×÷©®™§→≈≤≥≠µΩ")
+_SUPERSCRIPTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
+PICTURES = r"\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff"  # no skin tones
+_PICTURE = re.compile(f"[{PICTURES}]")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadableText:
+    """Text of printable ASCII, the dashes, the ellipsis, `KEPT_SYMBOLS`, line ends, and no more
+    than the letters of its language.
+
+    A form feed ends a paragraph.
+    """
+
+    text: str
+    offsets: Sequence[int]
+    """For each character its index in the original."""
+    dropped: str
+    """Characters of the original that can't be spoken: emoji, other scripts, lone surrogates."""
+
+    def source_span(self, start: int, end: int) -> tuple[int, int]:
+        """``text[start:end]`` -> start and end of the same passage in the original."""
+        return self.offsets[start], self.offsets[end - 1] + 1
+
+
+class Characters:
+    """The characters that one language's written forms are made of."""
+
+    def __init__(
+        self, letters: str, replacements: Mapping[str, str], picture_name: Callable[[str], str]
+    ) -> None:
+        """
+        Args:
+            letters: kept as they are, besides those of `ReadableText`.
+            replacements: how other characters are read, before the table of all languages.
+            picture_name: an emoji -> what it is called, perhaps "".
+        """
+        self._kept = KEPT_SYMBOLS | set(letters)
+        self._replacements = {**_REPLACEMENTS, **replacements}
+        self._picture_name = picture_name
+
+    def readable(self, text: str, emoji: str = "skip") -> ReadableText:
+        """Fold typographic characters and accents; blank control characters; drop the unspeakable.
+
+        Args:
+            text: any.
+            emoji: whether their names are read, see `TextReading`.
+        """
+        if text.isascii() and text.isprintable():
+            return ReadableText(text, range(len(text)), "")
+        kept: list[str] = []
+        offsets: list[int] = []
+        dropped = ""
+        for index, character in enumerate(text):
+            folded = self._fold(character)
+            if folded is None and emoji == "name" and _PICTURE.match(character):
+                folded = f", {self._picture_name(character)}, "
+            elif folded is None:
+                dropped += character
+                folded = " "
+            elif character in _SUPERSCRIPTS and index and text[index - 1] not in _SUPERSCRIPTS:
+                folded = f"^{folded}"
+            kept.append(folded)
+            offsets += [index] * len(folded)
+        return ReadableText("".join(kept), offsets, dropped)
+
+    def _fold(self, character: str) -> str | None:
+        """A character as readable ones ("" is silent), or None if it can't be spoken."""
+        if character in "\f\n –—…" or " " < character <= "~" or character in self._kept:
+            return self._replacements.get(character, character)
+        if character in self._replacements:
+            return self._replacements[character]
+        category = unicodedata.category(character)
+        if category in ("Mn", "Me", "Cf"):  # accents, joiners, direction marks
+            return ""
+        if category in ("Cc", "Zs", "Zl", "Zp"):
+            return "\n" if character in "\x0b\x85\u2028\u2029" else " "
+        if category == "Nd":
+            return str(unicodedata.digit(character))
+        plain = unicodedata.normalize("NFKD", character)
+        ascii_only = "".join(part for part in plain if part.isascii() and part.isprintable())
+        return ascii_only or None

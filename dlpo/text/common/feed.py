@@ -1,0 +1,238 @@
+"""Text that arrives in pieces, as from a language model -> sentences, as early as possible.
+
+Where a sentence ends depends on the text alone, never on how it was cut into pieces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from dlpo.errors import TextError
+from dlpo.text.common.front_end import TextFrontEnd, nothing_to_say
+from dlpo.text.common.language import Language, Phonemes, Token
+from dlpo.text.common.markdown import FENCE, in_link
+from dlpo.text.common.reading import TextReading
+from dlpo.text.common.sentences import ends_sentence
+from dlpo.text.common.ssml import is_ssml
+from dlpo.text.common.words import Sentence
+
+FIRST_CLAUSE_WORDS = 5  # minimum for a clause to be spoken before its sentence has ended
+LATER_CLAUSE_WORDS = 18  # while speech goes on there is time, and whole sentences sound better
+MAX_PENDING = 500  # characters; text without an end is cut after that many
+_BLOCK = 2000  # characters of a large piece that are examined at a time
+_PLACE = re.compile(r"[\s—]")
+_LETTER = re.compile(r"[^\W_]")
+
+
+class TextFeed:
+    """Takes a text piece by piece and returns its sentences. For one thread at a time.
+
+    A long sentence comes in parts that end at a comma, semicolon, colon or dash: the first one
+    early, so that speech can begin. Time is linear in the text, whatever the pieces.
+    """
+
+    def __init__(
+        self,
+        front_end: TextFrontEnd,
+        dictionary: Mapping[str, str | Phonemes] | None = None,
+        reading: TextReading | None = None,
+    ) -> None:
+        """Begin without text; the arguments are as in `TextFrontEnd.process`.
+
+        Raises InputError for a wrong dictionary.
+        """
+        self._front_end, self._language = front_end, front_end.language
+        self._known = front_end.known_words(dictionary)
+        self.reading = reading or TextReading()
+        """what was not spoken so far"""
+        self._taken = 0  # characters returned as sentences
+        self._code = ""  # the last of these, if they belong to an open block of code
+        self._pending = ""
+        self._judged = 0  # where to go on looking for an end in the pending text
+        self._words = 0  # words before that place
+        self._blank = True  # nothing but blanks so far
+        self._speaking = False  # a sentence has been returned
+        self._upper = self._lower = False  # letters of that case have been returned
+
+    def push(self, piece: str) -> list[Sentence]:
+        """More text -> the sentences that it completes; offsets are those in the whole text."""
+        self._blank = self._blank and not piece.strip()
+        found: list[Sentence] = []
+        for start in range(0, len(piece), _BLOCK):
+            self._pending += piece[start : start + _BLOCK]
+            found += self._complete()
+        return found
+
+    def flush(self) -> list[Sentence]:
+        """All pending text as sentences, as if one ended here."""
+        found = self._complete(final=True)
+        return found + self._take(len(self._pending))
+
+    def finish(self) -> list[Sentence]:
+        """End the text and return the rest of its sentences.
+
+        Raises TextError if nothing in the whole text can be spoken.
+        """
+        found = self.flush() + self._take(0, last=True)
+        if not self._speaking:
+            text = "" if self._blank else "?"
+            raise TextError(nothing_to_say(text, self.reading.dropped, self._language.name))
+        return found
+
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings for the writer about the text so far, one line each."""
+        return self.reading.warnings(self._language.name)
+
+    def _complete(self, final: bool = False) -> list[Sentence]:
+        """The sentences that are already complete."""
+        found: list[Sentence] = []
+        while True:
+            match = _PLACE.search(self._pending, self._judged, MAX_PENDING)
+            if match is None:
+                if len(self._pending) < MAX_PENDING:
+                    return found
+                found += self._take(self._judged or MAX_PENDING)
+                continue
+            place = match.start()
+            words = self._words + bool(_LETTER.search(self._pending, self._judged, place))
+            ends = self._ends_at(place, words, final) if words else False
+            if ends is None:
+                return found
+            if ends:
+                found += self._take(place + 1)
+            else:
+                self._judged, self._words = place + 1, words
+
+    def _ends_at(self, place: int, words: int, final: bool) -> bool | None:
+        inside = in_link(self._pending[:MAX_PENDING], place)
+        if inside or (inside is None and not final and len(self._pending) < MAX_PENDING):
+            return False if inside else None
+        clauses = words >= (LATER_CLAUSE_WORDS if self._speaking else FIRST_CLAUSE_WORDS)
+        return ends_at(
+            self._pending, place, self._language, clauses=clauses, capitals=self._upper, final=final
+        )
+
+    def _take(self, end: int, last: bool = False) -> list[Sentence]:
+        """The first characters of the pending text, as sentences; code once its block ends."""
+        text, self._pending = self._pending[:end], self._pending[end:]
+        if not self._speaking and is_ssml(text):
+            raise TextError("an SSML document can't come in pieces; send it whole, or plain text")
+        start, self._taken = self._taken - len(self._code), self._taken + end
+        self._judged = self._words = 0
+        self._upper |= text != text.lower()
+        self._lower |= text != text.upper()
+        shouted = self._upper and not self._lower
+        fences = [*FENCE.finditer(text)]
+        text, place, self._code = self._code + text, len(self._code), ""
+        if not last and self.reading.code != "speak" and self.reading.in_code ^ len(fences) % 2:
+            end = place + fences[-1].end() if fences else 0
+            text, self._code = text[:end], text[end:]
+        read = self._front_end.process_passage(
+            text, self._known, self.reading, shouted, not self._upper, last
+        )
+        found = [_moved(sentence, start) for sentence in read]
+        self._speaking |= bool(found)
+        return found
+
+
+def _moved(sentence: Sentence, offset: int) -> Sentence:
+    """The sentence with its places moved by `offset` characters."""
+    words = (
+        replace(word, start=word.start + offset, end=word.end + offset) for word in sentence.words
+    )
+    return replace(sentence, words=tuple(words))
+
+
+LOOKAHEAD = 100  # characters to wait for after a possible end, at most
+_CONTEXT = 80  # characters before it that decide what its period belongs to
+_STOP = re.compile(r"""[.!?…]["')\]}”’»]{0,4}$""")
+_CLAUSE = re.compile(r"""(?:[,;:]["')\]}”’»]{0,4}|[\s-][-–]|—)$""")
+_PARAGRAPH = re.compile(r"\n[^\S\n]*\n$")
+_NEXT = re.compile(r"\n[^\S\n]*\n|[^\W_]")  # a paragraph's end, or what a word begins with
+_SPACE = re.compile(r"\s")
+
+
+def ends_at(
+    text: str, place: int, language: Language, *, clauses: bool, capitals: bool, final: bool
+) -> bool | None:
+    """Whether speech may stop at a blank or a dash; None until more text decides.
+
+    True and False are final: any longer text that begins alike gets the same answer.
+
+    Args:
+        text: as written, as far as it has arrived.
+        place: index of the blank or dash.
+        language: that of the text.
+        clauses: whether speech may stop at the end of a clause, too.
+        capitals: whether the writer has used capitals before this text.
+        final: no more text will come.
+    """
+    before = text[max(0, place - _CONTEXT) : place + 1]
+    if _PARAGRAPH.search(before):
+        return True
+    if before[-1].isspace():
+        before = before[:-1]
+    stop = _STOP.search(before) is not None
+    if not stop and not (clauses and _CLAUSE.search(before)):
+        return False
+    limit = place + LOOKAHEAD
+    following = _NEXT.search(text, place, limit)
+    enough = final or len(text) >= limit
+    if following is None:
+        return False if enough else None
+    if following[0][0] == "\n":
+        return True
+    first = following.start()
+    word_end = _SPACE.search(text, first, limit)
+    enough = enough or word_end is not None
+    whole_word = word_end.start() if word_end else limit
+    if not stop:
+        if not following[0].isdigit():
+            return True
+        if not enough:  # perhaps part of a date
+            return None
+        return not _around(text, place, whole_word, language).is_one
+    all_lower = not capitals and text[:first] == text[:first].lower()
+    if following[0].islower() and not all_lower:
+        return False
+    around = _around(text, place, first + 1, language)
+    if around.before and around.before.text.endswith("."):  # perhaps an abbreviation's period
+        if not enough:
+            return None
+        around = _around(text, place, whole_word, language)
+    if around.is_one:
+        return False
+    if around.before is None or around.after is None:  # in another script
+        return True
+    return ends_sentence(around.before, around.gap, around.after, all_lower, language)
+
+
+class _Around(NamedTuple):
+    """The tokens on both sides of a place."""
+
+    before: Token | None
+    gap: str
+    after: Token | None
+    is_one: bool
+    """Whether one token spans the place."""
+
+
+def _around(text: str, place: int, end: int, language: Language) -> _Around:
+    start = max(0, place - _CONTEXT)
+    if start and (blank := _SPACE.search(text, start, place)):
+        start = blank.end()
+    readable = language.characters.readable
+    left = readable(text[start:place]).text
+    whole = left + readable(text[place:end]).text
+    found = list(language.tokens(whole, shouted=False))
+    before = [token for token in found if token.end <= len(left)]
+    after = [token for token in found if token.start >= len(left)]
+    return _Around(
+        before[-1] if before else None,
+        whole[before[-1].end if before else 0 : after[0].start if after else len(whole)],
+        after[0] if after else None,
+        len(before) + len(after) < len(found),
+    )

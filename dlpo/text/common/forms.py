@@ -1,0 +1,64 @@
+"""Written forms: each has a pattern and a function from its match to the words it is spoken as.
+
+The most specific forms are tried first. Every quantifier of a pattern is bounded, so that time is
+linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+
+from dlpo.text.common.language import Token
+
+Speak = Callable[[re.Match[str]], list[str] | None]
+# A written form: the groups of the beginning pattern that it begins with, its pattern, and a
+# function from its match to spoken words; None if it is something else after all. The function of
+# a form that is just a word is None: what is said depends on more than the match.
+Forms = tuple[tuple[str, str, Speak | None], ...]
+
+
+def text_before(match: re.Match[str], characters: int = 40) -> str:
+    """At most that many characters before the match."""
+    return match.string[max(0, match.start() - characters) : match.start()]
+
+
+class FormReader:
+    """Reads text as the written forms of one language."""
+
+    def __init__(self, begin: str, forms: Iterable[tuple[str, str, Speak | None]]) -> None:
+        """
+        Args:
+            begin: a pattern of what any form begins with; its groups have names of one letter, "-"
+                is what belongs to no group.
+            forms: in the order in which they are tried.
+        """
+        self._begin = re.compile(begin)
+        self._patterns = tuple(forms)
+        self._forms_of = cache(self._compiled)
+
+    def _compiled(self, kind: str) -> list[tuple[re.Pattern[str], Speak | None]]:
+        """The patterns and functions of all forms that begin so, compiled when first needed."""
+        return [
+            (re.compile(pattern), speak)
+            for begins, pattern, speak in self._patterns
+            if kind in begins
+        ]
+
+    def tokens(self, text: str, start: int, end: int, word: Speak) -> Iterator[Token]:
+        """The tokens of ``text[start:end]``; ``word`` says the forms that are just words."""
+        position = start
+        while begin := self._begin.search(text, position, end):
+            position = begin.end()
+            for pattern, speak in self._forms_of(begin.lastgroup or "-"):
+                match = pattern.match(text, begin.start(), end)
+                if match is None:
+                    continue
+                words = (speak or word)(match)
+                if words is None:
+                    continue
+                position = match.end()
+                if words:  # an address may have none
+                    yield Token(match[0], tuple(words), match.start(), position)
+                break

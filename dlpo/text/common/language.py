@@ -1,0 +1,95 @@
+"""What the common code asks of a language: `Language`, a protocol of a few functions.
+
+CONTRIBUTING.md says how to add a language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dlpo.text.common.characters import Characters
+
+Phonemes = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A stretch of text that is one thing to a reader: ``cat``, ``Dr.``, ``$5 million``."""
+
+    text: str
+    words: tuple[str, ...]
+    """As spoken, in lower case; a single capital is a letter, spoken by its name. A comma at the
+    end of a word is a pause."""
+    start: int
+    end: int
+    phonemes: tuple[str, ...] | None = None
+    """Of its only word, if the writer gives its pronunciation."""
+
+
+class Language(Protocol):
+    """How one language is read. Safe to share between threads."""
+
+    @property
+    def code(self) -> str:
+        """BCP 47, such as ``en-US``."""
+
+    @property
+    def name(self) -> str:
+        """In English, for messages: ``English``."""
+
+    @property
+    def characters(self) -> Characters:
+        """The characters that its written forms are made of."""
+
+    def tokens(
+        self,
+        text: str,
+        *,
+        given: Container[str] = (),
+        shouted: bool | None = None,
+        start: int = 0,
+        end: int | None = None,
+    ) -> Iterator[Token]:
+        """Readable text -> its spoken tokens in order.
+
+        Between two tokens there is punctuation and white space; an abbreviation's period belongs
+        to the abbreviation.
+
+        Args:
+            text: made of `characters`; only the passage from ``start`` to ``end`` is read.
+            given: lower-case words that the writer gives a pronunciation for.
+            shouted: capitals mean nothing here; by default if the text has nothing but capitals.
+        """
+
+    def phonemes(
+        self, words: Sequence[str], known: Mapping[str, Phonemes], given: Mapping[int, Phonemes]
+    ) -> list[Phonemes]:
+        """The words of one sentence, as in tokens -> symbols of each.
+
+        Args:
+            words: without the commas of their pauses.
+            known: pronunciations that override all others.
+            given: those of single words, by their index, which override even these.
+        """
+
+    def period_ends_sentence(self, token: Token, following: Token) -> bool:
+        """Whether a sentence ends at the period that belongs to a token, as of an abbreviation."""
+
+    def falls(self, words: Sequence[str]) -> bool:
+        """Whether the voice falls at the end of a question of these words, as in a statement."""
+
+    def said_as(self, kind: str, content: str, format: str) -> list[str]:
+        """The words of ``<say-as interpret-as=kind format=format>content</say-as>``.
+
+        Raises:
+            ValueError: what is wrong, and what was expected.
+        """
+
+    def parse_ipa(self, written: str) -> Phonemes:
+        """IPA as people write it -> symbols.
+
+        Raises:
+            ValueError: names the symbol that has no sound in this language.
+        """

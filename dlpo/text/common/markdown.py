@@ -1,0 +1,60 @@
+"""Markdown: where a block of code begins, and text with blanks in place of markup."""
+
+from __future__ import annotations
+
+import re
+
+FENCE = re.compile(r"(?m)^([ \t]{0,12}```[^\n`]*)$")
+PROSE_AGAIN = re.compile(r"\n[ \t]*\n(?=[A-Z][a-z']{0,20} [a-z])")
+_CITATIONS = r"(?:\[\d{1,3}\]){1,9}"
+_LINK = re.compile(
+    r"!?\[([^\[\]\n]{0,300})\]\((?:[^()\s]|\([^()\s]{0,100}\)){1,500}(?: \"[^\"\n]{0,100}\")?\)"
+)
+_LINK_SO_FAR = re.compile(
+    r"\[[^\[\]\n]{0,300}(?:\](?:\((?:[^()\s]|\([^()\s]{0,100}\)){0,500}(?:\([^()\s]{0,100})?"
+    r"(?: \"?[^\"\n]{0,100}\"?)?)?)?"
+)
+# Markup of lines and of words: a group is kept, the rest is replaced by as many blanks.
+_INLINE = re.compile(
+    rf"{_LINK.pattern}|(?<=[.,;!?\"]){_CITATIONS}|(?<=\s){_CITATIONS}(?=[ \t]*(?:[.,;:!?)\n]|$))"
+    r"|\[\^[\w-]{1,20}\]|(?<!`)`{1,2}(?!`)"
+)
+_BLOCK = re.compile(
+    r"(?m)^[-*_|: \t]{3,400}$"  # a rule, or what is under the head of a table
+    r"|^[ \t]{0,12}(?:(?:[-*+•>]|\[[ xX]\])[ \t]+){1,9}"
+    r"|^[ \t]{0,12}#{1,6}[ \t]+(.*)\n?"
+    r"|^[ \t]{0,12}\|(.*?)\|?[ \t]{0,12}$"
+)
+
+
+def in_link(text: str, place: int) -> bool | None:
+    """Whether a place is inside a link; None until more text decides."""
+    start = text.rfind("[", 0, place)
+    if start < 0:
+        return False
+    if link := _LINK.match(text, start):
+        return place < link.end()
+    return None if _LINK_SO_FAR.fullmatch(text, start) else False
+
+
+def without_markup(text: str) -> str:
+    """Text without code, with blanks in place of its markup of lines and words."""
+    return without_blocks(_INLINE.sub(_blanked, text))
+
+
+def without_blocks(text: str) -> str:
+    """Text with blanks in place of its markup of lines."""
+    return _BLOCK.sub(_blanked, text)
+
+
+def _blanked(match: re.Match[str]) -> str:
+    start, end = match.span(match.lastindex) if match.lastindex else (match.end(), match.end())
+    begins = "\f" if match.re is _BLOCK else " "
+    ends = "\f" if match[0].endswith("\n") else " "
+    kept = match.string[start:end].replace("|", ",")
+    return blanks(begins, start - match.start()) + kept + blanks(ends, match.end() - end)
+
+
+def blanks(first: str, length: int) -> str:
+    """That many blanks, of which the first is the character."""
+    return (first + " " * length)[:length]

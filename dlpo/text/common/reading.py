@@ -1,0 +1,117 @@
+"""How one text is read, and what its writer is warned of."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from dlpo.text.common.characters import PICTURES, ReadableText
+from dlpo.text.common.markdown import (
+    FENCE,
+    PROSE_AGAIN,
+    blanks,
+    without_blocks,
+    without_markup,
+)
+from dlpo.text.common.tables import Tables
+
+Code = Literal["announce", "speak", "skip"]
+"""How a block of code is read: only its language is announced, all of it is spoken, or nothing."""
+Emoji = Literal["skip", "name"]
+CODE: tuple[str, ...] = get_args(Code)
+EMOJI: tuple[str, ...] = get_args(Emoji)
+_SAID = re.compile(rf"[^\W_]|[{PICTURES}]")  # what a reader would expect to hear
+_ADDRESS = re.compile(r"\]\(((?:[^()\s]|\([^()\s]{0,100}\)){1,500})[^()\n]{0,102}\)")  # of a link
+_CHECKED = re.compile(r"\[[xX]\]")
+_MARKS = " .,;:!?*_`#\"'|"
+# Small word -> its languages; lower case only: not "Las Vegas".
+_LANGUAGES = Tables(__file__).table("languages")
+SHOWN = 5  # passages in a warning
+_SHOWN_LENGTH = 60  # characters of each
+
+
+@dataclass
+class TextReading:
+    """How one text is read, passage by passage, and what in it is not spoken."""
+
+    code: str = CODE[0]
+    emoji: str = EMOJI[0]
+    in_code: bool = False
+    """whether a block of code is open"""
+    dropped: int = 0
+    """characters so far that can't be spoken"""
+    unspoken: list[str] = field(default_factory=list)
+    """passages so far that gave no word"""
+    foreign: Counter[str] = field(default_factory=Counter)
+    """words of other languages so far"""
+    words: int = 0
+    """all words so far, as written"""
+
+    def plain(self, passage: str, last: bool = True) -> str:
+        """The next passage with blanks in place of markup, so that every offset stays.
+
+        A form feed marks where a block begins. Where a block of code is announced, two of its
+        backticks and its language follow, and the code is blanked.
+
+        Args:
+            last: no more text follows: an open block of code ends where prose begins again.
+        """
+        parts = FENCE.split(passage)
+        for index, part in enumerate(parts):
+            is_fence = index % 2 == 1
+            self.in_code ^= is_fence
+            if is_fence and self.in_code and self.code == "announce":
+                parts[index] = part.replace("```", "\f``")
+            elif is_fence:
+                parts[index] = blanks("\f", len(part))
+            elif not self.in_code:
+                parts[index] = without_markup(part)
+            elif self.code != "speak":
+                prose = PROSE_AGAIN.search(part) if last and part is parts[-1] else None
+                end = prose.end() if prose else len(part)
+                parts[index] = blanks("\f", end) + without_blocks(part[end:])
+        return "".join(parts)
+
+    def note(self, text: str, readable: ReadableText, places: list[tuple[int, int]]) -> None:
+        """Note what in a passage is not spoken; ``places`` are those of its words, in order."""
+        end = 0
+        for start, stop in [*places, (len(text), 0)]:
+            if start > end and _SAID.search(text, end, start):
+                self.unspoken.append(text[end:start])
+            end = max(end, stop)
+        self.dropped += len(readable.dropped)
+        written = re.findall("[A-Za-z]+", readable.text)
+        self.words += len(written)
+        self.foreign.update(filter(_LANGUAGES.__contains__, written))
+
+    def warnings(self, spoken_language: str) -> tuple[str, ...]:
+        """Warnings for the writer, one line each; the argument is the name of the voice's."""
+        found = []
+        shown = [one for passage in self.unspoken if (one := _brief(passage))]
+        if shown:
+            more = [f"{len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
+            found.append(f"not spoken: {'; '.join(shown[:SHOWN] + more)}")
+        spoken, distinct = Counter[str](), Counter[str]()
+        for word, count in self.foreign.items():
+            languages = _LANGUAGES[word][0].split(",")
+            spoken.update(dict.fromkeys(languages, count))
+            distinct.update(languages)
+        for language, count in spoken.most_common(1):
+            least = {1: 2.0, 2: 0.5}.get(distinct[language], 0.2)  # share of the words
+            if count >= least * self.words:
+                found.append(f"the text looks like {language}; this voice speaks {spoken_language}")
+        return tuple(found)
+
+
+def _brief(passage: str) -> str:
+    """A passage as a warning shows it; empty if it is only markup, such as a list marker."""
+    words = _CHECKED.sub("", _ADDRESS.sub(r" \1 ", passage)).split()
+    if "](" in passage:  # punctuation between links
+        words = list(filter(_SAID.search, words))
+    shown = "".join(filter(str.isprintable, " ".join(words)))
+    shown = shown.lstrip(")]" + _MARKS).rstrip("([" + _MARKS)
+    if not _SAID.search(shown):
+        return ""
+    return shown if len(shown) <= _SHOWN_LENGTH else f"{shown[:_SHOWN_LENGTH]}..."

@@ -1,0 +1,84 @@
+"""Tokens -> sentences, and overlong sentences -> pieces: where speech may stop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dlpo.text.common.language import Language, Token
+from dlpo.text.symbols import MARKS, strongest_mark
+
+_PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
+_STOP = re.compile(r"[.!?…][\"')\]}]*\s")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedToken:
+    """A token and the boundary mark that follows it."""
+
+    token: Token
+    mark: str
+
+
+def sentences(
+    text: str, tokens: Iterable[Token], language: Language, all_lower: bool | None = None
+) -> Iterator[list[MarkedToken]]:
+    """The tokens of ``text`` in order -> those of each sentence, with their marks.
+
+    A sentence ends at an empty line, and at ``.``, ``!``, ``?`` or an ellipsis before a blank,
+    unless a lower-case letter follows. ``all_lower``: also if one does, since the writer uses no
+    capitals; by default if the text has none. A sentence without a last mark gets a full stop.
+    """
+    sentence: list[MarkedToken] = []
+    if all_lower is None:
+        all_lower = text.islower()
+    token: Token | None = None
+    for following in tokens:
+        if token is not None:
+            gap = text[token.end : following.start]
+            mark = strongest_mark(gap)
+            if ends_sentence(token, gap, following, all_lower, language):
+                yield [*sentence, MarkedToken(token, mark.replace(" ", "."))]
+                sentence = []
+            else:
+                sentence.append(MarkedToken(token, mark))
+        token = following
+    if token is not None:
+        yield [*sentence, MarkedToken(token, strongest_mark(text[token.end :]).replace(" ", "."))]
+
+
+def ends_sentence(
+    token: Token, gap: str, following: Token, all_lower: bool, language: Language
+) -> bool:
+    """Whether a sentence ends in the gap between two tokens."""
+    if _PARAGRAPH.search(gap):
+        return True
+    if following.text[0].islower() and not all_lower:
+        return False
+    if _STOP.search(gap):
+        return True
+    return (  # the token's own period, of an abbreviation or an initial
+        token.text.endswith(".")
+        and gap[:1].isspace()
+        and language.period_ends_sentence(token, following)
+    )
+
+
+def pieces(lengths: Sequence[int], marks: Sequence[str], limit: int) -> Iterator[slice]:
+    """Cut a sequence of words so that no piece is longer than ``limit``; time is linear.
+
+    ``lengths`` and ``marks`` belong to the words. A piece ends after its strongest mark in the
+    second half of what fits, at the latest of equals; a word longer than the limit is a piece.
+    """
+    start = 0
+    while start < len(lengths):
+        end, total = start, 0
+        while end < len(lengths) and (end == start or total + lengths[end] <= limit):
+            total += lengths[end]
+            end += 1
+        if end < len(lengths):
+            half = start + (end - start) // 2
+            end = 1 + max(range(half, end), key=lambda index: (MARKS.index(marks[index]), index))
+        yield slice(start, end)
+        start = end

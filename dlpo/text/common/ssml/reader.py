@@ -1,0 +1,290 @@
+"""SSML document -> script, safely: no document type, no entities, nothing fetched, all bounded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple, NoReturn
+from xml.parsers import expat
+
+from dlpo.errors import SsmlError
+from dlpo.text.common.language import Language
+from dlpo.text.common.phonemes import parse_phonemes
+from dlpo.text.common.reading import TextReading
+from dlpo.text.common.ssml.prosody import (
+    ProsodyLimits,
+    SpokenProsody,
+    changed_prosody,
+    emphasized,
+)
+from dlpo.text.common.ssml.script import Script
+
+MAX_CHARACTERS = 200_000  # of a document; the server's own limit on texts is lower
+MAX_DEPTH = 32  # of nested elements
+MAX_ELEMENTS = 10_000
+_MESSAGE_ENDS = 200  # characters kept at either end of a long message: gRPC trailers are small
+MAX_VALUE = 2_000  # characters of one attribute, and of the text in say-as, phoneme and sub
+ATTRIBUTES = {
+    "speak": {"version", "onlangfailure"},
+    "p": set(),
+    "s": set(),
+    "break": {"strength", "time"},
+    "prosody": {"rate", "pitch", "volume"},
+    "emphasis": {"level"},
+    "say-as": {"interpret-as", "format", "detail"},
+    "sub": {"alias"},
+    "phoneme": {"alphabet", "ph", "type"},
+    "mark": {"name"},
+}
+EMPTY = ("break", "mark")  # these hold nothing
+SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only, spoken differently
+_REQUIRED = {"say-as": "interpret-as", "sub": "alias", "phoneme": "ph", "mark": "name"}
+_INSTEAD = {
+    "audio": "nothing is fetched; take it out, or put its text in its place",
+    "voice": "choose the voice in the request; another voice's text is a request of its own",
+    "lang": "this voice speaks English only; take the other language out",
+    "lexicon": "nothing is fetched; send the words in the request's dictionary",
+}
+MAX_BREAK_S = 10.0  # of one
+MAX_PAUSES_S = 300.0  # of a document: silence is cheap to ask for
+_STRENGTHS = {
+    "none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.8, "x-strong": 1.2,
+}  # fmt: skip
+_TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})(ms|s)")
+
+
+def read_ssml(
+    document: str, limits: ProsodyLimits, reading: TextReading, language: Language
+) -> Script:
+    """Read a document from ``<speak>`` to ``</speak>``; time is linear in its length.
+
+    ``reading`` notes what is not spoken.
+
+    Raises:
+        SsmlError: it is malformed, too large, or asks for what can't be done.
+    """
+    return _Reader(document, limits, reading, language).read()
+
+
+class _Element(NamedTuple):
+    """An open element."""
+
+    name: str
+    attributes: dict[str, str]
+    start: int
+    """Place of its tag in the document."""
+    prosody: SpokenProsody
+    """That of the text inside it."""
+
+
+class _Reader:
+    def __init__(
+        self, document: str, limits: ProsodyLimits, reading: TextReading, language: Language
+    ) -> None:
+        self._document = document
+        self._limits = limits
+        self._language = language
+        self._script = Script(reading, language)
+        self._open: list[_Element] = []
+        self._elements = 0
+        self._pauses_s = 0.0
+        self._held: list[tuple[str, int, int]] = []  # text of an element that is spoken otherwise
+        self._byte, self._character = 0, 0  # the same place in the bytes and in the document
+        self._bytes, self._blanks = b"", 0
+        self._parser = expat.ParserCreate(encoding="utf-8")
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._text
+        self._parser.StartDoctypeDeclHandler = self._refuse_doctype
+        self._parser.EntityDeclHandler = self._refuse_doctype
+
+    def read(self) -> Script:
+        if len(self._document) > MAX_CHARACTERS:
+            raise SsmlError(
+                f"the document has {len(self._document)} characters;"
+                f" expected at most {MAX_CHARACTERS}: send it in parts"
+            )
+        if not self._document.strip():
+            raise SsmlError("the document is empty; expected <speak>...</speak>")
+        try:
+            self._bytes = self._document.encode()
+        except UnicodeEncodeError as error:
+            self._fail("a lone surrogate; expected valid characters", error.start)
+        try:
+            begun = self._bytes.lstrip()  # XML allows no blanks before <?xml
+            self._blanks = len(self._bytes) - len(begun)
+            self._parser.Parse(begun, True)
+        except expat.ExpatError as error:
+            what = expat.ErrorString(error.code)
+            self._fail(f"{what}; expected well-formed XML, with &amp; for & and &lt; for <")
+        self._script.finish()
+        return self._script
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        place = self._place()
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            self._fail(f"more than {MAX_ELEMENTS} elements; send the text in parts")
+        if len(self._open) >= MAX_DEPTH:
+            self._fail(f"elements are nested more than {MAX_DEPTH} deep")
+        outer = self._open[-1] if self._open else None
+        try:
+            check_element(name, attributes, outer.name if outer else None)
+            self._begin(name, attributes, place, outer.prosody if outer else SpokenProsody())
+        except ValueError as error:
+            self._fail(f"<{name}>: {error}")
+
+    def _begin(
+        self, name: str, attributes: dict[str, str], place: int, prosody: SpokenProsody
+    ) -> None:
+        if name == "prosody":
+            prosody = changed_prosody(prosody, attributes, self._limits)
+            self._script.change_prosody(prosody)
+        elif name == "emphasis":
+            prosody = emphasized(prosody, attributes.get("level", "moderate"), self._limits)
+            self._script.change_prosody(prosody)
+        elif name in ("p", "s"):
+            self._script.end_sentence(place)
+        elif name == "break":
+            self._pause(break_seconds(attributes), place)
+        elif name == "mark":
+            self._script.mark(attributes["name"])
+        self._open.append(_Element(name, attributes, place, prosody))
+
+    def _end(self, name: str) -> None:
+        element = self._open.pop()
+        if name in ("prosody", "emphasis"):
+            self._script.change_prosody(self._open[-1].prosody)
+        elif name in ("p", "s"):
+            self._script.end_sentence(self._place())
+        elif name in SPOKEN_OTHERWISE:
+            try:
+                self._say_otherwise(element)
+            except ValueError as error:
+                self._fail(f"<{name}>: {error}", element.start)
+
+    def _text(self, data: str) -> None:
+        start = self._place()
+        is_reference = len(data) == 1 and self._document[start] == "&"  # such as &amp;
+        semicolon = self._document.find(";", start, start + 12) if is_reference else -1
+        stop = semicolon + 1 or start + len(data)
+        name = self._open[-1].name
+        if name in SPOKEN_OTHERWISE:
+            self._held.append((data, start, stop))
+        elif name in EMPTY:
+            if data.strip():
+                self._fail(f"<{name}> holds text; expected <{name}/>")
+        elif stop - start == len(data):
+            self._script.say(data, start)
+        else:
+            self._script.say_instead(data, start, stop)
+
+    def _say_otherwise(self, element: _Element) -> None:
+        """The content of say-as, sub or phoneme, which is not spoken as it is written."""
+        written = "".join(text for text, _, _ in self._held)
+        if len(written) > MAX_VALUE:
+            raise ValueError(f"holds {len(written)} characters; expected at most {MAX_VALUE}")
+        start, stop = element.start, self._place()
+        if self._held:
+            start, stop = self._held[0][1], self._held[-1][2]
+        self._held = []
+        attributes = element.attributes
+        if element.name == "sub":
+            self._script.say_apart(attributes["alias"], start, stop)
+        elif element.name == "say-as":
+            readable = self._readable(written)
+            kind, form = attributes["interpret-as"], attributes.get("format", "")
+            words = tuple(self._language.said_as(kind, readable, form))
+            self._script.say_apart(readable.strip(), start, stop, words)
+        else:
+            alphabet = attributes.get("alphabet", "ipa")
+            phonemes = parse_phonemes(attributes["ph"], alphabet, self._language)
+            readable = self._readable(written).strip() or " ".join(phonemes)
+            words = (" ".join(readable.lower().split()),)
+            self._script.say_apart(readable, start, stop, words, phonemes)
+
+    def _readable(self, written: str) -> str:
+        return self._language.characters.readable(written).text
+
+    def _pause(self, seconds: float, place: int) -> None:
+        if not seconds:
+            return
+        self._pauses_s += seconds
+        if self._pauses_s > MAX_PAUSES_S:
+            raise ValueError(
+                f"all breaks together last more than {MAX_PAUSES_S:g} s; send the text in parts"
+            )
+        self._script.pause(seconds, place)
+
+    def _refuse_doctype(self, *declaration: object) -> None:
+        self._fail("a document type or entity is declared; take it out and write the characters")
+
+    def _place(self) -> int:
+        """Where the parser is, in characters."""
+        byte = max(self._byte, self._blanks + self._parser.CurrentByteIndex)
+        self._character += len(self._bytes[self._byte : byte].decode(errors="replace"))
+        self._byte = byte
+        return self._character
+
+    def _fail(self, message: str, place: int | None = None) -> NoReturn:
+        if place is None:
+            place = self._place()
+        if len(message) > 2 * _MESSAGE_ENDS:
+            message = f"{message[:_MESSAGE_ENDS]} ... {message[-_MESSAGE_ENDS:]}"
+        before = self._document[:place]
+        line, column = before.count("\n") + 1, place - before.rfind("\n")
+        raise SsmlError(f"line {line}, column {column}: {message}", line, column)
+
+
+def check_element(name: str, attributes: Mapping[str, str], outer: str | None) -> None:
+    """Check an element by its name, its attributes and the name of the one around it.
+
+    Raises:
+        ValueError: what is wrong, and what was expected.
+    """
+    if name not in ATTRIBUTES:
+        instead = _INSTEAD.get(name, f"expected {', '.join(ATTRIBUTES)}")
+        raise ValueError(f"is not supported: {instead}")
+    if (name == "speak") is not (outer is None):
+        place = "inside" if outer else "outside"
+        raise ValueError(f"is {place} of <speak>; expected one <speak> around everything")
+    if outer in EMPTY or outer in SPOKEN_OTHERWISE:
+        raise ValueError(f"is inside <{outer}>; expected no element there")
+    for attribute, value in attributes.items():
+        _check_attribute(name, attribute, value)
+    required = _REQUIRED.get(name)
+    if required and not attributes.get(required, "").strip():
+        raise ValueError(f"lacks {required}; expected <{name} {required}=...>")
+
+
+def _check_attribute(name: str, attribute: str, value: str) -> None:
+    if len(value) > MAX_VALUE:
+        raise ValueError(f"{attribute} has {len(value)} characters; expected at most {MAX_VALUE}")
+    if attribute == "xml:lang" and name in ("speak", "p", "s"):
+        if value.partition("-")[0].lower() != "en":
+            raise ValueError(f"xml:lang={value!r}; this voice speaks English only")
+        return
+    is_xml = name == "speak" and attribute.startswith(("xmlns", "xsi:", "xml:"))
+    if attribute not in ATTRIBUTES[name] and not is_xml:
+        expected = ", ".join(sorted(ATTRIBUTES[name])) or "none"
+        raise ValueError(f"attribute {attribute!r} is not supported; expected {expected}")
+
+
+def break_seconds(attributes: Mapping[str, str]) -> float:
+    """The length of ``<break strength= time=>``; a time overrides the strength.
+
+    Raises:
+        ValueError: what is wrong, and what was expected.
+    """
+    strength = attributes.get("strength", "medium")
+    if strength not in _STRENGTHS:
+        raise ValueError(f"strength={strength!r}; expected {', '.join(_STRENGTHS)}")
+    if "time" not in attributes:
+        return _STRENGTHS[strength]
+    match = _TIME.fullmatch(attributes["time"].strip())
+    seconds = float(match[1]) / (1000 if match[2] == "ms" else 1) if match else -1
+    if not 0 <= seconds <= MAX_BREAK_S:
+        raise ValueError(
+            f"time={attributes['time']!r}; expected at most {MAX_BREAK_S:g}s, such as 0.5s or 250ms"
+        )
+    return seconds

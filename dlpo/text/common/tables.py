@@ -1,0 +1,37 @@
+"""Tables that a speaker of the language can edit: NAME.tsv in a folder, with a head line."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+
+
+class Tables:
+    """The tables of one folder."""
+
+    def __init__(self, module: str) -> None:
+        """``module``: the ``__file__`` of a module in the folder."""
+        self._folder = Path(module).parent
+
+    def table(self, name: str) -> dict[str, tuple[str, ...]]:
+        """NAME.tsv: first cell -> the others of its row, less the head."""
+        text = (self._folder / f"{name}.tsv").read_text(encoding="utf-8")
+        rows = (line.split("\t") for line in text.splitlines()[1:])
+        return {first: tuple(others) for first, *others in rows}
+
+    @cached_property
+    def _lists(self) -> dict[str, tuple[str, ...]]:
+        return self.table("lists")
+
+    def words_of(self, name: str) -> list[str]:
+        """The words of one list in lists.tsv."""
+        return self._lists[name][0].split()
+
+    def word_list(self, name: str) -> frozenset[str]:
+        """The words of a list as a set, to look words up."""
+        return frozenset(self.words_of(name))
+
+    def any_of(self, name: str) -> str:
+        """The words of a list as alternatives of a regular expression."""
+        return "|".join(map(re.escape, self.words_of(name)))

@@ -1,0 +1,132 @@
+"""The input of the acoustic model: sentences of words with phonemes and marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+
+from dlpo.text.common.language import Language, Phonemes
+from dlpo.text.common.sentences import MarkedToken
+from dlpo.text.symbols import symbol_ids, utterance_symbols
+
+MAX_AROUND = 40  # characters of punctuation on either side that belong to a sentence's passage
+MAX_SYMBOLS = 400  # of a sentence, so that the time and memory of one utterance are bounded
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One spoken word, its phonemes, the mark after it and its place in the input."""
+
+    word: str
+    """As spoken, in lower case."""
+    phonemes: tuple[str, ...]
+    """ARPAbet with stress."""
+    mark: str
+    """One of `MARKS`: what follows the word."""
+    start: int
+    end: int
+    """Character offsets in the input; words that come from one token share them."""
+    speed: float = 1.0
+    """Factor of the request's own pace, for the word and its mark."""
+    pitch_semitones: float = 0.0
+    """Shift added to the request's own."""
+    volume_db: float = 0.0
+    """Gain added to the request's own; minus infinity is silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a sentence named by SSML's <mark>, reported with its time."""
+
+    name: str
+    word: int
+    """Index of the word that follows; at the end of the sentence the number of its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One utterance of the voice."""
+
+    text: str
+    """Its passage of the input."""
+    normalized: str
+    """The words as spoken, with a blank between them."""
+    words: tuple[Word, ...]
+    pause_after_s: float | None = None
+    """Silence after it whatever the speed; None: what the synthesizer puts between sentences."""
+    pause_before_s: float = 0.0
+    """Silence before it, where the text begins with a break."""
+    marks: tuple[Mark, ...] = ()
+    """In the order of their words."""
+
+    def symbol_ids(self) -> list[int]:
+        """The row of symbol indices that the encoder reads."""
+        return symbol_ids(utterance_symbols(map(attrgetter("phonemes", "mark"), self.words)))
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedText:
+    """All sentences of a text."""
+
+    sentences: tuple[Sentence, ...]
+    dropped: int
+    """Characters that can't be spoken, such as emoji and letters of other scripts."""
+    warnings: tuple[str, ...] = ()
+    """Warnings for the writer, one line each: passages not spoken, text in another language."""
+
+
+def pronounced(
+    sentence: Sequence[MarkedToken],
+    language: Language,
+    known: Mapping[str, Phonemes],
+    source_span: Callable[[int, int], tuple[int, int]],
+) -> Iterator[Word]:
+    """The words of one sentence.
+
+    Args:
+        sentence: tokens of a readable text with their marks.
+        language: theirs.
+        known: pronunciations that override its own.
+        source_span: start and end in the readable text -> start and end in the input.
+    """
+    spoken: list[str] = []
+    given = {}
+    for marked in sentence:
+        if marked.token.phonemes:
+            given[len(spoken)] = marked.token.phonemes
+        for word in marked.token.words:
+            spoken.append(word.rstrip(","))
+    phonemes = iter(language.phonemes(spoken, known, given))
+    for marked in sentence:
+        start, end = source_span(marked.token.start, marked.token.end)
+        *inner, last = marked.token.words
+        for word in inner:
+            name = word.rstrip(",")
+            yield Word(name.lower(), next(phonemes), "," if word != name else " ", start, end)
+        yield Word(last.lower(), next(phonemes), marked.mark, start, end)
+
+
+def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sentence:
+    """A sentence of these words, ``text[start:end]``.
+
+    Its passage includes the punctuation on both sides.
+    """
+    if words[-1].mark == " ":  # cut in the middle: the voice stays up
+        words = [*words[:-1], replace(words[-1], mark=",")]
+    first, last = max(0, start - MAX_AROUND), min(len(text), end + MAX_AROUND)
+    while start > first and not (text[start - 1].isspace() or text[start - 1].isalnum()):
+        start -= 1
+    while end < last and not (text[end].isspace() or text[end].isalnum()):
+        end += 1
+    return Sentence(text[start:end], " ".join(map(attrgetter("word"), words)), tuple(words))
+
+
+def settle_question(words: Sequence[Word], language: Language) -> list[Word]:
+    """The words of a sentence; a question at whose end the voice falls ends like a statement.
+
+    The mark at the end is all that the voice hears of either.
+    """
+    if words and words[-1].mark == "?" and language.falls([word.word for word in words]):
+        return [*words[:-1], replace(words[-1], mark=".")]
+    return list(words)

@@ -1,0 +1,11 @@
+"""American English."""
+
+from __future__ import annotations
+
+from dlpo.text.common.language import Language
+from dlpo.text.en_us.language import AmericanEnglish
+
+
+def open_language() -> Language:
+    """Load it."""
+    return AmericanEnglish()

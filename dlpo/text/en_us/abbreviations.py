@@ -1,0 +1,109 @@
+"""Abbreviations, initials and roman numerals, and the words they abbreviate in context."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.en_us.numbers import ROMAN_PATTERN, cardinal_words, ordinal_words, roman_value
+from dlpo.text.en_us.tables import table, word_list
+from dlpo.text.en_us.technical import term_words
+
+# Keyed without a period if they are expanded anywhere, and with it if only where it is written,
+# since they are also words or parts of words.
+ABBREVIATIONS = {written: said.split() for written, (said,) in table("abbreviations").items()}
+# After these a roman numeral is a plain number: chapter four, world war two.
+_NUMBERED_THINGS = word_list("numbered things")
+# After these a numeral of one letter is an ordinal too: elizabeth the first.
+_REGNAL_NAMES = word_list("regnal names")
+_TITLES = word_list("titles of rulers")
+# Capitalized after an abbreviation or an initial, these begin a new sentence.
+SENTENCE_STARTERS = word_list("sentence starters")
+_PREVIOUS_WORD = re.compile(r"([A-Za-z]{1,40})[.,]?\s?$")
+_INITIAL = re.compile(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
+_NUMERAL = re.compile(r"\s?[\dIVX]")
+_NEXT_CAPITALISED = re.compile(r"\s{1,2}([A-Z][A-Za-z]*)")
+
+
+def _previous_word(match: re.Match[str]) -> str:
+    """The word just before the match in the same sentence, or ""."""
+    end = match.start()
+    found = _PREVIOUS_WORD.search(match.string, max(0, end - 42), end)
+    return found[1] if found else ""
+
+
+def _name_follows(match: re.Match[str]) -> bool:
+    found = _NEXT_CAPITALISED.match(match.string, match.end())
+    return found is not None and found[1].lower() not in SENTENCE_STARTERS
+
+
+def _abbreviation(match: re.Match[str]) -> list[str] | None:
+    key, previous = match[0].rstrip(".").lower(), _previous_word(match)
+    numbered = previous in ("st", "nd", "rd", "th")  # 21st St.
+    if key == "dr":
+        return ["drive" if previous[:1].isupper() and not _name_follows(match) else "doctor"]
+    if key == "st":
+        return ["saint" if _name_follows(match) and not numbered else "street"]
+    if key in ("no", "nos"):
+        following = match.string[match.end() : match.end() + 4]
+        of_number = re.match(r"\s?\d", following) or (match[0] == "no." and following[:4] == " is ")
+        return ["number" if key == "no" else "numbers"] if of_number else None
+    if key in ("ch", "q") and not _NUMERAL.match(match.string, match.end()):
+        return None
+    is_term = match[0].isupper() and term_words(match[0].rstrip(".")) is not None
+    if is_term and not _name_follows(match):  # 9 AM EST., but MT. EVEREST
+        return None
+    if key == "ave" and match[0] == "Ave":
+        return ["avenue"] if previous[:1].isupper() or numbered else None
+    if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
+        if previous.islower():  # of vitamin C. Doctors
+            return None
+        return [key.upper()] if match[0][0].isupper() else None
+    return ABBREVIATIONS.get(key) or ABBREVIATIONS.get(f"{key}.")
+
+
+def _initials(match: re.Match[str]) -> list[str]:
+    key = match[0].lower().rstrip(".")
+    return ABBREVIATIONS.get(f"{key}.") or [letter.upper() for letter in key if letter.isalpha()]
+
+
+def _roman(match: re.Match[str]) -> list[str] | None:
+    value = roman_value(match[0])
+    is_letter = len(match[0]) == 1 and (
+        match[0] not in "IVX" or _INITIAL.match(match.string, match.end())
+    )
+    if value is None or is_letter:
+        return None
+    previous = _previous_word(match)
+    part_of_range = re.search(r"\b[IVX]{1,5}[-–]$", text_before(match, 7))
+    if previous.lower() in _NUMBERED_THINGS or part_of_range:
+        return cardinal_words(str(value))
+    if previous.lower() in _REGNAL_NAMES and previous[0].isupper():
+        return ["the", *ordinal_words(str(value))]
+    of_name = match[0] != "I" and not match.string.startswith("-", match.end())  # X-ray
+    after_letters = of_name and re.search(r"\b[A-Z]{2,}\s$", text_before(match))  # GTA V
+    if previous[:1].isupper() and value < 40 and (len(match[0]) > 1 or after_letters):
+        titled = not _TITLES.isdisjoint(text_before(match, 60).lower().split()[-3:])
+        return ["the", *ordinal_words(str(value))] if titled else cardinal_words(str(value))
+    return None
+
+
+def _compass(match: re.Match[str]) -> list[str]:
+    letters = match[0].strip("° .")
+    return ["degrees"] * (match[0][0] == "°") + ["".join(_DIRECTIONS[one] for one in letters)]
+
+
+_STATES = table("states")
+_DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
+FORMS: Forms = (
+    (
+        "A-",
+        r"°\s?[NSEW]\b|\b[NS][EW]\b|(?<=-\d\d )[NSEW]\b|(?<=-\d{3} )[NSEW]\b"
+        r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
+        _compass,
+    ),
+    ("A", rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)", lambda match: _STATES[match[0]][0].split()),
+    ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN_PATTERN}\b(?!')", _roman),
+    ("aA", r"\b(?:[A-Za-z]\.){2,12}|\b[Pp]h\.?D\b\.?", _initials),
+    ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
+)

@@ -1,0 +1,188 @@
+"""Written dates, years and times of day -> spoken words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.en_us.numbers import (
+    cardinal_words,
+    ordinal_words,
+    pair_words,
+    plural_words,
+    year_words,
+)
+from dlpo.text.en_us.tables import words_of
+
+MONTHS, _WEEKDAYS = words_of("months"), words_of("weekdays")
+_MONTH = (
+    rf"(?:{'|'.join(map(str.title, MONTHS))}"
+    r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
+)
+_DAY = r"(?:[12]\d|3[01]|0?[1-9])"
+_YEAR = r"[12]\d{3}\b(?![,.]\d)"
+_WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
+_BEFORE_DASH = re.compile(
+    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{_WEEKDAY}|{_MONTH}|day)$"
+)
+_BEFORE_NAMED_DAY = re.compile(rf"(?:{_WEEKDAY}|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
+_NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{_WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
+_BEFORE_DATE = re.compile(
+    r"(?i)(?:\b(?:on|due|until|till|since|before|by|after) |day,? \(?|/\d{1,2} (?:and|or|to) )$"
+)
+_MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
+
+
+def _full_name(names: Sequence[str], written: str) -> str:
+    return next(name for name in names if name.startswith(written[:3].lower()))
+
+
+def date_words(month: str, day: str, year: str | None) -> list[str]:
+    """``("july", "4", "1776")`` -> july fourth seventeen seventy six; or a year of two digits."""
+    words = [month, *ordinal_words(day)]
+    if not year:
+        return words
+    return words + (year_words(year) if len(year) == 4 else pair_words(year))
+
+
+def _iso_date(match: re.Match[str]) -> list[str]:
+    words = date_words(MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
+    if match["iso_hour"]:
+        words += ["at", *_clock_words(match["iso_hour"], match["iso_minute"], match["iso_second"])]
+    return words + (["U", "T", "C"] if match["iso_zone"] else [])
+
+
+def _short_date(match: re.Match[str]) -> list[str] | None:
+    """12/25 where no fraction is likely: not "fell by 1/3" nor "on 2/3 of them"."""
+    month, day = match["short_month"], match["short_day"]
+    is_share = match.string.startswith(" of", match.end()) or (month == "1" and 1 < int(day) < 10)
+    if is_share or not _BEFORE_DATE.search(text_before(match, 12)):
+        return None
+    return date_words(MONTHS[int(month) - 1], day, None)
+
+
+def _slash_date(match: re.Match[str]) -> list[str]:
+    month, day, year = match["slash_month"], match["slash_day"], match["slash_year"]
+    if int(month) > 12 or match["slash"] == ".":  # day first, as outside America
+        month, day = day, month
+    return date_words(MONTHS[int(month) - 1], day, year)
+
+
+def _month_day(match: re.Match[str]) -> list[str]:
+    words = date_words(_full_name(MONTHS, match["md_month"]), match["md_day"], None)
+    if match["md_to"]:
+        words += ["to", *ordinal_words(match["md_to"])]
+    return words + (year_words(match["md_year"][-4:]) if match["md_year"] else [])
+
+
+def _day_month(match: re.Match[str]) -> list[str]:
+    words = ["the", *ordinal_words(match["dm_day"]), "of", _full_name(MONTHS, match["dm_month"])]
+    if text_before(match, 4).lower() == "the ":
+        words = words[1:]
+    return words + (year_words(match["dm_year"][-4:]) if match["dm_year"] else [])
+
+
+def _month_year(match: re.Match[str]) -> list[str]:
+    return [_full_name(MONTHS, match["my_month"]), *year_words(match["my_year"][-4:])]
+
+
+def _meridiem_words(written: str | None) -> list[str]:
+    return [letter.upper() for letter in written or "" if letter.isalpha()]
+
+
+def _clock(match: re.Match[str]) -> list[str]:
+    hour, minutes, seconds = match["clock_hour"], match["clock_minute"], match["clock_second"]
+    return _clock_words(hour, minutes, seconds, _meridiem_words(match["clock_meridiem"]))
+
+
+def _clock_words(
+    hour: str, minutes: str, seconds: str | None, meridiem: Sequence[str] = ()
+) -> list[str]:
+    words = cardinal_words(hour.lstrip("0") or "0")
+    if minutes != "00":
+        words += pair_words(minutes)
+    elif not meridiem and not seconds:
+        words += ["hundred"] if int(hour) > 12 or int(hour) == 0 else ["o'clock"]
+    if seconds:
+        words += ["and", *cardinal_words(str(int(seconds))), "seconds"]
+    return [*words, *meridiem]
+
+
+def _hour(match: re.Match[str]) -> list[str]:
+    return cardinal_words(str(int(match["hour"]))) + _meridiem_words(match["hour_meridiem"])
+
+
+def _dash(match: re.Match[str]) -> list[str] | None:
+    """A dash between two times, days, months or numerals is spoken."""
+    following, before = match.string[match.end()], text_before(match, 16)
+    if following in "IVX":
+        return ["to"] if before.endswith(("I", "V", "X")) else None
+    is_between = (_BEFORE_NAMED_DAY if following.isalpha() else _BEFORE_DASH).search(before)
+    return ["to"] if is_between else None
+
+
+def _decade(match: re.Match[str]) -> list[str]:
+    century, tens = match["decade_century"], match["decade_tens"] or match["decade_short"]
+    if century and tens == "00":
+        return plural_words(year_words(century + tens))
+    return (cardinal_words(century) if century else []) + plural_words(cardinal_words(tens))
+
+
+FORMS: Forms = (
+    (
+        "d",
+        rf"\b(?P<iso_year>[12]\d{{3}})-(?P<iso_month>0[1-9]|1[0-2])-(?P<iso_day>{_DAY})"
+        r"(?:[T ](?P<iso_hour>[01]\d|2[0-3]):(?P<iso_minute>[0-5]\d)(?::(?P<iso_second>[0-5]\d))?"
+        r"(?:\.\d{1,9})?(?P<iso_zone>Z|\+00:?00)?)?(?!\w)",
+        _iso_date,
+    ),
+    (
+        "d",
+        rf"(?<![\w/.])(?:(?=(?:1[0-2]|0?[1-9])/|\d\d/(?:1[0-2]|0?[1-9])/)|(?={_DAY}\.[01]?\d\.))"
+        rf"(?P<slash_month>{_DAY})(?P<slash>[/.])(?P<slash_day>{_DAY})(?P=slash)"
+        r"(?P<slash_year>[12]\d{3}|(?<=/)\d\d)(?![\w/]|\.\d)",
+        _slash_date,
+    ),
+    (
+        "d",
+        rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{_DAY})(?![\w/%]|\.\d)",
+        _short_date,
+    ),
+    (
+        "A",
+        rf"\b(?P<md_month>{_MONTH})\s(?P<md_day>{_DAY})(?:st|nd|rd|th)?\b"
+        rf"(?:\s?[-–]\s?(?P<md_to>{_DAY})(?:st|nd|rd|th)?(?![\w:]))?(?![:.,]\d)"
+        rf"(?P<md_year>,?\s{_YEAR})?",
+        _month_day,
+    ),
+    (
+        "d",
+        rf"\b(?P<dm_day>{_DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{_MONTH}(?!\w))"
+        rf"(?P<dm_year>,?\s{_YEAR})?",
+        _day_month,
+    ),
+    ("A", rf"\b(?P<my_month>{_MONTH})(?P<my_year>,?\s{_YEAR})", _month_year),
+    (
+        "d",
+        r"(?<![\w:])(?P<clock_hour>[01]?\d|2[0-4]):(?P<clock_minute>[0-5]\d)"
+        rf"(?::(?P<clock_second>[0-5]\d))?(?![\d:])(?P<clock_meridiem>{_MERIDIEM})?",
+        _clock,
+    ),
+    ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
+    (
+        "A",
+        rf"{_WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{_WEEKDAY}\b)|(?<=[-–]){_WEEKDAY}\b",
+        lambda match: [_full_name(_WEEKDAYS, match[0])],
+    ),
+    (
+        "-",
+        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{_NAMED_DAY})|[-–](?=[IVX]{{1,5}}\b)",
+        _dash,
+    ),
+    (
+        "d-",
+        r"\b(?P<decade_century>[12]\d)?(?P<decade_tens>\d0)'?s\b|'(?P<decade_short>\d0)s\b",
+        _decade,
+    ),
+)

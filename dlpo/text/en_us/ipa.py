@@ -1,0 +1,13 @@
+"""IPA -> ARPAbet.
+
+Besides the symbols of American English: British vowels, allophones and common foreign sounds, each
+as the nearest American sound.
+"""
+
+from __future__ import annotations
+
+from dlpo.text.common.phonemes import Ipa
+from dlpo.text.en_us.tables import table
+
+ARPABET = {written: phonemes for written, (phonemes,) in table("ipa").items()}
+parse_ipa = Ipa(ARPABET, "English", "həˈloʊ").parse

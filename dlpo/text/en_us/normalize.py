@@ -1,0 +1,156 @@
+"""Written text -> tokens, each with the words it is spoken as and its place in the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Iterator
+
+from dlpo.text.common.forms import FormReader, Forms
+from dlpo.text.common.language import Token
+from dlpo.text.en_us import abbreviations, calendar, quantities, technical
+from dlpo.text.en_us.abbreviations import ABBREVIATIONS
+from dlpo.text.en_us.numbers import digit_words
+from dlpo.text.en_us.tables import table
+from dlpo.text.en_us.technical import term_words
+
+_SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
+_PLAIN = (
+    r"(?<![\w.@'])(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
+)
+_WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
+_PLACED = {  # signs that are read only in some places -> their pattern
+    "#": r"#(?=\w)",
+    "~": r"~(?=\d)",
+    "^": r"(?<=\w)\^(?=\w)",
+    "<": r"(?<=\s)<(?=\s)",
+    ">": r"(?<=[^a-z]\s)>(?=\s)",
+    "*": r"(?<=\s)\*(?=\s)",
+    "/": r"(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)",
+}
+_SIGN = "|".join(
+    _PLACED.get(sign, re.escape(sign)) for sign in sorted(_SIGNS, key=len, reverse=True)
+)
+
+
+def _sign(match: re.Match[str]) -> list[str]:
+    following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
+    if match[0] == "#" and following.isalpha():
+        return ["hashtag"]
+    return ["is"] * (match[0] in ("<=", ">=") and before.isspace()) + _SIGNS[match[0]]
+
+
+def _key(match: re.Match[str]) -> list[str]:
+    return ["pound" if match[0][0] == "#" else "star", *digit_words(match[0])]
+
+
+# In some places signs have other names: on a telephone, in SQL, in "4.5/5".
+_IN_PLACES: Forms = (
+    ("-", r"(?<=ial )[*#]\d{1,4}\b|(?<=\s)#(?![\w#])|(?<=SELECT )\*", _key),
+    ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
+    ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
+    ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
+    ("a", r"(?:(?<=\d)|(?<=\d\s)|(?<=\d\"\s))x(?=\s?\d)", lambda match: ["by"]),
+    ("aA", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
+    ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
+    ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
+    ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
+    ("A", r"(?:(?<=\ba )|(?<=\ban ))[A-DF]-(?=[\s.,;!?])", lambda match: [match[0][0], "minus"]),
+    (
+        "-",
+        r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Option)|(?<=Win)|(?<=\d[eE]))\+",
+        lambda match: [],
+    ),
+)
+_FORMS: Forms = (
+    ("a", _PLAIN, None),
+    *technical.FORMS,
+    *calendar.FORMS,
+    *quantities.FORMS,
+    *_IN_PLACES,
+    *abbreviations.FORMS,
+    ("aA", _WORD, None),
+    ("-", _SIGN, _sign),
+)
+
+
+_BEGIN = (
+    r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|\.(?=[\w./])|'(?=\d)|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+)
+_READER = FormReader(_BEGIN, _FORMS)
+_ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
+_PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
+_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+)?|[A-Z]")
+_READ_AS_LETTERS = frozenset({"AD", "AI", "BC", "EU", "ID", "TV", "UK", "US"})
+_ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
+
+
+def tokens(
+    text: str,
+    listed: Callable[[str], bool],
+    *,
+    given: Container[str] = (),
+    shouted: bool | None = None,
+    start: int = 0,
+    end: int | None = None,
+) -> Iterator[Token]:
+    """Readable text -> its spoken tokens in order, see `Language.tokens`.
+
+    ``listed``: whether a lexicon has a lower-case word; an unknown word in capitals is read letter
+    by letter.
+    """
+    capitals = not (text.isupper() if shouted is None else shouted)
+
+    def word(match: re.Match[str]) -> list[str]:
+        written = match[0]
+        if match.re.pattern == _PLAIN:
+            is_given = written.lower() in given
+            term = None if is_given else term_words(written if capitals else written.lower())
+            return term or [written]
+        words = _words_of(written, given, listed, capitals)
+        if words == ["A"]:  # "A cat" and "a cat", but not "option A is" or "plan A."
+            before = text[max(0, match.start() - 2) : match.start()]
+            inside = written == "A" and before[:1].islower() and before[1:] == " "
+            if not capitals or (not inside and _ARTICLE_BEFORE.match(text, match.end())):
+                return ["a"]
+        return words
+
+    return _READER.tokens(text, start, len(text) if end is None else end, word)
+
+
+def _words_of(
+    written: str,
+    given: Container[str],
+    listed: Callable[[str], bool],
+    capitals: bool,
+) -> list[str]:
+    """A run of letters and apostrophes -> words: plain, expanded, spelled or split at capitals.
+
+    ``capitals``: whether capitals mean something.
+    """
+    word = written.lower()
+    term = None if word in given else term_words(written if capitals else word)
+    if known := term or ABBREVIATIONS.get(word):
+        return known
+    if len(written) == 1:
+        return ["i" if word == "i" else written.upper()]
+    stem, apostrophe, ending = written.partition("'")
+    has_vowel = not set("aeiouy").isdisjoint(stem.lower())
+    if stem.isupper() and capitals and stem in _READ_AS_LETTERS:
+        return _letters(stem, apostrophe + ending)
+    if word in given or listed(word) or (written == word and has_vowel):
+        return [word]
+    if stem[-1] == "s" and stem[:-1].isupper() and len(stem) > 2 and not ending:  # CPUs
+        return _letters(stem[:-1], "'s")
+    acronym = stem.isupper() and not _PRONOUNCEABLE.fullmatch(stem)
+    if len(stem) <= _ACRONYM_LETTERS and (acronym or not has_vowel):  # SQL, mp
+        return _letters(stem.upper(), apostrophe + ending)
+    parts = _CAMEL.findall(written) if not written.isupper() else []
+    if len(parts) > 1:
+        return [spoken for part in parts for spoken in _words_of(part, given, listed, capitals)]
+    return [word]
+
+
+def _letters(letters: str, ending: str) -> list[str]:
+    """``("FBI", "'s")`` -> F, B, I's: each letter to be named, the ending on the last one."""
+    return [*letters[:-1], letters[-1] + ending.lower()]

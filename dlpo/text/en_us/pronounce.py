@@ -1,0 +1,270 @@
+"""Words -> phonemes: dictionary, lexicon, endings on known words, and the net; then in context.
+
+Two things depend on the neighbors of a word: which pronunciation a homograph has (I read it, I
+have read it; a record), and the sound of small words (the owl, the cat; to eat, to go).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+
+from dlpo.text.common.language import Phonemes
+from dlpo.text.en_us.ipa import ARPABET
+from dlpo.text.en_us.letter_to_sound import LetterToSound
+from dlpo.text.en_us.tables import table, word_list
+
+_CACHED_WORDS = 20_000
+_VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
+_HISSING = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
+_ENDINGS = {"ly": "L IY0", "ness": "N AH0 S", "less": "L AH0 S", "ful": "F AH0 L", "ing": "IH0 NG"}
+_BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "AH2 N D ER0"}
+
+
+class Pronouncer:
+    """Knows how every word sounds, alone and among its neighbors. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self.lexicon = Lexicon()
+        self._unlisted = lru_cache(maxsize=_CACHED_WORDS)(self._derive)
+
+    @cached_property
+    def _letter_to_sound(self) -> LetterToSound:
+        return LetterToSound()
+
+    def phonemes(
+        self,
+        words: Sequence[str],
+        known: Mapping[str, Phonemes],
+        given: Mapping[int, Phonemes] = MappingProxyType({}),
+    ) -> list[Phonemes]:
+        """The words of one sentence -> phonemes of each.
+
+        Args:
+            words: lower case, except single capitals (perhaps with 's), which are letters.
+            known: pronunciations that override all others.
+            given: those of single words, by their index, which override even these.
+        """
+        alone = [
+            given.get(index)
+            or self._alone(word, known, words[index - 1] if index else "", following)
+            for index, (word, following) in enumerate(zip(words, [*words[1:], ""], strict=True))
+        ]
+        spoken: list[Phonemes] = []
+        for index, word in enumerate(words):
+            previous = spoken[-1][-1] if spoken else ""
+            following = alone[index + 1][0] if index + 1 < len(alone) else ""
+            fixed = word in known or index in given
+            weak = None if fixed else weak_form(word, previous, following)
+            spoken.append(weak or alone[index])
+        return spoken
+
+    def _alone(
+        self, word: str, known: Mapping[str, Phonemes], previous: str, following: str
+    ) -> Phonemes:
+        if found := known.get(word.lower()):
+            return found
+        if word[0].isupper():
+            return self._letter(word)
+        if listed := self.lexicon.pronunciations(word):
+            return choose(listed, previous, following).phonemes
+        return self._unlisted(word)
+
+    def _letter(self, word: str) -> Phonemes:
+        """``"B"`` -> B IY1, ``"B's"`` -> B IY1 Z."""
+        name = self.lexicon.pronunciations(word[0].lower())[-1].phonemes
+        return with_s(name) if len(word) > 1 else name
+
+    def _derive(self, word: str) -> Phonemes:
+        return (
+            self._inflected(word)
+            or self._letter_to_sound.phonemes(word)
+            or tuple(p for letter in word if letter != "'" for p in self._letter(letter))
+        )
+
+    def _inflected(self, word: str) -> Phonemes | None:
+        """The phonemes of a known word with a common ending or beginning, or None."""
+        for ending in ("'s", "s'", "s"):
+            if word.endswith(ending) and not word.endswith("ss"):
+                stem = self._known(word.removesuffix(ending))
+                return with_s(stem) if stem else None
+        if word.endswith("ed") and (stem := self._verb_stem(word[:-2])):
+            return with_ed(stem)
+        for ending, sound in _ENDINGS.items():
+            stem_letters = word.removesuffix(ending)
+            if stem_letters == word:
+                continue
+            stem = self._verb_stem(stem_letters) if ending == "ing" else self._known(stem_letters)
+            if stem:
+                return (*stem, *sound.split())
+        for beginning, sound in _BEGINNINGS.items():
+            if word.startswith(beginning) and (stem := self._known(word[len(beginning) :])):
+                return (*sound.split(), *stem)
+        return None
+
+    def _verb_stem(self, letters: str) -> Phonemes | None:
+        """Letters before -ed or -ing -> the verb: alight-ed, adduc-ed, pinn-ed."""
+        candidates = [letters + "e", letters]
+        if letters[-1:] == letters[-2:-1]:
+            candidates.append(letters[:-1])
+        return next(filter(None, map(self._known, candidates)), None)
+
+    def _known(self, word: str) -> Phonemes | None:
+        listed = self.lexicon.pronunciations(word) if len(word) > 2 else ()
+        return listed[0].phonemes if listed else None
+
+
+def with_s(stem: Phonemes) -> Phonemes:
+    """A plural, a possessive or a third person: cats, dogs, foxes."""
+    if stem[-1] in _HISSING:
+        return (*stem, "IH0", "Z")
+    return (*stem, "S" if stem[-1] in _VOICELESS else "Z")
+
+
+def with_ed(stem: Phonemes) -> Phonemes:
+    """A past tense: liked, loved, wanted."""
+    if stem[-1] in ("T", "D"):
+        return (*stem, "IH0", "D")
+    return (*stem, "T" if stem[-1] in _VOICELESS | _HISSING - {"Z", "ZH", "JH"} else "D")
+
+
+_BEFORE_VERBS = word_list("before verbs")
+_BEFORE_NOUNS = word_list("before nouns")
+_BEFORE_PARTICIPLES = word_list("before participles")
+_AFTER_VERBS = word_list("after verbs")
+
+
+def choose(pronunciations: Sequence[Pronunciation], previous: str, following: str) -> Pronunciation:
+    """The pronunciation that fits between two lower-case words ("" at the ends), or the first."""
+    if len(pronunciations) > 1:
+        roles = _likely_roles(previous, following)
+        for pronunciation in pronunciations:
+            if pronunciation.role in roles:
+                return pronunciation
+    return pronunciations[0]
+
+
+def _likely_roles(previous: str, following: str) -> tuple[str, ...]:
+    if previous in _BEFORE_VERBS:
+        return ("VB",)
+    if previous in _BEFORE_NOUNS or previous.endswith("'s"):
+        return ("NN", "JJ")
+    if previous in _BEFORE_PARTICIPLES:
+        return ("VBD", "JJ")
+    if following in _AFTER_VERBS:
+        return ("VB",)
+    return ("NN",) if following == "of" else ()
+
+
+def _neighbors(written: str) -> dict[str, str]:
+    """ "vowel Y = DH IY0; L = DH AH1" -> what stands next to the word, and how it sounds there."""
+    rules = (rule.split(" = ") for rule in written.split("; ") if rule)
+    return {place: phonemes for places, phonemes in rules for place in places.split()}
+
+
+# The usual phonemes, and those before and after certain phonemes, a vowel or an edge (silence).
+_WEAK_FORMS = {
+    word: (usual, _neighbors(before), _neighbors(after))
+    for word, (usual, before, after) in table("weak_forms").items()
+}
+
+
+def weak_form(word: str, previous: str, following: str) -> tuple[str, ...] | None:
+    """The phonemes of a small word between two phonemes, or None if it isn't one.
+
+    ``previous`` is the last phoneme before it and ``following`` the first one after it, "" at the
+    ends of the sentence.
+    """
+    form = _WEAK_FORMS.get(word)
+    if form is None:
+        return None
+    usual, before, after = form
+    chosen = before.get(_place(following)) or after.get(_place(previous)) or usual
+    return tuple(chosen.split())
+
+
+def _place(phoneme: str) -> str:
+    if not phoneme:
+        return "edge"
+    return "vowel" if phoneme[-1].isdigit() else phoneme
+
+
+_STRESS = {"ˈ": "1", "ˌ": "2"}
+# Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
+_CORRECTIONS = table("pronunciations")
+_VOWEL_LETTERS = frozenset("əɪɚiɛɑæoeɔʌauʊ")
+# The alignments that voices are trained on have AH0 where the lexicon has IH0 after a word's first
+# vowel: before one of the first set, and before T if one of the second set precedes.
+_AH0_BEFORE = frozenset(("S", "F", "B", "M"))
+_AH0_BEFORE_T_AFTER = frozenset(("R", "N", "L", "M", "T", "ER0", "IY0"))
+
+
+@dataclass(frozen=True, slots=True)
+class Pronunciation:
+    """One way to say a word."""
+
+    phonemes: tuple[str, ...]
+    role: str
+    """Part of speech it belongs to in Penn tags (``VB``, ``VBD``, ``NN``, ``JJ``), "" for any."""
+
+
+class Lexicon:
+    """A word in lower case -> its pronunciations, the most usual first.
+
+    Safe to share between threads.
+    """
+
+    def __init__(self) -> None:
+        spec = find_spec("gruut_lang_en")  # importing it would load modules not needed here
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError("No module named 'gruut_lang_en'", name="gruut_lang_en")
+        path = Path(spec.origin).with_name("lexicon.db")
+        self._rows = sqlite3.connect(
+            f"file:{path}?mode=ro&immutable=1", uri=True, check_same_thread=False
+        )
+        self._lock = threading.Lock()
+        (self._row_count,) = self._rows.execute("SELECT max(id) FROM word_phonemes").fetchone()
+        self.pronunciations = lru_cache(maxsize=_CACHED_WORDS)(self._pronunciations)
+
+    def __contains__(self, word: str) -> bool:
+        return bool(self.pronunciations(word))
+
+    def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
+        if corrected := _CORRECTIONS.get(word):
+            return (Pronunciation(tuple(corrected[0].split()), role=""),)
+        with self._lock:
+            query = "SELECT word FROM word_phonemes WHERE id = ?"
+            ids = range(1, self._row_count + 1)
+            found = self._rows.execute
+            low = 1 + bisect_left(ids, (word,), key=lambda row: found(query, (row,)).fetchone())
+            query = "SELECT phonemes, role FROM word_phonemes WHERE id >= ? AND id < ? AND word = ?"
+            rows = self._rows.execute(query, (low, low + 8, word)).fetchall()
+        return tuple(
+            Pronunciation(_to_arpabet(ipa), role.removeprefix("gruut:")) for ipa, role in rows
+        )
+
+
+def _to_arpabet(ipa: str) -> tuple[str, ...]:
+    """``"h ə l ˈoʊ"`` -> HH AH0 L OW1."""
+    phonemes = []
+    for sound in ipa.split():
+        stress = _STRESS.get(sound[0], "0")
+        plain = sound.lstrip("ˈˌ")
+        phonemes.append(ARPABET[plain] + (stress if plain[0] in _VOWEL_LETTERS else ""))
+    vowel_before = False
+    for index in range(1, len(phonemes) - 1):
+        before, phoneme, after = phonemes[index - 1 : index + 2]
+        vowel_before |= before[-1].isdigit()
+        if phoneme == "IH0" and vowel_before:
+            if after in _AH0_BEFORE or (after == "T" and before in _AH0_BEFORE_T_AFTER):
+                phonemes[index] = "AH0"
+        elif phoneme == "NG" and before in ("IH0", "AH0") and after in ("K", "G"):
+            phonemes[index] = "N"  # in-come, un-kind
+    return tuple(phonemes)

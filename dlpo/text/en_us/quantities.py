@@ -1,0 +1,195 @@
+"""Written money, measures, fractions, ordinals and plain numbers -> spoken words."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.en_us.numbers import (
+    cardinal_words,
+    code_words,
+    digit_words,
+    number_words,
+    ordinal_words,
+    plural_words,
+    year_words,
+)
+from dlpo.text.en_us.tables import any_of, table
+from dlpo.text.en_us.technical import TERMS, version_words
+
+_UNITS = table("units")  # unit -> its name, singular and plural
+_CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
+_SIGN = "|".join(sorted(map(re.escape, _CURRENCIES), key=len, reverse=True))
+_MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
+_POWERS = {"2": ["squared"], "3": ["cubed"]}
+# What precedes a number that is read digit by digit, in groups, or as a version.
+_BEFORE_DIGITS = re.compile(
+    rf"(?i)(?:#|\b(?:{any_of('have codes of digits')}|ending in)(?: is|:)?"
+    r"|\b(?:number|no\.)(?: is|:)) ?(?:[A-Z]{1,3} )?(?:\d{3,6} ){0,6}$"
+)
+_BEFORE_GROUPS = re.compile(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
+_BEFORE_VERSION = re.compile(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
+_STREET = re.compile(rf"\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
+_ATTRIBUTE = re.compile(rf"\.?\)?\s(?:{any_of('have an attributive measure')})s?\b")  # 14 oz. can
+_DENOMINATORS = {"2": "half", "4": "quarter"}
+_SAID_PLAINLY = ("24/7", "9/11")
+
+_NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?"
+_SCALE = r"(?:\s(?:hundred|thousand|million|billion|trillion)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
+_TO = r"(?:[-–]|\s[-–]\s)"
+_UNIT = "|".join(sorted(map(re.escape, _UNITS.keys() - {"in"}), key=len, reverse=True))
+
+
+def _scale_words(written: str | None) -> list[str]:
+    scale = (written or "").strip()
+    return [_MAGNITUDES.get(scale.lower().removesuffix("n"), scale)] if scale else []
+
+
+def _money(match: re.Match[str]) -> list[str]:
+    one, many, *coins = _CURRENCIES[match["currency"] or match["currency_after"]]
+    number, scale = match["money"] or match["money_before"], _scale_words(match["money_scale"])
+    words = ["minus"] * bool(match["money_sign"])
+    if match["money_from"]:
+        words += [*number_words(match["money_from"]), "to"]
+    whole, _, decimals = number.partition(".")
+    if scale or (decimals and len(decimals) != 2):
+        return [*words, *number_words(number), *scale, *many.split()]
+    cents = int(decimals or "0")
+    small = [*cardinal_words(str(cents)), coins[cents > 1]] if cents else []
+    if cents and whole == "0":
+        return words + small
+    name = one if whole == "1" and not match["money_from"] else many
+    return [*words, *number_words(whole), *name.split(), *["and"] * bool(cents), *small]
+
+
+def _fraction(match: re.Match[str]) -> list[str]:
+    whole, above, below = match["fraction_whole"], match["above"], match["below"]
+    words = [*number_words(whole), "and"] if whole else []
+    one, many = _UNITS.get((match["fraction_unit"] or "").replace('"', "in"), ("", ""))
+    if match[0] in _SAID_PLAINLY:
+        return cardinal_words(above) + cardinal_words(below)
+    if not 0 < int(above) < int(below) <= 100:
+        say = code_words if _BEFORE_GROUPS.search(text_before(match)) else cardinal_words
+        return [*words, *say(above), "over", *cardinal_words(below), *many.split()]
+    part = [_DENOMINATORS[below]] if below in _DENOMINATORS else ordinal_words(below)
+    if above == "1":
+        article = "a" if whole or one or below == "2" else "one"
+        return [*words, article, *part, *(many if whole else one).split()]
+    return [*words, *cardinal_words(above), *plural_words(part), *(many if whole else one).split()]
+
+
+def _dotted(match: re.Match[str]) -> list[str]:
+    first, *rest = match[0].split(".")
+    words = cardinal_words(first)
+    for part in rest:
+        words += ["point", *(cardinal_words(part) if len(part) < 3 else digit_words(part))]
+    return words
+
+
+def _plain_number(number: str) -> list[str]:
+    """Four digits from 1010 to 2099 are read in pairs, as a year is; every other number in full."""
+    if re.fullmatch(r"10[1-9]\d|1[1-9]\d\d|20\d\d", number):
+        return year_words(number)
+    return number_words(number)
+
+
+def _range(match: re.Match[str]) -> list[str]:
+    first, last = match["range_first"], match["range_last"]
+    words = _plain_number(first)
+    if len(first) == 4 and len(last) == 2 and first[0] in "12":  # 1914-18
+        return [*words, "to", *cardinal_words(last)]
+    return [*words, "to", *_plain_number(last)]
+
+
+def _measure(match: re.Match[str]) -> list[str]:
+    number, to = match["measure"], match["measure_to"]
+    one, many = _UNITS[match["unit"] or "in"]
+    raised = _raised(match["raised_by"], number) if match["raised_by"] else []
+    is_one = number.lstrip("-") in ("1", "1.0", "1.00") and not to
+    single = is_one or _ATTRIBUTE.match(match.string, match.end())
+    power = {"2": ["square"], "3": ["cubic"]}.get((match["power"] or "")[1:], [])
+    unit = [*power, *(one if single else many).split()]
+    words = number_words(number) + raised
+    return [*words, *(["to", *number_words(to)] if to else []), *unit]
+
+
+def _per(match: re.Match[str]) -> list[str] | None:
+    """ "/s" after a measure or an amount."""
+    if not re.search(rf"\d\s?(?:x|{_SCALE}|(?:{_UNIT})(?:\^[23])?)?$", text_before(match)):
+        return None
+    written = match[0][1:]
+    return ["per", *(_UNITS[written][0].split() if written in _UNITS else [written])]
+
+
+def _raised(exponent: str, base: str) -> list[str]:
+    if exponent in _POWERS and not base[-1:].isdigit():
+        return _POWERS[exponent]
+    return ["to", "the", *([] if base == "10" else ["power", "of"]), *number_words(exponent)]
+
+
+def _number(match: re.Match[str]) -> list[str]:
+    number, before = match[0], text_before(match)
+    if re.fullmatch(r"\d+\.\d+", number) and _BEFORE_VERSION.search(before):
+        return version_words(number)
+    if not number.isdigit() or len(number) < 2:
+        return _plain_number(number)
+    if found := _BEFORE_DIGITS.search(before):
+        continues = found[0][-2:-1].isdigit()
+        if continues or len(number) > 3 or (len(number) > 2 and found[0] != "#"):
+            return digit_words(number)
+    after_letters = len(number) in (4, 5) and re.search(r"\b[A-Z]{2,4} $", before)
+    if len(number) > 2 and (
+        after_letters or _BEFORE_GROUPS.search(before) or _STREET.match(match.string, match.end())
+    ):
+        return code_words(number)
+    return TERMS.get(number) or _plain_number(number)
+
+
+FORMS: Forms = (
+    (
+        "Ad-",
+        rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{_SIGN})\s?"
+        rf"(?:(?P<money_from>{_NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{_NUMBER})"
+        rf"|(?<![\w.])(?P<money_before>{_NUMBER})\s?(?P<currency_after>{_SIGN})(?![\w$]))"
+        rf"(?P<money_scale>{_SCALE})?",
+        _money,
+    ),
+    (
+        "d",
+        r"\b(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,15})(?:st|nd|rd|th)\b",
+        lambda match: ordinal_words(match[0][:-2].replace(",", "")),
+    ),
+    (
+        "d",
+        r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3})"
+        rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{_UNIT})\b|\"(?=\s[a-z])))?",
+        _fraction,
+    ),
+    ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
+    ("-", rf"/(?:(?:{_UNIT}|day|week|month|year|hour|minute|second|user|seat|night)\b)", _per),
+    (
+        "-",
+        r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)",
+        lambda match: _raised(match[0][1:], text_before(match)[-2:]),
+    ),
+    (
+        "d-",
+        rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{_NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{_TO}(?P<measure_to>{_NUMBER}))?"
+        rf"(?:\s?(?P<unit>{_UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s[a-z(])|in\b"
+        r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
+        _measure,
+    ),
+    (
+        "d",
+        rf"(?<![\w-])(?P<range_first>\d{{1,9}}(?:\.\d{{1,9}})?){_TO}"
+        r"(?P<range_last>\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d)",
+        _range,
+    ),
+    (
+        "d-",
+        r"(?<![\w.])-?(?:\d{2,3}(?:\.\d)?|\d\.\d)[kKM]\b",
+        lambda match: [*number_words(match[0][:-1]), *_scale_words(match[0][-1])],
+    ),
+    ("d-", rf"(?<![\w.,)])-{_NUMBER}|(?<!\w)\.\d{{1,40}}|{_NUMBER}", _number),
+)  # fmt: skip

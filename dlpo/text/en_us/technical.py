@@ -1,0 +1,184 @@
+"""What engineers write -> spoken words: terms, addresses, paths, versions, hashes, flags.
+
+Terms are listed in technical.tsv: a lower-case one matches any case, the others only as written.
+".py" is the end of a file's name, "/src" a folder.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms
+from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, pair_words
+from dlpo.text.en_us.tables import table
+
+_SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
+TERMS = {written: said.split() for written, (said,) in table("technical").items()}
+SPELLED = 8  # characters of the longest hash that is spelled; of longer ones the first four are
+_TOP_LEVEL = (
+    r"(?:com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum)"
+)
+_SPELLED_ENDINGS = {"io", "ai", "uk", "us", "eu", "de", "fr", "ca", "tv", "www"}
+_HOST = r"(?:[A-Za-z0-9-]{1,63}\.){1,8}"
+_PATH = r"[/?#:][^\s<>\"]{0,500}[\w/]|/"
+_SPOKEN_ADDRESS = re.compile(r"(?:https?://)?([^/?#]*(?:/[^/?#]{0,30}(?![^/?#])){0,4})")
+
+
+def term_words(written: str) -> list[str] | None:
+    """The words of a technical term, such as ``"JSON"`` or ``"APIs"``; None for other words."""
+    for ending in ("", "'s", "s"):
+        stem = written.removesuffix(ending)
+        said = TERMS.get(stem) or TERMS.get(stem.lower())
+        if said and (not ending or (stem != written and not stem.islower())):
+            *first, last = said
+            return [*first, last + (ending and "'s" if len(last) == 1 else ending)]
+    return None
+
+
+def _plain(letters: str) -> list[str]:
+    """A word, or its letters where it has no vowel."""
+    is_word = len(letters) > 1 and (len(letters) > 4 or re.search("(?i)[aeiouy]", letters))
+    return [letters.lower()] if is_word else list(letters.upper())
+
+
+def _spoken(written: str, silent: str = "") -> list[str]:
+    """The words of an address or a path, with its signs except those in `silent`."""
+    words: list[str] = []
+    sign = ""
+    for part in re.findall(r"[A-Za-z]+|\d+|[^\w\s]|_", written):
+        if part in _SIGNS:
+            words += [] if part in silent else _SIGNS[part]
+        elif part.isdigit():
+            grouped = silent or sign == ":"
+            long = code_words(part) if grouped else digit_words(part)
+            words += cardinal_words(part) if len(part) < 3 else long
+        elif part.lower() in _SPELLED_ENDINGS and words:
+            words += list(part.upper())
+        elif part.isalpha():
+            own = TERMS.get(sign + part.lower()) if silent or sign == "." else None
+            words += own or term_words(part) or _plain(part)
+        sign = part
+    return words
+
+
+def _address(match: re.Match[str]) -> list[str]:
+    found = _SPOKEN_ADDRESS.match(match[0])
+    written = (found[1] if found else match[0]).rstrip("/")
+    numeric = re.fullmatch(r"[\d.]+", written.partition("/")[0].partition(":")[0])
+    return _spoken(written, silent="-_" if numeric else "")
+
+
+def spelled(written: str) -> list[str]:
+    """Letters and digits one by one."""
+    return [
+        one.upper() if one.isalpha() else digit_words(one)[0] for one in written if one.isalnum()
+    ]
+
+
+def _hash(match: re.Match[str]) -> list[str]:
+    kind = ["zero", "X"] if match[0].startswith("0x") else []
+    digits = match[0].removeprefix("0x")
+    if len(digits) > SPELLED:
+        kind = list("UUID") if "-" in digits else kind or ["hash"]
+        return [*kind, "starting", *spelled(digits[:4])]
+    return kind + spelled(digits)
+
+
+def version_words(written: str) -> list[str]:
+    """A version part by part: 3.11 is three point eleven, 22.04 twenty two point oh four."""
+    words: list[str] = []
+    for point, part in re.findall(r"((?<=\d)\.)?([A-Za-z]+|\d+)", written):
+        words += ["point"] * bool(point)
+        if part.isdigit():
+            words += pair_words(part) if point and len(part) == 2 else cardinal_words(part)
+        else:
+            words += ["version"] if part == "v" else term_words(part) or _plain(part)
+    return words
+
+
+def _phone(match: re.Match[str]) -> list[str]:
+    """The digits of each group, with a pause after it."""
+    words = ["plus"] if match[0].startswith("+") else []
+    free = re.fullmatch(r"\+?1[ .-]\(?800\)?(.*)", match[0])
+    if free:
+        words += ["one", "eight", "hundred,"]
+    for group in re.findall(r"\d+", free[1] if free else match[0]):
+        *digits, last = digit_words(group)
+        words += [*digits, f"{last},"]
+    return [*words[:-1], words[-1].rstrip(",")]
+
+
+def _code_block(match: re.Match[str]) -> list[str]:
+    return [*_spoken(match["language"], silent="-_."), "code", "block"]
+
+
+_NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look up
+_NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
+_WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
+_ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
+FORMS: Forms = (
+    ("-", r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}", _code_block),
+    (
+        "aAd-",
+        r"(?<![\w.])(?=[A-Za-z]{0,12}(?:[^A-Za-z\s]|\s(?:\d|batt)))"
+        rf"(?:{'|'.join(map(re.escape, _WRITTEN))}|\.(?:NET|net))(?!\w)",
+        lambda match: TERMS[match[0]],
+    ),
+    (
+        "aAd-",
+        rf"(?<!\w)[\w.+%*-]{{1,64}}@{_HOST}[A-Za-z]{{2,24}}(?!\w)",
+        lambda match: _spoken(match[0]),
+    ),
+    (
+        "aAd",
+        r"(?<![\w@])(?:https?://[^\s<>\"]{1,500}[\w/]"
+        rf"|www\.{_HOST}[A-Za-z]{{2,24}}(?:{_PATH})?|{_HOST}{_TOP_LEVEL}(?![\w-])(?:{_PATH})?"
+        r"|(?:localhost(?=:)|(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d))(?::\d{1,5})?(?:/[\w./-]{0,99}\w)?)",
+        _address,
+    ),
+    (
+        "aAd-",
+        rf"(?<![\w/.])(?:[A-Za-z]:\\(?:{_NAME}\\){{0,12}}{_NAME}"
+        rf"|(?:~|\.{{1,2}})?/{_NAME}(?:/{_NAME}){{0,12}}/?|(?<![^\s\"'(])\.[a-z][\w-]{{1,30}}"
+        r"|(?:feature|feat|fix|bugfix|hotfix|release)/[\w-]{1,60}"
+        rf"|(?=[\w-]{{0,60}}[./])(?:[\w.-]{{1,60}}/){{0,12}}[\w-]{{2,60}}(?:\.[\w-]{{1,20}})?\.(?:{_ENDINGS})(?![\w/]))",
+        lambda match: _spoken(match[0], silent="-_"),
+    ),
+    (
+        "aAd-",
+        r"\b0x[0-9a-fA-F]{1,64}\b|\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"
+        r"|#(?=[a-fA-F]{0,5}\d)(?=\d{0,5}[a-fA-F])[0-9a-fA-F]{6}\b"
+        r"|\b(?=[a-f]{0,99}\d)(?=\d{0,99}[a-f])[0-9a-f]{7,128}\b",
+        _hash,
+    ),
+    (
+        "Ad",
+        r"\b(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}\b|(?<![\w-])\d{4}(?:[ -]\d{4}){3}(?![\w-])"
+        r"|(?<![\w-])(?=\d{0,20}[A-Z])(?=[A-Z]{0,20}\d)[A-Z\d]{10,30}(?![\w-])"
+        r"|(?:(?<=code is )|(?<=code: ))(?=[A-Z-]{0,9}\d)(?![A-Z]{4})"
+        r"[A-Z\d]{1,12}(?:-[A-Z\d]{1,12}){0,5}(?!\w|[.,%]\d)",
+        lambda match: spelled(match[0]),
+    ),
+    (
+        "ad",
+        r"\bv\d{1,4}(?:\.\d{1,6}){0,4}(?:-[a-z]{1,10}\.?\d{0,4})?(?!\w)"
+        r"|\b\d{1,4}(?:\.\d{1,6}){1,4}-[a-z]{2,10}\.?\d{0,4}(?!\w)|\b\d{1,4}(?:\.\d{1,4})?\.x\b",
+        lambda match: version_words(match[0]),
+    ),
+    (
+        "-",
+        r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}(?![\w-])|(?<=--)[A-Za-z])",
+        lambda match: ["dash"] * len(match[0]),
+    ),
+    ("a", r"(?<=\s-)[a-z]{2}(?![\w-])", lambda match: [*match[0].upper()]),
+    (
+        "aA",
+        r"\b[Ee]xt\.?\s?\d{1,6}\b", lambda match: ["extension", *digit_words(match[0])]
+    ),
+    (
+        "d-",
+        r"(?<![\w.])(?:\+?\d{1,3}[ .-])?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}\b"
+        r"|(?<![\w.])\+\d{1,3}(?:[ .-]?\d{2,4}){2,5}\b|(?<![\w.-])\d{3}-\d{4}\b(?!-)",
+        _phone,
+    ),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""How the shipped voices are made, from texts to a bundle."""

@@ -1,0 +1,111 @@
+"""Speak the queue, or say how far it is.
+
+    python -m recipe.speech speak ROOT --teachers DIR --weights DIR --texts DIR   until all is said
+    python -m recipe.speech status ROOT                                           hours by voice
+
+Interrupted or run again, `speak` goes on with the next clip. One process may speak at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from recipe.speech import plan, store
+from recipe.speech.drills import drills
+from recipe.speech.texts import Text, held_out, read_texts
+
+CONVERSATIONS = ("conversation-a.csv", "conversation-b.csv")
+
+
+def all_texts(texts: Path, teachers: Path) -> list[Text]:
+    """Every text that may be spoken."""
+    conversation = [t for name in CONVERSATIONS for t in read_texts(texts / name, "conversation")]
+    out = held_out()
+    lines = [line for n in CONVERSATIONS for line in (texts / n).read_text("utf-8").splitlines()]
+    measured = [line.split("|", 1)[1] for line in lines if line.split("|", 1)[0] in out]
+    generated = drills(conversation, measured)
+    return [*conversation, *read_texts(teachers / "texts.csv", "prose"), *generated]
+
+
+def speak(root: Path, teachers: Path, weights: Path, texts: Path, engine: str) -> None:
+    """Speak until every voice has its hours."""
+    from recipe.speech.kokoro import CannotSpeakError, Kokoro
+
+    root.mkdir(parents=True, exist_ok=True)
+    lock = (root / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"{root}: another process speaks here already") from None
+    kokoro, known = Kokoro(teachers, weights, engine), all_texts(texts, teachers)
+    waiting, spoken_s = dict[str, Iterator[Text]](), dict[str, float]()
+    for target in plan.TARGETS:
+        folder = root / target.voice
+        store.repair(folder)
+        made = {row["id"]: row.get("samples", 0) / store.RATE for row in store.rows(folder)}
+        spoken_s[target.voice] = sum(made.values())
+        order = plan.order_for(target.voice, known)
+        waiting[target.voice] = iter([text for text in order if text.id not in made])
+    while voice := plan.next_voice(spoken_s):
+        text = next(waiting[voice], None)
+        if text is None:
+            raise SystemExit(f"{voice}: no text is left at {spoken_s[voice] / 3600:.1f} hours")
+        began, cpu = time.monotonic(), time.process_time()
+        try:
+            sentences = list(kokoro.say(voice, kokoro.read(text.text)))
+            length_s = store.write_clip(root / voice, text, sentences, kokoro.engine)
+        except CannotSpeakError as error:
+            store.write_skipped(root / voice, text, str(error))
+            continue
+        spoken_s[voice] += length_s
+        took_s, cpu_s = time.monotonic() - began, time.process_time() - cpu
+        print(f"{voice} {text.id} {length_s:.2f} s, {took_s:.2f} s, {cpu_s:.2f} cpu s", flush=True)
+
+
+def status(root: Path) -> None:
+    """Print clips and hours by voice and pool, and what is left."""
+    left_s = 0.0
+    print(f"{'voice':12}{'hours':>7}{'of':>6}{'clips':>7}{'skipped':>8}   minutes by pool")
+    for target in plan.TARGETS:
+        made = list(store.rows(root / target.voice))
+        clips = [row for row in made if "samples" in row]
+        pools = Counter[str]()
+        for row in clips:
+            pools[row["pool"]] += row["samples"] / store.RATE
+        spoken_s = sum(pools.values())
+        left_s += max(0.0, target.hours * 3600 - spoken_s)
+        by_pool = ", ".join(f"{pool} {seconds / 60:.0f}" for pool, seconds in sorted(pools.items()))
+        print(f"{target.voice:12}{spoken_s / 3600:7.2f}{target.hours:6.1f}{len(clips):7d}"
+              f"{len(made) - len(clips):8d}   {by_pool}")  # fmt: skip
+    print(f"left to speak: {left_s / 3600:.1f} hours")
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    speaking, telling = (commands.add_parser(name) for name in ("speak", "status"))
+    for command in (speaking, telling):
+        command.add_argument("root", type=Path, help="where the speech is")
+    speaking.add_argument("--teachers", type=Path, required=True, help="folder of teacher.py")
+    speaking.add_argument(
+        "--weights", type=Path, required=True, help="of get_hibari.sh, get_kokoro.sh"
+    )
+    speaking.add_argument("--texts", type=Path, required=True, help="folder of conversation-a.csv")
+    speaking.add_argument("--engine", default="int8", help="int8, float, or openvino (with AMX)")
+    given = parser.parse_args()
+    if given.command == "status":
+        status(given.root)
+    else:
+        speak(given.root, given.teachers, given.weights, given.texts, given.engine)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Spoken clips on disk: 24 kHz FLAC, the teacher's own pitch, and a row each in a manifest.
+
+    ROOT/VOICE/wavs/ID.flac    24,000 Hz, mono, 16 bit, as the teacher gave it
+    ROOT/VOICE/f0/ID.npy       float16, Hz, 80 a second, the pitch that the teacher spoke with
+    ROOT/VOICE/clips.jsonl     a row for each clip, or the reason why there is none
+
+The row is written last, so a clip with a row is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from recipe.speech.endings import ending
+from recipe.speech.texts import Text
+
+RATE = 24_000  # Hz
+FRAME = 600  # samples that the teacher counts durations in
+PEAK = 0.99  # louder clips are turned down, and their gain is in the row
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One spoken sentence."""
+
+    letters: str
+    """misaki's phonemes, as the teacher got them"""
+    words: Sequence[str]
+    """of each letter the word of the text that it was read from"""
+    frames: Sequence[int]
+    """(letters + 2,) of FRAME samples: the silence before, each letter, the silence after"""
+    waveform: NDArray[np.float32]
+    """(T,) at RATE"""
+    f0: NDArray[np.float32]
+    """(2 * frames,) Hz"""
+
+
+def rows(folder: Path) -> Iterator[dict[str, Any]]:
+    """The manifest of a voice's folder; nothing where it has none."""
+    file = folder / "clips.jsonl"
+    if not file.exists():
+        return
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def repair(folder: Path) -> None:
+    """Cut off a last row that an interruption left half written."""
+    file = folder / "clips.jsonl"
+    raw = file.read_bytes() if file.exists() else b""
+    if raw and not raw.endswith(b"\n"):
+        with file.open("r+b") as stream:
+            stream.truncate(raw.rfind(b"\n") + 1)
+
+
+def write_clip(folder: Path, text: Text, sentences: Sequence[Sentence], engine: str) -> float:
+    """Store a clip; returns its seconds."""
+    waveform = np.concatenate([s.waveform for s in sentences])
+    peak = float(np.abs(waveform).max())
+    gain = min(1.0, PEAK / peak) if peak else 1.0
+    whole = np.round(waveform * (gain * 32767)).astype(np.int16)
+    f0 = np.concatenate([s.f0 for s in sentences]).astype(np.float16)
+    end = ending(sentences[-1].waveform, sentences[-1].f0)
+    with _replacing(folder / "wavs" / f"{text.id}.flac") as part:
+        soundfile.write(part, whole, RATE, format="FLAC", subtype="PCM_16")
+    with _replacing(folder / "f0" / f"{text.id}.npy") as part, part.open("wb") as stream:
+        np.save(stream, f0)
+    row = {
+        "id": text.id, "pool": text.pool, "text": text.text, "samples": len(whole),
+        "peak": round(peak * gain, 4), "gain": round(gain, 4), "engine": engine,
+        "begins_open": text.begins_open, "ends_open": text.ends_open,
+        "creaky": end.creaky, "end_periodicity": end.periodicity, "end_f0_ratio": end.f0_ratio,
+        "sentences": [
+            {
+                "letters": s.letters,
+                "words": [[word, len(list(run))] for word, run in groupby(s.words)],
+                "frames": [int(count) for count in s.frames],
+            }
+            for s in sentences
+        ],
+    }  # fmt: skip
+    _append(folder, row)
+    return len(whole) / RATE
+
+
+def write_skipped(folder: Path, text: Text, why: str) -> None:
+    """Note that a text can't be spoken, so that it isn't tried again."""
+    _append(folder, {"id": text.id, "pool": text.pool, "text": text.text, "skipped": why})
+
+
+def _append(folder: Path, row: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "clips.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+class _replacing:
+    """A path to write to that takes a file's place when all went well."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._part = file, file.with_suffix(".part")
+
+    def __enter__(self) -> Path:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        return self._part
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._part.replace(self._file)

@@ -1,0 +1,159 @@
+"""Ways to teach how sentences end, with one budget: DLPO, its controls and the rule.
+
+    python -m research.endings CHECKPOINT --data D --texts T --test benchmarks/endings.tsv \\
+        --out RUNS --record
+
+Each arm is `dlpo tune --reward endings` with the same prompts, draws and updates; finished runs are
+not repeated, interrupted ones resume. Then all of them draw contours for the test texts from the
+same noise. `rule` bends each question's end by 6 semitones and needs no weights.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config.training import EndingsTuning
+from dlpo.data.dataset import Corpora
+from dlpo.errors import DataError
+from dlpo.rl.ending_figures import EndingFigures
+from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
+from dlpo.rl.endings import RISING, EndingKind
+from dlpo.rl.pitch_flow import PitchFlow
+from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner, bent_contours
+from dlpo.rl.prompts import Prompt
+from dlpo.text import TextFrontEnd
+from dlpo.training.contour_losses import RecordedContours
+from dlpo_bench.record import Measured, write_record
+from research import RECORDS, run_study, study_command
+
+NO_ANCHOR = {"beta": 0.0, "kl_outside": 0.0}
+ARMS: Mapping[str, dict[str, Any]] = {
+    "DLPO": {},
+    "control": {"alpha": 0.0},
+    "DLPO, guide alone": {"kl_outside": 0.0},
+    "straight gradient": {"estimator": "gradient"},
+    "rule in the weights": {"estimator": "bent"},
+    "KL only": {"beta": 0.0, "kl": 2.0, "kl_outside": 0.0},
+    "unanchored": NO_ANCHOR,
+    "unanchored, all credited": NO_ANCHOR | {"credit_s": None},
+}
+"""Label -> what differs from `EndingsObjective` and `EndingsTuning`."""
+UNTOUCHED, RULE = "untouched", "rule"
+KINDS: Mapping[str, EndingKind] = {
+    "yn": "yes_no", "wh": "wh", "st": "statement", "dq": "declarative",
+}  # fmt: skip
+
+
+def read_test(path: Path) -> list[EndingPrompt]:
+    """The sentences of a TSV of id, kind and text.
+
+    Raises:
+        DataError: a line has another form, or a text is more than one sentence.
+    """
+    front_end, found = TextFrontEnd(), list[EndingPrompt]()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name, kind, text = line.split("\t")
+        sentences = front_end.process(text).sentences
+        if len(sentences) != 1 or kind not in KINDS:
+            raise DataError(f"{path}: {name}: expected one sentence of {', '.join(KINDS)}")
+        symbols = np.array(sentences[0].symbol_ids(), np.int64)
+        prompt = Prompt(len(found), text, symbols)
+        found.append(EndingPrompt(prompt, KINDS[kind], len(symbols) - 1, held_out=True))
+    return found
+
+
+def settings_of(arm: Mapping[str, Any], usual: EndingsTuning) -> EndingsTuning:
+    """The run's settings, where an arm changes one."""
+    return replace(usual, **{k: v for k, v in arm.items() if hasattr(usual, k)})
+
+
+def objective_of(arm: Mapping[str, Any], usual: EndingsTuning) -> EndingsObjective:
+    """The run's objective."""
+    return EndingsObjective(**{k: v for k, v in arm.items() if not hasattr(usual, k)})
+
+
+def main(
+    checkpoint: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
+    data: Annotated[list[Path], typer.Option(help="Datasets of the diffusion loss.")],
+    texts: Annotated[list[Path], typer.Option(help="Texts to learn from, id|text.")],
+    test: Annotated[Path, typer.Option(help="Texts to measure on: id, kind, text.")],
+    out: Annotated[Path, typer.Option(help="Directory of the runs.")],
+    without: Annotated[Path | None, typer.Option(help="Ids of texts left out.")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Arms to run; all by default.")] = None,
+    updates: int = EndingsTuning().updates,
+    seed: int = 0,
+    record: bool = False,
+) -> None:
+    """Run the arms, print and record how each ends sentences."""
+    torch.set_num_threads(1)
+    left_out = set() if without is None else set(without.read_text().split())
+    prompts: list[EndingPrompt] = []
+    for path in texts:
+        prompts += read_ending_prompts(path, len(prompts), left_out)
+    corpora, usual = Corpora(data, [1.0] * len(data)), EndingsTuning(updates=updates, seed=seed)
+    model = load_checkpoint(checkpoint).model.requires_grad_(False)
+    policy = PitchFlow(model)
+    held_out = RecordedContours(corpora, "validation", policy.model.config.rows)
+    recorded = held_out.collate(held_out.utterances)
+    figures = EndingFigures(policy, read_test(test), recorded, policy.model.config.speakers)
+    before = copy.deepcopy(policy.flow)
+    found = {UNTOUCHED: figures.measure(before), RULE: ruled(figures)}
+    for label in arm or ARMS:
+        folder = out / label.replace(", ", "-").replace(" ", "-")
+        began = time.process_time()
+        objective, settings = objective_of(ARMS[label], usual), settings_of(ARMS[label], usual)
+        tuner = EndingsTuner(checkpoint, corpora, prompts, folder, objective, settings)
+        tuner.run()
+        seconds = time.process_time() - began
+        found[label] = figures.measure(tuner.averaged_flow()) | spent(folder, seconds, settings)
+        print(label, json.dumps(shown(found[label], policy.model.config.speakers)), flush=True)
+    for label in (UNTOUCHED, RULE):
+        print(label, json.dumps(shown(found[label], policy.model.config.speakers)))
+    if record:
+        print(write_record("endings", Measured(found), study_command("endings"), RECORDS))
+
+
+def spent(folder: Path, seconds: float, settings: EndingsTuning) -> dict[str, float]:
+    """Scores and CPU-seconds of a run; the seconds are kept beside it, since it may be resumed."""
+    path = folder / "spent.json"
+    if not path.exists():
+        path.write_text(json.dumps({"cpu_s": round(seconds, 1)}))
+    scores = settings.updates * settings.sentences * settings.draws
+    return {**json.loads(path.read_text()), "scores": float(scores)}
+
+
+@torch.no_grad()
+def ruled(figures: EndingFigures) -> dict[str, float]:
+    """Figures of the untouched flow whose questions are bent."""
+    drawn = [
+        bent_contours(scene, contours) if prompt.kind in RISING else contours
+        for prompt, scene, contours in zip(
+            figures.prompts, figures.scenes, figures.before, strict=True
+        )
+    ]
+    return figures.of_draws(drawn)
+
+
+def shown(figures: Mapping[str, float], voices: Sequence[str]) -> dict[str, Any]:
+    """The figures to print, by voice."""
+    rows: dict[str, Any] = {}
+    for voice in voices:
+        row = {kind: figures[f"risen/{voice}/{KINDS[kind]}"] for kind in KINDS}
+        row |= {name: figures[f"{name}/{voice}"] for name in ("rest_st", "spread")}
+        rows[voice] = {name: round(value, 3) for name, value in row.items()}
+    return rows | {k: round(v, 3) for k, v in figures.items() if "/" not in k}
+
+
+if __name__ == "__main__":
+    run_study(main)

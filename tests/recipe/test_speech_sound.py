@@ -1,0 +1,87 @@
+"""Clips on disk, their endings and the teacher's tones."""
+
+import numpy as np
+import pytest
+
+from recipe.speech.endings import ending
+from recipe.speech.notch import TONES_HZ, notch, prominence_db
+from recipe.speech.store import FRAME, RATE, Sentence, repair, rows, write_clip, write_skipped
+from recipe.speech.texts import Text
+
+TEXT = Text("CA0001", "Wait.", "conversation")
+
+
+def pulses(hertz, seconds, jitter=0.0):
+    """A voice's pulse train; jitter as a share of the period."""
+    chance, at, out = np.random.default_rng(0), 0.0, np.zeros(int(seconds * RATE), np.float32)
+    while at < len(out) - 1:
+        out[int(at)] = 1
+        at += RATE / hertz * (1 + jitter * chance.uniform(-1, 1))
+    return np.convolve(out, np.exp(-np.arange(200) / 40), "same").astype(np.float32)
+
+
+def sentence(waveform, f0=100.0):
+    frames = len(waveform) // FRAME
+    return Sentence("wˈAt.", ("Wait",) * 4 + (".",), [1] * (frames - 1) + [1], waveform,
+                    np.full(2 * frames, f0, np.float32))  # fmt: skip
+
+
+def test_clip_is_stored_with_letters_and_durations(tmp_path):
+    said = sentence(pulses(100, 1.0) * 0.5)
+    assert write_clip(tmp_path, TEXT, [said, said], "test") == 2.0
+    (row,) = rows(tmp_path)
+    assert row["samples"] == 2 * RATE == FRAME * sum(sum(s["frames"]) for s in row["sentences"])
+    assert row["sentences"][0]["words"] == [["Wait", 4], [".", 1]]
+    assert np.load(tmp_path / "f0" / "CA0001.npy").shape == (160,)
+
+
+def test_loud_clip_is_turned_down_not_clipped(tmp_path):
+    loud = pulses(100, 1.0)
+    write_clip(tmp_path, TEXT, [sentence(loud * 3 / np.abs(loud).max())], "test")
+    (row,) = rows(tmp_path)
+    assert row["gain"] == pytest.approx(0.33, abs=1e-3)
+    assert row["peak"] == pytest.approx(0.99, abs=1e-3)
+
+
+def test_half_written_row_is_cut_off(tmp_path):
+    write_skipped(tmp_path, TEXT, "why")
+    with (tmp_path / "clips.jsonl").open("a") as stream:
+        stream.write('{"id": "CA00')
+    repair(tmp_path)
+    assert [row["id"] for row in rows(tmp_path)] == ["CA0001"]
+    repair(tmp_path / "absent")
+
+
+def test_steady_end_is_clear_and_irregular_end_creaky():
+    f0 = np.full(80, 100.0, np.float32)
+    clear, creaky = pulses(100, 1.0), pulses(100, 1.0, jitter=0.5)
+    assert not ending(clear, f0).creaky
+    assert ending(clear, f0).periodicity > 0.9
+    assert ending(creaky, f0).creaky
+
+
+def test_end_pitch_is_relative_to_the_clip():
+    f0 = np.concatenate([np.full(100, 120.0), np.full(20, 90.0)]).astype(np.float32)
+    assert ending(pulses(100, 1.5), f0).f0_ratio == pytest.approx(0.75)
+
+
+def test_clip_without_voice_is_creaky():
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    assert ending(noise, np.zeros(80, np.float32)).creaky
+
+
+def test_tones_go_and_no_hole_is_left():
+    noise = np.random.default_rng(0).standard_normal(3 * RATE)
+    seconds = np.arange(3 * RATE) / RATE
+    tones = sum(0.1 * np.sin(2 * np.pi * tone * seconds + 1) for tone in TONES_HZ)
+    waveform = (noise + tones).astype(np.float32)
+    for tone in TONES_HZ:
+        assert prominence_db(waveform, tone) > 8
+        assert abs(prominence_db(notch(waveform), tone)) < 2
+    rest = notch(waveform) - noise
+    assert np.sqrt(np.mean(rest[RATE:-RATE] ** 2)) < 0.05 * np.sqrt(np.mean(noise**2))
+
+
+def test_notch_leaves_other_sound_alone():
+    voice = pulses(130, 2.0)
+    assert np.abs(notch(voice) - voice).max() < 1e-2 * np.abs(voice).max()

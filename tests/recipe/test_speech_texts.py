@@ -1,0 +1,119 @@
+"""What is spoken, and in which order."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from recipe.speech.drills import drills, number
+from recipe.speech.plan import ROUNDS, SHARES, TARGETS, Target, next_voice, order_for
+from recipe.speech.texts import Text, held_out, read_texts
+
+SOURCE = [
+    Text("CA0001", "Not yet, of course. Could we wait for the bus, or not?", "conversation"),
+    Text("CA0002", "Sounds good! The lighthouse was cheap, really cheap.", "conversation"),
+]
+
+
+def test_held_out_is_every_tenth_id():
+    ids = held_out()
+    assert ids == {f"C{file}{n:04d}" for file in "AB" for n in range(10, 1501, 10)}
+
+
+def test_held_out_and_test_texts_are_left_out(tmp_path):
+    file = tmp_path / "texts.csv"
+    file.write_text("CA0009|One.\nCA0010|Two.\nLJ002-0161|Three.\nLJ002-0181|raw|Four.\n")
+    assert [(t.id, t.text) for t in read_texts(file, "prose")] == [
+        ("CA0009", "One."),
+        ("LJ002-0181", "Four."),
+    ]
+
+
+@pytest.mark.parametrize("line", ["CA0001", "CA 1|x", "CA0001|", "CA0001|At 5 o'clock."])
+def test_bad_line_is_reported(tmp_path, line):
+    file = tmp_path / "texts.csv"
+    file.write_text(f"CA0002|Fine.\n{line}\n")
+    with pytest.raises(ValueError, match=r"texts\.csv:2.*expected id\|text"):
+        read_texts(file, "prose")
+
+
+@pytest.mark.parametrize(
+    ("text", "begins", "ends"),
+    [
+        ("in being comparatively modern.", True, False),
+        ("He said,", False, True),
+        ('"Why not?"', False, False),
+    ],
+)
+def test_open_ends_are_known(text, begins, ends):
+    assert (Text("a", text, "prose").begins_open, Text("a", text, "prose").ends_open) == (
+        begins,
+        ends,
+    )
+
+
+def test_numbers_in_words():
+    assert number(0) == "zero"
+    assert number(17) == "seventeen"
+    assert number(90) == "ninety"
+    assert number(804) == "eight hundred four"
+    assert number(999_999) == ("nine hundred ninety-nine thousand nine hundred ninety-nine")
+
+
+def test_drills_have_no_digits_and_new_ids():
+    made = drills(SOURCE, [])
+    assert len({t.id for t in made}) == len(made)
+    assert not any(re.search(r"\d", t.text) for t in made)
+    assert made == drills(SOURCE, [])
+
+
+def test_drills_say_every_letter_alone():
+    texts = {t.text for t in drills(SOURCE, [])}
+    assert {f"{letter}." for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"} <= texts
+
+
+def test_drills_avoid_texts_held_out():
+    def bare(texts):
+        return {re.sub(r"\W+", " ", text.lower()).strip() for text in texts}
+
+    out = ["Not yet!", "Q?", "twelve"]
+    assert bare(out) & bare(t.text for t in drills(SOURCE, []))
+    assert not bare(out) & bare(t.text for t in drills(SOURCE, out))
+
+
+def many(pool, count):
+    return [Text(f"{pool[0]}{n:04d}", "x" * 30, pool) for n in range(count)]
+
+
+def test_order_has_every_text_once():
+    texts = many("conversation", 50) + many("prose", 90) + many("drill", 20)
+    order = order_for("af_heart", texts)
+    assert sorted(t.id for t in order) == sorted(t.id for t in texts)
+
+
+def test_order_mixes_pools_by_their_shares():
+    texts = many("conversation", 500) + many("prose", 500) + many("drill", 500)
+    counts = Counter(t.pool for t in order_for("am_puck", texts)[:400])
+    assert counts == pytest.approx({pool: 400 * share for pool, share in SHARES.items()}, abs=2)
+
+
+def test_voices_begin_with_different_texts():
+    texts = many("conversation", 800)
+    firsts = [{t.id for t in order_for(target.voice, texts)[:100]} for target in TARGETS]
+    assert len(set.union(*firsts)) == 100 * len(TARGETS)
+
+
+def test_every_voice_speaks_before_the_next_round():
+    targets = (Target("a", 20, 6), Target("b", 3, 3))
+    spoken = dict.fromkeys("ab", 0.0)
+    while voice := next_voice(spoken, targets):
+        if spoken["b"] < 3 * 3600:
+            assert abs(spoken["a"] / 6 - spoken["b"] / 3) <= 3600 / ROUNDS + 60
+        spoken[voice] += 60.0
+    assert spoken == pytest.approx({"a": 20 * 3600, "b": 3 * 3600}, abs=60)
+
+
+def test_names_of_the_released_voices_are_planned():
+    assert {"af_heart", "am_michael", "am_fenrir", "af_nova"} <= {t.voice for t in TARGETS}
+    assert all(t.hours >= 3 for t in TARGETS)
+    assert sum(t.voice.startswith("am_") for t in TARGETS) >= 4

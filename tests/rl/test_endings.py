@@ -1,0 +1,117 @@
+"""How sentences end: kinds by text, movement by contour, and the reward of both."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.model.contour import point_weights, upsample_contour
+from dlpo.model.gaussian_upsampling import frame_positions
+from dlpo.rl.endings import (
+    FARTHEST,
+    FRAMES_PER_S,
+    TARGETS,
+    EndingKind,
+    bend,
+    credit_shares,
+    ending_kind,
+    ending_reward,
+    list_commas,
+    movement_weights,
+)
+
+DURATIONS = torch.tensor([[3.0, 0.0, 8.0, 12.0, 5.0, 9.0, 7.0, 0.0, 11.0, 6.0]])
+FRAMES = int(DURATIONS.sum())
+
+
+def scene(seed: int) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
+    """Point weights, voicing and a contour (1, 2, P) in ln Hz."""
+    random = np.random.default_rng(seed)
+    voiced = random.random(FRAMES) < 0.8
+    contour = torch.from_numpy(random.normal(5.3, 0.2, (1, 2, DURATIONS.shape[1])))
+    weights = point_weights(DURATIONS, frame_positions(FRAMES))[0].double()
+    return weights, voiced, contour
+
+
+def tracked(contour: torch.Tensor, voiced: np.ndarray) -> float:
+    """M as a tracker of F0 would measure it: semitones of the voiced frames alone."""
+    log_f0 = upsample_contour(contour, DURATIONS.double(), frame_positions(FRAMES))[0].numpy()
+    line = 12 * np.log2(np.exp(log_f0[voiced]))
+    last, near, far = (round(s * FRAMES_PER_S) for s in (0.06, 0.15, 0.35))
+    return float(line[-last:].mean() - line[-far:-near].mean())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_movement_is_that_of_a_tracker(seed: int) -> None:
+    weights, voiced, contour = scene(seed)
+    of_points = movement_weights(weights, voiced)
+    assert of_points is not None
+    points = contour.transpose(1, 2).flatten()
+    assert float(points @ of_points) == pytest.approx(tracked(contour, voiced), abs=1e-4)
+
+
+def test_too_little_voice_has_no_movement() -> None:
+    weights, voiced, _ = scene(0)
+    voiced[10:] = False
+    assert movement_weights(weights, voiced) is None
+
+
+def test_bend_ramps_the_end_alone() -> None:
+    weights, _, contour = scene(1)
+    voiced = np.ones(FRAMES, bool)
+    points = contour.transpose(1, 2).flatten()
+    bent = bend(points, weights, voiced, 6.0, 1.0).view(1, -1, 2).transpose(1, 2)
+    lines = [
+        upsample_contour(c, DURATIONS.double(), frame_positions(FRAMES))[0] for c in (contour, bent)
+    ]
+    change = (lines[1] - lines[0]) * 12 / np.log(2)
+    ramp = round(0.35 * FRAMES_PER_S)
+    assert change[: -ramp - 12].abs().max() < 0.3  # a point reaches a symbol further
+    assert 4.5 < change[-1] < 6.0
+    assert 2.5 < tracked(bent, voiced) - tracked(contour, voiced) < 5.0
+
+
+def test_credit_covers_the_last_seconds() -> None:
+    weights, voiced, _ = scene(2)
+    voiced[:] = True
+    shares = credit_shares(weights, voiced, 17 / FRAMES_PER_S)  # the last two symbols
+    assert shares[-4:].min() > 0.85
+    assert shares[:-7].max() < 0.05
+    assert torch.all(credit_shares(weights, voiced[:32], 1.0)[-4:] < 0.05)  # after a list's comma
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_reward_falls_with_distance_from_target(kind: EndingKind) -> None:
+    low, high = TARGETS[kind]
+    moves = torch.tensor([low, high, low - 2, high + 3, -40, 40])
+    expected = torch.tensor([0, 0, -2, -3, -FARTHEST, -FARTHEST])
+    torch.testing.assert_close(ending_reward(moves, kind), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Can you hear me?", "yes_no"),
+        ("Um, did I hear you?", "yes_no"),
+        ("Isn't that nice?", "yes_no"),
+        ("Where did you put it?", "wh"),
+        ("And at what time?", "wh"),
+        ("You closed it already?", "declarative"),
+        ("Fifty dollars?", "declarative"),
+        ("Would you like tea or coffee?", "alternative"),
+        ("Are you coming or not?", "yes_no"),
+        ("It's freezing, isn't it?", "tag"),
+        ("You don’t take sugar, do you?", "tag"),
+        ("He said, “Is it far?”", "declarative"),
+        ("It is far.", "statement"),
+        ("Stop!", "statement"),
+    ],
+)
+def test_kind_of_ending(text: str, kind: str) -> None:
+    assert ending_kind(text) == kind
+
+
+def test_lists_have_commas_that_stay_up() -> None:
+    assert list_commas("We need bread, cheese, olives, and something sweet.")
+    assert not list_commas("If you like, come on over.")

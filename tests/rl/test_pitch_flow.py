@@ -1,0 +1,192 @@
+"""The pitch flow as a policy: its contours are the voice's own, and rewards move them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config.training import EndingsTuning
+from dlpo.data.dataset import Corpora
+from dlpo.errors import ConfigError, DataError
+from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
+from dlpo.rl.ending_prompts import EndingPrompts, read_ending_prompts
+from dlpo.rl.pitch_flow import PitchFlow
+from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
+from dlpo.rl.prompts import Prompt
+from tests.toys import BASE, CONTOUR, SPECTRAL, save_toy
+
+TEXTS = [
+    text.format(noun)
+    for text in (
+        "Is the {} still open this late in the evening?",
+        "You sold the old {} to them already?",
+        "Where did you put the {} that we bought?",
+        "The {} leaves at a quarter to eight.",
+    )
+    for noun in ("bank", "car", "lamp", "bus")
+]
+SETTINGS = EndingsTuning(
+    updates=4, sentences=4, draws=6, learned=4, times=2, recorded=2, log_every=1, validate_every=2,
+    save_every=2,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("texts") / "texts.csv"
+    lines = [f"T{copy}{i:02}|{text}" for copy in range(6) for i, text in enumerate(TEXTS)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def slow(weights: dict[str, torch.Tensor]) -> None:
+        weights["timing_out.bias"][0] = 1.5  # symbols of some frames
+        weights["prosody_out.bias"][1] = 5.0  # all voiced
+
+    config = replace(SPECTRAL, voices=("lj", "lj/LJ001"), contour=CONTOUR)
+    return save_toy(tmp_path_factory.mktemp("voice"), config, 1, slow)
+
+
+def tuned(
+    voice: Path, data: Path, texts: Path, out: Path, objective: EndingsObjective, **changes: object
+) -> EndingsTuner:
+    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    prompts = read_ending_prompts(texts)
+    tuner = EndingsTuner(voice, Corpora([data]), prompts, out, objective, settings)
+    tuner.run()
+    return tuner
+
+
+def test_contours_are_those_that_the_voice_speaks(voice: Path) -> None:
+    model = load_checkpoint(voice).model
+    symbols = np.array([1, 30, 40, 2, 50, 60, 9], np.int64)
+    policy = PitchFlow(model)
+    prompt = Prompt(4, "", symbols)
+    drawn = policy.draw([prompt], (0, 1), 3).contours[0]
+    noise = policy.noise(policy.batch([prompt]), [(0, 1, 4)], 3)
+    named = model.named_voice(None)
+    mask = torch.ones(1, len(symbols), dtype=torch.bool)
+    centre, spread, _ = policy.model.pitch_voice(named)[1][0]
+    for n, contour in zip(noise[0], drawn, strict=True):
+        hidden, _, _ = model.encode(torch.from_numpy(symbols)[None], mask, n[None], named)
+        spoken = hidden[0, -2:] / LOG_F0_SCALE + LOG_F0_CENTRE
+        torch.testing.assert_close(centre + spread * contour, spoken, atol=1e-5, rtol=0)
+
+
+def test_matching_errors_are_those_of_the_flow(voice: Path) -> None:
+    """Against a loop over draws, contours and points."""
+    policy = PitchFlow(load_checkpoint(voice).model)
+    prompts = [Prompt(i, "", np.array([1, *range(20, 26 + 3 * i), 7], np.int64)) for i in range(2)]
+    drawn = policy.draw(prompts, (5, 6), 3)
+    credit = torch.rand(drawn.batch.weights.shape)
+    with torch.no_grad():
+        errors = policy.matching_errors(drawn, 4, credit)
+        again = policy.matching_errors(drawn.chosen(torch.tensor([[2, 0]] * 2)), 4, credit)
+    torch.testing.assert_close(again, errors.view(4, 2, 3)[:, :, [2, 0]].flatten(1))
+    for b, (prompt, scene) in enumerate(zip(prompts, drawn.batch.scenes, strict=True)):
+        size = len(prompt.symbols)
+        noises = policy.noise(policy.batch([prompt]), [(5, 6, b, 14)], 4)[0]
+        uniform = np.random.default_rng((5, 6, b, 14, 1)).random(4)
+        for k in range(4):
+            t = float((np.float32(uniform[k]) + k) / 4)
+            for g in range(3):
+                clean, noise = drawn.contours[b, g, :, :size], noises[k]
+                mask = torch.ones(1, size, dtype=torch.bool)
+                with torch.no_grad():
+                    noisy = ((1 - t) * noise + t * clean)[None]
+                    v = policy.flow(noisy, torch.tensor([t]), scene.hidden, mask)[0]
+                weight = (drawn.batch.weights * credit)[b, :, :size]
+                expected = (weight * (v - (clean - noise)) ** 2).sum() / weight.sum()
+                assert errors[k, 3 * b + g].item() == pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_a_voice_without_a_flow_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="dlpo train contour"):
+        PitchFlow(load_checkpoint(save_toy(tmp_path, BASE, 0)).model)
+
+
+def test_only_the_flow_learns(voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path) -> None:
+    tuned(voice, tiny_dataset, texts, tmp_path, EndingsObjective(alpha=1.0, kl=0.1))
+    before, after = load_checkpoint(voice), load_checkpoint(tmp_path / "checkpoint")
+    changed = {
+        name
+        for name, value in after.model.state_dict().items()
+        if not torch.allclose(value, before.model.state_dict()[name], atol=2e-3)
+        or (name.startswith("contour.flow") and not torch.equal(
+            value.half(), before.model.state_dict()[name].half()))
+    }  # fmt: skip
+    assert changed
+    assert all(name.startswith("contour.flow.") for name in changed)
+    assert after.provenance.tuned is not None
+    assert (after.provenance.tuned.method, after.provenance.tuned.reward) == ("dlpo", "endings")
+
+
+def test_a_resumed_run_is_the_same_to_the_bit(
+    voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
+) -> None:
+    whole = tuned(voice, tiny_dataset, texts, tmp_path / "whole", EndingsObjective())
+    tuned(voice, tiny_dataset, texts, tmp_path / "parts", EndingsObjective(), updates=2)
+    parts = tuned(voice, tiny_dataset, texts, tmp_path / "parts", EndingsObjective())
+    for ours, theirs in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("estimator", ["matching", "gradient"])
+def test_questions_come_to_rise(
+    estimator: str, voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
+) -> None:
+    objective = EndingsObjective(estimator=estimator, beta=0.0, kl_outside=0.0)  # type: ignore[arg-type]
+    changes = {"updates": 60, "learning_rate": 3e-3, "draws": 16, "learned": 8}
+    tuner = tuned(voice, tiny_dataset, texts, tmp_path, objective, **changes)
+    figures = tuner.figures.measure(tuner.averaged_flow())
+    start = tuner.figures.of_draws(tuner.figures.before)
+    assert figures["movement/lj/yes_no"] > start["movement/lj/yes_no"] + 1.5
+    assert figures["movement/lj/statement"] < start["movement/lj/statement"] + 0.5
+
+
+def test_the_control_has_no_reward_in_its_loss(
+    voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
+) -> None:
+    tuner = tuned(
+        voice,
+        tiny_dataset,
+        texts,
+        tmp_path,
+        EndingsObjective(alpha=0.0, beta=1.0, kl_outside=0.0),
+        updates=1,
+    )
+    prompts = tuner.prompts.draw(0, 4)
+    assert set(tuner.losses(prompts)) == {"diffusion"}
+
+
+def test_short_statements_are_also_asked(texts: Path) -> None:
+    prompts = read_ending_prompts(texts)
+    asked = [p for p in prompts if p.prompt.text == "The bus leaves at a quarter to eight?"]
+    said = [p for p in prompts if p.prompt.text == "The bus leaves at a quarter to eight."]
+    assert {p.kind for p in asked} == {"declarative"}
+    assert {p.kind for p in said} == {"statement"}
+    for question, statement in zip(asked, said, strict=True):
+        assert (question.prompt.symbols != statement.prompt.symbols).nonzero()[0].tolist() == [
+            len(said[0].prompt.symbols) - 1
+        ]
+    drawn = EndingPrompts(prompts, ["lj"], 0).draw(3, 40)
+    assert 10 < sum(prompt.kind in ("yes_no", "declarative") for prompt in drawn) < 30
+    assert not any(prompt.held_out for prompt in drawn)
+
+
+def test_texts_without_questions_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("A1|Where did she go?\n", encoding="utf-8")
+    with pytest.raises(DataError, match="expected questions and"):
+        EndingPrompts(read_ending_prompts(path), ["lj"], 0)
+    path.write_text("no separator\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"line 1: got 'no separator'"):
+        read_ending_prompts(path)

@@ -1,0 +1,105 @@
+"""How words sound alone, with endings, and among their neighbors."""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib.resources import files
+
+import pytest
+
+from dlpo.text.en_us.letter_to_sound import LetterToSound
+from dlpo.text.en_us.pronounce import Lexicon, Pronouncer, with_ed, with_s
+
+
+@pytest.fixture(scope="module")
+def pronouncer() -> Pronouncer:
+    return Pronouncer()
+
+
+def said(pronouncer: Pronouncer, sentence: str, index: int) -> str:
+    return " ".join(pronouncer.phonemes(sentence.split(), {})[index])
+
+
+@pytest.mark.parametrize(
+    ("stem", "plural", "past"),
+    [
+        ("K AE1 T", "K AE1 T S", "K AE1 T IH0 D"),
+        ("D AO1 G", "D AO1 G Z", "D AO1 G D"),
+        ("K IH1 S", "K IH1 S IH0 Z", "K IH1 S T"),
+        ("JH AH1 JH", "JH AH1 JH IH0 Z", "JH AH1 JH D"),
+    ],
+)
+def test_endings_follow_the_last_sound(stem: str, plural: str, past: str) -> None:
+    assert " ".join(with_s(tuple(stem.split()))) == plural
+    assert " ".join(with_ed(tuple(stem.split()))) == past
+
+
+@pytest.mark.parametrize(
+    ("sentence", "index", "phonemes"),
+    [
+        # homographs
+        ("i read it", 1, "R IY1 D"), ("i have read it", 2, "R EH1 D"),
+        ("to record", 1, "R IH0 K AO1 R D"), ("a record", 1, "R EH1 K ER0 D"),
+        ("they live here", 1, "L IH1 V"), ("a live show", 1, "L AY1 V"),
+        ("close the door", 0, "K L OW1 Z"), ("very close", 1, "K L OW1 S"),
+        ("the use of it", 1, "Y UW1 S"), ("we use it", 1, "Y UW1 Z"),
+        # weak forms
+        ("the apple", 0, "DH IY0"), ("the table", 0, "DH AH0"), ("the year", 0, "DH IY0"),
+        ("a table", 0, "AH0"), ("to eat", 0, "T UW1"), ("to go", 0, "T IH0"),
+        ("used to", 0, "Y UW1 S T"), ("used it", 0, "Y UW1 Z D"),
+        # letters
+        ("A", 0, "EY1"), ("W", 0, "D AH1 B AH0 L Y UW2"), ("S's", 0, "EH1 S IH0 Z"),
+        # an unlisted form of a listed word
+        ("connived", 0, "K AH0 N AY1 V D"),
+    ],
+)  # fmt: skip
+def test_a_word_sounds_as_its_neighbors_ask(
+    pronouncer: Pronouncer, sentence: str, index: int, phonemes: str
+) -> None:
+    assert said(pronouncer, sentence, index) == phonemes
+
+
+@pytest.fixture(scope="module")
+def lexicon() -> Lexicon:
+    return Lexicon()
+
+
+@pytest.fixture(scope="module")
+def listed_words() -> list[str]:
+    """Every 97th word of the lexicon, read in the plain way."""
+    path = files("gruut_lang_en") / "lexicon.db"
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as rows:
+        found = rows.execute("SELECT word FROM word_phonemes WHERE id % 97 = 1").fetchall()
+    rows.close()
+    return [word for (word,) in found]
+
+
+def test_listed_words_are_found(lexicon: Lexicon, listed_words: list[str]) -> None:
+    assert len(listed_words) > 1000
+    assert [word for word in listed_words if word not in lexicon] == []
+
+
+@pytest.mark.parametrize(
+    ("word", "phonemes"),
+    [
+        ("hello", "HH EH0 L OW1"),
+        ("service", "S ER1 V AH0 S"),  # the lexicon has a weak i
+        ("information", "IH2 N F ER0 M EY1 SH AH0 N"),  # corrected
+    ],
+)
+def test_pronunciations_are_arpabet_with_stress(lexicon: Lexicon, word: str, phonemes: str) -> None:
+    assert " ".join(lexicon.pronunciations(word)[0].phonemes) == phonemes
+
+
+@pytest.fixture(scope="module")
+def net() -> LetterToSound:
+    return LetterToSound()
+
+
+def test_a_word_with_vowels_has_a_primary_stress(net: LetterToSound) -> None:
+    for word in ("flumber", "trantoricity", "gribblesome", "okapify"):
+        assert any(phoneme.endswith("1") for phoneme in net.phonemes(word)), word
+
+
+def test_a_plain_invented_word_sounds_as_it_is_written(net: LetterToSound) -> None:
+    assert net.phonemes("blint") == ("B", "L", "IH1", "N", "T")

@@ -1,0 +1,331 @@
+"""Published checkpoints of WaveGrad 2: names, symbols, and that they compute what they computed.
+
+The expected values come from a state of that layout at toy size and numpy, in the published order
+of operations.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from dlpo.checkpoint import load_checkpoint
+from dlpo.errors import CheckpointError
+from dlpo.model.gaussian_upsampling import frame_positions
+from dlpo.model.wavegrad2 import DBlock, UBlock, WaveGrad2
+from dlpo.text.symbols import symbol_ids
+from dlpo.training.published import PUBLISHED_SYMBOLS, import_wavegrad2
+
+Array = NDArray[np.float64]
+State = dict[str, torch.Tensor]
+C, SPEAKER, PREDICTOR, CONDITION, WAVE = 8, 3, 5, 10, 4
+UP, DOWN, FACTORS = (12, 10, 8, 6, 6), (6, 6, 8, 10), (5, 5, 3, 2, 2)
+
+
+def published(large: bool) -> State:
+    """Random tensors under the published names."""
+    torch.manual_seed(int(large))
+    state: State = {}
+
+    def add(name: str, module: nn.Module, suffix: str = "") -> None:
+        for key, value in module.state_dict().items():
+            value = torch.rand_like(value) + 0.5 if key == "running_var" else value
+            state[f"{name}{suffix}.{key}"] = value
+
+    def conv(name: str, a: int, b: int, kernel: int) -> None:
+        add(name, nn.Conv1d(a, b, kernel), ".conv1d")
+
+    add("encoder.embedding", nn.Embedding(len(PUBLISHED_SYMBOLS), C))
+    for i in range(3):
+        add(f"encoder.cnn.{i}.0", nn.Conv1d(C, C, 5))
+        add(f"encoder.cnn.{i}.1", nn.BatchNorm1d(C))
+    add("encoder.lstm", nn.LSTM(C, C // 2, bidirectional=True))
+    add("speaker_embedding", nn.Embedding(1, SPEAKER))
+    for part, more in (("duration_predictor", 0), ("range_parameter_predictor", 1)):
+        lstm = nn.LSTM(C + SPEAKER + more, PREDICTOR, 2, bidirectional=True)
+        add(f"resampling.{part}.lstm", lstm)
+        add(f"resampling.{part}.fc.0", nn.Linear(2 * PREDICTOR, 1, bias=False))
+    conv("decoder.ublock_preconv", C + SPEAKER, CONDITION, 3)
+    conv("decoder.ublock_postconv", UP[-1], 1, 3)
+    conv("decoder.dblock_preconv", 1, WAVE, 5)
+
+    def up_block(name: str, a: int, b: int, first: str) -> None:
+        conv(f"{name}.first_block_main_branch.{first}", a, b, 3)
+        conv(f"{name}.first_block_main_branch.modulation.convolution", b, b, 3)
+        conv(f"{name}.first_block_residual_branch.0", a, b, 1)
+        for k in range(2):
+            conv(f"{name}.second_block_main_branch.modulation_{k}.convolution", b, b, 3)
+
+    def down_block(name: str, a: int, b: int, first: int) -> None:
+        for k in range(3):
+            conv(f"{name}.main_branch.{first + k}.convolution", b if k else a, b, 3)
+        conv(f"{name}.residual_branch.0", a, b, 1)
+
+    for i, (a, b) in enumerate(zip((CONDITION, *UP), UP, strict=False)):
+        inner = ".upsampling_basic_block" if large else ""
+        up_block(f"decoder.ublocks.{i}{inner}", a, b, "upsampling.2")
+        if large:
+            up_block(f"decoder.ublocks.{i}", b, b, "noupsampling.1")
+    for i, (a, b) in enumerate(zip((WAVE, *DOWN), DOWN, strict=False)):
+        inner = ".downsampling_basic_block" if large else ""
+        down_block(f"decoder.dblocks.{i}{inner}", a, b, 1)
+        if large:
+            down_block(f"decoder.dblocks.{i}", b, b, 0)
+    for i, (a, b) in enumerate(zip((WAVE, *DOWN), reversed(UP), strict=True)):
+        conv(f"decoder.films.{i}.signal_conv.0", a, a, 3)
+        conv(f"decoder.films.{i}.scale_conv", a, b, 3)
+        conv(f"decoder.films.{i}.shift_conv", a, b, 3)
+    return state
+
+
+class Settings:
+    """As of the published code: a class that whoever imports the file doesn't have."""
+
+    ran: ClassVar[list[str]] = []
+
+    def __setstate__(self, state: Any) -> None:
+        Settings.ran.append("unpickled")
+
+
+def save(state: State, path: Path) -> Path:
+    """A Lightning checkpoint with settings as objects."""
+    settings = Settings()
+    settings.__dict__["cache"] = defaultdict(dict, {"a": {"b": 1}})
+    content = {"epoch": 1059, "state_dict": OrderedDict(state), "hyper_parameters": settings}
+    torch.save(content, path)
+    return path
+
+
+Imported = Callable[[bool], tuple[State, WaveGrad2]]
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Imported:
+    """Whether Large -> the published state and the model that it became."""
+
+    def imported(large: bool) -> tuple[State, WaveGrad2]:
+        state = published(large)
+        import_wavegrad2(save(state, tmp_path / "theirs.ckpt"), tmp_path / "ours")
+        return state, cast(WaveGrad2, load_checkpoint(tmp_path / "ours").model)
+
+    return imported
+
+
+# ---------------------------------------------------------------------- numpy
+def tensor(state: State, name: str) -> Array:
+    return state[name].double().numpy()
+
+
+def convolved(state: State, name: str, x: Array, dilation: int = 1) -> Array:
+    """(C, L) -> (C', L)."""
+    weight, bias = tensor(state, f"{name}.weight"), tensor(state, f"{name}.bias")
+    reach = dilation * (weight.shape[2] - 1) // 2
+    padded = np.pad(x, ((0, 0), (reach, reach)))
+    shifted = [padded[:, k * dilation : k * dilation + x.shape[1]] for k in range(weight.shape[2])]
+    return bias[:, None] + sum(weight[:, :, k] @ row for k, row in enumerate(shifted))
+
+
+def leaky(x: Array) -> Array:
+    return np.where(x < 0, 0.2 * x, x)
+
+
+def interpolated(x: Array, length: int) -> Array:
+    """(C, L) -> (C, length), linear between the middles of samples."""
+    old = x.shape[1]
+    places = (np.arange(length) + 0.5) * old / length - 0.5
+    return np.stack([np.interp(places, np.arange(old), row) for row in x])
+
+
+def lstm(state: State, name: str, suffix: str, x: Array) -> Array:
+    """(P, C) -> (P, H), one layer in one direction."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    into, back, b, c = (tensor(state, f"{name}.{key}_{suffix}") for key in names)
+    h = cell = np.zeros(back.shape[1])
+    out = []
+    for row in x:
+        gates = into @ row + back @ h + b + c
+        i, f, g, o = np.split(gates, 4)
+        i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
+        cell = f * cell + i * np.tanh(g)
+        h = o * np.tanh(cell)
+        out.append(h)
+    return np.stack(out)
+
+
+def both_ways(state: State, name: str, layers: int, x: Array) -> Array:
+    for k in range(layers):
+        ahead = lstm(state, name, f"l{k}", x)
+        x = np.concatenate([ahead, lstm(state, name, f"l{k}_reverse", x[::-1])[::-1]], 1)
+    return x
+
+
+def up_block(
+    state: State, name: str, first: str, x: Array, scale: Array, shift: Array,
+    dilations: tuple[int, ...],
+) -> Array:  # fmt: skip
+    """One published upsampling block, as far as it goes up to `scale`'s length."""
+
+    def modulated(x: Array, layer: str, dilation: int) -> Array:
+        return convolved(state, f"{name}.{layer}.conv1d", leaky(scale * x + shift), dilation)
+
+    main, length = f"{name}.first_block_main_branch", scale.shape[1]
+    skip = convolved(state, f"{name}.first_block_residual_branch.0.conv1d", x)
+    y = convolved(state, f"{main}.{first}.conv1d", interpolated(leaky(x), length), dilations[0])
+    y = modulated(y, "first_block_main_branch.modulation.convolution", dilations[1])
+    y = y + interpolated(skip, length)
+    z = modulated(y, "second_block_main_branch.modulation_0.convolution", dilations[2])
+    return y + modulated(z, "second_block_main_branch.modulation_1.convolution", dilations[3])
+
+
+def down_block(state: State, name: str, first: int, x: Array, factor: int) -> Array:
+    length = x.shape[1] // factor
+    y = interpolated(x, length) if factor > 1 else x
+    for k, dilation in enumerate((1, 2, 4)):
+        layer = f"{name}.main_branch.{first + k}.convolution.conv1d"
+        y = convolved(state, layer, leaky(y), dilation)
+    skip = convolved(state, f"{name}.residual_branch.0.conv1d", x)
+    return y + (interpolated(skip, length) if factor > 1 else skip)
+
+
+def random(*shape: int) -> Array:
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+def given(x: Array) -> torch.Tensor:
+    return torch.from_numpy(x).float()[None]
+
+
+# ---------------------------------------------------------------------- blocks
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("i", [0, 3])
+def test_an_upsampling_block_is_the_published_one(imported: Imported, large: bool, i: int) -> None:
+    state, model = imported(large)
+    x, length = random((CONDITION, *UP)[i], 7), 7 * FACTORS[i]
+    scale, shift = random(2, UP[i], length)
+    name, dilations = f"decoder.ublocks.{i}", (1, 2, 4, 8) if large or i < 3 else (1, 2, 1, 2)
+    inner = f"{name}.upsampling_basic_block" if large else name
+    expected = up_block(state, inner, "upsampling.2", x, scale, shift, dilations)
+    if large:
+        expected = up_block(state, name, "noupsampling.1", expected, scale, shift, dilations)
+    made = given(x)
+    for block in cast(list[UBlock], model.decoder.up[i]):
+        made = block(made, given(scale), given(shift))
+    np.testing.assert_allclose(made[0].detach().numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("i", [0, 2])
+def test_a_downsampling_block_is_the_published_one(imported: Imported, large: bool, i: int) -> None:
+    state, model = imported(large)
+    factor = FACTORS[::-1][i]
+    x, name = random((WAVE, *DOWN)[i], 6 * factor), f"decoder.dblocks.{i}"
+    inner = f"{name}.downsampling_basic_block" if large else name
+    expected = down_block(state, inner, 1, x, factor)
+    if large:
+        expected = down_block(state, name, 0, expected, 1)
+    made = cast(DBlock, model.decoder.down[i])(given(x))
+    np.testing.assert_allclose(made[0].detach().numpy(), expected, atol=1e-4)
+
+
+def test_film_is_the_published_one(imported: Imported) -> None:
+    state, model = imported(False)
+    x, level = random(DOWN[0], 9), 0.37
+    half = DOWN[0] // 2
+    angles = 5000 * level * 1e-4 ** (np.arange(half) / half)
+    y = leaky(convolved(state, "decoder.films.1.signal_conv.0.conv1d", x))
+    y = y + np.concatenate([np.sin(angles), np.cos(angles)])[:, None]
+    made = model.decoder.films[1](given(x), torch.tensor([level]))
+    for kind, ours in zip(("scale", "shift"), made, strict=True):
+        expected = convolved(state, f"decoder.films.1.{kind}_conv.conv1d", y)
+        np.testing.assert_allclose(ours[0].detach().numpy(), expected, atol=1e-4)
+
+
+# ---------------------------------------------------------------------- text
+TEXT = ["^", "HH", "AH0", " ", "L", "OW1", ",", "ZH", "."]
+THEIRS = ["@HH", "@AH0", "@L", "@OW1", "@sp", "@ZH", "@sp"]
+SEEN = [1, 2, 4, 5, 6, 7, 8]  # their places in TEXT
+
+
+def hidden_of(state: State) -> Array:
+    """(P, C) of THEIRS."""
+    rows = [PUBLISHED_SYMBOLS.index(name) for name in THEIRS]
+    x = tensor(state, "encoder.embedding.weight")[rows].T
+    for i in range(3):
+        x, norm = convolved(state, f"encoder.cnn.{i}.0", x), f"encoder.cnn.{i}.1"
+        mean, variance = tensor(state, f"{norm}.running_mean"), tensor(state, f"{norm}.running_var")
+        x = (x - mean[:, None]) / np.sqrt(variance[:, None] + 1e-5)
+        x = x * tensor(state, f"{norm}.weight")[:, None] + tensor(state, f"{norm}.bias")[:, None]
+        x = np.maximum(x, 0)
+    encoded = both_ways(state, "encoder.lstm", 1, x.T)
+    speaker = tensor(state, "speaker_embedding.weight").repeat(len(rows), 0)
+    return np.concatenate([encoded, speaker], 1)
+
+
+def test_text_reads_as_published_without_gaps(imported: Imported) -> None:
+    state, model = imported(False)
+    hidden = hidden_of(state)
+    resampling = "resampling.duration_predictor"
+    seconds = both_ways(state, f"{resampling}.lstm", 2, hidden)
+    seconds = seconds @ tensor(state, f"{resampling}.fc.0.weight")[0]
+    phonemes = torch.tensor([symbol_ids(TEXT)])
+    mask = model.seen(phonemes, torch.ones_like(phonemes, dtype=torch.bool))
+    assert mask[0].nonzero()[:, 0].tolist() == SEEN
+    ours = model.hidden(phonemes, mask)
+    durations = model.predict_durations(ours, mask)[0]
+    np.testing.assert_allclose(ours[0].T[SEEN].detach().numpy(), hidden, atol=1e-5)
+    np.testing.assert_allclose(durations[SEEN].detach().numpy(), 73.5 * seconds, atol=1e-4)
+    assert durations[[0, 3]].tolist() == [0, 0]
+
+
+def test_frames_are_read_off_where_published(imported: Imported) -> None:
+    state, model = imported(False)
+    hidden, whole = hidden_of(state), np.array([2.0, 3, 1, 4, 2, 3, 1])
+    resampling = "resampling.range_parameter_predictor"
+    x = both_ways(state, f"{resampling}.lstm", 2, np.concatenate([hidden, whole[:, None]], 1))
+    ranges = np.log1p(np.exp(x @ tensor(state, f"{resampling}.fc.0.weight")[0]))
+    times = np.arange(whole.sum())[:, None]
+    logits = -(((times - (np.cumsum(whole) - whole / 2)) / ranges) ** 2) / 2
+    weights = np.exp(logits) / ranges
+    expected = weights / (weights.sum(1, keepdims=True) + 1e-8) @ hidden
+    phonemes = torch.tensor([symbol_ids(TEXT)])
+    mask = model.seen(phonemes, torch.ones_like(phonemes, dtype=torch.bool))
+    durations = torch.zeros(1, len(TEXT))
+    durations[0, SEEN] = torch.from_numpy(whole).float()
+    ours = model.hidden(phonemes, mask)
+    positions = frame_positions(int(whole.sum()))
+    made, _ = model.frames(
+        ours, durations, model.predict_ranges(ours, durations, mask), positions, torch.zeros(1)
+    )
+    np.testing.assert_allclose(made[0].T.detach().numpy(), expected, atol=1e-4)
+
+
+# ---------------------------------------------------------------------- the file
+def test_nothing_in_the_file_runs(imported: Imported) -> None:
+    imported(False)
+    assert Settings.ran == []
+
+
+def test_other_files_are_refused_with_the_reason(tmp_path: Path) -> None:
+    def refuse(content: object, reason: str) -> None:
+        torch.save(content, tmp_path / "other.ckpt")
+        with pytest.raises(CheckpointError, match=reason):
+            import_wavegrad2(tmp_path / "other.ckpt", tmp_path / "out")
+
+    state = published(False)
+    refuse({"epoch": 3}, "holds no tensors")
+    refuse(state | {"decoder.more": torch.ones(1)}, "decoder.more")
+    fewer = state | {"encoder.embedding.weight": torch.ones(79, C)}
+    refuse(fewer, "79 symbols; expected the 151")
+    refuse({k: v for k, v in state.items() if "films.2" not in k}, "films.2")
+    (tmp_path / "other.ckpt").write_bytes(b"no torch file")
+    with pytest.raises(CheckpointError, match="download it again"):
+        import_wavegrad2(tmp_path / "other.ckpt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
