@@ -22,8 +22,8 @@ from dlpo_serving.http.hosts import check_host, hosts_of
 from dlpo_serving.http.speech_socket import is_same_origin
 
 PER_ADDRESS = 500  # sittings, so that one client can't take all that a test has room for
-HOSTS = web.AppKey("hosts", frozenset[str])
-SITTINGS = web.AppKey("sittings", defaultdict[str, set[str]])  # of each address
+HOSTS: web.AppKey[frozenset[str]] = web.AppKey("hosts", frozenset)
+SITTINGS: web.AppKey[defaultdict[str, set[str]]] = web.AppKey("sittings", defaultdict)
 BODY_BYTES = 4_096  # an answer takes about 400
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HEADERS = {
@@ -61,7 +61,8 @@ def build_app(
     if missing := sorted(str(path) for path in files.values() if not path.is_file()):
         raise DataError(f"{folder} lacks {', '.join(missing[:3])}; make the test again")
     app = web.Application(middlewares=[_errors_as_json], client_max_size=BODY_BYTES)
-    app[HOSTS], app[SITTINGS] = hosts, defaultdict(set)
+    app[HOSTS] = hosts
+    app[SITTINGS] = defaultdict(set)  # by address
     app.add_routes([web.get(path, partial(_send, file)) for path, file in files.items()])
     app.add_routes([web.post("/answers", partial(_take, key, store or AnswerStore(folder, key)))])
     app.on_response_prepare.append(_add_headers)

@@ -340,7 +340,7 @@ async def listening(
     port: int,
     tls: ssl.SSLContext | None = None,
     *,
-    stall_s: float = HttpLimits.stall_s,
+    stall_s: float = 30.0,
     proxies: Collection[str] = (),
 ) -> AsyncIterator[int]:
     """Serve `app` while the block runs.
