@@ -23,13 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.text.en_us.letter_to_sound import LETTERS, SLOTS, LetterToSound
-from dlpo.text.symbols import PHONEMES
+from dlpo.text.symbols import ENGLISH
 
 log = logging.getLogger("train_letter_to_sound")
 OUTPUT = Path(__file__).resolve().parents[1] / "dlpo" / "text" / "letter_to_sound.npz"
 HELD_OUT_EVERY = 50  # words
 BATCH = 256  # words of equal length
-BLANK = len(PHONEMES)
+BLANK = len(ENGLISH)
 
 Entry = tuple[str, list[tuple[str, ...]]]
 
@@ -91,7 +91,7 @@ def batches(entries: list[Entry], rng: np.random.Generator) -> list[tuple[Tensor
             chosen = [group[i] for i in order[start : start + BATCH]]
             letters = torch.tensor([[LETTERS.index(c) for c in f"^{w}$"] for w, _ in chosen])
             spoken = [says[rng.integers(len(says))] for _, says in chosen]
-            epoch.append((letters, [torch.tensor([PHONEMES.index(p) for p in s]) for s in spoken]))
+            epoch.append((letters, [torch.tensor([ENGLISH.index(p) for p in s]) for s in spoken]))
     rng.shuffle(epoch)
     return epoch
 

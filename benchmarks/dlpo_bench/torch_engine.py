@@ -56,10 +56,10 @@ class TorchEngine:
         self, checkpoint: Checkpoint, like: Manifest, chain: ScheduleInfo, steps: Sequence[int]
     ) -> None:
         model, config = checkpoint.model, checkpoint.config
-        if config.symbols != len(SYMBOLS):
+        if config.symbols > len(SYMBOLS):
             raise CheckpointError(
-                f"the checkpoint reads {config.symbols} symbols, this dlpo writes {len(SYMBOLS)};"
-                " train it again with this version"
+                f"the checkpoint reads {config.symbols} symbols, this dlpo knows {len(SYMBOLS)}:"
+                " upgrade dlpo"
             )
         schedules = {n: named_schedule(chain.name, n, chain.eta) for n in steps}
         several = config if isinstance(config, SpectralConfig) else None

@@ -179,6 +179,8 @@ class Manifest:
     voices: tuple[str, ...] = ()
     """Names of the voices of a bundle with several, in the order in which the encoder and frames
     graphs read their shares; () of a bundle with one."""
+    voice_languages: dict[str, str] = field(default_factory=dict)
+    """Name of each of `voices` -> its language; {} where all speak `language`."""
     requires: tuple[str, ...] = ()
     """Features that a reader must know, or else refuse the bundle; docs/bundle.md lists them."""
     files: dict[str, FileInfo] = field(default_factory=dict)
@@ -206,7 +208,13 @@ class Manifest:
     def named(self, voice: str) -> Manifest:
         """The manifest with its voices renamed to `voice`, `voice`-1, `voice`-2 and so on."""
         names = (voice, *(f"{voice}-{place}" for place in range(1, len(self.voices))))
-        return dataclasses.replace(self, voice=voice, voices=names[: len(self.voices)])
+        languages = [self.voice_languages[name] for name in self.voices if self.voice_languages]
+        return dataclasses.replace(
+            self,
+            voice=voice,
+            voices=names[: len(self.voices)],
+            voice_languages=dict(zip(names, languages, strict=False)),
+        )
 
     @property
     def offered_voices(self) -> tuple[str, ...]:
@@ -215,11 +223,23 @@ class Manifest:
 
     def with_voice(self, name: str) -> Manifest:
         """The manifest of one of the voices, or of a mix of them, as a voice of its own."""
-        return dataclasses.replace(self, voice=name)
+        return dataclasses.replace(self, voice=name, language=self.language_of(name))
+
+    def language_of(self, voice: str) -> str:
+        """The language of one of the voices; of a mix, that of its largest share."""
+        if not self.voice_languages or not self.mixes(voice):
+            return self.language
+        name, _ = max(_SHARE.findall(voice), key=lambda part: float(part[1] or 1))
+        return self.voice_languages[name]
 
     def speaks(self, language: str) -> bool:
-        """Whether the voice speaks a language: BCP 47, such as "en-US" or "en"; "" matches any."""
+        """Whether the voice speaks a language: BCP 47, such as "en-US" or "en"; "" matches any.
+
+        A voice of the Americas ("es-419") speaks the language of each of their countries ("es-MX").
+        """
         asked, spoken = language.lower().split("-"), self.language.lower().split("-")
+        if spoken[1:] == ["419"] and asked[:1] == spoken[:1]:
+            return asked[1:] != ["es"]
         return not language or asked == spoken[: len(asked)]
 
     def mixes(self, voice: str) -> bool:
@@ -280,6 +300,8 @@ class Manifest:
         values = to_dict(self)
         if not self.voices:  # single-voice bundles keep their original layout
             del values["voices"]
+        if not self.voice_languages:  # as before there were several languages
+            del values["voice_languages"]
         return seal(values)
 
     @classmethod
@@ -322,6 +344,9 @@ class Manifest:
         ):
             names = ", ".join(self.voices)
             yield f"voices are {names}; expected distinct names, including {self.voice}"
+        if self.voice_languages and self.voice_languages.keys() != set(self.voices):
+            names = ", ".join(self.voice_languages)
+            yield f"voice_languages has {names}; expected each of voices once"
         for key in ("language", "licence", "corpus"):
             text = getattr(self, key)
             if not text.isprintable() or len(text) > MAX_TEXT:

@@ -67,6 +67,12 @@ def export(
             " default, all of them."
         ),
     ] = [],  # noqa: B006  typer shows it as the default
+    language: Annotated[
+        list[str],
+        _of_checkpoint(
+            help="Language of a voice other than en-US: es-419, or NAME=es-419; repeatable."
+        ),
+    ] = [],  # noqa: B006  as above
     gain: Annotated[float, _of_checkpoint(help="Gain factor on the waveform.")] = 1.0,
     dictionary: Dictionary = None,
     tensorrt: Annotated[
@@ -106,6 +112,7 @@ def export(
                 opset=opset,
                 voice=voice[0] if voice else "lj",
                 voices=_voices(config, voice),
+                languages=_languages(language, voice[0] if voice else "lj"),
                 gain=gain,
                 dictionary=read_dictionary(dictionary) or {},
             )
@@ -149,6 +156,12 @@ def _voices(config: Any, wanted: list[str]) -> dict[str, str]:
     if not wanted or not isinstance(config, SpectralConfig):
         return {}
     return {name: voice or name for name, _, voice in (entry.partition("=") for entry in wanted)}
+
+
+def _languages(wanted: list[str], first: str) -> dict[str, str]:
+    """Name in the bundle -> language, from `--language`; one without a name is of `first`."""
+    entries = (entry.rpartition("=") for entry in wanted)
+    return {name or first.partition("=")[0]: language for name, _, language in entries}
 
 
 def voices(context: typer.Context) -> None:

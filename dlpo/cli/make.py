@@ -27,6 +27,7 @@ from dlpo.cli.options import (
     progress,
     run_shown,
 )
+from dlpo.cli.probe import probed
 from dlpo.errors import InputError, needs
 
 if TYPE_CHECKING:
@@ -386,6 +387,14 @@ def tune(
         ),
     ] = None,
     settings: Settings = None,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Tune nothing: print whether the reward prefers right contours to wrong ones, and"
+            " whether the best of eight by it raises the held-out judges.",
+        ),
+    ] = False,
     demo: Annotated[
         bool,
         typer.Option(
@@ -418,7 +427,7 @@ def tune(
     weighed = {"alpha": alpha, "beta": beta}
     given = {name: weight for name, weight in weighed.items() if weight is not None}
     changed = parse_settings(settings or [])
-    if reward == ENDINGS:
+    if reward == ENDINGS and not probe:
         files = texts or []
         run = endings_tuner(checkpoint, _corpora(data), files, without, out, method, given, changed)
         typer.echo(run_shown(run, "reward"))
@@ -442,6 +451,9 @@ def tune(
     sources = RewardSources(weights, utmos, whisper)
     corpora = Corpora(*_corpora(data))
     models = load_reward_models(corpora, plan, config, sources)
+    if probe:
+        probed(load_checkpoint(checkpoint).model, corpora, plan.chain, models)
+        return
     tuner = Tuner(checkpoint, corpora, out, plan, config, models, preferences)
     best = run_shown(tuner, "reward", "kl_of_update")
     if tuner.accelerator.is_main_process:

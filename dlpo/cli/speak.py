@@ -118,6 +118,9 @@ def say(
     ssml: Annotated[bool, typer.Option("--ssml", help="Read the text as SSML.")] = False,
     code: Annotated[Code, typer.Option(help="Announce, speak or skip code blocks.")] = "announce",
     emoji: Annotated[Emoji, typer.Option(help="Skip emoji or say their names.")] = "skip",
+    language: Annotated[
+        str, typer.Option(help="Language of the text, such as es; by default, the voice's own.")
+    ] = "",
     sample_rate: Annotated[
         int | None, typer.Option(help="Sample rate of the file in Hz; by default, the voice's.")
     ] = None,
@@ -148,7 +151,9 @@ def say(
             pieces = typed_pieces(sys.stdin.fileno())
     words = "" if pieces else _read(text)
     known = read_dictionary(dictionary)
-    request = SpeechRequest(words, speed, pitch, seed, steps, known, ssml, volume, code, emoji)
+    request = SpeechRequest(
+        words, speed, pitch, seed, steps, known, ssml, volume, code, emoji, language
+    )
     with _flags_named():
         spoken = speak(
             request,
@@ -211,19 +216,27 @@ def serve(context: typer.Context) -> None:
     run(settings)
 
 
-def phonemes(text: Text, dictionary: Dictionary = None) -> None:
+def phonemes(
+    text: Text,
+    dictionary: Dictionary = None,
+    language: Annotated[str, typer.Option(help="Language of the text, such as es.")] = "en-US",
+) -> None:
     """Print how a text will be spoken, as JSON: its sentences, words and phonemes."""
     from dlpo.text import TextFrontEnd
 
-    processed = TextFrontEnd().process(_read(text), read_dictionary(dictionary))
+    processed = TextFrontEnd(language=language).process(_read(text), read_dictionary(dictionary))
     _warn(processed.warnings)
     typer.echo("[\n" + ",\n".join(map(_as_json, processed.sentences)) + "\n]")
 
 
 def _as_json(sentence: Sentence) -> str:
-    words = (json.dumps({"word": w.word, "phonemes": w.phonemes}) for w in sentence.words)
+    words = (_json({"word": w.word, "phonemes": w.phonemes}) for w in sentence.words)
     listed = ",\n    ".join(words)
-    return f'  {{"normalized": {json.dumps(sentence.normalized)}, "words": [\n    {listed}\n  ]}}'
+    return f'  {{"normalized": {_json(sentence.normalized)}, "words": [\n    {listed}\n  ]}}'
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _read(text: str) -> str:

@@ -20,7 +20,7 @@ class WaveGrad2Config:
 
     model: Literal["mini", "base", "large"] = "base"
     """Name of the size."""
-    symbols: int = 79
+    symbols: int = 99
     """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
     unseen_symbols: tuple[int, ...] = ()
     """Symbols that the encoder isn't shown and that take no time. The published checkpoints have no
@@ -144,7 +144,7 @@ class SpectralConfig:
     model: Literal["spectral"] = "spectral"
     voices: tuple[str, ...] = ("lj",)
     """Rows of the voice embedding: speakers, and sessions of a speaker such as lj/LJ001."""
-    symbols: int = 79
+    symbols: int = 99
     """Rows of the symbol embedding; `len(dlpo.text.symbols.SYMBOLS)`."""
     hidden_channels: int = 192
     """Width of the encoder and of the frame sequence."""

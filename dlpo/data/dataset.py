@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
 from dlpo.data.features import Features
 from dlpo.errors import DataError
-from dlpo.text.symbols import SYMBOLS
+from dlpo.text.symbols import SYMBOLS, known_symbols
 
 FORMAT = 2
 PHASE_CYCLE = 65_536
@@ -103,11 +103,12 @@ class Dataset:
             raise DataError(
                 f"{path}: not a prepared dataset ({error}); run: dlpo prepare ljspeech"
             ) from error
-        if index.get("format") != FORMAT or index.get("symbols") != list(SYMBOLS):
+        symbols = tuple(index.get("symbols", ()))
+        if index.get("format") != FORMAT or not known_symbols(symbols):
             raise DataError(
-                f"{path}: format {index.get('format')}, {len(index.get('symbols', []))} symbols;"
-                f" expected format {FORMAT} and the {len(SYMBOLS)} symbols of this version:"
-                " prepare it again"
+                f"{path}: format {index.get('format')}, {len(symbols)} symbols;"
+                f" expected format {FORMAT} and the {len(SYMBOLS)} symbols of this version, or the"
+                " first of them: prepare it again"
             )
         self.sha256 = sha256(raw).hexdigest()
         self.origin: str = index.get("origin", LJSPEECH)
@@ -199,6 +200,12 @@ class Corpora:
 
     def __getitem__(self, i: int) -> Utterance:
         return self.window(i, 0, self.entries[i].frames)
+
+    @property
+    def symbols(self) -> int:
+        """1 + the highest symbol id that occurs."""
+        arrays = [dataset.arrays["symbols"] for dataset in self.datasets]
+        return max((1 + int(array.max()) for array in arrays if len(array)), default=0)
 
     def split(self, name: str, *, with_audio: bool) -> list[int]:
         """Indices of a split's utterances: those with audio, or those with durations only."""

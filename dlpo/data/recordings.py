@@ -20,7 +20,7 @@ from dlpo.data.decoding import decoded
 from dlpo.errors import DataError, InputError, TextError, needs, reading, writing
 from dlpo.text import TextFrontEnd
 from dlpo.text.en_us.pronounce import Lexicon
-from dlpo.text.symbols import PHONEMES
+from dlpo.text.symbols import ENGLISH
 
 AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif"}
 TEXT = (".txt", ".lab", ".TXT", ".LAB")
@@ -202,7 +202,7 @@ class Aligner:
             from pocketsphinx import Decoder, get_model_path
         self._front_end, self._lexicon = TextFrontEnd(), Lexicon()
         # A phoneme is a decoder "word", once for even-numbered words and once for odd-numbered.
-        entries = [f"{p}_{k} {p.rstrip('012')}\n" for p in PHONEMES for k in (0, 1)]
+        entries = [f"{p}_{k} {p.rstrip('012')}\n" for p in ENGLISH for k in (0, 1)]
         with NamedTemporaryFile("w", suffix=".dict") as dictionary:
             dictionary.writelines([f"{PAUSE} SIL\n", *entries])
             dictionary.flush()

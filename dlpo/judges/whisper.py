@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dlpo.errors import CheckpointError, InputError, needs
 from dlpo.judges.judge import Waveform, listen_at, without_torchaudio
 from dlpo.text import TextFrontEnd
+from dlpo.text.languages import LANGUAGES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,23 +30,25 @@ END_MARKS = " .?!…"
 
 
 class Whisper:
-    """Transcribes each clip by itself, greedily, as English.
+    """Transcribes each clip by itself, greedily, as one language.
 
     Numbers and abbreviations in its output are spelled out, as they are in the texts.
 
     Args:
         directory: a checkpoint in the layout of transformers (`config.json`, weights, tokenizer),
             as on the Hugging Face hub; English-only or multilingual, any size.
+        language: BCP 47, one that can be read.
 
     Raises:
         CheckpointError: missing, damaged, or another model.
+        InputError: the language can't be read, or the checkpoint hears English only.
         MissingExtraError: transformers is not installed.
     """
 
     sample_rate_hz = 16_000
     takes_bfloat16 = True
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, language: str = LANGUAGES[0]) -> None:
         if not (directory / CONFIG).is_file():
             raise CheckpointError(
                 f"{directory}: no {CONFIG}; expected the directory of a Whisper checkpoint in"
@@ -69,9 +72,14 @@ class Whisper:
         self._model = model.eval().requires_grad_(False)
         self._model.generation_config.update(num_beams=1, do_sample=False)
         self._multilingual = bool(getattr(model.generation_config, "is_multilingual", False))
+        self._front_end = TextFrontEnd(language=language)
+        heard = self._front_end.language.name
+        self._language = self._front_end.language.code.partition("-")[0]
         if self._multilingual:
-            self._processor.tokenizer.set_prefix_tokens(language="english", task="transcribe")
-        self._front_end = TextFrontEnd()
+            tokenizer = self._processor.tokenizer
+            tokenizer.set_prefix_tokens(language=heard.lower(), task="transcribe")
+        elif self._front_end.language.code != LANGUAGES[0]:
+            raise InputError(f"{directory} hears English only; expected one that hears {heard}")
         self.name = f"Whisper {directory.resolve().name}"
 
     def transcribe(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> list[str]:
@@ -173,7 +181,7 @@ class Whisper:
         )
         options: dict[str, Any] = {"return_timestamps": True} if long else {}
         if self._multilingual:
-            options |= {"language": "en", "task": "transcribe"}
+            options |= {"language": self._language, "task": "transcribe"}
         with torch.inference_mode():
             tokens = self._model.generate(
                 given.input_features,

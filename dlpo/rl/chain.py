@@ -218,13 +218,17 @@ class ChainPolicy(nn.Module):
     def _noises(
         self, drawn: Rollout, steps: Sequence[int], draws: int, purpose: int
     ) -> Iterator[tuple[int, Tensor]]:
-        """Each step, once per draw, with its noise (B, T), the same for the seeds of a sentence."""
+        """Each step, once per draw, with its noise (B, T), the same for the seeds of a sentence.
+
+        Every second draw is the one before it, negated: most of what noise adds to the difference
+        of two seeds is odd in it, and cancels.
+        """
         group = drawn.group
         sentences = drawn.conditions.rows(slice(None, None, group))
         for number in range(draws):
-            keys = [(*key, purpose, number) for key in drawn.keys[::group]]
-            noise = padded_noise(sentences, keys, len(steps))
-            yield from zip(steps, noise.repeat_interleave(group, 1), strict=True)
+            keys = [(*key, purpose, number // 2) for key in drawn.keys[::group]]
+            noise = padded_noise(sentences, keys, len(steps)).repeat_interleave(group, 1)
+            yield from zip(steps, -noise if number % 2 else noise, strict=True)
 
     def noise_error(self, conditions: Conditions, clean: Tensor, step: int, eps: Tensor) -> Tensor:
         """Squared error of the model's noise prediction at the level of a step, with its gradient.

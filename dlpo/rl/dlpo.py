@@ -9,7 +9,8 @@
     r            rewards (B,)      judge's score of the output, the same for all steps
     DL_k         guide (S, B)      diffusion loss of the output, re-noised to the level of step k:
                                    || eps - eps_theta(alpha_k x_0 + sigma_k eps, c, k) ||^2, a mean
-                                   over `guide_draws` draws that the seeds of a sentence share
+                                   over `guide_draws` draws that the seeds of a sentence share, in
+                                   pairs of opposite sign
     A            advantage         among the seeds of a sentence, see `group_advantages`
     alpha, beta  objective         beta = 0 is DDPO (`dlpo.rl.ddpo`), alpha = 0 is OnlyDL
 

@@ -224,5 +224,5 @@ class RolloutMethod(Method[Sample]):
             "ratio_largest": ratio.max().item(),
             "ratio_clipped": clipped.float().mean().item(),
             "kl_of_update": kl_divergence(rollout, now, rollout.acted).mean().item(),
-            "diffusion_of_output": self.policy.own_loss(rollout, 1).mean().item(),
+            "diffusion_of_output": self.policy.own_loss(rollout, 2).mean().item(),
         }

@@ -39,7 +39,8 @@ class Objective:
     diffusion loss each at unit spread, so that alpha and beta compare like with like. By default
     only where the whole chain is explored."""
     guide_draws: int = 8
-    """Draws of noise at each level that DLPO's diffusion loss of an own sample is averaged over."""
+    """Draws of noise at each level that DLPO's diffusion loss of an own sample is averaged over,
+    in pairs of opposite sign: an even number. See `research.guide_noise`."""
     matching_draws: int = 1
     """Draws of noise at each level for RWR and AWM, which learn from own samples."""
     matching_kl: float = 0.0
@@ -68,7 +69,8 @@ class Objective:
             **dict.fromkeys(
                 ("clip_range", "advantage_bound", "preference_beta", "temperature"), "above 0"
             ),
-            **dict.fromkeys(("last_steps", "guide_draws", "matching_draws"), "1 or more"),
+            **dict.fromkeys(("last_steps", "matching_draws"), "1 or more"),
+            guide_draws="an even number",
         )
         if self.method in ("dlpo", "direct") and self.alpha == self.beta == 0:
             raise ConfigError(

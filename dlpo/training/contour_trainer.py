@@ -110,6 +110,11 @@ class ContourTrainer(TrainingRun):
             )
         self.voice_config, self.rows = of_voice, of_voice.rows
         self.dataset, self.shares = Corpora(data, shares), np.array(shares) / sum(shares)
+        if self.dataset.symbols > of_voice.symbols:
+            raise TrainingError(
+                f"the datasets have symbols that {init} doesn't know, as of another language;"
+                " train its acoustics with them first: dlpo train spectral --init"
+            )
         self.recorded = RecordedContours(self.dataset, "train", self.rows)
         self.held_out = RecordedContours(self.dataset, "validation", self.rows)
         centre, spread = self.recorded.range_of()

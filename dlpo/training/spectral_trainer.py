@@ -18,6 +18,7 @@ from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.spectral import SpectralWaveGrad2, learn_own_channels
+from dlpo.text.symbols import SYMBOL_IDS, SYMBOLS, within
 from dlpo.training.acoustics import measured_mel, measured_prosody, predicted_acoustics
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches, Sentences, Windows
@@ -41,6 +42,7 @@ PARTS = {
     "denoiser": ("conditioning", "level", "spectrum"),
 }  # fmt: skip
 """Name prefixes of each part's weights; `joint` trains the denoiser's."""
+EMBEDDING = "embedding.weight"  # of symbols: the end of its name
 ADAPTER_CHANNELS = 64
 VOICE_ROWS = {
     "voices.weight", "conditioning_voices.weight", "gates.weight", "pitch_voices.weight",
@@ -125,7 +127,9 @@ class SpectralTrainer(TrainingRun):
                     "part is adapters, which add voices to a checkpoint; give it with --init"
                 )
             channels += ADAPTER_CHANNELS * (voices != start.voices)
-        self.config = replace(start, voices=voices, adapter_channels=channels)
+        # A checkpoint of an earlier version knows fewer symbols; it grows if the data has others.
+        symbols = start.symbols if self.dataset.symbols <= start.symbols else len(SYMBOLS)
+        self.config = replace(start, voices=voices, adapter_channels=channels, symbols=symbols)
         super().__init__(training, out)
         model = build_model(self.config)
         for i, source in enumerate(before):
@@ -233,6 +237,23 @@ def _started_from(path: Path) -> tuple[SpectralWaveGrad2, str]:
     return model, loaded.provenance.corpus
 
 
+def grown_embedding(rows: Tensor, symbols: int, size: int) -> Tensor:
+    """The embedding of a model that knows fewer symbols -> one of ``size`` rows.
+
+    A symbol that is new begins as the nearest that was known. Rows after those of the symbols, such
+    as that of a hidden one, remain the last.
+
+    Args:
+        rows: (symbols and perhaps others, C).
+        symbols: the number of symbols that were known.
+        size: the number of rows today.
+    """
+    others = rows[symbols:]
+    new = SYMBOLS[symbols : size - len(others)]
+    nearest = [SYMBOL_IDS[within(SYMBOLS[:symbols], (symbol,))[0]] for symbol in new]
+    return torch.cat([rows[:symbols], rows[nearest], others])
+
+
 def _fitting(
     start: SpectralWaveGrad2, model: SpectralWaveGrad2, part: str | None
 ) -> dict[str, Tensor]:
@@ -241,6 +262,8 @@ def _fitting(
     weights = {k: w for k, w in start.state_dict().items() if k.startswith(prefixes)}
     rows = [model.config.voices.index(name) for name in start.config.voices]
     for name in weights.keys() & today.keys():
+        if name.endswith(EMBEDDING):
+            weights[name] = grown_embedding(weights[name], start.config.symbols, len(today[name]))
         if name in VOICE_ROWS or name.startswith("adapters"):
             places: Any = rows if name in VOICE_ROWS else slice(len(weights[name]))
             inner = [slice(size) for size in weights[name].shape[1:]]

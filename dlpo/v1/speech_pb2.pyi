@@ -62,7 +62,7 @@ EMOJI_READING_SKIP: EmojiReading
 EMOJI_READING_NAME: EmojiReading
 
 class SynthesisConfig(_message.Message):
-    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding", "sample_rate_hz", "volume_db", "time_detail", "code", "emoji")
+    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding", "sample_rate_hz", "volume_db", "time_detail", "code", "emoji", "language")
     class DictionaryEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,7 @@ class SynthesisConfig(_message.Message):
     TIME_DETAIL_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     EMOJI_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     voice: str
     speed: float
     pitch_semitones: float
@@ -94,7 +95,8 @@ class SynthesisConfig(_message.Message):
     time_detail: TimeDetail
     code: CodeReading
     emoji: EmojiReading
-    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., volume_db: _Optional[float] = ..., time_detail: _Optional[_Union[TimeDetail, str]] = ..., code: _Optional[_Union[CodeReading, str]] = ..., emoji: _Optional[_Union[EmojiReading, str]] = ...) -> None: ...
+    language: str
+    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., volume_db: _Optional[float] = ..., time_detail: _Optional[_Union[TimeDetail, str]] = ..., code: _Optional[_Union[CodeReading, str]] = ..., emoji: _Optional[_Union[EmojiReading, str]] = ..., language: _Optional[str] = ...) -> None: ...
 
 class AudioFormat(_message.Message):
     __slots__ = ("encoding", "sample_rate_hz")

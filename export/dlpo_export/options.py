@@ -12,6 +12,7 @@ from dlpo.errors import InputError
 from dlpo.model.build import ModelConfig
 from dlpo.noise_schedule import named_schedule
 from dlpo.text.common.front_end import parse_dictionary
+from dlpo.text.languages import known_language
 from dlpo_export.lstm import OPSET
 
 MOST_STEPS = 16  # of a fused graph, the papers' 10 among them; more are slow to trace and to run
@@ -51,6 +52,8 @@ class ExportOptions:
     voices: Mapping[str, str] = field(default_factory=dict)
     """Name in the bundle -> voice of the checkpoint, for one with several; the first is the
     default. Empty is all of its speakers."""
+    languages: Mapping[str, str] = field(default_factory=dict)
+    """Name in the bundle -> language, BCP 47, for voices that don't speak American English."""
     gain: float = 1.0
     """Factor applied to the waveform before it leaves the host."""
     dictionary: Mapping[str, str] = field(default_factory=dict)
@@ -78,4 +81,9 @@ class ExportOptions:
             raise InputError(f"weight bits is {self.weight_bits}; expected 8, 16 or 32")
         if self.opset not in OPSETS:
             raise InputError(f"opset is {self.opset}; expected {OPSETS[0]} to {OPSETS[-1]}")
+        for name, language in self.languages.items():
+            try:
+                known_language(language)
+            except InputError as error:
+                raise InputError(f"voice {name!r}: {error}") from error
         parse_dictionary(self.dictionary)  # rejected now, rather than when the bundle is opened

@@ -34,6 +34,7 @@ from dlpo.model.contour import POINTS
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
+from dlpo.text.languages import LANGUAGES, known_language
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.graphs import (
     DenoiserGraph,
@@ -234,14 +235,21 @@ def _manifest(
     """The part of the manifest that needs no measurements."""
     model, provenance = checkpoint.model, checkpoint.provenance
     voices = tuple(_voices(model, options))
+    names = voices or (options.voice,)
+    if unknown := options.languages.keys() - set(names):
+        raise InputError(
+            f"a language is given for {', '.join(sorted(unknown))}; expected {', '.join(names)}"
+        )
+    spoken = [known_language(options.languages.get(name, LANGUAGES[0])) for name in names]
     requires = [ENCODER_NOISE] if EncoderGraph(model).draws_pitch else []
     return Manifest(
         voice=voices[0] if voices else options.voice,
         voices=voices,
-        language="en-US",
+        language=spoken[0],
+        voice_languages=dict(zip(voices, spoken, strict=True)) if len({*spoken}) > 1 else {},
         sample_rate_hz=SAMPLE_RATE,
         hop_length=HOP_LENGTH,
-        symbols=SYMBOLS,
+        symbols=SYMBOLS[: checkpoint.config.symbols],
         parametrisation=model.parametrisation,
         noise_schedule=ScheduleInfo(options.schedule, options.eta),
         steps=options.default_steps,

@@ -10,7 +10,7 @@ from typing import Literal
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
 from dlpo.text.common.language import Phonemes
 from dlpo.text.common.reading import CODE, EMOJI
-from dlpo.text.common.ssml import is_ssml
+from dlpo.text.common.ssml import document_language, is_ssml
 from dlpo.text.symbols import MAX_WRITTEN
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
@@ -47,6 +47,8 @@ class SpeechRequest:
     """how blocks of code in the text are handled: one of `CODE`"""
     emoji: str = EMOJI[0]
     """how emoji are handled: one of `EMOJI`"""
+    language: str = ""
+    """of the text, BCP 47; the voice's own if empty"""
     alphabet: Alphabet = "arpabet"
     """of the phonemes in the dictionary; tuples are ARPAbet that has been checked"""
 
@@ -54,9 +56,10 @@ class SpeechRequest:
         """A text that begins with <speak> is SSML over every API.
 
         Raises:
-            RequestError: the dictionary is too large.
+            RequestError: the dictionary or the language is too long.
         """
         check_dictionary(self.dictionary)
+        check_length("language", self.language)
         object.__setattr__(self, "ssml", self.ssml or is_ssml(self.text))
 
 
@@ -150,6 +153,19 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
         if given not in known:
             message = f"is {shortened(given)!r}; expected {', '.join(known)}"
             found.append(FieldViolation(name, message))
+    if violation := _language_violation(request, manifest):
+        found.append(violation)
     if found:
         raise RequestError(*found)
     return request.steps or manifest.steps
+
+
+def _language_violation(request: SpeechRequest, manifest: Manifest) -> FieldViolation | None:
+    """What is wrong if the voice doesn't speak the language of the request or of its document."""
+    language = request.language or document_language(request.text)
+    if manifest.speaks(language.replace("_", "-")):
+        return None
+    what = f"is {shortened(language)!r}; voice {manifest.voice!r} speaks {manifest.language}"
+    if request.language:
+        return FieldViolation("language", what)
+    return FieldViolation("text", f"its xml:lang {what}; a passage may be put into <lang>")

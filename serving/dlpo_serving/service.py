@@ -24,6 +24,9 @@ from dlpo.bundle import Manifest
 from dlpo.errors import InputError
 from dlpo.text import ProcessedText, Sentence
 from dlpo.text.common.feed import TextFeed
+from dlpo.text.common.reading import language_of_text
+from dlpo.text.common.ssml import document_language
+from dlpo.text.languages import language_name, language_named
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import format_of
 from dlpo_serving.errors import (
@@ -51,6 +54,7 @@ LEISURE_S = 5.0  # with more than this, slices are parsed one by one, with rests
 REST = 9.0  # seconds of rest / seconds of parsing
 MAX_PIECES = 1 << 18  # of the text of a call, empty ones and flushes included
 MAX_UNARY_BYTES = 4_000_000  # of audio; clients reject messages above 4 MiB by default
+LOOKED_AT = 1_000  # characters of a text that show its language, before it is admitted
 LONGER = 1.25  # a text is refused unspoken if its predicted length exceeds the limit by this factor
 
 T = TypeVar("T")
@@ -194,8 +198,8 @@ class SynthesisService:
         """
         request, record = call.request, current_call()
         characters = len(request.text)
-        voice = self._voice(call.voice)
-        self._check_length(characters)
+        self._check_length(characters)  # before anything reads the text
+        voice = self._voice(call.voice or self._speaker_of(request))
         manifest = voice.manifest
         steps = check_request(request, manifest)
         format = format_of(call.encoding, call.sample_rate_hz, manifest.sample_rate_hz)
@@ -304,6 +308,21 @@ class SynthesisService:
                     message = str(error).removeprefix("voice ")
                     raise RequestError(FieldViolation("voice", message)) from error
         raise UnknownVoiceError(name, [manifest.voice for manifest in self.voices])
+
+    def _speaker_of(self, request: SpeechRequest) -> str:
+        """The first voice that speaks the language of a text; "" if the default does, or none.
+
+        A text that doesn't name its language has the one that it looks like.
+        """
+        voices = self.voices
+        if len({manifest.language for manifest in voices}) < 2:
+            return ""
+        language = request.language or document_language(request.text)
+        if not language and not request.ssml:
+            own = language_name(voices[0].language)
+            language = language_named(language_of_text(request.text[:LOOKED_AT], own))
+        asked = language.replace("_", "-")
+        return next((each.voice for each in voices if each.speaks(asked)), "")
 
     def _check_length(self, characters: int) -> None:
         if characters > (limit := self._settings.max_characters):

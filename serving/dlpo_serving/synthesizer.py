@@ -15,7 +15,8 @@ from dlpo.text import ProcessedText, Sentence, TextFrontEnd
 from dlpo.text.common.feed import TextFeed
 from dlpo.text.common.front_end import parse_dictionary
 from dlpo.text.common.reading import TextReading
-from dlpo.text.symbols import SYMBOLS
+from dlpo.text.languages import ipa_parser
+from dlpo.text.symbols import SYMBOLS, known_symbols
 from dlpo_serving.engine import Engine
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.request import SpeechRequest, check_request
@@ -45,11 +46,12 @@ class Synthesizer:
     """
 
     def __init__(self, engine: Engine, front_end: TextFrontEnd) -> None:
-        """Raises BundleError if the voice's symbols differ from those of the front end."""
-        if engine.manifest.symbols != SYMBOLS:
+        """Raises BundleError if the voice's symbols aren't those of this or an earlier version."""
+        if not known_symbols(engine.manifest.symbols):
             raise BundleError(
                 f"voice {engine.manifest.voice!r} reads {len(engine.manifest.symbols)} symbols that"
-                f" are not the {len(SYMBOLS)} of this dlpo; export it again with this version"
+                f" are not the first of the {len(SYMBOLS)} of this dlpo; export it again with this"
+                " version"
             )
         self.engine = engine
         self.manifest = engine.manifest
@@ -83,10 +85,10 @@ class Synthesizer:
         if not request.dictionary:
             return request
         with text_errors_as_violations():
+            parse = None
             if request.alphabet == "ipa":
-                words = self._front_end.words_in_ipa(request.dictionary)
-            else:
-                words = parse_dictionary(request.dictionary)
+                parse = ipa_parser(request.language or self.manifest.language)
+            words = parse_dictionary(request.dictionary, parse)
         return replace(request, dictionary=words, alphabet="arpabet")
 
     def read_text(self, request: SpeechRequest) -> ProcessedText:
@@ -96,7 +98,7 @@ class Synthesizer:
             RequestError: nothing in the text can be spoken, or the dictionary is invalid.
         """
         dictionary = self.parsed(request).dictionary or None
-        reading = TextReading(request.code, request.emoji)
+        reading = self._reading(request)
         with text_errors_as_violations():
             if not request.ssml:
                 return self._front_end.process(request.text, dictionary, reading)
@@ -121,8 +123,13 @@ class Synthesizer:
             RequestError: the dictionary is invalid.
         """
         with text_errors_as_violations():
-            reading = TextReading(request.code, request.emoji)
-            return TextFeed(self._front_end, self.parsed(request).dictionary or None, reading)
+            return TextFeed(
+                self._front_end, self.parsed(request).dictionary or None, self._reading(request)
+            )
+
+    def _reading(self, request: SpeechRequest) -> TextReading:
+        """How the text of a request is read: in its language, or in that of the voice."""
+        return TextReading(request.code, request.emoji, request.language or self.manifest.language)
 
     def render(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER

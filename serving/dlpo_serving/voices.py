@@ -97,7 +97,8 @@ def open_voice(
     bundle = Bundle.load(place)
     if request:
         check_request(request, bundle.manifest)
-    front_end = TextFrontEnd(bundle.manifest.dictionary)
+    manifest = bundle.manifest
+    front_end = TextFrontEnd(manifest.dictionary, manifest.language, manifest.symbols)
     synthesizer = Synthesizer(open_engine(bundle, engine, precision), front_end)
     if bundle.manifest.voices and place != Path(name_or_path):
         return synthesizer.speaking(os.fspath(name_or_path))

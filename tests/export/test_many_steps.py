@@ -53,5 +53,5 @@ def test_ten_steps_are_served_chunk_by_chunk(ten_steps: Path) -> None:
     chunks = [chunk.samples for chunk in voice.stream(call, (4,))]
     assert voice.manifest.steps == STEPS
     assert len(chunks) > 1
-    np.testing.assert_array_equal(np.concatenate(chunks), whole)
-    assert np.abs(whole).max() > 0
+    np.testing.assert_allclose(np.concatenate(chunks), whole, atol=1e-4)
+    assert np.abs(whole).max() > 1e-2

@@ -154,19 +154,20 @@ def test_bound_of_x0_holds_in_every_step(voice: SpectralWaveGrad2, rollout: Roll
 def test_own_loss_equals_the_definition(toy: Any, served_chain: NoiseSchedule) -> None:
     policy = toy.Policy()
     rollout = toy.rollout(policy, served_chain, 6, group=2)
-    found = toy.chain(policy, served_chain).own_loss(rollout, 3)
+    found = toy.chain(policy, served_chain).own_loss(rollout, 4)
     assert found.shape == (2, 6)
     for b in range(6):
         sentence = rollout.keys[b - b % 2]  # its seeds share the noise
         for s, k in enumerate(rollout.scored):
             alpha = served_chain.alpha[k]
             sigma, total = np.sqrt(1 - alpha**2), 0.0
-            for draw in range(3):
-                eps = float(keyed_noise((*sentence, GUIDE, draw), 2, 1)[s, 0])
+            for draw in range(4):
+                eps = float(keyed_noise((*sentence, GUIDE, draw // 2), 2, 1)[s, 0])
+                eps = -eps if draw % 2 else eps
                 noisy = alpha * float(rollout.output[b, 0]) + sigma * eps
                 seen = (noisy - alpha * (0.3 * noisy + 0.4)) / sigma
                 total += (eps - seen) ** 2
-            assert float(found[s, b]) == pytest.approx(total / 3, rel=1e-5)
+            assert float(found[s, b]) == pytest.approx(total / 4, rel=1e-5)
 
 
 def test_own_loss_ignores_padding(
@@ -199,10 +200,26 @@ def test_departures_are_squared_distances_of_predictions(
         alpha = served_chain.alpha[k]
         sigma = np.sqrt(1 - alpha**2)
         for b in range(4):
-            eps = float(keyed_noise((*rollout.keys[b - b % 2], REGRESSION, draw), 3, 1)[k, 0])
+            drawn = keyed_noise((*rollout.keys[b - b % 2], REGRESSION, 0), 3, 1)
+            eps = float(-drawn[k, 0] if draw else drawn[k, 0])
             noisy = alpha * float(rollout.output[b, 0]) + sigma * eps
             seen = [(noisy - alpha * (w * noisy + c)) / sigma for c, w in ((0.5, 0.2), (0.4, 0.3))]
             assert float(errors[row, b]) == pytest.approx((eps - seen[0]) ** 2, rel=1e-5)
             assert float(found[row, b]) == pytest.approx((seen[0] - seen[1]) ** 2, rel=1e-5)
     moved.sum().backward()
     assert before.model.bias.grad is None
+
+
+def test_chance_cancels_between_seeds(toy: Any, served_chain: NoiseSchedule) -> None:
+    """The differences of a sentence's losses are those of their expectations, in two draws."""
+    rollout = toy.rollout(toy.Policy(), served_chain, 8, group=4)
+    found = toy.chain(toy.Policy(), served_chain).own_loss(rollout, 2).view(2, 2, 4)
+    x = rollout.output.view(2, 4).numpy()
+    for s, k in enumerate(rollout.scored):
+        alpha = served_chain.alpha[k]
+        sigma = np.sqrt(1 - alpha**2)
+        # The error is 0.3 alpha eps less this, whose square is all of E[error^2] that has x in it.
+        bias = ((1 - 0.3 * alpha) * alpha * x - 0.4 * alpha) / sigma
+        expected = bias**2 - (bias**2).mean(1, keepdims=True)
+        centred = found[s] - found[s].mean(1, keepdim=True)
+        np.testing.assert_allclose(centred, expected, rtol=1e-5, atol=1e-9)

@@ -175,7 +175,7 @@ def test_control_loss_guides_direct_and_explored_weights(
         {"method": "ppo"}, {"guide": "none"}, {"alpha": -1.0}, {"beta": float("nan")},
         {"clip_range": 0.0}, {"advantage_bound": -1.0}, {"last_steps": 0},
         {"preference_beta": 0.0}, {"temperature": 0.0}, {"alpha": 0.0, "beta": 0.0},
-        {"explore": "noise"}, {"guide_draws": 0},
+        {"explore": "noise"}, {"guide_draws": 3},
     ],
 )  # fmt: skip
 def test_an_objective_is_checked(values: dict[str, Any]) -> None:

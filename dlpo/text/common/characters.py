@@ -70,11 +70,18 @@ class Characters:
             elif folded is None:
                 dropped += character
                 folded = " "
+            elif folded == "" and kept and (letter := self._composed(kept[-1], character)):
+                kept[-1] = letter
             elif character in _SUPERSCRIPTS and index and text[index - 1] not in _SUPERSCRIPTS:
                 folded = f"^{folded}"
             kept.append(folded)
             offsets += [index] * len(folded)
         return ReadableText("".join(kept), offsets, dropped)
+
+    def _composed(self, before: str, character: str) -> str:
+        """The letter of this language that an accent makes of the one before it, or ""."""
+        letter = unicodedata.normalize("NFC", before + character)
+        return letter if letter in self._kept else ""
 
     def _fold(self, character: str) -> str | None:
         """A character as readable ones ("" is silent), or None if it can't be spoken."""

@@ -42,12 +42,13 @@ class TextFeed:
     ) -> None:
         """Begin without text; the arguments are as in `TextFrontEnd.process`.
 
-        Raises InputError for a wrong dictionary.
+        Raises InputError for a wrong dictionary or language.
         """
-        self._front_end, self._language = front_end, front_end.language
+        self._front_end = front_end
         self._known = front_end.known_words(dictionary)
         self.reading = reading or TextReading()
         """what was not spoken so far"""
+        self._language = front_end.language_of(self.reading.language)
         self._taken = 0  # characters returned as sentences
         self._code = ""  # the last of these, if they belong to an open block of code
         self._pending = ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dlpo.errors import InputError, TextError
-from dlpo.text.common.language import Phonemes
+from dlpo.text.common.language import Language, Phonemes
 from dlpo.text.common.reading import TextReading
 from dlpo.text.common.sentences import pieces, sentences
 from dlpo.text.common.ssml import is_ssml
@@ -18,7 +18,8 @@ from dlpo.text.common.words import (
     sentence_of,
     settle_question,
 )
-from dlpo.text.languages import LANGUAGES, open_language
+from dlpo.text.languages import LANGUAGES, known_language, open_language
+from dlpo.text.symbols import SYMBOLS
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml.prosody import ProsodyLimits
@@ -28,16 +29,34 @@ class TextFrontEnd:
     """Turns text into phonemes. Safe to share between threads.
 
     ``dictionary``: words of this voice with their phonemes, ``{"hello": "HH AH0 L OW1"}``, which
-    override the lexicon. ``language``: BCP 47. Raises InputError for an unknown phoneme or
+    override the lexicon. ``language``: BCP 47, of texts that name none. ``symbols``: those that the
+    voice knows; other phonemes become their nearest. Raises InputError for an unknown phoneme or
     language.
     """
 
     def __init__(
-        self, dictionary: Mapping[str, str] | None = None, language: str = LANGUAGES[0]
+        self,
+        dictionary: Mapping[str, str] | None = None,
+        language: str = LANGUAGES[0],
+        symbols: Sequence[str] = SYMBOLS,
     ) -> None:
         self._dictionary = parse_dictionary(dictionary or {})
         self.language = open_language(language)
-        """the language that is read"""
+        """that of texts which name none"""
+        self._opened = {self.language.code: self.language}
+        self._symbols = None if len(symbols) == len(SYMBOLS) else frozenset(symbols)
+
+    def language_of(self, code: str) -> Language:
+        """The language of a BCP 47 code, "" for the front end's own; loaded once.
+
+        Raises InputError if it can't be read.
+        """
+        if not code:
+            return self.language
+        known = known_language(code)
+        if known not in self._opened:  # two threads may both load it, and either be kept
+            self._opened[known] = open_language(known)
+        return self._opened[known]
 
     def process(
         self,
@@ -52,7 +71,7 @@ class TextFrontEnd:
         Args:
             text: plain, or with the Markdown that language models write.
             dictionary: overrides that of the voice.
-            reading: a new one, which says how code and emoji are read.
+            reading: a new one, which says how code and emoji are read, and in which language.
 
         Raises TextError if nothing can be spoken, InputError for a wrong dictionary.
         """
@@ -87,8 +106,11 @@ class TextFrontEnd:
         from dlpo.text.common.ssml.script import spoken_script
 
         known, reading = self.known_words(dictionary), reading or TextReading()
-        script = read_ssml(document, limits or ProsodyLimits(), reading, self.language)
-        return self._processed(script.text, spoken_script(script, self.language, known), reading)
+        language = self.language_of(reading.language)
+        script = read_ssml(document, limits or ProsodyLimits(), reading, language, self.language_of)
+        reading.language = script.language.code
+        found = spoken_script(script, known, self._symbols)
+        return self._processed(script.text, found, reading)
 
     def known_words(self, dictionary: Mapping[str, str | Phonemes] | None) -> dict[str, Phonemes]:
         """Words with a given pronunciation: the voice's, overridden by those of a request.
@@ -98,13 +120,6 @@ class TextFrontEnd:
         if not dictionary:
             return self._dictionary
         return {**self._dictionary, **parse_dictionary(dictionary)}
-
-    def words_in_ipa(self, dictionary: Mapping[str, str | Phonemes]) -> dict[str, Phonemes]:
-        """Words whose pronunciation is given in IPA -> their phonemes.
-
-        Raises InputError for a wrong dictionary.
-        """
-        return parse_dictionary(dictionary, self.language.parse_ipa)
 
     def process_passage(
         self,
@@ -125,13 +140,14 @@ class TextFrontEnd:
             all_lower: the whole text has no capitals; by default if this passage has none.
             last: no more text follows.
         """
-        language = self.language
+        language = self.language_of(reading.language)
         readable = language.characters.readable(reading.plain(text, last), reading.emoji)
         spoken = language.tokens(readable.text, given=known, shouted=shouted)
         found, places = list[Sentence](), list[tuple[int, int]]()
         for sentence in sentences(readable.text, spoken, language, all_lower):
             words = settle_question(
-                list(pronounced(sentence, language, known, readable.source_span)), language
+                list(pronounced(sentence, language, known, readable.source_span, self._symbols)),
+                language,
             )
             lengths, marks = [], []
             for word in words:
@@ -147,10 +163,10 @@ class TextFrontEnd:
     def _processed(
         self, text: str, found: Sequence[Sentence], reading: TextReading
     ) -> ProcessedText:
+        name = self.language_of(reading.language).name
         if not found:
-            raise TextError(nothing_to_say(text, reading.dropped, self.language.name))
-        noted = reading.unspoken or reading.foreign
-        warnings = reading.warnings(self.language.name) if noted else ()
+            raise TextError(nothing_to_say(text, reading.dropped, name))
+        warnings = reading.warnings(name) if reading.unspoken or reading.foreign else ()
         return ProcessedText(tuple(found), reading.dropped, warnings)
 
 

@@ -26,6 +26,8 @@ class Token:
     end: int
     phonemes: tuple[str, ...] | None = None
     """Of its only word, if the writer gives its pronunciation."""
+    language: Language | None = None
+    """Where it isn't that of the text around it."""
 
 
 class Language(Protocol):

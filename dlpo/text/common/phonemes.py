@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from dlpo.text.common.language import Language, Phonemes
-from dlpo.text.symbols import MAX_WRITTEN, PHONEMES, VOWELS
+from dlpo.text.symbols import MAX_WRITTEN, PHONEMES, SPANISH_VOWELS, VOWELS
 
 MAX_PHONEMES = 60  # of one word: far beyond any English one
 _STRESS = {"ˈ": "1", "'": "1", "ˌ": "2"}
@@ -16,6 +16,7 @@ _SILENT = frozenset(
     "ʰʷʲˠˤˀⁿ˞\u02de"  # release and color of a neighbor
     "\u0303\u0325\u030a\u032c\u032a\u033a\u032f\u031a\u0330\u0324\u0334\u031e\u031d\u0320\u031f"
 )
+_VOWELS = frozenset(VOWELS + SPANISH_VOWELS)
 _SCHWAS = frozenset("əɚᵊɐ")
 
 
@@ -98,7 +99,7 @@ class Ipa:
                 position += 1
                 continue
             for phoneme in self._sounds[symbol].split():
-                if phoneme in VOWELS:
+                if phoneme in _VOWELS:
                     if symbol[0] not in _SCHWAS and "\u0329" not in symbol:
                         full_vowels.append(len(phonemes))
                     phoneme, stress = phoneme + (stress or "0"), ""
@@ -137,7 +138,7 @@ class Ipa:
         """Whether a vowel follows: an R before it begins a syllable, around is AH R, not ER."""
         if text[position : position + 1] in _STRESS:
             position += 1
-        return self._sounds.get(text[position : position + 1]) in VOWELS
+        return self._sounds.get(text[position : position + 1]) in _VOWELS
 
 
 def _bounded(phonemes: Phonemes) -> Phonemes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -24,6 +25,7 @@ CODE: tuple[str, ...] = get_args(Code)
 EMOJI: tuple[str, ...] = get_args(Emoji)
 _SAID = re.compile(rf"[^\W_]|[{PICTURES}]")  # what a reader would expect to hear
 _ADDRESS = re.compile(r"\]\(((?:[^()\s]|\([^()\s]{0,100}\)){1,500})[^()\n]{0,102}\)")  # of a link
+_WORD = re.compile(r"[^\W\d_]+")
 _CHECKED = re.compile(r"\[[xX]\]")
 _MARKS = " .,;:!?*_`#\"'|"
 # Small word -> its languages; lower case only: not "Las Vegas".
@@ -38,6 +40,8 @@ class TextReading:
 
     code: str = CODE[0]
     emoji: str = EMOJI[0]
+    language: str = ""
+    """that of the text, BCP 47; "" is the front end's own"""
     in_code: bool = False
     """whether a block of code is open"""
     dropped: int = 0
@@ -82,7 +86,7 @@ class TextReading:
                 self.unspoken.append(text[end:start])
             end = max(end, stop)
         self.dropped += len(readable.dropped)
-        written = re.findall("[A-Za-z]+", readable.text)
+        written = _WORD.findall(readable.text)
         self.words += len(written)
         self.foreign.update(filter(_LANGUAGES.__contains__, written))
 
@@ -93,16 +97,37 @@ class TextReading:
         if shown:
             more = [f"{len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
             found.append(f"not spoken: {'; '.join(shown[:SHOWN] + more)}")
-        spoken, distinct = Counter[str](), Counter[str]()
-        for word, count in self.foreign.items():
-            languages = _LANGUAGES[word][0].split(",")
+        if language := likely_language(self.foreign, self.words, spoken_language):
+            found.append(f"the text looks like {language}; this voice speaks {spoken_language}")
+        return tuple(found)
+
+
+def likely_language(foreign: Mapping[str, int], words: int, spoken_language: str) -> str:
+    """The name of the language that a text looks like, "" if it is the one that is spoken.
+
+    Args:
+        foreign: its small words of other languages, and how often they occur.
+        words: the number of all its words.
+        spoken_language: name of the language that the text was read as.
+    """
+    spoken, distinct = Counter[str](), Counter[str]()
+    for word, count in foreign.items():
+        languages = _LANGUAGES[word][0].split(",")
+        if spoken_language not in languages:
             spoken.update(dict.fromkeys(languages, count))
             distinct.update(languages)
-        for language, count in spoken.most_common(1):
-            least = {1: 2.0, 2: 0.5}.get(distinct[language], 0.2)  # share of the words
-            if count >= least * self.words:
-                found.append(f"the text looks like {language}; this voice speaks {spoken_language}")
-        return tuple(found)
+    for language, count in spoken.most_common(1):
+        least = {1: 2.0, 2: 0.5}.get(distinct[language], 0.2)  # share of the words
+        if count >= least * words:
+            return language
+    return ""
+
+
+def language_of_text(text: str, spoken_language: str) -> str:
+    """The name of the language that a plain text looks like, as in `likely_language`."""
+    written = _WORD.findall(text)
+    foreign = Counter(filter(_LANGUAGES.__contains__, written))
+    return likely_language(foreign, len(written), spoken_language) if foreign else ""
 
 
 def _brief(passage: str) -> str:

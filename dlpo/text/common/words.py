@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, groupby
 from operator import attrgetter
 
 from dlpo.text.common.language import Language, Phonemes
 from dlpo.text.common.sentences import MarkedToken
-from dlpo.text.symbols import symbol_ids, utterance_symbols
+from dlpo.text.symbols import symbol_ids, utterance_symbols, within
 
 MAX_AROUND = 40  # characters of punctuation on either side that belong to a sentence's passage
 MAX_SYMBOLS = 400  # of a sentence, so that the time and memory of one utterance are bounded
@@ -81,6 +83,7 @@ def pronounced(
     language: Language,
     known: Mapping[str, Phonemes],
     source_span: Callable[[int, int], tuple[int, int]],
+    symbols: Container[str] | None = None,
 ) -> Iterator[Word]:
     """The words of one sentence.
 
@@ -89,15 +92,14 @@ def pronounced(
         language: theirs.
         known: pronunciations that override its own.
         source_span: start and end in the readable text -> start and end in the input.
+        symbols: those that the voice knows; None: all.
     """
-    spoken: list[str] = []
-    given = {}
-    for marked in sentence:
-        if marked.token.phonemes:
-            given[len(spoken)] = marked.token.phonemes
-        for word in marked.token.words:
-            spoken.append(word.rstrip(","))
-    phonemes = iter(language.phonemes(spoken, known, given))
+    phonemes: Iterator[Phonemes] = chain.from_iterable(
+        _phonemes(list(run), own or language, known)
+        for own, run in groupby(sentence, lambda marked: marked.token.language)
+    )
+    if symbols is not None:
+        phonemes = map(partial(within, symbols), phonemes)
     for marked in sentence:
         start, end = source_span(marked.token.start, marked.token.end)
         *inner, last = marked.token.words
@@ -105,6 +107,20 @@ def pronounced(
             name = word.rstrip(",")
             yield Word(name.lower(), next(phonemes), "," if word != name else " ", start, end)
         yield Word(last.lower(), next(phonemes), marked.mark, start, end)
+
+
+def _phonemes(
+    run: Sequence[MarkedToken], language: Language, known: Mapping[str, Phonemes]
+) -> list[Phonemes]:
+    """The phonemes of each word of some tokens in one language."""
+    spoken: list[str] = []
+    given = {}
+    for marked in run:
+        if marked.token.phonemes:
+            given[len(spoken)] = marked.token.phonemes
+        for word in marked.token.words:
+            spoken.append(word.rstrip(","))
+    return language.phonemes(spoken, known, given)
 
 
 def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sentence:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
-from dlpo.text.en_us.numbers import ROMAN_PATTERN, cardinal_words, ordinal_words, roman_value
+from dlpo.text.common.roman import ROMAN, roman_value
+from dlpo.text.en_us.numbers import cardinal_words, ordinal_words
 from dlpo.text.en_us.tables import table, word_list
 from dlpo.text.en_us.technical import term_words
 
@@ -103,7 +104,7 @@ FORMS: Forms = (
         _compass,
     ),
     ("A", rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)", lambda match: _STATES[match[0]][0].split()),
-    ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN_PATTERN}\b(?!')", _roman),
+    ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}|\b[Pp]h\.?D\b\.?", _initials),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

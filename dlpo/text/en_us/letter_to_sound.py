@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dlpo.text.symbols import PHONEMES
+from dlpo.text.symbols import ENGLISH
 
 LETTERS = "^abcdefghijklmnopqrstuvwxyz'$"  # a word is delimited by ^ and $
 SLOTS = 2  # most phonemes per letter
@@ -42,13 +42,11 @@ class LetterToSound:
         logits = self.logits(letters)  # (slots, phonemes and blank)
         best = logits.argmax(axis=-1)
         fresh = np.diff(best, prepend=-1) != 0
-        slots = np.flatnonzero(fresh & (best < len(PHONEMES)))
-        spoken = [PHONEMES[best[slot]] for slot in slots]
+        slots = np.flatnonzero(fresh & (best < len(ENGLISH)))
+        spoken = [ENGLISH[best[slot]] for slot in slots]
         vowels = [index for index, phoneme in enumerate(spoken) if phoneme[-1].isdigit()]
         if vowels and not any(spoken[index].endswith("1") for index in vowels):
-            index = max(
-                vowels, key=lambda i: logits[slots[i], PHONEMES.index(spoken[i][:-1] + "1")]
-            )
+            index = max(vowels, key=lambda i: logits[slots[i], ENGLISH.index(spoken[i][:-1] + "1")])
             spoken[index] = spoken[index][:-1] + "1"
         return spoken
 
@@ -60,7 +58,7 @@ class LetterToSound:
             names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             hidden = bidirectional_gru(hidden, *(weights[f"gru{layer}_{name}"] for name in names))
         logits: Array = hidden[:, None] @ weights["output_weight"].T + weights["output_bias"]
-        return logits.reshape(-1, len(PHONEMES) + 1)
+        return logits.reshape(-1, len(ENGLISH) + 1)
 
 
 def bidirectional_gru(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from itertools import pairwise
-
 from dlpo.text.en_us.tables import words_of
 
 _ONES, _TENS, _SCALES = words_of("zero to nineteen"), words_of("tens"), words_of("thousands")
@@ -13,8 +10,6 @@ _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
     "nine": "ninth", "twelve": "twelfth",
 }  # fmt: skip
-_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-ROMAN_PATTERN = r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 
 
 def digit_words(digits: str) -> list[str]:
@@ -104,11 +99,3 @@ def number_words(text: str) -> list[str]:
     whole, _, decimals = text.lstrip("+-−").replace(",", "").partition(".")
     words = cardinal_words(whole) if whole else []
     return sign + words + (["point", *digit_words(decimals)] if decimals else [])
-
-
-def roman_value(numeral: str) -> int | None:
-    """``"XIV"`` -> 14; None for what isn't a well-formed roman numeral."""
-    if not numeral or not re.fullmatch(ROMAN_PATTERN, numeral):
-        return None
-    values = [_ROMAN[letter] for letter in numeral] + [0]
-    return sum(-value if value < following else value for value, following in pairwise(values))

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
+from dlpo.text.common.roman import roman_value
+from dlpo.text.common.ssml import say_as
 from dlpo.text.en_us.calendar import MONTHS, date_words
 from dlpo.text.en_us.normalize import tokens
 from dlpo.text.en_us.numbers import (
     digit_words,
     number_words,
     ordinal_words,
-    roman_value,
     year_words,
 )
 from dlpo.text.en_us.tables import table
 
 _CARDINAL = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,100})?(?:\.\d{1,100})?")
 _ORDINAL = re.compile(r"(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th)?")
-_DATE_FIELDS = {"d": r"0?[1-9]|[12]\d|3[01]", "m": r"0?[1-9]|1[0-2]", "y": r"\d{4}|\d\d"}
-_DATE_FORMATS = ("mdy", "dmy", "ymd", "ydm", "md", "dm", "my", "ym", "d", "m", "y")
 _TIME = re.compile(r"\d{1,2}(?::\d\d){1,2}(?:\s?[ap]\.?m\.?)?|\d{1,2}\s?[ap]\.?m\.?", re.IGNORECASE)
-_DURATION = re.compile(r"(?:(\d{1,4})')?(?:(\d{1,4})(?:\"|''))?")
 _TELEPHONE = re.compile(r"[\d\s()./+*#A-Za-z-]{1,60}")
 _TELEPHONE_PART = re.compile(r"(?i:ext\.?|x(?=\s?\d))|\d+|[A-Za-z]|[+*#]")
 _TELEPHONE_SIGNS = {"+": "plus", "*": "star", "#": "pound"}
@@ -36,26 +33,8 @@ _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
 
 
 def said_as(kind: str, content: str, format: str = "") -> list[str]:
-    """The words of ``<say-as interpret-as=kind format=format>content</say-as>``.
-
-    They are written as in a `Token`: lower case, single letters in capitals.
-
-    Args:
-        kind: one of the standard's or the big vendors' values.
-        content: readable text (see `Characters`).
-        format: of a date, such as ``dmy``; of a time, where it changes nothing.
-
-    Raises:
-        ValueError: what is wrong, and what was expected.
-    """
-    if kind not in _KINDS:
-        raise ValueError(f"interpret-as={kind!r}; expected {', '.join(_KINDS)}")
-    say, expected = _KINDS[kind]
-    content = " ".join(content.split())
-    words = say(content, format)
-    if not words:
-        raise ValueError(f"{kind}: got {content!r}; expected {expected}")
-    return words
+    """See `Language`."""
+    return say_as.said_as(_KINDS, kind, content, format)
 
 
 def _cardinal(content: str, format: str) -> list[str]:
@@ -93,13 +72,7 @@ def _date(content: str, format: str) -> list[str]:
         format = "md"
     if not format:
         return _as_written(content) if re.search(r"\d", content) else []
-    if format not in _DATE_FORMATS:
-        raise ValueError(f"date: format={format!r}; expected {', '.join(_DATE_FORMATS)}")
-    fields = r"[\s./-]?".join(f"(?P<{field}>{_DATE_FIELDS[field]})" for field in format)
-    match = re.fullmatch(fields, content)
-    if match is None:
-        raise ValueError(f"date: got {content!r}; expected digits that fit format={format!r}")
-    found = match.groupdict()
+    found = say_as.date_fields(content, format)
     month = MONTHS[int(found["m"]) - 1] if "m" in found else ""
     if "d" in found:
         if month:
@@ -112,11 +85,9 @@ def _date(content: str, format: str) -> list[str]:
 def _time(content: str, format: str) -> list[str]:
     if _TIME.fullmatch(content):
         return _as_written(content)
-    match = _DURATION.fullmatch(content)
-    if match is None:
-        return []
     words: list[str] = []
-    for number, unit in ((match[1], "minute"), (match[2], "second")):
+    lasts = say_as.duration(content) or ("", "")
+    for number, unit in zip(lasts, ("minute", "second"), strict=True):
         if number:
             words += [*number_words(str(int(number))), unit + ("s" if int(number) != 1 else "")]
     return words
@@ -157,14 +128,12 @@ def _unit(content: str, format: str) -> list[str]:
 
 
 def _as_written(content: str) -> list[str]:
-    """The normalizer's words if it reads all of it as one token; empty otherwise."""
-    found = list(tokens(content, lambda word: True))
-    return list(found[0].words) if len(found) == 1 and found[0].end == len(content) else []
+    return say_as.as_written(content, tokens(content, lambda word: True))
 
 
 _NUMBER = "a number, such as -1,234.5 or XIV"
 _CHARACTERS = "letters, digits or signs"
-_KINDS: dict[str, tuple[Callable[[str, str], list[str]], str]] = {  # function, what it expects
+_KINDS: say_as.Kinds = {
     "cardinal": (_cardinal, _NUMBER),
     "number": (_cardinal, _NUMBER),
     "ordinal": (_ordinal, "a whole number, such as 21, 21st or XIV"),

@@ -156,6 +156,7 @@ def _config(request: SpeechRequest, voice: str, reply: ReplyFormat) -> speech_pb
         time_detail=_TIME_DETAILS[reply.times],
         code=f"CODE_READING_{request.code.upper()}",
         emoji=f"EMOJI_READING_{request.emoji.upper()}",
+        language=request.language,
     )
 
 

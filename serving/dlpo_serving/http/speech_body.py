@@ -176,6 +176,7 @@ class _Fields(BaseModel):
     ssml: bool = False
     code: Code = "announce"
     emoji: Emoji = "skip"
+    language: str = ""
     dictionary: Annotated[dict[str, Any], AfterValidator(_words)] = {}
     timeout_s: Annotated[float, Field(ge=0)] = math.inf
 

@@ -75,6 +75,7 @@ def read_call(
             volume_db=real("volume_db"),
             code=settings.get("code", CODE[0]),
             emoji=settings.get("emoji", EMOJI[0]),
+            language=request.language_code,
         ),
         voice=voice,
         encoding=encoding,
@@ -88,7 +89,8 @@ def wire_field(name: str) -> str:
     """Name of a `SpeechRequest` field -> its path in the message."""
     if name in SETTINGS:
         return f"custom_configuration[{name}]"
-    return {"dictionary": "custom_dictionary", "voice": "voice_name"}.get(name, name)
+    names = {"dictionary": "custom_dictionary", "voice": "voice_name"}
+    return {**names, "language": "language_code"}.get(name, name)
 
 
 def _read_encoding(number: riva_audio_pb2.AudioEncoding) -> Encoding:
@@ -264,14 +266,9 @@ class RivaServicer:
     def _call(self, request: Request, context: Context, streamed: bool) -> SynthesisCall:
         current_call().field_path = wire_field
         check_length("voice", request.voice_name, MAX_VOICE_NAME)
-        check_length("language_code", request.language_code)
+        check_length("language", request.language_code)
         manifests = {manifest.voice: manifest for manifest in self._service.voices}
         name = voice_named(request.voice_name, manifests)
-        # If there are no voices or the name is unknown, the service raises the error.
-        voice = manifests.get(name) or next(iter(manifests.values()), None)
-        if voice and not voice.speaks(code := request.language_code):
-            message = f"is {code!r}; voice {voice.voice!r} speaks {voice.language}"
-            raise RequestError(FieldViolation("language_code", message))
         return read_call(request, name, context.time_remaining(), streamed)
 
 

@@ -56,6 +56,7 @@ def read_call(
         volume_db=config.volume_db,
         code=CODE_READINGS.get(config.code, str(config.code)),
         emoji=EMOJI_READINGS.get(config.emoji, str(config.emoji)),
+        language=config.language,
     )
     return SynthesisCall(
         request=request,

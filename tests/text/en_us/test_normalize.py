@@ -22,7 +22,7 @@ KNOWN_FAILURES = {  # texts of agent_texts.tsv that are said otherwise
     "The $1.9tn package passed.",  # dollars
 }
 FRONT_END = TextFrontEnd()
-readable = open_language().characters.readable
+readable_text = open_language().characters.readable
 
 
 def rows(name: str) -> list[list[str]]:
@@ -47,7 +47,7 @@ def spoken(text: str) -> str:
 
 @pytest.mark.parametrize(("written", "expected"), rows("written_forms"))
 def test_written_form_is_spoken_as_words(written: str, expected: str) -> None:
-    assert spoken(readable(written).text) == expected
+    assert spoken(readable_text(written).text) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_written_form_is_spoken_as_words(written: str, expected: str) -> None:
 def test_characters_are_folded_or_dropped_with_a_count(
     written: str, readable: str, dropped: int
 ) -> None:
-    found = readable(written)
+    found = readable_text(written)
     assert (found.text, len(found.dropped)) == (readable, dropped)

@@ -18,13 +18,21 @@ from dlpo.text.common.ssml.reader import (
     MAX_VALUE,
     read_ssml,
 )  # fmt: skip
+from dlpo.text.common.ssml.script import Script
 
 FRONT_END = TextFrontEnd()
 
 
+def read(document: str) -> Script:
+    front_end = FRONT_END
+    return read_ssml(
+        document, ProsodyLimits(), TextReading(), front_end.language, front_end.language_of
+    )
+
+
 def refused(document: str) -> str:
     with pytest.raises(SsmlError) as caught:
-        read_ssml(document, ProsodyLimits(), TextReading())
+        read(document)
     return str(caught.value)
 
 
@@ -42,7 +50,7 @@ def test_declarations_are_refused_before_they_do_anything(document: str) -> None
 
 
 def test_what_xml_itself_declares_is_read() -> None:
-    script = read_ssml("<speak>R&amp;D &lt; &#65;&#x42;</speak>", ProsodyLimits(), TextReading())
+    script = read("<speak>R&amp;D &lt; &#65;&#x42;</speak>")
     assert script.text == "R&D < AB"
 
 
@@ -84,7 +92,8 @@ def test_everything_is_bounded(document: str, message: str) -> None:
         ("<speak>a\n\ud800</speak>", "line 2, column 1: a lone surrogate"),
         ("<speak><blink>a</blink></speak>", "<blink>: is not supported: expected speak, p, s"),
         ("<speak><audio src='file:///x'/></speak>", "<audio>: is not supported: nothing"),
-        ("<speak><lang xml:lang='fr'>a</lang></speak>", "speaks English only"),
+        ("<speak><lang xml:lang='fr'>a</lang></speak>", "'fr' can't be read; expected en-US"),
+        ("<speak><lang>a</lang></speak>", "lacks xml:lang"),
         ("<speak><mark/></speak>", "<mark>: lacks name; expected <mark name=...>"),
         ("<speak><break>a</break></speak>", "<break> holds text; expected <break/>"),
         ("<speak><sub alias='b'>a<break/></sub></speak>", "<break>: is inside <sub>"),
@@ -114,7 +123,7 @@ def test_errors_say_what_came_and_what_was_expected(document: str, message: str)
     ],
 )
 def test_what_makes_no_sound_is_passed_over(document: str) -> None:
-    assert read_ssml(document, ProsodyLimits(), TextReading()).text.strip() == "a"
+    assert read(document).text.strip() == "a"
 
 
 PARTS = (

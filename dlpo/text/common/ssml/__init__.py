@@ -9,7 +9,17 @@ from __future__ import annotations
 
 import re
 
+_HEAD = 4_000  # characters, in which <speak> is
 _BEGIN = re.compile(r"[\s\ufeff]{0,1000}(?:<\?xml[^>]{0,200}>\s{0,100})?(?:<!DOCTYPE|<speak[\s/>])")
+
+
+_LANGUAGE = re.compile(r"""<speak\b[^<>]{0,1000}?\sxml:lang=["']([\w-]{1,40})["']""")
+
+
+def document_language(text: str) -> str:
+    """The language that a document's <speak> names, BCP 47; "" if it names none."""
+    found = _LANGUAGE.search(text, 0, _HEAD) if is_ssml(text) else None
+    return found[1] if found else ""
 
 
 def is_ssml(text: str) -> bool:

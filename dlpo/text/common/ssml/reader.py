@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, NoReturn
 from xml.parsers import expat
 
-from dlpo.errors import SsmlError
+from dlpo.errors import InputError, SsmlError
 from dlpo.text.common.language import Language
 from dlpo.text.common.phonemes import parse_phonemes
 from dlpo.text.common.reading import TextReading
@@ -28,6 +28,7 @@ ATTRIBUTES = {
     "speak": {"version", "onlangfailure"},
     "p": set(),
     "s": set(),
+    "lang": {"onlangfailure"},
     "break": {"strength", "time"},
     "prosody": {"rate", "pitch", "volume"},
     "emphasis": {"level"},
@@ -38,11 +39,17 @@ ATTRIBUTES = {
 }
 EMPTY = ("break", "mark")  # these hold nothing
 SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only, spoken differently
-_REQUIRED = {"say-as": "interpret-as", "sub": "alias", "phoneme": "ph", "mark": "name"}
+_NAMES_LANGUAGE = ("speak", "p", "s", "lang")  # these may have xml:lang
+_REQUIRED = {
+    "lang": "xml:lang",
+    "say-as": "interpret-as",
+    "sub": "alias",
+    "phoneme": "ph",
+    "mark": "name",
+}
 _INSTEAD = {
     "audio": "nothing is fetched; take it out, or put its text in its place",
     "voice": "choose the voice in the request; another voice's text is a request of its own",
-    "lang": "this voice speaks English only; take the other language out",
     "lexicon": "nothing is fetched; send the words in the request's dictionary",
 }
 MAX_BREAK_S = 10.0  # of one
@@ -54,16 +61,25 @@ _TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})(ms|s)")
 
 
 def read_ssml(
-    document: str, limits: ProsodyLimits, reading: TextReading, language: Language
+    document: str,
+    limits: ProsodyLimits,
+    reading: TextReading,
+    language: Language,
+    language_of: Callable[[str], Language],
 ) -> Script:
     """Read a document from ``<speak>`` to ``</speak>``; time is linear in its length.
 
-    ``reading`` notes what is not spoken.
+    Args:
+        document: any text.
+        limits: how far its prosody may go.
+        reading: notes what is not spoken.
+        language: that of the document where it names none.
+        language_of: opens a language by its code, or raises InputError.
 
     Raises:
         SsmlError: it is malformed, too large, or asks for what can't be done.
     """
-    return _Reader(document, limits, reading, language).read()
+    return _Reader(document, limits, reading, language, language_of).read()
 
 
 class _Element(NamedTuple):
@@ -75,15 +91,22 @@ class _Element(NamedTuple):
     """Place of its tag in the document."""
     prosody: SpokenProsody
     """That of the text inside it."""
+    language: Language
+    """That of the text around it."""
 
 
 class _Reader:
     def __init__(
-        self, document: str, limits: ProsodyLimits, reading: TextReading, language: Language
+        self,
+        document: str,
+        limits: ProsodyLimits,
+        reading: TextReading,
+        language: Language,
+        language_of: Callable[[str], Language],
     ) -> None:
         self._document = document
         self._limits = limits
-        self._language = language
+        self._language, self._language_of = language, language_of
         self._script = Script(reading, language)
         self._open: list[_Element] = []
         self._elements = 0
@@ -149,10 +172,16 @@ class _Reader:
             self._pause(break_seconds(attributes), place)
         elif name == "mark":
             self._script.mark(attributes["name"])
-        self._open.append(_Element(name, attributes, place, prosody))
+        self._open.append(_Element(name, attributes, place, prosody, self._language))
+        if code := attributes.get("xml:lang"):
+            self._speak(self._known_language(code))
+            if name == "speak":
+                self._script.language = self._language
 
     def _end(self, name: str) -> None:
         element = self._open.pop()
+        if element.language is not self._language and self._open:
+            self._speak(element.language)
         if name in ("prosody", "emphasis"):
             self._script.change_prosody(self._open[-1].prosody)
         elif name in ("p", "s"):
@@ -162,6 +191,17 @@ class _Reader:
                 self._say_otherwise(element)
             except ValueError as error:
                 self._fail(f"<{name}>: {error}", element.start)
+
+    def _speak(self, language: Language) -> None:
+        """The text from here on is in a language."""
+        self._language = language
+        self._script.change_language(language)
+
+    def _known_language(self, code: str) -> Language:
+        try:
+            return self._language_of(code)
+        except InputError as error:
+            raise ValueError(f"xml:lang={code[:40]!r}: {error}") from error
 
     def _text(self, data: str) -> None:
         start = self._place()
@@ -260,9 +300,7 @@ def check_element(name: str, attributes: Mapping[str, str], outer: str | None) -
 def _check_attribute(name: str, attribute: str, value: str) -> None:
     if len(value) > MAX_VALUE:
         raise ValueError(f"{attribute} has {len(value)} characters; expected at most {MAX_VALUE}")
-    if attribute == "xml:lang" and name in ("speak", "p", "s"):
-        if value.partition("-")[0].lower() != "en":
-            raise ValueError(f"xml:lang={value!r}; this voice speaks English only")
+    if attribute == "xml:lang" and name in _NAMES_LANGUAGE:
         return
     is_xml = name == "speak" and attribute.startswith(("xmlns", "xsi:", "xml:"))
     if attribute not in ATTRIBUTES[name] and not is_xml:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -38,6 +38,7 @@ class Stretch(NamedTuple):
     """As spoken, if the document gives it; None: to be normalized."""
     phonemes: tuple[str, ...] | None
     """Of its only word, if the document gives them."""
+    language: Language
 
 
 class Script:
@@ -56,6 +57,8 @@ class Script:
         self.marks: list[tuple[int, str]] = []
         """places and names"""
         self._reading, self._language = reading, language
+        self.language = language
+        """that of the document"""
         self._parts: list[str] = []
         self._length = 0
         self._starts: list[int] = []  # of each character in the document
@@ -120,6 +123,11 @@ class Script:
         """Set the prosody from here on."""
         self._prosody.append((self._length, prosody))
 
+    def change_language(self, language: Language) -> None:
+        """Set the language from here on."""
+        self._end_stretch()
+        self._language = language
+
     def finish(self) -> None:
         """End the text."""
         self._end_stretch()
@@ -152,19 +160,22 @@ class Script:
         phonemes: tuple[str, ...] | None = None,
     ) -> None:
         if self._open < self._length:
-            self.stretches.append(Stretch(self._open, self._length, words, phonemes))
+            self.stretches.append(
+                Stretch(self._open, self._length, words, phonemes, self._language)
+            )
             self._open = self._length
 
 
 def spoken_script(
-    script: Script, language: Language, known: Mapping[str, Phonemes]
+    script: Script, known: Mapping[str, Phonemes], symbols: Container[str] | None = None
 ) -> list[Sentence]:
     """Split, normalize and pronounce a script; there may be nothing to say."""
     found: list[Sentence] = []
     places: list[int] = []  # of all words in the text
     spans: list[tuple[int, int]] = []  # of each sentence in the text
-    for marked in _sentences(script, language, known):
-        words = settle_question(list(_words(marked, script, language, known)), language)
+    for marked in _sentences(script, known):
+        language = marked[0].token.language or script.language
+        words = settle_question(list(_words(marked, script, known, symbols)), language)
         of_words = [token.token for token in marked for _ in token.token.words]
         lengths = [len(word.phonemes) + 1 for word in words]
         for piece in pieces(lengths, [word.mark for word in words], MAX_SYMBOLS):
@@ -177,11 +188,9 @@ def spoken_script(
     return found
 
 
-def _sentences(
-    script: Script, language: Language, known: Mapping[str, Phonemes]
-) -> list[list[MarkedToken]]:
+def _sentences(script: Script, known: Mapping[str, Phonemes]) -> list[list[MarkedToken]]:
     """The tokens of each sentence; where only a break ends one, the voice stays up."""
-    found = list(sentences(script.text, _tokens(script, language, known), language))
+    found = list(sentences(script.text, _tokens(script, known), script.language))
     breaks = [place for place, _ in script.breaks]
     for marked, following in pairwise(found):
         end, start = marked[-1].token.end, following[0].token.start
@@ -200,23 +209,25 @@ def _any_between(places: list[int], start: int, end: int) -> bool:
     return bisect_left(places, start) < bisect_left(places, end + 1)
 
 
-def _tokens(script: Script, language: Language, known: Mapping[str, Phonemes]) -> Iterator[Token]:
+def _tokens(script: Script, known: Mapping[str, Phonemes]) -> Iterator[Token]:
     text = script.text
     shouted = text.isupper()
-    for start, end, words, phonemes in script.stretches:
+    for start, end, words, phonemes, spoken in script.stretches:
+        own = None if spoken is script.language else spoken
         if words is not None:
-            yield Token(text[start:end], words, start, end, phonemes)
-        else:
-            yield from language.tokens(text, given=known, shouted=shouted, start=start, end=end)
+            yield Token(text[start:end], words, start, end, phonemes, own)
+            continue
+        found = spoken.tokens(text, given=known, shouted=shouted, start=start, end=end)
+        yield from found if own is None else (replace(token, language=own) for token in found)
 
 
 def _words(
     marked: list[MarkedToken],
     script: Script,
-    language: Language,
     known: Mapping[str, Phonemes],
+    symbols: Container[str] | None,
 ) -> Iterator[Word]:
-    words = pronounced(marked, language, known, script.source_span)
+    words = pronounced(marked, script.language, known, script.source_span, symbols)
     for token in marked:
         prosody = script.prosody(token.token.start)
         for _ in token.token.words:

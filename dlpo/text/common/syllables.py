@@ -1,0 +1,67 @@
+"""Syllables of sounds in IPA, as a table of pronunciations writes them: ``sa.ˈpa.to``."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+_STRESS = {"ˈ": 1, "ˌ": 2}
+
+
+@dataclass(slots=True)
+class Syllable:
+    """Some sounds around one vowel."""
+
+    sounds: list[str]
+    """In IPA."""
+    stress: int = 0
+    """1 where the word's stress is, 2 where the secondary one of a compound is, otherwise 0."""
+
+
+def written(found: Sequence[Syllable]) -> str:
+    """Syllables in IPA."""
+    return ".".join(("", "ˈ", "ˌ")[s.stress] + "".join(s.sounds) for s in found)
+
+
+def parsed(ipa: str) -> list[Syllable]:
+    """The syllables of a word in IPA."""
+    return [
+        Syllable(re.findall(r"t[ʃs]|d[ʒz]|[^ˈˌ]", part), _STRESS.get(part[0], 0))
+        for part in unicodedata.normalize("NFC", ipa).split(".")
+    ]
+
+
+def divided(
+    sounds: Sequence[str], vowels: Container[str], onsets: Container[str]
+) -> list[Syllable]:
+    """Sounds -> syllables without stress: of what is between two vowels, as much as can be begins
+    the second one.
+
+    Args:
+        sounds: with the glides ``j`` and ``w`` of diphthongs.
+        vowels: those that a syllable is built around.
+        onsets: pairs of consonants that begin one, with a blank between them.
+    """
+    nuclei = [place for place, sound in enumerate(sounds) if sound in vowels]
+    starts = [0] if nuclei else []
+    for before, following in pairwise(nuclei):
+        starts.append(_boundary(sounds, before + 1, following, onsets))
+    ends = [*starts[1:], len(sounds)]
+    return [Syllable(list(sounds[a:b])) for a, b in zip(starts, ends, strict=False)]
+
+
+def _boundary(sounds: Sequence[str], start: int, end: int, onsets: Container[str]) -> int:
+    """Where the second syllable begins, between the vowels before ``start`` and at ``end``."""
+    if end - start > 1 and sounds[start] in ("j", "w"):  # the first vowel's own: aceite
+        start += 1
+    onset = end
+    if onset > start and sounds[onset - 1] in ("j", "w"):
+        onset -= 1
+    if onset > start:
+        onset -= 1
+    if onset > start and f"{sounds[onset - 1]} {sounds[onset]}" in onsets:
+        onset -= 1
+    return onset

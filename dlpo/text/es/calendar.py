@@ -1,0 +1,169 @@
+"""Written dates and times of day -> spoken words."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.es.numbers import cardinal_words
+from dlpo.text.es.tables import words_of
+
+MONTHS = words_of("months")
+_MONTH = rf"(?:{'|'.join(MONTHS)}|setiembre)"
+_SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
+_DAY = r"(?:[12]\d|3[01]|0?[1-9])"
+_NUMBER_OF_MONTH = r"(?:1[0-2]|0?[1-9])"
+_YEAR = r"[12]\d{3}"
+_PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
+_BEFORE_SHORT_DATE = re.compile(r"(?i)\b(?:el|al|del|día|fecha|hasta|desde)(?: d[ií]a)? $")
+NIGHT = 7  # the hour from which p. m. is night
+_WEEKDAY = re.compile(r"(?i)\b(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo),? $")
+
+
+def date_words(day: str, month: int | str, year: str | None) -> list[str]:
+    """``("3", 5, "2024")`` -> tres de mayo de dos mil veinticuatro."""
+    words = ["primero"] if int(day) == 1 else cardinal_words(str(int(day)))
+    words += ["de", month if isinstance(month, str) else MONTHS[month - 1]]
+    return words + (["de", *year_words(year)] if year else [])
+
+
+def year_words(year: str) -> list[str]:
+    """A year; one of two digits is of this century up to 49."""
+    if len(year) == 2:
+        year = ("20" if year < "50" else "19") + year
+    return cardinal_words(year)
+
+
+def _full_name(written: str) -> str:
+    return next(month for month in MONTHS if month.startswith(written[:3].lower()))
+
+
+def _numeric(match: re.Match[str]) -> list[str]:
+    day, month = match["day"], match["month"]
+    if int(month) > 12:  # month first, as in the United States
+        day, month = month, day
+    return date_words(day, int(month), match["year"])
+
+
+def _iso(match: re.Match[str]) -> list[str]:
+    words = date_words(match["iso_day"], int(match["iso_month"]), match["iso_year"])
+    if match["iso_hour"]:
+        words += ["a", "las", *clock_words(match["iso_hour"], match["iso_minute"])]
+    return words
+
+
+def _named(match: re.Match[str]) -> list[str]:
+    return date_words(match["day_of"], match["named"].lower(), match["year_of"])
+
+
+def _short_name(match: re.Match[str]) -> list[str]:
+    return date_words(match["short_day"], _full_name(match["short"]), match["short_year"])
+
+
+def _short_numeric(match: re.Match[str]) -> list[str] | None:
+    before = text_before(match, 16)
+    if not _BEFORE_SHORT_DATE.search(before) and not _WEEKDAY.search(before):
+        return None
+    return date_words(match["sd"], int(match["sm"]), None)
+
+
+def clock_words(hour: str, minutes: str, period: str = "") -> list[str]:
+    """A time of day: siete y quince, catorce treinta, dieciséis horas.
+
+    ``period``: the words after an hour of twelve, of the morning, say.
+    """
+    words = cardinal_words(str(int(hour)), "f")
+    if int(minutes) == 0:
+        return words + (["horas"] if (int(hour) > 12 or int(hour) == 0) and not period else [])
+    if int(hour) == 0:
+        return [*words, "horas", "con", *cardinal_words(str(int(minutes))), "minutos"]
+    if int(hour) < 13:
+        half = int(minutes) == 30
+        return [*words, "y", *(["media"] if half else cardinal_words(str(int(minutes))))]
+    return [*words, *cardinal_words(minutes)]
+
+
+def duration_words(hours: str, minutes: str, seconds: str) -> list[str]:
+    """Hours, minutes and seconds; those that are zero aren't said."""
+    words: list[str] = []
+    units = ((hours, "hora", "f"), (minutes, "minuto", "m"), (seconds, "segundo", "m"))
+    for number, one, gender in units:
+        if int(number or 0):
+            words += [*cardinal_words(str(int(number)), gender), one + "s" * (int(number) != 1)]
+    return words or ["cero", "segundos"]
+
+
+def _period_words(written: str | None, hour: int) -> list[str]:
+    if not written:
+        return []
+    if written.strip()[0] in "aA":
+        return ["de", "la", "noche" if hour == 12 else "mañana"]
+    if hour == 12:
+        return ["del", "mediodía"]
+    return ["de", "la", "noche" if NIGHT <= hour < 12 else "tarde"]
+
+
+def _clock(match: re.Match[str]) -> list[str]:
+    hour, minutes, seconds = match["hour"], match["minute"], match["second"]
+    if seconds:
+        return duration_words(hour, minutes, seconds)
+    period = _period_words(match["period"], int(hour))
+    words = clock_words(hour, minutes, " ".join(period))
+    horas = match["horas"] and words[-1] != "horas" and int(minutes) == 0
+    return [*words, *period, *["horas"] * bool(horas)]
+
+
+def _hour(match: re.Match[str]) -> list[str]:
+    hour = int(match["hour_only"])
+    return [*cardinal_words(str(hour), "f"), *_period_words(match["hour_period"], hour)]
+
+
+def _dash(match: re.Match[str]) -> list[str]:
+    return ["a"]
+
+
+FORMS: Forms = (
+    (
+        "d",
+        rf"(?<![\w-])(?P<iso_year>{_YEAR})-(?P<iso_month>0[1-9]|1[0-2])-(?P<iso_day>{_DAY})"
+        r"(?:[T ](?P<iso_hour>[01]\d|2[0-3]):(?P<iso_minute>[0-5]\d)(?::[0-5]\d)?Z?)?(?![\w-])",
+        _iso,
+    ),
+    (
+        "d",
+        rf"(?<![\w/.,-])(?=\d\d?[/.-](?:{_NUMBER_OF_MONTH})[/.-]|{_NUMBER_OF_MONTH}/{_DAY}/)"
+        rf"(?P<day>{_DAY})(?P<sign>[/.-])(?P<month>{_DAY})(?P=sign)"
+        rf"(?P<year>{_YEAR}|(?<=[/-])\d\d)(?![\w/-]|[.,]\d)",
+        _numeric,
+    ),
+    (
+        "d",
+        rf"(?<![\w/-])(?P<short_day>{_DAY})[-/ .](?P<short>{_SHORT_MONTH})\b\.?"
+        rf"(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
+        _short_name,
+    ),
+    (
+        "d",
+        rf"(?<![\w/.,-])(?P<day_of>{_DAY})(?:\s(?:de\s)?(?i:(?P<named>{_MONTH}))\b)"
+        rf"(?:\sdel?\s(?P<year_of>{_YEAR})\b(?![.,]\d))?",
+        _named,
+    ),
+    (
+        "d",
+        rf"(?<![\w/.,-])(?P<sd>{_DAY})/(?P<sm>{_NUMBER_OF_MONTH})(?![\w/]|[.,]\d)",
+        _short_numeric,
+    ),
+    (
+        "d",
+        r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
+        rf"(?![\d:])(?P<period>{_PERIOD})?(?P<horas>\s?(?:h|hs|hrs|horas)\b\.?)?",
+        _clock,
+    ),
+    ("d", rf"(?<![\w:.,])(?P<hour_only>1[0-2]|0?[1-9])(?P<hour_period>{_PERIOD})", _hour),
+    (
+        "-",
+        r"\s?[-–]\s?(?=(?:[01]?\d|2[0-4]):[0-5]\d)(?:(?<=\d-)|(?<=\d–)|(?<=\d - )|(?<=\d – )"
+        r"|(?<=m\. - )|(?<=m\. – )|(?<=h - )|(?<=h – ))",
+        _dash,
+    ),
+)

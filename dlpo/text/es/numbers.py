@@ -1,0 +1,139 @@
+"""Numbers in Spanish words, which agree with their noun: veintiún años, doscientas una páginas."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.es.tables import table, words_of
+
+_ONES, _TENS, _HUNDREDS = words_of("zero to twenty nine"), words_of("tens"), words_of("hundreds")
+_MAX_DIGITS = 24  # a longer number is read digit by digit
+_MILLIONS = (("millón", "millones"), ("billón", "billones"), ("trillón", "trillones"))
+_ORDINALS = {int(number): word for number, (word,) in table("ordinals").items()}
+_PARTS = {int(number): word for number, (word,) in table("fractions").items()}
+NUMBER = (
+    r"(?:\d{1,3}(?:\.\d{3}){1,7}(?!\d)|\d{1,3}(?:,\d{3}){2,7}(?!\d)|\d{1,3}(?:,\d{3}){1,7}(?=\.\d)"
+    r"|[1-9]\d{0,2}(?: \d{3}){1,6}(?![ -]?\d)|\d{1,40})(?:[.,]\d{1,40})?"
+)
+
+
+def digit_words(digits: str) -> list[str]:
+    """Each digit by its name; other characters are skipped."""
+    return [_ONES[int(digit)] for digit in digits if digit in "0123456789"]
+
+
+def cardinal_words(digits: str, gender: str = "") -> list[str]:
+    """A whole number in digits -> its words.
+
+    Args:
+        digits: over 24 of them, or with a leading 0, are read one by one.
+        gender: "m" or "f" of the noun that follows; "" if none does.
+
+    >>> cardinal_words("21000", "f")
+    ['veintiuna', 'mil']
+    """
+    if len(digits) > _MAX_DIGITS or (len(digits) > 1 and digits[0] == "0"):
+        return digit_words(digits)
+    groups: list[int] = []  # of six digits, the lowest first
+    rest = int(digits)
+    while rest or not groups:
+        rest, group = divmod(rest, 1_000_000)
+        groups.append(group)
+    words = []
+    for power in range(len(groups) - 1, -1, -1):
+        if power and groups[power]:
+            name = _MILLIONS[power - 1][groups[power] > 1]
+            words += [*_below_million(groups[power], "m"), name]
+        elif groups[power] or len(groups) == 1:
+            words += _below_million(groups[power], gender)
+    return words
+
+
+def _below_million(number: int, gender: str) -> list[str]:
+    thousands, rest = divmod(number, 1000)
+    words = []
+    if thousands:
+        words = [*(_below_thousand(thousands, gender or "m") if thousands > 1 else []), "mil"]
+    return words + (_below_thousand(rest, gender) if rest or not thousands else [])
+
+
+def _below_thousand(number: int, gender: str) -> list[str]:
+    if number == 100:
+        return ["cien"]
+    hundreds, rest = divmod(number, 100)
+    words = [_HUNDREDS[hundreds - 1]] if hundreds else []
+    if words and gender == "f" and hundreds > 1:
+        words[0] = words[0][:-2] + "as"
+    if rest >= 30:
+        words.append(_TENS[rest // 10 - 3])
+        rest %= 10
+        words += ["y"] if rest else []
+    if rest or not words:
+        words.append(_ONES[rest])
+    one = {"uno": ("un", "una"), "veintiuno": ("veintiún", "veintiuna")}.get(words[-1])
+    if one and gender:
+        words[-1] = one[gender == "f"]
+    return words
+
+
+def ordinal_words(number: int, gender: str = "m", short: bool = False) -> list[str]:
+    """``(21, "f")`` -> vigésima primera; ``short``: before a noun, primer and tercer.
+
+    Above 1000 a cardinal is said instead.
+    """
+    if number in _ORDINALS:
+        words = [_ORDINALS[number]]
+    elif number < 1000:
+        size = 100 if number > 100 else 10
+        words = [_ORDINALS[number // size * size], *ordinal_words(number % size)]
+    else:
+        return cardinal_words(str(number), gender)
+    if gender == "f":
+        words = [word[:-1] + "a" for word in words]
+    elif short and words[-1].endswith(("primero", "tercero")):
+        words[-1] = words[-1][:-1]
+    return words
+
+
+def part_words(above: int, below: int) -> list[str]:
+    """A fraction: ``(3, 4)`` -> tres cuartos."""
+    if below in _PARTS:
+        part = _PARTS[below]
+    else:
+        part = "".join("i" if word == "y" else word for word in cardinal_words(str(below))) + "avo"
+    return [*cardinal_words(str(above), "m"), part + "s" * (above > 1)]
+
+
+def number_words(text: str, gender: str = "") -> list[str]:
+    """A written number with or without sign, separators and decimals -> its words.
+
+    Dots separate thousands and a comma decimals; where both stand, or one twice, the writing tells.
+
+    >>> number_words("-1.234,5")
+    ['menos', 'mil', 'doscientos', 'treinta', 'y', 'cuatro', 'coma', 'cinco']
+    """
+    sign = ["menos"] if text[0] in "-−" else []
+    whole, point, decimals = split_decimals(text.lstrip("+-−"))
+    if not decimals:
+        return sign + cardinal_words(whole, gender)
+    return [*sign, *cardinal_words(whole), point, *decimal_words(decimals)]
+
+
+def split_decimals(text: str) -> tuple[str, str, str]:
+    """A number without a sign -> its whole digits, the word for the point, and the decimals."""
+    match = re.fullmatch(r"(.*\d)([.,])(\d+)", text)
+    if match is None:
+        return re.sub(r"\D", "", text), "", ""
+    whole, sign, decimals = match.groups()
+    grouped = re.fullmatch(r"[1-9]\d{0,2}(?:\D\d{3})*", whole) and len(decimals) == 3
+    if grouped and (sign in whole or (sign == "." and whole.isdigit())):
+        return re.sub(r"\D", "", text), "", ""
+    return re.sub(r"\D", "", whole), {",": "coma", ".": "punto"}[sign], decimals
+
+
+def decimal_words(decimals: str) -> list[str]:
+    """Up to two decimals as a number after their zeros, more of them one by one."""
+    digits = decimals.lstrip("0")
+    if len(decimals) > 2 or not digits:
+        return digit_words(decimals)
+    return [*digit_words("0" * (len(decimals) - len(digits))), *cardinal_words(digits)]

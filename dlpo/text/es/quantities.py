@@ -1,0 +1,224 @@
+"""Written money, measures, fractions, ordinals and plain numbers -> spoken words."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.es.nouns import gender_at, gender_of, noun_after
+from dlpo.text.es.numbers import (
+    NUMBER,
+    cardinal_words,
+    digit_words,
+    number_words,
+    ordinal_words,
+    part_words,
+    split_decimals,
+)
+from dlpo.text.es.tables import any_of, table
+
+_UNITS = table("units")  # unit -> its name, singular and plural, and gender
+_CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, gender; small coins
+
+
+def _any_key(keys: set[str]) -> str:
+    return "|".join(sorted(map(re.escape, keys), key=len, reverse=True))
+
+
+_SIGN = _any_key(
+    {key for key in _CURRENCIES if len(key) == 1 or not key[-1].isalpha()} - {"Q", "L"}
+)
+_CODE = _any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
+_UNIT = _any_key(_UNITS.keys() - {'"', "'", "in"})
+_BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil)\b)"
+_TO = r"(?:\s?[-–]\s?)"
+_BEFORE_DIGITS = re.compile(
+    rf"(?i)\b(?:{any_of('spelled codes')})(?: (?:en|es|de \w{{1,12}}))?:? (?:\d{{2,6}} ){{0,6}}$"
+)
+_ORDINAL_END = r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)"
+_POWERS = {"2": "cuadrado", "3": "cúbico"}
+_RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
+CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
+_PER_TIME = {"día", "mes", "año", "hora", "semana", "minuto", "segundo", "persona", "noche"}
+
+
+def amount_words(number: str, name: tuple[str, str], gender: str) -> list[str]:
+    """A number and what it counts: un kilo, dos kilos, un millón de kilos."""
+    one, many = name
+    whole, _, decimals = split_decimals(number.lstrip("-−"))
+    words = number_words(number, gender)
+    of = ["de"] if words[-1].endswith(("llón", "llones")) else []
+    return [*words, *of, *(one if whole == "1" and not decimals else many).split()]
+
+
+def _money(match: re.Match[str]) -> list[str]:
+    sign = match["currency"] or match["currency_after"]
+    one, many, gender, *coins = _CURRENCIES.get(sign) or _CURRENCIES[sign.removesuffix("$")]
+    number, big = (
+        match["money"] or match["money_before"],
+        (match["money_big"] or match["before_big"] or "").split(),
+    )
+    words = ["menos"] * bool(match["money_sign"])
+    if match["money_from"]:
+        words += [*number_words(match["money_from"], gender), "a"]
+    if re.fullmatch(r"\d{1,3}(?:,\d{3})+", number):  # $1,200: no currency has three decimals
+        number = number.replace(",", "")
+    if big:
+        of = [] if big[-1] == "mil" else ["de"]
+        return [*words, *number_words(number, "m"), *big, *of, *many.split()]
+    whole, _, decimals = split_decimals(number)
+    if not decimals or len(decimals) > 2:
+        return words + amount_words(number, (one, many), gender)
+    cents = int(decimals.ljust(2, "0"))
+    small = [*cardinal_words(str(cents), "m"), coins[cents != 1]] if cents else []
+    if small and whole.strip("0") == "":
+        return words + small
+    words += amount_words(whole, (one, many), gender)
+    return [*words, *["con"] * bool(small), *small]
+
+
+def _percent(match: re.Match[str]) -> list[str]:
+    words = [*number_words(match["percent_from"]), "a"] if match["percent_from"] else []
+    sign = {"%": ["por", "ciento"], "‰": ["por", "mil"]}[match["percent_sign"]]
+    return [*words, *number_words(match["percent"]), *sign]
+
+
+def _fraction(match: re.Match[str]) -> list[str] | None:
+    whole, above, below = match["fraction_whole"], int(match["above"]), int(match["below"])
+    if (above, below) == (24, 7):
+        return ["veinticuatro", "siete"]
+    if above == below and not whole:
+        return 2 * cardinal_words(match["above"])
+    if not above or below < 2 or (above > below and below > 10):
+        return [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
+    noun = noun_after(match.string, match.end(), one=True)
+    unit = _UNITS.get(match["fraction_unit"] or "")
+    gender = unit[2] if unit else gender_of(noun) if noun else "m"
+    half = "media" if gender == "f" else "medio"
+    if whole:
+        part = ["y", half] if (above, below) == (1, 2) else ["y", *part_words(above, below)]
+        if unit:
+            return amount_words(whole, (unit[0], unit[1]), gender) + part
+        return [*cardinal_words(whole, gender if noun else ""), *part]
+    if (above, below) == (1, 2) and (noun or unit):
+        return [half, *(unit[0].split() if unit else [])]
+    return part_words(above, below) + (["de", *unit[0].split()] if unit else [])
+
+
+def _ordinal(match: re.Match[str]) -> list[str]:
+    end = match["ordinal_sign"] or match["ordinal_end"]
+    gender = "f" if end in ("ª", "as") or end.endswith("a") else "m"
+    number = int(match["ordinal"])
+    noun = noun_after(match.string, match.end(), one=True)
+    short = end == "er" or (end == "º" and noun != "")
+    words = ordinal_words(number, gender, short)
+    return [*words[:-1], words[-1] + "s"] if end.endswith("s") else words
+
+
+def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str], str]:
+    """The words of a unit and its gender."""
+    one, plural, gender = _UNITS[written]
+    words = (plural if many else one).split()
+    if power:
+        adjective = _POWERS[power[-1]]
+        words.append((adjective[:-1] + "a" if gender == "f" else adjective) + "s" * many)
+    return words, gender
+
+
+def _measure(match: re.Match[str]) -> list[str]:
+    number, unit = match["measure"], match["unit"] or match["mark"]
+    _, many, gender = _UNITS[unit]
+    words = [*number_words(match["measure_from"], gender), "a"] if match["measure_from"] else []
+    if big := (match["measure_big"] or "").split():
+        of = [] if big[-1] == "mil" else ["de"]
+        return [*words, *number_words(number, "m"), *big, *of, *many.split()]
+    names = [" ".join(_unit_words(unit, plural, match["power"])[0]) for plural in (False, True)]
+    return [*words, *amount_words(number, (names[0], names[1]), gender)]
+
+
+def _per(match: re.Match[str]) -> list[str] | None:
+    """ "/h" after a measure or an amount."""
+    before = text_before(match)
+    if not re.search(rf"\d\s?(?:{_UNIT}|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$", before):
+        return None
+    unit = match["per"]
+    if unit in _PER_TIME:
+        return ["por", unit]
+    return ["por", *_unit_words(unit, False, match["per_power"])[0]]
+
+
+def _raised(match: re.Match[str]) -> list[str]:
+    exponent = match[0][1:]
+    return _RAISED.get(exponent) or ["elevado", "a", *number_words(exponent)]
+
+
+def _range(match: re.Match[str]) -> list[str]:
+    first, last = match["range_first"], match["range_last"]
+    gender = gender_at(match.string, match.start(), match.end())
+    return [*number_words(first, gender), "a", *number_words(last, gender)]
+
+
+def _number(match: re.Match[str]) -> list[str]:
+    number, text = match[0], match.string
+    called = len(number) > 2 and _BEFORE_DIGITS.search(text_before(match))
+    if number.isdigit() and (called or len(number) >= CODE_DIGITS):
+        return digit_words(number)
+    whole, _, decimals = split_decimals(number.lstrip("-"))
+    big = re.match(_BIG, text[match.end() : match.end() + 12])
+    gender = "m" if big else gender_at(text, match.start(), match.end(), whole == "1")
+    if decimals:
+        return number_words(number)
+    if big is not None and big[0].strip() == "mil":
+        gender = gender_at(text, match.start(), match.end()) or "m"
+    words = number_words(number, gender)
+    noun = noun_after(text, match.end())
+    return [*words, "de"] if noun and words[-1].endswith(("llón", "llones")) else words
+
+
+MEASURES: Forms = (
+    (
+        "aAd-",
+        rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<currency>{_SIGN}|(?:{_CODE})\$?(?=\s?\d)|(?:Q\.?\s?|L\.?)(?=\d))\.?\s?"
+        rf"(?:(?P<money_from>{NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{NUMBER})"
+        rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG})?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
+        rf"(?P<money_big>{_BIG})?",
+        _money,
+    ),
+    (
+        "d-",
+        rf"(?<![\w.,])(?:(?P<percent_from>{NUMBER})(?:\s?%)?{_TO})?(?P<percent>-?{NUMBER})\s?(?P<percent_sign>[%‰])",
+        _percent,
+    ),
+    (
+        "d",
+        rf"\b(?P<ordinal>\d{{1,4}})(?:\.?(?P<ordinal_sign>[ºª](?!\s?[CF]\b)|(?:er|os|as)\b)|(?P<ordinal_end>{_ORDINAL_END}\b))",
+        _ordinal,
+    ),
+    (
+        "d",
+        r"(?<![\w/.,])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,4})"
+        rf"(?!\w|/\w|[.,]\d)(?:\s{{0,2}}(?P<fraction_unit>{_UNIT})\b)?",
+        _fraction,
+    ),
+    (
+        "-",
+        rf"/(?P<per>(?:{_UNIT}|{'|'.join(_PER_TIME)}))(?:\^?(?P<per_power>[23]))?\b",
+        _per,
+    ),
+    ("-", r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)", _raised),
+    (
+        "d-",
+        rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s))?"
+        rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^])(?:\.(?=\s[a-z(\d]))?"
+        r"|(?P<mark>\"(?!\w)|'(?=\d{1,2}\"|\W|$)))(?<!\d\s[dKABNJ])(?<!\d[dKABNJ])",
+        _measure,
+    ),
+)
+NUMBERS: Forms = (
+    (
+        "d",
+        rf"(?<![\w.,-])(?P<range_first>{NUMBER}){_TO}(?P<range_last>{NUMBER})(?![\w-]|[.,]\d)(?!\s?=)",
+        _range,
+    ),
+    ("d-", rf"(?<![\w.,)])-{NUMBER}|{NUMBER}", _number),
+)  # fmt: skip

@@ -1,0 +1,146 @@
+"""Addresses, versions, telephone numbers, codes and handles -> spoken words."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common import addresses
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.es.abbreviations import LETTERS, acronym_words, spelled
+from dlpo.text.es.numbers import cardinal_words, digit_words
+from dlpo.text.es.tables import any_of, table
+
+_SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
+_TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
+
+
+def _part(letters: str, last: bool) -> list[str]:
+    """A run of letters in an address: a word, or its letters where one can't say it."""
+    if letters == "www":
+        return ["triple", "doble", "u"]
+    if len(letters) == 2 and last:  # a country
+        return spelled(letters)
+    sayable = re.search("[aeiouáéíóú]", letters)
+    return [letters] if sayable and len(letters) > 1 else spelled(letters)
+
+
+def address_words(written: str) -> list[str]:
+    """The words of an address or a path with its signs."""
+    parts = addresses.parts_of(written)
+    host_end = next((i for i, part in enumerate(parts) if part == "/"), len(parts))
+    words: list[str] = []
+    for index, part in enumerate(parts):
+        if part[0].isalpha():
+            after_dot = 0 < index < host_end and parts[index - 1] == "."
+            words += _part(part.lower(), after_dot)
+        elif part[0].isdigit():
+            words += cardinal_words(part) if len(part) < 4 else digit_words(part)
+        else:
+            words += _SIGNS.get(part, [])
+    return words
+
+
+def _dotted(match: re.Match[str]) -> list[str]:
+    first, *rest = match[0].lstrip("vV").split(".")
+    words = cardinal_words(first)
+    for part in rest:
+        words += ["punto", *cardinal_words(part)]
+    return ["versión", *words] if match[0][0] in "vV" else words
+
+
+def telephone_words(written: str) -> list[str]:
+    """The digits of each group, with a pause after it."""
+    words = ["más"] if written.lstrip().startswith("+") else []
+    for group in re.findall(r"\d+", written):
+        *digits, last = digit_words(group)
+        words += [*digits, f"{last},"]
+    return [*words[:-1], words[-1].rstrip(",")]
+
+
+def _telephone(match: re.Match[str]) -> list[str] | None:
+    digits = re.sub(r"\D", "", match[0])
+    groups = re.findall(r"\d+", match[0])
+    thousands = re.fullmatch(r"[1-9]\d{0,2}(?:([ .])\d{3}){1,6}", match[0])
+    national = len(digits) == 9 and digits[0] in "6789" and len(groups[0]) == 3  # of Spain
+    called = _TELEPHONE_BEFORE.search(text_before(match))
+    if re.fullmatch(r"(?:1\d{3}|20\d\d)[-–](?:1\d{3}|20\d\d)", match[0]):  # years
+        return None
+    if match[0][0] == "+" or called:
+        return telephone_words(match[0])
+    if not 7 <= len(digits) <= 15 or (thousands and not (national and " " in match[0])):
+        return None
+    return telephone_words(match[0])
+
+
+def code_words(written: str) -> list[str]:
+    """Letters and digits mixed, as in A4 and COVID-19; many digits one by one."""
+    words: list[str] = []
+    for part in re.findall(rf"[{LETTERS}]+|\d+", written):
+        if part[0].isdigit():
+            words += cardinal_words(part) if len(part) < 3 else digit_words(part)
+        else:
+            words += acronym_words(part) if part.isupper() or len(part) < 3 else [part.lower()]
+    return words
+
+
+def _flight(match: re.Match[str]) -> list[str]:
+    return [*spelled(match["airline"]), *digit_words(match["flight"])]
+
+
+def _account(match: re.Match[str]) -> list[str]:
+    return [word for c in match[0] for word in (digit_words(c) if c.isdigit() else spelled(c))]
+
+
+def _hashtag_part(part: str) -> list[str]:
+    if part.isdigit():
+        return cardinal_words(part)
+    return acronym_words(part) if part.isupper() else [part.lower()]
+
+
+def _hashtag(match: re.Match[str]) -> list[str]:
+    parts = re.findall(
+        r"[A-ZÁÉÍÓÚÑ]{2,}(?![a-záéíóúñ])|[A-ZÁÉÍÓÚÑ]?[a-záéíóúüñ]+|[A-ZÁÉÍÓÚÑ]|\d+", match[0][1:]
+    )
+    said = [_hashtag_part(part) for part in parts]
+    return ["hashtag", *(word for words in said for word in words)]
+
+
+def _code_block(match: re.Match[str]) -> list[str]:
+    return ["código", *(["en", *address_words(match["language"])] if match["language"] else [])]
+
+
+ADDRESSES: Forms = (
+    ("-", r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}", _code_block),
+    ("aAd-", addresses.MAIL, lambda match: address_words(match[0])),
+    ("-", addresses.HANDLE, lambda match: address_words(match[0])),
+    ("-", rf"(?<!\w)#[{LETTERS}][\w]{{0,60}}", _hashtag),
+    (
+        "aAd",
+        addresses.web(any_of("top level")),
+        lambda match: address_words(addresses.said_part(match[0])),
+    ),
+    ("aAd-", addresses.files(any_of("file endings")), lambda match: address_words(match[0])),
+)
+CODES: Forms = (
+    ("A", r"\b[A-Z]{2}\d{2}(?: ?\d{4}){1,7}(?: ?\d{1,3})?\b", _account),
+    (
+        "A",
+        r"(?:(?<=[Vv]uelo )|(?<=[Vv]uelos ))(?P<airline>[A-Z\d]{2})[ -]?(?P<flight>\d{2,4})\b",
+        _flight,
+    ),
+    (
+        "d-",
+        r"(?<![\w.,])(?:\+|\()?\d{1,4}\)?(?:[ .-]\(?\d{2,8}\)?){1,6}(?![\w-]|[.,]\d|\s?[%€$])",
+        _telephone,
+    ),
+    (
+        "aAd",
+        r"\b[vV]\d{1,4}(?:\.\d{1,6}){0,4}(?!\w)|(?<![\w.,])\d{1,4}(?:\.\d{1,4}){2,5}(?![\w]|,\d)",
+        lambda match: None if re.fullmatch(r"\d{1,3}(?:\.\d{3})+", match[0]) else _dotted(match),
+    ),
+    (
+        "aAd",
+        rf"\b(?=[{LETTERS}-]{{0,20}}\d)(?=\d{{0,20}}-?[{LETTERS}])[{LETTERS}\d]{{1,20}}(?:-(?=\w*\d)[{LETTERS}\d]{{1,20}}){{0,4}}(?!\w)",
+        lambda match: code_words(match[0]),
+    ),
+)  # fmt: skip

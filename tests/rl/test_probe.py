@@ -1,0 +1,90 @@
+"""The probe of a reward: what it prefers, and whether its choice is heard by others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dlpo.checkpoint import load_checkpoint
+from dlpo.data.dataset import Corpora
+from dlpo.noise_schedule import named_schedule
+from dlpo.rl.pitch_flow import PitchFlow
+from dlpo.rl.probe import DRAWN, NOISE, OTHER, Difference, Probe, Speaker
+from dlpo.rl.prompts import Prompt
+from dlpo.rl.rewards import MeasuredReward
+from tests.toys import CONTOUR, SPECTRAL, save_toy
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> PitchFlow:
+    def slow(weights: dict[str, Tensor]) -> None:
+        weights["timing_out.bias"][0] = 1.5  # symbols of some frames
+        weights["prosody_out.bias"][1] = 5.0  # all voiced
+
+    config = replace(SPECTRAL, voices=("lj", "lj/LJ001"), contour=CONTOUR)
+    return PitchFlow(load_checkpoint(save_toy(tmp_path_factory.mktemp("v"), config, 1, slow)).model)
+
+
+@pytest.fixture
+def probe(policy: PitchFlow, tiny_dataset: Path) -> Probe:
+    return Probe(policy, Corpora([tiny_dataset]), split="train")
+
+
+def test_a_reward_of_the_own_contour_prefers_it(probe: Probe) -> None:
+    own = {
+        probe.prompts[i].number: torch.from_numpy(probe.recorded.found[i].points)
+        for i in probe.utterances
+    }
+
+    def likeness(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> np.ndarray:
+        line = own[prompt.number].flatten()
+        return np.array([np.corrcoef(line, c.flatten())[0, 1] for c in contours])
+
+    found = probe.prefers_right(likeness)
+    assert set(found) == {DRAWN, OTHER, NOISE}
+    assert all(difference.decided and difference.mean > 0 for difference in found.values())
+
+
+def test_a_constant_reward_prefers_nothing(probe: Probe) -> None:
+    found = probe.prefers_right(lambda prompt, contours, seed: np.zeros(len(contours)))
+    assert not any(difference.decided for difference in found.values())
+
+
+def test_the_best_of_eight_raises_what_agrees_alone(probe: Probe) -> None:
+    def spread(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> np.ndarray:
+        return np.array([float(contour.std()) for contour in contours])
+
+    def chance(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> np.ndarray:
+        return np.random.default_rng((prompt.number, seed)).normal(size=len(contours))
+
+    found = probe.best_of_eight(spread, {"agrees": spread, "hears nothing": chance})
+    assert found["agrees"].decided
+    assert found["agrees"].mean > 0
+    assert abs(found["hears nothing"].mean) < 2
+
+
+def test_speech_follows_the_given_contour(policy: PitchFlow) -> None:
+    prompt = Prompt(0, "hello", np.array([1, 30, 40, 50, 60, 9], np.int64))
+    speaker = Speaker(policy, named_schedule("cosine:1.25", 1, 0.0))
+    flat = torch.full((2, len(prompt.symbols)), 5.0)
+    low, high = (speaker.speak(prompt, flat + shift, 0) for shift in (0.0, 0.7))
+    assert low.shape == high.shape
+    assert not np.allclose(low, high)
+    reward = MeasuredReward(
+        "peak", lambda clips: np.array([np.abs(w).max() for w in clips.waveforms])
+    )
+    scores = speaker.score(reward)(prompt, [flat, flat + 0.7], 0)
+    assert scores == pytest.approx([np.abs(low).max(), np.abs(high).max()])
+
+
+def test_the_interval_covers_the_mean() -> None:
+    random = np.random.default_rng(1)
+    found = [Difference.of(list(random.normal(0.5, 1, 40))) for _ in range(100)]
+    covered = sum(one.low <= 0.5 <= one.high for one in found)
+    assert covered >= 85

@@ -1,0 +1,55 @@
+"""Spanish spelling -> syllables, and symbols in a sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from dlpo.text import TextFrontEnd
+from dlpo.text.common.syllables import written
+from dlpo.text.es.ipa import parse_ipa
+from dlpo.text.es.pronounce import RulePronouncer
+from dlpo.text.es.spelling import syllables
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("estudiáis", "es.tu.ˈdjajs"),
+        ("paranoia", "pa.ɾa.ˈno.ja"),
+        ("averigüéis", "a.be.ɾi.ˈɡwejs"),
+        ("leíais", "le.ˈi.ajs"),
+        ("cacahuete", "ka.ka.ˈwe.te"),
+        ("deshielo", "des.ˈʝe.lo"),
+        ("deshacer", "de.sa.ˈθeɾ"),
+        ("instrucción", "ins.tɾuk.ˈθjon"),
+        ("alrededor", "al.re.de.ˈdoɾ"),
+        ("rápidamente", "ˌra.pi.da.ˈmen.te"),
+        ("stop", "es.ˈtop"),
+        ("robots", "ro.ˈbots"),
+        ("actúa", "ak.ˈtu.a"),
+        ("prohibir", "pɾoj.ˈbiɾ"),
+    ],
+)
+def test_spelling_gives_syllables_and_stress(word: str, expected: str) -> None:
+    assert written(syllables(word)) == expected
+
+
+def test_distincion_is_an_option() -> None:
+    assert RulePronouncer().ipa("excelente") == "ek.se.ˈlen.te"
+    assert RulePronouncer(distincion=True).ipa("excelente") == "eks.θe.ˈlen.te"
+    assert RulePronouncer(distincion=True).ipa("zapato") == "θa.ˈpa.to"
+
+
+def test_small_words_are_unstressed_unless_alone() -> None:
+    front_end = TextFrontEnd(language="es-419")
+    (sentence,) = front_end.process("la de ella").sentences
+    assert [w.phonemes for w in sentence.words] == [("L", "A0"), ("D", "E0"), ("E1", "LL", "A0")]
+    (alone,) = front_end.process("La.").sentences
+    assert alone.words[0].phonemes == ("L", "A1")
+
+
+def test_ipa_is_read_and_foreign_sounds_are_named() -> None:
+    assert parse_ipa("saˈpato") == ("S", "A0", "P", "A1", "T", "O0")
+    assert parse_ipa("ˈpero") == ("P", "E1", "RR", "O0")
+    with pytest.raises(ValueError, match="is not a Spanish sound"):
+        parse_ipa("ǃa")

@@ -1,0 +1,75 @@
+"""Spanish as people write it, and the words that a speaker says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dlpo.text import TextFeed, TextFrontEnd
+from dlpo.text.common.reading import TextReading
+from dlpo.text.es import open_language
+
+FRONT_END = TextFrontEnd(language="es-419")
+CASES = [
+    line.split("\t")
+    for line in Path(__file__).with_name("spoken_cases.tsv").read_text("utf-8").splitlines()
+]
+
+
+def said(text: str, language: str = "") -> str:
+    text = text.replace("\\n", "\n")
+    sentences = FRONT_END.process(text, reading=TextReading(language=language)).sentences
+    return " / ".join(sentence.normalized for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("written", "readings"), [(w, r.split("|")) for kind, w, r in CASES if kind != "pronounce"]
+)
+def test_written_form_is_said_as_a_speaker_does(written: str, readings: list[str]) -> None:
+    assert said(written) in readings
+
+
+@pytest.mark.parametrize(
+    ("word", "readings"), [(w, r.split("|")) for kind, w, r in CASES if kind == "pronounce"]
+)
+def test_word_is_pronounced_in_syllables(word: str, readings: list[str]) -> None:
+    assert open_language("es-419").ipa(word) in readings
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("5kg a 100km/h", "cinco kilogramos a cien kilómetros por hora"),
+        ("Vive en EE. UU. El Sr. D. Juan no.", "vive en estados unidos / el señor don juan no"),
+        ("200 y 300 páginas", "doscientas y trescientas páginas"),
+        ("EL 21 DE MAYO", "el veintiuno de mayo"),
+        ("archivo.pdf y C:\\temp", "archivo punto pe de efe y ce dos puntos barra invertida temp"),
+        ("1939-1945", "mil novecientos treinta y nueve a mil novecientos cuarenta y cinco"),
+        ("la II Guerra Mundial, s. XX", "la segunda guerra mundial siglo veinte"),
+        ("un USB y la UNAM", "un u ese be y la unam"),
+        ("6'2\" y √9", "seis pies dos pulgadas y raíz cuadrada de nueve"),
+        ("n\u0303andu\u0301", "ñandú"),
+    ],
+)
+def test_further_forms(written: str, expected: str) -> None:
+    assert said(written) == expected
+
+
+def test_question_words_let_the_voice_fall() -> None:
+    marks = [s.words[-1].mark for s in FRONT_END.process("¿Y dónde está? ¿Está aquí?").sentences]
+    assert marks == [".", "?"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_pieces_give_the_sentences_of_the_whole(size: int) -> None:
+    text = "A las 3 p. m. llegó el Dr. Ruiz. ¿Vienes? Sí, ¡claro! El 2.º día fue el 5/6/2024."
+    feed = TextFeed(FRONT_END)
+    fed = [s for i in range(0, len(text), size) for s in feed.push(text[i : i + size])]
+    found = " ".join(sentence.normalized for sentence in fed + feed.finish())
+    assert found == said(text).replace(" / ", " ")
+
+
+def test_emoji_have_spanish_names() -> None:
+    (sentence,) = FRONT_END.process("Hola 👍", reading=TextReading(emoji="name")).sentences
+    assert sentence.normalized == "hola pulgar arriba"
