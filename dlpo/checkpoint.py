@@ -118,7 +118,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         description = json.loads((path / DESCRIPTION).read_text())
         raw = (path / WEIGHTS).read_bytes()
         weights = load_file(path / WEIGHTS)
-    except (OSError, ValueError, SafetensorError) as error:
+        if not isinstance(description, dict):
+            raise ValueError(f"{DESCRIPTION} is a {type(description).__name__}")
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise CheckpointError(
             f"{path}: not a checkpoint ({error}); expected a directory with {WEIGHTS} and"
             f" {DESCRIPTION}, as dlpo train writes"
@@ -133,7 +135,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         provenance = from_dict(Provenance, description["provenance"])
         model = build_model(config)
         model.load_state_dict({name: value.float() for name, value in weights.items()})
-    except (KeyError, ConfigError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ConfigError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: weights and {DESCRIPTION} don't belong together ({error}); copy both again"
         ) from error

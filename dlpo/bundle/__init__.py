@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dlpo.bundle.load import Bundle
 from dlpo.bundle.manifest import (
+    MAX_VOICE_NAME,
     CheckpointInfo,
     FileInfo,
     GraphInfo,
@@ -28,6 +29,7 @@ __all__ = [
     "ENCODER_NOISE",
     "FORMAT",
     "MANIFEST",
+    "MAX_VOICE_NAME",
     "VOICES",
     "Bundle",
     "CheckpointInfo",

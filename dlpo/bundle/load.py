@@ -99,6 +99,13 @@ def _unpack(path: Path, directory: Path) -> tuple[Manifest, str]:
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
+            for info in archive.infolist():
+                # An LZMA stream may demand gigabytes for its dictionary before it gives a byte.
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise BundleError(
+                        f"{path}: {info.filename!r} is compressed by method {info.compress_type};"
+                        f" expected stored or deflated files, {EXPORT_AGAIN}"
+                    )
             if len(sizes) != len(archive.infolist()):
                 raise BundleError(f"{path}: a name occurs twice in the zip; {EXPORT_AGAIN}")
             return _verify(path, sizes, archive.open, directory)

@@ -34,7 +34,9 @@ MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack 
 LIMITS = {"sample_rate_hz": 384_000, "hop_length": 16_384, "steps": 1000, "gain": 1000.0}
 MAX_TEXT = 1000  # characters of a licence, a corpus
 PLAIN_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"  # of a file; no folders
-_SHARE = re.compile(rf" *({PLAIN_NAME})(?:\*([0-9]*\.?[0-9]+))? *")  # of one voice in a mix
+MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
+_WEIGHT = r"[0-9]{1,20}(?:\.[0-9]{1,20})?|\.[0-9]{1,20}"
+_SHARE = re.compile(rf"({PLAIN_NAME})(?:\*({_WEIGHT}))?")  # of one voice in a mix
 
 Precision = Literal["fp32", "fp16", "int8", "int8_symmetric"]
 
@@ -242,7 +244,9 @@ class Manifest:
 
     def mixes(self, voice: str) -> bool:
         """Whether `voice` is one of `voices`, or a mix of them, whatever the weights."""
-        parts = [_SHARE.fullmatch(part) for part in voice.split("+")]
+        if not self.voices or len(voice) > MAX_VOICE_NAME:
+            return False
+        parts = [_SHARE.fullmatch(part.strip(" ")) for part in voice.split("+")]
         return all(part and part[1] in self.voices for part in parts)
 
     def shares(self, voice: str) -> tuple[float, ...]:
@@ -260,7 +264,8 @@ class Manifest:
                 "such as NAME*0.6+NAME*0.4"
             )
         weights = dict.fromkeys(self.voices, 0.0)
-        for name, weight in _SHARE.findall(voice):
+        for part in voice.split("+"):
+            name, _, weight = part.strip(" ").partition("*")
             weights[name] += float(weight or 1)
         total = sum(weights.values())
         if not 0 < total < math.inf:

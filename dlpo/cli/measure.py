@@ -246,7 +246,15 @@ def make(
         serve(out, host, port)
 
 
-def serve(folder: Folder, host: Host = LOCAL, port: Port = PORT) -> None:
+def serve(
+    folder: Folder,
+    host: Host = LOCAL,
+    port: Port = PORT,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Further name for this server, such as that of a proxy before it."),
+    ] = None,
+) -> None:
     """Serve a test to raters and store their answers until Ctrl-C."""
     import asyncio
 
@@ -261,7 +269,7 @@ def serve(folder: Folder, host: Host = LOCAL, port: Port = PORT) -> None:
         else:
             typer.echo("anyone who reaches this address can listen and answer, without encryption")
 
-    asyncio.run(server.serve(folder, host, port, tell))
+    asyncio.run(server.serve(folder, host, port, tell, allowed_host or ()))
 
 
 def report(

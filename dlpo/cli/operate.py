@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ import typer
 
 from dlpo.cli.options import WEIGHTS as WEIGHTS_DIR
 from dlpo.cli.options import Ca, Encrypted, Token, Weights
-from dlpo.errors import needs
+from dlpo.errors import InputError, needs
 from dlpo.judges import SOURCES, WEIGHTS
 from dlpo.nvidia import Finding
 from dlpo_serving.voices import DEFAULT_VOICE
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     keys = typer.Typer(help="Create and list a server's API keys.", no_args_is_help=True)
     keys.command()(new)
     keys.command("list")(list_keys)
+    keys.command()(usage)
     app.add_typer(keys, name="keys")
 
 
@@ -91,6 +92,43 @@ def list_keys(file: KeysFile = Path("keys.toml")) -> None:
         }
         quotas = [f"{limit:g} {what}" for what, limit in limits.items() if limit is not None]
         typer.echo(f"{caller}: {count} keys, {', '.join(quotas) or 'no limits'}")
+
+
+def usage(
+    server: Annotated[
+        str, typer.Argument(help="URL of the server's HTTP port, such as http://127.0.0.1:8080.")
+    ],
+) -> None:
+    """Print what each caller has used since the server started: characters, seconds of audio.
+
+    For bills over longer times let Prometheus add up dlpo_key_characters_total and
+    dlpo_key_audio_seconds_total, which restart at 0 with the server.
+    """
+    import urllib.request
+
+    with needs("serve"):
+        from prometheus_client.parser import text_string_to_metric_families
+
+    where = f"{server.rstrip('/')}/metrics"
+    if not where.startswith(("http://", "https://")):
+        raise InputError(f"server is {server!r}; expected a URL such as http://127.0.0.1:8080")
+    try:
+        with urllib.request.urlopen(where, timeout=10) as reply:
+            page = reply.read().decode()
+    except OSError as error:
+        raise InputError(f"{where} can't be read ({error}); is it a server's HTTP port?") from error
+    used: dict[str, dict[str, float]] = defaultdict(dict)
+    for family in text_string_to_metric_families(page):
+        if family.name in ("dlpo_key_characters", "dlpo_key_audio_seconds"):
+            for sample in family.samples:
+                if sample.name.endswith("_total"):
+                    used[sample.labels["caller"]][family.name] = sample.value
+    for caller, figures in sorted(used.items()):
+        characters = figures.get("dlpo_key_characters", 0.0)
+        audio_s = figures.get("dlpo_key_audio_seconds", 0.0)
+        typer.echo(f"{caller}: {characters:.0f} characters, {audio_s:.1f} s of audio")
+    if not used:
+        typer.echo("no caller with a key has spoken since the server started")
 
 
 def doctor(

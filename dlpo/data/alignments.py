@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import TextIO
 
 from dlpo.errors import DataError, reading
 from dlpo.text.symbols import PAD, PHONEMES, START, strongest_mark
 
 _SILENCES = {"sil", "sp", ""}
 _UNKNOWN = "spn"  # the aligner did not know the word: real sound, unknown phonemes
+MAX_LINE = 1_000_000  # characters
 TSV_COLUMNS = ["id", "phonemes", "durations_ms", "words"]
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*", re.UNICODE)
 
@@ -131,13 +133,24 @@ def _read_tsv(path: Path) -> Iterator[Alignment]:
     opener = lzma.open if path.suffix == ".xz" else open
     try:
         with opener(path, "rt", encoding="utf-8") as lines:
-            header = next(lines, "").rstrip("\n").split("\t")
+            header = _line(lines, path, 1).rstrip("\n").split("\t")
             if header != TSV_COLUMNS:
-                raise DataError(f"{path}: header is {header}; expected {', '.join(TSV_COLUMNS)}")
-            for number, line in enumerate(lines, 2):
+                told = str(header)[:200]
+                raise DataError(f"{path}: header is {told}; expected {', '.join(TSV_COLUMNS)}")
+            for number in itertools.count(2):
+                if not (line := _line(lines, path, number)):
+                    return
                 yield _parse_row(line.rstrip("\n").split("\t"), f"{path}:{number}")
     except (OSError, lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: can't be read ({error}); copy the file again") from error
+
+
+def _line(lines: TextIO, path: Path, number: int) -> str:
+    """The next line; a few kB of .xz can hold one without an end."""
+    line = lines.readline(MAX_LINE)
+    if len(line) == MAX_LINE:
+        raise DataError(f"{path}:{number}: more than {MAX_LINE} characters; expected one clip")
+    return line
 
 
 def _parse_row(fields: list[str], where: str) -> Alignment:
@@ -176,10 +189,13 @@ def read_textgrid(path: Path) -> Alignment:
     """
     with reading(path, "a TextGrid"):
         text = path.read_text(encoding="utf-8")
-    tiers = {
-        name: [(float(a), float(b), label) for a, b, label in _INTERVAL.findall(body)]
-        for name, body in _TIER.findall(text)
-    }
+    try:
+        tiers = {
+            name: [(float(a), float(b), label) for a, b, label in _INTERVAL.findall(body)]
+            for name, body in _TIER.findall(text)
+        }
+    except ValueError as error:  # "1.2.3"
+        raise DataError(f"{path}: a time is no number ({error}); align the clip again") from error
     if not tiers.get("phones") or not tiers.get("words"):
         raise DataError(
             f"{path}: tiers are {sorted(tiers)}; expected words and phones, as MFA writes"

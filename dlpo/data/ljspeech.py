@@ -35,8 +35,9 @@ from dlpo.data.dataset import (
     pack,
     plain_arrays,
 )
+from dlpo.data.decoding import decoded
 from dlpo.data.features import log_energy, measure
-from dlpo.errors import DataError, InputError, needs, reading, writing
+from dlpo.errors import DataError, InputError, reading, writing
 from dlpo.text.symbols import SYMBOL_IDS
 
 log = logging.getLogger(__name__)
@@ -98,12 +99,7 @@ def read_clip(path: Path) -> Waveform:
     Raises:
         DataError: unreadable, wrong rate or channels, not finite, silent or too short.
     """
-    with needs("train"):
-        import soundfile
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise DataError(f"can't be decoded ({error})") from error
+    samples, rate = decoded(path)
     if rate != SAMPLE_RATE or samples.shape[1] != 1:
         raise DataError(
             f"{samples.shape[1]} channels at {rate} Hz; expected mono, {SAMPLE_RATE} Hz: convert it"

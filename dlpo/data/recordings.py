@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import SAMPLE_RATE, Waveform, to_pcm16, write_wav
 from dlpo.data.alignments import TSV_COLUMNS, AlignedWord, Alignment
+from dlpo.data.decoding import decoded
 from dlpo.errors import DataError, InputError, TextError, needs, reading, writing
 from dlpo.text import TextFrontEnd
 from dlpo.text.en_us.pronounce import Lexicon
@@ -148,14 +149,9 @@ def read_recording(path: Path) -> Waveform:
     Raises:
         DataError: it can't be decoded, or is silent, too long or short, clipped or noisy.
     """
-    with needs("train"):
-        import soundfile
     with needs("bench"):
         import soxr
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise DataError(f"can't be decoded ({error})") from error
+    samples, rate = decoded(path)
     if not len(samples):
         raise DataError("empty; record it again")
     if not np.isfinite(samples).all():

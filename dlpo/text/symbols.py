@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 
+MAX_WRITTEN = 500  # characters of one word's pronunciation, in whatever alphabet
 PAD = "_"
 START = "^"  # the silence before the first word
 MARKS = (" ", "-", ",", ";", ":", ".", "!", "?")  # between words, weakest first

@@ -87,24 +87,43 @@ def load_state(out: Path, accelerator: Accelerator, averaged: AveragedModel) -> 
     try:
         accelerator.load_state(str(state))
         averaged.load_state_dict(load_file(state / "averaged.safetensors"))
-        update = int(json.loads((state / UPDATE).read_text())["update"])
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise TrainingError(
-            f"{state}: can't be resumed ({error}); delete it and start from {out / 'checkpoint'}"
-            " with --init"
-        ) from error
+        update = int(_read_update(state)["update"])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise _unusable(state, error) from error
     log.info("resumed at update %d", update)
     return update
 
 
 def saved_progress(out: Path) -> dict[str, Any]:
-    """The `progress` given to `save_state`; empty if there is no state."""
+    """The `progress` given to `save_state`; empty if there is no state.
+
+    Raises:
+        TrainingError: the state is damaged.
+    """
     state = _newest(out)
     if state is None:
         return {}
-    progress: dict[str, Any] = json.loads((state / UPDATE).read_text())
+    try:
+        progress = _read_update(state)
+    except (OSError, ValueError) as error:
+        raise _unusable(state, error) from error
     del progress["update"]
     return progress
+
+
+def _read_update(state: Path) -> dict[str, Any]:
+    """How far the run was; raises ValueError if the file is damaged."""
+    found = json.loads((state / UPDATE).read_text())
+    if not isinstance(found, dict) or not isinstance(found.get("update"), int):
+        raise ValueError(f"{UPDATE} has no number of updates")
+    return found
+
+
+def _unusable(state: Path, error: Exception) -> TrainingError:
+    return TrainingError(
+        f"{state}: can't be resumed ({error}); delete it and start from"
+        f" {state.parent / 'checkpoint'} with --init"
+    )
 
 
 def _newest(out: Path) -> Path | None:

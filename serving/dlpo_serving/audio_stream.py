@@ -68,12 +68,14 @@ class AudioStream:
         on_taken: Callable[[float], None],
         metrics: Metrics,
         clock: Callable[[], float],
+        started_s: float | None = None,
     ) -> None:
         """Create it within the current call, in the event loop that will iterate over it.
 
         Args:
             on_taken: called for each chunk taken, with its length in seconds.
             clock: seconds.
+            started_s: when the call came, if it had to wait; by default now.
         """
         self.manifest = manifest
         """the voice's manifest"""
@@ -104,7 +106,7 @@ class AudioStream:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[tuple[EncodedChunk, float] | Exception | None] = asyncio.Queue()
-        self._started_s = clock()
+        self._started_s = clock() if started_s is None else started_s
         self._last_s = self._started_s  # when the latest chunk was made
         self._samples = 0  # made, at the voice's rate
         self._sentence = 0

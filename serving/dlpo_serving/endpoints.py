@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from dlpo.errors import needs
 from dlpo_serving.operations.call_scope import CallScope
+from dlpo_serving.operations.logs import undecodable_metadata
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
 from dlpo_serving.riva.servicer import RIVA_SERVICE, RivaServicer
@@ -106,7 +107,9 @@ async def serve_endpoints(
         # full server rejects a call instead of queuing it behind others on its connection.
         ("grpc.max_concurrent_streams", SPARE_CALLS + 2 * settings.max_streams),
     ]
-    logging.getLogger(GRPC_LOG).addFilter(caller_stayed)
+    grpc_log, undecodable = logging.getLogger(GRPC_LOG), undecodable_metadata()
+    grpc_log.addFilter(caller_stayed)
+    grpc_log.addFilter(undecodable)
     interceptor = CallInterceptor(scope, settings.open_services, settings.stall_s)
     server = grpc.aio.server(options=options, interceptors=[interceptor])
     add_service(SERVICE, SpeechServicer(service), server)
@@ -125,6 +128,7 @@ async def serve_endpoints(
         ):
             yield Endpoints(address(settings.host, port), url, wyoming)
     finally:
+        grpc_log.removeFilter(undecodable)
         await server.stop(LAST_WORDS_S)
         # lets grpc's own tasks end; otherwise it prints a traceback for calls that were cut
         await asyncio.sleep(0)
@@ -154,7 +158,8 @@ async def _probes(
         yield
         return
     where = address(settings.health_host, settings.health_port)
-    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),), interceptors=[interceptor])
+    options = (*CHANNEL_OPTIONS, ("grpc.max_concurrent_streams", SPARE_CALLS))
+    server = grpc.aio.server(options=options, interceptors=[interceptor])
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     with named_port(where, "health", "--health-port"):
         _check_free(settings.health_host, settings.health_port)
@@ -180,15 +185,19 @@ async def _http(
         return
     with needs("serve"):
         from dlpo_serving.http import HttpLimits, build_app, listening  # aiohttp takes 0.2 s
+        from dlpo_serving.http.hosts import hosts_of
     tls = http_ssl_context(settings.tls, clock) if settings.tls else None
     limits = HttpLimits(
         stall_s=settings.stall_s,
         strict=settings.http_strict,
         aliases=dict(pair.split("=", 1) for pair in settings.voice_aliases),
         origins=settings.cors_origins,
+        hosts=hosts_of(settings.http_host, settings.allowed_hosts),
     )
     app = build_app(service, metrics, scope, limits, settings.metrics)
-    async with listening(app, settings.http_host, settings.http_port, tls) as port:
+    where = settings.http_host, settings.http_port
+    proxies = settings.trusted_proxies
+    async with listening(app, *where, tls, stall_s=settings.stall_s, proxies=proxies) as port:
         yield f"{'https' if tls else 'http'}://{address(settings.http_host, port)}/"
 
 

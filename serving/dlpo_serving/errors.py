@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from dlpo.errors import DlpoError, InputError, MissingExtraError
 
 QUOTED = 60  # characters of a caller's value in a message: gRPC trailers hold only 8 kB
+MAX_MESSAGE = 600  # characters of a message about one field, in case a value was quoted whole
+LISTED = 20  # voices named in a message
 
 
 def shortened(value: str) -> str:
@@ -38,6 +40,13 @@ class FieldViolation:
     """name of the field of `SpeechRequest`"""
     message: str
     """what was given and what was expected"""
+
+    def __post_init__(self) -> None:
+        """Bound both, whatever a caller's value has put into them: keep either end."""
+        object.__setattr__(self, "field", shortened(self.field))
+        if len(told := self.message) > MAX_MESSAGE:
+            half = MAX_MESSAGE // 2
+            object.__setattr__(self, "message", f"{told[:half]} [...] {told[-half:]}")
 
 
 class RequestError(InputError):
@@ -106,7 +115,9 @@ class UnknownVoiceError(CallRejectedError):
 
     def __init__(self, voice: str, known: Sequence[str]) -> None:
         self.voice = shortened(voice)
-        super().__init__(f"voice is {self.voice!r}; this server has {', '.join(known)}")
+        more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
+        offered = ", ".join(known[:LISTED])
+        super().__init__(f"voice is {self.voice!r}; this server has {offered}{more}")
 
 
 class NotReadyError(CallRejectedError):

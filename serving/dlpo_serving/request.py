@@ -5,15 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-from dlpo.bundle import Manifest
+from dlpo.bundle import MAX_VOICE_NAME, Manifest
+from dlpo.text.common.language import Phonemes
 from dlpo.text.common.reading import CODE, EMOJI
 from dlpo.text.common.ssml import document_language, is_ssml
+from dlpo.text.symbols import MAX_WRITTEN
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 
 MAX_SEED = 2**32 - 1
+MAX_SETTING = 100  # characters of a setting, a language or any other short value
+MAX_WORDS, MAX_DICTIONARY = 1_000, 100_000  # words in a dictionary; characters of all of it
+MAX_WORD = 100  # characters of a word in it; its pronunciation may have `MAX_WRITTEN`
 VOLUME_DB = (-40.0, 12.0)  # range: nearly silent to limited throughout
+
+Alphabet = Literal["arpabet", "ipa"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +37,8 @@ class SpeechRequest:
     """of the noise; the same seed gives the same audio"""
     steps: int | None = None
     """reverse diffusion steps; the voice's default if None"""
-    dictionary: Mapping[str, str] = field(default_factory=dict)
-    """word -> ARPAbet phonemes with stress; takes precedence over the voice's own dictionary"""
+    dictionary: Mapping[str, str | Phonemes] = field(default_factory=dict)
+    """word -> phonemes with stress; takes precedence over the voice's own dictionary"""
     ssml: bool = False
     """the text is an SSML document, even if it does not begin with <speak>"""
     volume_db: float = 0.0
@@ -41,9 +49,17 @@ class SpeechRequest:
     """how emoji are handled: one of `EMOJI`"""
     language: str = ""
     """of the text, BCP 47; the voice's own if empty"""
+    alphabet: Alphabet = "arpabet"
+    """of the phonemes in the dictionary; tuples are ARPAbet that has been checked"""
 
     def __post_init__(self) -> None:
-        """A text that begins with <speak> is SSML over every API."""
+        """A text that begins with <speak> is SSML over every API.
+
+        Raises:
+            RequestError: the dictionary or the language is too long.
+        """
+        check_dictionary(self.dictionary)
+        check_length("language", self.language)
         object.__setattr__(self, "ssml", self.ssml or is_ssml(self.text))
 
 
@@ -62,6 +78,49 @@ class SynthesisCall:
     """seconds after which the caller gives up"""
     streamed: bool = True
     """played while it is made; otherwise sent when complete"""
+
+    def __post_init__(self) -> None:
+        """Raises RequestError if the voice's name is too long."""
+        check_length("voice", self.voice, MAX_VOICE_NAME)
+
+
+def check_length(field: str, value: object, most: int = MAX_SETTING) -> None:
+    """Reject a string that is longer than any valid value, before anything else reads it.
+
+    What takes a string from a caller, over any API, calls this first; only texts have no bound
+    here, since they are read in slices and after admission. Other types pass.
+
+    Raises:
+        RequestError: the string has more than `most` characters.
+    """
+    if isinstance(value, str) and len(value) > most:
+        message = f"has {len(value)} characters; expected {most} at most"
+        raise RequestError(FieldViolation(field, message))
+
+
+def check_dictionary(dictionary: Mapping[str, object], field: str = "dictionary") -> None:
+    """Reject a dictionary with too many words, or with one that is too long; see `check_length`.
+
+    Raises:
+        RequestError: `field` names the dictionary.
+    """
+    if len(dictionary) > MAX_WORDS:
+        message = f"has {len(dictionary)} words; expected {MAX_WORDS} at most"
+        raise RequestError(FieldViolation(field, message))
+    for word, phonemes in dictionary.items():
+        check_length(field, word, MAX_WORD)
+        check_length(field, phonemes, MAX_WRITTEN)
+    if (size := size_of(dictionary)) > MAX_DICTIONARY:
+        message = f"has {size} characters; expected {MAX_DICTIONARY} at most"
+        raise RequestError(FieldViolation(field, message))
+
+
+def size_of(dictionary: Mapping[str, object]) -> int:
+    """Characters of a dictionary, which are charged like those of a text."""
+    return sum(
+        len(word) + len(phonemes) if isinstance(phonemes, str) else len(word)
+        for word, phonemes in dictionary.items()
+    )
 
 
 def check_request(request: SpeechRequest, manifest: Manifest) -> int:

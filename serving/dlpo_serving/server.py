@@ -89,6 +89,18 @@ def serve(settings: ServerSettings) -> None:
         os._exit(status)
 
 
+def say(*lines: str) -> None:
+    """Print lines; if standard output can't take them, log them, since calls are served all the
+    same."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except OSError as error:  # a full disk, or a pipe that nobody reads
+        for line in lines:
+            _log.warning("%s (standard output: %s)", line, error.strerror)
+        # Otherwise the interpreter tries to flush the rest at its end, and fails.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 async def _serve(settings: ServerSettings, start: float) -> bool:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     threads, all_run = ThreadPoolExecutor(THREADS), threading.Barrier(THREADS)
@@ -102,11 +114,12 @@ async def _serve(settings: ServerSettings, start: float) -> bool:
         gc.collect()
         gc.freeze()  # a full collection took 0.1 s, during which every stream stalled
         seconds = time.perf_counter() - start
-        print(f"SERVING {voice} on {endpoints.grpc_address} after {seconds:.2f} s", flush=True)
+        lines = [f"SERVING {voice} on {endpoints.grpc_address} after {seconds:.2f} s"]
         if endpoints.http_url:
-            print(f"the page is at {endpoints.http_url}", flush=True)
+            lines.append(f"the page is at {endpoints.http_url}")
         if endpoints.wyoming_address:
-            print(f"Wyoming is at tcp://{endpoints.wyoming_address}", flush=True)
+            lines.append(f"Wyoming is at tcp://{endpoints.wyoming_address}")
+        say(*lines)
 
     return await run_server(settings, stop, announce)
 
@@ -134,6 +147,7 @@ async def run_server(
     keys = KeyRing(settings.keys_file, clock) if settings.keys_file else None
     policy = AdmissionPolicy(
         max_first_audio_s=settings.max_first_audio_s,
+        burst_utilisation=settings.burst_share,
         max_streams=settings.max_streams,
         peer_share=settings.peer_share,
     )

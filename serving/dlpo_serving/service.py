@@ -11,6 +11,7 @@ arrives. Leaving the block, for whatever reason, frees the slot.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -38,7 +39,7 @@ from dlpo_serving.errors import (
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.keys import Quotas
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.request import SpeechRequest, SynthesisCall, check_request
+from dlpo_serving.request import SpeechRequest, SynthesisCall, check_request, size_of
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream
 from dlpo_serving.settings.server_settings import ServerSettings
@@ -51,8 +52,9 @@ READ_AHEAD_S = 20.0  # with more audio than this still to be made, further text 
 READ_RETRY_S = 0.5
 LEISURE_S = 5.0  # with more than this, slices are parsed one by one, with rests in between
 REST = 9.0  # seconds of rest / seconds of parsing
-MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
+MAX_PIECES = 1 << 18  # of the text of a call, empty ones and flushes included
 MAX_UNARY_BYTES = 4_000_000  # of audio; clients reject messages above 4 MiB by default
+LOOKED_AT = 1_000  # characters of a text that show its language, before it is admitted
 LONGER = 1.25  # a text is refused unspoken if its predicted length exceeds the limit by this factor
 
 T = TypeVar("T")
@@ -196,11 +198,12 @@ class SynthesisService:
         """
         request, record = call.request, current_call()
         characters = len(request.text)
+        self._check_length(characters)  # before anything reads the text
         voice = self._voice(call.voice or self._speaker_of(request))
-        self._check_length(characters)
         manifest = voice.manifest
         steps = check_request(request, manifest)
         format = format_of(call.encoding, call.sample_rate_hz, manifest.sample_rate_hz)
+        words = size_of(request.dictionary)  # also read, and charged
         record.voice, record.characters = manifest.voice, characters
         now = self._clock()
         stream = Stream(
@@ -218,16 +221,23 @@ class SynthesisService:
         def on_taken(audio_s: float) -> None:
             if self._quotas:
                 self._quotas.take_audio(record.caller, audio_s)
+                self._metrics.key_audio_s.labels(record.caller).inc(audio_s)
             self._executor.release_audio(stream, audio_s)
 
-        with self._quotas.hold(record.caller, characters) if self._quotas else nullcontext():
-            self._executor.admit(stream)
+        with (
+            self._quotas.hold(record.caller, characters + words) if self._quotas else nullcontext()
+        ):
             self.calls += 1
             self._idle.clear()
             try:
+                await self._admit(stream)
+                self._count(record.caller, characters + words)
                 audio = AudioStream(
-                    manifest, format, steps, request.seed, on_taken, self._metrics, self._clock
+                    manifest, format, steps, request.seed, on_taken, self._metrics, self._clock, now
                 )
+                if words:
+                    request = await self._read(partial(voice.synthesizer.parsed, request), words)
+                    call = replace(call, request=request)
                 job = SynthesisJob(voice.synthesizer.engine, request, steps)
                 if characters or further is None:
                     read = partial(voice.synthesizer.read_text, request)
@@ -259,14 +269,34 @@ class SynthesisService:
         if audio.is_complete and spoken and not request.ssml:
             voice.costs.observe_text(spoken, audio.audio_s, request.speed)
 
+    def _count(self, caller: str, characters: int) -> None:
+        """Count the characters of a caller with a key, for bills."""
+        if self._quotas and characters:
+            self._metrics.key_characters.labels(caller).inc(characters)
+
+    async def _admit(self, stream: Stream) -> None:
+        """Admit a stream, or wait in line until there is a place for it.
+
+        Raises:
+            OverloadError: there was none within the setting `queue_s`.
+            DeadlineError: see `Scheduler.admit`.
+        """
+        patience_s = min(self._settings.queue_s, stream.ends_s - self._clock())
+        if (waiting := self._executor.admit(stream, may_wait=patience_s > 0)) is None:
+            return
+        try:
+            async with asyncio.timeout(patience_s):
+                await asyncio.wrap_future(waiting.starts)
+        except TimeoutError:
+            raise self._executor.refusal_of(waiting) from None
+        finally:
+            self._executor.give_up_call(waiting)
+
     def _voice(self, name: str) -> LoadedVoice:
         if self._draining:
             raise NotReadyError("the server is shutting down; try another one, or again later")
         if not self._voices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
-        if len(name) > MAX_VOICE_NAME:  # no bundle has it, and gRPC trailers hold only 8 kB
-            message = f"has {len(name)} characters; expected {MAX_VOICE_NAME} at most"
-            raise RequestError(FieldViolation("voice", message))
         name = name or next(iter(self._voices))
         if name in self._voices:
             return self._voices[name]
@@ -293,7 +323,7 @@ class SynthesisService:
         language = request.language or document_language(request.text)
         if not language and not request.ssml:
             own = language_name(voices[0].language)
-            language = language_named(language_of_text(request.text, own))
+            language = language_named(language_of_text(request.text[:LOOKED_AT], own))
         asked = language.replace("_", "-")
         return next((each.voice for each in voices if each.speaks(asked)), "")
 
@@ -328,10 +358,13 @@ class SynthesisService:
         feed: TextFeed | None = None
         try:
             if not request.text:  # all text comes in pieces
-                feed = synthesizer.feed(request)
-            while True:
+                feed = synthesizer.feed(request)  # its dictionary has been parsed
+            for taken in itertools.count():
                 piece = await self._next(further, limit_s)
                 limit_s = self._settings.pause_s
+                if taken > MAX_PIECES:
+                    what = f"comes in more than {MAX_PIECES} pieces; begin another call"
+                    raise RequestError(FieldViolation("text", what))
                 if isinstance(piece, SpeechRequest):
                     text = replace(request, text=piece.text, ssml=piece.ssml)
                     read = partial(synthesizer.read_text, text)
@@ -375,9 +408,11 @@ class SynthesisService:
         """Admit, parse and speak further text of a stream; `read` gives what can be spoken now."""
         record = audio.record
         record.characters += characters
+        record.recheck()
         self._check_length(record.characters)
         if self._quotas:
             self._quotas.take_characters(record.caller, characters)
+            self._count(record.caller, characters)
         while stream.left_s > READ_AHEAD_S:  # parsing would take CPU time from others' audio
             await asyncio.sleep(READ_RETRY_S)
         reserved_s, left_s = 0.0, stream.left_s

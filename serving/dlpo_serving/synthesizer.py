@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,9 @@ from dlpo.audio import Waveform
 from dlpo.errors import BundleError, InputError, TextError
 from dlpo.text import ProcessedText, Sentence, TextFrontEnd
 from dlpo.text.common.feed import TextFeed
+from dlpo.text.common.front_end import parse_dictionary
 from dlpo.text.common.reading import TextReading
+from dlpo.text.languages import ipa_parser
 from dlpo.text.symbols import SYMBOLS, known_symbols
 from dlpo_serving.engine import Engine
 from dlpo_serving.errors import FieldViolation, RequestError
@@ -74,13 +76,28 @@ class Synthesizer:
         text = self.read_text(request)
         return PreparedRequest(request, text.sentences, steps, text.warnings)
 
+    def parsed(self, request: SpeechRequest) -> SpeechRequest:
+        """The request with its dictionary parsed, which takes up to 50 ms, and is then done.
+
+        Raises:
+            RequestError: the dictionary is invalid.
+        """
+        if not request.dictionary:
+            return request
+        with text_errors_as_violations():
+            parse = None
+            if request.alphabet == "ipa":
+                parse = ipa_parser(request.language or self.manifest.language)
+            words = parse_dictionary(request.dictionary, parse)
+        return replace(request, dictionary=words, alphabet="arpabet")
+
     def read_text(self, request: SpeechRequest) -> ProcessedText:
         """The sentences of a request whose numbers have been validated.
 
         Raises:
             RequestError: nothing in the text can be spoken, or the dictionary is invalid.
         """
-        dictionary = request.dictionary or None
+        dictionary = self.parsed(request).dictionary or None
         reading = self._reading(request)
         with text_errors_as_violations():
             if not request.ssml:
@@ -106,7 +123,9 @@ class Synthesizer:
             RequestError: the dictionary is invalid.
         """
         with text_errors_as_violations():
-            return TextFeed(self._front_end, request.dictionary or None, self._reading(request))
+            return TextFeed(
+                self._front_end, self.parsed(request).dictionary or None, self._reading(request)
+            )
 
     def _reading(self, request: SpeechRequest) -> TextReading:
         """How the text of a request is read: in its language, or in that of the voice."""

@@ -1,8 +1,9 @@
 """The voices that a server offers: loaded at startup, and added and removed with a folder.
 
 A bundle in the folder is loaded once its files have settled and its seal verifies, so none is
-loaded half-written. If loading fails, the bundle is refused, once per state of its files, and any
-previous voice of that name stays. Copy a bundle next to the folder, then move it in: overwriting
+loaded half-written. If loading fails, the bundle is refused until its files change, and any
+previous voice of that name stays; if disk or memory was short, or another bundle had its name, it
+is tried again. Copy a bundle next to the folder, then move it in: overwriting
 in place would change files under the streams that use them.
 """
 
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,8 @@ from dlpo_serving.voices import open_voice
 _log = logging.getLogger(__name__)
 
 SETTLE_S = 1.0  # a bundle must be unchanged for this long; a copy in progress changes faster
+RETRY_S = 30.0  # until a bundle is tried again that was refused for want of disk or memory
+OUTSIDE = (OSError, MemoryError)  # errors that are not the bundle's fault
 LAST_LOAD_S = 3.0  # how long a stopping server waits for a voice that is still loading
 MARKED_TEXT = "<speak>3 zorvixes – A. it's!</speak>"  # loads the SSML and unknown-word code
 NICENESS = 15  # of the thread that loads voices while calls are served
@@ -194,8 +198,12 @@ class _Entry:
     since_s: float
     tried: bool = False
     """whether this state has been loaded or refused"""
-    offers: str = ""
-    """name of the voice last loaded from this entry"""
+    offers: tuple[str, ...] = ()
+    """names of the voices last loaded from this entry, the bundle's default first"""
+    refused: str = ""
+    """why this state was refused, as logged"""
+    retry_s: float | None = None
+    """when to try it again, if the reason may be gone by then; -inf: once a name is free"""
 
 
 class VoiceDirectory:
@@ -234,20 +242,27 @@ class VoiceDirectory:
             entry = self._entries.setdefault(name, _Entry(state, now_s))
             if entry.state != state:
                 entry.state, entry.since_s, entry.tried = state, now_s, False
-            if entry.tried or now_s - entry.since_s < SETTLE_S:
-                continue
-            entry.tried = True
-            if state is None:  # gone for a while, not just between two renames
-                events += self._withdraw(name)
-            else:
-                events += self._take(self._path / name, entry)
+                entry.refused, entry.retry_s = "", None
+        settled = [
+            name
+            for name, entry in sorted(self._entries.items())
+            if not entry.tried and now_s - entry.since_s >= SETTLE_S
+        ]
+        # What is gone for a while, not just between two renames, frees its names first.
+        for name in [one for one in settled if self._entries[one].state is None]:
+            events += self._withdraw(name)
+        for name in [one for one in settled if one in self._entries]:
+            events += self._take(self._path / name, self._entries[name], now_s)
+        for entry in self._entries.values():
+            if entry.retry_s is not None and now_s >= entry.retry_s:
+                entry.tried, entry.retry_s = False, None
         return events
 
     def _scan(self) -> dict[str, object] | None:
         """Entry -> state of its files; None if the folder can't be read, and voices then stay."""
         try:
             names = sorted(entry.name for entry in os.scandir(self._path) if _is_candidate(entry))
-            found = {name: _state(self._path / name) for name in names}
+            found = {name: _state(self._path / name) for name in names}  # errors are states
         except OSError as error:
             if self._readable:  # log once, not at every poll
                 _log.error("voice directory can't be read: %s; keeping its voices", error)
@@ -260,30 +275,43 @@ class VoiceDirectory:
         offered = self._entries.pop(name).offers
         if not offered:
             return []
-        _log.info("voice withdrawn voice=%s entry=%s", offered, name)
-        return [VoiceChange(offered)]
+        self._names_are_free()
+        _log.info("voice withdrawn voice=%s entry=%s", offered[0], name)
+        return [VoiceChange(offered[0])]
 
-    def _take(self, path: Path, entry: _Entry) -> list[VoiceChange]:
+    def _names_are_free(self) -> None:
+        """Have entries tried again that were refused because another one had their name."""
+        for entry in self._entries.values():
+            if entry.retry_s == -inf:
+                entry.tried, entry.retry_s = False, None
+
+    def _take(self, path: Path, entry: _Entry, now_s: float) -> list[VoiceChange]:
+        entry.tried = True
         try:
             voice = self._open(path)
         # Whatever error a file dropped here causes, the server carries on with the voices it has.
         except Exception as error:
-            return self._refuse(path, f"{type(error).__name__}: {error}")
-        name = voice.manifest.voice
-        others = {other.offers for other in self._entries.values() if other is not entry}
-        if twice := (self._taken | others).intersection(voice.manifest.offered_voices):
-            return self._refuse(
-                path, f"voice {min(twice)!r} is already offered; export it under another name"
-            )
-        events: list[VoiceChange] = []
-        if entry.offers not in ("", name):
-            events.append(VoiceChange(entry.offers))
-        entry.offers = name
+            if isinstance(error, OUTSIDE) or isinstance(error.__cause__, OUTSIDE):
+                entry.retry_s = now_s + RETRY_S
+            return self._refuse(path, entry, f"{type(error).__name__}: {error}")
+        others = (other.offers for other in self._entries.values() if other is not entry)
+        taken = self._taken.union(*others)
+        if twice := taken.intersection(voice.manifest.offered_voices):
+            entry.retry_s = -inf
+            message = f"voice {min(twice)!r} is already offered; export it under another name"
+            return self._refuse(path, entry, message)
+        name, before = voice.manifest.voice, entry.offers
+        entry.offers, entry.refused, entry.retry_s = voice.manifest.offered_voices, "", None
+        if set(before) - set(entry.offers):
+            self._names_are_free()
         _log.info("voice offered voice=%s entry=%s", name, path.name)
-        return [*events, VoiceChange(name, voice)]
+        withdrawn = [VoiceChange(before[0])] if before and before[0] != name else []
+        return [*withdrawn, VoiceChange(name, voice)]
 
-    def _refuse(self, path: Path, reason: str) -> list[VoiceChange]:
-        _log.error("voice refused entry=%s reason=%s", path.name, reason)
+    def _refuse(self, path: Path, entry: _Entry, reason: str) -> list[VoiceChange]:
+        if reason != entry.refused:  # once, however often it is tried
+            _log.error("voice refused entry=%s reason=%s", path.name, reason)
+        entry.refused = reason
         return []
 
 
@@ -305,7 +333,11 @@ def _is_candidate(entry: os.DirEntry[str]) -> bool:
     """Whether an entry looks like a bundle: a .dlpo file or folder with a manifest, not hidden."""
     if entry.name.startswith("."):
         return False
-    if entry.is_dir():
+    try:
+        is_folder = entry.is_dir()
+    except OSError:  # a link to itself: not a bundle, and no reason to stop looking
+        return False
+    if is_folder:
         return os.path.exists(os.path.join(entry.path, MANIFEST))
     return entry.name.endswith(".dlpo")
 

@@ -24,7 +24,7 @@ from wyoming.ping import Pong
 from wyoming.tts import SynthesizeStopped
 
 import dlpo
-from dlpo.bundle import Manifest
+from dlpo.bundle import MAX_VOICE_NAME, Manifest
 from dlpo_serving.audio_stream import taken_within
 from dlpo_serving.errors import (
     INTERNAL,
@@ -36,7 +36,7 @@ from dlpo_serving.errors import (
     told_of,
 )
 from dlpo_serving.operations.call_scope import CallScope
-from dlpo_serving.request import SpeechRequest, SynthesisCall
+from dlpo_serving.request import SpeechRequest, SynthesisCall, check_length
 from dlpo_serving.service import SynthesisService, TextPieces
 from dlpo_serving.settings.server_settings import address, named_port
 
@@ -233,8 +233,10 @@ def voice_of(asked: Any, voices: Sequence[Manifest]) -> str:
     """The name of the voice requested by name or by language; empty means the default."""
     match asked:
         case {"name": str(name)}:
+            check_length("voice", name, MAX_VOICE_NAME)
             return name
         case {"language": str(language)}:
+            check_length("language", language)
             for voice in voices:
                 if voice.speaks(language.replace("_", "-")):
                     return voice.voice

@@ -57,6 +57,20 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "torn weights": (lambda p: (p / "model.safetensors").write_bytes(b"xyz"), "not a checkpoint"),
     "no description": (lambda p: (p / "checkpoint.json").unlink(), "not a checkpoint"),
     "not JSON": (lambda p: (p / "checkpoint.json").write_text("{"), "not a checkpoint"),
+    **{
+        f"JSON {text[:20]}": (
+            lambda p, text=text: (p / "checkpoint.json").write_text(text),
+            message,
+        )
+        for text, message in {
+            "[]": "not a checkpoint",
+            "null": "not a checkpoint",
+            '"x"': "not a checkpoint",
+            "[" * 100_000: "not a checkpoint",
+            '{"format": 1, "config": null}': "don't belong together",
+            '{"format": 1, "config": {}, "provenance": 3}': "don't belong together",
+        }.items()
+    },
     "newer": (lambda p: edit(p, lambda d: d.update(format=2)), "upgrade dlpo"),
     "other model": (
         lambda p: edit(p, lambda d: d["config"].update(hidden_channels=32)),  # type: ignore[attr-defined]

@@ -116,3 +116,16 @@ def test_a_textgrid_without_phones_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.TextGrid").write_text(TEXTGRID.replace('"phones"', '"notes"'))
     with pytest.raises(DataError, match="expected words and phones"):
         read_textgrid(tmp_path / "x.TextGrid")
+
+
+def test_a_line_without_end_and_times_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.tsv.xz"
+    for content in (b"a" * 50_000_000, HEADER.encode() + b"a" * 50_000_000):
+        bomb.write_bytes(lzma.compress(content))
+        assert bomb.stat().st_size < 20_000
+        with pytest.raises(DataError, match="more than 1000000 characters"):
+            list(read_alignments(bomb))
+    grid = tmp_path / "a.TextGrid"
+    grid.write_text('name = "phones"\nxmin = 1.2.3 xmax = 2 text = "HH"')
+    with pytest.raises(DataError, match="no number"):
+        read_textgrid(grid)

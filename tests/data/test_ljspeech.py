@@ -63,6 +63,16 @@ def rewrite(path: Path, samples: np.ndarray, rate: int = SAMPLE_RATE, channels: 
         file.writeframes((samples * 32767).astype("<i2").tobytes())
 
 
+def claim_a_terabyte(path: Path) -> None:
+    """Replace a clip by a FLAC whose header claims 2^36 samples."""
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(path, TONE, SAMPLE_RATE, format="FLAC")
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F  # the count's highest bits. Reference: RFC 9639, section 8.2
+    content[22:26] = b"\xff" * 4
+    path.write_bytes(content)
+
+
 TONE = 0.3 * np.sin(np.arange(int(1.5 * SAMPLE_RATE)) / 20)
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "rate": (lambda path: rewrite(path, TONE, rate=16_000), "1 channels at 16000 Hz"),
@@ -70,6 +80,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "silence": (lambda path: rewrite(path, 0 * TONE), "silent"),
     "short": (lambda path: rewrite(path, TONE[:100]), "100 samples"),
     "length": (lambda path: rewrite(path, TONE[: SAMPLE_RATE // 2]), "alignment ends at 1.50 s"),
+    "claims a terabyte": (claim_a_terabyte, "frames at 22050 Hz are more than 120 s"),
+    "claims a rate": (lambda path: rewrite(path, TONE, rate=1), "a rate of 1 Hz"),
     "bytes": (lambda path: path.write_bytes(b"not audio"), "can't be decoded"),
 }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 
 from dlpo_serving import server
 from dlpo_serving.__main__ import main
 from dlpo_serving.scheduling.stream import AdmissionPolicy
 
 if __name__ == "__main__":
-    server.AdmissionPolicy = partial(AdmissionPolicy, utilisation=1e6, burst_utilisation=1e6)
+    patient = {"utilisation": 1e6, "burst_utilisation": 1e6}
+    server.AdmissionPolicy = lambda **named: AdmissionPolicy(**(named | patient))
     sys.exit(main())

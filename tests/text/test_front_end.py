@@ -158,6 +158,11 @@ def test_only_questions_for_yes_or_no_keep_their_mark(text: str, marks: str) -> 
         assert "".join(sentence.words[-1].mark for sentence in found.sentences) == marks
 
 
+def test_a_passage_has_no_more_signs_around_it_than_it_may() -> None:
+    found = FRONT_END.process("one " + "≠" * 2_000 + " two").sentences
+    assert sum(len(sentence.text) for sentence in found) < 100 * len(found) + 2_000
+
+
 def test_marks_of_markdown_are_silent_and_words_keep_their_places() -> None:
     text = "## Café\nSee [the `docs`](u), *all* [1].\n> - [x] a\n| b | c |\n|---|:-:|\n---\n5 | d"
     found = FRONT_END.process(text).sentences

@@ -6,7 +6,8 @@ import asyncio
 import errno
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +17,13 @@ from dlpo.errors import DataError, InputError
 from dlpo_bench.listening.answers import AUDIO, PAGE, AnswerKey, AnswerStore, parse_answer, read_key
 from dlpo_serving.http import listening
 from dlpo_serving.http.app import EVERY_REPLY, PAGE_HEADERS
+from dlpo_serving.http.connections import owner_of
+from dlpo_serving.http.hosts import check_host, hosts_of
 from dlpo_serving.http.speech_socket import is_same_origin
 
+PER_ADDRESS = 500  # sittings, so that one client can't take all that a test has room for
+HOSTS: web.AppKey[frozenset[str]] = web.AppKey("hosts", frozenset)
+SITTINGS: web.AppKey[defaultdict[str, set[str]]] = web.AppKey("sittings", defaultdict)
 BODY_BYTES = 4_096  # an answer takes about 400
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HEADERS = {
@@ -32,12 +38,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger(__name__)
 
 
-def build_app(folder: Path, store: AnswerStore | None = None) -> web.Application:
+def build_app(
+    folder: Path, store: AnswerStore | None = None, hosts: frozenset[str] = frozenset()
+) -> web.Application:
     """The application for the test in a folder, for `dlpo_serving.http.listening`.
 
     It serves the files of the page by exact name only, and accepts answers at `POST /answers`: 200
     once an answer is on the disk, 400 for an invalid one, 507 if the disk is full. Answers can't be
     read back, and pages of other origins can't post any.
+
+    `hosts`: names by which the server may be addressed; empty for all.
 
     Raises:
         DataError: the test is damaged.
@@ -51,19 +61,28 @@ def build_app(folder: Path, store: AnswerStore | None = None) -> web.Application
     if missing := sorted(str(path) for path in files.values() if not path.is_file()):
         raise DataError(f"{folder} lacks {', '.join(missing[:3])}; make the test again")
     app = web.Application(middlewares=[_errors_as_json], client_max_size=BODY_BYTES)
+    app[HOSTS] = hosts
+    app[SITTINGS] = defaultdict(set)  # by address
     app.add_routes([web.get(path, partial(_send, file)) for path, file in files.items()])
     app.add_routes([web.post("/answers", partial(_take, key, store or AnswerStore(folder, key)))])
     app.on_response_prepare.append(_add_headers)
     return app
 
 
-async def serve(folder: Path, host: str, port: int, ready: Callable[[int], None]) -> None:
+async def serve(
+    folder: Path,
+    host: str,
+    port: int,
+    ready: Callable[[int], None],
+    allowed: Sequence[str] = (),
+) -> None:
     """Serve the test until SIGINT or SIGTERM.
 
     Args:
         folder: of the test.
         host, port: where to listen; port 0 lets the system choose.
         ready: called with the port once raters can connect.
+        allowed: further names for a server on a loopback address, see `hosts_of`.
 
     Raises:
         DataError: the test is damaged.
@@ -72,7 +91,8 @@ async def serve(folder: Path, host: str, port: int, ready: Callable[[int], None]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with listening(build_app(folder), host, port) as port:
+    app = build_app(folder, hosts=hosts_of(host, allowed))
+    async with listening(app, host, port) as port:
         ready(port)
         await stop.wait()
 
@@ -85,6 +105,7 @@ async def _take(key: AnswerKey, store: AnswerStore, request: web.Request) -> web
         raise web.HTTPUnsupportedMediaType(text="expected Content-Type: application/json")
     try:
         answer = parse_answer(await request.read(), key)
+        _count(request, answer.session)
         # A rater who disconnects now must not leave half an answer.
         is_new = await asyncio.shield(asyncio.to_thread(store.add, answer))
     except InputError as error:
@@ -99,6 +120,14 @@ async def _take(key: AnswerKey, store: AnswerStore, request: web.Request) -> web
     return web.json_response({"stored": answer.revision})
 
 
+def _count(request: web.Request, session: str) -> None:
+    """Raise HTTPTooManyRequests if this address has begun as many sittings as one may."""
+    begun = request.app[SITTINGS][owner_of([request.remote])]
+    if session not in begun and len(begun) >= PER_ADDRESS:
+        raise web.HTTPTooManyRequests(text=f"{PER_ADDRESS} sittings came from this address")
+    begun.add(session)
+
+
 async def _send(file: Path, _: web.Request) -> web.StreamResponse:
     return web.FileResponse(file)
 
@@ -106,6 +135,7 @@ async def _send(file: Path, _: web.Request) -> web.StreamResponse:
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
+        check_host(request, request.app[HOSTS])
         return await handler(request)
     except web.HTTPException as error:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from dlpo.errors import TextError
 from dlpo.text.common.front_end import TextFrontEnd, nothing_to_say
-from dlpo.text.common.language import Language, Token
+from dlpo.text.common.language import Language, Phonemes, Token
 from dlpo.text.common.markdown import FENCE, in_link
 from dlpo.text.common.reading import TextReading
 from dlpo.text.common.sentences import ends_sentence
@@ -37,7 +37,7 @@ class TextFeed:
     def __init__(
         self,
         front_end: TextFrontEnd,
-        dictionary: Mapping[str, str] | None = None,
+        dictionary: Mapping[str, str | Phonemes] | None = None,
         reading: TextReading | None = None,
     ) -> None:
         """Begin without text; the arguments are as in `TextFrontEnd.process`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dlpo.errors import InputError, TextError
@@ -61,7 +61,7 @@ class TextFrontEnd:
     def process(
         self,
         text: str,
-        dictionary: Mapping[str, str] | None = None,
+        dictionary: Mapping[str, str | Phonemes] | None = None,
         reading: TextReading | None = None,
     ) -> ProcessedText:
         """Split, normalize and pronounce a text.
@@ -84,7 +84,7 @@ class TextFrontEnd:
     def process_ssml(
         self,
         document: str,
-        dictionary: Mapping[str, str] | None = None,
+        dictionary: Mapping[str, str | Phonemes] | None = None,
         limits: ProsodyLimits | None = None,
         reading: TextReading | None = None,
     ) -> ProcessedText:
@@ -112,7 +112,7 @@ class TextFrontEnd:
         found = spoken_script(script, known, self._symbols)
         return self._processed(script.text, found, reading)
 
-    def known_words(self, dictionary: Mapping[str, str] | None) -> dict[str, Phonemes]:
+    def known_words(self, dictionary: Mapping[str, str | Phonemes] | None) -> dict[str, Phonemes]:
         """Words with a given pronunciation: the voice's, overridden by those of a request.
 
         Raises InputError for a wrong dictionary.
@@ -170,18 +170,25 @@ class TextFrontEnd:
         return ProcessedText(tuple(found), reading.dropped, warnings)
 
 
-def parse_dictionary(dictionary: Mapping[str, str]) -> dict[str, Phonemes]:
-    """Words and their phonemes as a user writes them -> lower-case words and tuples, checked."""
+def parse_dictionary(
+    dictionary: Mapping[str, str | Phonemes], parse: Callable[[str], Phonemes] | None = None
+) -> dict[str, Phonemes]:
+    """Words and their phonemes as a user writes them -> lower-case words and tuples, checked.
+
+    Phonemes that are a tuple have been checked before; others are read by `parse`, by default as
+    ARPAbet.
+    """
     parsed: dict[str, Phonemes] = {}
     if not dictionary:
         return parsed
     from dlpo.text.common.phonemes import parse_arpabet
 
+    parse = parse or parse_arpabet
     for word, written in dictionary.items():
         try:
-            parsed[word.lower()] = parse_arpabet(written)
+            parsed[word.lower()] = written if isinstance(written, tuple) else parse(written)
         except ValueError as error:
-            raise InputError(f"dictionary: {word!r}: {error}") from error
+            raise InputError(f"dictionary: {word[:40]!r}: {error}") from error
     return parsed
 
 

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from dlpo.text.common.language import Language, Phonemes
-from dlpo.text.symbols import PHONEMES, SPANISH_VOWELS, VOWELS
+from dlpo.text.symbols import MAX_WRITTEN, PHONEMES, SPANISH_VOWELS, VOWELS
 
 MAX_PHONEMES = 60  # of one word: far beyond any English one
 _STRESS = {"ˈ": "1", "'": "1", "ˌ": "2"}
@@ -26,10 +26,10 @@ def parse_arpabet(written: str) -> Phonemes:
     Raises:
         ValueError: what is wrong, and what was expected.
     """
-    phonemes = tuple(written.upper().split())
+    phonemes = tuple(_short(written).upper().split())
     wrong = [phoneme for phoneme in phonemes if phoneme not in PHONEMES]
     if wrong or not phonemes:
-        got = f"{wrong[0]!r} is not a phoneme" if wrong else "no phonemes are given"
+        got = f"{wrong[0][:40]!r} is not a phoneme" if wrong else "no phonemes are given"
         raise ValueError(f"{got}; expected ARPAbet with stress, such as 'HH AH0 L OW1'")
     return _bounded(phonemes)
 
@@ -49,7 +49,14 @@ def parse_phonemes(written: str, alphabet: str, language: Language) -> Phonemes:
     try:
         return language.parse_ipa(written) if alphabet == "ipa" else parse_arpabet(written)
     except ValueError as error:
-        raise ValueError(f"ph={written!r}: {error}") from error
+        raise ValueError(f"ph={written[:100]!r}: {error}") from error
+
+
+def _short(written: str) -> str:
+    """The same; normalizing many marks takes quadratic time."""
+    if len(written) > MAX_WRITTEN:
+        raise ValueError(f"has {len(written)} characters; expected at most {MAX_WRITTEN}")
+    return written
 
 
 class Ipa:
@@ -76,7 +83,11 @@ class Ipa:
         Raises:
             ValueError: names the symbol that has no sound in the language.
         """
-        text = unicodedata.normalize("NFD", written).replace("\u0361", "").replace("\u035c", "")
+        text = (
+            unicodedata.normalize("NFD", _short(written))
+            .replace("\u0361", "")
+            .replace("\u035c", "")
+        )
         phonemes: list[str] = []
         full_vowels: list[int] = []  # that may bear the stress where none is written
         stress = ""

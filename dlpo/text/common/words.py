@@ -12,6 +12,7 @@ from dlpo.text.common.language import Language, Phonemes
 from dlpo.text.common.sentences import MarkedToken
 from dlpo.text.symbols import symbol_ids, utterance_symbols, within
 
+MAX_AROUND = 40  # characters of punctuation on either side that belong to a sentence's passage
 MAX_SYMBOLS = 400  # of a sentence, so that the time and memory of one utterance are bounded
 
 
@@ -129,9 +130,10 @@ def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sente
     """
     if words[-1].mark == " ":  # cut in the middle: the voice stays up
         words = [*words[:-1], replace(words[-1], mark=",")]
-    while start and not (text[start - 1].isspace() or text[start - 1].isalnum()):
+    first, last = max(0, start - MAX_AROUND), min(len(text), end + MAX_AROUND)
+    while start > first and not (text[start - 1].isspace() or text[start - 1].isalnum()):
         start -= 1
-    while end < len(text) and not (text[end].isspace() or text[end].isalnum()):
+    while end < last and not (text[end].isspace() or text[end].isalnum()):
         end += 1
     return Sentence(text[start:end], " ".join(map(attrgetter("word"), words)), tuple(words))
 

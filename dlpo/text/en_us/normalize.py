@@ -13,16 +13,23 @@ from dlpo.text.en_us.numbers import digit_words
 from dlpo.text.en_us.tables import table
 from dlpo.text.en_us.technical import term_words
 
-_SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items()}
+_SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
     r"(?<![\w.@'])(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
-_SIGN = (
-    r"[<>!=]=|=>|->|[&+=%@°©§×÷±→≈≤≥≠$£€¥¢₹]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)"
-    r"|(?<=\s)<(?=\s)|(?<=[^a-z]\s)>(?=\s)|(?<=\s)\*(?=\s)"
-    r"|(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)"
+_PLACED = {  # signs that are read only in some places -> their pattern
+    "#": r"#(?=\w)",
+    "~": r"~(?=\d)",
+    "^": r"(?<=\w)\^(?=\w)",
+    "<": r"(?<=\s)<(?=\s)",
+    ">": r"(?<=[^a-z]\s)>(?=\s)",
+    "*": r"(?<=\s)\*(?=\s)",
+    "/": r"(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)",
+}
+_SIGN = "|".join(
+    _PLACED.get(sign, re.escape(sign)) for sign in sorted(_SIGNS, key=len, reverse=True)
 )
 
 

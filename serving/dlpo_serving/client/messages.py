@@ -147,7 +147,10 @@ def _config(request: SpeechRequest, voice: str, reply: ReplyFormat) -> speech_pb
         volume_db=request.volume_db,
         seed=request.seed,
         steps=request.steps or 0,
-        dictionary=request.dictionary,
+        dictionary={
+            word: phonemes if isinstance(phonemes, str) else " ".join(phonemes)
+            for word, phonemes in request.dictionary.items()
+        },
         encoding=encoding_message(reply.encoding),
         sample_rate_hz=reply.sample_rate_hz or 0,
         time_detail=_TIME_DETAILS[reply.times],

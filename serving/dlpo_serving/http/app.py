@@ -8,7 +8,7 @@ import json
 import logging
 import mimetypes
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from html import escape
@@ -23,7 +23,9 @@ import dlpo
 from dlpo.bundle import Manifest
 from dlpo_serving.encodings.formats import media_type
 from dlpo_serving.errors import NotReadyError
+from dlpo_serving.http.connections import PROBES, Connections, Probe
 from dlpo_serving.http.dialects import authorization
+from dlpo_serving.http.hosts import check_host
 from dlpo_serving.http.speech_body import ENCODINGS, MODELS, schema
 from dlpo_serving.http.speech_route import BEGUN, Begun, HttpLimits, speech_routes
 from dlpo_serving.http.speech_socket import SpeechSockets
@@ -65,12 +67,13 @@ def build_app(
         limits: what a client may consume.
     """
     limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
-    middlewares = [_call_middleware(scope)]
+    middlewares = [_call_middleware(scope, limits.hosts)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
     app.add_routes(speech_routes(service, limits))
     app.add_routes(SpeechSockets(service, scope, limits).routes())
     app.add_routes(catalog_routes(service))
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
+    app[PROBES] = probe_answers(service)
     app.add_routes(page_routes())
     app.add_routes(reference_routes())
     app.on_response_prepare.append(_add_headers)
@@ -80,7 +83,7 @@ def build_app(
     return app
 
 
-def _call_middleware(scope: CallScope) -> Any:
+def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
     """Run each request in its scope, and turn errors into replies."""
 
     @web.middleware
@@ -93,6 +96,7 @@ def _call_middleware(scope: CallScope) -> Any:
         with scope.open(method, "http", request.remote or "", headers, level) as record:
             request[CALL] = record
             try:
+                check_host(request, hosts)
                 if request.path.startswith("/v1/") and request.method != "OPTIONS":
                     scope.authorize(authorization(request))
                 response = await handler(request)
@@ -142,25 +146,31 @@ async def _preflight(request: web.Request) -> web.Response:
     return web.Response(status=204, headers={**named, "Access-Control-Max-Age": "600"})
 
 
+def probe_answers(service: SynthesisService) -> dict[str, Probe]:
+    """Path -> status and text of a probe."""
+
+    def readyz() -> tuple[int, str]:
+        if service.ready:
+            return 200, "ready\n"
+        return 503, "not ready: warming up or shutting down\n"
+
+    def health() -> tuple[int, str]:
+        status = "healthy" if service.ready else "starting or stopping"
+        return 200 if service.ready else 503, json.dumps({"status": status})
+
+    return {"/healthz": lambda: (200, "ok\n"), "/readyz": readyz, "/health": health}
+
+
 def probe_routes(service: SynthesisService, metrics: Metrics | None) -> list[web.RouteDef]:
     """`/healthz`: the event loop runs; `/readyz`, `/health`: calls are accepted; `/metrics`."""
 
-    async def healthz(request: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+    async def answer(request: web.Request) -> web.Response:
+        status, text = answers[request.path]()
+        kind = JSON if text.startswith("{") else "text/plain"
+        return web.Response(status=status, text=text, content_type=kind)
 
-    async def readyz(request: web.Request) -> web.Response:
-        ready = service.ready
-        text = "ready\n" if ready else "not ready: warming up or shutting down\n"
-        return web.Response(status=200 if ready else 503, text=text)
-
-    async def health(request: web.Request) -> web.Response:
-        ready = service.ready
-        status = {"status": "healthy" if ready else "starting or stopping"}
-        return web.json_response(status, status=200 if ready else 503)
-
-    routes = [
-        web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/health", health),
-    ]  # fmt: skip
+    answers = probe_answers(service)
+    routes = [web.get(path, answer) for path in answers]
     if metrics:
 
         async def page(request: web.Request) -> web.Response:
@@ -318,7 +328,7 @@ IDLE_S = 30.0  # for a request's header, from the end of the last request: stops
 MAX_LINE_BYTES = 8_190  # of the request line, and of each header
 MAX_HEADERS = 64
 QUEUE = 128  # connections waiting to be accepted
-MAX_CONNECTIONS = 2_000  # each takes a file descriptor and some 20 kB
+HANDSHAKE_S = 10.0  # for a TLS handshake
 LAST_WORDS_S = 0.5  # for replies in flight at shutdown
 LINGERING_S = 1.0  # to drain an unread body, so that the client sees the refusal
 
@@ -329,6 +339,9 @@ async def listening(
     host: str,
     port: int,
     tls: ssl.SSLContext | None = None,
+    *,
+    stall_s: float = 30.0,
+    proxies: Collection[str] = (),
 ) -> AsyncIterator[int]:
     """Serve `app` while the block runs.
 
@@ -336,6 +349,7 @@ async def listening(
         host: address to listen on.
         port: TCP port; 0 lets the system choose.
         tls: None for plain HTTP.
+        stall_s, proxies: see `Connections`.
 
     Yields:
         The port.
@@ -363,37 +377,28 @@ async def listening(
     try:
         # asyncio accepts up to `backlog` connections in a row: with no file descriptor left, each
         # attempt fails and sets a retry timer, and the timers would multiply.
-        handlers = runner.server
-        assert handlers  # set up
-
-        def protocol() -> asyncio.Protocol:
-            return handlers() if len(handlers.connections) < MAX_CONNECTIONS else _Full()
-
+        assert runner.server  # set up
+        connections = Connections(runner.server, app.get(PROBES, {}), stall_s, proxies)
         with named_port(address(host, port), "HTTP", "--http-port"):
             server = await asyncio.get_running_loop().create_server(
-                protocol, host, port, ssl=tls, backlog=1
+                connections.accept,
+                host,
+                port,
+                ssl=tls,
+                backlog=1,
+                ssl_handshake_timeout=HANDSHAKE_S if tls else None,
             )
         for listening_socket in server.sockets:
             with listening_socket.dup() as same:
                 same.listen(QUEUE)
+        watch = asyncio.create_task(connections.watch())
         try:
             yield server.sockets[0].getsockname()[1]
         finally:
+            watch.cancel()
             server.close()
     finally:
         await runner.cleanup()
-
-
-class _Full(asyncio.Protocol):
-    """Answers a connection beyond the limit with 503."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(
-            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
-            b"Connection: close\r\n\r\n"
-        )
-        transport.close()
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -24,6 +24,7 @@ from dlpo_serving.service import Flush
 AUDIO = ("binary", "base64")
 ELEVENLABS_FORMATS = {"pcm": "pcm", "mp3": "mp3", "ulaw": "mulaw", "alaw": "alaw", "opus": "opus"}
 ELEVENLABS_DEFAULT = "mp3_44100_128"
+RATE = re.compile("[0-9]{1,6}")  # in Hz
 ELEVENLABS_VOICE = re.compile(r"[A-Za-z0-9]{20}")  # one of their IDs, which means our default
 REALTIME_FORMATS = {  # -> ours, and the default rate in Hz
     "audio/pcm": ("pcm", 24_000), "audio/pcmu": ("mulaw", 8_000), "audio/pcma": ("alaw", 8_000)
@@ -139,7 +140,7 @@ class ElevenLabsDialect(Dialect):
         self._voice = "" if ELEVENLABS_VOICE.fullmatch(voice) else voice
         codec, _, rest = output_format.partition("_")
         rate = rest.partition("_")[0]
-        if codec not in ELEVENLABS_FORMATS or not rate.isascii() or not rate.isdigit():
+        if codec not in ELEVENLABS_FORMATS or not RATE.fullmatch(rate):
             known = ", ".join(f"{name}_RATE" for name in ELEVENLABS_FORMATS)
             raise _wrong("output_format", output_format, known)
         self._format, self._rate_hz = ELEVENLABS_FORMATS[codec], int(rate)

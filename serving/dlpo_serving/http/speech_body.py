@@ -20,11 +20,12 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from dlpo.bundle import MAX_VOICE_NAME
 from dlpo.text.common.reading import Code, Emoji
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.http.statuses import BodyError, UnknownModelError
-from dlpo_serving.request import SpeechRequest
+from dlpo_serving.request import SpeechRequest, check_dictionary, check_length
 
 StreamFormat = Literal["audio", "sse", "dlpo"]
 
@@ -79,11 +80,13 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
         strict: reject unknown fields.
 
     Raises:
-        RequestError: a field is missing, of the wrong type or out of OpenAI's range, or unknown
-            and `strict` is set.
+        RequestError: a field is missing, too long, of the wrong type or out of OpenAI's range, or
+            unknown and `strict` is set.
         UnknownModelError: no such model.
     """
     values = {name: v for name, v in given.items() if v is not None}
+    for name in BOUNDED & values.keys():
+        _check_length(name, values[name])
     unknown = [name for name in values if name not in FIELDS]
     if unknown and strict:
         raise RequestError(_unknown(unknown))
@@ -129,6 +132,15 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
+def _check_length(name: str, value: Any) -> None:
+    if name == "voice":
+        check_length(name, _id_of(value), MAX_VOICE_NAME)
+    elif name == "dictionary" and isinstance(value, dict):
+        check_dictionary(value)
+    else:
+        check_length(name, value)
+
+
 def _id_of(voice: Any) -> Any:
     """OpenAI's voices are names, or objects with the id of a custom voice."""
     return voice.get("id") if isinstance(voice, dict) else voice
@@ -170,6 +182,7 @@ class _Fields(BaseModel):
 
 
 FIELDS = tuple(_Fields.model_fields)
+BOUNDED = set(FIELDS) - {"input", "instructions"}  # a text, and what nothing reads
 SPOKEN = set(FIELDS) & {field.name for field in dataclasses.fields(SpeechRequest)}
 
 

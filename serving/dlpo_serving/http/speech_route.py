@@ -203,6 +203,8 @@ class HttpLimits:
     """name that clients use -> voice; takes precedence over the built-in rules"""
     origins: tuple[str, ...] = ()
     """of web pages that may read replies (CORS); * for all"""
+    hosts: frozenset[str] = frozenset()
+    """names by which the server may be addressed; empty for all"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,15 @@ from urllib.parse import urlsplit
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from dlpo_serving.audio_stream import taken_within
-from dlpo_serving.errors import CallRejectedError, FieldViolation, RequestError, StalledError
+from dlpo_serving.errors import (
+    CallRejectedError,
+    FieldViolation,
+    RequestError,
+    StalledError,
+    UnauthenticatedError,
+)
 from dlpo_serving.http.dialects import (
+    OPENAI_KEY,
     Cancel,
     ContextsDialect,
     Dialect,
@@ -41,6 +48,9 @@ IDLE_S = 300.0  # of silence in both directions, for connections with several ut
 DEFAULT_CONTEXT = "default"  # for messages that name none
 MAX_CONTEXT_ID = 100  # characters; the rest is cut off
 MAX_CONTEXTS = 5  # open concurrently on one connection, as at ElevenLabs
+BURST, PER_S = 2_000, 500.0  # messages of a connection that are read without a pause; per second
+MAX_ERRORS = 50  # replies to invalid messages on one connection, which then ends
+MAX_KEEP_ALIVES = 10_000  # messages in a row that say nothing
 
 
 @dataclass(slots=True)
@@ -117,6 +127,7 @@ class SpeechSockets:
         """
         dialect = ContextsDialect(request)
         socket = (await self._open(request, dialect)).response
+        inbox, keep_alives = Inbox(socket), 0
         begun: dict[str, tuple[TextPieces, asyncio.Task[None]]] = {}
 
         async def speak(name: str, pieces: TextPieces, body: SpeechBody) -> None:
@@ -129,7 +140,7 @@ class SpeechSockets:
 
         async with _tasks() as tasks:
             while True:
-                message = await _next(socket, IDLE_S, begun.__len__)
+                message = await inbox.next(IDLE_S, begun.__len__)
                 if message.get("close_socket") is True:
                     break
                 name = text_of("context_id", message.get("context_id") or DEFAULT_CONTEXT)
@@ -137,6 +148,7 @@ class SpeechSockets:
                 if name in begun:
                     further = dialect.pieces(message)
                 elif not message.get("text"):  # a keep-alive, or the end of no utterance
+                    keep_alives = _counted(keep_alives, MAX_KEEP_ALIVES, "keep-alives in a row")
                     continue
                 elif len(begun) == MAX_CONTEXTS:
                     what = f"is one more than the {MAX_CONTEXTS} that may be open; close another"
@@ -145,11 +157,12 @@ class SpeechSockets:
                     body, further = dialect.begin(message)
                     pieces = TextPieces(self.limits.body_bytes)
                     begun[name] = pieces, tasks.create_task(speak(name, pieces, body))
-                for piece in further:
+                keep_alives = 0
+                for piece in further or [""]:  # a keep-alive counts, too
                     begun[name][0].put(piece)
             for pieces, _ in begun.values():
                 pieces.put(None)
-            reading = tasks.create_task(_read_on(socket))
+            reading = tasks.create_task(_read_on(inbox))
             await asyncio.gather(*(speaking for _, speaking in begun.values()))
             reading.cancel()
         await socket.close()
@@ -162,11 +175,12 @@ class SpeechSockets:
         socket = reply.response
         await reply.send(dialect.session("created"))
         task: asyncio.Task[None] | None = None
+        inbox, errors = Inbox(socket), 0
         async with _tasks() as tasks:
             while True:
                 message: Message = {}
                 try:
-                    message = await _next(socket, IDLE_S, lambda: dialect.speaking)
+                    message = await inbox.next(IDLE_S, lambda: dialect.speaking)
                     match message:
                         case {"type": "response.create"}:
                             if task and not dialect.speaking:
@@ -184,6 +198,7 @@ class SpeechSockets:
                         case _:
                             await reply.send(*dialect.answer(message))
                 except (BodyError, RequestError) as error:
+                    errors = _counted(errors, MAX_ERRORS, "invalid messages")
                     await reply.send(*dialect.error(reply_to(error), message))
         await socket.close()
         return socket
@@ -195,13 +210,13 @@ class SpeechSockets:
         dialect = open_dialect(request)
         reply = await self._open(request, dialect)
         socket = reply.response
-        pieces = TextPieces(self.limits.body_bytes)
-        body, begun_with = dialect.begin(await _next(socket, self.limits.body_s))
+        inbox, pieces = Inbox(socket), TextPieces(self.limits.body_bytes)
+        body, begun_with = dialect.begin(await inbox.next(self.limits.body_s))
         for piece in begun_with:
             pieces.put(piece)
         async with _tasks() as tasks:
             speaking = tasks.create_task(self._speak(reply, body, pieces))
-            reading = tasks.create_task(_read(reply, pieces, speaking))
+            reading = tasks.create_task(_read(reply, inbox, pieces, speaking))
             await asyncio.wait({speaking})
             reading.cancel()
         if speaking.cancelled():
@@ -220,7 +235,8 @@ class SpeechSockets:
         offered = offered_protocols(request)
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S,
-            protocols=["realtime"] if "realtime" in offered else offered,
+            # A key among them must not be sent back, for proxies to log.
+            protocols=[one for one in offered if not one.startswith(OPENAI_KEY)],
             max_msg_size=self.limits.body_bytes,
             compress=False,
         )
@@ -232,10 +248,12 @@ class SpeechSockets:
         self, method: str, reply: SocketReply, body: SpeechBody, pieces: TextPieces | None = None
     ) -> None:
         """One of several utterances on a connection."""
-        record = current_call()  # of the connection, which knows the caller
+        connection = current_call()  # which knows the caller
         try:
-            with self.scope.utterance(method, "http", record.peer, record.caller):
+            with self.scope.utterance(method, "http", connection.peer, connection):
                 await self._speak(reply, body, pieces)
+        except UnauthenticatedError:  # its key has been deleted: nothing more is spoken here
+            raise
         except (CallRejectedError, RequestError) as error:
             await reply.send(*reply.dialect.error(reply_to(error)))
 
@@ -263,43 +281,78 @@ async def _tasks() -> AsyncIterator[asyncio.TaskGroup]:
             raise group.exceptions[0] from group
 
 
-async def _next(
-    socket: web.WebSocketResponse, limit_s: float | None = None, busy: Callable[[], object] = bool
-) -> Message:
-    """The client's next message.
+class Pace:
+    """How soon a client's next message may be read: a burst at once, then so many per second."""
 
-    Raises:
-        BodyError: it is not a JSON object.
-        ConnectionResetError: the client has left, or its message was too large.
-        StalledError: none came within `limit_s` seconds, and the server was not `busy` then.
-    """
-    while True:
-        try:
-            async with asyncio.timeout(limit_s):
-                message = await socket.receive()
-                break
-        except TimeoutError as error:
-            if not busy():
-                what = f"no message came within {limit_s:g} s; begin at once"
-                raise StalledError(what) from error
-    match message.type:
-        case WSMsgType.TEXT:
-            return json_object(message.data.encode("utf-8", "surrogatepass"))
-        case WSMsgType.BINARY:
-            raise BodyError("a message is binary; expected a JSON object as text", 400)
-    raise ConnectionResetError
+    def __init__(self, burst: float, per_s: float, clock: Callable[[], float]) -> None:
+        self._burst, self._per_s, self._clock = burst, per_s, clock
+        self._room, self._seen_s = burst, clock()
+
+    def wait_s(self) -> float:
+        """Take one message; seconds to wait before it is read."""
+        now_s = self._clock()
+        grown = self._room + self._per_s * (now_s - self._seen_s)
+        self._room, self._seen_s = min(grown, self._burst) - 1, now_s
+        return max(-self._room, 0.0) / self._per_s
 
 
-async def _read_on(socket: web.WebSocketResponse) -> None:
+class Inbox:
+    """The messages of a client. Everybody else's work has a turn before each of them."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self._socket = socket
+        self._pace = Pace(BURST, PER_S, asyncio.get_running_loop().time)
+
+    async def next(
+        self, limit_s: float | None = None, busy: Callable[[], object] = bool
+    ) -> Message:
+        """The client's next message.
+
+        `receive` does not suspend while messages are there: without the turns, those of one
+        client would be read for seconds on end.
+
+        Raises:
+            BodyError: it is not a JSON object.
+            ConnectionResetError: the client has left, or its message was too large.
+            StalledError: none came within `limit_s` seconds, and the server was not `busy` then.
+        """
+        await asyncio.sleep(self._pace.wait_s())
+        while True:
+            try:
+                async with asyncio.timeout(limit_s):
+                    message = await self._socket.receive()
+                    break
+            except TimeoutError as error:
+                if not busy():
+                    what = f"no message came within {limit_s:g} s; begin at once"
+                    raise StalledError(what) from error
+        match message.type:
+            case WSMsgType.TEXT:
+                return json_object(message.data.encode("utf-8", "surrogatepass"))
+            case WSMsgType.BINARY:
+                raise BodyError("a message is binary; expected a JSON object as text", 400)
+        raise ConnectionResetError
+
+
+def _counted(before: int, most: int, what: str) -> int:
+    """One more than `before`; raises StalledError, which ends the connection, beyond `most`."""
+    if before >= most:
+        raise StalledError(f"more than {most} {what} came; connect again, and send fewer")
+    return before + 1
+
+
+async def _read_on(inbox: Inbox) -> None:
     """Discard messages: aiohttp answers pings and sees a disconnect only while receiving."""
     while True:
-        await _next(socket)
+        await inbox.next()
 
 
-async def _read(reply: SocketReply, pieces: TextPieces, speaking: asyncio.Task[None]) -> Cancel:
+async def _read(
+    reply: SocketReply, inbox: Inbox, pieces: TextPieces, speaking: asyncio.Task[None]
+) -> Cancel:
     """Pass on text until the client cancels, which cancels `speaking`."""
     while True:
-        for piece in reply.dialect.pieces(await _next(reply.response)):
+        for piece in reply.dialect.pieces(await inbox.next()):
             if isinstance(piece, Cancel):
                 speaking.cancel()
                 return piece

@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dlpo.errors import needs
@@ -136,6 +137,8 @@ class CallRecord:
     field_path: Callable[[str], str] = str
     """name of a `SpeechRequest` field -> its path in the request message"""
     trace: CallTrace | None = None
+    recheck: Callable[[], object] = field(default=bool, repr=False)
+    """raises UnauthenticatedError once the key that came with the call is deleted"""
 
 
 _current: ContextVar[CallRecord | None] = ContextVar("dlpo_call", default=None)
@@ -222,12 +225,18 @@ class CallScope:
 
     @contextmanager
     def utterance(
-        self, method: str, protocol: str, peer: str, caller: str = ""
+        self, method: str, protocol: str, peer: str, connection: CallRecord | None = None
     ) -> Iterator[CallRecord]:
-        """One of several calls on a connection; sets the `code` of its record itself."""
+        """One of several calls on a connection; sets the `code` of its record itself.
+
+        Raises:
+            UnauthenticatedError: the key that `connection` was opened with has been deleted.
+        """
         with self.open(method, protocol, peer, {}, logging.INFO) as record:
-            record.caller = caller
             try:
+                if connection:
+                    record.caller, record.recheck = connection.caller, connection.recheck
+                    record.recheck()
                 yield record
                 record.code = "OK"
             except Exception as error:
@@ -243,7 +252,9 @@ class CallScope:
             UnauthenticatedError: they contain no known token.
         """
         if self._authorize:
-            current_call().caller = self._authorize(bearer_token(headers))
+            record = current_call()
+            record.recheck = partial(self._authorize, bearer_token(headers))
+            record.caller = self._authorize(bearer_token(headers))
 
     def count_failure(self, error: Exception) -> None:
         """Count a call that was rejected or abandoned."""

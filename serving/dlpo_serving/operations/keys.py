@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import os
 import re
 import secrets
@@ -24,17 +23,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError, InputError
 from dlpo_serving.errors import QuotaError, UnauthenticatedError
-from dlpo_serving.operations.files import Clock, FileWatch, check_mode, read_toml
+from dlpo_serving.operations.files import Clock, Reloaded, check_mode, read_toml
 
 CALLER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # its name: apart from ".", also a bare TOML key
 
 _SEND = "send the metadata or header 'authorization: Bearer TOKEN'"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +153,7 @@ class KeyRing:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         """Raises ConfigError if the file can't be used."""
-        self._path = path
-        self._watch = FileWatch([path], clock)
-        self._keys = read_keys(path)
+        self._keys = Reloaded([path], partial(read_keys, path), clock)
 
     def authorize(self, token: str) -> str:
         """The name of the caller whose token this is.
@@ -164,30 +161,21 @@ class KeyRing:
         Raises:
             UnauthenticatedError: the token is unknown.
         """
-        self._refresh()
         found = ""
         wanted = _hash(token)
-        for key in self._keys.key:  # all of them, so that timing reveals nothing
+        for key in self._keys.value().key:  # all of them, so that timing reveals nothing
             if hmac.compare_digest(key.sha256, wanted):
                 found = key.caller
         if not found:
             raise UnauthenticatedError("the token is not known here; ask the operator for one")
         return found
 
-    def quota(self, caller: str) -> Quota:
-        """The caller's quota; unlimited if the file has none."""
-        self._refresh()
-        return self._keys.quota.get(caller, Quota())
-
-    def _refresh(self) -> None:
-        if not self._watch.changed():
-            return
-        try:
-            self._keys = read_keys(self._path)
-        except ConfigError as error:
-            _log.error("%s; the keys that were read before stay in use", error)
-        else:
-            _log.info("keys read again keys=%d file=%s", len(self._keys.key), self._path)
+    def quota(self, caller: str) -> Quota | None:
+        """The caller's quota, unlimited if the file has none; None if the caller has no key."""
+        keys = self._keys.value()
+        if any(key.caller == caller for key in keys.key):
+            return keys.quota.get(caller, Quota())
+        return None
 
 
 def _hash(token: str) -> str:
@@ -210,10 +198,10 @@ class TokenBucket:
 class Quotas:
     """Admits callers within their quotas. For one thread at a time."""
 
-    def __init__(self, quota: Callable[[str], Quota], clock: Clock) -> None:
+    def __init__(self, quota: Callable[[str], Quota | None], clock: Clock) -> None:
         """
         Args:
-            quota: caller -> its current quota, such as `KeyRing.quota`.
+            quota: caller -> its current quota, or None for nothing, such as `KeyRing.quota`.
             clock: seconds.
         """
         self._quota = quota
@@ -227,8 +215,9 @@ class Quotas:
 
         Raises:
             QuotaError: one of the caller's quotas is used up.
+            UnauthenticatedError: the caller has no key any more.
         """
-        quota = self._quota(caller)
+        quota = self._current(caller)
         if quota.audio_s_per_minute is not None:
             self._check(caller, "seconds of audio", quota.audio_s_per_minute, 0)
         limit = quota.max_streams
@@ -250,16 +239,21 @@ class Quotas:
         Raises:
             QuotaError: the allowance is not sufficient yet; nothing is charged.
         """
-        per_minute = self._quota(caller).characters_per_minute
+        per_minute = self._current(caller).characters_per_minute
         if per_minute is not None:
             needed = min(count, per_minute)
             self._check(caller, "characters", per_minute, needed).level -= count
 
     def take_audio(self, caller: str, audio_s: float) -> None:
         """Charge generated audio; its length was not known in advance, so this may overdraw."""
-        per_minute = self._quota(caller).audio_s_per_minute
-        if per_minute is not None:
+        quota = self._quota(caller)  # None: what is being spoken was admitted before
+        if quota and (per_minute := quota.audio_s_per_minute) is not None:
             self._filled(caller, "seconds of audio", per_minute).level -= audio_s
+
+    def _current(self, caller: str) -> Quota:
+        if (quota := self._quota(caller)) is None:
+            raise UnauthenticatedError("the key of this call has been deleted; use another one")
+        return quota
 
     def _check(self, caller: str, what: str, per_minute: float, needed: float) -> TokenBucket:
         bucket = self._filled(caller, what, per_minute)

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import IO, Any, Literal
 
@@ -29,33 +30,44 @@ def configure_logs(
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_FORMATTERS[log_format]())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("asyncio").addFilter(AcceptFailures())
+    logging.getLogger("asyncio").addFilter(no_file_is_left())
 
 
-FAILURE_PAUSE_S = 10.0
+PAUSE_S = 10.0  # between two messages of a kind that clients can cause at will
 
 
-class AcceptFailures(logging.Filter):
-    """Passes one message per `FAILURE_PAUSE_S` about running out of file descriptors.
+class Rarely(logging.Filter):
+    """Passes one message of a kind per `PAUSE_S`, in our words: without a traceback or values."""
 
-    asyncio logs one, with a traceback, for each connection that it can't accept, and retries.
-    """
-
-    _last_s = -math.inf
+    def __init__(self, kind: str, instead: str, clock: Callable[[], float]) -> None:
+        """`kind`: what the message of a library begins with; `instead`: what is logged."""
+        super().__init__()
+        self._kind, self._instead, self._clock = kind, instead, clock
+        self._last_s = -math.inf
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if "out of system resource" not in record.getMessage():
+        """See `logging.Filter`."""
+        if not str(record.msg).startswith(self._kind):
             return True
-        now = time.monotonic()
-        if now - self._last_s < FAILURE_PAUSE_S:
+        now = self._clock()
+        if now - self._last_s < PAUSE_S:
             return False
         self._last_s = now
-        record.msg, record.args, record.exc_info = (
-            "no file is left for further connections: raise the limit of open files (ulimit -n)",
-            (),
-            None,
-        )
+        record.msg, record.args, record.exc_info = self._instead, (), None
         return True
+
+
+def no_file_is_left() -> Rarely:
+    """For asyncio, which logs a traceback for each connection that it can't accept, and retries."""
+    told = "no file is left for further connections: raise the limit of open files (ulimit -n)"
+    return Rarely("socket.accept() out of system resource", told, time.monotonic)
+
+
+def undecodable_metadata() -> Rarely:
+    """For gRPC, which logs every value of metadata that is not UTF-8, tokens too, before a call
+    is authorized; a traceback comes with it, 200 bytes for each byte sent."""
+    told = "metadata that is not UTF-8 came, and is read as Latin-1; its senders should encode it"
+    return Rarely("Invalid encoding on", told, time.monotonic)
 
 
 class _JsonFormatter(logging.Formatter):

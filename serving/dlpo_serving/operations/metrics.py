@@ -1,7 +1,7 @@
 """Prometheus metrics of a running server, in seconds, with fixed sets of labels.
 
 No label comes from a caller: methods are the registered ones, reasons those in `errors`, voices
-those that the operator installed. So no caller can make the page grow.
+and names of callers those that the operator chose. So no caller can make the page grow.
 """
 
 from __future__ import annotations
@@ -71,6 +71,12 @@ class Metrics:
         for reason in SHED_REASONS:  # so that a rate is 0 before the first one, not absent
             self.shed.labels(reason)
         self.audio_s = counter("dlpo_audio_seconds", "Audio made.")
+        self.key_characters = counter(
+            "dlpo_key_characters", "Characters charged to a caller's keys.", ("caller",)
+        )
+        self.key_audio_s = counter(
+            "dlpo_key_audio_seconds", "Audio sent to a caller with a key.", ("caller",)
+        )
         self._model = Gauge(
             "dlpo_model_info",
             "1 for each voice on offer.",
@@ -93,5 +99,8 @@ class Metrics:
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """The metrics page and its Content-Type, chosen by the scraper's Accept header."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is no number: the format that all read
+            encode, content_type = choose_encoder("")
         return encode(self.registry), content_type

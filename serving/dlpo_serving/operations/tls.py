@@ -6,23 +6,19 @@ whose key has not been replaced yet, are logged, and the last good ones stay in 
 
 from __future__ import annotations
 
-import logging
 import ssl
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 
 from dlpo.errors import ConfigError
-from dlpo_serving.operations.files import Clock, FileWatch, check_mode
-
-_log = logging.getLogger(__name__)
-T = TypeVar("T")
+from dlpo_serving.operations.files import Clock, Reloaded, check_mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +43,17 @@ def grpc_credentials(files: TlsFiles, clock: Clock) -> grpc.ServerCredentials:
         ConfigError: the files can't be read or don't match, the certificate is not currently
             valid, or others may read the key.
     """
-    watch = FileWatch(files.paths(), clock)
-    first = _grpc_configuration(files)
+    current = Reloaded(files.paths(), partial(_grpc_configuration, files), clock)
+    used = current.value()
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
         """What to use from now on; None for no change. gRPC calls this before each handshake."""
-        return _read_again(files, _grpc_configuration) if watch.changed() else None
+        nonlocal used
+        before, used = used, current.value()
+        return used if used is not before else None
 
     return grpc.dynamic_ssl_server_credentials(
-        first,
+        used,
         fetch,  # type: ignore[arg-type]  # its stub doesn't allow None
         require_client_authentication=files.client_ca is not None,
     )
@@ -68,18 +66,18 @@ def http_ssl_context(files: TlsFiles, clock: Clock) -> ssl.SSLContext:
         ConfigError: the files can't be read or don't match, the certificate is not currently
             valid, or others may read the key.
     """
-    watch = FileWatch(files.paths(), clock)
-    current = _ssl_context(files)
+    current = Reloaded(files.paths(), partial(_ssl_context, files), clock)
+    used = current.value()
     outer = _ssl_context(files)
     changed_s = 0.0  # since the epoch, like session times
 
     def choose(connection: ssl.SSLObject, server_name: str | None, _: ssl.SSLContext) -> int | None:
         """Called at each handshake before a certificate is sent, with or without a server name."""
-        nonlocal current, changed_s
-        if watch.changed():
+        nonlocal used, changed_s
+        before, used = used, current.value()
+        if used is not before:
             changed_s = time.time()
-            current = _read_again(files, _ssl_context) or current
-        connection.context = current
+        connection.context = used
         # TLS 1.2 resumes from a cache that Python can't disable, and a resumed session presents
         # no certificate. Clients drop a rejected session.
         session = connection.session if connection.session_reused else None
@@ -88,17 +86,6 @@ def http_ssl_context(files: TlsFiles, clock: Clock) -> ssl.SSLContext:
 
     outer.sni_callback = choose
     return outer
-
-
-def _read_again(files: TlsFiles, read: Callable[[TlsFiles], T]) -> T | None:
-    """Reload the files; None, and a log line, if they can't be used."""
-    try:
-        found = read(files)
-    except ConfigError as error:
-        _log.error("%s; the certificate that was read before stays in use", error)
-        return None
-    _log.info("certificate read again file=%s", files.certificate)
-    return found
 
 
 def _grpc_configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:

@@ -7,15 +7,13 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from dlpo.bundle import Manifest
-from dlpo.errors import InputError
+from dlpo.bundle import MAX_VOICE_NAME, Manifest
 from dlpo.text.common.reading import CODE, EMOJI
-from dlpo.text.languages import LANGUAGES, ipa_parser
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, warning_header
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import FieldViolation, RequestError, UnknownVoiceError
 from dlpo_serving.operations.call_scope import current_call
-from dlpo_serving.request import SpeechRequest, SynthesisCall
+from dlpo_serving.request import MAX_DICTIONARY, SpeechRequest, SynthesisCall, check_length
 from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
 from dlpo_serving.rpc.statuses import Context
 from dlpo_serving.service import SynthesisService, check_unary
@@ -61,6 +59,7 @@ def read_call(
         if name not in SETTINGS:
             message = f"has {name[:40]!r}; this server knows {', '.join(SETTINGS)}"
             raise RequestError(FieldViolation("custom_configuration", message))
+        check_length(name, settings[name])
     encoding = _read_encoding(request.encoding)
     real = partial(_number, settings, kind=float, expected="a number")
     whole = partial(_number, settings, kind=int, expected="a whole number")
@@ -71,7 +70,8 @@ def read_call(
             pitch_semitones=real("pitch_semitones"),
             seed=whole("seed"),
             steps=whole("steps") or None,
-            dictionary=read_dictionary(request.custom_dictionary, request.language_code),
+            dictionary=read_dictionary(request.custom_dictionary),
+            alphabet="ipa",
             volume_db=real("volume_db"),
             code=settings.get("code", CODE[0]),
             emoji=settings.get("emoji", EMOJI[0]),
@@ -89,7 +89,8 @@ def wire_field(name: str) -> str:
     """Name of a `SpeechRequest` field -> its path in the message."""
     if name in SETTINGS:
         return f"custom_configuration[{name}]"
-    return {"dictionary": FIELD, "voice": "voice_name", "language": "language_code"}.get(name, name)
+    names = {"dictionary": "custom_dictionary", "voice": "voice_name"}
+    return {**names, "language": "language_code"}.get(name, name)
 
 
 def _read_encoding(number: riva_audio_pb2.AudioEncoding) -> Encoding:
@@ -120,34 +121,24 @@ def _number(settings: Mapping[str, str], name: str, kind: type[Number], expected
         raise RequestError(FieldViolation(name, message)) from None
 
 
-FIELD = "custom_dictionary"
-
-
-def read_dictionary(text: str, language: str = "") -> dict[str, str]:
-    """Word -> ARPAbet phonemes with stress, as `SpeechRequest.dictionary` expects them.
+def read_dictionary(text: str) -> dict[str, str]:
+    """Word -> its pronunciation in IPA, which is parsed once the call is admitted.
 
     Args:
         text: comma-separated entries of a word, two spaces and its pronunciation in IPA.
-        language: that of the words, BCP 47; American English if empty.
 
     Raises:
-        RequestError: an entry is malformed, or has a sound that the language lacks.
+        RequestError: an entry is malformed, or there are too many.
     """
+    check_length("dictionary", text, 2 * MAX_DICTIONARY)  # with commas and blanks
     found = {}
-    try:
-        parse_ipa = ipa_parser(language or LANGUAGES[0])
-    except InputError as error:
-        raise RequestError(FieldViolation("language", str(error))) from error
     for entry in text.split(","):
         word, blanks, pronunciation = entry.strip().partition("  ")
         if blanks:
-            try:
-                found[word] = " ".join(parse_ipa(pronunciation))
-            except ValueError as error:
-                raise RequestError(FieldViolation(FIELD, f"{word[:40]!r}: {error}")) from error
+            found[word] = pronunciation
         elif word:
             message = f"has {word[:40]!r}; expected a word, two blanks and its pronunciation in IPA"
-            raise RequestError(FieldViolation(FIELD, message))
+            raise RequestError(FieldViolation("dictionary", message))
     return found
 
 
@@ -274,6 +265,8 @@ class RivaServicer:
 
     def _call(self, request: Request, context: Context, streamed: bool) -> SynthesisCall:
         current_call().field_path = wire_field
+        check_length("voice", request.voice_name, MAX_VOICE_NAME)
+        check_length("language", request.language_code)
         manifests = {manifest.voice: manifest for manifest in self._service.voices}
         name = voice_named(request.voice_name, manifests)
         return read_call(request, name, context.time_remaining(), streamed)

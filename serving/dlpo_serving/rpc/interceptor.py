@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from dlpo_serving.errors import StalledError
+from dlpo_serving.errors import OverloadError, StalledError
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallScope
 from dlpo_serving.rpc.statuses import Context, UndecodableError, abort
 
@@ -29,6 +30,8 @@ OPEN_SERVICES = (HEALTH, *REFLECTION)
 REQUEST_S = 10.0  # from the start of a call to its first request
 STALL_S = 30.0  # for which a caller may leave a reply unread
 DEADLINE_MARGIN_S = 0.1  # callers end calls just before the deadline they sent, which is rounded up
+MAX_OPEN = 1_000  # streams of open services, such as health watches, at a time; 22 kB each
+OPEN_SHARE = 0.25  # of them that one address may hold
 BEGINNERS = 4  # calls started per turn of the event loop; replies wait for no more than those
 
 T = TypeVar("T")
@@ -66,6 +69,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._open_services = open_services
         self._stall_s = stall_s
         self._entrance = asyncio.Semaphore(BEGINNERS)
+        self._open: Counter[str] = Counter()  # streams of open services, by address
+
+    @contextmanager
+    def _hold_open(self, peer: str) -> Iterator[None]:
+        """Hold a stream of an open service; raises OverloadError if there are too many."""
+        address = address_of(peer)
+        if self._open.total() >= MAX_OPEN or self._open[address] >= OPEN_SHARE * MAX_OPEN:
+            message = f"{self._open[address]} watches of {address} are open; end one of them"
+            raise OverloadError(message, 10.0)
+        self._open[address] += 1
+        try:
+            yield
+        finally:
+            self._open -= Counter([address])
 
     async def intercept_service(
         self,
@@ -105,21 +122,26 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(messages: AsyncIterator[Any], context: Context) -> Any:
             # Probes come every few seconds.
             level = logging.DEBUG if service in OPEN_SERVICES else logging.INFO
-            with self._scope.open(method, "rpc", context.peer(), headers, level) as record:
+            peer = context.peer()
+            counted = service in OPEN_SERVICES and handler.response_streaming
+            held = self._hold_open(peer) if counted else nullcontext()
+            with self._scope.open(method, "rpc", peer, headers, level) as record:
                 context.set_trailing_metadata(((REQUEST_ID, record.id),))
                 try:
                     if service not in self._open_services:
                         self._scope.authorize(tokens)
                     async with aclosing(_requests(messages, method)) as requests:
-                        argument = requests if handler.request_streaming else await anext(requests)
-                        reply = behavior(argument, context)
-                        if inspect.isasyncgen(reply):
-                            async with aclosing(reply) as replies:
-                                async for message in replies:
-                                    await write(context, message, self._stall_s)
-                            reply = None
-                        else:
-                            reply = await reply
+                        with held:
+                            only_one = not handler.request_streaming
+                            argument = await anext(requests) if only_one else requests
+                            reply = behavior(argument, context)
+                            if inspect.isasyncgen(reply):
+                                async with aclosing(reply) as replies:
+                                    async for message in replies:
+                                        await write(context, message, self._stall_s)
+                                reply = None
+                            else:
+                                reply = await reply
                     record.code = _CODES[context.code()]
                     return reply
                 except asyncio.CancelledError:
@@ -141,6 +163,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 call, deserialize, handler.response_serializer
             )
         return grpc.stream_unary_rpc_method_handler(call, deserialize, handler.response_serializer)
+
+
+def address_of(peer: str) -> str:
+    """ "ipv4:127.0.0.1:50000" -> "ipv4:127.0.0.1", as gRPC writes them."""
+    return peer.rpartition(":")[0] or peer
 
 
 def add_service(service: ServiceDescriptor, servicer: object, server: grpc.aio.Server) -> None:

@@ -21,6 +21,7 @@ from dlpo_serving.operations.call_scope import CallRecord
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.scheduling.scheduler import Batch, Scheduler
 from dlpo_serving.scheduling.stream import Stream
+from dlpo_serving.scheduling.waiting_line import WaitingCall, WaitingLine
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 
 T = TypeVar("T")
@@ -93,6 +94,7 @@ class EngineExecutor:
         self._sinks: dict[Stream, ChunkSink] = {}
         self._tasks: deque[Callable[[], None]] = deque()
         self._waiting_text: deque[WaitingText] = deque()  # in order of admission
+        self._line = WaitingLine(scheduler)
         self._retried_s = clock()
         self._closing = False
         self.lanes = lanes
@@ -120,12 +122,46 @@ class EngineExecutor:
             self._changed.notify_all()
         return future
 
-    def admit(self, stream: Stream) -> None:
-        """Reserve a slot; see `Scheduler.admit`. `remove` must follow sooner or later."""
+    def admit(self, stream: Stream, may_wait: bool = False) -> WaitingCall | None:
+        """Reserve a slot; see `Scheduler.admit`. `remove` must follow sooner or later.
+
+        Args:
+            may_wait: join the line of waiting calls if the slot is not free yet.
+
+        Returns:
+            What to wait for, if it waits; `give_up_call` must follow.
+        """
         with self._changed:
-            displaced = self._scheduler.admit(stream, self._clock())
+            now = self._clock()
+            try:
+                # Nobody overtakes those who wait, but for a caller with a share of its own left.
+                if refusal := self._line.refusal:
+                    raise OverloadError(str(refusal), refusal.retry_after_s)
+                displaced = self._scheduler.admit(stream, now)
+            except OverloadError as error:
+                if not may_wait or len(self._line) >= self._scheduler.policy.max_streams:
+                    raise self._line.refused(error, now) from None
+                waiting = self._line.join(stream, error)
+                self._admit_waiting_calls(now)
+                self._changed.notify_all()  # idle lanes retry it from now on
+                return waiting
             if displaced:
                 self._fail(displaced, DisplacedError())
+            return None
+
+    def give_up_call(self, call: WaitingCall) -> None:
+        """Stop waiting for a call to start."""
+        with self._changed:
+            self._line.leave(call)
+
+    def refusal_of(self, call: WaitingCall) -> OverloadError:
+        """The error for a call that has waited in vain."""
+        with self._changed:
+            return self._line.refused(call.refusal, self._clock())
+
+    def _admit_waiting_calls(self, now: float) -> None:
+        for displaced in self._line.admit(now):
+            self._fail(displaced, DisplacedError())
 
     def start(self, stream: Stream, job: SynthesisJob, sink: ChunkSink) -> None:
         """Start computing an admitted stream; `sink` gets every chunk."""
@@ -291,6 +327,7 @@ class EngineExecutor:
                     return self._tasks.popleft()
                 now = self._clock()
                 self._admit_waiting_text(now)
+                self._admit_waiting_calls(now)
                 batch = self._scheduler.next_batch(now)
                 if batch:
                     lane.batch, lane.beats = batch, 0
@@ -302,7 +339,7 @@ class EngineExecutor:
                                 sink.record.trace.part("queue", now - stream.ready_s)
                     return batch
                 wait_s = self._scheduler.next_urgency_s() - now
-                if self._waiting_text:
+                if self._waiting_text or self._line:
                     wait_s = min(wait_s, RETRY_S)
                 self._changed.wait(None if wait_s == inf else max(wait_s, 0.001))
             return None

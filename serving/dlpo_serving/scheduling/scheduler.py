@@ -185,7 +185,7 @@ class Scheduler:
         held = Counter(map(attrgetter("peer"), self.streams))
         most = ceil(self.policy.peer_share * self.policy.max_streams)
         if stream.peer and most <= held[stream.peer] < self.policy.max_streams:
-            raise OverloadError(
+            raise PeerShareError(
                 f"this caller has {held[stream.peer]} streams, and one may have {most} of"
                 f" {self.policy.max_streams}; end one, or try again later",
                 self._retry_after_s(now, 0.0),

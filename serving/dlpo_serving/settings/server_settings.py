@@ -19,6 +19,7 @@ from dlpo_serving.voices import DEFAULT_VOICE
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # address to listen on -> address to call
 FLAG_NAMES = {  # of settings with several values: the flag is repeated for each
     "voices": "--voice", "cors_origins": "--cors-origin", "voice_aliases": "--voice-alias",
+    "allowed_hosts": "--allowed-host", "trusted_proxies": "--trusted-proxy",
 }  # fmt: skip
 PANELS = {  # of --help, by the first setting of each
     "voices": "Voices", "max_streams": "Limits", "tls_certificate": "Access", "ray": "Ray",
@@ -75,6 +76,11 @@ class ServerSettings(BaseModel):
     """over HTTP, reject unknown fields and out-of-range speeds instead of warning"""
     cors_origins: Names = ()
     """origins of web pages that may read replies, such as https://app.example; * for all"""
+    allowed_hosts: Names = ()
+    """further names by which an HTTP port on a loopback address may be addressed, such as that of a
+    proxy on this machine; localhost, 127.0.0.1 and [::1] always may"""
+    trusted_proxies: Names = ()
+    """addresses of proxies, which may hold more than a quarter of the HTTP connections"""
     voice_aliases: Annotated[Names, AfterValidator(_pairs)] = ()
     """NAME=VOICE: over HTTP, use VOICE when clients ask for NAME"""
     wyoming_host: Host = "127.0.0.1"
@@ -107,7 +113,13 @@ class ServerSettings(BaseModel):
     """maximum share of calls and lanes per key, or without keys per gRPC connection or HTTP
     address; use 1 behind a proxy that merges all callers into one"""
     max_first_audio_s: SomeSeconds = 0.25
-    """maximum wait for first audio in seconds; calls that would wait longer are refused"""
+    """maximum wait for first audio in seconds, once it begins; calls that would wait longer wait in
+    the queue"""
+    queue_s: Amount = 1.0
+    """maximum seconds in the queue for a call that can't start at once; 0 refuses it instead"""
+    burst_share: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """maximum share of the lanes for calls that have just begun; more start sooner after one
+    another, and chunks may then wait for longer ones"""
     stall_s: SomeSeconds = 30.0
     """seconds that a caller may stop reading its audio before it loses its slot"""
     first_text_s: SomeSeconds = 30.0

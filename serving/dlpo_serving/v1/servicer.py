@@ -14,7 +14,7 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.operations.call_scope import current_call
-from dlpo_serving.request import VOLUME_DB, SpeechRequest, SynthesisCall
+from dlpo_serving.request import VOLUME_DB, SpeechRequest, SynthesisCall, check_dictionary
 from dlpo_serving.rpc.statuses import Context
 from dlpo_serving.service import Flush, SynthesisService, check_unary
 from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
@@ -40,10 +40,11 @@ def read_call(
     """Build a call from a configuration and a text; values are validated where they are used.
 
     Raises:
-        RequestError: both text and SSML are set, or the encoding is unknown.
+        RequestError: both text and SSML are set, a string is too long, or the encoding is unknown.
     """
     if text and ssml:
         raise RequestError(FieldViolation("ssml", "is set in addition to text; send one of them"))
+    check_dictionary(config.dictionary)  # before it is copied
     request = SpeechRequest(
         text=ssml or text,
         speed=config.speed if config.HasField("speed") else 1.0,

@@ -175,7 +175,8 @@ def test_what_is_no_small_http_request_is_a_400_and_no_traceback(
 async def test_connections_beyond_the_limit_are_answered_503_until_one_closes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dlpo_serving.http.app.MAX_CONNECTIONS", 2)
+    monkeypatch.setattr("dlpo_serving.http.connections.MAX_CONNECTIONS", 2)
+    monkeypatch.setattr("dlpo_serving.http.connections.SHARE", 1.0)
     app = web.Application()
     async with listening(app, "127.0.0.1", 0) as port:
 
@@ -219,6 +220,14 @@ def test_only_pages_of_chosen_origins_may_read_replies(
     assert spoken.getheader("Access-Control-Allow-Origin") == friend
     assert "X-Warning" in str(spoken.getheader("Access-Control-Expose-Headers"))
     assert client.get(open_door, "/metrics", Origin=friend).getheader("Vary") is None
+
+
+@pytest.mark.parametrize("version", ["abc", "", "1.x", "9" * 5000, "1.0.0"])
+def test_metrics_of_any_version_are_a_page(client: Any, door: Any, version: str) -> None:
+    accept = f"application/openmetrics-text; version={version}"
+    reply = client.get(door, "/metrics", Accept=accept)
+    assert reply.status == 200
+    assert b"dlpo_shed" in reply.read()
 
 
 def test_the_api_is_described_for_tools_and_people(client: Any, door: Any) -> None:

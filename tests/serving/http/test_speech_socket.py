@@ -206,8 +206,10 @@ def test_elevenlabs_messages_speak_the_same(door: Door, client: Any) -> None:
     assert "".join(aligned["chars"]).lower().startswith("noise")
     assert np.all(np.diff(aligned["charStartTimesMs"]) >= 0)
     assert len(aligned["charDurationsMs"]) == len(aligned["chars"])
-    with pytest.raises(aiohttp.WSServerHandshakeError):
-        converse(door, path=f"{ELEVENLABS}?output_format=wav_1")
+    for wrong in ("wav_1", "pcm_" + "1" * 5000, "pcm_"):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            converse(door, path=f"{ELEVENLABS}?output_format={wrong}")
+        assert refused.value.status == 400
 
 
 def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, client: Any) -> None:
@@ -312,6 +314,12 @@ async def test_realtime_events_speak_the_items_word_for_word(door: Door, client:
         assert "has 12000 characters" in str(failed["response"]["status_details"])
     with pytest.raises(aiohttp.WSServerHandshakeError):
         await connected(door, "/v1/realtime?model=whisper-1").__aenter__()
+
+
+async def test_a_key_among_the_subprotocols_is_not_sent_back(door: Door) -> None:
+    for offered in (["openai-insecure-api-key.secret"], ["openai-insecure-api-key.x", "realtime"]):
+        async with connected(door, REALTIME, offered) as socket:
+            assert socket.protocol == ("realtime" if "realtime" in offered else None)
 
 
 async def test_a_refused_realtime_message_changes_nothing(open_http_door: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 import dlpo
 from dlpo.cli import app
+from tests.callers import wait_until
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 TIMEOUT_S = 60.0
@@ -126,3 +128,19 @@ def test_sigterm_while_voices_are_loaded_ends_the_server_at_once() -> None:
     assert out == ""
     assert "stopped while voices were being loaded" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_standard_output_that_is_full_stops_no_server(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with open("/dev/full", "w") as full, log.open("w") as errors:
+        server = subprocess.Popen([*DLPO, "serve", "--port", "0"], stdout=full, stderr=errors)
+    try:
+        wait_until(lambda: "SERVING lj" in log.read_text() or server.poll() is not None)
+        address = re.search(r"SERVING lj on (\S+)", log.read_text())
+        assert address, log.read_text()
+        assert CliRunner().invoke(app, ["health", address[1]]).exit_code == 0
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(TIMEOUT_S) == 0
+    assert "Traceback" not in log.read_text()

@@ -10,13 +10,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from dlpo.errors import ConfigError
+from dlpo_serving.client import SpeechClient
 from dlpo_serving.errors import QuotaError, UnauthenticatedError
 from dlpo_serving.operations.files import FileWatch
 from dlpo_serving.operations.keys import KeyRing, Quota, Quotas, new_key, read_keys
+from dlpo_serving.request import SpeechRequest
+from tests.callers import WAIT_S, command
 
 
 def sha256(token: str) -> str:
@@ -75,7 +79,7 @@ def test_keys_and_quotas_that_change_in_the_file_change_in_the_server(
     assert ring.authorize("new") == "alice"
     with pytest.raises(UnauthenticatedError):
         ring.authorize("old")
-    assert [ring.quota(name) for name in ("alice", "nobody")] == [Quota(max_streams=2), Quota()]
+    assert [ring.quota(name) for name in ("alice", "nobody")] == [Quota(max_streams=2), None]
 
 
 @pytest.mark.parametrize("content", ["[[key", "key = 3", '[[key]]\ncaller = "x"', "\x00", None])
@@ -94,7 +98,54 @@ def test_a_broken_file_keeps_the_old_keys_and_says_so_once(
 
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
-    assert "stay in use" in errors[0].getMessage()
+    assert "stays in use" in errors[0].getMessage()
+
+
+def test_a_deleted_key_ends_once_the_files_mode_is_corrected(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Any
+) -> None:
+    path = keys_file(tmp_path, block("alice", "A") + block("bob", "B"))
+    ring = KeyRing(path, clock)
+
+    path.write_text(block("bob", "B"))
+    path.chmod(0o666)
+    for clock.now_s in (2, 4):
+        assert ring.authorize("A") == "alice"
+    path.chmod(0o600)  # as the error says
+    clock.now_s = 6
+
+    with pytest.raises(UnauthenticatedError):
+        ring.authorize("A")
+    assert ring.authorize("B") == "bob"
+    assert [one.getMessage().count("chmod 600") for one in caplog.records] == [1]
+
+
+def test_a_read_that_failed_is_tried_again_without_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> None:
+    path = keys_file(tmp_path, block("alice", "A"))
+    ring = KeyRing(path, clock)
+    path.write_text(block("bob", "B"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", Mock(side_effect=OSError(24, "Too many open files")))
+        clock.now_s = 2
+        assert ring.authorize("A") == "alice"
+
+    clock.now_s = 4
+    with pytest.raises(UnauthenticatedError):
+        ring.authorize("A")
+
+
+def test_a_mode_that_becomes_too_permissive_is_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Any
+) -> None:
+    path = keys_file(tmp_path, block("alice", "A"))
+    ring = KeyRing(path, clock)
+    path.chmod(0o666)
+    for clock.now_s in (2, 4, 6):
+        assert ring.authorize("A") == "alice"
+    (error,) = caplog.records
+    assert "has mode 0666" in error.getMessage()
 
 
 @pytest.mark.parametrize(
@@ -133,6 +184,27 @@ def test_new_keys_differ_and_their_file_is_its_owners_alone(tmp_path: Path) -> N
     assert min(map(len, tokens)) >= 43  # 256 bits in base 64
     assert len(read_keys(path).key) == 20
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_caller_has_used_can_be_read(start_server: Any, tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    tokens = {caller: new_key(path, caller) for caller in ("alice", "bob", "carol")}
+    server = start_server(keys_file=path, http_port=0, max_first_audio_s=1e6)
+    text, dictionary = "Noise becomes speech.", {"noise": "N OY1 Z"}
+    heard_s = {}
+    for caller, times in (("alice", 1), ("bob", 2)):
+        with SpeechClient(server.address, token=tokens[caller]) as client:
+            for _ in range(times):
+                request = SpeechRequest(text, dictionary=dictionary)
+                spoken = client.speak(request, timeout_s=WAIT_S)
+        heard_s[caller] = times * spoken.message.totals.audio_s
+    charged = len(text) + len("noise") + len("N OY1 Z")
+    assert command("keys", "usage", server.http_url).stdout.splitlines() == [
+        f"alice: {charged} characters, {heard_s['alice']:.1f} s of audio",
+        f"bob: {2 * charged} characters, {heard_s['bob']:.1f} s of audio",
+    ]
+    assert command("keys", "usage", "http://127.0.0.1:1").exit_code == 1
+    assert command("keys", "usage", "keys.toml").exit_code == 1
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])
@@ -255,4 +327,21 @@ def test_a_file_that_changes_has_changed_once(
     clock.now_s = 2
     assert watch.changed()
     clock.now_s = 4
+    assert watch.changed()  # until it is accepted
+    watch.accept()
+    clock.now_s = 6
     assert not watch.changed()
+
+
+def test_a_caller_whose_key_is_gone_has_no_allowance(tmp_path: Path, clock: Any) -> None:
+    path = keys_file(tmp_path, block("alice", "A") + block("bob", "B"))
+    admit = Quotas(KeyRing(path, clock).quota, clock)
+    admit.take_characters("alice", 5)
+    path.write_text(block("bob", "B"))
+    clock.now_s = 2
+    with pytest.raises(UnauthenticatedError, match="deleted"):
+        admit.take_characters("alice", 5)
+    with pytest.raises(UnauthenticatedError, match="deleted"):
+        admit.hold("alice", 0).__enter__()
+    admit.take_audio("alice", 5.0)  # which was admitted before
+    admit.take_characters("bob", 5)

@@ -124,7 +124,7 @@ async def test_a_renewed_certificate_is_used_by_new_handshakes_once_its_key_is_t
     caplog: pytest.LogCaptureFixture,
     clock: Any,
 ) -> None:
-    caplog.set_level(logging.INFO, "dlpo_serving.operations.tls")
+    caplog.set_level(logging.INFO, "dlpo_serving.operations.files")
     served, renewed = authority.issue("server"), stranger.issue("next")
     old = served.serial
     files = TlsFiles(served.certificate, served.key)
@@ -154,6 +154,27 @@ async def test_a_renewed_certificate_is_used_by_new_handshakes_once_its_key_is_t
     told = [record.getMessage() for record in caplog.records]
     assert len([line for line in told if "stays in use" in line]) == 2  # one a door
     assert len([line for line in told if "read again" in line]) == 2
+
+
+async def test_a_renewed_key_whose_mode_is_corrected_is_used(
+    authority: Authority, caplog: pytest.LogCaptureFixture, clock: Any
+) -> None:
+    served, renewed = authority.issue("server"), authority.issue("next")
+    files = TlsFiles(served.certificate, served.key)
+
+    async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
+        renewed.certificate.replace(served.certificate)
+        renewed.key.replace(served.key)
+        served.key.chmod(0o644)
+        for clock.now_s in (10, 20):
+            assert await ask_http(http_port, authority) == served.serial
+            assert await ask_grpc(port, authority) == "OK"
+        served.key.chmod(0o600)
+        clock.now_s = 30
+        assert await ask_http(http_port, authority) == renewed.serial
+
+    errors = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    assert len([one for one in errors if "has mode 0644" in one]) == 2  # one for each port
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -18,6 +18,7 @@ import pytest
 
 from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle
 from dlpo.bundle.voice_json import seal
+from dlpo.errors import BundleError
 from dlpo.v1 import speech_pb2
 from dlpo_serving import voice_registry
 from dlpo_serving.endpoints import Endpoints
@@ -117,6 +118,24 @@ def test_what_has_changed_is_told_once(
         assert folder.events() == []
 
 
+def test_a_name_that_becomes_free_is_taken_by_the_bundle_that_waits(folder: Folder) -> None:
+    folder.put("ann-1", "ann")
+    folder.put("ann-2", "ann")
+    assert folder.events() == [*ANN, ("refused", "ann-2")]
+    shutil.rmtree(folder.path / "ann-1")
+    assert folder.events() == [("removed", "ann"), *ANN]
+
+    (folder.path / "ann-2").rename(folder.path / "a-ann-3")  # which is looked at first
+    assert folder.events() == [("removed", "ann"), *ANN]
+
+    folder.put("ann-4", "ann")
+    assert folder.events() == [("refused", "ann-4")]
+    shutil.rmtree(folder.path / "a-ann-3")
+    folder.put("a-ann-3", "ben")
+    events = folder.events() + folder.events()
+    assert events == [("removed", "ann"), ("added", "ben"), *ANN]
+
+
 def test_a_bundle_is_not_taken_while_it_is_being_copied(folder: Folder, tmp_path: Path) -> None:
     source = Folder(tmp_path, folder.clock, folder.bundle, folder.caplog).put("source", "ann")
     copy = folder.path / "a"
@@ -174,6 +193,38 @@ def test_a_corrupt_bundle_is_refused_once_with_a_reason_and_the_old_voice_stays(
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
     assert "voice refused entry=a reason=BundleError" in errors[0].getMessage()
+
+
+def test_no_disk_or_memory_is_a_reason_to_try_again(folder: Folder) -> None:
+    folder.put("a", "ann")
+    full = OSError(28, "No space left on device")
+    hidden = BundleError("can't be read")
+    hidden.__cause__ = full
+    errors: list[Exception] = [full, MemoryError(), hidden]
+
+    def open_voice(path: Path) -> Spoken:
+        if errors:
+            raise errors.pop(0)
+        return load(path)
+
+    folder.watched = VoiceDirectory(folder.path, folder.clock, open_voice)
+    for _ in range(3):
+        assert [event for event, _ in folder.events()] == ["refused"]
+        folder.clock.now_s += voice_registry.RETRY_S
+    assert folder.events() == ANN
+
+
+def test_a_voice_inside_another_bundle_keeps_its_name(folder: Folder, voices_bundle: Path) -> None:
+    shutil.copytree(voices_bundle, folder.path / "two")
+    assert folder.events() == [("added", "ann")]
+    folder.put("a", "bob")
+    assert folder.events() == [("refused", "a")]
+
+
+def test_a_link_to_itself_hides_no_other_entry(folder: Folder) -> None:
+    (folder.path / "loop").symlink_to("loop")
+    folder.put("a", "ann")
+    assert folder.events() == ANN
 
 
 def test_a_run_time_that_throws_refuses_the_bundle(folder: Folder) -> None:

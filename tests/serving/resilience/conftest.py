@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
@@ -72,10 +72,19 @@ class RawHttp2:
         length = struct.pack(">I", len(payload))[1:]
         self.socket.sendall(length + bytes((kind, flags)) + struct.pack(">I", stream) + payload)
 
-    def begin(self, method: str, stream: int = 1, flags: int = END_HEADERS) -> None:
-        """The headers of a call."""
+    def begin(
+        self,
+        method: str,
+        stream: int = 1,
+        flags: int = END_HEADERS,
+        more: dict[bytes, bytes] | None = None,
+    ) -> int:
+        """The headers of a call, and how many bytes they are; `more` may have any bytes."""
         pseudo = {":method": "POST", ":scheme": "http", ":path": method, ":authority": "a"}
-        self.send(HEADERS, flags, stream, self.headers(pseudo | {"te": "trailers"} | GRPC))
+        block = self.headers(pseudo | {"te": "trailers"} | GRPC)
+        block += self.literals((more or {}).items())
+        self.send(HEADERS, flags, stream, block)
+        return len(block)
 
     def say(self, message: bytes, stream: int = 1) -> None:
         """The one message of a call."""
@@ -85,10 +94,14 @@ class RawHttp2:
     @staticmethod
     def headers(fields: dict[str, str]) -> bytes:
         """HPACK without tables and Huffman code. Reference: RFC 7541, section 6.2.2."""
-        literals = ((name.encode(), value.encode()) for name, value in fields.items())
+        return RawHttp2.literals((name.encode(), value.encode()) for name, value in fields.items())
+
+    @staticmethod
+    def literals(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """The same for bytes, of fewer than 127 each."""
         return b"".join(
             b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value
-            for name, value in literals
+            for name, value in fields
         )
 
     def frame(self) -> tuple[int, int, bytes]:
@@ -140,8 +153,9 @@ def raw_http2() -> Iterator[Callable[..., RawHttp2]]:
 @pytest.fixture
 def patient_server(start_server: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """`start_server`, but a busy machine does not refuse what a test expects to be spoken."""
+    patient = {"utilisation": 1e6, "burst_utilisation": 1e6}
     monkeypatch.setattr(
-        server, "AdmissionPolicy", partial(AdmissionPolicy, utilisation=1e6, burst_utilisation=1e6)
+        server, "AdmissionPolicy", lambda **named: AdmissionPolicy(**(named | patient))
     )
     return partial(start_server, max_first_audio_s=1e6)
 

@@ -112,7 +112,9 @@ def test_connections_that_are_reset_amid_their_streams(unharmed: Any, raw_http2:
         connection.reset()
         reader = connect(unharmed.http_address)
         body = b'{"input": "%s"}' % (PHRASE * 20).encode()
-        head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+        head = (
+            f"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        )
         reader.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
         reader.recv(1000)
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -55,7 +55,9 @@ def test_an_http_client_that_reads_a_byte_at_a_time_loses_its_place(attacked: An
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.settimeout(TIMEOUT_S)
         slow.connect(("127.0.0.1", int(server.http_url.rpartition(":")[2].rstrip("/"))))
-        head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+        head = (
+            f"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        )
         slow.sendall(f"{head}Content-Type: application/json\r\n\r\n{body}".encode())
 
         received = b""

@@ -9,8 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlpo_serving.errors import RequestError
+from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.servicer import read_dictionary, voice_named
+from tests.callers import fake_voice
 from tests.fake_engine import FakeEngine
+
+
+def phonemes_of(text: str) -> dict[str, str]:
+    """The dictionary as a call uses it, its phonemes joined."""
+    request = fake_voice().parsed(
+        SpeechRequest("x", dictionary=read_dictionary(text), alphabet="ipa")
+    )
+    return {word: " ".join(phonemes) for word, phonemes in request.dictionary.items()}
 
 
 @pytest.mark.parametrize(
@@ -23,11 +33,11 @@ from tests.fake_engine import FakeEngine
             {"tomato": "T AH0 M EY1 T OW2", "sunny": "S AH1 N IY0"},
         ),
         (" fish  fɪʃ , ,", {"fish": "F IH1 SH"}),
-        ("NVIDIA  ɛn.vɪ.diː.ʌ", {"NVIDIA": "EH1 N V IH0 D IY0 AH0"}),
+        ("NVIDIA  ɛn.vɪ.diː.ʌ", {"nvidia": "EH1 N V IH0 D IY0 AH0"}),
     ],
 )
 def test_entries_are_a_word_two_blanks_and_ipa(text: str, entries: dict[str, str]) -> None:
-    assert read_dictionary(text) == entries
+    assert phonemes_of(text) == entries
 
 
 @pytest.mark.parametrize(
@@ -36,20 +46,24 @@ def test_entries_are_a_word_two_blanks_and_ipa(text: str, entries: dict[str, str
         ("fish fɪʃ", "two blanks"),
         ("fish", "two blanks"),
         ("fish  ʘʘ", "'fish'.*'ʘ'"),
-        ("fish  " + "fɪʃ" * 1000, "phonemes"),
+        ("fish  " + "fɪʃ" * 100, "phonemes"),
+        ("fish  " + "fɪʃ" * 1000, "3000 characters; expected 500 at most"),
+        ("f" * 101 + "  fɪʃ", "101 characters; expected 100 at most"),
+        (",".join(f"fish{n}  fɪʃ" for n in range(1001)), "1001 words; expected 1000 at most"),
+        ("a" * 200_001, "200001 characters"),
     ],
 )
 def test_what_is_wrong_with_an_entry_is_said(text: str, what: str) -> None:
     with pytest.raises(RequestError, match=what) as caught:
-        read_dictionary(text)
+        phonemes_of(text)
 
-    assert caught.value.violations[0].field == "custom_dictionary"
+    assert caught.value.violations[0].field == "dictionary"
 
 
 @given(st.text(alphabet="fɪʃ ,\t\n今-", max_size=40))
 def test_any_text_is_a_dictionary_or_a_request_error(text: str) -> None:
     try:
-        entries = read_dictionary(text)
+        entries = phonemes_of(text)
     except RequestError:
         return
     assert all(word and phonemes for word, phonemes in entries.items())

@@ -67,6 +67,7 @@ def _stress_of(sound: str) -> str:
         ("", "no phonemes"),
         ("ˈ.", "no"),
         ("a" * (MAX_PHONEMES + 1), "expected at most"),
+        ("\u0301\u0323" * 251, "502 characters"),  # whose sorting takes quadratic time
     ],
 )
 def test_what_is_no_english_sound_is_named(written: str, named: str) -> None:

@@ -1,0 +1,191 @@
+"""Connections of an HTTP port: how many there are, whose they are, and how long they may stall."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from aiohttp import web
+
+MAX_CONNECTIONS = 2_000  # each takes a file descriptor and some 20 kB
+SHARE = 0.25  # of them that one address may hold, unless it is a proxy's
+MAX_REFUSALS = 200  # further connections, which get a probe's answer or 503
+REFUSAL_S = 1.0  # for which such a connection lasts at most
+SWEEP_S = 1.0  # between two looks for connections whose client has stopped reading
+LATER_S = 2.0  # after the time in which whoever writes has had a chance to say why it ends
+
+Probe = Callable[[], tuple[int, str]]
+PROBES: web.AppKey[Mapping[str, Probe]] = web.AppKey("probes", Mapping)
+"""path -> status and text; answered even if there is no place for a connection"""
+
+
+def owner_of(peername: Any) -> str:
+    """The address that a connection counts for: with IPv6 its network, which has one owner."""
+    try:
+        address = ipaddress.ip_address(str(peername[0]).partition("%")[0])
+    except (ValueError, TypeError, IndexError):  # not of the network
+        return ""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+class Connections:
+    """The open connections of one port. For one event loop."""
+
+    def __init__(
+        self,
+        handlers: Callable[[], asyncio.Protocol],
+        probes: Mapping[str, Probe],
+        stall_s: float,
+        proxies: Collection[str] = (),
+    ) -> None:
+        """
+        Args:
+            handlers: makes the protocol of a connection that is served.
+            probes: see `PROBES`.
+            stall_s: seconds for which a client may leave a reply unread.
+            proxies: addresses that speak for many callers, so that no share applies.
+        """
+        self._handlers, self._probes, self._stall_s = handlers, probes, stall_s
+        self._proxies = frozenset(owner_of([proxy]) for proxy in proxies)
+        self._held: Counter[str] = Counter()
+        self._served: set[CountedConnection] = set()
+        self._refused = 0
+
+    def accept(self) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        return CountedConnection(self)
+
+    def begin(self, connection: CountedConnection, owner: str) -> asyncio.Protocol | None:
+        """What serves a connection, or refuses it; None if there is no time even for that."""
+        share = MAX_CONNECTIONS if owner in self._proxies else max(SHARE * MAX_CONNECTIONS, 1)
+        if len(self._served) < MAX_CONNECTIONS and self._held[owner] < share:
+            self._served.add(connection)
+            self._held[owner] += 1
+            return self._handlers()
+        if self._refused >= MAX_REFUSALS:
+            return None
+        self._refused += 1
+        return Refusal(self._probes)
+
+    def end(self, connection: CountedConnection, owner: str) -> None:
+        """Give the place of a connection back."""
+        if connection in self._served:
+            self._served.remove(connection)
+            self._held -= Counter([owner])  # which also drops counts of 0
+        else:
+            self._refused = max(self._refused - 1, 0)
+
+    async def watch(self) -> None:
+        """Cut connections whose clients leave what was sent unread; until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now_s = asyncio.get_running_loop().time()
+            for connection in tuple(self._served):
+                connection.cut_if_stalled(now_s, self._stall_s + LATER_S)
+
+
+class CountedConnection(asyncio.Protocol):
+    """Passes everything on to the protocol that serves the connection, and counts it."""
+
+    def __init__(self, house: Connections) -> None:
+        self._house = house
+        self._owner = ""
+        self._inner: asyncio.Protocol | None = None
+        self._transport: asyncio.Transport | None = None
+        self._paused = False
+        self._stalled_s: float | None = None  # since when
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`; with TLS, after the handshake."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._owner = owner_of(transport.get_extra_info("peername"))
+        self._inner = self._house.begin(self, self._owner)
+        if self._inner is None:
+            transport.abort()
+        else:
+            self._inner.connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        if self._inner:
+            self._house.end(self, self._owner)
+            self._inner.connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        if self._inner:
+            self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """See `asyncio.Protocol`."""
+        return self._inner.eof_received() if self._inner else None
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        self._paused = True
+        if self._inner:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        self._paused, self._stalled_s = False, None
+        if self._inner:
+            self._inner.resume_writing()
+
+    def cut_if_stalled(self, now_s: float, limit_s: float) -> None:
+        """Cut the connection if its client has not read what waits for it for that long.
+
+        A client that has read so much that writing may go on begins a new time.
+        """
+        assert self._transport
+        unread = self._transport.get_write_buffer_size() > 0
+        if not unread or not (self._paused or self._transport.is_closing()):
+            self._stalled_s = None
+        elif self._stalled_s is None:
+            self._stalled_s = now_s
+        elif now_s - self._stalled_s > limit_s:
+            self._transport.abort()
+
+
+class Refusal(asyncio.Protocol):
+    """Answers one request of a connection for which there is no place: a probe, or with 503."""
+
+    def __init__(self, probes: Mapping[str, Probe]) -> None:
+        self._probes = probes
+        self._head = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._end = asyncio.get_running_loop().call_later(REFUSAL_S, transport.abort)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._end.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer once the first line is there."""
+        if self._transport.is_closing():
+            return
+        self._head += data[:2_000]
+        line, complete, _ = self._head.partition(b"\r\n")
+        if not complete and len(self._head) < 2_000:
+            return
+        words = line.decode("latin-1").split(" ")
+        probe = self._probes.get(words[1]) if words[0] == "GET" and len(words) > 1 else None
+        status, text = probe() if probe else (503, "there are too many connections\n")
+        reason = "OK" if status == 200 else "Service Unavailable"
+        self._transport.write(
+            f"HTTP/1.1 {status} {reason}\r\nRetry-After: 1\r\nContent-Type: text/plain\r\n"
+            f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode()
+        )
+        self._transport.close()

@@ -1,0 +1,178 @@
+"""Connections: a share for each address, none that stalls for ever, and local names only."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dlpo_serving.http import connections
+from dlpo_serving.http.connections import owner_of
+from dlpo_serving.http.hosts import hosts_of
+from dlpo_serving.rpc import interceptor
+from tests.callers import WAIT_S, wait_until
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., socket.socket]]:
+    """`connect(server, source)`: an idle connection from that address; closes with the test."""
+    with ExitStack() as stack:
+
+        def open_one(server: Any, source: str = "127.0.0.1") -> socket.socket:
+            port = int(server.http_url.rstrip("/").rpartition(":")[2])
+            place = ("127.0.0.1", port)
+            return stack.enter_context(
+                closing(socket.create_connection(place, WAIT_S, source_address=(source, 0)))
+            )
+
+        yield open_one
+
+
+def status(connection: socket.socket, path: str = "/") -> int:
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    reply = http.client.HTTPResponse(connection)
+    reply.begin()
+    return reply.status
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_one_address_holds_a_quarter_and_probes_are_answered(
+    trusted: bool, attacked: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 40)
+    greedy, other = "127.0.0.2", "127.0.0.3"
+    proxies = (greedy,) if trusted else ()
+    with attacked(http_port=0, trusted_proxies=proxies) as server:
+        for _ in range(10):
+            assert status(connect(server, greedy), "/healthz") == 200
+        eleventh = [status(connect(server, greedy), path) for path in ("/", "/readyz", "/healthz")]
+        assert eleventh == ([200] * 3 if trusted else [503, 200, 200])
+        assert status(connect(server, other)) == 200
+
+
+def test_beyond_all_places_a_probe_is_still_answered(
+    attacked: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 4)
+    with attacked(http_port=0) as server:
+        crowd = [connect(server, f"127.0.0.{number}") for number in range(2, 6)]
+        assert [status(one, "/healthz") for one in crowd] == [200] * 4
+        late = [status(connect(server, "127.0.0.9"), path) for path in ("/v1/voices", "/readyz")]
+        assert late == [503, 200]
+        crowd[0].close()
+        wait_until(lambda: status(connect(server, "127.0.0.9")) == 200)
+
+
+def is_open(connection: socket.socket, data: bytes) -> bool:
+    try:
+        connection.sendall(data)
+    except ConnectionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/openapi.json"])
+def test_replies_that_nobody_reads_do_not_hold_a_connection(
+    path: str, attacked: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SWEEP_S", "LATER_S"):
+        monkeypatch.setattr(connections, name, 0.02)
+    with attacked(http_port=0, stall_s=0.3) as server:
+        unread = connect(server)
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        unread.settimeout(0.2)
+        sent = 0
+        try:
+            while sent < 50_000_000:  # until the server reads no more, and then ends it
+                sent += unread.send(request * 100)
+        except TimeoutError:
+            unread.settimeout(WAIT_S)
+        except ConnectionError:
+            return
+        while is_open(unread, request * 100):
+            pass
+        assert status(connect(server), "/healthz") == 200
+
+
+def test_an_ipv6_network_is_one_owner() -> None:
+    assert owner_of(("2001:db8::1", 1)) == owner_of(("2001:db8::ffff", 2))
+    assert owner_of(("2001:db8:0:1::1", 1)) != owner_of(("2001:db8::1", 1))
+    assert owner_of(("::ffff:10.0.0.1", 1)) == owner_of(("10.0.0.1", 2)) == "10.0.0.1"
+    assert owner_of(None) == owner_of("") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("localhost", 200),
+        ("127.0.0.1:80", 200),
+        ("LOCALHOST:1", 200),
+        ("[::1]", 200),
+        ("[::1]:80", 200),
+        ("tts.example:443", 200),
+        ("evil.example", 421),
+        ("evil.example:80", 421),
+        ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+    ],
+)
+def test_on_a_loopback_address_only_local_names_are_served(
+    name: str, answer: int, local: Any
+) -> None:
+    for method, path in (
+        ("POST", "/v1/audio/speech"),
+        ("GET", "/metrics"),
+        ("GET", "/v1/realtime"),
+    ):
+        connection = http.client.HTTPConnection(local.http_url.split("/")[2], timeout=WAIT_S)
+        headers = {"Host": name, "Content-Type": "application/json", "Origin": f"http://{name}"}
+        with closing(connection):
+            connection.request(
+                method, path, b'{"input": "Hi."}' if method == "POST" else None, headers
+            )
+            found = connection.getresponse().status
+        assert (found == 421) is (answer == 421), path
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Any]:
+    from tests.serving.conftest import running_server
+
+    with running_server(
+        http_port=0, allowed_hosts=("tts.example",), max_first_audio_s=1e6
+    ) as server:
+        yield server
+
+
+def test_other_addresses_answer_to_any_name() -> None:
+    assert hosts_of("0.0.0.0") == hosts_of("::") == hosts_of("10.0.0.1") == frozenset()
+    assert hosts_of("127.0.0.1") == hosts_of("[::1]") == hosts_of("localhost")
+
+
+def test_watches_and_reflection_of_one_address_have_a_limit(
+    attacked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interceptor, "MAX_OPEN", 20)
+    with attacked() as server:
+        stub = health_pb2_grpc.HealthStub(server.channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(5)]
+        assert [next(watch).status for watch in watches] == [1] * 5
+        with pytest.raises(grpc.RpcError) as caught:
+            next(stub.Watch(health_pb2.HealthCheckRequest()))
+        assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert stub.Check(health_pb2.HealthCheckRequest()).status == 1  # a probe
+        watches[0].cancel()
+
+        def watched() -> bool:
+            try:
+                return bool(next(stub.Watch(health_pb2.HealthCheckRequest())).status)
+            except grpc.RpcError:
+                return False
+
+        wait_until(watched)

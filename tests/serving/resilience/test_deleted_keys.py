@@ -1,0 +1,118 @@
+"""A key that is deleted while its calls and connections are open: each ends, others go on."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import pytest
+
+from dlpo.v1 import speech_pb2
+from dlpo_serving.client import SpeechClient
+from dlpo_serving.operations.keys import new_key
+from dlpo_serving.riva.proto import riva_tts_pb2 as riva
+from tests.callers import PATIENT, WAIT_S, Conversation
+
+CONTEXTS = "v1/text-to-speech/fake/multi-stream-input?output_format=pcm_24000"
+RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
+
+
+class Guarded:
+    """A server with keys for alice and bob; alice's can be deleted."""
+
+    def __init__(self, start_server: Callable[..., Any], folder: Path) -> None:
+        self.path = folder / "keys.toml"
+        self.bob = new_key(self.path, "bob")
+        self._of_bob = self.path.read_text()
+        self.alice = new_key(self.path, "alice")
+        quota = "[quota.alice]\ncharacters_per_minute = 1000\n"
+        self.path.write_text(self.path.read_text() + quota)
+        self.server = start_server(keys_file=self.path, http_port=0, max_streams=10, peer_share=1.0)
+
+    def delete(self) -> None:
+        self.path.write_text(self._of_bob)
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.alice}"}
+
+
+@pytest.fixture
+def guarded(
+    patient_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Guarded]:
+    """Bob speaks during the test, and hears the same as alone."""
+    monkeypatch.setattr("dlpo_serving.operations.files.POLL_S", 0.0)
+    guarded = Guarded(patient_server, tmp_path)
+    with SpeechClient(guarded.server.address, token=guarded.bob, retries=PATIENT) as client:
+        alone = Conversation(client).finish()
+        stream = Conversation(client)
+        yield guarded
+        assert stream.finish() == alone
+
+
+async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) -> None:
+    url = guarded.server.http_url
+    item = {"type": "message", "content": [{"text": "One fish."}]}
+    ask = {"type": "response.create", "response": {"input": [item]}}
+    async with (
+        aiohttp.ClientSession(headers=guarded.headers()) as session,
+        session.ws_connect(f"{url}v1/realtime") as realtime,
+        session.ws_connect(f"{url}{CONTEXTS}") as contexts,
+        session.ws_connect(f"{url}v1/audio/speech/stream") as pieces,
+    ):
+        await realtime.send_json(ask)
+        while (await realtime.receive_json())["type"] != "response.done":
+            pass
+        await contexts.send_json({"text": "One fish. ", "context_id": "a", "flush": True})
+        assert (await contexts.receive_json())["audio"]
+        await pieces.send_json({"type": "begin", "input": "One fish. "})
+        await pieces.send_json({"type": "flush"})
+        assert (await pieces.receive_json())["type"] == "speech.info"
+
+        guarded.delete()
+        await realtime.send_json(ask)
+        await contexts.send_json({"text": "Two fish. ", "context_id": "b", "flush": True})
+        await pieces.send_json({"type": "text", "text": "Two fish. "})
+        await pieces.send_json({"type": "end"})
+
+        for socket in (realtime, contexts, pieces):
+            heard = [message.data async for message in socket]
+            assert "not known" in str(heard[-1])
+            assert socket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+@pytest.mark.parametrize("door", ["dlpo", "riva"])
+def test_a_grpc_call_of_a_deleted_key_takes_no_more_text(guarded: Guarded, door: str) -> None:
+    sent: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    if door == "dlpo":
+        method, part = "/dlpo.v1.SpeechService/IncrementalSynthesize", speech_pb2
+        messages = [
+            part.IncrementalSynthesizeRequest(config={}),
+            part.IncrementalSynthesizeRequest(text="One fish. "),
+            part.IncrementalSynthesizeRequest(flush={}),
+        ]
+        more = part.IncrementalSynthesizeRequest(text="Two fish. ")
+    else:
+        method = RIVA
+        messages = [riva.SynthesizeSpeechRequest(text="One fish.")]
+        more = riva.SynthesizeSpeechRequest(text="Two fish.")
+    for message in messages:
+        sent.put(message.SerializeToString())
+    metadata = [(name.lower(), value) for name, value in guarded.headers().items()]
+    call = guarded.server.channel.stream_stream(method)(
+        iter(sent.get, None), metadata=metadata, timeout=WAIT_S
+    )
+    for _ in range(2 if door == "dlpo" else 1):  # what is known, and audio
+        next(call)
+
+    guarded.delete()
+    sent.put(more.SerializeToString())
+
+    with pytest.raises(grpc.RpcError) as caught:
+        list(call)
+    sent.put(None)
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED

@@ -1,0 +1,140 @@
+"""A client that sends many small messages: everybody else has a turn between any two of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from dlpo_serving.http import speech_socket
+from tests.callers import fake_voice
+
+OWN, REALTIME = "v1/audio/speech/stream", "v1/realtime"
+CONTEXTS = "v1/text-to-speech/fake/multi-stream-input"
+MEGABYTE = 1_000_000
+
+
+class Turns:
+    """Counts the messages that a server reads between two turns of its event loop."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read = self.most = 0
+        self.turns = 0
+        json_object = speech_socket.json_object
+
+        def counted(content: bytes) -> Any:
+            self.read += 1
+            return json_object(content)
+
+        monkeypatch.setattr(speech_socket, "json_object", counted)
+
+    async def watch(self) -> None:
+        while True:
+            before = self.read
+            await asyncio.sleep(0)
+            self.most = max(self.most, self.read - before)
+            self.turns += 1
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
+    monkeypatch.setattr(speech_socket, "BURST", 1e9)  # the turns alone must do
+    return Turns(monkeypatch)
+
+
+@pytest.fixture
+def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech_socket, "MAX_ERRORS", 5)
+    monkeypatch.setattr(speech_socket, "MAX_KEEP_ALIVES", 5)
+
+
+FLOODS = {
+    "no JSON": (REALTIME, [], "x"),
+    "keep-alives": (CONTEXTS, [], "{}"),
+    "flushes": (OWN, [json.dumps({"type": "begin"})], '{"type":"flush"}'),
+    "letters": (OWN, [json.dumps({"type": "begin"})], '{"type":"text","text":"a"}'),
+}
+
+
+async def flood(url: str, path: str, first: list[str], message: str, count: int) -> str:
+    """Send it so often, reading all replies; the last reply."""
+    last = ""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{url}{path}", max_msg_size=0) as socket,
+    ):
+
+        async def read() -> None:
+            nonlocal last
+            async for reply in socket:
+                last = str(reply.data)
+
+        reading = asyncio.create_task(read())
+        try:
+            for one in [*first, *[message] * count]:
+                await socket.send_str(one)
+        except ConnectionError:  # the server has closed it
+            pass
+        else:
+            if message == "{}":
+                await socket.send_json({"close_socket": True})
+        await asyncio.wait({reading}, timeout=5)
+        reading.cancel()
+    return last
+
+
+@pytest.mark.parametrize("what", FLOODS)
+def test_small_messages_leave_turns_to_others(
+    what: str, attacked: Callable[..., Any], turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech_socket, "MAX_ERRORS", 10**9)
+    monkeypatch.setattr(speech_socket, "MAX_KEEP_ALIVES", 10**9)
+    path, first, message = FLOODS[what]
+    with attacked(http_port=0) as server:
+        watch = asyncio.run_coroutine_threadsafe(turns.watch(), server.loop)
+        asyncio.run(flood(server.http_url, path, first, message, 20_000))
+        watch.cancel()
+    assert turns.read > 1_000
+    assert turns.most <= 2
+
+
+@pytest.mark.usefixtures("small_budget")
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [("no JSON", "more than 5 invalid messages"), ("keep-alives", "more than 5 keep-alives")],
+)
+def test_a_budget_of_errors_and_keep_alives_ends_a_connection(
+    what: str, reason: str, attacked: Callable[..., Any]
+) -> None:
+    with attacked(http_port=0) as server:
+        last = asyncio.run(flood(server.http_url, *FLOODS[what], 100))
+    assert reason in last
+
+
+def test_keep_alives_of_an_utterance_count_as_pieces(open_http_door_small: Any) -> None:
+    path = f"{CONTEXTS}?output_format=pcm_24000"
+    first = json.dumps({"text": " ", "context_id": "a"})
+    last = asyncio.run(
+        flood(f"{open_http_door_small.url}/", path, [first], '{"context_id": "a"}', 60)
+    )
+    assert "more than 50 characters and pieces" in last
+
+
+@pytest.fixture
+def open_http_door_small() -> Iterator[Any]:
+    from dlpo_serving.http import HttpLimits
+    from tests.serving.http.conftest import open_door
+
+    with open_door(fake_voice(), HttpLimits(body_bytes=50)) as door:
+        yield door
+
+
+def test_a_pace_lets_a_burst_through_and_then_so_many_a_second(clock: Any) -> None:
+    pace = speech_socket.Pace(10, 2.0, clock)
+    assert [pace.wait_s() for _ in range(12)] == [0.0] * 10 + [0.5, 1.0]
+    clock.now_s = 100.0
+    assert [pace.wait_s() for _ in range(11)] == [0.0] * 10 + [0.5]

@@ -1,0 +1,42 @@
+"""Metadata that no honest client sends: what it leaves in the log."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from dlpo.v1 import speech_pb2
+from tests.callers import WAIT_S
+
+
+class Written(logging.Handler):
+    """Counts the bytes of a log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.setFormatter(logging.Formatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text += self.format(record)
+
+
+def test_metadata_that_is_not_utf_8_neither_floods_the_log_nor_shows_a_token(
+    server: Any, raw_http2: Any
+) -> None:
+    written, root = Written(), logging.getLogger()
+    root.addHandler(written)
+    secret, sent = b"Bearer dlpo-SECRET-TOKEN" + b"\xff" * 70, 0
+    try:
+        hostile = raw_http2(server.address)
+        for number in range(200):
+            sent += hostile.begin(
+                "/dlpo.v1.SpeechService/Nothing", 2 * number + 1, more={b"authorization": secret}
+            )
+        request = speech_pb2.SynthesizeRequest(text="Hi.")
+        assert server.stub.Synthesize(request, timeout=WAIT_S).audio  # all before it were read
+    finally:
+        root.removeHandler(written)
+    assert "SECRET" not in written.text
+    assert "not UTF-8" in written.text
+    assert len(written.text) < 0.1 * sent
