@@ -15,11 +15,14 @@ from dlpo.config.models import ContourConfig, SpectralConfig, WaveGrad2Config
 from dlpo.config.training import ContourTraining, SpectralTraining, WaveGrad2Training
 from dlpo.judges.judge import Scores, Waveform
 
+SYMBOLS_OF_1_0 = 79  # as many as toys know, so that their random weights stay as they were
 SPECTRAL = SpectralConfig(
+    symbols=SYMBOLS_OF_1_0,
     hidden_channels=16, encoder_blocks=1, prosody_blocks=1, mel_blocks=1, conditioning_channels=16,
     conditioning_blocks=1, width=16, blocks=2, level_channels=8,
 )  # fmt: skip
 BASE = WaveGrad2Config(
+    symbols=SYMBOLS_OF_1_0,
     encoder_channels=16, encoder_layers=1, speaker_channels=4, predictor_channels=8,
     conditioning_channels=16, up_channels=(16, 8, 8, 8, 8), waveform_channels=4,
     down_channels=(8, 8, 8, 16),

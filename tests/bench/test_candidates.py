@@ -87,8 +87,8 @@ def test_checkpoint_with_other_symbols_is_told(tiny_checkpoint: Path, tmp_path: 
     from dlpo.model.build import build_model
 
     base = load_checkpoint(tiny_checkpoint)
-    config = replace(base.config, symbols=50)
+    config = replace(base.config, symbols=500)
     weights = build_model(config).state_dict()
     save_checkpoint(tmp_path / "other", weights, config, base.provenance)
-    with pytest.raises(CheckpointError, match="reads 50 symbols, this dlpo writes 79"):
+    with pytest.raises(CheckpointError, match="reads 500 symbols, this dlpo knows 99"):
         one(tmp_path / "other")

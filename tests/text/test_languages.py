@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dlpo.config.models import SpectralConfig, WaveGrad2Config
 from dlpo.errors import InputError
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.language import Language
@@ -86,3 +87,7 @@ def test_symbols_of_1_0_keep_their_places() -> None:
     assert SYMBOLS[10 : 10 + len(ENGLISH)] == ENGLISH
     assert known_symbols(SYMBOLS[:79])
     assert not known_symbols(SYMBOLS[1:79])
+
+
+def test_new_models_know_all_symbols() -> None:
+    assert SpectralConfig().symbols == WaveGrad2Config().symbols == len(SYMBOLS)

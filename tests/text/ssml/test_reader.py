@@ -19,6 +19,7 @@ from dlpo.text.common.ssml.reader import (
     read_ssml,
 )  # fmt: skip
 from dlpo.text.common.ssml.script import Script
+from dlpo.text.symbols import MAX_WRITTEN
 
 FRONT_END = TextFrontEnd()
 
@@ -70,7 +71,8 @@ def test_what_xml_itself_declares_is_read() -> None:
             f"<speak><prosody rate='{'9' * MAX_VALUE}'>a</prosody></speak>",
             "or a factor such as 1.2",
         ),
-        (f"<speak><phoneme ph='{'ʘ' * MAX_VALUE}'>a</phoneme></speak>", "expected IPA"),
+        (f"<speak><phoneme ph='{'ʘ' * MAX_WRITTEN}'>a</phoneme></speak>", "expected IPA"),
+        (f"<speak><phoneme ph='{'a' * MAX_VALUE}'>a</phoneme></speak>", f"at most {MAX_WRITTEN}"),
         ("<speak>" + "<break time='10s'/>" * 31, f"more than {MAX_PAUSES_S:g} s"),
     ],
 )
