@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.signal import filtfilt, iirpeak, welch
 
 TONES_HZ = (4800.0, 9600.0)
-WIDTH_HZ = 8.0  # at -3 dB, of one pass; filtfilt passes twice
+WIDTH_HZ = 16.0  # at -3 dB, of one pass; filtfilt passes twice
 WINDOW = 8192  # samples of a spectrum with a line every 3 Hz
 BESIDE_HZ = (60.0, 240.0)  # from the tone, where the level around it is read
 

@@ -314,9 +314,12 @@ class SynthesisService:
 
         A text that doesn't name its language has the one that it looks like.
         """
-        voices = self.voices
-        if len({manifest.language for manifest in voices}) < 2:
+        bundles = [voice.manifest for voice in self._voices.values()]
+        if len({each.language for each in bundles}) < 2 and not any(
+            each.voice_languages for each in bundles
+        ):
             return ""
+        voices = self.voices
         language = request.language or document_language(request.text)
         if not language and not request.ssml:
             own = language_name(voices[0].language)

@@ -160,8 +160,9 @@ def test_the_kept_texts_are_in_nothing_that_voices_learn_from() -> None:
     assert len(kept) == 140
     with (ROOT / "research" / "texts.tsv").open(encoding="utf-8") as file:
         known = [cell for row in csv.reader(file, delimiter="\t") for cell in row]
-    known += [*demo.HELD_OUT_TEXTS]
-    for path in [*SHARED.glob("texts/*.csv"), SHARED / "data" / "ljspeech" / "metadata.csv"]:
+    known += demo.HELD_OUT_TEXTS
+    written = [*ROOT.glob("recipe/texts/*.csv"), *SHARED.glob("texts/*.csv")]
+    for path in [*written, SHARED / "data" / "ljspeech" / "metadata.csv"]:
         if path.is_file():
             known += [line.rpartition("|")[2] for line in path.read_text("utf-8").splitlines()]
     found = {" ".join(words_of(sentence)) for text in known for sentence in [text, *parts(text)]}

@@ -127,7 +127,8 @@ def test_an_interrupted_run_is_resumed_by_the_same_command_alone(
 def test_the_guard_names_the_limit_that_was_passed(run: Any) -> None:
     result = run("--set", "kl_limit=1e-12", "--set", "validate_every=1")
     assert result.exit_code == 0
-    assert "the guard stopped the run at update 1: the KL to the untuned voice is" in result.stderr
+    assert "the guard stopped the run at update" in result.stderr
+    assert "the KL to the untuned voice is" in result.stderr
 
 
 @pytest.mark.parametrize(

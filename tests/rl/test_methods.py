@@ -22,6 +22,7 @@ from dlpo.rl.method import LossPart, Method, RolloutMethod, Sample
 from dlpo.rl.methods import METHODS, Plan
 from dlpo.rl.noise import seed_keys
 from dlpo.rl.objective import Explore, MethodName, Objective
+from dlpo.rl.policy_gradient import group_advantages
 from dlpo.rl.recorded_windows import RecordedWindows
 from dlpo.rl.recordings import RecordedPart
 from dlpo.rl.rollout import Rollout
@@ -117,17 +118,20 @@ def test_baselines_are_dlpo_with_a_weight_of_0(
 
 @pytest.mark.parametrize("explore", ["chain", "step"])
 def test_unit_spread_removes_the_scales_of_reward_and_loss(
-    policy: ChainPolicy, rollout: Rollout, rewards: Tensor, explore: Explore, learner: Any
+    policy: ChainPolicy, rollout: Rollout, explore: Explore, learner: Any
 ) -> None:
+    against = policy.own_loss(rollout, 8)[0]  # a reward of what the guide finds unlikely
+    rewards = group_advantages(against, 2).double()
+
     def found(objective: Objective, scale: float) -> Tensor:
         method = learner(objective)
-        return gradient(policy, method(part_of(method, rollout, rewards.double() * scale)))
+        return gradient(policy, method(part_of(method, rollout, rewards * scale)))
 
-    even = Objective("dlpo", explore, unit_spread=True)
-    raw = Objective("dlpo", explore, unit_spread=False)
-    torch.testing.assert_close(found(even, 1e-9), found(even, 1.0))
-    assert not torch.allclose(found(raw, 1e-9), found(raw, 1.0))  # nothing of it is left
-    assert not torch.allclose(found(even, 1.0), found(Objective("ddpo"), 1.0))
+    even = Objective("dlpo", explore, alpha=2.0, unit_spread=True)
+    raw = Objective("dlpo", explore, alpha=2.0, unit_spread=False)
+    torch.testing.assert_close(found(even, 1e-30), found(even, 1.0))
+    assert not torch.allclose(found(raw, 1e-30), found(raw, 1.0))  # nothing of it is left
+    assert not torch.allclose(found(even, 1.0), 2 * found(Objective("ddpo"), 1.0))
 
 
 def test_dlpo_guides_by_default(learner: Any, rollout: Rollout, rewards: Tensor) -> None:

@@ -142,6 +142,9 @@ def test_long_texts_become_bounded_sentences(text: str) -> None:
     [
         ("Is it here?", "?"),
         ("Did he say where it is?", "?"),  # the question word doesn't open it
+        ("Would you like tea or coffee?", "."),  # names what to choose from
+        ("Do you have any questions or comments?", "?"),
+        ("Are you coming or not?", "?"),
         ("You did?", "?"),
         ("And at what time does it leave?", "."),
         ("What's your name?", "."),

@@ -17,6 +17,7 @@ from dlpo.text.en_us.tables import table, word_list
 # Spoken words of abbreviations that a name or a number follows: their period ends no sentence.
 _BEFORE_NAMES = word_list("before names")
 _QUESTION_WORDS = word_list("question words")
+_OPEN_ENDED = word_list("make a choice open")  # "Any tea or coffee?", "Tea or something?"
 _BEFORE_QUESTION_WORDS = word_list("before question words")  # "And at what time ...?"
 # Parts of a Unicode name that nobody would say.
 _UNNAMED = re.compile("(?:REGIONAL INDICATOR|SYMBOL|LETTER|SIGN|BLACK|WHITE|HEAVY)\\b|[^A-Z ]")
@@ -52,12 +53,13 @@ class AmericanEnglish:
         return token.words[-1] not in _BEFORE_NAMES and follows
 
     def falls(self, words: Sequence[str]) -> bool:
-        """See `Language`: "Where is it?" falls as "Here it is." does; "Is it here?" rises.
+        """See `Language`: "Where is it?" falls as "Here it is." does, and so does a choice such as
+        "Tea or coffee?"; "Is it here?" and "Any questions or comments?" rise.
 
         Reference: Bolinger, Intonation and Its Uses, 1989, chapters 5 and 6.
         """
         opening = next((word for word in words if word not in _BEFORE_QUESTION_WORDS), "")
-        return opening.partition("'")[0] in _QUESTION_WORDS
+        return opening.partition("'")[0] in _QUESTION_WORDS or _is_choice(words)
 
     def parse_ipa(self, written: str) -> Phonemes:
         """See `Language`."""
@@ -74,3 +76,8 @@ def picture_name(character: str) -> str:
     """The Unicode name of an emoji, as people say it: ``party popper``."""
     name = _UNNAMED.sub("", unicodedata.name(character, "")).lower()
     return " ".join(name.split())
+
+
+def _is_choice(words: Sequence[str]) -> bool:
+    """Whether a question names what to choose from, by "or" between two things."""
+    return "or" in words[1:-1] and not _OPEN_ENDED.intersection(words)
