@@ -8,6 +8,7 @@ import logging
 import signal
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +23,6 @@ from dlpo_serving.http.hosts import check_host, hosts_of
 from dlpo_serving.http.speech_socket import is_same_origin
 
 PER_ADDRESS = 500  # sittings, so that one client can't take all that a test has room for
-HOSTS: web.AppKey[frozenset[str]] = web.AppKey("hosts", frozenset)
-SITTINGS: web.AppKey[defaultdict[str, set[str]]] = web.AppKey("sittings", defaultdict)
 BODY_BYTES = 4_096  # an answer takes about 400
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HEADERS = {
@@ -36,6 +35,19 @@ HEADERS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """By which names raters may come, and what they have begun."""
+
+    hosts: frozenset[str]
+    """empty for all"""
+    sittings: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """address -> ids of the sittings that began there"""
+
+
+VISITORS = web.AppKey("visitors", Visitors)
 
 
 def build_app(
@@ -61,8 +73,7 @@ def build_app(
     if missing := sorted(str(path) for path in files.values() if not path.is_file()):
         raise DataError(f"{folder} lacks {', '.join(missing[:3])}; make the test again")
     app = web.Application(middlewares=[_errors_as_json], client_max_size=BODY_BYTES)
-    app[HOSTS] = hosts
-    app[SITTINGS] = defaultdict(set)  # by address
+    app[VISITORS] = Visitors(hosts)
     app.add_routes([web.get(path, partial(_send, file)) for path, file in files.items()])
     app.add_routes([web.post("/answers", partial(_take, key, store or AnswerStore(folder, key)))])
     app.on_response_prepare.append(_add_headers)
@@ -122,7 +133,7 @@ async def _take(key: AnswerKey, store: AnswerStore, request: web.Request) -> web
 
 def _count(request: web.Request, session: str) -> None:
     """Raise HTTPTooManyRequests if this address has begun as many sittings as one may."""
-    begun = request.app[SITTINGS][owner_of([request.remote])]
+    begun = request.app[VISITORS].sittings[owner_of([request.remote])]
     if session not in begun and len(begun) >= PER_ADDRESS:
         raise web.HTTPTooManyRequests(text=f"{PER_ADDRESS} sittings came from this address")
     begun.add(session)
@@ -135,7 +146,7 @@ async def _send(file: Path, _: web.Request) -> web.StreamResponse:
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        check_host(request, request.app[HOSTS])
+        check_host(request, request.app[VISITORS].hosts)
         return await handler(request)
     except web.HTTPException as error:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
