@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dlpo.data.dataset import Corpora
     from dlpo.model.build import Model
     from dlpo.noise_schedule import NoiseSchedule
-    from dlpo.rl.probe import Difference
+    from dlpo.rl.probe import MeanDifference
     from dlpo.rl.reward_models import RewardModels
 
 
@@ -35,7 +35,7 @@ def probed(model: Model, data: Corpora, chain: NoiseSchedule, models: RewardMode
             typer.echo("no judge is held out; give --weights to load some", err=True)
 
 
-def _show(title: str, found: dict[str, Difference]) -> None:
+def _show(title: str, found: dict[str, MeanDifference]) -> None:
     table = Table(title, "difference", "95 % interval", "")
     for name, difference in found.items():
         interval = f"{difference.low:+.3f} to {difference.high:+.3f}"

@@ -43,7 +43,7 @@ Score = Callable[[Prompt, Sequence[Tensor], int], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class MeanDifference:
     """A mean difference of paired scores."""
 
     mean: float
@@ -57,7 +57,7 @@ class Difference:
         return self.low > 0 or self.high < 0
 
     @classmethod
-    def of(cls, differences: Sequence[float]) -> Difference:
+    def of(cls, differences: Sequence[float]) -> MeanDifference:
         """Mean and interval of some sentences' differences."""
         found = np.array(differences, np.float64)
         random = np.random.default_rng(0)
@@ -141,7 +141,7 @@ class Probe:
             )
         self.prompts = {i: prompt_of(data, i) for i in self.utterances}
 
-    def prefers_right(self, score: Score) -> dict[str, Difference]:
+    def prefers_right(self, score: Score) -> dict[str, MeanDifference]:
         """By how much a reward prefers a recording's own contour to each wrong one."""
         differences: dict[str, list[float]] = {DRAWN: [], OTHER: [], NOISE: []}
         for place, i in enumerate(self.utterances):
@@ -157,9 +157,9 @@ class Probe:
             right, *scores = score(prompt, contours, 0)
             for name, of_wrong in zip(wrong, scores, strict=True):
                 differences[name].append(float(right - of_wrong))
-        return {name: Difference.of(found) for name, found in differences.items()}
+        return {name: MeanDifference.of(found) for name, found in differences.items()}
 
-    def best_of_eight(self, score: Score, held_out: dict[str, Score]) -> dict[str, Difference]:
+    def best_of_eight(self, score: Score, held_out: dict[str, Score]) -> dict[str, MeanDifference]:
         """By how much the best of eight by a reward raises each held-out judge over their mean."""
         differences: dict[str, list[float]] = {name: [] for name in held_out}
         for i in self.utterances:
@@ -169,7 +169,7 @@ class Probe:
             for name, judge in held_out.items():
                 again = judge(prompt, contours, 1)
                 differences[name].append(float(again[best] - again.mean()))
-        return {name: Difference.of(found) for name, found in differences.items()}
+        return {name: MeanDifference.of(found) for name, found in differences.items()}
 
     def _drawn(self, prompt: Prompt, draws: int) -> list[Tensor]:
         """(2, P) each, in units of the voice's range."""

@@ -15,7 +15,7 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Corpora
 from dlpo.noise_schedule import named_schedule
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.probe import DRAWN, NOISE, OTHER, Difference, Probe, Speaker
+from dlpo.rl.probe import DRAWN, NOISE, OTHER, MeanDifference, Probe, Speaker
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.rewards import MeasuredReward
 from tests.toys import CONTOUR, SPECTRAL, save_toy
@@ -85,6 +85,6 @@ def test_speech_follows_the_given_contour(policy: PitchFlow) -> None:
 
 def test_the_interval_covers_the_mean() -> None:
     random = np.random.default_rng(1)
-    found = [Difference.of(list(random.normal(0.5, 1, 40))) for _ in range(100)]
+    found = [MeanDifference.of(list(random.normal(0.5, 1, 40))) for _ in range(100)]
     covered = sum(one.low <= 0.5 <= one.high for one in found)
     assert covered >= 85
