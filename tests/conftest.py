@@ -108,10 +108,10 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def base_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published model in small, with random weights."""
+    """The published model in small, with random weights: a seed whose sentences have a length."""
     from tests.toys import BASE, save_toy
 
-    return save_toy(tmp_path_factory.mktemp("base") / "checkpoint", BASE, seed=2)
+    return save_toy(tmp_path_factory.mktemp("base") / "checkpoint", BASE, seed=8)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def slow_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.toys import SPECTRAL, save_toy
 
     def change(weights: dict[str, Any]) -> None:
-        weights["timing_out.bias"][0] += 1.5  # of log durations
+        weights["timing_out.bias"][0] += 2.2  # of log durations
 
     return save_toy(tmp_path_factory.mktemp("slow") / "checkpoint", SPECTRAL, seed=1, change=change)
 
