@@ -50,6 +50,7 @@ ARMS: Mapping[str, dict[str, Any]] = {
 }
 """Label -> what differs from `EndingsObjective` and `EndingsTuning`."""
 UNTOUCHED, RULE = "untouched", "rule"
+SPENT = "spent.json"  # CPU-seconds and scores, beside a finished run
 KINDS: Mapping[str, EndingKind] = {
     "yn": "yes_no", "wh": "wh", "st": "statement", "dq": "declarative",
 }  # fmt: skip
@@ -111,26 +112,21 @@ def main(
     found = {UNTOUCHED: figures.measure(before), RULE: ruled(figures)}
     for label in arm or ARMS:
         folder = out / label.replace(", ", "-").replace(" ", "-")
-        began = time.process_time()
-        objective, settings = objective_of(ARMS[label], usual), settings_of(ARMS[label], usual)
-        tuner = EndingsTuner(checkpoint, corpora, prompts, folder, objective, settings)
-        tuner.run()
-        seconds = time.process_time() - began
-        found[label] = figures.measure(tuner.averaged_flow()) | spent(folder, seconds, settings)
+        if not (folder / SPENT).exists():
+            began = time.process_time()
+            objective, settings = objective_of(ARMS[label], usual), settings_of(ARMS[label], usual)
+            tuner = EndingsTuner(checkpoint, corpora, prompts, folder, objective, settings)
+            tuner.run()
+            scores = settings.updates * settings.sentences * settings.draws
+            spent = {"cpu_s": round(time.process_time() - began, 1), "scores": scores}
+            (folder / SPENT).write_text(json.dumps(spent))
+        tuned = PitchFlow(load_checkpoint(folder / "checkpoint").model)
+        found[label] = figures.measure(tuned.flow) | json.loads((folder / SPENT).read_text())
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)), flush=True)
     for label in (UNTOUCHED, RULE):
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)))
     if record:
         print(write_record("endings", Measured(found), study_command("endings"), RECORDS))
-
-
-def spent(folder: Path, seconds: float, settings: EndingsTuning) -> dict[str, float]:
-    """Scores and CPU-seconds of a run; the seconds are kept beside it, since it may be resumed."""
-    path = folder / "spent.json"
-    if not path.exists():
-        path.write_text(json.dumps({"cpu_s": round(seconds, 1)}))
-    scores = settings.updates * settings.sentences * settings.draws
-    return {**json.loads(path.read_text()), "scores": float(scores)}
 
 
 @torch.no_grad()

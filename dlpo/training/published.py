@@ -23,7 +23,7 @@ from dlpo.checkpoint import Provenance, current_commit, save_checkpoint
 from dlpo.config.models import BASE, LARGE, WaveGrad2Config
 from dlpo.errors import CheckpointError, ConfigError
 from dlpo.model.wavegrad2 import WaveGrad2
-from dlpo.text.symbols import CONSONANTS, MARKS, PAD, PHONEMES, START, SYMBOL_IDS, SYMBOLS, VOWELS
+from dlpo.text.symbols import CONSONANTS, ENGLISH, MARKS, PAD, START, SYMBOL_IDS, SYMBOLS, VOWELS
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 PUNCTUATION = "!'(),-.:~? "
@@ -198,7 +198,9 @@ def _down_layer(module: str, large: bool) -> str | None:
 
 
 def our_symbols(embedding: Tensor) -> Tensor:
-    """(151, C) published embedding -> (79, C): marks are pauses; unseen symbols have zeros.
+    """(151, C) published embedding -> (S, C), a row for each of our S symbols.
+
+    Marks are pauses; symbols that it has not seen have zeros.
 
     Raises:
         RuntimeError: another number of rows.
@@ -207,7 +209,7 @@ def our_symbols(embedding: Tensor) -> Tensor:
         raise RuntimeError(
             f"{len(embedding)} symbols; expected the {len(PUBLISHED_SYMBOLS)} of its English"
         )
-    theirs = {PAD: "<pad>", **{phoneme: f"@{phoneme}" for phoneme in PHONEMES}}
+    theirs = {PAD: "<pad>", **{phoneme: f"@{phoneme}" for phoneme in ENGLISH}}
     theirs |= dict.fromkeys((mark for mark in MARKS if mark not in UNSEEN), "@sp")
     out = embedding.new_zeros(len(SYMBOLS), embedding.shape[1])
     for symbol, name in theirs.items():
