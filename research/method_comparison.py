@@ -40,7 +40,7 @@ from research import RECORDS
 UNTUNED, CONTROL, EQUALISER = "untuned", "control", "equaliser"
 PROSODY = ("--set", "subspace=prosody")
 METHODS: Mapping[str, Sequence[str]] = {
-    **{m: (m,) for m in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "dpo")},
+    **{m: (m,) for m in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "dpo")},
     "recordings": (CONTROL, "--set", "adversary=false"),
     "step": ("dlpo", "--explore", "step", "--beta", "0", "--steps", "2"),
     "dlpo-both": ("dlpo", "--guide", "both"),

@@ -78,14 +78,14 @@ def test_it_prints_the_best_checkpoint_and_a_table(run: Any, tmp_path: Path) -> 
 
 def test_every_option_reaches_the_run(described: Any) -> None:
     found = described(
-        "--method", "dlpo", "--alpha", "2", "--beta", "0.5", "--guide", "both", "--steps", "2",
+        "--method", "dlpo", "--alpha", "2", "--beta", "0.5", "--guide", "both", "--steps", "10",
         "--schedule", "cosine", "--eta", "1", "--guard", "off", "--set", "clip_range=1e-4",
         "--set", "unit_spread=true", "--set", "seed=7",
     )  # fmt: skip
     objective = found["objective"]
     assert (objective["alpha"], objective["beta"], objective["guide"]) == (2, 0.5, "both")
     assert (objective["clip_range"], objective["unit_spread"]) == (1e-4, True)
-    assert (found["steps"], found["schedule"], found["eta"]) == (2, "cosine", 1)
+    assert (found["steps"], found["schedule"], found["eta"]) == (10, "cosine", 1)
     assert found["rewards"] == {"high_band": 0.5}
     assert (found["settings"]["guard"], found["settings"]["seed"]) == (False, 7)
 
