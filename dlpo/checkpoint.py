@@ -57,6 +57,11 @@ class Provenance:
     tuned_before: tuple[Tuned, ...] = ()
     """how it was tuned before that, the earliest first"""
 
+    def chain_or(self, untuned: tuple[str, int, float]) -> tuple[str, int, float]:
+        """Schedule, steps and eta that the weights were tuned for last; else those given."""
+        tuned = self.tuned
+        return (tuned.schedule, tuned.steps, tuned.eta) if tuned else untuned
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:

@@ -98,10 +98,7 @@ def main(
 ) -> None:
     """Run the arms, print and record how each ends sentences."""
     torch.set_num_threads(1)
-    left_out = set() if without is None else set(without.read_text().split())
-    prompts: list[EndingPrompt] = []
-    for path in texts:
-        prompts += read_ending_prompts(path, len(prompts), left_out)
+    prompts = read_ending_prompts(texts, without)
     corpora, usual = Corpora(data, [1.0] * len(data)), EndingsTuning(updates=updates, seed=seed)
     model = load_checkpoint(checkpoint).model.requires_grad_(False)
     policy = PitchFlow(model)

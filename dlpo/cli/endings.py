@@ -47,7 +47,7 @@ def endings_tuner(
         from dlpo.config.strict import from_dict
         from dlpo.config.training import EndingsTuning
         from dlpo.data.dataset import Corpora
-        from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
+        from dlpo.rl.ending_prompts import read_ending_prompts
         from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
 
     if not texts:
@@ -56,10 +56,7 @@ def endings_tuner(
         raise InputError(
             f"--method {method} doesn't learn from endings; expected {', '.join(METHODS)}"
         )
-    left_out = set() if without is None else set(without.read_text(encoding="utf-8").split())
-    prompts: list[EndingPrompt] = []
-    for path in texts:
-        prompts += read_ending_prompts(path, len(prompts), left_out)
+    prompts = read_ending_prompts(texts, without)
     own = {field.name for field in fields(EndingsObjective)}
     of_method = {key: changed.pop(key) for key in own & changed.keys()}
     objective = from_dict(EndingsObjective, METHODS[method] | given | of_method)

@@ -22,15 +22,16 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from dlpo.checkpoint import Tuned, current_commit, load_checkpoint, save_checkpoint
 from dlpo.config.strict import check_ranges, to_dict
 from dlpo.config.training import EndingsTuning
-from dlpo.data.dataset import Corpora
+from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.model.contour import Flow
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.rl.awm import awm_loss
@@ -46,6 +47,8 @@ Estimator = Literal["matching", "gradient", "bent"]
 TOGETHER = 4  # prompts of similar length in a batch, so that little of it is padding
 ANCHORED = 2  # draws of a sentence whose divergence is measured
 BENT_ST = 6.0  # semitones by which the rule bends a question's end
+BEHIND_RATE = 0.05  # of the running means by voice
+UNTUNED_CHAIN = ("cosine:1.25", 1, 0.7)  # that a voice without a tuned chain is spoken by
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,23 @@ class EndingsObjective:
         if self.estimator != "matching":
             return "direct" if self.estimator == "gradient" else "bent"
         return "dlpo" if self.beta else "awm"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSymbols:
+    """The prompts of an update as tensors, to look at if its loss is not finite."""
+
+    symbols: Tensor
+    """(B, P), -1 in the padding"""
+    marks: Tensor
+    """(B,) see `EndingPrompt.mark`"""
+
+    @classmethod
+    def of(cls, prompts: Sequence[EndingPrompt]) -> AskedSymbols:
+        """Pad the prompts' symbols."""
+        rows = [torch.from_numpy(ending.prompt.symbols) for ending in prompts]
+        symbols = pad_sequence(rows, batch_first=True, padding_value=-1)
+        return cls(symbols, torch.tensor([ending.mark for ending in prompts]))
 
 
 class FlowStep(nn.Module):
@@ -124,7 +144,10 @@ class EndingsTuner(TrainingRun):
         self.start = PitchFlow(self.voice, copy.deepcopy(self.policy.contour))
         flow = self.policy.flow.requires_grad_(True)
         optimizer = torch.optim.AdamW(
-            flow.parameters(), settings.learning_rate, (0.9, 0.98), weight_decay=0.0
+            flow.parameters(),
+            settings.learning_rate,
+            (0.9, 0.98),
+            weight_decay=settings.weight_decay,
         )
         self._prepare(flow, FlowStep(self, flow), optimizer)
         self.prompts = EndingPrompts(prompts, self.voice.config.speakers, settings.seed)
@@ -136,7 +159,9 @@ class EndingsTuner(TrainingRun):
             held_out.collate(held_out.utterances),
             self.voice.config.speakers,
         )
-        self._open(
+        self.behind = dict.fromkeys(self.voice.config.speakers, 1.0)
+        """how far each voice's questions are from their target, a running mean in semitones"""
+        resumed = self._open(
             {
                 "base_sha256": self.base.sha256,
                 "data_sha256": data.sha256,
@@ -144,12 +169,16 @@ class EndingsTuner(TrainingRun):
                 "texts": len(prompts),
             }
         )
+        self.behind |= resumed.get("behind", {})
+
+    def _progress(self) -> dict[str, Any]:
+        return {"behind": self.behind}
 
     # ------------------------------------------------------------------ the loss of an update
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
-        prompts = self.prompts.draw(self.update, self.training.sentences)
+        prompts = self.prompts.draw(self.update, self.training.sentences, self.behind)
         terms: dict[str, Tensor] = self.step(prompts)
-        return LossBatch(terms, None, lambda: self.of_rewards)
+        return LossBatch(terms, AskedSymbols.of(prompts), lambda: self._noted(prompts))
 
     def losses(self, prompts: Sequence[EndingPrompt]) -> dict[str, Tensor]:
         """The terms of an update on some prompts, by length; their sum is minimized."""
@@ -161,15 +190,20 @@ class EndingsTuner(TrainingRun):
             rewards.append(of_part.detach())
             for name, value in terms.items():
                 parts.setdefault(name, []).append(value * (len(some) / len(prompts)))
-        found = torch.cat(rewards)
-        self.of_rewards = {
-            "reward": found.mean().item(),
-            "reward_spread": found.std(1).mean().item(),
-        }
+        self.rewards = torch.cat(rewards)  # (B, G)
         terms = {name: torch.stack(values).sum() for name, values in parts.items()}
         if self.objective.beta:
             terms["diffusion"] = self.objective.beta * self._diffusion()
         return terms
+
+    def _noted(self, prompts: Sequence[EndingPrompt]) -> dict[str, float]:
+        """The rewards' figures; a voice whose questions lag will be given more of them."""
+        for ending, reward in zip(prompts, self.rewards.mean(1).tolist(), strict=True):
+            voice = ending.prompt.voice
+            if ending.kind in RISING and voice is not None:
+                self.behind[voice] += BEHIND_RATE * (-reward - self.behind[voice])
+        rewards = self.rewards
+        return {"reward": rewards.mean().item(), "reward_spread": rewards.std(1).mean().item()}
 
     def _of_prompts(self, prompts: Sequence[EndingPrompt]) -> tuple[dict[str, Tensor], Tensor]:
         """The terms of own draws, and the rewards (B, G) of these."""
@@ -268,13 +302,24 @@ class EndingsTuner(TrainingRun):
     def _save_checkpoint(self, path: Path) -> None:
         provenance = self.base.provenance
         before = provenance.tuned
-        chain = (before.schedule, before.steps, before.eta) if before else ("cosine:1.25", 1, 0.7)
-        tuned = Tuned(self.objective.name, "endings", *chain, self.update, self.base.sha256)
+        tuned = Tuned(
+            self.objective.name,
+            "endings",
+            *provenance.chain_or(UNTUNED_CHAIN),
+            self.update,
+            self.base.sha256,
+        )
         earlier = provenance.tuned_before + ((before,) if before else ())
         weights = dict(self.voice.state_dict())
         flow = self.averaged_flow().state_dict()
         weights |= {f"contour.flow.{name}": value for name, value in flow.items()}
-        provenance = replace(provenance, commit=current_commit(), tuned=tuned, tuned_before=earlier)
+        provenance = replace(
+            provenance,
+            corpus=speech_learned([provenance.corpus], self.dataset.datasets),
+            commit=current_commit(),
+            tuned=tuned,
+            tuned_before=earlier,
+        )
         save_checkpoint(path, weights, self.base.config, provenance, torch.float16)
 
 

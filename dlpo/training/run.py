@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from dlpo.checkpoint import Provenance, current_commit, save_checkpoint
 from dlpo.config.strict import to_dict
 from dlpo.config.training import RunConfig
-from dlpo.data.dataset import Corpora, describe_speech
+from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.errors import TrainingError
 from dlpo.training.processes import Processes, join_processes
 from dlpo.training.run_state import RunLog, load_state, save_state, saved_progress, write_json
@@ -106,8 +106,7 @@ class TrainingRun:
 
     def _save_checkpoint(self, path: Path) -> None:
         """Write the averaged weights as a checkpoint, with the updates and data behind it."""
-        learned = "; ".join([*self.learned_before, describe_speech(self.dataset.datasets)])
-        speech = "; ".join(dict.fromkeys(learned.split("; ")))
+        speech = speech_learned(self.learned_before, self.dataset.datasets)
         provenance = Provenance(self.update, self.dataset.sha256, current_commit(), speech)
         weights = self._learned()
         save_checkpoint(path, weights, self.config, provenance, torch.float16)
