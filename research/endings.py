@@ -29,8 +29,8 @@ from dlpo.errors import DataError
 from dlpo.rl.ending_figures import EndingFigures
 from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
 from dlpo.rl.endings import RISING, EndingKind
+from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner, bent_contours
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner, bent_contours
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.training.contour_losses import RecordedContours

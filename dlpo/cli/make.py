@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dlpo.cli.endings import ENDINGS, endings_tuner
 from dlpo.cli.options import (
     WEIGHTS,
     CheckpointDir,
@@ -27,6 +26,7 @@ from dlpo.cli.options import (
     progress,
     run_shown,
 )
+from dlpo.cli.pitch import ENDINGS, PITCH, endings_tuner, pairs_tuner
 from dlpo.cli.probe import probed
 from dlpo.errors import InputError, needs
 
@@ -431,6 +431,11 @@ def tune(
         files = texts or []
         run = endings_tuner(checkpoint, _corpora(data), files, without, out, method, given, changed)
         typer.echo(run_shown(run, "reward"))
+        return
+    if changed.get("part") == PITCH:
+        del changed["part"]
+        learner = pairs_tuner(checkpoint, _corpora(data), pairs, out, method, beta, changed)
+        typer.echo(run_shown(learner, "preference"))
         return
     options = {"method": method, "explore": explore, "guide": guide} | given
     own = {field.name for field in fields(Objective)} - options.keys()

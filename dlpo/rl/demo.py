@@ -28,7 +28,7 @@ from dlpo.errors import InputError
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
-from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
+from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 from dlpo.text import TextFrontEnd
 from dlpo.training.synthesis import encode, speak
 

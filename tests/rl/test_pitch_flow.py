@@ -17,8 +17,8 @@ from dlpo.errors import ConfigError, DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
 from dlpo.rl.ending_prompts import EndingPrompts, read_ending_prompts
 from dlpo.rl.endings import RISING
+from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
 from dlpo.rl.prompts import Prompt
 from tests.toys import BASE, CONTOUR, SPECTRAL, save_toy
 

@@ -1,4 +1,4 @@
-"""`dlpo tune --reward endings`: how sentences end, in the pitch flow."""
+"""`dlpo tune` of the pitch flow: how sentences end, or what listeners prefer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from dlpo.errors import InputError, needs
 
 if TYPE_CHECKING:
-    from dlpo.rl.pitch_tuner import EndingsTuner
+    from dlpo.rl.endings_tuner import EndingsTuner
+    from dlpo.rl.pitch_preferences import PitchPairsTuner
 
-ENDINGS = "endings"
+ENDINGS, PITCH = "endings", "pitch"
+PAIRS_BETA = 1.0  # weight of the diffusion loss beside listeners' pairs
 METHODS: dict[str, dict[str, Any]] = {
     "dlpo": {},
     "control": {"alpha": 0.0},
@@ -48,7 +50,7 @@ def endings_tuner(
         from dlpo.config.training import EndingsTuning
         from dlpo.data.dataset import Corpora
         from dlpo.rl.ending_prompts import read_ending_prompts
-        from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
+        from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 
     if not texts:
         raise InputError("--reward endings draws sentences from texts; give --texts FILE (id|text)")
@@ -62,3 +64,39 @@ def endings_tuner(
     objective = from_dict(EndingsObjective, METHODS[method] | given | of_method)
     settings = from_dict(EndingsTuning, changed)
     return EndingsTuner(checkpoint, Corpora(*data), prompts, out, objective, settings)
+
+
+def pairs_tuner(
+    checkpoint: Path,
+    data: tuple[Sequence[Path], Sequence[float]],
+    pairs: Path | None,
+    out: Path,
+    method: str,
+    beta: float | None,
+    changed: dict[str, Any],
+) -> PitchPairsTuner:
+    """The run of `--method dpo --pairs FILE --set part=pitch`.
+
+    Args:
+        changed: settings of `PitchPairsTuning`.
+
+    Raises:
+        InputError: another method, or no pairs.
+    """
+    with needs("train"):
+        from dlpo.config.strict import from_dict
+        from dlpo.config.training import PitchPairsTuning
+        from dlpo.data.dataset import Corpora
+        from dlpo.data.preferences import read_pairs
+        from dlpo.rl.pitch_preferences import PitchPairsTuner
+        from dlpo.rl.preferences import pairs_sha256
+
+    if method != "dpo" or pairs is None:
+        raise InputError(
+            "part=pitch learns from listeners' pairs; give --method dpo --pairs FILE, or for a"
+            " reward of the pitch --reward endings"
+        )
+    read, settings = read_pairs(pairs), from_dict(PitchPairsTuning, changed)
+    weight = PAIRS_BETA if beta is None else beta
+    sha256 = pairs_sha256(pairs, read)
+    return PitchPairsTuner(checkpoint, Corpora(*data), read, sha256, out, weight, settings)
