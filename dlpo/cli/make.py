@@ -26,8 +26,8 @@ from dlpo.cli.options import (
     progress,
     run_shown,
 )
-from dlpo.cli.pitch import ENDINGS, PITCH, endings_tuner, pairs_tuner
-from dlpo.cli.probe import probed
+from dlpo.cli.pitch import ENDINGS, PITCH, ending_prompts, endings_tuner, pairs_tuner
+from dlpo.cli.probe import probed, probed_endings
 from dlpo.errors import InputError, needs
 
 if TYPE_CHECKING:
@@ -418,6 +418,7 @@ def tune(
         from dlpo.config.training import TuningConfig
         from dlpo.data.dataset import Corpora
         from dlpo.data.preferences import read_pairs
+        from dlpo.noise_schedule import named_schedule
         from dlpo.rl.methods import Plan, explores_noise
         from dlpo.rl.objective import Objective
         from dlpo.rl.preferences import pairs_sha256
@@ -427,8 +428,14 @@ def tune(
     weighed = {"alpha": alpha, "beta": beta}
     given = {name: weight for name, weight in weighed.items() if weight is not None}
     changed = parse_settings(settings or [])
-    if reward == ENDINGS and not probe:
-        files = texts or []
+    files = texts or []
+    if reward == ENDINGS and probe:
+        base = load_checkpoint(checkpoint)
+        chain, prompts = chain_of(base.provenance), ending_prompts(files, without)
+        data_of_probe = Corpora(*_corpora(data))
+        probed_endings(base.model, data_of_probe, named_schedule(*chain), prompts, whisper)
+        return
+    if reward == ENDINGS:
         run = endings_tuner(checkpoint, _corpora(data), files, without, out, method, given, changed)
         typer.echo(run_shown(run, "reward"))
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlpo.errors import InputError, needs
 
 if TYPE_CHECKING:
+    from dlpo.rl.ending_prompts import EndingPrompt
     from dlpo.rl.endings_tuner import EndingsTuner
     from dlpo.rl.pitch_preferences import PitchPairsTuner
 
@@ -22,6 +23,20 @@ METHODS: dict[str, dict[str, Any]] = {
     "direct": {"estimator": "gradient"},
     "bent": {"estimator": "bent"},
 }
+
+
+def ending_prompts(texts: Sequence[Path], without: Path | None) -> list[EndingPrompt]:
+    """The sentences of `--texts`.
+
+    Raises:
+        InputError: there are no files.
+    """
+    with needs("train"):
+        from dlpo.rl.ending_prompts import read_ending_prompts
+
+    if not texts:
+        raise InputError("--reward endings draws sentences from texts; give --texts FILE (id|text)")
+    return read_ending_prompts(texts, without)
 
 
 def endings_tuner(
@@ -49,16 +64,13 @@ def endings_tuner(
         from dlpo.config.strict import from_dict
         from dlpo.config.training import EndingsTuning
         from dlpo.data.dataset import Corpora
-        from dlpo.rl.ending_prompts import read_ending_prompts
         from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 
-    if not texts:
-        raise InputError("--reward endings draws sentences from texts; give --texts FILE (id|text)")
     if method not in METHODS:
         raise InputError(
             f"--method {method} doesn't learn from endings; expected {', '.join(METHODS)}"
         )
-    prompts = read_ending_prompts(texts, without)
+    prompts = ending_prompts(texts, without)
     own = {field.name for field in fields(EndingsObjective)}
     of_method = {key: changed.pop(key) for key in own & changed.keys()}
     objective = from_dict(EndingsObjective, METHODS[method] | given | of_method)

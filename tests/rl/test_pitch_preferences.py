@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,7 @@ Wav = Callable[[str, Waveform], Path]
 REPOSITORY = Path(__file__).parents[2]
 TEXTS = [
     f"{who} {did} the {noun}?"
-    for who, did in (("You", "sold"), ("She", "painted"), ("They", "never saw"), ("He", "kept"))
+    for who, did in (("You", "sold"), ("She", "painted"), ("They", "never saw"))
     for noun in ("boat", "garden wall", "old piano", "museum", "red car", "long letter", "lake")
 ]
 SETTINGS = PitchPairsTuning(
@@ -148,8 +149,8 @@ def test_a_run_learns_what_a_listener_likes(
     def spoken(prompt: Prompt, seed: int) -> Waveform:
         return hummed(policy, prompt, policy.draw([prompt], (seed, 0), 1).contours[0, 0])
 
-    pairs = listened(policy, TEXTS, spoken, wav)
-    settings = replace(SETTINGS, updates=40, pairs=8, learning_rate=3e-3, validate_every=40)
+    pairs = listened(policy, TEXTS[:9], spoken, wav)
+    settings = replace(SETTINGS, updates=30, pairs=8, learning_rate=3e-3, validate_every=40)
     data = Corpora([tiny_dataset])
     tuner = PitchPairsTuner(voice, data, pairs, "5" * 64, tmp_path / "run", 0.1, settings)
     checkpoint = tuner.run()
@@ -160,9 +161,10 @@ def test_a_run_learns_what_a_listener_likes(
     assert ends(PitchFlow(tuned.model), others) > ends(policy, others) + 0.3
     assert tuned.provenance.tuned is not None
     assert tuned.provenance.tuned.method == "dpo"
-    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").open()]
-    (validation,) = (figures for figures in log if figures["split"] == "validation")
-    assert validation["preferences_kept"] > 0.5
+    log = map(json.loads, (tmp_path / "run" / "log.jsonl").read_text().splitlines())
+    losses = [figures["preference"] for figures in log if figures["split"] == "train"]
+    assert losses[0] == pytest.approx(math.log(2), abs=1e-3)
+    assert np.mean(losses[-5:]) < 0.6
 
 
 def test_a_run_on_pairs_resumes_to_the_bit(
@@ -173,7 +175,7 @@ def test_a_run_on_pairs_resumes_to_the_bit(
     def spoken(prompt: Prompt, seed: int) -> Waveform:
         return hummed(policy, prompt, policy.draw([prompt], (seed, 0), 1).contours[0, 0])
 
-    pairs, data = listened(policy, TEXTS[:6], spoken, wav), Corpora([tiny_dataset])
+    pairs, data = listened(policy, TEXTS[:3], spoken, wav), Corpora([tiny_dataset])
 
     def run(out: str, updates: int) -> PitchPairsTuner:
         settings = replace(SETTINGS, updates=updates)
