@@ -406,6 +406,8 @@ class PitchPairsTuning(PitchTuning):
 class EndingsTuning(PitchTuning):
     """How the ends of sentences are tuned: by advantage-weighted matching."""
 
+    updates: int = 240
+    decay_from: float = 0.67
     sentences: int = 12
     """Prompts per update, about half of them questions that rise."""
     draws: int = 24
@@ -417,6 +419,9 @@ class EndingsTuning(PitchTuning):
     scale_st: float = 3.0
     """Semitones of reward in an advantage of 1."""
     advantage_bound: float = 3.0
+    lag_power: float = 1.0
+    """How strongly voices that lag are preferred: each asks questions in proportion to this power
+    of their mean distance from the target. 0 prefers none."""
     error_bound: float = 1.5
     """Largest error of a contour to unlearn, in units of its error before tuning."""
     validation_endings: int = 12

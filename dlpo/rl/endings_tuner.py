@@ -137,7 +137,9 @@ class EndingsTuner(PitchTuner):
 
     # ------------------------------------------------------------------ the loss of an update
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
-        prompts = self.prompts.draw(self.update, self.training.sentences, self.behind)
+        settings = self.training
+        asked = {voice: st**settings.lag_power for voice, st in self.behind.items()}
+        prompts = self.prompts.draw(self.update, settings.sentences, asked)
         terms: dict[str, Tensor] = self.step(prompts)
         return LossBatch(terms, AskedSymbols.of(prompts), lambda: self._noted(prompts))
 
