@@ -37,7 +37,7 @@ from dlpo.training.contour_losses import RecordedContours
 from dlpo_bench.record import Measured, write_record
 from research import RECORDS, run_study, study_command
 
-NO_ANCHOR = {"beta": 0.0, "kl_outside": 0.0}
+NO_ANCHOR = {"beta": 0.0, "kl_outside": 0.0, "error_bound": 1e9}
 ARMS: Mapping[str, dict[str, Any]] = {
     "DLPO": {},
     "control": {"alpha": 0.0},
