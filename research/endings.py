@@ -100,6 +100,9 @@ def main(
     out: Annotated[Path, typer.Option(help="Directory of the runs.")],
     without: Annotated[Path | None, typer.Option(help="Ids of texts left out.")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="Arms to run; all by default.")] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(help="Other checkpoints to measure: NAME=CHECKPOINT.")
+    ] = None,
     updates: int = EndingsTuning().updates,
     whisper: Annotated[Path | None, typer.Option(help="Recognizer that hears questions.")] = None,
     seed: int = 0,
@@ -134,7 +137,11 @@ def main(
         found[label] = figures.measure(tuned.flow) | json.loads((folder / SPENT).read_text())
         found[label] |= heard(figures, figures.drawn())
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)), flush=True)
-    for label in (UNTOUCHED, RULE):
+    for given in also or ():
+        label, _, place = given.partition("=")
+        found[label] = figures.measure(PitchFlow(load_checkpoint(Path(place)).model).flow)
+        found[label] |= heard(figures, figures.drawn())
+    for label in (UNTOUCHED, RULE, *(given.partition("=")[0] for given in also or ())):
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)))
     if record:
         print(write_record("endings", Measured(found), study_command("endings"), RECORDS))

@@ -3,9 +3,9 @@
     python scripts/samples.py make                 # docs/samples.md, its MP3s and docs/hello.mp3
     python scripts/samples.py recordings --corpus LJSpeech-1.1   # the speaker, on this machine
 
-The sentences are from LJSpeech's test split (public domain), which none of our voices was trained
-on. We don't ship the recordings: they stay on the machine with the corpus, where the site shows
-them next to the samples.
+Sentences that assistants say, and one of LJSpeech's test split (public domain), which none of our
+voices was trained on. We don't ship its recording: it stays on the machine with the corpus, where
+the site shows it next to the samples.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from dlpo_bench.listening.making import render
 from dlpo_bench.systems import SpeakingOptions, System, open_systems, recordings
 from dlpo_serving.local.player import SoundFile
 
-CLIPS = ("LJ002-0172", "LJ002-0174", "LJ002-0164")
-TEXTS = (  # third column of metadata.csv; short ones, to suit a page
-    "For this he was summoned before a magistrate, and sentenced as already stated.",
-    "Mr. Buxton's friends at once paid the forty shillings, and the boy was released.",
-    "for the paltry sum of four pence, with costs of seven shillings, six pence.",
-)
-SENTENCES = dict(zip(CLIPS, TEXTS, strict=True))
+SENTENCES = {  # by clips' names; short ones, to suit a page
+    "appointment": "Your appointment with Dr. Lee is on Thursday, at a quarter past three.",
+    "friday": "You'd like to move it to Friday?",
+    "else": "Is there anything else I can help you with?",
+    "LJ002-0174": "Mr. Buxton's friends at once paid the forty shillings, and the boy was"
+    " released.",
+}
+RECORDED = ("LJ002-0174",)
+UNTUNED = ("lj", "heart")  # voices to hear before tuning
 OTHERS = ("heart", "michael", "fenrir", "nova")
 GREETING = {  # by samples' names
     "served": "Hello, this is dlpo, and one step ago every sound in this sentence was noise.",
@@ -72,10 +74,12 @@ def open_samples(untuned: Path, voice: str) -> list[Sample]:
         BundleError, CheckpointError, EngineError: one can't be opened.
     """
     served, *others = open_systems([f"served={voice}", *OTHERS], SpeakingOptions())
-    (before,) = open_systems([f"untuned={untuned}"], SpeakingOptions((served.about["steps"],)))
+    speaking = SpeakingOptions((served.about["steps"],), voices=UNTUNED)
+    before = open_systems([f"untuned={untuned}"], speaking)
     return [
-        Sample("untuned", "untuned", before),
-        Sample("served", "tuned, as served", served),
+        *(Sample(f"untuned-{name}", f"the voice {name}, before tuning", one)
+          for name, one in zip(UNTUNED, before, strict=True)),
+        Sample("served", "the voice lj, as served", served),
         *(Sample(name, f"the voice {name}, as served", other)
           for name, other in zip(OTHERS, others, strict=True)),
     ]  # fmt: skip
@@ -127,7 +131,7 @@ def write_recordings(
 ) -> None:
     """Add the speaker's recordings to the samples, on this machine only."""
     (out / FOLDER).mkdir(exist_ok=True)
-    for clip in load_clips(corpus, SENTENCES):
+    for clip in load_clips(corpus, RECORDED):
         path = out / FOLDER / f"{RECORDING}-{clip.clip_id}{ENCODING}"
         _write(path, render(RECORDING, recordings, clip))
         typer.echo(path)
@@ -137,15 +141,19 @@ def page(samples: Sequence[Sample]) -> str:
     """Markdown: a list of links per sentence, which the site turns into players."""
     parts = [
         "# Audio samples",
-        "Made by `python scripts/samples.py make` from sentences of LJSpeech's test split, which no"
-        " voice was\ntrained on. All clips have the same loudness (-22 LUFS), MP3 at 64 kbit/s."
-        " With LJSpeech on your machine, `python\nscripts/samples.py recordings --corpus DIR` adds"
-        " the speaker's own recordings.",
+        "Made by `python scripts/samples.py make`: three sentences that assistants say, and one of"
+        " LJSpeech's test split, which no voice was trained on. The questions show what tuning by"
+        " DLPO did: before it, they ended like statements. All clips have the same loudness"
+        " (-22 LUFS), MP3 at 64 kbit/s. With LJSpeech on your machine, `python"
+        " scripts/samples.py recordings --corpus DIR` adds the speaker's own recording.",
         "| | system |\n|---|---|\n" + "\n".join(map(_row, samples)),
     ]
     for clip_id, words in SENTENCES.items():
         links = [f"- [{s.label}]({FOLDER}/{s.name}-{clip_id}{ENCODING})" for s in samples]
-        parts += [f"## “{words}”", f"<!-- recording: {clip_id} -->", "\n".join(links)]
+        parts.append(f"## “{words}”")
+        if clip_id in RECORDED:
+            parts.append(f"<!-- recording: {clip_id} -->")
+        parts.append("\n".join(links))
     parts.append(
         "Judges' scores with intervals: [benchmarks](benchmarks.md). Limits: [model"
         " card](model-card.md)."
