@@ -10,9 +10,10 @@ from zlib import crc32
 import numpy as np
 
 from dlpo.errors import DataError, TextError
-from dlpo.rl.endings import KINDS, EndingKind, ending_kind, list_commas
+from dlpo.rl.endings import KINDS, EndingKind
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
+from dlpo.text.languages import LANGUAGES
 from dlpo.text.symbols import SYMBOL_IDS
 
 HELD_OUT = 20  # one text in so many is for validation
@@ -37,7 +38,7 @@ class EndingPrompt:
 
 
 def read_ending_prompts(
-    path: Path, first: int = 0, without: Collection[str] = ()
+    path: Path, first: int = 0, without: Collection[str] = (), language: str = LANGUAGES[0]
 ) -> list[EndingPrompt]:
     """The sentences of a file of lines `id|text` or `id<tab>text`, each with its ending's kind.
 
@@ -47,15 +48,18 @@ def read_ending_prompts(
         path: UTF-8.
         first: number of the first prompt, part of its noise key.
         without: ids of texts that are left out.
+        language: of the texts, BCP 47.
 
     Raises:
+        InputError: the language can't be read.
         DataError: the file can't be read, or a line has no id and text.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: can't be read ({error}); expected lines id|text") from error
-    front_end, found = TextFrontEnd(), list[EndingPrompt]()
+    front_end, found = TextFrontEnd(language=language), list[EndingPrompt]()
+    endings = front_end.language.endings
     for number, line in enumerate(lines, 1):
         name, separator, text = line.replace("\t", "|").partition("|")
         if not separator or not text.strip():
@@ -71,18 +75,19 @@ def read_ending_prompts(
             symbols = np.array(sentence.symbol_ids(), np.int64)
             if SHORTEST <= len(symbols) <= LONGEST:
                 prompt = Prompt(first + len(found), sentence.text, symbols)
-                kind = ending_kind(sentence.text)
+                kind = endings.kind(sentence.text)
                 ending = EndingPrompt(prompt, kind, len(symbols) - 1, held_out)
                 found.append(ending)
-                found += _of_lists(prompt, first + len(found), held_out)
+                if endings.lists(sentence.text):
+                    found += _of_lists(prompt, first + len(found), held_out)
                 found += _asked(ending, first + len(found))
     return found
 
 
 def _of_lists(prompt: Prompt, number: int, held_out: bool) -> list[EndingPrompt]:
-    """One prompt for the first comma of a list."""
+    """One prompt for the first comma of a list, if its commas are spoken."""
     commas = np.flatnonzero(prompt.symbols == SYMBOL_IDS[","])
-    if not list_commas(prompt.text) or len(commas) < 2:
+    if len(commas) < 2:
         return []
     listed = Prompt(number, prompt.text, prompt.symbols)
     return [EndingPrompt(listed, "list_item", int(commas[0]), held_out)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dlpo.text.common.characters import Characters
+from dlpo.text.common.endings import Endings
 
 Phonemes = tuple[str, ...]
 
@@ -44,6 +45,10 @@ class Language(Protocol):
     @property
     def characters(self) -> Characters:
         """The characters that its written forms are made of."""
+
+    @property
+    def endings(self) -> Endings:
+        """How its sentences end: which kind of ending a text asks for."""
 
     def tokens(
         self,

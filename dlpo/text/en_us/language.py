@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator, Sequence
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.language import Phonemes, Token
 from dlpo.text.en_us.abbreviations import SENTENCE_STARTERS
+from dlpo.text.en_us.endings import ENDINGS
 from dlpo.text.en_us.ipa import parse_ipa
 from dlpo.text.en_us.normalize import tokens
 from dlpo.text.en_us.pronounce import Pronouncer
@@ -26,7 +27,7 @@ _UNNAMED = re.compile("(?:REGIONAL INDICATOR|SYMBOL|LETTER|SIGN|BLACK|WHITE|HEAV
 class AmericanEnglish:
     """American English; a lexicon says how its words sound."""
 
-    code, name = "en-US", "English"
+    code, name, endings = "en-US", "English", ENDINGS
 
     def __init__(self) -> None:
         replacements = {written: read for written, (read,) in table("characters").items()}

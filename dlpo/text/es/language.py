@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.language import Token
+from dlpo.text.es.endings import ENDINGS
 from dlpo.text.es.ipa import parse_ipa
 from dlpo.text.es.normalize import tokens
 from dlpo.text.es.pronounce import RulePronouncer
@@ -23,7 +24,7 @@ _BEFORE_QUESTION_WORDS = word_list("before question words")
 class Spanish:
     """Spanish; rules say how its words sound."""
 
-    name = "Spanish"
+    name, endings = "Spanish", ENDINGS
 
     def __init__(self, code: str) -> None:
         self.code = code
