@@ -81,6 +81,9 @@ class Language(Protocol):
             given: those of single words, by their index, which override even these.
         """
 
+    def pronunciations(self, word: str) -> Sequence[Phonemes]:
+        """All ways in which a word, as in tokens, may be said in some sentence; perhaps none."""
+
     def period_ends_sentence(self, token: Token, following: Token) -> bool:
         """Whether a sentence ends at the period that belongs to a token, as of an abbreviation."""
 

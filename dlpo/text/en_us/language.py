@@ -48,6 +48,10 @@ class AmericanEnglish:
         """See `Language`."""
         return tokens(text, self._listed, given=given, shouted=shouted, start=start, end=end)
 
+    def pronunciations(self, word: str) -> list[Phonemes]:
+        """See `Language`: those of the lexicon."""
+        return [listed.phonemes for listed in self._pronouncer.lexicon.pronunciations(word)]
+
     def period_ends_sentence(self, token: Token, following: Token) -> bool:
         """See `Language`."""
         follows = following.text.lower() in SENTENCE_STARTERS

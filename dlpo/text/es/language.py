@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 
 from dlpo.text.common.characters import Characters
-from dlpo.text.common.language import Token
+from dlpo.text.common.language import Phonemes, Token
 from dlpo.text.es.endings import ENDINGS
 from dlpo.text.es.ipa import parse_ipa
 from dlpo.text.es.normalize import tokens
@@ -45,6 +45,10 @@ class Spanish:
     ) -> Iterator[Token]:
         """See `Language`."""
         return tokens(text, given=given, shouted=shouted, start=start, end=end)
+
+    def pronunciations(self, word: str) -> list[Phonemes]:
+        """See `Language`: stressed, as it is alone."""
+        return self.phonemes([word], {}, {})
 
     def period_ends_sentence(self, token: Token, following: Token) -> bool:
         """See `Language`."""
