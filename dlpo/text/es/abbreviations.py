@@ -13,32 +13,17 @@ from dlpo.text.es.tables import table, word_list
 LETTERS = "A-Za-záéíóúüñÁÉÍÓÚÜÑ"
 ABBREVIATIONS = {written: said.split() for written, (said,) in table("abbreviations").items()}
 ACRONYMS = {written: said.split() for written, (said,) in table("acronyms").items()}
+# Plurals are doubled letters, which are also written without periods: EE. UU., EEUU.
+_DOUBLED = {key.replace(". ", "").strip(".").upper(): key for key in ABBREVIATIONS}
+ACRONYMS |= {
+    capitals: ABBREVIATIONS[key]
+    for capitals, key in _DOUBLED.items()
+    if re.fullmatch(r"(\w)\1(\w)\2", capitals)
+}
 _NAMES = {letter: name.split() for letter, (name,) in table("letters").items()}
 # These are said only before a number or a name: cap. 3, c. Mayor.
-_BEFORE_NUMBERS = frozenset(
-    [
-        "c.",
-        "p.",
-        "pp.",
-        "s.",
-        "v.",
-        "ca.",
-        "cap.",
-        "caps.",
-        "art.",
-        "arts.",
-        "no.",
-        "fig.",
-        "figs.",
-        "vol.",
-        "vols.",
-        "ed.",
-        "ext.",
-    ]
-)
-_BEFORE_NAMES = frozenset(
-    ["c.", "d.", "fr.", "sto.", "sta.", "prof.", "cap.", "col.", "pl.", "pta.", "rep.", "ma."]
-)
+_BEFORE_NUMBERS = word_list("abbreviations before numbers")
+_BEFORE_NAMES = word_list("abbreviations before names")
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(
     rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxz]?"

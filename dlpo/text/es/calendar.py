@@ -60,6 +60,10 @@ def _short_name(match: re.Match[str]) -> list[str]:
     return date_words(match["short_day"], _full_name(match["short"]), match["short_year"])
 
 
+def _month_year(match: re.Match[str]) -> list[str]:
+    return [_full_name(match["my_month"]), "de", *year_words(match["my_year"])]
+
+
 def _short_numeric(match: re.Match[str]) -> list[str] | None:
     before = text_before(match, 16)
     if not _BEFORE_SHORT_DATE.search(before) and not _WEEKDAY.search(before):
@@ -138,10 +142,11 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w/-])(?P<short_day>{_DAY})[-/ .](?P<short>{_SHORT_MONTH})\b\.?"
+        rf"(?<![\w/-])(?P<short_day>{_DAY})[-/ .](?:de\s)?(?P<short>{_SHORT_MONTH})\b\.?"
         rf"(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
         _short_name,
     ),
+    ("a", rf"\b(?P<my_month>{_SHORT_MONTH})(?:-|\.?\s)(?P<my_year>{_YEAR})(?![\w-])", _month_year),
     (
         "d",
         rf"(?<![\w/.,-])(?P<day_of>{_DAY})(?:\s(?:de\s)?(?i:(?P<named>{_MONTH}))\b)"

@@ -24,7 +24,7 @@ _SIGN = (
     r"[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)"
     r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
 )
-_PLAIN = r"(?<![\w.@])[a-záéíóúüñ]{2,60}(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
+_PLAIN = r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])[a-záéíóúüñ]{2,60}(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
 _WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
 _CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-záéíóúüñ]+|[A-Z]")
 _VOWEL = re.compile("[aeiouyáéíóúü]")
@@ -48,6 +48,7 @@ _FORMS: Forms = (
     *quantities.NUMBERS,
     ("a", r"y/o\b", lambda match: ["y", "o"]),
     ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),
+    ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
     ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
     ("-", r"(?<=l)/(?=100 km)", lambda match: ["cada"]),
     ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)|(?<=\d)[−](?=\d)", _minus),
@@ -57,7 +58,7 @@ _FORMS: Forms = (
 )
 _READER = FormReader(
     r"(?P<a>[a-záéíóúüñ])|(?P<A>[A-ZÁÉÍÓÚÜÑ])|(?P<d>\d)|!(?==)|[^\s.,;:!?\"')\]}]"
-    r"|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)",
+    r"|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
     _FORMS,
 )
 
@@ -99,7 +100,7 @@ def _words_of(written: str, capitals: bool) -> list[str]:
     """A run of letters -> words: plain, as an acronym, or split at capitals."""
     if written.lower() in EXCEPTIONS:
         return [written.lower()]
-    if capitals and written in ACRONYMS:
+    if written in ACRONYMS and (capitals or not sayable(written)):
         return ACRONYMS[written]
     stem = written.removesuffix("s")
     if capitals and len(stem) > 1 and stem.isupper() and len(stem) <= LONGEST_ACRONYM:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.es.tables import word_list
+from dlpo.text.es.tables import any_of, word_list
 
 _FEMININE, _MASCULINE = word_list("feminine nouns"), word_list("masculine nouns")
 _NOT_NOUNS, _ARTICLES = word_list("not nouns"), word_list("feminine articles")
-_FEMININE_ENDING = re.compile(r"(?:a|[cst]i[oó]n(?:es)?|[dt]ad(?:es)?|as|umbres?|tud(?:es)?|ez)$")
+_FEMININE_ENDING = re.compile(
+    r"(?:a|[cgnstx]i[oó]n(?:es)?|[dt]ad(?:es)?|as|umbres?|tud(?:es)?|ez|triz|trices)$"
+)
+_MASCULINE_ENDING = re.compile(rf"(?:{any_of('masculine endings')})$")
 _NEXT = re.compile(r"(?:\s[youea]\s[\d.,]{1,20})?\s{1,2}(?:mil\s)?([a-záéíóúüñ]{2,40})")
 _BEFORE = re.compile(r"([A-Za-záéíóúüñ]{2,40})\s{1,2}$")
 _MANY = re.compile(r"(?:mil)?(?:millón|millones|billón|billones)")
@@ -18,7 +21,9 @@ def gender_of(noun: str) -> str:
     """``m`` or ``f``."""
     if noun in _FEMININE:
         return "f"
-    return "f" if noun not in _MASCULINE and _FEMININE_ENDING.search(noun) else "m"
+    if noun in _MASCULINE or _MASCULINE_ENDING.search(noun):
+        return "m"
+    return "f" if _FEMININE_ENDING.search(noun) else "m"
 
 
 def noun_after(text: str, place: int, one: bool = False) -> str:

@@ -42,6 +42,11 @@ CODE_DIGITS = 7  # from which a number without separators is a code or a telepho
 _PER_TIME = {"día", "mes", "año", "hora", "semana", "minuto", "segundo", "persona", "noche"}
 
 
+_CURRENCY_NAME = re.compile(
+    rf"\s(?:{_any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2]})})\b"
+)
+
+
 def amount_words(number: str, name: tuple[str, str], gender: str) -> list[str]:
     """A number and what it counts: un kilo, dos kilos, un millón de kilos."""
     one, many = name
@@ -66,6 +71,8 @@ def _money(match: re.Match[str]) -> list[str]:
     if big:
         of = [] if big[-1] == "mil" else ["de"]
         return [*words, *number_words(number, "m"), *big, *of, *many.split()]
+    if _CURRENCY_NAME.match(match.string, match.end()):  # $20 dólares
+        return words + number_words(number, gender)
     whole, _, decimals = split_decimals(number)
     if not decimals or len(decimals) > 2:
         return words + amount_words(number, (one, many), gender)
