@@ -28,7 +28,7 @@ import typer
 from dlpo.judges.whisper import Whisper
 from dlpo.judges.word_errors import edit_distance
 from dlpo.text import TextFrontEnd
-from dlpo.text.es.pronounce import RulePronouncer
+from dlpo.text.es.pronounce import SpanishPronouncer
 from dlpo_bench.record import Measured, write_record
 from research import RECORDS, run_study, study_command
 
@@ -78,7 +78,7 @@ def main(
 
     said = teacher_letters().said
     voices = [open_teacher("kokoro", v, weights, weights) for v in VOICES]
-    whisper, ipa = Whisper(weights / "base", "es-419"), RulePronouncer().ipa
+    whisper, ipa = Whisper(weights / "base", "es-419"), SpanishPronouncer().ipa
     front_end = TextFrontEnd(language="es-419")
     lines = texts.read_text(encoding="utf-8").splitlines()
     samples: dict[str, Any] = {}

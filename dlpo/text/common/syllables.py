@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 _STRESS = {"ˈ": 1, "ˌ": 2}
 
@@ -32,6 +32,12 @@ def parsed(ipa: str) -> list[Syllable]:
         Syllable(re.findall(r"t[ʃs]|d[ʒz]|[^ˈˌ]", part), _STRESS.get(part[0], 0))
         for part in unicodedata.normalize("NFC", ipa).split(".")
     ]
+
+
+def syllable_at(found: Sequence[Syllable], place: int) -> int:
+    """The number of the syllable that has the sound at a place of the word."""
+    ends = accumulate(len(syllable.sounds) for syllable in found)
+    return next(number for number, end in enumerate(ends) if place < end)
 
 
 def divided(

@@ -14,7 +14,7 @@ _SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
 _DAY = r"(?:[12]\d|3[01]|0?[1-9])"
 _NUMBER_OF_MONTH = r"(?:1[0-2]|0?[1-9])"
 _YEAR = r"[12]\d{3}"
-_PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
+PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
 _BEFORE_SHORT_DATE = re.compile(r"(?i)\b(?:el|al|del|día|fecha|hasta|desde)(?: d[ií]a)? $")
 NIGHT = 7  # the hour from which p. m. is night
 _WEEKDAY = re.compile(r"(?i)\b(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo),? $")
@@ -161,10 +161,10 @@ FORMS: Forms = (
     (
         "d",
         r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
-        rf"(?![\d:])(?P<period>{_PERIOD})?(?P<horas>\s?(?:h|hs|hrs|horas)\b\.?)?",
+        rf"(?![\d:])(?P<period>{PERIOD})?(?P<horas>\s?(?:h|hs|hrs|horas)\b\.?)?",
         _clock,
     ),
-    ("d", rf"(?<![\w:.,])(?P<hour_only>1[0-2]|0?[1-9])(?P<hour_period>{_PERIOD})", _hour),
+    ("d", rf"(?<![\w:.,])(?P<hour_only>1[0-2]|0?[1-9])(?P<hour_period>{PERIOD})", _hour),
     (
         "-",
         r"\s?[-–]\s?(?=(?:[01]?\d|2[0-4]):[0-5]\d)(?:(?<=\d-)|(?<=\d–)|(?<=\d - )|(?<=\d – )"

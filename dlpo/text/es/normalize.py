@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container
 
 from dlpo.text.common.forms import FormReader, Forms, text_before
-from dlpo.text.common.language import Token
 from dlpo.text.es import abbreviations, calendar, quantities, technical
 from dlpo.text.es.abbreviations import (
     ACRONYMS,
@@ -24,7 +23,10 @@ _SIGN = (
     r"[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)"
     r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
 )
-_PLAIN = r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])[a-záéíóúüñ]{2,60}(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
+_PLAIN = (
+    r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])[a-záéíóúüñ]{2,60}"
+    r"(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
+)
 _WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
 _CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-záéíóúüñ]+|[A-Z]")
 _VOWEL = re.compile("[aeiouyáéíóúü]")
@@ -56,33 +58,21 @@ _FORMS: Forms = (
     ("aA", _WORD, None),
     ("-", _SIGN, _sign),
 )
-_READER = FormReader(
+READER = FormReader(
     r"(?P<a>[a-záéíóúüñ])|(?P<A>[A-ZÁÉÍÓÚÜÑ])|(?P<d>\d)|!(?==)|[^\s.,;:!?\"')\]}]"
     r"|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
     _FORMS,
 )
 
 
-def tokens(
-    text: str,
-    *,
-    given: Container[str] = (),
-    shouted: bool | None = None,
-    start: int = 0,
-    end: int | None = None,
-) -> Iterator[Token]:
-    """Readable text -> its spoken tokens in order, see `Language.tokens`."""
-    capitals = not (text.isupper() if shouted is None else shouted)
-
-    def word(match: re.Match[str]) -> list[str]:
-        written = match[0].replace("'", "")
-        if match.re.pattern == _PLAIN or match[0].lower() in given:
-            return [match[0].lower()] if match[0].lower() in given else [written]
-        if len(written) == 1:
-            return _letter(written, match, capitals)
-        return _words_of(written, capitals)
-
-    return _READER.tokens(text, start, len(text) if end is None else end, word)
+def word_of(match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:
+    """The words of a run of letters, see `FormLanguage.word`."""
+    written = match[0].replace("'", "")
+    if match.re.pattern == _PLAIN or match[0].lower() in given:
+        return [match[0].lower()] if match[0].lower() in given else [written]
+    if len(written) == 1:
+        return _letter(written, match, capitals)
+    return _words_of(written, capitals)
 
 
 def _letter(written: str, match: re.Match[str], capitals: bool) -> list[str]:

@@ -6,12 +6,12 @@ Reference: Real Academia Española, Ortografía de la lengua española, 2010, ch
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 
-from dlpo.text.common.syllables import Syllable, divided
+from dlpo.text.common.rule_pronouncer import SpellingRules
+from dlpo.text.common.syllables import Syllable, divided, syllable_at
 from dlpo.text.es.tables import table
 
-_RULES = [(re.compile(letters), said.split()) for letters, (said, _) in table("spelling").items()]
+_RULES = SpellingRules({letters: said for letters, (said, _) in table("spelling").items()})
 _ACCENTED = {"á": "a", "é": "e", "í": "i", "ó": "o", "ú": "u"}
 VOWELS = frozenset("aeiou")
 _GLIDES = {"i": "j", "u": "w"}
@@ -32,29 +32,16 @@ def syllables(word: str) -> list[Syllable]:
         for syllable in first:
             syllable.stress *= 2
         return first + syllables(adverb[2])
-    sounds, accented = _vowels_and_glides(list(_sounds(word)))
+    sounds, accented = _vowels_and_glides(list(_RULES.sounds(word)))
     found = divided(sounds, VOWELS, _ONSETS)
     if not found:
         return []
     if accented is not None:
-        stressed = next(i for i, last in enumerate(_ends(found)) if accented < last)
+        stressed = syllable_at(found, accented)
     else:
         stressed = len(found) - (2 if _PENULTIMATE.search(word) else 1)
     found[max(stressed, 0)].stress = 1
     return found
-
-
-def _sounds(word: str) -> Iterator[str]:
-    """The sounds of the letters; vowels with the accents that are written."""
-    position = 0
-    while position < len(word):
-        for pattern, said in _RULES:
-            if match := pattern.match(word, position):
-                yield from said
-                position = match.end()
-                break
-        else:  # an apostrophe, a letter of another alphabet
-            position += 1
 
 
 def _vowels_and_glides(sounds: list[str]) -> tuple[list[str], int | None]:
@@ -72,10 +59,3 @@ def _vowels_and_glides(sounds: list[str]) -> tuple[list[str], int | None]:
         if rises or falls:
             out[place] = _GLIDES[sound]
     return out, accents[-1] if accents else None
-
-
-def _ends(found: Sequence[Syllable]) -> Iterator[int]:
-    total = 0
-    for syllable in found:
-        total += len(syllable.sounds)
-        yield total
