@@ -15,11 +15,11 @@ _CACHED_WORDS = 20_000
 class SpellingRules:
     """Which sounds letters stand for; the first rule that matches counts.
 
-    ``rules``: a regular expression of letters and those before and after -> sounds in IPA, apart.
+    ``rules``: a regular expression of letters and those before and after -> sounds in IPA.
     """
 
-    def __init__(self, rules: Mapping[str, str]) -> None:
-        self._rules = [(re.compile(letters), said.split()) for letters, said in rules.items()]
+    def __init__(self, rules: Mapping[str, list[str]]) -> None:
+        self._rules = [(re.compile(letters), said) for letters, said in rules.items()]
 
     def sounds(self, word: str) -> Iterator[str]:
         """The sounds of a word in lower case; what no rule knows has none."""

@@ -13,7 +13,7 @@ from dlpo.text.en_us.endings import ENDINGS
 from dlpo.text.en_us.ipa import parse_ipa
 from dlpo.text.en_us.normalize import READER, word_of
 from dlpo.text.en_us.pronounce import Pronouncer
-from dlpo.text.en_us.tables import TABLES, table, word_list
+from dlpo.text.en_us.tables import TABLES, word_list
 
 _OPEN_ENDED = word_list("make a choice open")  # "Any tea or coffee?", "Tea or something?"
 # Parts of a Unicode name that nobody would say.
@@ -24,8 +24,7 @@ class AmericanEnglish(FormLanguage):
     """American English; a lexicon says how its words sound."""
 
     def __init__(self) -> None:
-        replacements = {written: read for written, (read,) in table("characters").items()}
-        characters = Characters("", replacements, picture_name)
+        characters = Characters("", TABLES.column("characters"), picture_name)
         super().__init__("en-US", "English", TABLES, characters, READER, ENDINGS)
         self._pronouncer = Pronouncer()
         self.phonemes = self._pronouncer.phonemes

@@ -10,10 +10,10 @@ import re
 
 from dlpo.text.common.forms import Forms
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, pair_words
-from dlpo.text.en_us.tables import table
+from dlpo.text.en_us.tables import TABLES, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
-TERMS = {written: said.split() for written, (said,) in table("technical").items()}
+TERMS = TABLES.words("technical")
 SPELLED = 8  # characters of the longest hash that is spelled; of longer ones the first four are
 _TOP_LEVEL = (
     r"(?:com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum)"

@@ -12,7 +12,7 @@ from dlpo.text.es.endings import ENDINGS
 from dlpo.text.es.ipa import parse_ipa
 from dlpo.text.es.normalize import READER, word_of
 from dlpo.text.es.pronounce import SpanishPronouncer
-from dlpo.text.es.tables import TABLES, table
+from dlpo.text.es.tables import TABLES
 
 _LETTERS = "áéíóúüñÁÉÍÓÚÜÑºª₡₲₽₿‰√π∞"
 
@@ -21,10 +21,9 @@ class Spanish(FormLanguage):
     """Spanish; rules say how its words sound."""
 
     def __init__(self, code: str) -> None:
-        replacements = {written: read for written, (read,) in table("characters").items()}
-        pictures = {picture: name for picture, (name,) in table("emoji").items()}
+        pictures = TABLES.column("emoji")
         characters = Characters(
-            _LETTERS, replacements, lambda character: pictures.get(character, "")
+            _LETTERS, TABLES.column("characters"), lambda character: pictures.get(character, "")
         )
         super().__init__(code, "Spanish", TABLES, characters, READER, ENDINGS)
         pronouncer = SpanishPronouncer(distincion=code == "es-ES")

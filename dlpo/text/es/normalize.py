@@ -16,9 +16,9 @@ from dlpo.text.es.abbreviations import (
     spelled,
 )
 from dlpo.text.es.pronounce import EXCEPTIONS
-from dlpo.text.es.tables import table
+from dlpo.text.es.tables import TABLES
 
-_SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items()}
+_SIGNS = TABLES.words("signs")
 _SIGN = (
     r"[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)"
     r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"

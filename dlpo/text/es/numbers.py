@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.es.tables import table, words_of
+from dlpo.text.es.tables import TABLES, words_of
 
 _ONES, _TENS, _HUNDREDS = words_of("zero to twenty nine"), words_of("tens"), words_of("hundreds")
 _MAX_DIGITS = 24  # a longer number is read digit by digit
 _MILLIONS = (("millón", "millones"), ("billón", "billones"), ("trillón", "trillones"))
-_ORDINALS = {int(number): word for number, (word,) in table("ordinals").items()}
-_PARTS = {int(number): word for number, (word,) in table("fractions").items()}
+_ORDINALS = {int(number): word for number, word in TABLES.column("ordinals").items()}
+_PARTS = {int(number): word for number, word in TABLES.column("fractions").items()}
 NUMBER = (
     r"(?:\d{1,3}(?:\.\d{3}){1,7}(?!\d)|\d{1,3}(?:,\d{3}){2,7}(?!\d)|\d{1,3}(?:,\d{3}){1,7}(?=\.\d)"
     r"|[1-9]\d{0,2}(?: \d{3}){1,6}(?![ -]?\d)|\d{1,40})(?:[.,]\d{1,40})?"

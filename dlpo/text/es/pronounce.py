@@ -9,9 +9,9 @@ from dlpo.text.common.rule_pronouncer import RulePronouncer
 from dlpo.text.common.syllables import Syllable
 from dlpo.text.es.ipa import SYMBOL_OF
 from dlpo.text.es.spelling import VOWELS, syllables
-from dlpo.text.es.tables import table, word_list
+from dlpo.text.es.tables import TABLES, word_list
 
-EXCEPTIONS = {word: ipa for word, (ipa,) in table("pronunciations").items()}
+EXCEPTIONS = TABLES.column("pronunciations")
 
 
 class SpanishPronouncer(RulePronouncer):

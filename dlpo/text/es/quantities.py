@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
-from dlpo.text.es.nouns import gender_at, gender_of, noun_after
+from dlpo.text.common.tables import any_key
+from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     NUMBER,
     cardinal_words,
@@ -19,17 +20,9 @@ from dlpo.text.es.tables import any_of, table
 
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, gender; small coins
-
-
-def _any_key(keys: set[str]) -> str:
-    return "|".join(sorted(map(re.escape, keys), key=len, reverse=True))
-
-
-_SIGN = _any_key(
-    {key for key in _CURRENCIES if len(key) == 1 or not key[-1].isalpha()} - {"Q", "L"}
-)
-_CODE = _any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
-_UNIT = _any_key(_UNITS.keys() - {'"', "'", "in"})
+_SIGN = any_key({key for key in _CURRENCIES if len(key) == 1 or not key[-1].isalpha()} - {"Q", "L"})
+_CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
+_UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil)\b)"
 _TO = r"(?:\s?[-–]\s?)"
 _BEFORE_DIGITS = re.compile(
@@ -43,7 +36,7 @@ _PER_TIME = {"día", "mes", "año", "hora", "semana", "minuto", "segundo", "pers
 
 
 _CURRENCY_NAME = re.compile(
-    rf"\s(?:{_any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2]})})\b"
+    rf"\s(?:{any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2]})})\b"
 )
 
 
@@ -98,9 +91,9 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
         return 2 * cardinal_words(match["above"])
     if not above or below < 2 or (above > below and below > 10):
         return [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
-    noun = noun_after(match.string, match.end(), one=True)
+    noun = NOUNS.after(match.string, match.end(), one=True)
     unit = _UNITS.get(match["fraction_unit"] or "")
-    gender = unit[2] if unit else gender_of(noun) if noun else "m"
+    gender = unit[2] if unit else NOUNS.gender(noun) if noun else "m"
     half = "media" if gender == "f" else "medio"
     if whole:
         part = ["y", half] if (above, below) == (1, 2) else ["y", *part_words(above, below)]
@@ -116,7 +109,7 @@ def _ordinal(match: re.Match[str]) -> list[str]:
     end = match["ordinal_sign"] or match["ordinal_end"]
     gender = "f" if end in ("ª", "as") or end.endswith("a") else "m"
     number = int(match["ordinal"])
-    noun = noun_after(match.string, match.end(), one=True)
+    noun = NOUNS.after(match.string, match.end(), one=True)
     short = end == "er" or (end == "º" and noun != "")
     words = ordinal_words(number, gender, short)
     return [*words[:-1], words[-1] + "s"] if end.endswith("s") else words
@@ -161,7 +154,7 @@ def _raised(match: re.Match[str]) -> list[str]:
 
 def _range(match: re.Match[str]) -> list[str]:
     first, last = match["range_first"], match["range_last"]
-    gender = gender_at(match.string, match.start(), match.end())
+    gender = NOUNS.gender_at(match.string, match.start(), match.end())
     return [*number_words(first, gender), "a", *number_words(last, gender)]
 
 
@@ -172,13 +165,13 @@ def _number(match: re.Match[str]) -> list[str]:
         return digit_words(number)
     whole, _, decimals = split_decimals(number.lstrip("-"))
     big = re.match(_BIG, text[match.end() : match.end() + 12])
-    gender = "m" if big else gender_at(text, match.start(), match.end(), whole == "1")
+    gender = "m" if big else NOUNS.gender_at(text, match.start(), match.end(), whole == "1")
     if decimals:
         return number_words(number)
     if big is not None and big[0].strip() == "mil":
-        gender = gender_at(text, match.start(), match.end()) or "m"
+        gender = NOUNS.gender_at(text, match.start(), match.end()) or "m"
     words = number_words(number, gender)
-    noun = noun_after(text, match.end())
+    noun = NOUNS.after(text, match.end())
     return [*words, "de"] if noun and words[-1].endswith(("llón", "llones")) else words
 
 

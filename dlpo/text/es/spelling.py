@@ -9,9 +9,9 @@ import re
 
 from dlpo.text.common.rule_pronouncer import SpellingRules
 from dlpo.text.common.syllables import Syllable, divided, syllable_at
-from dlpo.text.es.tables import table
+from dlpo.text.es.tables import TABLES
 
-_RULES = SpellingRules({letters: said for letters, (said, _) in table("spelling").items()})
+_RULES = SpellingRules(TABLES.words("spelling"))
 _ACCENTED = {"á": "a", "é": "e", "í": "i", "ó": "o", "ú": "u"}
 VOWELS = frozenset("aeiou")
 _GLIDES = {"i": "j", "u": "w"}
