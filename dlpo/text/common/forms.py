@@ -27,6 +27,20 @@ def text_before(match: re.Match[str], characters: int = 40) -> str:
     return match.string[max(0, match.start() - characters) : match.start()]
 
 
+def digits_in_groups(written: str, digit_words: Callable[[str], list[str]]) -> list[str]:
+    """A telephone number: the digits of each group by their names, with a pause between groups."""
+    words: list[str] = []
+    for group in re.findall(r"\d+", written):
+        *digits, last = digit_words(group)
+        words += [*digits, f"{last},"]
+    return [*words[:-1], words[-1].rstrip(",")]
+
+
+def capital_parts(upper: str, lower: str) -> re.Pattern[str]:
+    """The parts of a word in camel case, ``HelloWorld``; arguments are classes of letters."""
+    return re.compile(rf"[{upper}]{{2,}}(?![{lower}])|[{upper}]?[{lower}]+|[{upper}]|\d+")
+
+
 class FormReader:
     """Reads text as the written forms of one language."""
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import ClassVar
 
 from dlpo.text.common.language import Token
-from dlpo.text.common.ssml.say_as import SayAs
+from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
 from dlpo.text.en_us.calendar import MONTHS, date_words
 from dlpo.text.en_us.normalize import READER, word_of
 from dlpo.text.en_us.numbers import (
@@ -35,7 +35,6 @@ _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
 
 
 _NUMBER = "a number, such as -1,234.5 or XIV"
-_CHARACTERS = "letters, digits or signs"
 
 
 class AmericanSayAs(SayAs):
@@ -46,18 +45,15 @@ class AmericanSayAs(SayAs):
         r"\d{1,2}(?::\d\d){1,2}(?:\s?[ap]\.?m\.?)?|\d{1,2}\s?[ap]\.?m\.?", re.IGNORECASE
     )
     expected: ClassVar = {
+        **EXPECTED,
         "cardinal": _NUMBER,
         "number": _NUMBER,
         "ordinal": "a whole number, such as 21, 21st or XIV",
-        "characters": _CHARACTERS,
-        "spell-out": _CHARACTERS,
-        "digits": "digits",
         "date": "a date, such as 2026-11-20 or July 4, 1776",
         "time": "14:30 or 2:30 pm, or minutes and seconds, such as 1'21\"",
         "telephone": "a telephone number, such as +1 (555) 010-2000 ext. 4",
         "currency": "an amount with $, £, € or ¥, or USD, GBP, EUR or JPY, such as $45.20",
         "fraction": "a fraction, such as 3/4 or 1+1/2",
-        "unit": "a number and a unit, such as 10 kg",
     }
     digit_words = staticmethod(digit_words)
 

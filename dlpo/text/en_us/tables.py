@@ -5,7 +5,5 @@ from __future__ import annotations
 from dlpo.text.common.tables import Tables
 
 TABLES = Tables(__file__)
-table = TABLES.table
-words_of = TABLES.words_of
-word_list = TABLES.word_list
-any_of = TABLES.any_of
+any_of, table = TABLES.any_of, TABLES.table
+word_list, words_of = TABLES.word_list, TABLES.words_of

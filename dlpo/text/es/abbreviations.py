@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import Abbreviations, doubled_capitals
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, capital_parts, text_before
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, ordinal_words
 from dlpo.text.es.tables import TABLES, word_list
 
 LETTERS = "A-Za-záéíóúüñÁÉÍÓÚÜÑ"
+CAPITAL_PARTS = capital_parts("A-ZÁÉÍÓÚÑ", "a-záéíóúüñ")
 _SAID = TABLES.words("abbreviations")
 ABBREVIATIONS = Abbreviations(
     _SAID,
@@ -59,10 +60,6 @@ def _previous_word(match: re.Match[str]) -> str:
     return found[1] if found else ""
 
 
-def _initials(match: re.Match[str]) -> list[str]:
-    return spelled(match[0])
-
-
 def _roman(match: re.Match[str]) -> list[str] | None:
     value, previous = roman_value(match[0]), _previous_word(match)
     if value is None:
@@ -92,5 +89,5 @@ def _roman(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     *ABBREVIATIONS.forms,
     ("A", rf"\b(?=[MDCLXVI]){ROMAN}(?![{LETTERS}\d'-])", _roman),
-    ("A", rf"\b(?:[A-ZÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", _initials),
+    ("A", rf"\b(?:[A-ZÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", lambda match: spelled(match[0])),
 )

@@ -9,6 +9,7 @@ from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.es import abbreviations, calendar, quantities, technical
 from dlpo.text.es.abbreviations import (
     ACRONYMS,
+    CAPITAL_PARTS,
     LETTERS,
     LONGEST_ACRONYM,
     acronym_words,
@@ -28,17 +29,8 @@ _PLAIN = (
     r"(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
 )
 _WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
-_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-záéíóúüñ]+|[A-Z]")
 _VOWEL = re.compile("[aeiouyáéíóúü]")
 _SPOKEN_LETTERS = frozenset("aeouy")  # words of one letter
-
-
-def _sign(match: re.Match[str]) -> list[str]:
-    return _SIGNS[match[0]]
-
-
-def _minus(match: re.Match[str]) -> list[str]:
-    return ["menos"]
 
 
 _FORMS: Forms = (
@@ -53,10 +45,11 @@ _FORMS: Forms = (
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
     ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
     ("-", r"(?<=l)/(?=100 km)", lambda match: ["cada"]),
-    ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)|(?<=\d)[−](?=\d)", _minus),
+    ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),
+    ("-", r"(?<=\d)[−](?=\d)", lambda match: ["menos"]),
     *abbreviations.FORMS,
     ("aA", _WORD, None),
-    ("-", _SIGN, _sign),
+    ("-", _SIGN, lambda match: _SIGNS[match[0]]),
 )
 READER = FormReader(
     r"(?P<a>[a-záéíóúüñ])|(?P<A>[A-ZÁÉÍÓÚÜÑ])|(?P<d>\d)|!(?==)|[^\s.,;:!?\"')\]}]"
@@ -98,7 +91,7 @@ def _words_of(written: str, capitals: bool) -> list[str]:
     unsayable = len(stem) < 5 and stem.isupper() and stem.isascii() and not sayable(stem)  # shouted
     if unsayable or not _VOWEL.search(written.lower()):
         return spelled(written)
-    parts = _CAMEL.findall(written) if not written.isupper() and written.isascii() else []
+    parts = CAPITAL_PARTS.findall(written) if not written.isupper() and written.isascii() else []
     if len(parts) > 1:
         return [said for part in parts for said in _words_of(part, capitals)]
     return [written.lower()]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from dlpo.text.common.language import Token
-from dlpo.text.common.ssml.say_as import SayAs
+from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
 from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.calendar import MONTHS, PERIOD, date_words, duration_words, year_words
 from dlpo.text.es.normalize import READER, word_of
@@ -18,7 +18,6 @@ from dlpo.text.es.technical import telephone_words
 _ORDINAL = re.compile(r"(\d{1,4})\.?([ºª]|er|os|as|r[oa]|d[oa]|t[oa]|[mvn][oa])?")
 _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
 _NUMBER = "a number, such as -1.234,5 or XIV"
-_CHARACTERS = "letters, digits or signs"
 
 
 class SpanishSayAs(SayAs):
@@ -27,18 +26,14 @@ class SpanishSayAs(SayAs):
     date_without_year = "dm"
     clock = re.compile(rf"\d\d?(?::\d\d){{1,2}}(?:{PERIOD}|\s?h)?|\d\d?(?:{PERIOD}|\s?h)")
     expected: ClassVar = {
+        **EXPECTED,
         "cardinal": _NUMBER,
         "number": _NUMBER,
         "ordinal": "a whole number, such as 21, 21.ª or XIV",
-        "characters": _CHARACTERS,
-        "spell-out": _CHARACTERS,
-        "digits": "digits",
         "date": "a date, such as 2026-11-20 or 20/11/2026",
         "time": "14:30 or 2:30 p. m., or minutes and seconds, such as 1'21\"",
         "telephone": "a telephone number, such as +52 55 1234 5678",
         "currency": "an amount with a sign or a code, such as $45,20 or USD 45",
-        "fraction": "a fraction, such as 3/4 or 1 1/2",
-        "unit": "a number and a unit, such as 10 kg",
     }
     digit_words = staticmethod(digit_words)
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.rule_pronouncer import SpellingRules
-from dlpo.text.common.syllables import Syllable, divided, syllable_at
+from dlpo.text.common.syllables import Syllable, divided, syllable_at, with_glides
 from dlpo.text.es.tables import TABLES
 
 _RULES = SpellingRules(TABLES.words("spelling"))
 _ACCENTED = {"á": "a", "é": "e", "í": "i", "ó": "o", "ú": "u"}
 VOWELS = frozenset("aeiou")
-_GLIDES = {"i": "j", "u": "w"}
 _ONSETS = frozenset(f"{first} {liquid}" for first in "pbtkɡf" for liquid in "ɾl") | {"d ɾ"}
 _PENULTIMATE = re.compile(r"(?:[aeiou]|[aeiouy][ns]|[^aeouáéóú]y|ing)$")
 _ADVERB = re.compile(r"([a-zñáéíóúü]{3,40})(mente)")
@@ -32,7 +31,7 @@ def syllables(word: str) -> list[Syllable]:
         for syllable in first:
             syllable.stress *= 2
         return first + syllables(adverb[2])
-    sounds, accented = _vowels_and_glides(list(_RULES.sounds(word)))
+    sounds, accented = with_glides(list(_RULES.sounds(word)), _ACCENTED, VOWELS)
     found = divided(sounds, VOWELS, _ONSETS)
     if not found:
         return []
@@ -42,20 +41,3 @@ def syllables(word: str) -> list[Syllable]:
         stressed = len(found) - (2 if _PENULTIMATE.search(word) else 1)
     found[max(stressed, 0)].stress = 1
     return found
-
-
-def _vowels_and_glides(sounds: list[str]) -> tuple[list[str], int | None]:
-    """Sounds with the glides of diphthongs in place of vowels, and the place of the accent."""
-    accents = [place for place, sound in enumerate(sounds) if sound in _ACCENTED]
-    plain = [_ACCENTED.get(sound, sound) for sound in sounds]
-    out = list(plain)
-    for place, sound in enumerate(plain):
-        if sound not in _GLIDES or sounds[place] in _ACCENTED:
-            continue
-        before = out[place - 1] if place else ""
-        following = plain[place + 1] if place + 1 < len(plain) else ""
-        rises = following in VOWELS and following != sound
-        falls = before in VOWELS and before != sound and sounds[place - 1] not in ("í", "ú")
-        if rises or falls:
-            out[place] = _GLIDES[sound]
-    return out, accents[-1] if accents else None

@@ -14,6 +14,23 @@ _DATE_FIELDS = {"d": r"0?[1-9]|[12]\d|3[01]", "m": r"0?[1-9]|1[0-2]", "y": r"\d{
 _DURATION = re.compile(r"(?:(\d{1,4})')?(?:(\d{1,4})(?:\"|''))?")
 
 
+EXPECTED = {
+    "cardinal": "",
+    "number": "",
+    "ordinal": "",
+    "characters": "letters, digits or signs",
+    "spell-out": "letters, digits or signs",
+    "digits": "digits",
+    "date": "",
+    "time": "",
+    "telephone": "",
+    "currency": "",
+    "fraction": "a fraction, such as 3/4 or 1 1/2",
+    "unit": "a number and a unit, such as 10 kg",
+}
+"""Kind -> what its content is, with an example, for messages; a language fills in the others."""
+
+
 class SayAs:
     """The words of each kind, as in a `Token`; none for what isn't of the kind.
 
@@ -23,7 +40,7 @@ class SayAs:
     date_without_year: ClassVar[str]
     """format of 3/4"""
     expected: ClassVar[Mapping[str, str]]
-    """kind -> what its content is, with an example, for messages"""
+    """see `EXPECTED`"""
     clock: ClassVar[re.Pattern[str]]
     """a time of day, as the language writes it"""
 
