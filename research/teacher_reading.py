@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
+from collections.abc import Callable, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -50,13 +51,14 @@ def without_accents(word: str) -> str:
     return unicodedata.normalize("NFC", re.sub("(?!(?<=n)\u0303)[\u0300-\u036f]", "", parts))
 
 
-def sound_of(word: str, ipa: Any) -> str:
+def sound_of(word: str, ipa: Callable[[str], str]) -> str:
     """How a word sounds, with the nasal that comes before b and p."""
     return re.sub("n(?=[.ˈˌ]*[bp])", "m", ipa(word))
 
 
-def counted(expected: list[str], heard: list[str], ipa: Any) -> dict[str, int]:
+def counted(expected: list[str], heard: list[str], ipa: Callable[[str], str]) -> dict[str, int]:
     """Each count of one clip."""
+    views: Sequence[Callable[[str], str]]
     views = (str, without_accents, lambda word: sound_of(word, ipa))
     return {
         name: edit_distance([*map(view, expected)], [*map(view, heard)])

@@ -19,7 +19,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Endings:
-    """The words of one language by which its endings are told apart, all in lower case."""
+    """The words of one language that tell its endings apart, all in lower case."""
 
     tag: re.Pattern[str]
     """Before the mark of a question: ", isn't it"."""

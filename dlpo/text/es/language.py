@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Container
-
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.form_language import FormLanguage
 from dlpo.text.common.language import Phonemes, Token
@@ -29,9 +26,7 @@ class Spanish(FormLanguage):
         pronouncer = SpanishPronouncer(distincion=code == "es-ES")
         self.phonemes, self.ipa, self.parse_ipa = pronouncer.phonemes, pronouncer.ipa, parse_ipa
 
-    def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:
-        """See `FormLanguage`."""
-        return word_of(match, given, capitals)
+    word = staticmethod(word_of)
 
     def pronunciations(self, word: str) -> list[Phonemes]:
         """See `Language`: stressed, as it is alone."""

@@ -99,6 +99,13 @@ def ordinal_words(number: int, gender: str = "m", short: bool = False) -> list[s
     return words
 
 
+def ended_ordinal_words(number: int, end: str, before_noun: bool = False) -> list[str]:
+    """As its end is written: ``(1, "er")`` primer, ``(21, "ª")`` vigésima primera, ``"os"``."""
+    gender = "f" if end == "ª" or end.endswith(("a", "as")) else "m"
+    words = ordinal_words(number, gender, short=end == "er" or (end == "º" and before_noun))
+    return [*words[:-1], words[-1] + "s"] if end.endswith("s") else words
+
+
 def part_words(above: int, below: int) -> list[str]:
     """A fraction: ``(3, 4)`` -> tres cuartos."""
     if below in _PARTS:

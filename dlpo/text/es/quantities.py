@@ -11,8 +11,8 @@ from dlpo.text.es.numbers import (
     NUMBER,
     cardinal_words,
     digit_words,
+    ended_ordinal_words,
     number_words,
-    ordinal_words,
     part_words,
     split_decimals,
 )
@@ -52,10 +52,8 @@ def amount_words(number: str, name: tuple[str, str], gender: str) -> list[str]:
 def _money(match: re.Match[str]) -> list[str]:
     sign = match["currency"] or match["currency_after"]
     one, many, gender, *coins = _CURRENCIES.get(sign) or _CURRENCIES[sign.removesuffix("$")]
-    number, big = (
-        match["money"] or match["money_before"],
-        (match["money_big"] or match["before_big"] or "").split(),
-    )
+    number = match["money"] or match["money_before"]
+    big = (match["money_big"] or match["before_big"] or "").split()
     words = ["menos"] * bool(match["money_sign"])
     if match["money_from"]:
         words += [*number_words(match["money_from"], gender), "a"]
@@ -106,13 +104,9 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
 
 
 def _ordinal(match: re.Match[str]) -> list[str]:
-    end = match["ordinal_sign"] or match["ordinal_end"]
-    gender = "f" if end in ("ª", "as") or end.endswith("a") else "m"
-    number = int(match["ordinal"])
     noun = NOUNS.after(match.string, match.end(), one=True)
-    short = end == "er" or (end == "º" and noun != "")
-    words = ordinal_words(number, gender, short)
-    return [*words[:-1], words[-1] + "s"] if end.endswith("s") else words
+    end = match["ordinal_sign"] or match["ordinal_end"]
+    return ended_ordinal_words(int(match["ordinal"]), end, noun != "")
 
 
 def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str], str]:

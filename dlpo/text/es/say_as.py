@@ -11,7 +11,13 @@ from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
 from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.calendar import MONTHS, PERIOD, date_words, duration_words, year_words
 from dlpo.text.es.normalize import READER, word_of
-from dlpo.text.es.numbers import NUMBER, cardinal_words, digit_words, number_words, ordinal_words
+from dlpo.text.es.numbers import (
+    NUMBER,
+    cardinal_words,
+    digit_words,
+    ended_ordinal_words,
+    number_words,
+)
 from dlpo.text.es.tables import table
 from dlpo.text.es.technical import telephone_words
 
@@ -46,11 +52,8 @@ class SpanishSayAs(SayAs):
     def cardinal_or_ordinal(self, number: str, ordinal: bool) -> list[str]:
         if not ordinal:
             return number_words(number) if re.fullmatch(rf"-?{NUMBER}", number) else []
-        if not (match := _ORDINAL.fullmatch(number)):
-            return []
-        end = match[2] or ""
-        gender = "f" if end == "ª" or end.endswith(("a", "as")) else "m"
-        return ordinal_words(int(match[1]), gender, short=end == "er")
+        match = _ORDINAL.fullmatch(number)
+        return ended_ordinal_words(int(match[1]), match[2] or "") if match else []
 
     def date_words(self, day: str, month: int | None, year: str) -> list[str]:
         if day:

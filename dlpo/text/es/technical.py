@@ -81,10 +81,6 @@ def code_words(written: str) -> list[str]:
     return words
 
 
-def _flight(match: re.Match[str]) -> list[str]:
-    return [*spelled(match["airline"]), *digit_words(match["flight"])]
-
-
 def _account(match: re.Match[str]) -> list[str]:
     return [word for c in match[0] for word in (digit_words(c) if c.isdigit() else spelled(c))]
 
@@ -121,7 +117,7 @@ CODES: Forms = (
     (
         "A",
         r"(?:(?<=[Vv]uelo )|(?<=[Vv]uelos ))(?P<airline>[A-Z\d]{2})[ -]?(?P<flight>\d{2,4})\b",
-        _flight,
+        lambda match: [*spelled(match["airline"]), *digit_words(match["flight"])],
     ),
     (
         "d-",

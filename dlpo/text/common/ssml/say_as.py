@@ -44,7 +44,7 @@ class SayAs:
     clock: ClassVar[re.Pattern[str]]
     """a time of day, as the language writes it"""
 
-    def said_as(self, kind: str, content: str, format: str) -> list[str]:
+    def said_as(self, kind: str, content: str, format: str = "") -> list[str]:
         """The words of ``<say-as interpret-as=kind format=format>content</say-as>``.
 
         Args:
