@@ -59,6 +59,11 @@ class Provenance:
     languages: dict[str, str] = field(default_factory=dict)
     """speaker -> language, BCP 47, of those that don't speak American English"""
 
+    def chain_or(self, untuned: tuple[str, int, float]) -> tuple[str, int, float]:
+        """Schedule, steps and eta that the weights were tuned for last; else those given."""
+        tuned = self.tuned
+        return (tuned.schedule, tuned.steps, tuned.eta) if tuned else untuned
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:

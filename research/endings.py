@@ -29,15 +29,15 @@ from dlpo.errors import DataError
 from dlpo.rl.ending_figures import EndingFigures
 from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
 from dlpo.rl.endings import RISING, EndingKind
+from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner, bent_contours
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner, bent_contours
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.training.contour_losses import RecordedContours
 from dlpo_bench.record import Measured, write_record
 from research import RECORDS, run_study, study_command
 
-NO_ANCHOR = {"beta": 0.0, "kl_outside": 0.0}
+NO_ANCHOR = {"beta": 0.0, "kl_outside": 0.0, "error_bound": 1e9}
 ARMS: Mapping[str, dict[str, Any]] = {
     "DLPO": {},
     "control": {"alpha": 0.0},
@@ -98,10 +98,7 @@ def main(
 ) -> None:
     """Run the arms, print and record how each ends sentences."""
     torch.set_num_threads(1)
-    left_out = set() if without is None else set(without.read_text().split())
-    prompts: list[EndingPrompt] = []
-    for path in texts:
-        prompts += read_ending_prompts(path, len(prompts), left_out)
+    prompts = read_ending_prompts(texts, without)
     corpora, usual = Corpora(data, [1.0] * len(data)), EndingsTuning(updates=updates, seed=seed)
     model = load_checkpoint(checkpoint).model.requires_grad_(False)
     policy = PitchFlow(model)

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dlpo.cli.endings import ENDINGS, endings_tuner
 from dlpo.cli.options import (
     WEIGHTS,
     CheckpointDir,
@@ -27,7 +26,8 @@ from dlpo.cli.options import (
     progress,
     run_shown,
 )
-from dlpo.cli.probe import probed
+from dlpo.cli.pitch import ENDINGS, PITCH, ending_prompts, endings_tuner, pairs_tuner
+from dlpo.cli.probe import probed, probed_endings
 from dlpo.errors import InputError, needs
 
 if TYPE_CHECKING:
@@ -422,6 +422,7 @@ def tune(
         from dlpo.config.training import TuningConfig
         from dlpo.data.dataset import Corpora
         from dlpo.data.preferences import read_pairs
+        from dlpo.noise_schedule import named_schedule
         from dlpo.rl.methods import Plan, explores_noise
         from dlpo.rl.objective import Objective
         from dlpo.rl.preferences import pairs_sha256
@@ -431,10 +432,21 @@ def tune(
     weighed = {"alpha": alpha, "beta": beta}
     given = {name: weight for name, weight in weighed.items() if weight is not None}
     changed = parse_settings(settings or [])
-    if reward == ENDINGS and not probe:
-        files = texts or []
+    files = texts or []
+    if reward == ENDINGS and probe:
+        base = load_checkpoint(checkpoint)
+        chain, prompts = chain_of(base.provenance), ending_prompts(files, without)
+        data_of_probe = Corpora(*_corpora(data))
+        probed_endings(base.model, data_of_probe, named_schedule(*chain), prompts, whisper)
+        return
+    if reward == ENDINGS:
         run = endings_tuner(checkpoint, _corpora(data), files, without, out, method, given, changed)
         typer.echo(run_shown(run, "reward"))
+        return
+    if changed.get("part") == PITCH:
+        del changed["part"]
+        learner = pairs_tuner(checkpoint, _corpora(data), pairs, out, method, beta, changed)
+        typer.echo(run_shown(learner, "preference"))
         return
     options = {"method": method, "explore": explore, "guide": guide} | given
     own = {field.name for field in fields(Objective)} - options.keys()
@@ -467,13 +479,12 @@ def tune(
 
 def chain_of(provenance: Provenance) -> tuple[str, int, float]:
     """Schedule, steps and eta that a checkpoint was tuned for, else those of the embedded voice."""
-    if tuned := provenance.tuned:
-        return tuned.schedule, tuned.steps, tuned.eta
     import dlpo
     from dlpo.bundle import Bundle
 
     manifest = Bundle.load(Path(dlpo.__file__).parent / "voices" / "lj").manifest
-    return manifest.noise_schedule.name, manifest.steps, manifest.noise_schedule.eta
+    schedule = manifest.noise_schedule
+    return provenance.chain_or((schedule.name, manifest.steps, schedule.eta))
 
 
 def _report(tuner: Tuner) -> None:

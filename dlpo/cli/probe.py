@@ -9,9 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from dlpo.data.dataset import Corpora
     from dlpo.model.build import Model
     from dlpo.noise_schedule import NoiseSchedule
+    from dlpo.rl.ending_prompts import EndingPrompt
     from dlpo.rl.probe import MeanDifference
     from dlpo.rl.reward_models import RewardModels
 
@@ -33,6 +37,32 @@ def probed(model: Model, data: Corpora, chain: NoiseSchedule, models: RewardMode
             _show(f"best of eight by {reward.name}, less their mean, by", chosen)
         else:
             typer.echo("no judge is held out; give --weights to load some", err=True)
+
+
+def probed_endings(
+    model: Model,
+    data: Corpora,
+    chain: NoiseSchedule,
+    prompts: Sequence[EndingPrompt],
+    whisper: Path | None,
+) -> None:
+    """Print both answers for the reward of endings; a recognizer hears the second."""
+    from dlpo.judges.whisper import Whisper
+    from dlpo.rl.ending_probe import QUESTIONS, ending_score, held_out_questions, question_score
+    from dlpo.rl.pitch_flow import PitchFlow
+    from dlpo.rl.probe import Probe, Speaker
+
+    policy = PitchFlow(model)
+    probe, score = Probe(policy, data, QUESTIONS), ending_score(policy)
+    _show("endings: the speaker's own contour, less", probe.prefers_right(score))
+    if whisper is None:
+        typer.echo("nobody listens; give --whisper DIR to hear the best of eight", err=True)
+        return
+    heard = question_score(Speaker(policy, chain), Whisper(whisper))
+    questions = held_out_questions(prompts, policy.model.config.speakers)
+    judges = {f"question mark, {whisper.name}": heard}
+    chosen = probe.best_of_eight(score, judges, questions)
+    _show("best of eight questions by endings, less their mean, by", chosen)
 
 
 def _show(title: str, found: dict[str, MeanDifference]) -> None:

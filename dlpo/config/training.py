@@ -350,8 +350,8 @@ class TuningConfig(RunConfig):
 
 
 @dataclass(frozen=True, slots=True)
-class EndingsTuning(RunConfig):
-    """How the ends of sentences are tuned: the pitch flow, by advantage-weighted matching."""
+class PitchTuning(RunConfig):
+    """How the pitch flow is tuned, by whatever it learns from."""
 
     updates: int = 180
     learning_rate: float = 3e-4
@@ -361,23 +361,10 @@ class EndingsTuning(RunConfig):
     """Share of the run after which the learning rate falls linearly to a tenth."""
     weight_decay: float = 0.0
     ema_decay: float = 0.95
-    sentences: int = 12
-    """Prompts per update, about half of them questions that rise."""
-    draws: int = 24
-    """Contours drawn and scored for each prompt."""
-    learned: int = 8
-    """Of these, how many are learned from: half the best, half the worst."""
     times: int = 4
-    """Pairs of noise and time per contour, shared by the draws of a prompt."""
+    """Pairs of noise and time per contour, shared by the contours of a sentence."""
     recorded: int = 16
     """Recordings per update of the diffusion loss."""
-    credit_s: float | None = 0.5
-    """Seconds before the end of voicing whose points the reward credits; None credits all."""
-    scale_st: float = 3.0
-    """Semitones of reward in an advantage of 1."""
-    advantage_bound: float = 3.0
-    validation_endings: int = 12
-    """Held-out endings of each kind that every voice is validated on."""
     log_every: int = 5
     validate_every: int = 25
     save_every: int = 25
@@ -387,19 +374,69 @@ class EndingsTuning(RunConfig):
         RunConfig.__post_init__(self)
         check_ranges(
             self,
-            **dict.fromkeys(("sentences", "times", "recorded", "validation_endings"), "1 or more"),
-            **dict.fromkeys(("scale_st", "advantage_bound"), "above 0"),
+            **dict.fromkeys(("times", "recorded"), "1 or more"),
             warm_up="0 or more",
             decay_from="0 <= x < 1",
         )
-        if self.learned % 2 or not 2 <= self.learned <= self.draws:
-            raise ConfigError(
-                f"EndingsTuning.learned is {self.learned}; expected an even number from 2 to"
-                f" draws, {self.draws}"
-            )
 
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first)."""
         warmup, decay_from = self.warm_up, self.decay_from
         factor = ramp(update, 0, self.updates, warmup=warmup, decay_from=decay_from, least=0.1)
         return self.learning_rate * factor
+
+
+@dataclass(frozen=True, slots=True)
+class PitchPairsTuning(PitchTuning):
+    """How the pitch learns from listeners' pairs."""
+
+    voice: str | None = None
+    """Who speaks in the pairs; the checkpoint's first voice by default."""
+    pairs: int = 16
+    """Pairs per update."""
+    preference_beta: float = 50.0
+    """Of Diffusion-DPO: inverse scale of a pair's margin."""
+
+    def __post_init__(self) -> None:
+        PitchTuning.__post_init__(self)
+        check_ranges(self, pairs="1 or more", preference_beta="above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class EndingsTuning(PitchTuning):
+    """How the ends of sentences are tuned: by advantage-weighted matching."""
+
+    updates: int = 240
+    decay_from: float = 0.67
+    sentences: int = 12
+    """Prompts per update, about half of them questions that rise."""
+    draws: int = 24
+    """Contours drawn and scored for each prompt."""
+    learned: int = 8
+    """Of these, how many are learned from: half the best, half the worst."""
+    credit_s: float | None = 0.5
+    """Seconds before the end of voicing whose points the reward credits; None credits all."""
+    scale_st: float = 3.0
+    """Semitones of reward in an advantage of 1."""
+    advantage_bound: float = 3.0
+    lag_power: float = 1.0
+    """How strongly voices that lag are preferred: each asks questions in proportion to this power
+    of their mean distance from the target. 0 prefers none."""
+    error_bound: float = 1.5
+    """Largest error of a contour to unlearn, in units of its error before tuning."""
+    validation_endings: int = 12
+    """Held-out endings of each kind that every voice is validated on."""
+
+    def __post_init__(self) -> None:
+        PitchTuning.__post_init__(self)
+        check_ranges(
+            self,
+            **dict.fromkeys(("sentences", "validation_endings"), "1 or more"),
+            **dict.fromkeys(("scale_st", "advantage_bound"), "above 0"),
+            error_bound="1 or more",
+        )
+        if self.learned % 2 or not 2 <= self.learned <= self.draws:
+            raise ConfigError(
+                f"EndingsTuning.learned is {self.learned}; expected an even number from 2 to"
+                f" draws, {self.draws}"
+            )

@@ -325,6 +325,12 @@ def describe_speech(datasets: Sequence[Dataset]) -> str:
     return "; ".join(f"{origin}, {n / rate / 60:.0f} minutes" for origin, n in frames.items())
 
 
+def speech_learned(known: Sequence[str], datasets: Sequence[Dataset]) -> str:
+    """`describe_speech` of some datasets after what a network knew before, each named once."""
+    parts = "; ".join([*known, describe_speech(datasets)]).split("; ")
+    return "; ".join(dict.fromkeys(parts))
+
+
 def pack(
     path: Path,
     clips: Sequence[ClipSource],

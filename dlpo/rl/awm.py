@@ -16,8 +16,10 @@ Lowering e of a sample makes it likelier, so the gradient is a policy gradient w
 log p, which needs neither a density nor a chain of states, and reaches the noiseless last step too.
 On a flow, with beta > 0 and kl = 0, it is DLPO. RWR is the same with weights exp(r / tau) / Z.
 
-Nothing bounds e from above where A is negative, and no ratio corrects further steps on the same
-samples, so that these need an anchor: beta > 0 or kl > 0.
+Nothing bounds e from above where A is negative: a flow can predict the bad samples ever worse and
+go on drawing them, which ends in noise however the anchors are set. So `bounded` lets these count
+only until their error is some times what it was before tuning. No ratio corrects further steps on
+the same samples, so that these need an anchor: beta > 0 or kl > 0.
 
 It needs: a policy that draws, rewards of two or more samples of a sentence, recordings if beta > 0.
 
@@ -26,6 +28,7 @@ Reference: Xue et al. 2025 (arXiv 2509.25050).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from dlpo.rl.method import RolloutMethod, Sample
@@ -40,6 +43,21 @@ def credited(squared: Tensor, credit: Tensor) -> Tensor:
     mean, in which short samples count more for each point.
     """
     return (squared * credit).sum(-1)
+
+
+def bounded(errors: Tensor, before: Tensor, weights: Tensor, times: float) -> Tensor:
+    """Errors whose gradient is 0 where a sample of negative weight has been pushed far enough.
+
+    Args:
+        errors: (K, B), e of each draw.
+        before: (K, B), the same before tuning.
+        weights: (B,), of the samples.
+        times: bound of e, in units of `before`.
+
+    Returns:
+        (K, B).
+    """
+    return torch.where(weights < 0, torch.minimum(errors, times * before), errors)
 
 
 def weighted_matching(errors: Tensor, weights: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from dlpo.errors import InputError
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
-from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
+from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 from dlpo.text import TextFrontEnd
 from dlpo.training.synthesis import encode, speak
 
@@ -62,8 +62,7 @@ def demo_tuner(out: Path, updates: int = 50) -> EndingsTuner:
             f"{checkpoint}: not found; the demo needs the checkpoint in dlpo's repository: clone"
             " it and run the demo there"
         )
-    left_out = set((root / WITHOUT).read_text("utf-8").split())
-    prompts = read_ending_prompts(root / TEXTS, without=left_out)
+    prompts = read_ending_prompts([root / TEXTS], root / WITHOUT)
     data = out / "corpus"
     if not (data / "dataset.json").exists():
         _record(load_checkpoint(checkpoint).model, prompts, data)

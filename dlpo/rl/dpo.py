@@ -16,6 +16,9 @@
 Unlike the policy gradient, the loss also reaches the last, noiseless step. Pairs are data that no
 policy need have drawn, so several passes over them are sound.
 
+On a policy without a chain, such as the pitch flow, e is its own training loss of the two
+(`matching_margins`).
+
 It needs: listeners' pairs (`--pairs`), or else rewards, by which the best and the worst seed of
 each sentence are a pair.
 
@@ -26,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,6 +40,7 @@ from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.method import LossPart, Method, UpdateBatch
 from dlpo.rl.noise import padded_noise
 from dlpo.rl.objective import PREFERENCE_BETA, Objective
+from dlpo.rl.policy import Drawn, Policy
 from dlpo.rl.preferences import Pairs
 from dlpo.rl.rollout import Rollout
 
@@ -81,6 +86,26 @@ def pairs_of(rollout: Rollout, rewards: Tensor) -> Pairs:
     )
 
 
+def matching_margins(
+    policy: Policy[Drawn, Any], reference: Policy[Drawn, Any], pairs: Drawn, draws: int
+) -> Tensor:
+    """`dpo_margins` of any policy, by the loss that it was trained with.
+
+    Args:
+        reference: the policy before tuning.
+        pairs: two draws of each sentence, the winner first.
+        draws: of noise for each level or time.
+
+    Returns:
+        (K, B).
+    """
+    with torch.no_grad():
+        before = reference.matching_errors(pairs, draws)
+    gains = before - policy.matching_errors(pairs, draws)
+    winners, losers = gains[:, ::2], gains[:, 1::2]
+    return winners - losers
+
+
 def dpo_margins(policy: ChainPolicy, reference: ChainPolicy, pairs: Pairs) -> Tensor:
     """How much more the policy's denoising of the winner has improved than that of the loser.
 
@@ -112,7 +137,12 @@ def dpo_loss(
     Returns:
         (), differentiable in the policy's weights.
     """
-    return -functional.logsigmoid(beta * dpo_margins(policy, reference, pairs)).mean()
+    return preference_loss(dpo_margins(policy, reference, pairs), beta)
+
+
+def preference_loss(margins: Tensor, beta: float) -> Tensor:
+    """(...,) margins -> (): -log sigmoid(beta margin), the mean."""
+    return -functional.logsigmoid(beta * margins).mean()
 
 
 class PairMethod(Method[PairsPart]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from dlpo.errors import DataError, TextError
-from dlpo.rl.endings import KINDS, EndingKind
+from dlpo.rl.endings import KINDS, RISING, EndingKind
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.text.languages import LANGUAGES
@@ -38,34 +38,25 @@ class EndingPrompt:
 
 
 def read_ending_prompts(
-    path: Path, first: int = 0, without: Collection[str] = (), language: str = LANGUAGES[0]
+    paths: Sequence[Path], without: Path | None = None, language: str = LANGUAGES[0]
 ) -> list[EndingPrompt]:
-    """The sentences of a file of lines `id|text` or `id<tab>text`, each with its ending's kind.
+    """The sentences of files of lines `id|text` or `id<tab>text`, each with its ending's kind.
 
     One text in `HELD_OUT`, chosen by a hash of its id, is held out for validation.
 
     Args:
-        path: UTF-8.
-        first: number of the first prompt, part of its noise key.
-        without: ids of texts that are left out.
+        paths: UTF-8.
+        without: a file of ids of texts that are left out, one a line.
         language: of the texts, BCP 47.
 
     Raises:
         InputError: the language can't be read.
-        DataError: the file can't be read, or a line has no id and text.
+        DataError: a file can't be read, or a line has no id and text.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: can't be read ({error}); expected lines id|text") from error
+    left_out = set() if without is None else set(_read(without, "ids, one a line").split())
     front_end, found = TextFrontEnd(language=language), list[EndingPrompt]()
     endings = front_end.language.endings
-    for number, line in enumerate(lines, 1):
-        name, separator, text = line.replace("\t", "|").partition("|")
-        if not separator or not text.strip():
-            raise DataError(f"{path}, line {number}: got {line[:60]!r}; expected id|text")
-        if name in without:
-            continue
+    for name, text in _texts(paths, left_out):
         held_out = crc32(name.encode()) % HELD_OUT == 0
         try:
             sentences = front_end.process(text).sentences
@@ -74,14 +65,32 @@ def read_ending_prompts(
         for sentence in sentences:
             symbols = np.array(sentence.symbol_ids(), np.int64)
             if SHORTEST <= len(symbols) <= LONGEST:
-                prompt = Prompt(first + len(found), sentence.text, symbols)
+                prompt = Prompt(len(found), sentence.text, symbols)
                 kind = endings.kind(sentence.text)
                 ending = EndingPrompt(prompt, kind, len(symbols) - 1, held_out)
                 found.append(ending)
                 if endings.lists(sentence.text):
-                    found += _of_lists(prompt, first + len(found), held_out)
-                found += _asked(ending, first + len(found))
+                    found += _of_lists(prompt, len(found), held_out)
+                found += _asked(ending, len(found))
     return found
+
+
+def _texts(paths: Sequence[Path], left_out: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Ids and texts."""
+    for path in paths:
+        for number, line in enumerate(_read(path, "lines id|text").splitlines(), 1):
+            name, separator, text = line.replace("\t", "|").partition("|")
+            if not separator or not text.strip():
+                raise DataError(f"{path}, line {number}: got {line[:60]!r}; expected id|text")
+            if name not in left_out:
+                yield name, text
+
+
+def _read(path: Path, expected: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: can't be read ({error}); expected {expected}") from error
 
 
 def _of_lists(prompt: Prompt, number: int, held_out: bool) -> list[EndingPrompt]:
@@ -104,11 +113,11 @@ def _asked(ending: EndingPrompt, number: int) -> list[EndingPrompt]:
 
 
 class EndingPrompts:
-    """Draws prompts for the voices of a checkpoint; update k draws the same whatever came before.
+    """Draws prompts for the voices of a checkpoint.
 
     Args:
         prompts: see `read_ending_prompts`.
-        voices: speakers, drawn alike.
+        voices: speakers.
         seed: of the draws.
 
     Raises:
@@ -135,14 +144,23 @@ class EndingPrompts:
         by_kind = ([p for p in self.held_out if p.kind == kind] for kind in KINDS)
         return [prompt for prompts in by_kind for prompt in prompts[:of_each]]
 
-    def draw(self, update: int, size: int) -> list[EndingPrompt]:
-        """`size` prompts, each in a voice; sorted by length."""
+    def draw(self, update: int, size: int, asked: Mapping[str, float]) -> list[EndingPrompt]:
+        """`size` prompts, each in a voice; sorted by length.
+
+        Args:
+            update: part of the key of the draw.
+            asked: the share of the questions that each voice asks; it says as much of the rest as
+                any other.
+        """
         random = np.random.default_rng((self.seed, update, 11))
         shares = np.array([SHARES[kind] for kind in self.kinds])
+        of_questions = np.array([asked[voice] for voice in self.voices])
         chosen = []
         for number in random.choice(len(self.kinds), size, p=shares / shares.sum()):
-            among = self.by_kind[self.kinds[number]]
-            voice = self.voices[int(random.integers(len(self.voices)))]
+            kind = self.kinds[number]
+            p = of_questions / of_questions.sum() if kind in RISING else None
+            voice = self.voices[int(random.choice(len(self.voices), p=p))]
+            among = self.by_kind[kind]
             chosen.append(in_voice(among[int(random.integers(len(among)))], voice))
         return sorted(chosen, key=lambda p: len(p.prompt.symbols))
 

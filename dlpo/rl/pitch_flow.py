@@ -98,10 +98,11 @@ class PitchFlow:
         positions = frame_positions(int(frames.sum()))
         upsampled = model.upsample(hidden, frames, timing.ranges, positions)
         embedded, pitch_range = model.pitch_voice(voice)
-        _, spread, temperature = pitch_range[0].tolist()
+        centre, spread, temperature = pitch_range[0].tolist()
         return PitchScene(
             contour.reader(phonemes, mask, predicted, voice=embedded),
             temperature,
+            centre,
             spread,
             frames[0],
             point_weights(frames, positions)[0],

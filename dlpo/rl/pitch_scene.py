@@ -20,6 +20,8 @@ class PitchScene:
     hidden: Tensor
     """(1, C, P) of the reader"""
     temperature: float
+    centre: float
+    """ln Hz of the voice"""
     spread: float
     """ln Hz of the voice per unit of a contour"""
     frames: Tensor

@@ -1,255 +1,91 @@
-"""`dlpo tune --reward endings`: the pitch flow learns how sentences end.
+"""What every way to tune a voice's pitch has in common: the flow learns, nothing else does.
 
-    L = alpha mean_g A_g e_local(c_g) + beta DL + kl E|v - v_start|^2
-
-    c_g     contours of a sentence drawn by the flow itself, g = 1 .. G, from noise of their own
-    A_g     advantage of c_g: its reward less the mean of the group, in units of `scale_st`
-    e       the flow's own training loss on c_g, on noise and times that the group shares; local:
-            over the points of the last `credit_s` seconds before the ending, which R is about
-    DL      the diffusion loss of the flow (flow matching) on recordings, over whole contours
-    v       the flow's velocity; v_start before tuning
-
-That is DLPO on a flow: the same loss on own samples, weighted by advantages, and on recordings,
-as the anchor. beta = kl = 0 is unanchored; alpha = 0 is the control.
-
-References: Chen et al. 2025 (DLPO, arXiv 2508.03123); Xue et al. 2025 (advantage-weighted matching,
-arXiv 2509.25050).
+The diffusion loss of the flow (flow matching) on recordings, over whole contours, is what anchors
+each of them; `dlpo.rl.endings_tuner` adds a reward, `dlpo.rl.pitch_preferences` people's choices.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from dlpo.checkpoint import Tuned, current_commit, load_checkpoint, save_checkpoint
-from dlpo.config.strict import check_ranges, to_dict
-from dlpo.config.training import EndingsTuning
-from dlpo.data.dataset import Corpora
+from dlpo.config.training import PitchTuning
+from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.model.contour import Flow
 from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo.rl.awm import awm_loss
-from dlpo.rl.ending_figures import EndingFigures
-from dlpo.rl.ending_prompts import EndingPrompt, EndingPrompts
-from dlpo.rl.endings import RISING, bend, credit_shares, ending_reward, movement_weights
-from dlpo.rl.pitch_flow import DrawnContours, PitchFlow
-from dlpo.rl.pitch_scene import PitchBatch, PitchScene, as_points, in_time
+from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.training.contour_losses import RecordedContours
-from dlpo.training.run import LossBatch, TrainingRun
+from dlpo.training.run import TrainingRun
 
-Estimator = Literal["matching", "gradient", "bent"]
-TOGETHER = 4  # prompts of similar length in a batch, so that little of it is padding
-ANCHORED = 2  # draws of a sentence whose divergence is measured
-BENT_ST = 6.0  # semitones by which the rule bends a question's end
-
-
-@dataclass(frozen=True, slots=True)
-class EndingsObjective:
-    """What the ends of sentences are tuned by."""
-
-    estimator: Estimator = "matching"
-    """matching: the equation above. gradient: R's own gradient through the draw, as M is linear in
-    the contour. bent: matching on own draws that the rule bent, without a reward."""
-    alpha: float = 2.0
-    """Weight of the reward's loss; 0 is the control."""
-    beta: float = 2.0
-    """Weight of the diffusion loss on recordings."""
-    kl: float = 0.0
-    """Weight of the divergence from the flow before tuning."""
-    kl_outside: float = 1.0
-    """Weight of the same over the points that no reward credits."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self, **dict.fromkeys(("alpha", "beta", "kl", "kl_outside"), "0 or more"))
-
-    @property
-    def name(self) -> str:
-        """As a checkpoint's provenance names the method."""
-        if self.alpha == 0:
-            return "control"
-        if self.estimator != "matching":
-            return "direct" if self.estimator == "gradient" else "bent"
-        return "dlpo" if self.beta else "awm"
+UNTUNED_CHAIN = ("cosine:1.25", 1, 0.7)  # that a voice without a tuned chain is spoken by
 
 
 class FlowStep(nn.Module):
-    """The loss of an update as one module, so that data-parallel training sees every gradient."""
+    """The losses of an update as one module, so that data-parallel training sees every gradient."""
 
-    def __init__(self, tuner: EndingsTuner, flow: Flow) -> None:
+    def __init__(self, flow: Flow, losses: Callable[[Any], dict[str, Tensor]]) -> None:
         super().__init__()
         self.flow = flow
-        self._losses = tuner.losses
+        self._losses = losses
 
-    def forward(self, prompts: Sequence[EndingPrompt]) -> dict[str, Tensor]:
-        return self._losses(prompts)
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        return self._losses(batch)
 
 
-class EndingsTuner(TrainingRun):
-    """One tuning run of the ends of sentences, see `TrainingRun`.
+class PitchTuner(TrainingRun):
+    """A tuning run of the pitch flow; a subclass defines `losses` and `_tuned_by`.
 
     Args:
         start: checkpoint of a `spectral` that draws its pitch.
         data: prepared recordings of some of its voices, for the diffusion loss.
-        prompts: sentences to draw and to validate on.
         out: directory of the run; already holds a state when resuming.
-        objective: what is learned.
-        settings: everything else.
+        settings: of the loop.
 
     Raises:
         ConfigError: the checkpoint draws no pitch.
-        DataError: prompts or recordings are missing.
+        DataError: recordings are missing.
     """
 
     settings_key = "settings"
-    training: EndingsTuning
+    training: PitchTuning
 
-    def __init__(
-        self,
-        start: Path,
-        data: Corpora,
-        prompts: Sequence[EndingPrompt],
-        out: Path,
-        objective: EndingsObjective,
-        settings: EndingsTuning,
-    ) -> None:
-        self.base, self.dataset, self.objective = load_checkpoint(start), data, objective
+    def __init__(self, start: Path, data: Corpora, out: Path, settings: PitchTuning) -> None:
+        self.base, self.dataset = load_checkpoint(start), data
         super().__init__(settings, out)
         self.policy = PitchFlow(self.base.model.requires_grad_(False))
         self.voice: SpectralWaveGrad2 = self.policy.model
         self.start = PitchFlow(self.voice, copy.deepcopy(self.policy.contour))
         flow = self.policy.flow.requires_grad_(True)
         optimizer = torch.optim.AdamW(
-            flow.parameters(), settings.learning_rate, (0.9, 0.98), weight_decay=0.0
+            flow.parameters(),
+            settings.learning_rate,
+            (0.9, 0.98),
+            weight_decay=settings.weight_decay,
         )
-        self._prepare(flow, FlowStep(self, flow), optimizer)
-        self.prompts = EndingPrompts(prompts, self.voice.config.speakers, settings.seed)
+        self._prepare(flow, FlowStep(flow, self.losses), optimizer)
         self.recorded = RecordedContours(data, "train", self.voice.config.rows)
         held_out = RecordedContours(data, "validation", self.voice.config.rows)
-        self.figures = EndingFigures(
-            self.policy,
-            self.prompts.validation(settings.validation_endings),
-            held_out.collate(held_out.utterances),
-            self.voice.config.speakers,
-        )
-        self._open(
-            {
-                "base_sha256": self.base.sha256,
-                "data_sha256": data.sha256,
-                "objective": to_dict(objective),
-                "texts": len(prompts),
-            }
-        )
+        self.held_out = held_out.collate(held_out.utterances)
 
-    # ------------------------------------------------------------------ the loss of an update
-    def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
-        prompts = self.prompts.draw(self.update, self.training.sentences)
-        terms: dict[str, Tensor] = self.step(prompts)
-        return LossBatch(terms, None, lambda: self.of_rewards)
+    # ------------------------------------------------------------------ what a subclass defines
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        """The terms of an update; their sum is minimized."""
+        raise NotImplementedError
 
-    def losses(self, prompts: Sequence[EndingPrompt]) -> dict[str, Tensor]:
-        """The terms of an update on some prompts, by length; their sum is minimized."""
-        parts: dict[str, list[Tensor]] = {}
-        rewards: list[Tensor] = []
-        for first in range(0, len(prompts), TOGETHER):
-            some = prompts[first : first + TOGETHER]
-            terms, of_part = self._of_prompts(some)
-            rewards.append(of_part.detach())
-            for name, value in terms.items():
-                parts.setdefault(name, []).append(value * (len(some) / len(prompts)))
-        found = torch.cat(rewards)
-        self.of_rewards = {
-            "reward": found.mean().item(),
-            "reward_spread": found.std(1).mean().item(),
-        }
-        terms = {name: torch.stack(values).sum() for name, values in parts.items()}
-        if self.objective.beta:
-            terms["diffusion"] = self.objective.beta * self._diffusion()
-        return terms
+    def _tuned_by(self) -> tuple[str, str]:
+        """Method and reward, as a checkpoint's provenance names them."""
+        raise NotImplementedError
 
-    def _of_prompts(self, prompts: Sequence[EndingPrompt]) -> tuple[dict[str, Tensor], Tensor]:
-        """The terms of own draws, and the rewards (B, G) of these."""
-        objective, settings, policy = self.objective, self.training, self.policy
-        key, draws = (settings.seed, self.update), settings.draws
-        drawn = policy.draw([ending.prompt for ending in prompts], key, draws)
-        rewards = self._rewards(prompts, drawn)
-        credit = self._credit(prompts, drawn.batch)
-        terms = {}
-        if objective.estimator == "gradient":
-            drawn = drawn.chosen(torch.arange(settings.learned).expand(len(prompts), -1))
-            noise = policy.noise(drawn.batch, drawn.keys, draws)[:, : settings.learned]
-            own = replace(drawn, contours=policy.contours(drawn.batch, noise))
-            mean = self._rewards(prompts, own).mean()
-            terms["reward"] = -objective.alpha * mean / settings.scale_st
-        elif objective.estimator == "bent":
-            drawn = self._bent(prompts, drawn)
-            errors = policy.matching_errors(drawn, settings.times)
-            terms["matching"] = objective.alpha * errors.mean()
-        else:
-            drawn, advantages = self._selected(drawn, rewards)
-            if objective.alpha:
-                errors = policy.matching_errors(drawn, settings.times, credit)
-                terms["matching"] = objective.alpha * awm_loss(errors, advantages.flatten())
-        if objective.kl or objective.kl_outside:
-            some = replace(drawn, contours=drawn.contours[:, :ANCHORED])
-            where = objective.kl + objective.kl_outside * (1 - credit)
-            apart = policy.departures(some, settings.times, self.start, where)
-            terms["kl"] = apart.mean()
-        return terms, rewards
-
-    def _credit(self, prompts: Sequence[EndingPrompt], batch: PitchBatch) -> Tensor:
-        """(B, 2, P) the share of each point that the reward credits."""
-        rows = []
-        for ending, scene in zip(prompts, batch.scenes, strict=True):
-            voiced, row = (
-                scene.voiced_before(ending.mark).numpy(),
-                torch.ones(2 * len(scene.frames)),
-            )
-            if self.training.credit_s is not None and voiced.any():
-                row = credit_shares(scene.point_weights, voiced, self.training.credit_s)
-            rows.append(row)
-        return batch.padded_points(rows)
-
-    def _rewards(self, prompts: Sequence[EndingPrompt], drawn: DrawnContours) -> Tensor:
-        """(B, G); 0 for an ending with too little voice to move."""
-        rewards = []
-        for ending, scene, contours in zip(
-            prompts, drawn.batch.scenes, drawn.contours, strict=True
-        ):
-            voiced = scene.voiced_before(ending.mark).numpy()
-            weights = movement_weights(scene.point_weights, voiced, scene.spread)
-            if weights is None:
-                rewards.append(contours.new_zeros(len(contours)))
-                continue
-            points = in_time(contours[:, :, : len(scene.frames)])
-            rewards.append(ending_reward(points @ weights, ending.kind))
-        return torch.stack(rewards)
-
-    def _selected(self, drawn: DrawnContours, rewards: Tensor) -> tuple[DrawnContours, Tensor]:
-        """The best and the worst draws of each sentence, and their advantages (B, L)."""
-        settings, half = self.training, self.training.learned // 2
-        order = rewards.argsort(1, descending=True)
-        chosen = torch.cat([order[:, :half], order[:, -half:]], dim=1)
-        advantages = (rewards - rewards.mean(1, keepdim=True)) / settings.scale_st
-        bound = settings.advantage_bound
-        return drawn.chosen(chosen), advantages.gather(1, chosen).clamp(-bound, bound)
-
-    def _bent(self, prompts: Sequence[EndingPrompt], drawn: DrawnContours) -> DrawnContours:
-        """Own draws, those of questions that rise with the rule applied."""
-        bent = drawn.contours[:, : self.training.learned].clone()
-        for b, (ending, scene) in enumerate(zip(prompts, drawn.batch.scenes, strict=True)):
-            if ending.kind in RISING:
-                points = in_time(bent[b, :, :, : len(scene.frames)])
-                bent[b, :, :, : len(scene.frames)] = as_points(bent_contours(scene, points))
-        limit = self.policy.contour.config.limit
-        return replace(drawn, contours=bent.clamp(-limit, limit))
-
-    def _diffusion(self) -> Tensor:
-        """The flow-matching loss on recordings of one voice or another."""
+    # ------------------------------------------------------------------ the common part
+    def diffusion_loss(self) -> Tensor:
+        """(): the flow-matching loss on recordings of one corpus or another."""
         settings, utterances = self.training, self.recorded.utterances
         random = torch.randint(len(self.dataset.datasets), (1,))
         corpus = [u for u in utterances if self.dataset.corpus_of(u) == int(random)]
@@ -257,29 +93,27 @@ class EndingsTuner(TrainingRun):
         recorded = self.recorded.collate(corpus[first : first + settings.recorded])
         return self.policy.diffusion_loss(recorded, torch.default_generator, settings.times)
 
-    # ------------------------------------------------------------------ the run on disk
     def averaged_flow(self) -> Flow:
         """The averaged weights, which are validated and saved."""
         return cast(Flow, self.averaged.module.eval())
 
-    def _validate(self) -> Mapping[str, float | Tensor]:
-        return self.figures.measure(self.averaged_flow())
+    def _described(self) -> Mapping[str, Any]:
+        """What identifies every run, for `_open`."""
+        return {"base_sha256": self.base.sha256, "data_sha256": self.dataset.sha256}
 
     def _save_checkpoint(self, path: Path) -> None:
         provenance = self.base.provenance
-        before = provenance.tuned
-        chain = (before.schedule, before.steps, before.eta) if before else ("cosine:1.25", 1, 0.7)
-        tuned = Tuned(self.objective.name, "endings", *chain, self.update, self.base.sha256)
-        earlier = provenance.tuned_before + ((before,) if before else ())
+        before, (method, reward) = provenance.tuned, self._tuned_by()
+        schedule, steps, eta = provenance.chain_or(UNTUNED_CHAIN)
+        base = self.base.sha256
+        provenance = replace(
+            provenance,
+            corpus=speech_learned([provenance.corpus], self.dataset.datasets),
+            commit=current_commit(),
+            tuned=Tuned(method, reward, schedule, steps, eta, self.update, base),
+            tuned_before=provenance.tuned_before + ((before,) if before else ()),
+        )
         weights = dict(self.voice.state_dict())
         flow = self.averaged_flow().state_dict()
         weights |= {f"contour.flow.{name}": value for name, value in flow.items()}
-        provenance = replace(provenance, commit=current_commit(), tuned=tuned, tuned_before=earlier)
         save_checkpoint(path, weights, self.base.config, provenance, torch.float16)
-
-
-def bent_contours(scene: PitchScene, contours: Tensor) -> Tensor:
-    """(..., 2P) contours of a sentence with the rule applied to its end."""
-    if not scene.voiced.any():
-        return contours
-    return bend(contours, scene.point_weights, scene.voiced.numpy(), BENT_ST, scene.spread)

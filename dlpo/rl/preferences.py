@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +27,7 @@ from dlpo.rl.noise import Key, seed_keys
 from dlpo.rl.prompts import Prompt, draw_share
 from dlpo.text import TextFrontEnd
 
+Usable = TypeVar("Usable")
 log = logging.getLogger(__name__)
 TOLERANCE = 2  # frames; allowed difference in durations, which may round differently
 
@@ -76,25 +79,7 @@ class ListeningPairs:
 
     def __init__(self, pairs: Sequence[PreferencePair], voice: ChainPolicy, seed: int) -> None:
         self.voice, self.seed = voice, seed
-        front_end = TextFrontEnd()
-        self.usable: list[_UsablePair] = []
-        reasons: dict[str, int] = {}
-        for pair in pairs:
-            usable = self._check(pair, front_end)
-            if isinstance(usable, _UsablePair):
-                self.usable.append(usable)
-            else:
-                reasons[usable] = reasons.get(usable, 0) + 1
-        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-        if not self.usable:
-            raise DataError(
-                f"none of {len(pairs)} preference pairs fits the voice ({counts}); each must be two"
-                " renderings of one sentence by the voice being tuned, or by one with the same"
-                " durations"
-            )
-        if reasons:
-            log.warning("skipping %d of %d preference pairs: %s",
-                        sum(reasons.values()), len(pairs), counts)  # fmt: skip
+        self.usable: list[_UsablePair] = usable_pairs(pairs, self._usable)
 
     def __len__(self) -> int:
         return len(self.usable)
@@ -124,27 +109,76 @@ class ListeningPairs:
         keys = seed_keys(self.seed, update, numbers, 1)
         return Pairs(conditions, _stacked(winners, conditions), _stacked(losers, conditions), keys)
 
-    def _check(self, pair: PreferencePair, front_end: TextFrontEnd) -> _UsablePair | str:
-        """The pair, or why it is unusable."""
-        try:
-            sentences = front_end.process(pair.text).sentences
-        except TextError:
-            return "without words"
-        if len(sentences) != 1:
-            return "with several sentences"
-        symbols = np.array(sentences[0].symbol_ids(), np.int64)
+    def _usable(self, pair: PreferencePair, symbols: NDArray[np.int64]) -> _UsablePair:
         model, prompt = self.voice.model, Prompt(0, pair.text, symbols)
         conditions = conditions_of(model, [prompt], self.voice.reach)
-        expected = int(conditions.frames[0]) * HOP_LENGTH
-        waveforms = pair.waveforms()
-        longer = [(len(waveform) - expected) / HOP_LENGTH for waveform in waveforms]
-        if any(not -TOLERANCE <= frames <= END_FRAMES + TOLERANCE for frames in longer):
-            return "at a different pace from the voice"
-        if not all(waveform.any() for waveform in waveforms):
-            return "with silent audio"
+        check_spoken(pair, int(conditions.frames[0]))
         rollout = self.voice.roll_out(conditions, seed_keys(0, 0, [0], 1), 1)
         own_level_db = active_level_db(rollout.waveforms(model)[0], SAMPLE_RATE)
         return _UsablePair(pair, symbols, own_level_db)
+
+
+class MisfitError(Exception):
+    """Why a pair is of no use to a voice; not told to users one by one."""
+
+
+def usable_pairs(
+    pairs: Sequence[PreferencePair],
+    usable: Callable[[PreferencePair, NDArray[np.int64]], Usable],
+) -> list[Usable]:
+    """What `usable` makes of the pairs of one sentence each; logs how many are of no use, and why.
+
+    Args:
+        usable: called with each pair and the symbols of its sentence; raises `MisfitError`.
+
+    Raises:
+        DataError: none is usable, or a wav can't be used.
+    """
+    front_end, found, reasons = TextFrontEnd(), list[Usable](), Counter[str]()
+    for pair in pairs:
+        try:
+            found.append(usable(pair, _symbols_of(pair.text, front_end)))
+        except MisfitError as misfit:
+            reasons[str(misfit)] += 1
+    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    if not found:
+        raise DataError(
+            f"none of {len(pairs)} preference pairs fits the voice ({counts}); each must be two"
+            " renderings of one sentence by the voice being tuned, or by one with the same"
+            " durations"
+        )
+    if reasons:
+        log.warning("skipping %d of %d preference pairs: %s", reasons.total(), len(pairs), counts)
+    return found
+
+
+def check_spoken(pair: PreferencePair, frames: int) -> tuple[Waveform, Waveform]:
+    """The audio of a pair, each (T,).
+
+    Args:
+        frames: of the sentence as the voice speaks it.
+
+    Raises:
+        MisfitError: one has another length, or is silent.
+        DataError: a wav can't be used.
+    """
+    waveforms = pair.waveforms()
+    longer = [len(waveform) / HOP_LENGTH - frames for waveform in waveforms]
+    if any(not -TOLERANCE <= more <= END_FRAMES + TOLERANCE for more in longer):
+        raise MisfitError("at a different pace from the voice")
+    if not all(waveform.any() for waveform in waveforms):
+        raise MisfitError("with silent audio")
+    return waveforms
+
+
+def _symbols_of(text: str, front_end: TextFrontEnd) -> NDArray[np.int64]:
+    try:
+        sentences = front_end.process(text).sentences
+    except TextError as error:
+        raise MisfitError("without words") from error
+    if len(sentences) != 1:
+        raise MisfitError("with several sentences")
+    return np.array(sentences[0].symbol_ids(), np.int64)
 
 
 def as_chain(model: Model, waveform: Waveform) -> Tensor:

@@ -159,11 +159,16 @@ class Probe:
                 differences[name].append(float(right - of_wrong))
         return {name: MeanDifference.of(found) for name, found in differences.items()}
 
-    def best_of_eight(self, score: Score, held_out: dict[str, Score]) -> dict[str, MeanDifference]:
-        """By how much the best of eight by a reward raises each held-out judge over their mean."""
+    def best_of_eight(
+        self, score: Score, held_out: dict[str, Score], prompts: Sequence[Prompt] = ()
+    ) -> dict[str, MeanDifference]:
+        """By how much the best of eight by a reward raises each held-out judge over their mean.
+
+        Args:
+            prompts: of the recordings by default.
+        """
         differences: dict[str, list[float]] = {name: [] for name in held_out}
-        for i in self.utterances:
-            prompt = self.prompts[i]
+        for prompt in prompts or self.prompts.values():
             contours = [self._in_range(prompt, c, shaped=False) for c in self._drawn(prompt, DRAWS)]
             best = int(score(prompt, contours, 0).argmax())
             for name, judge in held_out.items():

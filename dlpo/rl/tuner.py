@@ -17,7 +17,7 @@ from torch import Tensor
 from dlpo.checkpoint import current_commit, load_checkpoint, save_checkpoint
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.training import TuningConfig
-from dlpo.data.dataset import Corpora, describe_speech
+from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DlpoError
 from dlpo.model.build import Model
@@ -155,10 +155,9 @@ class Tuner(TrainingRun):
         }
 
     def _save_checkpoint(self, path: Path) -> None:
-        known, heard = self.base.provenance.corpus, describe_speech(self.dataset.datasets)
         provenance = replace(
             self.base.provenance,
-            corpus="; ".join(dict.fromkeys([*known.split("; "), *heard.split("; ")])),
+            corpus=speech_learned([self.base.provenance.corpus], self.dataset.datasets),
             data_sha256=self.dataset.sha256,
             commit=current_commit(),
             tuned=self.plan.tuned(self.update, self.base.sha256),

@@ -65,7 +65,7 @@ class Contours(OnDevice):
 
 
 def recorded_contour(dataset: Corpora, utterance: int) -> Recorded:
-    """The points whose upsampling comes closest to the F0 of a recording, by least squares.
+    """The contour of a recording, about its own mean and by its own spread.
 
     Raises:
         DataError: fewer than two frames of it are voiced.
@@ -73,15 +73,37 @@ def recorded_contour(dataset: Corpora, utterance: int) -> Recorded:
     _, seconds = dataset.timing(utterance)
     durations = whole_frames(seconds)
     f0 = dataset[utterance].features.f0[: int(durations.sum())]
+    try:
+        return fitted_contour(f0, durations)
+    except DataError as error:
+        raise DataError(
+            f"{dataset.entries[utterance].id}: {error}; remove the clip from the corpus"
+        ) from error
+
+
+def fitted_contour(
+    f0: NDArray[np.float32],
+    durations: NDArray[np.float32],
+    pitch_range: tuple[float, float] | None = None,
+) -> Recorded:
+    """The points whose upsampling comes closest to an F0, by least squares.
+
+    Args:
+        f0: (F,) Hz, 0 where unvoiced.
+        durations: (P,) whole frames of each symbol; their sum is F.
+        pitch_range: centre and spread in ln Hz that the points are measured by; by default the
+            mean and the standard deviation of the voiced frames.
+
+    Raises:
+        DataError: fewer than two frames are voiced.
+    """
     voiced = f0 > 0
     if voiced.sum() < 2:
-        raise DataError(
-            f"{dataset.entries[utterance].id}: {voiced.sum()} frames are voiced; expected speech:"
-            " remove the clip from the corpus"
-        )
+        raise DataError(f"{voiced.sum()} frames are voiced; expected speech")
     frames = np.arange(len(f0))
     log_f0 = np.interp(frames, frames[voiced], np.log(f0[voiced]))
-    mean, spread = float(log_f0[voiced].mean()), float(log_f0[voiced].std())
+    own = float(log_f0[voiced].mean()), float(log_f0[voiced].std())
+    mean, spread = own if pitch_range is None else pitch_range
     weights = point_weights(torch.from_numpy(durations)[None], frame_positions(len(f0)))
     shares = weights[0].double().numpy()  # (F, 2 P)
     present = shares.sum(0) > 1e-6  # points of symbols with a duration

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from dlpo.checkpoint import Provenance, current_commit, save_checkpoint
 from dlpo.config.strict import to_dict
 from dlpo.config.training import RunConfig
-from dlpo.data.dataset import Corpora, describe_speech
+from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.errors import TrainingError
 from dlpo.text.languages import LANGUAGES
 from dlpo.training.processes import Processes, join_processes
@@ -109,8 +109,7 @@ class TrainingRun:
 
     def _save_checkpoint(self, path: Path) -> None:
         """Write the averaged weights as a checkpoint, with the updates and data behind it."""
-        learned = "; ".join([*self.learned_before, describe_speech(self.dataset.datasets)])
-        speech = "; ".join(dict.fromkeys(learned.split("; ")))
+        speech = speech_learned(self.learned_before, self.dataset.datasets)
         spoken = {**self.languages_before, **self.dataset.languages}
         provenance = Provenance(
             self.update,

@@ -75,3 +75,16 @@ def test_what_is_missing_is_explained(
     result = tune("--reward", "endings", *given, *options)
     assert result.exit_code == 1
     assert explained in result.output.replace("\n", " ")
+
+
+def test_a_probe_needs_recordings_to_compare(tune: Any, texts: Path, tmp_path: Path) -> None:
+    result = tune("--reward", "endings", "--texts", texts, "--probe")
+    assert result.exit_code == 1
+    assert "1 validation recordings; expected two or more" in result.output.replace("\n", " ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_pitch_learns_from_pairs_alone(tune: Any) -> None:
+    result = tune("--set", "part=pitch")
+    assert result.exit_code == 1
+    assert "give --method dpo --pairs FILE" in result.output.replace("\n", " ")

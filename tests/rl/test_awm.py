@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.awm import AWM, awm_loss, credited, weighted_matching
+from dlpo.rl.awm import AWM, awm_loss, bounded, credited, weighted_matching
 from dlpo.rl.method import Sample
 from dlpo.rl.objective import Objective
 from dlpo.rl.rollout import TYPICAL_SAMPLES
@@ -26,6 +26,15 @@ class Velocity(torch.nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         return self.a * x + self.b * time
+
+
+def test_samples_are_unlearned_up_to_a_bound() -> None:
+    errors = torch.tensor([[1.0, 2.0, 4.0, 4.0]], requires_grad=True)
+    before, weights = torch.tensor([[2.0, 2.0, 2.0, 2.0]]), torch.tensor([-1.0, -1.0, -1.0, 1.0])
+    (found,) = torch.autograd.grad(
+        weighted_matching(bounded(errors, before, weights, 1.5), weights), errors
+    )
+    assert found.tolist() == [[-0.25, -0.25, 0.0, 0.25]]
 
 
 def test_a_flow_is_matched_where_points_are_credited() -> None:

@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import EndingsTuning
-from dlpo.data.dataset import Corpora
-from dlpo.errors import ConfigError, DataError
+from dlpo.data.dataset import Corpora, describe_speech
+from dlpo.errors import ConfigError, DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
 from dlpo.rl.ending_prompts import EndingPrompts, read_ending_prompts
+from dlpo.rl.endings import RISING
+from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_tuner import EndingsObjective, EndingsTuner
 from dlpo.rl.prompts import Prompt
 from tests.toys import BASE, CONTOUR, SPECTRAL, save_toy
 
@@ -58,7 +60,7 @@ def tuned(
     voice: Path, data: Path, texts: Path, out: Path, objective: EndingsObjective, **changes: object
 ) -> EndingsTuner:
     settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
-    prompts = read_ending_prompts(texts)
+    prompts = read_ending_prompts([texts])
     tuner = EndingsTuner(voice, Corpora([data]), prompts, out, objective, settings)
     tuner.run()
     return tuner
@@ -126,6 +128,8 @@ def test_only_the_flow_learns(voice: Path, tiny_dataset: Path, texts: Path, tmp_
     assert all(name.startswith("contour.flow.") for name in changed)
     assert after.provenance.tuned is not None
     assert (after.provenance.tuned.method, after.provenance.tuned.reward) == ("dlpo", "endings")
+    heard = describe_speech(Corpora([tiny_dataset]).datasets)
+    assert after.provenance.corpus == f"{before.provenance.corpus}; {heard}"
 
 
 def test_a_resumed_run_is_the_same_to_the_bit(
@@ -136,6 +140,17 @@ def test_a_resumed_run_is_the_same_to_the_bit(
     parts = tuned(voice, tiny_dataset, texts, tmp_path / "parts", EndingsObjective())
     for ours, theirs in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_prompts_of_a_loss_that_overflows_are_kept(
+    voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="not finite"):
+        tuned(voice, tiny_dataset, texts, tmp_path, EndingsObjective(alpha=3e38, beta=3e38))
+    kept = load_file(tmp_path / "bad_batch.safetensors")
+    assert len(kept["symbols"]) == len(kept["marks"]) == SETTINGS.sentences
+    ends = (kept["symbols"] >= 0).sum(1) - 1
+    assert torch.all(kept["marks"] <= ends)
 
 
 @pytest.mark.full
@@ -163,12 +178,12 @@ def test_the_control_has_no_reward_in_its_loss(
         EndingsObjective(alpha=0.0, beta=1.0, kl_outside=0.0),
         updates=1,
     )
-    prompts = tuner.prompts.draw(0, 4)
+    prompts = tuner.prompts.draw(0, 4, tuner.behind)
     assert set(tuner.losses(prompts)) == {"diffusion"}
 
 
 def test_short_statements_are_also_asked(texts: Path) -> None:
-    prompts = read_ending_prompts(texts)
+    prompts = read_ending_prompts([texts])
     asked = [p for p in prompts if p.prompt.text == "The bus leaves at a quarter to eight?"]
     said = [p for p in prompts if p.prompt.text == "The bus leaves at a quarter to eight."]
     assert {p.kind for p in asked} == {"declarative"}
@@ -177,16 +192,28 @@ def test_short_statements_are_also_asked(texts: Path) -> None:
         assert (question.prompt.symbols != statement.prompt.symbols).nonzero()[0].tolist() == [
             len(said[0].prompt.symbols) - 1
         ]
-    drawn = EndingPrompts(prompts, ["lj"], 0).draw(3, 40)
+    drawn = EndingPrompts(prompts, ["lj"], 0).draw(3, 40, {"lj": 1.0})
     assert 10 < sum(prompt.kind in ("yes_no", "declarative") for prompt in drawn) < 30
     assert not any(prompt.held_out for prompt in drawn)
+
+
+def test_a_voice_that_lags_is_asked_more(texts: Path) -> None:
+    behind = {"a": 3.0, "b": 1.0}
+    prompts = EndingPrompts(read_ending_prompts([texts]), list(behind), 0)
+    drawn = [prompt for update in range(40) for prompt in prompts.draw(update, 20, behind)]
+    of_a = {
+        rises: np.mean([p.prompt.voice == "a" for p in drawn if (p.kind in RISING) == rises])
+        for rises in (True, False)
+    }
+    assert of_a[True] == pytest.approx(0.75, abs=0.08)
+    assert of_a[False] == pytest.approx(0.5, abs=0.08)
 
 
 def test_texts_without_questions_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("A1|Where did she go?\n", encoding="utf-8")
     with pytest.raises(DataError, match="expected questions and"):
-        EndingPrompts(read_ending_prompts(path), ["lj"], 0)
+        EndingPrompts(read_ending_prompts([path]), ["lj"], 0)
     path.write_text("no separator\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"line 1: got 'no separator'"):
-        read_ending_prompts(path)
+        read_ending_prompts([path])

@@ -11,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from dlpo.audio import Waveform
 from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Corpora
 from dlpo.noise_schedule import named_schedule
+from dlpo.rl.ending_probe import ending_score, question_score
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.probe import DRAWN, NOISE, OTHER, MeanDifference, Probe, Speaker
 from dlpo.rl.prompts import Prompt
@@ -88,3 +90,29 @@ def test_the_interval_covers_the_mean() -> None:
     found = [MeanDifference.of(list(random.normal(0.5, 1, 40))) for _ in range(100)]
     covered = sum(one.low <= 0.5 <= one.high for one in found)
     assert covered >= 85
+
+
+def test_endings_are_scored_by_what_the_sentence_asks(policy: PitchFlow) -> None:
+    symbols = np.array([1, *range(30, 60), 9], np.int64)
+    rising = torch.linspace(4.5, 5.5, 2 * len(symbols)).view(-1, 2).T
+    contours = [rising, rising.flip(1).flip(0)]
+    for number, (text, rises) in enumerate((("Is it far?", True), ("It is far.", False))):
+        scores = ending_score(policy)(Prompt(900 + number, text, symbols), contours, 0)
+        assert (scores[0] > scores[1]) == rises
+
+
+def test_a_recognizer_hears_each_contour(policy: PitchFlow) -> None:
+    heard: list[tuple[float, str]] = []
+
+    class Level:
+        def question_logit(self, waveform: Waveform, sample_rate_hz: int, text: str) -> float:
+            heard.append((float(np.abs(waveform).max()), text))
+            return heard[-1][0]
+
+    speaker = Speaker(policy, named_schedule("cosine:1.25", 1, 0.0))
+    prompt = Prompt(950, "Is it far?", np.array([1, 30, 40, 50, 9], np.int64))
+    flat = torch.full((2, 5), 5.0)
+    scores = question_score(speaker, Level())(prompt, [flat, flat + 0.7], 3)
+    spoken = [np.abs(speaker.speak(prompt, c, 3)).max() for c in (flat, flat + 0.7)]
+    assert scores == pytest.approx(spoken)
+    assert {text for _, text in heard} == {"Is it far?"}

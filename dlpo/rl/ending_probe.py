@@ -1,0 +1,73 @@
+"""What `dlpo tune --reward endings --probe` asks: the reward of endings, and a judge of questions.
+
+Questions of `dlpo.rl.probe`; the second is asked of held-out questions, and what takes no part is a
+speech recognizer: its logit of "?" against "." after the words that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlpo.audio import SAMPLE_RATE, Waveform
+from dlpo.rl.ending_prompts import EndingPrompt, in_voice
+from dlpo.rl.endings import RISING, ending_reward, movement_weights
+from dlpo.rl.pitch_flow import PitchFlow
+from dlpo.rl.pitch_scene import in_time
+from dlpo.rl.probe import Score, Speaker
+from dlpo.rl.prompts import Prompt
+from dlpo.text.languages import LANGUAGES, open_language
+
+QUESTIONS = 60  # and recordings, to compare
+
+
+class HearsQuestions(Protocol):
+    """A recognizer, such as `dlpo.judges.whisper.Whisper`."""
+
+    def question_logit(self, waveform: Waveform, sample_rate_hz: int, text: str) -> float:
+        """How much more a clip of some text sounds like a question than like a statement, nats."""
+        ...
+
+
+def ending_score(policy: PitchFlow, language: str = LANGUAGES[0]) -> Score:
+    """The reward of how contours end, for what their sentence asks for; `dlpo.rl.endings`.
+
+    ``language``: of the sentences, BCP 47.
+    """
+    endings = open_language(language).endings
+
+    def score(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> NDArray[np.float64]:
+        (scene,) = policy.batch([prompt]).scenes
+        weights = movement_weights(scene.point_weights, scene.voiced.numpy())
+        if weights is None:
+            return np.zeros(len(contours))
+        kind = endings.kind(prompt.text)
+        return np.array(
+            [float(ending_reward(in_time(contour) @ weights, kind)) for contour in contours]
+        )
+
+    return score
+
+
+def question_score(speaker: Speaker, recognizer: HearsQuestions) -> Score:
+    """How much like questions contours sound to a recognizer when they are spoken."""
+
+    def score(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> NDArray[np.float64]:
+        clips = [speaker.speak(prompt, contour, seed) for contour in contours]
+        heard = [recognizer.question_logit(clip, SAMPLE_RATE, prompt.text) for clip in clips]
+        return np.array(heard)
+
+    return score
+
+
+def held_out_questions(
+    prompts: Sequence[EndingPrompt], voices: Sequence[str], count: int = QUESTIONS
+) -> list[Prompt]:
+    """Held-out questions that should rise; voices take turns."""
+    rising = [ending for ending in prompts if ending.held_out and ending.kind in RISING]
+    return [in_voice(e, voice).prompt for e, voice in zip(rising[:count], cycle(voices))]

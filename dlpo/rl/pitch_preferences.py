@@ -1,0 +1,201 @@
+"""Listeners' preferences of pitch: Diffusion-DPO on the contours of two renderings.
+
+    L = -E log sigmoid(-beta_p (e(c_w) - e_start(c_w) - e(c_l) + e_start(c_l))) + beta DL
+
+    c_w, c_l  the contours that the preferred rendering and the other one were spoken with, tracked
+              in their audio
+    e         the flow's own training loss on a contour, on noise and times that the two share
+    DL        the diffusion loss on recordings, the anchor
+
+People hear pitch, judges of naturalness don't (docs/tuning.md), so their choices are what such a
+voice can learn from beyond rules. `dlpo.rl.dpo` has the loss.
+
+Reference: Wallace et al. 2024 (arXiv 2311.12908), eq. 14.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from dlpo.audio import HOP_LENGTH, Waveform
+from dlpo.config.training import PitchPairsTuning
+from dlpo.data.dataset import Corpora
+from dlpo.data.features import measure
+from dlpo.data.preferences import PreferencePair
+from dlpo.errors import ConfigError, DataError
+from dlpo.rl.dpo import matching_margins, preference_loss
+from dlpo.rl.pitch_flow import DrawnContours, PitchFlow
+from dlpo.rl.pitch_scene import PitchScene
+from dlpo.rl.pitch_tuner import PitchTuner
+from dlpo.rl.preferences import MisfitError, check_spoken, usable_pairs
+from dlpo.rl.prompts import Prompt, draw_share
+from dlpo.training.contour_losses import fitted_contour
+from dlpo.training.run import LossBatch
+
+HELD_OUT = 10  # one text in so many is for validation
+MEASURED_DRAWS = 16  # of noise and time, for a pair in validation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContourPair:
+    """One decided comparison, as the flow sees it."""
+
+    prompt: Prompt
+    winner: Tensor
+    """(2, P) about 0, in units of the voice's spread"""
+    loser: Tensor
+    """(2, P)"""
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it is for validation: one text in `HELD_OUT`, chosen by a hash."""
+        return crc32(self.prompt.text.encode()) % HELD_OUT == 0
+
+
+@dataclass(frozen=True, slots=True)
+class PairBatch:
+    """Comparisons of B sentences, as tensors."""
+
+    prompts: Sequence[Prompt]
+    contours: Tensor
+    """(B, 2, 2, P) winners and losers, 0 in the padding"""
+
+
+def heard_pairs(
+    pairs: Sequence[PreferencePair], policy: PitchFlow, voice: str | None
+) -> list[ContourPair]:
+    """The contours of the pairs that fit the voice: one sentence, with the voice's own durations.
+
+    Args:
+        pairs: from `read_pairs`.
+        policy: before tuning.
+        voice: who speaks in them; the first speaker by default.
+
+    Raises:
+        DataError: none is usable, or a wav can't be used.
+    """
+    numbers: dict[str, int] = {}
+
+    def heard(pair: PreferencePair, symbols: NDArray[np.int64]) -> ContourPair:
+        prompt = Prompt(numbers.setdefault(pair.text, len(numbers)), pair.text, symbols, voice)
+        scene = policy.scene(prompt)
+        spoken = check_spoken(pair, int(scene.frames.sum()))
+        winner, loser = (_contour(waveform, scene, policy) for waveform in spoken)
+        return ContourPair(prompt, winner, loser)
+
+    return usable_pairs(pairs, heard)
+
+
+def _contour(waveform: Waveform, scene: PitchScene, policy: PitchFlow) -> Tensor:
+    """(T,) -> (2, P) in units of the voice's spread."""
+    samples = np.zeros(int(scene.frames.sum()) * HOP_LENGTH, np.float32)
+    kept = waveform[: len(samples)]
+    samples[: len(kept)] = kept
+    pitch_range = scene.centre, scene.spread
+    try:
+        found = fitted_contour(measure(samples).f0, scene.frames.numpy(), pitch_range)
+    except DataError as error:
+        raise MisfitError("without a voiced sound") from error
+    limit = policy.contour.config.limit
+    return torch.from_numpy(found.points).clamp(-limit, limit)
+
+
+class PitchPairsTuner(PitchTuner):
+    """One run on listeners' pairs, see `PitchTuner`.
+
+    Args:
+        pairs: from `read_pairs`; their voice is `settings.voice`.
+        pairs_sha256: of their file and audio.
+        beta: weight of the diffusion loss.
+        settings: everything else.
+
+    Raises:
+        ConfigError: beta is negative.
+        DataError: no pair is usable, or none is left to learn from.
+    """
+
+    training: PitchPairsTuning
+
+    def __init__(
+        self,
+        start: Path,
+        data: Corpora,
+        pairs: Sequence[PreferencePair],
+        pairs_sha256: str,
+        out: Path,
+        beta: float,
+        settings: PitchPairsTuning,
+    ) -> None:
+        if beta < 0:
+            raise ConfigError(f"beta is {beta}; expected 0 or more")
+        super().__init__(start, data, out, settings)
+        self.beta, self.pairs_sha256 = beta, pairs_sha256
+        self.averaged_policy = PitchFlow(self.voice, copy.deepcopy(self.start.contour))
+        heard = heard_pairs(pairs, self.start, settings.voice)
+        self.learned = [pair for pair in heard if not pair.held_out]
+        if not self.learned:
+            raise DataError(
+                f"all {len(heard)} usable pairs are of texts held out for validation; collect"
+                " answers on more texts"
+            )
+        validated = [pair for pair in heard if pair.held_out]
+        self.validated = self._batch(validated) if validated else None
+        described = {"pairs_sha256": pairs_sha256, "voice": settings.voice, "beta": beta}
+        self._open({**self._described(), **described})
+
+    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
+        """See `PitchTuner.losses`."""
+        settings = self.training
+        margins = self._margins(self.policy, batch, self.update, settings.times)
+        terms = {"preference": preference_loss(margins, settings.preference_beta)}
+        if self.beta:
+            terms["diffusion"] = self.beta * self.diffusion_loss()
+        return terms
+
+    def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
+        processes = self.processes
+        numbers = draw_share(
+            (self.training.seed, self.update),
+            len(self.learned),
+            self.training.pairs,
+            processes.rank,
+            processes.count,
+        )
+        batch = self._batch([self.learned[number] for number in numbers])
+        return LossBatch(self.step(batch), batch)
+
+    def _batch(self, pairs: Sequence[ContourPair]) -> PairBatch:
+        rows = [torch.stack([pair.winner, pair.loser]).movedim(-1, 0) for pair in pairs]
+        padded = pad_sequence(rows, batch_first=True)  # (B, P, 2, 2)
+        return PairBatch([pair.prompt for pair in pairs], padded.movedim(1, -1))
+
+    def _margins(self, policy: PitchFlow, batch: PairBatch, update: int, draws: int) -> Tensor:
+        """(K, B): how much more a policy likes the winners, on the noise of an update."""
+        keys = tuple((self.training.seed, update, prompt.number) for prompt in batch.prompts)
+        drawn = DrawnContours(policy.batch(batch.prompts), batch.contours, keys)
+        return matching_margins(policy, self.start, drawn, draws)
+
+    def _validate(self) -> Mapping[str, float | Tensor]:
+        """The share of held-out texts' pairs that the policy agrees with, and the guide's loss."""
+        self.averaged_policy.flow.load_state_dict(self.averaged_flow().state_dict())
+        generator, policy = torch.Generator().manual_seed(0), self.averaged_policy
+        loss = policy.diffusion_loss(self.held_out, generator, MEASURED_DRAWS, learns=False)
+        figures = {"diffusion": loss.item()}
+        if self.validated is not None:
+            margins = self._margins(policy, self.validated, 0, MEASURED_DRAWS).mean(0)
+            figures["margin"] = margins.mean().item()
+            figures["preferences_kept"] = (margins > 0).float().mean().item()
+        return figures
+
+    def _tuned_by(self) -> tuple[str, str]:
+        return "dpo", f"preference pairs {self.pairs_sha256[:12]}"

@@ -1,0 +1,210 @@
+"""Listeners' pairs of pitch: tracked in their audio, learned by the flow."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, Waveform, write_wav
+from dlpo.checkpoint import load_checkpoint
+from dlpo.config.training import PitchPairsTuning
+from dlpo.data.dataset import Corpora
+from dlpo.data.preferences import PreferencePair
+from dlpo.errors import DataError
+from dlpo.noise_schedule import named_schedule
+from dlpo.rl.endings import movement_weights
+from dlpo.rl.pitch_flow import PitchFlow
+from dlpo.rl.pitch_preferences import PitchPairsTuner, heard_pairs
+from dlpo.rl.pitch_scene import in_time
+from dlpo.rl.prompts import Prompt
+from dlpo.text import TextFrontEnd
+from dlpo.training.synthesis import speak
+from tests.toys import CONTOUR, SPECTRAL, save_toy
+
+Wav = Callable[[str, Waveform], Path]
+REPOSITORY = Path(__file__).parents[2]
+TEXTS = [
+    f"{who} {did} the {noun}?"
+    for who, did in (("You", "sold"), ("She", "painted"), ("They", "never saw"))
+    for noun in ("boat", "garden wall", "old piano", "museum", "red car", "long letter", "lake")
+]
+SETTINGS = PitchPairsTuning(
+    updates=4, pairs=4, times=2, recorded=2, log_every=1, validate_every=2, save_every=2
+)
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def slow(weights: dict[str, Tensor]) -> None:
+        weights["timing_out.bias"][0] = 2.5  # symbols of a dozen frames
+        weights["prosody_out.bias"][1] = 5.0  # all voiced
+
+    config = replace(SPECTRAL, voices=("lj", "lj/LJ001"), contour=CONTOUR)
+    return save_toy(tmp_path_factory.mktemp("voice"), config, 1, slow)
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Wav:
+    def written(name: str, waveform: Waveform) -> Path:
+        path = tmp_path / f"{name}.wav"
+        write_wav(path, waveform)
+        return path
+
+    return written
+
+
+def prompt_of(text: str, number: int = 0) -> Prompt:
+    (sentence,) = TextFrontEnd().process(text).sentences
+    return Prompt(number, text, np.array(sentence.symbol_ids(), np.int64))
+
+
+def hummed(policy: PitchFlow, prompt: Prompt, contour: Tensor) -> Waveform:
+    """A buzz at the F0 of a contour."""
+    scene = policy.scene(prompt)
+    log_f0 = scene.centre + scene.spread * (scene.point_weights @ in_time(contour)).numpy()
+    phase = np.cumsum(np.repeat(np.exp(log_f0), HOP_LENGTH)) / SAMPLE_RATE * 2 * np.pi
+    return (0.1 * sum(np.sin(k * phase) / k for k in range(1, 9))).astype(np.float32)
+
+
+def test_contours_are_tracked_in_the_audio(voice: Path, wav: Wav) -> None:
+    policy = PitchFlow(load_checkpoint(voice).model)
+    prompt = prompt_of(TEXTS[0])
+    length = len(prompt.symbols)
+    rising = torch.linspace(-1, 1, 2 * length).view(length, 2).T
+    winner, loser = (
+        wav(name, hummed(policy, prompt, contour))
+        for name, contour in (("rising", rising), ("falling", -rising))
+    )
+    (pair,) = heard_pairs([PreferencePair(TEXTS[0], winner, loser)], policy, None)
+    inner = slice(1, -1)  # a tracker begins and ends late
+    torch.testing.assert_close(pair.winner[:, inner], rising[:, inner], atol=0.2, rtol=0)
+    torch.testing.assert_close(pair.loser[:, inner], -rising[:, inner], atol=0.2, rtol=0)
+
+
+def test_pairs_without_a_pitch_are_left_out(
+    voice: Path, wav: Wav, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = PitchFlow(load_checkpoint(voice).model)
+    flat = torch.zeros(2, len(prompt_of(TEXTS[0]).symbols))
+    hum = wav("hum", hummed(policy, prompt_of(TEXTS[0]), flat))
+    click = np.zeros(len(hummed(policy, prompt_of(TEXTS[0]), flat)), np.float32)
+    click[900] = 0.5
+    unvoiced = PreferencePair(TEXTS[0], wav("click", click), hum)
+    paced = PreferencePair("Hello?", hum, hum)
+    with caplog.at_level(logging.WARNING):
+        kept = heard_pairs([unvoiced, PreferencePair(TEXTS[0], hum, hum), paced], policy, None)
+    assert len(kept) == 1
+    assert "1 at a different pace from the voice, 1 without a voiced sound" in caplog.text
+    with pytest.raises(DataError, match="none of 1 preference pairs"):
+        heard_pairs([paced], policy, None)
+
+
+def listened(
+    policy: PitchFlow,
+    texts: Sequence[str],
+    spoken: Callable[[Prompt, int], Waveform],
+    wav: Wav,
+) -> list[PreferencePair]:
+    """The choices of a listener who hears two takes and likes the one whose end is higher."""
+    pairs = []
+    for number, text in enumerate(texts):
+        prompt = prompt_of(text, number)
+        scene = policy.scene(prompt)
+        weights = movement_weights(scene.point_weights, scene.voiced.numpy())
+        if weights is None:
+            continue
+        takes = [wav(f"{number}-{seed}", spoken(prompt, seed)) for seed in (0, 1)]
+        (heard,) = heard_pairs([PreferencePair(text, *takes)], policy, None)
+        ends = [float(in_time(contour) @ weights) for contour in (heard.winner, heard.loser)]
+        pairs.append(PreferencePair(text, *(takes if ends[0] > ends[1] else takes[::-1])))
+    return pairs
+
+
+def ends(policy: PitchFlow, prompts: Sequence[Prompt]) -> float:
+    """Mean movement at the end, in standard deviations of the voice."""
+    found = []
+    for prompt in prompts:
+        drawn = policy.draw([prompt], (9, 9), 32)
+        (scene,) = drawn.batch.scenes
+        weights = movement_weights(scene.point_weights, scene.voiced.numpy())
+        if weights is not None:
+            found.append(float((in_time(drawn.contours[0]) @ weights).mean()))
+    return float(np.mean(found))
+
+
+def test_a_run_learns_what_a_listener_likes(
+    voice: Path, tiny_dataset: Path, wav: Wav, tmp_path: Path
+) -> None:
+    policy = PitchFlow(load_checkpoint(voice).model)
+
+    def spoken(prompt: Prompt, seed: int) -> Waveform:
+        return hummed(policy, prompt, policy.draw([prompt], (seed, 0), 1).contours[0, 0])
+
+    pairs = listened(policy, TEXTS[:9], spoken, wav)
+    settings = replace(SETTINGS, updates=30, pairs=8, learning_rate=3e-3, validate_every=40)
+    data = Corpora([tiny_dataset])
+    tuner = PitchPairsTuner(voice, data, pairs, "5" * 64, tmp_path / "run", 0.1, settings)
+    checkpoint = tuner.run()
+    tuned = load_checkpoint(checkpoint)
+    others = [
+        prompt_of(text, 100 + i) for i, text in enumerate(("You ate it all?", "He went home?"))
+    ]
+    assert ends(PitchFlow(tuned.model), others) > ends(policy, others) + 0.3
+    assert tuned.provenance.tuned is not None
+    assert tuned.provenance.tuned.method == "dpo"
+    log = map(json.loads, (tmp_path / "run" / "log.jsonl").read_text().splitlines())
+    losses = [figures["preference"] for figures in log if figures["split"] == "train"]
+    assert losses[0] == pytest.approx(math.log(2), abs=1e-3)
+    assert np.mean(losses[-5:]) < 0.6
+
+
+def test_a_run_on_pairs_resumes_to_the_bit(
+    voice: Path, tiny_dataset: Path, wav: Wav, tmp_path: Path
+) -> None:
+    policy = PitchFlow(load_checkpoint(voice).model)
+
+    def spoken(prompt: Prompt, seed: int) -> Waveform:
+        return hummed(policy, prompt, policy.draw([prompt], (seed, 0), 1).contours[0, 0])
+
+    pairs, data = listened(policy, TEXTS[:3], spoken, wav), Corpora([tiny_dataset])
+
+    def run(out: str, updates: int) -> PitchPairsTuner:
+        settings = replace(SETTINGS, updates=updates)
+        tuner = PitchPairsTuner(voice, data, pairs, "5" * 64, tmp_path / out, 1.0, settings)
+        tuner.run()
+        return tuner
+
+    whole, _, parts = run("whole", 4), run("parts", 2), run("parts", 4)
+    for ours, theirs in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.full
+def test_our_voice_learns_from_a_listener_who_hears_endings(
+    tiny_dataset: Path, wav: Wav, tmp_path: Path
+) -> None:
+    """Audio of the voices before tuning, tracked by WORLD; half of the texts are not heard."""
+    start = REPOSITORY / "voices" / "spectral" / "checkpoint"
+    model, chain = load_checkpoint(start).model, named_schedule("cosine:1.25", 1, 0.7)
+    policy = PitchFlow(model)
+
+    def spoken(prompt: Prompt, seed: int) -> Waveform:
+        waveform: Waveform = speak(model, prompt.symbols, chain, seed)
+        return waveform
+
+    pairs = listened(policy, TEXTS[::2], spoken, wav)
+    settings = replace(SETTINGS, updates=40, pairs=8, times=4, validate_every=40)
+    data = Corpora([tiny_dataset])
+    tuner = PitchPairsTuner(start, data, pairs, "5" * 64, tmp_path / "run", 0.0, settings)
+    tuned = PitchFlow(load_checkpoint(tuner.run()).model)
+    others = [prompt_of(text, 100 + i) for i, text in enumerate(TEXTS[1::2])]
+    assert ends(tuned, others) > ends(policy, others) + 0.2
