@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -58,12 +58,12 @@ def sound_of(word: str, ipa: Callable[[str], str]) -> str:
 
 def counted(expected: list[str], heard: list[str], ipa: Callable[[str], str]) -> dict[str, int]:
     """Each count of one clip."""
-    views: Sequence[Callable[[str], str]]
-    views = (str, without_accents, lambda word: sound_of(word, ipa))
-    return {
-        name: edit_distance([*map(view, expected)], [*map(view, heard)])
-        for name, view in zip(COUNTS, views, strict=True)
-    }
+
+    def wrong(view: Callable[[str], str]) -> int:
+        return edit_distance([view(word) for word in expected], [view(word) for word in heard])
+
+    of_sound = wrong(lambda word: sound_of(word, ipa))
+    return dict(zip(COUNTS, (wrong(str), wrong(without_accents), of_sound), strict=True))
 
 
 def main(
