@@ -1,3 +1,28 @@
-"""dlpo: few-step diffusion speech, streamed over gRPC, with tools to train and tune it."""
+"""dlpo: few-step diffusion speech, streamed over gRPC, with tools to train and tune it.
+
+    from dlpo import Voice
+
+    Voice("heart").save("The train leaves at 7:45.", "train.wav")
+
+`Voice` speaks in this process, `Client` through a server. Both are loaded when they are first
+used: `import dlpo` alone takes milliseconds. These names are what 1.x promises.
+"""
+
+TYPE_CHECKING = False  # typing's, which takes longer to import than all of this
+if TYPE_CHECKING:
+    from dlpo_serving.speaking import Client, Voice
 
 __version__ = "1.0.0"
+__all__ = ["Client", "Voice", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in ("Client", "Voice"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dlpo_serving import speaking
+
+    return getattr(speaking, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,7 +5,8 @@
 
 Each arm is `dlpo tune --reward endings` with the same prompts, draws and updates; finished runs are
 not repeated, interrupted ones resume. Then all of them draw contours for the test texts from the
-same noise. `rule` bends each question's end by 6 semitones and needs no weights.
+same noise. `rule` bends each question's end by 6 semitones and needs no weights. With `--whisper`,
+a recognizer hears the declarative questions of all of them, spoken from one denoiser's noise.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,16 +22,23 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from torch import Tensor
 
-from dlpo.checkpoint import load_checkpoint
+from dlpo.audio import SAMPLE_RATE
+from dlpo.checkpoint import Provenance, load_checkpoint
 from dlpo.config.training import EndingsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.errors import DataError
+from dlpo.judges.whisper import Whisper
+from dlpo.noise_schedule import named_schedule
 from dlpo.rl.ending_figures import EndingFigures
 from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
 from dlpo.rl.endings import RISING, EndingKind
 from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner, bent_contours
 from dlpo.rl.pitch_flow import PitchFlow
+from dlpo.rl.pitch_scene import as_points
+from dlpo.rl.pitch_tuner import UNTUNED_CHAIN
+from dlpo.rl.probe import Speaker
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.training.contour_losses import RecordedContours
@@ -93,6 +101,7 @@ def main(
     without: Annotated[Path | None, typer.Option(help="Ids of texts left out.")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="Arms to run; all by default.")] = None,
     updates: int = EndingsTuning().updates,
+    whisper: Annotated[Path | None, typer.Option(help="Recognizer that hears questions.")] = None,
     seed: int = 0,
     record: bool = False,
 ) -> None:
@@ -105,8 +114,12 @@ def main(
     held_out = RecordedContours(corpora, "validation", policy.model.config.rows)
     recorded = held_out.collate(held_out.utterances)
     figures = EndingFigures(policy, read_test(test), recorded, policy.model.config.speakers)
-    before = copy.deepcopy(policy.flow)
-    found = {UNTOUCHED: figures.measure(before), RULE: ruled(figures)}
+    heard = listener(policy, load_checkpoint(checkpoint).provenance, whisper)
+    bent = ruled(figures)
+    found = {
+        UNTOUCHED: figures.measure(copy.deepcopy(policy.flow)) | heard(figures, figures.before),
+        RULE: figures.of_draws(bent) | heard(figures, bent),
+    }
     for label in arm or ARMS:
         folder = out / label.replace(", ", "-").replace(" ", "-")
         if not (folder / SPENT).exists():
@@ -119,6 +132,7 @@ def main(
             (folder / SPENT).write_text(json.dumps(spent))
         tuned = PitchFlow(load_checkpoint(folder / "checkpoint").model)
         found[label] = figures.measure(tuned.flow) | json.loads((folder / SPENT).read_text())
+        found[label] |= heard(figures, figures.drawn())
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)), flush=True)
     for label in (UNTOUCHED, RULE):
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)))
@@ -126,16 +140,39 @@ def main(
         print(write_record("endings", Measured(found), study_command("endings"), RECORDS))
 
 
+Heard = Callable[[EndingFigures, Sequence[Tensor]], dict[str, float]]
+
+
+def listener(policy: PitchFlow, provenance: Provenance, whisper: Path | None) -> Heard:
+    """What hears the declarative questions of a system, by voice; nothing without a recognizer."""
+    if whisper is None:
+        return lambda figures, drawn: {}
+    recognizer = Whisper(whisper)
+    speaker = Speaker(policy, named_schedule(*provenance.chain_or(UNTUNED_CHAIN)))
+
+    def heard(figures: EndingFigures, drawn: Sequence[Tensor]) -> dict[str, float]:
+        logits: dict[str, list[float]] = {}
+        for ending, scene, points in zip(figures.prompts, figures.scenes, drawn, strict=True):
+            if ending.kind != "declarative" or not ending.prompt.voice:
+                continue
+            contour = scene.centre + scene.spread * as_points(points[0])
+            clip = speaker.speak(ending.prompt, contour, 0)
+            logit = recognizer.question_logit(clip, SAMPLE_RATE, ending.prompt.text)
+            logits.setdefault(ending.prompt.voice, []).append(logit)
+        return {f"question_mark/{voice}": float(np.mean(of)) for voice, of in logits.items()}
+
+    return heard
+
+
 @torch.no_grad()
-def ruled(figures: EndingFigures) -> dict[str, float]:
-    """Figures of the untouched flow whose questions are bent."""
-    drawn = [
+def ruled(figures: EndingFigures) -> list[Tensor]:
+    """Contours of the untouched flow whose questions are bent."""
+    return [
         bent_contours(scene, contours) if prompt.kind in RISING else contours
         for prompt, scene, contours in zip(
             figures.prompts, figures.scenes, figures.before, strict=True
         )
     ]
-    return figures.of_draws(drawn)
 
 
 def shown(figures: Mapping[str, float], voices: Sequence[str]) -> dict[str, Any]:
@@ -143,7 +180,8 @@ def shown(figures: Mapping[str, float], voices: Sequence[str]) -> dict[str, Any]
     rows: dict[str, Any] = {}
     for voice in voices:
         row = {kind: figures[f"risen/{voice}/{KINDS[kind]}"] for kind in KINDS}
-        row |= {name: figures[f"{name}/{voice}"] for name in ("rest_st", "spread")}
+        others = ("rest_st", "spread", "question_mark")
+        row |= {n: figures[f"{n}/{voice}"] for n in others if f"{n}/{voice}" in figures}
         rows[voice] = {name: round(value, 3) for name, value in row.items()}
     return rows | {k: round(v, 3) for k, v in figures.items() if "/" not in k}
 

@@ -45,7 +45,7 @@ class EndingFigures:
         found = [in_voice(prompt, voice) for voice in voices for prompt in prompts]
         self.prompts = sorted(found, key=lambda p: (len(p.prompt.symbols), p.prompt.number))
         self.scenes = self.policy.batch([p.prompt for p in self.prompts]).scenes
-        self.before = self._drawn()
+        self.before = self.drawn()
 
     @torch.no_grad()
     def measure(self, flow: Flow) -> dict[str, float]:
@@ -58,7 +58,7 @@ class EndingFigures:
         the recordings.
         """
         self.policy.flow.load_state_dict(flow.state_dict())
-        return self.of_draws(self._drawn()) | self._of_recordings()
+        return self.of_draws(self.drawn()) | self._of_recordings()
 
     def of_draws(self, drawn: Sequence[Tensor]) -> dict[str, float]:
         """Figures of (DRAWS, 2P) points of each prompt; see `measure`."""
@@ -77,8 +77,8 @@ class EndingFigures:
             found[f"rest_st/{voice}"], found[f"spread/{voice}"] = square**0.5, (own / old) ** 0.5
         return found
 
-    def _drawn(self) -> list[Tensor]:
-        """(DRAWS, 2P) points of each prompt."""
+    def drawn(self) -> list[Tensor]:
+        """(DRAWS, 2P) points of each prompt, by the flow that was measured last."""
         found: list[Tensor] = []
         for first in range(0, len(self.prompts), ROWS):
             some = [ending.prompt for ending in self.prompts[first : first + ROWS]]

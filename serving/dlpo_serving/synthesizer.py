@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -152,9 +152,35 @@ class Synthesizer:
         Raises:
             EngineError: the run-time failed.
         """
-        rendering = self.render(utterance, ladder)
-        while unit := rendering.next_unit:
-            yield from compute_unit(unit, [rendering])
+        return _computed(self.render(utterance, ladder))
+
+    def stream_pieces(
+        self,
+        pieces: Iterable[str],
+        request: SpeechRequest,
+        ladder: Sequence[int] = STREAM_LADDER,
+    ) -> Iterator[AudioChunk]:
+        """The audio of a text that comes in pieces: each sentence once it is complete.
+
+        Args:
+            pieces: of the text.
+            request: how to speak; its own text is ignored.
+            ladder: see `stream`.
+
+        Raises:
+            RequestError: a field is out of range, or nothing in the text can be spoken.
+            EngineError: the run-time failed.
+        """
+        steps, feed = check_request(request, self.manifest), self.feed(request)
+        job = SynthesisJob(self.engine, request, steps, ladder)
+        for piece in pieces:
+            with text_errors_as_violations():
+                job.add(feed.push(piece))
+            yield from _computed(job)
+        with text_errors_as_violations():
+            job.add(feed.finish())
+        job.close()
+        yield from _computed(job)
 
     def speak(self, request: SpeechRequest, ladder: Sequence[int] = STREAM_LADDER) -> Waveform:
         """The complete audio of a request, (T,) float32 in [-1, 1]; made in the chunks of `stream`.
@@ -164,6 +190,12 @@ class Synthesizer:
             EngineError: the run-time failed.
         """
         return np.concatenate([chunk.samples for chunk in self.stream(self.read(request), ladder)])
+
+
+def _computed(job: SynthesisJob) -> Iterator[AudioChunk]:
+    """The audio of the sentences that a job has so far."""
+    while unit := job.next_unit:
+        yield from compute_unit(unit, [job])
 
 
 @contextmanager

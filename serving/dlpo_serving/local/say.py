@@ -31,7 +31,7 @@ from dlpo_serving.voices import DEFAULT_VOICE, open_voice
 
 if TYPE_CHECKING:
     from dlpo.v1.speech_pb2 import Flush
-    from dlpo_serving.client import SpeechStream
+    from dlpo_serving.client import ReplyFormat, SpeechClient, SpeechStream
     from dlpo_serving.client.connection import Connection
     from dlpo_serving.client.messages import Piece
 
@@ -192,21 +192,35 @@ def _there(
     reply = ReplyFormat(Encoding.PCM_S16, times="none")
     start = time.perf_counter()
     with SpeechClient(server.address, tls=server.tls, token=server.token) as client:
-        if pieces is None:
-            parts = [request.text] if request.ssml else list(split(request.text))
-            ends = [end / max(len(request.text), 1) for end in accumulate(map(len, parts))]
-            streams = (
-                (client.stream(replace(request, text=part), voice, reply), end)
-                for part, end in zip(parts, ends, strict=True)
-            )
-        else:
-            calls = _calls(pieces)
-            streams = ((client.stream_pieces(each, request, voice, reply), 0.0) for each in calls)
+        streams = calls_of(client, request, pieces, voice, reply)
         first = next(streams)
         with first[0]:  # ended even if its audio is never read
             warnings: list[str] = []
             chunks = _samples(chain([first], streams), warnings)
             yield _Source(chunks, first[0].info.format.sample_rate_hz, start, warnings)
+
+
+def calls_of(
+    client: SpeechClient,
+    request: SpeechRequest,
+    pieces: Iterable[Piece] | None,
+    voice: str,
+    reply: ReplyFormat,
+) -> Iterator[tuple[SpeechStream, float]]:
+    """The calls that speak a text of any length, and the share of it spoken after each.
+
+    Args:
+        pieces: of the text, in place of the request's; the shares are 0.
+    """
+    if pieces is not None:
+        for call in _calls(pieces):
+            yield client.stream_pieces(call, request, voice, reply), 0.0
+        return
+    parts = [request.text] if request.ssml else list(split(request.text))
+    ends = accumulate(map(len, parts))
+    for part, end in zip(parts, ends, strict=True):
+        stream = client.stream(replace(request, text=part), voice, reply)
+        yield stream, end / max(len(request.text), 1)
 
 
 def _samples(
