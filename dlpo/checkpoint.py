@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ class Provenance:
     """how it was tuned last, if it was; `updates` counts the training before that"""
     tuned_before: tuple[Tuned, ...] = ()
     """how it was tuned before that, the earliest first"""
+    languages: dict[str, str] = field(default_factory=dict)
+    """speaker -> language, BCP 47, of those that don't speak American English"""
 
     def chain_or(self, untuned: tuple[str, int, float]) -> tuple[str, int, float]:
         """Schedule, steps and eta that the weights were tuned for last; else those given."""
@@ -96,7 +98,7 @@ def save_checkpoint(
         "config": to_dict(config),
         "provenance": asdict(provenance),
     }
-    for name in ("tuned", "tuned_before"):
+    for name in ("tuned", "tuned_before", "languages"):
         if not description["provenance"][name]:
             del description["provenance"][name]  # so that older versions can read it
     try:

@@ -70,7 +70,8 @@ def export(
     language: Annotated[
         list[str],
         _of_checkpoint(
-            help="Language of a voice other than en-US: es-419, or NAME=es-419; repeatable."
+            help="Language of a voice, if the checkpoint lacks it: es-419, or NAME=es-419;"
+            " repeatable."
         ),
     ] = [],  # noqa: B006  as above
     gain: Annotated[float, _of_checkpoint(help="Gain factor on the waveform.")] = 1.0,

@@ -95,6 +95,9 @@ def prepare(
             " name the model and its version. Default: LJSpeech, or recordings of the speaker."
         ),
     ] = None,
+    language: Annotated[
+        str, typer.Option(help="Language of the speaker, such as es-419; recordings: en-US only.")
+    ] = "en-US",
     jobs: Annotated[int, typer.Option(min=1, help="Processes that measure clips.")] = 1,
     without_f0: Annotated[
         bool,
@@ -129,7 +132,7 @@ def prepare(
         if corpus == "recordings":
             aligned = partial(report, bar.add_task("aligning recordings"))
             shutil.rmtree(out / ljspeech.UNFINISHED, ignore_errors=True)  # clips of earlier texts
-            left_out = recordings.write_corpus(directory, out / "corpus", aligned)
+            left_out = recordings.write_corpus(directory, out / "corpus", aligned, language)
             directory, alignments = out / "corpus", out / "corpus" / "alignments.tsv"
             origin = origin or f"recordings of {speaker}"
         assert alignments is not None
@@ -143,6 +146,7 @@ def prepare(
             jobs=jobs,
             without_f0=without_f0,
             origin=origin,
+            language=language,
             left_out=left_out,
         )
     typer.echo(f"{out}: {done.with_audio} clips with audio, {done.timing_only} with timing only")

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
 from dlpo.data.features import Features
 from dlpo.errors import DataError
+from dlpo.text.languages import LANGUAGES
 from dlpo.text.symbols import SYMBOLS, known_symbols
 
 FORMAT = 2
@@ -112,6 +113,7 @@ class Dataset:
             )
         self.sha256 = sha256(raw).hexdigest()
         self.origin: str = index.get("origin", LJSPEECH)
+        self.language: str = index.get("language", LANGUAGES[0])
         self.entries = [Entry(**entry) for entry in index["utterances"]]
 
     def timing(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -173,7 +175,8 @@ class Corpora:
         shares: relative share of each in what is drawn; any positive numbers.
 
     Raises:
-        DataError: a directory is not a prepared dataset, or a share is not positive.
+        DataError: a directory is not a prepared dataset, a share is not positive, or a speaker has
+            two languages.
     """
 
     def __init__(self, paths: Sequence[Path], shares: Sequence[float] = (1.0,)) -> None:
@@ -194,6 +197,8 @@ class Corpora:
             hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode()).hexdigest()
         )
         self._shares = shares
+        self.languages = _languages(self.datasets)
+        """speaker -> language, BCP 47"""
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -260,6 +265,20 @@ class Corpora:
         return self.datasets[number].window(place, first, frames)
 
 
+def _languages(datasets: Sequence[Dataset]) -> dict[str, str]:
+    """Speaker -> language; a DataError names a speaker with two."""
+    found: dict[str, str] = {}
+    for dataset in datasets:
+        for speaker in dict.fromkeys(entry.voice.split("/")[0] for entry in dataset.entries):
+            known = found.setdefault(speaker, dataset.language)
+            if known != dataset.language:
+                raise DataError(
+                    f"{dataset.path}: {speaker} speaks {dataset.language} here and {known} in"
+                    " another dataset; prepare one of them with another --speaker"
+                )
+    return found
+
+
 Arrays = Mapping[str, NDArray[Any]]
 """The arrays of one clip, by the keys of `DTYPES`."""
 
@@ -318,6 +337,7 @@ def pack(
     left_out: dict[str, str],
     corpus: str,
     origin: str | None = None,
+    language: str = LANGUAGES[0],
 ) -> None:
     """Write the arrays and the index; each clip is loaded twice, one at a time.
 
@@ -327,6 +347,7 @@ def pack(
         left_out: id -> why it is not in the dataset.
         corpus: name for the index.
         origin: what the speech is and its licence, see `describe_speech`; None: LJSpeech.
+        language: of the speech, BCP 47.
     """
     sizes: dict[str, int] = defaultdict(int)
     entries = []
@@ -374,6 +395,8 @@ def pack(
         "utterances": [asdict(entry) for entry in entries],
         "left_out": left_out,
     }
+    if language != LANGUAGES[0]:  # an absent one is the first, as in earlier datasets
+        index["language"] = language
     unfinished = path / "dataset.json.part"
     unfinished.write_text(json.dumps(index, ensure_ascii=False))
     unfinished.replace(path / "dataset.json")

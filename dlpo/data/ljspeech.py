@@ -38,6 +38,7 @@ from dlpo.data.dataset import (
 from dlpo.data.decoding import decoded
 from dlpo.data.features import log_energy, measure
 from dlpo.errors import DataError, InputError, reading, writing
+from dlpo.text.languages import LANGUAGES, known_language
 from dlpo.text.symbols import SYMBOL_IDS
 
 log = logging.getLogger(__name__)
@@ -139,6 +140,7 @@ def prepare(
     jobs: int = 1,
     without_f0: bool = False,
     origin: str | None = None,
+    language: str = LANGUAGES[0],
     left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> Prepared:
     """Measure every aligned clip and write the dataset.
@@ -157,13 +159,16 @@ def prepare(
         without_f0: leave out F0 and the phase of the source, which take most of the time and which
             WaveGrad 2 doesn't read.
         origin: what the speech is and its licence; None: LJSpeech.
+        language: of the speech, BCP 47, one that can be read.
         left_out: what the corpus already lacks, and why, for the report and the dataset.
 
     Raises:
         DataError: no transcripts, alignments or recordings, or nothing usable among them.
-        InputError: `out` can't be written, or no bundle could have such a voice.
+        InputError: `out` can't be written, no bundle could have such a voice, or nobody reads the
+            language.
     """
     check_speaker(speaker)
+    language = known_language(language)
     transcripts = read_transcripts(corpus / "metadata.csv")
     recordings = {
         file.stem: file
@@ -207,7 +212,7 @@ def prepare(
             f"{corpus}: none of {len(recordings)} recordings is usable; first problem:"
             f" {next(iter(report.left_out.values()), 'none')}"
         )
-    pack(out, clips, report.left_out, corpus.name, origin)
+    pack(out, clips, report.left_out, corpus.name, origin, language)
     shutil.rmtree(partial)
     return report
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dlpo.errors import InputError
 
-_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _TYPOGRAPHIC_APOSTROPHE = str.maketrans("’", "'")
 
 
@@ -28,12 +29,13 @@ class WordErrors:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case; hyphens split words, apostrophes don't.
+    """The words of a text in lower case; hyphens split words, apostrophes and accents don't.
 
     >>> words_of('Mr. Buxton\\'s "fellow-prisoners,"')
     ['mr', "buxton's", 'fellow', 'prisoners']
     """
-    return _WORD.findall(text.lower().translate(_TYPOGRAPHIC_APOSTROPHE))
+    composed = unicodedata.normalize("NFC", text.lower())
+    return _WORD.findall(composed.translate(_TYPOGRAPHIC_APOSTROPHE))
 
 
 def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from dlpo.audio import SAMPLE_RATE, Waveform
 from dlpo.rl.ending_prompts import EndingPrompt, in_voice
-from dlpo.rl.endings import RISING, ending_kind, ending_reward, movement_weights
+from dlpo.rl.endings import RISING, ending_reward, movement_weights
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_scene import in_time
 from dlpo.rl.probe import Score, Speaker
 from dlpo.rl.prompts import Prompt
+from dlpo.text.languages import LANGUAGES, open_language
 
 QUESTIONS = 60  # and recordings, to compare
 
@@ -33,15 +34,19 @@ class HearsQuestions(Protocol):
         ...
 
 
-def ending_score(policy: PitchFlow) -> Score:
-    """The reward of how contours end, for what their sentence asks for; `dlpo.rl.endings`."""
+def ending_score(policy: PitchFlow, language: str = LANGUAGES[0]) -> Score:
+    """The reward of how contours end, for what their sentence asks for; `dlpo.rl.endings`.
+
+    ``language``: of the sentences, BCP 47.
+    """
+    endings = open_language(language).endings
 
     def score(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> NDArray[np.float64]:
         (scene,) = policy.batch([prompt]).scenes
         weights = movement_weights(scene.point_weights, scene.voiced.numpy())
         if weights is None:
             return np.zeros(len(contours))
-        kind = ending_kind(prompt.text)
+        kind = endings.kind(prompt.text)
         return np.array(
             [float(ending_reward(in_time(contour) @ weights, kind)) for contour in contours]
         )

@@ -10,9 +10,10 @@ from zlib import crc32
 import numpy as np
 
 from dlpo.errors import DataError, TextError
-from dlpo.rl.endings import KINDS, RISING, EndingKind, ending_kind, list_commas
+from dlpo.rl.endings import KINDS, RISING, EndingKind
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
+from dlpo.text.languages import LANGUAGES
 from dlpo.text.symbols import SYMBOL_IDS
 
 HELD_OUT = 20  # one text in so many is for validation
@@ -36,7 +37,9 @@ class EndingPrompt:
     held_out: bool
 
 
-def read_ending_prompts(paths: Sequence[Path], without: Path | None = None) -> list[EndingPrompt]:
+def read_ending_prompts(
+    paths: Sequence[Path], without: Path | None = None, language: str = LANGUAGES[0]
+) -> list[EndingPrompt]:
     """The sentences of files of lines `id|text` or `id<tab>text`, each with its ending's kind.
 
     One text in `HELD_OUT`, chosen by a hash of its id, is held out for validation.
@@ -44,12 +47,15 @@ def read_ending_prompts(paths: Sequence[Path], without: Path | None = None) -> l
     Args:
         paths: UTF-8.
         without: a file of ids of texts that are left out, one a line.
+        language: of the texts, BCP 47.
 
     Raises:
+        InputError: the language can't be read.
         DataError: a file can't be read, or a line has no id and text.
     """
     left_out = set() if without is None else set(_read(without, "ids, one a line").split())
-    front_end, found = TextFrontEnd(), list[EndingPrompt]()
+    front_end, found = TextFrontEnd(language=language), list[EndingPrompt]()
+    endings = front_end.language.endings
     for name, text in _texts(paths, left_out):
         held_out = crc32(name.encode()) % HELD_OUT == 0
         try:
@@ -60,10 +66,11 @@ def read_ending_prompts(paths: Sequence[Path], without: Path | None = None) -> l
             symbols = np.array(sentence.symbol_ids(), np.int64)
             if SHORTEST <= len(symbols) <= LONGEST:
                 prompt = Prompt(len(found), sentence.text, symbols)
-                kind = ending_kind(sentence.text)
+                kind = endings.kind(sentence.text)
                 ending = EndingPrompt(prompt, kind, len(symbols) - 1, held_out)
                 found.append(ending)
-                found += _of_lists(prompt, len(found), held_out)
+                if endings.lists(sentence.text):
+                    found += _of_lists(prompt, len(found), held_out)
                 found += _asked(ending, len(found))
     return found
 
@@ -87,9 +94,9 @@ def _read(path: Path, expected: str) -> str:
 
 
 def _of_lists(prompt: Prompt, number: int, held_out: bool) -> list[EndingPrompt]:
-    """One prompt for the first comma of a list."""
+    """One prompt for the first comma of a list, if its commas are spoken."""
     commas = np.flatnonzero(prompt.symbols == SYMBOL_IDS[","])
-    if not list_commas(prompt.text) or len(commas) < 2:
+    if len(commas) < 2:
         return []
     listed = Prompt(number, prompt.text, prompt.symbols)
     return [EndingPrompt(listed, "list_item", int(commas[0]), held_out)]

@@ -15,8 +15,7 @@ and Hirschberg 1990 (continuation rises).
 from __future__ import annotations
 
 import math
-import re
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -24,11 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
-from dlpo.text.en_us.tables import any_of, word_list
+from dlpo.text.common.endings import EndingKind as EndingKind
 
-EndingKind = Literal[
-    "yes_no", "declarative", "wh", "alternative", "tag", "list_item", "statement"
-]  # fmt: skip
 KINDS: tuple[EndingKind, ...] = get_args(EndingKind)
 RISING: tuple[EndingKind, ...] = ("yes_no", "declarative")
 
@@ -56,58 +52,6 @@ TARGETS: dict[EndingKind, tuple[float, float]] = {
 the median, half of them by -5.1 to 1.2, nine in ten by at least -10; pauses at commas by -0.3, half
 by -4.5 to 3.4 (193 and 234 endings). Questions are as Bolinger describes them: those with "or" and
 with question words fall, tags may go either way, items of a list stay up until the last."""
-
-_AUXILIARIES = (
-    "do does did is are was were am can could will would shall should may might must have has had"
-)
-_NEGATED = "don't doesn't didn't isn't aren't wasn't weren't can't couldn't won't wouldn't"
-_NEGATED += " shouldn't oughtn't mustn't haven't hasn't hadn't ain't"
-_OPENING = frozenset(f"{_AUXILIARIES} {_NEGATED} cannot".split())
-_BEFORE = word_list("before question words") | frozenset(
-    "sorry excuse me hey hi hello okay ok oh um uh hmm now wait please since until just".split()  # noqa: SIM905
-)
-_TAG = re.compile(
-    rf",\s*(?:(?:{'|'.join(f'{_AUXILIARIES} {_NEGATED}'.split())})\s+"
-    r"(?:i|you|he|she|it|we|they|there|that|this|one)|right|okay|correct|yes|no|huh|eh)\s*\?\W*$",
-    re.IGNORECASE,
-)
-_WH = re.compile(rf"(?:{any_of('question words')})\b")
-_OR = re.compile(
-    r"\bor\b(?!\s+(?:not|so|anything|something|whatever|what|more|less|two|thereabouts)\b)"
-)
-
-
-def ending_kind(text: str) -> EndingKind:
-    """What kind of ending an English sentence asks for, by its words and its last mark.
-
-    >>> [ending_kind(t) for t in ("Is it far?", "He left?", "Where is he?", "Tea or coffee?")]
-    ['yes_no', 'declarative', 'wh', 'alternative']
-    >>> ending_kind("It's cold, isn't it?"), ending_kind("It is.")
-    ('tag', 'statement')
-    """
-    stripped = text.rstrip("\"'”’)] ")
-    if not stripped.endswith("?"):
-        return "statement"
-    if _TAG.search(stripped):
-        return "tag"
-    words = re.findall(r"[a-z]+(?:['’][a-z]+)?", stripped.lower())
-    opening = next((word for word in words if word not in _BEFORE), "")
-    if _WH.match(opening):
-        return "wh"
-    if _OR.search(stripped.lower()):
-        return "alternative"
-    return "yes_no" if opening.replace("’", "'") in _OPENING else "declarative"
-
-
-def list_commas(text: str) -> bool:
-    """Whether an English sentence lists three or more things between commas.
-
-    >>> list_commas("Bread, cheese, and olives."), list_commas("Yes, and no.")
-    (True, False)
-    """
-    items = text.split(",")
-    last = items[-1].split(maxsplit=1)
-    return len(items) > 2 and last[:1] in (["and"], ["or"])
 
 
 def voiced_rows(voiced: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +25,7 @@ from dlpo.config.strict import to_dict
 from dlpo.config.training import RunConfig
 from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.errors import TrainingError
+from dlpo.text.languages import LANGUAGES
 from dlpo.training.processes import Processes, join_processes
 from dlpo.training.run_state import RunLog, load_state, save_state, saved_progress, write_json
 
@@ -79,6 +80,8 @@ class TrainingRun:
     averaged: AveragedModel
     learned_before: Sequence[str] = ()
     """training data of the checkpoints that it starts from, in their own words"""
+    languages_before: Mapping[str, str] = MappingProxyType({})
+    """those of their speakers, see `Provenance.languages`"""
 
     def __init__(
         self, training: RunConfig, out: Path, handler: KwargsHandler | None = None
@@ -107,7 +110,14 @@ class TrainingRun:
     def _save_checkpoint(self, path: Path) -> None:
         """Write the averaged weights as a checkpoint, with the updates and data behind it."""
         speech = speech_learned(self.learned_before, self.dataset.datasets)
-        provenance = Provenance(self.update, self.dataset.sha256, current_commit(), speech)
+        spoken = {**self.languages_before, **self.dataset.languages}
+        provenance = Provenance(
+            self.update,
+            self.dataset.sha256,
+            current_commit(),
+            speech,
+            languages={name: code for name, code in spoken.items() if code != LANGUAGES[0]},
+        )
         weights = self._learned()
         save_checkpoint(path, weights, self.config, provenance, torch.float16)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from dlpo.checkpoint import load_checkpoint
+from dlpo.checkpoint import Provenance, load_checkpoint
 from dlpo.config.models import SpectralConfig
 from dlpo.config.strict import to_dict
 from dlpo.config.training import SpectralTraining
@@ -117,7 +118,8 @@ class SpectralTrainer(TrainingRun):
             raise TrainingError(
                 "--init: the two checkpoints differ in size; train both with the same --set model.*"
             )
-        self.learned_before = [corpus for _, corpus in started]
+        self.learned_before = [before.corpus for _, before in started]
+        self.languages_before = dict(ChainMap(*(before.languages for _, before in started)))
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         start = before[0].config if before else config
         voices, channels = tuple(dict.fromkeys(names)), start.adapter_channels
@@ -228,13 +230,13 @@ class SpectralTrainer(TrainingRun):
         return terms
 
 
-def _started_from(path: Path) -> tuple[SpectralWaveGrad2, str]:
-    """A checkpoint's model, and its training data in words."""
+def _started_from(path: Path) -> tuple[SpectralWaveGrad2, Provenance]:
+    """A checkpoint's model, and where it came from."""
     loaded = load_checkpoint(path)
     model = loaded.model
     if not isinstance(model, SpectralWaveGrad2):
         raise TrainingError(f"{path}: is {model.config.model!r}; expected a spectral checkpoint")
-    return model, loaded.provenance.corpus
+    return model, loaded.provenance
 
 
 def grown_embedding(rows: Tensor, symbols: int, size: int) -> Tensor:

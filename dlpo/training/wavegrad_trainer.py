@@ -83,6 +83,7 @@ class WaveGradTrainer(TrainingRun):
         if init is not None:
             started = load_checkpoint(init)
             self.learned_before = [started.provenance.corpus]
+            self.languages_before = started.provenance.languages
             try:
                 model.load_state_dict(started.model.state_dict())
             except RuntimeError as error:

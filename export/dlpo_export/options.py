@@ -53,7 +53,7 @@ class ExportOptions:
     """Name in the bundle -> voice of the checkpoint, for one with several; the first is the
     default. Empty is all of its speakers."""
     languages: Mapping[str, str] = field(default_factory=dict)
-    """Name in the bundle -> language, BCP 47, for voices that don't speak American English."""
+    """Name in the bundle -> language, BCP 47, where it isn't as the checkpoint has it."""
     gain: float = 1.0
     """Factor applied to the waveform before it leaves the host."""
     dictionary: Mapping[str, str] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import copy
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from dlpo.bundle import (
     SourceInfo,
     write_bundle,
 )
-from dlpo.checkpoint import Checkpoint, load_checkpoint
+from dlpo.checkpoint import Checkpoint, Provenance, load_checkpoint
 from dlpo.errors import BundleError, InputError
 from dlpo.model.build import Model
 from dlpo.model.contour import POINTS
@@ -174,6 +174,21 @@ def _voices(model: Model, options: ExportOptions) -> dict[str, str]:
     return dict(options.voices) or {speaker: speaker for speaker in speakers}
 
 
+def _languages(
+    model: Model, options: ExportOptions, provenance: Provenance, names: Sequence[str]
+) -> list[str]:
+    """The language of each of the bundle's voices: as given, or as the checkpoint has it."""
+    if unknown := options.languages.keys() - set(names):
+        raise InputError(
+            f"a language is given for {', '.join(sorted(unknown))}; expected {', '.join(names)}"
+        )
+    speakers = {name: voice.split("/")[0] for name, voice in _voices(model, options).items()}
+    only = next(iter(provenance.languages), "")  # of a model with one voice
+    learned = (provenance.languages.get(speakers.get(n, only), LANGUAGES[0]) for n in names)
+    given = options.languages
+    return [known_language(given.get(n, code)) for n, code in zip(names, learned, strict=True)]
+
+
 def _write_graphs(
     model: Model, options: ExportOptions, sources: Mapping[str, GraphSource], folder: Path
 ) -> dict[str, GraphInfo]:
@@ -236,11 +251,7 @@ def _manifest(
     model, provenance = checkpoint.model, checkpoint.provenance
     voices = tuple(_voices(model, options))
     names = voices or (options.voice,)
-    if unknown := options.languages.keys() - set(names):
-        raise InputError(
-            f"a language is given for {', '.join(sorted(unknown))}; expected {', '.join(names)}"
-        )
-    spoken = [known_language(options.languages.get(name, LANGUAGES[0])) for name in names]
+    spoken = _languages(model, options, checkpoint.provenance, names)
     requires = [ENCODER_NOISE] if EncoderGraph(model).draws_pitch else []
     return Manifest(
         voice=voices[0] if voices else options.voice,

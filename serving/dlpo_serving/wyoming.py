@@ -178,7 +178,7 @@ class Conversation:
         """Speak the event's text once the previous one is finished."""
         if self.speaking:
             await self.speaking
-        call = call_of(event, self.service.voices)
+        call = call_of(event)
         if event.type == "synthesize-start":
             self.pieces = TextPieces(MAX_EVENT_BYTES)
         self.speaking = tasks.create_task(self._speak(event.type, call, self.pieces))
@@ -214,7 +214,7 @@ def info(voices: Sequence[Manifest]) -> Info:
     return Info(tts=[TtsProgram("dlpo", by, True, about, dlpo.__version__, offered, True)])
 
 
-def call_of(event: Event, voices: Sequence[Manifest]) -> SynthesisCall:
+def call_of(event: Event) -> SynthesisCall:
     """What a `synthesize` or `synthesize-start` event asks for.
 
     Raises:
@@ -225,25 +225,25 @@ def call_of(event: Event, voices: Sequence[Manifest]) -> SynthesisCall:
     if kind not in known:
         what = f"is {shortened(repr(kind))}; expected {' or '.join(known)}"
         raise RequestError(FieldViolation("text_format", what))
-    request = SpeechRequest(text_of(event) if whole else "", ssml=kind == "ssml")
-    return SynthesisCall(request, voice_of(event.data.get("voice"), voices))
+    voice, language = voice_of(event.data.get("voice"))
+    text = text_of(event) if whole else ""
+    return SynthesisCall(SpeechRequest(text, ssml=kind == "ssml", language=language), voice)
 
 
-def voice_of(asked: Any, voices: Sequence[Manifest]) -> str:
-    """The name of the voice requested by name or by language; empty means the default."""
-    match asked:
-        case {"name": str(name)}:
-            check_length("voice", name, MAX_VOICE_NAME)
-            return name
-        case {"language": str(language)}:
-            check_length("language", language)
-            for voice in voices:
-                if voice.speaks(language.replace("_", "-")):
-                    return voice.voice
-            spoken = ", ".join(sorted({voice.language for voice in voices}))
-            what = f"is {shortened(language)!r}; the voices speak {spoken}"
-            raise RequestError(FieldViolation("language", what))
-    return ""
+def voice_of(asked: Any) -> tuple[str, str]:
+    """The name of the voice that is requested, and the language; empty means the default.
+
+    Raises:
+        RequestError: one of them is too long.
+    """
+    given = asked if isinstance(asked, dict) else {}
+    name, language = (
+        value if isinstance(value := given.get(field), str) else ""
+        for field in ("name", "language")
+    )
+    check_length("voice", name, MAX_VOICE_NAME)
+    check_length("language", language)
+    return name, language
 
 
 def text_of(event: Event) -> str:

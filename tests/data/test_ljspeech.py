@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import wave
 from collections.abc import Callable
@@ -180,6 +181,19 @@ def test_sessions_become_voices_of_the_speaker(corpus: Path) -> None:
         "LJ002-0181": "ann/LJ002",
         "LJ003-0001": "ann",  # has no recording
     }
+
+
+def test_a_dataset_names_its_language(corpus: Path, tiny_dataset: Path, tmp_path: Path) -> None:
+    out = prepared(corpus)
+    table = corpus / "alignments.tsv"
+    prepare(corpus, table, out, speaker="dora", language="es-MX")
+    assert Corpora([tiny_dataset, out], [1, 1]).languages == {"lj": "en-US", "dora": "es-419"}
+    assert "language" not in json.loads((tiny_dataset / "dataset.json").read_text())
+    prepare(corpus, table, tmp_path / "lj", language="es")
+    with pytest.raises(DataError, match="lj speaks es-419 here and en-US in another"):
+        Corpora([tiny_dataset, tmp_path / "lj"], [1, 1])
+    with pytest.raises(InputError, match="'de' can't be read"):
+        prepare(corpus, table, tmp_path / "de", language="de")
 
 
 def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> None:

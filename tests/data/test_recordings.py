@@ -157,3 +157,8 @@ def test_nothing_that_is_not_ours_is_replaced(speech: dict[str, Waveform], tmp_p
     for _ in range(2):  # what it wrote itself is replaced
         assert not write_corpus(recording.parent, recording.parent / "data")
     assert recording.exists()
+
+
+def test_a_language_without_an_acoustic_model_is_refused() -> None:
+    with pytest.raises(InputError, match="in es-419 can't be aligned here; expected en-US"):
+        Aligner("es-MX")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -120,6 +122,18 @@ def test_file_of_weights_holds_no_more_than_the_graphs_read(bundle: Bundle) -> N
 
 
 @pytest.mark.full
+def test_voices_speak_the_languages_of_the_checkpoint(
+    voices_checkpoint: Path, export_toy: Callable[..., Path], tmp_path: Path
+) -> None:
+    checkpoint = Path(shutil.copytree(voices_checkpoint, tmp_path / "checkpoint"))
+    description = json.loads((checkpoint / "checkpoint.json").read_text())
+    description["provenance"]["languages"] = {"bob": "es-419"}
+    (checkpoint / "checkpoint.json").write_text(json.dumps(description))
+    options = {"steps": (1,), "default_steps": 1, "precisions": ("fp32",)}
+    found = Bundle.load(export_toy(checkpoint, tmp_path / "bundle", **options)).manifest
+    assert found.voice_languages == {"ann": "en-US", "bob": "es-419"}
+
+
 def test_same_checkpoint_gives_the_same_bytes(bundle: Bundle, model: Model, tmp_path: Path) -> None:
     sources = graph_sources(EncoderGraph(model), FramesGraph(model), {})
     encoder = as_products(Tracer().to_onnx(sources["encoder"]))

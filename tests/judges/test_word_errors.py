@@ -43,6 +43,11 @@ def test_words_lose_case_and_punctuation_and_keep_apostrophes() -> None:
     ]  # fmt: skip
 
 
+def test_words_of_other_languages_keep_their_letters() -> None:
+    assert words_of("¿Qué señor? ¡Pingüino_1!") == ["qué", "señor", "pingüino", "1"]
+    assert words_of("man\u0303ana") == ["mañana"]  # decomposed
+
+
 def test_rate_is_errors_over_words_of_the_reference() -> None:
     counted = word_errors("Bird was, however, discharged", "or was however the charged")
     assert counted == WordErrors(errors=3, words=4)

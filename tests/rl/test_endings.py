@@ -1,4 +1,4 @@
-"""How sentences end: kinds by text, movement by contour, and the reward of both."""
+"""How sentences end: movement by contour, and the reward of both."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from dlpo.rl.endings import (
     EndingKind,
     bend,
     credit_shares,
-    ending_kind,
     ending_reward,
-    list_commas,
     movement_weights,
 )
 
@@ -87,31 +85,3 @@ def test_reward_falls_with_distance_from_target(kind: EndingKind) -> None:
     moves = torch.tensor([low, high, low - 2, high + 3, -40, 40])
     expected = torch.tensor([0, 0, -2, -3, -FARTHEST, -FARTHEST])
     torch.testing.assert_close(ending_reward(moves, kind), expected)
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("Can you hear me?", "yes_no"),
-        ("Um, did I hear you?", "yes_no"),
-        ("Isn't that nice?", "yes_no"),
-        ("Where did you put it?", "wh"),
-        ("And at what time?", "wh"),
-        ("You closed it already?", "declarative"),
-        ("Fifty dollars?", "declarative"),
-        ("Would you like tea or coffee?", "alternative"),
-        ("Are you coming or not?", "yes_no"),
-        ("It's freezing, isn't it?", "tag"),
-        ("You don’t take sugar, do you?", "tag"),
-        ("He said, “Is it far?”", "declarative"),
-        ("It is far.", "statement"),
-        ("Stop!", "statement"),
-    ],
-)
-def test_kind_of_ending(text: str, kind: str) -> None:
-    assert ending_kind(text) == kind
-
-
-def test_lists_have_commas_that_stay_up() -> None:
-    assert list_commas("We need bread, cheese, olives, and something sweet.")
-    assert not list_commas("If you like, come on over.")

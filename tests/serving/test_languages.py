@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 
@@ -13,7 +18,8 @@ from dlpo.errors import BundleError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest, check_request
-from tests.callers import fake_voice
+from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
+from tests.callers import WAIT_S, fake_voice
 from tests.fake_engine import FakeEngine, fake_manifest
 
 LANGUAGES = {"ann": "en-US", "dora": "es-419"}
@@ -103,11 +109,121 @@ def test_named_voice_of_another_language_is_an_error(
         bilingual("21 niñas", "ann", "es")
 
 
+TEXT = "21 niñas."
+
+
+async def by_http(server: Any, language: str) -> bytes:
+    body = {"input": TEXT, "response_format": "pcm", "sample_rate": 22_050, "language": language}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(server.http_url + "v1/audio/speech", json=body) as reply,
+    ):
+        return await reply.read() if reply.ok else (await reply.text()).encode()
+
+
+async def by_socket(server: Any, path: str, *messages: dict[str, Any], last: str) -> bytes:
+    """The audio in base64 of the replies, up to one that has `last` in it."""
+    audio = b""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(server.http_url + path.lstrip("/")) as socket,
+    ):
+        for message in messages:
+            await socket.send_json(message)
+        async for reply in socket:
+            fields = json.loads(reply.data)
+            if "error" in fields:
+                return reply.data.encode()
+            given = fields.get("delta" if "audio.delta" in fields.get("type", "") else "audio")
+            audio += base64.b64decode(given or "")
+            if last in reply.data:
+                break
+    return audio or reply.data.encode()
+
+
+async def by_own_socket(server: Any, language: str) -> bytes:
+    begin = {"type": "begin", "audio": "base64", "language": language, "sample_rate": 22_050}
+    begin, path = begin | {"input": TEXT}, "/v1/audio/speech/stream"
+    return await by_socket(server, path, begin, {"type": "end"}, last="speech.done")
+
+
+def of_elevenlabs(kind: str) -> Callable[[Any, str], Awaitable[bytes]]:
+    """The door at a path of ElevenLabs', in whose words every voice of theirs is our default."""
+
+    async def speak(server: Any, language: str) -> bytes:
+        path = f"/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/{kind}?output_format=pcm_22050"
+        context = {"context_id": "one"} if kind.startswith("multi") else {}
+        end = {"close_context": True} if context else {"text": ""}
+        messages = {"text": " "} | context, {"text": TEXT} | context, end | context
+        path += f"&language_code={language}"
+        return await by_socket(server, path, *messages, last='"isFinal": true')
+
+    return speak
+
+
+async def by_realtime(server: Any, language: str) -> bytes:
+    output = {"format": {"type": "audio/pcm", "rate": 22_050}, "language": language}
+    content = [{"type": "input_text", "text": TEXT}]
+    item = {"type": "message", "role": "user", "content": content}
+    response = {"audio": {"output": output}, "input": [item]}
+    create = {"type": "response.create", "response": response}
+    return await by_socket(server, "/v1/realtime", create, last="response.done")
+
+
+async def by_riva(server: Any, language: str) -> bytes:
+    request = SynthesizeSpeechRequest(text=TEXT, language_code=language, sample_rate_hz=22_050)
+    synthesize = server.channel.unary_unary(
+        "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize",
+        SynthesizeSpeechRequest.SerializeToString,
+        SynthesizeSpeechResponse.FromString,
+    )
+    try:
+        return (await asyncio.to_thread(synthesize, request, timeout=WAIT_S)).audio
+    except grpc.RpcError as error:
+        return str(error).encode()
+
+
+async def by_wyoming(server: Any, language: str) -> bytes:
+    pytest.importorskip("wyoming", reason="wyoming is not installed")
+    from wyoming.client import AsyncTcpClient
+    from wyoming.tts import Synthesize, SynthesizeVoice
+
+    audio = b""
+    async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
+        await client.write_event(Synthesize(TEXT, SynthesizeVoice(language=language)).event())
+        while event := await client.read_event():
+            if event.type == "error":
+                return str(event.data).encode()
+            audio += event.payload or b""
+            if event.type == "audio-stop":
+                break
+    return audio
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        by_http, by_own_socket, of_elevenlabs("stream-input"), of_elevenlabs("multi-stream-input"),
+        by_realtime, by_riva, by_wyoming,
+    ],
+)  # fmt: skip
+async def test_every_door_reads_its_language_field(
+    bilingual_server: Any, door: Callable[[Any, str], Awaitable[bytes]]
+) -> None:
+    request = speech_pb2.SynthesizeRequest(
+        text=TEXT, config=speech_pb2.SynthesisConfig(voice="dora", language="es")
+    )
+    by_grpc = await asyncio.to_thread(bilingual_server.stub.Synthesize, request, timeout=WAIT_S)
+    assert await door(bilingual_server, "es") == by_grpc.audio
+    assert await door(bilingual_server, "en") != by_grpc.audio
+    assert b"'de'" in await door(bilingual_server, "de")
+
+
 @pytest.fixture(scope="module")
 def bilingual_server():  # type: ignore[no-untyped-def]
     from tests.serving.conftest import running_server
 
-    with running_server(fake_voice(Bilingual())) as server:
+    with running_server(fake_voice(Bilingual()), http_port=0, wyoming_port=0) as server:
         yield server
 
 

@@ -96,7 +96,7 @@ async def test_a_client_that_leaves_frees_its_place(gated_server: Any, gated_eng
     ("event", "message"),
     [
         (tts.Synthesize("Hi.", tts.SynthesizeVoice("nobody")).event(), "this server has fake"),
-        (tts.Synthesize("Hi.", tts.SynthesizeVoice(language="de")).event(), "speak en-US"),
+        (tts.Synthesize("Hi.", tts.SynthesizeVoice(language="de")).event(), "speaks en-US"),
         (tts.Synthesize("").event(), "text"),
         (Event("synthesize", {"text": 4}), "text: expected a string"),
         (tts.Synthesize("Hi.", text_format="html").event(), "expected text or ssml"),

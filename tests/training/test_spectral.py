@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,20 @@ def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
     others = save_toy(tmp_path / "others", replace(config, voices=("ann", "lj")), 0, change)
     with pytest.raises(ConfigError, match="of lj are also those of ann; add their data"):
         run(tiny_dataset, tmp_path / "more", (others,), part="adapters")
+
+
+def test_a_checkpoint_names_the_languages_it_learned(tiny_dataset: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(tiny_dataset, tmp_path / "data"))
+    index = json.loads((data / "dataset.json").read_text())
+    (data / "dataset.json").write_text(json.dumps({**index, "language": "es-419"}))
+    start = save_toy(tmp_path / "start", replace(SPECTRAL, voices=("ann", "bob")), seed=0)
+    described = start / "checkpoint.json"
+    description = json.loads(described.read_text())
+    description["provenance"]["languages"] = {"bob": "es-ES"}
+    described.write_text(json.dumps(description))
+    run(data, tmp_path / "run", (start,), part="acoustics", updates=1)
+    learned = load_checkpoint(tmp_path / "run" / "checkpoint").provenance.languages
+    assert learned == {"bob": "es-ES", "lj": "es-419"}
 
 
 def test_interpolation_goes_a_part_of_the_way(tiny_dataset: Path, tmp_path: Path) -> None:

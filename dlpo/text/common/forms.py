@@ -7,7 +7,7 @@ linear in the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cache
 
 from dlpo.text.common.language import Token
@@ -17,11 +17,28 @@ Speak = Callable[[re.Match[str]], list[str] | None]
 # function from its match to spoken words; None if it is something else after all. The function of
 # a form that is just a word is None: what is said depends on more than the match.
 Forms = tuple[tuple[str, str, Speak | None], ...]
+SpeakWord = Callable[[re.Match[str], Container[str], bool], list[str]]
+"""The match of such a form, the words that the writer gives a pronunciation for, and whether
+capitals mean something -> spoken words."""
 
 
 def text_before(match: re.Match[str], characters: int = 40) -> str:
     """At most that many characters before the match."""
     return match.string[max(0, match.start() - characters) : match.start()]
+
+
+def digits_in_groups(written: str, digit_words: Callable[[str], list[str]]) -> list[str]:
+    """A telephone number: the digits of each group by their names, with a pause between groups."""
+    words: list[str] = []
+    for group in re.findall(r"\d+", written):
+        *digits, last = digit_words(group)
+        words += [*digits, f"{last},"]
+    return [*words[:-1], words[-1].rstrip(",")]
+
+
+def capital_parts(upper: str, lower: str) -> re.Pattern[str]:
+    """The parts of a word in camel case, ``HelloWorld``; arguments are classes of letters."""
+    return re.compile(rf"[{upper}]{{2,}}(?![{lower}])|[{upper}]?[{lower}]+|[{upper}]|\d+")
 
 
 class FormReader:
@@ -46,16 +63,29 @@ class FormReader:
             if kind in begins
         ]
 
-    def tokens(self, text: str, start: int, end: int, word: Speak) -> Iterator[Token]:
-        """The tokens of ``text[start:end]``; ``word`` says the forms that are just words."""
-        position = start
+    def tokens(
+        self,
+        text: str,
+        word: SpeakWord,
+        *,
+        given: Container[str] = (),
+        shouted: bool | None = None,
+        start: int = 0,
+        end: int | None = None,
+    ) -> Iterator[Token]:
+        """The tokens of ``text[start:end]``, see `Language.tokens`.
+
+        ``word`` says the forms that are just words.
+        """
+        position, end = start, len(text) if end is None else end
+        capitals = not (text.isupper() if shouted is None else shouted)
         while begin := self._begin.search(text, position, end):
             position = begin.end()
             for pattern, speak in self._forms_of(begin.lastgroup or "-"):
                 match = pattern.match(text, begin.start(), end)
                 if match is None:
                     continue
-                words = (speak or word)(match)
+                words = speak(match) if speak else word(match, given, capitals)
                 if words is None:
                     continue
                 position = match.end()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dlpo.text.common.characters import Characters
+from dlpo.text.common.endings import Endings
 
 Phonemes = tuple[str, ...]
 
@@ -45,6 +46,10 @@ class Language(Protocol):
     def characters(self) -> Characters:
         """The characters that its written forms are made of."""
 
+    @property
+    def endings(self) -> Endings:
+        """How its sentences end: which kind of ending a text asks for."""
+
     def tokens(
         self,
         text: str,
@@ -75,6 +80,9 @@ class Language(Protocol):
             known: pronunciations that override all others.
             given: those of single words, by their index, which override even these.
         """
+
+    def pronunciations(self, word: str) -> Sequence[Phonemes]:
+        """All ways in which a word, as in tokens, may be said in some sentence; perhaps none."""
 
     def period_ends_sentence(self, token: Token, following: Token) -> bool:
         """Whether a sentence ends at the period that belongs to a token, as of an abbreviation."""

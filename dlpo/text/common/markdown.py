@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+CODE_BLOCK = r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}"
+"""The pattern of the announcement of a block of code, see `TextReading.plain`."""
 FENCE = re.compile(r"(?m)^([ \t]{0,12}```[^\n`]*)$")
 PROSE_AGAIN = re.compile(r"\n[ \t]*\n(?=[A-Z][a-z']{0,20} [a-z])")
 _CITATIONS = r"(?:\[\d{1,3}\]){1,9}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
+_GLIDES = {"i": "j", "u": "w"}
 _STRESS = {"ˈ": 1, "ˌ": 2}
 
 
@@ -32,6 +33,39 @@ def parsed(ipa: str) -> list[Syllable]:
         Syllable(re.findall(r"t[ʃs]|d[ʒz]|[^ˈˌ]", part), _STRESS.get(part[0], 0))
         for part in unicodedata.normalize("NFC", ipa).split(".")
     ]
+
+
+def with_glides(
+    sounds: Sequence[str], accented: Mapping[str, str], vowels: Container[str]
+) -> tuple[list[str], int | None]:
+    """Sounds with the glides of diphthongs, and the place of the last written accent.
+
+    A close vowel without an accent is a glide beside another vowel.
+
+    Args:
+        accented: vowel with its accent, as the sounds have it -> without.
+        vowels: without accents.
+    """
+    accents = [place for place, sound in enumerate(sounds) if sound in accented]
+    plain = [accented.get(sound, sound) for sound in sounds]
+    out = list(plain)
+    for place, sound in enumerate(plain):
+        if sound not in _GLIDES or sounds[place] in accented:
+            continue
+        before = out[place - 1] if place else ""
+        following = plain[place + 1] if place + 1 < len(plain) else ""
+        rises = following in vowels and following != sound
+        closed = accented.get(sounds[place - 1]) in _GLIDES  # its accent keeps the vowels apart
+        falls = before in vowels and before != sound and not closed
+        if rises or falls:
+            out[place] = _GLIDES[sound]
+    return out, accents[-1] if accents else None
+
+
+def syllable_at(found: Sequence[Syllable], place: int) -> int:
+    """The number of the syllable that has the sound at a place of the word."""
+    ends = accumulate(len(syllable.sounds) for syllable in found)
+    return next(number for number, end in enumerate(ends) if place < end)
 
 
 def divided(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +21,14 @@ class Tables:
         rows = (line.split("\t") for line in text.splitlines()[1:])
         return {first: tuple(others) for first, *others in rows}
 
+    def column(self, name: str) -> dict[str, str]:
+        """NAME.tsv: first cell -> the second of its row."""
+        return {first: others[0] for first, others in self.table(name).items()}
+
+    def words(self, name: str) -> dict[str, list[str]]:
+        """NAME.tsv: first cell -> the words of the second."""
+        return {first: second.split() for first, second in self.column(name).items()}
+
     @cached_property
     def _lists(self) -> dict[str, tuple[str, ...]]:
         return self.table("lists")
@@ -32,6 +41,15 @@ class Tables:
         """The words of a list as a set, to look words up."""
         return frozenset(self.words_of(name))
 
+    def patterns(self, name: str) -> str:
+        """The regular expressions of a list as alternatives of one."""
+        return "|".join(self.words_of(name))
+
     def any_of(self, name: str) -> str:
         """The words of a list as alternatives of a regular expression."""
         return "|".join(map(re.escape, self.words_of(name)))
+
+
+def any_key(keys: Iterable[str]) -> str:
+    """Keys of a table as alternatives of a regular expression, the longest first."""
+    return "|".join(sorted(map(re.escape, keys), key=len, reverse=True))

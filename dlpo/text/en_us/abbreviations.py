@@ -7,12 +7,12 @@ import re
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.en_us.numbers import cardinal_words, ordinal_words
-from dlpo.text.en_us.tables import table, word_list
+from dlpo.text.en_us.tables import TABLES, table, word_list
 from dlpo.text.en_us.technical import term_words
 
 # Keyed without a period if they are expanded anywhere, and with it if only where it is written,
 # since they are also words or parts of words.
-ABBREVIATIONS = {written: said.split() for written, (said,) in table("abbreviations").items()}
+ABBREVIATIONS = TABLES.words("abbreviations")
 # After these a roman numeral is a plain number: chapter four, world war two.
 _NUMBERED_THINGS = word_list("numbered things")
 # After these a numeral of one letter is an ordinal too: elizabeth the first.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.en_us.numbers import (
     cardinal_words,
@@ -20,7 +21,6 @@ _MONTH = (
     rf"(?:{'|'.join(map(str.title, MONTHS))}"
     r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
 )
-_DAY = r"(?:[12]\d|3[01]|0?[1-9])"
 _YEAR = r"[12]\d{3}\b(?![,.]\d)"
 _WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
 _BEFORE_DASH = re.compile(
@@ -32,10 +32,6 @@ _BEFORE_DATE = re.compile(
     r"(?i)(?:\b(?:on|due|until|till|since|before|by|after) |day,? \(?|/\d{1,2} (?:and|or|to) )$"
 )
 _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
-
-
-def _full_name(names: Sequence[str], written: str) -> str:
-    return next(name for name in names if name.startswith(written[:3].lower()))
 
 
 def date_words(month: str, day: str, year: str | None) -> list[str]:
@@ -70,21 +66,21 @@ def _slash_date(match: re.Match[str]) -> list[str]:
 
 
 def _month_day(match: re.Match[str]) -> list[str]:
-    words = date_words(_full_name(MONTHS, match["md_month"]), match["md_day"], None)
+    words = date_words(full_name(MONTHS, match["md_month"]), match["md_day"], None)
     if match["md_to"]:
         words += ["to", *ordinal_words(match["md_to"])]
     return words + (year_words(match["md_year"][-4:]) if match["md_year"] else [])
 
 
 def _day_month(match: re.Match[str]) -> list[str]:
-    words = ["the", *ordinal_words(match["dm_day"]), "of", _full_name(MONTHS, match["dm_month"])]
+    words = ["the", *ordinal_words(match["dm_day"]), "of", full_name(MONTHS, match["dm_month"])]
     if text_before(match, 4).lower() == "the ":
         words = words[1:]
     return words + (year_words(match["dm_year"][-4:]) if match["dm_year"] else [])
 
 
 def _month_year(match: re.Match[str]) -> list[str]:
-    return [_full_name(MONTHS, match["my_month"]), *year_words(match["my_year"][-4:])]
+    return [full_name(MONTHS, match["my_month"]), *year_words(match["my_year"][-4:])]
 
 
 def _meridiem_words(written: str | None) -> list[str]:
@@ -132,33 +128,31 @@ def _decade(match: re.Match[str]) -> list[str]:
 FORMS: Forms = (
     (
         "d",
-        rf"\b(?P<iso_year>[12]\d{{3}})-(?P<iso_month>0[1-9]|1[0-2])-(?P<iso_day>{_DAY})"
-        r"(?:[T ](?P<iso_hour>[01]\d|2[0-3]):(?P<iso_minute>[0-5]\d)(?::(?P<iso_second>[0-5]\d))?"
-        r"(?:\.\d{1,9})?(?P<iso_zone>Z|\+00:?00)?)?(?!\w)",
+        ISO,
         _iso_date,
     ),
     (
         "d",
-        rf"(?<![\w/.])(?:(?=(?:1[0-2]|0?[1-9])/|\d\d/(?:1[0-2]|0?[1-9])/)|(?={_DAY}\.[01]?\d\.))"
-        rf"(?P<slash_month>{_DAY})(?P<slash>[/.])(?P<slash_day>{_DAY})(?P=slash)"
+        rf"(?<![\w/.])(?:(?={MONTH}/|\d\d/{MONTH}/)|(?={DAY}\.[01]?\d\.))"
+        rf"(?P<slash_month>{DAY})(?P<slash>[/.])(?P<slash_day>{DAY})(?P=slash)"
         r"(?P<slash_year>[12]\d{3}|(?<=/)\d\d)(?![\w/]|\.\d)",
         _slash_date,
     ),
     (
         "d",
-        rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{_DAY})(?![\w/%]|\.\d)",
+        rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{DAY})(?![\w/%]|\.\d)",
         _short_date,
     ),
     (
         "A",
-        rf"\b(?P<md_month>{_MONTH})\s(?P<md_day>{_DAY})(?:st|nd|rd|th)?\b"
-        rf"(?:\s?[-–]\s?(?P<md_to>{_DAY})(?:st|nd|rd|th)?(?![\w:]))?(?![:.,]\d)"
+        rf"\b(?P<md_month>{_MONTH})\s(?P<md_day>{DAY})(?:st|nd|rd|th)?\b"
+        rf"(?:\s?[-–]\s?(?P<md_to>{DAY})(?:st|nd|rd|th)?(?![\w:]))?(?![:.,]\d)"
         rf"(?P<md_year>,?\s{_YEAR})?",
         _month_day,
     ),
     (
         "d",
-        rf"\b(?P<dm_day>{_DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{_MONTH}(?!\w))"
+        rf"\b(?P<dm_day>{DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{_MONTH}(?!\w))"
         rf"(?P<dm_year>,?\s{_YEAR})?",
         _day_month,
     ),
@@ -173,7 +167,7 @@ FORMS: Forms = (
     (
         "A",
         rf"{_WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{_WEEKDAY}\b)|(?<=[-–]){_WEEKDAY}\b",
-        lambda match: [_full_name(_WEEKDAYS, match[0])],
+        lambda match: [full_name(_WEEKDAYS, match[0])],
     ),
     (
         "-",

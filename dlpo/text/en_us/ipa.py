@@ -7,7 +7,7 @@ as the nearest American sound.
 from __future__ import annotations
 
 from dlpo.text.common.phonemes import Ipa
-from dlpo.text.en_us.tables import table
+from dlpo.text.en_us.tables import TABLES
 
-ARPABET = {written: phonemes for written, (phonemes,) in table("ipa").items()}
+ARPABET = TABLES.column("ipa")
 parse_ipa = Ipa(ARPABET, "English", "həˈloʊ").parse

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 
 from dlpo.text.common.forms import FormReader, Forms
-from dlpo.text.common.language import Token
 from dlpo.text.en_us import abbreviations, calendar, quantities, technical
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.numbers import digit_words
@@ -77,7 +76,7 @@ _FORMS: Forms = (
 _BEGIN = (
     r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|\.(?=[\w./])|'(?=\d)|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )
-_READER = FormReader(_BEGIN, _FORMS)
+READER = FormReader(_BEGIN, _FORMS)
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
 _CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+)?|[A-Z]")
@@ -85,37 +84,26 @@ _READ_AS_LETTERS = frozenset({"AD", "AI", "BC", "EU", "ID", "TV", "UK", "US"})
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 
 
-def tokens(
-    text: str,
-    listed: Callable[[str], bool],
-    *,
-    given: Container[str] = (),
-    shouted: bool | None = None,
-    start: int = 0,
-    end: int | None = None,
-) -> Iterator[Token]:
-    """Readable text -> its spoken tokens in order, see `Language.tokens`.
+def word_of(
+    match: re.Match[str], given: Container[str], capitals: bool, listed: Callable[[str], bool]
+) -> list[str]:
+    """The words of a run of letters, see `FormLanguage.word`.
 
     ``listed``: whether a lexicon has a lower-case word; an unknown word in capitals is read letter
     by letter.
     """
-    capitals = not (text.isupper() if shouted is None else shouted)
-
-    def word(match: re.Match[str]) -> list[str]:
-        written = match[0]
-        if match.re.pattern == _PLAIN:
-            is_given = written.lower() in given
-            term = None if is_given else term_words(written if capitals else written.lower())
-            return term or [written]
-        words = _words_of(written, given, listed, capitals)
-        if words == ["A"]:  # "A cat" and "a cat", but not "option A is" or "plan A."
-            before = text[max(0, match.start() - 2) : match.start()]
-            inside = written == "A" and before[:1].islower() and before[1:] == " "
-            if not capitals or (not inside and _ARTICLE_BEFORE.match(text, match.end())):
-                return ["a"]
-        return words
-
-    return _READER.tokens(text, start, len(text) if end is None else end, word)
+    written, text = match[0], match.string
+    if match.re.pattern == _PLAIN:
+        is_given = written.lower() in given
+        term = None if is_given else term_words(written if capitals else written.lower())
+        return term or [written]
+    words = _words_of(written, given, listed, capitals)
+    if words == ["A"]:  # "A cat" and "a cat", but not "option A is" or "plan A."
+        before = text[max(0, match.start() - 2) : match.start()]
+        inside = written == "A" and before[:1].islower() and before[1:] == " "
+        if not capitals or (not inside and _ARTICLE_BEFORE.match(text, match.end())):
+            return ["a"]
+    return words
 
 
 def _words_of(

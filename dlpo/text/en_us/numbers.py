@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dlpo.text.en_us.tables import words_of
 
-_ONES, _TENS, _SCALES = words_of("zero to nineteen"), words_of("tens"), words_of("thousands")
+_ONES, _TENS, _SCALES = (
+    words_of("zero to nineteen"),
+    words_of("tens"),
+    words_of("thousands"),
+)
 _MAX_DIGITS = 3 * (len(_SCALES) + 1)  # a longer number is read digit by digit
 _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import (
     cardinal_words,
     code_words,
@@ -19,7 +20,7 @@ from dlpo.text.en_us.technical import TERMS, version_words
 
 _UNITS = table("units")  # unit -> its name, singular and plural
 _CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
-_SIGN = "|".join(sorted(map(re.escape, _CURRENCIES), key=len, reverse=True))
+_SIGN = any_key(_CURRENCIES)
 _MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
 _POWERS = {"2": ["squared"], "3": ["cubed"]}
 # What precedes a number that is read digit by digit, in groups, or as a version.
@@ -37,7 +38,7 @@ _SAID_PLAINLY = ("24/7", "9/11")
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?"
 _SCALE = r"(?:\s(?:hundred|thousand|million|billion|trillion)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
 _TO = r"(?:[-–]|\s[-–]\s)"
-_UNIT = "|".join(sorted(map(re.escape, _UNITS.keys() - {"in"}), key=len, reverse=True))
+_UNIT = any_key(_UNITS.keys() - {"in"})
 
 
 def _scale_words(written: str | None) -> list[str]:

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms
+from dlpo.text.common import addresses
+from dlpo.text.common.forms import Forms, digits_in_groups
+from dlpo.text.common.markdown import CODE_BLOCK
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, pair_words
-from dlpo.text.en_us.tables import table
+from dlpo.text.en_us.tables import TABLES, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
-TERMS = {written: said.split() for written, (said,) in table("technical").items()}
+TERMS = TABLES.words("technical")
 SPELLED = 8  # characters of the longest hash that is spelled; of longer ones the first four are
-_TOP_LEVEL = (
-    r"(?:com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum)"
-)
+_TOP_LEVEL = "com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum"
 _SPELLED_ENDINGS = {"io", "ai", "uk", "us", "eu", "de", "fr", "ca", "tv", "www"}
-_HOST = r"(?:[A-Za-z0-9-]{1,63}\.){1,8}"
-_PATH = r"[/?#:][^\s<>\"]{0,500}[\w/]|/"
-_SPOKEN_ADDRESS = re.compile(r"(?:https?://)?([^/?#]*(?:/[^/?#]{0,30}(?![^/?#])){0,4})")
 
 
 def term_words(written: str) -> list[str] | None:
@@ -62,8 +59,7 @@ def _spoken(written: str, silent: str = "") -> list[str]:
 
 
 def _address(match: re.Match[str]) -> list[str]:
-    found = _SPOKEN_ADDRESS.match(match[0])
-    written = (found[1] if found else match[0]).rstrip("/")
+    written = addresses.said_part(match[0])
     numeric = re.fullmatch(r"[\d.]+", written.partition("/")[0].partition(":")[0])
     return _spoken(written, silent="-_" if numeric else "")
 
@@ -102,10 +98,7 @@ def _phone(match: re.Match[str]) -> list[str]:
     free = re.fullmatch(r"\+?1[ .-]\(?800\)?(.*)", match[0])
     if free:
         words += ["one", "eight", "hundred,"]
-    for group in re.findall(r"\d+", free[1] if free else match[0]):
-        *digits, last = digit_words(group)
-        words += [*digits, f"{last},"]
-    return [*words[:-1], words[-1].rstrip(",")]
+    return words + digits_in_groups(free[1] if free else match[0], digit_words)
 
 
 def _code_block(match: re.Match[str]) -> list[str]:
@@ -117,25 +110,15 @@ _NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
 _ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
 FORMS: Forms = (
-    ("-", r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}", _code_block),
+    ("-", CODE_BLOCK, _code_block),
     (
         "aAd-",
         r"(?<![\w.])(?=[A-Za-z]{0,12}(?:[^A-Za-z\s]|\s(?:\d|batt)))"
         rf"(?:{'|'.join(map(re.escape, _WRITTEN))}|\.(?:NET|net))(?!\w)",
         lambda match: TERMS[match[0]],
     ),
-    (
-        "aAd-",
-        rf"(?<!\w)[\w.+%*-]{{1,64}}@{_HOST}[A-Za-z]{{2,24}}(?!\w)",
-        lambda match: _spoken(match[0]),
-    ),
-    (
-        "aAd",
-        r"(?<![\w@])(?:https?://[^\s<>\"]{1,500}[\w/]"
-        rf"|www\.{_HOST}[A-Za-z]{{2,24}}(?:{_PATH})?|{_HOST}{_TOP_LEVEL}(?![\w-])(?:{_PATH})?"
-        r"|(?:localhost(?=:)|(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d))(?::\d{1,5})?(?:/[\w./-]{0,99}\w)?)",
-        _address,
-    ),
+    ("aAd-", addresses.MAIL, lambda match: _spoken(match[0])),
+    ("aAd", addresses.web(_TOP_LEVEL), _address),
     (
         "aAd-",
         rf"(?<![\w/.])(?:[A-Za-z]:\\(?:{_NAME}\\){{0,12}}{_NAME}"

@@ -4,41 +4,25 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.abbreviations import Abbreviations, doubled_capitals
+from dlpo.text.common.forms import Forms, capital_parts, text_before
 from dlpo.text.common.roman import ROMAN, roman_value
-from dlpo.text.es.nouns import gender_of
+from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, ordinal_words
-from dlpo.text.es.tables import table, word_list
+from dlpo.text.es.tables import TABLES, word_list
 
 LETTERS = "A-Za-záéíóúüñÁÉÍÓÚÜÑ"
-ABBREVIATIONS = {written: said.split() for written, (said,) in table("abbreviations").items()}
-ACRONYMS = {written: said.split() for written, (said,) in table("acronyms").items()}
-_NAMES = {letter: name.split() for letter, (name,) in table("letters").items()}
-# These are said only before a number or a name: cap. 3, c. Mayor.
-_BEFORE_NUMBERS = frozenset(
-    [
-        "c.",
-        "p.",
-        "pp.",
-        "s.",
-        "v.",
-        "ca.",
-        "cap.",
-        "caps.",
-        "art.",
-        "arts.",
-        "no.",
-        "fig.",
-        "figs.",
-        "vol.",
-        "vols.",
-        "ed.",
-        "ext.",
-    ]
+CAPITAL_PARTS = capital_parts("A-ZÁÉÍÓÚÑ", "a-záéíóúüñ")
+_SAID = TABLES.words("abbreviations")
+ABBREVIATIONS = Abbreviations(
+    _SAID,
+    word_list("abbreviations before numbers"),
+    word_list("abbreviations before names"),
+    LETTERS,
+    ends=r"\dºª",
 )
-_BEFORE_NAMES = frozenset(
-    ["c.", "d.", "fr.", "sto.", "sta.", "prof.", "cap.", "col.", "pl.", "pta.", "rep.", "ma."]
-)
+ACRONYMS = TABLES.words("acronyms") | doubled_capitals(_SAID)
+_NAMES = TABLES.words("letters")
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(
     rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxz]?"
@@ -76,25 +60,6 @@ def _previous_word(match: re.Match[str]) -> str:
     return found[1] if found else ""
 
 
-def _abbreviation(match: re.Match[str]) -> list[str] | None:
-    key = re.sub(rf"(?<=\.)\s?(?=[{LETTERS}])", " ", match[0].lower()).strip()
-    found = ABBREVIATIONS.get(key)
-    if found is None:
-        return None
-    following = match.string[match.end() : match.end() + 3].lstrip()
-    before_number, before_name = following[:1].isdigit(), following[:1].isupper()
-    before_number |= re.match(r"[IVXL]+\b", following) is not None
-    if key in _BEFORE_NUMBERS and key in _BEFORE_NAMES:
-        return found if before_number or before_name else None
-    if key in _BEFORE_NUMBERS:
-        return found if before_number else None
-    return found if key not in _BEFORE_NAMES or before_name else None
-
-
-def _initials(match: re.Match[str]) -> list[str]:
-    return spelled(match[0])
-
-
 def _roman(match: re.Match[str]) -> list[str] | None:
     value, previous = roman_value(match[0]), _previous_word(match)
     if value is None:
@@ -115,16 +80,14 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     following = _NEXT_WORD.match(match.string, match.end())
     if following and not following[1].isupper() and (len(match[0]) > 1 or article):
         noun = following[1].lower()
-        gender = gender_of(noun)
+        gender = NOUNS.gender(noun)
         words = ordinal_words(value, gender, short=gender == "m" and not noun.endswith("s"))
         return [word + "s" for word in words] if noun.endswith("s") else words
     return cardinal if len(match[0]) > 2 else None
 
 
-_KEYS = sorted(ABBREVIATIONS, key=len, reverse=True)
-_PATTERN = "|".join(re.escape(key).replace(r"\ ", r"\s?").replace(" ", r"\s?") for key in _KEYS)
 FORMS: Forms = (
-    ("aA", rf"(?i:{_PATTERN})(?![{LETTERS}\dºª])", _abbreviation),
+    *ABBREVIATIONS.forms,
     ("A", rf"\b(?=[MDCLXVI]){ROMAN}(?![{LETTERS}\d'-])", _roman),
-    ("A", rf"\b(?:[A-ZÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", _initials),
+    ("A", rf"\b(?:[A-ZÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", lambda match: spelled(match[0])),
 )

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 
+from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.es.numbers import cardinal_words
-from dlpo.text.es.tables import words_of
+from dlpo.text.es.tables import any_of, words_of
 
 MONTHS = words_of("months")
 _MONTH = rf"(?:{'|'.join(MONTHS)}|setiembre)"
 _SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
-_DAY = r"(?:[12]\d|3[01]|0?[1-9])"
-_NUMBER_OF_MONTH = r"(?:1[0-2]|0?[1-9])"
 _YEAR = r"[12]\d{3}"
-_PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
-_BEFORE_SHORT_DATE = re.compile(r"(?i)\b(?:el|al|del|día|fecha|hasta|desde)(?: d[ií]a)? $")
+PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
+_BEFORE_DATE = re.compile(
+    rf"(?i)\b(?:(?:{any_of('before dates')})(?: d[ií]a)?|(?:{any_of('weekdays')}),?) $"
+)
 NIGHT = 7  # the hour from which p. m. is night
-_WEEKDAY = re.compile(r"(?i)\b(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo),? $")
 
 
 def date_words(day: str, month: int | str, year: str | None) -> list[str]:
@@ -32,10 +32,6 @@ def year_words(year: str) -> list[str]:
     if len(year) == 2:
         year = ("20" if year < "50" else "19") + year
     return cardinal_words(year)
-
-
-def _full_name(written: str) -> str:
-    return next(month for month in MONTHS if month.startswith(written[:3].lower()))
 
 
 def _numeric(match: re.Match[str]) -> list[str]:
@@ -57,12 +53,15 @@ def _named(match: re.Match[str]) -> list[str]:
 
 
 def _short_name(match: re.Match[str]) -> list[str]:
-    return date_words(match["short_day"], _full_name(match["short"]), match["short_year"])
+    return date_words(match["short_day"], full_name(MONTHS, match["short"]), match["short_year"])
+
+
+def _month_year(match: re.Match[str]) -> list[str]:
+    return [full_name(MONTHS, match["my_month"]), "de", *year_words(match["my_year"])]
 
 
 def _short_numeric(match: re.Match[str]) -> list[str] | None:
-    before = text_before(match, 16)
-    if not _BEFORE_SHORT_DATE.search(before) and not _WEEKDAY.search(before):
+    if not _BEFORE_DATE.search(text_before(match, 16)):
         return None
     return date_words(match["sd"], int(match["sm"]), None)
 
@@ -118,52 +117,48 @@ def _hour(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(str(hour), "f"), *_period_words(match["hour_period"], hour)]
 
 
-def _dash(match: re.Match[str]) -> list[str]:
-    return ["a"]
-
-
 FORMS: Forms = (
     (
         "d",
-        rf"(?<![\w-])(?P<iso_year>{_YEAR})-(?P<iso_month>0[1-9]|1[0-2])-(?P<iso_day>{_DAY})"
-        r"(?:[T ](?P<iso_hour>[01]\d|2[0-3]):(?P<iso_minute>[0-5]\d)(?::[0-5]\d)?Z?)?(?![\w-])",
+        rf"(?<!-){ISO}(?!-)",
         _iso,
     ),
     (
         "d",
-        rf"(?<![\w/.,-])(?=\d\d?[/.-](?:{_NUMBER_OF_MONTH})[/.-]|{_NUMBER_OF_MONTH}/{_DAY}/)"
-        rf"(?P<day>{_DAY})(?P<sign>[/.-])(?P<month>{_DAY})(?P=sign)"
+        rf"(?<![\w/.,-])(?=\d\d?[/.-](?:{MONTH})[/.-]|{MONTH}/{DAY}/)"
+        rf"(?P<day>{DAY})(?P<sign>[/.-])(?P<month>{DAY})(?P=sign)"
         rf"(?P<year>{_YEAR}|(?<=[/-])\d\d)(?![\w/-]|[.,]\d)",
         _numeric,
     ),
     (
         "d",
-        rf"(?<![\w/-])(?P<short_day>{_DAY})[-/ .](?P<short>{_SHORT_MONTH})\b\.?"
+        rf"(?<![\w/-])(?P<short_day>{DAY})[-/ .](?:de\s)?(?P<short>{_SHORT_MONTH})\b\.?"
         rf"(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
         _short_name,
     ),
+    ("a", rf"\b(?P<my_month>{_SHORT_MONTH})(?:-|\.?\s)(?P<my_year>{_YEAR})(?![\w-])", _month_year),
     (
         "d",
-        rf"(?<![\w/.,-])(?P<day_of>{_DAY})(?:\s(?:de\s)?(?i:(?P<named>{_MONTH}))\b)"
+        rf"(?<![\w/.,-])(?P<day_of>{DAY})(?:\s(?:de\s)?(?i:(?P<named>{_MONTH}))\b)"
         rf"(?:\sdel?\s(?P<year_of>{_YEAR})\b(?![.,]\d))?",
         _named,
     ),
     (
         "d",
-        rf"(?<![\w/.,-])(?P<sd>{_DAY})/(?P<sm>{_NUMBER_OF_MONTH})(?![\w/]|[.,]\d)",
+        rf"(?<![\w/.,-])(?P<sd>{DAY})/(?P<sm>{MONTH})(?![\w/]|[.,]\d)",
         _short_numeric,
     ),
     (
         "d",
         r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
-        rf"(?![\d:])(?P<period>{_PERIOD})?(?P<horas>\s?(?:h|hs|hrs|horas)\b\.?)?",
+        rf"(?![\d:])(?P<period>{PERIOD})?(?P<horas>\s?(?:h|hs|hrs|horas)\b\.?)?",
         _clock,
     ),
-    ("d", rf"(?<![\w:.,])(?P<hour_only>1[0-2]|0?[1-9])(?P<hour_period>{_PERIOD})", _hour),
+    ("d", rf"(?<![\w:.,])(?P<hour_only>1[0-2]|0?[1-9])(?P<hour_period>{PERIOD})", _hour),
     (
         "-",
         r"\s?[-–]\s?(?=(?:[01]?\d|2[0-4]):[0-5]\d)(?:(?<=\d-)|(?<=\d–)|(?<=\d - )|(?<=\d – )"
         r"|(?<=m\. - )|(?<=m\. – )|(?<=h - )|(?<=h – ))",
-        _dash,
+        lambda match: ["a"],
     ),
 )

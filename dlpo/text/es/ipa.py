@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlpo.text.common.phonemes import Ipa
-from dlpo.text.es.tables import table
+from dlpo.text.es.tables import TABLES
 
-SYMBOL_OF = {written: symbol for written, (symbol,) in table("ipa").items()}
+SYMBOL_OF = TABLES.column("ipa")
 parse_ipa = Ipa(SYMBOL_OF, "Spanish", "saˈpa.to").parse

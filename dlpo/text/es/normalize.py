@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container
 
 from dlpo.text.common.forms import FormReader, Forms, text_before
-from dlpo.text.common.language import Token
 from dlpo.text.es import abbreviations, calendar, quantities, technical
 from dlpo.text.es.abbreviations import (
     ACRONYMS,
+    CAPITAL_PARTS,
     LETTERS,
     LONGEST_ACRONYM,
     acronym_words,
@@ -17,26 +17,20 @@ from dlpo.text.es.abbreviations import (
     spelled,
 )
 from dlpo.text.es.pronounce import EXCEPTIONS
-from dlpo.text.es.tables import table
+from dlpo.text.es.tables import TABLES
 
-_SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items()}
+_SIGNS = TABLES.words("signs")
 _SIGN = (
     r"[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)"
     r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
 )
-_PLAIN = r"(?<![\w.@])[a-záéíóúüñ]{2,60}(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
+_PLAIN = (
+    r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])[a-záéíóúüñ]{2,60}"
+    r"(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
+)
 _WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
-_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-záéíóúüñ]+|[A-Z]")
 _VOWEL = re.compile("[aeiouyáéíóúü]")
 _SPOKEN_LETTERS = frozenset("aeouy")  # words of one letter
-
-
-def _sign(match: re.Match[str]) -> list[str]:
-    return _SIGNS[match[0]]
-
-
-def _minus(match: re.Match[str]) -> list[str]:
-    return ["menos"]
 
 
 _FORMS: Forms = (
@@ -48,40 +42,30 @@ _FORMS: Forms = (
     *quantities.NUMBERS,
     ("a", r"y/o\b", lambda match: ["y", "o"]),
     ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),
+    ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
     ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
     ("-", r"(?<=l)/(?=100 km)", lambda match: ["cada"]),
-    ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)|(?<=\d)[−](?=\d)", _minus),
+    ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),
+    ("-", r"(?<=\d)[−](?=\d)", lambda match: ["menos"]),
     *abbreviations.FORMS,
     ("aA", _WORD, None),
-    ("-", _SIGN, _sign),
+    ("-", _SIGN, lambda match: _SIGNS[match[0]]),
 )
-_READER = FormReader(
+READER = FormReader(
     r"(?P<a>[a-záéíóúüñ])|(?P<A>[A-ZÁÉÍÓÚÜÑ])|(?P<d>\d)|!(?==)|[^\s.,;:!?\"')\]}]"
-    r"|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)",
+    r"|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
     _FORMS,
 )
 
 
-def tokens(
-    text: str,
-    *,
-    given: Container[str] = (),
-    shouted: bool | None = None,
-    start: int = 0,
-    end: int | None = None,
-) -> Iterator[Token]:
-    """Readable text -> its spoken tokens in order, see `Language.tokens`."""
-    capitals = not (text.isupper() if shouted is None else shouted)
-
-    def word(match: re.Match[str]) -> list[str]:
-        written = match[0].replace("'", "")
-        if match.re.pattern == _PLAIN or match[0].lower() in given:
-            return [match[0].lower()] if match[0].lower() in given else [written]
-        if len(written) == 1:
-            return _letter(written, match, capitals)
-        return _words_of(written, capitals)
-
-    return _READER.tokens(text, start, len(text) if end is None else end, word)
+def word_of(match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:
+    """The words of a run of letters, see `FormLanguage.word`."""
+    written = match[0].replace("'", "")
+    if match.re.pattern == _PLAIN or match[0].lower() in given:
+        return [match[0].lower()] if match[0].lower() in given else [written]
+    if len(written) == 1:
+        return _letter(written, match, capitals)
+    return _words_of(written, capitals)
 
 
 def _letter(written: str, match: re.Match[str], capitals: bool) -> list[str]:
@@ -99,7 +83,7 @@ def _words_of(written: str, capitals: bool) -> list[str]:
     """A run of letters -> words: plain, as an acronym, or split at capitals."""
     if written.lower() in EXCEPTIONS:
         return [written.lower()]
-    if capitals and written in ACRONYMS:
+    if written in ACRONYMS and (capitals or not sayable(written)):
         return ACRONYMS[written]
     stem = written.removesuffix("s")
     if capitals and len(stem) > 1 and stem.isupper() and len(stem) <= LONGEST_ACRONYM:
@@ -107,7 +91,7 @@ def _words_of(written: str, capitals: bool) -> list[str]:
     unsayable = len(stem) < 5 and stem.isupper() and stem.isascii() and not sayable(stem)  # shouted
     if unsayable or not _VOWEL.search(written.lower()):
         return spelled(written)
-    parts = _CAMEL.findall(written) if not written.isupper() and written.isascii() else []
+    parts = CAPITAL_PARTS.findall(written) if not written.isupper() and written.isascii() else []
     if len(parts) > 1:
         return [said for part in parts for said in _words_of(part, capitals)]
     return [written.lower()]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.es.tables import table, words_of
+from dlpo.text.es.tables import TABLES, words_of
 
-_ONES, _TENS, _HUNDREDS = words_of("zero to twenty nine"), words_of("tens"), words_of("hundreds")
+_ONES, _TENS, _HUNDREDS = (
+    words_of("zero to twenty nine"),
+    words_of("tens"),
+    words_of("hundreds"),
+)
 _MAX_DIGITS = 24  # a longer number is read digit by digit
 _MILLIONS = (("millón", "millones"), ("billón", "billones"), ("trillón", "trillones"))
-_ORDINALS = {int(number): word for number, (word,) in table("ordinals").items()}
-_PARTS = {int(number): word for number, (word,) in table("fractions").items()}
+_ORDINALS = {int(number): word for number, word in TABLES.column("ordinals").items()}
+_PARTS = {int(number): word for number, word in TABLES.column("fractions").items()}
 NUMBER = (
     r"(?:\d{1,3}(?:\.\d{3}){1,7}(?!\d)|\d{1,3}(?:,\d{3}){2,7}(?!\d)|\d{1,3}(?:,\d{3}){1,7}(?=\.\d)"
     r"|[1-9]\d{0,2}(?: \d{3}){1,6}(?![ -]?\d)|\d{1,40})(?:[.,]\d{1,40})?"
@@ -93,6 +97,13 @@ def ordinal_words(number: int, gender: str = "m", short: bool = False) -> list[s
     elif short and words[-1].endswith(("primero", "tercero")):
         words[-1] = words[-1][:-1]
     return words
+
+
+def ended_ordinal_words(number: int, end: str, before_noun: bool = False) -> list[str]:
+    """As its end is written: ``(1, "er")`` primer, ``(21, "ª")`` vigésima primera, ``"os"``."""
+    gender = "f" if end == "ª" or end.endswith(("a", "as")) else "m"
+    words = ordinal_words(number, gender, short=end == "er" or (end == "º" and before_noun))
+    return [*words[:-1], words[-1] + "s"] if end.endswith("s") else words
 
 
 def part_words(above: int, below: int) -> list[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
-from dlpo.text.es.nouns import gender_at, gender_of, noun_after
+from dlpo.text.common.tables import any_key
+from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     NUMBER,
     cardinal_words,
     digit_words,
+    ended_ordinal_words,
     number_words,
-    ordinal_words,
     part_words,
     split_decimals,
 )
@@ -19,17 +20,9 @@ from dlpo.text.es.tables import any_of, table
 
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, gender; small coins
-
-
-def _any_key(keys: set[str]) -> str:
-    return "|".join(sorted(map(re.escape, keys), key=len, reverse=True))
-
-
-_SIGN = _any_key(
-    {key for key in _CURRENCIES if len(key) == 1 or not key[-1].isalpha()} - {"Q", "L"}
-)
-_CODE = _any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
-_UNIT = _any_key(_UNITS.keys() - {'"', "'", "in"})
+_SIGN = any_key({key for key in _CURRENCIES if len(key) == 1 or not key[-1].isalpha()} - {"Q", "L"})
+_CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
+_UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil)\b)"
 _TO = r"(?:\s?[-–]\s?)"
 _BEFORE_DIGITS = re.compile(
@@ -40,6 +33,11 @@ _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
 _PER_TIME = {"día", "mes", "año", "hora", "semana", "minuto", "segundo", "persona", "noche"}
+
+
+_CURRENCY_NAME = re.compile(
+    rf"\s(?:{any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2]})})\b"
+)
 
 
 def amount_words(number: str, name: tuple[str, str], gender: str) -> list[str]:
@@ -54,10 +52,8 @@ def amount_words(number: str, name: tuple[str, str], gender: str) -> list[str]:
 def _money(match: re.Match[str]) -> list[str]:
     sign = match["currency"] or match["currency_after"]
     one, many, gender, *coins = _CURRENCIES.get(sign) or _CURRENCIES[sign.removesuffix("$")]
-    number, big = (
-        match["money"] or match["money_before"],
-        (match["money_big"] or match["before_big"] or "").split(),
-    )
+    number = match["money"] or match["money_before"]
+    big = (match["money_big"] or match["before_big"] or "").split()
     words = ["menos"] * bool(match["money_sign"])
     if match["money_from"]:
         words += [*number_words(match["money_from"], gender), "a"]
@@ -66,6 +62,8 @@ def _money(match: re.Match[str]) -> list[str]:
     if big:
         of = [] if big[-1] == "mil" else ["de"]
         return [*words, *number_words(number, "m"), *big, *of, *many.split()]
+    if _CURRENCY_NAME.match(match.string, match.end()):  # $20 dólares
+        return words + number_words(number, gender)
     whole, _, decimals = split_decimals(number)
     if not decimals or len(decimals) > 2:
         return words + amount_words(number, (one, many), gender)
@@ -91,9 +89,9 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
         return 2 * cardinal_words(match["above"])
     if not above or below < 2 or (above > below and below > 10):
         return [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
-    noun = noun_after(match.string, match.end(), one=True)
+    noun = NOUNS.after(match.string, match.end(), one=True)
     unit = _UNITS.get(match["fraction_unit"] or "")
-    gender = unit[2] if unit else gender_of(noun) if noun else "m"
+    gender = unit[2] if unit else NOUNS.gender(noun) if noun else "m"
     half = "media" if gender == "f" else "medio"
     if whole:
         part = ["y", half] if (above, below) == (1, 2) else ["y", *part_words(above, below)]
@@ -106,13 +104,9 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
 
 
 def _ordinal(match: re.Match[str]) -> list[str]:
+    noun = NOUNS.after(match.string, match.end(), one=True)
     end = match["ordinal_sign"] or match["ordinal_end"]
-    gender = "f" if end in ("ª", "as") or end.endswith("a") else "m"
-    number = int(match["ordinal"])
-    noun = noun_after(match.string, match.end(), one=True)
-    short = end == "er" or (end == "º" and noun != "")
-    words = ordinal_words(number, gender, short)
-    return [*words[:-1], words[-1] + "s"] if end.endswith("s") else words
+    return ended_ordinal_words(int(match["ordinal"]), end, noun != "")
 
 
 def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str], str]:
@@ -154,7 +148,7 @@ def _raised(match: re.Match[str]) -> list[str]:
 
 def _range(match: re.Match[str]) -> list[str]:
     first, last = match["range_first"], match["range_last"]
-    gender = gender_at(match.string, match.start(), match.end())
+    gender = NOUNS.gender_at(match.string, match.start(), match.end())
     return [*number_words(first, gender), "a", *number_words(last, gender)]
 
 
@@ -165,13 +159,13 @@ def _number(match: re.Match[str]) -> list[str]:
         return digit_words(number)
     whole, _, decimals = split_decimals(number.lstrip("-"))
     big = re.match(_BIG, text[match.end() : match.end() + 12])
-    gender = "m" if big else gender_at(text, match.start(), match.end(), whole == "1")
+    gender = "m" if big else NOUNS.gender_at(text, match.start(), match.end(), whole == "1")
     if decimals:
         return number_words(number)
     if big is not None and big[0].strip() == "mil":
-        gender = gender_at(text, match.start(), match.end()) or "m"
+        gender = NOUNS.gender_at(text, match.start(), match.end()) or "m"
     words = number_words(number, gender)
-    noun = noun_after(text, match.end())
+    noun = NOUNS.after(text, match.end())
     return [*words, "de"] if noun and words[-1].endswith(("llón", "llones")) else words
 
 

@@ -6,15 +6,14 @@ Reference: Real Academia Española, Ortografía de la lengua española, 2010, ch
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 
-from dlpo.text.common.syllables import Syllable, divided
-from dlpo.text.es.tables import table
+from dlpo.text.common.rule_pronouncer import SpellingRules
+from dlpo.text.common.syllables import Syllable, divided, syllable_at, with_glides
+from dlpo.text.es.tables import TABLES
 
-_RULES = [(re.compile(letters), said.split()) for letters, (said, _) in table("spelling").items()]
+_RULES = SpellingRules(TABLES.words("spelling"))
 _ACCENTED = {"á": "a", "é": "e", "í": "i", "ó": "o", "ú": "u"}
 VOWELS = frozenset("aeiou")
-_GLIDES = {"i": "j", "u": "w"}
 _ONSETS = frozenset(f"{first} {liquid}" for first in "pbtkɡf" for liquid in "ɾl") | {"d ɾ"}
 _PENULTIMATE = re.compile(r"(?:[aeiou]|[aeiouy][ns]|[^aeouáéóú]y|ing)$")
 _ADVERB = re.compile(r"([a-zñáéíóúü]{3,40})(mente)")
@@ -32,50 +31,13 @@ def syllables(word: str) -> list[Syllable]:
         for syllable in first:
             syllable.stress *= 2
         return first + syllables(adverb[2])
-    sounds, accented = _vowels_and_glides(list(_sounds(word)))
+    sounds, accented = with_glides(list(_RULES.sounds(word)), _ACCENTED, VOWELS)
     found = divided(sounds, VOWELS, _ONSETS)
     if not found:
         return []
     if accented is not None:
-        stressed = next(i for i, last in enumerate(_ends(found)) if accented < last)
+        stressed = syllable_at(found, accented)
     else:
         stressed = len(found) - (2 if _PENULTIMATE.search(word) else 1)
     found[max(stressed, 0)].stress = 1
     return found
-
-
-def _sounds(word: str) -> Iterator[str]:
-    """The sounds of the letters; vowels with the accents that are written."""
-    position = 0
-    while position < len(word):
-        for pattern, said in _RULES:
-            if match := pattern.match(word, position):
-                yield from said
-                position = match.end()
-                break
-        else:  # an apostrophe, a letter of another alphabet
-            position += 1
-
-
-def _vowels_and_glides(sounds: list[str]) -> tuple[list[str], int | None]:
-    """Sounds with the glides of diphthongs in place of vowels, and the place of the accent."""
-    accents = [place for place, sound in enumerate(sounds) if sound in _ACCENTED]
-    plain = [_ACCENTED.get(sound, sound) for sound in sounds]
-    out = list(plain)
-    for place, sound in enumerate(plain):
-        if sound not in _GLIDES or sounds[place] in _ACCENTED:
-            continue
-        before = out[place - 1] if place else ""
-        following = plain[place + 1] if place + 1 < len(plain) else ""
-        rises = following in VOWELS and following != sound
-        falls = before in VOWELS and before != sound and sounds[place - 1] not in ("í", "ú")
-        if rises or falls:
-            out[place] = _GLIDES[sound]
-    return out, accents[-1] if accents else None
-
-
-def _ends(found: Sequence[Syllable]) -> Iterator[int]:
-    total = 0
-    for syllable in found:
-        total += len(syllable.sounds)
-        yield total

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dlpo.text.common.tables import Tables
 
-_TABLES = Tables(__file__)
-table = _TABLES.table
-words_of = _TABLES.words_of
-word_list = _TABLES.word_list
-any_of = _TABLES.any_of
+TABLES = Tables(__file__)
+any_of, table = TABLES.any_of, TABLES.table
+word_list, words_of = TABLES.word_list, TABLES.words_of

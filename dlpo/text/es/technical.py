@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common import addresses
-from dlpo.text.common.forms import Forms, text_before
-from dlpo.text.es.abbreviations import LETTERS, acronym_words, spelled
+from dlpo.text.common.forms import Forms, digits_in_groups, text_before
+from dlpo.text.common.markdown import CODE_BLOCK
+from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, spelled
 from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import any_of, table
 
@@ -50,11 +51,8 @@ def _dotted(match: re.Match[str]) -> list[str]:
 
 def telephone_words(written: str) -> list[str]:
     """The digits of each group, with a pause after it."""
-    words = ["más"] if written.lstrip().startswith("+") else []
-    for group in re.findall(r"\d+", written):
-        *digits, last = digit_words(group)
-        words += [*digits, f"{last},"]
-    return [*words[:-1], words[-1].rstrip(",")]
+    plus = ["más"] * written.lstrip().startswith("+")
+    return plus + digits_in_groups(written, digit_words)
 
 
 def _telephone(match: re.Match[str]) -> list[str] | None:
@@ -83,10 +81,6 @@ def code_words(written: str) -> list[str]:
     return words
 
 
-def _flight(match: re.Match[str]) -> list[str]:
-    return [*spelled(match["airline"]), *digit_words(match["flight"])]
-
-
 def _account(match: re.Match[str]) -> list[str]:
     return [word for c in match[0] for word in (digit_words(c) if c.isdigit() else spelled(c))]
 
@@ -98,10 +92,7 @@ def _hashtag_part(part: str) -> list[str]:
 
 
 def _hashtag(match: re.Match[str]) -> list[str]:
-    parts = re.findall(
-        r"[A-ZÁÉÍÓÚÑ]{2,}(?![a-záéíóúñ])|[A-ZÁÉÍÓÚÑ]?[a-záéíóúüñ]+|[A-ZÁÉÍÓÚÑ]|\d+", match[0][1:]
-    )
-    said = [_hashtag_part(part) for part in parts]
+    said = map(_hashtag_part, CAPITAL_PARTS.findall(match[0]))
     return ["hashtag", *(word for words in said for word in words)]
 
 
@@ -110,7 +101,7 @@ def _code_block(match: re.Match[str]) -> list[str]:
 
 
 ADDRESSES: Forms = (
-    ("-", r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}", _code_block),
+    ("-", CODE_BLOCK, _code_block),
     ("aAd-", addresses.MAIL, lambda match: address_words(match[0])),
     ("-", addresses.HANDLE, lambda match: address_words(match[0])),
     ("-", rf"(?<!\w)#[{LETTERS}][\w]{{0,60}}", _hashtag),
@@ -126,7 +117,7 @@ CODES: Forms = (
     (
         "A",
         r"(?:(?<=[Vv]uelo )|(?<=[Vv]uelos ))(?P<airline>[A-Z\d]{2})[ -]?(?P<flight>\d{2,4})\b",
-        _flight,
+        lambda match: [*spelled(match["airline"]), *digit_words(match["flight"])],
     ),
     (
         "d-",

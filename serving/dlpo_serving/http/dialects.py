@@ -126,7 +126,8 @@ class ElevenLabsDialect(Dialect):
     Its `xi_api_key` message field is ignored: keys belong in the header `xi-api-key`.
 
     Args:
-        request: its path names a voice, its query the `output_format`, such as `pcm_24000`.
+        request: its path names a voice, its query the `output_format`, such as `pcm_24000`, and the
+            `language_code` of the text.
 
     Raises:
         RequestError: the format is unknown.
@@ -138,6 +139,7 @@ class ElevenLabsDialect(Dialect):
         voice = request.match_info["voice"]
         output_format = request.query.get("output_format", ELEVENLABS_DEFAULT)
         self._voice = "" if ELEVENLABS_VOICE.fullmatch(voice) else voice
+        self._language = request.query.get("language_code", "")
         codec, _, rest = output_format.partition("_")
         rate = rest.partition("_")[0]
         if codec not in ELEVENLABS_FORMATS or not RATE.fullmatch(rate):
@@ -154,6 +156,7 @@ class ElevenLabsDialect(Dialect):
             "response_format": self._format,
             "sample_rate": self._rate_hz,
             "speed": speed,
+            "language": self._language,
         }
         text = message.get("text")
         if isinstance(text, str) and text and not text.strip():
@@ -217,7 +220,8 @@ def _alignment(chunk: EncodedChunk, rate_hz: int) -> dict[str, list[Any]] | None
 class RealtimeDialect(Dialect):
     """The events of OpenAI's Realtime API, for text in and audio out, one response after another.
 
-    There is no language model here: a response speaks the items since the last one verbatim.
+    There is no language model here: a response speaks the items since the last one verbatim. Theirs
+    has no field for the language of speech; ours is `language`, beside `voice` and `speed`.
 
     Args:
         request: its query may name a model, one of ours or a realtime one of theirs.
@@ -339,15 +343,16 @@ class RealtimeDialect(Dialect):
         output = dict(self._output)
         match settings:
             case {"audio": {"output": dict(given)}}:
-                output |= {name: given[name] for name in output if given.get(name) is not None}
+                known = (*output, "language")
+                output |= {name: given[name] for name in known if given.get(name) is not None}
         match output["format"]:
             case {"type": str(name), **more} if name in REALTIME_FORMATS:
                 encoding, rate_hz = REALTIME_FORMATS[name]
             case wrong:
                 raise _wrong("format", wrong, f"a type of {', '.join(REALTIME_FORMATS)}")
-        fields = {"voice": output["voice"], "speed": output["speed"], "response_format": encoding}
-        rate = {"sample_rate": more.get("rate", rate_hz)}
-        return output, read_speech_fields({**fields, **rate, "input": text})
+        fields = {name: output.get(name) for name in ("voice", "speed", "language")}
+        fields |= {"response_format": encoding, "sample_rate": more.get("rate", rate_hz)}
+        return output, read_speech_fields({**fields, "input": text})
 
     def _transcript(self, until: int) -> list[Message]:
         """The next part of the transcript, up to the character `until`."""

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlpo.text.en_us import open_language
-from dlpo.text.en_us.say_as import said_as
+from dlpo.text.en_us.say_as import AmericanSayAs
+
+said_as = AmericanSayAs().said_as
 
 
 @pytest.mark.parametrize(

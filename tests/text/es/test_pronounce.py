@@ -7,7 +7,7 @@ import pytest
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.syllables import written
 from dlpo.text.es.ipa import parse_ipa
-from dlpo.text.es.pronounce import RulePronouncer
+from dlpo.text.es.pronounce import SpanishPronouncer
 from dlpo.text.es.spelling import syllables
 
 
@@ -35,9 +35,9 @@ def test_spelling_gives_syllables_and_stress(word: str, expected: str) -> None:
 
 
 def test_distincion_is_an_option() -> None:
-    assert RulePronouncer().ipa("excelente") == "ek.se.ˈlen.te"
-    assert RulePronouncer(distincion=True).ipa("excelente") == "eks.θe.ˈlen.te"
-    assert RulePronouncer(distincion=True).ipa("zapato") == "θa.ˈpa.to"
+    assert SpanishPronouncer().ipa("excelente") == "ek.se.ˈlen.te"
+    assert SpanishPronouncer(distincion=True).ipa("excelente") == "eks.θe.ˈlen.te"
+    assert SpanishPronouncer(distincion=True).ipa("zapato") == "θa.ˈpa.to"
 
 
 def test_small_words_are_unstressed_unless_alone() -> None:

@@ -50,6 +50,13 @@ def test_word_is_pronounced_in_syllables(word: str, readings: list[str]) -> None
         ("un USB y la UNAM", "un u ese be y la unam"),
         ("6'2\" y √9", "seis pies dos pulgadas y raíz cuadrada de nueve"),
         ("n\u0303andu\u0301", "ñandú"),
+        ("21 turistas, 51 revistas", "veintiún turistas cincuenta y una revistas"),
+        ("31 psicópatas y 21 paredes", "treinta y un psicópatas y veintiuna paredes"),
+        ("EEUU y las RR. SS.", "estados unidos y las redes sociales"),
+        ("Vale $1.500 pesos.", "vale mil quinientos pesos"),
+        ("5 €/kg y 20 $/mes", "cinco euros por kilogramo y veinte pesos por mes"),
+        ("El km 21, ene. 2024", "el kilómetro veintiuno enero de dos mil veinticuatro"),
+        ("en proporción 2:1", "en proporción dos a uno"),
     ],
 )
 def test_further_forms(written: str, expected: str) -> None:

@@ -1,41 +1,145 @@
-"""`say-as` in any language: its kinds, checks and messages; a language brings the functions."""
+"""`say-as` in any language: its kinds, checks and messages; a language brings the words."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
 
 from dlpo.text.common.language import Token
+from dlpo.text.common.roman import roman_value
 
-Kinds = Mapping[str, tuple[Callable[[str, str], list[str]], str]]
-"""interpret-as -> a function of content and format, and what it expects, for messages"""
 DATE_FORMATS = ("mdy", "dmy", "ymd", "ydm", "md", "dm", "my", "ym", "d", "m", "y")
 _DATE_FIELDS = {"d": r"0?[1-9]|[12]\d|3[01]", "m": r"0?[1-9]|1[0-2]", "y": r"\d{4}|\d\d"}
 _DURATION = re.compile(r"(?:(\d{1,4})')?(?:(\d{1,4})(?:\"|''))?")
 
 
-def said_as(kinds: Kinds, kind: str, content: str, format: str) -> list[str]:
-    """The words of ``<say-as interpret-as=kind format=format>content</say-as>``.
+EXPECTED = {
+    "cardinal": "",
+    "number": "",
+    "ordinal": "",
+    "characters": "letters, digits or signs",
+    "spell-out": "letters, digits or signs",
+    "digits": "digits",
+    "date": "",
+    "time": "",
+    "telephone": "",
+    "currency": "",
+    "fraction": "a fraction, such as 3/4 or 1 1/2",
+    "unit": "a number and a unit, such as 10 kg",
+}
+"""Kind -> what its content is, with an example, for messages; a language fills in the others."""
 
-    They are written as in a `Token`.
 
-    Args:
-        kinds: those of the language.
-        kind: one of the standard's or the big vendors' values.
-        content: readable text (see `Characters`).
-        format: of a date, such as ``dmy``; of a time, where it changes nothing.
+class SayAs:
+    """The words of each kind, as in a `Token`; none for what isn't of the kind.
 
-    Raises:
-        ValueError: what is wrong, and what was expected.
+    A language writes the methods whose names aren't those of kinds, and others where it differs.
     """
-    if kind not in kinds:
-        raise ValueError(f"interpret-as={kind!r}; expected {', '.join(kinds)}")
-    say, expected = kinds[kind]
-    content = " ".join(content.split())
-    words = say(content, format)
-    if not words:
-        raise ValueError(f"{kind}: got {content!r}; expected {expected}")
-    return words
+
+    date_without_year: ClassVar[str]
+    """format of 3/4"""
+    expected: ClassVar[Mapping[str, str]]
+    """see `EXPECTED`"""
+    clock: ClassVar[re.Pattern[str]]
+    """a time of day, as the language writes it"""
+
+    def said_as(self, kind: str, content: str, format: str = "") -> list[str]:
+        """The words of ``<say-as interpret-as=kind format=format>content</say-as>``.
+
+        Args:
+            kind: one of the standard's or the big vendors' values.
+            content: readable text (see `Characters`).
+            format: of a date, such as ``dmy``; of a time, where it changes nothing.
+
+        Raises:
+            ValueError: what is wrong, and what was expected.
+        """
+        if kind not in self.expected:
+            raise ValueError(f"interpret-as={kind!r}; expected {', '.join(self.expected)}")
+        content = " ".join(content.split())
+        words = self.date(content, format) if kind == "date" else self._of_kind(kind, content)
+        if not words:
+            raise ValueError(f"{kind}: got {content!r}; expected {self.expected[kind]}")
+        return words
+
+    def _of_kind(self, kind: str, content: str) -> list[str]:
+        one = {"number": "cardinal", "spell-out": "characters"}.get(kind, kind)
+        say: Callable[[str], list[str]] = getattr(self, one)
+        return say(content)
+
+    # ------------------------------------------------------------------ what a language says
+    def tokens(self, content: str) -> Iterator[Token]:
+        """The content as the language reads it in a text."""
+        raise NotImplementedError
+
+    def digit_words(self, digits: str) -> list[str]:
+        """Each digit by its name; other characters are skipped."""
+        raise NotImplementedError
+
+    def character(self, one: str) -> list[str]:
+        """The name of a letter or a sign."""
+        raise NotImplementedError
+
+    def cardinal_or_ordinal(self, number: str, ordinal: bool) -> list[str]:
+        """A number as it is written."""
+        raise NotImplementedError
+
+    def date_words(self, day: str, month: int | None, year: str) -> list[str]:
+        """The parts of a date that are given."""
+        raise NotImplementedError
+
+    def lasting(self, minutes: str, seconds: str) -> list[str]:
+        """A duration; "" for what isn't given."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ kinds
+    def cardinal(self, content: str) -> list[str]:
+        value = roman_value(content)
+        return self.cardinal_or_ordinal(content if value is None else str(value), ordinal=False)
+
+    def ordinal(self, content: str) -> list[str]:
+        value = roman_value(content)
+        return self.cardinal_or_ordinal(content if value is None else str(value), ordinal=True)
+
+    def characters(self, content: str) -> list[str]:
+        said = (self.digit_words(c) if c.isdigit() else self.character(c) for c in content)
+        return [word for words in said for word in words]
+
+    def digits(self, content: str) -> list[str]:
+        return self.digit_words(content) if re.fullmatch(r"[\d\s.,-]{1,1000}", content) else []
+
+    def date(self, content: str, format: str) -> list[str]:
+        if not format and re.fullmatch(r"\d\d?[/.-]\d\d?", content):
+            format = self.date_without_year
+        if not format:
+            return self.as_written(content)
+        found = date_fields(content, format)
+        month = int(found["m"]) if "m" in found else None
+        return self.date_words(found.get("d", ""), month, found.get("y", ""))
+
+    def time(self, content: str) -> list[str]:
+        lasts = _DURATION.fullmatch(content)
+        if lasts and content:
+            return self.lasting(lasts[1] or "", lasts[2] or "")
+        return self.as_written(content) if self.clock.fullmatch(content) else []
+
+    def telephone(self, content: str) -> list[str]:
+        return self.as_written(content)
+
+    def currency(self, content: str) -> list[str]:
+        return self.as_written(content)
+
+    def fraction(self, content: str) -> list[str]:
+        return self.as_written(content)
+
+    def unit(self, content: str) -> list[str]:
+        return self.as_written(content)
+
+    def as_written(self, content: str) -> list[str]:
+        """The words of a text with digits that is read as one token; none otherwise."""
+        found = list(self.tokens(content)) if re.search(r"\d", content) else []
+        return list(found[0].words) if len(found) == 1 and found[0].end == len(content) else []
 
 
 def date_fields(content: str, format: str) -> dict[str, str]:
@@ -51,15 +155,3 @@ def date_fields(content: str, format: str) -> dict[str, str]:
     if match is None:
         raise ValueError(f"date: got {content!r}; expected digits that fit format={format!r}")
     return match.groupdict()
-
-
-def duration(content: str) -> tuple[str, str] | None:
-    """Minutes and seconds of ``1'21"``, "" for what is absent; None for anything else."""
-    match = _DURATION.fullmatch(content)
-    return (match[1] or "", match[2] or "") if match and content else None
-
-
-def as_written(content: str, tokens: Iterator[Token]) -> list[str]:
-    """The normalizer's words if it reads all of it as one token; empty otherwise."""
-    found = list(tokens)
-    return list(found[0].words) if len(found) == 1 and found[0].end == len(content) else []

@@ -1,0 +1,54 @@
+"""Abbreviations: whether one is meant where it could also be the end of a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Mapping
+
+from dlpo.text.common.forms import Forms
+
+
+class Abbreviations:
+    """The abbreviations of a table, in any case, with or without spaces after their periods.
+
+    Args:
+        said: abbreviation in lower case, with spaces after periods -> its words.
+        before_numbers: those that are said only before a number: "p. 3".
+        before_names: those that are said only before a name: "c. Mayor". Before either if in both.
+        letters: as in a class of a regular expression.
+        ends: what else can't follow one.
+    """
+
+    def __init__(
+        self,
+        said: Mapping[str, list[str]],
+        before_numbers: Container[str],
+        before_names: Container[str],
+        letters: str,
+        ends: str,
+    ) -> None:
+        self._said, self._before_numbers = said, before_numbers
+        self._before_names, self._letters = before_names, letters
+        self._inner_period = re.compile(rf"(?<=\.)\s?(?=[{letters}])")
+        keys = sorted(said, key=len, reverse=True)
+        pattern = "|".join(re.escape(key).replace(r"\ ", r"\s?") for key in keys)
+        self.forms: Forms = (("aA", rf"(?i:{pattern})(?![{letters}{ends}])", self._words),)
+
+    def _words(self, match: re.Match[str]) -> list[str] | None:
+        key = self._inner_period.sub(" ", match[0].lower()).strip()
+        found = self._said.get(key)
+        following = match.string[match.end() : match.end() + 3].lstrip()
+        number = following[:1].isdigit() or re.match(r"[IVXL]+\b", following) is not None
+        fits = {
+            (False, False): True,
+            (True, False): number,
+            (False, True): following[:1].isupper(),
+            (True, True): number or following[:1].isupper(),
+        }
+        return found if fits[key in self._before_numbers, key in self._before_names] else None
+
+
+def doubled_capitals(said: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Plurals in doubled letters as they are also written: ``ee. uu.`` -> ``EEUU``."""
+    capitals = {key.replace(". ", "").strip(".").upper(): words for key, words in said.items()}
+    return {key: w for key, w in capitals.items() if re.fullmatch(r"(\w)\1(\w)\2", key)}

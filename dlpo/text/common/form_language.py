@@ -1,0 +1,77 @@
+"""What languages do alike that are read by written forms and tables of words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator, Sequence
+
+from dlpo.text.common.characters import Characters
+from dlpo.text.common.endings import Endings
+from dlpo.text.common.forms import FormReader
+from dlpo.text.common.language import Token
+from dlpo.text.common.tables import Tables
+
+
+class FormLanguage:
+    """The part of a `Language` that tables and forms settle; a language brings `word` and the rest.
+
+    Its lists.tsv has "before names", "sentence starters", "question words" and "before question
+    words".
+    """
+
+    def __init__(
+        self,
+        code: str,
+        name: str,
+        tables: Tables,
+        characters: Characters,
+        forms: FormReader,
+        endings: Endings,
+    ) -> None:
+        self.code, self.name, self.characters, self.endings = code, name, characters, endings
+        self._forms = forms
+        self._before_names = tables.word_list("before names")
+        self._sentence_starters = tables.word_list("sentence starters")
+        self._question_words = tables.word_list("question words")
+        self._before_question_words = tables.word_list("before question words")
+
+    def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:
+        """The words of a form that is just a word.
+
+        Args:
+            match: of one of the patterns without a function.
+            given: lower-case words that the writer gives a pronunciation for.
+            capitals: whether capitals mean something.
+        """
+        raise NotImplementedError
+
+    def tokens(
+        self,
+        text: str,
+        *,
+        given: Container[str] = (),
+        shouted: bool | None = None,
+        start: int = 0,
+        end: int | None = None,
+    ) -> Iterator[Token]:
+        """See `Language`."""
+        return self._forms.tokens(
+            text, self.word, given=given, shouted=shouted, start=start, end=end
+        )
+
+    def period_ends_sentence(self, token: Token, following: Token) -> bool:
+        """See `Language`: not that of "Mr.", and if a usual first word follows.
+
+        A name or a number follows the words of "before names".
+        """
+        starts = following.text.lower() in self._sentence_starters
+        return token.words[-1] not in self._before_names and starts
+
+    def falls(self, words: Sequence[str]) -> bool:
+        """See `Language`: "Where is it?" falls as "Here it is." does, "Is it here?" rises.
+
+        Reference: Bolinger, Intonation and Its Uses, 1989, chapters 5 and 6; Navarro Tomás, Manual
+        de entonación española, 1944.
+        """
+        opening = next((word for word in words if word not in self._before_question_words), "")
+        return opening.partition("'")[0] in self._question_words

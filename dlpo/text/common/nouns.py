@@ -1,0 +1,59 @@
+"""Gender: that of a noun, guessed from its ending and lists, and that of a number beside it."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.tables import Tables
+
+
+class Nouns:
+    """Nouns of a language with two genders, ``m`` and ``f``.
+
+    Its lists.tsv has "feminine nouns", "masculine nouns" and the endings of both, which are regular
+    expressions; "feminine articles", "not nouns", "big numbers", which count as plurals, "number
+    connectives" and "thousand", which may be between a number and its noun.
+    """
+
+    def __init__(self, tables: Tables, letters: str) -> None:
+        """``letters``: those of words in lower case, as in a class of a regular expression."""
+        self._feminine = tables.word_list("feminine nouns")
+        self._masculine = tables.word_list("masculine nouns")
+        self._not_nouns = tables.word_list("not nouns")
+        self._articles = tables.word_list("feminine articles")
+        self._feminine_ending = re.compile(rf"(?:{tables.patterns('feminine endings')})$")
+        self._masculine_ending = re.compile(rf"(?:{tables.patterns('masculine endings')})$")
+        thousand = tables.any_of("thousand")
+        self._big = re.compile(rf"(?:{thousand})?(?:{tables.any_of('big numbers')})")
+        self._next = re.compile(
+            rf"(?:\s(?:{tables.any_of('number connectives')})\s[\d.,]{{1,20}})?"
+            rf"\s{{1,2}}(?:(?:{thousand})\s)?([{letters}]{{2,40}})"
+        )
+        self._before = re.compile(rf"([A-Z{letters}]{{2,40}})\s{{1,2}}$")
+
+    def gender(self, noun: str) -> str:
+        """That of a noun in lower case."""
+        if noun in self._feminine:
+            return "f"
+        if noun in self._masculine or self._masculine_ending.search(noun):
+            return "m"
+        return "f" if self._feminine_ending.search(noun) else "m"
+
+    def after(self, text: str, place: int, one: bool = False) -> str:
+        """The noun that follows at a place, perhaps after a thousand; "" for any other word.
+
+        ``one``: the noun may be in the singular.
+        """
+        match = self._next.match(text, place)
+        if match is None or match[1] in self._not_nouns:
+            return ""
+        many = match[1].endswith("s") or self._big.fullmatch(match[1])
+        return match[1] if one or many else ""
+
+    def gender_at(self, text: str, start: int, end: int, one: bool = False) -> str:
+        """That of the noun which a number ``text[start:end]`` counts; "" if there is none."""
+        before = self._before.search(text, max(0, start - 42), start)
+        if before and before[1].lower() in self._articles:
+            return "f"
+        noun = self.after(text, end, one)
+        return self.gender(noun) if noun else ""
