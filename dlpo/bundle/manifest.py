@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack or an accident
 LIMITS = {"sample_rate_hz": 384_000, "hop_length": 16_384, "steps": 1000, "gain": 1000.0}
-MAX_TEXT = 1000  # characters of a licence, a corpus
+MAX_TEXT = 4000  # characters of a licence, a corpus
 PLAIN_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"  # of a file; no folders
 MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
 _WEIGHT = r"[0-9]{1,20}(?:\.[0-9]{1,20})?|\.[0-9]{1,20}"

@@ -391,7 +391,7 @@ class PitchPairsTuning(PitchTuning):
     """How the pitch learns from listeners' pairs."""
 
     voice: str | None = None
-    """Who speaks in the pairs; the checkpoint's first voice by default."""
+    """Speaker of the pairs; the first of the checkpoint by default."""
     pairs: int = 16
     """Pairs per update."""
     preference_beta: float = 50.0

@@ -79,7 +79,7 @@ def heard_pairs(
     Args:
         pairs: from `read_pairs`.
         policy: before tuning.
-        voice: who speaks in them; the first speaker by default.
+        voice: their speaker; the first one of the checkpoint by default.
 
     Raises:
         DataError: none is usable, or a wav can't be used.

@@ -119,7 +119,7 @@ class ListeningPairs:
 
 
 class MisfitError(Exception):
-    """Why a pair is of no use to a voice; not told to users one by one."""
+    """Why a pair is of no use to a voice; only their number is reported."""
 
 
 def usable_pairs(
