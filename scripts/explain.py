@@ -37,8 +37,7 @@ SHOWN_STEPS = 3  # more than are served, to make the plot informative
 SENTENCE = "Noise becomes speech."
 LANES, STEPS, UNTIL_S = 2, 3, 0.5
 ARMS = {  # logs of research.endings -> labels
-    "dlpo": "DLPO", "guide-alone": "the diffusion loss as its only anchor",
-    "unanchored": "without any anchor", "control": "the diffusion loss alone",
+    "dlpo": "DLPO", "unanchored": "without its anchors", "control": "the diffusion loss alone",
 }  # fmt: skip
 ASKED = ("/yes_no", "/declarative")
 SCORES_OF_UPDATE = 288  # 12 sentences, 24 contours each
