@@ -99,9 +99,7 @@ def main(
     test: Annotated[Path, typer.Option(help="Texts to measure on: id, kind, text.")],
     out: Annotated[Path, typer.Option(help="Directory of the runs.")],
     without: Annotated[Path | None, typer.Option(help="Ids of texts left out.")] = None,
-    arm: Annotated[
-        list[str] | None, typer.Option(help="Arms to run; all by default, or none.")
-    ] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Arms to run, or none; else all.")] = None,
     also: Annotated[
         list[str] | None, typer.Option(help="Other checkpoints to measure: NAME=CHECKPOINT.")
     ] = None,
