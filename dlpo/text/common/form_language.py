@@ -35,8 +35,8 @@ class FormLanguage:
         self._question_words = tables.word_list("question words")
         self._before_question_words = tables.word_list("before question words")
 
-    def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:
-        """The words of a form that is just a word.
+    def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str] | None:
+        """The words of a form that is just a word; None if it is something else after all.
 
         Args:
             match: of one of the patterns without a function.

@@ -30,7 +30,9 @@ class AmericanEnglish(FormLanguage):
         self.phonemes = self._pronouncer.phonemes
         self._listed = self._pronouncer.lexicon.__contains__
 
-    def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:
+    def word(
+        self, match: re.Match[str], given: Container[str], capitals: bool
+    ) -> list[str] | None:
         """See `FormLanguage`."""
         return word_of(match, given, capitals, self._listed)
 
