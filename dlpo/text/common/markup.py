@@ -43,7 +43,9 @@ _FORMULA = re.compile(
     r"|(?<![\w$\\])\$(?=[^\s\d$]|\d[^$\n]{0,60}[\\^_=])([^$\n]{0,200}[^\s$])\$(?![\w$])"
 )
 _COMMAND = re.compile(r"\\(?:left|right|mathrm|text|mathbf|displaystyle)\b|[\\{}]")
-_ITEM = re.compile(r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z]))[.)](?=[ \t]+\S)")
+_ITEM = re.compile(
+    r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])(?=[ \t]+\S)"
+)
 ITEM_SO_FAR = re.compile(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""
 _SHORT_LINE = re.compile(r"(?m)^([A-Z][^\n]{0,38}[^\s,;:\-–—&(\[])\n(?=[A-Z])")
@@ -134,7 +136,8 @@ def with_items(text: str, begins_line: bool) -> str:
     def item(match: re.Match[str]) -> str:
         if not match[1] and not begins_line:
             return match[0]
-        return ("\f" if match[1] else "") + match[2] + ","
+        is_initial = match[3] == "." and match[2][-1].isalpha()
+        return ("\f" if match[1] else "") + match[2] + ("." if is_initial else ",")
 
     text = _ITEM.sub(item, text)
     return _SHORT_LINE.sub(lambda match: f"{match[1]}\f", text)

@@ -18,6 +18,8 @@ _PLAIN = (
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
+_DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
+_CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
 _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
     "#": r"#(?=\w)",
@@ -64,7 +66,6 @@ _IN_PLACES: Forms = (
 )
 _FORMS: Forms = (
     ("a", _PLAIN, None),
-    ("aA", _UNKNOWN_ABBREVIATION, None),
     *identifiers.FORMS,
     *technical.FORMS,
     *chemistry.FORMS,
@@ -72,20 +73,24 @@ _FORMS: Forms = (
     *quantities.FORMS,
     *_IN_PLACES,
     *abbreviations.FORMS,
+    ("aA", _UNKNOWN_ABBREVIATION, None),
+    ("aA", _DROPPED_G, None),
+    ("aA-", _CLIPPED, lambda match: [match[0].lower()]),
     ("aA", _WORD, None),
     ("-", _SIGN, _sign),
 )
 
 
 _BEGIN = (
-    r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|\.(?=[\w./])|'(?=\d)|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+    r"(?P<a>[a-z])|'(?=[nN]'|(?:tis|twas|em|cause|bout|til)\b)|(?P<A>[A-Z])|(?P<d>\d)|\.(?=[\w./])|'(?=\d)|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )
 READER = FormReader(_BEGIN, _FORMS)
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
-_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+)?|[A-Z]")
+_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z]")
 _READ_AS_LETTERS = word_list("read as letters")
 _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
+_DROPS_G = word_list("drop their g")
 _CLAUSE_BEGINS = re.compile(r"(?:^|[.!?:;,\n\f(-])\s*$")
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 
@@ -103,6 +108,10 @@ def word_of(
         is_given = written.lower() in given
         term = None if is_given else term_words(written if capitals else written.lower())
         return term or [written]
+    if match.re.pattern == _DROPPED_G:
+        stem = written[:-1].lower()
+        is_verb = listed(stem + "g") and (not listed(stem) or stem in _DROPS_G)
+        return [written.lower()] if is_verb else None
     if match.re.pattern == _UNKNOWN_ABBREVIATION:
         stem = written[:-1].lower()
         known = stem in given or listed(stem) or term_words(written[:-1]) or stem in ABBREVIATIONS
@@ -140,6 +149,8 @@ def _words_of(
     if len(written) == 1:
         return ["i" if word == "i" else written.upper()]
     stem, apostrophe, ending = written.partition("'")
+    if len(stem) == 1 and ending not in ("", "s", "S"):  # d'Arc, I'd've: one word
+        return [word]
     has_vowel = not set("aeiouy").isdisjoint(stem.lower())
     if stem.isupper() and capitals and stem in _READ_AS_LETTERS:
         return _letters(stem, apostrophe + ending)

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dlpo.text.common.language import Phonemes
+from dlpo.text.en_us.heteronyms import HETERONYMS, reading_of
 from dlpo.text.en_us.ipa import ARPABET
 from dlpo.text.en_us.letter_to_sound import LetterToSound
 from dlpo.text.en_us.tables import table, word_list
@@ -25,6 +26,14 @@ _CACHED_WORDS = 20_000
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 _HISSING = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
 _ENDINGS = {"ly": "L IY0", "ness": "N AH0 S", "less": "L AH0 S", "ful": "F AH0 L", "ing": "IH0 NG"}
+_CONTRACTIONS = (  # ending, after a vowel, after a consonant
+    ("'ve", "V", "AH0 V"),
+    ("'ll", "L", "AH0 L"),
+    ("'d", "D", "AH0 D"),
+    ("'re", "ER0", "ER0"),
+    ("n't", "N T", "AH0 N T"),
+)
+_ARTICLES = {"d": "D", "l": "L", "t": "T", "m": "M", "k": "K"}
 _BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "AH2 N D ER0"}
 
 
@@ -54,8 +63,8 @@ class Pronouncer:
         """
         alone = [
             given.get(index)
-            or self._alone(word, known, words[index - 1] if index else "", following)
-            for index, (word, following) in enumerate(zip(words, [*words[1:], ""], strict=True))
+            or self._alone(word, known, words, index)
+            for index, word in enumerate(words)
         ]
         spoken: list[Phonemes] = []
         for index, word in enumerate(words):
@@ -67,13 +76,17 @@ class Pronouncer:
         return spoken
 
     def _alone(
-        self, word: str, known: Mapping[str, Phonemes], previous: str, following: str
+        self, word: str, known: Mapping[str, Phonemes], words: Sequence[str], index: int
     ) -> Phonemes:
         if found := known.get(word.lower()):
             return found
         if word[0].isupper():
             return self._letter(word)
+        if word in HETERONYMS:
+            return reading_of(words, index)
         if listed := self.lexicon.pronunciations(word):
+            previous = words[index - 1] if index else ""
+            following = words[index + 1] if index + 1 < len(words) else ""
             return choose(listed, previous, following).phonemes
         return self._unlisted(word)
 
@@ -91,6 +104,14 @@ class Pronouncer:
 
     def _inflected(self, word: str) -> Phonemes | None:
         """The phonemes of a known word with a common ending or beginning, or None."""
+        if word.endswith("in'") and (stem := self._known(word[:-1] + "g")):
+            return (*stem[:-1], "N")
+        for ending, after_vowel, after_other in _CONTRACTIONS:
+            stem_letters = word.removesuffix(ending)
+            if stem_letters != word and (stem := self._contracted(stem_letters)):
+                return (*stem, *(after_vowel if stem[-1][-1].isdigit() else after_other).split())
+        if found := self._with_article(word):
+            return found
         for ending in ("'s", "s'", "s"):
             if word.endswith(ending) and not word.endswith("ss"):
                 stem = self._known(word.removesuffix(ending))
@@ -108,6 +129,28 @@ class Pronouncer:
             if word.startswith(beginning) and (stem := self._known(word[len(beginning) :])):
                 return (*sound.split(), *stem)
         return None
+
+    def _contracted(self, word: str) -> Phonemes | None:
+        """The word before 've and the like: "who'd" of "who'd've"."""
+        listed = self.lexicon.pronunciations(word)
+        return listed[0].phonemes if listed else self._inflected(word) if "'" in word else None
+
+    def _with_article(self, word: str) -> Phonemes | None:
+        """A name after one letter and an apostrophe: d'Arc, L'Aquila, O'Dowd."""
+        beginning, apostrophe, name = word.partition("'")
+        if not apostrophe or len(beginning) != 1 or len(name) < 3:
+            return None
+        if name.endswith("'s"):
+            stem = self._with_article(word.removesuffix("'s"))
+            return with_s(stem) if stem else None
+        if whole := self.lexicon.pronunciations(word):
+            return whole[0].phonemes
+        known = self._known(name)
+        if beginning == "o":
+            return ("OW0", *(known or self._letter_to_sound.phonemes(name)))
+        if known and known[0][-1].isdigit() and beginning in _ARTICLES:
+            return (_ARTICLES[beginning], *known)
+        return self._letter_to_sound.phonemes(beginning + name)
 
     def _verb_stem(self, letters: str) -> Phonemes | None:
         """Letters before -ed or -ing -> the verb: alight-ed, adduc-ed, pinn-ed."""
