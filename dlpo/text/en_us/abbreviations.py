@@ -143,13 +143,18 @@ def _near_numeral(match: re.Match[str]) -> bool:
     )
 
 
+def _previous_capital(match: re.Match[str]) -> bool:
+    """Whether a name precedes a state: "Bothell, WA"."""
+    return _previous_word(match)[:1].isupper()
+
+
 def _compass(match: re.Match[str]) -> list[str]:
     letters = match[0].strip("° .")
-    return ["degrees"] * (match[0][0] == "°") + ["".join(_DIRECTIONS[one] for one in letters)]
+    return ["degrees"] * (match[0][0] == "°") + ["".join(DIRECTIONS[one] for one in letters)]
 
 
 _STATES = table("states")
-_DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
+DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 FORMS: Forms = (
     (
         "A-",
@@ -158,6 +163,11 @@ FORMS: Forms = (
         _compass,
     ),
     ("A", rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)", lambda match: _STATES[match[0]][0].split()),
+    (
+        "A",
+        rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {'OK', 'HI', 'OH', 'ME'})})(?=[.,;!?)\n]|$| [a-z])",
+        lambda match: _STATES[match[0]][0].split() if _previous_capital(match) else None,
+    ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
     ("A", rf"\b(?=[IVX]{{2,}})({ROMAN})(?:st|nd|rd|th)\b", _roman_ordinal),
     (
