@@ -15,9 +15,11 @@ from dlpo.text.common.tables import Tables
 class FormLanguage:
     """The part of a `Language` that tables and forms settle; a language brings `word` and the rest.
 
-    Its lists.tsv has "before names", "sentence starters", "question words" and "before question
-    words".
+    `day_first`: whether 5/3 is the fifth of March. Its lists.tsv has "before names", "sentence
+    starters", "question words" and "before question words".
     """
+
+    day_first = True
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlpo.errors import InputError, TextError
+from dlpo.text.common.calendar import with_days_swapped
 from dlpo.text.common.language import Language, Phonemes
 from dlpo.text.common.reading import TextReading
 from dlpo.text.common.sentences import pieces, sentences
@@ -144,7 +145,10 @@ class TextFrontEnd:
         """
         language = self.language_of(reading.language)
         open_pause_s = reading.open_pause_s
-        readable = language.characters.readable(reading.plain(text, last), reading.emoji)
+        plain = reading.plain(text, last)
+        if reading.dates != "usual" and language.day_first is not (reading.dates == "dmy"):
+            plain = with_days_swapped(plain)
+        readable = language.characters.readable(plain, reading.emoji)
         spoken = language.tokens(readable.text, given=known, shouted=shouted)
         found, places = list[Sentence](), list[tuple[int, int]]()
         for sentence in sentences(readable.text, spoken, language, all_lower):
@@ -161,7 +165,9 @@ class TextFrontEnd:
                 part = words[piece]
                 found.append(sentence_of(part, text, part[0].start, part[-1].end))
         reading.note(text, readable, places)
-        return with_pauses(found, reading, open_pause_s) if reading.pauses or open_pause_s else found
+        return (
+            with_pauses(found, reading, open_pause_s) if reading.pauses or open_pause_s else found
+        )
 
     def _processed(
         self, text: str, found: Sequence[Sentence], reading: TextReading

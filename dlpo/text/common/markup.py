@@ -44,7 +44,8 @@ _FORMULA = re.compile(
 )
 _COMMAND = re.compile(r"\\(?:left|right|mathrm|text|mathbf|displaystyle)\b|[\\{}]")
 _ITEM = re.compile(
-    r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])(?=[ \t]+\S)"
+    r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])"
+    r"(?=[ \t]+\S)"
 )
 ITEM_SO_FAR = re.compile(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""

@@ -31,17 +31,11 @@ from dlpo.text.common.tables import Tables
 Code = Literal["announce", "speak", "skip"]
 """How a block of code is read: only its language is announced, all of it is spoken, or nothing."""
 Emoji = Literal["skip", "name"]
-Directions = Literal["skip", "speak"]
-"""How stage directions are read, such as "[laughs]"."""
-Dates = Literal["mdy", "dmy"]
-"""Whether 5/3 is May 3 or 5 March, in English."""
-Ssml = Literal["lenient", "strict"]
-"""Whether what a document asks for and can't be done is a warning or an error."""
+Dates = Literal["usual", "dmy", "mdy"]
+"""Whether 5/3/2024 has the day or the month first; by default as the language has it."""
 CODE: tuple[str, ...] = get_args(Code)
 EMOJI: tuple[str, ...] = get_args(Emoji)
-DIRECTIONS: tuple[str, ...] = get_args(Directions)
 DATES: tuple[str, ...] = get_args(Dates)
-SSML: tuple[str, ...] = get_args(Ssml)
 _SAID = re.compile(rf"[^\W_]|[{PICTURES}]")  # what a reader would expect to hear
 _ADDRESS = re.compile(r"\]\(((?:[^()\s]|\([^()\s]{0,100}\)){1,500})[^()\n]{0,102}\)")  # of a link
 _WORD = re.compile(r"[^\W\d_]+")
@@ -61,9 +55,12 @@ class TextReading:
     emoji: str = EMOJI[0]
     language: str = ""
     """that of the text, BCP 47; "" is the front end's own"""
-    directions: str = DIRECTIONS[0]
     dates: str = DATES[0]
-    ssml: str = SSML[0]
+    """the order of dates in numbers: one of `DATES`"""
+    directions: bool = False
+    """whether stage directions such as [laughs] are spoken"""
+    strict_ssml: bool = False
+    """whether what a document asks for and can't be done is an error, not a warning"""
     in_code: bool = False
     """whether a block of code is open"""
     thinking: bool = False
@@ -121,7 +118,7 @@ class TextReading:
             return passage
         if "<" in passage or "[" in passage:
             passage, self.pauses = without_pauses(passage)
-            if self.directions == "skip":
+            if not self.directions:
                 passage = without_directions(passage)
         if "<" in passage or "&" in passage:
             passage = without_tags(passage)

@@ -26,7 +26,8 @@ _NUMERAL = re.compile(r"\s?[\dIVX]")
 _BOOKS = TABLES.words("books")
 # Abbreviation, and what follows it -> its words.
 _CONTEXTS = [
-    (key, following, said.split()) for key, (following, said) in table("abbreviations_before").items()
+    (key, following, said.split())
+    for key, (following, said) in table("abbreviations_before").items()
 ]
 _FOLLOWED_BY = {
     "number": re.compile(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
@@ -124,7 +125,7 @@ def _roman(match: re.Match[str]) -> list[str] | None:
         return ["the", *ordinal_words(str(value))] if titled else cardinal_words(str(value))
     if match[0] == "V" and previous[:1].isupper() and previous[1:].islower():
         following = match.string[match.end() : match.end() + 1]
-        is_name = following in ("", ".", ",", "!", "?", ":", ";", ")", "\"", "'")
+        is_name = following in ("", ".", ",", "!", "?", ":", ";", ")", '"', "'")
         return cardinal_words("5") if is_name or previous.lower() in _SEQUELS else None
     return plain
 
@@ -165,7 +166,8 @@ FORMS: Forms = (
     ("A", rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)", lambda match: _STATES[match[0]][0].split()),
     (
         "A",
-        rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {'OK', 'HI', 'OH', 'ME'})})(?=[.,;!?)\n]|$| [a-z])",
+        rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {'OK', 'HI', 'OH', 'ME'})})"
+        r"(?=[.,;!?)\n]|$| [a-z])",
         lambda match: _STATES[match[0]][0].split() if _previous_capital(match) else None,
     ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),

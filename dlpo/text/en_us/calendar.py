@@ -33,7 +33,7 @@ _BEFORE_DATE = re.compile(
 )
 _ONE_TIMER = re.compile(r"(?i)\ban? $")
 _LASTING = re.compile(
-    r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed|finished in"
+    r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed"
     r"|time of|for|in|of|record)(?: (?:is|was))?:? $"
 )
 _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
@@ -161,8 +161,8 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w/.-])(?P<iso_year>(?:19|20)\d\d)(?P<slash>[/.]?)(?P<iso_month>0[1-9]|1[0-2])(?P=slash)"
-        rf"(?P<iso_day>0[1-9]|[12]\d|3[01])(?![\w/-]|[.,]\d)",
+        r"(?<![\w/.-])(?P<iso_year>(?:19|20)\d\d)(?P<slash>[/.]?)(?P<iso_month>0[1-9]|1[0-2])(?P=slash)"
+        r"(?P<iso_day>0[1-9]|[12]\d|3[01])(?![\w/-]|[.,]\d)",
         _year_first,
     ),
     (

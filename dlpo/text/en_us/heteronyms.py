@@ -38,7 +38,9 @@ def _rows() -> dict[str, list[Context]]:
 
 HETERONYMS = _rows()
 """Word -> its readings and where each is meant; the last fits anywhere."""
-_CLASSES = {name: f"(?:{words.replace(' ', '|')})" for name, words in TABLES.column("word_classes").items()}
+_CLASSES = {
+    name: f"(?:{words.replace(' ', '|')})" for name, words in TABLES.column("word_classes").items()
+}
 
 
 def _word_pattern(written: str) -> str:

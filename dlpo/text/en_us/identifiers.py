@@ -1,4 +1,4 @@
-"""Numbers that name a thing: order, ticket, ISBN, flight, telephone; each is said digit by digit."""
+"""Numbers that name a thing, such as an order or a telephone; they are said digit by digit."""
 
 from __future__ import annotations
 
@@ -48,7 +48,12 @@ def is_named(match: re.Match[str]) -> bool:
 def _code(match: re.Match[str]) -> list[str] | None:
     written = match[0]
     digits = sum(one.isdigit() for one in written)
-    if digits < 3 or re.search("[A-Z]{4}", written) or (written.isdigit() and len(written) < 4) or not is_named(match):
+    if (
+        digits < 3
+        or re.search("[A-Z]{4}", written)
+        or (written.isdigit() and len(written) < 4)
+        or not is_named(match)
+    ):
         return None
     return said_one_by_one(written)
 
@@ -100,5 +105,10 @@ FORMS: Forms = (
         r"|(?<![\w.-])1[3-9]\d[ -]\d{4}[ -]\d{4}(?![\w-])",
         _telephone,
     ),
-    ("Ad", r"(?<![\w.$£€])[A-Z]{0,4}(?<!\d)-?\d[\dA-Z]{0,20}(?:[ -]\d{2,12}|-[\dA-Z]{1,12}){0,7}(?![\w%]|[.,]\d|:\d|/\w)", _code),
-)  # fmt: skip
+    (
+        "Ad",
+        r"(?<![\w.$£€])[A-Z]{0,4}(?<!\d)-?\d[\dA-Z]{0,20}(?:[ -]\d{2,12}|-[\dA-Z]{1,12}){0,7}"
+        r"(?![\w%]|[.,]\d|:\d|/\w)",
+        _code,
+    ),
+)

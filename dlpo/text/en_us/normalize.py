@@ -82,7 +82,8 @@ _FORMS: Forms = (
 
 
 _BEGIN = (
-    r"(?P<a>[a-z])|'(?=[nN]'|(?:tis|twas|em|cause|bout|til)\b)|(?P<A>[A-Z])|(?P<d>\d)|\.(?=[\w./])|'(?=\d)|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+    r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|'(?=\d|[nN]'|(?:tis|twas|em|cause|bout|til)\b)"
+    r"|\.(?=[\w./])|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )
 READER = FormReader(_BEGIN, _FORMS)
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word

@@ -27,15 +27,36 @@ _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 _HISSING = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
 _ENDINGS = {"ly": "L IY0", "ness": "N AH0 S", "less": "L AH0 S", "ful": "F AH0 L", "ing": "IH0 NG"}
 _COMBINING = {
-    "alpha": "AE2 L F AH0", "beta": "B EY2 T AH0", "gamma": "G AE2 M AH0", "delta": "D EH2 L T AH0",
-    "micro": "M AY2 K R OW0", "macro": "M AE2 K R OW0", "hyper": "HH AY2 P ER0",
-    "hydro": "HH AY2 D R OW0", "retro": "R EH2 T R OW0", "neuro": "N UH2 R OW0",
-    "cardio": "K AA2 R D IY0 OW0", "electro": "IH0 L EH2 K T R OW0", "photo": "F OW2 T OW0",
-    "cyber": "S AY2 B ER0", "nano": "N AE2 N OW0", "crypto": "K R IH2 P T OW0",
-    "multi": "M AH2 L T IY0", "inter": "IH2 N T ER0", "super": "S UW2 P ER0", "anti": "AE2 N T IY0",
-    "pseudo": "S UW2 D OW0", "bio": "B AY2 OW0", "geo": "JH IY2 OW0", "semi": "S EH2 M IY0",
-    "auto": "AO2 T OW0", "immuno": "IH2 M Y AH0 N OW0", "gastro": "G AE2 S T R OW0",
-    "thermo": "TH ER2 M OW0", "ultra": "AH2 L T R AH0", "meta": "M EH2 T AH0",
+    "alpha": "AE2 L F AH0",
+    "beta": "B EY2 T AH0",
+    "gamma": "G AE2 M AH0",
+    "delta": "D EH2 L T AH0",
+    "micro": "M AY2 K R OW0",
+    "macro": "M AE2 K R OW0",
+    "hyper": "HH AY2 P ER0",
+    "hydro": "HH AY2 D R OW0",
+    "retro": "R EH2 T R OW0",
+    "neuro": "N UH2 R OW0",
+    "cardio": "K AA2 R D IY0 OW0",
+    "electro": "IH0 L EH2 K T R OW0",
+    "photo": "F OW2 T OW0",
+    "cyber": "S AY2 B ER0",
+    "nano": "N AE2 N OW0",
+    "crypto": "K R IH2 P T OW0",
+    "multi": "M AH2 L T IY0",
+    "inter": "IH2 N T ER0",
+    "super": "S UW2 P ER0",
+    "anti": "AE2 N T IY0",
+    "pseudo": "S UW2 D OW0",
+    "bio": "B AY2 OW0",
+    "geo": "JH IY2 OW0",
+    "semi": "S EH2 M IY0",
+    "auto": "AO2 T OW0",
+    "immuno": "IH2 M Y AH0 N OW0",
+    "gastro": "G AE2 S T R OW0",
+    "thermo": "TH ER2 M OW0",
+    "ultra": "AH2 L T R AH0",
+    "meta": "M EH2 T AH0",
 }
 _CONTRACTIONS = (  # ending, after a vowel, after a consonant
     ("'ve", "V", "AH0 V"),
@@ -73,8 +94,7 @@ class Pronouncer:
             given: those of single words, by their index, which override even these.
         """
         alone = [
-            given.get(index)
-            or self._alone(word, known, words, index)
+            given.get(index) or self._alone(word, known, words, index)
             for index, word in enumerate(words)
         ]
         spoken: list[Phonemes] = []
@@ -143,7 +163,10 @@ class Pronouncer:
                 if stem := self._known(rest):
                     return (*sound.split(), *stem)
                 if len(rest) > 7 and len(beginning) > 4:
-                    return (*sound.split(), *(self._inflected(rest) or self._letter_to_sound.phonemes(rest)))
+                    return (
+                        *sound.split(),
+                        *(self._inflected(rest) or self._letter_to_sound.phonemes(rest)),
+                    )
         for beginning, sound in _BEGINNINGS.items():
             if word.startswith(beginning) and (stem := self._known(word[len(beginning) :])):
                 return (*sound.split(), *stem)

@@ -226,7 +226,11 @@ FORMS: Forms = (
         r"(?<![\w.'\"/-])(?P<marked>\d{1,3}(?:\.\d{1,3})?)(?P<mark>\"|'(?!'))(?![\w\"'])",
         _mark,
     ),
-    ("d", r"(?<![\w.])\d{2,4} K\b(?! [a-z])", lambda match: [*number_words(match[0][:-2]), "kelvin"]),
+    (
+        "d",
+        r"(?<![\w.])\d{2,4} K\b(?! [a-z])",
+        lambda match: [*number_words(match[0][:-2]), "kelvin"],
+    ),
     (
         "d",
         r"(?<![\w.-])\d{1,3}(?:\.\d{1,2})?[MB](?= (?!model)[a-z])",

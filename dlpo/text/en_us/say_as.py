@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from dlpo.text.common.language import Token
 from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
+from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS, DIRECTIONS
 from dlpo.text.en_us.calendar import MONTHS, date_words
 from dlpo.text.en_us.normalize import READER, word_of
@@ -32,10 +33,8 @@ _CURRENCY = re.compile(
 _CURRENCY_SIGNS = {"USD": "$", "GBP": "£", "EUR": "€", "JPY": "¥"}
 _FRACTION = re.compile(r"(?:(\d{1,9})(?:\s?\+\s?|\s))?(\d{1,3})\s?/\s?(\d{1,3})")
 _UNIT = re.compile(r"-?\d[\d,.]{0,40}\s?[A-Za-zµ°/%]{1,8}")
-_UNIT_NAMES = {name for names in table("units").values() for name in names}
-_NAMED_UNIT = re.compile(
-    rf"(-?\d[\d,]{{0,20}}(?:\.\d{{1,20}})?)\s?((?i:{'|'.join(sorted(_UNIT_NAMES, key=len, reverse=True))}))"
-)
+_UNIT_NAME = any_key({name for names in table("units").values() for name in names})
+_NAMED_UNIT = re.compile(rf"(-?\d[\d,]{{0,20}}(?:\.\d{{1,20}})?)\s?((?i:{_UNIT_NAME}))")
 _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
 
 

@@ -91,9 +91,7 @@ def emphasized(prosody: SpokenProsody, level: str, limits: ProsodyLimits) -> Spo
     return prosody
 
 
-def lenient_value(
-    attribute: str, value: str, around: SpokenProsody, limits: ProsodyLimits
-) -> str:
+def lenient_value(attribute: str, value: str, around: SpokenProsody, limits: ProsodyLimits) -> str:
     """A value of ``<prosody>`` as others write it, as the nearest one that can be followed.
 
     Hertz are measured from a usual voice; a contour is its mean; values beyond a limit are the

@@ -110,7 +110,7 @@ class _Reader:
         language: Language,
         language_of: Callable[[str], Language],
     ) -> None:
-        self._strict = reading.ssml == "strict"
+        self._strict = reading.strict_ssml
         self._notes = reading.notes
         self._document = document if self._strict else _BARE_AMPERSAND.sub("＆", document)
         self._limits = limits
