@@ -86,7 +86,8 @@ def open_voice(
 
     Raises:
         RequestError: the voice does not support what the request asks for.
-        InputError: the dictionary is wrong, there is no such voice, or the engine does not support this precision.
+        InputError: the dictionary is wrong, there is no such voice, or the engine does not support
+            this precision.
         BundleError: the bundle is damaged, or has no graphs in this precision.
         EngineError: the run-time can't load it.
         MissingExtraError: the engine's packages are not installed.

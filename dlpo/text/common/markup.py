@@ -103,6 +103,11 @@ def without_tags(text: str) -> str:
     return _ENTITY.sub(_character, text) if "&" in text else text
 
 
+def without_followed_tags(text: str) -> str:
+    """Text without the tags and pauses that are followed, and are therefore not missed."""
+    return _TAG.sub(" ", _PAUSE.sub(" ", text))
+
+
 def _character(match: re.Match[str]) -> str:
     decimal, hexadecimal, name = match.groups()
     code = int(decimal) if decimal else int(hexadecimal or "0", 16)

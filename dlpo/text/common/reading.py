@@ -21,6 +21,7 @@ from dlpo.text.common.markup import (
     plain_marks,
     with_items,
     without_directions,
+    without_followed_tags,
     without_formulas,
     without_pauses,
     without_tags,
@@ -183,6 +184,8 @@ def language_of_text(text: str, spoken_language: str) -> str:
 
 def _brief(passage: str) -> str:
     """A passage as a warning shows it; empty if it is only markup, such as a list marker."""
+    if "<" in passage or "[" in passage:
+        passage = without_followed_tags(passage)
     words = _CHECKED.sub("", _ADDRESS.sub(r" \1 ", passage)).split()
     if "](" in passage:  # punctuation between links
         words = list(filter(_SAID.search, words))
