@@ -60,6 +60,11 @@ _BARE_AMPERSAND = re.compile(r"&(?!(?:#\d{1,7}|#x[\da-fA-F]{1,6}|amp|lt|gt|quot|
 _PARAGRAPHS = ("p", "s", "br", "par", "seq", "media", "div", "title")  # these end a sentence
 MAX_BREAK_S = 10.0  # of one
 MAX_PAUSES_S = 300.0  # of a document: silence is cheap to ask for
+_IGNORED = {
+    "voice": "<voice>: one voice speaks a document, that of the call or the first named",
+    "audio": "<audio>: nothing is fetched, its text is spoken",
+    "lexicon": "<lexicon>: nothing is fetched; send the words in the request's dictionary",
+}
 _STRENGTHS = {
     "none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.8, "x-strong": 1.2,
 }  # fmt: skip
@@ -184,7 +189,7 @@ class _Reader:
             if name in _PARAGRAPHS:
                 return "p", {}
             if name not in ("w", "token"):
-                self._note(f"<{name}> is not supported: its text is spoken, the rest is ignored")
+                self._note(_IGNORED.get(name, f"<{name}> is not supported: its text is spoken"))
             return PLAIN, {}
         if name == "prosody" and "contour" in attributes:
             contour = attributes.pop("contour")
