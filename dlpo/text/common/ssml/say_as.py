@@ -132,7 +132,7 @@ class SayAs:
             format = self.date_without_year
         format = re.sub(r"(.)\1+", r"\1", format.lower())  # yyyymmdd
         content = re.sub(r"^\?{2,4}[\s./-]?|[\s./-]?\?{2,4}$", "", content)
-        if "y" in format and re.fullmatch(r"\d{1,2}[\s./-]?\d{1,2}", content):
+        if {*"ymd"} == {*format} and re.fullmatch(r"\d{1,2}[\s./-]?\d{1,2}", content):
             format = format.replace("y", "")
         if not format and re.fullmatch(r"(?:19|20)\d{6}", content):
             format = "ymd"
