@@ -99,7 +99,7 @@ def main(
     test: Annotated[Path, typer.Option(help="Texts to measure on: id, kind, text.")],
     out: Annotated[Path, typer.Option(help="Directory of the runs.")],
     without: Annotated[Path | None, typer.Option(help="Ids of texts left out.")] = None,
-    arm: Annotated[list[str] | None, typer.Option(help="Arms to run; all by default.")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Arms to run, or none; else all.")] = None,
     also: Annotated[
         list[str] | None, typer.Option(help="Other checkpoints to measure: NAME=CHECKPOINT.")
     ] = None,
@@ -123,7 +123,7 @@ def main(
         UNTOUCHED: figures.measure(copy.deepcopy(policy.flow)) | heard(figures, figures.before),
         RULE: figures.of_draws(bent) | heard(figures, bent),
     }
-    for label in arm or ARMS:
+    for label in [] if arm == ["none"] else arm or ARMS:
         folder = out / label.replace(", ", "-").replace(" ", "-")
         if not (folder / SPENT).exists():
             began = time.process_time()

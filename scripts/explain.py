@@ -4,12 +4,14 @@ levels    noise levels along a chain, from the schedules
 chain     a sentence at every reverse step, from a checkpoint
 windows   how a sentence is cut into chunks and windows, by the server's rule
 lanes     which stream is computed when, by the server's scheduler in simulated time
+endings   how questions come to rise while a voice is tuned, from the logs of the runs
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -34,6 +36,11 @@ FRAMES, CONTEXT = 374, 9  # of a sentence in 8 bits
 SHOWN_STEPS = 3  # more than are served, to make the plot informative
 SENTENCE = "Noise becomes speech."
 LANES, STEPS, UNTIL_S = 2, 3, 0.5
+ARMS = {  # logs of research.endings -> labels
+    "dlpo": "DLPO", "unanchored": "without its anchors", "control": "the diffusion loss alone",
+}  # fmt: skip
+ASKED = ("/yes_no", "/declarative")
+SCORES_OF_UPDATE = 288  # 12 sentences, 24 contours each
 CALLERS = ((0.0, 20.0), (0.12, 3.0), (0.2, 3.0))  # arrival and requested speech, in seconds
 LINES = CostLines(  # of one core, in round numbers, not measured: seconds per call and per frame
     encode=Line(0.004, 0.0), frames=Line(0.004, 0.0), denoise=Line(0.002, 0.0003), steps=STEPS,
@@ -281,16 +288,43 @@ DRAWN: dict[str, Callable[[], str]] = {
 """File -> function that draws it without a checkpoint."""
 
 
+def draw_endings(logs: Path) -> str:
+    """An SVG document: questions that rise, and how far the rest moves, over the scores spent.
+
+    Args:
+        logs: a folder with a log for each of `ARMS`.
+    """
+    figure = Figure((9, 3.2), layout="constrained")
+    share, rest = figure.subplots(1, 2)
+    for (name, label), color in zip(ARMS.items(), COLORS, strict=False):
+        lines = (logs / f"{name}.jsonl").read_text("utf-8").splitlines()
+        rows = [row for row in map(json.loads, lines) if row["split"] == "validation"]
+        scores = [0, *(row["update"] * SCORES_OF_UPDATE / 1000 for row in rows)]
+        rising = [
+            np.mean([v for k, v in row.items() if k.startswith("risen/") and k.endswith(ASKED)])
+            for row in rows
+        ]
+        moved = [np.mean([v for k, v in row.items() if k.startswith("rest_st/")]) for row in rows]
+        share.plot(scores, [np.nan, *(100 * r for r in rising)], "o-", color=color, label=label)
+        rest.plot(scores, [0, *moved], "o-", color=color)
+    share.set(xlabel="thousand scores", ylabel="questions that rise, %", ylim=(0, 100))
+    rest.set(xlabel="thousand scores", ylabel="change before the last 0.5 s, semitones")
+    share.legend()
+    return as_svg(figure, "Held-out endings of five voices, while they are tuned")
+
+
 def main() -> None:
     """Draw the plots of the explanation pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=Path("voices/spectral/tuned"))
+    parser.add_argument("--endings", type=Path, default=Path("voices/spectral/endings"))
     parser.add_argument("--out", type=Path, default=Path("docs/explain"))
     options = parser.parse_args()
     with matplotlib.rc_context(STYLE):
         for name, draw in DRAWN.items():
             (options.out / name).write_text(draw(), encoding="utf-8")
         (options.out / "chain.svg").write_text(draw_chain(options.checkpoint), encoding="utf-8")
+        (options.out / "endings.svg").write_text(draw_endings(options.endings), encoding="utf-8")
 
 
 if __name__ == "__main__":

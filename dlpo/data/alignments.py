@@ -143,6 +143,9 @@ def _read_tsv(path: Path) -> Iterator[Alignment]:
                 yield _parse_row(line.rstrip("\n").split("\t"), f"{path}:{number}")
     except (OSError, lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: can't be read ({error}); copy the file again") from error
+    except MemoryError as error:  # the header of an .xz may ask for a dictionary of 4 GiB
+        message = f"{path}: needs more memory than there is; compress it again with xz -6"
+        raise DataError(message) from error
 
 
 def _line(lines: TextIO, path: Path, number: int) -> str:

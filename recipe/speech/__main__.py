@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from recipe.speech import plan, store
 from recipe.speech.drills import drills
-from recipe.speech.texts import Text, held_out, read_texts
+from recipe.speech.texts import Reading, Text, held_out, read_letters, read_texts
 
 CONVERSATIONS = ("conversation-a.csv", "conversation-b.csv")
 
@@ -32,8 +33,14 @@ def all_texts(texts: Path, teachers: Path) -> list[Text]:
     return [*conversation, *read_texts(teachers / "texts.csv", "prose"), *generated]
 
 
-def speak(root: Path, teachers: Path, weights: Path, texts: Path, engine: str) -> None:
-    """Speak until every voice has its hours."""
+def speak(
+    root: Path, teachers: Path, weights: Path, texts: Path, engine: str, spanish: Path | None
+) -> None:
+    """Speak until every voice has its hours, or no text is left for it.
+
+    Args:
+        spanish: letters of the texts of spanish.csv; without them its voices wait.
+    """
     from recipe.speech.kokoro import CannotSpeakError, Kokoro
 
     root.mkdir(parents=True, exist_ok=True)
@@ -43,6 +50,9 @@ def speak(root: Path, teachers: Path, weights: Path, texts: Path, engine: str) -
     except BlockingIOError:
         raise SystemExit(f"{root}: another process speaks here already") from None
     kokoro, known = Kokoro(teachers, weights, engine), all_texts(texts, teachers)
+    letters = dict[str, Reading]() if spanish is None else read_letters(spanish)
+    in_spanish = read_texts(texts / "spanish.csv", "spanish", digits=True)
+    known += [text for text in in_spanish if text.id in letters]
     waiting, spoken_s = dict[str, Iterator[Text]](), dict[str, float]()
     for target in plan.TARGETS:
         folder = root / target.voice
@@ -54,10 +64,13 @@ def speak(root: Path, teachers: Path, weights: Path, texts: Path, engine: str) -
     while voice := plan.next_voice(spoken_s):
         text = next(waiting[voice], None)
         if text is None:
-            raise SystemExit(f"{voice}: no text is left at {spoken_s[voice] / 3600:.1f} hours")
+            print(f"{voice}: no text is left at {spoken_s[voice] / 3600:.1f} hours", flush=True)
+            spoken_s[voice] = math.inf
+            continue
         began, cpu = time.monotonic(), time.process_time()
         try:
-            sentences = list(kokoro.say(voice, kokoro.read(text.text)))
+            reading = letters.get(text.id) or kokoro.read(text.text)
+            sentences = list(kokoro.say(voice, reading))
             length_s = store.write_clip(root / voice, text, sentences, kokoro.engine)
         except CannotSpeakError as error:
             store.write_skipped(root / voice, text, str(error))
@@ -99,12 +112,13 @@ def main() -> None:
         "--weights", type=Path, required=True, help="of get_hibari.sh, get_kokoro.sh"
     )
     speaking.add_argument("--texts", type=Path, required=True, help="folder of conversation-a.csv")
+    speaking.add_argument("--spanish", type=Path, help="letters of spanish.csv's texts")
     speaking.add_argument("--engine", default="int8", help="int8, float, or openvino (with AMX)")
     given = parser.parse_args()
     if given.command == "status":
         status(given.root)
     else:
-        speak(given.root, given.teachers, given.weights, given.texts, given.engine)
+        speak(given.root, given.teachers, given.weights, given.texts, given.engine, given.spanish)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ together they have said as many different texts as possible.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zlib import crc32
 
 from recipe.speech.texts import Text
@@ -18,6 +18,7 @@ SHARES = {
     "prose": 0.37,
     "drill": 0.18,
 }  # of a voice's time, while a pool lasts
+SPANISH = {"spanish": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Target:
     hours: float
     first_hours: float
     """of them, those of the rounds; the rest follows once every voice has had its rounds"""
+    shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
+    """of its time, by pool"""
 
 
 # Published grades (Kokoro-82M's VOICES.md): heart A, bella A-; sarah, aoede, kore, michael, fenrir,
@@ -42,6 +45,8 @@ TARGETS = (
     Target("am_puck", 3.2, 3.2),
     Target("af_sarah", 3.2, 3.2),
     Target("am_echo", 3.2, 3.2),
+    Target("ef_dora", 3.2, 3.2, SPANISH),
+    Target("em_alex", 3.2, 3.2, SPANISH),
 )
 ROUNDS = 60
 
@@ -59,13 +64,14 @@ def next_voice(spoken_s: Mapping[str, float], targets: Sequence[Target] = TARGET
 
 
 def order_for(voice: str, texts: Sequence[Text], targets: Sequence[Target] = TARGETS) -> list[Text]:
-    """All texts in the order in which a voice says them: pools mixed by SHARES."""
-    place = [target.voice for target in targets].index(voice) / len(targets)
-    pools = {pool: _rotated([t for t in texts if t.pool == pool], place) for pool in SHARES}
-    used, out = dict.fromkeys(SHARES, 0.0), list[Text]()
-    at = dict.fromkeys(SHARES, 0)
-    while open_pools := [p for p in SHARES if at[p] < len(pools[p])]:
-        pool = min(open_pools, key=lambda p: used[p] / SHARES[p])
+    """All texts of a voice's pools in the order in which it says them, mixed by its shares."""
+    number = [target.voice for target in targets].index(voice)
+    place, shares = number / len(targets), targets[number].shares
+    pools = {pool: _rotated([t for t in texts if t.pool == pool], place) for pool in shares}
+    used, out = dict.fromkeys(shares, 0.0), list[Text]()
+    at = dict.fromkeys(shares, 0)
+    while open_pools := [p for p in shares if at[p] < len(pools[p])]:
+        pool = min(open_pools, key=lambda p: used[p] / shares[p])
         text = pools[pool][at[pool]]
         at[pool] += 1
         used[pool] += text.expected_s

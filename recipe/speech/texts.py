@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -47,8 +48,28 @@ def held_out(path: Path = HELD_OUT) -> frozenset[str]:
     return frozenset(path.read_text(encoding="utf-8").split())
 
 
-def read_texts(path: Path, pool: str) -> list[Text]:
+Reading = list[tuple[str, tuple[str, ...]]]
+"""letters, and the word of each letter, of every sentence"""
+
+
+def read_letters(path: Path) -> dict[str, Reading]:
+    """The readings of texts, by id, from what `scripts/teacher_letters` writes.
+
+    Args:
+        path: lines of id, letters and a JSON list of words, between tabs; a line a sentence.
+    """
+    found = dict[str, Reading]()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name, letters, words = line.split("\t")
+        found.setdefault(name, []).append((letters, tuple(json.loads(words))))
+    return found
+
+
+def read_texts(path: Path, pool: str, digits: bool = False) -> list[Text]:
     """The texts of a file of `id|text` lines (the last field counts), less what is held out.
+
+    Args:
+        digits: whether the texts may have some, as those whose letters are given.
 
     Raises:
         ValueError: a line without a new, plain id and a text without digits.
@@ -57,7 +78,8 @@ def read_texts(path: Path, pool: str) -> list[Text]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         clip, *rest = line.split("|")
         text = rest[-1].strip() if rest else ""
-        if not SAFE_ID.fullmatch(clip) or clip in seen or not text or re.search(r"\d", text):
+        unreadable = not digits and re.search(r"\d", text)
+        if not SAFE_ID.fullmatch(clip) or clip in seen or not text or unreadable:
             raise ValueError(
                 f"{path}:{number}: {line[:60]!r}; expected id|text, a new id of letters and digits "
                 "and a text whose numbers are words"

@@ -40,6 +40,7 @@ from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.synthesis.job import compute_unit
 from dlpo_serving.synthesizer import PreparedRequest, Synthesizer
+from dlpo_serving.voice_trial import try_bundle
 from dlpo_serving.voices import open_voice
 
 _log = logging.getLogger(__name__)
@@ -153,10 +154,11 @@ class VoiceRegistry:
                 self.hangs = not poll.done()
 
     def _open(self, path: Path) -> LoadedVoice:
+        engine, precision = self._settings.engine, self._settings.precision
+        if engine == "cpu":  # elsewhere this would be the lane that computes; see docs/security.md
+            try_bundle(path, precision)
         words = read_dictionary(self._settings.dictionary)
-        synthesizer = open_voice(
-            path, self._settings.engine, self._settings.precision, dictionary=words
-        )
+        synthesizer = open_voice(path, engine, precision, dictionary=words)
         return warm(synthesizer)  # on one lane: the others are busy with calls
 
     def _offer(self, voice: LoadedVoice) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from recipe.speech.drills import drills, number
 from recipe.speech.plan import ROUNDS, SHARES, TARGETS, Target, next_voice, order_for
-from recipe.speech.texts import Text, held_out, read_texts
+from recipe.speech.texts import Text, held_out, read_letters, read_texts
 
 SOURCE = [
     Text("CA0001", "Not yet, of course. Could we wait for the bus, or not?", "conversation"),
@@ -17,7 +17,8 @@ SOURCE = [
 
 def test_held_out_is_every_tenth_id():
     ids = held_out()
-    assert ids == {f"C{file}{n:04d}" for file in "AB" for n in range(10, 1501, 10)}
+    english = {f"C{file}{n:04d}" for file in "AB" for n in range(10, 1501, 10)}
+    assert ids == english | {f"ES{n:04d}" for n in range(20, 1601, 20)}
 
 
 def test_held_out_and_test_texts_are_left_out(tmp_path):
@@ -98,9 +99,24 @@ def test_order_mixes_pools_by_their_shares():
 
 
 def test_voices_begin_with_different_texts():
-    texts = many("conversation", 800)
-    firsts = [{t.id for t in order_for(target.voice, texts)[:100]} for target in TARGETS]
-    assert len(set.union(*firsts)) == 100 * len(TARGETS)
+    texts = many("conversation", 1000)
+    english = [target.voice for target in TARGETS if target.shares == SHARES]
+    firsts = [{t.id for t in order_for(voice, texts)[:100]} for voice in english]
+    assert len(set.union(*firsts)) == 100 * len(english)
+
+
+def test_voices_say_the_texts_of_their_language():
+    texts = many("conversation", 5) + many("spanish", 4)
+    assert {t.pool for t in order_for("ef_dora", texts)} == {"spanish"}
+    assert {t.pool for t in order_for("af_nova", texts)} == {"conversation"}
+
+
+def test_letters_are_read_by_text(tmp_path):
+    file = tmp_path / "spanish.tsv"
+    file.write_text('ES0001\tsˈi.\t["sí", "sí", "sí", "."]\nES0001\tno.\t["no", "no", "."]\n')
+    assert read_letters(file) == {
+        "ES0001": [("sˈi.", ("sí", "sí", "sí", ".")), ("no.", ("no", "no", "."))]
+    }
 
 
 def test_every_voice_speaks_before_the_next_round():

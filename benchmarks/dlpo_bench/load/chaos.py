@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import multiprocessing
 import os
@@ -22,6 +23,8 @@ import struct
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -35,6 +38,7 @@ from typing import Any
 import grpc
 
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
+from dlpo.bundle.voice_json import SEAL, seal
 from dlpo.errors import EngineError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_bench.load.calls import (
@@ -45,12 +49,14 @@ from dlpo_bench.load.calls import (
     TimedCall,
     stream_request,
 )
+from dlpo_bench.load.floods import hoard, post, reset_streams, tiny_messages
 from dlpo_bench.load.servers import server_arguments
 from dlpo_bench.machine import memory_growth, resident_mb, stolen_s
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
 from dlpo_serving.local.local_server import local_server
 from dlpo_serving.operations.keys import new_key
+from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.voices import find_voice
 
 LISTENERS = 2
@@ -71,6 +77,14 @@ TEXTS = (
 )
 LONG = "Noise becomes speech, step by step, and nobody knows how it was done. " * 100
 HOST = "127.0.0.1"
+SPEECH = b"/dlpo.v1.SpeechService/StreamSynthesize"
+RESETS_PER_S = 5_000.0
+NO_TEXT = b"Bearer dlpo-" + b"\xff" * 90  # a header that is not UTF-8
+BURST = 40  # callers at the same moment
+FLOOD_BYTES = 1_000_000
+LOOP = b"\x3a\x08\x0a\x06\x22\x04Loop"  # an ONNX file of one operator, which may run without end
+DELETED_S = 20.0  # within which a deleted key must end
+RIVA = "nvidia.riva.tts.RivaSpeechSynthesis"
 METHODS = (
     "/dlpo.v1.SpeechService/StreamSynthesize",
     "/dlpo.v1.SpeechService/IncrementalSynthesize",
@@ -107,6 +121,8 @@ class Results:
     first_audio_s: list[float] = field(default_factory=list)
     stopped: list[tuple[float, float]] = field(default_factory=list)
     """intervals in which the server's process was stopped"""
+    deleted_s: list[float] = field(default_factory=list)
+    """from the deletion of a key to its first refusal"""
     resumed_s: list[float] = field(default_factory=list)
     """from the end of a stop that drained a listener's buffer to its next audio"""
 
@@ -157,7 +173,9 @@ async def measure_chaos(options: LoadOptions) -> Measured:
         with local_server(options.voice, *server_arguments(options), *arguments) as server:
             http_port = int(server.page_url.rpartition(":")[2])
             victim = Victim(server.address, http_port, *tokens)
-            operator = Operator(server.process.pid, voices, keys, find_voice(options.voice))
+            operator = Operator(
+                server.process.pid, voices, keys, find_voice(options.voice), server.page_url
+            )
             with _hostile_process(victim, options.seed) as hostile:
                 measured = await _reign(victim, operator, hostile, options)
             if (code := server.process.poll()) is not None:
@@ -206,6 +224,7 @@ async def _reign(
         "gaps": len(results.gaps_s),
         "gaps_not_stolen": sum(gap_s - taken_s > GAP_S for _, gap_s, taken_s in results.gaps_s),
         "longest_gap_s": max((gap_s for _, gap_s, _ in results.gaps_s), default=0.0),
+        "longest_deleted_s": max(results.deleted_s, default=0.0),
         "longest_resume_s": max(results.resumed_s, default=0.0),
         "first_audio_ms_p50": 1000 * median(results.first_audio_s),
         "memory_growth": memory_growth(list(enumerate(warm))),
@@ -261,8 +280,9 @@ async def _call(victim: Victim, text: str, results: Results) -> tuple[TimedCall,
 class Operator:
     """Changes the server's files and its process while it serves."""
 
-    def __init__(self, pid: int, voices: Path, keys: Path, bundle: Path) -> None:
+    def __init__(self, pid: int, voices: Path, keys: Path, bundle: Path, url: str) -> None:
         self._pid, self._voices, self._keys = pid, voices, keys
+        self._list = f"{url.rstrip('/')}/v1/voices"
         self._bundle = Bundle.load(bundle)
 
     def holds(self) -> dict[str, float]:
@@ -274,16 +294,56 @@ class Operator:
         }
 
     def swap_voices(self, results: Results, stop_s: float) -> None:
-        """A voice is added and removed, then an unusable one."""
+        """A voice is added and removed, then one that is damaged and one with an endless graph."""
         made = self._voices / ".new"
         copy_bundle(self._bundle, made)
         manifest = self._bundle.manifest.named("visitor")
         (made / MANIFEST).write_bytes(manifest.to_json())
         made.rename(self._voices / "visitor")
+        self._lay_endless()
         (self._voices / "broken.dlpo").write_bytes(b"PK\x03\x04 no zip")
         time.sleep(MISCHIEF_S)
         shutil.rmtree(self._voices / "visitor")
+        shutil.rmtree(self._voices / "endless")
         (self._voices / "broken.dlpo").unlink()
+
+    def _lay_endless(self) -> None:
+        made = self._voices / ".endless"
+        copy_bundle(self._bundle, made)
+        values = json.loads((made / MANIFEST).read_bytes())
+        del values[SEAL]
+        for name in values["graphs"]["encoder"]["files"].values():
+            (made / name).write_bytes(LOOP)
+            sha256 = hashlib.sha256(LOOP).hexdigest()
+            values["files"][name] = {"sha256": sha256, "bytes": len(LOOP)}
+        (made / MANIFEST).write_bytes(seal(values))
+        made.rename(self._voices / "endless")
+
+    def _status(self, token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            request = urllib.request.Request(self._list, headers=headers)
+            with urllib.request.urlopen(request, timeout=CALL_S) as reply:
+                return int(reply.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    def delete_key(self, results: Results, stop_s: float) -> None:
+        """A key is added, used and deleted; the file's mode is wrong for a while, too."""
+        content = self._keys.read_bytes()
+        token = new_key(self._keys, "visitor")
+        end_s = time.monotonic() + DELETED_S
+        while self._status(token) != 200 and time.monotonic() < end_s:
+            time.sleep(0.1)
+        self._keys.write_bytes(content)
+        self._keys.chmod(0o666)
+        time.sleep(MISCHIEF_S / 4)
+        self._keys.chmod(0o600)
+        begin_s = time.monotonic()
+        while self._status(token) != 401 and time.monotonic() < begin_s + DELETED_S:
+            time.sleep(0.1)
+        results.deleted_s.append(time.monotonic() - begin_s)
 
     def rotate_keys(self, results: Results, stop_s: float) -> None:
         """A key is added, then a line is malformed, then the file is restored."""
@@ -313,6 +373,7 @@ class Operator:
 OPERATOR: dict[str, Callable[[Operator, Results, float], None]] = {
     "swapped voices": Operator.swap_voices,
     "rotated keys": Operator.rotate_keys,
+    "deleted key": Operator.delete_key,
     "stopped process": Operator.stop_process,
     "stolen processor": Operator.steal_processor,
 }
@@ -462,6 +523,55 @@ class Attacker:
         while time.monotonic() < end_s:
             drain(self.begin("No."))
 
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """Of gRPC and of HTTP."""
+        port = int(self.victim.address.rpartition(":")[2])
+        return [(HOST, port), (HOST, self.victim.http_port)]
+
+    def worst(self) -> None:
+        """The most expensive request of each entry point."""
+        digits, marks = "lj*" + "1" * 240_000 + "x", "a  " + "\u0301\u0323" * 240_000
+        words = {f"w{number}": "F IH1 SH" for number in range(10_000)}
+        largest = ",".join(f"w{number}  fɪʃ" for number in range(1000))
+        call: Any = self.channel.unary_unary(f"/{RIVA}/Synthesize")
+        for _ in range(5):
+            post(self.places[1], self.victim.hostile, input="Hi.", voice=digits)
+            post(self.places[1], self.victim.hostile, input="Hi.", dictionary=words)
+            for dictionary in (marks, largest):
+                request = riva.SynthesizeSpeechRequest(text="Hi.", custom_dictionary=dictionary)
+                with suppress(grpc.RpcError):
+                    call(request.SerializeToString(), CALL_S, self._metadata)
+
+    def messages(self) -> None:
+        """Small WebSocket messages: no JSON, keep-alives, flushes."""
+        begin, flush = json.dumps({"type": "begin"}), json.dumps({"type": "flush"})
+        for path, first, message in (
+            ("/v1/realtime", [], "x"),
+            ("/v1/text-to-speech/lj/multi-stream-input", [], "{}"),
+            ("/v1/audio/speech/stream", [begin], flush),
+        ):
+            token = self.victim.hostile
+            tiny_messages(self.places[1], path, token, first, message, FLOOD_BYTES)
+
+    def resets(self) -> None:
+        """Streams that are reset at once."""
+        reset_streams(self.places[0], SPEECH, MISCHIEF_S, RESETS_PER_S)
+
+    def metadata(self) -> None:
+        """Calls whose header is not UTF-8."""
+        reset_streams(self.places[0], SPEECH, MISCHIEF_S, RESETS_PER_S, NO_TEXT)
+
+    def hoard(self) -> None:
+        """More connections than one address may hold, half of them with an unread reply."""
+        hoard(self.places[1], 700, MISCHIEF_S)
+
+    def burst(self) -> None:
+        """Many callers at the same moment."""
+        calls = [self.begin("Noise becomes speech.") for _ in range(BURST)]
+        for call in calls:
+            drain(call)
+
     def crowd(self) -> None:
         """Silent connections, and some that send a header byte by byte."""
         grpc_port = int(self.victim.address.rpartition(":")[2])
@@ -479,7 +589,7 @@ class Attacker:
 
 HOSTILE = (  # methods of `Attacker`
     "greedy", "empty", "flushes", "unread", "vanishing", "malformed", "cancelled", "impatient",
-    "tiny", "crowd",
+    "tiny", "crowd", "worst", "messages", "resets", "metadata", "hoard", "burst",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from dlpo.bundle import Bundle, Precision
 from dlpo.errors import EngineError, needs
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
+from dlpo_serving.engines.graph_operators import check_operators
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -57,9 +58,10 @@ def open_session(
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        EngineError: it can't load the graph.
+        EngineError: it can't load the graph, or the graph may run without end.
     """
     onnxruntime = import_onnxruntime()
+    check_operators(_read(path), str(path))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -87,6 +89,14 @@ def open_session(
             else f"where {first} can't be fixed, use --engine cpu"
         )
         raise EngineError(f"{path}: onnxruntime can't load it ({error}); {advice}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        message = f"{path}: can't be read ({error.strerror}); copy the bundle again"
+        raise EngineError(message) from error
 
 
 def failed_run(

@@ -328,7 +328,6 @@ IDLE_S = 30.0  # for a request's header, from the end of the last request: stops
 MAX_LINE_BYTES = 8_190  # of the request line, and of each header
 MAX_HEADERS = 64
 QUEUE = 128  # connections waiting to be accepted
-HANDSHAKE_S = 10.0  # for a TLS handshake
 LAST_WORDS_S = 0.5  # for replies in flight at shutdown
 LINGERING_S = 1.0  # to drain an unread body, so that the client sees the refusal
 
@@ -378,15 +377,11 @@ async def listening(
         # asyncio accepts up to `backlog` connections in a row: with no file descriptor left, each
         # attempt fails and sets a retry timer, and the timers would multiply.
         assert runner.server  # set up
-        connections = Connections(runner.server, app.get(PROBES, {}), stall_s, proxies)
+        probes = app.get(PROBES, {})
+        connections = Connections(runner.server, probes, stall_s, proxies, tls)
         with named_port(address(host, port), "HTTP", "--http-port"):
             server = await asyncio.get_running_loop().create_server(
-                connections.accept,
-                host,
-                port,
-                ssl=tls,
-                backlog=1,
-                ssl_handshake_timeout=HANDSHAKE_S if tls else None,
+                connections.accept, host, port, backlog=1
             )
         for listening_socket in server.sockets:
             with listening_socket.dup() as same:
@@ -397,6 +392,7 @@ async def listening(
         finally:
             watch.cancel()
             server.close()
+            connections.close()
     finally:
         await runner.cleanup()
 

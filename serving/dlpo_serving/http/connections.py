@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ MAX_CONNECTIONS = 2_000  # each takes a file descriptor and some 20 kB
 SHARE = 0.25  # of them that one address may hold, unless it is a proxy's
 MAX_REFUSALS = 200  # further connections, which get a probe's answer or 503
 REFUSAL_S = 1.0  # for which such a connection lasts at most
+HANDSHAKE_S = 10.0  # for a TLS handshake
 SWEEP_S = 1.0  # between two looks for connections whose client has stopped reading
 LATER_S = 2.0  # after the time in which whoever writes has had a chance to say why it ends
 
@@ -44,6 +46,7 @@ class Connections:
         probes: Mapping[str, Probe],
         stall_s: float,
         proxies: Collection[str] = (),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """
         Args:
@@ -51,7 +54,9 @@ class Connections:
             probes: see `PROBES`.
             stall_s: seconds for which a client may leave a reply unread.
             proxies: addresses that speak for many callers, so that no share applies.
+            tls: None for plain HTTP. A connection counts from its first byte, handshake included.
         """
+        self.tls = tls
         self._handlers, self._probes, self._stall_s = handlers, probes, stall_s
         self._proxies = frozenset(owner_of([proxy]) for proxy in proxies)
         self._held: Counter[str] = Counter()
@@ -90,6 +95,11 @@ class Connections:
             for connection in tuple(self._served):
                 connection.cut_if_stalled(now_s, self._stall_s + LATER_S)
 
+    def close(self) -> None:
+        """End the handshakes under way; whoever serves the others ends those."""
+        for connection in tuple(self._served):
+            connection.cut_if_unfinished()
+
 
 class CountedConnection(asyncio.Protocol):
     """Passes everything on to the protocol that serves the connection, and counts it."""
@@ -98,47 +108,85 @@ class CountedConnection(asyncio.Protocol):
         self._house = house
         self._owner = ""
         self._inner: asyncio.Protocol | None = None
+        self._is_connected = False  # whether `_inner` has its transport
+        self._early = bytearray()  # what arrives together with the end of a handshake
         self._transport: asyncio.Transport | None = None
+        self._handshake: asyncio.Task[None] | None = None
         self._paused = False
         self._stalled_s: float | None = None  # since when
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See `asyncio.Protocol`; with TLS, after the handshake."""
+        """See `asyncio.Protocol`; with TLS, before the handshake, which counts too."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._owner = owner_of(transport.get_extra_info("peername"))
         self._inner = self._house.begin(self, self._owner)
         if self._inner is None:
             transport.abort()
+        elif self._house.tls:
+            limit_s = REFUSAL_S if isinstance(self._inner, Refusal) else HANDSHAKE_S
+            self._handshake = asyncio.create_task(self._secure(self._house.tls, limit_s))
         else:
-            self._inner.connection_made(transport)
+            self._connect(transport)
+
+    async def _secure(self, tls: ssl.SSLContext, limit_s: float) -> None:
+        assert self._transport
+        loop = asyncio.get_running_loop()
+        try:
+            secure = await loop.start_tls(
+                self._transport, self, tls, server_side=True, ssl_handshake_timeout=limit_s
+            )
+        except OSError:  # it failed, or took too long; `ssl.SSLError` is one
+            secure = None
+        if secure is None or self._transport.is_closing():
+            self.connection_lost(None)  # asyncio does not tell during a handshake
+        else:
+            self._connect(secure)
+
+    def _connect(self, transport: asyncio.Transport) -> None:
+        if not self._inner:
+            return
+        self._transport, self._is_connected = transport, True
+        self._inner.connection_made(transport)
+        if self._early:
+            self._inner.data_received(bytes(self._early))
+            self._early.clear()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
-        if self._inner:
+        """See `asyncio.Protocol`; may be called twice."""
+        inner, self._inner = self._inner, None
+        if inner:
             self._house.end(self, self._owner)
-            self._inner.connection_lost(error)
+            if self._is_connected:
+                inner.connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        if self._inner:
+        if self._inner and self._is_connected:
             self._inner.data_received(data)
+        else:
+            self._early += data
 
     def eof_received(self) -> bool | None:
         """See `asyncio.Protocol`."""
-        return self._inner.eof_received() if self._inner else None
+        return self._inner.eof_received() if self._inner and self._is_connected else None
 
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
         self._paused = True
-        if self._inner:
+        if self._inner and self._is_connected:
             self._inner.pause_writing()
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
         self._paused, self._stalled_s = False, None
-        if self._inner:
+        if self._inner and self._is_connected:
             self._inner.resume_writing()
+
+    def cut_if_unfinished(self) -> None:
+        """Cut the connection if its handshake is under way."""
+        if not self._is_connected and self._transport:
+            self._transport.abort()
 
     def cut_if_stalled(self, now_s: float, limit_s: float) -> None:
         """Cut the connection if its client has not read what waits for it for that long.

@@ -18,8 +18,8 @@ from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.riva.proto import riva_tts_pb2 as riva
+from tests.callers import WAIT_S
 
-TIMEOUT_S = 30.0
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 BOMBS = {
@@ -33,7 +33,7 @@ BOMBS = {
 def grpc_status(server: Any, method: str, *messages: Any) -> str:
     raw = [message.SerializeToString() for message in messages]
     try:
-        list(server.channel.stream_stream(method)(iter(raw), timeout=TIMEOUT_S))
+        list(server.channel.stream_stream(method)(iter(raw), timeout=WAIT_S))
     except grpc.RpcError as error:
         return str(error.code().name)
     return "OK"
@@ -85,7 +85,7 @@ class Conversation:
         self._parts: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
         self.say(config=speech_pb2.SynthesisConfig())
         stub = speech_pb2_grpc.SpeechServiceStub(channel)
-        self.call = stub.IncrementalSynthesize(iter(self._parts.get, None), timeout=TIMEOUT_S)
+        self.call = stub.IncrementalSynthesize(iter(self._parts.get, None), timeout=WAIT_S)
 
     def say(self, **part: Any) -> None:
         self._parts.put(Piece(**part))
@@ -145,7 +145,7 @@ def test_a_conversation_without_text_gives_its_place_to_a_call_that_has_some(
     next(second.call)
     request = speech_pb2.StreamSynthesizeRequest(text="Is it not strange?")
 
-    assert list(server.stub.StreamSynthesize(request, timeout=TIMEOUT_S))
+    assert list(server.stub.StreamSynthesize(request, timeout=WAIT_S))
 
     refused = first.refusal()
     assert refused
@@ -186,14 +186,14 @@ def test_sigterms_cut_no_stream_of_any_door_and_refuse_new_ones(
         text.put(TEXTS[0])
         riva_text.put(riva.SynthesizeSpeechRequest(text=TEXTS[0]))
         written = (part for one in iter(text.get, None) for part in (one, Flush()))
-        stream = iter(client.stream_pieces(written, timeout_s=TIMEOUT_S))
+        stream = iter(client.stream_pieces(written, timeout_s=WAIT_S))
         heard = next(stream).audio
         call = channel.stream_stream(
             f"{RIVA}SynthesizeOnline",
             riva.SynthesizeSpeechRequest.SerializeToString,
             riva.SynthesizeSpeechResponse.FromString,
         )
-        riva_stream = call(iter(riva_text.get, None), timeout=TIMEOUT_S)
+        riva_stream = call(iter(riva_text.get, None), timeout=WAIT_S)
         riva_heard = next(riva_stream).audio
         while (body := http_speech(server.http_address, input=TEXTS[0] * 20)).status != 200:
             time.sleep(0.5)  # as above
@@ -201,7 +201,7 @@ def test_sigterms_cut_no_stream_of_any_door_and_refuse_new_ones(
 
         for _ in range(3):
             server.process.send_signal(signal.SIGTERM)
-        watch = thread.submit(server.process.wait, TIMEOUT_S)
+        watch = thread.submit(server.process.wait, WAIT_S)
         refused = until_refused(client)
 
         assert refused.code == grpc.StatusCode.UNAVAILABLE
@@ -214,7 +214,7 @@ def test_sigterms_cut_no_stream_of_any_door_and_refuse_new_ones(
         heard += b"".join(chunk.audio for chunk in stream)
         riva_heard += b"".join(reply.audio for reply in riva_stream)
         http_heard += body.read()
-        assert watch.result(TIMEOUT_S) == 0
+        assert watch.result(WAIT_S) == 0
         assert "Traceback" not in server.log.read_text()
 
     assert heard == alone
@@ -226,6 +226,6 @@ def until_refused(client: SpeechClient) -> CallError:
     """The signal is on its way."""
     while True:
         try:
-            client.speak(SpeechRequest("Hello"), timeout_s=TIMEOUT_S)
+            client.speak(SpeechRequest("Hello"), timeout_s=WAIT_S)
         except CallError as error:
             return error
