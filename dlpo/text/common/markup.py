@@ -6,7 +6,6 @@ What is taken out becomes as many blanks, or characters that are silent, so that
 from __future__ import annotations
 
 import re
-from html.entities import html5
 from typing import NamedTuple
 
 from dlpo.text.common.tables import Tables
@@ -109,6 +108,8 @@ def without_followed_tags(text: str) -> str:
 
 
 def _character(match: re.Match[str]) -> str:
+    from html.entities import html5  # few texts have entities
+
     decimal, hexadecimal, name = match.groups()
     code = int(decimal) if decimal else int(hexadecimal or "0", 16)
     found = html5.get(f"{name};") if name else chr(code) if 31 < code < 0x110000 else None
