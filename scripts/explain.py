@@ -37,8 +37,11 @@ SHOWN_STEPS = 3  # more than are served, to make the plot informative
 SENTENCE = "Noise becomes speech."
 LANES, STEPS, UNTIL_S = 2, 3, 0.5
 ARMS = {  # logs of research.endings -> labels
-    "dlpo": "DLPO", "unanchored": "without its anchors", "control": "the diffusion loss alone",
-}  # fmt: skip
+    "dlpo": "DLPO",
+    "straight-gradient": "the reward's own gradient, same anchors",
+    "control": "the anchors alone",
+    "unanchored": "DLPO without its anchors",
+}
 ASKED = ("/yes_no", "/declarative")
 SCORES_OF_UPDATE = 288  # 12 sentences, 24 contours each
 CALLERS = ((0.0, 20.0), (0.12, 3.0), (0.2, 3.0))  # arrival and requested speech, in seconds
@@ -306,10 +309,16 @@ def draw_endings(logs: Path) -> str:
         ]
         moved = [np.mean([v for k, v in row.items() if k.startswith("rest_st/")]) for row in rows]
         share.plot(scores, [np.nan, *(100 * r for r in rising)], "o-", color=color, label=label)
-        rest.plot(scores, [0, *moved], "o-", color=color)
+        rest.plot(scores, [np.nan, *moved], "o-", color=color)
     share.set(xlabel="thousand scores", ylabel="questions that rise, %", ylim=(0, 100))
-    rest.set(xlabel="thousand scores", ylabel="change before the last 0.5 s, semitones")
-    share.legend()
+    rest.set(
+        xlabel="thousand scores",
+        ylabel="change before the last 0.5 s, semitones",
+        yscale="log",
+        yticks=(0.3, 1, 3, 10),
+        yticklabels=("0.3", "1", "3", "10"),
+    )
+    figure.legend(loc="outside lower center", ncols=2)
     return as_svg(figure, "Held-out endings of five voices, while they are tuned")
 
 
