@@ -22,7 +22,7 @@ BUDGETS = {
     "product lines": 45_000,
     "test lines": 27_000,
     "research lines": 3_600,
-    "modules": 295,
+    "modules": 300,
     "modules with one importer": 85,
     "class names used twice": 0,
 }

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle
-from dlpo.cli.options import Dictionary, read_dictionary
+from dlpo.cli.options import Dictionary
 from dlpo.errors import BundleError, DlpoError, InputError, needs
+from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo_serving.voices import find_voice, known_voices
 
 Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Voice name or bundle path.")]

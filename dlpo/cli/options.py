@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlpo.errors import InputError, needs, reading
+from dlpo.errors import needs
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -160,13 +160,3 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             values[key] = value
     return values
-
-
-def read_dictionary(path: Path | None) -> dict[str, str]:
-    """Word -> phonemes, from a file in CMUdict's format; empty without one."""
-    if path is None:
-        return {}
-    with reading(path, "UTF-8 text", InputError):
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    entries = (line.split(maxsplit=1) for line in lines if line.strip())
-    return {word: " ".join(spoken) for word, *spoken in entries}

@@ -20,11 +20,11 @@ from dlpo.cli.options import (
     Encrypted,
     Token,
     is_quiet,
-    read_dictionary,
     with_options,
 )
 from dlpo.errors import InputError, needs
-from dlpo.text.common.reading import Code, Emoji
+from dlpo.text.common.dictionary_file import read_dictionary
+from dlpo.text.common.reading import Code, Dates, Emoji
 from dlpo_serving.engines import EngineName, EnginePrecision
 
 if TYPE_CHECKING:
@@ -118,6 +118,15 @@ def say(
     ssml: Annotated[bool, typer.Option("--ssml", help="Read the text as SSML.")] = False,
     code: Annotated[Code, typer.Option(help="Announce, speak or skip code blocks.")] = "announce",
     emoji: Annotated[Emoji, typer.Option(help="Skip emoji or say their names.")] = "skip",
+    dates: Annotated[
+        Dates, typer.Option(help="Order in dates such as 5/3/2024; by default, the language's.")
+    ] = "usual",
+    directions: Annotated[
+        bool, typer.Option("--directions", help="Speak stage directions such as [laughs].")
+    ] = False,
+    strict_ssml: Annotated[
+        bool, typer.Option("--strict-ssml", help="Refuse SSML that can't be followed in full.")
+    ] = False,
     language: Annotated[
         str, typer.Option(help="Language of the text, such as es; by default, the voice's own.")
     ] = "",
@@ -152,7 +161,20 @@ def say(
     words = "" if pieces else _read(text)
     known = read_dictionary(dictionary)
     request = SpeechRequest(
-        words, speed, pitch, seed, steps, known, ssml, volume, code, emoji, language
+        words,
+        speed,
+        pitch,
+        seed,
+        steps,
+        known,
+        ssml,
+        volume,
+        code,
+        emoji,
+        language,
+        dates,
+        directions,
+        strict_ssml,
     )
     with _flags_named():
         spoken = speak(

@@ -9,7 +9,7 @@ from typing import Literal
 
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
 from dlpo.text.common.language import Phonemes
-from dlpo.text.common.reading import CODE, EMOJI
+from dlpo.text.common.reading import CODE, DATES, EMOJI
 from dlpo.text.common.ssml import document_language, is_ssml
 from dlpo.text.symbols import MAX_WRITTEN
 from dlpo_serving.encodings.formats import Encoding
@@ -49,6 +49,12 @@ class SpeechRequest:
     """how emoji are handled: one of `EMOJI`"""
     language: str = ""
     """of the text, BCP 47; the voice's own if empty"""
+    dates: str = DATES[0]
+    """order of day and month in dates in numbers: one of `DATES`"""
+    directions: bool = False
+    """stage directions such as [laughs] are spoken"""
+    strict_ssml: bool = False
+    """what an SSML document asks for and can't be done is an error, not a warning"""
     alphabet: Alphabet = "arpabet"
     """of the phonemes in the dictionary; tuples are ARPAbet that has been checked"""
 
@@ -149,7 +155,11 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
         offer = ", ".join(map(str, manifest.available_steps))
         message = f"is {shortened(str(request.steps))}; voice {manifest.voice!r} has {offer}"
         found.append(FieldViolation("steps", message))
-    for name, given, known in (("code", request.code, CODE), ("emoji", request.emoji, EMOJI)):
+    for name, given, known in (
+        ("code", request.code, CODE),
+        ("emoji", request.emoji, EMOJI),
+        ("dates", request.dates, DATES),
+    ):
         if given not in known:
             message = f"is {shortened(given)!r}; expected {', '.join(known)}"
             found.append(FieldViolation(name, message))

@@ -25,7 +25,7 @@ from dlpo.errors import InputError
 from dlpo.text import ProcessedText, Sentence
 from dlpo.text.common.feed import TextFeed
 from dlpo.text.common.reading import language_of_text
-from dlpo.text.common.ssml import document_language
+from dlpo.text.common.ssml import document_language, document_voice
 from dlpo.text.languages import language_name, language_named
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import format_of
@@ -199,7 +199,7 @@ class SynthesisService:
         request, record = call.request, current_call()
         characters = len(request.text)
         self._check_length(characters)  # before anything reads the text
-        voice = self._voice(call.voice or self._speaker_of(request))
+        voice = self._voice(call.voice or self._named_in(request) or self._speaker_of(request))
         manifest = voice.manifest
         steps = check_request(request, manifest)
         format = format_of(call.encoding, call.sample_rate_hz, manifest.sample_rate_hz)
@@ -308,6 +308,11 @@ class SynthesisService:
                     message = str(error).removeprefix("voice ")
                     raise RequestError(FieldViolation("voice", message)) from error
         raise UnknownVoiceError(name, [manifest.voice for manifest in self.voices])
+
+    def _named_in(self, request: SpeechRequest) -> str:
+        """The voice that an SSML document names first, if there is one of that name."""
+        name = document_voice(request.text) if request.ssml else ""
+        return next((each.voice for each in self.voices if each.voice == name.lower()), "")
 
     def _speaker_of(self, request: SpeechRequest) -> str:
         """The first voice that speaks the language of a text; "" if the default does, or none.

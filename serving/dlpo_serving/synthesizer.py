@@ -129,7 +129,14 @@ class Synthesizer:
 
     def _reading(self, request: SpeechRequest) -> TextReading:
         """How the text of a request is read: in its language, or in that of the voice."""
-        return TextReading(request.code, request.emoji, request.language or self.manifest.language)
+        return TextReading(
+            request.code,
+            request.emoji,
+            request.language or self.manifest.language,
+            request.dates,
+            request.directions,
+            request.strict_ssml,
+        )
 
     def render(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER

@@ -25,6 +25,8 @@ import numpy as np
 from dlpo.audio import SAMPLE_RATE
 from dlpo.bundle import MANIFEST
 from dlpo.errors import ConfigError
+from dlpo.text.common.dictionary_file import read_dictionary
+from dlpo.text.common.front_end import parse_dictionary
 from dlpo_serving.encodings.encoder import warm_encoders
 from dlpo_serving.engine import Stage, Unit
 from dlpo_serving.engines import check_engine
@@ -62,9 +64,11 @@ def open_voices(settings: ServerSettings) -> list[Synthesizer]:
     if not settings.voices:
         check_engine(settings.engine, settings.precision)
     opened: list[Synthesizer] = []
+    words = read_dictionary(settings.dictionary)
+    parse_dictionary(words)  # reported even where all voices come from a folder
     for name in settings.voices:
         if not any(name in voice.manifest.offered_voices for voice in opened):
-            opened.append(open_voice(name, settings.engine, settings.precision))
+            opened.append(open_voice(name, settings.engine, settings.precision, dictionary=words))
     return opened
 
 
@@ -153,7 +157,8 @@ class VoiceRegistry:
         engine, precision = self._settings.engine, self._settings.precision
         if engine == "cpu":  # elsewhere this would be the lane that computes; see docs/security.md
             try_bundle(path, precision)
-        synthesizer = open_voice(path, engine, precision)
+        words = read_dictionary(self._settings.dictionary)
+        synthesizer = open_voice(path, engine, precision, dictionary=words)
         return warm(synthesizer)  # on one lane: the others are busy with calls
 
     def _offer(self, voice: LoadedVoice) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,16 +75,19 @@ def open_voice(
     engine: EngineName = "cpu",
     precision: EnginePrecision | None = None,
     request: SpeechRequest | None = None,
+    dictionary: Mapping[str, str] | None = None,
 ) -> Synthesizer:
     """Load a voice with its engine and the text front end.
 
     Args:
         engine, precision: see `open_engine`.
         request: validated before the engine, the slowest part, is loaded.
+        dictionary: word -> ARPAbet; overrides that of the voice.
 
     Raises:
         RequestError: the voice does not support what the request asks for.
-        InputError: there is no such voice, or the engine does not support this precision.
+        InputError: the dictionary is wrong, there is no such voice, or the engine does not support
+            this precision.
         BundleError: the bundle is damaged, or has no graphs in this precision.
         EngineError: the run-time can't load it.
         MissingExtraError: the engine's packages are not installed.
@@ -98,7 +102,8 @@ def open_voice(
     if request:
         check_request(request, bundle.manifest)
     manifest = bundle.manifest
-    front_end = TextFrontEnd(manifest.dictionary, manifest.language, manifest.symbols)
+    words = {**manifest.dictionary, **(dictionary or {})}
+    front_end = TextFrontEnd(words, manifest.language, manifest.symbols)
     synthesizer = Synthesizer(open_engine(bundle, engine, precision), front_end)
     if bundle.manifest.voices and place != Path(name_or_path):
         return synthesizer.speaking(os.fspath(name_or_path))

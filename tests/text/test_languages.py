@@ -9,7 +9,7 @@ from dlpo.errors import InputError
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.language import Language
 from dlpo.text.common.reading import TextReading, language_of_text
-from dlpo.text.common.ssml import document_language
+from dlpo.text.common.ssml import document_language, document_voice
 from dlpo.text.languages import (
     LANGUAGES,
     known_language,
@@ -51,6 +51,8 @@ def test_document_switches_language_by_element() -> None:
     assert sentences[1].words[0].phonemes[0] == "TH"
     assert document_language('<speak xml:lang="es-MX">a</speak>') == "es-MX"
     assert document_language("<speak>a</speak>") == document_language("a") == ""
+    assert document_voice('<speak><voice name="heart">a</voice></speak>') == "heart"
+    assert document_voice('<voice name="heart">') == ""
 
 
 def test_root_language_is_that_of_the_document() -> None:

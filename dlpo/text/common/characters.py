@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dlpo.text.common.tables import Tables
 
 _REPLACEMENTS = {read: as_ for read, (as_,) in Tables(__file__).table("characters").items()}
-KEPT_SYMBOLS = frozenset("£€¥₹¢°±×÷©®™§→≈≤≥≠µΩ")
+KEPT_SYMBOLS = frozenset("£€¥₹¢°±×÷©®™§→≈≤≥≠µΩ₩₿₽₺₪₱₫₴₦฿")
 _SUPERSCRIPTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 PICTURES = r"\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff"  # no skin tones
 _PICTURE = re.compile(f"[{PICTURES}]")

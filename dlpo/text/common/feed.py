@@ -14,6 +14,7 @@ from dlpo.errors import TextError
 from dlpo.text.common.front_end import TextFrontEnd, nothing_to_say
 from dlpo.text.common.language import Language, Phonemes, Token
 from dlpo.text.common.markdown import FENCE, in_link
+from dlpo.text.common.markup import ITEM_SO_FAR, in_tag
 from dlpo.text.common.reading import TextReading
 from dlpo.text.common.sentences import ends_sentence
 from dlpo.text.common.ssml import is_ssml
@@ -108,9 +109,15 @@ class TextFeed:
                 self._judged, self._words = place + 1, words
 
     def _ends_at(self, place: int, words: int, final: bool) -> bool | None:
+        if in_tag(self._pending[:MAX_PENDING], place):
+            return False
         inside = in_link(self._pending[:MAX_PENDING], place)
         if inside or (inside is None and not final and len(self._pending) < MAX_PENDING):
             return False if inside else None
+        line = self._pending.rfind("\n", 0, place) + 1
+        starts_line = line > 0 or self.reading.begins_line
+        if starts_line and ITEM_SO_FAR.fullmatch(self._pending, line, place):
+            return False  # the number of an item belongs to it
         clauses = words >= (LATER_CLAUSE_WORDS if self._speaking else FIRST_CLAUSE_WORDS)
         return ends_at(
             self._pending, place, self._language, clauses=clauses, capitals=self._upper, final=final

@@ -15,9 +15,11 @@ from dlpo.text.common.tables import Tables
 class FormLanguage:
     """The part of a `Language` that tables and forms settle; a language brings `word` and the rest.
 
-    Its lists.tsv has "before names", "sentence starters", "question words" and "before question
-    words".
+    `day_first`: whether 5/3 is the fifth of March. Its lists.tsv has "before names", "sentence
+    starters", "question words" and "before question words".
     """
+
+    day_first = True
 
     def __init__(
         self,
@@ -35,8 +37,8 @@ class FormLanguage:
         self._question_words = tables.word_list("question words")
         self._before_question_words = tables.word_list("before question words")
 
-    def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:
-        """The words of a form that is just a word.
+    def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str] | None:
+        """The words of a form that is just a word; None if it is something else after all.
 
         Args:
             match: of one of the patterns without a function.

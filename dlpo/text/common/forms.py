@@ -17,7 +17,7 @@ Speak = Callable[[re.Match[str]], list[str] | None]
 # function from its match to spoken words; None if it is something else after all. The function of
 # a form that is just a word is None: what is said depends on more than the match.
 Forms = tuple[tuple[str, str, Speak | None], ...]
-SpeakWord = Callable[[re.Match[str], Container[str], bool], list[str]]
+SpeakWord = Callable[[re.Match[str], Container[str], bool], list[str] | None]
 """The match of such a form, the words that the writer gives a pronunciation for, and whether
 capitals mean something -> spoken words."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlpo.errors import InputError, TextError
+from dlpo.text.common.calendar import with_days_swapped
 from dlpo.text.common.language import Language, Phonemes
 from dlpo.text.common.reading import TextReading
 from dlpo.text.common.sentences import pieces, sentences
@@ -141,7 +144,11 @@ class TextFrontEnd:
             last: no more text follows.
         """
         language = self.language_of(reading.language)
-        readable = language.characters.readable(reading.plain(text, last), reading.emoji)
+        open_pause_s = reading.open_pause_s
+        plain = reading.plain(text, last)
+        if reading.dates != "usual" and language.day_first is not (reading.dates == "dmy"):
+            plain = with_days_swapped(plain)
+        readable = language.characters.readable(plain, reading.emoji)
         spoken = language.tokens(readable.text, given=known, shouted=shouted)
         found, places = list[Sentence](), list[tuple[int, int]]()
         for sentence in sentences(readable.text, spoken, language, all_lower):
@@ -158,7 +165,9 @@ class TextFrontEnd:
                 part = words[piece]
                 found.append(sentence_of(part, text, part[0].start, part[-1].end))
         reading.note(text, readable, places)
-        return found
+        return (
+            with_pauses(found, reading, open_pause_s) if reading.pauses or open_pause_s else found
+        )
 
     def _processed(
         self, text: str, found: Sequence[Sentence], reading: TextReading
@@ -166,8 +175,32 @@ class TextFrontEnd:
         name = self.language_of(reading.language).name
         if not found:
             raise TextError(nothing_to_say(text, reading.dropped, name))
-        warnings = reading.warnings(name) if reading.unspoken or reading.foreign else ()
+        noted = reading.unspoken or reading.foreign or reading.notes
+        warnings = reading.warnings(name) if noted else ()
         return ProcessedText(tuple(found), reading.dropped, warnings)
+
+
+def with_pauses(
+    found: list[Sentence], reading: TextReading, before_s: float = 0.0
+) -> list[Sentence]:
+    """Sentences with the pauses of their passage; what no sentence precedes opens the next one.
+
+    ``before_s``: what the passages before it left.
+    """
+    ends = [sentence.words[-1].end for sentence in found]
+    reading.open_pause_s = 0.0
+    for place, seconds in reading.pauses:
+        index = bisect_right(ends, place) - 1
+        if index < 0:
+            before_s += seconds
+        else:
+            pause = (found[index].pause_after_s or 0.0) + seconds
+            found[index] = replace(found[index], pause_after_s=pause)
+    if found:
+        found[0] = replace(found[0], pause_before_s=before_s)
+    else:
+        reading.open_pause_s = before_s
+    return found
 
 
 def parse_dictionary(

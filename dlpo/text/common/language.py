@@ -43,6 +43,10 @@ class Language(Protocol):
         """In English, for messages: ``English``."""
 
     @property
+    def day_first(self) -> bool:
+        """Whether its dates in numbers have the day before the month."""
+
+    @property
     def characters(self) -> Characters:
         """The characters that its written forms are made of."""
 

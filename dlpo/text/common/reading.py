@@ -16,13 +16,27 @@ from dlpo.text.common.markdown import (
     without_blocks,
     without_markup,
 )
+from dlpo.text.common.markup import (
+    Pause,
+    plain_marks,
+    with_items,
+    without_directions,
+    without_followed_tags,
+    without_formulas,
+    without_pauses,
+    without_tags,
+    without_thoughts,
+)
 from dlpo.text.common.tables import Tables
 
 Code = Literal["announce", "speak", "skip"]
 """How a block of code is read: only its language is announced, all of it is spoken, or nothing."""
 Emoji = Literal["skip", "name"]
+Dates = Literal["usual", "dmy", "mdy"]
+"""Whether 5/3/2024 has the day or the month first; by default as the language has it."""
 CODE: tuple[str, ...] = get_args(Code)
 EMOJI: tuple[str, ...] = get_args(Emoji)
+DATES: tuple[str, ...] = get_args(Dates)
 _SAID = re.compile(rf"[^\W_]|[{PICTURES}]")  # what a reader would expect to hear
 _ADDRESS = re.compile(r"\]\(((?:[^()\s]|\([^()\s]{0,100}\)){1,500})[^()\n]{0,102}\)")  # of a link
 _WORD = re.compile(r"[^\W\d_]+")
@@ -42,8 +56,24 @@ class TextReading:
     emoji: str = EMOJI[0]
     language: str = ""
     """that of the text, BCP 47; "" is the front end's own"""
+    dates: str = DATES[0]
+    """the order of dates in numbers: one of `DATES`"""
+    directions: bool = False
+    """whether stage directions such as [laughs] are spoken"""
+    strict_ssml: bool = False
+    """whether what a document asks for and can't be done is an error, not a warning"""
     in_code: bool = False
     """whether a block of code is open"""
+    thinking: bool = False
+    """whether a thought of a model is open, as after ``<think>``"""
+    begins_line: bool = True
+    """whether the next passage begins where a line does"""
+    pauses: list[Pause] = field(default_factory=list)
+    """those of the last passage, by their places in it"""
+    open_pause_s: float = 0.0
+    """pauses that no sentence precedes yet"""
+    notes: dict[str, None] = field(default_factory=dict)
+    """other warnings, in order"""
     dropped: int = 0
     """characters so far that can't be spoken"""
     unspoken: list[str] = field(default_factory=list)
@@ -62,6 +92,7 @@ class TextReading:
         Args:
             last: no more text follows: an open block of code ends where prose begins again.
         """
+        passage = self._without_markup(passage)
         parts = FENCE.split(passage)
         for index, part in enumerate(parts):
             is_fence = index % 2 == 1
@@ -77,6 +108,26 @@ class TextReading:
                 end = prose.end() if prose else len(part)
                 parts[index] = blanks("\f", end) + without_blocks(part[end:])
         return "".join(parts)
+
+    def _without_markup(self, passage: str) -> str:
+        """A passage with blanks in place of what is not Markdown; its pauses are kept."""
+        self.pauses = []
+        begins_line, self.begins_line = self.begins_line, passage.endswith("\n")
+        if "<" in passage or self.thinking:
+            passage, self.thinking = without_thoughts(passage, self.thinking)
+        if self.in_code or "```" in passage:
+            return passage
+        if "<" in passage or "[" in passage:
+            passage, self.pauses = without_pauses(passage)
+            if not self.directions:
+                passage = without_directions(passage)
+        if "<" in passage or "&" in passage:
+            passage = without_tags(passage)
+        if "$" in passage:
+            passage = without_formulas(passage)
+        if "`" in passage or "==" in passage:
+            passage = plain_marks(passage)
+        return with_items(passage, begins_line)
 
     def note(self, text: str, readable: ReadableText, places: list[tuple[int, int]]) -> None:
         """Note what in a passage is not spoken; ``places`` are those of its words, in order."""
@@ -99,6 +150,7 @@ class TextReading:
             found.append(f"not spoken: {'; '.join(shown[:SHOWN] + more)}")
         if language := likely_language(self.foreign, self.words, spoken_language):
             found.append(f"the text looks like {language}; this voice speaks {spoken_language}")
+        found += self.notes
         return tuple(found)
 
 
@@ -132,6 +184,8 @@ def language_of_text(text: str, spoken_language: str) -> str:
 
 def _brief(passage: str) -> str:
     """A passage as a warning shows it; empty if it is only markup, such as a list marker."""
+    if "<" in passage or "[" in passage:
+        passage = without_followed_tags(passage)
     words = _CHECKED.sub("", _ADDRESS.sub(r" \1 ", passage)).split()
     if "](" in passage:  # punctuation between links
         words = list(filter(_SAID.search, words))

@@ -11,6 +11,7 @@ from dlpo.text.symbols import MARKS, strongest_mark
 
 _PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
 _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
+_GLUED = re.compile(r"[.!?…][\"')\]}]{0,3}")  # One.Two
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def ends_sentence(
         return False
     if _STOP.search(gap):
         return True
+    if _GLUED.fullmatch(gap) and following.text[0].isupper() and following.text[1:2].islower():
+        return token.text.isdigit() or token.text[-2:].islower()
     return (  # the token's own period, of an abbreviation or an initial
         token.text.endswith(".")
         and gap[:1].isspace()

@@ -17,9 +17,12 @@ class Tables:
 
     def table(self, name: str) -> dict[str, tuple[str, ...]]:
         """NAME.tsv: first cell -> the others of its row, less the head."""
+        return {first: tuple(others) for first, *others in self.rows(name)}
+
+    def rows(self, name: str) -> list[list[str]]:
+        """The rows of NAME.tsv, less the head."""
         text = (self._folder / f"{name}.tsv").read_text(encoding="utf-8")
-        rows = (line.split("\t") for line in text.splitlines()[1:])
-        return {first: tuple(others) for first, *others in rows}
+        return [line.split("\t") for line in text.splitlines()[1:]]
 
     def column(self, name: str) -> dict[str, str]:
         """NAME.tsv: first cell -> the second of its row."""

@@ -6,8 +6,8 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.roman import ROMAN, roman_value
-from dlpo.text.en_us.numbers import cardinal_words, ordinal_words
-from dlpo.text.en_us.tables import TABLES, table, word_list
+from dlpo.text.en_us.numbers import cardinal_words, ordinal_words, year_words
+from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 from dlpo.text.en_us.technical import term_words
 
 # Keyed without a period if they are expanded anywhere, and with it if only where it is written,
@@ -23,6 +23,24 @@ SENTENCE_STARTERS = word_list("sentence starters")
 _PREVIOUS_WORD = re.compile(r"([A-Za-z]{1,40})[.,]?\s?$")
 _INITIAL = re.compile(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
 _NUMERAL = re.compile(r"\s?[\dIVX]")
+_BOOKS = TABLES.words("books")
+# Abbreviation, and what follows it -> its words.
+_CONTEXTS = [
+    (key, following, said.split())
+    for key, (following, said) in table("abbreviations_before").items()
+]
+_FOLLOWED_BY = {
+    "number": re.compile(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
+    "letter": re.compile(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
+    "name": re.compile(r"\s[A-Z][a-z]"),
+    "unit": re.compile(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
+}
+_IN_CONTEXT = "|".join(sorted({key.partition(" ")[0] for key, _, _ in _CONTEXTS}, key=len)[::-1])
+_CENTURY = re.compile(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
+_ONLY_NUMERALS = word_list("numerals that are no words")
+_SEQUELS = word_list("have sequels")
+_NUMERAL_BESIDE = re.compile(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
+_NUMERAL_BEFORE = re.compile(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
 _NEXT_CAPITALISED = re.compile(r"\s{1,2}([A-Z][A-Za-z]*)")
 
 
@@ -68,6 +86,17 @@ def _initials(match: re.Match[str]) -> list[str]:
     return ABBREVIATIONS.get(f"{key}.") or [letter.upper() for letter in key if letter.isalpha()]
 
 
+def _in_context(match: re.Match[str]) -> list[str] | None:
+    """An abbreviation that is one only before a number, a name or the like."""
+    written = match[0].rstrip(".").lower()
+    for key, following, said in _CONTEXTS:
+        if key.partition(" ")[0] == written and _FOLLOWED_BY[following].match(
+            match.string, match.end()
+        ):
+            return said
+    return None
+
+
 def _roman(match: re.Match[str]) -> list[str] | None:
     value = roman_value(match[0])
     is_letter = len(match[0]) == 1 and (
@@ -75,6 +104,14 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     )
     if value is None or is_letter:
         return None
+    if _CENTURY.match(match.string, match.end()):
+        return ordinal_words(str(value))
+    if len(match[0]) > 3 and match[0][0] == "M" and value < 2100:  # MCMLXXIV
+        return year_words(str(value))
+    if match[0] in _ONLY_NUMERALS or (len(match[0]) > 1 and _near_numeral(match)):
+        plain = cardinal_words(str(value))
+    else:
+        plain = None
     previous = _previous_word(match)
     part_of_range = re.search(r"\b[IVX]{1,5}[-–]$", text_before(match, 7))
     if previous.lower() in _NUMBERED_THINGS or part_of_range:
@@ -86,16 +123,39 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     if previous[:1].isupper() and value < 40 and (len(match[0]) > 1 or after_letters):
         titled = not _TITLES.isdisjoint(text_before(match, 60).lower().split()[-3:])
         return ["the", *ordinal_words(str(value))] if titled else cardinal_words(str(value))
-    return None
+    if match[0] == "V" and previous[:1].isupper() and previous[1:].islower():
+        following = match.string[match.end() : match.end() + 1]
+        is_name = following in ("", ".", ",", "!", "?", ":", ";", ")", '"', "'")
+        return cardinal_words("5") if is_name or previous.lower() in _SEQUELS else None
+    return plain
+
+
+def _roman_ordinal(match: re.Match[str]) -> list[str] | None:
+    value = roman_value(match[1])
+    return None if value is None else ordinal_words(str(value))
+
+
+def _near_numeral(match: re.Match[str]) -> bool:
+    """Whether another numeral is beside it: IX and XI."""
+    before = text_before(match, 14)
+    return (
+        _NUMERAL_BESIDE.match(match.string, match.end()) is not None
+        or _NUMERAL_BEFORE.search(before) is not None
+    )
+
+
+def _previous_capital(match: re.Match[str]) -> bool:
+    """Whether a name precedes a state: "Bothell, WA"."""
+    return _previous_word(match)[:1].isupper()
 
 
 def _compass(match: re.Match[str]) -> list[str]:
     letters = match[0].strip("° .")
-    return ["degrees"] * (match[0][0] == "°") + ["".join(_DIRECTIONS[one] for one in letters)]
+    return ["degrees"] * (match[0][0] == "°") + ["".join(DIRECTIONS[one] for one in letters)]
 
 
 _STATES = table("states")
-_DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
+DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 FORMS: Forms = (
     (
         "A-",
@@ -104,7 +164,26 @@ FORMS: Forms = (
         _compass,
     ),
     ("A", rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)", lambda match: _STATES[match[0]][0].split()),
+    (
+        "A",
+        rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {'OK', 'HI', 'OH', 'ME'})})"
+        r"(?=[.,;!?)\n]|$| [a-z])",
+        lambda match: _STATES[match[0]][0].split() if _previous_capital(match) else None,
+    ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
+    ("A", rf"\b(?=[IVX]{{2,}})({ROMAN})(?:st|nd|rd|th)\b", _roman_ordinal),
+    (
+        "A",
+        r"\b[NSEW]\.?(?= [A-Z][a-z]+(?: [A-Z][a-z]+)? (?:St|Ave|Blvd|Rd|Dr|Ln|Ct|Pl|Way|Street"
+        r"|Avenue|Road|Drive|Lane|Court|Place|Boulevard|Pkwy|Ter)\b)",
+        _compass,
+    ),
+    (
+        "aA",
+        rf"\b(?:{any_of('abbreviated books')})\.?(?=\s\d{{1,3}}:\d)",
+        lambda match: _BOOKS[match[0].rstrip(".").lower()],
+    ),
+    ("aA", rf"\b(?i:{_IN_CONTEXT})\.(?!\w)", _in_context),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}|\b[Pp]h\.?D\b\.?", _initials),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

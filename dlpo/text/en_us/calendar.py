@@ -31,6 +31,11 @@ _NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{_WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _BEFORE_DATE = re.compile(
     r"(?i)(?:\b(?:on|due|until|till|since|before|by|after) |day,? \(?|/\d{1,2} (?:and|or|to) )$"
 )
+_ONE_TIMER = re.compile(r"(?i)\ban? $")
+_LASTING = re.compile(
+    r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed"
+    r"|time of|for|in|of|record)(?: (?:is|was))?:? $"
+)
 _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
 
 
@@ -49,9 +54,15 @@ def _iso_date(match: re.Match[str]) -> list[str]:
     return words + (["U", "T", "C"] if match["iso_zone"] else [])
 
 
+def _year_first(match: re.Match[str]) -> list[str]:
+    return date_words(MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
+
+
 def _short_date(match: re.Match[str]) -> list[str] | None:
     """12/25 where no fraction is likely: not "fell by 1/3" nor "on 2/3 of them"."""
     month, day = match["short_month"], match["short_day"]
+    if match[0] == "9/11" and not text_before(match, 12).lower().endswith(("due ", "by ")):
+        return cardinal_words(month) + cardinal_words(day)
     is_share = match.string.startswith(" of", match.end()) or (month == "1" and 1 < int(day) < 10)
     if is_share or not _BEFORE_DATE.search(text_before(match, 12)):
         return None
@@ -89,7 +100,20 @@ def _meridiem_words(written: str | None) -> list[str]:
 
 def _clock(match: re.Match[str]) -> list[str]:
     hour, minutes, seconds = match["clock_hour"], match["clock_minute"], match["clock_second"]
+    lasts = hour in "0123456789" or _LASTING.search(text_before(match, 24))
+    if seconds and lasts and not match["clock_meridiem"]:
+        return _lasting(hour, minutes, seconds)
     return _clock_words(hour, minutes, seconds, _meridiem_words(match["clock_meridiem"]))
+
+
+def _lasting(hours: str, minutes: str, seconds: str) -> list[str]:
+    """1:02:03: one hour two minutes and three seconds."""
+    words: list[str] = []
+    for number, unit in ((hours, "hour"), (minutes, "minute"), (seconds, "second")):
+        if int(number):
+            words += ["and"] * bool(words and unit == "second")
+            words += [*cardinal_words(str(int(number))), unit + "s" * (int(number) != 1)]
+    return words or ["zero", "seconds"]
 
 
 def _clock_words(
@@ -112,13 +136,17 @@ def _hour(match: re.Match[str]) -> list[str]:
 def _dash(match: re.Match[str]) -> list[str] | None:
     """A dash between two times, days, months or numerals is spoken."""
     following, before = match.string[match.end()], text_before(match, 16)
+    if following.isdigit() and before.lower().endswith(("noon", "midnight")):
+        return ["to"]
     if following in "IVX":
         return ["to"] if before.endswith(("I", "V", "X")) else None
     is_between = (_BEFORE_NAMED_DAY if following.isalpha() else _BEFORE_DASH).search(before)
     return ["to"] if is_between else None
 
 
-def _decade(match: re.Match[str]) -> list[str]:
+def _decade(match: re.Match[str]) -> list[str] | None:
+    if _ONE_TIMER.search(text_before(match, 4)) and not match["decade_century"]:  # a 30s timer
+        return None
     century, tens = match["decade_century"], match["decade_tens"] or match["decade_short"]
     if century and tens == "00":
         return plural_words(year_words(century + tens))
@@ -130,6 +158,12 @@ FORMS: Forms = (
         "d",
         ISO,
         _iso_date,
+    ),
+    (
+        "d",
+        r"(?<![\w/.-])(?P<iso_year>(?:19|20)\d\d)(?P<slash>[/.]?)(?P<iso_month>0[1-9]|1[0-2])(?P=slash)"
+        r"(?P<iso_day>0[1-9]|[12]\d|3[01])(?![\w/-]|[.,]\d)",
+        _year_first,
     ),
     (
         "d",
@@ -163,6 +197,12 @@ FORMS: Forms = (
         rf"(?::(?P<clock_second>[0-5]\d))?(?![\d:])(?P<clock_meridiem>{_MERIDIEM})?",
         _clock,
     ),
+    (
+        "d",
+        rf"(?<![\w:.])(?P<clock_hour>1[0-2]|0?[1-9])\.(?P<clock_minute>[0-5]\d)"
+        rf"(?P<clock_second>(?!))?(?P<clock_meridiem>{_MERIDIEM})",
+        _clock,
+    ),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
     (
         "A",
@@ -171,7 +211,8 @@ FORMS: Forms = (
     ),
     (
         "-",
-        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{_NAMED_DAY})|[-–](?=[IVX]{{1,5}}\b)",
+        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{_NAMED_DAY})|(?<=:\d\d)[-–](?=\d{{1,2}}\b)"
+        rf"|[-–](?=[IVX]{{1,5}}\b)",
         _dash,
     ),
     (

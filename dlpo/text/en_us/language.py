@@ -23,6 +23,8 @@ _UNNAMED = re.compile("(?:REGIONAL INDICATOR|SYMBOL|LETTER|SIGN|BLACK|WHITE|HEAV
 class AmericanEnglish(FormLanguage):
     """American English; a lexicon says how its words sound."""
 
+    day_first = False
+
     def __init__(self) -> None:
         characters = Characters("", TABLES.column("characters"), picture_name)
         super().__init__("en-US", "English", TABLES, characters, READER, ENDINGS)
@@ -30,7 +32,7 @@ class AmericanEnglish(FormLanguage):
         self.phonemes = self._pronouncer.phonemes
         self._listed = self._pronouncer.lexicon.__contains__
 
-    def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:
+    def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str] | None:
         """See `FormLanguage`."""
         return word_of(match, given, capitals, self._listed)
 

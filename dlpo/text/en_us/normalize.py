@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Container
 
 from dlpo.text.common.forms import FormReader, Forms
-from dlpo.text.en_us import abbreviations, calendar, quantities, technical
+from dlpo.text.en_us import abbreviations, calendar, chemistry, identifiers, quantities, technical
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.numbers import digit_words
-from dlpo.text.en_us.tables import table
+from dlpo.text.en_us.tables import table, word_list
 from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
@@ -17,14 +17,17 @@ _PLAIN = (
     r"(?<![\w.@'])(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
+_UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
+_DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
+_CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
 _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
     "#": r"#(?=\w)",
-    "~": r"~(?=\d)",
+    "~": r"~(?=[\d$£€¥₹])",
     "^": r"(?<=\w)\^(?=\w)",
-    "<": r"(?<=\s)<(?=\s)",
-    ">": r"(?<=[^a-z]\s)>(?=\s)",
-    "*": r"(?<=\s)\*(?=\s)",
+    "<": r"(?<=\s)<(?=\s)|(?<=\w)<(?=[\d.])",
+    ">": r"(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])|(?<=\w)>(?=[\d.])",
+    "*": r"(?<=\s)\*(?=\s)|(?<=\d)\*(?=\d)",
     "/": r"(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)",
 }
 _SIGN = "|".join(
@@ -63,30 +66,39 @@ _IN_PLACES: Forms = (
 )
 _FORMS: Forms = (
     ("a", _PLAIN, None),
+    *identifiers.FORMS,
     *technical.FORMS,
+    *chemistry.FORMS,
     *calendar.FORMS,
     *quantities.FORMS,
     *_IN_PLACES,
     *abbreviations.FORMS,
+    ("aA", _UNKNOWN_ABBREVIATION, None),
+    ("aA", _DROPPED_G, None),
+    ("aA-", _CLIPPED, lambda match: [match[0].lower()]),
     ("aA", _WORD, None),
     ("-", _SIGN, _sign),
 )
 
 
 _BEGIN = (
-    r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|\.(?=[\w./])|'(?=\d)|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+    r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|'(?=\d|[nN]'|(?:tis|twas|em|cause|bout|til)\b)"
+    r"|\.(?=[\w./])|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )
 READER = FormReader(_BEGIN, _FORMS)
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
-_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+)?|[A-Z]")
-_READ_AS_LETTERS = frozenset({"AD", "AI", "BC", "EU", "ID", "TV", "UK", "US"})
+_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z]")
+_READ_AS_LETTERS = word_list("read as letters")
+_LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
+_DROPS_G = word_list("drop their g")
+_CLAUSE_BEGINS = re.compile(r"(?:^|[.!?:;,\n\f(-])\s*$")
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 
 
 def word_of(
     match: re.Match[str], given: Container[str], capitals: bool, listed: Callable[[str], bool]
-) -> list[str]:
+) -> list[str] | None:
     """The words of a run of letters, see `FormLanguage.word`.
 
     ``listed``: whether a lexicon has a lower-case word; an unknown word in capitals is read letter
@@ -97,11 +109,26 @@ def word_of(
         is_given = written.lower() in given
         term = None if is_given else term_words(written if capitals else written.lower())
         return term or [written]
+    if match.re.pattern == _DROPPED_G:
+        stem = written[:-1].lower()
+        is_verb = listed(stem + "g") and (not listed(stem) or stem in _DROPS_G)
+        return [written.lower()] if is_verb else None
+    if match.re.pattern == _UNKNOWN_ABBREVIATION:
+        stem = written[:-1].lower()
+        known = stem in given or listed(stem) or term_words(written[:-1]) or stem in ABBREVIATIONS
+        is_other = known or f"{stem}." in ABBREVIATIONS or written[:-1].isupper()
+        return None if is_other else _words_of(written[:-1], given, listed, capitals)
+    if not capitals and written.isupper() and written.lower() not in given:
+        lower = written.lower()
+        opens = lower == "us" and _CLAUSE_BEGINS.search(match.string, 0, match.start())
+        if lower in _LETTERS_IN_CAPITALS or opens:
+            return _letters(written, "")
     words = _words_of(written, given, listed, capitals)
     if words == ["A"]:  # "A cat" and "a cat", but not "option A is" or "plan A."
         before = text[max(0, match.start() - 2) : match.start()]
         inside = written == "A" and before[:1].islower() and before[1:] == " "
-        if not capitals or (not inside and _ARTICLE_BEFORE.match(text, match.end())):
+        follows = _ARTICLE_BEFORE.match(text, match.end())
+        if (not capitals and follows) or (not inside and follows):
             return ["a"]
     return words
 
@@ -123,6 +150,8 @@ def _words_of(
     if len(written) == 1:
         return ["i" if word == "i" else written.upper()]
     stem, apostrophe, ending = written.partition("'")
+    if len(stem) == 1 and ending not in ("", "s", "S"):  # d'Arc, I'd've: one word
+        return [word]
     has_vowel = not set("aeiouy").isdisjoint(stem.lower())
     if stem.isupper() and capitals and stem in _READ_AS_LETTERS:
         return _letters(stem, apostrophe + ending)

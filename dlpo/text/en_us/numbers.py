@@ -93,12 +93,28 @@ def plural_words(words: list[str]) -> list[str]:
     return [*rest, last + ("es" if last.endswith(("x", "s")) else "s")]
 
 
+def canonical(number: str, thousands: bool = False) -> str:
+    """A number as written anywhere, ``"1.234,50"`` or ``"1 000 000"``, as Americans write it.
+
+    ``thousands``: whether a point before three digits is one of thousands.
+    """
+    number = number.replace(" ", "")
+    comma, point = number.rfind(","), number.rfind(".")
+    if point < 0 < comma and len(number) - comma in (2, 3):
+        return number.replace(",", ".")
+    groups = number.count(".") > 1 or (thousands and len(number) - point == 4 and comma < 0 < point)
+    if groups or (0 < point < comma):
+        return number.replace(".", "").replace(",", ".")
+    return number
+
+
 def number_words(text: str) -> list[str]:
     """A written number with or without sign, thousands commas and decimals -> its words.
 
     >>> number_words("-1,234.50")
     ['minus', 'one', 'thousand', 'two', 'hundred', 'thirty', 'four', 'point', 'five', 'zero']
     """
+    text = canonical(text)
     sign = ["minus"] if text[0] in "-−" else []
     whole, _, decimals = text.lstrip("+-−").replace(",", "").partition(".")
     words = cardinal_words(whole) if whole else []

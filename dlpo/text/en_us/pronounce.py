@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dlpo.text.common.language import Phonemes
+from dlpo.text.en_us.heteronyms import HETERONYMS, reading_of
 from dlpo.text.en_us.ipa import ARPABET
 from dlpo.text.en_us.letter_to_sound import LetterToSound
 from dlpo.text.en_us.tables import table, word_list
@@ -25,6 +26,46 @@ _CACHED_WORDS = 20_000
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 _HISSING = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
 _ENDINGS = {"ly": "L IY0", "ness": "N AH0 S", "less": "L AH0 S", "ful": "F AH0 L", "ing": "IH0 NG"}
+_COMBINING = {
+    "alpha": "AE2 L F AH0",
+    "beta": "B EY2 T AH0",
+    "gamma": "G AE2 M AH0",
+    "delta": "D EH2 L T AH0",
+    "micro": "M AY2 K R OW0",
+    "macro": "M AE2 K R OW0",
+    "hyper": "HH AY2 P ER0",
+    "hydro": "HH AY2 D R OW0",
+    "retro": "R EH2 T R OW0",
+    "neuro": "N UH2 R OW0",
+    "cardio": "K AA2 R D IY0 OW0",
+    "electro": "IH0 L EH2 K T R OW0",
+    "photo": "F OW2 T OW0",
+    "cyber": "S AY2 B ER0",
+    "nano": "N AE2 N OW0",
+    "crypto": "K R IH2 P T OW0",
+    "multi": "M AH2 L T IY0",
+    "inter": "IH2 N T ER0",
+    "super": "S UW2 P ER0",
+    "anti": "AE2 N T IY0",
+    "pseudo": "S UW2 D OW0",
+    "bio": "B AY2 OW0",
+    "geo": "JH IY2 OW0",
+    "semi": "S EH2 M IY0",
+    "auto": "AO2 T OW0",
+    "immuno": "IH2 M Y AH0 N OW0",
+    "gastro": "G AE2 S T R OW0",
+    "thermo": "TH ER2 M OW0",
+    "ultra": "AH2 L T R AH0",
+    "meta": "M EH2 T AH0",
+}
+_CONTRACTIONS = (  # ending, after a vowel, after a consonant
+    ("'ve", "V", "AH0 V"),
+    ("'ll", "L", "AH0 L"),
+    ("'d", "D", "AH0 D"),
+    ("'re", "ER0", "ER0"),
+    ("n't", "N T", "AH0 N T"),
+)
+_ARTICLES = {"d": "D", "l": "L", "t": "T", "m": "M", "k": "K"}
 _BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "AH2 N D ER0"}
 
 
@@ -53,9 +94,8 @@ class Pronouncer:
             given: those of single words, by their index, which override even these.
         """
         alone = [
-            given.get(index)
-            or self._alone(word, known, words[index - 1] if index else "", following)
-            for index, (word, following) in enumerate(zip(words, [*words[1:], ""], strict=True))
+            given.get(index) or self._alone(word, known, words, index)
+            for index, word in enumerate(words)
         ]
         spoken: list[Phonemes] = []
         for index, word in enumerate(words):
@@ -67,13 +107,17 @@ class Pronouncer:
         return spoken
 
     def _alone(
-        self, word: str, known: Mapping[str, Phonemes], previous: str, following: str
+        self, word: str, known: Mapping[str, Phonemes], words: Sequence[str], index: int
     ) -> Phonemes:
         if found := known.get(word.lower()):
             return found
         if word[0].isupper():
             return self._letter(word)
+        if word in HETERONYMS:
+            return reading_of(words, index)
         if listed := self.lexicon.pronunciations(word):
+            previous = words[index - 1] if index else ""
+            following = words[index + 1] if index + 1 < len(words) else ""
             return choose(listed, previous, following).phonemes
         return self._unlisted(word)
 
@@ -91,10 +135,19 @@ class Pronouncer:
 
     def _inflected(self, word: str) -> Phonemes | None:
         """The phonemes of a known word with a common ending or beginning, or None."""
+        if word.endswith("in'") and (stem := self._known(word[:-1] + "g")):
+            return (*stem[:-1], "N")
+        for ending, after_vowel, after_other in _CONTRACTIONS:
+            stem_letters = word.removesuffix(ending)
+            if stem_letters != word and (stem := self._contracted(stem_letters)):
+                return (*stem, *(after_vowel if stem[-1][-1].isdigit() else after_other).split())
+        if found := self._with_article(word):
+            return found
         for ending in ("'s", "s'", "s"):
             if word.endswith(ending) and not word.endswith("ss"):
-                stem = self._known(word.removesuffix(ending))
-                return with_s(stem) if stem else None
+                if stem := self._known(word.removesuffix(ending)):
+                    return with_s(stem)
+                break
         if word.endswith("ed") and (stem := self._verb_stem(word[:-2])):
             return with_ed(stem)
         for ending, sound in _ENDINGS.items():
@@ -104,10 +157,42 @@ class Pronouncer:
             stem = self._verb_stem(stem_letters) if ending == "ing" else self._known(stem_letters)
             if stem:
                 return (*stem, *sound.split())
+        for beginning, sound in _COMBINING.items():
+            rest = word.removeprefix(beginning)
+            if rest != word and len(rest) > 4:
+                if stem := self._known(rest):
+                    return (*sound.split(), *stem)
+                if len(rest) > 7 and len(beginning) > 4:
+                    return (
+                        *sound.split(),
+                        *(self._inflected(rest) or self._letter_to_sound.phonemes(rest)),
+                    )
         for beginning, sound in _BEGINNINGS.items():
             if word.startswith(beginning) and (stem := self._known(word[len(beginning) :])):
                 return (*sound.split(), *stem)
         return None
+
+    def _contracted(self, word: str) -> Phonemes | None:
+        """The word before 've and the like: "who'd" of "who'd've"."""
+        listed = self.lexicon.pronunciations(word)
+        return listed[0].phonemes if listed else self._inflected(word) if "'" in word else None
+
+    def _with_article(self, word: str) -> Phonemes | None:
+        """A name after one letter and an apostrophe: d'Arc, L'Aquila, O'Dowd."""
+        beginning, apostrophe, name = word.partition("'")
+        if not apostrophe or len(beginning) != 1 or len(name) < 3:
+            return None
+        if name.endswith("'s"):
+            stem = self._with_article(word.removesuffix("'s"))
+            return with_s(stem) if stem else None
+        if whole := self.lexicon.pronunciations(word):
+            return whole[0].phonemes
+        known = self._known(name)
+        if beginning == "o":
+            return ("OW0", *(known or self._letter_to_sound.phonemes(name)))
+        if known and known[0][-1].isdigit() and beginning in _ARTICLES:
+            return (_ARTICLES[beginning], *known)
+        return self._letter_to_sound.phonemes(beginning + name)
 
     def _verb_stem(self, letters: str) -> Phonemes | None:
         """Letters before -ed or -ing -> the verb: alight-ed, adduc-ed, pinn-ed."""
@@ -198,7 +283,8 @@ def _place(phoneme: str) -> str:
 
 _STRESS = {"ˈ": "1", "ˌ": "2"}
 # Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
-_CORRECTIONS = table("pronunciations")
+# Besides, names of people, brands, food, places and medicines, and words from other languages.
+_CORRECTIONS = table("names") | table("pronunciations")
 _VOWEL_LETTERS = frozenset("əɪɚiɛɑæoeɔʌauʊ")
 # The alignments that voices are trained on have AH0 where the lexicon has IH0 after a word's first
 # vowel: before one of the first set, and before T if one of the second set precedes.

@@ -6,7 +6,9 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.tables import any_key
+from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.numbers import (
+    canonical,
     cardinal_words,
     code_words,
     digit_words,
@@ -15,7 +17,7 @@ from dlpo.text.en_us.numbers import (
     plural_words,
     year_words,
 )
-from dlpo.text.en_us.tables import any_of, table
+from dlpo.text.en_us.tables import any_of, table, word_list
 from dlpo.text.en_us.technical import TERMS, version_words
 
 _UNITS = table("units")  # unit -> its name, singular and plural
@@ -31,11 +33,19 @@ _BEFORE_DIGITS = re.compile(
 _BEFORE_GROUPS = re.compile(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
 _BEFORE_VERSION = re.compile(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
 _STREET = re.compile(rf"\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
-_ATTRIBUTE = re.compile(rf"\.?\)?\s(?:{any_of('have an attributive measure')})s?\b")  # 14 oz. can
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11")
 
-_NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?"
+# As Americans write it; 1.234.567 and 1.234,50 as most of Europe does; 1,50,000 as India does.
+_NUMBER = (
+    r"(?:\d{1,3}(?:\.\d{3}){1,9},\d{1,2}(?![\d,])|\d{1,3}(?:\.\d{3}){2,9}(?![\d.])"
+    r"|\d{1,2}(?:,\d{2}){1,4},\d{3}(?![\d,])|[1-9]\d{0,2}(?: \d{3}){2,5}(?![\d,-])"
+    r"|[1-9]\d{0,2} 000(?![\d,-]| \d)|\d{1,3},\d{1,2}(?=\s?(?:€|EUR|%|°|[kcm]m\b|kg\b))"
+    r"|(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?)"
+)
+_AFTER_MARK = re.compile(r" ([A-Za-z]{2,20})\b")
+_NO_NOUN = word_list("no nouns")
+_PROPORTION = re.compile(r"\d\d/\d\d")
 _SCALE = r"(?:\s(?:hundred|thousand|million|billion|trillion)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
 _TO = r"(?:[-–]|\s[-–]\s)"
 _UNIT = any_key(_UNITS.keys() - {"in"})
@@ -47,14 +57,20 @@ def _scale_words(written: str | None) -> list[str]:
 
 
 def _money(match: re.Match[str]) -> list[str]:
-    one, many, *coins = _CURRENCIES[match["currency"] or match["currency_after"]]
+    sign = match["currency"] or match["currency_after"]
+    one, many, *coins = _CURRENCIES[sign]
     number, scale = match["money"] or match["money_before"], _scale_words(match["money_scale"])
-    words = ["minus"] * bool(match["money_sign"])
+    number = canonical(number, thousands=sign in ("€", "EUR"))
+    if not match["money_from"] and describes_noun(match):
+        many = one
+    words = ["minus"] * bool(match["money_sign"] or match["money_minus"])
     if match["money_from"]:
         words += [*number_words(match["money_from"]), "to"]
     whole, _, decimals = number.partition(".")
     if scale or (decimals and len(decimals) != 2):
         return [*words, *number_words(number), *scale, *many.split()]
+    if many is one and one != "yen" and not decimals:
+        return [*words, *number_words(whole), *one.split()]
     cents = int(decimals or "0")
     small = [*cardinal_words(str(cents)), coins[cents > 1]] if cents else []
     if cents and whole == "0":
@@ -67,7 +83,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     whole, above, below = match["fraction_whole"], match["above"], match["below"]
     words = [*number_words(whole), "and"] if whole else []
     one, many = _UNITS.get((match["fraction_unit"] or "").replace('"', "in"), ("", ""))
-    if match[0] in _SAID_PLAINLY:
+    is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100
+    if match[0] in _SAID_PLAINLY or is_proportion:
         return cardinal_words(above) + cardinal_words(below)
     if not 0 < int(above) < int(below) <= 100:
         say = code_words if _BEFORE_GROUPS.search(text_before(match)) else cardinal_words
@@ -81,6 +98,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
 
 def _dotted(match: re.Match[str]) -> list[str]:
     first, *rest = match[0].split(".")
+    if len(first) < 4 and all(len(part) == 3 for part in rest):  # 1.234.567
+        return number_words(match[0])
     words = cardinal_words(first)
     for part in rest:
         words += ["point", *(cardinal_words(part) if len(part) < 3 else digit_words(part))]
@@ -107,11 +126,30 @@ def _measure(match: re.Match[str]) -> list[str]:
     one, many = _UNITS[match["unit"] or "in"]
     raised = _raised(match["raised_by"], number) if match["raised_by"] else []
     is_one = number.lstrip("-") in ("1", "1.0", "1.00") and not to
-    single = is_one or _ATTRIBUTE.match(match.string, match.end())
+    single = is_one or match["hyphen"] or (not to and describes_noun(match))
     power = {"2": ["square"], "3": ["cubic"]}.get((match["power"] or "")[1:], [])
     unit = [*power, *(one if single else many).split()]
     words = number_words(number) + raised
     return [*words, *(["to", *number_words(to)] if to else []), *unit]
+
+
+def _mark(match: re.Match[str]) -> list[str] | None:
+    """Inches and feet by their marks, where no quotation is open."""
+    number, mark = match["marked"], match["mark"]
+    if mark == '"' and text_before(match, 300).count('"') % 2:
+        return None
+    one, many = _UNITS["in" if mark == '"' else "ft"]
+    following = _AFTER_MARK.match(match.string, match.end())
+    single = number == "1" or (following is not None and following[1].lower() not in _NO_NOUN)
+    return [*number_words(number), one if single else many]
+
+
+def _many(match: re.Match[str]) -> list[str] | None:
+    """5M users; but "Llama 70B is"."""
+    following = _AFTER_MARK.match(match.string, match.end())
+    if following is not None and following[1].lower() in _NO_NOUN:
+        return None
+    return [*number_words(match[0][:-1]), *_scale_words(match[0][-1])]
 
 
 def _per(match: re.Match[str]) -> list[str] | None:
@@ -138,6 +176,8 @@ def _number(match: re.Match[str]) -> list[str]:
         continues = found[0][-2:-1].isdigit()
         if continues or len(number) > 3 or (len(number) > 2 and found[0] != "#"):
             return digit_words(number)
+    if len(number) == 3 and re.search(r"\d[A-Z]-$", before):  # 7B-113
+        return code_words(number)
     after_letters = len(number) in (4, 5) and re.search(r"\b[A-Z]{2,4} $", before)
     if len(number) > 2 and (
         after_letters or _BEFORE_GROUPS.search(before) or _STREET.match(match.string, match.end())
@@ -149,7 +189,7 @@ def _number(match: re.Match[str]) -> list[str]:
 FORMS: Forms = (
     (
         "Ad-",
-        rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{_SIGN})\s?"
+        rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{_SIGN})\s?(?P<money_minus>-)?"
         rf"(?:(?P<money_from>{_NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{_NUMBER})"
         rf"|(?<![\w.])(?P<money_before>{_NUMBER})\s?(?P<currency_after>{_SIGN})(?![\w$]))"
         rf"(?P<money_scale>{_SCALE})?",
@@ -176,10 +216,25 @@ FORMS: Forms = (
     (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{_NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{_TO}(?P<measure_to>{_NUMBER}))?"
-        rf"(?:\s?(?P<unit>{_UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
+        rf"(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{_UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
         r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s[a-z(])|in\b"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,
+    ),
+    (
+        "d",
+        r"(?<![\w.'\"/-])(?P<marked>\d{1,3}(?:\.\d{1,3})?)(?P<mark>\"|'(?!'))(?![\w\"'])",
+        _mark,
+    ),
+    (
+        "d",
+        r"(?<![\w.])\d{2,4} K\b(?! [a-z])",
+        lambda match: [*number_words(match[0][:-2]), "kelvin"],
+    ),
+    (
+        "d",
+        r"(?<![\w.-])\d{1,3}(?:\.\d{1,2})?[MB](?= (?!model)[a-z])",
+        _many,
     ),
     (
         "d",

@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from dlpo.text.common.language import Token
 from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
+from dlpo.text.common.tables import any_key
+from dlpo.text.en_us.abbreviations import ABBREVIATIONS, DIRECTIONS
 from dlpo.text.en_us.calendar import MONTHS, date_words
 from dlpo.text.en_us.normalize import READER, word_of
 from dlpo.text.en_us.numbers import (
@@ -31,10 +33,20 @@ _CURRENCY = re.compile(
 _CURRENCY_SIGNS = {"USD": "$", "GBP": "£", "EUR": "€", "JPY": "¥"}
 _FRACTION = re.compile(r"(?:(\d{1,9})(?:\s?\+\s?|\s))?(\d{1,3})\s?/\s?(\d{1,3})")
 _UNIT = re.compile(r"-?\d[\d,.]{0,40}\s?[A-Za-zµ°/%]{1,8}")
+_UNIT_NAME = any_key({name for names in table("units").values() for name in names})
+_NAMED_UNIT = re.compile(rf"(-?\d[\d,]{{0,20}}(?:\.\d{{1,20}})?)\s?((?i:{_UNIT_NAME}))")
 _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
 
 
 _NUMBER = "a number, such as -1,234.5 or XIV"
+
+
+_COMPASS = re.compile(r"\b([NSEW])\.?(?= [A-Z])")
+_SHORT = re.compile(r"\b[A-Z][a-z]{1,4}\b(?!\.)")
+
+
+def _with_period(match: re.Match[str]) -> str:
+    return match[0] + "." * (f"{match[0].lower()}." in ABBREVIATIONS)
 
 
 class AmericanSayAs(SayAs):
@@ -78,9 +90,9 @@ class AmericanSayAs(SayAs):
         said = year_words(year) if year else []
         return [name, *said] if name else said
 
-    def lasting(self, minutes: str, seconds: str) -> list[str]:
+    def lasting(self, minutes: str, seconds: str, hours: str = "") -> list[str]:
         words: list[str] = []
-        for number, unit in ((minutes, "minute"), (seconds, "second")):
+        for number, unit in ((hours, "hour"), (minutes, "minute"), (seconds, "second")):
             if number:
                 words += [*number_words(str(int(number))), unit + ("s" if int(number) != 1 else "")]
         return words
@@ -114,5 +126,12 @@ class AmericanSayAs(SayAs):
             return []
         return self.as_written(f"{match[1] or ''} {match[2]}/{match[3]}".strip())
 
+    def address(self, content: str) -> list[str]:
+        content = re.sub(r"(?<=\d)(?=[NSEW]\b)", " ", content)
+        content = _COMPASS.sub(lambda match: DIRECTIONS[match[1]], content)
+        return self.read(_SHORT.sub(_with_period, content))
+
     def unit(self, content: str) -> list[str]:
+        if named := _NAMED_UNIT.fullmatch(content):
+            return [*number_words(named[1]), *named[2].lower().split()]
         return self.as_written(content) if _UNIT.fullmatch(content) else []

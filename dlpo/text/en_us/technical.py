@@ -12,12 +12,13 @@ from dlpo.text.common import addresses
 from dlpo.text.common.forms import Forms, digits_in_groups
 from dlpo.text.common.markdown import CODE_BLOCK
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, pair_words
-from dlpo.text.en_us.tables import TABLES, table
+from dlpo.text.en_us.tables import TABLES, table, word_list
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 TERMS = TABLES.words("technical")
 SPELLED = 8  # characters of the longest hash that is spelled; of longer ones the first four are
 _TOP_LEVEL = "com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum"
+_SHORT_WORDS = word_list("words of two letters")
 _SPELLED_ENDINGS = {"io", "ai", "uk", "us", "eu", "de", "fr", "ca", "tv", "www"}
 
 
@@ -34,6 +35,8 @@ def term_words(written: str) -> list[str] | None:
 
 def _plain(letters: str) -> list[str]:
     """A word, or its letters where it has no vowel."""
+    if len(letters) == 2:
+        return [letters.lower()] if letters.lower() in _SHORT_WORDS else list(letters.upper())
     is_word = len(letters) > 1 and (len(letters) > 4 or re.search("(?i)[aeiouy]", letters))
     return [letters.lower()] if is_word else list(letters.upper())
 
@@ -113,12 +116,13 @@ FORMS: Forms = (
     ("-", CODE_BLOCK, _code_block),
     (
         "aAd-",
-        r"(?<![\w.])(?=[A-Za-z]{0,12}(?:[^A-Za-z\s]|\s(?:\d|batt)))"
+        r"(?<![\w./])(?=[A-Za-z]{0,12}(?:[^A-Za-z\s]|\s(?:\d|batt)))"
         rf"(?:{'|'.join(map(re.escape, _WRITTEN))}|\.(?:NET|net))(?!\w)",
         lambda match: TERMS[match[0]],
     ),
     ("aAd-", addresses.MAIL, lambda match: _spoken(match[0])),
     ("aAd", addresses.web(_TOP_LEVEL), _address),
+    ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
     (
         "aAd-",
         rf"(?<![\w/.])(?:[A-Za-z]:\\(?:{_NAME}\\){{0,12}}{_NAME}"

@@ -61,8 +61,8 @@ class SpanishSayAs(SayAs):
         said = year_words(year) if year else []
         return [MONTHS[month - 1], *["de"] * bool(said), *said] if month else said
 
-    def lasting(self, minutes: str, seconds: str) -> list[str]:
-        return duration_words("0", minutes, seconds)
+    def lasting(self, minutes: str, seconds: str, hours: str = "") -> list[str]:
+        return duration_words(hours or "0", minutes, seconds)
 
     def telephone(self, content: str) -> list[str]:
         written = re.fullmatch(r"[\d\s()./+-]{0,30}\d[\d\s()./+-]{0,30}", content)

@@ -157,6 +157,9 @@ def _config(request: SpeechRequest, voice: str, reply: ReplyFormat) -> speech_pb
         code=f"CODE_READING_{request.code.upper()}",
         emoji=f"EMOJI_READING_{request.emoji.upper()}",
         language=request.language,
+        dates=request.dates,
+        directions=request.directions,
+        strict_ssml=request.strict_ssml,
     )
 
 

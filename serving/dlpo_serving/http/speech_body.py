@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dlpo.bundle import MAX_VOICE_NAME
-from dlpo.text.common.reading import Code, Emoji
+from dlpo.text.common.reading import Code, Dates, Emoji
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.http.statuses import BodyError, UnknownModelError
@@ -176,6 +176,9 @@ class _Fields(BaseModel):
     ssml: bool = False
     code: Code = "announce"
     emoji: Emoji = "skip"
+    dates: Dates = "usual"
+    directions: bool = False
+    strict_ssml: bool = False
     language: str = ""
     dictionary: Annotated[dict[str, Any], AfterValidator(_words)] = {}
     timeout_s: Annotated[float, Field(ge=0)] = math.inf

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
-from dlpo.text.common.reading import CODE, EMOJI
+from dlpo.text.common.reading import CODE, DATES, EMOJI
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, warning_header
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import FieldViolation, RequestError, UnknownVoiceError
@@ -22,7 +22,18 @@ from dlpo_serving.synthesis.timing import WordTiming
 Number = TypeVar("Number", int, float)
 
 # Keys of custom_configuration.
-SETTINGS = ("speed", "pitch_semitones", "volume_db", "seed", "steps", "code", "emoji")
+SETTINGS = (
+    "speed",
+    "pitch_semitones",
+    "volume_db",
+    "seed",
+    "steps",
+    "code",
+    "emoji",
+    "dates",
+    "directions",
+    "strict_ssml",
+)
 
 _ENCODINGS = {
     riva_audio_pb2.ENCODING_UNSPECIFIED: Encoding.PCM_S16,
@@ -76,6 +87,9 @@ def read_call(
             code=settings.get("code", CODE[0]),
             emoji=settings.get("emoji", EMOJI[0]),
             language=request.language_code,
+            dates=settings.get("dates", DATES[0]),
+            directions=settings.get("directions", "").lower() == "true",
+            strict_ssml=settings.get("strict_ssml", "").lower() == "true",
         ),
         voice=voice,
         encoding=encoding,

@@ -96,6 +96,8 @@ class ServerSettings(BaseModel):
     """voice names or bundle paths; the first one is the default"""
     voice_directory: Path | None = None
     """folder of further bundles, which can be added, replaced and removed at run time"""
+    dictionary: Path | None = None
+    """file of words and their phonemes, in CMUdict's format, for every voice and call"""
     voice_poll_s: SomeSeconds = 2.0
     """seconds between scans of that folder"""
     engine: EngineName = "cpu"

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from dlpo.bundle import Manifest
+from dlpo.text.common.reading import DATES
 from dlpo.v1 import speech_pb2
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.errors import FieldViolation, RequestError
@@ -57,6 +58,9 @@ def read_call(
         code=CODE_READINGS.get(config.code, str(config.code)),
         emoji=EMOJI_READINGS.get(config.emoji, str(config.emoji)),
         language=config.language,
+        dates=config.dates or DATES[0],
+        directions=config.directions,
+        strict_ssml=config.strict_ssml,
     )
     return SynthesisCall(
         request=request,

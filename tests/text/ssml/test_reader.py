@@ -27,7 +27,11 @@ FRONT_END = TextFrontEnd()
 def read(document: str) -> Script:
     front_end = FRONT_END
     return read_ssml(
-        document, ProsodyLimits(), TextReading(), front_end.language, front_end.language_of
+        document,
+        ProsodyLimits(),
+        TextReading(strict_ssml=True),
+        front_end.language,
+        front_end.language_of,
     )
 
 

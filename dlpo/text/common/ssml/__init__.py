@@ -16,9 +16,18 @@ _BEGIN = re.compile(r"[\s\ufeff]{0,1000}(?:<\?xml[^>]{0,200}>\s{0,100})?(?:<!DOC
 _LANGUAGE = re.compile(r"""<speak\b[^<>]{0,1000}?\sxml:lang=["']([\w-]{1,40})["']""")
 
 
+_VOICE = re.compile(r"""<voice\b[^<>]{0,300}?\sname=["']([^"'<>]{1,80})["']""")
+
+
 def document_language(text: str) -> str:
     """The language that a document's <speak> names, BCP 47; "" if it names none."""
     found = _LANGUAGE.search(text, 0, _HEAD) if is_ssml(text) else None
+    return found[1] if found else ""
+
+
+def document_voice(text: str) -> str:
+    """The name in a document's first ``<voice>``; "" if it names none."""
+    found = _VOICE.search(text, 0, _HEAD) if is_ssml(text) else None
     return found[1] if found else ""
 
 

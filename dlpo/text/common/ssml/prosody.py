@@ -91,6 +91,64 @@ def emphasized(prosody: SpokenProsody, level: str, limits: ProsodyLimits) -> Spo
     return prosody
 
 
+def lenient_value(attribute: str, value: str, around: SpokenProsody, limits: ProsodyLimits) -> str:
+    """A value of ``<prosody>`` as others write it, as the nearest one that can be followed.
+
+    Hertz are measured from a usual voice; a contour is its mean; values beyond a limit are the
+    limit. What isn't one of these is returned as it is.
+    """
+    value = value.strip()
+    if attribute == "pitch":
+        return _lenient_pitch(value, around, limits)
+    if attribute == "volume":
+        return _lenient_volume(value)
+    if attribute == "rate" and (match := _RATE.fullmatch(value)):
+        number = float(match[1] + match[2]) / (100 if match[3] else 1)
+        factor = 1 + number if match[1] else number
+        low, high = limits.speed
+        return f"{min(max(factor, low / around.speed), high / around.speed):.5g}"
+    return value
+
+
+_HERTZ = re.compile(rf"([+-]?){_NUMBER}\s?[Hh]z")
+_USUAL_HZ = 200.0  # of a voice whose pitch nobody has measured
+
+
+def _lenient_pitch(value: str, around: SpokenProsody, limits: ProsodyLimits) -> str:
+    points = re.findall(r"\(\s*[\d.]+%\s*,\s*([^()\s]{1,12})\s*\)", value)
+    if points:
+        found = [_semitones(point) for point in points]
+        semitones = None if None in found else sum(filter(None, found)) / len(found)
+    else:
+        semitones = _semitones(value)
+    if semitones is None:
+        return value
+    low, high = (limit - around.pitch_semitones for limit in limits.pitch_semitones)
+    return f"{min(max(semitones, low), high):+.4f}st"
+
+
+def _semitones(value: str) -> float | None:
+    if match := _HERTZ.fullmatch(value):
+        hertz = float(match[2])
+        if match[1]:
+            hertz = _USUAL_HZ + float(match[1] + match[2])
+        return 12 * math.log2(max(hertz, 20.0) / _USUAL_HZ)
+    try:
+        return _LEVELS["pitch"][value] if value in _LEVELS["pitch"] else _pitch(value)
+    except ValueError:
+        return None
+
+
+def _lenient_volume(value: str) -> str:
+    """Azure's volumes: 0 to 100, and changes in percent."""
+    match = re.fullmatch(rf"([+-]?){_NUMBER}(%?)", value)
+    if match is None:
+        return value
+    number = float(match[1] + match[2])
+    share = 1 + number / 100 if match[1] else number / 100
+    return f"{20 * math.log10(share):+.2f}dB" if share > 0 else "silent"
+
+
 def _rate(value: str) -> float:
     match = _RATE.fullmatch(value)
     if match is None or (match[1] and not match[3]):

@@ -16,6 +16,7 @@ from dlpo.text.common.ssml.prosody import (
     SpokenProsody,
     changed_prosody,
     emphasized,
+    lenient_value,
 )
 from dlpo.text.common.ssml.script import Script
 
@@ -36,7 +37,10 @@ ATTRIBUTES = {
     "sub": {"alias"},
     "phoneme": {"alphabet", "ph", "type"},
     "mark": {"name"},
+    "w": {"role"},
 }
+PLAIN = "w"  # a word or words, and what is read as such
+MAX_NOTES = 20  # warnings of one document
 EMPTY = ("break", "mark")  # these hold nothing
 SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only, spoken differently
 _NAMES_LANGUAGE = ("speak", "p", "s", "lang")  # these may have xml:lang
@@ -52,8 +56,15 @@ _INSTEAD = {
     "voice": "choose the voice in the request; another voice's text is a request of its own",
     "lexicon": "nothing is fetched; send the words in the request's dictionary",
 }
+_BARE_AMPERSAND = re.compile(r"&(?!(?:#\d{1,7}|#x[\da-fA-F]{1,6}|amp|lt|gt|quot|apos);)")
+_PARAGRAPHS = ("p", "s", "br", "par", "seq", "media", "div", "title")  # these end a sentence
 MAX_BREAK_S = 10.0  # of one
 MAX_PAUSES_S = 300.0  # of a document: silence is cheap to ask for
+_IGNORED = {
+    "voice": "<voice>: one voice speaks a document, that of the call or the first named",
+    "audio": "<audio>: nothing is fetched, its text is spoken",
+    "lexicon": "<lexicon>: nothing is fetched; send the words in the request's dictionary",
+}
 _STRENGTHS = {
     "none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.8, "x-strong": 1.2,
 }  # fmt: skip
@@ -104,7 +115,9 @@ class _Reader:
         language: Language,
         language_of: Callable[[str], Language],
     ) -> None:
-        self._document = document
+        self._strict = reading.strict_ssml
+        self._notes = reading.notes
+        self._document = document if self._strict else _BARE_AMPERSAND.sub("＆", document)
         self._limits = limits
         self._language, self._language_of = language, language_of
         self._script = Script(reading, language)
@@ -152,34 +165,107 @@ class _Reader:
             self._fail(f"elements are nested more than {MAX_DEPTH} deep")
         outer = self._open[-1] if self._open else None
         try:
+            if not self._strict:
+                name, attributes = self._understood(name, attributes, outer)
             check_element(name, attributes, outer.name if outer else None)
             self._begin(name, attributes, place, outer.prosody if outer else SpokenProsody())
         except ValueError as error:
             self._fail(f"<{name}>: {error}")
 
+    def _understood(
+        self, name: str, attributes: dict[str, str], outer: _Element | None
+    ) -> tuple[str, dict[str, str]]:
+        """The element as far as it can be followed; a warning names the rest."""
+        if outer is None and name != "speak":
+            return name, attributes
+        inside = next((one.name for one in self._open if one.name in SPOKEN_OTHERWISE), None)
+        if inside or (outer and (name == "speak" or outer.name in EMPTY)):
+            self._note(f"<{name}> inside <{inside or 'speak'}>: is ignored")
+            return PLAIN, {}
+        if name == "mstts:silence":
+            silence = attributes.get("value", "")
+            return ("break", {"time": silence}) if _TIME.fullmatch(silence) else (PLAIN, {})
+        if name not in ATTRIBUTES:
+            if name in _PARAGRAPHS:
+                return "p", {}
+            if name not in ("w", "token"):
+                self._note(_IGNORED.get(name, f"<{name}> is not supported: its text is spoken"))
+            return PLAIN, {}
+        if name == "prosody" and "contour" in attributes:
+            contour = attributes.pop("contour")
+            attributes.setdefault("pitch", contour)
+        known = {}
+        for attribute, value in attributes.items():
+            try:
+                _check_attribute(name, attribute, value)
+                known[attribute] = value
+            except ValueError:
+                if attribute != "id":
+                    self._note(f"<{name} {attribute}=...> is not supported: it is ignored")
+        required = _REQUIRED.get(name)
+        if required and not known.get(required, "").strip():
+            self._note(f"<{name}> lacks {required}: its text is spoken")
+            return PLAIN, {}
+        return name, known
+
+    def _note(self, what: str) -> None:
+        """Warn of what is ignored, once each."""
+        if len(self._notes) < MAX_NOTES:
+            self._notes[f"SSML: {what}"] = None
+
+    def _tolerated(self, name: str, error: ValueError) -> None:
+        """A value that can't be followed: a warning, or an error of a strict reader."""
+        if self._strict:
+            raise error
+        self._note(f"<{name}>: {str(error)[:_MESSAGE_ENDS]}: it is ignored")
+
     def _begin(
         self, name: str, attributes: dict[str, str], place: int, prosody: SpokenProsody
     ) -> None:
         if name == "prosody":
-            prosody = changed_prosody(prosody, attributes, self._limits)
+            prosody = self._changed(prosody, attributes)
             self._script.change_prosody(prosody)
         elif name == "emphasis":
-            prosody = emphasized(prosody, attributes.get("level", "moderate"), self._limits)
+            try:
+                prosody = emphasized(prosody, attributes.get("level", "moderate"), self._limits)
+            except ValueError as error:
+                self._tolerated(name, error)
             self._script.change_prosody(prosody)
         elif name in ("p", "s"):
             self._script.end_sentence(place)
         elif name == "break":
-            self._pause(break_seconds(attributes), place)
+            try:
+                self._pause(break_seconds(attributes), place)
+            except ValueError as error:
+                self._tolerated(name, error)
         elif name == "mark":
             self._script.mark(attributes["name"])
         self._open.append(_Element(name, attributes, place, prosody, self._language))
         if code := attributes.get("xml:lang"):
-            self._speak(self._known_language(code))
+            try:
+                self._speak(self._known_language(code))
+            except ValueError as error:
+                if name == "speak":
+                    raise
+                self._tolerated(name, error)
             if name == "speak":
                 self._script.language = self._language
 
+    def _changed(self, prosody: SpokenProsody, attributes: dict[str, str]) -> SpokenProsody:
+        """The prosody with each attribute that can be followed."""
+        if self._strict:
+            return changed_prosody(prosody, attributes, self._limits)
+        for attribute, value in attributes.items():
+            try:
+                followed = lenient_value(attribute, value, prosody, self._limits)
+                prosody = changed_prosody(prosody, {attribute: followed}, self._limits)
+            except ValueError as error:
+                self._tolerated("prosody", error)
+        return prosody
+
     def _end(self, name: str) -> None:
         element = self._open.pop()
+        name = element.name
         if element.language is not self._language and self._open:
             self._speak(element.language)
         if name in ("prosody", "emphasis"):
@@ -209,7 +295,7 @@ class _Reader:
         semicolon = self._document.find(";", start, start + 12) if is_reference else -1
         stop = semicolon + 1 or start + len(data)
         name = self._open[-1].name
-        if name in SPOKEN_OTHERWISE:
+        if any(element.name in SPOKEN_OTHERWISE for element in self._open):
             self._held.append((data, start, stop))
         elif name in EMPTY:
             if data.strip():
@@ -234,11 +320,21 @@ class _Reader:
         elif element.name == "say-as":
             readable = self._readable(written)
             kind, form = attributes["interpret-as"], attributes.get("format", "")
-            words = tuple(self._language.said_as(kind, readable, form))
+            try:
+                words = tuple(self._language.said_as(kind, readable, form))
+            except ValueError as error:
+                self._tolerated("say-as", error)
+                self._script.say_apart(written, start, stop)
+                return
             self._script.say_apart(readable.strip(), start, stop, words)
         else:
             alphabet = attributes.get("alphabet", "ipa")
-            phonemes = parse_phonemes(attributes["ph"], alphabet, self._language)
+            try:
+                phonemes = parse_phonemes(attributes["ph"], alphabet, self._language)
+            except ValueError as error:
+                self._tolerated("phoneme", error)
+                self._script.say_apart(written, start, stop)
+                return
             readable = self._readable(written).strip() or " ".join(phonemes)
             words = (" ".join(readable.lower().split()),)
             self._script.say_apart(readable, start, stop, words, phonemes)

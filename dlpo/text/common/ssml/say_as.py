@@ -9,6 +9,17 @@ from typing import ClassVar
 from dlpo.text.common.language import Token
 from dlpo.text.common.roman import roman_value
 
+_SAME_AS = {
+    "number": "cardinal",
+    "spell-out": "characters",
+    "verbatim": "characters",
+    "bleep": "expletive",
+}
+_LASTS = re.compile(
+    r"(?:(\d{1,4})\s?h(?:ours?|rs?)?)?\s?(?:(\d{1,4})\s?m(?:in(?:ute)?s?)?)?"
+    r"\s?(?:(\d{1,4})\s?s(?:ec(?:ond)?s?)?)?",
+    re.IGNORECASE,
+)
 DATE_FORMATS = ("mdy", "dmy", "ymd", "ydm", "md", "dm", "my", "ym", "d", "m", "y")
 _DATE_FIELDS = {"d": r"0?[1-9]|[12]\d|3[01]", "m": r"0?[1-9]|1[0-2]", "y": r"\d{4}|\d\d"}
 _DURATION = re.compile(r"(?:(\d{1,4})')?(?:(\d{1,4})(?:\"|''))?")
@@ -27,6 +38,13 @@ EXPECTED = {
     "currency": "",
     "fraction": "a fraction, such as 3/4 or 1 1/2",
     "unit": "a number and a unit, such as 10 kg",
+    "duration": "a duration, such as 2h15m or 1:30",
+    "address": "an address",
+    "name": "a name",
+    "acronym": "an abbreviation",
+    "verbatim": "letters, digits or signs",
+    "expletive": "a word, which isn't spoken",
+    "bleep": "a word, which isn't spoken",
 }
 """Kind -> what its content is, with an example, for messages; a language fills in the others."""
 
@@ -64,7 +82,7 @@ class SayAs:
         return words
 
     def _of_kind(self, kind: str, content: str) -> list[str]:
-        one = {"number": "cardinal", "spell-out": "characters"}.get(kind, kind)
+        one = _SAME_AS.get(kind, kind)
         say: Callable[[str], list[str]] = getattr(self, one)
         return say(content)
 
@@ -89,7 +107,7 @@ class SayAs:
         """The parts of a date that are given."""
         raise NotImplementedError
 
-    def lasting(self, minutes: str, seconds: str) -> list[str]:
+    def lasting(self, minutes: str, seconds: str, hours: str = "") -> list[str]:
         """A duration; "" for what isn't given."""
         raise NotImplementedError
 
@@ -112,6 +130,12 @@ class SayAs:
     def date(self, content: str, format: str) -> list[str]:
         if not format and re.fullmatch(r"\d\d?[/.-]\d\d?", content):
             format = self.date_without_year
+        format = re.sub(r"(.)\1+", r"\1", format.lower())  # yyyymmdd
+        content = re.sub(r"^\?{2,4}[\s./-]?|[\s./-]?\?{2,4}$", "", content)
+        if {*"ymd"} == {*format} and re.fullmatch(r"\d{1,2}[\s./-]?\d{1,2}", content):
+            format = format.replace("y", "")
+        if not format and re.fullmatch(r"(?:19|20)\d{6}", content):
+            format = "ymd"
         if not format:
             return self.as_written(content)
         found = date_fields(content, format)
@@ -135,6 +159,31 @@ class SayAs:
 
     def unit(self, content: str) -> list[str]:
         return self.as_written(content)
+
+    def duration(self, content: str) -> list[str]:
+        parts = _LASTS.fullmatch(content)
+        clock = re.fullmatch(r"(?:(\d{1,3}):)?(\d{1,2}):(\d\d)", content)
+        found = parts or clock
+        if found is None or not any(found.groups()):
+            return []
+        hours, minutes, seconds = found.groups()
+        return self.lasting(minutes or "", seconds or "", hours or "")
+
+    def address(self, content: str) -> list[str]:
+        return self.read(re.sub(r"(?<=\d)(?=[NSEW]\b)", " ", content))
+
+    def name(self, content: str) -> list[str]:
+        return [word.lower() for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*", content)]
+
+    def acronym(self, content: str) -> list[str]:
+        return self.read(content)
+
+    def expletive(self, content: str) -> list[str]:
+        return ["beep"] if content else []
+
+    def read(self, content: str) -> list[str]:
+        """The words of a text as the language reads it."""
+        return [word for token in self.tokens(content) for word in token.words]
 
     def as_written(self, content: str) -> list[str]:
         """The words of a text with digits that is read as one token; none otherwise."""

@@ -1,0 +1,166 @@
+"""Markup that is not Markdown: HTML, a model's thoughts, formulas, pauses, stage directions.
+
+What is taken out becomes as many blanks, or characters that are silent, so that every offset stays.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dlpo.text.common.tables import Tables
+
+MAX_PAUSE_S = 10.0  # of one
+SILENT = "\u200b"
+"""A character that takes up a place and leaves the word around it whole, see `Characters`."""
+_INLINE_TAGS = (
+    "a|abbr|b|big|bdi|cite|code|del|dfn|em|font|i|ins|kbd|label|mark|q|s|samp|small|span|strike"
+    "|strong|sub|sup|tt|u|var|wbr"
+)
+_BLOCK_TAGS = (
+    "article|aside|blockquote|body|br|button|center|dd|details|div|dl|dt|figcaption|figure|footer"
+    "|form|h[1-6]|head|header|hr|html|img|input|li|main|nav|ol|option|p|pre|section|select|summary"
+    "|table|tbody|td|tfoot|th|thead|title|tr|ul|video|audio|svg|path|iframe|link|meta"
+)
+_ATTRIBUTES = r"(?:\s[^<>\n]{0,300})?/?"
+_TAG = re.compile(rf"(?i)</?(?:({_BLOCK_TAGS})|{_INLINE_TAGS}){_ATTRIBUTES}>|<!--[^<>]{{0,300}}-->")
+_THOUGHT = re.compile(r"(?i)<(/?)(?:think|thinking|reasoning|scratchpad|script|style)>")
+_ENTITY = re.compile(r"&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([A-Za-z]\w{1,30}));")
+_SECONDS = r"(\d{0,4}\.?\d{1,4})\s?(m?s(?:ec(?:onds?)?)?)?"
+_PAUSE = re.compile(
+    rf"(?i)<break(?:\s[^<>]{{0,60}}?\btime\s?=\s?[\"'“”]{_SECONDS}[\"'“”])?[^<>]{{0,60}}>"
+    rf"|\[(?:pause|break|silence)(?:\s?[:=]?\s?{_SECONDS})?\]"
+)
+_DIRECTION = re.compile(r"\[([a-z]{2,20})(?: [a-z]{2,20}){0,3}\](?!\()")
+_DIRECTIONS = Tables(__file__).table("directions")
+_BY_STRENGTH = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "strong": 0.8, "x-strong": 1.2}
+_STRENGTH = re.compile(r"strength\s?=\s?[\"'](\w[\w-]{3,7})")
+_USUAL_PAUSE_S = 0.5
+_HIGHLIGHT = re.compile(r"==(?=[^\s=])([^=\n]{1,200}[^\s=])==(?!=)")
+_FORMULA = re.compile(
+    r"\$\$([^$\n]{1,300})\$\$"
+    r"|(?<![\w$\\])\$(?=[^\s\d$]|\d[^$\n]{0,60}[\\^_=])([^$\n]{0,200}[^\s$])\$(?![\w$])"
+)
+_COMMAND = re.compile(r"\\(?:left|right|mathrm|text|mathbf|displaystyle)\b|[\\{}]")
+_ITEM = re.compile(
+    r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])"
+    r"(?=[ \t]+\S)"
+)
+ITEM_SO_FAR = re.compile(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z])[.)]")
+"""A line of which only the number of an item is there."""
+_SHORT_LINE = re.compile(r"(?m)^([A-Z][^\n]{0,38}[^\s,;:\-–—&(\[])\n(?=[A-Z])")
+_GRAVE = re.compile(r"(?<=[A-Za-z])`(?=(?:t|s|d|m|ll|re|ve)\b)")
+
+
+class Pause(NamedTuple):
+    """Silence that the writer asks for."""
+
+    place: int
+    """in the passage"""
+    seconds: float
+
+
+def blank(match: re.Match[str]) -> str:
+    """As many blanks."""
+    return " " * len(match[0])
+
+
+def without_thoughts(text: str, thinking: bool) -> tuple[str, bool]:
+    """Text with blanks in place of thoughts, and whether one is still open.
+
+    ``thinking``: whether one is open at its beginning.
+    """
+    parts, position = [], 0
+    for tag in _THOUGHT.finditer(text):
+        before = text[position : tag.start()]
+        parts += [" " * len(before) if thinking else before, blank(tag)]
+        thinking, position = not tag[1], tag.end()
+    rest = text[position:]
+    return "".join([*parts, " " * len(rest) if thinking else rest]), thinking
+
+
+def without_pauses(text: str) -> tuple[str, list[Pause]]:
+    """Text with blanks in place of pauses, and these."""
+    found: list[Pause] = []
+
+    def pause(match: re.Match[str]) -> str:
+        number, unit = match[1] or match[3], match[2] or match[4] or "s"
+        strength = _STRENGTH.search(match[0])
+        if number is None:
+            seconds = _BY_STRENGTH.get(strength[1], _USUAL_PAUSE_S) if strength else _USUAL_PAUSE_S
+        else:
+            seconds = float(number) / (1000 if unit.lower().startswith("ms") else 1)
+        found.append(Pause(match.start(), min(seconds, MAX_PAUSE_S)))
+        return "\f" + " " * (len(match[0]) - 1)
+
+    return _PAUSE.sub(pause, text), found
+
+
+def without_tags(text: str) -> str:
+    """Text without HTML; characters in place of its entities."""
+    text = _TAG.sub(lambda tag: ("\f" if tag[1] else " ") + " " * (len(tag[0]) - 1), text)
+    return _ENTITY.sub(_character, text) if "&" in text else text
+
+
+def without_followed_tags(text: str) -> str:
+    """Text without the tags and pauses that are followed, and are therefore not missed."""
+    return _TAG.sub(" ", _PAUSE.sub(" ", text))
+
+
+def _character(match: re.Match[str]) -> str:
+    from html.entities import html5  # few texts have entities
+
+    decimal, hexadecimal, name = match.groups()
+    code = int(decimal) if decimal else int(hexadecimal or "0", 16)
+    found = html5.get(f"{name};") if name else chr(code) if 31 < code < 0x110000 else None
+    if found is None or 0xD800 <= code < 0xE000:
+        return match[0]
+    return found + SILENT * (len(match[0]) - len(found))
+
+
+def without_directions(text: str) -> str:
+    """Text with blanks in place of stage directions, such as "[laughs]"."""
+    return _DIRECTION.sub(lambda m: blank(m) if m[1] in _DIRECTIONS else m[0], text)
+
+
+def without_formulas(text: str) -> str:
+    """Text with the letters of formulas, less the dollars around them."""
+
+    def formula(match: re.Match[str]) -> str:
+        ends = (len(match[0]) - len(match[match.lastindex or 0])) // 2
+        inside = match[match.lastindex or 0]
+        return " " * ends + _COMMAND.sub(blank, inside) + " " * ends
+
+    return _FORMULA.sub(formula, text)
+
+
+def with_items(text: str, begins_line: bool) -> str:
+    """Text in which numbered items begin a block, and their numbers belong to them.
+
+    ``begins_line``: whether it begins where a line does.
+    """
+
+    def item(match: re.Match[str]) -> str:
+        if not match[1] and not begins_line:
+            return match[0]
+        is_initial = match[3] == "." and match[2][-1].isalpha()
+        return ("\f" if match[1] else "") + match[2] + ("." if is_initial else ",")
+
+    text = _ITEM.sub(item, text)
+    return _SHORT_LINE.sub(lambda match: f"{match[1]}\f", text)
+
+
+def plain_marks(text: str) -> str:
+    """Text with apostrophes in place of graves in words, and without highlighting."""
+    if "`" in text:
+        text = _GRAVE.sub("'", text)
+    return _HIGHLIGHT.sub(lambda match: f"  {match[1]}  ", text) if "==" in text else text
+
+
+def in_tag(text: str, place: int) -> bool:
+    """Whether a place is inside a tag or a pause."""
+    start = max(text.rfind("<", 0, place), text.rfind("[", 0, place))
+    if start < 0 or place - start > 300:
+        return False
+    tag = _TAG.match(text, start) or _PAUSE.match(text, start)
+    return tag is not None and place < tag.end()

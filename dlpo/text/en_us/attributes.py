@@ -1,0 +1,35 @@
+"""Measures and amounts that describe a noun: a $20 bill, a 5-lb bag, the 64,000-dollar question."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import text_before
+from dlpo.text.en_us.tables import any_of, word_list
+
+_DETERMINER = re.compile(
+    rf"(?i)(?:^|[^\w'])(?:({any_of('articles')})|{any_of('determiners')})"
+    r"((?:[ ,]{1,2}[\w.-]{1,14}){0,2})[ ,]{1,2}[-$£€¥₹]?$"
+)
+_FOLLOWING = re.compile(r"[.\"]?\)?[ -]([A-Za-z]{1,20})(?!\w|\.\w)")
+_NO_NOUN = word_list("no nouns")
+_COMMON_NOUNS = word_list("have an attributive measure")
+
+
+def describes_noun(match: re.Match[str]) -> bool:
+    """Whether a measure or an amount stands before its noun, and is therefore singular."""
+    following = _FOLLOWING.match(match.string, match.end())
+    if following is None:
+        return False
+    noun = following[1].lower()
+    if noun.removesuffix("s") in _COMMON_NOUNS:
+        return True
+    if noun in _NO_NOUN or noun.endswith("ly"):
+        return False
+    before = _DETERMINER.search(text_before(match, 48))
+    if before is None:
+        return False
+    between = before[2].lower().replace(",", " ").split()
+    if not _NO_NOUN.isdisjoint(between):
+        return False
+    return bool(before[1]) or not between

@@ -1,0 +1,114 @@
+"""Numbers that name a thing, such as an order or a telephone; they are said digit by digit."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, digits_in_groups, text_before
+from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
+from dlpo.text.en_us.tables import any_of, word_list
+
+# What an agent reads a number of, and what may be between it and the number.
+_LINK = r"(?:(?: is| was|:| -|,)? ?#?| \()$"
+_NAMED = re.compile(
+    rf"(?i)\b(?:{any_of('have numbers')})s?"
+    rf"(?: (?:number|numbers|no\.?|nos\.?|id|code|#|num\.?))?{_LINK}"
+)
+_NUMBER = re.compile(rf"(?i)\bnumbers?{_LINK}")
+_COUNTED = re.compile(r" [a-z]{2,20}\b")
+_AFTER_NAME = word_list("no nouns")
+_YEAR = re.compile(r"20[1-4]\d")  # in INV-2026-0042
+_GROUP = re.compile(r"[A-Za-z]|\d+")
+
+
+def said_one_by_one(written: str) -> list[str]:
+    """Letters and digits by their names, with a pause after each group of digits but the last."""
+    words: list[str] = []
+    for group in _GROUP.findall(written):
+        if group.isalpha():
+            words.append(group.upper())
+        elif _YEAR.fullmatch(group) and words and f"{group}-" in written:
+            words += code_words(group)
+        else:
+            *digits, last = digit_words(group)
+            words += [*digits, f"{last}," if len(group) > 2 else last]
+    return [*words[:-1], words[-1].rstrip(",")]
+
+
+def is_named(match: re.Match[str]) -> bool:
+    """Whether a number follows what it is the number of: "order 4471", not "order 4471 units"."""
+    before = text_before(match, 40)
+    only_digits = match[0].isdigit()
+    if not (_NAMED.search(before) or (only_digits and _NUMBER.search(before))):
+        return False
+    counted = _COUNTED.match(match.string, match.end())
+    return counted is None or counted[0].strip() in _AFTER_NAME
+
+
+def _code(match: re.Match[str]) -> list[str] | None:
+    written = match[0]
+    digits = sum(one.isdigit() for one in written)
+    if (
+        digits < 3
+        or re.search("[A-Z]{4}", written)
+        or (written.isdigit() and len(written) < 4)
+        or not is_named(match)
+    ):
+        return None
+    return said_one_by_one(written)
+
+
+def _groups(match: re.Match[str]) -> list[str]:
+    return digits_in_groups(match[0], digit_words)
+
+
+def _telephone(match: re.Match[str]) -> list[str]:
+    words = ["plus"] if match[0].startswith("+") else []
+    return words + digits_in_groups(match[0], digit_words)
+
+
+def _episode(match: re.Match[str]) -> list[str]:
+    season, episode = (cardinal_words(str(int(each))) for each in match.groups())
+    return ["season", *season, "episode", *episode]
+
+
+def _internet(match: re.Match[str]) -> list[str]:
+    words: list[str] = []
+    for part in re.findall(r":|[a-f]|\d+", match[0].lower()):
+        if part == ":":
+            words.append("colon")
+        elif part.isdigit():
+            words += cardinal_words(part) if len(part) < 3 else digit_words(part)
+        else:
+            words.append(part.upper())
+    return words
+
+
+FORMS: Forms = (
+    ("A", r"\bS(\d{1,2})\s?E(\d{1,3})\b", _episode),
+    (
+        "aAd-",
+        r"(?<![\w:])(?=[0-9a-fA-F:]{0,40}::|(?:[0-9a-fA-F]{1,4}:){7})(?=[\w:]*\d)"
+        r"[0-9a-fA-F]{0,4}(?:::?[0-9a-fA-F]{1,4}){1,7}(?![\w:])",
+        _internet,
+    ),
+    (
+        "d",
+        r"(?<![\w.-])(?:97[89][- ]\d{1,5}[- ]\d{1,7}[- ]\d{1,7}[- ]\d"
+        r"|\d{3}-\d{2}-\d{4}|\d{5}-\d{4}|\d{3}-\d{7}-\d{7})(?![\w-])",
+        _groups,
+    ),
+    (
+        "d-",
+        r"(?<![\w.-])(?:\+\d{1,3}[ -]?)?\(0?\d{1,4}\)(?:[ -]?\d{2,4}){2,4}(?![\w-])"
+        r"|(?<![\w.,-])\+?0\d{1,4}(?:[ -]\d{2,4}){2,5}(?![\w-])"
+        r"|(?<![\w.-])1[3-9]\d[ -]\d{4}[ -]\d{4}(?![\w-])",
+        _telephone,
+    ),
+    (
+        "Ad",
+        r"(?<![\w.$£€])[A-Z]{0,4}(?<!\d)-?\d[\dA-Z]{0,20}(?:[ -]\d{2,12}|-[\dA-Z]{1,12}){0,7}"
+        r"(?![\w%]|[.,]\d|:\d|/\w)",
+        _code,
+    ),
+)

@@ -1,0 +1,76 @@
+"""Heteronyms as a reader of LJSpeech said them, by the alignments of all her clips."""
+
+from __future__ import annotations
+
+import lzma
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from dlpo.text import TextFrontEnd
+from dlpo.text.common.language import Phonemes
+from dlpo.text.en_us.heteronyms import HETERONYMS
+
+LJSPEECH = Path(__file__).resolve().parents[4] / "shared" / "data" / "ljspeech"
+READINGS = {word: sorted({row.phonemes for row in rows}) for word, rows in HETERONYMS.items()}
+FRONT_END = TextFrontEnd()
+
+
+def distance(said: Phonemes, listed: Phonemes) -> float:
+    """Edits from one to the other; a vowel with another stress is half of one."""
+    before = [float(index) for index in range(len(listed) + 1)]
+    for index, one in enumerate(said, 1):
+        row = [float(index)]
+        for place, other in enumerate(listed, 1):
+            alike = re.sub(r"\d", "", one) == re.sub(r"\d", "", other)
+            changed = 0.0 if one == other else 0.5 if alike else 1.0
+            row.append(min(before[place] + 1, row[-1] + 1, before[place - 1] + changed))
+        before = row
+    return before[-1]
+
+
+def nearest(word: str, phonemes: Phonemes) -> Phonemes:
+    return min(READINGS[word], key=partial(distance, phonemes))
+
+
+def aligned() -> Iterator[tuple[str, list[tuple[str, Phonemes]]]]:
+    with lzma.open(LJSPEECH / "alignments.tsv.xz", "rt", encoding="utf-8") as file:
+        next(file)
+        for line in file:
+            clip, phonemes, _, words = line.rstrip("\n").split("\t")
+            symbols, found = phonemes.split(), []
+            for placed in words.split():
+                word, _, span = placed.rpartition(":")
+                start, end = map(int, span.split("-"))
+                found.append((word.lower(), tuple(symbols[start:end])))
+            yield clip, found
+
+
+@pytest.mark.skipif(not LJSPEECH.exists(), reason="needs ../shared/data/ljspeech")
+def test_heteronyms_agree_with_a_speaker() -> None:
+    lines = (LJSPEECH / "metadata.csv").read_text(encoding="utf-8").splitlines()
+    texts = {clip: text for clip, _, text in (line.split("|") for line in lines)}
+    right, all_of = Counter[str](), Counter[str]()
+    for clip, heard in aligned():
+        wanted = defaultdict(list)
+        for word, phonemes in heard:
+            if len(READINGS.get(word, ())) > 1:
+                wanted[word].append(phonemes)
+        if not wanted:
+            continue
+        chosen = defaultdict(list)
+        for sentence in FRONT_END.process(texts[clip]).sentences:
+            for said in sentence.words:
+                chosen[said.word].append(said.phonemes)
+        for word, spoken in wanted.items():
+            if len(spoken) == len(chosen[word]):
+                for one, own in zip(spoken, chosen[word], strict=True):
+                    all_of[word] += 1
+                    right[word] += nearest(word, one) == nearest(word, own)
+    share = right.total() / all_of.total()
+    assert all_of.total() > 1_000
+    assert share >= 0.92, f"{share:.3f}: {all_of - right}"
