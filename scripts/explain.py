@@ -38,6 +38,7 @@ SENTENCE = "Noise becomes speech."
 LANES, STEPS, UNTIL_S = 2, 3, 0.5
 ARMS = {  # logs of research.endings -> labels
     "dlpo": "DLPO",
+    "kl-only": "the divergence as its only anchor",
     "straight-gradient": "the reward's own gradient, same anchors",
     "control": "the anchors alone",
     "unanchored": "DLPO without its anchors",
@@ -318,7 +319,7 @@ def draw_endings(logs: Path) -> str:
         yticks=(0.3, 1, 3, 10),
         yticklabels=("0.3", "1", "3", "10"),
     )
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(loc="outside lower center", ncols=3)
     return as_svg(figure, "Held-out endings of five voices, while they are tuned")
 
 
