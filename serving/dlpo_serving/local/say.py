@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import select
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dlpo.audio import Waveform
 from dlpo.errors import EngineError, InputError
+from dlpo.operating_system import is_quiet
 from dlpo.text.common.feed import ends_at
 from dlpo.text.languages import LANGUAGES, open_language
 from dlpo_serving.encodings.formats import Encoding
@@ -297,7 +297,7 @@ def typed_pieces(descriptor: int) -> Iterator[str | Flush]:
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     line_ended = False
     while True:
-        if line_ended and not select.select([descriptor], [], [], QUIET_S)[0]:
+        if line_ended and is_quiet(descriptor, QUIET_S):
             yield Flush()
         data = os.read(descriptor, _MOST)
         try:
