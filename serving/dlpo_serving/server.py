@@ -79,6 +79,12 @@ def serve(settings: ServerSettings) -> None:
     sys.setswitchinterval(SWITCH_S)
     for name in unknown_variables(os.environ):
         _log.warning("%s is not a setting and is ignored; see dlpo serve --help", name)
+    if settings.open_address:
+        _log.warning(
+            "open to the network without keys: whoever reaches %s may have speech made; set"
+            " --keys-file, or listen on 127.0.0.1",
+            settings.open_address,
+        )
     try:
         hangs, status = asyncio.run(_serve(settings, start)), 0
     except EngineHungError as error:

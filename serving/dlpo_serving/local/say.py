@@ -63,9 +63,21 @@ class SayResult:
 
     def __str__(self) -> str:
         return (
-            f"{self.audio_s:.2f} s of speech in {self.wall_s:.2f} s: RTF {self.rtf:.3f},"
+            f"{self.audio_s:.2f} s of speech in {self.wall_s:.2f} s, {pace(self.rtf)};"
             f" first audio after {1000 * self.first_audio_s:.0f} ms{self.told and '; '}{self.told}"
         )
+
+
+def pace(rtf: float) -> str:
+    """A real-time factor as people say it: "26 times faster than real time"."""
+    if not 0 < rtf < inf:
+        return "no audio"
+    way, times = ("faster", 1 / rtf) if rtf <= 1 else ("slower", rtf)
+    return (
+        f"{times:.0f} times {way} than real time"
+        if times >= 9.5
+        else (f"{times:.1f} times {way} than real time")
+    )
 
 
 def say(
