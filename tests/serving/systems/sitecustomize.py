@@ -1,7 +1,7 @@
-"""Makes a Python on Linux lack what macOS or Windows lack, as DLPO_TEST_SYSTEM says.
+"""Makes a Python on Linux lack what macOS or Windows lack, as LACKING_SYSTEM says.
 
 Python imports this module at its start if its folder is on PYTHONPATH, so processes that a server
-starts lack the same. What remains is what the standard library itself calls on Linux.
+starts lack the same. What remains is what the standard library and NumPy call on Linux.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ ABSENT: dict[str, dict[Any, str]] = {
         os: "sched_getaffinity sched_setaffinity sched_setscheduler sched_yield pipe2 posix_fadvise"
         " memfd_create eventfd geteuid getegid getuid getgid getgroups getpgid getpgrp getsid"
         " setsid setpriority getpriority PRIO_PROCESS nice getloadavg sysconf statvfs fstatvfs"
-        " uname fork forkpty killpg mkfifo mknod chown fchown lchown fchmod chroot sync fdatasync"
+        " fork forkpty killpg mkfifo mknod chown fchown lchown fchmod chroot sync fdatasync"
         " pread preadv pwrite pwritev sendfile O_DIRECTORY O_NOFOLLOW O_NONBLOCK O_CLOEXEC O_SYNC"
         " O_DSYNC O_NOCTTY O_PATH O_DIRECT O_TMPFILE ttyname ctermid openpty tcgetpgrp",
         select: "epoll poll",
         signal: "SIGHUP SIGQUIT SIGKILL SIGUSR1 SIGUSR2 SIGPIPE SIGALRM SIGCHLD SIGCONT SIGSTOP"
         " SIGTSTP SIGXCPU SIGXFSZ SIGRTMIN SIGRTMAX alarm setitimer getitimer pause siginterrupt"
         " pthread_kill pthread_sigmask sigwait sigwaitinfo sigtimedwait sigpending",
-        socket: "AF_UNIX SO_REUSEPORT",
+        socket: "SO_REUSEPORT",
         asyncio.SelectorEventLoop: "add_signal_handler remove_signal_handler",
     },
 }
@@ -41,7 +41,7 @@ MODULES = {
         "resource", "fcntl", "pwd", "grp", "termios", "tty", "pty", "syslog", "readline", "curses",
     ),
 }  # fmt: skip
-system = os.environ["DLPO_TEST_SYSTEM"]
+system = os.environ["LACKING_SYSTEM"]
 for owner, names in ABSENT[system].items():
     for name in names.split():
         if hasattr(owner, name):

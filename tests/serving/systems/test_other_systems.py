@@ -27,7 +27,7 @@ EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 
 def lacking(system: str) -> dict[str, str]:
     """The environment of a Python that lacks what this system lacks."""
-    return {"PYTHONPATH": str(Path(__file__).parent), "DLPO_TEST_SYSTEM": system}
+    return {"PYTHONPATH": str(Path(__file__).parent), "LACKING_SYSTEM": system}
 
 
 def run(system: str, *words: str, code: str = "from dlpo.cli import app; app()") -> str:
