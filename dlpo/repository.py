@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import dlpo
 from dlpo.errors import InputError
 
 
@@ -18,7 +17,7 @@ def from_repository(path: Path, otherwise: str) -> Path:
     Raises:
         InputError: it is in neither.
     """
-    for root in (Path.cwd(), Path(dlpo.__file__).resolve().parents[1]):
+    for root in (Path.cwd(), Path(__file__).resolve().parents[1]):
         if (root / path).exists():
             return root / path
     raise InputError(f"{path}: not found here or around dlpo's code; {otherwise}")

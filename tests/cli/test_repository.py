@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-import dlpo
+from dlpo import repository
 from dlpo.errors import InputError
 from dlpo.repository import from_repository
 
 
 def test_a_clone_is_found_from_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dlpo, "__file__", str(tmp_path / "site-packages" / "dlpo" / "__init__.py"))
+    installed = tmp_path / "site-packages" / "dlpo" / "repository.py"
+    monkeypatch.setattr(repository, "__file__", str(installed))
     (tmp_path / "voices").mkdir()
 
     assert from_repository(Path("voices"), "") == tmp_path / "voices"
