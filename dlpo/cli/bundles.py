@@ -174,7 +174,7 @@ def voices(context: typer.Context) -> None:
 
 
 def list_voices(as_json: AsJson = False) -> None:
-    """List the voices that come with dlpo: who speaks, how it sounds, what it was learned from."""
+    """List the voices that come with dlpo: the speaker, how it sounds, what it was learned from."""
     about = about_voices()
     rows = [_summary(name, find_voice(name), about.get(name)) for name in known_voices()]
     if as_json:
