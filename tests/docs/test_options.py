@@ -25,7 +25,7 @@ INLINE = re.compile(r"`([^`]+)`")
 CALL = re.compile(r"(?:^|[|&;] *|bin/)dlpo +([^|&;#\n]+)", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 FOREIGN = {  # of docker, podman and npm
-    "--backend-config", "--build-arg", "--env", "--format", "--save-dev", "--tmpfs", "--volume",
+    "--backend-config", "--build-arg", "--platform", "--env", "--format", "--save-dev", "--tmpfs", "--volume",
 }  # fmt: skip
 COMMANDS: Any = get_command(app)
 OF_SERVE = set(OPTION.findall(settings_parser("dlpo serve").format_help()))  # it reads its own
