@@ -20,9 +20,9 @@ from pathlib import Path
 # Lower one whenever a change makes room; raise one only for a capability that a user asked for.
 BUDGETS = {
     "product lines": 45_000,
-    "test lines": 27_000,
+    "test lines": 27_500,
     "research lines": 3_600,
-    "modules": 300,
+    "modules": 305,
     "modules with one importer": 85,
     "class names used twice": 0,
 }

@@ -246,7 +246,7 @@ class ServerProcess:
 
 @contextmanager
 def server_process(
-    folder: Path, *options: str, python: str = sys.executable
+    folder: Path, *options: str, python: str = sys.executable, **environment: str
 ) -> Iterator[ServerProcess]:
     """Run a server until the block ends; `folder` gets its log."""
     log = folder / "server.log"
@@ -254,7 +254,11 @@ def server_process(
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, stderr=errors, text=True
+            [*command, *options],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, **environment},
         ) as process,
     ):
         try:

@@ -5,7 +5,6 @@ The CLI imports this module on startup, so it imports nothing heavy.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from dlpo.errors import InputError
+from dlpo.operating_system import usable_cores
 
 PROTOCOLS, LOOPS = ("dlpo", "riva", "openai"), ("closed", "open")
 
@@ -177,4 +177,4 @@ class LoadOptions:
         for name, known in (("protocol", PROTOCOLS), ("loop", LOOPS)):
             if unknown := set(getattr(self, name)) - set(known):
                 raise InputError(f"{name} is {unknown.pop()!r}; expected {', '.join(known)}")
-        self.clients = self.clients or len(os.sched_getaffinity(0))
+        self.clients = self.clients or usable_cores()

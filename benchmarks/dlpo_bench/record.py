@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlpo.commit import git
 from dlpo.errors import DataError, InputError, writing
+from dlpo.operating_system import memory_mb, usable_cores
 
 ROOM = 64_000_000  # bytes; the largest record has 0.4 MB, but a nearly full disk soon fills up
 RECORDS = Path("benchmarks") / "records"  # relative to the root of a checkout
@@ -163,13 +163,12 @@ def _machine() -> dict[str, Any]:
         lines = []
     cpu = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     flags = cpu.get("flags", "").split()
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return {
         "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
         **_processor(cpu),
-        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "cores": usable_cores(),
         "flags": [flag for flag in CPU_FLAGS if flag in flags],
-        "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+        "memory_mb": memory_mb(),
         "system": platform.platform(),
     }
 

@@ -21,6 +21,7 @@ from dlpo.bundle.load import Bundle, file_info
 from dlpo.bundle.manifest import Manifest
 from dlpo.bundle.voice_json import MANIFEST, MAX_MANIFEST_BYTES
 from dlpo.errors import BundleError
+from dlpo.operating_system import flush_directory, flush_file
 
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same content
 
@@ -82,7 +83,7 @@ def _write(out: Path, voice_json: bytes, paths: Mapping[str, Path]) -> Path:
             else:
                 _write_directory(made, voice_json, paths)
                 _exchange(made, out, Path(scratch))
-            _flush(out.parent)
+            flush_directory(out.parent)
     except OSError as error:
         raise BundleError(
             f"{out} can't be written ({error}); make room there or choose another place"
@@ -128,10 +129,10 @@ def _write_directory(made: Path, voice_json: bytes, paths: Mapping[str, Path]) -
     made.mkdir()
     for name, path in paths.items():
         shutil.copyfile(path, made / name)
-        _flush(made / name)
+        flush_file(made / name)
     (made / MANIFEST).write_bytes(voice_json)
-    _flush(made / MANIFEST)
-    _flush(made)
+    flush_file(made / MANIFEST)
+    flush_directory(made)
 
 
 def _write_zip(made: Path, voice_json: bytes, paths: Mapping[str, Path]) -> None:
@@ -143,7 +144,7 @@ def _write_zip(made: Path, voice_json: bytes, paths: Mapping[str, Path]) -> None
             info.file_size = path.stat().st_size
             with path.open("rb") as source, archive.open(info, "w") as target:
                 shutil.copyfileobj(source, target)
-    _flush(made)
+    flush_file(made)
 
 
 def _exchange(made: Path, out: Path, scratch: Path) -> None:
@@ -161,12 +162,3 @@ def _exchange(made: Path, out: Path, scratch: Path) -> None:
             if not (isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST)):
                 raise
             # Another process put its bundle there in between; the last one stays.
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a directory, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

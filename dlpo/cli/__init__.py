@@ -72,8 +72,16 @@ def _commands_of(module: str) -> Mapping[str, Any]:
     for option in shared:
         option.expose_value = False
     for command in _below(group):
-        command.params.extend(shared)
+        taken = {word for param in command.params for word in param.opts}  # -v is a voice in say
+        command.params.extend(_without(option, taken) for option in shared)
     return group.commands
+
+
+def _without(option: Any, taken: set[str]) -> Any:
+    """The option, without words that a command uses for another one."""
+    left = copy.copy(option)
+    left.opts = [word for word in option.opts if word not in taken]
+    return left
 
 
 def _below(group: Any) -> Iterator[Any]:

@@ -16,6 +16,7 @@ from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle
 from dlpo.cli.options import Dictionary
 from dlpo.errors import BundleError, DlpoError, InputError, needs
 from dlpo.text.common.dictionary_file import read_dictionary
+from dlpo_serving.voice_names import AboutVoice, about_voices
 from dlpo_serving.voices import find_voice, known_voices
 
 Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Voice name or bundle path.")]
@@ -173,25 +174,16 @@ def voices(context: typer.Context) -> None:
 
 
 def list_voices(as_json: AsJson = False) -> None:
-    """List the voices that come with dlpo, with their features and paths."""
-    rows = [_summary(name, find_voice(name)) for name in known_voices()]
+    """List the voices that come with dlpo: the speaker, how it sounds, what it was learned from."""
+    about = about_voices()
+    rows = [_summary(name, find_voice(name), about.get(name)) for name in known_voices()]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = _table("name", "steps", "precisions", "size", "scores", "path")
+    table = _table("name", "speaker", "sounds", "from")
     for row in rows:
-        if "error" in row:
-            table.add_row(row["name"], "", "", "", row["error"], row["path"])
-            continue
-        steps = ", ".join(map(str, row["steps"]))
-        table.add_row(
-            row["name"],
-            f"{row['default_steps']} of {steps}",
-            ", ".join(row["precisions"]),
-            _size(row["bytes"]),
-            _scores(row["scores"]),
-            row["path"],
-        )
+        sounds = row.get("error") or row["sounds"] or _scores(row["scores"])
+        table.add_row(row["name"], row["speaker"], sounds, row["from"])
     _print(table)
 
 
@@ -201,7 +193,7 @@ def show(voice: Voice, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo((bundle.directory / MANIFEST).read_text(encoding="utf-8"), nl=False)
         return
-    _print(_about(bundle))
+    _print(_about(bundle, voice))
 
 
 def verify(
@@ -248,13 +240,16 @@ def unpack(
     typer.echo(copy_bundle(Bundle.load(file), out))
 
 
-def _summary(name: str, path: Path) -> dict[str, Any]:
+def _summary(name: str, path: Path, about: AboutVoice | None) -> dict[str, Any]:
+    heard = about or AboutVoice("", "", "")
+    told = {"speaker": heard.speaker, "sounds": heard.sounds, "from": heard.origin}
     try:
         manifest = Bundle.load(path).manifest
     except BundleError as error:  # the others are still of use
-        return {"name": name, "path": str(path), "error": str(error)}
+        return {"name": name, **told, "path": str(path), "error": str(error)}
     return {
         "name": name,
+        **told,
         "path": str(path),
         "steps": manifest.available_steps,
         "default_steps": manifest.steps,
@@ -269,15 +264,18 @@ def _precisions(manifest: Manifest) -> list[str]:
     return list(manifest.graphs[f"denoiser_{manifest.steps}"].files)
 
 
-def _about(bundle: Bundle) -> Table:
+def _about(bundle: Bundle, asked: str) -> Table:
     manifest = bundle.manifest
+    name = asked if asked in manifest.offered_voices else manifest.voice
+    told = name, manifest.language, about_voices().get(name)
     steps = ", ".join(map(str, manifest.available_steps))
     schedule, prosody, checkpoint = manifest.noise_schedule, manifest.prosody, manifest.checkpoint
     frames_a_second = manifest.sample_rate_hz / manifest.hop_length
     size = sum(info.bytes for info in manifest.files.values())
     rows = {
-        "voice": f"{manifest.voice}, {manifest.language}",
+        "voice": ", ".join(map(str, filter(None, told))),
         "voices": ", ".join(manifest.offered_voices),
+        "path": str(bundle.directory),
         "sha256": bundle.sha256,
         "size": f"{_size(size)} in {len(manifest.files)} files",
         "steps": f"{manifest.steps} of {steps}",

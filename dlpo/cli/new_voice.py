@@ -12,7 +12,8 @@ import typer
 from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, write_wav
 from dlpo.cli.make import chain_of, prepare
 from dlpo.cli.options import RunDir, Settings, parse_settings, run_shown
-from dlpo.errors import DataError, InputError, needs
+from dlpo.errors import DataError, InputError, check_installed, needs
+from dlpo.repository import from_repository
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice
 
@@ -76,8 +77,16 @@ def new_voice(
     NAME.dlpo and a page that plays held-out recordings beside the voice. After an interruption, the
     same command resumes. --set applies to both trainings, of the adapters and of the denoiser.
     """
-    import dlpo
-
+    consent = " ".join(consent.split())
+    if not consent:
+        raise InputError("consent is empty; say whose voice it is and how they agreed to this use")
+    changed = parse_settings(settings or [])
+    if "part" in changed:
+        raise InputError("--set part: adapters are always trained, then the denoiser; leave it out")
+    start = init or from_repository(
+        CHECKPOINT, "give --init, or run this in a clone of dlpo's repository"
+    )
+    check_installed("train", "export")  # before torch, which takes seconds to import
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo.config.models import SPECTRAL, SpectralConfig
@@ -92,20 +101,11 @@ def new_voice(
         from dlpo_export.pipeline import export_bundle
 
     check_speaker(name)
-    consent = " ".join(consent.split())
-    if not consent:
-        raise InputError("consent is empty; say whose voice it is and how they agreed to this use")
-    start = init or Path(dlpo.__file__).parents[1] / CHECKPOINT
-    if not start.is_dir():
-        raise InputError(f"{start}: no checkpoint; give --init, or run this in dlpo's repository")
     loaded = load_checkpoint(start)
     if not isinstance(loaded.config, SpectralConfig):
         raise InputError(f"{start} is {loaded.config.model!r}; expected a spectral checkpoint")
     if name in (taken := loaded.config.speakers):
         raise InputError(f"--name {name}: taken, {start} already has {', '.join(taken)}")
-    changed = parse_settings(settings or [])
-    if "part" in changed:
-        raise InputError("--set part: adapters are always trained, then the denoiser; leave it out")
     trainings = [from_dict(SpectralTraining, one | changed) for one in (ADAPTERS, DENOISER)]
     data, bundle, mark = out / "data", out / f"{name}.dlpo", out / MARK
     origin = f"{name} (consent: {consent.replace(';', ',')})"

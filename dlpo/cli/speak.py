@@ -76,7 +76,7 @@ class _OfServe(TyperCommand):
                     )
                     kind = bool if action.nargs == 0 else str
                     parameters.append((action.dest, Annotated[kind, option], None))
-        shown = typer.Typer()
+        shown = typer.Typer(add_completion=False)
         shown.command(help=parser.description, epilog=parser.epilog)(
             with_options(lambda **_: None, parameters)
         )
@@ -91,7 +91,12 @@ def register(app: typer.Typer) -> None:
 
 
 def say(
-    text: Text,
+    text: Annotated[
+        str | None, typer.Argument(help="Text to speak; - reads standard input.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Speak this file: text or Markdown, UTF-8.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -104,7 +109,9 @@ def say(
     voice: Annotated[
         str | None,
         typer.Option(
-            help="Voice name or bundle path; by default lj, or with --server the server's default."
+            "--voice",
+            "-v",
+            help="Voice name or bundle path; by default lj, or with --server the server's default.",
         ),
     ] = None,
     speed: Annotated[float, typer.Option(help="Speaking rate; 2 is twice as fast.")] = 1.0,
@@ -149,6 +156,7 @@ def say(
     from dlpo_serving.local.say import say as speak
     from dlpo_serving.request import SpeechRequest
 
+    text = _text_of(text, file)
     remote, pieces = None, None
     if server is not None:
         with needs("serve"):
@@ -192,6 +200,34 @@ def say(
     _warn(spoken.warnings)
     if not is_quiet():
         typer.echo(spoken, err=True)
+
+
+def _text_of(text: str | None, file: Path | None) -> str:
+    """The text to speak, or - for standard input; warns of a text that is a file's name."""
+    if (text is None) == (file is None):
+        given = "both a text and --file" if file else "neither a text nor --file"
+        raise typer.BadParameter(f"got {given}; expected one of them", param_hint="TEXT")
+    if file is not None:
+        return _file_text(file)
+    assert text is not None  # see above
+    try:
+        is_file = Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a null character
+        is_file = False
+    if is_file:
+        _warn([f"this speaks the name of a file; to speak the file: dlpo say --file {text}"])
+    return text
+
+
+def _file_text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{file} is not text in UTF-8 ({error.reason}); convert it to a text file first"
+        ) from error
+    except OSError as error:
+        raise InputError(f"can't read {file}: {error.strerror}; check the path") from error
 
 
 def _warn(warnings: Iterable[str]) -> None:

@@ -18,15 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import dlpo
 from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import EndingsTuning
 from dlpo.data.dataset import Arrays, ClipSource, Corpora, arrays_of, pack
 from dlpo.data.features import measure
-from dlpo.errors import InputError
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
+from dlpo.repository import from_repository
 from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
 from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 from dlpo.text import TextFrontEnd
@@ -34,6 +33,7 @@ from dlpo.training.synthesis import encode, speak
 
 CHECKPOINT = Path("voices/spectral/checkpoint")  # in the repository; wheels have no checkpoints
 TEXTS, WITHOUT = Path("recipe/texts/conversation-a.csv"), Path("recipe/held_out.txt")
+IN_A_CLONE = "run the demo in a clone of dlpo's repository"
 VOICES = ("lj", "heart")
 SCHEDULE, ETA, STEPS = "cosine:1.25", 0.7, 1
 RECORDINGS, HELD_OUT_EVERY = 24, 4  # of each voice; one in so many validates
@@ -51,18 +51,14 @@ def demo_tuner(out: Path, updates: int = 50) -> EndingsTuner:
     """A run of about four minutes on one core; `out` holds its corpus and its checkpoints.
 
     Raises:
-        InputError: this package is not inside its repository.
+        InputError: neither this package nor the current directory is in the repository.
         TrainingError: `out` holds another run.
         MissingExtraError: a package of the extra `train` is not installed.
     """
-    root = Path(dlpo.__file__).parents[1]
-    checkpoint = root / CHECKPOINT
-    if not checkpoint.is_dir():
-        raise InputError(
-            f"{checkpoint}: not found; the demo needs the checkpoint in dlpo's repository: clone"
-            " it and run the demo there"
-        )
-    prompts = read_ending_prompts([root / TEXTS], root / WITHOUT)
+    checkpoint, texts, without = (
+        from_repository(path, IN_A_CLONE) for path in (CHECKPOINT, TEXTS, WITHOUT)
+    )
+    prompts = read_ending_prompts([texts], without)
     data = out / "corpus"
     if not (data / "dataset.json").exists():
         _record(load_checkpoint(checkpoint).model, prompts, data)
@@ -76,7 +72,7 @@ def demo_tuner(out: Path, updates: int = 50) -> EndingsTuner:
 def write_page(tuner: EndingsTuner, out: Path) -> Path:
     """Speak the held-out texts before and after; `out`/index.html plays them, with the figures."""
     chain = named_schedule(SCHEDULE, STEPS, ETA)
-    before = load_checkpoint(Path(dlpo.__file__).parents[1] / CHECKPOINT).model
+    before = load_checkpoint(from_repository(CHECKPOINT, IN_A_CLONE)).model
     tuned = load_checkpoint(tuner.out / "checkpoint").model
     rows = []
     for number, (voice, text) in enumerate((v, t) for v in VOICES for t in HELD_OUT_TEXTS):

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import itertools
 import logging
 import os
-import resource
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from grpc_health.v1 import health
 
 from dlpo.errors import EngineError
+from dlpo.operating_system import (
+    call_on_stop,
+    give_memory_back,
+    keep_one_heap,
+    lift_file_limit,
+    usable_cores,
+)
 from dlpo_serving.endpoints import Endpoints, serve_endpoints, set_ready
 from dlpo_serving.operations.call_scope import CallScope, open_tracer
 from dlpo_serving.operations.keys import KeyRing, Quotas
@@ -36,7 +39,6 @@ from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 
 SWITCH_S = 2e-5  # how long a busy thread may hold the GIL; at 1 ms a storm of cancels starves lanes
 THREADS = 3  # for work beside the event loop: two readers and the watch of the lanes
-M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
 HEARTBEAT_S = 1.0  # between two checks of the lanes
 HANG_BEATS = 20  # heartbeats; limit for one call of a graph
 MAX_HUNG_LANES = 3  # replaced within `HUNG_BEATS`; then the process exits
@@ -72,11 +74,17 @@ def serve(settings: ServerSettings) -> None:
         return
     start = time.perf_counter()
     configure_logs(settings.log_format, settings.log_level)
-    _lift_file_limit()
-    _keep_one_heap()
+    lift_file_limit()
+    keep_one_heap()
     sys.setswitchinterval(SWITCH_S)
     for name in unknown_variables(os.environ):
         _log.warning("%s is not a setting and is ignored; see dlpo serve --help", name)
+    if settings.open_address:
+        _log.warning(
+            "open to the network without keys: whoever reaches %s may have speech made; set"
+            " --keys-file, or listen on 127.0.0.1",
+            settings.open_address,
+        )
     try:
         hangs, status = asyncio.run(_serve(settings, start)), 0
     except EngineHungError as error:
@@ -102,13 +110,12 @@ def say(*lines: str) -> None:
 
 
 async def _serve(settings: ServerSettings, start: float) -> bool:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    stop = asyncio.Event()
     threads, all_run = ThreadPoolExecutor(THREADS), threading.Barrier(THREADS)
     for _ in range(THREADS):  # started now, so that a server's memory and threads stay as they are
         threads.submit(all_run.wait)
-    loop.set_default_executor(threads)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    asyncio.get_running_loop().set_default_executor(threads)
+    call_on_stop(stop.set)
 
     def announce(endpoints: Endpoints, voice: str) -> None:
         gc.collect()
@@ -152,7 +159,7 @@ async def run_server(
         peer_share=settings.peer_share,
     )
     # On a CPU one lane per core, otherwise a single lane that batches.
-    lanes = settings.lanes or (len(os.sched_getaffinity(0)) if settings.engine == "cpu" else 1)
+    lanes = settings.lanes or (usable_cores() if settings.engine == "cpu" else 1)
     tracer = open_tracer(settings.otlp_endpoint)
     executor = EngineExecutor(Scheduler(policy, lanes), lanes, metrics, clock)
     figures: dict[tuple[str, str], Callable[[Scheduler], float]] = {
@@ -206,23 +213,6 @@ async def run_server(
     return executor.has_hung_threads or registry.hangs
 
 
-def _lift_file_limit() -> None:
-    """Raise the limit on open files: each connection is one, and the default is often 1024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError):  # the real limit on macOS is lower than the reported one
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _keep_one_heap() -> None:
-    """Have all threads share a heap, and keep large blocks out of it, if the C library is glibc.
-
-    Otherwise each thread keeps what it freed for itself, and a voice that was replaced leaves gaps.
-    """
-    if tune := getattr(ctypes.CDLL(None), "mallopt", None):
-        tune(M_ARENA_MAX, 1)
-        tune(M_MMAP_THRESHOLD, 1 << 20)  # bytes
-
-
 async def _first_of(*works: Coroutine[Any, Any, object]) -> int:
     """The index of the one that ends first; cancels the others. Raises whatever that one does."""
     tasks = [asyncio.create_task(work) for work in works]
@@ -243,21 +233,9 @@ async def _watch_lanes(executor: EngineExecutor, stop: asyncio.Event) -> EngineH
             del replaced[0]
         if len(replaced) >= MAX_HUNG_LANES:
             break
-        await asyncio.to_thread(_give_memory_back)
+        await asyncio.to_thread(give_memory_back)
         await asyncio.sleep(HEARTBEAT_S)
     stop.set()
     return EngineHungError(
         f"the engine has hung {len(replaced)} times; check its log and restart the server"
     )
-
-
-def _give_memory_back() -> None:
-    """Return freed pages to the system if the C library can (glibc); takes about 1 ms.
-
-    Sentences vary in length, so freed memory is scattered among memory in use, and on its own glibc
-    returns only what is at the end: resident memory would stay at its peak.
-    """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
-        if trim:
-            trim(0)

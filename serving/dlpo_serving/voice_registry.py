@@ -25,6 +25,7 @@ import numpy as np
 from dlpo.audio import SAMPLE_RATE
 from dlpo.bundle import MANIFEST
 from dlpo.errors import ConfigError
+from dlpo.operating_system import lower_priority, this_user
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.front_end import parse_dictionary
 from dlpo_serving.encodings.encoder import warm_encoders
@@ -33,7 +34,7 @@ from dlpo_serving.engines import check_engine
 from dlpo_serving.operations.files import Clock
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.scheduling.executor import EngineExecutor, lower_priority
+from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, CostLines, Costs, Line
 from dlpo_serving.service import LoadedVoice, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
@@ -334,7 +335,7 @@ def check_directory(path: Path) -> None:
     except OSError as error:
         raise ConfigError(
             f"voice directory {path} can't be read: {error.strerror}; create or mount it, and let"
-            f" user {os.geteuid()} list it, before the server starts"
+            f" {this_user()} list it, before the server starts"
         ) from error
 
 

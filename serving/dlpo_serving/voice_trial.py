@@ -7,8 +7,6 @@ instead of the server: `python -m dlpo_serving.voice_trial PATH [PRECISION]`.
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -17,12 +15,14 @@ from typing import cast
 
 from dlpo.bundle import Bundle
 from dlpo.errors import BundleError, EngineError
+from dlpo.operating_system import ended_for_time, limit_this_process
 from dlpo_serving.engines import EnginePrecision
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.job import compute_unit
 from dlpo_serving.voices import open_voice
 
 PROCESSOR_S = 60  # for loading a voice and saying a word; the shipped voices take 2
+WALL_S = 120  # the same, where processor time can't be limited
 MEMORY_BYTES = 4 << 30  # the shipped voices take less than 0.4
 TEXT = "Hi."
 SAME_HERE = 3  # exit code for an error that the server comes to by itself, without harm
@@ -57,7 +57,7 @@ def try_bundle(path: Path, precision: EnginePrecision | None = None) -> None:
 
 
 def _reason(code: int, told: str) -> str:
-    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+    if ended_for_time(code):
         return f"speaking {TEXT!r} took more than {PROCESSOR_S} s of processor; export again"
     if code < 0:
         return f"speaking {TEXT!r} crashed the run-time (signal {-code}); export again"
@@ -68,8 +68,7 @@ def _reason(code: int, told: str) -> str:
 
 def main(path: str, precision: str) -> None:
     """Speak with each number of steps; exits with `SAME_HERE` after an error of the files."""
-    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S + 1))
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    limit_this_process(PROCESSOR_S, MEMORY_BYTES, WALL_S)
     threading.Thread(target=_end_with_server, daemon=True).start()
     try:
         voice = open_voice(Path(path), "cpu", cast("EnginePrecision", precision) or None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import dlpo
 from dlpo.bundle import MANIFEST, Bundle, Manifest
 from dlpo.errors import InputError
+from dlpo_serving.voice_names import about_voices, stock_voice
 
 if TYPE_CHECKING:
     from dlpo_serving.engines import EngineName, EnginePrecision
@@ -37,13 +38,15 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
     """The bundle of a voice: one that ships with dlpo, or a directory or .dlpo file at a path.
 
     Args:
-        name_or_path: may also name a voice, or a mix of voices, of a multi-voice bundle.
+        name_or_path: may also name a voice, or a mix of voices, of a multi-voice bundle, or be a
+            stock name, see `built_in_name`.
 
     Raises:
         InputError: there is no such voice.
     """
     if name_or_path == DEFAULT_VOICE:
         return _EMBEDDED / DEFAULT_VOICE
+    name_or_path = built_in_name(os.fspath(name_or_path))
     bundles = _embedded()
     for path, manifest in bundles:
         if name_or_path in manifest.offered_voices:
@@ -53,11 +56,23 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
     for path, manifest in bundles:
         if manifest.mixes(os.fspath(name_or_path)):
             return path
-    known = ", ".join(known_voices()) or "no voice"
-    raise InputError(
-        f"no voice {os.fspath(name_or_path)!r}; {known} came with dlpo,"
-        ' the path of a bundle made by "dlpo export" does as well'
-    )
+    raise InputError(_unknown(os.fspath(name_or_path)))
+
+
+def _unknown(name: str) -> str:
+    about = about_voices()
+    known = (f"{voice} ({about[voice]})" if voice in about else voice for voice in known_voices())
+    listed = "; ".join(known) or "none"
+    return f"no voice {name!r}. Built in: {listed}. The path of a bundle also works"
+
+
+def built_in_name(name: str) -> str:
+    """The built-in voice for a stock name such as alloy or af_heart; any other name as it is."""
+    known = known_voices()
+    if name in known or _is_there(Path(name)):
+        return name
+    stock = stock_voice(name, known)
+    return name if stock is None else stock or DEFAULT_VOICE
 
 
 def _is_there(path: Path) -> bool:
@@ -97,6 +112,7 @@ def open_voice(
     from dlpo_serving.request import check_request
     from dlpo_serving.synthesizer import Synthesizer
 
+    name_or_path = built_in_name(os.fspath(name_or_path))
     place = find_voice(name_or_path)
     bundle = Bundle.load(place)
     if request:
@@ -106,5 +122,5 @@ def open_voice(
     front_end = TextFrontEnd(words, manifest.language, manifest.symbols)
     synthesizer = Synthesizer(open_engine(bundle, engine, precision), front_end)
     if bundle.manifest.voices and place != Path(name_or_path):
-        return synthesizer.speaking(os.fspath(name_or_path))
+        return synthesizer.speaking(name_or_path)
     return synthesizer

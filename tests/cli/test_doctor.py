@@ -48,7 +48,7 @@ def test_people_get_the_verdict_and_the_problems_first(tmp_path: Path) -> None:
     verdict, problem, *_ = result.stdout.splitlines()
     assert verdict == "no engine speaks"
     assert "no voice" in problem
-    assert "lj, heart, michael, fenrir, nova came with dlpo" in problem
+    assert "Built in: lj (woman" in problem
     assert "optional things are absent; to list them: dlpo doctor --all" in result.stdout
     assert "get it from" not in result.stdout  # the judges' weights
 

@@ -24,8 +24,9 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
 CALL = re.compile(r"(?:^|[|&;] *|bin/)dlpo +([^|&;#\n]+)", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
-FOREIGN = {  # of docker, podman and npm
-    "--backend-config", "--build-arg", "--env", "--format", "--save-dev", "--tmpfs", "--volume",
+FOREIGN = {  # of docker, podman, npm, pip and mypy
+    "--backend-config", "--build-arg", "--env", "--format", "--platform", "--save-dev", "--tmpfs",
+    "--volume",
 }  # fmt: skip
 COMMANDS: Any = get_command(app)
 OF_SERVE = set(OPTION.findall(settings_parser("dlpo serve").format_help()))  # it reads its own

@@ -77,7 +77,7 @@ def test_wrong_settings_are_explained(voice: Voice, tmp_path: Path) -> None:
         voice([" ", ""])
     with pytest.raises(InputError, match=r"out\.xyz"):
         voice.save("Hello.", tmp_path / "out.xyz")
-    with pytest.raises(InputError, match="no voice 'haert'; lj, heart"):
+    with pytest.raises(InputError, match=r"no voice 'haert'\. Built in: lj"):
         Voice("haert")
     assert Voice.list()[:2] == ["lj", "heart"]
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from dlpo.errors import DataError, InputError, reading, writing
+from dlpo.operating_system import flush_directory
 from dlpo_bench.record import problems
 
 KEY = "key.json"
@@ -283,10 +284,12 @@ class AnswerStore:
     def _append(self, path: Path, line: bytes) -> None:
         """Append a line and fsync it; on failure the file is left as it was."""
         is_new = not path.exists()
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+        extra = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # of POSIX, of Windows
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | extra, 0o644)
         try:
             size = os.fstat(file).st_size
-            if size and os.pread(file, 1, size - 1) != b"\n":
+            os.lseek(file, max(size - 1, 0), os.SEEK_SET)
+            if size and os.read(file, 1) != b"\n":
                 line = b"\n" + line  # the previous process was killed in mid-line
             try:
                 written = 0
@@ -299,8 +302,4 @@ class AnswerStore:
         finally:
             os.close(file)
         if is_new:
-            directory = os.open(self._directory, os.O_RDONLY)
-            try:
-                os.fsync(directory)  # makes the file name durable too
-            finally:
-                os.close(directory)
+            flush_directory(self._directory)  # makes the file name durable too

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import signal
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from dlpo.errors import DataError, InputError
+from dlpo.operating_system import call_on_stop
 from dlpo_bench.listening.answers import AUDIO, PAGE, AnswerKey, AnswerStore, parse_answer, read_key
 from dlpo_serving.http import listening
 from dlpo_serving.http.app import EVERY_REPLY, PAGE_HEADERS
@@ -100,8 +100,7 @@ async def serve(
         InputError: the address can't be bound.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    call_on_stop(stop.set)
     app = build_app(folder, hosts=hosts_of(host, allowed))
     async with listening(app, host, port) as port:
         ready(port)

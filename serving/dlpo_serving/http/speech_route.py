@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -32,6 +31,7 @@ from dlpo_serving.http.statuses import BodyError, ErrorReply
 from dlpo_serving.request import SpeechRequest, SynthesisCall
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.synthesis.timing import WordTiming
+from dlpo_serving.voice_names import stock_voice
 
 
 class Delivery:
@@ -181,10 +181,6 @@ def _line(value: dict[str, Any]) -> bytes:
 LAST_WORDS_S = 1.0  # to report an error before the connection is cut
 
 SHORT_TEXT = 200  # characters, about 12 s: sent whole, so that a WAV header has its length
-KOKORO_VOICE = re.compile(r"[abefhijpz]([fm])_([a-z]+)")
-OPENAI_VOICES = dict.fromkeys(("alloy", "coral", "fable", "marin", "nova", "sage", "shimmer"), "f")
-OPENAI_VOICES |= dict.fromkeys(("ash", "ballad", "cedar", "echo", "onyx", "verse"), "m")
-MAN = "michael"  # the built-in voice that other APIs' male voice names map to
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,20 +287,11 @@ def call_of(
 
 
 def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str]) -> str:
-    """Resolve the name of a voice: ours, an alias, or one of OpenAI's or Kokoro's.
-
-    Kokoro's `af_heart` maps to `heart` if that is loaded. Otherwise male names map to `michael` if
-    loaded, and all others to the default voice, "", so that clients need no change.
-    """
+    """Resolve the name of a voice: ours, an alias, or a stock name, see `stock_voice`."""
     if name in aliases or name in voices:
         return aliases.get(name, name)
-    kokoro = KOKORO_VOICE.match(name)
-    if kokoro and kokoro[2] in voices:
-        return kokoro[2]
-    kind = kokoro[1] if kokoro else OPENAI_VOICES.get(name)
-    if kind is None:
-        return name
-    return MAN if kind == "m" and MAN in voices else ""
+    stock = stock_voice(name, voices)
+    return name if stock is None else stock
 
 
 def _within_reach(

@@ -13,7 +13,6 @@ Each yields findings. All of it runs with the base install alone and reports wha
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import signal
@@ -33,6 +32,7 @@ from dlpo.bundle import Bundle
 from dlpo.commit import source_commit
 from dlpo.errors import BundleError, DlpoError, EngineError, MissingExtraError, pip_install
 from dlpo.nvidia import INSTALL_TENSORRT, Finding, State, find_gpu, load_tensorrt
+from dlpo.operating_system import usable_cores
 from dlpo_serving.encodings.encoder import warm_encoders
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, Encoding
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision
@@ -172,8 +172,7 @@ def look_at_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterator[Finding]:
 
 
 def _cpu(cpuinfo: Path) -> Iterator[Finding]:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    cores = len(affinity(0)) if affinity else os.cpu_count()
+    cores = usable_cores()
     try:
         rows = [line.partition(":") for line in cpuinfo.read_text("utf-8").splitlines()]
     except OSError:

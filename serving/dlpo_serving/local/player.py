@@ -58,6 +58,11 @@ PLAYERS = (
 )
 
 
+NO_PLAYER = (
+    "no audio player is installed: apt-get install alsa-utils, or on any system ffmpeg for ffplay"
+)
+
+
 class PlayerPlayback:
     """A running player; use it in a `with` statement, whose end waits until all audio is played."""
 
@@ -182,7 +187,7 @@ class Loudspeaker:
                 self.told = f"played by {player.name}"
                 sink: PlayerPlayback | SoundFile = PlayerPlayback(player, self._rate_hz)
             else:
-                none = "; ".join(self._failures) or "no audio player is installed"
+                none = "; ".join(self._failures) or NO_PLAYER
                 self.told, self.sounds = f"playback failed ({none})", self._or_file
                 if not self._or_file:
                     return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import select
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dlpo.audio import Waveform
 from dlpo.errors import EngineError, InputError
+from dlpo.operating_system import is_quiet
 from dlpo.text.common.feed import ends_at
 from dlpo.text.languages import LANGUAGES, open_language
 from dlpo_serving.encodings.formats import Encoding
@@ -63,9 +63,21 @@ class SayResult:
 
     def __str__(self) -> str:
         return (
-            f"{self.audio_s:.2f} s of speech in {self.wall_s:.2f} s: RTF {self.rtf:.3f},"
+            f"{self.audio_s:.2f} s of speech in {self.wall_s:.2f} s, {pace(self.rtf)};"
             f" first audio after {1000 * self.first_audio_s:.0f} ms{self.told and '; '}{self.told}"
         )
+
+
+def pace(rtf: float) -> str:
+    """A real-time factor as people say it: "26 times faster than real time"."""
+    if not 0 < rtf < inf:
+        return "no audio"
+    way, times = ("faster", 1 / rtf) if rtf <= 1 else ("slower", rtf)
+    return (
+        f"{times:.0f} times {way} than real time"
+        if times >= 9.5
+        else (f"{times:.1f} times {way} than real time")
+    )
 
 
 def say(
@@ -297,7 +309,7 @@ def typed_pieces(descriptor: int) -> Iterator[str | Flush]:
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     line_ended = False
     while True:
-        if line_ended and not select.select([descriptor], [], [], QUIET_S)[0]:
+        if line_ended and is_quiet(descriptor, QUIET_S):
             yield Flush()
         data = os.read(descriptor, _MOST)
         try:

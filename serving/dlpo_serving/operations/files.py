@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from dlpo.errors import ConfigError
+from dlpo.operating_system import has_modes, owns
 
 Clock = Callable[[], float]  # seconds, such as time.monotonic
 
@@ -102,7 +103,7 @@ def check_mode(path: Path, bits: int, why: str, *, of_owner: bool = False) -> No
     """Reject a file that users other than its owner may read or write.
 
     Args:
-        bits: mode bits that must not be set, such as 0o022.
+        bits: mode bits that must not be set, such as 0o022; Windows has none to look at.
         why: what others may do, for the message.
         of_owner: check only if this process owns the file; a mounted secret may be root's.
 
@@ -112,7 +113,7 @@ def check_mode(path: Path, bits: int, why: str, *, of_owner: bool = False) -> No
     """
     found = path.stat()
     mode = stat.S_IMODE(found.st_mode)
-    if mode & bits and not (of_owner and found.st_uid != os.geteuid()):
+    if mode & bits and has_modes() and not (of_owner and not owns(found.st_uid)):
         raise ConfigError(
             f"{path} has mode {mode:04o}: {why}; run: chmod 600 {path}, or mount the secret with"
             " defaultMode: 0400"

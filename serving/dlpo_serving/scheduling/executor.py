@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 import time
 from collections import deque
@@ -15,6 +13,7 @@ from math import inf
 from typing import Protocol, TypeVar
 
 from dlpo.errors import EngineError
+from dlpo.operating_system import lower_priority
 from dlpo.text import Sentence
 from dlpo_serving.errors import CallRejectedError, DisplacedError, OverloadError, PeerShareError
 from dlpo_serving.operations.call_scope import CallRecord
@@ -422,9 +421,3 @@ def _compute(batch: Batch) -> list[_Outcome]:
             return [error]
         alone = (Batch(batch.unit, (stream,), batch.began_s) for stream in batch.streams)
         return [outcome for one in alone for outcome in _compute(one)]
-
-
-def lower_priority(niceness: int) -> None:
-    """Lower this thread's priority; only on Linux, whose scheduler treats threads as processes."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

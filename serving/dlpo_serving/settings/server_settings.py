@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,10 @@ PANELS = {  # of --help, by the first setting of each
     "voices": "Voices", "max_streams": "Limits", "tls_certificate": "Access", "ray": "Ray",
     "metrics": "Logs and metrics",
 }  # fmt: skip
+USUAL = (  # what most servers set; first in --help
+    "http_port", "host", "http_host", "port", "voices", "keys_file", "tls_certificate", "tls_key",
+    "max_streams", "config",
+)  # fmt: skip
 PREFIX = "DLPO_"  # of the environment variables that hold settings
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -202,6 +207,18 @@ class ServerSettings(BaseModel):
         return self
 
     @property
+    def open_address(self) -> str:
+        """Where other machines may have speech made without a key; empty if nowhere."""
+        doors = [(self.host, self.port), (self.http_host, self.http_port)]
+        doors = [] if self.keys_file or self.tls_client_ca else doors
+        doors.append((self.wyoming_host, self.wyoming_port))
+        return ", ".join(
+            address(host, port)
+            for host, port in doors
+            if port is not None and not _is_loopback(host)
+        )
+
+    @property
     def tls(self) -> TlsFiles | None:
         """Paths of the certificates; None to listen without TLS."""
         if self.tls_certificate is None or self.tls_key is None:
@@ -213,6 +230,13 @@ class ServerSettings(BaseModel):
         """Full names of the gRPC services that need no token."""
         health = (HEALTH,) if self.open_health else ()
         return (*health, *(REFLECTION if self.open_reflection else ()))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
 
 
 def address(host: str, port: int) -> str:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, NoReturn, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -30,7 +30,7 @@ from pydantic_settings import (
 from dlpo.errors import ConfigError
 from dlpo_serving.operations.files import read_toml
 from dlpo_serving.settings import server_settings
-from dlpo_serving.settings.server_settings import PANELS, PREFIX, ServerSettings, flag_of
+from dlpo_serving.settings.server_settings import PANELS, PREFIX, USUAL, ServerSettings, flag_of
 
 
 def read_settings(
@@ -118,12 +118,19 @@ def _told(error: ErrorDetails, flags: Mapping[str, Any], path: str | None) -> st
     return told
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reports an error in one line: the usage of fifty settings would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; for the settings: {self.prog} --help\n")
+
+
 def settings_parser(prog: str) -> argparse.ArgumentParser:
     """A parser with a flag for every setting; its result has only the flags that are given.
 
     Values stay text: the settings validate them, whatever their source.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog,
         description="Stream speech over gRPC, and optionally HTTP, until SIGTERM or Ctrl-C.",
         epilog="Each setting can also be given in the TOML file of --config (max_streams = 8) or in"
@@ -133,11 +140,16 @@ def settings_parser(prog: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     texts = _docstrings()
+    fields = ServerSettings.model_fields
+    panel = parser.add_argument_group("The usual ones")
+    for name in USUAL:
+        _add(panel, name, fields[name], texts[name])
     panel = parser.add_argument_group("Network")
-    for name, field in ServerSettings.model_fields.items():
+    for name, field in fields.items():
         if name in PANELS:
             panel = parser.add_argument_group(PANELS[name])
-        _add(panel, name, field, texts[name])
+        if name not in USUAL:
+            _add(panel, name, field, texts[name])
     return parser
 
 

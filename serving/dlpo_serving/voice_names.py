@@ -1,0 +1,54 @@
+"""What voices are called: those that came with dlpo, and the stock names of other APIs."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import dlpo
+
+KOKORO_VOICE = re.compile(r"[abefhijpz]([fm])_([a-z]+)")
+OPENAI_VOICES = dict.fromkeys(("alloy", "coral", "fable", "marin", "nova", "sage", "shimmer"), "f")
+OPENAI_VOICES |= dict.fromkeys(("ash", "ballad", "cedar", "echo", "onyx", "verse"), "m")
+MAN = "michael"  # the built-in voice that other APIs' male voice names map to
+
+
+@dataclass(frozen=True, slots=True)
+class AboutVoice:
+    """What a listener wants to know of a voice before it is heard."""
+
+    speaker: str
+    """woman or man; empty if unknown"""
+    sounds: str
+    """how it sounds, in a few words"""
+    origin: str
+    """what it was learned from"""
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in (self.speaker, self.sounds) if part)
+
+
+def about_voices() -> dict[str, AboutVoice]:
+    """The voices that came with dlpo by name; others have no entry."""
+    table = Path(dlpo.__file__).resolve().parent / "voices" / "about.tsv"
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t")
+        return {row["name"]: AboutVoice(row["speaker"], row["sounds"], row["from"]) for row in rows}
+
+
+def stock_voice(name: str, voices: Collection[str]) -> str | None:
+    """The voice for one of OpenAI's or Kokoro's names; None if it is no such name.
+
+    Kokoro's `af_heart` maps to `heart` if that is loaded. Otherwise male names map to `michael` if
+    loaded, and all others to the default voice, "", so that callers need no change.
+    """
+    kokoro = KOKORO_VOICE.fullmatch(name)
+    if kokoro and kokoro[2] in voices:
+        return kokoro[2]
+    kind = kokoro[1] if kokoro else OPENAI_VOICES.get(name)
+    if kind is None:
+        return None
+    return MAN if kind == "m" and MAN in voices else ""

@@ -1,0 +1,147 @@
+"""`dlpo serve` and its neighbours on a Python that lacks what macOS or Windows lack."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dlpo
+from dlpo.audio import read_wav
+from dlpo.bundle import Bundle
+from dlpo_serving.client import CallError, SpeechClient
+from dlpo_serving.request import SpeechRequest
+from tests.callers import WAIT_S, ServerProcess, lay, server_process, wait_until
+
+SYSTEMS = ("macos", "windows")
+TEXT = "Is it not strange?"
+EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+
+
+def lacking(system: str) -> dict[str, str]:
+    """The environment of a Python that lacks what this system lacks."""
+    return {"PYTHONPATH": str(Path(__file__).parent), "LACKING_SYSTEM": system}
+
+
+def run(system: str, *words: str, code: str = "from dlpo.cli import app; app()") -> str:
+    """The output of `dlpo` or other code on such a Python."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, **lacking(system)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+        timeout=WAIT_S,
+    ).stdout
+
+
+@pytest.fixture(scope="module", params=SYSTEMS)
+def system(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("voices")
+
+
+@pytest.fixture(scope="module")
+def server(
+    system: str, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    options = ("--voice-directory", str(folder), "--voice-poll-s", "0.1", "--lanes", "1")
+    home = tmp_path_factory.mktemp(system)
+    with server_process(home, *options, **lacking(system)) as process:
+        yield process
+
+
+def test_the_python_lacks_it(system: str) -> None:
+    absent = run(system, code="import os; print(hasattr(os, 'sched_getaffinity'))")
+
+    assert absent.strip() == "False"
+
+
+def test_it_speaks_over_grpc_as_on_linux(server: ServerProcess) -> None:
+    with SpeechClient(server.address) as client:
+        client.wait_until_serving(WAIT_S)
+        first = client.speak(SpeechRequest(TEXT), timeout_s=WAIT_S).audio
+        again = b"".join(chunk.audio for chunk in client.stream(SpeechRequest(TEXT)))
+
+    assert len(first) > 20_000
+    assert again == first
+
+
+def test_it_speaks_over_http(server: ServerProcess) -> None:
+    body = json.dumps({"input": TEXT, "response_format": "wav"}).encode()
+    call = urllib.request.Request(
+        f"http://{server.http_address}/v1/audio/speech",
+        body,
+        {"Content-Type": "application/json"},
+    )
+
+    with urllib.request.urlopen(call, timeout=WAIT_S) as reply:
+        assert reply.status == 200
+        assert reply.read().startswith(b"RIFF")
+
+
+def test_a_voice_is_tried_and_added(server: ServerProcess, folder: Path) -> None:
+    lay(EMBEDDED, folder, "guest")
+
+    with SpeechClient(server.address) as client:
+        wait_until(lambda: "guest" in [voice.name for voice in client.voices()])
+        assert client.speak(SpeechRequest(TEXT), "guest", timeout_s=WAIT_S).audio
+    assert "voice refused" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+def test_it_drains_when_it_is_stopped(system: str, stop: signal.Signals, tmp_path: Path) -> None:
+    with server_process(tmp_path, "--lanes", "1", **lacking(system)) as server:
+        with SpeechClient(server.address) as client:
+            call = client.stream(SpeechRequest(TEXT), timeout_s=WAIT_S)
+            heard = next(iter(call)).audio
+            server.process.send_signal(stop)
+            heard += b"".join(chunk.audio for chunk in call)
+
+        assert server.process.wait(WAIT_S) == 0
+    assert len(heard) > 20_000
+    assert "draining" in server.log.read_text()
+
+
+def test_bundles_are_packed(system: str, tmp_path: Path) -> None:
+    packed = tmp_path / "lj.dlpo"
+
+    run(system, "voices", "pack", "lj", str(packed))
+
+    assert Bundle.load(packed).manifest == Bundle.load(EMBEDDED).manifest
+
+
+def test_say_writes_a_file(system: str, tmp_path: Path) -> None:
+    out = tmp_path / "speech.wav"
+
+    run(system, "say", TEXT, "--out", str(out))
+
+    assert len(read_wav(out)[0]) > 10_000
+
+
+def test_doctor_finds_that_it_speaks(system: str) -> None:
+    assert json.loads(run(system, "doctor", "--json"))["speaks"]
+
+
+def test_keys_are_made_and_needed(system: str, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    token = run(system, "keys", "new", "alice", "--file", str(keys)).splitlines()[0]
+    options = ("--lanes", "1", "--keys-file", str(keys))
+
+    with server_process(tmp_path, *options, **lacking(system)) as server:
+        with SpeechClient(server.address) as stranger, pytest.raises(CallError):
+            stranger.speak(SpeechRequest(TEXT), timeout_s=WAIT_S)
+        with SpeechClient(server.address, token=token) as alice:
+            assert alice.speak(SpeechRequest(TEXT), timeout_s=WAIT_S).audio
