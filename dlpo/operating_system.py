@@ -6,7 +6,6 @@ remove these and run the server, so that it starts where they have never existed
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import os
@@ -67,6 +66,8 @@ def call_on_stop(stop: Callable[[], object]) -> None:
     Windows ends a process without a signal if another one terminates it: only the two keys, which
     a parent can send too, let a server drain.
     """
+    import asyncio  # late: `dlpo say` needs none
+
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
         number = getattr(signal, name, None)

@@ -271,4 +271,4 @@ def test_the_demo_writes_sound_and_prints_its_figures(
     assert len(waveform) > rate / 2
     printed = capsys.readouterr().out
     assert printed.count("first audio") == 2
-    assert "than real time" in printed
+    assert "RTF" in printed

@@ -232,7 +232,7 @@ def test_request_and_document_together_keep_to_what_the_voice_can_do(
 ) -> None:
     speak(synthesizer, inside)
     with pytest.raises(RequestError, match=r"line 1, column 8: <prosody>: .* of the request's own"):
-        speak(synthesizer, inside, **settings)
+        speak(synthesizer, inside, strict_ssml=True, **settings)
 
 
 def test_emphasis_gives_way_to_what_the_voice_can_do(synthesizer: Synthesizer) -> None:

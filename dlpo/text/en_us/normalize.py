@@ -25,8 +25,8 @@ _PLACED = {  # signs that are read only in some places -> their pattern
     "#": r"#(?=\w)",
     "~": r"~(?=[\d$£€¥₹])",
     "^": r"(?<=\w)\^(?=\w)",
-    "<": r"(?<=\s)<(?=\s)|(?<=\w)<(?=[\d.])",
-    ">": r"(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])|(?<=\w)>(?=[\d.])",
+    "<": r"(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)",
+    ">": r"(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])|(?<=\w)>(?=\.?\d)",
     "*": r"(?<=\s)\*(?=\s)|(?<=\d)\*(?=\d)",
     "/": r"(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)",
 }
@@ -92,8 +92,15 @@ _CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z]")
 _READ_AS_LETTERS = word_list("read as letters")
 _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
 _DROPS_G = word_list("drop their g")
-_CLAUSE_BEGINS = re.compile(r"(?:^|[.!?:;,\n\f(-])\s*$")
+_CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
+
+
+def _begins_clause(text: str, start: int) -> bool:
+    """Whether nothing but blanks lies between a place and the end of a clause, or the text's."""
+    while start and text[start - 1].isspace() and text[start - 1] not in _CLAUSE_ENDS:
+        start -= 1
+    return start == 0 or text[start - 1] in _CLAUSE_ENDS
 
 
 def word_of(
@@ -120,7 +127,7 @@ def word_of(
         return None if is_other else _words_of(written[:-1], given, listed, capitals)
     if not capitals and written.isupper() and written.lower() not in given:
         lower = written.lower()
-        opens = lower == "us" and _CLAUSE_BEGINS.search(match.string, 0, match.start())
+        opens = lower == "us" and _begins_clause(match.string, match.start())
         if lower in _LETTERS_IN_CAPITALS or opens:
             return _letters(written, "")
     words = _words_of(written, given, listed, capitals)

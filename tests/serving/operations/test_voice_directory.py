@@ -301,7 +301,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading
     """Set when a server begins to load a voice, which takes until the end of the test."""
     begun, let_go = threading.Event(), threading.Event()
 
-    def slow(*arguments: Any) -> Synthesizer:
+    def slow(*arguments: Any, **named: Any) -> Synthesizer:
         begun.set()
         assert let_go.wait(WAIT_S)
         return fake_voice()

@@ -136,7 +136,7 @@ def test_wrong_usage_ends_with_2_and_names_the_mistake(
         read_settings(arguments)
 
     assert caught.value.code == 2
-    assert "dlpo serve: error: " in capsys.readouterr().err
+    assert "unrecognized arguments: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["host", "http_host", "health_host"])
