@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 
 DAY = r"(?:[12]\d|3[01]|0?[1-9])"
 MONTH = r"(?:1[0-2]|0?[1-9])"
@@ -15,20 +16,27 @@ ISO = (
 """2026-11-22, 2026-11-22T05:45:03Z"""
 
 
-_IN_NUMBERS = re.compile(
-    rf"(?<![\w/.])({DAY})([/.-])({DAY})(\2(?:[12]\d{{3}}|\d\d)(?![\w/]))"
-    rf"|(?<=(?:on|by) )({DAY})(/)({DAY})(?![\w/%]|\.\d| of)()"
-)
+@cache
+def _in_numbers(before: tuple[str, ...], not_after: tuple[str, ...]) -> re.Pattern[str]:
+    whole = rf"(?<![\w/.])({DAY})([/.-])({DAY})(\2(?:[12]\d{{3}}|\d\d)(?![\w/]))"
+    if not before:
+        return re.compile(whole)
+    preceded = "|".join(rf"(?<={re.escape(word)} )" for word in before)
+    followed = "".join(rf"| {re.escape(word)}" for word in not_after)
+    return re.compile(rf"{whole}|(?:{preceded})({DAY})(/)({DAY})(?![\w/%]|\.\d{followed})()")
 
 
-def with_days_swapped(text: str) -> str:
-    """Text with the first two numbers of its dates in each other's place."""
+def with_days_swapped(text: str, before: Sequence[str], not_after: Sequence[str]) -> str:
+    """Text with the first two numbers of its dates in each other's place.
+
+    ``before``, ``not_after``: words that make 5/3 a date without a year, and that make it none.
+    """
 
     def swapped(date: re.Match[str]) -> str:
         first, sign, second, year = (found for found in date.groups() if found is not None)
         return f"{second}{sign}{first}{year}"
 
-    return _IN_NUMBERS.sub(swapped, text)
+    return _in_numbers(tuple(before), tuple(not_after)).sub(swapped, text)
 
 
 def full_name(names: Iterable[str], written: str) -> str:

@@ -16,7 +16,8 @@ class FormLanguage:
     """The part of a `Language` that tables and forms settle; a language brings `word` and the rest.
 
     `day_first`: whether 5/3 is the fifth of March. Its lists.tsv has "before names", "sentence
-    starters", "question words" and "before question words".
+    starters", "question words", "before question words", and, for dates without a year that are
+    read the other way round, "before swapped dates" and "not after swapped dates".
     """
 
     day_first = True
@@ -35,6 +36,10 @@ class FormLanguage:
         self._before_names = tables.word_list("before names")
         self._sentence_starters = tables.word_list("sentence starters")
         self._question_words = tables.word_list("question words")
+        self.around_dates = (
+            tables.words_of("before swapped dates"),
+            tables.words_of("not after swapped dates"),
+        )
         self._before_question_words = tables.word_list("before question words")
 
     def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str] | None:

@@ -147,7 +147,7 @@ class TextFrontEnd:
         open_pause_s = reading.open_pause_s
         plain = reading.plain(text, last)
         if reading.dates != "usual" and language.day_first is not (reading.dates == "dmy"):
-            plain = with_days_swapped(plain)
+            plain = with_days_swapped(plain, *language.around_dates)
         readable = language.characters.readable(plain, reading.emoji)
         spoken = language.tokens(readable.text, given=known, shouted=shouted)
         found, places = list[Sentence](), list[tuple[int, int]]()

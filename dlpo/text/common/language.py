@@ -47,6 +47,10 @@ class Language(Protocol):
         """Whether its dates in numbers have the day before the month."""
 
     @property
+    def around_dates(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Words before 5/3 that make it a date, and words after it that make it none."""
+
+    @property
     def characters(self) -> Characters:
         """The characters that its written forms are made of."""
 
