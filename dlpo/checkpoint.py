@@ -59,10 +59,11 @@ class Provenance:
     languages: dict[str, str] = field(default_factory=dict)
     """speaker -> language, BCP 47, of those that don't speak American English"""
 
-    def chain_or(self, untuned: tuple[str, int, float]) -> tuple[str, int, float]:
-        """Schedule, steps and eta that the weights were tuned for last; else those given."""
+    @property
+    def chain(self) -> tuple[str, int, float] | None:
+        """Schedule, steps and eta that the weights were tuned for last, if they were."""
         tuned = self.tuned
-        return (tuned.schedule, tuned.steps, tuned.eta) if tuned else untuned
+        return (tuned.schedule, tuned.steps, tuned.eta) if tuned else None
 
 
 @dataclass(frozen=True, slots=True)

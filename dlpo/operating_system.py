@@ -23,6 +23,7 @@ with contextlib.suppress(ModuleNotFoundError):
 _os: Any = os  # for what a type checker would miss on another system
 
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
+OVERTIME = 124  # exit code after the wall time of `limit_this_process`, that of timeout(1)
 OPEN_MAX = 10_240  # files; macOS reports no upper limit, but refuses more than this
 
 
@@ -123,9 +124,6 @@ def limit_this_process(processor_s: int, memory_bytes: int, wall_s: float) -> No
     _resource.setrlimit(_resource.RLIMIT_CPU, (processor_s, processor_s + 1))
     with contextlib.suppress(ValueError):
         _resource.setrlimit(_resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-
-
-OVERTIME = 124  # exit code after `wall_s`, that of timeout(1)
 
 
 def ended_for_time(code: int) -> bool:

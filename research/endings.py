@@ -155,7 +155,7 @@ def listener(policy: PitchFlow, provenance: Provenance, whisper: Path | None) ->
     if whisper is None:
         return lambda figures, drawn: {}
     recognizer = Whisper(whisper)
-    speaker = Speaker(policy, named_schedule(*provenance.chain_or(UNTUNED_CHAIN)))
+    speaker = Speaker(policy, named_schedule(*(provenance.chain or UNTUNED_CHAIN)))
 
     def heard(figures: EndingFigures, drawn: Sequence[Tensor]) -> dict[str, float]:
         logits: dict[str, list[float]] = {}

@@ -479,12 +479,13 @@ def tune(
 
 def chain_of(provenance: Provenance) -> tuple[str, int, float]:
     """Schedule, steps and eta that a checkpoint was tuned for, else those of the embedded voice."""
+    if chain := provenance.chain:
+        return chain
     import dlpo
     from dlpo.bundle import Bundle
 
     manifest = Bundle.load(Path(dlpo.__file__).parent / "voices" / "lj").manifest
-    schedule = manifest.noise_schedule
-    return provenance.chain_or((schedule.name, manifest.steps, schedule.eta))
+    return manifest.noise_schedule.name, manifest.steps, manifest.noise_schedule.eta
 
 
 def _report(tuner: Tuner) -> None:

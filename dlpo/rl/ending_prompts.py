@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from dlpo.errors import DataError, TextError
+from dlpo.errors import DataError, TextError, reading
 from dlpo.rl.endings import KINDS, RISING, EndingKind
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
@@ -53,7 +53,10 @@ def read_ending_prompts(
         InputError: the language can't be read.
         DataError: a file can't be read, or a line has no id and text.
     """
-    left_out = set() if without is None else set(_read(without, "ids, one a line").split())
+    left_out = set[str]()
+    if without is not None:
+        with reading(without, "ids, one a line"):
+            left_out = set(without.read_text(encoding="utf-8").split())
     front_end, found = TextFrontEnd(language=language), list[EndingPrompt]()
     endings = front_end.language.endings
     for name, text in _texts(paths, left_out):
@@ -78,19 +81,14 @@ def read_ending_prompts(
 def _texts(paths: Sequence[Path], left_out: Collection[str]) -> Iterator[tuple[str, str]]:
     """Ids and texts."""
     for path in paths:
-        for number, line in enumerate(_read(path, "lines id|text").splitlines(), 1):
+        with reading(path, "lines id|text"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, 1):
             name, separator, text = line.replace("\t", "|").partition("|")
             if not separator or not text.strip():
                 raise DataError(f"{path}, line {number}: got {line[:60]!r}; expected id|text")
             if name not in left_out:
                 yield name, text
-
-
-def _read(path: Path, expected: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: can't be read ({error}); expected {expected}") from error
 
 
 def _of_lists(prompt: Prompt, number: int, held_out: bool) -> list[EndingPrompt]:

@@ -104,7 +104,7 @@ class PitchTuner(TrainingRun):
     def _save_checkpoint(self, path: Path) -> None:
         provenance = self.base.provenance
         before, (method, reward) = provenance.tuned, self._tuned_by()
-        schedule, steps, eta = provenance.chain_or(UNTUNED_CHAIN)
+        schedule, steps, eta = provenance.chain or UNTUNED_CHAIN
         base = self.base.sha256
         provenance = replace(
             provenance,

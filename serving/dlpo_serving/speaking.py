@@ -13,13 +13,13 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
-from dlpo_serving.client import ReplyFormat, SpeechClient, SpeechStream, Tls
 from dlpo_serving.local.player import SoundFile, check_writable, encoding_of
 from dlpo_serving.local.say import calls_of
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import DEFAULT_VOICE, known_voices, open_voice
 
 if TYPE_CHECKING:
+    from dlpo_serving.client import SpeechStream, Tls
     from dlpo_serving.engines import EngineName, EnginePrecision
 
 
@@ -33,7 +33,12 @@ class Settings(TypedDict, total=False):
     dictionary: Mapping[str, str]
     ssml: bool
     volume_db: float
+    code: str
+    emoji: str
     language: str
+    dates: str
+    directions: bool
+    strict_ssml: bool
 
 
 class Speaking(ABC):
@@ -152,6 +157,8 @@ class Client(Speaking):
     def __init__(
         self, address: str, name: str = "", *, tls: Tls | None = None, token: str | None = None
     ) -> None:
+        from dlpo_serving.client import SpeechClient  # late: `Voice` needs no gRPC
+
         self.address, self.name = address, name
         self._client = SpeechClient(address, tls=tls, token=token)
 
@@ -191,6 +198,8 @@ class Client(Speaking):
         return int(found[0].sample_rate_hz)
 
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
+        from dlpo_serving.client import ReplyFormat
+
         whole, pieces = (text, None) if isinstance(text, str) else ("", text)
         request = SpeechRequest(whole, **settings)
         return _received(calls_of(self._client, request, pieces, self.name, ReplyFormat()))

@@ -84,9 +84,8 @@ def main(path: str, precision: str) -> None:
 
 
 def _end_with_server() -> None:
-    os.read(
-        0, 1
-    )  # comes to the end of the pipe when the server ends; buffered, it would block exit
+    # Comes to the end of the pipe when the server ends; a buffered read would block exit.
+    os.read(0, 1)
     os._exit(1)
 
 

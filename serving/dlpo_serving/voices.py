@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,11 @@ _EMBEDDED = Path(dlpo.__file__).resolve().parent / "voices"  # bundles, named af
 
 def known_voices() -> list[str]:
     """Names of the voices that ship with dlpo, the default voice first."""
-    return [voice for _, manifest in _embedded() for voice in manifest.offered_voices]
+    return _names(_embedded())
+
+
+def _names(bundles: Sequence[tuple[Path, Manifest]]) -> list[str]:
+    return [voice for _, manifest in bundles for voice in manifest.offered_voices]
 
 
 def _embedded() -> list[tuple[Path, Manifest]]:
@@ -44,19 +48,28 @@ def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: there is no such voice.
     """
-    if name_or_path == DEFAULT_VOICE:
-        return _EMBEDDED / DEFAULT_VOICE
-    name_or_path = built_in_name(os.fspath(name_or_path))
+    return _find(os.fspath(name_or_path))[0]
+
+
+def _find(asked: str) -> tuple[Path, str]:
+    """The bundle of a voice, see `find_voice`, and what it calls the voice; reads manifests once.
+
+    Raises:
+        InputError: there is no such voice.
+    """
+    if asked == DEFAULT_VOICE:
+        return _EMBEDDED / DEFAULT_VOICE, asked
     bundles = _embedded()
+    name = _built_in(asked, _names(bundles))
     for path, manifest in bundles:
-        if name_or_path in manifest.offered_voices:
-            return path
-    if _is_there(Path(name_or_path)):
-        return Path(name_or_path)
+        if name in manifest.offered_voices:
+            return path, name
+    if _is_there(Path(name)):
+        return Path(name), name
     for path, manifest in bundles:
-        if manifest.mixes(os.fspath(name_or_path)):
-            return path
-    raise InputError(_unknown(os.fspath(name_or_path)))
+        if manifest.mixes(name):
+            return path, name
+    raise InputError(_unknown(name))
 
 
 def _unknown(name: str) -> str:
@@ -68,7 +81,10 @@ def _unknown(name: str) -> str:
 
 def built_in_name(name: str) -> str:
     """The built-in voice for a stock name such as alloy or af_heart; any other name as it is."""
-    known = known_voices()
+    return _built_in(name, known_voices())
+
+
+def _built_in(name: str, known: Collection[str]) -> str:
     if name in known or _is_there(Path(name)):
         return name
     stock = stock_voice(name, known)
@@ -112,8 +128,7 @@ def open_voice(
     from dlpo_serving.request import check_request
     from dlpo_serving.synthesizer import Synthesizer
 
-    name_or_path = built_in_name(os.fspath(name_or_path))
-    place = find_voice(name_or_path)
+    place, name = _find(os.fspath(name_or_path))
     bundle = Bundle.load(place)
     if request:
         check_request(request, bundle.manifest)
@@ -121,6 +136,6 @@ def open_voice(
     words = {**manifest.dictionary, **(dictionary or {})}
     front_end = TextFrontEnd(words, manifest.language, manifest.symbols)
     synthesizer = Synthesizer(open_engine(bundle, engine, precision), front_end)
-    if bundle.manifest.voices and place != Path(name_or_path):
-        return synthesizer.speaking(name_or_path)
+    if bundle.manifest.voices and place != Path(name):
+        return synthesizer.speaking(name)
     return synthesizer

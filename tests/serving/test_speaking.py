@@ -42,6 +42,11 @@ def test_importing_dlpo_loads_no_runtime() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_voice_of_this_process_loads_no_grpc() -> None:
+    code = "import sys; from dlpo import Voice; Voice(); sys.exit('grpc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_voice_speaks_whole_texts_and_pieces_alike(voice: Voice) -> None:
     whole = voice(TEXT, seed=3)
     assert whole.dtype == np.float32

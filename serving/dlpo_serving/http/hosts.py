@@ -6,10 +6,11 @@ origin, use the server of whoever looks at it (DNS rebinding).
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Sequence
 
 from aiohttp import web
+
+from dlpo_serving.settings.server_settings import is_loopback
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
@@ -21,11 +22,9 @@ def hosts_of(listening_on: str, allowed: Sequence[str] = ()) -> frozenset[str]:
         listening_on: address or name.
         allowed: further names, for example that of a proxy on the same machine.
     """
-    try:
-        is_local = ipaddress.ip_address(listening_on.strip("[]")).is_loopback
-    except ValueError:
-        is_local = listening_on == "localhost"
-    return frozenset((*LOCAL, *(name.lower() for name in allowed))) if is_local else frozenset()
+    if not is_loopback(listening_on):
+        return frozenset()
+    return frozenset((*LOCAL, *(name.lower() for name in allowed)))
 
 
 def check_host(request: web.Request, hosts: Collection[str]) -> None:

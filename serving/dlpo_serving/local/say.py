@@ -73,11 +73,8 @@ def pace(rtf: float) -> str:
     if not 0 < rtf < inf:
         return "no audio"
     way, times = ("faster", 1 / rtf) if rtf <= 1 else ("slower", rtf)
-    return (
-        f"{times:.0f} times {way} than real time"
-        if times >= 9.5
-        else (f"{times:.1f} times {way} than real time")
-    )
+    digits = 0 if times >= 9.5 else 1
+    return f"{times:.{digits}f} times {way} than real time"
 
 
 def say(

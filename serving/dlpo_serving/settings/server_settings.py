@@ -215,7 +215,7 @@ class ServerSettings(BaseModel):
         return ", ".join(
             address(host, port)
             for host, port in doors
-            if port is not None and not _is_loopback(host)
+            if port is not None and not is_loopback(host)
         )
 
     @property
@@ -232,9 +232,10 @@ class ServerSettings(BaseModel):
         return (*health, *(REFLECTION if self.open_reflection else ()))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server on this address or name."""
     try:
-        return ip_address(host).is_loopback
+        return ip_address(host.strip("[]")).is_loopback
     except ValueError:  # a name
         return host == "localhost"
 
