@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import FrameType, MappingProxyType
@@ -27,7 +27,14 @@ from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.errors import TrainingError
 from dlpo.text.languages import LANGUAGES
 from dlpo.training.processes import Processes, join_processes
-from dlpo.training.run_state import RunLog, load_state, save_state, saved_progress, write_json
+from dlpo.training.run_state import (
+    RunLog,
+    load_state,
+    only_process,
+    save_state,
+    saved_progress,
+    write_json,
+)
 
 Report = Callable[[int, dict[str, float]], None]
 """called after each update with its number and figures"""
@@ -52,6 +59,7 @@ class TrainingRun:
         out/run.json      what is trained on which data, and the settings
         out/state/        everything to resume from: weights, optimizer, averaged weights, update
         out/checkpoint/   averaged weights as float16, to listen to, export and publish
+        out/lock          held while a process trains here
         out/log.jsonl     one line of figures every `log_every` updates; TensorBoard events too
 
     Update k draws everything random from (seed, k) alone, so that a resumed run is bit-identical
@@ -156,7 +164,8 @@ class TrainingRun:
             The resumed run's `_progress`; empty for a new run.
 
         Raises:
-            TrainingError: the directory holds another run, or its state is damaged.
+            TrainingError: the directory holds another run, another process trains in it, or its
+                state is damaged.
         """
         path = self.out / "run.json"
         now = json.loads(json.dumps(described))  # tuples to lists
@@ -169,9 +178,10 @@ class TrainingRun:
                     f" has {json.dumps(ours.get(key))}: use the same value or choose another --out"
                 )
         self.out.mkdir(parents=True, exist_ok=True)
-        self.update = load_state(self.out, self.accelerator, self.averaged)
-        if self.accelerator.is_main_process:
-            write_json(path, {**now, self.settings_key: to_dict(self.training)})
+        with self._alone():
+            self.update = load_state(self.out, self.accelerator, self.averaged)
+            if self.accelerator.is_main_process:
+                write_json(path, {**now, self.settings_key: to_dict(self.training)})
         return saved_progress(self.out)
 
     def save(self) -> None:
@@ -196,10 +206,11 @@ class TrainingRun:
 
         Raises:
             TrainingError: a loss or a gradient is not finite (`out/bad_batch.safetensors` has the
-                batch), the disk is full, or another process is lost.
+                batch), the disk is full, another process is lost, or one that isn't of this run
+                trains in the same directory.
         """
-        run_log = RunLog(self.out) if self.accelerator.is_main_process else None
-        with Interrupts() as interrupts, self._naming_a_lost_process():
+        with self._alone(), Interrupts() as interrupts, self._naming_a_lost_process():
+            run_log = RunLog(self.out) if self.accelerator.is_main_process else None
             self._begin(run_log)
             while self.update < self.training.updates and self.stopped is None:
                 if max(self.processes.gather(interrupts.signal or 0)):
@@ -213,6 +224,10 @@ class TrainingRun:
             self.save()
         self.stop_signal = interrupts.signal
         return self.out / "checkpoint"
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Keep other runs out of the directory; the main process does so for all."""
+        return only_process(self.out) if self.accelerator.is_main_process else nullcontext()
 
     @contextmanager
     def _naming_a_lost_process(self) -> Iterator[None]:

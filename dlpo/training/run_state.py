@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel
@@ -22,7 +23,7 @@ from dlpo.errors import TrainingError
 
 log = logging.getLogger(__name__)
 STATE, BEFORE, UNFINISHED = "state", "state.before", "state.part"
-UPDATE = "update.json"
+UPDATE, LOCK = "update.json", "lock"
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -73,6 +74,22 @@ def save_state(
             " free: make room and run the same command to resume from the previous state"
         ) from error
     shutil.rmtree(before, ignore_errors=True)
+
+
+@contextmanager
+def only_process(out: Path) -> Iterator[None]:
+    """Within the block no other process may train in `out`; the lock ends with the process.
+
+    Raises:
+        TrainingError: another one does.
+    """
+    try:
+        with FileLock(out / LOCK, blocking=False):
+            yield
+    except Timeout as error:
+        raise TrainingError(
+            f"{out}: another process trains here; wait until it ends, or choose another --out"
+        ) from error
 
 
 def load_state(out: Path, accelerator: Accelerator, averaged: AveragedModel) -> int:
