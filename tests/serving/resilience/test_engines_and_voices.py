@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 import re
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
+from dlpo_serving import server as dlpo_server
 from dlpo_serving import voice_registry
 from dlpo_serving.client import CallError, SpeechClient
 from dlpo_serving.request import SpeechRequest
@@ -165,3 +170,30 @@ def test_voices_that_come_corrupt_again_and_go_disturb_no_stream(
                 speak()
     assert "voice refused entry=eve.dlpo" in caplog.text
     assert not [record for record in caplog.records if record.exc_info]
+
+
+class Cycle:
+    """Garbage that only a collection finds."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_calls_leave_behind_goes_at_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dlpo_server, "HEARTBEAT_S", 0.01)
+    lanes = SimpleNamespace(replace_hung_lanes=lambda beats: 0)
+
+    async def beats_until_gone() -> None:
+        left = weakref.ref(Cycle())
+        assert left() is not None
+        beats = asyncio.create_task(dlpo_server._watch_lanes(lanes, asyncio.Event()))  # type: ignore[arg-type]
+        async with asyncio.timeout(WAIT_S):
+            while left() is not None:
+                await asyncio.sleep(0.01)
+        beats.cancel()
+
+    gc.disable()  # as rare as it is in a server: what started with it is frozen
+    try:
+        asyncio.run(beats_until_gone())
+    finally:
+        gc.enable()
