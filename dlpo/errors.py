@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]  # of the checkout, if it has pyproject.toml
+# Packages that an extra brings and that are found without importing them, which takes seconds.
+_TOLD_BY = {"train": ("torch", "soundfile"), "export": ("onnx", "onnxscript", "onnxruntime")}
 
 
 class DlpoError(Exception):
@@ -111,10 +113,6 @@ def needs(extra: str) -> Iterator[None]:
         if package.startswith("dlpo"):
             raise
         raise MissingExtraError(package, extra) from error
-
-
-# Packages that an extra brings and that are found without importing them, which takes seconds.
-_TOLD_BY = {"train": ("torch", "soundfile"), "export": ("onnx", "onnxscript", "onnxruntime")}
 
 
 def check_installed(*extras: str) -> None:

@@ -62,6 +62,7 @@ SPENT = "spent.json"  # CPU-seconds and scores, beside a finished run
 KINDS: Mapping[str, EndingKind] = {
     "yn": "yes_no", "wh": "wh", "st": "statement", "dq": "declarative",
 }  # fmt: skip
+Heard = Callable[[EndingFigures, Sequence[Tensor]], dict[str, float]]
 
 
 def read_test(path: Path) -> list[EndingPrompt]:
@@ -145,9 +146,6 @@ def main(
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)))
     if record:
         print(write_record("endings", Measured(found), study_command("endings"), RECORDS))
-
-
-Heard = Callable[[EndingFigures, Sequence[Tensor]], dict[str, float]]
 
 
 def listener(policy: PitchFlow, provenance: Provenance, whisper: Path | None) -> Heard:

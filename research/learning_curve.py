@@ -51,6 +51,10 @@ from dlpo_bench.tables import Block, Table, estimate, number, show
 from dlpo_serving.voices import DEFAULT_VOICE, find_voice
 from research import RECORDS
 
+KIND = "learning-curve"
+AXES = {"updates": ("updates, thousands", 1_000.0), "hours": ("hours of training", 1.0)}
+LINKS = ((False, "trained", BLUE), (True, "tuned", ORANGE))
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -242,9 +246,6 @@ def _committed(path: str, commit: str) -> bytes:
     return done.stdout
 
 
-KIND = "learning-curve"
-
-
 def learning_curve(
     points: Sequence[Placed],
     clips: Sequence[Clip],
@@ -292,10 +293,6 @@ def figures(
         ],
         RECORDINGS: figures_of(replace(quality, baseline=None), RECORDINGS),
     }
-
-
-AXES = {"updates": ("updates, thousands", 1_000.0), "hours": ("hours of training", 1.0)}
-LINKS = ((False, "trained", BLUE), (True, "tuned", ORANGE))
 
 
 def curve_blocks(figures: Mapping[str, Any]) -> list[Block]:

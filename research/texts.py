@@ -100,6 +100,9 @@ DC_LIMIT_DB = -50.0
 END_LIMIT_DB = -15.0
 PACE_LIMITS = (45.0, 300.0)  # ms per phoneme; isolated letters and words are slow
 END_S = 0.15  # voiced part at the end of a sentence
+WhisperDir = Annotated[
+    Path | None, of_judges(exists=True, help="Whisper checkpoint, in place of pocketsphinx.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -603,11 +606,6 @@ def texts_blocks(figures: Figures) -> list[Block]:
         listed = "; ".join(f"{name}: {', '.join(what)}" for name, what in accidents.items())
         blocks.append(f"Accidents of {label}: {listed or 'none'}.")
     return blocks
-
-
-WhisperDir = Annotated[
-    Path | None, of_judges(exists=True, help="Whisper checkpoint, in place of pocketsphinx.")
-]
 
 
 def seeds_words(figures: Mapping[str, Any]) -> str:

@@ -36,6 +36,19 @@ FULL_FIXTURES = {
     "slim",
 }
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+# What a bundle is made of: where one of these files or packages changes, toys are exported again.
+TOY_SOURCES = (
+    "export/dlpo_export/**/*.py", "dlpo/model/*.py", "dlpo/bundle/*.py", "dlpo/config/*.py",
+    "dlpo/text/symbols.py", "dlpo/*.py",
+)  # fmt: skip
+TOY_PACKAGES = ("numpy", "onnx", "onnxruntime", "onnxscript", "onnxslim", "torch")
+# As root, without a screen, and without a word to Google.
+CHROMIUM_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required",
+    "--window-size=1280,900",
+)  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -146,14 +159,6 @@ def drawing_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathF
 
     path = tmp_path_factory.mktemp("drawing") / "checkpoint"
     return save_toy(path, replace(SPECTRAL, contour=CONTOUR), seed=2, change=change)
-
-
-# What a bundle is made of: where one of these files or packages changes, toys are exported again.
-TOY_SOURCES = (
-    "export/dlpo_export/**/*.py", "dlpo/model/*.py", "dlpo/bundle/*.py", "dlpo/config/*.py",
-    "dlpo/text/symbols.py", "dlpo/*.py",
-)  # fmt: skip
-TOY_PACKAGES = ("numpy", "onnx", "onnxruntime", "onnxscript", "onnxslim", "torch")
 
 
 @functools.cache
@@ -344,15 +349,6 @@ def real_gpu() -> None:
         load_tensorrt()
     except DlpoError as error:
         pytest.skip(f"needs a GPU and TensorRT: {error}")
-
-
-# As root, without a screen, and without a word to Google.
-CHROMIUM_FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required",
-    "--window-size=1280,900",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

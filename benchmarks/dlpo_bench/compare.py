@@ -36,6 +36,20 @@ Scored = tuple[Floats, Floats | None]
 KINDS = ("quality", "tuning-comparison", "pareto", "texts", "controls", "learning-curve", "endings")
 """Kinds of record whose samples are scores of clips, by system."""
 DIGITS = 3  # of a difference; a judge's own arithmetic differs by 1e-6 between machines
+TIMES = (  # in records that are not from judges
+    "first_audio_ms", "stream_rtf", "python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms",
+    "processor_ms", "whole_ms", "stream_ms", "processor_ms_per_s", "open_ms", "refusal_ms",
+    "freed_ms", "gap_ms", "first_token_to_speech_ms", "last_token_to_end_of_speech_ms",
+    "speech_rtf", "denoiser_rtf", "kernel_ms", "graph_ms",
+)  # fmt: skip
+SCORES = (
+    "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808", "P.835 SIG", "P.835 BAK", "P.835 OVRL",
+    "PLCMOS", "UTMOS", "speaker cosine",
+)  # fmt: skip
+COSTS = (  # of recognizers, and what a listener would call an accident
+    WORD_ERRORS, CHARACTER_ERRORS, f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added",
+    "silent words", "loud pauses", "clipped samples", "sharpest jump, dB", "DC, dB",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +65,6 @@ _TIME = Measure("slower", "faster", more_is_worse=True)
 _COST = Measure("worse", "better", more_is_worse=True)
 _SCORE = Measure("better", "worse", more_is_worse=False)
 
-TIMES = (  # in records that are not from judges
-    "first_audio_ms", "stream_rtf", "python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms",
-    "processor_ms", "whole_ms", "stream_ms", "processor_ms_per_s", "open_ms", "refusal_ms",
-    "freed_ms", "gap_ms", "first_token_to_speech_ms", "last_token_to_end_of_speech_ms",
-    "speech_rtf", "denoiser_rtf", "kernel_ms", "graph_ms",
-)  # fmt: skip
-SCORES = (
-    "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808", "P.835 SIG", "P.835 BAK", "P.835 OVRL",
-    "PLCMOS", "UTMOS", "speaker cosine",
-)  # fmt: skip
-COSTS = (  # of recognizers, and what a listener would call an accident
-    WORD_ERRORS, CHARACTER_ERRORS, f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added",
-    "silent words", "loud pauses", "clipped samples", "sharpest jump, dB", "DC, dB",
-)  # fmt: skip
 MEASURES: Mapping[str, Measure] = (
     dict.fromkeys(TIMES, _TIME) | dict.fromkeys(SCORES, _SCORE) | dict.fromkeys(COSTS, _COST)
 )

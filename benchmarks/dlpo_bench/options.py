@@ -19,6 +19,10 @@ PROTOCOLS, LOOPS = ("dlpo", "riva", "openai"), ("closed", "open")
 
 BundleName = Annotated[str, Option(help="Voice name or bundle path.")]
 Core = Annotated[int | None, Option(help="Core to pin to; by default, the last.")]
+_server, _load, _single = (
+    partial(Option, rich_help_panel=panel)
+    for panel in ("Server", "Load", "One stream, soak and overload")
+)
 
 
 @dataclass(kw_only=True)
@@ -104,12 +108,6 @@ class ScalingOptions:
     )
     rounds: Annotated[int, Option(min=2, help="Fresh processes per length.")] = 4
     core: Core = None
-
-
-_server, _load, _single = (
-    partial(Option, rich_help_panel=panel)
-    for panel in ("Server", "Load", "One stream, soak and overload")
-)
 
 
 @dataclass(kw_only=True)

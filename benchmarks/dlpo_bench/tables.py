@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TERMINAL_WIDTH = 240  # columns, when output is piped
 
 Figures = Mapping[str, Any]
+TARGET_HEADER = ("measure", "measured", "floor", "aim", "reached")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +169,6 @@ class Target:
         verdict = "aim" if reached[0] else "floor" if reached[1] else "missed"
         measured = estimate(figure) if isinstance(figure, Mapping) else number(value)
         return [self.name, measured, f"{self.floor:g}", f"{self.aim:g}", verdict]
-
-
-TARGET_HEADER = ("measure", "measured", "floor", "aim", "reached")
 
 
 def target_table(targets: Iterable[Target], figures: Figures) -> Table:

@@ -42,6 +42,7 @@ Voices = Annotated[  # research/ uses this one and the next
 ]
 Seeds = Annotated[int, of_speech(min=1, help="Noise seeds per text.")]
 Clips = Annotated[int, of_judges(min=1, help="Number of test sentences.")]
+MOST_NOTES = 8  # a quick run lacks most of what a long one has
 
 
 def register(app: typer.Typer) -> None:
@@ -232,9 +233,6 @@ def report(
     for problem in page.problems:
         _tell(f"left out: {problem}")
     typer.echo(f"{out}, {len(page.pictures)} charts")
-
-
-MOST_NOTES = 8  # a quick run lacks most of what a long one has
 
 
 def compare(

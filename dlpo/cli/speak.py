@@ -40,6 +40,7 @@ _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
 _FLAGS = {"text": "TEXT", "pitch_semitones": "--pitch", "volume_db": "--volume",
           "encoding": "--out", "sample_rate_hz": "--sample-rate"}  # fmt: skip
 _UsageError: Any = typer.BadParameter.__base__  # click's own; newer typer bundles click
+_begun = time.monotonic()
 
 
 class _OfText(TyperCommand):
@@ -250,9 +251,6 @@ def _flags_named() -> Iterator[None]:
 
 def _flag(field: str) -> str:
     return _FLAGS.get(field, f"--{field}")
-
-
-_begun = time.monotonic()
 
 
 def _show_progress(audio_s: float, share: float) -> None:

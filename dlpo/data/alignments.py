@@ -19,6 +19,8 @@ _UNKNOWN = "spn"  # the aligner did not know the word: real sound, unknown phone
 MAX_LINE = 1_000_000  # characters
 TSV_COLUMNS = ["id", "phonemes", "durations_ms", "words"]
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*", re.UNICODE)
+_TIER = re.compile(r'name = "(\w+)"(.*?)(?=item \[\d+\]|\Z)', re.DOTALL)
+_INTERVAL = re.compile(r'xmin = ([\d.]+)\s+xmax = ([\d.]+)\s+text = "([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +180,6 @@ def _parse_word(text: str) -> AlignedWord:
     word, span = text.rsplit(":", 1)
     first, end = span.split("-")
     return AlignedWord(word, int(first), int(end))
-
-
-_TIER = re.compile(r'name = "(\w+)"(.*?)(?=item \[\d+\]|\Z)', re.DOTALL)
-_INTERVAL = re.compile(r'xmin = ([\d.]+)\s+xmax = ([\d.]+)\s+text = "([^"]*)"')
 
 
 def read_textgrid(path: Path) -> Alignment:

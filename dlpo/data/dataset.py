@@ -46,6 +46,9 @@ F0_ARRAYS = ("phase", "f0")
 """what a dataset without F0 lacks"""
 _PER_SYMBOL = ("symbols", "durations")
 _PER_SAMPLE = ("audio", "phase")
+LJSPEECH = "LJSpeech-1.1 (public domain)"
+Arrays = Mapping[str, NDArray[Any]]
+"""The arrays of one clip, by the keys of `DTYPES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,6 @@ class Utterance:
     waveform: NDArray[np.float32]
     """(F * 300,)"""
     features: Features
-
-
-LJSPEECH = "LJSpeech-1.1 (public domain)"
 
 
 class Dataset:
@@ -277,10 +277,6 @@ def _languages(datasets: Sequence[Dataset]) -> dict[str, str]:
                     " another dataset; prepare one of them with another --speaker"
                 )
     return found
-
-
-Arrays = Mapping[str, NDArray[Any]]
-"""The arrays of one clip, by the keys of `DTYPES`."""
 
 
 def arrays_of(waveform: Waveform, features: Features) -> dict[str, NDArray[Any]]:

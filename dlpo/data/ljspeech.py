@@ -52,6 +52,8 @@ QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip counts as silence
 LEADING_SESSION = re.compile(r"(.+)-[^-]+")  # LJ001 of LJ001-0042
 WITHOUT_F0 = ".without-f0.npz"  # ending of the name of a clip's features
 Progress = Callable[[int, int], None]
+Work = tuple[Alignment, str | None, Path | None, Path]
+"""alignment, transcript, recording, and the file for its features"""
 
 
 @dataclass(slots=True)
@@ -215,10 +217,6 @@ def prepare(
     pack(out, clips, report.left_out, corpus.name, origin, language)
     shutil.rmtree(partial)
     return report
-
-
-Work = tuple[Alignment, str | None, Path | None, Path]
-"""alignment, transcript, recording, and the file for its features"""
 
 
 def _faults(work: list[Work], jobs: int) -> Iterator[str | None]:

@@ -19,6 +19,7 @@ SHARES = {
     "drill": 0.18,
 }  # of a voice's time, while a pool lasts
 SPANISH = {"spanish": 1.0}
+ROUNDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,6 @@ TARGETS = (
     Target("ef_dora", 3.2, 3.2, SPANISH),
     Target("em_alex", 3.2, 3.2, SPANISH),
 )
-ROUNDS = 60
 
 
 def next_voice(spoken_s: Mapping[str, float], targets: Sequence[Target] = TARGETS) -> str | None:

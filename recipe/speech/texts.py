@@ -15,6 +15,8 @@ LJSPEECH_TEST = ("LJ002-0161", "LJ002-0180")  # as in dlpo/data/ljspeech.py
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # ids become file names
 CLOSED = ".?!…"  # how a whole sentence ends, quotation marks aside
 QUOTES = "\"'”’)"
+Reading = list[tuple[str, tuple[str, ...]]]
+"""letters, and the word of each letter, of every sentence"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,6 @@ class Text:
 def held_out(path: Path = HELD_OUT) -> frozenset[str]:
     """Ids of the texts that nothing learns from."""
     return frozenset(path.read_text(encoding="utf-8").split())
-
-
-Reading = list[tuple[str, tuple[str, ...]]]
-"""letters, and the word of each letter, of every sentence"""
 
 
 def read_letters(path: Path) -> dict[str, Reading]:

@@ -25,6 +25,7 @@ from dlpo.errors import DlpoError, InputError, MissingExtraError
 QUOTED = 60  # characters of a caller's value in a message: gRPC trailers hold only 8 kB
 MAX_MESSAGE = 600  # characters of a message about one field, in case a value was quoted whole
 LISTED = 20  # voices named in a message
+INVALID, RATE_LIMIT, FAULT = "invalid_request_error", "rate_limit_error", "server_error"
 
 
 def shortened(value: str) -> str:
@@ -55,9 +56,6 @@ class RequestError(InputError):
     def __init__(self, *violations: FieldViolation) -> None:
         super().__init__("; ".join(f"{v.field}: {v.message}" for v in violations))
         self.violations = violations
-
-
-INVALID, RATE_LIMIT, FAULT = "invalid_request_error", "rate_limit_error", "server_error"
 
 
 @dataclass(frozen=True, slots=True)

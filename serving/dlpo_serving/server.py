@@ -45,13 +45,11 @@ MAX_HUNG_LANES = 3  # replaced within `HUNG_BEATS`; then the process exits
 HUNG_BEATS = 600
 
 _log = logging.getLogger(__name__)
+Announce = Callable[[Endpoints, str], None]
 
 
 class EngineHungError(EngineError):
     """The engine has repeatedly hung."""
-
-
-Announce = Callable[[Endpoints, str], None]
 
 
 def serve(settings: ServerSettings) -> None:

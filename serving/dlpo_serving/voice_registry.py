@@ -54,6 +54,9 @@ MARKED_TEXT = "<speak>3 zorvixes – A. it's!</speak>"  # loads the SSML and unk
 NICENESS = 15  # of the thread that loads voices while calls are served
 
 Load = Callable[[ServerSettings], Sequence[Synthesizer]]
+STARTUP_CHUNKS = len(STREAM_LADDER)
+# A number, a word in no lexicon, a sentence longer than the small chunks, and a second sentence.
+TEXT = "In 3 steps dlpo learns how long each of its graphs will take on this machine. It is ready."
 
 
 def open_voices(settings: ServerSettings) -> list[Synthesizer]:
@@ -360,11 +363,6 @@ def _state(path: Path) -> object:
     except OSError as error:  # being removed, or a broken link: loading it will report which
         return str(error)
     return [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats]
-
-
-STARTUP_CHUNKS = len(STREAM_LADDER)
-# A number, a word in no lexicon, a sentence longer than the small chunks, and a second sentence.
-TEXT = "In 3 steps dlpo learns how long each of its graphs will take on this machine. It is ready."
 
 
 def measure_costs(

@@ -25,6 +25,7 @@ TEXTS = {"LJ002-0161": "one two three four", "LJ002-0162": "one, two."}
 
 LEVEL = ToyJudge("RMS", lambda waveform: np.sqrt(np.mean(waveform**2)))
 DEAF = ToyJudge("deaf", words=lambda waveform: "one two three")
+PANEL = JudgePanel([LEVEL], {WORD_ERRORS: DEAF}, {})
 
 
 def tone(amplitude: float, seconds: float = 0.5) -> Waveform:
@@ -46,9 +47,6 @@ def corpus(tmp_path: Path) -> Path:
 @pytest.fixture
 def clips(corpus: Path) -> list[Clip]:
     return load_clips(corpus, TEXTS)
-
-
-PANEL = JudgePanel([LEVEL], {WORD_ERRORS: DEAF}, {})
 
 
 def test_every_system_is_heard_at_the_level_of_the_recording(clips: list[Clip]) -> None:

@@ -27,6 +27,7 @@ with wave.open(out, "wb") as file:
     file.setparams((1, 2, 8000, 0, "NONE", ""))
     file.writeframes(bytes(2 * 8000 * len(text.split())))
 """
+ABSENT = measure.program("no-such-engine", "none")
 
 
 def script(name: str, code: str) -> Peer:
@@ -41,7 +42,6 @@ def script(name: str, code: str) -> Peer:
 SCRIPT = script("script", SPEAKS)
 SILENT = script("silent", SPEAKS.replace("len(text.split())", "0"))
 FAILING = script("failing", "raise SystemExit(3)")
-ABSENT = measure.program("no-such-engine", "none")
 
 
 def core() -> int:

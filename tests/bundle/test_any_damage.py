@@ -18,6 +18,11 @@ from dlpo.errors import BundleError
 
 VOICE_JSON = Path(__file__).resolve().parents[2] / "dlpo" / "voices" / "lj" / MANIFEST
 EMBEDDED = {k: v for k, v in json.loads(VOICE_JSON.read_bytes()).items() if k != SEAL}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
 
 
 def places(values: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
@@ -29,13 +34,6 @@ def places(values: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | in
     return [path] * bool(path) + [
         place for key, value in inner for place in places(value, (*path, key))
     ]
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
 
 
 @settings(derandomize=True, max_examples=150, deadline=None)

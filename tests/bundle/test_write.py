@@ -15,6 +15,8 @@ import pytest
 from dlpo.bundle import FORMAT, MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
 from dlpo.errors import BundleError
 
+WORK = b"years of work"
+
 
 def test_same_content_gives_the_same_bytes(
     tmp_path: Path, manifest: Manifest, content: Path
@@ -23,9 +25,6 @@ def test_same_content_gives_the_same_bytes(
         write_bundle(tmp_path / name, manifest, content) for name in ("a.dlpo", "b.dlpo")
     )
     assert first.read_bytes() == second.read_bytes()
-
-
-WORK = b"years of work"
 
 
 def zip_of_work(path: Path) -> None:

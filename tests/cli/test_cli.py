@@ -21,6 +21,7 @@ from tests.callers import command as run
 
 ROOT = Path(dlpo.__file__).resolve().parents[1]
 DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
+Usage = namedtuple("Usage", "total used free")
 
 
 def test_version_is_that_of_the_package_and_of_its_commit() -> None:
@@ -166,9 +167,6 @@ def test_keys_are_printed_once_let_in_and_listed_with_their_quotas(tmp_path: Pat
         "alice: 2 keys, 4 streams, 20000 characters a minute",
         "bob: 1 keys, no limits",
     ]
-
-
-Usage = namedtuple("Usage", "total used free")
 
 
 def test_standard_output_that_is_full_ends_say_with_one_line(monkeypatch: Any) -> None:

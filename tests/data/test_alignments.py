@@ -18,6 +18,12 @@ CLIP = Alignment(
     (0.1, 0.05, 0.2, 0.3, 0.05, 0.1, 0.1, 0.25),
     (AlignedWord("hi", 1, 3), AlignedWord("there", 4, 7)),
 )
+TEXTGRID = (
+    'File type = "ooTextFile"\nObject class = "TextGrid"\nxmin = 0\nxmax = 0.6\ntiers? <exists>\n'
+    "size = 2\nitem []:\n"
+    + praat_tier(1, "words", [(0, 0.2, ""), (0.2, 0.6, "hi")])
+    + praat_tier(2, "phones", [(0, 0.2, ""), (0.2, 0.3, "HH"), (0.3, 0.6, "AY1")])
+)
 
 
 def test_pauses_go_to_the_mark_after_the_word() -> None:
@@ -93,14 +99,6 @@ def test_nothing_there_is_said(tmp_path: Path) -> None:
         list(read_alignments(tmp_path / "absent"))
     with pytest.raises(DataError, match=r"no \*\.TextGrid"):
         list(read_alignments(tmp_path))
-
-
-TEXTGRID = (
-    'File type = "ooTextFile"\nObject class = "TextGrid"\nxmin = 0\nxmax = 0.6\ntiers? <exists>\n'
-    "size = 2\nitem []:\n"
-    + praat_tier(1, "words", [(0, 0.2, ""), (0.2, 0.6, "hi")])
-    + praat_tier(2, "phones", [(0, 0.2, ""), (0.2, 0.3, "HH"), (0.3, 0.6, "AY1")])
-)
 
 
 def test_a_textgrid_reads_like_a_table_row(tmp_path: Path) -> None:

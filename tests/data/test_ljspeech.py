@@ -18,6 +18,7 @@ from dlpo.data.ljspeech import prepare, split_of
 from dlpo.errors import DataError, InputError
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ljspeech"
+TONE = 0.3 * np.sin(np.arange(int(1.5 * SAMPLE_RATE)) / 20)
 
 
 @pytest.fixture
@@ -74,7 +75,6 @@ def claim_a_terabyte(path: Path) -> None:
     path.write_bytes(content)
 
 
-TONE = 0.3 * np.sin(np.arange(int(1.5 * SAMPLE_RATE)) / 20)
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "rate": (lambda path: rewrite(path, TONE, rate=16_000), "1 channels at 16000 Hz"),
     "stereo": (lambda path: rewrite(path, np.repeat(TONE, 2), channels=2), "2 channels"),

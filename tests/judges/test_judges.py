@@ -30,6 +30,7 @@ JUDGES: dict[str, Callable[[], Judge]] = {
     "nisqa_tts": lambda: Nisqa(WEIGHTS / "nisqa_tts.tar"),
     "dnsmos": lambda: Dnsmos(WEIGHTS / "dnsmos_model_v8.onnx"),
 }
+TIME = np.arange(2 * RATE) / RATE  # s
 
 
 @pytest.fixture(scope="module", params=JUDGES)
@@ -142,9 +143,6 @@ def test_a_judge_without_its_front_end_is_refused_before_it_scores(
     monkeypatch.setitem(sys.modules, "librosa", None)
     with pytest.raises(MissingExtraError, match="librosa"):
         make(tmp_path / "weights")
-
-
-TIME = np.arange(2 * RATE) / RATE  # s
 
 
 def tone(hertz: float, amplitude: float = 0.5) -> Waveform:

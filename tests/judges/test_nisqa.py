@@ -21,6 +21,12 @@ AUTHORS_NAMES = {
         "linear.": "pool.model.linear.",
     },
 }
+DAMAGE: list[Callable[[dict[str, Any]], object]] = [
+    lambda content: content["model_state_dict"].pop("cnn.model.conv1.weight"),
+    lambda content: content.pop("args"),
+    lambda content: content["args"].update(ms_n_mels=64),
+    lambda content: content.update(args=Path("/")),  # a class that unpickling would call
+]
 
 
 def authors_file(model: str) -> dict[str, Any]:
@@ -56,14 +62,6 @@ def test_authors_file_becomes_the_network_it_was_saved_from(
     (gradient,) = torch.autograd.grad(ours, waveform)
     assert gradient.isfinite().all()
     assert gradient.any()
-
-
-DAMAGE: list[Callable[[dict[str, Any]], object]] = [
-    lambda content: content["model_state_dict"].pop("cnn.model.conv1.weight"),
-    lambda content: content.pop("args"),
-    lambda content: content["args"].update(ms_n_mels=64),
-    lambda content: content.update(args=Path("/")),  # a class that unpickling would call
-]
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

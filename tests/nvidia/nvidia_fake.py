@@ -29,6 +29,8 @@ import onnx
 import onnxruntime
 
 API: dict[str, Any] = json.loads((Path(__file__).parent / "api.json").read_text())
+Work = Callable[[], None]
+SCRATCH = 4096  # bytes
 
 
 def described(name: str, types: dict[str, type]) -> Callable[[type], type]:
@@ -121,7 +123,6 @@ def function(name: str, implementation: Callable[..., tuple[Any, ...]]) -> Calla
     return call
 
 
-Work = Callable[[], None]
 Error: Any = enumeration("cudaError_t", "cuda")
 Kind: Any = enumeration("cudaMemcpyKind", "cuda")
 CaptureMode: Any = enumeration("cudaStreamCaptureMode", "cuda")
@@ -276,9 +277,6 @@ class Device:
         for name, value in API["cuda"]["constants"].items():
             setattr(module, name, value)
         return module
-
-
-SCRATCH = 4096  # bytes
 
 
 def made(cls: type, **state: object) -> Any:

@@ -19,6 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs/more.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## How it sounds, what it costs\n")[2].partition("\n## ")[0]
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?|\bnone\b")
+STREAMED = ("streamed", "first_ms", "value")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ def under_load(*paths: str) -> list[list[Figure]]:
     return [[Figure("load", path.split("/")) for path in paths]]
 
 
-STREAMED = ("streamed", "first_ms", "value")
 ROWS: dict[str, list[list[Figure]]] = {  # row -> for each column the numbers of its cell
     "NISQA-TTS": judged("NISQA-TTS"),
     "DNSMOS P.808": judged("DNSMOS P.808"),

@@ -22,6 +22,16 @@ Loops = tuple[tuple[int, int], ...]
 
 MOST_INSTRUCTIONS = 100_000
 HIGHEST = 40  # bound of a repeat: higher ones, whose growth is the same, count as this
+_CATEGORIES: dict[Any, Callable[[str], bool]] = {
+    c.CATEGORY_DIGIT: str.isdecimal,
+    c.CATEGORY_SPACE: str.isspace,
+    c.CATEGORY_WORD: lambda one: one.isalnum() or one == "_",
+}
+_NEGATED = {
+    c.CATEGORY_NOT_DIGIT: c.CATEGORY_DIGIT,
+    c.CATEGORY_NOT_SPACE: c.CATEGORY_SPACE,
+    c.CATEGORY_NOT_WORD: c.CATEGORY_WORD,
+}
 
 
 class TooManyStepsError(Exception):
@@ -175,18 +185,6 @@ def _repeat(program: Program, least: int, most: Any, inner: Any, flags: int, gre
     for split in splits:
         ways = (split + 1, len(program.code))
         program.code[split] = ("split", *(ways if greedy else ways[::-1]))
-
-
-_CATEGORIES: dict[Any, Callable[[str], bool]] = {
-    c.CATEGORY_DIGIT: str.isdecimal,
-    c.CATEGORY_SPACE: str.isspace,
-    c.CATEGORY_WORD: lambda one: one.isalnum() or one == "_",
-}
-_NEGATED = {
-    c.CATEGORY_NOT_DIGIT: c.CATEGORY_DIGIT,
-    c.CATEGORY_NOT_SPACE: c.CATEGORY_SPACE,
-    c.CATEGORY_NOT_WORD: c.CATEGORY_WORD,
-}
 
 
 def test_of(node: Node, flags: int) -> Test:

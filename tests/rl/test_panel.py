@@ -27,6 +27,18 @@ from dlpo.rl.rewards import WeightedSum
 from dlpo.rl.timer import StageTimer
 from tests.toys import ToyJudge
 
+BASE = PanelFigures(
+    held_out={"NISQA": 3.5, "DNSMOS": 3.7},
+    spreads={"NISQA": 0.5, "DNSMOS": 0.1, "DistillMOS": 0.4, "loudness": 0.0},
+    rewards={"DistillMOS": 3.2, "loudness": 0.0},
+    word_error_rate=0.20,
+    kl=0.0,
+    diffusion=0.13,
+    level_db=-23.0,
+    high_band_db=-12.0,
+)
+LIMITS = TuningConfig(kl_limit=0.01, judge_margin=0.1, words_margin=0.02)
+
 
 @pytest.fixture
 def panel(
@@ -83,19 +95,6 @@ def test_no_judge_is_both_reward_and_proof(
     assert "nisqa_tts.tar: no such file" in caplog.text  # said, not skipped silently
     assert "dnsmos_model_v8.onnx" in caplog.text
     assert held_out_judges(["nisqa"], sources) == ["distillmos"]
-
-
-BASE = PanelFigures(
-    held_out={"NISQA": 3.5, "DNSMOS": 3.7},
-    spreads={"NISQA": 0.5, "DNSMOS": 0.1, "DistillMOS": 0.4, "loudness": 0.0},
-    rewards={"DistillMOS": 3.2, "loudness": 0.0},
-    word_error_rate=0.20,
-    kl=0.0,
-    diffusion=0.13,
-    level_db=-23.0,
-    high_band_db=-12.0,
-)
-LIMITS = TuningConfig(kl_limit=0.01, judge_margin=0.1, words_margin=0.02)
 
 
 def judged(nisqa: float, dnsmos: float) -> PanelFigures:

@@ -17,6 +17,7 @@ from dlpo.rl.policy_gradient import clipped_surrogate, group_advantages
 from dlpo.rl.rollout import TYPICAL_SAMPLES, Rollout
 
 TARGET = 1.5
+GROUPS = partial(group_advantages, group=4)
 
 
 def reward(x0: Tensor) -> Tensor:
@@ -28,9 +29,6 @@ def reward(x0: Tensor) -> Tensor:
 def sampled(toy: Any, noisy_chain: NoiseSchedule) -> Rollout:
     rollout: Rollout = toy.rollout(toy.Policy(), noisy_chain, 24, group=4)
     return rollout
-
-
-GROUPS = partial(group_advantages, group=4)
 
 
 def test_clipped_surrogate_equals_the_definition(toy: Any, sampled: Rollout) -> None:

@@ -20,6 +20,10 @@ from dlpo.rl.rewards import (
 )
 
 RATE = 22_050  # Hz
+# ---------------------------------------------------------------------- weighted sums
+RANDOM = np.random.default_rng(0)
+MOS = [RANDOM.normal(3, 0.2, 5) for _ in range(4)]
+WORDS = [RANDOM.normal(0.8, 0.01, 5) for _ in range(4)]
 
 
 class Listed:
@@ -88,12 +92,6 @@ def test_a_voice_that_is_too_bright_loses_the_decibels_outside_the_band(
 def test_brightness_of_unusable_clips_is_refused(bad: Waveform) -> None:
     with pytest.raises(InputError, match="waveform 0"):
         high_band_reward(-20.0).judge(clips(bad))
-
-
-# ---------------------------------------------------------------------- weighted sums
-RANDOM = np.random.default_rng(0)
-MOS = [RANDOM.normal(3, 0.2, 5) for _ in range(4)]
-WORDS = [RANDOM.normal(0.8, 0.01, 5) for _ in range(4)]
 
 
 def weighted(**weights: float) -> WeightedSum:

@@ -26,6 +26,10 @@ from tests.toys import denoiser_window
 LoadEngine = Callable[..., Any]
 H200 = Gpu("NVIDIA H200", "9.0", 1 << 37, "13.0")
 SMALL = Buckets((32, 64), (1, 2))
+STEPS = 3
+MARGIN = STEPS * CONTEXT + 1  # as `Manifest.context_frames` of the fake
+TWO_BY_TWO = Buckets(frames=(24, 40), batch=(1, 2))
+ONE_BUCKET = Buckets(frames=(300,), batch=(8,))
 
 
 @pytest.mark.parametrize(("batch", "frames"), [(1, 5), (1, 30), (2, 40), (3, 90), (1, 200)])
@@ -145,12 +149,6 @@ def test_replayed_graphs_compute_with_the_new_inputs(tiny_bundle: Path) -> None:
         expected = OnnxEngine(bundle, "fp32").denoise(2, *inputs)
         inner = slice(0, max(made.shape[1] - bundle.manifest.context_frames(2), 0))
         np.testing.assert_allclose(made[:, inner], expected[:, inner], atol=1e-4)
-
-
-STEPS = 3
-MARGIN = STEPS * CONTEXT + 1  # as `Manifest.context_frames` of the fake
-TWO_BY_TWO = Buckets(frames=(24, 40), batch=(1, 2))
-ONE_BUCKET = Buckets(frames=(300,), batch=(8,))
 
 
 def window(batch: int, frames: int, seed: int = 0) -> tuple[Floats, Floats, Floats]:

@@ -29,6 +29,7 @@ from tests.fake_engine import FRAMES_CONTEXT, FakeEngine
 TEXT = "It goes up, and down again, as long as you like it."
 STEPS = 3
 REQUEST = SpeechRequest(TEXT, speed=0.9, pitch_semitones=1)
+HOP, RATE = 300, 22_050
 
 
 def sentence_with(**of_word: list[float]) -> Sentence:
@@ -150,9 +151,6 @@ def test_the_last_rung_repeats_from_sentence_to_sentence_and_small_rests_join() 
     stops = [[chunk.stop for chunk in cut(frames, 5, sizes)] for frames in (5, 34)]
 
     assert stops == [[5], [10, 20, 34]]
-
-
-HOP, RATE = 300, 22_050
 
 
 def whole(f0: np.ndarray) -> np.ndarray:

@@ -27,6 +27,9 @@ Requires-Dist: pywin32; extra == "serve" and sys_platform == "win32"
 
 
 CUBLAS = 'Provides-Extra: cuda\nRequires-Dist: nvidia-cublas>=13; extra == "cuda"\n'
+OLD = "processor : 0\nmodel name : Old\nflags : fpu sse2\n\n"
+NEW = OLD.replace("sse2", "avx2 avx512_vnni").replace("Old", "New")
+ARM = "processor : 0\nFeatures : fp asimd asimddp i8mm\n"
 
 
 @pytest.mark.parametrize(
@@ -84,11 +87,6 @@ def test_both_builds_of_onnxruntime_are_a_problem(
 
     assert one.state == "problem"
     assert "pip uninstall" in one.remedy
-
-
-OLD = "processor : 0\nmodel name : Old\nflags : fpu sse2\n\n"
-NEW = OLD.replace("sse2", "avx2 avx512_vnni").replace("Old", "New")
-ARM = "processor : 0\nFeatures : fp asimd asimddp i8mm\n"
 
 
 def of_machine(folder: Path, cpuinfo: str | None) -> dict[str, Finding]:

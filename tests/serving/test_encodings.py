@@ -26,6 +26,8 @@ SNDFILE = [Encoding.FLAC, Encoding.OGG_OPUS, Encoding.OPUS_FRAMED, Encoding.MP3]
 CODED = [*SNDFILE, Encoding.AAC]
 
 every_encoding = pytest.mark.parametrize("encoding", Encoding)
+TOO_FAR = "expected 8000 to 48000"
+EVERY_SAMPLE = np.arange(-32_768, 32_768).astype(np.int16)
 
 
 @pytest.fixture(scope="module")
@@ -236,9 +238,6 @@ def test_where_no_memory_may_be_written_and_executed_only_its_encodings_are_miss
     assert refused in ([], SNDFILE)  # a cffi that needs none would be welcome
 
 
-TOO_FAR = "expected 8000 to 48000"
-
-
 @pytest.mark.parametrize(
     ("encoding", "rate", "told"),
     [
@@ -256,9 +255,6 @@ def test_a_rate_that_there_is_not_is_refused_with_those_that_are(
     with pytest.raises(RequestError, match=f"is {rate}; {told}") as error:
         AudioFormat(Encoding(encoding), rate)
     assert [violation.field for violation in error.value.violations] == ["sample_rate_hz"]
-
-
-EVERY_SAMPLE = np.arange(-32_768, 32_768).astype(np.int16)
 
 
 def decisions(first_step: int, first_count: int) -> NDArray[np.int64]:

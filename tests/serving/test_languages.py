@@ -24,6 +24,8 @@ from tests.fake_engine import FakeEngine, fake_manifest
 
 LANGUAGES = {"ann": "en-US", "dora": "es-419"}
 BILINGUAL = replace(fake_manifest("ann"), voices=("ann", "dora"), voice_languages=LANGUAGES)
+SPANISH = "veintiuna niñas"
+TEXT = "21 niñas."
 
 
 class Bilingual(FakeEngine):
@@ -75,9 +77,6 @@ def test_language_that_a_voice_lacks_is_refused(request_: SpeechRequest, field: 
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
-SPANISH = "veintiuna niñas"
-
-
 @pytest.mark.parametrize(
     ("text", "voice", "language", "expected"),
     [
@@ -107,9 +106,6 @@ def test_named_voice_of_another_language_is_an_error(
 ) -> None:
     with pytest.raises(grpc.RpcError, match="'es'; voice 'ann' speaks en-US"):
         bilingual("21 niñas", "ann", "es")
-
-
-TEXT = "21 niñas."
 
 
 async def by_http(server: Any, language: str) -> bytes:

@@ -19,6 +19,13 @@ from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import find_voice, open_voice
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
+LARGEST = 1e-4  # of full scale, in floating point
+INT8_SHARE = 10 ** (-50 / 20)  # RMS of the deviation by the RMS of the speech
+REQUESTS = (
+    SpeechRequest("Fuzzy foxes fish.", speed=0.5, pitch_semitones=-6, seed=1),
+    SpeechRequest("Is this the way to San Jose, or did we miss it? Yes.", speed=2.0, seed=2),
+    SpeechRequest("Rain fell on the old stone bridge.", speed=0.8, pitch_semitones=6, seed=3),
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +67,6 @@ def test_onnxruntime_tells_nobody_of_its_use() -> None:
     )
 
     assert "telemetry" not in quiet.stderr
-
-
-LARGEST = 1e-4  # of full scale, in floating point
-INT8_SHARE = 10 ** (-50 / 20)  # RMS of the deviation by the RMS of the speech
-REQUESTS = (
-    SpeechRequest("Fuzzy foxes fish.", speed=0.5, pitch_semitones=-6, seed=1),
-    SpeechRequest("Is this the way to San Jose, or did we miss it? Yes.", speed=2.0, seed=2),
-    SpeechRequest("Rain fell on the old stone bridge.", speed=0.8, pitch_semitones=6, seed=3),
-)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,13 @@ ROWS = {  # of a newcomer's review: path and options of curl -> status
         )
     },
 }  # fmt: skip
+CONFIGURATION = {  # of a Speech Dispatcher whose player keeps what it gets
+    "modules/dlpo.conf": (DISPATCHED / "dlpo.conf").read_text(),
+    "speechd.conf": 'AudioOutputMethod "alsa"\nAddModule "dlpo" "sd_generic" "dlpo.conf"\n'
+    'SymbolsPreproc "none"\nDefaultModule dlpo\n',
+    "asound.conf": "pcm.!default { type null }\nctl.!default { type null }\n",
+    "aplay": '#!/bin/sh\ncat > "$PLAYED"\n',
+}
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +96,6 @@ def test_openais_javascript_package_speaks(served: ServerProcess, tmp_path: Path
     with (EXAMPLES / "openai_speech.mjs").open() as program:
         subprocess.run([*command, tmp_path / "a.mp3"], check=True, cwd=folder, stdin=program)
     assert seconds(tmp_path / "a.mp3") == pytest.approx(3.2, abs=0.3)
-
-
-CONFIGURATION = {  # of a Speech Dispatcher whose player keeps what it gets
-    "modules/dlpo.conf": (DISPATCHED / "dlpo.conf").read_text(),
-    "speechd.conf": 'AudioOutputMethod "alsa"\nAddModule "dlpo" "sd_generic" "dlpo.conf"\n'
-    'SymbolsPreproc "none"\nDefaultModule dlpo\n',
-    "asound.conf": "pcm.!default { type null }\nctl.!default { type null }\n",
-    "aplay": '#!/bin/sh\ncat > "$PLAYED"\n',
-}
 
 
 def test_speech_dispatcher_speaks_and_stops(served: ServerProcess, tmp_path: Path) -> None:

@@ -28,6 +28,11 @@ SPEEDS = st.floats(0.5, 2.0)
 # Three words: ^ a b , c . d e !
 MARKS = np.array([True, False, False, True, False, True, False, False, True])
 DURATIONS = np.array([0, 4.2, 11.3, 14.6, 8.1, 0, 2.2, 9.4, 4.4], np.float32)
+lengths = st.lists(st.floats(0, 40, width=32), min_size=9, max_size=9).map(
+    lambda values: np.array(values, np.float32)
+)
+HOP_LENGTH = 300
+FRONT_END = TextFrontEnd()
 
 
 def at(
@@ -38,11 +43,6 @@ def at(
 
 def pace(speed: float, durations: NDArray[np.float32] = DURATIONS) -> DurationWarp:
     return DurationWarp.at(durations, MARKS[: len(durations)], np.full(len(durations), speed))
-
-
-lengths = st.lists(st.floats(0, 40, width=32), min_size=9, max_size=9).map(
-    lambda values: np.array(values, np.float32)
-)
 
 
 @settings(deadline=None)
@@ -173,9 +173,6 @@ def test_a_sentence_ends_in_frames_for_its_last_phoneme_to_fade(
     assert counts[-1] == last
 
 
-HOP_LENGTH = 300
-
-
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 9), min_size=60, max_size=60), st.integers(1, 500))
 def test_times_are_those_of_the_symbols_one_by_one(numbers: list[int], hop_length: int) -> None:
@@ -197,9 +194,6 @@ def test_times_are_those_of_the_symbols_one_by_one(numbers: list[int], hop_lengt
     found = [phoneme for word in timing.words for phoneme in word.phonemes]
     assert [(p.phoneme, p.start, p.stop) for p in found] == expected
     assert sum(p.stop - p.start for p in found) + sum(pauses) == place
-
-
-FRONT_END = TextFrontEnd()
 
 
 def test_gain_is_constant_but_for_short_ramps() -> None:

@@ -29,6 +29,11 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
 REQUEST = SpeechRequest("Noise becomes speech.", seed=2)
+SILENT = (
+    "/bin/cat > /dev/null\necho no sound card >&2\nexit 1",
+    "exec 0<&-\necho no sound card >&2\nexit 1",
+    "/bin/cat > /dev/null\necho no sound card >&2",  # as ffplay ends
+)
 
 
 @pytest.fixture(autouse=True)
@@ -57,13 +62,6 @@ def test_the_file_holds_what_the_voice_says(tmp_path: Path, synthesizer: Synthes
     np.testing.assert_allclose(waveform, expected, atol=1e-4)
     assert spoken.audio_s == len(expected) / rate
     assert "than real time" in str(spoken)
-
-
-SILENT = (
-    "/bin/cat > /dev/null\necho no sound card >&2\nexit 1",
-    "exec 0<&-\necho no sound card >&2\nexit 1",
-    "/bin/cat > /dev/null\necho no sound card >&2",  # as ffplay ends
-)
 
 
 @pytest.mark.parametrize("script", SILENT)

@@ -19,6 +19,8 @@ from tests.callers import fake_voice
 from tests.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
 
 TEXT = "Noise becomes speech, step by step. Is it not strange? It is number 23!"
+RATE = 22_050
+FADE = round(FADE_S * RATE)
 
 
 def test_windows_have_the_context_that_the_engine_asks_for() -> None:
@@ -129,10 +131,6 @@ def test_short_texts_last_as_long_as_the_speed_says(
     assert len(synthesizer.speak(SpeechRequest(text, speed=speed))) * speed == pytest.approx(
         plain, abs=300 * max(speed, 1)
     )
-
-
-RATE = 22_050
-FADE = round(FADE_S * RATE)
 
 
 @pytest.fixture

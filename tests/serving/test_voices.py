@@ -25,6 +25,11 @@ from dlpo_serving.voices import open_voice
 from tests.callers import fake_voice
 from tests.fake_engine import FakeEngine
 
+REQUEST = SpeechRequest("Tomato.", seed=1)
+ENCODE_S, SYMBOL_S = 0.004, 0.0001
+BLOCK_S, FRAME_S = 0.002, 0.00005
+WINDOW_S, WINDOW_FRAME_S = 0.003, 0.0002
+
 
 def first_phonemes(voice: Path, **request: dict[str, str]) -> str:
     utterance = open_voice(voice).read(SpeechRequest("Tomato.", **request))
@@ -50,9 +55,6 @@ def test_voice_says_a_word_its_own_way(tiny_bundle: Path, voice_with_words: Path
 def test_unknown_voice_is_an_error_that_says_what_there_is() -> None:
     with pytest.raises(InputError, match="no voice 'hal9000'"):
         open_voice("hal9000")
-
-
-REQUEST = SpeechRequest("Tomato.", seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +100,6 @@ def test_a_server_offers_every_voice_and_mix(synthesizer: Synthesizer, start_ser
         with pytest.raises(grpc.RpcError) as caught:
             server.stub.Synthesize(speech_pb2.SynthesizeRequest(text="Hi.", config=config))
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-
-
-ENCODE_S, SYMBOL_S = 0.004, 0.0001
-BLOCK_S, FRAME_S = 0.002, 0.00005
-WINDOW_S, WINDOW_FRAME_S = 0.003, 0.0002
 
 
 class TimedEngine(FakeEngine):

@@ -19,6 +19,20 @@ from dlpo.text.common.front_end import MAX_SYMBOLS
 from dlpo.text.symbols import PHONEMES
 
 FRONT_END = TextFrontEnd()
+FORMS = (
+    "Dr.", "U.S.", "He", "the", "p.m.", "5", "July 4, 1776", "No.", "e.g.", "Ann.", "now!", "why?",
+    "so,", "then;", "list:", "—", "-", "–", "...", "…", '"Stop!"', "(ok)", "”", "½", "é", "你",
+    "😀", "SQL", "A", "I", "II",
+    "'s", "&", "#", "@", "$5", "5th", "-3", "1/2", "24:61", "5km", "1990s", "\n```", "[a](b)",
+    "[a. B](b_(c))", "[a",
+    "555-1234", "http://a", "a@b.co", "2026-11-20", "13/13/2013", "May", "Louis", "V.", "St.", "US",
+    "1,000", "3.50", "\n", "\n\n", "word word word word word,", "x" * 90,
+)  # fmt: skip
+TABLES = sorted(Path(dlpo.text.__file__).parent.rglob("*.tsv"))
+ROWS = {  # what the tables and the code know: first cells of all rows, and kept symbols
+    *(line.split("\t")[0] for path in TABLES for line in path.read_text("utf-8").splitlines()[1:]),
+    *KEPT_SYMBOLS,
+}
 
 
 def fed(pieces: list[str]) -> list[Sentence]:
@@ -181,22 +195,6 @@ def test_pending_text_is_bounded_and_looked_at_only_so_often(
     assert sum(normalized) == len(text)
     assert looked_at < 400 * len(text)
     assert all(len(s.symbol_ids()) <= MAX_SYMBOLS + 1 for s in found)
-
-
-FORMS = (
-    "Dr.", "U.S.", "He", "the", "p.m.", "5", "July 4, 1776", "No.", "e.g.", "Ann.", "now!", "why?",
-    "so,", "then;", "list:", "—", "-", "–", "...", "…", '"Stop!"', "(ok)", "”", "½", "é", "你",
-    "😀", "SQL", "A", "I", "II",
-    "'s", "&", "#", "@", "$5", "5th", "-3", "1/2", "24:61", "5km", "1990s", "\n```", "[a](b)",
-    "[a. B](b_(c))", "[a",
-    "555-1234", "http://a", "a@b.co", "2026-11-20", "13/13/2013", "May", "Louis", "V.", "St.", "US",
-    "1,000", "3.50", "\n", "\n\n", "word word word word word,", "x" * 90,
-)  # fmt: skip
-TABLES = sorted(Path(dlpo.text.__file__).parent.rglob("*.tsv"))
-ROWS = {  # what the tables and the code know: first cells of all rows, and kept symbols
-    *(line.split("\t")[0] for path in TABLES for line in path.read_text("utf-8").splitlines()[1:]),
-    *KEPT_SYMBOLS,
-}
 
 
 def test_every_row_is_spoken_or_refused_wherever_it_is() -> None:

@@ -28,6 +28,11 @@ Array = NDArray[np.float64]
 State = dict[str, torch.Tensor]
 C, SPEAKER, PREDICTOR, CONDITION, WAVE = 8, 3, 5, 10, 4
 UP, DOWN, FACTORS = (12, 10, 8, 6, 6), (6, 6, 8, 10), (5, 5, 3, 2, 2)
+Imported = Callable[[bool], tuple[State, WaveGrad2]]
+# ---------------------------------------------------------------------- text
+TEXT = ["^", "HH", "AH0", " ", "L", "OW1", ",", "ZH", "."]
+THEIRS = ["@HH", "@AH0", "@L", "@OW1", "@sp", "@ZH", "@sp"]
+SEEN = [1, 2, 4, 5, 6, 7, 8]  # their places in TEXT
 
 
 def published(large: bool) -> State:
@@ -102,9 +107,6 @@ def save(state: State, path: Path) -> Path:
     content = {"epoch": 1059, "state_dict": OrderedDict(state), "hyper_parameters": settings}
     torch.save(content, path)
     return path
-
-
-Imported = Callable[[bool], tuple[State, WaveGrad2]]
 
 
 @pytest.fixture
@@ -246,12 +248,6 @@ def test_film_is_the_published_one(imported: Imported) -> None:
     for kind, ours in zip(("scale", "shift"), made, strict=True):
         expected = convolved(state, f"decoder.films.1.{kind}_conv.conv1d", y)
         np.testing.assert_allclose(ours[0].detach().numpy(), expected, atol=1e-4)
-
-
-# ---------------------------------------------------------------------- text
-TEXT = ["^", "HH", "AH0", " ", "L", "OW1", ",", "ZH", "."]
-THEIRS = ["@HH", "@AH0", "@L", "@OW1", "@sp", "@ZH", "@sp"]
-SEEN = [1, 2, 4, 5, 6, 7, 8]  # their places in TEXT
 
 
 def hidden_of(state: State) -> Array:

@@ -97,6 +97,10 @@ TextPiece = speech_pb2.IncrementalSynthesizeRequest
 Texts = list[queue.SimpleQueue[TextPiece | None]]
 
 _log = logging.getLogger(__name__)
+HOSTILE = (  # methods of `Attacker`
+    "greedy", "empty", "flushes", "unread", "vanishing", "malformed", "cancelled", "impatient",
+    "tiny", "crowd", "worst", "messages", "resets", "metadata", "hoard", "burst",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -585,12 +589,6 @@ class Attacker:
                 for connection in idle[1:200:2]:
                     connection.send(bytes((byte,)))
                 time.sleep(0.25)
-
-
-HOSTILE = (  # methods of `Attacker`
-    "greedy", "empty", "flushes", "unread", "vanishing", "malformed", "cancelled", "impatient",
-    "tiny", "crowd", "worst", "messages", "resets", "metadata", "hoard", "burst",
-)  # fmt: skip
 
 
 def drain(call: Any) -> None:

@@ -26,6 +26,13 @@ MAX_PENDING = 500  # characters; text without an end is cut after that many
 _BLOCK = 2000  # characters of a large piece that are examined at a time
 _PLACE = re.compile(r"[\s—]")
 _LETTER = re.compile(r"[^\W_]")
+LOOKAHEAD = 100  # characters to wait for after a possible end, at most
+_CONTEXT = 80  # characters before it that decide what its period belongs to
+_STOP = re.compile(r"""[.!?…]["')\]}”’»]{0,4}$""")
+_CLAUSE = re.compile(r"""(?:[,;:]["')\]}”’»]{0,4}|[\s-][-–]|—)$""")
+_PARAGRAPH = re.compile(r"\n[^\S\n]*\n$")
+_NEXT = re.compile(r"\n[^\S\n]*\n|[^\W_]")  # a paragraph's end, or what a word begins with
+_SPACE = re.compile(r"\s")
 
 
 class TextFeed:
@@ -152,15 +159,6 @@ def _moved(sentence: Sentence, offset: int) -> Sentence:
         replace(word, start=word.start + offset, end=word.end + offset) for word in sentence.words
     )
     return replace(sentence, words=tuple(words))
-
-
-LOOKAHEAD = 100  # characters to wait for after a possible end, at most
-_CONTEXT = 80  # characters before it that decide what its period belongs to
-_STOP = re.compile(r"""[.!?…]["')\]}”’»]{0,4}$""")
-_CLAUSE = re.compile(r"""(?:[,;:]["')\]}”’»]{0,4}|[\s-][-–]|—)$""")
-_PARAGRAPH = re.compile(r"\n[^\S\n]*\n$")
-_NEXT = re.compile(r"\n[^\S\n]*\n|[^\W_]")  # a paragraph's end, or what a word begins with
-_SPACE = re.compile(r"\s")
 
 
 def ends_at(

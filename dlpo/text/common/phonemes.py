@@ -18,6 +18,8 @@ _SILENT = frozenset(
 )
 _VOWELS = frozenset(VOWELS + SPANISH_VOWELS)
 _SCHWAS = frozenset("əɚᵊɐ")
+_OF_ARPABET = ("x-arpabet", "arpabet", "x-cmu", "cmu")
+_ALPHABETS = ("ipa", *_OF_ARPABET)
 
 
 def parse_arpabet(written: str) -> Phonemes:
@@ -32,10 +34,6 @@ def parse_arpabet(written: str) -> Phonemes:
         got = f"{wrong[0][:40]!r} is not a phoneme" if wrong else "no phonemes are given"
         raise ValueError(f"{got}; expected ARPAbet with stress, such as 'HH AH0 L OW1'")
     return _bounded(phonemes)
-
-
-_OF_ARPABET = ("x-arpabet", "arpabet", "x-cmu", "cmu")
-_ALPHABETS = ("ipa", *_OF_ARPABET)
 
 
 def parse_phonemes(written: str, alphabet: str, language: Language) -> Phonemes:

@@ -42,6 +42,8 @@ _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = re.compile(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
 _NUMERAL_BEFORE = re.compile(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
 _NEXT_CAPITALISED = re.compile(r"\s{1,2}([A-Z][A-Za-z]*)")
+_STATES = table("states")
+DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
 
 def _previous_word(match: re.Match[str]) -> str:
@@ -154,8 +156,6 @@ def _compass(match: re.Match[str]) -> list[str]:
     return ["degrees"] * (match[0][0] == "°") + ["".join(DIRECTIONS[one] for one in letters)]
 
 
-_STATES = table("states")
-DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 FORMS: Forms = (
     (
         "A-",

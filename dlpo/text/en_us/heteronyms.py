@@ -17,6 +17,9 @@ from dlpo.text.common.language import Phonemes
 from dlpo.text.en_us.tables import TABLES
 
 _REACH = 4  # words on either side that a row may name
+_CLASSES = {
+    name: f"(?:{words.replace(' ', '|')})" for name, words in TABLES.column("word_classes").items()
+}
 
 
 class Context(NamedTuple):
@@ -38,9 +41,6 @@ def _rows() -> dict[str, list[Context]]:
 
 HETERONYMS = _rows()
 """Word -> its readings and where each is meant; the last fits anywhere."""
-_CLASSES = {
-    name: f"(?:{words.replace(' ', '|')})" for name, words in TABLES.column("word_classes").items()
-}
 
 
 def _word_pattern(written: str) -> str:

@@ -33,6 +33,18 @@ _PLACED = {  # signs that are read only in some places -> their pattern
 _SIGN = "|".join(
     _PLACED.get(sign, re.escape(sign)) for sign in sorted(_SIGNS, key=len, reverse=True)
 )
+_BEGIN = (
+    r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|'(?=\d|[nN]'|(?:tis|twas|em|cause|bout|til)\b)"
+    r"|\.(?=[\w./])|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+)
+_ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
+_PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
+_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z]")
+_READ_AS_LETTERS = word_list("read as letters")
+_LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
+_DROPS_G = word_list("drop their g")
+_CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
+_ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 
 
 def _sign(match: re.Match[str]) -> list[str]:
@@ -81,19 +93,7 @@ _FORMS: Forms = (
 )
 
 
-_BEGIN = (
-    r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|'(?=\d|[nN]'|(?:tis|twas|em|cause|bout|til)\b)"
-    r"|\.(?=[\w./])|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
-)
 READER = FormReader(_BEGIN, _FORMS)
-_ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
-_PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
-_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z]")
-_READ_AS_LETTERS = word_list("read as letters")
-_LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
-_DROPS_G = word_list("drop their g")
-_CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
-_ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 
 
 def _begins_clause(text: str, start: int) -> bool:

@@ -67,6 +67,19 @@ _CONTRACTIONS = (  # ending, after a vowel, after a consonant
 )
 _ARTICLES = {"d": "D", "l": "L", "t": "T", "m": "M", "k": "K"}
 _BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "AH2 N D ER0"}
+_BEFORE_VERBS = word_list("before verbs")
+_BEFORE_NOUNS = word_list("before nouns")
+_BEFORE_PARTICIPLES = word_list("before participles")
+_AFTER_VERBS = word_list("after verbs")
+_STRESS = {"ˈ": "1", "ˌ": "2"}
+# Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
+# Besides, names of people, brands, food, places and medicines, and words from other languages.
+_CORRECTIONS = table("names") | table("pronunciations")
+_VOWEL_LETTERS = frozenset("əɪɚiɛɑæoeɔʌauʊ")
+# The alignments that voices are trained on have AH0 where the lexicon has IH0 after a word's first
+# vowel: before one of the first set, and before T if one of the second set precedes.
+_AH0_BEFORE = frozenset(("S", "F", "B", "M"))
+_AH0_BEFORE_T_AFTER = frozenset(("R", "N", "L", "M", "T", "ER0", "IY0"))
 
 
 class Pronouncer:
@@ -220,12 +233,6 @@ def with_ed(stem: Phonemes) -> Phonemes:
     return (*stem, "T" if stem[-1] in _VOICELESS | _HISSING - {"Z", "ZH", "JH"} else "D")
 
 
-_BEFORE_VERBS = word_list("before verbs")
-_BEFORE_NOUNS = word_list("before nouns")
-_BEFORE_PARTICIPLES = word_list("before participles")
-_AFTER_VERBS = word_list("after verbs")
-
-
 def choose(pronunciations: Sequence[Pronunciation], previous: str, following: str) -> Pronunciation:
     """The pronunciation that fits between two lower-case words ("" at the ends), or the first."""
     if len(pronunciations) > 1:
@@ -279,17 +286,6 @@ def _place(phoneme: str) -> str:
     if not phoneme:
         return "edge"
     return "vowel" if phoneme[-1].isdigit() else phoneme
-
-
-_STRESS = {"ˈ": "1", "ˌ": "2"}
-# Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
-# Besides, names of people, brands, food, places and medicines, and words from other languages.
-_CORRECTIONS = table("names") | table("pronunciations")
-_VOWEL_LETTERS = frozenset("əɪɚiɛɑæoeɔʌauʊ")
-# The alignments that voices are trained on have AH0 where the lexicon has IH0 after a word's first
-# vowel: before one of the first set, and before T if one of the second set precedes.
-_AH0_BEFORE = frozenset(("S", "F", "B", "M"))
-_AH0_BEFORE_T_AFTER = frozenset(("R", "N", "L", "M", "T", "ER0", "IY0"))
 
 
 @dataclass(frozen=True, slots=True)

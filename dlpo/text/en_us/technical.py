@@ -20,6 +20,10 @@ SPELLED = 8  # characters of the longest hash that is spelled; of longer ones th
 _TOP_LEVEL = "com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum"
 _SHORT_WORDS = word_list("words of two letters")
 _SPELLED_ENDINGS = {"io", "ai", "uk", "us", "eu", "de", "fr", "ca", "tv", "www"}
+_NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look up
+_NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
+_WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
+_ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
 
 
 def term_words(written: str) -> list[str] | None:
@@ -108,10 +112,6 @@ def _code_block(match: re.Match[str]) -> list[str]:
     return [*_spoken(match["language"], silent="-_."), "code", "block"]
 
 
-_NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look up
-_NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
-_WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
-_ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
 FORMS: Forms = (
     ("-", CODE_BLOCK, _code_block),
     (

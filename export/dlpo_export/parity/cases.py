@@ -23,6 +23,29 @@ MAX_FRAMES = 200  # per sentence; a random model may speak for minutes
 DENOISER = "denoiser_"  # prefix of the denoisers' names
 
 Tensors = dict[str, Tensor]
+# "The quick brown fox, it jumps."
+UTTERANCE = utterance_symbols(
+    [
+        (("DH", "AH0"), " "),
+        (("K", "W", "IH1", "K"), " "),
+        (("B", "R", "AW1", "N"), " "),
+        (("F", "AA1", "K", "S"), ","),
+        (("IH0", "T"), " "),
+        (("JH", "AH1", "M", "P", "S"), "."),
+    ]
+)
+# "Is that you, down there?"
+_QUESTION = utterance_symbols(
+    [
+        (("IH1", "Z"), " "),
+        (("DH", "AE1", "T"), " "),
+        (("Y", "UW1"), ","),
+        (("D", "AW1", "N"), " "),
+        (("DH", "EH1", "R"), "?"),
+    ]
+)
+# "Stop!"
+_COMMAND = utterance_symbols([(("S", "T", "AA1", "P"), "!")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +73,6 @@ def as_numpy(inputs: Tensors) -> dict[str, NDArray[Any]]:
     """Convert to numpy, for onnxruntime."""
     return {name: value.contiguous().numpy() for name, value in inputs.items()}
 
-
-# "The quick brown fox, it jumps."
-UTTERANCE = utterance_symbols(
-    [
-        (("DH", "AH0"), " "),
-        (("K", "W", "IH1", "K"), " "),
-        (("B", "R", "AW1", "N"), " "),
-        (("F", "AA1", "K", "S"), ","),
-        (("IH0", "T"), " "),
-        (("JH", "AH1", "M", "P", "S"), "."),
-    ]
-)
-# "Is that you, down there?"
-_QUESTION = utterance_symbols(
-    [
-        (("IH1", "Z"), " "),
-        (("DH", "AE1", "T"), " "),
-        (("Y", "UW1"), ","),
-        (("D", "AW1", "N"), " "),
-        (("DH", "EH1", "R"), "?"),
-    ]
-)
-# "Stop!"
-_COMMAND = utterance_symbols([(("S", "T", "AA1", "P"), "!")])
 
 # The default, and both extremes of speed and pitch: what parity is checked on.
 SENTENCES = (

@@ -36,6 +36,7 @@ from dlpo_serving.client.messages import (
 from dlpo_serving.request import SpeechRequest
 
 GrpcCall = grpc.aio.UnaryStreamCall[Any, Part] | grpc.aio.StreamStreamCall[Any, Part]
+T = TypeVar("T")
 
 
 class AsyncSpeechStream(AbstractAsyncContextManager["AsyncSpeechStream"]):
@@ -172,9 +173,6 @@ class SharedMessages:
             pass
         except Exception as error:  # from the caller's iterator; the stream raises it at its end
             self.failure = error
-
-
-T = TypeVar("T")
 
 
 class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):

@@ -22,6 +22,11 @@ _HINTS = {
     grpc.StatusCode.UNAUTHENTICATED: "; give a token that whoever runs the server has made",
     grpc.StatusCode.UNIMPLEMENTED: "; the server is older than this client, or not dlpo's",
 }
+RETRIED = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,  # by the server before a handler ran; our own carries no status
+)
 
 
 class CallError(EngineError):
@@ -89,13 +94,6 @@ def retry_after_s(error: grpc.RpcError) -> float | None:
 # Retries: exponential backoff with full jitter, on top of any delay that the server asks for.
 #
 # Reference: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
-
-
-RETRIED = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.CANCELLED,  # by the server before a handler ran; our own carries no status
-)
 
 
 @dataclass(frozen=True, slots=True)

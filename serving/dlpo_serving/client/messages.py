@@ -23,6 +23,7 @@ _TIME_DETAILS = {
     "words": speech_pb2.TIME_DETAIL_WORDS,
     "phonemes": speech_pb2.TIME_DETAIL_PHONEMES,
 }
+Text = TypeVar("Text", speech_pb2.SynthesizeRequest, speech_pb2.StreamSynthesizeRequest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,6 @@ class Reply:
             self.heard = True
             return Chunk(part.audio, self.info.format.encoding)
         return None
-
-
-Text = TypeVar("Text", speech_pb2.SynthesizeRequest, speech_pb2.StreamSynthesizeRequest)
 
 
 def text_message(kind: type[Text], request: SpeechRequest, voice: str, reply: ReplyFormat) -> Text:

@@ -16,6 +16,12 @@ from dlpo_serving.encodings.formats import MAX_RATE_HZ, AudioFormat, Encoding
 from dlpo_serving.encodings.sndfile import FLAC, MP3, OPUS, AacEncoder, SndfileEncoder
 from dlpo_serving.errors import RequestError
 
+OPEN_END = 0xFFFFFFFF  # bytes; as the length in a WAV header: until the stream ends
+MULAW_BIAS = 33  # for 14-bit magnitudes: makes each segment start at a power of two
+MULAW_CLIP = 8158  # 14-bit magnitude; one below the last decision value
+PACKETS_PER_S = 50
+LOOKAHEAD_S = 0.0065  # delay of the codec, which the stream's header also states
+
 
 class AudioEncoder(Protocol):
     """Turns the samples of one stream into bytes as they arrive; one encoder per stream.
@@ -102,9 +108,6 @@ class _GuardedEncoder:
         return rest + self._encoder.finish()
 
 
-OPEN_END = 0xFFFFFFFF  # bytes; as the length in a WAV header: until the stream ends
-
-
 class _SampleEncoder:
     """A fixed number of bytes per sample, after a header if there is one."""
 
@@ -140,10 +143,6 @@ def wav_with_length(content: bytes) -> bytes:
     return bytes(whole)
 
 
-MULAW_BIAS = 33  # for 14-bit magnitudes: makes each segment start at a power of two
-MULAW_CLIP = 8158  # 14-bit magnitude; one below the last decision value
-
-
 def mulaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
     """(T,) 16-bit samples -> (T,) codes; a 14-bit scale, all bits inverted on the line."""
     linear = pcm.astype(np.int32) >> 2
@@ -165,10 +164,6 @@ def alaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
     step = (magnitude >> np.maximum(segment, 1)) & 0x0F
     code: NDArray[np.int64] = np.where(negative, 0, 0x80) | segment << 4 | step
     return (code ^ 0x55).astype(np.uint8)
-
-
-PACKETS_PER_S = 50
-LOOKAHEAD_S = 0.0065  # delay of the codec, which the stream's header also states
 
 
 class OggOpusEncoder:

@@ -12,6 +12,8 @@ MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 G711_RATE_HZ = 8_000  # the standard's only rate, though some clients use others
 BIT_RATE = 64_000  # bit/s. With less, libopus uses its speech coder and takes 2.5 times as long
 WIDE_BAND_HZ = 16_000  # the full bit rate from here up, half of it below
+_OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+_MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
 
 class Encoding(StrEnum):
@@ -46,8 +48,6 @@ class Encoding(StrEnum):
         raise RequestError(FieldViolation("encoding", f"is {value!r}; this server knows {known}"))
 
 
-_OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
-_MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _RATES_HZ = {  # of the encodings that don't support every rate
     Encoding.OGG_OPUS: _OPUS_RATES,
     Encoding.OPUS_FRAMED: _OPUS_RATES,

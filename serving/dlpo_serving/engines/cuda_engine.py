@@ -33,6 +33,10 @@ from dlpo_serving.engines.onnx_engine import (
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, IOBinding, OrtValue, RunOptions
 
+GpuPrecision = Literal["fp32", "fp16"]
+_log = logging.getLogger(__name__)
+
+
 # IO binding, one set per bucket. A CUDA graph replays work on the addresses it was captured with,
 # so every bucket has host arrays and device tensors that live as long as the session. A run is:
 # fill, copy to the device, compute, copy back.
@@ -151,11 +155,6 @@ class BoundDenoiser:
         options = onnxruntime.RunOptions()
         options.add_run_config_entry("gpu_graph_id", str(number))
         return _Binding(host, host_output, inputs, output, io, options)
-
-
-GpuPrecision = Literal["fp32", "fp16"]
-
-_log = logging.getLogger(__name__)
 
 
 class CudaEngine(OnnxSentenceGraphs):

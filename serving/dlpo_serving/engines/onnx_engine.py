@@ -31,6 +31,8 @@ Provider = tuple[str, dict[str, str]]
 """Name and options of an execution provider."""
 _Loaded = tuple["InferenceSession", list[str], list[str]]
 """A graph, with the names of its inputs and outputs in order."""
+INTEGER_PRODUCT = b"MatMulIntegerToFloat"
+"""Operator of 8-bit layers that need no optimisation; see `dlpo_export.products`."""
 
 
 def import_onnxruntime() -> ModuleType:
@@ -109,10 +111,6 @@ def failed_run(
     """The error for a graph that `runtime` could not compute."""
     shapes = {name: value.shape for name, value in inputs.items()}
     return EngineError(f"{graph}: {runtime} failed on {shapes}: {error}")
-
-
-INTEGER_PRODUCT = b"MatMulIntegerToFloat"
-"""Operator of 8-bit layers that need no optimisation; see `dlpo_export.products`."""
 
 
 class OnnxSentenceGraphs:

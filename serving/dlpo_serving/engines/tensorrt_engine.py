@@ -18,6 +18,7 @@ from dlpo_serving.engines.onnx_engine import OnnxSentenceGraphs, failed_run
 from dlpo_serving.engines.tensorrt_runner import REBUILD, PlanRunner
 
 _log = logging.getLogger(__name__)
+PREFERENCE: tuple[Precision, ...] = ("fp16", "fp32", "int8_symmetric")  # int8 last: opt-in
 
 
 class TensorrtEngine(OnnxSentenceGraphs):
@@ -119,9 +120,6 @@ class TensorrtEngine(OnnxSentenceGraphs):
 
 # A plan holds kernels chosen by measuring on one GPU with one TensorRT version. On others it would
 # fail or be slow, so it is refused by name rather than tried.
-
-
-PREFERENCE: tuple[Precision, ...] = ("fp16", "fp32", "int8_symmetric")  # int8 last: opt-in
 
 
 def choose_plan(

@@ -50,6 +50,22 @@ CALL = web.RequestKey("call", CallRecord)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
+PAGE_HEADERS = {
+    # Scripts, styles and connections only from this server; the page may not be framed.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-cache",  # always revalidated; 304 if unchanged
+}
+IDLE_S = 30.0  # for a request's header, from the end of the last request: stops slow-loris attacks
+MAX_LINE_BYTES = 8_190  # of the request line, and of each header
+MAX_HEADERS = 64
+QUEUE = 128  # connections waiting to be accepted
+LAST_WORDS_S = 0.5  # for replies in flight at shutdown
+LINGERING_S = 1.0  # to drain an unread body, so that the client sees the refusal
 
 
 def build_app(
@@ -233,18 +249,6 @@ def _voice(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-PAGE_HEADERS = {
-    # Scripts, styles and connections only from this server; the page may not be framed.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
-        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cache-Control": "no-cache",  # always revalidated; 304 if unchanged
-}
-
-
 def page_routes() -> list[web.RouteDef]:
     """`/` and the files it loads, and no others."""
     folder = Path(__file__).with_name("page")
@@ -322,14 +326,6 @@ def reference_routes() -> list[web.RouteDef]:
         return web.Response(text=page, content_type="text/html", headers=PAGE_HEADERS)
 
     return [web.get("/openapi.json", document), web.get("/docs", docs)]
-
-
-IDLE_S = 30.0  # for a request's header, from the end of the last request: stops slow-loris attacks
-MAX_LINE_BYTES = 8_190  # of the request line, and of each header
-MAX_HEADERS = 64
-QUEUE = 128  # connections waiting to be accepted
-LAST_WORDS_S = 0.5  # for replies in flight at shutdown
-LINGERING_S = 1.0  # to drain an unread body, so that the client sees the refusal
 
 
 @asynccontextmanager

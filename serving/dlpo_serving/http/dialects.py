@@ -32,6 +32,8 @@ REALTIME_FORMATS = {  # -> ours, and the default rate in Hz
 ELEVENLABS_KEY = "xi-api-key"  # the header in which its clients send a key
 OPENAI_KEY = "openai-insecure-api-key."  # prefix of a key among a browser's subprotocols
 Message = Mapping[str, Any]
+Piece = str | Flush | None
+"""a piece of a text; None ends it"""
 
 
 def offered_protocols(request: web.Request) -> list[str]:
@@ -53,10 +55,6 @@ class Cancel:
 
     played_s: float | None = None
     """seconds of audio that were played; None: everything sent"""
-
-
-Piece = str | Flush | None
-"""a piece of a text; None ends it"""
 
 
 class Dialect:

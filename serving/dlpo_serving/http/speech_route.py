@@ -33,6 +33,9 @@ from dlpo_serving.service import SynthesisService
 from dlpo_serving.synthesis.timing import WordTiming
 from dlpo_serving.voice_names import stock_voice
 
+LAST_WORDS_S = 1.0  # to report an error before the connection is cut
+SHORT_TEXT = 200  # characters, about 12 s: sent whole, so that a WAV header has its length
+
 
 class Delivery:
     """Writes the body of one reply: the encoded audio and nothing else."""
@@ -176,11 +179,6 @@ def _event(value: dict[str, Any]) -> bytes:
 
 def _line(value: dict[str, Any]) -> bytes:
     return b"%s\n" % json.dumps(value).encode()
-
-
-LAST_WORDS_S = 1.0  # to report an error before the connection is cut
-
-SHORT_TEXT = 200  # characters, about 12 s: sent whole, so that a WAV header has its length
 
 
 @dataclass(frozen=True, slots=True)

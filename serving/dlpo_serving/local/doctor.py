@@ -46,6 +46,11 @@ LIBRARIES = (
 SPEAKING = ("serve", "gpu")  # at least one must be complete
 OWN_ENVIRONMENT = ("gpu", "riva")  # their packages conflict with other extras
 DOES_AS_WELL = {"onnxruntime": "onnxruntime-gpu"}  # the same module
+# Names as in /proc/cpuinfo: x86 in the line `flags`, ARM in `Features`.
+WIDE = ("avx2", "avx512f", "asimd")
+BYTES = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+TRIAL_S = 120.0  # TensorRT builds its engines the first time
+TEXT = "Hello there."
 
 
 def versions() -> dict[str, str]:
@@ -155,11 +160,6 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-# Names as in /proc/cpuinfo: x86 in the line `flags`, ARM in `Features`.
-WIDE = ("avx2", "avx512f", "asimd")
-BYTES = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
-
-
 def look_at_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterator[Finding]:
     """The CPU, the GPU, CUDA, TensorRT. Only missing vector instructions are a problem.
 
@@ -251,9 +251,6 @@ def look_around() -> Iterator[Finding]:
     yield Finding("audio player", "absent", none, remedy)
 
 
-TRIAL_S = 120.0  # TensorRT builds its engines the first time
-
-
 def try_engines(voice: str) -> Iterator[Finding]:
     """One finding for each engine and precision worth reporting.
 
@@ -288,9 +285,6 @@ def _tried(engine: str, voice: str) -> Iterator[Finding]:
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
         remedy = f"{pip_install('serve')} --force-reinstall"
         yield Finding(subject, "problem", f"the process {how}: {last}", remedy)
-
-
-TEXT = "Hello there."
 
 
 def try_precisions(engine: EngineName, voice: str) -> None:

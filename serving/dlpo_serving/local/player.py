@@ -23,6 +23,19 @@ from dlpo_serving.encodings.formats import AudioFormat, Encoding, format_of
 from dlpo_serving.errors import FieldViolation, RequestError
 
 _FILE_THEN_PLAY = 'cat > "$0/speech.wav" && exec afplay "$0/speech.wav"'
+NO_PLAYER = (
+    "no audio player is installed: apt-get install alsa-utils, or on any system ffmpeg for ffplay"
+)
+PROOF_S = 10.0  # of audio accepted by a player: more than the pipe and its own buffer hold
+STDOUT = Path("-")
+ENCODINGS = {  # by file name extension
+    ".wav": Encoding.WAV,
+    ".flac": Encoding.FLAC,
+    ".ogg": Encoding.OGG_OPUS,
+    ".opus": Encoding.OGG_OPUS,
+    ".mp3": Encoding.MP3,
+    ".aac": Encoding.AAC,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +68,6 @@ PLAYERS = (
     Player(  # macOS; it reads only files, so it starts once all audio is made
         "afplay", ("/bin/sh", "-c", _FILE_THEN_PLAY, "{folder}"), Encoding.WAV
     ),
-)
-
-
-NO_PLAYER = (
-    "no audio player is installed: apt-get install alsa-utils, or on any system ffmpeg for ffplay"
 )
 
 
@@ -122,9 +130,6 @@ class PlayerPlayback:
             complaint = self._complaints.read_text(errors="replace").strip().splitlines()
             self._folder.cleanup()
             raise EngineError(f"{self._player.name}: {(complaint or ['played nothing'])[-1]}")
-
-
-PROOF_S = 10.0  # of audio accepted by a player: more than the pipe and its own buffer hold
 
 
 class Loudspeaker:
@@ -206,17 +211,6 @@ def _free_path() -> Path:
     return next(
         folder / name for name in chain(["speech.wav"], names) if not (folder / name).exists()
     )
-
-
-STDOUT = Path("-")
-ENCODINGS = {  # by file name extension
-    ".wav": Encoding.WAV,
-    ".flac": Encoding.FLAC,
-    ".ogg": Encoding.OGG_OPUS,
-    ".opus": Encoding.OGG_OPUS,
-    ".mp3": Encoding.MP3,
-    ".aac": Encoding.AAC,
-}
 
 
 def encoding_of(path: Path) -> Encoding:

@@ -39,6 +39,10 @@ ANY_RATE_HZ = 22_050  # sample rate for checking an encoding before the voice is
 Progress = Callable[[float, float], None]
 """Called with the seconds of audio so far and the share of the text spoken, 0 if unknown."""
 _Piece = tuple[Waveform, float]
+CALL_CHARACTERS = 2_000  # per call, roughly; servers accept 10,000 unless configured otherwise
+_PIECE_CHARACTERS = 500
+QUIET_S = 0.1  # pause in input after a complete line: its writer is waiting to hear it
+_MOST = 1 << 16  # bytes of one piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +246,6 @@ def _samples(
             warnings += stream.totals.warnings if stream.totals else ()
 
 
-CALL_CHARACTERS = 2_000  # per call, roughly; servers accept 10,000 unless configured otherwise
-_PIECE_CHARACTERS = 500
-
-
 def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:
     """Parts of a text, of at most `most` characters each, that end with sentences if possible."""
     if len(text) <= most:
@@ -286,10 +286,6 @@ def _calls(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
     for piece in small:
         if isinstance(piece, str) and piece.strip():
             yield call(piece)
-
-
-QUIET_S = 0.1  # pause in input after a complete line: its writer is waiting to hear it
-_MOST = 1 << 16  # bytes of one piece
 
 
 def typed_pieces(descriptor: int) -> Iterator[str | Flush]:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 
 SERVICE_NAME = "dlpo"  # unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES set another
+REQUEST_ID = "x-request-id"  # metadata key and HTTP header
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # safe in logs and headers
+_log = logging.getLogger(__name__)
 
 
 def open_tracer(endpoint: str | None) -> CallTracer | None:
@@ -105,12 +108,6 @@ class CallTrace:
         if error:
             self._span.set_status(Status(StatusCode.ERROR, type(error).__name__))
         self._span.end()
-
-
-REQUEST_ID = "x-request-id"  # metadata key and HTTP header
-
-_PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # safe in logs and headers
-_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ from dlpo_serving.operations.files import Clock, Reloaded, check_mode, read_toml
 CALLER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # its name: apart from ".", also a bare TOML key
 
 _SEND = "send the metadata or header 'authorization: Bearer TOKEN'"
+STREAM_RETRY_S = 1.0  # a guess: nobody knows when one of the caller's streams will end
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +181,6 @@ class KeyRing:
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-STREAM_RETRY_S = 1.0  # a guess: nobody knows when one of the caller's streams will end
 
 
 @dataclass(slots=True)

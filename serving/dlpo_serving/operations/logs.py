@@ -18,6 +18,7 @@ LogFormat = Literal["plain", "logfmt", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 FIELDS = "dlpo_fields"  # attribute of a LogRecord: name -> value; None is left out
+PAUSE_S = 10.0  # between two messages of a kind that clients can cause at will
 
 
 def configure_logs(
@@ -31,9 +32,6 @@ def configure_logs(
     handler.setFormatter(_FORMATTERS[log_format]())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("asyncio").addFilter(no_file_is_left())
-
-
-PAUSE_S = 10.0  # between two messages of a kind that clients can cause at will
 
 
 class Rarely(logging.Filter):

@@ -20,6 +20,8 @@ import grpc
 from dlpo.errors import ConfigError
 from dlpo_serving.operations.files import Clock, Reloaded, check_mode
 
+_NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which Python has no name
+
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
@@ -127,9 +129,6 @@ def _unusable(files: TlsFiles, error: Exception) -> ConfigError:
         f"TLS {names} can't be used ({reason}); expected a PEM certificate, its key without"
         " a password, and for mutual TLS the authorities of the clients"
     )
-
-
-_NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which Python has no name
 
 
 def check_times(certificate: Path, server: ssl.SSLContext) -> None:

@@ -25,6 +25,18 @@ CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
 )
 NOT_ITS_OWN = ("application", "user-agent")  # metadata: Serve's route, and what grpc sets itself
+DEPLOYMENT = "speech"  # its name in Serve
+UPSCALE_S, DOWNSCALE_S = 5.0, 300.0  # that a change must last: a replica takes seconds to start
+LOOK_BACK_S = 15.0  # over which calls are averaged; Serve counts them every 10 s
+HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
+ATTEMPTS = 2  # to start a replica, before the fault is assumed to be ours
+QUEUED = 100  # calls that may wait in a proxy: each does while Serve picks its replica
+SPARE_S = 5.0  # for a replica to close, beyond the running calls' grace period
+LOOK_FOR_END_S = 0.5  # between checks for calls that a closing replica still has
+WITHOUT_RAY = (  # not supported by Serve's proxy
+    "http_port", "wyoming_port", "health_port", "tls_certificate", "tls_key", "tls_client_ca",
+    "stall_s", "pre_stop_s",
+)  # fmt: skip
 
 
 class Replica:
@@ -110,20 +122,6 @@ class Replica:
 
     Check = ListVoices = Synthesize = StreamSynthesize = GetRivaSynthesisConfig = _whole
     IncrementalSynthesize = SynthesizeOnline = _pieces
-
-
-DEPLOYMENT = "speech"  # its name in Serve
-UPSCALE_S, DOWNSCALE_S = 5.0, 300.0  # that a change must last: a replica takes seconds to start
-LOOK_BACK_S = 15.0  # over which calls are averaged; Serve counts them every 10 s
-HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
-ATTEMPTS = 2  # to start a replica, before the fault is assumed to be ours
-QUEUED = 100  # calls that may wait in a proxy: each does while Serve picks its replica
-SPARE_S = 5.0  # for a replica to close, beyond the running calls' grace period
-LOOK_FOR_END_S = 0.5  # between checks for calls that a closing replica still has
-WITHOUT_RAY = (  # not supported by Serve's proxy
-    "http_port", "wyoming_port", "health_port", "tls_certificate", "tls_key", "tls_client_ca",
-    "stall_s", "pre_stop_s",
-)  # fmt: skip
 
 
 def build(settings: ServerSettings) -> Any:

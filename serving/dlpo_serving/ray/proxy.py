@@ -30,6 +30,12 @@ _log = logging.getLogger(__name__)
 
 Handler = Callable[[Any, Any], AsyncIterator[bytes | None]]
 """Serve's handler of a method: yields a replica's messages, then None, and sets a status"""
+HEALTH_S = 1.0  # limit for a replica's health reply, and the interval of a watch
+CHECK, WATCH = f"/{HEALTH}/Check", f"/{HEALTH}/Watch"
+SERVICES = (SERVICE, RIVA_SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"])
+NOT_SERVING: bytes = health_pb2.HealthCheckResponse(
+    status=health_pb2.HealthCheckResponse.NOT_SERVING
+).SerializeToString()
 
 
 class ReplicaAnswer:
@@ -150,14 +156,6 @@ class Answered:
     def SerializeToString(self) -> bytes | None:
         """Makes Serve take this for a message; the proxy gets what it returns."""
         return self.data
-
-
-HEALTH_S = 1.0  # limit for a replica's health reply, and the interval of a watch
-CHECK, WATCH = f"/{HEALTH}/Check", f"/{HEALTH}/Watch"
-SERVICES = (SERVICE, RIVA_SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"])
-NOT_SERVING: bytes = health_pb2.HealthCheckResponse(
-    status=health_pb2.HealthCheckResponse.NOT_SERVING
-).SerializeToString()
 
 
 def add_services(_: object, server: grpc.aio.Server) -> None:

@@ -43,6 +43,13 @@ _ENCODINGS = {
     riva_audio_pb2.OGGOPUS: Encoding.OPUS_FRAMED,
     riva_audio_pb2.ALAW: Encoding.ALAW,
 }
+FAMILY = "dlpo"  # clients join a family and its members with a dot: "dlpo.lj"
+# What clients request by default: "English-US.Female-1" is in NVIDIA's tutorials,
+# "Magpie-Multilingual.EN-US.Aria" is Pipecat's default, "...Leo" LiveKit's.
+_STOCK = re.compile(r"English-US[\w.-]*|[\w-]+\.en-us\.[\w.-]+", re.IGNORECASE)
+RIVA_SERVICE = riva_tts_pb2.DESCRIPTOR.services_by_name["RivaSpeechSynthesis"]
+Request = riva_tts_pb2.SynthesizeSpeechRequest
+Response = riva_tts_pb2.SynthesizeSpeechResponse
 
 
 def read_call(
@@ -156,13 +163,6 @@ def read_dictionary(text: str) -> dict[str, str]:
     return found
 
 
-FAMILY = "dlpo"  # clients join a family and its members with a dot: "dlpo.lj"
-
-# What clients request by default: "English-US.Female-1" is in NVIDIA's tutorials,
-# "Magpie-Multilingual.EN-US.Aria" is Pipecat's default, "...Leo" LiveKit's.
-_STOCK = re.compile(r"English-US[\w.-]*|[\w-]+\.en-us\.[\w.-]+", re.IGNORECASE)
-
-
 def voice_named(name: str, known: Collection[str]) -> str:
     """Resolve a caller's voice name to one of `known`; "" is the default voice.
 
@@ -225,12 +225,6 @@ def _word(word: WordTiming, ms_per_sample: float) -> riva_tts_pb2.WordTiming:
         start_time=round(word.start * ms_per_sample),
         end_time=round(word.stop * ms_per_sample),
     )
-
-
-RIVA_SERVICE = riva_tts_pb2.DESCRIPTOR.services_by_name["RivaSpeechSynthesis"]
-
-Request = riva_tts_pb2.SynthesizeSpeechRequest
-Response = riva_tts_pb2.SynthesizeSpeechResponse
 
 
 class RivaServicer:

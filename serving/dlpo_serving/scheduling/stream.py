@@ -13,6 +13,7 @@ MEMORY_S = 1.0  # compute time over which the machine's speed is averaged
 WARM_UP_S = 0.25  # compute time that the warm-up counts as
 OUTLIER = 16.0  # cap on measured / predicted time of a unit: the process may have been suspended
 FRAMES_PER_CHARACTER = 5.0  # at 73.5 frames a second: 15 characters a second
+FIRST_CHUNK_S = 0.1  # of audio: the first chunk; any less counts as nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +186,6 @@ class Work(Protocol):
     @property
     def done(self) -> bool:
         """Whether there is nothing to compute, now or later."""
-
-
-FIRST_CHUNK_S = 0.1  # of audio: the first chunk; any less counts as nothing
 
 
 @dataclass(slots=True, eq=False)

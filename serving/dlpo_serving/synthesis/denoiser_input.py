@@ -31,6 +31,9 @@ from dlpo_serving.synthesis.timing import (
 )
 
 STREAM_LADDER = (8, 24, 64, 128)  # frames; 0.11 s of audio first, 1.7 s later; docs/streaming.md
+NEXT_BLOCKS = (64, 256)  # frames, the last forever; a longer first one would delay the second chunk
+PITCH = 1  # keys the pitch noise, with seed and sentence, so that it differs from the denoiser's
+LOOKAHEAD = 2  # frames of F0 after a piece that the piece depends on
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,6 @@ def cut(frames: int, context: int, sizes: Iterator[int]) -> Iterator[ChunkSpan]:
         stop = start + size if frames - start >= 1.5 * size else frames
         yield ChunkSpan(start, stop, max(0, start - context), min(frames, stop + context))
         start = stop
-
-
-NEXT_BLOCKS = (64, 256)  # frames, the last forever; a longer first one would delay the second chunk
-PITCH = 1  # keys the pitch noise, with seed and sentence, so that it differs from the denoiser's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,9 +241,6 @@ def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floa
     generator = np.random.default_rng([seed, index, PITCH])
     drawn = generator.standard_normal((1, symbols, manifest.pitch_points), np.float32)
     return np.ascontiguousarray(drawn.swapaxes(1, 2))
-
-
-LOOKAHEAD = 2  # frames of F0 after a piece that the piece depends on
 
 
 class HarmonicSource:

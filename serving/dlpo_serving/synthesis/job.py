@@ -28,6 +28,9 @@ from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
 
 SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, in addition to the final mark's own pause
 CLAUSE_PAUSE_S = 0.12  # where a sentence still being written was cut at the end of a clause
+KNEE = 0.7  # -3 dBFS; anything below passes unchanged
+CEILING = 0.89  # -1 dBFS: room for the overshoot of resamplers and codecs, per EBU R 128
+FADE_S = 0.005  # less than a frame, longer than any click
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,11 +206,6 @@ def compute_unit(unit: Unit, jobs: Sequence[SynthesisJob]) -> list[AudioChunk]:
         unit.steps, together.conditioning, together.source, together.noise
     )
     return list(map(SynthesisJob.take, jobs, waveform))
-
-
-KNEE = 0.7  # -3 dBFS; anything below passes unchanged
-CEILING = 0.89  # -1 dBFS: room for the overshoot of resamplers and codecs, per EBU R 128
-FADE_S = 0.005  # less than a frame, longer than any click
 
 
 class LevelShaper:

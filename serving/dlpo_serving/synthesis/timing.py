@@ -20,6 +20,7 @@ MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
 
 Reals = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+GAIN_RAMP_S = 0.005  # for volume changes: short next to a phoneme, long enough not to click
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,9 +175,6 @@ def whole_frames(durations: Floats | Reals) -> Ids:
     ends: Ids = np.rint(np.cumsum(durations, dtype=np.float64)).astype(np.int64)
     ends[-1] = max(ends[-1], 1)
     return np.diff(ends, prepend=0)
-
-
-GAIN_RAMP_S = 0.005  # for volume changes: short next to a phoneme, long enough not to click
 
 
 @dataclass(frozen=True, slots=True)

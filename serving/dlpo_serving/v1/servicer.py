@@ -29,6 +29,7 @@ from dlpo_serving.v1.wire import (
 )
 
 TimeDetail = speech_pb2.TimeDetail
+SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"]
 
 
 def read_call(
@@ -165,9 +166,6 @@ def voice_message(manifest: Manifest) -> speech_pb2.Voice:
         licence=manifest.licence,
         volume_db=speech_pb2.Range(min=softest, max=loudest),
     )
-
-
-SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"]
 
 
 class SpeechServicer:

@@ -16,6 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from dlpo_serving.http import HttpLimits, listening
 from tests.callers import rest_of
 
+FILES = list(resources.files("dlpo_serving.http").joinpath("page").iterdir())
+PATHS = ["/" if file.name == "index.html" else f"/page/{file.name}" for file in FILES]
+TIMEOUT_S = 20.0
+
 
 def test_probes_follow_the_voice(client: Any, synthesizer: Any, open_http_door: Any) -> None:
     cold, door = open_http_door(None, show_metrics=False), open_http_door(synthesizer)
@@ -84,10 +88,6 @@ def test_other_paths_and_methods_are_refused_in_json(
     assert (status == 405) == ("Allow" in response.headers)
 
 
-FILES = list(resources.files("dlpo_serving.http").joinpath("page").iterdir())
-PATHS = ["/" if file.name == "index.html" else f"/page/{file.name}" for file in FILES]
-
-
 @pytest.mark.parametrize("path", PATHS)
 def test_each_file_is_sent_with_a_strict_policy(client: Any, door: Any, path: str) -> None:
     response = client.get(door, path)
@@ -113,9 +113,6 @@ def test_a_file_that_has_not_changed_is_not_sent_again(client: Any, door: Any) -
 
     assert (again.status, again.read()) == (304, b"")
     assert changed.status == 200
-
-
-TIMEOUT_S = 20.0
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,11 @@ ELEVENLABS = "/v1/text-to-speech/any/stream-input"
 
 CONTEXTS = "/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/multi-stream-input?output_format=pcm_24000"
 REALTIME = "/v1/realtime?model=gpt-realtime"
+BEGIN = {"type": "begin", "seed": 3}
+Events = list[dict[str, Any]]
+SHAPES: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+CREATE = {"type": "response.create"}
+BEGUN = ["session.created", *["conversation.item.added", "conversation.item.done"] * 2]
 
 
 @asynccontextmanager
@@ -82,9 +87,6 @@ def converse(
 def pieces(text: str = TEXT, size: int = 7) -> list[dict[str, Any]]:
     parts = [text[i : i + size] for i in range(0, len(text), size)]
     return [*({"type": "text", "text": part} for part in parts), {"type": "end"}]
-
-
-BEGIN = {"type": "begin", "seed": 3}
 
 
 def test_text_in_pieces_sounds_as_the_whole_text_by_the_speech_route(
@@ -260,10 +262,6 @@ async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
             assert (await replies(socket))[0][-1]["isFinal"]
 
 
-Events = list[dict[str, Any]]
-SHAPES: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
-CREATE = {"type": "response.create"}
-BEGUN = ["session.created", *["conversation.item.added", "conversation.item.done"] * 2]
 BEGUN += ["response.created", "response.output_item.added", "conversation.item.added"]
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 METHOD = "/dlpo.v1.SpeechService/Synthesize"
 _log = logging.getLogger("dlpo_serving.test")
+TEXT = "A very private sentence. And a second one."
 
 
 def logged(log_format: LogFormat) -> io.StringIO:
@@ -140,9 +141,6 @@ def test_every_reason_to_reject_a_call_is_there_from_the_start_and_no_other_can_
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
     rejections = [kind for kind in kinds if issubclass(kind, errors.CallRejectedError)]
     assert {kind.reason for kind in rejections} <= set(SHED_REASONS)
-
-
-TEXT = "A very private sentence. And a second one."
 
 
 @contextmanager

@@ -29,6 +29,9 @@ from dlpo_serving.voice_registry import VoiceDirectory
 from dlpo_serving.voices import find_voice
 from tests.callers import WAIT_S, fake_voice, lay
 
+ANN = [("added", "ann")]
+Damage = Callable[[Path], object]
+
 
 @dataclass(eq=False)
 class Spoken:
@@ -91,9 +94,6 @@ def folder(
     return Folder(tmp_path / "voices", clock, small_bundle, caplog)
 
 
-ANN = [("added", "ann")]
-
-
 @pytest.mark.parametrize(
     "history",
     [
@@ -146,9 +146,6 @@ def test_a_bundle_is_not_taken_while_it_is_being_copied(folder: Folder, tmp_path
         assert folder.watched.poll() == []
 
     assert folder.events() == [("added", "ann")]
-
-
-Damage = Callable[[Path], object]
 
 
 def flip_a_byte(path: Path) -> None:

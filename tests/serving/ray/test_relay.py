@@ -27,6 +27,29 @@ from tests.callers import WAIT_S, in_another_thread, refusal
 REQUEST = speech_pb2.StreamSynthesizeRequest(text="Noise.")
 PART = speech_pb2.StreamSynthesizeResponse(audio={"audio": b"sound"})
 Serve = Callable[[Any, Any], AsyncIterator[bytes | None]]
+MUCH = speech_pb2.StreamSynthesizeResponse(audio={"audio": bytes(1 << 20)})
+SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
+NOT_SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
+OPEN = {"ray": True, "host": "0.0.0.0", "port": 0, "ray_http_port": 0}
+SHOW = """
+import json, sys
+from dlpo_serving.ray.application import build
+from dlpo_serving.settings.sources import read_settings
+
+def asked(flags):
+    deployment = build(read_settings(["--ray", *flags]))._bound_deployment
+    config = deployment._deployment_config
+    scaling = config.autoscaling_config
+    return {
+        "actor": deployment.ray_actor_options,
+        "calls": config.max_ongoing_requests,
+        "end_s": config.graceful_shutdown_timeout_s,
+        "replicas": [scaling.min_replicas, scaling.max_replicas],
+        "target": scaling.target_ongoing_requests,
+    }
+
+print(json.dumps([asked(flags) for flags in json.loads(sys.argv[1])]))
+"""
 
 
 class FakeProxy:
@@ -114,9 +137,6 @@ def test_a_failure_of_serve_says_when_to_come_again_and_names_no_machine(
     assert "10.0.0.7" not in refused.message
 
 
-MUCH = speech_pb2.StreamSynthesizeResponse(audio={"audio": bytes(1 << 20)})
-
-
 @pytest.fixture
 def flood() -> tuple[Serve, Future[bool]]:
     """More than gRPC buffers for a caller; and a future that is set when Serve's handler ends."""
@@ -144,10 +164,6 @@ def test_a_caller_who_does_not_read_is_sent_away(
     assert told.result(WAIT_S)
     refused = refusal(lambda request, timeout: call, REQUEST)
     assert (refused.code, refused.detail(ErrorInfo).reason) == ("ABORTED", "STALLED")
-
-
-SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
-NOT_SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
 
 
 async def silent(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
@@ -179,28 +195,6 @@ def test_a_watch_tells_what_has_changed(proxied: Any, monkeypatch: pytest.Monkey
 
     assert [next(watch) for _ in range(3)] == [SERVING, NOT_SERVING, SERVING]
     watch.cancel()
-
-
-OPEN = {"ray": True, "host": "0.0.0.0", "port": 0, "ray_http_port": 0}
-SHOW = """
-import json, sys
-from dlpo_serving.ray.application import build
-from dlpo_serving.settings.sources import read_settings
-
-def asked(flags):
-    deployment = build(read_settings(["--ray", *flags]))._bound_deployment
-    config = deployment._deployment_config
-    scaling = config.autoscaling_config
-    return {
-        "actor": deployment.ray_actor_options,
-        "calls": config.max_ongoing_requests,
-        "end_s": config.graceful_shutdown_timeout_s,
-        "replicas": [scaling.min_replicas, scaling.max_replicas],
-        "target": scaling.target_ongoing_requests,
-    }
-
-print(json.dumps([asked(flags) for flags in json.loads(sys.argv[1])]))
-"""
 
 
 def test_serve_is_asked_for_what_the_settings_say(ray_python: str) -> None:

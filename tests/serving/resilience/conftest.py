@@ -22,6 +22,7 @@ from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess, rest_of,
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
+GRPC = {"content-type": "application/grpc"}
 
 
 class Neighbour:
@@ -131,9 +132,6 @@ class RawHttp2:
                 raise ConnectionError("the server has closed the connection")
             data += part
         return data
-
-
-GRPC = {"content-type": "application/grpc"}
 
 
 @pytest.fixture

@@ -28,6 +28,43 @@ from tests.callers import ONCE, WAIT_S, UnluckyEngine, fake_voice, lay, refusal,
 UNLUCKY = 13  # seed of the calls that go wrong
 TEXT = "Noise becomes speech, step by step."
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
+HUNG_SERVER = """
+import sys, threading
+from functools import partial
+from dlpo.text import TextFrontEnd
+from dlpo_serving import server
+from tests.fake_engine import FakeEngine
+from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo_serving.synthesizer import Synthesizer
+
+class HangingEngine(FakeEngine):
+    calls = 0
+
+    def denoise(self, *arguments):
+        HangingEngine.calls += 1
+        if HangingEngine.calls > WARM_UP:
+            threading.Event().wait()
+        return super().denoise(*arguments)
+
+WARM_UP = 10**9
+synthesizer = Synthesizer(HangingEngine(), TextFrontEnd())
+
+def load(settings):
+    return [synthesizer]
+
+run = server.run_server
+
+async def run_server(settings, stop, announce, *rest):
+    def announced(doors, voice):
+        global WARM_UP
+        WARM_UP = 0
+        announce(doors, voice)
+    return await run(settings, stop, announced, load)
+
+server.run_server = run_server
+server.HEARTBEAT_S, server.HANG_BEATS = 0.05, 3
+server.serve(ServerSettings(port=0, lanes=1, grace_s=0.1, log_level="error"))
+"""
 
 
 def unlucky_calls() -> dict[str, list[bytes]]:
@@ -71,45 +108,6 @@ def hang_thrice(address: str) -> None:
         for _ in range(3):
             with pytest.raises(CallError):
                 client.speak(SpeechRequest(TEXT, seed=UNLUCKY), timeout_s=WAIT_S)
-
-
-HUNG_SERVER = """
-import sys, threading
-from functools import partial
-from dlpo.text import TextFrontEnd
-from dlpo_serving import server
-from tests.fake_engine import FakeEngine
-from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.synthesizer import Synthesizer
-
-class HangingEngine(FakeEngine):
-    calls = 0
-
-    def denoise(self, *arguments):
-        HangingEngine.calls += 1
-        if HangingEngine.calls > WARM_UP:
-            threading.Event().wait()
-        return super().denoise(*arguments)
-
-WARM_UP = 10**9
-synthesizer = Synthesizer(HangingEngine(), TextFrontEnd())
-
-def load(settings):
-    return [synthesizer]
-
-run = server.run_server
-
-async def run_server(settings, stop, announce, *rest):
-    def announced(doors, voice):
-        global WARM_UP
-        WARM_UP = 0
-        announce(doors, voice)
-    return await run(settings, stop, announced, load)
-
-server.run_server = run_server
-server.HEARTBEAT_S, server.HANG_BEATS = 0.05, 3
-server.serve(ServerSettings(port=0, lanes=1, grace_s=0.1, log_level="error"))
-"""
 
 
 def test_a_server_whose_engine_hangs_ends_with_1_and_one_line(tmp_path: Path) -> None:

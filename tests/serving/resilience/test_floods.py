@@ -16,6 +16,12 @@ from tests.callers import fake_voice
 OWN, REALTIME = "v1/audio/speech/stream", "v1/realtime"
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input"
 MEGABYTE = 1_000_000
+FLOODS = {
+    "no JSON": (REALTIME, [], "x"),
+    "keep-alives": (CONTEXTS, [], "{}"),
+    "flushes": (OWN, [json.dumps({"type": "begin"})], '{"type":"flush"}'),
+    "letters": (OWN, [json.dumps({"type": "begin"})], '{"type":"text","text":"a"}'),
+}
 
 
 class Turns:
@@ -50,14 +56,6 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
 def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speech_socket, "MAX_ERRORS", 5)
     monkeypatch.setattr(speech_socket, "MAX_KEEP_ALIVES", 5)
-
-
-FLOODS = {
-    "no JSON": (REALTIME, [], "x"),
-    "keep-alives": (CONTEXTS, [], "{}"),
-    "flushes": (OWN, [json.dumps({"type": "begin"})], '{"type":"flush"}'),
-    "letters": (OWN, [json.dumps({"type": "begin"})], '{"type":"text","text":"a"}'),
-}
 
 
 async def flood(url: str, path: str, first: list[str], message: str, count: int) -> str:

@@ -94,6 +94,35 @@ riva_requests = st.builds(
     ),
     enable_word_time_offsets=st.booleans(),
 )
+values = st.recursive(
+    st.one_of(texts, numbers, wholes, signed, st.none(), st.booleans()),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(texts, inner, max_size=2)),
+    max_leaves=4,
+)
+fields = st.sampled_from((
+    "voice", "response_format", "speed", "stream_format", "sample_rate", "seed", "steps",
+    "pitch_semitones", "volume_db", "ssml", "dictionary", "timeout_s", "model", "?",
+))  # fmt: skip
+bodies = st.one_of(
+    st.binary(max_size=60),
+    st.builds(
+        lambda text, rest: json.dumps({"input": text, **rest}).encode(),
+        st.one_of(texts, values),
+        st.dictionaries(fields, values, max_size=2),
+    ),
+)
+names = st.sampled_from((
+    b"Authorization", b"Content-Type", b"Transfer-Encoding", b"x-request-id", b"traceparent",
+    b"Expect", b"Range", b"Content-Length", b"Host", b"?",
+))  # fmt: skip
+lines = st.one_of(
+    st.binary(max_size=40),
+    st.tuples(names, st.binary(max_size=30)).map(b": ".join),
+)
+firsts = st.sampled_from((
+    b"GET /metrics HTTP/1.1", b"POST /v1/audio/speech HTTP/1.1", b"GET /%00..%2f HTTP/1.1",
+    b"OPTIONS * HTTP/1.1", b"GET /v1/models/%ff HTTP/1.0", b"POST / HTTP/9.9",
+))  # fmt: skip
 
 
 @pytest.fixture
@@ -137,25 +166,6 @@ def test_any_messages_have_a_status(server: Any, calls: Any, data: Any) -> None:
         assert status(server, method, messages) in EXPECTED
 
 
-values = st.recursive(
-    st.one_of(texts, numbers, wholes, signed, st.none(), st.booleans()),
-    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(texts, inner, max_size=2)),
-    max_leaves=4,
-)
-fields = st.sampled_from((
-    "voice", "response_format", "speed", "stream_format", "sample_rate", "seed", "steps",
-    "pitch_semitones", "volume_db", "ssml", "dictionary", "timeout_s", "model", "?",
-))  # fmt: skip
-bodies = st.one_of(
-    st.binary(max_size=60),
-    st.builds(
-        lambda text, rest: json.dumps({"input": text, **rest}).encode(),
-        st.one_of(texts, values),
-        st.dictionaries(fields, values, max_size=2),
-    ),
-)
-
-
 @fuzzed
 @given(body=bodies)
 def test_any_body_has_a_status(server: Any, body: bytes) -> None:
@@ -168,22 +178,6 @@ def test_any_body_has_a_status(server: Any, body: bytes) -> None:
         assert reply.status in (200, 400, 404, 504), body  # 504: a timeout_s that is too short
     finally:
         connection.close()
-
-
-names = st.sampled_from((
-    b"Authorization", b"Content-Type", b"Transfer-Encoding", b"x-request-id", b"traceparent",
-    b"Expect", b"Range", b"Content-Length", b"Host", b"?",
-))  # fmt: skip
-lines = st.one_of(
-    st.binary(max_size=40),
-    st.tuples(names, st.binary(max_size=30)).map(b": ".join),
-)
-
-
-firsts = st.sampled_from((
-    b"GET /metrics HTTP/1.1", b"POST /v1/audio/speech HTTP/1.1", b"GET /%00..%2f HTTP/1.1",
-    b"OPTIONS * HTTP/1.1", b"GET /v1/models/%ff HTTP/1.0", b"POST / HTTP/9.9",
-))  # fmt: skip
 
 
 @fuzzed

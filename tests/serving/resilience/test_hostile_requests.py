@@ -28,6 +28,24 @@ BOMBS = {
     "file": '<!DOCTYPE s [<!ENTITY a SYSTEM "file:///etc/passwd">]><speak>&a;</speak>',
     "depth": "<speak>" + "<p>" * 250 + "a" + "</p>" * 250 + "</speak>",
 }
+REFUSED = {
+    **{bomb: (text, "INVALID_ARGUMENT", 400) for bomb, text in BOMBS.items()},
+    "nothing": ("", "INVALID_ARGUMENT", 400),
+    "marks": (" ?! ...", "INVALID_ARGUMENT", 400),
+    "200,000 characters": ("word " * 40_000, "INVALID_ARGUMENT", 400),
+    "8 MiB": ("a" * (8 << 20), "RESOURCE_EXHAUSTED", 413),  # by gRPC itself
+}
+Piece = speech_pb2.IncrementalSynthesizeRequest
+TEXTS = ("Noise becomes speech. ", "Is it not strange?")
+RETRIES = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.5s",
+    "maxBackoff": "4s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["RESOURCE_EXHAUSTED"],
+}
+# A busy machine refuses who comes just after others: not what is asked here.
+PATIENT = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": RETRIES}]})
 
 
 def grpc_status(server: Any, method: str, *messages: Any) -> str:
@@ -37,15 +55,6 @@ def grpc_status(server: Any, method: str, *messages: Any) -> str:
     except grpc.RpcError as error:
         return str(error.code().name)
     return "OK"
-
-
-REFUSED = {
-    **{bomb: (text, "INVALID_ARGUMENT", 400) for bomb, text in BOMBS.items()},
-    "nothing": ("", "INVALID_ARGUMENT", 400),
-    "marks": (" ?! ...", "INVALID_ARGUMENT", 400),
-    "200,000 characters": ("word " * 40_000, "INVALID_ARGUMENT", 400),
-    "8 MiB": ("a" * (8 << 20), "RESOURCE_EXHAUSTED", 413),  # by gRPC itself
-}
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -73,9 +82,6 @@ def test_bombs_nothing_and_too_much_are_refused_at_every_door(
         reply = http_speech(server.http_url.split("/")[2], input=text, ssml=is_ssml)
         assert reply.status == http_status
         assert b"root:" not in reply.read()
-
-
-Piece = speech_pb2.IncrementalSynthesizeRequest
 
 
 class Conversation:
@@ -154,18 +160,6 @@ def test_a_conversation_without_text_gives_its_place_to_a_call_that_has_some(
     second.say(text="One fish.")
     second.say(flush=speech_pb2.Flush())
     assert next(second.call).audio
-
-
-TEXTS = ("Noise becomes speech. ", "Is it not strange?")
-RETRIES = {
-    "maxAttempts": 5,
-    "initialBackoff": "0.5s",
-    "maxBackoff": "4s",
-    "backoffMultiplier": 2,
-    "retryableStatusCodes": ["RESOURCE_EXHAUSTED"],
-}
-# A busy machine refuses who comes just after others: not what is asked here.
-PATIENT = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": RETRIES}]})
 
 
 def test_sigterms_cut_no_stream_of_any_door_and_refuse_new_ones(

@@ -24,6 +24,11 @@ pytestmark = pytest.mark.full
 
 LONG = SpeechRequest("Noise becomes speech, step by step. " * 20)
 SHORT = SpeechRequest("Is it not strange?")
+PHRASE = "Noise becomes speech, step by step. "
+PING, RST_STREAM = 6, 3
+STREAM = "/dlpo.v1.SpeechService/StreamSynthesize"
+LONG_CALL = speech_pb2.StreamSynthesizeRequest(text=PHRASE * 20).SerializeToString()
+MEMORY_KIB = 32 << 10  # that allocators may keep; a leaked connection or stream takes more than 30
 
 
 @pytest.fixture
@@ -52,13 +57,6 @@ def test_calls_that_have_heard_nothing_are_begun_again_at_the_other_replica(
             text.put(None)
 
         assert [b"".join(chunk.audio for chunk in call) for call in calls] == [alone] * 4
-
-
-PHRASE = "Noise becomes speech, step by step. "
-PING, RST_STREAM = 6, 3
-STREAM = "/dlpo.v1.SpeechService/StreamSynthesize"
-LONG_CALL = speech_pb2.StreamSynthesizeRequest(text=PHRASE * 20).SerializeToString()
-MEMORY_KIB = 32 << 10  # that allocators may keep; a leaked connection or stream takes more than 30
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from dlpo_serving.riva.servicer import read_dictionary, voice_named
 from tests.callers import fake_voice
 from tests.fake_engine import FakeEngine
 
+KNOWN = ("lj", "amy")
+
 
 def phonemes_of(text: str) -> dict[str, str]:
     """The dictionary as a call uses it, its phonemes joined."""
@@ -67,9 +69,6 @@ def test_any_text_is_a_dictionary_or_a_request_error(text: str) -> None:
     except RequestError:
         return
     assert all(word and phonemes for word, phonemes in entries.items())
-
-
-KNOWN = ("lj", "amy")
 
 
 @pytest.mark.parametrize(

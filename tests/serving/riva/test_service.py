@@ -30,6 +30,9 @@ TEXT = "Noise becomes speech, step by step. Is it not strange?"
 
 
 DRIVER = Path(__file__).with_name("riva_process.py")
+SSML = "\n<?xml version='1.0'?>\n<speak\n>One <sub alias='cat'>fish</sub>.</speak>"
+SETTINGS = {"speed": "1.25", "pitch_semitones": "-2", "volume_db": "-6", "seed": "7", "steps": "1"}
+FILES = (riva_audio_pb2, riva_common_pb2, riva_tts_pb2)
 
 
 @dataclass(frozen=True)
@@ -159,10 +162,6 @@ def test_every_encoding_of_the_client_holds_the_audio(
     np.testing.assert_array_equal(decode_stream(stream.audio, ours, rate_hz), heard)
 
 
-SSML = "\n<?xml version='1.0'?>\n<speak\n>One <sub alias='cat'>fish</sub>.</speak>"
-SETTINGS = {"speed": "1.25", "pitch_semitones": "-2", "volume_db": "-6", "seed": "7", "steps": "1"}
-
-
 @pytest.mark.parametrize(
     ("asked", "ours"),
     [
@@ -253,9 +252,6 @@ def test_settings_that_change_within_a_call_end_it(online: Any) -> None:
 
     assert refused.code == "INVALID_ARGUMENT"
     assert "settings" in refused.message
-
-
-FILES = (riva_audio_pb2, riva_common_pb2, riva_tts_pb2)
 
 
 def fields_of(file: FileDescriptorProto) -> dict[str, tuple[int, int, int, str]]:

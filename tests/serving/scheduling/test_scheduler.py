@@ -33,6 +33,8 @@ LINES = CostLines(
     audio_second_s=0.0135,
     frames_per_second=FRAMES_PER_SECOND,
 )
+CAPACITY = 2 / (0.0002 * 75)  # seconds of audio that two lanes make in a second: 133
+ALONE_S = 0.002 + 0.003 + 0.001 + 0.0001 * 38  # first audio of a caller who is alone
 
 
 def lines_times(factor: float) -> CostLines:
@@ -223,10 +225,6 @@ class Simulation:
             if stream.work and stream.work.done:
                 self.scheduler.remove(stream)
                 self._listener_of[stream].ended_s = self.now
-
-
-CAPACITY = 2 / (0.0002 * 75)  # seconds of audio that two lanes make in a second: 133
-ALONE_S = 0.002 + 0.003 + 0.001 + 0.0001 * 38  # first audio of a caller who is alone
 
 
 def poisson(simulation: Simulation, load: float, seconds: float, mean_s: float = 5.0) -> None:

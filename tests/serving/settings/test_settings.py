@@ -11,6 +11,12 @@ from dlpo.errors import ConfigError
 from dlpo_serving.settings.server_settings import ServerSettings, address, flag_of
 from dlpo_serving.settings.sources import _flat, read_settings
 
+BESIDE = {  # that a setting needs to be allowed
+    "tls_certificate": ["tls_key"],
+    "tls_key": ["tls_certificate"],
+    "tls_client_ca": ["tls_certificate", "tls_key"],
+}
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,13 +41,6 @@ def test_flags_go_before_the_environment_and_that_before_the_file(
     assert (settings.grace_s, settings.max_streams, settings.max_characters) == (3, 2, 1)
     monkeypatch.setenv("DLPO_CONFIG", str(config))
     assert read_settings(["--grace-s", "3"]) == settings
-
-
-BESIDE = {  # that a setting needs to be allowed
-    "tls_certificate": ["tls_key"],
-    "tls_key": ["tls_certificate"],
-    "tls_client_ca": ["tls_certificate", "tls_key"],
-}
 
 
 def other_than_default(name: str) -> tuple[str, Any]:

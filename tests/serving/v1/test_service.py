@@ -23,6 +23,7 @@ F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 
 Part = speech_pb2.StreamSynthesizeResponse
+DATED = "In 1999, noise becomes speech. Is it not strange?"
 
 
 def stream_request(text: str = TEXT, **config: Any) -> speech_pb2.StreamSynthesizeRequest:
@@ -185,9 +186,6 @@ def test_a_stream_longer_than_the_grace_is_cut(gated_engine: Any, gated_server: 
     with pytest.raises(grpc.RpcError):
         list(running)
     gated_engine.free()
-
-
-DATED = "In 1999, noise becomes speech. Is it not strange?"
 
 
 def reply_to(server: Any, text: str = DATED, ssml: str = "", **config: Any) -> Any:

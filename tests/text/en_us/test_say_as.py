@@ -10,6 +10,8 @@ from dlpo.text.en_us import open_language
 from dlpo.text.en_us.say_as import AmericanSayAs
 
 said_as = AmericanSayAs().said_as
+KINDS = ("cardinal", "ordinal", "characters", "digits", "date", "time", "telephone", "currency",
+         "fraction", "unit")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -70,10 +72,6 @@ def test_contents_are_said_as_their_kind(
 def test_what_does_not_fit_says_what_would(kind: str, content: str) -> None:
     with pytest.raises(ValueError, match=f"{kind}: got .*; expected .*"):
         said_as(kind, content)
-
-
-KINDS = ("cardinal", "ordinal", "characters", "digits", "date", "time", "telephone", "currency",
-         "fraction", "unit")  # fmt: skip
 
 
 @settings(deadline=None)

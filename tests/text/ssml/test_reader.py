@@ -22,6 +22,19 @@ from dlpo.text.common.ssml.script import Script
 from dlpo.text.symbols import MAX_WRITTEN
 
 FRONT_END = TextFrontEnd()
+BILLION_LAUGHS = (
+    '<!DOCTYPE lolz [<!ENTITY lol "lol">'
+    + "".join(f'<!ENTITY lol{n} "{f"&lol{n - 1};" * 10}">' for n in range(1, 10))
+    + "]><speak>&lol9;</speak>"
+)
+EXTERNAL_SUBSET = '<!DOCTYPE speak SYSTEM "http://example.com/evil.dtd"><speak>a</speak>'
+PARTS = (
+    "<speak>", "</speak>", "<p>", "</p>", "<s>", "</s>", "<break/>", "<break time='1s'/>", "Dr. ",
+    "<prosody rate='slow'>", "<prosody pitch='+2st' volume='soft'>", "</prosody>", "<emphasis>",
+    "</emphasis>", "<say-as interpret-as='date'>", "</say-as>", "2026-11-20", "<sub alias='one 2'>",
+    "</sub>", "<phoneme ph='a'>", "</phoneme>", "<mark name='m'/>", "&amp;", "&#65;", "&x;", "Hi. ",
+    "<![CDATA[", "]]>", "<!--", "-->", "<!DOCTYPE a>", "$5", " ", ",", "3:00", "½", "你", "\n", "'",
+)  # fmt: skip
 
 
 def read(document: str) -> Script:
@@ -39,14 +52,6 @@ def refused(document: str) -> str:
     with pytest.raises(SsmlError) as caught:
         read(document)
     return str(caught.value)
-
-
-BILLION_LAUGHS = (
-    '<!DOCTYPE lolz [<!ENTITY lol "lol">'
-    + "".join(f'<!ENTITY lol{n} "{f"&lol{n - 1};" * 10}">' for n in range(1, 10))
-    + "]><speak>&lol9;</speak>"
-)
-EXTERNAL_SUBSET = '<!DOCTYPE speak SYSTEM "http://example.com/evil.dtd"><speak>a</speak>'
 
 
 @pytest.mark.parametrize("document", [BILLION_LAUGHS, EXTERNAL_SUBSET], ids=["laughs", "subset"])
@@ -130,15 +135,6 @@ def test_errors_say_what_came_and_what_was_expected(document: str, message: str)
 )
 def test_what_makes_no_sound_is_passed_over(document: str) -> None:
     assert read(document).text.strip() == "a"
-
-
-PARTS = (
-    "<speak>", "</speak>", "<p>", "</p>", "<s>", "</s>", "<break/>", "<break time='1s'/>", "Dr. ",
-    "<prosody rate='slow'>", "<prosody pitch='+2st' volume='soft'>", "</prosody>", "<emphasis>",
-    "</emphasis>", "<say-as interpret-as='date'>", "</say-as>", "2026-11-20", "<sub alias='one 2'>",
-    "</sub>", "<phoneme ph='a'>", "</phoneme>", "<mark name='m'/>", "&amp;", "&#65;", "&x;", "Hi. ",
-    "<![CDATA[", "]]>", "<!--", "-->", "<!DOCTYPE a>", "$5", " ", ",", "3:00", "½", "你", "\n", "'",
-)  # fmt: skip
 
 
 @settings(deadline=None, max_examples=150)

@@ -10,6 +10,7 @@ from dlpo.errors import TextError
 from dlpo.text import Sentence, TextFrontEnd
 
 FRONT_END = TextFrontEnd()
+WORDS = st.lists(st.sampled_from(["one", "two", "Dr.", "$5", "R&D", "café", "6"]), min_size=1)
 
 
 def spoken(inside: str) -> list[Sentence]:
@@ -77,9 +78,6 @@ def test_long_documents_become_bounded_sentences() -> None:
     assert all(len(s.symbol_ids()) <= 401 for s in sentences)
     assert sum(len(s.words) for s in sentences) == 4000
     assert {w.speed for s in sentences for w in s.words} == {1.3}
-
-
-WORDS = st.lists(st.sampled_from(["one", "two", "Dr.", "$5", "R&D", "café", "6"]), min_size=1)
 
 
 @settings(deadline=None, max_examples=30)

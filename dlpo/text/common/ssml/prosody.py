@@ -23,6 +23,8 @@ _NUMBER = r"(\d{1,5}(?:\.\d{1,5})?|\.\d{1,5})"
 _RATE = re.compile(rf"([+-]?){_NUMBER}(%?)")
 _PITCH = re.compile(rf"([+-]?){_NUMBER}(st|%)")
 _VOLUME = re.compile(rf"([+-]?){_NUMBER}dB")
+_HERTZ = re.compile(rf"([+-]?){_NUMBER}\s?[Hh]z")
+_USUAL_HZ = 200.0  # of a voice whose pitch nobody has measured
 
 
 class SpokenProsody(NamedTuple):
@@ -108,10 +110,6 @@ def lenient_value(attribute: str, value: str, around: SpokenProsody, limits: Pro
         low, high = limits.speed
         return f"{min(max(factor, low / around.speed), high / around.speed):.5g}"
     return value
-
-
-_HERTZ = re.compile(rf"([+-]?){_NUMBER}\s?[Hh]z")
-_USUAL_HZ = 200.0  # of a voice whose pitch nobody has measured
 
 
 def _lenient_pitch(value: str, around: SpokenProsody, limits: ProsodyLimits) -> str:
