@@ -23,7 +23,9 @@ async def speak(text: str, path: str, cancel_after_s: float | None = None) -> di
         for word in text.split():  # as a language model would write it
             await socket.send_json({"type": "text", "text": word + " "})
         await socket.send_json({"type": "end"})
-        last, rate_hz, audio = {}, 0, b""
+        last = {}
+        rate_hz = 0
+        audio = b""
         async for message in socket:
             if message.type is aiohttp.WSMsgType.BINARY:
                 audio += message.data

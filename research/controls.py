@@ -41,7 +41,9 @@ from research.texts import WhisperDir, seeds_words
 
 MOST_ERRORS = 1.3  # times those of the neutral setting; above, a control costs intelligibility
 RATIO = f"{WORD_ERRORS} / neutral"
-SHIFT, STRETCH, LEVEL = "pitch change, st", "duration x speed / neutral", "level change, dB"
+SHIFT = "pitch change, st"
+STRETCH = "duration x speed / neutral"
+LEVEL = "level change, dB"
 CONTROLS = {
     WORD_ERRORS: "word errors",
     RATIO: "/ neutral",

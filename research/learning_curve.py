@@ -180,7 +180,10 @@ def length_of(
     Raises:
         DataError: a row without its duration.
     """
-    seconds, before, gap, pace = 0.0, 0, 0, 0.0
+    seconds = 0.0
+    before = 0
+    gap = 0
+    pace = 0.0
     for row in rows:
         update = int(row["update"])
         if checkpoint_updates is not None and before and update > checkpoint_updates:

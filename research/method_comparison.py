@@ -37,7 +37,9 @@ from dlpo_bench.record import Measured, write_record
 from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, open_systems
 from research import RECORDS
 
-UNTUNED, CONTROL, EQUALISER = "untuned", "control", "equaliser"
+UNTUNED = "untuned"
+CONTROL = "control"
+EQUALISER = "equaliser"
 PROSODY = ("--set", "subspace=prosody")
 METHODS: Mapping[str, Sequence[str]] = {
     **{m: (m,) for m in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "dpo")},

@@ -70,9 +70,13 @@ ALL = "all"
 LEFT_OUT, ADDED = f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added"
 STATEMENT_END, QUESTION_END = "end of statements, st", "end of yes-no questions, st"
 LOUDNESS_SPREAD = "loudness spread, LU"
-JUMP, DC, CLIPPED = "sharpest jump, dB", "DC, dB", "clipped samples"
+JUMP = "sharpest jump, dB"
+DC = "DC, dB"
+CLIPPED = "clipped samples"
 QUIET, LAST = "quietest blocks, dB", "end, dB"
-SILENT, LOUD, PACE = "silent words", "loud pauses", "ms a phoneme"
+SILENT = "silent words"
+LOUD = "loud pauses"
+PACE = "ms a phoneme"
 TEXT_SCORES = (
     WORD_ERRORS, LEFT_OUT, ADDED, "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808",
 )  # fmt: skip
@@ -264,7 +268,9 @@ def align(expected: Sequence[str], found: Sequence[str]) -> WordCount:
     for i, word in enumerate(expected, 1):
         before, row = row, [WordCount(0, i, 0)]
         for j, other in enumerate(found, 1):
-            c, d, a = before[j - 1], before[j], row[j - 1]
+            c = before[j - 1]
+            d = before[j]
+            a = row[j - 1]
             ways = (
                 WordCount(c.changed + (word != other), c.left_out, c.added),
                 WordCount(d.changed, d.left_out + 1, d.added),

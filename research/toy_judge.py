@@ -125,7 +125,10 @@ class Targets:
         more_db: float,
         seeds: int = 4,
     ) -> None:
-        self.model, self.chain, self.more_db, self.seeds = model, chain, more_db, seeds
+        self.model = model
+        self.chain = chain
+        self.more_db = more_db
+        self.seeds = seeds
         self.prompts = {prompt.text: prompt for prompt in prompts}
         self.known: dict[str, float] = {}
 

@@ -38,7 +38,10 @@ from research import RECORDS, run_study, study_command
 
 KIND = "wavegrad-progress"
 LEVELS = (*linear(8)[:-1].tolist(), 0.995, 0.9995)  # of the training chain, and two nearly clean
-WINDOWS, WINDOW, CONTEXT = 16, 48, 6  # frames
+# frames
+WINDOWS = 16
+WINDOW = 48
+CONTEXT = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,9 @@ FRAMES_PER_SECOND = 73.5
 FRAMES, CONTEXT = 374, 9  # of a sentence in 8 bits
 SHOWN_STEPS = 3  # more than are served, to make the plot informative
 SENTENCE = "Noise becomes speech."
-LANES, STEPS, UNTIL_S = 2, 3, 0.5
+LANES = 2
+STEPS = 3
+UNTIL_S = 0.5
 ARMS = {  # logs of research.endings -> labels
     "dlpo": "DLPO",
     "kl-only": "the divergence as its only anchor",

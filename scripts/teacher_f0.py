@@ -49,7 +49,10 @@ def write_f0(item: tuple[str, str], corpus: Path) -> bool:
     raw = json.loads(raw_file.read_text()) if raw_file.exists() else {"skipped": "not spoken"}
     if "skipped" in raw:
         return False
-    times, curves, at_s, cut_s = [], [], 0.0, 0.0
+    times = []
+    curves = []
+    at_s = 0.0
+    cut_s = 0.0
     for number, sentence in enumerate(_teacher.sentences(text)):
         f0, frames = teacher_curve(sentence.letters)
         if number == 0:  # silence before the first phone was trimmed

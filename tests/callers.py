@@ -129,7 +129,8 @@ class Conversation:
     def __init__(self, client: SpeechClient) -> None:
         self._text: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._text.put(self.FIRST)
-        self._begun, self._audio = threading.Event(), Future[bytes]()
+        self._begun = threading.Event()
+        self._audio = Future[bytes]()
         threading.Thread(target=self._listen, args=(client,), daemon=True).start()
         assert self._begun.wait(WAIT_S)
 

@@ -23,7 +23,10 @@ from dlpo_bench.judging import WORD_ERRORS, JudgePanel
 
 T = TypeVar("T")
 REFERENCE_EVERY = 10  # every n-th clip of the corpus is a reference for its speaker
-WORDS, ENDS, WHISPER, QUESTION = "words", "ends", "whisper", "question"
+WORDS = "words"
+ENDS = "ends"
+WHISPER = "whisper"
+QUESTION = "question"
 JUDGES: Mapping[str, tuple[str, Callable[[Path], Judge]]] = {
     "distillmos": ("DistillMOS", lambda weights: DistillMOS()),
     "nisqa": ("NISQA", lambda weights: Nisqa(weights / WEIGHTS["NISQA"])),

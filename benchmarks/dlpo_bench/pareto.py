@@ -33,7 +33,9 @@ from dlpo_bench.systems import (
 )
 from dlpo_serving.voices import find_voice
 
-UNTUNED, TUNED, SERVED = "untuned", "tuned", "tuned int8"
+UNTUNED = "untuned"
+TUNED = "tuned"
+SERVED = "tuned int8"
 """Series: checkpoints in eager PyTorch, and the bundle as it is served."""
 PRECISION = "int8"  # of the bundle as served
 STEPS = (*range(1, 9), 16, 50, 1000)

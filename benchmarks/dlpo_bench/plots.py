@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GRAY = "#0969da", "#bc4c00", "#57606a"  # distinguishable by color-blind readers
+# distinguishable by color-blind readers
+BLUE = "#0969da"
+ORANGE = "#bc4c00"
+GRAY = "#57606a"
 COLORS = (BLUE, ORANGE, GRAY, "#1a7f37", "#8250df", "#bf3989", "#cf222e", "#9a6700")
 PANEL_INCHES = (5.0, 3.2)
 STYLE: Any = {

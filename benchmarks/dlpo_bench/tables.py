@@ -211,7 +211,9 @@ def estimate(
     low, high = figure["interval_95"]
     if not (percent or signed or fixed):
         return f"{number(figure['value'])} [{number(low)}, {number(high)}]"
-    scale, unit, sign = (100 if percent else 1), (" %" if percent else ""), "+" if signed else ""
+    scale = 100 if percent else 1
+    unit = " %" if percent else ""
+    sign = "+" if signed else ""
     ends = f"[{scale * low:{sign}.2f}, {scale * high:{sign}.2f}]"
     return f"{scale * figure['value']:{sign}.2f}{unit} {ends}"
 

@@ -64,14 +64,16 @@ class TorchEngine:
         schedules = {n: named_schedule(chain.name, n, chain.eta) for n in steps}
         several = config if isinstance(config, SpectralConfig) else None
         voices = several.speakers if several else ()
-        self._encoder, self._frames = EncoderGraph(model, voices), FramesGraph(model, voices)
+        self._encoder = EncoderGraph(model, voices)
+        self._frames = FramesGraph(model, voices)
         self._denoisers = {n: DenoiserGraph(model, s) for n, s in schedules.items()}
         provenance = checkpoint.provenance
         reach = context_frames_per_step(model, _conditioning_channels(config))
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._encoder.to(self._device)  # with the model and the voices they share
         self._frames.to(self._device)
-        self.graphs, rows = object(), ("B", "F", HOP_LENGTH)
+        self.graphs = object()
+        rows = ("B", "F", HOP_LENGTH)
         self.manifest = replace(
             like,
             voice=several.speakers[0] if several and like.voice not in voices else like.voice,
@@ -173,7 +175,9 @@ class PaperSampler(TorchEngine):
     @torch.inference_mode()
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         chosen = np.linspace(0, MAX_STEPS - 1, self.timed_steps).round().astype(int)
-        model, schedule, start = self._model, self._schedule, time.perf_counter()
+        model = self._model
+        schedule = self._schedule
+        start = time.perf_counter()
         given = self._tensor(conditioning), self._tensor(source).flatten(1)
         generator = torch.Generator().manual_seed(NOISE_SEED)
         x = self._tensor(noise[0]).flatten(1)

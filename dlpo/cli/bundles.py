@@ -269,7 +269,9 @@ def _about(bundle: Bundle, asked: str) -> Table:
     name = asked if asked in manifest.offered_voices else manifest.voice
     told = name, manifest.language, about_voices().get(name)
     steps = ", ".join(map(str, manifest.available_steps))
-    schedule, prosody, checkpoint = manifest.noise_schedule, manifest.prosody, manifest.checkpoint
+    schedule = manifest.noise_schedule
+    prosody = manifest.prosody
+    checkpoint = manifest.checkpoint
     frames_a_second = manifest.sample_rate_hz / manifest.hop_length
     size = sum(info.bytes for info in manifest.files.values())
     rows = {

@@ -495,7 +495,9 @@ def _report(tuner: Tuner) -> None:
     if tuner.best is None or tuner.baseline is None or tuner.last is None:
         typer.echo("no measurement was within the guard's limits, so there is no best", err=True)
         return
-    before, best, last = tuner.baseline.figures(), tuner.best["figures"], tuner.last.figures()
+    before = tuner.baseline.figures()
+    best = tuner.best["figures"]
+    last = tuner.last.figures()
     table = Table("", "untuned", f"best, update {tuner.best['update']}", f"update {tuner.update}")
     for name in before:
         table.add_row(name, *(f"{panel[name]:.4f}" for panel in (before, best, last)))

@@ -107,7 +107,9 @@ def new_voice(
     if name in (taken := loaded.config.speakers):
         raise InputError(f"--name {name}: taken, {start} already has {', '.join(taken)}")
     trainings = [from_dict(SpectralTraining, one | changed) for one in (ADAPTERS, DENOISER)]
-    data, bundle, mark = out / "data", out / f"{name}.dlpo", out / MARK
+    data = out / "data"
+    bundle = out / f"{name}.dlpo"
+    mark = out / MARK
     origin = f"{name} (consent: {consent.replace(';', ',')})"
     asked = f"{fingerprint(recordings)} {origin}"
     if not mark.exists() or mark.read_text("utf-8") != asked:

@@ -57,7 +57,9 @@ class Alignment:
             DataError: a phoneme that is not ARPAbet, or words that leave phonemes out of order.
         """
         marks = _marks_after([w.word for w in self.words], transcript)
-        symbols, seconds, at = [START], [0.0], 0
+        symbols = [START]
+        seconds = [0.0]
+        at = 0
         for word, mark in zip(self.words, marks, strict=True):
             if not at <= word.first < word.end <= len(self.phonemes):
                 raise DataError(

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from dlpo.errors import DataError, needs
 
-CHANNELS, RATES_HZ, LONGEST_S = (1, 2), (8_000, 192_000), 120.0
+CHANNELS = (1, 2)
+RATES_HZ = (8_000, 192_000)
+LONGEST_S = 120.0
 BLOCK = 1 << 20  # frames read in one go
 
 
@@ -26,7 +28,9 @@ def decoded(path: Path) -> tuple[NDArray[np.float32], int]:
         import soundfile
     try:
         with soundfile.SoundFile(path) as file:
-            rate, frames, channels = file.samplerate, file.frames, file.channels
+            rate = file.samplerate
+            frames = file.frames
+            channels = file.channels
             if channels not in CHANNELS:
                 raise DataError(f"{channels} channels; expected 1 or 2: convert it")
             if not RATES_HZ[0] <= rate <= RATES_HZ[1]:

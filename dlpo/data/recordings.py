@@ -99,7 +99,10 @@ def write_corpus(
         shutil.rmtree(out, ignore_errors=True)
         (out / "wavs").mkdir(parents=True)
         (out / MARK).touch()
-    left_out, names, lines, rows = dict[str, str](), set[str](), list[str](), [_HEADER]
+    left_out = dict[str, str]()
+    names = set[str]()
+    lines = list[str]()
+    rows = [_HEADER]
     for done, file in enumerate(recordings, 1):
         clip = re.sub(r"[^\w.-]", "_", file.stem)
         try:

@@ -19,7 +19,9 @@ from dlpo.errors import CheckpointError, InputError
 from dlpo.judges.judge import Scores, Waveform, listen_at, load_torch_weights, mel_bands, require
 
 RATE = 16_000  # Hz
-WINDOW, HOP, BANDS = 400, 160, 40  # samples, samples, mel bands
+WINDOW = 400  # samples
+HOP = 160  # samples
+BANDS = 40  # of the mel spectrogram
 PARTIAL, STEP = 160, 77  # frames of a partial utterance (1.6 s), and from one to the next
 WIDTH = 256  # of embeddings
 LEVEL_DB = -30.0

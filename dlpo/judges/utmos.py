@@ -152,7 +152,8 @@ class UtmosNetwork(nn.Module):
         gates, into = state["blstm.weight_ih_l0"].shape
         self.blstm = nn.LSTM(into, gates // 4, batch_first=True, bidirectional=True)
         inner, hidden = state["hidden.weight"].shape
-        self.hidden, self.out = nn.Linear(hidden, inner), nn.Linear(inner, 1)
+        self.hidden = nn.Linear(hidden, inner)
+        self.out = nn.Linear(inner, 1)
         self.load_state_dict(dict(state))
 
     def forward(self, waveforms: Tensor) -> Tensor:

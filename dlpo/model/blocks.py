@@ -76,7 +76,8 @@ class ConvNextBlock(nn.Module):
         super().__init__()
         self.depthwise = nn.Conv1d(channels, channels, 7, padding=3, groups=channels)
         self.norm = nn.LayerNorm(channels)
-        self.widen, self.narrow = nn.Linear(channels, inner), nn.Linear(inner, channels)
+        self.widen = nn.Linear(channels, inner)
+        self.narrow = nn.Linear(inner, channels)
         self.gain = nn.Parameter(torch.full((channels,), 1 / 6))
         self.dropout = nn.Dropout(dropout)
         self.modulate = nn.Linear(level_channels, 2 * channels) if level_channels else None
@@ -178,7 +179,8 @@ class LevelEmbedding(nn.Module):
 
     def __init__(self, channels: int, highest: float) -> None:
         super().__init__()
-        self.channels, self.highest = channels, highest
+        self.channels = channels
+        self.highest = highest
         self.mix = nn.Sequential(
             nn.Linear(channels, channels), nn.SiLU(), nn.Linear(channels, channels)
         )

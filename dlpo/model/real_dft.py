@@ -49,9 +49,14 @@ class RealDft(nn.Module):
         self.size = size
         p = min((p for p in range(2, size + 1, 2) if size % p == 0), key=lambda p: p + size // p)
         q = size // p
-        self.p, self.q, self.columns = p, q, p // 2 + 1
+        self.p = p
+        self.q = q
+        self.columns = p // 2 + 1
         self.places = self.columns * q
-        a, b, c, d = np.arange(p), np.arange(q), np.arange(self.columns), np.arange(q)
+        a = np.arange(p)
+        b = np.arange(q)
+        c = np.arange(self.columns)
+        d = np.arange(q)
         first, second = _roots(p, np.outer(c, a)), _roots(q, np.outer(b, d))
         twiddle = _roots(size, np.outer(c, b))
         self._constant("twiddle", np.stack([twiddle.real, twiddle.imag]))  # (2, P/2 + 1, Q)

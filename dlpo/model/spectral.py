@@ -40,7 +40,9 @@ class SpectralWaveGrad2(AcousticModel):
     """bound on |x0| in each step of a chain"""
 
     def __init__(self, config: SpectralConfig) -> None:
-        c, d, w = config.hidden_channels, config.conditioning_channels, config.width
+        c = config.hidden_channels
+        d = config.conditioning_channels
+        w = config.width
         super().__init__(config)
         self.voices = nn.Embedding(len(config.voices), c)
 

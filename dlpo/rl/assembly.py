@@ -60,7 +60,9 @@ def method_of(
         models: the reward's gradient, for the direct method.
         pairs: of listeners, or none.
     """
-    policy, settings, space = collector.policy, collector.settings, None
+    policy = collector.policy
+    settings = collector.settings
+    space = None
     if plan.objective.explore == "weights":
         prosody, momentum = prosody_moves(policy.model), settings.explore_momentum
         space = WeightSpace(learning, settings.subspace, momentum, prosody)

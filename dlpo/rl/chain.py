@@ -57,7 +57,9 @@ class ChainPolicy(nn.Module):
 
     def __init__(self, model: Model, schedule: NoiseSchedule, reach: int = 0) -> None:
         super().__init__()
-        self.model, self.schedule, self.reach = model, schedule, reach
+        self.model = model
+        self.schedule = schedule
+        self.reach = reach
 
     def step_mean(self, conditions: Conditions, noisy: Tensor, step: int) -> Tensor:
         """(B, T) x at `step` -> (B, T) mean of the next x, 0 past the end of a sentence.

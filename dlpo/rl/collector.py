@@ -66,8 +66,12 @@ class RolloutCollector:
         settings: TuningConfig,
         explored: Sequence[int] = (),
     ) -> None:
-        self.policy, self.prompts, self.reward = policy, prompts, reward
-        self.processes, self.timer, self.settings = processes, timer, settings
+        self.policy = policy
+        self.prompts = prompts
+        self.reward = reward
+        self.processes = processes
+        self.timer = timer
+        self.settings = settings
         self.explored = explored
         self.chains_run = 0  # across all processes
 

@@ -35,7 +35,9 @@ CHECKPOINT = Path("voices/spectral/checkpoint")  # in the repository; wheels hav
 TEXTS, WITHOUT = Path("recipe/texts/conversation-a.csv"), Path("recipe/held_out.txt")
 IN_A_CLONE = "run the demo in a clone of dlpo's repository"
 VOICES = ("lj", "heart")
-SCHEDULE, ETA, STEPS = "cosine:1.25", 0.7, 1
+SCHEDULE = "cosine:1.25"
+ETA = 0.7
+STEPS = 1
 RECORDINGS, HELD_OUT_EVERY = 24, 4  # of each voice; one in so many validates
 HELD_OUT_TEXTS = (
     "Is there anything left of the soup?",

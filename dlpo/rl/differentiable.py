@@ -42,7 +42,8 @@ class SpectralResampler:
         with needs("bench"):
             import soxr
         common = math.gcd(from_hz, to_hz)
-        self.up, self.down = to_hz // common, from_hz // common
+        self.up = to_hz // common
+        self.down = from_hz // common
         impulse = np.zeros(2 * SETTLED * self.down)
         impulse[SETTLED * self.down] = 1.0
         response = soxr.resample(impulse, from_hz, to_hz)

@@ -41,7 +41,8 @@ class EndingFigures:
         voices: Sequence[str],
     ) -> None:
         self.policy = PitchFlow(policy.model, copy.deepcopy(policy.contour).requires_grad_(False))
-        self.recorded, self.voices = recorded, tuple(voices)
+        self.recorded = recorded
+        self.voices = tuple(voices)
         found = [in_voice(prompt, voice) for voice in voices for prompt in prompts]
         self.prompts = sorted(found, key=lambda p: (len(p.prompt.symbols), p.prompt.number))
         self.scenes = self.policy.batch([p.prompt for p in self.prompts]).scenes

@@ -123,7 +123,8 @@ class EndingPrompts:
     """
 
     def __init__(self, prompts: Sequence[EndingPrompt], voices: Sequence[str], seed: int) -> None:
-        self.voices, self.seed = tuple(voices), seed
+        self.voices = tuple(voices)
+        self.seed = seed
         learned = [p for p in prompts if not p.held_out]
         self.by_kind = {kind: [p for p in learned if p.kind == kind] for kind in KINDS}
         self.held_out = [p for p in prompts if p.held_out]

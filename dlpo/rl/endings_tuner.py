@@ -117,7 +117,8 @@ class EndingsTuner(PitchTuner):
         settings: EndingsTuning,
     ) -> None:
         super().__init__(start, data, out, settings)
-        self.objective, voices = objective, self.voice.config.speakers
+        self.objective = objective
+        voices = self.voice.config.speakers
         self.prompts = EndingPrompts(prompts, voices, settings.seed)
         validation = self.prompts.validation(settings.validation_endings)
         self.figures = EndingFigures(self.policy, validation, self.held_out, voices)
@@ -170,7 +171,9 @@ class EndingsTuner(PitchTuner):
 
     def _of_prompts(self, prompts: Sequence[EndingPrompt]) -> tuple[dict[str, Tensor], Tensor]:
         """The terms of own draws, and the rewards (B, G) of these."""
-        objective, settings, policy = self.objective, self.training, self.policy
+        objective = self.objective
+        settings = self.training
+        policy = self.policy
         key, draws = (settings.seed, self.update), settings.draws
         drawn = policy.draw([ending.prompt for ending in prompts], key, draws)
         rewards = self._rewards(prompts, drawn)

@@ -92,7 +92,9 @@ class Method(nn.Module, Generic[P]):
 
     def __init__(self, setup: TuningSetup) -> None:
         super().__init__()
-        self.setup, self.objective, self.policy = setup, setup.objective, setup.policy
+        self.setup = setup
+        self.objective = setup.objective
+        self.policy = setup.policy
         group = setup.settings.group
         if self.compares_seeds and group < 2:
             raise ConfigError(

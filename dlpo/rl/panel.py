@@ -113,8 +113,12 @@ class ValidationPanel:
         timer: StageTimer,
         rows: int,
     ) -> None:
-        self.reference, self.prompts, self.models = reference, prompts, models
-        self.recorded, self.timer, self.rows = recorded, timer, rows
+        self.reference = reference
+        self.prompts = prompts
+        self.models = models
+        self.recorded = recorded
+        self.timer = timer
+        self.rows = rows
 
     @torch.no_grad()
     def measure(self, model: Model) -> tuple[PanelFigures, Waveform]:

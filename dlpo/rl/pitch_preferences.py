@@ -139,7 +139,8 @@ class PitchPairsTuner(PitchTuner):
         if beta < 0:
             raise ConfigError(f"beta is {beta}; expected 0 or more")
         super().__init__(start, data, out, settings)
-        self.beta, self.pairs_sha256 = beta, pairs_sha256
+        self.beta = beta
+        self.pairs_sha256 = pairs_sha256
         self.averaged_policy = PitchFlow(self.voice, copy.deepcopy(self.start.contour))
         heard = heard_pairs(pairs, self.start, settings.voice)
         self.learned = [pair for pair in heard if not pair.held_out]

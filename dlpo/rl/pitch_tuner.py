@@ -57,7 +57,8 @@ class PitchTuner(TrainingRun):
     training: PitchTuning
 
     def __init__(self, start: Path, data: Corpora, out: Path, settings: PitchTuning) -> None:
-        self.base, self.dataset = load_checkpoint(start), data
+        self.base = load_checkpoint(start)
+        self.dataset = data
         super().__init__(settings, out)
         self.policy = PitchFlow(self.base.model.requires_grad_(False))
         self.voice: SpectralWaveGrad2 = self.policy.model

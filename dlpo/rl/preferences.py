@@ -78,7 +78,8 @@ class ListeningPairs:
     """
 
     def __init__(self, pairs: Sequence[PreferencePair], voice: ChainPolicy, seed: int) -> None:
-        self.voice, self.seed = voice, seed
+        self.voice = voice
+        self.seed = seed
         self.usable: list[_UsablePair] = usable_pairs(pairs, self._usable)
 
     def __len__(self) -> int:
@@ -134,7 +135,9 @@ def usable_pairs(
     Raises:
         DataError: none is usable, or a wav can't be used.
     """
-    front_end, found, reasons = TextFrontEnd(), list[Usable](), Counter[str]()
+    front_end = TextFrontEnd()
+    found = list[Usable]()
+    reasons = Counter[str]()
     for pair in pairs:
         try:
             found.append(usable(pair, _symbols_of(pair.text, front_end)))

@@ -35,7 +35,9 @@ from dlpo.rl.prompts import Prompt, prompt_of
 from dlpo.rl.rewards import ClipBatch, Reward
 from dlpo.training.contour_losses import RecordedContours
 
-DRAWN, OTHER, NOISE = "drawn by the voice", "another recording's", "noise"
+DRAWN = "drawn by the voice"
+OTHER = "another recording's"
+NOISE = "noise"
 DRAWS = 8
 RESAMPLES = 2_000
 Score = Callable[[Prompt, Sequence[Tensor], int], NDArray[np.float64]]
@@ -75,7 +77,8 @@ class Speaker:
     """
 
     def __init__(self, policy: PitchFlow, chain: NoiseSchedule) -> None:
-        self.policy, self.chain = policy, chain
+        self.policy = policy
+        self.chain = chain
 
     @torch.no_grad()
     def speak(self, prompt: Prompt, contour: Tensor, seed: int) -> Waveform:

@@ -59,7 +59,8 @@ class Prompts:
     """
 
     def __init__(self, dataset: Corpora, seed: int, longest_s: float | None = None) -> None:
-        self.dataset, self.seed = dataset, seed
+        self.dataset = dataset
+        self.seed = seed
         held_out = {
             tuple(words_of(entry.text)) for entry in dataset.entries if entry.split != "train"
         }

@@ -60,8 +60,10 @@ class Recordings:
             )
         if not batches.recorded:
             raise ConfigError("the train split has no recordings; prepare a dataset with audio")
-        self.policy, self.batches = policy, batches
-        self.settings, self.processes = settings, processes
+        self.policy = policy
+        self.batches = batches
+        self.settings = settings
+        self.processes = processes
         self.cut = recording_cutter(policy.model, batches, frozen)
         self.adversary: AdversarialTrainer | None = None
 

@@ -102,7 +102,8 @@ class MeasuredReward:
     """
 
     def __init__(self, name: str, measure: Callable[[ClipBatch], Scores]) -> None:
-        self.name, self.measure = name, measure
+        self.name = name
+        self.measure = measure
 
     def judge(self, clips: ClipBatch) -> Scores:
         """See `Reward.judge`."""
@@ -220,7 +221,8 @@ class WeightedSum:
         unusable = {name: w for name, w in weights.items() if not np.isfinite(w) or w == 0}
         if unusable:
             raise ConfigError(f"reward weights {unusable} are unusable; expected finite, nonzero")
-        self.rewards, self.weights = tuple(rewards), dict(weights)
+        self.rewards = tuple(rewards)
+        self.weights = dict(weights)
         self.moments = dict.fromkeys(names, Moments())
 
     def weigh(self, scores: Mapping[str, Scores]) -> Scores:

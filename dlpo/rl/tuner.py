@@ -76,8 +76,11 @@ class Tuner(TrainingRun):
         models: RewardModels,
         pairs: Sequence[PreferencePair] = (),
     ) -> None:
-        self.plan, self.reward, self.timer = plan, models.reward, StageTimer()
-        self.base, self.dataset = load_checkpoint(start), data
+        self.plan = plan
+        self.reward = models.reward
+        self.timer = StageTimer()
+        self.base = load_checkpoint(start)
+        self.dataset = data
         super().__init__(settings, out, InitProcessGroupKwargs(timeout=LONGEST_SILENCE))
         prompts = validation_prompts(
             data, settings.validation_sentences, settings.validation_longest_s
@@ -210,7 +213,8 @@ class Tuner(TrainingRun):
                 each = {n: s / len(self.recent) for n, s in spent if not n.startswith("validation")}
                 means = _means(self.recent) | {f"seconds/{name}": s for name, s in each.items()}
                 run_log.figures(update, "train", means)
-            self.recent, self.spent = [], dict(self.timer.seconds)
+            self.recent = []
+            self.spent = dict(self.timer.seconds)
         if update % settings.validate_every == 0 or update == settings.updates:
             self._measure_panel(run_log)
 

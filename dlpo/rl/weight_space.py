@@ -64,7 +64,8 @@ class WeightSpace(nn.Module):
     ) -> None:
         super().__init__()
         self.weights = list(weights)
-        self.momentum, self.prosody = momentum, prosody
+        self.momentum = momentum
+        self.prosody = prosody
         self.blocks = [b for b in BLOCKS[: BLOCKS.index(subspace) + 1] if prosody or b != BLOCKS[0]]
         self.matrices = [j for j, weight in enumerate(weights) if weight.ndim > 1]
         self.rows = [len(weights[j]) for j in self.matrices]

@@ -174,7 +174,9 @@ class WeightExploration(Method[LossPart]):
         self, prompts: Sequence[Prompt], update: int, blocks: int
     ) -> tuple[RolloutBatch, Tensor]:
         """Rollouts of the perturbed voices, alternating plus and minus, and their (pairs, 2) DL."""
-        settings, policy, returned = self.setup.settings, self.policy, None
+        settings = self.setup.settings
+        policy = self.policy
+        returned = None
         if self.setup.recordings is not None and self.objective.returns_loss:
             explored = self.space.blocks[:blocks]
             returned = RecordedReturn.of_batch(self.setup.recordings, update, explored)

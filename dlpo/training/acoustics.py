@@ -69,7 +69,8 @@ class FrozenAcoustics:
     """
 
     def __init__(self, model: SpectralWaveGrad2, batches: Batches) -> None:
-        self.model, self.batches = model, batches
+        self.model = model
+        self.batches = batches
         self._whole = lru_cache(LARGEST_CACHE)(self._predicted)
 
     def of(self, windows: Windows) -> Acoustics:

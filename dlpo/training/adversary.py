@@ -43,7 +43,8 @@ class SpectrogramDiscriminator(nn.Module):
 
     def __init__(self, window: int, hop: int, channels: int) -> None:
         super().__init__()
-        self.window, self.hop = window, hop
+        self.window = window
+        self.hop = hop
         self.enter = nn.utils.parametrizations.weight_norm(
             nn.Conv1d(window // 2 + 1, channels, 3, padding=1)
         )
@@ -141,7 +142,8 @@ class AdversarialTrainer:
     def __init__(self, accelerator: Accelerator, learning_rate: float, clip: float) -> None:
         adversary = Adversary()
         optimizer = torch.optim.AdamW(adversary.parameters(), learning_rate, (0.8, 0.99))
-        self.accelerator, self.clip = accelerator, clip
+        self.accelerator = accelerator
+        self.clip = clip
         self.adversary, self.optimizer = accelerator.prepare(adversary, optimizer)
 
     def generator_losses(

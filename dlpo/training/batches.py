@@ -126,7 +126,9 @@ class Batches:
         rank: int,
         rows: Callable[[str], tuple[int, int]],
     ) -> None:
-        self.dataset, self.key, self.rows = dataset, (seed, rank), rows
+        self.dataset = dataset
+        self.key = (seed, rank)
+        self.rows = rows
         self.recorded = dataset.split(split, with_audio=True)
         self.timed = dataset.split(split, with_audio=False) or self.recorded
         self.chances = dataset.chances(self.recorded)

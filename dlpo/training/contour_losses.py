@@ -25,7 +25,9 @@ from dlpo.training.batches import OnDevice, Sentences, sentences_of, whole_frame
 from dlpo.training.losses import masked_mean
 
 SYMBOL_WEIGHT = 0.3
-HOTTEST, HALVINGS, CALIBRATION_DRAWS = 1.6, 5, 4
+HOTTEST = 1.6
+HALVINGS = 5
+CALIBRATION_DRAWS = 4
 FULLY_SHOWN = 0.9  # share of the sentences whose durations are shown to the flow
 UNVOICED_WEIGHT = 0.05  # F0 is only interpolated there
 SMOOTHNESS = 0.3  # of neighboring points, against frames of weight 1; decides where none is voiced
@@ -137,7 +139,8 @@ class RecordedContours:
         split: str,
         rows: Callable[[str], tuple[int, int]],
     ) -> None:
-        self.dataset, self.rows = dataset, rows
+        self.dataset = dataset
+        self.rows = rows
         of_split = dataset.split(split, with_audio=True)
         self.found = {i: recorded_contour(dataset, i) for i in of_split}
         by_length = sorted(of_split, key=lambda i: (dataset.entries[i].symbols, i))

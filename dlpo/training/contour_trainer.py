@@ -108,8 +108,10 @@ class ContourTrainer(TrainingRun):
             raise TrainingError(
                 f"{init}: model is {of_voice.model!r}; expected spectral, which has a contour"
             )
-        self.voice_config, self.rows = of_voice, of_voice.rows
-        self.dataset, self.shares = Corpora(data, shares), np.array(shares) / sum(shares)
+        self.voice_config = of_voice
+        self.rows = of_voice.rows
+        self.dataset = Corpora(data, shares)
+        self.shares = np.array(shares) / sum(shares)
         if self.dataset.symbols > of_voice.symbols:
             raise TrainingError(
                 f"the datasets have symbols that {init} doesn't know, as of another language;"

@@ -53,7 +53,8 @@ class ExcerptBatches:
     """
 
     def __init__(self, batches: Batches) -> None:
-        self.batches, self.dataset = batches, batches.dataset
+        self.batches = batches
+        self.dataset = batches.dataset
         self._peaks: dict[int, float] = {}
         self.recorded = batches.recorded
         """indices of the split's recordings"""

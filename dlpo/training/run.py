@@ -94,7 +94,8 @@ class TrainingRun:
     def __init__(
         self, training: RunConfig, out: Path, handler: KwargsHandler | None = None
     ) -> None:
-        self.training, self.out = training, out
+        self.training = training
+        self.out = out
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
         self.accelerator = join_processes(training.precision, handler or unused)
         self.processes = Processes(self.accelerator)

@@ -22,8 +22,11 @@ from dlpo.audio import SAMPLE_RATE, Waveform, log_mel
 from dlpo.errors import TrainingError
 
 log = logging.getLogger(__name__)
-STATE, BEFORE, UNFINISHED = "state", "state.before", "state.part"
-UPDATE, LOCK = "update.json", "lock"
+STATE = "state"
+BEFORE = "state.before"
+UNFINISHED = "state.part"
+UPDATE = "update.json"
+LOCK = "lock"
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -57,7 +57,8 @@ class SpectralStep(nn.Module):
 
     def __init__(self, model: SpectralWaveGrad2, training: SpectralTraining) -> None:
         super().__init__()
-        self.model, self.training_config = model, training
+        self.model = model
+        self.training_config = training
 
     def forward(
         self, windows: Windows, more_timings: Sentences | None, generator: torch.Generator
@@ -182,7 +183,9 @@ class SpectralTrainer(TrainingRun):
                 model.pitch_ranges[rows[voice]] = torch.tensor([*recorded.range_of(voice), 1.0])
 
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
-        training, update, device = self.training, self.update, self.accelerator.device
+        training = self.training
+        update = self.update
+        device = self.accelerator.device
         for name, module in self.model.named_children():
             module.train(name.startswith(self.learning))
         windows = self.batches.windows(update, *self._size_and_window()).to(device)

@@ -30,7 +30,8 @@ class WaveGradStep(nn.Module):
     def __init__(self, model: WaveGrad2, training: WaveGrad2Training) -> None:
         super().__init__()
         self.model = model
-        self.duration_weight, self.mel_weight = training.duration_weight, training.mel_weight
+        self.duration_weight = training.duration_weight
+        self.mel_weight = training.mel_weight
         channels = model.config.encoder_channels + model.config.speaker_channels
         self.mel = MelHead(channels) if training.learns_mel else None
 
@@ -76,7 +77,8 @@ class WaveGradTrainer(TrainingRun):
         out: Path,
         init: Path | None = None,
     ) -> None:
-        self.config, self.dataset = config, Corpora([data])
+        self.config = config
+        self.dataset = Corpora([data])
         super().__init__(training, out)
         model = build_model(config)
         step = WaveGradStep(model, training)

@@ -150,7 +150,9 @@ class UpdateGraph(nn.Module):
 
     def __init__(self, model: Model, schedule: NoiseSchedule, step: int) -> None:
         super().__init__()
-        self.model, self.schedule, self.step = model, schedule, step
+        self.model = model
+        self.schedule = schedule
+        self.step = step
 
     def forward(self, noisy: Tensor, prediction: Tensor, noise: Tensor) -> Tensor:
         """(B, F, 300), (B, F, 300), (K, B, F, 300) -> (B, F, 300)."""

@@ -58,7 +58,10 @@ from dlpo_export.weights import fold_batch_norms, round_weights, write_graphs
 if TYPE_CHECKING:
     import onnx
 
-EXAMPLE_BATCH, EXAMPLE_FRAMES, EXAMPLE_PHONEMES = 2, 12, 9  # of the traced inputs; any values work
+# of the traced inputs; any values work
+EXAMPLE_BATCH = 2
+EXAMPLE_FRAMES = 12
+EXAMPLE_PHONEMES = 9
 
 EIGHT_BITS: tuple[Precision, ...] = ("int8", "int8_symmetric")
 

@@ -84,7 +84,8 @@ class _Rewriting:
         from onnx import numpy_helper
 
         self.model = copy.deepcopy(model)
-        self._reads_integers, self._ranges = rounded, ranges
+        self._reads_integers = rounded
+        self._ranges = ranges
         graph = self.model.graph
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._makers = {output: node for node in graph.node for output in node.output}

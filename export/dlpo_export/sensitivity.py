@@ -132,7 +132,9 @@ def _gated(
         if k is None:
             nodes.append(node)
             continue
-        gate, source, out = f"gate.{k}", node.input[0], node.output[0]
+        gate = f"gate.{k}"
+        source = node.input[0]
+        out = node.output[0]
         index = constant(f"gate.{k}.index", np.array(k, np.int64))
         nodes.append(helper.make_node("Gather", [GATES, index], [gate]))
         if source in ranges:

@@ -28,7 +28,11 @@ SPELL_FRAMES = (
     "That's {spelled}, {word}.",
     "{word} is spelled {spelled}.",
 )
-CODES, NUMBERS, SPELLINGS, WORDS, PHRASES = 900, 500, 400, 1500, 1200
+CODES = 900
+NUMBERS = 500
+SPELLINGS = 400
+WORDS = 1500
+PHRASES = 1200
 SEED = 53
 
 

@@ -111,7 +111,8 @@ class _replacing:
     """A path to write to that takes a file's place when all went well."""
 
     def __init__(self, file: Path) -> None:
-        self._file, self._part = file, file.with_suffix(".part")
+        self._file = file
+        self._part = file.with_suffix(".part")
 
     def __enter__(self) -> Path:
         self._file.parent.mkdir(parents=True, exist_ok=True)

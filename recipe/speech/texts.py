@@ -72,7 +72,9 @@ def read_texts(path: Path, pool: str, digits: bool = False) -> list[Text]:
     Raises:
         ValueError: a line without a new, plain id and a text without digits.
     """
-    kept, seen, out = [], set[str](), held_out()
+    kept = []
+    seen = set[str]()
+    out = held_out()
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         clip, *rest = line.split("|")
         text = rest[-1].strip() if rest else ""

@@ -18,7 +18,13 @@ from google.protobuf.descriptor_pb2 import (
 
 Place = tuple[int, ...]
 # Field numbers in descriptor.proto that make up the location of a comment.
-MESSAGE, ENUM, SERVICE, OF_MESSAGE, OF_ENUM, OF_SERVICE, SYNTAX = 4, 5, 6, 2, 2, 2, 12
+MESSAGE = 4
+ENUM = 5
+SERVICE = 6
+OF_MESSAGE = 2
+OF_ENUM = 2
+OF_SERVICE = 2
+SYNTAX = 12
 SCALARS = {
     number: name.removeprefix("TYPE_").lower() for name, number in FieldDescriptorProto.Type.items()
 }

@@ -23,7 +23,8 @@ class RepositoryLinks:
     """
 
     def __init__(self, root: Path, docs: str, pages: Mapping[str, str]) -> None:
-        self.root, self.docs = root, docs
+        self.root = root
+        self.docs = docs
         self.pages = dict(pages)
         self.origins = {uri: path for path, uri in pages.items()}
 
@@ -38,7 +39,9 @@ class RepositoryLinks:
         """A page whose links lead to the site's pages, or name what the site lacks."""
 
         def replaced(link: re.Match[str]) -> str:
-            picture, label, target = link["picture"], link["label"], link["target"]
+            picture = link["picture"]
+            label = link["label"]
+            target = link["target"]
             path, anchor = self._path(target, uri)
             if path is None or not (self.root / path).exists():
                 return link[0]  # another host, this page, or a mistake, which MkDocs reports

@@ -152,7 +152,9 @@ class AudioStream:
                 self._metrics.underrun_s.observe(late_s)
         self._metrics.audio_s.inc(chunk.duration_s)
         self._last_s = now
-        offset, words, marks = self.samples, chunk.words, chunk.marks
+        offset = self.samples
+        words = chunk.words
+        marks = chunk.marks
         if self._scale != 1.0:
             words = tuple(word.moved(self._in_reply) for word in words)
             marks = tuple(replace(mark, sample=self._in_reply(mark.sample)) for mark in marks)

@@ -25,7 +25,9 @@ from dlpo.errors import DlpoError, InputError, MissingExtraError
 QUOTED = 60  # characters of a caller's value in a message: gRPC trailers hold only 8 kB
 MAX_MESSAGE = 600  # characters of a message about one field, in case a value was quoted whole
 LISTED = 20  # voices named in a message
-INVALID, RATE_LIMIT, FAULT = "invalid_request_error", "rate_limit_error", "server_error"
+INVALID = "invalid_request_error"
+RATE_LIMIT = "rate_limit_error"
+FAULT = "server_error"
 
 
 def shortened(value: str) -> str:

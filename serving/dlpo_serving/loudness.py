@@ -21,7 +21,9 @@ RING_OUT_S = 1.0  # the filters' impulse response is below 1e-12 by then
 
 # The standard gives filter coefficients for 48 kHz only. These are the underlying analogue filters;
 # the bilinear transform yields the standard's numbers at 48 kHz, and the right ones at other rates.
-SHELF_HZ, SHELF_Q, SHELF_DB = 1681.974450955533, 0.7071752369554196, 3.999843853973347
+SHELF_HZ = 1681.974450955533
+SHELF_Q = 0.7071752369554196
+SHELF_DB = 3.999843853973347
 SHELF_BAND_EXPONENT = 0.4996667741545416
 HIGH_PASS_HZ, HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
 

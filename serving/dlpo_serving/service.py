@@ -137,7 +137,8 @@ class SynthesisService:
             clock: the executor's.
         """
         self._executor = executor
-        self._readers, self._reader_ahead = asyncio.Semaphore(READERS), asyncio.Lock()
+        self._readers = asyncio.Semaphore(READERS)
+        self._reader_ahead = asyncio.Lock()
         self._policy = policy
         self._settings = settings
         self._metrics = metrics

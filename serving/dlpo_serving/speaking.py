@@ -159,7 +159,8 @@ class Client(Speaking):
     ) -> None:
         from dlpo_serving.client import SpeechClient  # late: `Voice` needs no gRPC
 
-        self.address, self.name = address, name
+        self.address = address
+        self.name = name
         self._client = SpeechClient(address, tls=tls, token=token)
 
     def __repr__(self) -> str:

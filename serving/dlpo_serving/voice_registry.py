@@ -254,7 +254,9 @@ class VoiceDirectory:
             state = found.get(name)
             entry = self._entries.setdefault(name, _Entry(state, now_s))
             if entry.state != state:
-                entry.state, entry.since_s, entry.tried = state, now_s, False
+                entry.state = state
+                entry.since_s = now_s
+                entry.tried = False
                 entry.refused, entry.retry_s = "", None
         settled = [
             name
@@ -314,7 +316,9 @@ class VoiceDirectory:
             message = f"voice {min(twice)!r} is already offered; export it under another name"
             return self._refuse(path, entry, message)
         name, before = voice.manifest.voice, entry.offers
-        entry.offers, entry.refused, entry.retry_s = voice.manifest.offered_voices, "", None
+        entry.offers = voice.manifest.offered_voices
+        entry.refused = ""
+        entry.retry_s = None
         if set(before) - set(entry.offers):
             self._names_are_free()
         _log.info("voice offered voice=%s entry=%s", name, path.name)

@@ -303,7 +303,9 @@ def test_every_measurement_gives_the_figures_of_its_targets(name: str, tiny_bund
 
 
 def test_refused_callers_of_the_soak_come_again() -> None:
-    codes, spoken, endings = [REFUSED, REFUSED, OK, UNAVAILABLE, OK], list[int](), Counter[str]()
+    codes = [REFUSED, REFUSED, OK, UNAVAILABLE, OK]
+    spoken = list[int]()
+    endings = Counter[str]()
 
     class Busy:
         async def speak(self, text: str, seed: int, call: TimedCall) -> None:

@@ -19,7 +19,9 @@ def test_ties_count_as_at_least_as_far() -> None:
 
 
 def test_difference_of_pooled_rates_weighs_sentences_by_their_words() -> None:
-    errors, other, words = np.array([2.0, 0.0]), np.array([0.0, 1.0]), np.array([4.0, 16.0])
+    errors = np.array([2.0, 0.0])
+    other = np.array([0.0, 1.0])
+    words = np.array([4.0, 16.0])
     found = paired(errors - other, words)
     assert found.difference.value == pytest.approx(2 / 20 - 1 / 20)
     assert (found.difference.low, found.difference.high) == (-1 / 16, 2 / 4)

@@ -39,7 +39,8 @@ class Replica:
 
     def __init__(self, log: Path) -> None:
         self.log = log
-        self.port, self.http_port = free_port(), free_port()
+        self.port = free_port()
+        self.http_port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

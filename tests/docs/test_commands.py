@@ -118,7 +118,9 @@ class Session:
     """One reader at one page: a folder, servers, ports of their own."""
 
     def __init__(self, folder: Path, checkpoint: Path) -> None:
-        self.folder, self.checkpoint, self.servers = folder, checkpoint, ExitStack()
+        self.folder = folder
+        self.checkpoint = checkpoint
+        self.servers = ExitStack()
         self.ports = dict(zip(("50051", "8080"), free_ports(2), strict=True))
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path}

@@ -15,7 +15,9 @@ from dlpo_export.half_precision import LARGEST, largest_values, to_fp16
 from dlpo_export.parity.divergence import sqnr_db, varying_tensors
 from dlpo_export.parity.open_graph import OpenGraph
 
-FLOAT, FLOAT16, INT64 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64
+FLOAT = TensorProto.FLOAT
+FLOAT16 = TensorProto.FLOAT16
+INT64 = TensorProto.INT64
 
 
 @pytest.fixture(scope="module")

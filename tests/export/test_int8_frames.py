@@ -128,7 +128,9 @@ def test_blocks_of_the_embedded_voice_are_nearer_to_the_whole_than_8_bits(
     engines: tuple[OnnxEngine, OnnxEngine], encoded: tuple[EncoderOutput, Ids]
 ) -> None:
     _, engine = engines
-    frames, size, context = int(encoded[1].sum()), 64, engine.manifest.frames_context
+    frames = int(encoded[1].sum())
+    size = 64
+    context = engine.manifest.frames_context
     assert context is not None
     whole = spoken_frames(engine, encoded, 0, frames)
     conditioning, f0 = [], []

@@ -32,7 +32,9 @@ def graph(
     }
     reach = dilation * (kernel - 1) // 2 if padded else 0
     conv = f"Conv <pads = [{reach}, {reach}], dilations = [{dilation}]>"
-    x, y, nodes = f"B, {CHANNELS}, F", f"B, {OUTPUTS}, G", f"[layer] y = {conv} (x, W, b)"
+    x = f"B, {CHANNELS}, F"
+    y = f"B, {OUTPUTS}, G"
+    nodes = f"[layer] y = {conv} (x, W, b)"
     if channels_last:
         x, y = f"B, F, {CHANNELS}", f"B, G, {OUTPUTS}"
         nodes = f"""

@@ -17,9 +17,16 @@ from torch.nn import functional
 from dlpo.errors import CheckpointError
 from dlpo.judges.utmos import DOMAIN, LISTENER, Utmos
 
-WIDTH, CHANNELS, INNER, LAYERS = 128, 24, 40, 2  # published: 768, 512, 3072, 12
+# published: 768, 512, 3072, 12
+WIDTH = 128
+CHANNELS = 24
+INNER = 40
+LAYERS = 2
 KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
-EMBEDDED, RNN, PROJECTED = 6, 10, 12  # published: 128, 512, 2048
+# published: 128, 512, 2048
+EMBEDDED = 6
+RNN = 10
+PROJECTED = 12
 RATE = 16_000  # Hz
 State = dict[str, Tensor]
 

@@ -145,7 +145,8 @@ class Device:
     """The state behind the fake module `cuda.bindings.runtime`."""
 
     def __init__(self) -> None:
-        self.name, self.capability = b"NVIDIA H200", (9, 0)
+        self.name = b"NVIDIA H200"
+        self.capability = (9, 0)
         self.driver = 13000
         self.count = 1
         self.capacity = 64 << 20  # bytes

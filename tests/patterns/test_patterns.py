@@ -19,7 +19,9 @@ from tests.patterns.steps import (
 )
 
 ROOT = Path(__file__).parents[2]
-SIZE, FEW, MOST = 160, 15, 1_000_000  # characters; steps per character; steps
+SIZE = 160  # characters
+FEW = 15  # steps per character
+MOST = 1_000_000  # steps
 HIGHEST_BOUND = 2_000  # of a repeat: beyond it, bounded is no better than unbounded
 GROWTH = 2.8  # of the steps when the text is twice as long: 2 is linear, 4 quadratic
 

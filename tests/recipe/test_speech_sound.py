@@ -13,7 +13,9 @@ TEXT = Text("CA0001", "Wait.", "conversation")
 
 def pulses(hertz, seconds, jitter=0.0):
     """A voice's pulse train; jitter as a share of the period."""
-    chance, at, out = np.random.default_rng(0), 0.0, np.zeros(int(seconds * RATE), np.float32)
+    chance = np.random.default_rng(0)
+    at = 0.0
+    out = np.zeros(int(seconds * RATE), np.float32)
     while at < len(out) - 1:
         out[int(at)] = 1
         at += RATE / hertz * (1 + jitter * chance.uniform(-1, 1))

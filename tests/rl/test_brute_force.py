@@ -25,7 +25,9 @@ from dlpo.rl.noise import seed_keys
 from dlpo.rl.objective import MethodName, Objective
 from dlpo.rl.rollout import TYPICAL_SAMPLES, Rollout
 
-ALPHA, BETA, KL_WEIGHT = 0.7, 0.2, 0.3
+ALPHA = 0.7
+BETA = 0.2
+KL_WEIGHT = 0.3
 OWN, REFERENCE = (0.4, 0.3), (0.1, 0.5)  # bias and weight: x0 = weight x + bias
 MOVE = 1e-4
 Values = NDArray[np.float64]
@@ -36,7 +38,8 @@ class Chain:
     """The chains of a rollout, run again in numpy from the same noise."""
 
     def __init__(self, rollout: Rollout, quadrature: Tensor) -> None:
-        self.schedule, self.scored = rollout.schedule, rollout.scored
+        self.schedule = rollout.schedule
+        self.scored = rollout.scored
         self.start = rollout.states[0].numpy()
         self.drawn = (rollout.states[1:] - rollout.means).detach().numpy()
         self.quadrature = quadrature.numpy()
@@ -101,7 +104,9 @@ def returned_of_klinr(chain: Chain, weights: list[Weights], s: int) -> Values:
     """Less the log-ratios of the whole chain's actions."""
     states, total = chain.states(weights), returned(chain, weights, s)
     for k in chain.scored:
-        x, following, std = states[k], states[k + 1], chain.schedule.posterior_std[k]
+        x = states[k]
+        following = states[k + 1]
+        std = chain.schedule.posterior_std[k]
         own, theirs = chain.mean(x, k, weights[k]), chain.mean(x, k, REFERENCE)
         ratio = ((following - theirs) ** 2 - (following - own) ** 2) / (2 * std**2)
         total = total - KL_WEIGHT * ratio.sum(-1)

@@ -183,7 +183,9 @@ def test_a_run_on_pairs_resumes_to_the_bit(
         tuner.run()
         return tuner
 
-    whole, _, parts = run("whole", 4), run("parts", 2), run("parts", 4)
+    whole = run("whole", 4)
+    run("parts", 2)
+    parts = run("parts", 4)
     for ours, theirs in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 

@@ -30,7 +30,10 @@ def test_prosody_sets_lengths_energy_and_timbre(voice: SpectralWaveGrad2) -> Non
     silence = Prosody(*torch.zeros(3, 1, 8))
     before = predict()
     v = torch.zeros(len(space.prosody))
-    v[0], v[4], v[7], v[11] = 2.0, 3.0, 4.0, 5.0  # log duration, energy, gain of log-mel, a band
+    v[0] = 2.0  # log duration
+    v[4] = 3.0  # energy
+    v[7] = 4.0  # gain of log-mel
+    v[11] = 5.0  # a band
     with space.moved([v], 0.1):
         after = predict()
     torch.testing.assert_close(after[0], before[0] * math.exp(0.2))

@@ -23,7 +23,10 @@ class Moody:
     name = "loudness"
 
     def __init__(self, judge: Any, fails_at: int, fail: Callable[[Any], Any]) -> None:
-        self.judge_, self.fails_at, self.fail, self.asked = judge, fails_at, fail, 0
+        self.judge_ = judge
+        self.fails_at = fails_at
+        self.fail = fail
+        self.asked = 0
 
     def judge(self, speech: Any) -> Any:
         self.asked += 1

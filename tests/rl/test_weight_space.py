@@ -92,7 +92,9 @@ def test_a_block_shrinks_by_james_and_stein() -> None:
 
 def test_noise_alone_hardly_moves_a_block() -> None:
     """And what is left of a signal is nearer to it than the estimate was."""
-    random, d, noise = np.random.default_rng(1), 21, 0.7
+    random = np.random.default_rng(1)
+    d = 21
+    noise = 0.7
     steps, risks = [], []
     for _ in range(400):
         drawn = noise * random.standard_normal(d)

@@ -234,7 +234,8 @@ class Authority:
     """Signs certificates for localhost and 127.0.0.1."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._name = folder, name
+        self._folder = folder
+        self._name = name
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.path = folder / f"{name}.pem"
         self._certify(self.path, name, self._key, x509.BasicConstraints(ca=True, path_length=None))

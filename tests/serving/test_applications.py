@@ -25,7 +25,8 @@ class Application:
     """A process that answers at a URL, and the token of its user."""
 
     def __init__(self, url: str) -> None:
-        self.url, self.token = url, ""
+        self.url = url
+        self.token = ""
 
     def get(self, path: str, data: bytes | None = None, type: str = "application/json") -> bytes:
         """The answer to a GET, or a POST where there is data."""
@@ -65,7 +66,9 @@ def running(
 
 
 def test_home_assistant_finds_the_voice_and_speaks(tmp_path: Path) -> None:
-    python, port, spoken = python_of("home"), free_port(), free_port()
+    python = python_of("home")
+    port = free_port()
+    spoken = free_port()
     (tmp_path / "configuration.yaml").write_text(
         f"http: {{server_host: 127.0.0.1, server_port: {port}}}\nonboarding:\nconfig:\napi:\n"
     )

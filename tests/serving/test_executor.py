@@ -183,7 +183,9 @@ def test_text_of_a_caller_over_its_share_waits_without_that_of_others(
         return Stream(Costs(lines), 3, 0.0, audio_s, peer=peer, more_text=not audio_s)
 
     fits, executor = queue.Queue[str](), open_executor()
-    greedy, other, speaking = stream(0.18, "a"), stream(0.02, "b"), stream(0.5, "a", 100.0)
+    greedy = stream(0.18, "a")
+    other = stream(0.02, "b")
+    speaking = stream(0.5, "a", 100.0)
     for admitted in (greedy, other, speaking):
         executor.admit(admitted)
     for name, waits in (("greedy", greedy), ("other", other)):

@@ -214,7 +214,9 @@ async def test_further_text_is_read_as_it_is_needed(with_speaker: Speak) -> None
 async def test_conversations_that_read_ahead_take_turns(
     with_speaker: Speak, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    push, begun, spans = TextFeed.push, set[TextFeed](), list[tuple[float, float]]()
+    push = TextFeed.push
+    begun = set[TextFeed]()
+    spans = list[tuple[float, float]]()
 
     def slow_push(feed: TextFeed, piece: str) -> list[Sentence]:
         start_s = time.monotonic()

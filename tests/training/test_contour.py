@@ -108,7 +108,9 @@ def test_a_calm_flow_gets_the_heat_that_makes_up_for_it(tiny_dataset: Path) -> N
 
     class Calm(Contour):
         def draw(self, *inputs: torch.Tensor | None) -> torch.Tensor:
-            noise, voice, config = inputs[3], inputs[4], self.config
+            noise = inputs[3]
+            voice = inputs[4]
+            config = self.config
             assert noise is not None
             assert voice is not None
             return config.centre + config.spread * 0.8 * voice[:, -1:, None] * noise

@@ -26,8 +26,14 @@ from dlpo.training.published import PUBLISHED_SYMBOLS, import_wavegrad2
 
 Array = NDArray[np.float64]
 State = dict[str, torch.Tensor]
-C, SPEAKER, PREDICTOR, CONDITION, WAVE = 8, 3, 5, 10, 4
-UP, DOWN, FACTORS = (12, 10, 8, 6, 6), (6, 6, 8, 10), (5, 5, 3, 2, 2)
+C = 8
+SPEAKER = 3
+PREDICTOR = 5
+CONDITION = 10
+WAVE = 4
+UP = (12, 10, 8, 6, 6)
+DOWN = (6, 6, 8, 10)
+FACTORS = (5, 5, 3, 2, 2)
 Imported = Callable[[bool], tuple[State, WaveGrad2]]
 # ---------------------------------------------------------------------- text
 TEXT = ["^", "HH", "AH0", " ", "L", "OW1", ",", "ZH", "."]

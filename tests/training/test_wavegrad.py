@@ -151,7 +151,9 @@ def test_the_mel_loss_is_a_mean_over_the_frames_of_recordings(excerpts: ExcerptB
 
 def test_the_mel_head_is_two_convolutions_of_the_frames(excerpts: ExcerptBatches) -> None:
     torch.manual_seed(0)
-    model, head, batch = build_model(BASE).eval(), MelHead(20), excerpts.draw(0, 2, 8, 2)
+    model = build_model(BASE).eval()
+    head = MelHead(20)
+    batch = excerpts.draw(0, 2, 8, 2)
     hidden = model.hidden(batch.sentences.phonemes, batch.sentences.mask)
     frames = recorded_conditioning(model, hidden, batch.spectra).detach()
     made = wavegrad_losses(model, batch, 1.0, torch.Generator(), head, mel_weight=0.3)["mel"]
@@ -265,7 +267,9 @@ def test_the_learning_rate_falls_to_a_twentieth_between_25_and_100_thousand() ->
 
 
 def test_the_learning_rate_rises_in_both_parts() -> None:
-    mel, rise, peak = MINI_TRAINING.mel_updates, MINI_TRAINING.warmup, MINI_TRAINING.learning_rate
+    mel = MINI_TRAINING.mel_updates
+    rise = MINI_TRAINING.warmup
+    peak = MINI_TRAINING.learning_rate
     for first in (0, mel):
         rates = [MINI_TRAINING.rate(first + k) for k in (0, rise // 2 - 1, rise - 1)]
         assert rates == pytest.approx([peak / rise, peak / 2, peak])

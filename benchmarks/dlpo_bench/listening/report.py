@@ -279,7 +279,9 @@ def write_report(report: Report, folder: Path) -> None:
 
 
 def _verdict(report: Report) -> str:
-    decided, p, sentences = report.pooled.a_of_decided, report.pooled.p_value, report.over_sentences
+    decided = report.pooled.a_of_decided
+    p = report.pooled.p_value
+    sentences = report.over_sentences
     if decided.share is None or p is None or sentences is None:
         return "No answer preferred either."
     winner = escaped(report.systems["a" if decided.share > 0.5 else "b"])

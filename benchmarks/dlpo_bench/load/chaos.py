@@ -142,7 +142,8 @@ class GapDevice(AudioDevice):
     def __init__(self, results: Results) -> None:
         super().__init__()
         self._results = results
-        self._received_s, self._stolen_s = 0.0, 0.0
+        self._received_s = 0.0
+        self._stolen_s = 0.0
 
     def receive(self, at_s: float, audio_s: float) -> None:
         taken_s = stolen_s()
@@ -153,7 +154,8 @@ class GapDevice(AudioDevice):
             elif at_s - self.ends_s > GAP_S:
                 gap = (self._results.mischief, at_s - self.ends_s, taken_s - self._stolen_s)
                 self._results.gaps_s.append(gap)
-        self._received_s, self._stolen_s = at_s, taken_s
+        self._received_s = at_s
+        self._stolen_s = taken_s
         super().receive(at_s, audio_s)
 
 
@@ -193,7 +195,9 @@ async def _reign(
     random, results = Random(options.seed), Results()
     references = {text: await _alone(victim, text) for text in TEXTS}
     choices = [Random(number) for number in range(LISTENERS)]
-    begin_s, begin, held = time.perf_counter(), operator.holds(), list[dict[str, float]]()
+    begin_s = time.perf_counter()
+    begin = operator.holds()
+    held = list[dict[str, float]]()
     while not held or time.perf_counter() - begin_s < 60 * options.minutes:
         names, done = [*HOSTILE, *OPERATOR], asyncio.Event()
         random.shuffle(names)
@@ -285,7 +289,9 @@ class Operator:
     """Changes the server's files and its process while it serves."""
 
     def __init__(self, pid: int, voices: Path, keys: Path, bundle: Path, url: str) -> None:
-        self._pid, self._voices, self._keys = pid, voices, keys
+        self._pid = pid
+        self._voices = voices
+        self._keys = keys
         self._list = f"{url.rstrip('/')}/v1/voices"
         self._bundle = Bundle.load(bundle)
 
@@ -418,7 +424,8 @@ class Attacker:
     """A connection of its own; calls still open at the end are cut."""
 
     def __init__(self, victim: Victim, random: Random) -> None:
-        self.victim, self.random = victim, random
+        self.victim = victim
+        self.random = random
         self._metadata = (("authorization", f"Bearer {victim.hostile}"),)
 
     def __enter__(self) -> Attacker:

@@ -131,7 +131,8 @@ class HibariRunner(PeerVoice):
         import hibari  # type: ignore[import-not-found, unused-ignore]
         import onnxruntime
 
-        self._voice, self.rate_hz = hibari.Hibari(), hibari.SAMPLE_RATE
+        self._voice = hibari.Hibari()
+        self.rate_hz = hibari.SAMPLE_RATE
         self.files = hibari.__path__
         self.version = (
             f"hibari-tts {metadata.version('hibari-tts')}, onnxruntime {onnxruntime.__version__}"

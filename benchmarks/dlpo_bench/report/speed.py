@@ -76,7 +76,9 @@ TOKENS = {
     "core_hour_ratio": "core hours per hour",
     "peak_mb": "peak, MB",
 }
-PAPER, EAGER, STREAMED = "eager-1000", "eager", "eager streamed"
+PAPER = "eager-1000"
+EAGER = "eager"
+STREAMED = "eager streamed"
 QUOTED = "5 s"  # length of the text that ratios are quoted for
 RTF_TARGETS = {  # for the served voice, by baseline
     PAPER: Target("times faster than the paper's sampler, 1000 steps", 500, 1500, "", True),

@@ -27,8 +27,10 @@ class Abbreviations:
         letters: str,
         ends: str,
     ) -> None:
-        self._said, self._before_numbers = said, before_numbers
-        self._before_names, self._letters = before_names, letters
+        self._said = said
+        self._before_numbers = before_numbers
+        self._before_names = before_names
+        self._letters = letters
         self._inner_period = re.compile(rf"(?<=\.)\s?(?=[{letters}])")
         keys = sorted(said, key=len, reverse=True)
         pattern = "|".join(re.escape(key).replace(r"\ ", r"\s?") for key in keys)

@@ -113,7 +113,8 @@ class TextFeed:
             if ends:
                 found += self._take(place + 1)
             else:
-                self._judged, self._words = place + 1, words
+                self._judged = place + 1
+                self._words = words
 
     def _ends_at(self, place: int, words: int, final: bool) -> bool | None:
         if in_tag(self._pending[:MAX_PENDING], place):
@@ -132,19 +133,24 @@ class TextFeed:
 
     def _take(self, end: int, last: bool = False) -> list[Sentence]:
         """The first characters of the pending text, as sentences; code once its block ends."""
-        text, self._pending = self._pending[:end], self._pending[end:]
+        text = self._pending[:end]
+        self._pending = self._pending[end:]
         if not self._speaking and is_ssml(text):
             raise TextError("an SSML document can't come in pieces; send it whole, or plain text")
-        start, self._taken = self._taken - len(self._code), self._taken + end
+        start = self._taken - len(self._code)
+        self._taken = self._taken + end
         self._judged = self._words = 0
         self._upper |= text != text.lower()
         self._lower |= text != text.upper()
         shouted = self._upper and not self._lower
         fences = [*FENCE.finditer(text)]
-        text, place, self._code = self._code + text, len(self._code), ""
+        text = self._code + text
+        place = len(self._code)
+        self._code = ""
         if not last and self.reading.code != "speak" and self.reading.in_code ^ len(fences) % 2:
             end = place + fences[-1].end() if fences else 0
-            text, self._code = text[:end], text[end:]
+            self._code = text[end:]
+            text = text[:end]
         read = self._front_end.process_passage(
             text, self._known, self.reading, shouted, not self._upper, last
         )

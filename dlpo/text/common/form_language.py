@@ -31,7 +31,10 @@ class FormLanguage:
         forms: FormReader,
         endings: Endings,
     ) -> None:
-        self.code, self.name, self.characters, self.endings = code, name, characters, endings
+        self.code = code
+        self.name = name
+        self.characters = characters
+        self.endings = endings
         self._forms = forms
         self._before_names = tables.word_list("before names")
         self._sentence_starters = tables.word_list("sentence starters")

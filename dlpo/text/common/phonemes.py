@@ -70,7 +70,8 @@ class Ipa:
         """
         self._sounds = sounds
         self._longest = max(map(len, sounds))
-        self._language, self._expected = language, f"expected IPA, such as '{example}'"
+        self._language = language
+        self._expected = f"expected IPA, such as '{example}'"
 
     def parse(self, written: str) -> Phonemes:
         """``"həˈloʊ"`` -> HH AH0 L OW1.

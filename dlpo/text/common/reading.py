@@ -112,7 +112,8 @@ class TextReading:
     def _without_markup(self, passage: str) -> str:
         """A passage with blanks in place of what is not Markdown; its pauses are kept."""
         self.pauses = []
-        begins_line, self.begins_line = self.begins_line, passage.endswith("\n")
+        begins_line = self.begins_line
+        self.begins_line = passage.endswith("\n")
         if "<" in passage or self.thinking:
             passage, self.thinking = without_thoughts(passage, self.thinking)
         if self.in_code or "```" in passage:

@@ -53,8 +53,11 @@ class RulePronouncer:
             vowels: the sounds that bear stress.
             unstressed: small words that have none in a sentence.
         """
-        self._by_rule, self._exceptions = syllables, exceptions
-        self._symbol_of, self._vowels, self._unstressed = symbol_of, vowels, unstressed
+        self._by_rule = syllables
+        self._exceptions = exceptions
+        self._symbol_of = symbol_of
+        self._vowels = vowels
+        self._unstressed = unstressed
         self.syllables = lru_cache(maxsize=_CACHED_WORDS)(self._syllables)
 
     def _syllables(self, word: str) -> tuple[Syllable, ...]:

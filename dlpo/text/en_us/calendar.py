@@ -70,7 +70,9 @@ def _short_date(match: re.Match[str]) -> list[str] | None:
 
 
 def _slash_date(match: re.Match[str]) -> list[str]:
-    month, day, year = match["slash_month"], match["slash_day"], match["slash_year"]
+    month = match["slash_month"]
+    day = match["slash_day"]
+    year = match["slash_year"]
     if int(month) > 12 or match["slash"] == ".":  # day first, as outside America
         month, day = day, month
     return date_words(MONTHS[int(month) - 1], day, year)
@@ -99,7 +101,9 @@ def _meridiem_words(written: str | None) -> list[str]:
 
 
 def _clock(match: re.Match[str]) -> list[str]:
-    hour, minutes, seconds = match["clock_hour"], match["clock_minute"], match["clock_second"]
+    hour = match["clock_hour"]
+    minutes = match["clock_minute"]
+    seconds = match["clock_second"]
     lasts = hour in "0123456789" or _LASTING.search(text_before(match, 24))
     if seconds and lasts and not match["clock_meridiem"]:
         return _lasting(hour, minutes, seconds)

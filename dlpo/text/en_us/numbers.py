@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dlpo.text.en_us.tables import words_of
 
-_ONES, _TENS, _SCALES = (
-    words_of("zero to nineteen"),
-    words_of("tens"),
-    words_of("thousands"),
-)
+_ONES = words_of("zero to nineteen")
+_TENS = words_of("tens")
+_SCALES = words_of("thousands")
 _MAX_DIGITS = 3 * (len(_SCALES) + 1)  # a longer number is read digit by digit
 _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",

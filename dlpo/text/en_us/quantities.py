@@ -80,7 +80,9 @@ def _money(match: re.Match[str]) -> list[str]:
 
 
 def _fraction(match: re.Match[str]) -> list[str]:
-    whole, above, below = match["fraction_whole"], match["above"], match["below"]
+    whole = match["fraction_whole"]
+    above = match["above"]
+    below = match["below"]
     words = [*number_words(whole), "and"] if whole else []
     one, many = _UNITS.get((match["fraction_unit"] or "").replace('"', "in"), ("", ""))
     is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100

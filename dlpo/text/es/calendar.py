@@ -103,7 +103,9 @@ def _period_words(written: str | None, hour: int) -> list[str]:
 
 
 def _clock(match: re.Match[str]) -> list[str]:
-    hour, minutes, seconds = match["hour"], match["minute"], match["second"]
+    hour = match["hour"]
+    minutes = match["minute"]
+    seconds = match["second"]
     if seconds:
         return duration_words(hour, minutes, seconds)
     period = _period_words(match["period"], int(hour))

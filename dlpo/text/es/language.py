@@ -24,7 +24,9 @@ class Spanish(FormLanguage):
         )
         super().__init__(code, "Spanish", TABLES, characters, READER, ENDINGS)
         pronouncer = SpanishPronouncer(distincion=code == "es-ES")
-        self.phonemes, self.ipa, self.parse_ipa = pronouncer.phonemes, pronouncer.ipa, parse_ipa
+        self.phonemes = pronouncer.phonemes
+        self.ipa = pronouncer.ipa
+        self.parse_ipa = parse_ipa
 
     word = staticmethod(word_of)
 

@@ -6,11 +6,9 @@ import re
 
 from dlpo.text.es.tables import TABLES, words_of
 
-_ONES, _TENS, _HUNDREDS = (
-    words_of("zero to twenty nine"),
-    words_of("tens"),
-    words_of("hundreds"),
-)
+_ONES = words_of("zero to twenty nine")
+_TENS = words_of("tens")
+_HUNDREDS = words_of("hundreds")
 _MAX_DIGITS = 24  # a longer number is read digit by digit
 _MILLIONS = (("millón", "millones"), ("billón", "billones"), ("trillón", "trillones"))
 _ORDINALS = {int(number): word for number, word in TABLES.column("ordinals").items()}

@@ -82,7 +82,9 @@ def _percent(match: re.Match[str]) -> list[str]:
 
 
 def _fraction(match: re.Match[str]) -> list[str] | None:
-    whole, above, below = match["fraction_whole"], int(match["above"]), int(match["below"])
+    whole = match["fraction_whole"]
+    above = int(match["above"])
+    below = int(match["below"])
     if (above, below) == (24, 7):
         return ["veinticuatro", "siete"]
     if above == below and not whole:

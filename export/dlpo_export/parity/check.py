@@ -256,7 +256,10 @@ def difference(
     )
     scale = max(1.0, float(np.sqrt(np.mean(expected**2))))
     error = (made - expected) / scale
-    spectral, moved, cents, voicing = None, None, None, None
+    spectral = None
+    moved = None
+    cents = None
+    voicing = None
     if tensor == "waveform":
         distances = [log_spectral_distance(a.ravel(), b.ravel()) for a, b in pairs]
         spectral = float(np.mean(distances))

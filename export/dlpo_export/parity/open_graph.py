@@ -53,9 +53,13 @@ class OpenGraph:
         options.log_severity_level = 3  # errors
         loaded: Path | bytes
         if isinstance(graph, Path):
-            self._name, self._consequence, loaded = graph.name, "; no bundle is written", graph
+            self._name = graph.name
+            self._consequence = "; no bundle is written"
+            loaded = graph
         else:
-            self._name, self._consequence, loaded = graph.graph.name, "", _serialised(graph, fetch)
+            self._name = graph.graph.name
+            self._consequence = ""
+            loaded = _serialised(graph, fetch)
         with self._as_bundle_error():
             self._session = onnxruntime.InferenceSession(
                 loaded, options, ["CPUExecutionProvider"], disabled_optimizers=unwanted

@@ -114,13 +114,15 @@ class _SampleEncoder:
     def __init__(
         self, convert: Callable[[Waveform], NDArray[Any]] = to_pcm16, header: bytes = b""
     ) -> None:
-        self._convert, self._header = convert, header
+        self._convert = convert
+        self._header = header
 
     def encode(self, samples: Waveform) -> bytes:
         return self.finish() + self._convert(samples).tobytes()
 
     def finish(self) -> bytes:
-        header, self._header = self._header, b""
+        header = self._header
+        self._header = b""
         return header
 
 

@@ -87,7 +87,8 @@ class BoundDenoiser:
         self._buckets = buckets
         self._device = device
         shapes = {tensor.name: tensor.shape for tensor in graph.inputs}
-        self._channels, self._planes = int(shapes["conditioning"][1]), int(shapes["noise"][0])
+        self._channels = int(shapes["conditioning"][1])
+        self._planes = int(shapes["noise"][0])
         self._hop_length = int(shapes["noise"][3])
         self._names = [tensor.name for tensor in session.get_inputs()]
         try:

@@ -57,7 +57,9 @@ class Connections:
             tls: None for plain HTTP. A connection counts from its first byte, handshake included.
         """
         self.tls = tls
-        self._handlers, self._probes, self._stall_s = handlers, probes, stall_s
+        self._handlers = handlers
+        self._probes = probes
+        self._stall_s = stall_s
         self._proxies = frozenset(owner_of([proxy]) for proxy in proxies)
         self._held: Counter[str] = Counter()
         self._served: set[CountedConnection] = set()
@@ -146,7 +148,8 @@ class CountedConnection(asyncio.Protocol):
     def _connect(self, transport: asyncio.Transport) -> None:
         if not self._inner:
             return
-        self._transport, self._is_connected = transport, True
+        self._transport = transport
+        self._is_connected = True
         self._inner.connection_made(transport)
         if self._early:
             self._inner.data_received(bytes(self._early))
@@ -154,7 +157,8 @@ class CountedConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """See `asyncio.Protocol`; may be called twice."""
-        inner, self._inner = self._inner, None
+        inner = self._inner
+        self._inner = None
         if inner:
             self._house.end(self, self._owner)
             if self._is_connected:
@@ -179,7 +183,8 @@ class CountedConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        self._paused, self._stalled_s = False, None
+        self._paused = False
+        self._stalled_s = None
         if self._inner and self._is_connected:
             self._inner.resume_writing()
 

@@ -143,7 +143,8 @@ class ElevenLabsDialect(Dialect):
         if codec not in ELEVENLABS_FORMATS or not RATE.fullmatch(rate):
             known = ", ".join(f"{name}_RATE" for name in ELEVENLABS_FORMATS)
             raise _wrong("output_format", output_format, known)
-        self._format, self._rate_hz = ELEVENLABS_FORMATS[codec], int(rate)
+        self._format = ELEVENLABS_FORMATS[codec]
+        self._rate_hz = int(rate)
 
     def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
         settings = message.get("voice_settings")
@@ -236,10 +237,12 @@ class RealtimeDialect(Dialect):
         if self._model not in MODELS and "realtime" not in self._model:
             raise UnknownModelError(self._model, MODELS)
         self._output: Message = {"format": {"type": "audio/pcm"}, "voice": None, "speed": 1.0}
-        self._limit, self._waiting = limit, ""
+        self._limit = limit
+        self._waiting = ""
         self._response: dict[str, Any] = {}
         self._item: dict[str, Any] = {}
-        self._text, self._said = "", 0  # of the response, and how much of it was spoken
+        self._text = ""  # of the response
+        self._said = 0  # how much of it was spoken
         self.speaking = False
         """a response is in progress"""
 
@@ -284,7 +287,10 @@ class RealtimeDialect(Dialect):
             raise RequestError(FieldViolation("response", "has no text to speak; add an item"))
         output, body = self._read(asked, text)
         self._waiting = self._waiting if isinstance(own, list) else ""
-        self.speaking, self._text, self._said, self._item = True, text, 0, {}
+        self.speaking = True
+        self._text = text
+        self._said = 0
+        self._item = {}
         self._response = {"id": _new_id("resp"), "object": "realtime.response", "output": []}
         self._response |= {"audio": {"output": output}, "metadata": asked.get("metadata")}
         return body, self._state("created", "in_progress")

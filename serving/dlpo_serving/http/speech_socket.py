@@ -285,14 +285,18 @@ class Pace:
     """How soon a client's next message may be read: a burst at once, then so many per second."""
 
     def __init__(self, burst: float, per_s: float, clock: Callable[[], float]) -> None:
-        self._burst, self._per_s, self._clock = burst, per_s, clock
-        self._room, self._seen_s = burst, clock()
+        self._burst = burst
+        self._per_s = per_s
+        self._clock = clock
+        self._room = burst
+        self._seen_s = clock()
 
     def wait_s(self) -> float:
         """Take one message; seconds to wait before it is read."""
         now_s = self._clock()
         grown = self._room + self._per_s * (now_s - self._seen_s)
-        self._room, self._seen_s = min(grown, self._burst) - 1, now_s
+        self._room = min(grown, self._burst) - 1
+        self._seen_s = now_s
         return max(-self._room, 0.0) / self._per_s
 
 

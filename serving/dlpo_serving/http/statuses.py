@@ -41,7 +41,8 @@ class BodyError(DlpoError):
 
     def __init__(self, message: str, status: int, code: str | None = None) -> None:
         super().__init__(message)
-        self.status, self.code = status, code
+        self.status = status
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ class PlayerPlayback:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="dlpo-")
         self._complaints = Path(self._folder.name) / "stderr"  # a pipe could fill up
-        self._start, self._samples = time.monotonic(), 0
+        self._start = time.monotonic()
+        self._samples = 0
         filled_in = {"rate": self._rate_hz, "folder": self._folder.name}
         with self._complaints.open("wb") as complaints:
             self._process = subprocess.Popen(
@@ -166,7 +167,8 @@ class Loudspeaker:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         while self._sink:
-            sink, self._sink = self._sink, None
+            sink = self._sink
+            self._sink = None
             with self._or_next(enabled=error is None):
                 sink.__exit__(kind, error, trace)
 
@@ -193,7 +195,8 @@ class Loudspeaker:
                 sink: PlayerPlayback | SoundFile = PlayerPlayback(player, self._rate_hz)
             else:
                 none = "; ".join(self._failures) or NO_PLAYER
-                self.told, self.sounds = f"playback failed ({none})", self._or_file
+                self.told = f"playback failed ({none})"
+                self.sounds = self._or_file
                 if not self._or_file:
                     return
                 path = _free_path()

@@ -40,7 +40,9 @@ class Rarely(logging.Filter):
     def __init__(self, kind: str, instead: str, clock: Callable[[], float]) -> None:
         """`kind`: what the message of a library begins with; `instead`: what is logged."""
         super().__init__()
-        self._kind, self._instead, self._clock = kind, instead, clock
+        self._kind = kind
+        self._instead = instead
+        self._clock = clock
         self._last_s = -math.inf
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -51,7 +53,9 @@ class Rarely(logging.Filter):
         if now - self._last_s < PAUSE_S:
             return False
         self._last_s = now
-        record.msg, record.args, record.exc_info = self._instead, (), None
+        record.msg = self._instead
+        record.args = ()
+        record.exc_info = None
         return True
 
 

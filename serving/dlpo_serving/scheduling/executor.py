@@ -376,7 +376,9 @@ class EngineExecutor:
 
     def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> list[ChunkSink]:
         """Account for a computed batch; return the sinks that got their last chunk."""
-        now, unit, rows = self._clock(), batch.unit, len(batch.streams)
+        now = self._clock()
+        unit = batch.unit
+        rows = len(batch.streams)
         took_s = now - batch.began_s
         lane.batch = None
         self._metrics.batch_rows.labels(unit.stage).observe(rows)

@@ -38,8 +38,10 @@ class Scheduler:
         self._lanes = lanes
         self.streams: list[Stream] = []
         """streams admitted and not removed"""
-        self._peak, self._peak_s = 0.0, 0.0  # peak load at admission tests, and when it was seen
-        self._work, self._work_s = 0.0, 0.0  # decaying sum of lane seconds, and its last update
+        self._peak = 0.0  # load at admission tests
+        self._peak_s = 0.0  # when it was seen
+        self._work = 0.0  # decaying sum of lane seconds
+        self._work_s = 0.0  # its last update
         self.busy_lanes = 0
         """lanes that are computing"""
 
@@ -220,7 +222,8 @@ class Scheduler:
                 raise
             finally:
                 if load >= self._recent_peak(now):
-                    self._peak, self._peak_s = load, now
+                    self._peak = load
+                    self._peak_s = now
         if now + first_s + (stream.work_left_s() if stream.slack_s else 0.0) > stream.ends_s:
             raise DeadlineError(
                 f"there would be no sound within the deadline, {stream.ends_s - now:.3f} s away"

@@ -42,9 +42,11 @@ class Guarded:
 
     def __init__(self, start_server: Any, ca: Authority, folder: Path) -> None:
         served = ca.issue("server")
-        self.ca, self.client = ca, ca.issue("client")
+        self.ca = ca
+        self.client = ca.issue("client")
         self.token = new_key(folder / "keys.toml", "alice")
-        self.http_port, self.health_port = free_port(), free_port()
+        self.http_port = free_port()
+        self.health_port = free_port()
         self.server = start_server(
             tls_certificate=served.certificate,
             tls_key=served.key,

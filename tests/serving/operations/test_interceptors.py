@@ -69,7 +69,9 @@ class World:
     """A running server and its metrics."""
 
     def __init__(self, channel: grpc.aio.Channel, echo: Echo, metrics: Metrics) -> None:
-        self.channel, self.echo, self.metrics = channel, echo, metrics
+        self.channel = channel
+        self.echo = echo
+        self.metrics = metrics
 
     def start(self, kind: str, request: bytes, *metadata: tuple[str, str], **options: Any) -> Any:
         argument = request
@@ -195,7 +197,9 @@ async def test_a_cancelled_call_is_counted(kind: str, code: str, monkeypatch: An
 
 
 async def test_a_cancelled_call_lets_its_read_end() -> None:  # or grpc.aio never frees it
-    reading, arrived, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    reading = asyncio.Event()
+    arrived = asyncio.Event()
+    ended = asyncio.Event()
 
     async def messages() -> AsyncIterator[bytes]:
         reading.set()

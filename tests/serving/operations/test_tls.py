@@ -91,9 +91,9 @@ async def ask_http(
 async def test_mutual_tls_lets_in_only_clients_of_its_authority(
     authority: Authority, stranger: Authority, tmp_path: Path, clock: Any
 ) -> None:
-    served, ours, theirs = (
-        authority.issue("server"), authority.issue("client"), stranger.issue("partner"),
-    )  # fmt: skip
+    served = authority.issue("server")
+    ours = authority.issue("client")
+    theirs = stranger.issue("partner")
     trusted = tmp_path / "clients.pem"
     trusted.write_bytes(authority.path.read_bytes())
     files = TlsFiles(served.certificate, served.key, trusted)

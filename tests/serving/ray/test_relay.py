@@ -56,7 +56,8 @@ class FakeProxy:
     """A grpc.aio server that registers as Serve's does: its handlers take the place of ours."""
 
     def __init__(self, server: grpc.aio.Server, serve: Serve) -> None:
-        self._server, self._serve = server, serve
+        self._server = server
+        self._serve = serve
 
     def add_generic_rpc_handlers(self, handlers: tuple[Any]) -> None:
         (relay,) = handlers

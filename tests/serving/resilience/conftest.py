@@ -20,8 +20,13 @@ from dlpo_serving.scheduling.stream import AdmissionPolicy
 from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess, rest_of, server_process
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
-ACK, END_STREAM, END_HEADERS = 1, 1, 4
+DATA = 0
+HEADERS = 1
+SETTINGS = 4
+PING = 6
+ACK = 1
+END_STREAM = 1
+END_HEADERS = 4
 GRPC = {"content-type": "application/grpc"}
 
 

@@ -24,7 +24,8 @@ class TlsServer:
 
     def __init__(self, start: Any, authority: Authority, stack: ExitStack) -> None:
         served = authority.issue("server")
-        self._port, self._stack = free_port(), stack
+        self._port = free_port()
+        self._stack = stack
         self._context = authority.context()
         start(tls_certificate=served.certificate, tls_key=served.key, http_port=self._port)
 

@@ -16,7 +16,10 @@ from tests.callers import rest_of
 
 TEXT = "Noise becomes speech, step by step. " * 50
 TIMEOUT_S = 20.0
-DATA, HEADERS, WINDOW_UPDATE, CONTINUATION = 0, 1, 8, 9
+DATA = 0
+HEADERS = 1
+WINDOW_UPDATE = 8
+CONTINUATION = 9
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 LONG = speech_pb2.StreamSynthesizeRequest(text=TEXT).SerializeToString()
 LONG_RIVA = riva_tts_pb2.SynthesizeSpeechRequest(text=TEXT).SerializeToString()

@@ -299,7 +299,9 @@ def test_at_four_times_the_capacity_those_who_are_admitted_notice_little() -> No
 def test_replicas_that_follow_the_load_ratio_are_there_before_a_call_is_refused() -> None:
     # An autoscaler with the target of deploy/: a look each 15 s, 15 s until a replica is ready,
     # and callers who double in three minutes.
-    fleet, pending, grown = [Simulation(slowness=5.0, belief=5.0) for _ in range(2)], 0, []
+    fleet = [Simulation(slowness=5.0, belief=5.0) for _ in range(2)]
+    pending = 0
+    grown = []
     generator, turns = random.Random(2), itertools.count()
     time_s, look_s = 0.0, 15.0
     while time_s < 360.0:

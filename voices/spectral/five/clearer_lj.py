@@ -9,6 +9,7 @@ voice opens: its own timing, and its own mean mel for each symbol. Texts are the
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ from dlpo.model.contour import upsample_contour
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.text.common.front_end import TextFrontEnd
 
-SHARE, CHANNELS, RATE = 0.3, 16, 1.5e-3
+SHARE = 0.3
+CHANNELS = 16
+RATE = 1.5e-3
 TEXTS = Path(__file__).parents[4] / "shared/teachers/texts.csv"
 
 torch.manual_seed(0)
@@ -107,7 +110,7 @@ def frames(number: int) -> tuple[Tensor, Tensor, Prosody, Tensor, Tensor]:
     return read[old][0], *read[new], mel, symbols
 
 
-def mel_loss() -> Tensor:
+def mel_loss(missing: Tensor) -> Tensor:
     losses = []
     for number in random.integers(len(sentences), size=6):
         _, upsampled, prosody, _, symbols = frames(int(number))
@@ -121,16 +124,24 @@ def mel_loss() -> Tensor:
     return torch.stack(losses).mean()
 
 
+@torch.no_grad()
+def lacking() -> tuple[Tensor, Tensor]:
+    """What the new reading lacks on average: the mel of each symbol, a state of the denoiser."""
+    missing = torch.zeros(200, 80)
+    counts = torch.zeros(200, 1)
+    shift = torch.zeros(2, 192)
+    for number in random.choice(len(sentences), 500, replace=False):
+        before, upsampled, prosody, mel, symbols = frames(int(number))
+        apart = (mel - new.predict_mel(upsampled, prosody, voice))[0].T
+        missing.index_add_(0, symbols, apart)
+        counts.index_add_(0, symbols, torch.ones(len(symbols), 1))
+        states = old.conditioning_hidden(before) - new.conditioning_hidden(upsampled)
+        shift += torch.stack([states[0].sum(1), torch.full((192,), float(len(symbols)))])
+    return (missing + 20 * missing.sum(0) / counts.sum()) / (counts + 20), shift[0] / shift[1]
+
+
 learn("timing", 600, timing_loss)
-missing, counts, shift = torch.zeros(200, 80), torch.zeros(200, 1), torch.zeros(2, 192)
-for number in random.choice(len(sentences), 500, replace=False):
-    before, upsampled, prosody, mel, symbols = frames(int(number))
-    apart = (mel - new.predict_mel(upsampled, prosody, voice))[0].T
-    missing.index_add_(0, symbols, apart)
-    counts.index_add_(0, symbols, torch.ones(len(symbols), 1))
-    states = old.conditioning_hidden(before) - new.conditioning_hidden(upsampled)
-    shift += torch.stack([states[0].sum(1), torch.full((192,), float(len(symbols)))])
-missing = (missing + 20 * missing.sum(0) / counts.sum()) / (counts + 20)
-learn("mel", 350, mel_loss)
-new.conditioning_voices.weight[row] += shift[0] / shift[1]
+missing, shift = lacking()
+learn("mel", 350, partial(mel_loss, missing))
+new.conditioning_voices.weight[row] += shift
 save_checkpoint(Path(sys.argv[2]), new.state_dict(), new.config, loaded.provenance, torch.float16)

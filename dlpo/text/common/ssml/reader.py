@@ -119,14 +119,18 @@ class _Reader:
         self._notes = reading.notes
         self._document = document if self._strict else _BARE_AMPERSAND.sub("＆", document)
         self._limits = limits
-        self._language, self._language_of = language, language_of
+        self._language = language
+        self._language_of = language_of
         self._script = Script(reading, language)
         self._open: list[_Element] = []
         self._elements = 0
         self._pauses_s = 0.0
         self._held: list[tuple[str, int, int]] = []  # text of an element that is spoken otherwise
-        self._byte, self._character = 0, 0  # the same place in the bytes and in the document
-        self._bytes, self._blanks = b"", 0
+        # the same place in the bytes and in the document
+        self._byte = 0
+        self._character = 0
+        self._bytes = b""
+        self._blanks = 0
         self._parser = expat.ParserCreate(encoding="utf-8")
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end

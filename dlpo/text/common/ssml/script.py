@@ -56,7 +56,8 @@ class Script:
         """places and seconds"""
         self.marks: list[tuple[int, str]] = []
         """places and names"""
-        self._reading, self._language = reading, language
+        self._reading = reading
+        self._language = language
         self.language = language
         """that of the document"""
         self._parts: list[str] = []
