@@ -23,7 +23,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]  # of the checkout, if it has pyproject.toml
 # Packages that an extra brings and that are found without importing them, which takes seconds.
-_TOLD_BY = {"train": ("torch", "soundfile"), "export": ("onnx", "onnxscript", "onnxruntime")}
+_PACKAGES = {"train": ("torch", "soundfile"), "export": ("onnx", "onnxscript", "onnxruntime")}
 
 
 class DlpoError(Exception):
@@ -124,7 +124,7 @@ def check_installed(*extras: str) -> None:
     from importlib.util import find_spec
 
     for extra in extras:
-        for package in _TOLD_BY[extra]:
+        for package in _PACKAGES[extra]:
             if find_spec(package) is None:
                 raise MissingExtraError(package, extra)
 

@@ -32,8 +32,8 @@ def run(*command: str | Path, check: bool = True, timeout_s: float = 60.0) -> st
     except subprocess.TimeoutExpired as error:
         raise EngineError(f"{words[0]} took longer than {timeout_s:g} s: {words}") from error
     if check and done.returncode:
-        told = (done.stderr or done.stdout).strip()[-2000:]
-        raise EngineError(f"{' '.join(words[:8])} … ended with {done.returncode}:\n{told}")
+        found = (done.stderr or done.stdout).strip()[-2000:]
+        raise EngineError(f"{' '.join(words[:8])} … ended with {done.returncode}:\n{found}")
     return done.stdout
 
 

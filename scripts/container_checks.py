@@ -128,9 +128,9 @@ def _size(image: Image, limit_mb: float | None) -> list[Row]:
         parts = {"its base": megabytes * 1e6 - _bytes(root / "opt"), **ours}
         parts["compiled code"] = _bytes(root / "opt/dlpo/pycache")
     largest = sorted(parts, key=parts.__getitem__, reverse=True)[:8]
-    told = ", ".join(f"{name} {parts[name] / 1e6:.0f}" for name in largest)
+    value = ", ".join(f"{name} {parts[name] / 1e6:.0f}" for name in largest)
     holds = None if limit_mb is None else megabytes <= limit_mb
-    return [Row("size", f"{megabytes:.0f} MB", holds), Row("largest parts, MB", told)]
+    return [Row("size", f"{megabytes:.0f} MB", holds), Row("largest parts, MB", value)]
 
 
 def _bytes(path: Path) -> int:
@@ -172,8 +172,8 @@ def _labels(image: Image) -> list[Row]:
     with _files(image) as root:
         (package,) = root.glob("opt/dlpo/lib/python3*/site-packages/dlpo")
         inside = (package / "COMMIT").read_text("utf-8").strip()
-    told = f"{', '.join(map(str, found.values()))}; dlpo itself says {inside[:7]}"
-    return [Row("labels", told, found == expected and inside == image.revision)]
+    value = f"{', '.join(map(str, found.values()))}; dlpo itself says {inside[:7]}"
+    return [Row("labels", value, found == expected and inside == image.revision)]
 
 
 def _starts(image: Image) -> list[Row]:
@@ -182,15 +182,15 @@ def _starts(image: Image) -> list[Row]:
         with _running(image) as (_, start_s):
             seconds.append(start_s)
     least = min(seconds)
-    told = f"{least:.2f} s, the least of " + ", ".join(f"{s:.2f}" for s in seconds)
-    return [Row("start to SERVING", told, least <= MAX_START_S)]
+    value = f"{least:.2f} s, the least of " + ", ".join(f"{s:.2f}" for s in seconds)
+    return [Row("start to SERVING", value, least <= MAX_START_S)]
 
 
 def _service(image: Image) -> list[Row]:
     """One container from start to end, with its voice mounted."""
     voice = ("--volume", f"{find_voice('lj')}:/voices/ann:ro", "--env", "DLPO_VOICES=/voices/ann")
     with _running(image, *voice) as (name, _), SpeechClient("127.0.0.1:50051") as client:
-        rows = [*_process(image, name), *_doors(image, name, client)]
+        rows = [*_process(image, name), *_services(image, name, client)]
         stream = client.stream(SpeechRequest(LONG))
         samples = len(next(iter(stream)).samples)
         image.podman("kill", "--signal", "TERM", name)
@@ -198,8 +198,8 @@ def _service(image: Image) -> list[Row]:
         code = image.podman("wait", name, timeout_s=90.0).strip()
         whole = stream.totals is not None and stream.totals.samples == samples
         seconds = samples / stream.info.format.sample_rate_hz
-        told = f"{seconds:.0f} s of speech {'all came' if whole else 'CUT'}, exit code {code}"
-        rows.append(Row("SIGTERM amid a stream", told, whole and code == "0"))
+        value = f"{seconds:.0f} s of speech {'all came' if whole else 'CUT'}, exit code {code}"
+        rows.append(Row("SIGTERM amid a stream", value, whole and code == "0"))
     return [*rows, _early_end(image)]
 
 
@@ -225,7 +225,7 @@ def _process(image: Image, name: str) -> list[Row]:
     ]  # fmt: skip
 
 
-def _doors(image: Image, name: str, client: SpeechClient) -> list[Row]:
+def _services(image: Image, name: str, client: SpeechClient) -> list[Row]:
     start = time.monotonic()
     image.podman("healthcheck", "run", name)  # EngineError unless its exit code is 0
     healthy_s = time.monotonic() - start
@@ -238,11 +238,11 @@ def _doors(image: Image, name: str, client: SpeechClient) -> list[Row]:
     audio = np.concatenate([first, *(chunk.samples for chunk in stream)])
     loud = float(np.sqrt(np.mean(audio**2)))
     seconds = len(audio) / stream.info.format.sample_rate_hz
-    told = f"{seconds:.1f} s, the first of it after {1e3 * first_s:.0f} ms"
+    value = f"{seconds:.1f} s, the first of it after {1e3 * first_s:.0f} ms"
     return [
         Row("health check", f"exit code 0 within {healthy_s:.1f} s, with podman's own part", True),
         Row("metrics", f"{len(metrics.splitlines())} lines", "dlpo_model_info{" in metrics),
-        Row("speech over gRPC", told, loud > 0.01),
+        Row("speech over gRPC", value, loud > 0.01),
     ]
 
 
@@ -260,11 +260,11 @@ def _voice_from_corpus(image: Image) -> list[Row]:
                 "run", "--rm", *SEALED, "--network", "none", "--volume", f"{work}:/work",
                 image.name, *command.split(), timeout_s=600.0,
             )  # fmt: skip
-            told = f"exit code 0 after {time.monotonic() - start:.0f} s"
-            rows.append(Row(" ".join(command.split()[:2]), told, True))
+            value = f"exit code 0 after {time.monotonic() - start:.0f} s"
+            rows.append(Row(" ".join(command.split()[:2]), value, True))
         sealed = Bundle.load(work / "voice")  # DlpoError if it is damaged
-        told = f"{sealed.manifest.voice}, {sorted(sealed.manifest.graphs)}"
-        rows.append(Row("its bundle, read outside", told, True))
+        value = f"{sealed.manifest.voice}, {sorted(sealed.manifest.graphs)}"
+        rows.append(Row("its bundle, read outside", value, True))
     return rows
 
 
@@ -292,7 +292,9 @@ def _refusals(image: Image, engines: dict[str, str]) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:  # owned by root, so unreadable inside
         voice = ("--volume", f"{folder}:/voices/ann:ro")
         cases = {
-            **{f"engine {name}": ((), ("--engine", name), told) for name, told in engines.items()},
+            **{
+                f"engine {name}": ((), ("--engine", name), value) for name, value in engines.items()
+            },
             "a voice that is absent": ((), ("--voice", "/voices/ann"), "no voice '/voices/ann'"),
             "a voice of another user": (voice, ("--voice", "/voices/ann"), "can't be read"),
         }

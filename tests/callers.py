@@ -228,7 +228,7 @@ def fake_voice(engine: Engine | None = None) -> Synthesizer:
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """`dlpo serve` with the embedded voice and both doors open."""
+    """`dlpo serve` with the embedded voice and gRPC and HTTP."""
 
     process: subprocess.Popen[str]
     address: str

@@ -1,4 +1,4 @@
-"""What every room's tests may use: a tiny voice with random weights, and a browser."""
+"""What all tests may use: a tiny voice with random weights, and a browser."""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ from dlpo.commit import git
 from dlpo.errors import DataError, InputError, writing
 from dlpo.operating_system import memory_mb, usable_cores
 
-ROOM = 64_000_000  # bytes; the largest record has 0.4 MB, but a nearly full disk soon fills up
+FREE_BYTES = (
+    64_000_000  # bytes; the largest record has 0.4 MB, but a nearly full disk soon fills up
+)
 RECORDS = Path("benchmarks") / "records"  # relative to the root of a checkout
 LIBRARIES = ("numpy", "onnxruntime", "torch", "grpcio", "scipy", "soxr", "distillmos",
              "pocketsphinx")  # fmt: skip
@@ -125,9 +127,9 @@ def check_recordable(out_dir: Path = RECORDS) -> None:
         with tempfile.TemporaryFile(dir=out_dir) as file:
             file.write(bytes(1 << 20))  # a quota may be exhausted even if the disk is not
         free = shutil.disk_usage(out_dir).free
-    if free < ROOM:
+    if free < FREE_BYTES:
         raise InputError(
-            f"{out_dir} has {free / 1e6:.0f} MB left, a record may need {ROOM / 1e6:.0f};"
+            f"{out_dir} has {free / 1e6:.0f} MB left, a record may need {FREE_BYTES / 1e6:.0f};"
             " nothing was measured, free some room first"
         )
 

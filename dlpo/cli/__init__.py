@@ -61,13 +61,13 @@ class _Modules(Mapping[str, Any]):
 
 @cache
 def _commands_of(module: str) -> Mapping[str, Any]:
-    room = typer.Typer()
+    commands = typer.Typer()
     gc.disable()  # imports leave no garbage, and looking for it takes a tenth of their time
     try:
-        import_module(f"dlpo.cli.{module}").register(room)
+        import_module(f"dlpo.cli.{module}").register(commands)
     finally:
         gc.enable()
-    group = get_group(room)
+    group = get_group(commands)
     shared = [copy.copy(one) for one in get_group(app).params if one.name in _EVERYWHERE]
     for option in shared:
         option.expose_value = False
@@ -154,8 +154,8 @@ def _set_level(option: typer.CallbackParam, wanted: bool) -> None:
 
 
 def _log_from(level: int) -> None:
-    for room in ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench"):
-        logging.getLogger(room).setLevel(level)
+    for package in ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench"):
+        logging.getLogger(package).setLevel(level)
 
 
 @app.callback()

@@ -242,14 +242,14 @@ def unpack(
 
 def _summary(name: str, path: Path, about: AboutVoice | None) -> dict[str, Any]:
     heard = about or AboutVoice("", "", "")
-    told = {"speaker": heard.speaker, "sounds": heard.sounds, "from": heard.origin}
+    about = {"speaker": heard.speaker, "sounds": heard.sounds, "from": heard.origin}
     try:
         manifest = Bundle.load(path).manifest
     except BundleError as error:  # the others are still of use
-        return {"name": name, **told, "path": str(path), "error": str(error)}
+        return {"name": name, **about, "path": str(path), "error": str(error)}
     return {
         "name": name,
-        **told,
+        **about,
         "path": str(path),
         "steps": manifest.available_steps,
         "default_steps": manifest.steps,
@@ -267,7 +267,7 @@ def _precisions(manifest: Manifest) -> list[str]:
 def _about(bundle: Bundle, asked: str) -> Table:
     manifest = bundle.manifest
     name = asked if asked in manifest.offered_voices else manifest.voice
-    told = name, manifest.language, about_voices().get(name)
+    known = name, manifest.language, about_voices().get(name)
     steps = ", ".join(map(str, manifest.available_steps))
     schedule = manifest.noise_schedule
     prosody = manifest.prosody
@@ -275,7 +275,7 @@ def _about(bundle: Bundle, asked: str) -> Table:
     frames_a_second = manifest.sample_rate_hz / manifest.hop_length
     size = sum(info.bytes for info in manifest.files.values())
     rows = {
-        "voice": ", ".join(map(str, filter(None, told))),
+        "voice": ", ".join(map(str, filter(None, known))),
         "voices": ", ".join(manifest.offered_voices),
         "path": str(bundle.directory),
         "sha256": bundle.sha256,

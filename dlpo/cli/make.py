@@ -141,12 +141,9 @@ def prepare(
             alignments,
             out,
             partial(report, bar.add_task("measuring clips")),
-            speaker=speaker,
-            sessions=sessions,
+            speaker=ljspeech.CorpusSpeaker(speaker, sessions, origin, language),
             jobs=jobs,
             without_f0=without_f0,
-            origin=origin,
-            language=language,
             left_out=left_out,
         )
     typer.echo(f"{out}: {done.with_audio} clips with audio, {done.timing_only} with timing only")

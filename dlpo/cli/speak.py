@@ -29,6 +29,8 @@ from dlpo_serving.engines import EngineName, EnginePrecision
 
 if TYPE_CHECKING:
     from dlpo.text import Sentence
+    from dlpo_serving.client.connection import Connection
+    from dlpo_serving.local.say import InProcess
 
 Text = Annotated[str, typer.Argument(help="Text to speak; - reads standard input.")]
 Engine = Annotated[EngineName, typer.Option(help="Runtime to use, on the CPU or a GPU.")]
@@ -154,17 +156,24 @@ def say(
     precision: Precision = None,
 ) -> None:
     """Speak a text: play it, write it to an audio file, or both."""
+    from dlpo_serving.local.say import InProcess
     from dlpo_serving.local.say import say as speak
     from dlpo_serving.request import SpeechRequest
 
     text = _text_of(text, file)
-    remote, pieces = None, None
+    where: Connection | InProcess = InProcess(engine, precision)
+    pieces = None
     if server is not None:
+        if where != InProcess():
+            raise InputError(
+                f"engine is {engine} and precision {precision}, but {server} uses its own;"
+                " leave both out"
+            )
         with needs("serve"):
             from dlpo_serving.client.connection import Connection, Tls
             from dlpo_serving.local.say import typed_pieces
 
-        remote = Connection(server, Tls(ca) if tls or ca else None, token)
+        where = Connection(server, Tls(ca) if tls or ca else None, token)
         if text == "-" and not ssml:
             pieces = typed_pieces(sys.stdin.fileno())
     words = "" if pieces else _read(text)
@@ -193,9 +202,7 @@ def say(
             out=out,
             play=play or out is None,
             sample_rate_hz=sample_rate,
-            server=remote,
-            engine=engine,
-            precision=precision,
+            where=where,
             progress=_show_progress if sys.stderr.isatty() and not is_quiet() else None,
         )
     _warn(spoken.warnings)

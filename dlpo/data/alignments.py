@@ -139,8 +139,8 @@ def _read_tsv(path: Path) -> Iterator[Alignment]:
         with opener(path, "rt", encoding="utf-8") as lines:
             header = _line(lines, path, 1).rstrip("\n").split("\t")
             if header != TSV_COLUMNS:
-                told = str(header)[:200]
-                raise DataError(f"{path}: header is {told}; expected {', '.join(TSV_COLUMNS)}")
+                found = str(header)[:200]
+                raise DataError(f"{path}: header is {found}; expected {', '.join(TSV_COLUMNS)}")
             for number in itertools.count(2):
                 if not (line := _line(lines, path, number)):
                     return

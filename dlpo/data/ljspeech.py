@@ -125,10 +125,24 @@ def check_speaker(name: str) -> None:
         )
 
 
-def voice_of(clip: str, speaker: str, *, sessions: bool) -> str:
-    """The voice of a recorded clip: `speaker`, or `speaker/session` by the clip's id."""
-    match = LEADING_SESSION.fullmatch(clip) if sessions else None
-    return f"{speaker}/{match[1]}" if match else speaker
+@dataclass(frozen=True, slots=True)
+class CorpusSpeaker:
+    """The speaker of a corpus."""
+
+    name: str = "lj"
+    """of the voice"""
+    sessions: bool = False
+    """make each recording session (LJ001 of LJ001-0042) a voice of its own, which shares what the
+    speaker's sessions have in common"""
+    origin: str | None = None
+    """what the speech is and its licence; None: LJSpeech"""
+    language: str = LANGUAGES[0]
+    """BCP 47, one that can be read"""
+
+    def voice_of(self, clip: str) -> str:
+        """The voice of a recorded clip: the name, or `name/session` by the clip's id."""
+        match = LEADING_SESSION.fullmatch(clip) if self.sessions else None
+        return f"{self.name}/{match[1]}" if match else self.name
 
 
 def prepare(
@@ -137,12 +151,9 @@ def prepare(
     out: Path,
     progress: Progress = lambda done, total: None,
     *,
-    speaker: str = "lj",
-    sessions: bool = False,
+    speaker: CorpusSpeaker = CorpusSpeaker(),
     jobs: int = 1,
     without_f0: bool = False,
-    origin: str | None = None,
-    language: str = LANGUAGES[0],
     left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> Prepared:
     """Measure every aligned clip and write the dataset.
@@ -154,14 +165,10 @@ def prepare(
         alignments: TSV file (plain or .xz) or a directory of MFA TextGrids.
         out: directory to write.
         progress: called with clips done and clips in all.
-        speaker: name of the voice.
-        sessions: make each recording session (LJ001 of LJ001-0042) a voice of its own, which
-            shares what the speaker's sessions have in common.
+        speaker: of the recordings.
         jobs: number of processes.
         without_f0: leave out F0 and the phase of the source, which take most of the time and which
             WaveGrad 2 doesn't read.
-        origin: what the speech is and its licence; None: LJSpeech.
-        language: of the speech, BCP 47, one that can be read.
         left_out: what the corpus already lacks, and why, for the report and the dataset.
 
     Raises:
@@ -169,8 +176,8 @@ def prepare(
         InputError: `out` can't be written, no bundle could have such a voice, or nobody reads the
             language.
     """
-    check_speaker(speaker)
-    language = known_language(language)
+    check_speaker(speaker.name)
+    language = known_language(speaker.language)
     transcripts = read_transcripts(corpus / "metadata.csv")
     recordings = {
         file.stem: file
@@ -203,9 +210,10 @@ def prepare(
             continue
         if recording is not None:
             load = functools.partial(_read, file)
-            voice = voice_of(clip, speaker, sessions=sessions)
+            voice = speaker.voice_of(clip)
         else:
-            load, voice = functools.partial(_timed, alignment, text, without_f0), speaker
+            load = functools.partial(_timed, alignment, text, without_f0)
+            voice = speaker.name
         clips.append(ClipSource(clip, split_of(clip), text, voice, load))
         report.with_audio += recording is not None
         report.timing_only += recording is None
@@ -214,7 +222,7 @@ def prepare(
             f"{corpus}: none of {len(recordings)} recordings is usable; first problem:"
             f" {next(iter(report.left_out.values()), 'none')}"
         )
-    pack(out, clips, report.left_out, corpus.name, origin, language)
+    pack(out, clips, report.left_out, corpus.name, speaker.origin, language)
     shutil.rmtree(partial)
     return report
 

@@ -21,7 +21,7 @@ HEAD = """# Error codes
 
 ## Of a server
 
-One error, as each door says it: gRPC (`dlpo.v1` and Riva) as a code with google.rpc details, of
+One error, as each protocol says it: gRPC (`dlpo.v1` and Riva) as a code with google.rpc details, of
 which `ErrorInfo.reason` (domain `dlpo`) is for programs to read; HTTP as a status with OpenAI's
 error body. When each comes about: [gRPC](../api.md#statuses), [HTTP](../http.md#errors).
 

@@ -47,9 +47,9 @@ class FieldViolation:
     def __post_init__(self) -> None:
         """Bound both, whatever a caller's value has put into them: keep either end."""
         object.__setattr__(self, "field", shortened(self.field))
-        if len(told := self.message) > MAX_MESSAGE:
+        if len(whole := self.message) > MAX_MESSAGE:
             half = MAX_MESSAGE // 2
-            object.__setattr__(self, "message", f"{told[:half]} [...] {told[-half:]}")
+            object.__setattr__(self, "message", f"{whole[:half]} [...] {whole[-half:]}")
 
 
 class RequestError(InputError):
@@ -90,7 +90,7 @@ def status_of(error: Exception) -> Status:
     return INTERNAL
 
 
-def told_of(error: Exception) -> str:
+def public_message(error: Exception) -> str:
     """The message for the caller, without internals if the fault is ours."""
     match status_of(error).http:
         case 500:

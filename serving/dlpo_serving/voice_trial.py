@@ -50,19 +50,19 @@ def try_bundle(path: Path, precision: EnginePrecision | None = None) -> None:
         env={**os.environ, **ONE_THREAD},
     ) as process:
         assert process.stderr
-        told = process.stderr.read().decode("utf-8", "replace").strip()
+        output = process.stderr.read().decode("utf-8", "replace").strip()
         code = process.wait()
     if code not in (0, SAME_HERE):
-        raise EngineError(f"{path}: {_reason(code, told)}")
+        raise EngineError(f"{path}: {_reason(code, output)}")
 
 
-def _reason(code: int, told: str) -> str:
+def _reason(code: int, output: str) -> str:
     if ended_for_time(code):
         return f"speaking {TEXT!r} took more than {PROCESSOR_S} s of processor; export again"
     if code < 0:
         return f"speaking {TEXT!r} crashed the run-time (signal {-code}); export again"
     gigabytes = MEMORY_BYTES >> 30
-    last = told.rpartition("\n")[2][:500] or f"exit code {code}"
+    last = output.rpartition("\n")[2][:500] or f"exit code {code}"
     return f"speaking {TEXT!r} failed in a process that may take {gigabytes} GB: {last}"
 
 

@@ -31,9 +31,9 @@ from dlpo_serving.errors import (
     FieldViolation,
     NotReadyError,
     RequestError,
+    public_message,
     shortened,
     status_of,
-    told_of,
 )
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.request import SpeechRequest, SynthesisCall, check_length
@@ -129,7 +129,7 @@ class Conversation:
             error = group.exceptions[0]
             if status_of(error) is INTERNAL:
                 _log.error("internal error", exc_info=error)
-            last_words = Error(told_of(error), status_of(error).reason).event()
+            last_words = Error(public_message(error), status_of(error).reason).event()
             with suppress(Exception):
                 async with asyncio.timeout(LAST_WORDS_S):
                     await async_write_event(last_words, self.writer)

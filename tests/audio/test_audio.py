@@ -98,7 +98,7 @@ def test_a_path_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         write_wav(tmp_path / "absent" / "a.wav", NOISE)
 
 
-def test_a_file_that_is_no_wav_is_said(tmp_path: Path) -> None:
+def test_other_files_are_refused_as_not_wav(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFF nonsense")
     with pytest.raises(DataError, match="can't be read as WAV"):
         read_wav(tmp_path / "a.wav")

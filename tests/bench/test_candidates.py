@@ -51,7 +51,7 @@ def test_checkpoint_says_what_its_bundle_says(
     assert np.std(by_torch[0](CLIP) - by_torch[1](CLIP)) > 0.1 * np.std(said)  # other noise
 
 
-def test_tuned_checkpoint_speaks_on_the_chain_that_it_was_tuned_on(tuned_checkpoint: Path) -> None:
+def test_tuned_checkpoint_speaks_on_its_own_chain(tuned_checkpoint: Path) -> None:
     about = one(tuned_checkpoint).about
     assert (about["schedule"], about["eta"], about["steps"]) == ("cosine:2", 0.5, 2)
     assert about["provenance"]["tuned"]["method"] == "dlpo"
@@ -83,7 +83,7 @@ def test_only_clips_that_every_folder_has_are_said(tmp_path: Path) -> None:
         names_in_folders(found, [CLIP.clip_id])
 
 
-def test_checkpoint_with_other_symbols_is_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_checkpoint_with_other_symbols_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
     from dlpo.model.build import build_model
 
     base = load_checkpoint(tiny_checkpoint)

@@ -56,7 +56,7 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Change]:
     return {change.measure: change for change in found}
 
 
-def test_a_score_that_falls_got_worse_and_a_time_that_falls_did_not() -> None:
+def test_lower_score_is_worse_and_lower_time_is_better() -> None:
     high, low = np.array(calls(4)), np.array(calls(3))
     assert compare_medians("NISQA", high, low).got_worse(1.1)
     assert not compare_medians("NISQA", high, low).got_worse(1.5)
@@ -64,7 +64,7 @@ def test_a_score_that_falls_got_worse_and_a_time_that_falls_did_not() -> None:
     assert not compare_medians("first_audio_ms", high, low).got_worse(1)
 
 
-def test_what_cannot_be_compared_is_told() -> None:
+def test_figures_that_cannot_be_compared_are_listed() -> None:
     old = {"a": [1.0, 2], "b": [1.0, 2], "zero": [0.0, 1], "names": ["x", "y"]}
     before = record(old | {"odd": [1.0, float("nan")]})
     after = record(
@@ -80,7 +80,7 @@ def test_what_cannot_be_compared_is_told() -> None:
     ]
 
 
-def test_records_of_two_kinds_are_refused_and_two_machines_are_told() -> None:
+def test_two_kinds_are_refused_and_two_machines_reported() -> None:
     with pytest.raises(DataError, match="'load', the other of kind 'latency'"):
         check_pair(record({}), record({}, kind="latency"))
     assert check_pair(record({}), record({})) == []
@@ -132,9 +132,7 @@ def test_records_of_judges_that_cannot_be_compared_are_refused(
 
 
 @pytest.mark.parametrize("limit", [[], ["--fail-above", "1.1"], ["--fail-above", "1.5"]])
-def test_the_command_fails_only_beyond_the_ratio_that_was_asked_for(
-    tmp_path: Path, limit: list[str]
-) -> None:
+def test_command_fails_only_beyond_the_given_ratio(tmp_path: Path, limit: list[str]) -> None:
     a, b = (
         write_record("load", Measured({}, {"first_audio_ms": calls(median)}), "x", tmp_path)
         for median in (10, 13)

@@ -65,12 +65,12 @@ def test_word_errors_are_pooled_and_compared_with_the_recordings(clips: list[Cli
     assert estimates[ERROR_RATIO].value == 1
 
 
-def test_unusable_waveform_is_told_with_its_system_and_clip(clips: list[Clip]) -> None:
+def test_unusable_waveform_is_named_by_system_and_clip(clips: list[Clip]) -> None:
     with pytest.raises(InputError, match=r"broken, LJ002-0161: .*NaN"):
         evaluate({"broken": lambda clip: np.full(RATE, np.nan, np.float32)}, clips, PANEL)
 
 
-def test_takes_are_averaged_first_so_that_the_sentence_stays_the_unit(clips: list[Clip]) -> None:
+def test_takes_of_a_sentence_are_averaged_first(clips: list[Clip]) -> None:
     takes = [lambda clip, s=seconds: tone(0.1, s) for seconds in (0.5, 1.0, 1.5)]
     quality = evaluate({"a": takes}, clips, PANEL)
     np.testing.assert_allclose(quality.scores["a"].values["seconds"], [1.0, 1.0])
@@ -85,9 +85,7 @@ def moody(waveform: Waveform) -> float:
     return LEVEL.formula(waveform)
 
 
-def test_clip_that_a_judge_fails_on_is_told_and_left_out_of_its_pair(
-    clips: list[Clip], tmp_path: Path
-) -> None:
+def test_clip_that_a_judge_fails_on_leaves_its_pair(clips: list[Clip], tmp_path: Path) -> None:
     systems = {
         "a": lambda clip: tone(0.1),
         "b": lambda clip: tone(0.2, 0.5 if clip is clips[0] else 1.0),

@@ -69,7 +69,7 @@ def test_too_little_voice_counts_as_not_risen(movement: EndMovement) -> None:
     assert risen == 0
 
 
-def test_a_missing_tracker_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tracker_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "parselmouth", None)
     with pytest.raises(MissingExtraError, match=r"parselmouth is not installed.*\[praat\]"):
         EndMovement()
@@ -132,9 +132,7 @@ def test_neither_direction_of_an_ending_is_better() -> None:
     ("only", "message"),
     [(["ears"], "judge 'ears' is unknown; expected one of"), (["question"], "pass --whisper DIR")],
 )
-def test_judges_that_cannot_be_chosen_are_told(
-    tmp_path: Path, only: list[str], message: str
-) -> None:
+def test_unknown_judges_are_refused(tmp_path: Path, only: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_panel(tmp_path, only=only)
 

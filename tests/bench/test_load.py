@@ -164,7 +164,7 @@ def test_figures_of_a_level_are_those_of_the_calls_that_count() -> None:
     assert found.audio_s == 11
 
 
-def test_goodput_of_listeners_is_what_plays_while_the_level_counts() -> None:
+def test_goodput_counts_audio_played_within_the_level() -> None:
     calls = [
         call(1.0, (1.5, 6.0)),  # from 3.0 to 7.5
         call(6.0, (6.1, 2.0), (7.0, 1.0)),  # all of its 3 s
@@ -185,7 +185,7 @@ def test_goodput_of_listeners_is_what_plays_while_the_level_counts() -> None:
         ((played(1), played(2, first_ms=900, cpu=0.95)), 1, 1),  # or perhaps the client
     ],
 )
-def test_the_knee_is_the_highest_load_below_the_first_that_failed(
+def test_knee_is_the_highest_load_below_a_failure(
     levels: tuple[LevelResult, ...], knee: int, bound: int
 ) -> None:
     figures = knee_figures(search_of(*levels), 300)
@@ -222,7 +222,7 @@ def test_a_server_to_measure_is_read_from_its_address(
 
 
 @pytest.mark.parametrize("text", ["host", "host:port", "ftp://h:1", "h:1?speed=2", "", "h:1?voice"])
-def test_what_names_no_server_is_told_with_what_does(text: str) -> None:
+def test_address_error_shows_a_valid_address(text: str) -> None:
     with pytest.raises(InputError, match="HOST:PORT"):
         parse_against(text)
 
@@ -238,7 +238,7 @@ def test_tokens_are_joined_to_sentences_as_early_as_can_be() -> None:
     assert asyncio.run(joined()) == ["Yes. ", "It is 3.5 metres, 'or so.' ", "Bye "]
 
 
-def test_an_overload_is_summed_up_by_the_admitted_and_the_refused() -> None:
+def test_overload_summary_splits_admitted_and_refused() -> None:
     refusals = [call(0, code=REFUSED) for _ in range(3)]
     for refusal, ended_s in zip(refusals, (0.001, 0.002, 0.003), strict=True):
         refusal.ended_s = ended_s
@@ -344,7 +344,7 @@ def test_all_protocols_of_our_server_run_side_by_side(tiny_bundle: Path) -> None
 
 
 @pytest.mark.parametrize("protocol", ["dlpo", "riva", "openai"])
-def test_a_server_that_is_not_there_is_told(protocol: str) -> None:
+def test_unreachable_server_is_reported(protocol: str) -> None:
     address = f"{'http://' if protocol == 'openai' else ''}127.0.0.1:{free_port()}"
     with pytest.raises(InputError, match=r"no answer|Cannot connect"):
         asyncio.run(check_endpoint(TestedServer("x", protocol, address, 1)))

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 QUIET = np.array([10.0, 500.0, 2.0, 50.0])  # passed, busy, stolen, own
 
 
-def test_own_work_is_no_interference() -> None:
+def test_own_work_does_not_count_as_interference() -> None:
     found = interference(QUIET, np.array([20.0, 520.0, 2.0, 70.0]))
     assert found == Interference(0.0, 0.0)
     assert found.warnings() == []
@@ -56,7 +56,7 @@ def test_processor_time_and_memory_are_what_the_process_used() -> None:
             measure(ended.pid)
 
 
-def test_growth_of_memory_is_that_of_a_leak_whatever_single_readings_say() -> None:
+def test_memory_growth_is_robust_to_single_readings() -> None:
     random = Random(5)
     leak = [(done, 200 * (1 + 0.04 * (done - 2000) / 18_000)) for done in range(2000, 20_001, 1000)]
     scattered = [(done, memory + random.gauss(0, 0.5)) for done, memory in leak]

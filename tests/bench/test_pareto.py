@@ -50,7 +50,7 @@ def point(series: str, steps: int, skill: float = 0.1) -> System:
     return System(label_of(series, steps), (say,), about)
 
 
-def test_points_are_judged_and_their_cost_counted_on_the_same_clips() -> None:
+def test_points_share_clips_for_score_and_cost() -> None:
     calls: list[None] = []
     points = Points(
         [point(TUNED, 3), point(UNTUNED, 3, 0.05)], "tuned, 3 steps", {"tuned int8": "no bundle"}
@@ -99,7 +99,7 @@ def test_checkpoints_and_their_bundle_are_opened(tiny_checkpoint: Path, tiny_bun
     assert only_bundle(one.about for one in found.points)
 
 
-def test_a_bundle_of_another_checkpoint_is_no_point(
+def test_bundle_of_another_checkpoint_is_left_out(
     tiny_checkpoint: Path, slow_checkpoint: Path, tiny_bundle: Path
 ) -> None:
     found = open_points(tiny_checkpoint, slow_checkpoint, str(tiny_bundle), (1, 2))

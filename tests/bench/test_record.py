@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FIGURES = {"text": {"NISQA": {"value": 4.1, "interval_95": [4.0, 4.2]}}}
 
 
-def test_record_comes_back_as_it_was_written_with_what_is_needed_to_repeat_it(
+def test_record_round_trips_with_its_provenance(
     tmp_path: Path,
 ) -> None:
     measured = Measured(FIGURES, {"NISQA": [4.0, 4.2]}, bundle_sha256="0f" * 32)

@@ -52,7 +52,7 @@ def test_the_committed_page_is_what_the_committed_records_give() -> None:
         ("pareto", {"points": {}}, {}, "not those of kind 'pareto'"),
     ],
 )
-def test_a_record_that_cannot_be_shown_is_named_and_the_others_are_shown(
+def test_unreadable_record_is_named_and_others_shown(
     tmp_path: Path, kind: str, figures: dict[str, Any], changed: dict[str, Any], reason: str
 ) -> None:
     write(tmp_path, "latency", LATENCY)

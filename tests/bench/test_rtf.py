@@ -98,7 +98,7 @@ def test_a_voice_that_draws_its_pitch_is_measured_too(drawing_bundle: Path) -> N
 
 
 @pytest.mark.full
-def test_the_command_times_every_contestant_that_exists_and_keeps_a_record(
+def test_command_times_every_present_contestant(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads memory fr
 
 
 @pytest.mark.full
-def test_every_length_is_spoken_once_a_round_in_processes_of_their_own(tiny_bundle: Path) -> None:
+def test_each_round_speaks_each_length_in_its_own_process(tiny_bundle: Path) -> None:
     options = ScalingOptions(voice=str(tiny_bundle), rounds=2, seconds=[5, 11])
     measured = measure_scaling(options)
 

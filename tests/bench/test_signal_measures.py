@@ -29,7 +29,7 @@ def test_ends_of_what_sounds_are_equal_however_long_they_were() -> None:
         assert ended[-1] == (clip[-1] if after > 3_000 else 0)
 
 
-def test_spread_of_a_steady_pitch_is_none_and_of_a_glide_what_it_spans() -> None:
+def test_pitch_spread_is_zero_if_steady_else_the_span() -> None:
     semitones = np.linspace(0, 12, len(TIME))  # uniform over an octave: std 12 / sqrt(12)
     for pitch, expected in ((np.zeros(len(TIME)), 0.0), (semitones, 12 / np.sqrt(12))):
         phase = np.cumsum(2 * np.pi * 150 * 2 ** (pitch / 12) / RATE)
@@ -37,7 +37,7 @@ def test_spread_of_a_steady_pitch_is_none_and_of_a_glide_what_it_spans() -> None
         assert f0_spread_semitones(0.1 * voice, RATE) == pytest.approx(expected, abs=0.25)
 
 
-def test_mel_spread_is_that_of_the_loudness_where_nothing_else_moves() -> None:
+def test_mel_spread_equals_loudness_spread_of_fixed_timbre() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 4 * RATE).astype(np.float32)
     swing = 10 ** (12 * np.sin(np.arange(len(noise)) / RATE * np.pi) / 20)  # +-12 dB, in 2 s
     still, moving = (mel_spread_db(x.astype(np.float32), RATE) for x in (noise, noise * swing))

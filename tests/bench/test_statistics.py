@@ -18,7 +18,7 @@ def test_ties_count_as_at_least_as_far() -> None:
     assert sign_flip_p(np.zeros(5)) == 1
 
 
-def test_difference_of_pooled_rates_weighs_sentences_by_their_words() -> None:
+def test_pooled_rates_weigh_sentences_by_word_count() -> None:
     errors = np.array([2.0, 0.0])
     other = np.array([0.0, 1.0])
     words = np.array([4.0, 16.0])

@@ -38,7 +38,7 @@ def places(values: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | in
 
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(place=st.sampled_from(places(EMBEDDED)), value=JSON)
-def test_any_other_value_anywhere_is_read_or_refused_in_our_words(
+def test_any_changed_value_is_read_or_refused_clearly(
     place: tuple[str | int, ...], value: object
 ) -> None:
     values = copy.deepcopy(EMBEDDED)

@@ -140,7 +140,7 @@ def test_writer_that_is_stopped_leaves_the_old_bundle_or_none(
     assert killer != signal.SIGINT or os.listdir(out.parent) == [name]
 
 
-def test_scratch_of_a_killed_writer_is_no_obstacle(
+def test_scratch_of_a_killed_writer_is_ignored(
     directory: Path, manifest: Manifest, content: Path, out: Path
 ) -> None:
     writer(directory, out, 2.0, content, "os.rename", 1, signal.SIGKILL).wait()
@@ -168,7 +168,7 @@ def test_two_writers_at_once_leave_one_whole_bundle(
     assert os.listdir(out.parent) == [out.name]
 
 
-def test_a_bundle_that_another_writer_exchanges_while_it_is_looked_at_is_no_obstacle(
+def test_bundle_replaced_during_inspection_is_tolerated(
     directory: Path,
     manifest: Manifest,
     content: Path,

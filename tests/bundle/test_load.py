@@ -154,14 +154,14 @@ def test_value_out_of_bounds_is_refused_by_name_in_a_short_line(
 @pytest.mark.parametrize(
     "text", [b"", b"[]", b"{}", b"{not json", b"\xff\xfe", b"[" * 100_000, b'{"voice": "\\ud800"}']
 )
-def test_manifest_that_is_no_manifest_is_refused(directory: Path, text: bytes) -> None:
+def test_malformed_manifest_is_refused(directory: Path, text: bytes) -> None:
     (directory / MANIFEST).write_bytes(text)
     with pytest.raises(BundleError, match=MANIFEST):
         Bundle.load(directory)
 
 
 @pytest.mark.parametrize("name", ["7", "denoiser_²", "denoiser_0", "denoiser_two", "denoiser_"])
-def test_graph_of_another_kind_is_no_offer_of_steps(
+def test_graph_of_another_kind_offers_no_steps(
     directory: Path, edit_manifest: Any, name: str
 ) -> None:
     edit_manifest(

@@ -16,7 +16,7 @@ from dlpo.errors import BundleError
 EMBEDDED = Path(__file__).resolve().parents[2] / "dlpo" / "voices" / "lj"
 
 
-def test_manifest_of_the_embedded_voice_is_as_this_dlpo_would_write_it() -> None:
+def test_embedded_manifest_is_what_this_version_writes() -> None:
     content = (EMBEDDED / MANIFEST).read_bytes()
 
     manifest, _ = Manifest.from_json(content)
@@ -59,7 +59,7 @@ def test_manifest_without_a_sound_seal_is_refused(directory: Path, seal: object)
         ({"requires": ["moods", "breath"]}, r"requires moods, breath, which .* not know; install"),
     ],
 )
-def test_bundle_of_another_dlpo_says_whether_to_upgrade_or_to_export_again(
+def test_bundle_of_another_version_says_what_to_do(
     directory: Path, edit_manifest: Any, values: dict[str, Any], message: str
 ) -> None:
     edit_manifest(directory, lambda manifest: manifest.update(values))

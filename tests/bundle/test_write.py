@@ -49,7 +49,7 @@ PRECIOUS: list[Callable[[Path], object]] = [
 
 @pytest.mark.parametrize("place", ["thesis", "thesis.dlpo"])
 @pytest.mark.parametrize("make", PRECIOUS)
-def test_what_is_no_bundle_is_not_replaced(
+def test_only_a_bundle_is_replaced(
     tmp_path: Path, manifest: Manifest, content: Path, place: str, make: Callable[[Path], object]
 ) -> None:
     make(tmp_path / place)

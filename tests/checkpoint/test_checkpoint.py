@@ -92,7 +92,7 @@ def test_a_damaged_checkpoint_is_refused(checkpoint: Path, kind: str) -> None:
         load_checkpoint(checkpoint)
 
 
-def test_what_tuned_a_checkpoint_is_kept_and_what_is_untuned_says_nothing(
+def test_tuning_provenance_is_kept_and_absent_if_untuned(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     base = load_checkpoint(tiny_checkpoint)

@@ -27,8 +27,8 @@ Usage = namedtuple("Usage", "total used free")
 def test_version_is_that_of_the_package_and_of_its_commit() -> None:
     commit = source_commit()
 
-    told = f"dlpo {dlpo.__version__} ({commit})" if commit else f"dlpo {dlpo.__version__}"
-    assert run("--version").stdout == f"{told}\n"
+    message = f"dlpo {dlpo.__version__} ({commit})" if commit else f"dlpo {dlpo.__version__}"
+    assert run("--version").stdout == f"{message}\n"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_interrupted_command_exits_with_130_and_no_traceback(monkeypatch: Any) -
     assert "Traceback" not in result.output
 
 
-def test_reader_that_leaves_early_is_no_error_message() -> None:
+def test_closed_pipe_prints_no_error() -> None:
     command = [*DLPO, "phonemes", "-"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -80,7 +80,7 @@ def test_reader_that_leaves_early_is_no_error_message() -> None:
         assert process.stderr.read() == b""
 
 
-def test_phonemes_of_standard_input_are_a_list_of_sentences_with_their_words() -> None:
+def test_phonemes_lists_sentences_of_standard_input() -> None:
     text = "A cat, asleep! It costs $5."
     plain = run("phonemes", "-", stdin=text)
     marked = run("phonemes", "-", stdin=b"\xef\xbb\xbf" + text.encode())
@@ -156,7 +156,7 @@ def test_dictionary_decides_how_words_are_said(tmp_path: Path) -> None:
     assert spoken == ["T AH0 M AA1 T OW2", "K AA1 T"]
 
 
-def test_keys_are_printed_once_let_in_and_listed_with_their_quotas(tmp_path: Path) -> None:
+def test_keys_are_printed_once_and_listed_with_quotas(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     made = [run("keys", "new", caller, "-f", str(path)) for caller in ("bob", "alice", "alice")]
     assert made[1].exit_code == 0
@@ -183,7 +183,7 @@ def test_standard_output_that_is_full_ends_say_with_one_line(monkeypatch: Any) -
 
 
 @pytest.mark.parametrize("command", ["rtf", "stream", "scaling", "peers", "quality"])
-def test_a_disk_without_room_for_a_record_is_told_before_measuring(
+def test_full_disk_is_reported_before_measuring(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -29,15 +29,15 @@ def test_programs_get_json_and_0_where_an_engine_speaks(tmp_path: Path) -> None:
     (tmp_path / "nisqa.tar").touch()
 
     result = run("--json", "--weights", str(tmp_path))
-    told = json.loads(result.stdout)
+    message = json.loads(result.stdout)
 
     assert result.exit_code == 0
-    assert told["speaks"] is True
-    assert told["versions"]["python"]
-    states = {one["subject"]: one["state"] for one in told["engines"]}
+    assert message["speaks"] is True
+    assert message["versions"]["python"]
+    states = {one["subject"]: one["state"] for one in message["engines"]}
     assert states["engine cpu fp32"] == "ok"
-    assert "RTF" in told["engines"][0]["detail"]
-    assert [one["state"] for one in told["judges"]] == ["ok", *["absent"] * 3]
+    assert "RTF" in message["engines"][0]["detail"]
+    assert [one["state"] for one in message["judges"]] == ["ok", *["absent"] * 3]
 
 
 @pytest.mark.usefixtures("only_the_cpu")
@@ -81,7 +81,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         ("exec sleep 60", "no speech within"),
     ],
 )
-def test_an_engine_that_ends_its_process_or_hangs_is_a_problem_and_no_end(
+def test_crashing_or_hanging_engine_is_reported(
     script: str, detail: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program = tmp_path / "python"  # in the place of the trial's

@@ -32,7 +32,7 @@ def corpus(tiny_corpus: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_record_has_recordings_and_speech_of_every_number_of_steps(
+def test_record_has_recordings_and_every_step_count(
     tiny_bundle: Path, corpus: Path, tmp_path: Path
 ) -> None:
     chains = ("--steps", "1", "--steps", "2", "--clips", "1", "--corpus", corpus)
@@ -112,7 +112,7 @@ def test_texts_with_kinds_make_a_record_by_kind(tiny_bundle: Path, tmp_path: Pat
         (("lj", "--seeds", "0"), 2, "--seeds"),
     ],
 )
-def test_what_cannot_be_done_is_told(
+def test_impossible_options_are_refused(
     corpus: Path, arguments: Sequence[str], code: int, message: str
 ) -> None:
     result = run_eval(*arguments, "--clips", "1", "--corpus", corpus)

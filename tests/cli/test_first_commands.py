@@ -29,11 +29,13 @@ def test_a_file_is_spoken_as_its_text_is(tiny_bundle: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [(None, "can't read"), (b"%PDF-1.7 \xff\xfe", "is not text in UTF-8")],
     ids=["absent", "a PDF"],
 )
-def test_a_file_that_is_no_text_is_named(content: bytes | None, told: str, tmp_path: Path) -> None:
+def test_binary_file_is_refused_by_name(
+    content: bytes | None, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "a.pdf"
     if content is not None:
         path.write_bytes(content)
@@ -42,7 +44,7 @@ def test_a_file_that_is_no_text_is_named(content: bytes | None, told: str, tmp_p
 
     assert result.exit_code == 1
     assert f"{path}" in result.stderr
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize("words", [(), ("Hello.", "--file", "a.txt")], ids=["none", "both"])
@@ -77,10 +79,10 @@ def test_stock_names_are_known(name: str, voice: str) -> None:
 
 
 def test_an_unknown_voice_lists_the_known_ones() -> None:
-    told = command("say", TEXT, "-v", "nobody").stderr
+    message = command("say", TEXT, "-v", "nobody").stderr
 
     for name, about in about_voices().items():
-        assert f"{name} ({about.speaker}, {about.sounds})" in told
+        assert f"{name} ({about.speaker}, {about.sounds})" in message
 
 
 def test_each_voice_is_described_in_80_columns() -> None:
@@ -110,10 +112,10 @@ def test_an_error_of_serve_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit) as ended:
         read_settings(["--port", "80080"])
 
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
     assert ended.value.code == 2
-    assert told.startswith("dlpo serve: port is '80080'")
-    assert told.count("\n") == 1
+    assert message.startswith("dlpo serve: port is '80080'")
+    assert message.count("\n") == 1
 
 
 def test_help_of_serve_begins_with_the_usual_settings() -> None:
@@ -149,4 +151,4 @@ def test_a_missing_player_comes_with_its_remedy(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", "")
 
     with Loudspeaker(22_050, or_file=False) as silent:
-        assert "apt-get install alsa-utils" in silent.told
+        assert "apt-get install alsa-utils" in silent.message

@@ -38,7 +38,7 @@ def port(servicer: health.HealthServicer) -> Iterator[int]:
     server.stop(None).wait()
 
 
-def test_the_exit_code_says_whether_a_server_or_one_of_its_services_takes_calls(
+def test_exit_code_says_whether_a_service_takes_calls(
     servicer: health.HealthServicer, port: int
 ) -> None:
     address = f"127.0.0.1:{port}"
@@ -76,6 +76,6 @@ def test_health_is_where_the_settings_put_it(settings: dict[str, object], addres
 
 def test_where_health_can_t_be_asked_the_message_says_what_to_do() -> None:
     tls = {"tls_certificate": "c", "tls_key": "k"}
-    for settings, told in ((tls, "no health_port"), ({"port": 0}, "HOST:PORT")):
-        with pytest.raises(InputError, match=told):
+    for settings, message in ((tls, "no health_port"), ({"port": 0}, "HOST:PORT")):
+        with pytest.raises(InputError, match=message):
             health_address(ServerSettings(**settings))

@@ -33,7 +33,7 @@ def test_prepare_counts_what_it_took_and_names_what_it_left_out(
     assert "left out LJ001-0002: no alignment" in result.stdout
 
 
-def test_the_published_model_is_trained_by_the_same_command_in_any_size(
+def test_train_builds_the_published_model_in_any_size(
     tiny_dataset: Path, tmp_path: Path, base_checkpoint: Path
 ) -> None:
     words = ["train", "base", "--data", tiny_dataset, "--out", tmp_path / "run"]

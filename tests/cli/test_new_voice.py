@@ -16,7 +16,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice
 from tests.callers import command as run
 
-TEXTS = ("The ferry leaves at seven, and the train waits for it.", "Nobody had told the children.")
+TEXTS = ("The ferry leaves at seven, and the train waits for it.", "The children had not heard it.")
 
 
 @pytest.fixture(scope="module")

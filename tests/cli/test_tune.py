@@ -90,7 +90,7 @@ def test_every_option_reaches_the_run(described: Any) -> None:
     assert (found["settings"]["guard"], found["settings"]["seed"]) == (False, 7)
 
 
-def test_the_chain_is_that_of_the_checkpoint_or_of_the_embedded_voice(
+def test_chain_comes_from_checkpoint_or_embedded_voice(
     described: Any, slow_checkpoint: Path, tmp_path: Path
 ) -> None:
     found = described()

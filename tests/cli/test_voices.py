@@ -69,9 +69,7 @@ def test_manifest_is_shown_to_programs_as_it_is(voice: Path) -> None:
     assert run("show", voice, "--json").stdout == (voice / MANIFEST).read_text()
 
 
-def test_every_bundle_is_verified_and_each_failure_has_its_reason(
-    voice: Path, tmp_path: Path
-) -> None:
+def test_verify_gives_a_reason_for_each_failure(voice: Path, tmp_path: Path) -> None:
     tampered = shutil.copytree(voice, tmp_path / "tampered")
     manifest = tampered / MANIFEST
     manifest.write_text(manifest.read_text().replace('"gain": 1.', '"gain": 9.'))

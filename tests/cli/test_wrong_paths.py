@@ -32,7 +32,7 @@ def run(folder: Path, *words: str, absent: str = "") -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize(
-    ("words", "absent", "told"),
+    ("words", "absent", "message"),
     [
         (("nowhere", "--consent", "yes"), "", "'nowhere' does not exist"),
         ((".", "--consent", "yes", "--init", "nowhere"), "", "'nowhere' does not exist"),
@@ -42,10 +42,10 @@ def run(folder: Path, *words: str, absent: str = "") -> subprocess.CompletedProc
     ids=["recordings", "checkpoint", "consent", "extra"],
 )
 def test_new_voice_is_refused_without_torch(
-    words: tuple[str, ...], absent: str, told: str, tmp_path: Path
+    words: tuple[str, ...], absent: str, message: str, tmp_path: Path
 ) -> None:
     result = run(tmp_path, "new-voice", *words, "--name", "mine", "--out", "run", absent=absent)
 
     assert result.returncode in (1, 2)
-    assert told in result.stderr
+    assert message in result.stderr
     assert result.stdout.strip() == "without torch"

@@ -32,7 +32,7 @@ def test_pauses_go_to_the_mark_after_the_word() -> None:
     assert seconds == pytest.approx([0.1, 0.05, 0.2, 0.3, 0.05, 0.1, 0.1, 0.25])
 
 
-def test_a_word_the_aligner_did_not_know_keeps_its_time_and_its_neighbours_marks() -> None:
+def test_unknown_word_keeps_its_time_and_punctuation() -> None:
     clip = Alignment(
         "b",
         ("HH", "AY1", "spn", "R"),
@@ -44,7 +44,7 @@ def test_a_word_the_aligner_did_not_know_keeps_its_time_and_its_neighbours_marks
     assert seconds[4] == pytest.approx(0.4)
 
 
-def test_an_utterance_without_final_punctuation_ends_like_a_statement() -> None:
+def test_missing_final_punctuation_means_a_statement() -> None:
     assert CLIP.utterance("hi there")[0][-1] == "."
 
 
@@ -116,7 +116,7 @@ def test_a_textgrid_without_phones_is_refused(tmp_path: Path) -> None:
         read_textgrid(tmp_path / "x.TextGrid")
 
 
-def test_a_line_without_end_and_times_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_endless_line_and_bad_times_are_refused(tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.tsv.xz"
     for content in (b"a" * 50_000_000, HEADER.encode() + b"a" * 50_000_000):
         bomb.write_bytes(lzma.compress(content))

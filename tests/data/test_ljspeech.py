@@ -14,7 +14,7 @@ import pytest
 from dlpo.audio import SAMPLE_RATE, read_wav
 from dlpo.data import ljspeech
 from dlpo.data.dataset import Corpora
-from dlpo.data.ljspeech import prepare, split_of
+from dlpo.data.ljspeech import CorpusSpeaker, prepare, split_of
 from dlpo.errors import DataError, InputError
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ljspeech"
@@ -173,7 +173,9 @@ def test_real_clips_are_prepared(tmp_path: Path) -> None:
 
 def test_sessions_become_voices_of_the_speaker(corpus: Path) -> None:
     out = prepared(corpus)
-    prepare(corpus, corpus / "alignments.tsv", out, speaker="ann", sessions=True, jobs=2)
+    prepare(
+        corpus, corpus / "alignments.tsv", out, speaker=CorpusSpeaker("ann", sessions=True), jobs=2
+    )
     assert {entry.id: entry.voice for entry in Corpora([out]).entries} == {
         "LJ001-0001": "ann/LJ001",
         "LJ001-0002": "ann/LJ001",
@@ -186,14 +188,14 @@ def test_sessions_become_voices_of_the_speaker(corpus: Path) -> None:
 def test_a_dataset_names_its_language(corpus: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     out = prepared(corpus)
     table = corpus / "alignments.tsv"
-    prepare(corpus, table, out, speaker="dora", language="es-MX")
+    prepare(corpus, table, out, speaker=CorpusSpeaker("dora", language="es-MX"))
     assert Corpora([tiny_dataset, out], [1, 1]).languages == {"lj": "en-US", "dora": "es-419"}
     assert "language" not in json.loads((tiny_dataset / "dataset.json").read_text())
-    prepare(corpus, table, tmp_path / "lj", language="es")
+    prepare(corpus, table, tmp_path / "lj", speaker=CorpusSpeaker(language="es"))
     with pytest.raises(DataError, match="lj speaks es-419 here and en-US in another"):
         Corpora([tiny_dataset, tmp_path / "lj"], [1, 1])
     with pytest.raises(InputError, match="'de' can't be read"):
-        prepare(corpus, table, tmp_path / "de", language="de")
+        prepare(corpus, table, tmp_path / "de", speaker=CorpusSpeaker(language="de"))
 
 
 def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> None:
@@ -244,7 +246,8 @@ def datasets(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> lis
     root = tmp_path_factory.mktemp("corpora")
     for speaker in ("ann", "bob"):
         corpus = Path(shutil.copytree(tiny_corpus, root / f"{speaker}-corpus"))
-        prepare(corpus, corpus / "alignments.tsv", root / speaker, speaker=speaker, sessions=True)
+        one = CorpusSpeaker(speaker, sessions=True)
+        prepare(corpus, corpus / "alignments.tsv", root / speaker, speaker=one)
     return [root / "ann", root / "bob"]
 
 

@@ -49,7 +49,7 @@ def test_only_text_and_wavs_are_required(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (None, "dlpo listen export"),
         ("", "holds no pair"),
@@ -64,13 +64,15 @@ def test_only_text_and_wavs_are_required(folder: Path) -> None:
         ('{"text": "A.", "winner": "gone.wav", "loser": "pairs/bad.wav"}', "there is no"),
     ],
 )
-def test_a_damaged_file_is_refused_by_line(folder: Path, content: str | None, told: str) -> None:
+def test_a_damaged_file_is_refused_by_line(
+    folder: Path, content: str | None, reported: str
+) -> None:
     path = folder / "pairs.jsonl"
     if content is not None:
         path.write_text(content, "utf-8")
     with pytest.raises(DataError) as caught:
         read_pairs(path)
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
 
 
 def test_a_wav_of_another_rate_or_without_samples_is_refused(folder: Path) -> None:

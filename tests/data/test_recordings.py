@@ -17,7 +17,7 @@ from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.voices import open_voice
 
 TEXT = "The ferry leaves at seven, and 3 trains wait for it."
-OTHER = "Nobody had told the children why the school was closed."
+OTHER = "The children had not heard why the school was closed."
 
 
 @pytest.fixture(scope="module")

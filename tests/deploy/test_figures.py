@@ -44,7 +44,7 @@ def page(server: ServerProcess) -> str:
         return str(reply.read().decode())
 
 
-def test_dashboard_alerts_and_adapter_ask_for_what_a_server_shows(server: ServerProcess) -> None:
+def test_dashboard_and_alerts_query_existing_metrics(server: ServerProcess) -> None:
     asked = [rule["expr"] for group in RULES["groups"] for rule in group["rules"]]
     asked += [target["expr"] for panel in PANELS for target in panel["targets"]]
     asked += [rule["seriesQuery"] + rule["metricsQuery"] for rule in ADAPTER["custom"]]

@@ -233,7 +233,7 @@ def test_ports_and_probes_are_those_of_the_server(
     assert one(overlay, "Service", "dlpo-headless")["spec"]["clusterIP"] == "None"
 
 
-def test_the_pod_has_time_for_all_that_the_server_does_at_its_end(
+def test_grace_period_covers_the_servers_shutdown(
     overlay: list[Resource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = settings(overlay, monkeypatch)

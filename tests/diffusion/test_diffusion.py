@@ -114,7 +114,7 @@ def test_long_chain_samples_the_data_distribution(eta: float, generator: torch.G
 
 @pytest.mark.parametrize("eta", [0.0, 0.5])
 @pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
-def test_chain_ends_at_the_clean_waveform_when_the_network_knows_it(
+def test_perfect_network_ends_at_the_clean_waveform(
     eta: float, parametrisation: Parametrisation, generator: torch.Generator
 ) -> None:
     clean = torch.rand(2, 600, generator=generator) - 0.5

@@ -24,7 +24,7 @@ def rows_of(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
-def test_its_scores_are_rows_of_that_page_and_its_record_is_that_of_the_page() -> None:
+def test_scores_and_record_are_those_of_the_page() -> None:
     rows = rows_of(FIRST)
     assert len(rows) > 3
     missing = [row for row in rows if row not in MORE.splitlines()]

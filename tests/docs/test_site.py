@@ -43,11 +43,11 @@ def build(docs: Path, site: Path) -> list[str]:
     from mkdocs.commands.build import build as build_site
     from mkdocs.config import load_config
 
-    told: list[str] = []
+    message: list[str] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
+            message.append(record.getMessage())
 
     listener = Listener(logging.WARNING)
     log = logging.getLogger("mkdocs")
@@ -62,7 +62,7 @@ def build(docs: Path, site: Path) -> list[str]:
             build_site(config)
         finally:
             log.removeHandler(listener)
-    return told
+    return message
 
 
 @pytest.fixture(scope="module")

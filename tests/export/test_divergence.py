@@ -70,7 +70,7 @@ def test_a_changed_weight_is_found_and_a_healthy_graph_has_none(
     assert all(db > 100 for _, db in found.inputs)  # what it reads was still right
 
 
-def test_a_coarsely_quantized_layer_is_named_though_its_input_was_renamed(
+def test_coarse_layer_is_named_despite_renamed_input(
     graph: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
 ) -> None:
     expected = tensors_of(copy.deepcopy(graph), inputs)

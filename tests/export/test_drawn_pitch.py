@@ -31,7 +31,7 @@ def test_the_manifest_tells_hosts_of_the_noise(drawing_bundle: Path, tiny_bundle
     assert pitch_noise(without, 9, seed=0, index=0) is None
 
 
-def test_noise_belongs_to_the_symbol_and_is_not_that_of_the_sound(engine: OnnxEngine) -> None:
+def test_pitch_noise_follows_the_symbol_not_the_audio(engine: OnnxEngine) -> None:
     short, long = (pitch_noise(engine.manifest, n, seed=3, index=1) for n in (5, 50))
     assert short is not None
     assert long is not None

@@ -74,7 +74,7 @@ def chain_inputs(batch: int, frames: int) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def test_manifest_names_inputs_and_outputs_as_the_graphs_have_them(bundle: Bundle) -> None:
+def test_manifest_matches_graph_inputs_and_outputs(bundle: Bundle) -> None:
     for name, info in bundle.manifest.graphs.items():
         graph = onnx.load(bundle.graph_path(name), load_external_data=False).graph
         for described, found in ((info.inputs, graph.input), (info.outputs, graph.output)):

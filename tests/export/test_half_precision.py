@@ -42,7 +42,7 @@ def types(model: onnx.ModelProto) -> dict[str, int]:
     return found | {tensor.name: tensor.data_type for tensor in inferred.initializer}
 
 
-def test_convolutions_run_in_half_precision_and_the_chain_in_full(half: onnx.ModelProto) -> None:
+def test_convolutions_are_fp16_and_the_chain_fp32(half: onnx.ModelProto) -> None:
     kinds = types(half)
     by_op = {
         op: {kinds[node.output[0]] for node in half.graph.node if node.op_type == op}
@@ -107,7 +107,7 @@ def test_layers_with_large_values_stay_in_full_precision() -> None:
     np.testing.assert_allclose(made, sample["x"], rtol=2e-3)
 
 
-def test_weight_that_half_precision_cannot_hold_keeps_its_layer_in_full() -> None:
+def test_layer_with_a_weight_beyond_fp16_stays_fp32() -> None:
     kinds = types(to_fp16(small_graph(1e5)))
     assert (kinds["a"], kinds["b"]) == (FLOAT16, FLOAT)
 

@@ -124,7 +124,7 @@ def test_embedded_voice_has_the_f0_of_float32(
     assert 22 < sqnr_db(rounded.conditioning, exact.conditioning) < 40  # in 8 bits it is
 
 
-def test_blocks_of_the_embedded_voice_are_nearer_to_the_whole_than_8_bits(
+def test_blocking_error_is_below_that_of_8_bits(
     engines: tuple[OnnxEngine, OnnxEngine], encoded: tuple[EncoderOutput, Ids]
 ) -> None:
     _, engine = engines

@@ -104,7 +104,7 @@ def test_what_a_graph_file_needs_is_measured_by_running_it(
 
 
 @torch.no_grad()
-def test_chunks_with_that_context_equal_the_whole_on_other_inputs() -> None:
+def test_chunks_with_that_context_equal_the_whole() -> None:
     torch.manual_seed(3)
     model = build_model(SPECTRAL).eval()
     denoiser = DenoiserGraph(model, named_schedule("cosine", STEPS))

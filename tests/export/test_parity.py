@@ -85,7 +85,7 @@ def test_encoder_with_other_durations_is_refused(
         check_parity(folder, sources, FILES)
 
 
-def test_wrong_layer_of_a_low_precision_is_found_by_comparison_with_fp32(
+def test_wrong_low_precision_layer_is_found_against_fp32(
     folder: Path, sources: dict[str, GraphSource]
 ) -> None:
     files = in_fp16(folder)
@@ -136,7 +136,7 @@ def test_what_lies_60_db_below_does_not_count() -> None:
     assert log_spectral_distance(np.zeros(100), np.zeros(100)) == 0
 
 
-def test_frames_with_another_voicing_are_counted_but_have_no_cents() -> None:
+def test_frames_with_other_voicing_count_without_cents() -> None:
     made = EXPECTED.copy()
     made[0, 0], made[0, 1] = 500.0, 0.0
     assert f0_error_cents(made, EXPECTED) == 0

@@ -77,7 +77,7 @@ def quantised_layers(model: onnx.ModelProto) -> set[str]:
     }
 
 
-def test_layer_that_would_be_heard_stays_exact_though_others_share_its_weights(
+def test_sensitive_layer_stays_exact_with_shared_weights(
     model: onnx.ModelProto, rollouts: list[dict[str, NDArray[Any]]]
 ) -> None:
     sharing = onnx.ModelProto.FromString(model.SerializeToString())
@@ -107,7 +107,7 @@ def test_quantised_graph_is_close_to_the_float_graph(
     assert error < measured[0].noise_db  # of the layer that was left out
 
 
-def test_cpu_activations_have_no_sign_and_weights_a_scale_a_channel(
+def test_cpu_activations_unsigned_weights_per_channel(
     model: onnx.ModelProto, rollouts: list[dict[str, NDArray[Any]]]
 ) -> None:
     made, _ = to_int8(model, rollouts)
@@ -118,7 +118,7 @@ def test_cpu_activations_have_no_sign_and_weights_a_scale_a_channel(
     assert [scale.shape for scale in scales] == [(8,)]
 
 
-def test_sum_of_two_products_fits_16_bits_as_processors_without_vnni_ask(
+def test_two_products_fit_16_bits_without_vnni(
     model: onnx.ModelProto, rollouts: list[dict[str, NDArray[Any]]]
 ) -> None:
     made, _ = to_int8(model, rollouts)

@@ -20,7 +20,7 @@ EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 F32 = TensorProto.FLOAT
 
 
-def test_folded_graph_computes_the_same_without_a_cast_of_weights() -> None:
+def test_folded_graph_needs_no_weight_casts() -> None:
     path = Bundle.load(EMBEDDED).graph_path("denoiser_2")
     generator = np.random.default_rng(0)
     original = onnxruntime.InferenceSession(path)

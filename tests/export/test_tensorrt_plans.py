@@ -50,7 +50,7 @@ def test_timings_are_kept_beside_the_bundle_and_used_again(
     assert cache.read_bytes() == b"++"
 
 
-def test_plans_of_other_machines_stay_and_those_of_this_one_are_replaced(
+def test_only_plans_of_this_machine_are_replaced(
     nvidia: Any, voice: Bundle, tmp_path: Path
 ) -> None:
     first = Bundle.load(add_plans(voice, tmp_path / "voice", SMALL))
@@ -63,7 +63,7 @@ def test_plans_of_other_machines_stay_and_those_of_this_one_are_replaced(
     assert plans == {"NVIDIA H200": (24, 48), "NVIDIA L4": (32,)}
 
 
-def test_all_denoisers_and_all_precisions_for_gpus_are_built_by_default(voice: Bundle) -> None:
+def test_every_denoiser_and_gpu_precision_is_built(voice: Bundle) -> None:
     graphs = {
         name: GraphInfo({**g.files, "fp16": f"{name}.16", "int8": f"{name}.8"}, g.inputs, g.outputs)
         for name, g in voice.manifest.graphs.items()

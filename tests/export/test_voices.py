@@ -20,7 +20,7 @@ from dlpo_export.pipeline import export_bundle
 from dlpo_export.tensorrt.check import sample_of
 
 
-def test_offers_every_speaker_in_the_first_session_by_default(voices_bundle: Path) -> None:
+def test_default_offer_is_each_speakers_first_session(voices_bundle: Path) -> None:
     manifest = Bundle.load(voices_bundle).manifest
     assert (manifest.voice, manifest.voices) == ("ann", ("ann", "bob"))
     assert VOICES in manifest.requires

@@ -56,7 +56,7 @@ def test_rounded_weights_are_stored_in_as_many_bits_and_exactly(
     np.testing.assert_array_equal(made, weight.detach().numpy())
 
 
-def test_rounding_to_8_bits_is_at_most_half_a_step_of_its_channel() -> None:
+def test_rounding_error_is_at_most_half_a_channel_step() -> None:
     torch.manual_seed(0)
     layer = nn.Conv1d(8, 6, 3)
     before = layer.weight.detach().clone()

@@ -127,7 +127,9 @@ def test_recogniser_understands_speech_better_than_noise() -> None:
 
 
 @pytest.mark.parametrize("make", [Nisqa, Dnsmos])
-def test_missing_or_damaged_weights_are_told(make: Callable[[Path], Judge], tmp_path: Path) -> None:
+def test_missing_or_damaged_weights_are_reported(
+    make: Callable[[Path], Judge], tmp_path: Path
+) -> None:
     path = tmp_path / "weights"
     with pytest.raises(CheckpointError, match="no such file"):
         make(path)
@@ -137,7 +139,7 @@ def test_missing_or_damaged_weights_are_told(make: Callable[[Path], Judge], tmp_
 
 
 @pytest.mark.parametrize("make", [Nisqa, Dnsmos, SpeakerEncoder])
-def test_a_judge_without_its_front_end_is_refused_before_it_scores(
+def test_judge_without_its_front_end_is_refused(
     make: Callable[[Path], Judge], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "librosa", None)

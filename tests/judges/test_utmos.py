@@ -158,8 +158,8 @@ def by_torchs_own_layers(state: State, head: Any, waveform: Tensor) -> float:
         layer.load_state_dict(renamed)
         x = layer.train()(x)  # in eval mode torch takes another path; there is no dropout
     lstm, hidden, out, domains, listeners = head
-    told = torch.cat([domains[DOMAIN], listeners[LISTENER]]).expand(1, x.shape[1], -1)
-    frames = out(hidden(lstm(torch.cat([x, told], -1))[0]).relu())
+    message = torch.cat([domains[DOMAIN], listeners[LISTENER]]).expand(1, x.shape[1], -1)
+    frames = out(hidden(lstm(torch.cat([x, message], -1))[0]).relu())
     return float(frames.mean()) * 2 + 3
 
 

@@ -29,7 +29,7 @@ WORDS_SAID = 3
 WORDS = ("Ġ23", "Ġhum", "Ġ...")
 
 
-def stand_in(directory: Path, says: str, multilingual: bool = True) -> Path:
+def toy_checkpoint(directory: Path, says: str, multilingual: bool = True) -> Path:
     """Write a checkpoint that says one word again and again."""
 
     processor_class, model_class = import_transformers()
@@ -95,23 +95,23 @@ def hum(seconds: float) -> np.ndarray:
 
 @pytest.mark.parametrize("multilingual", [True, False])
 def test_words_are_decoded(tmp_path: Path, multilingual: bool) -> None:
-    whisper = Whisper(stand_in(tmp_path / "tiny", "Ġhum", multilingual=multilingual))
+    whisper = Whisper(toy_checkpoint(tmp_path / "tiny", "Ġhum", multilingual=multilingual))
     assert whisper.transcribe([hum(1), hum(0.5)], RATE) == ["hum hum hum"] * 2
     assert whisper.name == "Whisper tiny"
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stand_in(tmp_path_factory.mktemp("whisper") / "tiny", "Ġhum")
+    return toy_checkpoint(tmp_path_factory.mktemp("whisper") / "tiny", "Ġhum")
 
 
 @pytest.mark.parametrize(("says", "heard"), [("Ġ23", " ".join(["twenty three"] * 3)), ("Ġ...", "")])
 def test_transcripts_are_in_words(tmp_path: Path, says: str, heard: str) -> None:
-    (transcript,) = Whisper(stand_in(tmp_path, says)).transcribe([hum(1)], RATE)
+    (transcript,) = Whisper(toy_checkpoint(tmp_path, says)).transcribe([hum(1)], RATE)
     assert transcript.replace("-", " ") == heard
 
 
-def test_probability_of_a_text_is_high_for_what_it_hears_and_has_a_gradient(tiny: Path) -> None:
+def test_text_probability_peaks_at_speech_and_has_gradient(tiny: Path) -> None:
     whisper = Whisper(tiny)
     waveform = torch.from_numpy(hum(1)).requires_grad_()
     said, other = (whisper.score_with_gradient(waveform, text) for text in ("hum hum", "23"))
@@ -124,7 +124,7 @@ def test_probability_of_a_text_is_high_for_what_it_hears_and_has_a_gradient(tiny
 
 @pytest.mark.parametrize("multilingual", [True, False])
 def test_a_question_mark_is_weighed_against_a_full_stop(tmp_path: Path, multilingual: bool) -> None:
-    directory = stand_in(tmp_path / "tiny", "Ġhum", multilingual=multilingual)
+    directory = toy_checkpoint(tmp_path / "tiny", "Ġhum", multilingual=multilingual)
     model = import_transformers()[1].from_pretrained(directory)
     tokens = json.loads((directory / "tokenizer.json").read_text())["model"]["vocab"]
     embedding, said = model.model.decoder.embed_tokens.weight, model.model.decoder.layer_norm.bias
@@ -141,12 +141,12 @@ def test_clip_longer_than_a_window_is_heard_to_its_end(tiny: Path) -> None:
     assert len(long.split()) > len(short.split())  # each window has its words
 
 
-def test_directory_without_a_checkpoint_is_told(tmp_path: Path) -> None:
+def test_directory_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no config\.json; expected the directory"):
         Whisper(tmp_path)
 
 
-def test_checkpoint_of_another_model_is_told(tiny: Path, tmp_path: Path) -> None:
+def test_checkpoint_of_another_model_is_refused(tiny: Path, tmp_path: Path) -> None:
     other = shutil.copytree(tiny, tmp_path / "other")
     config = json.loads((other / "config.json").read_text()) | {"d_model": 32}
     (other / "config.json").write_text(json.dumps(config))
@@ -154,7 +154,7 @@ def test_checkpoint_of_another_model_is_told(tiny: Path, tmp_path: Path) -> None
         Whisper(other)
 
 
-def test_damaged_weights_are_told(tiny: Path, tmp_path: Path) -> None:
+def test_damaged_weights_are_refused(tiny: Path, tmp_path: Path) -> None:
     other = shutil.copytree(tiny, tmp_path / "other")
     weights = (other / "model.safetensors").read_bytes()
     (other / "model.safetensors").write_bytes(weights[: len(weights) // 2])
@@ -162,7 +162,7 @@ def test_damaged_weights_are_told(tiny: Path, tmp_path: Path) -> None:
         Whisper(other)
 
 
-def test_missing_weights_are_told(tiny: Path, tmp_path: Path) -> None:
+def test_missing_weights_are_reported(tiny: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     other = shutil.copytree(tiny, tmp_path / "other")

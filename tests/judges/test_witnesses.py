@@ -95,7 +95,7 @@ def test_unusable_waveforms_are_refused(p835: P835) -> None:
         Plcmos().score([hum(0.1)], RATE)
 
 
-def test_missing_weights_are_told_with_their_source(tmp_path: Path) -> None:
+def test_missing_weights_error_names_the_source(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"get it from https://github\.com/microsoft"):
         P835(tmp_path / WEIGHTS["P.835"])
 
@@ -108,7 +108,7 @@ def test_the_graph_of_another_judge_is_refused(tmp_path: Path) -> None:
         P835(other)
 
 
-def test_a_missing_package_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "speechmos.plcmos", None)
     with pytest.raises(MissingExtraError, match=r"speechmos is not installed.*\[bench\]"):
         Plcmos()

@@ -108,7 +108,7 @@ def answer(ballot: Ballot) -> RaterAnswer:
 
 
 @dataclass
-class Door:
+class RunningServer:
     """A running server."""
 
     port: int
@@ -138,17 +138,17 @@ class Door:
 
 
 @pytest.fixture
-def open_door() -> Iterator[Callable[..., Door]]:
-    """`open_door(folder, store)`; it closes with the test."""
+def open_server() -> Iterator[Callable[..., RunningServer]]:
+    """`open_server(folder, store)`; it closes with the test."""
     with ExitStack() as stack:
 
-        def start(*arguments: Any) -> Door:
-            server = in_another_thread(listening(build_app(*arguments), "127.0.0.1", 0))
-            return Door(stack.enter_context(server)[0])
+        def start(*arguments: Any) -> RunningServer:
+            running = in_another_thread(listening(build_app(*arguments), "127.0.0.1", 0))
+            return RunningServer(stack.enter_context(running)[0])
 
         yield start
 
 
 @pytest.fixture
-def door(folder: Path, open_door: Any) -> Door:
-    return open_door(folder)
+def server(folder: Path, open_server: Any) -> RunningServer:
+    return open_server(folder)

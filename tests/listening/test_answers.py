@@ -24,7 +24,7 @@ def test_an_answer_is_read_as_it_was_written(ballot: Any, answer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("test", "0123456789abcdef", "this is"),
         ("trial", "0123456789abcdef", "trial '0123456789abcdef' is unknown"),
@@ -41,14 +41,14 @@ def test_an_answer_is_read_as_it_was_written(ballot: Any, answer: Any) -> None:
         ("extra", 1, "extra"),
     ],
 )
-def test_what_is_no_answer_is_refused(
-    ballot: Any, answer: Any, field: str, value: object, told: str
+def test_malformed_answers_are_refused(
+    ballot: Any, answer: Any, field: str, value: object, message: str
 ) -> None:
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         parse_answer(json.dumps({**asdict(answer), field: value}).encode(), ballot.key)
 
 
-def test_damaged_lines_are_told_and_the_others_kept(
+def test_damaged_lines_are_reported_and_others_kept(
     folder: Path, ballot: Any, answer: Any, tmp_path: Path
 ) -> None:
     bad = replace(answer, choice="both")
@@ -143,9 +143,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(
     assert lines(folder) == [answer.to_json(), other.to_json()]
 
 
-def test_a_line_that_a_killed_process_began_does_not_spoil_the_next(
-    folder: Path, ballot: Any, answer: Any
-) -> None:
+def test_half_written_line_does_not_spoil_the_next(folder: Path, ballot: Any, answer: Any) -> None:
     (folder / "answers").mkdir()
     path = folder / "answers" / f"{answer.session}.jsonl"
     path.write_text(answer.to_json()[:40])

@@ -35,9 +35,7 @@ def wavs(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def test_folders_of_wavs_are_compared_by_the_clips_that_both_have(
-    wavs: Any, tmp_path: Path
-) -> None:
+def test_folders_are_compared_by_their_common_clips(wavs: Any, tmp_path: Path) -> None:
     ours, theirs = wavs("ours", "c1", "c2", "c3"), wavs("theirs", "c2", "c3", "c4")
 
     result = listen(f"new={ours}", f"old={theirs}", "--no-serve", "--out", tmp_path / "t")
@@ -70,18 +68,18 @@ def test_what_cannot_be_compared_is_refused(tiny_bundle: Path, wavs: Any, tmp_pa
     texts.write_text("Hello there.\n")
     out = ("--out", tmp_path / "t", "--no-serve")
 
-    def told(*arguments: str | Path) -> str:
+    def message(*arguments: str | Path) -> str:
         result = listen(*arguments, *out)
         assert result.exit_code == 1
         return result.stderr
 
-    assert "none of the 1 sentences is in" in told(ours, theirs)
-    assert "name two systems that differ" in told(ours, ours)
-    assert "are the same system" in told(f"x={tiny_bundle}", f"y={tiny_bundle}")
-    assert "are the same system" in told(ours, f"y={ours}/../ours")
-    assert "is no system" in told("nobody", ours)
-    assert "expected files like line-0001.wav" in told(ours, tiny_bundle, "--texts", texts)
-    assert "can't be read" in told(ours, tiny_bundle, "--corpus", tmp_path)
+    assert "none of the 1 sentences is in" in message(ours, theirs)
+    assert "name two systems that differ" in message(ours, ours)
+    assert "are the same system" in message(f"x={tiny_bundle}", f"y={tiny_bundle}")
+    assert "are the same system" in message(ours, f"y={ours}/../ours")
+    assert "is no system" in message("nobody", ours)
+    assert "expected files like line-0001.wav" in message(ours, tiny_bundle, "--texts", texts)
+    assert "can't be read" in message(ours, tiny_bundle, "--corpus", tmp_path)
     assert not (tmp_path / "t").exists()
 
 

@@ -148,7 +148,7 @@ def test_each_decided_answer_is_a_pair(
     assert len(list((tmp_path / "deep" / "pairs").iterdir())) == 4
 
 
-def test_who_does_not_listen_teaches_nothing(
+def test_inattentive_listeners_yield_no_pairs(
     folder: Path, ballot: Any, sitting: list[Any], tmp_path: Path
 ) -> None:
     careless = Collected(tuple(replace(answer, choice="first") for answer in sitting), ())

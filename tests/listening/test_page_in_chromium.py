@@ -78,8 +78,8 @@ def open_page(browser: Any) -> Iterator[Callable[[str], Page]]:
 
 
 @pytest.fixture
-def page(door: Any, open_page: Callable[[str], Page]) -> Page:
-    return open_page(door.url)
+def page(server: Any, open_page: Callable[[str], Page]) -> Page:
+    return open_page(server.url)
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import pytest
 from dlpo_bench.listening.answers import AnswerKey, read_answers
 
 
-def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(key: AnswerKey, door: Any) -> None:
+def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(key: AnswerKey, server: Any) -> None:
     sounds = [f"/audio/{name}.wav" for trial in key.trials for name in trial.sounds]
 
     for path in ("/", "/page.js", "/answers.js", "/player.js", "/page.css", "/icon.svg", *sounds):
-        status, headers, body = door.request("GET", path)
+        status, headers, body = server.request("GET", path)
         assert (status, bool(body)) == (200, True)
         assert headers["Content-Security-Policy"].startswith(
             "default-src 'none'; script-src 'self'"
@@ -33,15 +33,15 @@ def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(key: AnswerKey, d
      "/audio/..%2f..%2fkey.json", "/answers/", "/audio/", "/audio/0000000000000000.wav", "//",
      "/page/index.html", "/answers/00000000000000000000000000000000.jsonl"],
 )  # fmt: skip
-def test_nothing_else_can_be_had(door: Any, path: str) -> None:
-    status, _, body = door.request("GET", path)
+def test_nothing_else_can_be_had(server: Any, path: str) -> None:
+    status, _, body = server.request("GET", path)
 
     assert status == 404
     assert b"hum" not in body
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "status", "told"),
+    ("body", "headers", "status", "message"),
     [
         (b"{", {}, 400, "JSON"),
         (b"[" * 4_000, {}, 400, "JSON"),
@@ -52,18 +52,18 @@ def test_nothing_else_can_be_had(door: Any, path: str) -> None:
         (b"{}", {"Origin": "null"}, 403, "own page"),
     ],
 )
-def test_what_is_no_answer_is_refused_with_a_reason(
-    folder: Path, door: Any, body: bytes, headers: dict[str, str], status: int, told: str
+def test_malformed_answer_is_refused_with_a_reason(
+    folder: Path, server: Any, body: bytes, headers: dict[str, str], status: int, message: str
 ) -> None:
-    refused, reply = door.post(body, **headers)
+    refused, reply = server.post(body, **headers)
 
     assert refused == status
-    assert told in reply["error"]
+    assert message in reply["error"]
     assert list((folder / "answers").iterdir()) == []
 
 
 def test_acknowledged_answers_survive_a_kill(
-    folder: Path, key: AnswerKey, ballot: Any, door: Any
+    folder: Path, key: AnswerKey, ballot: Any, server: Any
 ) -> None:
     sitting = ballot.sitting(5, "Ann", ["a", "b", "same"])
     program = ["-c", "from dlpo.cli import app; app()", "listen", "serve", folder, "--port", "0"]
@@ -72,7 +72,7 @@ def test_acknowledged_answers_survive_a_kill(
         try:
             assert process.stdout
             port = int(process.stdout.readline().split("/, ")[0].rpartition(":")[2])
-            at = replace(door, port=port)  # of the process
+            at = replace(server, port=port)  # of the process
             assert [at.post(answer)[0] for answer in sitting] == [200] * 5
         finally:
             process.kill()

@@ -47,9 +47,7 @@ def noise(seed: int = 0, symbols: int = PHONEMES.shape[1]) -> Tensor:
 
 
 @torch.no_grad()
-def test_the_same_noise_draws_the_same_contour_and_any_does_without_temperature(
-    contour: Contour, voice: Tensor
-) -> None:
+def test_noise_decides_the_contour_unless_temperature_is_0(contour: Contour, voice: Tensor) -> None:
     def draw(seed: int) -> Tensor:
         return contour.draw(PHONEMES, EVERYTHING, DURATIONS, noise(seed), voice)
 

@@ -74,7 +74,7 @@ def test_real_bindings_without_a_driver_end_in_our_error(environment: dict[str, 
         "except EngineError as error:\n"
         "    print(error)\n"
     )
-    paths = os.pathsep.join(str(ROOT / room) for room in ("", "export", "serving"))
+    paths = os.pathsep.join(str(ROOT / folder) for folder in ("", "export", "serving"))
 
     said = python({**environment, "PYTHONPATH": paths}, "-c", build)
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts/gpu-check"
 
 
-def test_every_step_that_can_t_run_says_why_and_is_no_failure(tmp_path: Path) -> None:
+def test_steps_that_cannot_run_are_skipped_with_a_reason(tmp_path: Path) -> None:
     command = [sys.executable, SCRIPT, "--limit-s", "0.1", "--out", tmp_path]
     subprocess.run(command, check=True)
 

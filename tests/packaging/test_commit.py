@@ -30,7 +30,7 @@ def test_what_the_build_wrote_goes_before_git(repository: Path) -> None:
     assert source_commit(repository) == "60911d3"
 
 
-def test_an_environment_inside_of_another_repository_does_not_take_its_commit(
+def test_installed_package_ignores_an_enclosing_repository(
     repository: Path,
 ) -> None:
     package = repository / ".venv" / "dlpo"
@@ -39,7 +39,7 @@ def test_an_environment_inside_of_another_repository_does_not_take_its_commit(
     assert source_commit(package) is None
 
 
-def test_a_checkout_says_its_commit_and_whether_files_were_changed(repository: Path) -> None:
+def test_checkout_reports_commit_and_changes(repository: Path) -> None:
     module = repository / Path(commit.__file__).name
     module.touch()
     git(repository, "add", module.name)

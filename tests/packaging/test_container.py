@@ -52,7 +52,7 @@ def test_hadolint_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_an_image_holds_its_lock_and_runs_without_a_shell_and_not_as_root(target: str) -> None:
+def test_image_holds_its_lock_and_has_no_shell_or_root(target: str) -> None:
     assert not [line for line in instructions(target) if line.startswith("RUN ")]
     json.loads(last(target, "ENTRYPOINT"))  # exec form
     json.loads(last(target, "CMD"))
@@ -72,7 +72,7 @@ def test_a_server_s_health_is_asked_without_a_shell(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", SERVERS)
-def test_the_settings_in_an_image_are_settings_and_open_the_exposed_ports(target: str) -> None:
+def test_image_settings_open_the_exposed_ports(target: str) -> None:
     values = tomllib.loads((ROOT / "scripts" / "image" / f"{target}.toml").read_text("utf-8"))
 
     settings = ServerSettings(**values)
@@ -83,7 +83,7 @@ def test_the_settings_in_an_image_are_settings_and_open_the_exposed_ports(target
     assert settings.engine == ("cuda" if target == "gpu" else "cpu")
 
 
-def test_the_build_is_given_every_file_that_it_copies_and_no_others() -> None:
+def test_build_context_is_exactly_what_is_copied() -> None:
     lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     shown = {line[1:] for line in lines if line.startswith("!")}
     copies = (line for _, own in stages().values() for line in own if line.startswith("COPY "))

@@ -85,7 +85,7 @@ def test_a_lock_holds_the_versions_that_are_tested(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["build", *EXTRAS])
-def test_every_file_of_a_lock_is_known_by_its_hash_and_none_by_an_address(name: str) -> None:
+def test_locked_files_have_hashes_and_no_addresses(name: str) -> None:
     for requirement, hashes in locked(name):
         assert requirement.url is None
         assert hashes, f"{requirement} has no hash; {AGAIN}"

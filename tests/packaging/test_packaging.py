@@ -1,4 +1,4 @@
-"""What an installation promises: pinned extras, a complete wheel, rooms that stay apart."""
+"""What an installation promises: pinned extras, a complete wheel, packages that stay apart."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_every_row_is_mapped_to_a_record() -> None:
 
 
 @pytest.mark.parametrize("label", ROWS)
-def test_every_number_of_a_row_stands_in_the_record_that_is_linked(label: str) -> None:
+def test_numbers_of_a_row_come_from_the_linked_record(label: str) -> None:
     cells = table()[label]
     for cell, figures in zip(cells, ROWS[label], strict=True):
         numbers = NUMBER.findall(cell)

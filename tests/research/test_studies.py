@@ -104,7 +104,7 @@ def test_each_band_of_the_equaliser_moves_its_frequencies(tiny_checkpoint: Path)
     torch.testing.assert_close(model.denoise(*given), (1 + equaliser.GAIN) * flat)
 
 
-def test_the_reward_is_the_mean_of_its_judges_in_untuned_standard_deviations() -> None:
+def test_reward_is_the_mean_of_standardised_judges() -> None:
     def scores(a: list[float], b: list[float]) -> SystemScores:
         return SystemScores([Take({"a": np.array(a), "b": np.array(b)}, {}, {})])
 

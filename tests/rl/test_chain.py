@@ -86,7 +86,7 @@ def test_log_probs_equal_those_of_the_normal_distribution(rollout: Rollout) -> N
             torch.testing.assert_close(rollout.log_probs[s, b], expected)
 
 
-def test_the_last_step_lands_on_the_clean_level_and_carries_no_score(rollout: Rollout) -> None:
+def test_last_step_is_clean_and_has_no_log_prob(rollout: Rollout) -> None:
     assert rollout.scored == (0, 1)
     assert rollout.log_probs.shape == (2, 4)
     assert torch.equal(rollout.states[3], rollout.means[2])
@@ -119,9 +119,7 @@ def test_a_rollout_without_actions_or_keys_is_refused(
 
 
 @pytest.mark.parametrize(("steps", "eta"), [(3, 0.0), (1, 1.0)], ids=["DDIM", "one step"])
-def test_a_chain_without_noise_has_an_output_but_no_actions_to_replay(
-    toy: Any, steps: int, eta: float
-) -> None:
+def test_noiseless_chain_has_no_actions_to_replay(toy: Any, steps: int, eta: float) -> None:
     policy = toy.Policy()
     rollout = toy.rollout(policy, named_schedule("cosine", steps, eta), 4)
     assert rollout.scored == ()
@@ -131,9 +129,7 @@ def test_a_chain_without_noise_has_an_output_but_no_actions_to_replay(
         ChainPolicy(policy, rollout.schedule).replay(rollout)
 
 
-def test_replay_repeats_the_densities_of_the_policy_that_acted_to_the_bit(
-    voice: SpectralWaveGrad2, rollout: Rollout
-) -> None:
+def test_replay_repeats_log_probs_to_the_bit(voice: SpectralWaveGrad2, rollout: Rollout) -> None:
     again = ChainPolicy(voice, rollout.schedule).replay(rollout)
     assert torch.equal(again.log_probs, rollout.log_probs)
     assert again.log_probs.requires_grad

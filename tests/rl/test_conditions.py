@@ -14,7 +14,7 @@ from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
 
-def test_sentences_are_conditioned_as_if_alone_and_silence_follows(
+def test_batched_conditions_equal_single_ones(
     voice: SpectralWaveGrad2,
 ) -> None:
     drawn = [Prompt(i, "hum", 10 + np.arange(5 + 4 * i, dtype=np.int64)) for i in range(2)]

@@ -36,7 +36,7 @@ def gradient(loss: Tensor, policy: Any) -> Tensor:
 
 
 @pytest.mark.parametrize("last_steps", [1, 2, 3])
-def test_gradient_is_that_of_the_expected_reward_through_the_last_steps(
+def test_gradient_is_that_of_reward_through_last_steps(
     toy: Any, served_chain: NoiseSchedule, last_steps: int
 ) -> None:
     policy = toy.Policy()

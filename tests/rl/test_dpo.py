@@ -68,7 +68,7 @@ def test_loss_is_equation_14_at_the_levels_of_the_chain(
     assert found.item() == pytest.approx(worked_out(policy, reference, pairs, schedule, 0.7))
 
 
-def test_at_the_reference_the_loss_is_log_2_and_its_gradient_prefers_the_winner(
+def test_loss_at_the_reference_is_log_2(
     toy: Any, pairs: Pairs, served_chain: NoiseSchedule
 ) -> None:
     policy = toy.Policy()
@@ -89,7 +89,7 @@ def rollout(
     return ChainPolicy(voice, served_chain).roll_out(sentences.repeat(3), keys, 3)
 
 
-def test_a_rollout_gives_the_best_and_the_worst_seed_of_each_sentence(rollout: Rollout) -> None:
+def test_pairs_are_best_and_worst_seed_of_a_sentence(rollout: Rollout) -> None:
     pairs = pairs_of(rollout, torch.tensor([0.1, 0.3, 0.2, -1.0, -2.0, -3.0]))
     assert torch.equal(pairs.winners, rollout.output[[1, 3]])
     assert torch.equal(pairs.losers, rollout.output[[0, 5]])

@@ -51,7 +51,7 @@ def panel(
     return ValidationPanel(reference, prompts, models, None, StageTimer(), 2)
 
 
-def test_kl_is_that_of_two_gaussians_in_the_states_that_the_policy_reached(
+def test_kl_is_that_of_gaussians_in_visited_states(
     panel: ValidationPanel, voice: SpectralWaveGrad2, served_chain: NoiseSchedule
 ) -> None:
     policy = deepcopy(voice)

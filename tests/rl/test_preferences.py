@@ -123,7 +123,7 @@ def test_renderings_have_the_voices_own_level_and_length(
         assert brighter == pytest.approx(2.0, abs=0.1)
 
 
-def test_pairs_that_do_not_fit_the_voice_are_left_out_with_a_warning(
+def test_unfit_pairs_are_left_out_with_a_warning(
     matched: Any, tmp_path: Path, pair: Pair, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = pair(TEXTS[0])
@@ -157,7 +157,7 @@ def test_the_hash_depends_on_the_pairs_and_their_wavs(tmp_path: Path, pair: Pair
 
 
 @pytest.mark.full
-def test_a_voice_tuned_on_pairs_renders_other_sentences_as_preferred(
+def test_preference_generalises_to_other_sentences(
     tuning: Any, pair: Pair, say: Say, voice: SpectralWaveGrad2
 ) -> None:
     tuner = tuning.tuner(

@@ -56,7 +56,7 @@ def test_a_corpus_without_prompts_is_refused(dataset: Corpora) -> None:
         Prompts(dataset, seed=0, longest_s=0.1)
 
 
-def test_sentence_with_a_word_that_the_aligner_did_not_know_is_no_prompt(
+def test_sentence_with_an_unaligned_word_is_left_out(
     dataset: Corpora, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = Prompts(dataset, seed=0).numbers
@@ -72,7 +72,7 @@ def test_sentence_with_a_word_that_the_aligner_did_not_know_is_no_prompt(
     assert Prompts(dataset, seed=0).numbers == numbers[:2] + numbers[3:]
 
 
-def test_corpora_are_drawn_by_their_shares_and_take_turns_in_validation(
+def test_corpora_are_drawn_by_share_and_validated_in_turn(
     wordy_dataset: Path,
 ) -> None:
     both = Corpora([wordy_dataset, wordy_dataset], [3.0, 1.0])

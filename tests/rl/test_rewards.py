@@ -81,9 +81,7 @@ DULL = tone(500, 0.1)
 
 
 @pytest.mark.parametrize(("bright", "expected"), [(0.01, 0.0), (0.1, -(20 - 3.01 - 3.0))])
-def test_a_voice_that_is_too_bright_loses_the_decibels_outside_the_band(
-    bright: float, expected: float
-) -> None:
+def test_excess_brightness_costs_its_decibels(bright: float, expected: float) -> None:
     found = high_band_reward(-20.0).judge(clips(DULL + tone(6000, bright)))
     assert found == pytest.approx([expected], abs=0.2)
 

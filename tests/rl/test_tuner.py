@@ -81,7 +81,7 @@ def test_every_method_moves_the_denoiser_and_nothing_else(method: MethodName, tu
 
 
 @pytest.mark.parametrize("method", ["direct", "control"])
-def test_adapters_learn_by_reward_and_recordings_and_change_no_other_voice(
+def test_adapters_learn_without_changing_other_voices(
     method: MethodName, tuning: Any, tmp_path: Path
 ) -> None:
     def change(weights: dict[str, Any], others: int = 1) -> None:
@@ -110,7 +110,7 @@ def test_adapters_learn_by_reward_and_recordings_and_change_no_other_voice(
             tuning.tuner("refused", **settings | other)
 
 
-def test_one_step_is_tuned_by_the_direct_gradient_and_not_by_exploring_its_noise(
+def test_one_step_chain_learns_by_the_direct_gradient(
     tuning: Any,
 ) -> None:
     tuning.tuner(objective=Objective("direct", guide="recordings"), steps=1, updates=1).run()
@@ -119,9 +119,7 @@ def test_one_step_is_tuned_by_the_direct_gradient_and_not_by_exploring_its_noise
         tuning.tuner("other", Objective("ddpo"), steps=1)
 
 
-def test_a_louder_voice_scores_the_same_where_all_clips_are_heard_at_one_level(
-    tuning: Any, monkeypatch: Any
-) -> None:
+def test_level_does_not_change_a_levelled_score(tuning: Any, monkeypatch: Any) -> None:
     collector = tuning.tuner(rewards=[tuning.Loudness()], same_level=True).collector
     batch, plain = collector.collect(0), collector.policy.model.to_waveform
     before = collector.judge(batch)[1]["reward/loudness"]
@@ -131,7 +129,7 @@ def test_a_louder_voice_scores_the_same_where_all_clips_are_heard_at_one_level(
 
 @pytest.mark.full
 @pytest.mark.parametrize(("method", "learning_rate"), [("dlpo", 3e-3), ("direct", 3e-4)])
-def test_tuning_raises_the_reward_on_sentences_that_it_never_said(
+def test_tuning_raises_reward_on_unseen_sentences(
     method: MethodName, learning_rate: float, tuning: Any
 ) -> None:
     tuner = tuning.tuner(
@@ -190,14 +188,14 @@ def test_best_is_what_the_held_out_judge_likes_best(tuning: Any) -> None:
             return tuning.Steadiness().judge(speech) + liked * Fickle.asked
 
     best = tuning.tuner(judges=[Fickle()], learning_rate=1e-6).run()
-    told = json.loads((tuning.out / "run" / "best.json").read_text())
+    message = json.loads((tuning.out / "run" / "best.json").read_text())
     assert best == tuning.out / "run" / "best"
-    assert told["update"] == 3
-    assert told["figures"]["held_out/fickle"] > told["baseline"]["held_out/fickle"]
+    assert message["update"] == 3
+    assert message["figures"]["held_out/fickle"] > message["baseline"]["held_out/fickle"]
     assert load_checkpoint(best).provenance.tuned.updates == 3  # type: ignore[union-attr]
 
 
-def test_the_guard_ends_a_run_that_leaves_the_ground_and_keeps_the_best(tuning: Any) -> None:
+def test_guard_stops_a_divergent_run_and_keeps_the_best(tuning: Any) -> None:
     settings = {"guard": True, "kl_limit": 1e-9}
     tuner = tuning.tuner(**settings)
     best = tuner.run()
@@ -275,7 +273,7 @@ def test_a_second_interrupt_stops_at_once(tuning: Any) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize(("explore", "updates"), [("chain", 60), ("step", 60), ("weights", 30)])
-def test_dlpo_reaches_most_of_the_possible_gain_on_held_out_sentences(
+def test_dlpo_reaches_most_of_the_held_out_gain(
     tuning: Any, base_checkpoint: Path, explore: Explore, updates: int
 ) -> None:
     # Exploring the prosody of a tiny voice leaves no speech to judge; `base` predicts none.

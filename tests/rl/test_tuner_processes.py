@@ -47,9 +47,7 @@ def test_two_processes_do_the_updates_of_one(tuning: Any, tune: Any, explore: Ex
     )
 
 
-def test_a_killed_process_is_an_error_of_the_other_and_the_state_remains(
-    tuning: Any, tune: Any
-) -> None:
+def test_killed_process_fails_the_other_and_keeps_state(tuning: Any, tune: Any) -> None:
     first, second = tune(dies_at=5)
     _, said = first.communicate(timeout=LONGEST_S)
     second.communicate(timeout=LONGEST_S)

@@ -36,7 +36,7 @@ def test_the_gradient_is_that_of_the_smoothed_return() -> None:
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])
-def test_a_linear_return_is_estimated_without_bias_in_every_block(blocks: int) -> None:
+def test_linear_return_is_estimated_without_bias(blocks: int) -> None:
     space = WeightSpace(small_weights(), "rank1")
     slope = [torch.randn_like(v) for v in space.velocity]
     perturbations = [space.draw((0, m), blocks) for m in range(5_000)]
@@ -53,7 +53,7 @@ def test_a_linear_return_is_estimated_without_bias_in_every_block(blocks: int) -
     assert not any(one.any() for one in found[explored:])
 
 
-def test_a_perturbation_is_relative_to_the_weights_and_taken_back() -> None:
+def test_perturbation_scales_with_weights_and_is_undone() -> None:
     space = WeightSpace(weights := small_weights(), "rank1")
     before, z = [w.detach().clone() for w in weights], space.draw((1,), 3)
     tensors, channels = z.vectors
@@ -66,7 +66,7 @@ def test_a_perturbation_is_relative_to_the_weights_and_taken_back() -> None:
     assert all(torch.equal(a, b) for a, b in zip(weights, before, strict=True))
 
 
-def test_a_step_has_rms_1_in_each_explored_block_and_none_in_the_others() -> None:
+def test_step_has_rms_1_in_explored_blocks_only() -> None:
     space = WeightSpace(small_weights(), "rank1", momentum=0.5)
     space.gradient = space.estimate([space.draw((i,), 2) for i in range(3)], torch.ones(3))
     before = space.weights[1].detach().clone()

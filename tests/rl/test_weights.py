@@ -13,7 +13,7 @@ from dlpo.rl.objective import Objective
 from dlpo.rl.weights import return_differences
 
 
-def test_the_return_is_alpha_r_minus_beta_dl_and_unit_spread_removes_their_scales() -> None:
+def test_return_is_scaled_reward_minus_diffusion_loss() -> None:
     r, dl = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([0.01, 0.03, -0.02])
     plain = Objective("dlpo", "weights", alpha=0.5, beta=3.0)
     torch.testing.assert_close(return_differences(r, dl, plain), 0.5 * r - 3 * dl)

@@ -98,12 +98,12 @@ def nested(depth: int) -> bytes:
 
 
 def test_deeply_nested_graphs_and_noise_are_refused() -> None:
-    for content, told in (
+    for content, message in (
         (nested(10), "Loop"),
         (nested(500), "no ONNX"),
         (b"\xff" * 99, "no ONNX"),
     ):
-        with pytest.raises(EngineError, match=told):
+        with pytest.raises(EngineError, match=message):
             check_operators(content, "bomb.onnx")
 
 

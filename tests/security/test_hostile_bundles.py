@@ -59,7 +59,7 @@ def test_no_name_in_a_sealed_zip_leads_out_of_its_folder(name: str, tmp_path: Pa
     assert [path.name for path in inner.iterdir()] == ["voice.dlpo"]
 
 
-def test_any_change_of_a_graph_is_read_or_refused_and_ends_no_process(tmp_path: Path) -> None:
+def test_changed_graph_never_ends_the_process(tmp_path: Path) -> None:
     for name in ("encoder.onnx", "weights.bin"):
         shutil.copy(EMBEDDED / name, tmp_path)
     command = [sys.executable, HERE / "mutated_graphs.py", tmp_path, "0", str(COUNT)]

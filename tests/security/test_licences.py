@@ -65,7 +65,7 @@ def licence(distribution: str) -> str:
     return ", ".join(declared) or (about.get("License") or "").split("\n")[0]
 
 
-def test_the_default_install_says_of_every_package_under_which_licence() -> None:
+def test_every_default_package_states_its_licence() -> None:
     silent = {name for name in closure("serve") if not licence(name)}
 
     assert silent == set()
@@ -79,7 +79,7 @@ def test_no_package_of_the_default_install_is_under_the_gpl(extras: tuple[str, .
     assert with_gpl_libraries(closure(*extras)) == set()
 
 
-def test_packages_under_the_lgpl_are_the_resampler_and_packages_with_libsndfile() -> None:
+def test_lgpl_packages_are_the_known_ones() -> None:
     said = {name for name in closure("serve") if LESSER.search(licence(name))}
     bundling = {
         name
@@ -92,7 +92,7 @@ def test_packages_under_the_lgpl_are_the_resampler_and_packages_with_libsndfile(
     assert {name for name in closure() if LESSER.search(licence(name))} == set()  # the base install
 
 
-def test_libraries_under_the_gpl_come_only_with_the_package_that_is_known_for_it() -> None:
+def test_gpl_libraries_come_with_one_known_package() -> None:
     assert with_gpl_libraries(closure("serve", "codecs")) <= KNOWN_TO_BUNDLE
     declared = (ROOT / "docs" / "security.md").read_text("utf-8")
     assert all(f"`{name}`" in declared for name in KNOWN_TO_BUNDLE)

@@ -72,7 +72,7 @@ def test_a_secret_that_is_planted_is_found(text: str) -> None:
     assert secrets_in(text)
 
 
-def test_no_tracked_file_holds_a_token_of_ours_or_names_a_private_index() -> None:
+def test_no_file_holds_a_token_or_a_private_index() -> None:
     faults = []
     for name in tracked():
         text = (ROOT / name).read_text("utf-8", "replace")

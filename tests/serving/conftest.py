@@ -129,8 +129,8 @@ def running_server(
     async def run() -> None:
         stop = asyncio.Event()
 
-        def announce(doors: Endpoints, voice: str) -> None:
-            started.set_result((doors, asyncio.get_running_loop(), stop))
+        def announce(endpoints: Endpoints, voice: str) -> None:
+            started.set_result((endpoints, asyncio.get_running_loop(), stop))
 
         settings = ServerSettings(
             port=0, max_streams=max_streams, max_characters=2000, grace_s=grace_s, **further
@@ -140,11 +140,11 @@ def running_server(
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
-    doors, loop, stop = started.result(WAIT_S)
-    address = doors.grpc_address
+    endpoints, loop, stop = started.result(WAIT_S)
+    address = endpoints.grpc_address
     with grpc.insecure_channel(address) as channel:
         stub = speech_pb2_grpc.SpeechServiceStub(channel)
-        urls = doors.http_url, doors.wyoming_address
+        urls = endpoints.http_url, endpoints.wyoming_address
         server = RunningServer(address, channel, stub, loop, stop, thread, *urls)
         try:
             yield server

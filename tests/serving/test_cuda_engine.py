@@ -68,7 +68,7 @@ def test_every_bucket_is_warmed_and_has_a_cuda_graph_of_its_own(
     assert graph_ids[8:] == ["1"]
 
 
-def test_a_run_that_fails_and_memory_that_does_not_suffice_are_engine_errors(
+def test_failed_run_and_full_memory_are_engine_errors(
     cuda_engine_on_cpu: LoadEngine, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle, onnxruntime = Bundle.load(tiny_bundle), import_onnxruntime()

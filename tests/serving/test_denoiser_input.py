@@ -101,7 +101,7 @@ def watched(sentence: Sentence) -> tuple[Watched, DenoiserInput, NDArray[np.floa
     return engine, inputs, all_of(inputs)[0]
 
 
-def test_frames_of_each_pitch_are_those_of_a_run_at_that_pitch_and_cost_little_more() -> None:
+def test_pitch_batch_equals_single_runs_at_little_cost() -> None:
     pitches = [-2.0, 0.0, 3.0]
     sentence = sentence_with(pitch_semitones=pitches)
 
@@ -133,7 +133,7 @@ def test_volume_follows_the_words() -> None:
     context=st.integers(0, 60),
     ladder=st.lists(st.integers(1, 70), min_size=1, max_size=5),
 )
-def test_chunks_cover_the_sentence_once_and_windows_have_full_context_but_at_its_ends(
+def test_chunks_tile_the_sentence_with_full_context(
     frames: int, context: int, ladder: list[int]
 ) -> None:
     end = 0
@@ -145,7 +145,7 @@ def test_chunks_cover_the_sentence_once_and_windows_have_full_context_but_at_its
     assert end == frames
 
 
-def test_the_last_rung_repeats_from_sentence_to_sentence_and_small_rests_join() -> None:
+def test_last_chunk_size_repeats_and_small_rests_join() -> None:
     sizes = sizes_of([5, 10])
 
     stops = [[chunk.stop for chunk in cut(frames, 5, sizes)] for frames in (5, 34)]
@@ -176,7 +176,7 @@ def test_pieces_joined_equal_the_whole(voiced: list[bool], cuts: list[int]) -> N
     np.testing.assert_allclose(np.concatenate(pieces), whole(f0), atol=1e-6)
 
 
-def test_where_the_voice_never_pauses_it_is_the_source_of_training_else_silent() -> None:
+def test_source_is_trained_noise_or_silence_in_pauses() -> None:
     f0 = contour([True] * 50)
     np.testing.assert_allclose(whole(f0), harmonic_source(f0), atol=1e-4)
 

@@ -58,12 +58,12 @@ def test_what_an_extra_lacks_is_named_with_the_pip_line(
     found = {one.subject: one for one in look_at_packages()}
 
     assert "onnxruntime" not in found
-    for extra, told in expected.items():
+    for extra, message in expected.items():
         one = found[f"extra {extra}"]
-        assert (one.state != "ok") == bool(told)
-        if told:
-            assert one.detail == told[0]
-            assert told[1] in one.remedy
+        assert (one.state != "ok") == bool(message)
+        if message:
+            assert one.detail == message[0]
+            assert message[1] in one.remedy
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
@@ -104,9 +104,7 @@ def of_machine(folder: Path, cpuinfo: str | None) -> dict[str, Finding]:
         (ARM, ["ok", "ok"]),
     ],
 )
-def test_features_of_the_processor_are_told(
-    cpuinfo: str, states: list[str], tmp_path: Path
-) -> None:
+def test_processor_features_are_reported(cpuinfo: str, states: list[str], tmp_path: Path) -> None:
     found = of_machine(tmp_path, cpuinfo)
 
     assert [found[name].state for name in ("vectors", "8 bits")] == states

@@ -208,7 +208,7 @@ def test_mp3_begins_with_speech_and_not_with_room_for_an_index(rate: int, speech
 
 
 @pytest.mark.parametrize("encoding", CODED)
-def test_without_its_library_an_encoding_is_refused_and_told_what_to_install(
+def test_missing_library_error_says_what_to_install(
     encoding: Encoding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package, extra = ("av", "codecs") if encoding == Encoding.AAC else ("soundfile", "serve")
@@ -220,7 +220,7 @@ def test_without_its_library_an_encoding_is_refused_and_told_what_to_install(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the prohibition is Linux's")
-def test_where_no_memory_may_be_written_and_executed_only_its_encodings_are_missing() -> None:
+def test_write_xor_execute_costs_only_its_encodings() -> None:
     code = (
         "import ctypes, sys; deny_write_execute = 65, 1, 0, 0, 0\n"
         "sys.exit(3) if ctypes.CDLL(None).prctl(*deny_write_execute) else None\n"
@@ -233,13 +233,13 @@ def test_where_no_memory_may_be_written_and_executed_only_its_encodings_are_miss
     if run.returncode == 3:
         pytest.skip("this kernel has no PR_SET_MDWE, it came with 6.3")
     assert run.returncode == 0, run.stderr
-    told = run.stdout.splitlines()
-    refused = [line.split()[0] for line in told if "MemoryDenyWriteExecute" in line]
+    message = run.stdout.splitlines()
+    refused = [line.split()[0] for line in message if "MemoryDenyWriteExecute" in line]
     assert refused in ([], SNDFILE)  # a cffi that needs none would be welcome
 
 
 @pytest.mark.parametrize(
-    ("encoding", "rate", "told"),
+    ("encoding", "rate", "message"),
     [
         *((encoding, rate, TOO_FAR) for encoding in Encoding for rate in (-1, 0, 7999)),
         ("pcm_s16", 48_001, TOO_FAR),
@@ -250,9 +250,9 @@ def test_where_no_memory_may_be_written_and_executed_only_its_encodings_are_miss
     ],
 )
 def test_a_rate_that_there_is_not_is_refused_with_those_that_are(
-    encoding: str, rate: int, told: str
+    encoding: str, rate: int, message: str
 ) -> None:
-    with pytest.raises(RequestError, match=f"is {rate}; {told}") as error:
+    with pytest.raises(RequestError, match=f"is {rate}; {message}") as error:
         AudioFormat(Encoding(encoding), rate)
     assert [violation.field for violation in error.value.violations] == ["sample_rate_hz"]
 

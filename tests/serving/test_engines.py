@@ -45,9 +45,7 @@ def test_a_window_does_not_hear_the_others_of_its_batch(engine: Engine, tiny: Bu
         np.testing.assert_allclose(both[row], alone, atol=1e-5)
 
 
-def test_the_same_window_gives_the_same_bits_and_a_run_leaves_what_others_returned(
-    engine: Engine, tiny: Bundle
-) -> None:
+def test_runs_are_deterministic_and_own_their_output(engine: Engine, tiny: Bundle) -> None:
     inputs = denoiser_window(tiny, 2, 1, 30)
 
     first = engine.denoise(2, *inputs)
@@ -121,7 +119,7 @@ def half_bundle(tiny: Bundle, tmp_path: Path) -> Bundle:
     ("asked", "unused"),
     [(None, "denoiser_2.onnx"), ("fp32", "denoiser_2.fp16.onnx")],  # the encoder is in fp32 alone
 )
-def test_the_manifest_chooses_the_precision_unless_one_is_asked_for(
+def test_manifest_chooses_the_default_precision(
     half_bundle: Bundle, tiny: Bundle, asked: EnginePrecision | None, unused: str
 ) -> None:
     (half_bundle.directory / unused).unlink()

@@ -127,7 +127,7 @@ def test_only_rows_of_the_same_graphs_share_a_batch(open_executor: Any) -> None:
         np.testing.assert_array_equal(ear.audio(), voice.speak(SpeechRequest(TEXT)))
 
 
-def test_a_lane_whose_engine_hangs_is_replaced_and_the_others_go_on(
+def test_hung_lane_is_replaced_and_others_go_on(
     open_executor: Any, clock: Any, gated_engine: Any
 ) -> None:
     synthesizer = fake_voice(gated_engine)
@@ -175,9 +175,7 @@ def test_a_listener_that_throws_loses_its_stream_and_no_other(
     assert len(speak(executor, synthesizer)[1].audio())
 
 
-def test_text_of_a_caller_over_its_share_waits_without_that_of_others(
-    open_executor: Any, clock: Any
-) -> None:
+def test_over_share_text_waits_without_blocking_others(open_executor: Any, clock: Any) -> None:
     def stream(need: float, peer: str, audio_s: float = 0.0) -> Stream:
         lines = CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), need, 73.5)
         return Stream(Costs(lines), 3, 0.0, audio_s, peer=peer, more_text=not audio_s)

@@ -144,7 +144,7 @@ async def by_own_socket(server: Any, language: str) -> bytes:
 
 
 def of_elevenlabs(kind: str) -> Callable[[Any, str], Awaitable[bytes]]:
-    """The door at a path of ElevenLabs', in whose words every voice of theirs is our default."""
+    """ElevenLabs' path, in whose words every voice of theirs is our default."""
 
     async def speak(server: Any, language: str) -> bytes:
         path = f"/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/{kind}?output_format=pcm_22050"
@@ -197,22 +197,22 @@ async def by_wyoming(server: Any, language: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "door",
+    "speak",
     [
         by_http, by_own_socket, of_elevenlabs("stream-input"), of_elevenlabs("multi-stream-input"),
         by_realtime, by_riva, by_wyoming,
     ],
 )  # fmt: skip
-async def test_every_door_reads_its_language_field(
-    bilingual_server: Any, door: Callable[[Any, str], Awaitable[bytes]]
+async def test_every_protocol_reads_its_language_field(
+    bilingual_server: Any, speak: Callable[[Any, str], Awaitable[bytes]]
 ) -> None:
     request = speech_pb2.SynthesizeRequest(
         text=TEXT, config=speech_pb2.SynthesisConfig(voice="dora", language="es")
     )
     by_grpc = await asyncio.to_thread(bilingual_server.stub.Synthesize, request, timeout=WAIT_S)
-    assert await door(bilingual_server, "es") == by_grpc.audio
-    assert await door(bilingual_server, "en") != by_grpc.audio
-    assert b"'de'" in await door(bilingual_server, "de")
+    assert await speak(bilingual_server, "es") == by_grpc.audio
+    assert await speak(bilingual_server, "en") != by_grpc.audio
+    assert b"'de'" in await speak(bilingual_server, "de")
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ def test_a_graph_is_given_only_the_inputs_that_it_has(tiny_bundle: Path) -> None
     np.testing.assert_array_equal(frames.f0, [3.5, 4.5])
 
 
-def test_onnxruntime_tells_nobody_of_its_use() -> None:
+def test_onnxruntime_telemetry_is_off() -> None:
     code = "from dlpo_serving.engines.onnx_engine import import_onnxruntime as i; i()"
     # Where it would report, it says that it can't keep its name for this machine in such a home.
     environment = {"HOME": "/dev/null", "PATH": "/usr/bin"}

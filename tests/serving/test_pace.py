@@ -127,7 +127,7 @@ def test_frames_are_read_in_order_and_from_their_own_symbol(speed: float) -> Non
     assert (read_from <= (begins + spoken.own)[symbols]).all()
 
 
-def test_frames_between_two_are_read_by_a_straight_line_and_f0_never_mixed_with_silence() -> None:
+def test_frames_interpolate_and_f0_never_mixes_with_silence() -> None:
     spoken = pace(1.7)
     ramp = np.arange(spoken.own.sum(), dtype=np.float32)
     f0 = np.where(ramp % 5 < 3, 200, 0).astype(np.float32)

@@ -36,7 +36,7 @@ def fields(message: DescriptorProto) -> dict[int, tuple[str, int, int, str]]:
     return {f.number: (f.name, f.type, f.label, f.type_name) for f in message.field}
 
 
-def test_what_was_published_still_stands() -> None:
+def test_published_fields_are_unchanged() -> None:
     (published,) = FileDescriptorSet.FromString(PUBLISHED.read_bytes()).file
     present = FileDescriptorProto()
     speech_pb2.DESCRIPTOR.CopyToProto(present)

@@ -85,9 +85,9 @@ def test_without_a_player_that_sounds_a_file_is_written(
     monkeypatch.chdir(tmp_path)
     Path("speech.wav").touch()
 
-    told = say(REQUEST, play=True).told
+    message = say(REQUEST, play=True).played
 
-    assert told == "playback failed (aplay: no sound card); wrote speech-2.wav"
+    assert message == "playback failed (aplay: no sound card); wrote speech-2.wav"
     waveform, _ = read_wav(tmp_path / "speech-2.wav")
     np.testing.assert_allclose(waveform, synthesizer.speak(REQUEST), atol=1e-4)
     with pytest.raises(EngineError, match=r"no sound card.*out.wav is complete"):
@@ -171,7 +171,7 @@ def test_the_ending_says_the_encoding(tmp_path: Path, name: str, begin: bytes) -
     assert (tmp_path / name).read_bytes().startswith(begin)
 
 
-def test_a_pipe_gets_a_wav_header_without_a_length_and_sound_at_once(
+def test_pipe_gets_a_wav_header_without_length(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reader, writer = os.pipe()
@@ -211,10 +211,10 @@ def test_a_server_can_speak_instead(
     monkeypatch.setattr(say_module, "open_voice", pytest.fail)
 
     remote = Connection(server.address)
-    say(REQUEST, out=tmp_path / "there.wav", voice="fake", server=remote)
+    say(REQUEST, out=tmp_path / "there.wav", voice="fake", where=remote)
 
     assert (tmp_path / "there.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
-    spoken = say(SpeechRequest("Hi 👍"), out=tmp_path / "a.wav", server=remote)
+    spoken = say(SpeechRequest("Hi 👍"), out=tmp_path / "a.wav", where=remote)
     assert spoken.warnings == ("not spoken: 👍",)
 
 

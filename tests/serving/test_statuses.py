@@ -67,7 +67,7 @@ def detail(status: Status, kind: Any) -> Any:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_an_error_has_one_status_at_every_door_and_tells_nothing_of_the_inside(
+def test_errors_map_to_statuses_and_hide_internals(
     error: Exception, code: grpc.StatusCode, reason: str, http: int, http_code: str | None
 ) -> None:
     status, reply = status_message(error), reply_to(error)
@@ -96,7 +96,7 @@ def test_errors_of_http_alone(error: Exception, status: int, code: str | None) -
     assert (reply_to(error).status, reply_to(error).code) == (status, code)
 
 
-def test_every_wrong_field_is_named_in_the_words_of_the_door() -> None:
+def test_every_wrong_field_has_its_protocols_name() -> None:
     error = RequestError(
         FieldViolation("text", "is empty"),
         FieldViolation("sample_rate_hz", "is 3"),
@@ -115,7 +115,7 @@ def test_every_wrong_field_is_named_in_the_words_of_the_door() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(0.02, "1"), (1.0, "1"), (7.2, "8")])
-def test_who_should_come_back_is_told_when(seconds: float, header: str) -> None:
+def test_retryable_errors_carry_a_retry_time(seconds: float, header: str) -> None:
     for error in (OverloadError("full", seconds), QuotaError("used up", "alice", seconds)):
         retry = detail(status_message(error), RetryInfo).retry_delay
         headers = reply_to(error).headers

@@ -40,7 +40,7 @@ def test_windows_have_the_context_that_the_engine_asks_for() -> None:
     assert lengths == [8 + 3 * CONTEXT + 1 + 5]
 
 
-def test_each_sentence_has_noise_of_its_own_by_the_seed_and_a_pause_before_it(
+def test_each_sentence_has_its_own_noise_and_a_pause(
     synthesizer: Synthesizer,
 ) -> None:
     one = synthesizer.speak(SpeechRequest("Go home."))
@@ -84,7 +84,7 @@ def test_a_voice_with_other_symbols_is_refused() -> None:
         fake_voice(engine)
 
 
-def test_frames_are_computed_only_as_far_as_the_first_chunk_needs() -> None:
+def test_first_chunk_computes_only_the_frames_it_needs() -> None:
     asked: list[tuple[int, int]] = []
 
     class Watched(FakeEngine):
@@ -150,7 +150,7 @@ def test_cutting_changes_no_bit(speech: Waveform) -> None:
         np.testing.assert_array_equal(np.concatenate(joined), whole)
 
 
-def test_the_limiter_is_smooth_up_to_its_ceiling_and_changes_nothing_below_its_knee() -> None:
+def test_limiter_is_smooth_and_exact_below_its_knee() -> None:
     loud = np.float32([0.9, 1, -1, 10, -1e6, 1e38, -3e38])
     assert (np.abs(limited(loud)) <= np.float32(CEILING)).all()
     assert (np.sign(limited(loud)) == np.sign(loud)).all()
@@ -225,7 +225,7 @@ def test_breaks_last_as_long_as_they_say(synthesizer: Synthesizer) -> None:
         ({"pitch_semitones": 5}, "<prosody pitch='+2st'>high</prosody>"),
     ],
 )
-def test_request_and_document_together_keep_to_what_the_voice_can_do(
+def test_request_and_ssml_together_respect_voice_limits(
     synthesizer: Synthesizer, settings: dict[str, float], inside: str
 ) -> None:
     speak(synthesizer, inside)

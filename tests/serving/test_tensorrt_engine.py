@@ -118,9 +118,7 @@ def test_plan_of_another_gpu_is_refused_with_its_name(nvidia: Any, built: Bundle
     assert nvidia.device.memory == {}
 
 
-def test_full_gpu_is_an_error_that_says_what_to_do_and_keeps_nothing(
-    nvidia: Any, built: Bundle
-) -> None:
+def test_full_gpu_error_says_what_to_do(nvidia: Any, built: Bundle) -> None:
     nvidia.device.capacity = 200_000
 
     with pytest.raises(EngineError, match=r"out of memory|MemoryAllocation.*smaller buckets"):

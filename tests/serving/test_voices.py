@@ -93,8 +93,8 @@ def test_a_server_offers_every_voice_and_mix(synthesizer: Synthesizer, start_ser
             served = client.speak(REQUEST, name).samples
             expected = synthesizer.speaking(name).speak(REQUEST)
             np.testing.assert_allclose(served, expected, atol=1e-4)
-        for wrong, told in {"ann*0.5+carl": "ann, bob", "ann*0": "'ann.0'; .* above 0"}.items():
-            with pytest.raises(InputError, match=told):
+        for wrong, message in {"ann*0.5+carl": "ann, bob", "ann*0": "'ann.0'; .* above 0"}.items():
+            with pytest.raises(InputError, match=message):
                 client.speak(REQUEST, wrong)
         config = speech_pb2.SynthesisConfig(voice="ann*0+bob*0")
         with pytest.raises(grpc.RpcError) as caught:

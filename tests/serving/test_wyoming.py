@@ -19,7 +19,7 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping
 
-from dlpo_serving import wyoming as door
+from dlpo_serving import wyoming
 
 TEXT = "Noise becomes speech. Is it not strange?"
 WHOLE = tts.Synthesize(TEXT).event()
@@ -62,7 +62,7 @@ async def by_grpc(server: Any) -> bytes:
     return (await asyncio.to_thread(server.stub.Synthesize, request, timeout=WAIT_S)).audio
 
 
-async def test_home_assistant_finds_voices_and_hears_what_grpc_callers_hear(server: Any) -> None:
+async def test_home_assistant_hears_what_grpc_callers_hear(server: Any) -> None:
     (program,) = Info.from_event((await replies(server, Describe().event(), last="info"))[0]).tts
     (voice,) = program.voices
     assert (voice.name, program.supports_synthesize_streaming) == ("fake", True)
@@ -117,7 +117,7 @@ async def test_strange_bytes_end_the_connection_alone(
     for line in (
         b"GET / HTTP/1.1", b"[]", b"{}", b"[" * 100_000, b'{"type": "ping", "data_length": "9"}',
         b'{"type": "ping", "data_length": 2, "payload_length": 9}\n{}12',
-        b'{"type": "ping", "payload_length": 9999999999}', b"a" * 2 * door.MAX_EVENT_BYTES,
+        b'{"type": "ping", "payload_length": 9999999999}', b"a" * 2 * wyoming.MAX_EVENT_BYTES,
         b'{"type": "synthesize", "data": [1]}', b'{"type": "ping", "data": {"text": "\\ud800"}}',
     ):  # fmt: skip
         reader, writer = await asyncio.open_connection(*server.wyoming_address.split(":"))
@@ -133,8 +133,8 @@ async def test_strange_bytes_end_the_connection_alone(
 async def test_silent_and_too_many_connections_are_closed(
     server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "MAX_CONNECTIONS", 1)
-    monkeypatch.setattr(door, "IDLE_S", 1.0)
+    monkeypatch.setattr(wyoming, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(wyoming, "IDLE_S", 1.0)
     async with connected(server, Ping().event()) as client:
         assert (await client.read_event()).type == "pong"
         assert await replies(server) == []

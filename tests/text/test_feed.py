@@ -92,7 +92,7 @@ def test_a_sentence_comes_with_the_character_that_settles_it(text: str, start: s
     assert needed(text) == start
 
 
-def test_the_first_clause_comes_early_and_later_ones_only_when_long() -> None:
+def test_first_clause_comes_early_later_ones_if_long() -> None:
     clause = "word " * (FIRST_CLAUSE_WORDS - 1) + "word, "
     long = "word " * (LATER_CLAUSE_WORDS - 1) + "word, "
     found = [

@@ -38,7 +38,7 @@ def test_symbol_ids_are_the_row_that_the_encoder_reads() -> None:
     assert row == [START, "HH", "AY1", ",", "B", "AA1", "B", "."]
 
 
-def test_request_dictionary_goes_before_the_voice_and_the_lexicon() -> None:
+def test_request_dictionary_overrides_voice_and_lexicon() -> None:
     front_end = TextFrontEnd({"Bob": "B OW1 B", "SQL": "S IY1 K W AH0 L"})
 
     def said(text: str, dictionary: dict[str, str] | None = None) -> list[str]:
@@ -163,7 +163,7 @@ def test_a_passage_has_no_more_signs_around_it_than_it_may() -> None:
     assert sum(len(sentence.text) for sentence in found) < 100 * len(found) + 2_000
 
 
-def test_marks_of_markdown_are_silent_and_words_keep_their_places() -> None:
+def test_markdown_marks_are_silent_and_spans_hold() -> None:
     text = "## Café\nSee [the `docs`](u), *all* [1].\n> - [x] a\n| b | c |\n|---|:-:|\n---\n5 | d"
     found = FRONT_END.process(text).sentences
     assert [s.normalized for s in found] == ["cafe", "see the docs all", "a", "b c", "five d"]

@@ -103,7 +103,7 @@ def test_remembered_acoustics_are_those_of_the_window(
     assert torch.equal(mixed.upsampled[0], everything.upsampled[0, :, span])
 
 
-def test_a_share_of_rows_starts_a_chain_and_others_are_noised_predictions(
+def test_some_rows_start_a_chain_others_noise_predictions(
     spectral: SpectralWaveGrad2, batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs: list[tuple[torch.Tensor, torch.Tensor]] = []

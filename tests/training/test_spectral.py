@@ -163,7 +163,7 @@ def test_the_contour_of_the_checkpoint_it_starts_from_stays(
     assert loaded.config == load_checkpoint(drawing_checkpoint).config
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(
+def test_non_finite_loss_stops_and_keeps_the_batch(
     tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = {"mel": torch.tensor(float("nan"))}
@@ -180,9 +180,7 @@ def test_a_run_of_another_model_is_not_overwritten(tiny_dataset: Path, tmp_path:
         SpectralTrainer(other, SPECTRAL_TRAINING, [tiny_dataset], [1.0], tmp_path)
 
 
-def test_a_torn_save_leaves_the_state_before_and_a_damaged_state_is_refused(
-    tiny_dataset: Path, tmp_path: Path
-) -> None:
+def test_torn_save_leaves_the_previous_state(tiny_dataset: Path, tmp_path: Path) -> None:
     training = replace(SPECTRAL_TRAINING, part="denoiser", updates=2)
 
     def resumed() -> SpectralTrainer:

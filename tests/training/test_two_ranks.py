@@ -38,7 +38,7 @@ def test_both_processes_end_with_the_same_weights(two: Path) -> None:
 
 
 @pytest.mark.parametrize("part", program.PARTS)
-def test_the_gradients_are_the_mean_of_those_of_each_process_alone(
+def test_gradients_are_the_mean_over_processes(
     part: str,
     two: Path,
     tiny_checkpoint: Path,

@@ -57,7 +57,7 @@ def test_an_excerpt_is_its_recording_with_a_peak_of_one(excerpts: ExcerptBatches
     assert made.spectra.positions[0].tolist() == [26.5 + k for k in range(18)]
 
 
-def test_only_the_window_is_scored_and_only_where_the_recording_lasts(
+def test_only_recorded_frames_in_the_window_are_scored(
     excerpts: ExcerptBatches,
 ) -> None:
     utterance = excerpts.recorded[0]
@@ -259,7 +259,7 @@ def test_a_run_can_start_from_a_checkpoint_of_the_same_model(
 
 
 # ---------------------------------------------------------------------- the configuration
-def test_the_learning_rate_falls_to_a_twentieth_between_25_and_100_thousand() -> None:
+def test_learning_rate_falls_to_a_twentieth() -> None:
     rates = [PUBLISHED.rate(k) for k in (0, 25_000, 62_500, 100_000, 999_999)]
     assert rates[:2] == [3e-4, 3e-4]
     assert rates[2] == pytest.approx(3e-4 * 0.05**0.5)

@@ -40,7 +40,13 @@ EVERY_REPLY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-TOLD = ("X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After")  # exposed by CORS
+EXPOSED_HEADERS = (
+    "X-Voice",
+    "X-Sample-Rate",
+    "X-Request-Id",
+    "X-Warning",
+    "Retry-After",
+)  # exposed by CORS
 JSON = "application/json"
 AUDIO_TYPES = sorted({media_type(one) for one in ENCODINGS.values()})
 LISTS = {"voices": "Voices, with their ranges", "audio/voices": "Names of voices",
@@ -150,7 +156,7 @@ async def _let_read(
     origin = request.headers.get("Origin", "")
     if origin and request.path.startswith("/v1/") and origins & {origin, "*"}:
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = ", ".join(TOLD)
+        response.headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
         response.headers.add("Vary", "Origin")
 
 

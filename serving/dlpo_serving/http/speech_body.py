@@ -196,8 +196,8 @@ def schema() -> dict[str, Any]:
 
 def named(names: Sequence[str]) -> str:
     """Caller-chosen names, shortened for a message."""
-    told = [repr(shortened(name)) for name in names[:NAMED]]
-    return ", ".join([*told, *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
+    quoted = [repr(shortened(name)) for name in names[:NAMED]]
+    return ", ".join([*quoted, *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
 
 
 def _unknown(names: list[str]) -> FieldViolation:

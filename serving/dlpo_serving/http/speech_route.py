@@ -260,7 +260,10 @@ def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.Rou
             and len(body.request.text) <= SHORT_TEXT
         )
         call, warnings = call_of(body, service.voices, limits, streamed=not whole)
-        async with _deadline(body.timeout_s), _formats_told(service.synthesize(call)) as speech:
+        async with (
+            _deadline(body.timeout_s),
+            _with_known_formats(service.synthesize(call)) as speech,
+        ):
             reply = await _send(request, body, speech, limits, warnings, whole)
         await reply.write(reply.delivery.end(speech), last=True)  # the slot is already free
         return reply.response
@@ -304,7 +307,7 @@ def _within_reach(
 
 
 @asynccontextmanager
-async def _formats_told(
+async def _with_known_formats(
     synthesis: AbstractAsyncContextManager[AudioStream],
 ) -> AsyncIterator[AudioStream]:
     """Add the available formats to the error for an unavailable one."""

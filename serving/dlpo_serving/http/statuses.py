@@ -17,9 +17,9 @@ from dlpo_serving.errors import (
     RequestError,
     UnauthenticatedError,
     UnknownVoiceError,
+    public_message,
     shortened,
     status_of,
-    told_of,
 )
 
 _PARAMETERS = {  # internal request field -> JSON field, where they differ
@@ -77,7 +77,7 @@ class ErrorReply:
 
 def reply_to(error: Exception) -> ErrorReply:
     """The reply for an error; server faults reveal no internals."""
-    known, message = status_of(error), told_of(error)
+    known, message = status_of(error), public_message(error)
     reply = ErrorReply(known.http, message, known.kind, known.code)
     match error:
         case RequestError():

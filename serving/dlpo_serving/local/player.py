@@ -140,7 +140,7 @@ class Loudspeaker:
         """`sample_rate_hz`: of the samples; without `or_file` they are lost if no player works."""
         self.sounds = True
         """whether a player, or at least a file, has received the audio"""
-        self.told = ""
+        self.summary = ""
         """which one, and why playback failed if it did"""
         self._rate_hz = sample_rate_hz
         self._or_file = or_file
@@ -191,16 +191,16 @@ class Loudspeaker:
         player = next(self._players, None)
         with self._or_next():
             if player:
-                self.told = f"played by {player.name}"
+                self.summary = f"played by {player.name}"
                 sink: PlayerPlayback | SoundFile = PlayerPlayback(player, self._rate_hz)
             else:
                 none = "; ".join(self._failures) or NO_PLAYER
-                self.told = f"playback failed ({none})"
+                self.summary = f"playback failed ({none})"
                 self.sounds = self._or_file
                 if not self._or_file:
                     return
                 path = _free_path()
-                self.told += f"; wrote {path}"
+                self.summary += f"; wrote {path}"
                 sink = SoundFile(path, self._rate_hz)
             sink.__enter__()
             self._sink = sink
@@ -268,7 +268,7 @@ class SoundFile:
         self._encoder = open_encoder(self._format, source_rate_hz)
 
     def __enter__(self) -> Self:
-        with _told(self._path):
+        with _as_input_error(self._path):
             self._unfinished = self._unfinished_path()
             out = self._unfinished or self._path
             is_stdout = self._path == STDOUT
@@ -288,7 +288,7 @@ class SoundFile:
         self._write(self._encoder.encode(samples))
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with _told(self._path):
+        with _as_input_error(self._path):
             try:
                 if error is None or isinstance(error, KeyboardInterrupt):
                     self._write(self._encoder.finish())
@@ -312,7 +312,7 @@ class SoundFile:
         return self._path.with_name(f".{self._path.name}.{os.getpid()}")
 
     def _write(self, audio: bytes) -> None:
-        with _told(self._path):
+        with _as_input_error(self._path):
             if self._wav:
                 self._wav.writeframesraw(audio)
             else:
@@ -321,7 +321,7 @@ class SoundFile:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _as_input_error(path: Path) -> Iterator[None]:
     """Report OSError, such as a full disk, as InputError; let a broken pipe pass."""
     try:
         yield

@@ -46,6 +46,14 @@ _MOST = 1 << 16  # bytes of one piece
 
 
 @dataclass(frozen=True, slots=True)
+class InProcess:
+    """Synthesis in this process; see `open_engine`."""
+
+    engine: EngineName = "cpu"
+    precision: EnginePrecision | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SayResult:
     """What was spoken, and how fast."""
 
@@ -55,7 +63,7 @@ class SayResult:
     """seconds until the first audio, excluding the loading of the voice"""
     wall_s: float
     """seconds spent waiting for audio, excluding the loading of the voice"""
-    told: str = ""
+    played: str = ""
     """what played it, or why nothing did and which file has it"""
     warnings: tuple[str, ...] = ()
     """about the text, see `ProcessedText`"""
@@ -68,7 +76,8 @@ class SayResult:
     def __str__(self) -> str:
         return (
             f"{self.audio_s:.2f} s of speech in {self.wall_s:.2f} s, {pace(self.rtf)};"
-            f" first audio after {1000 * self.first_audio_s:.0f} ms{self.told and '; '}{self.told}"
+            f" first audio after {1000 * self.first_audio_s:.0f} ms"
+            f"{self.played and '; '}{self.played}"
         )
 
 
@@ -89,9 +98,7 @@ def say(
     out: Path | None = None,
     play: bool = False,
     sample_rate_hz: int | None = None,
-    server: Connection | None = None,
-    engine: EngineName = "cpu",
-    precision: EnginePrecision | None = None,
+    where: Connection | InProcess = InProcess(),
     progress: Progress | None = None,
 ) -> SayResult:
     """Speak a text, here or on a server.
@@ -99,13 +106,12 @@ def say(
     Args:
         request: the text, and how to speak it.
         pieces: of more text, which a server speaks as they arrive.
-        voice: name or path of a bundle; with `server`, the name of one of its voices. None means
+        voice: name or path of a bundle; on a server, the name of one of its voices. None means
             `DEFAULT_VOICE`, or the server's own default.
         out: file to write, in the encoding of its extension; "-" is standard output, as WAV.
         play: play it on this machine.
         sample_rate_hz: of `out`; None means that of `usual_format`.
-        server: None synthesizes in this process.
-        engine, precision: of this process, see `open_engine`; a server has its own.
+        where: what synthesizes: a server, or this process with an engine.
         progress: called after each piece of audio.
 
     Raises:
@@ -115,19 +121,14 @@ def say(
             given. Without `out`, a file is written instead.
         MissingExtraError: the packages of the engine or of the encoding are not installed.
     """
-    if server is not None and (engine != "cpu" or precision is not None):
-        raise InputError(
-            f"engine is {engine} and precision {precision}, but {server.address} uses its own;"
-            " leave both out"
-        )
     if out is not None:
         encoding_of(out)
         check_writable(out)
         SoundFile(out, ANY_RATE_HZ, sample_rate_hz)
-    if server is not None:
-        source = _there(request, pieces, voice or "", server)
+    if not isinstance(where, InProcess):
+        source = _there(request, pieces, voice or "", where)
     elif pieces is None:
-        source = _here(request, voice or DEFAULT_VOICE, engine, precision)
+        source = _here(request, voice or DEFAULT_VOICE, where)
     else:
         raise InputError("only a server can speak text in pieces; name one, or join the pieces")
 
@@ -146,8 +147,8 @@ def say(
             if progress:
                 progress(spoken.audio_s, share)
     if speaker and not speaker.sounds:
-        raise EngineError(f"{speaker.told}; {out} is complete")
-    return spoken.figures(speaker.told if speaker else "")
+        raise EngineError(f"{speaker.summary}; {out} is complete")
+    return spoken.figures(speaker.summary if speaker else "")
 
 
 class _Source:
@@ -179,16 +180,14 @@ class _Source:
     def audio_s(self) -> float:
         return self._samples / self.rate_hz
 
-    def figures(self, told: str) -> SayResult:
+    def figures(self, played: str) -> SayResult:
         warnings = tuple(dict.fromkeys(self._warnings))
-        return SayResult(self.audio_s, self._first_s, self._waited_s, told, warnings)
+        return SayResult(self.audio_s, self._first_s, self._waited_s, played, warnings)
 
 
 @contextmanager
-def _here(
-    request: SpeechRequest, voice: str, engine: EngineName, precision: EnginePrecision | None
-) -> Iterator[_Source]:
-    synthesizer = open_voice(voice, engine, precision, request)
+def _here(request: SpeechRequest, voice: str, where: InProcess) -> Iterator[_Source]:
+    synthesizer = open_voice(voice, where.engine, where.precision, request)
     start = time.perf_counter()
     prepared = synthesizer.read(request)
     ends = list(accumulate(len(sentence.normalized) for sentence in prepared.sentences))

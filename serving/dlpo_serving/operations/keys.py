@@ -86,12 +86,12 @@ class Keys:
         callers = {key.caller for key in self.key}
         if unknown := sorted(self.quota.keys() - callers):
             raise ConfigError(
-                f"quota.{unknown[0]} is of nobody; callers with a key: {', '.join(sorted(callers))}"
+                f"quota.{unknown[0]}: no such caller; callers are {', '.join(sorted(callers))}"
             )
         hashes = [key.sha256 for key in self.key]
         for key in self.key:
             if hashes.count(key.sha256) > 1:
-                raise ConfigError(f"a key of {key.caller} is there twice; delete one")
+                raise ConfigError(f"duplicate key for {key.caller}; delete one")
 
 
 def read_keys(path: Path) -> Keys:

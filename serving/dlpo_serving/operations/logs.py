@@ -61,15 +61,17 @@ class Rarely(logging.Filter):
 
 def no_file_is_left() -> Rarely:
     """For asyncio, which logs a traceback for each connection that it can't accept, and retries."""
-    told = "no file is left for further connections: raise the limit of open files (ulimit -n)"
-    return Rarely("socket.accept() out of system resource", told, time.monotonic)
+    summary = "no file is left for further connections: raise the limit of open files (ulimit -n)"
+    return Rarely("socket.accept() out of system resource", summary, time.monotonic)
 
 
 def undecodable_metadata() -> Rarely:
     """For gRPC, which logs every value of metadata that is not UTF-8, tokens too, before a call
     is authorized; a traceback comes with it, 200 bytes for each byte sent."""
-    told = "metadata that is not UTF-8 came, and is read as Latin-1; its senders should encode it"
-    return Rarely("Invalid encoding on", told, time.monotonic)
+    summary = (
+        "metadata that is not UTF-8 came, and is read as Latin-1; its senders should encode it"
+    )
+    return Rarely("Invalid encoding on", summary, time.monotonic)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -53,16 +53,16 @@ class Replica:
         configure_logs(settings.log_format, settings.log_level)
         ready: asyncio.Future[tuple[Endpoints, str]] = asyncio.get_running_loop().create_future()
 
-        def announce(doors: Endpoints, voice: str) -> None:
-            ready.set_result((doors, voice))
+        def announce(endpoints: Endpoints, voice: str) -> None:
+            ready.set_result((endpoints, voice))
 
         self._stop = asyncio.Event()
         self._server = asyncio.create_task(run_server(settings, self._stop, announce))
         await asyncio.wait((self._server, ready), return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             self._server.result()
-        doors, self._voice = ready.result()
-        self._channel = grpc.aio.insecure_channel(doors.grpc_address, CHANNEL_OPTIONS)
+        endpoints, self._voice = ready.result()
+        self._channel = grpc.aio.insecure_channel(endpoints.grpc_address, CHANNEL_OPTIONS)
 
     async def __del__(self) -> None:
         """Serve awaits this once, after the last call."""

@@ -30,8 +30,8 @@ from dlpo_serving.errors import (
     QuotaError,
     RequestError,
     UnknownVoiceError,
+    public_message,
     status_of,
-    told_of,
 )
 
 DOMAIN = "dlpo"  # of google.rpc.ErrorInfo
@@ -71,7 +71,7 @@ def status_message(error: Exception, field_path: FieldPath = str) -> Status:
         retry.retry_delay.FromMilliseconds(round(1000 * error.retry_after_s))
         details.append(retry)
     known = status_of(error)
-    return _status(getattr(Code, known.grpc), known.reason, told_of(error), *details)
+    return _status(getattr(Code, known.grpc), known.reason, public_message(error), *details)
 
 
 async def abort(context: Context, error: Exception, field_path: FieldPath = str) -> NoReturn:
@@ -102,9 +102,9 @@ async def abort(context: Context, error: Exception, field_path: FieldPath = str)
     raise AssertionError("abort raises")
 
 
-def _status(code: grpc.StatusCode, reason: str, told: str, *details: Message) -> Status:
+def _status(code: grpc.StatusCode, reason: str, message: str, *details: Message) -> Status:
     details = (*details, ErrorInfo(reason=reason, domain=DOMAIN))
     packed = [AnyMessage() for _ in details]
     for slot, detail in zip(packed, details, strict=True):
         slot.Pack(detail)
-    return Status(code=code.value[0], message=told, details=packed)
+    return Status(code=code.value[0], message=message, details=packed)

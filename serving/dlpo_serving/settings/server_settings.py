@@ -209,12 +209,12 @@ class ServerSettings(BaseModel):
     @property
     def open_address(self) -> str:
         """Where other machines may have speech made without a key; empty if nowhere."""
-        doors = [(self.host, self.port), (self.http_host, self.http_port)]
-        doors = [] if self.keys_file or self.tls_client_ca else doors
-        doors.append((self.wyoming_host, self.wyoming_port))
+        unguarded = [(self.host, self.port), (self.http_host, self.http_port)]
+        unguarded = [] if self.keys_file or self.tls_client_ca else unguarded
+        unguarded.append((self.wyoming_host, self.wyoming_port))
         return ", ".join(
             address(host, port)
-            for host, port in doors
+            for host, port in unguarded
             if port is not None and not is_loopback(host)
         )
 

@@ -54,7 +54,7 @@ def read_settings(
         values = _Sources(**flags)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        message = "; ".join(_told(detail, flags, path) for detail in details)
+        message = "; ".join(_described(detail, flags, path) for detail in details)
         if all(detail["loc"] and detail["loc"][0] in flags for detail in details):
             parser.error(message)
         raise ConfigError(message) from error
@@ -92,7 +92,7 @@ def _check_file(path: str | None) -> None:
         raise ConfigError(f"config file {path}: it can't name another one; delete config")
 
 
-def _told(error: ErrorDetails, flags: Mapping[str, Any], path: str | None) -> str:
+def _described(error: ErrorDetails, flags: Mapping[str, Any], path: str | None) -> str:
     """One pydantic error as text: the value, its source, and what was expected."""
     if not error["loc"]:  # settings that don't fit together
         return str(error["ctx"]["error"])
@@ -109,13 +109,13 @@ def _told(error: ErrorDetails, flags: Mapping[str, Any], path: str | None) -> st
         source = variable
     else:
         source = f"config file {path}"
-    told = f"{name} is {error['input']!r} ({source}); {expected}"
+    message = f"{name} is {error['input']!r} ({source}); {expected}"
     if str(error["input"]).startswith("tcp://"):
-        told += (
+        message += (
             "; Kubernetes sets such variables for a Service called dlpo:"
             " set enableServiceLinks: false in the pod"
         )
-    return told
+    return message
 
 
 class _Parser(argparse.ArgumentParser):

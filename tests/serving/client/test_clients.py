@@ -44,7 +44,7 @@ def test_a_stream_brings_info_audio_and_totals(
     assert (hear.totals.samples, hear.totals.steps) == (len(audio), 1)
 
 
-def test_a_whole_utterance_equals_its_stream_and_voices_are_listed(server: Any, hear: Any) -> None:
+def test_utterance_equals_its_stream_and_voices_are_listed(server: Any, hear: Any) -> None:
     hear(server.address, SpeechRequest(TEXT))
 
     with SpeechClient(server.address) as client:
@@ -65,7 +65,7 @@ def test_a_whole_utterance_equals_its_stream_and_voices_are_listed(server: Any, 
 
 
 @pytest.mark.parametrize(
-    ("source", "call", "told"),
+    ("source", "call", "reported"),
     [
         (SpeechRequest(""), {}, "text"),
         (SpeechRequest(TEXT), {"voice": "nobody"}, "nobody"),
@@ -81,9 +81,9 @@ def test_a_whole_utterance_equals_its_stream_and_voices_are_listed(server: Any, 
     ids=str,
 )
 def test_what_can_not_be_asked_is_an_input_error(
-    server: Any, hear: Any, source: Any, call: dict[str, Any], told: str
+    server: Any, hear: Any, source: Any, call: dict[str, Any], reported: str
 ) -> None:
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         hear(server.address, source, {}, **call)
 
 
@@ -145,7 +145,7 @@ def test_a_stream_that_is_left_does_not_read_its_pieces_any_more(server: Any) ->
     asyncio.run(leave())
 
 
-def test_a_stream_that_was_heard_to_its_end_is_no_cancelled_call_to_the_server(
+def test_finished_stream_is_not_counted_as_cancelled(
     server: Any, hear: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "dlpo_serving.operations.call_scope"):
@@ -167,7 +167,7 @@ def test_an_address_without_a_port_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["naïve", "two\nlines"])
-def test_a_token_that_no_header_can_hold_is_refused_without_showing_it(token: str) -> None:
+def test_unsendable_token_is_refused_and_not_shown(token: str) -> None:
     with pytest.raises(InputError) as caught:
         SpeechClient("host:1", token=token)
     assert token not in str(caught.value)
@@ -175,7 +175,7 @@ def test_a_token_that_no_header_can_hold_is_refused_without_showing_it(token: st
         Tls(certificate=Path("client.pem"))
 
 
-def test_a_server_is_spoken_to_by_its_own_name_and_with_a_trusted_certificate_only(
+def test_tls_requires_the_name_and_a_trusted_certificate(
     start_server: Any, authority: Any, stranger: Any
 ) -> None:
     issued = authority.issue("server")

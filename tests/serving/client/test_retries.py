@@ -147,7 +147,7 @@ def test_delays_double_up_to_the_longest_with_full_jitter() -> None:
     ("total_s", "timeout_s", "now_s", "retry_after_s"),
     [(5.0, None, 4.95, None), (60.0, 2.0, 0.0, 2.0), (60.0, 2.0, 0.0, 3600.0)],
 )
-def test_who_has_no_time_left_is_told_the_error_at_once(
+def test_error_is_raised_at_once_if_no_time_is_left(
     total_s: float, timeout_s: float | None, now_s: float, retry_after_s: float | None
 ) -> None:
     time = Time()

@@ -1,4 +1,4 @@
-"""The HTTP door over a speaker with the fake engine, on a port of its own, in another thread."""
+"""The HTTP server over a service with the fake engine, on a port of its own, in another thread."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ TEXT = "Noise becomes speech. Is it 😀 not strange?"
 
 
 @dataclass
-class Door:
+class RunningServer:
     """A running server."""
 
     url: str
-    speaker: SynthesisService
+    service: SynthesisService
     loop: asyncio.AbstractEventLoop
 
     @property
@@ -50,36 +50,39 @@ class Client:
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
 
-    def connect(self, door: Door) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=WAIT_S)
+    def connect(self, server: RunningServer) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_S)
         return self._stack.enter_context(closing(connection))
 
-    def get(self, door: Door, path: str, **headers: str) -> http.client.HTTPResponse:
-        connection = self.connect(door)
+    def get(self, server: RunningServer, path: str, **headers: str) -> http.client.HTTPResponse:
+        connection = self.connect(server)
         connection.request("GET", path, headers=headers)
         return self._stack.enter_context(connection.getresponse())
 
     def post(
-        self, door: Door, body: bytes | dict[str, Any], headers: dict[str, str] | None = None
+        self,
+        server: RunningServer,
+        body: bytes | dict[str, Any],
+        headers: dict[str, str] | None = None,
     ) -> http.client.HTTPResponse:
-        connection = self.connect(door)
+        connection = self.connect(server)
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", **(headers or {})}
         connection.request("POST", "/v1/audio/speech", content, headers)
         return self._stack.enter_context(connection.getresponse())
 
-    def speak(self, door: Door, **fields: Any) -> http.client.HTTPResponse:
+    def speak(self, server: RunningServer, **fields: Any) -> http.client.HTTPResponse:
         fields = {"model": "dlpo", "input": TEXT, "response_format": "pcm", **fields}
-        return self.post(door, fields)
+        return self.post(server, fields)
 
 
 @contextmanager
-def open_door(
+def open_server(
     synthesizer: Synthesizer | None,
     http_limits: HttpLimits | None = None,
     authorize: Callable[[str], str] | None = None,
     show_metrics: bool = True,
-) -> Iterator[Door]:
+) -> Iterator[RunningServer]:
     """Serve while the block runs; without a synthesizer it warms up for ever."""
 
     @asynccontextmanager
@@ -87,18 +90,18 @@ def open_door(
         metrics = Metrics()
         # A busy machine must not refuse what a test expects to be spoken.
         policy = AdmissionPolicy(max_first_audio_s=1e6, utilisation=1e6)
-        room = EngineExecutor(Scheduler(policy, lanes=1), 1, metrics)
-        speaker = SynthesisService(room, policy, ServerSettings(), metrics)
+        executor = EngineExecutor(Scheduler(policy, lanes=1), 1, metrics)
+        service = SynthesisService(executor, policy, ServerSettings(), metrics)
         if synthesizer:
-            speaker.add_voice(LoadedVoice(synthesizer, Costs(measure_costs(synthesizer))))
+            service.add_voice(LoadedVoice(synthesizer, Costs(measure_costs(synthesizer))))
         scope = CallScope(metrics, authorize=authorize)
-        app = build_app(speaker, metrics, scope, http_limits, show_metrics)
+        app = build_app(service, metrics, scope, http_limits, show_metrics)
         async with listening(app, "127.0.0.1", 0) as port:
-            yield port, speaker
-        room.close()
+            yield port, service
+        executor.close()
 
-    with in_another_thread(run()) as ((port, speaker), loop):
-        yield Door(f"http://127.0.0.1:{port}", speaker, loop)
+    with in_another_thread(run()) as ((port, service), loop):
+        yield RunningServer(f"http://127.0.0.1:{port}", service, loop)
 
 
 @pytest.fixture
@@ -108,27 +111,27 @@ def client() -> Iterator[Client]:
 
 
 @pytest.fixture
-def open_http_door() -> Iterator[Callable[..., Door]]:
-    """`open_http_door(synthesizer, ...)`, see `open_door`; it closes with the test."""
+def open_http_server() -> Iterator[Callable[..., RunningServer]]:
+    """`open_http_server(synthesizer, ...)`, see `open_server`; it closes with the test."""
     with ExitStack() as stack:
-        yield lambda *args, **named: stack.enter_context(open_door(*args, **named))
+        yield lambda *args, **named: stack.enter_context(open_server(*args, **named))
 
 
 @pytest.fixture
-def gated_door(gated_engine: Any, open_http_door: Any) -> Callable[..., Door]:
-    """`gated_door()`: as `open_http_door`; from then on its engine waits for `gated_engine`."""
+def gated_server(gated_engine: Any, open_http_server: Any) -> Callable[..., RunningServer]:
+    """`gated_server()`: as `open_http_server`; from then on its engine waits for `gated_engine`."""
 
-    def start() -> Door:
+    def start() -> RunningServer:
         gated_engine.open.set()
-        door = open_http_door(fake_voice(gated_engine))
+        server = open_http_server(fake_voice(gated_engine))
         gated_engine.open.clear()
-        return door
+        return server
 
     return start
 
 
 @pytest.fixture(scope="session")
-def door() -> Iterator[Door]:
+def server() -> Iterator[RunningServer]:
     """One for the tests that leave it as it was."""
-    with open_door(fake_voice()) as door:
-        yield door
+    with open_server(fake_voice()) as server:
+        yield server

@@ -31,8 +31,8 @@ FORMATS = {  # response_format -> media type, rate in Hz
 
 
 @pytest.fixture(scope="module")
-def openai(door: Any) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{door.url}/v1", api_key="none", max_retries=0) as client:
+def openai(server: Any) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
         yield client
 
 
@@ -91,7 +91,7 @@ def test_names_of_voices_mean_ours_where_they_can() -> None:
     assert voice_named("onyx", ["lj"], {}) == ""
 
 
-def test_what_the_voice_can_not_do_is_told_in_a_header(openai: OpenAI) -> None:
+def test_ignored_options_are_named_in_a_header(openai: OpenAI) -> None:
     extra = {"lang_code": "a", "stream": False, "évil\r\nX-Key": 1}
     create = openai.audio.speech.create
     fast = create(**speech(speed=4, response_format="pcm"), extra_body=extra)
@@ -105,10 +105,10 @@ def test_what_the_voice_can_not_do_is_told_in_a_header(openai: OpenAI) -> None:
 
 
 def test_a_strict_server_refuses_instead(
-    synthesizer: Synthesizer, open_http_door: Callable[..., Any]
+    synthesizer: Synthesizer, open_http_server: Callable[..., Any]
 ) -> None:
-    door = open_http_door(synthesizer, HttpLimits(strict=True))
-    with OpenAI(base_url=f"{door.url}/v1", api_key="none", max_retries=0) as client:
+    server = open_http_server(synthesizer, HttpLimits(strict=True))
+    with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
         for fields in ({"extra_body": {"lang_code": "a"}}, {"speed": 4}):
             with pytest.raises(BadRequestError, match=r"lang_code|expected 0\.5 to 2"):
                 client.audio.speech.create(**speech(**fields))

@@ -57,16 +57,16 @@ class Page(browsing.Page):
 
 
 @pytest.fixture
-def page(browser: Chrome, door: Any) -> Iterator[Page]:
+def page(browser: Chrome, server: Any) -> Iterator[Page]:
     browser.get_log("browser")
-    page = Page(browser, door.url)
+    page = Page(browser, server.url)
     yield page
     assert [entry["message"] for entry in browser.get_log("browser")] == []  # the policy held
 
 
 @pytest.fixture
 def open_page(browser: Chrome) -> Callable[[Any], Page]:
-    return lambda door: Page(browser, door.url)
+    return lambda server: Page(browser, server.url)
 
 
 def test_speech_is_heard_to_its_end_and_its_figures_are_shown(page: Page) -> None:
@@ -104,7 +104,7 @@ def test_each_word_is_marked_in_its_turn(page: Page) -> None:
     assert page.run("return document.querySelectorAll('[aria-current]').length") == 0
 
 
-def test_each_piece_begins_at_the_sample_at_which_the_one_before_ends(page: Page) -> None:
+def test_pieces_play_without_a_gap_or_overlap(page: Page) -> None:
     page.run(
         "window.started = []; const {start} = AudioBufferSourceNode.prototype;"
         " AudioBufferSourceNode.prototype.start = function (at) {"
@@ -123,8 +123,8 @@ def test_each_piece_begins_at_the_sample_at_which_the_one_before_ends(page: Page
     assert sum(length for _, length in started) == page.figures()["samples"]
 
 
-def test_a_link_sets_the_page_and_its_request_is_copied(page: Page, door: Any) -> None:
-    page.browser.get(f"{door.url}/?#text=It%27s+5.&seed=7&voice=nobody")
+def test_a_link_sets_the_page_and_its_request_is_copied(page: Page, server: Any) -> None:
+    page.browser.get(f"{server.url}/?#text=It%27s+5.&seed=7&voice=nobody")
     page.wait_for(lambda: page.text_of("server") == "ready")
     page.run(
         "window.copied = []; navigator.clipboard.writeText = async (text) => copied.push(text);"
@@ -134,8 +134,8 @@ def test_a_link_sets_the_page_and_its_request_is_copied(page: Page, door: Any) -
     curl, python, script, link = page.run("return copied")
     assert '\'{"model":"dlpo","voice":"fake","input":"It\'\\\'\'s 5.","seed":7,' in curl
     compile(python, "python", "exec")
-    assert script.startswith(f'const reply = await fetch("{door.url}/v1/audio/speech"')
-    assert link.startswith(f"{door.url}/#text=It%27s+5.&voice=fake&")
+    assert script.startswith(f'const reply = await fetch("{server.url}/v1/audio/speech"')
+    assert link.startswith(f"{server.url}/#text=It%27s+5.&voice=fake&")
 
 
 def test_a_word_is_put_right_and_speech_goes_on_from_anywhere(page: Page) -> None:
@@ -158,20 +158,20 @@ def test_a_word_is_put_right_and_speech_goes_on_from_anywhere(page: Page) -> Non
 
 
 def test_escape_stops_sound_and_work(
-    gated_engine: Any, gated_door: Any, open_page: Callable[[Any], Page]
+    gated_engine: Any, gated_server: Any, open_page: Callable[[Any], Page]
 ) -> None:
-    door = gated_door()
-    page = open_page(door)
+    server = gated_server()
+    page = open_page(server)
     gated_engine.permits.release()  # one window of many
     page.write("Noise becomes speech, step by step.")
     page.say()
     page.wait_for_state("speaking")
-    assert door.speaker.calls == 1
+    assert server.service.calls == 1
 
     page.press(Keys.ESCAPE)
 
     assert page.state == "stopped"
-    page.wait_for(lambda: door.speaker.calls == 0)
+    page.wait_for(lambda: server.service.calls == 0)
     assert page.run("return document.getElementById('stop').disabled")
     gated_engine.free()
     page.speak("Again.")
@@ -196,7 +196,7 @@ def test_what_is_wrong_is_said_at_its_field(page: Page) -> None:
     assert page.run("return document.querySelector('[aria-invalid]')") is None
 
 
-def test_a_server_that_is_away_is_told_and_found_again(page: Page) -> None:
+def test_page_reports_and_rejoins_a_lost_server(page: Page) -> None:
     offline = {"offline": True, "latency": 0, "download_throughput": -1, "upload_throughput": -1}
     page.browser.set_network_conditions(**offline)
     try:
@@ -227,10 +227,10 @@ def test_a_saved_file_holds_what_was_heard(page: Page, tmp_path: Path) -> None:
 
 
 def test_a_server_that_asks_for_a_token_gets_one_from_the_page(
-    synthesizer: Any, browser: Chrome, open_http_door: Any
+    synthesizer: Any, browser: Chrome, open_http_server: Any
 ) -> None:
-    door = open_http_door(synthesizer, authorize=lambda token: "me")
-    browser.get(door.url)
+    server = open_http_server(synthesizer, authorize=lambda token: "me")
+    browser.get(server.url)
     page = object.__new__(Page)
     page.browser = browser
     field = browser.find_element(By.ID, "token")

@@ -88,7 +88,7 @@ def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
     ],
     ids=lambda content: content[:20].decode("ascii", "replace"),
 )
-def test_what_is_no_json_object_is_a_bad_body(content: bytes) -> None:
+def test_body_must_be_a_json_object(content: bytes) -> None:
     with pytest.raises(BodyError) as caught:
         json_object(content)
 

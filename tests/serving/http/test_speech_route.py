@@ -45,10 +45,10 @@ def events_of(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
     return (json.loads(line) for line in response)
 
 
-def test_audio_is_that_of_the_synthesizer(client: Any, door: Any) -> None:
+def test_audio_is_that_of_the_synthesizer(client: Any, server: Any) -> None:
     settings = {"speed": 1.1, "pitch_semitones": 1.5, "seed": 3, "steps": 1}
 
-    response = client.speak(door, sample_rate=22_050, **settings)
+    response = client.speak(server, sample_rate=22_050, **settings)
 
     samples = np.frombuffer(response.read(), "<i2") / 32767
     offline = fake_voice().speak(SpeechRequest(TEXT, **settings))
@@ -61,28 +61,26 @@ def test_audio_is_that_of_the_synthesizer(client: Any, door: Any) -> None:
     ("format", "least"),  # bytes; of Opus the header is 869
     [("pcm", 2000), ("mp3", 300), ("opus", 900), ("flac", 200)],
 )
-def test_the_body_begins_with_the_first_sound_while_the_rest_is_not_made(
-    client: Any, gated_engine: Any, gated_door: Any, format: str, least: int
+def test_body_starts_before_synthesis_ends(
+    client: Any, gated_engine: Any, gated_server: Any, format: str, least: int
 ) -> None:
-    door = gated_door()
+    server = gated_server()
     gated_engine.permits.release()  # one window
 
-    response = client.speak(door, response_format=format)
+    response = client.speak(server, response_format=format)
 
     first = b""
     while len(first) < least:
         more = response.read1()
         assert more
         first += more
-    assert door.speaker.calls == 1
+    assert server.service.calls == 1
     gated_engine.free()
     assert len(response.read()) > 0
 
 
-def test_our_events_tell_words_that_lie_where_they_say_in_text_and_sound(
-    client: Any, door: Any
-) -> None:
-    info, *pieces, done = events_of(client.speak(door, stream_format="dlpo", sample_rate=16_000))
+def test_word_events_match_text_and_audio(client: Any, server: Any) -> None:
+    info, *pieces, done = events_of(client.speak(server, stream_format="dlpo", sample_rate=16_000))
 
     assert (info["type"], info["sample_rate"], info["voice"]) == ("speech.info", 16_000, "fake")
     assert (info["dropped_characters"], info["warnings"]) == (1, ["not spoken: 😀"])
@@ -93,7 +91,7 @@ def test_our_events_tell_words_that_lie_where_they_say_in_text_and_sound(
     times = [time for word in words for time in (word["start_s"], word["stop_s"])]
     assert times == sorted(times)
     audio = b"".join(base64.b64decode(piece["audio"]) for piece in pieces)
-    assert audio == client.speak(door, sample_rate=16_000).read()
+    assert audio == client.speak(server, sample_rate=16_000).read()
     samples = len(audio) // 2
     assert (done["type"], done["samples"]) == ("speech.done", samples)
     assert times[-1] <= done["audio_s"] == pytest.approx(samples / 16_000, abs=1e-3)
@@ -101,10 +99,10 @@ def test_our_events_tell_words_that_lie_where_they_say_in_text_and_sound(
     assert (phonemes[0]["start_s"], phonemes[-1]["stop_s"]) == (times[0], times[1])
 
 
-def test_marks_of_ssml_are_told(client: Any, door: Any) -> None:
+def test_ssml_marks_are_events(client: Any, server: Any) -> None:
     ssml = '<speak>one <mark name="here"/> two</speak>'
 
-    lines = list(events_of(client.speak(door, input=ssml, ssml=True, stream_format="dlpo")))
+    lines = list(events_of(client.speak(server, input=ssml, ssml=True, stream_format="dlpo")))
 
     (mark,) = [mark for line in lines for mark in line.get("marks", [])]
     words = [word for line in lines for word in line.get("words", [])]
@@ -122,67 +120,67 @@ def test_marks_of_ssml_are_told(client: Any, door: Any) -> None:
     ids=["cut", "text", "gzip", "large"],
 )
 def test_a_bad_body_is_refused(
-    client: Any, door: Any, body: bytes, headers: dict[str, str], status: int
+    client: Any, server: Any, body: bytes, headers: dict[str, str], status: int
 ) -> None:
-    response = client.post(door, body, headers)
+    response = client.post(server, body, headers)
 
     assert response.status == status
     assert error_of(response)["message"]
 
 
 def test_a_reply_that_is_late_ends_with_504(
-    client: Any, gated_engine: Any, gated_door: Any
+    client: Any, gated_engine: Any, gated_server: Any
 ) -> None:
-    door = gated_door()
+    server = gated_server()
 
-    response = client.speak(door, timeout_s=0.05)
+    response = client.speak(server, timeout_s=0.05)
 
     assert (response.status, error_of(response)["code"]) == (504, "deadline_exceeded")
-    wait_until(lambda: door.speaker.calls == 0)
+    wait_until(lambda: server.service.calls == 0)
     gated_engine.free()
 
 
 @pytest.mark.parametrize(("windows", "delivery"), [(0, "audio"), (1, "audio"), (1, "sse")])
 def test_a_client_that_goes_away_gives_its_place_back(
-    client: Any, windows: int, delivery: str, gated_engine: Any, gated_door: Any
+    client: Any, windows: int, delivery: str, gated_engine: Any, gated_server: Any
 ) -> None:
-    door = gated_door()
-    connection = client.connect(door)
+    server = gated_server()
+    connection = client.connect(server)
     body = json.dumps({"model": "dlpo", "input": TEXT, "stream_format": delivery})
     connection.request("POST", "/v1/audio/speech", body, {"Content-Type": "application/json"})
     for _ in range(windows):
         assert gated_engine.waiting.acquire(timeout=WAIT_S)
         gated_engine.permits.release()
     assert gated_engine.waiting.acquire(timeout=WAIT_S)
-    assert door.speaker.calls == 1
+    assert server.service.calls == 1
 
     connection.sock.close()
 
-    wait_until(lambda: door.speaker.calls == 0)
+    wait_until(lambda: server.service.calls == 0)
     gated_engine.free()
-    assert client.speak(door).status == 200
+    assert client.speak(server).status == 200
 
 
 def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
-    client: Any, open_http_door: Any
+    client: Any, open_http_server: Any
 ) -> None:
     engine = BreakingEngine()
-    door = open_http_door(fake_voice(engine))
+    server = open_http_server(fake_voice(engine))
 
     engine.left = 2
     with pytest.raises(http.client.IncompleteRead):
-        client.speak(door).read()
+        client.speak(server).read()
     engine.left = 2
     with pytest.raises(http.client.IncompleteRead) as caught:
-        client.speak(door, stream_format="dlpo").read()
+        client.speak(server, stream_format="dlpo").read()
     last = json.loads(caught.value.partial.splitlines()[-1])
     assert (last["type"], last["error"]["code"]) == ("error", "internal_error")
 
 
-def test_a_body_that_comes_too_slowly_is_given_up(client: Any, open_http_door: Any) -> None:
+def test_a_body_that_comes_too_slowly_is_given_up(client: Any, open_http_server: Any) -> None:
     limits = HttpLimits(body_s=0.05)
-    door = open_http_door(fake_voice(), http_limits=limits)
-    with closing(client.connect(door)) as connection:
+    server = open_http_server(fake_voice(), http_limits=limits)
+    with closing(client.connect(server)) as connection:
         connection.putrequest("POST", "/v1/audio/speech")
         connection.putheader("Content-Type", "application/json")
         connection.putheader("Content-Length", "1000")

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from dlpo_serving.errors import UnauthenticatedError
 from dlpo_serving.http import HttpLimits, speech_socket
 from tests.callers import WAIT_S, fake_voice
-from tests.serving.http.conftest import TEXT, Door
+from tests.serving.http.conftest import TEXT, RunningServer
 
 OWN = "/v1/audio/speech/stream"
 ELEVENLABS = "/v1/text-to-speech/any/stream-input"
@@ -38,7 +38,7 @@ BEGUN = ["session.created", *["conversation.item.added", "conversation.item.done
 
 @asynccontextmanager
 async def connected(
-    door: Door,
+    server: RunningServer,
     path: str = OWN,
     protocols: Sequence[str] = (),
     autoping: bool = True,
@@ -47,7 +47,7 @@ async def connected(
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WAIT_S)) as session,
         session.ws_connect(
-            door.url + path, headers=headers, protocols=protocols, autoping=autoping
+            server.url + path, headers=headers, protocols=protocols, autoping=autoping
         ) as socket,
     ):
         yield socket
@@ -72,12 +72,12 @@ async def replies(socket: aiohttp.ClientWebSocketResponse) -> tuple[list[dict[st
 
 
 def converse(
-    door: Door, *sent: dict[str, Any] | str | bytes, path: str = OWN, **headers: str
+    server: RunningServer, *sent: dict[str, Any] | str | bytes, path: str = OWN, **headers: str
 ) -> tuple[list[dict[str, Any]], bytes]:
     """Send messages and read the replies to the end."""
 
     async def run() -> tuple[list[dict[str, Any]], bytes]:
-        async with connected(door, path, **headers) as socket:
+        async with connected(server, path, **headers) as socket:
             await send(socket, *sent)
             return await replies(socket)
 
@@ -89,12 +89,10 @@ def pieces(text: str = TEXT, size: int = 7) -> list[dict[str, Any]]:
     return [*({"type": "text", "text": part} for part in parts), {"type": "end"}]
 
 
-def test_text_in_pieces_sounds_as_the_whole_text_by_the_speech_route(
-    door: Door, client: Any
-) -> None:
-    whole = client.speak(door, seed=3).read()
+def test_text_in_pieces_equals_the_speech_route(server: RunningServer, client: Any) -> None:
+    whole = client.speak(server, seed=3).read()
     messages, audio = converse(
-        door, {**BEGIN, "sample_rate": 24_000, "audio": None, "response_format": None}, *pieces()
+        server, {**BEGIN, "sample_rate": 24_000, "audio": None, "response_format": None}, *pieces()
     )
     assert audio == whole
     info, *chunks, done = messages
@@ -105,16 +103,16 @@ def test_text_in_pieces_sounds_as_the_whole_text_by_the_speech_route(
         "Noise", "becomes", "speech",
     ]  # fmt: skip
     encoded, none = converse(
-        door, {**BEGIN, "sample_rate": 24_000, "audio": "base64", "input": TEXT}, {"type": "end"}
+        server, {**BEGIN, "sample_rate": 24_000, "audio": "base64", "input": TEXT}, {"type": "end"}
     )
     assert none == b""
     assert b"".join(base64.b64decode(m["audio"]) for m in encoded[1:-1]) == whole
 
 
 async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
-    gated_door: Callable[[], Door], gated_engine: Any
+    gated_server: Callable[[], RunningServer], gated_engine: Any
 ) -> None:
-    async with connected(gated_door()) as socket:
+    async with connected(gated_server()) as socket:
         await send(socket, {**BEGIN, "input": "First words. " * 40}, {"type": "end"})
         await socket.receive_json()
         gated_engine.permits.release()
@@ -145,30 +143,32 @@ async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
     ],
 )
 def test_a_wrong_message_is_named_and_ends_the_connection(
-    door: Door, sent: list[dict[str, Any] | str | bytes], param: str | None, message: str
+    server: RunningServer, sent: list[dict[str, Any] | str | bytes], param: str | None, message: str
 ) -> None:
-    *_, last = converse(door, *sent)[0]
+    *_, last = converse(server, *sent)[0]
     assert last["type"] == "error"
     assert last["error"]["param"] == param
     assert message in last["error"]["message"]
 
 
-def test_pieces_that_cost_nothing_to_send_are_counted(open_http_door: Callable[..., Door]) -> None:
-    door = open_http_door(fake_voice(), HttpLimits(body_bytes=50))
-    *_, last = converse(door, BEGIN, *[{"type": "flush"}] * 51)[0]
+def test_pieces_that_cost_nothing_to_send_are_counted(
+    open_http_server: Callable[..., RunningServer],
+) -> None:
+    server = open_http_server(fake_voice(), HttpLimits(body_bytes=50))
+    *_, last = converse(server, BEGIN, *[{"type": "flush"}] * 51)[0]
     assert "more than 50 characters" in last["error"]["message"]
 
 
-async def test_a_client_that_leaves_gives_its_place_back(door: Door) -> None:
-    async with connected(door) as socket:
+async def test_a_client_that_leaves_gives_its_place_back(server: RunningServer) -> None:
+    async with connected(server) as socket:
         await send(socket, BEGIN)
         await socket.receive_json()
-        assert door.speaker.calls == 1
-    door.call(asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
+        assert server.service.calls == 1
+    server.call(asyncio.wait_for(server.service._idle.wait(), WAIT_S))
 
 
-def test_keys_and_origins_guard_it_and_elevenlabs_header_holds_a_key(
-    open_http_door: Callable[..., Door],
+def test_keys_and_origins_are_checked(
+    open_http_server: Callable[..., RunningServer],
 ) -> None:
     def authorize(token: str) -> str:
         if token != "secret":
@@ -176,26 +176,26 @@ def test_keys_and_origins_guard_it_and_elevenlabs_header_holds_a_key(
         return "us"
 
     app, known = "https://app.example", {"Authorization": "Bearer secret"}
-    door = open_http_door(fake_voice(), HttpLimits(origins=(app,)), authorize=authorize)
+    server = open_http_server(fake_voice(), HttpLimits(origins=(app,)), authorize=authorize)
     offered = "Sec-WebSocket-Protocol"
     wrong = ({}, {"Authorization": "Bearer other"}, {"xi-api-key": "other"}, {offered: "realtime"})
     strange = ({**known, "Origin": origin} for origin in ("https://evil.example", "http://["))
     for headers, status in [*((one, 401) for one in wrong), *((one, 403) for one in strange)]:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            converse(door, BEGIN, **headers)
+            converse(server, BEGIN, **headers)
         assert refused.value.status == status
-    ours = ({**known, "Origin": origin} for origin in (app, door.url))
+    ours = ({**known, "Origin": origin} for origin in (app, server.url))
     key = {offered: "openai-insecure-api-key.secret"}
     for headers in (known, {"xi-api-key": "secret"}, key, *ours):
-        assert converse(door, BEGIN, *pieces(), **headers)[0][-1]["type"] == "speech.done"
+        assert converse(server, BEGIN, *pieces(), **headers)[0][-1]["type"] == "speech.done"
 
 
-def test_elevenlabs_messages_speak_the_same(door: Door, client: Any) -> None:
-    whole = client.speak(door, voice="", response_format="pcm").read()
+def test_elevenlabs_messages_speak_the_same(server: RunningServer, client: Any) -> None:
+    whole = client.speak(server, voice="", response_format="pcm").read()
     parts = [TEXT[i : i + 9] for i in range(0, len(TEXT), 9)]
-    name = door.speaker.voices[0].voice
+    name = server.service.voices[0].voice
     messages, _ = converse(
-        door,
+        server,
         {"text": " ", "voice_settings": {"stability": 0.5}, "xi_api_key": "none"},
         *({"text": part, "try_trigger_generation": True} for part in parts),
         {"text": ""},
@@ -210,12 +210,14 @@ def test_elevenlabs_messages_speak_the_same(door: Door, client: Any) -> None:
     assert len(aligned["charDurationsMs"]) == len(aligned["chars"])
     for wrong in ("wav_1", "pcm_" + "1" * 5000, "pcm_"):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            converse(door, path=f"{ELEVENLABS}?output_format={wrong}")
+            converse(server, path=f"{ELEVENLABS}?output_format={wrong}")
         assert refused.value.status == 400
 
 
-def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, client: Any) -> None:
-    whole = client.speak(door, voice="").read()
+def test_contexts_of_one_connection_are_spoken_each_for_itself(
+    server: RunningServer, client: Any
+) -> None:
+    whole = client.speak(server, voice="").read()
     names = ("a", "default")
     begin = [{"text": " ", "context_id": name, "voice_settings": {}} for name in names]
     text = [{"text": TEXT, "context_id": "a"}, {"text": TEXT}]
@@ -224,7 +226,7 @@ def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, clien
 
     async def run() -> dict[str, list[dict[str, Any]]]:
         heard: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-        async with connected(door, CONTEXTS) as socket:
+        async with connected(server, CONTEXTS) as socket:
             end = {"context_id": "a", "close_context": True}, {"close_socket": True}
             await send(socket, *begin, *alive, refused, *text, *end)
             while not all(came and came[-1]["isFinal"] for came in heard.values()):
@@ -237,23 +239,25 @@ def test_contexts_of_one_connection_are_spoken_each_for_itself(door: Door, clien
 
     for *chunks, _ in asyncio.run(asyncio.wait_for(run(), WAIT_S)).values():
         assert b"".join(base64.b64decode(chunk["audio"]) for chunk in chunks) == whole
-    door.call(asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
+    server.call(asyncio.wait_for(server.service._idle.wait(), WAIT_S))
     many = [{"text": " ", "context_id": str(number)} for number in range(6)]
-    assert "one more than the 5" in converse(door, *many, path=CONTEXTS)[0][-1]["message"]
+    assert "one more than the 5" in converse(server, *many, path=CONTEXTS)[0][-1]["message"]
 
 
 @pytest.mark.parametrize("leaves", [False, True])
 async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
-    gated_door: Any, gated_engine: Any, leaves: bool
+    gated_server: Any, gated_engine: Any, leaves: bool
 ) -> None:
-    door = gated_door()
-    async with connected(door, CONTEXTS, autoping=False) as socket:
+    server = gated_server()
+    async with connected(server, CONTEXTS, autoping=False) as socket:
         await send(socket, {"text": TEXT, "context_id": "a"}, {"close_socket": True})
         await asyncio.to_thread(gated_engine.waiting.acquire, timeout=WAIT_S)
         if leaves:
             await socket.close()
             assert socket.close_code == aiohttp.WSCloseCode.OK
-            await asyncio.to_thread(door.call, asyncio.wait_for(door.speaker._idle.wait(), WAIT_S))
+            await asyncio.to_thread(
+                server.call, asyncio.wait_for(server.service._idle.wait(), WAIT_S)
+            )
             gated_engine.free()
         else:
             await socket.ping()
@@ -291,39 +295,41 @@ def spoken(events: Events) -> tuple[bytes, str]:
     return b"".join(map(base64.b64decode, audio)), "".join(said)
 
 
-async def test_realtime_events_speak_the_items_word_for_word(door: Door, client: Any) -> None:
+async def test_realtime_events_speak_the_items_word_for_word(
+    server: RunningServer, client: Any
+) -> None:
     output = {"audio": {"output": {"format": {"type": "audio/pcmu"}, "speed": 4, "voice": "fake"}}}
-    async with connected(door, REALTIME, ["realtime", "openai-insecure-api-key.x"]) as socket:
+    async with connected(server, REALTIME, ["realtime", "openai-insecure-api-key.x"]) as socket:
         assert socket.protocol == "realtime"
         events = await ask(
             socket, item("Be nice.", "system"), item(TEXT), CREATE, last="response.done"
         )
         assert [one["type"] for one in events[: len(BEGUN)]] == BEGUN
-        assert spoken(events) == (client.speak(door).read(), TEXT)
+        assert spoken(events) == (client.speak(server).read(), TEXT)
         update = {"type": "session.update", "session": {"type": "realtime", **output}}
         (updated,) = await ask(socket, update, last="session.updated")
         assert updated["session"].items() >= output.items()
         own = {"response": {"conversation": "none", "input": [item(TEXT)["item"]]}}
         events = await ask(socket, CREATE | own, last="response.done")
-        fast = client.speak(door, response_format="mulaw", sample_rate=8_000, speed=2).read()
+        fast = client.speak(server, response_format="mulaw", sample_rate=8_000, speed=2).read()
         assert spoken(events) == (fast, TEXT)
         assert "speed is 2" in events[-1]["response"]["warnings"][0]
         *_, failed = await ask(socket, item("Long. " * 2_000), CREATE, last="response.done")
         assert "has 12000 characters" in str(failed["response"]["status_details"])
     with pytest.raises(aiohttp.WSServerHandshakeError):
-        await connected(door, "/v1/realtime?model=whisper-1").__aenter__()
+        await connected(server, "/v1/realtime?model=whisper-1").__aenter__()
 
 
-async def test_a_key_among_the_subprotocols_is_not_sent_back(door: Door) -> None:
+async def test_a_key_among_the_subprotocols_is_not_sent_back(server: RunningServer) -> None:
     for offered in (["openai-insecure-api-key.secret"], ["openai-insecure-api-key.x", "realtime"]):
-        async with connected(door, REALTIME, offered) as socket:
+        async with connected(server, REALTIME, offered) as socket:
             assert socket.protocol == ("realtime" if "realtime" in offered else None)
 
 
-async def test_a_refused_realtime_message_changes_nothing(open_http_door: Any) -> None:
+async def test_a_refused_realtime_message_changes_nothing(open_http_server: Any) -> None:
     text, update = "Hi. " * 300, {"type": "session.update"}
-    door = open_http_door(fake_voice(), HttpLimits(body_bytes=2_000))
-    async with connected(door, REALTIME) as socket:
+    server = open_http_server(fake_voice(), HttpLimits(body_bytes=2_000))
+    async with connected(server, REALTIME) as socket:
         for sent, param, message in (
             ({"type": "input_audio_buffer.append", "audio": ""}, "type", "response.create"),
             (update, "type", "with its fields"),
@@ -342,9 +348,9 @@ async def test_a_refused_realtime_message_changes_nothing(open_http_door: Any) -
         assert spoken(await ask(socket, CREATE, last="response.done"))[1] == text
 
 
-async def test_realtime_responses_take_turns_and_stop(gated_door: Any, gated_engine: Any) -> None:
-    door, text = gated_door(), "First words. " * 40
-    async with connected(door, REALTIME) as socket:
+async def test_realtime_responses_take_turns_and_stop(gated_server: Any, gated_engine: Any) -> None:
+    server, text = gated_server(), "First words. " * 40
+    async with connected(server, REALTIME) as socket:
         gated_engine.permits.release()
         heard = "response.output_audio_transcript.delta"
         begun = await ask(socket, item(text), CREATE, last=heard)
@@ -361,16 +367,16 @@ async def test_realtime_responses_take_turns_and_stop(gated_door: Any, gated_eng
 
 @pytest.mark.parametrize("path", [CONTEXTS, REALTIME])
 def test_a_silent_connection_for_several_utterances_ends(
-    door: Door, path: str, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(speech_socket, "IDLE_S", 0.01)
-    assert "no message came within 0.01 s" in json.dumps(converse(door, path=path)[0][-1])
+    assert "no message came within 0.01 s" in json.dumps(converse(server, path=path)[0][-1])
 
 
-def test_the_example_writes_what_it_heard(door: Door, tmp_path: Path) -> None:
+def test_the_example_writes_what_it_heard(server: RunningServer, tmp_path: Path) -> None:
     example = Path(__file__).parents[3] / "examples" / "websocket_client.py"
     speak = runpy.run_path(str(example))["speak"]
-    speak.__globals__["URL"] = door.url + OWN
+    speak.__globals__["URL"] = server.url + OWN
     text = "Noise becomes speech."
     for cancel_after_s, ended in ((None, "speech.done"), (0.0, "speech.cancelled")):  # if in time
         last = asyncio.run(speak(text, str(tmp_path / "a.wav"), cancel_after_s))

@@ -42,14 +42,14 @@ def test_a_port_that_is_taken_is_named_with_its_flag(
         taken.listen()
         port = taken.getsockname()[1]
 
-        told = refused(flag, str(port))
+        message = refused(flag, str(port))
 
-    assert f"127.0.0.1:{port}" in told
-    assert f"another {flag}," in told
+    assert f"127.0.0.1:{port}" in message
+    assert f"another {flag}," in message
     assert "add_port" not in capfd.readouterr().err  # a line of gRPC's own
 
 
-def test_a_package_that_a_door_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_of_a_protocol_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wyoming.audio", None)
     monkeypatch.delitem(sys.modules, "dlpo_serving.wyoming", raising=False)
 
@@ -64,13 +64,13 @@ def test_an_engine_for_gpus_is_refused_where_there_is_none(
     if shutil.which("nvidia-smi"):
         pytest.skip("there is a GPU here")
     if voices == "named":
-        told = refused("--engine", engine)
+        message = refused("--engine", engine)
     else:
         empty = tmp_path / "empty.toml"
         empty.write_text("voices = []\n")
-        told = refused("--config", str(empty), "--engine", engine, "--voice-directory", "/tmp")
+        message = refused("--config", str(empty), "--engine", engine, "--voice-directory", "/tmp")
 
-    assert "GPU" in told or "build for CPUs" in told
+    assert "GPU" in message or "build for CPUs" in message
 
 
 def without_root_rights(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -83,9 +83,7 @@ def without_root_rights(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("what", ["the folder", "a file", "the folder around it"])
-def test_a_mounted_voice_that_can_not_be_read_is_told_with_its_path(
-    what: str, tmp_path: Path
-) -> None:
+def test_unreadable_voice_error_names_its_path(what: str, tmp_path: Path) -> None:
     mounted = tmp_path / "mount" / "voice"
     shutil.copytree(EMBEDDED, mounted)
     closed = {

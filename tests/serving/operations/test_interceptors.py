@@ -159,7 +159,7 @@ async def test_calls_of_every_kind_go_through_unchanged(kind: str) -> None:
         (b"refuse", "RESOURCE_EXHAUSTED"),
     ],
 )  # fmt: skip
-async def test_a_call_is_counted_by_its_status_and_leaves_nothing_in_memory(
+async def test_call_is_counted_by_status_and_forgotten(
     kind: str, request_bytes: bytes, code: str
 ) -> None:
     async with world() as it:

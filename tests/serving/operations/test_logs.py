@@ -91,7 +91,7 @@ def test_a_peer_can_not_break_out_of_its_line_or_field(log_format: LogFormat) ->
     [(plain, 1) for plain in ("7", "a-b_c.d:e", "x" * 128)]
     + [(odd, 3) for odd in ("", "a b", "a\nb", 'a"', "x" * 129, "ä")],
 )
-def test_a_plain_id_is_kept_and_an_odd_one_replaced_by_a_random_one(id: str, ids: int) -> None:
+def test_only_plain_request_ids_are_kept(id: str, ids: int) -> None:
     assert len({id, call(id=id), call(id=id)}) == ids
 
 
@@ -134,7 +134,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
     }
 
 
-def test_every_reason_to_reject_a_call_is_there_from_the_start_and_no_other_can_come() -> None:
+def test_rejection_reasons_are_a_closed_set() -> None:
     page = samples(Metrics())
 
     assert {page["dlpo_shed_total", (("reason", reason),)] for reason in SHED_REASONS} == {0}
@@ -170,7 +170,7 @@ def collector(got: list[Span]) -> Iterator[str]:
         server.stop(None).wait()
 
 
-def test_a_call_leaves_spans_and_one_line_of_log_without_its_text_or_token(
+def test_call_log_and_spans_hold_no_text_or_token(
     start_server: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trace, got = "4bf92f3577b34da6a3ce929d0e0e4736", list[Any]()

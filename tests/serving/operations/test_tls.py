@@ -1,4 +1,4 @@
-"""TLS on both doors: who is let in, and certificates that change while the server runs."""
+"""TLS for gRPC and HTTP: who is let in, and certificates that change while the server runs."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_mutual_tls_lets_in_only_clients_of_its_authority(
 
 
 @pytest.mark.parametrize("server_name", ["localhost", "127.0.0.1"])  # a number is sent as no name
-async def test_a_renewed_certificate_is_used_by_new_handshakes_once_its_key_is_there(
+async def test_renewed_certificate_is_used_with_its_key(
     server_name: str,
     authority: Authority,
     stranger: Authority,
@@ -151,9 +151,11 @@ async def test_a_renewed_certificate_is_used_by_new_handshakes_once_its_key_is_t
         assert await ask_both(authority) == ("UNAVAILABLE", None)
         assert await say(b"after", timeout=TIMEOUT_S) == b"after"  # no call is lost
 
-    told = [record.getMessage() for record in caplog.records]
-    assert len([line for line in told if "stays in use" in line]) == 2  # one a door
-    assert len([line for line in told if "read again" in line]) == 2
+    message = [record.getMessage() for record in caplog.records]
+    assert (
+        len([line for line in message if "stays in use" in line]) == 2
+    )  # one each for gRPC and HTTP
+    assert len([line for line in message if "read again" in line]) == 2
 
 
 async def test_a_renewed_key_whose_mode_is_corrected_is_used(
@@ -178,7 +180,7 @@ async def test_a_renewed_key_whose_mode_is_corrected_is_used(
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_no_session_outlives_the_authority_that_let_its_client_in(
+async def test_sessions_end_with_their_authority(
     version: ssl.TLSVersion, authority: Authority, stranger: Authority, tmp_path: Path, clock: Any
 ) -> None:
     served, ours = authority.issue("server"), authority.issue("client")
@@ -218,27 +220,27 @@ def test_files_that_can_not_be_used_are_refused_at_the_start(
         path.touch(0o600)
         path.write_bytes(content)
 
-    for door in (grpc_credentials, http_ssl_context):
+    for load in (grpc_credentials, http_ssl_context):
         with pytest.raises(ConfigError, match="can't be used") as caught:
-            door(files, time.monotonic)
+            load(files, time.monotonic)
         assert str(path) in str(caught.value)
         if content is None:  # the others are not suspected
             assert not any(str(p) in str(caught.value) for p in files.paths() if p != path)
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "told"),
+    ("begin", "end", "message"),
     [(-3 * DAY, -DAY, "has expired"), (DAY, 2 * DAY, "is not valid yet")],
 )
-def test_a_certificate_that_is_not_valid_now_is_refused_with_both_times(
-    begin: timedelta, end: timedelta, told: str, authority: Authority
+def test_certificate_out_of_date_is_refused_with_dates(
+    begin: timedelta, end: timedelta, message: str, authority: Authority
 ) -> None:
     served = authority.issue("server", begin, end)
     files = TlsFiles(served.certificate, served.key, authority.path)
 
-    for door in (grpc_credentials, http_ssl_context):
-        with pytest.raises(ConfigError, match=told) as caught:
-            door(files, time.monotonic)
+    for load in (grpc_credentials, http_ssl_context):
+        with pytest.raises(ConfigError, match=message) as caught:
+            load(files, time.monotonic)
         now = datetime.now(UTC)
         for at in (now + begin, now + end, now):
             assert f"{at:%Y-%m-%d %H:}" in str(caught.value)

@@ -73,17 +73,17 @@ class Folder:
 
     def events(self) -> list[tuple[str, str]]:
         """What two polls, two seconds apart, tell: one sees a change, one finds it at rest."""
-        told: list[tuple[str, str]] = []
+        message: list[tuple[str, str]] = []
         for _ in range(2):
             self.clock.now_s += 2
             for event in self.watched.poll():
                 assert event.voice is None or event.voice.manifest.voice == event.name
-                told.append(("added" if event.voice else "removed", event.name))
+                message.append(("added" if event.voice else "removed", event.name))
             for record in self.caplog.records[self._read :]:
                 if record.msg.startswith("voice refused"):
-                    told.append(("refused", record.args[0]))  # type: ignore[index,arg-type]
+                    message.append(("refused", record.args[0]))  # type: ignore[index,arg-type]
             self._read = len(self.caplog.records)
-        return told
+        return message
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def folder(
         [({"a": "ann", "b": "ann"}, [*ANN, ("refused", "b")])],
     ],
 )
-def test_what_has_changed_is_told_once(
+def test_a_change_is_reported_once(
     folder: Folder, history: list[tuple[dict[str, str], list[tuple[str, str]]]]
 ) -> None:
     for bundles, events in history:
@@ -118,7 +118,7 @@ def test_what_has_changed_is_told_once(
         assert folder.events() == []
 
 
-def test_a_name_that_becomes_free_is_taken_by_the_bundle_that_waits(folder: Folder) -> None:
+def test_freed_name_goes_to_the_waiting_bundle(folder: Folder) -> None:
     folder.put("ann-1", "ann")
     folder.put("ann-2", "ann")
     assert folder.events() == [*ANN, ("refused", "ann-2")]
@@ -176,7 +176,7 @@ def demand_the_future(path: Path) -> None:
         lambda path: (path / "link.onnx").symlink_to("/etc/passwd"),
     ],
 )
-def test_a_corrupt_bundle_is_refused_once_with_a_reason_and_the_old_voice_stays(
+def test_corrupt_bundle_is_refused_and_old_voice_stays(
     damage: Damage, folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = folder.put("a", "ann")
@@ -233,7 +233,7 @@ def test_a_run_time_that_throws_refuses_the_bundle(folder: Folder) -> None:
     assert "reason=RuntimeError: of the run-time" in folder.caplog.text
 
 
-def test_a_folder_that_can_not_be_read_keeps_its_voices_and_says_so_once(
+def test_unreadable_folder_keeps_its_voices(
     folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder.put("a", "ann")
@@ -271,16 +271,14 @@ def _settles_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voice_registry, "NICENESS", 0)  # a busy machine would starve it
 
 
-def test_a_server_that_begins_with_an_empty_folder_serves_when_a_voice_comes(
-    tiny_bundle: Path, tmp_path: Path
-) -> None:
+def test_empty_folder_serves_once_a_voice_arrives(tiny_bundle: Path, tmp_path: Path) -> None:
     settings = ServerSettings(port=0, voices=(), voice_directory=tmp_path, voice_poll_s=0.02)
     announced = []
 
     async def serve() -> None:
         stop = asyncio.Event()
 
-        def announce(doors: Endpoints, voice: str) -> None:
+        def announce(endpoints: Endpoints, voice: str) -> None:
             announced.append(voice)
             stop.set()
 
@@ -310,7 +308,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading
     let_go.set()
 
 
-def test_a_voice_that_takes_long_to_load_leaves_the_lane_to_callers(
+def test_slow_loading_does_not_block_callers(
     start_server: Any, tmp_path: Path, begun: threading.Event
 ) -> None:
     server = start_server(lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)

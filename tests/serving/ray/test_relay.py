@@ -128,7 +128,7 @@ def stub(channel: grpc.Channel) -> speech_pb2_grpc.SpeechServiceStub:
     ],
     ids=["lost", "full"],
 )
-def test_a_failure_of_serve_says_when_to_come_again_and_names_no_machine(
+def test_serve_failure_says_when_to_retry(
     failed: Serve, code: str, reason: str, proxied: Any
 ) -> None:
     refused = refusal(stub(proxied(failed)).StreamSynthesize, REQUEST)
@@ -141,7 +141,7 @@ def test_a_failure_of_serve_says_when_to_come_again_and_names_no_machine(
 @pytest.fixture
 def flood() -> tuple[Serve, Future[bool]]:
     """More than gRPC buffers for a caller; and a future that is set when Serve's handler ends."""
-    told: Future[bool] = Future()
+    reported: Future[bool] = Future()
 
     async def serve(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
         try:
@@ -149,20 +149,20 @@ def flood() -> tuple[Serve, Future[bool]]:
                 yield MUCH.SerializeToString()
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            told.set_result(True)
+            reported.set_result(True)
             raise
 
-    return serve, told
+    return serve, reported
 
 
 def test_a_caller_who_does_not_read_is_sent_away(
     flood: tuple[Serve, Future[bool]], proxied: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    serve, told = flood
+    serve, reported = flood
     monkeypatch.setattr(proxy, "STALL_S", 0.2)
     call = stub(proxied(serve)).StreamSynthesize(REQUEST, timeout=WAIT_S)
 
-    assert told.result(WAIT_S)
+    assert reported.result(WAIT_S)
     refused = refusal(lambda request, timeout: call, REQUEST)
     assert (refused.code, refused.detail(ErrorInfo).reason) == ("ABORTED", "STALLED")
 
@@ -218,14 +218,14 @@ def test_serve_is_asked_for_what_the_settings_say(ray_python: str) -> None:
     assert least["replicas"] == [3, 3]
 
 
-def test_the_server_of_a_replica_is_reached_from_its_machine_alone() -> None:
+def test_replica_listens_on_loopback_only() -> None:
     own = settings_of_replica(ServerSettings(**OPEN, max_streams=9))
 
     assert (own.host, own.port, own.ray, own.max_streams) == ("127.0.0.1", 0, False, 9)
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "reported"),
     [
         ({"http_port": 8080}, "http_port is 8080; .*leave --http-port out"),
         ({"health_port": 8081}, "health_port"),
@@ -236,6 +236,6 @@ def test_the_server_of_a_replica_is_reached_from_its_machine_alone() -> None:
         ({"voices": ("ann",)}, "no voice 'ann'"),
     ],
 )
-def test_a_mistake_is_told_before_ray_is_started(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises((ConfigError, InputError), match=told):
+def test_mistakes_are_reported_before_ray_starts(settings: dict[str, Any], reported: str) -> None:
+    with pytest.raises((ConfigError, InputError), match=reported):
         serve(ServerSettings(**OPEN | settings))

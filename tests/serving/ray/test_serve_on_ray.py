@@ -104,9 +104,7 @@ def test_a_cancelled_call_ends_in_the_replica(ray_server: Any) -> None:
     assert "code=CANCELLED" in line
 
 
-def test_a_replica_that_is_killed_loses_its_own_streams_alone_and_is_replaced(
-    ray_server: Any, plain_server: str
-) -> None:
+def test_killed_replica_loses_only_its_streams(ray_server: Any, plain_server: str) -> None:
     with SpeechClient(plain_server) as client:
         whole = Conversation(client).finish()
     with ExitStack() as callers:
@@ -128,7 +126,7 @@ def test_a_replica_that_is_killed_loses_its_own_streams_alone_and_is_replaced(
     assert killed not in ray_server.replicas()
 
 
-def test_a_port_that_is_taken_is_told(ray_server: Any, run_on_ray: Any) -> None:
+def test_taken_port_is_reported(ray_server: Any, run_on_ray: Any) -> None:
     port = ray_server.address.rpartition(":")[2]
 
     assert f"can't listen on port {port}" in run_on_ray("--host", "0.0.0.0", "--port", port)

@@ -1,4 +1,4 @@
-"""Strings longer than any valid one: refused at every door before anything else reads them."""
+"""Strings longer than any valid one: refused by every protocol before anything else reads them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_long_voice_name_is_refused_before_it_is_read(
     assert max(read, default=0) <= 500
 
 
-def test_a_dictionary_with_too_many_words_is_refused_before_it_is_read(
+def test_oversized_dictionary_is_refused_unread(
     attacked: Any, http_speech: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ",".join(f"{word}  fɪʃ" for word in MANY)

@@ -85,10 +85,10 @@ async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) ->
             assert socket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
 
 
-@pytest.mark.parametrize("door", ["dlpo", "riva"])
-def test_a_grpc_call_of_a_deleted_key_takes_no_more_text(guarded: Guarded, door: str) -> None:
+@pytest.mark.parametrize("protocol", ["dlpo", "riva"])
+def test_a_grpc_call_of_a_deleted_key_takes_no_more_text(guarded: Guarded, protocol: str) -> None:
     sent: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    if door == "dlpo":
+    if protocol == "dlpo":
         method, part = "/dlpo.v1.SpeechService/IncrementalSynthesize", speech_pb2
         messages = [
             part.IncrementalSynthesizeRequest(config={}),
@@ -106,7 +106,7 @@ def test_a_grpc_call_of_a_deleted_key_takes_no_more_text(guarded: Guarded, door:
     call = guarded.server.channel.stream_stream(method)(
         iter(sent.get, None), metadata=metadata, timeout=WAIT_S
     )
-    for _ in range(2 if door == "dlpo" else 1):  # what is known, and audio
+    for _ in range(2 if protocol == "dlpo" else 1):  # what is known, and audio
         next(call)
 
     guarded.delete()

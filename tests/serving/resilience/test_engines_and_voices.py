@@ -55,10 +55,10 @@ def load(settings):
 run = server.run_server
 
 async def run_server(settings, stop, announce, *rest):
-    def announced(doors, voice):
+    def announced(endpoints, voice):
         global WARM_UP
         WARM_UP = 0
-        announce(doors, voice)
+        announce(endpoints, voice)
     return await run(settings, stop, announced, load)
 
 server.run_server = run_server
@@ -84,7 +84,7 @@ def unlucky_calls() -> dict[str, list[bytes]]:
     }
 
 
-def test_an_engine_that_throws_fails_the_calls_that_made_it_throw(
+def test_engine_failure_fails_only_its_calls(
     patient_server: Any, neighbour: Any, http_speech: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def throw() -> None:

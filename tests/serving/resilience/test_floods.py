@@ -113,22 +113,20 @@ def test_a_budget_of_errors_and_keep_alives_ends_a_connection(
     assert reason in last
 
 
-def test_keep_alives_of_an_utterance_count_as_pieces(open_http_door_small: Any) -> None:
+def test_keep_alives_of_an_utterance_count_as_pieces(small_server: Any) -> None:
     path = f"{CONTEXTS}?output_format=pcm_24000"
     first = json.dumps({"text": " ", "context_id": "a"})
-    last = asyncio.run(
-        flood(f"{open_http_door_small.url}/", path, [first], '{"context_id": "a"}', 60)
-    )
+    last = asyncio.run(flood(f"{small_server.url}/", path, [first], '{"context_id": "a"}', 60))
     assert "more than 50 characters and pieces" in last
 
 
 @pytest.fixture
-def open_http_door_small() -> Iterator[Any]:
+def small_server() -> Iterator[Any]:
     from dlpo_serving.http import HttpLimits
-    from tests.serving.http.conftest import open_door
+    from tests.serving.http.conftest import open_server
 
-    with open_door(fake_voice(), HttpLimits(body_bytes=50)) as door:
-        yield door
+    with open_server(fake_voice(), HttpLimits(body_bytes=50)) as server:
+        yield server
 
 
 def test_a_pace_lets_a_burst_through_and_then_so_many_a_second(clock: Any) -> None:

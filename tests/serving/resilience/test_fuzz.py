@@ -1,4 +1,4 @@
-"""Whatever comes in by whichever door: a status that is the caller's fault, or speech."""
+"""Any input by any protocol: a status that blames the caller, or speech."""
 
 from __future__ import annotations
 

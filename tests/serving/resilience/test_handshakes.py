@@ -75,7 +75,7 @@ def test_unfinished_handshakes_end(tls_server: Any, monkeypatch: pytest.MonkeyPa
     wait_until(lambda: server.status(GREEDY, "/v1/voices") == 200)
 
 
-def test_what_is_no_handshake_ends_the_connection_alone(tls_server: Any) -> None:
+def test_malformed_handshake_ends_only_its_connection(tls_server: Any) -> None:
     server = tls_server()
     for _ in range(60):  # more than there are places
         plain = server.silent(GREEDY)

@@ -58,7 +58,7 @@ def grpc_status(server: Any, method: str, *messages: Any) -> str:
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_bombs_nothing_and_too_much_are_refused_at_every_door(
+def test_bombs_and_extremes_are_refused_by_every_protocol(
     what: str, attacked: Any, http_speech: Any
 ) -> None:
     text, status, http_status = REFUSED[what]
@@ -129,7 +129,7 @@ def conversations() -> Iterator[Callable[..., list[Conversation]]]:
         channel.close()
 
 
-def test_one_connection_of_empty_conversations_leaves_places_to_others(
+def test_empty_conversations_leave_slots_to_others(
     patient_server: Any, conversations: Any, neighbour: Any
 ) -> None:
     server = patient_server(max_streams=10)
@@ -141,9 +141,7 @@ def test_one_connection_of_empty_conversations_leaves_places_to_others(
         pass
 
 
-def test_a_conversation_without_text_gives_its_place_to_a_call_that_has_some(
-    patient_server: Any, conversations: Any
-) -> None:
+def test_idle_conversation_yields_its_slot(patient_server: Any, conversations: Any) -> None:
     server = patient_server(max_streams=2, peer_share=1.0)
     (first,) = conversations(server.address, 1)
     next(first.call)  # admitted, before the second
@@ -162,9 +160,7 @@ def test_a_conversation_without_text_gives_its_place_to_a_call_that_has_some(
     assert next(second.call).audio
 
 
-def test_sigterms_cut_no_stream_of_any_door_and_refuse_new_ones(
-    start_process: Any, http_speech: Any
-) -> None:
+def test_sigterm_drains_streams_of_every_protocol(start_process: Any, http_speech: Any) -> None:
     with (
         start_process("--max-first-audio-s", "1000") as server,
         SpeechClient(server.address, retries=RetryPolicy(attempts=1)) as client,

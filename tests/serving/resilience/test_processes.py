@@ -38,7 +38,7 @@ def replicas(start_process: Any) -> Iterator[tuple[Any, Any, str]]:
         yield first, second, f"ipv4:{first.address},{second.address}"
 
 
-def test_calls_that_have_heard_nothing_are_begun_again_at_the_other_replica(
+def test_calls_without_audio_restart_at_another_replica(
     replicas: tuple[Any, Any, str],
 ) -> None:
     first, _, address = replicas
@@ -91,9 +91,9 @@ def connect(address: str) -> socket.socket:
     return socket.create_connection((host, int(port)), WAIT_S)
 
 
-@pytest.mark.parametrize("door", ["address", "http_address"])
-def test_a_thousand_connections_that_are_opened_and_dropped(unharmed: Any, door: str) -> None:
-    crowd = [connect(getattr(unharmed, door)) for _ in range(1000)]
+@pytest.mark.parametrize("endpoint", ["address", "http_address"])
+def test_a_thousand_connections_that_are_opened_and_dropped(unharmed: Any, endpoint: str) -> None:
+    crowd = [connect(getattr(unharmed, endpoint)) for _ in range(1000)]
     for number, connection in enumerate(crowd):
         if number % 2:  # every other one with a RST
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -156,14 +156,14 @@ def test_a_server_asks_for_as_many_files_as_it_may_have(server: Any) -> None:
     assert soft == hard
 
 
-@pytest.mark.parametrize("door", ["address", "http_address"])
-def test_without_a_file_left_callers_who_are_in_are_served_and_later_all(
-    door: str, start_process: Any, neighbour: Any
+@pytest.mark.parametrize("endpoint", ["address", "http_address"])
+def test_out_of_descriptors_open_calls_finish(
+    endpoint: str, start_process: Any, neighbour: Any
 ) -> None:
     with start_process() as server, neighbour(server.address) as other:
         limit = server.figures()["files"] + 20
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
-        crowd = [connect(getattr(server, door)) for _ in range(40)]
+        crowd = [connect(getattr(server, endpoint)) for _ in range(40)]
         wait_until(lambda: server.figures()["files"] == limit)
 
         other.hears_all()

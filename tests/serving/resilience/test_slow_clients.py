@@ -38,7 +38,7 @@ def stalled_calls(server: Any) -> float:
     [(f"{DLPO}StreamSynthesize", LONG), (f"{RIVA}SynthesizeOnline", LONG_RIVA)],
     ids=["dlpo.v1", "Riva"],
 )
-def test_a_grpc_client_that_reads_a_byte_at_a_time_loses_its_place(
+def test_grpc_client_reading_byte_by_byte_is_dropped(
     method: str, message: bytes, attacked: Any, raw_http2: Any
 ) -> None:
     with attacked(stall_s=0.3, http_port=0) as server:
@@ -52,7 +52,7 @@ def test_a_grpc_client_that_reads_a_byte_at_a_time_loses_its_place(
                     slow.send(WINDOW_UPDATE, 0, stream, (1).to_bytes(4))
 
 
-def test_an_http_client_that_reads_a_byte_at_a_time_loses_its_place(attacked: Any) -> None:
+def test_http_client_reading_byte_by_byte_is_dropped(attacked: Any) -> None:
     body = json.dumps({"input": TEXT, "response_format": "pcm", "speed": 0.5, "sample_rate": 48000})
     with attacked(stall_s=0.3, http_port=0) as server, socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -73,7 +73,7 @@ def test_an_http_client_that_reads_a_byte_at_a_time_loses_its_place(attacked: An
 
 
 @pytest.mark.parametrize("sent", [None, b"", b"PRI * HTTP/2.0\r\n", b"\x16\x03\x01\x02\x00\x01"])
-def test_connections_that_do_not_introduce_themselves_or_then_ask_for_nothing_are_closed(
+def test_silent_connections_are_closed(
     sent: bytes | None, attacked: Any, raw_http2: Any, channel_options: Any
 ) -> None:
     channel_options(server_handshake_timeout_ms=1000, max_connection_idle_ms=300)
@@ -84,7 +84,7 @@ def test_connections_that_do_not_introduce_themselves_or_then_ask_for_nothing_ar
         assert all(connection.is_closed() for connection in many)
 
 
-def test_a_conversation_whose_client_is_gone_without_a_word_is_closed(
+def test_conversation_of_a_vanished_client_is_closed(
     attacked: Any, raw_http2: Any, channel_options: Any
 ) -> None:
     pieces = speech_pb2.IncrementalSynthesizeRequest(config={}).SerializeToString()

@@ -115,8 +115,8 @@ def test_texts_of_one_call_are_spoken_in_order_as_one_audio(server: Any, riva_cl
     ids = [reply.id for reply in answer.replies]
     assert ids == sorted(ids)
     assert set(ids) == {"a", "c"}
-    told = [(reply.text, reply.processed_text) for reply in answer.replies if reply.text]
-    assert told == [("One fish.", "one fish"), ("A red fish.", "a red fish")]
+    reported = [(reply.text, reply.processed_text) for reply in answer.replies if reply.text]
+    assert reported == [("One fish.", "one fish"), ("A red fish.", "a red fish")]
 
 
 def test_a_text_is_spoken_before_the_next_one_comes(online: Any) -> None:

@@ -236,7 +236,7 @@ def poisson(simulation: Simulation, load: float, seconds: float, mean_s: float =
         simulation.arrive(time_s, generator.uniform(0.5, 2 * mean_s - 0.5))
 
 
-def test_who_could_not_wait_for_the_sound_is_refused_but_a_stream_may_be_cut() -> None:
+def test_deadline_refuses_unary_but_truncates_stream() -> None:
     simulation = Simulation()
     simulation.arrive(0.0, 5.0)  # alone, and served at once
     simulation.arrive(9.0, 5.0, ends_s=9.0 + 0.5 * ALONE_S)
@@ -249,7 +249,7 @@ def test_who_could_not_wait_for_the_sound_is_refused_but_a_stream_may_be_cut() -
     assert [type(refusal) for refusal in simulation.refusals] == [DeadlineError] * 2
 
 
-def test_a_newcomer_finds_a_lane_while_another_is_far_ahead_of_its_listener() -> None:
+def test_newcomer_takes_the_lane_of_a_stream_far_ahead() -> None:
     simulation = Simulation()
     simulation.arrive(0.0, 600.0)
     simulation.arrive(0.0, 600.0)
@@ -258,7 +258,7 @@ def test_a_newcomer_finds_a_lane_while_another_is_far_ahead_of_its_listener() ->
     assert simulation.listeners[2].first_audio_s == pytest.approx(ALONE_S)
 
 
-def test_who_is_about_to_run_dry_goes_before_newcomers() -> None:
+def test_stream_about_to_run_dry_goes_first() -> None:
     one = Simulation(AdmissionPolicy(first_audio_s=1000.0), lanes=1)
     many = Simulation(AdmissionPolicy(burst_utilisation=inf, max_first_audio_s=inf), 1, 3.0, 3.0)
     for simulation, newcomers, arrival_s in ((one, 1, 0.007), (many, 16, 0.04)):
@@ -273,7 +273,7 @@ def test_who_is_about_to_run_dry_goes_before_newcomers() -> None:
     assert one.order.index(second) == len(first.batches)  # not before the other had all
 
 
-def test_at_eighty_percent_of_the_capacity_nobody_waits_long_and_nobody_runs_dry() -> None:
+def test_at_80_percent_load_no_stream_waits_or_runs_dry() -> None:
     simulation = Simulation()
     poisson(simulation, 0.8, seconds=15.0)
     simulation.run()
@@ -284,7 +284,7 @@ def test_at_eighty_percent_of_the_capacity_nobody_waits_long_and_nobody_runs_dry
     assert all(caller.ended_s is not None for caller in simulation.listeners)
 
 
-def test_at_four_times_the_capacity_those_who_are_admitted_notice_little() -> None:
+def test_at_4x_load_admitted_streams_barely_suffer() -> None:
     simulation = Simulation()
     poisson(simulation, 4.0, seconds=15.0)
     simulation.run(until_s=15.0)
@@ -296,7 +296,7 @@ def test_at_four_times_the_capacity_those_who_are_admitted_notice_little() -> No
     assert max(caller.underrun_s for caller in simulation.listeners) < 0.001
 
 
-def test_replicas_that_follow_the_load_ratio_are_there_before_a_call_is_refused() -> None:
+def test_load_ratio_adds_replicas_before_refusals() -> None:
     # An autoscaler with the target of deploy/: a look each 15 s, 15 s until a replica is ready,
     # and callers who double in three minutes.
     fleet = [Simulation(slowness=5.0, belief=5.0) for _ in range(2)]
@@ -322,7 +322,7 @@ def test_replicas_that_follow_the_load_ratio_are_there_before_a_call_is_refused(
     assert not any(replica.refusals for replica in fleet)
 
 
-def test_a_burst_is_admitted_only_as_far_as_first_sounds_come_in_time() -> None:
+def test_burst_is_admitted_while_first_audio_is_on_time() -> None:
     simulation = Simulation()
     for _ in range(100):
         simulation.arrive(0.0, 1.0)
@@ -334,7 +334,7 @@ def test_a_burst_is_admitted_only_as_far_as_first_sounds_come_in_time() -> None:
     assert 0.1 <= refusal.retry_after_s <= 10.0
 
 
-def test_the_time_to_retry_is_when_the_stream_that_is_in_the_way_will_end() -> None:
+def test_retry_time_is_when_the_blocking_stream_ends() -> None:
     simulation = Simulation(AdmissionPolicy(max_streams=1))
     playing, newcomer = (Stream(simulation.costs, 3, 0.0, 8.0) for _ in range(2))
     simulation.scheduler.admit(playing, 0.0)
@@ -347,7 +347,7 @@ def test_the_time_to_retry_is_when_the_stream_that_is_in_the_way_will_end() -> N
     assert [early.value.retry_after_s, late.value.retry_after_s] == pytest.approx([8.0, 2.0])
 
 
-def test_who_comes_back_when_told_to_is_admitted() -> None:
+def test_retry_at_the_stated_time_is_admitted() -> None:
     simulation = Simulation()
     for _ in range(300):
         simulation.arrive(0.0, 20.0)
@@ -390,9 +390,7 @@ def test_a_storm_of_hang_ups_leaves_the_others_as_they_were() -> None:
 
 
 @pytest.mark.parametrize(("voices", "largest"), [("aaaaaa", 4), ("ab", 1)])
-def test_equal_units_of_a_voice_share_a_batch_up_to_what_the_engine_takes(
-    voices: str, largest: int
-) -> None:
+def test_equal_units_share_a_batch_up_to_the_limit(voices: str, largest: int) -> None:
     simulation = Simulation(lanes=1)
     for voice in voices:
         simulation.arrive(0.0, 30.0, max_batch=4, voice=voice)
@@ -404,7 +402,7 @@ def test_equal_units_of_a_voice_share_a_batch_up_to_what_the_engine_takes(
 
 @pytest.mark.parametrize(("lanes", "contention"), [(1, 1.0), (2, 1.5), (16, 1.5)])
 @pytest.mark.parametrize("belief", [16.0, 1 / 16])
-def test_costs_converge_from_any_start_within_a_minute_of_one_call_a_second(
+def test_costs_converge_from_any_start_in_a_minute(
     lanes: int, belief: float, contention: float
 ) -> None:
     # On a slow machine, so that a minute of calls is work: 0.4 s for a call of 6 s.
@@ -439,7 +437,7 @@ def test_text_that_comes_later_waits_and_silences_nobody(conversations: int) -> 
     assert simulation.listeners[0].ended_s is not None
 
 
-def test_a_conversation_that_plays_finds_room_for_its_next_sentence() -> None:
+def test_playing_conversation_gets_its_next_sentence_in() -> None:
     simulation = Simulation()
     simulation.converse(0.0, text_s=0.0, audio_s=5.0)
     for _ in range(500):
@@ -452,7 +450,7 @@ def test_a_conversation_that_plays_finds_room_for_its_next_sentence() -> None:
 
 
 @pytest.mark.parametrize("peer", ["", "a proxy that all callers share"])
-def test_whoever_waits_for_text_loses_a_place_that_another_needs(peer: str) -> None:
+def test_idle_call_loses_a_slot_that_another_needs(peer: str) -> None:
     simulation = Simulation(AdmissionPolicy(max_streams=3, peer_share=1.0))
     for number in range(3):
         simulation.converse(0.1 * number, text_s=100.0, audio_s=5.0, peer=peer)
@@ -462,7 +460,7 @@ def test_whoever_waits_for_text_loses_a_place_that_another_needs(peer: str) -> N
     assert sorted(stream.arrived_s for stream in simulation.scheduler.streams) == [0.1, 0.2]
 
 
-def test_one_peer_leaves_a_part_of_the_places_and_of_the_lanes_to_others() -> None:
+def test_one_peer_leaves_slots_and_lanes_to_others() -> None:
     simulation = Simulation(AdmissionPolicy(peer_share=0.5))
     for number in range(600):
         simulation.arrive(0.01 * number, 600.0, peer="greedy")

@@ -87,7 +87,7 @@ def test_a_burst_waits_instead_of_being_refused(callers: int, slowness: float) -
     assert with_line == 0
 
 
-def test_callers_refused_together_are_asked_to_return_one_after_another() -> None:
+def test_callers_refused_together_retry_in_turn() -> None:
     queue = Queue(slowness=4.0, belief=4.0)
     for _ in range(60):
         queue.call(0.0, 3.0, 1.0)
@@ -121,7 +121,7 @@ def test_a_share_of_its_own_does_not_hold_up_others() -> None:
     assert waits.starts.done()
 
 
-def test_a_call_whose_deadline_comes_first_is_told_so() -> None:
+def test_deadline_before_its_turn_is_reported() -> None:
     scheduler = Scheduler(AdmissionPolicy(), lanes=1)
     line = WaitingLine(scheduler)
     hopeless = Stream(Costs(LINES), 3, 0.0, 3.0, ends_s=1.0)

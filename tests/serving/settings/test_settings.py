@@ -29,7 +29,7 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "dlpo.toml"
 
 
-def test_flags_go_before_the_environment_and_that_before_the_file(
+def test_flags_override_environment_overrides_file(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config.write_text("grace_s = 1\nmax_streams = 1\nmax_characters = 1\n")
@@ -59,7 +59,7 @@ def other_than_default(name: str) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize("name", [name for name in ServerSettings.model_fields if name != "config"])
-def test_every_setting_is_a_flag_a_variable_and_a_key_of_the_file(
+def test_every_setting_has_flag_variable_and_key(
     name: str, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags, lines = [], []
@@ -116,9 +116,7 @@ def test_several_voices_are_flags_commas_or_a_list(
         *((f"host = '{host}'", "expected an address") for host in ("unix:/tmp/x", "", "/tmp/x")),
     ],
 )
-def test_a_mistake_in_the_file_is_told_with_got_and_expected(
-    text: str | None, complaint: str, config: Path
-) -> None:
+def test_file_mistake_says_got_and_expected(text: str | None, complaint: str, config: Path) -> None:
     if text is not None:
         config.write_text(text)
 

@@ -68,7 +68,7 @@ def test_a_stream_has_info_then_audio_then_totals(server: Any) -> None:
     assert totals.samples == len(audio_of(parts)) // 2
 
 
-def test_text_letter_by_letter_sounds_as_the_whole_and_words_have_their_places_in_it(
+def test_text_letter_by_letter_equals_the_whole(
     server: Any,
 ) -> None:
     parts = parts_of(server, [CONFIG, *texts(TEXT)])
@@ -82,9 +82,7 @@ def test_text_letter_by_letter_sounds_as_the_whole_and_words_have_their_places_i
     assert {part.audio.sentence for part in parts if part.HasField("audio")} >= {0, 1, 2}
 
 
-def test_the_first_sentence_is_heard_before_the_second_is_written(
-    server: Any, writer: Writer
-) -> None:
+def test_first_sentence_is_heard_before_the_second_arrives(server: Any, writer: Writer) -> None:
     call = server.stub.IncrementalSynthesize(iter(writer), timeout=WAIT_S)
     writer.send(CONFIG)
     assert next(call).HasField("info")
@@ -129,15 +127,13 @@ def test_flush_speaks_what_has_no_end_yet(server: Any, writer: Writer) -> None:
         "no text", "no words", "too long", "speed", "encoding",
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_an_invalid_argument_that_names_the_field(
-    server: Any, requests: list[Request], field: str
-) -> None:
+def test_invalid_argument_names_the_field(server: Any, requests: list[Request], field: str) -> None:
     refused = refusal(server.stub.IncrementalSynthesize, iter(requests))
 
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
-def test_undecodable_bytes_between_pieces_are_an_invalid_argument(server: Any) -> None:
+def test_undecodable_bytes_are_an_invalid_argument(server: Any) -> None:
     call = server.channel.stream_stream("/dlpo.v1.SpeechService/IncrementalSynthesize")
 
     refused = refusal(call, iter([CONFIG.SerializeToString(), b"\xff\xff"]))
@@ -145,9 +141,7 @@ def test_undecodable_bytes_between_pieces_are_an_invalid_argument(server: Any) -
     assert refused.code == "INVALID_ARGUMENT"
 
 
-def test_a_writer_that_is_slower_than_its_deadline_ends_in_deadline_exceeded(
-    server: Any, writer: Writer
-) -> None:
+def test_slow_writer_ends_in_deadline_exceeded(server: Any, writer: Writer) -> None:
     writer.send(CONFIG, *texts(["Noise becomes"]))
 
     refused = refusal(server.stub.IncrementalSynthesize, iter(writer), timeout=0.1)

@@ -32,7 +32,7 @@ def stream_request(text: str = TEXT, **config: Any) -> speech_pb2.StreamSynthesi
     )
 
 
-def test_code_and_emoji_are_read_as_asked_and_what_is_left_out_is_reported(server: Any) -> None:
+def test_code_and_emoji_follow_options_and_are_reported(server: Any) -> None:
     text = "Hi 👍\n```py\nx\n```"
     read = {"code": speech_pb2.CODE_READING_SKIP, "emoji": speech_pb2.EMOJI_READING_NAME}
 
@@ -46,9 +46,7 @@ def test_code_and_emoji_are_read_as_asked_and_what_is_left_out_is_reported(serve
         list(server.stub.StreamSynthesize(stream_request(text, code=9), timeout=WAIT_S))
 
 
-def test_a_stream_is_the_offline_audio_in_order_between_info_and_totals_as_is_the_unary_reply(
-    server: Any, synthesizer: Synthesizer
-) -> None:
+def test_stream_and_unary_reply_equal_offline_audio(server: Any, synthesizer: Synthesizer) -> None:
     settings = {"speed": 1.1, "pitch_semitones": 1.5, "seed": 3, "steps": 1, "volume_db": -6.0}
     request = stream_request(encoding=F32, **settings)
 
@@ -133,7 +131,7 @@ def test_an_unknown_voice_has_a_short_status(server: Any, voice: str, code: str)
         assert refused.detail(ResourceInfo).resource_name == voice
 
 
-def test_a_client_that_disconnects_while_it_is_not_reading_frees_its_place(
+def test_disconnected_client_frees_its_slot(
     start_server: Any,
 ) -> None:
     server = start_server(max_streams=1)
@@ -199,7 +197,7 @@ def chunks_of(server: Any, **config: Any) -> list[speech_pb2.AudioChunk]:
     return [part.audio for part in parts if part.HasField("audio")]
 
 
-def test_words_are_told_in_order_with_their_place_in_the_text(server: Any) -> None:
+def test_words_come_in_order_with_their_text_span(server: Any) -> None:
     words = reply_to(server).words
 
     assert [word.word for word in words[:4]] == ["in", "nineteen", "ninety", "nine"]
@@ -224,7 +222,7 @@ def test_a_chunk_tells_the_words_that_begin_in_it(server: Any) -> None:
     assert [word for chunk in chunks for word in chunk.words] == list(reply_to(server).words)
 
 
-def test_words_and_phonemes_are_told_where_they_are_asked_for(server: Any) -> None:
+def test_words_and_phonemes_come_only_on_request(server: Any) -> None:
     words = reply_to(server, "Noise.", time_detail=speech_pb2.TIME_DETAIL_PHONEMES).words
 
     phonemes = words[0].phonemes
@@ -250,7 +248,7 @@ def test_times_are_those_of_the_rate_of_the_reply(server: Any) -> None:
         assert word.start_s == pytest.approx(same.start_s, abs=1e-4)
 
 
-def test_marks_of_a_document_are_told_when_they_are_passed(server: Any) -> None:
+def test_ssml_marks_come_as_they_are_passed(server: Any) -> None:
     document = '<speak>Noise <mark name="here"/> becomes <break time="1s"/> speech.</speak>'
 
     reply = reply_to(server, ssml=document)

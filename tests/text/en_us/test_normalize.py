@@ -27,7 +27,7 @@ def rows(name: str) -> list[list[str]]:
     return [[c.translate({0x23CE: "\n", 0x2409: "\t"}) for c in x.split("\t")] for x in lines]
 
 
-def test_what_agents_and_people_write_is_said_as_a_person_says_it() -> None:
+def test_written_forms_read_as_a_person_says_them() -> None:
     found = {
         text: " ".join(sentence.normalized for sentence in FRONT_END.process(text).sentences)
         for _, text, _ in rows("agent_texts")

@@ -60,7 +60,7 @@ def test_roman_numerals_are_read_back(number: int) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "IIII", "VX", "IC", "ABC", "xiv"])
-def test_what_is_no_roman_numeral_has_no_value(wrong: str) -> None:
+def test_malformed_roman_numeral_has_no_value(wrong: str) -> None:
     assert roman_value(wrong) is None
 
 

@@ -70,7 +70,7 @@ def _stress_of(sound: str) -> str:
         ("\u0301\u0323" * 251, "502 characters"),  # whose sorting takes quadratic time
     ],
 )
-def test_what_is_no_english_sound_is_named(written: str, named: str) -> None:
+def test_foreign_sound_is_refused_by_name(written: str, named: str) -> None:
     with pytest.raises(ValueError, match="expected") as caught:
         parse_ipa(written)
     assert named in str(caught.value)
@@ -88,7 +88,7 @@ def test_any_text_is_phonemes_or_refused(written: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["HH AH L OW1", "XX", "", "həˈloʊ", "T " * (MAX_PHONEMES + 1)])
-def test_what_is_no_arpabet_is_refused(written: str) -> None:
+def test_malformed_arpabet_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         parse_arpabet(written)
     assert parse_arpabet(" hh ah0  L ow1 ") == ("HH", "AH0", "L", "OW1")

@@ -95,7 +95,7 @@ def forgeries(token: str) -> list[str]:
     return ["", "Bearer ", f"Bearer {token[:-1]}", f"Bearer {token}x", token, f"Basic {token}"]
 
 
-def test_who_may_speak_over_grpc(guarded: Guarded, stranger: Authority) -> None:
+def test_grpc_needs_a_known_token(guarded: Guarded, stranger: Authority) -> None:
     right = f"Bearer {guarded.token}"
     assert guarded.speak(guarded.client, right) == "OK"
     for forged in forgeries(guarded.token):
@@ -105,7 +105,7 @@ def test_who_may_speak_over_grpc(guarded: Guarded, stranger: Authority) -> None:
     assert guarded.speak(stranger.issue("thief"), right) == "UNAVAILABLE"
 
 
-def test_who_may_ask_over_http(guarded: Guarded, stranger: Authority) -> None:
+def test_http_needs_a_known_token(guarded: Guarded, stranger: Authority) -> None:
     right = f"Bearer {guarded.token}"
     assert guarded.get("/v1/voices", guarded.client, right) == 200
     for forged in forgeries(guarded.token):

@@ -1,4 +1,4 @@
-"""The core behind every door: what callers hear, and what becomes of those who misbehave."""
+"""The service behind every protocol: what callers hear, and what misuse costs."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ Speak = Callable[..., Any]
 
 
 @pytest.fixture
-def with_speaker(synthesizer: Synthesizer) -> Speak:
-    """`async with with_speaker(policy=..., settings=..., quotas=...) as speaker:`."""
+def with_service(synthesizer: Synthesizer) -> Speak:
+    """`async with with_service(policy=..., settings=..., quotas=...) as service:`."""
 
     @asynccontextmanager
     async def run(
@@ -50,11 +50,13 @@ def with_speaker(synthesizer: Synthesizer) -> Speak:
     ) -> AsyncIterator[SynthesisService]:
         metrics = Metrics()
         chosen = policy or AdmissionPolicy()
-        room = EngineExecutor(Scheduler(chosen, 2), 2, metrics)
-        with closing(room):
-            speaker = SynthesisService(room, chosen, settings or ServerSettings(), metrics, quotas)
-            speaker.add_voice(warm(synthesizer))
-            yield speaker
+        executor = EngineExecutor(Scheduler(chosen, 2), 2, metrics)
+        with closing(executor):
+            service = SynthesisService(
+                executor, chosen, settings or ServerSettings(), metrics, quotas
+            )
+            service.add_voice(warm(synthesizer))
+            yield service
 
     return run
 
@@ -68,20 +70,20 @@ async def heard(speech: AudioStream) -> list[EncodedChunk]:
     return [piece async for piece in speech]
 
 
-async def audio_of(speaker: SynthesisService, wanted: SynthesisCall) -> Waveform:
-    async with speaker.synthesize(wanted) as speech:
+async def audio_of(service: SynthesisService, wanted: SynthesisCall) -> Waveform:
+    async with service.synthesize(wanted) as speech:
         pieces = await heard(speech)
     return np.frombuffer(b"".join(piece.audio for piece in pieces), "<f4")
 
 
 async def test_fifty_callers_at_once_hear_what_each_would_hear_alone(
-    with_speaker: Speak, synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+    with_service: Speak, synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = Mock(wraps=synthesizer.read_text)
     monkeypatch.setattr(synthesizer, "read_text", reads)
-    async with with_speaker(CALM) as speaker:
+    async with with_service(CALM) as service:
         wanted = (call(seed=seed, streamed=seed % 2 == 0) for seed in range(50))
-        calls = [asyncio.create_task(audio_of(speaker, one)) for one in wanted]
+        calls = [asyncio.create_task(audio_of(service, one)) for one in wanted]
         await asyncio.sleep(0)
         time.sleep(0.3)  # the event loop is busy
         assert 0 < reads.call_count < 25  # it deals in one turn with all that was read meanwhile
@@ -90,47 +92,47 @@ async def test_fifty_callers_at_once_hear_what_each_would_hear_alone(
             np.testing.assert_array_equal(audio, synthesizer.speak(SpeechRequest(TEXT, seed=seed)))
 
 
-async def test_nothing_is_computed_for_a_caller_who_takes_nothing(with_speaker: Speak) -> None:
-    async with with_speaker(AdmissionPolicy(max_untaken_s=2.0)) as speaker:
-        async with speaker.synthesize(call(LONG)) as speech:
+async def test_nothing_is_computed_for_a_caller_who_takes_nothing(with_service: Speak) -> None:
+    async with with_service(AdmissionPolicy(max_untaken_s=2.0)) as service:
+        async with service.synthesize(call(LONG)) as speech:
             await anext(aiter(speech))
             while speech.audio_s < 2.0:  # the lanes fill the store
                 await asyncio.sleep(0)
             made_s = speech.audio_s
-            assert len(await audio_of(speaker, call())) > 0  # the lanes are free meanwhile
+            assert len(await audio_of(service, call())) > 0  # the lanes are free meanwhile
             assert speech.audio_s < made_s + 4.0  # of more than a minute
-        assert speaker.calls == 0
+        assert service.calls == 0
 
 
-async def test_a_long_text_and_a_full_server_are_refused_before_the_text_is_read(
-    with_speaker: Speak, monkeypatch: pytest.MonkeyPatch
+async def test_long_text_and_full_server_refuse_before_parsing(
+    with_service: Speak, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, settings = AdmissionPolicy(max_streams=1), ServerSettings(max_characters=len(LONG))
-    async with with_speaker(one, settings) as speaker, speaker.synthesize(call(LONG)):
+    async with with_service(one, settings) as service, service.synthesize(call(LONG)):
         monkeypatch.setattr(front_end(), "process", None)  # calling it would be another error
         with pytest.raises(RequestError, match="characters; this server takes"):
-            await audio_of(speaker, call(LONG + "x"))
+            await audio_of(service, call(LONG + "x"))
         with pytest.raises(OverloadError, match="all 1 streams are taken") as caught:
-            await audio_of(speaker, call())
+            await audio_of(service, call())
         assert 0.1 <= caught.value.retry_after_s <= 10.0
 
 
-async def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
-    with_speaker: Speak,
+async def test_open_call_keeps_a_replaced_or_removed_voice(
+    with_service: Speak,
 ) -> None:
     class Louder(FakeEngine):
         def __init__(self) -> None:
             super().__init__()
             object.__setattr__(self.manifest, "gain", 1.5)
 
-    async with with_speaker() as speaker:
-        before = await audio_of(speaker, call())
-        async with speaker.synthesize(call()) as speech:
-            speaker.add_voice(warm(fake_voice(Louder())))
-            after = await audio_of(speaker, call())
-            speaker.remove_voice("fake")
+    async with with_service() as service:
+        before = await audio_of(service, call())
+        async with service.synthesize(call()) as speech:
+            service.add_voice(warm(fake_voice(Louder())))
+            after = await audio_of(service, call())
+            service.remove_voice("fake")
             with pytest.raises(NotReadyError):
-                await audio_of(speaker, call())
+                await audio_of(service, call())
             pieces = await heard(speech)
         np.testing.assert_array_equal(
             np.frombuffer(b"".join(p.audio for p in pieces), "<f4"), before
@@ -138,28 +140,28 @@ async def test_who_speaks_with_a_voice_that_is_replaced_or_withdrawn_keeps_it(
         assert np.abs(after).max() > np.abs(before).max()
 
 
-async def test_a_share_of_streams_holds_under_load_and_is_free_again(with_speaker: Speak) -> None:
+async def test_a_share_of_streams_holds_under_load_and_is_free_again(with_service: Speak) -> None:
     quotas = Quotas(lambda caller: Quota(max_streams=3), lambda: 0.0)
 
-    async with with_speaker(CALM, quotas=quotas) as speaker:
+    async with with_service(CALM, quotas=quotas) as service:
         for _ in range(3):
-            calls = (audio_of(speaker, call(seed=seed)) for seed in range(20))
+            calls = (audio_of(service, call(seed=seed)) for seed in range(20))
             results = await asyncio.gather(*calls, return_exceptions=True)
             refused = [result for result in results if isinstance(result, QuotaError)]
             assert len(refused) == 17
             assert all(isinstance(result, QuotaError | np.ndarray) for result in results)
 
 
-async def test_a_writer_who_falls_silent_loses_its_place(with_speaker: Speak) -> None:
+async def test_a_writer_who_falls_silent_loses_its_place(with_service: Speak) -> None:
     async def pieces() -> AsyncIterator[str]:
         yield "One sentence. And half of"
         await asyncio.Event().wait()
 
-    async with with_speaker(settings=ServerSettings(pause_s=0.2)) as speaker:
+    async with with_service(settings=ServerSettings(pause_s=0.2)) as service:
         with pytest.raises(StalledError, match=r"no text came for 0\.2 s"):
-            async with speaker.synthesize(call(""), pieces()) as speech:
+            async with service.synthesize(call(""), pieces()) as speech:
                 await heard(speech)
-        assert speaker.calls == 0
+        assert service.calls == 0
 
 
 async def later(text: Any) -> AsyncIterator[Any]:
@@ -172,21 +174,21 @@ async def later(text: Any) -> AsyncIterator[Any]:
     ids=["dlpo.v1", "in pieces", "Riva"],
 )
 async def test_every_kind_of_call_teaches_the_pace_of_the_voice(
-    with_speaker: Speak, synthesizer: Synthesizer, text: str, further: Any
+    with_service: Speak, synthesizer: Synthesizer, text: str, further: Any
 ) -> None:
-    async with with_speaker() as speaker:
+    async with with_service() as service:
         voice = warm(synthesizer)
-        speaker.add_voice(voice)
+        service.add_voice(voice)
         before = voice.costs.frames_per_character
-        async with speaker.synthesize(call(text), further and later(further)) as speech:
+        async with service.synthesize(call(text), further and later(further)) as speech:
             await heard(speech)
         assert voice.costs.frames_per_character != before
 
 
-async def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speaker: Speak) -> None:
-    async with with_speaker(
+async def test_further_text_is_refused_with_a_retry_time(with_service: Speak) -> None:
+    async with with_service(
         AdmissionPolicy(utilisation=1e-09), ServerSettings(text_wait_s=0.001)
-    ) as speaker:
+    ) as service:
         full = asyncio.Event()
 
         async def pieces() -> AsyncIterator[str]:
@@ -194,9 +196,9 @@ async def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speak
             yield TEXT
 
         async with (
-            speaker.synthesize(call(""), pieces()) as speech,
-            speaker.synthesize(call(LONG)),
-            speaker.synthesize(call(LONG)),
+            service.synthesize(call(""), pieces()) as speech,
+            service.synthesize(call(LONG)),
+            service.synthesize(call(LONG)),
         ):
             full.set()
             with pytest.raises(OverloadError) as caught:
@@ -204,15 +206,15 @@ async def test_further_text_that_finds_no_room_is_refused_with_a_time(with_speak
         assert caught.value.retry_after_s >= 0.1
 
 
-async def test_further_text_is_read_as_it_is_needed(with_speaker: Speak) -> None:
-    async with with_speaker() as speaker, speaker.synthesize(call(""), later(LONG * 20)) as speech:
+async def test_further_text_is_read_as_it_is_needed(with_service: Speak) -> None:
+    async with with_service() as service, service.synthesize(call(""), later(LONG * 20)) as speech:
         await anext(aiter(speech))
         await asyncio.sleep(1)
         assert 0 < speech.record.characters < 10 * SLICE
 
 
 async def test_conversations_that_read_ahead_take_turns(
-    with_speaker: Speak, monkeypatch: pytest.MonkeyPatch
+    with_service: Speak, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push = TextFeed.push
     begun = set[TextFeed]()
@@ -227,9 +229,9 @@ async def test_conversations_that_read_ahead_take_turns(
         return push(feed, piece)
 
     monkeypatch.setattr(TextFeed, "push", slow_push)
-    async with with_speaker(CALM) as speaker, AsyncExitStack() as calls:
+    async with with_service(CALM) as service, AsyncExitStack() as calls:
         for _ in range(6):
-            await calls.enter_async_context(speaker.synthesize(call(""), later(LONG * 20)))
+            await calls.enter_async_context(service.synthesize(call(""), later(LONG * 20)))
         while len(spans) < 6:
             await asyncio.sleep(0.05)
         assert all(end_s < start_s for (_, end_s), (start_s, _) in pairwise(spans))
