@@ -242,14 +242,14 @@ def unpack(
 
 def _summary(name: str, path: Path, about: AboutVoice | None) -> dict[str, Any]:
     heard = about or AboutVoice("", "", "")
-    about = {"speaker": heard.speaker, "sounds": heard.sounds, "from": heard.origin}
+    known = {"speaker": heard.speaker, "sounds": heard.sounds, "from": heard.origin}
     try:
         manifest = Bundle.load(path).manifest
     except BundleError as error:  # the others are still of use
-        return {"name": name, **about, "path": str(path), "error": str(error)}
+        return {"name": name, **known, "path": str(path), "error": str(error)}
     return {
         "name": name,
-        **about,
+        **known,
         "path": str(path),
         "steps": manifest.available_steps,
         "default_steps": manifest.steps,
