@@ -11,6 +11,14 @@ import pytest
 from dlpo.errors import TrainingError
 from dlpo.training.run_state import LOCK, STATE, UPDATE, only_process, saved_progress
 
+HOLDER = """
+import sys
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"update": "x"}', '{"update"'])
 def test_a_damaged_update_is_an_error_with_advice(tmp_path: Path, content: str) -> None:
@@ -19,15 +27,6 @@ def test_a_damaged_update_is_an_error_with_advice(tmp_path: Path, content: str) 
     (tmp_path / STATE / UPDATE).write_text(content)
     with pytest.raises(TrainingError, match=r"can't be resumed.*delete it"):
         saved_progress(tmp_path)
-
-
-HOLDER = """
-import sys
-from filelock import FileLock
-with FileLock(sys.argv[1]):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
 
 
 def test_two_processes_never_share_a_run(tmp_path: Path) -> None:
