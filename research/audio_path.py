@@ -13,16 +13,17 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.bundle import Bundle
+from dlpo_bench.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_bench.machine import interference, machine_clocks, resident_mb
 from dlpo_bench.record import Measured, write_record
 from dlpo_serving.encodings.encoder import open_encoder, warm_encoders
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
-from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
 from dlpo_serving.synthesis.job import limited
 from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice, open_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice, open_voice
 from research import RECORDS
 
 SENTENCES = (  # IEEE 1969, lists 1 and 2

@@ -18,7 +18,8 @@ from dlpo.bundle import Bundle
 from dlpo.errors import EngineError
 from dlpo_bench.machine import interference, machine_clocks
 from dlpo_bench.record import Measured, write_record
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 
 TEXT = "Noise becomes speech, step by step."
 # Imports in the order of `dlpo say`. The clock is system-wide, so that the parent's reading before
@@ -31,6 +32,7 @@ import dlpo.cli
 import dlpo_serving.local.say
 clock.append(time.monotonic())
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import open_voice
 voice, engine, precision, text = json.loads(sys.argv[1])
 speaker = open_voice(voice, engine, precision)

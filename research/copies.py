@@ -20,7 +20,8 @@ from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training.batches import Batches
 from dlpo.training.synthesis import copy
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 
 
 def write_copies(

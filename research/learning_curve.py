@@ -48,7 +48,8 @@ from dlpo_bench.record import (
 )
 from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, open_systems
 from dlpo_bench.tables import Block, Table, estimate, number, show
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 from research import RECORDS
 
 KIND = "learning-curve"

@@ -36,7 +36,8 @@ from dlpo_export.sentence import sentence_inputs
 from dlpo_serving.engine import EncoderOutput, Engine
 from dlpo_serving.engines import open_engine
 from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 from research import RECORDS, run_study, study_command
 from research.profile import NodeTime, Profile, measure
 

@@ -46,6 +46,8 @@ from dlpo_bench.judging import (
     Take,
     evaluate,
 )
+from dlpo_bench.loudness import BLOCK_S as LOUDNESS_BLOCK_S
+from dlpo_bench.loudness import integrated_loudness
 from dlpo_bench.panel import load_panel
 from dlpo_bench.record import Measured
 from dlpo_bench.report.quality import short
@@ -60,8 +62,6 @@ from dlpo_bench.systems import (
     recordings,
 )
 from dlpo_bench.tables import Block, Figures, estimate, table_of
-from dlpo_serving.loudness import BLOCK_S as LOUDNESS_BLOCK_S
-from dlpo_serving.loudness import integrated_loudness
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.timing import WordTiming
 from research import RECORDS, run_study, study_command

@@ -226,7 +226,8 @@ def reverse_steps(checkpoint: Path, sentence: str = SENTENCE) -> list[ReverseSte
     from dlpo_bench.systems import WHOLE, text_to_speech
     from dlpo_bench.torch_engine import TorchEngine
     from dlpo_serving.synthesizer import Synthesizer
-    from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+    from dlpo_serving.voice_names import DEFAULT_VOICE
+    from dlpo_serving.voices import find_voice
 
     loaded = load_checkpoint(checkpoint)
     like = Bundle.load(find_voice(DEFAULT_VOICE)).manifest

@@ -279,7 +279,8 @@ def _checkpoint(label: str, path: Path, speaking: SpeakingOptions) -> TextVoice:
         from dlpo_bench.torch_engine import TorchEngine
     from dlpo.text import TextFrontEnd
     from dlpo_serving.synthesizer import Synthesizer
-    from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+    from dlpo_serving.voice_names import DEFAULT_VOICE
+    from dlpo_serving.voices import find_voice
 
     checkpoint = load_checkpoint(path)
     like = Bundle.load(find_voice(DEFAULT_VOICE)).manifest

@@ -16,7 +16,7 @@ from dlpo.cli.options import Ca, Encrypted, Token, Weights
 from dlpo.errors import InputError, needs
 from dlpo.judges import SOURCES, WEIGHTS
 from dlpo.nvidia import Finding
-from dlpo_serving.voices import DEFAULT_VOICE
+from dlpo_serving.voice_names import DEFAULT_VOICE
 
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
 KeysFile = Annotated[

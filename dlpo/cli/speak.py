@@ -274,9 +274,14 @@ def serve(context: typer.Context) -> None:
         from dlpo_serving.settings.sources import read_settings
 
     settings = read_settings(context.args, "dlpo serve")
-    from dlpo_serving.server import serve as run  # late, for a quick --help
+    if settings.ray:
+        from dlpo_serving.ray.cluster import serve_on_ray
 
-    run(settings)
+        serve_on_ray(settings)
+    else:
+        from dlpo_serving.server import serve as serve_here  # late, for a quick --help
+
+        serve_here(settings)
 
 
 def phonemes(

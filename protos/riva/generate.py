@@ -1,7 +1,7 @@
 """Make the stubs of NVIDIA Riva's speech service: python protos/riva/generate.py
 
-They are in dlpo_serving/riva/proto, while their descriptors keep the paths of NVIDIA's files, so
-the imports between them are moved. Needs grpcio-tools 1.76.0, as protos/generate.py does.
+They are in dlpo_serving/protocols/riva/proto, while their descriptors keep the paths of NVIDIA's
+files, so the imports between them are moved. Needs grpcio-tools 1.76.0, as protos/generate.py does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 PROTOS = Path(__file__).resolve().parents[1]
-STUBS = PROTOS.parent / "serving/dlpo_serving/riva/proto"
+STUBS = PROTOS.parent / "serving/dlpo_serving/protocols/riva/proto"
 
 
 def generate(out: Path) -> list[Path]:
@@ -39,4 +39,4 @@ def _package() -> str:
 
 if __name__ == "__main__":
     generate(STUBS)
-    sys.stdout.write("dlpo_serving/riva/proto: stubs written\n")
+    sys.stdout.write("dlpo_serving/protocols/riva/proto: stubs written\n")

@@ -14,7 +14,7 @@ from dlpo import errors
 from dlpo.errors import DlpoError
 from dlpo_serving import errors as serving_errors
 from dlpo_serving.errors import FieldViolation, RequestError
-from dlpo_serving.http.statuses import BodyError, UnknownModelError, reply_to
+from dlpo_serving.protocols.http.statuses import BodyError, UnknownModelError, reply_to
 from dlpo_serving.rpc.statuses import UndecodableError, status_message
 
 HEAD = """# Error codes

@@ -11,9 +11,14 @@ from dlpo_serving.settings.sources import read_settings
 def main() -> int:
     try:
         settings = read_settings(prog="python -m dlpo_serving")
-        from dlpo_serving.server import serve  # late, to keep --help fast
+        if settings.ray:
+            from dlpo_serving.ray.cluster import serve_on_ray
 
-        serve(settings)
+            serve_on_ray(settings)
+        else:
+            from dlpo_serving.server import serve  # late, to keep --help fast
+
+            serve(settings)
     except DlpoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -25,17 +25,17 @@ from dlpo.operating_system import (
     lift_file_limit,
     usable_cores,
 )
-from dlpo_serving.endpoints import Endpoints, serve_endpoints, set_ready
+from dlpo_serving.loading.registry import Load, VoiceRegistry, open_voices
 from dlpo_serving.operations.call_scope import CallScope, open_tracer
 from dlpo_serving.operations.keys import KeyRing, Quotas
 from dlpo_serving.operations.logs import configure_logs
 from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.protocols.endpoints import Endpoints, serve_endpoints, set_ready
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
-from dlpo_serving.voice_registry import Load, VoiceRegistry, open_voices
 
 SWITCH_S = 2e-5  # how long a busy thread may hold the GIL; at 1 ms a storm of cancels starves lanes
 THREADS = 3  # for work beside the event loop: two readers and the watch of the lanes
@@ -53,7 +53,7 @@ class EngineHungError(EngineError):
 
 
 def serve(settings: ServerSettings) -> None:
-    """Serve until SIGTERM or Ctrl-C, in this process or with Ray; print a line once ready.
+    """Serve until SIGTERM or Ctrl-C; print a line once ready.
 
     Raises:
         InputError: there is no such voice or precision, or a port can't be bound.
@@ -65,11 +65,6 @@ def serve(settings: ServerSettings) -> None:
     If a call of the engine hangs, the process exits here: with 0 if it was asked to stop, with 1
     and a line on standard error if it gave up on the engine.
     """
-    if settings.ray:
-        from dlpo_serving.ray.cluster import serve_on_ray
-
-        serve_on_ray(settings)
-        return
     start = time.perf_counter()
     configure_logs(settings.log_format, settings.log_level)
     lift_file_limit()

@@ -243,21 +243,22 @@ class SynthesisService:
                 if characters or further is None:
                     read = partial(voice.synthesizer.read_text, request)
                     text = await self._read(read, characters)
-                    stream.expected_audio_s = voice.expected_s(text.sentences, request.speed)
+                    expected_s = voice.expected_s(text.sentences, request.speed)
+                    self._executor.expect(stream, expected_s)
                     if not call.streamed:
-                        check_unary(stream.expected_audio_s * format.bytes_per_s / LONGER)
+                        check_unary(expected_s * format.bytes_per_s / LONGER)
                     audio.add_passage(text)
                     job.add(text.sentences)
                 if further is None:
                     job.close()
-                    self._executor.start(stream, job, audio)
+                self._executor.start(stream, job, audio)
+                reading = further and asyncio.create_task(
+                    self._feed(call, stream, voice, audio, further)
+                )
+                try:
                     yield audio
-                else:
-                    self._executor.start(stream, job, audio)
-                    reading = asyncio.create_task(self._feed(call, stream, voice, audio, further))
-                    try:
-                        yield audio
-                    finally:
+                finally:
+                    if reading:
                         reading.cancel()
                         with suppress(asyncio.CancelledError):
                             await reading

@@ -16,7 +16,8 @@ from dlpo.errors import InputError
 from dlpo_serving.local.player import SoundFile, check_writable, encoding_of
 from dlpo_serving.local.say import calls_of
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voices import DEFAULT_VOICE, known_voices, open_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import known_voices, open_voice
 
 if TYPE_CHECKING:
     from dlpo_serving.client import SpeechStream, Tls

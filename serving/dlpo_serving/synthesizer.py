@@ -41,8 +41,8 @@ class PreparedRequest:
 class Synthesizer:
     """Speaks with one voice.
 
-    Several threads may parse text concurrently. As many may compute renderings as the engine
-    allows, each rendering on one thread at a time.
+    Several threads may parse text concurrently. As many may compute jobs as the engine allows,
+    each job on one thread at a time.
     """
 
     def __init__(self, engine: Engine, front_end: TextFrontEnd) -> None:
@@ -138,14 +138,14 @@ class Synthesizer:
             request.strict_ssml,
         )
 
-    def render(
+    def job(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER
     ) -> SynthesisJob:
         """The utterance as work for the engine; see `stream`."""
-        rendering = SynthesisJob(self.engine, utterance.request, utterance.steps, ladder)
-        rendering.add(utterance.sentences)
-        rendering.close()
-        return rendering
+        job = SynthesisJob(self.engine, utterance.request, utterance.steps, ladder)
+        job.add(utterance.sentences)
+        job.close()
+        return job
 
     def stream(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER
@@ -159,7 +159,7 @@ class Synthesizer:
         Raises:
             EngineError: the run-time failed.
         """
-        return _computed(self.render(utterance, ladder))
+        return _computed(self.job(utterance, ladder))
 
     def stream_pieces(
         self,

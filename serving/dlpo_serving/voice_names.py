@@ -13,7 +13,8 @@ import dlpo
 KOKORO_VOICE = re.compile(r"[abefhijpz]([fm])_([a-z]+)")
 OPENAI_VOICES = dict.fromkeys(("alloy", "coral", "fable", "marin", "nova", "sage", "shimmer"), "f")
 OPENAI_VOICES |= dict.fromkeys(("ash", "ballad", "cedar", "echo", "onyx", "verse"), "m")
-MAN = "michael"  # the built-in voice that other APIs' male voice names map to
+DEFAULT_VOICE = "lj"
+DEFAULT_MALE_VOICE = "michael"  # the built-in voice that other APIs' male voice names map to
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +52,4 @@ def stock_voice(name: str, voices: Collection[str]) -> str | None:
     kind = kokoro[1] if kokoro else OPENAI_VOICES.get(name)
     if kind is None:
         return None
-    return MAN if kind == "m" and MAN in voices else ""
+    return DEFAULT_MALE_VOICE if kind == "m" and DEFAULT_MALE_VOICE in voices else ""

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 import dlpo
 from dlpo.bundle import MANIFEST, Bundle, Manifest
 from dlpo.errors import InputError
-from dlpo_serving.voice_names import about_voices, stock_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE, about_voices, stock_voice
 
 if TYPE_CHECKING:
     from dlpo_serving.engines import EngineName, EnginePrecision
     from dlpo_serving.request import SpeechRequest
     from dlpo_serving.synthesizer import Synthesizer
-
-DEFAULT_VOICE = "lj"
 
 _EMBEDDED = Path(dlpo.__file__).resolve().parent / "voices"  # bundles, named after the first voice
 

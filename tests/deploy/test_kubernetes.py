@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from dlpo import __version__
-from dlpo_serving.endpoints import LIVENESS, SERVICES
+from dlpo_serving.protocols.endpoints import LIVENESS, SERVICES
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 from dlpo_serving.settings.sources import read_settings
 

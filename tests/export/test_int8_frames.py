@@ -21,7 +21,8 @@ from dlpo_serving.engine import EncoderOutput, FrameFeatures, Ids
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.synthesis.denoiser_input import pitch_noise
 from dlpo_serving.synthesis.timing import whole_frames
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 
 TEXT = "The quick brown fox jumps over the lazy dog, and it never looks back at the old bridge."
 Inputs = dict[str, NDArray[Any]]

@@ -13,7 +13,8 @@ from onnx import helper, numpy_helper
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.quantise import tensor_ranges, to_int8
 from dlpo_export.sensitivity import noise_db
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 
 FRAMES = 40
 OUTLIER = 400.0  # one channel so loud that 8 bits leave nothing of the others

@@ -13,7 +13,8 @@ from dlpo.bundle import Bundle
 from dlpo.nvidia import Finding
 from dlpo_export.tensorrt.check import check_tensorrt, sample_of
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,16 @@ from dlpo.bundle import Manifest
 from dlpo.data.alignments import read_alignments
 from dlpo.errors import DlpoError
 from dlpo.text import TextFeed
-from dlpo_serving.http import HttpLimits
-from dlpo_serving.http.dialects import (
+from dlpo_serving.protocols.http.dialects import (
     ContextsDialect,
     Dialect,
     ElevenLabsDialect,
     RealtimeDialect,
 )
-from dlpo_serving.http.speech_body import json_object, read_speech_fields
-from dlpo_serving.http.speech_route import call_of
+from dlpo_serving.protocols.http.requests import HttpLimits, read_call
+from dlpo_serving.protocols.http.speech_body import json_object, read_speech_fields
+from dlpo_serving.protocols.riva.requests import read_dictionary
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.riva.servicer import read_dictionary
 from tests.callers import fake_voice, front_end
 from tests.fake_engine import FakeEngine
 
@@ -67,7 +66,7 @@ def dictionary(content: bytes) -> None:
 def body(content: bytes) -> None:
     """The body of POST /v1/audio/speech."""
     fields = read_speech_fields(json_object(content))
-    fake_voice().parsed(call_of(fields, VOICES, HttpLimits(), streamed=True)[0].request)
+    fake_voice().parsed(read_call(fields, VOICES, HttpLimits(), streamed=True)[0].request)
 
 
 def messages(content: bytes) -> None:

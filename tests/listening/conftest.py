@@ -18,7 +18,7 @@ from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.listening.answers import AnswerKey, PairTrial, RaterAnswer, read_key
 from dlpo_bench.listening.making import make_test
 from dlpo_bench.listening.server import build_app
-from dlpo_serving.http import listening
+from dlpo_serving.protocols.http.server import listening
 from tests.callers import WAIT_S, in_another_thread
 
 SECONDS = 0.45  # of each sound: the page has to play them in real time

@@ -19,7 +19,7 @@ from dlpo.errors import DataError, InputError
 from dlpo_bench.clips import Clip
 from dlpo_bench.listening.answers import AnswerKey, Collected, read_key
 from dlpo_bench.listening.making import export_pairs, make_test
-from dlpo_serving.loudness import TARGET_LUFS, integrated_loudness
+from dlpo_bench.loudness import TARGET_LUFS, integrated_loudness
 
 CLIPS = [Clip(f"c{n}", f"Sentence {n}.", None) for n in range(16)]
 

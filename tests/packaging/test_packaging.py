@@ -17,7 +17,7 @@ import dlpo
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 UNTESTED = {"gpu", "tensorrt", "riva"}  # extras that `make test` does not install
-PAGES = ("serving/dlpo_serving/http/page", "benchmarks/dlpo_bench/listening/page")
+PAGES = ("serving/dlpo_serving/protocols/http/page", "benchmarks/dlpo_bench/listening/page")
 
 
 def test_every_tested_dependency_is_pinned_within_its_bounds() -> None:

@@ -15,9 +15,9 @@ import pytest
 from dlpo.bundle import MANIFEST
 from dlpo.bundle.voice_json import SEAL, seal
 from dlpo.errors import BundleError, EngineError
-from dlpo_serving import voice_trial
 from dlpo_serving.engines.graph_operators import check_operators
-from dlpo_serving.voice_trial import try_bundle
+from dlpo_serving.loading import trial
+from dlpo_serving.loading.trial import try_bundle
 from dlpo_serving.voices import find_voice
 
 onnx = pytest.importorskip("onnx", reason="onnx writes graphs: pip install 'dlpo[export]'")
@@ -176,5 +176,5 @@ def test_a_trial_passes_a_sound_bundle_and_refuses_a_damaged_one(tmp_path: Path)
 
 
 def test_a_run_time_that_crashes_is_reported() -> None:
-    assert "crashed" in voice_trial._reason(-11, "")
-    assert "exit code 1" in voice_trial._reason(1, "")
+    assert "crashed" in trial._reason(-11, "")
+    assert "exit code 1" in trial._reason(1, "")

@@ -25,12 +25,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from dlpo.bundle import Bundle
 from dlpo.nvidia import Gpu
 from dlpo.v1 import speech_pb2_grpc
-from dlpo_serving.endpoints import Endpoints
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines import cuda_engine
 from dlpo_serving.engines.cuda_engine import CudaEngine
 from dlpo_serving.engines.cuda_machine import CudaDevice
 from dlpo_serving.engines.onnx_engine import CPU
+from dlpo_serving.protocols.endpoints import Endpoints
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer

@@ -79,7 +79,7 @@ def speak(executor: EngineExecutor, synthesizer: Synthesizer, seed: int = 0) -> 
     executor.admit(stream)
     ear = Ear()
     utterance = synthesizer.read(SpeechRequest(TEXT, seed=seed))
-    executor.start(stream, synthesizer.render(utterance), ear)
+    executor.start(stream, synthesizer.job(utterance), ear)
     return stream, ear
 
 
@@ -170,7 +170,7 @@ def test_a_listener_that_throws_loses_its_stream_and_no_other(
     executor.admit(stream)
     deaf: Any = Ear()
     deaf.on_chunk = Mock(side_effect=ValueError("a codec's own error"))
-    executor.start(stream, synthesizer.render(synthesizer.read(SpeechRequest(TEXT))), deaf)
+    executor.start(stream, synthesizer.job(synthesizer.read(SpeechRequest(TEXT))), deaf)
     assert isinstance(deaf.end(), ValueError)
     assert len(speak(executor, synthesizer)[1].audio())
 

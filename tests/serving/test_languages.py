@@ -17,8 +17,11 @@ from dlpo.bundle import Manifest
 from dlpo.errors import BundleError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.errors import RequestError
+from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
+    SynthesizeSpeechRequest,
+    SynthesizeSpeechResponse,
+)
 from dlpo_serving.request import SpeechRequest, check_request
-from dlpo_serving.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest, SynthesizeSpeechResponse
 from tests.callers import WAIT_S, fake_voice
 from tests.fake_engine import FakeEngine, fake_manifest
 

@@ -17,7 +17,10 @@ PUBLISHED = PROTOS / "published.binpb"  # what callers were compiled against
 
 @pytest.mark.parametrize(
     ("script", "folder"),
-    [("protos/generate.py", "."), ("protos/riva/generate.py", "serving/dlpo_serving/riva/proto")],
+    [
+        ("protos/generate.py", "."),
+        ("protos/riva/generate.py", "serving/dlpo_serving/protocols/riva/proto"),
+    ],
 )
 def test_stubs_have_not_drifted_from_the_proto_files(
     script: str, folder: str, tmp_path: Path

@@ -22,7 +22,7 @@ from dlpo_serving.errors import (
     UnauthenticatedError,
     UnknownVoiceError,
 )
-from dlpo_serving.http.statuses import BodyError, UnknownModelError, reply_to
+from dlpo_serving.protocols.http.statuses import BodyError, UnknownModelError, reply_to
 from dlpo_serving.rpc.statuses import status_message
 
 Code = grpc.StatusCode

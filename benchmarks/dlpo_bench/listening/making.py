@@ -29,6 +29,7 @@ from dlpo_bench.listening.answers import (
     PairTrial,
 )
 from dlpo_bench.listening.report import make_report
+from dlpo_bench.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_bench.systems import (
     RECORDED,
     RECORDINGS,
@@ -38,7 +39,6 @@ from dlpo_bench.systems import (
     names_in_folders,
     open_systems,
 )
-from dlpo_serving.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_serving.synthesis.job import limited
 
 TELEPHONE_HZ = (300.0, 3_000.0)  # the band that the degraded sound keeps

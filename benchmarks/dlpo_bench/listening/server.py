@@ -16,11 +16,11 @@ from aiohttp import web
 from dlpo.errors import DataError, InputError
 from dlpo.operating_system import call_on_stop
 from dlpo_bench.listening.answers import AUDIO, PAGE, AnswerKey, AnswerStore, parse_answer, read_key
-from dlpo_serving.http import listening
-from dlpo_serving.http.app import EVERY_REPLY, PAGE_HEADERS
-from dlpo_serving.http.connections import owner_of
-from dlpo_serving.http.hosts import check_host, hosts_of
-from dlpo_serving.http.speech_socket import is_same_origin
+from dlpo_serving.protocols.http.connections import owner_of
+from dlpo_serving.protocols.http.hosts import check_host, hosts_of
+from dlpo_serving.protocols.http.pages import PAGE_HEADERS
+from dlpo_serving.protocols.http.server import EVERY_REPLY, listening
+from dlpo_serving.protocols.http.speech_socket import is_same_origin
 
 PER_ADDRESS = 500  # sittings, so that one client can't take all that a test has room for
 BODY_BYTES = 4_096  # an answer takes about 400
@@ -53,7 +53,7 @@ VISITORS = web.AppKey("visitors", Visitors)
 def build_app(
     folder: Path, store: AnswerStore | None = None, hosts: frozenset[str] = frozenset()
 ) -> web.Application:
-    """The application for the test in a folder, for `dlpo_serving.http.listening`.
+    """The application for the test in a folder, for `dlpo_serving.protocols.http.listening`.
 
     It serves the files of the page by exact name only, and accepts answers at `POST /answers`: 200
     once an answer is on the disk, 400 for an invalid one, 507 if the disk is full. Answers can't be

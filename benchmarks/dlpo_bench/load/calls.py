@@ -20,7 +20,7 @@ from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_bench.machine import percentile
 from dlpo_bench.options import PROTOCOLS
 from dlpo_serving.client.errors import retry_after_s
-from dlpo_serving.riva.proto import riva_audio_pb2, riva_tts_pb2
+from dlpo_serving.protocols.riva.proto import riva_audio_pb2, riva_tts_pb2
 
 RATES_HZ: Mapping[str, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
 """Sample rate: dlpo.v1 reports it, Riva's clients request one, OpenAI's pcm has this one."""

@@ -56,7 +56,7 @@ from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
 from dlpo_serving.local.local_server import local_server
 from dlpo_serving.operations.keys import new_key
-from dlpo_serving.riva.proto import riva_tts_pb2 as riva
+from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.voices import find_voice
 
 LISTENERS = 2

@@ -15,7 +15,8 @@ from dlpo.errors import DataError, writing
 from dlpo_bench.record import read_record
 from dlpo_bench.report import quality, speed
 from dlpo_bench.tables import Builder, Found, figures_table, markdown, of_newest
-from dlpo_serving.voices import DEFAULT_VOICE, find_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 
 BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "peers": speed.peers,

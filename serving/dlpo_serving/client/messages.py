@@ -11,8 +11,8 @@ from dlpo.audio import Waveform
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings.formats import Encoding
+from dlpo_serving.encodings.wire import decode_samples, encoding_message
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.v1.wire import decode_samples, encoding_message
 
 Part = speech_pb2.StreamSynthesizeResponse | speech_pb2.IncrementalSynthesizeResponse
 Piece = str | speech_pb2.Flush

@@ -13,7 +13,7 @@ from dlpo.errors import DlpoError
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.local.local_server import local_server
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voices import DEFAULT_VOICE
+from dlpo_serving.voice_names import DEFAULT_VOICE
 
 SENTENCES = (
     "Hello! Every sound of this voice was noise, only a handful of steps ago.",

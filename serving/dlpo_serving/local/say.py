@@ -27,7 +27,8 @@ from dlpo_serving.local.player import (
     encoding_of,
 )
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voices import DEFAULT_VOICE, open_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import open_voice
 
 if TYPE_CHECKING:
     from dlpo.v1.speech_pb2 import Flush

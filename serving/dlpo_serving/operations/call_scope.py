@@ -131,8 +131,6 @@ class CallRecord:
     real_time_factor: float | None = None
     code: str = "CANCELLED"
     """status that the call ended with; CANCELLED if the caller left early"""
-    field_path: Callable[[str], str] = str
-    """name of a `SpeechRequest` field -> its path in the request message"""
     trace: CallTrace | None = None
     recheck: Callable[[], object] = field(default=bool, repr=False)
     """raises UnauthenticatedError once the key that came with the call is deleted"""

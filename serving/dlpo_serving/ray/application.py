@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 
 from dlpo.errors import ConfigError
-from dlpo_serving.endpoints import Endpoints
 from dlpo_serving.operations.logs import configure_logs
+from dlpo_serving.protocols.endpoints import Endpoints
 from dlpo_serving.ray.proxy import Answered, Asked
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings, flag_of

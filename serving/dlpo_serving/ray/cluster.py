@@ -20,10 +20,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.errors import ConfigError, EngineError, InputError, needs
 from dlpo_serving.operations.logs import configure_logs
+from dlpo_serving.protocols.grpc.server import SERVICE
 from dlpo_serving.ray.application import SPARE_S, build, check, logs_of_serve
 from dlpo_serving.ray.proxy import APPLICATION
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.v1.servicer import SERVICE
 from dlpo_serving.voices import find_voice, known_voices
 
 ADD_SERVICES = "dlpo_serving.ray.proxy.add_services"

@@ -18,10 +18,10 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from dlpo_serving.errors import CallRejectedError, NotReadyError, OverloadError
-from dlpo_serving.riva.servicer import RIVA_SERVICE
+from dlpo_serving.protocols.grpc.server import SERVICE
+from dlpo_serving.protocols.riva.server import RIVA_SERVICE
 from dlpo_serving.rpc.interceptor import HEALTH, STALL_S, write
 from dlpo_serving.rpc.statuses import Context, abort
-from dlpo_serving.v1.servicer import SERVICE
 
 APPLICATION = "dlpo"  # its name in Serve
 RETRY_S = 1.0  # after which Serve may have a free slot, or another replica

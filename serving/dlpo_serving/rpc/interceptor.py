@@ -10,10 +10,20 @@ import asyncio
 import inspect
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+)
 from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -48,6 +58,22 @@ class _Malformed:
     size: int
 
 
+class FieldPath(Protocol):
+    """What the messages of a service call our fields."""
+
+    def __call__(self, name: str, request: object = None) -> str:
+        """Name of a `SpeechRequest` field -> its path in a request message.
+
+        Args:
+            request: the only request of the call; None if they are streamed.
+        """
+
+
+def same_path(name: str, request: object = None) -> str:
+    """The names are ours."""
+    return name
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Runs each call of a registered method in a `CallScope`; turns errors into statuses.
 
@@ -59,15 +85,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         scope: CallScope,
         open_services: Collection[str] = OPEN_SERVICES,
         stall_s: float = STALL_S,
+        field_paths: Mapping[str, FieldPath] = MappingProxyType({}),
     ) -> None:
         """
         Args:
             open_services: full names of services that need no token.
             stall_s: seconds a caller may leave a reply unread before its call is aborted.
+            field_paths: of services, by full name: what their messages call our fields.
         """
         self._scope = scope
         self._open_services = open_services
         self._stall_s = stall_s
+        self._field_paths = field_paths
         self._entrance = asyncio.Semaphore(BEGINNERS)
         self._open: Counter[str] = Counter()  # streams of open services, by address
 
@@ -125,6 +154,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             peer = context.peer()
             counted = service in OPEN_SERVICES and handler.response_streaming
             held = self._hold_open(peer) if counted else nullcontext()
+            request = None  # the only one
             with self._scope.open(method, "rpc", peer, headers, level) as record:
                 context.set_trailing_metadata(((REQUEST_ID, record.id),))
                 try:
@@ -132,9 +162,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                         self._scope.authorize(tokens)
                     async with aclosing(_requests(messages, method)) as requests:
                         with held:
-                            only_one = not handler.request_streaming
-                            argument = await anext(requests) if only_one else requests
-                            reply = behavior(argument, context)
+                            if not handler.request_streaming:
+                                request = await anext(requests)
+                            reply = behavior(
+                                requests if handler.request_streaming else request, context
+                            )
                             if inspect.isasyncgen(reply):
                                 async with aclosing(reply) as replies:
                                     async for message in replies:
@@ -152,7 +184,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 except Exception as error:
                     self._scope.count_failure(error)
                     try:
-                        await abort(context, error, record.field_path)
+                        path = self._field_paths.get(service, same_path)
+                        await abort(context, error, partial(path, request=request))
                     except grpc.aio.AbortError:
                         record.code = _CODES[context.code()]
                         raise

@@ -162,6 +162,11 @@ class EngineExecutor:
         for displaced in self._line.admit(now):
             self._fail(displaced, DisplacedError())
 
+    def expect(self, stream: Stream, audio_s: float) -> None:
+        """Correct the predicted length of a stream's audio, once its text has been parsed."""
+        with self._changed:
+            stream.expected_audio_s = audio_s
+
     def start(self, stream: Stream, job: SynthesisJob, sink: ChunkSink) -> None:
         """Start computing an admitted stream; `sink` gets every chunk."""
         with self._changed:

@@ -16,9 +16,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from dlpo.v1 import speech_pb2
-from dlpo_serving.endpoints import SERVICES, caller_stayed
 from dlpo_serving.operations.keys import new_key
-from dlpo_serving.riva.proto import riva_tts_pb2 as riva
+from dlpo_serving.protocols.endpoints import SERVICES, caller_stayed
+from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, free_port
 
 if TYPE_CHECKING:

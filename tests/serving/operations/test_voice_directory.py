@@ -20,12 +20,12 @@ from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle
 from dlpo.bundle.voice_json import seal
 from dlpo.errors import BundleError
 from dlpo.v1 import speech_pb2
-from dlpo_serving import voice_registry
-from dlpo_serving.endpoints import Endpoints
+from dlpo_serving.loading import directory, registry
+from dlpo_serving.loading.directory import VoiceDirectory
+from dlpo_serving.protocols.endpoints import Endpoints
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voice_registry import VoiceDirectory
 from dlpo_serving.voices import find_voice
 from tests.callers import WAIT_S, fake_voice, lay
 
@@ -207,7 +207,7 @@ def test_no_disk_or_memory_is_a_reason_to_try_again(folder: Folder) -> None:
     folder.watched = VoiceDirectory(folder.path, folder.clock, open_voice)
     for _ in range(3):
         assert [event for event, _ in folder.events()] == ["refused"]
-        folder.clock.now_s += voice_registry.RETRY_S
+        folder.clock.now_s += directory.RETRY_S
     assert folder.events() == ANN
 
 
@@ -267,8 +267,8 @@ def test_a_voice_that_was_withdrawn_is_freed_with_its_last_user(folder: Folder) 
 
 @pytest.fixture(autouse=True)
 def _settles_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voice_registry, "SETTLE_S", 0.05)
-    monkeypatch.setattr(voice_registry, "NICENESS", 0)  # a busy machine would starve it
+    monkeypatch.setattr(directory, "SETTLE_S", 0.05)
+    monkeypatch.setattr(registry, "NICENESS", 0)  # a busy machine would starve it
 
 
 def test_empty_folder_serves_once_a_voice_arrives(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -301,8 +301,8 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading
         assert let_go.wait(WAIT_S)
         return fake_voice()
 
-    monkeypatch.setattr(voice_registry, "try_bundle", lambda *voice: None)
-    monkeypatch.setattr(voice_registry, "open_voice", slow)
+    monkeypatch.setattr(registry, "try_bundle", lambda *voice: None)
+    monkeypatch.setattr(registry, "open_voice", slow)
     lay(find_voice("lj"), tmp_path, "ann")
     yield begun
     let_go.set()
@@ -323,7 +323,7 @@ def test_slow_loading_does_not_block_callers(
 def test_a_load_that_never_ends_does_not_keep_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: threading.Event
 ) -> None:
-    monkeypatch.setattr(voice_registry, "LAST_LOAD_S", 0.1)
+    monkeypatch.setattr(registry, "LAST_LOAD_S", 0.1)
     settings = ServerSettings(port=0, lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)
 
     async def serve() -> bool:

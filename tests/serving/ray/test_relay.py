@@ -20,7 +20,7 @@ from dlpo.errors import ConfigError, InputError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.ray import proxy
 from dlpo_serving.ray.application import settings_of_replica
-from dlpo_serving.server import serve
+from dlpo_serving.ray.cluster import serve_on_ray
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, in_another_thread, refusal
 
@@ -238,4 +238,4 @@ def test_replica_listens_on_loopback_only() -> None:
 )
 def test_mistakes_are_reported_before_ray_starts(settings: dict[str, Any], reported: str) -> None:
     with pytest.raises((ConfigError, InputError), match=reported):
-        serve(ServerSettings(**OPEN | settings))
+        serve_on_ray(ServerSettings(**OPEN | settings))

@@ -14,8 +14,8 @@ from grpc_status import rpc_status
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.client import CallError, SpeechClient
+from dlpo_serving.protocols.riva.proto import riva_tts_pb2
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.riva.proto import riva_tts_pb2
 from tests.callers import ONCE, PATIENT, WAIT_S, Conversation, wait_until
 
 FIRST = Conversation.FIRST

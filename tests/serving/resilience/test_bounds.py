@@ -18,7 +18,7 @@ from wyoming.event import Event
 from dlpo.bundle import Manifest
 from dlpo.text.common import phonemes
 from dlpo.v1 import speech_pb2
-from dlpo_serving.riva.proto import riva_tts_pb2 as riva
+from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, refusal
 
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"

@@ -12,9 +12,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dlpo_serving.http import connections
-from dlpo_serving.http.connections import owner_of
-from dlpo_serving.http.hosts import hosts_of
+from dlpo_serving.protocols.http import connections
+from dlpo_serving.protocols.http.connections import owner_of
+from dlpo_serving.protocols.http.hosts import hosts_of
 from dlpo_serving.rpc import interceptor
 from tests.callers import WAIT_S, wait_until
 

@@ -14,7 +14,7 @@ import pytest
 from dlpo.v1 import speech_pb2
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.operations.keys import new_key
-from dlpo_serving.riva.proto import riva_tts_pb2 as riva
+from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from tests.callers import PATIENT, WAIT_S, Conversation
 
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input?output_format=pcm_24000"

@@ -19,10 +19,10 @@ import pytest
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving import server as dlpo_server
-from dlpo_serving import voice_registry
 from dlpo_serving.client import CallError, SpeechClient
+from dlpo_serving.loading import registry
+from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 from tests.callers import ONCE, WAIT_S, UnluckyEngine, fake_voice, lay, refusal, wait_until
 
 UNLUCKY = 13  # seed of the calls that go wrong
@@ -138,8 +138,8 @@ def test_voices_that_come_corrupt_again_and_go_disturb_no_stream(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(voice_registry, "NICENESS", 0)  # a busy machine would starve it
-    caplog.set_level(logging.INFO, "dlpo_serving.voice_registry")
+    monkeypatch.setattr(registry, "NICENESS", 0)  # a busy machine would starve it
+    caplog.set_level(logging.INFO, "dlpo_serving.loading")
     lay(tiny_bundle, tmp_path, "ann")
     server = patient_server(voice_directory=tmp_path, voice_poll_s=0.1)
 

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from dlpo_serving.http import speech_socket
+from dlpo_serving.protocols.http import speech_socket
 from tests.callers import fake_voice
 
 OWN, REALTIME = "v1/audio/speech/stream", "v1/realtime"
@@ -122,8 +122,8 @@ def test_keep_alives_of_an_utterance_count_as_pieces(small_server: Any) -> None:
 
 @pytest.fixture
 def small_server() -> Iterator[Any]:
-    from dlpo_serving.http import HttpLimits
-    from tests.serving.http.conftest import open_server
+    from dlpo_serving.protocols.http.requests import HttpLimits
+    from tests.serving.protocols.http.conftest import open_server
 
     with open_server(fake_voice(), HttpLimits(body_bytes=50)) as server:
         yield server

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlpo.v1 import speech_pb2
-from dlpo_serving.riva.proto import riva_tts_pb2 as riva
-from dlpo_serving.riva.servicer import RIVA_SERVICE
-from dlpo_serving.v1.servicer import SERVICE
+from dlpo_serving.protocols.grpc.server import SERVICE
+from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
+from dlpo_serving.protocols.riva.server import RIVA_SERVICE
 
 pytestmark = pytest.mark.full
 

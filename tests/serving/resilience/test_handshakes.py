@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dlpo_serving.http import connections
+from dlpo_serving.protocols.http import connections
 from tests.callers import WAIT_S, free_port, rest_of, wait_until
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
+from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S
 
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dlpo.v1 import speech_pb2
-from dlpo_serving.riva.proto import riva_tts_pb2
+from dlpo_serving.protocols.riva.proto import riva_tts_pb2
 from tests.callers import rest_of
 
 TEXT = "Noise becomes speech, step by step. " * 50

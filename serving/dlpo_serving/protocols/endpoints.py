@@ -1,0 +1,223 @@
+"""The gRPC, HTTP, Wyoming and health ports in front of one `SynthesisService`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from dlpo.errors import needs
+from dlpo_serving.operations.call_scope import CallScope
+from dlpo_serving.operations.logs import undecodable_metadata
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
+from dlpo_serving.protocols.grpc.requests import field_path as grpc_field_path
+from dlpo_serving.protocols.grpc.server import SERVICE, SpeechServicer
+from dlpo_serving.protocols.riva.requests import field_path as riva_field_path
+from dlpo_serving.protocols.riva.server import RIVA_SERVICE, RivaServicer
+from dlpo_serving.rpc.interceptor import CallInterceptor, FieldPath, add_service
+from dlpo_serving.service import SynthesisService
+from dlpo_serving.settings.server_settings import ServerSettings, address, named_port
+
+GRPC_LOG = "grpc._cython.cygrpc"
+LAST_WORDS_S = 0.5  # grace for statuses in flight; health watches never end and are cancelled
+SPARE_CALLS = 100  # per connection, in addition to those that speak: probes, lists
+LIVENESS = "liveness"  # health name of the process itself: NOT_SERVING requests a restart
+SERVICES = (SERVICE.full_name, RIVA_SERVICE.full_name)
+FIELD_PATHS: Mapping[str, FieldPath] = {
+    SERVICE.full_name: grpc_field_path,
+    RIVA_SERVICE.full_name: riva_field_path,
+}
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", 1 << 20),  # bytes; requests are text
+    ("grpc.max_send_message_length", -1),  # chunks are small, unary replies have their own cap
+    ("grpc.server_handshake_timeout_ms", 10_000),  # TLS and settings; gRPC's default is 2 minutes
+    ("grpc.max_connection_idle_ms", 300_000),  # without any call; clients reconnect transparently
+    # Calls started but not handled yet. Beyond that, gRPC ends random ones with CANCELLED, from any
+    # connection; its default, 1000, is reached by a brief burst of cancelled calls.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 30_000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # For any ping. While one is unanswered gRPC sends no other, not even for keepalive; the default
+    # is one minute.
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.so_reuseport", 0),  # a second server on the same port is an error, not a lottery
+)
+
+
+def caller_stayed(record: logging.LogRecord) -> bool:
+    """Log filter that drops the traceback for a caller who left before the final status.
+
+    grpc.aio logs a status that failed to send as if the method had raised it (seen with 1.85.1).
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "ExecuteBatchError"
+
+
+async def set_ready(status: health.aio.HealthServicer, ready: bool) -> None:
+    """Report the services as ready or not; liveness is SERVING either way, to avoid a restart."""
+    answers = health_pb2.HealthCheckResponse
+    await status.set(LIVENESS, answers.SERVING)
+    for name in ("", *SERVICES):
+        await status.set(name, answers.SERVING if ready else answers.NOT_SERVING)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where the server can be reached."""
+
+    grpc_address: str
+    """host:port"""
+    http_url: str | None
+    """URL of the web page; None without HTTP"""
+    wyoming_address: str | None = None
+    """host:port; None without Wyoming"""
+
+
+@asynccontextmanager
+async def serve_endpoints(
+    settings: ServerSettings,
+    service: SynthesisService,
+    status: health.aio.HealthServicer,
+    metrics: Metrics,
+    scope: CallScope,
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Endpoints]:
+    """Listen while the block runs; calls still running when it ends are cut.
+
+    Args:
+        status: answers health probes.
+        metrics: served over HTTP.
+        scope: wraps every call.
+        clock: seconds.
+
+    Raises:
+        InputError: a port can't be bound.
+        ConfigError: the TLS files can't be used.
+        MissingExtraError: a package that an API needs is not installed.
+    """
+    options = [
+        *CHANNEL_OPTIONS,
+        # Per connection: calls that are started but send nothing cost memory. High enough that a
+        # full server rejects a call instead of queuing it behind others on its connection.
+        ("grpc.max_concurrent_streams", SPARE_CALLS + 2 * settings.max_streams),
+    ]
+    grpc_log, undecodable = logging.getLogger(GRPC_LOG), undecodable_metadata()
+    grpc_log.addFilter(caller_stayed)
+    grpc_log.addFilter(undecodable)
+    interceptor = CallInterceptor(scope, settings.open_services, settings.stall_s, FIELD_PATHS)
+    server = grpc.aio.server(options=options, interceptors=[interceptor])
+    add_service(SERVICE, SpeechServicer(service), server)
+    add_service(RIVA_SERVICE, RivaServicer(service), server)
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    if settings.reflection:
+        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    port = _bind(server, settings, clock)
+    await server.start()
+    try:
+        async with (
+            _probes(settings, status, CallInterceptor(scope)),
+            _http(settings, service, metrics, scope, clock) as url,
+            _wyoming(settings, service, scope) as wyoming,
+        ):
+            yield Endpoints(address(settings.host, port), url, wyoming)
+    finally:
+        grpc_log.removeFilter(undecodable)
+        await server.stop(LAST_WORDS_S)
+        # lets grpc's own tasks end; otherwise it prints a traceback for calls that were cut
+        await asyncio.sleep(0)
+
+
+def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[], float]) -> int:
+    where = address(settings.host, settings.port)
+    with named_port(where, "gRPC", "--port"):
+        _check_free(settings.host, settings.port)
+        if settings.tls:
+            return server.add_secure_port(where, grpc_credentials(settings.tls, clock))
+        return server.add_insecure_port(where)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise OSError if the port is taken, since gRPC would also print a line of its own."""
+    family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    socket.create_server(place, family=family).close()
+
+
+@asynccontextmanager
+async def _probes(
+    settings: ServerSettings, status: health.aio.HealthServicer, interceptor: CallInterceptor
+) -> AsyncIterator[None]:
+    """Serve only grpc.health.v1 on the health port, without TLS or token: kubelet has neither."""
+    if settings.health_port is None:
+        yield
+        return
+    where = address(settings.health_host, settings.health_port)
+    options = (*CHANNEL_OPTIONS, ("grpc.max_concurrent_streams", SPARE_CALLS))
+    server = grpc.aio.server(options=options, interceptors=[interceptor])
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    with named_port(where, "health", "--health-port"):
+        _check_free(settings.health_host, settings.health_port)
+        server.add_insecure_port(where)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def _http(
+    settings: ServerSettings,
+    service: SynthesisService,
+    metrics: Metrics,
+    scope: CallScope,
+    clock: Callable[[], float],
+) -> AsyncIterator[str | None]:
+    """Serve HTTP if the settings name a port; yields the URL of the page."""
+    if settings.http_port is None:
+        yield None
+        return
+    with needs("serve"):
+        from dlpo_serving.protocols.http.hosts import hosts_of  # aiohttp takes 0.2 s
+        from dlpo_serving.protocols.http.requests import HttpLimits
+        from dlpo_serving.protocols.http.server import build_app, listening
+    tls = http_ssl_context(settings.tls, clock) if settings.tls else None
+    limits = HttpLimits(
+        stall_s=settings.stall_s,
+        strict=settings.http_strict,
+        aliases=dict(pair.split("=", 1) for pair in settings.voice_aliases),
+        origins=settings.cors_origins,
+        hosts=hosts_of(settings.http_host, settings.allowed_hosts),
+    )
+    app = build_app(service, metrics, scope, limits, settings.metrics)
+    where = settings.http_host, settings.http_port
+    proxies = settings.trusted_proxies
+    async with listening(app, *where, tls, stall_s=settings.stall_s, proxies=proxies) as port:
+        yield f"{'https' if tls else 'http'}://{address(settings.http_host, port)}/"
+
+
+@asynccontextmanager
+async def _wyoming(
+    settings: ServerSettings, service: SynthesisService, scope: CallScope
+) -> AsyncIterator[str | None]:
+    """Serve Wyoming if the settings name a port; yields its address."""
+    if settings.wyoming_port is None:
+        yield None
+        return
+    with needs("wyoming"):
+        from dlpo_serving.protocols.wyoming.server import listening
+    host = settings.wyoming_host
+    async with listening(service, scope, settings.stall_s, host, settings.wyoming_port) as port:
+        yield address(host, port)

@@ -1,0 +1,1 @@
+"""`dlpo.v1.SpeechService`, our own gRPC API."""

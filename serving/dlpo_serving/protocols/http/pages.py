@@ -1,0 +1,48 @@
+"""The page to try the server with: its files, and how browsers may use them."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+PAGE_HEADERS = {
+    # Scripts, styles and connections only from this server; the page may not be framed.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-cache",  # always revalidated; 304 if unchanged
+}
+
+
+def page_routes() -> list[web.RouteDef]:
+    """`/` and the files it loads, and no others."""
+    folder = Path(__file__).with_name("page")
+    files = [file for file in folder.iterdir() if file.suffix in (".html", ".css", ".js", ".svg")]
+    names = ["/" if file.name == "index.html" else f"/page/{file.name}" for file in files]
+    return [web.get(name, _sender(file)) for name, file in zip(names, files, strict=True)]
+
+
+def _sender(file: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Send the file as read now; its ETag is a content hash, since images clamp mtimes."""
+    content = file.read_bytes()
+    tag = hashlib.sha256(content).hexdigest()
+    kind = mimetypes.guess_type(file.name)[0]
+    charset = "utf-8" if kind and kind.startswith("text/") else None
+
+    async def send(request: web.Request) -> web.Response:
+        same = any(each.value in (tag, "*") for each in request.if_none_match or ())
+        status, body = (304, None) if same else (200, content)
+        response = web.Response(
+            status=status, body=body, headers=PAGE_HEADERS, content_type=kind, charset=charset
+        )
+        response.etag = tag
+        return response
+
+    return send

@@ -1,0 +1,86 @@
+"""HTTP requests -> calls; `speech_body` reads the fields."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from aiohttp import web
+
+from dlpo.bundle import Manifest
+from dlpo_serving.protocols.http.speech_body import SpeechBody, named
+from dlpo_serving.protocols.http.statuses import BodyError
+from dlpo_serving.request import SpeechRequest, SynthesisCall
+from dlpo_serving.voice_names import stock_voice
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What a client may consume besides synthesis, and how its mistakes are handled."""
+
+    body_bytes: int = 1 << 18
+    """of a request; even fully escaped, the longest text takes half of it"""
+    body_s: float = 10.0
+    """seconds a client has to send it"""
+    stall_s: float = 30.0
+    """seconds a client may leave a reply unread"""
+    strict: bool = False
+    """reject unknown fields and out-of-range speeds instead of warning about them"""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """name that clients use -> voice; takes precedence over the built-in rules"""
+    origins: tuple[str, ...] = ()
+    """of web pages that may read replies (CORS); * for all"""
+    hosts: frozenset[str] = frozenset()
+    """names by which the server may be addressed; empty for all"""
+
+
+async def read_body(request: web.Request, limits: HttpLimits) -> bytes:
+    """The bytes of a JSON body.
+
+    Raises:
+        BodyError: it is not JSON by its type, or comes too slowly.
+    """
+    if request.content_type != "application/json":  # which cross-origin pages can't send
+        raise BodyError(f"Content-Type is {request.content_type}; expected application/json", 415)
+    try:
+        async with asyncio.timeout(limits.body_s):
+            return await request.read()
+    except TimeoutError as error:
+        message = f"the body did not arrive within {limits.body_s:g} s; send it immediately"
+        raise BodyError(message, 408) from error
+
+
+def read_call(
+    body: SpeechBody, voices: Sequence[Manifest], limits: HttpLimits, streamed: bool
+) -> tuple[SynthesisCall, list[str]]:
+    """The call that a client asks for, and warnings about anything changed or ignored."""
+    voice = voice_named(body.voice, [one.voice for one in voices], limits.aliases)
+    spoken, warnings = body.request, []
+    if body.ignored:
+        warnings.append(f"unknown fields were ignored: {named(body.ignored)}")
+    if not limits.strict:
+        spoken = _within_reach(spoken, voice, voices)
+    if spoken.speed != body.request.speed:
+        warnings.append(f"speed is {spoken.speed:g}, the nearest that the voice supports")
+    timeout_s, rate_hz = body.timeout_s, body.sample_rate_hz
+    return SynthesisCall(spoken, voice, body.encoding, rate_hz, timeout_s, streamed), warnings
+
+
+def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str]) -> str:
+    """Resolve the name of a voice: ours, an alias, or a stock name, see `stock_voice`."""
+    if name in aliases or name in voices:
+        return aliases.get(name, name)
+    stock = stock_voice(name, voices)
+    return name if stock is None else stock
+
+
+def _within_reach(
+    request: SpeechRequest, voice: str, manifests: Sequence[Manifest]
+) -> SpeechRequest:
+    """Clamp the speed to the voice's range, which may be narrower than that of OpenAI's API."""
+    for manifest in manifests:
+        if voice in ("", manifest.voice) or manifest.mixes(voice):
+            slowest, fastest = manifest.prosody.speed
+            return replace(request, speed=min(max(request.speed, slowest), fastest))
+    return request

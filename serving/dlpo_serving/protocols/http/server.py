@@ -1,0 +1,215 @@
+"""The HTTP application, the port that it listens on, and what every request passes through."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from aiohttp.hdrs import METH_ALL
+from aiohttp.http import HttpProcessingError
+
+from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.protocols.http.catalog import catalog_routes
+from dlpo_serving.protocols.http.connections import PROBES, Connections
+from dlpo_serving.protocols.http.dialects import authorization
+from dlpo_serving.protocols.http.hosts import check_host
+from dlpo_serving.protocols.http.pages import page_routes
+from dlpo_serving.protocols.http.probes import probe_answers, probe_routes
+from dlpo_serving.protocols.http.reference import reference_routes
+from dlpo_serving.protocols.http.replies import BEGUN, Begun
+from dlpo_serving.protocols.http.requests import HttpLimits
+from dlpo_serving.protocols.http.speech_route import speech_routes
+from dlpo_serving.protocols.http.speech_socket import SpeechSockets
+from dlpo_serving.protocols.http.statuses import reply_to
+from dlpo_serving.service import SynthesisService
+from dlpo_serving.settings.server_settings import address, named_port
+
+EVERY_REPLY = {
+    "Server": "dlpo",  # instead of aiohttp's default, which reveals versions
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+# To pages of other origins (CORS).
+EXPOSED_HEADERS = ("X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After")
+CALL = web.RequestKey("call", CallRecord)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = logging.getLogger(__name__)
+IDLE_S = 30.0  # for a request's header, from the end of the last request: stops slow-loris attacks
+MAX_LINE_BYTES = 8_190  # of the request line, and of each header
+MAX_HEADERS = 64
+QUEUE = 128  # connections waiting to be accepted
+LAST_WORDS_S = 0.5  # for replies in flight at shutdown
+LINGERING_S = 1.0  # to drain an unread body, so that the client sees the refusal
+
+
+def build_app(
+    service: SynthesisService,
+    metrics: Metrics,
+    scope: CallScope | None = None,
+    limits: HttpLimits | None = None,
+    show_metrics: bool = True,
+) -> web.Application:
+    """Build the application, for `listening` in the service's event loop.
+
+    Args:
+        metrics: served at /metrics if `show_metrics`.
+        scope: opened for each request; all of /v1/ requires its token. None requires no token.
+        limits: what a client may consume.
+    """
+    limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
+    middlewares = [_call_middleware(scope, limits.hosts)]
+    app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
+    app.add_routes(speech_routes(service, limits))
+    app.add_routes(SpeechSockets(service, scope, limits).routes())
+    app.add_routes(catalog_routes(service))
+    app.add_routes(probe_routes(service, metrics if show_metrics else None))
+    app[PROBES] = probe_answers(service)
+    app.add_routes(page_routes())
+    app.add_routes(reference_routes())
+    app.on_response_prepare.append(_add_headers)
+    if limits.origins:
+        app.on_response_prepare.append(partial(_let_read, frozenset(limits.origins)))
+        app.router.add_route("OPTIONS", "/v1/{any:.*}", _preflight)
+    return app
+
+
+def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
+    """Run each request in its scope, and turn errors into replies."""
+
+    @web.middleware
+    async def call(request: web.Request, handler: Handler) -> web.StreamResponse:
+        verb = request.method if request.method in METH_ALL else "OTHER"  # a metrics label
+        resource = request.match_info.route.resource  # clients choose the raw path: no label
+        method = f"{verb} {resource.canonical if resource else '(unknown)'}"
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes are frequent
+        with scope.open(method, "http", request.remote or "", headers, level) as record:
+            request[CALL] = record
+            try:
+                check_host(request, hosts)
+                if request.path.startswith("/v1/") and request.method != "OPTIONS":
+                    scope.authorize(authorization(request))
+                response = await handler(request)
+            except ConnectionResetError:  # the client is gone
+                gone = request.get(BEGUN)
+                return gone.response if gone else web.Response()
+            # Process boundary: every error must become one of our replies.
+            except Exception as error:
+                scope.count_failure(error)
+                reply = reply_to(error)
+                record.code = str(reply.status)
+                if reply.status in (500, 501):
+                    _log.exception("internal error")
+                begun: Begun | None = request.get(BEGUN)
+                if begun is None:
+                    return reply.response()
+                await begun.cut(reply)
+                return begun.response
+            record.code = str(response.status)
+            return response
+
+    return call
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(EVERY_REPLY)
+    if call := request.get(CALL):
+        response.headers[REQUEST_ID] = call.id
+
+
+async def _let_read(
+    origins: frozenset[str], request: web.Request, response: web.StreamResponse
+) -> None:
+    """CORS: let pages from these origins read the reply."""
+    origin = request.headers.get("Origin", "")
+    if origin and request.path.startswith("/v1/") and origins & {origin, "*"}:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
+        response.headers.add("Vary", "Origin")
+
+
+async def _preflight(request: web.Request) -> web.Response:
+    """CORS preflight, which a browser sends before a cross-origin request; it has no token."""
+    headers = request.headers.get("Access-Control-Request-Headers", "")
+    allowed = {"Methods": "GET, POST", "Headers": headers}
+    named = {f"Access-Control-Allow-{name}": value for name, value in allowed.items()}
+    return web.Response(status=204, headers={**named, "Access-Control-Max-Age": "600"})
+
+
+@asynccontextmanager
+async def listening(
+    app: web.Application,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None = None,
+    *,
+    stall_s: float = 30.0,
+    proxies: Collection[str] = (),
+) -> AsyncIterator[int]:
+    """Serve `app` while the block runs.
+
+    Args:
+        host: address to listen on.
+        port: TCP port; 0 lets the system choose.
+        tls: None for plain HTTP.
+        stall_s, proxies: see `Connections`.
+
+    Yields:
+        The port.
+
+    Raises:
+        InputError: the address can't be bound.
+    """
+    log = _log.getChild("runner")
+    log.addFilter(_is_ours)
+    runner = web.AppRunner(
+        app,
+        logger=log,
+        handle_signals=False,
+        handler_cancellation=True,  # a client's disconnect cancels its handler
+        shutdown_timeout=LAST_WORDS_S,
+        access_log=None,  # the call scope logs a line for each call
+        keepalive_timeout=IDLE_S,
+        lingering_time=LINGERING_S,
+        max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_LINE_BYTES,
+        max_headers=MAX_HEADERS,
+        auto_decompress=False,  # bodies are small: no deflate bombs
+    )
+    await runner.setup()
+    try:
+        # asyncio accepts up to `backlog` connections in a row: with no file descriptor left, each
+        # attempt fails and sets a retry timer, and the timers would multiply.
+        assert runner.server  # set up
+        probes = app.get(PROBES, {})
+        connections = Connections(runner.server, probes, stall_s, proxies, tls)
+        with named_port(address(host, port), "HTTP", "--http-port"):
+            server = await asyncio.get_running_loop().create_server(
+                connections.accept, host, port, backlog=1
+            )
+        for listening_socket in server.sockets:
+            with listening_socket.dup() as same:
+                same.listen(QUEUE)
+        watch = asyncio.create_task(connections.watch())
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            watch.cancel()
+            server.close()
+            connections.close()
+    finally:
+        await runner.cleanup()
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Filter out tracebacks for clients that don't speak HTTP; they get a 400."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

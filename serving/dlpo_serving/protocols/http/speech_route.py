@@ -1,0 +1,75 @@
+"""POST /v1/audio/speech: the reply starts with the first audio, so errors before it have a status.
+
+After it, an error can only cut the reply short; deliveries that can report its cause do so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+
+from aiohttp import web
+
+from dlpo_serving.audio_stream import AudioStream
+from dlpo_serving.encodings.formats import Encoding
+from dlpo_serving.errors import DeadlineError, RequestError
+from dlpo_serving.protocols.http.replies import send_audio
+from dlpo_serving.protocols.http.requests import HttpLimits, read_body, read_call
+from dlpo_serving.protocols.http.speech_body import ENCODINGS, json_object, read_speech_fields
+from dlpo_serving.service import SynthesisService
+
+SHORT_TEXT = 200  # characters, about 12 s: sent whole, so that a WAV header has its length
+
+
+def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.RouteDef]:
+    """The speech route."""
+
+    async def speech(request: web.Request) -> web.StreamResponse:
+        fields = json_object(await read_body(request, limits))
+        body = read_speech_fields(fields, limits.strict)
+        whole = (
+            body.encoding is Encoding.WAV
+            and body.stream_format == "audio"
+            and not body.stream
+            and len(body.request.text) <= SHORT_TEXT
+        )
+        call, warnings = read_call(body, service.voices, limits, streamed=not whole)
+        async with (
+            _deadline(body.timeout_s),
+            _with_known_formats(service.synthesize(call)) as speech,
+        ):
+            reply = await send_audio(request, body, speech, limits, warnings, whole)
+        await reply.write(reply.delivery.end(speech), last=True)  # the slot is already free
+        return reply.response
+
+    return [web.post("/v1/audio/speech", speech)]
+
+
+@asynccontextmanager
+async def _with_known_formats(
+    synthesis: AbstractAsyncContextManager[AudioStream],
+) -> AsyncIterator[AudioStream]:
+    """Add the available formats to the error for an unavailable one."""
+    try:
+        async with synthesis as speech:
+            yield speech
+    except RequestError as error:
+        (first, *others) = error.violations
+        if first.field != "encoding":
+            raise
+        offered = ", ".join(name for name, one in ENCODINGS.items() if one is not Encoding.AAC)
+        message = f"{first.message}; this server has {offered}"
+        raise RequestError(replace(first, message=message), *others) from error
+
+
+@asynccontextmanager
+async def _deadline(timeout_s: float | None) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout_s) as timeout:
+            yield
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        raise DeadlineError(f"the reply was not complete within timeout_s={timeout_s:g}") from error

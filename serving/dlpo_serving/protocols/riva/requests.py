@@ -1,0 +1,196 @@
+"""Riva's requests -> calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Collection, Mapping
+from functools import partial
+from typing import TypeVar
+
+from dlpo.text.common.reading import CODE, DATES, EMOJI
+from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
+from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.protocols.riva.proto import riva_audio_pb2, riva_tts_pb2
+from dlpo_serving.request import MAX_DICTIONARY, SpeechRequest, SynthesisCall, check_length
+
+Number = TypeVar("Number", int, float)
+
+# Keys of custom_configuration.
+SETTINGS = (
+    "speed",
+    "pitch_semitones",
+    "volume_db",
+    "seed",
+    "steps",
+    "code",
+    "emoji",
+    "dates",
+    "directions",
+    "strict_ssml",
+)
+
+_ENCODINGS = {
+    riva_audio_pb2.ENCODING_UNSPECIFIED: Encoding.PCM_S16,
+    riva_audio_pb2.LINEAR_PCM: Encoding.PCM_S16,
+    riva_audio_pb2.FLAC: Encoding.FLAC,
+    riva_audio_pb2.MULAW: Encoding.MULAW,
+    riva_audio_pb2.OGGOPUS: Encoding.OPUS_FRAMED,
+    riva_audio_pb2.ALAW: Encoding.ALAW,
+}
+FAMILY = "dlpo"  # clients join a family and its members with a dot: "dlpo.lj"
+# What clients request by default: "English-US.Female-1" is in NVIDIA's tutorials,
+# "Magpie-Multilingual.EN-US.Aria" is Pipecat's default, "...Leo" LiveKit's.
+_STOCK = re.compile(r"English-US[\w.-]*|[\w-]+\.en-us\.[\w.-]+", re.IGNORECASE)
+Request = riva_tts_pb2.SynthesizeSpeechRequest
+
+
+def read_call(
+    request: riva_tts_pb2.SynthesizeSpeechRequest,
+    voice: str,
+    timeout_s: float | None,
+    streamed: bool,
+) -> SynthesisCall:
+    """Convert a request to a call; values are validated where they are used.
+
+    Args:
+        request: the first one, if the caller streams several.
+        voice: the voice that `request.voice_name` resolves to.
+        timeout_s: seconds until the caller's deadline; None if it has none.
+        streamed: whether the audio is played while it is generated.
+
+    Raises:
+        RequestError: a field is invalid, or asks for something that dlpo lacks.
+    """
+    if request.HasField("zero_shot_data"):
+        message = "asks to imitate a recording; dlpo's voices are trained: leave it out"
+        raise RequestError(FieldViolation("zero_shot_data", message))
+    settings = request.custom_configuration
+    for name in settings:
+        if name not in SETTINGS:
+            message = f"has {name[:40]!r}; this server knows {', '.join(SETTINGS)}"
+            raise RequestError(FieldViolation("custom_configuration", message))
+        check_length(name, settings[name])
+    encoding = _read_encoding(request.encoding)
+    real = partial(_number, settings, kind=float, expected="a number")
+    whole = partial(_number, settings, kind=int, expected="a whole number")
+    return SynthesisCall(
+        request=SpeechRequest(
+            text=request.text,
+            speed=real("speed") if "speed" in settings else 1.0,
+            pitch_semitones=real("pitch_semitones"),
+            seed=whole("seed"),
+            steps=whole("steps") or None,
+            dictionary=read_dictionary(request.custom_dictionary),
+            alphabet="ipa",
+            volume_db=real("volume_db"),
+            code=settings.get("code", CODE[0]),
+            emoji=settings.get("emoji", EMOJI[0]),
+            language=request.language_code,
+            dates=settings.get("dates", DATES[0]),
+            directions=settings.get("directions", "").lower() == "true",
+            strict_ssml=settings.get("strict_ssml", "").lower() == "true",
+        ),
+        voice=voice,
+        encoding=encoding,
+        sample_rate_hz=_rate(encoding, request.sample_rate_hz),
+        timeout_s=timeout_s,
+        streamed=streamed,
+    )
+
+
+def field_path(name: str, request: object = None) -> str:
+    """Name of a `SpeechRequest` field -> its path in any request message."""
+    if name in SETTINGS:
+        return f"custom_configuration[{name}]"
+    names = {"dictionary": "custom_dictionary", "voice": "voice_name"}
+    return {**names, "language": "language_code"}.get(name, name)
+
+
+def _read_encoding(number: riva_audio_pb2.AudioEncoding) -> Encoding:
+    if number not in _ENCODINGS:
+        known = ", ".join(f"{name} ({n})" for name, n in riva_audio_pb2.AudioEncoding.items())
+        raise RequestError(FieldViolation("encoding", f"is {number}; this server knows {known}"))
+    return _ENCODINGS[number]
+
+
+def _rate(encoding: Encoding, rate_hz: int) -> int | None:
+    """The rate to use if a caller names one.
+
+    Opus has five rates. Its packets don't state theirs, and clients decode at whichever they like:
+    any other rate is rounded up to the next of the five.
+    """
+    if rate_hz and encoding is Encoding.OPUS_FRAMED:
+        asked = AudioFormat(Encoding.PCM_S16, rate_hz)  # checks the range common to all encodings
+        return usual_format(encoding, asked.sample_rate_hz).sample_rate_hz
+    return rate_hz or None
+
+
+def _number(settings: Mapping[str, str], name: str, kind: type[Number], expected: str) -> Number:
+    """A setting as a number; 0 if absent."""
+    try:
+        return kind(settings.get(name, 0))
+    except ValueError:
+        message = f"is {settings[name][:40]!r}; expected {expected}"
+        raise RequestError(FieldViolation(name, message)) from None
+
+
+def read_dictionary(text: str) -> dict[str, str]:
+    """Word -> its pronunciation in IPA, which is parsed once the call is admitted.
+
+    Args:
+        text: comma-separated entries of a word, two spaces and its pronunciation in IPA.
+
+    Raises:
+        RequestError: an entry is malformed, or there are too many.
+    """
+    check_length("dictionary", text, 2 * MAX_DICTIONARY)  # with commas and blanks
+    found = {}
+    for entry in text.split(","):
+        word, blanks, pronunciation = entry.strip().partition("  ")
+        if blanks:
+            found[word] = pronunciation
+        elif word:
+            message = f"has {word[:40]!r}; expected a word, two blanks and its pronunciation in IPA"
+            raise RequestError(FieldViolation("dictionary", message))
+    return found
+
+
+def voice_named(name: str, known: Collection[str]) -> str:
+    """Resolve a caller's voice name to one of `known`; "" is the default voice.
+
+    NVIDIA's own American voices map to the default one, so that a client with default settings
+    works once its address is changed. An unknown name is returned as it is.
+    """
+    if name in known:
+        return name
+    if name.removeprefix(f"{FAMILY}.") in known:
+        return name.removeprefix(f"{FAMILY}.")
+    if _STOCK.fullmatch(name):
+        return ""
+    return name
+
+
+async def read_further_texts(
+    first: Request, requests: AsyncIterator[Request], texts: list[Request]
+) -> AsyncIterator[SpeechRequest]:
+    """Yield later texts, and append them to `texts`; skip those without letters or digits.
+
+    Raises:
+        RequestError: a request changes more than the text and id.
+    """
+    async for request in requests:
+        if _settings(request) != _settings(first):
+            message = "changes settings within the call; only text and id may, begin another call"
+            raise RequestError(FieldViolation("request", message))
+        if any(character.isalnum() for character in request.text):
+            texts.append(request)
+            yield SpeechRequest(request.text)
+
+
+def _settings(request: Request) -> Request:
+    """A request without the fields that are specific to its text."""
+    settings = Request()
+    settings.CopyFrom(request)
+    settings.ClearField("text")
+    settings.ClearField("id")
+    return settings

@@ -1,0 +1,44 @@
+"""Audio and voices -> events of Wyoming."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.event import Eventable
+from wyoming.info import Attribution, Info, TtsProgram, TtsVoice
+
+import dlpo
+from dlpo.bundle import Manifest
+from dlpo_serving.audio_stream import AudioStream
+from dlpo_serving.errors import NotReadyError
+
+SAMPLE_BYTES = 2
+CHANNELS = 1
+
+
+async def audio_events(speech: AudioStream) -> AsyncIterator[Eventable]:
+    """The format, then each chunk of audio."""
+    rate_hz = speech.format.sample_rate_hz
+    yield AudioStart(rate_hz, SAMPLE_BYTES, CHANNELS)
+    async for chunk in speech:
+        at_ms = round(1000 * chunk.sample_offset / rate_hz)
+        yield AudioChunk(rate_hz, SAMPLE_BYTES, CHANNELS, chunk.audio, at_ms)
+
+
+def end_event(speech: AudioStream) -> AudioStop:
+    """The end of the audio, with its length."""
+    return AudioStop(round(1000 * speech.audio_s))
+
+
+def info_event(voices: Sequence[Manifest]) -> Info:
+    """What a client reads before it requests speech.
+
+    Raises:
+        NotReadyError: no voice is loaded yet.
+    """
+    if not voices:
+        raise NotReadyError("the server is still loading its voice; try again shortly")
+    by, about = Attribution("dlpo", ""), "few-step diffusion speech"
+    offered = [TtsVoice(v.voice, by, True, v.voice, None, [v.language]) for v in voices]
+    return Info(tts=[TtsProgram("dlpo", by, True, about, dlpo.__version__, offered, True)])

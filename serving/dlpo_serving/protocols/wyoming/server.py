@@ -1,0 +1,187 @@
+"""Wyoming, Home Assistant's voice protocol: JSON events and 16-bit audio over TCP.
+
+`synthesize` carries a whole text; `synthesize-start`, `-chunk` and `-stop` carry it in pieces. A
+connection speaks one text after another; synthesis stops when its client disconnects.
+
+Reference: https://github.com/OHF-Voice/wyoming
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from asyncio import StreamReader, StreamReaderProtocol, StreamWriter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from wyoming.error import Error
+from wyoming.event import Event, Eventable, async_read_event, async_write_event
+from wyoming.ping import Pong
+from wyoming.tts import SynthesizeStopped
+
+from dlpo_serving.audio_stream import taken_within
+from dlpo_serving.errors import INTERNAL, public_message, status_of
+from dlpo_serving.operations.call_scope import CallScope
+from dlpo_serving.protocols.wyoming.replies import audio_events, end_event, info_event
+from dlpo_serving.protocols.wyoming.requests import read_call, read_text
+from dlpo_serving.request import SynthesisCall
+from dlpo_serving.service import SynthesisService, TextPieces
+from dlpo_serving.settings.server_settings import address, named_port
+
+MAX_EVENT_BYTES = 1 << 18
+MAX_CONNECTIONS = 500
+IDLE_S = 300.0  # of silence in both directions before a connection is closed
+LAST_WORDS_S = 0.5  # to flush what was sent before a connection is cut
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def listening(
+    service: SynthesisService, scope: CallScope, stall_s: float, host: str, port: int
+) -> AsyncIterator[int]:
+    """Serve while the block runs.
+
+    Args:
+        scope: opened for each text; no token is required, since the protocol has none.
+        stall_s: seconds a client may leave its audio unread.
+        host: address to listen on.
+        port: TCP port; 0 lets the system choose.
+
+    Yields:
+        The port.
+
+    Raises:
+        InputError: the address can't be bound.
+    """
+    loop = asyncio.get_running_loop()
+    connections: set[asyncio.Task[None]] = set()
+
+    def connected(reader: StreamReader, writer: StreamWriter) -> None:
+        if len(connections) >= MAX_CONNECTIONS:
+            writer.transport.abort()
+            return
+        client = Conversation(service, scope, stall_s, reader, writer)
+        task = loop.create_task(client.run())
+        connections.add(task)
+        task.add_done_callback(connections.discard)
+
+    def protocol() -> StreamReaderProtocol:
+        return StreamReaderProtocol(BoundedReader(limit=MAX_EVENT_BYTES), connected)
+
+    with named_port(address(host, port), "Wyoming", "--wyoming-port"):
+        server = await loop.create_server(protocol, host, port)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+
+class BoundedReader(StreamReader):
+    """Rejects events larger than any needs to be."""
+
+    async def readexactly(self, n: int) -> bytes:
+        """See StreamReader; ValueError, which ends the connection, if `n` is too large."""
+        if n > MAX_EVENT_BYTES:
+            raise ValueError(f"an event has {n} bytes; expected {MAX_EVENT_BYTES} at most")
+        return await super().readexactly(n)
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One client, from its first event to its last."""
+
+    service: SynthesisService
+    scope: CallScope
+    stall_s: float
+    reader: StreamReader
+    writer: StreamWriter
+    speaking: asyncio.Task[None] | None = None
+    pieces: TextPieces | None = None
+    """of a text that arrives in pieces, until its end"""
+
+    async def run(self) -> None:
+        """Answer events until the client leaves or makes an error, which is reported to it."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while event := await self._next():
+                    await self._take(event, tasks)
+                if self.speaking:
+                    self.speaking.cancel()
+        except* OSError:
+            pass  # the client is gone
+        except* Exception as group:
+            error = group.exceptions[0]
+            if status_of(error) is INTERNAL:
+                _log.error("internal error", exc_info=error)
+            last_words = Error(public_message(error), status_of(error).reason).event()
+            with suppress(Exception):
+                async with asyncio.timeout(LAST_WORDS_S):
+                    await async_write_event(last_words, self.writer)
+        finally:
+            self.writer.close()
+            try:
+                async with asyncio.timeout(LAST_WORDS_S):
+                    await self.writer.wait_closed()
+            except OSError:
+                self.writer.transport.abort()
+
+    async def _next(self) -> Event | None:
+        """The next event; None if the client left, stayed silent or sent something malformed."""
+        reading = asyncio.ensure_future(async_read_event(self.reader))
+        try:
+            await asyncio.wait({reading}, timeout=IDLE_S)
+            while self.speaking and not (reading.done() or self.speaking.done()):
+                await asyncio.wait({reading}, timeout=IDLE_S)
+            event = reading.result() if reading.done() else None
+        except (AttributeError, EOFError, KeyError, TypeError, RecursionError):
+            return None
+        finally:
+            reading.cancel()
+        if event and not isinstance(event.data, dict):
+            event.data = {}
+        return event
+
+    async def _take(self, event: Event, tasks: asyncio.TaskGroup) -> None:
+        match event.type:
+            case "describe":
+                await self._send(info_event(self.service.voices))
+            case "ping":
+                await self._send(Pong(event.data.get("text") and read_text(event)))
+            case "synthesize-chunk" if self.pieces:
+                self.pieces.put(read_text(event))
+            case "synthesize" if self.pieces:
+                pass  # the whole text again, for servers that don't take pieces
+            case "synthesize" | "synthesize-start" | "synthesize-stop":
+                if self.pieces:
+                    self.pieces.put(None)
+                    self.pieces = None
+                if event.type != "synthesize-stop":
+                    await self._begin(event, tasks)
+
+    async def _begin(self, event: Event, tasks: asyncio.TaskGroup) -> None:
+        """Speak the event's text once the previous one is finished."""
+        if self.speaking:
+            await self.speaking
+        call = read_call(event)
+        if event.type == "synthesize-start":
+            self.pieces = TextPieces(MAX_EVENT_BYTES)
+        self.speaking = tasks.create_task(self._speak(event.type, call, self.pieces))
+
+    async def _speak(self, method: str, call: SynthesisCall, pieces: TextPieces | None) -> None:
+        peer = str(self.writer.get_extra_info("peername", [""])[0])
+        with self.scope.utterance(method, "wyoming", peer):
+            async with self.service.synthesize(call, pieces) as speech:
+                async for event in audio_events(speech):
+                    await self._send(event)
+            await self._send(end_event(speech))  # its slot is already free
+            if pieces:
+                await self._send(SynthesizeStopped())
+
+    async def _send(self, event: Eventable) -> None:
+        async with taken_within(self.stall_s):
+            await async_write_event(event.event(), self.writer)

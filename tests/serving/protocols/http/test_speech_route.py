@@ -1,0 +1,192 @@
+"""POST /v1/audio/speech over real connections, with the fake engine behind it."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlpo.errors import EngineError
+from dlpo_serving.engine import Floats
+from dlpo_serving.protocols.http.requests import HttpLimits
+from dlpo_serving.request import SpeechRequest
+from tests.callers import WAIT_S, fake_voice, wait_until
+from tests.fake_engine import FakeEngine
+
+TEXT = "Noise becomes speech. Is it 😀 not strange?"
+
+
+class BreakingEngine(FakeEngine):
+    """Fails once it has denoised as often as the test allows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 10**9
+
+    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+        self.left -= 1
+        if self.left < 0:
+            raise EngineError("graph denoiser_3 at /secret/path")
+        return super().denoise(steps, conditioning, source, noise)
+
+
+def error_of(response: http.client.HTTPResponse) -> dict[str, Any]:
+    assert response.headers["Content-Type"].startswith("application/json")
+    return json.loads(response.read())["error"]
+
+
+def events_of(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    return (json.loads(line) for line in response)
+
+
+def test_audio_is_that_of_the_synthesizer(client: Any, server: Any) -> None:
+    settings = {"speed": 1.1, "pitch_semitones": 1.5, "seed": 3, "steps": 1}
+
+    response = client.speak(server, sample_rate=22_050, **settings)
+
+    samples = np.frombuffer(response.read(), "<i2") / 32767
+    offline = fake_voice().speak(SpeechRequest(TEXT, **settings))
+    np.testing.assert_allclose(samples, offline, atol=1 / 32767)
+    assert response.headers["X-Sample-Rate"] == "22050"
+    assert response.headers["X-Voice"] == "fake"
+
+
+@pytest.mark.parametrize(
+    ("format", "least"),  # bytes; of Opus the header is 869
+    [("pcm", 2000), ("mp3", 300), ("opus", 900), ("flac", 200)],
+)
+def test_body_starts_before_synthesis_ends(
+    client: Any, gated_engine: Any, gated_server: Any, format: str, least: int
+) -> None:
+    server = gated_server()
+    gated_engine.permits.release()  # one window
+
+    response = client.speak(server, response_format=format)
+
+    first = b""
+    while len(first) < least:
+        more = response.read1()
+        assert more
+        first += more
+    assert server.service.calls == 1
+    gated_engine.free()
+    assert len(response.read()) > 0
+
+
+def test_word_events_match_text_and_audio(client: Any, server: Any) -> None:
+    info, *pieces, done = events_of(client.speak(server, stream_format="dlpo", sample_rate=16_000))
+
+    assert (info["type"], info["sample_rate"], info["voice"]) == ("speech.info", 16_000, "fake")
+    assert (info["dropped_characters"], info["warnings"]) == (1, ["not spoken: 😀"])
+    assert {piece["type"] for piece in pieces} == {"speech.audio"}
+    words = [word for piece in pieces for word in piece["words"]]
+    found = [TEXT[word["start_character"] : word["stop_character"]] for word in words]
+    assert found == ["Noise", "becomes", "speech", "Is", "it", "not", "strange"]
+    times = [time for word in words for time in (word["start_s"], word["stop_s"])]
+    assert times == sorted(times)
+    audio = b"".join(base64.b64decode(piece["audio"]) for piece in pieces)
+    assert audio == client.speak(server, sample_rate=16_000).read()
+    samples = len(audio) // 2
+    assert (done["type"], done["samples"]) == ("speech.done", samples)
+    assert times[-1] <= done["audio_s"] == pytest.approx(samples / 16_000, abs=1e-3)
+    phonemes = words[0]["phonemes"]
+    assert (phonemes[0]["start_s"], phonemes[-1]["stop_s"]) == (times[0], times[1])
+
+
+def test_ssml_marks_are_events(client: Any, server: Any) -> None:
+    ssml = '<speak>one <mark name="here"/> two</speak>'
+
+    lines = list(events_of(client.speak(server, input=ssml, ssml=True, stream_format="dlpo")))
+
+    (mark,) = [mark for line in lines for mark in line.get("marks", [])]
+    words = [word for line in lines for word in line.get("words", [])]
+    assert mark == {"name": "here", "at_s": words[1]["start_s"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{", {}, 400),
+        (b"{}", {"Content-Type": "text/plain"}, 415),
+        (b"{}", {"Content-Encoding": "gzip"}, 400),
+        (b" " * 300_000, {}, 413),
+    ],
+    ids=["cut", "text", "gzip", "large"],
+)
+def test_a_bad_body_is_refused(
+    client: Any, server: Any, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    response = client.post(server, body, headers)
+
+    assert response.status == status
+    assert error_of(response)["message"]
+
+
+def test_a_reply_that_is_late_ends_with_504(
+    client: Any, gated_engine: Any, gated_server: Any
+) -> None:
+    server = gated_server()
+
+    response = client.speak(server, timeout_s=0.05)
+
+    assert (response.status, error_of(response)["code"]) == (504, "deadline_exceeded")
+    wait_until(lambda: server.service.calls == 0)
+    gated_engine.free()
+
+
+@pytest.mark.parametrize(("windows", "delivery"), [(0, "audio"), (1, "audio"), (1, "sse")])
+def test_a_client_that_goes_away_gives_its_place_back(
+    client: Any, windows: int, delivery: str, gated_engine: Any, gated_server: Any
+) -> None:
+    server = gated_server()
+    connection = client.connect(server)
+    body = json.dumps({"model": "dlpo", "input": TEXT, "stream_format": delivery})
+    connection.request("POST", "/v1/audio/speech", body, {"Content-Type": "application/json"})
+    for _ in range(windows):
+        assert gated_engine.waiting.acquire(timeout=WAIT_S)
+        gated_engine.permits.release()
+    assert gated_engine.waiting.acquire(timeout=WAIT_S)
+    assert server.service.calls == 1
+
+    connection.sock.close()
+
+    wait_until(lambda: server.service.calls == 0)
+    gated_engine.free()
+    assert client.speak(server).status == 200
+
+
+def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
+    client: Any, open_http_server: Any
+) -> None:
+    engine = BreakingEngine()
+    server = open_http_server(fake_voice(engine))
+
+    engine.left = 2
+    with pytest.raises(http.client.IncompleteRead):
+        client.speak(server).read()
+    engine.left = 2
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        client.speak(server, stream_format="dlpo").read()
+    last = json.loads(caught.value.partial.splitlines()[-1])
+    assert (last["type"], last["error"]["code"]) == ("error", "internal_error")
+
+
+def test_a_body_that_comes_too_slowly_is_given_up(client: Any, open_http_server: Any) -> None:
+    limits = HttpLimits(body_s=0.05)
+    server = open_http_server(fake_voice(), http_limits=limits)
+    with closing(client.connect(server)) as connection:
+        connection.putrequest("POST", "/v1/audio/speech")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", "1000")
+        connection.endheaders(b'{"model"')
+
+        response = connection.getresponse()
+
+        assert response.status == 408
+        assert "0.05 s" in error_of(response)["message"]

@@ -1,0 +1,386 @@
+"""Text in and audio out over a WebSocket, by aiohttp's client."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import runpy
+import wave
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+
+from dlpo_serving.errors import UnauthenticatedError
+from dlpo_serving.protocols.http import speech_socket
+from dlpo_serving.protocols.http.requests import HttpLimits
+from tests.callers import WAIT_S, fake_voice
+from tests.serving.protocols.http.conftest import TEXT, RunningServer
+
+OWN = "/v1/audio/speech/stream"
+ELEVENLABS = "/v1/text-to-speech/any/stream-input"
+
+
+CONTEXTS = "/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/multi-stream-input?output_format=pcm_24000"
+REALTIME = "/v1/realtime?model=gpt-realtime"
+BEGIN = {"type": "begin", "seed": 3}
+Events = list[dict[str, Any]]
+SHAPES: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+CREATE = {"type": "response.create"}
+BEGUN = ["session.created", *["conversation.item.added", "conversation.item.done"] * 2]
+
+
+@asynccontextmanager
+async def connected(
+    server: RunningServer,
+    path: str = OWN,
+    protocols: Sequence[str] = (),
+    autoping: bool = True,
+    **headers: str,
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WAIT_S)) as session,
+        session.ws_connect(
+            server.url + path, headers=headers, protocols=protocols, autoping=autoping
+        ) as socket,
+    ):
+        yield socket
+
+
+async def send(socket: aiohttp.ClientWebSocketResponse, *messages: Any) -> None:
+    """Text and bytes as they are, all else in JSON."""
+    senders = {str: socket.send_str, bytes: socket.send_bytes, dict: socket.send_json}
+    for message in messages:
+        await senders[type(message)](message)
+
+
+async def replies(socket: aiohttp.ClientWebSocketResponse) -> tuple[list[dict[str, Any]], bytes]:
+    """All messages until the server closes, and the binary ones joined."""
+    messages, audio = [], b""
+    async for message in socket:
+        if message.type is aiohttp.WSMsgType.TEXT:
+            messages.append(json.loads(message.data))
+        else:
+            audio += message.data
+    return messages, audio
+
+
+def converse(
+    server: RunningServer, *sent: dict[str, Any] | str | bytes, path: str = OWN, **headers: str
+) -> tuple[list[dict[str, Any]], bytes]:
+    """Send messages and read the replies to the end."""
+
+    async def run() -> tuple[list[dict[str, Any]], bytes]:
+        async with connected(server, path, **headers) as socket:
+            await send(socket, *sent)
+            return await replies(socket)
+
+    return asyncio.run(asyncio.wait_for(run(), WAIT_S))
+
+
+def pieces(text: str = TEXT, size: int = 7) -> list[dict[str, Any]]:
+    parts = [text[i : i + size] for i in range(0, len(text), size)]
+    return [*({"type": "text", "text": part} for part in parts), {"type": "end"}]
+
+
+def test_text_in_pieces_equals_the_speech_route(server: RunningServer, client: Any) -> None:
+    whole = client.speak(server, seed=3).read()
+    messages, audio = converse(
+        server, {**BEGIN, "sample_rate": 24_000, "audio": None, "response_format": None}, *pieces()
+    )
+    assert audio == whole
+    info, *chunks, done = messages
+    assert (info["type"], done["type"]) == ("speech.info", "speech.done")
+    assert done["samples"] == len(audio) // 2
+    words = [word for chunk in chunks for word in chunk["words"]]
+    assert [TEXT[w["start_character"] : w["stop_character"]].strip(".,? ") for w in words][:3] == [
+        "Noise", "becomes", "speech",
+    ]  # fmt: skip
+    encoded, none = converse(
+        server, {**BEGIN, "sample_rate": 24_000, "audio": "base64", "input": TEXT}, {"type": "end"}
+    )
+    assert none == b""
+    assert b"".join(base64.b64decode(m["audio"]) for m in encoded[1:-1]) == whole
+
+
+async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
+    gated_server: Callable[[], RunningServer], gated_engine: Any
+) -> None:
+    async with connected(gated_server()) as socket:
+        await send(socket, {**BEGIN, "input": "First words. " * 40}, {"type": "end"})
+        await socket.receive_json()
+        gated_engine.permits.release()
+        chunk = await socket.receive_json()
+        await socket.receive_bytes()
+        await send(socket, {"type": "cancel", "played_s": chunk["words"][0]["start_s"]})
+        (*_, cancelled), audio = await replies(socket)
+    gated_engine.free()
+    assert audio == b""
+    assert cancelled["type"] == "speech.cancelled"
+    assert cancelled["played_s"] <= cancelled["sent_s"]
+    assert cancelled["characters"] <= len("First words.")
+
+
+@pytest.mark.parametrize(
+    ("sent", "param", "message"),
+    [
+        ([{"type": "text", "text": "a"}], "type", "expected begin first"),
+        ([{**BEGIN, "audio": "mp3"}], "audio", "expected binary or base64"),
+        ([{**BEGIN, "speed": 9}], "speed", "expected 0.25 to 4"),
+        ([{**BEGIN, "voice": "nobody"}], "voice", "nobody"),
+        (["{"], None, "not JSON"),
+        (["[]"], None, "expected a JSON object"),
+        ([b""], None, "expected a JSON object"),
+        ([BEGIN, {"type": "stop"}], "type", "expected text, flush, end or cancel"),
+        ([BEGIN, {"type": "text"}], "input", "expected a string"),
+        ([BEGIN, {"type": "cancel", "played_s": -1}], "played_s", "0 or more"),
+    ],
+)
+def test_a_wrong_message_is_named_and_ends_the_connection(
+    server: RunningServer, sent: list[dict[str, Any] | str | bytes], param: str | None, message: str
+) -> None:
+    *_, last = converse(server, *sent)[0]
+    assert last["type"] == "error"
+    assert last["error"]["param"] == param
+    assert message in last["error"]["message"]
+
+
+def test_pieces_that_cost_nothing_to_send_are_counted(
+    open_http_server: Callable[..., RunningServer],
+) -> None:
+    server = open_http_server(fake_voice(), HttpLimits(body_bytes=50))
+    *_, last = converse(server, BEGIN, *[{"type": "flush"}] * 51)[0]
+    assert "more than 50 characters" in last["error"]["message"]
+
+
+async def test_a_client_that_leaves_gives_its_place_back(server: RunningServer) -> None:
+    async with connected(server) as socket:
+        await send(socket, BEGIN)
+        await socket.receive_json()
+        assert server.service.calls == 1
+    server.call(asyncio.wait_for(server.service._idle.wait(), WAIT_S))
+
+
+def test_keys_and_origins_are_checked(
+    open_http_server: Callable[..., RunningServer],
+) -> None:
+    def authorize(token: str) -> str:
+        if token != "secret":
+            raise UnauthenticatedError("unknown")
+        return "us"
+
+    app, known = "https://app.example", {"Authorization": "Bearer secret"}
+    server = open_http_server(fake_voice(), HttpLimits(origins=(app,)), authorize=authorize)
+    offered = "Sec-WebSocket-Protocol"
+    wrong = ({}, {"Authorization": "Bearer other"}, {"xi-api-key": "other"}, {offered: "realtime"})
+    strange = ({**known, "Origin": origin} for origin in ("https://evil.example", "http://["))
+    for headers, status in [*((one, 401) for one in wrong), *((one, 403) for one in strange)]:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            converse(server, BEGIN, **headers)
+        assert refused.value.status == status
+    ours = ({**known, "Origin": origin} for origin in (app, server.url))
+    key = {offered: "openai-insecure-api-key.secret"}
+    for headers in (known, {"xi-api-key": "secret"}, key, *ours):
+        assert converse(server, BEGIN, *pieces(), **headers)[0][-1]["type"] == "speech.done"
+
+
+def test_elevenlabs_messages_speak_the_same(server: RunningServer, client: Any) -> None:
+    whole = client.speak(server, voice="", response_format="pcm").read()
+    parts = [TEXT[i : i + 9] for i in range(0, len(TEXT), 9)]
+    name = server.service.voices[0].voice
+    messages, _ = converse(
+        server,
+        {"text": " ", "voice_settings": {"stability": 0.5}, "xi_api_key": "none"},
+        *({"text": part, "try_trigger_generation": True} for part in parts),
+        {"text": ""},
+        path=f"/v1/text-to-speech/{name}/stream-input?output_format=pcm_24000&model_id=any",
+    )
+    *chunks, last = messages
+    assert last["isFinal"] is True
+    assert b"".join(base64.b64decode(chunk["audio"]) for chunk in chunks) == whole
+    aligned = next(chunk["alignment"] for chunk in chunks if chunk["alignment"])
+    assert "".join(aligned["chars"]).lower().startswith("noise")
+    assert np.all(np.diff(aligned["charStartTimesMs"]) >= 0)
+    assert len(aligned["charDurationsMs"]) == len(aligned["chars"])
+    for wrong in ("wav_1", "pcm_" + "1" * 5000, "pcm_"):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            converse(server, path=f"{ELEVENLABS}?output_format={wrong}")
+        assert refused.value.status == 400
+
+
+def test_contexts_of_one_connection_are_spoken_each_for_itself(
+    server: RunningServer, client: Any
+) -> None:
+    whole = client.speak(server, voice="").read()
+    names = ("a", "default")
+    begin = [{"text": " ", "context_id": name, "voice_settings": {}} for name in names]
+    text = [{"text": TEXT, "context_id": "a"}, {"text": TEXT}]
+    refused = {"text": "<speak>Not in pieces.</speak>", "context_id": "refused"}
+    alive = [{"text": ""}, {"text": "", "context_id": "a"}, {"context_id": "c", "flush": True}]
+
+    async def run() -> dict[str, list[dict[str, Any]]]:
+        heard: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        async with connected(server, CONTEXTS) as socket:
+            end = {"context_id": "a", "close_context": True}, {"close_socket": True}
+            await send(socket, *begin, *alive, refused, *text, *end)
+            while not all(came and came[-1]["isFinal"] for came in heard.values()):
+                message = await socket.receive_json()
+                if message["contextId"] == "refused":
+                    assert "SSML" in message["message"]  # and the others go on
+                else:
+                    heard[message["contextId"]].append(message)
+        return heard
+
+    for *chunks, _ in asyncio.run(asyncio.wait_for(run(), WAIT_S)).values():
+        assert b"".join(base64.b64decode(chunk["audio"]) for chunk in chunks) == whole
+    server.call(asyncio.wait_for(server.service._idle.wait(), WAIT_S))
+    many = [{"text": " ", "context_id": str(number)} for number in range(6)]
+    assert "one more than the 5" in converse(server, *many, path=CONTEXTS)[0][-1]["message"]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
+    gated_server: Any, gated_engine: Any, leaves: bool
+) -> None:
+    server = gated_server()
+    async with connected(server, CONTEXTS, autoping=False) as socket:
+        await send(socket, {"text": TEXT, "context_id": "a"}, {"close_socket": True})
+        await asyncio.to_thread(gated_engine.waiting.acquire, timeout=WAIT_S)
+        if leaves:
+            await socket.close()
+            assert socket.close_code == aiohttp.WSCloseCode.OK
+            await asyncio.to_thread(
+                server.call, asyncio.wait_for(server.service._idle.wait(), WAIT_S)
+            )
+            gated_engine.free()
+        else:
+            await socket.ping()
+            assert (await socket.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.PONG
+            gated_engine.free()
+            assert (await replies(socket))[0][-1]["isFinal"]
+
+
+BEGUN += ["response.created", "response.output_item.added", "conversation.item.added"]
+
+
+async def ask(socket: aiohttp.ClientWebSocketResponse, *sent: Any, last: str) -> Events:
+    """Send messages and read OpenAI's events, which have its shapes, to the first `last`."""
+    await send(socket, *sent)
+    events: Events = []
+    while not events or events[-1]["type"] != last:
+        events.append(await socket.receive_json())
+        SHAPES.validate_python(events[-1], strict=True)
+    return events
+
+
+def item(text: Any, role: str = "user") -> dict[str, Any]:
+    parts = text.split(" ", 1) if isinstance(text, str) else [text]
+    content = [{"type": "input_text", "text": part} for part in parts]
+    message = {"type": "message", "role": role, "content": content}
+    return {"type": "conversation.item.create", "item": message}
+
+
+def spoken(events: Events) -> tuple[bytes, str]:
+    """Audio and transcript."""
+    audio, said = (
+        [one["delta"] for one in events if one["type"] == f"response.output_audio{kind}.delta"]
+        for kind in ("", "_transcript")
+    )
+    return b"".join(map(base64.b64decode, audio)), "".join(said)
+
+
+async def test_realtime_events_speak_the_items_word_for_word(
+    server: RunningServer, client: Any
+) -> None:
+    output = {"audio": {"output": {"format": {"type": "audio/pcmu"}, "speed": 4, "voice": "fake"}}}
+    async with connected(server, REALTIME, ["realtime", "openai-insecure-api-key.x"]) as socket:
+        assert socket.protocol == "realtime"
+        events = await ask(
+            socket, item("Be nice.", "system"), item(TEXT), CREATE, last="response.done"
+        )
+        assert [one["type"] for one in events[: len(BEGUN)]] == BEGUN
+        assert spoken(events) == (client.speak(server).read(), TEXT)
+        update = {"type": "session.update", "session": {"type": "realtime", **output}}
+        (updated,) = await ask(socket, update, last="session.updated")
+        assert updated["session"].items() >= output.items()
+        own = {"response": {"conversation": "none", "input": [item(TEXT)["item"]]}}
+        events = await ask(socket, CREATE | own, last="response.done")
+        fast = client.speak(server, response_format="mulaw", sample_rate=8_000, speed=2).read()
+        assert spoken(events) == (fast, TEXT)
+        assert "speed is 2" in events[-1]["response"]["warnings"][0]
+        *_, failed = await ask(socket, item("Long. " * 2_000), CREATE, last="response.done")
+        assert "has 12000 characters" in str(failed["response"]["status_details"])
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await connected(server, "/v1/realtime?model=whisper-1").__aenter__()
+
+
+async def test_a_key_among_the_subprotocols_is_not_sent_back(server: RunningServer) -> None:
+    for offered in (["openai-insecure-api-key.secret"], ["openai-insecure-api-key.x", "realtime"]):
+        async with connected(server, REALTIME, offered) as socket:
+            assert socket.protocol == ("realtime" if "realtime" in offered else None)
+
+
+async def test_a_refused_realtime_message_changes_nothing(open_http_server: Any) -> None:
+    text, update = "Hi. " * 300, {"type": "session.update"}
+    server = open_http_server(fake_voice(), HttpLimits(body_bytes=2_000))
+    async with connected(server, REALTIME) as socket:
+        for sent, param, message in (
+            ({"type": "input_audio_buffer.append", "audio": ""}, "type", "response.create"),
+            (update, "type", "with its fields"),
+            (update | {"session": {"tools": [{}]}}, "tools", "expected []"),
+            (update | {"session": {"audio": {"output": {"format": 1}}}}, "format", "audio/pcmu"),
+            (item(1), "item", "content is text"),
+            (CREATE, "response", "no text"),
+            (CREATE | {"response": {"input": [1]}}, "item", "content is text"),
+            ({"type": "response.cancel"}, None, "no response"),
+        ):
+            error = (await ask(socket, sent | {"event_id": "mine"}, last="error"))[-1]["error"]
+            assert (error["param"], error["event_id"]) == (param, "mine")
+            assert message in error["message"]
+        assert "not JSON" in str(await ask(socket, "{", last="error"))
+        assert "may wait" in str(await ask(socket, item(text), item(text), last="error"))
+        assert spoken(await ask(socket, CREATE, last="response.done"))[1] == text
+
+
+async def test_realtime_responses_take_turns_and_stop(gated_server: Any, gated_engine: Any) -> None:
+    server, text = gated_server(), "First words. " * 40
+    async with connected(server, REALTIME) as socket:
+        gated_engine.permits.release()
+        heard = "response.output_audio_transcript.delta"
+        begun = await ask(socket, item(text), CREATE, last=heard)
+        *_, refused = await ask(socket, item("Hi."), CREATE, last="error")
+        assert refused["error"]["code"] == "conversation_already_has_active_response"
+        ended = await ask(socket, {"type": "response.cancel"}, last="response.done")
+        assert spoken(ended) == (b"", "")
+        response = ended[-1]["response"]
+        assert response["status"] == "cancelled"
+        assert response["output"][0]["content"][0]["transcript"] == spoken(begun)[1] != text
+        gated_engine.free()
+        assert spoken(await ask(socket, CREATE, last="response.done"))[1] == "Hi."
+
+
+@pytest.mark.parametrize("path", [CONTEXTS, REALTIME])
+def test_a_silent_connection_for_several_utterances_ends(
+    server: RunningServer, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech_socket, "IDLE_S", 0.01)
+    assert "no message came within 0.01 s" in json.dumps(converse(server, path=path)[0][-1])
+
+
+def test_the_example_writes_what_it_heard(server: RunningServer, tmp_path: Path) -> None:
+    example = Path(__file__).parents[3] / "examples" / "websocket_client.py"
+    speak = runpy.run_path(str(example))["speak"]
+    speak.__globals__["URL"] = server.url + OWN
+    text = "Noise becomes speech."
+    for cancel_after_s, ended in ((None, "speech.done"), (0.0, "speech.cancelled")):  # if in time
+        last = asyncio.run(speak(text, str(tmp_path / "a.wav"), cancel_after_s))
+        assert last["type"] in {ended, "speech.done"}
+        with wave.open(str(tmp_path / "a.wav")) as file:
+            assert file.getnframes() > 0

@@ -1,0 +1,142 @@
+"""Wyoming, as Home Assistant's own client package speaks it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from dlpo.v1 import speech_pb2
+from tests.callers import WAIT_S
+
+pytest.importorskip("wyoming", reason="wyoming is not installed")
+from wyoming import tts
+from wyoming.client import AsyncTcpClient
+from wyoming.event import Event
+from wyoming.info import Describe, Info
+from wyoming.ping import Ping
+
+from dlpo_serving.protocols.wyoming import server as wyoming_server
+
+TEXT = "Noise becomes speech. Is it not strange?"
+WHOLE = tts.Synthesize(TEXT).event()
+
+
+@pytest.fixture
+def server(start_server: Any) -> Any:
+    return start_server(wyoming_port=0)
+
+
+@asynccontextmanager
+async def connected(server: Any, *events: Event) -> AsyncIterator[AsyncTcpClient]:
+    """A client that has sent events."""
+    async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
+        for event in events:
+            await client.write_event(event)
+        yield client
+
+
+async def replies(server: Any, *events: Event, last: str = "audio-stop") -> list[Event]:
+    """Events up to one of this type, or up to the end."""
+    found: list[Event] = []
+    async with connected(server, *events) as client:
+        while (not found or found[-1].type != last) and (event := await client.read_event()):
+            found.append(event)
+    return found
+
+
+def sound(events: list[Event]) -> bytes:
+    """The audio between its start and its stop."""
+    start, *chunks, stop = events
+    assert (start.type, stop.type) == ("audio-start", "audio-stop")
+    formats = {(e.data["rate"], e.data["width"], e.data["channels"]) for e in (start, *chunks)}
+    assert formats == {(22_050, 2, 1)}
+    return b"".join(chunk.payload or b"" for chunk in chunks)
+
+
+async def by_grpc(server: Any) -> bytes:
+    request = speech_pb2.SynthesizeRequest(text=TEXT)
+    return (await asyncio.to_thread(server.stub.Synthesize, request, timeout=WAIT_S)).audio
+
+
+async def test_home_assistant_hears_what_grpc_callers_hear(server: Any) -> None:
+    (program,) = Info.from_event((await replies(server, Describe().event(), last="info"))[0]).tts
+    (voice,) = program.voices
+    assert (voice.name, program.supports_synthesize_streaming) == ("fake", True)
+    spoken = tts.SynthesizeVoice(language="en_US")
+    ssml = tts.Synthesize(f"<speak>{TEXT}</speak>", spoken, text_format="ssml")
+    for asked in (tts.Synthesize(TEXT, tts.SynthesizeVoice(voice.name)), ssml):
+        assert sound(await replies(server, asked.event())) == await by_grpc(server)
+
+
+async def test_pieces_as_home_assistant_sends_them_sound_the_same(server: Any) -> None:
+    pieces = [tts.SynthesizeChunk(word + " ").event() for word in TEXT.split()]
+    ends = WHOLE, tts.SynthesizeStop().event(), WHOLE, Event("synthesize")
+    found = await replies(server, tts.SynthesizeStart().event(), *pieces, *ends, last="error")
+    kinds = [event.type for event in found]
+    after = kinds.index("synthesize-stopped")
+    assert sound(found[:after]) == sound(found[after + 1 : -1]) == await by_grpc(server)
+
+
+async def test_a_client_that_leaves_frees_its_place(gated_server: Any, gated_engine: Any) -> None:
+    server = gated_server(wyoming_port=0, max_streams=1)
+    async with connected(server, WHOLE) as client:
+        assert (await client.read_event()).type == "audio-start"
+        (error,) = await replies(server, WHOLE)
+        assert error.data["code"] == "OVERLOADED"
+    gated_engine.free()
+    while (await replies(server, WHOLE))[-1].type == "error":
+        pass
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (tts.Synthesize("Hi.", tts.SynthesizeVoice("nobody")).event(), "this server has fake"),
+        (tts.Synthesize("Hi.", tts.SynthesizeVoice(language="de")).event(), "speaks en-US"),
+        (tts.Synthesize("").event(), "text"),
+        (Event("synthesize", {"text": 4}), "text: expected a string"),
+        (tts.Synthesize("Hi.", text_format="html").event(), "expected text or ssml"),
+        (tts.SynthesizeStart(text_format="ssml").event(), "'ssml'; expected text"),
+    ],
+)
+async def test_a_mistake_is_named_and_ends_the_connection(
+    server: Any, event: Event, message: str
+) -> None:
+    (error,) = await replies(server, event)
+    assert error.type == "error"
+    assert message in error.data["text"]
+
+
+async def test_strange_bytes_end_the_connection_alone(
+    server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for line in (
+        b"GET / HTTP/1.1", b"[]", b"{}", b"[" * 100_000, b'{"type": "ping", "data_length": "9"}',
+        b'{"type": "ping", "data_length": 2, "payload_length": 9}\n{}12',
+        b'{"type": "ping", "payload_length": 9999999999}',
+        b"a" * 2 * wyoming_server.MAX_EVENT_BYTES,
+        b'{"type": "synthesize", "data": [1]}', b'{"type": "ping", "data": {"text": "\\ud800"}}',
+    ):  # fmt: skip
+        reader, writer = await asyncio.open_connection(*server.wyoming_address.split(":"))
+        writer.write(line + b"\n")
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+        assert b"error" in answer or not answer
+    assert not caplog.records
+    assert sound(await replies(server, WHOLE))
+
+
+async def test_silent_and_too_many_connections_are_closed(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wyoming_server, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(wyoming_server, "IDLE_S", 1.0)
+    async with connected(server, Ping().event()) as client:
+        assert (await client.read_event()).type == "pong"
+        assert await replies(server) == []
+        assert await client.read_event() is None
