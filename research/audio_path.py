@@ -19,8 +19,8 @@ from dlpo_bench.record import Measured, write_record
 from dlpo_serving.encodings.encoder import open_encoder, warm_encoders
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
-from dlpo_serving.synthesis.job import limited
+from dlpo_serving.synthesis.chunks import STREAM_LADDER
+from dlpo_serving.synthesis.level import limited
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice, open_voice

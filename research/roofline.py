@@ -35,7 +35,7 @@ from dlpo_bench.tables import TARGET_HEADER, Block, Figures, Table, Target, numb
 from dlpo_export.sentence import sentence_inputs
 from dlpo_serving.engine import EncoderOutput, Engine
 from dlpo_serving.engines import open_engine
-from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 from research import RECORDS, run_study, study_command

@@ -28,7 +28,7 @@ from dlpo_bench.plots import BLUE, COLORS, GRAY, ORANGE, STYLE, as_svg
 from dlpo_serving.engine import Stage, Unit
 from dlpo_serving.scheduling.scheduler import Batch, Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, CostLines, Costs, Line, Stream
-from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER, cut, sizes_of
+from dlpo_serving.synthesis.chunks import STREAM_LADDER, cut, sizes_of
 
 CHAINS = (("linear", 1000, GRAY), ("cosine:1.25", 3, BLUE))  # the papers' and the bundle's longest
 FRAMES_PER_SECOND = 73.5

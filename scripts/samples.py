@@ -23,7 +23,7 @@ from dlpo.errors import DlpoError, InputError
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, load_clips
 from dlpo_bench.listening.making import render
 from dlpo_bench.systems import SpeakingOptions, System, open_systems, recordings
-from dlpo_serving.local.player import SoundFile
+from dlpo_serving.local.sound_file import SoundFile
 
 SENTENCES = {  # by clips' names; short ones, to suit a page
     "appointment": "Your appointment with Dr. Lee is on Thursday, at a quarter past three.",

@@ -26,7 +26,7 @@ from dlpo_bench.torch_engine import PAPER_CHAIN, PaperSampler, TorchEngine
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import find_voice
 

@@ -110,7 +110,7 @@ def text_to_speech(
         request: fields of `SpeechRequest` other than the text, such as seed, steps and speed.
     """
     from dlpo_serving.request import SpeechRequest
-    from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+    from dlpo_serving.synthesis.chunks import STREAM_LADDER
 
     def say(clip: Clip) -> Waveform:
         return synthesizer.speak(SpeechRequest(clip.text, **request), ladder or STREAM_LADDER)
@@ -257,7 +257,7 @@ def _readers(label: str, path: Path, speaking: SpeakingOptions) -> list[TextVoic
 
 
 def _bundle(label: str, path: Path, speaking: SpeakingOptions) -> list[TextVoice]:
-    from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+    from dlpo_serving.synthesis.chunks import STREAM_LADDER
     from dlpo_serving.voices import find_voice, open_voice
 
     place = find_voice(str(path))

@@ -26,10 +26,12 @@ from dlpo.operating_system import (
     usable_cores,
 )
 from dlpo_serving.loading.registry import Load, VoiceRegistry, open_voices
-from dlpo_serving.operations.call_scope import CallScope, open_tracer
-from dlpo_serving.operations.keys import KeyRing, Quotas
+from dlpo_serving.operations.call_scope import CallScope
+from dlpo_serving.operations.keys import KeyRing
 from dlpo_serving.operations.logs import configure_logs
 from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.quotas import Quotas
+from dlpo_serving.operations.tracing import open_tracer
 from dlpo_serving.protocols.endpoints import Endpoints, serve_endpoints, set_ready
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler

@@ -37,8 +37,8 @@ from dlpo_serving.errors import (
     UnknownVoiceError,
 )
 from dlpo_serving.operations.call_scope import current_call
-from dlpo_serving.operations.keys import Quotas
 from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.request import SpeechRequest, SynthesisCall, check_request, size_of
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream

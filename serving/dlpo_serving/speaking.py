@@ -13,8 +13,8 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
-from dlpo_serving.local.player import SoundFile, check_writable, encoding_of
 from dlpo_serving.local.say import calls_of
+from dlpo_serving.local.sound_file import SoundFile, check_writable, encoding_of
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import known_voices, open_voice

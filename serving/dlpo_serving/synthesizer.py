@@ -20,7 +20,7 @@ from dlpo.text.symbols import SYMBOLS, known_symbols
 from dlpo_serving.engine import Engine
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.request import SpeechRequest, check_request
-from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 
 if TYPE_CHECKING:

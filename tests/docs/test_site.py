@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlpo_serving.local.player import SoundFile
+from dlpo_serving.local.sound_file import SoundFile
 
 if importlib.util.find_spec("material") is None:
     pytest.skip(

@@ -15,14 +15,9 @@ from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle
 from dlpo.text import Sentence
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.denoiser_input import (
-    LOOKAHEAD,
-    DenoiserInput,
-    HarmonicSource,
-    cut,
-    pitch_noise,
-    sizes_of,
-)
+from dlpo_serving.synthesis.chunks import cut, sizes_of
+from dlpo_serving.synthesis.denoiser_input import DenoiserInput, pitch_noise
+from dlpo_serving.synthesis.harmonic_source import LOOKAHEAD, HarmonicSource
 from tests.callers import front_end
 from tests.fake_engine import FRAMES_CONTEXT, FakeEngine
 

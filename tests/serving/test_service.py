@@ -19,8 +19,9 @@ from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import NotReadyError, OverloadError, QuotaError, RequestError, StalledError
 from dlpo_serving.loading.registry import warm
-from dlpo_serving.operations.keys import Quota, Quotas
+from dlpo_serving.operations.keys import Quota
 from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.request import SpeechRequest, SynthesisCall
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler

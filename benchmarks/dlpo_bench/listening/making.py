@@ -39,7 +39,7 @@ from dlpo_bench.systems import (
     names_in_folders,
     open_systems,
 )
-from dlpo_serving.synthesis.job import limited
+from dlpo_serving.synthesis.level import limited
 
 TELEPHONE_HZ = (300.0, 3_000.0)  # the band that the degraded sound keeps
 NOISE_DB = -15.0  # of the degraded sound's noise, relative to its speech

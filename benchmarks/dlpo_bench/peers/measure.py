@@ -28,7 +28,7 @@ from dlpo_bench.options import PeersOptions
 from dlpo_bench.record import Measured
 from dlpo_bench.statistics import Tell, rotated, silent
 from dlpo_bench.systems import WHOLE
-from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.voices import find_voice
 
 OWN, OWN_WHOLE = "dlpo", "dlpo-whole"

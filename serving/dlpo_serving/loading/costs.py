@@ -13,7 +13,7 @@ import numpy as np
 from dlpo_serving.engine import Stage, Unit
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.stream import CostLines, Line
-from dlpo_serving.synthesis.denoiser_input import STREAM_LADDER
+from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.synthesis.job import compute_unit
 from dlpo_serving.synthesizer import PreparedRequest, Synthesizer
 

@@ -1,41 +1,30 @@
-"""Plays audio while it is being made, with any player that is installed, or writes it to a file."""
+"""Plays audio while it is being made, with any player that is installed."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 from dlpo.audio import Waveform
-from dlpo.errors import EngineError, InputError
+from dlpo.errors import EngineError
 from dlpo_serving.encodings.encoder import open_encoder
-from dlpo_serving.encodings.formats import AudioFormat, Encoding, format_of
-from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.encodings.formats import AudioFormat, Encoding
+from dlpo_serving.local.sound_file import SoundFile
 
 _FILE_THEN_PLAY = 'cat > "$0/speech.wav" && exec afplay "$0/speech.wav"'
 NO_PLAYER = (
     "no audio player is installed: apt-get install alsa-utils, or on any system ffmpeg for ffplay"
 )
 PROOF_S = 10.0  # of audio accepted by a player: more than the pipe and its own buffer hold
-STDOUT = Path("-")
-ENCODINGS = {  # by file name extension
-    ".wav": Encoding.WAV,
-    ".flac": Encoding.FLAC,
-    ".ogg": Encoding.OGG_OPUS,
-    ".opus": Encoding.OGG_OPUS,
-    ".mp3": Encoding.MP3,
-    ".aac": Encoding.AAC,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,123 +203,3 @@ def _free_path() -> Path:
     return next(
         folder / name for name in chain(["speech.wav"], names) if not (folder / name).exists()
     )
-
-
-def encoding_of(path: Path) -> Encoding:
-    """The encoding for a file name's extension; WAV for standard output.
-
-    Raises:
-        InputError: the extension is not in `ENCODINGS`.
-    """
-    if path == STDOUT:
-        return Encoding.WAV
-    if path.suffix.lower() not in ENCODINGS:
-        known = ", ".join(ENCODINGS)
-        message = f"{str(path)!r} names no audio format; expected a name ending in one of {known}"
-        raise RequestError(FieldViolation("encoding", message))
-    return ENCODINGS[path.suffix.lower()]
-
-
-def check_writable(path: Path) -> None:
-    """Raise InputError unless a file can be written at `path`; leaves nothing behind."""
-    if path == STDOUT:
-        if sys.stdout.isatty():
-            message = "standard output is a terminal; redirect it, as in -o - > speech.wav"
-            raise RequestError(FieldViolation("encoding", message))
-        return
-    if path.is_dir():
-        raise InputError(f"can't write {path}: it is a folder; give the name of a file in it")
-    if not path.parent.is_dir():
-        raise InputError(f"can't write {path}: there is no folder {path.parent}; create it first")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"can't write {path}: permission denied; choose another path")
-
-
-class SoundFile:
-    """A file that grows with the audio; use it in a `with` statement, whose end completes it."""
-
-    def __init__(self, path: Path, source_rate_hz: int, sample_rate_hz: int | None = None) -> None:
-        """Nothing is written yet.
-
-        Args:
-            path: its extension selects the encoding; "-" is standard output, as WAV.
-            source_rate_hz: of the samples to write.
-            sample_rate_hz: of the file; None means that of `usual_format`.
-
-        Raises:
-            InputError: the extension is unknown, the encoding does not support this rate, or its
-                library is not installed; later, the file can't be written, for example because the
-                disk is full.
-        """
-        self._path = path
-        self._format = format_of(encoding_of(path), sample_rate_hz, source_rate_hz)
-        self._source_rate_hz = source_rate_hz
-        self._encoder = open_encoder(self._format, source_rate_hz)
-
-    def __enter__(self) -> Self:
-        with _as_input_error(self._path):
-            self._unfinished = self._unfinished_path()
-            out = self._unfinished or self._path
-            is_stdout = self._path == STDOUT
-            self._file: BinaryIO = sys.stdout.buffer if is_stdout else out.open("wb")
-            # A WAV header contains the length, which is filled in at the end if it is seekable.
-            self._wav: wave.Wave_write | None = None
-            if self._format.encoding is Encoding.WAV and self._file.seekable():
-                rate = self._format.sample_rate_hz
-                self._wav = wave.open(self._file, "wb")
-                self._wav.setparams((1, 2, rate, 0, "NONE", "not compressed"))
-                bare = AudioFormat(Encoding.PCM_S16, rate)
-                self._encoder = open_encoder(bare, self._source_rate_hz)
-        return self
-
-    def write(self, samples: Waveform) -> None:
-        """The next (T,) float32."""
-        self._write(self._encoder.encode(samples))
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with _as_input_error(self._path):
-            try:
-                if error is None or isinstance(error, KeyboardInterrupt):
-                    self._write(self._encoder.finish())
-                if self._wav:  # audio written before an error stays playable
-                    self._wav.close()
-                if self._path != STDOUT:
-                    self._file.close()
-                if self._unfinished and error is None:
-                    self._unfinished.replace(self._path)
-            finally:
-                if self._path != STDOUT:
-                    self._file.close()
-                if self._unfinished:
-                    self._unfinished.unlink(missing_ok=True)
-
-    def _unfinished_path(self) -> Path | None:
-        """Temporary path to write to first; None if no existing file would be lost."""
-        if self._path == STDOUT or not self._path.is_file():  # new, or a pipe
-            return None
-        self._path = self._path.resolve()  # keep a symbolic link
-        return self._path.with_name(f".{self._path.name}.{os.getpid()}")
-
-    def _write(self, audio: bytes) -> None:
-        with _as_input_error(self._path):
-            if self._wav:
-                self._wav.writeframesraw(audio)
-            else:
-                self._file.write(audio)
-            self._file.flush()
-
-
-@contextmanager
-def _as_input_error(path: Path) -> Iterator[None]:
-    """Report OSError, such as a full disk, as InputError; let a broken pipe pass."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        place = "standard output" if path == STDOUT else path
-        if path == STDOUT:  # otherwise Python would flush its buffer at exit, and fail again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise InputError(
-            f"can't write {place}: {error.strerror}; free some space or choose another path"
-        ) from error

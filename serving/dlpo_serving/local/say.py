@@ -20,12 +20,8 @@ from dlpo.text.common.feed import ends_at
 from dlpo.text.languages import LANGUAGES, open_language
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.engines import EngineName, EnginePrecision
-from dlpo_serving.local.player import (
-    Loudspeaker,
-    SoundFile,
-    check_writable,
-    encoding_of,
-)
+from dlpo_serving.local.player import Loudspeaker
+from dlpo_serving.local.sound_file import SoundFile, check_writable, encoding_of
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import open_voice

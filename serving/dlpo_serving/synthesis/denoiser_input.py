@@ -7,21 +7,20 @@ audio is cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dlpo.audio import F0_FLOOR, Waveform, pulse_train
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
 from dlpo.text.symbols import FIRST_PHONEME
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesis.chunks import STREAM_LADDER, sizes_of
+from dlpo_serving.synthesis.harmonic_source import LOOKAHEAD, HarmonicSource
 from dlpo_serving.synthesis.timing import (
     DurationWarp,
     SentenceTiming,
@@ -30,42 +29,8 @@ from dlpo_serving.synthesis.timing import (
     sentence_timing,
 )
 
-STREAM_LADDER = (8, 24, 64, 128)  # frames; 0.11 s of audio first, 1.7 s later; docs/streaming.md
 NEXT_BLOCKS = (64, 256)  # frames, the last forever; a longer first one would delay the second chunk
 PITCH = 1  # keys the pitch noise, with seed and sentence, so that it differs from the denoiser's
-LOOKAHEAD = 2  # frames of F0 after a piece that the piece depends on
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkSpan:
-    """Frames `start` to `stop` of a sentence, computed from the window around them."""
-
-    start: int
-    stop: int
-    window_start: int
-    window_stop: int
-
-
-def sizes_of(ladder: Sequence[int]) -> Iterator[int]:
-    """The rungs of the ladder, then its last one forever."""
-    return chain(ladder, repeat(ladder[-1]))
-
-
-def cut(frames: int, context: int, sizes: Iterator[int]) -> Iterator[ChunkSpan]:
-    """Chunks that cover `frames` frames of a sentence in order, without gaps or overlap.
-
-    Args:
-        frames: length of the sentence.
-        context: frames that a window needs on each side, where the sentence has them.
-        sizes: chunk sizes in frames; one is consumed per chunk.
-    """
-    start = 0
-    while start < frames:
-        size = next(sizes)
-        # A small remainder would cost its context for little audio: the last chunk includes it.
-        stop = start + size if frames - start >= 1.5 * size else frames
-        yield ChunkSpan(start, stop, max(0, start - context), min(frames, stop + context))
-        start = stop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -241,51 +206,3 @@ def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floa
     generator = np.random.default_rng([seed, index, PITCH])
     drawn = generator.standard_normal((1, symbols, manifest.pitch_points), np.float32)
     return np.ascontiguousarray(drawn.swapaxes(1, 2))
-
-
-class HarmonicSource:
-    """Makes the source in order; the result does not depend on how it is cut into pieces.
-
-    Across an unvoiced stretch, `dlpo.audio.harmonic_source` interpolates F0 linearly; this holds
-    the last F0 until just before the next voiced frame. Only the phase at which voicing resumes
-    differs, and that phase is arbitrary.
-    """
-
-    def __init__(self, hop_length: int, sample_rate_hz: int) -> None:
-        self._hop_length = hop_length
-        self._sample_rate_hz = sample_rate_hz
-        self._made = 0  # frames
-        self._phase = 0.0  # radians, of the last sample made
-
-    def extend(self, f0: Floats, stop: int) -> Waveform:
-        """The next piece, up to frame `stop`.
-
-        Args:
-            f0: (at least `stop` + `LOOKAHEAD`, or the whole sentence) Hz from the first frame of
-                the sentence on, 0 where unvoiced.
-
-        Returns:
-            ((stop - frames made before) * hop_length,) float32.
-        """
-        known = f0[: stop + LOOKAHEAD].astype(np.float64)
-        around = np.arange(self._made - 1, stop + 1).clip(0, len(known) - 1)
-        hertz = self._by_sample(_hold(known)[around])
-        is_voiced = self._by_sample((known > 0)[around].astype(np.float64)) > 0.5
-        phase = self._phase + 2 * np.pi / self._sample_rate_hz * np.cumsum(hertz)
-        self._made = stop
-        self._phase = float(phase[-1] % (2 * np.pi)) if len(phase) else self._phase
-        return pulse_train(hertz, is_voiced, phase)
-
-    def _by_sample(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(F + 2,) at centres -> (F * hop_length,), interpolated, of all but the outer frames."""
-        hop = self._hop_length
-        lines = (np.diff(frames) / hop)[:, None] * (np.arange(hop) + hop % 2 / 2)
-        return (lines + frames[:-1, None]).ravel()[hop // 2 : hop // 2 - hop]
-
-
-def _hold(f0: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(F,) Hz, 0 where unvoiced -> the next frame's F0 just before an onset, else the last F0."""
-    following = np.append(f0[1:], 0)
-    candidate = np.where(f0 > 0, f0, following)
-    last = np.maximum.accumulate(np.where(candidate > 0, np.arange(len(f0)), -1))
-    return np.where(last >= 0, candidate[last], F0_FLOOR)

@@ -18,7 +18,8 @@ from dlpo.errors import ConfigError
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.errors import QuotaError, UnauthenticatedError
 from dlpo_serving.operations.files import FileWatch
-from dlpo_serving.operations.keys import KeyRing, Quota, Quotas, new_key, read_keys
+from dlpo_serving.operations.keys import KeyRing, Quota, new_key, read_keys
+from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.request import SpeechRequest
 from tests.callers import WAIT_S, command
 
@@ -152,7 +153,7 @@ def test_a_mode_that_becomes_too_permissive_is_an_error(
         (block("alice", "A") + "[quota.alcie]\nmax_streams = 2", "quota.alcie: no such caller"),
         (block("alice", "A") + "[quota.alice]\nmax_streams = 0", "expected more than 0"),
         (block("alice", "A") + "[quota.alice]\nmax_streams = 'two'", "max_streams is 'two'"),
-        (block("alice", "A") + block("bob", "A"), "duplicate key for bob"),
+        (block("alice", "A") + block("bob", "A"), "duplicate key for alice"),
         (block("al ice", "A"), "expected"),
         ('[[key]]\ncaller = "alice"\nsha256 = "secret"', "6 characters long; expected 64"),
         ('[[key]]\ncaller = "alice"', "lacks the key 'sha256'"),

@@ -24,10 +24,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from dlpo.v1 import speech_pb2
 from dlpo_serving import errors
 from dlpo_serving.operations import logs
-from dlpo_serving.operations.call_scope import CallScope, CallTracer
+from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.operations.logs import LogFormat, configure_logs
 from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
+from dlpo_serving.operations.tracing import CallTracer
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span

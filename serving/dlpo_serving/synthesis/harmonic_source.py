@@ -1,0 +1,59 @@
+"""The source of a sentence, made piece by piece."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.audio import F0_FLOOR, Waveform, pulse_train
+from dlpo_serving.engine import Floats
+
+LOOKAHEAD = 2  # frames of F0 after a piece that the piece depends on
+
+
+class HarmonicSource:
+    """Makes the source in order; the result does not depend on how it is cut into pieces.
+
+    Across an unvoiced stretch, `dlpo.audio.harmonic_source` interpolates F0 linearly; this holds
+    the last F0 until just before the next voiced frame. Only the phase at which voicing resumes
+    differs, and that phase is arbitrary.
+    """
+
+    def __init__(self, hop_length: int, sample_rate_hz: int) -> None:
+        self._hop_length = hop_length
+        self._sample_rate_hz = sample_rate_hz
+        self._made = 0  # frames
+        self._phase = 0.0  # radians, of the last sample made
+
+    def extend(self, f0: Floats, stop: int) -> Waveform:
+        """The next piece, up to frame `stop`.
+
+        Args:
+            f0: (at least `stop` + `LOOKAHEAD`, or the whole sentence) Hz from the first frame of
+                the sentence on, 0 where unvoiced.
+
+        Returns:
+            ((stop - frames made before) * hop_length,) float32.
+        """
+        known = f0[: stop + LOOKAHEAD].astype(np.float64)
+        around = np.arange(self._made - 1, stop + 1).clip(0, len(known) - 1)
+        hertz = self._by_sample(_hold(known)[around])
+        is_voiced = self._by_sample((known > 0)[around].astype(np.float64)) > 0.5
+        phase = self._phase + 2 * np.pi / self._sample_rate_hz * np.cumsum(hertz)
+        self._made = stop
+        self._phase = float(phase[-1] % (2 * np.pi)) if len(phase) else self._phase
+        return pulse_train(hertz, is_voiced, phase)
+
+    def _by_sample(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(F + 2,) at centres -> (F * hop_length,), interpolated, of all but the outer frames."""
+        hop = self._hop_length
+        lines = (np.diff(frames) / hop)[:, None] * (np.arange(hop) + hop % 2 / 2)
+        return (lines + frames[:-1, None]).ravel()[hop // 2 : hop // 2 - hop]
+
+
+def _hold(f0: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(F,) Hz, 0 where unvoiced -> the next frame's F0 just before an onset, else the last F0."""
+    following = np.append(f0[1:], 0)
+    candidate = np.where(f0 > 0, f0, following)
+    last = np.maximum.accumulate(np.where(candidate > 0, np.arange(len(f0)), -1))
+    return np.where(last >= 0, candidate[last], F0_FLOOR)
