@@ -8,7 +8,6 @@ message is on stderr), 2 wrong usage, 130 interrupted.
 from __future__ import annotations
 
 import copy
-import gc
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -62,11 +61,7 @@ class _Modules(Mapping[str, Any]):
 @cache
 def _commands_of(module: str) -> Mapping[str, Any]:
     commands = typer.Typer()
-    gc.disable()  # imports leave no garbage, and looking for it takes a tenth of their time
-    try:
-        import_module(f"dlpo.cli.{module}").register(commands)
-    finally:
-        gc.enable()
+    import_module(f"dlpo.cli.{module}").register(commands)
     group = get_group(commands)
     shared = [copy.copy(one) for one in get_group(app).params if one.name in _EVERYWHERE]
     for option in shared:
