@@ -1,0 +1,54 @@
+"""Tables of figures are those that scripts/figures.py writes from the linked records."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from dlpo_bench.record import read_record
+from scripts.figures import BLOCK, LINK, PAGES, TABLES, filled, shown_as, table
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tables_are_those_of_the_records(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert filled(page, text) == text, "run scripts/figures.py and commit docs/"
+
+
+def test_every_table_is_on_a_page() -> None:
+    texts = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES]
+    assert {name for text in texts for _, name, _ in BLOCK.findall(text)} == set(TABLES)
+
+
+def test_the_readme_quotes_figures_of_the_table() -> None:
+    page = (ROOT / "docs/more.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\*\*([\d.,]+)\*\*", (ROOT / "README.md").read_text(encoding="utf-8"))
+    rows = next(match[0] for match in BLOCK.finditer(page))
+    assert set(shown) <= set(re.findall(r"\d[\d,]*(?:\.\d+)?", rows))
+
+
+def test_quality_is_that_of_the_voices_that_ship() -> None:
+    page = (ROOT / "docs/more.md").read_text(encoding="utf-8")
+    record = read_record(ROOT / "docs" / dict(LINK.findall(page))["quality"])
+    shipped = json.loads((ROOT / "dlpo/voices/lj/voice.json").read_text())
+    for voice in ("lj", "heart"):
+        about = record.samples["systems"][voice]["about"]
+        assert (about["steps"], about["precision"]) == (1, "int8")
+        assert about["sha256"] == shipped["manifest_sha256"] or about["sha256"][:12] in page
+
+
+def test_a_table_has_a_cell_for_each_value() -> None:
+    assert table("quality", lambda value: 0.5).splitlines()[2:4] == [
+        "| NISQA-TTS | 0.50 | 0.50 | 0.50 | 0.50 |",
+        "| DNSMOS P.808 | 0.50 | 0.50 | 0.50 | 0.50 |",
+    ]
+
+
+@pytest.mark.parametrize(("gaps", "shown"), [(0.0, "41 ms; none"), (2.0, "41 ms; 2")])
+def test_a_count_of_zero_reads_none(gaps: float, shown: str) -> None:
+    assert shown_as("{:.0f} ms; {none}", [41.2, gaps]) == shown
