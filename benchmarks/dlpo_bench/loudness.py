@@ -45,7 +45,7 @@ def integrated_loudness(waveform: Waveform, sample_rate_hz: int) -> float:
     block, hop = round(BLOCK_S * sample_rate_hz), round(HOP_S * sample_rate_hz)
     if len(waveform) < block:
         raise InputError(
-            f"a waveform of {len(waveform) / sample_rate_hz:.3f} s has no loudness;"
+            f"{len(waveform) / sample_rate_hz:.3f} s is too short to measure loudness;"
             f" expected at least {BLOCK_S} s"
         )
     if not np.isfinite(waveform).all():

@@ -68,7 +68,12 @@ EIGHT_BITS: tuple[Precision, ...] = ("int8", "int8_symmetric")
 PARITY_FILE = "parity.json"  # the output of `check_parity`
 
 # How torch, C++ and onnxruntime report a lack of memory; Python and numpy raise MemoryError.
-SIGNS = ("can't allocate memory", "bad_alloc", "failed to allocate memory", "out of memory")
+OUT_OF_MEMORY_SIGNS = (
+    "can't allocate memory",
+    "bad_alloc",
+    "failed to allocate memory",
+    "out of memory",
+)
 
 Models = dict[Precision, "onnx.ModelProto"]
 
@@ -365,7 +370,7 @@ def _lack_of_memory(error: BaseException) -> BaseException | None:
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         text = str(current).lower()
-        if isinstance(current, MemoryError) or any(sign in text for sign in SIGNS):
+        if isinstance(current, MemoryError) or any(sign in text for sign in OUT_OF_MEMORY_SIGNS):
             return current
         seen.add(id(current))
         current = current.__cause__ or current.__context__

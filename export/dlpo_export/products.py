@@ -35,9 +35,9 @@ from dlpo_export.weights import in_steps
 if TYPE_CHECKING:
     import onnx
 
-STEPS = 255  # of a range in 8 bits
+INT8_STEPS = 255  # of a range in 8 bits
 MICROSOFT = "com.microsoft"  # the domain of onnxruntime's own operators
-LAST = [0, 2, 1]  # the permutation between channels first and channels last
+CHANNELS_LAST = [0, 2, 1]  # the permutation between channels first and channels last
 FEWEST_WEIGHTS = 2048  # of a layer; for smaller ones, rounding the input costs what it saves
 LIMIT_DB = -38.0  # noise to signal of a layer alone, above which it stays in float32
 MOVED_FRAMES = 0.25  # the same limit for how far it moves the ends of symbols, RMS
@@ -108,7 +108,7 @@ class _Rewriting:
             elif node.op_type == "LayerNormalization":
                 self._normalised(node)
             elif node.op_type == "Conv" and not is_grouped(node):
-                self._node("Transpose", [self._product(node)], node.output[0], perm=LAST)
+                self._node("Transpose", [self._product(node)], node.output[0], perm=CHANNELS_LAST)
             else:
                 self._made.append(node)
         del graph.node[:], graph.value_info[:]
@@ -131,7 +131,7 @@ class _Rewriting:
         factors = weight.transpose(2, 1, 0).reshape(-1, outputs)  # (k I, O)
         bias = [numpy_helper.to_array(self._weights[name]) for name in node.input[2:]]
         out = f"{node.name}.last"
-        turned = self._node("Transpose", [node.input[0]], f"{node.name}.turned", perm=LAST)
+        turned = self._node("Transpose", [node.input[0]], f"{node.name}.turned", perm=CHANNELS_LAST)
         return self._multiplied(node, turned, factors, out, seen, *bias)
 
     def _multiplied(
@@ -164,7 +164,7 @@ class _Rewriting:
         ]
         added = [] if bias is None else [self._constant(f"{node.name}.bias", bias)]
         low, high = self._ranges[node.input[0]]
-        size = max((high - low) / STEPS, 1e-12)
+        size = max((high - low) / INT8_STEPS, 1e-12)
         tensor, by, zero = self._integers(source, size, round(-low / size))
         taps = self._taps(tensor, zero, seen, out)
         return self._node(

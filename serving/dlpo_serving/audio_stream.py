@@ -200,5 +200,5 @@ async def taken_within(stall_s: float) -> AsyncIterator[None]:
         async with asyncio.timeout(stall_s):
             yield
     except TimeoutError as error:
-        message = f"no audio was taken for {stall_s:g} s; read the reply as it comes"
+        message = f"client read nothing for {stall_s:g} s; read the reply as it arrives"
         raise StalledError(message) from error

@@ -150,7 +150,7 @@ class DisplacedError(OverloadError):
     reason = "streams"
 
     def __init__(self) -> None:
-        message = "no text was waiting, and another call needed the place; begin again with text"
+        message = "idle call dropped to free a slot; retry when you have text"
         super().__init__(message, 0.1)
 
 

@@ -47,15 +47,15 @@ from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
 
 SLICE = 200  # characters of a piece parsed in one go, so that a book does not delay a sentence
-READERS = 4  # texts that have a thread to parse them, or are next to get one
+PARSER_SLOTS = 4  # texts that have a thread to parse them, or are next to get one
 READ_AHEAD_S = 20.0  # with more audio than this still to be made, further text waits to be parsed
 READ_RETRY_S = 0.5
-LEISURE_S = 5.0  # with more than this, slices are parsed one by one, with rests in between
-REST = 9.0  # seconds of rest / seconds of parsing
+RELAXED_BACKLOG_S = 5.0  # with more than this, slices are parsed one by one, with rests in between
+PARSER_REST_RATIO = 9.0  # seconds of rest / seconds of parsing
 MAX_PIECES = 1 << 18  # of the text of a call, empty ones and flushes included
 MAX_UNARY_BYTES = 4_000_000  # of audio; clients reject messages above 4 MiB by default
 LOOKED_AT = 1_000  # characters of a text that show its language, before it is admitted
-LONGER = 1.25  # a text is refused unspoken if its predicted length exceeds the limit by this factor
+LENGTH_MARGIN = 1.25  # by which a predicted length may exceed the limit before it is refused
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ class SynthesisService:
             clock: the executor's.
         """
         self._executor = executor
-        self._readers = asyncio.Semaphore(READERS)
+        self._readers = asyncio.Semaphore(PARSER_SLOTS)
         self._reader_ahead = asyncio.Lock()
         self._policy = policy
         self._settings = settings
@@ -246,7 +246,7 @@ class SynthesisService:
                     expected_s = voice.expected_s(text.sentences, request.speed)
                     self._executor.expect(stream, expected_s)
                     if not call.streamed:
-                        check_unary(expected_s * format.bytes_per_s / LONGER)
+                        check_unary(expected_s * format.bytes_per_s / LENGTH_MARGIN)
                     audio.add_passage(text)
                     job.add(text.sentences)
                 if further is None:
@@ -400,7 +400,7 @@ class SynthesisService:
             async with asyncio.timeout(limit_s):
                 return await anext(further, None)
         except TimeoutError as error:
-            message = f"no text came for {limit_s:g} s; end the text where it ends"
+            message = f"no text received for {limit_s:g} s; send end-of-text when done"
             raise StalledError(message) from error
 
     async def _add(
@@ -426,11 +426,11 @@ class SynthesisService:
         if characters >= SLICE:  # slow to parse
             reserved_s = voice.costs.audio_s(characters, speed)
             await self._reserve(stream, reserved_s)
-        if reserved_s and left_s > LEISURE_S:
+        if reserved_s and left_s > RELAXED_BACKLOG_S:
             async with self._reader_ahead:
                 start_s = self._clock()
                 text = await self._read(read, characters)
-                await asyncio.sleep(REST * (self._clock() - start_s))
+                await asyncio.sleep(PARSER_REST_RATIO * (self._clock() - start_s))
         else:
             text = await self._read(read, characters)
         audio_s = voice.expected_s(text.sentences, speed)

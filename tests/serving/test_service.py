@@ -159,7 +159,7 @@ async def test_a_writer_who_falls_silent_loses_its_place(with_service: Speak) ->
         await asyncio.Event().wait()
 
     async with with_service(settings=ServerSettings(pause_s=0.2)) as service:
-        with pytest.raises(StalledError, match=r"no text came for 0\.2 s"):
+        with pytest.raises(StalledError, match=r"no text received for 0\.2 s"):
             async with service.synthesize(call(""), pieces()) as speech:
                 await heard(speech)
         assert service.calls == 0

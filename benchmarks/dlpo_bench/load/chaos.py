@@ -250,7 +250,7 @@ async def _alone(victim: Victim, text: str) -> str:
     """Hash of a text's audio, which must be the same every time."""
     hashes = {(await _call(victim, text, Results()))[1] for _ in range(ALONE)}
     if len(hashes) != 1:
-        raise EngineError(f"{text[:40]!r} does not sound the same twice on an idle server")
+        raise EngineError(f"audio of {text[:40]!r} differs between two runs on an idle server")
     return hashes.pop()
 
 

@@ -60,5 +60,6 @@ def decode_samples(audio: bytes, number: speech_pb2.AudioEncoding) -> Waveform:
     if number == speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16:
         return np.frombuffer(audio, "<i2").astype(np.float32) / np.float32(32767)
     raise InputError(
-        f"{read_encoding(number)} holds no bare samples; ask for pcm_s16 or pcm_f32, or decode it"
+        f"{read_encoding(number)} cannot be read as raw samples; ask for pcm_s16 or pcm_f32, or"
+        " decode it"
     )

@@ -24,7 +24,9 @@ _FILE_THEN_PLAY = 'cat > "$0/speech.wav" && exec afplay "$0/speech.wav"'
 NO_PLAYER = (
     "no audio player is installed: apt-get install alsa-utils, or on any system ffmpeg for ffplay"
 )
-PROOF_S = 10.0  # of audio accepted by a player: more than the pipe and its own buffer hold
+PLAYER_TRUSTED_AFTER_S = (
+    10.0  # of audio accepted by a player: more than the pipe and its own buffer hold
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Loudspeaker:
                 sink.__exit__(kind, error, trace)
 
     def _is_proven(self) -> bool:
-        return sum(map(len, self._kept)) > PROOF_S * self._rate_hz
+        return sum(map(len, self._kept)) > PLAYER_TRUSTED_AFTER_S * self._rate_hz
 
     @contextmanager
     def _or_next(self, enabled: bool = True) -> Iterator[None]:

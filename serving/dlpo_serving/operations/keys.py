@@ -138,11 +138,11 @@ def bearer_token(headers: Sequence[str]) -> str:
         UnauthenticatedError: there isn't exactly one value, or its scheme is not Bearer.
     """
     if len(set(headers)) != 1:
-        got = f"{len(headers)} authorization headers came" if headers else "no token came"
+        got = f"{len(headers)} authorization headers received" if headers else "no token received"
         raise UnauthenticatedError(f"{got}; {_SEND}")
     scheme, _, token = headers[0].strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise UnauthenticatedError(f"the authorization header is no Bearer token; {_SEND}")
+        raise UnauthenticatedError(f"the authorization header is not a Bearer token; {_SEND}")
     return token.strip()
 
 
@@ -165,7 +165,7 @@ class KeyRing:
             if hmac.compare_digest(key.sha256, wanted):
                 found = key.caller
         if not found:
-            raise UnauthenticatedError("the token is not known here; ask the operator for one")
+            raise UnauthenticatedError("unknown token; ask the operator for one")
         return found
 
     def quota(self, caller: str) -> Quota | None:

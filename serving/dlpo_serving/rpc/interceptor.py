@@ -42,7 +42,7 @@ STALL_S = 30.0  # for which a caller may leave a reply unread
 DEADLINE_MARGIN_S = 0.1  # callers end calls just before the deadline they sent, which is rounded up
 MAX_OPEN = 1_000  # streams of open services, such as health watches, at a time; 22 kB each
 OPEN_SHARE = 0.25  # of them that one address may hold
-BEGINNERS = 4  # calls started per turn of the event loop; replies wait for no more than those
+STARTS_PER_TURN = 4  # calls started per turn of the event loop; replies wait for no more than those
 
 T = TypeVar("T")
 _CODES: dict[Any, str] = {
@@ -97,7 +97,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._open_services = open_services
         self._stall_s = stall_s
         self._field_paths = field_paths
-        self._entrance = asyncio.Semaphore(BEGINNERS)
+        self._entrance = asyncio.Semaphore(STARTS_PER_TURN)
         self._open: Counter[str] = Counter()  # streams of open services, by address
 
     @contextmanager
@@ -231,7 +231,7 @@ async def write(context: Context, message: Any, stall_s: float) -> None:
     writing = _may_be_abandoned(context.write(message))
     done, _ = await asyncio.wait((writing,), timeout=stall_s)
     if not done:
-        raise StalledError(f"no audio was taken for {stall_s:g} s; read the stream as it comes")
+        raise StalledError(f"client read nothing for {stall_s:g} s; read the stream as it arrives")
     writing.result()
 
 
@@ -261,11 +261,14 @@ async def _requests(messages: AsyncIterator[Any], method: str) -> AsyncGenerator
         async with asyncio.timeout(REQUEST_S):
             message = await read()
     except TimeoutError as error:
-        raise StalledError(f"no request came for {REQUEST_S:g} s; send it at once") from error
+        message = f"no request received within {REQUEST_S:g} s of opening the call; send it at once"
+        raise StalledError(message) from error
     if message is None:
         raise UndecodableError("the call has ended without a request; expected a message")
     while message is not None:
         if isinstance(message, _Malformed):
-            raise UndecodableError(f"{message.size} bytes are no request of {method}")
+            raise UndecodableError(
+                f"could not decode {message.size} bytes as a request to {method}"
+            )
         yield message
         message = await read()

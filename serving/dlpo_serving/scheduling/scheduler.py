@@ -226,7 +226,7 @@ class Scheduler:
                     self._peak_s = now
         if now + first_s + (stream.work_left_s() if stream.slack_s else 0.0) > stream.ends_s:
             raise DeadlineError(
-                f"there would be no sound within the deadline, {stream.ends_s - now:.3f} s away"
+                f"deadline too short: first audio cannot be ready in {stream.ends_s - now:.3f} s"
             )
 
     def _check_load(
@@ -269,8 +269,8 @@ class Scheduler:
             due_s = sum(one.work_due_s(now, within_s) for one in (stream, *needs))
             if due_s > share * within_s:
                 raise OverloadError(
-                    f"many calls begin just now; those of the next {within_s:g} s take this server"
-                    f" {due_s / share:.2f} s; try again later",
+                    f"burst of new calls: {due_s / share:.2f} s of work due within {within_s:g} s;"
+                    " try again later",
                     max(due_s / share - within_s, MIN_RETRY_S),
                 )
             load = max(load, due_s / (share * within_s))

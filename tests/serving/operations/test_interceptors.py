@@ -115,7 +115,7 @@ class World:
 
 def authorize(token: str) -> str:
     if token != "tok-alice":
-        raise UnauthenticatedError("the token is not known here")
+        raise UnauthenticatedError("unknown token")
     return "alice"
 
 

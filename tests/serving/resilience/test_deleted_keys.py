@@ -81,7 +81,7 @@ async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) ->
 
         for socket in (realtime, contexts, pieces):
             heard = [message.data async for message in socket]
-            assert "not known" in str(heard[-1])
+            assert "unknown token" in str(heard[-1])
             assert socket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
 
 

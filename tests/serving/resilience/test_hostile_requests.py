@@ -154,7 +154,7 @@ def test_idle_conversation_yields_its_slot(patient_server: Any, conversations: A
     refused = first.refusal()
     assert refused
     assert refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "another call needed the place" in refused.details()
+    assert "dropped to free a slot" in refused.details()
     second.say(text="One fish.")
     second.say(flush=speech_pb2.Flush())
     assert next(second.call).audio

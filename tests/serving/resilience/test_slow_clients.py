@@ -127,4 +127,4 @@ def test_a_call_whose_request_does_not_come_is_ended(
         while (frame := silent.frame())[0] != HEADERS:
             pass
 
-        assert b"no request came" in frame[2]
+        assert b"no request received" in frame[2]

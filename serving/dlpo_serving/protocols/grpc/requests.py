@@ -84,7 +84,7 @@ async def read_pieces(
             case "flush":
                 yield Flush()
             case "config":
-                expected = "settings can't change within a call; begin another one for them"
-                raise RequestError(FieldViolation("config", f"came twice; {expected}"))
+                message = "is sent twice; start a new call to change settings"
+                raise RequestError(FieldViolation("config", message))
             case None:
                 raise RequestError(FieldViolation("part", "is not set; expected text or flush"))

@@ -150,7 +150,7 @@ def read_dictionary(text: str) -> dict[str, str]:
         if blanks:
             found[word] = pronunciation
         elif word:
-            message = f"has {word[:40]!r}; expected a word, two blanks and its pronunciation in IPA"
+            message = f"has {word[:40]!r}; expected WORD, two spaces, PRONUNCIATION in IPA"
             raise RequestError(FieldViolation("dictionary", message))
     return found
 

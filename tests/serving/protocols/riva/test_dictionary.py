@@ -45,8 +45,8 @@ def test_entries_are_a_word_two_blanks_and_ipa(text: str, entries: dict[str, str
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("fish fɪʃ", "two blanks"),
-        ("fish", "two blanks"),
+        ("fish fɪʃ", "two spaces"),
+        ("fish", "two spaces"),
         ("fish  ʘʘ", "'fish'.*'ʘ'"),
         ("fish  " + "fɪʃ" * 100, "phonemes"),
         ("fish  " + "fɪʃ" * 1000, "3000 characters; expected 500 at most"),
