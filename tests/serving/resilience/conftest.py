@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from dlpo_serving import endpoints, server
+from dlpo_serving import server
 from dlpo_serving.client import SpeechClient
+from dlpo_serving.protocols import endpoints
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.stream import AdmissionPolicy
 from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess, rest_of, server_process
