@@ -21,6 +21,7 @@ PAGES = ("docs/more.md", "docs/model-card.md")
 BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->\n\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 LINK = re.compile(r"\[([\w ]+)\]\(([^)]*records/[^)]+\.json)\)")
 SPEECH = ("5 s", "20 s")
+NONE = "{none}"  # in a format: the last number, "none" if it is 0
 OURS = ("lj", "heart", "recordings", "hibari")
 OURS_HEAD = ("`lj`", "`heart`", "recordings of `lj`'s speaker", "hibari-tts 0.2.1")
 OTHERS = ("michael", "am_michael", "fenrir", "am_fenrir", "nova", "af_nova")
@@ -46,9 +47,6 @@ class Row:
     label: str
     cells: Sequence[tuple[str, Sequence[Value]]]
     """for each column, a format and its numbers; NONE is a count that may be 0"""
-
-
-NONE = "{none}"
 
 
 def judged(label: str, measure: str, systems: Sequence[str], shown: str = "{:.2f}") -> Row:
