@@ -14,6 +14,7 @@ import pytest
 
 from dlpo.bundle import MANIFEST, Bundle, Manifest
 from dlpo.errors import BundleError
+from tests.bundle.conftest import EditManifest
 
 
 def rewrite_zip(path: Path, edit: Callable[[dict[str, bytes]], object]) -> None:
@@ -113,7 +114,7 @@ def test_damaged_bundle_is_refused_and_leaves_nothing_behind(
     "name", ["../encoder.onnx", "/etc/passwd", "a/b", "..", ".", "", "a\\b", "C:x", "voice.json"]
 )
 def test_manifest_that_names_a_path_is_refused(
-    directory: Path, edit_manifest: Any, name: str
+    directory: Path, edit_manifest: EditManifest, name: str
 ) -> None:
     edit_manifest(
         directory, lambda values: values["files"].update({name: {"sha256": "0" * 64, "bytes": 1}})
@@ -141,7 +142,7 @@ def test_manifest_that_names_a_path_is_refused(
     ],
 )  # fmt: skip
 def test_value_out_of_bounds_is_refused_by_name_in_a_short_line(
-    directory: Path, edit_manifest: Any, key: str, value: Any
+    directory: Path, edit_manifest: EditManifest, key: str, value: Any
 ) -> None:
     edit_manifest(directory, lambda values: values.update({key: value}))
     name = {"steps": "denoiser_3", "noise_schedule": "eta"}.get(key, key)
@@ -162,7 +163,7 @@ def test_malformed_manifest_is_refused(directory: Path, text: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["7", "denoiser_²", "denoiser_0", "denoiser_two", "denoiser_"])
 def test_graph_of_another_kind_offers_no_steps(
-    directory: Path, edit_manifest: Any, name: str
+    directory: Path, edit_manifest: EditManifest, name: str
 ) -> None:
     edit_manifest(
         directory, lambda values: values["graphs"].update({name: values["graphs"]["encoder"]})

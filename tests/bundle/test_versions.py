@@ -12,6 +12,7 @@ import pytest
 
 from dlpo.bundle import FORMAT, MANIFEST, Bundle, Manifest, write_bundle
 from dlpo.errors import BundleError
+from tests.bundle.conftest import EditManifest
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "dlpo" / "voices" / "lj"
 
@@ -60,7 +61,7 @@ def test_manifest_without_a_sound_seal_is_refused(directory: Path, seal: object)
     ],
 )
 def test_bundle_of_another_version_says_what_to_do(
-    directory: Path, edit_manifest: Any, values: dict[str, Any], message: str
+    directory: Path, edit_manifest: EditManifest, values: dict[str, Any], message: str
 ) -> None:
     edit_manifest(directory, lambda manifest: manifest.update(values))
     with pytest.raises(BundleError, match=message):
@@ -68,7 +69,10 @@ def test_bundle_of_another_version_says_what_to_do(
 
 
 def test_keys_of_a_later_dlpo_are_ignored_with_one_warning(
-    directory: Path, edit_manifest: Any, manifest: Manifest, caplog: pytest.LogCaptureFixture
+    directory: Path,
+    edit_manifest: EditManifest,
+    manifest: Manifest,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def add(values: dict[str, Any]) -> None:
         values["mood"] = {"calm": 0.7}

@@ -8,12 +8,12 @@ import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dlpo.bundle import FORMAT, MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
 from dlpo.errors import BundleError
+from tests.bundle.conftest import EditManifest
 
 WORK = b"years of work"
 
@@ -69,7 +69,7 @@ def test_bundle_with_a_note_in_it_is_not_replaced(
 
 
 def test_damaged_or_older_bundle_is_replaced(
-    directory: Path, manifest: Manifest, content: Path, edit_manifest: Any
+    directory: Path, manifest: Manifest, content: Path, edit_manifest: EditManifest
 ) -> None:
     edit_manifest(directory, lambda values: values.update(format=1))
     (directory / "frames.onnx").write_bytes(b"damaged")
@@ -92,7 +92,7 @@ def test_content_that_is_not_plain_files_is_refused(
 
 
 def test_copies_there_and_back_are_the_same_to_the_byte(
-    directory: Path, tmp_path: Path, edit_manifest: Any
+    directory: Path, tmp_path: Path, edit_manifest: EditManifest
 ) -> None:
     edit_manifest(directory, lambda values: values.update(mood="of a later dlpo"))
 

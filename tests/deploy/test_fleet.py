@@ -158,7 +158,7 @@ def on_both(fleet: Any, callers: ExitStack) -> list[Conversation]:
     return held
 
 
-def test_kill_9_ends_only_the_killed_servers_streams(fleet: Any) -> None:
+def test_kill_9_ends_only_the_killed_servers_streams(fleet: Fleet) -> None:
     one, two = fleet.all_up()
     with fleet.client() as client, ExitStack() as callers:
         alone = client.speak(TEXT, timeout_s=WAIT_S).audio
@@ -176,7 +176,7 @@ def test_kill_9_ends_only_the_killed_servers_streams(fleet: Any) -> None:
         assert ends.count(alone) == with_two
 
 
-def test_rolling_restart_is_invisible_to_callers(fleet: Any) -> None:
+def test_rolling_restart_is_invisible_to_callers(fleet: Fleet) -> None:
     fleet.all_up()
     over = threading.Event()
     heard = [0] * LISTENERS

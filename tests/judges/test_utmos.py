@@ -78,7 +78,9 @@ def head() -> tuple[nn.LSTM, nn.Linear, nn.Linear, Tensor, Tensor]:
 
 
 @pytest.fixture
-def lightning(wav2vec: State, head: Any) -> dict[str, Any]:
+def lightning(
+    wav2vec: State, head: tuple[nn.LSTM, nn.Linear, nn.Linear, Tensor, Tensor]
+) -> dict[str, Any]:
     lstm, hidden, out, domains, listeners = head
     state = {f"feature_extractors.0.ssl_model.{name}": value for name, value in wav2vec.items()}
     state |= {f"output_layers.0.decoder_rnn.{n}": v for n, v in lstm.state_dict().items()}
@@ -90,7 +92,7 @@ def lightning(wav2vec: State, head: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def speechmos(wav2vec: State, head: Any) -> State:
+def speechmos(wav2vec: State, head: tuple[nn.LSTM, nn.Linear, nn.Linear, Tensor, Tensor]) -> State:
     lstm, hidden, out, domains, listeners = head
     state = {f"wav2vec2.{name}": value for name, value in wav2vec.items()}
     state |= {f"blstm.{name}": value for name, value in lstm.state_dict().items()}
@@ -164,7 +166,10 @@ def by_torchs_own_layers(state: State, head: Any, waveform: Tensor) -> float:
 
 
 def test_score_equals_that_of_torchs_own_layers(
-    tmp_path: Path, speechmos: State, wav2vec: State, head: Any
+    tmp_path: Path,
+    speechmos: State,
+    wav2vec: State,
+    head: tuple[nn.LSTM, nn.Linear, nn.Linear, Tensor, Tensor],
 ) -> None:
     judge = Utmos(saved(tmp_path / "utmos.pt", speechmos))
     waveforms = [noise(0.5), noise(0.8, seed=1)]

@@ -150,5 +150,5 @@ def open_server() -> Iterator[Callable[..., RunningServer]]:
 
 
 @pytest.fixture
-def server(folder: Path, open_server: Any) -> RunningServer:
+def server(folder: Path, open_server: Callable[..., RunningServer]) -> RunningServer:
     return open_server(folder)

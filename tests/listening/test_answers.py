@@ -8,15 +8,15 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dlpo.errors import DataError, InputError
-from dlpo_bench.listening.answers import AnswerStore, parse_answer, read_answers
+from dlpo_bench.listening.answers import AnswerStore, RaterAnswer, parse_answer, read_answers
+from tests.listening.conftest import Ballot
 
 
-def test_an_answer_is_read_as_it_was_written(ballot: Any, answer: Any) -> None:
+def test_an_answer_is_read_as_it_was_written(ballot: Ballot, answer: RaterAnswer) -> None:
     odd = replace(answer, rater='Ünï "code" 🎧 \\')
 
     assert parse_answer(odd.to_json().encode(), ballot.key) == odd
@@ -42,14 +42,14 @@ def test_an_answer_is_read_as_it_was_written(ballot: Any, answer: Any) -> None:
     ],
 )
 def test_malformed_answers_are_refused(
-    ballot: Any, answer: Any, field: str, value: object, message: str
+    ballot: Ballot, answer: RaterAnswer, field: str, value: object, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         parse_answer(json.dumps({**asdict(answer), field: value}).encode(), ballot.key)
 
 
 def test_damaged_lines_are_reported_and_others_kept(
-    folder: Path, ballot: Any, answer: Any, tmp_path: Path
+    folder: Path, ballot: Ballot, answer: RaterAnswer, tmp_path: Path
 ) -> None:
     bad = replace(answer, choice="both")
     lines = [answer.to_json(), '{"test": "' + "\n", "\n", bad.to_json(), "[" * 100_000 + "\n"]
@@ -66,7 +66,7 @@ def test_damaged_lines_are_reported_and_others_kept(
 
 
 def test_answers_to_another_test_are_refused(
-    folder: Path, ballot: Any, answer: Any, tmp_path: Path
+    folder: Path, ballot: Ballot, answer: RaterAnswer, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.jsonl"
     other.write_text(answer.to_json() + replace(answer, test="f" * 16, choice="both").to_json())
@@ -78,7 +78,7 @@ def test_answers_to_another_test_are_refused(
 
 
 @pytest.fixture
-def store(folder: Path, ballot: Any) -> AnswerStore:
+def store(folder: Path, ballot: Ballot) -> AnswerStore:
     return AnswerStore(folder, ballot.key)
 
 
@@ -88,7 +88,7 @@ def lines(folder: Path) -> list[str]:
 
 
 def test_an_answer_is_stored_once_however_often_it_is_sent(
-    folder: Path, ballot: Any, store: AnswerStore, answer: Any
+    folder: Path, ballot: Ballot, store: AnswerStore, answer: RaterAnswer
 ) -> None:
     assert store.add(answer)
     assert not store.add(answer)
@@ -97,7 +97,7 @@ def test_an_answer_is_stored_once_however_often_it_is_sent(
 
 
 def test_a_changed_answer_is_added_and_a_late_old_one_is_not(
-    folder: Path, ballot: Any, store: AnswerStore, answer: Any
+    folder: Path, ballot: Ballot, store: AnswerStore, answer: RaterAnswer
 ) -> None:
     changed = replace(answer, choice="same", revision=2)
 
@@ -108,7 +108,7 @@ def test_a_changed_answer_is_added_and_a_late_old_one_is_not(
     assert read_answers(folder, ballot.key).answers == (changed,)
 
 
-def test_each_sitting_has_its_own_file(folder: Path, ballot: Any, store: AnswerStore) -> None:
+def test_each_sitting_has_its_own_file(folder: Path, ballot: Ballot, store: AnswerStore) -> None:
     sittings = [ballot.sitting(n, f"r{n}", ["a", "b", "same"]) for n in range(12)]
 
     with ThreadPoolExecutor(8) as threads:
@@ -122,7 +122,11 @@ def test_each_sitting_has_its_own_file(folder: Path, ballot: Any, store: AnswerS
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(
-    folder: Path, store: AnswerStore, ballot: Any, answer: Any, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    store: AnswerStore,
+    ballot: Ballot,
+    answer: RaterAnswer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store.add(answer)
     other = ballot.answer(ballot.of_kind("pair")[1], "b")
@@ -143,7 +147,9 @@ def test_a_full_disk_leaves_the_file_as_it_was(
     assert lines(folder) == [answer.to_json(), other.to_json()]
 
 
-def test_half_written_line_does_not_spoil_the_next(folder: Path, ballot: Any, answer: Any) -> None:
+def test_half_written_line_does_not_spoil_the_next(
+    folder: Path, ballot: Ballot, answer: RaterAnswer
+) -> None:
     (folder / "answers").mkdir()
     path = folder / "answers" / f"{answer.session}.jsonl"
     path.write_text(answer.to_json()[:40])
@@ -156,7 +162,7 @@ def test_half_written_line_does_not_spoil_the_next(folder: Path, ballot: Any, an
 
 
 def test_sittings_are_limited(
-    folder: Path, ballot: Any, answer: Any, monkeypatch: pytest.MonkeyPatch
+    folder: Path, ballot: Ballot, answer: RaterAnswer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlpo_bench.listening.answers.MAX_SESSIONS", 2)
     store = AnswerStore(folder, ballot.key)

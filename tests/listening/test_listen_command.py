@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from dlpo.audio import SAMPLE_RATE, write_wav
 from dlpo.data.preferences import read_pairs
 from dlpo_bench.listening.answers import read_key
 from tests.callers import command
+from tests.listening.conftest import Ballot
 
 listen = partial(command, "listen")
 
@@ -35,7 +35,9 @@ def wavs(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def test_folders_are_compared_by_their_common_clips(wavs: Any, tmp_path: Path) -> None:
+def test_folders_are_compared_by_their_common_clips(
+    wavs: Callable[..., Path], tmp_path: Path
+) -> None:
     ours, theirs = wavs("ours", "c1", "c2", "c3"), wavs("theirs", "c2", "c3", "c4")
 
     result = listen(f"new={ours}", f"old={theirs}", "--no-serve", "--out", tmp_path / "t")
@@ -62,7 +64,9 @@ def test_voices_and_checkpoints_say_the_lines_of_a_file(
     assert (key.seed, len(key.trials)) == (1, 2)
 
 
-def test_what_cannot_be_compared_is_refused(tiny_bundle: Path, wavs: Any, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_is_refused(
+    tiny_bundle: Path, wavs: Callable[..., Path], tmp_path: Path
+) -> None:
     ours, theirs = wavs("ours", "c1"), wavs("theirs", "c2")
     texts = tmp_path / "texts"
     texts.write_text("Hello there.\n")
@@ -84,7 +88,7 @@ def test_what_cannot_be_compared_is_refused(tiny_bundle: Path, wavs: Any, tmp_pa
 
 
 def test_report_and_export_of_served_and_sent_answers(
-    folder: Path, ballot: Any, tmp_path: Path
+    folder: Path, ballot: Ballot, tmp_path: Path
 ) -> None:
     served, sent = folder / "answers" / "x.jsonl", tmp_path / "sent.jsonl"
     served.parent.mkdir()

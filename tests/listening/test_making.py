@@ -20,6 +20,7 @@ from dlpo_bench.clips import Clip
 from dlpo_bench.listening.answers import AnswerKey, Collected, read_key
 from dlpo_bench.listening.making import export_pairs, make_test
 from dlpo_bench.loudness import TARGET_LUFS, integrated_loudness
+from tests.listening.conftest import Ballot
 
 CLIPS = [Clip(f"c{n}", f"Sentence {n}.", None) for n in range(16)]
 
@@ -122,12 +123,12 @@ def test_a_key_that_is_none_is_refused(folder: Path, change: dict[str, Any]) -> 
 
 
 @pytest.fixture
-def sitting(ballot: Any) -> list[Any]:
+def sitting(ballot: Ballot) -> list[Any]:
     return list(ballot.sitting(7, "Ann", ["a", "same", "b"]))
 
 
 def test_each_decided_answer_is_a_pair(
-    folder: Path, ballot: Any, sitting: list[Any], tmp_path: Path
+    folder: Path, ballot: Ballot, sitting: list[Any], tmp_path: Path
 ) -> None:
     out = tmp_path / "deep" / "pairs.jsonl"
 
@@ -149,7 +150,7 @@ def test_each_decided_answer_is_a_pair(
 
 
 def test_inattentive_listeners_yield_no_pairs(
-    folder: Path, ballot: Any, sitting: list[Any], tmp_path: Path
+    folder: Path, ballot: Ballot, sitting: list[Any], tmp_path: Path
 ) -> None:
     careless = Collected(tuple(replace(answer, choice="first") for answer in sitting), ())
     out = tmp_path / "pairs.jsonl"

@@ -12,6 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from dlpo_bench.listening.answers import AnswerKey, read_answers
 from dlpo_bench.listening.report import make_report
 from tests import browsing
+from tests.listening.conftest import RunningServer
 
 
 class Page(browsing.Page):
@@ -78,7 +79,7 @@ def open_page(browser: Any) -> Iterator[Callable[[str], Page]]:
 
 
 @pytest.fixture
-def page(server: Any, open_page: Callable[[str], Page]) -> Page:
+def page(server: RunningServer, open_page: Callable[[str], Page]) -> Page:
     return open_page(server.url)
 
 

@@ -12,13 +12,14 @@ import pytest
 from dlpo_bench.listening.answers import Collected
 from dlpo_bench.listening.report import blocks, krippendorff_alpha, make_report, write_report
 from dlpo_bench.tables import markdown
+from tests.listening.conftest import Ballot
 
 
 def collected(*sittings: Any, problems: tuple[str, ...] = ()) -> Collected:
     return Collected(tuple(answer for sitting in sittings for answer in sitting), problems)
 
 
-def test_answers_are_counted_by_system_whatever_was_played_first(ballot: Any) -> None:
+def test_answers_are_counted_by_system_whatever_was_played_first(ballot: Ballot) -> None:
     report = make_report(
         ballot.key,
         collected(
@@ -39,7 +40,7 @@ def test_answers_are_counted_by_system_whatever_was_played_first(ballot: Any) ->
     assert report.over_sentences.value == pytest.approx(0.8)
 
 
-def test_raters_who_do_not_listen_are_listed_and_left_out(ballot: Any) -> None:
+def test_raters_who_do_not_listen_are_listed_and_left_out(ballot: Ballot) -> None:
     def always(number: int, rater: str, choice: str) -> Any:
         own = ballot.sitting(number, rater, ["a", "a", "a"])
         return [replace(answer, choice=choice) for answer in own]
@@ -72,7 +73,7 @@ def test_raters_who_do_not_listen_are_listed_and_left_out(ballot: Any) -> None:
     assert "left out: found 0 of 1 degraded sounds" in text
 
 
-def test_a_rater_who_comes_twice_is_one_rater(ballot: Any) -> None:
+def test_a_rater_who_comes_twice_is_one_rater(ballot: Ballot) -> None:
     first = ballot.sitting(1, "Ann", ["a", "a", "a"])
     second = ballot.sitting(2, "Ann", ["b", "b"], utc="2026-02-01T12:00:00Z")
     nameless = [ballot.sitting(n, "", ["a", "a", "a"]) for n in (3, 4)]
@@ -89,7 +90,7 @@ def test_a_rater_who_comes_twice_is_one_rater(ballot: Any) -> None:
     assert (ann.preference.a.count, ann.preference.b.count, len(ann.sessions)) == (1, 2, 2)
 
 
-def test_the_report_is_written_for_people_and_programs(folder: Path, ballot: Any) -> None:
+def test_the_report_is_written_for_people_and_programs(folder: Path, ballot: Ballot) -> None:
     sitting = ballot.sitting(1, "An|n <script>[x](y)", ["a", "same", "same"])
     report = make_report(ballot.key, collected(sitting, problems=("f:3: not JSON",)))
 

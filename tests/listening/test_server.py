@@ -6,14 +6,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dlpo_bench.listening.answers import AnswerKey, read_answers
+from tests.listening.conftest import Ballot, RunningServer
 
 
-def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(key: AnswerKey, server: Any) -> None:
+def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(
+    key: AnswerKey, server: RunningServer
+) -> None:
     sounds = [f"/audio/{name}.wav" for trial in key.trials for name in trial.sounds]
 
     for path in ("/", "/page.js", "/answers.js", "/player.js", "/page.css", "/icon.svg", *sounds):
@@ -33,7 +35,7 @@ def test_the_page_and_its_sounds_are_sent_with_a_strict_policy(key: AnswerKey, s
      "/audio/..%2f..%2fkey.json", "/answers/", "/audio/", "/audio/0000000000000000.wav", "//",
      "/page/index.html", "/answers/00000000000000000000000000000000.jsonl"],
 )  # fmt: skip
-def test_nothing_else_can_be_had(server: Any, path: str) -> None:
+def test_nothing_else_can_be_had(server: RunningServer, path: str) -> None:
     status, _, body = server.request("GET", path)
 
     assert status == 404
@@ -53,7 +55,12 @@ def test_nothing_else_can_be_had(server: Any, path: str) -> None:
     ],
 )
 def test_malformed_answer_is_refused_with_a_reason(
-    folder: Path, server: Any, body: bytes, headers: dict[str, str], status: int, message: str
+    folder: Path,
+    server: RunningServer,
+    body: bytes,
+    headers: dict[str, str],
+    status: int,
+    message: str,
 ) -> None:
     refused, reply = server.post(body, **headers)
 
@@ -63,7 +70,7 @@ def test_malformed_answer_is_refused_with_a_reason(
 
 
 def test_acknowledged_answers_survive_a_kill(
-    folder: Path, key: AnswerKey, ballot: Any, server: Any
+    folder: Path, key: AnswerKey, ballot: Ballot, server: RunningServer
 ) -> None:
     sitting = ballot.sitting(5, "Ann", ["a", "b", "same"])
     program = ["-c", "from dlpo.cli import app; app()", "listen", "serve", folder, "--port", "0"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -14,6 +12,7 @@ from dlpo.rl.awm import AWM, awm_loss, bounded, credited, weighted_matching
 from dlpo.rl.method import Sample
 from dlpo.rl.objective import Objective
 from dlpo.rl.rollout import TYPICAL_SAMPLES
+from tests.rl.conftest import Toy
 
 
 class Velocity(torch.nn.Module):
@@ -74,7 +73,7 @@ def test_advantages_of_equal_samples_cancel() -> None:
     assert weighted_matching(errors, advantages).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_better_samples_become_likelier(toy: Any, noisy_chain: NoiseSchedule) -> None:
+def test_better_samples_become_likelier(toy: type[Toy], noisy_chain: NoiseSchedule) -> None:
     """The mean that a step down the loss moves to is nearer to the better outputs."""
     policy = toy.Policy()
     chain = toy.chain(policy, noisy_chain)
@@ -86,7 +85,7 @@ def test_better_samples_become_likelier(toy: Any, noisy_chain: NoiseSchedule) ->
     assert slope < 0
 
 
-def test_awm_anchors_to_the_untuned_policy(toy: Any, noisy_chain: NoiseSchedule) -> None:
+def test_awm_anchors_to_the_untuned_policy(toy: type[Toy], noisy_chain: NoiseSchedule) -> None:
     policy, before = toy.chain(toy.Policy(0.5), noisy_chain), toy.chain(toy.Policy(), noisy_chain)
     rollout = toy.rollout(policy.model, noisy_chain, 4, group=2)
     objective = Objective("awm", matching_kl=0.5)

@@ -24,6 +24,7 @@ from dlpo.rl.methods import METHODS
 from dlpo.rl.noise import seed_keys
 from dlpo.rl.objective import MethodName, Objective
 from dlpo.rl.rollout import TYPICAL_SAMPLES, Rollout
+from tests.rl.conftest import Toy
 
 ALPHA = 0.7
 BETA = 0.2
@@ -134,7 +135,7 @@ RETURNS: dict[MethodName, Callable[..., Values]] = {
     ("name", "samples"), [("noisy_chain", 1), ("served_chain", 1), ("noisy_chain", 2)]
 )
 def test_gradient_is_that_of_chains_run_again(
-    toy: Any, method: MethodName, name: str, samples: int, request: pytest.FixtureRequest
+    toy: type[Toy], method: MethodName, name: str, samples: int, request: pytest.FixtureRequest
 ) -> None:
     schedule: NoiseSchedule = request.getfixturevalue(name)
     policy = toy.Policy(*OWN)
@@ -188,7 +189,7 @@ def weighted(method: RolloutMethod, rollout: Rollout, quadrature: Tensor) -> Ten
 
 @pytest.mark.parametrize("k", [0, 1])
 def test_a_step_explored_alone_has_its_gradient(
-    toy: Any, served_chain: NoiseSchedule, k: int
+    toy: type[Toy], served_chain: NoiseSchedule, k: int
 ) -> None:
     policy = toy.Policy(*OWN)
     rollout, quadrature = toy.enumerated(policy, served_chain, k)
@@ -210,7 +211,7 @@ def test_a_step_explored_alone_has_its_gradient(
 
 @pytest.mark.parametrize("k", [0, 1])
 def test_seeds_share_all_noise_but_the_explored_step(
-    toy: Any, served_chain: NoiseSchedule, k: int
+    toy: type[Toy], served_chain: NoiseSchedule, k: int
 ) -> None:
     keys = seed_keys(0, 0, range(2), 4)
     chain = ChainPolicy(toy.Policy(*OWN), served_chain)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from dlpo.rl.chain import GUIDE, REGRESSION, ChainPolicy
 from dlpo.rl.conditions import Conditions
 from dlpo.rl.noise import keyed_noise, seed_keys
 from dlpo.rl.rollout import Rollout
+from tests.rl.conftest import Toy
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_last_step_is_clean_and_has_no_log_prob(rollout: Rollout) -> None:
     assert torch.equal(rollout.states[3], rollout.means[2])
 
 
-def test_a_step_with_hardly_any_noise_carries_no_score(toy: Any) -> None:
+def test_a_step_with_hardly_any_noise_carries_no_score(toy: type[Toy]) -> None:
     almost = NoiseSchedule("almost", np.array([0.2, 0.6, 1 - 1e-8]), 1.0)
     assert 0 < almost.posterior_std[1] < 1e-3
     assert toy.rollout(toy.Policy(), almost, 4).scored == (0,)
@@ -108,7 +108,7 @@ def test_a_step_with_hardly_any_noise_carries_no_score(toy: Any) -> None:
     ids=["train mode", "too few keys", "torn group"],
 )
 def test_a_rollout_without_actions_or_keys_is_refused(
-    toy: Any, keys: int, group: int, training: bool, message: str
+    toy: type[Toy], keys: int, group: int, training: bool, message: str
 ) -> None:
     policy = toy.Policy().train(training)
     schedule = named_schedule("cosine", 3, 1.0)
@@ -119,7 +119,7 @@ def test_a_rollout_without_actions_or_keys_is_refused(
 
 
 @pytest.mark.parametrize(("steps", "eta"), [(3, 0.0), (1, 1.0)], ids=["DDIM", "one step"])
-def test_noiseless_chain_has_no_actions_to_replay(toy: Any, steps: int, eta: float) -> None:
+def test_noiseless_chain_has_no_actions_to_replay(toy: type[Toy], steps: int, eta: float) -> None:
     policy = toy.Policy()
     rollout = toy.rollout(policy, named_schedule("cosine", steps, eta), 4)
     assert rollout.scored == ()
@@ -147,7 +147,7 @@ def test_bound_of_x0_holds_in_every_step(voice: SpectralWaveGrad2, rollout: Roll
     assert float(bounded.output.abs().max()) <= 1e-3 + 1e-6
 
 
-def test_own_loss_equals_the_definition(toy: Any, served_chain: NoiseSchedule) -> None:
+def test_own_loss_equals_the_definition(toy: type[Toy], served_chain: NoiseSchedule) -> None:
     policy = toy.Policy()
     rollout = toy.rollout(policy, served_chain, 6, group=2)
     found = toy.chain(policy, served_chain).own_loss(rollout, 4)
@@ -184,7 +184,7 @@ def test_own_loss_ignores_padding(
 
 
 def test_departures_are_squared_distances_of_predictions(
-    toy: Any, served_chain: NoiseSchedule
+    toy: type[Toy], served_chain: NoiseSchedule
 ) -> None:
     now, before = (toy.chain(toy.Policy(*own), served_chain) for own in ((0.5, 0.2), (0.4, 0.3)))
     rollout = toy.rollout(now.model, served_chain, 4, group=2)
@@ -206,7 +206,7 @@ def test_departures_are_squared_distances_of_predictions(
     assert before.model.bias.grad is None
 
 
-def test_chance_cancels_between_seeds(toy: Any, served_chain: NoiseSchedule) -> None:
+def test_chance_cancels_between_seeds(toy: type[Toy], served_chain: NoiseSchedule) -> None:
     """The differences of a sentence's losses are those of their expectations, in two draws."""
     rollout = toy.rollout(toy.Policy(), served_chain, 8, group=4)
     found = toy.chain(toy.Policy(), served_chain).own_loss(rollout, 2).view(2, 2, 4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +18,10 @@ from dlpo.rl.prosody_moves import prosody_moves
 from dlpo.rl.recorded_windows import RecordedWindows
 from dlpo.rl.weight_space import WeightSpace
 from dlpo.training.batches import Batches
+from tests.rl.conftest import Toy
 
 
-def test_diffusion_loss_equals_the_definition(toy: Any, served_chain: NoiseSchedule) -> None:
+def test_diffusion_loss_equals_the_definition(toy: type[Toy], served_chain: NoiseSchedule) -> None:
     policy = toy.Policy()
     clean = torch.linspace(-1, 1, 8, dtype=torch.float64)[:, None]
     recorded = RecordedWindows(toy.conditions(8), clean)

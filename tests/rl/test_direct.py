@@ -16,6 +16,7 @@ from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.conditions import Conditions, freeze_all_but
 from dlpo.rl.direct import direct_loss
 from dlpo.rl.noise import Key, seed_keys
+from tests.rl.conftest import Toy
 
 TARGET = 1.5
 TEXTS = ("one", "two")
@@ -37,7 +38,7 @@ def gradient(loss: Tensor, policy: Any) -> Tensor:
 
 @pytest.mark.parametrize("last_steps", [1, 2, 3])
 def test_gradient_is_that_of_reward_through_last_steps(
-    toy: Any, served_chain: NoiseSchedule, last_steps: int
+    toy: type[Toy], served_chain: NoiseSchedule, last_steps: int
 ) -> None:
     policy = toy.Policy()
     rollout, weights = toy.enumerated(policy, served_chain)
@@ -82,13 +83,15 @@ def test_gradient_of_a_voice_agrees_with_finite_differences(
 
 
 @pytest.mark.parametrize("last_steps", [0, 4])
-def test_last_steps_are_checked(toy: Any, served_chain: NoiseSchedule, last_steps: int) -> None:
+def test_last_steps_are_checked(
+    toy: type[Toy], served_chain: NoiseSchedule, last_steps: int
+) -> None:
     rollout = toy.rollout(toy.Policy(), served_chain, 2)
     with pytest.raises(InputError, match="last_steps is"):
         direct_loss(ChainPolicy(toy.Policy(), served_chain), rollout, reward, last_steps)
 
 
-def test_a_judge_gets_one_key_per_sentence(toy: Any, served_chain: NoiseSchedule) -> None:
+def test_a_judge_gets_one_key_per_sentence(toy: type[Toy], served_chain: NoiseSchedule) -> None:
     rollout = toy.rollout(toy.Policy(), served_chain, 4, group=2)
     given: list[Key] = []
 

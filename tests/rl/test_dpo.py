@@ -18,10 +18,11 @@ from dlpo.rl.dpo import PREFERENCE, dpo_loss, dpo_margins, pairs_of
 from dlpo.rl.noise import keyed_noise, seed_keys
 from dlpo.rl.preferences import Pairs
 from dlpo.rl.rollout import Rollout
+from tests.rl.conftest import Toy
 
 
 @pytest.fixture
-def pairs(toy: Any) -> Pairs:
+def pairs(toy: type[Toy]) -> Pairs:
     """Five pairs of sentences of one sample, winners above losers on the average."""
     drawn = torch.randn(2, 5, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     return Pairs(toy.conditions(5), drawn[0] + 0.8, drawn[1], seed_keys(3, 0, range(5), 1))
@@ -59,7 +60,7 @@ def worked_out(
 
 @pytest.mark.parametrize("chain", ["noisy_chain", "served_chain"])
 def test_loss_is_equation_14_at_the_levels_of_the_chain(
-    toy: Any, pairs: Pairs, chain: str, request: pytest.FixtureRequest
+    toy: type[Toy], pairs: Pairs, chain: str, request: pytest.FixtureRequest
 ) -> None:
     schedule: NoiseSchedule = request.getfixturevalue(chain)
     policy, reference = toy.Policy(0.5, 0.35), toy.Policy()
@@ -69,7 +70,7 @@ def test_loss_is_equation_14_at_the_levels_of_the_chain(
 
 
 def test_loss_at_the_reference_is_log_2(
-    toy: Any, pairs: Pairs, served_chain: NoiseSchedule
+    toy: type[Toy], pairs: Pairs, served_chain: NoiseSchedule
 ) -> None:
     policy = toy.Policy()
     chains = [ChainPolicy(model, served_chain) for model in (policy, toy.Policy())]

@@ -27,7 +27,7 @@ from dlpo.rl.recorded_windows import RecordedWindows
 from dlpo.rl.recordings import RecordedPart
 from dlpo.rl.rollout import Rollout
 from dlpo.rl.weights import WeightExploration
-from tests.rl.conftest import rows_of
+from tests.rl.conftest import Toy, rows_of
 
 LEARNS_FROM_ROLLOUTS = [name for name in METHODS if name != "control"]
 
@@ -55,7 +55,7 @@ def rewards() -> Tensor:
 
 
 @pytest.fixture
-def learner(toy: Any, policy: ChainPolicy) -> Any:
+def learner(toy: type[Toy], policy: ChainPolicy) -> Any:
     """An objective -> its method, without what collects data."""
 
     def made(objective: Objective, reference: ChainPolicy | None = None) -> Method[Any]:
@@ -146,7 +146,7 @@ def test_dlpo_guides_by_default(learner: Any, rollout: Rollout, rewards: Tensor)
 
 def test_control_loss_guides_direct_and_explored_weights(
     policy: ChainPolicy, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows,
-    learner: Any, toy: Any,
+    learner: Any, toy: type[Toy],
 ) -> None:  # fmt: skip
     class Windows:
         adversary = None

@@ -6,7 +6,6 @@ import logging
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +24,7 @@ from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.reward_models import REWARDS, RewardModels, RewardSources, held_out_judges
 from dlpo.rl.rewards import WeightedSum
 from dlpo.rl.timer import StageTimer
+from tests.rl.conftest import Tuning
 from tests.toys import ToyJudge
 
 BASE = PanelFigures(
@@ -42,7 +42,7 @@ LIMITS = TuningConfig(kl_limit=0.01, judge_margin=0.1, words_margin=0.02)
 
 @pytest.fixture
 def panel(
-    voice: SpectralWaveGrad2, dataset: Corpora, served_chain: NoiseSchedule, tuning: Any
+    voice: SpectralWaveGrad2, dataset: Corpora, served_chain: NoiseSchedule, tuning: Tuning
 ) -> ValidationPanel:
     prompts = validation_prompts(dataset, 4)
     reward = WeightedSum([tuning.Loudness()], {"loudness": 1.0})

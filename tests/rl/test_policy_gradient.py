@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.policy_gradient import clipped_surrogate, group_advantages
 from dlpo.rl.rollout import TYPICAL_SAMPLES, Rollout
+from tests.rl.conftest import Toy
 
 TARGET = 1.5
 GROUPS = partial(group_advantages, group=4)
@@ -26,12 +26,12 @@ def reward(x0: Tensor) -> Tensor:
 
 
 @pytest.fixture
-def sampled(toy: Any, noisy_chain: NoiseSchedule) -> Rollout:
+def sampled(toy: type[Toy], noisy_chain: NoiseSchedule) -> Rollout:
     rollout: Rollout = toy.rollout(toy.Policy(), noisy_chain, 24, group=4)
     return rollout
 
 
-def test_clipped_surrogate_equals_the_definition(toy: Any, sampled: Rollout) -> None:
+def test_clipped_surrogate_equals_the_definition(toy: type[Toy], sampled: Rollout) -> None:
     moved = toy.Policy(0.45, 0.25)
     clip = 0.05
     asked = ChainPolicy(moved, sampled.schedule).replay(sampled)

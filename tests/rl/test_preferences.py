@@ -28,6 +28,7 @@ from dlpo.rl.preferences import ListeningPairs, as_chain, pairs_sha256
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from research.toy_judge import spectral_tilt_db
+from tests.rl.conftest import Tuning
 
 TEXTS = ("Hello there.", "Good morning to you.", "What a night it was!")
 Say = Callable[[str, int], Waveform]
@@ -104,7 +105,11 @@ def test_a_waveform_returns_from_the_chain_unchanged(config: Any) -> None:
 
 
 def test_renderings_have_the_voices_own_level_and_length(
-    voice: SpectralWaveGrad2, served_chain: NoiseSchedule, matched: Any, say: Say, pair: Pair
+    voice: SpectralWaveGrad2,
+    served_chain: NoiseSchedule,
+    matched: Callable[[list[PreferencePair]], ListeningPairs],
+    say: Say,
+    pair: Pair,
 ) -> None:
     batch = matched([pair(text) for text in TEXTS]).batch([2, 0], update=5)
     for row, text in enumerate((TEXTS[2], TEXTS[0])):
@@ -124,7 +129,10 @@ def test_renderings_have_the_voices_own_level_and_length(
 
 
 def test_unfit_pairs_are_left_out_with_a_warning(
-    matched: Any, tmp_path: Path, pair: Pair, caplog: pytest.LogCaptureFixture
+    matched: Callable[[list[PreferencePair]], ListeningPairs],
+    tmp_path: Path,
+    pair: Pair,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     good = pair(TEXTS[0])
     two = PreferencePair("Hello. Good morning.", good.winner, good.loser)
@@ -158,7 +166,7 @@ def test_the_hash_depends_on_the_pairs_and_their_wavs(tmp_path: Path, pair: Pair
 
 @pytest.mark.full
 def test_preference_generalises_to_other_sentences(
-    tuning: Any, pair: Pair, say: Say, voice: SpectralWaveGrad2
+    tuning: Tuning, pair: Pair, say: Say, voice: SpectralWaveGrad2
 ) -> None:
     tuner = tuning.tuner(
         objective=Objective("dpo", preference_beta=20.0), pairs=[pair(text) for text in TEXTS],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -15,10 +13,11 @@ from dlpo.rl.noise import keyed_noise
 from dlpo.rl.objective import Objective
 from dlpo.rl.rollout import TYPICAL_SAMPLES
 from dlpo.rl.rwr import RWR
+from tests.rl.conftest import Toy
 
 
 def test_rwr_is_the_weighted_denoising_loss_of_own_samples(
-    toy: Any, served_chain: NoiseSchedule
+    toy: type[Toy], served_chain: NoiseSchedule
 ) -> None:
     policy, temperature = toy.Policy(), 0.5
     rollout = toy.rollout(policy, served_chain, 6, group=3)

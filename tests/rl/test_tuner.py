@@ -52,7 +52,7 @@ def stop_at(tuner: Tuner, update: int) -> None:
     "kind",
     [pytest.param(kind, marks=() if kind == "dlpo" else pytest.mark.full) for kind in RESUMED],
 )
-def test_a_resumed_run_equals_one_that_never_stopped(kind: str, tuning: Any) -> None:
+def test_a_resumed_run_equals_one_that_never_stopped(kind: str, tuning: Tuning) -> None:
     objective, settings = RESUMED[kind]
     tuning.tuner("whole", objective, **settings).run()
     halted = tuning.tuner("parts", objective, **settings)
@@ -70,7 +70,9 @@ def test_a_resumed_run_equals_one_that_never_stopped(kind: str, tuning: Any) -> 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_moves_the_denoiser_and_nothing_else(method: MethodName, tuning: Any) -> None:
+def test_every_method_moves_the_denoiser_and_nothing_else(
+    method: MethodName, tuning: Tuning
+) -> None:
     tuning.tuner(objective=Objective(method), updates=1).run()
     start = load_checkpoint(tuning.checkpoint).model.state_dict()
     tuned = load_checkpoint(tuning.out / "run" / "checkpoint").model.state_dict()
@@ -82,7 +84,7 @@ def test_every_method_moves_the_denoiser_and_nothing_else(method: MethodName, tu
 
 @pytest.mark.parametrize("method", ["direct", "control"])
 def test_adapters_learn_without_changing_other_voices(
-    method: MethodName, tuning: Any, tmp_path: Path
+    method: MethodName, tuning: Tuning, tmp_path: Path
 ) -> None:
     def change(weights: dict[str, Any], others: int = 1) -> None:
         weights["gates.weight"][0, :2] = weights["gates.weight"][1, others:] = 1.0
@@ -111,7 +113,7 @@ def test_adapters_learn_without_changing_other_voices(
 
 
 def test_one_step_chain_learns_by_the_direct_gradient(
-    tuning: Any,
+    tuning: Tuning,
 ) -> None:
     tuning.tuner(objective=Objective("direct", guide="recordings"), steps=1, updates=1).run()
     assert tuning.log("validation")[-1]["kl"] == 0.0
@@ -119,7 +121,7 @@ def test_one_step_chain_learns_by_the_direct_gradient(
         tuning.tuner("other", Objective("ddpo"), steps=1)
 
 
-def test_level_does_not_change_a_levelled_score(tuning: Any, monkeypatch: Any) -> None:
+def test_level_does_not_change_a_levelled_score(tuning: Tuning, monkeypatch: Any) -> None:
     collector = tuning.tuner(rewards=[tuning.Loudness()], same_level=True).collector
     batch, plain = collector.collect(0), collector.policy.model.to_waveform
     before = collector.judge(batch)[1]["reward/loudness"]
@@ -130,7 +132,7 @@ def test_level_does_not_change_a_levelled_score(tuning: Any, monkeypatch: Any) -
 @pytest.mark.full
 @pytest.mark.parametrize(("method", "learning_rate"), [("dlpo", 3e-3), ("direct", 3e-4)])
 def test_tuning_raises_reward_on_unseen_sentences(
-    method: MethodName, learning_rate: float, tuning: Any
+    method: MethodName, learning_rate: float, tuning: Tuning
 ) -> None:
     tuner = tuning.tuner(
         objective=Objective(method), rewards=[tuning.Loudness()], updates=20, group=8, rows=16,
@@ -149,14 +151,14 @@ def finished(slow_checkpoint: Path, wordy_dataset: Path, tmp_path_factory: Any) 
     return tuning
 
 
-def test_a_checkpoint_names_method_reward_chain_and_base(finished: Any) -> None:
+def test_a_checkpoint_names_method_reward_chain_and_base(finished: Tuning) -> None:
     provenance = load_checkpoint(finished.out / "run" / "checkpoint").provenance
     base = load_checkpoint(finished.checkpoint)
     assert provenance.tuned == Tuned("ddpo", "loudness=1", "cosine:1.25", 3, 0.7, 6, base.sha256)
     assert provenance.updates == base.provenance.updates
 
 
-def test_the_log_has_rewards_ratios_and_seconds_of_every_update(finished: Any) -> None:
+def test_the_log_has_rewards_ratios_and_seconds_of_every_update(finished: Tuning) -> None:
     lines = finished.log("train")
     assert [line["update"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert lines[0].keys() >= {
@@ -167,7 +169,7 @@ def test_the_log_has_rewards_ratios_and_seconds_of_every_update(finished: Any) -
     assert lines[0]["ratio_least"] < 1 < lines[0]["ratio_largest"]
 
 
-def test_validation_starts_with_the_untuned_voice(finished: Any) -> None:
+def test_validation_starts_with_the_untuned_voice(finished: Tuning) -> None:
     lines = finished.log("validation")
     assert [line["update"] for line in lines] == [0, 3, 6]
     assert lines[0]["kl"] == 0 < lines[1]["kl"]
@@ -175,7 +177,7 @@ def test_validation_starts_with_the_untuned_voice(finished: Any) -> None:
         assert all(name in line for line in lines)
 
 
-def test_best_is_what_the_held_out_judge_likes_best(tuning: Any) -> None:
+def test_best_is_what_the_held_out_judge_likes_best(tuning: Tuning) -> None:
     class Fickle:
         """Likes the second measurement best."""
 
@@ -195,7 +197,7 @@ def test_best_is_what_the_held_out_judge_likes_best(tuning: Any) -> None:
     assert load_checkpoint(best).provenance.tuned.updates == 3  # type: ignore[union-attr]
 
 
-def test_guard_stops_a_divergent_run_and_keeps_the_best(tuning: Any) -> None:
+def test_guard_stops_a_divergent_run_and_keeps_the_best(tuning: Tuning) -> None:
     settings = {"guard": True, "kl_limit": 1e-9}
     tuner = tuning.tuner(**settings)
     best = tuner.run()
@@ -208,7 +210,7 @@ def test_guard_stops_a_divergent_run_and_keeps_the_best(tuning: Any) -> None:
     assert (again.update, again.stopped) == (3, tuner.stopped)
 
 
-def test_recordings_are_conditioned_on_their_own_voice(tuning: Any, tmp_path: Path) -> None:
+def test_recordings_are_conditioned_on_their_own_voice(tuning: Tuning, tmp_path: Path) -> None:
     def change(weights: dict[str, Any]) -> None:
         weights["voices.weight"] *= 10
 
@@ -222,7 +224,7 @@ def test_recordings_are_conditioned_on_their_own_voice(tuning: Any, tmp_path: Pa
     torch.testing.assert_close(recorded.conditions.conditioning, expected.conditions.conditioning)
 
 
-def test_the_return_has_the_loss_of_what_is_explored(tuning: Any) -> None:
+def test_the_return_has_the_loss_of_what_is_explored(tuning: Tuning) -> None:
     source = tuning.tuner(objective=Objective("dlpo", "weights")).method.setup.recordings
 
     def returned(*blocks: str) -> float:
@@ -233,7 +235,7 @@ def test_the_return_has_the_loss_of_what_is_explored(tuning: Any) -> None:
     assert returned(*BLOCKS[:2]) == returned("prosody") + returned("tensors") > returned("prosody")
 
 
-def test_the_control_judges_only_for_the_log(tuning: Any) -> None:
+def test_the_control_judges_only_for_the_log(tuning: Tuning) -> None:
     tuning.tuner(objective=Objective("control"), log_every=3).run()
     lines = tuning.log("train")
     assert [line["update"] for line in lines] == [3, 6]
@@ -250,7 +252,7 @@ def test_the_control_judges_only_for_the_log(tuning: Any) -> None:
     ],
 )
 def test_the_published_model_can_be_tuned(
-    objective: Objective, tuning: Any, base_checkpoint: Path
+    objective: Objective, tuning: Tuning, base_checkpoint: Path
 ) -> None:
     tuner = tuning.tuner(objective=objective, checkpoint=base_checkpoint, updates=1)
     tuner.run()
@@ -258,7 +260,7 @@ def test_the_published_model_can_be_tuned(
     assert tuner.last.diffusion > 0  # of recordings
 
 
-def test_a_second_interrupt_stops_at_once(tuning: Any) -> None:
+def test_a_second_interrupt_stops_at_once(tuning: Tuning) -> None:
     tuner = tuning.tuner()
 
     def report(update: int, figures: dict[str, float]) -> None:
@@ -274,7 +276,7 @@ def test_a_second_interrupt_stops_at_once(tuning: Any) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize(("explore", "updates"), [("chain", 60), ("step", 60), ("weights", 30)])
 def test_dlpo_reaches_most_of_the_held_out_gain(
-    tuning: Any, base_checkpoint: Path, explore: Explore, updates: int
+    tuning: Tuning, base_checkpoint: Path, explore: Explore, updates: int
 ) -> None:
     # Exploring the prosody of a tiny voice leaves no speech to judge; `base` predicts none.
     checkpoint = base_checkpoint if explore == "weights" else tuning.checkpoint

@@ -15,6 +15,7 @@ import torch
 
 from dlpo.errors import CheckpointError, TrainingError
 from dlpo.rl.objective import Objective
+from tests.rl.conftest import Tuning
 
 
 class Moody:
@@ -41,7 +42,7 @@ def unheard(speech: Any) -> Any:
     raise TrainingError(f"the judge gave nan for {speech.texts[0]!r}")
 
 
-def test_a_run_resumes_to_the_bit_after_a_judge_failed(tuning: Any) -> None:
+def test_a_run_resumes_to_the_bit_after_a_judge_failed(tuning: Tuning) -> None:
     others = [tuning.Steadiness()]
     tuning.tuner("whole", rewards=[tuning.Loudness(), *others]).run()
     for fail, message, fails_at in (
@@ -60,7 +61,7 @@ def test_a_run_resumes_to_the_bit_after_a_judge_failed(tuning: Any) -> None:
 
 
 def test_a_gradient_that_is_not_finite_is_not_stepped_on(
-    tuning: Any, monkeypatch: pytest.MonkeyPatch
+    tuning: Tuning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tuner = tuning.tuner()
     clip = tuner.accelerator.clip_grad_norm_
@@ -78,7 +79,7 @@ def test_a_gradient_that_is_not_finite_is_not_stepped_on(
 
 
 def test_a_run_is_not_resumed_as_another_one(
-    tuning: Any, base_checkpoint: Path, tiny_checkpoint: Path
+    tuning: Tuning, base_checkpoint: Path, tiny_checkpoint: Path
 ) -> None:
     tuning.tuner(updates=1).run()
     for key, changes in (
@@ -108,7 +109,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 # TensorBoard writes from a thread of its own, which says on stderr that it couldn't.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_full_disk_is_named_and_the_state_before_goes_on(
-    tuning: Any, small_disk: Path, wordy_dataset: Path
+    tuning: Tuning, small_disk: Path, wordy_dataset: Path
 ) -> None:
     tuning.tuner("whole").run()
     there = type(tuning)(tuning.checkpoint, wordy_dataset, small_disk)
@@ -127,7 +128,7 @@ def test_a_full_disk_is_named_and_the_state_before_goes_on(
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_a_policy_that_has_exploded_is_said(tuning: Any) -> None:
+def test_a_policy_that_has_exploded_is_said(tuning: Tuning) -> None:
     tuner = tuning.tuner()
     with torch.no_grad():
         tuner.model.spectrum_out.bias[0] = float("inf")

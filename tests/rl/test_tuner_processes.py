@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
 from dlpo.rl.objective import Explore, Guide, Objective
+from tests.rl.conftest import Tuning
 
 pytestmark = pytest.mark.full
 
@@ -16,7 +19,7 @@ LONGEST_S = 240
 
 
 @pytest.fixture
-def tune(tuning: Any, two_processes: Any) -> Any:
+def tune(tuning: Tuning, two_processes: Callable[..., list[subprocess.Popen[str]]]) -> Any:
     """Starts a tuning in two processes."""
 
     def tune(explore: str = "chain", dies_at: int = 0) -> Any:
@@ -27,7 +30,7 @@ def tune(tuning: Any, two_processes: Any) -> Any:
 
 
 @pytest.mark.parametrize("explore", ["chain", "weights"])
-def test_two_processes_do_the_updates_of_one(tuning: Any, tune: Any, explore: Explore) -> None:
+def test_two_processes_do_the_updates_of_one(tuning: Tuning, tune: Any, explore: Explore) -> None:
     guide: Guide = "both" if explore == "chain" else "return"
     tuning.tuner("one", Objective("dlpo", explore, guide=guide)).run()
     for process in tune(explore):
@@ -47,7 +50,7 @@ def test_two_processes_do_the_updates_of_one(tuning: Any, tune: Any, explore: Ex
     )
 
 
-def test_killed_process_fails_the_other_and_keeps_state(tuning: Any, tune: Any) -> None:
+def test_killed_process_fails_the_other_and_keeps_state(tuning: Tuning, tune: Any) -> None:
     first, second = tune(dies_at=5)
     _, said = first.communicate(timeout=LONGEST_S)
     second.communicate(timeout=LONGEST_S)

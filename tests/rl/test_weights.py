@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
@@ -11,6 +9,7 @@ from torch import Tensor
 from dlpo.errors import ConfigError, TrainingError
 from dlpo.rl.objective import Objective
 from dlpo.rl.weights import return_differences
+from tests.rl.conftest import Tuning
 
 
 def test_return_is_scaled_reward_minus_diffusion_loss() -> None:
@@ -32,7 +31,7 @@ def test_return_is_scaled_reward_minus_diffusion_loss() -> None:
     [({"group": 3}, "expected an even number"), ({"passes": 2}, "passes is 2; expected 1")],
 )
 def test_settings_that_can_not_explore_weights_are_refused(
-    settings: dict[str, int], message: str, tuning: Any
+    settings: dict[str, int], message: str, tuning: Tuning
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         tuning.tuner(objective=Objective("dlpo", "weights"), **settings)

@@ -197,7 +197,9 @@ def gated_engine() -> Iterator[GatedEngine]:
 
 
 @pytest.fixture
-def gated_server(gated_engine: GatedEngine, start_server: Any) -> Callable[..., RunningServer]:
+def gated_server(
+    gated_engine: GatedEngine, start_server: Callable[..., RunningServer]
+) -> Callable[..., RunningServer]:
     """`gated_server(max_streams=...)`: from then on its engine waits for `gated_engine`."""
 
     def start(**settings: Any) -> RunningServer:
@@ -217,7 +219,7 @@ def start_server() -> Iterator[Callable[..., RunningServer]]:
 
 
 @pytest.fixture
-def server(start_server: Any) -> RunningServer:
+def server(start_server: Callable[..., RunningServer]) -> RunningServer:
     return start_server()
 
 

@@ -6,10 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.serving.conftest import RunningServer
 
 PAGES = Path(__file__).resolve().parents[2] / "docs"
 CLIENT, HTTP = ((PAGES / f"{name}.md").read_text("utf-8") for name in ("client", "http"))
@@ -22,7 +25,7 @@ PROGRAMS = re.findall(r"^```python\n(.*?)^```$", CLIENT, re.MULTILINE | re.DOTAL
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_program_runs(
     program: str,
-    server: Any,
+    server: RunningServer,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -39,7 +42,7 @@ def test_program_runs(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_command_runs(command: str, server: Any, tmp_path: Path) -> None:
+def test_command_runs(command: str, server: RunningServer, tmp_path: Path) -> None:
     here = f"{shlex.quote(sys.executable)} -c 'from dlpo.cli import app; app()' "
     line = command.replace("127.0.0.1:50051", server.address).replace("dlpo ", here, 1)
 
@@ -50,7 +53,7 @@ def test_command_runs(command: str, server: Any, tmp_path: Path) -> None:
 
 
 def test_the_program_speaks(
-    start_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start_server: Callable[..., RunningServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = start_server(http_port=0).http_url.rstrip("/")
     (program,) = re.findall(r"```python\n(.*?)```", HTTP, re.DOTALL)

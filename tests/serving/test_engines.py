@@ -6,8 +6,8 @@ import dataclasses
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from dlpo_serving.engine import Engine
 from dlpo_serving.engines import EngineName, EnginePrecision, gpu_precision, open_engine
 from dlpo_serving.engines.buckets import Buckets
 from dlpo_serving.engines.onnx_engine import OnnxEngine
+from tests.serving.conftest import CudaEngineOnCpu
 from tests.toys import denoiser_window
 
 
@@ -27,7 +28,9 @@ def tiny(tiny_bundle: Path) -> Bundle:
 
 
 @pytest.fixture(scope="module", params=["cpu", "bucketed"])
-def engine(request: pytest.FixtureRequest, tiny: Bundle, cuda_engine_on_cpu: Any) -> Engine:
+def engine(
+    request: pytest.FixtureRequest, tiny: Bundle, cuda_engine_on_cpu: Callable[..., CudaEngineOnCpu]
+) -> Engine:
     if request.param == "bucketed":
         return cuda_engine_on_cpu(tiny, buckets=Buckets((48, 96), (1, 2)))
     return open_engine(tiny, "cpu", "fp32")

@@ -24,6 +24,7 @@ from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import WAIT_S, UnluckyEngine, fake_voice
 from tests.fake_engine import FakeEngine
+from tests.serving.conftest import Clock, GatedEngine
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LINE = Line(0.001, 0.0)
@@ -59,7 +60,7 @@ class Ear:
 
 
 @pytest.fixture
-def open_executor(clock: Any) -> Iterator[Callable[..., EngineExecutor]]:
+def open_executor(clock: Clock) -> Iterator[Callable[..., EngineExecutor]]:
     """`open_executor(lanes)`; it is closed after the test."""
     executors = []
 
@@ -98,7 +99,9 @@ def held(executor: EngineExecutor) -> Iterator[None]:
     go_on.set()
 
 
-def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(open_executor: Any) -> None:
+def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(
+    open_executor: Callable[..., EngineExecutor],
+) -> None:
     throw = Mock(side_effect=RuntimeError("out of cheese"))
     synthesizer = fake_voice(UnluckyEngine(3, throw))
     calm = fake_voice()
@@ -112,7 +115,9 @@ def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(open_executor: 
             np.testing.assert_array_equal(ear.audio(), calm.speak(SpeechRequest(TEXT, seed=seed)))
 
 
-def test_only_rows_of_the_same_graphs_share_a_batch(open_executor: Any) -> None:
+def test_only_rows_of_the_same_graphs_share_a_batch(
+    open_executor: Callable[..., EngineExecutor],
+) -> None:
     """Not those of a bundle and the one of its name that replaces it."""
 
     class Louder(FakeEngine):
@@ -128,7 +133,7 @@ def test_only_rows_of_the_same_graphs_share_a_batch(open_executor: Any) -> None:
 
 
 def test_hung_lane_is_replaced_and_others_go_on(
-    open_executor: Any, clock: Any, gated_engine: Any
+    open_executor: Callable[..., EngineExecutor], clock: Clock, gated_engine: GatedEngine
 ) -> None:
     synthesizer = fake_voice(gated_engine)
     executor = open_executor()
@@ -149,7 +154,9 @@ def test_hung_lane_is_replaced_and_others_go_on(
     assert ear.heard.empty()  # what the old lane made is thrown away
 
 
-def test_a_stream_that_is_removed_hears_nothing_more(open_executor: Any, gated_engine: Any) -> None:
+def test_a_stream_that_is_removed_hears_nothing_more(
+    open_executor: Callable[..., EngineExecutor], gated_engine: GatedEngine
+) -> None:
     executor = open_executor()
     stream, ear = speak(executor, fake_voice(gated_engine))
     assert gated_engine.waiting.acquire(timeout=WAIT_S)
@@ -163,7 +170,7 @@ def test_a_stream_that_is_removed_hears_nothing_more(open_executor: Any, gated_e
 
 
 def test_a_listener_that_throws_loses_its_stream_and_no_other(
-    synthesizer: Synthesizer, open_executor: Any
+    synthesizer: Synthesizer, open_executor: Callable[..., EngineExecutor]
 ) -> None:
     executor = open_executor()
     stream = Stream(COSTS, 3, 0.0, 5.0)
@@ -175,7 +182,9 @@ def test_a_listener_that_throws_loses_its_stream_and_no_other(
     assert len(speak(executor, synthesizer)[1].audio())
 
 
-def test_over_share_text_waits_without_blocking_others(open_executor: Any, clock: Any) -> None:
+def test_over_share_text_waits_without_blocking_others(
+    open_executor: Callable[..., EngineExecutor], clock: Clock
+) -> None:
     def stream(need: float, peer: str, audio_s: float = 0.0) -> Stream:
         lines = CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), need, 73.5)
         return Stream(Costs(lines), 3, 0.0, audio_s, peer=peer, more_text=not audio_s)

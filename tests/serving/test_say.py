@@ -9,7 +9,6 @@ import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -27,6 +26,7 @@ from dlpo_serving.local.player import PLAYERS, PlayerPlayback
 from dlpo_serving.local.say import _calls, say, split, typed_pieces
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
+from tests.serving.conftest import RunningServer
 
 REQUEST = SpeechRequest("Noise becomes speech.", seed=2)
 SILENT = (
@@ -205,7 +205,7 @@ def test_a_disk_that_fills_leaves_the_file_before_whole(
 
 
 def test_a_server_can_speak_instead(
-    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(REQUEST, out=tmp_path / "here.wav")
     monkeypatch.setattr(say_module, "open_voice", pytest.fail)

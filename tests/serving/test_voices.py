@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import grpc
 import numpy as np
@@ -24,6 +24,7 @@ from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 from tests.callers import fake_voice
 from tests.fake_engine import FakeEngine
+from tests.serving.conftest import RunningServer
 
 REQUEST = SpeechRequest("Tomato.", seed=1)
 ENCODE_S, SYMBOL_S = 0.004, 0.0001
@@ -85,7 +86,9 @@ def test_shares_are_normalized(voices_bundle: Path) -> None:
     assert manifest.shares("bob*0.5 + ann*1.5") == (0.75, 0.25)
 
 
-def test_a_server_offers_every_voice_and_mix(synthesizer: Synthesizer, start_server: Any) -> None:
+def test_a_server_offers_every_voice_and_mix(
+    synthesizer: Synthesizer, start_server: Callable[..., RunningServer]
+) -> None:
     server = start_server(synthesizer)
     with SpeechClient(server.address) as client:
         assert [voice.name for voice in client.voices()] == ["ann", "bob"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,10 @@ pytestmark = pytest.mark.full
 
 @pytest.fixture(scope="module")
 def two(
-    two_processes: Any, tiny_checkpoint: Path, tiny_dataset: Path, tmp_path_factory: Any
+    two_processes: Callable[..., list[subprocess.Popen[str]]],
+    tiny_checkpoint: Path,
+    tiny_dataset: Path,
+    tmp_path_factory: Any,
 ) -> Path:
     """The directory that two processes have written to."""
     out: Path = tmp_path_factory.mktemp("two")

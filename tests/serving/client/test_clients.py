@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,14 @@ from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import ONCE
+from tests.serving.client.conftest import Heard
+from tests.serving.conftest import Authority, GatedEngine, RunningServer
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 
 
 def test_a_stream_brings_info_audio_and_totals(
-    server: Any, synthesizer: Synthesizer, hear: Any
+    server: RunningServer, synthesizer: Synthesizer, hear: Heard
 ) -> None:
     request = SpeechRequest(TEXT, 0.9, -1.5, 8, 1, {"noise": "N OY1 Z"})
 
@@ -44,7 +46,9 @@ def test_a_stream_brings_info_audio_and_totals(
     assert (hear.totals.samples, hear.totals.steps) == (len(audio), 1)
 
 
-def test_utterance_equals_its_stream_and_voices_are_listed(server: Any, hear: Any) -> None:
+def test_utterance_equals_its_stream_and_voices_are_listed(
+    server: RunningServer, hear: Heard
+) -> None:
     hear(server.address, SpeechRequest(TEXT))
 
     with SpeechClient(server.address) as client:
@@ -81,14 +85,14 @@ def test_utterance_equals_its_stream_and_voices_are_listed(server: Any, hear: An
     ids=str,
 )
 def test_what_can_not_be_asked_is_an_input_error(
-    server: Any, hear: Any, source: Any, call: dict[str, Any], reported: str
+    server: RunningServer, hear: Heard, source: Any, call: dict[str, Any], reported: str
 ) -> None:
     with pytest.raises(InputError, match=reported):
         hear(server.address, source, {}, **call)
 
 
 def test_a_deadline_and_no_server_are_engine_errors(
-    gated_engine: Any, gated_server: Any, hear: Any
+    gated_engine: GatedEngine, gated_server: Callable[..., RunningServer], hear: Heard
 ) -> None:
     with pytest.raises(CallError) as caught:
         hear(gated_server().address, SpeechRequest(TEXT), timeout_s=0.05)
@@ -100,7 +104,7 @@ def test_a_deadline_and_no_server_are_engine_errors(
 
 
 def test_cancelling_and_leaving_the_block_end_the_stream(
-    gated_engine: Any, gated_server: Any
+    gated_engine: GatedEngine, gated_server: Callable[..., RunningServer]
 ) -> None:
     server = gated_server(max_streams=1)
 
@@ -121,7 +125,7 @@ def test_cancelling_and_leaving_the_block_end_the_stream(
             assert list(second)
 
 
-def test_a_stream_that_is_left_does_not_read_its_pieces_any_more(server: Any) -> None:
+def test_a_stream_that_is_left_does_not_read_its_pieces_any_more(server: RunningServer) -> None:
     asked, closed = asyncio.Event(), []
 
     async def pieces() -> AsyncIterator[str]:
@@ -146,7 +150,7 @@ def test_a_stream_that_is_left_does_not_read_its_pieces_any_more(server: Any) ->
 
 
 def test_finished_stream_is_not_counted_as_cancelled(
-    server: Any, hear: Any, caplog: pytest.LogCaptureFixture
+    server: RunningServer, hear: Heard, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "dlpo_serving.operations.call_scope"):
         hear(server.address, SpeechRequest(TEXT))
@@ -176,7 +180,7 @@ def test_unsendable_token_is_refused_and_not_shown(token: str) -> None:
 
 
 def test_tls_requires_the_name_and_a_trusted_certificate(
-    start_server: Any, authority: Any, stranger: Any
+    start_server: Callable[..., RunningServer], authority: Authority, stranger: Authority
 ) -> None:
     issued = authority.issue("server")
     server = start_server(tls_certificate=issued.certificate, tls_key=issued.key)
@@ -192,7 +196,9 @@ def test_tls_requires_the_name_and_a_trusted_certificate(
             voices(ca, name)
 
 
-def test_a_quota_of_the_keys_file_holds(start_server: Any, hear: Any, tmp_path: Path) -> None:
+def test_a_quota_of_the_keys_file_holds(
+    start_server: Callable[..., RunningServer], hear: Heard, tmp_path: Path
+) -> None:
     token = new_key(tmp_path / "keys.toml", "alice")
     with (tmp_path / "keys.toml").open("a") as file:
         file.write("[quota.alice]\ncharacters_per_minute = 8\n")

@@ -19,6 +19,7 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.client import CallError, Chance, Flush, RetryPolicy
 from dlpo_serving.client.errors import Backoff
 from dlpo_serving.request import SpeechRequest
+from tests.serving.client.conftest import Heard, ScriptedServer
 
 REQUEST = SpeechRequest("Once more.")
 Code = grpc.StatusCode
@@ -58,7 +59,7 @@ def cut_after_sound(context: grpc.ServicerContext) -> Iterator[speech_pb2.AudioC
     context.abort(UNAVAILABLE, "gone")
 
 
-def test_a_call_is_tried_until_it_is_taken(scripted_server: Any, hear: Any) -> None:
+def test_a_call_is_tried_until_it_is_taken(scripted_server: ScriptedServer, hear: Heard) -> None:
     cancelled = refused(grpc.StatusCode.CANCELLED)
     scripted_server.outcomes = [refused(UNAVAILABLE), refused(FULL, 1500), cancelled, spoken]
 
@@ -70,7 +71,9 @@ def test_a_call_is_tried_until_it_is_taken(scripted_server: Any, hear: Any) -> N
     assert len({call["x-request-id"] for call in scripted_server.calls}) == 1
 
 
-def test_pieces_are_sent_again_from_the_first_one(scripted_server: Any, hear: Any) -> None:
+def test_pieces_are_sent_again_from_the_first_one(
+    scripted_server: ScriptedServer, hear: Heard
+) -> None:
     scripted_server.outcomes = [refused(UNAVAILABLE), spoken]
 
     hear(scripted_server.address, iter(["One ", Flush(), "two."]))
@@ -88,7 +91,7 @@ def test_pieces_are_sent_again_from_the_first_one(scripted_server: Any, hear: An
     ids=["our fault", "no token", "unknown", "cut", "full"],
 )
 def test_how_often_a_call_is_tried(
-    scripted_server: Any, hear: Any, outcome: Any, calls: int, chunks: int
+    scripted_server: ScriptedServer, hear: Heard, outcome: Any, calls: int, chunks: int
 ) -> None:
     scripted_server.outcomes = [outcome] * 9
 
@@ -105,7 +108,7 @@ def test_how_often_a_call_is_tried(
     ("last", "error"), [(OSError("the writer is gone"), OSError), ("\ud800", InputError)]
 )
 def test_an_error_of_the_pieces_is_the_callers(
-    scripted_server: Any, hear: Any, last: Any, error: type[Exception]
+    scripted_server: ScriptedServer, hear: Heard, last: Any, error: type[Exception]
 ) -> None:
     def pieces() -> Iterator[str]:
         yield "One."

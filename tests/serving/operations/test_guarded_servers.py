@@ -6,6 +6,7 @@ import logging
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from dlpo_serving.operations.keys import new_key
 from dlpo_serving.protocols.endpoints import SERVICES, caller_stayed
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, free_port
+from tests.serving.conftest import RunningServer
 
 if TYPE_CHECKING:
     from conftest import Authority, Issued
@@ -87,7 +89,9 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(start_server: Any, authority: Authority, tmp_path: Path) -> Guarded:
+def guarded(
+    start_server: Callable[..., RunningServer], authority: Authority, tmp_path: Path
+) -> Guarded:
     return Guarded(start_server, authority, tmp_path)
 
 

@@ -22,6 +22,7 @@ from dlpo_serving.operations.keys import KeyRing, Quota, new_key, read_keys
 from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.request import SpeechRequest
 from tests.callers import WAIT_S, command
+from tests.serving.conftest import Clock, RunningServer
 
 
 def sha256(token: str) -> str:
@@ -50,7 +51,7 @@ def test_a_forged_token_is_refused_and_not_quoted(forged: str, tmp_path: Path) -
     assert not forged or forged not in str(caught.value)
 
 
-def test_new_key_works_at_once_and_is_stored_hashed(tmp_path: Path, clock: Any) -> None:
+def test_new_key_works_at_once_and_is_stored_hashed(tmp_path: Path, clock: Clock) -> None:
     path = keys_file(tmp_path, "# ours\n")
     ring = KeyRing(path, clock)
     with pytest.raises(UnauthenticatedError):
@@ -64,7 +65,7 @@ def test_new_key_works_at_once_and_is_stored_hashed(tmp_path: Path, clock: Any) 
     assert path.read_text().startswith("# ours\n")
 
 
-def test_running_server_follows_the_key_file(tmp_path: Path, clock: Any) -> None:
+def test_running_server_follows_the_key_file(tmp_path: Path, clock: Clock) -> None:
     path = keys_file(tmp_path, block("alice", "old") + block("alice", "new"))
     ring = KeyRing(path, clock)
     assert ring.authorize("old") == ring.authorize("new") == "alice"
@@ -81,7 +82,7 @@ def test_running_server_follows_the_key_file(tmp_path: Path, clock: Any) -> None
 
 @pytest.mark.parametrize("content", ["[[key", "key = 3", '[[key]]\ncaller = "x"', "\x00", None])
 def test_a_broken_file_keeps_the_old_keys_and_says_so_once(
-    content: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Any
+    content: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     path = keys_file(tmp_path, block("alice", "A"))
     ring = KeyRing(path, clock)
@@ -99,7 +100,7 @@ def test_a_broken_file_keeps_the_old_keys_and_says_so_once(
 
 
 def test_a_deleted_key_ends_once_the_files_mode_is_corrected(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Any
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     path = keys_file(tmp_path, block("alice", "A") + block("bob", "B"))
     ring = KeyRing(path, clock)
@@ -118,7 +119,7 @@ def test_a_deleted_key_ends_once_the_files_mode_is_corrected(
 
 
 def test_a_read_that_failed_is_tried_again_without_a_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     path = keys_file(tmp_path, block("alice", "A"))
     ring = KeyRing(path, clock)
@@ -134,7 +135,7 @@ def test_a_read_that_failed_is_tried_again_without_a_change(
 
 
 def test_a_mode_that_becomes_too_permissive_is_an_error(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Any
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     path = keys_file(tmp_path, block("alice", "A"))
     ring = KeyRing(path, clock)
@@ -183,7 +184,9 @@ def test_new_keys_differ_and_their_file_is_its_owners_alone(tmp_path: Path) -> N
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_a_caller_has_used_can_be_read(start_server: Any, tmp_path: Path) -> None:
+def test_what_a_caller_has_used_can_be_read(
+    start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
     path = tmp_path / "keys.toml"
     tokens = {caller: new_key(path, caller) for caller in ("alice", "bob", "carol")}
     server = start_server(keys_file=path, http_port=0, max_first_audio_s=1e6)
@@ -217,7 +220,7 @@ def quotas(clock: Any, **shares: Quota) -> Quotas:
     return Quotas(lambda caller: shares.get(caller, Quota()), clock)
 
 
-def test_retry_after_the_stated_wait_is_admitted(clock: Any) -> None:
+def test_retry_after_the_stated_wait_is_admitted(clock: Clock) -> None:
     admit = quotas(clock, alice=Quota(characters_per_minute=77))
     taken = 0
 
@@ -251,7 +254,7 @@ def test_streams_beyond_the_share_are_refused_until_one_ends() -> None:
     ids=["a word", "half a share", "after a text of three minutes' worth"],
 )
 def test_characters_refill_at_the_quotas_rate(
-    first: int, then: int, wait_s: float, clock: Any
+    first: int, then: int, wait_s: float, clock: Clock
 ) -> None:
     admit = quotas(clock, alice=Quota(characters_per_minute=600))  # 10 a second
     admit.take_characters("alice", first)
@@ -264,7 +267,7 @@ def test_characters_refill_at_the_quotas_rate(
     admit.take_characters("alice", then)
 
 
-def test_no_more_than_a_minutes_worth_is_saved_up(clock: Any) -> None:
+def test_no_more_than_a_minutes_worth_is_saved_up(clock: Clock) -> None:
     admit = quotas(clock, alice=Quota(characters_per_minute=600))
     admit.take_characters("alice", 1)
     clock.now_s = 3600
@@ -273,7 +276,7 @@ def test_no_more_than_a_minutes_worth_is_saved_up(clock: Any) -> None:
         admit.take_characters("alice", 600)
 
 
-def test_audio_overdraft_blocks_the_next_call(clock: Any) -> None:
+def test_audio_overdraft_blocks_the_next_call(clock: Clock) -> None:
     admit = quotas(clock, alice=Quota(audio_s_per_minute=60))
     admit.hold("alice", 0).__enter__()
     admit.take_audio("alice", 90)
@@ -305,7 +308,7 @@ def point_elsewhere(folder: Path) -> None:
 
 @pytest.mark.parametrize("change", [write, replace, point_elsewhere])
 def test_a_file_that_changes_has_changed_once(
-    change: Callable[[Path], None], tmp_path: Path, clock: Any
+    change: Callable[[Path], None], tmp_path: Path, clock: Clock
 ) -> None:
     path = tmp_path / "watched"
     if change is point_elsewhere:
@@ -330,7 +333,7 @@ def test_a_file_that_changes_has_changed_once(
     assert not watch.changed()
 
 
-def test_a_caller_whose_key_is_gone_has_no_allowance(tmp_path: Path, clock: Any) -> None:
+def test_a_caller_whose_key_is_gone_has_no_allowance(tmp_path: Path, clock: Clock) -> None:
     path = keys_file(tmp_path, block("alice", "A") + block("bob", "B"))
     admit = Quotas(KeyRing(path, clock).quota, clock)
     admit.take_characters("alice", 5)

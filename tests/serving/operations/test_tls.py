@@ -18,6 +18,7 @@ import pytest
 
 from dlpo.errors import ConfigError
 from dlpo_serving.operations.tls import TlsFiles, grpc_credentials, http_ssl_context
+from tests.serving.conftest import Clock
 
 if TYPE_CHECKING:
     from conftest import Authority, Issued
@@ -89,7 +90,7 @@ async def ask_http(
 
 
 async def test_mutual_tls_lets_in_only_clients_of_its_authority(
-    authority: Authority, stranger: Authority, tmp_path: Path, clock: Any
+    authority: Authority, stranger: Authority, tmp_path: Path, clock: Clock
 ) -> None:
     served = authority.issue("server")
     ours = authority.issue("client")
@@ -122,7 +123,7 @@ async def test_renewed_certificate_is_used_with_its_key(
     authority: Authority,
     stranger: Authority,
     caplog: pytest.LogCaptureFixture,
-    clock: Any,
+    clock: Clock,
 ) -> None:
     caplog.set_level(logging.INFO, "dlpo_serving.operations.files")
     served, renewed = authority.issue("server"), stranger.issue("next")
@@ -159,7 +160,7 @@ async def test_renewed_certificate_is_used_with_its_key(
 
 
 async def test_a_renewed_key_whose_mode_is_corrected_is_used(
-    authority: Authority, caplog: pytest.LogCaptureFixture, clock: Any
+    authority: Authority, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     served, renewed = authority.issue("server"), authority.issue("next")
     files = TlsFiles(served.certificate, served.key)
@@ -181,7 +182,7 @@ async def test_a_renewed_key_whose_mode_is_corrected_is_used(
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_sessions_end_with_their_authority(
-    version: ssl.TLSVersion, authority: Authority, stranger: Authority, tmp_path: Path, clock: Any
+    version: ssl.TLSVersion, authority: Authority, stranger: Authority, tmp_path: Path, clock: Clock
 ) -> None:
     served, ours = authority.issue("server"), authority.issue("client")
     trusted = tmp_path / "clients.pem"

@@ -28,6 +28,7 @@ from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import find_voice
 from tests.callers import WAIT_S, fake_voice, lay
+from tests.serving.conftest import Clock, RunningServer
 
 ANN = [("added", "ann")]
 Damage = Callable[[Path], object]
@@ -88,7 +89,7 @@ class Folder:
 
 @pytest.fixture
 def folder(
-    tmp_path: Path, clock: Any, small_bundle: Bundle, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, clock: Clock, small_bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> Folder:
     (tmp_path / "voices").mkdir()
     return Folder(tmp_path / "voices", clock, small_bundle, caplog)
@@ -309,7 +310,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading
 
 
 def test_slow_loading_does_not_block_callers(
-    start_server: Any, tmp_path: Path, begun: threading.Event
+    start_server: Callable[..., RunningServer], tmp_path: Path, begun: threading.Event
 ) -> None:
     server = start_server(lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)
     assert begun.wait(WAIT_S)

@@ -129,7 +129,7 @@ def stub(channel: grpc.Channel) -> speech_pb2_grpc.SpeechServiceStub:
     ids=["lost", "full"],
 )
 def test_serve_failure_says_when_to_retry(
-    failed: Serve, code: str, reason: str, proxied: Any
+    failed: Serve, code: str, reason: str, proxied: Callable[[Serve], grpc.Channel]
 ) -> None:
     refused = refusal(stub(proxied(failed)).StreamSynthesize, REQUEST)
 
@@ -156,7 +156,9 @@ def flood() -> tuple[Serve, Future[bool]]:
 
 
 def test_a_caller_who_does_not_read_is_sent_away(
-    flood: tuple[Serve, Future[bool]], proxied: Any, monkeypatch: pytest.MonkeyPatch
+    flood: tuple[Serve, Future[bool]],
+    proxied: Callable[[Serve], grpc.Channel],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     serve, reported = flood
     monkeypatch.setattr(proxy, "STALL_S", 0.2)
@@ -175,7 +177,7 @@ async def silent(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
 
 @pytest.mark.parametrize("serve", [failing(grpc.StatusCode.NOT_FOUND), silent])
 def test_without_a_replica_it_is_not_serving(
-    serve: Serve, proxied: Any, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, proxied: Callable[[Serve], grpc.Channel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proxy, "HEALTH_S", 0.05)
     health = health_pb2_grpc.HealthStub(proxied(serve))
@@ -183,7 +185,9 @@ def test_without_a_replica_it_is_not_serving(
     assert health.Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S) == NOT_SERVING
 
 
-def test_a_watch_tells_what_has_changed(proxied: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watch_tells_what_has_changed(
+    proxied: Callable[[Serve], grpc.Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(proxy, "HEALTH_S", 0.01)
     says = iter([SERVING, SERVING, NOT_SERVING])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
 import grpc
 import pytest
@@ -17,6 +17,7 @@ from dlpo_serving.client import CallError, SpeechClient
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2
 from dlpo_serving.request import SpeechRequest
 from tests.callers import ONCE, PATIENT, WAIT_S, Conversation, wait_until
+from tests.serving.ray.conftest import RayServer
 
 FIRST = Conversation.FIRST
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis"
@@ -44,7 +45,9 @@ def heard(address: str) -> dict[str, bytes]:
         }
 
 
-def test_audio_is_that_of_a_plain_server_in_every_way(ray_server: Any, plain_server: str) -> None:
+def test_audio_is_that_of_a_plain_server_in_every_way(
+    ray_server: RayServer, plain_server: str
+) -> None:
     with SpeechClient(ray_server.address) as client:
         client.wait_until_serving(WAIT_S)
         assert "michael" in [voice.name for voice in client.voices()]
@@ -73,12 +76,12 @@ def statuses(address: str) -> list[tuple[grpc.StatusCode, str, bytes]]:
 
 
 def test_statuses_and_their_details_are_those_of_a_plain_server(
-    ray_server: Any, plain_server: str
+    ray_server: RayServer, plain_server: str
 ) -> None:
     assert statuses(ray_server.address) == statuses(plain_server)
 
 
-def test_a_deadline_is_known_to_the_replica(ray_server: Any) -> None:
+def test_a_deadline_is_known_to_the_replica(ray_server: RayServer) -> None:
     with grpc.insecure_channel(ray_server.address) as channel:
         stub = speech_pb2_grpc.SpeechServiceStub(channel)
         text = FIRST * 20
@@ -93,7 +96,7 @@ def test_a_deadline_is_known_to_the_replica(ray_server: Any) -> None:
         assert info.reason == "DEADLINE_TOO_SHORT"
 
 
-def test_a_cancelled_call_ends_in_the_replica(ray_server: Any) -> None:
+def test_a_cancelled_call_ends_in_the_replica(ray_server: RayServer) -> None:
     with SpeechClient(ray_server.address) as client:
         stream = client.stream(SpeechRequest(FIRST * 60), timeout_s=WAIT_S)
         next(iter(stream))
@@ -104,7 +107,7 @@ def test_a_cancelled_call_ends_in_the_replica(ray_server: Any) -> None:
     assert "code=CANCELLED" in line
 
 
-def test_killed_replica_loses_only_its_streams(ray_server: Any, plain_server: str) -> None:
+def test_killed_replica_loses_only_its_streams(ray_server: RayServer, plain_server: str) -> None:
     with SpeechClient(plain_server) as client:
         whole = Conversation(client).finish()
     with ExitStack() as callers:
@@ -126,14 +129,14 @@ def test_killed_replica_loses_only_its_streams(ray_server: Any, plain_server: st
     assert killed not in ray_server.replicas()
 
 
-def test_taken_port_is_reported(ray_server: Any, run_on_ray: Any) -> None:
+def test_taken_port_is_reported(ray_server: RayServer, run_on_ray: Callable[..., str]) -> None:
     port = ray_server.address.rpartition(":")[2]
 
     assert f"can't listen on port {port}" in run_on_ray("--host", "0.0.0.0", "--port", port)
 
 
 def test_sigterm_lets_calls_end_and_leaves_nothing_behind(
-    ray_server: Any, plain_server: str
+    ray_server: RayServer, plain_server: str
 ) -> None:
     with SpeechClient(plain_server) as client:
         whole = Conversation(client).finish()

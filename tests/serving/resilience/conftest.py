@@ -19,6 +19,7 @@ from dlpo_serving.protocols import endpoints
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.stream import AdmissionPolicy
 from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess, rest_of, server_process
+from tests.serving.conftest import RunningServer
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA = 0
@@ -155,7 +156,9 @@ def raw_http2() -> Iterator[Callable[..., RawHttp2]]:
 
 
 @pytest.fixture
-def patient_server(start_server: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def patient_server(
+    start_server: Callable[..., RunningServer], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
     """`start_server`, but a busy machine does not refuse what a test expects to be spoken."""
     patient = {"utilisation": 1e6, "burst_utilisation": 1e6}
     monkeypatch.setattr(
@@ -165,7 +168,7 @@ def patient_server(start_server: Any, monkeypatch: pytest.MonkeyPatch) -> Callab
 
 
 @pytest.fixture
-def attacked(patient_server: Any) -> Callable[..., AbstractContextManager[Any]]:
+def attacked(patient_server: Callable[..., Any]) -> Callable[..., AbstractContextManager[Any]]:
     """`with attacked(**settings) as server:`; a neighbour hears all during the block and after."""
 
     @contextmanager

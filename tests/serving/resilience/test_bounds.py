@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import aiohttp
@@ -20,6 +20,7 @@ from dlpo.text.common import phonemes
 from dlpo.v1 import speech_pb2
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, refusal
+from tests.serving.conftest import RunningServer
 
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 LONG = "fake*" + "1" * 100_000 + "x"
@@ -69,7 +70,7 @@ async def wyoming(server: Any, voice: dict[str, str]) -> str:
 
 
 def test_a_long_voice_name_is_refused_before_it_is_read(
-    attacked: Any, http_speech: Any, read: list[int]
+    attacked: Callable[..., AbstractContextManager[Any]], http_speech: Any, read: list[int]
 ) -> None:
     with attacked(http_port=0, wyoming_port=0) as server:
 
@@ -117,7 +118,9 @@ def test_a_long_voice_name_is_refused_before_it_is_read(
 
 
 def test_oversized_dictionary_is_refused_unread(
-    attacked: Any, http_speech: Any, monkeypatch: pytest.MonkeyPatch
+    attacked: Callable[..., AbstractContextManager[Any]],
+    http_speech: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = ",".join(f"{word}  fɪʃ" for word in MANY)
     config = speech_pb2.SynthesisConfig(dictionary=MANY)
@@ -153,7 +156,9 @@ def parsing_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 
 def test_a_large_dictionary_is_parsed_by_a_worker(
-    attacked: Any, http_speech: Any, monkeypatch: pytest.MonkeyPatch
+    attacked: Callable[..., AbstractContextManager[Any]],
+    http_speech: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = dict(list(MANY.items())[:900])
     theirs = ",".join(f"{word}  fɪʃ" for word in words)
@@ -185,7 +190,7 @@ def test_a_large_dictionary_is_parsed_by_a_worker(
 
 
 def test_a_dictionary_is_charged_like_a_text_after_admission(
-    start_server: Any, tmp_path: Any
+    start_server: Callable[..., RunningServer], tmp_path: Any
 ) -> None:
     from dlpo_serving.operations.keys import new_key
 
@@ -208,7 +213,9 @@ def test_a_dictionary_is_charged_like_a_text_after_admission(
 
 
 @pytest.mark.parametrize("character", ["a", "é", "今"])
-def test_an_error_about_a_long_value_is_short_and_not_retried(server: Any, character: str) -> None:
+def test_an_error_about_a_long_value_is_short_and_not_retried(
+    server: RunningServer, character: str
+) -> None:
     word = character * 50_000
     for config in ({"dictionary": {"a": word}}, {"dictionary": {word: "F"}}, {"voice": word}):
         refused = refusal(

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import AbstractContextManager
 
 import pytest
 from openai import APIStatusError, OpenAI
 
 from dlpo_serving.scheduling.waiting_line import WaitingLine
 from tests.callers import WAIT_S
+from tests.serving.conftest import RunningServer
+from tests.serving.resilience.conftest import Neighbour
 
 CALLERS = 20
 
 
 @pytest.mark.parametrize("queue_s", [0.0, WAIT_S])
 def test_callers_who_start_together_get_audio_in_turn(
-    queue_s: float, start_server: Any, neighbour: Any, monkeypatch: pytest.MonkeyPatch
+    queue_s: float,
+    start_server: Callable[..., RunningServer],
+    neighbour: Callable[..., AbstractContextManager[Neighbour]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waited = []
     join = WaitingLine.join

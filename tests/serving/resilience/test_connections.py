@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from typing import Any
 
 import grpc
@@ -43,7 +43,10 @@ def status(connection: socket.socket, path: str = "/") -> int:
 
 @pytest.mark.parametrize("trusted", [False, True])
 def test_one_address_holds_a_quarter_and_probes_are_answered(
-    trusted: bool, attacked: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+    trusted: bool,
+    attacked: Callable[..., AbstractContextManager[Any]],
+    connect: Callable[..., socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 40)
     greedy, other = "127.0.0.2", "127.0.0.3"
@@ -57,7 +60,9 @@ def test_one_address_holds_a_quarter_and_probes_are_answered(
 
 
 def test_beyond_all_places_a_probe_is_still_answered(
-    attacked: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+    attacked: Callable[..., AbstractContextManager[Any]],
+    connect: Callable[..., socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 4)
     with attacked(http_port=0) as server:
@@ -79,7 +84,10 @@ def is_open(connection: socket.socket, data: bytes) -> bool:
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/openapi.json"])
 def test_replies_that_nobody_reads_do_not_hold_a_connection(
-    path: str, attacked: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+    path: str,
+    attacked: Callable[..., AbstractContextManager[Any]],
+    connect: Callable[..., socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("SWEEP_S", "LATER_S"):
         monkeypatch.setattr(connections, name, 0.02)
@@ -156,7 +164,7 @@ def test_other_addresses_answer_to_any_name() -> None:
 
 
 def test_watches_and_reflection_of_one_address_have_a_limit(
-    attacked: Any, monkeypatch: pytest.MonkeyPatch
+    attacked: Callable[..., AbstractContextManager[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interceptor, "MAX_OPEN", 20)
     with attacked() as server:

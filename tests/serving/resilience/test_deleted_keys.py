@@ -42,7 +42,7 @@ class Guarded:
 
 @pytest.fixture
 def guarded(
-    patient_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    patient_server: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Guarded]:
     """Bob speaks during the test, and hears the same as alone."""
     monkeypatch.setattr("dlpo_serving.operations.files.POLL_S", 0.0)

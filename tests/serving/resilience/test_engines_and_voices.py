@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import weakref
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +26,7 @@ from dlpo_serving.loading import registry
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
 from tests.callers import ONCE, WAIT_S, UnluckyEngine, fake_voice, lay, refusal, wait_until
+from tests.serving.resilience.conftest import Neighbour
 
 UNLUCKY = 13  # seed of the calls that go wrong
 TEXT = "Noise becomes speech, step by step."
@@ -85,7 +88,10 @@ def unlucky_calls() -> dict[str, list[bytes]]:
 
 
 def test_engine_failure_fails_only_its_calls(
-    patient_server: Any, neighbour: Any, http_speech: Any, caplog: pytest.LogCaptureFixture
+    patient_server: Callable[..., Any],
+    neighbour: Callable[..., AbstractContextManager[Neighbour]],
+    http_speech: Any,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def throw() -> None:
         raise RuntimeError("at /secret/path")
@@ -131,8 +137,8 @@ def test_a_server_whose_engine_hangs_ends_with_1_and_one_line(tmp_path: Path) ->
 
 
 def test_voices_that_come_corrupt_again_and_go_disturb_no_stream(
-    patient_server: Any,
-    neighbour: Any,
+    patient_server: Callable[..., Any],
+    neighbour: Callable[..., AbstractContextManager[Neighbour]],
     caplog: pytest.LogCaptureFixture,
     tiny_bundle: Path,
     tmp_path: Path,

@@ -12,6 +12,7 @@ import pytest
 
 from dlpo_serving.protocols.http import speech_socket
 from tests.callers import fake_voice
+from tests.serving.conftest import Clock
 
 OWN, REALTIME = "v1/audio/speech/stream", "v1/realtime"
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input"
@@ -129,7 +130,7 @@ def small_server() -> Iterator[Any]:
         yield server
 
 
-def test_a_pace_lets_a_burst_through_and_then_so_many_a_second(clock: Any) -> None:
+def test_a_pace_lets_a_burst_through_and_then_so_many_a_second(clock: Clock) -> None:
     pace = speech_socket.Pace(10, 2.0, clock)
     assert [pace.wait_s() for _ in range(12)] == [0.0] * 10 + [0.5, 1.0]
     clock.now_s = 100.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -126,7 +127,7 @@ firsts = st.sampled_from((
 
 
 @pytest.fixture
-def server(patient_server: Any) -> Any:
+def server(patient_server: Callable[..., Any]) -> Any:
     return patient_server(http_port=0)
 
 

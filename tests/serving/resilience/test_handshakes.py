@@ -45,14 +45,14 @@ class TlsServer:
 
 @pytest.fixture
 def tls_server(
-    patient_server: Any, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    patient_server: Callable[..., Any], authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], TlsServer]]:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 40)
     with ExitStack() as stack:
         yield lambda: TlsServer(patient_server, authority, stack)
 
 
-def test_unfinished_handshakes_count_for_their_address(tls_server: Any) -> None:
+def test_unfinished_handshakes_count_for_their_address(tls_server: Callable[[], TlsServer]) -> None:
     server = tls_server()
     begun = [server.silent(GREEDY) for _ in range(10)]
     for one in begun[::2]:
@@ -65,7 +65,9 @@ def test_unfinished_handshakes_count_for_their_address(tls_server: Any) -> None:
     wait_until(lambda: server.status(GREEDY, "/v1/voices") == 200)
 
 
-def test_unfinished_handshakes_end(tls_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unfinished_handshakes_end(
+    tls_server: Callable[[], TlsServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connections, "HANDSHAKE_S", 0.2)
     server = tls_server()
     begun = [server.silent(GREEDY) for _ in range(10)]
@@ -75,7 +77,7 @@ def test_unfinished_handshakes_end(tls_server: Any, monkeypatch: pytest.MonkeyPa
     wait_until(lambda: server.status(GREEDY, "/v1/voices") == 200)
 
 
-def test_malformed_handshake_ends_only_its_connection(tls_server: Any) -> None:
+def test_malformed_handshake_ends_only_its_connection(tls_server: Callable[[], TlsServer]) -> None:
     server = tls_server()
     for _ in range(60):  # more than there are places
         plain = server.silent(GREEDY)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
 
 from dlpo.v1 import speech_pb2
 from tests.callers import WAIT_S
+from tests.serving.conftest import RunningServer
+from tests.serving.resilience.conftest import RawHttp2
 
 
 class Written(logging.Handler):
@@ -21,7 +23,9 @@ class Written(logging.Handler):
         self.text += self.format(record)
 
 
-def test_non_utf_8_metadata_leaks_and_logs_nothing(server: Any, raw_http2: Any) -> None:
+def test_non_utf_8_metadata_leaks_and_logs_nothing(
+    server: RunningServer, raw_http2: Callable[..., RawHttp2]
+) -> None:
     written, root = Written(), logging.getLogger()
     root.addHandler(written)
     secret, sent = b"Bearer dlpo-SECRET-TOKEN" + b"\xff" * 70, 0

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
 import grpc
@@ -18,7 +19,8 @@ from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
-from tests.callers import WAIT_S
+from tests.callers import WAIT_S, ServerProcess
+from tests.serving.resilience.conftest import Neighbour
 
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
@@ -59,7 +61,7 @@ def grpc_status(server: Any, method: str, *messages: Any) -> str:
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_bombs_and_extremes_are_refused_by_every_protocol(
-    what: str, attacked: Any, http_speech: Any
+    what: str, attacked: Callable[..., AbstractContextManager[Any]], http_speech: Any
 ) -> None:
     text, status, http_status = REFUSED[what]
     is_ssml = what in BOMBS
@@ -130,7 +132,9 @@ def conversations() -> Iterator[Callable[..., list[Conversation]]]:
 
 
 def test_empty_conversations_leave_slots_to_others(
-    patient_server: Any, conversations: Any, neighbour: Any
+    patient_server: Callable[..., Any],
+    conversations: Callable[..., list[Conversation]],
+    neighbour: Callable[..., AbstractContextManager[Neighbour]],
 ) -> None:
     server = patient_server(max_streams=10)
     crowd = conversations(server.address, 20)
@@ -141,7 +145,9 @@ def test_empty_conversations_leave_slots_to_others(
         pass
 
 
-def test_idle_conversation_yields_its_slot(patient_server: Any, conversations: Any) -> None:
+def test_idle_conversation_yields_its_slot(
+    patient_server: Callable[..., Any], conversations: Callable[..., list[Conversation]]
+) -> None:
     server = patient_server(max_streams=2, peer_share=1.0)
     (first,) = conversations(server.address, 1)
     next(first.call)  # admitted, before the second
@@ -160,7 +166,9 @@ def test_idle_conversation_yields_its_slot(patient_server: Any, conversations: A
     assert next(second.call).audio
 
 
-def test_sigterm_drains_streams_of_every_protocol(start_process: Any, http_speech: Any) -> None:
+def test_sigterm_drains_streams_of_every_protocol(
+    start_process: Callable[..., AbstractContextManager[ServerProcess]], http_speech: Any
+) -> None:
     with (
         start_process("--max-first-audio-s", "1000") as server,
         SpeechClient(server.address, retries=RetryPolicy(attempts=1)) as client,

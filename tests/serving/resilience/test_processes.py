@@ -9,8 +9,8 @@ import queue
 import resource
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import pytest
@@ -18,7 +18,8 @@ import pytest
 from dlpo.v1 import speech_pb2
 from dlpo_serving.client import RetryPolicy, SpeechClient
 from dlpo_serving.request import SpeechRequest
-from tests.callers import PATIENT, WAIT_S, wait_until
+from tests.callers import PATIENT, WAIT_S, ServerProcess, wait_until
+from tests.serving.resilience.conftest import Neighbour, RawHttp2
 
 pytestmark = pytest.mark.full
 
@@ -32,7 +33,9 @@ MEMORY_KIB = 32 << 10  # that allocators may keep; a leaked connection or stream
 
 
 @pytest.fixture
-def replicas(start_process: Any) -> Iterator[tuple[Any, Any, str]]:
+def replicas(
+    start_process: Callable[..., AbstractContextManager[ServerProcess]],
+) -> Iterator[tuple[Any, Any, str]]:
     """Two servers, and the address by which a client knows both."""
     with start_process() as first, start_process() as second:
         yield first, second, f"ipv4:{first.address},{second.address}"
@@ -60,13 +63,15 @@ def test_calls_without_audio_restart_at_another_replica(
 
 
 @pytest.fixture(scope="module")
-def server(start_process: Any) -> Iterator[Any]:
+def server(start_process: Callable[..., AbstractContextManager[ServerProcess]]) -> Iterator[Any]:
     with start_process() as process:
         yield process
 
 
 @pytest.fixture
-def unharmed(server: Any, neighbour: Any) -> Iterator[Any]:
+def unharmed(
+    server: Any, neighbour: Callable[..., AbstractContextManager[Neighbour]]
+) -> Iterator[Any]:
     """The server, with a neighbour beside the test; then it must hold as little as before it."""
     with neighbour(server.address):
         pass  # so that what is made once is made
@@ -100,7 +105,9 @@ def test_a_thousand_connections_that_are_opened_and_dropped(unharmed: Any, endpo
         connection.close()
 
 
-def test_connections_that_are_reset_amid_their_streams(unharmed: Any, raw_http2: Any) -> None:
+def test_connections_that_are_reset_amid_their_streams(
+    unharmed: Any, raw_http2: Callable[..., RawHttp2]
+) -> None:
     for _ in range(5):
         connection = raw_http2(unharmed.address)
         connection.begin(STREAM)
@@ -119,7 +126,9 @@ def test_connections_that_are_reset_amid_their_streams(unharmed: Any, raw_http2:
         reader.close()
 
 
-def test_calls_that_are_cancelled_as_fast_as_they_are_begun(unharmed: Any, raw_http2: Any) -> None:
+def test_calls_that_are_cancelled_as_fast_as_they_are_begun(
+    unharmed: Any, raw_http2: Callable[..., RawHttp2]
+) -> None:
     connection = raw_http2(unharmed.address)
     with suppress(ConnectionError):  # the server may send such a client away
         for number in range(3000):  # gRPC's own limit of calls to be handled is 1000
@@ -131,7 +140,9 @@ def test_calls_that_are_cancelled_as_fast_as_they_are_begun(unharmed: Any, raw_h
         assert other.speak(SpeechRequest(PHRASE), timeout_s=WAIT_S).audio
 
 
-def test_pings_without_end_are_answered_with_the_end(unharmed: Any, raw_http2: Any) -> None:
+def test_pings_without_end_are_answered_with_the_end(
+    unharmed: Any, raw_http2: Callable[..., RawHttp2]
+) -> None:
     connection = raw_http2(unharmed.address)
 
     def flood() -> None:
@@ -142,7 +153,9 @@ def test_pings_without_end_are_answered_with_the_end(unharmed: Any, raw_http2: A
         flood()
 
 
-def test_more_calls_than_a_connection_may_have_wait_or_end(unharmed: Any, raw_http2: Any) -> None:
+def test_more_calls_than_a_connection_may_have_wait_or_end(
+    unharmed: Any, raw_http2: Callable[..., RawHttp2]
+) -> None:
     connection = raw_http2(unharmed.address)
     for number in range(3000):  # their requests never come
         connection.begin(STREAM, 2 * number + 1)
@@ -158,7 +171,9 @@ def test_a_server_asks_for_as_many_files_as_it_may_have(server: Any) -> None:
 
 @pytest.mark.parametrize("endpoint", ["address", "http_address"])
 def test_out_of_descriptors_open_calls_finish(
-    endpoint: str, start_process: Any, neighbour: Any
+    endpoint: str,
+    start_process: Callable[..., AbstractContextManager[ServerProcess]],
+    neighbour: Callable[..., AbstractContextManager[Neighbour]],
 ) -> None:
     with start_process() as server, neighbour(server.address) as other:
         limit = server.figures()["files"] + 20

@@ -10,6 +10,7 @@ import pytest
 
 from dlpo.v1 import speech_pb2
 from tests.callers import WAIT_S, refusal
+from tests.serving.conftest import RunningServer
 
 TEXT = "Noise becomes speech, step by step. Is it not strange, at 10? So it is."
 
@@ -54,7 +55,7 @@ def writer() -> Iterator[Writer]:
     writer.send(None)
 
 
-def test_a_stream_has_info_then_audio_then_totals(server: Any) -> None:
+def test_a_stream_has_info_then_audio_then_totals(server: RunningServer) -> None:
     parts = parts_of(server, [CONFIG, *texts([TEXT, " 😀"])])
 
     kinds = [part.WhichOneof("part") for part in parts]
@@ -69,7 +70,7 @@ def test_a_stream_has_info_then_audio_then_totals(server: Any) -> None:
 
 
 def test_text_letter_by_letter_equals_the_whole(
-    server: Any,
+    server: RunningServer,
 ) -> None:
     parts = parts_of(server, [CONFIG, *texts(TEXT)])
 
@@ -82,7 +83,9 @@ def test_text_letter_by_letter_equals_the_whole(
     assert {part.audio.sentence for part in parts if part.HasField("audio")} >= {0, 1, 2}
 
 
-def test_first_sentence_is_heard_before_the_second_arrives(server: Any, writer: Writer) -> None:
+def test_first_sentence_is_heard_before_the_second_arrives(
+    server: RunningServer, writer: Writer
+) -> None:
     call = server.stub.IncrementalSynthesize(iter(writer), timeout=WAIT_S)
     writer.send(CONFIG)
     assert next(call).HasField("info")
@@ -94,7 +97,7 @@ def test_first_sentence_is_heard_before_the_second_arrives(server: Any, writer: 
     assert list(call)[-1].HasField("totals")
 
 
-def test_flush_speaks_what_has_no_end_yet(server: Any, writer: Writer) -> None:
+def test_flush_speaks_what_has_no_end_yet(server: RunningServer, writer: Writer) -> None:
     call = server.stub.IncrementalSynthesize(iter(writer), timeout=WAIT_S)
     writer.send(CONFIG, *texts(["noise becomes"]), FLUSH)
     assert next(call).HasField("info")
@@ -127,13 +130,15 @@ def test_flush_speaks_what_has_no_end_yet(server: Any, writer: Writer) -> None:
         "no text", "no words", "too long", "speed", "encoding",
     ],
 )  # fmt: skip
-def test_invalid_argument_names_the_field(server: Any, requests: list[Request], field: str) -> None:
+def test_invalid_argument_names_the_field(
+    server: RunningServer, requests: list[Request], field: str
+) -> None:
     refused = refusal(server.stub.IncrementalSynthesize, iter(requests))
 
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
-def test_undecodable_bytes_are_an_invalid_argument(server: Any) -> None:
+def test_undecodable_bytes_are_an_invalid_argument(server: RunningServer) -> None:
     call = server.channel.stream_stream("/dlpo.v1.SpeechService/IncrementalSynthesize")
 
     refused = refusal(call, iter([CONFIG.SerializeToString(), b"\xff\xff"]))
@@ -141,7 +146,7 @@ def test_undecodable_bytes_are_an_invalid_argument(server: Any) -> None:
     assert refused.code == "INVALID_ARGUMENT"
 
 
-def test_slow_writer_ends_in_deadline_exceeded(server: Any, writer: Writer) -> None:
+def test_slow_writer_ends_in_deadline_exceeded(server: RunningServer, writer: Writer) -> None:
     writer.send(CONFIG, *texts(["Noise becomes"]))
 
     refused = refusal(server.stub.IncrementalSynthesize, iter(writer), timeout=0.1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
@@ -18,6 +18,7 @@ from dlpo_serving.encodings.wire import decode_samples, encoding_message, read_e
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import WAIT_S, refusal
+from tests.serving.conftest import GatedEngine, RunningServer
 
 F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
@@ -32,7 +33,7 @@ def stream_request(text: str = TEXT, **config: Any) -> speech_pb2.StreamSynthesi
     )
 
 
-def test_code_and_emoji_follow_options_and_are_reported(server: Any) -> None:
+def test_code_and_emoji_follow_options_and_are_reported(server: RunningServer) -> None:
     text = "Hi 👍\n```py\nx\n```"
     read = {"code": speech_pb2.CODE_READING_SKIP, "emoji": speech_pb2.EMOJI_READING_NAME}
 
@@ -46,7 +47,9 @@ def test_code_and_emoji_follow_options_and_are_reported(server: Any) -> None:
         list(server.stub.StreamSynthesize(stream_request(text, code=9), timeout=WAIT_S))
 
 
-def test_stream_and_unary_reply_equal_offline_audio(server: Any, synthesizer: Synthesizer) -> None:
+def test_stream_and_unary_reply_equal_offline_audio(
+    server: RunningServer, synthesizer: Synthesizer
+) -> None:
     settings = {"speed": 1.1, "pitch_semitones": 1.5, "seed": 3, "steps": 1, "volume_db": -6.0}
     request = stream_request(encoding=F32, **settings)
 
@@ -83,7 +86,7 @@ def first_accepted(server: Any, text: str = TEXT) -> Iterator[Part]:
     raise AssertionError("the slot was never freed")
 
 
-def test_voices_are_listed_with_their_ranges(server: Any) -> None:
+def test_voices_are_listed_with_their_ranges(server: RunningServer) -> None:
     (voice,) = server.stub.ListVoices(speech_pb2.ListVoicesRequest()).voices
 
     assert (voice.name, voice.language, list(voice.steps)) == ("fake", "en-US", [1, 3])
@@ -105,7 +108,7 @@ def test_voices_are_listed_with_their_ranges(server: Any) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_bad_values_are_invalid_arguments_that_name_the_field(
-    server: Any, request_: speech_pb2.StreamSynthesizeRequest, field: str
+    server: RunningServer, request_: speech_pb2.StreamSynthesizeRequest, field: str
 ) -> None:
     refused = refusal(server.stub.StreamSynthesize, request_)
 
@@ -122,7 +125,7 @@ def test_bad_values_are_invalid_arguments_that_name_the_field(
     ],
     ids=["unknown", "a path", "long", "too long"],
 )
-def test_an_unknown_voice_has_a_short_status(server: Any, voice: str, code: str) -> None:
+def test_an_unknown_voice_has_a_short_status(server: RunningServer, voice: str, code: str) -> None:
     refused = refusal(server.stub.StreamSynthesize, stream_request(voice=voice))
 
     assert refused.code == code
@@ -132,7 +135,7 @@ def test_an_unknown_voice_has_a_short_status(server: Any, voice: str, code: str)
 
 
 def test_disconnected_client_frees_its_slot(
-    start_server: Any,
+    start_server: Callable[..., RunningServer],
 ) -> None:
     server = start_server(max_streams=1)
     # A connection of its own; more bytes than it holds, of which the first message alone is read.
@@ -147,7 +150,7 @@ def test_disconnected_client_frees_its_slot(
 
 
 def test_a_unary_reply_that_is_too_long_points_to_the_stream(
-    server: Any, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlpo_serving.service.MAX_UNARY_BYTES", 20_000)
 
@@ -158,7 +161,7 @@ def test_a_unary_reply_that_is_too_long_points_to_the_stream(
 
 
 def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
-    gated_engine: Any, gated_server: Any
+    gated_engine: GatedEngine, gated_server: Callable[..., RunningServer]
 ) -> None:
     server = gated_server(max_streams=1)
     call = server.stub.StreamSynthesize(stream_request())
@@ -174,7 +177,9 @@ def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
     assert gated_engine.calls.count("denoiser_3") <= before + 1 + len(spoken)
 
 
-def test_a_stream_longer_than_the_grace_is_cut(gated_engine: Any, gated_server: Any) -> None:
+def test_a_stream_longer_than_the_grace_is_cut(
+    gated_engine: GatedEngine, gated_server: Callable[..., RunningServer]
+) -> None:
     server = gated_server(grace_s=0.0)
     running = server.stub.StreamSynthesize(stream_request())
     assert gated_engine.waiting.acquire(timeout=WAIT_S)
@@ -197,7 +202,7 @@ def chunks_of(server: Any, **config: Any) -> list[speech_pb2.AudioChunk]:
     return [part.audio for part in parts if part.HasField("audio")]
 
 
-def test_words_come_in_order_with_their_text_span(server: Any) -> None:
+def test_words_come_in_order_with_their_text_span(server: RunningServer) -> None:
     words = reply_to(server).words
 
     assert [word.word for word in words[:4]] == ["in", "nineteen", "ninety", "nine"]
@@ -212,7 +217,7 @@ def test_words_come_in_order_with_their_text_span(server: Any) -> None:
         assert word.start_sample < word.end_sample
 
 
-def test_a_chunk_tells_the_words_that_begin_in_it(server: Any) -> None:
+def test_a_chunk_tells_the_words_that_begin_in_it(server: RunningServer) -> None:
     chunks = chunks_of(server)
 
     ends = [chunk.sample_offset for chunk in chunks[1:]] + [chunks[-1].sample_offset + 10**9]
@@ -222,7 +227,7 @@ def test_a_chunk_tells_the_words_that_begin_in_it(server: Any) -> None:
     assert [word for chunk in chunks for word in chunk.words] == list(reply_to(server).words)
 
 
-def test_words_and_phonemes_come_only_on_request(server: Any) -> None:
+def test_words_and_phonemes_come_only_on_request(server: RunningServer) -> None:
     words = reply_to(server, "Noise.", time_detail=speech_pb2.TIME_DETAIL_PHONEMES).words
 
     phonemes = words[0].phonemes
@@ -237,7 +242,7 @@ def test_words_and_phonemes_come_only_on_request(server: Any) -> None:
     assert not any(chunk.words for chunk in chunks_of(server, **none))
 
 
-def test_times_are_those_of_the_rate_of_the_reply(server: Any) -> None:
+def test_times_are_those_of_the_rate_of_the_reply(server: RunningServer) -> None:
     own, other = reply_to(server), reply_to(server, sample_rate_hz=44_100)
 
     assert other.info.format.sample_rate_hz == 44_100
@@ -248,7 +253,7 @@ def test_times_are_those_of_the_rate_of_the_reply(server: Any) -> None:
         assert word.start_s == pytest.approx(same.start_s, abs=1e-4)
 
 
-def test_ssml_marks_come_as_they_are_passed(server: Any) -> None:
+def test_ssml_marks_come_as_they_are_passed(server: RunningServer) -> None:
     document = '<speak>Noise <mark name="here"/> becomes <break time="1s"/> speech.</speak>'
 
     reply = reply_to(server, ssml=document)

@@ -24,6 +24,7 @@ from dlpo_serving.service import LoadedVoice, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import WAIT_S, fake_voice, in_another_thread
+from tests.serving.conftest import GatedEngine
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
 
@@ -119,7 +120,9 @@ def open_http_server() -> Iterator[Callable[..., RunningServer]]:
 
 
 @pytest.fixture
-def gated_server(gated_engine: Any, open_http_server: Any) -> Callable[..., RunningServer]:
+def gated_server(
+    gated_engine: GatedEngine, open_http_server: Callable[..., RunningServer]
+) -> Callable[..., RunningServer]:
     """`gated_server()`: as `open_http_server`; from then on its engine waits for `gated_engine`."""
 
     def start() -> RunningServer:

@@ -17,6 +17,7 @@ from dlpo_serving.protocols.http.requests import HttpLimits, voice_named
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import fake_voice
+from tests.serving.protocols.http.conftest import RunningServer
 
 TEXT = "Noise becomes speech."
 FORMATS = {  # response_format -> media type, rate in Hz
@@ -30,7 +31,7 @@ FORMATS = {  # response_format -> media type, rate in Hz
 
 
 @pytest.fixture(scope="module")
-def openai(server: Any) -> Iterator[OpenAI]:
+def openai(server: RunningServer) -> Iterator[OpenAI]:
     with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
         yield client
 

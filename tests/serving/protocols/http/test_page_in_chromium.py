@@ -13,7 +13,10 @@ from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from dlpo_serving.synthesizer import Synthesizer
 from tests import browsing
+from tests.serving.conftest import GatedEngine
+from tests.serving.protocols.http.conftest import RunningServer
 
 
 class Page(browsing.Page):
@@ -57,7 +60,7 @@ class Page(browsing.Page):
 
 
 @pytest.fixture
-def page(browser: Chrome, server: Any) -> Iterator[Page]:
+def page(browser: Chrome, server: RunningServer) -> Iterator[Page]:
     browser.get_log("browser")
     page = Page(browser, server.url)
     yield page
@@ -123,7 +126,7 @@ def test_pieces_play_without_a_gap_or_overlap(page: Page) -> None:
     assert sum(length for _, length in started) == page.figures()["samples"]
 
 
-def test_a_link_sets_the_page_and_its_request_is_copied(page: Page, server: Any) -> None:
+def test_a_link_sets_the_page_and_its_request_is_copied(page: Page, server: RunningServer) -> None:
     page.browser.get(f"{server.url}/?#text=It%27s+5.&seed=7&voice=nobody")
     page.wait_for(lambda: page.text_of("server") == "ready")
     page.run(
@@ -158,7 +161,9 @@ def test_a_word_is_put_right_and_speech_goes_on_from_anywhere(page: Page) -> Non
 
 
 def test_escape_stops_sound_and_work(
-    gated_engine: Any, gated_server: Any, open_page: Callable[[Any], Page]
+    gated_engine: GatedEngine,
+    gated_server: Callable[..., RunningServer],
+    open_page: Callable[[Any], Page],
 ) -> None:
     server = gated_server()
     page = open_page(server)
@@ -227,7 +232,7 @@ def test_a_saved_file_holds_what_was_heard(page: Page, tmp_path: Path) -> None:
 
 
 def test_a_server_that_asks_for_a_token_gets_one_from_the_page(
-    synthesizer: Any, browser: Chrome, open_http_server: Any
+    synthesizer: Synthesizer, browser: Chrome, open_http_server: Callable[..., RunningServer]
 ) -> None:
     server = open_http_server(synthesizer, authorize=lambda token: "me")
     browser.get(server.url)

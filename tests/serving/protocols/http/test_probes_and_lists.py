@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import resources
 from typing import Any
@@ -15,14 +16,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.server import listening
+from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import rest_of
+from tests.serving.protocols.http.conftest import Client, RunningServer
 
 FILES = list(resources.files("dlpo_serving.protocols.http").joinpath("page").iterdir())
 PATHS = ["/" if file.name == "index.html" else f"/page/{file.name}" for file in FILES]
 TIMEOUT_S = 20.0
 
 
-def test_probes_follow_the_voice(client: Any, synthesizer: Any, open_http_server: Any) -> None:
+def test_probes_follow_the_voice(
+    client: Client, synthesizer: Synthesizer, open_http_server: Callable[..., RunningServer]
+) -> None:
     cold, server = open_http_server(None, show_metrics=False), open_http_server(synthesizer)
 
     def statuses(server: Any) -> list[int]:
@@ -36,7 +41,7 @@ def test_probes_follow_the_voice(client: Any, synthesizer: Any, open_http_server
 
 
 def test_prometheus_metrics_count_what_was_spoken(
-    client: Any, synthesizer: Any, open_http_server: Any
+    client: Client, synthesizer: Synthesizer, open_http_server: Callable[..., RunningServer]
 ) -> None:
     server = open_http_server(synthesizer)
     client.speak(server).read()
@@ -56,7 +61,7 @@ def test_prometheus_metrics_count_what_was_spoken(
     assert handled == {("POST /v1/audio/speech", "200"): 1}
 
 
-def test_voices_are_listed_with_their_ranges(client: Any, server: Any) -> None:
+def test_voices_are_listed_with_their_ranges(client: Client, server: RunningServer) -> None:
     (voice,) = json.loads(client.get(server, "/v1/voices").read())["data"]
 
     assert (voice["id"], voice["language"], voice["sample_rate"]) == ("fake", "en-US", 22_050)
@@ -77,7 +82,7 @@ def test_voices_are_listed_with_their_ranges(client: Any, server: Any) -> None:
     ],
 )
 def test_other_paths_and_methods_are_refused_in_json(
-    client: Any, server: Any, method: str, path: str, status: int
+    client: Client, server: RunningServer, method: str, path: str, status: int
 ) -> None:
     connection = client.connect(server)
 
@@ -90,7 +95,9 @@ def test_other_paths_and_methods_are_refused_in_json(
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_each_file_is_sent_with_a_strict_policy(client: Any, server: Any, path: str) -> None:
+def test_each_file_is_sent_with_a_strict_policy(
+    client: Client, server: RunningServer, path: str
+) -> None:
     response = client.get(server, path)
 
     assert response.status == 200
@@ -106,7 +113,9 @@ def test_each_file_is_sent_with_a_strict_policy(client: Any, server: Any, path: 
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_file_that_has_not_changed_is_not_sent_again(client: Any, server: Any) -> None:
+def test_a_file_that_has_not_changed_is_not_sent_again(
+    client: Client, server: RunningServer
+) -> None:
     tag = client.get(server, "/").headers["ETag"]
 
     again = client.get(server, "/", **{"If-None-Match": tag})
@@ -127,7 +136,10 @@ def test_a_file_that_has_not_changed_is_not_sent_again(client: Any, server: Any)
     ids=["nothing", "half a line", "half a header", "a line at a time"],
 )
 def test_a_connection_whose_request_does_not_come_is_closed(
-    sent: bytes, dribbled: bytes, open_http_server: Any, monkeypatch: pytest.MonkeyPatch
+    sent: bytes,
+    dribbled: bytes,
+    open_http_server: Callable[..., RunningServer],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("dlpo_serving.protocols.http.server.IDLE_S", 0.2)
     server = open_http_server(None)
@@ -158,7 +170,9 @@ def test_a_connection_whose_request_does_not_come_is_closed(
     ids=["long line", "large header", "many headers", "TLS", "length -1", "smuggling"],
 )
 def test_malformed_http_is_a_400_without_traceback(
-    request_: bytes, open_http_server: Any, caplog: pytest.LogCaptureFixture
+    request_: bytes,
+    open_http_server: Callable[..., RunningServer],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     server = open_http_server(None)
     with (
@@ -198,7 +212,10 @@ async def test_connections_beyond_the_limit_get_503(
 
 
 def test_only_pages_of_chosen_origins_may_read_replies(
-    client: Any, server: Any, synthesizer: Any, open_http_server: Any
+    client: Client,
+    server: RunningServer,
+    synthesizer: Synthesizer,
+    open_http_server: Callable[..., RunningServer],
 ) -> None:
     friend, stranger = "https://app.example", "https://else.example"
     open_server = open_http_server(synthesizer, HttpLimits(origins=(friend,)))
@@ -224,14 +241,16 @@ def test_only_pages_of_chosen_origins_may_read_replies(
 
 
 @pytest.mark.parametrize("version", ["abc", "", "1.x", "9" * 5000, "1.0.0"])
-def test_metrics_of_any_version_are_a_page(client: Any, server: Any, version: str) -> None:
+def test_metrics_of_any_version_are_a_page(
+    client: Client, server: RunningServer, version: str
+) -> None:
     accept = f"application/openmetrics-text; version={version}"
     reply = client.get(server, "/metrics", Accept=accept)
     assert reply.status == 200
     assert b"dlpo_shed" in reply.read()
 
 
-def test_the_api_is_described_for_tools_and_people(client: Any, server: Any) -> None:
+def test_the_api_is_described_for_tools_and_people(client: Client, server: RunningServer) -> None:
     described = json.load(client.get(server, "/openapi.json"))
     page = client.get(server, "/docs").read().decode()
 

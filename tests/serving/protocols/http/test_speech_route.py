@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -18,6 +18,8 @@ from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.request import SpeechRequest
 from tests.callers import WAIT_S, fake_voice, wait_until
 from tests.fake_engine import FakeEngine
+from tests.serving.conftest import GatedEngine
+from tests.serving.protocols.http.conftest import Client, RunningServer
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
 
@@ -45,7 +47,7 @@ def events_of(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
     return (json.loads(line) for line in response)
 
 
-def test_audio_is_that_of_the_synthesizer(client: Any, server: Any) -> None:
+def test_audio_is_that_of_the_synthesizer(client: Client, server: RunningServer) -> None:
     settings = {"speed": 1.1, "pitch_semitones": 1.5, "seed": 3, "steps": 1}
 
     response = client.speak(server, sample_rate=22_050, **settings)
@@ -62,7 +64,11 @@ def test_audio_is_that_of_the_synthesizer(client: Any, server: Any) -> None:
     [("pcm", 2000), ("mp3", 300), ("opus", 900), ("flac", 200)],
 )
 def test_body_starts_before_synthesis_ends(
-    client: Any, gated_engine: Any, gated_server: Any, format: str, least: int
+    client: Client,
+    gated_engine: GatedEngine,
+    gated_server: Callable[..., RunningServer],
+    format: str,
+    least: int,
 ) -> None:
     server = gated_server()
     gated_engine.permits.release()  # one window
@@ -79,7 +85,7 @@ def test_body_starts_before_synthesis_ends(
     assert len(response.read()) > 0
 
 
-def test_word_events_match_text_and_audio(client: Any, server: Any) -> None:
+def test_word_events_match_text_and_audio(client: Client, server: RunningServer) -> None:
     info, *pieces, done = events_of(client.speak(server, stream_format="dlpo", sample_rate=16_000))
 
     assert (info["type"], info["sample_rate"], info["voice"]) == ("speech.info", 16_000, "fake")
@@ -99,7 +105,7 @@ def test_word_events_match_text_and_audio(client: Any, server: Any) -> None:
     assert (phonemes[0]["start_s"], phonemes[-1]["stop_s"]) == (times[0], times[1])
 
 
-def test_ssml_marks_are_events(client: Any, server: Any) -> None:
+def test_ssml_marks_are_events(client: Client, server: RunningServer) -> None:
     ssml = '<speak>one <mark name="here"/> two</speak>'
 
     lines = list(events_of(client.speak(server, input=ssml, ssml=True, stream_format="dlpo")))
@@ -120,7 +126,7 @@ def test_ssml_marks_are_events(client: Any, server: Any) -> None:
     ids=["cut", "text", "gzip", "large"],
 )
 def test_a_bad_body_is_refused(
-    client: Any, server: Any, body: bytes, headers: dict[str, str], status: int
+    client: Client, server: RunningServer, body: bytes, headers: dict[str, str], status: int
 ) -> None:
     response = client.post(server, body, headers)
 
@@ -129,7 +135,7 @@ def test_a_bad_body_is_refused(
 
 
 def test_a_reply_that_is_late_ends_with_504(
-    client: Any, gated_engine: Any, gated_server: Any
+    client: Client, gated_engine: GatedEngine, gated_server: Callable[..., RunningServer]
 ) -> None:
     server = gated_server()
 
@@ -142,7 +148,11 @@ def test_a_reply_that_is_late_ends_with_504(
 
 @pytest.mark.parametrize(("windows", "delivery"), [(0, "audio"), (1, "audio"), (1, "sse")])
 def test_a_client_that_goes_away_gives_its_place_back(
-    client: Any, windows: int, delivery: str, gated_engine: Any, gated_server: Any
+    client: Client,
+    windows: int,
+    delivery: str,
+    gated_engine: GatedEngine,
+    gated_server: Callable[..., RunningServer],
 ) -> None:
     server = gated_server()
     connection = client.connect(server)
@@ -162,7 +172,7 @@ def test_a_client_that_goes_away_gives_its_place_back(
 
 
 def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
-    client: Any, open_http_server: Any
+    client: Client, open_http_server: Callable[..., RunningServer]
 ) -> None:
     engine = BreakingEngine()
     server = open_http_server(fake_voice(engine))
@@ -177,7 +187,9 @@ def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
     assert (last["type"], last["error"]["code"]) == ("error", "internal_error")
 
 
-def test_a_body_that_comes_too_slowly_is_given_up(client: Any, open_http_server: Any) -> None:
+def test_a_body_that_comes_too_slowly_is_given_up(
+    client: Client, open_http_server: Callable[..., RunningServer]
+) -> None:
     limits = HttpLimits(body_s=0.05)
     server = open_http_server(fake_voice(), http_limits=limits)
     with closing(client.connect(server)) as connection:

@@ -22,7 +22,8 @@ from dlpo_serving.errors import UnauthenticatedError
 from dlpo_serving.protocols.http import speech_socket
 from dlpo_serving.protocols.http.requests import HttpLimits
 from tests.callers import WAIT_S, fake_voice
-from tests.serving.protocols.http.conftest import TEXT, RunningServer
+from tests.serving.conftest import GatedEngine
+from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer
 
 OWN = "/v1/audio/speech/stream"
 ELEVENLABS = "/v1/text-to-speech/any/stream-input"
@@ -90,7 +91,7 @@ def pieces(text: str = TEXT, size: int = 7) -> list[dict[str, Any]]:
     return [*({"type": "text", "text": part} for part in parts), {"type": "end"}]
 
 
-def test_text_in_pieces_equals_the_speech_route(server: RunningServer, client: Any) -> None:
+def test_text_in_pieces_equals_the_speech_route(server: RunningServer, client: Client) -> None:
     whole = client.speak(server, seed=3).read()
     messages, audio = converse(
         server, {**BEGIN, "sample_rate": 24_000, "audio": None, "response_format": None}, *pieces()
@@ -111,7 +112,7 @@ def test_text_in_pieces_equals_the_speech_route(server: RunningServer, client: A
 
 
 async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
-    gated_server: Callable[[], RunningServer], gated_engine: Any
+    gated_server: Callable[[], RunningServer], gated_engine: GatedEngine
 ) -> None:
     async with connected(gated_server()) as socket:
         await send(socket, {**BEGIN, "input": "First words. " * 40}, {"type": "end"})
@@ -191,7 +192,7 @@ def test_keys_and_origins_are_checked(
         assert converse(server, BEGIN, *pieces(), **headers)[0][-1]["type"] == "speech.done"
 
 
-def test_elevenlabs_messages_speak_the_same(server: RunningServer, client: Any) -> None:
+def test_elevenlabs_messages_speak_the_same(server: RunningServer, client: Client) -> None:
     whole = client.speak(server, voice="", response_format="pcm").read()
     parts = [TEXT[i : i + 9] for i in range(0, len(TEXT), 9)]
     name = server.service.voices[0].voice
@@ -216,7 +217,7 @@ def test_elevenlabs_messages_speak_the_same(server: RunningServer, client: Any) 
 
 
 def test_contexts_of_one_connection_are_spoken_each_for_itself(
-    server: RunningServer, client: Any
+    server: RunningServer, client: Client
 ) -> None:
     whole = client.speak(server, voice="").read()
     names = ("a", "default")
@@ -247,7 +248,7 @@ def test_contexts_of_one_connection_are_spoken_each_for_itself(
 
 @pytest.mark.parametrize("leaves", [False, True])
 async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
-    gated_server: Any, gated_engine: Any, leaves: bool
+    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine, leaves: bool
 ) -> None:
     server = gated_server()
     async with connected(server, CONTEXTS, autoping=False) as socket:
@@ -297,7 +298,7 @@ def spoken(events: Events) -> tuple[bytes, str]:
 
 
 async def test_realtime_events_speak_the_items_word_for_word(
-    server: RunningServer, client: Any
+    server: RunningServer, client: Client
 ) -> None:
     output = {"audio": {"output": {"format": {"type": "audio/pcmu"}, "speed": 4, "voice": "fake"}}}
     async with connected(server, REALTIME, ["realtime", "openai-insecure-api-key.x"]) as socket:
@@ -327,7 +328,9 @@ async def test_a_key_among_the_subprotocols_is_not_sent_back(server: RunningServ
             assert socket.protocol == ("realtime" if "realtime" in offered else None)
 
 
-async def test_a_refused_realtime_message_changes_nothing(open_http_server: Any) -> None:
+async def test_a_refused_realtime_message_changes_nothing(
+    open_http_server: Callable[..., RunningServer],
+) -> None:
     text, update = "Hi. " * 300, {"type": "session.update"}
     server = open_http_server(fake_voice(), HttpLimits(body_bytes=2_000))
     async with connected(server, REALTIME) as socket:
@@ -349,7 +352,9 @@ async def test_a_refused_realtime_message_changes_nothing(open_http_server: Any)
         assert spoken(await ask(socket, CREATE, last="response.done"))[1] == text
 
 
-async def test_realtime_responses_take_turns_and_stop(gated_server: Any, gated_engine: Any) -> None:
+async def test_realtime_responses_take_turns_and_stop(
+    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+) -> None:
     server, text = gated_server(), "First words. " * 40
     async with connected(server, REALTIME) as socket:
         gated_engine.permits.release()

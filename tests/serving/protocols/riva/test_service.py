@@ -27,6 +27,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import WAIT_S, python_of, refusal
 from tests.decoders import decode_stream
+from tests.serving.conftest import RunningServer
 
 SERVICE = "/nvidia.riva.tts.RivaSpeechSynthesis"
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
@@ -79,7 +80,7 @@ def riva_client() -> Iterator[RivaClient]:
 
 
 @pytest.fixture
-def online(server: Any) -> Any:
+def online(server: RunningServer) -> Any:
     """SynthesizeOnline, called with our own stubs."""
     return server.channel.stream_stream(
         f"{SERVICE}/SynthesizeOnline",
@@ -93,7 +94,7 @@ def samples(audio: bytes) -> np.ndarray:
 
 
 def test_the_unary_reply_and_the_stream_are_the_offline_audio(
-    server: Any, riva_client: Any, synthesizer: Synthesizer
+    server: RunningServer, riva_client: RivaClient, synthesizer: Synthesizer
 ) -> None:
     unary = riva_client(server.address, "synthesize", arguments={"text": TEXT})
     stream = riva_client(server.address, "synthesize_online", arguments={"text": TEXT})
@@ -108,7 +109,9 @@ def test_the_unary_reply_and_the_stream_are_the_offline_audio(
     assert len(reply.predicted_durations) == len(reply.processed_text.split())
 
 
-def test_texts_of_one_call_are_spoken_in_order_as_one_audio(server: Any, riva_client: Any) -> None:
+def test_texts_of_one_call_are_spoken_in_order_as_one_audio(
+    server: RunningServer, riva_client: RivaClient
+) -> None:
     requests = [{"text": "One fish."}, {"text": "..."}, {"text": "A red fish."}]
 
     answer = riva_client(server.address, "raw_online", requests=requests, ids=["a", "b", "c"])
@@ -145,8 +148,8 @@ def test_a_text_is_spoken_before_the_next_one_comes(online: Any) -> None:
     ],
 )
 def test_every_encoding_of_the_client_holds_the_audio(
-    server: Any,
-    riva_client: Any,
+    server: RunningServer,
+    riva_client: RivaClient,
     synthesizer: Synthesizer,
     encoding: str,
     ours: Encoding,
@@ -181,8 +184,8 @@ def test_every_encoding_of_the_client_holds_the_audio(
     ids=["SSML", "settings by name", "a dictionary in IPA"],
 )
 def test_what_a_caller_asks_for_is_that_of_dlpo(
-    server: Any,
-    riva_client: Any,
+    server: RunningServer,
+    riva_client: RivaClient,
     synthesizer: Synthesizer,
     asked: dict[str, Any],
     ours: SpeechRequest,
@@ -192,7 +195,9 @@ def test_what_a_caller_asks_for_is_that_of_dlpo(
     np.testing.assert_array_equal(samples(answer.audio), to_pcm16(synthesizer.speak(ours)))
 
 
-def test_words_have_times_in_milliseconds_of_the_whole_call(server: Any, riva_client: Any) -> None:
+def test_words_have_times_in_milliseconds_of_the_whole_call(
+    server: RunningServer, riva_client: RivaClient
+) -> None:
     requests = [
         {"text": text, "enable_word_time_offsets": True, "sample_rate_hz": 44_100}
         for text in ("One fish.", "A red fish.")
@@ -209,7 +214,9 @@ def test_words_have_times_in_milliseconds_of_the_whole_call(server: Any, riva_cl
     np.testing.assert_allclose(durations, [(b - a) / 1000 for _, a, b in words], atol=0.001)
 
 
-def test_voices_are_listed_as_clients_read_them(server: Any, riva_client: Any) -> None:
+def test_voices_are_listed_as_clients_read_them(
+    server: RunningServer, riva_client: RivaClient
+) -> None:
     answer = riva_client(server.address, "synthesis_config")
 
     (voice,) = answer.raw
@@ -271,7 +278,7 @@ def fields_of(file: FileDescriptorProto) -> dict[str, tuple[int, int, int, str]]
     return found
 
 
-def test_descriptors_are_those_of_the_client(riva_client: Any) -> None:
+def test_descriptors_are_those_of_the_client(riva_client: RivaClient) -> None:
     answer = riva_client("nowhere:1", "descriptors")
 
     for ours, encoded in zip(FILES, answer.raw, strict=True):

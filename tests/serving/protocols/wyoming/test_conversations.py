@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from dlpo.v1 import speech_pb2
 from tests.callers import WAIT_S
+from tests.serving.conftest import GatedEngine, RunningServer
 
 pytest.importorskip("wyoming", reason="wyoming is not installed")
 from wyoming import tts
@@ -26,7 +27,7 @@ WHOLE = tts.Synthesize(TEXT).event()
 
 
 @pytest.fixture
-def server(start_server: Any) -> Any:
+def server(start_server: Callable[..., RunningServer]) -> Any:
     return start_server(wyoming_port=0)
 
 
@@ -81,7 +82,9 @@ async def test_pieces_as_home_assistant_sends_them_sound_the_same(server: Any) -
     assert sound(found[:after]) == sound(found[after + 1 : -1]) == await by_grpc(server)
 
 
-async def test_a_client_that_leaves_frees_its_place(gated_server: Any, gated_engine: Any) -> None:
+async def test_a_client_that_leaves_frees_its_place(
+    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+) -> None:
     server = gated_server(wyoming_port=0, max_streams=1)
     async with connected(server, WHOLE) as client:
         assert (await client.read_event()).type == "audio-start"
