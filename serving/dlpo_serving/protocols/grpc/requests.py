@@ -84,7 +84,7 @@ async def read_pieces(
             case "flush":
                 yield Flush()
             case "config":
-                message = "is sent twice; start a new call to change settings"
-                raise RequestError(FieldViolation("config", message))
+                twice = "is sent twice; start a new call to change settings"
+                raise RequestError(FieldViolation("config", twice))
             case None:
                 raise RequestError(FieldViolation("part", "is not set; expected text or flush"))
