@@ -76,11 +76,11 @@ class SpectralStep(nn.Module):
         training, x0, clean = self.training_config, denoised.x0, denoised.clean
         inner = slice(CONTEXT, -CONTEXT)
         log_f0, voicing = windows.log_f0[:, inner], windows.voicing[:, inner]
-        hop = self.model.config.stft_hop
+        grid, hop = self.model.config.grid, self.model.config.stft_hop
         losses = {
-            "periodicity": lambda: periodicity_loss(x0, clean, log_f0, voicing),
-            "burst": lambda: burst_loss(x0, clean),
-            "comb": lambda: comb(x0, hop),
+            "periodicity": lambda: periodicity_loss(x0, clean, grid, log_f0, voicing),
+            "burst": lambda: burst_loss(x0, clean, grid.sample_rate_hz),
+            "comb": lambda: comb(x0, grid.sample_rate_hz, hop),
         }
         weights = {name: getattr(training, f"{name}_weight") for name in losses}
         return {name: weights[name] * losses[name]() for name in losses if weights[name]}

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH, harmonic_source
+from dlpo.audio import harmonic_source
 from dlpo.text.symbols import symbol_ids
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.parity.cases import UTTERANCE, as_numpy, whole_frames
@@ -99,13 +99,14 @@ def needed_frames_context(encoder: EncoderGraph, frames: FramesGraph, reach: int
 
 
 def _speech(encoder: EncoderGraph, frames: FramesGraph) -> tuple[Tensor, Tensor]:
-    """Conditioning (1, C2, F) and source (1, F, 300) of the parity check's utterance."""
+    """Conditioning (1, C2, F) and source (1, F, H) of the parity check's utterance."""
     phonemes = torch.tensor([symbol_ids(UTTERANCE)])
     hidden, durations, ranges = encoder(phonemes)
     counts = whole_frames(durations)
     positions = torch.arange(int(counts.sum())) + 0.5
     conditioning, f0 = frames(hidden, counts, ranges, positions, torch.zeros(1))
-    source = torch.from_numpy(harmonic_source(f0[0].numpy())).view(1, -1, HOP_LENGTH)
+    grid = encoder.model.config.grid
+    source = torch.from_numpy(harmonic_source(f0[0].numpy(), grid)).view(1, -1, grid.hop_length)
     return conditioning, source
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
 from dlpo.bundle import (
     ENCODER_NOISE,
     VOICES,
@@ -258,8 +257,8 @@ def _manifest(
         voices=voices,
         language=spoken[0],
         voice_languages=dict(zip(voices, spoken, strict=True)) if len({*spoken}) > 1 else {},
-        sample_rate_hz=SAMPLE_RATE,
-        hop_length=HOP_LENGTH,
+        sample_rate_hz=model.config.grid.sample_rate_hz,
+        hop_length=model.config.grid.hop_length,
         symbols=SYMBOLS[: checkpoint.config.symbols],
         parametrisation=model.parametrisation,
         noise_schedule=ScheduleInfo(options.schedule, options.eta),
@@ -291,8 +290,9 @@ def graph_sources(
     conditioning, _ = frames(hidden, durations, ranges, positions, pitch)
     c, c2 = hidden.shape[1], conditioning.shape[1]
     batch = conditioning.expand(EXAMPLE_BATCH, -1, -1).contiguous()
-    samples = torch.zeros(EXAMPLE_BATCH, EXAMPLE_FRAMES, HOP_LENGTH)
-    window = ("B", "F", HOP_LENGTH)
+    hop = encoder.model.config.grid.hop_length
+    samples = torch.zeros(EXAMPLE_BATCH, EXAMPLE_FRAMES, hop)
+    window = ("B", "F", hop)
     read: dict[str, tuple[torch.Tensor, Shape]] = {"phonemes": (phonemes, (1, "P"))}
     if encoder.draws_pitch:
         read["noise"] = (torch.zeros(1, POINTS, EXAMPLE_PHONEMES), (1, POINTS, "P"))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.text import Sentence
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.denoiser_input import (
@@ -152,11 +153,11 @@ def test_the_last_rung_repeats_from_sentence_to_sentence_and_small_rests_join() 
     assert stops == [[5], [10, 20, 34]]
 
 
-HOP, RATE = 300, 22_050
+HOP, RATE = PUBLISHED_GRID.hop_length, PUBLISHED_GRID.sample_rate_hz
 
 
 def whole(f0: np.ndarray) -> np.ndarray:
-    return HarmonicSource(HOP, RATE).extend(f0, len(f0))
+    return HarmonicSource(PUBLISHED_GRID).extend(f0, len(f0))
 
 
 def contour(voiced: list[bool]) -> np.ndarray:
@@ -171,7 +172,7 @@ def contour(voiced: list[bool]) -> np.ndarray:
 def test_pieces_joined_equal_the_whole(voiced: list[bool], cuts: list[int]) -> None:
     f0 = contour(voiced)
     stops = [*sorted({cut for cut in cuts if cut < len(f0)}), len(f0)]
-    source = HarmonicSource(HOP, RATE)
+    source = HarmonicSource(PUBLISHED_GRID)
 
     pieces = [source.extend(f0[: stop + LOOKAHEAD], stop) for stop in stops]
 
@@ -180,7 +181,7 @@ def test_pieces_joined_equal_the_whole(voiced: list[bool], cuts: list[int]) -> N
 
 def test_where_the_voice_never_pauses_it_is_the_source_of_training_else_silent() -> None:
     f0 = contour([True] * 50)
-    np.testing.assert_allclose(whole(f0), harmonic_source(f0), atol=1e-4)
+    np.testing.assert_allclose(whole(f0), harmonic_source(f0, PUBLISHED_GRID), atol=1e-4)
 
     source = whole(contour([True] * 5 + [False] * 5 + [True] * 5)).reshape(15, HOP)
     assert not source[6:9].any()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import F0_FLOOR, Waveform, pulse_train
 from dlpo.bundle import Manifest
+from dlpo.frame_grid import FrameGrid
 from dlpo.text import Sentence
 from dlpo.text.symbols import FIRST_PHONEME
 from dlpo_serving.engine import Engine, Floats
@@ -124,7 +125,10 @@ class DenoiserInput:
         self._encoding = engine.encode(phonemes, noise)
         speed = request.speed * per_symbol(sentence, "speed")
         self._pace = DurationWarp.at(
-            self._encoding.durations[0], phonemes[0] < FIRST_PHONEME, speed
+            self._encoding.durations[0],
+            phonemes[0] < FIRST_PHONEME,
+            speed,
+            manifest.grid.end_frames,
         )
         self.frames = len(self._pace.places)
         """length of the sentence"""
@@ -132,7 +136,7 @@ class DenoiserInput:
         self._pitch = np.repeat(pitch, self._pace.own)  # (N,) semitones
         self._volume = self._volume_of(sentence)
         self._generator = np.random.default_rng([request.seed, index])
-        self._harmonics = HarmonicSource(manifest.hop_length, manifest.sample_rate_hz)
+        self._harmonics = HarmonicSource(manifest.grid)
         first_block = self._own_frames(engine.context_frames(steps) + STREAM_LADDER[0])
         self._block_sizes = sizes_of((first_block, *NEXT_BLOCKS))
         self._known = 0  # the voice's own frames that already have conditioning and F0
@@ -255,9 +259,8 @@ class HarmonicSource:
     differs, and that phase is arbitrary.
     """
 
-    def __init__(self, hop_length: int, sample_rate_hz: int) -> None:
-        self._hop_length = hop_length
-        self._sample_rate_hz = sample_rate_hz
+    def __init__(self, grid: FrameGrid) -> None:
+        self._grid = grid
         self._made = 0  # frames
         self._phase = 0.0  # radians, of the last sample made
 
@@ -275,14 +278,14 @@ class HarmonicSource:
         around = np.arange(self._made - 1, stop + 1).clip(0, len(known) - 1)
         hertz = self._by_sample(_hold(known)[around])
         is_voiced = self._by_sample((known > 0)[around].astype(np.float64)) > 0.5
-        phase = self._phase + 2 * np.pi / self._sample_rate_hz * np.cumsum(hertz)
+        phase = self._phase + 2 * np.pi / self._grid.sample_rate_hz * np.cumsum(hertz)
         self._made = stop
         self._phase = float(phase[-1] % (2 * np.pi)) if len(phase) else self._phase
-        return pulse_train(hertz, is_voiced, phase)
+        return pulse_train(hertz, is_voiced, phase, self._grid.source_ceiling_hz)
 
     def _by_sample(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
         """(F + 2,) at centres -> (F * hop_length,), interpolated, of all but the outer frames."""
-        hop = self._hop_length
+        hop = self._grid.hop_length
         lines = (np.diff(frames) / hop)[:, None] * (np.arange(hop) + hop % 2 / 2)
         return (lines + frames[:-1, None]).ravel()[hop // 2 : hop // 2 - hop]
 
