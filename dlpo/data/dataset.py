@@ -214,6 +214,16 @@ class Corpora:
     def __getitem__(self, i: int) -> Utterance:
         return self.window(i, 0, self.entries[i].frames)
 
+    def check_grid(self, grid: FrameGrid) -> None:
+        """Raise DataError if a model's sample rate or frames differ."""
+        if grid != self.grid:
+            raise DataError(
+                f"{self.path}: {self.grid}; expected the model's {grid}: prepare it again with"
+                f" --sample-rate {grid.sample_rate_hz} --frame {grid.hop_length}, or train a new"
+                f" model with --set model.sample_rate_hz={self.grid.sample_rate_hz}"
+                f" --set model.hop_length={self.grid.hop_length}"
+            )
+
     @property
     def symbols(self) -> int:
         """1 + the highest symbol id that occurs."""

@@ -58,6 +58,7 @@ class PitchTuner(TrainingRun):
 
     def __init__(self, start: Path, data: Corpora, out: Path, settings: PitchTuning) -> None:
         self.base, self.dataset = load_checkpoint(start), data
+        data.check_grid(self.base.config.grid)
         super().__init__(settings, out)
         self.policy = PitchFlow(self.base.model.requires_grad_(False))
         self.voice: SpectralWaveGrad2 = self.policy.model

@@ -78,6 +78,7 @@ class Tuner(TrainingRun):
     ) -> None:
         self.plan, self.reward, self.timer = plan, models.reward, StageTimer()
         self.base, self.dataset = load_checkpoint(start), data
+        data.check_grid(self.base.config.grid)
         super().__init__(settings, out, InitProcessGroupKwargs(timeout=LONGEST_SILENCE))
         prompts = validation_prompts(
             data, settings.validation_sentences, settings.validation_longest_s

@@ -110,6 +110,7 @@ class ContourTrainer(TrainingRun):
             )
         self.voice_config, self.rows = of_voice, of_voice.rows
         self.dataset, self.shares = Corpora(data, shares), np.array(shares) / sum(shares)
+        self.dataset.check_grid(of_voice.grid)
         if self.dataset.symbols > of_voice.symbols:
             raise TrainingError(
                 f"the datasets have symbols that {init} doesn't know, as of another language;"

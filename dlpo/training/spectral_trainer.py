@@ -138,6 +138,7 @@ class SpectralTrainer(TrainingRun):
         self.languages_before = dict(ChainMap(*(before.languages for _, before in started)))
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         start = before[0].config if before else config
+        self.dataset.check_grid(start.grid)
         voices, channels = tuple(dict.fromkeys(names)), start.adapter_channels
         if training.part == "adapters":
             if not before:

@@ -77,6 +77,7 @@ class WaveGradTrainer(TrainingRun):
         init: Path | None = None,
     ) -> None:
         self.config, self.dataset = config, Corpora([data])
+        self.dataset.check_grid(config.grid)
         super().__init__(training, out)
         model = build_model(config)
         step = WaveGradStep(model, training)
