@@ -132,6 +132,7 @@ def _make(checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> Manif
         for n in sorted(set(options.steps))
     }
     sources = graph_sources(encoder, frames, denoisers)
+    grid = model.config.grid
     reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))
     graphs = _write_graphs(model, options, sources, folder)
     files = {name: info.files for name, info in graphs.items()}
@@ -144,14 +145,14 @@ def _make(checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> Manif
         manifest = replace(
             _manifest(checkpoint, options, graphs),
             context_frames_per_step=reach,
-            needed_context=needed_contexts(encoder, frames, denoisers, reach),
+            needed_context=needed_contexts(encoder, frames, denoisers, reach, grid),
             frames_context=needed_frames_context(encoder, frames, frames_context(model, voices)),
         )
     if "int8" not in options.precisions:
         return manifest
     rounded = {name: folder / graphs[name].files["int8"] for name in denoisers}
     with stage("measuring the same in int8"):
-        contexts = needed_contexts(encoder, frames, denoisers, reach, rounded)
+        contexts = needed_contexts(encoder, frames, denoisers, reach, grid, rounded)
     return replace(manifest, precision="int8", needed_context_int8=contexts)
 
 
