@@ -64,7 +64,7 @@ class CorpusMaker:
         self._aligner, self._make, self._misaki, self._hop = aligner, make_corpus, misaki, hop
 
     def make(self, spoken: Path, out: Path) -> tuple[int, dict[str, str]]:
-        """Write the corpus; what is there already is kept.
+        """Write the corpus; clips that exist are kept.
 
         Args:
             spoken: folder of a voice, see `recipe.speech.store`.
