@@ -1,6 +1,7 @@
 """Signals and features in numpy: pre-emphasis, log-mel, the harmonic source, WAV.
 
-Waveforms are float32 in [-1, 1], mono, 22,050 Hz; frames are `HOP_LENGTH` samples apart.
+Waveforms are float32 in [-1, 1], mono; a `FrameGrid` has their sample rate and the length of a
+frame, in samples H.
 """
 
 from __future__ import annotations
@@ -13,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.errors import DataError, writing
+from dlpo.frame_grid import FrameGrid
 
 Waveform = NDArray[np.float32]
 
-SAMPLE_RATE = 22_050  # Hz
-HOP_LENGTH = 300  # samples, 73.5 frames a second
-END_FRAMES = 4  # least length of a sentence's final mark, 54 ms: its last phoneme fades out
 WINDOW = 1024  # samples of one spectral frame
 MEL_BANDS = 80
 MEL_FLOOR = 1e-4
@@ -27,7 +26,6 @@ PRE_EMPHASIS = 0.9
 F0_FLOOR, F0_CEILING = 80.0, 500.0  # Hz
 MAX_HARMONICS = 50
 SOURCE_GAIN = np.sqrt(2 / 40)  # about unit power with the 40 harmonics of a typical voice
-SOURCE_CEILING = 0.95 * SAMPLE_RATE / 2  # Hz; no harmonic above
 AT_PULSE = 1e-4 / np.pi  # turns; any closer to a pulse, evaluate at this distance instead
 
 
@@ -39,36 +37,41 @@ def pre_emphasise(waveform: Waveform) -> Waveform:
 
 
 @cache
-def mel_filters() -> NDArray[np.float32]:
-    """(80, 513) float32 triangles, equally spaced on the mel scale from 0 to 11,025 Hz."""
-    top = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
+def mel_filters(sample_rate_hz: int) -> NDArray[np.float32]:
+    """(80, 513) float32 triangles, equally spaced on the mel scale from 0 to half the rate."""
+    top = 2595 * np.log10(1 + sample_rate_hz / 2 / 700)
     points = 700 * (10 ** (np.linspace(0, top, MEL_BANDS + 2) / 2595) - 1)
-    bins = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)
+    bins = np.fft.rfftfreq(WINDOW, 1 / sample_rate_hz)
     rising = (bins - points[:-2, None]) / (points[1:-1] - points[:-2])[:, None]
     falling = (points[2:, None] - bins) / (points[2:] - points[1:-1])[:, None]
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
 
 
-def log_mel(waveform: Waveform) -> NDArray[np.float32]:
-    """(F * 300,) -> (F, 80) float32 log of mel magnitudes; each frame is centred on its samples."""
-    frames = len(waveform) // HOP_LENGTH
-    padded = np.pad(waveform, (WINDOW // 2 - HOP_LENGTH // 2, WINDOW))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP_LENGTH][:frames]
+def log_mel(waveform: Waveform, grid: FrameGrid) -> NDArray[np.float32]:
+    """(F * H,) -> (F, 80) float32 log of mel magnitudes; each frame is centred on its samples."""
+    hop, frames = grid.hop_length, len(waveform) // grid.hop_length
+    padded = np.pad(waveform, (WINDOW // 2 - hop // 2, WINDOW))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::hop][:frames]
     magnitude = np.abs(np.fft.rfft(windows * np.hanning(WINDOW).astype(np.float32), axis=1))
-    return np.log(np.maximum(magnitude @ mel_filters().T, MEL_FLOOR)).astype(np.float32)
+    return np.log(np.maximum(magnitude @ mel_filters(grid.sample_rate_hz).T, MEL_FLOOR)).astype(
+        np.float32
+    )
 
 
-def sample_f0(f0: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def sample_f0(
+    f0: NDArray[np.float32], grid: FrameGrid
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Per-frame F0 -> per-sample F0.
 
     Args:
         f0: (F,) Hz, 0 where unvoiced.
+        grid: where its frames lie.
 
     Returns:
-        (F * 300,) Hz, interpolated across unvoiced stretches, and (F * 300,) whether voiced.
+        (F * H,) Hz, interpolated across unvoiced stretches, and (F * H,) whether voiced.
     """
-    samples = np.arange(len(f0) * HOP_LENGTH)
-    times = np.arange(len(f0)) * HOP_LENGTH + HOP_LENGTH / 2
+    samples = np.arange(len(f0) * grid.hop_length)
+    times = np.arange(len(f0)) * grid.hop_length + grid.hop_length / 2
     voiced = f0 > 0
     if not voiced.any():
         return np.full(len(samples), F0_FLOOR), np.zeros(len(samples), bool)
@@ -78,32 +81,38 @@ def sample_f0(f0: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.
     )
 
 
-def harmonic_source(f0: NDArray[np.float32], phase: NDArray[np.float64] | None = None) -> Waveform:
+def harmonic_source(
+    f0: NDArray[np.float32], grid: FrameGrid, phase: NDArray[np.float64] | None = None
+) -> Waveform:
     """The band-limited pulse train that the denoiser receives alongside the noisy waveform.
 
-    The sum of cos(k phase) over the harmonics below 10.5 kHz, at most 50, in the closed form of
-    the Dirichlet kernel; zero where unvoiced.
+    The sum of cos(k phase) over the harmonics below 95 % of half the sample rate, at most 50, in
+    the closed form of the Dirichlet kernel; zero where unvoiced.
 
     Args:
         f0: (F,) Hz, 0 where unvoiced.
-        phase: (F * 300,) radians; the integral of F0 by default (in training it is locked to the
+        grid: where its frames lie.
+        phase: (F * H,) radians; the integral of F0 by default (in training it is locked to the
             recording, see `dlpo.data.features`).
 
     Returns:
-        (F * 300,) float32.
+        (F * H,) float32.
     """
-    hertz, voiced = sample_f0(f0)
+    hertz, voiced = sample_f0(f0, grid)
     if phase is None:
-        phase = 2 * np.pi / SAMPLE_RATE * np.cumsum(hertz)
-    return pulse_train(hertz, voiced, phase)
+        phase = 2 * np.pi / grid.sample_rate_hz * np.cumsum(hertz)
+    return pulse_train(hertz, voiced, phase, grid.source_ceiling_hz)
 
 
 def pulse_train(
-    hertz: NDArray[np.float64], voiced: NDArray[np.bool_], phase: NDArray[np.float64]
+    hertz: NDArray[np.float64],
+    voiced: NDArray[np.bool_],
+    phase: NDArray[np.float64],
+    ceiling_hz: float,
 ) -> Waveform:
     """The harmonics of `harmonic_source` from per-sample F0 and phase, all (T,)."""
     out = np.zeros(len(hertz), np.float32)
-    harmonics = np.minimum(np.floor(SOURCE_CEILING / hertz[voiced]), MAX_HARMONICS)
+    harmonics = np.minimum(np.floor(ceiling_hz / hertz[voiced]), MAX_HARMONICS)
     # Reduce angles to around zero in float64, so that float32, whose sine is 30 times faster, has
     # full precision where it matters: at the pulses.
     turns = phase[voiced] / (2 * np.pi)
@@ -127,7 +136,7 @@ def to_pcm16(waveform: Waveform) -> NDArray[np.int16]:
     return np.round(np.clip(waveform, -1, 1) * 32767).astype("<i2")
 
 
-def write_wav(path: Path, waveform: Waveform, sample_rate_hz: int = SAMPLE_RATE) -> None:
+def write_wav(path: Path, waveform: Waveform, sample_rate_hz: int) -> None:
     """Write mono 16-bit WAV.
 
     Raises:

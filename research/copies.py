@@ -51,7 +51,8 @@ def write_copies(
     out.mkdir(parents=True, exist_ok=True)
     for number in batches.recorded:
         name = f"{batches.dataset.entries[number].id}.wav"
-        write_wav(out / name, copy(model, batches, number, schedule))
+        made = copy(model, batches, number, schedule)
+        write_wav(out / name, made, model.config.sample_rate_hz)
     return len(batches.recorded)
 
 

@@ -24,7 +24,6 @@ import torch
 import typer
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE
 from dlpo.checkpoint import Provenance, load_checkpoint
 from dlpo.config.training import EndingsTuning
 from dlpo.data.dataset import Corpora
@@ -162,7 +161,7 @@ def listener(policy: PitchFlow, provenance: Provenance, whisper: Path | None) ->
                 continue
             contour = scene.centre + scene.spread * as_points(points[0])
             clip = speaker.speak(ending.prompt, contour, 0)
-            logit = recognizer.question_logit(clip, SAMPLE_RATE, ending.prompt.text)
+            logit = recognizer.question_logit(clip, speaker.rate_hz, ending.prompt.text)
             logits.setdefault(ending.prompt.voice, []).append(logit)
         return {f"question_mark/{voice}": float(np.mean(of)) for voice, of in logits.items()}
 

@@ -13,7 +13,6 @@ from unittest.mock import patch
 
 import torch
 
-from dlpo.audio import SAMPLE_RATE
 from dlpo.cli import app
 from dlpo.errors import ConfigError
 from dlpo.model.build import Model
@@ -33,7 +32,9 @@ def equaliser_moves(model: Model) -> list[Move]:
     if not isinstance(model, SpectralWaveGrad2):
         raise ConfigError("expected a spectral model: an equaliser acts on the bins it predicts")
     places = model.dft.frequency
-    hertz = torch.minimum(places, model.dft.size - places) * (SAMPLE_RATE / model.dft.size)
+    hertz = torch.minimum(places, model.dft.size - places) * (
+        model.config.sample_rate_hz / model.dft.size
+    )
     octaves = (hertz.clamp(min=LOWEST_HZ) / LOWEST_HZ).log2()
     centres = torch.linspace(0, float(octaves.max()), BANDS)
     shares = (1 - (octaves - centres[:, None]).abs() / centres[1]).clamp(min=0).repeat(1, 6)

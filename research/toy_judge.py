@@ -24,7 +24,6 @@ import numpy as np
 import torch
 import typer
 
-from dlpo.audio import SAMPLE_RATE
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
@@ -146,7 +145,11 @@ def tilts(
     """dB per octave of each sentence and seed, always with the same noise."""
     policy = ChainPolicy(model, chain, reach_of(model, prompts[0]))
     parts = run_chains(policy, prompts, KEY, seeds, ROWS).parts
-    return [spectral_tilt_db(w, SAMPLE_RATE) for part in parts for w in part.waveforms(model)]
+    return [
+        spectral_tilt_db(w, model.config.grid.sample_rate_hz)
+        for part in parts
+        for w in part.waveforms(model)
+    ]
 
 
 def run(

@@ -17,17 +17,18 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from dlpo.audio import SAMPLE_RATE, write_wav
+from dlpo.audio import write_wav
 from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.data.dataset import Corpora
 from dlpo.diffusion import q_sample
 from dlpo.errors import DataError, InputError
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.judges.judge import Recognizer
 from dlpo.judges.whisper import Whisper
 from dlpo.judges.word_errors import WordErrors, pooled, word_errors
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, linear, named_schedule
-from dlpo.training.batches import FRAME_RATE, Batches
+from dlpo.training.batches import Batches
 from dlpo.training.excerpts import ExcerptBatches
 from dlpo.training.losses import masked_mean
 from dlpo.training.synthesis import speak
@@ -42,6 +43,7 @@ LEVELS = (*linear(8)[:-1].tolist(), 0.995, 0.9995)  # of the training chain, and
 WINDOWS = 16
 WINDOW = 48
 CONTEXT = 6
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def held_out(dataset: Corpora, sentences: int, longest_s: float) -> list[int]:
     short = [
         i
         for i in dataset.split("test", with_audio=True)
-        if dataset.entries[i].frames <= longest_s * FRAME_RATE
+        if dataset.entries[i].frames <= longest_s * dataset.grid.frames_per_s
     ]
     if len(short) < sentences:
         raise DataError(
@@ -98,12 +100,12 @@ def hear(
     for i in chosen:
         entry, (symbols, _) = dataset.entries[i], dataset.timing(i)
         waveform = speak(model, symbols, schedule, seed=i)
-        (transcript,) = recognizer.transcribe([waveform], SAMPLE_RATE)
+        (transcript,) = recognizer.transcribe([waveform], RATE_HZ)
         errors.append(word_errors(entry.text, transcript))
         transcripts.append(transcript)
         if wavs is not None:
             wavs.mkdir(parents=True, exist_ok=True)
-            write_wav(wavs / f"{entry.id}-{schedule.steps}.wav", waveform)
+            write_wav(wavs / f"{entry.id}-{schedule.steps}.wav", waveform, RATE_HZ)
     return Heard(schedule, errors, transcripts)
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dlpo.audio import SAMPLE_RATE, write_wav
+from dlpo.audio import write_wav
+from dlpo.frame_grid import PUBLISHED_GRID
+
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
 CLIPS = ("LJ001-0001", "LJ001-0002", "LJ002-0161", "LJ002-0181")  # some of every split
 LENGTH_S = 1.5
@@ -18,11 +21,11 @@ def write_corpus(root: Path) -> None:
     (root / "wavs").mkdir(parents=True)
     said, timed = [], ["id\tphonemes\tdurations_ms\twords"]
     for number, clip in enumerate(CLIPS):
-        seconds = np.arange(int(LENGTH_S * SAMPLE_RATE)) / SAMPLE_RATE
+        seconds = np.arange(int(LENGTH_S * RATE_HZ)) / RATE_HZ
         phase = 2 * np.pi * (150 + 20 * number) * seconds
         hum = sum(np.cos(k * phase) / k for k in range(1, 20))
         loud = (seconds > 0.1) & (seconds < 1.3)
-        write_wav(root / "wavs" / f"{clip}.wav", (0.1 * hum * loud).astype(np.float32))
+        write_wav(root / "wavs" / f"{clip}.wav", (0.1 * hum * loud).astype(np.float32), RATE_HZ)
         said.append(f"{clip}|Hum, hum.|Hum, hum.")
         timed.append(f"{clip}\t{SOUNDS}\t{DURATIONS_MS}\thum:1-4 hum:5-8")
     (root / "metadata.csv").write_text("\n".join(said) + "\n", "utf-8")

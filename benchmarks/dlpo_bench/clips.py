@@ -130,13 +130,23 @@ def read_audio(path: Path) -> Waveform:
     """
     with needs("bench"):
         import soundfile
-        import soxr
     try:
         waveform, rate = soundfile.read(path, dtype="float32")
     except (OSError, soundfile.SoundFileError) as error:
         raise DataError(f"{path}: can't be read ({error}); expected wav or flac") from error
     if waveform.ndim != 1:
         raise DataError(f"{path}: {waveform.shape[1]} channels; expected mono")
-    if rate != SAMPLE_RATE:
-        waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
+    return at_rate(waveform, rate)
+
+
+def at_rate(waveform: Waveform, rate_hz: int) -> Waveform:
+    """(T,) at some rate -> (T',) float32 at 22,050 Hz.
+
+    Raises:
+        MissingExtraError: soxr is not installed.
+    """
+    if rate_hz != SAMPLE_RATE:
+        with needs("bench"):
+            import soxr
+        waveform = soxr.resample(waveform, rate_hz, SAMPLE_RATE)
     return np.asarray(waveform, np.float32)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import SAMPLE_RATE, Waveform, log_mel
+from dlpo.audio import Waveform, log_mel
 from dlpo.errors import InputError, needs
+from dlpo.frame_grid import PUBLISHED_GRID
 
 FRAME_S = 0.005
 F0_RANGE_HZ = (80.0, 500.0)
@@ -69,9 +70,9 @@ def mel_spread_db(waveform: Waveform, sample_rate_hz: int) -> float:
     Raises:
         InputError: not at 22,050 Hz, which the bands are designed for.
     """
-    if sample_rate_hz != SAMPLE_RATE:
-        raise InputError(f"mel bands of {sample_rate_hz} Hz; expected {SAMPLE_RATE}, resample it")
-    decibels = log_mel(waveform) * np.float32(20 / np.log(10))  # (F, 80)
+    if sample_rate_hz != (expected := PUBLISHED_GRID.sample_rate_hz):
+        raise InputError(f"mel bands of {sample_rate_hz} Hz; expected {expected}, resample it")
+    decibels = log_mel(waveform, PUBLISHED_GRID) * np.float32(20 / np.log(10))  # (F, 80)
     if not len(decibels):
         return 0.0
     loudest = decibels.max(axis=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlpo.bundle import MANIFEST, Bundle, ScheduleInfo
 from dlpo.errors import DataError, InputError, needs
-from dlpo_bench.clips import SUFFIXES, Clip, Waveform, find_audio, read_audio
+from dlpo_bench.clips import SUFFIXES, Clip, Waveform, at_rate, find_audio, read_audio
 
 if TYPE_CHECKING:
     from dlpo_serving.synthesizer import Synthesizer
@@ -113,7 +113,8 @@ def text_to_speech(
     from dlpo_serving.synthesis.chunks import STREAM_LADDER
 
     def say(clip: Clip) -> Waveform:
-        return synthesizer.speak(SpeechRequest(clip.text, **request), ladder or STREAM_LADDER)
+        made = synthesizer.speak(SpeechRequest(clip.text, **request), ladder or STREAM_LADDER)
+        return at_rate(made, synthesizer.manifest.sample_rate_hz)
 
     return say
 

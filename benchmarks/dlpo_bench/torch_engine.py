@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH
 from dlpo.bundle import CheckpointInfo, GraphInfo, Manifest, ScheduleInfo, SourceInfo, TensorInfo
 from dlpo.checkpoint import Checkpoint
 from dlpo.config.models import SpectralConfig, WaveGrad2Config
@@ -73,11 +72,14 @@ class TorchEngine:
         self._encoder.to(self._device)  # with the model and the voices they share
         self._frames.to(self._device)
         self.graphs = object()
-        rows = ("B", "F", HOP_LENGTH)
+        grid = config.grid
+        rows = ("B", "F", grid.hop_length)
         self.manifest = replace(
             like,
             voice=several.speakers[0] if several and like.voice not in voices else like.voice,
             voices=voices,
+            sample_rate_hz=grid.sample_rate_hz,
+            hop_length=grid.hop_length,
             parametrisation=model.parametrisation,
             noise_schedule=chain,
             steps=steps[0],
@@ -163,7 +165,7 @@ class PaperSampler(TorchEngine):
 
     def __init__(self, checkpoint: Checkpoint, like: Manifest) -> None:
         super().__init__(checkpoint, like, PAPER_CHAIN, (MAX_STEPS,))
-        chain = {f"denoiser_{MAX_STEPS}": _reading(1, "B", "F", HOP_LENGTH)}
+        chain = {f"denoiser_{MAX_STEPS}": _reading(1, "B", "F", checkpoint.config.grid.hop_length)}
         self.manifest = replace(self.manifest, graphs={**self.manifest.graphs, **chain})
         self._schedule = named_schedule(PAPER_CHAIN.name, MAX_STEPS, PAPER_CHAIN.eta)
         self._model = checkpoint.model

@@ -24,6 +24,7 @@ from dlpo.bundle.voice_json import (
 from dlpo.config import Parametrisation
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.errors import BundleError, ConfigError, InputError
+from dlpo.frame_grid import FrameGrid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -185,6 +186,11 @@ class Manifest:
     """Features that a reader must know, or else refuse the bundle; docs/bundle.md lists them."""
     files: dict[str, FileInfo] = field(default_factory=dict)
     """Every file but the manifest itself."""
+
+    @property
+    def grid(self) -> FrameGrid:
+        """Sample rate and frames."""
+        return FrameGrid(self.sample_rate_hz, self.hop_length)
 
     @property
     def available_steps(self) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ from dlpo.cli.options import (
 from dlpo.cli.pitch import ENDINGS, PITCH, ending_prompts, endings_tuner, pairs_tuner
 from dlpo.cli.probe import probed, probed_endings
 from dlpo.errors import InputError, needs
+from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -62,7 +63,7 @@ def prepare(
     corpus: Annotated[
         Literal["ljspeech", "recordings"],
         typer.Argument(
-            help="ljspeech: metadata.csv, wavs/ at 22,050 Hz, and alignments. recordings: audio"
+            help="ljspeech: metadata.csv, wavs/ at --sample-rate, and alignments. recordings: audio"
             " files at any sample rate with their texts, which dlpo checks, levels and aligns."
         ),
     ],
@@ -98,6 +99,13 @@ def prepare(
     language: Annotated[
         str, typer.Option(help="Language of the speaker, such as es-419; recordings: en-US only.")
     ] = "en-US",
+    sample_rate: Annotated[
+        int, typer.Option(min=8_000, max=48_000, help="Hz, of the dataset.")
+    ] = PUBLISHED_GRID.sample_rate_hz,
+    frame: Annotated[
+        int,
+        typer.Option(min=60, max=2_400, help="Samples of a frame: the model.hop_length to train."),
+    ] = PUBLISHED_GRID.hop_length,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that measure clips.")] = 1,
     without_f0: Annotated[
         bool,
@@ -132,7 +140,9 @@ def prepare(
         if corpus == "recordings":
             aligned = partial(report, bar.add_task("aligning recordings"))
             shutil.rmtree(out / ljspeech.UNFINISHED, ignore_errors=True)  # clips of earlier texts
-            left_out = recordings.write_corpus(directory, out / "corpus", aligned, language)
+            left_out = recordings.write_corpus(
+                directory, out / "corpus", aligned, language, sample_rate
+            )
             directory, alignments = out / "corpus", out / "corpus" / "alignments.tsv"
             origin = origin or f"recordings of {speaker}"
         assert alignments is not None
@@ -143,7 +153,7 @@ def prepare(
             partial(report, bar.add_task("measuring clips")),
             speaker=ljspeech.CorpusSpeaker(speaker, sessions, origin, language),
             jobs=jobs,
-            without_f0=without_f0,
+            features=ljspeech.FeatureSet(FrameGrid(sample_rate, frame), without_f0),
             left_out=left_out,
         )
     typer.echo(f"{out}: {done.with_audio} clips with audio, {done.timing_only} with timing only")

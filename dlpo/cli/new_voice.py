@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, write_wav
+from dlpo.audio import write_wav
 from dlpo.cli.make import chain_of, prepare
 from dlpo.cli.options import RunDir, Settings, parse_settings, run_shown
 from dlpo.errors import DataError, InputError, check_installed, needs
@@ -116,11 +116,15 @@ def new_voice(
         if (out / "adapters").exists():
             raise InputError(f"{out} has other recordings or consent; give another --out")
         jobs = os.cpu_count() or 1
-        prepare("recordings", recordings, data, speaker=name, origin=origin, jobs=jobs)
+        grid = loaded.config.grid
+        prepare(
+            "recordings", recordings, data, speaker=name, origin=origin, jobs=jobs,
+            sample_rate=grid.sample_rate_hz, frame=grid.hop_length,
+        )  # fmt: skip
         mark.write_text(asked, "utf-8")
     corpora = Corpora([data])
     frames = sum(entry.frames for entry in corpora.entries if entry.split == "train")
-    if (learned_s := frames * HOP_LENGTH / SAMPLE_RATE) < LEAST_S:
+    if (learned_s := frames / corpora.grid.frames_per_s) < LEAST_S:
         raise DataError(
             f"{recordings}: {learned_s:.0f} s to train on; expected at least {LEAST_S:.0f} s,"
             " better ten minutes; add recordings, or fix those that were left out"
@@ -159,7 +163,7 @@ def write_page(out: Path, name: str, bundle: Path, corpora: Corpora) -> Path:
         ):
             file = f"page/{number}-{kind}.wav"
             if sound is not None:
-                write_wav(out / file, sound)
+                write_wav(out / file, sound, corpora.grid.sample_rate_hz)
             cells.append("" if sound is None else f'<audio controls src="{file}"></audio>')
         rows.append(f"<tr><td>{html.escape(text)}</td><td>{'</td><td>'.join(cells)}</td></tr>")
     page, title = out / "index.html", html.escape(name)

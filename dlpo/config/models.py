@@ -8,6 +8,7 @@ from typing import Literal
 
 from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
+from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ class WaveGrad2Config:
     def hop_length(self) -> int:
         """Samples a frame."""
         return math.prod(self.up_factors)
+
+    @property
+    def grid(self) -> FrameGrid:
+        """Sample rate and frames."""
+        return FrameGrid(PUBLISHED_GRID.sample_rate_hz, self.hop_length)
 
     def rows(self, voice: str) -> tuple[int, int]:
         """Rows of speaker and session, as in `SpectralConfig.rows`: none, as it has one voice."""
@@ -173,10 +179,13 @@ class SpectralConfig:
     """Factor on the pre-emphasized waveform, for a standard deviation near 0.5."""
     contour: ContourConfig | None = None
     """How the pitch is drawn; None predicts the nearest curve, which is flat."""
+    sample_rate_hz: int = 22_050
+    hop_length: int = 300
+    """Samples of a frame, in which durations, F0 and mel are measured."""
     window: int = 600
-    """Samples per spectrum, 27 ms."""
+    """Samples per spectrum, 27 ms at 22,050 Hz."""
     stft_hop: int = 150
-    """Samples between spectra; divides the hop of a frame, 300, and the window."""
+    """Samples between spectra; divides `hop_length` and the window."""
     width: int = 192
     """Width of the denoiser."""
     blocks: int = 6
@@ -184,6 +193,7 @@ class SpectralConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")
+        check_ranges(self, **dict.fromkeys(("sample_rate_hz", "hop_length"), "1 or more"))
         if self.stft_hop < 1 or self.hop_length % self.stft_hop or self.window % self.stft_hop:
             raise ConfigError(
                 f"SpectralConfig: stft_hop is {self.stft_hop}; expected a divisor of the frame's"
@@ -193,9 +203,9 @@ class SpectralConfig:
             raise ConfigError(f"SpectralConfig.voices is {self.voices}; expected distinct names")
 
     @property
-    def hop_length(self) -> int:
-        """Samples a frame."""
-        return 300
+    def grid(self) -> FrameGrid:
+        """Sample rate and frames."""
+        return FrameGrid(self.sample_rate_hz, self.hop_length)
 
     @property
     def speakers(self) -> tuple[str, ...]:

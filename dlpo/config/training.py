@@ -90,6 +90,15 @@ class SpectralTraining(RunConfig):
     """Further sentences per update of the acoustics that only teach durations; 0 for none."""
     first_share: float = 3 / 8
     """Share of the denoiser's windows at the start of a chain: all that a one-step chain needs."""
+    start_weight: float = 1.0
+    """Weight of the diffusion loss of those windows: at the start of a chain it is smallest for the
+    average of all plausible waveforms."""
+    periodicity_weight: float = 0.0
+    """Weight of how far voices repeat from period to period, beside the recording's."""
+    burst_weight: float = 0.0
+    """Weight of how far levels rise within 6 ms, beside the recording's."""
+    comb_weight: float = 0.0
+    """Weight of what repeats from one of the denoiser's frames to the next."""
     adversarial_from: int = 10_000
     """Update from which the denoiser must also fool an adversary."""
     adversarial_rate: float = 4e-4
@@ -112,6 +121,9 @@ class SpectralTraining(RunConfig):
             self,
             **dict.fromkeys(counts, "1 or more"),
             **dict.fromkeys(("adversarial_rate", "interpolation"), "0 < x <= 1"),
+            **dict.fromkeys(
+                ("start_weight", "periodicity_weight", "burst_weight", "comb_weight"), "0 or more"
+            ),
             first_share="0 <= x <= 1",
         )
 

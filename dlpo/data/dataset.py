@@ -3,7 +3,7 @@
     dataset.json      format, corpus, utterances (id, split, where its rows are), what was left out
     symbols.npy       (S,) uint8      symbol ids of all utterances, concatenated
     durations.npy     (S,) float32    seconds of each symbol
-    audio.npy         (T,) int16      waveforms; T is 300 times the number of frames
+    audio.npy         (T,) int16      waveforms; T is F times the samples of a frame
     phase.npy         (T,) uint16     locked phase of the source, 65,536 to a cycle
     f0.npy energy.npy (F,) float32    Hz (0 = unvoiced); log RMS
     mel.npy           (F, 80) float16 log-mel
@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform
+from dlpo.audio import MEL_BANDS, Waveform
 from dlpo.data.features import Features
 from dlpo.errors import DataError
+from dlpo.frame_grid import FrameGrid
 from dlpo.text.languages import LANGUAGES
 from dlpo.text.symbols import SYMBOLS, known_symbols
 
@@ -77,7 +78,7 @@ class Utterance:
     durations: NDArray[np.float32]
     """(P,) seconds"""
     waveform: NDArray[np.float32]
-    """(F * 300,)"""
+    """(F * H,), H the samples of a frame"""
     features: Features
 
 
@@ -112,6 +113,12 @@ class Dataset:
                 " first of them: prepare it again"
             )
         self.sha256 = sha256(raw).hexdigest()
+        try:
+            self.grid = FrameGrid(int(index["sample_rate_hz"]), int(index["hop_length"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{index_path}: no sample rate or frame length ({error!r}); prepare it again"
+            ) from error
         self.origin: str = index.get("origin", LJSPEECH)
         self.language: str = index.get("language", LANGUAGES[0])
         self.entries = [Entry(**entry) for entry in index["utterances"]]
@@ -125,9 +132,9 @@ class Dataset:
         )
 
     def audio(self, i: int, first: int, frames: int) -> Waveform:
-        """(frames * 300,) float32 samples of utterance `i` from a frame on."""
-        start = self.entries[i].first_frame + first
-        samples = slice(start * HOP_LENGTH, (start + frames) * HOP_LENGTH)
+        """(frames * H,) float32 samples of utterance `i` from a frame on."""
+        start, hop = self.entries[i].first_frame + first, self.grid.hop_length
+        samples = slice(start * hop, (start + frames) * hop)
         out: Waveform = self.arrays["audio"][samples].astype(np.float32) / np.float32(32768)
         return out
 
@@ -150,9 +157,9 @@ class Dataset:
             )
         entry = self.entries[i]
         symbols, durations = self.timing(i)
-        start = entry.first_frame + first
+        start, hop = entry.first_frame + first, self.grid.hop_length
         rows = slice(start, start + frames)
-        samples = slice(start * HOP_LENGTH, (start + frames) * HOP_LENGTH)
+        samples = slice(start * hop, (start + frames) * hop)
         read = self.arrays
         return Utterance(
             symbols,
@@ -175,8 +182,8 @@ class Corpora:
         shares: relative share of each in what is drawn; any positive numbers.
 
     Raises:
-        DataError: a directory is not a prepared dataset, a share is not positive, or a speaker has
-            two languages.
+        DataError: a directory is not a prepared dataset, a share is not positive, two have other
+            sample rates or frames, or a speaker has two languages.
     """
 
     def __init__(self, paths: Sequence[Path], shares: Sequence[float] = (1.0,)) -> None:
@@ -187,6 +194,7 @@ class Corpora:
             )
         self.path = paths[0]
         self.datasets = [Dataset(path) for path in paths]
+        self.grid = _one_grid(self.datasets)
         self.entries: list[Entry] = []
         self._places: list[tuple[int, int]] = []
         for number, dataset in enumerate(self.datasets):
@@ -205,6 +213,16 @@ class Corpora:
 
     def __getitem__(self, i: int) -> Utterance:
         return self.window(i, 0, self.entries[i].frames)
+
+    def check_grid(self, grid: FrameGrid) -> None:
+        """Raise DataError if a model's sample rate or frames differ."""
+        if grid != self.grid:
+            raise DataError(
+                f"{self.path}: {self.grid}; expected the model's {grid}: prepare it again with"
+                f" --sample-rate {grid.sample_rate_hz} --frame {grid.hop_length}, or train a new"
+                f" model with --set model.sample_rate_hz={self.grid.sample_rate_hz}"
+                f" --set model.hop_length={self.grid.hop_length}"
+            )
 
     @property
     def symbols(self) -> int:
@@ -265,6 +283,18 @@ class Corpora:
         return self.datasets[number].window(place, first, frames)
 
 
+def _one_grid(datasets: Sequence[Dataset]) -> FrameGrid:
+    """That of all datasets; a DataError names one that differs."""
+    first, *others = datasets
+    for other in others:
+        if other.grid != first.grid:
+            raise DataError(
+                f"{other.path}: {other.grid}, but {first.path}: {first.grid}; prepare one again"
+                " with the --sample-rate and --frame of the other"
+            )
+    return first.grid
+
+
 def _languages(datasets: Sequence[Dataset]) -> dict[str, str]:
     """Speaker -> language; a DataError names a speaker with two."""
     found: dict[str, str] = {}
@@ -313,12 +343,11 @@ class ClipSource:
 
 def describe_speech(datasets: Sequence[Dataset]) -> str:
     """The training speech, for a bundle's manifest: origins, licences and minutes."""
-    frames: dict[str, int] = defaultdict(int)
+    seconds: dict[str, float] = defaultdict(float)
     for dataset in datasets:
         train = (entry.frames for entry in dataset.entries if entry.split == "train")
-        frames[dataset.origin] += sum(train)
-    rate = SAMPLE_RATE / HOP_LENGTH
-    return "; ".join(f"{origin}, {n / rate / 60:.0f} minutes" for origin, n in frames.items())
+        seconds[dataset.origin] += sum(train) / dataset.grid.frames_per_s
+    return "; ".join(f"{origin}, {s / 60:.0f} minutes" for origin, s in seconds.items())
 
 
 def speech_learned(known: Sequence[str], datasets: Sequence[Dataset]) -> str:
@@ -332,6 +361,7 @@ def pack(
     clips: Sequence[ClipSource],
     left_out: dict[str, str],
     corpus: str,
+    grid: FrameGrid,
     origin: str | None = None,
     language: str = LANGUAGES[0],
 ) -> None:
@@ -342,6 +372,7 @@ def pack(
         clips: in the order of the dataset; all have the same arrays.
         left_out: id -> why it is not in the dataset.
         corpus: name for the index.
+        grid: of the clips.
         origin: what the speech is and its licence, see `describe_speech`; None: LJSpeech.
         language: of the speech, BCP 47.
     """
@@ -376,7 +407,7 @@ def pack(
     for entry, clip in zip(entries, clips, strict=True):
         for name, array in clip.load().items():
             first = entry.first_symbol if name in _PER_SYMBOL else entry.first_frame
-            first *= HOP_LENGTH if name in _PER_SAMPLE else 1
+            first *= grid.hop_length if name in _PER_SAMPLE else 1
             out[name][first : first + len(array)] = array
     for array in out.values():
         array.flush()
@@ -384,8 +415,8 @@ def pack(
         "format": FORMAT,
         "corpus": corpus,
         "origin": origin or LJSPEECH,
-        "sample_rate_hz": SAMPLE_RATE,
-        "hop_length": HOP_LENGTH,
+        "sample_rate_hz": grid.sample_rate_hz,
+        "hop_length": grid.hop_length,
         "symbols": list(SYMBOLS),
         "lacks": [name for name in DTYPES if name not in sizes],
         "utterances": [asdict(entry) for entry in entries],

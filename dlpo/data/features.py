@@ -7,25 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import (
-    ENERGY_FLOOR,
-    F0_CEILING,
-    F0_FLOOR,
-    HOP_LENGTH,
-    SAMPLE_RATE,
-    WINDOW,
-    Waveform,
-    log_mel,
-    sample_f0,
-)
+from dlpo.audio import ENERGY_FLOOR, F0_CEILING, F0_FLOOR, WINDOW, Waveform, log_mel, sample_f0
 from dlpo.errors import DataError, needs
+from dlpo.frame_grid import FrameGrid
 
 PHASE_BANDWIDTH = 55.0  # Hz; how fast the locked phase may drift from the F0 track
 PHASE_TAPS = 501  # samples
 BASS_TOP, TREBLE_FLOOR = 900.0, 2500.0  # Hz; the bands that tell voicing from frication
 BASS_SHARE = 10 ** (-32 / 20)  # of the clip's loud frames; anything fainter is unvoiced
 TREBLE_SHARE = 10 ** (-6 / 20)  # of the treble in the same frame
-BAND_WINDOW = 750  # samples
+BAND_WINDOW_S = 0.034014
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +30,39 @@ class Features:
     mel: NDArray[np.float32]
     """(F, 80) log-mel"""
     phase: NDArray[np.float64]
-    """(F * 300,) radians in [0, 2 pi), locked to the fundamental of the recording"""
+    """(F * H,) radians in [0, 2 pi), locked to the fundamental of the recording"""
 
 
-def measure(waveform: Waveform, f0: NDArray[np.float32] | None = None) -> Features:
+def measure(waveform: Waveform, grid: FrameGrid, f0: NDArray[np.float32] | None = None) -> Features:
     """Features of a recording whose length is a multiple of the hop.
 
     Args:
-        waveform: (F * 300,).
+        waveform: (F * H,).
+        grid: its sample rate and frames.
         f0: (F,) Hz where it is known, as it is for synthetic speech; tracked if None, which takes
             two thirds of the time.
 
     Raises:
-        DataError: the length is not a multiple of 300 samples, a sample is not finite, or `f0` has
+        DataError: the length is not a multiple of a frame, a sample is not finite, or `f0` has
             another length.
         MissingExtraError: pyworld or scipy is not installed.
     """
-    if len(waveform) == 0 or len(waveform) % HOP_LENGTH:
-        raise DataError(f"{len(waveform)} samples; expected a positive multiple of {HOP_LENGTH}")
+    hop = grid.hop_length
+    if len(waveform) == 0 or len(waveform) % hop:
+        raise DataError(f"{len(waveform)} samples; expected a positive multiple of {hop}")
     if not np.isfinite(waveform).all():
         raise DataError("the recording holds NaN or infinite samples; decode it again")
     if f0 is None:
-        f0 = track_f0(waveform)
-    elif len(f0) != len(waveform) // HOP_LENGTH:
-        raise DataError(f"{len(f0)} frames of F0; expected {len(waveform) // HOP_LENGTH}")
-    f0 = np.where(_first_harmonics_sound(waveform), f0, 0).astype(np.float32)
-    return Features(f0, log_energy(waveform), log_mel(waveform), locked_phase(waveform, f0))
+        f0 = track_f0(waveform, grid)
+    elif len(f0) != len(waveform) // hop:
+        raise DataError(f"{len(f0)} frames of F0; expected {len(waveform) // hop}")
+    f0 = np.where(_first_harmonics_sound(waveform, grid), f0, 0).astype(np.float32)
+    return Features(
+        f0, log_energy(waveform, hop), log_mel(waveform, grid), locked_phase(waveform, f0, grid)
+    )
 
 
-def track_f0(waveform: Waveform) -> NDArray[np.float32]:
+def track_f0(waveform: Waveform, grid: FrameGrid) -> NDArray[np.float32]:
     """(T,) -> (F,) Hz, 0 where no pitch is found.
 
     Harvest follows F0 through almost everything, even fricatives: `measure` decides what is
@@ -77,31 +72,32 @@ def track_f0(waveform: Waveform) -> NDArray[np.float32]:
     """
     with needs("train"):
         import pyworld
-    signal = waveform.astype(np.float64)
-    period_ms = HOP_LENGTH / SAMPLE_RATE * 1000
+    signal, rate_hz = waveform.astype(np.float64), grid.sample_rate_hz
+    period_ms = 1000 / grid.frames_per_s
     f0, times = pyworld.harvest(
-        signal, SAMPLE_RATE, f0_floor=F0_FLOOR, f0_ceil=F0_CEILING, frame_period=period_ms
+        signal, rate_hz, f0_floor=F0_FLOOR, f0_ceil=F0_CEILING, frame_period=period_ms
     )
-    refined = np.pad(pyworld.stonemask(signal, f0, times, SAMPLE_RATE), (0, 2))
+    refined = np.pad(pyworld.stonemask(signal, f0, times, rate_hz), (0, 2))
     # Harvest's frame k lies at k * hop; ours half a hop later.
     left, right = refined[:-1], refined[1:]
     both = (left > 0) & (right > 0)
     centred = np.where(both, (left + right) / 2, np.maximum(left, right))
-    out: NDArray[np.float32] = centred[: len(waveform) // HOP_LENGTH].astype(np.float32)
+    out: NDArray[np.float32] = centred[: len(waveform) // grid.hop_length].astype(np.float32)
     return out
 
 
-def _first_harmonics_sound(waveform: Waveform) -> NDArray[np.bool_]:
+def _first_harmonics_sound(waveform: Waveform, grid: FrameGrid) -> NDArray[np.bool_]:
     """(T,) -> (F,) whether the bass is loud enough for voicing, in the clip and against the treble.
 
     (On our speech DIO calls 44 % of the frames of /AA/ unvoiced and 32 % of /S/ voiced; this rule
     on Harvest's F0, 0 % and 13 %.)
     """
-    padded = np.pad(waveform, (BAND_WINDOW // 2 - HOP_LENGTH // 2, BAND_WINDOW))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, BAND_WINDOW)
-    windows = windows[::HOP_LENGTH][: len(waveform) // HOP_LENGTH]
-    magnitude = np.abs(np.fft.rfft(windows * np.hanning(BAND_WINDOW), axis=1))
-    hertz = np.fft.rfftfreq(BAND_WINDOW, 1 / SAMPLE_RATE)
+    hop, size = grid.hop_length, round(BAND_WINDOW_S * grid.sample_rate_hz)
+    padded = np.pad(waveform, (size // 2 - hop // 2, size))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)
+    windows = windows[::hop][: len(waveform) // hop]
+    magnitude = np.abs(np.fft.rfft(windows * np.hanning(size), axis=1))
+    hertz = np.fft.rfftfreq(size, 1 / grid.sample_rate_hz)
     bass, treble = (
         np.linalg.norm(magnitude[:, band], axis=1)
         for band in (hertz < BASS_TOP, hertz > TREBLE_FLOOR)
@@ -112,16 +108,18 @@ def _first_harmonics_sound(waveform: Waveform) -> NDArray[np.bool_]:
     return loud
 
 
-def log_energy(waveform: Waveform) -> NDArray[np.float32]:
-    """(T,) -> (F,) log of the RMS of `WINDOW` samples centred on each frame."""
-    before = WINDOW // 2 - HOP_LENGTH // 2
+def log_energy(waveform: Waveform, hop: int) -> NDArray[np.float32]:
+    """(T,) -> (F,) log of the RMS of `WINDOW` samples centred on each frame of ``hop`` samples."""
+    before = WINDOW // 2 - hop // 2
     total = np.cumsum(np.pad(waveform.astype(np.float64) ** 2, (before + 1, WINDOW)))
-    starts = np.arange(len(waveform) // HOP_LENGTH) * HOP_LENGTH
+    starts = np.arange(len(waveform) // hop) * hop
     rms = np.sqrt(np.maximum(total[starts + WINDOW] - total[starts], 0) / WINDOW)
     return np.log(np.maximum(rms, ENERGY_FLOOR)).astype(np.float32)
 
 
-def locked_phase(waveform: Waveform, f0: NDArray[np.float32]) -> NDArray[np.float64]:
+def locked_phase(
+    waveform: Waveform, f0: NDArray[np.float32], grid: FrameGrid
+) -> NDArray[np.float64]:
     """The phase of the fundamental, sample by sample.
 
     The integral of F0 plus the angle that remains when the recording is demodulated at F0 and
@@ -133,9 +131,9 @@ def locked_phase(waveform: Waveform, f0: NDArray[np.float32]) -> NDArray[np.floa
     """
     with needs("train"):
         from scipy.signal import fftconvolve, firwin
-    hertz, _ = sample_f0(f0)
-    integral = 2 * np.pi / SAMPLE_RATE * np.cumsum(hertz)
-    lowpass = firwin(PHASE_TAPS, PHASE_BANDWIDTH, fs=SAMPLE_RATE)
+    hertz, _ = sample_f0(f0, grid)
+    integral = 2 * np.pi / grid.sample_rate_hz * np.cumsum(hertz)
+    lowpass = firwin(PHASE_TAPS, PHASE_BANDWIDTH, fs=grid.sample_rate_hz)
     residue = np.angle(fftconvolve(waveform * np.exp(-1j * integral), lowpass, mode="same"))
     phase: NDArray[np.float64] = np.mod(integral + residue, 2 * np.pi)
     return phase

@@ -3,8 +3,8 @@
 Works on any single-speaker corpus with LJSpeech's layout:
 
     metadata.csv    id|raw|normalized text
-    wavs/ID.flac    or .wav, mono, 22,050 Hz
-    f0/ID.npy       optional, (F,) Hz of each frame of 300 samples, 0 where unvoiced
+    wavs/ID.flac    or .wav, mono, at the sample rate to learn from
+    f0/ID.npy       optional, (F,) Hz of each frame, 0 where unvoiced
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import HOP_LENGTH, MEL_BANDS, SAMPLE_RATE, Waveform, log_mel
+from dlpo.audio import MEL_BANDS, Waveform, log_mel
 from dlpo.bundle.manifest import PLAIN_NAME
 from dlpo.data.alignments import Alignment, read_alignments
 from dlpo.data.dataset import (
@@ -38,6 +38,7 @@ from dlpo.data.dataset import (
 from dlpo.data.decoding import decoded
 from dlpo.data.features import log_energy, measure
 from dlpo.errors import DataError, InputError, reading, writing
+from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
 from dlpo.text.languages import LANGUAGES, known_language
 from dlpo.text.symbols import SYMBOL_IDS
 
@@ -52,8 +53,8 @@ QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip counts as silence
 LEADING_SESSION = re.compile(r"(.+)-[^-]+")  # LJ001 of LJ001-0042
 WITHOUT_F0 = ".without-f0.npz"  # ending of the name of a clip's features
 Progress = Callable[[int, int], None]
-Work = tuple[Alignment, str | None, Path | None, Path]
-"""alignment, transcript, recording, and the file for its features"""
+Work = tuple[Alignment, str | None, Path | None, Path, FrameGrid]
+"""alignment, transcript, recording, the file for its features, and their frames"""
 
 
 @dataclass(slots=True)
@@ -96,20 +97,22 @@ def read_transcripts(path: Path) -> dict[str, str]:
     return transcripts
 
 
-def read_clip(path: Path) -> Waveform:
+def read_clip(path: Path, grid: FrameGrid) -> Waveform:
     """A recording, checked, cut to whole frames.
 
     Raises:
         DataError: unreadable, wrong rate or channels, not finite, silent or too short.
     """
     samples, rate = decoded(path)
-    if rate != SAMPLE_RATE or samples.shape[1] != 1:
+    if rate != grid.sample_rate_hz or samples.shape[1] != 1:
         raise DataError(
-            f"{samples.shape[1]} channels at {rate} Hz; expected mono, {SAMPLE_RATE} Hz: convert it"
+            f"{samples.shape[1]} channels at {rate} Hz; expected mono, {grid.sample_rate_hz} Hz:"
+            " convert it"
         )
-    waveform: Waveform = samples[: len(samples) // HOP_LENGTH * HOP_LENGTH, 0]
+    hop = grid.hop_length
+    waveform: Waveform = samples[: len(samples) // hop * hop, 0]
     if len(waveform) == 0:
-        raise DataError(f"{len(samples)} samples; expected at least one frame of {HOP_LENGTH}")
+        raise DataError(f"{len(samples)} samples; expected at least one frame of {hop}")
     if not np.isfinite(waveform).all():
         raise DataError("NaN or infinite samples; decode it again")
     if np.abs(waveform).max() < QUIETEST_PEAK:
@@ -145,6 +148,17 @@ class CorpusSpeaker:
         return f"{self.name}/{match[1]}" if match else self.name
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """What is measured of each clip."""
+
+    grid: FrameGrid = PUBLISHED_GRID
+    """sample rate of the clips, and the frames to divide them into"""
+    without_f0: bool = False
+    """leave out F0 and the phase of the source, which take most of the time and which WaveGrad 2
+    doesn't read"""
+
+
 def prepare(
     corpus: Path,
     alignments: Path,
@@ -153,7 +167,7 @@ def prepare(
     *,
     speaker: CorpusSpeaker = CorpusSpeaker(),
     jobs: int = 1,
-    without_f0: bool = False,
+    features: FeatureSet = FeatureSet(),
     left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> Prepared:
     """Measure every aligned clip and write the dataset.
@@ -167,8 +181,7 @@ def prepare(
         progress: called with clips done and clips in all.
         speaker: of the recordings.
         jobs: number of processes.
-        without_f0: leave out F0 and the phase of the source, which take most of the time and which
-            WaveGrad 2 doesn't read.
+        features: what to measure of each clip.
         left_out: what the corpus already lacks, and why, for the report and the dataset.
 
     Raises:
@@ -178,6 +191,8 @@ def prepare(
     """
     check_speaker(speaker.name)
     language = known_language(speaker.language)
+    grid = features.grid
+    without_f0 = features.without_f0
     transcripts = read_transcripts(corpus / "metadata.csv")
     recordings = {
         file.stem: file
@@ -196,10 +211,10 @@ def prepare(
     clips = []
     ending = WITHOUT_F0 if without_f0 else ".npz"
     work = [
-        (alignment, transcripts.get(clip), recordings.get(clip), partial / f"{clip}{ending}")
+        (alignment, transcripts.get(clip), recordings.get(clip), partial / f"{clip}{ending}", grid)
         for clip, alignment in sorted(aligned.items())
     ]
-    for done, ((alignment, text, recording, file), fault) in enumerate(
+    for done, ((alignment, text, recording, file, _), fault) in enumerate(
         zip(work, _faults(work, jobs), strict=True), 1
     ):
         progress(done, len(work))
@@ -222,7 +237,7 @@ def prepare(
             f"{corpus}: none of {len(recordings)} recordings is usable; first problem:"
             f" {next(iter(report.left_out.values()), 'none')}"
         )
-    pack(out, clips, report.left_out, corpus.name, speaker.origin, language)
+    pack(out, clips, report.left_out, corpus.name, grid, speaker.origin, language)
     shutil.rmtree(partial)
     return report
 
@@ -237,14 +252,15 @@ def _faults(work: list[Work], jobs: int) -> Iterator[str | None]:
 
 
 def _measure_one(work: Work) -> str | None:
-    alignment, text, recording, file = work
+    alignment, text, recording, file, grid = work
     try:
         if text is None:
             return "no transcript in metadata.csv"
         if recording is None:
             _timed(alignment, text, without_f0=False)  # raises if its alignment is unusable
         elif not file.exists():
-            _write(file, _measured(alignment, text, recording, file.name.endswith(WITHOUT_F0)))
+            without_f0 = file.name.endswith(WITHOUT_F0)
+            _write(file, _measured(alignment, text, recording, grid, without_f0))
     except DataError as error:
         return str(error)
     return None
@@ -264,24 +280,27 @@ def _timed(alignment: Alignment, transcript: str, without_f0: bool) -> Arrays:
     }
 
 
-def _measured(alignment: Alignment, transcript: str, recording: Path, without_f0: bool) -> Arrays:
+def _measured(
+    alignment: Alignment, transcript: str, recording: Path, grid: FrameGrid, without_f0: bool
+) -> Arrays:
     """Everything that is stored of a recorded clip.
 
     Raises:
         DataError: the recording is unusable, or its alignment doesn't fit it.
     """
     timed = _timed(alignment, transcript, without_f0)
-    waveform = read_clip(recording)
-    seconds = len(waveform) / SAMPLE_RATE
+    waveform, hop = read_clip(recording, grid), grid.hop_length
+    seconds = len(waveform) / grid.sample_rate_hz
     if abs(seconds - alignment.seconds) > ALIGNMENT_SLACK_S:
         raise DataError(
             f"the alignment ends at {alignment.seconds:.2f} s but the clip at {seconds:.2f} s;"
             f" expected at most {ALIGNMENT_SLACK_S} s apart: align it again"
         )
     if without_f0:
-        return {**timed, **plain_arrays(waveform, log_energy(waveform), log_mel(waveform))}
-    f0 = _known_f0(recording, len(waveform) // HOP_LENGTH)
-    return {**timed, **arrays_of(waveform, measure(waveform, f0))}
+        energy, mel = log_energy(waveform, hop), log_mel(waveform, grid)
+        return {**timed, **plain_arrays(waveform, energy, mel)}
+    f0 = _known_f0(recording, len(waveform) // hop)
+    return {**timed, **arrays_of(waveform, measure(waveform, grid, f0))}
 
 
 def _known_f0(recording: Path, frames: int) -> NDArray[np.float32] | None:

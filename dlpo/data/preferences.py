@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dlpo.audio import SAMPLE_RATE, Waveform, read_wav
+from dlpo.audio import Waveform, read_wav
 from dlpo.errors import DataError, InputError, reading, writing
 
 REQUIRED = ("text", "winner", "loser")
@@ -42,13 +42,13 @@ class PreferencePair:
     session: str = ""
     """The listening session in which it was judged."""
 
-    def waveforms(self) -> tuple[Waveform, Waveform]:
-        """(T,) and (T',) float32 of winner and loser at 22,050 Hz, which may differ in length.
+    def waveforms(self, rate_hz: int) -> tuple[Waveform, Waveform]:
+        """(T,) and (T',) float32 of winner and loser, which may differ in length.
 
         Raises:
-            DataError: missing, empty, or not mono 16-bit PCM at 22,050 Hz.
+            DataError: missing, empty, or not mono 16-bit PCM at that rate.
         """
-        return _read(self.winner), _read(self.loser)
+        return _read(self.winner, rate_hz), _read(self.loser, rate_hz)
 
 
 def write_pairs(path: Path, pairs: Iterable[PreferencePair]) -> int:
@@ -110,10 +110,10 @@ def _inside(folder: Path, name: str, where: str) -> Path:
     return folder / relative
 
 
-def _read(path: Path) -> Waveform:
+def _read(path: Path, rate_hz: int) -> Waveform:
     waveform, rate = read_wav(path)
-    if rate != SAMPLE_RATE:
-        raise DataError(f"{path}: {rate} Hz; expected {SAMPLE_RATE} Hz: resample it")
+    if rate != rate_hz:
+        raise DataError(f"{path}: {rate} Hz; expected {rate_hz} Hz: resample it")
     if not len(waveform):
         raise DataError(f"{path} has no samples; export the pairs again")
     return waveform

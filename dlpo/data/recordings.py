@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import SAMPLE_RATE, Waveform, to_pcm16, write_wav
+from dlpo.audio import Waveform, to_pcm16, write_wav
 from dlpo.data.alignments import TSV_COLUMNS, AlignedWord, Alignment
 from dlpo.data.decoding import decoded
 from dlpo.errors import DataError, InputError, TextError, needs, reading, writing
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.text import TextFrontEnd
 from dlpo.text.languages import LANGUAGES, known_language
 from dlpo.text.symbols import ENGLISH
@@ -28,7 +29,7 @@ MARK = "written-by-dlpo"  # marks folders whose sound files are ours and may be 
 LENGTH_S = (0.8, 15.0)  # of a clip; the text of a longer one exceeds what is learned at once
 LEVEL_DB = -22.2  # RMS of the audible frames, as in the embedded voice's recordings
 PEAK = 0.99
-FRAME = SAMPLE_RATE // 100
+FRAMES_PER_S = 100  # of levels
 HEARD = 1e-3  # of the power of the loud frames; fainter ends are trimmed
 EDGE_S = 0.12  # kept around what is audible
 CLIPPED_SHARE = 1e-3  # of samples at full scale
@@ -70,6 +71,7 @@ def write_corpus(
     out: Path,
     progress: Progress = lambda done, total: None,
     language: str = LANGUAGES[0],
+    rate_hz: int = PUBLISHED_GRID.sample_rate_hz,
 ) -> dict[str, str]:
     """Write what `dlpo.data.ljspeech.prepare` reads: wavs/, metadata.csv and alignments.tsv.
 
@@ -79,6 +81,7 @@ def write_corpus(
         out: directory to write; replaced if this function wrote it before.
         progress: called with clips done and clips in all.
         language: of the texts, BCP 47, see `Aligner`.
+        rate_hz: of what is written.
 
     Returns:
         Each recording that is left out, by its path below `folder` -> why.
@@ -111,12 +114,12 @@ def write_corpus(
             names.add(clip)
             if not (text := _text_of(file, table)):
                 raise DataError(f"no text; expected {file.stem}.txt or a line in metadata.csv")
-            waveform = read_recording(file)
-            rows.append(aligner.align(clip, waveform, text).to_tsv())
+            waveform = read_recording(file, rate_hz)
+            rows.append(aligner.align(clip, waveform, rate_hz, text).to_tsv())
         except (DataError, TextError) as error:
             left_out[str(file.relative_to(folder))] = str(error)
         else:
-            write_wav(out / "wavs" / f"{clip}.wav", waveform)
+            write_wav(out / "wavs" / f"{clip}.wav", waveform, rate_hz)
             lines.append(f"{clip}|{text}|{text}")
         progress(done, len(recordings))
     if not lines:
@@ -150,8 +153,8 @@ def _text_of(recording: Path, table: dict[str, str]) -> str:
     return " ".join(text.replace("|", " ").split())
 
 
-def read_recording(path: Path) -> Waveform:
-    """A recording as training needs it: mono at 22,050 Hz, levelled, without silent ends.
+def read_recording(path: Path, rate_hz: int) -> Waveform:
+    """A recording as training needs it: mono at a rate, levelled, without silent ends.
 
     Raises:
         DataError: it can't be decoded, or is silent, too long or short, clipped or noisy.
@@ -165,16 +168,16 @@ def read_recording(path: Path) -> Waveform:
         raise DataError("NaN or infinite samples; decode it again")
     if (clipped := float((np.abs(samples) >= PEAK).mean())) > CLIPPED_SHARE:
         raise DataError(f"{clipped:.1%} of its samples are clipped; record it at a lower level")
-    waveform = soxr.resample(samples.mean(1), rate, SAMPLE_RATE)
-    power = _power(waveform)
+    waveform = soxr.resample(samples.mean(1), rate, rate_hz)
+    power, frame = _power(waveform, rate_hz), rate_hz // FRAMES_PER_S
     if not len(power) or (loud := float(np.quantile(power, 0.95))) < 1e-7:
         raise DataError("silent; record it again")
     heard = np.flatnonzero(power > HEARD * loud)
-    edge = round(EDGE_S * SAMPLE_RATE)
-    speech = waveform[max(0, heard[0] * FRAME - edge) : (heard[-1] + 1) * FRAME + edge]
-    if not LENGTH_S[0] <= len(speech) / SAMPLE_RATE <= LENGTH_S[1]:
+    edge = round(EDGE_S * rate_hz)
+    speech = waveform[max(0, heard[0] * frame - edge) : (heard[-1] + 1) * frame + edge]
+    if not LENGTH_S[0] <= len(speech) / rate_hz <= LENGTH_S[1]:
         raise DataError(
-            f"{len(speech) / SAMPLE_RATE:.1f} s of speech; expected"
+            f"{len(speech) / rate_hz:.1f} s of speech; expected"
             f" {LENGTH_S[0]:g} to {LENGTH_S[1]:g} s: split it between sentences"
         )
     snr_db = 10 * np.log10(loud / max(float(np.quantile(power, 0.02)), 1e-12))
@@ -188,9 +191,10 @@ def read_recording(path: Path) -> Waveform:
     return levelled
 
 
-def _power(waveform: Waveform) -> Waveform:
-    """(T,) -> (F,) mean square of each whole frame."""
-    frames = waveform[: len(waveform) // FRAME * FRAME].reshape(-1, FRAME)
+def _power(waveform: Waveform, rate_hz: int) -> Waveform:
+    """(T,) -> (F,) mean square of each whole frame of 10 ms."""
+    frame = rate_hz // FRAMES_PER_S
+    frames = waveform[: len(waveform) // frame * frame].reshape(-1, frame)
     power: Waveform = np.square(frames).mean(1)
     return power
 
@@ -230,12 +234,13 @@ class Aligner:
             cmn="batch", beam=1e-20, pbeam=1e-20, lw=2.0,
         )  # fmt: skip
 
-    def align(self, clip: str, waveform: Waveform, text: str) -> Alignment:
+    def align(self, clip: str, waveform: Waveform, rate_hz: int, text: str) -> Alignment:
         """When each phoneme sounds.
 
         Args:
             clip: its id.
-            waveform: (T,) at 22,050 Hz.
+            waveform: (T,).
+            rate_hz: its sample rate.
             text: what is spoken, with its punctuation.
 
         Raises:
@@ -253,7 +258,7 @@ class Aligner:
         grammar = f"#JSGF V1.0; grammar clip; public <clip> = [{PAUSE}] {' '.join(ways)};"
         self._decoder.add_jsgf_string("clip", grammar)
         self._decoder.activate_search("clip")
-        pcm = to_pcm16(soxr.resample(waveform, SAMPLE_RATE, RATE)).tobytes()
+        pcm = to_pcm16(soxr.resample(waveform, rate_hz, RATE)).tobytes()
         path = _decoded(self._decoder, pcm)
         labels = [segment.word.partition("(")[0] for segment in path]
         spoken = [label for label in labels if label != PAUSE]
@@ -263,9 +268,9 @@ class Aligner:
         frames = [s.end_frame + 1 - s.start_frame for s in path]
         if _agreement(np.repeat(labels, frames), _decoded(self._listener, pcm)) < LEAST_AGREEMENT:
             raise DataError(NOT_SPOKEN)
-        _check_fit(labels, frames, waveform)
+        _check_fit(labels, frames, _power(waveform, rate_hz))
         starts_s = [0.0, *(s.start_frame * 0.01 + LAG_S for s in path[1:])]
-        durations_s = (b - a for a, b in pairwise([*starts_s, len(waveform) / SAMPLE_RATE]))
+        durations_s = (b - a for a, b in pairwise([*starts_s, len(waveform) / rate_hz]))
         return Alignment(
             clip,
             tuple(label.partition("_")[0] for label in labels),
@@ -301,12 +306,11 @@ def _placed(words: list[str], runs: list[int], labels: list[str]) -> Iterator[Al
         first += count
 
 
-def _check_fit(labels: list[str], frames: list[int], waveform: Waveform) -> None:
-    """Raises DataError where words were left out or added."""
+def _check_fit(labels: list[str], frames: list[int], power: Waveform) -> None:
+    """Raises DataError where words were left out or added; `power` has 100 values a second."""
     shortest = [label != PAUSE and count <= 3 for label, count in zip(labels, frames, strict=True)]
     if any(np.convolve(shortest, np.ones(n)).max() >= least for least, n in SHORTEST):
         raise DataError("its text has words that aren't spoken; correct the text")
-    power = _power(waveform)
     level_db = 10 * np.log10(power / np.quantile(power, 0.9) + 1e-9)
     start = 0
     for label, count in zip(labels, frames, strict=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH
 from dlpo.model.build import Model
 
 
@@ -14,16 +13,16 @@ def context_frames_per_step(model: Model, conditioning_channels: int) -> int:
 
     Where a frame of the output does not depend on an input, the gradient is exactly zero.
     """
-    frames = 33
+    frames, hop = 33, model.config.grid.hop_length
     while True:
         centre = frames // 2
         generator = torch.Generator().manual_seed(0)
-        noisy, source = torch.randn(2, 1, frames * HOP_LENGTH, generator=generator)
+        noisy, source = torch.randn(2, 1, frames * hop, generator=generator)
         conditioning = torch.randn(1, conditioning_channels, frames, generator=generator)
         inputs = [x.requires_grad_() for x in (noisy, source, conditioning)]
         with torch.enable_grad():
             out = model.denoise(noisy, torch.tensor([0.5]), conditioning, source)
-            middle = out.view(1, frames, HOP_LENGTH)[:, centre].sum()
+            middle = out.view(1, frames, hop)[:, centre].sum()
             gradients = torch.autograd.grad(middle, inputs, allow_unused=True)
         reach = max(
             farthest_frame(gradient, centre, frames)
@@ -36,7 +35,7 @@ def context_frames_per_step(model: Model, conditioning_channels: int) -> int:
 
 
 def farthest_frame(gradient: Tensor, centre: int, frames: int) -> int:
-    """(B, C, F) or (B, F * 300) -> the distance in frames of the farthest entry that is not 0."""
+    """(B, C, F) or (B, T) -> the distance in frames of the farthest entry that is not 0."""
     by_frame = gradient if gradient.ndim == 3 else gradient.view(1, frames, -1).mT
     seen = by_frame.abs().amax(dim=(0, 1)).nonzero()
     return int((seen - centre).abs().max())

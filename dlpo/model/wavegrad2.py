@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
 from dlpo.config import Parametrisation
 from dlpo.config.models import WaveGrad2Config
 from dlpo.errors import ConfigError
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.blocks import conv
 from dlpo.model.gaussian_upsampling import gaussian_upsample
 
-FRAMES_PER_SECOND = SAMPLE_RATE / HOP_LENGTH  # durations are predicted in seconds
+FRAMES_PER_SECOND = PUBLISHED_GRID.frames_per_s  # durations are predicted in seconds
 SLOPE = 0.2  # of every leaky ReLU
 LEVEL_SCALE = 5000.0  # noise levels are in (0, 1]; the encoding needs wide steps
 
@@ -308,10 +308,10 @@ class WaveGrad2(nn.Module):
 
     def __init__(self, config: WaveGrad2Config) -> None:
         super().__init__()
-        if config.hop_length != HOP_LENGTH:
+        if config.grid != PUBLISHED_GRID:
             raise ConfigError(
                 f"WaveGrad2Config.up_factors multiply to {config.hop_length}; expected "
-                f"{HOP_LENGTH}, the hop length"
+                f"{PUBLISHED_GRID.hop_length}, the hop length"
             )
         self.config = config
         hidden_channels = config.encoder_channels + config.speaker_channels

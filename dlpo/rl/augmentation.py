@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE
 from dlpo.judges.judge import check_waveforms
 from dlpo.rl.noise import Key
 from dlpo.rl.rewards import ClipBatch
@@ -22,19 +21,20 @@ NOISE_DB = (-60.0, -45.0)  # level range of its white noise, relative to the spe
 LOWEST_RATE_HZ = 18_000  # its band is the narrowest that a judge hears
 
 
-def augment(waveform: Tensor, key: Key, lowest_rate_hz: int) -> Tensor:
-    """(T,) -> (T,) at 22,050 Hz, with band, noise and level drawn from the key alone.
+def augment(waveform: Tensor, sample_rate_hz: int, key: Key, lowest_rate_hz: int) -> Tensor:
+    """(T,) -> (T,) at the same rate, with band, noise and level drawn from the key alone.
 
     Differentiable; the noise level is treated as a constant.
 
     Args:
-        lowest_rate_hz: the band becomes that of a sample rate between this one and 22,050 Hz, which
-            cuts treble.
+        lowest_rate_hz: the band becomes that of a sample rate between this one and the clip's own,
+            which cuts treble.
     """
     random = np.random.default_rng((*key, AUGMENTATION))
-    rate_hz = random.integers(lowest_rate_hz, SAMPLE_RATE + 1)
+    rate_hz = random.integers(lowest_rate_hz, sample_rate_hz + 1)
     gain_db, noise_db = random.uniform(-GAIN_DB, GAIN_DB), random.uniform(*NOISE_DB)
-    changed = band_limited(waveform, rate_hz / SAMPLE_RATE) if rate_hz < SAMPLE_RATE else waveform
+    cut = rate_hz < sample_rate_hz
+    changed = band_limited(waveform, rate_hz / sample_rate_hz) if cut else waveform
     noise = torch.from_numpy(random.standard_normal(len(changed), dtype=np.float32))
     rms = changed.detach().square().mean().sqrt()
     return 10 ** (gain_db / 20) * (changed + 10 ** (noise_db / 20) * rms * noise.to(changed))
@@ -48,7 +48,7 @@ def augmented(clips: ClipBatch) -> ClipBatch:
     """
     check_waveforms(clips.waveforms, clips.sample_rate_hz)
     changed = [
-        augment(torch.from_numpy(waveform), key, LOWEST_RATE_HZ).numpy()
+        augment(torch.from_numpy(waveform), clips.sample_rate_hz, key, LOWEST_RATE_HZ).numpy()
         for waveform, key in zip(clips.waveforms, clips.keys, strict=True)
     ]
     return ClipBatch(changed, clips.texts, clips.sample_rate_hz, clips.keys)

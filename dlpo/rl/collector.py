@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE
 from dlpo.config.training import TuningConfig
 from dlpo.errors import TrainingError
 from dlpo.judges.judge import TYPICAL_LEVEL_DB, Scores, at_level
@@ -40,7 +39,7 @@ class RolloutBatch:
         waveforms = [w for part in self.parts for w in part.waveforms(model)]
         keys = [key for part in self.parts for key in part.sentence_keys]
         texts = [text for part in self.parts for text in part.texts]
-        return ClipBatch(waveforms, texts, SAMPLE_RATE, keys)
+        return ClipBatch(waveforms, texts, model.config.grid.sample_rate_hz, keys)
 
 
 class RolloutCollector:
@@ -116,7 +115,7 @@ class RolloutCollector:
     def _score(self, batch: RolloutBatch) -> dict[str, Scores]:
         clips = batch.clips(self.policy.model)
         if self.settings.same_level:
-            level = [at_level(w, SAMPLE_RATE, TYPICAL_LEVEL_DB) for w in clips.waveforms]
+            level = [at_level(w, clips.sample_rate_hz, TYPICAL_LEVEL_DB) for w in clips.waveforms]
             clips = replace(clips, waveforms=level)
         clips = augmented(clips) if self.settings.augment else clips
         return judged(self.reward.rewards, clips, self.timer)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dlpo.audio import HOP_LENGTH
 from dlpo.config.training import TunedPart
 from dlpo.errors import InputError
 from dlpo.model.build import Model
@@ -82,9 +81,9 @@ def pad_conditions(rows: Sequence[tuple[Tensor, Tensor]], reach: int) -> Conditi
         raise InputError(f"sentences have {lengths} frames; expected at least one, all above 0")
     total = max(lengths) + reach
     conditioning = torch.cat([functional.pad(c, (0, total - c.shape[2])) for c, _ in rows])
-    source = torch.stack([functional.pad(s, (0, total * HOP_LENGTH - len(s))) for _, s in rows]).to(
-        conditioning
-    )
+    hop = len(rows[0][1]) // lengths[0]
+    padded = [functional.pad(s, (0, total * hop - len(s))) for _, s in rows]
+    source = torch.stack(padded).to(conditioning)
     return Conditions(conditioning, source, torch.tensor(lengths, device=conditioning.device))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, write_wav
+from dlpo.audio import write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import EndingsTuning
 from dlpo.data.dataset import Arrays, ClipSource, Corpora, arrays_of, pack
@@ -81,7 +81,8 @@ def write_page(tuner: EndingsTuner, out: Path) -> Path:
         players = []
         for name, model in (("before", before), ("after", tuned)):
             file = f"{name}-{number}.wav"
-            write_wav(out / file, speak(model, _symbols(text), chain, seed=number, voice=voice))
+            made = speak(model, _symbols(text), chain, seed=number, voice=voice)
+            write_wav(out / file, made, model.config.grid.sample_rate_hz)
             players.append(f'<td><audio controls src="{file}"></audio></td>')
         rows.append(f"<tr><td>{voice}: {html.escape(text)}</td>{''.join(players)}</tr>")
     page = out / "index.html"
@@ -139,7 +140,7 @@ def _record(model: Model, prompts: list[EndingPrompt], path: Path) -> None:
             load = partial(_spoken, model, prompt.symbols, chain, number, voice)
             name = f"demo-{voice}-{number:02}"
             clips.append(ClipSource(name, split, prompt.text, voice, cache(load)))
-    pack(path, clips, {}, "demo", "synthetic: the voices' own speech")
+    pack(path, clips, {}, "demo", model.config.grid, "synthetic: the voices' own speech")
 
 
 @torch.no_grad()
@@ -147,9 +148,9 @@ def _spoken(
     model: Model, symbols: NDArray[np.int64], chain: NoiseSchedule, seed: int, voice: str
 ) -> Arrays:
     frames = encode(model, symbols, seed, model.named_voice(voice))[1][0].cpu().numpy()
-    waveform = speak(model, symbols, chain, seed, frames, voice)
+    grid, waveform = model.config.grid, speak(model, symbols, chain, seed, frames, voice)
     return {
         "symbols": symbols.astype(np.uint8),
-        "durations": (frames * (HOP_LENGTH / SAMPLE_RATE)).astype(np.float32),
-        **arrays_of(waveform, measure(waveform)),
+        "durations": (frames / grid.frames_per_s).astype(np.float32),
+        **arrays_of(waveform, measure(waveform, grid)),
     }

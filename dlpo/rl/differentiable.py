@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dlpo.audio import SAMPLE_RATE
 from dlpo.errors import needs
 from dlpo.judges.judge import GradientJudge
 from dlpo.rl.augmentation import augment
@@ -69,13 +68,14 @@ class DifferentiableJudge:
 
     Args:
         judge: on the CPU; its weights are frozen.
+        from_hz: sample rate of the waveforms.
     """
 
-    def __init__(self, judge: GradientJudge) -> None:
+    def __init__(self, judge: GradientJudge, from_hz: int) -> None:
         self.judge = judge
         self.bfloat16 = judge.takes_bfloat16 and bfloat16_is_faster()
         rate_hz = judge.sample_rate_hz
-        self.resample = None if rate_hz == SAMPLE_RATE else SpectralResampler(SAMPLE_RATE, rate_hz)
+        self.resample = None if rate_hz == from_hz else SpectralResampler(from_hz, rate_hz)
 
     def __call__(
         self, waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
@@ -101,14 +101,14 @@ def _defined(gradient: Tensor) -> Tensor:
     return gradient.nan_to_num(0.0, 0.0, 0.0)
 
 
-def augmented_judge(judge: DifferentiableReward) -> DifferentiableReward:
-    """A judge of augmented clips; the seeds of a sentence are augmented alike."""
+def augmented_judge(judge: DifferentiableReward, sample_rate_hz: int) -> DifferentiableReward:
+    """A judge of augmented clips at a rate; the seeds of a sentence are augmented alike."""
 
     def score(
         waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
     ) -> Tensor:
         clips = [
-            augment(waveform[:length], key, LOWEST_RATE_HZ)
+            augment(waveform[:length], sample_rate_hz, key, LOWEST_RATE_HZ)
             for waveform, length, key in zip(waveforms, samples.tolist(), keys, strict=True)
         ]
         return judge(torch.nn.utils.rnn.pad_sequence(clips, True), samples, keys, texts)

@@ -12,7 +12,7 @@ from torch import Tensor
 from dlpo.config.training import ContourTraining
 from dlpo.model.contour import Flow
 from dlpo.rl.ending_prompts import EndingPrompt, in_voice
-from dlpo.rl.endings import CREDITED_S, FRAMES_PER_S, RISEN_ST, SEMITONES, movement_weights
+from dlpo.rl.endings import CREDITED_S, RISEN_ST, SEMITONES, movement_weights
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_scene import PitchScene, in_time
 from dlpo.training.contour_losses import Contours, contour_figures
@@ -103,7 +103,7 @@ class EndingFigures:
             figures.setdefault(f"{name}/{voice}", []).append(value)
 
         voiced = scene.voiced_before(ending.mark).numpy()
-        weights = movement_weights(scene.point_weights, voiced, scene.spread)
+        weights = movement_weights(scene.point_weights, voiced, scene.frames_per_s, scene.spread)
         moved = now @ weights if weights is not None else torch.full((len(now),), float("nan"))
         risen = (moved >= RISEN_ST).float().mean().item()
         figures.setdefault(f"risen/{voice}/{ending.kind}", []).append(risen)
@@ -111,7 +111,8 @@ class EndingFigures:
         if not voiced.any() or ending.mark != len(scene.frames) - 1:
             return
         rest = scene.voiced.clone()
-        rest[int(scene.voiced.nonzero()[-1]) + 1 - round(CREDITED_S * FRAMES_PER_S) :] = False
+        credited = round(CREDITED_S * scene.frames_per_s)
+        rest[int(scene.voiced.nonzero()[-1]) + 1 - credited :] = False
         if rest.sum() < 2:
             return
         rows = scene.point_weights[rest] * (SEMITONES * scene.spread)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE, Waveform
+from dlpo.audio import Waveform
 from dlpo.rl.ending_prompts import EndingPrompt, in_voice
 from dlpo.rl.endings import RISING, ending_reward, movement_weights
 from dlpo.rl.pitch_flow import PitchFlow
@@ -43,7 +43,7 @@ def ending_score(policy: PitchFlow, language: str = LANGUAGES[0]) -> Score:
 
     def score(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> NDArray[np.float64]:
         (scene,) = policy.batch([prompt]).scenes
-        weights = movement_weights(scene.point_weights, scene.voiced.numpy())
+        weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
         if weights is None:
             return np.zeros(len(contours))
         kind = endings.kind(prompt.text)
@@ -59,7 +59,7 @@ def question_score(speaker: Speaker, recognizer: HearsQuestions) -> Score:
 
     def score(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> NDArray[np.float64]:
         clips = [speaker.speak(prompt, contour, seed) for contour in contours]
-        heard = [recognizer.question_logit(clip, SAMPLE_RATE, prompt.text) for clip in clips]
+        heard = [recognizer.question_logit(clip, speaker.rate_hz, prompt.text) for clip in clips]
         return np.array(heard)
 
     return score

@@ -22,13 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
 from dlpo.text.common.endings import EndingKind as EndingKind
 
 KINDS: tuple[EndingKind, ...] = get_args(EndingKind)
 RISING: tuple[EndingKind, ...] = ("yes_no", "declarative")
 
-FRAMES_PER_S = SAMPLE_RATE / HOP_LENGTH
 LAST_S = 0.06
 EARLIER_S = (0.35, 0.15)
 CREDITED_S = 0.5
@@ -54,37 +52,41 @@ by -4.5 to 3.4 (193 and 234 endings). Questions are as Bolinger describes them: 
 with question words fall, tags may go either way, items of a list stay up until the last."""
 
 
-def voiced_rows(voiced: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def voiced_rows(
+    voiced: NDArray[np.bool_], frames_per_s: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The voiced frames of an ending's last part and of the part that it is compared with.
 
     Args:
         voiced: (F,) whether each frame is.
+        frames_per_s: their number in a second.
 
     Returns:
         Indices of both; two empty arrays if too little is voiced to measure a movement.
     """
     rows = np.flatnonzero(voiced)
-    last = max(1, round(LAST_S * FRAMES_PER_S))
-    far, near = (round(s * FRAMES_PER_S) for s in EARLIER_S)
+    last = max(1, round(LAST_S * frames_per_s))
+    far, near = (round(s * frames_per_s) for s in EARLIER_S)
     if len(rows) < near + last:
         return rows[:0], rows[:0]
     return rows[-last:], rows[-far:-near]
 
 
 def movement_weights(
-    point_weights: Tensor, voiced: NDArray[np.bool_], spread: float = 1.0
+    point_weights: Tensor, voiced: NDArray[np.bool_], frames_per_s: float, spread: float = 1.0
 ) -> Tensor | None:
     """The weights whose product with a contour's points is M.
 
     Args:
         point_weights: (F, 2P), see `dlpo.model.contour.point_weights`.
         voiced: (F,) bool.
+        frames_per_s: their number in a second.
         spread: ln Hz per unit of a point.
 
     Returns:
         (2P,) semitones per unit; None if too little is voiced.
     """
-    last, earlier = voiced_rows(voiced)
+    last, earlier = voiced_rows(voiced, frames_per_s)
     if not len(last):
         return None
     means = (point_weights[torch.from_numpy(rows)].mean(0) for rows in (last, earlier))
@@ -93,18 +95,18 @@ def movement_weights(
     return weights
 
 
-def credit_shares(point_weights: Tensor, voiced: NDArray[np.bool_], seconds: float) -> Tensor:
-    """How much of each point lies within the last seconds of voicing, or after them.
+def credit_shares(point_weights: Tensor, voiced: NDArray[np.bool_], frames: float) -> Tensor:
+    """How much of each point lies within the last frames of voicing, or after them.
 
     Args:
         point_weights: (F, 2P).
         voiced: (V,) bool of the first V <= F frames, which end the ending; at least one true.
-        seconds: before the last voiced frame.
+        frames: before the last voiced one.
 
     Returns:
         (2P,) from 0 to 1; 0 for a point without a frame.
     """
-    first = max(0, int(np.flatnonzero(voiced)[-1]) + 1 - round(seconds * FRAMES_PER_S))
+    first = max(0, int(np.flatnonzero(voiced)[-1]) + 1 - round(frames))
     held = point_weights.sum(0).clamp(min=1e-6)
     shares: Tensor = point_weights[first : len(voiced)].sum(0) / held
     return shares
@@ -124,6 +126,7 @@ def bend(
     voiced: NDArray[np.bool_],
     semitones: float,
     spread: float,
+    frames_per_s: float,
 ) -> Tensor:
     """Contours whose last `EARLIER_S` of voicing ramps away by some semitones: the rule.
 
@@ -133,9 +136,10 @@ def bend(
         voiced: (F,) bool.
         semitones: at the last voiced frame; the ramp begins 350 ms before it.
         spread: ln Hz per unit of a point.
+        frames_per_s: frames in a second.
     """
     rows = np.flatnonzero(voiced)
-    end, length = int(rows[-1]), EARLIER_S[0] * FRAMES_PER_S
+    end, length = int(rows[-1]), EARLIER_S[0] * frames_per_s
     frames = torch.arange(len(point_weights), dtype=point_weights.dtype)
     ramp = ((frames - end) / length + 1).clamp(0, 1)
     held = point_weights.sum(0)

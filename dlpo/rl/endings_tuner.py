@@ -217,7 +217,8 @@ class EndingsTuner(PitchTuner):
                 torch.ones(2 * len(scene.frames)),
             )
             if self.training.credit_s is not None and voiced.any():
-                row = credit_shares(scene.point_weights, voiced, self.training.credit_s)
+                frames = self.training.credit_s * scene.frames_per_s
+                row = credit_shares(scene.point_weights, voiced, frames)
             rows.append(row)
         return batch.padded_points(rows)
 
@@ -228,7 +229,9 @@ class EndingsTuner(PitchTuner):
             prompts, drawn.batch.scenes, drawn.contours, strict=True
         ):
             voiced = scene.voiced_before(ending.mark).numpy()
-            weights = movement_weights(scene.point_weights, voiced, scene.spread)
+            weights = movement_weights(
+                scene.point_weights, voiced, scene.frames_per_s, scene.spread
+            )
             if weights is None:
                 rewards.append(contours.new_zeros(len(contours)))
                 continue
@@ -260,4 +263,5 @@ def bent_contours(scene: PitchScene, contours: Tensor) -> Tensor:
     """(..., 2P) contours of a sentence with the rule applied to its end."""
     if not scene.voiced.any():
         return contours
-    return bend(contours, scene.point_weights, scene.voiced.numpy(), BENT_ST, scene.spread)
+    voiced, rate = scene.voiced.numpy(), scene.frames_per_s
+    return bend(contours, scene.point_weights, voiced, BENT_ST, scene.spread, rate)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dlpo.audio import SAMPLE_RATE, Waveform
+from dlpo.audio import Waveform
 from dlpo.config.training import TuningConfig
 from dlpo.judges.judge import Scores, active_level_db, high_band_db
 from dlpo.judges.word_errors import pooled, word_errors
@@ -137,7 +137,7 @@ class ValidationPanel:
             policy = ChainPolicy(model, self.reference.schedule, self.reference.reach)
             batch = run_chains(policy, self.prompts, VALIDATION_KEY, 1, self.rows)
             clips = batch.clips(model)
-            waveforms = clips.waveforms
+            waveforms, rate_hz = clips.waveforms, clips.sample_rate_hz
             held_out, rewards = (
                 judged(some, clips, self.timer, "validation/")
                 for some in (self.models.judges, self.models.reward.rewards)
@@ -149,8 +149,8 @@ class ValidationPanel:
                 word_error_rate=self._word_error_rate(clips),
                 kl=self._kl(batch),
                 diffusion=self._diffusion(policy),
-                level_db=float(np.mean([active_level_db(w, SAMPLE_RATE) for w in waveforms])),
-                high_band_db=float(np.mean([high_band_db(w, SAMPLE_RATE) for w in waveforms])),
+                level_db=float(np.mean([active_level_db(w, rate_hz) for w in waveforms])),
+                high_band_db=float(np.mean([high_band_db(w, rate_hz) for w in waveforms])),
             )
         return panel, waveforms[0]
 
@@ -159,7 +159,7 @@ class ValidationPanel:
         if recognizer is None:
             return None
         with self.timer.stage("validation/words"):
-            words = recognizer.transcribe(clips.waveforms, SAMPLE_RATE)
+            words = recognizer.transcribe(clips.waveforms, clips.sample_rate_hz)
         return pooled(word_errors(*pair) for pair in zip(clips.texts, words, strict=True)).rate
 
     def _kl(self, batch: RolloutBatch) -> float:

@@ -107,6 +107,7 @@ class PitchFlow:
             frames[0],
             point_weights(frames, positions)[0],
             model.predict_prosody(upsampled, voice).voicing[0] > 0,
+            model.config.grid.frames_per_s,
         )
 
     @torch.no_grad()

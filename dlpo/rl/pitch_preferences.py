@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from dlpo.audio import HOP_LENGTH, Waveform
+from dlpo.audio import Waveform
 from dlpo.config.training import PitchPairsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.data.features import measure
@@ -89,7 +89,7 @@ def heard_pairs(
     def heard(pair: PreferencePair, symbols: NDArray[np.int64]) -> ContourPair:
         prompt = Prompt(numbers.setdefault(pair.text, len(numbers)), pair.text, symbols, voice)
         scene = policy.scene(prompt)
-        spoken = check_spoken(pair, int(scene.frames.sum()))
+        spoken = check_spoken(pair, int(scene.frames.sum()), policy.model.config.grid)
         winner, loser = (_contour(waveform, scene, policy) for waveform in spoken)
         return ContourPair(prompt, winner, loser)
 
@@ -98,12 +98,13 @@ def heard_pairs(
 
 def _contour(waveform: Waveform, scene: PitchScene, policy: PitchFlow) -> Tensor:
     """(T,) -> (2, P) in units of the voice's spread."""
-    samples = np.zeros(int(scene.frames.sum()) * HOP_LENGTH, np.float32)
+    grid = policy.model.config.grid
+    samples = np.zeros(int(scene.frames.sum()) * grid.hop_length, np.float32)
     kept = waveform[: len(samples)]
     samples[: len(kept)] = kept
     pitch_range = scene.centre, scene.spread
     try:
-        found = fitted_contour(measure(samples).f0, scene.frames.numpy(), pitch_range)
+        found = fitted_contour(measure(samples, grid).f0, scene.frames.numpy(), pitch_range)
     except DataError as error:
         raise MisfitError("without a voiced sound") from error
     limit = policy.contour.config.limit

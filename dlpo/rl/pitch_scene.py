@@ -30,6 +30,8 @@ class PitchScene:
     """(F, 2P): how much each point is in each frame"""
     voiced: Tensor
     """(F,) bool"""
+    frames_per_s: float
+    """of the F frames"""
 
     @property
     def error_weights(self) -> Tensor:

@@ -59,6 +59,7 @@ class PitchTuner(TrainingRun):
     def __init__(self, start: Path, data: Corpora, out: Path, settings: PitchTuning) -> None:
         self.base = load_checkpoint(start)
         self.dataset = data
+        data.check_grid(self.base.config.grid)
         super().__init__(settings, out)
         self.policy = PitchFlow(self.base.model.requires_grad_(False))
         self.voice: SpectralWaveGrad2 = self.policy.model

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import END_FRAMES, HOP_LENGTH, SAMPLE_RATE, Waveform, pre_emphasise
+from dlpo.audio import Waveform, pre_emphasise
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DataError, TextError
+from dlpo.frame_grid import FrameGrid
 from dlpo.judges.judge import active_level_db
 from dlpo.model.build import Model
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -101,11 +102,14 @@ class ListeningPairs:
             for i, usable in zip(numbers, chosen, strict=True)
         ]
         conditions = conditions_of(self.voice.model, prompts, self.voice.reach)
+        rate_hz = self.voice.model.config.grid.sample_rate_hz
         winners: list[Tensor] = []
         losers: list[Tensor] = []
         for usable in chosen:
-            for waveform, side in zip(usable.pair.waveforms(), (winners, losers), strict=True):
-                gain_db = usable.level_db - active_level_db(waveform, SAMPLE_RATE)
+            for waveform, side in zip(
+                usable.pair.waveforms(rate_hz), (winners, losers), strict=True
+            ):
+                gain_db = usable.level_db - active_level_db(waveform, rate_hz)
                 side.append(as_chain(self.voice.model, waveform * np.float32(10 ** (gain_db / 20))))
         keys = seed_keys(self.seed, update, numbers, 1)
         return Pairs(conditions, _stacked(winners, conditions), _stacked(losers, conditions), keys)
@@ -113,9 +117,10 @@ class ListeningPairs:
     def _usable(self, pair: PreferencePair, symbols: NDArray[np.int64]) -> _UsablePair:
         model, prompt = self.voice.model, Prompt(0, pair.text, symbols)
         conditions = conditions_of(model, [prompt], self.voice.reach)
-        check_spoken(pair, int(conditions.frames[0]))
+        grid = model.config.grid
+        check_spoken(pair, int(conditions.frames[0]), grid)
         rollout = self.voice.roll_out(conditions, seed_keys(0, 0, [0], 1), 1)
-        own_level_db = active_level_db(rollout.waveforms(model)[0], SAMPLE_RATE)
+        own_level_db = active_level_db(rollout.waveforms(model)[0], grid.sample_rate_hz)
         return _UsablePair(pair, symbols, own_level_db)
 
 
@@ -155,19 +160,20 @@ def usable_pairs(
     return found
 
 
-def check_spoken(pair: PreferencePair, frames: int) -> tuple[Waveform, Waveform]:
+def check_spoken(pair: PreferencePair, frames: int, grid: FrameGrid) -> tuple[Waveform, Waveform]:
     """The audio of a pair, each (T,).
 
     Args:
         frames: of the sentence as the voice speaks it.
+        grid: of the voice.
 
     Raises:
         MisfitError: one has another length, or is silent.
         DataError: a wav can't be used.
     """
-    waveforms = pair.waveforms()
-    longer = [len(waveform) / HOP_LENGTH - frames for waveform in waveforms]
-    if any(not -TOLERANCE <= more <= END_FRAMES + TOLERANCE for more in longer):
+    waveforms = pair.waveforms(grid.sample_rate_hz)
+    longer = [len(waveform) / grid.hop_length - frames for waveform in waveforms]
+    if any(not -TOLERANCE <= more <= grid.end_frames + TOLERANCE for more in longer):
         raise MisfitError("at a different pace from the voice")
     if not all(waveform.any() for waveform in waveforms):
         raise MisfitError("with silent audio")

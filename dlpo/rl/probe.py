@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE, Waveform, harmonic_source
+from dlpo.audio import Waveform, harmonic_source
 from dlpo.data.dataset import Corpora
 from dlpo.diffusion import sample
 from dlpo.errors import DataError
@@ -79,6 +79,7 @@ class Speaker:
     def __init__(self, policy: PitchFlow, chain: NoiseSchedule) -> None:
         self.policy = policy
         self.chain = chain
+        self.rate_hz = policy.model.config.grid.sample_rate_hz
 
     @torch.no_grad()
     def speak(self, prompt: Prompt, contour: Tensor, seed: int) -> Waveform:
@@ -98,14 +99,14 @@ class Speaker:
         no_shift = torch.zeros(1)
         both = torch.cat([hidden, scaled.to(hidden.dtype)], dim=1)
         conditioning, f0 = model.frames(both, frames, timing.ranges, positions, no_shift, voice)
-        source = torch.from_numpy(harmonic_source(f0[0].numpy()))[None]
+        source = torch.from_numpy(harmonic_source(f0[0].numpy(), model.config.grid))[None]
         noise = keyed_noise((seed, prompt.number), self.chain.noise_count, source.shape[1])[:, None]
         x0 = sample(
             model.denoise, self.chain, conditioning, source, noise, model.parametrisation,
             model.x0_limit,
         )  # fmt: skip
         waveform: Waveform = model.to_waveform(x0)[0].numpy()
-        return at_level(waveform, SAMPLE_RATE, TYPICAL_LEVEL_DB)
+        return at_level(waveform, self.rate_hz, TYPICAL_LEVEL_DB)
 
     def score(self, reward: Reward) -> Score:
         """A judge of what is spoken as a judge of contours."""
@@ -113,7 +114,7 @@ class Speaker:
         def score(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> NDArray[np.float64]:
             clips = [self.speak(prompt, contour, seed) for contour in contours]
             keys = [(prompt.number,)] * len(clips)
-            return reward.judge(ClipBatch(clips, [prompt.text] * len(clips), SAMPLE_RATE, keys))
+            return reward.judge(ClipBatch(clips, [prompt.text] * len(clips), self.rate_hz, keys))
 
         return score
 

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.errors import CheckpointError, ConfigError, DataError, MissingExtraError
@@ -172,7 +171,8 @@ def load_reward_models(
     """
     differentiable = None
     if plan.objective.method == "direct":
-        differentiable = differentiable_reward(plan.rewards, sources, settings.augment)
+        rate_hz = data.grid.sample_rate_hz
+        differentiable = differentiable_reward(plan.rewards, sources, settings.augment, rate_hz)
     if "high_band" in plan.rewards:
         sources = replace(sources, high_band_db=recorded_high_band_db(data))
     return RewardModels(
@@ -204,7 +204,7 @@ def held_out_judges(rewards: Sequence[str], sources: RewardSources) -> list[Rewa
 
 
 def differentiable_reward(
-    weights: dict[str, float], sources: RewardSources, augment: bool
+    weights: dict[str, float], sources: RewardSources, augment: bool, rate_hz: int
 ) -> DifferentiableReward:
     """The weighted sum of rewards with a gradient, each on its own scale.
 
@@ -212,6 +212,7 @@ def differentiable_reward(
         weights: name -> weight.
         sources: where their weights are.
         augment: whether it receives augmented clips.
+        rate_hz: sample rate of the clips.
 
     Raises:
         ConfigError: a reward that has no gradient.
@@ -224,8 +225,8 @@ def differentiable_reward(
         )
     judges: list[tuple[float, DifferentiableReward]] = []
     for name, weight in weights.items():
-        judge: DifferentiableReward = DifferentiableJudge(GRADIENT_JUDGES[name](sources))
-        judges.append((weight, augmented_judge(judge) if augment else judge))
+        judge: DifferentiableReward = DifferentiableJudge(GRADIENT_JUDGES[name](sources), rate_hz)
+        judges.append((weight, augmented_judge(judge, rate_hz) if augment else judge))
 
     def total(
         waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
@@ -249,4 +250,5 @@ def recorded_high_band_db(data: Corpora) -> float:
             f"{data.path}: no recordings in the train split, so the high_band reward has no"
             " target; drop it or prepare a corpus with audio"
         )
-    return float(np.mean([high_band_db(data[i].waveform, SAMPLE_RATE) for i in recorded]))
+    rate_hz = data.grid.sample_rate_hz
+    return float(np.mean([high_band_db(data[i].waveform, rate_hz) for i in recorded]))

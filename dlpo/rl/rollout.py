@@ -8,14 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE, Waveform
+from dlpo.audio import Waveform
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import Conditions
 from dlpo.rl.noise import Key
 
 LEAST_STD = 1e-3  # 1 / std^2 weights the score: a smaller std drowns out all other steps
-TYPICAL_SAMPLES = 4 * SAMPLE_RATE  # of a sentence; keeps losses that are sums near 1
+TYPICAL_SAMPLES = (
+    4 * PUBLISHED_GRID.sample_rate_hz
+)  # of a sentence; keeps losses that are sums near 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -81,6 +81,7 @@ class Tuner(TrainingRun):
         self.timer = StageTimer()
         self.base = load_checkpoint(start)
         self.dataset = data
+        data.check_grid(self.base.config.grid)
         super().__init__(settings, out, InitProcessGroupKwargs(timeout=LONGEST_SILENCE))
         prompts = validation_prompts(
             data, settings.validation_sentences, settings.validation_longest_s
@@ -262,10 +263,11 @@ class Tuner(TrainingRun):
         def measure() -> PanelFigures | None:
             if not self.accelerator.is_main_process:
                 return None
-            panel, sample = self.panel.measure(self._averaged_model())
+            model = self._averaged_model()
+            panel, sample = self.panel.measure(model)
             if run_log is not None:
                 run_log.figures(self.update, "validation", panel.figures())
-                run_log.sample(self.update, sample)
+                run_log.sample(self.update, sample, model.config.grid)
             return panel
 
         panel = self.processes.all_do(measure)[0]

@@ -11,18 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import (
-    ENERGY_FLOOR,
-    HOP_LENGTH,
-    MEL_FLOOR,
-    SAMPLE_RATE,
-    harmonic_source,
-    pre_emphasise,
-)
+from dlpo.audio import ENERGY_FLOOR, MEL_FLOOR, harmonic_source, pre_emphasise
 from dlpo.data.dataset import Corpora
 from dlpo.data.features import Features
+from dlpo.frame_grid import FrameGrid
 
-FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # 73.5 frames a second
 CONTEXT = 8  # frames on either side of a window: the reach of the conditioning convolutions
 
 
@@ -73,14 +66,14 @@ class Windows(OnDevice):
     mel: Tensor
     """(B, 80, W + 2C) log-mel"""
     waveform: Tensor
-    """(B, W * 300) pre-emphasized"""
+    """(B, W * H) pre-emphasized"""
     source: Tensor
-    """(B, W * 300) harmonic source, locked to the recording"""
+    """(B, W * H) harmonic source, locked to the recording"""
 
 
-def whole_frames(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
+def whole_frames(seconds: NDArray[np.float32], grid: FrameGrid) -> NDArray[np.float32]:
     """(P,) seconds -> (P,) whole frames whose sum doesn't drift from the clock."""
-    ends = np.round(np.cumsum(seconds.astype(np.float64)) * FRAME_RATE)
+    ends = np.round(np.cumsum(seconds.astype(np.float64)) * grid.frames_per_s)
     return np.diff(ends, prepend=0).astype(np.float32)
 
 
@@ -102,7 +95,7 @@ def sentences_of(
     mask = np.zeros(shape, bool)
     for i, (symbols, seconds) in enumerate(timings):
         phonemes[i, : len(symbols)] = symbols
-        durations[i, : len(symbols)] = whole_frames(seconds)
+        durations[i, : len(symbols)] = whole_frames(seconds, dataset.grid)
         mask[i, : len(symbols)] = True
     voices = np.array([rows(dataset.entries[i].voice) for i in utterances], np.int64)
     return Sentences(*map(torch.from_numpy, (phonemes, mask, durations, voices)))
@@ -173,6 +166,7 @@ class Batches:
         piece = self.dataset.window(i, max(0, start), min(total, end) - max(0, start))
         missing = (max(0, -start), max(0, end - total))
         features: Features = piece.features
+        source = harmonic_source(features.f0, self.dataset.grid, features.phase)
 
         def padded(values: NDArray[np.float32], fill: float) -> NDArray[np.float32]:
             widths = [missing] + [(0, 0)] * (values.ndim - 1)
@@ -185,8 +179,9 @@ class Batches:
             if voiced.any()
             else np.full(len(frames), 5.3)
         )
-        samples = slice(CONTEXT * HOP_LENGTH, (CONTEXT + window) * HOP_LENGTH)
-        silence = (missing[0] * HOP_LENGTH, missing[1] * HOP_LENGTH)
+        hop = self.dataset.grid.hop_length
+        samples = slice(CONTEXT * hop, (CONTEXT + window) * hop)
+        silence = (missing[0] * hop, missing[1] * hop)
         return (
             np.arange(start, end, dtype=np.float32) + 0.5,
             padded(np.ones(len(frames), np.float32), 0.0),
@@ -195,5 +190,5 @@ class Batches:
             padded(features.energy, float(np.log(ENERGY_FLOOR))),
             padded(features.mel, float(np.log(MEL_FLOOR))).T,
             np.pad(pre_emphasise(piece.waveform), silence)[samples],
-            np.pad(harmonic_source(features.f0, features.phase), silence)[samples],
+            np.pad(source, silence)[samples],
         )

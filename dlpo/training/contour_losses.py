@@ -73,7 +73,7 @@ def recorded_contour(dataset: Corpora, utterance: int) -> Recorded:
         DataError: fewer than two frames of it are voiced.
     """
     _, seconds = dataset.timing(utterance)
-    durations = whole_frames(seconds)
+    durations = whole_frames(seconds, dataset.grid)
     f0 = dataset[utterance].features.f0[: int(durations.sum())]
     try:
         return fitted_contour(f0, durations)

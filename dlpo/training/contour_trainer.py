@@ -112,6 +112,7 @@ class ContourTrainer(TrainingRun):
         self.rows = of_voice.rows
         self.dataset = Corpora(data, shares)
         self.shares = np.array(shares) / sum(shares)
+        self.dataset.check_grid(of_voice.grid)
         if self.dataset.symbols > of_voice.symbols:
             raise TrainingError(
                 f"the datasets have symbols that {init} doesn't know, as of another language;"

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH, MEL_BANDS, MEL_FLOOR, Waveform
+from dlpo.audio import MEL_BANDS, MEL_FLOOR, Waveform
 from dlpo.errors import DataError
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.training.batches import Batches, OnDevice, Sentences, sentences_of
 
+HOP = PUBLISHED_GRID.hop_length  # samples a frame
 QUIETEST = 1e-3  # of full scale; clips with a lower peak are scaled as if they had this one
 
 
@@ -93,7 +95,7 @@ class ExcerptBatches:
     def collate(self, places: Sequence[tuple[int, int]], window: int, context: int) -> Excerpts:
         """Excerpts whose window begins at (utterance, first frame)."""
         length = window + 2 * context
-        waveform = np.zeros((len(places), length * HOP_LENGTH), np.float32)
+        waveform = np.zeros((len(places), length * HOP), np.float32)
         scored = np.zeros_like(waveform)
         for row, (i, first) in enumerate(places):
             frames = self.dataset.entries[i].frames
@@ -132,4 +134,4 @@ class ExcerptBatches:
 
 def _samples(first: int, end: int, origin: int) -> slice:
     """The samples of frames `first` to `end` in an array that begins at frame `origin`."""
-    return slice((first - origin) * HOP_LENGTH, (end - origin) * HOP_LENGTH)
+    return slice((first - origin) * HOP, (end - origin) * HOP)

@@ -31,6 +31,8 @@ class Denoised:
     """(B, T) float32, its prediction"""
     clean: Tensor
     """(B, T) float32, the recording, pre-emphasized and scaled"""
+    started: int = 0
+    """of the rows, the first so many are at the start of a chain"""
 
 
 def multi_resolution_stft(predicted: Tensor, target: Tensor) -> Tensor:
@@ -127,7 +129,7 @@ def denoise_rows(
         start = level.new_full((int(own.sum()),), NOISIEST)
         seen[own] = model.denoise(noise[own], start, conditioning[own], source[own])
     noisy = q_sample(seen, level, noise)
-    return Denoised(model.denoise(noisy, level, conditioning, source), clean)
+    return Denoised(model.denoise(noisy, level, conditioning, source), clean, first)
 
 
 def spread_levels(size: int, generator: torch.Generator) -> Tensor:
@@ -188,10 +190,18 @@ def acoustic_losses(
     }
 
 
-def denoiser_losses(denoised: Denoised) -> dict[str, Tensor]:
-    """The diffusion loss (L1 of x0) and the spectral distance."""
+def denoiser_losses(denoised: Denoised, start_weight: float = 1.0) -> dict[str, Tensor]:
+    """The diffusion loss (L1 of x0) and the spectral distance.
+
+    Args:
+        denoised: predictions and recordings.
+        start_weight: of the diffusion loss of the rows at the start of a chain.
+    """
     x0, clean = denoised.x0, denoised.clean
+    distance = (x0 - clean).abs().mean(1)
+    weight = torch.ones_like(distance)
+    weight[: denoised.started] = start_weight
     return {
-        "diffusion": (x0 - clean).abs().mean(),
+        "diffusion": (distance * weight).mean(),
         "stft": STFT_WEIGHT * multi_resolution_stft(x0, clean),
     }

@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
-from dlpo.audio import SAMPLE_RATE, Waveform, log_mel
+from dlpo.audio import Waveform, log_mel
 from dlpo.errors import TrainingError
+from dlpo.frame_grid import FrameGrid
 
 log = logging.getLogger(__name__)
 STATE = "state"
@@ -170,17 +171,17 @@ class RunLog:
             for name, value in figures.items():
                 self.writer.add_scalar(f"{split}/{name}", value, update)
 
-    def sample(self, update: int, waveform: Waveform) -> None:
+    def sample(self, update: int, waveform: Waveform, grid: FrameGrid) -> None:
         """Add the audio of an utterance and an image of its log-mel.
 
         Raises:
             TrainingError: it can't be written.
         """
         peak = max(1.0, float(np.abs(waveform).max()))
-        mel = log_mel(waveform).T[::-1]
+        mel = log_mel(waveform, grid).T[::-1]
         picture = (mel - mel.min()) / max(1e-3, float(np.ptp(mel)))
         with self._naming_a_full_disk():
-            self.writer.add_audio("sample", waveform / peak, update, SAMPLE_RATE)
+            self.writer.add_audio("sample", waveform / peak, update, grid.sample_rate_hz)
             self.writer.add_image("sample", picture, update, dataformats="HW")
 
     @contextmanager

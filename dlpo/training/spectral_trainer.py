@@ -22,7 +22,7 @@ from dlpo.model.spectral import SpectralWaveGrad2, learn_own_channels
 from dlpo.text.symbols import SYMBOL_IDS, SYMBOLS, within
 from dlpo.training.acoustics import measured_mel, measured_prosody, predicted_acoustics
 from dlpo.training.adversary import AdversarialTrainer
-from dlpo.training.batches import Batches, Sentences, Windows
+from dlpo.training.batches import CONTEXT, Batches, Sentences, Windows
 from dlpo.training.contour_losses import RecordedContours
 from dlpo.training.losses import (
     Denoised,
@@ -32,6 +32,7 @@ from dlpo.training.losses import (
     mix,
 )
 from dlpo.training.run import LossBatch, TrainingRun
+from dlpo.training.texture import burst_loss, comb, periodicity_loss
 
 VALIDATION_WINDOWS = 32
 ADAPTERS = ("voices", "adapters", "gates")
@@ -68,7 +69,24 @@ class SpectralStep(nn.Module):
             return acoustic_losses(self.model, windows, more_timings, generator), None
         conditioning, share = self._condition(windows, generator), self.training_config.first_share
         denoised = denoise_rows(self.model, windows, conditioning, generator, share)
-        return denoiser_losses(denoised), denoised
+        terms = denoiser_losses(denoised, self.training_config.start_weight)
+        return terms | self._texture(denoised, windows), denoised
+
+    def _texture(self, denoised: Denoised, windows: Windows) -> dict[str, Tensor]:
+        """The losses of `dlpo.training.texture` that have a weight."""
+        training = self.training_config
+        x0 = denoised.x0
+        clean = denoised.clean
+        inner = slice(CONTEXT, -CONTEXT)
+        log_f0, voicing = windows.log_f0[:, inner], windows.voicing[:, inner]
+        grid, hop = self.model.config.grid, self.model.config.stft_hop
+        losses = {
+            "periodicity": lambda: periodicity_loss(x0, clean, grid, log_f0, voicing),
+            "burst": lambda: burst_loss(x0, clean, grid.sample_rate_hz),
+            "comb": lambda: comb(x0, grid.sample_rate_hz, hop),
+        }
+        weights = {name: getattr(training, f"{name}_weight") for name in losses}
+        return {name: weights[name] * losses[name]() for name in losses if weights[name]}
 
     def _condition(self, windows: Windows, generator: torch.Generator) -> Tensor:
         """(B, C, F): from recorded mel; in the joint part from text, half with recorded mel."""
@@ -123,6 +141,7 @@ class SpectralTrainer(TrainingRun):
         self.languages_before = dict(ChainMap(*(before.languages for _, before in started)))
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         start = before[0].config if before else config
+        self.dataset.check_grid(start.grid)
         voices, channels = tuple(dict.fromkeys(names)), start.adapter_channels
         if training.part == "adapters":
             if not before:

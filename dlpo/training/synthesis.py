@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH, Waveform, harmonic_source
+from dlpo.audio import Waveform, harmonic_source
 from dlpo.diffusion import sample
 from dlpo.errors import DataError
 from dlpo.model.build import Model
@@ -65,7 +65,7 @@ def condition(
 ) -> tuple[Tensor, Waveform]:
     """The denoiser's inputs for one utterance, computed as a bundle's host does.
 
-    Except at the end: a served sentence's last mark lasts at least `END_FRAMES`.
+    Except at the end: a served sentence's last mark lasts at least `FrameGrid.end_frames`.
 
     Args:
         model: in eval mode.
@@ -76,7 +76,7 @@ def condition(
 
     Returns:
         (1, C, F) conditioning on the model's device, with the gradient of whatever learns before
-        the denoiser, and (F * 300,) harmonic source.
+        the denoiser, and (F * H,) harmonic source.
     """
     device, embedded = next(model.parameters()).device, model.named_voice(voice)
     hidden, frames, ranges = encode(model, symbols, seed, embedded)
@@ -85,7 +85,7 @@ def condition(
     positions = frame_positions(int(frames.sum()), device)
     no_shift = torch.zeros(1, device=device)
     conditioning, f0 = model.frames(hidden, frames, ranges, positions, no_shift, embedded)
-    return conditioning, harmonic_source(f0[0].detach().cpu().numpy())
+    return conditioning, harmonic_source(f0[0].detach().cpu().numpy(), model.config.grid)
 
 
 def encode(
@@ -133,7 +133,8 @@ def _denoise(
     schedule: NoiseSchedule,
     seed: int,
 ) -> Waveform:
-    device, samples = conditioning.device, conditioning.shape[2] * HOP_LENGTH
+    device = conditioning.device
+    samples = conditioning.shape[2] * model.config.grid.hop_length
     noise = torch.randn(
         schedule.noise_count, 1, samples, generator=torch.Generator().manual_seed(seed)
     )

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from dlpo.audio import HOP_LENGTH
 from dlpo.diffusion import Denoise, chain_step, sample
 from dlpo.model.build import Model
 from dlpo.model.reach import farthest_frame
@@ -102,11 +101,11 @@ class DenoiserGraph(nn.Module):
 
         Args:
             conditioning: (B, C2, F).
-            source: (B, F, 300), harmonic source.
-            noise: (K, B, F, 300), standard normal, K = `schedule.noise_count`.
+            source: (B, F, H), harmonic source; H samples a frame.
+            noise: (K, B, F, H), standard normal, K = `schedule.noise_count`.
 
         Returns:
-            (B, F, 300), before the voice's gain.
+            (B, F, H), before the voice's gain.
         """
         x0 = sample(
             self.denoise,
@@ -118,7 +117,7 @@ class DenoiserGraph(nn.Module):
             self.model.x0_limit,
         )
         waveform: Tensor = self.model.to_waveform(x0)
-        return waveform.reshape(waveform.shape[0], -1, HOP_LENGTH)
+        return waveform.reshape(waveform.shape[0], -1, source.shape[2])
 
 
 class PredictionGraph(nn.Module):

@@ -18,7 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH, harmonic_source
+from dlpo.audio import harmonic_source
+from dlpo.frame_grid import FrameGrid
 from dlpo.text.symbols import symbol_ids
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.parity.cases import UTTERANCE, as_numpy, whole_frames
@@ -44,6 +45,7 @@ def needed_contexts(
     frames: FramesGraph,
     denoisers: Mapping[str, DenoiserGraph],
     context_frames_per_step: int,
+    grid: FrameGrid,
     int8: Mapping[str, Path] | None = None,
 ) -> dict[str, int]:
     """Frames on each side that a chunk needs, by number of steps: {"4": 9, ...}.
@@ -51,13 +53,14 @@ def needed_contexts(
     Args:
         denoisers: any names.
         context_frames_per_step: what one step can see; N times that plus one frame is enough.
+        grid: of the voice.
         int8: files of the denoisers' int8 graphs, to measure those as onnxruntime computes them;
             None measures in floating point.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
     """
-    conditioning, source = _speech(encoder, frames)
+    conditioning, source = _speech(encoder, frames, grid)
     deviation, tolerance = (_relative_rms, INT8_TOLERANCE) if int8 else (_greatest, TOLERANCE)
     needed: dict[str, int] = {}
     for name, denoiser in sorted(denoisers.items(), key=lambda item: item[1].schedule.steps):
@@ -98,14 +101,14 @@ def needed_frames_context(encoder: EncoderGraph, frames: FramesGraph, reach: int
     return min(needed + MARGIN, reach)
 
 
-def _speech(encoder: EncoderGraph, frames: FramesGraph) -> tuple[Tensor, Tensor]:
-    """Conditioning (1, C2, F) and source (1, F, 300) of the parity check's utterance."""
+def _speech(encoder: EncoderGraph, frames: FramesGraph, grid: FrameGrid) -> tuple[Tensor, Tensor]:
+    """Conditioning (1, C2, F) and source (1, F, H) of the parity check's utterance."""
     phonemes = torch.tensor([symbol_ids(UTTERANCE)])
     hidden, durations, ranges = encoder(phonemes)
     counts = whole_frames(durations)
     positions = torch.arange(int(counts.sum())) + 0.5
     conditioning, f0 = frames(hidden, counts, ranges, positions, torch.zeros(1))
-    source = torch.from_numpy(harmonic_source(f0[0].numpy())).view(1, -1, HOP_LENGTH)
+    source = torch.from_numpy(harmonic_source(f0[0].numpy(), grid)).view(1, -1, grid.hop_length)
     return conditioning, source
 
 

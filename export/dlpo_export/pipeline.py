@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from dlpo.audio import HOP_LENGTH, SAMPLE_RATE
 from dlpo.bundle import (
     ENCODER_NOISE,
     VOICES,
@@ -141,6 +140,7 @@ def _make(checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> Manif
         for n in sorted(set(options.steps))
     }
     sources = graph_sources(encoder, frames, denoisers)
+    grid = model.config.grid
     reach = context_frames_per_step(model, int(sources["frames"].outputs["conditioning"][1]))
     graphs = _write_graphs(model, options, sources, folder)
     files = {name: info.files for name, info in graphs.items()}
@@ -153,14 +153,14 @@ def _make(checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> Manif
         manifest = replace(
             _manifest(checkpoint, options, graphs),
             context_frames_per_step=reach,
-            needed_context=needed_contexts(encoder, frames, denoisers, reach),
+            needed_context=needed_contexts(encoder, frames, denoisers, reach, grid),
             frames_context=needed_frames_context(encoder, frames, frames_context(model, voices)),
         )
     if "int8" not in options.precisions:
         return manifest
     rounded = {name: folder / graphs[name].files["int8"] for name in denoisers}
     with stage("measuring the same in int8"):
-        contexts = needed_contexts(encoder, frames, denoisers, reach, rounded)
+        contexts = needed_contexts(encoder, frames, denoisers, reach, grid, rounded)
     return replace(manifest, precision="int8", needed_context_int8=contexts)
 
 
@@ -266,8 +266,8 @@ def _manifest(
         voices=voices,
         language=spoken[0],
         voice_languages=dict(zip(voices, spoken, strict=True)) if len({*spoken}) > 1 else {},
-        sample_rate_hz=SAMPLE_RATE,
-        hop_length=HOP_LENGTH,
+        sample_rate_hz=model.config.grid.sample_rate_hz,
+        hop_length=model.config.grid.hop_length,
         symbols=SYMBOLS[: checkpoint.config.symbols],
         parametrisation=model.parametrisation,
         noise_schedule=ScheduleInfo(options.schedule, options.eta),
@@ -299,8 +299,9 @@ def graph_sources(
     conditioning, _ = frames(hidden, durations, ranges, positions, pitch)
     c, c2 = hidden.shape[1], conditioning.shape[1]
     batch = conditioning.expand(EXAMPLE_BATCH, -1, -1).contiguous()
-    samples = torch.zeros(EXAMPLE_BATCH, EXAMPLE_FRAMES, HOP_LENGTH)
-    window = ("B", "F", HOP_LENGTH)
+    hop = encoder.model.config.grid.hop_length
+    samples = torch.zeros(EXAMPLE_BATCH, EXAMPLE_FRAMES, hop)
+    window = ("B", "F", hop)
     read: dict[str, tuple[torch.Tensor, Shape]] = {"phonemes": (phonemes, (1, "P"))}
     if encoder.draws_pitch:
         read["noise"] = (torch.zeros(1, POINTS, EXAMPLE_PHONEMES), (1, POINTS, "P"))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import HOP_LENGTH
 from dlpo_export.parity.divergence import Tensors, sqnr_db
 from dlpo_export.parity.metrics import f0_error_cents
 from dlpo_export.parity.open_graph import OpenGraph
@@ -94,10 +93,10 @@ def noise_db(made: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     """Noise to signal in dB, averaged over frames, so that noise in quiet frames counts as audible.
 
     Args:
-        made, expected: waveforms, (B, F, 300).
+        made, expected: waveforms, (B, F, H).
     """
-    noise = np.square(made.astype(np.float64) - expected).reshape(-1, HOP_LENGTH).mean(1)
-    signal = np.square(expected.astype(np.float64)).reshape(-1, HOP_LENGTH).mean(1)
+    noise = np.square(made.astype(np.float64) - expected).mean(-1)
+    signal = np.square(expected.astype(np.float64)).mean(-1)
     return float(10 * np.log10(np.mean(noise / (signal + AUDIBLE**2)) + 1e-30))
 
 

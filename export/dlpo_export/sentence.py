@@ -46,7 +46,7 @@ def sentence_inputs(bundle: Bundle, graph: str, frames: int) -> dict[str, NDArra
         generator = np.random.default_rng(0)
         values |= {
             "conditioning": made["conditioning"],
-            "source": harmonic_source(made["f0"][0]).reshape(1, frames, hop),
+            "source": harmonic_source(made["f0"][0], bundle.manifest.grid).reshape(1, frames, hop),
             "noise": generator.standard_normal((int(noise.shape[0]), 1, frames, hop), np.float32),
         }
     return {tensor.name: values[tensor.name] for tensor in bundle.manifest.graphs[graph].inputs}

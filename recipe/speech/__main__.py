@@ -2,6 +2,7 @@
 
     python -m recipe.speech speak ROOT --teachers DIR --weights DIR --texts DIR   until all is said
     python -m recipe.speech status ROOT                                           hours by voice
+    python -m recipe.speech corpus ROOT/VOICE OUT --teachers DIR [--hop 240]      for dlpo prepare
 
 Interrupted or run again, `speak` goes on with the next clip. One process may speak at a time.
 """
@@ -104,7 +105,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    speaking, telling = (commands.add_parser(name) for name in ("speak", "status"))
+    speaking, telling, making = map(commands.add_parser, ("speak", "status", "corpus"))
     for command in (speaking, telling):
         command.add_argument("root", type=Path, help="where the speech is")
     speaking.add_argument("--teachers", type=Path, required=True, help="folder of teacher.py")
@@ -114,9 +115,18 @@ def main() -> None:
     speaking.add_argument("--texts", type=Path, required=True, help="folder of conversation-a.csv")
     speaking.add_argument("--spanish", type=Path, help="letters of spanish.csv's texts")
     speaking.add_argument("--engine", default="int8", help="int8, float, or openvino (with AMX)")
+    making.add_argument("spoken", type=Path, help="folder of a voice")
+    making.add_argument("out", type=Path, help="folder of the corpus")
+    making.add_argument("--teachers", type=Path, required=True, help="folder of aligner.py")
+    making.add_argument("--hop", type=int, default=240, help="samples of a frame, at 24 kHz")
     given = parser.parse_args()
     if given.command == "status":
         status(given.root)
+    elif given.command == "corpus":
+        from recipe.speech.corpus import CorpusMaker
+
+        clips, left_out = CorpusMaker(given.teachers, given.hop).make(given.spoken, given.out)
+        print(f"{given.out}: {clips} clips, {len(left_out)} left out")
     else:
         speak(given.root, given.teachers, given.weights, given.texts, given.engine, given.spanish)
 

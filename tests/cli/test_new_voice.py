@@ -8,13 +8,15 @@ import pytest
 import soundfile
 from typer.testing import Result
 
-from dlpo.audio import SAMPLE_RATE
 from dlpo.bundle import Bundle
 from dlpo.cli import new_voice
 from dlpo.data import ljspeech
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice
 from tests.callers import command as run
+
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
 TEXTS = ("The ferry leaves at seven, and the train waits for it.", "The children had not heard it.")
 
@@ -23,7 +25,11 @@ TEXTS = ("The ferry leaves at seven, and the train waits for it.", "The children
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, voice = tmp_path_factory.mktemp("recordings"), open_voice("heart")
     for number, text in enumerate(TEXTS):
-        soundfile.write(folder / f"{number}.wav", voice.speak(SpeechRequest(text)), SAMPLE_RATE)
+        soundfile.write(
+            folder / f"{number}.wav",
+            voice.speak(SpeechRequest(text)),
+            RATE_HZ,
+        )
         (folder / f"{number}.txt").write_text(text)
     (folder / "2.wav").write_bytes(b"no sound")
     return folder
@@ -59,7 +65,7 @@ def test_recordings_become_a_bundle_and_a_page(
     assert TEXTS[1] in page
     assert TEXTS[0] not in page
     kept, _ = soundfile.read(out / "page" / "0-recording.wav")
-    assert len(kept) > SAMPLE_RATE
+    assert len(kept) > RATE_HZ
     other = learn(recordings, voices_checkpoint, out, "--name", "mine", "--consent", "Not me")
     assert "has other recordings or consent; give another --out" in other.stderr
 

@@ -13,15 +13,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from dlpo.audio import HOP_LENGTH, write_wav
+from dlpo.audio import write_wav
 from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
 from dlpo.cli import app
 from dlpo.data.preferences import PreferencePair, write_pairs
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.rl.conditions import conditions_of
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.tuner import Tuner
 from dlpo.text import TextFrontEnd
 from tests.toys import ToyJudge
+
+HOP, RATE_HZ = PUBLISHED_GRID.hop_length, PUBLISHED_GRID.sample_rate_hz
 
 SHORT = (
     "updates=2", "sentences=2", "group=2", "log_every=1", "longest_s=2", "save_every=1",
@@ -162,8 +165,8 @@ def pairs(slow_checkpoint: Path, tmp_path: Path) -> Path:
     frames = int(conditions_of(load_checkpoint(slow_checkpoint).model, [prompt], 0).frames[0])
     random = np.random.default_rng(0)
     for name in ("winner", "loser"):
-        noise = 0.05 * random.standard_normal(frames * HOP_LENGTH)
-        write_wav(tmp_path / f"{name}.wav", noise.astype(np.float32))
+        noise = 0.05 * random.standard_normal(frames * HOP)
+        write_wav(tmp_path / f"{name}.wav", noise.astype(np.float32), RATE_HZ)
     pair = PreferencePair(TEXT, tmp_path / "winner.wav", tmp_path / "loser.wav")
     write_pairs(tmp_path / "pairs.jsonl", [pair])
     return tmp_path / "pairs.jsonl"

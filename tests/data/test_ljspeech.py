@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlpo.audio import SAMPLE_RATE, read_wav
+from dlpo.audio import read_wav
 from dlpo.data import ljspeech
 from dlpo.data.dataset import Corpora
-from dlpo.data.ljspeech import CorpusSpeaker, prepare, split_of
+from dlpo.data.ljspeech import CorpusSpeaker, FeatureSet, prepare, split_of
 from dlpo.errors import DataError, InputError
+from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
+
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ljspeech"
-TONE = 0.3 * np.sin(np.arange(int(1.5 * SAMPLE_RATE)) / 20)
+TONE = 0.3 * np.sin(np.arange(int(1.5 * RATE_HZ)) / 20)
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def test_a_clip_reads_back_as_it_was_recorded(tiny_corpus: Path, tiny_dataset: P
     assert np.median(voiced) == pytest.approx(170, abs=2)
 
 
-def rewrite(path: Path, samples: np.ndarray, rate: int = SAMPLE_RATE, channels: int = 1) -> None:
+def rewrite(path: Path, samples: np.ndarray, rate: int = RATE_HZ, channels: int = 1) -> None:
     """Replace a clip by 16-bit samples of any rate and channels."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(channels)
@@ -68,7 +71,7 @@ def rewrite(path: Path, samples: np.ndarray, rate: int = SAMPLE_RATE, channels: 
 def claim_a_terabyte(path: Path) -> None:
     """Replace a clip by a FLAC whose header claims 2^36 samples."""
     soundfile = pytest.importorskip("soundfile")
-    soundfile.write(path, TONE, SAMPLE_RATE, format="FLAC")
+    soundfile.write(path, TONE, RATE_HZ, format="FLAC")
     content = bytearray(path.read_bytes())
     content[21] |= 0x0F  # the count's highest bits. Reference: RFC 9639, section 8.2
     content[22:26] = b"\xff" * 4
@@ -80,7 +83,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "stereo": (lambda path: rewrite(path, np.repeat(TONE, 2), channels=2), "2 channels"),
     "silence": (lambda path: rewrite(path, 0 * TONE), "silent"),
     "short": (lambda path: rewrite(path, TONE[:100]), "100 samples"),
-    "length": (lambda path: rewrite(path, TONE[: SAMPLE_RATE // 2]), "alignment ends at 1.50 s"),
+    "length": (
+        lambda path: rewrite(path, TONE[: RATE_HZ // 2]),
+        "alignment ends at 1.50 s",
+    ),
     "claims a terabyte": (claim_a_terabyte, "frames at 22050 Hz are more than 120 s"),
     "claims a rate": (lambda path: rewrite(path, TONE, rate=1), "a rate of 1 Hz"),
     "bytes": (lambda path: path.write_bytes(b"not audio"), "can't be decoded"),
@@ -120,11 +126,11 @@ def test_an_interrupted_run_goes_on_where_it_was(
 ) -> None:
     measured: list[int] = []
 
-    def measure_or_stop(waveform: np.ndarray, f0: None) -> object:
+    def measure_or_stop(waveform: np.ndarray, grid: FrameGrid, f0: None) -> object:
         if len(measured) == 2:
             raise KeyboardInterrupt
         measured.append(len(waveform))
-        return measure(waveform)
+        return measure(waveform, grid)
 
     measure = ljspeech.measure
     monkeypatch.setattr(ljspeech, "measure", measure_or_stop)
@@ -133,7 +139,9 @@ def test_an_interrupted_run_goes_on_where_it_was(
     with pytest.raises(DataError, match="not a prepared dataset"):
         Corpora([prepared(corpus)])
     again: list[int] = []
-    monkeypatch.setattr(ljspeech, "measure", lambda w, f0: (again.append(len(w)), measure(w))[1])
+    monkeypatch.setattr(
+        ljspeech, "measure", lambda w, *how: (again.append(len(w)), measure(w, *how))[1]
+    )
     assert prepare(corpus, corpus / "alignments.tsv", prepared(corpus)).with_audio == 4
     assert len(again) == 2
 
@@ -215,7 +223,9 @@ def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> 
 def test_without_f0_it_lacks_only_what_wavegrad2_leaves_unread(
     corpus: Path, tiny_dataset: Path
 ) -> None:
-    done = prepare(corpus, corpus / "alignments.tsv", prepared(corpus), without_f0=True)
+    done = prepare(
+        corpus, corpus / "alignments.tsv", prepared(corpus), features=FeatureSet(without_f0=True)
+    )
     assert (done.with_audio, done.timing_only) == (4, 1)
     assert not any((prepared(corpus) / f"{name}.npy").exists() for name in ("f0", "phase"))
     plain, full = Corpora([prepared(corpus)]), Corpora([tiny_dataset])
@@ -236,7 +246,7 @@ def test_an_unfinished_run_without_f0_does_not_serve_one_with_it(
     with monkeypatch.context() as patch:
         patch.setattr(ljspeech, "pack", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            prepare(*where, without_f0=True)
+            prepare(*where, features=FeatureSet(without_f0=True))
     prepare(*where)
     assert Corpora([prepared(corpus)])[0].features.f0.any()
 

@@ -11,13 +11,16 @@ import pytest
 from dlpo.audio import write_wav
 from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
 from dlpo.errors import DataError, InputError
+from dlpo.frame_grid import PUBLISHED_GRID
+
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "pairs").mkdir()
     for name, level in (("good", 0.5), ("bad", -0.25)):
-        write_wav(tmp_path / "pairs" / f"{name}.wav", np.full(600, level, np.float32))
+        write_wav(tmp_path / "pairs" / f"{name}.wav", np.full(600, level, np.float32), RATE_HZ)
     return tmp_path
 
 
@@ -34,7 +37,7 @@ def test_pairs_are_read_as_they_were_written(folder: Path) -> None:
 
     assert read_pairs(moved / "pairs.jsonl") == [pair_in(moved)] * 2
     pair = pair_in(moved)
-    winner, loser = pair.waveforms()
+    winner, loser = pair.waveforms(RATE_HZ)
     assert winner == pytest.approx(np.full(600, 0.5), abs=1e-4)
     assert loser == pytest.approx(np.full(600, -0.25), abs=1e-4)
 
@@ -83,7 +86,7 @@ def test_a_wav_of_another_rate_or_without_samples_is_refused(folder: Path) -> No
     ):
         write_wav(pair.winner, np.zeros(samples, np.float32), rate)
         with pytest.raises(DataError, match=message):
-            pair.waveforms()
+            pair.waveforms(RATE_HZ)
 
 
 def test_wavs_outside_of_the_folder_are_not_written(folder: Path) -> None:

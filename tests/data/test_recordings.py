@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from dlpo.audio import SAMPLE_RATE, Waveform
+from dlpo.audio import Waveform
 from dlpo.data.alignments import read_alignments
 from dlpo.data.recordings import MARK, Aligner, fingerprint, read_recording, write_corpus
 from dlpo.errors import DataError, InputError
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.voices import open_voice
+
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
 TEXT = "The ferry leaves at seven, and 3 trains wait for it."
 OTHER = "The children had not heard why the school was closed."
@@ -43,13 +46,13 @@ def test_words_begin_where_the_voice_says_that_they_do(
     speech: dict[str, Waveform],
     aligner: Aligner,
 ) -> None:
-    aligned = aligner.align("clip", speech[text], text)
-    expected = [word.start / SAMPLE_RATE for chunk in chunks[text] for word in chunk.words]
+    aligned = aligner.align("clip", speech[text], RATE_HZ, text)
+    expected = [word.start / RATE_HZ for chunk in chunks[text] for word in chunk.words]
     begins_s = np.cumsum([0.0, *aligned.durations_s])
     found = [begins_s[word.first] for word in aligned.words]
     assert len(found) == len(expected) > 8
     assert np.abs(np.subtract(found, expected)).max() < 0.06
-    assert aligned.seconds == pytest.approx(len(speech[text]) / SAMPLE_RATE)
+    assert aligned.seconds == pytest.approx(len(speech[text]) / RATE_HZ)
     symbols, _ = aligned.utterance(text)
     assert {"OW1", "."} <= {*symbols} or {"EH1", ",", "."} <= {*symbols}  # stress and marks
 
@@ -66,7 +69,7 @@ def test_a_text_that_is_not_spoken_is_noticed(
     text: str, speech: dict[str, Waveform], aligner: Aligner
 ) -> None:
     with pytest.raises(DataError, match="text"):
-        aligner.align("clip", speech[TEXT], text)
+        aligner.align("clip", speech[TEXT], RATE_HZ, text)
 
 
 def noise(waveform: Waveform) -> Waveform:
@@ -89,9 +92,9 @@ def test_an_unusable_recording_is_refused(
     change: object, reason: str, speech: dict[str, Waveform], tmp_path: Path
 ) -> None:
     assert callable(change)
-    soundfile.write(tmp_path / "a.wav", change(speech[TEXT]), SAMPLE_RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "a.wav", change(speech[TEXT]), RATE_HZ, subtype="FLOAT")
     with pytest.raises(DataError, match=reason):
-        read_recording(tmp_path / "a.wav")
+        read_recording(tmp_path / "a.wav", RATE_HZ)
 
 
 def test_a_folder_becomes_a_corpus_and_says_what_is_left_out(
@@ -100,10 +103,10 @@ def test_a_folder_becomes_a_corpus_and_says_what_is_left_out(
     folder, out = tmp_path / "mine", tmp_path / "corpus"
     (folder / "more").mkdir(parents=True)
     stereo = np.repeat(speech[TEXT], 2)[:, None].repeat(2, 1) / 4  # 44.1 kHz, and faint
-    soundfile.write(folder / "one take.wav", stereo, 2 * SAMPLE_RATE)
+    soundfile.write(folder / "one take.wav", stereo, 2 * RATE_HZ)
     (folder / "one take.txt").write_text(f"{TEXT}\n")
     for name in ("two.flac", "more/two.flac", "three.flac"):
-        soundfile.write(folder / name, speech[OTHER], SAMPLE_RATE)
+        soundfile.write(folder / name, speech[OTHER], RATE_HZ)
     (folder / "metadata.csv").write_text(f"two.flac|Raw.|{OTHER}\n")
     (folder / "four.wav").write_bytes(b"no sound")
     (folder / "four.txt").write_text("Hello.")
@@ -126,7 +129,7 @@ def test_a_folder_becomes_a_corpus_and_says_what_is_left_out(
     assert [a.id for a in read_alignments(out / "alignments.tsv")] == ["two", "one_take"]
     assert (out / "metadata.csv").read_text().splitlines()[1].startswith("one_take|The ferry")
     kept, rate = soundfile.read(out / "wavs" / "one_take.wav")
-    assert rate == SAMPLE_RATE
+    assert rate == RATE_HZ
     assert kept.ndim == 1
     assert len(kept) == pytest.approx(len(speech[TEXT]), rel=0.2)
     assert fingerprint(folder) == before
@@ -147,7 +150,7 @@ def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
 def test_nothing_that_is_not_ours_is_replaced(speech: dict[str, Waveform], tmp_path: Path) -> None:
     recording = tmp_path / "corpus" / "a.wav"
     recording.parent.mkdir()
-    soundfile.write(recording, speech[TEXT], SAMPLE_RATE)
+    soundfile.write(recording, speech[TEXT], RATE_HZ)
     recording.with_suffix(".txt").write_text(TEXT)
     with pytest.raises(InputError, match="would be replaced; choose another --out"):
         write_corpus(recording.parent, recording.parent)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.config.models import SpectralConfig, WaveGrad2Config
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.build import build_model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
@@ -51,7 +52,9 @@ def framing(hidden: Tensor, counts: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
 
 
 def needed(reach: int, context_frames_per_step: int) -> int:
-    found = needed_contexts(speaking, framing, {"any": Spread(reach)}, context_frames_per_step)
+    found = needed_contexts(
+        speaking, framing, {"any": Spread(reach)}, context_frames_per_step, PUBLISHED_GRID
+    )
     return found[str(STEPS)]
 
 
@@ -72,7 +75,7 @@ def test_a_sentence_too_short_to_measure_gives_all(monkeypatch: pytest.MonkeyPat
 def test_the_search_goes_on_a_frame_below_what_fewer_steps_need() -> None:
     few, many = Spread(4), Spread(2)
     many.schedule = named_schedule("cosine", STEPS + 1)
-    found = needed_contexts(speaking, framing, {"many": many, "few": few}, 10)
+    found = needed_contexts(speaking, framing, {"many": many, "few": few}, 10, PUBLISHED_GRID)
 
     assert found == {str(STEPS): 4 + MARGIN, str(STEPS + 1): 3 + MARGIN}
 
@@ -98,7 +101,9 @@ def test_what_a_graph_file_needs_is_measured_by_running_it(
 ) -> None:
     file = averaging(tmp_path / "int8.onnx", reach)
 
-    found = needed_contexts(speaking, framing, {"any": Spread(0)}, min(reach, 6), {"any": file})
+    found = needed_contexts(
+        speaking, framing, {"any": Spread(0)}, min(reach, 6), PUBLISHED_GRID, {"any": file}
+    )
 
     assert found == {str(STEPS): min(expected, STEPS * min(reach, 6) + 1)}
 
@@ -114,6 +119,7 @@ def test_chunks_with_that_context_equal_the_whole() -> None:
         lambda hidden, counts, *_: (torch.randn(1, 16, 120), torch.full((1, 120), 150.0)),
         {"any": denoiser},
         reach,
+        PUBLISHED_GRID,
     )
 
     context = found[str(STEPS)]

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlpo.audio import SAMPLE_RATE, write_wav
+from dlpo.audio import write_wav
 from dlpo.data.preferences import read_pairs
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo_bench.listening.answers import read_key
 from tests.callers import command
 from tests.listening.conftest import Ballot
+
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
 listen = partial(command, "listen")
 
@@ -28,8 +31,8 @@ def wavs(tmp_path: Path) -> Callable[..., Path]:
         folder.mkdir()
         for n, clip in enumerate(clips):
             draw = np.random.default_rng(n + sum(name.encode()))
-            noise = 0.1 * draw.standard_normal(SAMPLE_RATE // 2)
-            write_wav(folder / f"{clip}.wav", noise.astype(np.float32))
+            noise = 0.1 * draw.standard_normal(RATE_HZ // 2)
+            write_wav(folder / f"{clip}.wav", noise.astype(np.float32), RATE_HZ)
         return folder
 
     return make

@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlpo.audio import SAMPLE_RATE, read_wav
+from dlpo.audio import read_wav
 from dlpo.data.preferences import read_pairs
 from dlpo.errors import DataError, InputError
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo_bench.clips import Clip
 from dlpo_bench.listening.answers import AnswerKey, Collected, read_key
 from dlpo_bench.listening.making import export_pairs, make_test
 from dlpo_bench.loudness import TARGET_LUFS, integrated_loudness
 from tests.listening.conftest import Ballot
+
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
 CLIPS = [Clip(f"c{n}", f"Sentence {n}.", None) for n in range(16)]
 
@@ -67,7 +70,7 @@ def test_all_sounds_are_at_one_loudness(folder: Path, key: AnswerKey) -> None:
     for trial in key.trials:
         for name in trial.sounds:
             waveform, rate = read_wav(folder / "page" / "audio" / f"{name}.wav")
-            assert rate == SAMPLE_RATE
+            assert rate == RATE_HZ
             assert integrated_loudness(waveform, rate) == pytest.approx(TARGET_LUFS, abs=0.3)
 
 
@@ -144,7 +147,7 @@ def test_each_decided_answer_is_a_pair(
         for wav, side in ((pair.winner, liked), (pair.loser, "b" if liked == "a" else "a")):
             (name,) = [name for name, of in trial.sounds.items() if of == side]
             heard, rate = read_wav(folder / "page" / "audio" / f"{name}.wav")
-            assert rate == SAMPLE_RATE
+            assert rate == RATE_HZ
             assert np.array_equal(read_wav(wav)[0], heard)
     assert len(list((tmp_path / "deep" / "pairs").iterdir())) == 4
 

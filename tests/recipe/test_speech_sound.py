@@ -1,14 +1,20 @@
-"""Clips on disk, their endings and the teacher's tones."""
+"""Clips on disk, their endings, the teacher's tones, and the corpus that they become."""
+
+import lzma
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from recipe.speech.corpus import CorpusMaker, on_frames
 from recipe.speech.endings import ending
 from recipe.speech.notch import TONES_HZ, notch, prominence_db
 from recipe.speech.store import FRAME, RATE, Sentence, repair, rows, write_clip, write_skipped
 from recipe.speech.texts import Text
 
 TEXT = Text("CA0001", "Wait.", "conversation")
+TEACHERS = Path(__file__).resolve().parents[3] / "shared" / "teachers"
 
 
 def pulses(hertz, seconds, jitter=0.0):
@@ -87,3 +93,33 @@ def test_tones_go_and_no_hole_is_left():
 def test_notch_leaves_other_sound_alone():
     voice = pulses(130, 2.0)
     assert np.abs(notch(voice) - voice).max() < 1e-2 * np.abs(voice).max()
+
+
+def test_pitch_moves_to_the_frames_of_a_dataset():
+    f0 = np.r_[np.zeros(8), np.linspace(100, 180, 41), np.zeros(8)].astype(np.float32)
+    found = on_frames(f0, cut_s=0.1, frames=50, hop=240)  # 100 frames a second
+    inside = np.arange(2, 48)  # frame k is at 10 k + 5 ms, and the ramp starts at 6.25 ms
+    expected = 100 + (10 * inside + 5 - 6.25) / 12.5 * 2
+    np.testing.assert_allclose(found[inside], expected, rtol=1e-3)
+    assert not on_frames(np.zeros(9, np.float32), 0.0, 5, 240).any()
+
+
+@pytest.mark.skipif(not TEACHERS.exists(), reason="needs ../shared/teachers")
+def test_clips_become_an_aligned_corpus(tmp_path):
+    loud, quiet = pulses(100, 1.0), np.zeros(2 * FRAME, np.float32)
+    for number in range(3):
+        said = Sentence("wˈAt.", ("Wait",) * 4 + (".",), [2, 10, 10, 10, 6, 4, 2],
+                        np.r_[quiet, loud, quiet], np.full(88, 100.0, np.float32))  # fmt: skip
+        write_clip(tmp_path / "voice", Text(f"CA000{number}", "Wait.", "conversation"), [said], "t")
+    write_skipped(tmp_path / "voice", Text("CA0009", "No.", "drill"), "why")
+    clips, left_out = CorpusMaker(TEACHERS, 240).make(tmp_path / "voice", tmp_path / "corpus")
+    assert (clips, set(left_out)) == (3, {"CA0009"})
+    with lzma.open(tmp_path / "corpus" / "alignments.tsv.xz", "rt") as table:
+        _, line, *_ = table
+    clip, phonemes, durations, words = line.rstrip("\n").split("\t")
+    waveform, rate = soundfile.read(tmp_path / "corpus" / "wavs" / f"{clip}.flac")
+    assert phonemes.split()[1:4] == ["W", "EY1", "T"]
+    assert rate == RATE
+    assert sum(map(int, durations.split())) == round(1000 * len(waveform) / RATE)
+    assert words.split(":")[0] == "wait"
+    assert len(np.load(tmp_path / "corpus" / "f0" / f"{clip}.npy")) == len(waveform) // 240

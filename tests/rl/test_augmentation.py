@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.rl import augmentation
 from dlpo.rl.augmentation import augment, band_limited
+
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
 KEY = (1, 2, 3, 0)
 
@@ -19,8 +21,8 @@ def no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(augmentation, "NOISE_DB", (-300.0, -300.0))
 
 
-def tone(hertz: float = 300.0, samples: int = SAMPLE_RATE) -> Tensor:
-    return 0.2 * torch.sin(2 * torch.pi * hertz * torch.arange(samples).double() / SAMPLE_RATE)
+def tone(hertz: float = 300.0, samples: int = RATE_HZ) -> Tensor:
+    return 0.2 * torch.sin(2 * torch.pi * hertz * torch.arange(samples).double() / RATE_HZ)
 
 
 def level_db(waveform: Tensor) -> float:
@@ -30,12 +32,15 @@ def level_db(waveform: Tensor) -> float:
 def test_seeds_of_a_sentence_are_treated_alike(no_noise: None) -> None:
     """Whatever is heard of one, the other has the same there: band and level."""
     first, second = tone(300), tone(440)
-    both = augment(first + second, KEY, 18_000) - augment(first, KEY, 18_000)
-    torch.testing.assert_close(both, augment(second, KEY, 18_000))
+    both = augment(first + second, RATE_HZ, KEY, 18_000) - augment(first, RATE_HZ, KEY, 18_000)
+    torch.testing.assert_close(both, augment(second, RATE_HZ, KEY, 18_000))
 
 
 def test_level_stays_within_its_bounds_and_uses_them(no_noise: None) -> None:
-    gains = [level_db(augment(tone(), (0, 0, i, 0), 18_000)) - level_db(tone()) for i in range(100)]
+    gains = [
+        level_db(augment(tone(), RATE_HZ, (0, 0, i, 0), 18_000)) - level_db(tone())
+        for i in range(100)
+    ]
     assert -6.01 < min(gains) < -5
     assert 5 < max(gains) < 6.01
 
@@ -43,7 +48,7 @@ def test_level_stays_within_its_bounds_and_uses_them(no_noise: None) -> None:
 def test_noise_is_as_far_below_the_speech_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(augmentation, "GAIN_DB", 0.0)
     monkeypatch.setattr(augmentation, "NOISE_DB", (-40.0, -40.0))
-    added = augment(tone(), KEY, 18_000) - tone()
+    added = augment(tone(), RATE_HZ, KEY, 18_000) - tone()
     assert level_db(added) - level_db(tone()) == pytest.approx(-40, abs=0.2)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.audio import HOP_LENGTH
 from dlpo.diffusion import sample
 from dlpo.errors import InputError
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.chain import GUIDE, REGRESSION, ChainPolicy
@@ -18,6 +18,8 @@ from dlpo.rl.conditions import Conditions
 from dlpo.rl.noise import keyed_noise, seed_keys
 from dlpo.rl.rollout import Rollout
 from tests.rl.conftest import Toy
+
+HOP = PUBLISHED_GRID.hop_length
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def test_a_chain_is_the_exported_one(
     frames = int(sentences.frames[1])  # the longest: only the reach of silence follows it
     alone = sentences.rows(slice(1, 2))
     rollout = ChainPolicy(voice, served_chain).roll_out(alone, seed_keys(0, 0, [1], 1), 1)
-    samples = frames * HOP_LENGTH
+    samples = frames * HOP
     noise = keyed_noise((0, 0, 1, 0), served_chain.noise_count, samples)[:, None]
     with torch.no_grad():
         exported = sample(
@@ -44,7 +46,7 @@ def test_a_chain_is_the_exported_one(
             alone.source[:, :samples],
             noise,
         )
-    edge = 6 * served_chain.steps * HOP_LENGTH  # there the exported chain sees the array's end
+    edge = 6 * served_chain.steps * HOP  # there the exported chain sees the array's end
     ours = rollout.output[:, : samples - edge]
     torch.testing.assert_close(ours, exported[:, : samples - edge], atol=1e-5, rtol=0)
 
@@ -53,7 +55,7 @@ def test_a_row_does_not_depend_on_its_company(
     voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule, rollout: Rollout
 ) -> None:
     short = sentences.rows(slice(0, 1))
-    end = int(short.frames[0]) * HOP_LENGTH
+    end = int(short.frames[0]) * HOP
     alone = ChainPolicy(voice, served_chain).roll_out(short, rollout.keys[1:2], 1)
     torch.testing.assert_close(alone.output[0, :end], rollout.output[1, :end], atol=1e-5, rtol=0)
     torch.testing.assert_close(alone.log_probs[:, 0], rollout.log_probs[:, 1])
@@ -71,7 +73,7 @@ def test_the_same_keys_give_the_same_chains_to_the_bit(
 
 
 def test_nothing_sounds_past_the_end_of_a_sentence(rollout: Rollout) -> None:
-    end = int(rollout.conditions.frames[0]) * HOP_LENGTH
+    end = int(rollout.conditions.frames[0]) * HOP
     assert end < rollout.states.shape[2]
     assert bool((rollout.states[:, 0, end:] == 0).all())
     assert bool((rollout.states[:, 0, :end].abs().amax(-1) > 0).all())
@@ -80,7 +82,7 @@ def test_nothing_sounds_past_the_end_of_a_sentence(rollout: Rollout) -> None:
 def test_log_probs_equal_those_of_the_normal_distribution(rollout: Rollout) -> None:
     for s, k in enumerate(rollout.scored):
         for b in range(len(rollout)):
-            end = int(rollout.conditions.frames[b]) * HOP_LENGTH
+            end = int(rollout.conditions.frames[b]) * HOP
             normal = torch.distributions.Normal(rollout.means[k, b, :end], rollout.stds[k])
             expected = normal.log_prob(rollout.states[k + 1, b, :end]).mean()
             torch.testing.assert_close(rollout.log_probs[s, b], expected)

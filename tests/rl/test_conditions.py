@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.audio import HOP_LENGTH
 from dlpo.errors import InputError
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.rl.conditions import Conditions, conditions_of, inside_mean, pad_conditions
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
+
+HOP = PUBLISHED_GRID.hop_length
 
 
 def test_batched_conditions_equal_single_ones(
@@ -25,8 +27,8 @@ def test_batched_conditions_equal_single_ones(
         frames = int(joined.frames[row])
         assert torch.equal(joined.conditioning[row, :, :frames], conditioning[0])
         assert not joined.conditioning[row, :, frames:].any()
-        np.testing.assert_array_equal(joined.source[row, : frames * HOP_LENGTH].numpy(), source)
-        assert not joined.source[row, frames * HOP_LENGTH :].any()
+        np.testing.assert_array_equal(joined.source[row, : frames * HOP].numpy(), source)
+        assert not joined.source[row, frames * HOP :].any()
 
 
 def test_means_are_over_the_sentence_alone() -> None:
@@ -39,6 +41,6 @@ def test_means_are_over_the_sentence_alone() -> None:
 
 @pytest.mark.parametrize("lengths", [[], [3, 0]])
 def test_no_sentence_and_no_frame_are_refused(lengths: list[int]) -> None:
-    rows = [(torch.zeros(1, 2, n), torch.zeros(n * HOP_LENGTH)) for n in lengths]
+    rows = [(torch.zeros(1, 2, n), torch.zeros(n * HOP)) for n in lengths]
     with pytest.raises(InputError, match="at least one"):
         pad_conditions(rows, 2)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlpo.audio import HOP_LENGTH
 from dlpo.data.dataset import Corpora
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.rl.demo import HELD_OUT_TEXTS, VOICES, demo_tuner, write_page
+
+HOP = PUBLISHED_GRID.hop_length
 
 
 @pytest.mark.full
@@ -26,5 +28,5 @@ def test_the_demo_tunes_and_writes_a_page_to_listen_to(tmp_path: Path) -> None:
     corpus = Corpora([tmp_path / "corpus"])
     for utterance in map(corpus.__getitem__, range(len(corpus))):
         samples = round(float(utterance.durations.sum()) * 22_050)
-        assert samples == len(utterance.waveform) == len(utterance.features.f0) * HOP_LENGTH
+        assert samples == len(utterance.waveform) == len(utterance.features.f0) * HOP
         assert np.abs(utterance.waveform).max() > 0.05

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlpo.audio import SAMPLE_RATE
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.judge import listen_at
 from dlpo.rl import augmentation
@@ -17,13 +17,15 @@ from dlpo.rl.augmentation import augment
 from dlpo.rl.differentiable import DifferentiableJudge, SpectralResampler, augmented_judge
 from dlpo.rl.noise import Key
 
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
+
 TEXTS = ("one", "two")
 KEY = (1, 2, 3, 0)
 KEYS = ((0, 0, 0, 0), (0, 0, 1, 0))
 
 
-def tone(hertz: float = 300.0, samples: int = SAMPLE_RATE) -> Tensor:
-    return 0.2 * torch.sin(2 * torch.pi * hertz * torch.arange(samples).double() / SAMPLE_RATE)
+def tone(hertz: float = 300.0, samples: int = RATE_HZ) -> Tensor:
+    return 0.2 * torch.sin(2 * torch.pi * hertz * torch.arange(samples).double() / RATE_HZ)
 
 
 def power(waveforms: Tensor, samples: Tensor, *_: object) -> Tensor:
@@ -38,17 +40,21 @@ def test_the_judge_hears_each_clip_changed_at_its_own_length() -> None:
         heard.append(waveforms)
         return power(waveforms, samples)
 
-    clips = torch.stack([tone(), torch.cat([tone(200, 9_000), torch.zeros(SAMPLE_RATE - 9_000)])])
-    augmented_judge(listens)(clips, torch.tensor([SAMPLE_RATE, 9_000]), [KEY, (1, 2, 4, 0)], TEXTS)
+    clips = torch.stack([tone(), torch.cat([tone(200, 9_000), torch.zeros(RATE_HZ - 9_000)])])
+    augmented_judge(listens, RATE_HZ)(
+        clips, torch.tensor([RATE_HZ, 9_000]), [KEY, (1, 2, 4, 0)], TEXTS
+    )
     first, second = heard[0]
-    torch.testing.assert_close(first, augment(clips[0], KEY, 14_000))
-    torch.testing.assert_close(second[:9_000], augment(clips[1, :9_000], (1, 2, 4, 0), 14_000))
+    torch.testing.assert_close(first, augment(clips[0], RATE_HZ, KEY, 14_000))
+    torch.testing.assert_close(
+        second[:9_000], augment(clips[1, :9_000], RATE_HZ, (1, 2, 4, 0), 14_000)
+    )
     assert not second[9_000:].any()
 
 
 def test_gradient_agrees_with_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(augmentation, "NOISE_DB", (-300.0, -300.0))
-    judge = augmented_judge(power)
+    judge = augmented_judge(power, RATE_HZ)
     x = torch.randn(2, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     keys, samples = [KEY, (5, 6, 7, 0)], torch.tensor([40, 30])
     assert torch.autograd.gradcheck(lambda w: judge(w, samples, keys, TEXTS), x.requires_grad_())
@@ -57,8 +63,8 @@ def test_gradient_agrees_with_finite_differences(monkeypatch: pytest.MonkeyPatch
 def test_waveforms_arrive_as_they_do_at_the_judge() -> None:
     random = np.random.default_rng(0)
     hiss = 0.1 * random.standard_normal(7_777).astype(np.float32) * np.hanning(7_777)
-    expected = listen_at(16_000, [hiss.astype(np.float32)], SAMPLE_RATE)[0]
-    found = SpectralResampler(SAMPLE_RATE, 16_000)(torch.from_numpy(hiss).float())
+    expected = listen_at(16_000, [hiss.astype(np.float32)], RATE_HZ)[0]
+    found = SpectralResampler(RATE_HZ, 16_000)(torch.from_numpy(hiss).float())
     assert len(found) == len(expected)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-4)
 
@@ -71,28 +77,31 @@ def distillmos() -> DistillMOS:
 @pytest.fixture
 def speech() -> torch.Tensor:
     """Two hums that fade in and out, the first shorter."""
-    at = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    at = np.arange(RATE_HZ) / RATE_HZ
     hums = [sum(np.cos(2 * np.pi * k * f0 * at) / k for k in range(1, 20)) for f0 in (120, 210)]
-    fades = np.zeros((2, SAMPLE_RATE))
-    fades[0, : SAMPLE_RATE // 2], fades[1] = np.hanning(SAMPLE_RATE // 2), np.hanning(SAMPLE_RATE)
+    fades = np.zeros((2, RATE_HZ))
+    fades[0, : RATE_HZ // 2], fades[1] = (
+        np.hanning(RATE_HZ // 2),
+        np.hanning(RATE_HZ),
+    )
     waveforms = 0.05 * np.stack(hums) * fades
     return torch.from_numpy(waveforms.astype(np.float32))
 
 
 def test_scores_are_those_of_the_judge(distillmos: DistillMOS, speech: torch.Tensor) -> None:
-    lengths = torch.tensor([SAMPLE_RATE // 2, SAMPLE_RATE])
-    reward = DifferentiableJudge(distillmos)
+    lengths = torch.tensor([RATE_HZ // 2, RATE_HZ])
+    reward = DifferentiableJudge(distillmos, RATE_HZ)
     ours = reward(speech, lengths, KEYS, TEXTS)
     clips = [row[:n].numpy() for row, n in zip(speech, lengths.tolist(), strict=True)]
     within = 0.05 if reward.bfloat16 else 0.005  # bfloat16, where the processor has it
-    np.testing.assert_allclose(ours.numpy(), distillmos.score(clips, SAMPLE_RATE), atol=within)
+    np.testing.assert_allclose(ours.numpy(), distillmos.score(clips, RATE_HZ), atol=within)
 
 
 def test_a_step_along_the_gradient_raises_the_score(
     distillmos: DistillMOS, speech: torch.Tensor
 ) -> None:
-    reward = DifferentiableJudge(distillmos)
-    lengths = torch.tensor([SAMPLE_RATE])
+    reward = DifferentiableJudge(distillmos, RATE_HZ)
+    lengths = torch.tensor([RATE_HZ])
     heard = speech[1:].clone().requires_grad_()
     before = reward(heard, lengths, KEYS[:1], TEXTS[:1])
     before.sum().backward()

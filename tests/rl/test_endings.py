@@ -10,7 +10,6 @@ from dlpo.model.contour import point_weights, upsample_contour
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.rl.endings import (
     FARTHEST,
-    FRAMES_PER_S,
     TARGETS,
     EndingKind,
     bend,
@@ -21,6 +20,7 @@ from dlpo.rl.endings import (
 
 DURATIONS = torch.tensor([[3.0, 0.0, 8.0, 12.0, 5.0, 9.0, 7.0, 0.0, 11.0, 6.0]])
 FRAMES = int(DURATIONS.sum())
+FRAMES_PER_S = 73.5
 
 
 def scene(seed: int) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
@@ -43,7 +43,7 @@ def tracked(contour: torch.Tensor, voiced: np.ndarray) -> float:
 @pytest.mark.parametrize("seed", range(5))
 def test_movement_is_that_of_a_tracker(seed: int) -> None:
     weights, voiced, contour = scene(seed)
-    of_points = movement_weights(weights, voiced)
+    of_points = movement_weights(weights, voiced, FRAMES_PER_S)
     assert of_points is not None
     points = contour.transpose(1, 2).flatten()
     assert float(points @ of_points) == pytest.approx(tracked(contour, voiced), abs=1e-4)
@@ -52,14 +52,14 @@ def test_movement_is_that_of_a_tracker(seed: int) -> None:
 def test_too_little_voice_has_no_movement() -> None:
     weights, voiced, _ = scene(0)
     voiced[10:] = False
-    assert movement_weights(weights, voiced) is None
+    assert movement_weights(weights, voiced, FRAMES_PER_S) is None
 
 
 def test_bend_ramps_the_end_alone() -> None:
     weights, _, contour = scene(1)
     voiced = np.ones(FRAMES, bool)
     points = contour.transpose(1, 2).flatten()
-    bent = bend(points, weights, voiced, 6.0, 1.0).view(1, -1, 2).transpose(1, 2)
+    bent = bend(points, weights, voiced, 6.0, 1.0, FRAMES_PER_S).view(1, -1, 2).transpose(1, 2)
     lines = [
         upsample_contour(c, DURATIONS.double(), frame_positions(FRAMES))[0] for c in (contour, bent)
     ]
@@ -73,10 +73,12 @@ def test_bend_ramps_the_end_alone() -> None:
 def test_credit_covers_the_last_seconds() -> None:
     weights, voiced, _ = scene(2)
     voiced[:] = True
-    shares = credit_shares(weights, voiced, 17 / FRAMES_PER_S)  # the last two symbols
+    shares = credit_shares(weights, voiced, 17)  # the last two symbols
     assert shares[-4:].min() > 0.85
     assert shares[:-7].max() < 0.05
-    assert torch.all(credit_shares(weights, voiced[:32], 1.0)[-4:] < 0.05)  # after a list's comma
+    assert torch.all(
+        credit_shares(weights, voiced[:32], FRAMES_PER_S)[-4:] < 0.05
+    )  # after a list's comma
 
 
 @pytest.mark.parametrize("kind", TARGETS)

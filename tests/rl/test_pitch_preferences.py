@@ -14,12 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH, SAMPLE_RATE, Waveform, write_wav
+from dlpo.audio import Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import PitchPairsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DataError
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.noise_schedule import named_schedule
 from dlpo.rl.endings import movement_weights
 from dlpo.rl.pitch_flow import PitchFlow
@@ -29,6 +30,8 @@ from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.training.synthesis import speak
 from tests.toys import CONTOUR, SPECTRAL, save_toy
+
+RATE_HZ, HOP = PUBLISHED_GRID.sample_rate_hz, PUBLISHED_GRID.hop_length
 
 Wav = Callable[[str, Waveform], Path]
 REPOSITORY = Path(__file__).parents[2]
@@ -56,7 +59,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wav(tmp_path: Path) -> Wav:
     def written(name: str, waveform: Waveform) -> Path:
         path = tmp_path / f"{name}.wav"
-        write_wav(path, waveform)
+        write_wav(path, waveform, RATE_HZ)
         return path
 
     return written
@@ -71,7 +74,7 @@ def hummed(policy: PitchFlow, prompt: Prompt, contour: Tensor) -> Waveform:
     """A buzz at the F0 of a contour."""
     scene = policy.scene(prompt)
     log_f0 = scene.centre + scene.spread * (scene.point_weights @ in_time(contour)).numpy()
-    phase = np.cumsum(np.repeat(np.exp(log_f0), HOP_LENGTH)) / SAMPLE_RATE * 2 * np.pi
+    phase = np.cumsum(np.repeat(np.exp(log_f0), HOP)) / RATE_HZ * 2 * np.pi
     return (0.1 * sum(np.sin(k * phase) / k for k in range(1, 9))).astype(np.float32)
 
 
@@ -119,7 +122,7 @@ def listened(
     for number, text in enumerate(texts):
         prompt = prompt_of(text, number)
         scene = policy.scene(prompt)
-        weights = movement_weights(scene.point_weights, scene.voiced.numpy())
+        weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
         if weights is None:
             continue
         takes = [wav(f"{number}-{seed}", spoken(prompt, seed)) for seed in (0, 1)]
@@ -135,7 +138,7 @@ def ends(policy: PitchFlow, prompts: Sequence[Prompt]) -> float:
     for prompt in prompts:
         drawn = policy.draw([prompt], (9, 9), 32)
         (scene,) = drawn.batch.scenes
-        weights = movement_weights(scene.point_weights, scene.voiced.numpy())
+        weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
         if weights is not None:
             found.append(float((in_time(drawn.contours[0]) @ weights).mean()))
     return float(np.mean(found))

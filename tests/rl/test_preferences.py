@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlpo.audio import SAMPLE_RATE, Waveform, write_wav
+from dlpo.audio import Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.models import BASE, SPECTRAL
 from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
 from dlpo.errors import DataError
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.judges.judge import active_level_db
 from dlpo.model.build import build_model
 from dlpo.model.reach import context_frames_per_step
@@ -29,6 +30,8 @@ from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from research.toy_judge import spectral_tilt_db
 from tests.rl.conftest import Tuning
+
+RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
 TEXTS = ("Hello there.", "Good morning to you.", "What a night it was!")
 Say = Callable[[str, int], Waveform]
@@ -69,7 +72,7 @@ def say(voice: SpectralWaveGrad2, served_chain: NoiseSchedule, reach: int) -> Sa
 def tilted(waveform: Waveform, db_per_octave: float) -> Waveform:
     """The same, brighter or darker."""
     spectrum = np.fft.rfft(waveform)
-    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE), 50) / 1000)
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(waveform), 1 / RATE_HZ), 50) / 1000)
     gain = 10 ** (db_per_octave * octaves / 20)
     return np.fft.irfft(spectrum * gain, len(waveform)).astype(np.float32)
 
@@ -82,8 +85,8 @@ def pair(tmp_path: Path, say: Say) -> Pair:
         number = len(list(tmp_path.glob("*.wav")))
         winner, loser = tmp_path / f"{number}.wav", tmp_path / f"{number + 1}.wav"
         spoken = say(text, number)
-        write_wav(winner, 0.1 * tilted(spoken, 1.0))
-        write_wav(loser, 0.2 * tilted(spoken, -1.0))
+        write_wav(winner, 0.1 * tilted(spoken, 1.0), RATE_HZ)
+        write_wav(loser, 0.2 * tilted(spoken, -1.0), RATE_HZ)
         return PreferencePair(text, winner, loser)
 
     return made
@@ -117,14 +120,14 @@ def test_renderings_have_the_voices_own_level_and_length(
         assert end == len(say(text, 0))
         conditions = batch.conditions.rows(slice(row, row + 1))
         spoken = ChainPolicy(voice, served_chain).roll_out(conditions, seed_keys(0, 0, [0], 1), 1)
-        own = active_level_db(spoken.waveforms(voice)[0], SAMPLE_RATE)
+        own = active_level_db(spoken.waveforms(voice)[0], RATE_HZ)
         winner, loser = (
             voice.to_waveform(side)[row, :end].numpy() for side in (batch.winners, batch.losers)
         )
         for waveform in (winner, loser):
-            assert active_level_db(waveform, SAMPLE_RATE) == pytest.approx(own, abs=0.5)
+            assert active_level_db(waveform, RATE_HZ) == pytest.approx(own, abs=0.5)
         assert not batch.winners[row, end:].any()
-        brighter = spectral_tilt_db(winner, SAMPLE_RATE) - spectral_tilt_db(loser, SAMPLE_RATE)
+        brighter = spectral_tilt_db(winner, RATE_HZ) - spectral_tilt_db(loser, RATE_HZ)
         assert brighter == pytest.approx(2.0, abs=0.1)
 
 
@@ -138,7 +141,7 @@ def test_unfit_pairs_are_left_out_with_a_warning(
     two = PreferencePair("Hello. Good morning.", good.winner, good.loser)
     paced = PreferencePair(TEXTS[1], good.winner, good.loser)
     wordless = PreferencePair("?!", good.winner, good.loser)
-    write_wav(tmp_path / "silence.wav", np.zeros_like(good.waveforms()[0]))
+    write_wav(tmp_path / "silence.wav", np.zeros_like(good.waveforms(RATE_HZ)[0]), RATE_HZ)
     silent = PreferencePair(TEXTS[0], tmp_path / "silence.wav", good.loser)
     with caplog.at_level(logging.WARNING):
         pairs = matched([two, good, paced, wordless, silent])
@@ -157,7 +160,7 @@ def test_the_hash_depends_on_the_pairs_and_their_wavs(tmp_path: Path, pair: Pair
     before = pairs_sha256(path, read_pairs(path))
     assert before == pairs_sha256(path, read_pairs(path))
     assert before != pairs_sha256(other, read_pairs(other))
-    write_wav(first.winner, 0.5 * first.waveforms()[0])
+    write_wav(first.winner, 0.5 * first.waveforms(RATE_HZ)[0], RATE_HZ)
     assert before != pairs_sha256(path, read_pairs(path))
     first.winner.unlink()
     with pytest.raises(DataError, match="can't be read"):
@@ -180,7 +183,7 @@ def test_preference_generalises_to_other_sentences(
     assert figures[-1]["loss"] < figures[0]["loss"]
 
     text = "Nobody has heard this."
-    before = spectral_tilt_db(say(text, 9), SAMPLE_RATE)
+    before = spectral_tilt_db(say(text, 9), RATE_HZ)
     tuned = load_checkpoint(tuning.out / "run" / "checkpoint")
     voice.load_state_dict(tuned.model.state_dict())
-    assert spectral_tilt_db(say(text, 9), SAMPLE_RATE) > before + 0.1
+    assert spectral_tilt_db(say(text, 9), RATE_HZ) > before + 0.1

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.text import Sentence
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.chunks import cut, sizes_of
@@ -23,8 +24,9 @@ from tests.fake_engine import FRAMES_CONTEXT, FakeEngine
 
 TEXT = "It goes up, and down again, as long as you like it."
 STEPS = 3
+HOP = PUBLISHED_GRID.hop_length
+RATE = PUBLISHED_GRID.sample_rate_hz
 REQUEST = SpeechRequest(TEXT, speed=0.9, pitch_semitones=1)
-HOP, RATE = 300, 22_050
 
 
 def sentence_with(**of_word: list[float]) -> Sentence:
@@ -149,7 +151,7 @@ def test_last_chunk_size_repeats_and_small_rests_join() -> None:
 
 
 def whole(f0: np.ndarray) -> np.ndarray:
-    return HarmonicSource(HOP, RATE).extend(f0, len(f0))
+    return HarmonicSource(PUBLISHED_GRID).extend(f0, len(f0))
 
 
 def contour(voiced: list[bool]) -> np.ndarray:
@@ -164,7 +166,7 @@ def contour(voiced: list[bool]) -> np.ndarray:
 def test_pieces_joined_equal_the_whole(voiced: list[bool], cuts: list[int]) -> None:
     f0 = contour(voiced)
     stops = [*sorted({cut for cut in cuts if cut < len(f0)}), len(f0)]
-    source = HarmonicSource(HOP, RATE)
+    source = HarmonicSource(PUBLISHED_GRID)
 
     pieces = [source.extend(f0[: stop + LOOKAHEAD], stop) for stop in stops]
 
@@ -173,7 +175,7 @@ def test_pieces_joined_equal_the_whole(voiced: list[bool], cuts: list[int]) -> N
 
 def test_source_is_trained_noise_or_silence_in_pauses() -> None:
     f0 = contour([True] * 50)
-    np.testing.assert_allclose(whole(f0), harmonic_source(f0), atol=1e-4)
+    np.testing.assert_allclose(whole(f0), harmonic_source(f0, PUBLISHED_GRID), atol=1e-4)
 
     source = whole(contour([True] * 5 + [False] * 5 + [True] * 5)).reshape(15, HOP)
     assert not source[6:9].any()

@@ -27,6 +27,7 @@ from dlpo_serving.synthesis.timing import (
 SPEEDS = st.floats(0.5, 2.0)
 # Three words: ^ a b , c . d e !
 MARKS = np.array([True, False, False, True, False, True, False, False, True])
+END = 4  # least frames of the last symbol
 DURATIONS = np.array([0, 4.2, 11.3, 14.6, 8.1, 0, 2.2, 9.4, 4.4], np.float32)
 lengths = st.lists(st.floats(0, 40, width=32), min_size=9, max_size=9).map(
     lambda values: np.array(values, np.float32)
@@ -42,7 +43,8 @@ def at(
 
 
 def pace(speed: float, durations: NDArray[np.float32] = DURATIONS) -> DurationWarp:
-    return DurationWarp.at(durations, MARKS[: len(durations)], np.full(len(durations), speed))
+    marks, speeds = MARKS[: len(durations)], np.full(len(durations), speed)
+    return DurationWarp.at(durations, marks, speeds, END)
 
 
 @settings(deadline=None)
@@ -169,7 +171,7 @@ def test_a_sentence_ends_in_frames_for_its_last_phoneme_to_fade(
     last: int, speed: float, ended: int
 ) -> None:
     counts = np.array([3, 0, 5, last])
-    assert with_end(counts, speed).tolist() == [3, 0, 5, ended]
+    assert with_end(counts, speed, END).tolist() == [3, 0, 5, ended]
     assert counts[-1] == last
 
 

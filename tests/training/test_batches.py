@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.audio import HOP_LENGTH, harmonic_source, pre_emphasise
+from dlpo.audio import harmonic_source, pre_emphasise
 from dlpo.data.dataset import Corpora
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.training.batches import CONTEXT, Batches, whole_frames
 from tests.toys import SPECTRAL
+
+HOP = PUBLISHED_GRID.hop_length
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def batches(tiny_dataset: Path) -> Batches:
 
 def test_whole_frames_never_drift_from_the_clock() -> None:
     seconds = np.random.default_rng(0).uniform(0, 0.2, 500).astype(np.float32)
-    frames = whole_frames(seconds)
+    frames = whole_frames(seconds, PUBLISHED_GRID)
     assert np.all(frames == np.round(frames))
     clock = np.cumsum(seconds.astype(float)) * 73.5
     assert np.abs(np.cumsum(frames) - clock).max() <= 0.5
@@ -40,7 +43,7 @@ def test_a_draw_depends_on_seed_and_update_only(batches: Batches) -> None:
 def test_a_window_lies_where_it_says(batches: Batches) -> None:
     windows = batches.collate([(1, 30)], 24)
     utterance = batches.dataset[1]
-    samples = slice(30 * HOP_LENGTH, 54 * HOP_LENGTH)
+    samples = slice(30 * HOP, 54 * HOP)
     assert windows.waveform[0].numpy() == pytest.approx(
         pre_emphasise(utterance.waveform)[samples], abs=1e-6
     )
@@ -52,21 +55,24 @@ def test_a_window_lies_where_it_says(batches: Batches) -> None:
 
 def test_the_source_of_a_window_is_that_of_the_whole(batches: Batches) -> None:
     features = batches.dataset[1].features
-    whole = harmonic_source(features.f0, features.phase)
+    whole = harmonic_source(features.f0, PUBLISHED_GRID, features.phase)
     windows = batches.collate([(1, 30)], 24)
-    cut = whole[30 * HOP_LENGTH : 54 * HOP_LENGTH]
+    cut = whole[30 * HOP : 54 * HOP]
     assert windows.source[0].numpy() == pytest.approx(cut, abs=1e-4)
 
 
 def test_past_the_ends_there_is_marked_silence(batches: Batches) -> None:
     frames = batches.dataset.entries[1].frames
     windows = batches.whole(1)
-    assert windows.waveform.shape == (1, frames * HOP_LENGTH)
+    assert windows.waveform.shape == (1, frames * HOP)
     assert windows.inside[0, :CONTEXT].sum() == windows.inside[0, -CONTEXT:].sum() == 0
     assert windows.inside.sum() == frames
 
 
 def test_an_utterance_shorter_than_the_window_is_padded(batches: Batches) -> None:
     windows = batches.windows(0, 2, 500)
-    assert windows.waveform.shape == (2, 500 * HOP_LENGTH)
-    assert torch.equal(windows.waveform[:, 200 * HOP_LENGTH :], torch.zeros(2, 300 * HOP_LENGTH))
+    assert windows.waveform.shape == (2, 500 * HOP)
+    assert torch.equal(
+        windows.waveform[:, 200 * HOP :],
+        torch.zeros(2, 300 * HOP),
+    )

@@ -62,7 +62,7 @@ def test_points_give_the_recorded_f0_back(
 
     found = recorded_contour(dataset, utterance)
 
-    durations = torch.from_numpy(whole_frames(dataset.timing(utterance)[1]))[None]
+    durations = torch.from_numpy(whole_frames(dataset.timing(utterance)[1], dataset.grid))[None]
     frames = int(durations.sum())
     points = torch.from_numpy(found.points)[None] * found.spread + found.mean
     made = upsample_contour(points, durations, frame_positions(frames))[0].numpy()

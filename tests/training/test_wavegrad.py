@@ -11,12 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dlpo.audio import HOP_LENGTH, log_mel
+from dlpo.audio import log_mel
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import BASE_TRAINING as PUBLISHED
 from dlpo.config.training import MINI_TRAINING
 from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import linear, named_schedule
@@ -35,6 +36,8 @@ from dlpo.training.wavegrad_losses import (
 from dlpo.training.wavegrad_trainer import WaveGradTrainer
 from tests.toys import BASE, BASE_TRAINING
 
+HOP = PUBLISHED_GRID.hop_length
+
 
 @pytest.fixture
 def excerpts(tiny_dataset: Path) -> ExcerptBatches:
@@ -52,7 +55,7 @@ def test_an_excerpt_is_its_recording_with_a_peak_of_one(excerpts: ExcerptBatches
     utterance = excerpts.recorded[0]
     whole = excerpts.dataset[utterance].waveform
     made = excerpts.collate([(utterance, 30)], window=10, context=4)
-    expected = whole[26 * HOP_LENGTH : 44 * HOP_LENGTH] / np.abs(whole).max()
+    expected = whole[26 * HOP : 44 * HOP] / np.abs(whole).max()
     np.testing.assert_allclose(made.waveform[0].numpy(), expected, atol=1e-6)
     assert made.spectra.positions[0].tolist() == [26.5 + k for k in range(18)]
 
@@ -63,13 +66,13 @@ def test_only_recorded_frames_in_the_window_are_scored(
     utterance = excerpts.recorded[0]
     frames = excerpts.dataset.entries[utterance].frames
     made = excerpts.collate([(utterance, 0), (utterance, frames - 3)], window=10, context=4)
-    by_frame = made.scored.view(2, 18, HOP_LENGTH)
+    by_frame = made.scored.view(2, 18, HOP)
     assert torch.equal(by_frame.amin(2), by_frame.amax(2))
     assert by_frame[:, :, 0].tolist() == [
         [0] * 4 + [1] * 10 + [0] * 4,
         [0] * 4 + [1] * 3 + [0] * 11,
     ]
-    past_the_ends = made.waveform.view(2, 18, HOP_LENGTH)
+    past_the_ends = made.waveform.view(2, 18, HOP)
     assert not past_the_ends[0, :4].any()
     assert not past_the_ends[1, 7:].any()
 
@@ -77,7 +80,7 @@ def test_only_recorded_frames_in_the_window_are_scored(
 def test_its_log_mel_is_that_of_the_scaled_recording(excerpts: ExcerptBatches) -> None:
     utterance = excerpts.recorded[0]
     whole = excerpts.dataset[utterance].waveform
-    loud = log_mel(whole / np.abs(whole).max()).T  # (80, F)
+    loud = log_mel(whole / np.abs(whole).max(), PUBLISHED_GRID).T  # (80, F)
     frames = loud.shape[1]
     made = excerpts.collate([(utterance, frames - 12)], window=10, context=4).spectra
     assert made.inside[0].tolist() == [1] * 16 + [0] * 2
@@ -185,7 +188,7 @@ def test_nothing_is_learnt_outside_the_window(excerpts: ExcerptBatches) -> None:
     model = build_model(BASE).eval()
     batch = excerpts.collate([(excerpts.recorded[0], 20)], window=4, context=30)
     changed = replace(batch, waveform=batch.waveform.clone())
-    changed.waveform[:, : 10 * HOP_LENGTH] = 1.0  # farther away than the decoder looks
+    changed.waveform[:, : 10 * HOP] = 1.0  # farther away than the decoder looks
     before, after = (
         wavegrad_losses(model, one, 1.0, torch.Generator().manual_seed(0))["noise"]
         for one in (batch, changed)
@@ -210,7 +213,7 @@ def test_a_checkpoint_says_where_it_comes_from_and_speaks(
         named_schedule("linear", 3, eta=1.0),
         durations=np.full(len(symbols), 2, np.float32),
     )
-    assert said.shape == (2 * len(symbols) * HOP_LENGTH,)
+    assert said.shape == (2 * len(symbols) * HOP,)
     assert np.abs(said).max() <= 1
     kept = load_file(tmp_path / "run" / "checkpoint" / "model.safetensors")
     assert int(kept["encoder.convolutions.0.1.num_batches_tracked"]) == 6

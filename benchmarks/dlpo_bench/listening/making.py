@@ -254,7 +254,7 @@ def _write(out: Path, key: AnswerKey, waveforms: Mapping[str, Waveform]) -> None
             page = part / layout.PAGE
             (page / layout.AUDIO).mkdir(parents=True)
             for name in sorted(waveforms):  # random names, so file times reveal nothing
-                write_wav(page / layout.AUDIO / f"{name}.wav", waveforms[name])
+                write_wav(page / layout.AUDIO / f"{name}.wav", waveforms[name], SAMPLE_RATE)
             _write_page(page, key)
             content = json.dumps(asdict(key), indent=1, ensure_ascii=False)
             (part / layout.KEY).write_text(content + "\n", "utf-8")

@@ -9,14 +9,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import HOP_LENGTH, harmonic_source
+from dlpo.audio import harmonic_source
 from dlpo.text.symbols import symbol_ids, utterance_symbols
+from dlpo_export.graphs import DenoiserGraph
 from dlpo_export.to_onnx import GraphSource
 
 MAX_FRAMES = 200  # per sentence; a random model may speak for minutes
@@ -138,8 +139,9 @@ def until_frames(sources: Mapping[str, GraphSource], sentence: ParitySentence) -
 
 def denoiser_inputs(denoiser: GraphSource, frames: Case, seed: int) -> Tensors:
     """The inputs of a denoiser for the frames of a sentence; the seed is that of the noise."""
+    grid = cast(DenoiserGraph, denoiser.module).model.config.grid
     f0 = frames.outputs["f0"][0].numpy()
-    source = torch.from_numpy(harmonic_source(f0)).view(1, -1, HOP_LENGTH)
+    source = torch.from_numpy(harmonic_source(f0, grid)).view(1, -1, grid.hop_length)
     planes = denoiser.inputs["noise"][0].shape[0]
     noise = torch.randn(planes, *source.shape, generator=torch.Generator().manual_seed(seed))
     return {"conditioning": frames.outputs["conditioning"], "source": source, "noise": noise}

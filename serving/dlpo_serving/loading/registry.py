@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
-from dlpo.audio import SAMPLE_RATE
+from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.operating_system import lower_priority
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.front_end import parse_dictionary
@@ -101,7 +101,7 @@ class VoiceRegistry:
 
         voices, missing = await asyncio.gather(
             asyncio.wrap_future(self._executor.run(load_warm)),
-            asyncio.to_thread(warm_encoders, SAMPLE_RATE),  # mostly imports
+            asyncio.to_thread(warm_encoders, PUBLISHED_GRID.sample_rate_hz),  # mostly imports
         )
         for voice in voices:
             self._offer(voice)

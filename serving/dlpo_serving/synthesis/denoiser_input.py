@@ -88,7 +88,10 @@ class DenoiserInput:
         self._encoding = engine.encode(phonemes, noise)
         speed = request.speed * per_symbol(sentence, "speed")
         self._pace = DurationWarp.at(
-            self._encoding.durations[0], phonemes[0] < FIRST_PHONEME, speed
+            self._encoding.durations[0],
+            phonemes[0] < FIRST_PHONEME,
+            speed,
+            manifest.grid.end_frames,
         )
         self.frames = len(self._pace.places)
         """length of the sentence"""
@@ -96,7 +99,7 @@ class DenoiserInput:
         self._pitch = np.repeat(pitch, self._pace.own)  # (N,) semitones
         self._volume = self._volume_of(sentence)
         self._generator = np.random.default_rng([request.seed, index])
-        self._harmonics = HarmonicSource(manifest.hop_length, manifest.sample_rate_hz)
+        self._harmonics = HarmonicSource(manifest.grid)
         first_block = self._own_frames(engine.context_frames(steps) + STREAM_LADDER[0])
         self._block_sizes = sizes_of((first_block, *NEXT_BLOCKS))
         self._known = 0  # the voice's own frames that already have conditioning and F0

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import F0_FLOOR, Waveform, pulse_train
+from dlpo.frame_grid import FrameGrid
 from dlpo_serving.engine import Floats
 
 LOOKAHEAD = 2  # frames of F0 after a piece that the piece depends on
@@ -19,9 +20,8 @@ class HarmonicSource:
     differs, and that phase is arbitrary.
     """
 
-    def __init__(self, hop_length: int, sample_rate_hz: int) -> None:
-        self._hop_length = hop_length
-        self._sample_rate_hz = sample_rate_hz
+    def __init__(self, grid: FrameGrid) -> None:
+        self._grid = grid
         self._made = 0  # frames
         self._phase = 0.0  # radians, of the last sample made
 
@@ -39,14 +39,14 @@ class HarmonicSource:
         around = np.arange(self._made - 1, stop + 1).clip(0, len(known) - 1)
         hertz = self._by_sample(_hold(known)[around])
         is_voiced = self._by_sample((known > 0)[around].astype(np.float64)) > 0.5
-        phase = self._phase + 2 * np.pi / self._sample_rate_hz * np.cumsum(hertz)
+        phase = self._phase + 2 * np.pi / self._grid.sample_rate_hz * np.cumsum(hertz)
         self._made = stop
         self._phase = float(phase[-1] % (2 * np.pi)) if len(phase) else self._phase
-        return pulse_train(hertz, is_voiced, phase)
+        return pulse_train(hertz, is_voiced, phase, self._grid.source_ceiling_hz)
 
     def _by_sample(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
         """(F + 2,) at centres -> (F * hop_length,), interpolated, of all but the outer frames."""
-        hop = self._hop_length
+        hop = self._grid.hop_length
         lines = (np.diff(frames) / hop)[:, None] * (np.arange(hop) + hop % 2 / 2)
         return (lines + frames[:-1, None]).ravel()[hop // 2 : hop // 2 - hop]
 

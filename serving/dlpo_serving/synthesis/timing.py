@@ -9,7 +9,6 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import END_FRAMES
 from dlpo.errors import EngineError
 from dlpo.text import Sentence
 from dlpo_serving.engine import Floats, Ids
@@ -35,13 +34,14 @@ class DurationWarp:
     """(F,) position of each spoken frame among the voice's own, 0 to N - 1, non-decreasing"""
 
     @classmethod
-    def at(cls, durations: Floats, is_mark: Flags, speed: Reals) -> DurationWarp:
+    def at(cls, durations: Floats, is_mark: Flags, speed: Reals, end_frames: int) -> DurationWarp:
         """The warp of a sentence; at speed 1 throughout, bit-identical to the voice's own pace.
 
         Args:
             durations: (P,) predicted frames.
             is_mark: (P,) true where a symbol is not a sound.
             speed: (P,) speed factor at each symbol.
+            end_frames: see `with_end`.
 
         Raises:
             EngineError: a duration is negative, not finite or absurdly long.
@@ -51,7 +51,9 @@ class DurationWarp:
                 f"the encoder predicts durations from {durations.min()} to {durations.max()}"
                 f" frames; expected 0 to {MAX_SYMBOL_FRAMES}: the voice is broken, export it again"
             )
-        counts = with_end(whole_frames(paced(durations, is_mark, speed)), float(speed[-1]))
+        counts = with_end(
+            whole_frames(paced(durations, is_mark, speed)), float(speed[-1]), end_frames
+        )
         own = np.where(is_mark, counts, np.maximum(counts, whole_frames(durations)))
         return cls(counts, own, _places(counts, own))
 
@@ -152,7 +154,7 @@ def _places(counts: Ids, own: Ids) -> Reals:
     return places.clip(0, own_ends[-1] - 1)
 
 
-def with_end(counts: Ids, speed: float) -> Ids:
+def with_end(counts: Ids, speed: float, end_frames: int) -> Ids:
     """The frame counts with the last symbol extended until the voice has fallen silent.
 
     Recordings are trimmed tightly, so a voice may have learnt that no pause follows; its last
@@ -161,9 +163,10 @@ def with_end(counts: Ids, speed: float) -> Ids:
     Args:
         counts: (P,) frames of each symbol.
         speed: speed factor at the end.
+        end_frames: least length of the last symbol at speed 1.
     """
     ended = counts.copy()
-    ended[-1] = max(ended[-1], round(END_FRAMES / speed))
+    ended[-1] = max(ended[-1], round(end_frames / speed))
     return ended
 
 

@@ -1,0 +1,184 @@
+"""Spoken clips -> a corpus for `dlpo prepare ljspeech`: tones out, trimmed, at one level, aligned.
+
+    OUT/wavs/ID.flac        at the level of the recordings, its silent ends cut
+    OUT/f0/ID.npy           the teacher's pitch, on the frames of a dataset
+    OUT/metadata.csv        id|text|text
+    OUT/alignments.tsv.xz   the teacher's durations, fitted to the sound
+    OUT/left_out.tsv        id and why it isn't there
+    OUT/not_pitch.txt       ids whose ends no contour should learn from
+
+The aligner is the one of `../shared/teachers`, which reads English.
+"""
+
+from __future__ import annotations
+
+import lzma
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from recipe.speech import store
+from recipe.speech.endings import F0_RATE, VOICED_HZ
+from recipe.speech.notch import notch
+
+LEARN_FROM = 300  # clips, for the aligner
+ALIGNER_UP, ALIGNER_DOWN = 147, 160  # from 24,000 to 22,050 Hz
+HEADER = "id\tphonemes\tdurations_ms\twords\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A clip that is ready to align."""
+
+    row: dict[str, Any]
+    """of the manifest"""
+    seconds: float
+    segments: list[Any]
+    """the aligner's, by the teacher's durations"""
+    words: list[tuple[str, int, int]]
+    """word, first phone and the one after the last"""
+
+
+class CorpusMaker:
+    """Makes the corpus of one voice.
+
+    Args:
+        teachers: the folder with aligner.py, misaki.py and make_corpus.py.
+        hop: samples of a dataset's frame, at 24 kHz.
+    """
+
+    def __init__(self, teachers: Path, hop: int) -> None:
+        sys.path.insert(0, str(teachers))
+        import aligner
+        import make_corpus
+        import misaki
+
+        self._aligner = aligner
+        self._make = make_corpus
+        self._misaki = misaki
+        self._hop = hop
+
+    def make(self, spoken: Path, out: Path) -> tuple[int, dict[str, str]]:
+        """Write the corpus; clips that exist are kept.
+
+        Args:
+            spoken: folder of a voice, see `recipe.speech.store`.
+            out: folder to write.
+
+        Returns:
+            The number of clips, and id -> why it is left out.
+        """
+        for folder in ("wavs", "f0"):
+            (out / folder).mkdir(parents=True, exist_ok=True)
+        clips, left_out = list[Clip](), dict[str, str]()
+        for row in store.rows(spoken):
+            try:
+                clips.append(self._clip(spoken, row, out))
+            except (self._misaki.UnknownPhoneme, self._make.CantSpeak, ValueError) as error:
+                left_out[row["id"]] = f"{type(error).__name__}: {error}"
+        if not clips:
+            first = next(iter(left_out.items()), "none is there")
+            raise SystemExit(f"{spoken}: no clip can be used; first: {first}")
+        fitted = self._aligner.learn([self._heard(c, out) for c in clips[:LEARN_FROM]])
+        with lzma.open(out / "alignments.tsv.xz", "wt", encoding="utf-8") as table:
+            table.write(HEADER)
+            for clip in clips:
+                table.write(self._line(clip, fitted.align(self._heard(clip, out))))
+        _write(out / "metadata.csv", (f"{c.row['id']}|{_plain(c)}|{_plain(c)}" for c in clips))
+        _write(out / "left_out.tsv", (f"{clip}\t{why}" for clip, why in left_out.items()))
+        bad = ("begins_open", "ends_open", "creaky")
+        _write(out / "not_pitch.txt", (c.row["id"] for c in clips if any(c.row[b] for b in bad)))
+        return len(clips), left_out
+
+    def _clip(self, spoken: Path, row: dict[str, Any], out: Path) -> Clip:
+        """Write a clip's sound and pitch, unless they are there."""
+        if "skipped" in row:
+            raise ValueError(row["skipped"])
+        segments, words = self._read(row)
+        raw, _ = soundfile.read(spoken / "wavs" / f"{row['id']}.flac", dtype="float32")
+        levelled, cut_s = self._make._levelled(raw)
+        file, pitch = out / "wavs" / f"{row['id']}.flac", out / "f0" / f"{row['id']}.npy"
+        if not pitch.exists():
+            quiet = notch(levelled, store.RATE).clip(-store.PEAK, store.PEAK)
+            f0 = np.load(spoken / "f0" / f"{row['id']}.npy").astype(np.float32)
+            soundfile.write(file, quiet, store.RATE, format="FLAC", subtype="PCM_16")
+            np.save(pitch, on_frames(f0, cut_s, len(levelled) // self._hop, self._hop))
+        seconds = len(levelled) / store.RATE
+        moved = [
+            replace(s, start_s=max(0.0, s.start_s - cut_s), end_s=min(seconds, s.end_s - cut_s))
+            for s in segments
+        ]
+        return Clip(row, seconds, moved, words)
+
+    def _read(self, row: dict[str, Any]) -> tuple[list[Any], list[tuple[str, int, int]]]:
+        """Phones and pauses by the teacher's durations, and the words' phones."""
+        segments, words = list[Any](), list[tuple[str, int, int]]()
+        at_s, phones = 0.0, 0
+        for one in row["sentences"]:
+            reading = self._misaki.read(one["letters"])
+            if not reading.phones:
+                raise ValueError("a sentence without a phoneme")
+            frames = np.array(one["frames"])
+            spoken = SimpleNamespace(frames=frames)
+            named = SimpleNamespace(words=[w for w, count in one["words"] for _ in range(count)])
+            self._make._append(segments, self._make.teacher_segments(reading, spoken, at_s))
+            words += self._make._words(named, reading, phones)
+            phones += len(reading.phones)
+            at_s += float(frames.sum()) * store.FRAME / store.RATE
+        return segments, words
+
+    def _heard(self, clip: Clip, out: Path) -> Any:
+        """What the aligner hears of a clip."""
+        waveform, _ = soundfile.read(out / "wavs" / f"{clip.row['id']}.flac")
+        low = resample_poly(waveform, ALIGNER_UP, ALIGNER_DOWN)
+        return self._aligner.Clip(self._aligner.features(low), clip.segments)
+
+    def _line(self, clip: Clip, segments: list[Any]) -> str:
+        """Of alignments.tsv; the last phone or pause lasts to the end of the clip."""
+        length_ms = round(clip.seconds * 1000)
+        ends_ms = [*(round(s.end_s * 1000) for s in segments[:-1]), length_ms]
+        spoken = [i for i, s in enumerate(segments) if s.label != self._aligner.SILENCE]
+        words = (f"{w}:{spoken[a]}-{spoken[b - 1] + 1}" for w, a, b in clip.words)
+        labels, durations = (s.label for s in segments), np.diff([0, *ends_ms])
+        columns = clip.row["id"], " ".join(labels), " ".join(map(str, durations)), " ".join(words)
+        return "\t".join(columns) + "\n"
+
+
+def on_frames(f0: NDArray[np.float32], cut_s: float, frames: int, hop: int) -> NDArray[np.float32]:
+    """The teacher's pitch at the centres of a dataset's frames.
+
+    Args:
+        f0: (2 * teacher's frames,) Hz, 80 a second.
+        cut_s: what was cut off the clip's start.
+        frames: F.
+        hop: samples a frame, at 24 kHz.
+
+    Returns:
+        (F,) Hz, 0 where unvoiced.
+    """
+    known_s = (np.arange(len(f0)) + 0.5) / F0_RATE
+    asked_s = (np.arange(frames) + 0.5) * hop / store.RATE + cut_s
+    voiced = f0 > VOICED_HZ
+    if not voiced.any():
+        return np.zeros(frames, np.float32)
+    nearest = np.clip(np.round(asked_s * F0_RATE - 0.5).astype(int), 0, len(f0) - 1)
+    hertz = np.exp(np.interp(asked_s, known_s[voiced], np.log(f0[voiced])))
+    found: NDArray[np.float32] = np.where(voiced[nearest], hertz, 0.0).astype(np.float32)
+    return found
+
+
+def _plain(clip: Clip) -> str:
+    """The text on one line, without the separator of metadata.csv."""
+    return " ".join(clip.row["text"].replace("|", " ").split())
+
+
+def _write(file: Path, lines: Iterator[str]) -> None:
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
