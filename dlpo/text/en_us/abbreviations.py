@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.en_us.numbers import cardinal_words, ordinal_words, year_words
 from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
@@ -20,28 +21,26 @@ _REGNAL_NAMES = word_list("regnal names")
 _TITLES = word_list("titles of rulers")
 # Capitalized after an abbreviation or an initial, these begin a new sentence.
 SENTENCE_STARTERS = word_list("sentence starters")
-_PREVIOUS_WORD = re.compile(r"([A-Za-z]{1,40})[.,]?\s?$")
-_INITIAL = re.compile(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
-_NUMERAL = re.compile(r"\s?[\dIVX]")
+_PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
+_INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
+_NUMERAL = late(r"\s?[\dIVX]")
 _BOOKS = TABLES.words("books")
-# Abbreviation, and what follows it -> its words.
-_CONTEXTS = [
-    (key, following, said.split())
-    for key, (following, said) in table("abbreviations_before").items()
-]
+# First word of an abbreviation -> what may follow it, and its words then.
+_CONTEXTS: dict[str, list[tuple[str, list[str]]]] = {}
+for _key, (_following, _said) in table("abbreviations_before").items():
+    _CONTEXTS.setdefault(_key.partition(" ")[0], []).append((_following, _said.split()))
 _FOLLOWED_BY = {
-    "number": re.compile(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
-    "letter": re.compile(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
-    "name": re.compile(r"\s[A-Z][a-z]"),
-    "unit": re.compile(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
+    "number": late(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
+    "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
+    "name": late(r"\s[A-Z][a-z]"),
+    "unit": late(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
 }
-_IN_CONTEXT = "|".join(sorted({key.partition(" ")[0] for key, _, _ in _CONTEXTS}, key=len)[::-1])
-_CENTURY = re.compile(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
+_CENTURY = late(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
 _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
-_NUMERAL_BESIDE = re.compile(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
-_NUMERAL_BEFORE = re.compile(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
-_NEXT_CAPITALISED = re.compile(r"\s{1,2}([A-Z][A-Za-z]*)")
+_NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
+_NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
+_NEXT_CAPITALISED = late(r"\s{1,2}([A-Z][A-Za-z]*)")
 
 
 def _previous_word(match: re.Match[str]) -> str:
@@ -88,11 +87,8 @@ def _initials(match: re.Match[str]) -> list[str]:
 
 def _in_context(match: re.Match[str]) -> list[str] | None:
     """An abbreviation that is one only before a number, a name or the like."""
-    written = match[0].rstrip(".").lower()
-    for key, following, said in _CONTEXTS:
-        if key.partition(" ")[0] == written and _FOLLOWED_BY[following].match(
-            match.string, match.end()
-        ):
+    for following, said in _CONTEXTS.get(match[0].rstrip(".").lower(), ()):
+        if _FOLLOWED_BY[following].match(match.string, match.end()):
             return said
     return None
 
@@ -163,7 +159,11 @@ FORMS: Forms = (
         r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
         _compass,
     ),
-    ("A", rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)", lambda match: _STATES[match[0]][0].split()),
+    (
+        "A0",
+        rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)",
+        lambda match: _STATES[match[0]][0].split(),
+    ),
     (
         "A",
         rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {'OK', 'HI', 'OH', 'ME'})})"
@@ -179,11 +179,11 @@ FORMS: Forms = (
         _compass,
     ),
     (
-        "aA",
+        "aA0",
         rf"\b(?:{any_of('abbreviated books')})\.?(?=\s\d{{1,3}}:\d)",
         lambda match: _BOOKS[match[0].rstrip(".").lower()],
     ),
-    ("aA", rf"\b(?i:{_IN_CONTEXT})\.(?!\w)", _in_context),
+    ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}|\b[Pp]h\.?D\b\.?", _initials),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import (
     cardinal_words,
     ordinal_words,
@@ -23,16 +24,16 @@ _MONTH = (
 )
 _YEAR = r"[12]\d{3}\b(?![,.]\d)"
 _WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
-_BEFORE_DASH = re.compile(
+_BEFORE_DASH = late(
     rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{_WEEKDAY}|{_MONTH}|day)$"
 )
-_BEFORE_NAMED_DAY = re.compile(rf"(?:{_WEEKDAY}|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
+_BEFORE_NAMED_DAY = late(rf"(?:{_WEEKDAY}|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
 _NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{_WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
-_BEFORE_DATE = re.compile(
+_BEFORE_DATE = late(
     r"(?i)(?:\b(?:on|due|until|till|since|before|by|after) |day,? \(?|/\d{1,2} (?:and|or|to) )$"
 )
-_ONE_TIMER = re.compile(r"(?i)\ban? $")
-_LASTING = re.compile(
+_ONE_TIMER = late(r"(?i)\ban? $")
+_LASTING = late(
     r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed"
     r"|time of|for|in|of|record)(?: (?:is|was))?:? $"
 )
@@ -178,7 +179,7 @@ FORMS: Forms = (
         _short_date,
     ),
     (
-        "A",
+        "A0",
         rf"\b(?P<md_month>{_MONTH})\s(?P<md_day>{DAY})(?:st|nd|rd|th)?\b"
         rf"(?:\s?[-–]\s?(?P<md_to>{DAY})(?:st|nd|rd|th)?(?![\w:]))?(?![:.,]\d)"
         rf"(?P<md_year>,?\s{_YEAR})?",
@@ -190,7 +191,7 @@ FORMS: Forms = (
         rf"(?P<dm_year>,?\s{_YEAR})?",
         _day_month,
     ),
-    ("A", rf"\b(?P<my_month>{_MONTH})(?P<my_year>,?\s{_YEAR})", _month_year),
+    ("A0", rf"\b(?P<my_month>{_MONTH})(?P<my_year>,?\s{_YEAR})", _month_year),
     (
         "d",
         r"(?<![\w:])(?P<clock_hour>[01]?\d|2[0-4]):(?P<clock_minute>[0-5]\d)"

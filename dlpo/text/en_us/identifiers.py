@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
 from dlpo.text.en_us.tables import any_of, word_list
 
 # What an agent reads a number of, and what may be between it and the number.
 _LINK = r"(?:(?: is| was|:| -|,)? ?#?| \()$"
-_NAMED = re.compile(
+_NAMED = late(
     rf"(?i)\b(?:{any_of('have numbers')})s?"
     rf"(?: (?:number|numbers|no\.?|nos\.?|id|code|#|num\.?))?{_LINK}"
 )
-_NUMBER = re.compile(rf"(?i)\bnumbers?{_LINK}")
-_COUNTED = re.compile(r" [a-z]{2,20}\b")
+_NUMBER = late(rf"(?i)\bnumbers?{_LINK}")
+_COUNTED = late(r" [a-z]{2,20}\b")
 _AFTER_NAME = word_list("no nouns")
-_YEAR = re.compile(r"20[1-4]\d")  # in INV-2026-0042
-_GROUP = re.compile(r"[A-Za-z]|\d+")
+_YEAR = late(r"20[1-4]\d")  # in INV-2026-0042
+_GROUP = late(r"[A-Za-z]|\d+")
 
 
 def said_one_by_one(written: str) -> list[str]:
@@ -85,9 +86,9 @@ def _internet(match: re.Match[str]) -> list[str]:
 
 
 FORMS: Forms = (
-    ("A", r"\bS(\d{1,2})\s?E(\d{1,3})\b", _episode),
+    ("A0", r"\bS(\d{1,2})\s?E(\d{1,3})\b", _episode),
     (
-        "aAd-",
+        "aAd-0",
         r"(?<![\w:])(?=[0-9a-fA-F:]{0,40}::|(?:[0-9a-fA-F]{1,4}:){7})(?=[\w:]*\d)"
         r"[0-9a-fA-F]{0,4}(?:::?[0-9a-fA-F]{1,4}){1,7}(?![\w:])",
         _internet,
@@ -106,7 +107,7 @@ FORMS: Forms = (
         _telephone,
     ),
     (
-        "Ad",
+        "Ad0",
         r"(?<![\w.$£€])[A-Z]{0,4}(?<!\d)-?\d[\dA-Z]{0,20}(?:[ -]\d{2,12}|-[\dA-Z]{1,12}){0,7}"
         r"(?![\w%]|[.,]\d|:\d|/\w)",
         _code,

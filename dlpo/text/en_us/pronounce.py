@@ -15,12 +15,15 @@ from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from dlpo.text.common.language import Phonemes
-from dlpo.text.en_us.heteronyms import HETERONYMS, reading_of
+from dlpo.text.en_us.heteronyms import heteronyms, reading_of
 from dlpo.text.en_us.ipa import ARPABET
-from dlpo.text.en_us.letter_to_sound import LetterToSound
 from dlpo.text.en_us.tables import table, word_list
+
+if TYPE_CHECKING:
+    from dlpo.text.en_us.letter_to_sound import LetterToSound
 
 _CACHED_WORDS = 20_000
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
@@ -78,6 +81,8 @@ class Pronouncer:
 
     @cached_property
     def _letter_to_sound(self) -> LetterToSound:
+        from dlpo.text.en_us.letter_to_sound import LetterToSound  # numpy, with the first new word
+
         return LetterToSound()
 
     def phonemes(
@@ -113,7 +118,7 @@ class Pronouncer:
             return found
         if word[0].isupper():
             return self._letter(word)
-        if word in HETERONYMS:
+        if word in heteronyms():
             return reading_of(words, index)
         if listed := self.lexicon.pronunciations(word):
             previous = words[index - 1] if index else ""

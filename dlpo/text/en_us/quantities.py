@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.numbers import (
@@ -26,13 +27,13 @@ _SIGN = any_key(_CURRENCIES)
 _MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
 _POWERS = {"2": ["squared"], "3": ["cubed"]}
 # What precedes a number that is read digit by digit, in groups, or as a version.
-_BEFORE_DIGITS = re.compile(
+_BEFORE_DIGITS = late(
     rf"(?i)(?:#|\b(?:{any_of('have codes of digits')}|ending in)(?: is|:)?"
     r"|\b(?:number|no\.)(?: is|:)) ?(?:[A-Z]{1,3} )?(?:\d{3,6} ){0,6}$"
 )
-_BEFORE_GROUPS = re.compile(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
-_BEFORE_VERSION = re.compile(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
-_STREET = re.compile(rf"\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
+_BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
+_BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
+_STREET = late(rf"\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11")
 
@@ -43,9 +44,9 @@ _NUMBER = (
     r"|[1-9]\d{0,2} 000(?![\d,-]| \d)|\d{1,3},\d{1,2}(?=\s?(?:€|EUR|%|°|[kcm]m\b|kg\b))"
     r"|(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?)"
 )
-_AFTER_MARK = re.compile(r" ([A-Za-z]{2,20})\b")
+_AFTER_MARK = late(r" ([A-Za-z]{2,20})\b")
 _NO_NOUN = word_list("no nouns")
-_PROPORTION = re.compile(r"\d\d/\d\d")
+_PROPORTION = late(r"\d\d/\d\d")
 _SCALE = r"(?:\s(?:hundred|thousand|million|billion|trillion)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
 _TO = r"(?:[-–]|\s[-–]\s)"
 _UNIT = any_key(_UNITS.keys() - {"in"})
@@ -188,7 +189,7 @@ def _number(match: re.Match[str]) -> list[str]:
 
 FORMS: Forms = (
     (
-        "Ad-",
+        "Ad-0",
         rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{_SIGN})\s?(?P<money_minus>-)?"
         rf"(?:(?P<money_from>{_NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{_NUMBER})"
         rf"|(?<![\w.])(?P<money_before>{_NUMBER})\s?(?P<currency_after>{_SIGN})(?![\w$]))"

@@ -147,7 +147,7 @@ FORMS: Forms = (
         lambda match: spelled(match[0]),
     ),
     (
-        "ad",
+        "ad0",
         r"\bv\d{1,4}(?:\.\d{1,6}){0,4}(?:-[a-z]{1,10}\.?\d{0,4})?(?!\w)"
         r"|\b\d{1,4}(?:\.\d{1,6}){1,4}-[a-z]{2,10}\.?\d{0,4}(?!\w)|\b\d{1,4}(?:\.\d{1,4})?\.x\b",
         lambda match: version_words(match[0]),
@@ -159,7 +159,7 @@ FORMS: Forms = (
     ),
     ("a", r"(?<=\s-)[a-z]{2}(?![\w-])", lambda match: [*match[0].upper()]),
     (
-        "aA",
+        "aA0",
         r"\b[Ee]xt\.?\s?\d{1,6}\b", lambda match: ["extension", *digit_words(match[0])]
     ),
     (
