@@ -15,7 +15,7 @@ from dlpo.text.en_us.numbers import (
     plural_words,
     year_words,
 )
-from dlpo.text.en_us.tables import words_of
+from dlpo.text.en_us.tables import any_of, words_of
 
 MONTHS, _WEEKDAYS = words_of("months"), words_of("weekdays")
 _MONTH = (
@@ -30,7 +30,8 @@ _BEFORE_DASH = late(
 _BEFORE_NAMED_DAY = late(rf"(?:{_WEEKDAY}|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
 _NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{_WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _BEFORE_DATE = late(
-    r"(?i)(?:\b(?:on|due|until|till|since|before|by|after) |day,? \(?|/\d{1,2} (?:and|or|to) )$"
+    rf"(?i)(?:\b(?:{any_of('before dates')}|as of|week of|date:) |day,? \(?"
+    r"|/\d{1,2} (?:and|or|to) )$"
 )
 _ONE_TIMER = late(r"(?i)\ban? $")
 _LASTING = late(

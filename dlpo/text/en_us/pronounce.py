@@ -10,7 +10,6 @@ import sqlite3
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +19,8 @@ from typing import TYPE_CHECKING
 from dlpo.text.common.language import Phonemes
 from dlpo.text.en_us.heteronyms import heteronyms, reading_of
 from dlpo.text.en_us.ipa import ARPABET
-from dlpo.text.en_us.tables import table, word_list
+from dlpo.text.en_us.roles import Pronunciation, choose
+from dlpo.text.en_us.tables import table
 
 if TYPE_CHECKING:
     from dlpo.text.en_us.letter_to_sound import LetterToSound
@@ -121,9 +121,7 @@ class Pronouncer:
         if word in heteronyms():
             return reading_of(words, index)
         if listed := self.lexicon.pronunciations(word):
-            previous = words[index - 1] if index else ""
-            following = words[index + 1] if index + 1 < len(words) else ""
-            return choose(listed, previous, following).phonemes
+            return choose(listed, words, index).phonemes
         return self._unlisted(word)
 
     def _letter(self, word: str) -> Phonemes:
@@ -225,34 +223,6 @@ def with_ed(stem: Phonemes) -> Phonemes:
     return (*stem, "T" if stem[-1] in _VOICELESS | _HISSING - {"Z", "ZH", "JH"} else "D")
 
 
-_BEFORE_VERBS = word_list("before verbs")
-_BEFORE_NOUNS = word_list("before nouns")
-_BEFORE_PARTICIPLES = word_list("before participles")
-_AFTER_VERBS = word_list("after verbs")
-
-
-def choose(pronunciations: Sequence[Pronunciation], previous: str, following: str) -> Pronunciation:
-    """The pronunciation that fits between two lower-case words ("" at the ends), or the first."""
-    if len(pronunciations) > 1:
-        roles = _likely_roles(previous, following)
-        for pronunciation in pronunciations:
-            if pronunciation.role in roles:
-                return pronunciation
-    return pronunciations[0]
-
-
-def _likely_roles(previous: str, following: str) -> tuple[str, ...]:
-    if previous in _BEFORE_VERBS:
-        return ("VB",)
-    if previous in _BEFORE_NOUNS or previous.endswith("'s"):
-        return ("NN", "JJ")
-    if previous in _BEFORE_PARTICIPLES:
-        return ("VBD", "JJ")
-    if following in _AFTER_VERBS:
-        return ("VB",)
-    return ("NN",) if following == "of" else ()
-
-
 def _neighbors(written: str) -> dict[str, str]:
     """ "vowel Y = DH IY0; L = DH AH1" -> what stands next to the word, and how it sounds there."""
     rules = (rule.split(" = ") for rule in written.split("; ") if rule)
@@ -295,15 +265,6 @@ _VOWEL_LETTERS = frozenset("əɪɚiɛɑæoeɔʌauʊ")
 # vowel: before one of the first set, and before T if one of the second set precedes.
 _AH0_BEFORE = frozenset(("S", "F", "B", "M"))
 _AH0_BEFORE_T_AFTER = frozenset(("R", "N", "L", "M", "T", "ER0", "IY0"))
-
-
-@dataclass(frozen=True, slots=True)
-class Pronunciation:
-    """One way to say a word."""
-
-    phonemes: tuple[str, ...]
-    role: str
-    """Part of speech it belongs to in Penn tags (``VB``, ``VBD``, ``NN``, ``JJ``), "" for any."""
 
 
 class Lexicon:
