@@ -23,6 +23,7 @@ _TITLES = word_list("titles of rulers")
 SENTENCE_STARTERS = word_list("sentence starters")
 _PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
 _INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
+_TWO_INITIALS = late(r"\s?[A-Z]\.")
 _NUMERAL = late(r"\s?[\dIVX]")
 _BOOKS = TABLES.words("books")
 # First word of an abbreviation -> what may follow it, and its words then.
@@ -74,7 +75,8 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
     if key == "ave" and match[0] == "Ave":
         return ["avenue"] if previous[:1].isupper() or numbered else None
     if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
-        if previous.islower():  # of vitamin C. Doctors
+        ends = not _TWO_INITIALS.match(match.string, match.end())
+        if previous.islower() and ends:  # of vitamin C. Doctors
             return None
         return [key.upper()] if match[0][0].isupper() else None
     return ABBREVIATIONS.get(key) or ABBREVIATIONS.get(f"{key}.")
@@ -131,6 +133,13 @@ def _roman_ordinal(match: re.Match[str]) -> list[str] | None:
     return None if value is None else ordinal_words(str(value))
 
 
+def _small_roman(match: re.Match[str]) -> list[str] | None:
+    """Of a page or an item: page iv, (ii)."""
+    value = roman_value(match[0].upper())
+    of_range = text_before(match, 1) not in ("-", "–") or text_before(match, 2)[:1] in "ivxl"
+    return cardinal_words(str(value)) if value is not None and of_range else None
+
+
 def _near_numeral(match: re.Match[str]) -> bool:
     """Whether another numeral is beside it: IX and XI."""
     before = text_before(match, 14)
@@ -171,6 +180,12 @@ FORMS: Forms = (
         lambda match: _STATES[match[0]][0].split() if _previous_capital(match) else None,
     ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
+    (
+        "a",
+        r"(?<=\()[ivx]{2,5}(?=\))|(?:(?<=[Pp]age )|(?<=[Pp]ages )|(?<=pp\. )|(?<=p\. )|(?<=[-–]))"
+        r"[ivxl]{1,7}\b(?!')",
+        _small_roman,
+    ),
     ("A", rf"\b(?=[IVX]{{2,}})({ROMAN})(?:st|nd|rd|th)\b", _roman_ordinal),
     (
         "A",

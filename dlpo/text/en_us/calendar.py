@@ -25,14 +25,16 @@ _MONTH = (
 _YEAR = r"[12]\d{3}\b(?![,.]\d)"
 _WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
 _BEFORE_DASH = late(
-    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{_WEEKDAY}|{_MONTH}|day)$"
+    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{_WEEKDAY}\.?|{_MONTH}|day)$"
 )
-_BEFORE_NAMED_DAY = late(rf"(?:{_WEEKDAY}|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
+_BEFORE_NAMED_DAY = late(rf"(?:{_WEEKDAY}\.?|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
 _NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{_WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _BEFORE_DATE = late(
     rf"(?i)(?:\b(?:{any_of('before dates')}|as of|week of|date:) |day,? \(?"
+    rf"|{_WEEKDAY}\.?,? \(?"
     r"|/\d{1,2} (?:and|or|to) )$"
 )
+_SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
 _ONE_TIMER = late(r"(?i)\ban? $")
 _LASTING = late(
     r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed"
@@ -131,6 +133,18 @@ def _clock_words(
     return [*words, *meridiem]
 
 
+def _spent(match: re.Match[str]) -> list[str] | None:
+    """1h 23m, 2m30s."""
+    hours, minutes, seconds = (part or "0" for part in match.groups())
+    return _lasting(hours, minutes, seconds) if match[1] or match[3] else None
+
+
+def _military(match: re.Match[str]) -> list[str]:
+    """0930 hours: oh nine thirty."""
+    hour, minutes = match.groups()
+    return pair_words(hour) + (["hundred"] if minutes == "00" else pair_words(minutes))
+
+
 def _hour(match: re.Match[str]) -> list[str]:
     return cardinal_words(str(int(match["hour"]))) + _meridiem_words(match["hour_meridiem"])
 
@@ -140,6 +154,8 @@ def _dash(match: re.Match[str]) -> list[str] | None:
     following, before = match.string[match.end()], text_before(match, 16)
     if following.isdigit() and before.lower().endswith(("noon", "midnight")):
         return ["to"]
+    if following in "ivx":
+        return ["to"] if _SMALL_NUMERAL.search(before) else None
     if following in "IVX":
         return ["to"] if before.endswith(("I", "V", "X")) else None
     is_between = (_BEFORE_NAMED_DAY if following.isalpha() else _BEFORE_DASH).search(before)
@@ -205,16 +221,23 @@ FORMS: Forms = (
         rf"(?P<clock_second>(?!))?(?P<clock_meridiem>{_MERIDIEM})",
         _clock,
     ),
+    (
+        "d",
+        r"\b(?:(\d{1,3})h ?)?(?=\d+m ?\d+s\b|(?<=[h ])\d+m\b)(\d{1,2})m(?: ?(\d{1,2})s)?\b",
+        _spent,
+    ),
+    ("d", r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)", _military),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
     (
         "A",
-        rf"{_WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{_WEEKDAY}\b)|(?<=[-–]){_WEEKDAY}\b",
+        rf"{_WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{_WEEKDAY}\b)"
+        rf"|(?<=[-–]){_WEEKDAY}\b\.?",
         lambda match: [full_name(_WEEKDAYS, match[0])],
     ),
     (
         "-",
         rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{_NAMED_DAY})|(?<=:\d\d)[-–](?=\d{{1,2}}\b)"
-        rf"|[-–](?=[IVX]{{1,5}}\b)",
+        rf"|[-–](?=[IVX]{{1,5}}\b|[ivx]{{1,5}}\b)",
         _dash,
     ),
     (

@@ -14,7 +14,7 @@ from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'])(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'])(?![ivxl]{1,7}\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
@@ -169,7 +169,7 @@ def _words_of(
     acronym = stem.isupper() and not _PRONOUNCEABLE.fullmatch(stem)
     if len(stem) <= _ACRONYM_LETTERS and (acronym or not has_vowel):  # SQL, mp
         return _letters(stem.upper(), apostrophe + ending)
-    parts = _CAMEL.findall(written) if not written.isupper() else []
+    parts = _CAMEL.findall(written) if not stem.isupper() else []
     if len(parts) > 1:
         return [spoken for part in parts for spoken in _words_of(part, given, listed, capitals)]
     return [word]

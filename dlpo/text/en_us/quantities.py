@@ -131,6 +131,7 @@ def _measure(match: re.Match[str]) -> list[str]:
     power = {"2": ["square"], "3": ["cubic"]}.get((match["power"] or "")[1:], [])
     unit = [*power, *(one if single else many).split()]
     words = number_words(number) + raised
+    words += ["plus"] * bool(match["more"])
     return [*words, *(["to", *number_words(to)] if to else []), *unit]
 
 
@@ -217,7 +218,7 @@ FORMS: Forms = (
     (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{_NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{_TO}(?P<measure_to>{_NUMBER}))?"
-        rf"(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{_UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
+        rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{_UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
         r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s[a-z(])|in\b"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,

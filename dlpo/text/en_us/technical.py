@@ -120,6 +120,11 @@ FORMS: Forms = (
         rf"(?:{'|'.join(map(re.escape, _WRITTEN))}|\.(?:NET|net))(?!\w)",
         lambda match: TERMS[match[0]],
     ),
+    (
+        "-",
+        r"(?<![\w@.])@[A-Za-z]\w{0,30}(?:\.\w{1,30}){1,3}(?!\w)",  # somebody's name on a site
+        lambda match: _spoken(match[0]),
+    ),
     ("aAd-", addresses.MAIL, lambda match: _spoken(match[0])),
     ("aAd", addresses.web(_TOP_LEVEL), _address),
     ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
@@ -149,13 +154,19 @@ FORMS: Forms = (
     (
         "ad0",
         r"\bv\d{1,4}(?:\.\d{1,6}){0,4}(?:-[a-z]{1,10}\.?\d{0,4})?(?!\w)"
-        r"|\b\d{1,4}(?:\.\d{1,6}){1,4}-[a-z]{2,10}\.?\d{0,4}(?!\w)|\b\d{1,4}(?:\.\d{1,4})?\.x\b",
+        r"|\b\d{1,4}(?:(?:\.\d{1,6}){2,4}-[a-z]{2,10}\.?|\.\d{1,6}-(?:alpha|beta|rc|dev|pre|preview"
+        r"|post|final|stable|lts|snapshot)\.?)\d{0,4}(?!\w)|\b\d{1,4}(?:\.\d{1,4})?\.x\b",
         lambda match: version_words(match[0]),
     ),
     (
         "-",
         r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}(?![\w-])|(?<=--)[A-Za-z])",
         lambda match: ["dash"] * len(match[0]),
+    ),
+    (
+        "d",
+        r"(?<![\w.])802\.\d{1,2}(?:[a-zA-Z]{1,2})?\b(?!\.\d)",  # standards of networks
+        lambda match: ["eight", "oh", "two", "dot", *version_words(match[0][4:].upper())],
     ),
     ("a", r"(?<=\s-)[a-z]{2}(?![\w-])", lambda match: [*match[0].upper()]),
     (
