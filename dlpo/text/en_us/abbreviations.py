@@ -28,7 +28,7 @@ _NUMERAL = late(r"\s?[\dIVX]")
 _BOOKS = TABLES.words("books")
 # First word of an abbreviation -> what may follow it, and its words then.
 _CONTEXTS: dict[str, list[tuple[str, list[str]]]] = {}
-for _key, (_following, _said) in table("abbreviations_before").items():
+for _key, _following, _said in TABLES.rows("abbreviations_before"):
     _CONTEXTS.setdefault(_key.partition(" ")[0], []).append((_following, _said.split()))
 _FOLLOWED_BY = {
     "number": late(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),

@@ -105,6 +105,7 @@ def _meridiem_words(written: str | None) -> list[str]:
 def _clock(match: re.Match[str]) -> list[str]:
     hour, minutes, seconds = match["clock_hour"], match["clock_minute"], match["clock_second"]
     lasts = hour in "0123456789" or _LASTING.search(text_before(match, 24))
+    lasts = lasts or hour == "00"  # 00:03:20
     if seconds and lasts and not match["clock_meridiem"]:
         return _lasting(hour, minutes, seconds)
     return _clock_words(hour, minutes, seconds, _meridiem_words(match["clock_meridiem"]))
@@ -185,9 +186,9 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w/.])(?:(?={MONTH}/|\d\d/{MONTH}/)|(?={DAY}\.[01]?\d\.))"
-        rf"(?P<slash_month>{DAY})(?P<slash>[/.])(?P<slash_day>{DAY})(?P=slash)"
-        r"(?P<slash_year>[12]\d{3}|(?<=/)\d\d)(?![\w/]|\.\d)",
+        rf"(?<![\w/.])(?:(?={MONTH}/|\d\d/{MONTH}/)|(?={DAY}\.[01]?\d\.)|(?={MONTH}-{DAY}-\d{{4}}|{DAY}-{MONTH}-\d{{4}}))"
+        rf"(?P<slash_month>{DAY})(?P<slash>[/.-])(?P<slash_day>{DAY})(?P=slash)"
+        r"(?P<slash_year>[12]\d{3}|(?<=/)\d\d)(?![\w/]|[.-]\d)",
         _slash_date,
     ),
     (

@@ -12,7 +12,7 @@ from dlpo.text.en_us.tables import any_of, word_list
 # What an agent reads a number of, and what may be between it and the number.
 _LINK = r"(?:(?: is| was|:| -|,)? ?#?| \()$"
 _NAMED = late(
-    rf"(?i)\b(?:{any_of('have numbers')})s?"
+    rf"(?i)\b(?:{any_of('have numbers')})s?\.?"
     rf"(?: (?:number|numbers|no\.?|nos\.?|id|code|#|num\.?))?{_LINK}"
 )
 _NUMBER = late(rf"(?i)\bnumbers?{_LINK}")
@@ -105,6 +105,11 @@ FORMS: Forms = (
         r"|(?<![\w.,-])\+?0\d{1,4}(?:[ -]\d{2,4}){2,5}(?![\w-])"
         r"|(?<![\w.-])1[3-9]\d[ -]\d{4}[ -]\d{4}(?![\w-])",
         _telephone,
+    ),
+    (
+        "A0",
+        r"\b[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){3,7}(?: ?[A-Z\d]{1,3})?(?!\w)",  # of a bank account
+        lambda match: said_one_by_one(match[0]),
     ),
     (
         "Ad0",

@@ -34,12 +34,14 @@ _BEFORE_DIGITS = late(
 _BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
 _BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
 _STREET = late(rf"\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
+_ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11")
 
 # As Americans write it; 1.234.567 and 1.234,50 as most of Europe does; 1,50,000 as India does.
 _NUMBER = (
-    r"(?:\d{1,3}(?:\.\d{3}){1,9},\d{1,2}(?![\d,])|\d{1,3}(?:\.\d{3}){2,9}(?![\d.])"
+    r"(?:\d{1,3}(?:\.\d{3}){1,9},\d{1,2}(?![\d,])|[1-9]\d{0,2}(?: \d{3}){1,5},\d{2}(?![\d,])"
+    r"|[1-9]\d{0,2}(?:'\d{3}){1,5}(?![\d'])|\d{1,3}(?:\.\d{3}){2,9}(?![\d.])"
     r"|\d{1,2}(?:,\d{2}){1,4},\d{3}(?![\d,])|[1-9]\d{0,2}(?: \d{3}){2,5}(?![\d,-])"
     r"|[1-9]\d{0,2} 000(?![\d,-]| \d)|\d{1,3},\d{1,2}(?=\s?(?:€|EUR|%|°|[kcm]m\b|kg\b))"
     r"|(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?)"
@@ -47,7 +49,9 @@ _NUMBER = (
 _AFTER_MARK = late(r" ([A-Za-z]{2,20})\b")
 _NO_NOUN = word_list("no nouns")
 _PROPORTION = late(r"\d\d/\d\d")
-_SCALE = r"(?:\s(?:hundred|thousand|million|billion|trillion)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
+_SCALE = (
+    r"(?:\s(?:hundred|thousand|million|billion|trillion|lakh|crore)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
+)
 _TO = r"(?:[-–]|\s[-–]\s)"
 _UNIT = any_key(_UNITS.keys() - {"in"})
 
@@ -92,8 +96,9 @@ def _fraction(match: re.Match[str]) -> list[str]:
         return [*words, *say(above), "over", *cardinal_words(below), *many.split()]
     part = [_DENOMINATORS[below]] if below in _DENOMINATORS else ordinal_words(below)
     if above == "1":
-        article = "a" if whole or one or below == "2" else "one"
-        return [*words, article, *part, *(many if whole else one).split()]
+        has_article = _ARTICLE_BEFORE.search(text_before(match, 8))  # a 1/2-inch bolt
+        article = [] if has_article else ["a" if whole or one or below == "2" else "one"]
+        return [*words, *article, *part, *(many if whole else one).split()]
     return [*words, *cardinal_words(above), *plural_words(part), *(many if whole else one).split()]
 
 
@@ -205,7 +210,7 @@ FORMS: Forms = (
     (
         "d",
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3})"
-        rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{_UNIT})\b|\"(?=\s[a-z])))?",
+        rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{_UNIT})\b|\"(?=\s[a-z]|[\s,.;)]|$)))?",
         _fraction,
     ),
     ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
