@@ -44,8 +44,8 @@ _FORMULA = late(
 )
 _COMMAND = late(r"\\(?:left|right|mathrm|text|mathbf|displaystyle)\b|[\\{}]")
 _ITEM = late(
-    r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])"
-    r"(?=[ \t]+\S)"
+    r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?"
+    r"(?:\(?[1-9]?\d|0\d|[1-9]\d\d|\(?[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])(?=[ \t]+\S)"
 )
 ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""

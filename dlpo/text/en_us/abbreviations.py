@@ -16,6 +16,7 @@ from dlpo.text.en_us.technical import term_words
 ABBREVIATIONS = TABLES.words("abbreviations")
 # After these a roman numeral is a plain number: chapter four, world war two.
 _NUMBERED_THINGS = word_list("numbered things")
+_LETTERED_THINGS = word_list("lettered things")
 # After these a numeral of one letter is an ordinal too: elizabeth the first.
 _REGNAL_NAMES = word_list("regnal names")
 _TITLES = word_list("titles of rulers")
@@ -34,6 +35,7 @@ _FOLLOWED_BY = {
     "number": late(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
     "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
     "name": late(r"\s[A-Z][a-z]"),
+    "noun": late(r"\s[a-z]{3}"),
     "unit": late(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
 }
 _CENTURY = late(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
@@ -75,6 +77,8 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
     if key == "ave" and match[0] == "Ave":
         return ["avenue"] if previous[:1].isupper() or numbered else None
     if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
+        if previous.lower() in _LETTERED_THINGS:  # Option A. Option B.
+            return None
         ends = not _TWO_INITIALS.match(match.string, match.end())
         if previous.islower() and ends:  # of vitamin C. Doctors
             return None
@@ -200,5 +204,6 @@ FORMS: Forms = (
     ),
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}|\b[Pp]h\.?D\b\.?", _initials),
+    ("a0", r"(?<=\d(?:st|nd|rd|th) )fl\b\.?", lambda match: ["floor"]),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

@@ -26,7 +26,8 @@ _PLACED = {  # signs that are read only in some places -> their pattern
     "~": r"~(?=[\d$£€¥₹])",
     "^": r"(?<=\w)\^(?=\w)",
     "<": r"(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
-    ">": r"(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])|(?<=\w)>(?=\.?\d)|(?<=\b[a-z])>(?=[a-z]\b)",
+    ">": r"(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])|(?<=\w)>(?=\.?\d)"
+    r"|(?<=\b[a-z])>(?=[a-z]\b)",
     "*": r"(?<=\s)\*(?=\s)|(?<=\d)\*(?=\d)",
     "/": r"(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)",
 }
@@ -50,6 +51,7 @@ def _key(match: re.Match[str]) -> list[str]:
 _IN_PLACES: Forms = (
     ("-", r"(?<=ial )[*#]\d{1,4}\b|(?<=\s)#(?![\w#])|(?<=SELECT )\*", _key),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
+    ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
     ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
     ("a", r"(?:(?<=\d)|(?<=\d\s)|(?<=\d\"\s))x(?=\s?\d)", lambda match: ["by"]),

@@ -94,7 +94,7 @@ def plural_words(words: list[str]) -> list[str]:
 
 
 def canonical(number: str, thousands: bool = False) -> str:
-    """A number as written anywhere, ``"1.234,50"``, ``"1 000 000"``, ``"1'000"``, as Americans write it.
+    """A number of any country, ``"1.234,50"``, ``"1 000 000"``, ``"1'000"``, as Americans write it.
 
     ``thousands``: whether a point before three digits is one of thousands.
     """

@@ -32,6 +32,7 @@ _BEFORE_DIGITS = late(
     r"|\b(?:number|no\.)(?: is|:)) ?(?:(?-i:[A-Z]{1,3}) )?(?:\d{3,6} ){0,6}$"
 )
 _BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
+_FLIGHT = late(r"\b[Ff]lights? [A-Z]{2} ?$")
 _BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
 _STREET = late(rf"\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
 _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
@@ -179,6 +180,8 @@ def _number(match: re.Match[str]) -> list[str]:
         return version_words(number)
     if not number.isdigit() or len(number) < 2:
         return _plain_number(number)
+    if _FLIGHT.search(before):  # UA 1549
+        return code_words(number)
     if found := _BEFORE_DIGITS.search(before):
         continues = found[0][-2:-1].isdigit()
         if continues or len(number) > 3 or (len(number) > 2 and found[0] != "#"):
