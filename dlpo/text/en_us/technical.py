@@ -52,7 +52,7 @@ def _spoken(written: str, silent: str = "") -> list[str]:
             grouped = silent or sign == ":"
             long = code_words(part) if grouped else digit_words(part)
             words += cardinal_words(part) if len(part) < 3 else long
-        elif part.lower() in _SPELLED_ENDINGS and words:
+        elif part.lower() in _SPELLED_ENDINGS and sign == ".":
             words += list(part.upper())
         elif part.isalpha():
             own = TERMS.get(sign + part.lower()) if silent or sign == "." else None
