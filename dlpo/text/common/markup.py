@@ -45,9 +45,10 @@ _FORMULA = late(
 _COMMAND = late(r"\\(?:left|right|mathrm|text|mathbf|displaystyle)\b|[\\{}]")
 _ITEM = late(
     r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?"
-    r"(?:\(?[1-9]?\d|0\d|[1-9]\d\d|\(?[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])(?=[ \t]+\S)"
+    r"(?:\(?[1-9]?\d|0\d|[1-9]\d\d|[ivx]{2,5}|\(?[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])(?=[ \t]+\S)"
 )
-ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z])[.)]")
+_LETTER = late(r"(?<![A-Za-z])[A-Za-z]$")  # that is alone
+ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[ivx]{2,5}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""
 _SHORT_LINE = late(r"(?m)^([A-Z][^\n]{0,38}[^\s,;:\-–—&(\[])\n(?=[A-Z])")
 # Code between graves, and a grave inside a word, which stands for an apostrophe: don`t, O`Brien.
@@ -145,7 +146,7 @@ def with_items(text: str, begins_line: bool) -> str:
     def item(match: re.Match[str]) -> str:
         if not match[1] and not begins_line:
             return match[0]
-        is_initial = match[3] == "." and match[2][-1].isalpha()
+        is_initial = match[3] == "." and _LETTER.search(match[2])
         return ("\f" if match[1] else "") + match[2] + ("." if is_initial else ",")
 
     text = _ITEM.sub(item, text)

@@ -34,7 +34,8 @@ _BEFORE_DIGITS = late(
 _BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
 _FLIGHT = late(r"\b[Ff]lights? [A-Z]{2} ?$")
 _BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
-_STREET = late(rf"\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
+_LETTERS = frozenset(unit for unit in _UNITS if len(unit) == 1)
+_STREET = late(rf"[A-Z]?\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
 _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11")
@@ -128,7 +129,9 @@ def _range(match: re.Match[str]) -> list[str]:
     return [*words, "to", *_plain_number(last)]
 
 
-def _measure(match: re.Match[str]) -> list[str]:
+def _measure(match: re.Match[str]) -> list[str] | None:
+    if match["unit"] in _LETTERS and _BEFORE_GROUPS.search(text_before(match)):  # route 9W
+        return None
     number, to = match["measure"], match["measure_to"]
     one, many = _UNITS[match["unit"] or "in"]
     raised = _raised(match["raised_by"], number) if match["raised_by"] else []
@@ -249,7 +252,7 @@ FORMS: Forms = (
     (
         "d",
         rf"(?<![\w-])(?P<range_first>\d{{1,9}}(?:\.\d{{1,9}})?){_TO}"
-        r"(?P<range_last>\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d)",
+        r"(?P<range_last>\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d|\s?=)",
         _range,
     ),
     (
