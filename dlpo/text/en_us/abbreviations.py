@@ -35,6 +35,7 @@ _FOLLOWED_BY = {
     "number": late(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
     "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
     "name": late(r"\s[A-Z][a-z]"),
+    "year": late(r"\s(?:1[5-9]|20)\d\d\b"),
     "noun": late(r"\s[a-z]{3}"),
     "unit": late(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
 }
@@ -198,6 +199,7 @@ FORMS: Forms = (
         r"|Avenue|Road|Drive|Lane|Court|Place|Boulevard|Pkwy|Ter)\b)",
         _compass,
     ),
+    ("A", rf"\b[NSEW]\. (?:(?={any_of('have halves')})\b)", _compass),
     (
         "aA0",
         rf"\b(?:{any_of('abbreviated books')})\.?(?=\s\d{{1,3}}:\d)",

@@ -23,7 +23,7 @@ _CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
 _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
     "#": r"#(?=\w)",
-    "~": r"~(?=[\d$£€¥₹])",
+    "~": r"~(?=[$£€¥₹]?\d)",
     "^": r"(?<=\w)\^(?=\w)",
     "<": r"(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
     ">": r"(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])|(?<=\w)>(?=\.?\d)"
@@ -50,6 +50,7 @@ def _key(match: re.Match[str]) -> list[str]:
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     ("-", r"(?<=ial )[*#]\d{1,4}\b|(?<=\s)#(?![\w#])|(?<=SELECT )\*", _key),
+    ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
