@@ -19,6 +19,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import DEFAULT_VOICE, known_voices, open_voice
 
 if TYPE_CHECKING:
+    from dlpo.text.common.ssml import Ssml
     from dlpo_serving.client import SpeechStream, Tls
     from dlpo_serving.engines import EngineName, EnginePrecision
 
@@ -31,14 +32,13 @@ class Settings(TypedDict, total=False):
     seed: int
     steps: int
     dictionary: Mapping[str, str]
-    ssml: bool
+    ssml: bool | Ssml
     volume_db: float
     code: str
     emoji: str
     language: str
     dates: str
     directions: bool
-    strict_ssml: bool
 
 
 class Speaking(ABC):
