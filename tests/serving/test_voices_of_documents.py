@@ -86,7 +86,8 @@ def test_names_are_those_of_the_bundle_or_the_callers_voice(
     assert tuple(sentence.voice for sentence in read.sentences) == spoken_by
     unknown = [name for name in names if name in ("en-US-GuyNeural", "carl")]
     assert len(read.warnings) == len(unknown)
-    assert all(f"no voice {name!r}" in line for name, line in zip(unknown, read.warnings, strict=True))
+    told = zip(unknown, read.warnings, strict=True)
+    assert all(f"no voice {name!r}" in line for name, line in told)
 
 
 def test_a_strict_reader_wants_voices_that_there_are(synthesizer: Synthesizer) -> None:
