@@ -208,5 +208,6 @@ FORMS: Forms = (
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}|\b[Pp]h\.?D\b\.?", _initials),
     ("a0", r"(?<=\d(?:st|nd|rd|th) )fl\b\.?", lambda match: ["floor"]),
+    ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", lambda match: ["minute"]),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

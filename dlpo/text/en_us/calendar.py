@@ -31,7 +31,7 @@ _BEFORE_NAMED_DAY = late(rf"(?:{_WEEKDAY}\.?|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd
 _NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{_WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _BEFORE_DATE = late(
     rf"(?i)(?:\b(?:{any_of('before dates')}|as of|week of|date:) |day,? \(?"
-    rf"|{_WEEKDAY}\.?,? \(?"
+    rf"|{_WEEKDAY}\.?,? \(?|\b(?:[ECMP][SD]?T|[AP]M|[ap]\.m\.) "
     r"|/\d{1,2} (?:and|or|to) )$"
 )
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")

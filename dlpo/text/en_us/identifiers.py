@@ -17,6 +17,8 @@ _NAMED = late(
 )
 _NUMBER = late(rf"(?i)\bnumbers?{_LINK}")
 _COUNTED = late(r" [a-z]{2,20}\b")
+_GOODS = word_list("are ordered by number")
+_MOST_COUNTED = 4  # digits of what is counted without a comma
 _AFTER_NAME = word_list("no nouns")
 _YEAR = late(r"20[1-4]\d")  # in INV-2026-0042
 _GROUP = late(r"[A-Za-z]|\d+")
@@ -43,7 +45,9 @@ def is_named(match: re.Match[str]) -> bool:
     if not (_NAMED.search(before) or (only_digits and _NUMBER.search(before))):
         return False
     counted = _COUNTED.match(match.string, match.end())
-    return counted is None or counted[0].strip() in _AFTER_NAME
+    if counted is None or counted[0].strip() in _AFTER_NAME:
+        return True
+    return only_digits and len(match[0]) > _MOST_COUNTED and counted[0].strip() not in _GOODS
 
 
 def _code(match: re.Match[str]) -> list[str] | None:

@@ -50,6 +50,7 @@ def _key(match: re.Match[str]) -> list[str]:
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     ("-", r"(?<=ial )[*#]\d{1,4}\b|(?<=\s)#(?![\w#])|(?<=SELECT )\*", _key),
+    ("-", r"(?<=[a-z] )#(?=:)", lambda match: ["number"]),
     ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),

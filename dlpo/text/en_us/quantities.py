@@ -167,7 +167,7 @@ def _per(match: re.Match[str]) -> list[str] | None:
     """ "/s" after a measure or an amount."""
     if not re.search(rf"\d\s?(?:x|{_SCALE}|(?:{_UNIT})(?:\^[23])?)?$", text_before(match)):
         return None
-    written = match[0][1:]
+    written = match[0][1:].rstrip(".")
     return ["per", *(_UNITS[written][0].split() if written in _UNITS else [written])]
 
 
@@ -220,7 +220,12 @@ FORMS: Forms = (
         _fraction,
     ),
     ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
-    ("-", rf"/(?:(?:{_UNIT}|day|week|month|year|hour|minute|second|user|seat|night)\b)", _per),
+    (
+        "-",
+        rf"/(?:(?:{_UNIT}|day|week|month|year|hour|minute|second|user|seat|night)\b)"
+        r"(?:\.(?=\s[a-z]))?",
+        _per,
+    ),
     (
         "-",
         r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)",
@@ -230,7 +235,7 @@ FORMS: Forms = (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{_NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{_TO}(?P<measure_to>{_NUMBER}))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{_UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s[a-z(])|in\b"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s|$)|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b|in\b"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,
     ),
