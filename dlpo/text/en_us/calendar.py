@@ -35,7 +35,7 @@ _BEFORE_DATE = late(
     r"|/\d{1,2} (?:and|or|to) )$"
 )
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
-_ONE_TIMER = late(r"(?i)\ban? $")
+_ONE_TIMER = late(r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $")
 _LASTING = late(
     r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed"
     r"|time of|for|in|of|record)(?: (?:is|was))?:? $"
@@ -163,8 +163,15 @@ def _dash(match: re.Match[str]) -> list[str] | None:
     return ["to"] if is_between else None
 
 
+def _two_days(match: re.Match[str]) -> list[str]:
+    """Sat. & Sun."""
+    first, between, second = match[0].split()
+    words = full_name(_WEEKDAYS, first), "and" if between == "&" else between
+    return [*words, full_name(_WEEKDAYS, second)]
+
+
 def _decade(match: re.Match[str]) -> list[str] | None:
-    if _ONE_TIMER.search(text_before(match, 4)) and not match["decade_century"]:  # a 30s timer
+    if _ONE_TIMER.search(text_before(match, 10)) and not match["decade_century"]:  # a 30s timer
         return None
     century, tens = match["decade_century"], match["decade_tens"] or match["decade_short"]
     if century and tens == "00":
@@ -229,6 +236,11 @@ FORMS: Forms = (
     ),
     ("d", r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)", _military),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
+    (
+        "A",
+        rf"{_WEEKDAY}\b\.? (?:&|and|or|to|thru|through) {_WEEKDAY}\b\.?",
+        _two_days,
+    ),
     (
         "A",
         rf"{_WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{_WEEKDAY}\b)"

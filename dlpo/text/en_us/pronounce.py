@@ -61,6 +61,12 @@ _COMBINING = {
     "ultra": "AH2 L T R AH0",
     "meta": "M EH2 T AH0",
 }
+_OF_NAMES = {  # endings of names, after any beginning
+    "ovic": "AH0 V IH0 CH",
+    "evic": "AH0 V IH0 CH",
+    "owicz": "AH0 V IH0 CH",
+    "czyk": "CH IH0 K",
+}
 _CONTRACTIONS = (  # ending, after a vowel, after a consonant
     ("'ve", "V", "AH0 V"),
     ("'ll", "L", "AH0 L"),
@@ -132,9 +138,18 @@ class Pronouncer:
     def _derive(self, word: str) -> Phonemes:
         return (
             self._inflected(word)
+            or self._name(word)
             or self._letter_to_sound.phonemes(word)
             or tuple(p for letter in word if letter != "'" for p in self._letter(letter))
         )
+
+    def _name(self, word: str) -> Phonemes | None:
+        """A name with an ending of its own: Ibrahimovic."""
+        for ending, sound in _OF_NAMES.items():
+            stem = word.removesuffix(ending)
+            if stem != word and len(stem) > 2:
+                return (*self._letter_to_sound.phonemes(stem), *sound.split())
+        return None
 
     def _inflected(self, word: str) -> Phonemes | None:
         """The phonemes of a known word with a common ending or beginning, or None."""
