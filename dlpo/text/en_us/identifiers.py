@@ -41,6 +41,8 @@ def said_one_by_one(written: str) -> list[str]:
 def is_named(match: re.Match[str]) -> bool:
     """Whether a number follows what it is the number of: "order 4471", not "order 4471 units"."""
     before = text_before(match, 40)
+    if before.endswith("-") and not before.endswith(" -"):  # inside of something longer
+        return False
     only_digits = match[0].isdigit()
     if not (_NAMED.search(before) or (only_digits and _NUMBER.search(before))):
         return False

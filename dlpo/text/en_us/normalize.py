@@ -58,7 +58,7 @@ _IN_PLACES: Forms = (
     ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
     ("a", r"(?:(?<=\d)|(?<=\d\s)|(?<=\d\"\s))x(?=\s?\d)", lambda match: ["by"]),
     ("aA0", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
-    ("-", r"(?<=\d)×(?=\d)", lambda match: ["by"]),
+    ("-", r"(?<=\d\d)×(?=\d\d)(?!10\^)", lambda match: ["by"]),
     ("-", r"(?<=\d)[-–](?=\d{1,9}(?:\.\d{1,9})?\s?=)", lambda match: ["minus"]),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
     ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
