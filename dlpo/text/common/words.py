@@ -62,7 +62,7 @@ class Sentence:
     marks: tuple[Mark, ...] = ()
     """In the order of their words."""
     voice: str = ""
-    """Who speaks it; empty: the voice of the request."""
+    """Name of the voice that speaks it; empty: the voice of the request."""
 
     def symbol_ids(self) -> list[int]:
         """The row of symbol indices that the encoder reads."""

@@ -88,8 +88,10 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
 
 
 def _initials(match: re.Match[str]) -> list[str]:
-    key = match[0].lower().rstrip(".")
-    return ABBREVIATIONS.get(f"{key}.") or [letter.upper() for letter in key if letter.isalpha()]
+    written, apostrophe, ending = match[0].lower().partition("'")
+    key = written.rstrip(".")
+    words = [letter.upper() for letter in key if letter.isalpha()]
+    return ABBREVIATIONS.get(f"{key}.") or [*words[:-1], words[-1] + apostrophe + ending]
 
 
 def _in_context(match: re.Match[str]) -> list[str] | None:
@@ -206,7 +208,7 @@ FORMS: Forms = (
         lambda match: _BOOKS[match[0].rstrip(".").lower()],
     ),
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
-    ("aA", r"\b(?:[A-Za-z]\.){2,12}|\b[Pp]h\.?D\b\.?", _initials),
+    ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
     ("a0", r"(?<=\d(?:st|nd|rd|th) )fl\b\.?", lambda match: ["floor"]),
     ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", lambda match: ["minute"]),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),

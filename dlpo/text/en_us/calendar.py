@@ -10,6 +10,7 @@ from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import (
     cardinal_words,
+    digit_words,
     ordinal_words,
     pair_words,
     plural_words,
@@ -104,11 +105,17 @@ def _meridiem_words(written: str | None) -> list[str]:
 
 def _clock(match: re.Match[str]) -> list[str]:
     hour, minutes, seconds = match["clock_hour"], match["clock_minute"], match["clock_second"]
-    lasts = hour in "0123456789" or _LASTING.search(text_before(match, 24))
-    lasts = lasts or hour == "00"  # 00:03:20
+    lasts = hour in (*"0123456789", "00") or _LASTING.search(text_before(match, 24))
     if seconds and lasts and not match["clock_meridiem"]:
         return _lasting(hour, minutes, seconds)
     return _clock_words(hour, minutes, seconds, _meridiem_words(match["clock_meridiem"]))
+
+
+def _lap(match: re.Match[str]) -> list[str]:
+    """3:43.13: a time of a race."""
+    minutes, seconds, parts = match.groups()
+    words = [*cardinal_words(str(int(minutes))), *pair_words(seconds)]
+    return [*words, "point", *digit_words(parts)]
 
 
 def _lasting(hours: str, minutes: str, seconds: str) -> list[str]:
@@ -217,6 +224,7 @@ FORMS: Forms = (
         _day_month,
     ),
     ("A0", rf"\b(?P<my_month>{_MONTH})(?P<my_year>,?\s{_YEAR})", _month_year),
+    ("d", r"(?<![\w:])(\d{1,2}):([0-5]\d)\.(\d{1,3})\b(?![:.]\d)", _lap),
     (
         "d",
         r"(?<![\w:])(?P<clock_hour>[01]?\d|2[0-4]):(?P<clock_minute>[0-5]\d)"

@@ -62,7 +62,7 @@ def _phrases(written: str, before: bool) -> dict[str, list[list[frozenset[str]]]
 
 
 def _one_fits(written: str, before: bool, around: Sequence[str]) -> bool:
-    """Whether a phrase of a cell is what stands there; ``around``: words from the nearest on."""
+    """Whether a phrase of a cell fits; ``around``: words from the nearest on."""
     phrases = _phrases(written, before)
     likely = [*phrases.get(around[0], ()), *phrases.get(_ANY, ())]
     return any(

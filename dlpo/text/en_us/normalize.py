@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Container
 
 from dlpo.text.common.forms import FormReader, Forms
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us import abbreviations, calendar, chemistry, identifiers, quantities, technical
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.numbers import digit_words
@@ -36,10 +37,13 @@ _SIGN = "|".join(
 )
 
 
+_CODE = late(r"[A-Z]{1,4}-?\d\d")
+
+
 def _sign(match: re.Match[str]) -> list[str]:
     following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
     if match[0] == "#" and following.isalpha():
-        return ["hashtag"]
+        return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
     return ["is"] * (match[0] in ("<=", ">=") and before.isspace()) + _SIGNS[match[0]]
 
 
