@@ -24,6 +24,8 @@ _SPELLED_ENDINGS = {"io", "ai", "uk", "us", "eu", "de", "fr", "ca", "tv", "www"}
 
 def term_words(written: str) -> list[str] | None:
     """The words of a technical term, such as ``"JSON"`` or ``"APIs"``; None for other words."""
+    if written.islower():  # most words; only capitals show that an ending is one
+        return [*said] if (said := TERMS.get(written)) else None
     for ending in ("", "'s", "s"):
         stem = written.removesuffix(ending)
         said = TERMS.get(stem) or TERMS.get(stem.lower())
