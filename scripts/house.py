@@ -20,7 +20,7 @@ from pathlib import Path
 # Lower one whenever a change makes room; raise one only for a capability that a user asked for.
 BUDGETS = {
     "product lines": 45_000,
-    "test lines": 27_500,
+    "test lines": 27_800,
     "research lines": 3_600,
     "modules": 305,
     "modules with one importer": 85,
