@@ -25,6 +25,7 @@ from dlpo.cli.options import (
 from dlpo.errors import InputError, needs
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.reading import Code, Dates, Emoji
+from dlpo.text.common.ssml import Ssml
 from dlpo_serving.engines import EngineName, EnginePrecision
 
 if TYPE_CHECKING:
@@ -125,7 +126,12 @@ def say(
         int | None, typer.Option(help="Reverse steps; by default, the voice's own number.")
     ] = None,
     dictionary: Dictionary = None,
-    ssml: Annotated[bool, typer.Option("--ssml", help="Read the text as SSML.")] = False,
+    ssml: Annotated[
+        Ssml | None,
+        typer.Option(
+            help="Read the text as SSML; what can't be followed is a warning, or an error."
+        ),
+    ] = None,
     code: Annotated[Code, typer.Option(help="Announce, speak or skip code blocks.")] = "announce",
     emoji: Annotated[Emoji, typer.Option(help="Skip emoji or say their names.")] = "skip",
     dates: Annotated[
@@ -133,9 +139,6 @@ def say(
     ] = "usual",
     directions: Annotated[
         bool, typer.Option("--directions", help="Speak stage directions such as [laughs].")
-    ] = False,
-    strict_ssml: Annotated[
-        bool, typer.Option("--strict-ssml", help="Refuse SSML that can't be followed in full.")
     ] = False,
     language: Annotated[
         str, typer.Option(help="Language of the text, such as es; by default, the voice's own.")
@@ -185,14 +188,13 @@ def say(
         seed,
         steps,
         known,
-        ssml,
+        ssml or "",
         volume,
         code,
         emoji,
         language,
         dates,
         directions,
-        strict_ssml,
     )
     with _flags_named():
         spoken = speak(

@@ -62,7 +62,7 @@ EMOJI_READING_SKIP: EmojiReading
 EMOJI_READING_NAME: EmojiReading
 
 class SynthesisConfig(_message.Message):
-    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding", "sample_rate_hz", "volume_db", "time_detail", "code", "emoji", "language", "dates", "directions", "strict_ssml")
+    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding", "sample_rate_hz", "volume_db", "time_detail", "code", "emoji", "language", "dates", "directions", "ssml")
     class DictionaryEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -85,7 +85,7 @@ class SynthesisConfig(_message.Message):
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     DATES_FIELD_NUMBER: _ClassVar[int]
     DIRECTIONS_FIELD_NUMBER: _ClassVar[int]
-    STRICT_SSML_FIELD_NUMBER: _ClassVar[int]
+    SSML_FIELD_NUMBER: _ClassVar[int]
     voice: str
     speed: float
     pitch_semitones: float
@@ -101,8 +101,8 @@ class SynthesisConfig(_message.Message):
     language: str
     dates: str
     directions: bool
-    strict_ssml: bool
-    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., volume_db: _Optional[float] = ..., time_detail: _Optional[_Union[TimeDetail, str]] = ..., code: _Optional[_Union[CodeReading, str]] = ..., emoji: _Optional[_Union[EmojiReading, str]] = ..., language: _Optional[str] = ..., dates: _Optional[str] = ..., directions: bool = ..., strict_ssml: bool = ...) -> None: ...
+    ssml: str
+    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., volume_db: _Optional[float] = ..., time_detail: _Optional[_Union[TimeDetail, str]] = ..., code: _Optional[_Union[CodeReading, str]] = ..., emoji: _Optional[_Union[EmojiReading, str]] = ..., language: _Optional[str] = ..., dates: _Optional[str] = ..., directions: bool = ..., ssml: _Optional[str] = ...) -> None: ...
 
 class AudioFormat(_message.Message):
     __slots__ = ("encoding", "sample_rate_hz")

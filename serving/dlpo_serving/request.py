@@ -10,7 +10,7 @@ from typing import Literal
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
 from dlpo.text.common.language import Phonemes
 from dlpo.text.common.reading import CODE, DATES, EMOJI
-from dlpo.text.common.ssml import document_language, is_ssml
+from dlpo.text.common.ssml import SSML, document_language, is_ssml
 from dlpo.text.symbols import MAX_WRITTEN
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
@@ -39,8 +39,9 @@ class SpeechRequest:
     """reverse diffusion steps; the voice's default if None"""
     dictionary: Mapping[str, str | Phonemes] = field(default_factory=dict)
     """word -> phonemes with stress; takes precedence over the voice's own dictionary"""
-    ssml: bool = False
-    """the text is an SSML document, even if it does not begin with <speak>"""
+    ssml: str | bool = ""
+    """how the text is read as an SSML document, one of `SSML`; "" (or False): only if it begins
+    with <speak>, and then leniently, as True does"""
     volume_db: float = 0.0
     """gain in decibels; peaks are limited, they never clip"""
     code: str = CODE[0]
@@ -53,8 +54,6 @@ class SpeechRequest:
     """order of day and month in dates in numbers: one of `DATES`"""
     directions: bool = False
     """stage directions such as [laughs] are spoken"""
-    strict_ssml: bool = False
-    """what an SSML document asks for and can't be done is an error, not a warning"""
     alphabet: Alphabet = "arpabet"
     """of the phonemes in the dictionary; tuples are ARPAbet that has been checked"""
 
@@ -66,7 +65,8 @@ class SpeechRequest:
         """
         check_dictionary(self.dictionary)
         check_length("language", self.language)
-        object.__setattr__(self, "ssml", self.ssml or is_ssml(self.text))
+        found = self.ssml or is_ssml(self.text)
+        object.__setattr__(self, "ssml", SSML[0] if found is True else found or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +159,10 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
         ("code", request.code, CODE),
         ("emoji", request.emoji, EMOJI),
         ("dates", request.dates, DATES),
+        ("ssml", str(request.ssml), ("", *SSML)),
     ):
         if given not in known:
-            message = f"is {shortened(given)!r}; expected {', '.join(known)}"
+            message = f"is {shortened(given)!r}; expected {', '.join(filter(None, known))}"
             found.append(FieldViolation(name, message))
     if violation := _language_violation(request, manifest):
         found.append(violation)

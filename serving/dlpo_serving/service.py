@@ -312,9 +312,15 @@ class SynthesisService:
         raise UnknownVoiceError(name, [manifest.voice for manifest in self.voices])
 
     def _named_in(self, request: SpeechRequest) -> str:
-        """The voice that an SSML document names first, if there is one of that name."""
-        name = document_voice(request.text) if request.ssml else ""
-        return next((each.voice for each in self.voices if each.voice == name.lower()), "")
+        """A voice of the bundle that has the voice that an SSML document names first.
+
+        The bundle's own first one, which speaks what stands outside of ``<voice>``; "" if that is
+        the server's default, or no bundle has the voice.
+        """
+        name = document_voice(request.text).lower() if request.ssml else ""
+        bundles = [voice.manifest for voice in self._voices.values()]
+        having = (each.voice for each in bundles if name in each.offered_voices)
+        return next(having, "")
 
     def _speaker_of(self, request: SpeechRequest) -> str:
         """The first voice that speaks the language of a text; "" if the default does, or none.

@@ -20,6 +20,7 @@ from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import known_voices, open_voice
 
 if TYPE_CHECKING:
+    from dlpo.text.common.ssml import Ssml
     from dlpo_serving.client import SpeechStream, Tls
     from dlpo_serving.engines import EngineName, EnginePrecision
 
@@ -32,14 +33,13 @@ class Settings(TypedDict, total=False):
     seed: int
     steps: int
     dictionary: Mapping[str, str]
-    ssml: bool
+    ssml: bool | Ssml
     volume_db: float
     code: str
     emoji: str
     language: str
     dates: str
     directions: bool
-    strict_ssml: bool
 
 
 class Speaking(ABC):

@@ -22,6 +22,7 @@ from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.request import SpeechRequest, check_request
 from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
+from dlpo_serving.voice_names import stock_voice
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml.prosody import ProsodyLimits
@@ -103,7 +104,25 @@ class Synthesizer:
             if not request.ssml:
                 return self._front_end.process(request.text, dictionary, reading)
             limits = self._limits_beside(request)
-            return self._front_end.process_ssml(request.text, dictionary, limits, reading)
+            return self._front_end.process_ssml(
+                request.text, dictionary, limits, reading, self._named
+            )
+
+    def _named(self, name: str) -> str:
+        """What the bundle calls a voice that a document names; "" if it is the one that speaks.
+
+        Raises:
+            InputError: the bundle has no such voice.
+        """
+        offered, asked = self.manifest.offered_voices, name.strip()
+        stock = stock_voice(asked.lower(), offered)
+        for voice in (asked, asked.lower(), stock):
+            if voice == self.manifest.voice or voice == "":
+                return ""
+            if voice and self.manifest.mixes(voice):
+                self.manifest.shares(voice)
+                return voice
+        raise InputError(f"there is no voice {asked[:60]!r}, only {', '.join(offered)}")
 
     def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
         """Limits for SSML prosody, so that combined with the request's it stays in range."""
@@ -135,7 +154,7 @@ class Synthesizer:
             request.language or self.manifest.language,
             request.dates,
             request.directions,
-            request.strict_ssml,
+            request.ssml == "strict",
         )
 
     def job(

@@ -184,7 +184,7 @@ def test_both_ends_fade_and_the_middle_stays() -> None:
 
 
 def speak(synthesizer: Synthesizer, inside: str, **settings: float) -> np.ndarray:
-    request = SpeechRequest(f"<speak>{inside}</speak>", ssml=True, **settings)  # type: ignore[arg-type]
+    request = SpeechRequest(f"<speak>{inside}</speak>", **{"ssml": True, **settings})  # type: ignore[arg-type]
     return synthesizer.speak(request)
 
 
@@ -233,7 +233,7 @@ def test_request_and_ssml_together_respect_voice_limits(
 ) -> None:
     speak(synthesizer, inside)
     with pytest.raises(RequestError, match=r"line 1, column 8: <prosody>: .* of the request's own"):
-        speak(synthesizer, inside, strict_ssml=True, **settings)
+        speak(synthesizer, inside, ssml="strict", **settings)
 
 
 def test_emphasis_gives_way_to_what_the_voice_can_do(synthesizer: Synthesizer) -> None:

@@ -15,11 +15,13 @@ from dlpo.text.common.language import Token
 Speak = Callable[[re.Match[str]], list[str] | None]
 # A written form: the groups of the beginning pattern that it begins with, its pattern, and a
 # function from its match to spoken words; None if it is something else after all. The function of
-# a form that is just a word is None: what is said depends on more than the match.
+# a form that is just a word is None: what is said depends on more than the match. A "0" among the
+# groups: there is a digit in each match or after it; a text without one never tries the form.
 Forms = tuple[tuple[str, str, Speak | None], ...]
 SpeakWord = Callable[[re.Match[str], Container[str], bool], list[str] | None]
 """The match of such a form, the words that the writer gives a pronunciation for, and whether
 capitals mean something -> spoken words."""
+_DIGIT = re.compile("[0-9]")
 
 
 def text_before(match: re.Match[str], characters: int = 40) -> str:
@@ -55,12 +57,12 @@ class FormReader:
         self._patterns = tuple(forms)
         self._forms_of = cache(self._compiled)
 
-    def _compiled(self, kind: str) -> list[tuple[re.Pattern[str], Speak | None]]:
+    def _compiled(self, kind: str, has_digits: bool) -> list[tuple[re.Pattern[str], Speak | None]]:
         """The patterns and functions of all forms that begin so, compiled when first needed."""
         return [
             (re.compile(pattern), speak)
             for begins, pattern, speak in self._patterns
-            if kind in begins
+            if kind in begins and (has_digits or "0" not in begins)
         ]
 
     def tokens(
@@ -79,9 +81,10 @@ class FormReader:
         """
         position, end = start, len(text) if end is None else end
         capitals = not (text.isupper() if shouted is None else shouted)
+        has_digits = _DIGIT.search(text, start, end) is not None
         while begin := self._begin.search(text, position, end):
             position = begin.end()
-            for pattern, speak in self._forms_of(begin.lastgroup or "-"):
+            for pattern, speak in self._forms_of(begin.lastgroup or "-", has_digits):
                 match = pattern.match(text, begin.start(), end)
                 if match is None:
                     continue

@@ -90,6 +90,7 @@ class TextFrontEnd:
         dictionary: Mapping[str, str | Phonemes] | None = None,
         limits: ProsodyLimits | None = None,
         reading: TextReading | None = None,
+        voice_of: Callable[[str], str] | None = None,
     ) -> ProcessedText:
         """Process an SSML document, see docs/ssml.md; offsets are those of the document.
 
@@ -98,6 +99,8 @@ class TextFrontEnd:
             dictionary: overrides that of the voice, but not ``<phoneme>``.
             limits: how far ``<prosody>`` may go from the request's own speed and pitch.
             reading: a new one, which says how emoji are read.
+            voice_of: what a voice that ``<voice>`` names is called here, "" if it is that of the
+                request; or raises InputError. By default none is known.
 
         Raises:
             SsmlError: the document is malformed or asks for what can't be done; says where.
@@ -110,7 +113,14 @@ class TextFrontEnd:
 
         known, reading = self.known_words(dictionary), reading or TextReading()
         language = self.language_of(reading.language)
-        script = read_ssml(document, limits or ProsodyLimits(), reading, language, self.language_of)
+        script = read_ssml(
+            document,
+            limits or ProsodyLimits(),
+            reading,
+            language,
+            self.language_of,
+            voice_of or _no_voice,
+        )
         reading.language = script.language.code
         found = spoken_script(script, known, self._symbols)
         return self._processed(script.text, found, reading)
@@ -201,6 +211,10 @@ def with_pauses(
     else:
         reading.open_pause_s = before_s
     return found
+
+
+def _no_voice(name: str) -> str:
+    raise InputError(f"no voice {name[:60]!r} is known here, only that of the request")
 
 
 def parse_dictionary(

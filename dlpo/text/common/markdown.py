@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 
+from dlpo.text.common.patterns import late
+
 CODE_BLOCK = r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}"
 """The pattern of the announcement of a block of code, see `TextReading.plain`."""
 FENCE = re.compile(r"(?m)^([ \t]{0,12}```[^\n`]*)$")
-PROSE_AGAIN = re.compile(r"\n[ \t]*\n(?=[A-Z][a-z']{0,20} [a-z])")
+PROSE_AGAIN = late(r"\n[ \t]*\n(?=[A-Z][a-z']{0,20} [a-z])")
 _CITATIONS = r"(?:\[\d{1,3}\]){1,9}"
-_LINK = re.compile(
+_LINK = late(
     r"!?\[([^\[\]\n]{0,300})\]\((?:[^()\s]|\([^()\s]{0,100}\)){1,500}(?: \"[^\"\n]{0,100}\")?\)"
 )
-_LINK_SO_FAR = re.compile(
+_LINK_SO_FAR = late(
     r"\[[^\[\]\n]{0,300}(?:\](?:\((?:[^()\s]|\([^()\s]{0,100}\)){0,500}(?:\([^()\s]{0,100})?"
     r"(?: \"?[^\"\n]{0,100}\"?)?)?)?"
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables
 
 MAX_PAUSE_S = 10.0  # of one
@@ -23,33 +24,35 @@ _BLOCK_TAGS = (
     "|table|tbody|td|tfoot|th|thead|title|tr|ul|video|audio|svg|path|iframe|link|meta"
 )
 _ATTRIBUTES = r"(?:\s[^<>\n]{0,300})?/?"
-_TAG = re.compile(rf"(?i)</?(?:({_BLOCK_TAGS})|{_INLINE_TAGS}){_ATTRIBUTES}>|<!--[^<>]{{0,300}}-->")
-_THOUGHT = re.compile(r"(?i)<(/?)(?:think|thinking|reasoning|scratchpad|script|style)>")
-_ENTITY = re.compile(r"&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([A-Za-z]\w{1,30}));")
+_TAG = late(rf"(?i)</?(?:({_BLOCK_TAGS})|{_INLINE_TAGS}){_ATTRIBUTES}>|<!--[^<>]{{0,300}}-->")
+_THOUGHT = late(r"(?i)<(/?)(?:think|thinking|reasoning|scratchpad|script|style)>")
+_ENTITY = late(r"&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([A-Za-z]\w{1,30}));")
 _SECONDS = r"(\d{0,4}\.?\d{1,4})\s?(m?s(?:ec(?:onds?)?)?)?"
-_PAUSE = re.compile(
+_PAUSE = late(
     rf"(?i)<break(?:\s[^<>]{{0,60}}?\btime\s?=\s?[\"'“”]{_SECONDS}[\"'“”])?[^<>]{{0,60}}>"
     rf"|\[(?:pause|break|silence)(?:\s?[:=]?\s?{_SECONDS})?\]"
 )
-_DIRECTION = re.compile(r"\[([a-z]{2,20})(?: [a-z]{2,20}){0,3}\](?!\()")
+_DIRECTION = late(r"\[([a-z]{2,20})(?: [a-z]{2,20}){0,3}\](?!\()")
 _DIRECTIONS = Tables(__file__).table("directions")
 _BY_STRENGTH = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "strong": 0.8, "x-strong": 1.2}
-_STRENGTH = re.compile(r"strength\s?=\s?[\"'](\w[\w-]{3,7})")
+_STRENGTH = late(r"strength\s?=\s?[\"'](\w[\w-]{3,7})")
 _USUAL_PAUSE_S = 0.5
-_HIGHLIGHT = re.compile(r"==(?=[^\s=])([^=\n]{1,200}[^\s=])==(?!=)")
-_FORMULA = re.compile(
+_HIGHLIGHT = late(r"==(?=[^\s=])([^=\n]{1,200}[^\s=])==(?!=)")
+_FORMULA = late(
     r"\$\$([^$\n]{1,300})\$\$"
     r"|(?<![\w$\\])\$(?=[^\s\d$]|\d[^$\n]{0,60}[\\^_=])([^$\n]{0,200}[^\s$])\$(?![\w$])"
 )
-_COMMAND = re.compile(r"\\(?:left|right|mathrm|text|mathbf|displaystyle)\b|[\\{}]")
-_ITEM = re.compile(
-    r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])"
-    r"(?=[ \t]+\S)"
+_COMMAND = late(r"\\(?:left|right|mathrm|text|mathbf|displaystyle)\b|[\\{}]")
+_ITEM = late(
+    r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?"
+    r"(?:\(?[1-9]?\d|0\d|[1-9]\d\d|[ivx]{2,5}|\(?[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])(?=[ \t]+\S)"
 )
-ITEM_SO_FAR = re.compile(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[A-Za-z])[.)]")
+_LETTER = late(r"(?<![A-Za-z])[A-Za-z]$")  # that is alone
+ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[ivx]{2,5}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""
-_SHORT_LINE = re.compile(r"(?m)^([A-Z][^\n]{0,38}[^\s,;:\-–—&(\[])\n(?=[A-Z])")
-_GRAVE = re.compile(r"(?<=[A-Za-z])`(?=(?:t|s|d|m|ll|re|ve)\b)")
+_SHORT_LINE = late(r"(?m)^([A-Z][^\n]{0,38}[^\s,;:\-–—&(\[])\n(?=[A-Z])")
+# Code between graves, and a grave inside a word, which stands for an apostrophe: don`t, O`Brien.
+_GRAVE = late(r"(?<!\w)`[^`\n]{1,300}`|(?<=[^\W\d_])(`)(?=[^\W\d_])")
 
 
 class Pause(NamedTuple):
@@ -143,7 +146,7 @@ def with_items(text: str, begins_line: bool) -> str:
     def item(match: re.Match[str]) -> str:
         if not match[1] and not begins_line:
             return match[0]
-        is_initial = match[3] == "." and match[2][-1].isalpha()
+        is_initial = match[3] == "." and _LETTER.search(match[2])
         return ("\f" if match[1] else "") + match[2] + ("." if is_initial else ",")
 
     text = _ITEM.sub(item, text)
@@ -153,7 +156,7 @@ def with_items(text: str, begins_line: bool) -> str:
 def plain_marks(text: str) -> str:
     """Text with apostrophes in place of graves in words, and without highlighting."""
     if "`" in text:
-        text = _GRAVE.sub("'", text)
+        text = _GRAVE.sub(lambda match: "'" if match[1] else match[0], text)
     return _HIGHLIGHT.sub(lambda match: f"  {match[1]}  ", text) if "==" in text else text
 
 

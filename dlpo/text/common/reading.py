@@ -27,6 +27,7 @@ from dlpo.text.common.markup import (
     without_tags,
     without_thoughts,
 )
+from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables
 
 Code = Literal["announce", "speak", "skip"]
@@ -38,7 +39,7 @@ CODE: tuple[str, ...] = get_args(Code)
 EMOJI: tuple[str, ...] = get_args(Emoji)
 DATES: tuple[str, ...] = get_args(Dates)
 _SAID = re.compile(rf"[^\W_]|[{PICTURES}]")  # what a reader would expect to hear
-_ADDRESS = re.compile(r"\]\(((?:[^()\s]|\([^()\s]{0,100}\)){1,500})[^()\n]{0,102}\)")  # of a link
+_ADDRESS = late(r"\]\(((?:[^()\s]|\([^()\s]{0,100}\)){1,500})[^()\n]{0,102}\)")  # of a link
 _WORD = re.compile(r"[^\W\d_]+")
 _CHECKED = re.compile(r"\[[xX]\]")
 _MARKS = " .,;:!?*_`#\"'|"

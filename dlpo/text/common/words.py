@@ -61,6 +61,8 @@ class Sentence:
     """Silence before it, where the text begins with a break."""
     marks: tuple[Mark, ...] = ()
     """In the order of their words."""
+    voice: str = ""
+    """Name of the voice that speaks it; empty: the voice of the request."""
 
     def symbol_ids(self) -> list[int]:
         """The row of symbol indices that the encoder reads."""

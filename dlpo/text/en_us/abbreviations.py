@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.en_us.numbers import cardinal_words, ordinal_words, year_words
 from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
@@ -15,33 +16,35 @@ from dlpo.text.en_us.technical import term_words
 ABBREVIATIONS = TABLES.words("abbreviations")
 # After these a roman numeral is a plain number: chapter four, world war two.
 _NUMBERED_THINGS = word_list("numbered things")
+_LETTERED_THINGS = word_list("lettered things")
 # After these a numeral of one letter is an ordinal too: elizabeth the first.
 _REGNAL_NAMES = word_list("regnal names")
 _TITLES = word_list("titles of rulers")
 # Capitalized after an abbreviation or an initial, these begin a new sentence.
 SENTENCE_STARTERS = word_list("sentence starters")
-_PREVIOUS_WORD = re.compile(r"([A-Za-z]{1,40})[.,]?\s?$")
-_INITIAL = re.compile(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
-_NUMERAL = re.compile(r"\s?[\dIVX]")
+_PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
+_INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
+_TWO_INITIALS = late(r"\s?[A-Z]\.")
+_NUMERAL = late(r"\s?[\dIVX]")
 _BOOKS = TABLES.words("books")
-# Abbreviation, and what follows it -> its words.
-_CONTEXTS = [
-    (key, following, said.split())
-    for key, (following, said) in table("abbreviations_before").items()
-]
+# First word of an abbreviation -> what may follow it, and its words then.
+_CONTEXTS: dict[str, list[tuple[str, list[str]]]] = {}
+for _key, _following, _said in TABLES.rows("abbreviations_before"):
+    _CONTEXTS.setdefault(_key.partition(" ")[0], []).append((_following, _said.split()))
 _FOLLOWED_BY = {
-    "number": re.compile(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
-    "letter": re.compile(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
-    "name": re.compile(r"\s[A-Z][a-z]"),
-    "unit": re.compile(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
+    "number": late(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
+    "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
+    "name": late(r"\s[A-Z][a-z]"),
+    "year": late(r"\s(?:1[5-9]|20)\d\d\b"),
+    "noun": late(r"\s[a-z]{3}"),
+    "unit": late(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
 }
-_IN_CONTEXT = "|".join(sorted({key.partition(" ")[0] for key, _, _ in _CONTEXTS}, key=len)[::-1])
-_CENTURY = re.compile(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
+_CENTURY = late(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
 _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
-_NUMERAL_BESIDE = re.compile(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
-_NUMERAL_BEFORE = re.compile(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
-_NEXT_CAPITALISED = re.compile(r"\s{1,2}([A-Z][A-Za-z]*)")
+_NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
+_NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
+_NEXT_CAPITALISED = late(r"\s{1,2}([A-Z][A-Za-z]*)")
 _STATES = table("states")
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
@@ -77,24 +80,26 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
     if key == "ave" and match[0] == "Ave":
         return ["avenue"] if previous[:1].isupper() or numbered else None
     if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
-        if previous.islower():  # of vitamin C. Doctors
+        if previous.lower() in _LETTERED_THINGS:  # Option A. Option B.
+            return None
+        ends = not _TWO_INITIALS.match(match.string, match.end())
+        if previous.islower() and ends:  # of vitamin C. Doctors
             return None
         return [key.upper()] if match[0][0].isupper() else None
     return ABBREVIATIONS.get(key) or ABBREVIATIONS.get(f"{key}.")
 
 
 def _initials(match: re.Match[str]) -> list[str]:
-    key = match[0].lower().rstrip(".")
-    return ABBREVIATIONS.get(f"{key}.") or [letter.upper() for letter in key if letter.isalpha()]
+    written, apostrophe, ending = match[0].lower().partition("'")
+    key = written.rstrip(".")
+    words = [letter.upper() for letter in key if letter.isalpha()]
+    return ABBREVIATIONS.get(f"{key}.") or [*words[:-1], words[-1] + apostrophe + ending]
 
 
 def _in_context(match: re.Match[str]) -> list[str] | None:
     """An abbreviation that is one only before a number, a name or the like."""
-    written = match[0].rstrip(".").lower()
-    for key, following, said in _CONTEXTS:
-        if key.partition(" ")[0] == written and _FOLLOWED_BY[following].match(
-            match.string, match.end()
-        ):
+    for following, said in _CONTEXTS.get(match[0].rstrip(".").lower(), ()):
+        if _FOLLOWED_BY[following].match(match.string, match.end()):
             return said
     return None
 
@@ -137,6 +142,13 @@ def _roman_ordinal(match: re.Match[str]) -> list[str] | None:
     return None if value is None else ordinal_words(str(value))
 
 
+def _small_roman(match: re.Match[str]) -> list[str] | None:
+    """Of a page or an item: page iv, (ii)."""
+    value = roman_value(match[0].upper())
+    of_range = text_before(match, 1) not in ("-", "–") or text_before(match, 2)[:1] in "ivxl"
+    return cardinal_words(str(value)) if value is not None and of_range else None
+
+
 def _near_numeral(match: re.Match[str]) -> bool:
     """Whether another numeral is beside it: IX and XI."""
     before = text_before(match, 14)
@@ -163,7 +175,11 @@ FORMS: Forms = (
         r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
         _compass,
     ),
-    ("A", rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)", lambda match: _STATES[match[0]][0].split()),
+    (
+        "A0",
+        rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)",
+        lambda match: _STATES[match[0]][0].split(),
+    ),
     (
         "A",
         rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {'OK', 'HI', 'OH', 'ME'})})"
@@ -171,6 +187,13 @@ FORMS: Forms = (
         lambda match: _STATES[match[0]][0].split() if _previous_capital(match) else None,
     ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
+    (
+        "a",
+        r"(?<=\()[ivx]{2,5}(?=\))|(?<=\f)[ivx]{2,5}(?=,)"
+        r"|(?:(?<=[Pp]age )|(?<=[Pp]ages )|(?<=pp\. )|(?<=p\. )|(?<=[-–]))"
+        r"[ivxl]{1,7}\b(?!')",
+        _small_roman,
+    ),
     ("A", rf"\b(?=[IVX]{{2,}})({ROMAN})(?:st|nd|rd|th)\b", _roman_ordinal),
     (
         "A",
@@ -178,12 +201,15 @@ FORMS: Forms = (
         r"|Avenue|Road|Drive|Lane|Court|Place|Boulevard|Pkwy|Ter)\b)",
         _compass,
     ),
+    ("A", rf"\b[NSEW]\. (?:(?={any_of('have halves')})\b)", _compass),
     (
-        "aA",
+        "aA0",
         rf"\b(?:{any_of('abbreviated books')})\.?(?=\s\d{{1,3}}:\d)",
         lambda match: _BOOKS[match[0].rstrip(".").lower()],
     ),
-    ("aA", rf"\b(?i:{_IN_CONTEXT})\.(?!\w)", _in_context),
-    ("aA", r"\b(?:[A-Za-z]\.){2,12}|\b[Pp]h\.?D\b\.?", _initials),
+    ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
+    ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
+    ("a0", r"(?<=\d(?:st|nd|rd|th) )fl\b\.?", lambda match: ["floor"]),
+    ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", lambda match: ["minute"]),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us.tables import any_of, word_list
 
-_DETERMINER = re.compile(
+_DETERMINER = late(
     rf"(?i)(?:^|[^\w'])(?:({any_of('articles')})|{any_of('determiners')})"
     r"((?:[ ,]{1,2}[\w.-]{1,14}){0,2})[ ,]{1,2}[-$£€¥₹]?$"
 )
-_FOLLOWING = re.compile(r"[.\"]?\)?[ -]([A-Za-z]{1,20})(?!\w|\.\w)")
+_FOLLOWING = late(r"[.\"]?\)?[ -]([A-Za-z]{1,20})(?!\w|\.\w)")
 _NO_NOUN = word_list("no nouns")
 _COMMON_NOUNS = word_list("have an attributive measure")
 

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import (
     cardinal_words,
+    digit_words,
     ordinal_words,
     pair_words,
     plural_words,
     year_words,
 )
-from dlpo.text.en_us.tables import words_of
+from dlpo.text.en_us.tables import any_of, words_of
 
 MONTHS, _WEEKDAYS = words_of("months"), words_of("weekdays")
 _MONTH = (
@@ -23,16 +25,19 @@ _MONTH = (
 )
 _YEAR = r"[12]\d{3}\b(?![,.]\d)"
 _WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
-_BEFORE_DASH = re.compile(
-    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{_WEEKDAY}|{_MONTH}|day)$"
+_BEFORE_DASH = late(
+    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{_WEEKDAY}\.?|{_MONTH}|day)$"
 )
-_BEFORE_NAMED_DAY = re.compile(rf"(?:{_WEEKDAY}|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
+_BEFORE_NAMED_DAY = late(rf"(?:{_WEEKDAY}\.?|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
 _NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{_WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
-_BEFORE_DATE = re.compile(
-    r"(?i)(?:\b(?:on|due|until|till|since|before|by|after) |day,? \(?|/\d{1,2} (?:and|or|to) )$"
+_BEFORE_DATE = late(
+    rf"(?i)(?:\b(?:{any_of('before dates')}|as of|week of|date:) |day,? \(?"
+    rf"|{_WEEKDAY}\.?,? \(?|\b(?:[ECMP][SD]?T|[AP]M|[ap]\.m\.) "
+    r"|/\d{1,2} (?:and|or|to) )$"
 )
-_ONE_TIMER = re.compile(r"(?i)\ban? $")
-_LASTING = re.compile(
+_SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
+_ONE_TIMER = late(r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $")
+_LASTING = late(
     r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed"
     r"|time of|for|in|of|record)(?: (?:is|was))?:? $"
 )
@@ -104,10 +109,17 @@ def _clock(match: re.Match[str]) -> list[str]:
     hour = match["clock_hour"]
     minutes = match["clock_minute"]
     seconds = match["clock_second"]
-    lasts = hour in "0123456789" or _LASTING.search(text_before(match, 24))
+    lasts = hour in (*"0123456789", "00") or _LASTING.search(text_before(match, 24))
     if seconds and lasts and not match["clock_meridiem"]:
         return _lasting(hour, minutes, seconds)
     return _clock_words(hour, minutes, seconds, _meridiem_words(match["clock_meridiem"]))
+
+
+def _lap(match: re.Match[str]) -> list[str]:
+    """3:43.13: a time of a race."""
+    minutes, seconds, parts = match.groups()
+    words = [*cardinal_words(str(int(minutes))), *pair_words(seconds)]
+    return [*words, "point", *digit_words(parts)]
 
 
 def _lasting(hours: str, minutes: str, seconds: str) -> list[str]:
@@ -133,6 +145,18 @@ def _clock_words(
     return [*words, *meridiem]
 
 
+def _spent(match: re.Match[str]) -> list[str] | None:
+    """1h 23m, 2m30s."""
+    hours, minutes, seconds = (part or "0" for part in match.groups())
+    return _lasting(hours, minutes, seconds) if match[1] or match[3] else None
+
+
+def _military(match: re.Match[str]) -> list[str]:
+    """0930 hours: oh nine thirty."""
+    hour, minutes = match.groups()
+    return pair_words(hour) + (["hundred"] if minutes == "00" else pair_words(minutes))
+
+
 def _hour(match: re.Match[str]) -> list[str]:
     return cardinal_words(str(int(match["hour"]))) + _meridiem_words(match["hour_meridiem"])
 
@@ -142,14 +166,23 @@ def _dash(match: re.Match[str]) -> list[str] | None:
     following, before = match.string[match.end()], text_before(match, 16)
     if following.isdigit() and before.lower().endswith(("noon", "midnight")):
         return ["to"]
+    if following in "ivx":
+        return ["to"] if _SMALL_NUMERAL.search(before) else None
     if following in "IVX":
         return ["to"] if before.endswith(("I", "V", "X")) else None
     is_between = (_BEFORE_NAMED_DAY if following.isalpha() else _BEFORE_DASH).search(before)
     return ["to"] if is_between else None
 
 
+def _two_days(match: re.Match[str]) -> list[str]:
+    """Sat. & Sun."""
+    first, between, second = match[0].split()
+    words = full_name(_WEEKDAYS, first), "and" if between == "&" else between
+    return [*words, full_name(_WEEKDAYS, second)]
+
+
 def _decade(match: re.Match[str]) -> list[str] | None:
-    if _ONE_TIMER.search(text_before(match, 4)) and not match["decade_century"]:  # a 30s timer
+    if _ONE_TIMER.search(text_before(match, 10)) and not match["decade_century"]:  # a 30s timer
         return None
     century, tens = match["decade_century"], match["decade_tens"] or match["decade_short"]
     if century and tens == "00":
@@ -171,9 +204,9 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w/.])(?:(?={MONTH}/|\d\d/{MONTH}/)|(?={DAY}\.[01]?\d\.))"
-        rf"(?P<slash_month>{DAY})(?P<slash>[/.])(?P<slash_day>{DAY})(?P=slash)"
-        r"(?P<slash_year>[12]\d{3}|(?<=/)\d\d)(?![\w/]|\.\d)",
+        rf"(?<![\w/.])(?:(?={MONTH}/|\d\d/{MONTH}/)|(?={DAY}\.[01]?\d\.)|(?={MONTH}-{DAY}-\d{{4}}|{DAY}-{MONTH}-\d{{4}}))"
+        rf"(?P<slash_month>{DAY})(?P<slash>[/.-])(?P<slash_day>{DAY})(?P=slash)"
+        r"(?P<slash_year>[12]\d{3}|(?<=/)\d\d)(?![\w/]|[.-]\d)",
         _slash_date,
     ),
     (
@@ -182,7 +215,7 @@ FORMS: Forms = (
         _short_date,
     ),
     (
-        "A",
+        "A0",
         rf"\b(?P<md_month>{_MONTH})\s(?P<md_day>{DAY})(?:st|nd|rd|th)?\b"
         rf"(?:\s?[-–]\s?(?P<md_to>{DAY})(?:st|nd|rd|th)?(?![\w:]))?(?![:.,]\d)"
         rf"(?P<md_year>,?\s{_YEAR})?",
@@ -194,7 +227,8 @@ FORMS: Forms = (
         rf"(?P<dm_year>,?\s{_YEAR})?",
         _day_month,
     ),
-    ("A", rf"\b(?P<my_month>{_MONTH})(?P<my_year>,?\s{_YEAR})", _month_year),
+    ("A0", rf"\b(?P<my_month>{_MONTH})(?P<my_year>,?\s{_YEAR})", _month_year),
+    ("d", r"(?<![\w:])(\d{1,2}):([0-5]\d)\.(\d{1,3})\b(?![:.]\d)", _lap),
     (
         "d",
         r"(?<![\w:])(?P<clock_hour>[01]?\d|2[0-4]):(?P<clock_minute>[0-5]\d)"
@@ -207,16 +241,28 @@ FORMS: Forms = (
         rf"(?P<clock_second>(?!))?(?P<clock_meridiem>{_MERIDIEM})",
         _clock,
     ),
+    (
+        "d",
+        r"\b(?:(\d{1,3})h ?)?(?=\d+m ?\d+s\b|(?<=[h ])\d+m\b)(\d{1,2})m(?: ?(\d{1,2})s)?\b",
+        _spent,
+    ),
+    ("d", r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)", _military),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
     (
         "A",
-        rf"{_WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{_WEEKDAY}\b)|(?<=[-–]){_WEEKDAY}\b",
+        rf"{_WEEKDAY}\b\.? (?:&|and|or|to|thru|through) {_WEEKDAY}\b\.?",
+        _two_days,
+    ),
+    (
+        "A",
+        rf"{_WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{_WEEKDAY}\b)"
+        rf"|(?<=[-–]){_WEEKDAY}\b\.?",
         lambda match: [full_name(_WEEKDAYS, match[0])],
     ),
     (
         "-",
         rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{_NAMED_DAY})|(?<=:\d\d)[-–](?=\d{{1,2}}\b)"
-        rf"|[-–](?=[IVX]{{1,5}}\b)",
+        rf"|[-–](?=[IVX]{{1,5}}\b|[ivx]{{1,5}}\b)",
         _dash,
     ),
     (

@@ -8,8 +8,8 @@ or in capitals the name of a list below in the table. "anywhere" has words of th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import NamedTuple
 
@@ -17,64 +17,77 @@ from dlpo.text.common.language import Phonemes
 from dlpo.text.en_us.tables import TABLES
 
 _REACH = 4  # words on either side that a row may name
-_CLASSES = {
-    name: f"(?:{words.replace(' ', '|')})" for name, words in TABLES.column("word_classes").items()
-}
+_BOTH_WAYS = 20  # words on either side in which "anywhere" is looked for
+_ANY = "*"  # the key of phrases whose nearest word is no word of its own
 
 
 class Context(NamedTuple):
     """Where a reading is meant."""
 
-    phonemes: Phonemes
+    phonemes: str
     before: str
     after: str
-    anywhere: frozenset[str]
-
-
-def _rows() -> dict[str, list[Context]]:
-    found: dict[str, list[Context]] = {}
-    for word, phonemes, before, after, anywhere in TABLES.rows("heteronyms"):
-        context = Context(tuple(phonemes.split()), before, after, frozenset(anywhere.split()))
-        found.setdefault(word, []).append(context)
-    return found
-
-
-HETERONYMS = _rows()
-"""Word -> its readings and where each is meant; the last fits anywhere."""
-
-
-def _word_pattern(written: str) -> str:
-    alternatives = []
-    for one in written.split("/"):
-        if one in _CLASSES:
-            alternatives.append(_CLASSES[one])
-        else:
-            alternatives.append(re.escape(one).replace(r"\*", r"[^ ]*"))
-    return f"(?:{'|'.join(alternatives)})"
+    anywhere: str
 
 
 @cache
-def _phrases(written: str, before: bool) -> re.Pattern[str]:
-    """The pattern of one cell, for the words around, apart by blanks."""
-    phrases = "|".join(
-        " ".join(_word_pattern(word) for word in phrase.split()) for phrase in written.split(",")
+def heteronyms() -> dict[str, list[Context]]:
+    """Word -> its readings and where each is meant; the last fits anywhere."""
+    found: dict[str, list[Context]] = {}
+    for word, *context in TABLES.rows("heteronyms"):
+        found.setdefault(word, []).append(Context(*context))
+    return found
+
+
+@cache
+def _classes() -> dict[str, list[str]]:
+    return TABLES.words("word_classes")
+
+
+@cache
+def _words(written: str) -> frozenset[str]:
+    """The words of ``a/b`` or ``DET``; patterns such as ``*ing`` are left as they are."""
+    return frozenset(word for one in written.split("/") for word in _classes().get(one, (one,)))
+
+
+@cache
+def _phrases(written: str, before: bool) -> dict[str, list[list[frozenset[str]]]]:
+    """The phrases of one cell by the words that may be nearest: the words from there on."""
+    found: dict[str, list[list[frozenset[str]]]] = {}
+    for phrase in written.split(","):
+        words = [_words(word) for word in phrase.split()[:: -1 if before else 1]]
+        for nearest in words[0]:
+            found.setdefault(_ANY if "*" in nearest else nearest, []).append(words)
+    return found
+
+
+def _one_fits(written: str, before: bool, around: Sequence[str]) -> bool:
+    """Whether a phrase of a cell fits; ``around``: words from the nearest on."""
+    phrases = _phrases(written, before)
+    likely = [*phrases.get(around[0], ()), *phrases.get(_ANY, ())]
+    return any(
+        len(phrase) <= len(around) and all(map(_is_one_of, around, phrase)) for phrase in likely
     )
-    return re.compile(f"(?:.* )?(?:{phrases})$" if before else f"(?:{phrases})(?: .*)?$")
+
+
+def _is_one_of(word: str, words: frozenset[str]) -> bool:
+    return word in words or any("*" in one and fnmatchcase(word, one) for one in words)
 
 
 def reading_of(words: Sequence[str], index: int) -> Phonemes:
     """The phonemes of a heteronym, the ``index``-th word of a sentence."""
-    rows = HETERONYMS[words[index].lower()]
-    before = " ".join(["^", *words[max(0, index - _REACH) : index]][-_REACH:]).lower()
-    if index > _REACH:
-        before = " ".join(words[index - _REACH : index]).lower()
-    after = " ".join([*words[index + 1 : index + 1 + _REACH], "$"][:_REACH]).lower()
+    rows = heteronyms()[words[index].lower()]
+    near = [word.lower() for word in words[max(0, index - _REACH) : index + 1 + _REACH]]
+    place = min(index, _REACH)
+    before, after = [*near[:place][::-1], "^"][:_REACH], [*near[place + 1 :], "$"][:_REACH]
     for row in rows:
-        if row.before and not _phrases(row.before, True).match(before):
+        if row.before and not _one_fits(row.before, True, before):
             continue
-        if row.after and not _phrases(row.after, False).match(after):
+        if row.after and not _one_fits(row.after, False, after):
             continue
-        if row.anywhere and row.anywhere.isdisjoint(words[max(0, index - 20) : index + 20]):
+        if row.anywhere and set(row.anywhere.split()).isdisjoint(
+            words[max(0, index - _BOTH_WAYS) : index + _BOTH_WAYS]
+        ):
             continue
-        return row.phonemes
-    return rows[-1].phonemes
+        return tuple(row.phonemes.split())
+    return tuple(rows[-1].phonemes.split())

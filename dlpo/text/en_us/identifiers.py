@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
 from dlpo.text.en_us.tables import any_of, word_list
 
 # What an agent reads a number of, and what may be between it and the number.
 _LINK = r"(?:(?: is| was|:| -|,)? ?#?| \()$"
-_NAMED = re.compile(
-    rf"(?i)\b(?:{any_of('have numbers')})s?"
+_NAMED = late(
+    rf"(?i)\b(?:{any_of('have numbers')})s?\.?"
     rf"(?: (?:number|numbers|no\.?|nos\.?|id|code|#|num\.?))?{_LINK}"
 )
-_NUMBER = re.compile(rf"(?i)\bnumbers?{_LINK}")
-_COUNTED = re.compile(r" [a-z]{2,20}\b")
+_NUMBER = late(rf"(?i)\bnumbers?{_LINK}")
+_COUNTED = late(r" [a-z]{2,20}\b")
+_GOODS = word_list("are ordered by number")
+_MOST_COUNTED = 4  # digits of what is counted without a comma
 _AFTER_NAME = word_list("no nouns")
-_YEAR = re.compile(r"20[1-4]\d")  # in INV-2026-0042
-_GROUP = re.compile(r"[A-Za-z]|\d+")
+_YEAR = late(r"20[1-4]\d")  # in INV-2026-0042
+_GROUP = late(r"[A-Za-z]|\d+")
 
 
 def said_one_by_one(written: str) -> list[str]:
@@ -38,11 +41,15 @@ def said_one_by_one(written: str) -> list[str]:
 def is_named(match: re.Match[str]) -> bool:
     """Whether a number follows what it is the number of: "order 4471", not "order 4471 units"."""
     before = text_before(match, 40)
+    if before.endswith("-") and not before.endswith(" -"):  # inside of something longer
+        return False
     only_digits = match[0].isdigit()
     if not (_NAMED.search(before) or (only_digits and _NUMBER.search(before))):
         return False
     counted = _COUNTED.match(match.string, match.end())
-    return counted is None or counted[0].strip() in _AFTER_NAME
+    if counted is None or counted[0].strip() in _AFTER_NAME:
+        return True
+    return only_digits and len(match[0]) > _MOST_COUNTED and counted[0].strip() not in _GOODS
 
 
 def _code(match: re.Match[str]) -> list[str] | None:
@@ -85,9 +92,9 @@ def _internet(match: re.Match[str]) -> list[str]:
 
 
 FORMS: Forms = (
-    ("A", r"\bS(\d{1,2})\s?E(\d{1,3})\b", _episode),
+    ("A0", r"\bS(\d{1,2})\s?E(\d{1,3})\b", _episode),
     (
-        "aAd-",
+        "aAd-0",
         r"(?<![\w:])(?=[0-9a-fA-F:]{0,40}::|(?:[0-9a-fA-F]{1,4}:){7})(?=[\w:]*\d)"
         r"[0-9a-fA-F]{0,4}(?:::?[0-9a-fA-F]{1,4}){1,7}(?![\w:])",
         _internet,
@@ -106,7 +113,12 @@ FORMS: Forms = (
         _telephone,
     ),
     (
-        "Ad",
+        "A0",
+        r"\b[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){3,7}(?: ?[A-Z\d]{1,3})?(?!\w)",  # of a bank account
+        lambda match: said_one_by_one(match[0]),
+    ),
+    (
+        "Ad0",
         r"(?<![\w.$£€])[A-Z]{0,4}(?<!\d)-?\d[\dA-Z]{0,20}(?:[ -]\d{2,12}|-[\dA-Z]{1,12}){0,7}"
         r"(?![\w%]|[.,]\d|:\d|/\w)",
         _code,

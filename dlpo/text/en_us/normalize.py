@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Container
 
 from dlpo.text.common.forms import FormReader, Forms
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us import abbreviations, calendar, chemistry, identifiers, quantities, technical
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.numbers import digit_words
@@ -14,7 +15,7 @@ from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'])(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'])(?<!\s-)(?![ivxl]{1,7}\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
@@ -23,10 +24,11 @@ _CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
 _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
     "#": r"#(?=\w)",
-    "~": r"~(?=[\d$£€¥₹])",
+    "~": r"~(?=[$£€¥₹]?\d)",
     "^": r"(?<=\w)\^(?=\w)",
-    "<": r"(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)",
-    ">": r"(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])|(?<=\w)>(?=\.?\d)",
+    "<": r"(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
+    ">": r"(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])|(?<=\w)>(?=\.?\d)"
+    r"|(?<=\b[a-z])>(?=[a-z]\b)",
     "*": r"(?<=\s)\*(?=\s)|(?<=\d)\*(?=\d)",
     "/": r"(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)",
 }
@@ -47,10 +49,13 @@ _CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 
 
+_CODE = late(r"[A-Z]{1,4}-?\d\d")
+
+
 def _sign(match: re.Match[str]) -> list[str]:
     following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
     if match[0] == "#" and following.isalpha():
-        return ["hashtag"]
+        return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
     return ["is"] * (match[0] in ("<=", ">=") and before.isspace()) + _SIGNS[match[0]]
 
 
@@ -61,12 +66,20 @@ def _key(match: re.Match[str]) -> list[str]:
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     ("-", r"(?<=ial )[*#]\d{1,4}\b|(?<=\s)#(?![\w#])|(?<=SELECT )\*", _key),
+    ("-", r"(?<=[a-z] )#(?=:)", lambda match: ["number"]),
+    ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
+    ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),
+    ("a0", r"(?:(?<= ft )|(?<= in )|(?<= cm )|(?<= mm )|(?<= m ))x(?=\s\d)", lambda match: ["by"]),
+    ("-", r"(?<=[a-z]{2}\s)<3(?![\w.])", lambda match: ["heart"]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
     ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
     ("a", r"(?:(?<=\d)|(?<=\d\s)|(?<=\d\"\s))x(?=\s?\d)", lambda match: ["by"]),
-    ("aA", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
+    ("aA0", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
+    ("-", r"(?<=\d\d)×(?=\d\d)(?!10\^)", lambda match: ["by"]),
+    ("-", r"(?<=\d)[-–](?=\d{1,9}(?:\.\d{1,9})?\s?=)", lambda match: ["minus"]),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
+    ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
     ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
     ("A", r"(?:(?<=\ba )|(?<=\ban ))[A-DF]-(?=[\s.,;!?])", lambda match: [match[0][0], "minus"]),
@@ -85,7 +98,7 @@ _FORMS: Forms = (
     *quantities.FORMS,
     *_IN_PLACES,
     *abbreviations.FORMS,
-    ("aA", _UNKNOWN_ABBREVIATION, None),
+    ("aA0", _UNKNOWN_ABBREVIATION, None),
     ("aA", _DROPPED_G, None),
     ("aA-", _CLIPPED, lambda match: [match[0].lower()]),
     ("aA", _WORD, None),
@@ -169,7 +182,7 @@ def _words_of(
     acronym = stem.isupper() and not _PRONOUNCEABLE.fullmatch(stem)
     if len(stem) <= _ACRONYM_LETTERS and (acronym or not has_vowel):  # SQL, mp
         return _letters(stem.upper(), apostrophe + ending)
-    parts = _CAMEL.findall(written) if not written.isupper() else []
+    parts = _CAMEL.findall(written) if not stem.isupper() else []
     if len(parts) > 1:
         return [spoken for part in parts for spoken in _words_of(part, given, listed, capitals)]
     return [word]

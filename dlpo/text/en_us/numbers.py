@@ -92,11 +92,11 @@ def plural_words(words: list[str]) -> list[str]:
 
 
 def canonical(number: str, thousands: bool = False) -> str:
-    """A number as written anywhere, ``"1.234,50"`` or ``"1 000 000"``, as Americans write it.
+    """A number of any country, ``"1.234,50"``, ``"1 000 000"``, ``"1'000"``, as Americans write it.
 
     ``thousands``: whether a point before three digits is one of thousands.
     """
-    number = number.replace(" ", "")
+    number = number.replace(" ", "").replace("'", "")
     comma, point = number.rfind(","), number.rfind(".")
     if point < 0 < comma and len(number) - comma in (2, 3):
         return number.replace(",", ".")

@@ -10,17 +10,20 @@ import sqlite3
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from dlpo.text.common.language import Phonemes
-from dlpo.text.en_us.heteronyms import HETERONYMS, reading_of
+from dlpo.text.en_us.heteronyms import heteronyms, reading_of
 from dlpo.text.en_us.ipa import ARPABET
-from dlpo.text.en_us.letter_to_sound import LetterToSound
-from dlpo.text.en_us.tables import table, word_list
+from dlpo.text.en_us.roles import Pronunciation, choose
+from dlpo.text.en_us.tables import table
+
+if TYPE_CHECKING:
+    from dlpo.text.en_us.letter_to_sound import LetterToSound
 
 _CACHED_WORDS = 20_000
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
@@ -58,6 +61,12 @@ _COMBINING = {
     "ultra": "AH2 L T R AH0",
     "meta": "M EH2 T AH0",
 }
+_OF_NAMES = {  # endings of names, after any beginning
+    "ovic": "AH0 V IH0 CH",
+    "evic": "AH0 V IH0 CH",
+    "owicz": "AH0 V IH0 CH",
+    "czyk": "CH IH0 K",
+}
 _CONTRACTIONS = (  # ending, after a vowel, after a consonant
     ("'ve", "V", "AH0 V"),
     ("'ll", "L", "AH0 L"),
@@ -67,10 +76,6 @@ _CONTRACTIONS = (  # ending, after a vowel, after a consonant
 )
 _ARTICLES = {"d": "D", "l": "L", "t": "T", "m": "M", "k": "K"}
 _BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "AH2 N D ER0"}
-_BEFORE_VERBS = word_list("before verbs")
-_BEFORE_NOUNS = word_list("before nouns")
-_BEFORE_PARTICIPLES = word_list("before participles")
-_AFTER_VERBS = word_list("after verbs")
 _STRESS = {"ˈ": "1", "ˌ": "2"}
 # Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
 # Besides, names of people, brands, food, places and medicines, and words from other languages.
@@ -91,6 +96,8 @@ class Pronouncer:
 
     @cached_property
     def _letter_to_sound(self) -> LetterToSound:
+        from dlpo.text.en_us.letter_to_sound import LetterToSound  # numpy, with the first new word
+
         return LetterToSound()
 
     def phonemes(
@@ -126,12 +133,10 @@ class Pronouncer:
             return found
         if word[0].isupper():
             return self._letter(word)
-        if word in HETERONYMS:
+        if word in heteronyms():
             return reading_of(words, index)
         if listed := self.lexicon.pronunciations(word):
-            previous = words[index - 1] if index else ""
-            following = words[index + 1] if index + 1 < len(words) else ""
-            return choose(listed, previous, following).phonemes
+            return choose(listed, words, index).phonemes
         return self._unlisted(word)
 
     def _letter(self, word: str) -> Phonemes:
@@ -142,9 +147,18 @@ class Pronouncer:
     def _derive(self, word: str) -> Phonemes:
         return (
             self._inflected(word)
+            or self._name(word)
             or self._letter_to_sound.phonemes(word)
             or tuple(p for letter in word if letter != "'" for p in self._letter(letter))
         )
+
+    def _name(self, word: str) -> Phonemes | None:
+        """A name with an ending of its own: Ibrahimovic."""
+        for ending, sound in _OF_NAMES.items():
+            stem = word.removesuffix(ending)
+            if stem != word and len(stem) > 2:
+                return (*self._letter_to_sound.phonemes(stem), *sound.split())
+        return None
 
     def _inflected(self, word: str) -> Phonemes | None:
         """The phonemes of a known word with a common ending or beginning, or None."""
@@ -233,28 +247,6 @@ def with_ed(stem: Phonemes) -> Phonemes:
     return (*stem, "T" if stem[-1] in _VOICELESS | _HISSING - {"Z", "ZH", "JH"} else "D")
 
 
-def choose(pronunciations: Sequence[Pronunciation], previous: str, following: str) -> Pronunciation:
-    """The pronunciation that fits between two lower-case words ("" at the ends), or the first."""
-    if len(pronunciations) > 1:
-        roles = _likely_roles(previous, following)
-        for pronunciation in pronunciations:
-            if pronunciation.role in roles:
-                return pronunciation
-    return pronunciations[0]
-
-
-def _likely_roles(previous: str, following: str) -> tuple[str, ...]:
-    if previous in _BEFORE_VERBS:
-        return ("VB",)
-    if previous in _BEFORE_NOUNS or previous.endswith("'s"):
-        return ("NN", "JJ")
-    if previous in _BEFORE_PARTICIPLES:
-        return ("VBD", "JJ")
-    if following in _AFTER_VERBS:
-        return ("VB",)
-    return ("NN",) if following == "of" else ()
-
-
 def _neighbors(written: str) -> dict[str, str]:
     """ "vowel Y = DH IY0; L = DH AH1" -> what stands next to the word, and how it sounds there."""
     rules = (rule.split(" = ") for rule in written.split("; ") if rule)
@@ -286,15 +278,6 @@ def _place(phoneme: str) -> str:
     if not phoneme:
         return "edge"
     return "vowel" if phoneme[-1].isdigit() else phoneme
-
-
-@dataclass(frozen=True, slots=True)
-class Pronunciation:
-    """One way to say a word."""
-
-    phonemes: tuple[str, ...]
-    role: str
-    """Part of speech it belongs to in Penn tags (``VB``, ``VBD``, ``NN``, ``JJ``), "" for any."""
 
 
 class Lexicon:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.numbers import (
@@ -26,27 +27,33 @@ _SIGN = any_key(_CURRENCIES)
 _MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
 _POWERS = {"2": ["squared"], "3": ["cubed"]}
 # What precedes a number that is read digit by digit, in groups, or as a version.
-_BEFORE_DIGITS = re.compile(
+_BEFORE_DIGITS = late(
     rf"(?i)(?:#|\b(?:{any_of('have codes of digits')}|ending in)(?: is|:)?"
-    r"|\b(?:number|no\.)(?: is|:)) ?(?:[A-Z]{1,3} )?(?:\d{3,6} ){0,6}$"
+    r"|\b(?:number|no\.)(?: is|:)) ?(?:(?-i:[A-Z]{1,3}) )?(?:\d{3,6} ){0,6}$"
 )
-_BEFORE_GROUPS = re.compile(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
-_BEFORE_VERSION = re.compile(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
-_STREET = re.compile(rf"\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
+_BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
+_FLIGHT = late(r"\b[Ff]lights? [A-Z]{2} ?$")
+_BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
+_LETTERS = frozenset(unit for unit in _UNITS if len(unit) == 1)
+_STREET = late(rf"[A-Z]?\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
+_ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11")
 
 # As Americans write it; 1.234.567 and 1.234,50 as most of Europe does; 1,50,000 as India does.
 _NUMBER = (
-    r"(?:\d{1,3}(?:\.\d{3}){1,9},\d{1,2}(?![\d,])|\d{1,3}(?:\.\d{3}){2,9}(?![\d.])"
+    r"(?:\d{1,3}(?:\.\d{3}){1,9},\d{1,2}(?![\d,])|[1-9]\d{0,2}(?: \d{3}){1,5},\d{2}(?![\d,])"
+    r"|[1-9]\d{0,2}(?:'\d{3}){1,5}(?![\d'])|\d{1,3}(?:\.\d{3}){2,9}(?![\d.])"
     r"|\d{1,2}(?:,\d{2}){1,4},\d{3}(?![\d,])|[1-9]\d{0,2}(?: \d{3}){2,5}(?![\d,-])"
     r"|[1-9]\d{0,2} 000(?![\d,-]| \d)|\d{1,3},\d{1,2}(?=\s?(?:€|EUR|%|°|[kcm]m\b|kg\b))"
     r"|(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?)"
 )
-_AFTER_MARK = re.compile(r" ([A-Za-z]{2,20})\b")
+_AFTER_MARK = late(r" ([A-Za-z]{2,20})\b")
 _NO_NOUN = word_list("no nouns")
-_PROPORTION = re.compile(r"\d\d/\d\d")
-_SCALE = r"(?:\s(?:hundred|thousand|million|billion|trillion)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
+_PROPORTION = late(r"\d\d/\d\d")
+_SCALE = (
+    r"(?:\s(?:hundred|thousand|million|billion|trillion|lakh|crore)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
+)
 _TO = r"(?:[-–]|\s[-–]\s)"
 _UNIT = any_key(_UNITS.keys() - {"in"})
 
@@ -93,8 +100,9 @@ def _fraction(match: re.Match[str]) -> list[str]:
         return [*words, *say(above), "over", *cardinal_words(below), *many.split()]
     part = [_DENOMINATORS[below]] if below in _DENOMINATORS else ordinal_words(below)
     if above == "1":
-        article = "a" if whole or one or below == "2" else "one"
-        return [*words, article, *part, *(many if whole else one).split()]
+        has_article = _ARTICLE_BEFORE.search(text_before(match, 8))  # a 1/2-inch bolt
+        article = [] if has_article else ["a" if whole or one or below == "2" else "one"]
+        return [*words, *article, *part, *(many if whole else one).split()]
     return [*words, *cardinal_words(above), *plural_words(part), *(many if whole else one).split()]
 
 
@@ -123,7 +131,9 @@ def _range(match: re.Match[str]) -> list[str]:
     return [*words, "to", *_plain_number(last)]
 
 
-def _measure(match: re.Match[str]) -> list[str]:
+def _measure(match: re.Match[str]) -> list[str] | None:
+    if match["unit"] in _LETTERS and _BEFORE_GROUPS.search(text_before(match)):  # route 9W
+        return None
     number, to = match["measure"], match["measure_to"]
     one, many = _UNITS[match["unit"] or "in"]
     raised = _raised(match["raised_by"], number) if match["raised_by"] else []
@@ -132,6 +142,7 @@ def _measure(match: re.Match[str]) -> list[str]:
     power = {"2": ["square"], "3": ["cubic"]}.get((match["power"] or "")[1:], [])
     unit = [*power, *(one if single else many).split()]
     words = number_words(number) + raised
+    words += ["plus"] * bool(match["more"])
     return [*words, *(["to", *number_words(to)] if to else []), *unit]
 
 
@@ -158,7 +169,7 @@ def _per(match: re.Match[str]) -> list[str] | None:
     """ "/s" after a measure or an amount."""
     if not re.search(rf"\d\s?(?:x|{_SCALE}|(?:{_UNIT})(?:\^[23])?)?$", text_before(match)):
         return None
-    written = match[0][1:]
+    written = match[0][1:].rstrip(".")
     return ["per", *(_UNITS[written][0].split() if written in _UNITS else [written])]
 
 
@@ -174,6 +185,8 @@ def _number(match: re.Match[str]) -> list[str]:
         return version_words(number)
     if not number.isdigit() or len(number) < 2:
         return _plain_number(number)
+    if _FLIGHT.search(before):  # UA 1549
+        return code_words(number)
     if found := _BEFORE_DIGITS.search(before):
         continues = found[0][-2:-1].isdigit()
         if continues or len(number) > 3 or (len(number) > 2 and found[0] != "#"):
@@ -190,7 +203,7 @@ def _number(match: re.Match[str]) -> list[str]:
 
 FORMS: Forms = (
     (
-        "Ad-",
+        "Ad-0",
         rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{_SIGN})\s?(?P<money_minus>-)?"
         rf"(?:(?P<money_from>{_NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{_NUMBER})"
         rf"|(?<![\w.])(?P<money_before>{_NUMBER})\s?(?P<currency_after>{_SIGN})(?![\w$]))"
@@ -205,11 +218,16 @@ FORMS: Forms = (
     (
         "d",
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3})"
-        rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{_UNIT})\b|\"(?=\s[a-z])))?",
+        rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{_UNIT})\b|\"(?=\s[a-z]|[\s,.;)]|$)))?",
         _fraction,
     ),
     ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
-    ("-", rf"/(?:(?:{_UNIT}|day|week|month|year|hour|minute|second|user|seat|night)\b)", _per),
+    (
+        "-",
+        rf"/(?:(?:{_UNIT}|day|week|month|year|hour|minute|second|user|seat|night)\b)"
+        r"(?:\.(?=\s[a-z]))?",
+        _per,
+    ),
     (
         "-",
         r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)",
@@ -218,14 +236,14 @@ FORMS: Forms = (
     (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{_NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{_TO}(?P<measure_to>{_NUMBER}))?"
-        rf"(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{_UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s[a-z(])|in\b"
+        rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{_UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s|$)|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b|in\b"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,
     ),
     (
         "d",
-        r"(?<![\w.'\"/-])(?P<marked>\d{1,3}(?:\.\d{1,3})?)(?P<mark>\"|'(?!'))(?![\w\"'])",
+        r"(?<![\w.'\"/-])(?P<marked>\d{1,3}(?:,\d{3}|\.\d{1,3})?)(?P<mark>\"|'(?!'))(?![\w\"'])",
         _mark,
     ),
     (
@@ -240,8 +258,8 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w-])(?P<range_first>\d{{1,9}}(?:\.\d{{1,9}})?){_TO}"
-        r"(?P<range_last>\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d)",
+        rf"(?<![\w-])(?P<range_first>\d{{1,3}}(?:,\d{{3}}){{1,3}}|\d{{1,9}}(?:\.\d{{1,9}})?){_TO}"
+        r"(?P<range_last>\d{1,3}(?:,\d{3}){1,3}|\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d|\s?=)",
         _range,
     ),
     (

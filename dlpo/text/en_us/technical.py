@@ -28,6 +28,8 @@ _ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), 
 
 def term_words(written: str) -> list[str] | None:
     """The words of a technical term, such as ``"JSON"`` or ``"APIs"``; None for other words."""
+    if written.islower():  # most words; only capitals show that an ending is one
+        return [*said] if (said := TERMS.get(written)) else None
     for ending in ("", "'s", "s"):
         stem = written.removesuffix(ending)
         said = TERMS.get(stem) or TERMS.get(stem.lower())
@@ -56,7 +58,7 @@ def _spoken(written: str, silent: str = "") -> list[str]:
             grouped = silent or sign == ":"
             long = code_words(part) if grouped else digit_words(part)
             words += cardinal_words(part) if len(part) < 3 else long
-        elif part.lower() in _SPELLED_ENDINGS and words:
+        elif part.lower() in _SPELLED_ENDINGS and sign == ".":
             words += list(part.upper())
         elif part.isalpha():
             own = TERMS.get(sign + part.lower()) if silent or sign == "." else None
@@ -120,6 +122,11 @@ FORMS: Forms = (
         rf"(?:{'|'.join(map(re.escape, _WRITTEN))}|\.(?:NET|net))(?!\w)",
         lambda match: TERMS[match[0]],
     ),
+    (
+        "-",
+        r"(?<![\w@.])@[A-Za-z]\w{0,30}(?:\.\w{1,30}){1,3}(?!\w)",  # somebody's name on a site
+        lambda match: _spoken(match[0]),
+    ),
     ("aAd-", addresses.MAIL, lambda match: _spoken(match[0])),
     ("aAd", addresses.web(_TOP_LEVEL), _address),
     ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
@@ -128,7 +135,7 @@ FORMS: Forms = (
         rf"(?<![\w/.])(?:[A-Za-z]:\\(?:{_NAME}\\){{0,12}}{_NAME}"
         rf"|(?:~|\.{{1,2}})?/{_NAME}(?:/{_NAME}){{0,12}}/?|(?<![^\s\"'(])\.[a-z][\w-]{{1,30}}"
         r"|(?:feature|feat|fix|bugfix|hotfix|release)/[\w-]{1,60}"
-        rf"|(?=[\w-]{{0,60}}[./])(?:[\w.-]{{1,60}}/){{0,12}}[\w-]{{2,60}}(?:\.[\w-]{{1,20}})?\.(?:{_ENDINGS})(?![\w/]))",
+        rf"|(?=[\w-]{{0,60}}[./])(?:[\w.-]{{1,60}}/){{0,12}}[\w-]{{2,60}}(?:\.[\w-]{{1,20}})?\.(?i:{_ENDINGS})(?![\w/]))",
         lambda match: _spoken(match[0], silent="-_"),
     ),
     (
@@ -147,19 +154,25 @@ FORMS: Forms = (
         lambda match: spelled(match[0]),
     ),
     (
-        "ad",
+        "ad0",
         r"\bv\d{1,4}(?:\.\d{1,6}){0,4}(?:-[a-z]{1,10}\.?\d{0,4})?(?!\w)"
-        r"|\b\d{1,4}(?:\.\d{1,6}){1,4}-[a-z]{2,10}\.?\d{0,4}(?!\w)|\b\d{1,4}(?:\.\d{1,4})?\.x\b",
+        r"|\b\d{1,4}(?:(?:\.\d{1,6}){2,4}-[a-z]{2,10}\.?|\.\d{1,6}-(?:alpha|beta|rc|dev|pre|preview"
+        r"|post|final|stable|lts|snapshot)\.?)\d{0,4}(?!\w)|\b\d{1,4}(?:\.\d{1,4})?\.x\b",
         lambda match: version_words(match[0]),
     ),
     (
         "-",
-        r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}(?![\w-])|(?<=--)[A-Za-z])",
+        r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}\d{0,3}(?![\w-])|(?<=--)[A-Za-z])",
         lambda match: ["dash"] * len(match[0]),
+    ),
+    (
+        "d",
+        r"(?<![\w.])802\.\d{1,2}(?:[a-zA-Z]{1,2})?\b(?!\.\d)",  # standards of networks
+        lambda match: ["eight", "oh", "two", "dot", *version_words(match[0][4:].upper())],
     ),
     ("a", r"(?<=\s-)[a-z]{2}(?![\w-])", lambda match: [*match[0].upper()]),
     (
-        "aA",
+        "aA0",
         r"\b[Ee]xt\.?\s?\d{1,6}\b", lambda match: ["extension", *digit_words(match[0])]
     ),
     (

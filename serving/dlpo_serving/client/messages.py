@@ -157,7 +157,7 @@ def _config(request: SpeechRequest, voice: str, reply: ReplyFormat) -> speech_pb
         language=request.language,
         dates=request.dates,
         directions=request.directions,
-        strict_ssml=request.strict_ssml,
+        ssml=str(request.ssml),
     )
 
 

@@ -66,6 +66,8 @@ class SynthesisJob:
             ladder: sizes of the first chunks in frames; the last one repeats.
         """
         self.engine = engine
+        """of the voice of the request"""
+        self._engines = {"": engine}  # of the voices of the sentences; all share their graphs
         self._request = request
         self._steps = steps
         self._context = engine.context_frames(steps)
@@ -103,6 +105,12 @@ class SynthesisJob:
             return self._unit
         return Unit("encode", self._sentences[0][1], self._steps, self.engine.graphs)
 
+    def _speaking(self, voice: str) -> Engine:
+        """The engine of one of the bundle's voices."""
+        if voice not in self._engines:
+            self._engines[voice] = self.engine.speaking(voice)
+        return self._engines[voice]
+
     def _plan(self, inputs: DenoiserInput) -> None:
         size = self._chunk.window_stop - self._chunk.window_start
         block = inputs.missing_block(self._chunk.window_stop)
@@ -120,7 +128,8 @@ class SynthesisJob:
             inputs.compute_block()
         else:
             sentence, _ = self._sentences.popleft()
-            inputs = DenoiserInput(self.engine, sentence, self._request, self._steps, self._begun)
+            engine = self._speaking(sentence.voice)
+            inputs = DenoiserInput(engine, sentence, self._request, self._steps, self._begun)
             self._begun += 1
             self._chunks = cut(inputs.frames, self._context, self._sizes)
             self._chunk = next(self._chunks)

@@ -13,10 +13,13 @@ import pytest
 
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.language import Phonemes
-from dlpo.text.en_us.heteronyms import HETERONYMS
+from dlpo.text.en_us.heteronyms import heteronyms
 
 LJSPEECH = Path(__file__).resolve().parents[4] / "shared" / "data" / "ljspeech"
-READINGS = {word: sorted({row.phonemes for row in rows}) for word, rows in HETERONYMS.items()}
+READINGS = {
+    word: sorted({tuple(row.phonemes.split()) for row in rows})
+    for word, rows in heteronyms().items()
+}
 FRONT_END = TextFrontEnd()
 
 

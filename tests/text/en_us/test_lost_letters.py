@@ -26,6 +26,7 @@ PIECES = [
     "**b**", "`c`", "\n", "\n\n", "1. ", "- ", "A) ", "世界", "é", "ñ", "Ω", "π", "😀", "!", "?",
     ".", ",", "...", "—", "(", ")", "'", "\"", "/", "read", "lead", "the", "cat", "One.Two", "Ok",
 ]  # fmt: skip
+IN_CONTEXT = {"dr", "st", "x"}  # doctor or drive, saint or street, times or by
 CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z]")
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ''''   "
 
@@ -70,7 +71,13 @@ def shortened(text: str) -> str:
         plain = re.fullmatch(r"[a-z]+(?:'[a-z]+)*", written)
         stem = written.partition("'")[0]
         numeral = re.match(r"[IVXLCDM]{2,}(?:st|nd|rd|th)?$", token.text)
-        if not plain or numeral or term_words(written) or ABBREVIATIONS.keys() & {stem, f"{stem}."}:
+        if (
+            stem in IN_CONTEXT
+            or not plain
+            or numeral
+            or term_words(written)
+            or ABBREVIATIONS.keys() & {stem, f"{stem}."}
+        ):
             continue
         said = "".join(letters(word.lower()) for word in token.words)
         if said != letters(written) and not (

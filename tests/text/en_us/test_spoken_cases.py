@@ -84,8 +84,11 @@ def test_what_ssml_cant_do_is_a_warning_or_an_error() -> None:
         "<voice>",
         "<mstts:hi>",
     ]
-    with pytest.raises(SsmlError, match="<voice>: is not supported"):
-        FRONT_END.process(document, reading=TextReading(strict_ssml=True))
+    strict = TextReading(strict_ssml=True)
+    with pytest.raises(SsmlError, match="<voice>: no voice 'x' is known here"):
+        FRONT_END.process(document.replace("&", "and"), reading=strict)
+    with pytest.raises(SsmlError, match="<mstts:hi>: is not supported"):
+        FRONT_END.process("<speak><mstts:hi>Jo</mstts:hi></speak>", reading=strict)
     with pytest.raises(SsmlError):
         FRONT_END.process("<speak>Not <b>closed</speak>")
 

@@ -45,6 +45,7 @@ def read(document: str) -> Script:
         TextReading(strict_ssml=True),
         front_end.language,
         front_end.language_of,
+        str.lower,
     )
 
 

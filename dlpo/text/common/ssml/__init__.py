@@ -8,14 +8,14 @@ Reference: https://www.w3.org/TR/speech-synthesis11/
 from __future__ import annotations
 
 import re
+from typing import Literal, get_args
 
+Ssml = Literal["lenient", "strict"]
+"""How a document is read: what can't be followed is a warning, or an error."""
+SSML: tuple[str, ...] = get_args(Ssml)
 _HEAD = 4_000  # characters, in which <speak> is
 _BEGIN = re.compile(r"[\s\ufeff]{0,1000}(?:<\?xml[^>]{0,200}>\s{0,100})?(?:<!DOCTYPE|<speak[\s/>])")
-
-
 _LANGUAGE = re.compile(r"""<speak\b[^<>]{0,1000}?\sxml:lang=["']([\w-]{1,40})["']""")
-
-
 _VOICE = re.compile(r"""<voice\b[^<>]{0,300}?\sname=["']([^"'<>]{1,80})["']""")
 
 

@@ -38,22 +38,23 @@ ATTRIBUTES = {
     "phoneme": {"alphabet", "ph", "type"},
     "mark": {"name"},
     "w": {"role"},
+    "voice": {"name", "gender", "age", "variant", "required", "ordering", "onvoicefailure"},
 }
 PLAIN = "w"  # a word or words, and what is read as such
 MAX_NOTES = 20  # warnings of one document
 EMPTY = ("break", "mark")  # these hold nothing
 SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only, spoken differently
-_NAMES_LANGUAGE = ("speak", "p", "s", "lang")  # these may have xml:lang
+_NAMES_LANGUAGE = ("speak", "p", "s", "lang", "voice")  # these may have xml:lang
 _REQUIRED = {
     "lang": "xml:lang",
     "say-as": "interpret-as",
     "sub": "alias",
     "phoneme": "ph",
     "mark": "name",
+    "voice": "name",
 }
 _INSTEAD = {
     "audio": "nothing is fetched; take it out, or put its text in its place",
-    "voice": "choose the voice in the request; another voice's text is a request of its own",
     "lexicon": "nothing is fetched; send the words in the request's dictionary",
 }
 _BARE_AMPERSAND = re.compile(r"&(?!(?:#\d{1,7}|#x[\da-fA-F]{1,6}|amp|lt|gt|quot|apos);)")
@@ -61,7 +62,6 @@ _PARAGRAPHS = ("p", "s", "br", "par", "seq", "media", "div", "title")  # these e
 MAX_BREAK_S = 10.0  # of one
 MAX_PAUSES_S = 300.0  # of a document: silence is cheap to ask for
 _IGNORED = {
-    "voice": "<voice>: one voice speaks a document, that of the call or the first named",
     "audio": "<audio>: nothing is fetched, its text is spoken",
     "lexicon": "<lexicon>: nothing is fetched; send the words in the request's dictionary",
 }
@@ -77,6 +77,7 @@ def read_ssml(
     reading: TextReading,
     language: Language,
     language_of: Callable[[str], Language],
+    voice_of: Callable[[str], str],
 ) -> Script:
     """Read a document from ``<speak>`` to ``</speak>``; time is linear in its length.
 
@@ -86,11 +87,13 @@ def read_ssml(
         reading: notes what is not spoken.
         language: that of the document where it names none.
         language_of: opens a language by its code, or raises InputError.
+        voice_of: what the voice of a name is called here, "" if it is that of the request; or
+            raises InputError.
 
     Raises:
         SsmlError: it is malformed, too large, or asks for what can't be done.
     """
-    return _Reader(document, limits, reading, language, language_of).read()
+    return _Reader(document, limits, reading, language, language_of, voice_of).read()
 
 
 class _Element(NamedTuple):
@@ -104,6 +107,8 @@ class _Element(NamedTuple):
     """That of the text inside it."""
     language: Language
     """That of the text around it."""
+    voice: str = ""
+    """That of the text inside it."""
 
 
 class _Reader:
@@ -114,7 +119,9 @@ class _Reader:
         reading: TextReading,
         language: Language,
         language_of: Callable[[str], Language],
+        voice_of: Callable[[str], str],
     ) -> None:
+        self._voice_of = voice_of
         self._strict = reading.strict_ssml
         self._notes = reading.notes
         self._document = document if self._strict else _BARE_AMPERSAND.sub("＆", document)
@@ -244,7 +251,11 @@ class _Reader:
                 self._tolerated(name, error)
         elif name == "mark":
             self._script.mark(attributes["name"])
-        self._open.append(_Element(name, attributes, place, prosody, self._language))
+        voice = self._open[-1].voice if self._open else ""
+        if name == "voice":
+            voice = self._known_voice(attributes["name"], voice)
+            self._script.change_voice(voice, place)
+        self._open.append(_Element(name, attributes, place, prosody, self._language, voice))
         if code := attributes.get("xml:lang"):
             try:
                 self._speak(self._known_language(code))
@@ -276,6 +287,8 @@ class _Reader:
             self._script.change_prosody(self._open[-1].prosody)
         elif name in ("p", "s"):
             self._script.end_sentence(self._place())
+        elif name == "voice":
+            self._script.change_voice(self._open[-1].voice, self._place())
         elif name in SPOKEN_OTHERWISE:
             try:
                 self._say_otherwise(element)
@@ -286,6 +299,14 @@ class _Reader:
         """The text from here on is in a language."""
         self._language = language
         self._script.change_language(language)
+
+    def _known_voice(self, name: str, outer: str) -> str:
+        """The voice of a name, or that of the text around it."""
+        try:
+            return self._voice_of(name)
+        except InputError as error:
+            self._tolerated("voice", ValueError(str(error)))
+            return outer
 
     def _known_language(self, code: str) -> Language:
         try:

@@ -65,6 +65,7 @@ class Script:
         self._starts: list[int] = []  # of each character in the document
         self._stops: list[int] = []
         self._prosody = [(0, SpokenProsody())]  # each from its place on
+        self._voices = [(0, "")]  # as well
         self._open = 0  # where the current stretch begins
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
@@ -75,6 +76,11 @@ class Script:
         """The prosody at a place."""
         following = bisect_left(self._prosody, place + 1, key=lambda run: run[0])
         return self._prosody[following - 1][1]
+
+    def voice(self, place: int) -> str:
+        """The voice at a place; "" is that of the request."""
+        following = bisect_left(self._voices, place + 1, key=lambda run: run[0])
+        return self._voices[following - 1][1]
 
     def say(self, written: str, start: int) -> None:
         """Add text that is literal in the document."""
@@ -123,6 +129,12 @@ class Script:
     def change_prosody(self, prosody: SpokenProsody) -> None:
         """Set the prosody from here on."""
         self._prosody.append((self._length, prosody))
+
+    def change_voice(self, voice: str, place: int) -> None:
+        """Set the voice from here on; a sentence has one."""
+        if voice != self._voices[-1][1]:
+            self.end_sentence(place)
+            self._voices.append((self._length, voice))
 
     def change_language(self, language: Language) -> None:
         """Set the language from here on."""
@@ -181,7 +193,8 @@ def spoken_script(
         lengths = [len(word.phonemes) + 1 for word in words]
         for piece in pieces(lengths, [word.mark for word in words], MAX_SYMBOLS):
             start, end = of_words[piece][0].start, of_words[piece][-1].end
-            found.append(sentence_of(words[piece], script.text, start, end))
+            sentence = sentence_of(words[piece], script.text, start, end)
+            found.append(replace(sentence, voice=script.voice(start)))
             spans.append((start, end))
             places += [token.start for token in of_words[piece]]
     _set_pauses(found, spans, script)

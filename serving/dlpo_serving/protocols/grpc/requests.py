@@ -39,14 +39,13 @@ def read_call(
         seed=config.seed,
         steps=config.steps or None,
         dictionary=dict(config.dictionary),
-        ssml=bool(ssml),
+        ssml=config.ssml or bool(ssml),
         volume_db=config.volume_db,
         code=CODE_READINGS.get(config.code, str(config.code)),
         emoji=EMOJI_READINGS.get(config.emoji, str(config.emoji)),
         language=config.language,
         dates=config.dates or DATES[0],
         directions=config.directions,
-        strict_ssml=config.strict_ssml,
     )
     return SynthesisCall(
         request=request,

@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dlpo.bundle import MAX_VOICE_NAME
 from dlpo.text.common.reading import Code, Dates, Emoji
+from dlpo.text.common.ssml import SSML
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.statuses import BodyError, UnknownModelError
@@ -146,6 +147,11 @@ def _id_of(voice: Any) -> Any:
     return voice.get("id") if isinstance(voice, dict) else voice
 
 
+def _ssml_of(value: Any) -> Any:
+    """How a document is read, or whether the text is one at all."""
+    return SSML[0] if value is True else "" if value is False else value
+
+
 def _words(dictionary: dict[str, Any]) -> dict[str, str]:
     """Report only the first invalid value, since a body has room for thousands."""
     for word, phonemes in dictionary.items():
@@ -173,12 +179,11 @@ class _Fields(BaseModel):
     steps: int | None = None
     pitch_semitones: float = 0.0
     volume_db: float = 0.0
-    ssml: bool = False
+    ssml: Annotated[Literal["", "lenient", "strict"], BeforeValidator(_ssml_of)] = ""
     code: Code = "announce"
     emoji: Emoji = "skip"
     dates: Dates = "usual"
     directions: bool = False
-    strict_ssml: bool = False
     language: str = ""
     dictionary: Annotated[dict[str, Any], AfterValidator(_words)] = {}
     timeout_s: Annotated[float, Field(ge=0)] = math.inf
@@ -219,6 +224,8 @@ def _violation(error: ErrorDetails, values: dict[str, Any]) -> FieldViolation:
             expected = f"{SPEEDS[0]:g} to {SPEEDS[1]:g}"
         case "greater_than_equal", _:
             expected = "0 or more"
+        case _, "ssml":
+            expected = f"{' or '.join(map(repr, SSML))}, true or false"
         case _, "voice":
             expected = "a name, or an object with an id"
         case _:

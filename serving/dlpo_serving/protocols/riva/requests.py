@@ -26,7 +26,7 @@ SETTINGS = (
     "emoji",
     "dates",
     "directions",
-    "strict_ssml",
+    "ssml",
 )
 
 _ENCODINGS = {
@@ -88,7 +88,7 @@ def read_call(
             language=request.language_code,
             dates=settings.get("dates", DATES[0]),
             directions=settings.get("directions", "").lower() == "true",
-            strict_ssml=settings.get("strict_ssml", "").lower() == "true",
+            ssml=settings.get("ssml", ""),
         ),
         voice=voice,
         encoding=encoding,

@@ -1,0 +1,82 @@
+"""Nouns and verbs of one spelling: which of them a word is, by the words around it.
+
+Words of which that decides more than two sounds, or other things decide, are in `heteronyms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dlpo.text.en_us.tables import word_list
+
+_BEFORE_VERBS = word_list("before verbs")
+_BEFORE_NOUNS = word_list("before nouns")
+_BEFORE_PARTICIPLES = word_list("before participles")
+_BEFORE_EITHER = word_list("before either")
+_BEFORE_THIRD_PERSONS = word_list("before third persons")
+_AFTER_VERBS = word_list("after verbs")
+_AFTER_NOUNS = word_list("after nouns")
+_AFTER_CLAUSES = word_list("after clauses")
+_ADVERBS = word_list("adverbs before verbs")
+_NO_PLURALS = word_list("no plurals")
+_ADJECTIVES = ("al", "ic", "ous", "ive", "able", "ible", "ful", "less", "ary", "est", "ern")
+_NOUN, _VERB = ("NN", "JJ"), ("VB",)
+
+
+@dataclass(frozen=True, slots=True)
+class Pronunciation:
+    """One way to say a word."""
+
+    phonemes: tuple[str, ...]
+    role: str
+    """Part of speech it belongs to in Penn tags (``VB``, ``VBD``, ``NN``, ``JJ``), "" for any."""
+
+
+def choose(
+    pronunciations: Sequence[Pronunciation], words: Sequence[str], index: int
+) -> Pronunciation:
+    """The pronunciation that fits the ``index``-th of lower-case words, or the first."""
+    if len(pronunciations) > 1:
+        roles = _likely_roles(words, index)
+        for pronunciation in pronunciations:
+            if pronunciation.role in roles:
+                return pronunciation
+    return pronunciations[0]
+
+
+def _likely_roles(words: Sequence[str], index: int) -> tuple[str, ...]:
+    following = words[index + 1] if index + 1 < len(words) else ""
+    before = index - 1
+    while before >= 0 and words[before] in _ADVERBS:
+        before -= 1
+    previous = words[before] if before >= 0 else ""
+    if words[index].endswith("s") and previous in _BEFORE_THIRD_PERSONS:
+        return _VERB
+    if previous in _BEFORE_VERBS:
+        return _VERB
+    if previous in _BEFORE_NOUNS or previous.endswith("'s"):
+        return _NOUN
+    if previous in _BEFORE_PARTICIPLES:
+        return ("VBD", "JJ")
+    if following == "of" or following in _AFTER_NOUNS:
+        return ("NN",)
+    if following in _AFTER_VERBS:
+        return _VERB
+    if not previous or previous in _BEFORE_EITHER:
+        return ()
+    return _after_content(words[index], previous, following)
+
+
+def _after_content(word: str, previous: str, following: str) -> tuple[str, ...]:
+    """The roles after a noun or an adjective: prices decrease; a price decrease."""
+    if word.endswith("s") or previous.endswith("ly") or word in _BEFORE_VERBS:
+        return ()
+    if _is_plural(previous):
+        return _VERB if not following or following in _AFTER_CLAUSES else ()
+    return ("NN",)
+
+
+def _is_plural(word: str) -> bool:
+    is_other = word.endswith(("ss", "us", "is", "'s", *_ADJECTIVES)) or word in _NO_PLURALS
+    return word.endswith("s") and not is_other
