@@ -151,4 +151,4 @@ def test_a_missing_player_comes_with_its_remedy(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", "")
 
     with Loudspeaker(22_050, or_file=False) as silent:
-        assert "apt-get install alsa-utils" in silent.message
+        assert "apt-get install alsa-utils" in silent.summary
