@@ -104,6 +104,28 @@ def harmonic_source(
     return pulse_train(hertz, voiced, phase, grid.source_ceiling_hz)
 
 
+class PulseJitter:
+    """Moves each pulse of a voice a little, by itself, as vocal folds do.
+
+    Args:
+        periods: standard deviation of a pulse's place.
+        generator: draws one number for each pulse, in order.
+    """
+
+    def __init__(self, periods: float, generator: np.random.Generator) -> None:
+        self.periods = periods
+        self._generator = generator
+        self._places: NDArray[np.float64] = np.zeros(0)
+
+    def __call__(self, turns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What to add to the turns since the first sample, both (T,); linear between pulses."""
+        missing = int(turns[-1]) + 2 - len(self._places) if len(turns) else 0
+        if missing > 0:
+            more = self.periods * self._generator.standard_normal(missing)
+            self._places = np.concatenate([self._places, more])
+        return np.interp(turns, np.arange(len(self._places)), self._places)
+
+
 def pulse_train(
     hertz: NDArray[np.float64],
     voiced: NDArray[np.bool_],

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import F0_FLOOR, Waveform, pulse_train
+from dlpo.audio import F0_FLOOR, PulseJitter, Waveform, pulse_train
 from dlpo.bundle import Manifest
 from dlpo.frame_grid import FrameGrid
 from dlpo.text import Sentence
@@ -67,6 +67,7 @@ def cut(frames: int, context: int, sizes: Iterator[int]) -> Iterator[ChunkSpan]:
 
 
 NEXT_BLOCKS = (64, 256)  # frames, the last forever; a longer first one would delay the second chunk
+PULSES = 2  # keys the jitter of pulses, as PITCH does
 PITCH = 1  # keys the pitch noise, with seed and sentence, so that it differs from the denoiser's
 
 
@@ -136,7 +137,7 @@ class DenoiserInput:
         self._pitch = np.repeat(pitch, self._pace.own)  # (N,) semitones
         self._volume = self._volume_of(sentence)
         self._generator = np.random.default_rng([request.seed, index])
-        self._harmonics = HarmonicSource(manifest.grid)
+        self._harmonics = HarmonicSource(manifest.grid, pulse_jitter(manifest, request.seed, index))
         first_block = self._own_frames(engine.context_frames(steps) + STREAM_LADDER[0])
         self._block_sizes = sizes_of((first_block, *NEXT_BLOCKS))
         self._known = 0  # the voice's own frames that already have conditioning and F0
@@ -248,6 +249,17 @@ def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floa
     return np.ascontiguousarray(drawn.swapaxes(1, 2))
 
 
+def pulse_jitter(manifest: Manifest, seed: int, index: int) -> PulseJitter | None:
+    """What moves the pulses of a sentence; None if its voice has no jitter.
+
+    Args:
+        seed: of the request.
+        index: of the sentence in its text.
+    """
+    periods = manifest.pulse_jitter
+    return PulseJitter(periods, np.random.default_rng([seed, index, PULSES])) if periods else None
+
+
 LOOKAHEAD = 2  # frames of F0 after a piece that the piece depends on
 
 
@@ -259,10 +271,12 @@ class HarmonicSource:
     differs, and that phase is arbitrary.
     """
 
-    def __init__(self, grid: FrameGrid) -> None:
+    def __init__(self, grid: FrameGrid, jitter: PulseJitter | None = None) -> None:
         self._grid = grid
+        self._jitter = jitter
         self._made = 0  # frames
         self._phase = 0.0  # radians, of the last sample made
+        self._turns = 0  # whole ones before it
 
     def extend(self, f0: Floats, stop: int) -> Waveform:
         """The next piece, up to frame `stop`.
@@ -279,9 +293,14 @@ class HarmonicSource:
         hertz = self._by_sample(_hold(known)[around])
         is_voiced = self._by_sample((known > 0)[around].astype(np.float64)) > 0.5
         phase = self._phase + 2 * np.pi / self._grid.sample_rate_hz * np.cumsum(hertz)
+        moved = phase
+        if self._jitter is not None:
+            moved = phase + 2 * np.pi * self._jitter(self._turns + phase / (2 * np.pi))
         self._made = stop
-        self._phase = float(phase[-1] % (2 * np.pi)) if len(phase) else self._phase
-        return pulse_train(hertz, is_voiced, phase, self._grid.source_ceiling_hz)
+        if len(phase):
+            self._phase = float(phase[-1] % (2 * np.pi))
+            self._turns += round((phase[-1] - self._phase) / (2 * np.pi))
+        return pulse_train(hertz, is_voiced, moved, self._grid.source_ceiling_hz)
 
     def _by_sample(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
         """(F + 2,) at centres -> (F * hop_length,), interpolated, of all but the outer frames."""
