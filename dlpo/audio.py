@@ -81,29 +81,6 @@ def sample_f0(
     )
 
 
-def harmonic_source(
-    f0: NDArray[np.float32], grid: FrameGrid, phase: NDArray[np.float64] | None = None
-) -> Waveform:
-    """The band-limited pulse train that the denoiser receives alongside the noisy waveform.
-
-    The sum of cos(k phase) over the harmonics below 95 % of half the sample rate, at most 50, in
-    the closed form of the Dirichlet kernel; zero where unvoiced.
-
-    Args:
-        f0: (F,) Hz, 0 where unvoiced.
-        grid: where its frames lie.
-        phase: (F * H,) radians; the integral of F0 by default (in training it is locked to the
-            recording, see `dlpo.data.features`).
-
-    Returns:
-        (F * H,) float32.
-    """
-    hertz, voiced = sample_f0(f0, grid)
-    if phase is None:
-        phase = 2 * np.pi / grid.sample_rate_hz * np.cumsum(hertz)
-    return pulse_train(hertz, voiced, phase, grid.source_ceiling_hz)
-
-
 class PulseJitter:
     """Moves each pulse of a voice a little, by itself, as vocal folds do.
 
@@ -124,6 +101,35 @@ class PulseJitter:
             more = self.periods * self._generator.standard_normal(missing)
             self._places = np.concatenate([self._places, more])
         return np.interp(turns, np.arange(len(self._places)), self._places)
+
+
+def harmonic_source(
+    f0: NDArray[np.float32],
+    grid: FrameGrid,
+    phase: NDArray[np.float64] | None = None,
+    jitter: PulseJitter | None = None,
+) -> Waveform:
+    """The band-limited pulse train that the denoiser receives alongside the noisy waveform.
+
+    The sum of cos(k phase) over the harmonics below 95 % of half the sample rate, at most 50, in
+    the closed form of the Dirichlet kernel; zero where unvoiced.
+
+    Args:
+        f0: (F,) Hz, 0 where unvoiced.
+        grid: where its frames lie.
+        phase: (F * H,) radians; the integral of F0 by default (in training it is locked to the
+            recording, see `dlpo.data.features`).
+        jitter: of the pulses; none by default.
+
+    Returns:
+        (F * H,) float32.
+    """
+    hertz, voiced = sample_f0(f0, grid)
+    if phase is None:
+        phase = 2 * np.pi / grid.sample_rate_hz * np.cumsum(hertz)
+    if jitter is not None:
+        phase = phase + 2 * np.pi * jitter(phase / (2 * np.pi))
+    return pulse_train(hertz, voiced, phase, grid.source_ceiling_hz)
 
 
 def pulse_train(
