@@ -81,8 +81,33 @@ def sample_f0(
     )
 
 
+class PulseJitter:
+    """Moves each pulse of a voice a little, by itself, as vocal folds do.
+
+    Args:
+        periods: standard deviation of a pulse's place.
+        generator: draws one number for each pulse, in order.
+    """
+
+    def __init__(self, periods: float, generator: np.random.Generator) -> None:
+        self.periods = periods
+        self._generator = generator
+        self._places: NDArray[np.float64] = np.zeros(0)
+
+    def __call__(self, turns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What to add to the turns since the first sample, both (T,); linear between pulses."""
+        missing = int(turns[-1]) + 2 - len(self._places) if len(turns) else 0
+        if missing > 0:
+            more = self.periods * self._generator.standard_normal(missing)
+            self._places = np.concatenate([self._places, more])
+        return np.interp(turns, np.arange(len(self._places)), self._places)
+
+
 def harmonic_source(
-    f0: NDArray[np.float32], grid: FrameGrid, phase: NDArray[np.float64] | None = None
+    f0: NDArray[np.float32],
+    grid: FrameGrid,
+    phase: NDArray[np.float64] | None = None,
+    jitter: PulseJitter | None = None,
 ) -> Waveform:
     """The band-limited pulse train that the denoiser receives alongside the noisy waveform.
 
@@ -94,6 +119,7 @@ def harmonic_source(
         grid: where its frames lie.
         phase: (F * H,) radians; the integral of F0 by default (in training it is locked to the
             recording, see `dlpo.data.features`).
+        jitter: of the pulses; none by default.
 
     Returns:
         (F * H,) float32.
@@ -101,6 +127,8 @@ def harmonic_source(
     hertz, voiced = sample_f0(f0, grid)
     if phase is None:
         phase = 2 * np.pi / grid.sample_rate_hz * np.cumsum(hertz)
+    if jitter is not None:
+        phase = phase + 2 * np.pi * jitter(phase / (2 * np.pi))
     return pulse_train(hertz, voiced, phase, grid.source_ceiling_hz)
 
 

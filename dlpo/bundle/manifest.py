@@ -35,6 +35,7 @@ MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack 
 LIMITS = {"sample_rate_hz": 384_000, "hop_length": 16_384, "steps": 1000, "gain": 1000.0}
 MAX_TEXT = 4000  # characters of a licence, a corpus
 PLAIN_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"  # of a file; no folders
+MAX_JITTER = 0.1  # periods; a tenth is hoarse
 MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
 _WEIGHT = r"[0-9]{1,20}(?:\.[0-9]{1,20})?|\.[0-9]{1,20}"
 _SHARE = re.compile(rf"({PLAIN_NAME})(?:\*({_WEIGHT}))?")  # of one voice in a mix
@@ -180,6 +181,8 @@ class Manifest:
     voices: tuple[str, ...] = ()
     """Names of the voices of a bundle with several, in the order in which the encoder and frames
     graphs read their shares; () of a bundle with one."""
+    jitter: dict[str, float] = field(default_factory=dict)
+    """Voice -> standard deviation of its pulses' places, in periods; an absent one has none."""
     voice_languages: dict[str, str] = field(default_factory=dict)
     """Name of each of `voices` -> its language; {} where all speak `language`."""
     requires: tuple[str, ...] = ()
@@ -220,6 +223,11 @@ class Manifest:
             voice=voice,
             voices=names[: len(self.voices)],
             voice_languages=dict(zip(names, languages, strict=False)),
+            jitter={
+                new: self.jitter[old]
+                for new, old in zip(names, self.voices or (self.voice,), strict=False)
+                if old in self.jitter
+            },
         )
 
     @property
@@ -278,6 +286,14 @@ class Manifest:
             raise InputError(f"voice is {voice[:60]!r}; expected weights above 0")
         return tuple(weight / total for weight in weights.values())
 
+    @property
+    def pulse_jitter(self) -> float:
+        """Standard deviation of the pulses' places, in periods; of a mix, by its shares."""
+        if not self.jitter or not self.voices:
+            return self.jitter.get(self.voice, 0.0)
+        shares = zip(self.voices, self.shares(self.voice), strict=True)
+        return sum(share * self.jitter.get(name, 0.0) for name, share in shares)
+
     def voice_input(self) -> dict[str, NDArray[np.float32]]:
         """The input `voice` of the encoder and frames graphs, (1, N) shares of `voices`; none of a
         bundle with one voice."""
@@ -306,6 +322,8 @@ class Manifest:
         values = to_dict(self)
         if not self.voices:  # single-voice bundles keep their original layout
             del values["voices"]
+        if not self.jitter:  # as in earlier bundles
+            del values["jitter"]
         if not self.voice_languages:  # as before there were several languages
             del values["voice_languages"]
         return seal(values)
@@ -353,6 +371,12 @@ class Manifest:
         if self.voice_languages and self.voice_languages.keys() != set(self.voices):
             names = ", ".join(self.voice_languages)
             yield f"voice_languages has {names}; expected each of voices once"
+        for name, periods in self.jitter.items():
+            if name not in (self.voice, *self.voices) or not 0 <= periods <= MAX_JITTER:
+                yield (
+                    f"jitter of {name[:60]!r} is {periods:g}; expected one of the voices and 0 to"
+                    f" {MAX_JITTER} periods"
+                )
         for key in ("language", "licence", "corpus"):
             text = getattr(self, key)
             if not text.isprintable() or len(text) > MAX_TEXT:

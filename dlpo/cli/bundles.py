@@ -76,6 +76,13 @@ def export(
             " repeatable."
         ),
     ] = [],  # noqa: B006  as above
+    jitter: Annotated[
+        list[str],
+        _of_checkpoint(
+            help="How far a voice's pulses come early or late, NAME=PERIODS, such as heart=0.01:"
+            " makes harmonics rough as in recordings; repeatable."
+        ),
+    ] = [],  # noqa: B006  as above
     gain: Annotated[float, _of_checkpoint(help="Gain factor on the waveform.")] = 1.0,
     dictionary: Dictionary = None,
     tensorrt: Annotated[
@@ -116,6 +123,7 @@ def export(
                 voice=voice[0] if voice else "lj",
                 voices=_voices(config, voice),
                 languages=_languages(language, voice[0] if voice else "lj"),
+                jitter=_jitter(jitter),
                 gain=gain,
                 dictionary=read_dictionary(dictionary) or {},
             )
@@ -165,6 +173,20 @@ def _languages(wanted: list[str], first: str) -> dict[str, str]:
     """Name in the bundle -> language, from `--language`; one without a name is of `first`."""
     entries = (entry.rpartition("=") for entry in wanted)
     return {name or first.partition("=")[0]: language for name, _, language in entries}
+
+
+def _jitter(wanted: list[str]) -> dict[str, float]:
+    """Name in the bundle -> periods, from `--jitter` as NAME=PERIODS."""
+    found = {}
+    for entry in wanted:
+        name, _, periods = entry.rpartition("=")
+        try:
+            found[name] = float(periods)
+        except ValueError:
+            name = ""
+        if not name:
+            raise InputError(f"--jitter {entry}: expected NAME=PERIODS, such as heart=0.01")
+    return found
 
 
 def voices(context: typer.Context) -> None:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.audio import Waveform, harmonic_source
+from dlpo.audio import PulseJitter, Waveform, harmonic_source
 from dlpo.diffusion import sample
 from dlpo.errors import DataError
 from dlpo.model.build import Model
@@ -38,6 +38,7 @@ def speak(
     seed: int = 0,
     durations: NDArray[np.float32] | None = None,
     voice: str | None = None,
+    jitter: float = 0.0,
 ) -> Waveform:
     """Speak from symbols alone: durations and all other conditioning are predicted.
 
@@ -48,11 +49,12 @@ def speak(
         seed: of the noise.
         durations: (P,) whole frames to use instead of the predicted ones.
         voice: of a model with several; its default if None.
+        jitter: see `condition`.
 
     Returns:
         (T,) float32.
     """
-    conditioning, source = condition(model, symbols, durations, seed, voice)
+    conditioning, source = condition(model, symbols, durations, seed, voice, jitter)
     return _denoise(model, conditioning, source, schedule, seed)
 
 
@@ -62,6 +64,7 @@ def condition(
     durations: NDArray[np.float32] | None = None,
     seed: int = 0,
     voice: str | None = None,
+    jitter: float = 0.0,
 ) -> tuple[Tensor, Waveform]:
     """The denoiser's inputs for one utterance, computed as a bundle's host does.
 
@@ -73,6 +76,7 @@ def condition(
         durations: (P,) whole frames to use instead of the predicted ones.
         seed: of the noise from which a voice with a contour draws its pitch.
         voice: of a model with several; its default if None.
+        jitter: standard deviation of the pulses' places, in periods.
 
     Returns:
         (1, C, F) conditioning on the model's device, with the gradient of whatever learns before
@@ -85,7 +89,9 @@ def condition(
     positions = frame_positions(int(frames.sum()), device)
     no_shift = torch.zeros(1, device=device)
     conditioning, f0 = model.frames(hidden, frames, ranges, positions, no_shift, embedded)
-    return conditioning, harmonic_source(f0[0].detach().cpu().numpy(), model.config.grid)
+    moved = PulseJitter(jitter, np.random.default_rng(seed)) if jitter else None
+    hertz = f0[0].detach().cpu().numpy()
+    return conditioning, harmonic_source(hertz, model.config.grid, jitter=moved)
 
 
 def encode(

@@ -54,6 +54,9 @@ class ExportOptions:
     default. Empty is all of its speakers."""
     languages: Mapping[str, str] = field(default_factory=dict)
     """Name in the bundle -> language, BCP 47, where it isn't as the checkpoint has it."""
+    jitter: Mapping[str, float] = field(default_factory=dict)
+    """Name in the bundle -> standard deviation of its pulses' places, in periods. About 0.01 makes
+    the harmonics of synthetic speech as rough as recorded ones."""
     gain: float = 1.0
     """Factor applied to the waveform before it leaves the host."""
     dictionary: Mapping[str, str] = field(default_factory=dict)

@@ -278,6 +278,7 @@ def _manifest(
         corpus=provenance.corpus,
         checkpoint=CheckpointInfo(checkpoint.sha256, provenance.commit, provenance.updates),
         gain=options.gain,
+        jitter=dict(options.jitter),
         dictionary=dict(options.dictionary),
         prosody=ProsodyInfo() if model.uses_source else ProsodyInfo(pitch_semitones=(0.0, 0.0)),
         uses_source=model.uses_source,

@@ -132,6 +132,7 @@ def test_manifest_that_names_a_path_is_refused(
         ("voice", "v" * 500_000),
         ("licence", "a\nb"),
         ("gain", 1e308), ("gain", float("nan")), ("gain", 0),
+        ("jitter", {"nobody": 0.01}), ("jitter", {"test": 0.2}), ("jitter", {"test": float("nan")}),
         ("sample_rate_hz", 10**12),
         ("hop_length", 10**9), ("hop_length", "300"),
         ("steps", 3),

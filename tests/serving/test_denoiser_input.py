@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dlpo.audio import harmonic_source
+from dlpo.audio import PulseJitter, harmonic_source
 from dlpo.bundle import Bundle
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.text import Sentence
@@ -199,3 +199,32 @@ def test_each_sentence_draws_its_own_pitch_and_the_same_again(embedded_fp32: Bun
     assert first is not None
     assert np.array_equal(first, again)
     assert not np.array_equal(first, second)
+
+
+def rough(jitter: float = 0.02) -> HarmonicSource:
+    return HarmonicSource(PUBLISHED_GRID, PulseJitter(jitter, np.random.default_rng([1, 2])))
+
+
+def test_jitter_moves_each_pulse_by_itself() -> None:
+    f0 = np.full(100, RATE / 220, np.float32)
+    even, moved = (source.extend(f0, 100) for source in (HarmonicSource(PUBLISHED_GRID), rough()))
+
+    def places(source: np.ndarray) -> np.ndarray:
+        """Of the greatest sample of each period, in periods."""
+        period = 220
+        whole = source[period // 2 :][: (len(source) // period - 1) * period]
+        return whole.reshape(-1, period).argmax(1) / period
+
+    assert np.ptp(places(even)) < 0.02
+    displaced = places(moved) - places(even)
+    assert 0.015 < displaced.std() < 0.025
+    assert abs(np.corrcoef(displaced[:-1], displaced[1:])[0, 1]) < 0.3
+
+
+@given(cuts=st.lists(st.integers(1, 59), max_size=6))
+def test_jitter_does_not_depend_on_the_pieces(cuts: list[int]) -> None:
+    f0 = contour([True] * 20 + [False] * 15 + [True] * 25)
+    stops = [*sorted(set(cuts)), len(f0)]
+    source = rough()
+    pieces = [source.extend(f0[: stop + LOOKAHEAD], stop) for stop in stops]
+    np.testing.assert_allclose(np.concatenate(pieces), rough().extend(f0, len(f0)), atol=1e-5)

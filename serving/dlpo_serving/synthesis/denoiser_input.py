@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dlpo.audio import PulseJitter
 from dlpo.bundle import Manifest
 from dlpo.text import Sentence
 from dlpo.text.symbols import FIRST_PHONEME
@@ -30,6 +31,7 @@ from dlpo_serving.synthesis.timing import (
 )
 
 NEXT_BLOCKS = (64, 256)  # frames, the last forever; a longer first one would delay the second chunk
+PULSES = 2  # keys the jitter of pulses, as PITCH does
 PITCH = 1  # keys the pitch noise, with seed and sentence, so that it differs from the denoiser's
 
 
@@ -99,7 +101,7 @@ class DenoiserInput:
         self._pitch = np.repeat(pitch, self._pace.own)  # (N,) semitones
         self._volume = self._volume_of(sentence)
         self._generator = np.random.default_rng([request.seed, index])
-        self._harmonics = HarmonicSource(manifest.grid)
+        self._harmonics = HarmonicSource(manifest.grid, pulse_jitter(manifest, request.seed, index))
         first_block = self._own_frames(engine.context_frames(steps) + STREAM_LADDER[0])
         self._block_sizes = sizes_of((first_block, *NEXT_BLOCKS))
         self._known = 0  # the voice's own frames that already have conditioning and F0
@@ -209,3 +211,14 @@ def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floa
     generator = np.random.default_rng([seed, index, PITCH])
     drawn = generator.standard_normal((1, symbols, manifest.pitch_points), np.float32)
     return np.ascontiguousarray(drawn.swapaxes(1, 2))
+
+
+def pulse_jitter(manifest: Manifest, seed: int, index: int) -> PulseJitter | None:
+    """What moves the pulses of a sentence; None if its voice has no jitter.
+
+    Args:
+        seed: of the request.
+        index: of the sentence in its text.
+    """
+    periods = manifest.pulse_jitter
+    return PulseJitter(periods, np.random.default_rng([seed, index, PULSES])) if periods else None

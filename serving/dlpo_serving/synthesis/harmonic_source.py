@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.audio import F0_FLOOR, Waveform, pulse_train
+from dlpo.audio import F0_FLOOR, PulseJitter, Waveform, pulse_train
 from dlpo.frame_grid import FrameGrid
 from dlpo_serving.engine import Floats
 
@@ -20,10 +20,12 @@ class HarmonicSource:
     differs, and that phase is arbitrary.
     """
 
-    def __init__(self, grid: FrameGrid) -> None:
+    def __init__(self, grid: FrameGrid, jitter: PulseJitter | None = None) -> None:
         self._grid = grid
+        self._jitter = jitter
         self._made = 0  # frames
         self._phase = 0.0  # radians, of the last sample made
+        self._turns = 0  # whole ones before it
 
     def extend(self, f0: Floats, stop: int) -> Waveform:
         """The next piece, up to frame `stop`.
@@ -40,9 +42,14 @@ class HarmonicSource:
         hertz = self._by_sample(_hold(known)[around])
         is_voiced = self._by_sample((known > 0)[around].astype(np.float64)) > 0.5
         phase = self._phase + 2 * np.pi / self._grid.sample_rate_hz * np.cumsum(hertz)
+        moved = phase
+        if self._jitter is not None:
+            moved = phase + 2 * np.pi * self._jitter(self._turns + phase / (2 * np.pi))
         self._made = stop
-        self._phase = float(phase[-1] % (2 * np.pi)) if len(phase) else self._phase
-        return pulse_train(hertz, is_voiced, phase, self._grid.source_ceiling_hz)
+        if len(phase):
+            self._phase = float(phase[-1] % (2 * np.pi))
+            self._turns += round((phase[-1] - self._phase) / (2 * np.pi))
+        return pulse_train(hertz, is_voiced, moved, self._grid.source_ceiling_hz)
 
     def _by_sample(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
         """(F + 2,) at centres -> (F * hop_length,), interpolated, of all but the outer frames."""
