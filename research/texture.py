@@ -34,6 +34,7 @@ from research import RECORDS, run_study, study_command
 CHAIN = ("cosine:1.25", 1, 0.7)  # as served
 FRAME_RATES = (73.5, 147.0)  # Hz, of mel and of the denoiser
 P808 = "dnsmos_model_v8.onnx"
+WITNESSES = ("sig", "bak", "ovrl", "plcmos")  # of acoustics.py, in its order
 Say = Callable[[int], Waveform]
 
 
@@ -79,6 +80,10 @@ def main(
     judges: Annotated[Path, typer.Option(help=f"Directory of {P808}.")],
     system: Annotated[list[str], typer.Option(help="NAME=CHECKPOINT[:JITTER]; repeatable.")],
     clips: int = 60,
+    witnesses: Annotated[
+        bool,
+        typer.Option("--witnesses", help="P.835 and PLCMOS too, which choose nothing."),
+    ] = False,
     record: bool = False,
 ) -> None:
     """Speak, measure, print and record."""
@@ -86,6 +91,7 @@ def main(
     corpora = Corpora([data])
     measures = acoustics(tools)
     dnsmos = Dnsmos(judges / P808)
+    judged = measures.Judges() if witnesses else None
     texts = [i for s in ("validation", "test") for i in corpora.split(s, with_audio=True)][:clips]
     systems = dict(speaker(given, corpora, voice) for given in system)
     found, scores = dict[str, dict[str, float]](), dict[str, list[float]]()
@@ -96,9 +102,13 @@ def main(
         scores[name] = [float(dnsmos.score([one], SAMPLE_RATE)[0]) for one in level]
         written = [corpora.entries[i].text for i in texts]
         found[name] = roughness(measures, spoken, written) | {"p808": float(np.mean(scores[name]))}
+        if judged is not None:
+            heard = np.array([judged(one.astype(np.float64)) for one in spoken])
+            found[name] |= dict(zip(WITNESSES, heard.mean(0).tolist(), strict=True))
+            scores |= {f"{name}, {w}": heard[:, k].tolist() for k, w in enumerate(WITNESSES)}
         print(name, {key: round(value, 3) for key, value in found[name].items()}, flush=True)
     if record:
-        measured = Measured(found, {"p808": scores})
+        measured = Measured(found, {"scores": scores})
         print(write_record("texture", measured, study_command("texture"), RECORDS))
 
 
