@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dlpo.text.en_us.letter_to_sound import LetterToSound
 
 _CACHED_WORDS = 20_000
+_CACHED_ROWS = 4_096  # of the lexicon: the first twelve steps of a search
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 _HISSING = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
 _ENDINGS = {"ly": "L IY0", "ness": "N AH0 S", "less": "L AH0 S", "ful": "F AH0 L", "ing": "IH0 NG"}
@@ -297,18 +298,21 @@ class Lexicon:
         self._lock = threading.Lock()
         (self._row_count,) = self._rows.execute("SELECT max(id) FROM word_phonemes").fetchone()
         self.pronunciations = lru_cache(maxsize=_CACHED_WORDS)(self._pronunciations)
+        self._word_at = lru_cache(maxsize=_CACHED_ROWS)(self._read_word)
 
     def __contains__(self, word: str) -> bool:
         return bool(self.pronunciations(word))
+
+    def _read_word(self, row: int) -> str:
+        """The word of a row."""
+        query = "SELECT word FROM word_phonemes WHERE id = ?"
+        return str(self._rows.execute(query, (row,)).fetchone()[0])
 
     def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
         if corrected := _CORRECTIONS.get(word):
             return (Pronunciation(tuple(corrected[0].split()), role=""),)
         with self._lock:
-            query = "SELECT word FROM word_phonemes WHERE id = ?"
-            ids = range(1, self._row_count + 1)
-            found = self._rows.execute
-            low = 1 + bisect_left(ids, (word,), key=lambda row: found(query, (row,)).fetchone())
+            low = 1 + bisect_left(range(1, self._row_count + 1), word, key=self._word_at)
             query = "SELECT phonemes, role FROM word_phonemes WHERE id >= ? AND id < ? AND word = ?"
             rows = self._rows.execute(query, (low, low + 8, word)).fetchall()
         return tuple(
