@@ -53,9 +53,8 @@ def log_mel(waveform: Waveform, grid: FrameGrid) -> NDArray[np.float32]:
     padded = np.pad(waveform, (WINDOW // 2 - hop // 2, WINDOW))
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::hop][:frames]
     magnitude = np.abs(np.fft.rfft(windows * np.hanning(WINDOW).astype(np.float32), axis=1))
-    return np.log(np.maximum(magnitude @ mel_filters(grid.sample_rate_hz).T, MEL_FLOOR)).astype(
-        np.float32
-    )
+    mel = magnitude @ mel_filters(grid.sample_rate_hz).T
+    return np.log(np.maximum(mel, MEL_FLOOR)).astype(np.float32)
 
 
 def sample_f0(

@@ -294,7 +294,7 @@ def _about(bundle: Bundle, asked: str) -> Table:
     schedule = manifest.noise_schedule
     prosody = manifest.prosody
     checkpoint = manifest.checkpoint
-    frames_a_second = manifest.sample_rate_hz / manifest.hop_length
+    frames_a_second = manifest.grid.frames_per_s
     size = sum(info.bytes for info in manifest.files.values())
     rows = {
         "voice": ", ".join(map(str, filter(None, known))),

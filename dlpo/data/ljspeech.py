@@ -51,10 +51,7 @@ LJSPEECH_CLIP = re.compile(r"LJ\d{3}-\d{4}")
 ALIGNMENT_SLACK_S = 0.15  # how far the end of the alignment may lie from the end of the clip
 QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip counts as silence
 LEADING_SESSION = re.compile(r"(.+)-[^-]+")  # LJ001 of LJ001-0042
-WITHOUT_F0 = ".without-f0.npz"  # ending of the name of a clip's features
 Progress = Callable[[int, int], None]
-Work = tuple[Alignment, str | None, Path | None, Path, FrameGrid]
-"""alignment, transcript, recording, the file for its features, and their frames"""
 
 
 @dataclass(slots=True)
@@ -158,6 +155,16 @@ class FeatureSet:
     """leave out F0 and the phase of the source, which take most of the time and which WaveGrad 2
     doesn't read"""
 
+    @property
+    def ending(self) -> str:
+        """Of the name of a clip's file in an unfinished dataset: others' files aren't taken."""
+        without = ".without-f0" if self.without_f0 else ""
+        return f".{self.grid.sample_rate_hz}-{self.grid.hop_length}{without}.npz"
+
+
+Work = tuple[Alignment, str | None, Path | None, Path, FeatureSet]
+"""alignment, transcript, recording, the file for its features, and which these are"""
+
 
 def prepare(
     corpus: Path,
@@ -191,8 +198,6 @@ def prepare(
     """
     check_speaker(speaker.name)
     language = known_language(speaker.language)
-    grid = features.grid
-    without_f0 = features.without_f0
     transcripts = read_transcripts(corpus / "metadata.csv")
     recordings = {
         file.stem: file
@@ -209,9 +214,14 @@ def prepare(
     report = Prepared(left_out=dict(left_out))
     report.left_out |= {clip: "no alignment" for clip in recordings if clip not in aligned}
     clips = []
-    ending = WITHOUT_F0 if without_f0 else ".npz"
-    work = [
-        (alignment, transcripts.get(clip), recordings.get(clip), partial / f"{clip}{ending}", grid)
+    work: list[Work] = [
+        (
+            alignment,
+            transcripts.get(clip),
+            recordings.get(clip),
+            partial / f"{clip}{features.ending}",
+            features,
+        )
         for clip, alignment in sorted(aligned.items())
     ]
     for done, ((alignment, text, recording, file, _), fault) in enumerate(
@@ -227,7 +237,7 @@ def prepare(
             load = functools.partial(_read, file)
             voice = speaker.voice_of(clip)
         else:
-            load = functools.partial(_timed, alignment, text, without_f0)
+            load = functools.partial(_timed, alignment, text, features.without_f0)
             voice = speaker.name
         clips.append(ClipSource(clip, split_of(clip), text, voice, load))
         report.with_audio += recording is not None
@@ -237,7 +247,7 @@ def prepare(
             f"{corpus}: none of {len(recordings)} recordings is usable; first problem:"
             f" {next(iter(report.left_out.values()), 'none')}"
         )
-    pack(out, clips, report.left_out, corpus.name, grid, speaker.origin, language)
+    pack(out, clips, report.left_out, corpus.name, features.grid, speaker.origin, language)
     shutil.rmtree(partial)
     return report
 
@@ -252,15 +262,14 @@ def _faults(work: list[Work], jobs: int) -> Iterator[str | None]:
 
 
 def _measure_one(work: Work) -> str | None:
-    alignment, text, recording, file, grid = work
+    alignment, text, recording, file, features = work
     try:
         if text is None:
             return "no transcript in metadata.csv"
         if recording is None:
             _timed(alignment, text, without_f0=False)  # raises if its alignment is unusable
         elif not file.exists():
-            without_f0 = file.name.endswith(WITHOUT_F0)
-            _write(file, _measured(alignment, text, recording, grid, without_f0))
+            _write(file, _measured(alignment, text, recording, features))
     except DataError as error:
         return str(error)
     return None
@@ -281,22 +290,23 @@ def _timed(alignment: Alignment, transcript: str, without_f0: bool) -> Arrays:
 
 
 def _measured(
-    alignment: Alignment, transcript: str, recording: Path, grid: FrameGrid, without_f0: bool
+    alignment: Alignment, transcript: str, recording: Path, features: FeatureSet
 ) -> Arrays:
     """Everything that is stored of a recorded clip.
 
     Raises:
         DataError: the recording is unusable, or its alignment doesn't fit it.
     """
-    timed = _timed(alignment, transcript, without_f0)
-    waveform, hop = read_clip(recording, grid), grid.hop_length
+    timed = _timed(alignment, transcript, features.without_f0)
+    grid, hop = features.grid, features.grid.hop_length
+    waveform = read_clip(recording, grid)
     seconds = len(waveform) / grid.sample_rate_hz
     if abs(seconds - alignment.seconds) > ALIGNMENT_SLACK_S:
         raise DataError(
             f"the alignment ends at {alignment.seconds:.2f} s but the clip at {seconds:.2f} s;"
             f" expected at most {ALIGNMENT_SLACK_S} s apart: align it again"
         )
-    if without_f0:
+    if features.without_f0:
         energy, mel = log_energy(waveform, hop), log_mel(waveform, grid)
         return {**timed, **plain_arrays(waveform, energy, mel)}
     f0 = _known_f0(recording, len(waveform) // hop)

@@ -80,13 +80,14 @@ class SpectralStep(nn.Module):
         inner = slice(CONTEXT, -CONTEXT)
         log_f0, voicing = windows.log_f0[:, inner], windows.voicing[:, inner]
         grid, hop = self.model.config.grid, self.model.config.stft_hop
-        losses = {
-            "periodicity": lambda: periodicity_loss(x0, clean, grid, log_f0, voicing),
-            "burst": lambda: burst_loss(x0, clean, grid.sample_rate_hz),
-            "comb": lambda: comb(x0, grid.sample_rate_hz, hop),
-        }
-        weights = {name: getattr(training, f"{name}_weight") for name in losses}
-        return {name: weights[name] * losses[name]() for name in losses if weights[name]}
+        terms = {}
+        if weight := training.periodicity_weight:
+            terms["periodicity"] = weight * periodicity_loss(x0, clean, grid, log_f0, voicing)
+        if weight := training.burst_weight:
+            terms["burst"] = weight * burst_loss(x0, clean, grid.sample_rate_hz)
+        if weight := training.comb_weight:
+            terms["comb"] = weight * comb(x0, grid.sample_rate_hz, hop)
+        return terms
 
     def _condition(self, windows: Windows, generator: torch.Generator) -> Tensor:
         """(B, C, F): from recorded mel; in the joint part from text, half with recorded mel."""

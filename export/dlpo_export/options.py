@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from dlpo.bundle import Precision
+from dlpo.bundle.manifest import MAX_JITTER
 from dlpo.config.models import WaveGrad2Config
 from dlpo.errors import InputError
 from dlpo.model.build import ModelConfig
@@ -84,6 +85,11 @@ class ExportOptions:
             raise InputError(f"weight bits is {self.weight_bits}; expected 8, 16 or 32")
         if self.opset not in OPSETS:
             raise InputError(f"opset is {self.opset}; expected {OPSETS[0]} to {OPSETS[-1]}")
+        for name, periods in self.jitter.items():
+            if not 0 <= periods <= MAX_JITTER:
+                raise InputError(
+                    f"jitter of {name} is {periods:g}; expected 0 to {MAX_JITTER} periods"
+                )
         for name, language in self.languages.items():
             try:
                 known_language(language)

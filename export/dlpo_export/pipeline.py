@@ -101,6 +101,7 @@ def export_bundle(
     """
     checkpoint = load_checkpoint(checkpoint_dir)
     options = options or ExportOptions()
+    check_names(checkpoint.model, options)
     warn_of_another_chain(checkpoint, options)
     try:
         with (
@@ -114,6 +115,16 @@ def export_bundle(
             f"graphs can't be written to {tempfile.gettempdir()} ({error}); free space there or"
             " set TMPDIR to another folder. No bundle is written"
         ) from error
+
+
+def check_names(model: Model, options: ExportOptions) -> None:
+    """Raise InputError, before minutes of work, if an option names a voice that isn't exported."""
+    names = tuple(_voices(model, options)) or (options.voice,)
+    for what, given in (("language", options.languages), ("jitter", options.jitter)):
+        if unknown := given.keys() - set(names):
+            raise InputError(
+                f"a {what} is given for {', '.join(sorted(unknown))}; expected {', '.join(names)}"
+            )
 
 
 def warn_of_another_chain(checkpoint: Checkpoint, options: ExportOptions) -> None:
@@ -186,10 +197,6 @@ def _languages(
     model: Model, options: ExportOptions, provenance: Provenance, names: Sequence[str]
 ) -> list[str]:
     """The language of each of the bundle's voices: as given, or as the checkpoint has it."""
-    if unknown := options.languages.keys() - set(names):
-        raise InputError(
-            f"a language is given for {', '.join(sorted(unknown))}; expected {', '.join(names)}"
-        )
     speakers = {name: voice.split("/")[0] for name, voice in _voices(model, options).items()}
     only = next(iter(provenance.languages), "")  # of a model with one voice
     learned = (provenance.languages.get(speakers.get(n, only), LANGUAGES[0]) for n in names)

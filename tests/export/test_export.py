@@ -295,3 +295,17 @@ def test_export_warns_of_another_chain(
             checkpoint, ExportOptions(steps=(2,), default_steps=2, schedule=schedule, eta=eta)
         )
     assert len(caplog.records) == warnings
+
+
+@pytest.mark.parametrize("periods", [-0.01, 0.2, float("nan")])
+def test_jitter_has_a_range(periods: float) -> None:
+    with pytest.raises(InputError, match=r"jitter of ann is .*expected 0 to 0\.1 periods"):
+        ExportOptions(jitter={"ann": periods})
+
+
+@pytest.mark.parametrize("option", [{"jitter": {"eve": 0.01}}, {"languages": {"eve": "es-419"}}])
+def test_options_of_a_voice_that_is_not_exported(
+    option: dict[str, Any], voices_checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="is given for eve; expected ann, bob"):
+        export_bundle(voices_checkpoint, tmp_path / "bundle", ExportOptions(**option))

@@ -12,6 +12,7 @@ import soundfile
 
 from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle
+from dlpo.data import ljspeech
 from dlpo.data.dataset import Corpora
 from dlpo.data.ljspeech import FeatureSet, prepare
 from dlpo.errors import DataError
@@ -102,3 +103,19 @@ def test_harmonics_fill_the_band_of_the_rate() -> None:
     heard = hertz[spectrum > 0.3 * spectrum.max()]
     assert np.allclose(heard % 240, 0)
     assert heard.max() == 240 * int(0.95 * 12_000 / 240)
+
+
+def test_clips_measured_on_another_grid_are_not_taken(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out, other = tmp_path / "dataset", FeatureSet(FrameGrid(24_000, 300))
+    with monkeypatch.context() as patched:
+        patched.setattr(ljspeech, "pack", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(corpus, corpus / "alignments.tsv", out, features=other)
+    prepare(corpus, corpus / "alignments.tsv", out, features=FeatureSet(GRID))
+    one = Corpora([out])[0]
+    assert len(one.waveform) == 240 * len(one.features.f0)

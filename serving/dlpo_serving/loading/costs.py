@@ -87,7 +87,7 @@ def _timed(
         steps=utterance.steps,
         startup=tuple(after_chunks[:STARTUP_CHUNKS]),
         audio_second_s=spent_s / audio_s,
-        frames_per_second=manifest.sample_rate_hz / manifest.hop_length,
+        frames_per_second=manifest.grid.frames_per_s,
     )
 
 
