@@ -14,7 +14,7 @@ from dlpo.errors import DataError
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.training.batches import Batches, OnDevice, Sentences, sentences_of
 
-HOP = PUBLISHED_GRID.hop_length  # samples a frame
+HOP = PUBLISHED_GRID.hop_length  # samples a frame: only WaveGrad 2 reads excerpts
 QUIETEST = 1e-3  # of full scale; clips with a lower peak are scaled as if they had this one
 
 
