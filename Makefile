@@ -1,33 +1,18 @@
 # make demo    hear the embedded voice over gRPC: demo.wav (installs no torch)
 # make test    what CI does, in a pinned environment: lint, types, import rules, tests (minutes)
 # make test-all  and the tests marked `full`: learning, load, browser, Ray, NVIDIA's client, a fleet
-# make voice   the embedded voices from a teacher's speech and recordings: corpora, training, pitch, tuning, export (hours; resumes)
+# make voice   voices from texts to a bundle, by recipe/voice.toml: tens of core-hours, resumes
 # make container  build the image and run it as its users would (as root; some minutes)
 # make gpu-check  measure on a machine with an NVIDIA GPU, with what is installed (10 minutes); ENGINE=cpu rehearses it
 # make gpu-wheels FOR=3.12  beforehand: small packages that such a machine may lack, for its Python version
 # make check   the same checks as `make test`, in the active environment
 PYTHON ?= python3
-DATA ?= ../shared/data/ljspeech
-JUDGES ?= ../shared/models
-ALIGNMENTS ?= $(DATA)/alignments.tsv.xz
-TEACHERS ?= ../shared/teachers
-WORK ?= $(CURDIR)/data/teachers
-# Voices that adapters add to the acoustics of the first two.
-KOKORO_VOICES ?= am_michael am_fenrir af_nova
-VOICES ?= lj heart $(foreach v,$(KOKORO_VOICES),$(word 2,$(subst _, ,$(v))))
-FIRST_DATA ?= --data data/lj=0.25 --data data/heart=0.75
-ADDED_DATA ?= $(foreach v,$(KOKORO_VOICES),--data data/$(v)=0.3)
-ALL_DATA ?= $(FIRST_DATA) $(ADDED_DATA)
 DLPO_RIVA_VENV ?= $(CURDIR)/.venv-riva
 DLPO_RAY_VENV ?= $(CURDIR)/.venv-ray
 DLPO_SLIM_VENV ?= $(CURDIR)/.venv-slim
 DLPO_AGENTS_VENV ?= $(CURDIR)/.venv-agents
 DLPO_HOME_VENV ?= $(CURDIR)/.venv-home
 DLPO_WEBUI_VENV ?= $(CURDIR)/.venv-webui
-CHAIN ?= --steps 1 --steps 2 --steps 3 --default-steps 1 --schedule cosine:1.25 --eta 0.7 --weight-bits 8
-WHISPER ?= $(WORK)/tiny.en
-# One run instead of the three that made the shipped voice (voices/spectral/README.md), and without the manual changes; not run yet.
-TUNING ?= --method direct --reward distillmos=0.7,nisqa_tts=0.7,whisper=0.7 --guide recordings --alpha 0.1 --steps 1 --schedule cosine:1.25 --set augment=true --set sentences=4 --set group=1 --set updates=500 --set learning_rate=1e-4 --set ema_decay=0.98 --set longest_s=7.5 --set adversary_warm_up=60
 
 .PHONY: demo test test-all voice records container check chromium cluster-tools gpu-check gpu-wheels
 .DEFAULT_GOAL := demo
@@ -43,41 +28,9 @@ test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLI
 	PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" DLPO_AGENTS_VENV="$(DLPO_AGENTS_VENV)" DLPO_HOME_VENV="$(DLPO_HOME_VENV)" DLPO_WEBUI_VENV="$(DLPO_WEBUI_VENV)" pytest -m full
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check-speed
 
-# TEACHERS holds the teachers' scripts, WORK what they fetch and make (20 GB). Each line takes hours, and resumes where it
-# stopped. The first two trainings share no weights and may run at the same time.
-voice: data/lj/dataset.json data/heart/dataset.json $(KOKORO_VOICES:%=data/%/dataset.json) $(WHISPER)/config.json
-	.venv/bin/dlpo train spectral --set part=acoustics $(FIRST_DATA) --out runs/acoustics
-	.venv/bin/dlpo train spectral --set part=denoiser $(ALL_DATA) --out runs/denoiser
-	.venv/bin/dlpo train spectral --set part=adapters --set updates=2400 --set learning_rate=2e-3 $(ADDED_DATA) --init runs/acoustics/checkpoint --out runs/adapters
-	.venv/bin/dlpo train spectral --set part=joint $(ALL_DATA) --init runs/adapters/checkpoint --init runs/denoiser/checkpoint --out runs/joint
-	.venv/bin/dlpo train contour $(ALL_DATA) --init runs/joint/checkpoint --out runs/contour
-	.venv/bin/dlpo tune runs/contour/checkpoint $(ALL_DATA) --out runs/tuned --weights "$(JUDGES)" --whisper "$(WHISPER)" $(TUNING)
-	.venv/bin/dlpo tune runs/tuned/checkpoint $(ADDED_DATA) --out runs/tuned-adapters --weights "$(JUDGES)" --whisper "$(WHISPER)" $(TUNING) --set part=adapters --set updates=220 --set learning_rate=2e-4
-	.venv/bin/dlpo export runs/tuned-adapters/checkpoint $(VOICES:%=--voice %) --out dlpo/voices/lj $(CHAIN)
-
-data/lj/dataset.json: | .venv/installed
-	.venv/bin/dlpo prepare ljspeech "$(DATA)" --alignments "$(ALIGNMENTS)" --out data/lj --sessions --jobs 2
-
-data/heart/dataset.json: $(WORK)/heart/alignments.tsv.xz
-	.venv/bin/python scripts/teacher_f0.py "$(TEACHERS)" $(WORK)/heart "$(TEACHERS)/texts.csv" --hibari $(WORK) --jobs 2
-	.venv/bin/dlpo prepare ljspeech $(WORK)/heart --alignments $(WORK)/heart/alignments.tsv.xz --out data/heart --speaker heart --jobs 2 \
-	  --origin "synthetic: LJSpeech texts spoken by hibari-tts 0.2.1 (Apache-2.0)"
-
-$(WORK)/heart/alignments.tsv.xz: | .venv/installed
-	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_hibari.sh" $(WORK)
-	.venv/bin/python "$(TEACHERS)/make_corpus.py" "$(TEACHERS)/texts.csv" $(WORK)/heart --hibari $(WORK) --jobs 2
-
-$(KOKORO_VOICES:%=data/%/dataset.json): data/%/dataset.json: $(WORK)/%/alignments.tsv.xz
-	.venv/bin/dlpo prepare ljspeech $(WORK)/$* --alignments $< --out data/$* --speaker $(word 2,$(subst _, ,$*)) --jobs 2 \
-	  --origin "synthetic: LJSpeech texts spoken by Kokoro-82M v1.0 (Apache-2.0), voice $*"
-
-$(KOKORO_VOICES:%=$(WORK)/%/alignments.tsv.xz): $(WORK)/%/alignments.tsv.xz: $(WORK)/heart/alignments.tsv.xz
-	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_kokoro.sh" $(WORK)
-	mkdir -p $(@D) && head -600 "$(TEACHERS)/texts.csv" > $(WORK)/$*.csv
-	.venv/bin/python "$(TEACHERS)/make_corpus.py" $(WORK)/$*.csv $(@D) --hibari $(WORK) --teacher kokoro --kokoro $(WORK) --voice $* --jobs 2
-
-$(WORK)/tiny.en/config.json: | .venv/installed
-	PATH="$(CURDIR)/.venv/bin:$$PATH" bash "$(TEACHERS)/get_whisper.sh" $(WORK)
+# The stages of recipe/voice.toml that are left: texts to bundle, tens of core-hours, resumes.
+voice: .venv/installed
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m recipe run recipe/voice.toml --jobs 2
 
 container: .venv/installed
 	.venv/bin/python scripts/container

@@ -5,7 +5,9 @@
         --system jitter=voices/spectral/tuned:0.0116 --record
 
 Each system is a checkpoint, with the jitter of its pulses after a colon. It speaks the validation
-and test texts of a dataset, from text alone, in one step. The recordings are the first row.
+and test texts of a dataset, from text alone, in one step; with `--copies` from the recordings' own
+timing, pitch and mel, which is all that a denoiser without acoustics can do. The recordings are the
+first row.
 """
 
 from __future__ import annotations
@@ -25,14 +27,16 @@ from dlpo.data.dataset import Corpora
 from dlpo.errors import InputError
 from dlpo.judges.dnsmos import Dnsmos
 from dlpo.judges.judge import TYPICAL_LEVEL_DB, at_level
+from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
-from dlpo.training.synthesis import speak
+from dlpo.training.batches import Batches
+from dlpo.training.synthesis import copy, speak
 from dlpo_bench.clips import SAMPLE_RATE, at_rate
 from dlpo_bench.record import Measured, write_record
 from research import RECORDS, run_study, study_command
 
+SPLITS = ("validation", "test")
 CHAIN = ("cosine:1.25", 1, 0.7)  # as served
-FRAME_RATES = (73.5, 147.0)  # Hz, of mel and of the denoiser
 P808 = "dnsmos_model_v8.onnx"
 WITNESSES = ("sig", "bak", "ovrl", "plcmos")  # of acoustics.py, in its order
 Say = Callable[[int], Waveform]
@@ -52,8 +56,14 @@ def acoustics(path: Path) -> Any:
     return module
 
 
-def speaker(given: str, data: Corpora, voice: str) -> tuple[str, Say]:
-    """A system's name and how it says an utterance, from NAME=CHECKPOINT or with :JITTER.
+def speaker(given: str, data: Corpora, voice: str, copies: bool) -> tuple[str, Say, set[float]]:
+    """A system's name, how it says an utterance, and its frame rates in Hz.
+
+    Args:
+        given: NAME=CHECKPOINT, or with :JITTER.
+        data: the recordings.
+        voice: the speaker.
+        copies: whether it speaks from the recordings' timing, pitch and mel.
 
     Raises:
         InputError: it has another form.
@@ -63,14 +73,20 @@ def speaker(given: str, data: Corpora, voice: str) -> tuple[str, Say]:
     if not name or not path:
         raise InputError(f"--system {given}: expected NAME=CHECKPOINT or NAME=CHECKPOINT:JITTER")
     model, chain = load_checkpoint(Path(path)).model.eval(), named_schedule(*CHAIN)
-    data.check_grid(model.config.grid)
+    if not isinstance(model, SpectralWaveGrad2):
+        raise InputError(f"{path} is {model.config.model!r}; expected spectral")
+    config = model.config
+    data.check_grid(config.grid)
+    of_split = {s: Batches(data, s, 0, 0, config.rows) for s in SPLITS} if copies else {}
 
     def say(i: int) -> Waveform:
+        if copies:
+            return copy(model, of_split[data.entries[i].split], i, chain)
         symbols, _ = data.timing(i)
         periods = float(jitter or 0)
         return speak(model, symbols, chain, seed=i, voice=voice, jitter=periods)
 
-    return name, say
+    return name, say, {config.sample_rate_hz / hop for hop in (config.hop_length, config.stft_hop)}
 
 
 def main(
@@ -80,6 +96,7 @@ def main(
     judges: Annotated[Path, typer.Option(help=f"Directory of {P808}.")],
     system: Annotated[list[str], typer.Option(help="NAME=CHECKPOINT[:JITTER]; repeatable.")],
     clips: int = 60,
+    copies: Annotated[bool, typer.Option("--copies", help="From the recordings' mel.")] = False,
     witnesses: Annotated[
         bool,
         typer.Option("--witnesses", help="P.835 and PLCMOS too, which choose nothing."),
@@ -92,16 +109,20 @@ def main(
     measures = acoustics(tools)
     dnsmos = Dnsmos(judges / P808)
     judged = measures.Judges() if witnesses else None
-    texts = [i for s in ("validation", "test") for i in corpora.split(s, with_audio=True)][:clips]
-    systems = dict(speaker(given, corpora, voice) for given in system)
+    texts = [i for s in SPLITS for i in corpora.split(s, with_audio=True)][:clips]
+    systems = [speaker(given, corpora, voice, copies) for given in system]
+    rates = sorted({rate for *_, frames in systems for rate in frames})
     found, scores = dict[str, dict[str, float]](), dict[str, list[float]]()
-    every: dict[str, Say] = {"recordings": lambda i: corpora[i].waveform, **systems}
+    every: dict[str, Say] = {"recordings": lambda i: corpora[i].waveform}
+    every |= {name: say for name, say, _ in systems}
     for name, say in every.items():
         spoken = [at_rate(say(i), corpora.grid.sample_rate_hz) for i in texts]
         level = [at_level(one, SAMPLE_RATE, TYPICAL_LEVEL_DB) for one in spoken]
         scores[name] = [float(dnsmos.score([one], SAMPLE_RATE)[0]) for one in level]
         written = [corpora.entries[i].text for i in texts]
-        found[name] = roughness(measures, spoken, written) | {"p808": float(np.mean(scores[name]))}
+        found[name] = roughness(measures, spoken, written, rates) | {
+            "p808": float(np.mean(scores[name]))
+        }
         if judged is not None:
             heard = np.array([judged(one.astype(np.float64)) for one in spoken])
             found[name] |= dict(zip(WITNESSES, heard.mean(0).tolist(), strict=True))
@@ -112,14 +133,16 @@ def main(
         print(write_record("texture", measured, study_command("texture"), RECORDS))
 
 
-def roughness(measures: Any, spoken: Sequence[Waveform], texts: Sequence[str]) -> dict[str, float]:
-    """Means over clips, as `acoustics.py` defines them."""
+def roughness(
+    measures: Any, spoken: Sequence[Waveform], texts: Sequence[str], frame_rates: Sequence[float]
+) -> dict[str, float]:
+    """Means over clips, as `acoustics.py` defines them; combs at the frame rates, in Hz."""
     clips = [one.astype(np.float64) for one in spoken]
     bursts = [measures.burst(*pair) for pair in zip(clips, texts, strict=True)]
     return {
         "hnr_db": float(np.nanmean([measures.hnr(one) for one in clips])),
         "burst_db": float(np.mean(bursts)),
-        **{f"comb_{hertz:g}_db": measures.comb(clips, hertz) for hertz in FRAME_RATES},
+        **{f"comb_{hertz:g}_db": measures.comb(clips, hertz) for hertz in frame_rates},
     }
 
 

@@ -107,6 +107,14 @@ def prepare(
         typer.Option(min=60, max=2_400, help="Samples of a frame: the model.hop_length to train."),
     ] = PUBLISHED_GRID.hop_length,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that measure clips.")] = 1,
+    unheard: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="File of ids of clips of which only text and timing are learned from.",
+        ),
+    ] = None,
     without_f0: Annotated[
         bool,
         typer.Option(
@@ -153,7 +161,11 @@ def prepare(
             partial(report, bar.add_task("measuring clips")),
             speaker=ljspeech.CorpusSpeaker(speaker, sessions, origin, language),
             jobs=jobs,
-            features=ljspeech.FeatureSet(FrameGrid(sample_rate, frame), without_f0),
+            features=ljspeech.FeatureSet(
+                FrameGrid(sample_rate, frame),
+                without_f0,
+                ljspeech.read_ids(unheard) if unheard else frozenset(),
+            ),
             left_out=left_out,
         )
     typer.echo(f"{out}: {done.with_audio} clips with audio, {done.timing_only} with timing only")

@@ -94,6 +94,16 @@ def read_transcripts(path: Path) -> dict[str, str]:
     return transcripts
 
 
+def read_ids(path: Path) -> frozenset[str]:
+    """Ids of clips or texts, from a file with one a line.
+
+    Raises:
+        DataError: unreadable.
+    """
+    with reading(path, "ids, one a line"):
+        return frozenset(path.read_text(encoding="utf-8").split())
+
+
 def read_clip(path: Path, grid: FrameGrid) -> Waveform:
     """A recording, checked, cut to whole frames.
 
@@ -154,6 +164,8 @@ class FeatureSet:
     without_f0: bool = False
     """leave out F0 and the phase of the source, which take most of the time and which WaveGrad 2
     doesn't read"""
+    unheard: frozenset[str] = frozenset()
+    """ids of clips of which only text and timing are kept"""
 
     @property
     def ending(self) -> str:
@@ -218,7 +230,7 @@ def prepare(
         (
             alignment,
             transcripts.get(clip),
-            recordings.get(clip),
+            None if clip in features.unheard else recordings.get(clip),
             partial / f"{clip}{features.ending}",
             features,
         )

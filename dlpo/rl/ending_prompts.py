@@ -9,6 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
+from dlpo.data.ljspeech import read_ids
 from dlpo.errors import DataError, TextError, reading
 from dlpo.rl.endings import KINDS, RISING, EndingKind
 from dlpo.rl.prompts import Prompt
@@ -53,10 +54,7 @@ def read_ending_prompts(
         InputError: the language can't be read.
         DataError: a file can't be read, or a line has no id and text.
     """
-    left_out = set[str]()
-    if without is not None:
-        with reading(without, "ids, one a line"):
-            left_out = set(without.read_text(encoding="utf-8").split())
+    left_out = frozenset[str]() if without is None else read_ids(without)
     front_end, found = TextFrontEnd(language=language), list[EndingPrompt]()
     endings = front_end.language.endings
     for name, text in _texts(paths, left_out):

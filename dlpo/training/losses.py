@@ -125,9 +125,10 @@ def denoise_rows(
     own = torch.arange(size, device=device) >= first
     own &= torch.arange(size, device=device) % 2 == 0
     seen = clean.clone()
-    with torch.no_grad():
-        start = level.new_full((int(own.sum()),), NOISIEST)
-        seen[own] = model.denoise(noise[own], start, conditioning[own], source[own])
+    if own.any():  # MKL's transform refuses an empty batch
+        with torch.no_grad():
+            start = level.new_full((int(own.sum()),), NOISIEST)
+            seen[own] = model.denoise(noise[own], start, conditioning[own], source[own])
     noisy = q_sample(seen, level, noise)
     return Denoised(model.denoise(noisy, level, conditioning, source), clean, first)
 

@@ -220,6 +220,17 @@ def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> 
     assert (known.features.f0 > 0).mean() > 0.3
 
 
+def test_unheard_clips_keep_only_text_and_timing(corpus: Path, tmp_path: Path) -> None:
+    clip = "LJ001-0002"
+    done = prepare(corpus, corpus / "alignments.tsv", tmp_path / "all")
+    without = FeatureSet(unheard=frozenset({clip}))
+    fewer = prepare(corpus, corpus / "alignments.tsv", tmp_path / "fewer", features=without)
+    assert fewer.with_audio == done.with_audio - 1
+    entries = {entry.id: entry for entry in Corpora([tmp_path / "fewer"]).entries}
+    assert not entries[clip].frames
+    assert entries[clip].text
+
+
 def test_without_f0_it_lacks_only_what_wavegrad2_leaves_unread(
     corpus: Path, tiny_dataset: Path
 ) -> None:

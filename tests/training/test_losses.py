@@ -133,6 +133,17 @@ def test_some_rows_start_a_chain_others_noise_predictions(
     assert float(residue.std()) == pytest.approx(1.0, abs=0.05)
 
 
+def test_two_windows_that_start_a_chain_are_denoised(
+    spectral: SpectralWaveGrad2, batches: Batches
+) -> None:
+    windows = batches.windows(0, 2, 24)
+    conditioning = torch.zeros(2, spectral.config.conditioning_channels, 24 + 2 * CONTEXT)
+    generator = torch.Generator().manual_seed(0)
+    denoised = denoise_rows(spectral, windows, conditioning, generator, first_share=0.75)
+    assert denoised.started == 1
+    assert bool(torch.isfinite(denoised.x0).all())
+
+
 def test_adversary_losses_are_least_where_each_side_wants_them() -> None:
     ones, zeros = (
         DiscriminatorOutput(torch.full((2, 1, 5), v), [torch.full((2, 3, 5), v)])

@@ -1,0 +1,210 @@
+"""Runs the jobs of a recipe: what is done is not done again, what was stopped goes on.
+
+`WORK/recipe.jsonl` has a line for each attempt: job, sha256 of what it does, commit, how it ended,
+processor and wall time in seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from dlpo.checkpoint import current_commit
+from dlpo.config.strict import from_dict
+from dlpo.errors import ConfigError
+from recipe.stages import Job
+
+Ending = Literal["done", "failed", "stopped", "lost"]
+LOG, RUNNING = "recipe.jsonl", "running"
+LOOK_S = 5.0  # between looks at a job's processor time, which would be lost with this process
+PROGRAMS = {
+    "python": (sys.executable,),
+    "dlpo": (sys.executable, "-m", "dlpo"),
+    "bash": ("bash",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A line of the log."""
+
+    job: str
+    sha256: str
+    commit: str
+    began: str
+    """ISO 8601, UTC"""
+    ended: Ending
+    """lost: the machine or this program went away"""
+    cpu_s: float
+    wall_s: float
+
+
+class Runner:
+    """A folder in which a recipe is followed.
+
+    Args:
+        work: the folder; holds the log.
+        todo: all jobs of the recipe, in order.
+        tell: gets a line when a job begins or ends.
+    """
+
+    def __init__(self, work: Path, todo: Sequence[Job], tell: Callable[[str], None]) -> None:
+        self.work = work
+        self.todo = todo
+        self.tell = tell
+        self._log = threading.Lock()
+        self._stopping = threading.Event()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        (work / RUNNING).mkdir(parents=True, exist_ok=True)
+        for file in (work / RUNNING).glob("*.json"):
+            self._write(from_dict(Attempt, json.loads(file.read_text())))
+            file.unlink()
+
+    def attempts(self) -> list[Attempt]:
+        """The log, in order of time.
+
+        Raises:
+            ConfigError: a line is damaged.
+        """
+        file = self.work / LOG
+        lines = file.read_text().splitlines() if file.exists() else []
+        try:
+            return [from_dict(Attempt, json.loads(line)) for line in lines]
+        except ValueError as error:
+            raise ConfigError(f"{file}: damaged ({error}); remove the last line") from error
+
+    def done(self, job: Job) -> bool:
+        """Whether a job was done.
+
+        Raises:
+            ConfigError: it was, but by another command than the recipe has now.
+        """
+        ended = [one for one in self.attempts() if one.job == job.name and one.ended == "done"]
+        if not ended or not job.makes.exists():
+            return False
+        if ended[-1].sha256 != job.sha256:
+            raise ConfigError(
+                f"{job.name} or what it needs has changed in the recipe since it was run; remove"
+                f" {job.makes} to run it again, or work in another folder"
+            )
+        return True
+
+    def waiting(self) -> list[Job]:
+        """The jobs that are to be done, in order."""
+        return [job for job in self.todo if not self.done(job)]
+
+    def run(self, at_once: int) -> bool:
+        """Run what waits, `at_once` jobs at a time; returns whether all of it is done.
+
+        SIGINT and SIGTERM are passed on to the jobs, which save and stop.
+        """
+        waiting = self.waiting()
+        missing = {job.name for job in waiting}
+        threads = str(max(1, (os.cpu_count() or 1) // at_once))
+        running: dict[Future[bool], Job] = {}
+        with self._signals(), ThreadPoolExecutor(at_once) as pool:
+            while not self._stopping.is_set():
+                for job in [one for one in waiting if not missing & set(one.needs)]:
+                    if len(running) < at_once:
+                        waiting.remove(job)
+                        running[pool.submit(self._do, job, threads)] = job
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
+                    if future.result():
+                        missing.discard(job.name)
+                    else:
+                        self._stopping.set()  # the others end what they are at
+        return not missing
+
+    def _do(self, job: Job, threads: str) -> bool:
+        self.tell(f"{job.name}: {shlex.join(job.words)}")
+        began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+        command = [*PROGRAMS.get(job.words[0], (job.words[0],)), *job.words[1:]]
+        env = {"OMP_NUM_THREADS": threads, **os.environ}
+        try:  # in a session of its own: Ctrl-C reaches it once, through us
+            process = subprocess.Popen(command, env=env, start_new_session=True)
+        except OSError as error:
+            raise ConfigError(f"{job.name}: {error}; install {command[0]}") from error
+        self._processes[job.name] = process
+        held = self.work / RUNNING / f"{job.name.replace(' ', '-')}.json"
+        cpu_s = 0.0
+
+        def attempt(ended: Ending) -> Attempt:
+            took = round(time.monotonic() - clock, 1)
+            spent = round(cpu_s, 1)
+            return Attempt(job.name, job.sha256, current_commit(), began, ended, spent, took)
+
+        while process.returncode is None:
+            cpu_s = max(cpu_s, _cpu_s(process.pid))
+            held.write_text(json.dumps(asdict(attempt("lost"))))
+            try:
+                process.wait(LOOK_S)
+            except subprocess.TimeoutExpired:
+                continue
+        del self._processes[job.name]
+        good = process.returncode == 0 and job.makes.exists()
+        one = attempt("done" if good else "stopped" if self._stopping.is_set() else "failed")
+        self._write(one)
+        held.unlink()
+        self.tell(f"{job.name}: {one.ended} after {one.cpu_s / 3600:.2f} core-hours")
+        if process.returncode == 0 and not good:
+            self.tell(f"{job.name}: {job.makes} is not there, though the command ended well")
+        return good
+
+    def _write(self, attempt: Attempt) -> None:
+        with self._log, (self.work / LOG).open("a") as log:
+            log.write(json.dumps(asdict(attempt)) + "\n")
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(*_: object) -> None:
+            self._stopping.set()
+            for process in list(self._processes.values()):
+                process.send_signal(signal.SIGINT)
+
+        before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+
+def core_hours(attempts: Sequence[Attempt]) -> Mapping[str, float]:
+    """Processor time of each job, whatever its attempts ended in."""
+    spent: dict[str, float] = {}
+    for one in attempts:
+        spent[one.job] = spent.get(one.job, 0.0) + one.cpu_s / 3600
+    return spent
+
+
+def _cpu_s(pid: int) -> float:
+    """Of a process and its children."""
+    total = 0.0
+    try:
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            times = process.cpu_times()
+            total += times.user + times.system
+            if process is parent:
+                total += times.children_user + times.children_system
+    except psutil.Error:
+        return total
+    return total

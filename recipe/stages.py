@@ -1,0 +1,152 @@
+"""A recipe: the stages between texts and a bundle, read from a TOML file.
+
+    [places]                     # folders, by name: {name} in a command; `--place NAME=FOLDER`
+    [shares.NAME]                # dataset -> share of what is drawn: `data = "NAME"` in a stage
+    [[stages]]
+    name = "joint"
+    what = "The denoiser learns on predicted mel."
+    needs = ["acoustics", "denoiser"]
+    command = "dlpo train spectral --set part=joint ... --out {work}/joint"
+    makes = "{work}/joint/checkpoint/model.safetensors"
+
+A command that is run again after an interruption goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dlpo.config.strict import from_dict
+from dlpo.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One command of a recipe, or one for each of some voices."""
+
+    name: str
+    what: str
+    """in a sentence"""
+    command: str
+    """words as in a shell, {places} filled in; `dlpo`, `python` and `bash` are known"""
+    makes: str
+    """the file or folder that is there when the stage is done"""
+    needs: tuple[str, ...] = ()
+    """stages that must be done before"""
+    data: str = ""
+    """which table of shares its `--data` come from"""
+    each: tuple[str, ...] = ()
+    """{voice}, as the teacher names it (`af_heart`), and {speaker} (`heart`) of each run"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The stages in an order in which each has what it needs."""
+
+    stages: tuple[Stage, ...]
+    places: dict[str, str]
+    shares: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        before = set[str]()
+        for stage in self.stages:
+            if stage.name in before:
+                raise ConfigError(f"two stages are named {stage.name}; rename one")
+            if missing := set(stage.needs) - before:
+                raise ConfigError(
+                    f"stage {stage.name} needs {', '.join(sorted(missing))};"
+                    " expected stages that stand before it"
+                )
+            if stage.data and stage.data not in self.shares:
+                raise ConfigError(
+                    f"stage {stage.name} reads the shares {stage.data!r}; expected one of"
+                    f" {', '.join(self.shares) or 'none: there are no [shares]'}"
+                )
+            before.add(stage.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A stage as it runs, once for each of its voices."""
+
+    stage: Stage
+    voice: str
+    """empty if the stage is run once"""
+    words: tuple[str, ...]
+    makes: Path
+    needs: tuple[str, ...]
+    """names of jobs"""
+    sha256: str
+    """of its command and of those that it needs, without places"""
+
+    @property
+    def name(self) -> str:
+        """Of the stage, and of the voice."""
+        return f"{self.stage.name} {self.voice}".strip()
+
+
+def read_recipe(file: Path, places: Mapping[str, str] | None = None) -> Recipe:
+    """A recipe from its file.
+
+    Args:
+        file: TOML.
+        places: folders that replace those of the file.
+
+    Raises:
+        ConfigError: unreadable, or a stage that can't be followed.
+    """
+    try:
+        recipe = from_dict(Recipe, tomllib.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: not a recipe ({error}); expected TOML with stages") from error
+    if unknown := set(places or {}) - set(recipe.places):
+        raise ConfigError(
+            f"no place is named {', '.join(sorted(unknown))} in {file};"
+            f" expected {', '.join(recipe.places)}"
+        )
+    return replace(recipe, places={**recipe.places, **(places or {})})
+
+
+def jobs(recipe: Recipe) -> list[Job]:
+    """What is to be run, in order.
+
+    Raises:
+        ConfigError: a command has a {place} that the recipe doesn't name.
+    """
+    made: list[Job] = []
+    for stage in recipe.stages:
+        for voice in stage.each or ("",):
+            needed = [job for job in made if job.stage.name in stage.needs]
+            if voice:  # of a stage that was run for each voice, it needs its own voice's
+                needed = [job for job in needed if not job.stage.each or job.voice == voice]
+            shares = recipe.shares[stage.data] if stage.data else {}
+            names = {**recipe.places, "voice": voice, "speaker": voice.rpartition("_")[2]}
+            words = _filled(stage, stage.command, names) + _data(shares, names)
+            makes = " ".join(_filled(stage, stage.makes, names))
+            what = [stage.command, voice, shares, [job.sha256 for job in needed]]
+            sha256 = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+            needs = tuple(job.name for job in needed)
+            made.append(Job(stage, voice, words, Path(makes), needs, sha256))
+    return made
+
+
+def _filled(stage: Stage, text: str, names: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        return tuple(word.format_map(names) for word in shlex.split(text))
+    except (KeyError, ValueError, IndexError) as error:
+        known = ", ".join(f"{{{name}}}" for name in names)
+        raise ConfigError(
+            f"stage {stage.name}: {text!r} can't be filled in ({error}); expected {known}"
+        ) from error
+
+
+def _data(shares: Mapping[str, float], names: Mapping[str, str]) -> tuple[str, ...]:
+    """`--data` of each dataset."""
+    options = (f"{names['work']}/data/{name}={share}" for name, share in shares.items())
+    return tuple(word for option in options for word in ("--data", option))

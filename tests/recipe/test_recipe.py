@@ -1,0 +1,170 @@
+"""A recipe is followed in order, resumes, and says what it cost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from dlpo.errors import ConfigError
+from recipe.run import LOG, RUNNING, Attempt, Runner, core_hours
+from recipe.stages import jobs, read_recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTE = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(' '.join(sys.argv[2:]))"
+SMALL = f"""
+[places]
+work = "work"
+
+[shares.all]
+ann = 0.75
+ben = 0.25
+
+[[stages]]
+name = "speech"
+what = "Speech of each voice."
+each = ["af_ann", "am_ben"]
+command = '''python -c "{NOTE}" {{work}}/{{speaker}} {{voice}}'''
+makes = "{{work}}/{{speaker}}"
+
+[[stages]]
+name = "corpus"
+what = "The same, measured."
+needs = ["speech"]
+each = ["af_ann", "am_ben"]
+command = '''python -c "{NOTE}" {{work}}/{{speaker}}.corpus {{speaker}}'''
+makes = "{{work}}/{{speaker}}.corpus"
+
+[[stages]]
+name = "train"
+what = "All voices."
+needs = ["corpus"]
+data = "all"
+command = '''python -c "{NOTE}" {{work}}/model'''
+makes = "{{work}}/model"
+"""
+
+
+@pytest.fixture
+def follow(tmp_path: Path) -> Callable[[str], Runner]:
+    """A runner of a recipe's text, in one folder."""
+
+    def runner(text: str) -> Runner:
+        file = tmp_path / "recipe.toml"
+        file.write_text(text)
+        todo = jobs(read_recipe(file, {"work": str(tmp_path / "work")}))
+        return Runner(tmp_path / "work", todo, lambda line: None)
+
+    return runner
+
+
+def test_a_stage_runs_for_each_voice_and_shares_become_data(
+    follow: Callable[[str], Runner], tmp_path: Path
+) -> None:
+    assert follow(SMALL).run(2)
+    work = tmp_path / "work"
+    assert (work / "ben").read_text() == "am_ben"
+    assert (work / "ann.corpus").read_text() == "ann"
+    expected = f"--data {work}/data/ann=0.75 --data {work}/data/ben=0.25"
+    assert (work / "model").read_text() == expected
+
+
+def test_a_voice_waits_for_its_own_stage_alone(follow: Callable[[str], Runner]) -> None:
+    needs = {job.name: set(job.needs) for job in follow(SMALL).todo}
+    assert needs["corpus am_ben"] == {"speech am_ben"}
+    assert needs["train"] == {"corpus af_ann", "corpus am_ben"}
+
+
+def test_what_is_done_is_not_done_again(follow: Callable[[str], Runner]) -> None:
+    assert follow(SMALL).run(1)
+    before = len(follow(SMALL).attempts())
+    again = follow(SMALL)
+    assert again.run(1)
+    assert len(again.attempts()) == before == 5
+
+
+def test_what_was_removed_is_made_again(follow: Callable[[str], Runner], tmp_path: Path) -> None:
+    assert follow(SMALL).run(1)
+    (tmp_path / "work" / "model").unlink()
+    assert [job.name for job in follow(SMALL).waiting()] == ["train"]
+
+
+def test_a_changed_command_of_a_finished_stage_is_refused(
+    follow: Callable[[str], Runner],
+) -> None:
+    assert follow(SMALL).run(1)
+    changed = follow(SMALL.replace("{work}/{speaker} {voice}", "{work}/{speaker} other"))
+    with pytest.raises(ConfigError, match=r"speech af_ann .*has changed"):
+        changed.run(1)
+
+
+def test_a_failure_stops_what_needs_it(follow: Callable[[str], Runner]) -> None:
+    runner = follow(SMALL.replace("{work}/{speaker}.corpus {speaker}", "/nowhere/at/all x"))
+    assert not runner.run(1)
+    ended = {one.job: one.ended for one in runner.attempts()}
+    assert ended["corpus af_ann"] == "failed"
+    assert "train" not in ended
+
+
+def test_an_interrupted_run_stops_its_command_and_goes_on(tmp_path: Path) -> None:
+    file, work = tmp_path / "r.toml", tmp_path / "work"
+    patient = (
+        "import pathlib, sys, time\n"
+        "place = pathlib.Path(sys.argv[1]); begun = place.with_suffix('.begun')\n"
+        "if begun.exists(): place.touch(); sys.exit()\n"
+        "begun.touch()\n"
+        "try: time.sleep(600)\n"
+        "except KeyboardInterrupt: sys.exit(130)\n"
+    )
+    (tmp_path / "patient.py").write_text(patient)
+    file.write_text(
+        f'[places]\nwork = "{work}"\n[[stages]]\nname = "long"\nwhat = "Long."\n'
+        f'command = "python {tmp_path}/patient.py {{work}}/made"\nmakes = "{{work}}/made"\n'
+    )
+    command = [sys.executable, "-m", "recipe", "run", str(file)]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        while not (work / "made.begun").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 1
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    lines = [json.loads(line) for line in (work / LOG).read_text().splitlines()]
+    assert [line["ended"] for line in lines] == ["stopped", "done"]
+
+
+def test_time_of_a_lost_attempt_counts(follow: Callable[[str], Runner], tmp_path: Path) -> None:
+    held = tmp_path / "work" / RUNNING
+    held.mkdir(parents=True)
+    lost = Attempt("train", "0" * 64, "c", "2026-11-26T00:00:00+00:00", "lost", 7200.0, 9000.0)
+    (held / "train.json").write_text(json.dumps(asdict(lost)))
+    runner = follow(SMALL)
+    assert runner.attempts() == [lost]
+    assert core_hours(runner.attempts())["train"] == pytest.approx(2.0)
+    assert not list(held.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('needs = ["speech"]', 'needs = ["talk"]', "corpus needs talk"),
+        ('data = "all"', 'data = "most"', "'most'; expected one of all"),
+        ("{work}/model'''", "{wrok}/model'''", "wrok"),
+        ('what = "All voices."', 'waht = "All voices."', "did you mean 'what'"),
+        ('name = "train"', 'name = "corpus"', "two stages are named corpus"),
+        ('work = "work"', 'play = "work"', "work"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_says_why(
+    follow: Callable[[str], Runner], old: str, new: str, message: str
+) -> None:
+    assert old in SMALL
+    with pytest.raises(ConfigError, match=message):
+        follow(SMALL.replace(old, new))

@@ -1,0 +1,80 @@
+"""The recipe of the voices that ship, on seconds of humming and in two updates a stage."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dlpo.bundle import Bundle
+from recipe.recordings import main as resample
+from recipe.run import Runner, core_hours
+from recipe.stages import Recipe, Stage, jobs, read_recipe
+from scripts.humming_corpus import write_corpus
+
+ROOT = Path(__file__).resolve().parents[2]
+VOICES = ("af_heart", "am_michael")
+SPOKEN = ("kokoro", "hibari", "whisper", "speech", "corpus")  # need the teachers
+FEW = {
+    "acoustics": "--set updates=2 --set acoustic_batch=2 --set timing_batch=1",
+    "denoiser": "--set updates=2 --set batch=2",
+    "joint": "--set updates=2 --set batch=2 --set adversarial_from=1",
+    "contour": "--set updates=2 --set reading_updates=1 --set batch=2",
+    "tuned": "--set updates=1 --set sentences=1 --set adversary_warm_up=1"
+    " --set validation_sentences=1",
+    "endings": "--set updates=1",
+}
+
+
+def small(recipe: Recipe) -> Recipe:
+    """Two voices of Kokoro, without the stages that need the teachers."""
+    names = {"lj", *(voice.rpartition("_")[2] for voice in VOICES)}
+    shares = {
+        table: {name: 1 / 3 for name in shares if name.removeprefix("pitch-") in names}
+        for table, shares in recipe.shares.items()
+    }
+    stages = [_small(stage, names) for stage in recipe.stages if stage.name not in SPOKEN]
+    return replace(recipe, stages=tuple(stages), shares=shares)
+
+
+def _small(stage: Stage, names: set[str]) -> Stage:
+    words = f"{stage.command} {FEW.get(stage.name, '')}".replace(",whisper=1", "").split()
+    offered = [at for at, word in enumerate(words) if word == "--voice"]
+    gone = {at + part for at in offered for part in (0, 1) if words[at + 1] not in names}
+    command = " ".join(word for at, word in enumerate(words) if at not in gone)
+    command = command.replace("--whisper {work}/weights/tiny.en", "")
+    needs = tuple(need for need in stage.needs if need not in SPOKEN)
+    return replace(stage, command=command, needs=needs, each=VOICES if stage.each else ())
+
+
+@pytest.mark.full
+def test_the_recipe_of_the_voices_makes_a_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    hum, work = tmp_path / "hum", tmp_path / "work"
+    write_corpus(hum)
+    shutil.copy(hum / "wavs/LJ002-0161.wav", hum / "wavs/LJ002-0001.wav")  # of its room, to train
+    for name in ("metadata.csv", "alignments.tsv"):
+        lines = (hum / name).read_text().splitlines()
+        lines += [line.replace("LJ002-0161", "LJ002-0001") for line in lines if "0161" in line]
+        (hum / name).write_text("\n".join(lines) + "\n")
+    table = (hum / "alignments.tsv").read_bytes()
+    (hum / "alignments.tsv.xz").write_bytes(lzma.compress(table))
+    for voice in VOICES:
+        corpus = work / "corpora" / voice.rpartition("_")[2]
+        resample(hum, corpus)
+        (corpus / "alignments.tsv.xz").write_bytes(lzma.compress(table))
+        (corpus / "not_pitch.txt").write_text("")
+    places = {"work": work, "recordings": hum, "bundle": tmp_path / "bundle"}
+    recipe = read_recipe(ROOT / "recipe/voice.toml", {k: str(v) for k, v in places.items()})
+    runner = Runner(work, jobs(small(recipe)), print)
+    assert runner.run(2)
+    assert not runner.waiting()
+    bundle = Bundle.load(tmp_path / "bundle")
+    assert bundle.manifest.sample_rate_hz == 24_000
+    assert set(bundle.manifest.voices) == {"heart", "lj", "michael"}
+    assert sum(core_hours(runner.attempts()).values()) > 0
