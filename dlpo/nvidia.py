@@ -7,6 +7,7 @@ TensorRT plan builder and the engine that runs the plans.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -14,7 +15,8 @@ from typing import Any, Literal
 
 from dlpo.errors import EngineError, needs
 
-TENSORRT = "11.4.0.106"  # the version our API use was checked against
+TENSORRT = "11.4.0.106"  # the newest version our API use was checked against
+OLDEST_TENSORRT = (10, 9)  # likewise
 INSTALL_TENSORRT = (
     f"pip install tensorrt-cu13=={TENSORRT} tensorrt-cu13-bindings=={TENSORRT} 'cuda-bindings>=13'"
     " --extra-index-url https://pypi.nvidia.com"
@@ -60,7 +62,7 @@ def load_tensorrt() -> ModuleType:
     """The `tensorrt` module, or its bindings if the libraries were installed without it.
 
     Raises:
-        EngineError: it is not installed, its libraries are missing, or it is older than 11.
+        EngineError: it is not installed, its libraries are missing, or it is older than 10.9.
     """
     try:
         try:
@@ -74,9 +76,10 @@ def load_tensorrt() -> ModuleType:
             f"TensorRT can't be loaded ({error}); install NVIDIA's libraries: {INSTALL_TENSORRT}"
         ) from error
     version = getattr(tensorrt, "__version__", None)  # the empty placeholder wheels have none
-    if version is None or int(str(version).split(".")[0]) < 11:
+    known = [] if version is None else re.findall(r"\d+", str(version))[:2]
+    if tuple(map(int, known)) < OLDEST_TENSORRT:
         raise EngineError(
-            f"TensorRT is {version or 'an empty placeholder package'}; expected 11 or newer:"
+            f"TensorRT is {version or 'an empty placeholder package'}; expected 10.9 or newer:"
             f" {INSTALL_TENSORRT}"
         )
     return tensorrt

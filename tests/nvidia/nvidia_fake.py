@@ -6,9 +6,10 @@ and its launch replays. TensorRT: plans are JSON around the ONNX graph, which on
 shapes have to be those of a profile, a profile belongs to one context, tensors live at addresses
 on the device.
 
-`api.json` holds signatures read from the real packages (scripts/tensorrt_stubs/describe.py,
-compared in test_api.py). A method of a fake that the real class does not have can't be defined, a
-call with another number or type of arguments fails, and so does a property that is not there.
+`api.json` and, of the oldest TensorRT, `api-10.9.json` hold signatures read from the real packages
+(scripts/tensorrt_stubs/describe.py, compared in test_api.py). A method of a fake that the real
+class does not have can't be defined, a call with another number or type of arguments fails, and so
+does a property that is not there.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ import numpy as np
 import onnx
 import onnxruntime
 
-API: dict[str, Any] = json.loads((Path(__file__).parent / "api.json").read_text())
+Api = dict[str, Any]
+API: Api = json.loads((Path(__file__).parent / "api.json").read_text())
+OLDEST: Api = json.loads((Path(__file__).parent / "api-10.9.json").read_text())
 Work = Callable[[], None]
 SCRATCH = 4096  # bytes
 
 
-def described(name: str, types: dict[str, type]) -> Callable[[type], type]:
+def _described(api: Api, name: str, types: dict[str, type]) -> Callable[[type], type]:
     """Decorate a fake class of TensorRT with the checks of the real class `name`."""
-    known = API["tensorrt"]["classes"][name]
+    known = api["tensorrt"]["classes"][name]
 
     def decorate(cls: type) -> type:
         for member, value in list(vars(cls).items()):
@@ -91,9 +94,9 @@ def _is(value: object, kind: str, types: dict[str, type]) -> bool:
     if kind in types:
         return isinstance(value, types[kind])
     match kind:
-        case "SupportsInt":
+        case "SupportsInt" | "int":
             return hasattr(value, "__int__")
-        case "Buffer":
+        case "Buffer" | "buffer":
             return isinstance(value, bytes | bytearray | memoryview)
         case "Dims":
             return isinstance(value, tuple | list) and all(type(n) is int for n in value)
@@ -102,9 +105,9 @@ def _is(value: object, kind: str, types: dict[str, type]) -> bool:
     return False
 
 
-def enumeration(name: str, part: str = "tensorrt") -> type[enum.IntEnum]:
+def enumeration(api: Api, name: str, part: str = "tensorrt") -> type[enum.IntEnum]:
     """An enumeration with the real names and values."""
-    values: dict[str, int] = API[part]["enums"][name]
+    values: dict[str, int] = api[part]["enums"][name]
     made: type[enum.IntEnum] = enum.IntEnum(name, values)
     return made
 
@@ -123,9 +126,9 @@ def function(name: str, implementation: Callable[..., tuple[Any, ...]]) -> Calla
     return call
 
 
-Error: Any = enumeration("cudaError_t", "cuda")
-Kind: Any = enumeration("cudaMemcpyKind", "cuda")
-CaptureMode: Any = enumeration("cudaStreamCaptureMode", "cuda")
+Error: Any = enumeration(API, "cudaError_t", "cuda")
+Kind: Any = enumeration(API, "cudaMemcpyKind", "cuda")
+CaptureMode: Any = enumeration(API, "cudaStreamCaptureMode", "cuda")
 OK = (Error.cudaSuccess,)
 
 
@@ -296,14 +299,15 @@ class Faults:
         self.settings: list[dict[str, Any]] = []
 
 
-def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
+def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleType:
     """What `import tensorrt` gives on a machine with this device."""
+    described = functools.partial(_described, api)
     module = types.ModuleType("tensorrt")
     kinds: dict[str, type] = {}
-    for name in API["tensorrt"]["enums"]:
-        kinds[name] = enumeration(name)
+    for name in api["tensorrt"]["enums"]:
+        kinds[name] = enumeration(api, name)
         setattr(module, name, kinds[name])
-    module.__version__ = API["tensorrt"]["version"]
+    module.__version__ = api["tensorrt"]["version"]
     flags: Any = kinds["BuilderFlag"]
     strategies: Any = kinds["ExecutionContextAllocationStrategy"]
 
@@ -369,6 +373,8 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
             self._logger = logger
 
         def create_network(self, flags: int = 0) -> Any:
+            typed: Any = kinds["NetworkDefinitionCreationFlag"]
+            assert flags == 1 << typed.STRONGLY_TYPED, "10.x would choose types by itself"
             return INetworkDefinition()
 
         def create_builder_config(self) -> Any:
@@ -520,7 +526,7 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
             plan = json.loads(bytes(serialized_engine))
             return ICudaEngine()._of(plan)
 
-    for name in API["tensorrt"]["classes"]:
+    for name in api["tensorrt"]["classes"]:
         setattr(module, name, kinds[name])
     return module
 
@@ -528,11 +534,11 @@ def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
 class FakeNvidia:
     """The device and what goes wrong on it; the modules are those that the product imports."""
 
-    def __init__(self) -> None:
+    def __init__(self, api: Api = API) -> None:
         self.device = Device()
         self.faults = Faults()
         self.cuda = self.device.module()
-        self.tensorrt = tensorrt_module(self.device, self.faults)
+        self.tensorrt = tensorrt_module(self.device, self.faults, api)
 
     @property
     def modules(self) -> dict[str, types.ModuleType]:

@@ -31,12 +31,16 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Variables of a process that can import the real bindings."""
     if importlib.util.find_spec("tensorrt_libs") is not None:
         return dict(os.environ)  # the real libraries are here
+    return with_stubs(tmp_path_factory.mktemp("stubs"), 11)
+
+
+def with_stubs(folder: Path, version: int) -> dict[str, str]:
+    """Variables of a process that finds libraries of that TensorRT, which do nothing."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("needs a C compiler for the stub libraries")
-    folder = tmp_path_factory.mktemp("stubs")
     for name in LIBRARIES:
-        library = folder / f"lib{name}.so.11"
+        library = folder / f"lib{name}.so.{version}"
         subprocess.run([compiler, "-shared", "-fPIC", "-o", library, STUBS / "stub.c"], check=True)
     paths = [str(folder), os.environ.get("LD_LIBRARY_PATH", "")]
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(filter(None, paths))}
@@ -51,6 +55,21 @@ def python(environment: dict[str, str], *arguments: str | Path) -> str:
 
 def test_recorded_api_is_that_of_the_real_packages(environment: dict[str, str]) -> None:
     recorded = Path(__file__).parent / "api.json"
+
+    real = python(environment, STUBS / "describe.py", recorded)
+
+    assert json.loads(real) == json.loads(recorded.read_text())
+
+
+@pytest.mark.full
+def test_recorded_api_of_the_oldest_is_real(tmp_path: Path) -> None:
+    package = "tensorrt-cu12-bindings==10.9.0.34"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+    fetched = subprocess.run([*install, tmp_path / "site", package], check=False)
+    if fetched.returncode:
+        pytest.skip(f"needs {package} from a package index")
+    environment = with_stubs(tmp_path, 10) | {"PYTHONPATH": str(tmp_path / "site")}
+    recorded = Path(__file__).parent / "api-10.9.json"
 
     real = python(environment, STUBS / "describe.py", recorded)
 

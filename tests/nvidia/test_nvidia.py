@@ -53,7 +53,11 @@ def test_missing_tensorrt_says_where_to_get_it(
 
 @pytest.mark.parametrize(
     ("version", "match"),
-    [("10.9.0.34", "TensorRT is 10.9.0.34; expected 11"), (None, "empty placeholder package")],
+    [
+        ("10.8.0.43", r"TensorRT is 10\.8\.0\.43; expected 10\.9"),
+        ("10.0.0b6", r"expected 10\.9"),
+        (None, "empty placeholder package"),
+    ],
 )
 def test_older_or_empty_tensorrt_is_refused(
     monkeypatch: pytest.MonkeyPatch, version: str | None, match: str

@@ -88,7 +88,8 @@ def _parse(trt: ModuleType, model: onnx.ModelProto, logger: Any) -> tuple[Any, A
         builder = trt.Builder(logger)
     except TypeError as error:  # the bindings raise it for a null pointer
         raise _failed(name, logger, "TensorRT can't start; is there a GPU and a driver?") from error
-    network = builder.create_network()
+    typed = trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED  # 11 knows nothing else
+    network = builder.create_network(1 << int(typed))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model.SerializeToString()):
         raise BundleError(f"{name}: TensorRT refuses it:{_parser_errors(parser)}")
