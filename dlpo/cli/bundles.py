@@ -25,7 +25,7 @@ _of_checkpoint, _of_bundle = (
     partial(typer.Option, rich_help_panel=panel)
     for panel in ("For checkpoints", "For checkpoints and bundles")
 )
-_STEPS = [1, 2, 3, 4, 6]  # typer shows it as the default
+_STEPS = (1, 2, 3, 4, 6)
 
 
 def register(app: typer.Typer) -> None:
@@ -47,8 +47,12 @@ def export(
         Path | None, typer.Option(help="Bundle to write: a directory or a .dlpo file.")
     ] = None,
     steps: Annotated[
-        list[int], _of_checkpoint(help="Reverse steps to offer; repeatable.")
-    ] = _STEPS,
+        list[int] | None,
+        _of_bundle(
+            help="Reverse steps to offer; repeatable. Default for checkpoints:"
+            f" {', '.join(map(str, _STEPS))}. For bundles: those to build plans for."
+        ),
+    ] = None,
     default_steps: Annotated[int, _of_checkpoint(help="Default number of reverse steps.")] = 3,
     schedule: Annotated[str, _of_checkpoint(help="Noise schedule.")] = "cosine",
     eta: Annotated[float, _of_checkpoint(min=0, max=1, help="0 = DDIM, 1 = ancestral.")] = 0.0,
@@ -88,6 +92,13 @@ def export(
     tensorrt: Annotated[
         bool, _of_bundle("--tensorrt", help="Build TensorRT plans on this machine.")
     ] = False,
+    frames: Annotated[
+        list[int] | None,
+        _of_bundle(help="Longest windows of the plans, in frames; ascending, repeatable."),
+    ] = None,
+    batch: Annotated[
+        list[int] | None, _of_bundle(help="Windows per call of the plans; likewise.")
+    ] = None,
     check_tensorrt: Annotated[
         bool,
         _of_bundle(
@@ -101,6 +112,7 @@ def export(
     --precision and the TensorRT options also take a bundle, so a GPU machine needs no checkpoint.
     """
     wanted: Any
+    options: Any
     checkpoint = Path(source)
     if (checkpoint / "checkpoint.json").exists():
         if out is None:
@@ -113,7 +125,7 @@ def export(
             config = load_checkpoint(checkpoint).config
             wanted = tuple(precision or usual_precisions(config))  # ExportOptions checks them
             options = ExportOptions(
-                steps=tuple(steps),
+                steps=tuple(steps or _STEPS),
                 default_steps=default_steps,
                 schedule=schedule,
                 eta=eta,
@@ -149,8 +161,9 @@ def export(
             from dlpo_export.tensorrt.options import TensorrtOptions
             from dlpo_export.tensorrt.plans import add_plans
 
-            wanted = tuple(precision) if precision else None  # TensorrtOptions checks them
-            add_plans(bundle, out, TensorrtOptions(precisions=wanted))
+            given = {"steps": steps, "precisions": precision, "frames": frames, "batch": batch}
+            options = {name: tuple(values) for name, values in given.items() if values}
+            add_plans(bundle, out, TensorrtOptions(**options))  # which checks them
             typer.echo(out)
         if check_tensorrt:
             from dlpo_export.tensorrt.check import check_tensorrt as check
