@@ -22,6 +22,7 @@ class DistillMOS(WaveformJudge):
     """
 
     name = "DistillMOS"
+    window = 122_880
 
     def __init__(self) -> None:
         """Load the network and its weights.

@@ -7,6 +7,7 @@ Metric to Evaluate Noise Suppressors, ICASSP 2021.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from dlpo.judges.judge import Scores, Waveform, listen_at, mel_bands, require
 from dlpo.judges.onnx_graph import open_graph
+from dlpo.operating_system import usable_cores
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW = 144_160  # samples: 9.01 s, what the published script feeds
@@ -40,13 +42,13 @@ class Dnsmos:
         self._input = self._session.get_inputs()[0].name
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        """See `Judge.score`. A clip shorter than a window is repeated."""
-        return np.array(
-            [
-                float(self._session.run(None, {self._input: self._windows(waveform)})[0].mean())
-                for waveform in listen_at(SAMPLE_RATE, waveforms, sample_rate_hz)
-            ]
-        )
+        """See `Judge.score`, a thread for each core. A clip shorter than a window is repeated."""
+        heard = listen_at(SAMPLE_RATE, waveforms, sample_rate_hz)
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            return np.array(list(pool.map(self._score_one, heard)))
+
+    def _score_one(self, waveform: Waveform) -> float:
+        return float(self._session.run(None, {self._input: self._windows(waveform)})[0].mean())
 
     def _windows(self, waveform: Waveform) -> NDArray[np.float32]:
         """(T,) -> (windows, 900, 120), mel decibels below the loudest cell, (dB + 40) / 40."""

@@ -92,19 +92,56 @@ class WaveformJudge:
     sample_rate_hz = 16_000
     takes_bfloat16 = True
     network: Any
+    window: int | None = None
+    """samples to which the network itself pads a shorter clip; those can be scored together"""
+    clips_at_once = 64
+    """of those, on a GPU; a CPU gains nothing"""
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:
-        """See `Judge.score`."""
+        """See `Judge.score`; on a GPU, where torch can use one."""
         import torch
 
+        device = judging_device()
+        network = self.network.to(device)
         heard = listen_at(self.sample_rate_hz, waveforms, sample_rate_hz)
+        at_once = 1 if device.type == "cpu" else self.clips_at_once
         with torch.inference_mode():
-            return np.array([float(self.network(torch.from_numpy(one)[None])) for one in heard])
+            scores = [
+                network(torch.from_numpy(batch).to(device)).reshape(-1).double().cpu()
+                for batch in self.batches(heard, at_once)
+            ]
+        return np.concatenate(scores) if scores else np.zeros(0)
+
+    def batches(self, heard: Sequence[Waveform], at_once: int) -> Iterator[NDArray[np.float32]]:
+        """(N, T) of clips in their order: up to `at_once` that fit the window, others alone."""
+        group: list[Waveform] = []
+        for clip in heard:
+            fits = self.window is not None and len(clip) <= self.window and at_once > 1
+            if group and (not fits or len(group) == at_once):
+                yield self._padded(group)
+                group = []
+            if fits:
+                group.append(clip)
+            else:
+                yield clip[None]
+        if group:
+            yield self._padded(group)
+
+    def _padded(self, clips: Sequence[Waveform]) -> NDArray[np.float32]:
+        assert self.window is not None
+        return np.stack([np.pad(clip, (0, self.window - len(clip))) for clip in clips])
 
     def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
         """See `GradientJudge`; the text is ignored."""
-        score: Tensor = self.network(waveform[None])
+        score: Tensor = self.network.to(waveform.device)(waveform[None])
         return score.reshape(())
+
+
+def judging_device() -> Any:
+    """The `torch.device` that judges' networks run on: a GPU, if torch can use one."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Recognizer(Protocol):

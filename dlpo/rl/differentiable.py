@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlpo.errors import needs
-from dlpo.judges.judge import GradientJudge
+from dlpo.judges.judge import GradientJudge, WaveformJudge, judging_device
 from dlpo.rl.augmentation import augment
 from dlpo.rl.noise import Key
 from dlpo.training.processes import bfloat16_is_faster
@@ -67,12 +67,13 @@ class DifferentiableJudge:
     """A judge of the waveforms themselves, as a `DifferentiableReward`.
 
     Args:
-        judge: on the CPU; its weights are frozen.
+        judge: its weights are frozen.
         from_hz: sample rate of the waveforms.
     """
 
     def __init__(self, judge: GradientJudge, from_hz: int) -> None:
         self.judge = judge
+        self.device = judging_device() if isinstance(judge, WaveformJudge) else torch.device("cpu")
         self.bfloat16 = judge.takes_bfloat16 and bfloat16_is_faster()
         rate_hz = judge.sample_rate_hz
         self.resample = None if rate_hz == from_hz else SpectralResampler(from_hz, rate_hz)
@@ -83,12 +84,12 @@ class DifferentiableJudge:
         """(B, T), (B,) -> (B,) scores, clip by clip, each at its own length; no randomness."""
         scores = []
         for waveform, length, text in zip(waveforms, samples.tolist(), texts, strict=True):
-            heard = waveform[:length].cpu()
+            heard = waveform[:length].to(self.device)
             if self.resample is not None:
                 heard = self.resample(heard)
             if heard.requires_grad:
                 heard.register_hook(_defined)
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
                 score = self.judge.score_with_gradient(heard, text)
             scores.append(score.float().to(waveforms.device))
         return torch.stack(scores)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from dlpo.errors import CheckpointError, InputError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS
@@ -54,6 +55,16 @@ def recording(clip_id: str) -> Waveform:
 
 def first_test_clips() -> list[Waveform]:
     return [recording(f"LJ002-{number:04d}") for number in range(161, 169)]
+
+
+def test_clips_scored_together_score_as_alone() -> None:
+    judge, clips = DistillMOS(), [noise(s, seed) for seed, s in enumerate((1.0, 9.0, 2.0, 0.5))]
+    heard = listen_at(judge.sample_rate_hz, clips, RATE)
+    batches = list(judge.batches(heard, 3))
+    assert [batch.shape[0] for batch in batches] == [1, 1, 2]
+    with torch.inference_mode():
+        together = [float(x) for b in batches for x in judge.network(torch.from_numpy(b))]
+    assert together == pytest.approx(judge.score(clips, RATE), abs=1e-3)
 
 
 @pytest.mark.full

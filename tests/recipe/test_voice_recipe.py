@@ -61,8 +61,9 @@ def test_the_recipe_of_the_voices_makes_a_bundle(
     for name in ("metadata.csv", "alignments.tsv"):
         lines = (hum / name).read_text().splitlines()
         lines += [line.replace("LJ002-0161", "LJ002-0001") for line in lines if "0161" in line]
-        held_out = ("LJ002-0161", "LJ002-0181")  # no prompt has their text
-        lines = [line.replace(".", "!") if line.startswith(held_out) else line for line in lines]
+        for at, line in enumerate(lines):  # no prompt has the words of what is held out
+            if line.startswith(("LJ002-0161", "LJ002-0181")):
+                lines[at] = line.replace("Hum,", "Ham,").replace("hum:1-4", "ham:1-4")
         (hum / name).write_text("\n".join(lines) + "\n")
     table = (hum / "alignments.tsv").read_bytes()
     (hum / "alignments.tsv.xz").write_bytes(lzma.compress(table))
