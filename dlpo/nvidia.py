@@ -16,7 +16,7 @@ from typing import Any, Literal
 from dlpo.errors import EngineError, needs
 
 TENSORRT = "11.4.0.106"  # the newest version our API use was checked against
-OLDEST_TENSORRT = (10, 9)  # likewise
+OLDEST_TENSORRT = (10, 9)  # checked too
 INSTALL_TENSORRT = (
     f"pip install tensorrt-cu13=={TENSORRT} tensorrt-cu13-bindings=={TENSORRT} 'cuda-bindings>=13'"
     " --extra-index-url https://pypi.nvidia.com"

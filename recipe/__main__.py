@@ -18,7 +18,7 @@ import typer
 
 from dlpo.errors import DlpoError
 from recipe.run import Runner, core_hours
-from recipe.stages import jobs, read_recipe
+from recipe.stages import jobs, needed, read_recipe
 
 File = Annotated[Path, typer.Argument(metavar="RECIPE", help="TOML, such as recipe/voice.toml.")]
 Places = Annotated[
@@ -28,22 +28,27 @@ Places = Annotated[
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
 
 
-def _open(file: Path, given: Sequence[str] | None) -> Runner:
+def _open(file: Path, given: Sequence[str] | None, stages: Sequence[str] | None = None) -> Runner:
     pairs = [place.partition("=") for place in given or ()]
     if wrong := ["".join(pair) for pair in pairs if not (pair[1] and pair[2])]:
         raise typer.BadParameter(f"--place is {wrong[0]!r}; expected NAME=FOLDER")
     recipe = read_recipe(file, {name: folder for name, _, folder in pairs})
-    return Runner(Path(recipe.places["work"]), jobs(recipe), typer.echo)
+    todo = jobs(recipe)
+    todo = needed(todo, stages) if stages else todo
+    return Runner(Path(recipe.places["work"]), todo, typer.echo)
 
 
 @app.command()
 def run(
     file: File,
     place: Places = None,
+    stage: Annotated[
+        list[str] | None, typer.Option(help="Only this one and what it needs; repeatable.")
+    ] = None,
     at_once: Annotated[int, typer.Option("--jobs", min=1, help="Jobs at a time.")] = 1,
 ) -> None:
     """Run all that is left; again after an interruption."""
-    runner = _open(file, place)
+    runner = _open(file, place, stage)
     finished = runner.run(at_once)
     hours = core_hours(runner.attempts())
     typer.echo(f"{sum(hours.values()):.1f} core-hours so far")

@@ -7,6 +7,7 @@ processor and wall time in seconds.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import signal
@@ -151,15 +152,19 @@ class Runner:
             spent = round(cpu_s, 1)
             return Attempt(job.name, job.sha256, current_commit(), began, ended, spent, took)
 
+        ends, in_time = clock + (job.stage.seconds or math.inf), True
         while process.returncode is None:
             cpu_s = max(cpu_s, _cpu_s(process.pid))
             held.write_text(json.dumps(asdict(attempt("lost"))))
             try:
-                process.wait(LOOK_S)
+                process.wait(min(LOOK_S, max(0.1, ends - time.monotonic())))
             except subprocess.TimeoutExpired:
-                continue
+                if in_time and time.monotonic() >= ends:
+                    in_time = False
+                    process.send_signal(signal.SIGINT)
         del self._processes[job.name]
-        good = process.returncode == 0 and job.makes.exists()
+        saved = not in_time and not self._stopping.is_set()
+        good = job.makes.exists() and (saved or process.returncode == 0)
         one = attempt("done" if good else "stopped" if self._stopping.is_set() else "failed")
         self._write(one)
         held.unlink()

@@ -18,7 +18,7 @@ import hashlib
 import json
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -43,6 +43,8 @@ class Stage:
     """which table of shares its `--data` come from"""
     each: tuple[str, ...] = ()
     """{voice}, as the teacher names it (`af_heart`), and {speaker} (`heart`) of each run"""
+    seconds: float = 0.0
+    """after which it has to save and stop, and what it has made counts as done; 0: never"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +131,26 @@ def jobs(recipe: Recipe) -> list[Job]:
             names = {**recipe.places, "voice": voice, "speaker": voice.rpartition("_")[2]}
             words = _filled(stage, stage.command, names) + _data(shares, names)
             makes = " ".join(_filled(stage, stage.makes, names))
-            what = [stage.command, voice, shares, [job.sha256 for job in needed]]
+            what = [stage.command, voice, shares, stage.seconds, [job.sha256 for job in needed]]
             sha256 = hashlib.sha256(json.dumps(what).encode()).hexdigest()
             needs = tuple(job.name for job in needed)
             made.append(Job(stage, voice, words, Path(makes), needs, sha256))
     return made
+
+
+def needed(todo: Sequence[Job], names: Sequence[str]) -> list[Job]:
+    """The jobs of some stages, and those that they need.
+
+    Raises:
+        ConfigError: there is no such stage.
+    """
+    known = dict.fromkeys(job.stage.name for job in todo)
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"no stage is named {unknown[0]}; expected one of {', '.join(known)}")
+    wanted = {job.name for job in todo if job.stage.name in names}
+    for job in reversed(todo):  # each needs what stands before it
+        wanted |= set(job.needs) if job.name in wanted else set()
+    return [job for job in todo if job.name in wanted]
 
 
 def _filled(stage: Stage, text: str, names: Mapping[str, str]) -> tuple[str, ...]:

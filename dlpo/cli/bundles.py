@@ -97,7 +97,7 @@ def export(
         _of_bundle(help="Longest windows of the plans, in frames; ascending, repeatable."),
     ] = None,
     batch: Annotated[
-        list[int] | None, _of_bundle(help="Windows per call of the plans; likewise.")
+        list[int] | None, _of_bundle(help="Windows per call of the plans, too.")
     ] = None,
     check_tensorrt: Annotated[
         bool,

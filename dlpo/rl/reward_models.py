@@ -178,9 +178,17 @@ def load_reward_models(
     return RewardModels(
         build_reward(plan.rewards, sources),
         held_out_judges(tuple(plan.rewards), sources),
-        PocketSphinx(),
+        _recognizer(),
         differentiable,
     )
+
+
+def _recognizer() -> Recognizer | None:
+    try:
+        return PocketSphinx()
+    except MissingExtraError as error:
+        log.warning("word errors are not measured: %s", error)
+        return None
 
 
 def held_out_judges(rewards: Sequence[str], sources: RewardSources) -> list[Reward]:

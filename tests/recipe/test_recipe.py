@@ -15,7 +15,7 @@ import pytest
 
 from dlpo.errors import ConfigError
 from recipe.run import LOG, RUNNING, Attempt, Runner, core_hours
-from recipe.stages import jobs, read_recipe
+from recipe.stages import jobs, needed, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(' '.join(sys.argv[2:]))"
@@ -138,6 +138,33 @@ def test_an_interrupted_run_stops_its_command_and_goes_on(tmp_path: Path) -> Non
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
     lines = [json.loads(line) for line in (work / LOG).read_text().splitlines()]
     assert [line["ended"] for line in lines] == ["stopped", "done"]
+
+
+def test_a_stage_with_a_time_limit_saves_and_is_done(
+    follow: Callable[[str], Runner], tmp_path: Path
+) -> None:
+    (tmp_path / "long.py").write_text(
+        "import pathlib, sys, time\n"
+        "try: time.sleep(600)\n"
+        "except KeyboardInterrupt: pathlib.Path(sys.argv[1]).touch()\n"
+    )
+    limited = follow(
+        f'[places]\nwork = "{tmp_path}/work"\n[[stages]]\nname = "long"\nwhat = "Long."\n'
+        f'seconds = 1.5\ncommand = "python {tmp_path}/long.py {{work}}/made"\n'
+        'makes = "{work}/made"\n'
+    )
+    assert limited.run(1)
+    assert [one.ended for one in limited.attempts()] == ["done"]
+
+
+def test_a_stage_brings_what_it_needs_and_no_more(follow: Callable[[str], Runner]) -> None:
+    todo = follow(SMALL + SMALL[SMALL.index("[[stages]]") :].replace('name = "', 'name = "b-')).todo
+    names = [job.name for job in needed(todo, ["train"])]
+    assert names == [
+        "speech af_ann", "speech am_ben", "corpus af_ann", "corpus am_ben", "train",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="no stage is named tarin"):
+        needed(todo, ["tarin"])
 
 
 def test_time_of_a_lost_attempt_counts(follow: Callable[[str], Runner], tmp_path: Path) -> None:

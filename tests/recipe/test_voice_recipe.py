@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VOICES = ("af_heart", "am_michael")
 SPOKEN = ("kokoro", "hibari", "whisper", "speech", "corpus")  # need the teachers
 FEW = {
-    "acoustics": "--set updates=2 --set acoustic_batch=2 --set timing_batch=1",
+    # until clips last long enough to be judged
+    "acoustics": "--set updates=60 --set acoustic_batch=2 --set timing_batch=2 --set warmup=5",
     "denoiser": "--set updates=2 --set batch=2",
     "joint": "--set updates=2 --set batch=2 --set adversarial_from=1",
     "contour": "--set updates=2 --set reading_updates=1 --set batch=2",
