@@ -44,6 +44,7 @@ MAX_OPEN = 1_000  # streams of open services, such as health watches, at a time;
 OPEN_SHARE = 0.25  # of them that one address may hold
 STARTS_PER_TURN = 4  # calls started per turn of the event loop; replies wait for no more than those
 
+STATUS_DELAY_S = 0.02  # before an error's status is sent
 T = TypeVar("T")
 _CODES: dict[Any, str] = {
     key: code.name for code in grpc.StatusCode for key in (code, code.value[0])
@@ -183,6 +184,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     raise
                 except Exception as error:
                     self._scope.count_failure(error)
+                    # A caller that has reset its call is noticed meanwhile, which cancels this.
+                    # grpc.aio leaks a status that it can't send (grpc#43360, seen with 1.85.1).
+                    await asyncio.sleep(STATUS_DELAY_S)
                     try:
                         path = self._field_paths.get(service, same_path)
                         await abort(context, error, partial(path, request=request))

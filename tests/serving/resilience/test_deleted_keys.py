@@ -13,11 +13,16 @@ import pytest
 
 from dlpo.v1 import speech_pb2
 from dlpo_serving.client import SpeechClient
+from dlpo_serving.client.errors import CallError
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.rpc import interceptor
 from tests.callers import PATIENT, WAIT_S, Conversation
 
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input?output_format=pcm_24000"
+RST_STREAM = 3
+STREAM = "/dlpo.v1.SpeechService/StreamSynthesize"
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
 
 
@@ -116,3 +121,24 @@ def test_a_grpc_call_of_a_deleted_key_takes_no_more_text(guarded: Guarded, proto
         list(call)
     sent.put(None)
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_call_that_was_reset_is_sent_no_status(
+    guarded: Guarded, raw_http2: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = list[Exception]()
+    abort = interceptor.abort
+
+    async def counted(context: Any, error: Exception, *more: Any) -> None:
+        sent.append(error)
+        await abort(context, error, *more)
+
+    monkeypatch.setattr(interceptor, "abort", counted)
+    monkeypatch.setattr(interceptor, "STATUS_DELAY_S", 1.0)
+    connection = raw_http2(guarded.server.address)
+    for number in range(200):
+        connection.begin(STREAM, 2 * number + 1)
+        connection.send(RST_STREAM, 0, 2 * number + 1, (8).to_bytes(4))
+    with SpeechClient(guarded.server.address) as stranger, pytest.raises(CallError):
+        stranger.speak(SpeechRequest("No key."), timeout_s=WAIT_S)
+    assert len(sent) == 1
