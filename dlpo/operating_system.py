@@ -24,6 +24,7 @@ _os: Any = os  # for what a type checker would miss on another system
 
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
 OVERTIME = 124  # exit code after the wall time of `limit_this_process`, that of timeout(1)
+LOWEST_PRIORITY = 19  # of nice(1)
 OPEN_MAX = 10_240  # files; macOS reports no upper limit, but refuses more than this
 
 
@@ -89,9 +90,14 @@ def is_quiet(descriptor: int, seconds: float) -> bool:
 
 
 def lower_priority(niceness: int) -> None:
-    """Lower this thread's priority; only Linux's scheduler treats threads as processes."""
+    """Lower this thread's priority by so much; only Linux treats threads as processes here.
+
+    A process that was started with a lower priority may not raise it again, unless it is root's.
+    """
     if hasattr(os, "sched_getaffinity"):
-        _os.setpriority(_os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        thread = threading.get_native_id()
+        before = _os.getpriority(_os.PRIO_PROCESS, thread)
+        _os.setpriority(_os.PRIO_PROCESS, thread, min(LOWEST_PRIORITY, before + niceness))
 
 
 def lift_file_limit() -> None:

@@ -15,12 +15,13 @@ from typing import cast
 
 from dlpo.bundle import Bundle
 from dlpo.errors import BundleError, EngineError
-from dlpo.operating_system import ended_for_time, limit_this_process
+from dlpo.operating_system import ended_for_time, limit_this_process, lower_priority
 from dlpo_serving.engines import EnginePrecision
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.job import compute_unit
 from dlpo_serving.voices import open_voice
 
+NICENESS = 10  # streams that play come first
 PROCESSOR_S = 60  # for loading a voice and saying a word; the shipped voices take 2
 WALL_S = 120  # the same, where processor time can't be limited
 MEMORY_BYTES = 4 << 30  # the shipped voices take less than 0.4
@@ -68,6 +69,7 @@ def _reason(code: int, output: str) -> str:
 
 def main(path: str, precision: str) -> None:
     """Speak with each number of steps; exits with `SAME_HERE` after an error of the files."""
+    lower_priority(NICENESS)
     limit_this_process(PROCESSOR_S, MEMORY_BYTES, WALL_S)
     threading.Thread(target=_end_with_server, daemon=True).start()
     try:

@@ -145,3 +145,20 @@ def test_keys_are_made_and_needed(system: str, tmp_path: Path) -> None:
             stranger.speak(SpeechRequest(TEXT), timeout_s=WAIT_S)
         with SpeechClient(server.address, token=token) as alice:
             assert alice.speak(SpeechRequest(TEXT), timeout_s=WAIT_S).audio
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's threads have priorities")
+def test_priority_is_lowered_from_what_it_was() -> None:
+    program = (
+        "import os\n"
+        "from dlpo.operating_system import lower_priority\n"
+        "before = os.nice(4)\n"
+        "lower_priority(5)\n"
+        "print(os.nice(0) - before)\n"
+        "lower_priority(50)\n"
+        "print(os.nice(0))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["5", "19"]
