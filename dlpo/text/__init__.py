@@ -1,4 +1,4 @@
-"""From text to phonemes: normalization, sentences, pronunciations. numpy and the lexicon only."""
+"""From text to phonemes: normalization, sentences, pronunciations. Needs Python alone."""
 
 from __future__ import annotations
 

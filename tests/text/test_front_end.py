@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from dlpo.errors import InputError, TextError
@@ -177,3 +180,21 @@ def test_a_text_that_begins_with_speak_is_ssml_and_comes_whole() -> None:
     assert FRONT_END.process("Say <speak>.").sentences[0].normalized == "say speak"
     with pytest.raises(TextError, match="in pieces"):
         TextFeed(FRONT_END).push(document)
+
+
+def test_text_needs_python_alone() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('numpy', 'rich', 'typer', 'packaging', 'gruut_lang_en'):\n"
+        "    sys.modules[name] = None\n"
+        "from dlpo.text import TextFrontEnd\n"
+        "for sentence in TextFrontEnd().process(sys.argv[1]).sentences:\n"
+        "    print(*(' '.join(word.phonemes) for word in sentence.words), sep=', ')\n"
+    )
+    text = "Dr. Smithereen's blorptang costs $3.50. Frobnicators, quoxily, don't."
+    alone = subprocess.run(
+        [sys.executable, "-c", program, text], capture_output=True, text=True, check=True
+    )
+    sentences = TextFrontEnd().process(text).sentences
+    here = [", ".join(" ".join(word.phonemes) for word in one.words) for one in sentences]
+    assert alone.stdout.splitlines() == here

@@ -1,23 +1,36 @@
 """Phonemes of a word that no dictionary knows, by a small net over its letters.
 
 Two bidirectional GRU layers and two slots per letter, each a phoneme or nothing; trained on CMUdict
-by scripts/train_letter_to_sound.py. About half a millisecond a word.
+by scripts/train_letter_to_sound.py. The standard library is enough, where a letter takes
+milliseconds; with numpy, a fraction of one.
 """
 
 from __future__ import annotations
 
+import ast
+import math
+import struct
+import zipfile
+from collections.abc import Sequence
+from itertools import repeat
+from operator import add, mul, sub
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from dlpo.text.symbols import ENGLISH
+
+try:
+    import numpy as np
+except ModuleNotFoundError:  # in a browser
+    np = None  # type: ignore[assignment]
 
 LETTERS = "^abcdefghijklmnopqrstuvwxyz'$"  # a word is delimited by ^ and $
 SLOTS = 2  # most phonemes per letter
 _PIECE = 24  # letters; a longer run is read in pieces, as no English word has that many
+_NPY = b"\x93NUMPY\x01\x00"
 
-Array = npt.NDArray[np.float32]
+Vector = Any  # an array (N,) of numpy, or a _List
+Matrix = Any  # an array (R, C), or R lists
 
 
 class LetterToSound:
@@ -27,9 +40,14 @@ class LetterToSound:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        source = path or Path(__file__).with_suffix(".npz")
-        with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            self._weights = {name: archive[name].astype(np.float32) for name in archive.files}
+        weights = _read_arrays(path or Path(__file__).with_suffix(".npz"))
+        self._embedding, self._output = weights["embedding"], weights["output_weight"]
+        self._output_bias = weights["output_bias"]
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        self._layers = [
+            [[weights[f"gru{layer}_{name}"][direction] for name in names] for direction in (0, 1)]
+            for layer in (0, 1)
+        ]
 
     def phonemes(self, word: str) -> tuple[str, ...]:
         """Letters a-z and apostrophes, at least one letter -> ARPAbet with one primary stress."""
@@ -39,49 +57,109 @@ class LetterToSound:
 
     def _piece(self, letters: str) -> list[str]:
         """One piece of a word -> its phonemes, with the most probable vowel stressed."""
-        logits = self.logits(letters)  # (slots, phonemes and blank)
-        best = logits.argmax(axis=-1)
-        fresh = np.diff(best, prepend=-1) != 0
-        slots = np.flatnonzero(fresh & (best < len(ENGLISH)))
-        spoken = [ENGLISH[best[slot]] for slot in slots]
+        slots = self.logits(letters)
+        best = [max(range(len(slot)), key=slot.__getitem__) for slot in slots]
+        fresh = (i for i, phoneme in enumerate(best) if not i or phoneme != best[i - 1])
+        said = [i for i in fresh if best[i] < len(ENGLISH)]
+        spoken = [ENGLISH[best[i]] for i in said]
         vowels = [index for index, phoneme in enumerate(spoken) if phoneme[-1].isdigit()]
         if vowels and not any(spoken[index].endswith("1") for index in vowels):
-            index = max(vowels, key=lambda i: logits[slots[i], ENGLISH.index(spoken[i][:-1] + "1")])
+            index = max(vowels, key=lambda i: slots[said[i]][ENGLISH.index(spoken[i][:-1] + "1")])
             spoken[index] = spoken[index][:-1] + "1"
         return spoken
 
-    def logits(self, letters: str) -> Array:
-        """Letters -> (SLOTS * (letters + 2), phonemes and blank) float32, not normalized."""
-        weights = self._weights
-        hidden = weights["embedding"][[LETTERS.index(letter) for letter in f"^{letters}$"]]
-        for layer in (0, 1):
-            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            hidden = bidirectional_gru(hidden, *(weights[f"gru{layer}_{name}"] for name in names))
-        logits: Array = hidden[:, None] @ weights["output_weight"].T + weights["output_bias"]
-        return logits.reshape(-1, len(ENGLISH) + 1)
+    def logits(self, letters: str) -> list[list[float]]:
+        """Letters -> SLOTS * (letters + 2) lists of phonemes and blank, not normalized."""
+        hidden = [self._embedding[LETTERS.index(letter)] for letter in f"^{letters}$"]
+        for forward, backward in self._layers:
+            ahead, back = gru(hidden, *forward), gru(hidden[::-1], *backward)[::-1]
+            hidden = [_joined(one, other) for one, other in zip(ahead, back, strict=True)]
+        size, slots = len(ENGLISH) + 1, list[list[float]]()
+        for one in hidden:
+            both = list(_times(self._output, one) + self._output_bias)
+            slots += [both[slot * size : (slot + 1) * size] for slot in range(SLOTS)]
+        return slots
 
 
-def bidirectional_gru(
-    inputs: Array, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array
-) -> Array:
-    """inputs (L, C) -> (L, 2H): both directions at once, gates in torch's order r, z, n.
+def gru(
+    inputs: Sequence[Vector], weight_ih: Matrix, weight_hh: Matrix, bias_ih: Vector, bias_hh: Vector
+) -> list[Vector]:
+    """L inputs (C,) -> L states (H,); gates in torch's order r, z, n.
 
-    weight_ih (2, 3H, C), weight_hh (2, 3H, H), biases (2, 3H): forward, then backward.
-    Reference: the equations of torch.nn.GRU. All products are of one row with a matrix: for more
-    rows BLAS wakes its threads, which costs ten times the work itself on a busy machine.
+    weight_ih (3H, C), weight_hh (3H, H), biases (3H,). Reference: the equations of torch.nn.GRU.
     """
-    length, size = len(inputs), weight_hh.shape[2]
-    both = np.stack([inputs, inputs[::-1]])[:, :, None]  # (2, L, 1, C)
-    gates_in = both @ weight_ih.transpose(0, 2, 1)[:, None] + bias_ih[:, None, None]
-    recurrent = weight_hh.transpose(0, 2, 1)
-    state = np.zeros((2, 1, size), np.float32)
-    states = np.empty((2, length, size), np.float32)
-    for step in range(length):
-        gate_in = gates_in[:, step]  # (2, 1, 3H)
-        gate_hidden = state @ recurrent + bias_hh[:, None]
-        reset_update = 1 / (1 + np.exp(-(gate_in + gate_hidden)[..., : 2 * size]))
-        reset, update = reset_update[..., :size], reset_update[..., size:]
-        new = np.tanh(gate_in[..., 2 * size :] + reset * gate_hidden[..., 2 * size :])
+    size = len(bias_hh) // 3
+    state, states = bias_hh[:size] * 0.0, list[Vector]()
+    for one in inputs:
+        given, kept = _times(weight_ih, one) + bias_ih, _times(weight_hh, state) + bias_hh
+        gates = _sigmoid(given[: 2 * size] + kept[: 2 * size])
+        reset, update = gates[:size], gates[size:]
+        new = _tanh(given[2 * size :] + reset * kept[2 * size :])
         state = new + update * (state - new)
-        states[:, step] = state[:, 0]
-    return np.concatenate([states[0], states[1, ::-1]], axis=1)
+        states.append(state)
+    return states
+
+
+class _List(list[float]):
+    """What numpy's arrays do, number by number."""
+
+    def __add__(self, other: Any) -> _List:  # type: ignore[override]
+        return _List(map(add, self, other))
+
+    def __sub__(self, other: Any) -> _List:
+        return _List(map(sub, self, other))
+
+    def __mul__(self, other: Any) -> _List:
+        return _List(map(mul, self, repeat(other) if isinstance(other, float) else other))
+
+    def __getitem__(self, which: Any) -> Any:
+        found = list.__getitem__(self, which)
+        return _List(found) if isinstance(which, slice) else found
+
+
+def _times(matrix: Matrix, vector: Vector) -> Vector:
+    if np is not None:
+        return matrix @ vector
+    dot = getattr(math, "sumprod", None) or (lambda row, other: sum(map(mul, row, other)))
+    return _List(dot(row, vector) for row in matrix)  # math.sumprod is of Python 3.12
+
+
+def _sigmoid(vector: Vector) -> Vector:
+    if np is not None:
+        return 1 / (1 + np.exp(-vector))
+    return _List(1 / (1 + math.exp(-one)) for one in vector)
+
+
+def _tanh(vector: Vector) -> Vector:
+    return np.tanh(vector) if np is not None else _List(map(math.tanh, vector))
+
+
+def _joined(one: Vector, other: Vector) -> Vector:
+    return np.concatenate([one, other]) if np is not None else _List([*one, *other])
+
+
+def _read_arrays(path: Path) -> dict[str, Any]:
+    """The float16 arrays of an .npz file."""
+    if np is not None:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name].astype(np.float32) for name in archive.files}
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.namelist():
+            data, start = archive.read(entry), len(_NPY) + 2
+            (size,) = struct.unpack_from("<H", data, len(_NPY))
+            header = ast.literal_eval(data[start : start + size].decode("latin-1"))
+            assert data.startswith(_NPY)
+            assert (header["descr"], header["fortran_order"]) == ("<f2", False)
+            count = math.prod(header["shape"])
+            values = struct.unpack_from(f"<{count}e", data, start + size)
+            arrays[entry.removesuffix(".npy")] = _nested(values, header["shape"])
+    return arrays
+
+
+def _nested(values: Sequence[float], shape: tuple[int, ...]) -> Any:
+    """An array in C order as lists of lists."""
+    if len(shape) == 1:
+        return _List(values)
+    size = len(values) // shape[0]
+    return [_nested(values[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0])]

@@ -6,27 +6,21 @@ have read it; a record), and the sound of small words (the owl, the cat; to eat,
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlpo.text.common.language import Phonemes
 from dlpo.text.en_us.heteronyms import heteronyms, reading_of
-from dlpo.text.en_us.ipa import ARPABET
-from dlpo.text.en_us.roles import Pronunciation, choose
+from dlpo.text.en_us.lexicon import Lexicon
+from dlpo.text.en_us.roles import choose
 from dlpo.text.en_us.tables import table
 
 if TYPE_CHECKING:
     from dlpo.text.en_us.letter_to_sound import LetterToSound
 
 _CACHED_WORDS = 20_000
-_CACHED_ROWS = 4_096  # of the lexicon: the first twelve steps of a search
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 _HISSING = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
 _ENDINGS = {"ly": "L IY0", "ness": "N AH0 S", "less": "L AH0 S", "ful": "F AH0 L", "ing": "IH0 NG"}
@@ -77,22 +71,16 @@ _CONTRACTIONS = (  # ending, after a vowel, after a consonant
 )
 _ARTICLES = {"d": "D", "l": "L", "t": "T", "m": "M", "k": "K"}
 _BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "AH2 N D ER0"}
-_STRESS = {"ˈ": "1", "ˌ": "2"}
 # Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
 # Besides, names of people, brands, food, places and medicines, and words from other languages.
 _CORRECTIONS = table("names") | table("pronunciations")
-_VOWEL_LETTERS = frozenset("əɪɚiɛɑæoeɔʌauʊ")
-# The alignments that voices are trained on have AH0 where the lexicon has IH0 after a word's first
-# vowel: before one of the first set, and before T if one of the second set precedes.
-_AH0_BEFORE = frozenset(("S", "F", "B", "M"))
-_AH0_BEFORE_T_AFTER = frozenset(("R", "N", "L", "M", "T", "ER0", "IY0"))
 
 
 class Pronouncer:
     """Knows how every word sounds, alone and among its neighbors. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self.lexicon = Lexicon()
+        self.lexicon = Lexicon(_CORRECTIONS)
         self._unlisted = lru_cache(maxsize=_CACHED_WORDS)(self._derive)
 
     @cached_property
@@ -279,61 +267,3 @@ def _place(phoneme: str) -> str:
     if not phoneme:
         return "edge"
     return "vowel" if phoneme[-1].isdigit() else phoneme
-
-
-class Lexicon:
-    """A word in lower case -> its pronunciations, the most usual first.
-
-    Safe to share between threads.
-    """
-
-    def __init__(self) -> None:
-        spec = find_spec("gruut_lang_en")  # importing it would load modules not needed here
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError("No module named 'gruut_lang_en'", name="gruut_lang_en")
-        path = Path(spec.origin).with_name("lexicon.db")
-        self._rows = sqlite3.connect(
-            f"file:{path}?mode=ro&immutable=1", uri=True, check_same_thread=False
-        )
-        self._lock = threading.Lock()
-        (self._row_count,) = self._rows.execute("SELECT max(id) FROM word_phonemes").fetchone()
-        self.pronunciations = lru_cache(maxsize=_CACHED_WORDS)(self._pronunciations)
-        self._word_at = lru_cache(maxsize=_CACHED_ROWS)(self._read_word)
-
-    def __contains__(self, word: str) -> bool:
-        return bool(self.pronunciations(word))
-
-    def _read_word(self, row: int) -> str:
-        """The word of a row."""
-        query = "SELECT word FROM word_phonemes WHERE id = ?"
-        return str(self._rows.execute(query, (row,)).fetchone()[0])
-
-    def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
-        if corrected := _CORRECTIONS.get(word):
-            return (Pronunciation(tuple(corrected[0].split()), role=""),)
-        with self._lock:
-            low = 1 + bisect_left(range(1, self._row_count + 1), word, key=self._word_at)
-            query = "SELECT phonemes, role FROM word_phonemes WHERE id >= ? AND id < ? AND word = ?"
-            rows = self._rows.execute(query, (low, low + 8, word)).fetchall()
-        return tuple(
-            Pronunciation(_to_arpabet(ipa), role.removeprefix("gruut:")) for ipa, role in rows
-        )
-
-
-def _to_arpabet(ipa: str) -> tuple[str, ...]:
-    """``"h ə l ˈoʊ"`` -> HH AH0 L OW1."""
-    phonemes = []
-    for sound in ipa.split():
-        stress = _STRESS.get(sound[0], "0")
-        plain = sound.lstrip("ˈˌ")
-        phonemes.append(ARPABET[plain] + (stress if plain[0] in _VOWEL_LETTERS else ""))
-    vowel_before = False
-    for index in range(1, len(phonemes) - 1):
-        before, phoneme, after = phonemes[index - 1 : index + 2]
-        vowel_before |= before[-1].isdigit()
-        if phoneme == "IH0" and vowel_before:
-            if after in _AH0_BEFORE or (after == "T" and before in _AH0_BEFORE_T_AFTER):
-                phonemes[index] = "AH0"
-        elif phoneme == "NG" and before in ("IH0", "AH0") and after in ("K", "G"):
-            phonemes[index] = "N"  # in-come, un-kind
-    return tuple(phonemes)

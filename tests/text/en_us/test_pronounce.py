@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from importlib.resources import files
-
 import pytest
 
 from dlpo.text.en_us.letter_to_sound import LetterToSound
-from dlpo.text.en_us.pronounce import Lexicon, Pronouncer, with_ed, with_s
+from dlpo.text.en_us.pronounce import Pronouncer, with_ed, with_s
 
 
 @pytest.fixture(scope="module")
@@ -57,38 +54,6 @@ def test_a_word_sounds_as_its_neighbors_ask(
     pronouncer: Pronouncer, sentence: str, index: int, phonemes: str
 ) -> None:
     assert said(pronouncer, sentence, index) == phonemes
-
-
-@pytest.fixture(scope="module")
-def lexicon() -> Lexicon:
-    return Lexicon()
-
-
-@pytest.fixture(scope="module")
-def listed_words() -> list[str]:
-    """Every 97th word of the lexicon, read in the plain way."""
-    path = files("gruut_lang_en") / "lexicon.db"
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as rows:
-        found = rows.execute("SELECT word FROM word_phonemes WHERE id % 97 = 1").fetchall()
-    rows.close()
-    return [word for (word,) in found]
-
-
-def test_listed_words_are_found(lexicon: Lexicon, listed_words: list[str]) -> None:
-    assert len(listed_words) > 1000
-    assert [word for word in listed_words if word not in lexicon] == []
-
-
-@pytest.mark.parametrize(
-    ("word", "phonemes"),
-    [
-        ("hello", "HH EH0 L OW1"),
-        ("service", "S ER1 V AH0 S"),  # the lexicon has a weak i
-        ("information", "IH2 N F ER0 M EY1 SH AH0 N"),  # corrected
-    ],
-)
-def test_pronunciations_are_arpabet_with_stress(lexicon: Lexicon, word: str, phonemes: str) -> None:
-    assert " ".join(lexicon.pronunciations(word)[0].phonemes) == phonemes
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,111 @@
+"""The English lexicon: a word in lower case -> its pronunciations, the most usual first.
+
+Made of gruut's (MIT) by scripts/pack_lexicon.py. The file is read in place:
+
+    8 bytes     DLPOLEX1
+    u32         length of the header
+    header      zlib of JSON: phonemes, roles, and of each block its first word and its place
+    blocks      zlib of lines "word<tab>role and phonemes", each of them one character
+
+so that a look-up unpacks 2 kB, and searches them at the speed of `str.find`.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+
+from dlpo.text.en_us.roles import Pronunciation
+
+_MAGIC = b"DLPOLEX1"
+_BLOCK = 128  # rows, or a few more, as a word's rows stay together
+_FIRST = 0x21  # code of the first phoneme or role; none is a tab or a line's end
+_CACHED_WORDS = 20_000
+
+
+class Lexicon:
+    """The lexicon, whole in memory: 1 MB. Safe to share between threads.
+
+    ``corrections``: word -> phonemes with spaces between, as the first column of its row, instead
+    of what the file has. ``path``: by default the file that ships with the package.
+    """
+
+    def __init__(
+        self,
+        corrections: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        path: Path | None = None,
+    ) -> None:
+        self._corrections = corrections
+        data = (path or Path(__file__).with_suffix(".bin")).read_bytes()
+        start = len(_MAGIC) + 4
+        (size,) = struct.unpack_from("<I", data, len(_MAGIC))
+        header = json.loads(zlib.decompress(data[start : start + size]))
+        self._phonemes: list[str] = header["phonemes"]
+        self._roles: list[str] = header["roles"]
+        self._words: list[str] = header["words"]
+        self._places: list[int] = header["places"]
+        self._blocks = data[start + size :]
+        self.pronunciations = lru_cache(maxsize=_CACHED_WORDS)(self._pronunciations)
+
+    def __contains__(self, word: str) -> bool:
+        return bool(self.pronunciations(word))
+
+    def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
+        if corrected := self._corrections.get(word):
+            return (Pronunciation(tuple(corrected[0].split()), role=""),)
+        block = bisect_right(self._words, word) - 1
+        if block < 0 or not word or "\n" in word or "\t" in word:
+            return ()
+        packed = self._blocks[self._places[block] : self._places[block + 1]]
+        lines, wanted = zlib.decompress(packed).decode(), f"\n{word}\t"
+        found, at = list[Pronunciation](), lines.find(wanted)
+        while at >= 0:
+            start = at + len(wanted)
+            said = lines[start + 1 : lines.index("\n", start)]
+            phonemes = tuple(self._phonemes[ord(one) - _FIRST] for one in said)
+            found.append(Pronunciation(phonemes, self._roles[ord(lines[start]) - _FIRST]))
+            at = lines.find(wanted, start)
+        return tuple(found)
+
+
+def write_lexicon(path: Path, rows: Iterable[tuple[str, Sequence[str], str]]) -> None:
+    """Write the file.
+
+    Args:
+        rows: word, phonemes and role of each; a word's rows in their order.
+    """
+    of_words = dict[str, list[tuple[tuple[str, ...], str]]]()
+    for word, phonemes, role in rows:
+        of_words.setdefault(word, []).append((tuple(phonemes), role))
+    every = [row for found in of_words.values() for row in found]
+    known = sorted({phoneme for phonemes, _ in every for phoneme in phonemes})
+    roles = sorted({role for _, role in every})
+    of_phoneme = {phoneme: chr(_FIRST + i) for i, phoneme in enumerate(known)}
+    words, places, blocks, lines = list[str](), [0], bytearray(), list[str]()
+
+    def pack() -> None:
+        blocks.extend(zlib.compress(f"\n{''.join(lines)}".encode(), 9))
+        places.append(len(blocks))
+        lines.clear()
+
+    for word in sorted(of_words):
+        if not lines:
+            words.append(word)
+        for phonemes, role in of_words[word]:
+            said = "".join(of_phoneme[phoneme] for phoneme in phonemes)
+            lines.append(f"{word}\t{chr(_FIRST + roles.index(role))}{said}\n")
+        if len(lines) >= _BLOCK:
+            pack()
+    if lines:
+        pack()
+    assert all(before < after for before, after in pairwise(words))
+    header = {"phonemes": known, "roles": roles, "words": words, "places": places}
+    packed = zlib.compress(json.dumps(header).encode(), 9)
+    path.write_bytes(_MAGIC + struct.pack("<I", len(packed)) + packed + blocks)
