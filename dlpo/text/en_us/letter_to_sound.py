@@ -41,7 +41,8 @@ class LetterToSound:
 
     def __init__(self, path: Path | None = None) -> None:
         weights = _read_arrays(path or Path(__file__).with_suffix(".npz"))
-        self._embedding, self._output = weights["embedding"], weights["output_weight"]
+        self._embedding = weights["embedding"]
+        self._output = weights["output_weight"]
         self._output_bias = weights["output_bias"]
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         self._layers = [
