@@ -88,7 +88,8 @@ def write_lexicon(path: Path, rows: Iterable[tuple[str, Sequence[str], str]]) ->
     known = sorted({phoneme for phonemes, _ in every for phoneme in phonemes})
     roles = sorted({role for _, role in every})
     of_phoneme = {phoneme: chr(_FIRST + i) for i, phoneme in enumerate(known)}
-    words, places, blocks, lines = list[str](), [0], bytearray(), list[str]()
+    words, lines = list[str](), list[str]()
+    places, blocks = [0], bytearray()
 
     def pack() -> None:
         blocks.extend(zlib.compress(f"\n{''.join(lines)}".encode(), 9))

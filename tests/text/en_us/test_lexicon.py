@@ -27,7 +27,7 @@ def test_every_word_has_gruuts_pronunciations_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("word", ["", "a\tb", "zzzzzzzz", "0", "\n", "hello\nhelp", "~", "Hello"])
-def test_what_is_no_word_of_it_has_none(lexicon: Lexicon, word: str) -> None:
+def test_other_strings_have_no_pronunciation(lexicon: Lexicon, word: str) -> None:
     assert word not in lexicon
 
 
