@@ -83,7 +83,7 @@ $(DLPO_SLIM_VENV)/installed: locks/serve.txt
 $(DLPO_AGENTS_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_AGENTS_VENV))
 	$(DLPO_AGENTS_VENV)/bin/python -m pip install --no-compile livekit-agents==1.8.9 livekit-plugins-nvidia==1.8.9 livekit-plugins-openai==1.8.9 livekit-plugins-elevenlabs==1.8.9 'pipecat-ai[nvidia,openai,elevenlabs]==1.14.0'
-	! command -v npm >/dev/null || npm install --no-audit --no-fund --prefix $(DLPO_AGENTS_VENV) openai@6.49.0 onnxruntime-web@1.30.0
+	! command -v npm >/dev/null || npm install --no-audit --no-fund --prefix $(DLPO_AGENTS_VENV) openai@6.49.0 onnxruntime-web@1.30.0 pyodide@314.0.7
 	touch $@
 
 # Applications as users install them; Home Assistant in its last version for Python 3.11, whose requirements don't pin the josepy that it needs.

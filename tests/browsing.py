@@ -21,8 +21,8 @@ class Page:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
 
-    def wait_for(self, condition: Callable[[], object]) -> None:
-        WebDriverWait(self.browser, TIMEOUT_S, poll_frequency=0.02).until(lambda _: condition())
+    def wait_for(self, condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
+        WebDriverWait(self.browser, timeout_s, poll_frequency=0.02).until(lambda _: condition())
 
     def text_of(self, name: str) -> str:
         script = "return document.getElementById(arguments[0]).textContent"
