@@ -34,8 +34,8 @@ def run(folder: Path, *words: str, absent: str = "") -> subprocess.CompletedProc
 @pytest.mark.parametrize(
     ("words", "absent", "message"),
     [
-        (("nowhere", "--consent", "yes"), "", "'nowhere' does not exist"),
-        ((".", "--consent", "yes", "--init", "nowhere"), "", "'nowhere' does not exist"),
+        (("nowhere", "--consent", "yes"), "", "recordings: nowhere does not exist"),
+        ((".", "--consent", "yes", "--init", "nowhere"), "", "--init: nowhere does not exist"),
         ((".", "--consent", " "), "", "consent is empty"),
         ((".", "--consent", "yes"), "onnxscript", "onnxscript"),
     ],
