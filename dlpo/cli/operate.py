@@ -73,9 +73,13 @@ def new(
     file: KeysFile = Path("keys.toml"),
 ) -> None:
     """Create a key and print it once; the file holds only its hash. Running servers reload it."""
-    from dlpo_serving.operations.keys import new_key
+    from dlpo_serving.operations.keys import new_key, read_keys
 
     typer.echo(new_key(file, caller))
+    count = sum(key.caller == caller for key in read_keys(file).key)
+    if count > 1:
+        told = f"{caller} now has {count} keys; to rotate, delete the old one from {file}"
+        typer.echo(told, err=True)
 
 
 def list_keys(file: KeysFile = Path("keys.toml")) -> None:
@@ -91,7 +95,8 @@ def list_keys(file: KeysFile = Path("keys.toml")) -> None:
             "s of audio a minute": quota.audio_s_per_minute,
         }
         quotas = [f"{limit:g} {what}" for what, limit in limits.items() if limit is not None]
-        typer.echo(f"{caller}: {count} keys, {', '.join(quotas) or 'no limits'}")
+        keys_of = "1 key" if count == 1 else f"{count} keys"
+        typer.echo(f"{caller}: {keys_of}, {', '.join(quotas) or 'no limits'}")
 
 
 def usage(
