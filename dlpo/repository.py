@@ -1,6 +1,6 @@
 """Files that dlpo's wheel leaves out: checkpoints, and the texts of the demo.
 
-They lie in dlpo's repository and, at the same places, in the wheel dlpo-checkpoints, which
+dlpo's repository has them and, at the same places, the wheel dlpo-checkpoints, which
 `voices/pyproject.toml` describes.
 """
 

@@ -102,7 +102,7 @@ class _AsGiven:
 
 
 def _checked(path: Path, param: Any, info: Any) -> Path:
-    """The path, if what lies there is what its parameter asks for."""
+    """The path, if it is a file or directory as its parameter asks for."""
     if path.exists() and (info.dir_okay if path.is_dir() else info.file_okay):
         return path
     expected = "a directory" if not info.file_okay else "a file" if not info.dir_okay else "a path"

@@ -116,8 +116,10 @@ def test_wrong_values_are_answered_by_name(helm: str, value: str, answer: str) -
 
 @pytest.mark.parametrize("name", ["placed", "placed-gpu"])
 def test_what_operators_add_reaches_the_pods(render: Render, name: str) -> None:
-    given, made = yaml.safe_load(PLACED.read_text()), render(*CHOICES[name])
-    spec, server, service = pod(made), container(made), one(made, "Service")
+    given = yaml.safe_load(PLACED.read_text())
+    made = render(*CHOICES[name])
+    spec, server = pod(made), container(made)
+    service = one(made, "Service")
     template = one(made, "Deployment")["spec"]["template"]["metadata"]
 
     assert spec["nodeSelector"].items() >= given["nodeSelector"].items()
