@@ -140,7 +140,8 @@ class RemainingTime:
     """
 
     def __init__(self, first: int, total: int) -> None:
-        self._from, self._total = first, total
+        self._from = first
+        self._total = total
         self._begun_s = 0.0
 
     def estimate(self, update: int, now_s: float) -> str | None:

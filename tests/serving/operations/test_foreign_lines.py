@@ -47,8 +47,8 @@ def test_lines_of_one_place_are_logged_rarely() -> None:
     clock.now_s += PAUSE_S
     lines.log(HANDSHAKE)
 
-    told = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [(one["logger"], one["level"], one["event"]) for one in told] == [
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(one["logger"], one["level"], one["event"]) for one in events] == [
         ("grpc", "info", "Handshake failed with error X (tls.cc:2563)"),
         ("grpc", "error", "broken (other.cc:7)"),
         ("stderr", "warning", "terminate called"),

@@ -59,7 +59,7 @@ MEANINGS = {  # of the fields of POST /v1/audio/speech
     "dates": "whether 3/4 is March or April",
     "directions": "leave out stage directions such as *laughs*",
     "language": "of the text, such as es-MX; by default the voice's",
-    "dictionary": "how words are said: {\"dlpo\": \"D IY1 L P OW0\"}",
+    "dictionary": "how words are said: {\"dlpo\": \"D IY1 EH1 L P IY1 OW1\"}",
     "timeout_s": "seconds to wait for the whole reply",
 }  # fmt: skip
 EXAMPLE = """curl http://HOST:PORT/v1/audio/speech -H 'Content-Type: application/json' \\
