@@ -33,6 +33,12 @@ def from_repository(path: Path) -> Path:
     )
 
 
+def checkpoint_at(path: Path) -> Path:
+    """A checkpoint's path; one of the repository's may also come from the installed checkpoints."""
+    shipped = path.parts[:2] == ("voices", "spectral")
+    return from_repository(path) if shipped and not path.exists() else path
+
+
 def _roots() -> Iterator[Path]:
     """The current directory, the repository around this package, the installed checkpoints."""
     yield Path.cwd()

@@ -11,7 +11,7 @@ import pytest
 
 from dlpo import errors, repository
 from dlpo.errors import InputError
-from dlpo.repository import from_repository
+from dlpo.repository import checkpoint_at, from_repository
 
 
 def test_a_clone_is_found_from_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +30,11 @@ def test_installed_checkpoints_are_found(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(repository, "__file__", str(package.parent / "dlpo" / "repository.py"))
     monkeypatch.syspath_prepend(package.parent)
 
+    (package / "voices/spectral/tuned").mkdir(parents=True)
+
     assert from_repository(Path("voices")) == package / "voices"
+    assert checkpoint_at(Path("voices/spectral/tuned")) == package / "voices/spectral/tuned"
+    assert checkpoint_at(Path("runs/mine")) == Path("runs/mine")
     with pytest.raises(InputError, match=r"run: pip install '.*/voices'"):
         from_repository(Path("nowhere"))
 
