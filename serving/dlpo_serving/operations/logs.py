@@ -38,7 +38,8 @@ def line(log_format: LogFormat, logger: str, event: str, fields: dict[str, Any])
     """One line of information in a format, for another stream than that of the log."""
     record = logging.LogRecord(logger, logging.INFO, "", 0, event, None, None)
     setattr(record, FIELDS, fields)
-    return _FORMATTERS[log_format]().format(record)
+    formatter: logging.Formatter = _FORMATTERS[log_format]()
+    return formatter.format(record)
 
 
 class Rarely(logging.Filter):
