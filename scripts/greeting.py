@@ -33,7 +33,7 @@ GREETING = {  # by voice
 PAUSE_S = 0.4  # between its lines
 WIDTH, LEFT, RIGHT, LINE = 960, 76, 12, 78  # pixels
 HALF = 20  # pixels, of the highest wave
-LETTER, GAP = 6.6, 5.0  # pixels, about, of a letter and between words
+LETTER, GAP = 7.4, 5.0  # pixels, about, of a letter and between words
 BAR_S = 0.03
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#675c6d}.name{font-weight:600;fill:#1d1522}"

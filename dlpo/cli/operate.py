@@ -18,6 +18,7 @@ from dlpo.judges import SOURCES, WEIGHTS
 from dlpo.nvidia import Finding
 from dlpo_serving.voice_names import DEFAULT_VOICE
 
+PLAYER = "audio player"
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
 KeysFile = Annotated[
     Path, typer.Option("--file", "-f", help="The server's --keys-file; created if missing.")
@@ -169,11 +170,16 @@ def doctor(
         typer.echo(f"dlpo {about['dlpo']}, Python {about['python']}, {about['system']}")
         typer.echo(", ".join(f"{name} {version}" for name, version in [*about.items()][3:]))
         for section, ones in found.items():
-            _show(section, [one for one in ones if everything or one.state != "absent"])
-        absent = sum(one.state == "absent" for ones in found.values() for one in ones)
+            _show(section, [one for one in ones if everything or _matters(one)])
+        absent = sum(not _matters(one) for ones in found.values() for one in ones)
         if absent and not everything:
             typer.echo(f"\n{absent} optional things are absent; to list them: dlpo doctor --all")
     raise typer.Exit(0 if speaks else 1)
+
+
+def _matters(finding: Finding) -> bool:
+    """Whether to show it without --all: what is there, and the player that `dlpo say` misses."""
+    return finding.state != "absent" or finding.subject == PLAYER
 
 
 def _judges(folder: Path) -> Iterator[Finding]:
