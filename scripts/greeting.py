@@ -31,9 +31,13 @@ GREETING = {  # by voice
     "nova": "And you can interrupt any of us, in the middle of a word.",
 }
 PAUSE_S = 0.4  # between its lines
-WIDTH, LEFT, RIGHT, LINE = 960, 76, 12, 78  # pixels
+WIDTH = 960  # pixels, as the next three
+LEFT = 76
+RIGHT = 12
+LINE = 78
 HALF = 20  # pixels, of the highest wave
-LETTER, GAP = 7.4, 5.0  # pixels, about, of a letter and between words
+LETTER = 7.4  # pixels, about, of a letter
+GAP = 5.0  # pixels between words
 BAR_S = 0.03
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#675c6d}.name{font-weight:600;fill:#1d1522}"

@@ -178,7 +178,7 @@ def doctor(
 
 
 def _matters(finding: Finding) -> bool:
-    """Whether to show it without --all: what is there, and the player that `dlpo say` misses."""
+    """Whether to show it without --all: all but absent things, and the player even if absent."""
     return finding.state != "absent" or finding.subject == PLAYER
 
 

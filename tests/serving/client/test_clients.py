@@ -165,7 +165,7 @@ def test_finished_stream_is_not_counted_as_cancelled(
 
 
 @pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:http", "http://h:1"])
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_an_address_has_host_and_port(address: str) -> None:
     with pytest.raises(InputError, match="expected HOST:PORT"):
         SpeechClient(address)
 

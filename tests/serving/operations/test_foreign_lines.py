@@ -91,7 +91,7 @@ def test_a_server_writes_json_only(authority: Authority, tmp_path: Path) -> None
     assert "grpc" in {one["logger"] for one in events}
 
 
-def test_a_failed_start_is_told_in_json(tmp_path: Path) -> None:
+def test_a_failed_start_is_logged_as_json(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "dlpo_serving", "--log-format", "json", "--voice", "nobody"]
     done = subprocess.run([*command, "--port", "0"], capture_output=True, text=True)
 
