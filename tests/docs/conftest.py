@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TO_INSTALL = (
     "Makefile", "constraints.txt", "locks", "pyproject.toml", "hatch_build.py", "README.md",
     "LICENSE", "dlpo", "serving/dlpo_serving", "export/dlpo_export", "benchmarks/dlpo_bench",
+    "voices", "recipe",
 )  # fmt: skip
 
 
