@@ -2,6 +2,7 @@
 
     DlpoError
     ├── InputError        a caller's value is unusable (also a ValueError): text, speed, seed, path
+    │   ├── UsageError    a command was given a wrong or missing option (exit code 2)
     │   └── TextError     nothing in the text can be spoken
     │       └── SsmlError an SSML document is malformed or asks for what can't be done
     ├── ConfigError       a configuration has an unknown key or a value out of range
@@ -39,6 +40,10 @@ class DlpoError(Exception):
 
 class InputError(DlpoError, ValueError):
     """A value given by the caller can't be used."""
+
+
+class UsageError(InputError):
+    """A command's options are wrong or missing; it exits with 2 instead of 1."""
 
 
 class TextError(InputError):

@@ -22,7 +22,7 @@ from typer.main import get_group
 
 import dlpo
 from dlpo.commit import source_commit
-from dlpo.errors import DlpoError, InputError
+from dlpo.errors import DlpoError, UsageError
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's idle threads would spin for 0.1 s
 _MODULE_OF = {  # command -> the module of this package that registers it, in the order of --help
@@ -108,7 +108,7 @@ def _checked(path: Path, param: Any, info: Any) -> Path:
     expected = "a directory" if not info.file_okay else "a file" if not info.dir_okay else "a path"
     got = f"is not {expected}" if path.exists() else f"does not exist; expected {expected}"
     name = param.opts[0] if isinstance(param, TyperOption) else param.name
-    raise InputError(f"{name}: {path} {got}")
+    raise UsageError(f"{name}: {path} {got}")
 
 
 def _no_type_of_flags(self: Any, ctx: Any, shown: Any = TyperOption.display_type_rich) -> Any:
@@ -134,7 +134,7 @@ class _Commands(TyperGroup):
         except DlpoError as error:
             message = f"dlpo: {error}".encode("utf-8", "backslashreplace").decode()
             typer.echo(message, err=True)
-            raise typer.Exit(1) from error
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from error
 
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dlpo.cli.options import Phases, is_quiet, run_shown
-from dlpo.errors import InputError, check_installed, needs
+from dlpo.errors import UsageError, check_installed, needs
 from dlpo.repository import from_repository
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check_only_demo(context: typer.Context) -> None:
     """Refuse what the demo would ignore.
 
     Raises:
-        InputError: another option was given.
+        UsageError: another option was given.
     """
     given = [
         param.opts[0] if param.opts[0].startswith("-") else param.opts[0].upper()
@@ -35,7 +35,7 @@ def check_only_demo(context: typer.Context) -> None:
         and param.name not in OWN_OPTIONS
     ]
     if given:
-        raise InputError(
+        raise UsageError(
             f"--demo takes no other option but --out; got {', '.join(given)}, which tune a voice of"
             " your own: leave out one or the other"
         )

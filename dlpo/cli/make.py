@@ -30,7 +30,7 @@ from dlpo.cli.options import (
 )
 from dlpo.cli.pitch import ENDINGS, PITCH, ending_prompts, endings_tuner, pairs_tuner
 from dlpo.cli.probe import probed, probed_endings
-from dlpo.errors import InputError, needs
+from dlpo.errors import InputError, UsageError, needs
 from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
 
 if TYPE_CHECKING:
@@ -449,7 +449,7 @@ def tune(
     missing = {"CHECKPOINT": checkpoint, "--data": data, "--out": out}
     if checkpoint is None or not data or out is None:
         absent = ", ".join(name for name, value in missing.items() if not value)
-        raise InputError(f"{absent}: missing; only --demo does without")
+        raise UsageError(f"{absent}: missing; only --demo does without")
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo.config.strict import from_dict

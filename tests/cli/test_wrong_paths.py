@@ -66,6 +66,6 @@ def test_tune_is_refused_without_torch(
 ) -> None:
     result = run(tmp_path, "tune", *words)
 
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert message in result.stderr
     assert result.stdout.strip() == "without torch"
