@@ -13,7 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TO_INSTALL = (
     "Makefile", "constraints.txt", "locks", "pyproject.toml", "hatch_build.py", "README.md",
     "LICENSE", "dlpo", "serving/dlpo_serving", "export/dlpo_export", "benchmarks/dlpo_bench",
-    "voices", "recipe",
 )  # fmt: skip
 
 
@@ -25,6 +24,13 @@ def checkout(tmp_path: Path) -> Path:
         link.parent.mkdir(exist_ok=True)
         link.symlink_to(ROOT / name)
     return tmp_path
+
+
+@pytest.fixture
+def checkpoints(checkout: Path) -> None:
+    """What `pip install ./voices` makes a wheel of."""
+    for name in ("voices", "recipe"):
+        (checkout / name).symlink_to(ROOT / name)
 
 
 @pytest.fixture
