@@ -19,13 +19,25 @@ AUDIO_TYPES = sorted({media_type(one) for one in ENCODINGS.values()})
 LISTS = {"voices": "Voices, with their ranges", "audio/voices": "Names of voices",
          "models": "Models", "audio/models": "Names of models"}  # fmt: skip
 SOCKET = "WebSocket"
-ROUTES = {  # path -> how it is called, if not by a plain request; what it does
+# Path, or method and path -> how it is called, if not by a plain request; what it does.
+ROUTES = {
     "/v1/audio/speech": ("", "Speak a text; the reply starts with the first audio"),
     "/v1/audio/speech/stream": (SOCKET, "Text in pieces in, audio out, with times of words"),
     "/v1/text-to-speech/{voice}/stream-input": (SOCKET, "The same in ElevenLabs' messages"),
     "/v1/text-to-speech/{voice}/multi-stream-input": (
         SOCKET, "Several texts over one connection, in ElevenLabs' messages",
     ),
+    "/v1/text-to-speech/{voice}": ("", "ElevenLabs' API: a text in, audio out"),
+    "/v1/text-to-speech/{voice}/stream": ("", "The same, streamed"),
+    "/v1/text-to-speech/{voice}/with-timestamps": ("", "The same with times of characters"),
+    "/v1/text-to-speech/{voice}/stream/with-timestamps": ("", "Both"),
+    "POST /v1/speak": ("", "Deepgram's API: a text in, audio out"),
+    "GET /v1/speak": (SOCKET, "The same for text in pieces"),
+    "/tts/bytes": ("", "Cartesia's API: a text in, audio out"),
+    "/tts/sse": ("", "The same as events"),
+    "/tts/websocket": (SOCKET, "The same for text in pieces"),
+    "/dev/captioned_speech": ("", "Kokoro-FastAPI's API: audio with times of words"),
+    "/v1/jambonz": ("", "jambonz's custom speech: a text in, audio out"),
     "/v1/realtime": (SOCKET, "Events of OpenAI's Realtime API: text in, audio out"),
     **{f"/v1/{name}": ("", summary) for name, summary in LISTS.items()},
     "/v1/models/{model}": ("", "One model"),
@@ -60,6 +72,9 @@ MEANINGS = {  # of the fields of POST /v1/audio/speech
     "directions": "leave out stage directions such as *laughs*",
     "language": "of the text, such as es-MX; by default the voice's",
     "dictionary": "how words are said: {\"dlpo\": \"D IY1 EH1 L P IY1 OW1\"}",
+    "sentence_pause_s": "seconds between sentences",
+    "paragraph_pause_s": "seconds after an empty line",
+    "lead_in_s": "seconds of silence before the first sentence",
     "timeout_s": "seconds to wait for the whole reply",
 }  # fmt: skip
 EXAMPLE = """curl http://HOST:PORT/v1/audio/speech -H 'Content-Type: application/json' \\
@@ -146,7 +161,8 @@ def _routes(app: web.Application) -> Iterator[tuple[str, ...]]:
         path = route.resource.canonical if route.resource else ""
         if route.method not in ("GET", "POST") or path.startswith(("/page/", "/favicon")):
             continue
-        kind, summary = ROUTES.get(path, ("", ""))
+        named = ROUTES.get(f"{route.method} {path}")
+        kind, summary = named or ROUTES.get(path, ("", ""))
         yield f"<code>{kind or route.method} {escape(path)}</code>", escape(summary)
 
 
