@@ -2,6 +2,7 @@
 
     DlpoError
     ├── InputError        a caller's value is unusable (also a ValueError): text, speed, seed, path
+    │   ├── UsageError    a command was given a wrong or missing option (exit code 2)
     │   └── TextError     nothing in the text can be spoken
     │       └── SsmlError an SSML document is malformed or asks for what can't be done
     ├── ConfigError       a configuration has an unknown key or a value out of range
@@ -21,9 +22,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+TYPE_CHECKING = False  # typing's, which takes longer to import than all of this
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
 _ROOT = Path(__file__).resolve().parents[1]  # of the checkout, if it has pyproject.toml
 # Packages that an extra brings and that are found without importing them, which takes seconds.
-_PACKAGES = {"train": ("torch", "soundfile"), "export": ("onnx", "onnxscript", "onnxruntime")}
+_PACKAGES = {
+    "serve": ("grpc", "pydantic", "soxr"), "train": ("torch", "accelerate", "soundfile"),
+    "export": ("onnx", "onnxscript", "onnxruntime"), "bench": ("pocketsphinx",),
+}  # fmt: skip
 
 
 class DlpoError(Exception):
@@ -32,6 +40,10 @@ class DlpoError(Exception):
 
 class InputError(DlpoError, ValueError):
     """A value given by the caller can't be used."""
+
+
+class UsageError(InputError):
+    """A command's options are wrong or missing; it exits with 2 instead of 1."""
 
 
 class TextError(InputError):
@@ -131,10 +143,8 @@ def check_installed(*extras: str) -> None:
 
 def pip_install(*extras: str) -> str:
     """The command that adds extras the way dlpo was installed; no package index has it."""
-    import json  # not at the start of every command
-    import shlex
+    import shlex  # not at the start of every command
     from importlib import metadata
-    from urllib.parse import unquote, urlsplit
 
     wanted = f"[{','.join(extras)}]"
     if (_ROOT / "pyproject.toml").is_file():
@@ -143,8 +153,7 @@ def pip_install(*extras: str) -> str:
         dlpo = metadata.distribution("dlpo")
     except metadata.PackageNotFoundError:
         return f"pip install '.{wanted}' in a checkout of dlpo"
-    url = json.loads(dlpo.read_text("direct_url.json") or "{}").get("url", "")
-    if url.startswith("git+") or (url and Path(unquote(urlsplit(url).path)).exists()):
+    if url := _origin(dlpo):
         return f"pip install 'dlpo{wanted} @ {url}'"
     rows = (row.partition(";") for row in dlpo.requires or ())
     needed = {
@@ -153,3 +162,36 @@ def pip_install(*extras: str) -> str:
         if any(f"'{one}'" in when.replace('"', "'") for one in extras)
     }
     return f"pip install {shlex.join(sorted(needed))}"
+
+
+def pip_install_checkpoints() -> str:
+    """The command that installs the wheel dlpo-checkpoints from where dlpo came from."""
+    from importlib import metadata
+    from urllib.parse import unquote, urlsplit
+
+    if (_ROOT / "voices" / "pyproject.toml").is_file():
+        return f"pip install '{_ROOT / 'voices'}'"
+    try:
+        url = _origin(metadata.distribution("dlpo"))
+    except metadata.PackageNotFoundError:
+        url = ""
+    if url.startswith("git+"):
+        return f"pip install 'dlpo-checkpoints @ {url}#subdirectory=voices'"
+    source = Path(unquote(urlsplit(url).path)) if url else Path()
+    if (source / "voices" / "pyproject.toml").is_file():
+        return f"pip install '{(source / 'voices').resolve()}'"
+    for wheel in sorted(source.parent.glob("dlpo_checkpoints-*.whl")) if url else ():
+        return f"pip install '{wheel}'"
+    return "pip install ./voices in a clone of dlpo, or the release's dlpo_checkpoints-*.whl"
+
+
+def _origin(dlpo: Distribution) -> str:
+    """The URL that dlpo was installed from, if it is still there; else nothing."""
+    import json
+    from urllib.parse import unquote, urlsplit
+
+    origin = json.loads(dlpo.read_text("direct_url.json") or "{}")
+    url: str = origin.get("url", "")
+    if vcs := origin.get("vcs_info", {}).get("vcs"):
+        return f"{vcs}+{url}"
+    return url if url and Path(unquote(urlsplit(url).path)).exists() else ""

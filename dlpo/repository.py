@@ -1,23 +1,47 @@
-"""Files that only dlpo's repository has, such as checkpoints; wheels leave them out."""
+"""Files that dlpo's wheel leaves out: checkpoints, and the texts of the demo.
+
+dlpo's repository has them and, at the same places, the wheel dlpo-checkpoints, which
+`voices/pyproject.toml` describes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
-from dlpo.errors import InputError
+from dlpo.errors import InputError, pip_install_checkpoints
+
+PACKAGE = "dlpo_checkpoints"
 
 
-def from_repository(path: Path, otherwise: str) -> Path:
-    """A file or folder of the repository: below the current directory, or around this package.
+def from_repository(path: Path) -> Path:
+    """A file or folder of the repository, or of the installed checkpoints.
 
     Args:
         path: relative to the repository's root.
-        otherwise: what to do without a repository, for the message.
 
     Raises:
-        InputError: it is in neither.
+        InputError: it is not here, with the command that brings it.
     """
-    for root in (Path.cwd(), Path(__file__).resolve().parents[1]):
+    for root in _roots():
         if (root / path).exists():
             return root / path
-    raise InputError(f"{path}: not found here or around dlpo's code; {otherwise}")
+    raise InputError(
+        f"{path} is not part of dlpo's wheel and was not found in {Path.cwd()};"
+        f" run: {pip_install_checkpoints()}"
+    )
+
+
+def checkpoint_at(path: Path) -> Path:
+    """A checkpoint's path; one of the repository's may also come from the installed checkpoints."""
+    shipped = path.parts[:2] == ("voices", "spectral")
+    return from_repository(path) if shipped and not path.exists() else path
+
+
+def _roots() -> Iterator[Path]:
+    """The current directory, the repository around this package, the installed checkpoints."""
+    yield Path.cwd()
+    yield Path(__file__).resolve().parents[1]
+    if (found := find_spec(PACKAGE)) is not None:
+        yield from map(Path, found.submodule_search_locations or ())

@@ -1,6 +1,6 @@
 """The page of audio samples: the same sentences by all voices, and by one of them untuned.
 
-    python scripts/samples.py make                 # docs/samples.md, its MP3s and docs/hello.mp3
+    python scripts/samples.py make                 # docs/samples.md and its MP3s
     python scripts/samples.py recordings --corpus LJSpeech-1.1   # the speaker, on this machine
 
 Sentences that assistants say, and one of LJSpeech's test split (public domain), which none of our
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from dlpo.errors import DlpoError, InputError
@@ -35,12 +34,6 @@ SENTENCES = {  # by clips' names; short ones, to suit a page
 RECORDED = ("LJ002-0174",)
 UNTUNED = ("lj", "heart")  # voices to hear before tuning
 OTHERS = ("heart", "michael", "fenrir", "nova")
-GREETING = {  # by samples' names
-    "served": "Hello, this is dlpo, and one step ago every sound in this sentence was noise.",
-    "heart": "I start to speak within milliseconds, on a single processor core.",
-    "michael": "And I am one of five voices, which you can mix as you like.",
-}
-PAUSE_S = 0.4  # between its sentences
 MOST_BYTES = 750_000  # of all clips, which are kept in git
 FOLDER = "samples"  # next to the page
 ENCODING = ".mp3"  # plays in every browser
@@ -110,12 +103,6 @@ def make(
             path = folder / f"{sample.name}-{clip_id}{ENCODING}"
             _write(path, render(sample.label, sample.speaker.takes[0], clip))
             typer.echo(path)
-    says = {sample.name: sample.speaker.takes[0] for sample in samples}
-    said: list[Waveform] = []
-    for name, words in GREETING.items():
-        said.append(render(name, says[name], Clip("hello", words, None)))
-        said.append(np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32))
-    _write(out / f"hello{ENCODING}", np.concatenate(said[:-1]))
     clips = (path for path in folder.glob(f"*{ENCODING}") if not path.name.startswith(RECORDING))
     size = sum(path.stat().st_size for path in clips)
     if size > MOST_BYTES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import os
 import queue
 import re
@@ -264,7 +265,13 @@ def server_process(
     ):
         try:
             assert process.stdout is not None
-            first, second = process.stdout.readline(), process.stdout.readline()
+            first = process.stdout.readline()
+            if first.startswith("{"):  # --log-format json
+                told = json.loads(first)
+                page = told["http"].partition("//")[2].rstrip("/")
+                yield ServerProcess(process, told["grpc"], page, log)
+                return
+            second = process.stdout.readline()
             serving = re.match(r"SERVING \S+ on (\S+) after", first)
             page = re.search(r"https?://([^/]+)/", second)
             assert serving, log.read_text()

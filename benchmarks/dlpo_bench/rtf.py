@@ -15,6 +15,7 @@ from dlpo.bundle import Bundle
 from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.errors import DlpoError, EngineError, InputError
 from dlpo.noise_schedule import MAX_STEPS
+from dlpo.repository import checkpoint_at
 from dlpo.text import TextFrontEnd
 from dlpo_bench.load.texts import text_of_length
 from dlpo_bench.machine import pinned
@@ -50,7 +51,7 @@ def load_weights(checkpoint: Path, bundle: Bundle) -> Checkpoint:
         InputError: the bundle was exported from another checkpoint.
         CheckpointError: it can't be loaded.
     """
-    loaded, exported = load_checkpoint(checkpoint), bundle.manifest.checkpoint.sha256
+    loaded, exported = load_checkpoint(checkpoint_at(checkpoint)), bundle.manifest.checkpoint.sha256
     if loaded.sha256 != exported:
         raise InputError(
             f"{checkpoint} has the weights {loaded.sha256[:12]}, voice {bundle.manifest.voice!r}"

@@ -267,7 +267,8 @@ def _bundle(label: str, path: Path, speaking: SpeakingOptions) -> list[TextVoice
     for precision in speaking.precisions or (None,):
         named: Any = precision  # open_voice checks it
         synthesizer = open_voice(str(path), "cpu", named)
-        about = about | {"precision": precision or synthesizer.manifest.precision}
+        manifest = synthesizer.manifest
+        about = about | {"precision": precision or manifest.precision, "voice": manifest.voice}
         suffix = f", {precision}" if len(speaking.precisions) > 1 else ""
         found.append(TextVoice(label, suffix, synthesizer, STREAM_LADDER, about))
     return found

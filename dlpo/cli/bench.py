@@ -27,6 +27,7 @@ from dlpo.cli.options import (
     with_options,
 )
 from dlpo.errors import InputError, needs
+from dlpo.repository import checkpoint_at
 from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions, ScalingOptions
 
 if TYPE_CHECKING:
@@ -206,6 +207,8 @@ def quality(
     if record:
         check_recordable(out)
     torch.set_num_threads(1)  # costs are of one core
+    untuned = checkpoint_at(untuned)
+    tuned = checkpoint_at(tuned)
     points = open_points(untuned, tuned, voice, tuple(steps or STEPS), schedule, eta)
     spoken = load_clips(corpus, TEST_SPLIT[:clips])
     panel = load_panel(weights)

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dlpo.cli.demo import OUT as DEMO_OUT
+from dlpo.cli.demo import check_only_demo, run_demo
 from dlpo.cli.options import (
     WEIGHTS,
     CheckpointDir,
@@ -28,7 +30,7 @@ from dlpo.cli.options import (
 )
 from dlpo.cli.pitch import ENDINGS, PITCH, ending_prompts, endings_tuner, pairs_tuner
 from dlpo.cli.probe import probed, probed_endings
-from dlpo.errors import InputError, needs
+from dlpo.errors import InputError, UsageError, needs
 from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
 
 if TYPE_CHECKING:
@@ -320,24 +322,31 @@ def schedule(
         typer.echo(f"{trial.name}\t{trial.eta}\t{trial.distance:.4f}")
 
 
-def _demo(asked: bool) -> None:
-    """`dlpo tune --demo`: no other argument is needed."""
-    if not asked:
-        return
-    with needs("train"):
-        from dlpo.rl.demo import demo_tuner, write_page
-
-    out = Path("dlpo-demo")
-    tuner = demo_tuner(out)
-    run_shown(tuner, "reward")
-    typer.echo(f"open {write_page(tuner, out)}")
-    raise typer.Exit
-
-
 def tune(
-    checkpoint: CheckpointDir,
-    data: Data,
-    out: RunDir,
+    context: typer.Context,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Argument(
+            exists=True,
+            file_okay=False,
+            help="Checkpoint directory from `dlpo train`; required, except with --demo.",
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR[=SHARE]",
+            help="Dataset directory from `dlpo prepare`; repeatable. SHARE weights how much is"
+            " drawn from each. Required, except with --demo.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run directory; an existing run in it is resumed. Required, except with --demo,"
+            " which writes to dlpo-demo by default."
+        ),
+    ] = None,
     method: Annotated[
         Methods,
         typer.Option(help="Objective to minimize; docs/tuning.md explains each."),
@@ -422,10 +431,8 @@ def tune(
         bool,
         typer.Option(
             "--demo",
-            is_eager=True,
-            callback=_demo,
-            help="Teach the repository's untuned voices to ask, in about four minutes and without a"
-            " corpus, and write a page to hear before and after to dlpo-demo/.",
+            help="Teach two untuned voices of dlpo-checkpoints to ask, without a corpus, in"
+            " minutes, and write a page to hear before and after. Takes no other option but --out.",
         ),
     ] = False,
 ) -> None:
@@ -435,6 +442,14 @@ def tune(
     printed. Ctrl-C saves the run, and the same command resumes it. To tune on several GPUs, run:
     accelerate launch "$(command -v dlpo)" tune ...
     """
+    if demo:
+        check_only_demo(context)
+        run_demo(out or DEMO_OUT)
+        return
+    missing = {"CHECKPOINT": checkpoint, "--data": data, "--out": out}
+    if checkpoint is None or not data or out is None:
+        absent = ", ".join(name for name, value in missing.items() if not value)
+        raise UsageError(f"{absent}: missing; only --demo does without")
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo.config.strict import from_dict

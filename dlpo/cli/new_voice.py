@@ -5,22 +5,22 @@ from __future__ import annotations
 import html
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlpo.audio import write_wav
-from dlpo.cli.make import chain_of, prepare
-from dlpo.cli.options import RunDir, Settings, parse_settings, run_shown
+from dlpo.cli.options import Phases, RunDir, Settings, parse_settings, run_shown
 from dlpo.errors import DataError, InputError, check_installed, needs
 from dlpo.repository import from_repository
-from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voices import open_voice
 
 if TYPE_CHECKING:
-    from dlpo.data.dataset import Corpora
+    from collections.abc import Sequence
 
-CHECKPOINT = Path("voices/spectral/tuned")  # in the repository; wheels have no checkpoints
+    from dlpo.checkpoint import Provenance
+    from dlpo.data.dataset import Corpora
+    from dlpo.frame_grid import FrameGrid
+
+CHECKPOINT = Path("voices/spectral/tuned")  # of the repository, or of dlpo-checkpoints
 LEAST_S = 120.0  # of speech to learn from
 PLAYED = 6  # held-out recordings on the page
 ADAPTERS = {
@@ -66,7 +66,7 @@ def new_voice(
         Path | None,
         typer.Option(
             exists=True,
-            help="Checkpoint to adapt; by default, the one shipped in the repository.",
+            help="Checkpoint to adapt; by default, the five voices of dlpo-checkpoints.",
         ),
     ] = None,
     settings: Settings = None,
@@ -83,22 +83,30 @@ def new_voice(
     changed = parse_settings(settings or [])
     if "part" in changed:
         raise InputError("--set part: adapters are always trained, then the denoiser; leave it out")
-    start = init or from_repository(
-        CHECKPOINT, "give --init, or run this in a clone of dlpo's repository"
-    )
-    check_installed("train", "export")  # before torch, which takes seconds to import
+    start = init or from_repository(CHECKPOINT)
+    check_installed("serve", "train", "export", "bench")  # before torch, which takes seconds
+    from dlpo.data.recordings import AUDIO, find_recordings
+
+    if not (found := find_recordings(recordings)):
+        raise DataError(
+            f"{recordings}: no recordings; expected files of {', '.join(sorted(AUDIO))}"
+        )
+    phases = Phases(5)
+    phases.begin("loading PyTorch and the checkpoint")
+    _learn(recordings, len(found), name, consent, out, start, changed, phases)
+
+
+def _learn(
+    recordings: Path, clips: int, name: str, consent: str, out: Path, start: Path,
+    changed: dict[str, Any], phases: Phases,
+) -> None:  # fmt: skip
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo.config.models import SPECTRAL, SpectralConfig
         from dlpo.config.strict import from_dict
         from dlpo.config.training import SpectralTraining
-        from dlpo.data.dataset import Corpora
         from dlpo.data.ljspeech import check_speaker
-        from dlpo.data.recordings import MARK, fingerprint
         from dlpo.training.spectral_trainer import SpectralTrainer
-    with needs("export"):
-        from dlpo_export.options import ExportOptions
-        from dlpo_export.pipeline import export_bundle
 
     check_speaker(name)
     loaded = load_checkpoint(start)
@@ -107,18 +115,40 @@ def new_voice(
     if name in (taken := loaded.config.speakers):
         raise InputError(f"--name {name}: taken, {start} already has {', '.join(taken)}")
     trainings = [from_dict(SpectralTraining, one | changed) for one in (ADAPTERS, DENOISER)]
-    data = out / "data"
-    bundle = out / f"{name}.dlpo"
-    mark = out / MARK
+    phases.begin(f"checking and aligning {clips} recordings")
+    corpora = _prepared(recordings, name, consent, out, loaded.config.grid)
+    inits = [start]
+    for training, what in zip(trainings, ("the voice's adapters", "the denoiser"), strict=True):
+        phases.begin(f"training {what}, {training.updates} updates")
+        run = out / training.part
+        trainer = SpectralTrainer(SPECTRAL, training, [out / "data"], [1.0], run, inits)
+        checkpoint = run_shown(trainer, "loss")
+        inits = [checkpoint, checkpoint]
+    phases.begin("exporting the bundle, with its parity checks, and speaking")
+    bundle, speakers = out / f"{name}.dlpo", trainer.config.speakers
+    typer.echo(_exported(checkpoint, bundle, loaded.provenance, name, speakers))
+    typer.echo(f"open {write_page(out, name, bundle, corpora)}")
+
+
+def _prepared(recordings: Path, name: str, consent: str, out: Path, grid: FrameGrid) -> Corpora:
+    """The dataset in `out`, which is made unless it holds these recordings.
+
+    Raises:
+        InputError: `out` has learned from others.
+        DataError: they are too few.
+    """
+    from dlpo.cli.make import prepare
+    from dlpo.data.dataset import Corpora
+    from dlpo.data.recordings import MARK, fingerprint
+
+    data, mark = out / "data", out / MARK
     origin = f"{name} (consent: {consent.replace(';', ',')})"
     asked = f"{fingerprint(recordings)} {origin}"
     if not mark.exists() or mark.read_text("utf-8") != asked:
         if (out / "adapters").exists():
             raise InputError(f"{out} has other recordings or consent; give another --out")
-        jobs = os.cpu_count() or 1
-        grid = loaded.config.grid
         prepare(
-            "recordings", recordings, data, speaker=name, origin=origin, jobs=jobs,
+            "recordings", recordings, data, speaker=name, origin=origin, jobs=os.cpu_count() or 1,
             sample_rate=grid.sample_rate_hz, frame=grid.hop_length,
         )  # fmt: skip
         mark.write_text(asked, "utf-8")
@@ -129,25 +159,34 @@ def new_voice(
             f"{recordings}: {learned_s:.0f} s to train on; expected at least {LEAST_S:.0f} s,"
             " better ten minutes; add recordings, or fix those that were left out"
         )
-    inits = [start]
-    for training in trainings:
-        run = out / training.part
-        trainer = SpectralTrainer(SPECTRAL, training, [data], [1.0], run, inits)
-        checkpoint = run_shown(trainer, "loss")
-        inits = [checkpoint, checkpoint]
-    schedule, steps, eta = chain_of(loaded.provenance)
-    speakers = [name, *(s for s in trainer.config.speakers if s != name)]
+    return corpora
+
+
+def _exported(
+    checkpoint: Path, bundle: Path, provenance: Provenance, name: str, speakers: Sequence[str]
+) -> Path:
+    """The bundle, whose first voice is the new one."""
+    from dlpo.cli.make import chain_of
+
+    with needs("export"):
+        from dlpo_export.options import ExportOptions
+        from dlpo_export.pipeline import export_bundle
+
+    schedule, steps, eta = chain_of(provenance)
+    voices = [name, *(s for s in speakers if s != name)]
     options = ExportOptions(
         steps=(steps,), default_steps=steps, schedule=schedule, eta=eta,
-        voices={speaker: speaker for speaker in speakers},
+        voices={speaker: speaker for speaker in voices},
     )  # fmt: skip
-    typer.echo(export_bundle(checkpoint, bundle, options))
-    typer.echo(f"open {write_page(out, name, bundle, corpora)}")
+    return export_bundle(checkpoint, bundle, options)
 
 
 def write_page(out: Path, name: str, bundle: Path, corpora: Corpora) -> Path:
     """Write `out`/index.html: held-out recordings beside the voice, and other texts."""
+    from dlpo.audio import write_wav
     from dlpo.data.recordings import MARK
+    from dlpo_serving.request import SpeechRequest
+    from dlpo_serving.voices import open_voice
 
     synthesizer = open_voice(bundle)
     numbers = [i for split in ("test", "validation") for i in corpora.split(split, with_audio=True)]

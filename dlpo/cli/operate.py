@@ -18,6 +18,7 @@ from dlpo.judges import SOURCES, WEIGHTS
 from dlpo.nvidia import Finding
 from dlpo_serving.voice_names import DEFAULT_VOICE
 
+PLAYER = "audio player"
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
 KeysFile = Annotated[
     Path, typer.Option("--file", "-f", help="The server's --keys-file; created if missing.")
@@ -73,9 +74,13 @@ def new(
     file: KeysFile = Path("keys.toml"),
 ) -> None:
     """Create a key and print it once; the file holds only its hash. Running servers reload it."""
-    from dlpo_serving.operations.keys import new_key
+    from dlpo_serving.operations.keys import new_key, read_keys
 
     typer.echo(new_key(file, caller))
+    count = sum(key.caller == caller for key in read_keys(file).key)
+    if count > 1:
+        told = f"{caller} now has {count} keys; to rotate, delete the old one from {file}"
+        typer.echo(told, err=True)
 
 
 def list_keys(file: KeysFile = Path("keys.toml")) -> None:
@@ -91,7 +96,8 @@ def list_keys(file: KeysFile = Path("keys.toml")) -> None:
             "s of audio a minute": quota.audio_s_per_minute,
         }
         quotas = [f"{limit:g} {what}" for what, limit in limits.items() if limit is not None]
-        typer.echo(f"{caller}: {count} keys, {', '.join(quotas) or 'no limits'}")
+        keys_of = "1 key" if count == 1 else f"{count} keys"
+        typer.echo(f"{caller}: {keys_of}, {', '.join(quotas) or 'no limits'}")
 
 
 def usage(
@@ -164,11 +170,16 @@ def doctor(
         typer.echo(f"dlpo {about['dlpo']}, Python {about['python']}, {about['system']}")
         typer.echo(", ".join(f"{name} {version}" for name, version in [*about.items()][3:]))
         for section, ones in found.items():
-            _show(section, [one for one in ones if everything or one.state != "absent"])
-        absent = sum(one.state == "absent" for ones in found.values() for one in ones)
+            _show(section, [one for one in ones if everything or _matters(one)])
+        absent = sum(not _matters(one) for ones in found.values() for one in ones)
         if absent and not everything:
             typer.echo(f"\n{absent} optional things are absent; to list them: dlpo doctor --all")
     raise typer.Exit(0 if speaks else 1)
+
+
+def _matters(finding: Finding) -> bool:
+    """Whether to show it without --all: all but absent things, and the player even if absent."""
+    return finding.state != "absent" or finding.subject == PLAYER
 
 
 def _judges(folder: Path) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import json
 import logging
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,7 @@ Weights = Annotated[
     Path, of_judges(help="Directory with the weights of NISQA, NISQA-TTS and DNSMOS.")
 ]
 WEIGHTS = Path("judges")
+TIMED_UPDATES = 5  # that an estimate of a run's time is made from
 Utmos = Annotated[
     Path | None,
     of_judges(exists=True, dir_okay=False, help="UTMOS weights file; adds UTMOS as a judge."),
@@ -116,6 +118,44 @@ def progress(*columns: str | ProgressColumn, disable: bool = False) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=disable)
 
 
+class Phases:
+    """Announces the phases of a long command on stderr: `2/4 training adapters`."""
+
+    def __init__(self, phases: int) -> None:
+        self._phases = phases
+        self._begun = 0
+
+    def begin(self, phase: str) -> None:
+        self._begun += 1
+        if not is_quiet():
+            typer.echo(f"{self._begun}/{self._phases} {phase}", err=True)
+
+
+class RemainingTime:
+    """Estimates how long a run will take, once its first updates are done.
+
+    Args:
+        first: updates done when it starts, as after a resume.
+        total: updates at its end.
+    """
+
+    def __init__(self, first: int, total: int) -> None:
+        self._from = first
+        self._total = total
+        self._begun_s = 0.0
+
+    def estimate(self, update: int, now_s: float) -> str | None:
+        """The estimate, once; the first update also loads things and is not counted."""
+        done = update - self._from
+        if done == 1:
+            self._begun_s = now_s
+        if done != 1 + TIMED_UPDATES or update >= self._total:
+            return None
+        left_s = (now_s - self._begun_s) / TIMED_UPDATES * (self._total - update)
+        minutes = f"{max(1, round(left_s / 60))} minutes" if left_s > 90 else f"{left_s:.0f} s"
+        return f"about {minutes} for the other {self._total - update} updates"
+
+
 def run_shown(run: TrainingRun, *shown: str) -> Path:
     """Run a training or tuning behind a progress bar; returns its checkpoint.
 
@@ -131,11 +171,15 @@ def run_shown(run: TrainingRun, *shown: str) -> Path:
     hidden, latest = not run.accelerator.is_main_process, {}
     with progress(text, BarColumn(), TimeRemainingColumn(), disable=hidden) as bar:
         task = bar.add_task("", total=run.training.updates, completed=run.update, figures="")
+        remaining = RemainingTime(run.update, run.training.updates)
 
         def report(update: int, figures: dict[str, float]) -> None:
             latest.update({name: figures[name] for name in shown if name in figures})
             words = "".join(f", {name} {value:.4g}" for name, value in latest.items())
             bar.update(task, completed=update, figures=words)
+            estimate = remaining.estimate(update, time.monotonic())
+            if estimate is not None and not hidden and not is_quiet():
+                bar.console.print(estimate, highlight=False)
 
         checkpoint = run.run(report)
     if run.stop_signal is not None:

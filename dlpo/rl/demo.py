@@ -1,4 +1,4 @@
-"""Tuning in minutes: `dlpo tune --demo` teaches this repository's untuned voices to ask.
+"""Tuning in minutes: `dlpo tune --demo` teaches two untuned voices to ask.
 
 The voices read some statements; the diffusion loss of the pitch flow on these recordings holds the
 contours to what they were. The reward is how a sentence ends (`dlpo.rl.endings`): that of a
@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -25,15 +26,12 @@ from dlpo.data.dataset import Arrays, ClipSource, Corpora, arrays_of, pack
 from dlpo.data.features import measure
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
-from dlpo.repository import from_repository
 from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
+from dlpo.rl.endings import RISEN_ST, RISING
 from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 from dlpo.text import TextFrontEnd
 from dlpo.training.synthesis import encode, speak
 
-CHECKPOINT = Path("voices/spectral/checkpoint")  # in the repository; wheels have no checkpoints
-TEXTS, WITHOUT = Path("recipe/texts/conversation-a.csv"), Path("recipe/held_out.txt")
-IN_A_CLONE = "run the demo in a clone of dlpo's repository"
 VOICES = ("lj", "heart")
 SCHEDULE = "cosine:1.25"
 ETA = 0.7
@@ -49,17 +47,30 @@ SHOWN = {"yes_no": "questions", "declarative": "statements asked as questions",
          "statement": "statements", "wh": "questions with a question word"}  # fmt: skip
 
 
-def demo_tuner(out: Path, updates: int = 50) -> EndingsTuner:
-    """A run of about four minutes on one core; `out` holds its corpus and its checkpoints.
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How held-out questions end: for each sentence, the share of its draws that rise."""
+
+    before: NDArray[np.float64]
+    """(sentences,) mean over `VOICES` and draws, with the untuned pitch"""
+    after: NDArray[np.float64]
+    """the same with the tuned one, from the same noise"""
+
+
+def demo_tuner(
+    checkpoint: Path, texts: Path, without: Path, out: Path, updates: int = 50
+) -> EndingsTuner:
+    """A run of some minutes on one core; `out` holds its corpus and its checkpoints.
+
+    Args:
+        checkpoint: of untuned voices.
+        texts: lines of `id|text` to draw sentences from.
+        without: ids of texts that are left out.
 
     Raises:
-        InputError: neither this package nor the current directory is in the repository.
         TrainingError: `out` holds another run.
         MissingExtraError: a package of the extra `train` is not installed.
     """
-    checkpoint, texts, without = (
-        from_repository(path, IN_A_CLONE) for path in (CHECKPOINT, TEXTS, WITHOUT)
-    )
     prompts = read_ending_prompts([texts], without)
     data = out / "corpus"
     if not (data / "dataset.json").exists():
@@ -71,10 +82,31 @@ def demo_tuner(out: Path, updates: int = 50) -> EndingsTuner:
     return EndingsTuner(checkpoint, corpora, prompts, out / "run", EndingsObjective(), settings)
 
 
-def write_page(tuner: EndingsTuner, out: Path) -> Path:
-    """Speak the held-out texts before and after; `out`/index.html plays them, with the figures."""
+def ends(tuner: EndingsTuner) -> Ends:
+    """How the held-out questions ended before tuning, and how they end now."""
+    figures = tuner.figures
+    figures.measure(tuner.averaged_flow())
+    shares: dict[str, list[tuple[float, float]]] = {}
+    for ending, before, after in zip(
+        figures.prompts, figures.movements(figures.before), figures.movements(figures.drawn()),
+        strict=True,
+    ):  # fmt: skip
+        if ending.kind in RISING and ending.prompt.voice in VOICES:
+            both = [float((moved >= RISEN_ST).float().mean()) for moved in (before, after)]
+            shares.setdefault(ending.prompt.text, []).append((both[0], both[1]))
+    means = np.array([np.mean(of_voices, axis=0) for of_voices in shares.values()])
+    return Ends(means[:, 0], means[:, 1])
+
+
+def write_page(tuner: EndingsTuner, checkpoint: Path, out: Path, verdict: str) -> Path:
+    """Speak the held-out texts before and after; `out`/index.html plays them, with the figures.
+
+    Args:
+        checkpoint: that the run began with.
+        verdict: a sentence about the gain.
+    """
     chain = named_schedule(SCHEDULE, STEPS, ETA)
-    before = load_checkpoint(from_repository(CHECKPOINT, IN_A_CLONE)).model
+    before = load_checkpoint(checkpoint).model
     tuned = load_checkpoint(tuner.out / "checkpoint").model
     rows = []
     for number, (voice, text) in enumerate((v, t) for v in VOICES for t in HELD_OUT_TEXTS):
@@ -89,6 +121,7 @@ def write_page(tuner: EndingsTuner, out: Path) -> Path:
     page.write_text(
         f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>dlpo tune --demo</title>
 <h1>How sentences end, after {tuner.update} updates</h1>
+<p>{html.escape(verdict)}</p>
 <p>Share of the endings that rise by three semitones or more, in held-out sentences:</p>
 <table><tr><th></th><th>before</th><th>after</th></tr>{"".join(_shares(tuner))}</table>
 <p>The rest of a sentence changed by {_rest(tuner):.1f} semitones.</p>

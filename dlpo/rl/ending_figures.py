@@ -88,6 +88,11 @@ class EndingFigures:
                 found.append(in_time(contours[:, :, : len(scene.frames)]))
         return found
 
+    def movements(self, drawn: Sequence[Tensor]) -> list[Tensor]:
+        """(DRAWS,) semitones by which each prompt's ending moves up; NaN with too little voice."""
+        scenes = zip(self.prompts, self.scenes, drawn, strict=True)
+        return [_moved(ending, scene, now) for ending, scene, now in scenes]
+
     def _of_ending(
         self,
         figures: dict[str, list[float]],
@@ -102,9 +107,8 @@ class EndingFigures:
         def add(name: str, value: float) -> None:
             figures.setdefault(f"{name}/{voice}", []).append(value)
 
-        voiced = scene.voiced_before(ending.mark).numpy()
-        weights = movement_weights(scene.point_weights, voiced, scene.frames_per_s, scene.spread)
-        moved = now @ weights if weights is not None else torch.full((len(now),), float("nan"))
+        voiced = scene.voiced_before(ending.mark)
+        moved = _moved(ending, scene, now)
         risen = (moved >= RISEN_ST).float().mean().item()
         figures.setdefault(f"risen/{voice}/{ending.kind}", []).append(risen)
         figures.setdefault(f"movement/{voice}/{ending.kind}", []).append(moved.mean().item())
@@ -134,3 +138,10 @@ class EndingFigures:
             float(pitch_range[:, 2].mean()),
         )
         return {"diffusion": loss.item(), "crps": figures["crps"]}
+
+
+def _moved(ending: EndingPrompt, scene: PitchScene, drawn: Tensor) -> Tensor:
+    """(DRAWS,) semitones by which an ending moves up; NaN where it has too little voice."""
+    voiced = scene.voiced_before(ending.mark).numpy()
+    weights = movement_weights(scene.point_weights, voiced, scene.frames_per_s, scene.spread)
+    return drawn @ weights if weights is not None else torch.full((len(drawn),), float("nan"))

@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from grpc_health.v1 import health
 
-from dlpo.errors import EngineError
+from dlpo.errors import DlpoError, EngineError
 from dlpo.operating_system import (
     call_on_stop,
     give_memory_back,
@@ -27,8 +28,9 @@ from dlpo.operating_system import (
 )
 from dlpo_serving.loading.registry import Load, VoiceRegistry, open_voices
 from dlpo_serving.operations.call_scope import CallScope
+from dlpo_serving.operations.foreign_lines import foreign_lines_logged
 from dlpo_serving.operations.keys import KeyRing
-from dlpo_serving.operations.logs import configure_logs
+from dlpo_serving.operations.logs import LogFormat, configure_logs, line
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.operations.tracing import open_tracer
@@ -37,7 +39,12 @@ from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy
 from dlpo_serving.service import SynthesisService
-from dlpo_serving.settings.server_settings import ServerSettings, unknown_variables
+from dlpo_serving.settings.server_settings import (
+    EVERYWHERE,
+    ServerSettings,
+    address,
+    unknown_variables,
+)
 
 SWITCH_S = 2e-5  # how long a busy thread may hold the GIL; at 1 ms a storm of cancels starves lanes
 THREADS = 3  # for work beside the event loop: two readers and the watch of the lanes
@@ -64,11 +71,29 @@ def serve(settings: ServerSettings) -> None:
         EngineError: the run-time can't load a voice, or failed.
         MissingExtraError: a package is not installed.
 
+    In the log formats for programs, these errors are logged, and the process exits with 1.
     If a call of the engine hangs, the process exits here: with 0 if it was asked to stop, with 1
     and a line on standard error if it gave up on the engine.
     """
     start = time.perf_counter()
-    configure_logs(settings.log_format, settings.log_level)
+    with foreign_lines_logged() if settings.log_format != "plain" else nullcontext() as stream:
+        configure_logs(settings.log_format, settings.log_level, stream)
+        try:
+            hangs, status = _served(settings, start)
+        except DlpoError as error:
+            if settings.log_format == "plain":
+                raise
+            _log.critical("%s", error)
+            raise SystemExit(1) from error
+    if hangs:  # threads can't be joined, and the run-time would abort the exiting interpreter
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _served(settings: ServerSettings, start: float) -> tuple[bool, int]:
+    """Serve to the end: whether a thread hangs, and the exit code of a process where one does."""
     lift_file_limit()
     keep_one_heap()
     sys.setswitchinterval(SWITCH_S)
@@ -81,15 +106,37 @@ def serve(settings: ServerSettings) -> None:
             settings.open_address,
         )
     try:
-        hangs, status = asyncio.run(_serve(settings, start)), 0
+        return asyncio.run(_serve(settings, start)), 0
     except EngineHungError as error:
-        print(f"error: {error}", file=sys.stderr)
-        hangs, status = True, 1
-    if hangs:  # threads can't be joined, and the run-time would abort the exiting interpreter
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        if settings.log_format == "plain":
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            _log.critical("%s", error)
+        return True, 1
+
+
+def announcement(
+    log_format: LogFormat, endpoints: Endpoints, voices: str, seconds: float
+) -> list[str]:
+    """The lines that say where the server is; one line in the formats for programs."""
+    if log_format != "plain":
+        where = {"grpc": endpoints.grpc_address, "http": endpoints.http_url or None}
+        wyoming = {"wyoming": endpoints.wyoming_address or None}
+        fields = {"voices": voices, **where, **wyoming, "after_s": round(seconds, 2)}
+        return [line(log_format, __name__, "serving", fields)]
+    lines = [f"SERVING {voices} on {endpoints.grpc_address} after {seconds:.2f} s"]
+    if endpoints.http_url:
+        lines.append(f"the page is at {_callable(endpoints.http_url)}")
+    if endpoints.wyoming_address:
+        lines.append(f"Wyoming is at tcp://{endpoints.wyoming_address}")
+    return lines
+
+
+def _callable(url: str) -> str:
+    """A URL that a browser on this machine can open: nobody can call 0.0.0.0."""
+    for everywhere, here in EVERYWHERE.items():
+        url = url.replace(f"//{address(everywhere, 0)[:-2]}:", f"//{address(here, 0)[:-2]}:", 1)
+    return url
 
 
 def say(*lines: str) -> None:
@@ -112,16 +159,10 @@ async def _serve(settings: ServerSettings, start: float) -> bool:
     asyncio.get_running_loop().set_default_executor(threads)
     call_on_stop(stop.set)
 
-    def announce(endpoints: Endpoints, voice: str) -> None:
+    def announce(endpoints: Endpoints, voices: str) -> None:
         gc.collect()
         gc.freeze()  # a full collection took 0.1 s, during which every stream stalled: see `_tidy`
-        seconds = time.perf_counter() - start
-        lines = [f"SERVING {voice} on {endpoints.grpc_address} after {seconds:.2f} s"]
-        if endpoints.http_url:
-            lines.append(f"the page is at {endpoints.http_url}")
-        if endpoints.wyoming_address:
-            lines.append(f"Wyoming is at tcp://{endpoints.wyoming_address}")
-        say(*lines)
+        say(*announcement(settings.log_format, endpoints, voices, time.perf_counter() - start))
 
     return await run_server(settings, stop, announce)
 
@@ -134,7 +175,8 @@ async def run_server(
     Args:
         settings: the server's settings.
         stop: set it, in this event loop, to stop the server.
-        announce: called with the addresses and the default voice's name once health is SERVING.
+        announce: called with the addresses and the voices' names, the default first, once health is
+            SERVING.
         load: opens the voices; runs on a lane.
 
     Returns:
@@ -184,7 +226,7 @@ async def run_server(
                 await _first_of(registry.filled.wait(), stop.wait())
                 if not stop.is_set():
                     await set_ready(status, True)
-                    announce(endpoints, service.voices[0].voice)
+                    announce(endpoints, ",".join(each.voice for each in service.voices))
                     await stop.wait()
                 # Tell load balancers, wait for them to notice, then let running calls end.
                 _log.info("draining calls=%d grace_s=%g", service.calls, settings.grace_s)

@@ -160,12 +160,14 @@ def test_keys_are_printed_once_and_listed_with_quotas(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     made = [run("keys", "new", caller, "-f", str(path)) for caller in ("bob", "alice", "alice")]
     assert made[1].exit_code == 0
+    assert [one.stderr for one in made[:2]] == ["", ""]
+    assert "alice now has 2 keys" in made[2].stderr
     assert KeyRing(path, lambda: 0.0).authorize(made[1].stdout.strip()) == "alice"
     with path.open("a") as file:
         file.write("[quota.alice]\nmax_streams = 4\ncharacters_per_minute = 20000\n")
     assert run("keys", "list", "--file", str(path)).stdout.splitlines() == [
         "alice: 2 keys, 4 streams, 20000 characters a minute",
-        "bob: 1 keys, no limits",
+        "bob: 1 key, no limits",
     ]
 
 

@@ -34,12 +34,13 @@ def run(folder: Path, *words: str, absent: str = "") -> subprocess.CompletedProc
 @pytest.mark.parametrize(
     ("words", "absent", "message"),
     [
-        (("nowhere", "--consent", "yes"), "", "'nowhere' does not exist"),
-        ((".", "--consent", "yes", "--init", "nowhere"), "", "'nowhere' does not exist"),
+        (("nowhere", "--consent", "yes"), "", "recordings: nowhere does not exist"),
+        ((".", "--consent", "yes", "--init", "nowhere"), "", "--init: nowhere does not exist"),
         ((".", "--consent", " "), "", "consent is empty"),
         ((".", "--consent", "yes"), "onnxscript", "onnxscript"),
+        ((".", "--consent", "yes"), "", "no recordings"),
     ],
-    ids=["recordings", "checkpoint", "consent", "extra"],
+    ids=["recordings", "checkpoint", "consent", "extra", "empty"],
 )
 def test_new_voice_is_refused_without_torch(
     words: tuple[str, ...], absent: str, message: str, tmp_path: Path
@@ -47,5 +48,24 @@ def test_new_voice_is_refused_without_torch(
     result = run(tmp_path, "new-voice", *words, "--name", "mine", "--out", "run", absent=absent)
 
     assert result.returncode in (1, 2)
+    assert message in result.stderr
+    assert result.stdout.strip() == "without torch"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--demo", "--steps", "3", "."), "got CHECKPOINT, --steps"),
+        (("--out", "run"), "CHECKPOINT, --data: missing"),
+        (("nowhere", "--data", ".", "--out", "run"), "checkpoint: nowhere does not exist"),
+    ],
+    ids=["demo", "missing", "checkpoint"],
+)
+def test_tune_is_refused_without_torch(
+    words: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    result = run(tmp_path, "tune", *words)
+
+    assert result.returncode == 2
     assert message in result.stderr
     assert result.stdout.strip() == "without torch"

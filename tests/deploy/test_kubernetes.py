@@ -18,10 +18,12 @@ import yaml
 from dlpo_serving.protocols.endpoints import LIVENESS, SERVICES
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 from dlpo_serving.settings.sources import read_settings
+from scripts import chart_schema
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 CHART = DEPLOY / "helm/dlpo"
 MANIFEST = DEPLOY / "kubernetes.yaml"
+PLACED = Path(__file__).with_name("placed.yaml")
 GPU = ("--values", CHART / "values-gpu.yaml")
 QUICK = ("--values", CHART / "values-quick.yaml")
 CHOICES: dict[str, tuple[str | Path, ...]] = {  # name -> options of helm
@@ -35,6 +37,8 @@ CHOICES: dict[str, tuple[str | Path, ...]] = {  # name -> options of helm
     "ingress": ("--set", "ingress.enabled=true,tls.enabled=false"),
     "voices": ("--set", "voices.enabled=true"),
     "monitoring": ("--set", "monitoring.enabled=true"),
+    "placed": ("--values", PLACED),
+    "placed-gpu": ("--values", PLACED, *GPU),
 }
 VERSIONS = ("1.30", kubernetes_validate.latest_version())  # the oldest with preStop.sleep
 FOREIGN = {"GRPCRoute", "Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule", "ScaledObject"}
@@ -84,6 +88,55 @@ def test_helm_finds_no_fault_in_the_chart_but_in_wrong_values(helm: str) -> None
         subprocess.run([helm, "lint", "--strict", CHART, *options], check=True)
     for wrong in ("tls.enabled=7", "replica=2", "settings.LANES=2", "gateway.enabled=true"):
         assert subprocess.run([helm, "template", CHART, "--set", wrong], check=False).returncode
+
+
+def test_the_chart_knows_the_settings_of_the_server() -> None:
+    text = chart_schema.SCHEMA.read_text("utf-8")
+    assert chart_schema.schema(text) == text, "run python scripts/chart_schema.py"
+    assert chart_schema.NAMES.read_text("utf-8") == chart_schema.names()
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        ("replicaCount=3", "did you mean replicas?"),
+        ("settings.DLPO_MAX_STREAM=4", "DLPO_MAX_STREAMS?"),
+        ("settings.DLPO_FOO=4", "see settings.txt"),
+        ("settings.DLPO_LOG_FORMAT=xml", "'plain', 'logfmt', 'json'"),
+        ("settings.DLPO_PORT=99999", "want 65,535"),
+        ("settings.DLPO_METRICS=maybe", "true|false"),
+    ],
+)
+def test_wrong_values_are_answered_by_name(helm: str, value: str, answer: str) -> None:
+    command = [helm, "template", "dlpo", CHART, "--set", value]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode
+    assert answer in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["placed", "placed-gpu"])
+def test_what_operators_add_reaches_the_pods(render: Render, name: str) -> None:
+    given = yaml.safe_load(PLACED.read_text())
+    made = render(*CHOICES[name])
+    spec, server = pod(made), container(made)
+    service = one(made, "Service")
+    template = one(made, "Deployment")["spec"]["template"]["metadata"]
+
+    assert spec["nodeSelector"].items() >= given["nodeSelector"].items()
+    assert all(one_of in spec["tolerations"] for one_of in given["tolerations"])
+    assert ("nvidia.com/gpu.present" in spec["nodeSelector"]) == (name == "placed-gpu")
+    assert (spec["affinity"], spec["priorityClassName"]) == (given["affinity"], "speech")
+    assert template["annotations"].items() >= given["podAnnotations"].items()
+    assert template["labels"].items() >= given["podLabels"].items()
+    assert spec["serviceAccountName"] == "own"
+    assert not [resource for resource in made if resource["kind"] == "ServiceAccount"]
+    assert service["spec"]["type"] == "LoadBalancer"
+    assert service["metadata"]["annotations"] == given["service"]["annotations"]
+    assert given["extraEnv"][0] in server["env"]
+    assert given["extraVolumes"][0] in spec["volumes"]
+    assert given["extraVolumeMounts"][0] in server["volumeMounts"]
+    admitted = one(made, "NetworkPolicy")["spec"]["ingress"][0]["from"]
+    assert given["networkPolicy"]["from"][0] in admitted
 
 
 @pytest.mark.parametrize("version", VERSIONS)

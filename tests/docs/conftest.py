@@ -27,6 +27,13 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def checkpoints(checkout: Path) -> None:
+    """What `pip install ./voices` makes a wheel of."""
+    for name in ("voices", "recipe"):
+        (checkout / name).symlink_to(ROOT / name)
+
+
+@pytest.fixture
 def recorded(checkout: Path, tiny_corpus: Path) -> None:
     """A corpus, by the names of the README and of the guide, alignments, no judge's weights."""
     for name in ("LJSpeech-1.1", "my-voice"):

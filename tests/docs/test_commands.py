@@ -45,7 +45,7 @@ HAS = {  # page -> fixtures: what its reader has beside a checkout
     "docs/howto/gpu-node.md": ("trained",),
     "docs/howto/listening-test.md": ("trained",),
     "docs/howto/own-judge.md": ("trained",),
-    "docs/howto/train-a-voice.md": ("recorded",),
+    "docs/howto/train-a-voice.md": ("recorded", "checkpoints"),
 }
 FENCE = re.compile(r"^```(sh|python)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"(^|\s+)# .*")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import json
 import os
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -63,6 +65,23 @@ def test_damaged_lines_are_reported_and_others_kept(
     places = [problem.split(": ")[0] for problem in found.problems]
     assert places == [f"{sent}:{number}" for number in (2, 4, 5, 6, 7)]
     assert "choice" in found.problems[1]
+
+
+def test_a_link_holds_answers_unless_it_is_damaged(
+    folder: Path, ballot: Ballot, answer: RaterAnswer, tmp_path: Path
+) -> None:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(answer.to_json().encode()) + packer.flush()
+    whole = base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    sent = tmp_path / "links.txt"
+    sent.write_text(
+        f"see https://a.example/p/#answers={whole}\n#answers={whole[:40]}\n#answers=AAAAA\n"
+    )
+
+    found = read_answers(folder, ballot.key, [sent])
+
+    assert found.answers == (answer,)
+    assert [problem.split(": ")[0] for problem in found.problems] == [f"{sent}:2", f"{sent}:3"]
 
 
 def test_answers_to_another_test_are_refused(

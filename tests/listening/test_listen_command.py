@@ -14,6 +14,7 @@ from dlpo.audio import write_wav
 from dlpo.data.preferences import read_pairs
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo_bench.listening.answers import read_key
+from dlpo_bench.listening.making import open_pair
 from tests.callers import command
 from tests.listening.conftest import Ballot
 
@@ -65,6 +66,12 @@ def test_voices_and_checkpoints_say_the_lines_of_a_file(
     key = read_key(tmp_path / "t")
     assert {trial.text for trial in key.trials} == {text.strip() for text in long}
     assert (key.seed, len(key.trials)) == (1, 2)
+
+
+def test_two_voices_of_one_bundle_differ() -> None:
+    first, second = open_pair("lj", "mine=heart")
+    assert (first.about["sha256"], first.label) == (second.about["sha256"], "lj")
+    assert (first.about["voice"], second.about["voice"]) == ("lj", "heart")
 
 
 def test_what_cannot_be_compared_is_refused(

@@ -148,6 +148,11 @@ def test_from_a_file_the_answers_are_saved_as_a_file(
     page.reload()
     page.finish(lambda sounds: key_for("a", key, sounds))
     assert page.text_of("outcome").startswith("Save your 5 answers as a file")
+    page.wait_for(lambda: page.run("return document.getElementById('link').value"))
+    links = tmp_path / "links.txt"
+    links.write_text("mine: " + page.run("return document.getElementById('link').value") + "\n")
+    by_link = read_answers(folder, key, [links])
+    assert (len(by_link.answers), by_link.problems) == (5, ())
 
     page.press(Keys.TAB, Keys.TAB)
     assert page.focused == "download"
@@ -158,6 +163,7 @@ def test_from_a_file_the_answers_are_saved_as_a_file(
     assert path.name == f"answers-{key.test_id}-{page.state['session'][:8]}.jsonl"
     found = read_answers(folder, key, [path])
     assert (len(found.answers), found.problems) == (5, ())
+    assert found == by_link
     report = make_report(key, found)
     assert (report.counted, report.pooled.a.count) == (("Phil",), 3)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from dlpo.cli import demo, new_voice
+
 pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,3 +54,14 @@ def test_the_wheel_of_the_sdist_is_that_of_the_checkout(wheel: Path, tmp_path: P
     theirs = zipfile.ZipFile(wheel)
 
     assert set(own.namelist()) == set(theirs.namelist())
+
+
+def test_the_checkpoints_wheel_has_what_commands_start_from(tmp_path: Path) -> None:
+    wheel = zipfile.ZipFile(build(ROOT / "voices", "wheel", tmp_path))
+
+    names = set(wheel.namelist())
+    for path in (new_voice.CHECKPOINT, demo.CHECKPOINT):
+        for file in (ROOT / path).iterdir():
+            assert f"dlpo_checkpoints/{file.relative_to(ROOT)}" in names
+    assert {f"dlpo_checkpoints/{path}" for path in (demo.TEXTS, demo.WITHOUT)} <= names
+    assert not [name for name in names if name.endswith(".py")]

@@ -7,18 +7,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlpo.cli.demo import CHECKPOINT, TEXTS, WITHOUT, said
 from dlpo.data.dataset import Corpora
 from dlpo.frame_grid import PUBLISHED_GRID
-from dlpo.rl.demo import HELD_OUT_TEXTS, VOICES, demo_tuner, write_page
+from dlpo.repository import from_repository
+from dlpo.rl.demo import HELD_OUT_TEXTS, VOICES, Ends, demo_tuner, ends, write_page
 
 HOP = PUBLISHED_GRID.hop_length
 
 
 @pytest.mark.full
 def test_the_demo_tunes_and_writes_a_page_to_listen_to(tmp_path: Path) -> None:
-    tuner = demo_tuner(tmp_path, updates=1)
+    start, texts, without = map(from_repository, (CHECKPOINT, TEXTS, WITHOUT))
+    tuner = demo_tuner(start, texts, without, tmp_path, updates=1)
     tuner.run()
-    page = write_page(tuner, tmp_path).read_text("utf-8")
+    found = ends(tuner)
+    verdict = said(found)
+    page = write_page(tuner, start, tmp_path, verdict).read_text("utf-8")
+
+    assert len(found.before) == len(found.after) >= 6
+    assert verdict.startswith("No decided gain: ")
+    assert verdict in page
 
     assert (
         len(list(tmp_path.glob("*.wav")))
@@ -30,3 +39,11 @@ def test_the_demo_tunes_and_writes_a_page_to_listen_to(tmp_path: Path) -> None:
         samples = round(float(utterance.durations.sum()) * 22_050)
         assert samples == len(utterance.waveform) == len(utterance.features.f0) * HOP
         assert np.abs(utterance.waveform).max() > 0.05
+
+
+def test_a_gain_is_claimed_only_if_sentences_agree() -> None:
+    before = np.zeros(12)
+    assert said(Ends(before, before + 0.5)).startswith("A decided gain: 0 % ")
+    assert said(Ends(before + 0.5, before)).startswith("A decided loss: 50 % ")
+    one = np.where(np.arange(12) == 3, 1.0, 0.0)
+    assert said(Ends(before, one)).startswith("No decided gain: ")

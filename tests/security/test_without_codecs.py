@@ -24,7 +24,10 @@ def test_speech_is_written_and_served_in_every_encoding_but_aac(tmp_path: Path) 
     out = tmp_path / "speech.wav"
     subprocess.run([*dlpo, "say", "Hello.", "-o", out], check=True, capture_output=True)
     with subprocess.Popen(
-        [*dlpo, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*dlpo, "serve", "--port", "0", "--log-level", "debug"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as server:
         try:
             assert server.stdout is not None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import threading
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +31,8 @@ SYSTEMS = ("a", "b")
 Choice = Literal["first", "second", "same"]
 Plays = Annotated[int, Field(ge=0, le=100_000)]
 UTC = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$"
+LINK = re.compile(rb"#answers=([A-Za-z0-9_-]+)")  # base64 of deflated lines, made by answers.js
+MAX_LINK_BYTES = 1_000_000  # of its lines
 MAX_SESSIONS = 10_000  # files; a public page must not fill the disk
 STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -203,12 +208,31 @@ def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]
         if not line.strip():
             continue
         try:
-            answers.append(parse_answer(line, key))
+            answers += [parse_answer(one, key) for one in _sent(line)]
         except OtherTestError as error:
             raise DataError(f"{path}: {error}: report it with its own test's folder") from error
         except InputError as error:
             wrong.append(f"{path}:{number}: {error}")
     return answers, wrong
+
+
+def _sent(line: bytes) -> list[bytes]:
+    """The answers of a line: itself, or those of the link that the page made of them.
+
+    Raises:
+        InputError: the link is damaged.
+    """
+    if (link := LINK.search(line)) is None:
+        return [line]
+    packed = link[1] + b"=" * (-len(link[1]) % 4)
+    try:
+        reader = zlib.decompressobj(-zlib.MAX_WBITS)
+        lines = reader.decompress(base64.urlsafe_b64decode(packed), MAX_LINK_BYTES)
+    except (ValueError, zlib.error) as error:
+        raise InputError(f"a damaged link ({error}); ask for the file instead") from error
+    if not reader.eof:
+        raise InputError("the link ends early or is too long; ask for the file instead")
+    return lines.splitlines()
 
 
 def _latest(answers: Iterable[RaterAnswer], key: AnswerKey) -> list[RaterAnswer]:

@@ -56,8 +56,11 @@ class Connection:
 
     def __post_init__(self) -> None:
         host, colon, port = self.address.rpartition(":")
-        if not (host and colon and port.isdecimal()):
-            raise InputError(f"the server is {self.address!r}; expected HOST:PORT")
+        if self.address.startswith(("http://", "https://")) or not (
+            host and colon and port.isdecimal()
+        ):
+            expected = "HOST:PORT of its gRPC port, without http://"
+            raise InputError(f"the server is {self.address!r}; expected {expected}")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             raise InputError("the token holds characters that no token has; copy it again")
 

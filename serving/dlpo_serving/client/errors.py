@@ -19,7 +19,7 @@ _DETAILS = "grpc-status-details-bin"  # trailing metadata key of the google.rpc.
 _CALLER_IS_WRONG = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
 _HINTS = {
     grpc.StatusCode.UNAVAILABLE: "; is a server running there, and with the same TLS?",
-    grpc.StatusCode.UNAUTHENTICATED: "; give a token that whoever runs the server has made",
+    grpc.StatusCode.UNAUTHENTICATED: "; pass an API key of this server (--token, or token=)",
     grpc.StatusCode.UNIMPLEMENTED: "; the server is older than this client, or not dlpo's",
 }
 RETRIED = (

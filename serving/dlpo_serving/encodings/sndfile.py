@@ -53,11 +53,11 @@ class SndfileEncoder:
             import soundfile
         except ImportError:
             raise not_offered(
-                f"needs soundfile where the speech is made; run there: {pip_install('serve')}"
+                f"needs soundfile on the machine that speaks: {pip_install('serve')}"
             ) from None
         except OSError as error:  # its wheels for some systems don't bundle the library
             raise not_offered(
-                f"{error} where the speech is made; run there: apt-get install libsndfile1"
+                f"{error} on the machine that speaks: apt-get install libsndfile1"
             ) from error
         self._codec = codec
         self._error: type[Exception] = soundfile.SoundFileError
@@ -180,7 +180,7 @@ class AacEncoder:
             import av
         except ImportError:
             raise not_offered(
-                f"aac needs av where the speech is made; run there: {pip_install('codecs')}"
+                f"aac needs av on the machine that speaks: {pip_install('codecs')}"
             ) from None
         self._sample_rate_hz = sample_rate_hz
         self._pending = np.zeros(0, np.float32)  # less than a frame

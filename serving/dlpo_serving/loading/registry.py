@@ -13,6 +13,7 @@ from dlpo.operating_system import lower_priority
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.front_end import parse_dictionary
 from dlpo_serving.encodings.encoder import warm_encoders
+from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.engines import check_engine
 from dlpo_serving.loading.costs import measure_costs
 from dlpo_serving.loading.directory import VoiceDirectory, check_directory
@@ -106,7 +107,8 @@ class VoiceRegistry:
         for voice in voices:
             self._offer(voice)
         for encoding, error in missing.items():  # not earlier: a failed start prints one line
-            _log.info("%s is not offered: %s", encoding, error)
+            level = logging.DEBUG if encoding is Encoding.AAC else logging.WARNING  # its extra
+            _log.log(level, "%s is not offered: %s", encoding, error)
 
     async def watch(self, clock: Callable[[], float]) -> None:
         """Watch the voice folder, if the settings name one, until cancelled."""

@@ -43,7 +43,7 @@ def local_server(voice: str | os.PathLike[str], *options: str) -> Iterator[Local
             error has the reason.
     """
     command = [sys.executable, "-m", "dlpo_serving", "--port", "0", "--log-level", "warning"]
-    command += ["--voice", os.fspath(voice), *options]
+    command += ["--log-format", "plain", "--voice", os.fspath(voice), *options]
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -34,6 +34,14 @@ def configure_logs(
     logging.getLogger("asyncio").addFilter(no_file_is_left())
 
 
+def line(log_format: LogFormat, logger: str, event: str, fields: dict[str, Any]) -> str:
+    """One line of information in a format, for another stream than that of the log."""
+    record = logging.LogRecord(logger, logging.INFO, "", 0, event, None, None)
+    setattr(record, FIELDS, fields)
+    formatter: logging.Formatter = _FORMATTERS[log_format]()
+    return formatter.format(record)
+
+
 class Rarely(logging.Filter):
     """Passes one message of a kind per `PAUSE_S`, in our words: without a traceback or values."""
 

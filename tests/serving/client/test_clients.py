@@ -164,8 +164,8 @@ def test_finished_stream_is_not_counted_as_cancelled(
     assert [(call["code"], call["chars"]) for call in spoken] == [("OK", len(TEXT)), ("OK", 10)]
 
 
-@pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:http"])
-def test_an_address_without_a_port_is_refused(address: str) -> None:
+@pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:http", "http://h:1"])
+def test_an_address_has_host_and_port(address: str) -> None:
     with pytest.raises(InputError, match="expected HOST:PORT"):
         SpeechClient(address)
 

@@ -92,7 +92,9 @@ def _running(python: str, folder: Path, *options: str) -> Iterator[RayServer]:
         server = RayServer(process, "", log)
         try:
             assert process.stdout is not None
-            serving = re.match(r"SERVING lj on 0\.0\.0\.0:(\d+) after", process.stdout.readline())
+            serving = re.match(
+                r"SERVING lj\S* on 0\.0\.0\.0:(\d+) after", process.stdout.readline()
+            )
             assert serving, log.read_text()
             yield RayServer(process, f"127.0.0.1:{serving[1]}", log)
         finally:

@@ -129,11 +129,23 @@ class Answers {
     });
   }
 
+  get lines() {
+    return this.all.map((answer) => `${this.line(answer)}\n`);
+  }
+
+  // The same lines in an address, which fits into a mail or a comment: base64 of them, deflated.
+  async asLink() {
+    const packed = new Blob(this.lines).stream().pipeThrough(new CompressionStream("deflate-raw"));
+    const bytes = new Uint8Array(await new Response(packed).arrayBuffer());
+    const text = btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_");
+    const page = location.protocol.startsWith("http") ? location.href.replace(/#.*/, "") : "";
+    return `${page}#answers=${text.replace(/=+$/, "")}`;
+  }
+
   // JSON lines, for who made the test.
   save() {
     const link = document.createElement("a");
-    const lines = this.all.map((answer) => `${this.line(answer)}\n`);
-    link.href = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));
+    link.href = URL.createObjectURL(new Blob(this.lines, { type: "application/jsonl" }));
     link.download = `answers-${this.test}-${this.state.session.slice(0, 8)}.jsonl`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), LONGEST_WAIT_MS);

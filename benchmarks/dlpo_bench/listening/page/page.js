@@ -129,12 +129,18 @@ function tell() {
     ? unsent.length
       ? `Your ${all.length} answers are on their way: please wait.`
       : `Your ${all.length} answers are stored. You can close this page.`
-    : `Save your ${all.length} answers as a file, and send it to the person who asked you.`;
+    : `Save your ${all.length} answers as a file, or copy the link, and send one of them to the person who asked you.`;
   $("download").classList.toggle("primary", !isServed || refused.length > 0);
+  showLink(!isServed && all.length === trials.length);
+}
+
+async function showLink(isWanted) {
+  $("link-field").hidden = !isWanted || !("CompressionStream" in window);
+  if (!$("link-field").hidden) $("link").value = await answers.asLink();
 }
 
 function press(event) {
-  const isTyping = event.target.matches("input[type=text]");
+  const isTyping = event.target.matches("input[type=text]:read-write");
   if (event.key === "Escape") player.stop();
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const act = KEYS[event.key.toLowerCase()];
@@ -156,6 +162,7 @@ $("back").addEventListener("click", () => go(answers.state.at - 1));
 $("next").addEventListener("click", () => go(answers.state.at + 1));
 $("review").addEventListener("click", () => go(trials.length));
 $("download").addEventListener("click", () => answers.save());
+$("link").addEventListener("focus", () => $("link").select());
 for (const radio of radios) radio.addEventListener("change", () => choose(radio.value));
 addEventListener("keydown", press);
 addEventListener("beforeunload", (event) => {

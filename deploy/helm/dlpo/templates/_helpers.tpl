@@ -15,6 +15,17 @@ labels:
   {{- include "dlpo.labels" . | nindent 2 }}
 {{- end }}
 
+{{- define "dlpo.account" -}}
+{{ .Values.serviceAccount.name | default .Release.Name }}
+{{- end }}
+
+{{- /* What other charts call it; the schema lets these through, so that the answer is a name. */}}
+{{- define "dlpo.check" -}}
+{{- range $name, $ours := dict "replicaCount" "replicas" "annotations" "podAnnotations" "labels" "podLabels" "env" "extraEnv" "imagePullSecrets" "image.pullSecrets" }}
+{{- if hasKey $.Values $name }}{{ fail (printf "%s: did you mean %s?" $name $ours) }}{{ end }}
+{{- end }}
+{{- end }}
+
 {{- define "dlpo.keysSecret" -}}
 {{ .Values.keys.secretName | default (printf "%s-keys" .Release.Name) }}
 {{- end }}
@@ -39,7 +50,13 @@ labels:
 }}
 {{- if .Values.gpu.enabled }}{{ $_ := set $settings "DLPO_ENGINE" "cuda" }}{{ end }}
 {{- if .Values.voices.enabled }}{{ $_ := set $settings "DLPO_VOICE_DIRECTORY" "/var/lib/dlpo/voices" }}{{ end }}
+{{- $known := .Files.Get "settings.txt" | trim | splitList "\n" }}
 {{- range $name, $value := .Values.settings }}
+{{- if not (has $name $known) }}
+{{- $alike := list }}
+{{- range $known }}{{ if hasPrefix (regexFind "^DLPO_[A-Z0-9]{1,4}" $name) . }}{{ $alike = append $alike . }}{{ end }}{{ end }}
+{{- fail (printf "settings.%s: the server has no such setting; %s" $name (ternary (printf "did you mean %s?" (join ", " $alike)) "see settings.txt in the chart" (gt (len $alike) 0))) }}
+{{- end }}
 {{- if kindIs "float64" $value }}{{ if eq $value (floor $value) }}{{ $value = int64 $value }}{{ end }}{{ end }}
 {{- $_ := set $settings $name (toString $value) }}
 {{- end }}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import mimetypes
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
+
+from dlpo_serving.voice_names import about_voices
 
 PAGE_HEADERS = {
     # Scripts, styles and connections only from this server; the page may not be framed.
@@ -22,18 +25,20 @@ PAGE_HEADERS = {
 
 
 def page_routes() -> list[web.RouteDef]:
-    """`/` and the files it loads, and no others."""
+    """`/` and the files it loads, the icon that browsers ask for by themselves, and no others."""
     folder = Path(__file__).with_name("page")
     files = [file for file in folder.iterdir() if file.suffix in (".html", ".css", ".js", ".svg")]
-    names = ["/" if file.name == "index.html" else f"/page/{file.name}" for file in files]
-    return [web.get(name, _sender(file)) for name, file in zip(names, files, strict=True)]
+    sent = {"/" if file.name == "index.html" else f"/page/{file.name}": file for file in files}
+    sent["/favicon.ico"] = folder / "icon.svg"
+    routes = [web.get(name, _sender(file.name, file.read_bytes())) for name, file in sent.items()]
+    about = {name: str(voice) for name, voice in about_voices().items()}
+    return [*routes, web.get("/page/about.json", _sender("about.json", json.dumps(about).encode()))]
 
 
-def _sender(file: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Send the file as read now; its ETag is a content hash, since images clamp mtimes."""
-    content = file.read_bytes()
+def _sender(name: str, content: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Send a file as it is now; its ETag is a content hash, since images clamp mtimes."""
     tag = hashlib.sha256(content).hexdigest()
-    kind = mimetypes.guess_type(file.name)[0]
+    kind = mimetypes.guess_type(name)[0]
     charset = "utf-8" if kind and kind.startswith("text/") else None
 
     async def send(request: web.Request) -> web.Response:

@@ -231,6 +231,58 @@ def test_a_saved_file_holds_what_was_heard(page: Page, tmp_path: Path) -> None:
         assert file.getnframes() == page.figures()["samples"]
 
 
+def test_what_has_arrived_is_saved_while_it_plays(page: Page, tmp_path: Path) -> None:
+    page.save_to(tmp_path)
+    page.write("Noise becomes speech, step by step, and all of it has arrived long before its end.")
+    page.say()
+    page.wait_for(lambda: not page.run("return document.getElementById('download').disabled"))
+    assert page.state == "speaking"
+
+    page.browser.find_element(By.ID, "download").click()
+
+    page.wait_for(lambda: list(tmp_path.glob("*.wav")))
+    page.press(Keys.ESCAPE)
+
+
+def test_an_empty_text_can_t_be_spoken(page: Page) -> None:
+    page.write(" ")
+    assert page.run("return document.getElementById('speak').disabled")
+    page.say()
+    assert page.state == "before"
+    page.write("Go.")
+    assert not page.run("return document.getElementById('speak').disabled")
+
+
+def test_a_dropped_text_file_is_the_text(page: Page) -> None:
+    drop = (
+        "const files = new DataTransfer(); files.items.add(new File([arguments[0]], 'a.txt'));"
+        "document.getElementById('form').dispatchEvent(new DragEvent('drop',"
+        " {dataTransfer: files, bubbles: true, cancelable: true}))"
+    )
+    text = "return document.getElementById('text').value"
+
+    page.run(drop, "From a file. " + 20_000 * "x")
+    page.wait_for(lambda: page.run(text).startswith("From a file."))
+    assert page.text_of("status") == "a.txt: the first 10000 of 20013 characters"
+    page.run(drop.replace("arguments[0]", "new Uint8Array([255, 0])"))
+    page.wait_for(lambda: "is not a text file in UTF-8" in page.text_of("status"))
+    assert page.run(text).startswith("From a file.")
+
+
+def test_a_phone_shows_voice_and_speak_at_once(page: Page) -> None:
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        for name in ("text", "voice", "speak"):
+            script = f"return document.getElementById('{name}').getBoundingClientRect().bottom"
+            assert page.run(script) <= phone["height"]
+        assert page.run("return document.documentElement.scrollWidth") <= phone["width"]
+        page.browser.get(page.run("return location.origin") + "/docs")
+        assert page.run("return document.documentElement.scrollWidth") <= phone["width"]
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_a_server_that_asks_for_a_token_gets_one_from_the_page(
     synthesizer: Synthesizer, browser: Chrome, open_http_server: Callable[..., RunningServer]
 ) -> None:

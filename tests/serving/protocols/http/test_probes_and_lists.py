@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
+from dlpo_serving.protocols.http import reference
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.server import listening
 from dlpo_serving.synthesizer import Synthesizer
@@ -263,3 +264,15 @@ def test_the_api_is_described_for_tools_and_people(client: Client, server: Runni
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"speed": 9}, schema)
     assert "<script" not in page
+    for path in ("/v1/realtime", "/v1/audio/speech/stream"):
+        assert f"WebSocket {path}" in page
+    assert schema["properties"].keys() <= reference.MEANINGS.keys()
+
+
+def test_the_page_says_who_speaks_and_has_an_icon(client: Client, server: RunningServer) -> None:
+    about = json.load(client.get(server, "/page/about.json"))
+    icon = client.get(server, "/favicon.ico")
+
+    assert about["heart"].startswith("woman, ")
+    assert icon.status == 200
+    assert icon.getheader("Content-Type") == "image/svg+xml"

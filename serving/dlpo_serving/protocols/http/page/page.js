@@ -3,7 +3,8 @@
 import { dictionary, remember } from "./dictionary.js";
 import { Player } from "./player.js";
 import { SNIPPETS, copy, fromLink, link, save } from "./share.js";
-import { SpeechError, decode, file, speak, voices } from "./speech.js";
+import { SpeechError, about, decode, file, speak, voices } from "./speech.js";
+import { acceptFiles } from "./text-file.js";
 import { Transcript } from "./transcript.js";
 import { wavFile } from "./wav.js";
 import { Waveform } from "./waveform.js";
@@ -23,12 +24,13 @@ const waveform = new Waveform($("waveform"));
 const transcript = new Transcript($("transcript"));
 
 let offered = []; // voices
+let characters = {}; // name of a voice -> who speaks and how it sounds
 let spoken = null; // the last utterance: {pieces, rate, voice, seed, complete}
 let retry = 0; // timer of the next loadVoices
 let running = null; // AbortController of the utterance in progress
 
 async function say() {
-  if (!offered.length || !$("form").reportValidity()) return;
+  if (!offered.length || !$("text").value.trim() || !$("form").reportValidity()) return;
   stop();
   const run = running = new AbortController();
   const begun = performance.now();
@@ -64,13 +66,16 @@ async function say() {
         showLength(samples);
         $("underruns").textContent = player.underruns;
       } else if (event.type === "speech.done") {
-        const elapsed = (performance.now() - begun) / 1000;
-        $("rtf").textContent = (elapsed * spoken.rate / samples).toFixed(3);
+        const factor = (performance.now() - begun) / 1000 * spoken.rate / samples;
+        $("rtf").textContent = factor.toFixed(3);
+        $("faster").textContent = (1 / factor).toFixed(factor > 0.1 ? 1 : 0);
         showLength(samples);
         $("underruns").textContent = player.underruns;
         transcript.finish();
         waveform.complete();
         player.close();
+        spoken.complete = true;
+        allowSaving();
       }
     }
     await player.finished;
@@ -131,13 +136,14 @@ function fail(error) {
   if (!known || [401, 404, 503].includes(error.status)) loadVoices(); // the list is out of date
   const field = known && { input: "text", seed: "seed", steps: "steps", voice: "voice" }[error.param];
   if (!field) return;
+  if (field === "seed" || field === "steps") $("more").open = true;
   $(field).setAttribute("aria-invalid", "true");
   $(field).focus();
 }
 
 /** A message of the API, in the words of this page. */
 function named(message) {
-  const labels = { input: "Text", steps: "Quality", seed: "Seed", voice: "Voice", speed: "Speed", pitch_semitones: "Pitch", dictionary: "Pronunciation" };
+  const labels = { input: "Text", steps: "Steps", seed: "Seed", voice: "Voice", speed: "Speed", pitch_semitones: "Pitch", dictionary: "Pronunciation" };
   return message.replace(/^(\w+): /, (all, name) => (name in labels ? `${labels[name]}: ` : all));
 }
 
@@ -158,7 +164,8 @@ function show(state, status) {
   document.body.dataset.state = state;
   $("status").textContent = status;
   $("stop").disabled = !busy;
-  for (const id of ["again", "download", "download-mp3"]) $(id).disabled = busy || !spoken?.pieces.length;
+  $("again").disabled = busy || !spoken?.pieces.length;
+  allowSaving();
   if (!busy && spoken?.pieces.length) seekable(true);
   if (state === "failed") {
     $("alert").hidden = false;
@@ -166,6 +173,12 @@ function show(state, status) {
     $("alert").hidden = true;
     document.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
   }
+}
+
+/** What has arrived can be saved: all of it while it is still playing, or the part before a stop. */
+function allowSaving() {
+  const arrived = spoken?.pieces.length && (spoken.complete || running === null);
+  for (const id of ["download", "download-mp3"]) $(id).disabled = !arrived;
 }
 
 function request(voice) {
@@ -256,7 +269,7 @@ async function saveWord() {
 async function loadVoices() {
   clearTimeout(retry);
   try {
-    offered = await voices($("token").value);
+    [offered, characters] = await Promise.all([voices($("token").value), about()]);
   } catch (error) {
     const refused = error.status === 401;
     document.body.dataset.server = "away";
@@ -266,15 +279,21 @@ async function loadVoices() {
     return;
   }
   const chosen = $("voice").value;
-  $("voice").replaceChildren(...offered.map((voice) => new Option(`${voice.id} (${voice.language})`, voice.id)));
+  $("voice").replaceChildren(...offered.map((voice) => new Option(described(voice), voice.id)));
   if (offered.some((voice) => voice.id === chosen)) $("voice").value = chosen;
   if (!chosen) useLink();
   $("voice-field").hidden = offered.length < 2;
   $("sample").disabled = false;
   document.body.dataset.server = "ready";
   $("server").textContent = "ready";
-  $("speak").disabled = false;
   showVoice();
+}
+
+/** "heart: woman, warm, even", with the language where there are several. */
+function described(voice) {
+  const languages = new Set(offered.map((one) => one.language));
+  const parts = [characters[voice.id], languages.size > 1 || !characters[voice.id] ? voice.language : ""];
+  return `${voice.id}: ${parts.filter(Boolean).join(", ")}`;
 }
 
 /** Adapt the controls to what the chosen voice supports. */
@@ -284,8 +303,6 @@ function showVoice() {
   $("steps").replaceChildren(...voice.steps.map((count) => new Option(
     count === voice.default_steps ? `${count} (default)` : count, count)));
   $("steps").value = voice.steps.includes(Number(steps)) ? steps : voice.default_steps;
-  $("compare").replaceChildren(...(voice.steps.length < 2 ? [] : voice.steps).map((count) =>
-    chip(count === 1 ? "1 step" : `${count} steps`, () => { $("steps").value = count; say(); })));
   for (const [id, range] of [["speed", voice.speed], ["pitch", voice.pitch_semitones]]) {
     $(id).min = range.min;
     $(id).max = range.max;
@@ -297,9 +314,10 @@ function showVoice() {
 function showValues() {
   const pitch = Number($("pitch").value);
   $("speed-value").textContent = `${Number($("speed").value).toFixed(2)} ×`;
-  $("pitch-value").textContent = `${pitch > 0 ? "+" : ""}${pitch} st`;
+  $("pitch-value").textContent = `${pitch > 0 ? "+" : ""}${pitch} semitones`;
   $("pitch").setAttribute("aria-valuetext", `${pitch} semitones`);
   $("speed").setAttribute("aria-valuetext", `${$("speed").value} times`);
+  $("speak").disabled = !offered.length || !$("text").value.trim();
   $("characters").textContent = `${Array.from($("text").value).length} characters`;
 }
 
@@ -332,7 +350,7 @@ function showClock(heard) {
 }
 
 function clearFigures() {
-  for (const id of ["first-audio", "rtf", "length", "underruns"]) $(id).textContent = "–";
+  for (const id of ["first-audio", "faster", "rtf", "length", "underruns"]) $(id).textContent = "–";
   $("clock").textContent = "";
 }
 
@@ -389,6 +407,13 @@ $("word-forget").addEventListener("click", () => { remember(shownWord.word, null
 $("word-close").addEventListener("click", () => $("word").close());
 $("examples").append(...Object.entries(EXAMPLES).map(([label, text]) =>
   chip(label, () => { $("text").value = text; showValues(); say(); })));
+$("examples").append(chip("Open a text file", () => $("file").click()));
+acceptFiles($("form"), $("file"), $("text").maxLength, (text, note) => {
+  if (text !== null) $("text").value = text;
+  $("status").textContent = note;
+  showValues();
+  $("text").focus();
+});
 $("copy").append(...Object.entries(SNIPPETS).map(([label, make]) =>
   chip(label, () => copied(make(request(chosenVoice()), chosenVoice(), $("token").value), label))));
 $("copy").append(chip("Link", () => copied(link(controls()), "a link")));

@@ -16,6 +16,12 @@ export async function voices(token) {
   return (await response.json()).data;
 }
 
+/** Who speaks and how it sounds, by the name of a voice that came with the server. */
+export async function about() {
+  const response = await fetch("page/about.json");
+  return response.ok ? response.json() : {};
+}
+
 /**
  * Events of one utterance: speech.info, then speech.audio repeatedly, then speech.done.
  * Aborting `signal` ends the server's work.
