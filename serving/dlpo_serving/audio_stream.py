@@ -31,6 +31,8 @@ class EncodedChunk:
     """index of its first sample in the whole audio, before the encoding"""
     sentence: int
     """index of the sentence"""
+    samples: int = 0
+    """its length, before the encoding"""
     words: tuple[WordTiming, ...] = ()
     """words that begin in this chunk"""
     marks: tuple[MarkTiming, ...] = ()
@@ -162,7 +164,7 @@ class AudioStream:
         self.samples = self._in_reply(self._samples)
         self.audio_s = self._samples / self.manifest.sample_rate_hz
         self._sentence = chunk.sentence
-        encoded = EncodedChunk(audio, offset, chunk.sentence, words, marks)
+        encoded = EncodedChunk(audio, offset, chunk.sentence, self.samples - offset, words, marks)
         self._pass((encoded, chunk.duration_s))
 
     def on_end(self) -> None:

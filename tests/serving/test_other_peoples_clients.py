@@ -18,6 +18,7 @@ from tests.callers import ServerProcess, python_of, server_process, wait_until
 pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
+CLIENTS = ROOT / "tests" / "clients"
 EXAMPLES, DISPATCHED = ROOT / "examples", ROOT / "deploy" / "speech-dispatcher"
 TEXT = "Every agent has a voice. This one is free."
 ORIGIN = "https://app.example"
@@ -76,6 +77,41 @@ def test_an_agent_speaks_through_its_own_plugin(
     if framework == "pipecat":
         assert heard.read_bytes()[44:] == ours
     assert seconds(heard) == pytest.approx(len(ours) / 48_000, abs=0.5)  # pauses between calls
+
+
+def run_client(program: str, *arguments: object) -> str:
+    """What a program prints that uses somebody else's package."""
+    command: list[Any] = [python_of("agents"), CLIENTS / program, *map(str, arguments)]
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, env={}).stdout
+
+
+def test_elevenlabs_package_speaks_over_http(served: ServerProcess, tmp_path: Path) -> None:
+    text = "Your order #42 costs $3.50. 🎉 Is that right?"
+    run_client("elevenlabs_sdk.py", f"http://{served.http_address}", text, tmp_path / "a.pcm")
+    body = json.dumps({"input": text, "response_format": "pcm"})
+    ours = curl(served, "/v1/audio/speech", "--json", body)
+    assert (tmp_path / "a.pcm").read_bytes() == ours
+
+
+@pytest.mark.parametrize("service", ["elevenlabs", "elevenlabs-http"])
+def test_pipecat_keeps_what_was_heard(served: ServerProcess, service: str) -> None:
+    text = "Hello, Dr. Smith! Your order #42 costs $3.50. Please call us back before 12:30."
+    program = "pipecat_interruption.py", service, served.http_address, text
+    assert json.loads(run_client(*program, 0)) == [text]
+    (heard,) = json.loads(run_client(*program, 2))
+    assert text.startswith(heard)
+    assert "Hello" in heard
+    assert "call us" not in heard
+
+
+def test_livekit_synthesizes_and_goes_on_after_an_interruption(
+    served: ServerProcess, tmp_path: Path
+) -> None:
+    text = "Hello, Dr. Smith! Your order #42 costs $3.50."
+    program = "livekit_interruption.py", "elevenlabs", served.http_address, text
+    words = json.loads(run_client(*program, tmp_path / "a.wav"))
+    assert "".join(word for word, _ in words).strip() == text
+    assert seconds(tmp_path / "a.wav") > 3
 
 
 def test_openais_python_package_hears_its_text_over_a_websocket(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within, warning_header
 from dlpo_serving.encodings.encoder import wav_with_length
-from dlpo_serving.encodings.formats import media_type
+from dlpo_serving.encodings.formats import Encoding, media_type
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.statuses import ErrorReply
@@ -25,8 +25,9 @@ LAST_WORDS_S = 1.0  # to report an error before the connection is cut
 class Delivery:
     """Writes the body of one reply: the encoded audio and nothing else."""
 
-    def __init__(self, content_type: str) -> None:
-        self.content_type = content_type
+    def __init__(self, speech: AudioStream, content_type: str = "") -> None:
+        self.speech = speech
+        self.content_type = content_type or media_type(speech.format.encoding)
 
     def begin(self) -> bytes:
         """Bytes before the first chunk."""
@@ -40,29 +41,45 @@ class Delivery:
         """Bytes after the last chunk."""
         return b""
 
+    def whole(self, chunks: bytes) -> bytes:
+        """The complete body of a reply that is sent when complete, from what its chunks gave."""
+        return self.complete(chunks)
+
     def error(self, reply: ErrorReply) -> bytes:
         """Bytes that report an error after the chunks already sent; empty if the format can't."""
         return b""  # the truncated body reveals it
 
+    def complete(self, audio: bytes) -> bytes:
+        """All of the audio, with its length in the header if the encoding has one."""
+        is_wav = self.speech.format.encoding is Encoding.WAV
+        return wav_with_length(audio) if is_wav else audio
+
+
+OpenDelivery = Callable[[SpeechBody, AudioStream], Delivery]
+
+
+def audio_alone(body: SpeechBody, speech: AudioStream) -> Delivery:
+    """The encoded audio and nothing else."""
+    return Delivery(speech)
+
 
 def open_delivery(body: SpeechBody, speech: AudioStream) -> Delivery:
-    """The delivery that a client asks for."""
+    """The delivery that a client of OpenAI's API asks for."""
     match body.stream_format:
         case "sse":
-            return OpenAIEvents(len(body.request.text))
+            return OpenAIEvents(body, speech)
         case "dlpo":
             return DlpoEvents(speech)
         case _:
-            return Delivery(media_type(speech.format.encoding))
+            return audio_alone(body, speech)
 
 
 class OpenAIEvents(Delivery):
     """Server-sent events as OpenAI documents them for `stream_format: "sse"`."""
 
-    def __init__(self, characters: int) -> None:
-        """`characters`: length of the text, which this server counts instead of tokens."""
-        super().__init__("text/event-stream")
-        self._characters = characters
+    def __init__(self, body: SpeechBody, speech: AudioStream) -> None:
+        super().__init__(speech, "text/event-stream")
+        self._characters = len(body.request.text)  # which this server counts instead of tokens
 
     def chunk(self, chunk: EncodedChunk) -> bytes:
         if not chunk.audio:
@@ -85,8 +102,7 @@ class DlpoEvents(Delivery):
     """Our own events, one JSON object per line: speech.info, .audio with words, speech.done."""
 
     def __init__(self, speech: AudioStream) -> None:
-        super().__init__("application/x-ndjson")
-        self._speech = speech
+        super().__init__(speech, "application/x-ndjson")
         self._rate = speech.format.sample_rate_hz
 
     def begin(self) -> bytes:
@@ -103,7 +119,7 @@ class DlpoEvents(Delivery):
 
     def info(self) -> dict[str, Any]:
         """What is known before the text is read."""
-        speech = self._speech
+        speech = self.speech
         return {
             "type": "speech.info",
             "voice": speech.manifest.voice,
@@ -116,9 +132,9 @@ class DlpoEvents(Delivery):
     def text(self) -> dict[str, Any]:
         """What is known about the text once it is read."""
         return {
-            "processed_text": self._speech.processed_text,
-            "dropped_characters": self._speech.dropped_characters,
-            "warnings": self._speech.warnings,
+            "processed_text": self.speech.processed_text,
+            "dropped_characters": self.speech.dropped_characters,
+            "warnings": self.speech.warnings,
         }
 
     def audio(self, chunk: EncodedChunk) -> dict[str, Any]:
@@ -134,7 +150,7 @@ class DlpoEvents(Delivery):
 
     def done(self) -> dict[str, Any]:
         """What is known after the last chunk."""
-        speech = self._speech
+        speech = self.speech
         return {"type": "speech.done", "samples": speech.samples, "audio_s": speech.audio_s}
 
     def _word(self, word: WordTiming) -> dict[str, Any]:
@@ -214,13 +230,12 @@ BEGUN: web.RequestKey[Begun] = web.RequestKey("begun", Begun)  # of a request
 
 async def send_audio(
     request: web.Request,
-    body: SpeechBody,
-    speech: AudioStream,
+    delivery: Delivery,
     limits: HttpLimits,
     warnings: Sequence[str],
     whole: bool,
 ) -> SpeechReply:
-    delivery = open_delivery(body, speech)
+    speech = delivery.speech
 
     async def begin(length: int | None = None) -> SpeechReply:
         response = web.StreamResponse(
@@ -249,7 +264,7 @@ async def send_audio(
             await reply.write(held)
             held = b""
     if whole:
-        held = wav_with_length(held)
+        held = delivery.whole(held)
     if reply is None:
         reply = await begin(len(held) if whole else None)
         await reply.write(held)

@@ -16,6 +16,7 @@ from aiohttp.http import HttpProcessingError
 
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.protocols.elevenlabs.server import elevenlabs_routes
 from dlpo_serving.protocols.http.catalog import catalog_routes
 from dlpo_serving.protocols.http.connections import PROBES, Connections
 from dlpo_serving.protocols.http.dialects import authorization
@@ -25,7 +26,7 @@ from dlpo_serving.protocols.http.probes import probe_answers, probe_routes
 from dlpo_serving.protocols.http.reference import reference_routes
 from dlpo_serving.protocols.http.replies import BEGUN, Begun
 from dlpo_serving.protocols.http.requests import HttpLimits
-from dlpo_serving.protocols.http.speech_route import speech_routes
+from dlpo_serving.protocols.http.speech_route import SpeechAnswers, speech_routes
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 from dlpo_serving.protocols.http.statuses import reply_to
 from dlpo_serving.service import SynthesisService
@@ -68,8 +69,10 @@ def build_app(
     limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
     middlewares = [_call_middleware(scope, limits.hosts)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
-    app.add_routes(speech_routes(service, limits))
-    app.add_routes(SpeechSockets(service, scope, limits).routes())
+    answers, sockets = SpeechAnswers(service, limits), SpeechSockets(service, scope, limits)
+    app.add_routes(speech_routes(answers))
+    app.add_routes(sockets.routes())
+    app.add_routes(elevenlabs_routes(answers, sockets))
     app.add_routes(catalog_routes(service))
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app[PROBES] = probe_answers(service)

@@ -1,8 +1,8 @@
 """Text in and audio out over a WebSocket, for clients without gRPC.
 
-`/v1/audio/speech/stream` uses our own messages, `/v1/text-to-speech/{voice}/stream-input` those of
-ElevenLabs, both with one utterance per connection; ElevenLabs' `multi-stream-input` takes several
-concurrently, OpenAI's `/v1/realtime` one after another. One task reads the client's messages while
+`/v1/audio/speech/stream` uses our own messages, with one utterance per connection; OpenAI's
+`/v1/realtime` takes one after another. For other APIs, `converse` takes one, `contexts` several
+concurrently. One task reads the client's messages while
 another sends the audio, so that a cancel takes effect between two chunks.
 """
 
@@ -29,10 +29,10 @@ from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.protocols.http.dialects import (
     OPENAI_KEY,
     Cancel,
-    ContextsDialect,
+    ContextDialect,
     Dialect,
-    ElevenLabsDialect,
     Message,
+    Piece,
     RealtimeDialect,
     offered_protocols,
     text_of,
@@ -103,6 +103,25 @@ class SocketReply:
         }
 
 
+@dataclass(slots=True)
+class _Context:
+    """An utterance of a connection that has several."""
+
+    name: str
+    dialect: ContextDialect
+    pieces: TextPieces
+    task: asyncio.Task[None] | None = None
+    """speaks it"""
+
+    def take(self, piece: Piece | Cancel) -> None:
+        """Speak the next piece; a cancel ends the utterance."""
+        if isinstance(piece, Cancel):
+            assert self.task
+            self.task.cancel()
+        else:
+            self.pieces.put(piece)
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechSockets:
     """The WebSocket routes; see the module's docstring."""
@@ -112,32 +131,32 @@ class SpeechSockets:
     limits: HttpLimits
 
     def routes(self) -> list[web.RouteDef]:
-        """Routes for the application."""
-        voice, own = "/v1/text-to-speech/{voice}", lambda _: Dialect(self.limits.strict)
+        """Routes of our own messages and of OpenAI's."""
+        own = partial(self.converse, lambda _: Dialect(self.limits.strict))
         return [
-            web.get("/v1/audio/speech/stream", partial(self._converse, own)),
-            web.get(f"{voice}/stream-input", partial(self._converse, ElevenLabsDialect)),
-            web.get(f"{voice}/multi-stream-input", self.contexts),
+            web.get("/v1/audio/speech/stream", own),
             web.get("/v1/realtime", self.realtime),
         ]
 
-    async def contexts(self, request: web.Request) -> web.StreamResponse:
+    async def contexts(
+        self, open_dialect: Callable[[web.Request], ContextDialect], request: web.Request
+    ) -> web.StreamResponse:
         """Several concurrent utterances, each a separate call.
 
         A rejected one ends alone; a malformed message ends the connection.
         """
-        dialect = ContextsDialect(request)
+        dialect = open_dialect(request)
         socket = (await self._open(request, dialect)).response
         inbox, keep_alives = Inbox(socket), 0
-        begun: dict[str, tuple[TextPieces, asyncio.Task[None]]] = {}
+        begun: dict[str, _Context] = {}
 
-        async def speak(name: str, pieces: TextPieces, body: SpeechBody) -> None:
-            context = {"contextId": name}
+        async def speak(context: _Context, body: SpeechBody) -> None:
             try:
-                reply = SocketReply(socket, dialect, self.limits.stall_s, context=context)
-                await self._utter("context", reply, body, pieces)
+                names = context.dialect.named(context.name)
+                reply = SocketReply(socket, context.dialect, self.limits.stall_s, context=names)
+                await self._utter("context", reply, body, context.pieces)
             finally:
-                del begun[name]
+                del begun[context.name]
 
         async with _tasks() as tasks:
             while True:
@@ -147,24 +166,27 @@ class SpeechSockets:
                 name = text_of("context_id", message.get("context_id") or DEFAULT_CONTEXT)
                 name = name[:MAX_CONTEXT_ID]
                 if name in begun:
-                    further = dialect.pieces(message)
-                elif not message.get("text"):  # a keep-alive, or the end of no utterance
+                    further = begun[name].dialect.pieces(message)
+                elif not dialect.opens(message):  # a keep-alive, or the end of no utterance
                     keep_alives = _counted(keep_alives, MAX_KEEP_ALIVES, "keep-alives in a row")
                     continue
                 elif len(begun) == MAX_CONTEXTS:
                     what = f"is one more than the {MAX_CONTEXTS} that may be open; close another"
                     raise RequestError(FieldViolation("context_id", what))
                 else:
-                    body, further = dialect.begin(message)
-                    pieces = TextPieces(self.limits.body_bytes)
-                    begun[name] = pieces, tasks.create_task(speak(name, pieces, body))
+                    context = _Context(
+                        name, open_dialect(request), TextPieces(self.limits.body_bytes)
+                    )
+                    body, further = context.dialect.begin(message)
+                    begun[name] = context
+                    context.task = tasks.create_task(speak(context, body))
                 keep_alives = 0
                 for piece in further or [""]:  # a keep-alive counts, too
-                    begun[name][0].put(piece)
-            for pieces, _ in begun.values():
-                pieces.put(None)
+                    begun[name].take(piece)
+            for context in begun.values():
+                context.pieces.put(None)
             reading = tasks.create_task(_read_on(inbox))
-            await asyncio.gather(*(speaking for _, speaking in begun.values()))
+            await asyncio.gather(*(one.task for one in begun.values() if one.task))
             reading.cancel()
         await socket.close()
         return socket
@@ -204,7 +226,7 @@ class SpeechSockets:
         await socket.close()
         return socket
 
-    async def _converse(
+    async def converse(
         self, open_dialect: Callable[[web.Request], Dialect], request: web.Request
     ) -> web.StreamResponse:
         """A connection with one utterance."""
