@@ -79,6 +79,11 @@ class TextPieces(AsyncIterator[str | Flush | SpeechRequest]):
         self._queue: asyncio.Queue[str | Flush | None] = asyncio.Queue()
         self._ended = False
 
+    @property
+    def ended(self) -> bool:
+        """Whether the text is complete."""
+        return self._ended
+
     def put(self, piece: str | Flush | None) -> None:
         """Add the next piece, or None to end the text; anything after that is dropped.
 

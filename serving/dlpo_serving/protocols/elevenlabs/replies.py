@@ -111,6 +111,7 @@ class ElevenLabsDialect(Dialect):
     """
 
     def __init__(self, request: web.Request) -> None:
+        super().__init__(strict=False)
         self._query = SpeechQuery(request)
         self._alignment = Alignment()
         self._own_ms = _Clock()

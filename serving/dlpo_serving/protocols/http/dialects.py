@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from dlpo.text.common.ssml import is_ssml
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.replies import DlpoEvents
@@ -63,6 +64,8 @@ class Dialect:
     def __init__(self, strict: bool) -> None:
         self._strict = strict
         self._binary = True
+        self.keep_open = False
+        """the connection stays open for another utterance"""
 
     def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
         """The client's first message: what it asks for, and any text that came with it."""
@@ -73,10 +76,15 @@ class Dialect:
         if audio not in AUDIO:
             raise _wrong("audio", audio, " or ".join(AUDIO))
         self._binary = audio == AUDIO[0]
+        if not isinstance(keep_open := fields.pop("keep_open", False), bool):
+            raise _wrong("keep_open", keep_open, "true or false")
+        self.keep_open = keep_open
         fields.setdefault("response_format", "pcm")
-        text = fields.pop("input", None)
+        text = text_of("input", fields.pop("input", ""))
+        if fields.get("ssml") or is_ssml(text):  # a document comes as a whole
+            return read_speech_fields({**fields, "input": text}, self._strict), [None]
         body = read_speech_fields({**fields, "input": ""}, self._strict)
-        return body, [] if text is None else [text_of("input", text)]
+        return body, [text] if text else []
 
     def pieces(self, message: Message) -> Sequence[Piece | Cancel]:
         """Read a later message from the client."""

@@ -247,6 +247,8 @@ async def send_audio(
                 "X-Sample-Rate": str(speech.format.sample_rate_hz),
             }
         )
+        if (first_s := speech.record.first_audio_s) is not None:
+            response.headers["Server-Timing"] = f"first-audio;dur={1000 * first_s:.1f}"
         if said := warning_header([*warnings, *speech.warnings]):
             response.headers["X-Warning"] = said
         response.content_length = length

@@ -7,6 +7,8 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -14,6 +16,7 @@ from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 from aiohttp.http import HttpProcessingError
 
+from dlpo_serving.errors import shortened
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.protocols.elevenlabs.server import elevenlabs_routes
@@ -38,8 +41,12 @@ EVERY_REPLY = {
     "Referrer-Policy": "no-referrer",
 }
 # To pages of other origins (CORS).
-EXPOSED_HEADERS = ("X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After")
+EXPOSED_HEADERS = (
+    "X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After", "Server-Timing"
+)  # fmt: skip
 CALL = web.RequestKey("call", CallRecord)
+ROUTES = web.AppKey("routes", list[tuple[str, str]])
+MAX_PATH = 100  # characters of an unknown path that are compared with ours
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -78,6 +85,8 @@ def build_app(
     app[PROBES] = probe_answers(service)
     app.add_routes(page_routes())
     app.add_routes(reference_routes())
+    app[ROUTES] = routes_of(app)
+    _forgive_slashes(app)
     app.on_response_prepare.append(_add_headers)
     if limits.origins:
         app.on_response_prepare.append(partial(_let_read, frozenset(limits.origins)))
@@ -92,7 +101,8 @@ def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
     async def call(request: web.Request, handler: Handler) -> web.StreamResponse:
         verb = request.method if request.method in METH_ALL else "OTHER"  # a metrics label
         resource = request.match_info.route.resource  # clients choose the raw path: no label
-        method = f"{verb} {resource.canonical if resource else '(unknown)'}"
+        path = resource.canonical if resource else "(unknown)"
+        method = f"{verb} {path.rstrip('/') or path}"
         headers = {name.lower(): value for name, value in request.headers.items()}
         level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes are frequent
         with scope.open(method, "http", request.remote or "", headers, level) as record:
@@ -109,6 +119,8 @@ def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
             except Exception as error:
                 scope.count_failure(error)
                 reply = reply_to(error)
+                if isinstance(error, web.HTTPNotFound):
+                    reply = replace(reply, message=not_found(request))
                 record.code = str(reply.status)
                 if reply.status in (500, 501):
                     _log.exception("internal error")
@@ -121,6 +133,34 @@ def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
             return response
 
     return call
+
+
+def routes_of(app: web.Application) -> list[tuple[str, str]]:
+    """Methods and paths under /v1/ and the like, without what CORS adds."""
+    found = {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource and route.method in ("GET", "POST")
+    }
+    return sorted(found)
+
+
+def _forgive_slashes(app: web.Application) -> None:
+    """Answer at a path with a slash at its end as without it."""
+    for route in list(app.router.routes()):
+        if route.resource and route.method in ("GET", "POST"):
+            path = route.resource.canonical
+            if path != "/":
+                app.router.add_route(route.method, f"{path}/", route.handler)
+
+
+def not_found(request: web.Request) -> str:
+    """What to say of a path that does not exist: those that do."""
+    paths = [path for method, path in request.app[ROUTES] if method == request.method]
+    asked = shortened(f"{request.method} {request.path}")
+    near = get_close_matches(request.path[:MAX_PATH], paths, 1)
+    meant = f", did you mean {near[0]}?" if near else "."
+    return f"there is no {asked}{meant} This server has {', '.join(paths)}; see /docs"
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

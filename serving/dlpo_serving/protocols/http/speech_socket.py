@@ -1,9 +1,9 @@
 """Text in and audio out over a WebSocket, for clients without gRPC.
 
-`/v1/audio/speech/stream` uses our own messages, with one utterance per connection; OpenAI's
-`/v1/realtime` takes one after another. For other APIs, `converse` takes one, `contexts` several
-concurrently. One task reads the client's messages while
-another sends the audio, so that a cancel takes effect between two chunks.
+`/v1/audio/speech/stream` uses our own messages, OpenAI's `/v1/realtime` theirs; both take one
+utterance after another. For other APIs, `converse` takes one, `contexts` several concurrently.
+One task reads the client's messages while another sends the audio, so that a cancel takes effect
+between two chunks.
 """
 
 from __future__ import annotations
@@ -229,12 +229,25 @@ class SpeechSockets:
     async def converse(
         self, open_dialect: Callable[[web.Request], Dialect], request: web.Request
     ) -> web.StreamResponse:
-        """A connection with one utterance."""
+        """A connection with one utterance, or one after another if its client says so."""
         dialect = open_dialect(request)
-        reply = await self._open(request, dialect)
-        socket = reply.response
-        inbox, pieces = Inbox(socket), TextPieces(self.limits.body_bytes)
-        body, begun_with = dialect.begin(await inbox.next(self.limits.body_s))
+        socket = (await self._open(request, dialect)).response
+        inbox, connection = Inbox(socket), current_call()
+        message: Message | None = await inbox.next(self.limits.body_s)
+        message = await self._one_of_several(socket, dialect, inbox, message)
+        while message is not None:
+            with self.scope.utterance("utterance", "http", connection.peer, connection):
+                message = await self._one_of_several(socket, dialect, inbox, message)
+        await socket.close()
+        return socket
+
+    async def _one_of_several(
+        self, socket: web.WebSocketResponse, dialect: Dialect, inbox: Inbox, begin: Message
+    ) -> Message | None:
+        """An utterance of a conversation; the message that begins the next one, if one comes."""
+        reply = SocketReply(socket, dialect, self.limits.stall_s)
+        pieces = TextPieces(self.limits.body_bytes)
+        body, begun_with = dialect.begin(begin)
         for piece in begun_with:
             pieces.put(piece)
         async with _tasks() as tasks:
@@ -242,13 +255,16 @@ class SpeechSockets:
             reading = tasks.create_task(_read(reply, inbox, pieces, speaking))
             await asyncio.wait({speaking})
             reading.cancel()
+        read = None if reading.cancelled() else reading.result()
         if speaking.cancelled():
-            heard = reply.heard(reading.result().played_s)
+            assert isinstance(read, Cancel)
+            heard = reply.heard(read.played_s)
             await reply.send({"type": "speech.cancelled", **heard})
         else:
             speaking.result()  # raises if the client left mid-message
-        await socket.close()
-        return socket
+            if read is not None and not isinstance(read, Cancel):
+                return read
+        return await _next_begin(inbox, dialect) if dialect.keep_open else None
 
     async def _open(self, request: web.Request, dialect: Dialect) -> SocketReply:
         # Browsers let any page open a WebSocket: pages of other origins need `--cors-origin`.
@@ -376,14 +392,26 @@ async def _read_on(inbox: Inbox) -> None:
 
 async def _read(
     reply: SocketReply, inbox: Inbox, pieces: TextPieces, speaking: asyncio.Task[None]
-) -> Cancel:
-    """Pass on text until the client cancels, which cancels `speaking`."""
+) -> Cancel | Message:
+    """Pass on text until the client cancels, which cancels `speaking`, or begins again."""
     while True:
-        for piece in reply.dialect.pieces(await inbox.next()):
+        message = await inbox.next()
+        if pieces.ended and message.get("type") == "begin":
+            return message
+        for piece in reply.dialect.pieces(message):
             if isinstance(piece, Cancel):
                 speaking.cancel()
                 return piece
             pieces.put(piece)
+
+
+async def _next_begin(inbox: Inbox, dialect: Dialect) -> Message:
+    """The message that begins the next utterance; what still comes for the last one is dropped."""
+    dropped = 0
+    while (message := await inbox.next(IDLE_S)).get("type") != "begin":
+        dialect.pieces(message)
+        dropped = _counted(dropped, MAX_KEEP_ALIVES, "messages between two utterances")
+    return message
 
 
 def is_same_origin(request: web.Request) -> bool:

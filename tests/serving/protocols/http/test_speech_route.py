@@ -14,7 +14,7 @@ import pytest
 
 from dlpo.errors import EngineError
 from dlpo_serving.engine import Floats
-from dlpo_serving.protocols.http.requests import HttpLimits
+from dlpo_serving.protocols.http.requests import HttpLimits, voice_named
 from dlpo_serving.request import SpeechRequest
 from tests.callers import WAIT_S, fake_voice, wait_until
 from tests.fake_engine import FakeEngine
@@ -202,3 +202,53 @@ def test_a_body_that_comes_too_slowly_is_given_up(
 
         assert response.status == 408
         assert "0.05 s" in error_of(response)["message"]
+
+
+@pytest.mark.parametrize(
+    ("usual", "other"),
+    [
+        ({"response_format": "mulaw"}, {"response_format": "ulaw"}),
+        ({"response_format": "wav"}, {"response_format": "Wave"}),
+        ({"response_format": "flac"}, {"response_format": "FLAC"}),
+        ({"voice": "fake"}, {"voice": "Fake"}),
+        ({"model": "tts-1"}, {"model": "TTS-1"}),
+    ],
+)
+def test_names_are_understood_in_other_spellings(
+    server: RunningServer, client: Client, usual: dict[str, str], other: dict[str, str]
+) -> None:
+    assert client.speak(server, **other).read() == client.speak(server, **usual).read()
+
+
+def test_a_slash_at_the_end_makes_no_difference(server: RunningServer, client: Client) -> None:
+    reply = client.post(server, {"input": TEXT}, path="/v1/audio/speech/")
+    assert reply.read() == client.post(server, {"input": TEXT}).read()
+    assert client.get(server, "/v1/voices/").status == 200
+
+
+def test_an_unknown_path_gets_the_known_ones(server: RunningServer, client: Client) -> None:
+    reply = client.post(server, {"input": TEXT}, path="/v1/audio/speach")
+    message = json.loads(reply.read())["error"]["message"]
+    assert reply.status == 404
+    assert "POST /v1/audio/speach, did you mean /v1/audio/speech?" in message
+    assert "/v1/text-to-speech/{voice}" in message
+
+
+def test_a_reply_says_what_it_ignores_and_how_long_it_took(
+    server: RunningServer, client: Client
+) -> None:
+    reply = client.speak(server, instructions="Whisper.")
+    assert "instructions were ignored" in reply.headers["X-Warning"]
+    assert float(reply.headers["Server-Timing"].removeprefix("first-audio;dur=")) > 0
+
+
+def test_mixes_are_read_as_kokoro_writes_them() -> None:
+    voices = ["lj", "heart", "nova"]
+    for written, ours in {
+        "af_heart(2)+af_nova(1)": "heart*2+nova*1",
+        "af_heart+AF_NOVA": "heart*1+nova*1",
+        "heart*0.6+nova*0.4": "heart*0.6+nova*0.4",
+        "af_sky(0.5) + am_adam": "lj*0.5+lj*1",
+        "af_heart(2+nova": "af_heart(2+nova",
+    }.items():
+        assert voice_named(written, voices, {}) == ours
