@@ -41,6 +41,8 @@ class AudioChunk:
     """words that begin in this piece, in samples of the whole audio"""
     marks: tuple[MarkTiming, ...] = ()
     """SSML marks in this piece, in samples of the whole audio"""
+    total_samples: int | None = None
+    """of the whole audio, once its last sentence is being spoken"""
 
 
 class SynthesisJob:
@@ -141,6 +143,16 @@ class SynthesisJob:
         assert self._current  # otherwise the unit has another stage
         return self._current[1].window(self._chunk.window_start, self._chunk.window_stop)
 
+    def _total(self, frame: int, before: int) -> int | None:
+        """Samples of the whole audio, when frame `frame` follows a pause of `before` samples."""
+        if self._sentences or not self._closed or not self._current:
+            return None
+        sentence, inputs = self._current
+        manifest = self.engine.manifest
+        rest = (inputs.frames - frame) * manifest.hop_length
+        after = round((sentence.pause_after_s or 0.0) * manifest.sample_rate_hz)
+        return self._samples + before + rest + after
+
     def take(self, waveform: Floats) -> AudioChunk:
         """The chunk made from the denoised window, (F, hop_length) float32."""
         assert self._current  # its window has been denoised
@@ -175,6 +187,7 @@ class SynthesisJob:
                 for m in marks
                 if first <= m.sample < end + is_last
             ),
+            self._total(chunk.start, len(before)),
         )
         self._samples += len(samples)
         if is_last:

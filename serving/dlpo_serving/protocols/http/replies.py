@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within, warning_header
-from dlpo_serving.encodings.encoder import wav_with_length
-from dlpo_serving.encodings.formats import Encoding, media_type
+from dlpo_serving.encodings.formats import media_type
+from dlpo_serving.encodings.headers import with_length
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.statuses import ErrorReply
@@ -51,8 +51,7 @@ class Delivery:
 
     def complete(self, audio: bytes) -> bytes:
         """All of the audio, with its length in the header if the encoding has one."""
-        is_wav = self.speech.format.encoding is Encoding.WAV
-        return wav_with_length(audio) if is_wav else audio
+        return with_length(audio, self.speech.format, self.speech.encoded_samples)
 
 
 OpenDelivery = Callable[[SpeechBody, AudioStream], Delivery]

@@ -26,7 +26,9 @@ from dlpo_serving.protocols.http.speech_body import (
 )
 from dlpo_serving.service import SynthesisService
 
-SHORT_TEXT = 200  # characters, about 12 s: sent whole, so that a WAV header has its length
+# Characters of a text that is sent whole, so that its header has the length. WAV of more than 12 s
+# is played as it comes; FLAC is for files, and some readers fail without a length.
+WHOLE_UP_TO = {Encoding.WAV: 200, Encoding.FLAC: 4_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,9 @@ def speech_routes(answers: SpeechAnswers) -> list[web.RouteDef]:
 
 def is_short_file(body: SpeechBody) -> bool:
     """Whether a reply is sent when complete, so that its header has the length."""
-    return (
-        body.encoding is Encoding.WAV
-        and body.stream_format == "audio"
-        and not body.stream
-        and len(body.request.text) <= SHORT_TEXT
-    )
+    most = WHOLE_UP_TO.get(body.encoding, 0)
+    is_file = body.stream_format == "audio" and not body.stream
+    return is_file and len(body.request.text) <= most
 
 
 @asynccontextmanager

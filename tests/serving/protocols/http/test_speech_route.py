@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+import soundfile
 
 from dlpo.errors import EngineError
 from dlpo_serving.engine import Floats
@@ -73,7 +76,7 @@ def test_body_starts_before_synthesis_ends(
     server = gated_server()
     gated_engine.permits.release()  # one window
 
-    response = client.speak(server, response_format=format)
+    response = client.speak(server, response_format=format, stream=True)
 
     first = b""
     while len(first) < least:
@@ -252,3 +255,37 @@ def test_mixes_are_read_as_kokoro_writes_them() -> None:
         "af_heart(2+nova": "af_heart(2+nova",
     }.items():
         assert voice_named(written, voices, {}) == ours
+
+
+@pytest.mark.parametrize("encoding", ["flac", "mp3"])
+def test_a_reply_of_one_sentence_has_its_length(
+    server: RunningServer, client: Client, encoding: str
+) -> None:
+    """It is streamed nevertheless, unless it is FLAC."""
+    fields: dict[str, Any] = {"response_format": encoding, "sample_rate": 22_050}
+    sentence = "Noise becomes speech."
+    pcm = client.speak(server, input=sentence, response_format="pcm", sample_rate=22_050).read()
+    for stream in (False, True):
+        content = client.speak(server, input=sentence, stream=stream, **fields).read()
+        assert len(soundfile.read(io.BytesIO(content))[0]) == len(pcm) // 2
+
+
+def test_flac_of_several_sentences_has_its_length(server: RunningServer, client: Client) -> None:
+    pcm = client.speak(server).read()
+    content = client.speak(server, response_format="flac", sample_rate=24_000).read()
+    samples, rate = soundfile.read(io.BytesIO(content), dtype="int16")
+    assert rate == 24_000
+    assert samples.tobytes() == pcm
+    streamed = client.speak(server, response_format="flac", sample_rate=24_000, stream=True).read()
+    assert streamed[26:] == content[26:]
+
+
+def test_mp3_files_join_without_a_gap(server: RunningServer, client: Client) -> None:
+    sentences = [f"This is sentence number {number}." for number in range(20)]
+    made = spoken = 0
+    for sentence in sentences:
+        spoken += len(client.speak(server, input=sentence, sample_rate=22_050).read()) // 2
+        content = client.speak(server, input=sentence, response_format="mp3").read()
+        with av.open(io.BytesIO(content)) as file:
+            made += sum(frame.samples for frame in file.decode(audio=0))
+    assert made == spoken
