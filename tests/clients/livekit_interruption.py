@@ -14,13 +14,18 @@ from pathlib import Path
 
 import aiohttp
 from livekit.agents import tts
-from livekit.plugins import elevenlabs
+from livekit.plugins import cartesia, deepgram, elevenlabs
 
 
 def plugin(name: str, address: str, session: aiohttp.ClientSession) -> tts.TTS:
+    url = f"http://{address}"
+    if name == "cartesia":
+        return cartesia.TTS(base_url=url, api_key="none", voice="lj", http_session=session)
+    if name == "deepgram":
+        return deepgram.TTS(base_url=f"{url}/v1/speak", api_key="none", http_session=session)
     assert name == "elevenlabs", name
     return elevenlabs.TTS(
-        base_url=f"http://{address}/v1",
+        base_url=f"{url}/v1",
         api_key="none",
         http_session=session,
         preferred_alignment="original",

@@ -27,6 +27,8 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+from pipecat.services.cartesia.tts import CartesiaHttpTTSService, CartesiaTTSService
+from pipecat.services.deepgram.tts import DeepgramHttpTTSService, DeepgramTTSService
 from pipecat.services.elevenlabs.tts import ElevenLabsHttpTTSService, ElevenLabsTTSService
 from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
@@ -60,6 +62,19 @@ def service(name: str, address: str, session: aiohttp.ClientSession) -> TTSServi
         return ElevenLabsHttpTTSService(
             api_key="none", aiohttp_session=session, base_url=f"http://{address}", settings=settings
         )
+    if name == "cartesia":
+        settings = CartesiaTTSService.Settings(voice="lj")
+        url = f"ws://{address}/tts/websocket"
+        return CartesiaTTSService(api_key="none", url=url, settings=settings)
+    if name == "cartesia-http":
+        settings = CartesiaHttpTTSService.Settings(voice="lj")
+        url = f"http://{address}"
+        return CartesiaHttpTTSService(api_key="none", base_url=url, settings=settings)
+    if name == "deepgram":
+        return DeepgramTTSService(api_key="none", base_url=f"ws://{address}")
+    if name == "deepgram-http":
+        url = f"http://{address}"
+        return DeepgramHttpTTSService(api_key="none", base_url=url, aiohttp_session=session)
     assert name == "elevenlabs", name
     voice = ElevenLabsTTSService.Settings(voice="lj")
     return ElevenLabsTTSService(url=f"ws://{address}", api_key="none", settings=voice)

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
-from dlpo_serving.protocols.elevenlabs.alignment import Alignment, Timed
+from dlpo_serving.protocols.alignment import Alignment, Timed
 from dlpo_serving.protocols.elevenlabs.requests import SpeechQuery
 from dlpo_serving.protocols.http.dialects import (
     ContextDialect,

@@ -19,11 +19,14 @@ from aiohttp.http import HttpProcessingError
 from dlpo_serving.errors import shortened
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.protocols.cartesia.server import cartesia_routes
+from dlpo_serving.protocols.deepgram.server import deepgram_routes
 from dlpo_serving.protocols.elevenlabs.server import elevenlabs_routes
 from dlpo_serving.protocols.http.catalog import catalog_routes
 from dlpo_serving.protocols.http.connections import PROBES, Connections
 from dlpo_serving.protocols.http.dialects import authorization
 from dlpo_serving.protocols.http.hosts import check_host
+from dlpo_serving.protocols.http.jambonz import jambonz_routes
 from dlpo_serving.protocols.http.pages import page_routes
 from dlpo_serving.protocols.http.probes import probe_answers, probe_routes
 from dlpo_serving.protocols.http.reference import reference_routes
@@ -32,6 +35,7 @@ from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.speech_route import SpeechAnswers, speech_routes
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 from dlpo_serving.protocols.http.statuses import reply_to
+from dlpo_serving.protocols.kokoro.server import kokoro_routes
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import address, named_port
 
@@ -46,6 +50,7 @@ EXPOSED_HEADERS = (
 )  # fmt: skip
 CALL = web.RequestKey("call", CallRecord)
 ROUTES = web.AppKey("routes", list[tuple[str, str]])
+GUARDED = ("/v1/", "/v2/", "/tts/", "/dev/")  # require a key, if there are any
 MAX_PATH = 100  # characters of an unknown path that are compared with ours
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -80,6 +85,10 @@ def build_app(
     app.add_routes(speech_routes(answers))
     app.add_routes(sockets.routes())
     app.add_routes(elevenlabs_routes(answers, sockets))
+    app.add_routes(cartesia_routes(answers, sockets))
+    app.add_routes(deepgram_routes(answers, sockets))
+    app.add_routes(kokoro_routes(answers))
+    app.add_routes(jambonz_routes(answers))
     app.add_routes(catalog_routes(service))
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app[PROBES] = probe_answers(service)
@@ -90,7 +99,8 @@ def build_app(
     app.on_response_prepare.append(_add_headers)
     if limits.origins:
         app.on_response_prepare.append(partial(_let_read, frozenset(limits.origins)))
-        app.router.add_route("OPTIONS", "/v1/{any:.*}", _preflight)
+        for prefix in GUARDED:
+            app.router.add_route("OPTIONS", prefix + "{any:.*}", _preflight)
     return app
 
 
@@ -109,7 +119,7 @@ def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
             request[CALL] = record
             try:
                 check_host(request, hosts)
-                if request.path.startswith("/v1/") and request.method != "OPTIONS":
+                if request.path.startswith(GUARDED) and request.method != "OPTIONS":
                     scope.authorize(authorization(request))
                 response = await handler(request)
             except ConnectionResetError:  # the client is gone
@@ -174,7 +184,7 @@ async def _let_read(
 ) -> None:
     """CORS: let pages from these origins read the reply."""
     origin = request.headers.get("Origin", "")
-    if origin and request.path.startswith("/v1/") and origins & {origin, "*"}:
+    if origin and request.path.startswith(GUARDED) and origins & {origin, "*"}:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
         response.headers.add("Vary", "Origin")

@@ -146,7 +146,7 @@ class SpeechSockets:
         A rejected one ends alone; a malformed message ends the connection.
         """
         dialect = open_dialect(request)
-        socket = (await self._open(request, dialect)).response
+        socket = (await self.open(request, dialect)).response
         inbox, keep_alives = Inbox(socket), 0
         begun: dict[str, _Context] = {}
 
@@ -154,11 +154,11 @@ class SpeechSockets:
             try:
                 names = context.dialect.named(context.name)
                 reply = SocketReply(socket, context.dialect, self.limits.stall_s, context=names)
-                await self._utter("context", reply, body, context.pieces)
+                await self.utter("context", reply, body, context.pieces)
             finally:
                 del begun[context.name]
 
-        async with _tasks() as tasks:
+        async with tasks_of_connection() as tasks:
             while True:
                 message = await inbox.next(IDLE_S, begun.__len__)
                 if message.get("close_socket") is True:
@@ -168,7 +168,7 @@ class SpeechSockets:
                 if name in begun:
                     further = begun[name].dialect.pieces(message)
                 elif not dialect.opens(message):  # a keep-alive, or the end of no utterance
-                    keep_alives = _counted(keep_alives, MAX_KEEP_ALIVES, "keep-alives in a row")
+                    keep_alives = counted(keep_alives, MAX_KEEP_ALIVES, "keep-alives in a row")
                     continue
                 elif len(begun) == MAX_CONTEXTS:
                     what = f"is one more than the {MAX_CONTEXTS} that may be open; close another"
@@ -194,12 +194,12 @@ class SpeechSockets:
     async def realtime(self, request: web.Request) -> web.StreamResponse:
         """One response after another; an invalid message only gets an error in reply."""
         dialect = RealtimeDialect(request, self.limits.body_bytes)
-        reply = await self._open(request, dialect)
+        reply = await self.open(request, dialect)
         socket = reply.response
         await reply.send(dialect.session("created"))
         task: asyncio.Task[None] | None = None
         inbox, errors = Inbox(socket), 0
-        async with _tasks() as tasks:
+        async with tasks_of_connection() as tasks:
             while True:
                 message: Message = {}
                 try:
@@ -211,7 +211,7 @@ class SpeechSockets:
                             body, created = dialect.respond(message)
                             await reply.send(created)
                             spoken = SocketReply(socket, dialect, self.limits.stall_s)
-                            task = tasks.create_task(self._utter("response", spoken, body))
+                            task = tasks.create_task(self.utter("response", spoken, body))
                         case {"type": "response.cancel"} if task and dialect.speaking:
                             task.cancel()
                             await asyncio.wait({task})
@@ -221,7 +221,7 @@ class SpeechSockets:
                         case _:
                             await reply.send(*dialect.answer(message))
                 except (BodyError, RequestError) as error:
-                    errors = _counted(errors, MAX_ERRORS, "invalid messages")
+                    errors = counted(errors, MAX_ERRORS, "invalid messages")
                     await reply.send(*dialect.error(reply_to(error), message))
         await socket.close()
         return socket
@@ -231,7 +231,7 @@ class SpeechSockets:
     ) -> web.StreamResponse:
         """A connection with one utterance, or one after another if its client says so."""
         dialect = open_dialect(request)
-        socket = (await self._open(request, dialect)).response
+        socket = (await self.open(request, dialect)).response
         inbox, connection = Inbox(socket), current_call()
         message: Message | None = await inbox.next(self.limits.body_s)
         message = await self._one_of_several(socket, dialect, inbox, message)
@@ -250,7 +250,7 @@ class SpeechSockets:
         body, begun_with = dialect.begin(begin)
         for piece in begun_with:
             pieces.put(piece)
-        async with _tasks() as tasks:
+        async with tasks_of_connection() as tasks:
             speaking = tasks.create_task(self._speak(reply, body, pieces))
             reading = tasks.create_task(_read(reply, inbox, pieces, speaking))
             await asyncio.wait({speaking})
@@ -266,7 +266,8 @@ class SpeechSockets:
                 return read
         return await _next_begin(inbox, dialect) if dialect.keep_open else None
 
-    async def _open(self, request: web.Request, dialect: Dialect) -> SocketReply:
+    async def open(self, request: web.Request, dialect: Dialect) -> SocketReply:
+        """Open a connection, for pages of allowed origins."""
         # Browsers let any page open a WebSocket: pages of other origins need `--cors-origin`.
         allowed = {"*", request.headers.get("Origin")} & set(self.limits.origins)
         if not allowed and not is_same_origin(request):
@@ -283,7 +284,7 @@ class SpeechSockets:
         request[BEGUN] = reply = SocketReply(socket, dialect, self.limits.stall_s)
         return reply
 
-    async def _utter(
+    async def utter(
         self, method: str, reply: SocketReply, body: SpeechBody, pieces: TextPieces | None = None
     ) -> None:
         """One of several utterances on a connection."""
@@ -310,7 +311,7 @@ class SpeechSockets:
 
 
 @asynccontextmanager
-async def _tasks() -> AsyncIterator[asyncio.TaskGroup]:
+async def tasks_of_connection() -> AsyncIterator[asyncio.TaskGroup]:
     """Tasks that end with the block; the first error among them ends it, as does a disconnect."""
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -377,7 +378,7 @@ class Inbox:
         raise ConnectionResetError
 
 
-def _counted(before: int, most: int, what: str) -> int:
+def counted(before: int, most: int, what: str) -> int:
     """One more than `before`; raises StalledError, which ends the connection, beyond `most`."""
     if before >= most:
         raise StalledError(f"more than {most} {what} came; connect again, and send fewer")
@@ -410,7 +411,7 @@ async def _next_begin(inbox: Inbox, dialect: Dialect) -> Message:
     dropped = 0
     while (message := await inbox.next(IDLE_S)).get("type") != "begin":
         dialect.pieces(message)
-        dropped = _counted(dropped, MAX_KEEP_ALIVES, "messages between two utterances")
+        dropped = counted(dropped, MAX_KEEP_ALIVES, "messages between two utterances")
     return message
 
 

@@ -112,3 +112,39 @@ class Alignment:
 
 def _place(word: WordTiming) -> tuple[int, int]:
     return word.text_start, word.text_end
+
+
+class TimedWords:
+    """The words of a text as its caller wrote them, marks included, once each is complete."""
+
+    def __init__(self, text: str = "") -> None:
+        self._times = CharacterTimes()
+        self._times.write(text)
+        self._word: list[Timed] = []
+
+    def write(self, text: str) -> None:
+        """Add the next piece of the text."""
+        self._times.write(text)
+
+    def take(self, chunk: EncodedChunk) -> list[Timed]:
+        """The words that are complete with a chunk, with their times in samples."""
+        for (start, stop), group in groupby(chunk.words, _place):
+            words = list(group)
+            self._times.place(start, stop, words[0].start, words[-1].stop)
+        return self._joined(self._times.take(chunk.sample_offset + chunk.samples))
+
+    def rest(self, until: int) -> list[Timed]:
+        """All other words, at the end of the audio."""
+        self._times.write(" ")
+        return self._joined(self._times.rest(until))
+
+    def _joined(self, characters: list[Timed]) -> list[Timed]:
+        words = []
+        for one in characters:
+            if not one[0].isspace():
+                self._word.append(one)
+            elif self._word:
+                written = "".join(character for character, _, _ in self._word)
+                words.append((written, self._word[0][1], self._word[-1][2]))
+                self._word = []
+        return words
