@@ -40,7 +40,9 @@ Precision = Annotated[
 ]
 
 _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
-_FLAGS = {"text": "TEXT", "pitch_semitones": "--pitch", "volume_db": "--volume",
+_FLAGS = {"sentence_pause_s": "--sentence-pause", "paragraph_pause_s": "--paragraph-pause",
+          "lead_in_s": "--lead-in", "text": "TEXT",
+          "pitch_semitones": "--pitch", "volume_db": "--volume",
           "encoding": "--out", "sample_rate_hz": "--sample-rate"}  # fmt: skip
 _UsageError: Any = typer.BadParameter.__base__  # click's own; newer typer bundles click
 _begun = time.monotonic()
@@ -143,6 +145,15 @@ def say(
     language: Annotated[
         str, typer.Option(help="Language of the text, such as es; by default, the voice's own.")
     ] = "",
+    sentence_pause: Annotated[
+        float | None, typer.Option(help="Seconds between sentences; by default 0.2 at speed 1.")
+    ] = None,
+    paragraph_pause: Annotated[
+        float | None, typer.Option(help="The same after an empty line; by default 0.5.")
+    ] = None,
+    lead_in: Annotated[
+        float | None, typer.Option(help="Seconds of silence before the first sentence.")
+    ] = None,
     sample_rate: Annotated[
         int | None, typer.Option(help="Sample rate of the file in Hz; by default, the voice's.")
     ] = None,
@@ -195,7 +206,12 @@ def say(
         language,
         dates,
         directions,
+        sentence_pause_s=sentence_pause,
+        paragraph_pause_s=paragraph_pause,
+        lead_in_s=lead_in,
     )
+    if server is not None and {sentence_pause, paragraph_pause, lead_in} != {None}:
+        raise InputError(f"pauses are a setting of {server}: dlpo serve --sentence-pause-s 0.3")
     with _flags_named():
         spoken = speak(
             request,

@@ -200,6 +200,9 @@ class _Fields(BaseModel):
     directions: bool = False
     language: str = ""
     dictionary: Annotated[dict[str, Any], AfterValidator(_words)] = {}
+    sentence_pause_s: float | None = None
+    paragraph_pause_s: float | None = None
+    lead_in_s: float | None = None
     timeout_s: Annotated[float, Field(ge=0)] = math.inf
 
 

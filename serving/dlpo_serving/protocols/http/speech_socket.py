@@ -233,8 +233,8 @@ class SpeechSockets:
         dialect = open_dialect(request)
         socket = (await self.open(request, dialect)).response
         inbox, connection = Inbox(socket), current_call()
-        message: Message | None = await inbox.next(self.limits.body_s)
-        message = await self._one_of_several(socket, dialect, inbox, message)
+        first = await inbox.next(self.limits.body_s)
+        message = await self._one_of_several(socket, dialect, inbox, first)
         while message is not None:
             with self.scope.utterance("utterance", "http", connection.peer, connection):
                 message = await self._one_of_several(socket, dialect, inbox, message)
