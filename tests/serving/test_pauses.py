@@ -31,10 +31,8 @@ def test_a_paragraph_pauses_longer_than_a_sentence() -> None:
 
 def test_callers_set_pauses_and_a_lead_in() -> None:
     none = seconds(f"{ONE} {TWO}", sentence_pause_s=0.0)
-    for text, name in (
-        (f"{ONE} {TWO}", "sentence_pause_s"),
-        (f"{ONE}\n\n{TWO}", "paragraph_pause_s"),
-    ):
+    texts = {"sentence_pause_s": f"{ONE} {TWO}", "paragraph_pause_s": f"{ONE}\n\n{TWO}"}
+    for name, text in texts.items():
         assert seconds(text, **{name: 1.5}) - none == pytest.approx(1.5, abs=1e-4)
         assert seconds(text, **{name: 1.5}, speed=2.0) > 1.5  # whatever the speed
     voice = fake_voice()
