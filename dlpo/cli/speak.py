@@ -111,6 +111,9 @@ def say(
             help="Output file: .wav, .flac, .ogg, .opus, .mp3 or .aac; - is standard output.",
         ),
     ] = None,
+    captions: Annotated[
+        Path | None, typer.Option(help="Also write captions: a file .srt, .vtt or .json.")
+    ] = None,
     play: Annotated[bool, typer.Option("--play", help="With --out, also play it.")] = False,
     voice: Annotated[
         str | None,
@@ -175,9 +178,11 @@ def say(
     from dlpo_serving.request import SpeechRequest
 
     text = _text_of(text, file)
-    where: Connection | InProcess = InProcess(engine, precision)
+    where: Connection | InProcess = InProcess(engine, precision, captions)
     pieces = None
     if server is not None:
+        if captions:
+            raise InputError("captions are written without --server, or by its HTTP API")
         if where != InProcess():
             raise InputError(
                 f"engine is {engine} and precision {precision}, but {server} uses its own;"

@@ -79,7 +79,7 @@ class SoundFile:
         self._encoder = open_encoder(self._format, source_rate_hz)
 
     def __enter__(self) -> Self:
-        with _as_input_error(self._path):
+        with as_input_error(self._path):
             self._unfinished = self._unfinished_path()
             out = self._unfinished or self._path
             is_stdout = self._path == STDOUT
@@ -92,7 +92,7 @@ class SoundFile:
         self._write(self._encoder.encode(samples))
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with _as_input_error(self._path):
+        with as_input_error(self._path):
             try:
                 if error is None or isinstance(error, KeyboardInterrupt):
                     self._write(self._encoder.finish())
@@ -118,14 +118,14 @@ class SoundFile:
         return self._path.with_name(f".{self._path.name}.{os.getpid()}")
 
     def _write(self, audio: bytes) -> None:
-        with _as_input_error(self._path):
+        with as_input_error(self._path):
             self._header = self._header or audio[:HEADER_BYTES]
             self._file.write(audio)
             self._file.flush()
 
 
 @contextmanager
-def _as_input_error(path: Path) -> Iterator[None]:
+def as_input_error(path: Path) -> Iterator[None]:
     """Report OSError, such as a full disk, as InputError; let a broken pipe pass."""
     try:
         yield

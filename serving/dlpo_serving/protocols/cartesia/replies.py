@@ -10,8 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from dlpo_serving.alignment import Timed, TimedWords
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
-from dlpo_serving.protocols.alignment import Timed, TimedWords
 from dlpo_serving.protocols.cartesia.requests import read_message
 from dlpo_serving.protocols.http.dialects import (
     Cancel,

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from dlpo_serving.alignment import Alignment, Timed
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
-from dlpo_serving.protocols.alignment import Alignment, Timed
 from dlpo_serving.protocols.elevenlabs.requests import SpeechQuery
 from dlpo_serving.protocols.http.dialects import (
     ContextDialect,

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from dlpo.text.common.ssml import is_ssml
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.captions import FORMATS
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.replies import DlpoEvents
 from dlpo_serving.protocols.http.speech_body import MODELS, SpeechBody, read_speech_fields
@@ -83,6 +84,8 @@ class Dialect:
             raise _wrong("keep_open", keep_open, "true or false")
         self.keep_open = keep_open
         fields.setdefault("response_format", "pcm")
+        if str(wanted := fields["response_format"]).lower() in FORMATS:
+            raise _wrong("response_format", wanted, "audio; POST /v1/audio/speech has captions")
         text = text_of("input", fields.pop("input", ""))
         if fields.get("ssml") or is_ssml(text):  # a document comes as a whole
             return read_speech_fields({**fields, "input": text}, self._strict), [None]

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from dlpo_serving.alignment import TimedWords
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within, warning_header
+from dlpo_serving.captions import Captioner
 from dlpo_serving.encodings.formats import media_type
 from dlpo_serving.encodings.headers import with_length
 from dlpo_serving.protocols.http.requests import HttpLimits
@@ -19,6 +21,7 @@ from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.statuses import ErrorReply
 from dlpo_serving.synthesis.timing import WordTiming
 
+CAPTION_TYPES = {"srt": "application/x-subrip", "vtt": "text/vtt", "json": "application/json"}
 LAST_WORDS_S = 1.0  # to report an error before the connection is cut
 
 
@@ -64,6 +67,8 @@ def audio_alone(body: SpeechBody, speech: AudioStream) -> Delivery:
 
 def open_delivery(body: SpeechBody, speech: AudioStream) -> Delivery:
     """The delivery that a client of OpenAI's API asks for."""
+    if body.captions:
+        return CaptionsOnly(body, speech)
     match body.stream_format:
         case "sse":
             return OpenAIEvents(body, speech)
@@ -71,6 +76,22 @@ def open_delivery(body: SpeechBody, speech: AudioStream) -> Delivery:
             return DlpoEvents(speech)
         case _:
             return audio_alone(body, speech)
+
+
+class CaptionsOnly(Delivery):
+    """The captions of the audio that the same request for an audio format gets."""
+
+    def __init__(self, body: SpeechBody, speech: AudioStream) -> None:
+        super().__init__(speech, CAPTION_TYPES[body.captions])
+        self._words = TimedWords(body.request.text)
+        self._captioner = Captioner(body.captions, speech.format.sample_rate_hz)
+
+    def chunk(self, chunk: EncodedChunk) -> bytes:
+        return self._captioner.add(self._words.take(chunk)).encode()
+
+    def end(self, speech: AudioStream) -> bytes:
+        rest = self._captioner.add(self._words.rest(speech.samples))
+        return (rest + self._captioner.end(speech.samples)).encode()
 
 
 class OpenAIEvents(Delivery):

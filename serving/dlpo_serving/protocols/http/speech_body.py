@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from dlpo.bundle import MAX_VOICE_NAME
 from dlpo.text.common.reading import Code, Dates, Emoji
 from dlpo.text.common.ssml import SSML
+from dlpo_serving.captions import FORMATS
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.statuses import BodyError, UnknownModelError
@@ -77,6 +78,8 @@ class SpeechBody:
     """names of unknown fields"""
     has_instructions: bool = False
     """the voices have no adjustable style, so these are ignored"""
+    captions: str = ""
+    """their format, if a client asks for captions in place of audio"""
 
 
 def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> SpeechBody:
@@ -107,13 +110,14 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
     return SpeechBody(
         SpeechRequest(fields.input, **spoken),
         fields.voice,
-        ENCODINGS[fields.response_format],
+        ENCODINGS.get(fields.response_format, Encoding.PCM_S16),
         PCM_RATE_HZ if fields.response_format == "pcm" and rate is None else rate,
         fields.stream_format,
         timeout_s if math.isfinite(timeout_s) else None,
         fields.stream,
         tuple(unknown),
         bool(fields.instructions),
+        fields.response_format if fields.response_format in FORMATS else "",
     )
 
 
@@ -182,7 +186,7 @@ class _Fields(BaseModel):
     voice: Annotated[str, BeforeValidator(_id_of)] = ""
     instructions: str = ""  # accepted and ignored: these voices have no adjustable style
     response_format: Annotated[
-        Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw"],
+        Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw", "srt", "vtt", "json"],
         BeforeValidator(_format_of),
     ] = "mp3"
     speed: Annotated[float, Field(ge=SPEEDS[0], le=SPEEDS[1])] = 1.0

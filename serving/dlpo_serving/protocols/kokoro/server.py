@@ -9,9 +9,9 @@ from functools import partial
 
 from aiohttp import web
 
+from dlpo_serving.alignment import Timed, TimedWords
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import media_type
-from dlpo_serving.protocols.alignment import Timed, TimedWords
 from dlpo_serving.protocols.http.replies import Delivery
 from dlpo_serving.protocols.http.requests import read_body
 from dlpo_serving.protocols.http.speech_body import SpeechBody, json_object, read_speech_fields
@@ -87,7 +87,7 @@ async def _captioned(answers: SpeechAnswers, request: web.Request) -> web.Stream
     known = {name: value for name, value in fields.items() if name not in UNREAD}
     body = read_speech_fields(known, answers.limits.strict)
     whole = fields.get("stream", True) is False
-    plain = replace(body, stream_format="audio")
+    plain = replace(body, stream_format="audio", captions="")
     return await answers.answer(request, plain, CaptionedObject if whole else Captions, whole)
 
 

@@ -289,3 +289,19 @@ def test_mp3_files_join_without_a_gap(server: RunningServer, client: Client) -> 
         with av.open(io.BytesIO(content)) as file:
             made += sum(frame.samples for frame in file.decode(audio=0))
     assert made == spoken
+
+
+def test_captions_are_those_of_the_audio(server: RunningServer, client: Client) -> None:
+    lines = client.speak(server, stream_format="dlpo").read().splitlines()
+    events = [json.loads(line) for line in lines if line]
+    words = [word for event in events if event["type"] == "speech.audio" for word in event["words"]]
+    reply = client.speak(server, response_format="json")
+    assert reply.headers["Content-Type"] == "application/json"
+    read = json.loads(reply.read())
+    shown = [word for caption in read["captions"] for word in caption["words"]]
+    assert [word["text"] for word in shown] == TEXT.split()
+    assert shown[0]["start_s"] == pytest.approx(words[0]["start_s"], abs=1e-4)
+    vtt = client.speak(server, response_format="VTT")
+    assert vtt.headers["Content-Type"] == "text/vtt"
+    assert vtt.read().startswith(b"WEBVTT\n\n00:00:00")
+    assert client.speak(server, response_format="srt").read().startswith(b"1\n00:00:00,")

@@ -128,10 +128,14 @@ class TimedWords:
 
     def take(self, chunk: EncodedChunk) -> list[Timed]:
         """The words that are complete with a chunk, with their times in samples."""
-        for (start, stop), group in groupby(chunk.words, _place):
+        return self.spoken(chunk.words, chunk.sample_offset + chunk.samples)
+
+    def spoken(self, found: Iterable[WordTiming], until: int) -> list[Timed]:
+        """The same for words that begin before sample `until`."""
+        for (start, stop), group in groupby(found, _place):
             words = list(group)
             self._times.place(start, stop, words[0].start, words[-1].stop)
-        return self._joined(self._times.take(chunk.sample_offset + chunk.samples))
+        return self._joined(self._times.take(until))
 
     def rest(self, until: int) -> list[Timed]:
         """All other words, at the end of the audio."""
