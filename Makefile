@@ -53,7 +53,7 @@ gpu-wheels:
 .venv/installed: pyproject.toml constraints.txt
 	$(call new_venv,.venv)
 	.venv/bin/python -m pip install --no-compile --constraint constraints.txt torch==2.13.0
-	.venv/bin/python -m pip install --no-compile --constraint constraints.txt --editable '.[serve,codecs,wyoming,train,export,bench,praat,otel,docs,dev]'
+	.venv/bin/python -m pip install --no-compile --constraint constraints.txt --editable '.[serve,codecs,wyoming,mcp,train,export,bench,praat,otel,docs,dev]'
 	touch $@
 
 .venv-demo/installed: pyproject.toml constraints.txt

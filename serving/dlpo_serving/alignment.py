@@ -35,7 +35,7 @@ class CharacterTimes:
     def place(self, start: int, stop: int, begin: int, end: int) -> None:
         """Characters `start` to `stop` are spoken from sample `begin` to `end`.
 
-        Those before them lie in the pause before; marks and spaces after them have no length.
+        Those before them are in the pause before; marks and spaces after them have no length.
         """
         if stop > self._placed:
             self._spread(min(start, stop), self._spoken_until, begin)
@@ -76,7 +76,7 @@ class CharacterTimes:
         self._placed = max(self._placed, stop)
 
 
-class Alignment:
+class BothAlignments:
     """Both alignments of one utterance."""
 
     def __init__(self, text: str = "") -> None:

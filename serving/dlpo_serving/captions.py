@@ -63,7 +63,8 @@ class Captioner:
 
     def add(self, words: Iterable[Timed]) -> str:
         """The next words; what can be written of the file now."""
-        written, self._header = self._header, ""
+        written = self._header
+        self._header = ""
         for word in words:
             if self._words and not self._fits(word):
                 written += self._close()

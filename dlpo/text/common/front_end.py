@@ -195,7 +195,8 @@ class TextFrontEnd:
 
 def with_paragraphs(found: list[Sentence], text: str, reading: TextReading) -> list[Sentence]:
     """The sentences of a passage, knowing which of them follow an empty line."""
-    marked, end, gap = [], 0, reading.gap
+    marked = []
+    end, gap = 0, reading.gap
     for sentence in found:
         gap += text[end : sentence.words[0].start]
         opens = PARAGRAPH.search(gap) is not None

@@ -122,7 +122,8 @@ class SndfileEncoder:
         ready = self._outbox.take()
         unsent = min(self._unsent, len(ready))
         self._unsent -= unsent
-        header, self._header = self._header, b""
+        header = self._header
+        self._header = b""
         return header + ready[unsent:]
 
 

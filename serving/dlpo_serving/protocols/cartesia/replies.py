@@ -41,7 +41,8 @@ class CartesiaEvents:
         """Audio, and the words and phonemes that are complete with it."""
         events: list[Message] = []
         if chunk.audio:
-            before_s, self._last_s = self._last_s, time.monotonic()
+            before_s = self._last_s
+            self._last_s = time.monotonic()
             audio = b64encode(chunk.audio).decode()
             step_ms = round(1000 * (self._last_s - before_s), 3)
             events.append(_event("chunk", data=audio, step_time=step_ms))

@@ -53,13 +53,13 @@ async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamR
     reply = await sockets.open(request, dialect)
     await reply.send(dialect.metadata())
     async with tasks_of_connection() as tasks:
-        conversation = Conversation(sockets, reply, dialect, body, tasks)
+        conversation = DeepgramConversation(sockets, reply, dialect, body, tasks)
         await conversation.read(Inbox(reply.response))
     await reply.response.close()
     return reply.response
 
 
-class Conversation:
+class DeepgramConversation:
     """The texts of one connection, spoken one after another."""
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from dlpo_serving.alignment import Alignment, Timed
+from dlpo_serving.alignment import BothAlignments, Timed
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.protocols.elevenlabs.requests import SpeechQuery
 from dlpo_serving.protocols.http.dialects import (
@@ -30,7 +30,7 @@ class TimedEvents(Delivery):
 
     def __init__(self, body: SpeechBody, speech: AudioStream) -> None:
         super().__init__(speech, "application/x-ndjson")
-        self._alignment = Alignment(body.request.text)
+        self._alignment = BothAlignments(body.request.text)
 
     def chunk(self, chunk: EncodedChunk) -> bytes:
         if not (chunk.audio or chunk.words):
@@ -113,7 +113,7 @@ class ElevenLabsDialect(Dialect):
     def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)
         self._query = SpeechQuery(request)
-        self._alignment = Alignment()
+        self._alignment = BothAlignments()
         self._own_ms = _Clock()
         self._spoken_ms = _Clock()
         self._ends_in_space = True
