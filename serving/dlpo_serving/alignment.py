@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from dlpo_serving.audio_stream import EncodedChunk
 from dlpo_serving.synthesis.timing import WordTiming
+
+if TYPE_CHECKING:  # `dlpo say` does without asyncio
+    from dlpo_serving.audio_stream import EncodedChunk
 
 Timed = tuple[str, int, int]
 """a character, and the samples at which it begins and ends"""
