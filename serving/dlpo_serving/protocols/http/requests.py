@@ -80,7 +80,11 @@ def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str]) ->
     if lower in aliases or lower in voices:
         return aliases.get(lower, lower)
     if "+" in name:
-        return kokoro_mix(name, lambda part: voice_named(part, voices, aliases) or voices[0])
+
+        def voice_of(part: str) -> str:
+            return part if part in voices else voice_named(part, voices, aliases) or voices[0]
+
+        return kokoro_mix(name, voice_of)
     stock = stock_voice(lower, voices)
     return name if stock is None else stock
 
