@@ -53,7 +53,7 @@ gpu-wheels:
 .venv/installed: pyproject.toml constraints.txt
 	$(call new_venv,.venv)
 	.venv/bin/python -m pip install --no-compile --constraint constraints.txt torch==2.13.0
-	.venv/bin/python -m pip install --no-compile --constraint constraints.txt --editable '.[serve,codecs,wyoming,train,export,bench,praat,otel,docs,dev]'
+	.venv/bin/python -m pip install --no-compile --constraint constraints.txt --editable '.[serve,codecs,wyoming,mcp,train,export,bench,praat,otel,docs,dev]'
 	touch $@
 
 .venv-demo/installed: pyproject.toml constraints.txt
@@ -82,7 +82,7 @@ $(DLPO_SLIM_VENV)/installed: locks/serve.txt
 # Agent frameworks with their own plugins; if npm is installed, also OpenAI's JavaScript package and onnxruntime for browsers.
 $(DLPO_AGENTS_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_AGENTS_VENV))
-	$(DLPO_AGENTS_VENV)/bin/python -m pip install --no-compile livekit-agents==1.8.9 livekit-plugins-nvidia==1.8.9 livekit-plugins-openai==1.8.9 livekit-plugins-elevenlabs==1.8.9 'pipecat-ai[nvidia,openai,elevenlabs]==1.14.0'
+	$(DLPO_AGENTS_VENV)/bin/python -m pip install --no-compile livekit-agents==1.8.9 livekit-plugins-nvidia==1.8.9 livekit-plugins-openai==1.8.9 livekit-plugins-elevenlabs==1.8.9 livekit-plugins-deepgram==1.8.9 livekit-plugins-cartesia==1.8.9 'pipecat-ai[nvidia,openai,elevenlabs,deepgram,cartesia]==1.14.0' elevenlabs==2.78.0 deepgram-sdk==7.17.0 cartesia==4.2.0
 	! command -v npm >/dev/null || npm install --no-audit --no-fund --prefix $(DLPO_AGENTS_VENV) openai@6.49.0 onnxruntime-web@1.30.0 pyodide@314.0.7
 	touch $@
 

@@ -28,11 +28,25 @@ KeysFile = Annotated[
 def register(app: typer.Typer) -> None:
     app.command()(health)
     app.command()(doctor)
+    app.command()(mcp)
     keys = typer.Typer(help="Create and list a server's API keys.", no_args_is_help=True)
     keys.command()(new)
     keys.command("list")(list_keys)
     keys.command()(usage)
     app.add_typer(keys, name="keys")
+
+
+def mcp(
+    folder: Annotated[
+        Path, typer.Option(help="Where files are written, if the agent asks for one.")
+    ] = Path(),
+) -> None:
+    """Let a coding agent speak: an MCP server on standard input and output."""
+    from dlpo_serving.local.mcp_tools import mcp_server
+
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; create it first")
+    mcp_server(folder).run()
 
 
 def health(

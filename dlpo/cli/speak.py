@@ -40,7 +40,9 @@ Precision = Annotated[
 ]
 
 _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
-_FLAGS = {"text": "TEXT", "pitch_semitones": "--pitch", "volume_db": "--volume",
+_FLAGS = {"sentence_pause_s": "--sentence-pause", "paragraph_pause_s": "--paragraph-pause",
+          "lead_in_s": "--lead-in", "text": "TEXT",
+          "pitch_semitones": "--pitch", "volume_db": "--volume",
           "encoding": "--out", "sample_rate_hz": "--sample-rate"}  # fmt: skip
 _UsageError: Any = typer.BadParameter.__base__  # click's own; newer typer bundles click
 _begun = time.monotonic()
@@ -109,6 +111,9 @@ def say(
             help="Output file: .wav, .flac, .ogg, .opus, .mp3 or .aac; - is standard output.",
         ),
     ] = None,
+    captions: Annotated[
+        Path | None, typer.Option(help="Also write captions: a file .srt, .vtt or .json.")
+    ] = None,
     play: Annotated[bool, typer.Option("--play", help="With --out, also play it.")] = False,
     voice: Annotated[
         str | None,
@@ -143,6 +148,15 @@ def say(
     language: Annotated[
         str, typer.Option(help="Language of the text, such as es; by default, the voice's own.")
     ] = "",
+    sentence_pause: Annotated[
+        float | None, typer.Option(help="Seconds between sentences; by default 0.2 at speed 1.")
+    ] = None,
+    paragraph_pause: Annotated[
+        float | None, typer.Option(help="The same after an empty line; by default 0.5.")
+    ] = None,
+    lead_in: Annotated[
+        float | None, typer.Option(help="Seconds of silence before the first sentence.")
+    ] = None,
     sample_rate: Annotated[
         int | None, typer.Option(help="Sample rate of the file in Hz; by default, the voice's.")
     ] = None,
@@ -164,9 +178,11 @@ def say(
     from dlpo_serving.request import SpeechRequest
 
     text = _text_of(text, file)
-    where: Connection | InProcess = InProcess(engine, precision)
+    where: Connection | InProcess = InProcess(engine, precision, captions)
     pieces = None
     if server is not None:
+        if captions:
+            raise InputError("captions are written without --server, or by its HTTP API")
         if where != InProcess():
             raise InputError(
                 f"engine is {engine} and precision {precision}, but {server} uses its own;"
@@ -195,7 +211,12 @@ def say(
         language,
         dates,
         directions,
+        sentence_pause_s=sentence_pause,
+        paragraph_pause_s=paragraph_pause,
+        lead_in_s=lead_in,
     )
+    if server is not None and {sentence_pause, paragraph_pause, lead_in} != {None}:
+        raise InputError(f"pauses are a setting of {server}: dlpo serve --sentence-pause-s 0.3")
     with _flags_named():
         spoken = speak(
             request,

@@ -11,7 +11,8 @@ from operator import attrgetter
 from dlpo.bundle import Manifest
 from dlpo.text import ProcessedText
 from dlpo_serving.encodings.encoder import open_encoder
-from dlpo_serving.encodings.formats import AudioFormat
+from dlpo_serving.encodings.formats import AudioFormat, Encoding
+from dlpo_serving.encodings.headers import with_length
 from dlpo_serving.errors import StalledError
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
@@ -31,6 +32,8 @@ class EncodedChunk:
     """index of its first sample in the whole audio, before the encoding"""
     sentence: int
     """index of the sentence"""
+    samples: int = 0
+    """its length, before the encoding"""
     words: tuple[WordTiming, ...] = ()
     """words that begin in this chunk"""
     marks: tuple[MarkTiming, ...] = ()
@@ -99,6 +102,7 @@ class AudioStream:
         """whether the last chunk has been taken"""
         self.record = current_call()
         self._sentences = 0
+        self._has_header = False
         self._encoder = open_encoder(format, manifest.sample_rate_hz)
         self._scale = format.sample_rate_hz / manifest.sample_rate_hz
         self._on_taken = on_taken
@@ -141,7 +145,7 @@ class AudioStream:
     def on_chunk(self, chunk: AudioChunk, late_s: float) -> None:
         """Called by a lane."""
         start_s = self._clock()
-        audio = self._encoder.encode(chunk.samples)
+        audio = self._begun(self._encoder.encode(chunk.samples), chunk.total_samples)
         now = self._clock()
         self._metrics.stage_s.labels("encode_audio").observe(now - start_s)
         if self.record.trace:
@@ -162,8 +166,21 @@ class AudioStream:
         self.samples = self._in_reply(self._samples)
         self.audio_s = self._samples / self.manifest.sample_rate_hz
         self._sentence = chunk.sentence
-        encoded = EncodedChunk(audio, offset, chunk.sentence, words, marks)
+        encoded = EncodedChunk(audio, offset, chunk.sentence, self.samples - offset, words, marks)
         self._pass((encoded, chunk.duration_s))
+
+    def _begun(self, audio: bytes, samples: int | None) -> bytes:
+        """The next bytes, with the length of a short stream in the header that they begin with."""
+        if self._has_header or not audio:
+            return audio
+        self._has_header = True
+        in_time = self._scale == 1.0 and self.format.encoding in (Encoding.FLAC, Encoding.MP3)
+        return audio if samples is None or not in_time else with_length(audio, self.format, samples)
+
+    @property
+    def encoded_samples(self) -> int:
+        """Samples of the encoded audio so far, of which `samples` is the rounded number."""
+        return self._encoder.samples
 
     def on_end(self) -> None:
         """Called by a lane, or by whatever ends the text."""

@@ -19,7 +19,10 @@ MAX_SEED = 2**32 - 1
 MAX_SETTING = 100  # characters of a setting, a language or any other short value
 MAX_WORDS, MAX_DICTIONARY = 1_000, 100_000  # words in a dictionary; characters of all of it
 MAX_WORD = 100  # characters of a word in it; its pronunciation may have `MAX_WRITTEN`
+PAUSE_S = (0.0, 10.0)  # range of pauses that a caller sets
 VOLUME_DB = (-40.0, 12.0)  # range: nearly silent to limited throughout
+
+PAUSES = ("sentence_pause_s", "paragraph_pause_s", "lead_in_s")
 
 Alphabet = Literal["arpabet", "ipa"]
 
@@ -56,6 +59,12 @@ class SpeechRequest:
     """stage directions such as [laughs] are spoken"""
     alphabet: Alphabet = "arpabet"
     """of the phonemes in the dictionary; tuples are ARPAbet that has been checked"""
+    sentence_pause_s: float | None = None
+    """silence between sentences, besides the last mark's; None: `SENTENCE_PAUSE_S` at speed 1"""
+    paragraph_pause_s: float | None = None
+    """the same after an empty line; None: `PARAGRAPH_PAUSE_S` at speed 1"""
+    lead_in_s: float | None = None
+    """silence before the first sentence, which some loudspeakers need; None: none"""
 
     def __post_init__(self) -> None:
         """A text that begins with <speak> is SSML over every API.
@@ -139,7 +148,9 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
         RequestError: names every invalid field.
     """
     found = []
+    pauses = {name: getattr(request, name) for name in PAUSES}
     ranges = {
+        **{name: (value, PAUSE_S) for name, value in pauses.items() if value is not None},
         "speed": (request.speed, manifest.prosody.speed),
         "pitch_semitones": (request.pitch_semitones, manifest.prosody.pitch_semitones),
         "volume_db": (request.volume_db, VOLUME_DB),

@@ -39,7 +39,7 @@ from dlpo_serving.errors import (
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
-from dlpo_serving.request import SpeechRequest, SynthesisCall, check_request, size_of
+from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_request, size_of
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream
 from dlpo_serving.settings.server_settings import ServerSettings
@@ -78,6 +78,11 @@ class TextPieces(AsyncIterator[str | Flush | SpeechRequest]):
         self._taken = 0
         self._queue: asyncio.Queue[str | Flush | None] = asyncio.Queue()
         self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the text is complete."""
+        return self._ended
 
     def put(self, piece: str | Flush | None) -> None:
         """Add the next piece, or None to end the text; anything after that is dropped.
@@ -197,7 +202,8 @@ class SynthesisService:
             EngineError: the engine failed; also while iterating.
             Anything that `further` raises, while iterating.
         """
-        request, record = call.request, current_call()
+        request, record = with_defaults(call.request, self._settings), current_call()
+        call = replace(call, request=request)
         characters = len(request.text)
         self._check_length(characters)  # before anything reads the text
         voice = self._voice(call.voice or self._named_in(request) or self._speaker_of(request))
@@ -461,6 +467,14 @@ class SynthesisService:
             raise waiting.refusal from None
         finally:
             self._executor.give_up_text(waiting)
+
+
+def with_defaults(request: SpeechRequest, settings: ServerSettings) -> SpeechRequest:
+    """The request, with the server's pauses where the caller sets none."""
+    set_here = {name: getattr(settings, name) for name in PAUSES}
+    missing = {name: s for name, s in set_here.items() if s is not None}
+    missing = {name: s for name, s in missing.items() if getattr(request, name) is None}
+    return replace(request, **missing) if missing else request
 
 
 def check_unary(size: float) -> None:

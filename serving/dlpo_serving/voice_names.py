@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import dlpo
 
 KOKORO_VOICE = re.compile(r"[abefhijpz]([fm])_([a-z]+)")
+KOKORO_SHARE = re.compile(r"([^()*]{1,100})(?:\(([0-9.]{1,20})\)|\*([0-9.]{1,20}))?")
 OPENAI_VOICES = dict.fromkeys(("alloy", "coral", "fable", "marin", "nova", "sage", "shimmer"), "f")
 OPENAI_VOICES |= dict.fromkeys(("ash", "ballad", "cedar", "echo", "onyx", "verse"), "m")
 DEFAULT_VOICE = "lj"
@@ -53,3 +54,16 @@ def stock_voice(name: str, voices: Collection[str]) -> str | None:
     if kind is None:
         return None
     return DEFAULT_MALE_VOICE if kind == "m" and DEFAULT_MALE_VOICE in voices else ""
+
+
+def kokoro_mix(name: str, voice_of: Callable[[str], str]) -> str:
+    """A mix as Kokoro-FastAPI writes it, in our words: `af_a(2)+af_b(1)` is `a*2+b*1`.
+
+    Args:
+        voice_of: resolves the name of one voice.
+    """
+    parts = [KOKORO_SHARE.fullmatch(part.strip()) for part in name.split("+")]
+    if None in parts:
+        return name
+    found = [(voice_of(part[1]), part[2] or part[3] or "1") for part in parts if part]
+    return "+".join(f"{voice}*{weight}" for voice, weight in found)

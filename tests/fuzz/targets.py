@@ -15,10 +15,9 @@ from dlpo.bundle import Manifest
 from dlpo.data.alignments import read_alignments
 from dlpo.errors import DlpoError
 from dlpo.text import TextFeed
+from dlpo_serving.protocols.elevenlabs.replies import ContextsDialect, ElevenLabsDialect
 from dlpo_serving.protocols.http.dialects import (
-    ContextsDialect,
     Dialect,
-    ElevenLabsDialect,
     RealtimeDialect,
 )
 from dlpo_serving.protocols.http.requests import HttpLimits, read_call

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Sequence
 
+import av
 import numpy as np
 import pytest
 import soxr
@@ -20,7 +22,6 @@ from tests.decoders import Samples, decode_stream, split_frames, without_lot
 
 VOICE_HZ = 22_050
 FIRST_CHUNK = 2400  # samples, 8 frames
-MP3_DELAY = 1105  # samples, of LAME and its decoders together
 LOSSLESS = [Encoding.PCM_S16, Encoding.WAV, Encoding.FLAC]
 SNDFILE = [Encoding.FLAC, Encoding.OGG_OPUS, Encoding.OPUS_FRAMED, Encoding.MP3]
 CODED = [*SNDFILE, Encoding.AAC]
@@ -143,7 +144,8 @@ def test_the_first_chunk_of_a_stream_is_not_held_back(encoding: Encoding, speech
     first = open_encoder(format, VOICE_HZ).encode(speech[:FIRST_CHUNK])
 
     heard = decode_stream(first, encoding, format.sample_rate_hz)
-    least_s = 0.03 if format.encoding in (Encoding.OGG_OPUS, Encoding.OPUS_FRAMED) else 0.045
+    later = {Encoding.OGG_OPUS: 0.03, Encoding.OPUS_FRAMED: 0.03, Encoding.MP3: 0.025}
+    least_s = later.get(format.encoding, 0.045)
     assert len(heard) > least_s * heard_hz(format)
 
 
@@ -200,11 +202,14 @@ def test_opus_is_true_to_the_end_and_silent_after_it(
 
 
 @pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 24_000, 44_100])
-def test_mp3_begins_with_speech_and_not_with_room_for_an_index(rate: int, speech: Waveform) -> None:
+def test_mp3_of_unknown_length_begins_with_speech(rate: int, speech: Waveform) -> None:
+    """FFmpeg's decoder, which players use, takes the delay from the header."""
     audio = encode(speech, AudioFormat(Encoding.MP3, rate), [FIRST_CHUNK])
+    with av.open(io.BytesIO(audio)) as file:
+        heard = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
 
-    delay, _, _ = sent_and_heard(decode_stream(audio, Encoding.MP3, rate), speech, rate)
-    assert abs(delay - MP3_DELAY) <= 1
+    delay, _, _ = sent_and_heard(heard.astype(np.float32), speech, rate)
+    assert delay <= 1
 
 
 @pytest.mark.parametrize("encoding", CODED)

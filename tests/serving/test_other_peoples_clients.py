@@ -18,6 +18,7 @@ from tests.callers import ServerProcess, python_of, server_process, wait_until
 pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
+CLIENTS = ROOT / "tests" / "clients"
 EXAMPLES, DISPATCHED = ROOT / "examples", ROOT / "deploy" / "speech-dispatcher"
 TEXT = "Every agent has a voice. This one is free."
 ORIGIN = "https://app.example"
@@ -76,6 +77,56 @@ def test_an_agent_speaks_through_its_own_plugin(
     if framework == "pipecat":
         assert heard.read_bytes()[44:] == ours
     assert seconds(heard) == pytest.approx(len(ours) / 48_000, abs=0.5)  # pauses between calls
+
+
+def run_client(program: str, *arguments: object) -> str:
+    """What a program prints that uses somebody else's package."""
+    command: list[Any] = [python_of("agents"), CLIENTS / program, *map(str, arguments)]
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, env={}).stdout
+
+
+@pytest.mark.parametrize("vendor", ["elevenlabs", "cartesia", "deepgram"])
+def test_a_vendors_package_speaks(served: ServerProcess, vendor: str, tmp_path: Path) -> None:
+    text = "Your order #42 costs $3.50. 🎉 Is that right?"
+    url = "http://" * (vendor != "deepgram") + served.http_address
+    run_client(f"{vendor}_sdk.py", url, text, tmp_path / "a.pcm")
+    body = json.dumps({"input": text, "response_format": "pcm"})
+    ours = curl(served, "/v1/audio/speech", "--json", body)
+    assert (tmp_path / "a.pcm").read_bytes() == ours
+
+
+@pytest.mark.parametrize(
+    ("service", "has_times"),
+    [
+        ("elevenlabs", True),
+        ("elevenlabs-http", True),
+        ("cartesia", True),
+        ("cartesia-http", False),
+        ("deepgram", False),
+        ("deepgram-http", False),
+    ],
+)
+def test_pipecat_keeps_what_was_heard(served: ServerProcess, service: str, has_times: bool) -> None:
+    text = "Hello, Dr. Smith! Your order #42 costs $3.50. Please call us back before 12:30."
+    program = "pipecat_interruption.py", service, served.http_address, text
+    assert json.loads(run_client(*program, 0)) == [text]
+    if has_times:
+        (heard,) = json.loads(run_client(*program, 2))
+        assert text.startswith(heard)
+        assert "Hello" in heard
+        assert "call us" not in heard
+
+
+@pytest.mark.parametrize("vendor", ["elevenlabs", "cartesia", "deepgram"])
+def test_livekit_synthesizes_and_goes_on_after_an_interruption(
+    served: ServerProcess, vendor: str, tmp_path: Path
+) -> None:
+    text = "Hello, Dr. Smith! Your order #42 costs $3.50."
+    program = "livekit_interruption.py", vendor, served.http_address, text
+    words = json.loads(run_client(*program, tmp_path / "a.wav"))
+    if vendor != "deepgram":  # which has no times
+        assert "".join(word for word, _ in words).strip() == text
+    assert seconds(tmp_path / "a.wav") > 3
 
 
 def test_openais_python_package_hears_its_text_over_a_websocket(

@@ -6,7 +6,6 @@ import errno
 import os
 import signal
 import sys
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import Mock
@@ -21,6 +20,7 @@ from dlpo.v1.speech_pb2 import Flush
 from dlpo_serving.client.connection import Connection
 from dlpo_serving.errors import RequestError
 from dlpo_serving.local import say as say_module
+from dlpo_serving.local import sound_file
 from dlpo_serving.local.demo import run_demo
 from dlpo_serving.local.player import PLAYERS, PlayerPlayback
 from dlpo_serving.local.say import _calls, say, split, typed_pieces
@@ -191,9 +191,11 @@ def test_a_disk_that_fills_leaves_the_file_before_whole(
     out = tmp_path / "out.wav"
     out.write_bytes(b"the file before")
 
-    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    def fill(header: bytes, *_: object) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     with monkeypatch.context() as patch:
-        patch.setattr(wave.Wave_write, "writeframesraw", full)
+        patch.setattr(sound_file, "with_length", fill)
         with pytest.raises(InputError, match="No space left on device"):
             say(REQUEST, out=out)
     assert out.read_bytes() == b"the file before"

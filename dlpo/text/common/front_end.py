@@ -11,7 +11,7 @@ from dlpo.errors import InputError, TextError
 from dlpo.text.common.calendar import with_days_swapped
 from dlpo.text.common.language import Language, Phonemes
 from dlpo.text.common.reading import TextReading
-from dlpo.text.common.sentences import pieces, sentences
+from dlpo.text.common.sentences import PARAGRAPH, pieces, sentences
 from dlpo.text.common.ssml import is_ssml
 from dlpo.text.common.words import (
     MAX_SYMBOLS,
@@ -26,6 +26,8 @@ from dlpo.text.symbols import SYMBOLS
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml.prosody import ProsodyLimits
+
+MAX_GAP = 100  # characters between two passages in which an empty line is looked for
 
 
 class TextFrontEnd:
@@ -174,6 +176,7 @@ class TextFrontEnd:
             for piece in pieces(lengths, marks, MAX_SYMBOLS):
                 part = words[piece]
                 found.append(sentence_of(part, text, part[0].start, part[-1].end))
+        found = with_paragraphs(found, text, reading)
         reading.note(text, readable, places)
         return (
             with_pauses(found, reading, open_pause_s) if reading.pauses or open_pause_s else found
@@ -188,6 +191,19 @@ class TextFrontEnd:
         noted = reading.unspoken or reading.foreign or reading.notes
         warnings = reading.warnings(name) if noted else ()
         return ProcessedText(tuple(found), reading.dropped, warnings)
+
+
+def with_paragraphs(found: list[Sentence], text: str, reading: TextReading) -> list[Sentence]:
+    """The sentences of a passage, knowing which of them follow an empty line."""
+    marked = []
+    end, gap = 0, reading.gap
+    for sentence in found:
+        gap += text[end : sentence.words[0].start]
+        opens = PARAGRAPH.search(gap) is not None
+        marked.append(replace(sentence, opens_paragraph=True) if opens else sentence)
+        end, gap = sentence.words[-1].end, ""
+    reading.gap = (gap + text[end:])[-MAX_GAP:]
+    return marked
 
 
 def with_pauses(

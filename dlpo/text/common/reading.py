@@ -71,6 +71,8 @@ class TextReading:
     """whether the next passage begins where a line does"""
     pauses: list[Pause] = field(default_factory=list)
     """those of the last passage, by their places in it"""
+    gap: str = ""
+    """the last characters of the last passage, after its last word"""
     open_pause_s: float = 0.0
     """pauses that no sentence precedes yet"""
     notes: dict[str, None] = field(default_factory=dict)

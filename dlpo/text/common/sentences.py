@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dlpo.text.common.language import Language, Token
 from dlpo.text.symbols import MARKS, strongest_mark
 
-_PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
+PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
 _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
 _GLUED = re.compile(r"[.!?…][\"')\]}]{0,3}")  # One.Two
 
@@ -53,7 +53,7 @@ def ends_sentence(
     token: Token, gap: str, following: Token, all_lower: bool, language: Language
 ) -> bool:
     """Whether a sentence ends in the gap between two tokens."""
-    if _PARAGRAPH.search(gap):
+    if PARAGRAPH.search(gap):
         return True
     if following.text[0].islower() and not all_lower:
         return False

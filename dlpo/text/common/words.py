@@ -63,6 +63,8 @@ class Sentence:
     """In the order of their words."""
     voice: str = ""
     """Name of the voice that speaks it; empty: the voice of the request."""
+    opens_paragraph: bool = False
+    """Whether an empty line is before it."""
 
     def symbol_ids(self) -> list[int]:
         """The row of symbol indices that the encoder reads."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Protocol
@@ -13,10 +12,10 @@ from numpy.typing import NDArray
 from dlpo.audio import Waveform, to_pcm16
 from dlpo.errors import EngineError, needs
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, AudioFormat, Encoding
+from dlpo_serving.encodings.headers import mp3_header, wav_header
 from dlpo_serving.encodings.sndfile import FLAC, MP3, OPUS, AacEncoder, SndfileEncoder
 from dlpo_serving.errors import RequestError
 
-OPEN_END = 0xFFFFFFFF  # bytes; as the length in a WAV header: until the stream ends
 MULAW_BIAS = 33  # for 14-bit magnitudes: makes each segment start at a power of two
 MULAW_CLIP = 8158  # 14-bit magnitude; one below the last decision value
 PACKETS_PER_S = 50
@@ -45,7 +44,14 @@ class AudioEncoder(Protocol):
         """
 
 
-def open_encoder(format: AudioFormat, voice_rate_hz: int) -> AudioEncoder:
+class CountingEncoder(AudioEncoder, Protocol):
+    """Also counts what it encodes."""
+
+    samples: int
+    """passed to the codec so far, at the stream's rate"""
+
+
+def open_encoder(format: AudioFormat, voice_rate_hz: int) -> CountingEncoder:
     """Open an encoder for one stream of samples at `voice_rate_hz`.
 
     Raises:
@@ -88,6 +94,7 @@ class _GuardedEncoder:
         self._encoder = encoder
         self._resampler: Any = None
         self._finished = False
+        self.samples = 0
         if from_hz != to_hz:
             with needs("serve"):
                 import soxr
@@ -100,6 +107,7 @@ class _GuardedEncoder:
             raise EngineError("the voice made samples that are no numbers; report this as a bug")
         if self._resampler:
             samples = np.asarray(self._resampler.resample_chunk(samples, last), np.float32)
+        self.samples += len(samples)
         return self._encoder.encode(samples)
 
     def finish(self) -> bytes:
@@ -124,25 +132,6 @@ class _SampleEncoder:
         header = self._header
         self._header = b""
         return header
-
-
-def wav_header(sample_rate_hz: int) -> bytes:
-    """The 44-byte header for mono 16-bit samples; sent first, so it leaves the length open."""
-    sample_bytes = 2
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        *(b"RIFF", OPEN_END, b"WAVE"),
-        *(b"fmt ", 16, 1, 1, sample_rate_hz, sample_rate_hz * sample_bytes, sample_bytes, 16),
-        *(b"data", OPEN_END),
-    )
-
-
-def wav_with_length(content: bytes) -> bytes:
-    """A complete file that begins with `wav_header`, with its length filled in."""
-    whole = bytearray(content)
-    struct.pack_into("<I", whole, 4, len(whole) - 8)
-    struct.pack_into("<I", whole, 40, len(whole) - 44)
-    return bytes(whole)
 
 
 def mulaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
@@ -246,7 +235,7 @@ _OPENERS: Mapping[Encoding, Callable[[int], AudioEncoder]] = {  # each takes the
     Encoding.MULAW: lambda _: _SampleEncoder(lambda samples: mulaw(to_pcm16(samples))),
     Encoding.ALAW: lambda _: _SampleEncoder(lambda samples: alaw(to_pcm16(samples))),
     Encoding.FLAC: partial(SndfileEncoder, FLAC),
-    Encoding.MP3: partial(SndfileEncoder, MP3),
+    Encoding.MP3: lambda rate_hz: SndfileEncoder(MP3, rate_hz, mp3_header(rate_hz)),
     Encoding.OGG_OPUS: OggOpusEncoder,
     Encoding.OPUS_FRAMED: FramedOpusEncoder,
     Encoding.AAC: AacEncoder,

@@ -2,8 +2,8 @@
 
 libsndfile writes sequentially, with two exceptions. At the end of a FLAC stream it seeks back to
 fill in the length and a checksum; both may be left unset (RFC 9639, section 8.2), and here they
-are. At the start of an MP3 stream it reserves a frame for an index; that frame of silence is not
-sent.
+are: see `headers`. At the start of an MP3 stream it reserves a frame for an index; ours is sent
+instead.
 
 AAC is sent as ADTS frames (ISO/IEC 14496-3, 1.A.2), each as soon as its samples are in.
 """
@@ -47,8 +47,12 @@ OPUS = Codec("OGG", "OPUS")
 class SndfileEncoder:
     """One stream through one codec; its native memory is freed with it."""
 
-    def __init__(self, codec: Codec, sample_rate_hz: int) -> None:
-        """Raises RequestError if libsndfile is missing, or was built without the codec."""
+    def __init__(self, codec: Codec, sample_rate_hz: int, header: bytes = b"") -> None:
+        """Raises RequestError if libsndfile is missing, or was built without the codec.
+
+        Args:
+            header: what is sent in place of as many bytes of libsndfile's.
+        """
         try:
             import soundfile
         except ImportError:
@@ -63,7 +67,8 @@ class SndfileEncoder:
         self._error: type[Exception] = soundfile.SoundFileError
         self._outbox = _Outbox()
         self._is_empty = True
-        self._unsent = _index_bytes(sample_rate_hz) if codec == MP3 else 0
+        self._header = header
+        self._unsent = len(header)
         try:
             self._file = soundfile.SoundFile(
                 self._outbox,
@@ -117,7 +122,9 @@ class SndfileEncoder:
         ready = self._outbox.take()
         unsent = min(self._unsent, len(ready))
         self._unsent -= unsent
-        return ready[unsent:]
+        header = self._header
+        self._header = b""
+        return header + ready[unsent:]
 
 
 class _Outbox:
@@ -163,12 +170,6 @@ def _compression_level(codec: Codec, sample_rate_hz: int) -> float:
     else:  # MPEG-2.5
         lowest, highest = 8_000, 64_000
     return (highest - bit_rate(sample_rate_hz)) / (highest - lowest)
-
-
-def _index_bytes(sample_rate_hz: int) -> int:
-    """Size of the first MP3 frame, in which LAME would state the length of the file."""
-    samples = 1152 if sample_rate_hz >= 32_000 else 576
-    return samples * bit_rate(sample_rate_hz) // (8 * sample_rate_hz)
 
 
 class AacEncoder:

@@ -18,11 +18,14 @@ from dlpo.errors import EngineError, InputError
 from dlpo.operating_system import is_quiet
 from dlpo.text.common.feed import ends_at
 from dlpo.text.languages import LANGUAGES, open_language
+from dlpo_serving.alignment import TimedWords
+from dlpo_serving.captions import Captioner, format_named
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.local.player import Loudspeaker
-from dlpo_serving.local.sound_file import SoundFile, check_writable, encoding_of
+from dlpo_serving.local.sound_file import SoundFile, as_input_error, check_writable, encoding_of
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import open_voice
 
@@ -48,6 +51,8 @@ class InProcess:
 
     engine: EngineName = "cpu"
     precision: EnginePrecision | None = None
+    captions: Path | None = None
+    """file to write them to: .srt, .vtt or .json"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,9 @@ def say(
         encoding_of(out)
         check_writable(out)
         SoundFile(out, ANY_RATE_HZ, sample_rate_hz)
+    if isinstance(where, InProcess) and where.captions:
+        format_named(where.captions)
+        check_writable(where.captions)
     if not isinstance(where, InProcess):
         source = _there(request, pieces, voice or "", where)
     elif pieces is None:
@@ -187,9 +195,28 @@ def _here(request: SpeechRequest, voice: str, where: InProcess) -> Iterator[_Sou
     synthesizer = open_voice(voice, where.engine, where.precision, request)
     start = time.perf_counter()
     prepared = synthesizer.read(request)
+    rate_hz = synthesizer.manifest.sample_rate_hz
     ends = list(accumulate(len(sentence.normalized) for sentence in prepared.sentences))
-    pieces = ((one.samples, ends[one.sentence] / ends[-1]) for one in synthesizer.stream(prepared))
-    yield _Source(pieces, synthesizer.manifest.sample_rate_hz, start, prepared.warnings)
+    chunks = synthesizer.stream(prepared)
+    if where.captions:
+        chunks = _captioned(chunks, request.text, rate_hz, where.captions)
+    pieces = ((one.samples, ends[one.sentence] / ends[-1]) for one in chunks)
+    yield _Source(pieces, rate_hz, start, prepared.warnings)
+
+
+def _captioned(
+    chunks: Iterable[AudioChunk], text: str, rate_hz: int, path: Path
+) -> Iterator[AudioChunk]:
+    """The same chunks; at their end, the captions of the text are in the file."""
+    words, captioner = TimedWords(text), Captioner(format_named(path), rate_hz)
+    written, samples = "", 0
+    for chunk in chunks:
+        samples = chunk.sample_offset + len(chunk.samples)
+        written += captioner.add(words.spoken(chunk.words, samples))
+        yield chunk
+    written += captioner.add(words.rest(samples)) + captioner.end(samples)
+    with as_input_error(path):
+        path.write_text(written, encoding="utf-8")
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import BinaryIO, Self
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
 from dlpo_serving.encodings.encoder import open_encoder
-from dlpo_serving.encodings.formats import AudioFormat, Encoding, format_of
+from dlpo_serving.encodings.formats import Encoding, format_of
+from dlpo_serving.encodings.headers import HEADER_BYTES, with_length
 from dlpo_serving.errors import FieldViolation, RequestError
 
 STDOUT = Path("-")
@@ -79,19 +79,12 @@ class SoundFile:
         self._encoder = open_encoder(self._format, source_rate_hz)
 
     def __enter__(self) -> Self:
-        with _as_input_error(self._path):
+        with as_input_error(self._path):
             self._unfinished = self._unfinished_path()
             out = self._unfinished or self._path
             is_stdout = self._path == STDOUT
             self._file: BinaryIO = sys.stdout.buffer if is_stdout else out.open("wb")
-            # A WAV header contains the length, which is filled in at the end if it is seekable.
-            self._wav: wave.Wave_write | None = None
-            if self._format.encoding is Encoding.WAV and self._file.seekable():
-                rate = self._format.sample_rate_hz
-                self._wav = wave.open(self._file, "wb")
-                self._wav.setparams((1, 2, rate, 0, "NONE", "not compressed"))
-                bare = AudioFormat(Encoding.PCM_S16, rate)
-                self._encoder = open_encoder(bare, self._source_rate_hz)
+            self._header = b""  # gets the length at the end, if the file is seekable
         return self
 
     def write(self, samples: Waveform) -> None:
@@ -99,12 +92,14 @@ class SoundFile:
         self._write(self._encoder.encode(samples))
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with _as_input_error(self._path):
+        with as_input_error(self._path):
             try:
                 if error is None or isinstance(error, KeyboardInterrupt):
                     self._write(self._encoder.finish())
-                if self._wav:  # audio written before an error stays playable
-                    self._wav.close()
+                if self._header and self._file.seekable():  # audio before an error stays playable
+                    samples = self._encoder.samples
+                    self._file.seek(0)
+                    self._file.write(with_length(self._header, self._format, samples))
                 if self._path != STDOUT:
                     self._file.close()
                 if self._unfinished and error is None:
@@ -123,16 +118,14 @@ class SoundFile:
         return self._path.with_name(f".{self._path.name}.{os.getpid()}")
 
     def _write(self, audio: bytes) -> None:
-        with _as_input_error(self._path):
-            if self._wav:
-                self._wav.writeframesraw(audio)
-            else:
-                self._file.write(audio)
+        with as_input_error(self._path):
+            self._header = self._header or audio[:HEADER_BYTES]
+            self._file.write(audio)
             self._file.flush()
 
 
 @contextmanager
-def _as_input_error(path: Path) -> Iterator[None]:
+def as_input_error(path: Path) -> Iterator[None]:
     """Report OSError, such as a full disk, as InputError; let a broken pipe pass."""
     try:
         yield

@@ -35,6 +35,7 @@ PREFIX = "DLPO_"  # of the environment variables that hold settings
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Count = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Pause = Annotated[float, Field(ge=0, le=10)] | None
 SomeSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -127,6 +128,12 @@ class ServerSettings(BaseModel):
     burst_share: Annotated[float, Field(gt=0, le=1)] = 0.6
     """maximum share of the lanes for calls that have just begun; more start sooner after one
     another, and chunks may then wait for longer ones"""
+    sentence_pause_s: Pause = None
+    """seconds of silence between sentences, for callers who set none; by default 0.2 at speed 1"""
+    paragraph_pause_s: Pause = None
+    """the same after an empty line; by default 0.5 at speed 1"""
+    lead_in_s: Pause = None
+    """seconds of silence before the first sentence, for loudspeakers that lose the start"""
     stall_s: SomeSeconds = 30.0
     """seconds that a caller may stop reading its audio before it loses its slot"""
     first_text_s: SomeSeconds = 30.0

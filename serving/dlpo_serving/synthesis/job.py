@@ -23,6 +23,7 @@ from dlpo_serving.synthesis.level import LevelShaper
 from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
 
 SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, in addition to the final mark's own pause
+PARAGRAPH_PAUSE_S = 0.5  # the same after an empty line
 CLAUSE_PAUSE_S = 0.12  # where a sentence still being written was cut at the end of a clause
 
 
@@ -41,6 +42,8 @@ class AudioChunk:
     """words that begin in this piece, in samples of the whole audio"""
     marks: tuple[MarkTiming, ...] = ()
     """SSML marks in this piece, in samples of the whole audio"""
+    total_samples: int | None = None
+    """of the whole audio, once its last sentence is being spoken"""
 
 
 class SynthesisJob:
@@ -80,7 +83,7 @@ class SynthesisJob:
         self._begun = 0  # sentences
         self._current: tuple[Sentence, DenoiserInput] | None = None
         self._unit: Unit | None = None  # next of the current sentence
-        self._pause_s = 0.0  # pause after the previous sentence, played before the next one
+        self._pause_s: float | None = request.lead_in_s or 0.0  # before the next one; None: default
         self._samples = 0  # made so far
 
     def add(self, sentences: Iterable[Sentence]) -> None:
@@ -141,6 +144,28 @@ class SynthesisJob:
         assert self._current  # otherwise the unit has another stage
         return self._current[1].window(self._chunk.window_start, self._chunk.window_stop)
 
+    def _pause_before(self, sentence: Sentence) -> float:
+        """Seconds of silence before a sentence."""
+        request, pause_s = self._request, self._pause_s
+        if pause_s is None:
+            asked_s = request.sentence_pause_s
+            default_s = SENTENCE_PAUSE_S
+            if sentence.opens_paragraph:
+                asked_s = request.paragraph_pause_s
+                default_s = PARAGRAPH_PAUSE_S
+            pause_s = default_s / request.speed if asked_s is None else asked_s
+        return pause_s + sentence.pause_before_s
+
+    def _total(self, frame: int, before: int) -> int | None:
+        """Samples of the whole audio, when frame `frame` follows a pause of `before` samples."""
+        if self._sentences or not self._closed or not self._current:
+            return None
+        sentence, inputs = self._current
+        manifest = self.engine.manifest
+        rest = (inputs.frames - frame) * manifest.hop_length
+        after = round((sentence.pause_after_s or 0.0) * manifest.sample_rate_hz)
+        return self._samples + before + rest + after
+
     def take(self, waveform: Floats) -> AudioChunk:
         """The chunk made from the denoised window, (F, hop_length) float32."""
         assert self._current  # its window has been denoised
@@ -154,7 +179,7 @@ class SynthesisJob:
             speech = speech * volume
         speech = self._shaper.apply(speech, first=is_first, last=is_last)
 
-        before_s = self._pause_s + sentence.pause_before_s if is_first else 0.0
+        before_s = self._pause_before(sentence) if is_first else 0.0
         after_s = sentence.pause_after_s or 0.0 if is_last else 0.0
         rate_hz = self.engine.manifest.sample_rate_hz
         before = np.zeros(round(before_s * rate_hz), np.float32)
@@ -175,13 +200,14 @@ class SynthesisJob:
                 for m in marks
                 if first <= m.sample < end + is_last
             ),
+            self._total(chunk.start, len(before)),
         )
         self._samples += len(samples)
         if is_last:
-            ends_sentence = sentence.words[-1].mark in ".!?"
-            default_s = SENTENCE_PAUSE_S if ends_sentence else CLAUSE_PAUSE_S
-            is_default = sentence.pause_after_s is None
-            self._pause_s = default_s / self._request.speed if is_default else 0.0
+            clause_s = CLAUSE_PAUSE_S / self._request.speed
+            self._pause_s = None if sentence.words[-1].mark in ".!?" else clause_s
+            if sentence.pause_after_s is not None:
+                self._pause_s = 0.0
             self._current = self._unit = None
         else:
             self._chunk = next(self._chunks)

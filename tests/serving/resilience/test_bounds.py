@@ -61,6 +61,14 @@ async def web_socket(server: Any, path: str, *messages: Any) -> str:
     return ""
 
 
+async def post_to(server: Any, path: str, body: Any) -> str:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{server.http_url}{path}", json=body) as reply,
+    ):
+        return await reply.text()
+
+
 async def wyoming(server: Any, voice: dict[str, str]) -> str:
     host, port = server.wyoming_address.split(":")
     async with AsyncTcpClient(host, int(port)) as client:
@@ -101,6 +109,10 @@ def test_a_long_voice_name_is_refused_before_it_is_read(
                 web_socket(server, "v1/realtime", {"type": "response.create", "response": response})
             ),
             asyncio.run(wyoming(server, {"name": LONG})),
+            asyncio.run(web_socket(server, "tts/websocket", {"transcript": "Hi.", "voice": LONG})),
+            asyncio.run(post_to(server, "tts/bytes", {"transcript": "Hi.", "voice": {"id": LONG}})),
+            asyncio.run(post_to(server, "dev/captioned_speech", {"input": "Hi.", "voice": LONG})),
+            asyncio.run(post_to(server, "v1/jambonz", {"text": "Hi.", "voice": LONG})),
         ]
         languages = [
             say(

@@ -68,7 +68,14 @@ async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) ->
         session.ws_connect(f"{url}v1/realtime") as realtime,
         session.ws_connect(f"{url}{CONTEXTS}") as contexts,
         session.ws_connect(f"{url}v1/audio/speech/stream") as pieces,
+        session.ws_connect(f"{url}tts/websocket") as cartesia,
+        session.ws_connect(f"{url}v1/speak") as deepgram,
     ):
+        transcript = {"transcript": "One fish.", "context_id": "a"}
+        await cartesia.send_json(transcript)
+        while (await cartesia.receive_json())["type"] != "done":
+            pass
+        assert (await deepgram.receive_json())["type"] == "Metadata"
         await realtime.send_json(ask)
         while (await realtime.receive_json())["type"] != "response.done":
             pass
@@ -83,8 +90,10 @@ async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) ->
         await contexts.send_json({"text": "Two fish. ", "context_id": "b", "flush": True})
         await pieces.send_json({"type": "text", "text": "Two fish. "})
         await pieces.send_json({"type": "end"})
+        await cartesia.send_json(transcript)
+        await deepgram.send_json({"type": "Speak", "text": "Two fish. "})
 
-        for socket in (realtime, contexts, pieces):
+        for socket in (realtime, contexts, pieces, cartesia, deepgram):
             heard = [message.data async for message in socket]
             assert "unknown token" in str(heard[-1])
             assert socket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION

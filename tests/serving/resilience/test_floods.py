@@ -20,6 +20,8 @@ MEGABYTE = 1_000_000
 FLOODS = {
     "no JSON": (REALTIME, [], "x"),
     "keep-alives": (CONTEXTS, [], "{}"),
+    "Cartesia's cancels": ("tts/websocket", [], '{"context_id":"a","cancel":true}'),
+    "Deepgram's flushes": ("v1/speak", [], '{"type":"Flush"}'),
     "flushes": (OWN, [json.dumps({"type": "begin"})], '{"type":"flush"}'),
     "letters": (OWN, [json.dumps({"type": "begin"})], '{"type":"text","text":"a"}'),
 }

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from dlpo.bundle import Manifest
 from dlpo_serving.errors import NotReadyError
+from dlpo_serving.protocols.elevenlabs.voices import listed
 from dlpo_serving.protocols.http.speech_body import MODELS
 from dlpo_serving.protocols.http.statuses import UnknownModelError
 from dlpo_serving.service import SynthesisService
@@ -19,8 +20,9 @@ def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
     async def voices(request: web.Request) -> web.Response:
         if not service.voices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
-        listed = [_voice(manifest) for manifest in service.voices]
-        return web.json_response({"object": "list", "data": listed})
+        data = [_voice(manifest) for manifest in service.voices]
+        lists = {"data": data, "voices": listed(service.voices)}  # ours; ElevenLabs'
+        return web.json_response({"object": "list", **lists})
 
     async def models(request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [_model(name) for name in MODELS]})

@@ -1,4 +1,4 @@
-"""WebSocket message formats: our own, ElevenLabs', and OpenAI's Realtime API.
+"""WebSocket message formats: our own, and OpenAI's Realtime API.
 
 A dialect turns a client's messages into pieces of text, and a call's audio into messages.
 """
@@ -14,7 +14,9 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from dlpo.text.common.ssml import is_ssml
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.captions import FORMATS
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.replies import DlpoEvents
 from dlpo_serving.protocols.http.speech_body import MODELS, SpeechBody, read_speech_fields
@@ -22,14 +24,12 @@ from dlpo_serving.protocols.http.statuses import BodyError, ErrorReply, UnknownM
 from dlpo_serving.service import Flush
 
 AUDIO = ("binary", "base64")
-ELEVENLABS_FORMATS = {"pcm": "pcm", "mp3": "mp3", "ulaw": "mulaw", "alaw": "alaw", "opus": "opus"}
-ELEVENLABS_DEFAULT = "mp3_44100_128"
-RATE = re.compile("[0-9]{1,6}")  # in Hz
-ELEVENLABS_VOICE = re.compile(r"[A-Za-z0-9]{20}")  # one of their IDs, which means our default
 REALTIME_FORMATS = {  # -> ours, and the default rate in Hz
     "audio/pcm": ("pcm", 24_000), "audio/pcmu": ("mulaw", 8_000), "audio/pcma": ("alaw", 8_000)
 }  # fmt: skip
 ELEVENLABS_KEY = "xi-api-key"  # the header in which its clients send a key
+CARTESIA_KEY = "X-API-Key"
+DEEPGRAM_SCHEME = re.compile(r"^[Tt]oken ")  # its clients send in place of "Bearer"
 OPENAI_KEY = "openai-insecure-api-key."  # prefix of a key among a browser's subprotocols
 Message = Mapping[str, Any]
 Piece = str | Flush | None
@@ -42,11 +42,12 @@ def offered_protocols(request: web.Request) -> list[str]:
 
 
 def authorization(request: web.Request) -> list[str]:
-    """`Authorization` headers, or equivalents for keys sent the way ElevenLabs or OpenAI do."""
-    keys = request.headers.getall(ELEVENLABS_KEY, [])
+    """`Authorization` headers, or equivalents for keys sent in the ways of other APIs."""
+    keys = request.headers.getall(ELEVENLABS_KEY, []) + request.headers.getall(CARTESIA_KEY, [])
     offered = [one for one in offered_protocols(request) if one.startswith(OPENAI_KEY)]
     keys += [one.removeprefix(OPENAI_KEY) for one in offered]
-    return request.headers.getall("Authorization", [f"Bearer {key}" for key in keys])
+    given = request.headers.getall("Authorization", [f"Bearer {key}" for key in keys])
+    return [DEEPGRAM_SCHEME.sub("Bearer ", one) for one in given]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Dialect:
     def __init__(self, strict: bool) -> None:
         self._strict = strict
         self._binary = True
+        self.keep_open = False
+        """the connection stays open for another utterance"""
 
     def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
         """The client's first message: what it asks for, and any text that came with it."""
@@ -77,10 +80,17 @@ class Dialect:
         if audio not in AUDIO:
             raise _wrong("audio", audio, " or ".join(AUDIO))
         self._binary = audio == AUDIO[0]
+        if not isinstance(keep_open := fields.pop("keep_open", False), bool):
+            raise _wrong("keep_open", keep_open, "true or false")
+        self.keep_open = keep_open
         fields.setdefault("response_format", "pcm")
-        text = fields.pop("input", None)
+        if str(wanted := fields["response_format"]).lower() in FORMATS:
+            raise _wrong("response_format", wanted, "audio; POST /v1/audio/speech has captions")
+        text = text_of("input", fields.pop("input", ""))
+        if fields.get("ssml") or is_ssml(text):  # a document comes as a whole
+            return read_speech_fields({**fields, "input": text}, self._strict), [None]
         body = read_speech_fields({**fields, "input": ""}, self._strict)
-        return body, [] if text is None else [text_of("input", text)]
+        return body, [text] if text else []
 
     def pieces(self, message: Message) -> Sequence[Piece | Cancel]:
         """Read a later message from the client."""
@@ -118,102 +128,16 @@ class Dialect:
         return [{"type": "error", **reply.json()}]
 
 
-class ElevenLabsDialect(Dialect):
-    """The messages of ElevenLabs' `stream-input`: text in pieces, audio in base64, alignments.
+class ContextDialect(Dialect):
+    """Messages of an API in which each names its utterance in `context_id`."""
 
-    Its `xi_api_key` message field is ignored: keys belong in the header `xi-api-key`.
+    def opens(self, message: Message) -> bool:
+        """Whether a message for no utterance begins one."""
+        return bool(message.get("text"))
 
-    Args:
-        request: its path names a voice, its query the `output_format`, such as `pcm_24000`, and the
-            `language_code` of the text.
-
-    Raises:
-        RequestError: the format is unknown.
-
-    Reference: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-stream-input
-    """
-
-    def __init__(self, request: web.Request) -> None:
-        voice = request.match_info["voice"]
-        output_format = request.query.get("output_format", ELEVENLABS_DEFAULT)
-        self._voice = "" if ELEVENLABS_VOICE.fullmatch(voice) else voice
-        self._language = request.query.get("language_code", "")
-        codec, _, rest = output_format.partition("_")
-        rate = rest.partition("_")[0]
-        if codec not in ELEVENLABS_FORMATS or not RATE.fullmatch(rate):
-            known = ", ".join(f"{name}_RATE" for name in ELEVENLABS_FORMATS)
-            raise _wrong("output_format", output_format, known)
-        self._format = ELEVENLABS_FORMATS[codec]
-        self._rate_hz = int(rate)
-
-    def begin(self, message: Message) -> tuple[SpeechBody, Sequence[Piece]]:
-        settings = message.get("voice_settings")
-        speed = settings.get("speed") if isinstance(settings, dict) else None
-        fields = {
-            "input": "",
-            "voice": self._voice,
-            "response_format": self._format,
-            "sample_rate": self._rate_hz,
-            "speed": speed,
-            "language": self._language,
-        }
-        text = message.get("text")
-        if isinstance(text, str) and text and not text.strip():
-            return read_speech_fields(fields), []
-        return read_speech_fields(fields), self.pieces(message)
-
-    def pieces(self, message: Message) -> Sequence[Piece]:
-        text = text_of("text", message.get("text"))
-        if not text:
-            return [None]
-        flush = message.get("flush") is True
-        return [text, Flush()] if flush else [text]
-
-    def info(self, speech: AudioStream, warnings: Sequence[str]) -> Sequence[Message]:
-        return []
-
-    def chunk(self, speech: AudioStream, chunk: EncodedChunk) -> Sequence[Message]:
-        alignment = _alignment(chunk, speech.format.sample_rate_hz)
-        message = {
-            "audio": b64encode(chunk.audio).decode(),
-            "isFinal": None,
-            "alignment": alignment,
-            "normalizedAlignment": alignment,
-        }
-        return [message]
-
-    def done(self, speech: AudioStream) -> Sequence[Message]:
-        return [{"audio": None, "isFinal": True, "alignment": None, "normalizedAlignment": None}]
-
-    def error(self, reply: ErrorReply) -> Sequence[Message]:
-        code = reply.code or reply.kind
-        return [{"message": reply.message, "error": code, "code": reply.status}]
-
-
-class ContextsDialect(ElevenLabsDialect):
-    """The same for `multi-stream-input`, where each message names its utterance in `context_id`."""
-
-    def pieces(self, message: Message) -> Sequence[Piece]:
-        text = text_of("text", message.get("text") or "")  # an empty one keeps the connection alive
-        pieces: list[Piece] = [text] if text else []
-        pieces += [Flush()] * (message.get("flush") is True)
-        return pieces + [None] * (message.get("close_context") is True)
-
-
-def _alignment(chunk: EncodedChunk, rate_hz: int) -> dict[str, list[Any]] | None:
-    """Letter timestamps in ms from the chunk's start, spaced evenly within each word."""
-    letters: list[tuple[str, int, int]] = []
-    for word in chunk.words:
-        begin_ms = 1000 * (word.start - chunk.sample_offset) / rate_hz
-        step_ms = 1000 * (word.stop - word.start) / rate_hz / max(len(word.word), 1)
-        for place, letter in enumerate(word.word):
-            letters.append((letter, round(begin_ms + place * step_ms), round(step_ms)))
-        letters.append((" ", round(begin_ms + len(word.word) * step_ms), 0))
-    if not letters:
-        return None
-    chars, starts, lasts = map(list, zip(*letters, strict=True))
-    times = {"charStartTimesMs": starts, "charDurationsMs": lasts}
-    return {"chars": chars, **times, "charsDurationsMs": lasts}  # as some clients spell it
+    def named(self, name: str) -> Message:
+        """What every reply has that belongs to the utterance of this name."""
+        return {"contextId": name}
 
 
 class RealtimeDialect(Dialect):

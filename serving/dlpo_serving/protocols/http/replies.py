@@ -5,28 +5,32 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import web
 
+from dlpo_serving.alignment import TimedWords
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within, warning_header
-from dlpo_serving.encodings.encoder import wav_with_length
+from dlpo_serving.captions import Captioner
 from dlpo_serving.encodings.formats import media_type
+from dlpo_serving.encodings.headers import with_length
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.statuses import ErrorReply
 from dlpo_serving.synthesis.timing import WordTiming
 
+CAPTION_TYPES = {"srt": "application/x-subrip", "vtt": "text/vtt", "json": "application/json"}
 LAST_WORDS_S = 1.0  # to report an error before the connection is cut
 
 
 class Delivery:
     """Writes the body of one reply: the encoded audio and nothing else."""
 
-    def __init__(self, content_type: str) -> None:
-        self.content_type = content_type
+    def __init__(self, speech: AudioStream, content_type: str = "") -> None:
+        self.speech = speech
+        self.content_type = content_type or media_type(speech.format.encoding)
 
     def begin(self) -> bytes:
         """Bytes before the first chunk."""
@@ -40,29 +44,62 @@ class Delivery:
         """Bytes after the last chunk."""
         return b""
 
+    def whole(self, chunks: bytes) -> bytes:
+        """The complete body of a reply that is sent when complete, from what its chunks gave."""
+        return self.complete(chunks)
+
     def error(self, reply: ErrorReply) -> bytes:
         """Bytes that report an error after the chunks already sent; empty if the format can't."""
         return b""  # the truncated body reveals it
 
+    def complete(self, audio: bytes) -> bytes:
+        """All of the audio, with its length in the header if the encoding has one."""
+        return with_length(audio, self.speech.format, self.speech.encoded_samples)
+
+
+OpenDelivery = Callable[[SpeechBody, AudioStream], Delivery]
+
+
+def audio_alone(body: SpeechBody, speech: AudioStream) -> Delivery:
+    """The encoded audio and nothing else."""
+    return Delivery(speech)
+
 
 def open_delivery(body: SpeechBody, speech: AudioStream) -> Delivery:
-    """The delivery that a client asks for."""
+    """The delivery that a client of OpenAI's API asks for."""
+    if body.captions:
+        return CaptionsOnly(body, speech)
     match body.stream_format:
         case "sse":
-            return OpenAIEvents(len(body.request.text))
+            return OpenAIEvents(body, speech)
         case "dlpo":
             return DlpoEvents(speech)
         case _:
-            return Delivery(media_type(speech.format.encoding))
+            return audio_alone(body, speech)
+
+
+class CaptionsOnly(Delivery):
+    """The captions of the audio that the same request for an audio format gets."""
+
+    def __init__(self, body: SpeechBody, speech: AudioStream) -> None:
+        super().__init__(speech, CAPTION_TYPES[body.captions])
+        self._words = TimedWords(body.request.text)
+        self._captioner = Captioner(body.captions, speech.format.sample_rate_hz)
+
+    def chunk(self, chunk: EncodedChunk) -> bytes:
+        return self._captioner.add(self._words.take(chunk)).encode()
+
+    def end(self, speech: AudioStream) -> bytes:
+        rest = self._captioner.add(self._words.rest(speech.samples))
+        return (rest + self._captioner.end(speech.samples)).encode()
 
 
 class OpenAIEvents(Delivery):
     """Server-sent events as OpenAI documents them for `stream_format: "sse"`."""
 
-    def __init__(self, characters: int) -> None:
-        """`characters`: length of the text, which this server counts instead of tokens."""
-        super().__init__("text/event-stream")
-        self._characters = characters
+    def __init__(self, body: SpeechBody, speech: AudioStream) -> None:
+        super().__init__(speech, "text/event-stream")
+        self._characters = len(body.request.text)  # which this server counts instead of tokens
 
     def chunk(self, chunk: EncodedChunk) -> bytes:
         if not chunk.audio:
@@ -85,8 +122,7 @@ class DlpoEvents(Delivery):
     """Our own events, one JSON object per line: speech.info, .audio with words, speech.done."""
 
     def __init__(self, speech: AudioStream) -> None:
-        super().__init__("application/x-ndjson")
-        self._speech = speech
+        super().__init__(speech, "application/x-ndjson")
         self._rate = speech.format.sample_rate_hz
 
     def begin(self) -> bytes:
@@ -103,7 +139,7 @@ class DlpoEvents(Delivery):
 
     def info(self) -> dict[str, Any]:
         """What is known before the text is read."""
-        speech = self._speech
+        speech = self.speech
         return {
             "type": "speech.info",
             "voice": speech.manifest.voice,
@@ -116,9 +152,9 @@ class DlpoEvents(Delivery):
     def text(self) -> dict[str, Any]:
         """What is known about the text once it is read."""
         return {
-            "processed_text": self._speech.processed_text,
-            "dropped_characters": self._speech.dropped_characters,
-            "warnings": self._speech.warnings,
+            "processed_text": self.speech.processed_text,
+            "dropped_characters": self.speech.dropped_characters,
+            "warnings": self.speech.warnings,
         }
 
     def audio(self, chunk: EncodedChunk) -> dict[str, Any]:
@@ -134,7 +170,7 @@ class DlpoEvents(Delivery):
 
     def done(self) -> dict[str, Any]:
         """What is known after the last chunk."""
-        speech = self._speech
+        speech = self.speech
         return {"type": "speech.done", "samples": speech.samples, "audio_s": speech.audio_s}
 
     def _word(self, word: WordTiming) -> dict[str, Any]:
@@ -214,13 +250,12 @@ BEGUN: web.RequestKey[Begun] = web.RequestKey("begun", Begun)  # of a request
 
 async def send_audio(
     request: web.Request,
-    body: SpeechBody,
-    speech: AudioStream,
+    delivery: Delivery,
     limits: HttpLimits,
     warnings: Sequence[str],
     whole: bool,
 ) -> SpeechReply:
-    delivery = open_delivery(body, speech)
+    speech = delivery.speech
 
     async def begin(length: int | None = None) -> SpeechReply:
         response = web.StreamResponse(
@@ -232,6 +267,8 @@ async def send_audio(
                 "X-Sample-Rate": str(speech.format.sample_rate_hz),
             }
         )
+        if (first_s := speech.record.first_audio_s) is not None:
+            response.headers["Server-Timing"] = f"first-audio;dur={1000 * first_s:.1f}"
         if said := warning_header([*warnings, *speech.warnings]):
             response.headers["X-Warning"] = said
         response.content_length = length
@@ -249,7 +286,7 @@ async def send_audio(
             await reply.write(held)
             held = b""
     if whole:
-        held = wav_with_length(held)
+        held = delivery.whole(held)
     if reply is None:
         reply = await begin(len(held) if whole else None)
         await reply.write(held)

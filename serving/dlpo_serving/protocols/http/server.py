@@ -7,6 +7,8 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -14,20 +16,26 @@ from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 from aiohttp.http import HttpProcessingError
 
+from dlpo_serving.errors import shortened
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.protocols.cartesia.server import cartesia_routes
+from dlpo_serving.protocols.deepgram.server import deepgram_routes
+from dlpo_serving.protocols.elevenlabs.server import elevenlabs_routes
 from dlpo_serving.protocols.http.catalog import catalog_routes
 from dlpo_serving.protocols.http.connections import PROBES, Connections
 from dlpo_serving.protocols.http.dialects import authorization
 from dlpo_serving.protocols.http.hosts import check_host
+from dlpo_serving.protocols.http.jambonz import jambonz_routes
 from dlpo_serving.protocols.http.pages import page_routes
 from dlpo_serving.protocols.http.probes import probe_answers, probe_routes
 from dlpo_serving.protocols.http.reference import reference_routes
 from dlpo_serving.protocols.http.replies import BEGUN, Begun
 from dlpo_serving.protocols.http.requests import HttpLimits
-from dlpo_serving.protocols.http.speech_route import speech_routes
+from dlpo_serving.protocols.http.speech_route import SpeechAnswers, speech_routes
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 from dlpo_serving.protocols.http.statuses import reply_to
+from dlpo_serving.protocols.kokoro.server import kokoro_routes
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import address, named_port
 
@@ -37,8 +45,13 @@ EVERY_REPLY = {
     "Referrer-Policy": "no-referrer",
 }
 # To pages of other origins (CORS).
-EXPOSED_HEADERS = ("X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After")
+EXPOSED_HEADERS = (
+    "X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After", "Server-Timing"
+)  # fmt: skip
 CALL = web.RequestKey("call", CallRecord)
+ROUTES = web.AppKey("routes", list[tuple[str, str]])
+GUARDED = ("/v1/", "/v2/", "/tts/", "/dev/")  # require a key, if there are any
+MAX_PATH = 100  # characters of an unknown path that are compared with ours
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -68,17 +81,26 @@ def build_app(
     limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
     middlewares = [_call_middleware(scope, limits.hosts)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
-    app.add_routes(speech_routes(service, limits))
-    app.add_routes(SpeechSockets(service, scope, limits).routes())
+    answers, sockets = SpeechAnswers(service, limits), SpeechSockets(service, scope, limits)
+    app.add_routes(speech_routes(answers))
+    app.add_routes(sockets.routes())
+    app.add_routes(elevenlabs_routes(answers, sockets))
+    app.add_routes(cartesia_routes(answers, sockets))
+    app.add_routes(deepgram_routes(answers, sockets))
+    app.add_routes(kokoro_routes(answers))
+    app.add_routes(jambonz_routes(answers))
     app.add_routes(catalog_routes(service))
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app[PROBES] = probe_answers(service)
     app.add_routes(page_routes())
     app.add_routes(reference_routes())
+    app[ROUTES] = routes_of(app)
+    _forgive_slashes(app)
     app.on_response_prepare.append(_add_headers)
     if limits.origins:
         app.on_response_prepare.append(partial(_let_read, frozenset(limits.origins)))
-        app.router.add_route("OPTIONS", "/v1/{any:.*}", _preflight)
+        for prefix in GUARDED:
+            app.router.add_route("OPTIONS", prefix + "{any:.*}", _preflight)
     return app
 
 
@@ -89,14 +111,15 @@ def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
     async def call(request: web.Request, handler: Handler) -> web.StreamResponse:
         verb = request.method if request.method in METH_ALL else "OTHER"  # a metrics label
         resource = request.match_info.route.resource  # clients choose the raw path: no label
-        method = f"{verb} {resource.canonical if resource else '(unknown)'}"
+        path = resource.canonical if resource else "(unknown)"
+        method = f"{verb} {path.rstrip('/') or path}"
         headers = {name.lower(): value for name, value in request.headers.items()}
         level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes are frequent
         with scope.open(method, "http", request.remote or "", headers, level) as record:
             request[CALL] = record
             try:
                 check_host(request, hosts)
-                if request.path.startswith("/v1/") and request.method != "OPTIONS":
+                if request.path.startswith(GUARDED) and request.method != "OPTIONS":
                     scope.authorize(authorization(request))
                 response = await handler(request)
             except ConnectionResetError:  # the client is gone
@@ -106,6 +129,8 @@ def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
             except Exception as error:
                 scope.count_failure(error)
                 reply = reply_to(error)
+                if isinstance(error, web.HTTPNotFound):
+                    reply = replace(reply, message=not_found(request))
                 record.code = str(reply.status)
                 if reply.status in (500, 501):
                     _log.exception("internal error")
@@ -120,6 +145,34 @@ def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
     return call
 
 
+def routes_of(app: web.Application) -> list[tuple[str, str]]:
+    """Methods and paths under /v1/ and the like, without what CORS adds."""
+    found = {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource and route.method in ("GET", "POST")
+    }
+    return sorted(found)
+
+
+def _forgive_slashes(app: web.Application) -> None:
+    """Answer at a path with a slash at its end as without it."""
+    for route in list(app.router.routes()):
+        if route.resource and route.method in ("GET", "POST"):
+            path = route.resource.canonical
+            if path != "/":
+                app.router.add_route(route.method, f"{path}/", route.handler)
+
+
+def not_found(request: web.Request) -> str:
+    """What to say of a path that does not exist: those that do."""
+    paths = [path for method, path in request.app[ROUTES] if method == request.method]
+    asked = shortened(f"{request.method} {request.path}")
+    near = get_close_matches(request.path[:MAX_PATH], paths, 1)
+    meant = f", did you mean {near[0]}?" if near else "."
+    return f"there is no {asked}{meant} This server has {', '.join(paths)}; see /docs"
+
+
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(EVERY_REPLY)
     if call := request.get(CALL):
@@ -131,7 +184,7 @@ async def _let_read(
 ) -> None:
     """CORS: let pages from these origins read the reply."""
     origin = request.headers.get("Origin", "")
-    if origin and request.path.startswith("/v1/") and origins & {origin, "*"}:
+    if origin and request.path.startswith(GUARDED) and origins & {origin, "*"}:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
         response.headers.add("Vary", "Origin")

@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from dlpo.bundle import MAX_VOICE_NAME
 from dlpo.text.common.reading import Code, Dates, Emoji
 from dlpo.text.common.ssml import SSML
+from dlpo_serving.captions import FORMATS
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.statuses import BodyError, UnknownModelError
@@ -49,6 +50,9 @@ ENCODINGS = {
     "mulaw": Encoding.MULAW,  # for telephony; these two are not OpenAI's
     "alaw": Encoding.ALAW,
 }
+ALIASES = {"ogg": "opus", "ogg_opus": "opus", "mpeg": "mp3", "wave": "wav", "pcm16": "pcm",
+           "pcm_s16le": "pcm", "ulaw": "mulaw", "mu-law": "mulaw", "pcmu": "mulaw",
+           "a-law": "alaw", "pcma": "alaw"}  # other names of formats  # fmt: skip
 NAMED = 4  # names listed in a message; the rest are counted
 _SHORT = reprlib.Repr()  # for callers' values, which may be large
 _SHORT.maxlevel, _SHORT.maxstring = 1, 60
@@ -72,6 +76,10 @@ class SpeechBody:
     """start sending immediately, even if a WAV header then lacks the length"""
     ignored: tuple[str, ...] = ()
     """names of unknown fields"""
+    has_instructions: bool = False
+    """the voices have no adjustable style, so these are ignored"""
+    captions: str = ""
+    """their format, if a client asks for captions in place of audio"""
 
 
 def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> SpeechBody:
@@ -95,19 +103,21 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
         fields = _Fields.model_validate(values)
     except ValidationError as error:  # at most one per field
         raise RequestError(*(_violation(each, values) for each in error.errors())) from error
-    if fields.model not in MODELS:
+    if fields.model.lower() not in MODELS:
         raise UnknownModelError(fields.model, MODELS)
     rate, timeout_s = fields.sample_rate, fields.timeout_s
     spoken = {name: value for name, value in fields if name in SPOKEN}
     return SpeechBody(
         SpeechRequest(fields.input, **spoken),
         fields.voice,
-        ENCODINGS[fields.response_format],
+        ENCODINGS.get(fields.response_format, Encoding.PCM_S16),
         PCM_RATE_HZ if fields.response_format == "pcm" and rate is None else rate,
         fields.stream_format,
         timeout_s if math.isfinite(timeout_s) else None,
         fields.stream,
         tuple(unknown),
+        bool(fields.instructions),
+        fields.response_format if fields.response_format in FORMATS else "",
     )
 
 
@@ -118,7 +128,7 @@ def json_object(content: bytes) -> dict[str, Any]:
         BodyError: it is not one.
     """
     try:
-        value = json.loads(content.decode(), parse_constant=_refuse_constant)
+        value = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
         if b"\\u" in content:  # possibly a lone surrogate, which no UTF-8 text can hold
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
@@ -147,6 +157,11 @@ def _id_of(voice: Any) -> Any:
     return voice.get("id") if isinstance(voice, dict) else voice
 
 
+def _format_of(name: Any) -> Any:
+    """Formats go by several names, in any case."""
+    return ALIASES.get(name.lower(), name.lower()) if isinstance(name, str) else name
+
+
 def _ssml_of(value: Any) -> Any:
     """How a document is read, or whether the text is one at all."""
     return SSML[0] if value is True else "" if value is False else value
@@ -170,7 +185,10 @@ class _Fields(BaseModel):
     input: str
     voice: Annotated[str, BeforeValidator(_id_of)] = ""
     instructions: str = ""  # accepted and ignored: these voices have no adjustable style
-    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw"] = "mp3"
+    response_format: Annotated[
+        Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw", "srt", "vtt", "json"],
+        BeforeValidator(_format_of),
+    ] = "mp3"
     speed: Annotated[float, Field(ge=SPEEDS[0], le=SPEEDS[1])] = 1.0
     stream_format: StreamFormat = "audio"
     stream: bool = False
@@ -186,6 +204,9 @@ class _Fields(BaseModel):
     directions: bool = False
     language: str = ""
     dictionary: Annotated[dict[str, Any], AfterValidator(_words)] = {}
+    sentence_pause_s: float | None = None
+    paragraph_pause_s: float | None = None
+    lead_in_s: float | None = None
     timeout_s: Annotated[float, Field(ge=0)] = math.inf
 
 

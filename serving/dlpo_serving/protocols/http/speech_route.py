@@ -1,6 +1,7 @@
-"""POST /v1/audio/speech: the reply starts with the first audio, so errors before it have a status.
+"""Speech over HTTP, at /v1/audio/speech and for other APIs.
 
-After it, an error can only cut the reply short; deliveries that can report its cause do so.
+The reply starts with the first audio, so errors before it have a status. After it, an error can
+only cut the reply short; deliveries that can report its cause do so.
 """
 
 from __future__ import annotations
@@ -8,43 +9,66 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import DeadlineError, RequestError
-from dlpo_serving.protocols.http.replies import send_audio
+from dlpo_serving.protocols.http.replies import OpenDelivery, open_delivery, send_audio
 from dlpo_serving.protocols.http.requests import HttpLimits, read_body, read_call
-from dlpo_serving.protocols.http.speech_body import ENCODINGS, json_object, read_speech_fields
+from dlpo_serving.protocols.http.speech_body import (
+    ENCODINGS,
+    SpeechBody,
+    json_object,
+    read_speech_fields,
+)
 from dlpo_serving.service import SynthesisService
 
-SHORT_TEXT = 200  # characters, about 12 s: sent whole, so that a WAV header has its length
+# Characters of a text that is sent whole, so that its header has the length. WAV of more than 12 s
+# is played as it comes; FLAC is for files, and some readers fail without a length.
+WHOLE_UP_TO = {Encoding.WAV: 200, Encoding.FLAC: 4_000}
 
 
-def speech_routes(service: SynthesisService, limits: HttpLimits) -> list[web.RouteDef]:
-    """The speech route."""
+@dataclass(frozen=True, slots=True)
+class SpeechAnswers:
+    """Answers requests with speech, in whatever form their API has."""
 
-    async def speech(request: web.Request) -> web.StreamResponse:
-        fields = json_object(await read_body(request, limits))
-        body = read_speech_fields(fields, limits.strict)
-        whole = (
-            body.encoding is Encoding.WAV
-            and body.stream_format == "audio"
-            and not body.stream
-            and len(body.request.text) <= SHORT_TEXT
-        )
-        call, warnings = read_call(body, service.voices, limits, streamed=not whole)
+    service: SynthesisService
+    limits: HttpLimits
+
+    async def answer(
+        self, request: web.Request, body: SpeechBody, open: OpenDelivery, whole: bool = False
+    ) -> web.StreamResponse:
+        """Speak, sending as it is made, or when it is complete if `whole`."""
+        call, warnings = read_call(body, self.service.voices, self.limits, streamed=not whole)
         async with (
             _deadline(body.timeout_s),
-            _with_known_formats(service.synthesize(call)) as speech,
+            _with_known_formats(self.service.synthesize(call)) as speech,
         ):
-            reply = await send_audio(request, body, speech, limits, warnings, whole)
+            delivery = open(body, speech)
+            reply = await send_audio(request, delivery, self.limits, warnings, whole)
         await reply.write(reply.delivery.end(speech), last=True)  # the slot is already free
         return reply.response
 
+
+def speech_routes(answers: SpeechAnswers) -> list[web.RouteDef]:
+    """OpenAI's speech route."""
+
+    async def speech(request: web.Request) -> web.StreamResponse:
+        fields = json_object(await read_body(request, answers.limits))
+        body = read_speech_fields(fields, answers.limits.strict)
+        return await answers.answer(request, body, open_delivery, is_short_file(body))
+
     return [web.post("/v1/audio/speech", speech)]
+
+
+def is_short_file(body: SpeechBody) -> bool:
+    """Whether a reply is sent when complete, so that its header has the length."""
+    most = WHOLE_UP_TO.get(body.encoding, 0)
+    is_file = body.stream_format == "audio" and not body.stream
+    return is_file and len(body.request.text) <= most
 
 
 @asynccontextmanager

@@ -1,9 +1,9 @@
 """Text in and audio out over a WebSocket, for clients without gRPC.
 
-`/v1/audio/speech/stream` uses our own messages, `/v1/text-to-speech/{voice}/stream-input` those of
-ElevenLabs, both with one utterance per connection; ElevenLabs' `multi-stream-input` takes several
-concurrently, OpenAI's `/v1/realtime` one after another. One task reads the client's messages while
-another sends the audio, so that a cancel takes effect between two chunks.
+`/v1/audio/speech/stream` uses our own messages, OpenAI's `/v1/realtime` theirs; both take one
+utterance after another. For other APIs, `converse` takes one, `contexts` several concurrently.
+One task reads the client's messages while another sends the audio, so that a cancel takes effect
+between two chunks.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.protocols.http.dialects import (
     OPENAI_KEY,
     Cancel,
-    ContextsDialect,
+    ContextDialect,
     Dialect,
-    ElevenLabsDialect,
     Message,
+    Piece,
     RealtimeDialect,
     offered_protocols,
     text_of,
@@ -103,6 +103,25 @@ class SocketReply:
         }
 
 
+@dataclass(slots=True)
+class _Context:
+    """An utterance of a connection that has several."""
+
+    name: str
+    dialect: ContextDialect
+    pieces: TextPieces
+    task: asyncio.Task[None] | None = None
+    """speaks it"""
+
+    def take(self, piece: Piece | Cancel) -> None:
+        """Speak the next piece; a cancel ends the utterance."""
+        if isinstance(piece, Cancel):
+            assert self.task
+            self.task.cancel()
+        else:
+            self.pieces.put(piece)
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechSockets:
     """The WebSocket routes; see the module's docstring."""
@@ -112,34 +131,34 @@ class SpeechSockets:
     limits: HttpLimits
 
     def routes(self) -> list[web.RouteDef]:
-        """Routes for the application."""
-        voice, own = "/v1/text-to-speech/{voice}", lambda _: Dialect(self.limits.strict)
+        """Routes of our own messages and of OpenAI's."""
+        own = partial(self.converse, lambda _: Dialect(self.limits.strict))
         return [
-            web.get("/v1/audio/speech/stream", partial(self._converse, own)),
-            web.get(f"{voice}/stream-input", partial(self._converse, ElevenLabsDialect)),
-            web.get(f"{voice}/multi-stream-input", self.contexts),
+            web.get("/v1/audio/speech/stream", own),
             web.get("/v1/realtime", self.realtime),
         ]
 
-    async def contexts(self, request: web.Request) -> web.StreamResponse:
+    async def contexts(
+        self, open_dialect: Callable[[web.Request], ContextDialect], request: web.Request
+    ) -> web.StreamResponse:
         """Several concurrent utterances, each a separate call.
 
         A rejected one ends alone; a malformed message ends the connection.
         """
-        dialect = ContextsDialect(request)
-        socket = (await self._open(request, dialect)).response
+        dialect = open_dialect(request)
+        socket = (await self.open(request, dialect)).response
         inbox, keep_alives = Inbox(socket), 0
-        begun: dict[str, tuple[TextPieces, asyncio.Task[None]]] = {}
+        begun: dict[str, _Context] = {}
 
-        async def speak(name: str, pieces: TextPieces, body: SpeechBody) -> None:
-            context = {"contextId": name}
+        async def speak(context: _Context, body: SpeechBody) -> None:
             try:
-                reply = SocketReply(socket, dialect, self.limits.stall_s, context=context)
-                await self._utter("context", reply, body, pieces)
+                names = context.dialect.named(context.name)
+                reply = SocketReply(socket, context.dialect, self.limits.stall_s, context=names)
+                await self.utter("context", reply, body, context.pieces)
             finally:
-                del begun[name]
+                del begun[context.name]
 
-        async with _tasks() as tasks:
+        async with tasks_of_connection() as tasks:
             while True:
                 message = await inbox.next(IDLE_S, begun.__len__)
                 if message.get("close_socket") is True:
@@ -147,24 +166,27 @@ class SpeechSockets:
                 name = text_of("context_id", message.get("context_id") or DEFAULT_CONTEXT)
                 name = name[:MAX_CONTEXT_ID]
                 if name in begun:
-                    further = dialect.pieces(message)
-                elif not message.get("text"):  # a keep-alive, or the end of no utterance
-                    keep_alives = _counted(keep_alives, MAX_KEEP_ALIVES, "keep-alives in a row")
+                    further = begun[name].dialect.pieces(message)
+                elif not dialect.opens(message):  # a keep-alive, or the end of no utterance
+                    keep_alives = counted(keep_alives, MAX_KEEP_ALIVES, "keep-alives in a row")
                     continue
                 elif len(begun) == MAX_CONTEXTS:
                     what = f"is one more than the {MAX_CONTEXTS} that may be open; close another"
                     raise RequestError(FieldViolation("context_id", what))
                 else:
-                    body, further = dialect.begin(message)
-                    pieces = TextPieces(self.limits.body_bytes)
-                    begun[name] = pieces, tasks.create_task(speak(name, pieces, body))
+                    context = _Context(
+                        name, open_dialect(request), TextPieces(self.limits.body_bytes)
+                    )
+                    body, further = context.dialect.begin(message)
+                    begun[name] = context
+                    context.task = tasks.create_task(speak(context, body))
                 keep_alives = 0
                 for piece in further or [""]:  # a keep-alive counts, too
-                    begun[name][0].put(piece)
-            for pieces, _ in begun.values():
-                pieces.put(None)
+                    begun[name].take(piece)
+            for context in begun.values():
+                context.pieces.put(None)
             reading = tasks.create_task(_read_on(inbox))
-            await asyncio.gather(*(speaking for _, speaking in begun.values()))
+            await asyncio.gather(*(one.task for one in begun.values() if one.task))
             reading.cancel()
         await socket.close()
         return socket
@@ -172,12 +194,12 @@ class SpeechSockets:
     async def realtime(self, request: web.Request) -> web.StreamResponse:
         """One response after another; an invalid message only gets an error in reply."""
         dialect = RealtimeDialect(request, self.limits.body_bytes)
-        reply = await self._open(request, dialect)
+        reply = await self.open(request, dialect)
         socket = reply.response
         await reply.send(dialect.session("created"))
         task: asyncio.Task[None] | None = None
         inbox, errors = Inbox(socket), 0
-        async with _tasks() as tasks:
+        async with tasks_of_connection() as tasks:
             while True:
                 message: Message = {}
                 try:
@@ -189,7 +211,7 @@ class SpeechSockets:
                             body, created = dialect.respond(message)
                             await reply.send(created)
                             spoken = SocketReply(socket, dialect, self.limits.stall_s)
-                            task = tasks.create_task(self._utter("response", spoken, body))
+                            task = tasks.create_task(self.utter("response", spoken, body))
                         case {"type": "response.cancel"} if task and dialect.speaking:
                             task.cancel()
                             await asyncio.wait({task})
@@ -199,36 +221,53 @@ class SpeechSockets:
                         case _:
                             await reply.send(*dialect.answer(message))
                 except (BodyError, RequestError) as error:
-                    errors = _counted(errors, MAX_ERRORS, "invalid messages")
+                    errors = counted(errors, MAX_ERRORS, "invalid messages")
                     await reply.send(*dialect.error(reply_to(error), message))
         await socket.close()
         return socket
 
-    async def _converse(
+    async def converse(
         self, open_dialect: Callable[[web.Request], Dialect], request: web.Request
     ) -> web.StreamResponse:
-        """A connection with one utterance."""
+        """A connection with one utterance, or one after another if its client says so."""
         dialect = open_dialect(request)
-        reply = await self._open(request, dialect)
-        socket = reply.response
-        inbox, pieces = Inbox(socket), TextPieces(self.limits.body_bytes)
-        body, begun_with = dialect.begin(await inbox.next(self.limits.body_s))
+        socket = (await self.open(request, dialect)).response
+        inbox, connection = Inbox(socket), current_call()
+        first = await inbox.next(self.limits.body_s)
+        message = await self._one_of_several(socket, dialect, inbox, first)
+        while message is not None:
+            with self.scope.utterance("utterance", "http", connection.peer, connection):
+                message = await self._one_of_several(socket, dialect, inbox, message)
+        await socket.close()
+        return socket
+
+    async def _one_of_several(
+        self, socket: web.WebSocketResponse, dialect: Dialect, inbox: Inbox, begin: Message
+    ) -> Message | None:
+        """An utterance of a conversation; the message that begins the next one, if one comes."""
+        reply = SocketReply(socket, dialect, self.limits.stall_s)
+        pieces = TextPieces(self.limits.body_bytes)
+        body, begun_with = dialect.begin(begin)
         for piece in begun_with:
             pieces.put(piece)
-        async with _tasks() as tasks:
+        async with tasks_of_connection() as tasks:
             speaking = tasks.create_task(self._speak(reply, body, pieces))
             reading = tasks.create_task(_read(reply, inbox, pieces, speaking))
             await asyncio.wait({speaking})
             reading.cancel()
+        read = None if reading.cancelled() else reading.result()
         if speaking.cancelled():
-            heard = reply.heard(reading.result().played_s)
+            assert isinstance(read, Cancel)
+            heard = reply.heard(read.played_s)
             await reply.send({"type": "speech.cancelled", **heard})
         else:
             speaking.result()  # raises if the client left mid-message
-        await socket.close()
-        return socket
+            if read is not None and not isinstance(read, Cancel):
+                return read
+        return await _next_begin(inbox, dialect) if dialect.keep_open else None
 
-    async def _open(self, request: web.Request, dialect: Dialect) -> SocketReply:
+    async def open(self, request: web.Request, dialect: Dialect) -> SocketReply:
+        """Open a connection, for pages of allowed origins."""
         # Browsers let any page open a WebSocket: pages of other origins need `--cors-origin`.
         allowed = {"*", request.headers.get("Origin")} & set(self.limits.origins)
         if not allowed and not is_same_origin(request):
@@ -245,7 +284,7 @@ class SpeechSockets:
         request[BEGUN] = reply = SocketReply(socket, dialect, self.limits.stall_s)
         return reply
 
-    async def _utter(
+    async def utter(
         self, method: str, reply: SocketReply, body: SpeechBody, pieces: TextPieces | None = None
     ) -> None:
         """One of several utterances on a connection."""
@@ -272,7 +311,7 @@ class SpeechSockets:
 
 
 @asynccontextmanager
-async def _tasks() -> AsyncIterator[asyncio.TaskGroup]:
+async def tasks_of_connection() -> AsyncIterator[asyncio.TaskGroup]:
     """Tasks that end with the block; the first error among them ends it, as does a disconnect."""
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -339,7 +378,7 @@ class Inbox:
         raise ConnectionResetError
 
 
-def _counted(before: int, most: int, what: str) -> int:
+def counted(before: int, most: int, what: str) -> int:
     """One more than `before`; raises StalledError, which ends the connection, beyond `most`."""
     if before >= most:
         raise StalledError(f"more than {most} {what} came; connect again, and send fewer")
@@ -354,14 +393,26 @@ async def _read_on(inbox: Inbox) -> None:
 
 async def _read(
     reply: SocketReply, inbox: Inbox, pieces: TextPieces, speaking: asyncio.Task[None]
-) -> Cancel:
-    """Pass on text until the client cancels, which cancels `speaking`."""
+) -> Cancel | Message:
+    """Pass on text until the client cancels, which cancels `speaking`, or begins again."""
     while True:
-        for piece in reply.dialect.pieces(await inbox.next()):
+        message = await inbox.next()
+        if pieces.ended and message.get("type") == "begin":
+            return message
+        for piece in reply.dialect.pieces(message):
             if isinstance(piece, Cancel):
                 speaking.cancel()
                 return piece
             pieces.put(piece)
+
+
+async def _next_begin(inbox: Inbox, dialect: Dialect) -> Message:
+    """The message that begins the next utterance; what still comes for the last one is dropped."""
+    dropped = 0
+    while (message := await inbox.next(IDLE_S)).get("type") != "begin":
+        dialect.pieces(message)
+        dropped = counted(dropped, MAX_KEEP_ALIVES, "messages between two utterances")
+    return message
 
 
 def is_same_origin(request: web.Request) -> bool:

@@ -66,11 +66,12 @@ class Client:
         server: RunningServer,
         body: bytes | dict[str, Any],
         headers: dict[str, str] | None = None,
+        path: str = "/v1/audio/speech",
     ) -> http.client.HTTPResponse:
         connection = self.connect(server)
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", **(headers or {})}
-        connection.request("POST", "/v1/audio/speech", content, headers)
+        connection.request("POST", path, content, headers)
         return self._stack.enter_context(connection.getresponse())
 
     def speak(self, server: RunningServer, **fields: Any) -> http.client.HTTPResponse:

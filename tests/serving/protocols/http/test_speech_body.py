@@ -43,14 +43,16 @@ def test_every_field_arrives() -> None:
     )  # fmt: skip
 
     request = SpeechRequest("Hello", **spoken)
-    assert body == SpeechBody(request, "lj", Encoding.OGG_OPUS, 16_000, "dlpo", 5.0)
+    assert body == SpeechBody(
+        request, "lj", Encoding.OGG_OPUS, 16_000, "dlpo", 5.0, has_instructions=True
+    )
 
 
 @pytest.mark.parametrize(
     ("fields", "name"),
     [
         ({"input": None}, "input"),
-        ({"response_format": "ogg"}, "response_format"),
+        ({"response_format": "gsm"}, "response_format"),
         ({"speed": 0.2}, "speed"),
         ({"speed": True}, "speed"),
         ({"pitch_semitones": 10**400}, "pitch_semitones"),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+import soundfile
 
 from dlpo.errors import EngineError
 from dlpo_serving.engine import Floats
-from dlpo_serving.protocols.http.requests import HttpLimits
+from dlpo_serving.protocols.http.requests import HttpLimits, voice_named
 from dlpo_serving.request import SpeechRequest
 from tests.callers import WAIT_S, fake_voice, wait_until
 from tests.fake_engine import FakeEngine
@@ -73,7 +76,7 @@ def test_body_starts_before_synthesis_ends(
     server = gated_server()
     gated_engine.permits.release()  # one window
 
-    response = client.speak(server, response_format=format)
+    response = client.speak(server, response_format=format, stream=True)
 
     first = b""
     while len(first) < least:
@@ -202,3 +205,103 @@ def test_a_body_that_comes_too_slowly_is_given_up(
 
         assert response.status == 408
         assert "0.05 s" in error_of(response)["message"]
+
+
+@pytest.mark.parametrize(
+    ("usual", "other"),
+    [
+        ({"response_format": "mulaw"}, {"response_format": "ulaw"}),
+        ({"response_format": "wav"}, {"response_format": "Wave"}),
+        ({"response_format": "flac"}, {"response_format": "FLAC"}),
+        ({"voice": "fake"}, {"voice": "Fake"}),
+        ({"model": "tts-1"}, {"model": "TTS-1"}),
+    ],
+)
+def test_names_are_understood_in_other_spellings(
+    server: RunningServer, client: Client, usual: dict[str, str], other: dict[str, str]
+) -> None:
+    assert client.speak(server, **other).read() == client.speak(server, **usual).read()
+
+
+def test_a_slash_at_the_end_makes_no_difference(server: RunningServer, client: Client) -> None:
+    reply = client.post(server, {"input": TEXT}, path="/v1/audio/speech/")
+    assert reply.read() == client.post(server, {"input": TEXT}).read()
+    assert client.get(server, "/v1/voices/").status == 200
+
+
+def test_an_unknown_path_gets_the_known_ones(server: RunningServer, client: Client) -> None:
+    reply = client.post(server, {"input": TEXT}, path="/v1/audio/speach")
+    message = json.loads(reply.read())["error"]["message"]
+    assert reply.status == 404
+    assert "POST /v1/audio/speach, did you mean /v1/audio/speech?" in message
+    assert "/v1/text-to-speech/{voice}" in message
+
+
+def test_a_reply_says_what_it_ignores_and_how_long_it_took(
+    server: RunningServer, client: Client
+) -> None:
+    reply = client.speak(server, instructions="Whisper.")
+    assert "instructions were ignored" in reply.headers["X-Warning"]
+    assert float(reply.headers["Server-Timing"].removeprefix("first-audio;dur=")) > 0
+
+
+def test_mixes_are_read_as_kokoro_writes_them() -> None:
+    voices = ["lj", "heart", "nova"]
+    for written, ours in {
+        "af_heart(2)+af_nova(1)": "heart*2+nova*1",
+        "af_heart+AF_NOVA": "heart*1+nova*1",
+        "heart*0.6+nova*0.4": "heart*0.6+nova*0.4",
+        "af_sky(0.5) + am_adam": "lj*0.5+lj*1",
+        "af_heart(2+nova": "af_heart(2+nova",
+    }.items():
+        assert voice_named(written, voices, {}) == ours
+
+
+@pytest.mark.parametrize("encoding", ["flac", "mp3"])
+def test_a_reply_of_one_sentence_has_its_length(
+    server: RunningServer, client: Client, encoding: str
+) -> None:
+    """It is streamed nevertheless, unless it is FLAC."""
+    fields: dict[str, Any] = {"response_format": encoding, "sample_rate": 22_050}
+    sentence = "Noise becomes speech."
+    pcm = client.speak(server, input=sentence, response_format="pcm", sample_rate=22_050).read()
+    for stream in (False, True):
+        content = client.speak(server, input=sentence, stream=stream, **fields).read()
+        assert len(soundfile.read(io.BytesIO(content))[0]) == len(pcm) // 2
+
+
+def test_flac_of_several_sentences_has_its_length(server: RunningServer, client: Client) -> None:
+    pcm = client.speak(server).read()
+    content = client.speak(server, response_format="flac", sample_rate=24_000).read()
+    samples, rate = soundfile.read(io.BytesIO(content), dtype="int16")
+    assert rate == 24_000
+    assert samples.tobytes() == pcm
+    streamed = client.speak(server, response_format="flac", sample_rate=24_000, stream=True).read()
+    assert streamed[26:] == content[26:]
+
+
+def test_mp3_files_join_without_a_gap(server: RunningServer, client: Client) -> None:
+    sentences = [f"This is sentence number {number}." for number in range(20)]
+    made = spoken = 0
+    for sentence in sentences:
+        spoken += len(client.speak(server, input=sentence, sample_rate=22_050).read()) // 2
+        content = client.speak(server, input=sentence, response_format="mp3").read()
+        with av.open(io.BytesIO(content)) as file:
+            made += sum(frame.samples for frame in file.decode(audio=0))
+    assert made == spoken
+
+
+def test_captions_are_those_of_the_audio(server: RunningServer, client: Client) -> None:
+    lines = client.speak(server, stream_format="dlpo").read().splitlines()
+    events = [json.loads(line) for line in lines if line]
+    words = [word for event in events if event["type"] == "speech.audio" for word in event["words"]]
+    reply = client.speak(server, response_format="json")
+    assert reply.headers["Content-Type"] == "application/json"
+    read = json.loads(reply.read())
+    shown = [word for caption in read["captions"] for word in caption["words"]]
+    assert [word["text"] for word in shown] == TEXT.split()
+    assert shown[0]["start_s"] == pytest.approx(words[0]["start_s"], abs=1e-4)
+    vtt = client.speak(server, response_format="VTT")
+    assert vtt.headers["Content-Type"] == "text/vtt"
+    assert vtt.read().startswith(b"WEBVTT\n\n00:00:00")
+    assert client.speak(server, response_format="srt").read().startswith(b"1\n00:00:00,")

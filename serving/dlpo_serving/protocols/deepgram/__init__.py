@@ -1,0 +1,1 @@
+"""Deepgram's API: `/v1/speak` over HTTP and as a WebSocket."""

@@ -1,0 +1,1 @@
+"""ElevenLabs' API: speech with character timestamps over HTTP and WebSockets."""

@@ -1,0 +1,48 @@
+"""Deepgram's own package: `python deepgram_sdk.py HOST:PORT TEXT AUDIO` checks both calls.
+
+AUDIO gets the samples of `generate`; the WebSocket must give the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from deepgram import DeepgramClient
+from deepgram.core.events import EventType
+from deepgram.environment import DeepgramClientEnvironment
+from deepgram.speak.v1.types import SpeakV1Close, SpeakV1Flush, SpeakV1Text
+
+FORMAT = {"model": "aura-2-thalia-en", "encoding": "linear16", "sample_rate": 24_000}
+
+
+def check(client: DeepgramClient, text: str) -> bytes:
+    whole = b"".join(client.speak.v1.audio.generate(text=text, container="none", **FORMAT))
+    received: list[Any] = []
+    with client.speak.v1.connect(**FORMAT) as connection:
+
+        def keep(message: Any) -> None:
+            received.append(message)
+            if getattr(message, "type", "") == "Flushed":
+                connection.send_close(SpeakV1Close(type="Close"))
+
+        connection.on(EventType.MESSAGE, keep)
+        for word in text.split(" "):
+            connection.send_text(SpeakV1Text(type="Speak", text=word + " "))
+        connection.send_flush(SpeakV1Flush(type="Flush"))
+        connection.start_listening()
+    assert b"".join(one for one in received if isinstance(one, bytes)) == whole
+    kinds = [one.type for one in received if not isinstance(one, bytes)]
+    assert kinds == ["Metadata", "Flushed"], kinds
+    return whole
+
+
+if __name__ == "__main__":
+    address, text, path = sys.argv[1:]
+    http, socket = f"http://{address}", f"ws://{address}"
+    environment = DeepgramClientEnvironment(
+        base=http, production=socket, agent=socket, agent_rest=http
+    )
+    client = DeepgramClient(api_key="none", environment=environment)
+    Path(path).write_bytes(check(client, text))

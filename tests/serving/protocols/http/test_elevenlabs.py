@@ -1,0 +1,172 @@
+"""ElevenLabs' API over HTTP and WebSockets: audio, alignments in the caller's words, voices."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import random
+from typing import Any
+
+import aiohttp
+import pytest
+
+from dlpo.audio import to_pcm16
+from dlpo_serving.request import SpeechRequest
+from tests.callers import fake_voice
+from tests.serving.protocols.http.conftest import Client, RunningServer
+
+PCM = "output_format=pcm_22050"
+SPEECH = "/v1/text-to-speech/fake"
+WORDS = [
+    *("Hello,", "Dr.", "Smith!", "#42", "$3.50.", "🎉", "12:30", "“Yes,”", "well-known", "naïve"),
+    *(
+        "U.S.A.",
+        "50%",
+        "(really)",
+        "e.g.",
+        "O'Neill",
+        "👩\u200d💻",
+        "1/2",
+        "a@b.de",
+        "…",
+        "-3.5 °C",
+    ),
+    *("№", "don't", "\n\n", "3rd", "II", "B2B", "C++", "*bold*", "£5m", "—", "Noise", "becomes"),
+]
+
+
+def texts(count: int) -> list[str]:
+    chosen = random.Random(58)
+    return [" ".join(["Say", *chosen.choices(WORDS, k=chosen.randint(1, 6))]) for _ in range(count)]
+
+
+def ask(server: RunningServer, client: Client, path: str, **fields: Any) -> Any:
+    return client.post(server, fields, path=path)
+
+
+def lines(reply: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in reply.read().splitlines() if line]
+
+
+def in_process(request: SpeechRequest) -> bytes:
+    """The same text spoken without a server, as 16-bit samples."""
+    return to_pcm16(fake_voice().speak(request)).tobytes()
+
+
+def joined(replies: list[dict[str, Any]], name: str, part: str) -> list[Any]:
+    return [one for each in replies if each[name] for one in each[name][part]]
+
+
+def test_all_routes_speak_what_the_voice_speaks(server: RunningServer, client: Client) -> None:
+    text = "Your order #42 costs $3.50. Is it 😀 not strange?"
+    whole = in_process(SpeechRequest(text, seed=7))
+    fields = {"text": text, "seed": 7, "model_id": "any", "voice_settings": {"stability": 0.5}}
+    for path in (SPEECH, f"{SPEECH}/stream"):
+        reply = ask(server, client, f"{path}?{PCM}", **fields)
+        assert (reply.status, reply.read()) == (200, whole)
+    streamed = lines(ask(server, client, f"{SPEECH}/stream/with-timestamps?{PCM}", **fields))
+    assert b"".join(base64.b64decode(one["audio_base64"]) for one in streamed) == whole
+    (complete,) = lines(ask(server, client, f"{SPEECH}/with-timestamps?{PCM}", **fields))
+    assert base64.b64decode(complete["audio_base64"]) == whole
+    for name in ("alignment", "normalized_alignment"):
+        for part, times in complete[name].items():
+            assert joined(streamed, name, part) == times
+    assert complete["alignment"]["character_end_times_seconds"][-1] == pytest.approx(
+        len(whole) / 2 / 22_050, abs=1e-5
+    )
+
+
+def test_alignments_have_every_character_in_its_place(
+    server: RunningServer, client: Client
+) -> None:
+    for text in texts(200):
+        fields = {"text": text}
+        (reply,) = lines(ask(server, client, f"{SPEECH}/with-timestamps?{PCM}", **fields))
+        own = reply["alignment"]
+        assert "".join(own["characters"]) == text
+        starts, ends = own["character_start_times_seconds"], own["character_end_times_seconds"]
+        assert starts == sorted(starts)
+        assert all(start <= end for start, end in zip(starts, ends, strict=True))
+        spoken = "".join(reply["normalized_alignment"]["characters"])
+        assert spoken.startswith("say ")
+        assert not any(character.isdigit() for character in spoken)
+
+
+async def spoken_in_pieces(
+    server: RunningServer, text: str, end: dict[str, Any], path: str
+) -> list[dict[str, Any]]:
+    heard = []
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{server.url}{SPEECH}/{path}?{PCM}") as socket,
+    ):
+        await socket.send_json({"text": " ", "voice_settings": {}})
+        for start in range(0, len(text), 7):
+            await socket.send_json({"text": text[start : start + 7]})
+        await socket.send_json(end)
+        while True:
+            heard.append(await socket.receive_json())
+            if heard[-1]["isFinal"]:
+                return heard[:-1]
+
+
+@pytest.mark.parametrize(
+    ("path", "end"),
+    [("stream-input", {"text": ""}), ("multi-stream-input", {"close_context": True})],
+)
+def test_messages_have_every_character_in_its_place(
+    server: RunningServer, path: str, end: dict[str, Any]
+) -> None:
+    for text in texts(20):
+        heard = asyncio.run(spoken_in_pieces(server, text, end, path))
+        chars = joined(heard, "alignment", "chars")
+        assert "".join(chars) == text + " " * (not text[-1].isspace())
+        spans = 0
+        for message in heard:
+            if aligned := message["alignment"]:
+                assert min(aligned["charStartTimesMs"]) >= 0
+                spans += aligned["charStartTimesMs"][-1] + aligned["charDurationsMs"][-1]
+        audio = b"".join(base64.b64decode(one["audio"]) for one in heard)
+        assert spans == pytest.approx(1000 * len(audio) / 2 / 22_050, abs=1)
+
+
+def test_voices_are_listed_as_their_clients_expect(server: RunningServer, client: Client) -> None:
+    first = json.loads(client.get(server, "/v1/voices").read())
+    assert first["data"][0]["id"] == "fake"
+    page = json.loads(client.get(server, "/v2/voices?search=FA&page_size=10").read())
+    assert page["voices"] == first["voices"]
+    assert (page["voices"][0]["voice_id"], page["has_more"]) == ("fake", False)
+    assert json.loads(client.get(server, "/v2/voices?search=none").read())["voices"] == []
+    assert json.loads(client.get(server, "/v1/voices/fake").read()) == first["voices"][0]
+    assert client.get(server, "/v1/voices/nobody").status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status", "message"),
+    [
+        (f"{SPEECH}?output_format=pcm_1", {"text": "Hi."}, 400, "8000 to 48000"),
+        (f"{SPEECH}?output_format=gsm_8000", {"text": "Hi."}, 400, "pcm_RATE, mp3_RATE"),
+        (SPEECH, {}, 400, "expected a string"),
+        (f"{SPEECH}/with-timestamps", {"text": ""}, 400, "text"),
+        ("/v1/text-to-speech/nobody/stream", {"text": "Hi."}, 404, "nobody"),
+        (f"{SPEECH}/with-timestamps?{PCM}", {"text": "Hello there. " * 700}, 400, "longer"),
+    ],
+)
+def test_a_wrong_request_is_refused(
+    server: RunningServer,
+    client: Client,
+    path: str,
+    fields: dict[str, Any],
+    status: int,
+    message: str,
+) -> None:
+    reply = ask(server, client, path, **fields)
+    assert reply.status == status
+    assert message in json.loads(reply.read())["error"]["message"]
+
+
+def test_what_is_ignored_is_named(server: RunningServer, client: Client) -> None:
+    fields = {"text": "Hi.", "audio_effects": {}, "previous_text": "Well."}
+    reply = ask(server, client, f"{SPEECH}?{PCM}", **fields)
+    assert reply.headers["X-Warning"] == "unknown fields were ignored: 'audio_effects'"

@@ -1,0 +1,236 @@
+"""Cartesia, Deepgram, Kokoro-FastAPI and jambonz: the voice's samples, times, keys, refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from dlpo_serving.errors import UnauthenticatedError
+from tests.callers import WAIT_S, fake_voice
+from tests.serving.conftest import GatedEngine
+from tests.serving.protocols.http.conftest import Client, RunningServer
+
+TEXT = "Your order #42 costs $3.50. Is it 😀 not strange?"
+RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 22_050}
+CARTESIA = {"model_id": "sonic-3", "voice": {"mode": "id", "id": "fake"}, "output_format": RAW}
+DEEPGRAM = "/v1/speak?model=aura-2-thalia-en&encoding=linear16&sample_rate=22050&container=none"
+Received = list[dict[str, Any] | bytes]
+
+
+@pytest.fixture(scope="module")
+def whole(server: RunningServer) -> bytes:
+    """The samples of the text."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        client = Client(stack)
+        fields = {"input": TEXT, "sample_rate": 22_050}
+        return client.speak(server, **fields).read()
+
+
+async def converse(
+    server: RunningServer, path: str, *sent: Any, until: Callable[[Any], bool]
+) -> Received:
+    """All that is received until a message is the last one."""
+    received: Received = []
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{server.url}{path}") as socket,
+    ):
+        for message in sent:
+            await socket.send_json(message)
+        while True:
+            message = await socket.receive(WAIT_S)
+            if message.type is aiohttp.WSMsgType.BINARY:
+                received.append(message.data)
+                continue
+            received.append(message.json())
+            if until(received[-1]):
+                return received
+
+
+def audio_of(received: Received) -> bytes:
+    return b"".join(one for one in received if isinstance(one, bytes))
+
+
+def events(received: Received, kind: str) -> list[Any]:
+    return [one for one in received if isinstance(one, dict) and one["type"] == kind]
+
+
+def written(timestamps: list[Any]) -> list[str]:
+    return [word for one in timestamps for word in one["word_timestamps"]["words"]]
+
+
+def test_cartesias_bytes_and_events(server: RunningServer, client: Client, whole: bytes) -> None:
+    asked = {**CARTESIA, "transcript": TEXT, "add_timestamps": True}
+    assert client.post(server, asked, path="/tts/bytes").read() == whole
+    reply = client.post(server, {**asked, "add_phoneme_timestamps": True}, path="/tts/sse")
+    sent = [line[6:] for line in reply.read().decode().splitlines() if line.startswith("data: ")]
+    received: Received = [json.loads(line) for line in sent]
+    chunks = events(received, "chunk")
+    assert b"".join(base64.b64decode(one["data"]) for one in chunks) == whole
+    assert written(events(received, "timestamps")) == TEXT.split()
+    phonemes = events(received, "phoneme_timestamps")[0]["phoneme_timestamps"]
+    assert len(phonemes["phonemes"]) == len(phonemes["start"]) == len(phonemes["end"])
+    assert received[-1] == {"type": "done", "done": True, "status_code": 200}
+
+
+async def test_cartesias_contexts_take_text_in_pieces(server: RunningServer, whole: bytes) -> None:
+    asked = {**CARTESIA, "context_id": "a", "add_timestamps": True}
+    parts = [TEXT[start : start + 9] for start in range(0, len(TEXT), 9)]
+    pieces = [{**asked, "transcript": part, "continue": True} for part in parts]
+    end = {**asked, "transcript": " ", "continue": False}
+    received = await converse(
+        server, "/tts/websocket", *pieces, end, until=lambda one: one["type"] == "done"
+    )
+    chunks = events(received, "chunk")
+    assert b"".join(base64.b64decode(one["data"]) for one in chunks) == whole
+    assert written(events(received, "timestamps")) == TEXT.split()
+    assert {one["context_id"] for one in received if isinstance(one, dict)} == {"a"}
+
+
+async def test_a_cancelled_context_frees_its_place(
+    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+) -> None:
+    server = gated_server()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{server.url}/tts/websocket") as socket,
+    ):
+        asked = {**CARTESIA, "context_id": "a", "transcript": "Long. " * 200, "continue": True}
+        await socket.send_json(asked)
+        await asyncio.to_thread(gated_engine.waiting.acquire, timeout=WAIT_S)
+        await socket.send_json({"context_id": "a", "cancel": True})
+        await asyncio.to_thread(server.call, asyncio.wait_for(server.service._idle.wait(), WAIT_S))
+        gated_engine.free()
+        await socket.send_json({**asked, "transcript": "Hi.", "continue": False})
+        while (await socket.receive_json())["type"] != "done":
+            pass
+
+
+async def test_deepgram_says_when_a_flush_is_spoken(server: RunningServer, whole: bytes) -> None:
+    speak = {"type": "Speak", "text": TEXT}
+    flush = {"type": "Flush"}
+    received = await converse(
+        server, DEEPGRAM, speak, flush, speak, flush,
+        until=lambda one: one.get("sequence_id") == 1,
+    )  # fmt: skip
+    assert events(received, "Metadata") == received[:1]
+    first = next(i for i, one in enumerate(received) if one in events(received, "Flushed"))
+    assert audio_of(received[:first]) == audio_of(received[first:]) == whole
+    assert [one["sequence_id"] for one in events(received, "Flushed")] == [0, 1]
+
+
+async def test_deepgrams_clear_drops_what_waits(
+    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+) -> None:
+    server = gated_server()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{server.url}{DEEPGRAM}") as socket,
+    ):
+        await socket.receive_json()
+        for _ in range(3):
+            await socket.send_json({"type": "Speak", "text": "Long. " * 100})
+            await socket.send_json({"type": "Flush"})
+        await asyncio.to_thread(gated_engine.waiting.acquire, timeout=WAIT_S)
+        await socket.send_json({"type": "Clear"})
+        assert await socket.receive_json() == {"type": "Cleared", "sequence_id": 0}
+        gated_engine.free()
+        await socket.send_json({"type": "Speak", "text": "Hi."})
+        await socket.send_json({"type": "Close"})
+        audio, last = b"", None
+        while (message := await socket.receive(WAIT_S)).type is not aiohttp.WSMsgType.CLOSE:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                audio += message.data
+            else:
+                last = message.json()
+    assert last == {"type": "Flushed", "sequence_id": 1}
+    assert 0 < len(audio) / 2 / 22_050 < 3
+
+
+def test_other_routes_speak_the_same(server: RunningServer, client: Client, whole: bytes) -> None:
+    assert client.post(server, {"text": TEXT}, path=DEEPGRAM).read() == whole
+    asked = {"input": TEXT, "response_format": "pcm", "sample_rate": 22_050, "voice": "af_heart"}
+    for stream in (True, False):
+        reply = client.post(server, {**asked, "stream": stream}, path="/dev/captioned_speech")
+        lines = [json.loads(line) for line in reply.read().splitlines()]
+        assert b"".join(base64.b64decode(one["audio"]) for one in lines) == whole
+        words = [one["word"] for line in lines for one in line["timestamps"]]
+        assert words == TEXT.split()
+        assert len(lines) > 1 if stream else len(lines) == 1
+    message = {"language": "en-US", "voice": "fake", "type": "text", "text": TEXT}
+    reply = client.post(server, message, path="/v1/jambonz")
+    assert reply.headers["Content-Type"] == "audio/mpeg"
+    assert reply.read() == client.speak(server, input=TEXT, response_format="mp3").read()
+    reply = client.post(server, b'"af_a(2)+af_b(1)"', path="/v1/audio/voices/combine")
+    assert "give the mix as the voice" in json.loads(reply.read())["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "message"),
+    [
+        ("/tts/bytes", {**CARTESIA, "transcript": 1}, "expected a string"),
+        ("/tts/sse", {**CARTESIA, "transcript": "a", "voice": {"embedding": []}}, "has no id"),
+        ("/tts/bytes", {**CARTESIA, "transcript": "a", "output_format": 1}, "is no object"),
+        (
+            "/tts/bytes",
+            {**CARTESIA, "transcript": "a", "output_format": {"encoding": "x"}},
+            "pcm_s16le",
+        ),
+        (
+            "/tts/bytes",
+            {**CARTESIA, "transcript": "a", "generation_config": {"volume": 0}},
+            "above 0",
+        ),
+        ("/v1/speak?encoding=gsm", {"text": "a"}, "linear16, mulaw"),
+        ("/v1/speak?sample_rate=x", {"text": "a"}, "expected a number"),
+        ("/v1/speak", {"url": "https://a.example"}, "expected a string"),
+        ("/dev/captioned_speech", {"text": "a"}, "is missing"),
+        ("/v1/jambonz", {"text": 1}, "expected a string"),
+    ],
+)
+def test_a_wrong_request_says_what_is_expected(
+    server: RunningServer, client: Client, path: str, fields: Any, message: str
+) -> None:
+    reply = client.post(server, fields, path=path)
+    assert reply.status == 400
+    assert message in json.loads(reply.read())["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [(DEEPGRAM, {"type": "Stop"}), ("/tts/websocket", {"transcript": 1, "context_id": "a"})],
+)
+async def test_a_wrong_message_ends_the_connection(
+    server: RunningServer, path: str, sent: dict[str, Any]
+) -> None:
+    received = await converse(server, path, sent, until=lambda one: "rror" in one["type"])
+    assert "expected" in json.dumps(received[-1])
+
+
+def test_keys_come_as_each_api_sends_them(
+    open_http_server: Callable[..., RunningServer], client: Client
+) -> None:
+    def authorize(token: str) -> str:
+        if token != "secret":
+            raise UnauthenticatedError("unknown")
+        return "us"
+
+    server = open_http_server(fake_voice(), authorize=authorize)
+    asked: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+        "/tts/bytes": ({**CARTESIA, "transcript": "Hi."}, {"X-API-Key": "secret"}),
+        "/v1/speak": ({"text": "Hi."}, {"Authorization": "Token secret"}),
+        "/dev/captioned_speech": ({"input": "Hi."}, {"Authorization": "Bearer secret"}),
+        "/v1/text-to-speech/fake": ({"text": "Hi."}, {"xi-api-key": "secret"}),
+    }
+    for path, (fields, headers) in asked.items():
+        assert client.post(server, fields, path=path).status == 401
+        assert client.post(server, fields, headers, path).status == 200
+    assert client.get(server, "/v2/voices").status == 401
