@@ -133,6 +133,7 @@ def test_typed_text_is_spoken_and_what_is_not_is_shown(
     assert "empty" in page.run("return document.getElementById('status').textContent")
 
 
+@pytest.mark.full
 def test_every_file_of_the_page_is_kept_for_offline(site: tuple[Path, str]) -> None:
     out, _ = site
     kept = set(json.loads((out / "offline.json").read_text())["files"])

@@ -31,6 +31,10 @@ def configure_logs(
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_FORMATTERS[log_format]())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for package in ("dlpo", "dlpo_serving"):
+        logger = logging.getLogger(package)
+        if logger.level == logging.INFO:  # the command line's usual one; --quiet stays
+            logger.setLevel(logging.NOTSET)
     logging.getLogger("asyncio").addFilter(no_file_is_left())
 
 
