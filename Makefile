@@ -79,7 +79,7 @@ $(DLPO_SLIM_VENV)/installed: locks/serve.txt
 	$(DLPO_SLIM_VENV)/bin/python -m pip install --quiet --require-hashes --requirement locks/serve.txt
 	touch $@
 
-# Agent frameworks with their own plugins; if npm is installed, also OpenAI's JavaScript package and onnxruntime for browsers.
+# Agent frameworks with their own plugins; if npm is installed, also OpenAI's JavaScript package, and onnxruntime and Python for browsers.
 $(DLPO_AGENTS_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_AGENTS_VENV))
 	$(DLPO_AGENTS_VENV)/bin/python -m pip install --no-compile livekit-agents==1.8.9 livekit-plugins-nvidia==1.8.9 livekit-plugins-openai==1.8.9 livekit-plugins-elevenlabs==1.8.9 livekit-plugins-deepgram==1.8.9 livekit-plugins-cartesia==1.8.9 'pipecat-ai[nvidia,openai,elevenlabs,deepgram,cartesia]==1.14.0' elevenlabs==2.78.0 deepgram-sdk==7.17.0 cartesia==4.2.0

@@ -89,25 +89,21 @@ class Runner:
         except ValueError as error:
             raise ConfigError(f"{file}: damaged ({error}); remove the last line") from error
 
-    def done(self, job: Job) -> bool:
-        """Whether a job was done.
+    def waiting(self) -> list[Job]:
+        """The jobs that are to be done, in order.
 
         Raises:
-            ConfigError: it was, but by another command than the recipe has now.
+            ConfigError: a job was done by another command than the recipe has now.
         """
-        ended = [one for one in self.attempts() if one.job == job.name and one.ended == "done"]
-        if not ended or not job.makes.exists():
-            return False
-        if ended[-1].sha256 != job.sha256:
-            raise ConfigError(
-                f"{job.name} or what it needs has changed in the recipe since it was run; remove"
-                f" {job.makes} to run it again, or work in another folder"
-            )
-        return True
-
-    def waiting(self) -> list[Job]:
-        """The jobs that are to be done, in order."""
-        return [job for job in self.todo if not self.done(job)]
+        done = {one.job: one.sha256 for one in self.attempts() if one.ended == "done"}
+        made = [job for job in self.todo if job.name in done and job.makes.exists()]
+        for job in made:
+            if done[job.name] != job.sha256:
+                raise ConfigError(
+                    f"{job.name} or what it needs has changed in the recipe since it was run;"
+                    f" remove {job.makes} to run it again, or work in another folder"
+                )
+        return [job for job in self.todo if job not in made]
 
     def run(self, at_once: int) -> bool:
         """Run what waits, `at_once` jobs at a time; returns whether all of it is done.

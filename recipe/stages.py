@@ -124,16 +124,16 @@ def jobs(recipe: Recipe) -> list[Job]:
     made: list[Job] = []
     for stage in recipe.stages:
         for voice in stage.each or ("",):
-            needed = [job for job in made if job.stage.name in stage.needs]
+            before = [job for job in made if job.stage.name in stage.needs]
             if voice:  # of a stage that was run for each voice, it needs its own voice's
-                needed = [job for job in needed if not job.stage.each or job.voice == voice]
+                before = [job for job in before if not job.stage.each or job.voice == voice]
             shares = recipe.shares[stage.data] if stage.data else {}
             names = {**recipe.places, "voice": voice, "speaker": voice.rpartition("_")[2]}
             words = _filled(stage, stage.command, names) + _data(shares, names)
             makes = " ".join(_filled(stage, stage.makes, names))
-            what = [stage.command, voice, shares, stage.seconds, [job.sha256 for job in needed]]
+            what = [stage.command, voice, shares, stage.seconds, [job.sha256 for job in before]]
             sha256 = hashlib.sha256(json.dumps(what).encode()).hexdigest()
-            needs = tuple(job.name for job in needed)
+            needs = tuple(job.name for job in before)
             made.append(Job(stage, voice, words, Path(makes), needs, sha256))
     return made
 

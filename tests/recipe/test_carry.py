@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import tarfile
 from pathlib import Path
 
@@ -12,15 +11,13 @@ import soundfile
 from safetensors.numpy import load_file, save_file
 
 from recipe.carry import grow, pack, shrink, speech, unpack
-from scripts.humming_corpus import write_corpus
+from tests.recipe.hums import write_hums
 
 
 @pytest.fixture
 def hum(tmp_path: Path) -> Path:
     """A humming corpus with packed alignments."""
-    write_corpus(tmp_path / "hum")
-    table = (tmp_path / "hum/alignments.tsv").read_bytes()
-    (tmp_path / "hum/alignments.tsv.xz").write_bytes(lzma.compress(table))
+    write_hums(tmp_path / "hum")
     return tmp_path / "hum"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from recipe.carry import speech
 from recipe.run import Runner
 from recipe.stages import Stage, jobs, needed, read_recipe
-from scripts.humming_corpus import write_corpus
+from tests.recipe.hums import write_hums
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = (("trained",), ("results",))  # as docs/howto/lent-gpu.md has them
@@ -37,14 +36,7 @@ def small(stage: Stage) -> Stage:
 def test_all_steps_of_a_lent_gpu_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     hum, carried = tmp_path / "hum", tmp_path / "carried"
-    write_corpus(hum)
-    for name in ("metadata.csv", "alignments.tsv"):
-        lines = (hum / name).read_text().splitlines()
-        for at, line in enumerate(lines):  # no prompt has the words of what is held out
-            if line.startswith(("LJ002-0161", "LJ002-0181")):
-                lines[at] = line.replace("Hum,", "Ham,").replace("hum:1-4", "ham:1-4")
-        (hum / name).write_text("\n".join(lines) + "\n")
-    (hum / "alignments.tsv.xz").write_bytes(lzma.compress((hum / "alignments.tsv").read_bytes()))
+    write_hums(hum)
     carried.mkdir()
     speech(hum, carried / "speech.tar", megabytes=1.0)
     places = {"work": tmp_path / "work", "carried": carried, "out": tmp_path / "out"}

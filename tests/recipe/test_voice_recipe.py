@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from dlpo.bundle import Bundle
 from recipe.recordings import main as resample
 from recipe.run import Runner, core_hours
 from recipe.stages import Recipe, Stage, jobs, read_recipe
-from scripts.humming_corpus import write_corpus
+from tests.recipe.hums import write_hums
 
 ROOT = Path(__file__).resolve().parents[2]
 VOICES = ("af_heart", "am_michael")
@@ -57,21 +56,11 @@ def test_the_recipe_of_the_voices_makes_a_bundle(
 ) -> None:
     monkeypatch.chdir(ROOT)
     hum, work = tmp_path / "hum", tmp_path / "work"
-    write_corpus(hum)
-    shutil.copy(hum / "wavs/LJ002-0161.wav", hum / "wavs/LJ002-0001.wav")  # of its room, to train
-    for name in ("metadata.csv", "alignments.tsv"):
-        lines = (hum / name).read_text().splitlines()
-        lines += [line.replace("LJ002-0161", "LJ002-0001") for line in lines if "0161" in line]
-        for at, line in enumerate(lines):  # no prompt has the words of what is held out
-            if line.startswith(("LJ002-0161", "LJ002-0181")):
-                lines[at] = line.replace("Hum,", "Ham,").replace("hum:1-4", "ham:1-4")
-        (hum / name).write_text("\n".join(lines) + "\n")
-    table = (hum / "alignments.tsv").read_bytes()
-    (hum / "alignments.tsv.xz").write_bytes(lzma.compress(table))
+    write_hums(hum)
     for voice in VOICES:
         corpus = work / "corpora" / voice.rpartition("_")[2]
         resample(hum, corpus)
-        (corpus / "alignments.tsv.xz").write_bytes(lzma.compress(table))
+        shutil.copy(hum / "alignments.tsv.xz", corpus)
         (corpus / "not_pitch.txt").write_text("")
     places = {"work": work, "recordings": hum, "bundle": tmp_path / "bundle"}
     recipe = read_recipe(ROOT / "recipe/voice.toml", {k: str(v) for k, v in places.items()})
