@@ -51,6 +51,12 @@ class CharacterTimes:
             self._spread(after, end, end)
         self._spoken_until = max(self._spoken_until, end)
 
+    def place_words(self, found: Iterable[WordTiming]) -> None:
+        """The same for words that are spoken next; those of one token share its characters."""
+        for (start, stop), group in groupby(found, lambda word: (word.text_start, word.text_end)):
+            words = list(group)
+            self.place(start, stop, words[0].start, words[-1].stop)
+
     def take(self, until: int) -> list[Timed]:
         """The characters that begin before sample `until`; the last one lasts until then."""
         taken = []
@@ -92,10 +98,8 @@ class BothAlignments:
 
     def take(self, chunk: EncodedChunk) -> tuple[list[Timed], list[Timed]]:
         """The characters that begin in a chunk, of either text."""
-        for (start, stop), group in groupby(chunk.words, _place):
-            words = list(group)  # that come from one token
-            self.own.place(start, stop, words[0].start, words[-1].stop)
-            self._say(words)
+        self.own.place_words(chunk.words)
+        self._say(chunk.words)
         until = chunk.sample_offset + chunk.samples
         own = self.own.take(until)
         return own, self.spoken.take(until) if own else []  # clients read one for the other
@@ -111,10 +115,6 @@ class BothAlignments:
             start = self._spoken_characters
             self._spoken_characters += len(word.word) + 1
             self.spoken.place(start, start + len(word.word), word.start, word.stop)
-
-
-def _place(word: WordTiming) -> tuple[int, int]:
-    return word.text_start, word.text_end
 
 
 class TimedWords:
@@ -135,9 +135,7 @@ class TimedWords:
 
     def spoken(self, found: Iterable[WordTiming], until: int) -> list[Timed]:
         """The same for words that begin before sample `until`."""
-        for (start, stop), group in groupby(found, _place):
-            words = list(group)
-            self._times.place(start, stop, words[0].start, words[-1].stop)
+        self._times.place_words(found)
         return self._joined(self._times.take(until))
 
     def rest(self, until: int) -> list[Timed]:
