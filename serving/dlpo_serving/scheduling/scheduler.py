@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, exp, inf
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 
 from dlpo_serving.engine import Unit
 from dlpo_serving.errors import CallRejectedError, DeadlineError, OverloadError, PeerShareError
@@ -38,6 +38,7 @@ class Scheduler:
         self._lanes = lanes
         self.streams: list[Stream] = []
         """streams admitted and not removed"""
+        self._held: Counter[str] = Counter()  # of them, by peer
         self._peak = 0.0  # load at admission tests
         self._peak_s = 0.0  # when it was seen
         self._work = 0.0  # decaying sum of lane seconds
@@ -63,9 +64,10 @@ class Scheduler:
         finally:
             stream.reserved_s -= opening_s
         if displaced:
-            self.streams.remove(displaced)
+            self.remove(displaced)
         stream.idle_since_s = now
         self.streams.append(stream)
+        self._held[stream.peer] += 1
         return displaced
 
     def extend(self, stream: Stream, audio_s: float, now: float) -> None:
@@ -88,6 +90,7 @@ class Scheduler:
         """Remove a stream, finished or not; its slot is freed immediately."""
         if stream in self.streams:
             self.streams.remove(stream)
+            self._held -= Counter([stream.peer])
 
     def next_batch(self, now: float) -> Batch | None:
         """What a free lane should compute; None if nothing, or if it should stay free."""
@@ -184,7 +187,7 @@ class Scheduler:
         the one idle for longest. A newcomer without text displaces only streams of peers that have
         more of them than its own peer.
         """
-        held = Counter(map(attrgetter("peer"), self.streams))
+        held = self._held
         most = ceil(self.policy.peer_share * self.policy.max_streams)
         if stream.peer and most <= held[stream.peer] < self.policy.max_streams:
             raise PeerShareError(

@@ -67,7 +67,10 @@ class WaitingLine:
             Idle streams that lost their slots, see `Scheduler.admit`.
         """
         displaced = []
+        full: set[str] = set()  # peers; hundreds of calls of one are asked for once
         for call in tuple(self._calls):
+            if call.stream.peer in full:
+                continue
             refusal = None
             call.stream.arrived_s = now
             try:
@@ -75,9 +78,10 @@ class WaitingLine:
                     displaced.append(lost)
             except OverloadError as error:
                 call.refusal = error
-                if isinstance(error, PeerShareError):
-                    continue
-                break
+                if not isinstance(error, PeerShareError):
+                    break
+                full.add(call.stream.peer)
+                continue
             except CallRejectedError as error:
                 refusal = error
             self._calls.remove(call)

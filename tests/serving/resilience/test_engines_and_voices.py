@@ -183,21 +183,30 @@ class Cycle:
         self.itself = self
 
 
-def test_what_calls_leave_behind_goes_at_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("calls", "goes"), [(0, True), (dlpo_server.TIDY_CALLS + 1, False)])
+def test_garbage_is_collected_while_few_calls_are_open(
+    monkeypatch: pytest.MonkeyPatch, calls: int, goes: bool
+) -> None:
     monkeypatch.setattr(dlpo_server, "HEARTBEAT_S", 0.01)
-    lanes = SimpleNamespace(replace_hung_lanes=lambda beats: 0)
+    given_back = 0
 
-    async def beats_until_gone() -> None:
+    def give_memory_back() -> None:
+        nonlocal given_back
+        given_back += 1
+
+    monkeypatch.setattr(dlpo_server, "give_memory_back", give_memory_back)
+
+    async def is_gone() -> bool:
         left = weakref.ref(Cycle())
-        assert left() is not None
-        beats = asyncio.create_task(dlpo_server._watch_lanes(lanes, asyncio.Event()))  # type: ignore[arg-type]
+        tidying = asyncio.create_task(dlpo_server._tidy(SimpleNamespace(calls=calls)))  # type: ignore[arg-type]
         async with asyncio.timeout(WAIT_S):
-            while left() is not None:
+            while given_back < 3:
                 await asyncio.sleep(0.01)
-        beats.cancel()
+        tidying.cancel()
+        return left() is None
 
     gc.disable()  # as rare as it is in a server: what started with it is frozen
     try:
-        asyncio.run(beats_until_gone())
+        assert asyncio.run(is_gone()) == goes
     finally:
         gc.enable()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dlpo_serving.errors import CallRejectedError, DeadlineError, OverloadError
+from dlpo_serving.errors import CallRejectedError, DeadlineError, OverloadError, PeerShareError
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream
 from dlpo_serving.scheduling.waiting_line import WaitingCall, WaitingLine
@@ -131,3 +131,22 @@ def test_deadline_before_its_turn_is_reported() -> None:
     assert isinstance(error, CallRejectedError)
     assert isinstance(error, DeadlineError)
     assert not len(line)
+
+
+def test_many_calls_of_one_caller_are_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, asked = Queue(policy=AdmissionPolicy(max_streams=10, peer_share=0.5)), list[str]()
+    for _ in range(5):
+        queue.scheduler.admit(Stream(queue.costs, 3, 0.0, 0.0, more_text=True, peer="a"), 0.0)
+    for peer in ["a"] * 100 + ["b"]:
+        stream = Stream(queue.costs, 3, 0.0, 1.0, peer=peer)
+        queue.line.join(stream, PeerShareError("its share is taken", 1.0))
+    admit = queue.scheduler.admit
+
+    def noting(stream: Stream, now: float) -> Stream | None:
+        asked.append(stream.peer)
+        return admit(stream, now)
+
+    monkeypatch.setattr(queue.scheduler, "admit", noting)
+    queue.line.admit(1.0)
+    assert asked == ["a", "b"]
+    assert len(queue.line) == 100
