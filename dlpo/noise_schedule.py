@@ -120,12 +120,12 @@ def linear(steps: int) -> Levels:
     return visited
 
 
-def logarithmic(steps: int) -> Levels:
-    """Betas in equal ratios from 1e-6 to 0.9: most steps near the clean end.
+def logarithmic(steps: int, first: float = 1e-6, last: float = 0.9) -> Levels:
+    """Betas in equal ratios from `first` to `last`: most steps near the clean end.
 
     Reference: the eight-step list of the WaveGrad 2 reproduction, generalized to N.
     """
-    return from_betas(np.geomspace(1e-6, 0.9, steps) if steps > 1 else np.array([0.9]))
+    return from_betas(np.geomspace(first, last, steps) if steps > 1 else np.array([last]))
 
 
 SCHEDULES: dict[str, Callable[[int], Levels]] = {
@@ -139,29 +139,47 @@ def named_schedule(name: str, steps: int, eta: float = 0.0) -> NoiseSchedule:
     """The schedule `name` with N = `steps` reverse steps.
 
     Args:
-        name: a key of `SCHEDULES`, or `cosine:WARP` with a number, as found by `dlpo schedule`.
+        name: a key of `SCHEDULES`, or as found by `dlpo schedule`: `cosine:WARP` with a number, or
+            `logarithmic:FIRST:LAST` with two betas.
         steps: N.
         eta: 0 = deterministic to 1 = ancestral.
 
     Raises:
-        ConfigError: no such schedule, steps outside 1..1000, or a warp outside 0.2..5.
+        ConfigError: no such schedule, steps outside 1..1000, a warp outside 0.2..5, or betas that
+            don't rise within 0..1.
     """
     if not 1 <= steps <= MAX_STEPS:
         raise ConfigError(f"steps is {steps}; expected 1 to {MAX_STEPS}")
-    family, separator, parameter = name.partition(":")
-    if separator and family == "cosine":
-        return NoiseSchedule(name, cosine(steps, _warp(name, parameter)), eta)
+    family, *given = name.split(":")
+    if family == "cosine" and len(given) == 1:
+        return NoiseSchedule(name, cosine(steps, _warp(name, given[0])), eta)
+    if family == "logarithmic" and len(given) == 2:
+        return NoiseSchedule(name, logarithmic(steps, *_betas(name, given)), eta)
     if name not in SCHEDULES:
         known = ", ".join(SCHEDULES)
-        raise ConfigError(f"noise schedule {name!r} is unknown; expected {known} or cosine:WARP")
+        raise ConfigError(
+            f"noise schedule {name!r} is unknown; expected {known}, cosine:WARP or"
+            " logarithmic:FIRST:LAST"
+        )
     return NoiseSchedule(name, SCHEDULES[name](steps), eta)
 
 
-def _warp(name: str, parameter: str) -> float:
+def _number(text: str) -> float:
     try:
-        warp = float(parameter)
+        return float(text)
     except ValueError:
-        warp = float("nan")
+        return float("nan")
+
+
+def _warp(name: str, parameter: str) -> float:
+    warp = _number(parameter)
     if not 0.2 <= warp <= 5:
         raise ConfigError(f"noise schedule {name!r}: the warp must be a number from 0.2 to 5")
     return warp
+
+
+def _betas(name: str, parameters: list[str]) -> tuple[float, float]:
+    first, last = map(_number, parameters)
+    if not 0 < first < last < 1:
+        raise ConfigError(f"noise schedule {name!r}: expected two betas, 0 < FIRST < LAST < 1")
+    return first, last

@@ -300,13 +300,10 @@ def schedule(
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo.data.dataset import Corpora
-        from dlpo.model.spectral import SpectralWaveGrad2
         from dlpo.training.batches import Batches
         from dlpo.training.synthesis import search_schedules
 
     model = load_checkpoint(checkpoint).model
-    if not isinstance(model, SpectralWaveGrad2):
-        raise InputError(f"{checkpoint} is {model.config.model!r}; expected a spectral checkpoint")
     batches = Batches(Corpora([data]), "validation", 0, 0, model.config.rows)
     with progress() as bar:
         task = bar.add_task("resynthesizing recordings")

@@ -22,10 +22,16 @@ from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.training.acoustics import FrozenAcoustics, measured_mel, measured_prosody
-from dlpo.training.batches import CONTEXT, Batches
+from dlpo.training.batches import CONTEXT, Batches, whole_frames
 from dlpo.training.losses import multi_resolution_stft
 
-NAMES = ("cosine:0.5", "cosine:0.75", "cosine", "cosine:1.5", "cosine:2", "linear", "logarithmic")
+SPECTRAL_NAMES = (
+    "cosine:0.5", "cosine:0.75", "cosine", "cosine:1.5", "cosine:2", "linear", "logarithmic",
+)  # fmt: skip
+WAVEGRAD_NAMES = (  # it has learned levels down to that of the published chain, 0.08
+    "linear",
+    *(f"logarithmic:{one:g}:{two:g}" for one in (1e-6, 1e-5, 1e-4) for two in (0.9, 0.97, 0.99)),
+)
 ETAS = (0.0, 0.25, 0.5, 1.0)
 Progress = Callable[[int, int], None]
 
@@ -110,12 +116,15 @@ def encode(
 
 @torch.no_grad()
 def copy(
-    model: SpectralWaveGrad2,
+    model: Model,
     batches: Batches,
     utterance: int,
     schedule: NoiseSchedule,
 ) -> Waveform:
     """Speak from a recording's own durations, F0 and mel: the best that the denoiser could do.
+
+    WaveGrad 2 speaks from text and durations; its copy is scaled to the recording's peak, since it
+    has learned from recordings with a peak of 1.
 
     Args:
         model: in eval mode.
@@ -123,6 +132,12 @@ def copy(
         utterance: its index in the dataset.
         schedule: the reverse chain.
     """
+    if not isinstance(model, SpectralWaveGrad2):
+        symbols, seconds = batches.dataset.timing(utterance)
+        frames = whole_frames(seconds, model.config.grid)
+        peak = np.abs(_recording(batches, utterance)).max()
+        spoken: Waveform = peak * speak(model, symbols, schedule, durations=frames)
+        return spoken
     windows = batches.whole(utterance)
     frozen = FrozenAcoustics(model, batches).of(windows)
     voice = model.voice(windows.sentences.voices)
@@ -168,13 +183,13 @@ class Trial:
 
 
 def search_schedules(
-    model: SpectralWaveGrad2,
+    model: Model,
     batches: Batches,
     steps: int,
     clips: int = 4,
     progress: Progress = lambda done, total: None,
 ) -> list[Trial]:
-    """Copy the first validation clips with each of `NAMES` and `ETAS`; the best comes first.
+    """Copy the first validation clips with each named schedule and eta; the best comes first.
 
     A distance to the recording ranks chains of equal length; how many steps to take is for the
     judges to decide, see `dlpo eval`.
@@ -196,19 +211,24 @@ def search_schedules(
             f"{batches.dataset.path}: no validation recordings; prepare a corpus that has some"
         )
     etas = ETAS if steps > 1 else ETAS[:1]  # at N = 1 there is no noise to add
-    tried = [(name, eta) for name in NAMES for eta in etas]
+    names = SPECTRAL_NAMES if isinstance(model, SpectralWaveGrad2) else WAVEGRAD_NAMES
+    tried = [(name, eta) for name in names for eta in etas]
     trials = []
     for done, (name, eta) in enumerate(tried, 1):
         schedule = named_schedule(name, steps, eta)
         distances = [
-            _distance(copy(model, batches, i, schedule), batches.dataset[i].waveform)
-            for i in chosen
+            _distance(copy(model, batches, i, schedule), _recording(batches, i)) for i in chosen
         ]
         trials.append(Trial(name, eta, sum(distances) / len(distances)))
         progress(done, len(tried))
     return sorted(trials, key=lambda trial: trial.distance)
 
 
+def _recording(batches: Batches, utterance: int) -> Waveform:
+    return batches.dataset.audio(utterance, 0, batches.dataset.entries[utterance].frames)
+
+
 def _distance(made: Waveform, recorded: Waveform) -> float:
-    made_scaled, recorded_scaled = (torch.from_numpy(x)[None] * 5 for x in (made, recorded))
+    both = min(len(made), len(recorded))  # rounded durations may differ by a frame
+    made_scaled, recorded_scaled = (torch.from_numpy(x[:both])[None] * 5 for x in (made, recorded))
     return float(multi_resolution_stft(made_scaled, recorded_scaled))

@@ -8,7 +8,7 @@ import pytest
 from dlpo.errors import ConfigError
 from dlpo.noise_schedule import SCHEDULES, NoiseSchedule, from_betas, named_schedule
 
-NAMES = [*SCHEDULES, "cosine:0.5", "cosine:2"]
+NAMES = [*SCHEDULES, "cosine:0.5", "cosine:2", "logarithmic:0.0001:0.99"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,6 +48,12 @@ def test_noise_is_drawn_for_the_start_and_each_noisy_step() -> None:
     assert named_schedule("cosine", 1, eta=1.0).noise_count == 1
 
 
+def test_betas_of_a_logarithmic_chain_rise_in_equal_ratios() -> None:
+    levels = named_schedule("logarithmic:0.001:0.8", 4).noise_levels
+    betas = 1 - (levels[:-1] / levels[1:]) ** 2
+    assert betas == pytest.approx(np.geomspace(0.8, 0.001, 4))
+
+
 def test_a_warp_moves_steps_towards_the_clean_end() -> None:
     assert named_schedule("cosine:1", 4).noise_levels == pytest.approx(
         named_schedule("cosine", 4).noise_levels
@@ -58,7 +64,22 @@ def test_a_warp_moves_steps_towards_the_clean_end() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["sine", "", "cosine:", "cosine:x", "cosine:9", "linear:2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sine",
+        "",
+        "cosine:",
+        "cosine:x",
+        "cosine:9",
+        "linear:2",
+        "logarithmic:0.1",
+        "logarithmic:0.9:0.1",
+        "logarithmic:0:0.9",
+        "logarithmic:x:0.9",
+        "logarithmic:0.1:1",
+    ],
+)
 def test_unknown_names_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="noise schedule"):
         named_schedule(name, 4)
