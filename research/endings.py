@@ -112,12 +112,13 @@ def main(
     torch.set_num_threads(1)
     prompts = read_ending_prompts(texts, without)
     corpora, usual = Corpora(data, [1.0] * len(data)), EndingsTuning(updates=updates, seed=seed)
-    model = load_checkpoint(checkpoint).model.requires_grad_(False)
-    policy = PitchFlow(model)
+    base = load_checkpoint(checkpoint)
+    policy = PitchFlow(base.model.requires_grad_(False))
     held_out = RecordedContours(corpora, "validation", policy.model.config.rows)
     recorded = held_out.collate(held_out.utterances)
-    figures = EndingFigures(policy, read_test(test), recorded, policy.model.config.speakers)
-    heard = listener(policy, load_checkpoint(checkpoint).provenance, whisper)
+    speakers, languages = policy.model.config.speakers, base.provenance.languages
+    figures = EndingFigures(policy, read_test(test), recorded, speakers, languages)
+    heard = listener(policy, base.provenance, whisper)
     bent = ruled(figures)
     found = {
         UNTOUCHED: figures.measure(copy.deepcopy(policy.flow)) | heard(figures, figures.before),

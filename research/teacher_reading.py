@@ -4,7 +4,7 @@
         --teachers /work/shared/teachers --weights /root/bg/teachers --record
 
 Sixty texts, evenly spread, by two voices in turn. The teacher (Kokoro) is given nothing but the
-letters of scripts/teacher_letters, so words that Whisper hears otherwise are the reader's errors,
+letters of `recipe.speech.spanish`, so words that Whisper hears otherwise are the reader's errors,
 the teacher's, or Whisper's own. Three counts of words, in lower case and without punctuation:
 
     written   spelled otherwise; numbers that Whisper writes in digits are read by the same reader
@@ -18,9 +18,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import numpy as np
@@ -31,18 +29,13 @@ from dlpo.judges.word_errors import edit_distance
 from dlpo.text import TextFrontEnd
 from dlpo.text.es.pronounce import SpanishPronouncer
 from dlpo_bench.record import Measured, write_record
+from recipe.speech.spanish import said
 from research import RECORDS, run_study, study_command
 
 VOICES = ("ef_dora", "em_alex")
 RATE_HZ = 24_000
 PAUSE_S = 0.2  # between the sentences of a text
 COUNTS = ("written", "wrong", "sounding")
-
-
-def teacher_letters() -> ModuleType:
-    """scripts/teacher_letters, which has no ending."""
-    path = Path(__file__).parents[1] / "scripts" / "teacher_letters"
-    return SourceFileLoader("teacher_letters", str(path)).load_module()
 
 
 def without_accents(word: str) -> str:
@@ -78,7 +71,6 @@ def main(
     sys.path.insert(0, str(teachers))
     from teacher import Sentence, open_teacher
 
-    said = teacher_letters().said
     voices = [open_teacher("kokoro", v, weights, weights) for v in VOICES]
     whisper, ipa = Whisper(weights / "base", "es-419"), SpanishPronouncer().ipa
     front_end = TextFrontEnd(language="es-419")

@@ -390,11 +390,11 @@ def tune(
         ),
     ] = None,
     texts: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="For endings: a file of lines id|text to draw sentences from; repeatable.",
+            metavar="FILE[=LANGUAGE]",
+            help="For endings: a file of lines id|text to draw sentences from; repeatable. Voices"
+            " of LANGUAGE say them, such as es-419; en-US by default.",
         ),
     ] = None,
     without: Annotated[
@@ -468,7 +468,7 @@ def tune(
         base = load_checkpoint(checkpoint)
         chain, prompts = chain_of(base.provenance), ending_prompts(files, without)
         data_of_probe = Corpora(*_corpora(data))
-        probed_endings(base.model, data_of_probe, named_schedule(*chain), prompts, whisper)
+        probed_endings(base, data_of_probe, named_schedule(*chain), prompts, whisper)
         return
     if reward == ENDINGS:
         run = endings_tuner(checkpoint, _corpora(data), files, without, out, method, given, changed)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlpo.errors import InputError, needs
+from dlpo.text.languages import LANGUAGES
 
 if TYPE_CHECKING:
     from dlpo.rl.ending_prompts import EndingPrompt
@@ -25,24 +26,28 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
-def ending_prompts(texts: Sequence[Path], without: Path | None) -> list[EndingPrompt]:
-    """The sentences of `--texts`.
+def ending_prompts(texts: Sequence[str], without: Path | None) -> list[EndingPrompt]:
+    """The sentences of `--texts FILE[=LANGUAGE]`.
 
     Raises:
-        InputError: there are no files.
+        InputError: there are no files, or a language that can't be read.
     """
     with needs("train"):
         from dlpo.rl.ending_prompts import read_ending_prompts
 
     if not texts:
         raise InputError("--reward endings draws sentences from texts; give --texts FILE (id|text)")
-    return read_ending_prompts(texts, without)
+    found: list[EndingPrompt] = []
+    for given in texts:
+        name, _, language = given.partition("=")
+        found += read_ending_prompts([Path(name)], without, language or LANGUAGES[0], len(found))
+    return found
 
 
 def endings_tuner(
     checkpoint: Path,
     data: tuple[Sequence[Path], Sequence[float]],
-    texts: Sequence[Path],
+    texts: Sequence[str],
     without: Path | None,
     out: Path,
     method: str,
@@ -52,7 +57,7 @@ def endings_tuner(
     """The run that a command line asks for.
 
     Args:
-        texts: files of lines `id|text`.
+        texts: files of lines `id|text`, each with its language if it isn't American English.
         without: a file of ids that are left out, one a line.
         given: alpha and beta, where the command line has them.
         changed: settings of `EndingsObjective` and `EndingsTuning`.

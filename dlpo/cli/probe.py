@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from dlpo.checkpoint import Checkpoint
     from dlpo.data.dataset import Corpora
     from dlpo.model.build import Model
     from dlpo.noise_schedule import NoiseSchedule
@@ -40,7 +41,7 @@ def probed(model: Model, data: Corpora, chain: NoiseSchedule, models: RewardMode
 
 
 def probed_endings(
-    model: Model,
+    checkpoint: Checkpoint,
     data: Corpora,
     chain: NoiseSchedule,
     prompts: Sequence[EndingPrompt],
@@ -52,14 +53,15 @@ def probed_endings(
     from dlpo.rl.pitch_flow import PitchFlow
     from dlpo.rl.probe import Probe, Speaker
 
-    policy = PitchFlow(model)
-    probe, score = Probe(policy, data, QUESTIONS), ending_score(policy)
+    policy, languages = PitchFlow(checkpoint.model), checkpoint.provenance.languages
+    probe, score = Probe(policy, data, QUESTIONS), ending_score(policy, languages)
     _show("endings: the speaker's own contour, less", probe.prefers_right(score))
     if whisper is None:
         typer.echo("nobody listens; give --whisper DIR to hear the best of eight", err=True)
         return
     heard = question_score(Speaker(policy, chain), Whisper(whisper))
-    questions = held_out_questions(prompts, policy.model.config.speakers)
+    english = [one for one in policy.model.config.speakers if one not in languages]
+    questions = held_out_questions(prompts, english)
     judges = {f"question mark, {whisper.name}": heard}
     chosen = probe.best_of_eight(score, judges, questions)
     _show("best of eight questions by endings, less their mean, by", chosen)

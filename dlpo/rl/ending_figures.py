@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from dlpo.rl.ending_prompts import EndingPrompt, in_voice
 from dlpo.rl.endings import CREDITED_S, RISEN_ST, SEMITONES, movement_weights
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_scene import PitchScene, in_time
+from dlpo.text.languages import LANGUAGES
 from dlpo.training.contour_losses import Contours, contour_figures
 
 DRAWS = 8
@@ -30,7 +32,8 @@ class EndingFigures:
         policy: everything but the flow.
         prompts: held-out endings.
         recorded: validation recordings.
-        voices: that speak each prompt.
+        voices: that speak each prompt of their language.
+        languages: speaker -> language, of those that don't speak American English.
     """
 
     def __init__(
@@ -39,11 +42,17 @@ class EndingFigures:
         prompts: Sequence[EndingPrompt],
         recorded: Contours,
         voices: Sequence[str],
+        languages: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.policy = PitchFlow(policy.model, copy.deepcopy(policy.contour).requires_grad_(False))
         self.recorded = recorded
         self.voices = tuple(voices)
-        found = [in_voice(prompt, voice) for voice in voices for prompt in prompts]
+        found = [
+            in_voice(prompt, voice)
+            for voice in voices
+            for prompt in prompts
+            if prompt.language == languages.get(voice, LANGUAGES[0])
+        ]
         self.prompts = sorted(found, key=lambda p: (len(p.prompt.symbols), p.prompt.number))
         self.scenes = self.policy.batch([p.prompt for p in self.prompts]).scenes
         self.before = self.drawn()

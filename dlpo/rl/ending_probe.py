@@ -6,8 +6,9 @@ speech recognizer: its logit of "?" against "." after the words that it is given
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -34,19 +35,20 @@ class HearsQuestions(Protocol):
         ...
 
 
-def ending_score(policy: PitchFlow, language: str = LANGUAGES[0]) -> Score:
+def ending_score(policy: PitchFlow, languages: Mapping[str, str] = MappingProxyType({})) -> Score:
     """The reward of how contours end, for what their sentence asks for; `dlpo.rl.endings`.
 
-    ``language``: of the sentences, BCP 47.
+    ``languages``: speaker -> language, of those that don't speak American English.
     """
-    endings = open_language(language).endings
+    endings = {code: open_language(code).endings for code in (LANGUAGES[0], *languages.values())}
 
     def score(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> NDArray[np.float64]:
         (scene,) = policy.batch([prompt]).scenes
         weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
         if weights is None:
             return np.zeros(len(contours))
-        kind = endings.kind(prompt.text)
+        spoken = languages.get(prompt.voice or "", LANGUAGES[0])
+        kind = endings[spoken].kind(prompt.text)
         return np.array(
             [float(ending_reward(in_time(contour) @ weights, kind)) for contour in contours]
         )
@@ -68,6 +70,10 @@ def question_score(speaker: Speaker, recognizer: HearsQuestions) -> Score:
 def held_out_questions(
     prompts: Sequence[EndingPrompt], voices: Sequence[str], count: int = QUESTIONS
 ) -> list[Prompt]:
-    """Held-out questions that should rise; voices take turns."""
-    rising = [ending for ending in prompts if ending.held_out and ending.kind in RISING]
+    """Held-out questions in American English that should rise; voices that speak it take turns."""
+    rising = [
+        ending
+        for ending in prompts
+        if ending.held_out and ending.kind in RISING and ending.language == LANGUAGES[0]
+    ]
     return [in_voice(e, voice).prompt for e, voice in zip(rising[:count], cycle(voices))]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from zlib import crc32
 
 import numpy as np
@@ -14,7 +15,7 @@ from dlpo.errors import DataError, TextError, reading
 from dlpo.rl.endings import KINDS, RISING, EndingKind
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
-from dlpo.text.languages import LANGUAGES
+from dlpo.text.languages import LANGUAGES, known_language
 from dlpo.text.symbols import SYMBOL_IDS
 
 HELD_OUT = 20  # one text in so many is for validation
@@ -36,10 +37,15 @@ class EndingPrompt:
     mark: int
     """index of the symbol after the ending: the last one, or a comma of a list"""
     held_out: bool
+    language: str = LANGUAGES[0]
+    """of the sentence, BCP 47"""
 
 
 def read_ending_prompts(
-    paths: Sequence[Path], without: Path | None = None, language: str = LANGUAGES[0]
+    paths: Sequence[Path],
+    without: Path | None = None,
+    language: str = LANGUAGES[0],
+    first: int = 0,
 ) -> list[EndingPrompt]:
     """The sentences of files of lines `id|text` or `id<tab>text`, each with its ending's kind.
 
@@ -49,6 +55,7 @@ def read_ending_prompts(
         paths: UTF-8.
         without: a file of ids of texts that are left out, one a line.
         language: of the texts, BCP 47.
+        first: number of the first prompt; those of a run differ, since their noise does.
 
     Raises:
         InputError: the language can't be read.
@@ -56,6 +63,7 @@ def read_ending_prompts(
     """
     left_out = frozenset[str]() if without is None else read_ids(without)
     front_end, found = TextFrontEnd(language=language), list[EndingPrompt]()
+    spoken = known_language(language)
     endings = front_end.language.endings
     for name, text in _texts(paths, left_out):
         held_out = crc32(name.encode()) % HELD_OUT == 0
@@ -66,13 +74,13 @@ def read_ending_prompts(
         for sentence in sentences:
             symbols = np.array(sentence.symbol_ids(), np.int64)
             if SHORTEST <= len(symbols) <= LONGEST:
-                prompt = Prompt(len(found), sentence.text, symbols)
+                prompt = Prompt(first + len(found), sentence.text, symbols)
                 kind = endings.kind(sentence.text)
-                ending = EndingPrompt(prompt, kind, len(symbols) - 1, held_out)
+                ending = EndingPrompt(prompt, kind, len(symbols) - 1, held_out, spoken)
                 found.append(ending)
                 if endings.lists(sentence.text):
-                    found += _of_lists(prompt, len(found), held_out)
-                found += _asked(ending, len(found))
+                    found += _of_lists(ending, first + len(found))
+                found += _asked(ending, first + len(found))
     return found
 
 
@@ -89,13 +97,14 @@ def _texts(paths: Sequence[Path], left_out: Collection[str]) -> Iterator[tuple[s
                 yield name, text
 
 
-def _of_lists(prompt: Prompt, number: int, held_out: bool) -> list[EndingPrompt]:
+def _of_lists(ending: EndingPrompt, number: int) -> list[EndingPrompt]:
     """One prompt for the first comma of a list, if its commas are spoken."""
+    prompt = ending.prompt
     commas = np.flatnonzero(prompt.symbols == SYMBOL_IDS[","])
     if len(commas) < 2:
         return []
     listed = Prompt(number, prompt.text, prompt.symbols)
-    return [EndingPrompt(listed, "list_item", int(commas[0]), held_out)]
+    return [replace(ending, prompt=listed, kind="list_item", mark=int(commas[0]))]
 
 
 def _asked(ending: EndingPrompt, number: int) -> list[EndingPrompt]:
@@ -105,7 +114,7 @@ def _asked(ending: EndingPrompt, number: int) -> list[EndingPrompt]:
         return []
     asked = np.append(symbols[:-1], SYMBOL_IDS["?"])
     prompt = Prompt(number, ending.prompt.text.rstrip(".!") + "?", asked)
-    return [EndingPrompt(prompt, "declarative", ending.mark, ending.held_out)]
+    return [replace(ending, prompt=prompt, kind="declarative")]
 
 
 class EndingPrompts:
@@ -113,20 +122,31 @@ class EndingPrompts:
 
     Args:
         prompts: see `read_ending_prompts`.
-        voices: speakers.
+        voices: speakers; one whose language has no texts is left as it is.
         seed: of the draws.
+        languages: speaker -> language, of those that don't speak American English.
 
     Raises:
         DataError: there are no questions or no statements to learn from, or none is held out.
     """
 
-    def __init__(self, prompts: Sequence[EndingPrompt], voices: Sequence[str], seed: int) -> None:
-        self.voices = tuple(voices)
+    def __init__(
+        self,
+        prompts: Sequence[EndingPrompt],
+        voices: Sequence[str],
+        seed: int,
+        languages: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.language_of = {voice: languages.get(voice, LANGUAGES[0]) for voice in voices}
         self.seed = seed
         learned = [p for p in prompts if not p.held_out]
         self.by_kind = {kind: [p for p in learned if p.kind == kind] for kind in KINDS}
+        self._alike: dict[tuple[EndingKind, str], list[EndingPrompt]] = {}
+        for one in learned:
+            self._alike.setdefault((one.kind, one.language), []).append(one)
         self.held_out = [p for p in prompts if p.held_out]
-        self.kinds = [kind for kind in KINDS if self.by_kind[kind]]
+        self.voices_of = {kind: self._speaking(self.by_kind[kind]) for kind in KINDS}
+        self.kinds = [kind for kind in KINDS if self.voices_of[kind]]
         if not {"yes_no", "declarative"} & set(self.kinds) or "statement" not in self.kinds:
             counts = {kind: len(found) for kind, found in self.by_kind.items()}
             raise DataError(
@@ -136,10 +156,20 @@ class EndingPrompts:
         if not self.held_out:
             raise DataError(f"none of {len(learned)} texts is held out; add texts")
 
+    def _speaking(self, prompts: Sequence[EndingPrompt]) -> list[str]:
+        """The voices that speak a language of some prompts."""
+        spoken = {prompt.language for prompt in prompts}
+        return [voice for voice, language in self.language_of.items() if language in spoken]
+
     def validation(self, of_each: int) -> list[EndingPrompt]:
-        """At most so many held-out prompts of each kind."""
-        by_kind = ([p for p in self.held_out if p.kind == kind] for kind in KINDS)
-        return [prompt for prompts in by_kind for prompt in prompts[:of_each]]
+        """At most so many held-out prompts of each kind and language."""
+        languages = dict.fromkeys(self.language_of.values())
+        alike = (
+            [p for p in self.held_out if (p.kind, p.language) == (kind, language)]
+            for kind in KINDS
+            for language in languages
+        )
+        return [prompt for prompts in alike for prompt in prompts[:of_each]]
 
     def draw(self, update: int, size: int, asked: Mapping[str, float]) -> list[EndingPrompt]:
         """`size` prompts, each in a voice; sorted by length.
@@ -151,13 +181,14 @@ class EndingPrompts:
         """
         random = np.random.default_rng((self.seed, update, 11))
         shares = np.array([SHARES[kind] for kind in self.kinds])
-        of_questions = np.array([asked[voice] for voice in self.voices])
         chosen = []
         for number in random.choice(len(self.kinds), size, p=shares / shares.sum()):
             kind = self.kinds[number]
+            voices = self.voices_of[kind]
+            of_questions = np.array([asked[voice] for voice in voices])
             p = of_questions / of_questions.sum() if kind in RISING else None
-            voice = self.voices[int(random.choice(len(self.voices), p=p))]
-            among = self.by_kind[kind]
+            voice = voices[int(random.choice(len(voices), p=p))]
+            among = self._alike[kind, self.language_of[voice]]
             chosen.append(in_voice(among[int(random.integers(len(among)))], voice))
         return sorted(chosen, key=lambda p: len(p.prompt.symbols))
 
@@ -165,6 +196,4 @@ class EndingPrompts:
 def in_voice(ending: EndingPrompt, voice: str) -> EndingPrompt:
     """The same sentence for another voice."""
     p = ending.prompt
-    return EndingPrompt(
-        Prompt(p.number, p.text, p.symbols, voice), ending.kind, ending.mark, ending.held_out
-    )
+    return replace(ending, prompt=Prompt(p.number, p.text, p.symbols, voice))

@@ -119,9 +119,10 @@ class EndingsTuner(PitchTuner):
         super().__init__(start, data, out, settings)
         self.objective = objective
         voices = self.voice.config.speakers
-        self.prompts = EndingPrompts(prompts, voices, settings.seed)
+        languages = self.base.provenance.languages
+        self.prompts = EndingPrompts(prompts, voices, settings.seed, languages)
         validation = self.prompts.validation(settings.validation_endings)
-        self.figures = EndingFigures(self.policy, validation, self.held_out, voices)
+        self.figures = EndingFigures(self.policy, validation, self.held_out, voices, languages)
         self.behind = dict.fromkeys(voices, 1.0)
         """how far each voice's questions are from their target, a running mean in semitones"""
         described = {"objective": to_dict(objective), "texts": len(prompts)}

@@ -1,6 +1,7 @@
 """Speak the queue, or say how far it is.
 
     python -m recipe.speech speak ROOT --teachers DIR --weights DIR --texts DIR   until all is said
+    python -m recipe.speech letters TEXTS OUT                                     Spanish, for speak
     python -m recipe.speech status ROOT                                           hours by voice
     python -m recipe.speech corpus ROOT/VOICE OUT --teachers DIR [--hop 240]      for dlpo prepare
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from recipe.speech import plan, store
 from recipe.speech.drills import drills
+from recipe.speech.spanish import lines
 from recipe.speech.texts import Reading, Text, held_out, read_letters, read_texts
 
 CONVERSATIONS = ("conversation-a.csv", "conversation-b.csv")
@@ -105,8 +107,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    speaking, telling, making = map(commands.add_parser, ("speak", "status", "corpus"))
-    for command in (speaking, telling):
+    speaking, counting, making, spelling = map(
+        commands.add_parser, ("speak", "status", "corpus", "letters")
+    )
+    for command in (speaking, counting):
         command.add_argument("root", type=Path, help="where the speech is")
     speaking.add_argument("--teachers", type=Path, required=True, help="folder of teacher.py")
     speaking.add_argument(
@@ -119,6 +123,8 @@ def main() -> None:
     making.add_argument("out", type=Path, help="folder of the corpus")
     making.add_argument("--teachers", type=Path, required=True, help="folder of aligner.py")
     making.add_argument("--hop", type=int, default=240, help="samples of a frame, at 24 kHz")
+    spelling.add_argument("texts", type=Path, help="spanish.csv: id|text")
+    spelling.add_argument("out", type=Path, help="the file for speak --spanish")
     given = parser.parse_args()
     if given.command == "status":
         status(given.root)
@@ -127,6 +133,9 @@ def main() -> None:
 
         clips, left_out = CorpusMaker(given.teachers, given.hop).make(given.spoken, given.out)
         print(f"{given.out}: {clips} clips, {len(left_out)} left out")
+    elif given.command == "letters":
+        made = (f"{line}\n" for line in lines(given.texts.read_text(encoding="utf-8")))
+        given.out.write_text("".join(made), encoding="utf-8")
     else:
         speak(given.root, given.teachers, given.weights, given.texts, given.engine, given.spanish)
 

@@ -7,7 +7,7 @@
     OUT/left_out.tsv        id and why it isn't there
     OUT/not_pitch.txt       ids whose ends no contour should learn from
 
-The aligner is the one of `../shared/teachers`, which reads English.
+The aligner is the one of `../shared/teachers`; it learns from whatever phones it is given.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from recipe.speech import store
+from recipe.speech import spanish, store
 from recipe.speech.endings import F0_RATE, VOICED_HZ
 from recipe.speech.notch import notch
+from recipe.speech.plan import SPANISH
 
 LEARN_FROM = 300  # clips, for the aligner
 ALIGNER_UP, ALIGNER_DOWN = 147, 160  # from 24,000 to 22,050 Hz
@@ -123,12 +124,15 @@ class CorpusMaker:
         segments, words = list[Any](), list[tuple[str, int, int]]()
         at_s, phones = 0.0, 0
         for one in row["sentences"]:
-            reading = self._misaki.read(one["letters"])
+            named = SimpleNamespace(words=[w for w, count in one["words"] for _ in range(count)])
+            if row["pool"] in SPANISH:
+                reading = spanish.read(one["letters"], named.words)
+            else:
+                reading = self._misaki.read(one["letters"])
             if not reading.phones:
                 raise ValueError("a sentence without a phoneme")
             frames = np.array(one["frames"])
             spoken = SimpleNamespace(frames=frames)
-            named = SimpleNamespace(words=[w for w, count in one["words"] for _ in range(count)])
             self._make._append(segments, self._make.teacher_segments(reading, spoken, at_s))
             words += self._make._words(named, reading, phones)
             phones += len(reading.phones)

@@ -51,7 +51,7 @@ def held_out(path: Path = HELD_OUT) -> frozenset[str]:
 
 
 def read_letters(path: Path) -> dict[str, Reading]:
-    """The readings of texts, by id, from what `scripts/teacher_letters` writes.
+    """The readings of texts, by id, from what `python -m recipe.speech letters` writes.
 
     Args:
         path: lines of id, letters and a JSON list of words, between tabs; a line a sentence.

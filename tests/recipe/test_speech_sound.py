@@ -123,3 +123,19 @@ def test_clips_become_an_aligned_corpus(tmp_path):
     assert sum(map(int, durations.split())) == round(1000 * len(waveform) / RATE)
     assert words.split(":")[0] == "wait"
     assert len(np.load(tmp_path / "corpus" / "f0" / f"{clip}.npy")) == len(waveform) // 240
+
+
+@pytest.mark.skipif(not TEACHERS.exists(), reason="needs ../shared/teachers")
+def test_spanish_clips_are_aligned_too(tmp_path):
+    loud, quiet = pulses(100, 1.0), np.zeros(2 * FRAME, np.float32)
+    for number in range(3):
+        said = Sentence("sˈi.", ("sí", "sí", "sí", ""), [2, 10, 10, 14, 2, 4],
+                        np.r_[quiet, loud, quiet], np.full(84, 100.0, np.float32))  # fmt: skip
+        write_clip(tmp_path / "voice", Text(f"ES000{number}", "Sí.", "spanish"), [said], "t")
+    clips, left_out = CorpusMaker(TEACHERS, 240).make(tmp_path / "voice", tmp_path / "corpus")
+    assert (clips, left_out) == (3, {})
+    with lzma.open(tmp_path / "corpus" / "alignments.tsv.xz", "rt") as table:
+        _, line, *_ = table
+    _, phonemes, _, words = line.rstrip("\n").split("\t")
+    assert [phone for phone in phonemes.split() if phone != "sil"] == ["S", "I1"]
+    assert words.split(":")[0] == "sí"

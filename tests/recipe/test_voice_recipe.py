@@ -15,8 +15,11 @@ from recipe.stages import Recipe, Stage, jobs, read_recipe
 from tests.recipe.hums import write_hums
 
 ROOT = Path(__file__).resolve().parents[2]
-VOICES = ("af_heart", "am_michael")
-SPOKEN = ("kokoro", "hibari", "whisper", "speech", "corpus")  # need the teachers
+VOICES = ("af_heart", "am_michael", "ef_dora")
+SPANISH = (
+    "1|¿Vienes mañana?", "2|Llego a las tres.", "3|¿Tienes hambre?", "4|Ya está todo listo.",
+)  # fmt: skip
+SPOKEN = ("kokoro", "hibari", "whisper", "letters", "speech", "corpus")  # need the teachers
 FEW = {
     # until clips last long enough to be judged
     "acoustics": "--set updates=60 --set acoustic_batch=2 --set timing_batch=2 --set warmup=5",
@@ -30,10 +33,10 @@ FEW = {
 
 
 def small(recipe: Recipe) -> Recipe:
-    """Two voices of Kokoro, without the stages that need the teachers."""
+    """Three voices of Kokoro, without the stages that need the teachers."""
     names = {"lj", *(voice.rpartition("_")[2] for voice in VOICES)}
     shares = {
-        table: {name: 1 / 3 for name in shares if name.removeprefix("pitch-") in names}
+        table: {name: 1 / 4 for name in shares if name.removeprefix("pitch-") in names}
         for table, shares in recipe.shares.items()
     }
     stages = [_small(stage, names) for stage in recipe.stages if stage.name not in SPOKEN]
@@ -47,7 +50,9 @@ def _small(stage: Stage, names: set[str]) -> Stage:
     command = " ".join(word for at, word in enumerate(words) if at not in gone)
     command = command.replace("--whisper {work}/weights/tiny.en", "")
     needs = tuple(need for need in stage.needs if need not in SPOKEN)
-    return replace(stage, command=command, needs=needs, each=VOICES if stage.each else ())
+    return replace(
+        stage, command=command, needs=needs, each=tuple(v for v in VOICES if v in stage.each)
+    )
 
 
 @pytest.mark.full
@@ -62,12 +67,16 @@ def test_the_recipe_of_the_voices_makes_a_bundle(
         resample(hum, corpus)
         shutil.copy(hum / "alignments.tsv.xz", corpus)
         (corpus / "not_pitch.txt").write_text("")
-    places = {"work": work, "recordings": hum, "bundle": tmp_path / "bundle"}
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "spanish.csv").write_text("\n".join(SPANISH * 30) + "\n")
+    places = {"work": work, "recordings": hum, "bundle": tmp_path / "bundle", "texts": texts}
     recipe = read_recipe(ROOT / "recipe/voice.toml", {k: str(v) for k, v in places.items()})
     runner = Runner(work, jobs(small(recipe)), print)
     assert runner.run(2)
     assert not runner.waiting()
     bundle = Bundle.load(tmp_path / "bundle")
     assert bundle.manifest.sample_rate_hz == 24_000
-    assert set(bundle.manifest.voices) == {"heart", "lj", "michael"}
+    assert set(bundle.manifest.voices) == {"heart", "lj", "michael", "dora"}
+    assert bundle.manifest.voice_languages == {"dora": "es-419"}
     assert sum(core_hours(runner.attempts()).values()) > 0

@@ -209,6 +209,23 @@ def test_a_voice_that_lags_is_asked_more(texts: Path) -> None:
     assert of_a[False] == pytest.approx(0.5, abs=0.08)
 
 
+def test_voices_are_asked_in_their_language(texts: Path, tmp_path: Path) -> None:
+    path = tmp_path / "es.csv"
+    lines = [f"ES{n}|¿Vienes el {n} de mayo?\nET{n}|Llego mañana a las {n}." for n in range(1, 13)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    english = read_ending_prompts([texts])
+    prompts = [*english, *read_ending_prompts([path], language="es", first=len(english))]
+    assert len({prompt.prompt.number for prompt in prompts}) == len(prompts)
+    languages = {"dora": "es-419", "sabine": "de-DE"}
+    voices = ["lj", "dora", "sabine"]
+    asked = EndingPrompts(prompts, voices, 0, languages)
+    drawn = asked.draw(0, 60, dict.fromkeys(voices, 1.0))
+    spoken = {(prompt.prompt.voice, prompt.language) for prompt in drawn}
+    assert spoken == {("lj", "en-US"), ("dora", "es-419")}
+    held_out = {prompt.language for prompt in asked.validation(2)}
+    assert held_out <= {"en-US", "es-419"}
+
+
 def test_texts_without_questions_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("A1|Where did she go?\n", encoding="utf-8")
