@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+from zlib import crc32
 
 from dlpo.bundle.voice_json import (
     EXPORT_AGAIN,
@@ -185,6 +186,8 @@ class Manifest:
     """Voice -> standard deviation of its pulses' places, in periods; an absent one has none."""
     voice_languages: dict[str, str] = field(default_factory=dict)
     """Name of each of `voices` -> its language; {} where all speak `language`."""
+    own_pitch_noise: bool = False
+    """Whether each voice draws its pitch from noise of its own, so that no two share a tune."""
     requires: tuple[str, ...] = ()
     """Features that a reader must know, or else refuse the bundle; docs/bundle.md lists them."""
     files: dict[str, FileInfo] = field(default_factory=dict)
@@ -243,8 +246,21 @@ class Manifest:
         """The language of one of the voices; of a mix, that of its largest share."""
         if not self.voice_languages or not self.mixes(voice):
             return self.language
+        return self.voice_languages[self._most_of(voice)]
+
+    @property
+    def pitch_key(self) -> tuple[int, ...]:
+        """What keys the noise of the pitch beside seed and sentence: the voice's name, or that of
+        a mix's largest share, as CRC-32; nothing in a bundle whose voices share that noise."""
+        if not self.own_pitch_noise:
+            return ()
+        name = self._most_of(self.voice) if self.mixes(self.voice) else self.voice
+        return (crc32(name.encode()),)
+
+    def _most_of(self, voice: str) -> str:
+        """The voice with the largest share of a mix, the first of several."""
         name, _ = max(_SHARE.findall(voice), key=lambda part: float(part[1] or 1))
-        return self.voice_languages[name]
+        return str(name)
 
     def speaks(self, language: str) -> bool:
         """Whether the voice speaks a language: BCP 47, such as "en-US" or "en"; "" matches any.
@@ -326,6 +342,8 @@ class Manifest:
             del values["jitter"]
         if not self.voice_languages:  # as before there were several languages
             del values["voice_languages"]
+        if not self.own_pitch_noise:  # as in bundles of 1.0
+            del values["own_pitch_noise"]
         return seal(values)
 
     @classmethod

@@ -267,7 +267,8 @@ def _manifest(
     voices = tuple(_voices(model, options))
     names = voices or (options.voice,)
     spoken = _languages(model, options, checkpoint.provenance, names)
-    requires = [ENCODER_NOISE] if EncoderGraph(model).draws_pitch else []
+    draws_pitch = EncoderGraph(model).draws_pitch
+    requires = [ENCODER_NOISE] if draws_pitch else []
     return Manifest(
         voice=voices[0] if voices else options.voice,
         voices=voices,
@@ -286,6 +287,7 @@ def _manifest(
         checkpoint=CheckpointInfo(checkpoint.sha256, provenance.commit, provenance.updates),
         gain=options.gain,
         jitter=dict(options.jitter),
+        own_pitch_noise=draws_pitch,
         dictionary=dict(options.dictionary),
         prosody=ProsodyInfo() if model.uses_source else ProsodyInfo(pitch_semitones=(0.0, 0.0)),
         uses_source=model.uses_source,

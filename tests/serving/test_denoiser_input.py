@@ -201,6 +201,21 @@ def test_each_sentence_draws_its_own_pitch_and_the_same_again(embedded_fp32: Bun
     assert not np.array_equal(first, second)
 
 
+def test_voices_have_tunes_of_their_own_where_the_bundle_says_so(embedded_fp32: Bundle) -> None:
+    shared = embedded_fp32.manifest
+    own = replace(shared, own_pitch_noise=True)
+    drawn = {
+        (name, who): pitch_noise(of.with_voice(who), 5, seed=3, index=0)
+        for name, of in (("shared", shared), ("own", own))
+        for who in ("lj", "heart", "lj*0.3+heart*0.7")
+    }
+    of_lj, of_heart, of_mix = (drawn["own", who] for who in ("lj", "heart", "lj*0.3+heart*0.7"))
+    assert np.array_equal(drawn["shared", "lj"], drawn["shared", "heart"])  # as in 1.0
+    assert not np.array_equal(of_lj, of_heart)
+    assert not np.array_equal(of_lj, drawn["shared", "lj"])
+    assert np.array_equal(of_mix, of_heart)  # the largest share
+
+
 def rough(jitter: float = 0.02) -> HarmonicSource:
     return HarmonicSource(PUBLISHED_GRID, PulseJitter(jitter, np.random.default_rng([1, 2])))
 

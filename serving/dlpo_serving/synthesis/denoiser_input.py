@@ -208,7 +208,7 @@ def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floa
     """
     if manifest.pitch_points is None:
         return None
-    generator = np.random.default_rng([seed, index, PITCH])
+    generator = np.random.default_rng([seed, index, PITCH, *manifest.pitch_key])
     drawn = generator.standard_normal((1, symbols, manifest.pitch_points), np.float32)
     return np.ascontiguousarray(drawn.swapaxes(1, 2))
 
