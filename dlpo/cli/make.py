@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from dlpo.cli.demo import OUT as DEMO_OUT
 from dlpo.cli.demo import check_only_demo, run_demo
@@ -24,21 +21,18 @@ from dlpo.cli.options import (
     Settings,
     Utmos,
     Weights,
+    parse_data,
     parse_settings,
     progress,
     run_shown,
 )
-from dlpo.cli.pitch import ENDINGS, PITCH, ending_prompts, endings_tuner, pairs_tuner
-from dlpo.cli.probe import probed, probed_endings
-from dlpo.errors import InputError, UsageError, needs
+from dlpo.cli.tuning import report_tuning, show_probe
+from dlpo.errors import UsageError, needs
 from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from dlpo.checkpoint import Provenance
-    from dlpo.rl.tuner import Tuner
-    from dlpo.training.run import TrainingRun
 
 Data = Annotated[
     list[str],
@@ -202,7 +196,11 @@ def train(
     instance, sizes a model that starts from scratch. On several GPUs, run:
     accelerate launch "$(command -v dlpo)" train ...
     """
-    run = _trainer(model, data, out, init or [], parse_settings(settings or []))
+    with needs("train"):
+        from dlpo.training.launch import open_training
+
+    given = parse_settings(settings or [])
+    run = open_training(model, parse_data(data), out, init or [], given)
     typer.echo(run_shown(run, "loss"))
 
 
@@ -225,66 +223,6 @@ def import_checkpoint(
 
     config = import_wavegrad2(file, out)
     typer.echo(f"{out}: {layout} {config.model}")
-
-
-def _trainer(
-    model: str, data: list[str], out: Path, inits: list[Path], values: dict[str, Any]
-) -> TrainingRun:
-    """The run that a command line asks for."""
-    from dlpo.config.models import ContourConfig, SpectralConfig
-    from dlpo.config.strict import from_dict, to_dict
-    from dlpo.config.training import (
-        BASE_TRAINING,
-        LARGE_TRAINING,
-        MINI_TRAINING,
-        ContourTraining,
-        SpectralTraining,
-        WaveGrad2Training,
-    )
-
-    with needs("train"):
-        from dlpo.model.build import CONFIGS, model_config
-        from dlpo.training.contour_trainer import ContourTrainer
-        from dlpo.training.spectral_trainer import SpectralTrainer
-        from dlpo.training.wavegrad_trainer import WaveGradTrainer
-
-    paths, shares = _corpora(data)
-    named = [key for key in values if key.startswith("model.") and key != "model.model"]
-    sizes = {key[6:]: values.pop(key) for key in named}
-    if sizes and inits:
-        given = ", ".join(named)
-        raise InputError(f"--set {given}: the model is that of --init; only a new one has a choice")
-    if model == "contour":
-        if len(inits) != 1:
-            raise InputError("contour needs exactly one checkpoint; give it with --init")
-        contour = from_dict(ContourTraining, values)
-        return ContourTrainer(ContourConfig(), contour, paths, shares, out, inits[0])
-    config = model_config(to_dict(CONFIGS[model]) | sizes)
-    if isinstance(config, SpectralConfig):
-        training = from_dict(SpectralTraining, values)
-        return SpectralTrainer(config, training, paths, shares, out, inits)
-    if len(paths) > 1 or len(inits) > 1:
-        raise InputError(
-            f"{model} takes one --data and at most one --init; got {len(paths)} and {len(inits)}"
-        )
-    usual = {"mini": MINI_TRAINING, "base": BASE_TRAINING, "large": LARGE_TRAINING}[model]
-    published = from_dict(WaveGrad2Training, to_dict(usual) | values)
-    return WaveGradTrainer(config, published, paths[0], out, inits[0] if inits else None)
-
-
-def _corpora(data: list[str]) -> tuple[list[Path], list[float]]:
-    """The directories and shares of `--data`."""
-    paths, shares = [], []
-    for given in data:
-        name, _, share = given.partition("=")
-        if not Path(name).is_dir():
-            raise InputError(f"--data: {name}: no such directory; make it with `dlpo prepare`")
-        try:
-            shares.append(float(share or 1))
-        except ValueError as error:
-            raise InputError(f"--data {given}: expected DIR or DIR=NUMBER") from error
-        paths.append(Path(name))
-    return paths, shares
 
 
 def schedule(
@@ -443,96 +381,25 @@ def tune(
         check_only_demo(context)
         run_demo(out or DEMO_OUT)
         return
-    missing = {"CHECKPOINT": checkpoint, "--data": data, "--out": out}
     if checkpoint is None or not data or out is None:
+        missing = {"CHECKPOINT": checkpoint, "--data": data, "--out": out}
         absent = ", ".join(name for name, value in missing.items() if not value)
         raise UsageError(f"{absent}: missing; only --demo does without")
     with needs("train"):
-        from dlpo.checkpoint import load_checkpoint
-        from dlpo.config.strict import from_dict
-        from dlpo.config.training import TuningConfig
-        from dlpo.data.dataset import Corpora
-        from dlpo.data.preferences import read_pairs
-        from dlpo.noise_schedule import named_schedule
-        from dlpo.rl.methods import Plan, explores_noise
-        from dlpo.rl.objective import Objective
-        from dlpo.rl.preferences import pairs_sha256
-        from dlpo.rl.reward_models import RewardSources, load_reward_models, parse_weights
-        from dlpo.rl.tuner import Tuner
+        from dlpo.rl.launch import TuningOrder, open_tuning
+        from dlpo.rl.reward_models import RewardSources
 
-    weighed = {"alpha": alpha, "beta": beta}
-    given = {name: weight for name, weight in weighed.items() if weight is not None}
-    changed = parse_settings(settings or [])
-    files = texts or []
-    if reward == ENDINGS and probe:
-        base = load_checkpoint(checkpoint)
-        chain, prompts = chain_of(base.provenance), ending_prompts(files, without)
-        data_of_probe = Corpora(*_corpora(data))
-        probed_endings(base, data_of_probe, named_schedule(*chain), prompts, whisper)
-        return
-    if reward == ENDINGS:
-        run = endings_tuner(checkpoint, _corpora(data), files, without, out, method, given, changed)
-        typer.echo(run_shown(run, "reward"))
-        return
-    if changed.get("part") == PITCH:
-        del changed["part"]
-        learner = pairs_tuner(checkpoint, _corpora(data), pairs, out, method, beta, changed)
-        typer.echo(run_shown(learner, "preference"))
-        return
-    options = {"method": method, "explore": explore, "guide": guide} | given
-    own = {field.name for field in fields(Objective)} - options.keys()
-    of_method = {key: changed.pop(key) for key in own & changed.keys()}
-    own_chain = chain_of(load_checkpoint(checkpoint).provenance)
-    preferences = [] if pairs is None else read_pairs(pairs)
-    objective = from_dict(Objective, of_method | options)
-    usual_steps = max(own_chain[1], 2 if explores_noise(objective) else 1)
-    plan = Plan(
-        objective,
-        parse_weights(reward),
-        own_chain[0] if schedule is None else schedule,
-        usual_steps if steps is None else steps,
-        own_chain[2] if eta is None else eta,
-        None if pairs is None else pairs_sha256(pairs, preferences),
-    )
-    config = from_dict(TuningConfig, {"guard": guard == "on"} | changed)
-    sources = RewardSources(weights, utmos, whisper)
-    corpora = Corpora(*_corpora(data))
-    models = load_reward_models(corpora, plan, config, sources)
+    order = TuningOrder(
+        checkpoint=checkpoint, data=parse_data(data), out=out, method=method, explore=explore,
+        guide=guide, reward=reward, alpha=alpha, beta=beta, steps=steps, schedule=schedule, eta=eta,
+        pairs=pairs, texts=texts or [], without=without, guard=guard == "on",
+        sources=RewardSources(weights, utmos, whisper), settings=parse_settings(settings or []),
+    )  # fmt: skip
     if probe:
-        probed(load_checkpoint(checkpoint).model, corpora, plan.chain, models)
+        show_probe(order)
         return
-    tuner = Tuner(checkpoint, corpora, out, plan, config, models, preferences)
-    best = run_shown(tuner, "reward", "kl_of_update")
-    if tuner.accelerator.is_main_process:
-        _report(tuner)
+    run = open_tuning(order)
+    best = run_shown(run, "reward", "kl_of_update", "preference")
+    if run.accelerator.is_main_process:
+        report_tuning(run)
         typer.echo(best)
-
-
-def chain_of(provenance: Provenance) -> tuple[str, int, float]:
-    """Schedule, steps and eta that a checkpoint was tuned for, else those of the embedded voice."""
-    if chain := provenance.chain:
-        return chain
-    import dlpo
-    from dlpo.bundle import Bundle
-
-    manifest = Bundle.load(Path(dlpo.__file__).parent / "voices" / "lj").manifest
-    return manifest.noise_schedule.name, manifest.steps, manifest.noise_schedule.eta
-
-
-def _report(tuner: Tuner) -> None:
-    """Show the outcome on stderr: why it stopped, figures before and after, seconds by stage."""
-    if tuner.stopped is not None:
-        typer.echo(f"the guard stopped the run at update {tuner.update}: {tuner.stopped}", err=True)
-    if tuner.best is None or tuner.baseline is None or tuner.last is None:
-        typer.echo("no measurement was within the guard's limits, so there is no best", err=True)
-        return
-    before = tuner.baseline.figures()
-    best = tuner.best["figures"]
-    last = tuner.last.figures()
-    table = Table("", "untuned", f"best, update {tuner.best['update']}", f"update {tuner.update}")
-    for name in before:
-        table.add_row(name, *(f"{panel[name]:.4f}" for panel in (before, best, last)))
-    Console(stderr=True).print(table)
-    spent = tuner.cost()["seconds_per_update"].items()
-    each = ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent)
-    typer.echo(f"seconds per update: {each}", err=True)

@@ -166,9 +166,8 @@ def _exported(
     checkpoint: Path, bundle: Path, provenance: Provenance, name: str, speakers: Sequence[str]
 ) -> Path:
     """The bundle, whose first voice is the new one."""
-    from dlpo.cli.make import chain_of
-
     with needs("export"):
+        from dlpo.rl.launch import chain_of
         from dlpo_export.options import ExportOptions
         from dlpo_export.pipeline import export_bundle
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlpo.errors import needs
+from dlpo.errors import InputError, needs
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -186,6 +186,26 @@ def run_shown(run: TrainingRun, *shown: str) -> Path:
         typer.echo(f"stopped at update {run.update}; run the same command to resume", err=True)
         raise typer.Exit(128 + run.stop_signal)
     return checkpoint
+
+
+def parse_data(data: Sequence[str]) -> dict[Path, float]:
+    """``["data/lj=2", "data/heart"]`` -> {Path("data/lj"): 2.0, Path("data/heart"): 1.0}.
+
+    Raises:
+        InputError: a directory is missing or given twice, or its share is not a number.
+    """
+    shares: dict[Path, float] = {}
+    for given in data:
+        name, _, share = given.partition("=")
+        if not Path(name).is_dir():
+            raise InputError(f"--data: {name}: no such directory; make it with `dlpo prepare`")
+        if Path(name) in shares:
+            raise InputError(f"--data: {name}: given twice; give it once, with its share")
+        try:
+            shares[Path(name)] = float(share or 1)
+        except ValueError as error:
+            raise InputError(f"--data {given}: expected DIR or DIR=NUMBER") from error
+    return shares
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
