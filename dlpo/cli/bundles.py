@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -111,66 +112,74 @@ def export(
 
     --precision and the TensorRT options also take a bundle, so a GPU machine needs no checkpoint.
     """
-    wanted: Any
-    options: Any
-    checkpoint = Path(source)
-    if (checkpoint / "checkpoint.json").exists():
-        if out is None:
-            raise typer.BadParameter("--out is required", param_hint="--out")
+    if out is None and (tensorrt or is_checkpoint(source)):
+        raise typer.BadParameter("--out is required", param_hint="--out")
+    made = out or Path()  # of which nothing is made without --out
+    if is_checkpoint(source):
+        first = voice[0] if voice else "lj"
         with needs("export"):
             from dlpo.checkpoint import load_checkpoint
             from dlpo_export.options import ExportOptions, usual_precisions
             from dlpo_export.pipeline import export_bundle
 
-            config = load_checkpoint(checkpoint).config
-            wanted = tuple(precision or usual_precisions(config))  # ExportOptions checks them
+            config = load_checkpoint(Path(source)).config
+            wanted: Any = tuple(precision or usual_precisions(config))  # ExportOptions checks them
             options = ExportOptions(
-                steps=tuple(steps or _STEPS),
-                default_steps=default_steps,
-                schedule=schedule,
-                eta=eta,
-                precisions=wanted,
-                weight_bits=weight_bits,
-                opset=opset,
-                voice=voice[0] if voice else "lj",
-                voices=_voices(config, voice),
-                languages=_languages(language, voice[0] if voice else "lj"),
-                jitter=_jitter(jitter),
-                gain=gain,
-                dictionary=read_dictionary(dictionary) or {},
-            )
-            export_bundle(checkpoint, out, options)
-        typer.echo(out)
-        bundle = Bundle.load(out)
+                steps=tuple(steps or _STEPS), default_steps=default_steps, schedule=schedule,
+                eta=eta, precisions=wanted, weight_bits=weight_bits, opset=opset, voice=first,
+                voices=_voices(config, voice), languages=_languages(language, first),
+                jitter=_jitter(jitter), gain=gain, dictionary=read_dictionary(dictionary) or {},
+            )  # fmt: skip
+            export_bundle(Path(source), made, options)
+            bundle = Bundle.load(made)
+        typer.echo(made)
     else:
-        if checkpoint.is_dir() and not (checkpoint / MANIFEST).exists():
-            raise InputError(
-                f"{source} is neither a checkpoint (no checkpoint.json) nor a bundle (no"
-                f" {MANIFEST}); give a directory from `dlpo train` or `dlpo export`"
-            )
-        bundle = Bundle.load(find_voice(source))
-        if not (tensorrt or check_tensorrt):
-            raise typer.BadParameter(
-                f"{source} is a bundle already; give --tensorrt or --check-tensorrt",
-                param_hint="SOURCE",
-            )
-    if tensorrt and out is None:
-        raise typer.BadParameter("--out is required", param_hint="--out")
+        bundle = _bundle_for_plans(source, tensorrt or check_tensorrt)
+    if tensorrt:
+        given = {"steps": steps, "precisions": precision, "frames": frames, "batch": batch}
+        _build_plans(bundle, made, given)
+    if check_tensorrt:
+        _check_tensorrt(bundle)
+
+
+def is_checkpoint(source: str) -> bool:
+    return (Path(source) / "checkpoint.json").exists()
+
+
+def _bundle_for_plans(source: str, has_use: bool) -> Bundle:
+    """The bundle of `dlpo export BUNDLE`, of which only TensorRT makes something."""
+    path = Path(source)
+    if path.is_dir() and not (path / MANIFEST).exists():
+        raise InputError(
+            f"{source} is neither a checkpoint (no checkpoint.json) nor a bundle (no"
+            f" {MANIFEST}); give a directory from `dlpo train` or `dlpo export`"
+        )
+    bundle = Bundle.load(find_voice(source))
+    if not has_use:
+        raise typer.BadParameter(
+            f"{source} is a bundle already; give --tensorrt or --check-tensorrt",
+            param_hint="SOURCE",
+        )
+    return bundle
+
+
+def _build_plans(bundle: Bundle, out: Path, given: Mapping[str, Sequence[Any] | None]) -> None:
     with needs("export"):
-        if tensorrt and out is not None:
-            from dlpo_export.tensorrt.options import TensorrtOptions
-            from dlpo_export.tensorrt.plans import add_plans
+        from dlpo_export.tensorrt.options import TensorrtOptions
+        from dlpo_export.tensorrt.plans import add_plans
 
-            given = {"steps": steps, "precisions": precision, "frames": frames, "batch": batch}
-            options = {name: tuple(values) for name, values in given.items() if values}
-            add_plans(bundle, out, TensorrtOptions(**options))  # which checks them
-            typer.echo(out)
-        if check_tensorrt:
-            from dlpo_export.tensorrt.check import check_tensorrt as check
-            from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
+    options: dict[str, Any] = {name: tuple(values) for name, values in given.items() if values}
+    add_plans(bundle, out, TensorrtOptions(**options))  # which checks them
+    typer.echo(out)
 
-            if not check(bundle, TensorrtEngine, typer.echo):
-                raise typer.Exit(1)
+
+def _check_tensorrt(bundle: Bundle) -> None:
+    with needs("export"):
+        from dlpo_export.tensorrt.check import check_tensorrt as check
+        from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
+
+    if not check(bundle, TensorrtEngine, typer.echo):
+        raise typer.Exit(1)
 
 
 def _voices(config: Any, wanted: list[str]) -> dict[str, str]:
