@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -41,7 +42,7 @@ def _no_slow_judges(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(slow_checkpoint: Path, wordy_dataset: Path, tmp_path: Path) -> Any:
+def run(slow_checkpoint: Path, wordy_dataset: Path, tmp_path: Path) -> Callable[..., Result]:
     def run(*options: str | Path, checkpoint: Path = slow_checkpoint) -> Result:
         words = ["tune", checkpoint, "--data", wordy_dataset, "--out", tmp_path / "run"]
         words += [word for setting in SHORT for word in ("--set", setting)]
@@ -52,7 +53,9 @@ def run(slow_checkpoint: Path, wordy_dataset: Path, tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def described(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def described(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any]]:
     """Options -> run.json of a run that is opened and ends before its first update."""
 
     class EndedError(Exception):
@@ -69,7 +72,9 @@ def described(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return described
 
 
-def test_it_prints_the_best_checkpoint_and_a_table(run: Any, tmp_path: Path) -> None:
+def test_it_prints_the_best_checkpoint_and_a_table(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     result = run()
     assert result.exit_code == 0, result.stderr
     best = Path(result.stdout.strip())
@@ -79,7 +84,7 @@ def test_it_prints_the_best_checkpoint_and_a_table(run: Any, tmp_path: Path) -> 
         assert shown in result.stderr
 
 
-def test_every_option_reaches_the_run(described: Any) -> None:
+def test_every_option_reaches_the_run(described: Callable[..., dict[str, Any]]) -> None:
     found = described(
         "--method", "dlpo", "--alpha", "2", "--beta", "0.5", "--guide", "both", "--steps", "10",
         "--schedule", "cosine", "--eta", "1", "--guard", "off", "--set", "clip_range=1e-4",
@@ -94,7 +99,7 @@ def test_every_option_reaches_the_run(described: Any) -> None:
 
 
 def test_chain_comes_from_checkpoint_or_embedded_voice(
-    described: Any, slow_checkpoint: Path, tmp_path: Path
+    described: Callable[..., dict[str, Any]], slow_checkpoint: Path, tmp_path: Path
 ) -> None:
     found = described()
     assert (found["steps"], found["schedule"], found["eta"]) == (2, "cosine:1.25", 0.7)
@@ -108,7 +113,7 @@ def test_chain_comes_from_checkpoint_or_embedded_voice(
 
 
 def test_an_interrupted_run_is_resumed_by_the_same_command_alone(
-    run: Any, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_update = Tuner._one_update
 
@@ -127,7 +132,7 @@ def test_an_interrupted_run_is_resumed_by_the_same_command_alone(
     assert run().exit_code == 0
 
 
-def test_the_guard_names_the_limit_that_was_passed(run: Any) -> None:
+def test_the_guard_names_the_limit_that_was_passed(run: Callable[..., Result]) -> None:
     result = run("--set", "kl_limit=1e-12", "--set", "validate_every=1")
     assert result.exit_code == 0
     assert "the guard stopped the run at update" in result.stderr
@@ -150,7 +155,7 @@ def test_the_guard_names_the_limit_that_was_passed(run: Any) -> None:
     ],
 )
 def test_wrong_options_are_explained(
-    options: tuple[str, ...], code: int, message: str, run: Any
+    options: tuple[str, ...], code: int, message: str, run: Callable[..., Result]
 ) -> None:
     result = run(*options)
     assert result.exit_code == code
@@ -173,7 +178,7 @@ def pairs(slow_checkpoint: Path, tmp_path: Path) -> Path:
 
 
 def test_a_run_on_pairs_names_them_and_resumes_with_no_others(
-    run: Any, pairs: Path, tmp_path: Path
+    run: Callable[..., Result], pairs: Path, tmp_path: Path
 ) -> None:
     result = run("--method", "dpo", "--pairs", pairs)
     assert result.exit_code == 0, result.stderr

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -31,7 +31,7 @@ def texts(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tune(drawing_checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> Any:
+def tune(drawing_checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> Callable[..., Result]:
     def tune(*options: str | Path) -> Result:
         words = ["tune", drawing_checkpoint, "--data", tiny_dataset, "--out", tmp_path / "run"]
         words += [word for setting in SHORT for word in ("--set", setting)]
@@ -42,7 +42,7 @@ def tune(drawing_checkpoint: Path, tiny_dataset: Path, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize(("method", "named"), [("dlpo", "dlpo"), ("direct", "direct")])
 def test_a_run_prints_its_checkpoint(
-    method: str, named: str, tune: Any, texts: Path, tmp_path: Path
+    method: str, named: str, tune: Callable[..., Result], texts: Path, tmp_path: Path
 ) -> None:
     result = tune("--reward", "endings", "--texts", texts, "--method", method, "--beta", "0.5")
     assert result.exit_code == 0, result.output
@@ -53,7 +53,7 @@ def test_a_run_prints_its_checkpoint(
     assert objective["beta"] == 0.5
 
 
-def test_ids_can_be_left_out(tune: Any, texts: Path, tmp_path: Path) -> None:
+def test_ids_can_be_left_out(tune: Callable[..., Result], texts: Path, tmp_path: Path) -> None:
     ids = [line.partition("|")[0] for line in texts.read_text().splitlines()]
     (tmp_path / "without.txt").write_text("\n".join(name for name in ids if name != "T002"))
     result = tune("--reward", "endings", "--texts", texts, "--without", tmp_path / "without.txt")
@@ -69,7 +69,7 @@ def test_ids_can_be_left_out(tune: Any, texts: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_missing_is_explained(
-    options: tuple[str, ...], explained: str, tune: Any, texts: Path
+    options: tuple[str, ...], explained: str, tune: Callable[..., Result], texts: Path
 ) -> None:
     given = ("--texts", texts) if options else ()
     result = tune("--reward", "endings", *given, *options)
@@ -77,14 +77,16 @@ def test_what_is_missing_is_explained(
     assert explained in result.output.replace("\n", " ")
 
 
-def test_a_probe_needs_recordings_to_compare(tune: Any, texts: Path, tmp_path: Path) -> None:
+def test_a_probe_needs_recordings_to_compare(
+    tune: Callable[..., Result], texts: Path, tmp_path: Path
+) -> None:
     result = tune("--reward", "endings", "--texts", texts, "--probe")
     assert result.exit_code == 1
     assert "1 validation recordings; expected two or more" in result.output.replace("\n", " ")
     assert not (tmp_path / "run").exists()
 
 
-def test_pitch_learns_from_pairs_alone(tune: Any) -> None:
+def test_pitch_learns_from_pairs_alone(tune: Callable[..., Result]) -> None:
     result = tune("--set", "part=pitch")
     assert result.exit_code == 1
     assert "give --method dpo --pairs FILE" in result.output.replace("\n", " ")

@@ -15,6 +15,7 @@ from dlpo_export.tensorrt.check import check_tensorrt, sample_of
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
+from tests.nvidia.nvidia_fake import FakeNvidia
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def check(bundle: Bundle, engine: Any = TensorrtEngine) -> tuple[bool, dict[str,
     return passed, {finding.subject: finding for finding in found}
 
 
-def test_machine_where_all_works_passes(nvidia: Any, voice: Bundle) -> None:
+def test_machine_where_all_works_passes(nvidia: FakeNvidia, voice: Bundle) -> None:
     passed, found = check(voice)
 
     assert passed
@@ -67,7 +68,7 @@ def test_machine_without_anything_fails_with_what_to_do(
 
 @pytest.mark.parametrize("factor", [1.01, np.nan])
 def test_engine_that_computes_something_else_fails_the_check(
-    nvidia: Any, voice: Bundle, factor: float
+    nvidia: FakeNvidia, voice: Bundle, factor: float
 ) -> None:
     class Wrong(TensorrtEngine):
         def denoise(self, *arguments: Any) -> Any:

@@ -12,6 +12,7 @@ from dlpo.bundle import Bundle, GraphInfo
 from dlpo.errors import BundleError, DlpoError, EngineError, InputError
 from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans, planned_work
+from tests.nvidia.nvidia_fake import FakeNvidia
 from tests.toys import plan_info
 
 SMALL = TensorrtOptions(steps=(1,), precisions=("fp32",), frames=(24, 48), batch=(1, 2))
@@ -23,7 +24,7 @@ def voice(embedded_fp32: Bundle) -> Bundle:
 
 
 def test_bundle_gets_plans_named_by_gpu_version_and_precision(
-    nvidia: Any, voice: Bundle, tmp_path: Path
+    nvidia: FakeNvidia, voice: Bundle, tmp_path: Path
 ) -> None:
     out = add_plans(voice, tmp_path / "voice", SMALL)
 
@@ -40,7 +41,7 @@ def test_bundle_gets_plans_named_by_gpu_version_and_precision(
 
 
 def test_timings_are_kept_beside_the_bundle_and_used_again(
-    nvidia: Any, voice: Bundle, tmp_path: Path
+    nvidia: FakeNvidia, voice: Bundle, tmp_path: Path
 ) -> None:
     add_plans(voice, tmp_path / "first", SMALL)
     add_plans(voice, tmp_path / "second", SMALL)
@@ -51,7 +52,7 @@ def test_timings_are_kept_beside_the_bundle_and_used_again(
 
 
 def test_only_plans_of_this_machine_are_replaced(
-    nvidia: Any, voice: Bundle, tmp_path: Path
+    nvidia: FakeNvidia, voice: Bundle, tmp_path: Path
 ) -> None:
     first = Bundle.load(add_plans(voice, tmp_path / "voice", SMALL))
     nvidia.device.name = b"NVIDIA L4"
@@ -111,7 +112,7 @@ def test_options_that_cant_be_are_refused(values: dict[str, Any], match: str) ->
         replace(SMALL, **values)
 
 
-def test_parser_errors_name_their_nodes(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
+def test_parser_errors_name_their_nodes(nvidia: FakeNvidia, voice: Bundle, tmp_path: Path) -> None:
     nvidia.faults.parser = [("conv1d_7", "Conv", "no such kernel"), ("", "Resize", "no such mode")]
 
     match = r"(?s)TensorRT refuses it:.*conv1d_7 \(Conv\): no such kernel.*graph \(Resize\)"
@@ -119,7 +120,9 @@ def test_parser_errors_name_their_nodes(nvidia: Any, voice: Bundle, tmp_path: Pa
     assert nvidia.faults.settings == []  # before the first build
 
 
-def test_out_of_memory_says_what_to_lower(nvidia: Any, voice: Bundle, tmp_path: Path) -> None:
+def test_out_of_memory_says_what_to_lower(
+    nvidia: FakeNvidia, voice: Bundle, tmp_path: Path
+) -> None:
     nvidia.faults.build = "Requested amount of GPU memory (9 bytes): out of memory"
 
     match = r"memory ran out: free it, or lower the workspace \(2048 MiB\), the largest frames"

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any
 
 import pytest
 
 from dlpo.errors import EngineError
 from dlpo.nvidia import call, find_gpu, load_tensorrt
+from tests.nvidia.nvidia_fake import FakeNvidia
 
 
-def test_machine_without_a_driver_is_an_error(nvidia: Any) -> None:
+def test_machine_without_a_driver_is_an_error(nvidia: FakeNvidia) -> None:
     nvidia.device.count = 0
 
     with pytest.raises(EngineError, match=r"InsufficientDriver.*run this on a machine with a GPU"):
         find_gpu()
 
 
-def test_failed_call_names_function_and_status(nvidia: Any) -> None:
+def test_failed_call_names_function_and_status(nvidia: FakeNvidia) -> None:
     with pytest.raises(
         EngineError, match=r"cudaMalloc: .*cudaErrorMemoryAllocation\); free GPU memory"
     ):

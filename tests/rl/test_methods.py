@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
     tiny_checkpoint: Path,
     rollout: Rollout,
     rewards: Tensor,
-    learner: Any,
+    learner: Callable[..., Method[Any]],
 ) -> None:
     reference = ChainPolicy(load_checkpoint(tiny_checkpoint).model, policy.schedule)
     method = learner(Objective(name, matching_kl=0.1), reference)
@@ -105,7 +106,7 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
 )
 def test_baselines_are_dlpo_with_a_weight_of_0(
     name: MethodName, same: dict[str, float], policy: ChainPolicy, rollout: Rollout,
-    rewards: Tensor, learner: Any,
+    rewards: Tensor, learner: Callable[..., Method[Any]],
 ) -> None:  # fmt: skip
     """In direction: DLPO's weights scale an advantage that the baselines leave at 1."""
     baseline, dlpo = learner(Objective(name)), learner(Objective("dlpo", **same))
@@ -118,7 +119,7 @@ def test_baselines_are_dlpo_with_a_weight_of_0(
 
 @pytest.mark.parametrize("explore", ["chain", "step"])
 def test_unit_spread_removes_the_scales_of_reward_and_loss(
-    policy: ChainPolicy, rollout: Rollout, explore: Explore, learner: Any
+    policy: ChainPolicy, rollout: Rollout, explore: Explore, learner: Callable[..., Method[Any]]
 ) -> None:
     against = policy.own_loss(rollout, 8)[0]  # a reward of what the guide finds unlikely
     rewards = group_advantages(against, 2).double()
@@ -134,7 +135,9 @@ def test_unit_spread_removes_the_scales_of_reward_and_loss(
     assert not torch.allclose(found(even, 1.0), 2 * found(Objective("ddpo"), 1.0))
 
 
-def test_dlpo_guides_by_default(learner: Any, rollout: Rollout, rewards: Tensor) -> None:
+def test_dlpo_guides_by_default(
+    learner: Callable[..., Method[Any]], rollout: Rollout, rewards: Tensor
+) -> None:
     """Half of the default's advantage is the diffusion loss's, at any scale of the reward."""
     method = learner(Objective())
     guide = method.policy.own_loss(rollout, Objective().guide_draws).view(2, 2, 2)
@@ -146,7 +149,7 @@ def test_dlpo_guides_by_default(learner: Any, rollout: Rollout, rewards: Tensor)
 
 def test_control_loss_guides_direct_and_explored_weights(
     policy: ChainPolicy, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows,
-    learner: Any, toy: type[Toy],
+    learner: Callable[..., Method[Any]], toy: type[Toy],
 ) -> None:  # fmt: skip
     class Windows:
         adversary = None

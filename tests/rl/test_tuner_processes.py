@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -19,10 +18,12 @@ LONGEST_S = 240
 
 
 @pytest.fixture
-def tune(tuning: Tuning, two_processes: Callable[..., list[subprocess.Popen[str]]]) -> Any:
+def tune(
+    tuning: Tuning, two_processes: Callable[..., list[subprocess.Popen[str]]]
+) -> Callable[..., list[subprocess.Popen[str]]]:
     """Starts a tuning in two processes."""
 
-    def tune(explore: str = "chain", dies_at: int = 0) -> Any:
+    def tune(explore: str = "chain", dies_at: int = 0) -> list[subprocess.Popen[str]]:
         paths = (tuning.checkpoint, tuning.data, tuning.out / "two")
         return two_processes("tests.rl.tune_in_processes", *paths, explore, dies_at)
 
@@ -30,7 +31,9 @@ def tune(tuning: Tuning, two_processes: Callable[..., list[subprocess.Popen[str]
 
 
 @pytest.mark.parametrize("explore", ["chain", "weights"])
-def test_two_processes_do_the_updates_of_one(tuning: Tuning, tune: Any, explore: Explore) -> None:
+def test_two_processes_do_the_updates_of_one(
+    tuning: Tuning, tune: Callable[..., list[subprocess.Popen[str]]], explore: Explore
+) -> None:
     guide: Guide = "both" if explore == "chain" else "return"
     tuning.tuner("one", Objective("dlpo", explore, guide=guide)).run()
     for process in tune(explore):
@@ -50,7 +53,9 @@ def test_two_processes_do_the_updates_of_one(tuning: Tuning, tune: Any, explore:
     )
 
 
-def test_killed_process_fails_the_other_and_keeps_state(tuning: Tuning, tune: Any) -> None:
+def test_killed_process_fails_the_other_and_keeps_state(
+    tuning: Tuning, tune: Callable[..., list[subprocess.Popen[str]]]
+) -> None:
     first, second = tune(dies_at=5)
     _, said = first.communicate(timeout=LONGEST_S)
     second.communicate(timeout=LONGEST_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
 from dlpo_serving.request import SpeechRequest, check_request
 from tests.callers import WAIT_S, fake_voice
 from tests.fake_engine import FakeEngine, fake_manifest
+from tests.serving.conftest import RunningServer
 
 LANGUAGES = {"ann": "en-US", "dora": "es-419"}
 BILINGUAL = replace(fake_manifest("ann"), voices=("ann", "dora"), voice_languages=LANGUAGES)
@@ -111,7 +112,7 @@ def test_named_voice_of_another_language_is_an_error(
         bilingual("21 niñas", "ann", "es")
 
 
-async def by_http(server: Any, language: str) -> bytes:
+async def by_http(server: RunningServer, language: str) -> bytes:
     body = {"input": TEXT, "response_format": "pcm", "sample_rate": 22_050, "language": language}
     async with (
         aiohttp.ClientSession() as session,
@@ -120,7 +121,9 @@ async def by_http(server: Any, language: str) -> bytes:
         return await reply.read() if reply.ok else (await reply.text()).encode()
 
 
-async def by_socket(server: Any, path: str, *messages: dict[str, Any], last: str) -> bytes:
+async def by_socket(
+    server: RunningServer, path: str, *messages: dict[str, Any], last: str
+) -> bytes:
     """The audio in base64 of the replies, up to one that has `last` in it."""
     audio = b""
     async with (
@@ -140,16 +143,16 @@ async def by_socket(server: Any, path: str, *messages: dict[str, Any], last: str
     return audio or reply.data.encode()
 
 
-async def by_own_socket(server: Any, language: str) -> bytes:
+async def by_own_socket(server: RunningServer, language: str) -> bytes:
     begin = {"type": "begin", "audio": "base64", "language": language, "sample_rate": 22_050}
     begin, path = begin | {"input": TEXT}, "/v1/audio/speech/stream"
     return await by_socket(server, path, begin, {"type": "end"}, last="speech.done")
 
 
-def of_elevenlabs(kind: str) -> Callable[[Any, str], Awaitable[bytes]]:
+def of_elevenlabs(kind: str) -> Callable[[RunningServer, str], Awaitable[bytes]]:
     """ElevenLabs' path, in whose words every voice of theirs is our default."""
 
-    async def speak(server: Any, language: str) -> bytes:
+    async def speak(server: RunningServer, language: str) -> bytes:
         path = f"/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/{kind}?output_format=pcm_22050"
         context = {"context_id": "one"} if kind.startswith("multi") else {}
         end = {"close_context": True} if context else {"text": ""}
@@ -160,7 +163,7 @@ def of_elevenlabs(kind: str) -> Callable[[Any, str], Awaitable[bytes]]:
     return speak
 
 
-async def by_realtime(server: Any, language: str) -> bytes:
+async def by_realtime(server: RunningServer, language: str) -> bytes:
     output = {"format": {"type": "audio/pcm", "rate": 22_050}, "language": language}
     content = [{"type": "input_text", "text": TEXT}]
     item = {"type": "message", "role": "user", "content": content}
@@ -169,7 +172,7 @@ async def by_realtime(server: Any, language: str) -> bytes:
     return await by_socket(server, "/v1/realtime", create, last="response.done")
 
 
-async def by_riva(server: Any, language: str) -> bytes:
+async def by_riva(server: RunningServer, language: str) -> bytes:
     request = SynthesizeSpeechRequest(text=TEXT, language_code=language, sample_rate_hz=22_050)
     synthesize = server.channel.unary_unary(
         "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize",
@@ -182,7 +185,7 @@ async def by_riva(server: Any, language: str) -> bytes:
         return str(error).encode()
 
 
-async def by_wyoming(server: Any, language: str) -> bytes:
+async def by_wyoming(server: RunningServer, language: str) -> bytes:
     pytest.importorskip("wyoming", reason="wyoming is not installed")
     from wyoming.client import AsyncTcpClient
     from wyoming.tts import Synthesize, SynthesizeVoice
@@ -207,7 +210,7 @@ async def by_wyoming(server: Any, language: str) -> bytes:
     ],
 )  # fmt: skip
 async def test_every_protocol_reads_its_language_field(
-    bilingual_server: Any, speak: Callable[[Any, str], Awaitable[bytes]]
+    bilingual_server: RunningServer, speak: Callable[[RunningServer, str], Awaitable[bytes]]
 ) -> None:
     request = speech_pb2.SynthesizeRequest(
         text=TEXT, config=speech_pb2.SynthesisConfig(voice="dora", language="es")
@@ -219,7 +222,7 @@ async def test_every_protocol_reads_its_language_field(
 
 
 @pytest.fixture(scope="module")
-def bilingual_server():  # type: ignore[no-untyped-def]
+def bilingual_server() -> Iterator[RunningServer]:
     from tests.serving.conftest import running_server
 
     with running_server(fake_voice(Bilingual()), http_port=0, wyoming_port=0) as server:

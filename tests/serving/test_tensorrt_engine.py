@@ -18,7 +18,7 @@ from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine, choose_plan, misfit
-from tests.nvidia.nvidia_fake import OLDEST
+from tests.nvidia.nvidia_fake import OLDEST, FakeNvidia
 from tests.toys import denoiser_window, plan_info
 
 H200 = Gpu("NVIDIA H200", "9.0", 141 << 30, "13.0")
@@ -34,7 +34,7 @@ def voice(embedded_fp32: Bundle) -> Bundle:
 
 @pytest.fixture(scope="module")
 def with_two_plans(
-    fake_nvidia: Any, voice: Bundle, tmp_path_factory: pytest.TempPathFactory
+    fake_nvidia: type[FakeNvidia], voice: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Bundle:
     options = TensorrtOptions(steps=(1, 2), precisions=("fp32",), frames=(24, 40), batch=(1, 2))
     with pytest.MonkeyPatch.context() as patch:
@@ -44,7 +44,7 @@ def with_two_plans(
 
 
 @pytest.fixture
-def built(nvidia: Any, with_two_plans: Bundle) -> Bundle:
+def built(nvidia: FakeNvidia, with_two_plans: Bundle) -> Bundle:
     """A bundle with plans, on a machine with a GPU."""
     return with_two_plans
 
@@ -72,7 +72,7 @@ def test_engine_computes_what_onnxruntime_computes(
 
 
 def test_the_oldest_tensorrt_builds_and_speaks(
-    fake_nvidia: Any, voice: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_nvidia: type[FakeNvidia], voice: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, module in fake_nvidia(OLDEST).modules.items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -84,7 +84,7 @@ def test_the_oldest_tensorrt_builds_and_speaks(
     assert np.isfinite(spoken).all()
 
 
-def test_a_call_is_one_launch_of_a_captured_graph(nvidia: Any, built: Bundle) -> None:
+def test_a_call_is_one_launch_of_a_captured_graph(nvidia: FakeNvidia, built: Bundle) -> None:
     engine = TensorrtEngine(built)
     before = nvidia.device.launches
     allocated = len(nvidia.device.memory)
@@ -97,7 +97,7 @@ def test_a_call_is_one_launch_of_a_captured_graph(nvidia: Any, built: Bundle) ->
 
 
 @pytest.mark.parametrize("how", ["closed", "forgotten"])
-def test_all_memory_is_given_back(nvidia: Any, built: Bundle, how: str) -> None:
+def test_all_memory_is_given_back(nvidia: FakeNvidia, built: Bundle, how: str) -> None:
     engine = TensorrtEngine(built)
     engine.denoise(2, *denoiser_window(built, 2, 1, 5))
     assert nvidia.device.memory
@@ -114,7 +114,7 @@ def test_all_memory_is_given_back(nvidia: Any, built: Bundle, how: str) -> None:
     assert nvidia.device.graphs == []
 
 
-def test_bundle_without_plans_is_refused(nvidia: Any, voice: Bundle) -> None:
+def test_bundle_without_plans_is_refused(nvidia: FakeNvidia, voice: Bundle) -> None:
     match = (
         r"no TensorRT plan of denoiser_1 for this machine \(NVIDIA H200, compute capability 9.0,"
         r" TensorRT 11.4.0.106\); build .* --tensorrt --out"
@@ -123,7 +123,7 @@ def test_bundle_without_plans_is_refused(nvidia: Any, voice: Bundle) -> None:
         TensorrtEngine(voice)
 
 
-def test_plan_of_another_gpu_is_refused_with_its_name(nvidia: Any, built: Bundle) -> None:
+def test_plan_of_another_gpu_is_refused_with_its_name(nvidia: FakeNvidia, built: Bundle) -> None:
     nvidia.device.name, nvidia.device.capability = b"NVIDIA L4", (8, 9)
 
     match = r"denoiser_1\.fp32\.NVIDIA-H200\S+ is for NVIDIA H200 \(compute capability 9.0\); build"
@@ -132,7 +132,7 @@ def test_plan_of_another_gpu_is_refused_with_its_name(nvidia: Any, built: Bundle
     assert nvidia.device.memory == {}
 
 
-def test_full_gpu_error_says_what_to_do(nvidia: Any, built: Bundle) -> None:
+def test_full_gpu_error_says_what_to_do(nvidia: FakeNvidia, built: Bundle) -> None:
     nvidia.device.capacity = 200_000
 
     with pytest.raises(EngineError, match=r"out of memory|MemoryAllocation.*smaller buckets"):

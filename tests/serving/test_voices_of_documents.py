@@ -7,7 +7,6 @@ import io
 import wave
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import numpy as np
@@ -25,6 +24,7 @@ from dlpo_serving.speaking import Voice
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 from tests.callers import WAIT_S
+from tests.serving.conftest import RunningServer
 
 RATE_HZ = 22_050
 TEXTS = "One fish.", "Two more fish.", "A red fish."
@@ -110,7 +110,7 @@ def test_voices_nest(synthesizer: Synthesizer) -> None:
     ]  # fmt: skip
 
 
-async def by_http(server: Any) -> bytes:
+async def by_http(server: RunningServer) -> bytes:
     body = {"input": MIXED, "response_format": "pcm", "sample_rate": RATE_HZ}
     async with (
         aiohttp.ClientSession() as session,
@@ -119,12 +119,12 @@ async def by_http(server: Any) -> bytes:
         return await reply.read()
 
 
-async def by_stream(server: Any) -> bytes:
+async def by_stream(server: RunningServer) -> bytes:
     call = server.stub.StreamSynthesize(speech_pb2.StreamSynthesizeRequest(ssml=MIXED))
     return b"".join(await asyncio.to_thread(lambda: [reply.audio.audio for reply in call]))
 
 
-async def by_riva(server: Any) -> bytes:
+async def by_riva(server: RunningServer) -> bytes:
     synthesize = server.channel.unary_unary(
         "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize",
         SynthesizeSpeechRequest.SerializeToString,
@@ -134,7 +134,7 @@ async def by_riva(server: Any) -> bytes:
     return (await asyncio.to_thread(synthesize, request, timeout=WAIT_S)).audio
 
 
-async def by_wyoming(server: Any) -> bytes:
+async def by_wyoming(server: RunningServer) -> bytes:
     pytest.importorskip("wyoming", reason="wyoming is not installed")
     from wyoming.client import AsyncTcpClient
     from wyoming.tts import Synthesize
@@ -150,7 +150,7 @@ async def by_wyoming(server: Any) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def server(synthesizer: Synthesizer) -> Iterator[Any]:
+def server(synthesizer: Synthesizer) -> Iterator[RunningServer]:
     from tests.serving.conftest import running_server
 
     with running_server(synthesizer, http_port=0, wyoming_port=0) as server:
@@ -159,7 +159,9 @@ def server(synthesizer: Synthesizer) -> Iterator[Any]:
 
 @pytest.mark.parametrize("protocol", [by_http, by_stream, by_riva, by_wyoming])
 async def test_every_protocol_gives_the_same_bits(
-    server: Any, synthesizer: Synthesizer, protocol: Callable[[Any], Awaitable[bytes]]
+    server: RunningServer,
+    synthesizer: Synthesizer,
+    protocol: Callable[[RunningServer], Awaitable[bytes]],
 ) -> None:
     request = speech_pb2.SynthesizeRequest(ssml=MIXED)
     by_grpc = await asyncio.to_thread(server.stub.Synthesize, request, timeout=WAIT_S)

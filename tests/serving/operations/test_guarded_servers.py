@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -42,7 +42,9 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 class Guarded:
     """The server, and callers with and without what it asks for."""
 
-    def __init__(self, start_server: Any, ca: Authority, folder: Path) -> None:
+    def __init__(
+        self, start_server: Callable[..., RunningServer], ca: Authority, folder: Path
+    ) -> None:
         served = ca.issue("server")
         self.ca = ca
         self.client = ca.issue("client")

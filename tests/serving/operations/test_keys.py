@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -216,7 +215,7 @@ def test_a_keys_file_that_others_may_write_is_refused(mode: int, tmp_path: Path)
         KeyRing(path, time.monotonic)
 
 
-def quotas(clock: Any, **shares: Quota) -> Quotas:
+def quotas(clock: Clock, **shares: Quota) -> Quotas:
     return Quotas(lambda caller: shares.get(caller, Quota()), clock)
 
 

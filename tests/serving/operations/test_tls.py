@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
 
 
 @asynccontextmanager
-async def grpc_server(files: TlsFiles, clock: Any) -> AsyncIterator[int]:
+async def grpc_server(files: TlsFiles, clock: Clock) -> AsyncIterator[int]:
     async def echo(request: bytes, context: Any) -> bytes:
         return request
 
@@ -47,7 +47,7 @@ async def grpc_server(files: TlsFiles, clock: Any) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def http_server(files: TlsFiles, clock: Any) -> AsyncIterator[int]:
+async def http_server(files: TlsFiles, clock: Clock) -> AsyncIterator[int]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"!")

@@ -55,7 +55,7 @@ class Folder:
     """The folder, its clock, and the directory that watches it."""
 
     path: Path
-    clock: Any
+    clock: Clock
     bundle: Bundle
     caplog: pytest.LogCaptureFixture
 

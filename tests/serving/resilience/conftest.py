@@ -158,7 +158,7 @@ def raw_http2() -> Iterator[Callable[..., RawHttp2]]:
 @pytest.fixture
 def patient_server(
     start_server: Callable[..., RunningServer], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+) -> Callable[..., RunningServer]:
     """`start_server`, but a busy machine does not refuse what a test expects to be spoken."""
     patient = {"utilisation": 1e6, "burst_utilisation": 1e6}
     monkeypatch.setattr(
@@ -168,11 +168,13 @@ def patient_server(
 
 
 @pytest.fixture
-def attacked(patient_server: Callable[..., Any]) -> Callable[..., AbstractContextManager[Any]]:
+def attacked(
+    patient_server: Callable[..., RunningServer],
+) -> Callable[..., AbstractContextManager[RunningServer]]:
     """`with attacked(**settings) as server:`; a neighbour hears all during the block and after."""
 
     @contextmanager
-    def run(**settings: Any) -> Iterator[Any]:
+    def run(**settings: Any) -> Iterator[RunningServer]:
         server = patient_server(**settings)
         with _neighbour(server.address):
             yield server

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from http.client import HTTPResponse
 from typing import Any
 
 import aiohttp
@@ -38,7 +39,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return lengths
 
 
-def say(server: Any, method: str, *messages: Any) -> str:
+def say(server: RunningServer, method: str, *messages: Any) -> str:
     """The status of a call, and what it says."""
     raw = [message.SerializeToString() for message in messages]
     call = server.channel.stream_stream(f"{method}")(iter(raw), timeout=WAIT_S)
@@ -48,7 +49,7 @@ def say(server: Any, method: str, *messages: Any) -> str:
         return f"{error.code().name} {error.details()}"
 
 
-async def web_socket(server: Any, path: str, *messages: Any) -> str:
+async def web_socket(server: RunningServer, path: str, *messages: Any) -> str:
     async with (
         aiohttp.ClientSession() as session,
         session.ws_connect(f"{server.http_url}{path}", max_msg_size=0) as socket,
@@ -61,7 +62,7 @@ async def web_socket(server: Any, path: str, *messages: Any) -> str:
     return ""
 
 
-async def post_to(server: Any, path: str, body: Any) -> str:
+async def post_to(server: RunningServer, path: str, body: Any) -> str:
     async with (
         aiohttp.ClientSession() as session,
         session.post(f"{server.http_url}{path}", json=body) as reply,
@@ -69,7 +70,7 @@ async def post_to(server: Any, path: str, body: Any) -> str:
         return await reply.text()
 
 
-async def wyoming(server: Any, voice: dict[str, str]) -> str:
+async def wyoming(server: RunningServer, voice: dict[str, str]) -> str:
     host, port = server.wyoming_address.split(":")
     async with AsyncTcpClient(host, int(port)) as client:
         await client.write_event(Event("synthesize", {"text": "Hi.", "voice": voice}))
@@ -78,7 +79,9 @@ async def wyoming(server: Any, voice: dict[str, str]) -> str:
 
 
 def test_a_long_voice_name_is_refused_before_it_is_read(
-    attacked: Callable[..., AbstractContextManager[Any]], http_speech: Any, read: list[int]
+    attacked: Callable[..., AbstractContextManager[RunningServer]],
+    http_speech: Callable[..., HTTPResponse],
+    read: list[int],
 ) -> None:
     with attacked(http_port=0, wyoming_port=0) as server:
 
@@ -130,8 +133,8 @@ def test_a_long_voice_name_is_refused_before_it_is_read(
 
 
 def test_oversized_dictionary_is_refused_unread(
-    attacked: Callable[..., AbstractContextManager[Any]],
-    http_speech: Any,
+    attacked: Callable[..., AbstractContextManager[RunningServer]],
+    http_speech: Callable[..., HTTPResponse],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = ",".join(f"{word}  fɪʃ" for word in MANY)
@@ -168,8 +171,8 @@ def parsing_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 
 def test_a_large_dictionary_is_parsed_by_a_worker(
-    attacked: Callable[..., AbstractContextManager[Any]],
-    http_speech: Any,
+    attacked: Callable[..., AbstractContextManager[RunningServer]],
+    http_speech: Callable[..., HTTPResponse],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = dict(list(MANY.items())[:900])

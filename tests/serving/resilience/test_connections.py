@@ -17,6 +17,7 @@ from dlpo_serving.protocols.http.connections import owner_of
 from dlpo_serving.protocols.http.hosts import hosts_of
 from dlpo_serving.rpc import interceptor
 from tests.callers import WAIT_S, wait_until
+from tests.serving.conftest import RunningServer
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def connect() -> Iterator[Callable[..., socket.socket]]:
     """`connect(server, source)`: an idle connection from that address; closes with the test."""
     with ExitStack() as stack:
 
-        def open_one(server: Any, source: str = "127.0.0.1") -> socket.socket:
+        def open_one(server: RunningServer, source: str = "127.0.0.1") -> socket.socket:
             port = int(server.http_url.rstrip("/").rpartition(":")[2])
             place = ("127.0.0.1", port)
             return stack.enter_context(
@@ -149,7 +150,7 @@ def test_on_a_loopback_address_only_local_names_are_served(
 
 
 @pytest.fixture(scope="module")
-def local() -> Iterator[Any]:
+def local() -> Iterator[RunningServer]:
     from tests.serving.conftest import running_server
 
     with running_server(

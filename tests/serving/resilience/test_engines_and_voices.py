@@ -12,6 +12,7 @@ import sys
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from http.client import HTTPResponse
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -90,7 +91,7 @@ def unlucky_calls() -> dict[str, list[bytes]]:
 def test_engine_failure_fails_only_its_calls(
     patient_server: Callable[..., Any],
     neighbour: Callable[..., AbstractContextManager[Neighbour]],
-    http_speech: Any,
+    http_speech: Callable[..., HTTPResponse],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def throw() -> None:

@@ -13,6 +13,7 @@ import pytest
 from dlpo_serving.protocols.http import speech_socket
 from tests.callers import fake_voice
 from tests.serving.conftest import Clock
+from tests.serving.protocols.http.conftest import RunningServer
 
 OWN, REALTIME = "v1/audio/speech/stream", "v1/realtime"
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input"
@@ -116,7 +117,7 @@ def test_a_budget_of_errors_and_keep_alives_ends_a_connection(
     assert reason in last
 
 
-def test_keep_alives_of_an_utterance_count_as_pieces(small_server: Any) -> None:
+def test_keep_alives_of_an_utterance_count_as_pieces(small_server: RunningServer) -> None:
     path = f"{CONTEXTS}?output_format=pcm_24000"
     first = json.dumps({"text": " ", "context_id": "a"})
     last = asyncio.run(flood(f"{small_server.url}/", path, [first], '{"context_id": "a"}', 60))
@@ -124,7 +125,7 @@ def test_keep_alives_of_an_utterance_count_as_pieces(small_server: Any) -> None:
 
 
 @pytest.fixture
-def small_server() -> Iterator[Any]:
+def small_server() -> Iterator[RunningServer]:
     from dlpo_serving.protocols.http.requests import HttpLimits
     from tests.serving.protocols.http.conftest import open_server
 

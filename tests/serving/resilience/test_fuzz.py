@@ -18,6 +18,7 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.protocols.grpc.server import SERVICE
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.protocols.riva.server import RIVA_SERVICE
+from tests.serving.conftest import RunningServer
 
 pytestmark = pytest.mark.full
 
@@ -127,11 +128,11 @@ firsts = st.sampled_from((
 
 
 @pytest.fixture
-def server(patient_server: Callable[..., Any]) -> Any:
+def server(patient_server: Callable[..., RunningServer]) -> RunningServer:
     return patient_server(http_port=0)
 
 
-def status(server: Any, method: str, messages: list[bytes]) -> str:
+def status(server: RunningServer, method: str, messages: list[bytes]) -> str:
     call = server.channel.stream_stream(method)(iter(messages), timeout=TIMEOUT_S)
     with suppress(grpc.RpcError):
         list(call)
@@ -159,7 +160,7 @@ def packed(methods: list[str], messages: st.SearchStrategy[Any]) -> st.SearchStr
 )
 @fuzzed
 @given(data=st.data())
-def test_any_messages_have_a_status(server: Any, calls: Any, data: Any) -> None:
+def test_any_messages_have_a_status(server: RunningServer, calls: Any, data: Any) -> None:
     method, messages = data.draw(calls)
     if method in FOREIGN:
         assert not messages or status(server, method, messages) != "INTERNAL"
@@ -169,7 +170,7 @@ def test_any_messages_have_a_status(server: Any, calls: Any, data: Any) -> None:
 
 @fuzzed
 @given(body=bodies)
-def test_any_body_has_a_status(server: Any, body: bytes) -> None:
+def test_any_body_has_a_status(server: RunningServer, body: bytes) -> None:
     connection = http.client.HTTPConnection(server.http_url.split("/")[2], timeout=TIMEOUT_S)
     try:
         headers = {"Content-Type": "application/json"}
@@ -184,7 +185,7 @@ def test_any_body_has_a_status(server: Any, body: bytes) -> None:
 @fuzzed
 @given(first=st.one_of(st.binary(max_size=40), firsts), headers=st.lists(lines, max_size=4))
 def test_any_header_is_answered_or_the_connection_ends(
-    server: Any, first: bytes, headers: list[bytes]
+    server: RunningServer, first: bytes, headers: list[bytes]
 ) -> None:
     host, port = server.http_url.split("/")[2].split(":")
     with socket.create_connection((host, int(port)), TIMEOUT_S) as connection:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from http.client import HTTPResponse
 from typing import Any
 
 import grpc
@@ -20,6 +21,7 @@ from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
 from tests.callers import WAIT_S, ServerProcess
+from tests.serving.conftest import RunningServer
 from tests.serving.resilience.conftest import Neighbour
 
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
@@ -50,7 +52,7 @@ RETRIES = {
 PATIENT = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": RETRIES}]})
 
 
-def grpc_status(server: Any, method: str, *messages: Any) -> str:
+def grpc_status(server: RunningServer, method: str, *messages: Any) -> str:
     raw = [message.SerializeToString() for message in messages]
     try:
         list(server.channel.stream_stream(method)(iter(raw), timeout=WAIT_S))
@@ -61,7 +63,9 @@ def grpc_status(server: Any, method: str, *messages: Any) -> str:
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_bombs_and_extremes_are_refused_by_every_protocol(
-    what: str, attacked: Callable[..., AbstractContextManager[Any]], http_speech: Any
+    what: str,
+    attacked: Callable[..., AbstractContextManager[RunningServer]],
+    http_speech: Callable[..., HTTPResponse],
 ) -> None:
     text, status, http_status = REFUSED[what]
     is_ssml = what in BOMBS
@@ -167,7 +171,8 @@ def test_idle_conversation_yields_its_slot(
 
 
 def test_sigterm_drains_streams_of_every_protocol(
-    start_process: Callable[..., AbstractContextManager[ServerProcess]], http_speech: Any
+    start_process: Callable[..., AbstractContextManager[ServerProcess]],
+    http_speech: Callable[..., HTTPResponse],
 ) -> None:
     with (
         start_process("--max-first-audio-s", "1000") as server,

@@ -63,15 +63,17 @@ def test_calls_without_audio_restart_at_another_replica(
 
 
 @pytest.fixture(scope="module")
-def server(start_process: Callable[..., AbstractContextManager[ServerProcess]]) -> Iterator[Any]:
+def server(
+    start_process: Callable[..., AbstractContextManager[ServerProcess]],
+) -> Iterator[ServerProcess]:
     with start_process() as process:
         yield process
 
 
 @pytest.fixture
 def unharmed(
-    server: Any, neighbour: Callable[..., AbstractContextManager[Neighbour]]
-) -> Iterator[Any]:
+    server: ServerProcess, neighbour: Callable[..., AbstractContextManager[Neighbour]]
+) -> Iterator[ServerProcess]:
     """The server, with a neighbour beside the test; then it must hold as little as before it."""
     with neighbour(server.address):
         pass  # so that what is made once is made
@@ -97,7 +99,9 @@ def connect(address: str) -> socket.socket:
 
 
 @pytest.mark.parametrize("endpoint", ["address", "http_address"])
-def test_a_thousand_connections_that_are_opened_and_dropped(unharmed: Any, endpoint: str) -> None:
+def test_a_thousand_connections_that_are_opened_and_dropped(
+    unharmed: ServerProcess, endpoint: str
+) -> None:
     crowd = [connect(getattr(unharmed, endpoint)) for _ in range(1000)]
     for number, connection in enumerate(crowd):
         if number % 2:  # every other one with a RST
@@ -106,7 +110,7 @@ def test_a_thousand_connections_that_are_opened_and_dropped(unharmed: Any, endpo
 
 
 def test_connections_that_are_reset_amid_their_streams(
-    unharmed: Any, raw_http2: Callable[..., RawHttp2]
+    unharmed: ServerProcess, raw_http2: Callable[..., RawHttp2]
 ) -> None:
     for _ in range(5):
         connection = raw_http2(unharmed.address)
@@ -127,7 +131,7 @@ def test_connections_that_are_reset_amid_their_streams(
 
 
 def test_calls_that_are_cancelled_as_fast_as_they_are_begun(
-    unharmed: Any, raw_http2: Callable[..., RawHttp2]
+    unharmed: ServerProcess, raw_http2: Callable[..., RawHttp2]
 ) -> None:
     connection = raw_http2(unharmed.address)
     with suppress(ConnectionError):  # the server may send such a client away
@@ -141,7 +145,7 @@ def test_calls_that_are_cancelled_as_fast_as_they_are_begun(
 
 
 def test_pings_without_end_are_answered_with_the_end(
-    unharmed: Any, raw_http2: Callable[..., RawHttp2]
+    unharmed: ServerProcess, raw_http2: Callable[..., RawHttp2]
 ) -> None:
     connection = raw_http2(unharmed.address)
 
@@ -154,7 +158,7 @@ def test_pings_without_end_are_answered_with_the_end(
 
 
 def test_more_calls_than_a_connection_may_have_wait_or_end(
-    unharmed: Any, raw_http2: Callable[..., RawHttp2]
+    unharmed: ServerProcess, raw_http2: Callable[..., RawHttp2]
 ) -> None:
     connection = raw_http2(unharmed.address)
     for number in range(3000):  # their requests never come
@@ -163,7 +167,7 @@ def test_more_calls_than_a_connection_may_have_wait_or_end(
         pass
 
 
-def test_a_server_asks_for_as_many_files_as_it_may_have(server: Any) -> None:
+def test_a_server_asks_for_as_many_files_as_it_may_have(server: ServerProcess) -> None:
     soft, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
 
     assert soft == hard

@@ -15,6 +15,7 @@ import pytest
 from dlpo.v1 import speech_pb2
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2
 from tests.callers import rest_of
+from tests.serving.conftest import RunningServer
 from tests.serving.resilience.conftest import RawHttp2
 
 TEXT = "Noise becomes speech, step by step. " * 50
@@ -28,7 +29,7 @@ LONG = speech_pb2.StreamSynthesizeRequest(text=TEXT).SerializeToString()
 LONG_RIVA = riva_tts_pb2.SynthesizeSpeechRequest(text=TEXT).SerializeToString()
 
 
-def stalled_calls(server: Any) -> float:
+def stalled_calls(server: RunningServer) -> float:
     """How many callers have lost their place because they did not read."""
     with urllib.request.urlopen(f"{server.http_url}metrics", timeout=TIMEOUT_S) as reply:
         figures = reply.read().decode()

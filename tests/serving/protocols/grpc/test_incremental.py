@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pytest
 
@@ -24,7 +23,7 @@ def texts(pieces: Iterable[str]) -> list[Request]:
     return [Request(text=piece) for piece in pieces]
 
 
-def parts_of(server: Any, requests: Iterable[Request]) -> list[Part]:
+def parts_of(server: RunningServer, requests: Iterable[Request]) -> list[Part]:
     return list(server.stub.IncrementalSynthesize(iter(requests), timeout=WAIT_S))
 
 

@@ -76,7 +76,7 @@ def test_stream_and_unary_reply_equal_offline_audio(
     assert (reply.audio, reply.info, reply.totals) == (audio, info.info, totals.totals)
 
 
-def first_accepted(server: Any, text: str = TEXT) -> Iterator[Part]:
+def first_accepted(server: RunningServer, text: str = TEXT) -> Iterator[Part]:
     """Call until the server has a free slot; the stream of the call that got it."""
     for _ in range(20_000):
         call = server.stub.StreamSynthesize(stream_request(text), timeout=WAIT_S)
@@ -191,12 +191,12 @@ def test_a_stream_longer_than_the_grace_is_cut(
     gated_engine.free()
 
 
-def reply_to(server: Any, text: str = DATED, ssml: str = "", **config: Any) -> Any:
+def reply_to(server: RunningServer, text: str = DATED, ssml: str = "", **config: Any) -> Any:
     request = speech_pb2.SynthesizeRequest(text="" if ssml else text, ssml=ssml, config=config)
     return server.stub.Synthesize(request, timeout=WAIT_S)
 
 
-def chunks_of(server: Any, **config: Any) -> list[speech_pb2.AudioChunk]:
+def chunks_of(server: RunningServer, **config: Any) -> list[speech_pb2.AudioChunk]:
     request = speech_pb2.StreamSynthesizeRequest(text=DATED, config=config)
     parts = server.stub.StreamSynthesize(request, timeout=WAIT_S)
     return [part.audio for part in parts if part.HasField("audio")]

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import resources
-from typing import Any
 
 import jsonschema
 import pytest
@@ -31,7 +30,7 @@ def test_probes_follow_the_voice(
 ) -> None:
     cold, server = open_http_server(None, show_metrics=False), open_http_server(synthesizer)
 
-    def statuses(server: Any) -> list[int]:
+    def statuses(server: RunningServer) -> list[int]:
         paths = ("/healthz", "/readyz", "/v1/voices", "/metrics")
         return [client.get(server, path).status for path in paths]
 
@@ -222,7 +221,7 @@ def test_only_pages_of_chosen_origins_may_read_replies(
     open_server = open_http_server(synthesizer, HttpLimits(origins=(friend,)))
     asked = {"Access-Control-Request-Headers": "authorization,x-stainless-os"}
 
-    def preflight(server: Any, origin: str) -> tuple[int, dict[str, str]]:
+    def preflight(server: RunningServer, origin: str) -> tuple[int, dict[str, str]]:
         connection = client.connect(server)
         connection.request("OPTIONS", "/v1/audio/speech", headers={"Origin": origin, **asked})
         reply = connection.getresponse()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -27,12 +26,12 @@ WHOLE = tts.Synthesize(TEXT).event()
 
 
 @pytest.fixture
-def server(start_server: Callable[..., RunningServer]) -> Any:
+def server(start_server: Callable[..., RunningServer]) -> RunningServer:
     return start_server(wyoming_port=0)
 
 
 @asynccontextmanager
-async def connected(server: Any, *events: Event) -> AsyncIterator[AsyncTcpClient]:
+async def connected(server: RunningServer, *events: Event) -> AsyncIterator[AsyncTcpClient]:
     """A client that has sent events."""
     async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
         for event in events:
@@ -40,7 +39,7 @@ async def connected(server: Any, *events: Event) -> AsyncIterator[AsyncTcpClient
         yield client
 
 
-async def replies(server: Any, *events: Event, last: str = "audio-stop") -> list[Event]:
+async def replies(server: RunningServer, *events: Event, last: str = "audio-stop") -> list[Event]:
     """Events up to one of this type, or up to the end."""
     found: list[Event] = []
     async with connected(server, *events) as client:
@@ -58,12 +57,12 @@ def sound(events: list[Event]) -> bytes:
     return b"".join(chunk.payload or b"" for chunk in chunks)
 
 
-async def by_grpc(server: Any) -> bytes:
+async def by_grpc(server: RunningServer) -> bytes:
     request = speech_pb2.SynthesizeRequest(text=TEXT)
     return (await asyncio.to_thread(server.stub.Synthesize, request, timeout=WAIT_S)).audio
 
 
-async def test_home_assistant_hears_what_grpc_callers_hear(server: Any) -> None:
+async def test_home_assistant_hears_what_grpc_callers_hear(server: RunningServer) -> None:
     (program,) = Info.from_event((await replies(server, Describe().event(), last="info"))[0]).tts
     (voice,) = program.voices
     assert (voice.name, program.supports_synthesize_streaming) == ("fake", True)
@@ -73,7 +72,7 @@ async def test_home_assistant_hears_what_grpc_callers_hear(server: Any) -> None:
         assert sound(await replies(server, asked.event())) == await by_grpc(server)
 
 
-async def test_pieces_as_home_assistant_sends_them_sound_the_same(server: Any) -> None:
+async def test_pieces_as_home_assistant_sends_them_sound_the_same(server: RunningServer) -> None:
     pieces = [tts.SynthesizeChunk(word + " ").event() for word in TEXT.split()]
     ends = WHOLE, tts.SynthesizeStop().event(), WHOLE, Event("synthesize")
     found = await replies(server, tts.SynthesizeStart().event(), *pieces, *ends, last="error")
@@ -107,7 +106,7 @@ async def test_a_client_that_leaves_frees_its_place(
     ],
 )
 async def test_a_mistake_is_named_and_ends_the_connection(
-    server: Any, event: Event, message: str
+    server: RunningServer, event: Event, message: str
 ) -> None:
     (error,) = await replies(server, event)
     assert error.type == "error"
@@ -115,7 +114,7 @@ async def test_a_mistake_is_named_and_ends_the_connection(
 
 
 async def test_strange_bytes_end_the_connection_alone(
-    server: Any, caplog: pytest.LogCaptureFixture
+    server: RunningServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     for line in (
         b"GET / HTTP/1.1", b"[]", b"{}", b"[" * 100_000, b'{"type": "ping", "data_length": "9"}',
@@ -135,7 +134,7 @@ async def test_strange_bytes_end_the_connection_alone(
 
 
 async def test_silent_and_too_many_connections_are_closed(
-    server: Any, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wyoming_server, "MAX_CONNECTIONS", 1)
     monkeypatch.setattr(wyoming_server, "IDLE_S", 1.0)
