@@ -150,6 +150,7 @@ class SynthesisService:
         self._quotas = quotas
         self._clock = clock
         self._voices: dict[str, LoadedVoice] = {}
+        self._manifests: Sequence[Manifest] = ()
         self._leaving = False
         self._draining = False
         self.calls = 0
@@ -158,10 +159,9 @@ class SynthesisService:
         self._idle.set()
 
     @property
-    def voices(self) -> list[Manifest]:
+    def voices(self) -> Sequence[Manifest]:
         """Manifests of the voices, the default first."""
-        manifests = [voice.manifest for voice in self._voices.values()]
-        return [each.with_voice(name) for each in manifests for name in each.offered_voices]
+        return self._manifests
 
     @property
     def ready(self) -> bool:
@@ -171,10 +171,17 @@ class SynthesisService:
     def add_voice(self, voice: LoadedVoice) -> None:
         """Offer a voice, or a new version of one; calls in progress keep theirs."""
         self._voices[voice.manifest.voice] = voice
+        self._list_voices()
 
     def remove_voice(self, name: str) -> LoadedVoice:
         """Withdraw a voice; calls in progress keep it."""
-        return self._voices.pop(name)
+        removed = self._voices.pop(name)
+        self._list_voices()
+        return removed
+
+    def _list_voices(self) -> None:
+        manifests = [voice.manifest for voice in self._voices.values()]
+        self._manifests = [one.with_voice(name) for one in manifests for name in one.offered_voices]
 
     def leave(self) -> None:
         """Stop being ready; calls that still arrive are served until `drain`."""

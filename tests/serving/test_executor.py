@@ -206,3 +206,28 @@ def test_over_share_text_waits_without_blocking_others(
     executor.remove(speaking)
     clock.now_s = 2.0
     assert fits.get(timeout=WAIT_S) == "greedy"
+
+
+def test_a_lane_goes_on_with_the_stream_it_began(
+    open_executor: Callable[..., EngineExecutor],
+) -> None:
+    engine, threads = FakeEngine(), set()
+
+    def denoise(*arguments: Any) -> Floats:
+        threads.add(threading.current_thread().name)
+        return FakeEngine.denoise(engine, *arguments)
+
+    engine.denoise = denoise  # type: ignore[method-assign]
+    _, ear = speak(open_executor(lanes=4), fake_voice(engine))
+    assert len(ear.audio())
+    assert len(threads) == 1
+
+
+def test_a_second_stream_wakes_an_idle_lane(
+    open_executor: Callable[..., EngineExecutor],
+) -> None:
+    meeting = threading.Barrier(2)
+    unlucky = fake_voice(UnluckyEngine(1, lambda: meeting.wait(WAIT_S)))
+    executor = open_executor(lanes=2)
+    ears = [speak(executor, unlucky, seed=1)[1] for _ in range(2)]
+    assert all(len(ear.audio()) for ear in ears)

@@ -172,7 +172,7 @@ class EngineExecutor:
         with self._changed:
             stream.work, stream.ready_s = job, self._clock()
             self._sinks[stream] = sink
-            self._changed.notify_all()
+            self._changed.notify()  # one lane, since others would hold it up
 
     def reserve(self, stream: Stream, audio_s: float) -> WaitingText | None:
         """Reserve capacity for further text of a stream, predicted to last `audio_s`.
@@ -229,8 +229,10 @@ class EngineExecutor:
     def release_audio(self, stream: Stream, audio_s: float) -> None:
         """Note that the caller has taken `audio_s` seconds of audio."""
         with self._changed:
+            was_held = self._scheduler.is_held(stream)
             stream.untaken_s -= audio_s
-            self._changed.notify_all()
+            if was_held:
+                self._changed.notify_all()
 
     def remove(self, stream: Stream) -> None:
         """Remove a stream, finished or not; the result of a running unit is discarded."""
@@ -302,9 +304,11 @@ class EngineExecutor:
 
     def _run(self, lane: _Lane) -> None:
         lower_priority(NICENESS)
-        while work := self._await_work(lane):
+        work = self._await_work(lane)
+        while work:
             if not isinstance(work, Batch):
                 work()
+                work = self._await_work(lane)
                 continue
             outcomes = _compute(work)
             for index, (stream, outcome) in enumerate(zip(work.streams, outcomes, strict=True)):
@@ -319,30 +323,41 @@ class EngineExecutor:
                 if lane.abandoned:
                     return
                 ended = self._account(lane, work, outcomes)
-                self._changed.notify_all()
+                # Going on at once, this lane has the next unit's data in its cache; an idle one
+                # is woken only if it has something to do, since waking it delays this one.
+                work = self._next_work(lane)
+                if work is None or self._tasks or self._scheduler.has_ready():
+                    self._changed.notify_all()
             for sink in ended:  # flushes the codec; outside the lock, so no other lane waits
                 sink.on_end()
+            work = work or self._await_work(lane)
+
+    def _next_work(self, lane: _Lane) -> Batch | Callable[[], None] | None:
+        """The next batch or task, if there is one now; call it with the lock."""
+        if self._closing:
+            return None
+        if self._tasks:
+            return self._tasks.popleft()
+        now = self._clock()
+        self._admit_waiting_text(now)
+        self._admit_waiting_calls(now)
+        if batch := self._scheduler.next_batch(now):
+            lane.batch, lane.beats = batch, 0
+            lane.busy_lanes = self._scheduler.busy_lanes
+            for stream in batch.streams:
+                if batch.unit.stage == "encode" and stream.started_s is None:
+                    self._metrics.queue_wait_s.observe(now - stream.ready_s)
+                    if (sink := self._sinks.get(stream)) and sink.record.trace:
+                        sink.record.trace.part("queue", now - stream.ready_s)
+        return batch
 
     def _await_work(self, lane: _Lane) -> Batch | Callable[[], None] | None:
         """Wait for the next batch or task; None when the executor closes."""
         with self._changed:
             while not self._closing:
-                if self._tasks:
-                    return self._tasks.popleft()
-                now = self._clock()
-                self._admit_waiting_text(now)
-                self._admit_waiting_calls(now)
-                batch = self._scheduler.next_batch(now)
-                if batch:
-                    lane.batch, lane.beats = batch, 0
-                    lane.busy_lanes = self._scheduler.busy_lanes
-                    for stream in batch.streams:
-                        if batch.unit.stage == "encode" and stream.started_s is None:
-                            self._metrics.queue_wait_s.observe(now - stream.ready_s)
-                            if (sink := self._sinks.get(stream)) and sink.record.trace:
-                                sink.record.trace.part("queue", now - stream.ready_s)
-                    return batch
-                wait_s = self._scheduler.next_urgency_s() - now
+                if work := self._next_work(lane):
+                    return work
+                wait_s = self._scheduler.next_urgency_s() - self._clock()
                 if self._waiting_text or self._line:
                     wait_s = min(wait_s, RETRY_S)
                 self._changed.wait(None if wait_s == inf else max(wait_s, 0.001))

@@ -115,6 +115,14 @@ class Scheduler:
         self.busy_lanes += 1
         return batch
 
+    def has_ready(self) -> bool:
+        """Whether some stream has a unit that no lane is computing."""
+        return any(map(self._ready_unit, self.streams))
+
+    def is_held(self, stream: Stream) -> bool:
+        """Whether a stream's unread audio is why it is not computed, or not yet urgent."""
+        return stream.untaken_s > min(self.policy.lead_s, self.policy.max_untaken_s)
+
     def next_urgency_s(self) -> float:
         """When to call `next_batch` again even if nothing has happened; inf for never.
 
