@@ -38,6 +38,7 @@ from dlpo_bench.load.levels import (
     largest_passing,
     merge,
 )
+from dlpo_bench.load.protocols import measure_protocols
 from dlpo_bench.load.servers import Servers, Usage, read_meters, tested_servers
 from dlpo_bench.load.single import measure_latency, measure_soak, measure_tokens, speak_in_turn
 from dlpo_bench.load.texts import utterances
@@ -57,7 +58,7 @@ _log = logging.getLogger(__name__)
 USUAL = ("latency", "knee", "tokens")
 AGAINST = ("knee", "tokens")  # measurements that work on any server
 KINDS = {  # measurements with a record kind of their own; the others: load
-    "latency": "latency", "knee": "stream", "tokens": "stream",
+    "latency": "latency", "protocols": "protocols", "knee": "stream", "tokens": "stream",
 }  # fmt: skip
 
 
@@ -345,6 +346,7 @@ def overload_figures(calls: Sequence[TimedCall], unloaded_ms: Sequence[float]) -
 
 MEASUREMENTS: Mapping[str, Callable[[LoadOptions], Awaitable[Measured]]] = {
     "latency": measure_latency,
+    "protocols": measure_protocols,
     "knee": measure_knee,
     "tokens": measure_tokens,
     "streams": measure_streams,
