@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request as Posted
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 
 from dlpo.audio import to_pcm16
+from dlpo.v1 import speech_pb2
+from dlpo_serving.client import ReplyFormat, SpeechClient
+from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import RequestError
+from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
+    SynthesizeSpeechRequest,
+    SynthesizeSpeechResponse,
+)
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.service import with_defaults
 from dlpo_serving.settings.server_settings import ServerSettings
-from tests.callers import fake_voice
+from tests.callers import WAIT_S, fake_voice
+from tests.serving.conftest import RunningServer
 
 ONE, TWO = "Noise becomes speech.", "Is it not strange?"
 
@@ -61,3 +76,82 @@ def test_a_servers_pauses_are_for_callers_who_set_none() -> None:
     request = with_defaults(SpeechRequest(ONE, lead_in_s=0.0), settings)
     assert (request.sentence_pause_s, request.paragraph_pause_s) == (0.4, None)
     assert request.lead_in_s == 0.0
+
+
+PAUSED: dict[str, Any] = {"sentence_pause_s": 0.5, "paragraph_pause_s": 1.5, "lead_in_s": 0.25}
+PARAGRAPHS = f"{ONE} {TWO}\n\n{ONE}"
+
+
+def over_grpc(server: RunningServer) -> bytes:
+    config = speech_pb2.SynthesisConfig(**PAUSED)
+    request = speech_pb2.SynthesizeRequest(text=PARAGRAPHS, config=config)
+    return server.stub.Synthesize(request, timeout=WAIT_S).audio
+
+
+def over_our_client(server: RunningServer) -> bytes:
+    asked = SpeechRequest(PARAGRAPHS, **PAUSED)
+    with SpeechClient(server.address) as client:
+        return client.speak(asked, reply=ReplyFormat(Encoding.PCM_S16), timeout_s=WAIT_S).audio
+
+
+def over_riva(server: RunningServer) -> bytes:
+    settings = {name: str(value) for name, value in PAUSED.items()}
+    request = SynthesizeSpeechRequest(
+        text=PARAGRAPHS, sample_rate_hz=22_050, custom_configuration=settings
+    )
+    name = "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize"
+    read = SynthesizeSpeechResponse.FromString
+    call = server.channel.unary_unary(name, SynthesizeSpeechRequest.SerializeToString, read)
+    return call(request, timeout=WAIT_S).audio
+
+
+def over_wyoming(server: RunningServer) -> bytes:
+    pytest.importorskip("wyoming", reason="wyoming is not installed")
+    from wyoming.client import AsyncTcpClient
+    from wyoming.event import Event
+
+    async def speak() -> bytes:
+        audio = b""
+        async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
+            await client.write_event(Event("synthesize", {"text": PARAGRAPHS, **PAUSED}))
+            while (event := await client.read_event()) and event.type != "audio-stop":
+                audio += event.payload or b""
+        return audio
+
+    return asyncio.run(speak())
+
+
+def posted(server: RunningServer, path: str, name: str, **fields: Any) -> bytes:
+    body = json.dumps({name: PARAGRAPHS, **fields}).encode()
+    headers = {"Content-Type": "application/json"}
+    with urlopen(
+        Posted(f"{str(server.http_url).rstrip('/')}{path}", body, headers), timeout=WAIT_S
+    ) as reply:
+        return bytes(reply.read())
+
+
+RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 22_050}
+ASKED: dict[str, Callable[[RunningServer], bytes]] = {
+    "gRPC": over_grpc,
+    "our client": over_our_client,
+    "Riva": over_riva,
+    "Wyoming": over_wyoming,
+    "OpenAI": partial(posted, path="/v1/audio/speech", name="input", response_format="pcm",
+                      sample_rate=22_050, **PAUSED),
+    "ElevenLabs": partial(posted, path="/v1/text-to-speech/fake?output_format=pcm_22050",
+                          name="text", **PAUSED),
+    "Cartesia": partial(posted, path="/tts/bytes", name="transcript", output_format=RAW, **PAUSED),
+    "Deepgram": partial(
+        posted, name="text", path="/v1/speak?encoding=linear16&container=none&sample_rate=22050&"
+        + urlencode(PAUSED)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ASKED)
+def test_every_api_has_the_pauses_as_fields(
+    start_server: Callable[..., RunningServer], how: str
+) -> None:
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    server = start_server(fake_voice(), http_port=0, wyoming_port=0)
+    wanted = to_pcm16(fake_voice().speak(SpeechRequest(PARAGRAPHS, **PAUSED))).tobytes()
+    assert ASKED[how](server) == wanted

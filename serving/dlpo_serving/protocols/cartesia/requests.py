@@ -11,6 +11,7 @@ from typing import Any
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
+from dlpo_serving.request import PAUSES
 
 RAW = {
     "pcm_s16le": Encoding.PCM_S16,
@@ -39,6 +40,7 @@ def read_message(message: Mapping[str, Any], text: str) -> SpeechBody:
         "volume_db": _decibels(tuning.get("volume")),
         "seed": message.get("seed"),
         "dictionary": message.get("dictionary"),
+        **{name: message.get(name) for name in PAUSES},
     }
     return replace(read_speech_fields(fields), encoding=_encoding(output))
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
+from dlpo_serving.request import PAUSES
 
 ENCODINGS = {
     "linear16": "pcm",
@@ -45,6 +46,7 @@ def read_query(request: web.Request, text: str, default_encoding: str) -> Speech
         "sample_rate": rate and int(rate),
         "speed": _number(request, "speed"),
         "seed": seed and int(seed),
+        **{name: _number(request, name) for name in PAUSES},
     }
     return read_speech_fields(fields)
 

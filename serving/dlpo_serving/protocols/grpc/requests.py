@@ -8,7 +8,7 @@ from dlpo.text.common.reading import CODE, DATES, EMOJI
 from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings.wire import read_encoding
 from dlpo_serving.errors import FieldViolation, RequestError
-from dlpo_serving.request import SpeechRequest, SynthesisCall, check_dictionary
+from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_dictionary
 from dlpo_serving.service import Flush
 
 # Number in a message -> value in a request; 0 means the default, the first value.
@@ -46,6 +46,7 @@ def read_call(
         language=config.language,
         dates=config.dates or DATES[0],
         directions=config.directions,
+        **{name: getattr(config, name) for name in PAUSES if config.HasField(name)},
     )
     return SynthesisCall(
         request=request,

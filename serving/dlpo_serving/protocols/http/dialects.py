@@ -21,6 +21,7 @@ from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.replies import DlpoEvents
 from dlpo_serving.protocols.http.speech_body import MODELS, SpeechBody, read_speech_fields
 from dlpo_serving.protocols.http.statuses import BodyError, ErrorReply, UnknownModelError
+from dlpo_serving.request import PAUSES
 from dlpo_serving.service import Flush
 
 AUDIO = ("binary", "base64")
@@ -144,7 +145,7 @@ class RealtimeDialect(Dialect):
     """The events of OpenAI's Realtime API, for text in and audio out, one response after another.
 
     There is no language model here: a response speaks the items since the last one verbatim. Theirs
-    has no field for the language of speech; ours is `language`, beside `voice` and `speed`.
+    has no fields for the language and the pauses of speech; ours are beside `voice` and `speed`.
 
     Args:
         request: its query may name a model, one of ours or a realtime one of theirs.
@@ -271,14 +272,14 @@ class RealtimeDialect(Dialect):
         output = dict(self._output)
         match settings:
             case {"audio": {"output": dict(given)}}:
-                known = (*output, "language")
+                known = (*output, "language", *PAUSES)
                 output |= {name: given[name] for name in known if given.get(name) is not None}
         match output["format"]:
             case {"type": str(name), **more} if name in REALTIME_FORMATS:
                 encoding, rate_hz = REALTIME_FORMATS[name]
             case wrong:
                 raise _wrong("format", wrong, f"a type of {', '.join(REALTIME_FORMATS)}")
-        fields = {name: output.get(name) for name in ("voice", "speed", "language")}
+        fields = {name: output.get(name) for name in ("voice", "speed", "language", *PAUSES)}
         fields |= {"response_format": encoding, "sample_rate": more.get("rate", rate_hz)}
         return output, read_speech_fields({**fields, "input": text})
 

@@ -12,6 +12,7 @@ from dlpo_serving.protocols.http.replies import audio_alone
 from dlpo_serving.protocols.http.requests import read_body
 from dlpo_serving.protocols.http.speech_body import json_object, read_speech_fields
 from dlpo_serving.protocols.http.speech_route import SpeechAnswers
+from dlpo_serving.request import PAUSES
 
 
 def jambonz_routes(answers: SpeechAnswers) -> list[web.RouteDef]:
@@ -25,6 +26,7 @@ def jambonz_routes(answers: SpeechAnswers) -> list[web.RouteDef]:
             "language": message.get("language"),
             "ssml": message.get("type") == "ssml",
             "response_format": "mp3",
+            **{name: message.get(name) for name in PAUSES},
         }
         return await answers.answer(request, read_speech_fields(fields), audio_alone)
 

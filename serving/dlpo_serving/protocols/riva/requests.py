@@ -11,7 +11,7 @@ from dlpo.text.common.reading import CODE, DATES, EMOJI
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.protocols.riva.proto import riva_audio_pb2, riva_tts_pb2
-from dlpo_serving.request import MAX_DICTIONARY, SpeechRequest, SynthesisCall, check_length
+from dlpo_serving.request import MAX_DICTIONARY, PAUSES, SpeechRequest, SynthesisCall, check_length
 
 Number = TypeVar("Number", int, float)
 
@@ -27,6 +27,7 @@ SETTINGS = (
     "dates",
     "directions",
     "ssml",
+    *PAUSES,
 )
 
 _ENCODINGS = {
@@ -89,6 +90,7 @@ def read_call(
             dates=settings.get("dates", DATES[0]),
             directions=settings.get("directions", "").lower() == "true",
             ssml=settings.get("ssml", ""),
+            **{name: real(name) for name in PAUSES if name in settings},
         ),
         voice=voice,
         encoding=encoding,

@@ -9,7 +9,7 @@ from wyoming.event import Event
 
 from dlpo.bundle import MAX_VOICE_NAME
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
-from dlpo_serving.request import SpeechRequest, SynthesisCall, check_length
+from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_length
 
 
 def read_call(event: Event) -> SynthesisCall:
@@ -25,7 +25,13 @@ def read_call(event: Event) -> SynthesisCall:
         raise RequestError(FieldViolation("text_format", what))
     voice, language = read_voice(event.data.get("voice"))
     text = read_text(event) if whole else ""
-    return SynthesisCall(SpeechRequest(text, ssml=kind == "ssml", language=language), voice)
+    pauses = {name: event.data[name] for name in PAUSES if event.data.get(name) is not None}
+    for name, pause_s in pauses.items():
+        if isinstance(pause_s, bool) or not isinstance(pause_s, int | float):
+            what = f"is {shortened(repr(pause_s))}; expected a number of seconds"
+            raise RequestError(FieldViolation(name, what))
+    request = SpeechRequest(text, ssml=kind == "ssml", language=language, **pauses)
+    return SynthesisCall(request, voice)
 
 
 def read_voice(asked: Any) -> tuple[str, str]:
