@@ -13,7 +13,7 @@ from typing import Any
 import av
 import pytest
 
-from tests.callers import ServerProcess, python_of, server_process, wait_until
+from tests.callers import ServerProcess, free_port, python_of, server_process, wait_until
 
 pytestmark = pytest.mark.full
 
@@ -43,8 +43,14 @@ CONFIGURATION = {  # of a Speech Dispatcher whose player keeps what it gets
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with server_process(tmp_path_factory.mktemp("server"), "--cors-origin", ORIGIN) as server:
+def wyoming_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, wyoming_port: int) -> Iterator[ServerProcess]:
+    options = ("--cors-origin", ORIGIN, "--wyoming-port", str(wyoming_port))
+    with server_process(tmp_path_factory.mktemp("server"), *options) as server:
         yield server
 
 
@@ -93,6 +99,38 @@ def test_a_vendors_package_speaks(served: ServerProcess, vendor: str, tmp_path: 
     body = json.dumps({"input": text, "response_format": "pcm"})
     ours = curl(served, "/v1/audio/speech", "--json", body)
     assert (tmp_path / "a.pcm").read_bytes() == ours
+
+
+def test_nvidias_realtime_client_speaks(served: ServerProcess, tmp_path: Path) -> None:
+    heard = tmp_path / "a.pcm"
+    said = run_client("riva_realtime.py", served.http_address, TEXT, heard)
+    assert said.split()[0] == "False"  # no error
+    body = json.dumps({"input": TEXT, "response_format": "pcm", "sample_rate": 22_050})
+    assert heard.read_bytes() == curl(served, "/v1/audio/speech", "--json", body)
+
+
+async def test_home_assistants_wyoming_client(served: ServerProcess, wyoming_port: int) -> None:
+    pytest.importorskip("wyoming", reason="wyoming is not installed")
+    from wyoming.client import AsyncTcpClient
+    from wyoming.tts import Synthesize
+
+    heard = b""
+    async with AsyncTcpClient.from_uri(f"tcp://127.0.0.1:{wyoming_port}") as client:
+        await client.write_event(Synthesize(TEXT).event())
+        while (event := await client.read_event()) and event.type != "audio-stop":
+            heard += event.payload or b""
+    body = json.dumps({"input": TEXT, "response_format": "pcm", "sample_rate": 22_050})
+    assert heard == curl(served, "/v1/audio/speech", "--json", body)
+
+
+def test_calls_of_kokoros_clients(served: ServerProcess, tmp_path: Path) -> None:
+    heard = tmp_path / "a.pcm"
+    said = json.loads(run_client("kokoro_calls.py", f"http://{served.http_address}", TEXT, heard))
+    body = json.dumps({"input": TEXT, "response_format": "pcm", "voice": "heart"})
+    assert heard.read_bytes() == curl(served, "/v1/audio/speech", "--json", body)
+    assert said["words"] == TEXT.split()
+    assert said["mixed"] > 48_000
+    assert said["voices"] >= 5
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,9 @@ from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import RunningServer
 
 ONE, TWO = "Noise becomes speech.", "Is it not strange?"
+PAUSED: dict[str, Any] = {"sentence_pause_s": 0.5, "paragraph_pause_s": 1.5, "lead_in_s": 0.25}
+PARAGRAPHS = f"{ONE} {TWO}\n\n{ONE}"
+RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 22_050}
 
 
 def seconds(text: str, **how: Any) -> float:
@@ -78,14 +81,10 @@ def test_a_servers_pauses_are_for_callers_who_set_none() -> None:
     assert request.lead_in_s == 0.0
 
 
-PAUSED: dict[str, Any] = {"sentence_pause_s": 0.5, "paragraph_pause_s": 1.5, "lead_in_s": 0.25}
-PARAGRAPHS = f"{ONE} {TWO}\n\n{ONE}"
-
-
 def over_grpc(server: RunningServer) -> bytes:
     config = speech_pb2.SynthesisConfig(**PAUSED)
     request = speech_pb2.SynthesizeRequest(text=PARAGRAPHS, config=config)
-    return server.stub.Synthesize(request, timeout=WAIT_S).audio
+    return bytes(server.stub.Synthesize(request, timeout=WAIT_S).audio)
 
 
 def over_our_client(server: RunningServer) -> bytes:
@@ -102,7 +101,7 @@ def over_riva(server: RunningServer) -> bytes:
     name = "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize"
     read = SynthesizeSpeechResponse.FromString
     call = server.channel.unary_unary(name, SynthesizeSpeechRequest.SerializeToString, read)
-    return call(request, timeout=WAIT_S).audio
+    return bytes(call(request, timeout=WAIT_S).audio)
 
 
 def over_wyoming(server: RunningServer) -> bytes:
@@ -130,28 +129,35 @@ def posted(server: RunningServer, path: str, name: str, **fields: Any) -> bytes:
         return bytes(reply.read())
 
 
-RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 22_050}
-ASKED: dict[str, Callable[[RunningServer], bytes]] = {
-    "gRPC": over_grpc,
-    "our client": over_our_client,
-    "Riva": over_riva,
-    "Wyoming": over_wyoming,
-    "OpenAI": partial(posted, path="/v1/audio/speech", name="input", response_format="pcm",
-                      sample_rate=22_050, **PAUSED),
-    "ElevenLabs": partial(posted, path="/v1/text-to-speech/fake?output_format=pcm_22050",
-                          name="text", **PAUSED),
-    "Cartesia": partial(posted, path="/tts/bytes", name="transcript", output_format=RAW, **PAUSED),
-    "Deepgram": partial(
-        posted, name="text", path="/v1/speak?encoding=linear16&container=none&sample_rate=22050&"
-        + urlencode(PAUSED)),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("how", ASKED)
+@pytest.mark.parametrize(
+    "speak",
+    [
+        pytest.param(over_grpc, id="gRPC"),
+        pytest.param(over_our_client, id="our client"),
+        pytest.param(over_riva, id="Riva"),
+        pytest.param(over_wyoming, id="Wyoming"),
+        pytest.param(
+            partial(posted, path="/v1/audio/speech", name="input", response_format="pcm",
+                    sample_rate=22_050, **PAUSED), id="OpenAI"
+        ),
+        pytest.param(
+            partial(posted, path="/v1/text-to-speech/fake?output_format=pcm_22050", name="text",
+                    **PAUSED), id="ElevenLabs"
+        ),
+        pytest.param(
+            partial(posted, path="/tts/bytes", name="transcript", output_format=RAW, **PAUSED),
+            id="Cartesia"
+        ),
+        pytest.param(
+            partial(posted, name="text", path="/v1/speak?encoding=linear16&container=none"
+                    "&sample_rate=22050&" + urlencode(PAUSED)), id="Deepgram"
+        ),
+    ],
+)  # fmt: skip
 def test_every_api_has_the_pauses_as_fields(
-    start_server: Callable[..., RunningServer], how: str
+    start_server: Callable[..., RunningServer], speak: Callable[[RunningServer], bytes]
 ) -> None:
     pytest.importorskip("aiohttp", reason="aiohttp is not installed")
     server = start_server(fake_voice(), http_port=0, wyoming_port=0)
     wanted = to_pcm16(fake_voice().speak(SpeechRequest(PARAGRAPHS, **PAUSED))).tobytes()
-    assert ASKED[how](server) == wanted
+    assert speak(server) == wanted

@@ -70,12 +70,18 @@ async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) ->
         session.ws_connect(f"{url}v1/audio/speech/stream") as pieces,
         session.ws_connect(f"{url}tts/websocket") as cartesia,
         session.ws_connect(f"{url}v1/speak") as deepgram,
+        session.ws_connect(f"{url}v1/realtime?intent=synthesize") as riva,
     ):
+        commit = {"type": "input_text.commit"}
         transcript = {"transcript": "One fish.", "context_id": "a"}
         await cartesia.send_json(transcript)
         while (await cartesia.receive_json())["type"] != "done":
             pass
         assert (await deepgram.receive_json())["type"] == "Metadata"
+        for message in ({"type": "input_text.append", "text": "One fish."}, commit):
+            await riva.send_json(message)
+        while not (await riva.receive_json())["type"].endswith("speech.completed"):
+            pass
         await realtime.send_json(ask)
         while (await realtime.receive_json())["type"] != "response.done":
             pass
@@ -92,8 +98,10 @@ async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) ->
         await pieces.send_json({"type": "end"})
         await cartesia.send_json(transcript)
         await deepgram.send_json({"type": "Speak", "text": "Two fish. "})
+        await riva.send_json({"type": "input_text.append", "text": "Two fish."})
+        await riva.send_json(commit)
 
-        for socket in (realtime, contexts, pieces, cartesia, deepgram):
+        for socket in (realtime, contexts, pieces, cartesia, deepgram, riva):
             heard = [message.data async for message in socket]
             assert "unknown token" in str(heard[-1])
             assert socket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION

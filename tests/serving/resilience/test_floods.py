@@ -23,6 +23,7 @@ FLOODS = {
     "keep-alives": (CONTEXTS, [], "{}"),
     "Cartesia's cancels": ("tts/websocket", [], '{"context_id":"a","cancel":true}'),
     "Deepgram's flushes": ("v1/speak", [], '{"type":"Flush"}'),
+    "Riva's commits": (f"{REALTIME}?intent=synthesize", [], '{"type":"input_text.commit"}'),
     "flushes": (OWN, [json.dumps({"type": "begin"})], '{"type":"flush"}'),
     "letters": (OWN, [json.dumps({"type": "begin"})], '{"type":"text","text":"a"}'),
 }

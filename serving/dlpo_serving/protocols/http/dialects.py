@@ -31,6 +31,7 @@ REALTIME_FORMATS = {  # -> ours, and the default rate in Hz
 ELEVENLABS_KEY = "xi-api-key"  # the header in which its clients send a key
 CARTESIA_KEY = "X-API-Key"
 DEEPGRAM_SCHEME = re.compile(r"^[Tt]oken ")  # its clients send in place of "Bearer"
+RIVA_KEY = "realtime-token."  # the same of Riva's clients
 OPENAI_KEY = "openai-insecure-api-key."  # prefix of a key among a browser's subprotocols
 Message = Mapping[str, Any]
 Piece = str | Flush | None
@@ -45,8 +46,9 @@ def offered_protocols(request: web.Request) -> list[str]:
 def authorization(request: web.Request) -> list[str]:
     """`Authorization` headers, or equivalents for keys sent in the ways of other APIs."""
     keys = request.headers.getall(ELEVENLABS_KEY, []) + request.headers.getall(CARTESIA_KEY, [])
-    offered = [one for one in offered_protocols(request) if one.startswith(OPENAI_KEY)]
-    keys += [one.removeprefix(OPENAI_KEY) for one in offered]
+    for prefix in (OPENAI_KEY, RIVA_KEY):
+        offered = [one for one in offered_protocols(request) if one.startswith(prefix)]
+        keys += [one.removeprefix(prefix) for one in offered]
     given = request.headers.getall("Authorization", [f"Bearer {key}" for key in keys])
     return [DEEPGRAM_SCHEME.sub("Bearer ", one) for one in given]
 

@@ -36,6 +36,7 @@ from dlpo_serving.protocols.http.speech_route import SpeechAnswers, speech_route
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 from dlpo_serving.protocols.http.statuses import reply_to
 from dlpo_serving.protocols.kokoro.server import kokoro_routes
+from dlpo_serving.protocols.riva_realtime.server import riva_realtime_routes
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import address, named_port
 
@@ -87,6 +88,7 @@ def build_app(
     app.add_routes(elevenlabs_routes(answers, sockets))
     app.add_routes(cartesia_routes(answers, sockets))
     app.add_routes(deepgram_routes(answers, sockets))
+    app.add_routes(riva_realtime_routes(sockets))
     app.add_routes(kokoro_routes(answers))
     app.add_routes(jambonz_routes(answers))
     app.add_routes(catalog_routes(service))

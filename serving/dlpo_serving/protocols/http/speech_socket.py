@@ -28,6 +28,7 @@ from dlpo_serving.errors import (
 from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.protocols.http.dialects import (
     OPENAI_KEY,
+    RIVA_KEY,
     Cancel,
     ContextDialect,
     Dialect,
@@ -131,12 +132,9 @@ class SpeechSockets:
     limits: HttpLimits
 
     def routes(self) -> list[web.RouteDef]:
-        """Routes of our own messages and of OpenAI's."""
+        """The route of our own messages."""
         own = partial(self.converse, lambda _: Dialect(self.limits.strict))
-        return [
-            web.get("/v1/audio/speech/stream", own),
-            web.get("/v1/realtime", self.realtime),
-        ]
+        return [web.get("/v1/audio/speech/stream", own)]
 
     async def contexts(
         self, open_dialect: Callable[[web.Request], ContextDialect], request: web.Request
@@ -276,7 +274,7 @@ class SpeechSockets:
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S,
             # A key among them must not be sent back, for proxies to log.
-            protocols=[one for one in offered if not one.startswith(OPENAI_KEY)],
+            protocols=[one for one in offered if not one.startswith((OPENAI_KEY, RIVA_KEY))],
             max_msg_size=self.limits.body_bytes,
             compress=False,
         )

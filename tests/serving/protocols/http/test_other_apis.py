@@ -20,6 +20,8 @@ TEXT = "Your order #42 costs $3.50. Is it 😀 not strange?"
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 22_050}
 CARTESIA = {"model_id": "sonic-3", "voice": {"mode": "id", "id": "fake"}, "output_format": RAW}
 DEEPGRAM = "/v1/speak?model=aura-2-thalia-en&encoding=linear16&sample_rate=22050&container=none"
+RIVA = "/v1/realtime?intent=synthesize"
+DONE = {"type": "input_text.done"}
 Received = list[dict[str, Any] | bytes]
 
 
@@ -153,6 +155,69 @@ async def test_deepgrams_clear_drops_what_waits(
                 last = message.json()
     assert last == {"type": "Flushed", "sequence_id": 1}
     assert 0 < len(audio) / 2 / 22_050 < 3
+
+
+def appended(text: str) -> dict[str, str]:
+    return {"type": "input_text.append", "text": text}
+
+
+def is_last(event: dict[str, Any]) -> bool:
+    return event.get("is_last_result") is True
+
+
+def speech_of(received: Received) -> bytes:
+    data = events(received, "conversation.item.speech.data")
+    return b"".join(base64.b64decode(one["audio"]) for one in data)
+
+
+async def test_rivas_realtime_speaks_texts_in_turn(server: RunningServer, whole: bytes) -> None:
+    commit = {"type": "input_text.commit"}
+    pieces = [appended(TEXT[start : start + 7]) for start in range(0, len(TEXT), 7)]
+    voice = {"voice_name": "fake", "language_code": "en-US"}
+    update = {"type": "synthesize_session.update", "session": {"input_text_synthesis": voice}}
+    text = *pieces, commit
+    received = await converse(server, RIVA, update, *text, *text, DONE, until=is_last)
+    assert speech_of(received) == 2 * whole
+    begun = ["conversation.created", "synthesize_session.updated"]
+    assert [one["type"] for one in received[:2] if isinstance(one, dict)] == begun
+    (updated,) = events(received, begun[1])
+    assert updated["session"]["input_text_synthesis"] == voice
+    completed = events(received, "conversation.item.speech.completed")
+    assert "order" in completed[0]["synthesis_metadata"]["processed_text"]
+
+
+@pytest.mark.parametrize(
+    ("session", "message"),
+    [
+        ({"output_audio_params": {"audio_format": "MP3"}}, "expected LINEAR_PCM, OGGOPUS"),
+        ({"output_audio_params": {"sample_rate_hz": "x" * 9_000}}, "expected a whole number"),
+        ({"zero_shot_config": {"audio_prompt_bytes": "AAAA"}}, "imitate a recording"),
+        ({"custom_dictionary": "a" * 250_000}, "characters; expected"),
+        ({"input_text_synthesis": {"voice_name": "x" * 9_000}}, "9000 characters; expected"),
+        ({"custom_configuration": {"seed": "1e9"}}, "expected a whole number"),
+        ({"custom_configuration": {"loudness": 1}}, "this server knows speed"),
+    ],
+)
+async def test_rivas_session_names_what_it_cannot_do(
+    server: RunningServer, session: dict[str, Any], message: str
+) -> None:
+    update = {"type": "synthesize_session.update", "session": session}
+    received = await converse(server, RIVA, update, until=lambda one: one["type"] == "error")
+    assert message in events(received, "error")[0]["error"]["message"]
+
+
+async def test_rivas_realtime_takes_settings(server: RunningServer, client: Client) -> None:
+    told = json.loads(client.post(server, {}, path="/v1/realtime/synthesis_sessions").read())
+    assert told["input_text_synthesis"]["voice_name"] == "fake"
+    assert told["client_secret"] is None
+    voices = client.get(server, "/v1/audio/list_voices")
+    assert json.loads(voices.read()) == {"en-US": {"voices": ["fake"]}}
+    settings = {"speed": "1.2", "seed": "7", "lead_in_s": "0.5"}
+    session = {"custom_configuration": settings, "output_audio_params": {"sample_rate_hz": 16_000}}
+    update = {"type": "synthesize_session.update", "session": session}
+    received = await converse(server, RIVA, update, appended(TEXT), DONE, until=is_last)
+    asked = {"speed": 1.2, "seed": 7, "lead_in_s": 0.5, "sample_rate": 16_000}
+    assert speech_of(received) == client.speak(server, input=TEXT, **asked).read()
 
 
 def test_other_routes_speak_the_same(server: RunningServer, client: Client, whole: bytes) -> None:

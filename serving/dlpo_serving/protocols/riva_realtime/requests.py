@@ -1,0 +1,85 @@
+"""Sessions of Riva's realtime API -> what its gRPC requests say, and so what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from dlpo_serving.encodings.formats import Encoding
+from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.protocols.http.speech_body import SpeechBody
+from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest
+from dlpo_serving.protocols.riva.requests import read_call, voice_named
+
+FORMATS = {
+    "LINEAR_PCM": Encoding.PCM_S16,
+    "OGGOPUS": Encoding.OGG_OPUS,
+    "OGG_OPUS": Encoding.OGG_OPUS,
+}
+USUAL_RATE_HZ = 22_050
+MOST_HZ = 1_000_000  # that a message may name; what the server takes is checked later
+
+
+def read_session(session: Mapping[str, Any], voices: Collection[str]) -> SpeechBody:
+    """How the texts of a session are spoken.
+
+    Raises:
+        RequestError: a field is invalid, or asks for what dlpo lacks.
+    """
+    spoken = _object(session, "input_text_synthesis")
+    output = _object(session, "output_audio_params")
+    if _object(session, "zero_shot_config").get("audio_prompt_bytes"):
+        what = "asks to imitate a recording; dlpo's voices are trained: leave it out"
+        raise RequestError(FieldViolation("zero_shot_config", what))
+    name = _string(output, "audio_format") or "LINEAR_PCM"
+    if name not in FORMATS:
+        what = f"is {shortened(repr(name))}; expected {', '.join(FORMATS)}"
+        raise RequestError(FieldViolation("audio_format", what))
+    rate_hz = output.get("sample_rate_hz") or USUAL_RATE_HZ
+    if isinstance(rate_hz, bool) or not isinstance(rate_hz, int) or not 0 < rate_hz < MOST_HZ:
+        what = f"is {shortened(repr(rate_hz))}; expected a whole number of Hz"
+        raise RequestError(FieldViolation("sample_rate_hz", what))
+    settings = _object(session, "custom_configuration")
+    asked = SynthesizeSpeechRequest(
+        language_code=_string(spoken, "language_code"),
+        sample_rate_hz=rate_hz,
+        custom_dictionary=_string(session, "custom_dictionary"),
+        custom_configuration={key: str(value) for key, value in settings.items()},
+    )
+    voice = voice_named(_string(spoken, "voice_name"), voices)
+    call = read_call(asked, voice, None, streamed=True)
+    return SpeechBody(call.request, call.voice, FORMATS[name], rate_hz, "audio", None)
+
+
+def session_of(body: SpeechBody, voice: str, language: str, id: str) -> dict[str, Any]:
+    """The session that a client is told."""
+    name = next(name for name, encoding in FORMATS.items() if encoding is body.encoding)
+    return {
+        "id": id,
+        "object": "realtime.synthesize_session",
+        "input_text_synthesis": {
+            "language_code": body.request.language or language,
+            "voice_name": body.voice or voice,
+        },
+        "output_audio_params": {
+            "sample_rate_hz": body.sample_rate_hz,
+            "num_channels": 1,
+            "audio_format": name,
+        },
+        "custom_dictionary": "",
+        "client_secret": None,
+    }
+
+
+def _object(message: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = message.get(name) or {}
+    if not isinstance(value, dict):
+        raise RequestError(FieldViolation(name, "is no object; expected one"))
+    return value
+
+
+def _string(message: Mapping[str, Any], name: str) -> str:
+    value = message.get(name) or ""
+    if not isinstance(value, str):
+        raise RequestError(FieldViolation(name, "is no string; expected one"))
+    return value
