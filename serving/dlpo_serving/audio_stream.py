@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -38,6 +39,9 @@ class EncodedChunk:
     """words that begin in this chunk"""
     marks: tuple[MarkTiming, ...] = ()
     """SSML marks in this chunk"""
+    ends_sentence: bool = False
+    flushes: int = 0
+    """how many flushes of the text have been spoken in full with this chunk"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,10 @@ class AudioStream:
         self._metrics = metrics
         self._clock = clock
         self._loop = asyncio.get_running_loop()
+        self.tells_flushes = False
+        """a flush after which nothing is left to speak gives a chunk without audio, to tell so"""
+        self._flushes: deque[int] = deque()  # sentences before each that is not spoken yet
+        self._spoken = 0  # sentences whose audio has been taken
         self._queue: asyncio.Queue[tuple[EncodedChunk, float] | Exception | None] = asyncio.Queue()
         self._started_s = clock() if started_s is None else started_s
         self._last_s = self._started_s  # when the latest chunk was made
@@ -125,6 +133,22 @@ class AudioStream:
         self.dropped_characters += passage.dropped
         self.warnings += passage.warnings
 
+    def flush(self) -> None:
+        """Record that the text so far has been flushed; for the event loop."""
+        self._flushes.append(self._sentences)
+        if self.tells_flushes and self._spoken >= self._sentences:
+            self._queue.put_nowait((EncodedChunk(b"", self.samples, self._sentence), 0.0))
+
+    def _flushed(self, chunk: EncodedChunk) -> EncodedChunk:
+        """The chunk, and how many flushes it completes."""
+        if chunk.ends_sentence:
+            self._spoken = chunk.sentence + 1
+        before = len(self._flushes)
+        while self._flushes and self._flushes[0] <= self._spoken:
+            self._flushes.popleft()
+        completed = before - len(self._flushes)
+        return replace(chunk, flushes=completed) if completed else chunk
+
     async def __aiter__(self) -> AsyncIterator[EncodedChunk]:
         record = self.record
         while (item := await self._queue.get()) is not None:
@@ -136,7 +160,7 @@ class AudioStream:
                 self._metrics.first_audio_s.observe(record.first_audio_s)
             record.audio_s += audio_s
             self._on_taken(audio_s)
-            yield chunk
+            yield self._flushed(chunk)
         if self.audio_s:
             record.real_time_factor = (self._last_s - self._started_s) / self.audio_s
             self._metrics.real_time_factor.observe(record.real_time_factor)
@@ -166,7 +190,9 @@ class AudioStream:
         self.samples = self._in_reply(self._samples)
         self.audio_s = self._samples / self.manifest.sample_rate_hz
         self._sentence = chunk.sentence
-        encoded = EncodedChunk(audio, offset, chunk.sentence, self.samples - offset, words, marks)
+        encoded = EncodedChunk(
+            audio, offset, chunk.sentence, self.samples - offset, words, marks, chunk.ends_sentence
+        )
         self._pass((encoded, chunk.duration_s))
 
     def _begun(self, audio: bytes, samples: int | None) -> bytes:

@@ -404,6 +404,8 @@ class SynthesisService:
                 elif feed:
                     read = partial(_read_piece, feed, feed.flush if piece else feed.finish)
                     await self._add(stream, voice, audio, request.speed, 0, read)
+                    if piece:
+                        audio.flush()
                 if piece is None:
                     break
             self._executor.end_text(stream)

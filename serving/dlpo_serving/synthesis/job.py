@@ -42,6 +42,7 @@ class AudioChunk:
     """words that begin in this piece, in samples of the whole audio"""
     marks: tuple[MarkTiming, ...] = ()
     """SSML marks in this piece, in samples of the whole audio"""
+    ends_sentence: bool = False
     total_samples: int | None = None
     """of the whole audio, once its last sentence is being spoken"""
 
@@ -200,6 +201,7 @@ class SynthesisJob:
                 for m in marks
                 if first <= m.sample < end + is_last
             ),
+            is_last,
             self._total(chunk.start, len(before)),
         )
         self._samples += len(samples)

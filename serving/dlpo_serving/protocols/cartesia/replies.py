@@ -36,6 +36,7 @@ class CartesiaEvents:
         self._phonemes = asked.get("add_phoneme_timestamps") is True
         self.text = TimedWords(text)
         self._last_s = time.monotonic()
+        self._flush_id = 0
 
     def chunk(self, speech: AudioStream, chunk: EncodedChunk) -> list[Message]:
         """Audio, and the words and phonemes that are complete with it."""
@@ -52,6 +53,9 @@ class CartesiaEvents:
         if phonemes and self._phonemes:
             times = _times("phonemes", phonemes, rate_hz)
             events.append(_event("phoneme_timestamps", phoneme_timestamps=times))
+        for _ in range(chunk.flushes):
+            self._flush_id += 1
+            events.append(_event("flush_done", flush_done=True, flush_id=self._flush_id))
         return events
 
     def done(self, speech: AudioStream) -> list[Message]:
@@ -139,6 +143,7 @@ class CartesiaDialect(ContextDialect):
         return pieces if message.get("continue") is True else [*pieces, None]
 
     def info(self, speech: AudioStream, warnings: Sequence[str]) -> Sequence[Message]:
+        speech.tells_flushes = True
         return []
 
     def chunk(self, speech: AudioStream, chunk: EncodedChunk) -> Sequence[Message]:

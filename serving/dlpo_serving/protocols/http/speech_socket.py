@@ -38,6 +38,7 @@ from dlpo_serving.protocols.http.dialects import (
     offered_protocols,
     text_of,
 )
+from dlpo_serving.protocols.http.pacing import is_paced, paced
 from dlpo_serving.protocols.http.replies import BEGUN, LAST_WORDS_S
 from dlpo_serving.protocols.http.requests import HttpLimits, read_call
 from dlpo_serving.protocols.http.speech_body import SpeechBody, json_object
@@ -175,6 +176,7 @@ class SpeechSockets:
                     context = _Context(
                         name, open_dialect(request), TextPieces(self.limits.body_bytes)
                     )
+                    context.dialect.paced = dialect.paced
                     body, further = context.dialect.begin(message)
                     begun[name] = context
                     context.task = tasks.create_task(speak(context, body))
@@ -270,6 +272,7 @@ class SpeechSockets:
         allowed = {"*", request.headers.get("Origin")} & set(self.limits.origins)
         if not allowed and not is_same_origin(request):
             raise web.HTTPForbidden(reason="this page's origin is not allowed; see --cors-origin")
+        dialect.paced = is_paced(request)
         offered = offered_protocols(request)
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S,
@@ -300,10 +303,13 @@ class SpeechSockets:
         async with self.service.synthesize(call, pieces) as speech:
             reply.rate_hz = speech.format.sample_rate_hz
             await reply.send(*reply.dialect.info(speech, warnings))
-            async for chunk in speech:
-                if chunk.audio or chunk.words:
+            chunks = aiter(speech)
+            if reply.dialect.paced:
+                chunks = paced(chunks, speech.format)
+            async for chunk in chunks:
+                if chunk.audio or chunk.words or (chunk.flushes and speech.tells_flushes):
                     await reply.send(*reply.dialect.chunk(speech, chunk))
-                    reply.sent_s = speech.record.audio_s
+                    reply.sent_s = (chunk.sample_offset + chunk.samples) / reply.rate_hz
                     reply.words += chunk.words
         await reply.send(*reply.dialect.done(speech))  # the slot is already free
 

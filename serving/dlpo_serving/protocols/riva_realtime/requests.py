@@ -52,7 +52,7 @@ def read_session(session: Mapping[str, Any], voices: Collection[str]) -> SpeechB
 
 
 def session_of(body: SpeechBody, voice: str, language: str, id: str) -> dict[str, Any]:
-    """The session that a client is told."""
+    """The session as a client gets it."""
     name = next(name for name, encoding in FORMATS.items() if encoding is body.encoding)
     return {
         "id": id,

@@ -55,12 +55,12 @@ async def _realtime(sockets: SpeechSockets, request: web.Request) -> web.StreamR
 async def _session(sockets: SpeechSockets, request: web.Request) -> web.Response:
     """A session with what applies if a client changes nothing; nothing is kept of it."""
     conversation = RivaConversation(sockets)
-    told = conversation.told(conversation.read({}))
+    session = conversation.session(conversation.read({}))
     secret = None
     if current_call().caller:  # its own key opens the WebSocket, too
         secret = {"value": authorization(request)[0].removeprefix("Bearer ")}
     headers = {"Cache-Control": "no-store"}
-    return web.json_response({**told, "client_secret": secret}, headers=headers)
+    return web.json_response({**session, "client_secret": secret}, headers=headers)
 
 
 async def _voices(sockets: SpeechSockets, request: web.Request) -> web.Response:
@@ -86,8 +86,8 @@ class RivaConversation:
         """How a session's texts are spoken; see `read_session` for errors."""
         return read_session(session, [one.voice for one in self._voices])
 
-    def told(self, body: SpeechBody) -> Message:
-        """The session that the client is told."""
+    def session(self, body: SpeechBody) -> Message:
+        """The session as the client gets it."""
         return session_of(body, self._voices[0].voice, self._voices[0].language, self._id)
 
     def _is_last(self) -> bool:
@@ -100,11 +100,11 @@ class RivaConversation:
         while not self._is_over:
             message = await inbox.next(IDLE_S, texts.is_speaking)
             match message:
-                case {"type": "synthesize_session.update", "session": dict(session)}:
+                case {"type": "synthesize_session.update", "session": dict(asked)}:
                     texts.count()
-                    texts.body = self.read(session)
-                    told = self.told(texts.body)
-                    await reply.send(event("synthesize_session.updated", session=told))
+                    texts.body = self.read(asked)
+                    session = self.session(texts.body)
+                    await reply.send(event("synthesize_session.updated", session=session))
                 case {"type": "input_text.append"}:
                     texts.write(text_of("text", message.get("text")))
                 case {"type": "input_text.commit"}:

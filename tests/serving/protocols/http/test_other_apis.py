@@ -116,6 +116,27 @@ async def test_a_cancelled_context_frees_its_place(
             pass
 
 
+async def test_cartesia_says_when_a_flush_is_spoken(server: RunningServer) -> None:
+    def message(text: str, **fields: Any) -> dict[str, Any]:
+        return {**CARTESIA, "context_id": "a", "transcript": text, "continue": True, **fields}
+
+    one, two = "Noise becomes speech. ", "Is it not strange? "
+    received = await converse(
+        server, "/tts/websocket", message(one, flush=True), message(two, flush=True),
+        message("", flush=True), message(one, **{"continue": False}),
+        until=lambda one: one["type"] == "done",
+    )  # fmt: skip
+    parts: list[float] = [0.0]
+    for event in received:
+        assert isinstance(event, dict)
+        if event["type"] == "flush_done":
+            assert (event["flush_id"], event["done"]) == (len(parts), False)
+            parts.append(0.0)
+        elif event["type"] == "chunk":
+            parts[-1] += len(base64.b64decode(event["data"])) / 2 / 22_050
+    assert [part > 0.5 for part in parts] == [True, True, False, True]
+
+
 async def test_deepgram_says_when_a_flush_is_spoken(server: RunningServer, whole: bytes) -> None:
     speak = {"type": "Speak", "text": TEXT}
     flush = {"type": "Flush"}
