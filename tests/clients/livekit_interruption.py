@@ -21,6 +21,10 @@ def plugin(name: str, address: str, session: aiohttp.ClientSession) -> tts.TTS:
     url = f"http://{address}"
     if name == "cartesia":
         return cartesia.TTS(base_url=url, api_key="none", voice="lj", http_session=session)
+    if name == "dlpo":
+        from livekit.plugins import dlpo  # a package of ours, where it is installed
+
+        return dlpo.TTS(url=url, http_session=session)
     if name == "deepgram":
         return deepgram.TTS(base_url=f"{url}/v1/speak", api_key="none", http_session=session)
     assert name == "elevenlabs", name

@@ -70,6 +70,10 @@ def service(name: str, address: str, session: aiohttp.ClientSession) -> TTSServi
         settings = CartesiaHttpTTSService.Settings(voice="lj")
         url = f"http://{address}"
         return CartesiaHttpTTSService(api_key="none", base_url=url, settings=settings)
+    if name == "dlpo":
+        from pipecat_dlpo import DlpoTTSService  # a package of ours, where it is installed
+
+        return DlpoTTSService(url=f"http://{address}", voice="lj")
     if name == "deepgram":
         return DeepgramTTSService(api_key="none", base_url=f"ws://{address}")
     if name == "deepgram-http":

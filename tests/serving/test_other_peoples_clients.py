@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,10 +87,25 @@ def test_an_agent_speaks_through_its_own_plugin(
     assert seconds(heard) == pytest.approx(len(ours) / 48_000, abs=0.5)  # pauses between calls
 
 
-def run_client(program: str, *arguments: object) -> str:
-    """What a program prints that uses somebody else's package."""
+def run_client(program: str, *arguments: object, packages: str = "") -> str:
+    """What a program prints that uses somebody else's package, and ours from `packages`."""
     command: list[Any] = [python_of("agents"), CLIENTS / program, *map(str, arguments)]
-    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, env={}).stdout
+    environment = {"PYTHONPATH": packages}
+    return subprocess.run(
+        command, check=True, text=True, stdout=subprocess.PIPE, env=environment
+    ).stdout
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with what the wheels of our packages for frameworks install."""
+    folder = tmp_path_factory.mktemp("packages")
+    for name in ("pipecat-dlpo", "livekit-plugins-dlpo"):
+        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+        subprocess.run([*command, "--directory", folder], check=True, cwd=EXAMPLES / name)
+    for wheel in folder.glob("*.whl"):
+        zipfile.ZipFile(wheel).extractall(folder / "installed")
+    return str(folder / "installed")
 
 
 @pytest.mark.parametrize("vendor", ["elevenlabs", "cartesia", "deepgram"])
@@ -142,29 +159,45 @@ def test_calls_of_kokoros_clients(served: ServerProcess, tmp_path: Path) -> None
         ("cartesia-http", False),
         ("deepgram", False),
         ("deepgram-http", False),
+        ("dlpo", True),
     ],
 )
-def test_pipecat_keeps_what_was_heard(served: ServerProcess, service: str, has_times: bool) -> None:
+def test_pipecat_keeps_what_was_heard(
+    served: ServerProcess, packages: str, service: str, has_times: bool
+) -> None:
     text = "Hello, Dr. Smith! Your order #42 costs $3.50. Please call us back before 12:30."
     program = "pipecat_interruption.py", service, served.http_address, text
-    assert json.loads(run_client(*program, 0)) == [text]
+    assert json.loads(run_client(*program, 0, packages=packages)) == [text]
     if has_times:
-        (heard,) = json.loads(run_client(*program, 2))
+        (heard,) = json.loads(run_client(*program, 2, packages=packages))
         assert text.startswith(heard)
         assert "Hello" in heard
         assert "call us" not in heard
 
 
-@pytest.mark.parametrize("vendor", ["elevenlabs", "cartesia", "deepgram"])
+@pytest.mark.parametrize("vendor", ["elevenlabs", "cartesia", "deepgram", "dlpo"])
 def test_livekit_synthesizes_and_goes_on_after_an_interruption(
-    served: ServerProcess, vendor: str, tmp_path: Path
+    served: ServerProcess, packages: str, vendor: str, tmp_path: Path
 ) -> None:
     text = "Hello, Dr. Smith! Your order #42 costs $3.50."
     program = "livekit_interruption.py", vendor, served.http_address, text
-    words = json.loads(run_client(*program, tmp_path / "a.wav"))
+    words = json.loads(run_client(*program, tmp_path / "a.wav", packages=packages))
     if vendor != "deepgram":  # which has no times
         assert "".join(word for word, _ in words).strip() == text
     assert seconds(tmp_path / "a.wav") > 3
+
+
+def test_our_livekit_plugin_connects_again(packages: str, tmp_path: Path) -> None:
+    port, program = str(free_port()), CLIENTS / "livekit_reconnects.py"
+    command: list[Any] = [python_of("agents"), program, f"http://127.0.0.1:{port}", TEXT]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env={"PYTHONPATH": packages}, **pipes) as client:
+        for _ in range(2):
+            with server_process(tmp_path, "--http-port", port):
+                client.stdin.write("speak\n")
+                client.stdin.flush()
+                assert float(client.stdout.readline()) > 2
+        client.stdin.close()
 
 
 def test_openais_python_package_hears_its_text_over_a_websocket(

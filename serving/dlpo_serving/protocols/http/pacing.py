@@ -53,7 +53,8 @@ async def paced(
         known = ", ".join(SAMPLE_BYTES)
         raise RequestError(FieldViolation("pace", f"{PACE} needs samples; expected {known}"))
     samples = format.sample_rate_hz // FRAMES_PER_S
-    frame, played_s, held = samples * size, clock(), b""
+    frame, held = samples * size, b""
+    played_s = clock()
     last = EncodedChunk(b"", 0, 0)
     async for chunk in chunks:
         begin = chunk.sample_offset - len(held) // size
