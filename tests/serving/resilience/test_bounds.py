@@ -93,6 +93,8 @@ def test_a_long_voice_name_is_refused_before_it_is_read(
         body = {"type": "begin", "voice": LONG}
         item = {"type": "message", "content": [{"text": "Hi."}]}
         response = {"input": [item], "audio": {"output": {"voice": LONG}}}
+        session = {"input_text_synthesis": {"voice_name": LONG}}
+        update = {"type": "synthesize_session.update", "session": session}
         replies = [
             say(server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(config=config)),
             say(
@@ -113,6 +115,7 @@ def test_a_long_voice_name_is_refused_before_it_is_read(
             ),
             asyncio.run(wyoming(server, {"name": LONG})),
             asyncio.run(web_socket(server, "tts/websocket", {"transcript": "Hi.", "voice": LONG})),
+            asyncio.run(web_socket(server, "v1/realtime?intent=synthesize", update)),
             asyncio.run(post_to(server, "tts/bytes", {"transcript": "Hi.", "voice": {"id": LONG}})),
             asyncio.run(post_to(server, "dev/captioned_speech", {"input": "Hi.", "voice": LONG})),
             asyncio.run(post_to(server, "v1/jambonz", {"text": "Hi.", "voice": LONG})),

@@ -8,8 +8,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from http.client import HTTPResponse
+from contextlib import AbstractContextManager, closing
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
 import grpc
@@ -38,6 +38,15 @@ REFUSED = {
     "marks": (" ?! ...", "INVALID_ARGUMENT", 400),
     "200,000 characters": ("word " * 40_000, "INVALID_ARGUMENT", 400),
     "8 MiB": ("a" * (8 << 20), "RESOURCE_EXHAUSTED", 413),  # by gRPC itself
+}
+VENDORS = {  # path -> the fields of a text and of a voice
+    "/v1/text-to-speech/fake": ("text", ""),
+    "/v1/text-to-speech/fake/stream/with-timestamps": ("text", ""),
+    "/tts/bytes": ("transcript", "voice"),
+    "/tts/sse": ("transcript", "voice"),
+    "/v1/speak": ("text", ""),
+    "/dev/captioned_speech": ("input", "voice"),
+    "/v1/jambonz": ("text", "voice"),
 }
 Piece = speech_pb2.IncrementalSynthesizeRequest
 TEXTS = ("Noise becomes speech. ", "Is it not strange?")
@@ -88,6 +97,37 @@ def test_bombs_and_extremes_are_refused_by_every_protocol(
         reply = http_speech(server.http_url.split("/")[2], input=text, ssml=is_ssml)
         assert reply.status == http_status
         assert b"root:" not in reply.read()
+
+
+def status_of(address: str, path: str, fields: dict[str, Any]) -> int:
+    connection = HTTPConnection(address, timeout=WAIT_S)
+    with closing(connection):
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", path, json.dumps(fields), headers)
+        return connection.getresponse().status
+
+
+@pytest.mark.parametrize("path", VENDORS)
+def test_bombs_and_extremes_are_refused_by_vendors_apis(
+    path: str, attacked: Callable[..., AbstractContextManager[RunningServer]]
+) -> None:
+    text_field, voice_field = VENDORS[path]
+    long = "1" * 50_000 + "x"
+    with attacked(http_port=0) as server:
+        address = server.http_url.split("/")[2]
+        for what, (text, _, status) in REFUSED.items():
+            assert status_of(address, path, {text_field: text}) == status, what
+        if voice_field:
+            for voice in (long, f"lj*{long}"):
+                fields = {text_field: "One fish.", voice_field: voice}
+                assert status_of(address, path, fields) == 400
+        dictionary = {f"word{n}": "ɐ́̀" * 1_000 for n in range(5)}
+        if path.startswith(("/tts", "/v1/text")):
+            fields = {text_field: "One fish.", "dictionary": dictionary}
+            assert status_of(address, path, fields) == 400
+        if path != "/v1/speak":  # whose settings are in its query
+            fields = {text_field: "One fish.", "lead_in_s": 1e9}
+            assert status_of(address, path, fields) == 400
 
 
 class Conversation:
