@@ -50,7 +50,7 @@ class Gap:
     first: int
     end: int
     pause: bool
-    """whether punctuation stands in it"""
+    """whether it has punctuation"""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,8 @@ def read(letters: str, words: Sequence[str]) -> Reading:
     Raises:
         ValueError: a letter that isn't Spanish.
     """
-    out, stress, start = Reading(gaps=[Gap(0, 0, False)]), "0", -1
+    out = Reading(gaps=[Gap(0, 0, False)])
+    stress, start = "0", -1
     for at, (letter, word) in enumerate(zip(letters, words, strict=True)):
         if not word:
             _widen(out.gaps, at, letter in PAUSES)
