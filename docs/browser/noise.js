@@ -1,8 +1,7 @@
-// Standard normal numbers that depend on a seed alone.
-
 /**
+ * Standard normal numbers that depend on the seed alone.
+ *
  * @param {number} seed
- * @returns {() => number}
  */
 export function gaussian(seed) {
   let state = seed >>> 0;
@@ -12,14 +11,5 @@ export function gaussian(seed) {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-  let spare = NaN;
-  return () => {
-    const kept = spare;
-    spare = NaN;
-    if (!Number.isNaN(kept)) return kept;
-    const radius = Math.sqrt(-2 * Math.log(1 - uniform())); // Box-Muller
-    const angle = 2 * Math.PI * uniform();
-    spare = radius * Math.sin(angle);
-    return radius * Math.cos(angle);
-  };
+  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()); // Box-Muller
 }

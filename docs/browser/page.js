@@ -32,75 +32,50 @@ function settings() {
   };
 }
 
-/** @param {import("./stream.js").Sentence[]} sentences read beforehand, at the usual settings */
-function prepared(sentences) {
-  const { speed, pitch_semitones } = settings();
-  const [own, other, share] = [$("voice").value, $("other").value, $("mix").value / 100];
-  const shares = voice?.names.map((name) => (name === own) * (1 - share) + (name === other) * share);
-  return sentences.map((sentence) => ({
-    ...sentence,
-    shares,
-    speed: sentence.speed.map((value) => value * speed),
-    pitch: sentence.pitch.map((value) => value + pitch_semitones),
-    before: sentence.before / speed,
-  }));
-}
-
-/**
- * @param {string} text
- * @param {import("./stream.js").Word[]} words that have been made
- * @param {number} played samples
- */
+/** @param {string} text @param {import("./stream.js").Word[]} words so far @param {number} played samples */
 function light(text, words, played) {
   const word = words.findLast(({ start }) => start <= played);
-  const node = $("heard").firstChild;
-  if (!word || !node || !globalThis.Highlight) return;
-  const place = (/** @type {number} */ letters) => [...text].slice(0, letters).join("").length;
-  const range = new Range(); // counts UTF-16, Python letters
-  range.setStart(node, place(word.textStart));
-  range.setEnd(node, place(word.textEnd));
+  if (!word || !globalThis.Highlight) return;
+  const range = new Range();
+  const place = (/** @type {number} */ points) => [...text].slice(0, points).join("").length; // in UTF-16
+  range.setStart($("heard").firstChild, place(word.textStart));
+  range.setEnd($("heard").firstChild, place(word.textEnd));
   CSS.highlights.set("word", new Highlight(range));
 }
 
-/**
- * @param {string} text
- * @param {() => Promise<{sentences: any[], warnings: string[]}>} read
- */
-async function speak(text, read) {
+/** @param {string} text @param {import("./stream.js").Sentence[]} [prepared] spoken until Python is there */
+async function speak(text, prepared) {
   if (!voice) return;
-  const mine = ++last;
-  const asked = performance.now();
-  const { rate } = voice;
-  const [words, pieces] = [/** @type {import("./stream.js").Word[]} */ ([]), /** @type {Float32Array[]} */ ([])];
-  let samples = 0;
+  const [mine, asked, { rate }] = [++last, performance.now(), voice];
+  const words = /** @type {import("./stream.js").Word[]} */ ([]);
+  const pieces = /** @type {Float32Array[]} */ ([]);
+  let [samples, began] = [0, asked];
   state("speaking", "Speaking …");
   $("save").hidden = true;
-  $("warnings").textContent = "";
-  delete page.first;
+  $("heard").textContent = text;
+  $("warnings").textContent = page.first = "";
   try {
     player ??= await Player.open(rate);
-    const begun = player.start(Number(page.rtf ?? 1) < QUICK ? 1 : 2, (played, over) => {
+    await player.start(Number(page.rtf ?? 1) < QUICK ? 1 : 2, (played, over) => {
       if (mine !== last) return;
-      page.first ??= `${performance.now() - asked}`;
-      $("first").textContent = `${Math.round(Number(page.first))} ms`;
+      page.first ||= `${Math.round(performance.now() - asked)}`;
+      $("first").textContent = `${page.first} ms`;
       light(text, words, played);
       if (over) state("ready", `Spoke ${page.seconds} s.`);
     });
-    const { sentences, warnings } = await read();
-    await begun;
-    $("warnings").textContent = warnings.join("; ");
-    $("heard").textContent = text;
-    const computing = performance.now();
-    for await (const chunk of voice.speak(sentences, settings())) {
+    const wanted = page.reader === "ready" || !prepared ? text : prepared;
+    for await (const chunk of voice.stream(wanted, settings())) {
       if (mine !== last) return;
+      if (!samples) began = performance.now();
       words.push(...chunk.words);
       pieces.push(chunk.samples);
       samples += chunk.samples.length;
       player.push(chunk.samples);
+      $("warnings").textContent += chunk.warnings.join("; ");
     }
-    player.push();
     page.seconds = (samples / rate).toFixed(1);
-    page.rtf = ((performance.now() - computing) / 1000 / (samples / rate)).toFixed(3);
+    page.rtf = ((performance.now() - began) / 1000 / ((samples - pieces[0].length) / rate)).toFixed(2);
+    player.push();
     $("rtf").textContent = page.rtf;
     URL.revokeObjectURL($("save").href);
     $("save").href = URL.createObjectURL(wav(pieces, rate));
@@ -116,61 +91,53 @@ function stop() {
   state("ready", "Stopped.");
 }
 
-/** @param {{text: string, sentences: any[]}} entry */
-function button({ text, sentences }) {
-  const made = document.createElement("button");
-  made.textContent = text;
-  made.disabled = true;
-  made.onclick = () => speak(text, async () => ({ sentences: prepared(sentences), warnings: [] }));
-  const item = document.createElement("li");
-  item.append(made);
-  return item;
-}
-
 async function load() {
   $("load").hidden = true;
+  state("loading", "Loading the voice …");
   voice = await Voice.load();
-  const { names, about } = voice;
-  const options = (/** @type {number} */ chosen) =>
-    names.map((name, n) => new Option(`${name}: ${about[name]}`, name, n === chosen, n === chosen));
-  $("voice").append(...options(0));
-  $("other").append(...options(1));
+  const { names, about, reading } = voice;
+  for (const [place, chosen] of [["voice", 0], ["other", 1]]) {
+    $(place).append(...names.map((name, n) => new Option(`${name}: ${about[name]}`, name, false, n === chosen)));
+  }
   $("loading").textContent = `${((performance.now() - opened) / 1000).toFixed(1)} s`;
-  document.querySelectorAll("#sentences button").forEach((one) => one.removeAttribute("disabled"));
+  for (const button of $("sentences").querySelectorAll("button")) button.disabled = false;
   state("ready", "Ready: choose a sentence.");
-  await voice.reading;
+  await reading;
   page.reader = "ready";
-  $("speak").disabled = false;
   $("reader").textContent = "";
+  $("speak").disabled = $("controls").disabled = false;
+}
+
+function start() {
+  load().catch(({ message }) => state("failed", `It does not work here: ${message}`));
 }
 
 $("stop").onclick = stop;
+$("load").onclick = start;
 $("form").onsubmit = (/** @type {SubmitEvent} */ event) => {
   event.preventDefault();
-  const text = $("text").value;
-  speak(text, async () => /** @type {Voice} */ (voice).read(text, settings()));
+  speak($("text").value);
 };
-$("text").onkeydown = (/** @type {KeyboardEvent} */ event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("form").requestSubmit($("speak"));
-};
-document.onkeydown = ({ key }) => {
+document.onkeydown = ({ key, target, ctrlKey, metaKey }) => {
   if (key === "Escape" && page.state === "speaking") stop();
+  if (key === "Enter" && target === $("text") && (ctrlKey || metaKey)) $("form").requestSubmit($("speak"));
 };
 for (const name of ["speed", "pitch"]) {
-  const show = () => ($(`${name}-value`).textContent = $(name).value);
-  $(name).oninput = show;
-  show();
+  $(name).oninput = () => ($(`${name}-value`).textContent = $(name).value);
+  $(name).oninput();
 }
 
 const reply = await fetch("./sentences.json");
 if (reply.ok) {
-  $("sentences").append(...(await reply.json()).map(button));
-  const start = () => load().catch(({ message }) => state("failed", `It does not work here: ${message}`));
-  const saving = /** @type {any} */ (navigator).connection?.saveData; // the visitor pays for data
-  if (saving) state("waiting", "Nothing is loaded yet, to save data.");
-  $("load").hidden = !saving;
-  $("load").onclick = start;
-  if (!saving) start();
+  for (const { text, sentences } of await reply.json()) {
+    const [item, button] = [document.createElement("li"), document.createElement("button")];
+    Object.assign(button, { textContent: text, disabled: true, onclick: () => speak(text, sentences) });
+    item.append(button);
+    $("sentences").append(item);
+  }
+  $("load").hidden = !(/** @type {any} */ (navigator).connection?.saveData);
+  if ($("load").hidden) start();
+  else state("waiting", "Nothing is loaded yet, to save your data.");
 } else {
   state("failed", "This copy was made without the voice; run scripts/browser-page.");
 }

@@ -3,22 +3,18 @@
 import { loadPyodide } from "./vendor/pyodide.mjs";
 import { answer } from "./thread.js";
 
-const START = `
-import sys
-from pathlib import Path
-sys.path.insert(0, "/dlpo")
-import reader
-reader.open_reader(Path("/dlpo"))
-`;
-
-let python = /** @type {any} */ (undefined);
+const START = "import sys; sys.path.insert(0, '/dlpo'); import reader; reader.open_reader('/dlpo')";
 const file = (/** @type {string} */ name) => new URL(`./${name}`, import.meta.url);
-const method = (/** @type {string} */ name) =>
-  async function* (/** @type {unknown[]} */ ...values) {
+let python = /** @type {any} */ (undefined);
+
+/** A method of reader.py. @param {string} name */
+function method(name) {
+  return async function* (/** @type {unknown[]} */ ...values) {
     const { error, value } = JSON.parse(python.call(name, JSON.stringify(values)));
     if (error) throw Object.assign(new Error(error), { name: "RequestError" });
     yield value;
   };
+}
 
 answer({
   async *load() {
@@ -28,8 +24,5 @@ answer({
     python = pyodide.runPython(START);
     yield undefined;
   },
-  read: method("read"),
-  begin: method("begin"),
-  push: method("push"),
-  end: method("end"),
+  ...Object.fromEntries(["read", "begin", "push", "end"].map((name) => [name, method(name)])),
 });

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,7 @@ class Reader:
         """All sentences of a text, and warnings about it."""
         request, manifest = self._request(text, settings)
         done = TextReader(manifest, self._front_end).read(request)
-        spoken = SentenceForm(request, manifest).of(done.sentences)
-        return {"sentences": spoken, "warnings": done.warnings}
+        return SentenceForm(request, manifest).of(done.sentences, done.warnings)
 
     def begin(self, settings: Mapping[str, Any]) -> int:
         """The number of a text that comes in pieces."""
@@ -52,16 +51,16 @@ class Reader:
         self._feeds[number] = feed, SentenceForm(request, manifest)
         return number
 
-    def push(self, number: int, piece: str) -> list[dict[str, Any]]:
+    def push(self, number: int, piece: str) -> dict[str, Any]:
         """The sentences that a piece completes."""
         feed, form = self._feeds[number]
         return form.of(feed.push(piece))
 
-    def end(self, number: int) -> list[dict[str, Any]]:
-        """The last sentences."""
+    def end(self, number: int) -> dict[str, Any]:
+        """The last sentences, and warnings about all of it."""
         feed, form = self._feeds.pop(number)
         with text_errors_as_violations():
-            return form.of(feed.finish())
+            return form.of(feed.finish(), feed.warnings())
 
     def _request(self, text: str, settings: Mapping[str, Any]) -> tuple[SpeechRequest, Manifest]:
         given = dict(settings)
@@ -82,9 +81,9 @@ class SentenceForm:
         self._manifest = manifest
         self._pauses = Pauses(request)
 
-    def of(self, sentences: Iterable[Sentence]) -> list[dict[str, Any]]:
+    def of(self, sentences: Iterable[Sentence], warnings: Sequence[str] = ()) -> dict[str, Any]:
         """Further sentences, in order."""
-        return list(map(self._form, sentences))
+        return {"sentences": list(map(self._form, sentences)), "warnings": warnings}
 
     def _form(self, sentence: Sentence) -> dict[str, Any]:
         request = self._request
@@ -120,6 +119,6 @@ def words_of(sentence: Sentence) -> list[dict[str, Any]]:
     return words
 
 
-def open_reader(folder: Path) -> Reader:
+def open_reader(folder: str) -> Reader:
     """The reader of the bundle whose manifest is in a folder."""
-    return Reader(Manifest.from_json((folder / MANIFEST).read_bytes())[0])
+    return Reader(Manifest.from_json(Path(folder, MANIFEST).read_bytes())[0])

@@ -8,8 +8,7 @@ class Sound extends AudioWorkletProcessor {
     super();
     this.pieces = /** @type {Float32Array[]} */ ([]);
     this.played = this.reported = 0; // samples
-    this.ended = false;
-    this.waits = true;
+    [this.ended, this.waits] = [false, true];
     this.port.onmessage = ({ data: samples }) => {
       if (samples) this.pieces.push(samples);
       else this.ended = true;
@@ -17,19 +16,15 @@ class Sound extends AudioWorkletProcessor {
     };
   }
 
-  /**
-   * @param {Float32Array[][]} _
-   * @param {Float32Array[][]} outputs
-   */
+  /** @param {Float32Array[][]} _ @param {Float32Array[][]} outputs */
   process(_, [[output]]) {
     let filled = 0;
     while (!this.waits && this.pieces.length && filled < output.length) {
-      const [piece] = this.pieces;
+      const piece = this.pieces.shift() ?? output;
       const part = piece.subarray(0, output.length - filled);
+      if (part.length < piece.length) this.pieces.unshift(piece.subarray(part.length));
       output.set(part, filled);
       filled += part.length;
-      if (part.length < piece.length) this.pieces[0] = piece.subarray(part.length);
-      else this.pieces.shift();
     }
     this.played += filled;
     const over = this.ended && !this.pieces.length;

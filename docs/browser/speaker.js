@@ -19,8 +19,9 @@ answer({
     ort.env.wasm.numThreads = threads;
     ort.env.logLevel = "error";
     engine = await Engine.load(ort, read);
-    for await (const _ of engine.speak([await json("warm-up.json")])); // the first run is slow
-    yield engine.host;
+    const { host } = engine;
+    for await (const _ of engine.speak(host.warmUp)); // the first run of everything is slow
+    yield host;
   },
   speak: (...given) => /** @type {any} */ (engine).speak(...given),
 });

@@ -8,7 +8,7 @@ export class Thread {
   constructor(url) {
     this.worker = new Worker(url, { type: "module" });
     this.broken = new Promise((_, reject) => {
-      this.worker.onerror = (event) => reject(new Error(event.message ?? `${url} can't be loaded`));
+      this.worker.onerror = ({ message }) => reject(new Error(message ?? `${url} can't be loaded`));
     });
     this.broken.catch(() => {}); // each call reports it
   }
@@ -21,12 +21,11 @@ export class Thread {
   async *call(name, ...values) {
     const { port1: port, port2 } = new MessageChannel();
     const waiting = /** @type {((reply: any) => void)[]} */ ([]);
-    const next = () =>
-      new Promise((resolve) => {
-        waiting.push(resolve);
-        port.postMessage("next");
-      });
     port.onmessage = ({ data }) => waiting.shift()?.(data);
+    const next = () => {
+      port.postMessage("next");
+      return new Promise((resolve) => waiting.push(resolve));
+    };
     this.worker.postMessage({ name, values }, [port2]);
     const asked = Array.from({ length: AHEAD }, next);
     try {
@@ -43,32 +42,20 @@ export class Thread {
     }
   }
 
-  /**
-   * The first value of a call.
-   *
-   * @param {string} name
-   * @param {...any} values
-   */
+  /** The first value of a call. @param {string} name @param {...any} values */
   async value(name, ...values) {
     for await (const value of this.call(name, ...values)) return value;
   }
 }
 
-/**
- * In a worker: answer the calls of a `Thread`.
- *
- * @param {Record<string, (...values: any[]) => AsyncGenerator<any>>} functions
- */
+/** In a worker: answer a `Thread`. @param {Record<string, (...values: any[]) => AsyncGenerator>} functions */
 export function answer(functions) {
-  globalThis.onmessage = ({ data, ports: [port] }) => {
-    const made = functions[data.name](...data.values);
-    port.onmessage = async (/** @type {MessageEvent<"next" | "return">} */ { data: verb }) => {
-      try {
-        port.postMessage(await made[verb](undefined));
-      } catch (caught) {
-        const { name, message } = caught instanceof Error ? caught : new Error(String(caught));
-        port.postMessage({ error: { name, message } });
-      }
-    };
+  globalThis.onmessage = ({ data: { name, values }, ports: [port] }) => {
+    const made = functions[name](...values);
+    port.onmessage = (/** @type {MessageEvent<"next" | "return">} */ { data: verb }) =>
+      made[verb](undefined).then(
+        (reply) => port.postMessage(reply),
+        ({ name, message }) => port.postMessage({ error: { name, message } }),
+      );
   };
 }

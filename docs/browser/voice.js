@@ -4,13 +4,12 @@
 import { Thread } from "./thread.js";
 
 /**
- * @typedef {import("./stream.js").Chunk} Chunk
+ * @typedef {import("./stream.js").Chunk & {warnings: string[]}} Chunk
  * @typedef {import("./stream.js").Sentence} Sentence
- * @typedef {{voice?: string, speed?: number, pitch_semitones?: number, volume_db?: number,
- *   seed?: number, ssml?: string, dictionary?: Record<string, string> | string, code?: string,
- *   emoji?: string, dates?: string, directions?: boolean, sentence_pause_s?: number,
- *   paragraph_pause_s?: number, lead_in_s?: number, noise?: number}} Settings as in Python; `noise`
- *   0 is for comparisons
+ * @typedef {{voice?: string, speed?: number, pitch_semitones?: number, volume_db?: number, seed?: number,
+ *   ssml?: string, dictionary?: Record<string, string> | string, code?: string, emoji?: string,
+ *   dates?: string, directions?: boolean, sentence_pause_s?: number, paragraph_pause_s?: number,
+ *   lead_in_s?: number, noise?: number}} Settings as in Python; `noise` 0 is for comparisons
  */
 
 export class Voice {
@@ -25,87 +24,60 @@ export class Voice {
     const speaker = new Thread(new URL("speaker.js", base));
     const reader = new Thread(new URL("reader.js", base));
     const reading = reader.value("load");
+    reading.catch(() => {}); // `stream` reports it
     return new Voice(speaker, reader, reading, await speaker.value("load", threads ?? isolated));
   }
 
-  /**
-   * @param {Thread} speaker
-   * @param {Thread} reader
-   * @param {Promise<void>} reading
-   * @param {import("./stream.js").Host} host
-   */
+  /** @param {Thread} speaker @param {Thread} reader @param {Promise<void>} reading @param {any} host */
   constructor(speaker, reader, reading, host) {
     this.speaker = speaker;
     this.reader = reader;
     /** Resolves when text can be read; `stream` waits for it. */
     this.reading = reading;
-    reading.catch(() => {}); // `read` reports it
-    /** Samples a second. */
+    /** Samples a second. @type {number} */
     this.rate = host.rate;
-    /** Names of the voices, the default one first. */
+    /** Names of the voices, the default one first. @type {string[]} */
     this.names = host.voices;
-    /** How each of them sounds. */
+    /** How each of them sounds. @type {Record<string, string>} */
     this.about = host.about;
   }
 
   /**
    * The audio of a text while it is made; leaving the loop stops the work.
    *
-   * @param {string | AsyncIterable<string>} text all of it, or pieces as they are written
+   * @param {string | Sentence[] | AsyncIterable<string>} text all of it, or as it was read, or pieces as
+   *   they are written
    * @param {Settings} [settings]
    * @returns {AsyncGenerator<Chunk, void, void>}
    */
   async *stream(text, settings = {}) {
-    let place = { offset: 0, sentence: 0 };
-    for await (const sentences of this.#batches(text, settings)) {
-      for await (const chunk of this.speak(sentences, { ...settings, ...place })) {
-        yield chunk;
-        place = { offset: chunk.offset + chunk.samples.length, sentence: chunk.sentence + 1 };
+    const { seed, noise } = settings;
+    let [offset, sentence] = [0, 0];
+    for await (const { sentences, warnings } of this.#read(text, settings)) {
+      for await (const chunk of this.speaker.call("speak", sentences, { seed, noise, offset, sentence })) {
+        yield { ...chunk, warnings: warnings.splice(0) };
+        offset = chunk.offset + chunk.samples.length;
       }
+      sentence += sentences.length;
     }
-  }
-
-  /**
-   * The sentences of a text as the voice reads them, and warnings about it.
-   *
-   * @param {string} text
-   * @param {Settings} [settings]
-   * @returns {Promise<{sentences: Sentence[], warnings: string[]}>}
-   */
-  async read(text, settings = {}) {
-    await this.reading;
-    return this.reader.value("read", text, settings);
-  }
-
-  /**
-   * The audio of sentences that have been read.
-   *
-   * @param {Sentence[]} sentences
-   * @param {import("./stream.js").Place} [place]
-   * @returns {AsyncGenerator<Chunk, void, void>}
-   */
-  speak(sentences, { seed, noise, offset, sentence } = {}) {
-    return this.speaker.call("speak", sentences, { seed, noise, offset, sentence });
   }
 
   /** Ends the threads. */
   close() {
-    for (const thread of [this.speaker, this.reader]) thread.worker.terminate();
+    for (const { worker } of [this.speaker, this.reader]) worker.terminate();
   }
 
   /**
-   * @param {string | AsyncIterable<string>} text
+   * @param {string | Sentence[] | AsyncIterable<string>} text
    * @param {Settings} settings
-   * @returns {AsyncGenerator<Sentence[], void, void>}
+   * @returns {AsyncGenerator<{sentences: Sentence[], warnings: string[]}, void, void>}
    */
-  async *#batches(text, settings) {
-    if (typeof text === "string") {
-      yield (await this.read(text, settings)).sentences;
-    } else {
-      await this.reading;
-      const number = await this.reader.value("begin", settings);
-      for await (const piece of text) yield await this.reader.value("push", number, piece);
-      yield await this.reader.value("end", number);
-    }
+  async *#read(text, settings) {
+    if (Array.isArray(text)) return yield { sentences: text, warnings: [] };
+    await this.reading;
+    if (typeof text === "string") return yield await this.reader.value("read", text, settings);
+    const number = await this.reader.value("begin", settings);
+    for await (const piece of text) yield await this.reader.value("push", number, piece);
+    yield await this.reader.value("end", number);
   }
 }
