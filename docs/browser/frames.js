@@ -1,6 +1,6 @@
 // Which frames of a sentence are computed together: short pieces first, so that sound begins early.
 
-const LADDER = [16, 32, 64, 128]; // frames of each next chunk, the last for ever
+const LADDER = [8, 24, 64, 128]; // frames of each next chunk, the last for ever; as in serving
 const BLOCKS = [64, 256]; // frames of each next block of features after the first
 export const LOOKAHEAD = 2; // frames that the source depends on after a window
 export const FIRST = LADDER[0];

@@ -1,6 +1,6 @@
 """The graphs that a web page runs, from those of a bundle: sentence, features and speech.
 
-    python -m dlpo_export.browser.build BUNDLE OUT [--precision fp32]
+python -m dlpo_export.browser.build BUNDLE OUT [--precision fp32]
 """
 
 from __future__ import annotations

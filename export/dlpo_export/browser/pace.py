@@ -3,7 +3,6 @@
 Shapes: P symbols, F frames as spoken, N frames at the voice's own pace.
 """
 
-# ruff: noqa: F722  onnxscript reads the annotations, in which a string names a length
 from onnxscript import BOOL, DOUBLE, FLOAT, INT64, script
 from onnxscript import opset20 as op
 
@@ -55,9 +54,7 @@ def slowed(
 
 
 @script(default_opset=op)
-def paced(
-    durations: DOUBLE["P"], is_sound: BOOL["P"], speed: DOUBLE["P"]
-) -> DOUBLE["P"]:
+def paced(durations: DOUBLE["P"], is_sound: BOOL["P"], speed: DOUBLE["P"]) -> DOUBLE["P"]:
     """Durations at a speed; a passage of one speed has its exact total length."""
     changes = op.Cast(op.Not(speed[1:] == speed[:-1]), to=FLOAT.dtype)
     passages = op.CumSum(op.Concat([0.0], changes, axis=0), op.Constant(value_int=0))

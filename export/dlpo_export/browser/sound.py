@@ -5,7 +5,6 @@ Shapes: F frames as spoken, K of the voice's own frames that are known, W frames
 T samples of a chunk, H samples a frame.
 """
 
-# ruff: noqa: F722  onnxscript reads the annotations, in which a string names a length
 from onnxscript import BOOL, DOUBLE, FLOAT, INT32, INT64, script
 from onnxscript import opset20 as op
 
