@@ -18,6 +18,7 @@ SETTINGS = {
     "browser.shell.checkDefaultBrowser": False,
     "datareporting.policy.dataSubmissionEnabled": False,
 }
+FLAGS = ("--headless", "--no-remote", "--remote-debugging-port", "0")
 START_S = 120.0
 
 
@@ -28,8 +29,7 @@ class Firefox:
         lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in SETTINGS.items())
         (profile / "user.js").write_text("".join(lines))
         self.process = subprocess.Popen(
-            [program, "--headless", "--no-remote", "--profile", profile]
-            + ["--remote-debugging-port", "0", "about:blank"],
+            [program, *FLAGS, "--profile", profile],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -64,8 +64,9 @@ class Reader:
 
     def _request(self, text: str, settings: Mapping[str, Any]) -> tuple[SpeechRequest, Manifest]:
         given = dict(settings)
-        manifest = self._manifest.with_voice(given.get("voice") or self._manifest.voice)
-        manifest.shares(manifest.voice)
+        voice = given.get("voice") or self._manifest.voice
+        self._manifest.shares(voice)  # refuses one that it has not
+        manifest = self._manifest.with_voice(voice)
         if isinstance(given.get("dictionary"), str):
             given["dictionary"] = dictionary_of(given["dictionary"])
         request = SpeechRequest(text, **{name: given[name] for name in FIELDS & given.keys()})

@@ -124,8 +124,7 @@ def test_the_page_speaks_as_python_does(precision: Any, least_db: float, tmp_pat
         audio, expected = np.concatenate(heard), ours.speak(request)
         assert len(audio) == len(expected)
         error = audio - expected
-        level_db = 10 * np.log10((expected @ expected) / max(error @ error, 1e-30))
-        pass
+        assert 10 * np.log10((expected @ expected) / max(error @ error, 1e-30)) > least_db
 
 
 def test_the_graph_and_numpy_agree_on_every_frame() -> None:
