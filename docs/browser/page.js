@@ -32,7 +32,7 @@ function settings() {
   };
 }
 
-/** @param {string} text @param {import("./stream.js").Word[]} words so far @param {number} played samples */
+/** @param {string} text @param {import("./voice.js").Word[]} words so far @param {number} played samples */
 function light(text, words, played) {
   const word = words.findLast(({ start }) => start <= played);
   if (!word || !globalThis.Highlight) return;
@@ -43,11 +43,11 @@ function light(text, words, played) {
   CSS.highlights.set("word", new Highlight(range));
 }
 
-/** @param {string} text @param {import("./stream.js").Sentence[]} [prepared] spoken until Python is there */
+/** @param {string} text @param {import("./voice.js").Sentence[]} [prepared] spoken until Python is there */
 async function speak(text, prepared) {
   if (!voice) return;
   const [mine, asked, { rate }] = [++last, performance.now(), voice];
-  const words = /** @type {import("./stream.js").Word[]} */ ([]);
+  const words = /** @type {import("./voice.js").Word[]} */ ([]);
   const pieces = /** @type {Float32Array[]} */ ([]);
   let [samples, began] = [0, asked];
   state("speaking", "Speaking …");
@@ -96,9 +96,9 @@ async function load() {
   state("loading", "Loading the voice …");
   voice = await Voice.load();
   const { names, about, reading } = voice;
-  for (const [place, chosen] of [["voice", 0], ["other", 1]]) {
+  ["voice", "other"].forEach((place, chosen) => {
     $(place).append(...names.map((name, n) => new Option(`${name}: ${about[name]}`, name, false, n === chosen)));
-  }
+  });
   $("loading").textContent = `${((performance.now() - opened) / 1000).toFixed(1)} s`;
   for (const button of $("sentences").querySelectorAll("button")) button.disabled = false;
   state("ready", "Ready: choose a sentence.");

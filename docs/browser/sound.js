@@ -8,7 +8,8 @@ class Sound extends AudioWorkletProcessor {
     super();
     this.pieces = /** @type {Float32Array[]} */ ([]);
     this.played = this.reported = 0; // samples
-    [this.ended, this.waits] = [false, true];
+    this.ended = false;
+    this.waits = true;
     this.port.onmessage = ({ data: samples }) => {
       if (samples) this.pieces.push(samples);
       else this.ended = true;

@@ -9,15 +9,7 @@ const SPREAD = 0x9e3779b1; // between the seeds of a text's sentences
 /**
  * @typedef {typeof import("onnxruntime-web")} Runtime
  * @typedef {Record<string, import("onnxruntime-web").Tensor>} Tensors
- * @typedef {{word: string, start: number, end: number, symbol: number, phonemes: string[]}} ReadWord
- * @typedef {{symbols: number[], shares: number[], speed: number[], pitch: number[], gain: number[],
- *   before: number, after: number, words: ReadWord[], marks: {name: string, word: number}[]
- * }} Sentence made by reader.py
- * @typedef {{phoneme: string, start: number, stop: number}} Phoneme in samples of the whole audio
- * @typedef {{word: string, start: number, stop: number, textStart: number, textEnd: number,
- *   phonemes: Phoneme[]}} Word and its place in the text, which counts code points
- * @typedef {{samples: Float32Array, offset: number, sentence: number, words: Word[],
- *   marks: {name: string, sample: number}[]}} Chunk with the words and marks that begin in it
+ * @typedef {import("./voice.js").Sentence} Sentence
  */
 
 export class Engine {
@@ -56,7 +48,7 @@ export class Engine {
    * @param {Sentence[]} sentences
    * @param {{seed?: number, noise?: number, offset?: number, sentence?: number}} [place] of the first
    *   one in the whole audio: samples, sentences
-   * @returns {AsyncGenerator<Chunk>}
+   * @returns {AsyncGenerator<Omit<import("./voice.js").Chunk, "warnings">>}
    */
   async *speak(sentences, { seed = 0, noise = 1, offset = 0, sentence: index = 0 } = {}) {
     const { hop, rate } = this.host;
@@ -101,7 +93,7 @@ export class Engine {
       pitch: this.floats(pitch, pitch.length),
       gain: this.doubles(gain),
     };
-    return { ...given, ...(await this.run.sentence(given)) };
+    return /** @type {Tensors} */ ({ ...given, ...(await this.run.sentence(given)) });
   }
 
   /** @param {Tensors} made of a sentence @param {() => number} draw */
@@ -113,9 +105,10 @@ export class Engine {
     const own = (/** @type {number} */ stop) => Math.ceil(places[Math.min(stop + LOOKAHEAD, frames) - 1]) + 1;
     const spans = blocks(pitches, own(context + FIRST), framesContext);
     const noise = Float32Array.from({ length: frames * hop }, draw);
-    let features = { conditioning: this.floats([], 1, channels, 0), f0: this.floats([], 1, 0) };
+    let features = /** @type {Tensors} */ ({ conditioning: this.floats([], 1, channels, 0), f0: this.floats([], 1, 0) });
     let source = new Float32Array(0); // of the frames from `begin` to `sounding`
-    let [begin, sounding, phase] = [0, 0, this.doubles([0])];
+    let phase = /** @type {import("onnxruntime-web").Tensor} */ (this.doubles([0]));
+    let [begin, sounding] = [0, 0];
     for (const { start, stop, from, to } of cut(frames, context)) {
       while (features.f0.dims[1] < own(to)) {
         const span = /** @type {number[]} */ (spans.next().value);
@@ -131,8 +124,9 @@ export class Engine {
         window: this.ints(from, sounding, to),
         chunk: this.ints(start, stop, from),
       });
-      source = /** @type {Float32Array} */ (sounds.data);
-      [begin, sounding, phase] = [from, to, end_phase];
+      source = /** @type {Float32Array<ArrayBuffer>} */ (sounds.data);
+      phase = end_phase;
+      [begin, sounding] = [from, to];
       yield { speech: /** @type {Float32Array} */ (samples.data), first: start === 0, last: stop === frames };
     }
   }

@@ -4,8 +4,15 @@
 import { Thread } from "./thread.js";
 
 /**
- * @typedef {import("./stream.js").Chunk & {warnings: string[]}} Chunk
- * @typedef {import("./stream.js").Sentence} Sentence
+ * @typedef {{phoneme: string, start: number, stop: number}} Phoneme in samples of the whole audio
+ * @typedef {{word: string, start: number, stop: number, textStart: number, textEnd: number,
+ *   phonemes: Phoneme[]}} Word and its place in the text, which counts code points
+ * @typedef {{samples: Float32Array, offset: number, sentence: number, words: Word[],
+ *   marks: {name: string, sample: number}[], warnings: string[]}} Chunk with what begins in it
+ * @typedef {{symbols: number[], shares: number[], speed: number[], pitch: number[], gain: number[],
+ *   before: number, after: number, marks: {name: string, word: number}[],
+ *   words: {word: string, start: number, end: number, symbol: number, phonemes: string[]}[]
+ * }} Sentence made by reader.py
  * @typedef {{voice?: string, speed?: number, pitch_semitones?: number, volume_db?: number, seed?: number,
  *   ssml?: string, dictionary?: Record<string, string> | string, code?: string, emoji?: string,
  *   dates?: string, directions?: boolean, sentence_pause_s?: number, paragraph_pause_s?: number,
