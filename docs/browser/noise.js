@@ -1,8 +1,4 @@
-/**
- * Standard normal numbers that depend on the seed alone.
- *
- * @param {number} seed
- */
+/** Standard normal numbers that depend on the seed alone. @param {number} seed */
 export function gaussian(seed) {
   let state = seed >>> 0;
   const uniform = () => {

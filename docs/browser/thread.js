@@ -13,11 +13,7 @@ export class Thread {
     this.broken.catch(() => {}); // each call reports it
   }
 
-  /**
-   * @param {string} name of the function
-   * @param {...any} values
-   * @returns {AsyncGenerator<any, void, void>}
-   */
+  /** @param {string} name of the function @param {...any} values @returns {AsyncGenerator<any, void, void>} */
   async *call(name, ...values) {
     const { port1: port, port2 } = new MessageChannel();
     const waiting = /** @type {((reply: any) => void)[]} */ ([]);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from selenium.webdriver import ActionChains, Keys
 
 from dlpo.errors import TextError
 from dlpo.text import TextFrontEnd
@@ -60,6 +62,13 @@ for (const text of arguments[1]) {{
 }}
 voice.close();
 done(found);
+"""
+SENTENCES = """
+const done = arguments[arguments.length - 1];
+for (let n = 0; n < arguments[0]; n++) {
+  for await (const chunk of window.voice.stream(`This is sentence ${n}.`)) {}
+}
+done(0);
 """
 STATE = "return document.body.dataset.state"
 TYPE = "document.getElementById('text').value = arguments[0];"
@@ -289,3 +298,64 @@ def test_every_file_of_the_page_is_kept_for_offline(site: StaticSite) -> None:
     kept = set(json.loads((site.folder / "offline.json").read_text())["files"])
     found = (str(f.relative_to(site.folder)) for f in site.folder.rglob("*") if f.is_file())
     assert set(found) - kept == {"offline.js", "offline.json"}
+
+
+def test_it_fits_a_phone_and_is_accessible(site: StaticSite, browser: Any) -> None:
+    page = Page(browser, site.url)
+    ready(page)
+    axe = Path(python_of("agents")).parents[1] / "node_modules/axe-core/axe.min.js"
+    for width in (320, 1280):
+        browser.set_window_size(width, 900)
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 700}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        assert page.run("return document.documentElement.scrollWidth") <= width
+        if axe.exists():
+            page.run(axe.read_text())
+            found = browser.execute_async_script(
+                "axe.run().then(({ violations }) => arguments[0](violations.map(({ id, nodes }) =>"
+                " `${id}: ${nodes.map(({ html }) => html)}`)));"
+            )
+            assert found == []
+
+
+def test_it_is_used_by_keyboard_alone(site: StaticSite, browser: Any) -> None:
+    page = Page(browser, site.url)
+    page.wait_for(lambda: page.run("return document.body.dataset.reader") == "ready", LOADING_S)
+    page.press(Keys.TAB)
+    assert page.focused == "text"
+    page.press("Typed.")
+    ActionChains(browser).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(
+        Keys.CONTROL
+    ).perform()
+    page.wait_for(lambda: page.text_of("status").startswith("Spoke "), LOADING_S)
+    reached = []
+    for _ in range(9):
+        page.press(Keys.TAB)
+        reached.append(page.focused)
+    assert set(reached) >= {"speak", "voice", "other", "mix", "speed", "pitch", "save"}
+
+
+def resident_mb(process: int) -> float:
+    """Memory of a process and its descendants, shared pages counted once."""
+    found, total = [process], 0
+    for one in found:
+        for children in Path(f"/proc/{one}/task").glob("*/children"):
+            found += map(int, children.read_text().split())
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
+
+
+@pytest.mark.full
+def test_a_hundred_sentences_leave_memory_as_it_was(site: StaticSite, either: Any) -> None:
+    page = Page(either, site.url)
+    either.set_script_timeout(900)
+    process = getattr(either, "process", None) or either.service.process
+    begin = OPEN.replace("arguments[0]", "{}") + "window.voice = voice; done(0);"
+    page.browser.execute_async_script(begin)
+    sizes = []
+    for count in (30, 100):
+        page.browser.execute_async_script(SENTENCES, count)
+        sizes.append(resident_mb(process.pid))
+    assert sizes[1] < 1.1 * sizes[0]
