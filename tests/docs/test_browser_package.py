@@ -38,7 +38,9 @@ const done = arguments[0];
 const { Voice } = await import("/node_modules/dlpo-web/voice.js");
 const voice = await Voice.load();
 let samples = 0;
-for await (const chunk of voice.stream("It speaks.", { voice: "nova" })) samples += chunk.samples.length;
+for await (const chunk of voice.stream("It speaks.", { voice: "nova" })) {
+  samples += chunk.samples.length;
+}
 voice.close();
 done(samples / voice.rate);
 """
