@@ -106,6 +106,7 @@ async function load() {
   page.reader = "ready";
   $("reader").textContent = "";
   $("speak").disabled = $("controls").disabled = false;
+  navigator.serviceWorker?.register("./offline.js").catch(() => {}); // not over plain http
 }
 
 function start() {
@@ -141,4 +142,3 @@ if (reply.ok) {
 } else {
   state("failed", "This copy was made without the voice; run scripts/browser-page.");
 }
-navigator.serviceWorker?.register("./offline.js").catch(() => {}); // not over plain http
