@@ -5,12 +5,8 @@ const BLOCKS = [64, 256]; // frames of each next block of features after the fir
 export const LOOKAHEAD = 2; // frames that the source depends on after a window
 export const FIRST = LADDER[0];
 
-/**
- * Chunks `start` to `stop` of a sentence, and the windows `from` to `to` they are computed from.
- *
- * @param {number} frames
- * @param {number} context frames that a window has more on each side
- */
+/** Chunks `start` to `stop` of a sentence, and the windows `from` to `to` they are computed from.
+ * @param {number} frames @param {number} context frames that a window has more on each side */
 export function* cut(frames, context) {
   let start = 0;
   for (let rung = 0; start < frames; rung++) {
@@ -21,13 +17,9 @@ export function* cut(frames, context) {
   }
 }
 
-/**
- * Blocks of features, each of one pitch: first frame, first and end of the new ones, end.
- *
- * @param {Float32Array} pitches of the voice's own frames
- * @param {number} first size of the first block
- * @param {number} context frames that a block has more on each side
- */
+/** Blocks of features, each of one pitch: first frame, first and end of the new ones, end.
+ * @param {Float32Array} pitches of the voice's own frames @param {number} first size of the first block
+ * @param {number} context frames that a block has more on each side */
 export function* blocks(pitches, first, context) {
   const { length } = pitches;
   let known = 0;

@@ -7,7 +7,6 @@ import { wav } from "./wav.js";
 const QUICK = 0.2; // seconds for a second of speech, below which playback needs no head start
 const $ = (/** @type {string} */ name) => /** @type {any} */ (document.getElementById(name));
 const page = document.body.dataset;
-const opened = performance.now();
 
 let voice = /** @type {Voice | undefined} */ (undefined);
 let player = /** @type {Player | undefined} */ (undefined);
@@ -99,7 +98,6 @@ async function load() {
   ["voice", "other"].forEach((place, chosen) => {
     $(place).append(...names.map((name, n) => new Option(`${name}: ${about[name]}`, name, false, n === chosen)));
   });
-  $("loading").textContent = `${((performance.now() - opened) / 1000).toFixed(1)} s`;
   for (const button of $("sentences").querySelectorAll("button")) button.disabled = false;
   state("ready", "Ready: choose a sentence.");
   await reading;
@@ -109,10 +107,7 @@ async function load() {
   navigator.serviceWorker?.register("./offline.js").catch(() => {}); // not over plain http
 }
 
-function start() {
-  load().catch(({ message }) => state("failed", `It does not work here: ${message}`));
-}
-
+const start = () => load().catch(({ message }) => state("failed", `It does not work here: ${message}`));
 $("stop").onclick = stop;
 $("load").onclick = start;
 $("form").onsubmit = (/** @type {SubmitEvent} */ event) => {
@@ -139,6 +134,4 @@ if (reply.ok) {
   $("load").hidden = !(/** @type {any} */ (navigator).connection?.saveData);
   if ($("load").hidden) start();
   else state("waiting", "Nothing is loaded yet, to save your data.");
-} else {
-  state("failed", "This copy was made without the voice; run scripts/browser-page.");
-}
+} else state("failed", "This copy was made without the voice; run scripts/browser-page.");

@@ -1,31 +1,20 @@
 // Plays pieces of audio without a gap, in a thread of their own (AudioWorklet), and stops at once.
 
 export class Player {
+  context = /** @type {any} */ (undefined);
   #node = /** @type {AudioWorkletNode | undefined} */ (undefined);
 
-  /**
-   * Call it in reaction to a press: browsers allow sound only then.
-   *
-   * @param {number} rate samples a second
-   * @param {string | URL} [base] the folder of these files
-   */
+  /** Call it in reaction to a press: browsers allow sound only then. @param {number} rate samples a second
+   * @param {string | URL} [base] the folder of these files */
   static async open(rate, base = new URL("./", import.meta.url)) {
     const context = new AudioContext({ sampleRate: rate });
     await context.audioWorklet.addModule(new URL("sound.js", base));
-    return new Player(context);
+    return Object.assign(new Player(), { context });
   }
 
-  /** @param {AudioContext} context */
-  constructor(context) {
-    this.context = context;
-  }
-
-  /**
-   * Begin; what was playing stops.
-   *
+  /** Begin; what was playing stops.
    * @param {number} head pieces to wait for, so that a slow device does not stutter
-   * @param {(played: number, over: boolean) => void} report is called with the samples played
-   */
+   * @param {(played: number, over: boolean) => void} report is called with the samples played */
   start(head, report) {
     this.stop();
     const options = { numberOfInputs: 0, outputChannelCount: [1], processorOptions: { head } };

@@ -1,5 +1,3 @@
-// The thread that speaks.
-
 import * as ort from "./vendor/ort.wasm.min.mjs";
 import { Engine } from "./stream.js";
 import { answer } from "./thread.js";
@@ -19,9 +17,8 @@ answer({
     ort.env.wasm.numThreads = threads;
     ort.env.logLevel = "error";
     engine = await Engine.load(ort, read);
-    const { host } = engine;
-    for await (const _ of engine.speak(host.warmUp)); // the first run of everything is slow
-    yield host;
+    for await (const _ of engine.speak(engine.host.warmUp)); // the first run of everything is slow
+    yield engine.host;
   },
   speak: (...given) => /** @type {any} */ (engine).speak(...given),
 });

@@ -6,11 +6,9 @@ import { gaussian } from "./noise.js";
 
 const SPREAD = 0x9e3779b1; // between the seeds of a text's sentences
 
-/**
- * @typedef {typeof import("onnxruntime-web")} Runtime
+/** @typedef {typeof import("onnxruntime-web")} Runtime
  * @typedef {Record<string, import("onnxruntime-web").Tensor>} Tensors
- * @typedef {import("./voice.js").Sentence} Sentence
- */
+ * @typedef {import("./voice.js").Sentence} Sentence */
 
 export class Engine {
   /** @param {Runtime} ort @param {(name: string) => Promise<ArrayBuffer>} read a file of the voice */
@@ -42,14 +40,9 @@ export class Engine {
       new ort.Tensor("int64", BigInt64Array.from(data, BigInt), [1, data.length]);
   }
 
-  /**
-   * The audio of sentences, in pieces that join without a gap.
-   *
-   * @param {Sentence[]} sentences
-   * @param {{seed?: number, noise?: number, offset?: number, sentence?: number}} [place] of the first
-   *   one in the whole audio: samples, sentences
-   * @returns {AsyncGenerator<Omit<import("./voice.js").Chunk, "warnings">>}
-   */
+  /** The audio of sentences, in pieces that join without a gap. @param {Sentence[]} sentences
+   * @param {{seed?: number, noise?: number, offset?: number, sentence?: number}} [place] of the first one in the
+   * whole audio: samples, sentences @returns {AsyncGenerator<Omit<import("./voice.js").Chunk, "warnings">>} */
   async *speak(sentences, { seed = 0, noise = 1, offset = 0, sentence: index = 0 } = {}) {
     const { hop, rate } = this.host;
     for (const sentence of sentences) {

@@ -3,8 +3,7 @@
 
 import { Thread } from "./thread.js";
 
-/**
- * @typedef {{phoneme: string, start: number, stop: number}} Phoneme in samples of the whole audio
+/** @typedef {{phoneme: string, start: number, stop: number}} Phoneme in samples of the whole audio
  * @typedef {{word: string, start: number, stop: number, textStart: number, textEnd: number,
  *   phonemes: Phoneme[]}} Word and its place in the text, which counts code points
  * @typedef {{samples: Float32Array, offset: number, sentence: number, words: Word[],
@@ -16,16 +15,12 @@ import { Thread } from "./thread.js";
  * @typedef {{voice?: string, speed?: number, pitch_semitones?: number, volume_db?: number, seed?: number,
  *   ssml?: string, dictionary?: Record<string, string> | string, code?: string, emoji?: string,
  *   dates?: string, directions?: boolean, sentence_pause_s?: number, paragraph_pause_s?: number,
- *   lead_in_s?: number, noise?: number}} Settings as in Python; `noise` 0 is for comparisons
- */
+ *   lead_in_s?: number, noise?: number}} Settings as in Python; `noise` 0 is for comparisons */
 
 export class Voice {
-  /**
-   * Loads the voice; Python, which reads text, goes on loading behind it.
-   *
-   * @param {{base?: string | URL, threads?: number}} [options] `base`: the folder of these files;
-   *   `threads`: of the graphs, more than one only on pages that are isolated from other origins
-   */
+  /** Loads the voice; Python, which reads text, goes on loading behind it.
+   * @param {{base?: string | URL, threads?: number}} [options] `base`: the folder of these files; `threads`: of
+   * the graphs, more than one only on pages that are isolated from other origins */
   static async load({ base = new URL("./", import.meta.url), threads } = {}) {
     const isolated = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
     const speaker = new Thread(new URL("speaker.js", base));
@@ -39,8 +34,7 @@ export class Voice {
   constructor(speaker, reader, reading, host) {
     this.speaker = speaker;
     this.reader = reader;
-    /** Resolves when text can be read; `stream` waits for it. */
-    this.reading = reading;
+    this.reading = reading; // resolves when text can be read; `stream` waits for it
     /** Samples a second. @type {number} */
     this.rate = host.rate;
     /** Names of the voices, the default one first. @type {string[]} */
@@ -49,14 +43,9 @@ export class Voice {
     this.about = host.about;
   }
 
-  /**
-   * The audio of a text while it is made; leaving the loop stops the work.
-   *
-   * @param {string | Sentence[] | AsyncIterable<string>} text all of it, or as it was read, or pieces as
-   *   they are written
-   * @param {Settings} [settings]
-   * @returns {AsyncGenerator<Chunk, void, void>}
-   */
+  /** The audio of a text while it is made; leaving the loop stops the work.
+   * @param {string | Sentence[] | AsyncIterable<string>} text all of it, or as it was read, or pieces as they
+   * are written @param {Settings} [settings] @returns {AsyncGenerator<Chunk, void, void>} */
   async *stream(text, settings = {}) {
     const { seed, noise } = settings;
     let [offset, sentence] = [0, 0];
@@ -74,11 +63,8 @@ export class Voice {
     for (const { worker } of [this.speaker, this.reader]) worker.terminate();
   }
 
-  /**
-   * @param {string | Sentence[] | AsyncIterable<string>} text
-   * @param {Settings} settings
-   * @returns {AsyncGenerator<{sentences: Sentence[], warnings: string[]}, void, void>}
-   */
+  /** @param {string | Sentence[] | AsyncIterable<string>} text @param {Settings} settings
+   * @returns {AsyncGenerator<{sentences: Sentence[], warnings: string[]}, void, void>} */
   async *#read(text, settings) {
     if (Array.isArray(text)) return yield { sentences: text, warnings: [] };
     await this.reading;

@@ -75,7 +75,8 @@ class PageHost:
         needed = min(context + STREAM_LADDER[0] + LOOKAHEAD, frames)
         first = int(np.ceil(places[needed - 1])) + 1
         blocks, pitches = sizes_of((first, *NEXT_BLOCKS)), made["pitches"]
-        source, phase, origin, done = np.zeros((1, 0, hop), np.float32), np.zeros(1), 0, 0
+        source, phase = np.zeros((1, 0, hop), np.float32), np.zeros(1)
+        origin, done = 0, 0
         samples = []
         for chunk in cut(frames, context, sizes_of(STREAM_LADDER)):
             begin, end = chunk.window_start, chunk.window_stop
@@ -96,7 +97,8 @@ class PageHost:
                 window=np.array([begin, done, end], np.int32),
                 chunk=np.array([chunk.start, chunk.stop, begin], np.int32),
             )  # fmt: skip
-            source, phase, origin, done = spoken["sounding"], spoken["end_phase"], begin, end
+            source, phase = spoken["sounding"], spoken["end_phase"]
+            origin, done = begin, end
             samples.append(spoken["samples"])
         return np.concatenate(samples)
 

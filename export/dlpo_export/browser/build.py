@@ -106,21 +106,17 @@ def _speech(denoiser: onnx.ModelProto, manifest: Manifest) -> onnx.ModelProto:
     from dlpo_export.browser.sound import chunk_level, window_inputs
 
     hop, rate = manifest.hop_length, manifest.sample_rate_hz
-    half = np.array([hop // 2])
-    amplitude = manifest.source.amplitude if manifest.source.harmonics else 0.0
+    heard = manifest.uses_source and manifest.source.harmonics
+    amplitude = manifest.source.amplitude if heard else 0.0
     inputs = {
         "shares": ((np.arange(hop) + hop % 2 / 2) / hop)[None],
-        "half": half,
-        "step": np.array([2 * np.pi / rate]),
-        "ceiling": np.array([manifest.grid.source_ceiling_hz]),
-        "amplitude": np.array([amplitude * manifest.uses_source], np.float32),
+        "tuning": np.array([2 * np.pi / rate, manifest.grid.source_ceiling_hz, amplitude]),
     }
     before = scripted(window_inputs, ["read", "sounding", "end_phase"], inputs, "before")
     ramp = min(GAIN_RAMP_S * rate, hop)
     rise = (np.arange(round(FADE_S * rate)) + 0.5) * np.pi
     level = {
         "ramp": ((np.arange(hop) - hop // 2 + ramp / 2) / ramp).clip(0, 1)[None],
-        "half": half,
         "gain": np.array([manifest.gain], np.float32),
         "fade": ((1 - np.cos(rise / len(rise))) / 2).astype(np.float32),
     }

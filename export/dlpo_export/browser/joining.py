@@ -54,7 +54,8 @@ def end_to_end(models: Sequence[onnx.ModelProto], outputs: Sequence[str]) -> onn
     from onnx import helper
 
     made = {name for model in models for node in model.graph.node for name in node.output}
-    inputs, given, weights, nodes = {}, {}, {}, []
+    inputs, given = {}, {}
+    weights, nodes = {}, []
     for model in models:
         graph = model.graph
         inputs |= {value.name: value for value in graph.input if value.name not in made}

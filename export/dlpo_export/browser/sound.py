@@ -12,7 +12,7 @@ from dlpo.audio import AT_PULSE, F0_FLOOR, MAX_HARMONICS, SOURCE_GAIN
 
 LOOKAHEAD = 2  # frames, as in dlpo_serving.synthesis.harmonic_source
 KNEE = 0.7  # this and the next as in dlpo_serving.synthesis.level
-ROOM = 0.19
+HEADROOM = 0.19
 TURN = 6.283185307179586  # radians
 PULSE_GAIN = SOURCE_GAIN.item() / 2
 
@@ -40,12 +40,13 @@ def joined(
 
 
 @script(default_opset=op)
-def blended(frames: DOUBLE["F"], shares: DOUBLE[1, "H"], half: INT64[1]) -> DOUBLE["T"]:
+def blended(frames: DOUBLE["F"], shares: DOUBLE[1, "H"]) -> DOUBLE["T"]:
     """(F + 2,) -> (F * H,): from each frame's value to the next by `shares`, without the ends."""
     steps = op.Unsqueeze(frames[1:] - frames[:-1], [1])
     lines = op.Unsqueeze(frames[:-1], [1]) + steps * shares
-    end = half - op.Shape(shares, start=1)
-    return op.Slice(op.Reshape(lines, [-1]), half, end)
+    hop = op.Shape(shares, start=1)
+    half = hop / 2
+    return op.Slice(op.Reshape(lines, [-1]), half, half - hop)
 
 
 @script(default_opset=op)
@@ -84,20 +85,19 @@ def window_inputs(
     phase: DOUBLE[1],
     source: FLOAT[1, "M", "H"],
     shares: DOUBLE[1, "H"],
-    half: INT64[1],
-    step: DOUBLE[1],
-    ceiling: DOUBLE[1],
-    amplitude: FLOAT[1],
+    tuning: DOUBLE[3],
 ):
     """The denoiser's inputs for a window, and the phase at its end.
 
     Args: conditioning, f0: of the frames that are known; window: its first frame, the first
     without a source, its end; phase: radians, of the last sample with a source; source: of the
-    frames before; shares, half: how samples lie between frames; step: radians a sample and Hz;
-    ceiling: Hz of the highest harmonic.
+    frames before; shares: how samples lie between frames; tuning: radians a
+    sample and Hz, Hz of the highest harmonic, amplitude.
     """
     bounds = op.Cast(window, to=INT64.dtype)
-    start, made, stop = bounds[0:1], bounds[1:2], bounds[2:3]
+    start = bounds[0:1]
+    made = bounds[1:2]
+    stop = bounds[2:3]
     read = op.Slice(places, [0], op.Min(stop + LOOKAHEAD, op.Shape(places)))
     before = op.Floor(read)
     left, right = op.Cast(before, to=INT64.dtype), op.Cast(op.Ceil(read), to=INT64.dtype)
@@ -109,11 +109,12 @@ def window_inputs(
     hz = op.Cast(op.Where(both, begin + (end - begin) * share, nearest), to=DOUBLE.dtype)
     frames = op.Range(op.Squeeze(made) - 1, op.Squeeze(stop) + 1, op.Constant(value_int=1))
     around = op.Min(op.Max(frames, 0), op.Shape(hz) - 1)
-    hertz = blended(op.Gather(held(hz), around), shares, half)
+    hertz = blended(op.Gather(held(hz), around), shares)
     is_voiced = op.Cast(hz > 0.0, to=DOUBLE.dtype)
-    voiced = blended(op.Gather(is_voiced, around), shares, half) > 0.5
-    phases = phase + step * op.CumSum(hertz, op.Constant(value_int=0))
-    train = pulses(hertz, voiced, phases, ceiling) * amplitude
+    voiced = blended(op.Gather(is_voiced, around), shares) > 0.5
+    phases = phase + tuning[0:1] * op.CumSum(hertz, op.Constant(value_int=0))
+    train = pulses(hertz, voiced, phases, tuning[1:2])
+    train = train * op.Cast(tuning[2:3], to=FLOAT.dtype)
     new = op.Reshape(train, op.Concat([1], stop - made, op.Shape(shares, start=1), axis=0))
     at, upto = op.Slice(left, start, stop), op.Slice(right, start, stop)
     held_at = op.Gather(conditioning, at, axis=2)
@@ -132,7 +133,6 @@ def chunk_level(
     gains: DOUBLE["F"],
     chunk: INT32[3],
     ramp: DOUBLE[1, "H"],
-    half: INT64[1],
     gain: FLOAT[1],
     fade: FLOAT["D"],
 ) -> FLOAT["T"]:
@@ -142,14 +142,16 @@ def chunk_level(
     from one frame's gain to the next one's; gain: of the voice; fade: rises from 0 to 1.
     """
     bounds = op.Cast(chunk, to=INT64.dtype)
-    start, stop, origin = bounds[0:1], bounds[1:2], bounds[2:3]
+    start = bounds[0:1]
+    stop = bounds[1:2]
+    origin = bounds[2:3]
     frames = op.Range(op.Squeeze(start) - 1, op.Squeeze(stop) + 1, op.Constant(value_int=1))
     around = op.Min(op.Max(frames, 0), op.Shape(gains) - 1)
-    volume = op.Cast(blended(op.Gather(gains, around), ramp, half), to=FLOAT.dtype)
+    volume = op.Cast(blended(op.Gather(gains, around), ramp), to=FLOAT.dtype)
     speech = op.Reshape(op.Slice(waveform, start - origin, stop - origin, [1]), [-1])
     value = speech * volume * gain
     excess = op.Abs(value) - KNEE
-    bent = op.Sign(value) * (KNEE + ROOM * (excess / (excess + ROOM)))
+    bent = op.Sign(value) * (KNEE + HEADROOM * (excess / (excess + HEADROOM)))
     limited = op.Where(op.Abs(value) > KNEE, bent, value)
     length = op.Shape(limited)
     ones = op.Expand(op.Constant(value_floats=[1.0]), length - op.Shape(fade))
