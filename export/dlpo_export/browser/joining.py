@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 def rename(model: onnx.ModelProto, names: Mapping[str, str]) -> onnx.ModelProto:
     """Give tensors of a graph other names, in place."""
     graph = model.graph
-    for value in (*graph.input, *graph.output, *graph.initializer):
+    for value in (*graph.input, *graph.output):
         value.name = names.get(value.name, value.name)
+    for tensor in graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
@@ -54,8 +56,10 @@ def end_to_end(models: Sequence[onnx.ModelProto], outputs: Sequence[str]) -> onn
     from onnx import helper
 
     made = {name for model in models for node in model.graph.node for name in node.output}
-    inputs, given = {}, {}
-    weights, nodes = {}, []
+    inputs: dict[str, onnx.ValueInfoProto] = {}
+    given: dict[str, onnx.ValueInfoProto] = {}
+    weights: dict[str, onnx.TensorProto] = {}
+    nodes: list[onnx.NodeProto] = []
     for model in models:
         graph = model.graph
         inputs |= {value.name: value for value in graph.input if value.name not in made}
