@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from selenium.webdriver import ActionChains, Keys
 
-from dlpo.errors import TextError
-from dlpo.text import TextFrontEnd
+from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesis.timing import WordTiming
@@ -197,12 +196,13 @@ def phonemes_are_the_same(site: StaticSite, browser: Any, texts: list[str]) -> N
     page = Page(browser, site.url)
     browser.set_script_timeout(600)
     found = page.browser.execute_async_script(READ, {}, texts)
-    front_end = TextFrontEnd()
+    ours = open_voice("lj")
     for text, sentences in zip(texts, found, strict=True):
         try:
-            expected: Any = [one.symbol_ids() for one in front_end.process(text).sentences]
-        except TextError as error:
-            expected = f"text: {error}"
+            spoken = ours.read(SpeechRequest(text)).sentences
+            expected: Any = [one.symbol_ids() for one in spoken]
+        except RequestError as error:
+            expected = str(error)
         assert sentences == expected, text
 
 
