@@ -55,7 +55,7 @@ async function speak(text, prepared) {
   $("warnings").textContent = page.first = "";
   try {
     player ??= await Player.open(rate);
-    await player.start(Number(page.rtf ?? 1) < QUICK ? 1 : 2, (played, over) => {
+    player.start(Number(page.rtf ?? 1) < QUICK ? 1 : 2, (played, over) => {
       if (mine !== last) return;
       page.first ||= `${Math.round(performance.now() - asked)}`;
       $("first").textContent = `${page.first} ms`;
