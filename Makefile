@@ -83,7 +83,7 @@ $(DLPO_SLIM_VENV)/installed: locks/serve.txt
 $(DLPO_AGENTS_VENV)/installed: Makefile
 	$(call new_venv,$(DLPO_AGENTS_VENV))
 	$(DLPO_AGENTS_VENV)/bin/python -m pip install --no-compile livekit-agents==1.8.9 livekit-plugins-nvidia==1.8.9 livekit-plugins-openai==1.8.9 livekit-plugins-elevenlabs==1.8.9 livekit-plugins-deepgram==1.8.9 livekit-plugins-cartesia==1.8.9 'pipecat-ai[nvidia,openai,elevenlabs,deepgram,cartesia]==1.14.0' elevenlabs==2.78.0 deepgram-sdk==7.17.0 cartesia==4.2.0
-	! command -v npm >/dev/null || npm install --no-audit --no-fund --prefix $(DLPO_AGENTS_VENV) openai@6.49.0 onnxruntime-web@1.30.0 pyodide@314.0.7
+	! command -v npm >/dev/null || npm install --no-audit --no-fund --prefix $(DLPO_AGENTS_VENV) openai@6.49.0 onnxruntime-web@1.30.0 pyodide@314.0.7 typescript@5.9.3 axe-core@4.14.1
 	touch $@
 
 # Applications as users install them; Home Assistant in its last version for Python 3.11, whose requirements don't pin the josepy that it needs.
@@ -99,11 +99,11 @@ $(DLPO_WEBUI_VENV)/installed: Makefile
 	$(DLPO_WEBUI_VENV)/bin/uv pip install --python $(DLPO_WEBUI_VENV)/bin/python torch==2.13.0 open-webui==0.12.4
 	touch $@
 
-# The page is tested in Chromium; where it is absent and can't be installed, those tests are skipped.
+# The pages are tested in Chromium and Firefox; where they are absent and can't be installed, those tests are skipped.
 chromium:
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null && command -v firefox-esr >/dev/null \
 	|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null || exit 0; \
-	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null \
+	     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver firefox-esr >/dev/null \
 	     || echo "chromium can't be installed: the tests of the page are skipped"; }
 
 # Programs for testing deploy/: haproxy and speech-dispatcher from Debian; promtool extracted from its package, without the server in it; helm

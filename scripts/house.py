@@ -21,7 +21,7 @@ from pathlib import Path
 
 # Physical lines of all Python, with 3 % of headroom over what it was when the limit was set. Lower
 # it when much code goes; raise it for a capability that a user asked for.
-MOST_LINES = 108_000
+MOST_LINES = 109_500
 P95_FUNCTION_LINES = 35
 MOST_PARAMETERS = 8  # outside the command line, where each is an option
 LONGEST_TEST_NAME = 60  # characters

@@ -27,6 +27,8 @@ ExportToy = Callable[..., Path]
 # Fixtures that need what `make test` does not install: a test with one gets the mark `full`.
 FULL_FIXTURES = {
     "browser",
+    "either",
+    "firefox",
     "fleet",
     "helm",
     "promtool",
@@ -370,3 +372,24 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield browser
     finally:
         browser.quit()
+
+
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Firefox of the system; skips where there is none."""
+    program = shutil.which("firefox-esr") or shutil.which("firefox")
+    if not program:
+        pytest.skip("no firefox-esr on PATH (Debian has it)")
+    from tests.firefox import Firefox
+
+    firefox = Firefox(program, tmp_path_factory.mktemp("firefox"))
+    try:
+        yield firefox
+    finally:
+        firefox.quit()
+
+
+@pytest.fixture(params=["browser", "firefox"])
+def either(request: pytest.FixtureRequest) -> Any:
+    """Chromium, then Firefox."""
+    return request.getfixturevalue(request.param)

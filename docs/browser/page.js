@@ -1,198 +1,137 @@
-// The page: a text and a list of sentences, a thread that reads, one that speaks, and the clock of the
-// sound card.
+// The page: what is typed or chosen is spoken, and its words light up.
 
-const LEAD_S = 0.05; // between the moment a piece is scheduled and its sound
+import { Player } from "./player.js";
+import { Voice } from "./voice.js";
+import { wav } from "./wav.js";
 
-const $ = (name) => document.getElementById(name);
-const worker = new Worker("./worker.js", { type: "module" });
-const reader = new Worker("./reader.js", { type: "module" });
-const started = performance.now();
+const QUICK = 0.2; // seconds for a second of speech, below which playback needs no head start
+const $ = (/** @type {string} */ name) => /** @type {any} */ (document.getElementById(name));
+const page = document.body.dataset;
 
-let context; // of the sound, opened by the first press, as browsers want it
-let rate;
-let voices; // names, in the order of their shares
-let asked; // when Speak was pressed, ms
-let first; // when the first sound was due, ms
-let waiting = []; // pieces that come before playback begins
-let endsAt = 0; // of what is scheduled, s of the context's clock
-let heard = 0; // samples
-let playing = [];
-let pieces = []; // all of what is heard, to be saved
-let id = 0; // of the request that is heard: pieces of the one before may still be on their way
+let voice = /** @type {Voice | undefined} */ (undefined);
+let player = /** @type {Player | undefined} */ (undefined);
+let last = 0; // request; what is left of the ones before is not heard
 
+/** @param {string} name @param {string} message */
 function state(name, message) {
-  document.body.dataset.state = name;
+  page.state = name;
   $("status").textContent = message;
-  $("stop").disabled = name !== "speaking" && name !== "done"; // what is made still sounds
+  $("stop").disabled = name !== "speaking";
 }
 
-function schedule(samples) {
-  const buffer = context.createBuffer(1, samples.length, rate);
-  buffer.copyToChannel(samples, 0);
-  const node = context.createBufferSource();
-  node.buffer = buffer;
-  node.connect(context.destination);
-  const at = Math.max(endsAt, context.currentTime + LEAD_S);
-  if (first === undefined) {
-    first = performance.now() + 1000 * (at - context.currentTime);
-    $("first").textContent = `${Math.round(first - asked)} ms`;
-    document.body.dataset.first = first - asked;
-  }
-  node.start(at);
-  playing.push(node);
-  endsAt = at + samples.length / rate;
+/** What the controls ask for. */
+function settings() {
+  const [own, other, share] = [$("voice").value, $("other").value, $("mix").value / 100];
+  return {
+    voice: share ? `${own}*${1 - share}+${other}*${share}` : own,
+    speed: Number($("speed").value),
+    pitch_semitones: Number($("pitch").value),
+    dictionary: $("dictionary").value,
+    seed: Math.floor(Math.random() * 2 ** 32),
+  };
 }
 
-/** A WAV file of 16 bits, mono. Reference: RIFF, WAVE format 1. */
-function wav(parts, length) {
-  const view = new DataView(new ArrayBuffer(44 + 2 * length));
-  const put = (at, text) => [...text].forEach((letter, n) => view.setUint8(at + n, letter.charCodeAt(0)));
-  put(0, "RIFF");
-  view.setUint32(4, 36 + 2 * length, true);
-  put(8, "WAVEfmt ");
-  [16, 1 | (1 << 16), rate, 2 * rate, 2 | (16 << 16)].forEach((value, n) => view.setUint32(16 + 4 * n, value, true));
-  put(36, "data");
-  view.setUint32(40, 2 * length, true);
-  let at = 44;
-  for (const part of parts) {
-    for (const value of part) {
-      view.setInt16(at, Math.round(32767 * Math.max(-1, Math.min(1, value))), true);
-      at += 2;
+/** @param {string} text @param {import("./voice.js").Word[]} words so far @param {number} played samples */
+function light(text, words, played) {
+  const word = words.findLast(({ start }) => start <= played);
+  if (!word || !globalThis.Highlight) return;
+  const range = new Range();
+  const place = (/** @type {number} */ points) => [...text].slice(0, points).join("").length; // in UTF-16
+  range.setStart($("heard").firstChild, place(word.textStart));
+  range.setEnd($("heard").firstChild, place(word.textEnd));
+  CSS.highlights.set("word", new Highlight(range));
+}
+
+/** @param {string} text @param {import("./voice.js").Sentence[]} [prepared] spoken until Python is there */
+async function speak(text, prepared) {
+  if (!voice) return;
+  const [mine, asked, { rate }] = [++last, performance.now(), voice];
+  const words = /** @type {import("./voice.js").Word[]} */ ([]);
+  const pieces = /** @type {Float32Array[]} */ ([]);
+  let [samples, began] = [0, asked];
+  state("speaking", "Speaking …");
+  $("save").hidden = true;
+  $("heard").textContent = text;
+  $("warnings").textContent = page.first = "";
+  try {
+    player ??= await Player.open(rate);
+    player.start(Number(page.rtf ?? 1) < QUICK ? 1 : 2, (played, over) => {
+      if (mine !== last) return;
+      page.first ||= `${Math.round(performance.now() - asked)}`;
+      $("first").textContent = `${page.first} ms`;
+      light(text, words, played);
+      if (over) state("ready", `Spoke ${page.seconds} s.`);
+    });
+    const wanted = page.reader === "ready" || !prepared ? text : prepared;
+    for await (const chunk of voice.stream(wanted, settings())) {
+      if (mine !== last) return;
+      if (!samples) began = performance.now();
+      words.push(...chunk.words);
+      pieces.push(chunk.samples);
+      samples += chunk.samples.length;
+      player.push(chunk.samples);
+      $("warnings").textContent += chunk.warnings.join("; ");
     }
+    page.seconds = (samples / rate).toFixed(1);
+    page.rtf = ((performance.now() - began) / 1000 / ((samples - pieces[0].length) / rate)).toFixed(2);
+    player.push();
+    $("rtf").textContent = page.rtf;
+    URL.revokeObjectURL($("save").href);
+    $("save").href = URL.createObjectURL(wav(pieces, rate));
+    $("save").hidden = false;
+  } catch (error) {
+    if (mine === last) state("ready", error instanceof Error ? error.message : String(error));
   }
-  return new Blob([view], { type: "audio/wav" });
-}
-
-function play() {
-  waiting.forEach(schedule);
-  waiting = [];
 }
 
 function stop() {
-  worker.postMessage({ type: "stop" });
-  playing.forEach((node) => node.stop());
-  playing = [];
-  waiting = [];
-  endsAt = 0;
-}
-
-/** A new request: what was heard before ends. Resolves to whether it is still the newest. */
-async function begin(button) {
-  context ??= new AudioContext();
-  stop();
-  const mine = ++id;
-  asked = performance.now();
-  first = undefined;
-  heard = 0;
-  pieces = [];
-  $("save").hidden = true;
-  $("warnings").textContent = "";
-  document.querySelectorAll("#sentences [aria-current]").forEach((one) => one.removeAttribute("aria-current"));
-  button?.setAttribute("aria-current", "true");
-  state("speaking", "Speaking …");
-  await context.resume();
-  return mine === id;
-}
-
-function speak(sentences) {
-  const other = Number($("mix").value) / 100;
-  const shares = voices.map((name) => (name === $("voice").value) * (1 - other) + (name === $("other").value) * other);
-  worker.postMessage({
-    type: "speak",
-    id,
-    sentences,
-    shares,
-    pitch: Number($("pitch").value),
-    seed: Math.floor(Math.random() * 2 ** 32),
-  });
-}
-
-worker.onmessage = ({ data }) => {
-  if (data.type === "ready") {
-    ({ rate, voices } = data);
-    $("voice").append(...voices.map((name) => new Option(name)));
-    $("other").append(...voices.map((name, n) => new Option(name, name, n === 1, n === 1)));
-    $("load").textContent = `${((performance.now() - started) / 1000).toFixed(1)} s`;
-    document.querySelectorAll("#sentences button").forEach((button) => (button.disabled = false));
-    $("speak").disabled = document.body.dataset.reader !== "ready";
-    state("ready", "Ready: choose a sentence.");
-  } else if (data.type === "error") {
-    state("failed", `It does not work here: ${data.message}`);
-  } else if (data.id !== id) {
-    return;
-  } else if (data.type === "audio") {
-    heard += data.samples.length;
-    pieces.push(data.samples);
-    waiting.push(data.samples);
-    if (first !== undefined || waiting.length > 1) play(); // two pieces: the third comes in time
-  } else {
-    play();
-    playing.at(-1).onended = () => ($("stop").disabled = true);
-    const took = (performance.now() - asked) / 1000;
-    $("rtf").textContent = ((took * rate) / heard).toFixed(2);
-    document.body.dataset.seconds = heard / rate;
-    URL.revokeObjectURL($("save").href);
-    $("save").href = URL.createObjectURL(wav(pieces, heard));
-    $("save").hidden = false;
-    state("done", `Made ${(heard / rate).toFixed(1)} s of speech.`);
-  }
-};
-function unreadable(reason) {
-  $("reader").textContent = `Typed text can't be read here: ${reason}`;
-  $("speak").disabled = true;
-  if (document.body.dataset.state === "speaking") state("ready", "Choose a sentence.");
-}
-
-reader.onmessage = ({ data }) => {
-  if (data.type === "ready") {
-    $("reader").textContent = "";
-    document.body.dataset.reader = "ready";
-    $("speak").disabled = voices === undefined;
-  } else if (data.type === "error") {
-    unreadable(data.message);
-  } else if (data.id !== id) {
-    return;
-  } else if (data.type === "refused") {
-    state("ready", data.message);
-  } else {
-    $("warnings").textContent = data.warnings.join("; ");
-    speak(data.sentences);
-  }
-};
-reader.onerror = (event) => unreadable(event.message ?? "no worker");
-worker.onerror = (event) => state("failed", `It does not work here: ${event.message ?? "no worker"}`);
-
-$("stop").onclick = () => {
-  id++;
-  stop();
+  last++;
+  player?.stop();
   state("ready", "Stopped.");
-};
-$("form").onsubmit = async (event) => {
+}
+
+async function load() {
+  $("load").hidden = true;
+  state("loading", "Loading the voice …");
+  voice = await Voice.load();
+  const { names, about, reading } = voice;
+  ["voice", "other"].forEach((place, chosen) => {
+    $(place).append(...names.map((name, n) => new Option(`${name}: ${about[name]}`, name, false, n === chosen)));
+  });
+  for (const button of $("sentences").querySelectorAll("button")) button.disabled = false;
+  state("ready", "Ready: choose a sentence.");
+  await reading;
+  page.reader = "ready";
+  $("reader").textContent = "";
+  $("speak").disabled = $("controls").disabled = false;
+  navigator.serviceWorker?.register("./offline.js").catch(() => {}); // not over plain http
+}
+
+const start = () => load().catch(({ message }) => state("failed", `It does not work here: ${message}`));
+$("stop").onclick = stop;
+$("load").onclick = start;
+$("form").onsubmit = (/** @type {SubmitEvent} */ event) => {
   event.preventDefault();
-  const text = $("text").value;
-  if (await begin()) reader.postMessage({ type: "read", id, text });
+  speak($("text").value);
 };
-$("text").onkeydown = (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("form").requestSubmit($("speak"));
+document.onkeydown = ({ key, target, ctrlKey, metaKey }) => {
+  if (key === "Escape" && page.state === "speaking") stop();
+  if (key === "Enter" && target === $("text") && (ctrlKey || metaKey)) $("form").requestSubmit($("speak"));
 };
-document.onkeydown = (event) => {
-  if (event.key === "Escape" && !$("stop").disabled) $("stop").click();
-};
+for (const name of ["speed", "pitch"]) {
+  $(name).oninput = () => ($(`${name}-value`).textContent = $(name).value);
+  $(name).oninput();
+}
 
 const reply = await fetch("./sentences.json");
 if (reply.ok) {
-  for (const entry of await reply.json()) {
-    const button = document.createElement("button");
-    button.textContent = entry.text;
-    button.disabled = true;
-    button.onclick = async () => (await begin(button)) && speak(entry.sentences);
-    const item = document.createElement("li");
+  for (const { text, sentences } of await reply.json()) {
+    const [item, button] = [document.createElement("li"), document.createElement("button")];
+    Object.assign(button, { textContent: text, disabled: true, onclick: () => speak(text, sentences) });
     item.append(button);
     $("sentences").append(item);
   }
-  worker.postMessage({ type: "load" });
-  reader.postMessage({ type: "load" });
-} else {
-  state("failed", "This copy was made without the voice; run scripts/browser-page.");
-}
-if ("serviceWorker" in navigator) navigator.serviceWorker.register("./offline.js").catch(() => {}); // not over plain http
+  $("load").hidden = !(/** @type {any} */ (navigator).connection?.saveData);
+  if ($("load").hidden) start();
+  else state("waiting", "Nothing is loaded yet, to save your data.");
+} else state("failed", "This copy was made without the voice; run scripts/browser-page.");

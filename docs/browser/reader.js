@@ -1,34 +1,28 @@
-// Reads text in a thread of its own, with Python in WebAssembly (Pyodide): the same code, lexicon and
-// phonemes as on a server.
-//
-// Takes load and {type: "read", id, text}; answers with ready, {type: "read", id, sentences, warnings},
-// {type: "refused", id, message} and error.
+// The thread that reads: the Python of every other dlpo, in WebAssembly (Pyodide).
 
 import { loadPyodide } from "./vendor/pyodide.mjs";
+import { answer } from "./thread.js";
 
-let read;
+const START = "import sys; sys.path.insert(0, '/dlpo'); import reader; reader.open_reader('/dlpo')";
+const file = (/** @type {string} */ name) => new URL(`./${name}`, import.meta.url);
+let python = /** @type {any} */ (undefined);
 
-async function load() {
-  const reply = await fetch(new URL("./text.zip", import.meta.url));
-  if (!reply.ok) throw new Error(`text.zip: ${reply.status} ${reply.statusText}`);
-  const archive = reply.arrayBuffer();
-  const python = await loadPyodide({ indexURL: new URL("./vendor/", import.meta.url).href });
-  python.unpackArchive(await archive, "zip", { extractDir: "/dlpo" });
-  read = python.runPython('import sys; sys.path.insert(0, "/dlpo"); from reader import read; read');
+/** A method of reader.py. @param {string} name */
+function method(name) {
+  return async function* (/** @type {unknown[]} */ ...values) {
+    const { error, value } = JSON.parse(python.call(name, JSON.stringify(values)));
+    if (error) throw Object.assign(new Error(error), { name: "RequestError" });
+    yield value;
+  };
 }
 
-onmessage = async ({ data }) => {
-  try {
-    if (data.type === "load") {
-      await load();
-      postMessage({ type: "ready" });
-      read("zorp"); // the net for words that no lexicon has is loaded with the first of them
-      return;
-    }
-    const { error, ...made } = JSON.parse(read(data.text));
-    if (error === undefined) postMessage({ type: "read", id: data.id, ...made });
-    else postMessage({ type: "refused", id: data.id, message: error });
-  } catch (error) {
-    postMessage({ type: "error", message: String(error?.message ?? error) });
-  }
-};
+answer({
+  async *load() {
+    const archive = fetch(file("text.zip")).then((reply) => reply.arrayBuffer());
+    const pyodide = await loadPyodide({ indexURL: file("vendor/").href });
+    pyodide.unpackArchive(await archive, "zip", { extractDir: "/dlpo" });
+    python = pyodide.runPython(START);
+    yield undefined;
+  },
+  ...Object.fromEntries(["read", "begin", "push", "end"].map((name) => [name, method(name)])),
+});

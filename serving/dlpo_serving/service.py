@@ -44,7 +44,8 @@ from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesis.job import SynthesisJob
-from dlpo_serving.synthesizer import Synthesizer, text_errors_as_violations
+from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.text_reader import text_errors_as_violations
 
 SLICE = 200  # characters of a piece parsed in one go, so that a book does not delay a sentence
 PARSER_SLOTS = 4  # texts that have a thread to parse them, or are next to get one
@@ -249,12 +250,13 @@ class SynthesisService:
                 audio = AudioStream(
                     manifest, format, steps, request.seed, on_taken, self._metrics, self._clock, now
                 )
+                reader = voice.synthesizer.text_reader
                 if words:
-                    request = await self._read(partial(voice.synthesizer.parsed, request), words)
+                    request = await self._read(partial(reader.parsed, request), words)
                     call = replace(call, request=request)
                 job = SynthesisJob(voice.synthesizer.engine, request, steps)
                 if characters or further is None:
-                    read = partial(voice.synthesizer.read_text, request)
+                    read = partial(reader.read, request)
                     text = await self._read(read, characters)
                     expected_s = voice.expected_s(text.sentences, request.speed)
                     self._executor.expect(stream, expected_s)
@@ -384,7 +386,7 @@ class SynthesisService:
         feed: TextFeed | None = None
         try:
             if not request.text:  # all text comes in pieces
-                feed = synthesizer.feed(request)  # its dictionary has been parsed
+                feed = synthesizer.text_reader.feed(request)  # its dictionary has been parsed
             for taken in itertools.count():
                 piece = await self._next(further, limit_s)
                 limit_s = self._settings.pause_s
@@ -393,7 +395,7 @@ class SynthesisService:
                     raise RequestError(FieldViolation("text", what))
                 if isinstance(piece, SpeechRequest):
                     text = replace(request, text=piece.text, ssml=piece.ssml)
-                    read = partial(synthesizer.read_text, text)
+                    read = partial(synthesizer.text_reader.read, text)
                     await self._add(stream, voice, audio, request.speed, len(text.text), read)
                     continue
                 if feed and isinstance(piece, str):

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
 from dlpo.audio import Waveform
-from dlpo.errors import BundleError, InputError, TextError
-from dlpo.text import ProcessedText, Sentence, TextFrontEnd
-from dlpo.text.common.feed import TextFeed
-from dlpo.text.common.front_end import parse_dictionary
-from dlpo.text.common.reading import TextReading
-from dlpo.text.languages import ipa_parser
+from dlpo.errors import BundleError
+from dlpo.text import Sentence, TextFrontEnd
 from dlpo.text.symbols import SYMBOLS, known_symbols
 from dlpo_serving.engine import Engine
-from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.request import SpeechRequest, check_request
 from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
-from dlpo_serving.voice_names import stock_voice
-
-if TYPE_CHECKING:
-    from dlpo.text.common.ssml.prosody import ProsodyLimits
+from dlpo_serving.text_reader import TextReader, text_errors_as_violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,8 @@ class Synthesizer:
         self.engine = engine
         self.manifest = engine.manifest
         """the voice's manifest"""
-        self._front_end = front_end
+        self.text_reader = TextReader(engine.manifest, front_end)
+        """reads the texts of requests"""
 
     def speaking(self, voice: str) -> Synthesizer:
         """A synthesizer for another voice of the bundle, or a mix such as `ann*0.6+bob*0.4`.
@@ -65,7 +56,7 @@ class Synthesizer:
         Raises:
             InputError: the bundle has no such voice.
         """
-        return Synthesizer(self.engine.speaking(voice), self._front_end)
+        return Synthesizer(self.engine.speaking(voice), self.text_reader.front_end)
 
     def read(self, request: SpeechRequest) -> PreparedRequest:
         """Validate a request and convert its text to sentences of phonemes.
@@ -74,88 +65,8 @@ class Synthesizer:
             RequestError: a field is out of range, or nothing in the text can be spoken.
         """
         steps = check_request(request, self.manifest)
-        text = self.read_text(request)
+        text = self.text_reader.read(request)
         return PreparedRequest(request, text.sentences, steps, text.warnings)
-
-    def parsed(self, request: SpeechRequest) -> SpeechRequest:
-        """The request with its dictionary parsed, which takes up to 50 ms, and is then done.
-
-        Raises:
-            RequestError: the dictionary is invalid.
-        """
-        if not request.dictionary:
-            return request
-        with text_errors_as_violations():
-            parse = None
-            if request.alphabet == "ipa":
-                parse = ipa_parser(request.language or self.manifest.language)
-            words = parse_dictionary(request.dictionary, parse)
-        return replace(request, dictionary=words, alphabet="arpabet")
-
-    def read_text(self, request: SpeechRequest) -> ProcessedText:
-        """The sentences of a request whose numbers have been validated.
-
-        Raises:
-            RequestError: nothing in the text can be spoken, or the dictionary is invalid.
-        """
-        dictionary = self.parsed(request).dictionary or None
-        reading = self._reading(request)
-        with text_errors_as_violations():
-            if not request.ssml:
-                return self._front_end.process(request.text, dictionary, reading)
-            limits = self._limits_beside(request)
-            return self._front_end.process_ssml(
-                request.text, dictionary, limits, reading, self._named
-            )
-
-    def _named(self, name: str) -> str:
-        """What the bundle calls a voice that a document names; "" if it is the one that speaks.
-
-        Raises:
-            InputError: the bundle has no such voice.
-        """
-        offered, asked = self.manifest.offered_voices, name.strip()
-        stock = stock_voice(asked.lower(), offered)
-        for voice in (asked, asked.lower(), stock):
-            if voice == self.manifest.voice or voice == "":
-                return ""
-            if voice and self.manifest.mixes(voice):
-                self.manifest.shares(voice)
-                return voice
-        raise InputError(f"there is no voice {asked[:60]!r}, only {', '.join(offered)}")
-
-    def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
-        """Limits for SSML prosody, so that combined with the request's it stays in range."""
-        from dlpo.text.common.ssml.prosody import ProsodyLimits
-
-        slowest, fastest = self.manifest.prosody.speed
-        lowest, highest = self.manifest.prosody.pitch_semitones
-        return ProsodyLimits(
-            speed=(slowest / request.speed, fastest / request.speed),
-            pitch_semitones=(lowest - request.pitch_semitones, highest - request.pitch_semitones),
-        )
-
-    def feed(self, request: SpeechRequest) -> TextFeed:
-        """A feed for text in pieces; wrap its calls in `text_errors_as_violations`.
-
-        Raises:
-            RequestError: the dictionary is invalid.
-        """
-        with text_errors_as_violations():
-            return TextFeed(
-                self._front_end, self.parsed(request).dictionary or None, self._reading(request)
-            )
-
-    def _reading(self, request: SpeechRequest) -> TextReading:
-        """How the text of a request is read: in its language, or in that of the voice."""
-        return TextReading(
-            request.code,
-            request.emoji,
-            request.language or self.manifest.language,
-            request.dates,
-            request.directions,
-            request.ssml == "strict",
-        )
 
     def job(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER
@@ -197,7 +108,7 @@ class Synthesizer:
             RequestError: a field is out of range, or nothing in the text can be spoken.
             EngineError: the run-time failed.
         """
-        steps, feed = check_request(request, self.manifest), self.feed(request)
+        steps, feed = check_request(request, self.manifest), self.text_reader.feed(request)
         job = SynthesisJob(self.engine, request, steps, ladder)
         for piece in pieces:
             with text_errors_as_violations():
@@ -222,15 +133,3 @@ def _computed(job: SynthesisJob) -> Iterator[AudioChunk]:
     """The audio of the sentences that a job has so far."""
     while unit := job.next_unit:
         yield from compute_unit(unit, [job])
-
-
-@contextmanager
-def text_errors_as_violations() -> Iterator[None]:
-    """Convert the front end's errors to violations of a request field."""
-    try:
-        yield
-    except TextError as error:
-        raise RequestError(FieldViolation("text", str(error))) from error
-    except InputError as error:  # only the dictionary can raise it
-        message = str(error).removeprefix("dictionary: ")
-        raise RequestError(FieldViolation("dictionary", message)) from error

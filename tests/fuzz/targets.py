@@ -59,13 +59,14 @@ def ssml(content: bytes) -> None:
 def dictionary(content: bytes) -> None:
     """Riva's custom_dictionary."""
     words = read_dictionary(content.decode("utf-8", "replace"))
-    fake_voice().parsed(SpeechRequest("x", dictionary=words, alphabet="ipa"))
+    fake_voice().text_reader.parsed(SpeechRequest("x", dictionary=words, alphabet="ipa"))
 
 
 def body(content: bytes) -> None:
     """The body of POST /v1/audio/speech."""
     fields = read_speech_fields(json_object(content))
-    fake_voice().parsed(read_call(fields, VOICES, HttpLimits(), streamed=True)[0].request)
+    call, *_ = read_call(fields, VOICES, HttpLimits(), streamed=True)
+    fake_voice().text_reader.parsed(call.request)
 
 
 def messages(content: bytes) -> None:

@@ -80,8 +80,8 @@ async def audio_of(service: SynthesisService, wanted: SynthesisCall) -> Waveform
 async def test_fifty_callers_at_once_hear_what_each_would_hear_alone(
     with_service: Speak, synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reads = Mock(wraps=synthesizer.read_text)
-    monkeypatch.setattr(synthesizer, "read_text", reads)
+    reads = Mock(wraps=synthesizer.text_reader.read)
+    monkeypatch.setattr(synthesizer.text_reader, "read", reads)
     async with with_service(CALM) as service:
         wanted = (call(seed=seed, streamed=seed % 2 == 0) for seed in range(50))
         calls = [asyncio.create_task(audio_of(service, one)) for one in wanted]

@@ -90,7 +90,7 @@ class OwnVoice(PeerVoice):
 
     def first_part(self, words: Iterator[str]) -> str:
         """As the server does: a sentence, or the first clause of a longer one."""
-        feed, part = self._synthesizer.feed(self._request("")), ""
+        feed, part = self._synthesizer.text_reader.feed(self._request("")), ""
         for word in words:
             part += f"{word} "
             if feed.push(f"{word} "):

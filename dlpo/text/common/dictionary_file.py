@@ -12,6 +12,10 @@ def read_dictionary(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     with reading(path, "UTF-8 text", InputError):
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    entries = (line.split(maxsplit=1) for line in lines if line.strip())
+        return dictionary_of(path.read_text(encoding="utf-8-sig"))
+
+
+def dictionary_of(text: str) -> dict[str, str]:
+    """The same from the content of such a file."""
+    entries = (line.split(maxsplit=1) for line in text.splitlines() if line.strip())
     return {word: " ".join(spoken) for word, *spoken in entries}

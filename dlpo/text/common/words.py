@@ -70,6 +70,16 @@ class Sentence:
         """The row of symbol indices that the encoder reads."""
         return symbol_ids(utterance_symbols(map(attrgetter("phonemes", "mark"), self.words)))
 
+    def per_symbol(self, attribute: str) -> list[float]:
+        """A number of each word, for its phonemes and the mark after it, in `symbol_ids`' order.
+
+        The silence before the first word takes that word's.
+        """
+        values = [getattr(self.words[0], attribute)]
+        for word in self.words:
+            values += [getattr(word, attribute)] * (len(word.phonemes) + 1)
+        return values
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessedText:

@@ -26,7 +26,6 @@ from dlpo_serving.synthesis.timing import (
     DurationWarp,
     SentenceTiming,
     Volume,
-    per_symbol,
     sentence_timing,
 )
 
@@ -88,7 +87,7 @@ class DenoiserInput:
         phonemes = np.array([sentence.symbol_ids()], np.int64)
         noise = pitch_noise(manifest, phonemes.shape[1], request.seed, index)
         self._encoding = engine.encode(phonemes, noise)
-        speed = request.speed * per_symbol(sentence, "speed")
+        speed = request.speed * np.array(sentence.per_symbol("speed"))
         self._pace = DurationWarp.at(
             self._encoding.durations[0],
             phonemes[0] < FIRST_PHONEME,
@@ -97,7 +96,7 @@ class DenoiserInput:
         )
         self.frames = len(self._pace.places)
         """length of the sentence"""
-        pitch = request.pitch_semitones + per_symbol(sentence, "pitch_semitones")
+        pitch = request.pitch_semitones + np.array(sentence.per_symbol("pitch_semitones"))
         self._pitch = np.repeat(pitch, self._pace.own)  # (N,) semitones
         self._volume = self._volume_of(sentence)
         self._generator = np.random.default_rng([request.seed, index])
@@ -136,7 +135,7 @@ class DenoiserInput:
         return self._volume.gain(start, stop) if self._volume else None
 
     def _volume_of(self, sentence: Sentence) -> Volume | None:
-        levels = per_symbol(sentence, "volume_db")
+        levels = np.array(sentence.per_symbol("volume_db"))
         if not levels.any():
             return None
         manifest = self._engine.manifest

@@ -20,11 +20,8 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.chunks import STREAM_LADDER, cut, sizes_of
 from dlpo_serving.synthesis.denoiser_input import DenoiserInput, Window
 from dlpo_serving.synthesis.level import LevelShaper
+from dlpo_serving.synthesis.pauses import Pauses
 from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
-
-SENTENCE_PAUSE_S = 0.2  # between sentences at speed 1, in addition to the final mark's own pause
-PARAGRAPH_PAUSE_S = 0.5  # the same after an empty line
-CLAUSE_PAUSE_S = 0.12  # where a sentence still being written was cut at the end of a clause
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +81,7 @@ class SynthesisJob:
         self._begun = 0  # sentences
         self._current: tuple[Sentence, DenoiserInput] | None = None
         self._unit: Unit | None = None  # next of the current sentence
-        self._pause_s: float | None = request.lead_in_s or 0.0  # before the next one; None: default
+        self._pauses = Pauses(request)
         self._samples = 0  # made so far
 
     def add(self, sentences: Iterable[Sentence]) -> None:
@@ -145,18 +142,6 @@ class SynthesisJob:
         assert self._current  # otherwise the unit has another stage
         return self._current[1].window(self._chunk.window_start, self._chunk.window_stop)
 
-    def _pause_before(self, sentence: Sentence) -> float:
-        """Seconds of silence before a sentence."""
-        request, pause_s = self._request, self._pause_s
-        if pause_s is None:
-            asked_s = request.sentence_pause_s
-            default_s = SENTENCE_PAUSE_S
-            if sentence.opens_paragraph:
-                asked_s = request.paragraph_pause_s
-                default_s = PARAGRAPH_PAUSE_S
-            pause_s = default_s / request.speed if asked_s is None else asked_s
-        return pause_s + sentence.pause_before_s
-
     def _total(self, frame: int, before: int) -> int | None:
         """Samples of the whole audio, when frame `frame` follows a pause of `before` samples."""
         if self._sentences or not self._closed or not self._current:
@@ -180,8 +165,8 @@ class SynthesisJob:
             speech = speech * volume
         speech = self._shaper.apply(speech, first=is_first, last=is_last)
 
-        before_s = self._pause_before(sentence) if is_first else 0.0
-        after_s = sentence.pause_after_s or 0.0 if is_last else 0.0
+        before_s = self._pauses.before(sentence) if is_first else 0.0
+        after_s = self._pauses.after(sentence) if is_last else 0.0
         rate_hz = self.engine.manifest.sample_rate_hz
         before = np.zeros(round(before_s * rate_hz), np.float32)
         after = np.zeros(round(after_s * rate_hz), np.float32)
@@ -206,10 +191,6 @@ class SynthesisJob:
         )
         self._samples += len(samples)
         if is_last:
-            clause_s = CLAUSE_PAUSE_S / self._request.speed
-            self._pause_s = None if sentence.words[-1].mark in ".!?" else clause_s
-            if sentence.pause_after_s is not None:
-                self._pause_s = 0.0
             self._current = self._unit = None
         else:
             self._chunk = next(self._chunks)

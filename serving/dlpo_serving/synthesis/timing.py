@@ -252,19 +252,6 @@ def sentence_timing(sentence: Sentence, counts: Ids, hop_length: int) -> Sentenc
     return SentenceTiming(tuple(words), tuple(marks))
 
 
-def per_symbol(sentence: Sentence, attribute: str) -> NDArray[np.float64]:
-    """(P,) float64: an attribute of each word, for its phonemes and the mark after it.
-
-    The silence before the first word takes that word's value.
-    """
-    values, lengths = [], []
-    for word in sentence.words:
-        values.append(getattr(word, attribute))
-        lengths.append(len(word.phonemes) + 1)
-    lengths[0] += 1
-    return np.repeat(np.array(values, np.float64), lengths)
-
-
 class Volume:
     """The gain of a sentence: a level for each frame, with ramps where it changes."""
 

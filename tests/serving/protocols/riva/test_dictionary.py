@@ -19,7 +19,7 @@ KNOWN = ("lj", "amy")
 
 def phonemes_of(text: str) -> dict[str, str]:
     """The dictionary as a call uses it, its phonemes joined."""
-    request = fake_voice().parsed(
+    request = fake_voice().text_reader.parsed(
         SpeechRequest("x", dictionary=read_dictionary(text), alphabet="ipa")
     )
     return {word: " ".join(phonemes) for word, phonemes in request.dictionary.items()}

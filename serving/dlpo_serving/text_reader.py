@@ -1,0 +1,123 @@
+"""From a request's text to sentences. Needs no numpy: browsers read with it, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dlpo.bundle import Manifest
+from dlpo.errors import InputError, TextError
+from dlpo.text import ProcessedText, TextFrontEnd
+from dlpo.text.common.feed import TextFeed
+from dlpo.text.common.front_end import parse_dictionary
+from dlpo.text.common.reading import TextReading
+from dlpo.text.languages import ipa_parser
+from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voice_names import stock_voice
+
+if TYPE_CHECKING:
+    from dlpo.text.common.ssml.prosody import ProsodyLimits
+
+
+class TextReader:
+    """Converts the texts of requests to one voice. Safe to share between threads."""
+
+    def __init__(self, manifest: Manifest, front_end: TextFrontEnd) -> None:
+        """`manifest`: of the voice that speaks."""
+        self.manifest = manifest
+        self.front_end = front_end
+
+    def parsed(self, request: SpeechRequest) -> SpeechRequest:
+        """The request with its dictionary parsed, which takes up to 50 ms, and is then done.
+
+        Raises:
+            RequestError: the dictionary is invalid.
+        """
+        if not request.dictionary:
+            return request
+        with text_errors_as_violations():
+            parse = None
+            if request.alphabet == "ipa":
+                parse = ipa_parser(request.language or self.manifest.language)
+            words = parse_dictionary(request.dictionary, parse)
+        return replace(request, dictionary=words, alphabet="arpabet")
+
+    def read(self, request: SpeechRequest) -> ProcessedText:
+        """The sentences of a request whose numbers have been validated.
+
+        Raises:
+            RequestError: nothing in the text can be spoken, or the dictionary is invalid.
+        """
+        dictionary = self.parsed(request).dictionary or None
+        reading = self._reading(request)
+        with text_errors_as_violations():
+            if not request.ssml:
+                return self.front_end.process(request.text, dictionary, reading)
+            limits = self._limits_beside(request)
+            return self.front_end.process_ssml(
+                request.text, dictionary, limits, reading, self._named
+            )
+
+    def feed(self, request: SpeechRequest) -> TextFeed:
+        """A feed for text in pieces; wrap its calls in `text_errors_as_violations`.
+
+        Raises:
+            RequestError: the dictionary is invalid.
+        """
+        with text_errors_as_violations():
+            return TextFeed(
+                self.front_end, self.parsed(request).dictionary or None, self._reading(request)
+            )
+
+    def _named(self, name: str) -> str:
+        """What the bundle calls a voice that a document names; "" if it is the one that speaks.
+
+        Raises:
+            InputError: the bundle has no such voice.
+        """
+        offered, asked = self.manifest.offered_voices, name.strip()
+        stock = stock_voice(asked.lower(), offered)
+        for voice in (asked, asked.lower(), stock):
+            if voice == self.manifest.voice or voice == "":
+                return ""
+            if voice and self.manifest.mixes(voice):
+                self.manifest.shares(voice)
+                return voice
+        raise InputError(f"there is no voice {asked[:60]!r}, only {', '.join(offered)}")
+
+    def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
+        """Limits for SSML prosody, so that combined with the request's it stays in range."""
+        from dlpo.text.common.ssml.prosody import ProsodyLimits
+
+        slowest, fastest = self.manifest.prosody.speed
+        lowest, highest = self.manifest.prosody.pitch_semitones
+        return ProsodyLimits(
+            speed=(slowest / request.speed, fastest / request.speed),
+            pitch_semitones=(lowest - request.pitch_semitones, highest - request.pitch_semitones),
+        )
+
+    def _reading(self, request: SpeechRequest) -> TextReading:
+        """How the text of a request is read: in its language, or in that of the voice."""
+        return TextReading(
+            request.code,
+            request.emoji,
+            request.language or self.manifest.language,
+            request.dates,
+            request.directions,
+            request.ssml == "strict",
+        )
+
+
+@contextmanager
+def text_errors_as_violations() -> Iterator[None]:
+    """Convert the front end's errors to violations of a request field."""
+    try:
+        yield
+    except TextError as error:
+        raise RequestError(FieldViolation("text", str(error))) from error
+    except InputError as error:  # only the dictionary can raise it
+        message = str(error).removeprefix("dictionary: ")
+        raise RequestError(FieldViolation("dictionary", message)) from error
