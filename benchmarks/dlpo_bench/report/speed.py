@@ -98,7 +98,6 @@ WAYS = {
 }  # fmt: skip
 LENGTHS = {
     "rtf": "RTF",
-    "cpu_rtf": "RTF, processor time",
     "first_audio_ms": "first audio, ms",
     "peak_mb": "peak memory, MB",
     "grown_mb": "of it for the text, MB",
@@ -234,7 +233,10 @@ def rtf(found: Sequence[Found]) -> Section:
         "One run per model, contestants in turns on one core. Definitions:"
         " [bench-rtf.md](bench-rtf.md)."
     ]
-    blocks += [block for one in newest.values() for block in rtf_blocks(one.figures)]
+    for one in newest.values():
+        blocks += rtf_blocks({**one.figures, "skipped": {}})
+        if skipped := one.figures["skipped"]:
+            blocks.append(f"Not run there: {', '.join(skipped)}.")
     return Section("Real-time factor", blocks, list(newest.values()))
 
 
@@ -307,7 +309,7 @@ def peers(found: Sequence[Found]) -> Section:
         if len(judged) > 1:
             pictures = {QUALITY_WORDS: _draw_quality(contestants, judged)}
             break
-    blocks = peers_blocks(newest.figures)
+    blocks = peers_blocks({**newest.figures, "ratios_to_whole": {}})
     return Section("Beside other engines, on one core", blocks, [newest], pictures)
 
 
