@@ -26,7 +26,7 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "load": speed.load,
     "cold-start": of_newest("A cold process", speed.cold_start_blocks),
     "rtf": speed.rtf,
-    "scaling": of_newest("Cost of scale", speed.scaling_blocks),
+    "scaling": of_newest("Cost of scale", speed.scaling_summary),
     "pareto": quality.pareto,
 }
 HEAD = """\
