@@ -4,6 +4,7 @@ It leaves out text and streaming: `rows` holds the symbols of each sentence.
 """
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,10 @@ def speak(folder, rows, seed=0, speed=1.0, pitch=0.0, steps=None):
         ids = np.array([[voice["symbols"].index(symbol) for symbol in row]])
         read = {tensor["name"]: tensor["shape"] for tensor in voice["graphs"]["encoder"]["inputs"]}
         shape = (1, ids.size, read.get("noise", (1, 0))[1])
-        pitch_noise = np.random.default_rng([seed, index, 1]).standard_normal(shape, np.float32)
+        key = [seed, index, 1]
+        if voice.get("own_pitch_noise"):
+            key.append(zlib.crc32(voice["voice"].encode()))
+        pitch_noise = np.random.default_rng(key).standard_normal(shape, np.float32)
         hidden, durations, ranges = encoder(
             phonemes=ids, noise=pitch_noise.swapaxes(1, 2), voice=shares
         )
