@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How readable the code base and its docs are, against limits, and their language against banned constructions.
+"""How readable code base and docs are, against limits, and their language against banned words.
 
     scripts/house.py            a line of measures, and each place that a limit rejects
 
