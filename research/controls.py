@@ -2,7 +2,9 @@
 
     python -m research.controls lj --clips 8 --record
 
-docs/bench-texts.md defines the measures.
+Every test sentence is spoken at speed 0.5, 0.75, 1.5 and 2, at pitch -6, -3, +3 and +6 semitones,
+and unchanged. A recognizer does worse on slow, fast, high and low speech from any speaker, so the
+speaker's recordings, changed by a plain vocoder (WORLD), are beside it. docs/voice.md has results.
 """
 
 from __future__ import annotations

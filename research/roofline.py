@@ -2,8 +2,20 @@
 
     python -m research.roofline --record --picture roofline.svg
 
-Peaks of matrix products, convolutions and memory are measured in the same run as the graphs, in
-turns. docs/bench-roofline.md defines the figures.
+Everything is pinned to one core and one thread, and takes turns: each round runs every kernel and
+graph for 40 ms after an uncounted run. A sample is the fastest run of a turn, in processor time.
+
+peak                      the best that matrix products and convolutions of kernel 3 reach in
+                          onnxruntime, in fp32 and int8; one multiplication or addition is an op
+memory, cached memory     the best of STREAM's copy and triad and a sum, over arrays of four times
+                          the last-level cache, and of 128 KiB
+as served                 the window of every later chunk of a stream, with its context
+GOP                       the fewest operations that any export of the network needs
+share of the peak         GOP / (least time x peak), everything between the products included
+layers                    from onnxruntime's profiler, after all fusions, by their module's name
+operations a byte         over the bytes that a layer's nodes read and write; its bound is
+                          min(peak, this x memory bandwidth), which cached activations may exceed
+GOP/s while it multiplies without all other operators
 """
 
 from __future__ import annotations
@@ -533,7 +545,6 @@ def roofline_blocks(figures: Figures) -> list[Block]:
     operators = {one["operator"]: one for one in figures["operators"][shown][:MOST_LAYERS]}
     peaks = {PEAK_WORDS.get(k, f"{k}, GOP/s"): peak for k, peak in figures["peaks"].items()}
     return [
-        "Definitions: [bench-roofline.md](bench-roofline.md).",
         Table(TARGET_HEADER, targets),
         table_of("peak of one core", peaks, {"rate": "best", "median_rate": "median", "by": "by"}),
         table_of("graph", graphs, GRAPHS),

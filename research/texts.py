@@ -5,7 +5,27 @@
     python -m research.texts --no-judges                        only measures without a judge
     python -m research.texts --category number --wavs heard     one category, with its audio
 
-docs/bench-texts.md defines the measures.
+    python -m research.texts --texts mine.tsv                   lines of category, text, its words
+
+It runs from a checkout with `pip install -e '.[serve,bench]'`; checkpoints also need `train`. The
+texts and how a person reads them are in research/texts.tsv. Measures beyond those of `dlpo eval`:
+
+word errors                   Whisper (--whisper DIRECTORY), else pocketsphinx, against the words as
+                              read aloud, pooled; homophones are equal. Compare records, not
+                              categories: names and letters are hard for it with any speaker
+end of statements, questions  pitch of the last 0.15 s of voiced speech above the sentence's median
+loudness spread               standard deviation (BS.1770) across the sentences of a text
+quietest blocks               level below which the quietest twentieth of 20 ms blocks stays,
+                              relative to the speech: hiss in pauses
+sharpest jump                 largest second difference relative to those within 10 ms: a click
+DC, clipped samples           the mean, of full scale; flat tops of three samples or more
+end                           the last 10 ms relative to the speech: a cut tail
+silent words, loud pauses     nothing above -30 dB in a word; pauses of 0.15 s above -10 dB
+ms a phoneme                  pace without pauses
+
+Accidents are texts with a defect: a jump above 32 dB (recordings: 30 at most), DC above -50 dB,
+clipping, an end above -15 dB (recordings: -31), a silent word, a loud pause, a pace below 45 or
+above 300 ms a phoneme. There should be none.
 """
 
 from __future__ import annotations
@@ -517,7 +537,7 @@ def mishaps(speech: TimedSpeech, waveform: Waveform) -> dict[str, float]:
 def accident_names(values: Mapping[str, float]) -> list[str]:
     """Names of the accidents that a listener would notice; empty if there are none.
 
-    The limits lie beyond the values of 20 LJSpeech recordings; docs/bench-texts.md gives both.
+    The limits lie beyond the values of 20 LJSpeech recordings; the head of this file has both.
     """
     found = []
     if values[JUMP] > JUMP_LIMIT_DB:

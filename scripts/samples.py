@@ -128,12 +128,12 @@ def page(samples: Sequence[Sample]) -> str:
     """Markdown: a list of links per sentence, which the site turns into players."""
     parts = [
         "# Audio samples",
-        "Made by `python scripts/samples.py make`: three sentences that assistants say, and one of"
-        " LJSpeech's test split, which no voice was trained on. The questions show what tuning by"
-        " DLPO did: before it, they ended like statements. All clips have the same loudness"
-        " (-22 LUFS), MP3 at 64 kbit/s. With LJSpeech on your machine, `python"
+        "Hear every voice here, and what tuning by DLPO did: before it, the questions ended like"
+        " statements. Made by `python scripts/samples.py make`: three sentences that assistants"
+        " say, and one of LJSpeech's test split, which no voice was trained on. All clips have the"
+        " same loudness (-22 LUFS), MP3 at 64 kbit/s. With LJSpeech on your machine, `python"
         " scripts/samples.py recordings --corpus DIR` adds the speaker's own recording.",
-        "| | system |\n|---|---|\n" + "\n".join(map(_row, samples)),
+        "\n".join(f"- {one}" for one in dict.fromkeys(map(_described, samples))),
     ]
     for clip_id, words in SENTENCES.items():
         links = [f"- [{s.label}]({FOLDER}/{s.name}-{clip_id}{ENCODING})" for s in samples]
@@ -148,11 +148,13 @@ def page(samples: Sequence[Sample]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _row(sample: Sample) -> str:
+def _described(sample: Sample) -> str:
+    """What speaks a sample; the same for all voices of a system."""
     about: Mapping[str, object] = sample.speaker.about
     chain = f"{_steps(int(str(about['steps'])))} of {about['schedule']}, eta {about['eta']}"
     how = about.get("precision", "fp32, PyTorch")
-    return f"| {sample.label} | {about['kind']} `{str(about['sha256'])[:12]}`, {chain}, {how} |"
+    when = sample.label.rpartition(", ")[2]
+    return f"{when}: {about['kind']} `{str(about['sha256'])[:12]}`, {chain}, {how}"
 
 
 def _write(path: Path, waveform: Waveform) -> None:

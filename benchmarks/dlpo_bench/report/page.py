@@ -26,14 +26,15 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
     "load": speed.load,
     "cold-start": of_newest("A cold process", speed.cold_start_blocks),
     "rtf": speed.rtf,
-    "scaling": of_newest("Cost of scale", speed.scaling_blocks),
+    "scaling": of_newest("Cost of scale", speed.scaling_summary),
     "pareto": quality.pareto,
 }
 HEAD = """\
 # Benchmarks
 
-Made by `dlpo bench report` from the newest record of each kind (of quality: of each set of texts)
-in [{name}]({link}), which has the raw samples; don't edit it.
+Look up here what was measured, and with which command to measure it on your machine.
+Made by `dlpo bench report` from the newest record of each kind (of quality: of each set of\
+ texts) in [{name}]({link}), which has the raw samples; don't edit it.
 `dlpo bench compare A.json B.json` says whether one record is slower than another.
 Machines differ: compare ratios of one run, not times of two machines.
 """
@@ -66,6 +67,7 @@ def make_page(records: Path, out: Path) -> Page:
     here = out.parent.resolve()
     parts = [HEAD.format(name=records.name, link=_link(records, here))]
     pictures: dict[str, str] = {}
+    shown: dict[str, str] = {}  # machine, commit and bundle -> the first record with them
     for kind, builder in BUILDERS.items():
         if not (mine := found.pop(kind, [])):
             continue
@@ -85,7 +87,7 @@ def make_page(records: Path, out: Path) -> Page:
             pictures[name] = svg
             parts.append(f"![{caption}]({quote(out.stem)}/{name})\n")
         parts.append(markdown(section.blocks) + "\n")
-        parts += [_source(one, here) + "\n" for one in section.sources]
+        parts += [_source(one, here, shown) + "\n" for one in section.sources]
     for kind, records_of in sorted(found.items()):
         names = ", ".join(one.path.name for one in records_of)
         problems.append(f"{names}: this version's report has no section for kind {kind!r}")
@@ -133,19 +135,21 @@ def write_page(page: Page, out: Path) -> None:
         out.write_text(page.text, "utf-8")
 
 
-def _source(one: Found, here: Path) -> str:
-    """Where a record is and what produced it."""
+def _source(one: Found, here: Path, shown: dict[str, str]) -> str:
+    """Where a record is and what produced it; circumstances that were shown before by reference."""
     record, commit = one.record, "outside of a checkout"
     if record.commit is not None:
         changed = " with changes" if record.commit.get("dirty") else ""
         commit = f"commit {str(record.commit.get('hash'))[:10]}{changed}"
     link = f"[{one.path.stem}]({_link(one.path, here)})"
-    facts = [link, record.utc[:10], _processor(record.machine), commit]
+    facts = [record.utc[:10], _processor(record.machine), commit]
     if record.bundle_sha256:
         embedded = record.bundle_sha256 == Bundle.load(find_voice(DEFAULT_VOICE)).sha256
         voice = f"{'the' if embedded else 'not the'} embedded voice"
         facts.append(f"bundle {record.bundle_sha256[:12]} ({voice})")
-    return f"{', '.join(facts)}:\n`{record.command}`"
+    words = ", ".join(facts)
+    first = shown.setdefault(words, one.path.stem)
+    return f"{link}, {words if first == one.path.stem else f'as {first}'}:\n`{record.command}`"
 
 
 def _processor(machine: Mapping[str, Any]) -> str:

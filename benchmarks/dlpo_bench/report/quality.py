@@ -6,26 +6,57 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlpo_bench.compare import MEASURES, UNDECIDED
-from dlpo_bench.eval import differences, is_rate, means, measure_title, scale_of
+from dlpo_bench.eval import in_percent, is_rate, measure_title, scale_of
 from dlpo_bench.plots import COLORS, PlotPanel, Series, draw_panels
 from dlpo_bench.systems import RECORDINGS
-from dlpo_bench.tables import Block, Figures, Found, Section, estimate, number, table_of
+from dlpo_bench.tables import Block, Figures, Found, Section, Table, estimate, number, table_of
 
 STEPS, COST = "Quality against reverse steps", "Quality against cost"
 WORDS = "hollow: fewer clips; dashed: the recordings"
 COST_WORDS = f"ring: no other point is as good for less; numbers: reverse steps; {WORDS}"
+LEFT_TO_RECORDS = {  # measures that the page doesn't show
+    "level, dB", "mel spread, dB", "P.835 SIG", "P.835 BAK", "character errors",
+    "character errors, tiny.en", "word errors / recordings'",
+}  # fmt: skip
+TABLED = (1, 2, 3, 50, 1000)  # reverse steps; the plots show all
 FEWEST_CLIPS = 2  # for a comparison to appear in the headline
 
 
 def quality(found: Sequence[Found]) -> Section:
-    """Judges' means and differences from the baseline, if there is one; the newest of each text."""
+    """Judges' means, of the newest record of each set of texts."""
     by_texts = {tuple(one.record.samples["texts"]): one for one in reversed(found)}
     shown, blocks = [*by_texts.values()], list[Block]()
     for figures, clips in ((one.figures, one.record.samples["clips"]) for one in shown):
-        blocks += [f"Means over {len(clips)} clips with 95 % bootstrap intervals.", means(figures)]
-        if (apart := differences(figures)).rows:
-            blocks += ["Differences from the baseline; **bold**: decided.", apart]
+        caption = f"Means over {len(clips)} clips; the record has intervals and more measures."
+        blocks += [caption + _bold(figures), judged(figures)]
     return Section("How voices sound", blocks, shown)
+
+
+def judged(figures: Figures) -> Table:
+    """A row for each measure, a column for each system; the record has the intervals."""
+    measures = dict.fromkeys(measure for scores in figures.values() for measure in scores)
+    rows = [
+        [m, *(_mean(m, scores.get(m)) for scores in figures.values())]
+        for m in measures
+        if m not in LEFT_TO_RECORDS
+    ]
+    return Table(["measure", *figures], rows)
+
+
+def _bold(figures: Figures) -> str:
+    """What bold means, if there is a baseline."""
+    values = (value for scores in figures.values() for value in scores.values())
+    baseline = next((v["difference"]["from"] for v in values if "difference" in v), None)
+    return f" **Bold**: decidedly different from `{baseline}`." if baseline else ""
+
+
+def _mean(measure: str, score: Figures | None) -> str:
+    if score is None:
+        return ""
+    percent = in_percent(measure)
+    words = f"{100 * score['value']:.2f} %" if percent else f"{score['value']:.2f}"
+    decided = score.get("difference", {}).get("verdict", UNDECIDED) != UNDECIDED
+    return f"**{words}**" if decided else words
 
 
 def pareto(found: Sequence[Found]) -> Section:
@@ -43,13 +74,15 @@ def pareto_blocks(figures: Figures) -> list[Block]:
     measures = [m for m in MEASURES if any(m in p["heights"] for p in points.values())]
     rows: dict[str, dict[str, Any]] = {}
     for label, point in points.items():
+        if point["steps"] not in TABLED:
+            continue
         row = rows[f"**{label}**" if label == baseline else label] = {
-            "rtf": point["rtf"], "clips": point["clips"],
+            "rtf": point["rtf"],
             "times": point.get("times_baseline", [""])[0],
         }  # fmt: skip
         row |= {measure: _height(measure, point) for measure in measures}
     rows[RECORDINGS] = {m: short(m, value) for m, value in figures["recordings"].items()}
-    columns = {"rtf": "RTF", "times": f"times {baseline}", "clips": "clips"}
+    columns = {"rtf": "RTF", "times": f"times {baseline}"}
     table = table_of("system", rows, columns | {m: m for m in measures})
     skipped = "\n".join(f"- Skipped: {name}: {why}" for name, why in figures["skipped"].items())
     notes = _pareto_notes(figures)

@@ -98,7 +98,6 @@ WAYS = {
 }  # fmt: skip
 LENGTHS = {
     "rtf": "RTF",
-    "cpu_rtf": "RTF, processor time",
     "first_audio_ms": "first audio, ms",
     "peak_mb": "peak memory, MB",
     "grown_mb": "of it for the text, MB",
@@ -234,26 +233,22 @@ def rtf(found: Sequence[Found]) -> Section:
         "One run per model, contestants in turns on one core. Definitions:"
         " [bench-rtf.md](bench-rtf.md)."
     ]
-    blocks += [block for one in newest.values() for block in rtf_blocks(one.figures)]
+    for one in newest.values():
+        blocks += rtf_summary(one.figures)
+        if skipped := one.figures["skipped"]:
+            blocks.append(f"Not run there: {', '.join(skipped)}.")
     return Section("Real-time factor", blocks, list(newest.values()))
 
 
 def rtf_blocks(figures: Figures) -> list[Block]:
     """Targets, real-time factors of every size, first runs, and what was skipped."""
-    weights = "random weights" if figures["weights"].startswith("random") else "one checkpoint"
-    blocks: list[Block] = [
-        f"**{figures['model']}**: {figures['parameters'] / 1e6:.2f} million parameters, {weights},"
-        f" N = {figures['chain']['steps']}."
-    ]
-    if targets := list(_rtf_targets(figures)):
-        blocks.append(Table([f"{figures['served']}, served", *TARGET_HEADER[1:]], targets))
     speech = figures["speech"]
     quoted = _quoted(speech)
     rows = {
         name: {**figures["contestants"][name], **one}
         for name, one in speech[quoted]["contestants"].items()
     }
-    blocks += [_rtf_table(speech), table_of(f"speech {quoted}", rows, FIRST_RUN)]
+    blocks = [*rtf_summary(figures), table_of(f"speech {quoted}", rows, FIRST_RUN)]
     names: dict[str, list[str]] = {}  # reason -> what it prevented from being measured
     for name, reason in figures["skipped"].items():
         names.setdefault(reason, []).append(name)
@@ -261,6 +256,18 @@ def rtf_blocks(figures: Figures) -> list[Block]:
         lines = "\n".join(f"- {'; '.join(of)}: {why}" for why, of in names.items())
         blocks.append(f"Skipped:\n\n{lines}")
     return blocks
+
+
+def rtf_summary(figures: Figures) -> Iterator[Block]:
+    """Targets, and real-time factors of every size."""
+    weights = "random weights" if figures["weights"].startswith("random") else "one checkpoint"
+    yield (
+        f"**{figures['model']}**: {figures['parameters'] / 1e6:.2f} million parameters, {weights},"
+        f" N = {figures['chain']['steps']}."
+    )
+    if targets := list(_rtf_targets(figures)):
+        yield Table([f"{figures['served']}, served", *TARGET_HEADER[1:]], targets)
+    yield _rtf_table(figures["speech"])
 
 
 def _rtf_targets(figures: Figures) -> Iterator[list[str]]:
@@ -307,7 +314,7 @@ def peers(found: Sequence[Found]) -> Section:
         if len(judged) > 1:
             pictures = {QUALITY_WORDS: _draw_quality(contestants, judged)}
             break
-    blocks = peers_blocks(newest.figures)
+    blocks = peers_blocks({**newest.figures, "ratios_to_whole": {}})
     return Section("Beside other engines, on one core", blocks, [newest], pictures)
 
 
@@ -355,6 +362,11 @@ def peers_blocks(figures: Figures) -> list[Block]:
     notes = [f"- {name}: {one['note']}." for name, one in contestants.items() if "note" in one]
     notes += [f"- {name} was skipped: {reason}." for name, reason in figures["skipped"].items()]
     return [*blocks, "\n".join(notes)] if notes else blocks
+
+
+def scaling_summary(figures: Figures) -> list[Block]:
+    """Ratios of long texts to short ones, and figures of streams."""
+    return scaling_blocks({**figures, "lengths": {"stream": figures["lengths"]["stream"]}})
 
 
 def scaling_blocks(figures: Figures) -> list[Block]:
