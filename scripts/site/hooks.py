@@ -42,7 +42,8 @@ _log = logging.getLogger("mkdocs.hooks.dlpo")
 def on_config(config: Any) -> None:
     """Add the pages that are missing from the navigation."""
     docs = Path(config.docs_dir)
-    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
+    found = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
+    pages = {page for page in found if not config.exclude_docs.match_file(page)}
     measuring = _section(_section(config.nav, "Reference"), "Measuring")
     project = _section(config.nav, "Project")
     for page in sorted(pages - set(_named(config.nav))):
@@ -105,5 +106,3 @@ def on_post_build(config: Any) -> None:
     made, page = ROOT / "build" / "browser", Path(config.site_dir, "browser")
     if made.exists():
         shutil.copytree(made, page, dirs_exist_ok=True)
-    else:
-        shutil.rmtree(page)
