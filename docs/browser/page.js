@@ -1,5 +1,3 @@
-// The page: what is typed or chosen is spoken, and its words light up.
-
 import { Player } from "./player.js";
 import { Voice } from "./voice.js";
 import { wav } from "./wav.js";

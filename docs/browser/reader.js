@@ -1,5 +1,4 @@
-// The thread that reads: the Python of every other dlpo, in WebAssembly (Pyodide).
-
+// The Python of every other dlpo, in WebAssembly (Pyodide).
 import { loadPyodide } from "./vendor/pyodide.mjs";
 import { answer } from "./thread.js";
 

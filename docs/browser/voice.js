@@ -1,5 +1,4 @@
-// A voice in the browser: `const voice = await Voice.load()`, and then
-// `for await (const chunk of voice.stream("Hello.")) play(chunk.samples)`.
+// `for await (const chunk of voice.stream("Hello.")) play(chunk.samples)`, of `voice = await Voice.load()`.
 
 import { Thread } from "./thread.js";
 
@@ -23,11 +22,15 @@ export class Voice {
    * the graphs, more than one only on pages that are isolated from other origins */
   static async load({ base = new URL("./", import.meta.url), threads } = {}) {
     const isolated = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
-    const speaker = new Thread(new URL("speaker.js", base));
+    const open = async (/** @type {number} */ count) => {
+      const speaker = new Thread(new URL("speaker.js", base));
+      return { speaker, host: await speaker.value("load", count) };
+    };
     const reader = new Thread(new URL("reader.js", base));
     const reading = reader.value("load");
     reading.catch(() => {}); // `stream` reports it
-    return new Voice(speaker, reader, reading, await speaker.value("load", threads ?? isolated));
+    const { speaker, host } = await open(threads ?? isolated).catch(() => open(1)); // Firefox may refuse more
+    return new Voice(speaker, reader, reading, host);
   }
 
   /** @param {Thread} speaker @param {Thread} reader @param {Promise<void>} reading @param {any} host */

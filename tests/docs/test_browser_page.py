@@ -306,7 +306,10 @@ def test_an_isolated_page_computes_in_threads(site: StaticSite, either: Any) -> 
         assert page.run("return crossOriginIsolated")
         many = page.browser.execute_async_script(SPEAK, {"threads": 2}, text, {})
         one = page.browser.execute_async_script(SPEAK, {"threads": 1}, text, {})
-    assert many == one
+    assert many["words"] == one["words"]
+    expected = np.array(one["samples"])
+    error = np.array(many["samples"]) - expected
+    assert error @ error < 1e-3 * (expected @ expected)  # 8 bits tip where sums round differently
 
 
 def test_it_speaks_without_a_network_after_one_visit(site: StaticSite, either: Any) -> None:
