@@ -69,10 +69,10 @@ _MEDIA_TYPES = {
 }
 
 
-_SAMPLE_BYTES = {  # of the encodings without a bit rate
-    Encoding.PCM_S16: 2.0, Encoding.PCM_F32: 4.0, Encoding.WAV: 2.0, Encoding.FLAC: 0.5,
-    Encoding.MULAW: 1.0, Encoding.ALAW: 1.0,
+SAMPLE_BYTES = {  # of the encodings that are samples and nothing else
+    Encoding.PCM_S16: 2, Encoding.PCM_F32: 4, Encoding.MULAW: 1, Encoding.ALAW: 1,
 }  # fmt: skip
+_MEAN_BYTES = SAMPLE_BYTES | {Encoding.WAV: 2.0, Encoding.FLAC: 0.5}  # a sample; no bit rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ class AudioFormat:
     @property
     def bytes_per_s(self) -> float:
         """Bytes per second of encoded speech; for FLAC an estimate, on the low side."""
-        if self.encoding in _SAMPLE_BYTES:
-            return _SAMPLE_BYTES[self.encoding] * self.sample_rate_hz
+        if self.encoding in _MEAN_BYTES:
+            return _MEAN_BYTES[self.encoding] * self.sample_rate_hz
         return bit_rate(self.sample_rate_hz) / 8
 
 

@@ -10,18 +10,12 @@ from dataclasses import replace
 from aiohttp import web
 
 from dlpo_serving.audio_stream import EncodedChunk
-from dlpo_serving.encodings.formats import AudioFormat, Encoding
+from dlpo_serving.encodings.formats import SAMPLE_BYTES, AudioFormat
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 
 PACE = "20ms"  # of the query's `pace`
 FRAMES_PER_S = 50
 LEAD_S = 0.1  # how far ahead of playback frames are sent: what an interruption may lose
-SAMPLE_BYTES = {
-    Encoding.PCM_S16: 2,
-    Encoding.PCM_F32: 4,
-    Encoding.MULAW: 1,
-    Encoding.ALAW: 1,
-}
 
 
 def is_paced(request: web.Request) -> bool:
