@@ -25,6 +25,8 @@ from pathlib import Path
 from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError
 
+LANGUAGES = {"a": "en-US", "e": "es-419"}  # by the first letter of the teacher's name of a voice
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -42,7 +44,8 @@ class Stage:
     data: str = ""
     """which table of shares its `--data` come from"""
     each: tuple[str, ...] = ()
-    """{voice}, as the teacher names it (`af_heart`), and {speaker} (`heart`) of each run"""
+    """{voice}, as the teacher names it (`af_heart`), {speaker} (`heart`) and {language} (`en-US`)
+    of each run"""
     seconds: float = 0.0
     """after which it has to save and stop, and what it has made counts as done; 0: never"""
 
@@ -128,7 +131,8 @@ def jobs(recipe: Recipe) -> list[Job]:
             if voice:  # of a stage that was run for each voice, it needs its own voice's
                 before = [job for job in before if not job.stage.each or job.voice == voice]
             shares = recipe.shares[stage.data] if stage.data else {}
-            names = {**recipe.places, "voice": voice, "speaker": voice.rpartition("_")[2]}
+            speaker, language = voice.rpartition("_")[2], LANGUAGES.get(voice[:1], "")
+            names = {**recipe.places, "voice": voice, "speaker": speaker, "language": language}
             words = _filled(stage, stage.command, names) + _data(shares, names)
             makes = " ".join(_filled(stage, stage.makes, names))
             what = [stage.command, voice, shares, stage.seconds, [job.sha256 for job in before]]

@@ -70,8 +70,10 @@ def _probe_endings(order: TuningOrder) -> None:
     """Both answers for the reward of endings; a recognizer hears the second."""
     from dlpo.judges.whisper import Whisper
     from dlpo.rl.ending_probe import QUESTIONS, ending_score, held_out_questions, question_score
+    from dlpo.rl.ending_prompts import language_of
     from dlpo.rl.pitch_flow import PitchFlow
     from dlpo.rl.probe import Probe, Speaker
+    from dlpo.text.languages import LANGUAGES
 
     prompts, whisper = order.prompts(), order.sources.whisper
     policy, languages = PitchFlow(order.base.model), order.base.provenance.languages
@@ -81,7 +83,8 @@ def _probe_endings(order: TuningOrder) -> None:
         typer.echo("nobody listens; give --whisper DIR to hear the best of eight", err=True)
         return
     heard = question_score(Speaker(policy, order.own_chain), Whisper(whisper))
-    english = [one for one in policy.model.config.speakers if one not in languages]
+    speakers = policy.model.config.speakers
+    english = [one for one in speakers if language_of(one, languages) == LANGUAGES[0]]
     questions = held_out_questions(prompts, english)
     judges = {f"question mark, {whisper.name}": heard}
     chosen = probe.best_of_eight(score, judges, questions)

@@ -12,11 +12,10 @@ from torch import Tensor
 
 from dlpo.config.training import ContourTraining
 from dlpo.model.contour import Flow
-from dlpo.rl.ending_prompts import EndingPrompt, in_voice
+from dlpo.rl.ending_prompts import EndingPrompt, in_voice, language_of
 from dlpo.rl.endings import CREDITED_S, RISEN_ST, SEMITONES, movement_weights
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_scene import PitchScene, in_time
-from dlpo.text.languages import LANGUAGES
 from dlpo.training.contour_losses import Contours, contour_figures
 
 DRAWS = 8
@@ -51,7 +50,7 @@ class EndingFigures:
             in_voice(prompt, voice)
             for voice in voices
             for prompt in prompts
-            if prompt.language == languages.get(voice, LANGUAGES[0])
+            if prompt.language == language_of(voice, languages)
         ]
         self.prompts = sorted(found, key=lambda p: (len(p.prompt.symbols), p.prompt.number))
         self.scenes = self.policy.batch([p.prompt for p in self.prompts]).scenes

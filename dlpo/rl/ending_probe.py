@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlpo.audio import Waveform
-from dlpo.rl.ending_prompts import EndingPrompt, in_voice
+from dlpo.rl.ending_prompts import EndingPrompt, in_voice, language_of
 from dlpo.rl.endings import RISING, ending_reward, movement_weights
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_scene import in_time
@@ -47,8 +47,7 @@ def ending_score(policy: PitchFlow, languages: Mapping[str, str] = MappingProxyT
         weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
         if weights is None:
             return np.zeros(len(contours))
-        spoken = languages.get(prompt.voice or "", LANGUAGES[0])
-        kind = endings[spoken].kind(prompt.text)
+        kind = endings[language_of(prompt.voice, languages)].kind(prompt.text)
         return np.array(
             [float(ending_reward(in_time(contour) @ weights, kind)) for contour in contours]
         )

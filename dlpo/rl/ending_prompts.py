@@ -137,18 +137,17 @@ class EndingPrompts:
         seed: int,
         languages: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.language_of = {voice: languages.get(voice, LANGUAGES[0]) for voice in voices}
+        self.languages = {voice: language_of(voice, languages) for voice in voices}
         self.seed = seed
         learned = [p for p in prompts if not p.held_out]
-        self.by_kind = {kind: [p for p in learned if p.kind == kind] for kind in KINDS}
         self._alike: dict[tuple[EndingKind, str], list[EndingPrompt]] = {}
         for one in learned:
             self._alike.setdefault((one.kind, one.language), []).append(one)
         self.held_out = [p for p in prompts if p.held_out]
-        self.voices_of = {kind: self._speaking(self.by_kind[kind]) for kind in KINDS}
-        self.kinds = [kind for kind in KINDS if self.voices_of[kind]]
+        self._voices = {kind: self._asked_for(kind) for kind in KINDS}
+        self.kinds = [kind for kind in KINDS if self._voices[kind]]
         if not {"yes_no", "declarative"} & set(self.kinds) or "statement" not in self.kinds:
-            counts = {kind: len(found) for kind, found in self.by_kind.items()}
+            counts = {kind: sum(one.kind == kind for one in learned) for kind in KINDS}
             raise DataError(
                 f"the texts have {counts} sentences to learn from; expected questions and"
                 " statements: add texts"
@@ -156,14 +155,13 @@ class EndingPrompts:
         if not self.held_out:
             raise DataError(f"none of {len(learned)} texts is held out; add texts")
 
-    def _speaking(self, prompts: Sequence[EndingPrompt]) -> list[str]:
-        """The voices that speak a language of some prompts."""
-        spoken = {prompt.language for prompt in prompts}
-        return [voice for voice, language in self.language_of.items() if language in spoken]
+    def _asked_for(self, kind: EndingKind) -> list[str]:
+        """The voices in whose language there are prompts of a kind."""
+        return [voice for voice, spoken in self.languages.items() if (kind, spoken) in self._alike]
 
     def validation(self, of_each: int) -> list[EndingPrompt]:
         """At most so many held-out prompts of each kind and language."""
-        languages = dict.fromkeys(self.language_of.values())
+        languages = dict.fromkeys(self.languages.values())
         alike = (
             [p for p in self.held_out if (p.kind, p.language) == (kind, language)]
             for kind in KINDS
@@ -184,13 +182,18 @@ class EndingPrompts:
         chosen = []
         for number in random.choice(len(self.kinds), size, p=shares / shares.sum()):
             kind = self.kinds[number]
-            voices = self.voices_of[kind]
+            voices = self._voices[kind]
             of_questions = np.array([asked[voice] for voice in voices])
             p = of_questions / of_questions.sum() if kind in RISING else None
             voice = voices[int(random.choice(len(voices), p=p))]
-            among = self._alike[kind, self.language_of[voice]]
+            among = self._alike[kind, self.languages[voice]]
             chosen.append(in_voice(among[int(random.integers(len(among)))], voice))
         return sorted(chosen, key=lambda p: len(p.prompt.symbols))
+
+
+def language_of(voice: str | None, languages: Mapping[str, str]) -> str:
+    """BCP 47, by `Provenance.languages`, which names those that don't speak American English."""
+    return languages.get(voice or "", LANGUAGES[0])
 
 
 def in_voice(ending: EndingPrompt, voice: str) -> EndingPrompt:

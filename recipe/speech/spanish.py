@@ -22,6 +22,7 @@ LETTERS = {
 }  # fmt: skip
 VOWELS = "aeiou"
 STRESS = {"1": "ˈ", "2": "ˌ"}
+LEVELS = {mark: level for level, mark in STRESS.items()}
 SOFT = {"b": "β", "d": "ð", "ɡ": "ɣ"}  # after anything but a pause and a nasal, d also after l
 NASALS = {"b": "m", "p": "m", "f": "m", "k": "ŋ", "ɡ": "ŋ", "x": "ŋ", "w": "ŋ"}  # n before these
 PAUSES = ",;:.!?—"
@@ -111,8 +112,8 @@ def read(letters: str, words: Sequence[str]) -> Reading:
     for at, (letter, word) in enumerate(zip(letters, words, strict=True)):
         if not word:
             _widen(out.gaps, at, letter in PAUSES)
-        elif letter in STRESS.values():
-            stress, start = {mark: level for level, mark in STRESS.items()}[letter], at
+        elif letter in LEVELS:
+            stress, start = LEVELS[letter], at
         else:
             label = PHONEMES.get(HARD.get(letter, letter))
             if label is None:
