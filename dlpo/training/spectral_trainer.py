@@ -19,7 +19,7 @@ from dlpo.data.dataset import Corpora
 from dlpo.errors import TrainingError
 from dlpo.model.build import build_model
 from dlpo.model.spectral import SpectralWaveGrad2, learn_own_channels
-from dlpo.text.symbols import SYMBOL_IDS, SYMBOLS, within
+from dlpo.text.symbols import SYMBOLS
 from dlpo.training.acoustics import measured_mel, measured_prosody, predicted_acoustics
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import CONTEXT, Batches, Sentences, Windows
@@ -32,6 +32,7 @@ from dlpo.training.losses import (
     mix,
 )
 from dlpo.training.run import LossBatch, TrainingRun
+from dlpo.training.symbols import EMBEDDING, grown_embedding
 from dlpo.training.texture import burst_loss, comb, periodicity_loss
 
 VALIDATION_WINDOWS = 32
@@ -44,7 +45,6 @@ PARTS = {
     "denoiser": ("conditioning", "level", "spectrum"),
 }  # fmt: skip
 """Name prefixes of each part's weights; `joint` trains the denoiser's."""
-EMBEDDING = "embedding.weight"  # of symbols: the end of its name
 ADAPTER_CHANNELS = 64
 VOICE_ROWS = {
     "voices.weight", "conditioning_voices.weight", "gates.weight", "pitch_voices.weight",
@@ -260,23 +260,6 @@ def _started_from(path: Path) -> tuple[SpectralWaveGrad2, Provenance]:
     if not isinstance(model, SpectralWaveGrad2):
         raise TrainingError(f"{path}: is {model.config.model!r}; expected a spectral checkpoint")
     return model, loaded.provenance
-
-
-def grown_embedding(rows: Tensor, symbols: int, size: int) -> Tensor:
-    """The embedding of a model that knows fewer symbols -> one of ``size`` rows.
-
-    A symbol that is new begins as the nearest that was known. Rows after those of the symbols, such
-    as that of a hidden one, remain the last.
-
-    Args:
-        rows: (symbols and perhaps others, C).
-        symbols: the number of symbols that were known.
-        size: the number of rows today.
-    """
-    others = rows[symbols:]
-    new = SYMBOLS[symbols : size - len(others)]
-    nearest = [SYMBOL_IDS[within(SYMBOLS[:symbols], (symbol,))[0]] for symbol in new]
-    return torch.cat([rows[:symbols], rows[nearest], others])
 
 
 def _fitting(

@@ -19,6 +19,7 @@ from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.training.batches import Batches
 from dlpo.training.excerpts import ExcerptBatches, Excerpts, Spectra
 from dlpo.training.run import LossBatch, TrainingRun
+from dlpo.training.symbols import EMBEDDING, grown_embedding
 from dlpo.training.wavegrad_losses import MelHead, text_losses, wavegrad_losses
 
 VALIDATION_WINDOWS = 16
@@ -87,8 +88,12 @@ class WaveGradTrainer(TrainingRun):
             started = load_checkpoint(init)
             self.learned_before = [started.provenance.corpus]
             self.languages_before = started.provenance.languages
+            weights, known = started.model.state_dict(), started.config.symbols
+            for name, rows in weights.items():  # an earlier version knows fewer symbols
+                if name.endswith(EMBEDDING) and known < config.symbols:
+                    weights[name] = grown_embedding(rows, known, config.symbols)
             try:
-                model.load_state_dict(started.model.state_dict())
+                model.load_state_dict(weights)
             except RuntimeError as error:
                 raise TrainingError(
                     f"{init}: its weights don't fit the model {config.model}; choose another"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from dlpo.text.symbols import SYMBOL_IDS, SYMBOLS
-from dlpo.training.spectral_trainer import grown_embedding
+from dlpo.training.symbols import grown_embedding
 
 KNOWN = 79  # symbols of 1.0
 

@@ -21,6 +21,7 @@ from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import linear, named_schedule
+from dlpo.text.symbols import SPANISH, SYMBOLS
 from dlpo.training.batches import Batches
 from dlpo.training.excerpts import ExcerptBatches
 from dlpo.training.synthesis import speak
@@ -34,7 +35,7 @@ from dlpo.training.wavegrad_losses import (
     wavegrad_losses,
 )
 from dlpo.training.wavegrad_trainer import WaveGradTrainer
-from tests.toys import BASE, BASE_TRAINING
+from tests.toys import BASE, BASE_TRAINING, save_toy
 
 HOP = PUBLISHED_GRID.hop_length
 
@@ -259,6 +260,17 @@ def test_a_run_can_start_from_a_checkpoint_of_the_same_model(
     assert all(torch.equal(value, before[k]) for k, value in started.model.state_dict().items())
     with pytest.raises(TrainingError, match="don't fit the model base"):
         WaveGradTrainer(BASE, BASE_TRAINING, tiny_dataset, tmp_path / "third", init=tiny_checkpoint)
+
+
+def test_a_checkpoint_that_knows_fewer_symbols_grows(tiny_dataset: Path, tmp_path: Path) -> None:
+    english = len(SYMBOLS) - len(SPANISH)
+    earlier = save_toy(tmp_path / "earlier", replace(BASE, symbols=english), seed=2)
+    started = WaveGradTrainer(BASE, BASE_TRAINING, tiny_dataset, tmp_path / "run", init=earlier)
+    before = load_checkpoint(earlier).model.state_dict()
+    grown, embedding = dict(started.model.state_dict()), "encoder.embedding.weight"
+    assert len(grown[embedding]) == BASE.symbols
+    grown[embedding] = grown[embedding][:english]
+    assert all(torch.equal(grown[name], weights) for name, weights in before.items())
 
 
 # ---------------------------------------------------------------------- the configuration
