@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
+from urllib.request import urlopen
 
 import grpc
 import pytest
@@ -208,6 +209,25 @@ def test_idle_conversation_yields_its_slot(
     second.say(text="One fish.")
     second.say(flush=speech_pb2.Flush())
     assert next(second.call).audio
+
+
+def test_crowd_of_conversations_causes_no_full_collection(
+    start_process: Callable[..., AbstractContextManager[ServerProcess]],
+    conversations: Callable[..., list[Conversation]],
+) -> None:
+    def collections(server: ServerProcess) -> list[bytes]:
+        with urlopen(f"http://{server.http_address}/metrics", timeout=WAIT_S) as reply:
+            lines: list[bytes] = reply.read().splitlines()
+        return [line for line in lines if b'collections_total{generation="2"}' in line]
+
+    with start_process("--max-streams", "1000") as server:
+        for conversation in conversations(server.address, 30):  # enough that it doesn't tidy
+            next(conversation.call)
+        before = collections(server)
+        assert before
+        for conversation in conversations(server.address, 800):
+            next(conversation.call)
+        assert collections(server) == before
 
 
 def test_sigterm_drains_streams_of_every_protocol(
