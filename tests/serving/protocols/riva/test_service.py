@@ -61,6 +61,7 @@ class Answer:
 
 
 RivaClient = Callable[..., Answer]
+Online = Callable[..., Iterator[SynthesizeSpeechResponse]]
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +81,7 @@ def riva_client() -> Iterator[RivaClient]:
 
 
 @pytest.fixture
-def online(server: RunningServer) -> Any:
+def online(server: RunningServer) -> Online:
     """SynthesizeOnline, called with our own stubs."""
     return server.channel.stream_stream(
         f"{SERVICE}/SynthesizeOnline",
@@ -125,7 +126,7 @@ def test_texts_of_one_call_are_spoken_in_order_as_one_audio(
     assert reported == [("One fish.", "one fish"), ("A red fish.", "a red fish")]
 
 
-def test_a_text_is_spoken_before_the_next_one_comes(online: Any) -> None:
+def test_a_text_is_spoken_before_the_next_one_comes(online: Online) -> None:
     texts: queue.Queue[SynthesizeSpeechRequest | None] = queue.Queue()
     replies = online(iter(texts.get, None), timeout=WAIT_S)
 
@@ -245,7 +246,7 @@ def test_voices_are_listed_as_clients_read_them(
     ],
 )
 def test_what_dlpo_cannot_do_is_refused_by_the_name_of_the_field(
-    online: Any, changed: dict[str, Any], field: str
+    online: Online, changed: dict[str, Any], field: str
 ) -> None:
     request = SynthesizeSpeechRequest(**{"text": "One fish.", **changed})
 
@@ -254,7 +255,7 @@ def test_what_dlpo_cannot_do_is_refused_by_the_name_of_the_field(
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
-def test_settings_that_change_within_a_call_end_it(online: Any) -> None:
+def test_settings_that_change_within_a_call_end_it(online: Online) -> None:
     rates = (0, 8_000)
     requests = [SynthesizeSpeechRequest(text="One fish.", sample_rate_hz=rate) for rate in rates]
 
