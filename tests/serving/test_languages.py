@@ -58,11 +58,11 @@ def test_manifest_names_a_language_per_voice() -> None:
         ("es-ES", "es", True),
         ("es-419", "en", False),
         ("es-419", "", True),
+        *(("en-US", code, True) for code in ("", "en", "EN-us", "en-US")),
+        *(("en-US", code, False) for code in ("de-DE", "en-GB", "e", "en-US-x", "-", "\x00")),
     ],
 )
-def test_voice_of_the_americas_speaks_their_languages(
-    language: str, asked: str, speaks: bool
-) -> None:
+def test_a_voice_speaks_its_own_language_alone(language: str, asked: str, speaks: bool) -> None:
     assert replace(fake_manifest(), language=language).speaks(asked) is speaks
 
 
