@@ -22,7 +22,7 @@ from dlpo_bench.systems import (
 
 
 @dataclass(frozen=True, slots=True)
-class Sentences:
+class SentenceChoice:
     """What the systems speak."""
 
     corpus: Path
@@ -54,7 +54,7 @@ class EvaluationOrder:
 
     systems: Sequence[str]
     speaking: SpeakingOptions
-    sentences: Sentences
+    sentences: SentenceChoice
     judges: Judges
     baseline: str | None = None
     """label of the system that the others are compared with; None: the first"""
@@ -97,7 +97,7 @@ def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:
     return "endings" if by_kind else "quality", measured
 
 
-def _clips(asked: Sentences, systems: Sequence[System]) -> list[Clip]:
+def _clips(asked: SentenceChoice, systems: Sequence[System]) -> list[Clip]:
     """The sentences that every system can speak."""
     lines = clips_of_texts(asked.texts) if asked.texts is not None else []
     names = [clip.clip_id for clip in lines] or SPLITS[asked.split]

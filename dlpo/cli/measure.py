@@ -139,7 +139,7 @@ def evaluate(
     better for word and character errors.
     """
     with needs("serve"), needs("bench"):
-        from dlpo_bench.launch import EvaluationOrder, Judges, Sentences, evaluate_systems
+        from dlpo_bench.launch import EvaluationOrder, Judges, SentenceChoice, evaluate_systems
         from dlpo_bench.record import check_recordable, write_record
         from dlpo_bench.systems import SpeakingOptions
 
@@ -148,7 +148,7 @@ def evaluate(
     speaking = SpeakingOptions(
         tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds, tuple(voice or ())
     )
-    sentences = Sentences(corpus, split, texts, clips, recordings)
+    sentences = SentenceChoice(corpus, split, texts, clips, recordings)
     judges = Judges(weights, whisper or (), utmos, speaker, judge or ())
     order = EvaluationOrder(systems or ["lj"], speaking, sentences, judges, baseline, match, wavs)
     kind, found = evaluate_systems(order)

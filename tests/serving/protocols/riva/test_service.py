@@ -37,6 +37,7 @@ DRIVER = Path(__file__).with_name("riva_process.py")
 SSML = "\n<?xml version='1.0'?>\n<speak\n>One <sub alias='cat'>fish</sub>.</speak>"
 SETTINGS = {"speed": "1.25", "pitch_semitones": "-2", "volume_db": "-6", "seed": "7", "steps": "1"}
 FILES = (riva_audio_pb2, riva_common_pb2, riva_tts_pb2)
+Online = Callable[..., Iterator[SynthesizeSpeechResponse]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,6 @@ class Answer:
 
 
 RivaClient = Callable[..., Answer]
-Online = Callable[..., Iterator[SynthesizeSpeechResponse]]
 
 
 @pytest.fixture(scope="session")
