@@ -1,12 +1,15 @@
-"""A page in headless Chromium."""
+"""A page in a headless browser."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.firefox import Firefox
 
 TIMEOUT_S = 20.0
 
@@ -14,7 +17,7 @@ TIMEOUT_S = 20.0
 class Page:
     """What a person at the keyboard can do and see."""
 
-    def __init__(self, browser: Chrome, url: str) -> None:
+    def __init__(self, browser: Chrome | Firefox, url: str) -> None:
         self.browser = browser
         browser.get(url)
 
@@ -35,7 +38,7 @@ class Page:
     def press(self, *keys: str) -> None:
         ActionChains(self.browser).send_keys(*keys).perform()
 
-    def save_to(self, folder: Any) -> None:
+    def save_to(self, folder: Path) -> None:
         """Where what the page offers as a file is put."""
         asked = {"behavior": "allow", "downloadPath": str(folder)}
         self.browser.execute_cdp_cmd("Browser.setDownloadBehavior", asked)

@@ -15,12 +15,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import dlpo
 from dlpo.bundle import Bundle
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+    from dlpo.model.acoustics import AcousticModel
+    from tests.firefox import Firefox
+    from tests.nvidia.nvidia_fake import FakeNvidia
 
 ExportToy = Callable[..., Path]
 
@@ -130,7 +137,7 @@ def base_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def spectral(tiny_checkpoint: Path) -> Any:
+def spectral(tiny_checkpoint: Path) -> AcousticModel:
     """The model of `tiny_checkpoint`, fresh for each test."""
     from dlpo.checkpoint import load_checkpoint
 
@@ -326,13 +333,13 @@ def two_processes() -> Callable[..., list[subprocess.Popen[str]]]:
 
 
 @pytest.fixture(scope="session")
-def fake_nvidia() -> Any:
+def fake_nvidia() -> type[FakeNvidia]:
     """Class of a machine with a simulated GPU and TensorRT."""
     return importlib.import_module("tests.nvidia.nvidia_fake").FakeNvidia
 
 
 @pytest.fixture
-def nvidia(fake_nvidia: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def nvidia(fake_nvidia: type[FakeNvidia], monkeypatch: pytest.MonkeyPatch) -> FakeNvidia:
     """This machine, made to have a simulated GPU and TensorRT."""
     machine = fake_nvidia()
     for name, module in machine.modules.items():
@@ -354,7 +361,7 @@ def real_gpu() -> None:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Headless Chromium of the system; skips where there is none."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
@@ -375,7 +382,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
     """Headless Firefox of the system; skips where there is none."""
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if not program:
@@ -390,6 +397,6 @@ def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(params=["browser", "firefox"])
-def either(request: pytest.FixtureRequest) -> Any:
+def either(request: pytest.FixtureRequest) -> Chrome | Firefox:
     """Chromium, then Firefox."""
     return request.getfixturevalue(request.param)

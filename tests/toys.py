@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,21 @@ def save_toy(
     change(weights)
     save_checkpoint(path, weights, config, Provenance(0, "0" * 64, "test"))
     return path
+
+
+def save_contour_toy(path: Path, log_frames: float = 1.5) -> Path:
+    """A checkpoint of two sessions, with a contour, all voiced.
+
+    Args:
+        log_frames: of its symbols.
+    """
+
+    def change(weights: dict[str, Any]) -> None:
+        weights["timing_out.bias"][0] = log_frames
+        weights["prosody_out.bias"][1] = 5.0  # all voiced
+
+    config = replace(SPECTRAL, voices=("lj", "lj/LJ001"), contour=CONTOUR)
+    return save_toy(path, config, 1, change)
 
 
 def praat_tier(number: int, name: str, intervals: Iterable[tuple[float, float, str]]) -> str:

@@ -117,6 +117,13 @@ class Ratio:
             return False
         return (self.ratio.value if measure.more_is_worse else 1 / self.ratio.value) > beyond
 
+    def __str__(self) -> str:
+        (before, after), r = self.medians, self.ratio
+        return (
+            f"{self.name}: {before:.4g}, {after:.4g}; {r.value:.3f} [{r.low:.3f}, {r.high:.3f}];"
+            f" {_p(self.p)}; {self.samples[0]}, {self.samples[1]}; {self.verdict}"
+        )
+
 
 def check_pair(before: Record, after: Record) -> list[str]:
     """What makes two records of one kind hard to compare; empty if nothing does.
@@ -137,8 +144,13 @@ def check_pair(before: Record, after: Record) -> list[str]:
     return [f"the machines differ, and so do times on them; {line}" for line in machines]
 
 
-def compare_samples(before: Record, after: Record) -> tuple[list[Ratio], list[str]]:
+def compare_samples(
+    before: Record, after: Record, relative_to: str | None = None
+) -> tuple[list[Ratio], list[str]]:
     """Compare every list of numbers that both records have under the same name.
+
+    Args:
+        relative_to: compare ratios to this contestant, see `over_baseline`.
 
     Returns:
         The comparisons, and what could not be compared with the reason.
@@ -146,6 +158,8 @@ def compare_samples(before: Record, after: Record) -> tuple[list[Ratio], list[st
     Raises:
         DataError: the records share no raw samples that have a ratio.
     """
+    if relative_to is not None:
+        before, after = (over_baseline(one, relative_to) for one in (before, after))
     olds, news = dict(_numbers(before.samples)), dict(_numbers(after.samples))
     ratios, problems = [], []
     for name in dict.fromkeys([*olds, *news]):
@@ -256,6 +270,13 @@ class Change:
         """better, worse, undecided, or none if neither direction is known to be good."""
         return verdict(self.measure, self.paired.difference.value > 0, self.paired.decided)
 
+    def __str__(self) -> str:
+        d = self.paired.difference
+        return (
+            f"{self.system}, {self.measure}: {d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}];"
+            f" {_p(self.paired.p)}; {self.paired.sentences}; {self.verdict}"
+        )
+
 
 def compare_clips(before: Record, after: Record) -> tuple[list[Change], list[str]]:
     """Compare systems of the same name on the clips that have the same text in both records.
@@ -340,3 +361,7 @@ def _scores(samples: Mapping[str, Any], system: str) -> dict[str, Scored]:
 
 def _floats(values: Sequence[float | None]) -> Floats:
     return np.array([np.nan if x is None else x for x in values], np.float64)
+
+
+def _p(p: float) -> str:
+    return f"p {p:.3f}" if p >= 0.001 else "p < 0.001"

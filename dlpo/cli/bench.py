@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -31,10 +31,11 @@ from dlpo.repository import checkpoint_at
 from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions, ScalingOptions
 
 if TYPE_CHECKING:
-    from dlpo_bench.compare import Change, Ratio
+    from dlpo_bench.machine import Interference
     from dlpo_bench.record import Measured
     from dlpo_bench.tables import Block
 
+T = TypeVar("T")
 RECORDS = Path("benchmarks/records")
 Out = Annotated[Path, typer.Option(help="Records directory.")]
 Voices = Annotated[  # research/ uses this one and the next
@@ -85,6 +86,19 @@ def _tell(line: str) -> None:
     typer.echo(line, err=True)
 
 
+def _tell_lines(what: str, lines: Iterable[str]) -> None:
+    for line in lines:
+        _tell(f"{what}: {line}")
+
+
+def _watched(measure: Callable[[], T]) -> tuple[T, Interference]:
+    """What was measured, and what disturbed the machine meanwhile."""
+    from dlpo_bench.machine import interference, machine_clocks
+
+    begin = machine_clocks()
+    return measure(), interference(begin)
+
+
 def run_bench(
     kind: str, measure: Callable[[], Measured], blocks: Callable[[Any], Iterable[Block]],
     record: bool, out: Path = RECORDS, command: str = "",
@@ -94,20 +108,16 @@ def run_bench(
     Args:
         command: for the record; that of dlpo if empty.
     """
-    from dlpo_bench.machine import interference, machine_clocks
     from dlpo_bench.record import check_recordable, write_record
     from dlpo_bench.tables import show
 
     if record:
         check_recordable(out)
-    begin = machine_clocks()
-    measured = measure()
-    disturbed = interference(begin)
+    measured, disturbed = _watched(measure)
     figures = {**measured.figures, "machine": asdict(disturbed)}
     measured = replace(measured, figures=figures)
     show(blocks(figures))
-    for problem in (*measured.problems, *disturbed.warnings()):
-        _tell(f"note: {problem}")
+    _tell_lines("note", (*measured.problems, *disturbed.warnings()))
     if record:
         typer.echo(write_record(kind, measured, command or command_line(), out))
 
@@ -143,7 +153,6 @@ def peers(options: PeersOptions, record: bool, out: Path) -> None:
 def stream(options: LoadOptions, record: bool, out: Path) -> None:
     with needs("serve"), needs("bench"):
         from dlpo_bench.load.capacity import chosen, measure, write_records
-        from dlpo_bench.machine import interference, machine_clocks
         from dlpo_bench.record import check_recordable
         from dlpo_bench.report.speed import load_blocks
         from dlpo_bench.tables import show
@@ -154,20 +163,15 @@ def stream(options: LoadOptions, record: bool, out: Path) -> None:
     logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
     # Treated as Ctrl-C, so that the running server is stopped too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    begin = machine_clocks()
-    found = asyncio.run(measure(names, options))
-    disturbed = interference(begin)
+    found, disturbed = _watched(lambda: asyncio.run(measure(names, options)))
     show(load_blocks({name: one.figures for name, one in found.items()}))
     for one in found.values():
-        for what, why in one.skipped.items():
-            _tell(f"skipped: {what}: {why}")
-        for problem in one.problems:
-            _tell(f"failed: {problem}")
-    for warning in disturbed.warnings():
-        _tell(f"note: {warning}")
+        _tell_lines("skipped", (f"{what}: {why}" for what, why in one.skipped.items()))
+        _tell_lines("failed", one.problems)
+    _tell_lines("note", disturbed.warnings())
     if record and found:
-        for path in write_records(found, options, disturbed, command_line(), out):
-            typer.echo(path)
+        paths = write_records(found, options, disturbed, command_line(), out)
+        typer.echo("\n".join(map(str, paths)))
     if set(names) > set(found) or any(one.problems for one in found.values()):
         raise typer.Exit(1)
 
@@ -233,8 +237,7 @@ def report(
 
     page = make_page(records, out)
     write_page(page, out)
-    for problem in page.problems:
-        _tell(f"left out: {problem}")
+    _tell_lines("left out", page.problems)
     typer.echo(f"{out}, {len(page.pictures)} charts")
 
 
@@ -261,17 +264,11 @@ def compare(
     A change is decided if the 95 % bootstrap interval and the significance test agree.
     """
     with needs("bench"):
-        from dlpo_bench.compare import (
-            KINDS,
-            check_pair,
-            compare_clips,
-            compare_samples,
-            over_baseline,
-        )
+        from dlpo_bench.compare import KINDS, check_pair, compare_clips, compare_samples
     from dlpo_bench.record import read_record
 
     before, after = read_record(a), read_record(b)
-    warnings = check_pair(before, after)
+    notes, worse = check_pair(before, after), []
     if before.kind in KINDS:
         if fail_above is not None or relative_to is not None:
             raise InputError(
@@ -279,44 +276,24 @@ def compare(
                 " are compared by differences, clip by clip: omit them"
             )
         changes, problems = compare_clips(before, after)
-        _tell_changes(changes)
-        worse = []
+        _list("system, measure: after minus before [95 % interval]; p; clips; verdict", changes)
     else:
-        if relative_to is not None:
-            before, after = (over_baseline(one, relative_to) for one in (before, after))
-        ratios, problems = compare_samples(before, after)
-        _tell_ratios(ratios)
+        ratios, problems = compare_samples(before, after, relative_to)
+        title = "median before, after; after / before [95 % interval]; p; samples; verdict"
+        _list(title, ratios)
         worse = [one for one in ratios if fail_above is not None and one.got_worse(fail_above)]
-    notes = [*warnings, *problems]
-    for line in notes[:MOST_NOTES]:
-        _tell(f"note: {line}")
-    if len(notes) > MOST_NOTES:
-        _tell(f"note: {len(notes) - MOST_NOTES} more")
+    _tell_notes([*notes, *problems])
     for one in worse:
         _tell(f"{one.name}: {one.verdict} by more than {fail_above:g}")
     if worse:
         raise typer.Exit(1)
 
 
-def _tell_ratios(ratios: list[Ratio]) -> None:
-    typer.echo("median before, after; after / before [95 % interval]; p; samples; verdict")
-    for one in ratios:
-        (before, after), r = one.medians, one.ratio
-        typer.echo(
-            f"{one.name}: {before:.4g}, {after:.4g}; {r.value:.3f} [{r.low:.3f}, {r.high:.3f}];"
-            f" {_p(one.p)}; {one.samples[0]}, {one.samples[1]}; {one.verdict}"
-        )
+def _list(title: str, rows: Iterable[object]) -> None:
+    typer.echo("\n".join([title, *map(str, rows)]))
 
 
-def _tell_changes(changes: list[Change]) -> None:
-    typer.echo("system, measure: after minus before [95 % interval]; p; clips; verdict")
-    for one in changes:
-        d = one.paired.difference
-        typer.echo(
-            f"{one.system}, {one.measure}: {d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}];"
-            f" {_p(one.paired.p)}; {one.paired.sentences}; {one.verdict}"
-        )
-
-
-def _p(p: float) -> str:
-    return f"p {p:.3f}" if p >= 0.001 else "p < 0.001"
+def _tell_notes(notes: list[str]) -> None:
+    _tell_lines("note", notes[:MOST_NOTES])
+    if len(notes) > MOST_NOTES:
+        _tell(f"note: {len(notes) - MOST_NOTES} more")

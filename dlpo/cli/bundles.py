@@ -117,22 +117,12 @@ def export(
     made = out or Path()  # of which nothing is made without --out
     if is_checkpoint(source):
         first = voice[0] if voice else "lj"
-        with needs("export"):
-            from dlpo.checkpoint import load_checkpoint
-            from dlpo_export.options import ExportOptions, usual_precisions
-            from dlpo_export.pipeline import export_bundle
-
-            config = load_checkpoint(Path(source)).config
-            wanted: Any = tuple(precision or usual_precisions(config))  # ExportOptions checks them
-            options = ExportOptions(
-                steps=tuple(steps or _STEPS), default_steps=default_steps, schedule=schedule,
-                eta=eta, precisions=wanted, weight_bits=weight_bits, opset=opset, voice=first,
-                voices=_voices(config, voice), languages=_languages(language, first),
-                jitter=_jitter(jitter), gain=gain, dictionary=read_dictionary(dictionary) or {},
-            )  # fmt: skip
-            export_bundle(Path(source), made, options)
-            bundle = Bundle.load(made)
-        typer.echo(made)
+        bundle = _exported(
+            Path(source), made, voice, precision, steps=tuple(steps or _STEPS),
+            default_steps=default_steps, schedule=schedule, eta=eta, weight_bits=weight_bits,
+            opset=opset, voice=first, languages=_languages(language, first),
+            jitter=_jitter(jitter), gain=gain, dictionary=read_dictionary(dictionary) or {},
+        )  # fmt: skip
     else:
         bundle = _bundle_for_plans(source, tensorrt or check_tensorrt)
     if tensorrt:
@@ -140,6 +130,32 @@ def export(
         _build_plans(bundle, made, given)
     if check_tensorrt:
         _check_tensorrt(bundle)
+
+
+def _exported(
+    source: Path,
+    out: Path,
+    voices: list[str],
+    precisions: Sequence[str] | None,
+    **options: Any,
+) -> Bundle:
+    """The bundle of a checkpoint.
+
+    Args:
+        voices: as given: names, or NAME=VOICE.
+        precisions: None: those that are usual for such a checkpoint.
+        options: further ones of `ExportOptions`, which checks them.
+    """
+    with needs("export"):
+        from dlpo.checkpoint import load_checkpoint
+        from dlpo_export.options import ExportOptions, usual_precisions
+        from dlpo_export.pipeline import export_bundle
+
+        config = load_checkpoint(source).config
+        options["precisions"] = tuple(precisions or usual_precisions(config))
+        export_bundle(source, out, ExportOptions(voices=_voices(config, voices), **options))
+    typer.echo(out)
+    return Bundle.load(out)
 
 
 def is_checkpoint(source: str) -> bool:

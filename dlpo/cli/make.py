@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,6 +19,8 @@ from dlpo.cli.options import (
     Settings,
     Utmos,
     Weights,
+    counted,
+    make_shown,
     parse_data,
     parse_settings,
     progress,
@@ -29,10 +29,6 @@ from dlpo.cli.options import (
 from dlpo.cli.tuning import report_tuning, show_probe
 from dlpo.errors import UsageError, needs
 from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
-
 
 Data = Annotated[
     list[str],
@@ -125,7 +121,8 @@ def prepare(
     Each clip's audio, durations, F0, energy, log-mel and source phase are measured once. After an
     interruption, the same command resumes; recordings are aligned again.
     """
-    from dlpo.data import ljspeech, recordings
+    from dlpo.data.launch import DatasetOrder
+    from dlpo.data.ljspeech import CorpusSpeaker, FeatureSet, read_ids
 
     if (corpus == "recordings") == (alignments is not None):
         raise typer.BadParameter(
@@ -134,39 +131,10 @@ def prepare(
         )
     if speaker is None and corpus == "recordings":
         raise typer.BadParameter("recordings need a voice name", param_hint="--speaker")
-    speaker, left_out = speaker or "lj", dict[str, str]()
-    ljspeech.check_speaker(speaker)
-    with progress() as bar:
-
-        def report(task: TaskID, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        if corpus == "recordings":
-            aligned = partial(report, bar.add_task("aligning recordings"))
-            shutil.rmtree(out / ljspeech.UNFINISHED, ignore_errors=True)  # clips of earlier texts
-            left_out = recordings.write_corpus(
-                directory, out / "corpus", aligned, language, sample_rate
-            )
-            directory, alignments = out / "corpus", out / "corpus" / "alignments.tsv"
-            origin = origin or f"recordings of {speaker}"
-        assert alignments is not None
-        done = ljspeech.prepare(
-            directory,
-            alignments,
-            out,
-            partial(report, bar.add_task("measuring clips")),
-            speaker=ljspeech.CorpusSpeaker(speaker, sessions, origin, language),
-            jobs=jobs,
-            features=ljspeech.FeatureSet(
-                FrameGrid(sample_rate, frame),
-                without_f0,
-                ljspeech.read_ids(unheard) if unheard else frozenset(),
-            ),
-            left_out=left_out,
-        )
-    typer.echo(f"{out}: {done.with_audio} clips with audio, {done.timing_only} with timing only")
-    for clip, reason in done.left_out.items():
-        typer.echo(f"left out {clip}: {reason}")
+    voice = CorpusSpeaker(speaker or "lj", sessions, origin, language)
+    silent = read_ids(unheard) if unheard else frozenset[str]()
+    features = FeatureSet(FrameGrid(sample_rate, frame), without_f0, silent)
+    make_shown(DatasetOrder(directory, out, alignments, voice, features, jobs))
 
 
 def train(
@@ -244,14 +212,8 @@ def schedule(
     model = load_checkpoint(checkpoint).model
     batches = Batches(Corpora([data]), "validation", 0, 0, model.config.rows)
     with progress() as bar:
-        task = bar.add_task("resynthesizing recordings")
-        trials = search_schedules(
-            model,
-            batches,
-            steps,
-            clips,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+        count = counted(bar, "resynthesizing recordings")
+        trials = search_schedules(model, batches, steps, clips, progress=count)
     typer.echo("schedule\teta\tdistance")
     for trial in trials:
         typer.echo(f"{trial.name}\t{trial.eta}\t{trial.distance:.4f}")
@@ -379,8 +341,7 @@ def tune(
     """
     if demo:
         check_only_demo(context)
-        run_demo(out or DEMO_OUT)
-        return
+        return run_demo(out or DEMO_OUT)
     if checkpoint is None or not data or out is None:
         missing = {"CHECKPOINT": checkpoint, "--data": data, "--out": out}
         absent = ", ".join(name for name, value in missing.items() if not value)
@@ -396,8 +357,7 @@ def tune(
         sources=RewardSources(weights, utmos, whisper), settings=parse_settings(settings or []),
     )  # fmt: skip
     if probe:
-        show_probe(order)
-        return
+        return show_probe(order)
     run = open_tuning(order)
     best = run_shown(run, "reward", "kl_of_update", "preference")
     if run.accelerator.is_main_process:

@@ -138,49 +138,21 @@ def evaluate(
     Higher is better for NISQA-TTS, DNSMOS P.808, NISQA, DistillMOS and the speaker cosine; lower is
     better for word and character errors.
     """
-    with needs("bench"):
-        from dlpo_bench.clips import SPLITS, clips_of_texts, load_clips
-        from dlpo_bench.eval import compare, figures, figures_by_kind, samples
-        from dlpo_bench.panel import load_panel
-        from dlpo_bench.record import Measured, check_recordable, write_record
-    with needs("serve"):
-        from dlpo_bench.systems import (
-            RECORDED,
-            SpeakingOptions,
-            names_in_folders,
-            only_bundle,
-            open_systems,
-        )
+    with needs("serve"), needs("bench"):
+        from dlpo_bench.launch import EvaluationOrder, Judges, SentenceChoice, evaluate_systems
+        from dlpo_bench.record import check_recordable, write_record
+        from dlpo_bench.systems import SpeakingOptions
 
     if out is not None:
         check_recordable(out)
     speaking = SpeakingOptions(
         tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds, tuple(voice or ())
     )
-    candidates = open_systems(systems or ["lj"], speaking)
-    baseline = baseline or candidates[0].label
-    chained = (schedule, eta) != (None, None)
-    if chained and all(candidate.about["kind"] != "checkpoint" for candidate in candidates):
-        raise typer.BadParameter(
-            "only checkpoints take another chain; a bundle's is part of its graphs",
-            param_hint="--schedule, --eta",
-        )
-    if recordings and texts is None:
-        candidates = [RECORDED, *candidates]
-    lines = clips_of_texts(texts) if texts is not None else []
-    names = [clip.clip_id for clip in lines] or SPLITS[split]
-    chosen = names_in_folders(candidates, names)[:clips]
-    spoken = [clip for clip in lines if clip.clip_id in chosen] or load_clips(corpus, chosen)
-    speakers = (speaker, corpus) if speaker else None
-    by_kind = any(clip.kind for clip in spoken)
-    panel = load_panel(weights, whisper or (), utmos, speakers, judge or (), by_kind)
-    quality = compare(candidates, spoken, panel, baseline=baseline, match=match, wavs=wavs)
+    sentences = SentenceChoice(corpus, split, texts, clips, recordings)
+    judges = Judges(weights, whisper or (), utmos, speaker, judge or ())
+    order = EvaluationOrder(systems or ["lj"], speaking, sentences, judges, baseline, match, wavs)
+    kind, found = evaluate_systems(order)
     if out is not None:
-        about = {candidate.label: candidate.about for candidate in candidates}
-        results = figures_by_kind(quality) if by_kind else figures(quality)
-        sha256 = only_bundle(about.values())
-        found = Measured(results, samples(quality, about), bundle_sha256=sha256)
-        kind = "endings" if by_kind else "quality"
         typer.echo(write_record(kind, found, command_line(), out))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlpo.cli.options import Phases, RunDir, Settings, parse_settings, run_shown
+from dlpo.cli.options import Phases, RunDir, Settings, make_shown, parse_settings, run_shown
 from dlpo.errors import DataError, InputError, check_installed, needs
 from dlpo.repository import from_repository
 
@@ -137,8 +137,9 @@ def _prepared(recordings: Path, name: str, consent: str, out: Path, grid: FrameG
         InputError: `out` has learned from others.
         DataError: they are too few.
     """
-    from dlpo.cli.make import prepare
     from dlpo.data.dataset import Corpora
+    from dlpo.data.launch import DatasetOrder
+    from dlpo.data.ljspeech import CorpusSpeaker, FeatureSet
     from dlpo.data.recordings import MARK, fingerprint
 
     data, mark = out / "data", out / MARK
@@ -147,10 +148,9 @@ def _prepared(recordings: Path, name: str, consent: str, out: Path, grid: FrameG
     if not mark.exists() or mark.read_text("utf-8") != asked:
         if (out / "adapters").exists():
             raise InputError(f"{out} has other recordings or consent; give another --out")
-        prepare(
-            "recordings", recordings, data, speaker=name, origin=origin, jobs=os.cpu_count() or 1,
-            sample_rate=grid.sample_rate_hz, frame=grid.hop_length,
-        )  # fmt: skip
+        speaker, jobs = CorpusSpeaker(name, origin=origin), os.cpu_count() or 1
+        features = FeatureSet(grid)
+        make_shown(DatasetOrder(recordings, data, None, speaker, features, jobs))
         mark.write_text(asked, "utf-8")
     corpora = Corpora([data])
     frames = sum(entry.frames for entry in corpora.entries if entry.split == "train")

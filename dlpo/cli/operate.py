@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from dlpo.cli.options import WEIGHTS as WEIGHTS_DIR
-from dlpo.cli.options import Ca, Encrypted, Token, Weights
+from dlpo.cli.options import Ca, Encrypted, Token, Weights, connection_to
 from dlpo.errors import InputError, needs
 from dlpo.judges import SOURCES, WEIGHTS
 from dlpo.nvidia import Finding
@@ -74,12 +74,12 @@ def health(
 ) -> None:
     """Ask a server over grpc.health.v1 whether it accepts calls; exit with 0 if so, 1 if not."""
     with needs("serve"):
-        from dlpo_serving.client.connection import Connection, Tls, check_health
+        from dlpo_serving.client.connection import check_health
         from dlpo_serving.settings.server_settings import health_address
         from dlpo_serving.settings.sources import read_settings
 
     address = health_address(read_settings([])) if server is None else server
-    check_health(Connection(address, Tls(ca) if tls or ca else None, token), service, timeout_s)
+    check_health(connection_to(address, tls, ca, token), service, timeout_s)
     typer.echo(f"{address} says SERVING")
 
 

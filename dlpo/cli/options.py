@@ -20,7 +20,9 @@ from dlpo.errors import InputError, needs
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
+    from dlpo.data.launch import DatasetOrder
     from dlpo.training.run import TrainingRun
+    from dlpo_serving.client.connection import Connection
 
 # Options in panels of --help.
 of_speech, of_judges = (
@@ -84,6 +86,13 @@ def command_line() -> str:
     return shlex.join(["dlpo", *sys.argv[1:]])
 
 
+def connection_to(server: str, tls: bool, ca: Path | None, token: str | None) -> Connection:
+    """What `Encrypted`, `Ca` and `Token` say of how to reach a server; needs the extra serve."""
+    from dlpo_serving.client.connection import Connection, Tls
+
+    return Connection(server, Tls(ca) if tls or ca else None, token)
+
+
 def with_options(
     command: Callable[..., None], parameters: Iterable[tuple[str, Any, Any]]
 ) -> Callable[..., None]:
@@ -116,6 +125,24 @@ def progress(*columns: str | ProgressColumn, disable: bool = False) -> Progress:
     console = Console(stderr=True)
     disable = disable or not console.is_terminal
     return Progress(*columns, console=console, transient=True, disable=disable)
+
+
+def counted(bar: Progress, title: str) -> Callable[[int, int], None]:
+    """A new line of a progress bar, to be called with what is done and what there is to do."""
+    task = bar.add_task(title)
+    return lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def make_shown(order: DatasetOrder) -> None:
+    """Make a dataset behind a progress bar; report what is in it, and what is not."""
+    from dlpo.data.launch import make_dataset
+
+    with progress() as bar:
+        done = make_dataset(order, partial(counted, bar))
+    counts = f"{done.with_audio} clips with audio, {done.timing_only} with timing only"
+    typer.echo(f"{order.out}: {counts}")
+    for clip, reason in done.left_out.items():
+        typer.echo(f"left out {clip}: {reason}")
 
 
 class Phases:

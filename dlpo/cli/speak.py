@@ -19,6 +19,7 @@ from dlpo.cli.options import (
     Dictionary,
     Encrypted,
     Token,
+    connection_to,
     is_quiet,
     with_options,
 )
@@ -30,6 +31,7 @@ from dlpo_serving.engines import EngineName, EnginePrecision
 
 if TYPE_CHECKING:
     from dlpo.text import Sentence
+    from dlpo.v1.speech_pb2 import Flush
     from dlpo_serving.client.connection import Connection
     from dlpo_serving.local.say import InProcess
 
@@ -178,59 +180,48 @@ def say(
     from dlpo_serving.request import SpeechRequest
 
     text = _text_of(text, file)
-    where: Connection | InProcess = InProcess(engine, precision, captions)
+    here = InProcess(engine, precision, captions)
+    where: Connection | InProcess = here
     pieces = None
     if server is not None:
-        if captions:
-            raise InputError("captions are written without --server, or by its HTTP API")
-        if where != InProcess():
-            raise InputError(
-                f"engine is {engine} and precision {precision}, but {server} uses its own;"
-                " leave both out"
-            )
-        with needs("serve"):
-            from dlpo_serving.client.connection import Connection, Tls
-            from dlpo_serving.local.say import typed_pieces
-
-        where = Connection(server, Tls(ca) if tls or ca else None, token)
-        if text == "-" and not ssml:
-            pieces = typed_pieces(sys.stdin.fileno())
-    words = "" if pieces else _read(text)
-    known = read_dictionary(dictionary)
+        where = _connection(server, tls, ca, token, here)
+        pieces = _typed() if text == "-" and not ssml else None
     request = SpeechRequest(
-        words,
-        speed,
-        pitch,
-        seed,
-        steps,
-        known,
-        ssml or "",
-        volume,
-        code,
-        emoji,
-        language,
-        dates,
-        directions,
-        sentence_pause_s=sentence_pause,
-        paragraph_pause_s=paragraph_pause,
-        lead_in_s=lead_in,
-    )
-    if server is not None and {sentence_pause, paragraph_pause, lead_in} != {None}:
-        raise InputError(f"pauses are a setting of {server}: dlpo serve --sentence-pause-s 0.3")
+        "" if pieces else _read(text), speed, pitch, seed, steps, read_dictionary(dictionary),
+        ssml or "", volume, code, emoji, language, dates, directions,
+        sentence_pause_s=sentence_pause, paragraph_pause_s=paragraph_pause, lead_in_s=lead_in,
+    )  # fmt: skip
     with _flags_named():
         spoken = speak(
-            request,
-            pieces,
-            voice=voice,
-            out=out,
-            play=play or out is None,
-            sample_rate_hz=sample_rate,
-            where=where,
+            request, pieces, voice=voice, out=out, play=play or out is None,
+            sample_rate_hz=sample_rate, where=where,
             progress=_show_progress if sys.stderr.isatty() and not is_quiet() else None,
-        )
+        )  # fmt: skip
     _warn(spoken.warnings)
     if not is_quiet():
         typer.echo(spoken, err=True)
+
+
+def _connection(
+    server: str, tls: bool, ca: Path | None, token: str | None, here: InProcess
+) -> Connection:
+    """The connection to a server, which takes none of the settings of this process."""
+    if here.captions:
+        raise InputError("captions are written without --server, or by its HTTP API")
+    if (here.engine, here.precision) != ("cpu", None):
+        raise InputError(
+            f"engine is {here.engine} and precision {here.precision}, but {server} uses its own;"
+            " leave both out"
+        )
+    with needs("serve"):
+        return connection_to(server, tls, ca, token)
+
+
+def _typed() -> Iterator[str | Flush]:
+    """Standard input as it arrives."""
+    from dlpo_serving.local.say import typed_pieces
+
+    return typed_pieces(sys.stdin.fileno())
 
 
 def _text_of(text: str | None, file: Path | None) -> str:

@@ -47,7 +47,7 @@ def step_log_prob(sample: Tensor, mean: Tensor, std: Tensor, inside: Tensor) -> 
 
 
 class ChainPolicy(nn.Module):
-    """A model's reverse chain; a `dlpo.rl.policy.ScoredPolicy`.
+    """A model's reverse chain; a `dlpo.rl.policy.Policy` whose actions have a density.
 
     Args:
         model: the network; in eval mode, since actions exclude dropout.
@@ -148,10 +148,6 @@ class ChainPolicy(nn.Module):
         )
 
     # ------------------------------------------------------------------ learning from actions
-    def log_probs(self, drawn: Rollout) -> Tensor:
-        """See `ScoredPolicy.log_probs`."""
-        return self.replay(drawn).log_probs
-
     def replay(self, rollout: Rollout) -> Replay:
         """Evaluate the policy on the states and actions of a rollout.
 

@@ -62,11 +62,3 @@ class Policy(Protocol[Drawn, Recorded]):
             generator: draws noise and levels, on the CPU.
         """
         ...
-
-
-class ScoredPolicy(Policy[Drawn, Recorded], Protocol):
-    """A policy whose actions have a density."""
-
-    def log_probs(self, drawn: Drawn) -> Tensor:
-        """(S, B): log-density of each of S scored actions, mean over the row's samples."""
-        ...

@@ -333,6 +333,8 @@ class SynthesisService:
         the server's default, or no bundle has the voice.
         """
         name = document_voice(request.text).lower() if request.ssml else ""
+        if not name:
+            return ""
         bundles = [voice.manifest for voice in self._voices.values()]
         having = (each.voice for each in bundles if name in each.offered_voices)
         return next(having, "")
@@ -342,12 +344,9 @@ class SynthesisService:
 
         A text that doesn't name its language has the one that it looks like.
         """
-        bundles = [voice.manifest for voice in self._voices.values()]
-        if len({each.language for each in bundles}) < 2 and not any(
-            each.voice_languages for each in bundles
-        ):
-            return ""
         voices = self.voices
+        if len({each.language for each in voices}) < 2:
+            return ""
         language = request.language or document_language(request.text)
         if not language and not request.ssml:
             own = language_name(voices[0].language)
@@ -482,10 +481,9 @@ class SynthesisService:
 
 def with_defaults(request: SpeechRequest, settings: ServerSettings) -> SpeechRequest:
     """The request, with the server's pauses where the caller sets none."""
-    set_here = {name: getattr(settings, name) for name in PAUSES}
-    missing = {name: s for name, s in set_here.items() if s is not None}
-    missing = {name: s for name, s in missing.items() if getattr(request, name) is None}
-    return replace(request, **missing) if missing else request
+    unset = [name for name in PAUSES if getattr(request, name) is None]
+    set_here = {name: s for name in unset if (s := getattr(settings, name)) is not None}
+    return replace(request, **set_here) if set_here else request
 
 
 def check_unary(size: float) -> None:

@@ -100,7 +100,11 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [  # kind of bundle, w
 
 @pytest.mark.parametrize(("kind", "damage", "message"), DAMAGE)
 def test_damaged_bundle_is_refused_and_leaves_nothing_behind(
-    kind: str, damage: Callable[[Path], object], message: str, request: Any, tmp_path: Path
+    kind: str,
+    damage: Callable[[Path], object],
+    message: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> None:
     path = request.getfixturevalue(kind)
     damage(path)

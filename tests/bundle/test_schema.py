@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import runpy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dlpo.bundle import MANIFEST, Manifest
 from dlpo.bundle.voice_json import SEAL, seal
 from dlpo.errors import BundleError
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is in the dev extra")
 
@@ -21,7 +24,7 @@ EMBEDDED = json.loads((ROOT / "dlpo" / "voices" / "lj" / MANIFEST).read_bytes())
 
 
 @pytest.fixture(scope="module")
-def validator() -> Any:
+def validator() -> Draft202012Validator:
     schema = json.loads(SCHEMA.read_bytes())
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
@@ -44,14 +47,18 @@ def test_schema_has_not_drifted_from_the_dataclasses() -> None:
 
 @pytest.mark.parametrize("key", [key for key in EMBEDDED if key not in (SEAL, "format")])
 @pytest.mark.parametrize("value", ["a word", -1, 0.5, True, None, [1], {"a": 1}])
-def test_schema_and_reader_agree_on_every_value(validator: Any, key: str, value: object) -> None:
+def test_schema_and_reader_agree_on_every_value(
+    validator: Draft202012Validator, key: str, value: object
+) -> None:
     values = EMBEDDED | {key: value}
 
     assert validator.is_valid(values) == is_read(values)
 
 
 @pytest.mark.parametrize("key", [key for key in EMBEDDED if key != SEAL])
-def test_schema_and_reader_agree_on_which_keys_are_optional(validator: Any, key: str) -> None:
+def test_schema_and_reader_agree_on_which_keys_are_optional(
+    validator: Draft202012Validator, key: str
+) -> None:
     values = {name: value for name, value in EMBEDDED.items() if name != key}
     if key == "format":
         assert not validator.is_valid(values)

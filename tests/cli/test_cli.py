@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -47,9 +46,11 @@ def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
     assert result.stdout == ""
 
 
-def test_our_error_is_a_line_on_stderr_and_exits_with_1(monkeypatch: Any, tmp_path: Path) -> None:
+def test_our_error_is_a_line_on_stderr_and_exits_with_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     fail = Mock(side_effect=DataError("metadata.csv: lone surrogate \ud800"))
-    monkeypatch.setattr("dlpo.data.ljspeech.prepare", fail)
+    monkeypatch.setattr("dlpo.data.launch.prepare", fail)
     folder = str(tmp_path)
     result = run("prepare", "ljspeech", folder, "--alignments", folder, "--out", folder)
 
@@ -57,7 +58,9 @@ def test_our_error_is_a_line_on_stderr_and_exits_with_1(monkeypatch: Any, tmp_pa
     assert result.stderr == "dlpo: metadata.csv: lone surrogate \\ud800\n"
 
 
-def test_interrupted_command_exits_with_130_and_no_traceback(monkeypatch: Any) -> None:
+def test_interrupted_command_exits_with_130_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("dlpo.text.TextFrontEnd.process", Mock(side_effect=KeyboardInterrupt))
     result = run("phonemes", "hello")
 
@@ -171,7 +174,9 @@ def test_keys_are_printed_once_and_listed_with_quotas(tmp_path: Path) -> None:
     ]
 
 
-def test_standard_output_that_is_full_ends_say_with_one_line(monkeypatch: Any) -> None:
+def test_standard_output_that_is_full_ends_say_with_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     with open("/dev/full", "wb") as full:
         ended = subprocess.run(

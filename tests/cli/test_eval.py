@@ -20,7 +20,7 @@ run_eval = partial(command, "eval")
 @pytest.fixture(autouse=True)
 def panel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "dlpo_bench.panel.load_panel", lambda *places: JudgePanel([ToyJudge()], {}, {})
+        "dlpo_bench.launch.load_panel", lambda *places: JudgePanel([ToyJudge()], {}, {})
     )
 
 

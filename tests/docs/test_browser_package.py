@@ -6,9 +6,9 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
+from selenium.webdriver import Chrome
 
 from tests.browsing import Page
 from tests.callers import python_of
@@ -100,7 +100,7 @@ def test_a_typescript_program_can_use_the_package(installed: Path, modules: Path
     assert tsc(installed, modules, *options.split(), "user.mts") == ""
 
 
-def test_the_installed_package_speaks(installed: Path, browser: Any) -> None:
+def test_the_installed_package_speaks(installed: Path, browser: Chrome) -> None:
     (installed / "index.html").write_text("<!doctype html><title>dlpo-web</title>")
     with StaticSite(installed) as site:
         page = Page(browser, site.url)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver import ActionChains, Chrome, Keys
 
 from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
@@ -25,6 +25,7 @@ from dlpo_serving.synthesis.timing import WordTiming
 from dlpo_serving.voices import open_voice
 from tests.browsing import Page
 from tests.callers import python_of
+from tests.firefox import Firefox
 from tests.static_site import ISOLATED, StaticSite
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,7 +162,7 @@ def word_of(word: WordTiming) -> dict[str, Any]:
 
 
 def test_it_speaks_as_python_does(
-    exact: StaticSite, either: Any, monkeypatch: pytest.MonkeyPatch
+    exact: StaticSite, either: Chrome | Firefox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = Page(either, exact.url)
     either.set_script_timeout(LOADING_S)
@@ -182,7 +183,7 @@ def test_it_speaks_as_python_does(
     assert 10 * np.log10(speech / error) > 60  # dB
 
 
-def test_what_python_refuses_is_refused(site: StaticSite, browser: Any) -> None:
+def test_what_python_refuses_is_refused(site: StaticSite, browser: Chrome) -> None:
     page = Page(browser, site.url)
     browser.set_script_timeout(LOADING_S)
     refused = [
@@ -196,7 +197,7 @@ def test_what_python_refuses_is_refused(site: StaticSite, browser: Any) -> None:
         assert message.startswith(begin)
 
 
-def opened(site: StaticSite, browser: Any) -> Page:
+def opened(site: StaticSite, browser: Chrome | Firefox) -> Page:
     """A page with a voice of its own."""
     page = Page(browser, site.url)
     browser.set_script_timeout(LOADING_S)
@@ -204,7 +205,7 @@ def opened(site: StaticSite, browser: Any) -> Page:
     return page
 
 
-def phonemes_are_the_same(site: StaticSite, browser: Any, texts: list[str]) -> None:
+def phonemes_are_the_same(site: StaticSite, browser: Chrome | Firefox, texts: list[str]) -> None:
     page = opened(site, browser)
     found = []
     for start in range(0, len(texts), BATCH):  # selenium waits for two minutes at most
@@ -224,12 +225,14 @@ def cases() -> list[str]:
     return [row.split("\t")[1] for row in rows if row and not row.startswith("#")]
 
 
-def test_typed_text_has_the_phonemes_of_the_desktop(site: StaticSite, either: Any) -> None:
+def test_typed_text_has_the_phonemes_of_the_desktop(
+    site: StaticSite, either: Chrome | Firefox
+) -> None:
     phonemes_are_the_same(site, either, [*cases()[::18], "Frobnicators, quoxily blorped.", "   "])
 
 
 @pytest.mark.full
-def test_every_case_has_the_phonemes_of_the_desktop(site: StaticSite, browser: Any) -> None:
+def test_every_case_has_the_phonemes_of_the_desktop(site: StaticSite, browser: Chrome) -> None:
     phonemes_are_the_same(site, browser, cases())
 
 
@@ -242,7 +245,9 @@ def typed(page: Page, text: str) -> None:
     page.run(TYPE + PRESS, text)
 
 
-def test_a_prepared_sentence_speaks_before_python_is_there(site: StaticSite, browser: Any) -> None:
+def test_a_prepared_sentence_speaks_before_python_is_there(
+    site: StaticSite, browser: Chrome
+) -> None:
     page = Page(browser, site.url)
     ready(page)
     page.run("document.querySelector('#sentences button').click()")
@@ -252,7 +257,7 @@ def test_a_prepared_sentence_speaks_before_python_is_there(site: StaticSite, bro
     assert float(page.run("return document.body.dataset.seconds")) > 2
 
 
-def test_the_words_that_are_heard_light_up(site: StaticSite, browser: Any) -> None:
+def test_the_words_that_are_heard_light_up(site: StaticSite, browser: Chrome) -> None:
     page, seen = Page(browser, site.url), list[str]()
     typed(page, "It is 7:45, \N{PARTY POPPER} blorpington.")
 
@@ -268,7 +273,7 @@ def test_the_words_that_are_heard_light_up(site: StaticSite, browser: Any) -> No
     assert page.text_of("status").startswith("Spoke ")
 
 
-def test_a_spoken_text_can_be_saved(site: StaticSite, browser: Any, tmp_path: Path) -> None:
+def test_a_spoken_text_can_be_saved(site: StaticSite, browser: Chrome, tmp_path: Path) -> None:
     page = Page(browser, site.url)
     page.save_to(tmp_path)
     typed(page, "Save me.")
@@ -284,7 +289,7 @@ def test_a_spoken_text_can_be_saved(site: StaticSite, browser: Any, tmp_path: Pa
     assert 0.1 < np.abs(samples).max() < 0.9
 
 
-def test_stop_ends_the_sound_and_the_work(site: StaticSite, browser: Any) -> None:
+def test_stop_ends_the_sound_and_the_work(site: StaticSite, browser: Chrome) -> None:
     page = Page(browser, site.url)
     typed(page, "A long text. " * 40)
     page.wait_for(lambda: page.run("return document.body.dataset.first"), LOADING_S)
@@ -298,7 +303,7 @@ def test_stop_ends_the_sound_and_the_work(site: StaticSite, browser: Any) -> Non
     page.wait_for(lambda: "empty" in page.text_of("status"))
 
 
-def test_an_isolated_page_computes_in_threads(site: StaticSite, either: Any) -> None:
+def test_an_isolated_page_computes_in_threads(site: StaticSite, either: Chrome | Firefox) -> None:
     text = "Noise becomes speech."
     with StaticSite(site.folder, ISOLATED) as isolated:
         page = Page(either, isolated.url)
@@ -312,7 +317,9 @@ def test_an_isolated_page_computes_in_threads(site: StaticSite, either: Any) -> 
     assert error @ error < 1e-3 * (expected @ expected)  # 8 bits tip where sums round differently
 
 
-def test_it_speaks_without_a_network_after_one_visit(site: StaticSite, either: Any) -> None:
+def test_it_speaks_without_a_network_after_one_visit(
+    site: StaticSite, either: Chrome | Firefox
+) -> None:
     with StaticSite(site.folder) as server:
         page = Page(either, server.url)
         either.set_script_timeout(LOADING_S)
@@ -332,7 +339,7 @@ def test_every_file_of_the_page_is_kept_for_offline(site: StaticSite) -> None:
     assert set(found) - kept == {"offline.js", "offline.json"}
 
 
-def test_it_fits_a_phone_and_is_accessible(site: StaticSite, browser: Any) -> None:
+def test_it_fits_a_phone_and_is_accessible(site: StaticSite, browser: Chrome) -> None:
     page = Page(browser, site.url)
     ready(page)
     axe = Path(python_of("agents")).parents[1] / "node_modules/axe-core/axe.min.js"
@@ -350,7 +357,7 @@ def test_it_fits_a_phone_and_is_accessible(site: StaticSite, browser: Any) -> No
             assert found == []
 
 
-def test_it_is_used_by_keyboard_alone(site: StaticSite, browser: Any) -> None:
+def test_it_is_used_by_keyboard_alone(site: StaticSite, browser: Chrome) -> None:
     page = Page(browser, site.url)
     page.wait_for(lambda: page.run("return document.body.dataset.reader") == "ready", LOADING_S)
     page.press(Keys.TAB)
@@ -380,7 +387,9 @@ def resident_mb(process: int) -> float:
 
 
 @pytest.mark.full
-def test_a_hundred_sentences_leave_memory_as_it_was(site: StaticSite, either: Any) -> None:
+def test_a_hundred_sentences_leave_memory_as_it_was(
+    site: StaticSite, either: Chrome | Firefox
+) -> None:
     page = opened(site, either)
     process = getattr(either, "process", None) or either.service.process
     sizes = []

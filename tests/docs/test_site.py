@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from selenium.webdriver import Chrome
 
 from dlpo_serving.local.sound_file import SoundFile
 
@@ -122,7 +123,7 @@ def test_links_out_of_docs_become_paths_and_pictures_come_along(site: Path) -> N
     assert b"<svg" in (site / picture).read_bytes()
 
 
-def test_samples_play_and_nothing_is_fetched_from_elsewhere(address: str, browser: Any) -> None:
+def test_samples_play_and_nothing_is_fetched_from_elsewhere(address: str, browser: Chrome) -> None:
     browser.get_log("performance")
     browser.get(f"{address}/samples/")
 

@@ -18,7 +18,7 @@ from dlpo.data.preferences import read_pairs
 from dlpo.errors import DataError, InputError
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo_bench.clips import Clip
-from dlpo_bench.listening.answers import AnswerKey, Collected, read_key
+from dlpo_bench.listening.answers import AnswerKey, Collected, RaterAnswer, read_key
 from dlpo_bench.listening.making import export_pairs, make_test
 from dlpo_bench.loudness import TARGET_LUFS, integrated_loudness
 from tests.listening.conftest import Ballot
@@ -126,12 +126,12 @@ def test_a_key_that_is_none_is_refused(folder: Path, change: dict[str, Any]) -> 
 
 
 @pytest.fixture
-def sitting(ballot: Ballot) -> list[Any]:
-    return list(ballot.sitting(7, "Ann", ["a", "same", "b"]))
+def sitting(ballot: Ballot) -> list[RaterAnswer]:
+    return ballot.sitting(7, "Ann", ["a", "same", "b"])
 
 
 def test_each_decided_answer_is_a_pair(
-    folder: Path, ballot: Ballot, sitting: list[Any], tmp_path: Path
+    folder: Path, ballot: Ballot, sitting: list[RaterAnswer], tmp_path: Path
 ) -> None:
     out = tmp_path / "deep" / "pairs.jsonl"
 
@@ -153,7 +153,7 @@ def test_each_decided_answer_is_a_pair(
 
 
 def test_inattentive_listeners_yield_no_pairs(
-    folder: Path, ballot: Ballot, sitting: list[Any], tmp_path: Path
+    folder: Path, ballot: Ballot, sitting: list[RaterAnswer], tmp_path: Path
 ) -> None:
     careless = Collected(tuple(replace(answer, choice="first") for answer in sitting), ())
     out = tmp_path / "pairs.jsonl"

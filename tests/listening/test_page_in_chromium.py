@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
 from dlpo_bench.listening.answers import AnswerKey, read_answers
@@ -58,7 +59,7 @@ class Page(browsing.Page):
 
 
 @pytest.fixture
-def open_page(browser: Any) -> Iterator[Callable[[str], Page]]:
+def open_page(browser: Chrome) -> Iterator[Callable[[str], Page]]:
     """Opens an address with an empty storage; in the end nothing may be on the console."""
     opened = []
 

@@ -16,7 +16,7 @@ TEXTS = (
 
 
 @pytest.fixture(scope="module")
-def front_end():
+def front_end() -> TextFrontEnd:
     return TextFrontEnd(language="es-419")
 
 

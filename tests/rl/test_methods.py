@@ -56,7 +56,7 @@ def rewards() -> Tensor:
 
 
 @pytest.fixture
-def learner(toy: type[Toy], policy: ChainPolicy) -> Any:
+def learner(toy: type[Toy], policy: ChainPolicy) -> Callable[..., Method[Any]]:
     """An objective -> its method, without what collects data."""
 
     def made(objective: Objective, reference: ChainPolicy | None = None) -> Method[Any]:

@@ -20,7 +20,7 @@ from dlpo.rl.endings import RISING
 from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.prompts import Prompt
-from tests.toys import BASE, CONTOUR, SPECTRAL, save_toy
+from tests.toys import BASE, save_contour_toy, save_toy
 
 TEXTS = [
     text.format(noun)
@@ -48,12 +48,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    def slow(weights: dict[str, torch.Tensor]) -> None:
-        weights["timing_out.bias"][0] = 1.5  # symbols of some frames
-        weights["prosody_out.bias"][1] = 5.0  # all voiced
-
-    config = replace(SPECTRAL, voices=("lj", "lj/LJ001"), contour=CONTOUR)
-    return save_toy(tmp_path_factory.mktemp("voice"), config, 1, slow)
+    return save_contour_toy(tmp_path_factory.mktemp("voice"))
 
 
 def tuned(

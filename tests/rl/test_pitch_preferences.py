@@ -29,7 +29,7 @@ from dlpo.rl.pitch_scene import in_time
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.training.synthesis import speak
-from tests.toys import CONTOUR, SPECTRAL, save_toy
+from tests.toys import save_contour_toy
 
 RATE_HZ, HOP = PUBLISHED_GRID.sample_rate_hz, PUBLISHED_GRID.hop_length
 
@@ -47,12 +47,7 @@ SETTINGS = PitchPairsTuning(
 
 @pytest.fixture(scope="module")
 def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    def slow(weights: dict[str, Tensor]) -> None:
-        weights["timing_out.bias"][0] = 2.5  # symbols of a dozen frames
-        weights["prosody_out.bias"][1] = 5.0  # all voiced
-
-    config = replace(SPECTRAL, voices=("lj", "lj/LJ001"), contour=CONTOUR)
-    return save_toy(tmp_path_factory.mktemp("voice"), config, 1, slow)
+    return save_contour_toy(tmp_path_factory.mktemp("voice"), 2.5)  # symbols of a dozen frames
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +19,12 @@ from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.probe import DRAWN, NOISE, OTHER, MeanDifference, Probe, Speaker
 from dlpo.rl.prompts import Prompt
 from dlpo.rl.rewards import MeasuredReward
-from tests.toys import CONTOUR, SPECTRAL, save_toy
+from tests.toys import save_contour_toy
 
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> PitchFlow:
-    def slow(weights: dict[str, Tensor]) -> None:
-        weights["timing_out.bias"][0] = 1.5  # symbols of some frames
-        weights["prosody_out.bias"][1] = 5.0  # all voiced
-
-    config = replace(SPECTRAL, voices=("lj", "lj/LJ001"), contour=CONTOUR)
-    return PitchFlow(load_checkpoint(save_toy(tmp_path_factory.mktemp("v"), config, 1, slow)).model)
+    return PitchFlow(load_checkpoint(save_contour_toy(tmp_path_factory.mktemp("v"))).model)
 
 
 @pytest.fixture

@@ -121,7 +121,9 @@ def test_one_step_chain_learns_by_the_direct_gradient(
         tuning.tuner("other", Objective("ddpo"), steps=1)
 
 
-def test_level_does_not_change_a_levelled_score(tuning: Tuning, monkeypatch: Any) -> None:
+def test_level_does_not_change_a_levelled_score(
+    tuning: Tuning, monkeypatch: pytest.MonkeyPatch
+) -> None:
     collector = tuning.tuner(rewards=[tuning.Loudness()], same_level=True).collector
     batch, plain = collector.collect(0), collector.policy.model.to_waveform
     before = collector.judge(batch)[1]["reward/loudness"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -17,14 +18,11 @@ from dlpo.bundle import Manifest
 from dlpo.errors import BundleError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.errors import RequestError
-from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
-    SynthesizeSpeechRequest,
-    SynthesizeSpeechResponse,
-)
 from dlpo_serving.request import SpeechRequest, check_request
 from tests.callers import WAIT_S, fake_voice
 from tests.fake_engine import FakeEngine, fake_manifest
 from tests.serving.conftest import RunningServer
+from tests.serving.spoken_by import by_http, by_riva, by_wyoming
 
 LANGUAGES = {"ann": "en-US", "dora": "es-419"}
 BILINGUAL = replace(fake_manifest("ann"), voices=("ann", "dora"), voice_languages=LANGUAGES)
@@ -60,11 +58,11 @@ def test_manifest_names_a_language_per_voice() -> None:
         ("es-ES", "es", True),
         ("es-419", "en", False),
         ("es-419", "", True),
+        *(("en-US", code, True) for code in ("", "en", "EN-us", "en-US")),
+        *(("en-US", code, False) for code in ("de-DE", "en-GB", "e", "en-US-x", "-", "\x00")),
     ],
 )
-def test_voice_of_the_americas_speaks_their_languages(
-    language: str, asked: str, speaks: bool
-) -> None:
+def test_a_voice_speaks_its_own_language_alone(language: str, asked: str, speaks: bool) -> None:
     assert replace(fake_manifest(), language=language).speaks(asked) is speaks
 
 
@@ -112,113 +110,83 @@ def test_named_voice_of_another_language_is_an_error(
         bilingual("21 niñas", "ann", "es")
 
 
-async def by_http(server: RunningServer, language: str) -> bytes:
-    body = {"input": TEXT, "response_format": "pcm", "sample_rate": 22_050, "language": language}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(server.http_url + "v1/audio/speech", json=body) as reply,
-    ):
-        return await reply.read() if reply.ok else (await reply.text()).encode()
+def by_openai(server: RunningServer, language: str) -> bytes:
+    fields = {"input": TEXT, "response_format": "pcm", "sample_rate": 22_050}
+    return by_http(server, "/v1/audio/speech", language=language, **fields)
 
 
-async def by_socket(
-    server: RunningServer, path: str, *messages: dict[str, Any], last: str
-) -> bytes:
+def by_socket(server: RunningServer, path: str, *messages: dict[str, Any], last: str) -> bytes:
     """The audio in base64 of the replies, up to one that has `last` in it."""
-    audio = b""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(server.http_url + path.lstrip("/")) as socket,
-    ):
-        for message in messages:
-            await socket.send_json(message)
-        async for reply in socket:
-            fields = json.loads(reply.data)
-            if "error" in fields:
-                return reply.data.encode()
-            given = fields.get("delta" if "audio.delta" in fields.get("type", "") else "audio")
-            audio += base64.b64decode(given or "")
-            if last in reply.data:
-                break
-    return audio or reply.data.encode()
+
+    async def speak() -> bytes:
+        audio = b""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(server.http_url + path.lstrip("/")) as socket,
+        ):
+            for message in messages:
+                await socket.send_json(message)
+            async for reply in socket:
+                fields = json.loads(reply.data)
+                if "error" in fields:
+                    return reply.data.encode()
+                given = fields.get("delta" if "audio.delta" in fields.get("type", "") else "audio")
+                audio += base64.b64decode(given or "")
+                if last in reply.data:
+                    break
+        return audio or reply.data.encode()
+
+    return asyncio.run(speak())
 
 
-async def by_own_socket(server: RunningServer, language: str) -> bytes:
+def by_own_socket(server: RunningServer, language: str) -> bytes:
     begin = {"type": "begin", "audio": "base64", "language": language, "sample_rate": 22_050}
     begin, path = begin | {"input": TEXT}, "/v1/audio/speech/stream"
-    return await by_socket(server, path, begin, {"type": "end"}, last="speech.done")
+    return by_socket(server, path, begin, {"type": "end"}, last="speech.done")
 
 
-def of_elevenlabs(kind: str) -> Callable[[RunningServer, str], Awaitable[bytes]]:
+def by_elevenlabs(kind: str, server: RunningServer, language: str) -> bytes:
     """ElevenLabs' path, in whose words every voice of theirs is our default."""
-
-    async def speak(server: RunningServer, language: str) -> bytes:
-        path = f"/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/{kind}?output_format=pcm_22050"
-        context = {"context_id": "one"} if kind.startswith("multi") else {}
-        end = {"close_context": True} if context else {"text": ""}
-        messages = {"text": " "} | context, {"text": TEXT} | context, end | context
-        path += f"&language_code={language}"
-        return await by_socket(server, path, *messages, last='"isFinal": true')
-
-    return speak
+    path = f"/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/{kind}?output_format=pcm_22050"
+    context = {"context_id": "one"} if kind.startswith("multi") else {}
+    end = {"close_context": True} if context else {"text": ""}
+    messages = {"text": " "} | context, {"text": TEXT} | context, end | context
+    path += f"&language_code={language}"
+    return by_socket(server, path, *messages, last='"isFinal": true')
 
 
-async def by_realtime(server: RunningServer, language: str) -> bytes:
+def by_realtime(server: RunningServer, language: str) -> bytes:
     output = {"format": {"type": "audio/pcm", "rate": 22_050}, "language": language}
     content = [{"type": "input_text", "text": TEXT}]
     item = {"type": "message", "role": "user", "content": content}
     response = {"audio": {"output": output}, "input": [item]}
     create = {"type": "response.create", "response": response}
-    return await by_socket(server, "/v1/realtime", create, last="response.done")
-
-
-async def by_riva(server: RunningServer, language: str) -> bytes:
-    request = SynthesizeSpeechRequest(text=TEXT, language_code=language, sample_rate_hz=22_050)
-    synthesize = server.channel.unary_unary(
-        "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize",
-        SynthesizeSpeechRequest.SerializeToString,
-        SynthesizeSpeechResponse.FromString,
-    )
-    try:
-        return (await asyncio.to_thread(synthesize, request, timeout=WAIT_S)).audio
-    except grpc.RpcError as error:
-        return str(error).encode()
-
-
-async def by_wyoming(server: RunningServer, language: str) -> bytes:
-    pytest.importorskip("wyoming", reason="wyoming is not installed")
-    from wyoming.client import AsyncTcpClient
-    from wyoming.tts import Synthesize, SynthesizeVoice
-
-    audio = b""
-    async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
-        await client.write_event(Synthesize(TEXT, SynthesizeVoice(language=language)).event())
-        while event := await client.read_event():
-            if event.type == "error":
-                return str(event.data).encode()
-            audio += event.payload or b""
-            if event.type == "audio-stop":
-                break
-    return audio
+    return by_socket(server, "/v1/realtime", create, last="response.done")
 
 
 @pytest.mark.parametrize(
     "speak",
     [
-        by_http, by_own_socket, of_elevenlabs("stream-input"), of_elevenlabs("multi-stream-input"),
-        by_realtime, by_riva, by_wyoming,
+        by_openai,
+        by_own_socket,
+        partial(by_elevenlabs, "stream-input"),
+        partial(by_elevenlabs, "multi-stream-input"),
+        by_realtime,
+        lambda server, code: by_riva(server, text=TEXT, language_code=code, sample_rate_hz=22_050),
+        lambda server, code: by_wyoming(server, text=TEXT, voice={"language": code}),
     ],
-)  # fmt: skip
-async def test_every_protocol_reads_its_language_field(
-    bilingual_server: RunningServer, speak: Callable[[RunningServer, str], Awaitable[bytes]]
+    ids=["OpenAI", "own socket", "ElevenLabs", "contexts", "realtime", "Riva", "Wyoming"],
+)
+def test_every_protocol_reads_its_language_field(
+    bilingual_server: RunningServer, speak: Callable[[RunningServer, str], bytes]
 ) -> None:
     request = speech_pb2.SynthesizeRequest(
         text=TEXT, config=speech_pb2.SynthesisConfig(voice="dora", language="es")
     )
-    by_grpc = await asyncio.to_thread(bilingual_server.stub.Synthesize, request, timeout=WAIT_S)
-    assert await speak(bilingual_server, "es") == by_grpc.audio
-    assert await speak(bilingual_server, "en") != by_grpc.audio
-    assert b"'de'" in await speak(bilingual_server, "de")
+    by_grpc = bilingual_server.stub.Synthesize(request, timeout=WAIT_S)
+    assert speak(bilingual_server, "es") == by_grpc.audio
+    assert speak(bilingual_server, "en") != by_grpc.audio
+    assert b"'de'" in speak(bilingual_server, "de")
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +198,7 @@ def bilingual_server() -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def bilingual(bilingual_server) -> Callable[..., tuple[str, str]]:  # type: ignore[no-untyped-def]
+def bilingual(bilingual_server: RunningServer) -> Callable[..., tuple[str, str]]:
     """Text, voice, language -> the voice that speaks it, and its words."""
 
     def speak(text: str, voice: str, language: str) -> tuple[str, str]:

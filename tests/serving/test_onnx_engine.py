@@ -78,7 +78,7 @@ def test_onnxruntime_telemetry_is_off() -> None:
     ],
 )
 def test_chunks_of_any_ladder_equal_the_whole(
-    voice: str, precision: Precision, wanted: SpeechRequest, request: Any
+    voice: str, precision: Precision, wanted: SpeechRequest, request: pytest.FixtureRequest
 ) -> None:
     path = find_voice(voice) if voice == "lj" else request.getfixturevalue(f"{voice}_bundle")
     bundle = Bundle.load(path)

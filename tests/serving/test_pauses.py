@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
-from urllib.request import Request as Posted
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -20,19 +16,18 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.client import ReplyFormat, SpeechClient
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import RequestError
-from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
-    SynthesizeSpeechRequest,
-    SynthesizeSpeechResponse,
-)
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.service import with_defaults
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import RunningServer
+from tests.serving.spoken_by import by_http, by_riva, by_wyoming
 
 ONE, TWO = "Noise becomes speech.", "Is it not strange?"
 PAUSED: dict[str, Any] = {"sentence_pause_s": 0.5, "paragraph_pause_s": 1.5, "lead_in_s": 0.25}
 PARAGRAPHS = f"{ONE} {TWO}\n\n{ONE}"
+WRITTEN = {name: str(value) for name, value in PAUSED.items()}
+QUERY = "encoding=linear16&container=none&sample_rate=22050&" + urlencode(PAUSED)
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 22_050}
 
 
@@ -93,65 +88,29 @@ def over_our_client(server: RunningServer) -> bytes:
         return client.speak(asked, reply=ReplyFormat(Encoding.PCM_S16), timeout_s=WAIT_S).audio
 
 
-def over_riva(server: RunningServer) -> bytes:
-    settings = {name: str(value) for name, value in PAUSED.items()}
-    request = SynthesizeSpeechRequest(
-        text=PARAGRAPHS, sample_rate_hz=22_050, custom_configuration=settings
-    )
-    name = "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize"
-    read = SynthesizeSpeechResponse.FromString
-    call = server.channel.unary_unary(name, SynthesizeSpeechRequest.SerializeToString, read)
-    return bytes(call(request, timeout=WAIT_S).audio)
-
-
-def over_wyoming(server: RunningServer) -> bytes:
-    pytest.importorskip("wyoming", reason="wyoming is not installed")
-    from wyoming.client import AsyncTcpClient
-    from wyoming.event import Event
-
-    async def speak() -> bytes:
-        audio = b""
-        async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
-            await client.write_event(Event("synthesize", {"text": PARAGRAPHS, **PAUSED}))
-            while (event := await client.read_event()) and event.type != "audio-stop":
-                audio += event.payload or b""
-        return audio
-
-    return asyncio.run(speak())
-
-
-def posted(server: RunningServer, path: str, name: str, **fields: Any) -> bytes:
-    body = json.dumps({name: PARAGRAPHS, **fields}).encode()
-    headers = {"Content-Type": "application/json"}
-    with urlopen(
-        Posted(f"{str(server.http_url).rstrip('/')}{path}", body, headers), timeout=WAIT_S
-    ) as reply:
-        return bytes(reply.read())
-
-
 @pytest.mark.parametrize(
     "speak",
     [
         pytest.param(over_grpc, id="gRPC"),
         pytest.param(over_our_client, id="our client"),
-        pytest.param(over_riva, id="Riva"),
-        pytest.param(over_wyoming, id="Wyoming"),
         pytest.param(
-            partial(posted, path="/v1/audio/speech", name="input", response_format="pcm",
+            partial(by_riva, text=PARAGRAPHS, sample_rate_hz=22_050, custom_configuration=WRITTEN),
+            id="Riva"
+        ),
+        pytest.param(partial(by_wyoming, text=PARAGRAPHS, **PAUSED), id="Wyoming"),
+        pytest.param(
+            partial(by_http, path="/v1/audio/speech", input=PARAGRAPHS, response_format="pcm",
                     sample_rate=22_050, **PAUSED), id="OpenAI"
         ),
         pytest.param(
-            partial(posted, path="/v1/text-to-speech/fake?output_format=pcm_22050", name="text",
-                    **PAUSED), id="ElevenLabs"
+            partial(by_http, path="/v1/text-to-speech/fake?output_format=pcm_22050",
+                    text=PARAGRAPHS, **PAUSED), id="ElevenLabs"
         ),
         pytest.param(
-            partial(posted, path="/tts/bytes", name="transcript", output_format=RAW, **PAUSED),
+            partial(by_http, path="/tts/bytes", transcript=PARAGRAPHS, output_format=RAW, **PAUSED),
             id="Cartesia"
         ),
-        pytest.param(
-            partial(posted, name="text", path="/v1/speak?encoding=linear16&container=none"
-                    "&sample_rate=22050&" + urlencode(PAUSED)), id="Deepgram"
-        ),
+        pytest.param(partial(by_http, path=f"/v1/speak?{QUERY}", text=PARAGRAPHS), id="Deepgram"),
     ],
 )  # fmt: skip
 def test_every_api_has_the_pauses_as_fields(

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -26,6 +27,7 @@ from dlpo_serving.local.player import PLAYERS, PlayerPlayback
 from dlpo_serving.local.say import _calls, say, split, typed_pieces
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
+from tests.callers import command
 from tests.serving.conftest import RunningServer
 
 REQUEST = SpeechRequest("Noise becomes speech.", seed=2)
@@ -209,13 +211,18 @@ def test_a_disk_that_fills_leaves_the_file_before_whole(
 def test_a_server_can_speak_instead(
     server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    say(REQUEST, out=tmp_path / "here.wav")
+    request = replace(REQUEST, lead_in_s=0.25)
+    say(request, out=tmp_path / "here.wav")
     monkeypatch.setattr(say_module, "open_voice", pytest.fail)
 
     remote = Connection(server.address)
-    say(REQUEST, out=tmp_path / "there.wav", voice="fake", where=remote)
+    say(request, out=tmp_path / "there.wav", voice="fake", where=remote)
+    words = ("say", REQUEST.text, "--seed", "2", "--lead-in", "0.25", "--server", server.address)
+    result = command(*words, "-o", tmp_path / "said.wav")
 
+    assert result.exit_code == 0, result.output
     assert (tmp_path / "there.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
+    assert (tmp_path / "said.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
     spoken = say(SpeechRequest("Hi 👍"), out=tmp_path / "a.wav", where=remote)
     assert spoken.warnings == ("not spoken: 👍",)
 

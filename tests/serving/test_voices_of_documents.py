@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import wave
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-import aiohttp
 import numpy as np
 import pytest
 
 from dlpo.audio import Waveform, to_pcm16
 from dlpo.v1 import speech_pb2
 from dlpo_serving.errors import RequestError
-from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
-    SynthesizeSpeechRequest,
-    SynthesizeSpeechResponse,
-)
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.speaking import Voice
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
 from tests.callers import WAIT_S
 from tests.serving.conftest import RunningServer
+from tests.serving.spoken_by import by_http, by_riva, by_wyoming
 
 RATE_HZ = 22_050
 TEXTS = "One fish.", "Two more fish.", "A red fish."
@@ -110,43 +106,9 @@ def test_voices_nest(synthesizer: Synthesizer) -> None:
     ]  # fmt: skip
 
 
-async def by_http(server: RunningServer) -> bytes:
-    body = {"input": MIXED, "response_format": "pcm", "sample_rate": RATE_HZ}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(server.http_url + "v1/audio/speech", json=body) as reply,
-    ):
-        return await reply.read()
-
-
-async def by_stream(server: RunningServer) -> bytes:
+def by_stream(server: RunningServer) -> bytes:
     call = server.stub.StreamSynthesize(speech_pb2.StreamSynthesizeRequest(ssml=MIXED))
-    return b"".join(await asyncio.to_thread(lambda: [reply.audio.audio for reply in call]))
-
-
-async def by_riva(server: RunningServer) -> bytes:
-    synthesize = server.channel.unary_unary(
-        "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize",
-        SynthesizeSpeechRequest.SerializeToString,
-        SynthesizeSpeechResponse.FromString,
-    )
-    request = SynthesizeSpeechRequest(text=MIXED, sample_rate_hz=RATE_HZ)
-    return (await asyncio.to_thread(synthesize, request, timeout=WAIT_S)).audio
-
-
-async def by_wyoming(server: RunningServer) -> bytes:
-    pytest.importorskip("wyoming", reason="wyoming is not installed")
-    from wyoming.client import AsyncTcpClient
-    from wyoming.tts import Synthesize
-
-    audio = b""
-    async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
-        await client.write_event(Synthesize(MIXED, text_format="ssml").event())
-        while event := await client.read_event():
-            audio += event.payload or b""
-            if event.type == "audio-stop":
-                break
-    return audio
+    return b"".join(reply.audio.audio for reply in call)
 
 
 @pytest.fixture(scope="module")
@@ -157,16 +119,24 @@ def server(synthesizer: Synthesizer) -> Iterator[RunningServer]:
         yield server
 
 
-@pytest.mark.parametrize("protocol", [by_http, by_stream, by_riva, by_wyoming])
-async def test_every_protocol_gives_the_same_bits(
-    server: RunningServer,
-    synthesizer: Synthesizer,
-    protocol: Callable[[RunningServer], Awaitable[bytes]],
+@pytest.mark.parametrize(
+    "speak",
+    [
+        by_stream,
+        partial(by_http, path="/v1/audio/speech", input=MIXED, response_format="pcm",
+                sample_rate=RATE_HZ),
+        partial(by_riva, text=MIXED, sample_rate_hz=RATE_HZ),
+        partial(by_wyoming, text=MIXED, text_format="ssml"),
+    ],
+    ids=["gRPC", "HTTP", "Riva", "Wyoming"],
+)  # fmt: skip
+def test_every_protocol_gives_the_same_bits(
+    server: RunningServer, synthesizer: Synthesizer, speak: Callable[[RunningServer], bytes]
 ) -> None:
     request = speech_pb2.SynthesizeRequest(ssml=MIXED)
-    by_grpc = await asyncio.to_thread(server.stub.Synthesize, request, timeout=WAIT_S)
+    by_grpc = server.stub.Synthesize(request, timeout=WAIT_S)
     here = to_pcm16(synthesizer.speak(SpeechRequest(MIXED))).tobytes()
-    assert await protocol(server) == by_grpc.audio == here
+    assert speak(server) == by_grpc.audio == here
     assert here != to_pcm16(synthesizer.speak(SpeechRequest(document("", "", "")))).tobytes()
 
 

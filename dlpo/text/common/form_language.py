@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
+from functools import partial
 
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.endings import Endings
@@ -35,7 +36,8 @@ class FormLanguage:
         self.name = name
         self.characters = characters
         self.endings = endings
-        self._forms = forms
+        self.tokens = partial(forms.tokens, word=self.word)
+        """see `Language`"""
         self._before_names = tables.word_list("before names")
         self._sentence_starters = tables.word_list("sentence starters")
         self._question_words = tables.word_list("question words")
@@ -54,20 +56,6 @@ class FormLanguage:
             capitals: whether capitals mean something.
         """
         raise NotImplementedError
-
-    def tokens(
-        self,
-        text: str,
-        *,
-        given: Container[str] = (),
-        shouted: bool | None = None,
-        start: int = 0,
-        end: int | None = None,
-    ) -> Iterator[Token]:
-        """See `Language`."""
-        return self._forms.tokens(
-            text, self.word, given=given, shouted=shouted, start=start, end=end
-        )
 
     def period_ends_sentence(self, token: Token, following: Token) -> bool:
         """See `Language`: not that of "Mr.", and if a usual first word follows.

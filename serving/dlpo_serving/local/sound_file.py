@@ -75,7 +75,6 @@ class SoundFile:
         """
         self._path = path
         self._format = format_of(encoding_of(path), sample_rate_hz, source_rate_hz)
-        self._source_rate_hz = source_rate_hz
         self._encoder = open_encoder(self._format, source_rate_hz)
 
     def __enter__(self) -> Self:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPResponse
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -208,7 +209,7 @@ def test_a_large_dictionary_is_parsed_by_a_worker(
 
 
 def test_a_dictionary_is_charged_like_a_text_after_admission(
-    start_server: Callable[..., RunningServer], tmp_path: Any
+    start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
     from dlpo_serving.operations.keys import new_key
 

@@ -132,7 +132,7 @@ def test_an_ipv6_network_is_one_owner() -> None:
     ],
 )
 def test_on_a_loopback_address_only_local_names_are_served(
-    name: str, answer: int, local: Any
+    name: str, answer: int, local: RunningServer
 ) -> None:
     for method, path in (
         ("POST", "/v1/audio/speech"),

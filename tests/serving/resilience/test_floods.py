@@ -17,7 +17,6 @@ from tests.serving.protocols.http.conftest import RunningServer
 
 OWN, REALTIME = "v1/audio/speech/stream", "v1/realtime"
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input"
-MEGABYTE = 1_000_000
 FLOODS = {
     "no JSON": (REALTIME, [], "x"),
     "keep-alives": (CONTEXTS, [], "{}"),

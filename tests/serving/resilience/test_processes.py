@@ -11,7 +11,6 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from typing import Any
 
 import pytest
 
@@ -35,14 +34,14 @@ MEMORY_KIB = 32 << 10  # that allocators may keep; a leaked connection or stream
 @pytest.fixture
 def replicas(
     start_process: Callable[..., AbstractContextManager[ServerProcess]],
-) -> Iterator[tuple[Any, Any, str]]:
+) -> Iterator[tuple[ServerProcess, ServerProcess, str]]:
     """Two servers, and the address by which a client knows both."""
     with start_process() as first, start_process() as second:
         yield first, second, f"ipv4:{first.address},{second.address}"
 
 
 def test_calls_without_audio_restart_at_another_replica(
-    replicas: tuple[Any, Any, str],
+    replicas: tuple[ServerProcess, ServerProcess, str],
 ) -> None:
     first, _, address = replicas
     with SpeechClient(address, retries=PATIENT) as client:

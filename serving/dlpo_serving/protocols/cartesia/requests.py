@@ -10,6 +10,7 @@ from typing import Any
 
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.protocols.http.dialects import object_of
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
 from dlpo_serving.request import PAUSES
 
@@ -30,7 +31,7 @@ def read_message(message: Mapping[str, Any], text: str) -> SpeechBody:
     Raises:
         RequestError: see `read_speech_fields`.
     """
-    output, tuning = _object(message, "output_format"), _object(message, "generation_config")
+    output, tuning = object_of(message, "output_format"), object_of(message, "generation_config")
     fields = {
         "input": text,
         "voice": _voice(message),
@@ -43,13 +44,6 @@ def read_message(message: Mapping[str, Any], text: str) -> SpeechBody:
         **{name: message.get(name) for name in PAUSES},
     }
     return replace(read_speech_fields(fields), encoding=_encoding(output))
-
-
-def _object(message: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = message.get(name) or {}
-    if not isinstance(value, dict):
-        raise RequestError(FieldViolation(name, "is no object; expected one"))
-    return value
 
 
 def _voice(message: Mapping[str, Any]) -> str:

@@ -333,6 +333,14 @@ def text_of(name: str, value: object) -> str:
     return value
 
 
+def object_of(message: Message, name: str) -> Message:
+    """A field that is an object, empty if absent; raises RequestError otherwise."""
+    value = message.get(name) or {}
+    if not isinstance(value, dict):
+        raise _wrong(name, value, "an object")
+    return value
+
+
 def _seconds(value: object) -> float | None:
     if value is None or (isinstance(value, int | float) and value >= 0):
         return value

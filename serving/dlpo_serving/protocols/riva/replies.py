@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dlpo.bundle import Manifest
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, warning_header
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2
-from dlpo_serving.protocols.riva.requests import FAMILY
+from dlpo_serving.protocols.riva.requests import FAMILY, Request
 from dlpo_serving.rpc.statuses import Context
-from dlpo_serving.synthesis.timing import WordTiming
 
 
 def voice_config(manifest: Manifest) -> riva_tts_pb2.RivaSynthesisConfigResponse.Config:
@@ -28,9 +27,7 @@ def voice_config(manifest: Manifest) -> riva_tts_pb2.RivaSynthesisConfigResponse
 class RivaReplyWriter:
     """Writes the replies of one call; later texts may arrive while earlier ones are spoken."""
 
-    def __init__(
-        self, requests: Sequence[riva_tts_pb2.SynthesizeSpeechRequest], audio: AudioStream
-    ) -> None:
+    def __init__(self, requests: Sequence[Request], audio: AudioStream) -> None:
         """`requests` has one entry per passage of `audio`, and may grow."""
         self._requests = requests
         self._audio = audio
@@ -48,17 +45,11 @@ class RivaReplyWriter:
             meta.processed_text = passages[index].processed_text
         meta.predicted_durations.extend((w.stop - w.start) / rate_hz for w in chunk.words)
         if self._requests[0].enable_word_time_offsets:
-            meta.words.extend(_word(word, 1000 / rate_hz) for word in chunk.words)
+            for word in chunk.words:
+                start, end = (round(at * 1000 / rate_hz) for at in (word.start, word.stop))
+                meta.words.add(word=word.word, start_time=start, end_time=end)
         id = request.id if request.HasField("id") else None
         return riva_tts_pb2.SynthesizeSpeechResponse(audio=chunk.audio, meta=meta, id=id)
-
-
-def _word(word: WordTiming, ms_per_sample: float) -> riva_tts_pb2.WordTiming:
-    return riva_tts_pb2.WordTiming(
-        word=word.word,
-        start_time=round(word.start * ms_per_sample),
-        end_time=round(word.stop * ms_per_sample),
-    )
 
 
 def send_warnings(context: Context, speech: AudioStream) -> None:

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Collection, Mapping
-from functools import partial
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from typing import Any
 
-from dlpo.text.common.reading import CODE, DATES, EMOJI
+from dlpo.bundle import MAX_VOICE_NAME
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.protocols.riva.proto import riva_audio_pb2, riva_tts_pb2
 from dlpo_serving.request import MAX_DICTIONARY, PAUSES, SpeechRequest, SynthesisCall, check_length
 
-Number = TypeVar("Number", int, float)
-
-# Keys of custom_configuration.
-SETTINGS = (
-    "speed",
-    "pitch_semitones",
-    "volume_db",
-    "seed",
-    "steps",
-    "code",
-    "emoji",
-    "dates",
-    "directions",
-    "ssml",
-    *PAUSES,
-)
-
+# Keys of custom_configuration, and what reads their values.
+SETTINGS: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("speed", "pitch_semitones", "volume_db", *PAUSES), float),
+    **dict.fromkeys(("seed", "steps"), int),
+    **dict.fromkeys(("code", "emoji", "dates", "ssml"), str),
+    "directions": lambda value: value.lower() == "true",
+}
 _ENCODINGS = {
     riva_audio_pb2.ENCODING_UNSPECIFIED: Encoding.PCM_S16,
     riva_audio_pb2.LINEAR_PCM: Encoding.PCM_S16,
@@ -46,16 +35,13 @@ Request = riva_tts_pb2.SynthesizeSpeechRequest
 
 
 def read_call(
-    request: riva_tts_pb2.SynthesizeSpeechRequest,
-    voice: str,
-    timeout_s: float | None,
-    streamed: bool,
+    request: Request, voices: Collection[str], timeout_s: float | None, streamed: bool
 ) -> SynthesisCall:
     """Convert a request to a call; values are validated where they are used.
 
     Args:
         request: the first one, if the caller streams several.
-        voice: the voice that `request.voice_name` resolves to.
+        voices: names of those that the server has.
         timeout_s: seconds until the caller's deadline; None if it has none.
         streamed: whether the audio is played while it is generated.
 
@@ -65,34 +51,18 @@ def read_call(
     if request.HasField("zero_shot_data"):
         message = "asks to imitate a recording; dlpo's voices are trained: leave it out"
         raise RequestError(FieldViolation("zero_shot_data", message))
-    settings = request.custom_configuration
-    for name in settings:
-        if name not in SETTINGS:
-            message = f"has {name[:40]!r}; this server knows {', '.join(SETTINGS)}"
-            raise RequestError(FieldViolation("custom_configuration", message))
-        check_length(name, settings[name])
+    settings = {name: _setting(name, v) for name, v in request.custom_configuration.items()}
     encoding = _read_encoding(request.encoding)
-    real = partial(_number, settings, kind=float, expected="a number")
-    whole = partial(_number, settings, kind=int, expected="a whole number")
+    spoken: dict[str, Any] = {
+        "dictionary": read_dictionary(request.custom_dictionary),
+        "alphabet": "ipa",
+        "language": request.language_code,
+        **settings,
+        "steps": settings.get("steps") or None,
+    }
     return SynthesisCall(
-        request=SpeechRequest(
-            text=request.text,
-            speed=real("speed") if "speed" in settings else 1.0,
-            pitch_semitones=real("pitch_semitones"),
-            seed=whole("seed"),
-            steps=whole("steps") or None,
-            dictionary=read_dictionary(request.custom_dictionary),
-            alphabet="ipa",
-            volume_db=real("volume_db"),
-            code=settings.get("code", CODE[0]),
-            emoji=settings.get("emoji", EMOJI[0]),
-            language=request.language_code,
-            dates=settings.get("dates", DATES[0]),
-            directions=settings.get("directions", "").lower() == "true",
-            ssml=settings.get("ssml", ""),
-            **{name: real(name) for name in PAUSES if name in settings},
-        ),
-        voice=voice,
+        request=SpeechRequest(request.text, **spoken),
+        voice=voice_named(request.voice_name, voices),
         encoding=encoding,
         sample_rate_hz=_rate(encoding, request.sample_rate_hz),
         timeout_s=timeout_s,
@@ -127,12 +97,17 @@ def _rate(encoding: Encoding, rate_hz: int) -> int | None:
     return rate_hz or None
 
 
-def _number(settings: Mapping[str, str], name: str, kind: type[Number], expected: str) -> Number:
-    """A setting as a number; 0 if absent."""
+def _setting(name: str, value: str) -> Any:
+    """The value of a key of custom_configuration."""
+    if name not in SETTINGS:
+        message = f"has {name[:40]!r}; this server knows {', '.join(SETTINGS)}"
+        raise RequestError(FieldViolation("custom_configuration", message))
+    check_length(name, value)
     try:
-        return kind(settings.get(name, 0))
+        return SETTINGS[name](value)
     except ValueError:
-        message = f"is {settings[name][:40]!r}; expected {expected}"
+        expected = "a whole number" if SETTINGS[name] is int else "a number"
+        message = f"is {value[:40]!r}; expected {expected}"
         raise RequestError(FieldViolation(name, message)) from None
 
 
@@ -162,7 +137,11 @@ def voice_named(name: str, known: Collection[str]) -> str:
 
     NVIDIA's own American voices map to the default one, so that a client with default settings
     works once its address is changed. An unknown name is returned as it is.
+
+    Raises:
+        RequestError: the name is too long.
     """
+    check_length("voice", name, MAX_VOICE_NAME)
     if name in known:
         return name
     if name.removeprefix(f"{FAMILY}.") in known:

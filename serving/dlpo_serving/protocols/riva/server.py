@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from dlpo.bundle import MAX_VOICE_NAME
 from dlpo_serving.errors import UnknownVoiceError
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2
 from dlpo_serving.protocols.riva.replies import RivaReplyWriter, send_warnings, voice_config
-from dlpo_serving.protocols.riva.requests import read_call, read_further_texts, voice_named
-from dlpo_serving.request import SynthesisCall, check_length
+from dlpo_serving.protocols.riva.requests import Request, read_call, read_further_texts
+from dlpo_serving.request import SynthesisCall
 from dlpo_serving.rpc.statuses import Context
 from dlpo_serving.service import SynthesisService, check_unary
 
 RIVA_SERVICE = riva_tts_pb2.DESCRIPTOR.services_by_name["RivaSpeechSynthesis"]
-Request = riva_tts_pb2.SynthesizeSpeechRequest
 Response = riva_tts_pb2.SynthesizeSpeechResponse
 
 
@@ -55,16 +53,12 @@ class RivaServicer:
     async def GetRivaSynthesisConfig(
         self, request: riva_tts_pb2.RivaSynthesisConfigRequest, context: Context
     ) -> riva_tts_pb2.RivaSynthesisConfigResponse:
-        name = request.model_name
-        voices = {manifest.voice: manifest for manifest in self._service.voices}
-        if name and name not in voices:
-            raise UnknownVoiceError(name, list(voices))
-        wanted = [voices[name]] if name else voices.values()
+        voices = self._service.voices
+        wanted = [one for one in voices if request.model_name in ("", one.voice)]
+        if request.model_name and not wanted:
+            raise UnknownVoiceError(request.model_name, [one.voice for one in voices])
         return riva_tts_pb2.RivaSynthesisConfigResponse(model_config=map(voice_config, wanted))
 
     def _call(self, request: Request, context: Context, streamed: bool) -> SynthesisCall:
-        check_length("voice", request.voice_name, MAX_VOICE_NAME)
-        check_length("language", request.language_code)
-        manifests = {manifest.voice: manifest for manifest in self._service.voices}
-        name = voice_named(request.voice_name, manifests)
-        return read_call(request, name, context.time_remaining(), streamed)
+        voices = [one.voice for one in self._service.voices]
+        return read_call(request, voices, context.time_remaining(), streamed)

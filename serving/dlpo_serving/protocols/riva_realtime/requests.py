@@ -7,9 +7,10 @@ from typing import Any
 
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.protocols.http.dialects import object_of, text_of
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest
-from dlpo_serving.protocols.riva.requests import read_call, voice_named
+from dlpo_serving.protocols.riva.requests import read_call
 
 FORMATS = {
     "LINEAR_PCM": Encoding.PCM_S16,
@@ -26,12 +27,12 @@ def read_session(session: Mapping[str, Any], voices: Collection[str]) -> SpeechB
     Raises:
         RequestError: a field is invalid, or asks for what dlpo lacks.
     """
-    spoken = _object(session, "input_text_synthesis")
-    output = _object(session, "output_audio_params")
-    if _object(session, "zero_shot_config").get("audio_prompt_bytes"):
+    spoken = object_of(session, "input_text_synthesis")
+    output = object_of(session, "output_audio_params")
+    if object_of(session, "zero_shot_config").get("audio_prompt_bytes"):
         what = "asks to imitate a recording; dlpo's voices are trained: leave it out"
         raise RequestError(FieldViolation("zero_shot_config", what))
-    name = _string(output, "audio_format") or "LINEAR_PCM"
+    name = text_of("audio_format", output.get("audio_format") or "LINEAR_PCM")
     if name not in FORMATS:
         what = f"is {shortened(repr(name))}; expected {', '.join(FORMATS)}"
         raise RequestError(FieldViolation("audio_format", what))
@@ -39,15 +40,15 @@ def read_session(session: Mapping[str, Any], voices: Collection[str]) -> SpeechB
     if isinstance(rate_hz, bool) or not isinstance(rate_hz, int) or not 0 < rate_hz < MOST_HZ:
         what = f"is {shortened(repr(rate_hz))}; expected a whole number of Hz"
         raise RequestError(FieldViolation("sample_rate_hz", what))
-    settings = _object(session, "custom_configuration")
+    settings = object_of(session, "custom_configuration")
     asked = SynthesizeSpeechRequest(
-        language_code=_string(spoken, "language_code"),
+        language_code=text_of("language_code", spoken.get("language_code") or ""),
+        voice_name=text_of("voice_name", spoken.get("voice_name") or ""),
         sample_rate_hz=rate_hz,
-        custom_dictionary=_string(session, "custom_dictionary"),
+        custom_dictionary=text_of("custom_dictionary", session.get("custom_dictionary") or ""),
         custom_configuration={key: str(value) for key, value in settings.items()},
     )
-    voice = voice_named(_string(spoken, "voice_name"), voices)
-    call = read_call(asked, voice, None, streamed=True)
+    call = read_call(asked, voices, None, streamed=True)
     return SpeechBody(call.request, call.voice, FORMATS[name], rate_hz, "audio", None)
 
 
@@ -69,17 +70,3 @@ def session_of(body: SpeechBody, voice: str, language: str, id: str) -> dict[str
         "custom_dictionary": "",
         "client_secret": None,
     }
-
-
-def _object(message: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = message.get(name) or {}
-    if not isinstance(value, dict):
-        raise RequestError(FieldViolation(name, "is no object; expected one"))
-    return value
-
-
-def _string(message: Mapping[str, Any], name: str) -> str:
-    value = message.get(name) or ""
-    if not isinstance(value, str):
-        raise RequestError(FieldViolation(name, "is no string; expected one"))
-    return value

@@ -264,7 +264,7 @@ def test_other_routes_speak_the_same(server: RunningServer, client: Client, whol
     [
         ("/tts/bytes", {**CARTESIA, "transcript": 1}, "expected a string"),
         ("/tts/sse", {**CARTESIA, "transcript": "a", "voice": {"embedding": []}}, "has no id"),
-        ("/tts/bytes", {**CARTESIA, "transcript": "a", "output_format": 1}, "is no object"),
+        ("/tts/bytes", {**CARTESIA, "transcript": "a", "output_format": 1}, "an object"),
         (
             "/tts/bytes",
             {**CARTESIA, "transcript": "a", "output_format": {"encoding": "x"}},

@@ -6,7 +6,6 @@ import wave
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from selenium.webdriver import ActionChains, Chrome
@@ -68,7 +67,7 @@ def page(browser: Chrome, server: RunningServer) -> Iterator[Page]:
 
 
 @pytest.fixture
-def open_page(browser: Chrome) -> Callable[[Any], Page]:
+def open_page(browser: Chrome) -> Callable[[RunningServer], Page]:
     return lambda server: Page(browser, server.url)
 
 
@@ -163,7 +162,7 @@ def test_a_word_is_put_right_and_speech_goes_on_from_anywhere(page: Page) -> Non
 def test_escape_stops_sound_and_work(
     gated_engine: GatedEngine,
     gated_server: Callable[..., RunningServer],
-    open_page: Callable[[Any], Page],
+    open_page: Callable[[RunningServer], Page],
 ) -> None:
     server = gated_server()
     page = open_page(server)

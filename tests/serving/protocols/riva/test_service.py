@@ -37,6 +37,7 @@ DRIVER = Path(__file__).with_name("riva_process.py")
 SSML = "\n<?xml version='1.0'?>\n<speak\n>One <sub alias='cat'>fish</sub>.</speak>"
 SETTINGS = {"speed": "1.25", "pitch_semitones": "-2", "volume_db": "-6", "seed": "7", "steps": "1"}
 FILES = (riva_audio_pb2, riva_common_pb2, riva_tts_pb2)
+Online = Callable[..., Iterator[SynthesizeSpeechResponse]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def riva_client() -> Iterator[RivaClient]:
 
 
 @pytest.fixture
-def online(server: RunningServer) -> Any:
+def online(server: RunningServer) -> Online:
     """SynthesizeOnline, called with our own stubs."""
     return server.channel.stream_stream(
         f"{SERVICE}/SynthesizeOnline",
@@ -125,7 +126,7 @@ def test_texts_of_one_call_are_spoken_in_order_as_one_audio(
     assert reported == [("One fish.", "one fish"), ("A red fish.", "a red fish")]
 
 
-def test_a_text_is_spoken_before_the_next_one_comes(online: Any) -> None:
+def test_a_text_is_spoken_before_the_next_one_comes(online: Online) -> None:
     texts: queue.Queue[SynthesizeSpeechRequest | None] = queue.Queue()
     replies = online(iter(texts.get, None), timeout=WAIT_S)
 
@@ -245,7 +246,7 @@ def test_voices_are_listed_as_clients_read_them(
     ],
 )
 def test_what_dlpo_cannot_do_is_refused_by_the_name_of_the_field(
-    online: Any, changed: dict[str, Any], field: str
+    online: Online, changed: dict[str, Any], field: str
 ) -> None:
     request = SynthesizeSpeechRequest(**{"text": "One fish.", **changed})
 
@@ -254,7 +255,7 @@ def test_what_dlpo_cannot_do_is_refused_by_the_name_of_the_field(
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
-def test_settings_that_change_within_a_call_end_it(online: Any) -> None:
+def test_settings_that_change_within_a_call_end_it(online: Online) -> None:
     rates = (0, 8_000)
     requests = [SynthesizeSpeechRequest(text="One fish.", sample_rate_hz=rate) for rate in rates]
 

@@ -184,7 +184,9 @@ async def test_a_call_past_its_deadline_is_counted_as_such(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("code", ["CANCELLED", "DEADLINE_EXCEEDED"])
-async def test_a_cancelled_call_is_counted(kind: str, code: str, monkeypatch: Any) -> None:
+async def test_a_cancelled_call_is_counted(
+    kind: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     margin_s = 0.1 if code == "CANCELLED" else 2 * TIMEOUT_S
     monkeypatch.setattr("dlpo_serving.rpc.interceptor.DEADLINE_MARGIN_S", margin_s)
     async with world() as it:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +10,6 @@ from dlpo_serving.errors import RequestError
 from dlpo_serving.protocols.riva.requests import read_dictionary, voice_named
 from dlpo_serving.request import SpeechRequest
 from tests.callers import fake_voice
-from tests.fake_engine import FakeEngine
 
 KNOWN = ("lj", "amy")
 
@@ -87,12 +84,3 @@ def test_any_text_is_a_dictionary_or_a_request_error(text: str) -> None:
 )
 def test_own_names_and_the_stock_voices_of_clients_are_known(name: str, voice: str) -> None:
     assert voice_named(name, KNOWN) == voice
-
-
-@pytest.mark.parametrize(
-    ("code", "own"),
-    [(code, True) for code in ("", "en", "EN-us", "en-US")]
-    + [(code, False) for code in ("de-DE", "en-GB", "e", "en-US-x", "-", "\x00")],
-)
-def test_a_voice_speaks_its_own_language_alone(code: str, own: bool) -> None:
-    assert replace(FakeEngine().manifest, language="en-US").speaks(code) is own

@@ -1,0 +1,63 @@
+"""What a server with every port speaks, or how it refuses, by each kind of API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import grpc
+import pytest
+
+from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
+    SynthesizeSpeechRequest,
+    SynthesizeSpeechResponse,
+)
+from tests.callers import WAIT_S
+from tests.serving.conftest import RunningServer
+
+RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize"
+
+
+def by_http(server: RunningServer, path: str, **fields: Any) -> bytes:
+    """The body of the reply to a JSON object."""
+    headers = {"Content-Type": "application/json"}
+    url = f"{str(server.http_url).rstrip('/')}{path}"
+    try:
+        with urlopen(Request(url, json.dumps(fields).encode(), headers), timeout=WAIT_S) as reply:
+            return bytes(reply.read())
+    except HTTPError as error:
+        with error:
+            return error.read()
+
+
+def by_riva(server: RunningServer, **fields: Any) -> bytes:
+    """The audio of a request with these fields."""
+    synthesize = server.channel.unary_unary(
+        RIVA, SynthesizeSpeechRequest.SerializeToString, SynthesizeSpeechResponse.FromString
+    )
+    try:
+        return bytes(synthesize(SynthesizeSpeechRequest(**fields), timeout=WAIT_S).audio)
+    except grpc.RpcError as error:
+        return str(error).encode()
+
+
+def by_wyoming(server: RunningServer, **fields: Any) -> bytes:
+    """The audio of a synthesize event with these fields."""
+    pytest.importorskip("wyoming", reason="wyoming is not installed")
+    from wyoming.client import AsyncTcpClient
+    from wyoming.event import Event
+
+    async def speak() -> bytes:
+        audio = b""
+        async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
+            await client.write_event(Event("synthesize", fields))
+            while (event := await client.read_event()) and event.type != "audio-stop":
+                if event.type == "error":
+                    return str(event.data).encode()
+                audio += event.payload or b""
+        return audio
+
+    return asyncio.run(speak())
