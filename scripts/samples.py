@@ -142,7 +142,7 @@ def page(samples: Sequence[Sample]) -> str:
             parts.append(f"<!-- recording: {clip_id} -->")
         parts.append("\n".join(links))
     parts.append(
-        "Judges' scores with intervals: [benchmarks](benchmarks.md). Limits: [model"
+        "Judges' scores with intervals: [benchmarks](../benchmarks/results.md). Limits: [model"
         " card](model-card.md)."
     )
     return "\n\n".join(parts) + "\n"
