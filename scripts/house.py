@@ -29,7 +29,7 @@ MOST_PARAMETERS = 8  # outside the command line, where each is an option
 LONGEST_TEST_NAME = 60  # characters
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")
 # Its strings are sentences to speak.
-SPOKEN = {Path("benchmarks/dlpo_bench/load/texts.py"), Path("research/guide_noise.py")}
+SPOKEN = {Path("benchmarks/dlpo_bench/load/texts.py")}
 
 BANNED = {  # what reads as translated -> what to write
     r"\banew\b": "again",
