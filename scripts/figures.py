@@ -57,7 +57,7 @@ def judged(label: str, measure: str, systems: Sequence[str], shown: str = "{:.2f
 
 
 def measured(label: str, shown: str, *values: Value) -> Row:
-    """What was measured of `lj` alone."""
+    """What was measured of `lj`."""
     return Row(label, [(shown, values)])
 
 
@@ -69,9 +69,9 @@ def latency(name: str) -> Value:
     return Value("latency", (name,))
 
 
-def takes(peer: str, ratios: str = "ratios") -> list[Value]:
+def takes(peer: str) -> list[Value]:
     """How many times our time a peer takes."""
-    return [Value("peers", (ratios, peer, text, "rtf", "value")) for text in SPEECH]
+    return [Value("peers", ("ratios", peer, text, "rtf", "value")) for text in SPEECH]
 
 
 def speedup(baseline: str) -> Value:
@@ -149,11 +149,6 @@ COSTS = [
         *takes("hibari"),
     ),
     measured(
-        "hibari-tts, the same, where ours makes whole sentences as it does",
-        "{:.2f} / {:.2f}",
-        *takes("hibari", "ratios_to_whole"),
-    ),
-    measured(
         "hibari-tts (whole sentences), time to first audio relative to ours, 5 s",
         "{:.1f}",
         Value("peers", ("ratios", "hibari", "5 s", "first_ms", "value")),
@@ -176,7 +171,7 @@ COSTS = [
 ]
 SPREAD = judged("spread of F0, semitones", "F0 spread, st", OTHERS)
 TABLES: Mapping[str, tuple[Sequence[str], Sequence[Row]]] = {
-    "all": (OURS_HEAD, [*OURS_QUALITY, *COSTS]),
+    "cost": (("measured",), COSTS),
     "quality": (OURS_HEAD, OURS_QUALITY),
     "other-voices": (OTHERS_HEAD, [*quality(OTHERS), SPREAD]),
 }
@@ -188,7 +183,7 @@ def table(name: str, number: Callable[[Value], float]) -> str:
     lines = [("measure", *head), ("---",) * (len(head) + 1)]
     for row in rows:
         cells = [shown_as(shown, list(map(number, values))) for shown, values in row.cells]
-        lines.append((row.label, *cells, *[""] * (len(head) - len(cells))))
+        lines.append((row.label, *cells))
     return "".join(markdown_row(line) for line in lines)
 
 
@@ -200,7 +195,7 @@ def shown_as(shown: str, numbers: Sequence[float]) -> str:
 def markdown_row(cells: Sequence[str]) -> str:
     if set(cells) == {"---"}:
         return "|" + "---|" * len(cells) + "\n"
-    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells) + "\n"
+    return "|" + "".join(f" {cell} |" for cell in cells) + "\n"
 
 
 def filled(page: str, text: str) -> str:

@@ -23,13 +23,13 @@ from pathlib import Path
 # it when much code goes; raise it for a capability that a user asked for.
 MOST_LINES = 109_500
 # Words of docs/, as `wc -w` counts them, with 3 % of headroom too. Say each fact on one page.
-MOST_WORDS = 49_000
+MOST_WORDS = 36_000
 P95_FUNCTION_LINES = 35
 MOST_PARAMETERS = 8  # outside the command line, where each is an option
 LONGEST_TEST_NAME = 60  # characters
 PRODUCT = ("dlpo", "serving", "export", "benchmarks")
 # Its strings are sentences to speak.
-SPOKEN = {Path("benchmarks/dlpo_bench/load/texts.py"), Path("research/guide_noise.py")}
+SPOKEN = {Path("benchmarks/dlpo_bench/load/texts.py")}
 
 BANNED = {  # what reads as translated -> what to write
     r"\banew\b": "again",

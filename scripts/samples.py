@@ -70,10 +70,10 @@ def open_samples(untuned: Path, voice: str) -> list[Sample]:
     speaking = SpeakingOptions((served.about["steps"],), voices=UNTUNED)
     before = open_systems([f"untuned={untuned}"], speaking)
     return [
-        *(Sample(f"untuned-{name}", f"the voice {name}, before tuning", one)
+        *(Sample(f"untuned-{name}", f"{name}, before tuning", one)
           for name, one in zip(UNTUNED, before, strict=True)),
-        Sample("served", "the voice lj, as served", served),
-        *(Sample(name, f"the voice {name}, as served", other)
+        Sample("served", "lj, as served", served),
+        *(Sample(name, f"{name}, as served", other)
           for name, other in zip(OTHERS, others, strict=True)),
     ]  # fmt: skip
 
@@ -142,7 +142,7 @@ def page(samples: Sequence[Sample]) -> str:
             parts.append(f"<!-- recording: {clip_id} -->")
         parts.append("\n".join(links))
     parts.append(
-        "Judges' scores with intervals: [benchmarks](benchmarks.md). Limits: [model"
+        "Judges' scores with intervals: [benchmarks](../benchmarks/results.md). Limits: [model"
         " card](model-card.md)."
     )
     return "\n\n".join(parts) + "\n"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 TERMINAL_WIDTH = 240  # columns, when output is piped
 
 Figures = Mapping[str, Any]
-TARGET_HEADER = ("measure", "measured", "floor", "aim", "reached")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,35 +145,6 @@ def cell(figures: Figures, key: str, missing: str = "") -> str:
     if isinstance(value, str):
         return value
     return f"{value:{form}}".replace("%", " %") if form else number(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The floor that a figure must reach, and the aim that it should reach."""
-
-    name: str
-    floor: float
-    aim: float
-    key: str = ""
-    """key of the figure, see `cell`"""
-    more_is_better: bool = False
-
-    def row(self, figure: float | Figures) -> list[str]:
-        """name, measured, floor, aim, verdict; of a number, or of a value with its interval."""
-        value = figure["value"] if isinstance(figure, Mapping) else figure
-        reached = [
-            value >= limit if self.more_is_better else value <= limit
-            for limit in (self.aim, self.floor)
-        ]
-        verdict = "aim" if reached[0] else "floor" if reached[1] else "missed"
-        measured = estimate(figure) if isinstance(figure, Mapping) else number(value)
-        return [self.name, measured, f"{self.floor:g}", f"{self.aim:g}", verdict]
-
-
-def target_table(targets: Iterable[Target], figures: Figures) -> Table:
-    """A row for each target whose figure was measured."""
-    found = ((target, figure_at(figures, target.key)) for target in targets)
-    return Table(TARGET_HEADER, [one.row(value) for one, value in found if value is not None])
 
 
 def figure_at(figures: Figures, path: str) -> Any:

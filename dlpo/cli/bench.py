@@ -229,7 +229,7 @@ def report(
     records: Out = RECORDS,
     out: Annotated[
         Path, typer.Option(help="Page to write; its charts go to a directory of the same name.")
-    ] = Path("docs/benchmarks.md"),
+    ] = Path("benchmarks/results.md"),
 ) -> None:
     """Write the benchmarks page from the newest record of each kind."""
     with needs("bench"):

@@ -145,7 +145,7 @@ def say(
         Dates, typer.Option(help="Order in dates such as 5/3/2024; by default, the language's.")
     ] = "usual",
     directions: Annotated[
-        bool, typer.Option("--directions", help="Speak stage directions such as [laughs].")
+        bool, typer.Option("--directions", help=r"Speak stage directions such as \[laughs].")
     ] = False,
     language: Annotated[
         str, typer.Option(help="Language of the text, such as es; by default, the voice's own.")

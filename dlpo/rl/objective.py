@@ -40,7 +40,7 @@ class Objective:
     only where the whole chain is explored."""
     guide_draws: int = 8
     """Draws of noise at each level that DLPO's diffusion loss of an own sample is averaged over,
-    in pairs of opposite sign: an even number. See `research.guide_noise`."""
+    in pairs of opposite sign: an even number."""
     matching_draws: int = 1
     """Draws of noise at each level for RWR and AWM, which learn from own samples."""
     matching_kl: float = 0.0

@@ -2,7 +2,8 @@
 
 The pages of docs/ are also written to be read on a forge, so they link files outside docs/, which
 a site does not have: such links become the file's path in plain text, pictures are copied, and the
-changelog and CONTRIBUTING.md become pages of the site. Nothing is written to docs/.
+changelog, CONTRIBUTING.md and the results of benchmarks become pages of the site. Nothing is
+written to docs/.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ GENERATED = {
 FROM_ROOT = {
     "CHANGELOG.md": "generated/changelog.md",
     "CONTRIBUTING.md": "generated/contributing.md",
+    "benchmarks/results.md": "generated/benchmarks.md",
 }
 FETCHED = re.compile(r"<(?:script|link|img|audio|source|iframe)\b[^>]*https?://[^>]*>")
 LINKS = RepositoryLinks(ROOT, "docs", FROM_ROOT)

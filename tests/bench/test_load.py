@@ -50,7 +50,7 @@ from dlpo_bench.load.levels import (
 )
 from dlpo_bench.load.single import READINGS, measure_tokens, speak_all
 from dlpo_bench.options import LoadOptions
-from dlpo_bench.report.speed import LOAD_TARGETS, load_blocks
+from dlpo_bench.report.speed import LOAD, load_blocks
 from dlpo_bench.tables import markdown
 from tests.callers import free_port
 
@@ -285,12 +285,12 @@ def test_measurements_are_chosen_by_name_and_by_what_they_need() -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", sorted(set(MEASUREMENTS) - set(AGAINST)))
-def test_every_measurement_gives_the_figures_of_its_targets(name: str, tiny_bundle: Path) -> None:
+def test_every_measurement_gives_the_figures_of_the_page(name: str, tiny_bundle: Path) -> None:
     options = LoadOptions(voice=str(tiny_bundle), **TINY)
 
     measured = asyncio.run(measure([name], options))[name]
 
-    keys = [target.key.split("/") for target in LOAD_TARGETS]
+    keys = [key.split("/") for key in LOAD]
     wanted = {key for measurement, key in keys if measurement == name}
     # So small an overload may refuse nobody.
     assert wanted - set(measured.figures) <= {"retry_info_share"}

@@ -15,7 +15,7 @@ from dlpo.cli import app
 from dlpo_bench.report.page import make_page
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDS, PAGE = ROOT / "benchmarks" / "records", ROOT / "docs" / "benchmarks.md"
+RECORDS, PAGE = ROOT / "benchmarks" / "records", ROOT / "benchmarks" / "results.md"
 LATENCY = {"first_audio_ms_p50": 12.5, "first_audio_ms_p95": 19.25, "start_s": 0.5}
 
 
@@ -36,7 +36,7 @@ def write(folder: Path, kind: str, figures: dict[str, Any], **changed: Any) -> P
 def test_the_committed_page_is_what_the_committed_records_give() -> None:
     page = make_page(RECORDS, PAGE)
 
-    again = 'a record or the voice changed; run "dlpo bench report" and commit docs/benchmarks*'
+    again = 'a record or the voice changed; run "dlpo bench report" and commit benchmarks/results*'
     assert page.problems == []
     assert PAGE.read_text("utf-8") == page.text, again
     assert {path.name for path in PAGE.with_suffix("").iterdir()} == page.pictures.keys(), again

@@ -35,9 +35,8 @@ def checkpoints(checkout: Path) -> None:
 
 @pytest.fixture
 def recorded(checkout: Path, tiny_corpus: Path) -> None:
-    """A corpus, by the names of the README and of the guide, alignments, no judge's weights."""
-    for name in ("LJSpeech-1.1", "my-voice"):
-        (checkout / name).symlink_to(tiny_corpus)
+    """A corpus, by the name of the guide, alignments, no judge's weights."""
+    (checkout / "my-voice").symlink_to(tiny_corpus)
     (checkout / "judges").mkdir()
     grids = checkout / "textgrids"
     grids.mkdir()

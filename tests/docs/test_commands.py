@@ -39,9 +39,8 @@ pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = sorted(f"docs/howto/{page.name}" for page in (ROOT / "docs/howto").glob("*.md"))
-PAGES = ["README.md", "docs/more.md", "docs/tutorial.md", "docs/explain/dlpo.md", *HOW_TO]
+PAGES = ["README.md", "docs/tutorial.md", "docs/explain/dlpo.md", *HOW_TO]
 HAS = {  # page -> fixtures: what its reader has beside a checkout
-    "docs/more.md": ("recorded",),
     "docs/howto/gpu-node.md": ("trained",),
     "docs/howto/listening-test.md": ("trained",),
     "docs/howto/own-judge.md": ("trained",),
@@ -69,23 +68,13 @@ SHORTER = {
     "python my_judge.py": "1",
     "dlpo export": "--steps 1 --default-steps 1 --precision fp32",
     "dlpo eval": "--clips 1",
-    "dlpo listen before=runs/lj": "--clips 1 --port 0",
     "dlpo listen serve": "--port 0",
-    "dlpo bench rtf": "--voice lj.dlpo --checkpoint runs/tuned/best --seconds 1"
-    " --rounds 3 --budget-s 0.1",
-    "dlpo bench stream": "--loop closed --listeners 1 --level-s 0.2 --ramp-s 0.1 --clients 1",
-    "dlpo bench peers": "--voice lj.dlpo --precision fp32 --rounds 2",
-    "dlpo bench scaling": "--voice lj.dlpo --seconds 1 --seconds 2 --rounds 2",
-    "dlpo bench quality": "--clips 1 --voice lj.dlpo --untuned runs/lj/checkpoint"
-    " --tuned runs/tuned/best --steps 1 --weights judges",
 }
 NEEDS_TORCH = tuple(
-    f"dlpo {command}"
-    for command in ("prepare", "train", "schedule", "tune", "export", "eval", "bench rtf")
+    f"dlpo {command}" for command in ("prepare", "train", "schedule", "tune", "export", "eval")
 )
 SERVERS = {  # how a command begins that runs until it is ended -> what it says when it is ready
     "dlpo serve": "SERVING",
-    "dlpo listen before=runs/lj": "http://",
     "dlpo listen serve": "http://",
 }
 

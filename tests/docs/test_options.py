@@ -14,7 +14,7 @@ from dlpo_bench.load.capacity import MEASUREMENTS
 from dlpo_serving.settings.sources import settings_parser
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_THE_PAST = ("CHANGELOG.md", "benchmarks.md")  # the page has the commands of its records
+OF_THE_PAST = ("CHANGELOG.md",)
 PAGES = sorted(
     str(page.relative_to(ROOT))
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))

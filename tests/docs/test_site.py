@@ -117,10 +117,11 @@ def text(site: Path, page: str) -> str:
 
 def test_links_out_of_docs_become_paths_and_pictures_come_along(site: Path) -> None:
     assert "protos/dlpo/v1/speech.proto" in text(site, "api")
-    html = (site / "tuning" / "index.html").read_text(encoding="utf-8")
-    assert 'href="../../' not in html
-    (picture,) = re.findall(r'src="\.\./(repository/[^"]+\.svg)"', html)
-    assert b"<svg" in (site / picture).read_bytes()
+    assert 'href="../../' not in (site / "tuning" / "index.html").read_text(encoding="utf-8")
+    html = (site / "generated" / "benchmarks" / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'src="\.\./\.\./(repository/[^"]+\.svg)"', html)
+    assert len(pictures) == 3
+    assert all(b"<svg" in (site / picture).read_bytes() for picture in pictures)
 
 
 def test_samples_play_and_nothing_is_fetched_from_elsewhere(address: str, browser: Chrome) -> None:

@@ -14,41 +14,12 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import InputError
 from dlpo.judges.word_errors import edit_distance, words_of
 from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo_bench.clips import read_audio
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.record import read_record
-from research import (
-    cold_start,
-    copies,
-    equaliser,
-    learning_curve,
-    method_comparison,
-    toy_judge,
-    wavegrad_progress,
-)
+from research import cold_start, equaliser, method_comparison, toy_judge, wavegrad_progress
 from tests.toys import BASE, ToyJudge, save_toy
 
 RATE = 22_050  # Hz
-
-
-def test_learning_curve_places_and_draws_points(
-    slow_checkpoint: Path, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    panel = JudgePanel([ToyJudge("DistillMOS")], {}, {})
-    monkeypatch.setattr(learning_curve, "load_panel", lambda *paths: panel)
-    monkeypatch.setattr(learning_curve, "VALIDATION_SPLIT", ("LJ002-0181",))
-    row = {"split": "train", "seconds_per_update": 3.6}
-    log = tmp_path / "log"
-    log.write_text("".join(json.dumps(row | {"update": n}) + "\n" for n in (1_000, 2_000)))
-    points = tmp_path / "points.toml"
-    point = f'[[point]]\nlabel = "{{}}"\ncheckpoint = "{slow_checkpoint}"\nlog = "{log}"\n'
-    apart = point.format("apart").replace(f'"{log}"', f'"{log} {log}"')
-    points.write_text(point.format("first") + point.format("second") + 'after = "first"\n' + apart)
-    learning_curve.main(points, tiny_corpus, tmp_path, steps=1, out=tmp_path, record=True)
-    (path,) = tmp_path.glob("learning-curve-*.json")
-    _, *later = read_record(path).figures["points"]
-    assert [(one["updates"], one["hours"]) for one in later] == [(4_000, 4.0), (4_000, 4.0)]
-    assert path.with_suffix(".svg").is_file()
 
 
 def test_method_comparison_draws_mean_and_range_over_seeds(tmp_path: Path) -> None:
@@ -122,16 +93,6 @@ def test_a_cold_process_speaks_and_its_parts_add_up(tiny_bundle: Path) -> None:
     parts = ("python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms")
     for index, whole in enumerate(found["first_audio_ms"]):
         assert sum(found[part][index] for part in parts) == pytest.approx(whole)
-
-
-def test_copies_are_wavs_that_eval_takes(
-    tiny_checkpoint: Path, tiny_dataset: Path, tiny_bundle: Path, tmp_path: Path
-) -> None:
-    count = copies.write_copies(tiny_checkpoint, tiny_dataset, tmp_path, 2, str(tiny_bundle))
-
-    found = [read_audio(path) for path in tmp_path.glob("*.wav")]
-    assert len(found) == count > 0
-    assert all(np.abs(waveform).max() > 0 for waveform in found)
 
 
 @pytest.mark.parametrize("slope_db", [-9.0, 0.0, 3.0])

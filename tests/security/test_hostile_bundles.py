@@ -22,7 +22,7 @@ from dlpo_serving.engines.onnx_engine import open_session
 
 EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
 HERE = Path(__file__).parent
-COUNT = 30  # graphs; thousands were tried once, see docs/security.md
+COUNT = 30  # graphs; thousands were tried once
 names = st.one_of(  # not the manifest's own, and no 0 in front, which zipfile can't write
     st.text("./\\ab:~\n-", min_size=1, max_size=12),
     st.sampled_from(["..", "/etc/x", "a/../../x", "\\\\host\\x", "C:x", "CON", "x\0y"]),

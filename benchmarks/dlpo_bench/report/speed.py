@@ -7,17 +7,15 @@ from collections.abc import Iterator, Sequence
 from dlpo_bench.eval import measure_title, scale_of
 from dlpo_bench.plots import BLUE, GRAY, ORANGE, PlotPanel, Series, draw_panels
 from dlpo_bench.tables import (
-    TARGET_HEADER,
     Block,
     Figures,
     Found,
     Section,
     Table,
-    Target,
+    cell,
     figures_table,
     number,
     table_of,
-    target_table,
 )
 
 LATENCY = {
@@ -36,19 +34,19 @@ COLD_START = {
     "first_chunk_ms": "first chunk, ms",
     "processor_ms": "processor time of all threads, ms",
 }
-LOAD_TARGETS = (
-    Target("streams in real time without gaps", 16, 80, "streams/streams", True),
-    Target("overload: first audio p95, x unloaded", 4, 2, "overload/first_audio_ratio"),
-    Target("overload: gaps of admitted streams, s", 0, 0, "overload/underrun_s"),
-    Target("overload: refusals with RetryInfo", 1, 1, "overload/retry_info_share", True),
-    Target("overload: failed calls", 0, 0, "overload/failed"),
-    Target("memory growth of the soak, share", 0.05, 0.01, "soak/growth"),
-    Target("soak: failed requests", 0, 0, "soak/failed"),
-)
+LOAD = {
+    "streams/streams": "streams in real time without gaps",
+    "overload/first_audio_ratio": "overload: first audio p95, x unloaded",
+    "overload/underrun_s": "overload: gaps of admitted streams, s",
+    "overload/retry_info_share": "overload: refusals with RetryInfo",
+    "overload/failed": "overload: failed calls",
+    "soak/growth": "memory growth of the soak, share",
+    "soak/failed": "soak: failed requests",
+}
 KNEE_HEAD = """\
 The knee is the highest load (listeners in the closed loop, calls per second in the open one) at
 which 99 % of the requested speech played without a gap and 95 % of first audio came in time.
-Definitions: [load.md](load.md)."""
+Definitions: [load.md](../docs/load.md)."""
 KNEE = {  # a server's figures in one loop
     "knee": "knee",
     "first_audio_ms_p50": "first audio p50, ms",
@@ -80,19 +78,19 @@ PAPER = "eager-1000"
 EAGER = "eager"
 STREAMED = "eager streamed"
 QUOTED = "5 s"  # length of the text that ratios are quoted for
-RTF_TARGETS = {  # for the served voice, by baseline
-    PAPER: Target("times faster than the paper's sampler, 1000 steps", 500, 1500, "", True),
-    EAGER: Target("times faster than PyTorch, N steps, whole sentences", 4, 8, "", True),
-    STREAMED: Target("times faster than PyTorch, N steps, in the same chunks", 4, 8, "", True),
+SPEEDUPS = {  # of the served voice, by baseline
+    PAPER: "times faster than the paper's sampler, 1000 steps",
+    EAGER: "times faster than PyTorch, N steps, whole sentences",
+    STREAMED: "times faster than PyTorch, N steps, in the same chunks",
 }
 FIRST_RUN = {"load_s": "load, s", "first_rtf": "first run, RTF"}
 QUALITY_WORDS = "How contestants sound, and how fast they are"
 HEARD = ("DNSMOS P.808", "NISQA")  # no rewards of our tuning
-SCALING_TARGETS = (
-    Target("time per second of audio, 60 s / 5 s", 1.1, 1.02, "stream/rtf"),
-    Target("the same, processor time", 1.1, 1.02, "stream/cpu_rtf"),
-    Target("peak memory, 60 s / 5 s", 1.1, 1.0, "stream/peak_mb"),
-)
+SCALING = {
+    "stream/rtf": "time per second of audio, 60 s / 5 s",
+    "stream/cpu_rtf": "the same, processor time",
+    "stream/peak_mb": "peak memory, 60 s / 5 s",
+}
 WAYS = {
     "stream": "streamed in process", "whole": "whole in process", "served": "streamed by a server",
 }  # fmt: skip
@@ -117,11 +115,9 @@ def load(found: Sequence[Found]) -> Section:
     for one in found:
         for measurement in one.figures:
             newest.setdefault(measurement, one)
-    table = target_table(LOAD_TARGETS, {name: one.figures[name] for name, one in newest.items()})
-    if not table.rows:
-        raise LookupError("no measurement with a target")
+    table = figures_table({name: one.figures[name] for name, one in newest.items()}, LOAD)
     sources = [one for one in found if any(one is used for used in newest.values())]
-    blocks: list[Block] = ["Definitions: [load.md](load.md).", table]
+    blocks: list[Block] = ["Definitions: [load.md](../docs/load.md).", table]
     if len(sources) > 1:
         parts = {
             one.path.stem: ", ".join(n for n in newest if newest[n] is one and n != "machine")
@@ -133,11 +129,10 @@ def load(found: Sequence[Found]) -> Section:
 
 
 def load_blocks(figures: Figures) -> list[Block]:
-    """The output of `dlpo bench stream`: targets, knees, tokens, and all other figures."""
+    """The output of `dlpo bench stream`: the page's figures, knees, tokens, and all others."""
     blocks: list[Block] = []
-    targets = target_table(LOAD_TARGETS, figures)
-    if targets.rows:
-        blocks.append(targets)
+    if any(cell(figures, key) for key in LOAD):
+        blocks.append(figures_table(figures, LOAD))
     if "knee" in figures:
         blocks += knee_tables(figures["knee"])
     if "tokens" in figures:
@@ -231,7 +226,7 @@ def rtf(found: Sequence[Found]) -> Section:
         newest.setdefault(one.figures["model"], one)
     blocks: list[Block] = [
         "One run per model, contestants in turns on one core. Definitions:"
-        " [bench-rtf.md](bench-rtf.md)."
+        " [bench-rtf.md](../docs/bench-rtf.md)."
     ]
     for one in newest.values():
         blocks += rtf_summary(one.figures)
@@ -241,7 +236,7 @@ def rtf(found: Sequence[Found]) -> Section:
 
 
 def rtf_blocks(figures: Figures) -> list[Block]:
-    """Targets, real-time factors of every size, first runs, and what was skipped."""
+    """Speed-ups, real-time factors of every size, first runs, and what was skipped."""
     speech = figures["speech"]
     quoted = _quoted(speech)
     rows = {
@@ -259,25 +254,24 @@ def rtf_blocks(figures: Figures) -> list[Block]:
 
 
 def rtf_summary(figures: Figures) -> Iterator[Block]:
-    """Targets, and real-time factors of every size."""
+    """Speed-ups, and real-time factors of every size."""
     weights = "random weights" if figures["weights"].startswith("random") else "one checkpoint"
     yield (
         f"**{figures['model']}**: {figures['parameters'] / 1e6:.2f} million parameters, {weights},"
         f" N = {figures['chain']['steps']}."
     )
-    if targets := list(_rtf_targets(figures)):
-        yield Table([f"{figures['served']}, served", *TARGET_HEADER[1:]], targets)
+    if rows := list(_speedups(figures)):
+        yield Table([f"{figures['served']}, served", "measured"], rows)
     yield _rtf_table(figures["speech"])
 
 
-def _rtf_targets(figures: Figures) -> Iterator[list[str]]:
+def _speedups(figures: Figures) -> Iterator[list[str]]:
     served, speech = figures["served"], figures["speech"]
     label = _quoted(speech)
     speedups = speech[label]["contestants"].get(served, {"speedup": {}})["speedup"]
-    for baseline, target in RTF_TARGETS.items():
+    for baseline, name in SPEEDUPS.items():
         if baseline in speedups:
-            name, *rest = target.row(speedups[baseline])
-            yield [f"{name}, {label}", *rest]
+            yield [f"{name}, {label}", cell(speedups, baseline)]
 
 
 def _rtf_table(speech: Figures) -> Table:
@@ -340,7 +334,7 @@ def peers_blocks(figures: Figures) -> list[Block]:
     """Ratios to our voice, the figures of each peer, and notes."""
     blocks: list[Block] = [
         f"All on one core with one thread, in turns over {figures['rounds']} rounds."
-        " Definitions: [bench-peers.md](bench-peers.md)."
+        " Definitions: [bench-peers.md](../docs/bench-peers.md)."
     ]
     contestants, ratios = figures["contestants"], figures["ratios"]
     ratio_columns, columns = dict[str, str](), {"version": "version"}
@@ -373,10 +367,10 @@ def scaling_blocks(figures: Figures) -> list[Block]:
     """Ratios of long texts to short ones, and figures for every length."""
     blocks: list[Block] = [
         f"Medians of {figures['rounds']} rounds, each text in a process of its own. Definitions:"
-        " [bench-scaling.md](bench-scaling.md)."
+        " [bench-scaling.md](../docs/bench-scaling.md)."
     ]
     if figures["ratios"]:
-        blocks.append(target_table(SCALING_TARGETS, figures["ratios"]))
+        blocks.append(figures_table(figures["ratios"], SCALING))
     rows = {
         f"{WAYS[way]}, {one['audio_s']:.0f} s": one
         for way, lengths in figures["lengths"].items()
