@@ -2,8 +2,7 @@
 import { loadPyodide } from "./vendor/pyodide.mjs";
 import { answer } from "./thread.js";
 
-const START = "import sys; sys.path.insert(0, '/dlpo'); import reader; reader.open_reader('/dlpo')";
-const file = (/** @type {string} */ name) => new URL(`./${name}`, import.meta.url);
+const fetched = (/** @type {string} */ name) => fetch(new URL(name, import.meta.url));
 let python = /** @type {any} */ (undefined);
 
 /** A method of reader.py. @param {string} name */
@@ -17,10 +16,12 @@ function method(name) {
 
 answer({
   async *load() {
-    const archive = fetch(file("text.zip")).then((reply) => reply.arrayBuffer());
-    const pyodide = await loadPyodide({ indexURL: file("vendor/").href });
-    pyodide.unpackArchive(await archive, "zip", { extractDir: "/dlpo" });
-    python = pyodide.runPython(START);
+    const [archive, packed] = await Promise.all(["text.zip", "vendor/python.snapshot"].map(fetched));
+    const memory = new Response(packed.body?.pipeThrough(new DecompressionStream("gzip")));
+    const _loadSnapshot = new Uint8Array(await memory.arrayBuffer()); // of Python, with reader.py imported
+    const pyodide = await loadPyodide({ indexURL: new URL("vendor/", import.meta.url).href, _loadSnapshot });
+    pyodide.unpackArchive(await archive.arrayBuffer(), "zip", { extractDir: "/dlpo" });
+    python = pyodide.runPython("import reader; reader.open_reader('/dlpo')");
     yield undefined;
   },
   ...Object.fromEntries(["read", "begin", "push", "end"].map((name) => [name, method(name)])),
