@@ -1,8 +1,8 @@
-// The Python of every other dlpo, in WebAssembly (Pyodide).
+// The Python of every other dlpo, in WebAssembly (Pyodide): its memory, once reader.py was imported.
 import { loadPyodide } from "./vendor/pyodide.mjs";
 import { answer } from "./thread.js";
 
-const fetched = (/** @type {string} */ name) => fetch(new URL(name, import.meta.url));
+const at = (/** @type {string} */ name) => new URL(name, import.meta.url);
 let python = /** @type {any} */ (undefined);
 
 /** A method of reader.py. @param {string} name */
@@ -16,10 +16,9 @@ function method(name) {
 
 answer({
   async *load() {
-    const [archive, packed] = await Promise.all(["text.zip", "vendor/python.snapshot"].map(fetched));
-    const memory = new Response(packed.body?.pipeThrough(new DecompressionStream("gzip")));
-    const _loadSnapshot = new Uint8Array(await memory.arrayBuffer()); // of Python, with reader.py imported
-    const pyodide = await loadPyodide({ indexURL: new URL("vendor/", import.meta.url).href, _loadSnapshot });
+    const [archive, packed] = await Promise.all([fetch(at("text.zip")), fetch(at("vendor/python.snapshot"))]);
+    const memory = await new Response(packed.body?.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+    const pyodide = await loadPyodide({ indexURL: at("vendor/").href, _loadSnapshot: new Uint8Array(memory) });
     pyodide.unpackArchive(await archive.arrayBuffer(), "zip", { extractDir: "/dlpo" });
     python = pyodide.runPython("import reader; reader.open_reader('/dlpo')");
     yield undefined;
