@@ -53,8 +53,8 @@ HANG_BEATS = 20  # heartbeats; limit for one call of a graph
 MAX_HUNG_LANES = 3  # replaced within `HUNG_BEATS`; then the process exits
 HUNG_BEATS = 600
 TIDY_CALLS = 16  # with more calls open, what ended calls left behind waits
-# Python's own collections: the last number is its rounds of 7,000 new objects, some 1 MB, until it
-# looks through all of them. At its 10, 500 conversations that begin at once stalled for 0.09 s.
+# For Python's own collections. It looks through all objects once the last number of times 7,000
+# have come, some 1 MB each; at its usual 10, 500 new conversations stopped the server for 0.09 s.
 COLLECT_AFTER = (700, 10, 40)
 
 _log = logging.getLogger(__name__)
@@ -273,8 +273,8 @@ async def _tidy(service: SynthesisService) -> Never:
 
     Python looks through its oldest objects only once a quarter as many have been added: calls that
     ended with an error, whose tracebacks refer to themselves, kept their memory for hours. That
-    takes 1 ms, and 0.1 ms more for each open call. With many of them it waits, here and in
-    `COLLECT_AFTER`, until many more objects have come.
+    takes 1 ms, and 0.1 ms more for each open call, so with many of them it waits, as Python's own
+    collections do with `COLLECT_AFTER`.
     """
     while True:
         if service.calls <= TIDY_CALLS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from onnx import numpy_helper
 from dlpo.bundle import Bundle, Precision
 from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import BundleError
-from dlpo.noise_schedule import named_schedule
+from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_export.half_precision import to_fp16
-from dlpo_export.parity.check import check_parity, difference
+from dlpo_export.parity.check import check_parity, difference, magnification
 from dlpo_export.parity.metrics import f0_error_cents, log_spectral_distance, wrong_voicing
 from dlpo_export.pipeline import graph_sources
 from dlpo_export.to_onnx import GraphSource
@@ -121,6 +122,24 @@ def test_one_bad_sentence_among_good_ones_is_seen() -> None:
     found = difference("g", "fp32", "t", [(good, good), (bad, good), (good, good)])
     assert found.largest == pytest.approx(0.01, rel=1e-4)
     assert found.failure() is not None
+
+
+@pytest.mark.parametrize(
+    ("parametrisation", "expected"), [("eps", math.sqrt(1 / 0.08**2 - 1)), ("x0", 1.0)]
+)
+def test_a_chain_may_magnify_rounding_as_its_levels_do(
+    parametrisation: str, expected: float, tiny_checkpoint: Path
+) -> None:
+    chain = NoiseSchedule("toy", np.array([0.08, 0.5, 1.0]))
+    model = load_checkpoint(tiny_checkpoint).model
+    model.parametrisation = parametrisation
+    magnified = magnification(DenoiserGraph(model, chain))
+    assert magnified == pytest.approx(expected)
+    wave = np.ones((1, 30_000), np.float32)
+    made = wave.copy()
+    made[0, 7] += 5e-4
+    found = replace(difference("d", "fp32", "waveform", [(made, wave)]), magnified=magnified)
+    assert (found.failure() is None) == (parametrisation == "eps")
 
 
 def test_gain_is_its_own_log_spectral_distance() -> None:
