@@ -6,10 +6,12 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import dlpo
@@ -32,6 +34,20 @@ def test_every_tested_dependency_is_pinned_within_its_bounds() -> None:
         (pin,) = versions[canonicalize_name(requirement.name)]
         assert pin.operator == "=="
         assert pin.version in requirement.specifier, requirement
+
+
+def test_every_package_installs_on_the_oldest_python() -> None:
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {canonicalize_name(line.partition("==")[0]) for line in lines}
+    newer = {
+        f"{package.name} {package.version}: {wanted}"
+        for package in distributions()
+        if (wanted := package.metadata.get("Requires-Python"))
+        and canonicalize_name(package.name) in pinned
+        and oldest not in SpecifierSet(wanted)
+    }
+    assert newer == set()
 
 
 @pytest.mark.parametrize(
