@@ -20,7 +20,7 @@ import sys
 import tarfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import soundfile
@@ -39,6 +39,8 @@ PACKAGES = (  # that training and tuning import, and machines with torch often l
     "platformdirs", "pooch", "pycparser", "soundfile", "soxr", "xls_r_sqa",
 )  # fmt: skip
 KEPT = ("checkpoint/*", "*.json", "*.jsonl")  # of each run
+# How to unpack what may be from elsewhere. Python before 3.11.4 can't refuse links and paths.
+DATA_ONLY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
 
@@ -90,7 +92,7 @@ def unpack(archive: Path, out: Path) -> None:
     """An archive's files; its clips at the rate of their corpus, as FLAC."""
     out.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive) as tar:
-        tar.extractall(out, filter="data")
+        tar.extractall(out, **DATA_ONLY)
     opus = sorted(out.glob("wavs/*.opus"))
     if opus:
         rate_hz = int(json.loads((out / FORMAT).read_text())["rate_hz"])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dlpo.cli import demo, new_voice
+from recipe.carry import DATA_ONLY
 
 pytestmark = pytest.mark.full
 
@@ -35,7 +36,7 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from the sdist, where there is no git."""
     folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder, **DATA_ONLY)
     (tree,) = folder.iterdir()
     return build(tree, "wheel", tmp_path_factory.mktemp("wheel"))
 
