@@ -11,13 +11,12 @@ import copy
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from functools import cache, partialmethod
+from functools import cache
 from importlib import import_module
-from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.core import TyperGroup
 from typer.main import get_group
 
 import dlpo
@@ -84,42 +83,6 @@ def _below(group: Any) -> Iterator[Any]:
     for command in getattr(group, "commands", {}).values():
         yield command
         yield from _below(command)
-
-
-class _AsGiven:
-    """Keeps strings and checks paths itself: typer would import pydantic for them, in 0.1 s."""
-
-    def __init__(self, convert: Any) -> None:
-        self._convert = convert
-
-    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        kind, info = param.type_descriptor.annotation, param.type_descriptor.parameter_info
-        if not param.multiple and param.nargs == 1:
-            if value is None or value is param.default or kind is type(value) is str:
-                return value
-            if Path in (kind, *get_args(kind)):
-                return _checked(Path(value), param, info) if info.exists else Path(value)
-        return self._convert(param).coerce(value, param, ctx)
-
-
-def _checked(path: Path, param: Any, info: Any) -> Path:
-    """The path, if it is a file or directory as its parameter asks for."""
-    if path.exists() and (info.dir_okay if path.is_dir() else info.file_okay):
-        return path
-    expected = "a directory" if not info.file_okay else "a file" if not info.dir_okay else "a path"
-    got = f"is not {expected}" if path.exists() else f"does not exist; expected {expected}"
-    name = param.opts[0] if isinstance(param, TyperOption) else param.name
-    raise UsageError(f"{name}: {path} {got}")
-
-
-def _no_type_of_flags(self: Any, ctx: Any, shown: Any = TyperOption.display_type_rich) -> Any:
-    return "" if self.is_flag else shown(self, ctx)
-
-
-TyperOption.display_type_rich = _no_type_of_flags  # type: ignore[method-assign]
-for _kind in (TyperOption, TyperArgument):
-    if _convert := getattr(_kind, "get_runtime_param", None):
-        _kind.get_runtime_param = partialmethod(lambda _, given: given, _AsGiven(_convert))  # type: ignore[method-assign,assignment]
 
 
 class _Commands(TyperGroup):

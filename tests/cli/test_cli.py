@@ -142,7 +142,7 @@ def test_saying_hi_needs_one_thread_and_few_packages(tmp_path: Path) -> None:
 
     assert ended.stderr == ""
     needless = {
-        "torch", "onnx", "dlpo_export", "pydantic", "rich", "asyncio", "grpc", "google",
+        "torch", "onnx", "dlpo_export", "rich", "asyncio", "grpc", "google",
         "soundfile", "dlpo.config.training",
     }  # fmt: skip
     threads, *loaded = ended.stdout.split()

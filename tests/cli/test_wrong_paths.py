@@ -34,8 +34,12 @@ def run(folder: Path, *words: str, absent: str = "") -> subprocess.CompletedProc
 @pytest.mark.parametrize(
     ("words", "absent", "message"),
     [
-        (("nowhere", "--consent", "yes"), "", "recordings: nowhere does not exist"),
-        ((".", "--consent", "yes", "--init", "nowhere"), "", "--init: nowhere does not exist"),
+        (("nowhere", "--consent", "yes"), "", "'recordings': dir 'nowhere' does not exist"),
+        (
+            (".", "--consent", "yes", "--init", "nowhere"),
+            "",
+            "'--init': path 'nowhere' does not exist",
+        ),
         ((".", "--consent", " "), "", "consent is empty"),
         ((".", "--consent", "yes"), "onnxscript", "onnxscript"),
         ((".", "--consent", "yes"), "", "no recordings"),
@@ -57,7 +61,7 @@ def test_new_voice_is_refused_without_torch(
     [
         (("--demo", "--steps", "3", "."), "got CHECKPOINT, --steps"),
         (("--out", "run"), "CHECKPOINT, --data: missing"),
-        (("nowhere", "--data", ".", "--out", "run"), "checkpoint: nowhere does not exist"),
+        (("nowhere", "--data", ".", "--out", "run"), "'checkpoint': dir 'nowhere' does not exist"),
     ],
     ids=["demo", "missing", "checkpoint"],
 )
