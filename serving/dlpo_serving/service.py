@@ -21,12 +21,8 @@ from math import inf
 from typing import TypeVar
 
 from dlpo.bundle import Manifest
-from dlpo.errors import InputError
 from dlpo.text import ProcessedText, Sentence
 from dlpo.text.common.feed import TextFeed
-from dlpo.text.common.reading import language_of_text
-from dlpo.text.common.ssml import document_language, document_voice
-from dlpo.text.languages import language_name, language_named
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import format_of
 from dlpo_serving.errors import (
@@ -34,17 +30,17 @@ from dlpo_serving.errors import (
     NotReadyError,
     RequestError,
     StalledError,
-    UnknownVoiceError,
 )
+from dlpo_serving.further_text import Flush, FurtherText
+from dlpo_serving.offered_voices import LoadedVoice, OfferedVoices
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_request, size_of
 from dlpo_serving.scheduling.executor import EngineExecutor
-from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream
+from dlpo_serving.scheduling.stream import AdmissionPolicy, Stream
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesis.job import SynthesisJob
-from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.text_reader import text_errors_as_violations
 
 SLICE = 200  # characters of a piece parsed in one go, so that a book does not delay a sentence
@@ -55,72 +51,9 @@ RELAXED_BACKLOG_S = 5.0  # with more than this, slices are parsed one by one, wi
 PARSER_REST_RATIO = 9.0  # seconds of rest / seconds of parsing
 MAX_PIECES = 1 << 18  # of the text of a call, empty ones and flushes included
 MAX_UNARY_BYTES = 4_000_000  # of audio; clients reject messages above 4 MiB by default
-LOOKED_AT = 1_000  # characters of a text that show its language, before it is admitted
 LENGTH_MARGIN = 1.25  # by which a predicted length may exceed the limit before it is refused
 
 T = TypeVar("T")
-
-
-class Flush:
-    """Between pieces of text: speak everything so far now."""
-
-
-FurtherText = AsyncIterator[str | Flush | SpeechRequest]
-"""Pieces of a text, cut anywhere; or requests with whole texts, of which only `text` and `ssml` are
-used."""
-
-
-class TextPieces(AsyncIterator[str | Flush | SpeechRequest]):
-    """Later text of a call, put in by one task while another speaks it."""
-
-    def __init__(self, limit: int) -> None:
-        """`limit`: characters plus pieces per call, since a waiting piece costs memory."""
-        self._limit = limit
-        self._taken = 0
-        self._queue: asyncio.Queue[str | Flush | None] = asyncio.Queue()
-        self._ended = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether the text is complete."""
-        return self._ended
-
-    def put(self, piece: str | Flush | None) -> None:
-        """Add the next piece, or None to end the text; anything after that is dropped.
-
-        Raises:
-            RequestError: the limit is exceeded.
-        """
-        if self._ended:
-            return
-        self._taken += 1 + (len(piece) if isinstance(piece, str) else 0)
-        if self._taken > self._limit:
-            what = f"is more than {self._limit} characters and pieces in one call; begin another"
-            raise RequestError(FieldViolation("text", what))
-        self._queue.put_nowait(piece)
-        self._ended = piece is None
-
-    async def __anext__(self) -> str | Flush:
-        if (piece := await self._queue.get()) is None:
-            raise StopAsyncIteration
-        return piece
-
-
-class LoadedVoice:
-    """A voice that has been warmed up."""
-
-    def __init__(self, synthesizer: Synthesizer, costs: Costs) -> None:
-        self.synthesizer = synthesizer
-        self.costs = costs
-        self.manifest = synthesizer.manifest
-
-    def expected_s(self, sentences: Sequence[Sentence], speed: float) -> float:
-        """Predicted length of the sentences' audio, in seconds."""
-        characters, pauses_s = 0, 0.0
-        for sentence in sentences:
-            characters += len(sentence.normalized)
-            pauses_s += sentence.pause_before_s + (sentence.pause_after_s or 0.0)
-        return pauses_s + self.costs.audio_s(characters, speed)
 
 
 class SynthesisService:
@@ -150,8 +83,7 @@ class SynthesisService:
         self._metrics = metrics
         self._quotas = quotas
         self._clock = clock
-        self._voices: dict[str, LoadedVoice] = {}
-        self._manifests: Sequence[Manifest] = ()
+        self._offered = OfferedVoices()
         self._leaving = False
         self._draining = False
         self.calls = 0
@@ -162,27 +94,20 @@ class SynthesisService:
     @property
     def voices(self) -> Sequence[Manifest]:
         """Manifests of the voices, the default first."""
-        return self._manifests
+        return self._offered.manifests
 
     @property
     def ready(self) -> bool:
         """Whether there is a voice, and load balancers may send calls here."""
-        return bool(self._voices) and not self._leaving
+        return bool(self.voices) and not self._leaving
 
     def add_voice(self, voice: LoadedVoice) -> None:
         """Offer a voice, or a new version of one; calls in progress keep theirs."""
-        self._voices[voice.manifest.voice] = voice
-        self._list_voices()
+        self._offered.add(voice)
 
     def remove_voice(self, name: str) -> LoadedVoice:
         """Withdraw a voice; calls in progress keep it."""
-        removed = self._voices.pop(name)
-        self._list_voices()
-        return removed
-
-    def _list_voices(self) -> None:
-        manifests = [voice.manifest for voice in self._voices.values()]
-        self._manifests = [one.with_voice(name) for one in manifests for name in one.offered_voices]
+        return self._offered.remove(name)
 
     def leave(self) -> None:
         """Stop being ready; calls that still arrive are served until `drain`."""
@@ -214,7 +139,9 @@ class SynthesisService:
         call = replace(call, request=request)
         characters = len(request.text)
         self._check_length(characters)  # before anything reads the text
-        voice = self._voice(call.voice or self._named_in(request) or self._speaker_of(request))
+        if self._draining:
+            raise NotReadyError("the server is shutting down; try another one, or again later")
+        voice = self._offered.chosen(call)
         manifest = voice.manifest
         steps = check_request(request, manifest)
         format = format_of(call.encoding, call.sample_rate_hz, manifest.sample_rate_hz)
@@ -308,51 +235,6 @@ class SynthesisService:
             raise self._executor.refusal_of(waiting) from None
         finally:
             self._executor.give_up_call(waiting)
-
-    def _voice(self, name: str) -> LoadedVoice:
-        if self._draining:
-            raise NotReadyError("the server is shutting down; try another one, or again later")
-        if not self._voices:
-            raise NotReadyError("the server is still loading its voice; try again shortly")
-        name = name or next(iter(self._voices))
-        if name in self._voices:
-            return self._voices[name]
-        for voice in self._voices.values():
-            if voice.manifest.mixes(name):
-                try:
-                    return LoadedVoice(voice.synthesizer.speaking(name), voice.costs)
-                except InputError as error:
-                    message = str(error).removeprefix("voice ")
-                    raise RequestError(FieldViolation("voice", message)) from error
-        raise UnknownVoiceError(name, [manifest.voice for manifest in self.voices])
-
-    def _named_in(self, request: SpeechRequest) -> str:
-        """A voice of the bundle that has the voice that an SSML document names first.
-
-        The bundle's own first one, which speaks what stands outside of ``<voice>``; "" if that is
-        the server's default, or no bundle has the voice.
-        """
-        name = document_voice(request.text).lower() if request.ssml else ""
-        if not name:
-            return ""
-        bundles = [voice.manifest for voice in self._voices.values()]
-        having = (each.voice for each in bundles if name in each.offered_voices)
-        return next(having, "")
-
-    def _speaker_of(self, request: SpeechRequest) -> str:
-        """The first voice that speaks the language of a text; "" if the default does, or none.
-
-        A text that doesn't name its language has the one that it looks like.
-        """
-        voices = self.voices
-        if len({each.language for each in voices}) < 2:
-            return ""
-        language = request.language or document_language(request.text)
-        if not language and not request.ssml:
-            own = language_name(voices[0].language)
-            language = language_named(language_of_text(request.text[:LOOKED_AT], own))
-        asked = language.replace("_", "-")
-        return next((each.voice for each in voices if each.speaks(asked)), "")
 
     def _check_length(self, characters: int) -> None:
         if characters > (limit := self._settings.max_characters):

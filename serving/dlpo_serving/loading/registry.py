@@ -18,11 +18,12 @@ from dlpo_serving.engines import check_engine
 from dlpo_serving.loading.costs import measure_costs
 from dlpo_serving.loading.directory import VoiceDirectory, check_directory
 from dlpo_serving.loading.trial import try_bundle
+from dlpo_serving.offered_voices import LoadedVoice
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, Costs
-from dlpo_serving.service import LoadedVoice, SynthesisService
+from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from dlpo_serving.alignment import Timed, TimedWords
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.further_text import Flush
 from dlpo_serving.protocols.cartesia.requests import read_message
 from dlpo_serving.protocols.http.dialects import (
     Cancel,
@@ -23,7 +24,6 @@ from dlpo_serving.protocols.http.dialects import (
 from dlpo_serving.protocols.http.replies import Delivery
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.statuses import ErrorReply
-from dlpo_serving.service import Flush
 
 PARTIAL, COMPLETE = 206, 200  # status codes of events
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from dlpo_serving.alignment import BothAlignments, Timed
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.further_text import Flush
 from dlpo_serving.protocols.elevenlabs.requests import SpeechQuery
 from dlpo_serving.protocols.http.dialects import (
     ContextDialect,
@@ -22,7 +23,6 @@ from dlpo_serving.protocols.http.dialects import (
 from dlpo_serving.protocols.http.replies import Delivery
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.statuses import ErrorReply
-from dlpo_serving.service import Flush
 
 
 class TimedEvents(Delivery):

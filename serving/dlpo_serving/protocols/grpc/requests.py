@@ -8,8 +8,8 @@ from dlpo.text.common.reading import CODE, DATES, EMOJI
 from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings.wire import read_encoding
 from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.further_text import Flush
 from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_dictionary
-from dlpo_serving.service import Flush
 
 # Number in a message -> value in a request; 0 means the default, the first value.
 CODE_READINGS = dict(enumerate((CODE[0], *CODE)))

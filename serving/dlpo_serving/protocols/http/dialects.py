@@ -18,11 +18,11 @@ from dlpo.text.common.ssml import is_ssml
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.captions import FORMATS
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.further_text import Flush
 from dlpo_serving.protocols.http.replies import DlpoEvents
 from dlpo_serving.protocols.http.speech_body import MODELS, SpeechBody, read_speech_fields
 from dlpo_serving.protocols.http.statuses import BodyError, ErrorReply, UnknownModelError
 from dlpo_serving.request import PAUSES
-from dlpo_serving.service import Flush
 
 AUDIO = ("binary", "base64")
 REALTIME_FORMATS = {  # -> ours, and the default rate in Hz

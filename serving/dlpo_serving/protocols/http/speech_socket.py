@@ -25,6 +25,7 @@ from dlpo_serving.errors import (
     StalledError,
     UnauthenticatedError,
 )
+from dlpo_serving.further_text import TextPieces
 from dlpo_serving.operations.call_scope import CallScope, current_call
 from dlpo_serving.protocols.http.dialects import (
     OPENAI_KEY,
@@ -43,7 +44,7 @@ from dlpo_serving.protocols.http.replies import BEGUN, LAST_WORDS_S
 from dlpo_serving.protocols.http.requests import HttpLimits, read_call
 from dlpo_serving.protocols.http.speech_body import SpeechBody, json_object
 from dlpo_serving.protocols.http.statuses import BodyError, ErrorReply, reply_to
-from dlpo_serving.service import SynthesisService, TextPieces
+from dlpo_serving.service import SynthesisService
 from dlpo_serving.synthesis.timing import WordTiming
 
 HEARTBEAT_S = 20.0  # between pings; a client is dropped if one goes unanswered for half as long

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 
 from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.further_text import TextPieces
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.speech_socket import (
     MAX_KEEP_ALIVES,
@@ -13,7 +14,6 @@ from dlpo_serving.protocols.http.speech_socket import (
     SpeechSockets,
     counted,
 )
-from dlpo_serving.service import TextPieces
 
 MOST_WAITING = 20  # texts that are not spoken yet
 

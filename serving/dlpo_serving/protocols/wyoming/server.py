@@ -22,11 +22,12 @@ from wyoming.tts import SynthesizeStopped
 
 from dlpo_serving.audio_stream import taken_within
 from dlpo_serving.errors import INTERNAL, public_message, status_of
+from dlpo_serving.further_text import TextPieces
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.protocols.wyoming.replies import audio_events, end_event, info_event
 from dlpo_serving.protocols.wyoming.requests import read_call, read_text
 from dlpo_serving.request import SynthesisCall
-from dlpo_serving.service import SynthesisService, TextPieces
+from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import address, named_port
 
 MAX_EVENT_BYTES = 1 << 18

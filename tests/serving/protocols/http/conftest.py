@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from dlpo_serving.loading.costs import measure_costs
+from dlpo_serving.offered_voices import LoadedVoice
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.protocols.http.requests import HttpLimits
@@ -20,7 +21,7 @@ from dlpo_serving.protocols.http.server import build_app, listening
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs
-from dlpo_serving.service import LoadedVoice, SynthesisService
+from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesizer import Synthesizer
 from tests.callers import WAIT_S, fake_voice, in_another_thread
