@@ -409,8 +409,28 @@ class WaveGrad2(nn.Module):
         Returns:
             (B, T), eps.
         """
-        eps: Tensor = self.decoder(noisy, noise_level, conditioning)
-        return eps
+        if not self.config.data_std:
+            eps: Tensor = self.decoder(noisy, noise_level, conditioning)
+            return eps
+        told, variance = self._told(noise_level[:, None])
+        left: Tensor = self.decoder(noisy / variance.sqrt(), noise_level, conditioning)
+        return told * noisy + self.untold(noise_level)[:, None] * left
+
+    def untold(self, noise_level: Tensor) -> Tensor:
+        """(B,) -> (B,): how much the decoder's output counts in the noise, 1 as published.
+
+        With `data_std` it is the standard deviation of what remains of the noise if its best linear
+        estimate from the noisy waveform is subtracted, were waveforms white.
+        """
+        if not self.config.data_std:
+            return torch.ones_like(noise_level)
+        return noise_level * self.config.data_std / self._told(noise_level)[1].sqrt()
+
+    def _told(self, noise_level: Tensor) -> tuple[Tensor, Tensor]:
+        """The best linear estimate of noise as a factor of the noisy waveform; its variance."""
+        sigma_squared = (1 - noise_level) * (1 + noise_level)
+        variance = sigma_squared + (noise_level * self.config.data_std).square()
+        return sigma_squared.sqrt() / variance, variance
 
     def to_waveform(self, x0: Tensor) -> Tensor:
         """(B, T) -> (B, T): the model works on plain waveforms."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.audio import MEL_BANDS
+from dlpo.config.training import WaveGrad2Training
 from dlpo.diffusion import q_sample, training_target
 from dlpo.model.wavegrad2 import FRAMES_PER_SECOND, WaveGrad2, activated, convolution
 from dlpo.noise_schedule import MAX_STEPS, linear
@@ -38,16 +39,21 @@ class MelHead(nn.Module):
         return MEL_CENTRE + MEL_SPREAD * out
 
 
-def continuous_levels(size: int, generator: torch.Generator) -> Tensor:
+def continuous_levels(size: int, generator: torch.Generator, focus: float = 1.0) -> Tensor:
     """(B,) noise levels sqrt(alpha_bar): one of the 1000 steps, then uniform up to the next.
 
     The steps are stratified over the batch, so that each update sees the whole schedule; a single
     row draws every step with equal probability.
 
-    Reference: Chen et al. 2020, algorithm 1 ("hierarchical sampling").
+    Args:
+        size: B.
+        focus: above 1, steps near the clean waveform are drawn more often: the density of the place
+            x in the schedule, from 0 (noise) to 1, is ``focus * x ** (focus - 1)``.
+
+    Reference: Chen et al. 2020, algorithm 1 ("hierarchical sampling"); `focus` is ours.
     """
     share = (torch.rand(1, generator=generator) + torch.arange(size)) / size
-    place = share.double() * MAX_STEPS  # between two of the 1,001 levels
+    place = share.double() ** (1 / focus) * MAX_STEPS  # between two of the 1,001 levels
     levels = torch.from_numpy(linear(MAX_STEPS))
     step = place.floor().long().clamp(max=MAX_STEPS - 1)
     return torch.lerp(levels[step], levels[step + 1], place - step).float()
@@ -100,10 +106,9 @@ def text_losses(
 def wavegrad_losses(
     model: WaveGrad2,
     excerpts: Excerpts,
-    duration_weight: float,
+    weights: WaveGrad2Training,
     generator: torch.Generator,
     head: MelHead | None = None,
-    mel_weight: float = 0.0,
 ) -> dict[str, Tensor]:
     """L1 of the noise in the windows, the durations, and log-mel if there is a head for it.
 
@@ -113,15 +118,17 @@ def wavegrad_losses(
     Args:
         model: in train mode, or in eval mode to validate.
         excerpts: recordings.
-        duration_weight, mel_weight: of those losses.
+        weights: of the losses and of noise levels.
         generator: draws noise levels and noise, on the CPU.
         head: predicts log-mel.
     """
-    hidden, duration = _encoded(model, excerpts.spectra, duration_weight)
+    hidden, duration = _encoded(model, excerpts.spectra, weights.duration_weight)
     conditioning = recorded_conditioning(model, hidden, excerpts.spectra)
-    losses = {"noise": _noise_loss(model, excerpts, conditioning, generator), "duration": duration}
+    level = continuous_levels(len(excerpts.waveform), generator, weights.level_focus)
+    noise = _noise_loss(model, excerpts, conditioning, generator, level, weights.level_balance)
+    losses = {"noise": noise, "duration": duration}
     if head is not None:
-        losses["mel"] = mel_weight * mel_loss(head(conditioning), excerpts.spectra)
+        losses["mel"] = weights.mel_weight * mel_loss(head(conditioning), excerpts.spectra)
     return losses
 
 
@@ -135,12 +142,18 @@ def _encoded(model: WaveGrad2, spectra: Spectra, duration_weight: float) -> tupl
 
 
 def _noise_loss(
-    model: WaveGrad2, excerpts: Excerpts, conditioning: Tensor, generator: torch.Generator
+    model: WaveGrad2,
+    excerpts: Excerpts,
+    conditioning: Tensor,
+    generator: torch.Generator,
+    level: Tensor,
+    level_balance: float,
 ) -> Tensor:
     clean = excerpts.waveform
-    level = continuous_levels(len(clean), generator).to(clean.device)
+    level = level.to(clean.device)
     noise = torch.randn(clean.shape, generator=generator).to(clean.device)
     noisy = q_sample(clean, level, noise)
     predicted = model.denoise(noisy, level, conditioning, torch.zeros_like(clean))
     target = training_target(clean, level, noise, model.parametrisation)
-    return masked_mean((predicted - target).abs(), excerpts.scored)
+    balance = model.untold(level)[:, None] ** -level_balance
+    return masked_mean(balance * (predicted - target).abs(), excerpts.scored)

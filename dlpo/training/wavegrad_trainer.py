@@ -31,8 +31,7 @@ class WaveGradStep(nn.Module):
     def __init__(self, model: WaveGrad2, training: WaveGrad2Training) -> None:
         super().__init__()
         self.model = model
-        self.duration_weight = training.duration_weight
-        self.mel_weight = training.mel_weight
+        self.recipe = training
         channels = model.config.encoder_channels + model.config.speaker_channels
         self.mel = MelHead(channels) if training.learns_mel else None
 
@@ -40,16 +39,14 @@ class WaveGradStep(nn.Module):
         """The losses of excerpts, or those of whole sentences that have no part for the decoder."""
         if isinstance(batch, Spectra):
             assert self.mel is not None
-            return text_losses(self.model, batch, self.duration_weight, self.mel)
+            return text_losses(self.model, batch, self.recipe.duration_weight, self.mel)
         return self.of_excerpts(self.model, batch, generator)
 
     def of_excerpts(
         self, model: WaveGrad2, excerpts: Excerpts, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """The losses of `model`, which may be the average of the one that learns."""
-        return wavegrad_losses(
-            model, excerpts, self.duration_weight, generator, self.mel, self.mel_weight
-        )
+        return wavegrad_losses(model, excerpts, self.recipe, generator, self.mel)
 
 
 class WaveGradTrainer(TrainingRun):

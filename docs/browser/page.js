@@ -71,9 +71,8 @@ async function speak(text, prepared) {
       $("warnings").textContent += chunk.warnings.join("; ");
     }
     page.seconds = (samples / rate).toFixed(1);
-    page.rtf = ((performance.now() - began) / 1000 / ((samples - pieces[0].length) / rate)).toFixed(2);
+    $("rtf").textContent = page.rtf = ((performance.now() - began) / 1000 / ((samples - pieces[0].length) / rate)).toFixed(2);
     player.push();
-    $("rtf").textContent = page.rtf;
     URL.revokeObjectURL($("save").href);
     $("save").href = URL.createObjectURL(wav(pieces, rate));
     $("save").hidden = false;

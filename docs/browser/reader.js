@@ -1,8 +1,11 @@
-// The Python of every other dlpo, in WebAssembly (Pyodide): its memory, once reader.py was imported.
+// The Python of every other dlpo, in WebAssembly (Pyodide): its memory, once it has read a sentence.
 import { loadPyodide } from "./vendor/pyodide.mjs";
 import { answer } from "./thread.js";
 
 const at = (/** @type {string} */ name) => new URL(name, import.meta.url);
+const archive = fetch(at("text.zip")).then((reply) => reply.arrayBuffer()); // both before `load` is called
+const memory = fetch(at("vendor/python.snapshot")).then(({ body }) =>
+  new Response(body?.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
 let python = /** @type {any} */ (undefined);
 
 /** A method of reader.py. @param {string} name */
@@ -16,12 +19,9 @@ function method(name) {
 
 answer({
   async *load() {
-    const [archive, packed] = await Promise.all([fetch(at("text.zip")), fetch(at("vendor/python.snapshot"))]);
-    const memory = await new Response(packed.body?.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
-    const pyodide = await loadPyodide({ indexURL: at("vendor/").href, _loadSnapshot: new Uint8Array(memory) });
-    pyodide.unpackArchive(await archive.arrayBuffer(), "zip", { extractDir: "/dlpo" });
-    python = pyodide.runPython("import reader; reader.open_reader('/dlpo')");
-    yield undefined;
+    const pyodide = await loadPyodide({ indexURL: at("vendor/").href, _loadSnapshot: new Uint8Array(await memory) });
+    pyodide.unpackArchive(await archive, "zip", { extractDir: "/dlpo" });
+    python = pyodide.globals.get("opened");
   },
   ...Object.fromEntries(["read", "begin", "push", "end"].map((name) => [name, method(name)])),
 });

@@ -17,8 +17,8 @@ answer({
     ort.env.wasm.numThreads = threads;
     ort.env.logLevel = "error";
     engine = await Engine.load(ort, read);
-    for await (const _ of engine.speak(engine.host.warmUp)); // the first run of everything is slow
     yield engine.host;
+    for await (const _ of engine.speak(engine.host.warmUp)); // the first run of everything is slow
   },
   speak: (...given) => /** @type {any} */ (engine).speak(...given),
 });

@@ -13,19 +13,19 @@ const SPREAD = 0x9e3779b1; // between the seeds of a text's sentences
 export class Engine {
   /** @param {Runtime} ort @param {(name: string) => Promise<ArrayBuffer>} read a file of the voice */
   static async load(ort, read) {
-    const host = JSON.parse(new TextDecoder().decode(await read("host.json")));
-    const data = new Uint8Array(await read("weights.bin"));
+    const names = ["host.json", "weights.bin", "sentence.onnx", "features.onnx", "speech.onnx"];
+    const [host, weights, ...graphs] = await Promise.all(names.map((name) => read(name)));
     const runs = [];
-    for (const name of ["sentence", "features", "speech"]) {
-      const session = await ort.InferenceSession.create(await read(`${name}.onnx`), {
+    for (const graph of graphs) {
+      const session = await ort.InferenceSession.create(graph, {
         executionProviders: ["wasm"],
-        externalData: [{ path: "weights.bin", data }],
+        externalData: [{ path: "weights.bin", data: new Uint8Array(weights) }],
         graphOptimizationLevel: "disabled", // they are exported as they run best
       });
       const taken = (/** @type {Tensors} */ all) => session.inputNames.map((input) => [input, all[input]]);
       runs.push((/** @type {Tensors} */ all) => session.run(Object.fromEntries(taken(all))));
     }
-    return new Engine(ort, host, runs);
+    return new Engine(ort, JSON.parse(new TextDecoder().decode(host)), runs);
   }
 
   /** @param {Runtime} ort @param {any} host @param {((all: Tensors) => Promise<Tensors>)[]} runs */

@@ -24,12 +24,14 @@ export class Voice {
     const isolated = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
     const open = async (/** @type {number} */ count) => {
       const speaker = new Thread(new URL("speaker.js", base));
-      return { speaker, host: await speaker.value("load", count) };
+      const loading = speaker.call("load", count);
+      return { speaker, loading, host: (await loading.next()).value };
     };
-    const reader = new Thread(new URL("reader.js", base));
-    const reading = reader.value("load");
+    const reader = new Thread(new URL("reader.js", base)); // fetches its files at once
+    const { speaker, loading, host } = await open(threads ?? isolated).catch(() => open(1)); // Firefox may refuse more
+    const reading = reader.value("load"); // after the voice: both at once would take as long as one by one
     reading.catch(() => {}); // `stream` reports it
-    const { speaker, host } = await open(threads ?? isolated).catch(() => open(1)); // Firefox may refuse more
+    await loading.next();
     return new Voice(speaker, reader, reading, host);
   }
 
@@ -50,10 +52,9 @@ export class Voice {
    * @param {string | Sentence[] | AsyncIterable<string>} text all of it, or as it was read, or pieces as they
    * are written @param {Settings} [settings] @returns {AsyncGenerator<Chunk, void, void>} */
   async *stream(text, settings = {}) {
-    const { seed, noise } = settings;
     let [offset, sentence] = [0, 0];
     for await (const { sentences, warnings } of this.#read(text, settings)) {
-      for await (const chunk of this.speaker.call("speak", sentences, { seed, noise, offset, sentence })) {
+      for await (const chunk of this.speaker.call("speak", sentences, { ...settings, offset, sentence })) {
         yield { ...chunk, warnings: warnings.splice(0) };
         offset = chunk.offset + chunk.samples.length;
       }

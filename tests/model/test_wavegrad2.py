@@ -132,6 +132,26 @@ def test_every_parameter_learns(model: WaveGrad2) -> None:
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
+@pytest.mark.parametrize("level", [0.08, 0.5, 0.995])
+def test_scaled_decoder_writes_what_the_waveform_leaves_open(level: float) -> None:
+    """Beside a least-squares estimate of the noise from 1,000,000 samples."""
+    torch.manual_seed(3)
+    model = WaveGrad2(dataclasses.replace(TINY_BASE, data_std=0.2)).eval()
+    rng = np.random.default_rng(0)
+    clean, noise = 0.2 * rng.standard_normal(1_000_000), rng.standard_normal(1_000_000)
+    noisy = level * clean + np.sqrt(1 - level**2) * noise
+    slope = (noisy @ noise) / (noisy @ noisy)
+    given = torch.randn(1, 600), torch.tensor([level]), torch.randn(1, 20, 2), torch.zeros(1, 600)
+
+    with torch.no_grad():
+        left = model.decoder(given[0] / np.hypot((1 - level**2) ** 0.5, 0.2 * level), *given[1:3])
+        eps = model.denoise(*given)
+
+    untold = (noise - slope * noisy).std()
+    assert model.untold(given[1]).item() == pytest.approx(untold, rel=0.01)
+    torch.testing.assert_close(eps, slope * given[0] + untold * left, atol=0.02, rtol=0.02)
+
+
 def test_hop_length_of_another_rate_is_refused() -> None:
     with pytest.raises(ConfigError, match="up_factors multiply to 600"):
         WaveGrad2(dataclasses.replace(TINY_BASE, up_factors=(5, 5, 3, 2, 4)))

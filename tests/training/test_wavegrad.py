@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from dlpo.audio import log_mel
 from dlpo.checkpoint import load_checkpoint
@@ -113,6 +114,16 @@ def test_noise_levels_lie_evenly_over_all_steps() -> None:
     assert share.mean() == pytest.approx(0.5, abs=0.01)
 
 
+def test_focus_draws_low_noise_more_often() -> None:
+    generator = torch.Generator().manual_seed(3)
+    drawn = continuous_levels(100_000, generator, focus=2.0).double().numpy()
+    place = np.interp(drawn, linear(1000), np.arange(1001) / 1000)
+    expected = np.sqrt((np.arange(100) + 0.5) / 100)  # quantiles of the density 2 x
+    np.testing.assert_allclose(
+        np.quantile(place, (np.arange(100) + 0.5) / 100), expected, atol=2e-3
+    )
+
+
 def test_perfect_predictions_lose_nothing(excerpts: ExcerptBatches) -> None:
     batch = excerpts.draw(0, 3, 8, 2)
     noisy: dict[str, torch.Tensor] = {}
@@ -133,10 +144,31 @@ def test_perfect_predictions_lose_nothing(excerpts: ExcerptBatches) -> None:
             alpha = noise_level.double()[:, None]
             return ((noisy_ - alpha * batch.waveform) / sigma).float()
 
-    losses = wavegrad_losses(Knows(BASE), batch, 1.0, torch.Generator().manual_seed(0))
+    losses = wavegrad_losses(Knows(BASE), batch, PUBLISHED, torch.Generator().manual_seed(0))
     assert losses["noise"] < 2e-3  # float32, near a level of 1
     assert losses["duration"] == 0
     assert noisy["x"].shape == batch.waveform.shape
+
+
+def test_balanced_levels_count_the_same(excerpts: ExcerptBatches) -> None:
+    """A decoder that adds nothing to the best linear estimate has the same loss at every level."""
+    torch.manual_seed(0)
+    model = WaveGrad2(replace(BASE, data_std=0.1)).eval()
+    nn.init.zeros_(model.decoder.write.weight)
+    drawn = excerpts.draw(0, 8, 32, 2)
+    white = 0.1 * torch.randn(drawn.waveform.shape)
+    batch = replace(drawn, waveform=white, scored=torch.ones_like(white))
+    generator = torch.Generator().manual_seed(0)
+
+    even, published = (
+        wavegrad_losses(model, batch, replace(PUBLISHED, level_balance=power), generator)[
+            "noise"
+        ].item()
+        for power in (1.0, 0.0)
+    )
+
+    assert even == pytest.approx((2 / np.pi) ** 0.5, rel=0.02)  # the mean of |N(0, 1)|
+    assert published < 0.4 * even
 
 
 def test_durations_are_compared_in_seconds(excerpts: ExcerptBatches) -> None:
@@ -160,7 +192,8 @@ def test_the_mel_head_is_two_convolutions_of_the_frames(excerpts: ExcerptBatches
     batch = excerpts.draw(0, 2, 8, 2)
     hidden = model.hidden(batch.sentences.phonemes, batch.sentences.mask)
     frames = recorded_conditioning(model, hidden, batch.spectra).detach()
-    made = wavegrad_losses(model, batch, 1.0, torch.Generator(), head, mel_weight=0.3)["mel"]
+    weights = replace(PUBLISHED, mel_weight=0.3)
+    made = wavegrad_losses(model, batch, weights, torch.Generator(), head)["mel"]
     x = frames.double().numpy()
     for layer in (head.inner, head.out):
         weight, bias = (p.detach().double().numpy() for p in (layer.weight, layer.bias))
@@ -191,7 +224,7 @@ def test_nothing_is_learnt_outside_the_window(excerpts: ExcerptBatches) -> None:
     changed = replace(batch, waveform=batch.waveform.clone())
     changed.waveform[:, : 10 * HOP] = 1.0  # farther away than the decoder looks
     before, after = (
-        wavegrad_losses(model, one, 1.0, torch.Generator().manual_seed(0))["noise"]
+        wavegrad_losses(model, one, PUBLISHED, torch.Generator().manual_seed(0))["noise"]
         for one in (batch, changed)
     )
     torch.testing.assert_close(before, after)
