@@ -101,7 +101,7 @@ async function load() {
   page.reader = "ready";
   $("reader").textContent = "";
   $("speak").disabled = $("controls").disabled = false;
-  navigator.serviceWorker?.register("./offline.js").catch(() => {}); // not over plain http
+  if (!crossOriginIsolated) navigator.serviceWorker?.register("./offline.js").catch(() => {}); // with both, Firefox starts no worker
 }
 
 const start = () => load().catch(({ message }) => state("failed", `It does not work here: ${message}`));

@@ -22,16 +22,16 @@ export class Voice {
    * the graphs, more than one only on pages that are isolated from other origins */
   static async load({ base = new URL("./", import.meta.url), threads } = {}) {
     const isolated = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
+    const reader = new Thread(new URL("reader.js", base)); // fetches its files at once
+    let reading = /** @type {any} */ (undefined);
     const open = async (/** @type {number} */ count) => {
       const speaker = new Thread(new URL("speaker.js", base));
-      const loading = speaker.call("load", count);
-      return { speaker, loading, host: (await loading.next()).value };
+      let host;
+      // Python only once the graphs are open: both at once would take as long. `stream` reports its errors.
+      for await (host of speaker.call("load", count)) (reading ??= reader.value("load")).catch(() => {});
+      return { speaker, host };
     };
-    const reader = new Thread(new URL("reader.js", base)); // fetches its files at once
-    const { speaker, loading, host } = await open(threads ?? isolated).catch(() => open(1)); // Firefox may refuse more
-    const reading = reader.value("load"); // after the voice: both at once would take as long as one by one
-    reading.catch(() => {}); // `stream` reports it
-    await loading.next();
+    const { speaker, host } = await open(threads ?? isolated).catch(() => open(1)); // Firefox may refuse more
     return new Voice(speaker, reader, reading, host);
   }
 
