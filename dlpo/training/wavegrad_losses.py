@@ -124,8 +124,7 @@ def wavegrad_losses(
     """
     hidden, duration = _encoded(model, excerpts.spectra, weights.duration_weight)
     conditioning = recorded_conditioning(model, hidden, excerpts.spectra)
-    level = continuous_levels(len(excerpts.waveform), generator, weights.level_focus)
-    noise = _noise_loss(model, excerpts, conditioning, generator, level, weights.level_balance)
+    noise = _noise_loss(model, excerpts, conditioning, weights, generator)
     losses = {"noise": noise, "duration": duration}
     if head is not None:
         losses["mel"] = weights.mel_weight * mel_loss(head(conditioning), excerpts.spectra)
@@ -145,15 +144,14 @@ def _noise_loss(
     model: WaveGrad2,
     excerpts: Excerpts,
     conditioning: Tensor,
+    weights: WaveGrad2Training,
     generator: torch.Generator,
-    level: Tensor,
-    level_balance: float,
 ) -> Tensor:
     clean = excerpts.waveform
-    level = level.to(clean.device)
+    level = continuous_levels(len(clean), generator, weights.level_focus).to(clean.device)
     noise = torch.randn(clean.shape, generator=generator).to(clean.device)
     noisy = q_sample(clean, level, noise)
     predicted = model.denoise(noisy, level, conditioning, torch.zeros_like(clean))
     target = training_target(clean, level, noise, model.parametrisation)
-    balance = model.untold(level)[:, None] ** -level_balance
+    balance = model.untold(level)[:, None] ** -weights.level_balance
     return masked_mean(balance * (predicted - target).abs(), excerpts.scored)

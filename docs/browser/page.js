@@ -101,7 +101,7 @@ async function load() {
   page.reader = "ready";
   $("reader").textContent = "";
   $("speak").disabled = $("controls").disabled = false;
-  if (!crossOriginIsolated) navigator.serviceWorker?.register("./offline.js").catch(() => {}); // with both, Firefox starts no worker
+  if (!crossOriginIsolated) navigator.serviceWorker?.register("./offline.js").catch(() => {}); // Firefox can't start workers with both
 }
 
 const start = () => load().catch(({ message }) => state("failed", `It does not work here: ${message}`));

@@ -27,7 +27,7 @@ export class Voice {
     const open = async (/** @type {number} */ count) => {
       const speaker = new Thread(new URL("speaker.js", base));
       let host;
-      // Python only once the graphs are open: both at once would take as long. `stream` reports its errors.
+      // Yields once its graphs are open, ends once it is warm. Python loads in between; `stream` reports its errors.
       for await (host of speaker.call("load", count)) (reading ??= reader.value("load")).catch(() => {});
       return { speaker, host };
     };

@@ -53,6 +53,10 @@ try {{
   voice.close();
 }}
 """
+REGISTERED = """
+const done = arguments[arguments.length - 1];
+navigator.serviceWorker.getRegistrations().then((all) => done(all.length));
+"""
 READ = """
 const done = arguments[arguments.length - 1];
 await window.voice.reading;
@@ -311,6 +315,8 @@ def test_an_isolated_page_computes_in_threads(site: StaticSite, either: Chrome |
         assert page.run("return crossOriginIsolated")
         many = page.browser.execute_async_script(SPEAK, {"threads": 2}, text, {})
         one = page.browser.execute_async_script(SPEAK, {"threads": 1}, text, {})
+        page.wait_for(lambda: page.run("return document.body.dataset.reader"), LOADING_S)
+        assert page.browser.execute_async_script(REGISTERED) == 0  # Firefox can't have both
     assert many["words"] == one["words"]
     expected = np.array(one["samples"])
     error = np.array(many["samples"]) - expected
