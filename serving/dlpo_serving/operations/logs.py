@@ -17,6 +17,7 @@ from typing import IO, Any, Literal
 LogFormat = Literal["plain", "logfmt", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+GRPC_LOG = "grpc._cython.cygrpc"
 FIELDS = "dlpo_fields"  # attribute of a LogRecord: name -> value; None is left out
 PAUSE_S = 10.0  # between two messages of a kind that clients can cause at will
 

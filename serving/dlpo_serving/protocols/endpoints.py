@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from dlpo.errors import needs
 from dlpo_serving.operations.call_scope import CallScope
-from dlpo_serving.operations.logs import undecodable_metadata
+from dlpo_serving.operations.logs import GRPC_LOG, undecodable_metadata
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
 from dlpo_serving.protocols.grpc.requests import field_path as grpc_field_path
@@ -27,7 +27,6 @@ from dlpo_serving.rpc.interceptor import CallInterceptor, FieldPath, add_service
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, address, named_port
 
-GRPC_LOG = "grpc._cython.cygrpc"
 LAST_WORDS_S = 0.5  # grace for statuses in flight; health watches never end and are cancelled
 SPARE_CALLS = 100  # per connection, in addition to those that speak: probes, lists
 LIVENESS = "liveness"  # health name of the process itself: NOT_SERVING requests a restart

@@ -91,24 +91,25 @@ class Replica:
         self, asked: AsyncIterator[Asked], grpc_context: Any
     ) -> AsyncIterator[Answered]:
         """Handle a method whose requests arrive while it is being answered."""
-        first = await anext(asked)
+        opening = await anext(asked, None)
+        if opening is None:  # the caller has already left
+            return
 
         async def requests() -> AsyncIterator[bytes]:
-            yield first.data
             async for further in asked:
                 yield further.data
 
-        async for answer in self._relay(first, requests(), grpc_context):
+        async for answer in self._relay(opening, requests(), grpc_context):
             yield answer
 
     async def _relay(
-        self, first: Asked, requests: AsyncIterator[bytes], context: Any
+        self, asked: Asked, requests: AsyncIterator[bytes], context: Any
     ) -> AsyncIterator[Answered]:
         metadata = tuple(
             (key, value) for key, value in context.invocation_metadata() if key not in NOT_ITS_OWN
         )
-        method: Any = self._channel.stream_stream(first.method)
-        call = method(requests, timeout=first.timeout_s, metadata=metadata)
+        method: Any = self._channel.stream_stream(asked.method)
+        call = method(requests, timeout=asked.timeout_s, metadata=metadata)
         try:
             with suppress(grpc.aio.AioRpcError):  # the status has it too
                 async for message in call:

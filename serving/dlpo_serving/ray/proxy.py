@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from dlpo_serving.errors import CallRejectedError, NotReadyError, OverloadError
+from dlpo_serving.operations.logs import GRPC_LOG, undecodable_metadata
 from dlpo_serving.protocols.grpc.server import SERVICE
 from dlpo_serving.protocols.riva.server import RIVA_SERVICE
 from dlpo_serving.rpc.interceptor import HEALTH, STALL_S, write
@@ -31,8 +33,14 @@ _log = logging.getLogger(__name__)
 Handler = Callable[[Any, Any], AsyncIterator[bytes | None]]
 """Serve's handler of a method: yields a replica's messages, then None, and sets a status"""
 HEALTH_S = 1.0  # limit for a replica's health reply, and the interval of a watch
+FRESH_S = 0.25  # for which a health reply is given to whoever else asks
+PIECES_AT_ONCE, BETWEEN_PIECES_S = 200, 0.005  # each costs Serve a millisecond of everybody's time
 CHECK, WATCH = f"/{HEALTH}/Check", f"/{HEALTH}/Watch"
 SERVICES = (SERVICE, RIVA_SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"])
+HEALTH_REQUESTS = {  # that are answered from a recent reply; names of others could be endless
+    health_pb2.HealthCheckRequest(service=name).SerializeToString()
+    for name in ("", *(service.full_name for service in SERVICES))
+}
 NOT_SERVING: bytes = health_pb2.HealthCheckResponse(
     status=health_pb2.HealthCheckResponse.NOT_SERVING
 ).SerializeToString()
@@ -137,7 +145,7 @@ class ReplicaAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request message."""
+    """A request message; before those of a stream, one without data that opens it."""
 
     method: str
     """/package.Service/Method"""
@@ -158,8 +166,35 @@ class Answered:
         return self.data
 
 
+def call_stayed(record: logging.LogRecord) -> bool:
+    """Log filter that drops the traceback of a call that its caller cancelled.
+
+    Serve leaves the task of such a call to asyncio, which logs each (seen with 2.60.0).
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "RequestCancelledError"
+
+
+class HealthReply:
+    """A replica's reply to a health request, for all who ask at about the same time."""
+
+    def __init__(self, task: asyncio.Task[tuple[ReplicaAnswer | None, bytes]]) -> None:
+        """`task`: asks a replica."""
+        self.task = task
+        self._begun_s = time.monotonic()
+
+    def is_old(self) -> bool:
+        """Whether the next one to ask needs a new reply."""
+        return time.monotonic() - self._begun_s > FRESH_S
+
+
 def add_services(_: object, server: grpc.aio.Server) -> None:
-    """Register `dlpo.v1`, Riva's service and health; for Serve's `grpc_servicer_functions`."""
+    """Register `dlpo.v1`, Riva's service and health; for Serve's `grpc_servicer_functions`.
+
+    Serve calls it in the process of its proxy, whose log callers must not flood either.
+    """
+    logging.getLogger(GRPC_LOG).addFilter(undecodable_metadata())
+    logging.getLogger("asyncio").addFilter(call_stayed)
     server.add_generic_rpc_handlers((Relay(),))
 
 
@@ -175,6 +210,7 @@ class Relay(grpc.GenericRpcHandler):
         # Serve replaces these with its own, and knows by their names what it may reflect.
         none_yet: Any = grpc.stream_stream_rpc_method_handler(_no_behaviour)
         self._method_handlers: dict[str, Any] = dict.fromkeys(self._methods, none_yet)
+        self._health: dict[bytes, HealthReply] = {}
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
@@ -193,7 +229,22 @@ class Relay(grpc.GenericRpcHandler):
         return grpc.unary_stream_rpc_method_handler(_whole(name, serve.unary_stream))
 
     async def _check(self, request: bytes, context: Context) -> bytes:
-        """The status that a replica reports, or NOT_SERVING if none answers."""
+        """The status that a replica reports, or NOT_SERVING if none answers.
+
+        Whoever asks the same within `FRESH_S` shares the reply: a thousand watches cost one call.
+        """
+        reply = self._health.get(request)
+        if reply is None or reply.is_old():
+            reply = HealthReply(asyncio.create_task(self._ask(request, context)))
+            if request in HEALTH_REQUESTS:
+                self._health[request] = reply
+        answer, status = await asyncio.shield(reply.task)
+        if answer is not None:
+            await answer.end(context)
+        return status
+
+    async def _ask(self, request: bytes, context: Context) -> tuple[ReplicaAnswer | None, bytes]:
+        """A replica's health: how its call ended and what it said; None if no replica answers."""
         serve: Handler = self._method_handlers[CHECK].unary_stream
         answer = ReplicaAnswer(context)
         try:
@@ -201,9 +252,8 @@ class Relay(grpc.GenericRpcHandler):
                 async with answer.parts(serve, Asked(CHECK, None, request)) as parts:
                     replies = [reply async for reply in parts]
         except (TimeoutError, CallRejectedError):
-            return NOT_SERVING
-        await answer.end(context)
-        return replies[0]
+            return None, NOT_SERVING
+        return answer, replies[0] if replies else NOT_SERVING
 
     async def _watch(self, request: bytes, context: Context) -> None:
         """Polls: a call to a single replica would end when that replica does."""
@@ -234,8 +284,13 @@ def _pieces(name: str, serve: Handler) -> Any:
 
     async def call(requests: AsyncIterator[bytes], context: Context) -> None:
         async def asked() -> AsyncIterator[Asked]:
+            yield Asked(name, context.time_remaining(), b"")  # a caller may send nothing
+            at_once = PIECES_AT_ONCE
             async for request in requests:
                 yield Asked(name, context.time_remaining(), request)
+                at_once -= 1
+                if at_once < 0:
+                    await asyncio.sleep(BETWEEN_PIECES_S)
 
         await _relay(serve, asked(), context)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
@@ -18,11 +19,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.errors import ConfigError, InputError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_serving.operations.logs import GRPC_LOG
 from dlpo_serving.ray import proxy
 from dlpo_serving.ray.application import settings_of_replica
 from dlpo_serving.ray.cluster import serve_on_ray
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, in_another_thread, refusal
+from tests.serving.resilience.conftest import RawHttp2
 
 REQUEST = speech_pb2.StreamSynthesizeRequest(text="Noise.")
 PART = speech_pb2.StreamSynthesizeResponse(audio={"audio": b"sound"})
@@ -69,8 +72,10 @@ class FakeProxy:
 
 
 @pytest.fixture
-def proxied() -> Iterator[Callable[[Serve], grpc.Channel]]:
-    """`proxied(serve)`: a channel to a proxy whose calls Serve answers as `serve` does."""
+def proxy_address(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Serve], str]]:
+    """`proxy_address(serve)`: that of a proxy whose calls Serve answers as `serve` does."""
+    for name in (GRPC_LOG, "asyncio"):  # the proxy's filters stay, since its process is Serve's
+        monkeypatch.setattr(logging.getLogger(name), "filters", [])
 
     @asynccontextmanager
     async def serving(serve: Serve) -> AsyncIterator[str]:
@@ -83,11 +88,18 @@ def proxied() -> Iterator[Callable[[Serve], grpc.Channel]]:
 
     with ExitStack() as stack:
 
-        def start(serve: Serve) -> grpc.Channel:
+        def start(serve: Serve) -> str:
             address, _ = stack.enter_context(in_another_thread(serving(serve)))
-            return stack.enter_context(grpc.insecure_channel(address))
+            return address
 
         yield start
+
+
+@pytest.fixture
+def proxied(proxy_address: Callable[[Serve], str]) -> Iterator[Callable[[Serve], grpc.Channel]]:
+    """The same: a channel to it."""
+    with ExitStack() as stack:
+        yield lambda serve: stack.enter_context(grpc.insecure_channel(proxy_address(serve)))
 
 
 def answering(
@@ -200,6 +212,87 @@ def test_a_watch_tells_what_has_changed(
 
     assert [next(watch) for _ in range(3)] == [SERVING, NOT_SERVING, SERVING]
     watch.cancel()
+
+
+def test_a_crowd_of_watches_costs_one_call(
+    proxied: Callable[[Serve], grpc.Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy, "FRESH_S", WAIT_S)
+    calls = []
+
+    async def serve(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
+        calls.append(asked)
+        async for message in answering(SERVING)(asked, context):
+            yield message
+
+    health = health_pb2_grpc.HealthStub(proxied(serve))
+    request = health_pb2.HealthCheckRequest()
+    watches = [health.Watch(request, timeout=WAIT_S) for _ in range(50)]
+
+    assert {next(watch).status for watch in watches} == {SERVING.status}
+    assert health.Check(request, timeout=WAIT_S) == SERVING
+    assert len(calls) == 1
+    for _ in range(2):  # replies to made-up names, of which there is no end, aren't kept
+        health.Check(health_pb2.HealthCheckRequest(service="made.up"), timeout=WAIT_S)
+    assert len(calls) == 3
+
+
+def test_the_proxy_logs_no_secrets(
+    proxy_address: Callable[[Serve], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    address = proxy_address(answering(SERVING))
+    secret = {b"authorization": b"Bearer dlpo-SECRET-TOKEN" + b"\xff" * 70}
+    hostile = RawHttp2(address)
+    with hostile.socket, grpc.insecure_channel(address) as channel:
+        for number in range(20):
+            hostile.begin("/dlpo.v1.SpeechService/Nothing", 2 * number + 1, more=secret)
+        health = health_pb2_grpc.HealthStub(channel)
+        assert health.Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S) == SERVING
+
+    assert "SECRET" not in caplog.text
+    assert caplog.text.count("not UTF-8") == 1
+
+
+def test_cancelled_calls_log_nothing(
+    proxied: Callable[[Serve], grpc.Channel], caplog: pytest.LogCaptureFixture
+) -> None:
+    proxied(answering(SERVING))
+    log = logging.getLogger("asyncio")
+    for error in (type("RequestCancelledError", (Exception,), {})(), ValueError("ours")):
+        log.error("Task exception was never retrieved", exc_info=error)
+
+    assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [error]
+
+
+def test_a_caller_may_send_nothing(proxied: Callable[[Serve], grpc.Channel]) -> None:
+    told: Future[list[bytes]] = Future()
+
+    async def serve(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
+        told.set_result([one.data async for one in asked])
+        async for message in answering(PART)(asked, context):
+            yield message
+
+    parts = list(stub(proxied(serve)).IncrementalSynthesize(iter(()), timeout=WAIT_S))
+    assert [part.audio.audio for part in parts] == [b"sound"]
+    assert told.result(WAIT_S) == [b""]  # which names the method
+
+
+def test_many_pieces_pass_one_by_one(
+    proxied: Callable[[Serve], grpc.Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy, "PIECES_AT_ONCE", 2)
+    monkeypatch.setattr(proxy, "BETWEEN_PIECES_S", WAIT_S)
+
+    async def serve(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
+        for _ in range(4):  # the opening, two at once, and the first of those that wait
+            await anext(asked)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(asked), 0.2)
+        async for message in answering(PART)(asked, context):
+            yield message
+
+    letters = [speech_pb2.IncrementalSynthesizeRequest(text="a")] * 9
+    assert len(list(stub(proxied(serve)).IncrementalSynthesize(iter(letters), timeout=WAIT_S))) == 1
 
 
 def test_serve_is_asked_for_what_the_settings_say(ray_python: str) -> None:
