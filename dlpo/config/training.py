@@ -218,6 +218,8 @@ class WaveGrad2Training(RunConfig):
     sentences: a tiny part of the time of others, since the decoder isn't run."""
     mel_batch: int = 16
     """Sentences per update of those, on each process."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """Of the weights of convolutions; see `dlpo.training.muon`. AdamW in the reproduction."""
     learning_rate: float = 3e-4
     warmup: int = 0
     """Updates over which the learning rate rises from 0, in both parts. 0 in the reproduction."""
@@ -264,8 +266,8 @@ class WaveGrad2Training(RunConfig):
 
 MINI_TRAINING = WaveGrad2Training(
     updates=38_000, batch=8, window=48, level_balance=0.5, level_focus=1.5, mel_weight=0.1,
-    mel_updates=1_500, mel_batch=8, learning_rate=1e-3, warmup=100, decay_start=14_000,
-    decay_end=36_000, ema_decay=0.9995, save_every=200,
+    mel_updates=1_500, mel_batch=8, optimizer="muon", learning_rate=1e-3, warmup=100,
+    decay_start=14_000, decay_end=36_000, ema_decay=0.9995, save_every=200,
 )  # fmt: skip
 """For one CPU core and a day: larger steps that warm up, smaller batches, mel first, and levels of
 low noise more often, since ten steps spend most of theirs there."""

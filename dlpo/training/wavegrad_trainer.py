@@ -18,6 +18,7 @@ from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.training.batches import Batches
 from dlpo.training.excerpts import ExcerptBatches, Excerpts, Spectra
+from dlpo.training.muon import Muon
 from dlpo.training.run import LossBatch, TrainingRun
 from dlpo.training.symbols import EMBEDDING, grown_embedding
 from dlpo.training.wavegrad_losses import MelHead, text_losses, wavegrad_losses
@@ -96,7 +97,8 @@ class WaveGradTrainer(TrainingRun):
                     f"{init}: its weights don't fit the model {config.model}; choose another"
                     " --init, or omit it"
                 ) from error
-        optimizer = torch.optim.AdamW(
+        kind = Muon if training.optimizer == "muon" else torch.optim.AdamW
+        optimizer = kind(
             step.parameters(), training.learning_rate, weight_decay=training.weight_decay
         )
         seed, rank = training.seed, self.accelerator.process_index

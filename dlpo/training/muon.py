@@ -1,0 +1,75 @@
+"""Muon for the weights of convolutions, AdamW for everything else.
+
+Muon's step has the directions of the momentum, all of one size: the momentum's matrix, output
+channels by the rest, is brought close to an orthogonal one.
+
+References: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; the step's size is that
+of AdamW, Liu et al. 2025, https://arxiv.org/abs/2502.16982, section 2.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MOMENTUM = 0.95
+SMALLEST = 8  # sides of a matrix; below, directions of one size are no help
+SIZE = 0.2  # root mean square of a step of AdamW, over the learning rate
+ITERATIONS, COEFFICIENTS = 5, (3.4445, -4.775, 2.0315)
+"""of the quintic that takes singular values to about 1 (Jordan et al.)"""
+
+
+class Muon(torch.optim.AdamW):
+    """One optimizer for all parameters, with one learning rate."""
+
+    def __init__(
+        self, params: Iterable[Tensor], learning_rate: float, weight_decay: float = 0.0
+    ) -> None:
+        """
+        Args:
+            params: those of three or more axes are taken for convolutions.
+            learning_rate, weight_decay: as AdamW's; matrices have no decay.
+        """
+        super().__init__(params, learning_rate, weight_decay=weight_decay)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """See `torch.optim.Optimizer.step`."""
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None and is_matrix(weight):
+                    weight.add_(self._direction(weight, weight.grad), alpha=-group["lr"])
+                    weight.grad = None  # so AdamW passes over it
+        return super().step(closure)
+
+    def _direction(self, weight: Tensor, gradient: Tensor) -> Tensor:
+        """Nesterov's momentum, made orthogonal, in the shape of the weight."""
+        state = self.state[weight]
+        if not state:
+            state["step"] = torch.zeros(())  # AdamW looks for it in every state that it loads
+            state["momentum"] = torch.zeros_like(weight)
+        state["step"] += 1
+        momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        ahead = gradient.lerp(momentum, MOMENTUM).flatten(1)
+        size: float = SIZE * max(ahead.shape) ** 0.5
+        return orthogonal(ahead).view_as(weight) * size
+
+
+def is_matrix(weight: Tensor) -> bool:
+    """Whether it is a convolution's weight that is large enough."""
+    return weight.ndim >= 3 and min(weight.shape[0], weight[0].numel()) >= SMALLEST
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """(M, N) -> (M, N), of the same singular vectors and singular values from 0.7 to 1.2."""
+    if matrix.shape[0] > matrix.shape[1]:
+        return orthogonal(matrix.T).T
+    a, b, c = COEFFICIENTS
+    x: Tensor = matrix / (matrix.norm() + 1e-7)
+    for _ in range(ITERATIONS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x
