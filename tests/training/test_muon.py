@@ -46,7 +46,7 @@ def test_a_step_has_the_size_of_adamw() -> None:
     assert size == pytest.approx(0.2 * RATE, rel=0.2)
 
 
-def test_what_is_no_matrix_learns_by_adamw() -> None:
+def test_other_parameters_learn_by_adamw() -> None:
     ours, plain = layers(), layers()
     descend(ours, Muon(ours.parameters(), RATE, weight_decay=0.1), 1)
     descend(plain, torch.optim.AdamW(plain.parameters(), RATE, weight_decay=0.1), 1)
