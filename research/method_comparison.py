@@ -98,8 +98,8 @@ class Budget:
     """length limit of a prompt"""
     validate_every: int
     validation_sentences: int
-    steps: int
-    """reverse steps of the chain"""
+    chain: SpeakingOptions
+    """reverse steps, and schedule and eta where they aren't the checkpoint's own"""
     reward: str
     extra: Sequence[str]
     """further settings, method:KEY=VALUE, or KEY=VALUE for all methods"""
@@ -165,7 +165,7 @@ class Run:
         command = [
             sys.executable, "-m", module, "tune", str(start), "--data", str(data),
             "--out", str(self.out), "--guard", "off", "--weights", str(weights),
-            "--steps", str(budget.steps), "--method", *METHODS[self.name],
+            *chain_flags(budget.chain), "--method", *METHODS[self.name],
             "--reward", ",".join(f"{name}={weight}" for name, weight in reward.items()),
             "--set", f"seed={self.seed}",
             *(part for one in settings.items() for part in ("--set", "=".join(one))),
@@ -199,6 +199,12 @@ class Run:
         return found
 
 
+def chain_flags(chain: SpeakingOptions) -> list[str]:
+    """The options of `dlpo tune` for a chain."""
+    given = {"steps": chain.steps[0], "schedule": chain.schedule, "eta": chain.eta}
+    return [part for k, v in given.items() if v is not None for part in (f"--{k}", str(v))]
+
+
 def curve(name: str, method: str, runs: Sequence[Run]) -> Curve:
     """A figure's mean and range over the seeds of a method."""
     found = [run.measured(name) for run in runs]
@@ -213,7 +219,7 @@ def listen(
     start: Path,
     clips: Sequence[Clip],
     load: Callable[[], JudgePanel],
-    steps: int,
+    chain: SpeakingOptions,
     at_once: int = 1,
 ) -> Quality:
     """Judge all methods on some sentences; the seeds of a method are its takes.
@@ -224,7 +230,7 @@ def listen(
     named[UNTUNED] = [f"{UNTUNED}={start}"]
     for method, seeds in runs.items():
         named[method] = [f"{method}-{run.seed}={run.checkpoint}" for run in seeds]
-    hear = partial(_hear, clips=clips, load=load, steps=steps)
+    hear = partial(_hear, clips=clips, load=load, chain=chain)
     with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
         parts = list(pool.map(hear, named, named.values()))
     heard = {name: part.scores[name] for name, part in zip(named, parts, strict=True)}
@@ -251,13 +257,13 @@ def with_reward(quality: Quality, judges: Sequence[str]) -> Quality:
 
 def _hear(
     name: str, places: Sequence[str], clips: Sequence[Clip], load: Callable[[], JudgePanel],
-    steps: int,
+    chain: SpeakingOptions,
 ) -> Quality:  # fmt: skip
     """Judge one system; the result omits its panel, which can't leave the process."""
     import torch
 
     torch.set_num_threads(1)
-    candidates = open_systems(places, SpeakingOptions((steps,))) if places else [RECORDED]
+    candidates = open_systems(places, chain) if places else [RECORDED]
     takes = [take for candidate in candidates for take in candidate.takes]
     quality = evaluate({name: takes}, clips, load())
     return replace(quality, panel=JudgePanel([], {}, {}))
@@ -289,6 +295,8 @@ def main(
     validation_sentences: Annotated[int, typer.Option(min=1)] = 5,
     at_once: Annotated[int, typer.Option(min=1, help="Runs side by side, a core each.")] = 2,
     steps: Annotated[int, typer.Option(min=1, help="Reverse steps of the chain.")] = 3,
+    schedule: Annotated[str | None, typer.Option(help="By default the checkpoint's own.")] = None,
+    eta: Annotated[float | None, typer.Option(min=0, max=1)] = None,
     reward: Annotated[str, typer.Option(help="See `dlpo tune`.")] = "distillmos",
     extra: Annotated[
         list[str] | None, typer.Option("--set", help="[METHOD:]KEY=VALUE; repeatable.")
@@ -301,9 +309,10 @@ def main(
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
 ) -> None:
     """Tune with every method and let judges compare the results."""
+    chain = SpeakingOptions((steps,), schedule=schedule, eta=eta)
     budget = Budget(
         updates, sentences, group, learning_rate, longest_s, validate_every, validation_sentences,
-        steps, reward, extra or [],
+        chain, reward, extra or [],
     )  # fmt: skip
     methods = method or list(METHODS)
     if unknown := set(methods) - set(METHODS):
@@ -323,7 +332,7 @@ def main(
         spoken |= {"other texts, ": clips_of_texts(texts)} if texts else {}
         heard = {}
         for where, clips in spoken.items():
-            quality = listen(runs, checkpoint, clips, load, steps, at_once)
+            quality = listen(runs, checkpoint, clips, load, chain, at_once)
             judges = [judge.name for judge in quality.panel.judges]
             heard[where] = with_reward(quality, [j for j in judges if f"reward/{j}" in logged])
         if record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dlpo.judges.word_errors import edit_distance, words_of
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.record import read_record
+from dlpo_bench.systems import SpeakingOptions
 from research import cold_start, equaliser, method_comparison, toy_judge, wavegrad_progress
 from tests.toys import BASE, ToyJudge, save_toy
 
@@ -50,11 +52,14 @@ def test_direct_is_given_the_rewards_that_have_a_gradient(
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(subprocess, "run", run)
-    budget = method_comparison.Budget(1, 1, 2, 1e-4, 3.0, 1, 1, 1, "distillmos=2,dnsmos=1", [])
+    chain = SpeakingOptions((10,), schedule="linear", eta=1.0)
+    rewards = "distillmos=2,dnsmos=1"
+    budget = method_comparison.Budget(1, 1, 2, 1e-4, 3.0, 1, 1, chain, rewards, [])
     for name in ("direct", "rwr"):
         method_comparison.Run(name, 0, tmp_path).tune(tmp_path, tmp_path, tmp_path, budget)
-    rewards = [command[command.index("--reward") + 1] for command in commands]
-    assert rewards == ["distillmos=2.0", "distillmos=2.0,dnsmos=1.0"]
+    told = [command[command.index("--reward") + 1] for command in commands]
+    assert told == ["distillmos=2.0", "distillmos=2.0,dnsmos=1.0"]
+    assert shlex.join(commands[0]).count("--steps 10 --schedule linear --eta 1.0") == 1
 
 
 @torch.no_grad()
