@@ -44,7 +44,7 @@ class Tolerance:
     """largest absolute error of a tensor, divided by its RMS if that is above 1; times what a chain
     magnifies it by, see `magnification`"""
     sqnr_db: float
-    """minimum, for a tensor over all sentences"""
+    """minimum, for a tensor over all sentences; less what a chain magnifies errors by, in dB"""
     log_spectral_db: float
     """maximum, for a waveform, averaged over the sentences"""
     f0_cents: float
@@ -129,14 +129,16 @@ class Difference:
             return (
                 f"a symbol ends {self.moved_frames} frames off, tolerance {tolerance.moved_frames}"
             )
-        largest = tolerance.largest * (self.magnified or 1.0)
+        magnified = self.magnified or 1.0
+        largest = tolerance.largest * magnified
         if not self.largest <= largest:
             return f"differs by {self.largest:.1e} (RMS {self.rms:.1e}), tolerance {largest:.0e}"
         if self.f0_cents is not None and self.wrong_voicing is not None:
             # Ignores SQNR: in a nearly silent voice, one voicing decision accounts for all of it.
             return _f0_failure(self.f0_cents, self.wrong_voicing, tolerance)
-        if not self.sqnr_db >= tolerance.sqnr_db:
-            return f"differs, SQNR {self.sqnr_db:.1f} dB, expected {tolerance.sqnr_db:.0f} dB"
+        expected_db = tolerance.sqnr_db - 20 * math.log10(magnified)
+        if not self.sqnr_db >= expected_db:
+            return f"differs, SQNR {self.sqnr_db:.1f} dB, expected {expected_db:.0f} dB"
         if self.log_spectral_db is None or self.log_spectral_db <= tolerance.log_spectral_db:
             return None
         return (
