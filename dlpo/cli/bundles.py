@@ -352,7 +352,7 @@ def _about(bundle: Bundle, asked: str) -> Table:
         "pitch": "{:+g} to {:+g} semitones".format(*prosody.pitch_semitones),
         "gain": f"{manifest.gain:g}",
         "dictionary": f"{len(manifest.dictionary)} words",
-        "scores": _scores(manifest.scores) or "not measured",
+        "scores": _scores(manifest.scores),
         "corpus": manifest.corpus,
         "licence": manifest.licence,
         "weights": f"{checkpoint.updates} updates, commit {checkpoint.commit or 'unknown'}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -41,6 +42,7 @@ Precision = Annotated[
     EnginePrecision | None, typer.Option(help="Denoiser precision; by default, the engine's.")
 ]
 
+_FILE_NAME = re.compile(r"\S+\.(txt|md|rst|html?|ssml|xml|srt|pdf|docx?)")
 _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
 _FLAGS = {"sentence_pause_s": "--sentence-pause", "paragraph_pause_s": "--paragraph-pause",
           "lead_in_s": "--lead-in", "text": "TEXT",
@@ -232,13 +234,19 @@ def _text_of(text: str | None, file: Path | None) -> str:
     if file is not None:
         return _file_text(file)
     assert text is not None  # see above
-    try:
-        is_file = Path(text).is_file()
-    except (OSError, ValueError):  # too long for a name, or with a null character
-        is_file = False
-    if is_file:
+    if _names_a_file(text):
         _warn([f"this speaks the name of a file; to speak the file: dlpo say --file {text}"])
     return text
+
+
+def _names_a_file(text: str) -> bool:
+    """Whether a text is the path of a file, or looks like one."""
+    if _FILE_NAME.fullmatch(text):
+        return True
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a null character
+        return False
 
 
 def _file_text(file: Path) -> str:

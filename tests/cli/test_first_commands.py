@@ -60,9 +60,11 @@ def test_a_text_that_names_a_file_gets_a_hint(tiny_bundle: Path, tmp_path: Path)
     named.write_text(TEXT)
 
     result = command("say", named, "-o", tmp_path / "heard.wav", "-v", tiny_bundle)
+    missing = command("say", "nosuch.txt", "-o", tmp_path / "heard.wav", "-v", tiny_bundle)
     other = command("say", "x" * 300, "-o", tmp_path / "heard.wav", "-v", tiny_bundle)
 
     assert f"dlpo say --file {named}" in result.stderr
+    assert "dlpo say --file nosuch.txt" in missing.stderr
     assert "--file" not in other.stderr
 
 

@@ -31,7 +31,7 @@ from dlpo_serving.operations.files import Clock, Reloaded, check_mode, read_toml
 
 CALLER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # its name: apart from ".", also a bare TOML key
 
-_SEND = "send the metadata or header 'authorization: Bearer TOKEN'"
+_SEND = "send it as 'authorization: Bearer TOKEN', a header or metadata"
 
 
 @dataclass(frozen=True, slots=True)
