@@ -36,7 +36,8 @@ def checkpoints(checkout: Path) -> None:
 @pytest.fixture
 def recorded(checkout: Path, tiny_corpus: Path) -> None:
     """A corpus, by the name of the guide, alignments, no judge's weights."""
-    (checkout / "my-voice").symlink_to(tiny_corpus)
+    for name in ("my-voice", "corpus"):
+        (checkout / name).symlink_to(tiny_corpus)
     (checkout / "judges").mkdir()
     grids = checkout / "textgrids"
     grids.mkdir()

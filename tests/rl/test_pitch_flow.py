@@ -158,8 +158,8 @@ def test_questions_come_to_rise(
     tuner = tuned(voice, tiny_dataset, texts, tmp_path, objective, **changes)
     figures = tuner.figures.measure(tuner.averaged_flow())
     start = tuner.figures.of_draws(tuner.figures.before)
-    assert figures["movement/lj/yes_no"] > start["movement/lj/yes_no"] + 1.5
-    assert figures["movement/lj/statement"] < start["movement/lj/statement"] + 0.5
+    assert figures["movement/lj/declarative"] > start["movement/lj/declarative"] + 1.5
+    assert figures["movement/lj/wh"] < start["movement/lj/wh"] + 0.5
 
 
 def test_the_control_has_no_reward_in_its_loss(
