@@ -46,7 +46,6 @@ HAS = {  # page -> fixtures: what its reader has beside a checkout
     "docs/howto/own-judge.md": ("trained",),
     "docs/howto/train-a-voice.md": ("recorded", "checkpoints"),
     "docs/howto/wavegrad2.md": ("recorded",),
-    "docs/howto/wavegrad2.md": ("recorded",),
 }
 FENCE = re.compile(r"^```(sh|python)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"(^|\s+)# .*")
@@ -65,14 +64,11 @@ SHORTER = {
     " --set acoustic_window=24 --set timing_batch=1 --set precision=no",
     "dlpo train mini": "--set updates=2 --set batch=1 --set window=8 --set mel_updates=1"
     " --set mel_batch=1 --set precision=no",
-    "dlpo train mini": "--set updates=2 --set batch=1 --set window=8 --set mel_updates=1"
-    " --set mel_batch=1 --set precision=no",
     "dlpo train contour": "--set updates=2 --set reading_updates=1 --set batch=1"
     " --set precision=no",
     "dlpo schedule": "--clips 1",
     "dlpo tune": OF_TUNING,
     "python my_judge.py": "1",
-    "dlpo export runs/mini": "--steps 1",
     "dlpo export runs/mini": "",
     "dlpo export": "--steps 1 --default-steps 1 --precision fp32",
     "dlpo eval": "--clips 1",
@@ -209,13 +205,6 @@ def a_day_passes(session: Session, command: str) -> None:
     )
 
 
-def a_day_passes(session: Session, command: str) -> None:
-    """Of training `mini`: the checkpoint of this repository."""
-    shutil.copytree(
-        ROOT / "voices/mini/checkpoint", session.folder / "runs/mini/checkpoint", dirs_exist_ok=True
-    )
-
-
 def people_answer(session: Session, command: str) -> None:
     """Three of them, who agree and pass the catch trials."""
     folder = session.folder / command.split()[-1]
@@ -235,7 +224,6 @@ def people_answer(session: Session, command: str) -> None:
 
 
 MEANWHILE: dict[str, Callable[[Session, str], None]] = {
-    "dlpo train mini": a_day_passes,
     "dlpo train mini": a_day_passes,
     "dlpo train": hours_pass,
     "dlpo listen serve": people_answer,
