@@ -42,7 +42,7 @@ Precision = Annotated[
     EnginePrecision | None, typer.Option(help="Denoiser precision; by default, the engine's.")
 ]
 
-_FILE_NAME = re.compile(r"\S+\.(txt|md|rst|html?|ssml|xml|srt|pdf|docx?)")
+_FILE_NAME = re.compile(r"(?!\w+://)\S+\.(txt|md|rst|html?|ssml|xml|srt|pdf|docx?)")
 _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
 _FLAGS = {"sentence_pause_s": "--sentence-pause", "paragraph_pause_s": "--paragraph-pause",
           "lead_in_s": "--lead-in", "text": "TEXT",

@@ -9,7 +9,6 @@ of AdamW, Liu et al. 2025, https://arxiv.org/abs/2502.16982, section 2.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -23,17 +22,7 @@ ITERATIONS, COEFFICIENTS = 5, (3.4445, -4.775, 2.0315)
 
 
 class Muon(torch.optim.AdamW):
-    """One optimizer for all parameters, with one learning rate."""
-
-    def __init__(
-        self, params: Iterable[Tensor], learning_rate: float, weight_decay: float = 0.0
-    ) -> None:
-        """
-        Args:
-            params: those of three or more axes are taken for convolutions.
-            learning_rate, weight_decay: as AdamW's; matrices have no decay.
-        """
-        super().__init__(params, learning_rate, weight_decay=weight_decay)
+    """One optimizer for all parameters, with one learning rate; matrices have no weight decay."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:

@@ -38,6 +38,7 @@ from dlpo_bench.listening.answers import ANSWERS, RaterAnswer, read_key
 pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
+MINI = ROOT / "voices/mini/checkpoint"
 HOW_TO = sorted(f"docs/howto/{page.name}" for page in (ROOT / "docs/howto").glob("*.md"))
 PAGES = ["README.md", "docs/tutorial.md", "docs/explain/dlpo.md", *HOW_TO]
 HAS = {  # page -> fixtures: what its reader has beside a checkout
@@ -69,7 +70,6 @@ SHORTER = {
     "dlpo schedule": "--clips 1",
     "dlpo tune": OF_TUNING,
     "python my_judge.py": "1",
-    "dlpo export runs/mini": "",
     "dlpo export": "--steps 1 --default-steps 1 --precision fp32",
     "dlpo eval": "--clips 1",
     "dlpo listen serve": "--port 0",
@@ -193,16 +193,11 @@ def free_ports(count: int) -> list[str]:
 
 
 def hours_pass(session: Session, command: str) -> None:
-    """Of training: a checkpoint of a few thousand random weights, whose words are long enough."""
+    """Of training: a checkpoint of a few thousand random weights, whose words are long enough; of
+    `mini` this repository's."""
     (out,) = re.findall(r"--out (\S+)", command)
-    shutil.copytree(session.checkpoint, session.folder / out / "checkpoint", dirs_exist_ok=True)
-
-
-def a_day_passes(session: Session, command: str) -> None:
-    """Of training `mini`: the checkpoint of this repository."""
-    shutil.copytree(
-        ROOT / "voices/mini/checkpoint", session.folder / "runs/mini/checkpoint", dirs_exist_ok=True
-    )
+    made = MINI if command.startswith("dlpo train mini") else session.checkpoint
+    shutil.copytree(made, session.folder / out / "checkpoint", dirs_exist_ok=True)
 
 
 def people_answer(session: Session, command: str) -> None:
@@ -224,7 +219,6 @@ def people_answer(session: Session, command: str) -> None:
 
 
 MEANWHILE: dict[str, Callable[[Session, str], None]] = {
-    "dlpo train mini": a_day_passes,
     "dlpo train": hours_pass,
     "dlpo listen serve": people_answer,
 }
