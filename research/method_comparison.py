@@ -304,6 +304,10 @@ def main(
     texts: Annotated[
         Path | None, typer.Option(exists=True, help="File of other texts to judge, one a line.")
     ] = None,
+    texts_only: Annotated[
+        bool, typer.Option(help="Judge those texts only, not the corpus's test split.")
+    ] = False,
+    judge: Annotated[list[str] | None, typer.Option(help="As of `dlpo eval`; repeatable.")] = None,
     whisper: Annotated[Path | None, typer.Option(help="A Whisper checkpoint, held out.")] = None,
     speaker: Annotated[Path | None, typer.Option(help="Weights of the speaker encoder.")] = None,
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
@@ -325,10 +329,10 @@ def main(
                 typer.echo(f"{run.out}: {run.cost()['updates']} updates", err=True)
         load = partial(
             load_panel, weights, [whisper] if whisper else [],
-            speaker=(speaker, corpus) if speaker else None,
+            speaker=(speaker, corpus) if speaker else None, only=judge or (),
         )  # fmt: skip
         logged = {key for run in in_turn for line in run.validations() for key in line}
-        spoken = {"": load_clips(corpus, TEST_SPLIT)}
+        spoken = {} if texts and texts_only else {"": load_clips(corpus, TEST_SPLIT)}
         spoken |= {"other texts, ": clips_of_texts(texts)} if texts else {}
         heard = {}
         for where, clips in spoken.items():
