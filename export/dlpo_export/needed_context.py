@@ -11,6 +11,7 @@ measured instead, relative to the speech. The same applies to the blocks of the 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -125,16 +126,22 @@ def _needed_context(
     deviation: Callable[[Tensor, Tensor], Tensor],
     tolerance: float,
 ) -> int:
-    """The first of `contexts` within tolerance, plus the margin; the last one is always enough."""
+    """The least of `contexts` within tolerance, plus the margin; the last one is always enough.
+
+    By bisection, since more context never makes the deviation larger.
+    """
     whole = denoise(*inputs)
-    for context in contexts[: -1 - MARGIN]:
-        starts = range(0, whole.shape[1] - CHUNK - 2 * context, STRIDE)
-        if not starts:
-            break
-        chunks, expected = _chunks(denoise, inputs, whole, starts, context)
-        if deviation(chunks, expected) <= tolerance:
-            return context + MARGIN
-    return contexts[-1]
+
+    def starts(context: int) -> range:
+        return range(0, whole.shape[1] - CHUNK - 2 * context, STRIDE)
+
+    def suffices(context: int) -> bool:
+        chunks, expected = _chunks(denoise, inputs, whole, starts(context), context)
+        return bool(deviation(chunks, expected) <= tolerance)
+
+    measurable = [context for context in contexts[: -1 - MARGIN] if starts(context)]
+    place = bisect_left(measurable, True, key=suffices)
+    return measurable[place] + MARGIN if place < len(measurable) else contexts[-1]
 
 
 def _chunks(
