@@ -6,6 +6,7 @@ Tracing takes most of an export's time, and all steps of all chains call the sam
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -41,6 +42,12 @@ class Part:
     def tensor_of(self, name: str) -> str:
         """The name in the graph of a tensor of the module."""
         return {**self.takes, **self.gives}.get(name) or f"{self.use}{name}"
+
+
+def step_of(node: str) -> int:
+    """The reverse step, 0 first, of a node of a chain's graph, by its name; 0 outside the steps."""
+    found = re.match(r"step\.(\d+)\.", node)
+    return int(found[1]) if found else 0
 
 
 class Tracer:

@@ -50,7 +50,7 @@ from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parts import Tracer
 from dlpo_export.products import as_products, to_integers
 from dlpo_export.progress import stage
-from dlpo_export.quantise import quantisable_layers, to_int8
+from dlpo_export.quantise import chain_to_int8, quantisable_layers, to_int8
 from dlpo_export.to_onnx import GraphSource, Shape, graph_info
 from dlpo_export.weights import fold_batch_norms, round_weights, write_graphs
 
@@ -250,7 +250,8 @@ def _rounded(
         return to_fp16(denoiser, rollouts)
     if precision == "int8" and spectral:
         return to_integers(denoiser, rollouts) or copy.deepcopy(denoiser)
-    return to_int8(denoiser, rollouts, symmetric=precision == "int8_symmetric")[0]
+    to_8_bits = to_int8 if spectral else chain_to_int8
+    return to_8_bits(denoiser, rollouts, symmetric=precision == "int8_symmetric")[0]
 
 
 def _file(graph: str, precision: Precision) -> str:

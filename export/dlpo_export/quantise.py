@@ -17,7 +17,8 @@ import numpy as np
 from dlpo.errors import needs
 from dlpo_export.parity.divergence import Tensors
 from dlpo_export.parity.open_graph import OpenGraph
-from dlpo_export.sensitivity import LayerNoise, Range, layer_noise
+from dlpo_export.parts import step_of
+from dlpo_export.sensitivity import LayerNoise, Range, layer_noise, noise_db
 from dlpo_export.to_onnx import quiet
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ LAYERS = ("Conv", "Gemm", "MatMul")
 NOISE_DB = {"waveform": -15.0, "conditioning": -30.0}
 F0_CENTS = 0.1  # the same for F0: whatever F0 depends on stays exact, and so does the source
 PROBE_FRAMES = 80  # of the rollout, for measuring layers one by one
+CHAIN_WEIGHTS = 512  # of a layer of a chain; for smaller ones rounding costs what it saves
 GELU_FLOOR = -4.0  # below this a GELU outputs at most 1.3e-4; steps are better spent above
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ def to_int8(
     layers = quantisable_layers(model)
     ranges = tensor_ranges(model, layers, rollouts)
     if symmetric:
-        ranges = {name: (-max(-low, high), max(-low, high)) for name, (low, high) in ranges.items()}
+        ranges = _symmetric(ranges)
     measured = layer_noise(model, layers, ranges, probe(model, rollouts))
     measured.sort(key=lambda layer: layer.noise_db, reverse=True)
     limit_db = NOISE_DB[model.graph.output[0].name]
@@ -64,6 +66,47 @@ def to_int8(
         logger.info("%s stays in float32", layer)
     exact = {layer.node for layer in kept}
     return _insert(model, [n for n in layers if n not in exact], ranges, symmetric), measured
+
+
+def chain_to_int8(
+    model: onnx.ModelProto, rollouts: Sequence[Tensors], *, symmetric: bool = False
+) -> tuple[onnx.ModelProto, int]:
+    """Quantise the first steps of a chain, as many as leave the noise of all together inaudible.
+
+    A step removes much of what 8 bits added before it, but nothing removes what they add in the
+    last one.
+
+    Args:
+        model: a denoiser in float32, weights inside, of one step or more.
+        rollouts, symmetric: as of `to_int8`.
+
+    Returns:
+        The graph with Q/DQ nodes in all layers of at least `CHAIN_WEIGHTS` weights of the first
+        steps, and how many steps these are.
+
+    Raises:
+        BundleError, MissingExtraError: see `to_int8`.
+    """
+    weights = {tensor.name: int(np.prod(tensor.dims)) for tensor in model.graph.initializer}
+    reads = {node.name: node.input[1] for node in model.graph.node if len(node.input) > 1}
+    layers = {
+        name: step_of(name)
+        for name in quantisable_layers(model)
+        if weights[reads[name]] >= CHAIN_WEIGHTS
+    }
+    ranges = tensor_ranges(model, list(layers), rollouts)
+    if symmetric:
+        ranges = _symmetric(ranges)
+    heard = probe(model, rollouts)
+    expected = OpenGraph(model).run(heard)["waveform"]
+    for steps in range(1 + max(layers.values()), 0, -1):
+        chosen = [name for name, step in layers.items() if step < steps]
+        made = _insert(model, chosen, ranges, symmetric)
+        noise = noise_db(OpenGraph(made).run(heard)["waveform"], expected)
+        logger.info("%d steps in 8 bits: %.0f dB of noise", steps, noise)
+        if noise <= NOISE_DB["waveform"]:
+            return made, steps
+    return copy.deepcopy(model), 0
 
 
 def quantisable_layers(model: onnx.ModelProto) -> list[str]:
@@ -113,6 +156,10 @@ def tensor_ranges(
         if readers == {"Gelu"}:
             found[name] = (max(low, GELU_FLOOR), high)
     return found
+
+
+def _symmetric(ranges: Mapping[str, Range]) -> Mapping[str, Range]:
+    return {name: (-max(-low, high), max(-low, high)) for name, (low, high) in ranges.items()}
 
 
 def probe(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> Tensors:

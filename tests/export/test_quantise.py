@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from dlpo_export.parity.open_graph import OpenGraph
-from dlpo_export.quantise import tensor_ranges, to_int8
+from dlpo_export.quantise import chain_to_int8, tensor_ranges, to_int8
 from dlpo_export.sensitivity import noise_db
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
@@ -165,3 +165,52 @@ def test_noise_counts_in_quiet_frames_as_it_is_heard() -> None:
     loud[0, 0] += 0.01
     quiet[0, 1] += 0.01
     assert noise_db(quiet, expected) > noise_db(loud, expected) + 20
+
+
+def chain(first: float, second: float) -> onnx.ModelProto:
+    """Two steps, each of which adds a share of its layer's output, and a layer of few weights."""
+    rng = np.random.default_rng(2)
+    model = onnx.parser.parse_model("""
+        <ir_version: 10, opset_import: ["" : 20]>
+        toy (float[B, F, 300] source) => (float[B, F, 300] waveform)
+        <int64[3] patches = {0, -1, 25}, int64[3] frames = {0, -1, 300}> {
+            rows = Reshape(source, patches)
+            x = Transpose <perm = [0, 2, 1]> (rows)
+            u = Neg(x)
+            a = Conv(u, "wide")
+            b = Mul(a, "first")
+            y = Add(x, b)
+            v = Neg(y)
+            c = Conv(v, "wide")
+            d = Mul(c, "second")
+            z = Add(y, d)
+            e = Conv <group = 25> (z, "thin")
+            samples = Transpose <perm = [0, 2, 1]> (e)
+            waveform = Reshape(samples, frames)
+        }
+    """)
+    names = {"a": "step.0.conv", "c": "step.1.conv", "e": "step.0.thin"}
+    for node in model.graph.node:
+        node.name = names.get(node.output[0], "")
+    constants = {
+        "wide": rng.standard_normal((25, 25, 1)),
+        "thin": np.ones((25, 1, 1)),
+        "first": np.array(first),
+        "second": np.array(second),
+    }
+    for name, value in constants.items():
+        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "steps"), [(1e-3, 1e-3, 2), (1e-3, 0.1, 1), (0.1, 0.1, 0)]
+)
+def test_the_steps_of_a_chain_are_in_8_bits_until_their_noise_is_heard(
+    first: float, second: float, steps: int
+) -> None:
+    spoken = np.random.default_rng(3).standard_normal((1, FRAMES, 300)).astype(np.float32)
+    spoken[:, ::2] *= 0.01  # noise is heard in quiet frames
+    made, found = chain_to_int8(chain(first, second), [{"source": spoken}])
+    assert found == steps
+    assert quantised_layers(made) == {f"step.{step}.conv" for step in range(steps)}
