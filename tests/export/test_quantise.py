@@ -206,7 +206,7 @@ def chain(first: float, second: float) -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("first", "second", "steps"), [(1e-3, 1e-3, 2), (1e-3, 0.1, 1), (0.1, 0.1, 0)]
 )
-def test_the_steps_of_a_chain_are_in_8_bits_until_their_noise_is_heard(
+def test_steps_are_in_8_bits_until_their_noise_is_heard(
     first: float, second: float, steps: int
 ) -> None:
     spoken = np.random.default_rng(3).standard_normal((1, FRAMES, 300)).astype(np.float32)
