@@ -280,8 +280,8 @@ class Scheduler:
             due_s = sum(one.work_due_s(now, within_s) for one in (stream, *needs))
             if due_s > share * within_s:
                 raise OverloadError(
-                    f"burst of new calls: {due_s / share:.2f} s of work due within {within_s:g} s;"
-                    " try again later",
+                    f"too many calls begin at once: they need {due_s / share:.2f} s of work in the"
+                    f" next {within_s:.2f} s; try again later",
                     max(due_s / share - within_s, MIN_RETRY_S),
                 )
             load = max(load, due_s / (share * within_s))
