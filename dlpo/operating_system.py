@@ -22,7 +22,10 @@ with contextlib.suppress(ModuleNotFoundError):
     _resource = import_module("resource")
 _os: Any = os  # for what a type checker would miss on another system
 
-M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
+# of glibc's malloc.h
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
 OVERTIME = 124  # exit code after the wall time of `limit_this_process`, that of timeout(1)
 LOWEST_PRIORITY = 19  # of nice(1)
 OPEN_MAX = 10_240  # files; macOS reports no upper limit, but refuses more than this
@@ -163,6 +166,17 @@ def keep_one_heap() -> None:
     if tune := _of_c_library("mallopt"):
         tune(M_ARENA_MAX, 1)
         tune(M_MMAP_THRESHOLD, 1 << 20)  # bytes
+
+
+def keep_freed_memory() -> None:
+    """Have this process keep up to 2 GiB that it freed, if the C library is glibc.
+
+    Each update of a training run allocates what the last one freed; fetching its pages from the
+    system again takes up to a tenth of the time.
+    """
+    if tune := _of_c_library("mallopt"):
+        tune(M_MMAP_THRESHOLD, 32 << 20)  # bytes, the most that glibc allows
+        tune(M_TRIM_THRESHOLD, (2 << 30) - 1)
 
 
 def give_memory_back() -> None:

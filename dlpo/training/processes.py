@@ -14,6 +14,7 @@ from accelerate.utils import KwargsHandler, gather_object
 from torch import distributed
 
 from dlpo.errors import DlpoError, TrainingError
+from dlpo.operating_system import keep_freed_memory
 
 BFLOAT16 = ("amx_bf16", "bf16")  # CPU flags
 T = TypeVar("T")
@@ -26,6 +27,7 @@ def join_processes(precision: str, handler: KwargsHandler) -> Accelerator:
         precision: see `arithmetic`.
         handler: accelerate's settings for one of its parts.
     """
+    keep_freed_memory()
     accelerator = Accelerator(mixed_precision=arithmetic(precision), kwargs_handlers=[handler])
     if accelerator.num_processes > 1:
         atexit.register(_leave)
