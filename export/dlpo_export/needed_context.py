@@ -128,7 +128,7 @@ def _needed_context(
 ) -> int:
     """The least of `contexts` within tolerance, plus the margin; the last one is always enough.
 
-    By bisection, since more context never makes the deviation larger.
+    By bisection: more context hardly ever makes the deviation larger.
     """
     whole = denoise(*inputs)
 

@@ -294,12 +294,9 @@ def to_integers(model: onnx.ModelProto, rollouts: Sequence[Tensors]) -> onnx.Mod
     nodes = {node.name: node for node in model.graph.node}
     layers = [
         name
-        for name in quantisable_layers(model)
-        if np.prod(weights[nodes[name].input[1]].dims) >= FEWEST_WEIGHTS
-        and (
-            (nodes[name].op_type == "Conv" and not is_grouped(nodes[name]))
-            or (nodes[name].op_type == "MatMul" and _is_stepped(weights[nodes[name].input[1]]))
-        )
+        for name in quantisable_layers(model, FEWEST_WEIGHTS)
+        if (nodes[name].op_type == "Conv" and not is_grouped(nodes[name]))
+        or (nodes[name].op_type == "MatMul" and _is_stepped(weights[nodes[name].input[1]]))
     ]
     read = {nodes[name].input[0] for name in layers}
     ranges = {k: v for k, v in tensor_ranges(model, layers, rollouts).items() if k in read}

@@ -87,13 +87,7 @@ def chain_to_int8(
     Raises:
         BundleError, MissingExtraError: see `to_int8`.
     """
-    weights = {tensor.name: int(np.prod(tensor.dims)) for tensor in model.graph.initializer}
-    reads = {node.name: node.input[1] for node in model.graph.node if len(node.input) > 1}
-    layers = {
-        name: step_of(name)
-        for name in quantisable_layers(model)
-        if weights[reads[name]] >= CHAIN_WEIGHTS
-    }
+    layers = {name: step_of(name) for name in quantisable_layers(model, CHAIN_WEIGHTS)}
     ranges = tensor_ranges(model, list(layers), rollouts)
     if symmetric:
         ranges = _symmetric(ranges)
@@ -109,13 +103,15 @@ def chain_to_int8(
     return copy.deepcopy(model), 0
 
 
-def quantisable_layers(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes that multiply by weights."""
-    weights = {tensor.name for tensor in model.graph.initializer}
+def quantisable_layers(model: onnx.ModelProto, fewest_weights: int = 0) -> list[str]:
+    """Names of the nodes that multiply by weights, at least so many of them."""
+    weights = {tensor.name: np.prod(tensor.dims) for tensor in model.graph.initializer}
     return [
         node.name
         for node in model.graph.node
-        if node.op_type in LAYERS and len(node.input) > 1 and node.input[1] in weights
+        if node.op_type in LAYERS
+        and len(node.input) > 1
+        and weights.get(node.input[1], -1) >= fewest_weights
     ]
 
 
