@@ -19,8 +19,8 @@ RECORDS = Path("research") / "records"  # relative to the root of a checkout
 
 
 def study_command(name: str) -> str:
-    """The command line of a study, as recorded."""
-    return shlex.join(["python", "-m", f"research.{name}", *sys.argv[1:]])
+    """The command line of a study, as recorded; its kind of record may name it."""
+    return shlex.join(["python", "-m", f"research.{name.replace('-', '_')}", *sys.argv[1:]])
 
 
 def run_study(main: Callable[..., None]) -> None:

@@ -1,13 +1,13 @@
 """Two questions to ask of rewards before a chain is tuned by them.
 
-    python -m research.best_of_eight voices/mini/checkpoint --data data/heart --reward dnsmos
+    python -m research.best_of_eight voices/mini/checkpoint --data data/heart --record
 
 1  Do they prefer what is right to what is wrong: recordings to what the chain says?
 2  Does the best of eight by them raise judges that took no part, over the mean of the eight?
 
 A chain's only choice is its noise, so that the best of eight can't be spoken again under other
-noise: the judges hear the very clips. The sentences are the shortest of the validation split.
-Differences are means over sentences with 95 % intervals of a bootstrap.
+noise: the judges hear the very clips. The sentences are the first short ones of the validation
+split. Differences are means over sentences with 95 % intervals of a bootstrap.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def main(
     schedule: str = "linear",
     eta: Annotated[float, typer.Option(min=0, max=1)] = 1.0,
     sentences: Annotated[int, typer.Option(min=2)] = 24,
-    longest_s: float = 2.0,
+    longest_s: Annotated[float, typer.Option(help="Seconds that a recording may last.")] = 2.0,
     record: Annotated[bool, typer.Option(help="Write a record.")] = False,
 ) -> None:
     """Ask both questions of the sum of some judges, each at unit spread."""
@@ -112,11 +112,8 @@ def main(
             "reward": names,
             "differences": {n: [d.mean, d.low, d.high] for n, d in found.items()},
         }
-        typer.echo(
-            write_record(
-                KIND, Measured(figures, {"spoken": spoken}), study_command("best_of_eight"), RECORDS
-            )
-        )
+        measured = Measured(figures, {"spoken": spoken})
+        typer.echo(write_record(KIND, measured, study_command(KIND), RECORDS))
 
 
 if __name__ == "__main__":

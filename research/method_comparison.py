@@ -318,6 +318,8 @@ def main(
         updates, sentences, group, learning_rate, longest_s, validate_every, validation_sentences,
         chain, reward, extra or [],
     )  # fmt: skip
+    if texts_only and texts is None:
+        raise typer.BadParameter("--texts-only is given without --texts; expected a file of them")
     methods = method or list(METHODS)
     if unknown := set(methods) - set(METHODS):
         raise typer.BadParameter(f"{unknown}; expected some of {', '.join(METHODS)}")
@@ -332,7 +334,7 @@ def main(
             speaker=(speaker, corpus) if speaker else None, only=judge or (),
         )  # fmt: skip
         logged = {key for run in in_turn for line in run.validations() for key in line}
-        spoken = {} if texts and texts_only else {"": load_clips(corpus, TEST_SPLIT)}
+        spoken = {} if texts_only else {"": load_clips(corpus, TEST_SPLIT)}
         spoken |= {"other texts, ": clips_of_texts(texts)} if texts else {}
         heard = {}
         for where, clips in spoken.items():
