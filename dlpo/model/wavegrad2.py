@@ -133,13 +133,13 @@ def upsample(x: Tensor, factor: int) -> Tensor:
 def interpolate_by_convolution(x: Tensor, factor: int) -> Tensor:
     """`F.interpolate(mode="linear", align_corners=False)` as a convolution of each channel.
 
-    (B, C, L) -> (B, C, L * factor). Its `factor` outputs are the values between two samples.
+    (B, C, L) -> (B, C, L * factor). It makes the `factor` values of a sample as channels.
     """
     place = (torch.arange(factor, device=x.device, dtype=x.dtype) + 0.5) / factor - 0.5
     shares = torch.stack([(-place).clamp(min=0), 1 - place.abs(), place.clamp(min=0)], dim=1)
     rows = F.pad(x, (1, 1), mode="replicate").flatten(0, 1)[:, None]  # (B * C, 1, L + 2)
-    between = F.conv1d(rows, shares[:, None])  # (B * C, factor, L)
-    return between.transpose(1, 2).reshape(*x.shape[:2], -1)
+    values = F.conv1d(rows, shares[:, None])  # (B * C, factor, L)
+    return values.transpose(1, 2).reshape(*x.shape[:2], -1)
 
 
 def downsample(x: Tensor, factor: int) -> Tensor:
