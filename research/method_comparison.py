@@ -45,6 +45,7 @@ METHODS: Mapping[str, Sequence[str]] = {
     **{m: (m,) for m in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "dpo")},
     "recordings": (CONTROL, "--set", "adversary=false"),
     "step": ("dlpo", "--explore", "step", "--beta", "0", "--steps", "2"),
+    "dlpo-return": ("dlpo", "--guide", "return"),
     "dlpo-both": ("dlpo", "--guide", "both"),
     "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
     "weights-guided": ("dlpo", "--explore", "weights", "--guide", "recordings"),

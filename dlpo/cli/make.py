@@ -278,9 +278,13 @@ def tune(
         typer.Option(min=0, help="Weight of the diffusion loss. Default: 1, of endings 2."),
     ] = None,
     guide: Annotated[
-        Literal["return", "recordings", "both"],
-        typer.Option(help="Use the diffusion loss in the return, on recordings, or both."),
-    ] = "return",
+        Literal["return", "recordings", "both"] | None,
+        typer.Option(
+            help="Use the diffusion loss in the return, on recordings, or both. Default: on"
+            " recordings for dlpo that explores noise; otherwise direct has no guide, and weights"
+            " are explored with it in the return."
+        ),
+    ] = None,
     pairs: Annotated[
         Path | None,
         typer.Option(

@@ -71,11 +71,11 @@ class Direct(RolloutMethod):
 
     @classmethod
     def needs_recordings(cls, objective: Objective) -> bool:
-        return objective.guide != "return"
+        return objective.learns_recordings
 
     @classmethod
     def supervised(cls, objective: Objective) -> bool:
-        return objective.guide != "return"
+        return objective.learns_recordings
 
     @classmethod
     def needs_one_pass(cls, objective: Objective, steps: int) -> bool:

@@ -1,26 +1,35 @@
-"""DLPO, diffusion-loss guided policy optimization: the policy gradient of alpha r - beta DL.
+"""DLPO, diffusion-loss guided policy optimization: a policy gradient anchored by the training loss.
 
-    minimize  -mean_b sum_k min(rho A_k, clip(rho) A_k),   rho = p_theta / p_old (x_{k+1} | x_k, c)
+    minimize  -mean_b sum_k min(rho A_k, clip(rho) A_k)  +  beta DL
+    rho = p_theta / p_old (x_{k+1} | x_k, c)
 
-    A_k = alpha A(r) - beta A(DL_k)             `unit_spread`: the default for the whole chain
-    A_k = A(alpha r - beta DL_k)                literally; what spreads less then hardly counts
+    `guide`      A_k                         DL
+    recordings   alpha A(r)                  of recordings: the default
+    return       alpha A(r) - beta A(DL_k)   none; A(alpha r - beta DL_k) with `unit_spread` false,
+                                             in which what spreads less hardly counts
+    both         as for return               of recordings
 
     symbol       here              meaning
     r            rewards (B,)      judge's score of the output, the same for all steps
+    DL           recorded_loss     diffusion loss of recordings: its gradient keeps the policy near
+                                   speech while it follows the reward
     DL_k         guide (S, B)      diffusion loss of the output, re-noised to the level of step k:
                                    || eps - eps_theta(alpha_k x_0 + sigma_k eps, c, k) ||^2, a mean
                                    over `guide_draws` draws that the seeds of a sentence share, in
                                    pairs of opposite sign
     A            advantage         among the seeds of a sentence, see `group_advantages`
-    alpha, beta  objective         beta = 0 is DDPO (`dlpo.rl.ddpo`), alpha = 0 is OnlyDL
+    alpha, beta  objective         beta = 0 is DDPO (`dlpo.rl.ddpo`); alpha = 0 with `guide` return
+                                   is OnlyDL
 
-With `guide` recordings or both, beta times the diffusion loss of recordings is minimized as well.
+In the return, at equal weights, WaveGrad 2 in small followed the loss more than the reward, to
+quieter and duller speech (docs/tuning.md).
 
-It needs: a chain with noisy steps, two or more seeds of a sentence, rewards unless alpha = 0.
+It needs: a chain with noisy steps, two or more seeds of a sentence, rewards unless alpha = 0,
+recordings unless beta = 0 or `guide` is return.
 
 We know the paper from digests, not its full text. Its gradient is printed with grad DL, a vector,
-where a scalar belongs; here DL shapes the return as a scalar, credited to step k alone, and its own
-gradient is the loss on recordings. docs/tuning.md says what the authors' code computes.
+where a scalar belongs: here it is the gradient of the loss on recordings, or, in the return, a
+scalar DL that is credited to step k alone. docs/tuning.md says what the authors' code computes.
 
 Reference: Chen et al. 2024 and 2025 (arXiv 2405.14632, 2508.03123).
 """
@@ -49,7 +58,7 @@ class DLPO(RolloutMethod):
 
     @classmethod
     def needs_recordings(cls, objective: Objective) -> bool:
-        return objective.guide != "return"
+        return objective.learns_recordings
 
     def weigh(self, rollout: Rollout, rewards: Tensor) -> Tensor:
         """(S, B) or (B,): A_k."""

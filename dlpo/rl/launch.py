@@ -48,7 +48,7 @@ class TuningOrder:
     out: Path
     method: str
     explore: str
-    guide: str
+    guide: str | None
     reward: str
     """judges and weights, or `ENDINGS`"""
     alpha: float | None

@@ -30,10 +30,10 @@ class Objective:
     """Weight of the reward in DLPO's return, and of the direct gradient."""
     beta: float = 1.0
     """Weight of the diffusion loss in DLPO's return, and of the loss on recordings."""
-    guide: Guide = "return"
-    """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both.
-    The direct gradient, which has no return, and DLPO that explores weights follow the gradient of
-    the control's loss instead."""
+    guide: Guide | None = None
+    """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both;
+    by default on recordings, where noise is explored. The direct gradient, which has no return, and
+    DLPO that explores weights follow the gradient of the control's loss instead."""
     unit_spread: bool | None = None
     """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
     diffusion loss each at unit spread, so that alpha and beta compare like with like. By default
@@ -60,7 +60,8 @@ class Objective:
 
     def __post_init__(self) -> None:
         for name, choices in (("method", MethodName), ("guide", Guide), ("explore", Explore)):
-            if (value := getattr(self, name)) not in get_args(choices):
+            value = getattr(self, name)
+            if value not in get_args(choices) and (name, value) != ("guide", None):
                 expected = ", ".join(get_args(choices))
                 raise ConfigError(f"{name} is {value!r}; expected one of {expected}")
         check_ranges(
@@ -85,4 +86,15 @@ class Objective:
     @property
     def returns_loss(self) -> bool:
         """Whether DLPO's return contains the diffusion loss."""
-        return self.guide != "recordings" and self.beta > 0
+        return self._guides != "recordings" and self.beta > 0
+
+    @property
+    def learns_recordings(self) -> bool:
+        """Whether the loss on recordings guides, by its own gradient."""
+        return self._guides != "return" and self.beta > 0
+
+    @property
+    def _guides(self) -> Guide:
+        """`guide`, or its default."""
+        explores_noise = self.method == "dlpo" and self.explore != "weights"
+        return self.guide or ("recordings" if explores_noise else "return")

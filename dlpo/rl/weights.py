@@ -112,11 +112,11 @@ class WeightExploration(Method[LossPart]):
 
     @classmethod
     def needs_recordings(cls, objective: Objective) -> bool:
-        return objective.guide != "return" or objective.returns_loss
+        return objective.learns_recordings or objective.returns_loss
 
     @classmethod
     def supervised(cls, objective: Objective) -> bool:
-        return objective.guide != "return"
+        return objective.learns_recordings
 
     @classmethod
     def needs_one_pass(cls, objective: Objective, steps: int) -> bool:
@@ -155,7 +155,7 @@ class WeightExploration(Method[LossPart]):
 
     def parts(self, batch: UpdateBatch[LossPart], done: int) -> list[LossPart]:
         """Recordings, where these guide by their own gradient."""
-        return [] if self.objective.guide == "return" else super().parts(batch, done)
+        return super().parts(batch, done) if self.objective.learns_recordings else []
 
     def recorded_loss(self, part: RecordedPart) -> Tensor:
         assert self.setup.recordings is not None

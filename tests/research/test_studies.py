@@ -18,7 +18,14 @@ from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.record import read_record
 from dlpo_bench.systems import SpeakingOptions
-from research import cold_start, equaliser, method_comparison, toy_judge, wavegrad_progress
+from research import (
+    cold_start,
+    equaliser,
+    gradient_signal,
+    method_comparison,
+    toy_judge,
+    wavegrad_progress,
+)
 from tests.toys import BASE, ToyJudge, save_toy
 
 RATE = 22_050  # Hz
@@ -138,3 +145,29 @@ def test_wavegrad_progress_counts_words_and_measures_levels(
     assert len(list((tmp_path / "wavs").iterdir())) == 1
     with pytest.raises(InputError, match="SCHEDULE:STEPS:ETA"):
         wavegrad_progress.parse_chain("linear:ten:1")
+
+
+def test_what_gradients_share_is_their_signal() -> None:
+    """Two methods with signals of length 3 at 60 degrees, a third with none; noise of length 4."""
+    random = np.random.default_rng(0)
+    size, batches = 4_000, 12
+    first, second = np.zeros((2, size))
+    first[0], second[:2] = 3.0, (1.5, 1.5 * 3**0.5)
+
+    def noisy(signal: np.ndarray) -> torch.Tensor:
+        noise = random.standard_normal((batches, size)) * 4 / size**0.5
+        return torch.from_numpy(signal + noise).float()
+
+    found = {"a": noisy(first), "b": noisy(second), "c": noisy(np.zeros(size))}
+    figures = gradient_signal.compare(found, scores=9)
+    for name in ("a", "b"):
+        assert figures[name]["signal share"]["value"] == pytest.approx(9 / 25, abs=0.02)
+        assert figures[name]["scores needed"] == pytest.approx(9 * 16 / 9, rel=0.06)
+    assert figures["a"]["cosine"]["b"]["value"] == pytest.approx(0.5, abs=0.03)
+    assert figures["c"]["scores needed"] is None
+    assert figures["c"]["scores needed, at least"] > 9 * 50
+    assert (
+        figures["c"]["cosine"]
+        == {}
+        == {k: v for k, v in figures["a"]["cosine"].items() if k == "c"}
+    )

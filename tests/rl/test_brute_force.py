@@ -159,7 +159,8 @@ def test_gradient_is_that_of_chains_run_again(
 
 def learner(toy: Any, method: MethodName, policy: Any, schedule: NoiseSchedule) -> RolloutMethod:
     """A method whose advantage is the return itself."""
-    objective = Objective(method, alpha=ALPHA, beta=BETA, kl_weight=KL_WEIGHT, unit_spread=False)
+    weights = {"alpha": ALPHA, "beta": BETA, "kl_weight": KL_WEIGHT}
+    objective = Objective(method, **weights, guide="return", unit_spread=False)
     reference = ChainPolicy(toy.Policy(*REFERENCE), schedule)
     setup = toy.setup(Guided(policy, schedule), objective, reference=reference)
     made = METHODS[method](setup)

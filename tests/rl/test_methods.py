@@ -109,7 +109,8 @@ def test_baselines_are_dlpo_with_a_weight_of_0(
     rewards: Tensor, learner: Callable[..., Method[Any]],
 ) -> None:  # fmt: skip
     """In direction: DLPO's weights scale an advantage that the baselines leave at 1."""
-    baseline, dlpo = learner(Objective(name)), learner(Objective("dlpo", **same))
+    baseline = learner(Objective(name))
+    dlpo = learner(Objective("dlpo", guide="return", **same))
     found, expected = (
         gradient(policy, method(part_of(method, rollout, rewards))) for method in (dlpo, baseline)
     )
@@ -128,18 +129,29 @@ def test_unit_spread_removes_the_scales_of_reward_and_loss(
         method = learner(objective)
         return gradient(policy, method(part_of(method, rollout, rewards * scale)))
 
-    even = Objective("dlpo", explore, alpha=2.0, unit_spread=True)
-    raw = Objective("dlpo", explore, alpha=2.0, unit_spread=False)
+    even = Objective("dlpo", explore, alpha=2.0, guide="return", unit_spread=True)
+    raw = replace(even, unit_spread=False)
     torch.testing.assert_close(found(even, 1e-30), found(even, 1.0))
     assert not torch.allclose(found(raw, 1e-30), found(raw, 1.0))  # nothing of it is left
     assert not torch.allclose(found(even, 1.0), 2 * found(Objective("ddpo"), 1.0))
 
 
-def test_dlpo_guides_by_default(
+def test_recordings_guide_dlpo_by_default(
     learner: Callable[..., Method[Any]], rollout: Rollout, rewards: Tensor
 ) -> None:
-    """Half of the default's advantage is the diffusion loss's, at any scale of the reward."""
-    method = learner(Objective())
+    default, dlpo = Objective(), METHODS["dlpo"]
+    assert dlpo.needs_recordings(default)
+    assert not dlpo.needs_recordings(replace(default, beta=0.0))
+    assert not METHODS["direct"].needs_recordings(Objective("direct"))
+    alone = learner(Objective("ddpo")).weigh(rollout, rewards)
+    torch.testing.assert_close(learner(default).weigh(rollout, rewards), alone)
+
+
+def test_own_loss_is_half_of_the_return_where_it_guides(
+    learner: Callable[..., Method[Any]], rollout: Rollout, rewards: Tensor
+) -> None:
+    """Half of the advantage is the diffusion loss's, at any scale of the reward."""
+    method = learner(Objective(guide="return"))
     guide = method.policy.own_loss(rollout, Objective().guide_draws).view(2, 2, 2)
     lower = guide.argmin(-1, keepdim=True)
     alike = method.weigh(rollout, torch.zeros(4)).view(2, 2, 2)
