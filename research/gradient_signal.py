@@ -194,6 +194,10 @@ def main(
         "../shared/models"
     ),
     reward: Annotated[str, typer.Option(help="See `dlpo tune`.")] = "distillmos=1,dnsmos=1",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Repeatable; ddpo, onlydl, awm and control if left out."),
+    ] = None,
     steps: Annotated[int, typer.Option(min=2)] = 10,
     schedule: str = "linear",
     eta: Annotated[float, typer.Option(min=0, max=1)] = 1.0,
@@ -204,6 +208,8 @@ def main(
     record: Annotated[bool, typer.Option(help="Write a record.")] = False,
 ) -> None:
     """Measure signal and noise of each method's gradient at the untuned checkpoint."""
+    if unknown := set(method or ()) - set(OBJECTIVES):
+        raise typer.BadParameter(f"{unknown}; expected some of {', '.join(OBJECTIVES)}")
     if record:
         check_recordable(RECORDS)
     dataset = Corpora([data])
@@ -218,10 +224,10 @@ def main(
         learning = [w for w in tuner.collector.policy.model.parameters() if w.requires_grad]
         methods = {
             name: method_of(
-                replace(plan, objective=objective), tuner.collector, tuner.reference, learning,
-                dataset, models, (),
+                replace(plan, objective=OBJECTIVES[name]), tuner.collector, tuner.reference,
+                learning, dataset, models, (),
             )
-            for name, objective in OBJECTIVES.items()
+            for name in method or OBJECTIVES
         }  # fmt: skip
         figures = compare(gradients(tuner, methods, batches, learning), sentences * group)
     show([Table(["method", "norm", "signal, %", "95 %", "scores", "cosines"], rows_of(figures))])
