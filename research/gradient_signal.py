@@ -215,8 +215,8 @@ def main(
     dataset = Corpora([data])
     plan = Plan(Objective("ddpo"), parse_weights(reward), schedule, steps, eta)
     settings = TuningConfig(
-        sentences=sentences, group=group, rows=group, longest_s=longest_s, augment=True,
-        validation_sentences=1, guard=False,
+        sentences=sentences, group=group, rows=group, window_batch=sentences * group,
+        longest_s=longest_s, augment=True, validation_sentences=1, guard=False,
     )  # fmt: skip
     models = load_reward_models(dataset, plan, settings, RewardSources(models=weights))
     with tempfile.TemporaryDirectory() as scratch:

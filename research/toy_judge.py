@@ -221,7 +221,9 @@ def main(
     record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
 ) -> None:
     """Tune on the toy judge and report the share of the possible gain reached, with the seconds."""
-    objective = Objective(cast(MethodName, method), cast(Explore, explore), beta=beta)
+    objective = Objective(
+        cast(MethodName, method), cast(Explore, explore), beta=beta, guide="return"
+    )
     plan = Plan(objective, {"spectral_tilt": 1.0})
     settings = TuningConfig(
         updates=updates, sentences=sentences, group=group, rows=8, passes=passes,
