@@ -35,7 +35,7 @@ from torch import Tensor
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.rl.assembly import method_of
-from dlpo.rl.method import Method, RolloutMethod, Sample, UpdateBatch
+from dlpo.rl.method import Method, RolloutMethod, UpdateBatch
 from dlpo.rl.methods import Plan
 from dlpo.rl.objective import Objective
 from dlpo.rl.reward_models import RewardSources, load_reward_models, parse_weights
@@ -131,12 +131,7 @@ def gradients(
         drawn = tuner.collector.collect(update)
         rewards = tuner.collector.judge(drawn)[0]
         for name, method in methods.items():
-            samples = []
-            if isinstance(method, RolloutMethod):
-                samples = [
-                    Sample(len(part) / len(drawn), part, method.weigh(part, r.to(part.states)))
-                    for part, r in zip(drawn.parts, rewards, strict=True)
-                ]
+            samples = method.samples(drawn, rewards) if isinstance(method, RolloutMethod) else []
             found[name].append(gradient(method, UpdateBatch(update, {}, samples), learning))
         typer.echo(f"batch {update + 1} of {batches}", err=True)
     return {name: torch.stack(rows) for name, rows in found.items()}

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from dlpo.config.training import TuningConfig
 from dlpo.errors import ConfigError
 from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.collector import RolloutCollector
+from dlpo.rl.collector import RolloutBatch, RolloutCollector
 from dlpo.rl.differentiable import DifferentiableReward
 from dlpo.rl.objective import Objective
 from dlpo.rl.policy_gradient import group_advantages, importance_ratio, kl_divergence
@@ -184,11 +184,19 @@ class RolloutMethod(Method[Sample]):
         if self.needs_rewards(self.objective) or logged:
             rewards, figures = collector.judge(drawn)
         with collector.timer.stage("weighing"):
-            samples = [
-                Sample(len(part) / len(drawn), part, self.weigh(part, r.to(part.states)))
-                for part, r in zip(drawn.parts, rewards, strict=True)
-            ]
+            samples = self.samples(drawn, rewards)
         return UpdateBatch(update, figures, samples)
+
+    def samples(self, drawn: RolloutBatch, rewards: Sequence[Tensor]) -> list[Sample]:
+        """The parts of a rollout, weighed.
+
+        Args:
+            rewards: (B,) of each part's outputs.
+        """
+        return [
+            Sample(len(part) / len(drawn), part, self.weigh(part, r.to(part.states)))
+            for part, r in zip(drawn.parts, rewards, strict=True)
+        ]
 
     def weigh(self, rollout: Rollout, rewards: Tensor) -> Tensor:
         """(B,) or (S, B): what each chain counts; by default the advantage of its reward.

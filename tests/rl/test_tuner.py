@@ -294,7 +294,7 @@ def test_gradients_of_reward_and_loss_add_up_to_that_of_dlpo(tuning: Tuning) -> 
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("explore", "updates"), [("chain", 80), ("step", 60), ("weights", 30)])
+@pytest.mark.parametrize(("explore", "updates"), [("chain", 60), ("step", 60), ("weights", 30)])
 def test_dlpo_reaches_most_of_the_held_out_gain(
     tuning: Tuning, tmp_path: Path, explore: Explore, updates: int
 ) -> None:
