@@ -5,7 +5,7 @@
     python -m recipe.speech status ROOT                                           hours by voice
     python -m recipe.speech corpus ROOT/VOICE OUT --teachers DIR [--hop 240]      for dlpo prepare
 
-Interrupted or run again, `speak` goes on with the next clip. One process may speak at a time.
+Interrupted or run again, `speak` goes on with the next clip. One may run at a time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import fcntl
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from recipe.speech import plan, store
@@ -36,35 +39,54 @@ def all_texts(texts: Path, teachers: Path) -> list[Text]:
     return [*conversation, *read_texts(teachers / "texts.csv", "prose"), *generated]
 
 
-def speak(
-    root: Path, teachers: Path, weights: Path, texts: Path, engine: str, spanish: Path | None
-) -> None:
-    """Speak until every voice has its hours, or no text is left for it.
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """Where speech comes from and goes to."""
 
-    Args:
-        spanish: letters of the texts of spanish.csv; without them its voices wait.
-    """
-    from recipe.speech.kokoro import CannotSpeakError, Kokoro
+    root: Path
+    teachers: Path
+    """the folder of teacher.py"""
+    weights: Path
+    """of get_hibari.sh and get_kokoro.sh"""
+    texts: Path
+    spanish: Path | None
+    """letters of the texts of spanish.csv; without them its voices wait"""
 
-    root.mkdir(parents=True, exist_ok=True)
-    lock = (root / "lock").open("w")
+
+def speak(given: Speaking, jobs: int) -> None:
+    """Speak until every voice has its hours or no text is left for it, `jobs` voices at a time."""
+    given.root.mkdir(parents=True, exist_ok=True)
+    lock = (given.root / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise SystemExit(f"{root}: another process speaks here already") from None
-    kokoro, known = Kokoro(teachers, weights, engine), all_texts(texts, teachers)
-    letters = dict[str, Reading]() if spanish is None else read_letters(spanish)
-    in_spanish = read_texts(texts / "spanish.csv", "spanish", digits=True)
+        raise SystemExit(f"{given.root}: another process speaks here already") from None
+    shares = plan.share_out(jobs)
+    if len(shares) == 1:
+        speak_voices(given, shares[0])
+        return
+    with ProcessPoolExecutor(len(shares), get_context("spawn")) as workers:
+        for done in [workers.submit(speak_voices, given, share) for share in shares]:
+            done.result()
+
+
+def speak_voices(given: Speaking, targets: Sequence[plan.Target]) -> None:
+    """Speak until these voices have their hours or no text is left for them."""
+    from recipe.speech.kokoro import CannotSpeakError, Kokoro
+
+    kokoro, known = Kokoro(given.teachers, given.weights), all_texts(given.texts, given.teachers)
+    letters = dict[str, Reading]() if given.spanish is None else read_letters(given.spanish)
+    in_spanish = read_texts(given.texts / "spanish.csv", "spanish", digits=True)
     known += [text for text in in_spanish if text.id in letters]
     waiting, spoken_s = dict[str, Iterator[Text]](), dict[str, float]()
-    for target in plan.TARGETS:
-        folder = root / target.voice
+    for target in targets:
+        folder = given.root / target.voice
         store.repair(folder)
         made = {row["id"]: row.get("samples", 0) / store.RATE for row in store.rows(folder)}
         spoken_s[target.voice] = sum(made.values())
         order = plan.order_for(target.voice, known)
         waiting[target.voice] = iter([text for text in order if text.id not in made])
-    while voice := plan.next_voice(spoken_s):
+    while voice := plan.next_voice(spoken_s, targets):
         text = next(waiting[voice], None)
         if text is None:
             print(f"{voice}: no text is left at {spoken_s[voice] / 3600:.1f} hours", flush=True)
@@ -74,9 +96,9 @@ def speak(
         try:
             reading = letters.get(text.id) or kokoro.read(text.text)
             sentences = list(kokoro.say(voice, reading))
-            length_s = store.write_clip(root / voice, text, sentences, kokoro.engine)
+            length_s = store.write_clip(given.root / voice, text, sentences, kokoro.engine)
         except CannotSpeakError as error:
-            store.write_skipped(root / voice, text, str(error))
+            store.write_skipped(given.root / voice, text, str(error))
             continue
         spoken_s[voice] += length_s
         took_s, cpu_s = time.monotonic() - began, time.process_time() - cpu
@@ -118,7 +140,7 @@ def main() -> None:
     )
     speaking.add_argument("--texts", type=Path, required=True, help="folder of conversation-a.csv")
     speaking.add_argument("--spanish", type=Path, help="letters of spanish.csv's texts")
-    speaking.add_argument("--engine", default="int8", help="int8, float, or openvino (with AMX)")
+    speaking.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
     making.add_argument("spoken", type=Path, help="folder of a voice")
     making.add_argument("out", type=Path, help="folder of the corpus")
     making.add_argument("--teachers", type=Path, required=True, help="folder of aligner.py")
@@ -137,7 +159,8 @@ def main() -> None:
         made = (f"{line}\n" for line in lines(given.texts.read_text(encoding="utf-8")))
         given.out.write_text("".join(made), encoding="utf-8")
     else:
-        speak(given.root, given.teachers, given.weights, given.texts, given.engine, given.spanish)
+        where = (given.root, given.teachers, given.weights, given.texts, given.spanish)
+        speak(Speaking(*where), given.jobs)
 
 
 if __name__ == "__main__":

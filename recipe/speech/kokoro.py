@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from recipe.speech.float_graph import to_float
 from recipe.speech.store import FRAME, Sentence
 from recipe.speech.texts import CLOSED, QUOTES
 
@@ -30,13 +29,14 @@ class CannotSpeakError(ValueError):
 class Kokoro:
     """The voices of Kokoro-82M v1.0, from the folders that get_kokoro.sh and get_hibari.sh make."""
 
-    def __init__(self, teachers: Path, weights: Path, engine: str) -> None:
+    engine = "kokoro-82m-1.0 int8"
+
+    def __init__(self, teachers: Path, weights: Path) -> None:
         """Open the network.
 
         Args:
             teachers: the folder with teacher.py, whose reader of English is used.
             weights: the folder with kokoro.int8.onnx, vocab.json, voices/ and hibari/.
-            engine: one of ENGINES; the same engine gives the same samples.
         """
         sys.path.insert(0, str(teachers))
         import teacher
@@ -46,8 +46,7 @@ class Kokoro:
         vocabulary = json.loads((weights / "vocab.json").read_text(encoding="utf-8"))
         self._ids: dict[str, int] = vocabulary["vocab"]
         self._voices = weights / "voices"
-        self.engine = f"kokoro-82m-1.0 {engine}"
-        self._run = ENGINES[engine](_graph(weights / "kokoro.int8.onnx"))
+        self._run = _session(_graph(weights / "kokoro.int8.onnx"))
 
     def read(self, text: str) -> list[tuple[str, tuple[str, ...]]]:
         """Letters, and the word of each letter, of every sentence of an English text.
@@ -99,7 +98,7 @@ def _graph(file: Path) -> onnx.ModelProto:
     return model
 
 
-def _onnxruntime(model: onnx.ModelProto) -> Run:
+def _session(model: onnx.ModelProto) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -109,24 +108,6 @@ def _onnxruntime(model: onnx.ModelProto) -> Run:
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     return lambda given: session.run(None, given)
-
-
-def _openvino(model: onnx.ModelProto) -> Run:
-    """In float32, or in bfloat16 where the processor multiplies it faster."""
-    import openvino
-
-    core = openvino.Core()
-    read = core.read_model(to_float(model).SerializeToString())
-    settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False}
-    request = core.compile_model(read, "CPU", settings).create_infer_request()
-    return lambda given: [np.array(value) for value in request.infer(given).values()]
-
-
-ENGINES: dict[str, Callable[[onnx.ModelProto], Run]] = {
-    "int8": _onnxruntime,  # fastest where there is no AMX
-    "float": lambda model: _onnxruntime(to_float(model)),
-    "openvino": _openvino,  # fastest with AMX
-}
 
 
 def _audible(f0: NDArray[np.float32]) -> NDArray[np.float32]:

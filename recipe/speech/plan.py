@@ -63,6 +63,14 @@ def next_voice(spoken_s: Mapping[str, float], targets: Sequence[Target] = TARGET
     return None
 
 
+def share_out(jobs: int, targets: Sequence[Target] = TARGETS) -> list[list[Target]]:
+    """Each job's voices, about equally long to speak; no job without a voice."""
+    shares = [list[Target]() for _ in range(min(jobs, len(targets)))]
+    for target in sorted(targets, key=lambda t: -t.hours):
+        min(shares, key=lambda share: sum(t.hours for t in share)).append(target)
+    return shares
+
+
 def order_for(voice: str, texts: Sequence[Text], targets: Sequence[Target] = TARGETS) -> list[Text]:
     """All texts of a voice's pools in the order in which it says them, mixed by its shares."""
     number = [target.voice for target in targets].index(voice)

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from recipe.speech.drills import drills, number
-from recipe.speech.plan import ROUNDS, SHARES, TARGETS, Target, next_voice, order_for
+from recipe.speech.plan import ROUNDS, SHARES, TARGETS, Target, next_voice, order_for, share_out
 from recipe.speech.texts import Text, held_out, read_letters, read_texts
 
 SOURCE = [
@@ -133,3 +133,12 @@ def test_names_of_the_released_voices_are_planned():
     assert {"af_heart", "am_michael", "am_fenrir", "af_nova"} <= {t.voice for t in TARGETS}
     assert all(t.hours >= 3 for t in TARGETS)
     assert sum(t.voice.startswith("am_") for t in TARGETS) >= 4
+
+
+def test_jobs_share_all_voices_about_equally():
+    first, second = share_out(2)
+    assert {t.voice for t in first}.isdisjoint(t.voice for t in second)
+    assert len(first) + len(second) == len(TARGETS)
+    hours = [sum(t.hours for t in share) for share in (first, second)]
+    assert max(hours) - min(hours) <= 3.2
+    assert len(share_out(99)) == len(TARGETS)
