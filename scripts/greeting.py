@@ -1,23 +1,26 @@
 """The greeting of the README: five voices in one clip, and its words as a picture.
 
-    python scripts/greeting.py        # docs/hello.mp3 and docs/hello.svg
+    python scripts/greeting.py        # docs/hello.mp4 and docs/hello.svg
 
-The picture has a line for each voice: its waveform, and each word at its time.
+The picture has a line for each voice: its waveform, and each word at its time. In the film they
+are coloured as they sound.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+import av
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from dlpo.errors import DlpoError
 from dlpo_bench.clips import SAMPLE_RATE, Waveform
 from dlpo_bench.listening.making import matched
-from dlpo_serving.local.sound_file import SoundFile
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.timing import WordTiming
 from dlpo_serving.voices import open_voice
@@ -39,6 +42,11 @@ HALF = 20  # pixels, of the highest wave
 LETTER = 7.4  # pixels, about, of a letter
 GAP = 5.0  # pixels between words
 BAR_S = 0.03
+FRAMES_PER_S = 15
+PAPER = "#ffffff"
+INK = "#1d1522"
+SPOKEN = "#cf4446"
+WAITING = "#c9c2cd"
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#675c6d}.name{font-weight:600;fill:#1d1522}"
     "rect{fill:#cf4446}@media(prefers-color-scheme:dark){text{fill:#b3abb8}.name{fill:#f5f1ea}}"
@@ -63,51 +71,129 @@ def speak(voice: str, text: str) -> Line:
     return Line(voice, text, waveform, tuple(word for chunk in chunks for word in chunk.words))
 
 
-def picture(lines: list[Line]) -> str:
-    """SVG; a line's words are those of its text as written, such as 7:45."""
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A piece of a waveform, and when it sounds."""
+
+    x: float
+    top: float
+    bottom: float
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A written word, and when it begins to sound."""
+
+    x: float
+    y: float
+    text: str
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the picture shows of a line, in pixels and seconds of the clip."""
+
+    voice: str
+    middle: float
+    bars: list[Bar]
+    words: list[Word]
+
+
+def laid_out(lines: list[Line]) -> list[Row]:
+    """Rows below each other on one scale."""
     longest = max(len(line.waveform) for line in lines)
     scale = (WIDTH - LEFT - RIGHT) / longest  # pixels a sample
     peak = max(float(np.abs(line.waveform).max()) for line in lines)
-    rows = [row(line, LINE * place + 30, scale, peak) for place, line in enumerate(lines)]
-    words = escape(" ".join(f"{line.voice}: {line.text}" for line in lines))
-    height = LINE * len(lines)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
-        f"<title>{words}</title><style>{STYLE}</style>{''.join(rows)}</svg>\n"
-    )
+    rows, begins_s = [], 0.0
+    for place, line in enumerate(lines):
+        rows.append(row(line, LINE * place + 30, scale, peak, begins_s))
+        begins_s += len(line.waveform) / SAMPLE_RATE + PAUSE_S
+    return rows
 
 
-def row(line: Line, middle: int, scale: float, peak: float) -> str:
-    """The waveform around a height, and the words below it."""
-    parts = [f'<text class="name" x="4" y="{middle + 4}">{line.voice}</text>']
-    bar = round(BAR_S * SAMPLE_RATE)
-    for start in range(0, len(line.waveform), bar):
-        half = max(0.5, HALF * float(np.abs(line.waveform[start : start + bar]).max()) / peak)
-        parts.append(
-            f'<rect x="{LEFT + start * scale:.1f}" y="{middle - half:.1f}"'
-            f' width="2" height="{2 * half:.1f}"/>'
-        )
+def row(line: Line, middle: int, scale: float, peak: float, begins_s: float) -> Row:
+    """The waveform around a height; below it the words of the text as written, such as 7:45."""
+    bars, samples = [], round(BAR_S * SAMPLE_RATE)
+    for start in range(0, len(line.waveform), samples):
+        half = max(0.5, HALF * float(np.abs(line.waveform[start : start + samples]).max()) / peak)
+        at_s = begins_s + start / SAMPLE_RATE
+        bars.append(Bar(LEFT + start * scale, middle - half, middle + half, at_s))
     written: dict[tuple[int, int], int] = {}
     for word in line.words:  # several are spoken for one that is written, such as 7:45
         written.setdefault((word.text_start, word.text_end), word.start)
-    free = 0.0  # x from where on nothing is written
+    words, free = [], 0.0  # x from where on nothing is written
     for (begin, end), start in written.items():
         x = max(LEFT + start * scale, free)
         free = x + LETTER * (end - begin) + GAP
-        parts.append(f'<text x="{x:.1f}" y="{middle + 38}">{escape(line.text[begin:end])}</text>')
-    return "".join(parts)
+        at_s = begins_s + start / SAMPLE_RATE
+        words.append(Word(x, middle + 38, line.text[begin:end], at_s))
+    return Row(line.voice, middle, bars, words)
+
+
+def picture(lines: list[Line], rows: list[Row]) -> str:
+    """SVG."""
+    words = escape(" ".join(f"{line.voice}: {line.text}" for line in lines))
+    parts = []
+    for drawn in rows:
+        parts.append(f'<text class="name" x="4" y="{drawn.middle + 4}">{drawn.voice}</text>')
+        for bar in drawn.bars:
+            parts.append(
+                f'<rect x="{bar.x:.1f}" y="{bar.top:.1f}"'
+                f' width="2" height="{bar.bottom - bar.top:.1f}"/>'
+            )
+        for word in drawn.words:
+            parts.append(f'<text x="{word.x:.1f}" y="{word.y}">{escape(word.text)}</text>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {LINE * len(lines)}"'
+        f' role="img"><title>{words}</title><style>{STYLE}</style>{"".join(parts)}</svg>\n'
+    )
+
+
+def frame(rows: list[Row], now_s: float) -> Image.Image:
+    """The picture at a time of the clip: what has sounded is coloured."""
+    image = Image.new("RGB", (WIDTH, LINE * len(rows)), PAPER)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(12)
+    for drawn in rows:
+        draw.text((4, drawn.middle), drawn.voice, INK, font, anchor="lm")
+        for bar in drawn.bars:
+            shape = (bar.x, bar.top, bar.x + 1, bar.bottom)
+            draw.rectangle(shape, fill=SPOKEN if bar.start_s <= now_s else WAITING)
+        for word in drawn.words:
+            colour = INK if word.start_s <= now_s else WAITING
+            draw.text((word.x, word.y), word.text, colour, font, anchor="ls")
+    return image
+
+
+def write_film(file: Path, rows: list[Row], sound: Waveform) -> None:
+    """MP4 (H.264, AAC): code hosts play it where it lies, as they don't play MP3."""
+    with av.open(str(file), "w", options={"movflags": "faststart"}) as film:
+        video = film.add_stream("libx264", rate=FRAMES_PER_S, options={"crf": "26"})
+        video.width, video.height, video.pix_fmt = WIDTH, LINE * len(rows), "yuv420p"
+        audio = film.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+        audio.bit_rate = 96_000
+        for number in range(math.ceil(len(sound) / SAMPLE_RATE * FRAMES_PER_S)):
+            image = av.VideoFrame.from_image(frame(rows, number / FRAMES_PER_S))
+            film.mux(video.encode(image))
+        film.mux(video.encode())
+        samples = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), "fltp", "mono")
+        samples.sample_rate = SAMPLE_RATE
+        film.mux(audio.encode(samples))
+        film.mux(audio.encode())
 
 
 def main() -> int:
     """Write both files."""
     lines = [speak(voice, text) for voice, text in GREETING.items()]
+    rows = laid_out(lines)
     pause = np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)
     pieces = [piece for line in lines for piece in (line.waveform, pause)][:-1]
-    with SoundFile(DOCS / "hello.mp3", SAMPLE_RATE) as file:
-        file.write(np.concatenate(pieces))
-    (DOCS / "hello.svg").write_text(picture(lines), "utf-8")
+    write_film(DOCS / "hello.mp4", rows, np.concatenate(pieces))
+    (DOCS / "hello.svg").write_text(picture(lines, rows), "utf-8")
     seconds = sum(map(len, pieces)) / SAMPLE_RATE
-    sys.stdout.write(f"{DOCS / 'hello.mp3'}: {seconds:.1f} s; hello.svg\n")
+    sys.stdout.write(f"{DOCS / 'hello.mp4'}: {seconds:.1f} s; hello.svg\n")
     return 0
 
 
