@@ -171,7 +171,9 @@ def write_film(file: Path, rows: list[Row], sound: Waveform) -> None:
     """MP4 (H.264, AAC): code hosts play it where it lies, as they don't play MP3."""
     with av.open(str(file), "w", options={"movflags": "faststart"}) as film:
         video = film.add_stream("libx264", rate=FRAMES_PER_S, options={"crf": "26"})
-        video.width, video.height, video.pix_fmt = WIDTH, LINE * len(rows), "yuv420p"
+        video.width = WIDTH
+        video.height = LINE * len(rows)
+        video.pix_fmt = "yuv420p"
         audio = film.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         audio.bit_rate = 96_000
         for number in range(math.ceil(len(sound) / SAMPLE_RATE * FRAMES_PER_S)):
