@@ -15,7 +15,6 @@ from dlpo.judges.judge import TYPICAL_LEVEL_DB, Scores, at_level
 from dlpo.model.build import Model
 from dlpo.rl.augmentation import augmented
 from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.policy_gradient import BOUND, group_advantages
 from dlpo.rl.prompts import Prompt, Prompts
 from dlpo.rl.rewards import ClipBatch, Reward, WeightedSum
 from dlpo.rl.rollout import Rollout
@@ -88,9 +87,11 @@ class RolloutCollector:
             TrainingError: see `run_chains`.
         """
         with self.timer.stage("rollout"):
-            key, size = (self.settings.seed, update), (self.settings.group, self.settings.rows)
+            settings = self.settings
+            key = (settings.seed, update)
             step = self.explored[update % len(self.explored)] if self.explored else None
-            batch = run_chains(self.policy, self.draw(update), key, *size, step)
+            prompts = self.draw(update)
+            batch = run_chains(self.policy, prompts, key, settings.group, settings.rows, step)
         self.chains_run += len(batch) * self.processes.count
         return batch
 
@@ -154,11 +155,11 @@ def run_chains(
     size = max(1, rows // group)
     parts = []
     for some in (prompts[i : i + size] for i in range(0, len(prompts), size)):
-        parts.append(of_prompts(policy.draw(some, key, group, explored), some))
+        parts.append(with_texts(policy.draw(some, key, group, explored), some))
     return RolloutBatch(tuple(parts))
 
 
-def of_prompts(rollout: Rollout, prompts: Sequence[Prompt]) -> Rollout:
+def with_texts(rollout: Rollout, prompts: Sequence[Prompt]) -> Rollout:
     """Add the prompts' texts to a rollout whose outputs are finite.
 
     Raises:
@@ -185,6 +186,4 @@ def reward_figures(total: Scores, parts: Mapping[str, Scores], group: int) -> di
     if group > 1:
         within = total.reshape(-1, group)
         figures["reward_spread_within"] = float(within.std(1).mean())
-        advantages = group_advantages(torch.from_numpy(total), group, float("inf"))
-        figures["advantages_clipped"] = float((advantages.abs() > BOUND).double().mean())
     return figures

@@ -63,10 +63,10 @@ class DLPO(RolloutMethod):
         """(S, B) or (B,): A_k."""
         objective = self.objective
         alpha, beta = objective.alpha, objective.beta
-        if not objective.returns_loss:
+        if not objective.loss_in_return:
             return alpha * self.advantage(rewards)
         guide = self.policy.own_loss(rollout, objective.guide_draws)
-        if objective.even:
+        if objective.at_unit_spread:
             return alpha * self.advantage(rewards) - beta * self.advantage(guide)
         return self.advantage(alpha * rewards - beta * guide)
 

@@ -44,7 +44,7 @@ Estimator = Literal["matching", "gradient", "bent"]
 TOGETHER = 4  # prompts of similar length in a batch, so that little of it is padding
 ANCHORED = 2  # draws of a sentence whose divergence is measured
 BENT_ST = 6.0  # semitones by which the rule bends a question's end
-BEHIND_RATE = 0.05  # of the running means by voice
+LAG_RATE = 0.05  # of the running means by voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class EndingsObjective:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedSymbols:
+class PromptSymbols:
     """The prompts of an update as tensors, to look at if its loss is not finite."""
 
     symbols: Tensor
@@ -86,7 +86,7 @@ class AskedSymbols:
     """(B,) see `EndingPrompt.mark`"""
 
     @classmethod
-    def of(cls, prompts: Sequence[EndingPrompt]) -> AskedSymbols:
+    def of(cls, prompts: Sequence[EndingPrompt]) -> PromptSymbols:
         """Pad the prompts' symbols."""
         rows = [torch.from_numpy(ending.prompt.symbols) for ending in prompts]
         symbols = pad_sequence(rows, batch_first=True, padding_value=-1)
@@ -123,13 +123,15 @@ class EndingsTuner(PitchTuner):
         self.prompts = EndingPrompts(prompts, voices, settings.seed, languages)
         validation = self.prompts.validation(settings.validation_endings)
         self.figures = EndingFigures(self.policy, validation, self.held_out, voices, languages)
-        self.behind = dict.fromkeys(voices, 1.0)
-        """how far each voice's questions are from their target, a running mean in semitones"""
+        self.rewards = torch.empty(0)
+        """(B, G) of the last update"""
+        self.lags_st = dict.fromkeys(voices, 1.0)
+        """by voice: how far its questions are from their target, a running mean in semitones"""
         described = {"objective": to_dict(objective), "texts": len(prompts)}
-        self.behind |= self._open({**self._described(), **described}).get("behind", {})
+        self.lags_st |= self._open({**self._described(), **described}).get("lags_st", {})
 
     def _progress(self) -> dict[str, Any]:
-        return {"behind": self.behind}
+        return {"lags_st": self.lags_st}
 
     def _tuned_by(self) -> tuple[str, str]:
         return self.objective.name, "endings"
@@ -140,10 +142,10 @@ class EndingsTuner(PitchTuner):
     # ------------------------------------------------------------------ the loss of an update
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         settings = self.training
-        asked = {voice: st**settings.lag_power for voice, st in self.behind.items()}
-        prompts = self.prompts.draw(self.update, settings.sentences, asked)
+        shares = {voice: st**settings.lag_power for voice, st in self.lags_st.items()}
+        prompts = self.prompts.draw(self.update, settings.sentences, shares)
         terms: dict[str, Tensor] = self.step(prompts)
-        return LossBatch(terms, AskedSymbols.of(prompts), lambda: self._noted(prompts))
+        return LossBatch(terms, PromptSymbols.of(prompts), lambda: self._reward_figures(prompts))
 
     def losses(self, prompts: Sequence[EndingPrompt]) -> dict[str, Tensor]:
         """The terms of an update on some prompts, by length; their sum is minimized."""
@@ -151,8 +153,8 @@ class EndingsTuner(PitchTuner):
         rewards: list[Tensor] = []
         for first in range(0, len(prompts), TOGETHER):
             some = prompts[first : first + TOGETHER]
-            terms, of_part = self._of_prompts(some)
-            rewards.append(of_part.detach())
+            terms, rewarded = self._draw_and_score(some)
+            rewards.append(rewarded.detach())
             for name, value in terms.items():
                 parts.setdefault(name, []).append(value * (len(some) / len(prompts)))
         self.rewards = torch.cat(rewards)  # (B, G)
@@ -161,21 +163,22 @@ class EndingsTuner(PitchTuner):
             terms["diffusion"] = self.objective.beta * self.diffusion_loss()
         return terms
 
-    def _noted(self, prompts: Sequence[EndingPrompt]) -> dict[str, float]:
+    def _reward_figures(self, prompts: Sequence[EndingPrompt]) -> dict[str, float]:
         """The rewards' figures; a voice whose questions lag will be given more of them."""
         for ending, reward in zip(prompts, self.rewards.mean(1).tolist(), strict=True):
             voice = ending.prompt.voice
             if ending.kind in RISING and voice is not None:
-                self.behind[voice] += BEHIND_RATE * (-reward - self.behind[voice])
+                self.lags_st[voice] += LAG_RATE * (-reward - self.lags_st[voice])
         rewards = self.rewards
         return {"reward": rewards.mean().item(), "reward_spread": rewards.std(1).mean().item()}
 
-    def _of_prompts(self, prompts: Sequence[EndingPrompt]) -> tuple[dict[str, Tensor], Tensor]:
+    def _draw_and_score(self, prompts: Sequence[EndingPrompt]) -> tuple[dict[str, Tensor], Tensor]:
         """The terms of own draws, and the rewards (B, G) of these."""
         objective = self.objective
         settings = self.training
         policy = self.policy
-        key, draws = (settings.seed, self.update), settings.draws
+        draws = settings.draws
+        key = (settings.seed, self.update)
         drawn = policy.draw([ending.prompt for ending in prompts], key, draws)
         rewards = self._rewards(prompts, drawn)
         credit = self._credit(prompts, drawn.batch)
@@ -183,8 +186,8 @@ class EndingsTuner(PitchTuner):
         if objective.estimator == "gradient":
             drawn = drawn.chosen(torch.arange(settings.learned).expand(len(prompts), -1))
             noise = policy.noise(drawn.batch, drawn.keys, draws)[:, : settings.learned]
-            own = replace(drawn, contours=policy.contours(drawn.batch, noise))
-            mean = self._rewards(prompts, own).mean()
+            differentiable = replace(drawn, contours=policy.contours(drawn.batch, noise))
+            mean = self._rewards(prompts, differentiable).mean()
             terms["reward"] = -objective.alpha * mean / settings.scale_st
         elif objective.estimator == "bent":
             drawn = self._bent(prompts, drawn)
@@ -213,10 +216,8 @@ class EndingsTuner(PitchTuner):
         """(B, 2, P) the share of each point that the reward credits."""
         rows = []
         for ending, scene in zip(prompts, batch.scenes, strict=True):
-            voiced, row = (
-                scene.voiced_before(ending.mark).numpy(),
-                torch.ones(2 * len(scene.frames)),
-            )
+            voiced = scene.voiced_before(ending.mark).numpy()
+            row = torch.ones(2 * len(scene.frames))
             if self.training.credit_s is not None and voiced.any():
                 frames = self.training.credit_s * scene.frames_per_s
                 row = credit_shares(scene.point_weights, voiced, frames)

@@ -209,7 +209,7 @@ class RolloutMethod(Method[Sample]):
     def advantage(self, returns: Tensor) -> Tensor:
         """(..., B) -> (..., B): see `group_advantages`."""
         objective = self.objective
-        divided = objective.even or objective.explore != "step"
+        divided = objective.at_unit_spread or objective.explore != "step"
         group = self.setup.settings.group
         return group_advantages(returns, group, objective.advantage_bound, divided)
 

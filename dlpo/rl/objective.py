@@ -79,22 +79,22 @@ class Objective:
             )
 
     @property
-    def even(self) -> bool:
+    def at_unit_spread(self) -> bool:
         """`unit_spread`, or its default."""
         return self.explore == "chain" if self.unit_spread is None else self.unit_spread
 
     @property
-    def returns_loss(self) -> bool:
+    def loss_in_return(self) -> bool:
         """Whether DLPO's return contains the diffusion loss."""
-        return self._guides != "recordings" and self.beta > 0
+        return self._guide != "recordings" and self.beta > 0
 
     @property
     def learns_recordings(self) -> bool:
         """Whether the loss on recordings guides, by its own gradient."""
-        return self._guides != "return" and self.beta > 0
+        return self._guide != "return" and self.beta > 0
 
     @property
-    def _guides(self) -> Guide:
+    def _guide(self) -> Guide:
         """`guide`, or its default."""
         explores_noise = self.method == "dlpo" and self.explore != "weights"
         return self.guide or ("recordings" if explores_noise else "return")

@@ -89,10 +89,9 @@ class Tuner(TrainingRun):
         reach, device = reach_of(self.base.model, prompts[0]), self.accelerator.device
         plan.check(settings)
         learning = freeze_all_but(self.base.model, settings.part, data.voices)
-        policy, self.reference = (
-            ChainPolicy(model.to(device), plan.chain, reach)
-            for model in (self.base.model, load_checkpoint(start).model.requires_grad_(False))
-        )
+        untuned = load_checkpoint(start).model.requires_grad_(False)
+        policy = ChainPolicy(self.base.model.to(device), plan.chain, reach)
+        self.reference = ChainPolicy(untuned.to(device), plan.chain, reach)
         recorded = validation_recordings(
             self.reference.model, Batches(data, "validation", 0, 0, policy.model.config.rows)
         )

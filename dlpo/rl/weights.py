@@ -35,7 +35,7 @@ from torch import Tensor
 from dlpo.errors import ConfigError, TrainingError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.collector import RolloutBatch, of_prompts
+from dlpo.rl.collector import RolloutBatch, with_texts
 from dlpo.rl.conditions import conditions_of
 from dlpo.rl.control import control_loss
 from dlpo.rl.diffusion_loss import prosody_loss
@@ -112,7 +112,7 @@ class WeightExploration(Method[LossPart]):
 
     @classmethod
     def needs_recordings(cls, objective: Objective) -> bool:
-        return objective.learns_recordings or objective.returns_loss
+        return objective.learns_recordings or objective.loss_in_return
 
     @classmethod
     def supervised(cls, objective: Objective) -> bool:
@@ -149,7 +149,7 @@ class WeightExploration(Method[LossPart]):
             "reward_difference": float(of_reward.square().mean().sqrt()),
             "guide_loss_difference": float(of_loss.square().mean().sqrt()),
         }
-        if self.objective.returns_loss:
+        if self.objective.loss_in_return:
             figures["guide_loss"] = float(losses.mean())
         return UpdateBatch(update, figures)
 
@@ -177,7 +177,7 @@ class WeightExploration(Method[LossPart]):
         settings = self.setup.settings
         policy = self.policy
         returned = None
-        if self.setup.recordings is not None and self.objective.returns_loss:
+        if self.setup.recordings is not None and self.objective.loss_in_return:
             explored = self.space.blocks[:blocks]
             returned = RecordedReturn.of_batch(self.setup.recordings, update, explored)
         parts: list[Rollout] = []
@@ -191,7 +191,7 @@ class WeightExploration(Method[LossPart]):
                     with self.space.moved(direction, sign * settings.explore_std):
                         conditions = conditions_of(policy.model, [prompt], policy.reach)
                         rollout = policy.roll_out(conditions, keys, 1)
-                        parts.append(of_prompts(rollout, [prompt]))
+                        parts.append(with_texts(rollout, [prompt]))
                         losses.append(0.0 if returned is None else returned.measure(policy))
         of_pairs = torch.tensor(losses, dtype=torch.float64).view(-1, 2)
         return RolloutBatch(tuple(parts)), of_pairs
@@ -210,7 +210,7 @@ def return_differences(of_reward: Tensor, of_loss: Tensor, objective: Objective)
             "the reward or diffusion loss of a perturbed voice is NaN or infinite; lower"
             " explore_std"
         )
-    if objective.even:
+    if objective.at_unit_spread:
         of_reward, of_loss = (
             x / x.square().mean().sqrt().clamp(min=torch.finfo(x.dtype).tiny)
             for x in (of_reward, of_loss)

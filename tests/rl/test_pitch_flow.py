@@ -174,7 +174,7 @@ def test_the_control_has_no_reward_in_its_loss(
         EndingsObjective(alpha=0.0, beta=1.0, kl_outside=0.0),
         updates=1,
     )
-    prompts = tuner.prompts.draw(0, 4, tuner.behind)
+    prompts = tuner.prompts.draw(0, 4, tuner.lags_st)
     assert set(tuner.losses(prompts)) == {"diffusion"}
 
 

@@ -164,7 +164,7 @@ def test_the_log_has_rewards_ratios_and_seconds_of_every_update(finished: Tuning
     lines = finished.log("train")
     assert [line["update"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert lines[0].keys() >= {
-        "reward", "reward_spread", "reward_spread_within", "reward/loudness", "advantages_clipped",
+        "reward", "reward_spread", "reward_spread_within", "reward/loudness",
         "ratio_clipped", "log_prob", "kl_of_update", "gradient_norm", "diffusion_of_output", "loss",
         "seconds/rollout", "seconds/learning", "seconds/loudness",
     }  # fmt: skip

@@ -51,7 +51,6 @@ EXPOSED_HEADERS = (
 )  # fmt: skip
 CALL = web.RequestKey("call", CallRecord)
 ROUTES = web.AppKey("routes", list[tuple[str, str]])
-GUARDED = ("/v1/", "/v2/", "/tts/", "/dev/")  # require a key, if there are any
 MAX_PATH = 100  # characters of an unknown path that are compared with ours
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,7 +60,7 @@ IDLE_S = 30.0  # for a request's header, from the end of the last request: stops
 MAX_LINE_BYTES = 8_190  # of the request line, and of each header
 MAX_HEADERS = 64
 QUEUE = 128  # connections waiting to be accepted
-LAST_WORDS_S = 0.5  # for replies in flight at shutdown
+SHUTDOWN_S = 0.5  # for replies in flight at shutdown
 LINGERING_S = 1.0  # to drain an unread body, so that the client sees the refusal
 
 
@@ -74,24 +73,31 @@ def build_app(
 ) -> web.Application:
     """Build the application, for `listening` in the service's event loop.
 
+    Every path below the first part of an API's path, such as /v1/, needs a key if there are any,
+    and is what pages of other origins may read.
+
     Args:
         metrics: served at /metrics if `show_metrics`.
-        scope: opened for each request; all of /v1/ requires its token. None requires no token.
+        scope: opened for each request; the APIs require its token. None requires no token.
         limits: what a client may consume.
     """
     limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
-    middlewares = [_call_middleware(scope, limits.hosts)]
-    app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
     answers, sockets = SpeechAnswers(service, limits), SpeechSockets(service, scope, limits)
-    app.add_routes(speech_routes(answers))
-    app.add_routes(sockets.routes())
-    app.add_routes(elevenlabs_routes(answers, sockets))
-    app.add_routes(cartesia_routes(answers, sockets))
-    app.add_routes(deepgram_routes(answers, sockets))
-    app.add_routes(riva_realtime_routes(sockets))
-    app.add_routes(kokoro_routes(answers))
-    app.add_routes(jambonz_routes(answers))
-    app.add_routes(catalog_routes(service))
+    apis = [
+        *speech_routes(answers),
+        *sockets.routes(),
+        *elevenlabs_routes(answers, sockets),
+        *cartesia_routes(answers, sockets),
+        *deepgram_routes(answers, sockets),
+        *riva_realtime_routes(sockets),
+        *kokoro_routes(answers),
+        *jambonz_routes(answers),
+        *catalog_routes(service),
+    ]
+    guarded = tuple(sorted({f"/{route.path.split('/')[1]}/" for route in apis}))
+    middlewares = [_call_middleware(scope, limits.hosts, guarded)]
+    app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
+    app.add_routes(apis)
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app[PROBES] = probe_answers(service)
     app.add_routes(page_routes())
@@ -100,13 +106,13 @@ def build_app(
     _forgive_slashes(app)
     app.on_response_prepare.append(_add_headers)
     if limits.origins:
-        app.on_response_prepare.append(partial(_let_read, frozenset(limits.origins)))
-        for prefix in GUARDED:
+        app.on_response_prepare.append(partial(_let_read, frozenset(limits.origins), guarded))
+        for prefix in guarded:
             app.router.add_route("OPTIONS", prefix + "{any:.*}", _preflight)
     return app
 
 
-def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
+def _call_middleware(scope: CallScope, hosts: Collection[str], guarded: tuple[str, ...]) -> Any:
     """Run each request in its scope, and turn errors into replies."""
 
     @web.middleware
@@ -121,7 +127,7 @@ def _call_middleware(scope: CallScope, hosts: Collection[str]) -> Any:
             request[CALL] = record
             try:
                 check_host(request, hosts)
-                if request.path.startswith(GUARDED) and request.method != "OPTIONS":
+                if f"{request.path}/".startswith(guarded) and request.method != "OPTIONS":
                     scope.authorize(authorization(request))
                 response = await handler(request)
             except ConnectionResetError:  # the client is gone
@@ -182,11 +188,14 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _let_read(
-    origins: frozenset[str], request: web.Request, response: web.StreamResponse
+    origins: frozenset[str],
+    guarded: tuple[str, ...],
+    request: web.Request,
+    response: web.StreamResponse,
 ) -> None:
     """CORS: let pages from these origins read the reply."""
     origin = request.headers.get("Origin", "")
-    if origin and request.path.startswith(GUARDED) and origins & {origin, "*"}:
+    if origin and f"{request.path}/".startswith(guarded) and origins & {origin, "*"}:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
         response.headers.add("Vary", "Origin")
@@ -231,7 +240,7 @@ async def listening(
         logger=log,
         handle_signals=False,
         handler_cancellation=True,  # a client's disconnect cancels its handler
-        shutdown_timeout=LAST_WORDS_S,
+        shutdown_timeout=SHUTDOWN_S,
         access_log=None,  # the call scope logs a line for each call
         keepalive_timeout=IDLE_S,
         lingering_time=LINGERING_S,

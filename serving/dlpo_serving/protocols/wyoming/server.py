@@ -33,7 +33,7 @@ from dlpo_serving.settings.server_settings import address, named_port
 MAX_EVENT_BYTES = 1 << 18
 MAX_CONNECTIONS = 500
 IDLE_S = 300.0  # of silence in both directions before a connection is closed
-LAST_WORDS_S = 0.5  # to flush what was sent before a connection is cut
+FLUSH_S = 0.5  # to flush what was sent before a connection is cut
 
 _log = logging.getLogger(__name__)
 
@@ -121,12 +121,12 @@ class Conversation:
                 _log.error("internal error", exc_info=error)
             last_words = Error(public_message(error), status_of(error).reason).event()
             with suppress(Exception):
-                async with asyncio.timeout(LAST_WORDS_S):
+                async with asyncio.timeout(FLUSH_S):
                     await async_write_event(last_words, self.writer)
         finally:
             self.writer.close()
             try:
-                async with asyncio.timeout(LAST_WORDS_S):
+                async with asyncio.timeout(FLUSH_S):
                     await self.writer.wait_closed()
             except OSError:
                 self.writer.transport.abort()
