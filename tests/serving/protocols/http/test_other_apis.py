@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 
 from dlpo_serving.errors import UnauthenticatedError
+from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.protocols.http.server import ROUTES, build_app
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import GatedEngine
 from tests.serving.protocols.http.conftest import Client, RunningServer
@@ -320,3 +322,32 @@ def test_keys_come_as_each_api_sends_them(
         assert client.post(server, fields, path=path).status == 401
         assert client.post(server, fields, headers, path).status == 200
     assert client.get(server, "/v2/voices").status == 401
+
+
+def test_without_a_key_only_page_and_probes_answer(
+    open_http_server: Callable[..., RunningServer], client: Client
+) -> None:
+    def authorize(token: str) -> str:
+        raise UnauthenticatedError("unknown")
+
+    server = open_http_server(fake_voice(), authorize=authorize)
+    public = (
+        "/docs",
+        "/favicon.ico",
+        "/health",
+        "/healthz",
+        "/metrics",
+        "/openapi.json",
+        "/readyz",
+    )
+    routes = build_app(server.service, Metrics())[ROUTES]
+    assert len(routes) > 30
+    for verb, path in routes:
+        if path in ("/", *public) or path.startswith("/page/"):
+            assert client.get(server, path).status == 200
+        else:
+            asked = path.replace("{", "").replace("}", "")
+            reply = (
+                client.get(server, asked) if verb == "GET" else client.post(server, {}, path=asked)
+            )
+            assert reply.status == 401, path
