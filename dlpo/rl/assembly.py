@@ -74,7 +74,6 @@ def method_of(
         recordings = Recordings(policy, batches, settings, collector.processes, frozen)
     if pairs:
         listened = ListeningPairs(pairs, reference, settings.seed)
-    judge = models.differentiable
     return plan.method(
         TuningSetup(
             plan.objective,
@@ -82,9 +81,9 @@ def method_of(
             policy,
             reference,
             collector,
-            recordings,
-            judge,
-            listened,
-            space,
+            recordings=recordings,
+            judge=models.differentiable,
+            pairs=listened,
+            space=space,
         )
     )

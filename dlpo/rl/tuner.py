@@ -113,6 +113,7 @@ class Tuner(TrainingRun):
         self.last: PanelFigures | None = None
         self.best: dict[str, Any] | None = None
         self.recent: list[dict[str, float]] = []  # figures since the last log line
+        self.spent: dict[str, float] = {}  # seconds by stage until then
         progress = self._open(
             {
                 "model": to_dict(self.base.config),

@@ -8,7 +8,7 @@ it is streamed or not, alone or in a batch with others.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from dlpo.audio import Waveform
 from dlpo.text import Sentence
 from dlpo_serving.engine import Engine, Floats, Stage, Unit
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.chunks import STREAM_LADDER, cut, sizes_of
+from dlpo_serving.synthesis.chunks import STREAM_LADDER, ChunkSpan, cut, sizes_of
 from dlpo_serving.synthesis.denoiser_input import DenoiserInput, Window
 from dlpo_serving.synthesis.level import LevelShaper
 from dlpo_serving.synthesis.pauses import Pauses
@@ -42,6 +42,18 @@ class AudioChunk:
     ends_sentence: bool = False
     total_samples: int | None = None
     """of the whole audio, once its last sentence is being spoken"""
+
+
+@dataclass(slots=True)
+class _BegunSentence:
+    """The sentence that is being spoken."""
+
+    sentence: Sentence
+    inputs: DenoiserInput
+    chunks: Iterator[ChunkSpan]
+    """those after `chunk`"""
+    chunk: ChunkSpan
+    """the next one"""
 
 
 class SynthesisJob:
@@ -79,7 +91,7 @@ class SynthesisJob:
         self._sentences: deque[tuple[Sentence, int]] = deque()  # each with its symbol count
         self._closed = False
         self._begun = 0  # sentences
-        self._current: tuple[Sentence, DenoiserInput] | None = None
+        self._current: _BegunSentence | None = None
         self._unit: Unit | None = None  # next of the current sentence
         self._pauses = Pauses(request)
         self._samples = 0  # made so far
@@ -112,9 +124,10 @@ class SynthesisJob:
             self._engines[voice] = self.engine.speaking(voice)
         return self._engines[voice]
 
-    def _plan(self, inputs: DenoiserInput) -> None:
-        size = self._chunk.window_stop - self._chunk.window_start
-        block = inputs.missing_block(self._chunk.window_stop)
+    def _plan(self, current: _BegunSentence) -> None:
+        chunk = current.chunk
+        size = chunk.window_stop - chunk.window_start
+        block = current.inputs.missing_block(chunk.window_stop)
         stage: Stage = "frames" if block else "denoise"
         self._unit = Unit(stage, block or size, self._steps, self.engine.graphs)
 
@@ -125,38 +138,36 @@ class SynthesisJob:
             EngineError: the run-time failed.
         """
         if self._current:
-            _, inputs = self._current
-            inputs.compute_block()
+            self._current.inputs.compute_block()
         else:
             sentence, _ = self._sentences.popleft()
             engine = self._speaking(sentence.voice)
             inputs = DenoiserInput(engine, sentence, self._request, self._steps, self._begun)
             self._begun += 1
-            self._chunks = cut(inputs.frames, self._context, self._sizes)
-            self._chunk = next(self._chunks)
-            self._current = sentence, inputs
-        self._plan(inputs)
+            chunks = cut(inputs.frames, self._context, self._sizes)
+            self._current = _BegunSentence(sentence, inputs, chunks, next(chunks))
+        self._plan(self._current)
 
     def window(self) -> Window:
         """The denoiser's input; the next unit must be of the stage `denoise`."""
         assert self._current  # otherwise the unit has another stage
-        return self._current[1].window(self._chunk.window_start, self._chunk.window_stop)
+        chunk = self._current.chunk
+        return self._current.inputs.window(chunk.window_start, chunk.window_stop)
 
     def _total(self, frame: int, before: int) -> int | None:
         """Samples of the whole audio, when frame `frame` follows a pause of `before` samples."""
         if self._sentences or not self._closed or not self._current:
             return None
-        sentence, inputs = self._current
         manifest = self.engine.manifest
-        rest = (inputs.frames - frame) * manifest.hop_length
-        after = round((sentence.pause_after_s or 0.0) * manifest.sample_rate_hz)
+        rest = (self._current.inputs.frames - frame) * manifest.hop_length
+        after = round((self._current.sentence.pause_after_s or 0.0) * manifest.sample_rate_hz)
         return self._samples + before + rest + after
 
     def take(self, waveform: Floats) -> AudioChunk:
         """The chunk made from the denoised window, (F, hop_length) float32."""
         assert self._current  # its window has been denoised
-        sentence, inputs = self._current
-        chunk = self._chunk
+        current = self._current
+        sentence, inputs, chunk = current.sentence, current.inputs, current.chunk
         is_first, is_last = chunk.start == 0, chunk.stop == inputs.frames
         new = slice(chunk.start - chunk.window_start, chunk.stop - chunk.window_start)
         speech = waveform[new].ravel()
@@ -177,24 +188,24 @@ class SynthesisJob:
         first, end = chunk.start * hop, chunk.stop * hop
         made = AudioChunk(
             samples,
-            self._samples,
-            len(samples) / rate_hz,
-            self._begun - 1,
-            tuple(w.moved(shift.__add__) for w in words if first <= w.start < end),
-            tuple(
+            sample_offset=self._samples,
+            duration_s=len(samples) / rate_hz,
+            sentence=self._begun - 1,
+            words=tuple(w.moved(shift.__add__) for w in words if first <= w.start < end),
+            marks=tuple(
                 replace(m, sample=m.sample + shift)
                 for m in marks
                 if first <= m.sample < end + is_last
             ),
-            is_last,
-            self._total(chunk.start, len(before)),
+            ends_sentence=is_last,
+            total_samples=self._total(chunk.start, len(before)),
         )
         self._samples += len(samples)
         if is_last:
             self._current = self._unit = None
         else:
-            self._chunk = next(self._chunks)
-            self._plan(inputs)
+            current.chunk = next(current.chunks)
+            self._plan(current)
         return made
 
 

@@ -41,13 +41,14 @@ def read_voice(asked: Any) -> tuple[str, str]:
         RequestError: one of them is too long.
     """
     given = asked if isinstance(asked, dict) else {}
-    name, language = (
-        value if isinstance(value := given.get(field), str) else ""
-        for field in ("name", "language")
-    )
+    name, language = (_text(given.get(field)) for field in ("name", "language"))
     check_length("voice", name, MAX_VOICE_NAME)
     check_length("language", language)
     return name, language
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def read_text(event: Event) -> str:
