@@ -3,7 +3,7 @@
     python scripts/greeting.py        # docs/hello.mp4 and docs/hello.svg
 
 The picture has a line for each voice: its waveform, and each word at its time. In the film they
-are coloured as they sound.
+are coloured as they sound. It needs the extra `bench`, for Pillow, and `codecs`.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ def laid_out(lines: list[Line]) -> list[Row]:
     longest = max(len(line.waveform) for line in lines)
     scale = (WIDTH - LEFT - RIGHT) / longest  # pixels a sample
     peak = max(float(np.abs(line.waveform).max()) for line in lines)
-    rows, begins_s = [], 0.0
+    rows = []
+    begins_s = 0.0
     for place, line in enumerate(lines):
         rows.append(row(line, LINE * place + 30, scale, peak, begins_s))
         begins_s += len(line.waveform) / SAMPLE_RATE + PAUSE_S
@@ -115,15 +116,17 @@ def laid_out(lines: list[Line]) -> list[Row]:
 
 def row(line: Line, middle: int, scale: float, peak: float, begins_s: float) -> Row:
     """The waveform around a height; below it the words of the text as written, such as 7:45."""
-    bars, samples = [], round(BAR_S * SAMPLE_RATE)
-    for start in range(0, len(line.waveform), samples):
-        half = max(0.5, HALF * float(np.abs(line.waveform[start : start + samples]).max()) / peak)
+    bars = []
+    bar = round(BAR_S * SAMPLE_RATE)
+    for start in range(0, len(line.waveform), bar):
+        half = max(0.5, HALF * float(np.abs(line.waveform[start : start + bar]).max()) / peak)
         at_s = begins_s + start / SAMPLE_RATE
         bars.append(Bar(LEFT + start * scale, middle - half, middle + half, at_s))
     written: dict[tuple[int, int], int] = {}
     for word in line.words:  # several are spoken for one that is written, such as 7:45
         written.setdefault((word.text_start, word.text_end), word.start)
-    words, free = [], 0.0  # x from where on nothing is written
+    words = []
+    free = 0.0  # x from where on nothing is written
     for (begin, end), start in written.items():
         x = max(LEFT + start * scale, free)
         free = x + LETTER * (end - begin) + GAP

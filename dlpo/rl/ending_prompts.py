@@ -169,13 +169,13 @@ class EndingPrompts:
         )
         return [prompt for prompts in alike for prompt in prompts[:of_each]]
 
-    def draw(self, update: int, size: int, asked: Mapping[str, float]) -> list[EndingPrompt]:
+    def draw(self, update: int, size: int, weights: Mapping[str, float]) -> list[EndingPrompt]:
         """`size` prompts, each in a voice; sorted by length.
 
         Args:
             update: part of the key of the draw.
-            asked: the share of the questions that each voice asks; it says as much of the rest as
-                any other.
+            weights: how much of the questions each voice asks, in any unit; it says as much of the
+                rest as any other.
         """
         random = np.random.default_rng((self.seed, update, 11))
         shares = np.array([SHARES[kind] for kind in self.kinds])
@@ -183,7 +183,7 @@ class EndingPrompts:
         for number in random.choice(len(self.kinds), size, p=shares / shares.sum()):
             kind = self.kinds[number]
             voices = self._voices[kind]
-            of_questions = np.array([asked[voice] for voice in voices])
+            of_questions = np.array([weights[voice] for voice in voices])
             p = of_questions / of_questions.sum() if kind in RISING else None
             voice = voices[int(random.choice(len(voices), p=p))]
             among = self._alike[kind, self.languages[voice]]

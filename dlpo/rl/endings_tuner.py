@@ -142,10 +142,10 @@ class EndingsTuner(PitchTuner):
     # ------------------------------------------------------------------ the loss of an update
     def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
         settings = self.training
-        shares = {voice: st**settings.lag_power for voice, st in self.lags_st.items()}
-        prompts = self.prompts.draw(self.update, settings.sentences, shares)
+        weights = {voice: st**settings.lag_power for voice, st in self.lags_st.items()}
+        prompts = self.prompts.draw(self.update, settings.sentences, weights)
         terms: dict[str, Tensor] = self.step(prompts)
-        return LossBatch(terms, PromptSymbols.of(prompts), lambda: self._reward_figures(prompts))
+        return LossBatch(terms, PromptSymbols.of(prompts), lambda: self._note_lags(prompts))
 
     def losses(self, prompts: Sequence[EndingPrompt]) -> dict[str, Tensor]:
         """The terms of an update on some prompts, by length; their sum is minimized."""
@@ -163,8 +163,8 @@ class EndingsTuner(PitchTuner):
             terms["diffusion"] = self.objective.beta * self.diffusion_loss()
         return terms
 
-    def _reward_figures(self, prompts: Sequence[EndingPrompt]) -> dict[str, float]:
-        """The rewards' figures; a voice whose questions lag will be given more of them."""
+    def _note_lags(self, prompts: Sequence[EndingPrompt]) -> dict[str, float]:
+        """Give a voice more questions if its questions lag; returns the rewards' figures."""
         for ending, reward in zip(prompts, self.rewards.mean(1).tolist(), strict=True):
             voice = ending.prompt.voice
             if ending.kind in RISING and voice is not None:

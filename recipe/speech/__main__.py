@@ -5,7 +5,8 @@
     python -m recipe.speech status ROOT                                           hours by voice
     python -m recipe.speech corpus ROOT/VOICE OUT --teachers DIR [--hop 240]      for dlpo prepare
 
-Interrupted or run again, `speak` goes on with the next clip. One may run at a time.
+Interrupted or run again, `speak` goes on with the next clip. Only one `speak`
+may run on a voice at a time.
 """
 
 from __future__ import annotations
@@ -72,10 +73,18 @@ def main() -> None:
         made = (f"{line}\n" for line in lines(given.texts.read_text(encoding="utf-8")))
         given.out.write_text("".join(made), encoding="utf-8")
     else:
-        from recipe.speech.speaking import Speaking, speak
+        from recipe.speech.speaking import Folders, speak
 
-        where = (given.root, given.teachers, given.weights, given.texts, given.spanish)
-        speak(Speaking(*where), given.jobs)
+        if given.jobs < 1:
+            parser.error(f"--jobs is {given.jobs}; expected 1 or more")
+        folders = Folders(
+            speech=given.root,
+            teachers=given.teachers,
+            weights=given.weights,
+            texts=given.texts,
+            spanish=given.spanish,
+        )
+        speak(folders, given.jobs)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Kokoro:
         vocabulary = json.loads((weights / "vocab.json").read_text(encoding="utf-8"))
         self._ids: dict[str, int] = vocabulary["vocab"]
         self._voices = weights / "voices"
-        self._run = _session(_graph(weights / "kokoro.int8.onnx"))
+        self._run = _runner(_graph(weights / "kokoro.int8.onnx"))
 
     def read(self, text: str) -> list[tuple[str, tuple[str, ...]]]:
         """Letters, and the word of each letter, of every sentence of an English text.
@@ -98,7 +98,7 @@ def _graph(file: Path) -> onnx.ModelProto:
     return model
 
 
-def _session(model: onnx.ModelProto) -> Run:
+def _runner(model: onnx.ModelProto) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -6,10 +6,12 @@ import fcntl
 import math
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import wait
 from pathlib import Path
+from typing import IO, cast
 
 from recipe.speech import plan, store
 from recipe.speech.drills import drills
@@ -30,10 +32,10 @@ def all_texts(texts: Path, teachers: Path) -> list[Text]:
 
 
 @dataclass(frozen=True, slots=True)
-class Speaking:
-    """Where speech comes from and goes to."""
+class Folders:
+    """Where speech goes to, and what it is made from."""
 
-    root: Path
+    speech: Path
     teachers: Path
     """the folder of teacher.py"""
     weights: Path
@@ -43,36 +45,87 @@ class Speaking:
     """letters of the texts of spanish.csv; without them its voices wait"""
 
 
-def speak(given: Speaking, jobs: int) -> None:
-    """Speak until every voice has its hours or no text is left for it, `jobs` voices at a time."""
-    given.root.mkdir(parents=True, exist_ok=True)
-    lock = (given.root / "lock").open("w")
+def speak(folders: Folders, jobs: int) -> None:
+    """Speak until every voice has its hours or no text is left for it.
+
+    Args:
+        jobs: processes, which share the voices. When one fails or this one is interrupted, all end.
+    """
+    shares = plan.share_out(jobs)
+    if len(shares) == 1:
+        speak_voices(folders, shares[0])
+        return
+    context = get_context("spawn")
+    workers = [
+        context.Process(target=speak_voices, args=(folders, share), daemon=True) for share in shares
+    ]
+    try:
+        for worker in workers:
+            worker.start()
+        running = {worker.sentinel: worker for worker in workers}
+        while running:
+            for sentinel in wait(list(running)):
+                worker = running.pop(cast(int, sentinel))
+                worker.join()
+                if worker.exitcode:
+                    raise SystemExit(f"a process ended with {worker.exitcode}; its error is above")
+    finally:
+        for worker in workers:
+            if worker.is_alive():
+                worker.terminate()
+                worker.join()
+
+
+def locked(folder: Path) -> IO[str]:
+    """The lock of a voice's folder, held until it is closed or the process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise SystemExit(f"{given.root}: another process speaks here already") from None
-    shares = plan.share_out(jobs)
-    if len(shares) == 1:
-        speak_voices(given, shares[0])
-        return
-    with ProcessPoolExecutor(len(shares), get_context("spawn")) as workers:
-        for done in [workers.submit(speak_voices, given, share) for share in shares]:
-            done.result()
+        lock.close()
+        raise SystemExit(f"{folder}: another process speaks here already") from None
+    return lock
 
 
-def speak_voices(given: Speaking, targets: Sequence[plan.Target]) -> None:
+def speak_voices(folders: Folders, targets: Sequence[plan.Target]) -> None:
     """Speak until these voices have their hours or no text is left for them."""
-    kokoro, known = Kokoro(given.teachers, given.weights), all_texts(given.texts, given.teachers)
-    letters = dict[str, Reading]() if given.spanish is None else read_letters(given.spanish)
-    in_spanish = read_texts(given.texts / "spanish.csv", "spanish", digits=True)
-    known += [text for text in in_spanish if text.id in letters]
-    waiting, spoken_s = dict[str, Iterator[Text]](), dict[str, float]()
+    with ExitStack() as locks:
+        for target in targets:
+            locks.enter_context(locked(folders.speech / target.voice))
+        kokoro = Kokoro(folders.teachers, folders.weights)
+        speak_texts(folders.speech, kokoro, texts_to_say(folders), targets)
+
+
+@dataclass(frozen=True, slots=True)
+class ToSay:
+    """Texts that may be spoken."""
+
+    texts: list[Text]
+    letters: dict[str, Reading]
+    """of those that Kokoro's reader of English can't read, by id"""
+
+
+def texts_to_say(folders: Folders) -> ToSay:
+    """All texts, the Spanish ones if their letters are given."""
+    letters = {} if folders.spanish is None else read_letters(folders.spanish)
+    spanish = read_texts(folders.texts / "spanish.csv", "spanish", digits=True)
+    known = all_texts(folders.texts, folders.teachers)
+    return ToSay([*known, *(text for text in spanish if text.id in letters)], letters)
+
+
+def speak_texts(
+    speech: Path, kokoro: Kokoro, to_say: ToSay, targets: Sequence[plan.Target]
+) -> None:
+    """Speak in turn, by `plan.next_voice`; what exists isn't spoken again."""
+    waiting = dict[str, Iterator[Text]]()
+    spoken_s = dict[str, float]()
     for target in targets:
-        folder = given.root / target.voice
+        folder = speech / target.voice
         store.repair(folder)
         made = {row["id"]: row.get("samples", 0) / store.RATE for row in store.rows(folder)}
         spoken_s[target.voice] = sum(made.values())
-        order = plan.order_for(target.voice, known)
+        order = plan.order_for(target.voice, to_say.texts)
         waiting[target.voice] = iter([text for text in order if text.id not in made])
     while voice := plan.next_voice(spoken_s, targets):
         text = next(waiting[voice], None)
@@ -80,14 +133,16 @@ def speak_voices(given: Speaking, targets: Sequence[plan.Target]) -> None:
             print(f"{voice}: no text is left at {spoken_s[voice] / 3600:.1f} hours", flush=True)
             spoken_s[voice] = math.inf
             continue
-        began, cpu = time.monotonic(), time.process_time()
+        began_s = time.monotonic()
+        began_cpu_s = time.process_time()
         try:
-            reading = letters.get(text.id) or kokoro.read(text.text)
+            reading = to_say.letters.get(text.id) or kokoro.read(text.text)
             sentences = list(kokoro.say(voice, reading))
-            length_s = store.write_clip(given.root / voice, text, sentences, kokoro.engine)
+            length_s = store.write_clip(speech / voice, text, sentences, kokoro.engine)
         except CannotSpeakError as error:
-            store.write_skipped(given.root / voice, text, str(error))
+            store.write_skipped(speech / voice, text, str(error))
             continue
         spoken_s[voice] += length_s
-        took_s, cpu_s = time.monotonic() - began, time.process_time() - cpu
+        took_s = time.monotonic() - began_s
+        cpu_s = time.process_time() - began_cpu_s
         print(f"{voice} {text.id} {length_s:.2f} s, {took_s:.2f} s, {cpu_s:.2f} cpu s", flush=True)

@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 SOUND = re.compile(r'<a href="([^"]+\.mp3)">(.*?)</a>')
+FILM = re.compile(r'<a href="([^"]+\.mp4)">(.*?)</a>')
 CLIP = re.compile(r"^<!-- recording: ([\w-]+) -->$", re.MULTILINE)
 
 
 def with_players(html: str) -> str:
-    """A page in which each link to an MP3 file is followed by its player."""
+    """A page in which a player follows each link to an MP3 file, and replaces one to an MP4."""
+    html = FILM.sub(r'<video controls preload="metadata" src="\1"></video>', html)
     return SOUND.sub(
         r'<span class="sound">\2<audio controls preload="metadata" src="\1"></audio></span>', html
     )

@@ -142,3 +142,4 @@ def test_jobs_share_all_voices_about_equally():
     hours = [sum(t.hours for t in share) for share in (first, second)]
     assert max(hours) - min(hours) <= 3.2
     assert len(share_out(99)) == len(TARGETS)
+    assert len(share_out(1)) == 1

@@ -21,7 +21,7 @@ DETECTORS = (
     "OpenAIDetector", "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector",
     "SlackDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector",
 )  # fmt: skip
-BINARY = {".bin", ".binpb", ".mp3", ".npz", ".onnx", ".png", ".safetensors", ".wav", ".xz"}
+BINARY = {".bin", ".binpb", ".mp3", ".mp4", ".npz", ".onnx", ".png", ".safetensors", ".wav", ".xz"}
 MADE_UP = {"tests/security/test_repository.py"}  # those that this test plants
 INDEX = re.compile(r"--(?:extra-)?index-url[= ]+https?://([\w.-]+)")
 PUBLIC = {"pypi.org", "pypi.nvidia.com", "download.pytorch.org"}

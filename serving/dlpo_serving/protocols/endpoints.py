@@ -27,7 +27,7 @@ from dlpo_serving.rpc.interceptor import CallInterceptor, FieldPath, add_service
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, address, named_port
 
-STATUSES_S = 0.5  # grace for statuses in flight; health watches never end and are cancelled
+STATUS_GRACE_S = 0.5  # grace for statuses in flight; health watches never end and are cancelled
 SPARE_CALLS = 100  # per connection, in addition to those that speak: probes, lists
 LIVENESS = "liveness"  # health name of the process itself: NOT_SERVING requests a restart
 SERVICES = (SERVICE.full_name, RIVA_SERVICE.full_name)
@@ -134,7 +134,7 @@ async def serve_endpoints(
             yield Endpoints(address(settings.host, port), url, wyoming)
     finally:
         grpc_log.removeFilter(undecodable)
-        await server.stop(STATUSES_S)
+        await server.stop(STATUS_GRACE_S)
         # lets grpc's own tasks end; otherwise it prints a traceback for calls that were cut
         await asyncio.sleep(0)
 

@@ -167,7 +167,8 @@ class SynthesisJob:
         """The chunk made from the denoised window, (F, hop_length) float32."""
         assert self._current  # its window has been denoised
         current = self._current
-        sentence, inputs, chunk = current.sentence, current.inputs, current.chunk
+        inputs = current.inputs
+        chunk = current.chunk
         is_first, is_last = chunk.start == 0, chunk.stop == inputs.frames
         new = slice(chunk.start - chunk.window_start, chunk.stop - chunk.window_start)
         speech = waveform[new].ravel()
@@ -176,8 +177,8 @@ class SynthesisJob:
             speech = speech * volume
         speech = self._shaper.apply(speech, first=is_first, last=is_last)
 
-        before_s = self._pauses.before(sentence) if is_first else 0.0
-        after_s = self._pauses.after(sentence) if is_last else 0.0
+        before_s = self._pauses.before(current.sentence) if is_first else 0.0
+        after_s = self._pauses.after(current.sentence) if is_last else 0.0
         rate_hz = self.engine.manifest.sample_rate_hz
         before = np.zeros(round(before_s * rate_hz), np.float32)
         after = np.zeros(round(after_s * rate_hz), np.float32)

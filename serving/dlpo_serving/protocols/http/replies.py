@@ -22,7 +22,7 @@ from dlpo_serving.protocols.http.statuses import ErrorReply
 from dlpo_serving.synthesis.timing import WordTiming
 
 CAPTION_TYPES = {"srt": "application/x-subrip", "vtt": "text/vtt", "json": "application/json"}
-LAST_ERROR_S = 1.0  # to report an error before the connection is cut
+REPORT_ERROR_S = 1.0  # to report an error before the connection is cut
 
 
 class Delivery:
@@ -228,7 +228,7 @@ class SpeechReply:
         if transport is None or transport.is_closing():
             return
         try:
-            async with asyncio.timeout(LAST_ERROR_S):
+            async with asyncio.timeout(REPORT_ERROR_S):
                 await self.response.write(self.delivery.error(error))
             transport.close()
         except (TimeoutError, ConnectionResetError):

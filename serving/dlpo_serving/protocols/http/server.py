@@ -73,8 +73,8 @@ def build_app(
 ) -> web.Application:
     """Build the application, for `listening` in the service's event loop.
 
-    Every path below the first part of an API's path, such as /v1/, needs a key if there are any,
-    and is what pages of other origins may read.
+    Paths that share their first segment with an API, such as /v1/, need a key if there are any;
+    with CORS, pages of other origins may read them.
 
     Args:
         metrics: served at /metrics if `show_metrics`.
@@ -127,7 +127,7 @@ def _call_middleware(scope: CallScope, hosts: Collection[str], guarded: tuple[st
             request[CALL] = record
             try:
                 check_host(request, hosts)
-                if f"{request.path}/".startswith(guarded) and request.method != "OPTIONS":
+                if _is_guarded(request, guarded) and request.method != "OPTIONS":
                     scope.authorize(authorization(request))
                 response = await handler(request)
             except ConnectionResetError:  # the client is gone
@@ -153,8 +153,12 @@ def _call_middleware(scope: CallScope, hosts: Collection[str], guarded: tuple[st
     return call
 
 
+def _is_guarded(request: web.Request, guarded: tuple[str, ...]) -> bool:
+    return f"{request.path}/".startswith(guarded)
+
+
 def routes_of(app: web.Application) -> list[tuple[str, str]]:
-    """Methods and paths under /v1/ and the like, without what CORS adds."""
+    """Methods and paths of all routes, without what CORS adds."""
     found = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -195,7 +199,7 @@ async def _let_read(
 ) -> None:
     """CORS: let pages from these origins read the reply."""
     origin = request.headers.get("Origin", "")
-    if origin and f"{request.path}/".startswith(guarded) and origins & {origin, "*"}:
+    if origin and _is_guarded(request, guarded) and origins & {origin, "*"}:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
         response.headers.add("Vary", "Origin")

@@ -40,7 +40,7 @@ from dlpo_serving.protocols.http.dialects import (
     text_of,
 )
 from dlpo_serving.protocols.http.pacing import is_paced, paced
-from dlpo_serving.protocols.http.replies import BEGUN, LAST_ERROR_S
+from dlpo_serving.protocols.http.replies import BEGUN, REPORT_ERROR_S
 from dlpo_serving.protocols.http.requests import HttpLimits, read_call
 from dlpo_serving.protocols.http.speech_body import SpeechBody, json_object
 from dlpo_serving.protocols.http.statuses import BodyError, ErrorReply, reply_to
@@ -89,7 +89,7 @@ class SocketReply:
         """See `Begun`: send the error as a message, then close."""
         code = WSCloseCode.INTERNAL_ERROR if error.status >= 500 else WSCloseCode.POLICY_VIOLATION
         with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(LAST_ERROR_S):
+            async with asyncio.timeout(REPORT_ERROR_S):
                 for message in self.dialect.error(error):
                     await self.response.send_json(message)
                 await self.response.close(code=code)

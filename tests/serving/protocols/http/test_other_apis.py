@@ -344,7 +344,7 @@ def test_without_a_key_only_page_and_probes_answer(
     assert len(routes) > 30
     for verb, path in routes:
         if path in ("/", *public) or path.startswith("/page/"):
-            assert client.get(server, path).status == 200
+            assert client.get(server, path).status == 200, path
         else:
             asked = path.replace("{", "").replace("}", "")
             reply = (
