@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import math
+import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -49,7 +51,7 @@ def speak(folders: Folders, jobs: int) -> None:
     """Speak until every voice has its hours or no text is left for it.
 
     Args:
-        jobs: processes, which share the voices. When one fails or this one is interrupted, all end.
+        jobs: processes, which share the voices. When one fails, or SIGINT or SIGTERM comes, all end.
     """
     shares = plan.share_out(jobs)
     if len(shares) == 1:
@@ -59,6 +61,8 @@ def speak(folders: Folders, jobs: int) -> None:
     workers = [
         context.Process(target=speak_voices, args=(folders, share), daemon=True) for share in shares
     ]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit("stopped; run it again to go on"))
     try:
         for worker in workers:
             worker.start()
