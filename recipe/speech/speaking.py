@@ -51,7 +51,8 @@ def speak(folders: Folders, jobs: int) -> None:
     """Speak until every voice has its hours or no text is left for it.
 
     Args:
-        jobs: processes, which share the voices. When one fails, or SIGINT or SIGTERM comes, all end.
+        jobs: processes, which share the voices. When one fails, all end; so they do on SIGINT and
+            SIGTERM.
     """
     shares = plan.share_out(jobs)
     if len(shares) == 1:
@@ -61,8 +62,11 @@ def speak(folders: Folders, jobs: int) -> None:
     workers = [
         context.Process(target=speak_voices, args=(folders, share), daemon=True) for share in shares
     ]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit("stopped; run it again to go on"))
+
+    def stop(*_: object) -> None:
+        sys.exit("stopped; run it again to go on")
+
+    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         for worker in workers:
             worker.start()
@@ -78,6 +82,8 @@ def speak(folders: Folders, jobs: int) -> None:
             if worker.is_alive():
                 worker.terminate()
                 worker.join()
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def locked(folder: Path) -> IO[str]:
