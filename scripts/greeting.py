@@ -1,6 +1,6 @@
 """The greeting of the README: five voices in one clip, and its words as a picture.
 
-    python scripts/greeting.py        # docs/hello.mp4 and docs/hello.svg
+    python scripts/greeting.py        # docs/hello.mp4, .svg and .vtt
 
 The picture has a line for each voice: its waveform, and each word at its time. In the film they
 are coloured as they sound. It needs the extra `bench`, for Pillow, and `codecs`.
@@ -189,16 +189,29 @@ def write_film(file: Path, rows: list[Row], sound: Waveform) -> None:
         film.mux(audio.encode())
 
 
+def captions(lines: list[Line]) -> str:
+    """WebVTT: what each voice says, and when."""
+    cues = ["WEBVTT"]
+    begins_s = 0.0
+    for line in lines:
+        ends_s = begins_s + len(line.waveform) / SAMPLE_RATE
+        times = f"00:{begins_s:06.3f} --> 00:{ends_s:06.3f}"
+        cues.append(f"{times}\n<v {line.voice}>{escape(line.text)}")
+        begins_s = ends_s + PAUSE_S
+    return "\n\n".join(cues) + "\n"
+
+
 def main() -> int:
-    """Write both files."""
+    """Write the files."""
     lines = [speak(voice, text) for voice, text in GREETING.items()]
     rows = laid_out(lines)
     pause = np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)
     pieces = [piece for line in lines for piece in (line.waveform, pause)][:-1]
     write_film(DOCS / "hello.mp4", rows, np.concatenate(pieces))
     (DOCS / "hello.svg").write_text(picture(lines, rows), "utf-8")
+    (DOCS / "hello.vtt").write_text(captions(lines), "utf-8")
     seconds = sum(map(len, pieces)) / SAMPLE_RATE
-    sys.stdout.write(f"{DOCS / 'hello.mp4'}: {seconds:.1f} s; hello.svg\n")
+    sys.stdout.write(f"{DOCS / 'hello.mp4'}: {seconds:.1f} s; hello.svg, hello.vtt\n")
     return 0
 
 

@@ -6,13 +6,20 @@ import re
 from pathlib import Path
 
 SOUND = re.compile(r'<a href="([^"]+\.mp3)">(.*?)</a>')
-FILM = re.compile(r'<a href="([^"]+\.mp4)">(.*?)</a>')
+FILM = re.compile(r'<a href="([^"]+)\.mp4"><img alt="([^"]*)"[^>]*></a>')
 CLIP = re.compile(r"^<!-- recording: ([\w-]+) -->$", re.MULTILINE)
 
 
 def with_players(html: str) -> str:
-    """A page in which a player follows each link to an MP3 file, and replaces one to an MP4."""
-    html = FILM.sub(r'<video controls preload="metadata" src="\1"></video>', html)
+    """A page with a player after each link to an MP3 file, and in place of a picture's to an MP4.
+
+    A film has its captions beside it, in a file of the same name.
+    """
+    html = FILM.sub(
+        r'<video controls preload="metadata" src="\1.mp4" aria-label="\2">'
+        r'<track kind="captions" srclang="en" label="English" src="\1.vtt" default></video>',
+        html,
+    )
     return SOUND.sub(
         r'<span class="sound">\2<audio controls preload="metadata" src="\1"></audio></span>', html
     )

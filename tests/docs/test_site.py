@@ -124,6 +124,15 @@ def test_links_out_of_docs_become_paths_and_pictures_come_along(site: Path) -> N
     assert all(b"<svg" in (site / picture).read_bytes() for picture in pictures)
 
 
+def test_the_film_of_the_front_page_has_captions(site: Path) -> None:
+    html = (site / "index.html").read_text(encoding="utf-8")
+    (film,) = re.findall(r"<video.*?</video>", html)
+    for file in re.findall(r'src="([^"]+)"', film):
+        assert (site / file).stat().st_size > 0
+    assert 'kind="captions"' in film
+    assert 'aria-label="Five voices' in film
+
+
 def test_samples_play_and_nothing_is_fetched_from_elsewhere(address: str, browser: Chrome) -> None:
     browser.get_log("performance")
     browser.get(f"{address}/samples/")
