@@ -79,6 +79,7 @@ def test_a_model_of_another_grid_is_refused(dataset: Path, tmp_path: Path) -> No
         SpectralTrainer(SPECTRAL, SPECTRAL_TRAINING, [dataset], [1.0], tmp_path)
 
 
+@pytest.mark.full
 def test_it_trains_and_speaks_in_pieces(
     dataset: Path, tmp_path: Path, export_toy: Callable[..., Path]
 ) -> None:

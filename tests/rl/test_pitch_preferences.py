@@ -139,6 +139,7 @@ def ends(policy: PitchFlow, prompts: Sequence[Prompt]) -> float:
     return float(np.mean(found))
 
 
+@pytest.mark.full
 def test_a_run_learns_what_a_listener_likes(
     voice: Path, tiny_dataset: Path, wav: Wav, tmp_path: Path
 ) -> None:
@@ -165,6 +166,7 @@ def test_a_run_learns_what_a_listener_likes(
     assert np.mean(losses[-5:]) < 0.6
 
 
+@pytest.mark.full
 def test_a_run_on_pairs_resumes_to_the_bit(
     voice: Path, tiny_dataset: Path, wav: Wav, tmp_path: Path
 ) -> None:
