@@ -48,8 +48,9 @@ INK = "#1d1522"
 SPOKEN = "#cf4446"
 WAITING = "#c9c2cd"
 STYLE = (
-    "text{font:13px system-ui,sans-serif;fill:#675c6d}.name{font-weight:600;fill:#1d1522}"
-    "rect{fill:#cf4446}@media(prefers-color-scheme:dark){text{fill:#b3abb8}.name{fill:#f5f1ea}}"
+    f"text{{font:13px system-ui,sans-serif;fill:#675c6d}}.name{{font-weight:600;fill:{INK}}}"
+    f"rect{{fill:{SPOKEN}}}@media(prefers-color-scheme:dark)"
+    "{text{fill:#b3abb8}.name{fill:#f5f1ea}}"
 )
 
 
