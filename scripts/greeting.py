@@ -62,14 +62,21 @@ class Line:
     text: str
     waveform: Waveform
     words: tuple[WordTiming, ...]
+    start_s: float
+    """when it begins in the clip"""
+
+    @property
+    def end_s(self) -> float:
+        return self.start_s + len(self.waveform) / SAMPLE_RATE
 
 
-def speak(voice: str, text: str) -> Line:
+def speak(voice: str, text: str, start_s: float) -> Line:
     """A line with its words' times."""
     synthesizer = open_voice(voice)
     chunks = list(synthesizer.stream(synthesizer.read(SpeechRequest(text))))
     waveform = matched(np.concatenate([chunk.samples for chunk in chunks]))
-    return Line(voice, text, waveform, tuple(word for chunk in chunks for word in chunk.words))
+    words = tuple(word for chunk in chunks for word in chunk.words)
+    return Line(voice, text, waveform, words, start_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +114,16 @@ def laid_out(lines: list[Line]) -> list[Row]:
     longest = max(len(line.waveform) for line in lines)
     scale = (WIDTH - LEFT - RIGHT) / longest  # pixels a sample
     peak = max(float(np.abs(line.waveform).max()) for line in lines)
-    rows = []
-    begins_s = 0.0
-    for place, line in enumerate(lines):
-        rows.append(row(line, LINE * place + 30, scale, peak, begins_s))
-        begins_s += len(line.waveform) / SAMPLE_RATE + PAUSE_S
-    return rows
+    return [row(line, LINE * place + 30, scale, peak) for place, line in enumerate(lines)]
 
 
-def row(line: Line, middle: int, scale: float, peak: float, begins_s: float) -> Row:
+def row(line: Line, middle: int, scale: float, peak: float) -> Row:
     """The waveform around a height; below it the words of the text as written, such as 7:45."""
     bars = []
     bar = round(BAR_S * SAMPLE_RATE)
     for start in range(0, len(line.waveform), bar):
         half = max(0.5, HALF * float(np.abs(line.waveform[start : start + bar]).max()) / peak)
-        at_s = begins_s + start / SAMPLE_RATE
+        at_s = line.start_s + start / SAMPLE_RATE
         bars.append(Bar(LEFT + start * scale, middle - half, middle + half, at_s))
     written: dict[tuple[int, int], int] = {}
     for word in line.words:  # several are spoken for one that is written, such as 7:45
@@ -131,7 +133,7 @@ def row(line: Line, middle: int, scale: float, peak: float, begins_s: float) -> 
     for (begin, end), start in written.items():
         x = max(LEFT + start * scale, free)
         free = x + LETTER * (end - begin) + GAP
-        at_s = begins_s + start / SAMPLE_RATE
+        at_s = line.start_s + start / SAMPLE_RATE
         words.append(Word(x, middle + 38, line.text[begin:end], at_s))
     return Row(line.voice, middle, bars, words)
 
@@ -192,27 +194,25 @@ def write_film(file: Path, rows: list[Row], sound: Waveform) -> None:
 
 def captions(lines: list[Line]) -> str:
     """WebVTT: what each voice says, and when."""
-    cues = ["WEBVTT"]
-    begins_s = 0.0
-    for line in lines:
-        ends_s = begins_s + len(line.waveform) / SAMPLE_RATE
-        times = f"00:{begins_s:06.3f} --> 00:{ends_s:06.3f}"
-        cues.append(f"{times}\n<v {line.voice}>{escape(line.text)}")
-        begins_s = ends_s + PAUSE_S
-    return "\n\n".join(cues) + "\n"
+    cues = [
+        f"00:{line.start_s:06.3f} --> 00:{line.end_s:06.3f}\n<v {line.voice}>{escape(line.text)}"
+        for line in lines
+    ]
+    return "\n\n".join(["WEBVTT", *cues]) + "\n"
 
 
 def main() -> int:
     """Write the files."""
-    lines = [speak(voice, text) for voice, text in GREETING.items()]
+    lines: list[Line] = []
+    for voice, text in GREETING.items():
+        lines.append(speak(voice, text, lines[-1].end_s + PAUSE_S if lines else 0.0))
     rows = laid_out(lines)
     pause = np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)
     pieces = [piece for line in lines for piece in (line.waveform, pause)][:-1]
     write_film(DOCS / "hello.mp4", rows, np.concatenate(pieces))
     (DOCS / "hello.svg").write_text(picture(lines, rows), "utf-8")
     (DOCS / "hello.vtt").write_text(captions(lines), "utf-8")
-    seconds = sum(map(len, pieces)) / SAMPLE_RATE
-    sys.stdout.write(f"{DOCS / 'hello.mp4'}: {seconds:.1f} s; hello.svg, hello.vtt\n")
+    sys.stdout.write(f"{DOCS / 'hello.mp4'}: {lines[-1].end_s:.1f} s; hello.svg, hello.vtt\n")
     return 0
 
 
