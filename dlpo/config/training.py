@@ -105,6 +105,12 @@ class SpectralTraining(RunConfig):
     """Learning rate of denoiser and adversary, once there is one."""
     adversary_every: int = 2
     """Denoiser updates per update of the adversary, which otherwise learns faster."""
+    adversary: Literal["small", "wave"] = "small"
+    """small: on magnitudes, what a processor can afford. wave: on phases and periods too."""
+    feature_weight: float = 0.3
+    """Weight of how far the adversary's activations are from the recording's."""
+    workers: int = 0
+    """Processes that draw batches ahead, for a GPU; what they draw doesn't depend on them."""
     warmup: int = 300
     """Updates over which the learning rate rises from 0."""
     decay_from: float = 0.5
@@ -122,7 +128,15 @@ class SpectralTraining(RunConfig):
             **dict.fromkeys(counts, "1 or more"),
             **dict.fromkeys(("adversarial_rate", "interpolation"), "0 < x <= 1"),
             **dict.fromkeys(
-                ("start_weight", "periodicity_weight", "burst_weight", "comb_weight"), "0 or more"
+                (
+                    "start_weight",
+                    "periodicity_weight",
+                    "burst_weight",
+                    "comb_weight",
+                    "feature_weight",
+                    "workers",
+                ),
+                "0 or more",
             ),
             first_share="0 <= x <= 1",
         )

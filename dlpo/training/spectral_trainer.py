@@ -31,9 +31,11 @@ from dlpo.training.losses import (
     denoiser_losses,
     mix,
 )
+from dlpo.training.prefetch import Prefetched
 from dlpo.training.run import LossBatch, TrainingRun
 from dlpo.training.symbols import EMBEDDING, grown_embedding
 from dlpo.training.texture import burst_loss, comb, periodicity_loss
+from dlpo.training.wave_adversary import WaveAdversary
 
 VALIDATION_WINDOWS = 32
 ADAPTERS = ("voices", "adapters", "gates")
@@ -43,8 +45,12 @@ PARTS = {
     ),
     "adapters": ADAPTERS,
     "denoiser": ("conditioning", "level", "spectrum"),
+    "contour": ("contour", "pitch_"),
 }  # fmt: skip
-"""Name prefixes of each part's weights; `joint` trains the denoiser's."""
+"""Name prefixes of each part's weights; `joint` trains the denoiser's, `dlpo train contour` the
+contour's."""
+FROM_EACH = (None, "denoiser", "contour")
+"""Parts that the first, second and third checkpoint provide; None: all"""
 ADAPTER_CHANNELS = 64
 VOICE_ROWS = {
     "voices.weight", "conditioning_voices.weight", "gates.weight", "pitch_voices.weight",
@@ -110,8 +116,8 @@ class SpectralTrainer(TrainingRun):
         data: directories of prepared datasets.
         shares: of each dataset in what is drawn.
         out: directory of the run; already holds a state when resuming.
-        inits: checkpoints to start from. Of two, the first provides the acoustics, the second the
-            denoiser.
+        inits: checkpoints to start from. Of several, the first provides the acoustics, the second
+            the denoiser, a third the contour.
 
     Raises:
         DataError, CheckpointError: unusable input.
@@ -131,17 +137,24 @@ class SpectralTrainer(TrainingRun):
         inits: Sequence[Path] = (),
     ) -> None:
         self.dataset = Corpora(data, shares)
+        if len(inits) > len(FROM_EACH):
+            raise TrainingError(
+                f"--init: {len(inits)} checkpoints; expected at most one each for acoustics,"
+                " denoiser and contour"
+            )
         started = [_started_from(path) for path in inits]
         before = [model for model, _ in started]
         sizes = {replace(m.config, voices=("",), adapter_channels=0, contour=None) for m in before}
         if len(sizes) > 1:
             raise TrainingError(
-                "--init: the two checkpoints differ in size; train both with the same --set model.*"
+                "--init: the checkpoints differ in size; train all with the same --set model.*"
             )
         self.learned_before = [before.corpus for _, before in started]
         self.languages_before = dict(ChainMap(*(before.languages for _, before in started)))
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         start = before[0].config if before else config
+        if len(before) == len(FROM_EACH):
+            start = replace(start, contour=before[-1].config.contour)
         self.dataset.check_grid(start.grid)
         voices, channels = tuple(dict.fromkeys(names)), start.adapter_channels
         if training.part == "adapters":
@@ -155,10 +168,10 @@ class SpectralTrainer(TrainingRun):
         self.config = replace(start, voices=voices, adapter_channels=channels, symbols=symbols)
         super().__init__(training, out)
         model = build_model(self.config)
-        for i, source in enumerate(before):
-            model.load_state_dict(_fitting(source, model, "denoiser" if i else None), strict=False)
-            if training.part == "adapters" and not i:
-                self._begin_voices(model, start)
+        for source, part in zip(before, FROM_EACH, strict=False):
+            model.load_state_dict(_fitting(source, model, part), strict=False)
+        if training.part == "adapters":
+            self._begin_voices(model, start)
         floating = ((k, w) for k, w in model.state_dict().items() if w.is_floating_point())
         self.start = {k: w.clone() for k, w in floating} if training.interpolation < 1 else {}
         self.learning = PARTS["denoiser" if training.part == "joint" else training.part]
@@ -176,10 +189,15 @@ class SpectralTrainer(TrainingRun):
         seed, rank = training.seed, self.accelerator.process_index
         self.batches = Batches(self.dataset, "train", seed, rank, self.config.rows)
         self.held_out = Batches(self.dataset, "validation", seed, 0, self.config.rows)
+        self.drawn = Prefetched(self._draw, training.updates, training.workers)
         self._prepare(model, SpectralStep(model, training), optimizer)
         if not training.learns_acoustics and training.adversarial_from < training.updates:
             self.adversary = AdversarialTrainer(
-                self.accelerator, training.adversarial_rate, training.gradient_clip
+                self.accelerator,
+                training.adversarial_rate,
+                training.gradient_clip,
+                WaveAdversary() if training.adversary == "wave" else None,
+                training.feature_weight,
             )
         self._open(
             {
@@ -208,10 +226,9 @@ class SpectralTrainer(TrainingRun):
         device = self.accelerator.device
         for name, module in self.model.named_children():
             module.train(name.startswith(self.learning))
-        windows = self.batches.windows(update, *self._size_and_window()).to(device)
-        more = None
-        if training.learns_acoustics and training.timing_batch:
-            more = self.batches.timings(update, training.timing_batch).to(device)
+        drawn, drawn_more = self.drawn.of(update)
+        windows = drawn.to(device)
+        more = None if drawn_more is None else drawn_more.to(device)
         with self.accelerator.autocast():
             terms, denoised = self.step(windows, more, generator)
             if denoised is None or update < training.adversarial_from:
@@ -226,6 +243,14 @@ class SpectralTrainer(TrainingRun):
             return {"adversary": self.adversary.discriminator_step(denoised, training.rate(update))}
 
         return LossBatch(terms, windows, teach_adversary)
+
+    def _draw(self, update: int) -> tuple[Windows, Sentences | None]:
+        """Windows, and further sentences that only teach durations."""
+        training = self.training
+        windows = self.batches.windows(update, *self._size_and_window())
+        if not training.learns_acoustics or not training.timing_batch:
+            return windows, None
+        return windows, self.batches.timings(update, training.timing_batch)
 
     def _learned(self) -> dict[str, Tensor]:
         learned, share = super()._learned(), self.training.interpolation

@@ -12,6 +12,7 @@ may run on a voice at a time.
 from __future__ import annotations
 
 import argparse
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -55,6 +56,9 @@ def main() -> None:
     speaking.add_argument("--texts", type=Path, required=True, help="folder of conversation-a.csv")
     speaking.add_argument("--spanish", type=Path, help="letters of spanish.csv's texts")
     speaking.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
+    speaking.add_argument("--together", action="store_true", help="hundreds at once, on a GPU")
+    speaking.add_argument("--hours", type=float, default=math.inf, help="of all voices together")
+    making.add_argument("--jobs", type=int, default=1, help="processes")
     making.add_argument("spoken", type=Path, help="folder of a voice")
     making.add_argument("out", type=Path, help="folder of the corpus")
     making.add_argument("--teachers", type=Path, required=True, help="folder of aligner.py")
@@ -67,13 +71,15 @@ def main() -> None:
     elif given.command == "corpus":
         from recipe.speech.corpus import CorpusMaker
 
-        clips, left_out = CorpusMaker(given.teachers, given.hop).make(given.spoken, given.out)
+        clips, left_out = CorpusMaker(given.teachers, given.hop).make(
+            given.spoken, given.out, given.jobs
+        )
         print(f"{given.out}: {clips} clips, {len(left_out)} left out")
     elif given.command == "letters":
         made = (f"{line}\n" for line in lines(given.texts.read_text(encoding="utf-8")))
         given.out.write_text("".join(made), encoding="utf-8")
     else:
-        from recipe.speech.speaking import Folders, speak
+        from recipe.speech.speaking import Folders, speak, speak_together
 
         if given.jobs < 1:
             parser.error(f"--jobs is {given.jobs}; expected 1 or more")
@@ -84,7 +90,10 @@ def main() -> None:
             texts=given.texts,
             spanish=given.spanish,
         )
-        speak(folders, given.jobs)
+        if given.together:
+            speak_together(folders, given.hours)
+        else:
+            speak(folders, given.jobs, given.hours)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,13 @@ from __future__ import annotations
 
 import lzma
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +35,8 @@ from recipe.speech.endings import F0_RATE, VOICED_HZ
 from recipe.speech.notch import notch
 from recipe.speech.plan import SPANISH
 
-LEARN_FROM = 300  # clips, for the aligner
+LEARN_FROM = 300  # clips, for the aligner, and others that have rare phones
+CHUNK = 8  # clips that another process gets at a time
 ALIGNER_UP, ALIGNER_DOWN = 147, 160  # from 24,000 to 22,050 Hz
 HEADER = "id\tphonemes\tdurations_ms\twords\n"
 
@@ -66,46 +72,71 @@ class CorpusMaker:
         self._make = make_corpus
         self._misaki = misaki
         self._hop = hop
+        self._teachers = teachers
 
-    def make(self, spoken: Path, out: Path) -> tuple[int, dict[str, str]]:
+    def make(self, spoken: Path, out: Path, jobs: int = 1) -> tuple[int, dict[str, str]]:
         """Write the corpus; clips that exist are kept.
 
         Args:
             spoken: folder of a voice, see `recipe.speech.store`.
             out: folder to write.
+            jobs: processes.
 
         Returns:
             The number of clips, and id -> why it is left out.
         """
         for folder in ("wavs", "f0"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        clips, left_out = list[Clip](), dict[str, str]()
-        for row in store.rows(spoken):
-            try:
-                clips.append(self._clip(spoken, row, out))
-            except (self._misaki.UnknownPhoneme, self._make.CantSpeak, ValueError) as error:
-                left_out[row["id"]] = f"{type(error).__name__}: {error}"
-        if not clips:
-            first = next(iter(left_out.items()), "none is there")
-            raise SystemExit(f"{spoken}: no clip can be used; first: {first}")
-        fitted = self._aligner.learn([self._heard(c, out) for c in clips[:LEARN_FROM]])
-        with lzma.open(out / "alignments.tsv.xz", "wt", encoding="utf-8") as table:
-            table.write(HEADER)
-            for clip in clips:
-                table.write(self._line(clip, fitted.align(self._heard(clip, out))))
+        with self._each(jobs) as each:
+            rows = list(store.rows(spoken))
+            made = list(each(_clip, repeat(spoken), rows, repeat(out)))
+            clips = [clip for clip in made if isinstance(clip, Clip)]
+            told = zip(rows, made, strict=True)
+            left_out = {row["id"]: why for row, why in told if isinstance(why, str)}
+            if not clips:
+                first = next(iter(left_out.items()), "none is there")
+                raise SystemExit(f"{spoken}: no clip can be used; first: {first}")
+            heard = (self.heard(clip, out) for clip in self._taught_by(clips))
+            fitted = self._aligner.learn(list(heard))
+            with lzma.open(out / "alignments.tsv.xz", "wt", encoding="utf-8") as table:
+                table.write(HEADER)
+                table.writelines(each(_line, clips, repeat(fitted), repeat(out)))
         _write(out / "metadata.csv", (f"{c.row['id']}|{_plain(c)}|{_plain(c)}" for c in clips))
         _write(out / "left_out.tsv", (f"{clip}\t{why}" for clip, why in left_out.items()))
         bad = ("begins_open", "ends_open", "creaky")
         _write(out / "not_pitch.txt", (c.row["id"] for c in clips if any(c.row[b] for b in bad)))
         return len(clips), left_out
 
-    def _clip(self, spoken: Path, row: dict[str, Any], out: Path) -> Clip:
-        """Write a clip's sound and pitch, unless they are there."""
+    @contextmanager
+    def _each(self, jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
+        """`map`, here or in other processes."""
+        if jobs == 1:
+            _open_maker(self._teachers, self._hop)
+            yield map
+            return
+        given = self._teachers, self._hop
+        with ProcessPoolExecutor(jobs, get_context("spawn"), _open_maker, given) as pool:
+            yield partial(pool.map, chunksize=CHUNK)
+
+    def _taught_by(self, clips: Sequence[Clip]) -> Iterator[Clip]:
+        """The first clips, and each later one with a label that none before it has."""
+        known = set[str]()
+        for number, clip in enumerate(clips):
+            labels = {self._aligner.bare(segment.label) for segment in clip.segments}
+            if number < LEARN_FROM or labels - known:
+                known |= labels
+                yield clip
+
+    def clip(self, spoken: Path, row: dict[str, Any], out: Path) -> Clip | str:
+        """Write a clip's sound and pitch, unless they are there; or say why it is left out."""
         if "skipped" in row:
-            raise ValueError(row["skipped"])
-        segments, words = self._read(row)
+            return str(row["skipped"])
         raw, _ = soundfile.read(spoken / "wavs" / f"{row['id']}.flac", dtype="float32")
-        levelled, cut_s = self._make._levelled(raw)
+        try:
+            segments, words = self._read(row)
+            levelled, cut_s = self._make._levelled(raw)
+        except (self._misaki.UnknownPhoneme, self._make.CantSpeak, ValueError) as error:
+            return f"{type(error).__name__}: {error}"
         file, pitch = out / "wavs" / f"{row['id']}.flac", out / "f0" / f"{row['id']}.npy"
         if not pitch.exists():
             quiet = notch(levelled, store.RATE).clip(-store.PEAK, store.PEAK)
@@ -139,13 +170,13 @@ class CorpusMaker:
             at_s += float(frames.sum()) * store.FRAME / store.RATE
         return segments, words
 
-    def _heard(self, clip: Clip, out: Path) -> Any:
+    def heard(self, clip: Clip, out: Path) -> Any:
         """What the aligner hears of a clip."""
         waveform, _ = soundfile.read(out / "wavs" / f"{clip.row['id']}.flac")
         low = resample_poly(waveform, ALIGNER_UP, ALIGNER_DOWN)
         return self._aligner.Clip(self._aligner.features(low), clip.segments)
 
-    def _line(self, clip: Clip, segments: list[Any]) -> str:
+    def line(self, clip: Clip, segments: list[Any]) -> str:
         """Of alignments.tsv; the last phone or pause lasts to the end of the clip."""
         length_ms = round(clip.seconds * 1000)
         ends_ms = [*(round(s.end_s * 1000) for s in segments[:-1]), length_ms]
@@ -154,6 +185,24 @@ class CorpusMaker:
         labels, durations = (s.label for s in segments), np.diff([0, *ends_ms])
         columns = clip.row["id"], " ".join(labels), " ".join(map(str, durations)), " ".join(words)
         return "\t".join(columns) + "\n"
+
+
+_maker: list[CorpusMaker] = []
+"""of this process"""
+
+
+def _open_maker(teachers: Path, hop: int) -> None:
+    _maker[:] = [CorpusMaker(teachers, hop)]
+
+
+def _clip(spoken: Path, row: dict[str, Any], out: Path) -> Clip | str:
+    return _maker[0].clip(spoken, row, out)
+
+
+def _line(clip: Clip, fitted: Any, out: Path) -> str:
+    """A clip's line of alignments.tsv."""
+    maker = _maker[0]
+    return maker.line(clip, fitted.align(maker.heard(clip, out)))
 
 
 def on_frames(f0: NDArray[np.float32], cut_s: float, frames: int, hop: int) -> NDArray[np.float32]:

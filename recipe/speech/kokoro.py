@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from recipe.speech.store import FRAME, Sentence
-from recipe.speech.texts import CLOSED, QUOTES
+from recipe.speech.texts import CLOSED, QUOTES, Reading
 
 SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"  # of kokoro.int8.onnx
 FRAMES, F0 = "/encoder/Round_output_0", "/encoder/F0_proj/Conv_output_0"  # inner tensors
-Run = Callable[[dict[str, NDArray[Any]]], list[NDArray[Any]]]
+TOKENS_AT_ONCE = 4000  # some five minutes of speech, padding included
 STYLES = 256  # numbers of a voice, for each length of a text in letters
 
 
@@ -26,30 +27,63 @@ class CannotSpeakError(ValueError):
     """This text can't be spoken by this teacher; the message says why."""
 
 
-class Kokoro:
-    """The voices of Kokoro-82M v1.0, from the folders that get_kokoro.sh and get_hibari.sh make."""
+class Spoken(NamedTuple):
+    """What the network gives for one sentence."""
 
-    engine = "kokoro-82m-1.0 int8"
+    waveform: NDArray[np.float32]
+    """(T,) 24 kHz"""
+    frames: NDArray[np.int64]
+    """(letters + 2,) of FRAME samples"""
+    f0: NDArray[np.float32]
+    """(2 * frames,) Hz, noise where unvoiced"""
 
-    def __init__(self, teachers: Path, weights: Path) -> None:
-        """Open the network.
+
+class Network(Protocol):
+    """Kokoro-82M itself."""
+
+    engine: str
+    """what it is computed with, for the manifest"""
+
+    def speak(
+        self, tokens: Sequence[NDArray[np.int64]], styles: NDArray[np.float32]
+    ) -> list[Spoken]:
+        """Speak B sentences.
 
         Args:
-            teachers: the folder with teacher.py, whose reader of English is used.
-            weights: the folder with kokoro.int8.onnx, vocab.json, voices/ and hibari/.
+            tokens: (letters + 2,) each, 0 at both ends.
+            styles: (B, 256), of the voice and the number of letters.
         """
+        ...
+
+
+class ManyAtOnce(Protocol):
+    """A network that speaks sentences in one pass."""
+
+    def speak(
+        self, tokens: Sequence[NDArray[np.int64]], styles: NDArray[np.float32]
+    ) -> list[Spoken]:
+        """See `Network`."""
+        ...
+
+
+class Reader:
+    """English text -> Kokoro's letters, by the teachers' reader.
+
+    Args:
+        teachers: the folder with teacher.py.
+        weights: the folder with vocab.json and hibari/.
+    """
+
+    def __init__(self, teachers: Path, weights: Path) -> None:
         sys.path.insert(0, str(teachers))
         import teacher
 
         self._reader = teacher._Phonemes(weights)
         self._cannot = teacher.CantSpeak
-        vocabulary = json.loads((weights / "vocab.json").read_text(encoding="utf-8"))
-        self._ids: dict[str, int] = vocabulary["vocab"]
-        self._voices = weights / "voices"
-        self._run = _runner(_graph(weights / "kokoro.int8.onnx"))
+        self._letters = _vocabulary(weights)
 
-    def read(self, text: str) -> list[tuple[str, tuple[str, ...]]]:
-        """Letters, and the word of each letter, of every sentence of an English text.
+    def read(self, text: str) -> Reading:
+        """Letters, and the word of each letter, of every sentence.
 
         The reader takes the full stop after a lone letter for an abbreviation's; it is put back.
         """
@@ -61,30 +95,139 @@ class Kokoro:
             raise CannotSpeakError("no sentence in it")
         letters, words = read[-1]
         mark = text.rstrip(QUOTES)[-1:]
-        if mark in CLOSED and mark in self._ids and letters[-1] not in CLOSED + QUOTES:
+        if mark in CLOSED and mark in self._letters and letters[-1] not in CLOSED + QUOTES:
             read[-1] = (letters + mark, (*words, mark))
         return read
 
-    def say(self, voice: str, read: list[tuple[str, tuple[str, ...]]]) -> Iterator[Sentence]:
-        """Speak sentences; the same ones give the same samples."""
-        styles = np.fromfile(self._voices / f"{voice}.bin", dtype="<f4").reshape(-1, 1, STYLES)
-        for letters, words in read:
-            if unknown := {letter for letter in letters if letter not in self._ids}:
-                raise CannotSpeakError(f"the teacher doesn't know {' '.join(sorted(unknown))}")
-            ids = np.array([[0, *(self._ids[letter] for letter in letters), 0]], np.int64)
-            given = {
-                "tokens": ids,
-                "style": styles[len(letters) - 1],
-                "speed": np.ones(1, np.float32),
-            }
-            waveform, frames, f0 = (value.ravel() for value in self._run(given))
-            counts = frames.astype(np.int64)
-            if len(waveform) != counts.sum() * FRAME or not np.isfinite(waveform).all():
-                raise CannotSpeakError(
-                    f"{len(waveform)} samples, durations of {counts.sum() * FRAME}, "
-                    f"{(~np.isfinite(waveform)).sum()} of them not finite"
-                )
-            yield Sentence(letters, words, counts.tolist(), waveform, _audible(f0))
+
+class Kokoro:
+    """The voices of Kokoro-82M v1.0.
+
+    Args:
+        weights: the folder with vocab.json and voices/.
+        network: what speaks.
+    """
+
+    def __init__(self, weights: Path, network: Network) -> None:
+        self.network = network
+        self._ids = _vocabulary(weights)
+        self._voices = weights / "voices"
+
+    def say(self, asked: Sequence[tuple[str, Reading]]) -> list[list[Sentence] | CannotSpeakError]:
+        """Speak texts at once; the same ones give the same samples.
+
+        Args:
+            asked: voice and sentences of each text.
+
+        Returns:
+            The sentences of each text, or why it can't be spoken.
+        """
+        said = list[list[Sentence] | CannotSpeakError]()
+        sentences = list[tuple[int, tuple[str, tuple[str, ...]]]]()
+        tokens = list[NDArray[np.int64]]()
+        styles = list[NDArray[np.float32]]()
+        for number, (voice, read) in enumerate(asked):
+            if unknown := {c for letters, _ in read for c in letters if c not in self._ids}:
+                names = " ".join(sorted(unknown))
+                said.append(CannotSpeakError(f"the teacher doesn't know {names}"))
+                continue
+            said.append([])
+            for letters, words in read:
+                sentences.append((number, (letters, words)))
+                tokens.append(np.array([0, *(self._ids[c] for c in letters), 0], np.int64))
+                styles.append(self._styles(voice)[len(letters) - 1])
+        spoken = self.network.speak(tokens, np.stack(styles)) if tokens else []
+        for (number, (letters, words)), one in zip(sentences, spoken, strict=True):
+            text = said[number]
+            if isinstance(text, CannotSpeakError):
+                continue
+            if fault := _fault(one):
+                said[number] = CannotSpeakError(fault)
+                continue
+            text.append(
+                Sentence(letters, words, one.frames.tolist(), one.waveform, _audible(one.f0))
+            )
+        return said
+
+    @cache  # noqa: B019 - lives as long as the program
+    def _styles(self, voice: str) -> NDArray[np.float32]:
+        """(510, 256), a row for each number of letters."""
+        return np.fromfile(self._voices / f"{voice}.bin", dtype="<f4").reshape(-1, STYLES)
+
+
+class GraphNetwork:
+    """The published graph of 8 bits, in onnxruntime, a sentence at a time on one thread.
+
+    Args:
+        file: kokoro.int8.onnx.
+    """
+
+    engine = "kokoro-82m-1.0 int8"
+
+    def __init__(self, file: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            _graph(file).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def speak(
+        self, tokens: Sequence[NDArray[np.int64]], styles: NDArray[np.float32]
+    ) -> list[Spoken]:
+        """See `Network`."""
+        spoken = []
+        for ids, style in zip(tokens, styles, strict=True):
+            given = {"tokens": ids[None], "style": style[None], "speed": np.ones(1, np.float32)}
+            waveform, frames, f0 = (value.ravel() for value in self._session.run(None, given))
+            spoken.append(Spoken(waveform, frames.astype(np.int64), f0))
+        return spoken
+
+
+class InBatches:
+    """Speaks sentences of similar lengths at once.
+
+    Args:
+        network: that can speak many; tokens of a batch are padded to the longest sentence.
+        engine: what it is computed with.
+    """
+
+    def __init__(self, network: ManyAtOnce, engine: str) -> None:
+        self.engine = engine
+        self._network = network
+
+    def speak(
+        self, tokens: Sequence[NDArray[np.int64]], styles: NDArray[np.float32]
+    ) -> list[Spoken]:
+        """See `Network`."""
+        spoken: dict[int, Spoken] = {}
+        waiting = sorted(range(len(tokens)), key=lambda number: len(tokens[number]))
+        while waiting:
+            longest = len(tokens[waiting[-1]])
+            count = max(1, TOKENS_AT_ONCE // longest)
+            batch = waiting[-count:]
+            del waiting[-count:]
+            made = self._network.speak([tokens[number] for number in batch], styles[batch])
+            spoken.update(zip(batch, made, strict=True))
+        return [spoken[number] for number in range(len(tokens))]
+
+
+def _vocabulary(weights: Path) -> dict[str, int]:
+    """Letter -> token."""
+    vocabulary = json.loads((weights / "vocab.json").read_text(encoding="utf-8"))
+    ids: dict[str, int] = vocabulary["vocab"]
+    return ids
+
+
+def _fault(spoken: Spoken) -> str:
+    """What is wrong with a sentence; empty if nothing is."""
+    expected = int(spoken.frames.sum()) * FRAME
+    broken = int((~np.isfinite(spoken.waveform)).sum())
+    if len(spoken.waveform) == expected and not broken:
+        return ""
+    return f"{len(spoken.waveform)} samples, durations of {expected}, {broken} of them not finite"
 
 
 def _graph(file: Path) -> onnx.ModelProto:
@@ -96,18 +239,6 @@ def _graph(file: Path) -> onnx.ModelProto:
     for name in (FRAMES, F0):
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     return model
-
-
-def _runner(model: onnx.ModelProto) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return lambda given: session.run(None, given)
 
 
 def _audible(f0: NDArray[np.float32]) -> NDArray[np.float32]:

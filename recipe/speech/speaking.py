@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import fcntl
 import math
+import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from recipe.speech import plan, store
 from recipe.speech.drills import drills
-from recipe.speech.kokoro import CannotSpeakError, Kokoro
+from recipe.speech.kokoro import CannotSpeakError, GraphNetwork, InBatches, Kokoro, Reader
 from recipe.speech.texts import Reading, Text, held_out, read_letters, read_texts
 
+TOGETHER_S = 2400.0  # of speech: a round on a GPU
+CHUNK = 8  # texts that another process gets at a time
 CONVERSATIONS = ("conversation-a.csv", "conversation-b.csv")
 
 
@@ -47,20 +52,24 @@ class Folders:
     """letters of the texts of spanish.csv; without them its voices wait"""
 
 
-def speak(folders: Folders, jobs: int) -> None:
+def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:
     """Speak until every voice has its hours or no text is left for it.
 
     Args:
         jobs: processes, which share the voices. When one fails, all end; so they do on SIGINT and
             SIGTERM.
+        hours: of all voices together, after which it is enough.
     """
     shares = plan.share_out(jobs)
     if len(shares) == 1:
-        speak_voices(folders, shares[0])
+        speak_voices(folders, shares[0], hours)
         return
     context = get_context("spawn")
     workers = [
-        context.Process(target=speak_voices, args=(folders, share), daemon=True) for share in shares
+        context.Process(
+            target=speak_voices, args=(folders, share, hours / len(shares)), daemon=True
+        )
+        for share in shares
     ]
 
     def stop(*_: object) -> None:
@@ -98,13 +107,176 @@ def locked(folder: Path) -> IO[str]:
     return lock
 
 
-def speak_voices(folders: Folders, targets: Sequence[plan.Target]) -> None:
-    """Speak until these voices have their hours or no text is left for them."""
+def speak_voices(folders: Folders, targets: Sequence[plan.Target], hours: float = math.inf) -> None:
+    """Speak a text at a time until these voices have their hours or no text is left for them."""
     with ExitStack() as locks:
         for target in targets:
             locks.enter_context(locked(folders.speech / target.voice))
-        kokoro = Kokoro(folders.teachers, folders.weights)
-        speak_texts(folders.speech, kokoro, texts_to_say(folders), targets)
+        kokoro = Kokoro(folders.weights, GraphNetwork(folders.weights / "kokoro.int8.onnx"))
+        _open_reader(folders)
+        speak_texts(Speaker(folders, kokoro), targets, hours)
+
+
+def speak_together(folders: Folders, hours: float = math.inf) -> None:
+    """Speak hundreds of texts at once on a GPU; other processes read and write."""
+    import torch
+
+    from recipe.speech.kokoro_torch import BatchedKokoro
+
+    context = get_context("spawn")
+    with ExitStack() as opened:
+        for target in plan.TARGETS:
+            opened.enter_context(locked(folders.speech / target.voice))
+        pool = ProcessPoolExecutor(
+            max_workers=max(1, len(os.sched_getaffinity(0)) - 1),
+            mp_context=context,
+            initializer=_open_reader,
+            initargs=(folders,),
+        )
+        opened.enter_context(pool)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network = InBatches(
+            BatchedKokoro(folders.weights / "kokoro.int8.onnx", device),
+            f"{GraphNetwork.engine}, by torch on {device.type}",
+        )
+        each: Each = partial(pool.map, chunksize=CHUNK)
+        speaker = Speaker(folders, Kokoro(folders.weights, network), each, TOGETHER_S)
+        speak_texts(speaker, plan.TARGETS, hours)
+
+
+Asked = tuple[str, Text]
+"""a voice and what it is to say"""
+Each = Callable[..., Iterator[Any]]
+"""`map`, here or in other processes"""
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """What speaks, and how much at once."""
+
+    folders: Folders
+    kokoro: Kokoro
+    each: Each = map
+    at_once_s: float = 0.0
+    """seconds of speech, by estimate; 0 for a text at a time"""
+
+
+class Queue:
+    """The texts that wait, in the order of `plan.next_voice`; what exists isn't spoken again.
+
+    Args:
+        speech: the folder of all voices.
+        texts: that may be spoken.
+        targets: the voices.
+        hours: of them together, after which it is enough.
+    """
+
+    def __init__(
+        self, speech: Path, texts: Sequence[Text], targets: Sequence[plan.Target], hours: float
+    ) -> None:
+        self._targets = list(targets)
+        self._enough_s = hours * 3600
+        self._waiting = dict[str, Iterator[Text]]()
+        self.spoken_s = dict[str, float]()
+        for target in targets:
+            folder = speech / target.voice
+            store.repair(folder)
+            made = {row["id"]: row.get("samples", 0) / store.RATE for row in store.rows(folder)}
+            self.spoken_s[target.voice] = sum(made.values())
+            order = plan.order_for(target.voice, texts)
+            self._waiting[target.voice] = iter([text for text in order if text.id not in made])
+
+    def take(self, at_once_s: float) -> list[Asked]:
+        """The next texts, at least one if any waits; they count as spoken, by estimate."""
+        taken = list[Asked]()
+        left_s = at_once_s
+        while (not taken or left_s > 0) and sum(self.spoken_s.values()) < self._enough_s:
+            voice = plan.next_voice(self.spoken_s, self._targets)
+            if voice is None:
+                break
+            text = next(self._waiting[voice], None)
+            if text is None:
+                print(f"{voice}: no text is left", flush=True)
+                self._targets = [one for one in self._targets if one.voice != voice]
+                continue
+            taken.append((voice, text))
+            left_s -= text.expected_s
+            self.spoken_s[voice] += text.expected_s
+        return taken
+
+
+def speak_texts(speaker: Speaker, targets: Sequence[plan.Target], hours: float = math.inf) -> None:
+    """Speak in turn, by `plan.next_voice`; each round's clips are on disk before the next's."""
+    speech = speaker.folders.speech
+    to_say = texts_to_say(speaker.folders)
+    queue = Queue(speech, to_say.texts, targets, hours)
+    written: Iterator[dict[str, Any]] = iter(())
+    asked = list[Asked]()
+    while True:
+        began_s = time.monotonic()
+        coming = queue.take(speaker.at_once_s)
+        readings = list(
+            speaker.each(_read, (to_say.letters.get(text.id) or text.text for _, text in coming))
+        )
+        said = iter(
+            speaker.kokoro.say(
+                [
+                    (voice, reading)
+                    for (voice, _), reading in zip(coming, readings, strict=True)
+                    if not isinstance(reading, str)
+                ]
+            )
+        )
+        spoken = [reading if isinstance(reading, str) else next(said) for reading in readings]
+        _note(speech, queue, asked, written)  # while these were spoken, others wrote the last ones
+        if not coming:
+            return
+        folders = [speech / voice for voice, _ in coming]
+        texts = [text for _, text in coming]
+        engines = [speaker.kokoro.network.engine] * len(coming)
+        written, asked = speaker.each(_write, folders, texts, spoken, engines), coming
+        took_s = time.monotonic() - began_s
+        length_s = sum(queue.spoken_s.values())
+        print(f"{len(coming)} texts in {took_s:.2f} s, {length_s / 3600:.2f} hours", flush=True)
+
+
+def _note(
+    speech: Path, queue: Queue, asked: Sequence[Asked], written: Iterator[dict[str, Any]]
+) -> None:
+    """Add the rows of clips to the manifests, and their true lengths to the queue."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for (voice, text), row in zip(asked, written, strict=True):
+        rows.setdefault(voice, []).append(row)
+        queue.spoken_s[voice] += row.get("samples", 0) / store.RATE - text.expected_s
+    for voice, some in rows.items():
+        store.append(speech / voice, some)
+
+
+_reader: list[Reader] = []
+"""of this process"""
+
+
+def _open_reader(folders: Folders) -> None:
+    _reader[:] = [Reader(folders.teachers, folders.weights)]
+
+
+def _read(text: str | Reading) -> Reading | str:
+    """A text's sentences in letters, or why it can't be read."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return _reader[0].read(text)
+    except CannotSpeakError as error:
+        return str(error)
+
+
+def _write(
+    folder: Path, text: Text, said: Sequence[store.Sentence] | CannotSpeakError | str, engine: str
+) -> dict[str, Any]:
+    """A clip's row, once its sound is on disk."""
+    if isinstance(said, CannotSpeakError | str):
+        return store.skipped(text, str(said))
+    return store.write_clip(folder, text, said, engine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,37 +294,3 @@ def texts_to_say(folders: Folders) -> ToSay:
     spanish = read_texts(folders.texts / "spanish.csv", "spanish", digits=True)
     known = all_texts(folders.texts, folders.teachers)
     return ToSay([*known, *(text for text in spanish if text.id in letters)], letters)
-
-
-def speak_texts(
-    speech: Path, kokoro: Kokoro, to_say: ToSay, targets: Sequence[plan.Target]
-) -> None:
-    """Speak in turn, by `plan.next_voice`; what exists isn't spoken again."""
-    waiting = dict[str, Iterator[Text]]()
-    spoken_s = dict[str, float]()
-    for target in targets:
-        folder = speech / target.voice
-        store.repair(folder)
-        made = {row["id"]: row.get("samples", 0) / store.RATE for row in store.rows(folder)}
-        spoken_s[target.voice] = sum(made.values())
-        order = plan.order_for(target.voice, to_say.texts)
-        waiting[target.voice] = iter([text for text in order if text.id not in made])
-    while voice := plan.next_voice(spoken_s, targets):
-        text = next(waiting[voice], None)
-        if text is None:
-            print(f"{voice}: no text is left at {spoken_s[voice] / 3600:.1f} hours", flush=True)
-            spoken_s[voice] = math.inf
-            continue
-        began_s = time.monotonic()
-        began_cpu_s = time.process_time()
-        try:
-            reading = to_say.letters.get(text.id) or kokoro.read(text.text)
-            sentences = list(kokoro.say(voice, reading))
-            length_s = store.write_clip(speech / voice, text, sentences, kokoro.engine)
-        except CannotSpeakError as error:
-            store.write_skipped(speech / voice, text, str(error))
-            continue
-        spoken_s[voice] += length_s
-        took_s = time.monotonic() - began_s
-        cpu_s = time.process_time() - began_cpu_s
-        print(f"{voice} {text.id} {length_s:.2f} s, {took_s:.2f} s, {cpu_s:.2f} cpu s", flush=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -64,8 +64,10 @@ def repair(folder: Path) -> None:
             stream.truncate(raw.rfind(b"\n") + 1)
 
 
-def write_clip(folder: Path, text: Text, sentences: Sequence[Sentence], engine: str) -> float:
-    """Store a clip; returns its seconds."""
+def write_clip(
+    folder: Path, text: Text, sentences: Sequence[Sentence], engine: str
+) -> dict[str, Any]:
+    """Store a clip's sound and pitch; returns its row for `append`."""
     waveform = np.concatenate([s.waveform for s in sentences])
     peak = float(np.abs(waveform).max())
     gain = min(1.0, PEAK / peak) if peak else 1.0
@@ -76,7 +78,7 @@ def write_clip(folder: Path, text: Text, sentences: Sequence[Sentence], engine: 
         soundfile.write(part, whole, RATE, format="FLAC", subtype="PCM_16")
     with _replacing(folder / "f0" / f"{text.id}.npy") as part, part.open("wb") as stream:
         np.save(stream, f0)
-    row = {
+    return {
         "id": text.id, "pool": text.pool, "text": text.text, "samples": len(whole),
         "peak": round(peak * gain, 4), "gain": round(gain, 4), "engine": engine,
         "begins_open": text.begins_open, "ends_open": text.ends_open,
@@ -90,19 +92,18 @@ def write_clip(folder: Path, text: Text, sentences: Sequence[Sentence], engine: 
             for s in sentences
         ],
     }  # fmt: skip
-    _append(folder, row)
-    return len(whole) / RATE
 
 
-def write_skipped(folder: Path, text: Text, why: str) -> None:
-    """Note that a text can't be spoken, so that it isn't tried again."""
-    _append(folder, {"id": text.id, "pool": text.pool, "text": text.text, "skipped": why})
+def skipped(text: Text, why: str) -> dict[str, Any]:
+    """The row of a text that can't be spoken, so that it isn't tried again."""
+    return {"id": text.id, "pool": text.pool, "text": text.text, "skipped": why}
 
 
-def _append(folder: Path, row: dict[str, Any]) -> None:
+def append(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows to a voice's manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "clips.jsonl").open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         stream.flush()
         os.fsync(stream.fileno())
 

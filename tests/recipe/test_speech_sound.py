@@ -10,7 +10,16 @@ import soundfile
 from recipe.speech.corpus import CorpusMaker, on_frames
 from recipe.speech.endings import ending
 from recipe.speech.notch import TONES_HZ, notch, prominence_db
-from recipe.speech.store import FRAME, RATE, Sentence, repair, rows, write_clip, write_skipped
+from recipe.speech.store import (
+    FRAME,
+    RATE,
+    Sentence,
+    append,
+    repair,
+    rows,
+    skipped,
+    write_clip,
+)
 from recipe.speech.texts import Text
 
 TEXT = Text("CA0001", "Wait.", "conversation")
@@ -34,9 +43,13 @@ def sentence(waveform, f0=100.0):
                     np.full(2 * frames, f0, np.float32))  # fmt: skip
 
 
+def store_clip(folder, text, sentences):
+    append(folder, [write_clip(folder, text, sentences, "test")])
+
+
 def test_clip_is_stored_with_letters_and_durations(tmp_path):
     said = sentence(pulses(100, 1.0) * 0.5)
-    assert write_clip(tmp_path, TEXT, [said, said], "test") == 2.0
+    store_clip(tmp_path, TEXT, [said, said])
     (row,) = rows(tmp_path)
     assert row["samples"] == 2 * RATE == FRAME * sum(sum(s["frames"]) for s in row["sentences"])
     assert row["sentences"][0]["words"] == [["Wait", 4], [".", 1]]
@@ -45,14 +58,14 @@ def test_clip_is_stored_with_letters_and_durations(tmp_path):
 
 def test_loud_clip_is_turned_down_not_clipped(tmp_path):
     loud = pulses(100, 1.0)
-    write_clip(tmp_path, TEXT, [sentence(loud * 3 / np.abs(loud).max())], "test")
+    store_clip(tmp_path, TEXT, [sentence(loud * 3 / np.abs(loud).max())])
     (row,) = rows(tmp_path)
     assert row["gain"] == pytest.approx(0.33, abs=1e-3)
     assert row["peak"] == pytest.approx(0.99, abs=1e-3)
 
 
 def test_half_written_row_is_cut_off(tmp_path):
-    write_skipped(tmp_path, TEXT, "why")
+    append(tmp_path, [skipped(TEXT, "why")])
     with (tmp_path / "clips.jsonl").open("a") as stream:
         stream.write('{"id": "CA00')
     repair(tmp_path)
@@ -110,9 +123,11 @@ def test_clips_become_an_aligned_corpus(tmp_path):
     for number in range(3):
         said = Sentence("wˈAt.", ("Wait",) * 4 + (".",), [2, 10, 10, 10, 6, 4, 2],
                         np.r_[quiet, loud, quiet], np.full(88, 100.0, np.float32))  # fmt: skip
-        write_clip(tmp_path / "voice", Text(f"CA000{number}", "Wait.", "conversation"), [said], "t")
-    write_skipped(tmp_path / "voice", Text("CA0009", "No.", "drill"), "why")
-    clips, left_out = CorpusMaker(TEACHERS, 240).make(tmp_path / "voice", tmp_path / "corpus")
+        text = Text(f"CA000{number}", "Wait.", "conversation")
+        store_clip(tmp_path / "voice", text, [said])
+    append(tmp_path / "voice", [skipped(Text("CA0009", "No.", "drill"), "why")])
+    maker = CorpusMaker(TEACHERS, 240)
+    clips, left_out = maker.make(tmp_path / "voice", tmp_path / "corpus", jobs=2)
     assert (clips, set(left_out)) == (3, {"CA0009"})
     with lzma.open(tmp_path / "corpus" / "alignments.tsv.xz", "rt") as table:
         _, line, *_ = table
@@ -131,7 +146,7 @@ def test_spanish_clips_are_aligned_too(tmp_path):
     for number in range(3):
         said = Sentence("sˈi.", ("sí", "sí", "sí", ""), [2, 10, 10, 14, 2, 4],
                         np.r_[quiet, loud, quiet], np.full(84, 100.0, np.float32))  # fmt: skip
-        write_clip(tmp_path / "voice", Text(f"ES000{number}", "Sí.", "spanish"), [said], "t")
+        store_clip(tmp_path / "voice", Text(f"ES000{number}", "Sí.", "spanish"), [said])
     clips, left_out = CorpusMaker(TEACHERS, 240).make(tmp_path / "voice", tmp_path / "corpus")
     assert (clips, left_out) == (3, {})
     with lzma.open(tmp_path / "corpus" / "alignments.tsv.xz", "rt") as table:
@@ -139,3 +154,17 @@ def test_spanish_clips_are_aligned_too(tmp_path):
     _, phonemes, _, words = line.rstrip("\n").split("\t")
     assert [phone for phone in phonemes.split() if phone != "sil"] == ["S", "I1"]
     assert words.split(":")[0] == "sí"
+
+
+@pytest.mark.skipif(not TEACHERS.exists(), reason="needs ../shared/teachers")
+def test_a_phone_that_only_a_late_clip_has_is_learned(tmp_path, monkeypatch):
+    monkeypatch.setattr("recipe.speech.corpus.LEARN_FROM", 2)
+    sound = np.r_[
+        np.zeros(2 * FRAME, np.float32), pulses(100, 1.0), np.zeros(2 * FRAME, np.float32)
+    ]
+    for number, (letters, word) in enumerate([("wˈAt.", "Wait")] * 3 + [("ʃˈAt.", "Shate")]):
+        said = Sentence(letters, (word,) * 4 + (".",), [2, 10, 10, 10, 6, 4, 2],
+                        sound, np.full(88, 100.0, np.float32))  # fmt: skip
+        store_clip(tmp_path / "voice", Text(f"CA000{number}", f"{word}.", "conversation"), [said])
+    clips, left_out = CorpusMaker(TEACHERS, 240).make(tmp_path / "voice", tmp_path / "corpus")
+    assert (clips, left_out) == (4, {})

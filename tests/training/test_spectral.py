@@ -64,6 +64,24 @@ def test_parts_join_into_a_voice_that_speaks(tiny_dataset: Path, tmp_path: Path)
     assert {"diffusion", "stft"} <= set(json.loads(log[-1]))
 
 
+def test_three_checkpoints_give_a_part_each(tiny_dataset: Path, tmp_path: Path) -> None:
+    plain = replace(SPECTRAL, voices=("ann", "bob"))
+    drawn = replace(plain, voices=("bob", "ann"), contour=CONTOUR)
+    configs = (plain, plain, drawn)
+    inits = tuple(
+        save_toy(tmp_path / f"{seed}", config, seed=seed) for seed, config in enumerate(configs)
+    )
+    run(tiny_dataset, tmp_path / "run", inits, part="joint", updates=1)
+    first, _, third = (load_file(path / "model.safetensors") for path in inits)
+    joined = load_file(tmp_path / "run" / "checkpoint" / "model.safetensors")
+    flow, voices = "contour.flow.hidden_in.weight", "pitch_voices.weight"
+    assert torch.equal(joined["embedding.weight"], first["embedding.weight"].half())
+    assert torch.equal(joined[flow], third[flow].half())
+    assert torch.equal(joined[voices][:2], third[voices][[1, 0]].half())
+    with pytest.raises(TrainingError, match="4 checkpoints"):
+        run(tiny_dataset, tmp_path / "four", (*inits, inits[0]), part="joint")
+
+
 def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
     tiny_dataset: Path, tmp_path: Path
 ) -> None:

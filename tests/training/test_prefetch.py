@@ -1,0 +1,21 @@
+"""Batches that other processes draw are those that this one would draw."""
+
+import torch
+from torch import Tensor
+
+from dlpo.training.prefetch import Prefetched
+
+
+def draw(update: int) -> Tensor:
+    return torch.randn(3, generator=torch.Generator().manual_seed(update))
+
+
+def test_batches_come_in_order_from_any_update() -> None:
+    drawn = Prefetched(draw, 9, workers=2)
+    for update in (0, 1, 2, 6, 7, 8):  # a run resumes at 6
+        assert torch.equal(drawn.of(update), draw(update))
+
+
+def test_without_workers_the_same() -> None:
+    drawn = Prefetched(draw, 9, workers=0)
+    assert torch.equal(drawn.of(4), draw(4))
