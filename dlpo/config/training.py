@@ -106,7 +106,7 @@ class SpectralTraining(RunConfig):
     adversary_every: int = 2
     """Denoiser updates per update of the adversary, which otherwise learns faster."""
     adversary: Literal["small", "wave"] = "small"
-    """small: on magnitudes, what a processor can afford. wave: on phases and periods too."""
+    """small: sees magnitudes. wave: sees phases and periods too, for seven times the work."""
     feature_weight: float = 0.3
     """Weight of how far the adversary's activations are from the recording's."""
     workers: int = 0

@@ -1,10 +1,10 @@
-"""An adversary that sees phase and periods: for a GPU, some fifty times the work of the small one.
+"""An adversary that sees phase and periods, for seven times the work of the small one.
 
 Discriminators on the waveform folded at prime periods see whether voices are too periodic; those on
 complex spectra see whether bursts and noise have the structure of speech.
 
-Reference: Kong et al. 2020 (HiFi-GAN) for folding at periods, here at half the channels; Défossez
-et al. 2022 (EnCodec) for complex spectra of several resolutions.
+Reference: Kong et al. 2020 (HiFi-GAN) for folding at periods, Défossez et al. 2022 (EnCodec) for
+complex spectra of several resolutions; both have more channels.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from torch.nn.utils.parametrizations import weight_norm
 from dlpo.training.adversary import SLOPE, DiscriminatorOutput
 
 PERIODS = (2, 3, 5, 7, 11)  # samples
-PERIOD_CHANNELS = (16, 64, 256, 512)
+PERIOD_CHANNELS = (16, 32, 128, 256)
 WINDOWS = (1024, 512, 256)  # samples; a hop is a quarter
-SPECTRUM_CHANNELS = 32
+SPECTRUM_CHANNELS = 16
 COMPRESSION = 0.3  # exponent of magnitudes, so that soft noise is seen beside loud harmonics
 FLOOR = 1e-3  # of magnitudes
 
