@@ -71,6 +71,11 @@ def share_out(jobs: int, targets: Sequence[Target] = TARGETS) -> list[list[Targe
     return shares
 
 
+def part(share: Sequence[Target], targets: Sequence[Target] = TARGETS) -> float:
+    """What a job's voices say of every round."""
+    return sum(one.first_hours for one in share) / sum(one.first_hours for one in targets)
+
+
 def order_for(voice: str, texts: Sequence[Text], targets: Sequence[Target] = TARGETS) -> list[Text]:
     """All texts of a voice's pools in the order in which it says them, mixed by its shares."""
     number = [target.voice for target in targets].index(voice)

@@ -67,7 +67,7 @@ def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:
     context = get_context("spawn")
     workers = [
         context.Process(
-            target=speak_voices, args=(folders, share, hours / len(shares)), daemon=True
+            target=speak_voices, args=(folders, share, hours * plan.part(share)), daemon=True
         )
         for share in shares
     ]
