@@ -5,10 +5,8 @@
     python -m recipe.carry unpack .gpu/speech.tar CORPUS                  # there: FLAC again
     python -m recipe.carry pack RUNS OUT/results.tar                      # there: checkpoints, logs
     python -m recipe.carry unpack OUT/results.tar RUNS                    # here
-    python -m recipe.carry shrink CHECKPOINT OUT                          # to 8 bits a weight
 
-A corpus has LJSpeech's layout and `alignments.tsv.xz`. `shrink` writes a checkpoint that
-`dlpo` reads like any other after `grow`: 8 bits and one scale for each row of a matrix.
+A corpus has LJSpeech's layout and `alignments.tsv.xz`.
 """
 
 from __future__ import annotations
@@ -22,7 +20,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import soundfile
 import soxr
 import typer
@@ -109,47 +106,6 @@ def pack(runs: Path, archive: Path) -> None:
             for file in sorted({*runs.glob(pattern), *runs.glob(f"*/{pattern}")}):
                 if "data" not in file.relative_to(runs).parts[:1]:
                     tar.add(file, file.relative_to(runs))
-
-
-@app.command()
-def shrink(checkpoint: Path, out: Path) -> None:
-    """A checkpoint with 8 bits a weight: a quarter of float32."""
-    from safetensors.numpy import load_file, save_file
-
-    from dlpo.checkpoint import DESCRIPTION, WEIGHTS
-
-    out.mkdir(parents=True, exist_ok=True)
-    kept = {}
-    for name, value in load_file(checkpoint / WEIGHTS).items():
-        if value.ndim < 2 or value.dtype not in (np.float16, np.float32):
-            kept[name] = value
-            continue
-        rows = value.astype(np.float32).reshape(len(value), -1)
-        scale = np.maximum(np.abs(rows).max(1, keepdims=True), 1e-12) / 127
-        kept[f"{name}:8"] = np.round(rows / scale).astype(np.int8).reshape(value.shape)
-        kept[f"{name}:scale"] = scale[:, 0]
-    save_file(kept, out / WEIGHTS)
-    (out / DESCRIPTION).write_bytes((checkpoint / DESCRIPTION).read_bytes())
-
-
-@app.command()
-def grow(checkpoint: Path, out: Path) -> None:
-    """The checkpoint that `shrink` wrote, in float16 again."""
-    from safetensors.numpy import load_file, save_file
-
-    from dlpo.checkpoint import DESCRIPTION, WEIGHTS
-
-    out.mkdir(parents=True, exist_ok=True)
-    packed, made = load_file(checkpoint / WEIGHTS), {}
-    for name, value in packed.items():
-        plain, _, part = name.partition(":")
-        if part == "8":
-            scale = packed[f"{plain}:scale"].reshape(-1, *[1] * (value.ndim - 1))
-            made[plain] = (value.astype(np.float32) * scale).astype(np.float16)
-        elif not part:
-            made[plain] = value
-    save_file(made, out / WEIGHTS)
-    (out / DESCRIPTION).write_bytes((checkpoint / DESCRIPTION).read_bytes())
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -38,6 +38,8 @@ from recipe.speech.plan import SPANISH
 LEARN_FROM = 300  # clips, for the aligner, and others that have rare phones
 CHUNK = 8  # clips that another process gets at a time
 ALIGNER_UP, ALIGNER_DOWN = 147, 160  # from 24,000 to 22,050 Hz
+_maker: list[CorpusMaker] = []
+"""of this process"""
 HEADER = "id\tphonemes\tdurations_ms\twords\n"
 
 
@@ -185,10 +187,6 @@ class CorpusMaker:
         labels, durations = (s.label for s in segments), np.diff([0, *ends_ms])
         columns = clip.row["id"], " ".join(labels), " ".join(map(str, durations)), " ".join(words)
         return "\t".join(columns) + "\n"
-
-
-_maker: list[CorpusMaker] = []
-"""of this process"""
 
 
 def _open_maker(teachers: Path, hop: int) -> None:

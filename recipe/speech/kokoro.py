@@ -56,16 +56,6 @@ class Network(Protocol):
         ...
 
 
-class ManyAtOnce(Protocol):
-    """A network that speaks sentences in one pass."""
-
-    def speak(
-        self, tokens: Sequence[NDArray[np.int64]], styles: NDArray[np.float32]
-    ) -> list[Spoken]:
-        """See `Network`."""
-        ...
-
-
 class Reader:
     """English text -> Kokoro's letters, by the teachers' reader.
 
@@ -191,11 +181,10 @@ class InBatches:
 
     Args:
         network: that can speak many; tokens of a batch are padded to the longest sentence.
-        engine: what it is computed with.
     """
 
-    def __init__(self, network: ManyAtOnce, engine: str) -> None:
-        self.engine = engine
+    def __init__(self, network: Network) -> None:
+        self.engine = network.engine
         self._network = network
 
     def speak(

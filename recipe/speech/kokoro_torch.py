@@ -23,16 +23,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from recipe.speech.kokoro import Spoken
+from recipe.speech.kokoro import GraphNetwork, Spoken
 from recipe.speech.store import FRAME, RATE
 
 Arrays = Mapping[str, NDArray[Any]]
+Manner = dict[str, tuple[Tensor, Tensor]]
+"""gain and offset of each normalization"""
 PITCHES = 2  # values of F0 for a frame
-BINS, WINDOW, HOP = 11, 20, 5  # of the short-time Fourier transforms
+WINDOW = 20  # samples, of the short-time Fourier transforms
+BINS = WINDOW // 2 + 1
+HOP = WINDOW // 4
 LEVELS = 255  # steps of an 8-bit integer
 VOICED = 10  # Hz; the source is silent where F0 isn't higher
 STYLE = 128  # numbers of a style for the decoder, then as many for the predictors
-HEADS, LAYERS = 12, 12  # of the language model
+HEADS = 12  # of the language model's attention
+LAYERS = 12
 FLOATS = re.compile(r"(LayerNorm|layer_norm)\.(weight|bias)$|\.(gamma|beta)$|\.alpha[12]\.\d$")
 ROOT2 = float(np.float32(math.sqrt(2)))
 
@@ -40,18 +45,15 @@ ROOT2 = float(np.float32(math.sqrt(2)))
 class BatchedKokoro:
     """The network, on one device."""
 
-    def __init__(
-        self, graph: Path, device: torch.device, *, quantize_activations: bool = True
-    ) -> None:
+    def __init__(self, graph: Path, device: torch.device) -> None:
         """Load the weights.
 
         Args:
             graph: kokoro.int8.onnx.
             device: where the network runs.
-            quantize_activations: round what goes into convolutions and matrix products to 8 bits,
-                as the graph does; else only the weights have 8 bits.
         """
-        net = _Weights(_read(graph), device, quantize_activations)
+        net = _Weights(_read(graph), device)
+        self.engine = f"{GraphNetwork.engine}, by torch on {device.type}"
         self._device = device
         self._encoder_styles = _Styles(net, "encoder.")
         self._decoder_styles = _Styles(net, "decoder.")
@@ -133,8 +135,9 @@ class _Span(NamedTuple):
 class _Weights:
     """Arrays by name, moved to a device, and the layers made of them."""
 
-    def __init__(self, arrays: Arrays, device: torch.device, quantize: bool) -> None:
-        self.arrays, self.device, self.quantize = arrays, device, quantize
+    def __init__(self, arrays: Arrays, device: torch.device) -> None:
+        self.arrays = arrays
+        self.device = device
 
     def tensor(self, name: str) -> Tensor:
         return torch.tensor(self.arrays[name], device=self.device)
@@ -147,9 +150,6 @@ class _Weights:
     def table(self, name: str) -> Tensor:
         """An embedding: (number of entries, channels)."""
         return self.integers(name) * self.tensor(f"{name}.scale")
-
-    def lstm(self, name: str) -> _Lstm:
-        return _Lstm(self, name)
 
 
 def _quantized(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,12 +178,9 @@ class _Linear:
         self._weight = net.integers(name)
         self._scale = net.tensor(f"{name}.scale")
         self._bias = net.tensor(f"{name}.bias")
-        self._quantize = net.quantize
 
     def __call__(self, values: Tensor) -> Tensor:
         """(B, S, in), 0 where there is no sentence, to (B, S, out)."""
-        if not self._quantize:
-            return values @ (self._weight * self._scale) + self._bias
         integers, scale = _quantized(values)
         return (integers @ self._weight) * (scale * self._scale) + self._bias
 
@@ -196,23 +193,22 @@ class _Conv:
         self._scale = net.tensor(f"{name}.scale")
         biased = f"{name}.bias" in net.arrays
         self._bias = net.tensor(f"{name}.bias")[:, None] if biased else None
-        self._quantize = net.quantize
-        self._stride, self._dilation = stride, dilation
+        self._stride = stride
+        self._dilation = dilation
         self._padding = (self._weight.shape[2] - stride + 1) // 2 * dilation
 
     def __call__(self, values: Tensor) -> Tensor:
         """(B, in, T), 0 where there is no sentence, to (B, out, T / stride)."""
-        return self.of(*(_quantized(values) if self._quantize else (values, 1)))
+        return self.of(*_quantized(values))
 
-    def of(self, integers: Tensor, scale: Tensor | int) -> Tensor:
+    def of(self, integers: Tensor, scale: Tensor) -> Tensor:
         """The convolution of integers (B, in, T) with their scale (B, 1, 1)."""
         result = functional.conv1d(
             integers, self._weight, None, self._stride, self._padding, self._dilation
         )
         scale = scale * self._scale
         if self._bias is not None:
-            bias = self._bias / scale  # the graph adds integers
-            result += torch.floor(bias) if self._quantize else bias
+            result += torch.floor(self._bias / scale)  # the graph adds integers
         return result.mul_(scale)
 
 
@@ -242,14 +238,13 @@ class _Lstm:
                 getattr(self._lstm, f"bias_{given}_l0{suffix}").data = torch.from_numpy(value)
         self._lstm.to(net.device).requires_grad_(False)
         self._lstm.flatten_parameters()
-        self._quantize = net.quantize
 
     def __call__(self, values: Tensor, span: _Span) -> Tensor:
         """(B, in, T) to (B, 2 x hidden, T), 0 where there is no sentence."""
-        if self._quantize:
-            integers, scale = _quantized(values * span.mask)
-            values = integers * scale
-        packed = pack_padded_sequence(values.mT, span.counts, True, enforce_sorted=False)
+        integers, scale = _quantized(values * span.mask)
+        packed = pack_padded_sequence(
+            (integers * scale).mT, span.counts, True, enforce_sorted=False
+        )
         result, _ = pad_packed_sequence(self._lstm(packed)[0], True)
         return result.mT
 
@@ -278,9 +273,6 @@ class _Styles:
         }
 
 
-Manner = dict[str, tuple[Tensor, Tensor]]
-
-
 def _instance_norm(values: Tensor, given: tuple[Tensor, Tensor], span: _Span) -> Tensor:
     """Normalize each channel over its sentence's steps, then apply a gain and an offset.
 
@@ -298,7 +290,9 @@ def _instance_norm(values: Tensor, given: tuple[Tensor, Tensor], span: _Span) ->
 
 class _LayerNorm:
     def __init__(self, net: _Weights, weight: str, bias: str, epsilon: float) -> None:
-        self._weight, self._bias, self._epsilon = net.tensor(weight), net.tensor(bias), epsilon
+        self._weight = net.tensor(weight)
+        self._bias = net.tensor(bias)
+        self._epsilon = epsilon
 
     def __call__(self, values: Tensor) -> Tensor:
         """Normalize the last dimension."""
@@ -365,7 +359,7 @@ class _TextEncoder:
             )
             for n in range(3)
         ]
-        self._lstm = net.lstm(f"{name}lstm")
+        self._lstm = _Lstm(net, f"{name}lstm")
 
     def __call__(self, ids: Tensor, span: _Span) -> Tensor:
         """(B, S) to (B, 512, S)."""
@@ -381,9 +375,9 @@ class _Durations:
 
     def __init__(self, net: _Weights) -> None:
         name = "encoder.predictor."
-        self._lstms = [net.lstm(f"{name}text_encoder.lstms.{n}") for n in (0, 2, 4)]
+        self._lstms = [_Lstm(net, f"{name}text_encoder.lstms.{n}") for n in (0, 2, 4)]
         self._norms = [f"{name}text_encoder.lstms.{n}" for n in (1, 3, 5)]
-        self._lstm = net.lstm(f"{name}lstm")
+        self._lstm = _Lstm(net, f"{name}lstm")
         self._linear = _Linear(net, f"{name}duration_proj.linear_layer")
 
     def __call__(
@@ -438,7 +432,7 @@ class _Prosody:
     """The predictors of F0 and of loudness."""
 
     def __init__(self, net: _Weights) -> None:
-        self._lstm = net.lstm("encoder.shared")
+        self._lstm = _Lstm(net, "encoder.shared")
         self._branches = [
             (
                 [_StyledBlock(net, f"encoder.{kind}.{n}") for n in range(3)],
@@ -533,14 +527,13 @@ class _Generator:
             for n in range(2)
         ]
         self._last = net.tensor(f"{name}conv_post.weight"), net.tensor(f"{name}conv_post.bias")
-        self._quantize = net.quantize
 
     def __call__(self, values: Tensor, f0: Tensor, manner: Manner, frames: _Span) -> Tensor:
         """Features (B, 512, 2 F) and F0 (B, 1, 2 F) to samples (B, 600 F)."""
         spectra = frames.times(FRAME // HOP, 1)
         span = frames.times(PITCHES)
         source = self._spectra(self._source(f0, span), frames.times(FRAME).lengths) * spectra.mask
-        integers, scale = _quantized(source) if self._quantize else (source, 1)
+        integers, scale = _quantized(source)
         for level, (slope, up, factor) in enumerate(((0.1, 0, 10), (0.1, 1, 6))):
             values = functional.leaky_relu(values, slope).mul_(span.mask)
             values = functional.conv_transpose1d(
@@ -600,8 +593,8 @@ class _Generator:
         size, phase = values.chunk(2, 1)
         pieces = torch.fft.irfft(torch.polar(size.exp(), phase.sin()), WINDOW, dim=1)
         pieces = (pieces * self._window[:, None] * span.mask).mT
-        count, steps, parts = len(values), span.longest, WINDOW // HOP
-        result = values.new_zeros(count, steps + parts - 1, HOP)
+        steps = span.longest
+        result = values.new_zeros(len(values), steps + WINDOW // HOP - 1, HOP)
         for n, part in enumerate(pieces.split(HOP, 2)):
             result[:, n : n + steps] += part
         result = result.flatten(1)

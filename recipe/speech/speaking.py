@@ -25,7 +25,14 @@ from recipe.speech.texts import Reading, Text, held_out, read_letters, read_text
 
 TOGETHER_S = 2400.0  # of speech: a round on a GPU
 CHUNK = 8  # texts that another process gets at a time
+Asked = tuple[str, Text]
+"""a voice and what it is to say"""
+Each = Callable[..., Iterator[Any]]
+"""`map`, here or in other processes"""
 CONVERSATIONS = ("conversation-a.csv", "conversation-b.csv")
+
+_reader: list[Reader] = []
+"""of this process"""
 
 
 def all_texts(texts: Path, teachers: Path) -> list[Text]:
@@ -135,19 +142,10 @@ def speak_together(folders: Folders, hours: float = math.inf) -> None:
         )
         opened.enter_context(pool)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = InBatches(
-            BatchedKokoro(folders.weights / "kokoro.int8.onnx", device),
-            f"{GraphNetwork.engine}, by torch on {device.type}",
-        )
+        network = InBatches(BatchedKokoro(folders.weights / "kokoro.int8.onnx", device))
         each: Each = partial(pool.map, chunksize=CHUNK)
         speaker = Speaker(folders, Kokoro(folders.weights, network), each, TOGETHER_S)
         speak_texts(speaker, plan.TARGETS, hours)
-
-
-Asked = tuple[str, Text]
-"""a voice and what it is to say"""
-Each = Callable[..., Iterator[Any]]
-"""`map`, here or in other processes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +248,6 @@ def _note(
         queue.spoken_s[voice] += row.get("samples", 0) / store.RATE - text.expected_s
     for voice, some in rows.items():
         store.append(speech / voice, some)
-
-
-_reader: list[Reader] = []
-"""of this process"""
 
 
 def _open_reader(folders: Folders) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from safetensors.numpy import load_file, save_file
 
-from recipe.carry import grow, pack, shrink, speech, unpack
+from recipe.carry import pack, speech, unpack
 from tests.recipe.hums import write_hums
 
 
@@ -41,27 +40,6 @@ def test_no_more_clips_are_carried_than_fit(hum: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "speech.tar") as tar:
         clips = [name for name in tar.getnames() if name.startswith("wavs/")]
     assert 1 <= len(clips) < 4
-
-
-def test_shrunk_weights_keep_a_hundredth_of_a_rows_range(tmp_path: Path) -> None:
-    chance = np.random.default_rng(0)
-    (tmp_path / "one").mkdir()
-    weights = {
-        "a.weight": (chance.standard_normal((8, 4, 3)) * np.logspace(-4, 1, 8)[:, None, None]),
-        "a.bias": chance.standard_normal(8),
-    }
-    save_file(
-        {k: v.astype(np.float16) for k, v in weights.items()}, tmp_path / "one/model.safetensors"
-    )
-    (tmp_path / "one/checkpoint.json").write_text("{}")
-    shrink(tmp_path / "one", tmp_path / "small")
-    grow(tmp_path / "small", tmp_path / "two")
-    before = load_file(tmp_path / "one/model.safetensors")
-    after = load_file(tmp_path / "two/model.safetensors")
-    assert np.array_equal(after["a.bias"], before["a.bias"])
-    error = np.abs(after["a.weight"] - before["a.weight"].astype(np.float32)).max((1, 2))
-    assert (error <= np.abs(before["a.weight"]).max((1, 2)) / 127).all()
-    assert (tmp_path / "two/checkpoint.json").read_text() == "{}"
 
 
 def test_results_are_checkpoints_and_logs_without_states(tmp_path: Path) -> None:

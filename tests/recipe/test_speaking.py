@@ -8,6 +8,8 @@ from recipe.speech.plan import TARGETS, Target
 from recipe.speech.speaking import Folders, Queue, locked, speak
 from recipe.speech.texts import Text
 
+VOICES = (Target("af_heart", 1, 1), Target("am_puck", 1, 1))
+
 
 def folders(tmp_path: Path) -> Folders:
     """Without a teacher, so that every process fails."""
@@ -25,9 +27,6 @@ def test_a_failed_process_ends_the_command(tmp_path: Path) -> None:
         speak(folders(tmp_path), jobs=2)
     for target in TARGETS:
         locked(tmp_path / "speech" / target.voice).close()  # nobody speaks any more
-
-
-VOICES = (Target("af_heart", 1, 1), Target("am_puck", 1, 1))
 
 
 def texts(pool_sizes: dict[str, int]) -> list[Text]:
