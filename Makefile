@@ -49,11 +49,13 @@ gpu-check:
 gpu-wheels:
 	$(PYTHON) scripts/gpu-check --download $(FOR)
 
-# torch is installed first, by its exact version, so that pip takes a CPU build if it finds one.
+# torch is installed first, by its exact version and by pip, which takes a CPU build if it finds one. uv installs the rest in half the time,
+# but knows no index that only pip is configured for; then pip does it.
+DEVELOPING = --constraint constraints.txt --editable '.[serve,codecs,wyoming,mcp,train,export,bench,praat,otel,docs,dev]'
 .venv/installed: pyproject.toml constraints.txt
 	$(call new_venv,.venv)
-	.venv/bin/python -m pip install --no-compile --constraint constraints.txt torch==2.13.0
-	.venv/bin/python -m pip install --no-compile --constraint constraints.txt --editable '.[serve,codecs,wyoming,mcp,train,export,bench,praat,otel,docs,dev]'
+	.venv/bin/python -m pip install --no-compile --constraint constraints.txt torch==2.13.0 uv==0.13.8
+	.venv/bin/uv pip install --quiet --python .venv/bin/python $(DEVELOPING) || .venv/bin/python -m pip install --no-compile $(DEVELOPING)
 	touch $@
 
 .venv-demo/installed: pyproject.toml constraints.txt
