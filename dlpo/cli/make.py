@@ -153,7 +153,8 @@ def train(
         list[Path] | None,
         typer.Option(
             exists=True,
-            help="Checkpoint to start from; part=joint takes two, acoustics and then denoiser.",
+            help="Checkpoint to start from; part=joint takes one for acoustics, one for the"
+            " denoiser and one for the contour, in this order.",
         ),
     ] = None,
     settings: Settings = None,

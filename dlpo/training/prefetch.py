@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar, cast
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 AHEAD = 4  # batches that each process has ready
@@ -44,6 +45,7 @@ class Prefetched(Generic[T]):
             num_workers=self._workers,
             prefetch_factor=AHEAD,
             collate_fn=_as_it_is,
+            generator=torch.Generator(),  # not the global one, which dropout draws from
             multiprocessing_context="fork",
         )
         return cast(Iterator[T], iter(loader))

@@ -154,13 +154,18 @@ class SpectralTrainer(TrainingRun):
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         start = before[0].config if before else config
         if len(before) == len(FROM_EACH):
-            start = replace(start, contour=before[-1].config.contour)
+            if (contour := before[-1].config.contour) is None:
+                raise TrainingError(
+                    f"{inits[-1]}: has no contour; expected a checkpoint of dlpo train contour"
+                )
+            start = replace(start, contour=contour)
         self.dataset.check_grid(start.grid)
         voices, channels = tuple(dict.fromkeys(names)), start.adapter_channels
         if training.part == "adapters":
-            if not before:
+            if len(before) != 1:
                 raise TrainingError(
-                    "part is adapters, which add voices to a checkpoint; give it with --init"
+                    f"part is adapters, which add voices to a checkpoint; got {len(before)} of"
+                    " them: give it with --init"
                 )
             channels += ADAPTER_CHANNELS * (voices != start.voices)
         # A checkpoint of an earlier version knows fewer symbols; it grows if the data has others.

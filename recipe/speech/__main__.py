@@ -1,9 +1,11 @@
 """Speak the queue, or say how far it is.
 
     python -m recipe.speech speak ROOT --teachers DIR --weights DIR --texts DIR   until all is said
+        [--jobs 2] [--hours 10] [--together]
     python -m recipe.speech letters TEXTS OUT                                     Spanish, for speak
     python -m recipe.speech status ROOT                                           hours by voice
     python -m recipe.speech corpus ROOT/VOICE OUT --teachers DIR [--hop 240]      for dlpo prepare
+        [--jobs 2]
 
 Interrupted or run again, `speak` goes on with the next clip. Only one `speak`
 may run on a voice at a time.
@@ -56,7 +58,11 @@ def main() -> None:
     speaking.add_argument("--texts", type=Path, required=True, help="folder of conversation-a.csv")
     speaking.add_argument("--spanish", type=Path, help="letters of spanish.csv's texts")
     speaking.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
-    speaking.add_argument("--together", action="store_true", help="hundreds at once, on a GPU")
+    speaking.add_argument(
+        "--together",
+        action="store_true",
+        help="hundreds of texts at once, for a GPU; --jobs read and write",
+    )
     speaking.add_argument("--hours", type=float, default=math.inf, help="of all voices together")
     making.add_argument("--jobs", type=int, default=1, help="processes")
     making.add_argument("spoken", type=Path, help="folder of a voice")
@@ -66,6 +72,8 @@ def main() -> None:
     spelling.add_argument("texts", type=Path, help="spanish.csv: id|text")
     spelling.add_argument("out", type=Path, help="the file for speak --spanish")
     given = parser.parse_args()
+    if getattr(given, "jobs", 1) < 1:
+        parser.error(f"--jobs is {given.jobs}; expected 1 or more")
     if given.command == "status":
         status(given.root)
     elif given.command == "corpus":
@@ -81,8 +89,8 @@ def main() -> None:
     else:
         from recipe.speech.speaking import Folders, speak, speak_together
 
-        if given.jobs < 1:
-            parser.error(f"--jobs is {given.jobs}; expected 1 or more")
+        if not given.hours > 0:
+            parser.error(f"--hours is {given.hours}; expected more than 0")
         folders = Folders(
             speech=given.root,
             teachers=given.teachers,
@@ -91,7 +99,7 @@ def main() -> None:
             spanish=given.spanish,
         )
         if given.together:
-            speak_together(folders, given.hours)
+            speak_together(folders, given.jobs, given.hours)
         else:
             speak(folders, given.jobs, given.hours)
 

@@ -14,13 +14,9 @@ from __future__ import annotations
 
 import lzma
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,9 +30,9 @@ from recipe.speech import spanish, store
 from recipe.speech.endings import F0_RATE, VOICED_HZ
 from recipe.speech.notch import notch
 from recipe.speech.plan import SPANISH
+from recipe.speech.processes import each_in
 
 LEARN_FROM = 300  # clips, for the aligner, and others that have rare phones
-CHUNK = 8  # clips that another process gets at a time
 ALIGNER_UP, ALIGNER_DOWN = 147, 160  # from 24,000 to 22,050 Hz
 _maker: list[CorpusMaker] = []
 """of this process"""
@@ -89,7 +85,7 @@ class CorpusMaker:
         """
         for folder in ("wavs", "f0"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        with self._each(jobs) as each:
+        with each_in(jobs, _open_maker, self._teachers, self._hop) as each:
             rows = list(store.rows(spoken))
             made = list(each(_clip, repeat(spoken), rows, repeat(out)))
             clips = [clip for clip in made if isinstance(clip, Clip)]
@@ -108,17 +104,6 @@ class CorpusMaker:
         bad = ("begins_open", "ends_open", "creaky")
         _write(out / "not_pitch.txt", (c.row["id"] for c in clips if any(c.row[b] for b in bad)))
         return len(clips), left_out
-
-    @contextmanager
-    def _each(self, jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
-        """`map`, here or in other processes."""
-        if jobs == 1:
-            _open_maker(self._teachers, self._hop)
-            yield map
-            return
-        given = self._teachers, self._hop
-        with ProcessPoolExecutor(jobs, get_context("spawn"), _open_maker, given) as pool:
-            yield partial(pool.map, chunksize=CHUNK)
 
     def _taught_by(self, clips: Sequence[Clip]) -> Iterator[Clip]:
         """The first clips, and each later one with a label that none before it has."""
@@ -143,8 +128,11 @@ class CorpusMaker:
         if not pitch.exists():
             quiet = notch(levelled, store.RATE).clip(-store.PEAK, store.PEAK)
             f0 = np.load(spoken / "f0" / f"{row['id']}.npy").astype(np.float32)
-            soundfile.write(file, quiet, store.RATE, format="FLAC", subtype="PCM_16")
-            np.save(pitch, on_frames(f0, cut_s, len(levelled) // self._hop, self._hop))
+            moved_f0 = on_frames(f0, cut_s, len(levelled) // self._hop, self._hop)
+            with store.replacing(file) as part:
+                soundfile.write(part, quiet, store.RATE, format="FLAC", subtype="PCM_16")
+            with store.replacing(pitch) as part, part.open("wb") as stream:
+                np.save(stream, moved_f0)
         seconds = len(levelled) / store.RATE
         moved = [
             replace(s, start_s=max(0.0, s.start_s - cut_s), end_s=min(seconds, s.end_s - cut_s))

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from recipe.speech.store import FRAME, Sentence
 from recipe.speech.texts import CLOSED, QUOTES, Reading
 
-SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"  # of kokoro.int8.onnx
+GRAPH = "kokoro.int8.onnx"
+SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"  # of GRAPH
 FRAMES, F0 = "/encoder/Round_output_0", "/encoder/F0_proj/Conv_output_0"  # inner tensors
 TOKENS_AT_ONCE = 4000  # some five minutes of speech, padding included
 STYLES = 256  # numbers of a voice, for each length of a text in letters
@@ -104,7 +105,7 @@ class Kokoro:
         self._voices = weights / "voices"
 
     def say(self, asked: Sequence[tuple[str, Reading]]) -> list[list[Sentence] | CannotSpeakError]:
-        """Speak texts at once; the same ones give the same samples.
+        """Speak texts at once.
 
         Args:
             asked: voice and sentences of each text.
@@ -219,12 +220,17 @@ def _fault(spoken: Spoken) -> str:
     return f"{len(spoken.waveform)} samples, durations of {expected}, {broken} of them not finite"
 
 
-def _graph(file: Path) -> onnx.ModelProto:
-    """The published graph with durations and pitch as outputs beside the audio."""
+def published_graph(file: Path) -> onnx.ModelProto:
+    """The graph, if it is the published one."""
     raw = file.read_bytes()
     if (found := hashlib.sha256(raw).hexdigest()) != SHA256:
         raise SystemExit(f"{file}: sha256 is {found}, expected {SHA256}; run get_kokoro.sh again")
-    model = onnx.load_from_string(raw)
+    return onnx.load_from_string(raw)
+
+
+def _graph(file: Path) -> onnx.ModelProto:
+    """The published graph with durations and pitch as outputs beside the audio."""
+    model = published_graph(file)
     for name in (FRAMES, F0):
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     return model

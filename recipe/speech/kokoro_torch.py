@@ -1,11 +1,12 @@
 """Kokoro-82M for many sentences at once: the 8-bit graph's network in PyTorch.
 
-The weights come from kokoro.int8.onnx. The graph has no random numbers, so the same letters and
-style always give the same samples. It computes most convolutions and matrix products with 8-bit
+The weights come from kokoro.int8.onnx. It computes most convolutions and matrix products with 8-bit
 integers whose scale is chosen for each sentence; so does this module, with the integers held in
-float32, where they and their sums are exact. They stay exact in TF32 too. Sentences of a batch are
-padded, and every step that looks at more than one position knows their lengths, so that a sentence
-sounds as it would alone.
+float32, where they are exact, in TF32 too. Sentences of a batch are padded, and every step that
+looks at more than one position knows their lengths. What differs: states of recurrent layers aren't
+rounded, and sums are taken in another order. A rounding that flips in the language model grows
+through its twelve layers, so durations of a sentence may change by a frame, as they do in
+onnxruntime if an input changes by a millionth.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from recipe.speech.kokoro import GraphNetwork, Spoken
+from recipe.speech.kokoro import GraphNetwork, Spoken, published_graph
 from recipe.speech.store import FRAME, RATE
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -263,7 +265,7 @@ class _Styles:
         self._linear._scale = torch.cat([part._scale for part in parts])
         self._linear._bias = torch.cat([part._bias for part in parts])
 
-    def __call__(self, style: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    def __call__(self, style: Tensor) -> Manner:
         """(B, 128) to a gain and an offset, (B, C, 1) each, by the normalization's name."""
         given = torch.split(self._linear(style[:, None]).mT, self._sizes, 1)
         halves = (value.chunk(2, 1) for value in given)
@@ -647,9 +649,7 @@ def _read(file: Path) -> dict[str, NDArray[Any]]:
     Of a matrix product or convolution NAME: NAME.weight, NAME.scale and NAME.zero, which give
     the weight's value (weight - zero) * scale, and NAME.bias.
     """
-    import onnx
-
-    graph = onnx.load(file).graph
+    graph = published_graph(file).graph
     given = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     users: dict[str, list[onnx.NodeProto]] = {}
     makers = {name: node for node in graph.node for name in node.output}

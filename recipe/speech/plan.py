@@ -71,9 +71,14 @@ def share_out(jobs: int, targets: Sequence[Target] = TARGETS) -> list[list[Targe
     return shares
 
 
-def part(share: Sequence[Target], targets: Sequence[Target] = TARGETS) -> float:
-    """What a job's voices say of every round."""
-    return sum(one.first_hours for one in share) / sum(one.first_hours for one in targets)
+def hours_of_each(hours: float, targets: Sequence[Target] = TARGETS) -> dict[str, float]:
+    """What each voice has said once all have said so many hours together."""
+    rounds = min(1.0, hours / sum(target.first_hours for target in targets))
+    made = {target.voice: target.first_hours * rounds for target in targets}
+    for target in targets:
+        left = max(0.0, hours - sum(made.values()))
+        made[target.voice] += min(left, target.hours - made[target.voice])
+    return made
 
 
 def order_for(voice: str, texts: Sequence[Text], targets: Sequence[Target] = TARGETS) -> list[Text]:

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import fcntl
 import math
-import os
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from recipe.speech import plan, store
 from recipe.speech.drills import drills
-from recipe.speech.kokoro import CannotSpeakError, GraphNetwork, InBatches, Kokoro, Reader
+from recipe.speech.kokoro import (
+    GRAPH,
+    CannotSpeakError,
+    GraphNetwork,
+    InBatches,
+    Kokoro,
+    Network,
+    Reader,
+)
+from recipe.speech.processes import Each, each_in, ended_by_signals
 from recipe.speech.texts import Reading, Text, held_out, read_letters, read_texts
 
 TOGETHER_S = 2400.0  # of speech: a round on a GPU
-CHUNK = 8  # texts that another process gets at a time
 Asked = tuple[str, Text]
 """a voice and what it is to say"""
-Each = Callable[..., Iterator[Any]]
-"""`map`, here or in other processes"""
+Said = Sequence[store.Sentence] | CannotSpeakError | str
+"""sentences, or why there are none"""
 CONVERSATIONS = ("conversation-a.csv", "conversation-b.csv")
 
 _reader: list[Reader] = []
@@ -72,34 +75,33 @@ def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:
         speak_voices(folders, shares[0], hours)
         return
     context = get_context("spawn")
+    each = plan.hours_of_each(hours)
     workers = [
         context.Process(
-            target=speak_voices, args=(folders, share, hours * plan.part(share)), daemon=True
+            target=speak_voices,
+            args=(folders, share, sum(each[target.voice] for target in share)),
+            daemon=True,
         )
         for share in shares
     ]
-
-    def stop(*_: object) -> None:
-        sys.exit("stopped; run it again to go on")
-
-    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for worker in workers:
-            worker.start()
-        running = {worker.sentinel: worker for worker in workers}
-        while running:
-            for sentinel in wait(list(running)):
-                worker = running.pop(cast(int, sentinel))
-                worker.join()
-                if worker.exitcode:
-                    raise SystemExit(f"a process ended with {worker.exitcode}; its error is above")
-    finally:
-        for worker in workers:
-            if worker.is_alive():
-                worker.terminate()
-                worker.join()
-        for one, handler in before.items():
-            signal.signal(one, handler)
+    with ended_by_signals():
+        try:
+            for worker in workers:
+                worker.start()
+            running = {worker.sentinel: worker for worker in workers}
+            while running:
+                for sentinel in wait(list(running)):
+                    worker = running.pop(cast(int, sentinel))
+                    worker.join()
+                    if worker.exitcode:
+                        raise SystemExit(
+                            f"a process ended with {worker.exitcode}; its error is above"
+                        )
+        finally:
+            for worker in workers:
+                if worker.is_alive():
+                    worker.terminate()
+                    worker.join()
 
 
 def locked(folder: Path) -> IO[str]:
@@ -116,47 +118,58 @@ def locked(folder: Path) -> IO[str]:
 
 def speak_voices(folders: Folders, targets: Sequence[plan.Target], hours: float = math.inf) -> None:
     """Speak a text at a time until these voices have their hours or no text is left for them."""
-    with ExitStack() as locks:
-        for target in targets:
-            locks.enter_context(locked(folders.speech / target.voice))
-        kokoro = Kokoro(folders.weights, GraphNetwork(folders.weights / "kokoro.int8.onnx"))
-        _open_reader(folders)
-        speak_texts(Speaker(folders, kokoro), targets, hours)
+    network = GraphNetwork(folders.weights / GRAPH)
+    _speak(folders, Speaking(network, 1, 0.0), targets, hours)
 
 
-def speak_together(folders: Folders, hours: float = math.inf) -> None:
-    """Speak hundreds of texts at once on a GPU; other processes read and write."""
+def speak_together(folders: Folders, jobs: int, hours: float = math.inf) -> None:
+    """Speak hundreds of texts at once, on a GPU if there is one.
+
+    Args:
+        jobs: processes that read and write meanwhile.
+        hours: of all voices together, after which it is enough.
+    """
     import torch
 
     from recipe.speech.kokoro_torch import BatchedKokoro
 
-    context = get_context("spawn")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = InBatches(BatchedKokoro(folders.weights / GRAPH, device))
+    print(f"speaking with {network.engine}", flush=True)
+    _speak(folders, Speaking(network, jobs, TOGETHER_S), plan.TARGETS, hours)
+
+
+class Speaking(NamedTuple):
+    """What speaks, and how much at once."""
+
+    network: Network
+    jobs: int
+    """processes that read and write"""
+    at_once_s: float
+    """seconds of speech, by estimate; 0 for a text at a time"""
+
+
+def _speak(
+    folders: Folders, speaking: Speaking, targets: Sequence[plan.Target], hours: float
+) -> None:
     with ExitStack() as opened:
-        for target in plan.TARGETS:
+        for target in targets:
             opened.enter_context(locked(folders.speech / target.voice))
-        pool = ProcessPoolExecutor(
-            max_workers=max(1, len(os.sched_getaffinity(0)) - 1),
-            mp_context=context,
-            initializer=_open_reader,
-            initargs=(folders,),
-        )
-        opened.enter_context(pool)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = InBatches(BatchedKokoro(folders.weights / "kokoro.int8.onnx", device))
-        each: Each = partial(pool.map, chunksize=CHUNK)
-        speaker = Speaker(folders, Kokoro(folders.weights, network), each, TOGETHER_S)
-        speak_texts(speaker, plan.TARGETS, hours)
+        each = opened.enter_context(each_in(speaking.jobs, _open_reader, folders))
+        kokoro = Kokoro(folders.weights, speaking.network)
+        speaker = Speaker(folders.speech, kokoro, each, speaking.at_once_s)
+        speak_texts(speaker, texts_to_say(folders), targets, hours)
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """What speaks, and how much at once."""
+    """What speaks, where to, and how much at once."""
 
-    folders: Folders
+    speech: Path
     kokoro: Kokoro
-    each: Each = map
-    at_once_s: float = 0.0
-    """seconds of speech, by estimate; 0 for a text at a time"""
+    each: Each
+    at_once_s: float
+    """see `Speaking`"""
 
 
 class Queue:
@@ -203,39 +216,50 @@ class Queue:
         return taken
 
 
-def speak_texts(speaker: Speaker, targets: Sequence[plan.Target], hours: float = math.inf) -> None:
-    """Speak in turn, by `plan.next_voice`; each round's clips are on disk before the next's."""
-    speech = speaker.folders.speech
-    to_say = texts_to_say(speaker.folders)
-    queue = Queue(speech, to_say.texts, targets, hours)
-    written: Iterator[dict[str, Any]] = iter(())
+def speak_texts(
+    speaker: Speaker, to_say: ToSay, targets: Sequence[plan.Target], hours: float = math.inf
+) -> None:
+    """Speak in turn, by `plan.next_voice`.
+
+    While a round is spoken, the clips of the one before are written; the manifests have them
+    before the next one begins, and also when it is interrupted.
+    """
+    queue = Queue(speaker.speech, to_say.texts, targets, hours)
     asked = list[Asked]()
+    written: Iterator[dict[str, Any]] = iter(())
     while True:
         began_s = time.monotonic()
         coming = queue.take(speaker.at_once_s)
-        readings = list(
-            speaker.each(_read, (to_say.letters.get(text.id) or text.text for _, text in coming))
-        )
-        said = iter(
-            speaker.kokoro.say(
-                [
-                    (voice, reading)
-                    for (voice, _), reading in zip(coming, readings, strict=True)
-                    if not isinstance(reading, str)
-                ]
-            )
-        )
-        spoken = [reading if isinstance(reading, str) else next(said) for reading in readings]
-        _note(speech, queue, asked, written)  # while these were spoken, others wrote the last ones
-        if not coming:
+        try:
+            spoken = _spoken(speaker, to_say, coming)
+        finally:
+            _note(speaker.speech, queue, asked, written)
+        if not coming and not asked:
             return
-        folders = [speech / voice for voice, _ in coming]
-        texts = [text for _, text in coming]
+        folders = [speaker.speech / voice for voice, _ in coming]
         engines = [speaker.kokoro.network.engine] * len(coming)
-        written, asked = speaker.each(_write, folders, texts, spoken, engines), coming
-        took_s = time.monotonic() - began_s
-        length_s = sum(queue.spoken_s.values())
-        print(f"{len(coming)} texts in {took_s:.2f} s, {length_s / 3600:.2f} hours", flush=True)
+        texts = [text for _, text in coming]
+        asked = coming
+        written = speaker.each(_write, folders, texts, spoken, engines)
+        if coming:
+            voice, first = coming[0]
+            more = f" and {len(coming) - 1} more" if len(coming) > 1 else ""
+            hours_said = sum(queue.spoken_s.values()) / 3600
+            took_s = time.monotonic() - began_s
+            print(f"{voice} {first.id}{more}, {took_s:.2f} s, {hours_said:.2f} hours", flush=True)
+
+
+def _spoken(speaker: Speaker, to_say: ToSay, asked: Sequence[Asked]) -> list[Said]:
+    """The sentences of each text, or why it can't be spoken."""
+    given = (to_say.letters.get(text.id) or text.text for _, text in asked)
+    readings = list(speaker.each(_read, given))
+    readable = [
+        (voice, reading)
+        for (voice, _), reading in zip(asked, readings, strict=True)
+        if not isinstance(reading, str)
+    ]
+    said = iter(speaker.kokoro.say(readable))
+    return [reading if isinstance(reading, str) else next(said) for reading in readings]
 
 
 def _note(
@@ -264,9 +288,7 @@ def _read(text: str | Reading) -> Reading | str:
         return str(error)
 
 
-def _write(
-    folder: Path, text: Text, said: Sequence[store.Sentence] | CannotSpeakError | str, engine: str
-) -> dict[str, Any]:
+def _write(folder: Path, text: Text, said: Said, engine: str) -> dict[str, Any]:
     """A clip's row, once its sound is on disk."""
     if isinstance(said, CannotSpeakError | str):
         return store.skipped(text, str(said))

@@ -74,9 +74,9 @@ def write_clip(
     whole = np.round(waveform * (gain * 32767)).astype(np.int16)
     f0 = np.concatenate([s.f0 for s in sentences]).astype(np.float16)
     end = ending(sentences[-1].waveform, sentences[-1].f0)
-    with _replacing(folder / "wavs" / f"{text.id}.flac") as part:
+    with replacing(folder / "wavs" / f"{text.id}.flac") as part:
         soundfile.write(part, whole, RATE, format="FLAC", subtype="PCM_16")
-    with _replacing(folder / "f0" / f"{text.id}.npy") as part, part.open("wb") as stream:
+    with replacing(folder / "f0" / f"{text.id}.npy") as part, part.open("wb") as stream:
         np.save(stream, f0)
     return {
         "id": text.id, "pool": text.pool, "text": text.text, "samples": len(whole),
@@ -108,7 +108,7 @@ def append(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         os.fsync(stream.fileno())
 
 
-class _replacing:
+class replacing:
     """A path to write to that takes a file's place when all went well."""
 
     def __init__(self, file: Path) -> None:

@@ -31,7 +31,7 @@ class Text:
 
     @property
     def expected_s(self) -> float:
-        """Rough length when spoken; it only decides the order, so it needn't be right."""
+        """Rough length when spoken; it counts until the clip is there."""
         return 0.6 + len(self.text) / 15
 
     @property

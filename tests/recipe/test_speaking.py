@@ -1,11 +1,18 @@
 """Processes that speak at the same time."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from recipe.speech.plan import TARGETS, Target
-from recipe.speech.speaking import Folders, Queue, locked, speak
+from recipe.speech import store
+from recipe.speech.kokoro import Kokoro, Spoken
+from recipe.speech.plan import TARGETS, Target, hours_of_each
+from recipe.speech.speaking import Folders, Queue, Speaker, ToSay, locked, speak, speak_texts
 from recipe.speech.texts import Text
 
 VOICES = (Target("af_heart", 1, 1), Target("am_puck", 1, 1))
@@ -49,3 +56,66 @@ def test_a_voice_without_texts_ends_and_the_others_go_on(tmp_path: Path) -> None
 def test_enough_hours_end_it(tmp_path: Path) -> None:
     queue = Queue(tmp_path, texts({"conversation": 100}), VOICES, hours=0.05)
     assert len(queue.take(at_once_s=1e9)) == 30  # of 6 s each
+
+
+class Humming:
+    """Speaks a second a sentence, and fails from the sentence `last` on."""
+
+    engine = "hum"
+
+    def __init__(self, last: int = 1000) -> None:
+        self.left = last
+
+    def speak(
+        self, tokens: Sequence[NDArray[np.int64]], styles: NDArray[np.float32]
+    ) -> list[Spoken]:
+        self.left -= len(tokens)
+        if self.left < 0:
+            raise RuntimeError("no breath left")
+        sound = np.sin(np.arange(24_000) / 20).astype(np.float32)
+        return [Spoken(sound, np.full(4, 10), np.full(80, 190, np.float32)) for _ in tokens]
+
+
+def hum(folder: Path, network: Humming, at_once_s: float, hours: float) -> None:
+    """Let two voices say 40 texts, of which one has a letter that isn't known."""
+    (folder / "voices").mkdir(exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps({"vocab": {"a": 1}}))
+    for voice in VOICES:
+        np.zeros((510, 256), "<f4").tofile(folder / "voices" / f"{voice.voice}.bin")
+    known = texts({"conversation": 40})
+    letters = {text.id: [("aa", ("a", "a"))] for text in known}
+    letters["conversation3"] = [("ab", ("a", "b"))]
+    speaker = Speaker(folder, Kokoro(folder, network), map, at_once_s)
+    speak_texts(speaker, ToSay(known, letters), VOICES, hours)
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return [row for voice in VOICES for row in store.rows(folder / voice.voice)]
+
+
+def seconds(folder: Path) -> float:
+    return sum(row.get("samples", 0) for row in rows(folder)) / store.RATE
+
+
+@pytest.mark.parametrize("at_once_s", [0.0, 100.0])
+def test_true_lengths_decide_when_it_is_enough(tmp_path: Path, at_once_s: float) -> None:
+    hum(tmp_path, Humming(), at_once_s, hours=60 / 3600)  # by estimate 10 texts, in truth 60
+    assert 60 <= seconds(tmp_path) <= 60 + at_once_s / 6 + 1
+    skipped = [row for row in store.rows(tmp_path / "af_heart") if "skipped" in row]
+    assert [row["id"] for row in skipped] in ([], ["conversation3"])
+
+
+def test_an_interruption_loses_no_clip_that_was_spoken(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="no breath"):
+        hum(tmp_path, Humming(last=25), 60.0, hours=1)
+    assert len(rows(tmp_path)) == 20  # two rounds of ten
+    hum(tmp_path, Humming(), 60.0, hours=1)
+    assert seconds(tmp_path) == 78  # 40 texts by two voices, but for the one that neither can say
+
+
+def test_jobs_stop_where_one_alone_would() -> None:
+    for hours in (10, 45, 100):
+        each = hours_of_each(hours)
+        assert sum(each.values()) == pytest.approx(min(hours, sum(t.hours for t in TARGETS)))
+    assert hours_of_each(10)["am_puck"] == pytest.approx(10 * 3.2 / 37.8)
+    assert hours_of_each(45)["af_heart"] == pytest.approx(9 + 45 - 37.8)

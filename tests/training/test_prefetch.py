@@ -19,3 +19,15 @@ def test_batches_come_in_order_from_any_update() -> None:
 def test_without_workers_the_same() -> None:
     drawn = Prefetched(draw, 9, workers=0)
     assert torch.equal(drawn.of(4), draw(4))
+
+
+def test_workers_leave_the_global_generator_alone() -> None:
+    """Dropout draws from it after the batch."""
+    drawn = Prefetched(lambda update: (draw(update), None), 9, workers=1)
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    batch, nothing = drawn.of(0)
+    assert torch.equal(batch, draw(0))
+    assert nothing is None
+    assert torch.equal(torch.rand(1), expected)

@@ -71,15 +71,19 @@ def test_three_checkpoints_give_a_part_each(tiny_dataset: Path, tmp_path: Path) 
     inits = tuple(
         save_toy(tmp_path / f"{seed}", config, seed=seed) for seed, config in enumerate(configs)
     )
-    run(tiny_dataset, tmp_path / "run", inits, part="joint", updates=1)
-    first, _, third = (load_file(path / "model.safetensors") for path in inits)
+    run(tiny_dataset, tmp_path / "run", inits, part="joint", updates=1, learning_rate=1e-9)
+    first, second, third = (load_file(path / "model.safetensors") for path in inits)
     joined = load_file(tmp_path / "run" / "checkpoint" / "model.safetensors")
-    flow, voices = "contour.flow.hidden_in.weight", "pitch_voices.weight"
+    spectrum, flow = "spectrum_in.weight", "contour.flow.hidden_in.weight"
+    voices = "pitch_voices.weight"
     assert torch.equal(joined["embedding.weight"], first["embedding.weight"].half())
+    torch.testing.assert_close(joined[spectrum], second[spectrum].half())
     assert torch.equal(joined[flow], third[flow].half())
     assert torch.equal(joined[voices][:2], third[voices][[1, 0]].half())
     with pytest.raises(TrainingError, match="4 checkpoints"):
         run(tiny_dataset, tmp_path / "four", (*inits, inits[0]), part="joint")
+    with pytest.raises(TrainingError, match="has no contour"):
+        run(tiny_dataset, tmp_path / "flat", (*inits[1:], inits[0]), part="joint")
 
 
 def test_adapters_teach_a_new_voice_and_leave_the_others_alone(

@@ -1,4 +1,4 @@
-"""The adversary for a GPU: what it sees, and that its gradient reaches the waveform."""
+"""The adversary on waveforms: what it sees, and that its gradient reaches them."""
 
 import torch
 
