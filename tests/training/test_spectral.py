@@ -150,7 +150,7 @@ def test_a_checkpoint_of_another_model_is_refused(
     with pytest.raises(TrainingError, match="is 'base'; expected a spectral checkpoint"):
         run(tiny_dataset, tmp_path / "out", (base_checkpoint,))
     parts = [save_toy(tmp_path / f"{n}", replace(SPECTRAL, blocks=n), 0) for n in (1, 2)]
-    with pytest.raises(TrainingError, match="the two checkpoints differ in size"):
+    with pytest.raises(TrainingError, match="the checkpoints differ in size"):
         run(tiny_dataset, tmp_path / "out", (parts[0], parts[1]))
 
 
