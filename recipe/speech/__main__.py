@@ -4,7 +4,7 @@
         [--jobs 2] [--hours 10] [--together]
     python -m recipe.speech letters TEXTS OUT                                     Spanish, for speak
     python -m recipe.speech status ROOT                                           hours by voice
-    python -m recipe.speech corpus ROOT/VOICE OUT --teachers DIR [--hop 240]      for dlpo prepare
+    python -m recipe.speech corpus ROOT/VOICE OUT --teachers DIR [--hop 300]      for dlpo prepare
         [--jobs 2]
 
 Interrupted or run again, `speak` goes on with the next clip. Only one `speak`
@@ -68,7 +68,7 @@ def main() -> None:
     making.add_argument("spoken", type=Path, help="folder of a voice")
     making.add_argument("out", type=Path, help="folder of the corpus")
     making.add_argument("--teachers", type=Path, required=True, help="folder of aligner.py")
-    making.add_argument("--hop", type=int, default=240, help="samples of a frame, at 24 kHz")
+    making.add_argument("--hop", type=int, default=300, help="samples of a frame, at 24 kHz")
     spelling.add_argument("texts", type=Path, help="spanish.csv: id|text")
     spelling.add_argument("out", type=Path, help="the file for speak --spanish")
     given = parser.parse_args()
