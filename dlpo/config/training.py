@@ -135,10 +135,13 @@ class SpectralTraining(RunConfig):
                     "comb_weight",
                     "feature_weight",
                     "workers",
+                    "timing_batch",
+                    "warmup",
+                    "adversarial_from",
                 ),
                 "0 or more",
             ),
-            first_share="0 <= x <= 1",
+            **dict.fromkeys(("first_share", "decay_from"), "0 <= x <= 1"),
         )
 
     @property
