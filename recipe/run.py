@@ -15,9 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ import psutil
 from dlpo.checkpoint import current_commit
 from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError
+from recipe.signals import on_stop
 from recipe.stages import Job
 
 Ending = Literal["done", "failed", "stopped", "lost"]
@@ -114,7 +114,7 @@ class Runner:
         missing = {job.name for job in waiting}
         threads = str(max(1, (os.cpu_count() or 1) // at_once))
         running: dict[Future[bool], Job] = {}
-        with self._signals(), ThreadPoolExecutor(at_once) as pool:
+        with on_stop(self._stop), ThreadPoolExecutor(at_once) as pool:
             while not self._stopping.is_set():
                 for job in [one for one in waiting if not missing & set(one.needs)]:
                     if len(running) < at_once:
@@ -173,19 +173,10 @@ class Runner:
         with self._log, (self.work / LOG).open("a") as log:
             log.write(json.dumps(asdict(attempt)) + "\n")
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        def stop(*_: object) -> None:
-            self._stopping.set()
-            for process in list(self._processes.values()):
-                process.send_signal(signal.SIGINT)
-
-        before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
+    def _stop(self, *_: object) -> None:
+        self._stopping.set()
+        for process in list(self._processes.values()):
+            process.send_signal(signal.SIGINT)
 
 
 def core_hours(attempts: Sequence[Attempt]) -> Mapping[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -11,24 +10,16 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
+from recipe.signals import on_stop
+
 CHUNK = 8  # items that a process gets at a time
 Each = Callable[..., Iterator[Any]]
 """`map`, here or in other processes"""
 
 
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Within the block, SIGINT and SIGTERM raise SystemExit, so that clean-up runs."""
-
-    def stop(*_: object) -> None:
-        sys.exit("stopped; run it again to go on")
-
-    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+def leave(*_: object) -> None:
+    """End this program on a signal, so that clean-up runs."""
+    sys.exit("stopped; run it again to go on")
 
 
 @contextmanager
@@ -43,7 +34,7 @@ def each_in(jobs: int, begin: Callable[..., None], *given: Any) -> Iterator[Each
         begin(*given)
         yield map
         return
-    with ended_by_signals(), ProcessPoolExecutor(jobs, get_context("spawn"), begin, given) as pool:
+    with on_stop(leave), ProcessPoolExecutor(jobs, get_context("spawn"), begin, given) as pool:
         try:
             yield partial(pool.map, chunksize=CHUNK)
         except BaseException:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, cast
 
+from recipe.signals import on_stop
 from recipe.speech import plan, store
 from recipe.speech.drills import drills
 from recipe.speech.kokoro import (
@@ -21,10 +22,9 @@ from recipe.speech.kokoro import (
     GraphNetwork,
     InBatches,
     Kokoro,
-    Network,
     Reader,
 )
-from recipe.speech.processes import Each, each_in, ended_by_signals
+from recipe.speech.processes import Each, each_in, leave
 from recipe.speech.texts import Reading, Text, held_out, read_letters, read_texts
 
 TOGETHER_S = 2400.0  # of speech: a round on a GPU
@@ -84,7 +84,7 @@ def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:
         )
         for share in shares
     ]
-    with ended_by_signals():
+    with on_stop(leave):
         try:
             for worker in workers:
                 worker.start()
@@ -119,7 +119,9 @@ def locked(folder: Path) -> IO[str]:
 def speak_voices(folders: Folders, targets: Sequence[plan.Target], hours: float = math.inf) -> None:
     """Speak a text at a time until these voices have their hours or no text is left for them."""
     network = GraphNetwork(folders.weights / GRAPH)
-    _speak(folders, Speaking(network, 1, 0.0), targets, hours)
+    with each_in(1, _open_reader, folders) as each:
+        speaker = Speaker(folders.speech, Kokoro(folders.weights, network), each, 0.0)
+        _speak(speaker, folders, targets, hours)
 
 
 def speak_together(folders: Folders, jobs: int, hours: float = math.inf) -> None:
@@ -136,28 +138,17 @@ def speak_together(folders: Folders, jobs: int, hours: float = math.inf) -> None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = InBatches(BatchedKokoro(folders.weights / GRAPH, device))
     print(f"speaking with {network.engine}", flush=True)
-    _speak(folders, Speaking(network, jobs, TOGETHER_S), plan.TARGETS, hours)
-
-
-class Speaking(NamedTuple):
-    """What speaks, and how much at once."""
-
-    network: Network
-    jobs: int
-    """processes that read and write"""
-    at_once_s: float
-    """seconds of speech, by estimate; 0 for a text at a time"""
+    with each_in(jobs, _open_reader, folders) as each:
+        speaker = Speaker(folders.speech, Kokoro(folders.weights, network), each, TOGETHER_S)
+        _speak(speaker, folders, plan.TARGETS, hours)
 
 
 def _speak(
-    folders: Folders, speaking: Speaking, targets: Sequence[plan.Target], hours: float
+    speaker: Speaker, folders: Folders, targets: Sequence[plan.Target], hours: float
 ) -> None:
-    with ExitStack() as opened:
+    with ExitStack() as locks:
         for target in targets:
-            opened.enter_context(locked(folders.speech / target.voice))
-        each = opened.enter_context(each_in(speaking.jobs, _open_reader, folders))
-        kokoro = Kokoro(folders.weights, speaking.network)
-        speaker = Speaker(folders.speech, kokoro, each, speaking.at_once_s)
+            locks.enter_context(locked(folders.speech / target.voice))
         speak_texts(speaker, texts_to_say(folders), targets, hours)
 
 
@@ -169,7 +160,7 @@ class Speaker:
     kokoro: Kokoro
     each: Each
     at_once_s: float
-    """see `Speaking`"""
+    """seconds of speech, by estimate; 0 for a text at a time"""
 
 
 class Queue:
