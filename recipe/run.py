@@ -95,7 +95,8 @@ class Runner:
         Raises:
             ConfigError: a job was done by another command than the recipe has now.
         """
-        done = {one.job: one.sha256 for one in self.attempts() if one.ended == "done"}
+        last = {one.job: one for one in self.attempts()}
+        done = {name: one.sha256 for name, one in last.items() if one.ended == "done"}
         made = [job for job in self.todo if job.name in done and job.makes.exists()]
         for job in made:
             if done[job.name] != job.sha256:

@@ -105,6 +105,20 @@ def test_a_changed_command_of_a_finished_stage_is_refused(
         changed.run(1)
 
 
+def test_a_lost_attempt_replaces_an_older_one(
+    follow: Callable[[str], Runner], tmp_path: Path
+) -> None:
+    changed = SMALL.replace("{work}/{speaker} {voice}", "{work}/{speaker} other")
+    assert follow(SMALL).run(1)
+    held = tmp_path / "work" / "running"
+    for job in follow(changed).todo:  # what they make is there, written again by the changed command
+        lost = Attempt(job.name, job.sha256, "c", "2026-11-26T00:00:00+00:00", "lost", 1.0, 1.0)
+        (held / f"{job.name.replace(' ', '-')}.json").write_text(json.dumps(asdict(lost)))
+    again = follow(changed)
+    assert again.waiting() == again.todo
+    assert again.run(1)
+
+
 def test_a_failure_stops_what_needs_it(follow: Callable[[str], Runner]) -> None:
     runner = follow(SMALL.replace("{work}/{speaker}.corpus {speaker}", "/nowhere/at/all x"))
     assert not runner.run(1)
