@@ -1,7 +1,7 @@
 """Speak the queue, or say how far it is.
 
     python -m recipe.speech speak ROOT --teachers DIR --weights DIR --texts DIR   until all is said
-        [--jobs 2] [--hours 10] [--together]
+        [--jobs 2] [--hours 10] [--together] [--held-out]
     python -m recipe.speech letters TEXTS OUT                                     Spanish, for speak
     python -m recipe.speech status ROOT                                           hours by voice
     python -m recipe.speech corpus ROOT/VOICE OUT --teachers DIR [--hop 300]      for dlpo prepare
@@ -63,6 +63,9 @@ def main() -> None:
         action="store_true",
         help="hundreds of texts at once, for a GPU; --jobs read and write",
     )
+    speaking.add_argument(
+        "--held-out", action="store_true", help="the texts that voices are compared on instead"
+    )
     speaking.add_argument("--hours", type=float, default=math.inf, help="of all voices together")
     making.add_argument("--jobs", type=int, default=1, help="processes")
     making.add_argument("spoken", type=Path, help="folder of a voice")
@@ -97,6 +100,7 @@ def main() -> None:
             weights=given.weights,
             texts=given.texts,
             spanish=given.spanish,
+            measured=given.held_out,
         )
         if given.together:
             speak_together(folders, given.jobs, given.hours)

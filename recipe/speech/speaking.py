@@ -32,7 +32,8 @@ Asked = tuple[str, Text]
 """a voice and what it is to say"""
 Said = Sequence[store.Sentence] | CannotSpeakError | str
 """sentences, or why there are none"""
-CONVERSATIONS = ("conversation-a.csv", "conversation-b.csv")
+EVERYDAY = "conversation-a.csv"
+CONVERSATIONS = (EVERYDAY, "conversation-b.csv")
 
 _reader: list[Reader] = []
 """of this process"""
@@ -60,6 +61,8 @@ class Folders:
     texts: Path
     spanish: Path | None
     """letters of the texts of spanish.csv; without them its voices wait"""
+    measured: bool = False
+    """whether the everyday texts that are held out are spoken, which voices are compared on"""
 
 
 def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:
@@ -297,7 +300,11 @@ class ToSay:
 
 def texts_to_say(folders: Folders) -> ToSay:
     """All texts, the Spanish ones if their letters are given."""
+    measured = folders.measured
     letters = {} if folders.spanish is None else read_letters(folders.spanish)
-    spanish = read_texts(folders.texts / "spanish.csv", "spanish", digits=True)
-    known = all_texts(folders.texts, folders.teachers)
+    spanish = read_texts(folders.texts / "spanish.csv", "spanish", digits=True, measured=measured)
+    if measured:
+        known = read_texts(folders.texts / EVERYDAY, "conversation", measured=True)
+    else:
+        known = all_texts(folders.texts, folders.teachers)
     return ToSay([*known, *(text for text in spanish if text.id in letters)], letters)

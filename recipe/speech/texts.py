@@ -63,11 +63,12 @@ def read_letters(path: Path) -> dict[str, Reading]:
     return found
 
 
-def read_texts(path: Path, pool: str, digits: bool = False) -> list[Text]:
+def read_texts(path: Path, pool: str, digits: bool = False, measured: bool = False) -> list[Text]:
     """The texts of a file of `id|text` lines (the last field counts), less what is held out.
 
     Args:
         digits: whether the texts may have some, as those whose letters are given.
+        measured: the texts that are held out instead.
 
     Raises:
         ValueError: a line without a new, plain id and a text without digits.
@@ -85,7 +86,8 @@ def read_texts(path: Path, pool: str, digits: bool = False) -> list[Text]:
                 "and a text whose numbers are words"
             )
         seen.add(clip)
-        if clip not in out and not LJSPEECH_TEST[0] <= clip <= LJSPEECH_TEST[1]:
+        held = clip in out or LJSPEECH_TEST[0] <= clip <= LJSPEECH_TEST[1]
+        if held == measured:
             kept.append(Text(clip, text, pool))
     return kept
 

@@ -28,6 +28,7 @@ def test_held_out_and_test_texts_are_left_out(tmp_path):
         ("CA0009", "One."),
         ("LJ002-0181", "Four."),
     ]
+    assert [t.id for t in read_texts(file, "prose", measured=True)] == ["CA0010", "LJ002-0161"]
 
 
 @pytest.mark.parametrize("line", ["CA0001", "CA 1|x", "CA0001|", "CA0001|At 5 o'clock."])

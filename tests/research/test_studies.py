@@ -6,6 +6,8 @@ import json
 import shlex
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,11 +20,13 @@ from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.record import read_record
 from dlpo_bench.systems import SpeakingOptions
+from dlpo_serving.request import SpeechRequest
 from research import (
     cold_start,
     equaliser,
     gradient_signal,
     method_comparison,
+    teachers,
     toy_judge,
     wavegrad_progress,
 )
@@ -168,3 +172,23 @@ def test_what_gradients_share_is_their_signal() -> None:
     assert figures["c"]["scores needed, at least"] > 9 * 50
     assert list(figures["a"]["cosine"]) == ["b"]
     assert figures["c"]["cosine"] == {}
+
+
+def test_short_texts_of_a_voice_are_measured_beside_the_others() -> None:
+    def voice(**flaws: str) -> teachers.TextVoice:
+        def speak(request: SpeechRequest, *_: object) -> Any:
+            level = 0.01 if request.text == flaws.get("quiet") else 0.1
+            return np.full(
+                RATE * (2 if request.text == flaws.get("long") else 1), level, np.float32
+            )
+
+        manifest = SimpleNamespace(sample_rate_hz=RATE)
+        speaker = SimpleNamespace(manifest=manifest, speak=speak)
+        return cast(teachers.TextVoice, SimpleNamespace(synthesizer=speaker))
+
+    voices = {"ann": voice(), "ben": voice(quiet="who", long="cat"), "eve": voice(quiet="cat")}
+    measures = SimpleNamespace(burst=lambda end, text: 20.0 if abs(end[0]) > 0.05 else 0.0)
+    found = teachers.short_texts(voices, dict.fromkeys(voices, -20.0), measures, "en")
+    assert found["ann"] == {"texts": 115, "quiet": [], "odd": [], "unreleased": []}
+    assert found["ben"] == {"texts": 115, "quiet": ["who"], "odd": ["cat"], "unreleased": []}
+    assert found["eve"] == {"texts": 115, "quiet": ["cat"], "odd": [], "unreleased": ["cat"]}

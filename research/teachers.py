@@ -1,0 +1,201 @@
+"""Every voice beside the teacher that it learned from, on texts that nothing learned from.
+
+    python -m recipe.speech speak SPOKEN --held-out --teachers T --weights W --texts TEXTS
+    python -m research.teachers BUNDLE --texts TEXTS --pair heart=SPOKEN/af_heart/wavs
+        --tools ../shared/tools/acoustics.py --weights ../shared/models --whisper W/base
+        --speaker W/resemblyzer.pt --record
+
+A pair is a voice of the bundle and a folder of its teacher's clips, named by the ids of the texts.
+Voices speak from text alone, as served. Differences are paired by sentence. Then all voices say
+letters and short words: `quiet` ones are more than 10 dB below the voice's sentences, `odd` ones
+last longer than 1.5 times the median voice's or less than its 1.5th part, and `unreleased` ones
+end in a stop whose burst rises by less than 6 dB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from dlpo.errors import DataError, InputError
+from dlpo.judges.judge import active_level_db
+from dlpo.judges.speaker import SpeakerEncoder, SpeakerSimilarity
+from dlpo.judges.whisper import Whisper
+from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, find_audio, read_audio
+from dlpo_bench.eval import figures_of
+from dlpo_bench.judging import WORD_ERRORS, JudgePanel, evaluate
+from dlpo_bench.panel import REFERENCE_EVERY, load_panel
+from dlpo_bench.record import Measured, write_record
+from dlpo_bench.systems import (
+    SpeakingOptions,
+    TextVoice,
+    audio_files,
+    only_bundle,
+    open_voices,
+    text_to_speech,
+)
+from recipe.speech.speaking import EVERYDAY
+from recipe.speech.texts import read_texts
+from research import RECORDS, run_study, study_command
+from research.texture import acoustics, roughness
+
+TEACHER = "teacher"
+JUDGES = ("p835", "plcmos", "dnsmos", "nisqa")
+SPREAD = "F0 spread, st"
+SHOWN = ("P.835 OVRL", "PLCMOS", "DNSMOS P.808", "NISQA", "speaker cosine")
+STOPS = "bdgkpt"
+QUIET_DB, ODD_LENGTH, LEAST_BURST_DB = 10.0, 1.5, 6.0
+LAST = round(0.3 * SAMPLE_RATE)  # samples at the end of a clip: where its final stop is
+SHORT = Path(__file__).with_name("short.tsv")  # what screen readers and agents say alone
+
+
+def clips_of(folder: Path, texts: Path, language: str) -> list[Clip]:
+    """The held-out texts of a language that a folder has clips of; questions are a kind.
+
+    Raises:
+        DataError: there is none.
+    """
+    file = texts / ("spanish.csv" if language.startswith("es") else EVERYDAY)
+    known = read_texts(file, "", digits=True, measured=True)
+    spoken = [text for text in known if find_audio(folder, text.id)]
+    if not spoken:
+        raise DataError(
+            f"{folder} has no clip of the {len(known)} held-out texts of {file}; expected some"
+        )
+    return [
+        Clip(one.id, one.text, None, kind="question" if one.text.endswith("?") else "other")
+        for one in spoken
+    ]
+
+
+def beside(
+    voice: TextVoice, folder: Path, clips: Sequence[Clip], panel: JudgePanel, measures: Any
+) -> dict[str, Any]:
+    """System -> measure -> figure: the voice's and its teacher's, roughness among them."""
+    name = voice.synthesizer.manifest.voice
+    heard: dict[str, list[Waveform]] = {TEACHER: [], name: []}
+    systems = {TEACHER: audio_files(folder), name: text_to_speech(voice.synthesizer)}
+
+    def keep(system: str, take: int, clip: Clip, judged: Waveform) -> None:
+        heard[system].append(judged)
+
+    quality = evaluate(systems, clips, panel, baseline=TEACHER, keep=keep)
+    texts = [clip.text for clip in clips]
+    grid = voice.synthesizer.manifest.grid
+    rates = [grid.sample_rate_hz / grid.hop_length]
+    found = {
+        system: figures_of(quality, system) | roughness(measures, heard[system], texts, rates)
+        for system in systems
+    }
+    found["questions"] = {s: figures_of(quality.of_kind("question"), s) for s in systems}
+    return found
+
+
+def short_texts(
+    voices: Mapping[str, TextVoice], levels: Mapping[str, float], measures: Any, language: str
+) -> dict[str, Any]:
+    """Voice -> what is wrong with its short texts.
+
+    Args:
+        voices: of one language, "en" or "es".
+        levels: of each voice's sentences, in dB.
+    """
+    lines = (line.split("\t") for line in SHORT.read_text(encoding="utf-8").splitlines())
+    texts = [text for spoken_in, text in lines if spoken_in == language]
+    clips = {
+        name: [text_to_speech(voice.synthesizer)(Clip(text, text, None)) for text in texts]
+        for name, voice in voices.items()
+    }
+    lengths = {name: np.array([len(one) for one in spoken]) for name, spoken in clips.items()}
+    usual = np.median(list(lengths.values()), axis=0)
+    found = {}
+    for name, spoken in clips.items():
+        ratio = lengths[name] / usual
+        odd = (ratio > ODD_LENGTH) | (ratio < 1 / ODD_LENGTH)
+        level = np.array([active_level_db(one, SAMPLE_RATE) for one in spoken])
+        stops = [i for i, text in enumerate(texts) if len(text) > 1 and text[-1] in STOPS]
+        bursts = [measures.burst(spoken[i][-LAST:].astype(np.float64), "t") for i in stops]
+        found[name] = {
+            "texts": len(texts),
+            "quiet": [texts[i] for i in np.flatnonzero(level < levels[name] - QUIET_DB).tolist()],
+            "odd": [texts[i] for i in np.flatnonzero(odd).tolist()],
+            "unreleased": [
+                texts[i] for i, db in zip(stops, bursts, strict=True) if db < LEAST_BURST_DB
+            ],
+        }
+    return found
+
+
+def line_of(voice: str, found: Mapping[str, Any]) -> str:
+    """What is printed of a voice: differences from its teacher with intervals, and roughness."""
+    own, teacher = found[voice], found[TEACHER]
+    parts = []
+    words = [measure for measure in own if measure.startswith(WORD_ERRORS)]
+    for measure in (*SHOWN, *words):
+        apart = own[measure].get("difference")
+        if apart is not None:
+            low, high = apart["interval_95"]
+            parts.append(f"{measure} {apart['value']:+.3f} [{low:+.3f}, {high:+.3f}]")
+    parts.append(f"F0 spread x{own[SPREAD]['value'] / teacher[SPREAD]['value']:.2f}")
+    rough = [name for name, figure in own.items() if isinstance(figure, float)]
+    parts += [f"{name} {own[name]:.1f} ({teacher[name]:.1f})" for name in rough]
+    return f"{voice}: {'; '.join(parts)}"
+
+
+def main(
+    bundle: Annotated[Path, typer.Argument(help="Bundle that speaks.")],
+    texts: Annotated[Path, typer.Option(help="Folder of conversation-a.csv and spanish.csv.")],
+    pair: Annotated[list[str], typer.Option(help="VOICE=FOLDER of its teacher; repeatable.")],
+    tools: Annotated[Path, typer.Option(help="acoustics.py.")],
+    weights: Annotated[Path, typer.Option(help="Directory of the judges' weights.")],
+    whisper: Annotated[Path, typer.Option(help="Recognizer of several languages.")],
+    speaker: Annotated[Path, typer.Option(help="Weights of the speaker encoder.")],
+    clips: Annotated[int, typer.Option(min=1, help="Texts a voice, at most.")] = 150,
+    record: bool = False,
+) -> None:
+    """Speak, measure, print and record."""
+    torch.set_num_threads(1)
+    measures, encoder = acoustics(tools), SpeakerEncoder(speaker)
+    panel = load_panel(weights, only=JUDGES)
+    found: dict[str, Any] = {}
+    by_language: dict[str, dict[str, TextVoice]] = {}
+    for given in pair:
+        name, _, place = given.partition("=")
+        folder = Path(place)
+        if not name or not place or not folder.is_dir():
+            raise InputError(f"--pair {given}: expected VOICE=FOLDER")
+        (voice,) = open_voices([str(bundle)], SpeakingOptions(voices=(name,)))
+        language = voice.synthesizer.manifest.language
+        spoken = clips_of(folder, texts, language)
+        examples = [read_audio(path) for path in sorted(folder.iterdir())[::REFERENCE_EVERY]]
+        alike = SpeakerSimilarity(encoder, examples, SAMPLE_RATE)
+        heard_by = Whisper(whisper, language)
+        own_panel = replace(
+            panel,
+            judges=[*panel.judges, alike],
+            recognizers={f"{WORD_ERRORS}, {whisper.name}": heard_by},
+        )
+        found[name] = beside(voice, folder, spoken[:clips], own_panel, measures)
+        by_language.setdefault(language[:2], {})[name] = voice
+        print(line_of(name, found[name]), flush=True)
+    short: dict[str, Any] = {}
+    for language, voices in by_language.items():
+        levels = {name: found[name][name]["level, dB"]["value"] for name in voices}
+        short |= short_texts(voices, levels, measures, language)
+    for name, wrong in short.items():
+        print(f"{name}, short texts: {wrong}")
+    if record:
+        figures = {"voices": found, "short": short}
+        used = only_bundle([voice.about for by in by_language.values() for voice in by.values()])
+        measured = Measured(figures, bundle_sha256=used)
+        print(write_record("teachers", measured, study_command("teachers"), RECORDS))
+
+
+if __name__ == "__main__":
+    run_study(main)
