@@ -109,6 +109,8 @@ class SpectralTraining(RunConfig):
     """small: sees magnitudes. wave: sees phases and periods too, for seven times the work."""
     feature_weight: float = 0.3
     """Weight of how far the adversary's activations are from the recording's."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """Of the weights of layers, except the denoiser's last one; see `dlpo.training.muon`."""
     workers: int = 0
     """Processes that draw batches ahead, for a GPU; what they draw doesn't depend on them."""
     warmup: int = 300

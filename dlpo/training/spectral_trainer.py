@@ -31,6 +31,7 @@ from dlpo.training.losses import (
     denoiser_losses,
     mix,
 )
+from dlpo.training.muon import Muon
 from dlpo.training.prefetch import Prefetched
 from dlpo.training.run import LossBatch, TrainingRun
 from dlpo.training.symbols import EMBEDDING, grown_embedding
@@ -184,13 +185,16 @@ class SpectralTrainer(TrainingRun):
             module.requires_grad_(name.startswith(self.learning))
         if training.part == "adapters":
             learn_own_channels(model, self.dataset.voices)
-        optimizer = torch.optim.AdamW(
-            [weight for weight in model.parameters() if weight.requires_grad],
-            training.learning_rate,
-            (0.9, 0.98),
-            # Weight decay would move the rows of voices that are not in the data.
-            weight_decay=0.0 if training.part == "adapters" else training.weight_decay,
-        )
+        learns = [weight for weight in model.parameters() if weight.requires_grad]
+        # Weight decay would move the rows of voices that are not in the data.
+        decay = 0.0 if training.part == "adapters" else training.weight_decay
+        rate, betas = training.learning_rate, (0.9, 0.98)
+        if training.optimizer == "muon":
+            linear = (layer for layer in model.modules() if isinstance(layer, nn.Linear))
+            inner = [layer for layer in linear if layer is not model.spectrum_out]
+            optimizer: torch.optim.AdamW = Muon(learns, rate, betas, decay, inner)
+        else:
+            optimizer = torch.optim.AdamW(learns, rate, betas, weight_decay=decay)
         seed, rank = training.seed, self.accelerator.process_index
         self.batches = Batches(self.dataset, "train", seed, rank, self.config.rows)
         self.held_out = Batches(self.dataset, "validation", seed, 0, self.config.rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def test_singular_vectors_stay_and_values_become_one(shape: tuple[int, int]) -> 
     np.testing.assert_allclose(values - np.diag(np.diag(values)), 0, atol=1e-4)
 
 
-def layers() -> nn.Module:
+def layers() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv1d(8, 32, 3), nn.Conv1d(32, 1, 3))  # the second is too small
 
@@ -54,6 +55,19 @@ def test_other_parameters_learn_by_adamw() -> None:
     for name in ("0.bias", "1.weight", "1.bias"):
         assert torch.equal(ours.get_parameter(name), plain.get_parameter(name))
     assert not torch.equal(ours[0].weight, plain[0].weight)
+
+
+def test_linear_layers_learn_by_it_if_told() -> None:
+    def trained(*told: int) -> nn.Sequential:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(20, 16), nn.Linear(16, 8))
+        layers = [cast(nn.Linear, model[place]) for place in told]
+        descend(model, Muon(model.parameters(), RATE, layers=layers), 1)
+        return model
+
+    plain, first = trained(), trained(0)
+    assert not torch.equal(plain[0].weight, first[0].weight)
+    assert torch.equal(plain[1].weight, first[1].weight)
 
 
 def test_its_state_resumes_to_the_bit() -> None:
