@@ -37,7 +37,9 @@ def equaliser_moves(model: Model) -> list[Move]:
     )
     octaves = (hertz.clamp(min=LOWEST_HZ) / LOWEST_HZ).log2()
     centres = torch.linspace(0, float(octaves.max()), BANDS)
-    shares = (1 - (octaves - centres[:, None]).abs() / centres[1]).clamp(min=0).repeat(1, 6)
+    shares = (
+        (1 - (octaves - centres[:, None]).abs() / centres[1]).clamp(min=0).repeat(1, model.parts)
+    )
     weight, bias = model.spectrum_out.weight, model.spectrum_out.bias
     with torch.no_grad():
         return [

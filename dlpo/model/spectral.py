@@ -80,7 +80,8 @@ class SpectralWaveGrad2(AcousticModel):
             for _ in range(config.blocks)
         )
         self.spectrum_last_norm = nn.LayerNorm(w)
-        self.spectrum_out = nn.Linear(w, 6 * self.dft.places)
+        self.parts = 6 if config.free_part else 4
+        self.spectrum_out = nn.Linear(w, self.parts * self.dft.places)
         with torch.no_grad():
             self.spectrum_out.weight.mul_(0.3)
             self.spectrum_out.bias.zero_()
@@ -165,16 +166,16 @@ class SpectralWaveGrad2(AcousticModel):
             x = block(x, level)
         x = self.spectrum_last_norm(x.transpose(1, 2))
         # Separate layers, so that an exporter can choose the precision of each.
-        rows = zip(self.spectrum_out.weight.chunk(6), self.spectrum_out.bias.chunk(6), strict=True)
+        last = self.spectrum_out
+        rows = zip(last.weight.chunk(self.parts), last.bias.chunk(self.parts), strict=True)
         a_real, a_imaginary, b_real, b_imaginary, *free = (
             functional.linear(x, weight, bias).float() for weight, bias in rows
         )
         on_source = _product((a_real, a_imaginary), source_spectrum)
         on_noisy = _product((b_real, b_imaginary), noisy_spectrum)
-        real, imaginary = (
-            from_source + from_noisy + FREE_SCALE * added
-            for from_source, from_noisy, added in zip(on_source, on_noisy, free, strict=True)
-        )
+        real, imaginary = on_source[0] + on_noisy[0], on_source[1] + on_noisy[1]
+        if free:
+            real, imaginary = real + FREE_SCALE * free[0], imaginary + FREE_SCALE * free[1]
         return self.waveform((real, imaginary))
 
     def spectrum(self, waveform: Tensor) -> Spectrum:

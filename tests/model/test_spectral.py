@@ -59,6 +59,15 @@ def test_a_filter_of_one_gives_back_the_source(model: SpectralWaveGrad2) -> None
     torch.testing.assert_close(x0, source, atol=1e-5, rtol=1e-5)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("free_part", [False, True])
+def test_without_a_free_part_silence_stays_silent(free_part: bool) -> None:
+    model = build_model(replace(TINY, free_part=free_part)).eval()
+    nothing, level = torch.zeros(2, 1, 3000).unbind(), torch.tensor([0.5])
+    made = model.denoise(nothing[0], level, torch.randn(1, 16, 10), nothing[1])
+    assert bool(made.any()) is free_part
+
+
 def test_a_voice_is_the_sum_of_speaker_and_session(model: SpectralWaveGrad2) -> None:
     rows = torch.tensor([TINY.rows(voice) for voice in ("ann", "ann/b", "ann/unknown", "bob")])
     speaker, session, unknown, other = model.voice(rows)
