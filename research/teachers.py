@@ -50,7 +50,9 @@ JUDGES = ("p835", "plcmos", "dnsmos", "nisqa")
 SPREAD = "F0 spread, st"
 SHOWN = ("P.835 OVRL", "PLCMOS", "DNSMOS P.808", "NISQA", "speaker cosine")
 STOPS = "bdgkpt"
-QUIET_DB, ODD_LENGTH, LEAST_BURST_DB = 10.0, 1.5, 6.0
+QUIET_DB = 10.0
+ODD_LENGTH = 1.5
+LEAST_BURST_DB = 6.0
 LAST = round(0.3 * SAMPLE_RATE)  # samples at the end of a clip: where its final stop is
 SHORT = Path(__file__).with_name("short.tsv")  # what screen readers and agents say alone
 

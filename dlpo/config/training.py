@@ -93,9 +93,6 @@ class SpectralTraining(RunConfig):
     start_weight: float = 1.0
     """Weight of the diffusion loss of those windows: at the start of a chain it is smallest for the
     average of all plausible waveforms."""
-    energy_distance: bool = False
-    """Half of those windows come twice, with other noise, and what their two predictions differ by
-    counts for them: so the denoiser spreads as recordings do (`denoiser_losses`)."""
     periodicity_weight: float = 0.0
     """Weight of how far voices repeat from period to period, beside the recording's."""
     burst_weight: float = 0.0

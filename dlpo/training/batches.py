@@ -26,18 +26,10 @@ class OnDevice:
 
     def to(self, device: torch.device) -> Self:
         """The same on another device."""
-        return self._each(lambda tensor: tensor.to(device))
-
-    def rows(self, rows: Tensor) -> Self:
-        """Some rows of it, by their (R,) numbers, which may repeat."""
-        return self._each(lambda tensor: tensor[rows])
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         own: Any = self
         values = {field.name: getattr(self, field.name) for field in fields(own)}
-        changed = {k: change(v) for k, v in values.items() if isinstance(v, Tensor)}
-        inner = {k: v._each(change) for k, v in values.items() if isinstance(v, OnDevice)}
-        return cast(Self, replace(own, **changed, **inner))
+        moved = {k: v.to(device) for k, v in values.items() if isinstance(v, Tensor | OnDevice)}
+        return cast(Self, replace(own, **moved))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +69,6 @@ class Windows(OnDevice):
     """(B, W * H) pre-emphasized"""
     source: Tensor
     """(B, W * H) harmonic source, locked to the recording"""
-
-    def rows(self, rows: Tensor) -> Windows:
-        places = tuple(self.places[row] for row in rows.tolist())
-        return replace(self._each(lambda tensor: tensor[rows]), places=places)
 
 
 def whole_frames(seconds: NDArray[np.float32], grid: FrameGrid) -> NDArray[np.float32]:

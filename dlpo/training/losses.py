@@ -33,11 +33,9 @@ class Denoised:
     """(B, T) float32, the recording, pre-emphasized and scaled"""
     started: int = 0
     """of the rows, the first so many are at the start of a chain"""
-    pairs: int = 0
-    """of those, the first so many differ from the next so many in their noise alone"""
 
 
-def multi_resolution_stft(predicted: Tensor, target: Tensor, unit: Tensor | None = None) -> Tensor:
+def multi_resolution_stft(predicted: Tensor, target: Tensor) -> Tensor:
     """Log-magnitude L1, spectral convergence and spectral balance, averaged over four windows.
 
     The balance is L1 of each bin's log energy over all frames. Where speech is noise-like, the
@@ -45,21 +43,20 @@ def multi_resolution_stft(predicted: Tensor, target: Tensor, unit: Tensor | None
 
     Args:
         predicted, target: (B, T) float32.
-        unit: (B, T) whose mean magnitude is the unit of the convergence; the target by default.
 
     Reference: Yamamoto et al. 2020 (Parallel WaveGAN), eq. 4 to 7, with L1 in the convergence.
     """
     total = predicted.new_zeros(())
     for size in STFT_WINDOWS:
         window = torch.hann_window(size, device=predicted.device)
-        a, b, known = (
+        a, b = (
             torch.stft(x, size, size // 4, window=window, return_complex=True).abs()
-            for x in (predicted, target, target if unit is None else unit)
+            for x in (predicted, target)
         )
         log_distance = ((a + STFT_FLOOR).log() - (b + STFT_FLOOR).log()).abs().mean()
         a_energy, b_energy = ((x.square().mean(2) + STFT_FLOOR**2).log() for x in (a, b))
         balance = (a_energy - b_energy).abs().mean() / 2
-        total = total + log_distance + (a - b).abs().mean() / known.mean().clamp(min=0.05) + balance
+        total = total + log_distance + (a - b).abs().mean() / b.mean().clamp(min=0.05) + balance
     return total / len(STFT_WINDOWS)
 
 
@@ -194,39 +191,18 @@ def acoustic_losses(
     }
 
 
-def paired_rows(size: int, first_share: float) -> tuple[Tensor, int]:
-    """(B,) rows of a batch in which windows at the start of a chain come twice, and how many do.
-
-    Args:
-        size: B.
-        first_share: of the rows, at the start of a chain.
-    """
-    pairs = int(size * first_share) // 2
-    once = torch.arange(size)
-    return torch.cat([once[:pairs], once[:pairs], once[2 * pairs :]]), pairs
-
-
 def denoiser_losses(denoised: Denoised, start_weight: float = 1.0) -> dict[str, Tensor]:
     """The diffusion loss (L1 of x0) and the spectral distance.
-
-    Pairs get the generalized energy distance: half the distance of their two predictions is taken
-    off. A distance alone is smallest at the average of all plausible waveforms; the energy distance
-    is where predictions are spread as recordings are.
 
     Args:
         denoised: predictions and recordings.
         start_weight: of the diffusion loss of the rows at the start of a chain.
-
-    Reference: Gritsenko et al. 2020, https://arxiv.org/abs/2008.01160, eq. 2.
     """
     x0, clean = denoised.x0, denoised.clean
     distance = (x0 - clean).abs().mean(1)
     weight = torch.ones_like(distance)
     weight[: denoised.started] = start_weight
-    diffusion = (distance * weight).mean()
-    stft = multi_resolution_stft(x0, clean)
-    if pairs := denoised.pairs:
-        one, other, share = x0[:pairs], x0[pairs : 2 * pairs], pairs / len(x0)
-        diffusion = diffusion - share * start_weight * (one - other).abs().mean()
-        stft = stft - share * multi_resolution_stft(one, other, clean)
-    return {"diffusion": diffusion, "stft": STFT_WEIGHT * stft}
+    return {
+        "diffusion": (distance * weight).mean(),
+        "stft": STFT_WEIGHT * multi_resolution_stft(x0, clean),
+    }

@@ -30,7 +30,6 @@ from dlpo.training.losses import (
     denoise_rows,
     denoiser_losses,
     mix,
-    paired_rows,
 )
 from dlpo.training.muon import Muon
 from dlpo.training.prefetch import Prefetched
@@ -76,12 +75,7 @@ class SpectralStep(nn.Module):
         if self.training_config.learns_acoustics:
             return acoustic_losses(self.model, windows, more_timings, generator), None
         conditioning, share = self._condition(windows, generator), self.training_config.first_share
-        pairs = 0
-        if self.training_config.energy_distance:
-            rows, pairs = paired_rows(len(conditioning), share)
-            windows, conditioning = windows.rows(rows), conditioning[rows]
         denoised = denoise_rows(self.model, windows, conditioning, generator, share)
-        denoised = replace(denoised, pairs=pairs)
         terms = denoiser_losses(denoised, self.training_config.start_weight)
         return terms | self._texture(denoised, windows), denoised
 

@@ -13,17 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import InputError
 from dlpo.judges.word_errors import edit_distance, words_of
-from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.record import read_record
 from dlpo_bench.systems import SpeakingOptions
 from dlpo_serving.request import SpeechRequest
 from research import (
     cold_start,
-    equaliser,
     gradient_signal,
     method_comparison,
     teachers,
@@ -71,24 +68,6 @@ def test_direct_is_given_the_rewards_that_have_a_gradient(
     told = [command[command.index("--reward") + 1] for command in commands]
     assert told == ["distillmos=2.0", "distillmos=2.0,dnsmos=1.0"]
     assert shlex.join(commands[0]).count("--steps 10 --schedule linear --eta 1.0") == 1
-
-
-@torch.no_grad()
-def test_each_band_of_the_equaliser_moves_its_frequencies(tiny_checkpoint: Path) -> None:
-    torch.manual_seed(0)
-    model = load_checkpoint(tiny_checkpoint).model
-    assert isinstance(model, SpectralWaveGrad2)
-    noisy, source = torch.randn(2, 1, 3_000)
-    given = (noisy, torch.ones(1), torch.randn(1, model.config.conditioning_channels, 10), source)
-    moves, flat = equaliser.equaliser_moves(model), model.denoise(*given)
-    for weight, change in moves.pop(16):
-        weight += change
-    added = torch.fft.rfft((model.denoise(*given) - flat)[0]).abs().square()
-    octaves = (torch.fft.rfftfreq(3_000, 1 / RATE).clamp(min=100) / 100).log2()
-    assert added[(23 * octaves / octaves[-1] - 16).abs() < 2].sum() > 0.95 * added.sum()
-    for weight, change in (part for move in moves for part in move):
-        weight += change
-    torch.testing.assert_close(model.denoise(*given), (1 + equaliser.GAIN) * flat)
 
 
 def test_reward_is_the_mean_of_standardised_judges() -> None:

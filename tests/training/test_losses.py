@@ -23,11 +23,9 @@ from dlpo.training.adversary import (
 )
 from dlpo.training.batches import CONTEXT, Batches, Sentences
 from dlpo.training.losses import (
-    Denoised,
     denoise_rows,
     denoiser_losses,
     multi_resolution_stft,
-    paired_rows,
     spread_levels,
     timing_losses,
 )
@@ -133,35 +131,6 @@ def test_some_rows_start_a_chain_others_noise_predictions(
     assert torch.allclose(seen, torch.full_like(seen, 7.0), atol=1e-2)
     residue = (noisy[5::2] - alpha[5::2] * denoised.clean[5::2]) / sigma[5::2]
     assert float(residue.std()) == pytest.approx(1.0, abs=0.05)
-
-
-def test_windows_at_the_start_of_a_chain_come_in_pairs(batches: Batches) -> None:
-    rows, pairs = paired_rows(8, 0.75)
-    assert rows.tolist() == [0, 1, 2, 0, 1, 2, 6, 7]
-    assert pairs == 3
-    windows = batches.windows(0, 8, 24)
-    twice = windows.rows(rows)
-    assert twice.places == tuple(windows.places[row] for row in rows)
-    assert torch.equal(twice.waveform, windows.waveform[rows])
-    assert torch.equal(twice.sentences.phonemes, windows.sentences.phonemes[rows])
-
-
-def test_the_energy_distance_is_least_for_the_spread_of_recordings() -> None:
-    random = torch.Generator().manual_seed(0)
-
-    def loss(spread: float) -> float:
-        clean = torch.randn(32, 2000, generator=random).repeat(2, 1)
-        made = spread * torch.randn(64, 2000, generator=random)
-        losses = denoiser_losses(Denoised(made, clean, started=64, pairs=32))
-        plain = denoiser_losses(Denoised(made, clean, started=64))
-        assert all(float(losses[name]) < float(plain[name]) for name in losses)
-        return float(losses["diffusion"])
-
-    right = loss(1.0)
-    assert right < loss(0.7)
-    assert right < loss(1.4)
-    # Of two normal deviates E |x - y| is 2 / sqrt(pi); half of it is left.
-    assert right == pytest.approx(1 / np.sqrt(np.pi), rel=0.02)
 
 
 def test_two_windows_that_start_a_chain_are_denoised(

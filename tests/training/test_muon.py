@@ -57,11 +57,11 @@ def test_other_parameters_learn_by_adamw() -> None:
     assert not torch.equal(ours[0].weight, plain[0].weight)
 
 
-def test_linear_layers_learn_by_it_if_told() -> None:
-    def trained(*told: int) -> nn.Sequential:
+def test_linear_layers_that_are_named_learn_by_it() -> None:
+    def trained(*named: int) -> nn.Sequential:
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(20, 16), nn.Linear(16, 8))
-        layers = [cast(nn.Linear, model[place]) for place in told]
+        layers = [cast(nn.Linear, model[place]) for place in named]
         descend(model, Muon(model.parameters(), RATE, layers=layers), 1)
         return model
 
