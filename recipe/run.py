@@ -102,7 +102,8 @@ class Runner:
             if done[job.name] != job.sha256:
                 raise ConfigError(
                     f"{job.name} or what it needs has changed in the recipe since it was run;"
-                    f" remove {job.makes} to run it again, or work in another folder"
+                    " to run it again, remove the folder that it wrote, with"
+                    f" {job.makes}; or work in another folder"
                 )
         return [job for job in self.todo if job not in made]
 
@@ -164,7 +165,7 @@ class Runner:
         good = job.makes.exists() and (saved or process.returncode == 0)
         one = attempt("done" if good else "stopped" if self._stopping.is_set() else "failed")
         self._write(one)
-        held.unlink()
+        held.unlink(missing_ok=True)
         self.tell(f"{job.name}: {one.ended} after {one.cpu_s / 3600:.2f} core-hours")
         if process.returncode == 0 and not good:
             self.tell(f"{job.name}: {job.makes} is not there, though the command ended well")

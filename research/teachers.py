@@ -1,15 +1,16 @@
 """Every voice beside the teacher that it learned from, on texts that nothing learned from.
 
     python -m recipe.speech speak SPOKEN --held-out --teachers T --weights W --texts TEXTS
+        --spanish spanish.tsv
     python -m research.teachers BUNDLE --texts TEXTS --pair heart=SPOKEN/af_heart/wavs
         --tools ../shared/tools/acoustics.py --weights ../shared/models --whisper W/base
         --speaker W/resemblyzer.pt --record
 
 A pair is a voice of the bundle and a folder of its teacher's clips, named by the ids of the texts.
-Voices speak from text alone, as served. Differences are paired by sentence. Then all voices say
-letters and short words: `quiet` ones are more than 10 dB below the voice's sentences, `odd` ones
-last longer than 1.5 times the median voice's or less than its 1.5th part, and `unreleased` ones
-end in a stop whose burst rises by less than 6 dB.
+Voices speak from text alone, as served. Differences are paired by sentence; every tenth clip of the
+teacher is what the speaker cosine compares with, and isn't judged. Then all voices say letters and
+short words: `quiet` ones are more than 10 dB below the voice's sentences, `odd` ones last longer
+than 1.5 times the median of the voices of their language, or less than two thirds of it.
 """
 
 from __future__ import annotations
@@ -49,11 +50,8 @@ TEACHER = "teacher"
 JUDGES = ("p835", "plcmos", "dnsmos", "nisqa")
 SPREAD = "F0 spread, st"
 SHOWN = ("P.835 OVRL", "PLCMOS", "DNSMOS P.808", "NISQA", "speaker cosine")
-STOPS = "bdgkpt"
 QUIET_DB = 10.0
 ODD_LENGTH = 1.5
-LEAST_BURST_DB = 6.0
-LAST = round(0.3 * SAMPLE_RATE)  # samples at the end of a clip: where its final stop is
 SHORT = Path(__file__).with_name("short.tsv")  # what screen readers and agents say alone
 
 
@@ -100,7 +98,7 @@ def beside(
 
 
 def short_texts(
-    voices: Mapping[str, TextVoice], levels: Mapping[str, float], measures: Any, language: str
+    voices: Mapping[str, TextVoice], levels: Mapping[str, float], language: str
 ) -> dict[str, Any]:
     """Voice -> what is wrong with its short texts.
 
@@ -121,15 +119,10 @@ def short_texts(
         ratio = lengths[name] / usual
         odd = (ratio > ODD_LENGTH) | (ratio < 1 / ODD_LENGTH)
         level = np.array([active_level_db(one, SAMPLE_RATE) for one in spoken])
-        stops = [i for i, text in enumerate(texts) if len(text) > 1 and text[-1] in STOPS]
-        bursts = [measures.burst(spoken[i][-LAST:].astype(np.float64), "t") for i in stops]
         found[name] = {
             "texts": len(texts),
             "quiet": [texts[i] for i in np.flatnonzero(level < levels[name] - QUIET_DB).tolist()],
             "odd": [texts[i] for i in np.flatnonzero(odd).tolist()],
-            "unreleased": [
-                texts[i] for i, db in zip(stops, bursts, strict=True) if db < LEAST_BURST_DB
-            ],
         }
     return found
 
@@ -150,6 +143,21 @@ def line_of(voice: str, found: Mapping[str, Any]) -> str:
     return f"{voice}: {'; '.join(parts)}"
 
 
+def pairs_of(given: Sequence[str]) -> dict[str, Path]:
+    """Voice -> folder of its teacher's clips.
+
+    Raises:
+        InputError: a pair has another form, names no folder, or a voice comes twice.
+    """
+    pairs = dict[str, Path]()
+    for pair in given:
+        voice, _, place = pair.partition("=")
+        if not voice or not place or voice in pairs or not Path(place).is_dir():
+            raise InputError(f"--pair {pair}: expected VOICE=FOLDER, a folder that exists, once")
+        pairs[voice] = Path(place)
+    return pairs
+
+
 def main(
     bundle: Annotated[Path, typer.Argument(help="Bundle that speaks.")],
     texts: Annotated[Path, typer.Option(help="Folder of conversation-a.csv and spanish.csv.")],
@@ -167,29 +175,28 @@ def main(
     panel = load_panel(weights, only=JUDGES)
     found: dict[str, Any] = {}
     by_language: dict[str, dict[str, TextVoice]] = {}
-    for given in pair:
-        name, _, place = given.partition("=")
-        folder = Path(place)
-        if not name or not place or not folder.is_dir():
-            raise InputError(f"--pair {given}: expected VOICE=FOLDER")
+    for name, folder in pairs_of(pair).items():
         (voice,) = open_voices([str(bundle)], SpeakingOptions(voices=(name,)))
         language = voice.synthesizer.manifest.language
-        spoken = clips_of(folder, texts, language)
-        examples = [read_audio(path) for path in sorted(folder.iterdir())[::REFERENCE_EVERY]]
-        alike = SpeakerSimilarity(encoder, examples, SAMPLE_RATE)
-        heard_by = Whisper(whisper, language)
+        spoken = clips_of(folder, texts, language)[:clips]
+        examples = [
+            read_audio(path)
+            for clip in spoken[::REFERENCE_EVERY]
+            if (path := find_audio(folder, clip.clip_id))
+        ]
+        judged = [clip for i, clip in enumerate(spoken) if i % REFERENCE_EVERY]
         own_panel = replace(
             panel,
-            judges=[*panel.judges, alike],
-            recognizers={f"{WORD_ERRORS}, {whisper.name}": heard_by},
+            judges=[*panel.judges, SpeakerSimilarity(encoder, examples, SAMPLE_RATE)],
+            recognizers={f"{WORD_ERRORS}, {whisper.name}": Whisper(whisper, language)},
         )
-        found[name] = beside(voice, folder, spoken[:clips], own_panel, measures)
+        found[name] = beside(voice, folder, judged, own_panel, measures)
         by_language.setdefault(language[:2], {})[name] = voice
         print(line_of(name, found[name]), flush=True)
     short: dict[str, Any] = {}
     for language, voices in by_language.items():
         levels = {name: found[name][name]["level, dB"]["value"] for name in voices}
-        short |= short_texts(voices, levels, measures, language)
+        short |= short_texts(voices, levels, language)
     for name, wrong in short.items():
         print(f"{name}, short texts: {wrong}")
     if record:

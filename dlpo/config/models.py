@@ -199,9 +199,9 @@ class SpectralConfig:
     blocks: int = 6
     """Blocks in the denoiser."""
     free_part: bool = True
-    """Whether the denoiser adds a spectrum of its own to those that it filters. It is nearly the
-    same in every frame where speech is noise: a comb of lines at the frame rate. Without it, all
-    that isn't voiced is filtered noise."""
+    """Whether the denoiser adds a spectrum of its own to those that it filters. Where speech is
+    noise, that is nearly the same in every frame: a comb of lines at the frame rate. Without it,
+    all that isn't voiced is filtered noise."""
 
     def __post_init__(self) -> None:
         check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")

@@ -105,12 +105,9 @@ class SpectralTraining(RunConfig):
     """Learning rate of denoiser and adversary, once there is one."""
     adversary_every: int = 2
     """Denoiser updates per update of the adversary, which otherwise learns faster."""
-    adversary: Literal["small", "wave"] = "small"
-    """small: sees magnitudes. wave: sees phases and periods too, for seven times the work."""
-    feature_weight: float = 0.3
-    """Weight of how far the adversary's activations are from the recording's."""
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """Of the weights of layers, except the denoiser's last one; see `dlpo.training.muon`."""
+    """muon: of the wide layers, except embeddings and the denoiser's last one; AdamW's is the rest.
+    See `dlpo.training.muon`."""
     workers: int = 0
     """Processes that draw batches ahead, for a GPU; what they draw doesn't depend on them."""
     warmup: int = 300
@@ -135,7 +132,6 @@ class SpectralTraining(RunConfig):
                     "periodicity_weight",
                     "burst_weight",
                     "comb_weight",
-                    "feature_weight",
                     "workers",
                     "timing_batch",
                     "warmup",

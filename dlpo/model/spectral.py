@@ -4,7 +4,8 @@
 
 Each reverse step looks at the compressed spectra of the noisy waveform and of a harmonic source at
 F0, 147 times a second, and predicts per bin a complex filter for the source, one for the noisy
-waveform, and a free part. Their sum is the clean, pre-emphasized waveform's spectrum.
+waveform, and in models with a free part a spectrum of its own. Their sum is that of the clean,
+pre-emphasized waveform.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ class SpectralWaveGrad2(AcousticModel):
             for _ in range(config.blocks)
         )
         self.spectrum_last_norm = nn.LayerNorm(w)
-        self.parts = 6 if config.free_part else 4
-        self.spectrum_out = nn.Linear(w, self.parts * self.dft.places)
+        self.spectrum_parts = 6 if config.free_part else 4
+        self.spectrum_out = nn.Linear(w, self.spectrum_parts * self.dft.places)
         with torch.no_grad():
             self.spectrum_out.weight.mul_(0.3)
             self.spectrum_out.bias.zero_()
@@ -166,8 +167,8 @@ class SpectralWaveGrad2(AcousticModel):
             x = block(x, level)
         x = self.spectrum_last_norm(x.transpose(1, 2))
         # Separate layers, so that an exporter can choose the precision of each.
-        last = self.spectrum_out
-        rows = zip(last.weight.chunk(self.parts), last.bias.chunk(self.parts), strict=True)
+        last, parts = self.spectrum_out, self.spectrum_parts
+        rows = zip(last.weight.chunk(parts), last.bias.chunk(parts), strict=True)
         a_real, a_imaginary, b_real, b_imaginary, *free = (
             functional.linear(x, weight, bias).float() for weight, bias in rows
         )

@@ -137,8 +137,6 @@ class AdversarialTrainer:
         accelerator: prepares them; their state is saved and loaded with the run's.
         learning_rate: of the adversary.
         clip: largest norm of its gradient.
-        adversary: (B, T) -> outputs of its judges; the small one by default.
-        feature_weight: of how far the activations are from the recording's.
     """
 
     def __init__(
@@ -146,14 +144,11 @@ class AdversarialTrainer:
         accelerator: Accelerator,
         learning_rate: float,
         clip: float,
-        adversary: nn.Module | None = None,
-        feature_weight: float = FEATURE_WEIGHT,
     ) -> None:
-        adversary = Adversary() if adversary is None else adversary
+        adversary = Adversary()
         optimizer = torch.optim.AdamW(adversary.parameters(), learning_rate, (0.8, 0.99))
         self.accelerator = accelerator
         self.clip = clip
-        self.feature_weight = feature_weight
         self.adversary, self.optimizer = accelerator.prepare(adversary, optimizer)
 
     def generator_losses(
@@ -175,7 +170,7 @@ class AdversarialTrainer:
         deception = deception_loss(made)
         return {
             "deception": balanced_weight(deception, others, last_layer) * deception,
-            "features": self.feature_weight * feature_loss(recorded, made),
+            "features": FEATURE_WEIGHT * feature_loss(recorded, made),
         }
 
     def discriminator_step(self, denoised: Denoised, learning_rate: float | None = None) -> float:

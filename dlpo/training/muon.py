@@ -1,4 +1,4 @@
-"""Muon for the weights of convolutions and linear layers, AdamW for everything else.
+"""Muon for the weights of convolutions and chosen linear layers, AdamW for everything else.
 
 Muon's step has the directions of the momentum, all of one size: the momentum's matrix, output
 channels by the rest, is brought close to an orthogonal one.

@@ -25,6 +25,7 @@ from dlpo.config.strict import to_dict
 from dlpo.config.training import RunConfig
 from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.errors import TrainingError
+from dlpo.model.build import model_config
 from dlpo.text.languages import LANGUAGES
 from dlpo.training.processes import Processes, join_processes
 from dlpo.training.run_state import (
@@ -171,7 +172,12 @@ class TrainingRun:
         path = self.out / "run.json"
         now = json.loads(json.dumps(described))  # tuples to lists
         before = json.loads(path.read_text()) if path.exists() else now
+        kept = before.get("model")
+        if isinstance(kept, dict) and "model" in kept:  # of an earlier version: it lacks settings
+            before["model"] = json.loads(json.dumps(to_dict(model_config(kept))))
         ours, theirs = dict(_flat(now)), dict(_flat({key: before.get(key) for key in now}))
+        ours["optimizer"] = getattr(self.training, "optimizer", "adamw")
+        theirs["optimizer"] = before.get(self.settings_key, ours).get("optimizer", "adamw")
         for key in {**ours, **theirs}:
             if ours.get(key) != theirs.get(key):
                 raise TrainingError(

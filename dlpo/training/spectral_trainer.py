@@ -36,7 +36,6 @@ from dlpo.training.prefetch import Prefetched
 from dlpo.training.run import LossBatch, TrainingRun
 from dlpo.training.symbols import EMBEDDING, grown_embedding
 from dlpo.training.texture import burst_loss, comb, periodicity_loss
-from dlpo.training.wave_adversary import WaveAdversary
 
 VALIDATION_WINDOWS = 32
 ADAPTERS = ("voices", "adapters", "gates")
@@ -205,8 +204,6 @@ class SpectralTrainer(TrainingRun):
                 self.accelerator,
                 training.adversarial_rate,
                 training.gradient_clip,
-                WaveAdversary() if training.adversary == "wave" else None,
-                training.feature_weight,
             )
         self._open(
             {

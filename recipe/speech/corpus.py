@@ -31,6 +31,7 @@ from recipe.speech.endings import F0_RATE, VOICED_HZ
 from recipe.speech.notch import notch
 from recipe.speech.plan import SPANISH
 from recipe.speech.processes import each_in
+from recipe.speech.texts import held_out
 
 LEARN_FROM = 300  # clips, for the aligner, and others that have rare phones
 ALIGNER_UP, ALIGNER_DOWN = 147, 160  # from 24,000 to 22,050 Hz
@@ -71,6 +72,7 @@ class CorpusMaker:
         self._misaki = misaki
         self._hop = hop
         self._teachers = teachers
+        self._held_out = held_out()
 
     def make(self, spoken: Path, out: Path, jobs: int = 1) -> tuple[int, dict[str, str]]:
         """Write the corpus; clips that exist are kept.
@@ -116,6 +118,8 @@ class CorpusMaker:
 
     def clip(self, spoken: Path, row: dict[str, Any], out: Path) -> Clip | str:
         """Write a clip's sound and pitch, unless they are there; or say why it is left out."""
+        if row["id"] in self._held_out:
+            return "held out"
         if "skipped" in row:
             return str(row["skipped"])
         raw, _ = soundfile.read(spoken / "wavs" / f"{row['id']}.flac", dtype="float32")

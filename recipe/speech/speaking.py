@@ -62,7 +62,7 @@ class Folders:
     spanish: Path | None
     """letters of the texts of spanish.csv; without them its voices wait"""
     measured: bool = False
-    """whether the everyday texts that are held out are spoken, which voices are compared on"""
+    """whether it is the held-out texts of conversation-a.csv and spanish.csv that are spoken"""
 
 
 def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:

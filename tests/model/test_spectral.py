@@ -61,7 +61,7 @@ def test_a_filter_of_one_gives_back_the_source(model: SpectralWaveGrad2) -> None
 
 @torch.no_grad()
 @pytest.mark.parametrize("free_part", [False, True])
-def test_without_a_free_part_silence_stays_silent(free_part: bool) -> None:
+def test_only_a_free_part_breaks_silence(free_part: bool) -> None:
     model = build_model(replace(TINY, free_part=free_part)).eval()
     nothing, level = torch.zeros(2, 1, 3000).unbind(), torch.tensor([0.5])
     made = model.denoise(nothing[0], level, torch.randn(1, 16, 10), nothing[1])

@@ -166,8 +166,14 @@ def test_short_texts_of_a_voice_are_measured_beside_the_others() -> None:
         return cast(teachers.TextVoice, SimpleNamespace(synthesizer=speaker))
 
     voices = {"ann": voice(), "ben": voice(quiet="who", long="cat"), "eve": voice(quiet="cat")}
-    measures = SimpleNamespace(burst=lambda end, text: 20.0 if abs(end[0]) > 0.05 else 0.0)
-    found = teachers.short_texts(voices, dict.fromkeys(voices, -20.0), measures, "en")
-    assert found["ann"] == {"texts": 115, "quiet": [], "odd": [], "unreleased": []}
-    assert found["ben"] == {"texts": 115, "quiet": ["who"], "odd": ["cat"], "unreleased": []}
-    assert found["eve"] == {"texts": 115, "quiet": ["cat"], "odd": [], "unreleased": ["cat"]}
+    found = teachers.short_texts(voices, dict.fromkeys(voices, -20.0), "en")
+    assert found["ann"] == {"texts": 115, "quiet": [], "odd": []}
+    assert found["ben"] == {"texts": 115, "quiet": ["who"], "odd": ["cat"]}
+    assert found["eve"] == {"texts": 115, "quiet": ["cat"], "odd": []}
+
+
+def test_each_voice_has_one_folder_that_exists(tmp_path: Path) -> None:
+    assert teachers.pairs_of([f"ann={tmp_path}"]) == {"ann": tmp_path}
+    for wrong in (["ann"], [f"={tmp_path}"], [f"ann={tmp_path}/no"], [f"ann={tmp_path}"] * 2):
+        with pytest.raises(InputError, match="expected VOICE=FOLDER"):
+            teachers.pairs_of(wrong)

@@ -202,6 +202,18 @@ def test_a_run_of_another_model_is_not_overwritten(tiny_dataset: Path, tmp_path:
         SpectralTrainer(other, SPECTRAL_TRAINING, [tiny_dataset], [1.0], tmp_path)
 
 
+def test_a_run_keeps_its_optimizer_and_lacks_no_new_setting(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    run(tiny_dataset, tmp_path, part="denoiser", updates=1, optimizer="muon")
+    described = json.loads((tmp_path / "run.json").read_text())
+    del described["model"]["free_part"]  # as in a run of an earlier version
+    (tmp_path / "run.json").write_text(json.dumps(described))
+    run(tiny_dataset, tmp_path, part="denoiser", updates=2, optimizer="muon")
+    with pytest.raises(TrainingError, match='with optimizer "muon"'):
+        run(tiny_dataset, tmp_path, part="denoiser", updates=3)
+
+
 def test_torn_save_leaves_the_previous_state(tiny_dataset: Path, tmp_path: Path) -> None:
     training = replace(SPECTRAL_TRAINING, part="denoiser", updates=2)
 
