@@ -3,9 +3,9 @@
     conditioning (once) -> denoiser on short-time spectra (once per step) -> x0
 
 Each reverse step looks at the compressed spectra of the noisy waveform and of a harmonic source at
-F0, 147 times a second, and predicts per bin a complex filter for the source, one for the noisy
-waveform, and in models with a free part a spectrum of its own. Their sum is that of the clean,
-pre-emphasized waveform.
+F0, every `stft_hop` samples, and predicts per bin a complex filter for the source, one for the
+noisy waveform, and in models with a free part a spectrum of its own. Their sum is that of the
+clean, pre-emphasized waveform.
 """
 
 from __future__ import annotations

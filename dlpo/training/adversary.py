@@ -139,12 +139,7 @@ class AdversarialTrainer:
         clip: largest norm of its gradient.
     """
 
-    def __init__(
-        self,
-        accelerator: Accelerator,
-        learning_rate: float,
-        clip: float,
-    ) -> None:
+    def __init__(self, accelerator: Accelerator, learning_rate: float, clip: float) -> None:
         adversary = Adversary()
         optimizer = torch.optim.AdamW(adversary.parameters(), learning_rate, (0.8, 0.99))
         self.accelerator = accelerator

@@ -111,9 +111,8 @@ def test_a_lost_attempt_replaces_an_older_one(
     changed = SMALL.replace("{work}/{speaker} {voice}", "{work}/{speaker} other")
     assert follow(SMALL).run(1)
     held = tmp_path / "work" / "running"
-    for job in follow(
-        changed
-    ).todo:  # what they make is there, written again by the changed command
+    todo = follow(changed).todo
+    for job in todo:  # each wrote what it makes again, and was lost
         lost = Attempt(job.name, job.sha256, "c", "2026-11-26T00:00:00+00:00", "lost", 1.0, 1.0)
         (held / f"{job.name.replace(' ', '-')}.json").write_text(json.dumps(asdict(lost)))
     again = follow(changed)
