@@ -66,6 +66,7 @@ def schema() -> dict[str, Any]:
         "$schema": Untitled.schema_dialect,
         "title": f"voice.json of a dlpo bundle, format {FORMAT}",
         "required": ["format", SEAL, *found["required"], "files"],
+        "dependentRequired": {"voice_languages": ["voices"]},
     }
 
 

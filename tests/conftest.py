@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import dlpo
 from dlpo.bundle import Bundle
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -250,7 +251,7 @@ def voices_bundle(voices_checkpoint: Path, export_toy: ExportToy) -> Path:
 @pytest.fixture(scope="session")
 def embedded_fp32() -> Bundle:
     """The embedded voice as if it had been exported in fp32 alone."""
-    bundle = Bundle.load(Path(dlpo.__file__).parent / "voices" / "lj")
+    bundle = Bundle.load(find_voice(DEFAULT_VOICE))
     graphs = {
         name: replace(graph, files={"fp32": graph.files["fp32"]})
         for name, graph in bundle.manifest.graphs.items()

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from dlpo.bundle import MANIFEST, Bundle, Manifest
 from dlpo.bundle.voice_json import SEAL, seal
 from dlpo.errors import BundleError
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 
-VOICE_JSON = Path(__file__).resolve().parents[2] / "dlpo" / "voices" / "lj" / MANIFEST
+VOICE_JSON = find_voice(DEFAULT_VOICE) / MANIFEST
 EMBEDDED = {k: v for k, v in json.loads(VOICE_JSON.read_bytes()).items() if k != SEAL}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -13,6 +13,7 @@ import pytest
 from dlpo.bundle import Bundle, write_bundle
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice, open_voice
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ def program(heading: str) -> str:
 def voice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The embedded voice in fp32, as `voice` in the working directory."""
     monkeypatch.chdir(tmp_path)
-    bundle = Bundle.load(find_voice("lj"))
+    bundle = Bundle.load(find_voice(DEFAULT_VOICE))
     exact = dataclasses.replace(bundle.manifest, precision="fp32")
     return write_bundle(Path("voice"), exact, bundle.directory)
 

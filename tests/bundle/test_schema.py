@@ -12,6 +12,8 @@ import pytest
 from dlpo.bundle import MANIFEST, Manifest
 from dlpo.bundle.voice_json import SEAL, seal
 from dlpo.errors import BundleError
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -20,7 +22,7 @@ jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is in the dev 
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "dlpo" / "bundle" / "voice.schema.json"
-EMBEDDED = json.loads((ROOT / "dlpo" / "voices" / "lj" / MANIFEST).read_bytes())
+EMBEDDED = json.loads((find_voice(DEFAULT_VOICE) / MANIFEST).read_bytes())
 
 
 @pytest.fixture(scope="module")

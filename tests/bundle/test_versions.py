@@ -12,9 +12,11 @@ import pytest
 
 from dlpo.bundle import FORMAT, MANIFEST, Bundle, Manifest, write_bundle
 from dlpo.errors import BundleError
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 from tests.bundle.conftest import EditManifest
 
-EMBEDDED = Path(__file__).resolve().parents[2] / "dlpo" / "voices" / "lj"
+EMBEDDED = find_voice(DEFAULT_VOICE)
 
 
 def test_embedded_manifest_is_what_this_version_writes() -> None:

@@ -13,6 +13,7 @@ import pytest
 import dlpo_serving.local.doctor as engines_module
 from dlpo_serving.engines import PRECISIONS
 from dlpo_serving.local.doctor import try_engines
+from dlpo_serving.voice_names import DEFAULT_VOICE
 from tests.callers import command
 
 run = partial(command, "doctor")
@@ -48,7 +49,7 @@ def test_people_get_the_verdict_and_the_problems_first(tmp_path: Path) -> None:
     verdict, problem, *_ = result.stdout.splitlines()
     assert verdict == "no engine speaks"
     assert "no voice" in problem
-    assert "Built in: lj (woman" in problem
+    assert f"Built in: {DEFAULT_VOICE} (woman" in problem
     assert "optional things are absent; to list them: dlpo doctor --all" in result.stdout
     assert "get it from" not in result.stdout  # the judges' weights
 

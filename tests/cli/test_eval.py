@@ -11,6 +11,7 @@ import pytest
 
 from dlpo.bundle import Bundle
 from dlpo_bench.judging import JudgePanel
+from dlpo_serving.voice_names import DEFAULT_VOICE
 from tests.callers import command
 from tests.toys import ToyJudge
 
@@ -105,7 +106,7 @@ def test_texts_with_kinds_make_a_record_by_kind(tiny_bundle: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("nobody",), 1, "'nobody' is no system; expected the name of a voice (lj, heart, "),
+        (("nobody",), 1, f"'nobody' is no system; expected the name of a voice ({DEFAULT_VOICE}, "),
         (("a=lj", "a=lj"), 1, "label 'a' is given twice"),
         (("lj", "--baseline", "ours"), 1, "baseline 'ours' is unknown; expected one of"),
         (("lj", "--schedule", "linear"), 2, "only checkpoints take another chain"),

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from dlpo.bundle import MANIFEST, Bundle, write_bundle
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 from tests.callers import command
 from tests.toys import plan_info
 
 run = partial(command, "voices")
 
 
-EMBEDDED = Path(__file__).resolve().parents[2] / "dlpo" / "voices" / "lj"
+EMBEDDED = find_voice(DEFAULT_VOICE)
 
 
 @pytest.fixture
@@ -32,6 +34,7 @@ def voice(tmp_path: Path) -> Path:
         manifest,
         voice="red-test",
         voices=("red-test", "heart"),
+        voice_languages={},
         licence="[red]Apache",
         scores={"distillmos": 3.25},
         plans=(plan_info(file="denoiser_3.plan"),),
@@ -43,11 +46,13 @@ def test_embedded_voice_is_listed_for_people_and_programs() -> None:
     for words in ((), ("list",)):
         for shown in ("lj", "woman", "heart", "michael", "man", "Kokoro-82M"):
             assert shown in run(*words).stdout
-    row, heart, *_ = json.loads(run("list", "--json").stdout)
+    row, *others = json.loads(run("list", "--json").stdout)
     manifest = Bundle.load(EMBEDDED).manifest
-    assert (row["name"], row["path"], row["scores"]) == ("lj", str(EMBEDDED), manifest.scores)
+    assert (row["name"], row["path"]) == (DEFAULT_VOICE, str(EMBEDDED))
+    assert row["scores"] == manifest.scores
     assert row["steps"] == list(manifest.available_steps)
-    assert (heart["name"], heart["path"]) == ("heart", str(EMBEDDED))
+    assert {other["path"] for other in others} == {str(EMBEDDED)}
+    assert tuple(one["name"] for one in (row, *others)) == manifest.offered_voices
     assert row["bytes"] == sum(
         path.stat().st_size for path in EMBEDDED.iterdir() if path.name != MANIFEST
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
+from dlpo.bundle import Bundle
 from dlpo_bench.record import read_record
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 from scripts.figures import BLOCK, LINK, PAGES, TABLES, filled, shown_as, table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,11 +37,11 @@ def test_the_readme_quotes_figures_of_the_tables() -> None:
 def test_quality_is_that_of_the_voices_that_ship() -> None:
     page = (ROOT / "docs/model-card.md").read_text(encoding="utf-8").partition("## Where")[0]
     record = read_record(ROOT / "docs" / LINK.findall(page)[0][1])
-    shipped = json.loads((ROOT / "dlpo/voices/lj/voice.json").read_text())
+    shipped = Bundle.load(find_voice(DEFAULT_VOICE))
     for voice in ("lj", "heart"):
         about = record.samples["systems"][voice]["about"]
         assert (about["steps"], about["precision"]) == (1, "int8")
-        assert about["sha256"] == shipped["manifest_sha256"] or about["sha256"][:12] in page
+        assert about["sha256"] == shipped.sha256 or about["sha256"][:12] in page
 
 
 def test_a_table_has_a_cell_for_each_value() -> None:

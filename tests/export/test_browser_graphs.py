@@ -23,9 +23,10 @@ from dlpo_serving.synthesis.denoiser_input import NEXT_BLOCKS, pitch_noise
 from dlpo_serving.synthesis.harmonic_source import LOOKAHEAD
 from dlpo_serving.synthesis.pauses import Pauses
 from dlpo_serving.synthesis.timing import DurationWarp
-from dlpo_serving.voices import open_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice, open_voice
 
-LJ = Path(__file__).resolve().parents[2] / "dlpo/voices/lj"
+EMBEDDED = find_voice(DEFAULT_VOICE)
 MIX = "lj*0.7+nova*0.3"
 SSML = (
     '<speak>It was <prosody rate="60%">slow and <emphasis>then</emphasis></prosody> <prosody'
@@ -105,7 +106,7 @@ class PageHost:
 
 @pytest.mark.parametrize(("precision", "least_db"), [("fp32", 60), ("int8", 36)])
 def test_the_page_speaks_as_python_does(precision: Any, least_db: float, tmp_path: Path) -> None:
-    build(Bundle.load(LJ), tmp_path, precision)
+    build(Bundle.load(EMBEDDED), tmp_path, precision)
     page, ours = PageHost(tmp_path), open_voice(MIX, precision=precision)
     for request in (
         SpeechRequest("Is it? Noise becomes speech, step by step, and then it is heard."),
@@ -158,7 +159,7 @@ def test_the_graph_and_numpy_agree_on_every_frame() -> None:
 
 
 def test_a_voice_that_the_page_can_not_speak_is_refused(tmp_path: Path) -> None:
-    bundle = Bundle.load(LJ)
-    hoarse = replace(bundle, manifest=replace(bundle.manifest, jitter={"lj": 0.01}))
+    bundle = Bundle.load(EMBEDDED)
+    hoarse = replace(bundle, manifest=replace(bundle.manifest, jitter={DEFAULT_VOICE: 0.01}))
     with pytest.raises(BundleError, match="jitter"):
         build(hoarse, tmp_path)

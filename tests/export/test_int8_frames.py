@@ -128,7 +128,7 @@ def test_embedded_voice_has_the_f0_of_float32(
 def test_blocking_error_is_below_that_of_8_bits(
     engines: tuple[OnnxEngine, OnnxEngine], encoded: tuple[EncoderOutput, Ids]
 ) -> None:
-    _, engine = engines
+    exact, engine = engines
     frames = int(encoded[1].sum())
     size = 64
     context = engine.manifest.frames_context
@@ -141,7 +141,8 @@ def test_blocking_error_is_below_that_of_8_bits(
         block = spoken_frames(engine, encoded, first, last)
         conditioning.append(block.conditioning[:, :, start - first : stop - first])
         f0.append(block.f0[:, start - first : stop - first])
-    assert sqnr_db(np.concatenate(conditioning, axis=2), whole.conditioning) > 40
+    rounding = sqnr_db(whole.conditioning, spoken_frames(exact, encoded, 0, frames).conditioning)
+    assert sqnr_db(np.concatenate(conditioning, axis=2), whole.conditioning) > rounding
     assert wrong_voicing(np.concatenate(f0, axis=1), whole.f0) == 0
 
 

@@ -10,12 +10,13 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import dlpo
 from dlpo.bundle import Bundle
 from dlpo.errors import BundleError
 from dlpo_export.tensorrt.graph import load_for_tensorrt
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 
-EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+EMBEDDED = find_voice(DEFAULT_VOICE)
 
 F32 = TensorProto.FLOAT
 

@@ -202,7 +202,7 @@ def test_each_sentence_draws_its_own_pitch_and_the_same_again(embedded_fp32: Bun
 
 
 def test_voices_have_tunes_of_their_own_where_the_bundle_says_so(embedded_fp32: Bundle) -> None:
-    shared = embedded_fp32.manifest
+    shared = replace(embedded_fp32.manifest, own_pitch_noise=False)
     own = replace(shared, own_pitch_noise=True)
     drawn = {
         (name, who): pitch_noise(of.with_voice(who), 5, seed=3, index=0)

@@ -13,16 +13,17 @@ from pathlib import Path
 
 import pytest
 
-import dlpo
 from dlpo.audio import read_wav
 from dlpo.bundle import Bundle
 from dlpo_serving.client import CallError, SpeechClient
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 from tests.callers import WAIT_S, ServerProcess, lay, server_process, wait_until
 
 SYSTEMS = ("macos", "windows")
 TEXT = "Is it not strange?"
-EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+EMBEDDED = find_voice(DEFAULT_VOICE)
 
 
 def lacking(system: str) -> dict[str, str]:
