@@ -117,11 +117,12 @@ def test_the_page_speaks_as_python_does(precision: Any, least_db: float, tmp_pat
         prepared = ours.read(request)
         for index, sentence in enumerate(prepared.sentences):
             noise = np.random.default_rng([request.seed, index])
-            drawn = noise.standard_normal((4000, 300), np.float32)
+            drawn = noise.standard_normal((4000, ours.manifest.hop_length), np.float32)
             symbols = len(sentence.symbol_ids())
             pitch = pitch_noise(ours.manifest, symbols, request.seed, index)
             voice = ours.manifest.voice_input()["voice"]
-            heard.append(np.zeros(round(pauses.before(sentence) * 22_050), np.float32))
+            pause_s = pauses.before(sentence)
+            heard.append(np.zeros(round(pause_s * ours.manifest.sample_rate_hz), np.float32))
             heard.append(page.speak(sentence, request, voice, drawn, pitch))
             pauses.after(sentence)
         audio, expected = np.concatenate(heard), ours.speak(request)
