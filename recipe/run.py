@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
+from filelock import FileLock, Timeout
 
 from dlpo.checkpoint import current_commit
 from dlpo.config.strict import from_dict
@@ -72,12 +73,9 @@ class Runner:
         self._stopping = threading.Event()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         (work / RUNNING).mkdir(parents=True, exist_ok=True)
-        for file in (work / RUNNING).glob("*.json"):
-            self._write(from_dict(Attempt, json.loads(file.read_text())))
-            file.unlink()
 
     def attempts(self) -> list[Attempt]:
-        """The log, in order of time.
+        """The log, then the attempts that aren't over or were lost, as far as they came.
 
         Raises:
             ConfigError: a line is damaged.
@@ -85,9 +83,10 @@ class Runner:
         file = self.work / LOG
         lines = file.read_text().splitlines() if file.exists() else []
         try:
-            return [from_dict(Attempt, json.loads(line)) for line in lines]
+            logged = [from_dict(Attempt, json.loads(line)) for line in lines]
         except ValueError as error:
             raise ConfigError(f"{file}: damaged ({error}); remove the last line") from error
+        return logged + list(self._held().values())
 
     def waiting(self) -> list[Job]:
         """The jobs that are to be done, in order.
@@ -111,7 +110,22 @@ class Runner:
         """Run what waits, `at_once` jobs at a time; returns whether all of it is done.
 
         SIGINT and SIGTERM are passed on to the jobs, which save and stop.
+
+        Raises:
+            ConfigError: another process runs jobs here, or see `waiting`.
         """
+        try:
+            with FileLock(self.work / "lock", blocking=False):
+                return self._run(at_once)
+        except Timeout as error:
+            raise ConfigError(
+                f"{self.work}: another process follows a recipe here; wait until it ends"
+            ) from error
+
+    def _run(self, at_once: int) -> bool:
+        for file, lost in self._held().items():
+            self._write(lost)
+            file.unlink()
         waiting = self.waiting()
         missing = {job.name for job in waiting}
         threads = str(max(1, (os.cpu_count() or 1) // at_once))
@@ -153,7 +167,9 @@ class Runner:
         ends, in_time = clock + (job.stage.seconds or math.inf), True
         while process.returncode is None:
             cpu_s = max(cpu_s, _cpu_s(process.pid))
-            held.write_text(json.dumps(asdict(attempt("lost"))))
+            so_far = held.with_suffix(".part")
+            so_far.write_text(json.dumps(asdict(attempt("lost"))))
+            so_far.replace(held)  # at once: `recipe status` may be reading it
             try:
                 process.wait(min(LOOK_S, max(0.1, ends - time.monotonic())))
             except subprocess.TimeoutExpired:
@@ -170,6 +186,11 @@ class Runner:
         if process.returncode == 0 and not good:
             self.tell(f"{job.name}: {job.makes} is not there, though the command ended well")
         return good
+
+    def _held(self) -> dict[Path, Attempt]:
+        """What a job that runs, or was lost, says of itself every few seconds."""
+        files = sorted((self.work / RUNNING).glob("*.json"))
+        return {file: from_dict(Attempt, json.loads(file.read_text())) for file in files}
 
     def _write(self, attempt: Attempt) -> None:
         with self._log, (self.work / LOG).open("a") as log:

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from dlpo.errors import ConfigError
 from recipe.run import LOG, RUNNING, Attempt, Runner, core_hours
@@ -190,7 +191,19 @@ def test_time_of_a_lost_attempt_counts(follow: Callable[[str], Runner], tmp_path
     runner = follow(SMALL)
     assert runner.attempts() == [lost]
     assert core_hours(runner.attempts())["train"] == pytest.approx(2.0)
+    assert runner.run(1)
+    assert runner.attempts()[0] == lost
     assert not list(held.iterdir())
+
+
+def test_a_folder_is_worked_in_by_one_process(
+    follow: Callable[[str], Runner], tmp_path: Path
+) -> None:
+    runner = follow(SMALL)
+    with FileLock(tmp_path / "work" / "lock"), pytest.raises(ConfigError, match="another process"):
+        runner.run(1)
+    assert runner.waiting() == runner.todo
+    assert runner.run(1)
 
 
 @pytest.mark.parametrize(
