@@ -24,7 +24,6 @@ from research import (
     gradient_signal,
     method_comparison,
     teachers,
-    toy_judge,
     wavegrad_progress,
 )
 from tests.toys import BASE, ToyJudge, save_toy
@@ -88,17 +87,6 @@ def test_a_cold_process_speaks_and_its_parts_add_up(tiny_bundle: Path) -> None:
     parts = ("python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms")
     for index, whole in enumerate(found["first_audio_ms"]):
         assert sum(found[part][index] for part in parts) == pytest.approx(whole)
-
-
-@pytest.mark.parametrize("slope_db", [-9.0, 0.0, 3.0])
-def test_tilt_is_the_slope_of_third_octaves(slope_db: float) -> None:
-    """Third octaves widen by 3 dB an octave."""
-    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(4 * RATE))
-    hertz = np.fft.rfftfreq(4 * RATE, 1 / RATE)
-    spectrum[1:] *= (hertz[1:] / 1_000) ** (slope_db / (20 * np.log10(2)))
-    noise = (0.01 * np.fft.irfft(spectrum)).astype(np.float32)
-    tilt = toy_judge.spectral_tilt_db(noise, RATE)
-    assert tilt == pytest.approx(slope_db + 10 * np.log10(2), abs=0.15)
 
 
 def test_wavegrad_progress_counts_words_and_measures_levels(

@@ -28,8 +28,8 @@ from dlpo.rl.objective import Objective
 from dlpo.rl.preferences import ListeningPairs, as_chain, pairs_sha256
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
-from research.toy_judge import spectral_tilt_db
 from tests.rl.conftest import Tuning
+from tests.rl.toy_judge import spectral_tilt_db
 
 RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 

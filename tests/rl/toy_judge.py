@@ -1,33 +1,19 @@
-"""Does DLPO learn? On a toy judge whose best score is known, with the clock running.
-
-    python -m research.toy_judge --data D --record
-
-The judge wants each sentence one decibel per octave brighter than the untuned voice speaks it, and
-reveals only how far off it is. The possible gain is therefore that decibel. Progress is measured on
-validation sentences, which are never prompts. The run ends when two consecutive measurements reach
-the goal: a single one could be an overshoot.
+"""A judge whose best score is known: it wants each sentence some decibels per octave brighter than
+the untuned voice speaks it, and reveals only how far off it is. The possible gain is therefore
+those decibels. Progress is measured on validation sentences, which are never prompts.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import cast
 
 import numpy as np
-import torch
-import typer
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
-from dlpo.errors import DlpoError
 from dlpo.judges.judge import Scores, Waveform, check_waveforms
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
@@ -35,13 +21,10 @@ from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.collector import run_chains
 from dlpo.rl.conditions import reach_of
 from dlpo.rl.methods import Plan
-from dlpo.rl.objective import Explore, MethodName, Objective
 from dlpo.rl.prompts import Prompt, Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.rewards import ClipBatch, MeasuredReward, WeightedSum
 from dlpo.rl.tuner import Tuner
-from dlpo_bench.record import Measured, write_record
-from research import RECORDS
 
 KEY = (7, 0)  # of the noise for measuring the untuned voice
 ROWS = 8  # concurrent chains outside of training
@@ -86,23 +69,6 @@ def spectral_tilt(target_db: Callable[[str], float]) -> MeasuredReward:
         return -np.array(distances)
 
     return MeasuredReward("spectral_tilt", score)
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """State of a run."""
-
-    update: int
-    distance_db: float
-    """distance of held-out sentences from their targets, mean, dB per octave"""
-    gain: float
-    """share of the possible gain: 0 = untuned, 1 = the optimum"""
-    brighter_db: float
-    """how much brighter than untuned, mean; the run has overshot if above the target"""
-    seconds: float
-    """since the first update began, excluding these measurements"""
-    cpu_seconds: float
-    """CPU time of this process over the same period"""
 
 
 class Targets:
@@ -161,12 +127,16 @@ def run(
     more_db: float,
     goal: float,
     every: int,
-) -> list[Point]:
-    """Tune until the goal is reached or the updates are used up.
+) -> list[tuple[int, float]]:
+    """Tune until two measurements in a row reach the goal (one could be an overshoot), or the
+    updates are used up.
 
     Args:
         goal: share of the possible gain.
         every: updates between measurements.
+
+    Returns:
+        Updates and the share of the possible gain, 0 = untuned and 1 = the optimum.
     """
     dataset, untuned = Corpora([data], [1.0]), load_checkpoint(checkpoint).model.eval()
     prompts = Prompts(dataset, settings.seed, settings.longest_s)
@@ -177,92 +147,16 @@ def run(
     wanted = np.array(tilts(untuned, held_out, plan.chain)) + more_db
     reward = WeightedSum([spectral_tilt(targets)], {"spectral_tilt": 1.0})
     tuner = Tuner(checkpoint, dataset, out, plan, settings, RewardModels(reward, []))
-    curve: list[Point] = []
-    began, began_cpu = time.perf_counter(), time.process_time()
+    curve: list[tuple[int, float]] = []
 
     def report(update: int, figures: dict[str, float]) -> None:
-        nonlocal began, began_cpu
         if update % every and update != settings.updates:
             return
-        now, now_cpu = time.perf_counter(), time.process_time()
         tuned = cast(Model, tuner.averaged.module.eval())
-        beyond = np.array(tilts(tuned, held_out, plan.chain)) - wanted
-        distance = float(np.abs(beyond).mean())
-        gain, brighter = 1 - distance / more_db, float(beyond.mean()) + more_db
-        curve.append(Point(update, distance, gain, brighter, now - began, now_cpu - began_cpu))
-        typer.echo(str(curve[-1]), err=True)
-        if len(curve) > 1 and min(point.gain for point in curve[-2:]) >= goal:
-            tuner.stopped = f"{gain:.0%} of the possible gain is reached"
-        began += time.perf_counter() - now
-        began_cpu += time.process_time() - now_cpu
+        distance = float(np.abs(np.array(tilts(tuned, held_out, plan.chain)) - wanted).mean())
+        curve.append((update, 1 - distance / more_db))
+        if len(curve) > 1 and min(gain for _, gain in curve[-2:]) >= goal:
+            tuner.stopped = "most of the possible gain is reached"
 
     tuner.run(report)
     return curve
-
-
-def main(
-    data: Annotated[Path, typer.Option(exists=True, help="Dataset from `dlpo prepare`.")],
-    checkpoint: Annotated[Path, typer.Option(exists=True)] = Path("voices/spectral/checkpoint"),
-    out: Annotated[Path | None, typer.Option(help="Keeps the run; nothing is kept else.")] = None,
-    method: Annotated[str, typer.Option(help="As `dlpo tune` takes it.")] = "dlpo",
-    explore: Annotated[str, typer.Option(help="chain or weights.")] = "chain",
-    beta: Annotated[float, typer.Option(min=0, help="Weight of the diffusion loss.")] = 1.0,
-    explore_rate: Annotated[float, typer.Option(help="Of exploring weights.")] = 0.01,
-    more_db: Annotated[float, typer.Option(help="What the judge wants, dB an octave.")] = 1.0,
-    goal: Annotated[float, typer.Option(help="Share of the possible gain to end at.")] = 0.9,
-    updates: Annotated[int, typer.Option(min=1)] = 150,
-    learning_rate: Annotated[float, typer.Option()] = 8e-5,
-    sentences: Annotated[int, typer.Option(min=1, help="Prompts an update.")] = 4,
-    group: Annotated[int, typer.Option(min=2, help="Seeds of each.")] = 8,
-    passes: Annotated[int, typer.Option(min=1, help="Steps on each rollout.")] = 1,
-    longest_s: Annotated[float, typer.Option(help="Longest prompt.")] = 1.5,
-    seed: Annotated[int, typer.Option()] = 0,
-    every: Annotated[int, typer.Option(min=1, help="Updates between measurements.")] = 5,
-    record: Annotated[bool, typer.Option(help="Write a benchmark record.")] = False,
-) -> None:
-    """Tune on the toy judge and report the share of the possible gain reached, with the seconds."""
-    objective = Objective(
-        cast(MethodName, method), cast(Explore, explore), beta=beta, guide="return"
-    )
-    plan = Plan(objective, {"spectral_tilt": 1.0})
-    settings = TuningConfig(
-        updates=updates, sentences=sentences, group=group, rows=8, passes=passes,
-        learning_rate=learning_rate, explore_rate=explore_rate, warm_up=1, ema_decay=0.9,
-        longest_s=longest_s, guard=False, validation_sentences=1,
-        validation_longest_s=LONGEST_HELD_OUT_S, validate_every=updates, save_every=updates,
-        seed=seed,
-    )  # fmt: skip
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            curve = run(
-                checkpoint, data, out or Path(scratch), plan, settings, more_db, goal, every
-            )
-        last = curve[-1]
-        figures = {
-            "method": method,
-            "possible_gain_db_per_octave": more_db,
-            "share_reached": last.gain,
-            "updates": last.update,
-            "chains": last.update * sentences * group,
-            "seconds": last.seconds,
-            "cpu_seconds": last.cpu_seconds,
-            "threads": torch.get_num_threads(),
-            "load_average": os.getloadavg()[0],
-            "plan": asdict(plan),
-            "settings": asdict(settings),
-        }
-        typer.echo(
-            f"{last.gain:.0%} of the possible {more_db:g} dB an octave after {last.update} updates,"
-            f" {last.seconds:.0f} s, {last.cpu_seconds:.0f} s of CPU"
-        )
-        if record:
-            command = shlex.join(["python", "-m", "research.toy_judge", *sys.argv[1:]])
-            samples = {"curve": [asdict(point) for point in curve]}
-            typer.echo(write_record("toy-judge", Measured(figures, samples), command, RECORDS))
-    except DlpoError as error:
-        typer.echo(f"research.toy_judge: {error}", err=True)
-        raise typer.Exit(1) from error
-
-
-if __name__ == "__main__":
-    typer.run(main)
