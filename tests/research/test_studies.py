@@ -14,9 +14,7 @@ import pytest
 import torch
 
 from dlpo.errors import InputError
-from dlpo.judges.word_errors import edit_distance, words_of
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
-from dlpo_bench.record import read_record
 from dlpo_bench.systems import SpeakingOptions
 from dlpo_serving.request import SpeechRequest
 from research import (
@@ -24,9 +22,7 @@ from research import (
     gradient_signal,
     method_comparison,
     teachers,
-    wavegrad_progress,
 )
-from tests.toys import BASE, ToyJudge, save_toy
 
 RATE = 22_050  # Hz
 
@@ -87,35 +83,6 @@ def test_a_cold_process_speaks_and_its_parts_add_up(tiny_bundle: Path) -> None:
     parts = ("python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms")
     for index, whole in enumerate(found["first_audio_ms"]):
         assert sum(found[part][index] for part in parts) == pytest.approx(whole)
-
-
-def test_wavegrad_progress_counts_words_and_measures_levels(
-    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def listener(directory: Path) -> ToyJudge:
-        return ToyJudge("Toy", words=lambda waveform: "hum hum" if len(waveform) > 0 else "")
-
-    monkeypatch.setattr(wavegrad_progress, "Whisper", listener)
-
-    def silence(weights: dict[str, torch.Tensor]) -> None:
-        for name in ("decoder.write.weight", "decoder.write.bias"):
-            weights[name] = torch.zeros_like(weights[name])
-
-    checkpoint = save_toy(tmp_path / "base", BASE, seed=0, change=silence)
-    wavegrad_progress.main(
-        checkpoint, tiny_dataset, tmp_path, ["linear:2:1"], sentences=1, wavs=tmp_path / "wavs",
-        record=True, out=tmp_path,
-    )  # fmt: skip
-    (path,) = tmp_path.glob("wavegrad-progress-*.json")
-    figures = read_record(path).figures
-    (text,) = read_record(path).samples["texts"]
-    wrong = edit_distance(words_of(text), ["hum", "hum"]) / len(words_of(text))
-    assert figures["chains"][0]["words_wrong"] == pytest.approx(wrong)
-    expected = (2 / np.pi) ** 0.5  # the mean of |N(0, 1)|: it predicts no noise at all
-    assert list(figures["noise_loss"].values()) == pytest.approx([expected] * 10, rel=0.01)
-    assert len(list((tmp_path / "wavs").iterdir())) == 1
-    with pytest.raises(InputError, match="SCHEDULE:STEPS:ETA"):
-        wavegrad_progress.parse_chain("linear:ten:1")
 
 
 def test_what_gradients_share_is_their_signal() -> None:
