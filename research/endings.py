@@ -1,7 +1,7 @@
 """Ways to teach how sentences end, with one budget: DLPO, its controls and the rule.
 
-    python -m research.endings CHECKPOINT --data D --texts T --test benchmarks/endings.tsv \\
-        --out RUNS --record
+    python -m research.endings CHECKPOINT --data D --texts T --texts S=es-419 \\
+        --test benchmarks/endings.tsv --test benchmarks/endings-es.tsv=es-419 --out RUNS --record
 
 Each arm is `dlpo tune --reward endings` with the same prompts, draws and updates; finished runs are
 not repeated, interrupted ones resume. Then all of them draw contours for the test texts from the
@@ -31,7 +31,7 @@ from dlpo.errors import DataError
 from dlpo.judges.whisper import Whisper
 from dlpo.noise_schedule import named_schedule
 from dlpo.rl.ending_figures import EndingFigures
-from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
+from dlpo.rl.ending_prompts import EndingPrompt, read_all_prompts
 from dlpo.rl.endings import RISING, EndingKind
 from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner, bent_contours
 from dlpo.rl.pitch_flow import PitchFlow
@@ -40,6 +40,7 @@ from dlpo.rl.pitch_tuner import UNTUNED_CHAIN
 from dlpo.rl.probe import Speaker
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
+from dlpo.text.languages import LANGUAGES, known_language
 from dlpo.training.contour_losses import RecordedContours
 from dlpo_bench.record import Measured, write_record
 from research import RECORDS, run_study, study_command
@@ -64,21 +65,24 @@ KINDS: Mapping[str, EndingKind] = {
 Heard = Callable[[EndingFigures, Sequence[Tensor]], dict[str, float]]
 
 
-def read_test(path: Path) -> list[EndingPrompt]:
-    """The sentences of a TSV of id, kind and text.
+def read_tests(files: Sequence[str]) -> list[EndingPrompt]:
+    """The sentences of TSVs of id, kind and text, given as FILE or FILE=LANGUAGE.
 
     Raises:
         DataError: a line has another form, or a text is more than one sentence.
     """
-    front_end, found = TextFrontEnd(), list[EndingPrompt]()
-    for line in path.read_text(encoding="utf-8").splitlines():
-        name, kind, text = line.split("\t")
-        sentences = front_end.process(text).sentences
-        if len(sentences) != 1 or kind not in KINDS:
-            raise DataError(f"{path}: {name}: expected one sentence of {', '.join(KINDS)}")
-        symbols = np.array(sentences[0].symbol_ids(), np.int64)
-        prompt = Prompt(len(found), text, symbols)
-        found.append(EndingPrompt(prompt, KINDS[kind], len(symbols) - 1, held_out=True))
+    found = list[EndingPrompt]()
+    for path, _, given in (file.partition("=") for file in files):
+        language = known_language(given or LANGUAGES[0])
+        front_end = TextFrontEnd(language=language)
+        for line in Path(path).read_text(encoding="utf-8").splitlines():
+            name, kind, text = line.split("\t")
+            sentences = front_end.process(text).sentences
+            if len(sentences) != 1 or kind not in KINDS:
+                raise DataError(f"{path}: {name}: expected one sentence of {', '.join(KINDS)}")
+            symbols = np.array(sentences[0].symbol_ids(), np.int64)
+            prompt = Prompt(len(found), text, symbols)
+            found.append(EndingPrompt(prompt, KINDS[kind], len(symbols) - 1, True, language))
     return found
 
 
@@ -95,8 +99,8 @@ def objective_of(arm: Mapping[str, Any], usual: EndingsTuning) -> EndingsObjecti
 def main(
     checkpoint: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
     data: Annotated[list[Path], typer.Option(help="Datasets of the diffusion loss.")],
-    texts: Annotated[list[Path], typer.Option(help="Texts to learn from, id|text.")],
-    test: Annotated[Path, typer.Option(help="Texts to measure on: id, kind, text.")],
+    texts: Annotated[list[str], typer.Option(help="FILE[=LANGUAGE] to learn from, id|text.")],
+    test: Annotated[list[str], typer.Option(help="FILE[=LANGUAGE] to measure: id, kind, text.")],
     out: Annotated[Path, typer.Option(help="Directory of the runs.")],
     without: Annotated[Path | None, typer.Option(help="Ids of texts left out.")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="Arms to run, or none; else all.")] = None,
@@ -110,14 +114,14 @@ def main(
 ) -> None:
     """Run the arms, print and record how each ends sentences."""
     torch.set_num_threads(1)
-    prompts = read_ending_prompts(texts, without)
+    prompts = read_all_prompts(texts, without)
     corpora, usual = Corpora(data, [1.0] * len(data)), EndingsTuning(updates=updates, seed=seed)
     base = load_checkpoint(checkpoint)
     policy = PitchFlow(base.model.requires_grad_(False))
     held_out = RecordedContours(corpora, "validation", policy.model.config.rows)
     recorded = held_out.collate(held_out.utterances)
     speakers, languages = policy.model.config.speakers, base.provenance.languages
-    figures = EndingFigures(policy, read_test(test), recorded, speakers, languages)
+    figures = EndingFigures(policy, read_tests(test), recorded, speakers, languages)
     heard = listener(policy, base.provenance, whisper)
     bent = ruled(figures)
     found = {
@@ -184,10 +188,10 @@ def shown(figures: Mapping[str, float], voices: Sequence[str]) -> dict[str, Any]
     """The figures to print, by voice."""
     rows: dict[str, Any] = {}
     for voice in voices:
-        row = {kind: figures[f"risen/{voice}/{KINDS[kind]}"] for kind in KINDS}
-        others = ("rest_st", "spread", "question_mark")
-        row |= {n: figures[f"{n}/{voice}"] for n in others if f"{n}/{voice}" in figures}
-        rows[voice] = {name: round(value, 3) for name, value in row.items()}
+        names = {kind: f"risen/{voice}/{KINDS[kind]}" for kind in KINDS}
+        names |= {name: f"{name}/{voice}" for name in ("rest_st", "spread", "question_mark")}
+        found = {name: figures[key] for name, key in names.items() if key in figures}
+        rows[voice] = {name: round(value, 3) for name, value in found.items()}
     return rows | {k: round(v, 3) for k, v in figures.items() if "/" not in k}
 
 

@@ -84,6 +84,16 @@ def read_ending_prompts(
     return found
 
 
+def read_all_prompts(files: Sequence[str], without: Path | None = None) -> list[EndingPrompt]:
+    """The sentences of FILE or FILE=LANGUAGE, see `read_ending_prompts`, for one run."""
+    found = list[EndingPrompt]()
+    for given in files:
+        name, _, language = given.partition("=")
+        first, language = len(found), language or LANGUAGES[0]
+        found += read_ending_prompts([Path(name)], without, language, first)
+    return found
+
+
 def _texts(paths: Sequence[Path], left_out: Collection[str]) -> Iterator[tuple[str, str]]:
     """Ids and texts."""
     for path in paths:

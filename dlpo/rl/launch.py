@@ -17,7 +17,7 @@ from dlpo.data.dataset import Corpora
 from dlpo.data.preferences import PreferencePair, read_pairs
 from dlpo.errors import InputError
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
-from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
+from dlpo.rl.ending_prompts import EndingPrompt, read_all_prompts
 from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 from dlpo.rl.methods import Plan, explores_noise
 from dlpo.rl.objective import Objective
@@ -25,7 +25,6 @@ from dlpo.rl.pitch_preferences import PitchPairsTuner
 from dlpo.rl.preferences import pairs_sha256
 from dlpo.rl.reward_models import RewardModels, RewardSources, load_reward_models, parse_weights
 from dlpo.rl.tuner import Tuner
-from dlpo.text.languages import LANGUAGES
 
 ENDINGS, PITCH = "endings", "pitch"
 PAIRS_BETA = 1.0  # weight of the diffusion loss beside listeners' pairs
@@ -124,12 +123,7 @@ class TuningOrder:
             raise InputError(
                 "--reward endings draws sentences from texts; give --texts FILE (id|text)"
             )
-        found: list[EndingPrompt] = []
-        for given in self.texts:
-            name, _, language = given.partition("=")
-            first, language = len(found), language or LANGUAGES[0]
-            found += read_ending_prompts([Path(name)], self.without, language, first)
-        return found
+        return read_all_prompts(self.texts, self.without)
 
 
 def chain_of(provenance: Provenance) -> tuple[str, int, float]:
