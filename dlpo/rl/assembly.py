@@ -36,7 +36,7 @@ def collector_of(
     settings: TuningConfig,
 ) -> RolloutCollector:
     """What runs the chains of a plan and has them judged."""
-    prompts = Prompts(data, settings.seed, settings.longest_s)
+    prompts = Prompts(data, settings.seed, settings.longest_s, plan.language)
     explored = scored_steps(plan.chain) if plan.objective.explore == "step" else ()
     return RolloutCollector(policy, prompts, models.reward, processes, timer, settings, explored)
 

@@ -23,6 +23,7 @@ from dlpo.rl.objective import MethodName, Objective
 from dlpo.rl.rollout import scored_steps
 from dlpo.rl.rwr import RWR
 from dlpo.rl.weights import WeightExploration
+from dlpo.text.languages import LANGUAGES
 
 METHODS: Mapping[MethodName, type[Method[Any]]] = {
     "rwr": RWR,
@@ -36,6 +37,7 @@ METHODS: Mapping[MethodName, type[Method[Any]]] = {
     "direct": Direct,
     "dpo": RankedDPO,
 }
+HEAR_WORDS = frozenset({"words", "whisper"})  # rewards that compare what is heard with the text
 
 
 def explores_noise(objective: Objective) -> bool:
@@ -79,6 +81,11 @@ class Plan:
             )
         if self.pairs_sha256 is not None and method != "dpo":
             raise ConfigError(f"{method} doesn't learn from preference pairs; choose method dpo")
+
+    @property
+    def language(self) -> str | None:
+        """The only one, BCP 47, that the rewards' recognizers hear; None if no words are heard."""
+        return LANGUAGES[0] if HEAR_WORDS & self.rewards.keys() else None
 
     @property
     def method(self) -> type[Method[Any]]:

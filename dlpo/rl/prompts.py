@@ -32,11 +32,17 @@ def prompt_of(dataset: Corpora, number: int) -> Prompt:
     return Prompt(number, entry.text, dataset.timing(number)[0], entry.voice.split("/")[0])
 
 
-def can_prompt(dataset: Corpora, number: int, longest_s: float | None) -> bool:
-    """Whether a sentence has words, each with phonemes, and is not too long.
+def can_prompt(
+    dataset: Corpora, number: int, longest_s: float | None, language: str | None = None
+) -> bool:
+    """Whether a sentence has words, each with phonemes, is not too long, and of a language if one
+    is given.
 
     An aligner marks unknown words with `PAD`.
     """
+    speaker = dataset.entries[number].voice.split("/")[0]
+    if language is not None and dataset.languages[speaker] != language:
+        return False
     symbols, seconds = dataset.timing(number)
     short = longest_s is None or float(seconds.sum()) <= longest_s
     return short and SYMBOL_IDS[PAD] not in symbols and bool(words_of(dataset.entries[number].text))
@@ -53,12 +59,19 @@ class Prompts:
         dataset: prepared corpora, each drawn from in proportion to its share.
         seed: of the draws.
         longest_s: seconds; leaves out longer recordings. None keeps all.
+        language: of speakers, BCP 47; None takes all. A reward that hears words hears one.
 
     Raises:
         DataError: nothing is left.
     """
 
-    def __init__(self, dataset: Corpora, seed: int, longest_s: float | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Corpora,
+        seed: int,
+        longest_s: float | None = None,
+        language: str | None = None,
+    ) -> None:
         self.dataset = dataset
         self.seed = seed
         held_out = {
@@ -69,13 +82,13 @@ class Prompts:
             for i, entry in enumerate(dataset.entries)
             if entry.split == "train"
             and tuple(words_of(entry.text)) not in held_out
-            and can_prompt(dataset, i, longest_s)
+            and can_prompt(dataset, i, longest_s, language)
         ]
         if not self.numbers:
             raise DataError(
                 f"{dataset.path}: none of its {len(dataset)} sentences can be a prompt (they are"
-                f" held out, have no words or unknown ones, or exceed {longest_s} s); prepare a"
-                " larger corpus"
+                f" held out, have no words or unknown ones, exceed {longest_s} s, or are of a"
+                " language that the reward doesn't hear); prepare a larger corpus"
             )
         self.chances = dataset.chances(self.numbers, by_length=False)
 
@@ -118,7 +131,7 @@ def draw_share(
 
 
 def validation_prompts(
-    dataset: Corpora, count: int, longest_s: float | None = None
+    dataset: Corpora, count: int, longest_s: float | None = None, language: str | None = None
 ) -> list[Prompt]:
     """The first pronounceable sentences of the validation split; recorded ones come first, and
     corpora take turns.
@@ -127,6 +140,7 @@ def validation_prompts(
         dataset: prepared corpora.
         count: how many to return at most.
         longest_s: seconds; leaves out longer recordings. None keeps all.
+        language: see `Prompts`.
 
     Raises:
         DataError: there are none.
@@ -136,7 +150,7 @@ def validation_prompts(
         seen = [0] * len(dataset.datasets)
         for i in dataset.split("validation", with_audio=with_audio):
             corpus = dataset.corpus_of(i)
-            if can_prompt(dataset, i, longest_s):
+            if can_prompt(dataset, i, longest_s, language):
                 turns.append((not with_audio, seen[corpus], corpus, i))
                 seen[corpus] += 1
     numbers = [i for *_, i in sorted(turns)[:count]]

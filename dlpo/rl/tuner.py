@@ -84,7 +84,7 @@ class Tuner(TrainingRun):
         data.check_grid(self.base.config.grid)
         super().__init__(settings, out, InitProcessGroupKwargs(timeout=LONGEST_SILENCE))
         prompts = validation_prompts(
-            data, settings.validation_sentences, settings.validation_longest_s
+            data, settings.validation_sentences, settings.validation_longest_s, plan.language
         )
         reach, device = reach_of(self.base.model, prompts[0]), self.accelerator.device
         plan.check(settings)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlpo.data.dataset import Corpora
 from dlpo.errors import DataError, InputError
+from dlpo.rl.methods import Plan
 from dlpo.rl.prompts import Prompts, validation_prompts
 from dlpo.text.symbols import PAD, SYMBOL_IDS
 
@@ -81,3 +82,16 @@ def test_corpora_are_drawn_by_share_and_validated_in_turn(
     assert of_first == pytest.approx(0.75, abs=0.1)
     validation = validation_prompts(both, 2)
     assert [both.corpus_of(prompt.number) for prompt in validation] == [0, 1]
+
+
+def test_a_reward_that_hears_words_is_asked_in_its_language(
+    dataset: Corpora, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (speaker,) = dataset.languages
+    monkeypatch.setitem(dataset.languages, speaker, "es-419")
+    language = Plan(rewards={"distillmos": 1.0, "whisper": 1.0}).language
+    with pytest.raises(DataError, match="language that the reward doesn't hear"):
+        Prompts(dataset, 0, language=language)
+    with pytest.raises(DataError, match="no sentence"):
+        validation_prompts(dataset, 2, language=language)
+    assert len(Prompts(dataset, 0, language=Plan(rewards={"distillmos": 1.0}).language)) == 10
