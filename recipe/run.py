@@ -1,7 +1,7 @@
 """Runs the jobs of a recipe: what is done is not done again, what was stopped goes on.
 
 `WORK/recipe.jsonl` has a line for each attempt: job, sha256 of what it does, commit, how it ended,
-processor and wall time in seconds.
+processor and wall time in seconds. `WORK/running/` has the attempts that aren't over.
 """
 
 from __future__ import annotations
@@ -80,13 +80,17 @@ class Runner:
         Raises:
             ConfigError: a line is damaged.
         """
+        logged = self._logged()
+        over = {(one.job, one.began) for one in logged}
+        return logged + [one for one in self._held().values() if (one.job, one.began) not in over]
+
+    def _logged(self) -> list[Attempt]:
         file = self.work / LOG
         lines = file.read_text().splitlines() if file.exists() else []
         try:
-            logged = [from_dict(Attempt, json.loads(line)) for line in lines]
+            return [from_dict(Attempt, json.loads(line)) for line in lines]
         except ValueError as error:
             raise ConfigError(f"{file}: damaged ({error}); remove the last line") from error
-        return logged + list(self._held().values())
 
     def waiting(self) -> list[Job]:
         """The jobs that are to be done, in order.
@@ -123,8 +127,10 @@ class Runner:
             ) from error
 
     def _run(self, at_once: int) -> bool:
+        over = {(one.job, one.began) for one in self._logged()}
         for file, lost in self._held().items():
-            self._write(lost)
+            if (lost.job, lost.began) not in over:
+                self._write(lost)
             file.unlink()
         waiting = self.waiting()
         missing = {job.name for job in waiting}
@@ -149,6 +155,7 @@ class Runner:
     def _do(self, job: Job, threads: str) -> bool:
         self.tell(f"{job.name}: {shlex.join(job.words)}")
         began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+        commit = current_commit()
         command = [*PROGRAMS.get(job.words[0], (job.words[0],)), *job.words[1:]]
         env = {"OMP_NUM_THREADS": threads, **os.environ}
         try:  # in a session of its own: Ctrl-C reaches it once, through us
@@ -162,7 +169,7 @@ class Runner:
         def attempt(ended: Ending) -> Attempt:
             took = round(time.monotonic() - clock, 1)
             spent = round(cpu_s, 1)
-            return Attempt(job.name, job.sha256, current_commit(), began, ended, spent, took)
+            return Attempt(job.name, job.sha256, commit, began, ended, spent, took)
 
         ends, in_time = clock + (job.stage.seconds or math.inf), True
         while process.returncode is None:
@@ -188,9 +195,16 @@ class Runner:
         return good
 
     def _held(self) -> dict[Path, Attempt]:
-        """What a job that runs, or was lost, says of itself every few seconds."""
-        files = sorted((self.work / RUNNING).glob("*.json"))
-        return {file: from_dict(Attempt, json.loads(file.read_text())) for file in files}
+        """Attempts that run or were lost, as last noted."""
+        found = dict[Path, Attempt]()
+        for file in sorted((self.work / RUNNING).glob("*.json")):
+            try:
+                found[file] = from_dict(Attempt, json.loads(file.read_text()))
+            except FileNotFoundError:
+                continue  # it has just ended
+            except ValueError as error:
+                raise ConfigError(f"{file}: damaged ({error}); remove it") from error
+        return found
 
     def _write(self, attempt: Attempt) -> None:
         with self._log, (self.work / LOG).open("a") as log:

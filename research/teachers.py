@@ -12,7 +12,7 @@ teacher is what the speaker cosine compares with, and isn't judged. Then all voi
 short words: `quiet` ones are more than 10 dB below the voice's sentences, `odd` ones last longer
 than 1.5 times the median of the voices of their language, or less than two thirds of it, and in
 `unreleased` ones the last stop doesn't burst: from its beginning on, 2 to 9 kHz rise by less than
-6 dB within 6 ms. (The first `nova`, known to lose final stops, has 17 of 41, the other four none.)
+6 dB within 6 ms.
 """
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ def short_texts(
     Args:
         voices: of one language, "en" or "es".
         levels: of each voice's sentences, in dB.
+        measures: `acoustics.py`.
     """
     lines = (line.split("\t") for line in SHORT.read_text(encoding="utf-8").splitlines())
     texts = [text for spoken_in, text in lines if spoken_in == language]
@@ -138,7 +139,7 @@ def short_texts(
             "quiet": [texts[i] for i in np.flatnonzero(level < levels[name] - QUIET_DB).tolist()],
             "odd": [texts[i] for i in np.flatnonzero(odd).tolist()],
             "stops": len(rise),
-            "unreleased": [texts[i] for i, decibels in rise.items() if decibels < RELEASE_DB],
+            "unreleased": [texts[i] for i, decibels in rise.items() if not decibels >= RELEASE_DB],
         }
     return found
 

@@ -69,6 +69,7 @@ class TorchEngine:
         self._denoisers = {n: DenoiserGraph(model, s) for n, s in schedules.items()}
         provenance = checkpoint.provenance
         languages = {name: provenance.languages.get(name, LANGUAGES[0]) for name in voices}
+        only = next(iter(provenance.languages.values()), LANGUAGES[0])  # of a model with one voice
         first = several.speakers[0] if several and like.voice not in voices else like.voice
         reach = context_frames_per_step(model, _conditioning_channels(config))
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -81,7 +82,7 @@ class TorchEngine:
             like,
             voice=first,
             voices=voices,
-            language=languages.get(first, LANGUAGES[0]),
+            language=languages.get(first, only),
             voice_languages=languages if len({*languages.values()}) > 1 else {},
             sample_rate_hz=grid.sample_rate_hz,
             hop_length=grid.hop_length,
@@ -96,6 +97,7 @@ class TorchEngine:
                 "encoder": _reading(*((1, POINTS, "P") if self._encoder.draws_pitch else ())),
                 **{f"denoiser_{n}": _reading(s.noise_count, *rows) for n, s in schedules.items()},
             },
+            own_pitch_noise=self._encoder.draws_pitch,
             requires=(),
             corpus=provenance.corpus,
             checkpoint=CheckpointInfo(checkpoint.sha256, provenance.commit, provenance.updates),

@@ -84,7 +84,7 @@ class Plan:
 
     @property
     def language(self) -> str | None:
-        """The only one, BCP 47, that the rewards' recognizers hear; None if no words are heard."""
+        """The one language, BCP 47, that the rewards hear words in; None if they hear none."""
         return LANGUAGES[0] if HEAR_WORDS & self.rewards.keys() else None
 
     @property

@@ -35,8 +35,8 @@ def prompt_of(dataset: Corpora, number: int) -> Prompt:
 def can_prompt(
     dataset: Corpora, number: int, longest_s: float | None, language: str | None = None
 ) -> bool:
-    """Whether a sentence has words, each with phonemes, is not too long, and of a language if one
-    is given.
+    """Whether a sentence has words, each with phonemes, is not too long and, if a language is
+    given, is in it.
 
     An aligner marks unknown words with `PAD`.
     """
@@ -156,7 +156,7 @@ def validation_prompts(
     numbers = [i for *_, i in sorted(turns)[:count]]
     if not numbers:
         raise DataError(
-            f"{dataset.path}: the validation split has no sentence of at most {longest_s} s to"
-            " measure on; prepare a corpus with one"
+            f"{dataset.path}: the validation split has no sentence of at most {longest_s} s, in a"
+            " language that the reward hears, to measure on; prepare a corpus with one"
         )
     return [prompt_of(dataset, i) for i in numbers]

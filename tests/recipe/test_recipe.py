@@ -194,6 +194,10 @@ def test_time_of_a_lost_attempt_counts(follow: Callable[[str], Runner], tmp_path
     assert runner.run(1)
     assert runner.attempts()[0] == lost
     assert not list(held.iterdir())
+    (held / "train.json").write_text(json.dumps(asdict(runner.attempts()[-1])))  # and is logged
+    again = follow(SMALL)
+    assert again.attempts() == runner.attempts()
+    assert not again.waiting()
 
 
 def test_a_folder_is_worked_in_by_one_process(
