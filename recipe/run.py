@@ -81,8 +81,7 @@ class Runner:
             ConfigError: a line is damaged.
         """
         logged = self._logged()
-        over = {(one.job, one.began) for one in logged}
-        return logged + [one for one in self._held().values() if (one.job, one.began) not in over]
+        return logged + self._not_over(logged)
 
     def _logged(self) -> list[Attempt]:
         file = self.work / LOG
@@ -127,10 +126,9 @@ class Runner:
             ) from error
 
     def _run(self, at_once: int) -> bool:
-        over = {(one.job, one.began) for one in self._logged()}
-        for file, lost in self._held().items():
-            if (lost.job, lost.began) not in over:
-                self._write(lost)
+        for lost in self._not_over(self._logged()):
+            self._write(lost)
+        for file in (self.work / RUNNING).glob("*.json"):
             file.unlink()
         waiting = self.waiting()
         missing = {job.name for job in waiting}
@@ -194,16 +192,18 @@ class Runner:
             self.tell(f"{job.name}: {job.makes} is not there, though the command ended well")
         return good
 
-    def _held(self) -> dict[Path, Attempt]:
+    def _not_over(self, logged: Sequence[Attempt]) -> list[Attempt]:
         """Attempts that run or were lost, as last noted."""
-        found = dict[Path, Attempt]()
+        found, over = list[Attempt](), {(one.job, one.began) for one in logged}
         for file in sorted((self.work / RUNNING).glob("*.json")):
             try:
-                found[file] = from_dict(Attempt, json.loads(file.read_text()))
+                noted = from_dict(Attempt, json.loads(file.read_text()))
             except FileNotFoundError:
                 continue  # it has just ended
             except ValueError as error:
                 raise ConfigError(f"{file}: damaged ({error}); remove it") from error
+            if (noted.job, noted.began) not in over:
+                found.append(noted)
         return found
 
     def _write(self, attempt: Attempt) -> None:

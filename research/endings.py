@@ -31,7 +31,7 @@ from dlpo.errors import DataError
 from dlpo.judges.whisper import Whisper
 from dlpo.noise_schedule import named_schedule
 from dlpo.rl.ending_figures import EndingFigures
-from dlpo.rl.ending_prompts import EndingPrompt, read_all_prompts
+from dlpo.rl.ending_prompts import EndingPrompt, in_language, read_all_prompts
 from dlpo.rl.endings import RISING, EndingKind
 from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner, bent_contours
 from dlpo.rl.pitch_flow import PitchFlow
@@ -40,7 +40,7 @@ from dlpo.rl.pitch_tuner import UNTUNED_CHAIN
 from dlpo.rl.probe import Speaker
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
-from dlpo.text.languages import LANGUAGES, known_language
+from dlpo.text.languages import known_language
 from dlpo.training.contour_losses import RecordedContours
 from dlpo_bench.record import Measured, write_record
 from research import RECORDS, run_study, study_command
@@ -72,17 +72,16 @@ def read_tests(files: Sequence[str]) -> list[EndingPrompt]:
         DataError: a line has another form, or a text is more than one sentence.
     """
     found = list[EndingPrompt]()
-    for path, _, given in (file.partition("=") for file in files):
-        language = known_language(given or LANGUAGES[0])
-        front_end = TextFrontEnd(language=language)
-        for line in Path(path).read_text(encoding="utf-8").splitlines():
+    for path, language in map(in_language, files):
+        front_end, spoken = TextFrontEnd(language=language), known_language(language)
+        for line in path.read_text(encoding="utf-8").splitlines():
             name, kind, text = line.split("\t")
             sentences = front_end.process(text).sentences
             if len(sentences) != 1 or kind not in KINDS:
                 raise DataError(f"{path}: {name}: expected one sentence of {', '.join(KINDS)}")
             symbols = np.array(sentences[0].symbol_ids(), np.int64)
             prompt = Prompt(len(found), text, symbols)
-            found.append(EndingPrompt(prompt, KINDS[kind], len(symbols) - 1, True, language))
+            found.append(EndingPrompt(prompt, KINDS[kind], len(symbols) - 1, True, spoken))
     return found
 
 

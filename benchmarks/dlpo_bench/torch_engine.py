@@ -26,7 +26,7 @@ from dlpo.model.build import ModelConfig
 from dlpo.model.contour import POINTS
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import MAX_STEPS, named_schedule
-from dlpo.text.languages import LANGUAGES
+from dlpo.text.languages import language_of
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
@@ -68,8 +68,8 @@ class TorchEngine:
         self._frames = FramesGraph(model, voices)
         self._denoisers = {n: DenoiserGraph(model, s) for n, s in schedules.items()}
         provenance = checkpoint.provenance
-        languages = {name: provenance.languages.get(name, LANGUAGES[0]) for name in voices}
-        only = next(iter(provenance.languages.values()), LANGUAGES[0])  # of a model with one voice
+        languages = {name: language_of(name, provenance.languages) for name in voices}
+        only = next(iter(provenance.languages), None)  # speaker of a model with one voice
         first = several.speakers[0] if several and like.voice not in voices else like.voice
         reach = context_frames_per_step(model, _conditioning_channels(config))
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -82,7 +82,7 @@ class TorchEngine:
             like,
             voice=first,
             voices=voices,
-            language=languages.get(first, only),
+            language=languages.get(first, language_of(only, provenance.languages)),
             voice_languages=languages if len({*languages.values()}) > 1 else {},
             sample_rate_hz=grid.sample_rate_hz,
             hop_length=grid.hop_length,

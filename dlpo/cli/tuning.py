@@ -70,10 +70,9 @@ def _probe_endings(order: TuningOrder) -> None:
     """Both answers for the reward of endings; a recognizer hears the second."""
     from dlpo.judges.whisper import Whisper
     from dlpo.rl.ending_probe import QUESTIONS, ending_score, held_out_questions, question_score
-    from dlpo.rl.ending_prompts import language_of
     from dlpo.rl.pitch_flow import PitchFlow
     from dlpo.rl.probe import Probe, Speaker
-    from dlpo.text.languages import LANGUAGES
+    from dlpo.text.languages import LANGUAGES, language_of
 
     prompts, whisper = order.prompts(), order.sources.whisper
     policy, languages = PitchFlow(order.base.model), order.base.provenance.languages

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from dlpo.config.training import ContourTraining
 from dlpo.model.contour import Flow
-from dlpo.rl.ending_prompts import EndingPrompt, in_voice, language_of
+from dlpo.rl.ending_prompts import EndingPrompt, in_voice
 from dlpo.rl.endings import CREDITED_S, RISEN_ST, SEMITONES, movement_weights
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_scene import PitchScene, in_time
+from dlpo.text.languages import language_of
 from dlpo.training.contour_losses import Contours, contour_figures
 
 DRAWS = 8

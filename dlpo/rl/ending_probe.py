@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlpo.audio import Waveform
-from dlpo.rl.ending_prompts import EndingPrompt, in_voice, language_of
+from dlpo.rl.ending_prompts import EndingPrompt, in_voice
 from dlpo.rl.endings import RISING, ending_reward, movement_weights
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_scene import in_time
 from dlpo.rl.probe import Score, Speaker
 from dlpo.rl.prompts import Prompt
-from dlpo.text.languages import LANGUAGES, open_language
+from dlpo.text.languages import LANGUAGES, language_of, open_language
 
 QUESTIONS = 60  # and recordings, to compare
 

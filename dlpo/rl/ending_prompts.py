@@ -15,7 +15,7 @@ from dlpo.errors import DataError, TextError, reading
 from dlpo.rl.endings import KINDS, RISING, EndingKind
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
-from dlpo.text.languages import LANGUAGES, known_language
+from dlpo.text.languages import LANGUAGES, known_language, language_of
 from dlpo.text.symbols import SYMBOL_IDS
 
 HELD_OUT = 20  # one text in so many is for validation
@@ -84,13 +84,17 @@ def read_ending_prompts(
     return found
 
 
+def in_language(given: str) -> tuple[Path, str]:
+    """FILE or FILE=LANGUAGE, as the command line takes texts -> the file, and its language."""
+    name, _, language = given.partition("=")
+    return Path(name), language or LANGUAGES[0]
+
+
 def read_all_prompts(files: Sequence[str], without: Path | None = None) -> list[EndingPrompt]:
     """The sentences of FILE or FILE=LANGUAGE, see `read_ending_prompts`, for one run."""
     found = list[EndingPrompt]()
-    for given in files:
-        name, _, language = given.partition("=")
-        first, language = len(found), language or LANGUAGES[0]
-        found += read_ending_prompts([Path(name)], without, language, first)
+    for path, language in map(in_language, files):
+        found += read_ending_prompts([path], without, language, len(found))
     return found
 
 
@@ -199,11 +203,6 @@ class EndingPrompts:
             among = self._alike[kind, self.languages[voice]]
             chosen.append(in_voice(among[int(random.integers(len(among)))], voice))
         return sorted(chosen, key=lambda p: len(p.prompt.symbols))
-
-
-def language_of(voice: str | None, languages: Mapping[str, str]) -> str:
-    """BCP 47, by `Provenance.languages`, which names those that don't speak American English."""
-    return languages.get(voice or "", LANGUAGES[0])
 
 
 def in_voice(ending: EndingPrompt, voice: str) -> EndingPrompt:

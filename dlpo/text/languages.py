@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from dlpo.errors import InputError
@@ -30,6 +30,11 @@ def known_language(code: str) -> str:
         if known.partition("-")[0] == wanted.partition("-")[0]:
             return known
     raise InputError(f"language {code[:40]!r} can't be read; expected {', '.join(LANGUAGES)}")
+
+
+def language_of(speaker: str | None, languages: Mapping[str, str]) -> str:
+    """BCP 47, by `Provenance.languages`, which names those that don't speak American English."""
+    return languages.get(speaker or "", LANGUAGES[0])
 
 
 def open_language(code: str) -> Language:

@@ -33,7 +33,7 @@ from dlpo.model.contour import POINTS
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
-from dlpo.text.languages import LANGUAGES, known_language
+from dlpo.text.languages import known_language, language_of
 from dlpo.text.symbols import SYMBOLS
 from dlpo_export.graphs import (
     DenoiserGraph,
@@ -199,7 +199,7 @@ def _languages(
     """The language of each of the bundle's voices: as given, or as the checkpoint has it."""
     speakers = {name: voice.split("/")[0] for name, voice in _voices(model, options).items()}
     only = next(iter(provenance.languages), "")  # of a model with one voice
-    learned = (provenance.languages.get(speakers.get(n, only), LANGUAGES[0]) for n in names)
+    learned = (language_of(speakers.get(n, only), provenance.languages) for n in names)
     given = options.languages
     return [known_language(given.get(n, code)) for n, code in zip(names, learned, strict=True)]
 

@@ -12,7 +12,13 @@ from dlpo.bundle import Bundle
 from dlpo.checkpoint import Tuned, load_checkpoint, save_checkpoint
 from dlpo.errors import CheckpointError, InputError
 from dlpo_bench.clips import Clip
-from dlpo_bench.systems import SpeakingOptions, System, names_in_folders, open_systems
+from dlpo_bench.systems import (
+    SpeakingOptions,
+    System,
+    names_in_folders,
+    open_systems,
+    open_voices,
+)
 from dlpo_export.weights import round_weights
 from dlpo_serving.voices import find_voice
 
@@ -69,6 +75,18 @@ def test_a_checkpoint_speaks_with_each_voice_asked_for(voices_checkpoint: Path) 
     assert np.array_equal(bob, again)
     with pytest.raises(InputError, match="carl"):
         open_systems([f"new={voices_checkpoint}"], SpeakingOptions(voices=("carl",)))
+
+
+def test_a_checkpoint_keeps_the_languages_of_its_voices(
+    voices_checkpoint: Path, tmp_path: Path
+) -> None:
+    loaded = load_checkpoint(voices_checkpoint)
+    provenance = replace(loaded.provenance, languages={"bob": "es-419"})
+    save_checkpoint(tmp_path, loaded.model.state_dict(), loaded.config, provenance)
+    ann, bob = open_voices([str(tmp_path)], SpeakingOptions((1,), voices=("ann", "bob")))
+    assert ann.synthesizer.manifest.language == "en-US"
+    assert bob.synthesizer.manifest.language == "es-419"
+    assert not bob.synthesizer.manifest.own_pitch_noise  # it draws no pitch
 
 
 def test_only_clips_that_every_folder_has_are_said(tmp_path: Path) -> None:

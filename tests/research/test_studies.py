@@ -14,16 +14,19 @@ import pytest
 import torch
 
 from dlpo.errors import InputError
+from dlpo.text.languages import open_language
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.systems import SpeakingOptions
 from dlpo_serving.request import SpeechRequest
 from research import (
     cold_start,
+    endings,
     gradient_signal,
     method_comparison,
     teachers,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 RATE = 22_050  # Hz
 
 
@@ -138,3 +141,18 @@ def test_each_voice_has_one_folder_that_exists(tmp_path: Path) -> None:
     for wrong in (["ann"], [f"={tmp_path}"], [f"ann={tmp_path}/no"], [f"ann={tmp_path}"] * 2):
         with pytest.raises(InputError, match="expected VOICE=FOLDER"):
             teachers.pairs_of(wrong)
+
+
+def test_sentences_of_endings_are_of_the_kinds_that_they_say() -> None:
+    files = [ROOT / "benchmarks/endings.tsv", ROOT / "benchmarks/endings-es.tsv"]
+    prompts = endings.read_tests([str(files[0]), f"{files[1]}=es-419"])
+    assert len(prompts) == 140 + 75
+    of = {code: open_language(code).endings for code in ("en-US", "es-419")}
+    for one in prompts:
+        wanted = "yes_no" if one.kind == "declarative" else one.kind
+        assert of[one.language].kind(one.prompt.text) in (wanted, one.kind), one.prompt.text
+
+
+def test_figures_are_shown_of_the_kinds_that_a_voice_has() -> None:
+    figures = {"risen/ann/yes_no": 0.5, "rest_st/ann": 0.25, "crps": 0.4}
+    assert endings.shown(figures, ["ann"]) == {"ann": {"yn": 0.5, "rest_st": 0.25}, "crps": 0.4}

@@ -17,10 +17,11 @@ from safetensors.torch import load_file
 from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
-from dlpo.errors import ConfigError
+from dlpo.errors import ConfigError, DataError
 from dlpo.rl.diffusion_loss import prosody_loss
 from dlpo.rl.methods import METHODS, Plan
 from dlpo.rl.objective import Explore, MethodName, Objective
+from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.recorded_windows import recorded_windows
 from dlpo.rl.tuner import Tuner
 from dlpo.rl.weight_space import BLOCKS
@@ -319,3 +320,16 @@ def test_dlpo_reaches_most_of_the_held_out_gain(
     (_, first), *_, (last_update, last) = curve
     assert first < 0.8 <= last
     assert last_update < updates
+
+
+def test_prompts_are_in_the_language_that_the_reward_hears(
+    tuning: Tuning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Plan, "language", "es-419")
+    with pytest.raises(DataError, match="validation split has no sentence"):
+        tuning.tuner()
+    monkeypatch.setattr(
+        "dlpo.rl.tuner.validation_prompts", lambda *given: validation_prompts(*given[:-1])
+    )
+    with pytest.raises(DataError, match="sentences can be a prompt"):
+        tuning.tuner("again")

@@ -1,5 +1,6 @@
 """Batches that other processes draw are those that this one would draw."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -10,6 +11,7 @@ def draw(update: int) -> Tensor:
     return torch.randn(3, generator=torch.Generator().manual_seed(update))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 def test_batches_come_in_order_from_any_update() -> None:
     drawn = Prefetched(draw, 9, workers=2)
     for update in (0, 1, 2, 6, 7, 8):  # a run resumes at 6
