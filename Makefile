@@ -38,8 +38,9 @@ container: .venv/installed
 check:
 	scripts/check
 
+# Every figure that pages quote, by benchmarks/records.toml: hours, on a machine that does nothing else; resumes.
 records: .venv/installed
-	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/records
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m recipe run benchmarks/records.toml
 
 ENGINE ?= cuda
 FOR ?= 3.12

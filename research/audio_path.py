@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -192,6 +193,7 @@ def main() -> None:
     parser.add_argument("--voice", default=DEFAULT_VOICE, help="a name or the path of a bundle")
     parser.add_argument("--rounds", type=int, default=5, help="times are the shortest of so many")
     parser.add_argument("--record", action="store_true", help="write a benchmark record")
+    parser.add_argument("--out", type=Path, default=RECORDS, help="directory of records")
     options = parser.parse_args()
     voice = open_voice(options.voice)
     rate, hop = voice.manifest.sample_rate_hz, voice.manifest.hop_length
@@ -230,7 +232,7 @@ def main() -> None:
             "machine": asdict(disturbed),
         }
         found = Measured(figures, {"encodings": samples}, bundle_sha256=sha256)
-        print(write_record("audio-path", found, command, RECORDS))
+        print(write_record("audio-path", found, command, options.out))
 
 
 if __name__ == "__main__":

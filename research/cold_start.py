@@ -13,11 +13,12 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError
 from dlpo_bench.machine import interference, machine_clocks
-from dlpo_bench.record import Measured, write_record
+from dlpo_bench.record import RECORDS, Measured, write_record
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
@@ -84,6 +85,7 @@ def main() -> None:
     parser.add_argument("--voice", default=DEFAULT_VOICE, help="a name or the path of a bundle")
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--record", action="store_true", help="write a benchmark record")
+    parser.add_argument("--out", type=Path, default=RECORDS, help="directory of records")
     options = parser.parse_args()
     begin = machine_clocks()
     found = measure_cold_start(options.voice, options.starts)
@@ -94,7 +96,7 @@ def main() -> None:
         print(f"{name} {value:.0f}")
     if options.record:
         command = f"python -m research.cold_start --voice {options.voice} --record"
-        print(write_record("cold-start", found, command))
+        print(write_record("cold-start", found, command, options.out))
 
 
 if __name__ == "__main__":

@@ -185,6 +185,7 @@ def main(
     speaker: Annotated[Path, typer.Option(help="Weights of the speaker encoder.")],
     clips: Annotated[int, typer.Option(min=1, help="Texts a voice, at most.")] = 150,
     record: bool = False,
+    out: Annotated[Path, typer.Option(help="Directory of records.")] = RECORDS,
 ) -> None:
     """Speak, measure, print and record."""
     torch.set_num_threads(1)
@@ -220,7 +221,7 @@ def main(
         figures = {"voices": found, "short": short}
         used = only_bundle([voice.about for by in by_language.values() for voice in by.values()])
         measured = Measured(figures, bundle_sha256=used)
-        print(write_record("teachers", measured, study_command("teachers"), RECORDS))
+        print(write_record("teachers", measured, study_command("teachers"), out))
 
 
 if __name__ == "__main__":

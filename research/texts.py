@@ -53,11 +53,13 @@ from dlpo.judges.judge import (
     at_level,
 )
 from dlpo.judges.whisper import Whisper
-from dlpo.judges.word_errors import words_of
+from dlpo.judges.word_errors import WordErrors, counted, words_of
 from dlpo.text import TextFrontEnd
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, load_clips
 from dlpo_bench.eval import figures, samples, write_judged
 from dlpo_bench.judging import (
+    ADDED,
+    LEFT_OUT,
     WORD_ERRORS,
     Floats,
     JudgePanel,
@@ -87,7 +89,7 @@ from dlpo_serving.synthesis.timing import WordTiming
 from research import RECORDS, run_study, study_command
 
 ALL = "all"
-LEFT_OUT, ADDED = f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added"
+WORDS_LEFT_OUT, WORDS_ADDED = f"{WORD_ERRORS}, {LEFT_OUT}", f"{WORD_ERRORS}, {ADDED}"
 STATEMENT_END, QUESTION_END = "end of statements, st", "end of yes-no questions, st"
 LOUDNESS_SPREAD = "loudness spread, LU"
 JUMP = "sharpest jump, dB"
@@ -98,7 +100,7 @@ SILENT = "silent words"
 LOUD = "loud pauses"
 PACE = "ms a phoneme"
 TEXT_SCORES = (
-    WORD_ERRORS, LEFT_OUT, ADDED, "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808",
+    WORD_ERRORS, WORDS_LEFT_OUT, WORDS_ADDED, "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808",
 )  # fmt: skip
 TEXT_SIGNALS = (
     STATEMENT_END, QUESTION_END, LOUDNESS_SPREAD, QUIET, JUMP, LAST, SILENT, LOUD, PACE,
@@ -247,24 +249,10 @@ def pieces(waveform: Waveform, sample_rate_hz: int) -> list[Waveform]:
     return np.split(waveform, cuts)
 
 
-@dataclass(frozen=True, slots=True)
-class WordCount:
-    """The minimal differences of a transcript from the words of a text."""
-
-    changed: int
-    left_out: int
-    added: int
-
-    @property
-    def errors(self) -> int:
-        """All of them."""
-        return self.changed + self.left_out + self.added
-
-
-def compare_words(words: str, transcript: str) -> WordCount:
+def compare_words(words: str, transcript: str) -> WordErrors:
     """Count substitutions, deletions and insertions; homophones ("b", "bee") are equal."""
-    return align([_sound(word) for word in words_of(words)],
-                 [_sound(word) for word in words_of(transcript)])  # fmt: skip
+    expected, heard = ([_sound(word) for word in words_of(text)] for text in (words, transcript))
+    return counted(expected, heard)
 
 
 @cache
@@ -277,27 +265,6 @@ def _sound(word: str) -> str:
     """Its phonemes without stress, as an isolated word."""
     sentences = _front_end().process(word).sentences
     return " ".join(p.rstrip("012") for s in sentences for w in s.words for p in w.phonemes)
-
-
-def align(expected: Sequence[str], found: Sequence[str]) -> WordCount:
-    """The minimal edits from one to the other; among equals, those with most substitutions.
-
-    Reference: Wagner and Fischer, The String-to-String Correction Problem, 1974.
-    """
-    row = [WordCount(0, 0, added) for added in range(len(found) + 1)]
-    for i, word in enumerate(expected, 1):
-        before, row = row, [WordCount(0, i, 0)]
-        for j, other in enumerate(found, 1):
-            c = before[j - 1]
-            d = before[j]
-            a = row[j - 1]
-            ways = (
-                WordCount(c.changed + (word != other), c.left_out, c.added),
-                WordCount(d.changed, d.left_out + 1, d.added),
-                WordCount(a.changed, a.left_out, a.added + 1),
-            )
-            row.append(min(ways, key=lambda way: way.errors))
-    return row[-1]
 
 
 def measure_texts(
@@ -364,7 +331,7 @@ def _completed(take: Take, texts: Sequence[BenchText], speech: Sequence[TimedSpe
         ]
         names = {measure: "errors"}
         if measure == WORD_ERRORS:
-            names |= {LEFT_OUT: "left_out", ADDED: "added"}
+            names |= {WORDS_LEFT_OUT: "left_out", WORDS_ADDED: "added"}
         for name, attribute in names.items():
             row = [np.nan if c is None else getattr(c, attribute) for c in counts]
             errors[name] = np.array(row, float)

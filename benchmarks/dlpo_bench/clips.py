@@ -21,7 +21,7 @@ TEST_SPLIT = tuple(f"LJ002-{number:04d}" for number in range(161, 181))
 VALIDATION_SPLIT = tuple(f"LJ002-{number:04d}" for number in range(181, 201))
 SPLITS = {"test": TEST_SPLIT, "validation": VALIDATION_SPLIT}
 SUFFIXES = (".wav", ".flac")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # of clips and kinds: also of files
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # of clips and kinds: also of files
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _named(row: list[str], with_kinds: bool, usual: str, at: str) -> tuple[str, 
     clip_id, kind, text = row
     if not (NAME.fullmatch(clip_id) and NAME.fullmatch(kind)):
         raise DataError(
-            f"{at}: name {clip_id!r}, kind {kind!r}; expected letters, digits and hyphens"
+            f"{at}: name {clip_id!r}, kind {kind!r}; expected letters, digits, - and _"
         )
     return clip_id, kind, text
 

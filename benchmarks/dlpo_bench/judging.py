@@ -37,6 +37,9 @@ from dlpo_bench.statistics import Estimate, Paired, mean, paired, ratio_of_sums
 from dlpo_bench.systems import RECORDINGS, Say
 
 WORD_ERRORS, CHARACTER_ERRORS = "word errors", "character errors"
+LEFT_OUT = "left out"  # this and the next two: after the measure of a recognizer
+ADDED = "added"
+REPEATED = "repeated"
 Floats = NDArray[np.float64]
 ERROR_RATIO = "word errors / recordings'"
 SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
@@ -313,7 +316,18 @@ def _score(
     for measure, recognizer in panel.recognizers.items():
         text = attempt(measure, recognizer.transcribe, None)
         transcripts[measure] = text
-        errors[measure] = math.nan if text is None else word_errors(clip.spoken, text).errors
-        letters = math.nan if text is None else character_errors(clip.spoken, text)
-        errors[measure.replace(WORD_ERRORS, CHARACTER_ERRORS)] = letters
+        errors |= _errors_of(measure, clip.spoken, text)
     return values, transcripts, errors
+
+
+def _errors_of(measure: str, spoken: str, heard: str | None) -> dict[str, float]:
+    """Wrong words and characters by measure; NaN if the recognizer failed."""
+    if heard is None:
+        counts, letters = (math.nan,) * 4, math.nan
+    else:
+        words = word_errors(spoken, heard)
+        counts = (words.errors, words.left_out, words.added, words.repeated)
+        letters = character_errors(spoken, heard)
+    names = [measure, *(f"{measure}, {kind}" for kind in (LEFT_OUT, ADDED, REPEATED))]
+    of_characters = measure.replace(WORD_ERRORS, CHARACTER_ERRORS)
+    return {**dict(zip(names, counts, strict=True)), of_characters: letters}

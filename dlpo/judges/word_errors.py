@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import groupby
 
 from dlpo.errors import InputError
 
@@ -21,6 +22,12 @@ class WordErrors:
     """Substitutions, insertions and deletions."""
     words: int
     """Words of the reference."""
+    left_out: int = 0
+    """Of the errors: words that were not heard, nor another in their place."""
+    added: int = 0
+    """Of the errors: words that were heard in no other's place."""
+    repeated: int = 0
+    """Of the added ones: those that are also said just before or after."""
 
     @property
     def rate(self) -> float:
@@ -39,18 +46,8 @@ def words_of(text: str) -> list[str]:
 
 
 def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
-    """The fewest substitutions, insertions and deletions from one to the other.
-
-    Reference: Wagner and Fischer, The String-to-String Correction Problem, 1974.
-    """
-    row = list(range(len(hypothesis) + 1))
-    for i, expected in enumerate(reference, 1):
-        diagonal, row[0] = row[0], i
-        for j, heard in enumerate(hypothesis, 1):
-            substituted = diagonal + (expected != heard)
-            diagonal = row[j]
-            row[j] = min(substituted, row[j] + 1, row[j - 1] + 1)
-    return row[-1]
+    """The fewest substitutions, insertions and deletions from one to the other."""
+    return _distances(reference, hypothesis)[-1][-1]
 
 
 def word_errors(reference: str, hypothesis: str) -> WordErrors:
@@ -62,7 +59,49 @@ def word_errors(reference: str, hypothesis: str) -> WordErrors:
     expected = words_of(reference)
     if not expected:
         raise InputError(f"reference text {reference!r} has no words; expected the spoken text")
-    return WordErrors(edit_distance(expected, words_of(hypothesis)), len(expected))
+    return counted(expected, words_of(hypothesis))
+
+
+def counted(expected: Sequence[str], heard: Sequence[str]) -> WordErrors:
+    """The fewest errors that explain what was heard; of several ways, most substitutions."""
+    rows = _distances(expected, heard)
+    i, j = len(expected), len(heard)
+    left_out, added = 0, list[int]()
+    while i or j:
+        if i and j and rows[i][j] == rows[i - 1][j - 1] + (expected[i - 1] != heard[j - 1]):
+            i, j = i - 1, j - 1
+        elif i and rows[i][j] == rows[i - 1][j] + 1:
+            i, left_out = i - 1, left_out + 1
+        else:
+            j -= 1
+            added.append(j)
+    repeated = _repeated(heard, added[::-1])
+    return WordErrors(rows[-1][-1], len(expected), left_out, len(added), repeated)
+
+
+def _repeated(heard: Sequence[str], added: Sequence[int]) -> int:
+    """How many added words are said again within as many words as were added in a row."""
+    count = 0
+    for _, numbered in groupby(enumerate(added), key=lambda pair: pair[1] - pair[0]):
+        run = [place for _, place in numbered]
+        near = range(max(0, run[0] - len(run)), min(len(heard), run[-1] + 1 + len(run)))
+        count += sum(any(heard[k] == heard[j] for k in near if k != j) for j in run)
+    return count
+
+
+def _distances(reference: Sequence[str], hypothesis: Sequence[str]) -> list[list[int]]:
+    """Distance of the first i of one from the first j of the other, by [i][j].
+
+    Reference: Wagner and Fischer, The String-to-String Correction Problem, 1974.
+    """
+    rows = [list(range(len(hypothesis) + 1))]
+    for i, expected in enumerate(reference, 1):
+        above, row = rows[-1], [i]
+        for j, heard in enumerate(hypothesis, 1):
+            substituted = above[j - 1] + (expected != heard)
+            row.append(min(substituted, above[j] + 1, row[-1] + 1))
+        rows.append(row)
+    return rows
 
 
 def characters_of(text: str) -> str:
@@ -77,5 +116,5 @@ def character_errors(reference: str, hypothesis: str) -> int:
 
 def pooled(counts: Iterable[WordErrors]) -> WordErrors:
     """All errors and all words of several clips."""
-    counts = list(counts)
-    return WordErrors(sum(c.errors for c in counts), sum(c.words for c in counts))
+    rows = [astuple(count) for count in counts]
+    return WordErrors(*map(sum, zip(*rows, strict=True))) if rows else WordErrors(0, 0)

@@ -112,7 +112,7 @@ def test_figures_are_given_for_each_kind(tmp_path: Path) -> None:
         ("It is.\na\tyn\tIs it?", "line 2: 3 fields between tabs; expected a text alone"),
         ("a\tIs it?", "line 1: 2 fields between tabs; expected name, kind and text"),
         ("a\tyn\tIs it?\na\tst\tIt is.", "line 2: a line before is named 'a'"),
-        ("../a\tyn\tIs it?", "name '../a', kind 'yn'; expected letters, digits and hyphens"),
+        ("../a\tyn\tIs it?", "name '../a', kind 'yn'; expected letters, digits, - and _"),
     ],
 )
 def test_texts_with_a_wrong_layout_are_refused(tmp_path: Path, lines: str, message: str) -> None:

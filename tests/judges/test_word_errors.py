@@ -10,6 +10,7 @@ from dlpo.errors import InputError
 from dlpo.judges.word_errors import (
     WordErrors,
     character_errors,
+    counted,
     edit_distance,
     pooled,
     word_errors,
@@ -49,13 +50,44 @@ def test_words_of_other_languages_keep_their_letters() -> None:
 
 
 def test_rate_is_errors_over_words_of_the_reference() -> None:
-    counted = word_errors("Bird was, however, discharged", "or was however the charged")
-    assert counted == WordErrors(errors=3, words=4)
-    assert counted.rate == 0.75
+    found = word_errors("Bird was, however, discharged", "or was however the charged")
+    assert found == WordErrors(errors=3, words=4, added=1)
+    assert found.rate == 0.75
+
+
+@pytest.mark.parametrize(
+    ("heard", "left_out", "added", "repeated"),
+    [
+        ("the bird was free", 0, 0, 0),
+        ("the bird free", 1, 0, 0),
+        ("a burden was free", 0, 0, 0),
+        ("the the bird was free", 0, 1, 1),
+        ("the bird the bird was free", 0, 2, 2),
+        ("so the bird was free", 0, 1, 0),
+        ("the bird was free the", 0, 1, 0),
+        ("", 4, 0, 0),
+        ("the bird was free free free", 0, 2, 2),
+    ],
+)
+def test_errors_by_kind(heard: str, left_out: int, added: int, repeated: int) -> None:
+    found = word_errors("the bird was free", heard)
+    assert (found.left_out, found.added, found.repeated) == (left_out, added, repeated)
+
+
+@given(WORDS.filter(len), WORDS)
+def test_kinds_of_errors_add_up(a: list[str], b: list[str]) -> None:
+    found = counted(a, b)
+    changed = found.errors - found.left_out - found.added
+    assert found.errors == edit_distance(a, b)
+    assert changed >= 0
+    assert len(a) - found.left_out == len(b) - found.added >= changed
 
 
 def test_pooling_weighs_clips_by_their_words() -> None:
-    assert pooled([WordErrors(1, 2), WordErrors(0, 8)]).rate == 0.1
+    both = pooled([WordErrors(1, 2, added=1, repeated=1), WordErrors(0, 8)])
+    assert both == WordErrors(1, 10, added=1, repeated=1)
+    assert both.rate == 0.1
+    assert pooled([]) == WordErrors(0, 0)
 
 
 @pytest.mark.parametrize("reference", ["", " ", "..."])

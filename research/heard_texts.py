@@ -1,0 +1,48 @@
+"""The texts by which dlpo and other engines are compared, none of which a voice learned from.
+
+    python -m research.heard_texts TEXTS CORPUS OUT
+
+Writes lines `name<tab>kind<tab>text` for `dlpo eval --texts`: held-out everyday texts of TEXTS
+(conversation-a.csv), prose of the LJSpeech corpus, and what screen readers and agents say alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlpo.data.ljspeech import read_transcripts
+from dlpo.errors import writing
+from recipe.speech.speaking import EVERYDAY
+from recipe.speech.texts import read_texts
+from research import run_study
+from research.teachers import SHORT
+
+EVERYDAY_TEXTS = 150
+PROSE = (range(161, 181), "LJ002"), (range(1, 41), "LJ050")  # test sentences; nobody spoke LJ050
+
+
+def main(
+    texts: Annotated[Path, typer.Argument(help="Folder of conversation-a.csv.")],
+    corpus: Annotated[Path, typer.Argument(help="LJSpeech's folder.")],
+    out: Annotated[Path, typer.Argument(help="File to write.")],
+) -> None:
+    """Write the texts."""
+    everyday = read_texts(texts / EVERYDAY, "", digits=True, measured=True)[:EVERYDAY_TEXTS]
+    rows = [(one.id, "everyday", one.text) for one in everyday]
+    prose = read_transcripts(corpus / "metadata.csv")
+    names = [f"{chapter}-{number:04d}" for numbers, chapter in PROSE for number in numbers]
+    rows += [(name, "prose", prose[name]) for name in names]
+    short = [line.split("\t") for line in SHORT.read_text(encoding="utf-8").splitlines()]
+    english = [text for language, text in short if language == "en"]
+    rows += [(f"short-{number:03d}", "short", text) for number, text in enumerate(english, 1)]
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    print(f"{out}: {len(rows)} texts")
+
+
+if __name__ == "__main__":
+    run_study(main)
