@@ -19,6 +19,7 @@ from dlpo.model.build import Model, ModelConfig, build_model, model_config
 
 FORMAT = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "checkpoint.json"
+UNTUNED_CHAIN = ("cosine:1.25", 1, 0.7)  # schedule, steps and eta that our voices are spoken by
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,10 @@ class Provenance:
     """speaker -> language, BCP 47, of those that don't speak American English"""
 
     @property
-    def chain(self) -> tuple[str, int, float] | None:
-        """Schedule, steps and eta that the weights were tuned for last, if they were."""
+    def chain(self) -> tuple[str, int, float]:
+        """Schedule, steps and eta that the weights were tuned for last, else `UNTUNED_CHAIN`."""
         tuned = self.tuned
-        return (tuned.schedule, tuned.steps, tuned.eta) if tuned else None
+        return (tuned.schedule, tuned.steps, tuned.eta) if tuned else UNTUNED_CHAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,6 @@ from dlpo.rl.endings import RISING, EndingKind
 from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner, bent_contours
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_scene import as_points
-from dlpo.rl.pitch_tuner import UNTUNED_CHAIN
 from dlpo.rl.probe import Speaker
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
@@ -156,7 +155,7 @@ def listener(policy: PitchFlow, provenance: Provenance, whisper: Path | None) ->
     if whisper is None:
         return lambda figures, drawn: {}
     recognizer = Whisper(whisper)
-    speaker = Speaker(policy, named_schedule(*(provenance.chain or UNTUNED_CHAIN)))
+    speaker = Speaker(policy, named_schedule(*provenance.chain))
 
     def heard(figures: EndingFigures, drawn: Sequence[Tensor]) -> dict[str, float]:
         logits: dict[str, list[float]] = {}

@@ -109,9 +109,7 @@ def _named(row: list[str], with_kinds: bool, usual: str, at: str) -> tuple[str, 
         )
     clip_id, kind, text = row
     if not (NAME.fullmatch(clip_id) and NAME.fullmatch(kind)):
-        raise DataError(
-            f"{at}: name {clip_id!r}, kind {kind!r}; expected letters, digits, - and _"
-        )
+        raise DataError(f"{at}: name {clip_id!r}, kind {kind!r}; expected letters, digits, - and _")
     return clip_id, kind, text
 
 

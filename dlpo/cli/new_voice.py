@@ -167,11 +167,10 @@ def _exported(
 ) -> Path:
     """The bundle, whose first voice is the new one."""
     with needs("export"):
-        from dlpo.rl.launch import chain_of
         from dlpo_export.options import ExportOptions
         from dlpo_export.pipeline import export_bundle
 
-    schedule, steps, eta = chain_of(provenance)
+    schedule, steps, eta = provenance.chain
     voices = [name, *(s for s in speakers if s != name)]
     options = ExportOptions(
         steps=(steps,), default_steps=steps, schedule=schedule, eta=eta,

@@ -8,9 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import dlpo
-from dlpo.bundle import Bundle
-from dlpo.checkpoint import Checkpoint, Provenance, load_checkpoint
+from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.config.strict import from_dict
 from dlpo.config.training import EndingsTuning, PitchPairsTuning, TuningConfig
 from dlpo.data.dataset import Corpora
@@ -94,7 +92,7 @@ class TuningOrder:
     @property
     def own_chain(self) -> NoiseSchedule:
         """The chain that the checkpoint is spoken by."""
-        return named_schedule(*chain_of(self.base.provenance))
+        return named_schedule(*self.base.provenance.chain)
 
     @property
     def weighed(self) -> dict[str, float]:
@@ -126,14 +124,6 @@ class TuningOrder:
         return read_all_prompts(self.texts, self.without)
 
 
-def chain_of(provenance: Provenance) -> tuple[str, int, float]:
-    """Schedule, steps and eta that a checkpoint was tuned for, else those of the embedded voice."""
-    if chain := provenance.chain:
-        return chain
-    manifest = Bundle.load(Path(dlpo.__file__).parent / "voices" / "lj").manifest
-    return manifest.noise_schedule.name, manifest.steps, manifest.noise_schedule.eta
-
-
 def open_tuning(order: TuningOrder) -> Tuner | EndingsTuner | PitchPairsTuner:
     """Open the run, or go on with the one in its directory.
 
@@ -158,7 +148,7 @@ def ranked(order: TuningOrder) -> tuple[Plan, TuningConfig, RewardModels]:
     options: dict[str, Any] = named | order.weighed
     of_objective, settings = order.split(Objective, [*options])
     objective = from_dict(Objective, of_objective | options)
-    name, steps, eta = chain_of(order.base.provenance)
+    name, steps, eta = order.base.provenance.chain
     usual_steps = max(steps, 2 if explores_noise(objective) else 1)
     plan = Plan(
         objective,

@@ -24,8 +24,6 @@ from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.training.contour_losses import RecordedContours
 from dlpo.training.run import TrainingRun
 
-UNTUNED_CHAIN = ("cosine:1.25", 1, 0.7)  # that a voice without a tuned chain is spoken by
-
 
 class FlowStep(nn.Module):
     """The losses of an update as one module, so that data-parallel training sees every gradient."""
@@ -106,7 +104,7 @@ class PitchTuner(TrainingRun):
     def _save_checkpoint(self, path: Path) -> None:
         provenance = self.base.provenance
         before, (method, reward) = provenance.tuned, self._tuned_by()
-        schedule, steps, eta = provenance.chain or UNTUNED_CHAIN
+        schedule, steps, eta = provenance.chain
         base = self.base.sha256
         provenance = replace(
             provenance,
