@@ -52,6 +52,7 @@ from research.texture import acoustics, roughness
 TEACHER = "teacher"
 JUDGES = ("p835", "plcmos", "dnsmos", "nisqa")
 SPREAD = "F0 spread, st"
+WIDTH = "F0 spread / teacher's"
 SHOWN = ("P.835 OVRL", "PLCMOS", "DNSMOS P.808", "NISQA", "speaker cosine")
 QUIET_DB = 10.0
 ODD_LENGTH = 1.5
@@ -98,6 +99,7 @@ def beside(
         system: figures_of(quality, system) | roughness(measures, heard[system], texts, rates)
         for system in systems
     }
+    found[name][WIDTH] = found[name][SPREAD]["value"] / found[TEACHER][SPREAD]["value"]
     found["questions"] = {s: figures_of(quality.of_kind("question"), s) for s in systems}
     return found
 
@@ -154,8 +156,8 @@ def line_of(voice: str, found: Mapping[str, Any]) -> str:
         if apart is not None:
             low, high = apart["interval_95"]
             parts.append(f"{measure} {apart['value']:+.3f} [{low:+.3f}, {high:+.3f}]")
-    parts.append(f"F0 spread x{own[SPREAD]['value'] / teacher[SPREAD]['value']:.2f}")
-    rough = [name for name, figure in own.items() if isinstance(figure, float)]
+    parts.append(f"{WIDTH} {own[WIDTH]:.2f}")
+    rough = [name for name, figure in teacher.items() if isinstance(figure, float)]
     parts += [f"{name} {own[name]:.1f} ({teacher[name]:.1f})" for name in rough]
     return f"{voice}: {'; '.join(parts)}"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dlpo.errors import UsageError
 from dlpo_bench.clips import SPLITS, Clip, clips_of_texts, load_clips
+from dlpo_bench.endings import KINDS
 from dlpo_bench.eval import compare, figures, figures_by_kind, samples
 from dlpo_bench.panel import load_panel
 from dlpo_bench.record import Measured
@@ -85,16 +86,17 @@ def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:
     clips = _clips(order.sentences, systems)
     judges = order.judges
     speaker = (judges.speaker, order.sentences.corpus) if judges.speaker else None
-    by_kind = any(clip.kind for clip in clips)
-    panel = load_panel(judges.weights, judges.whisper, judges.utmos, speaker, judges.only, by_kind)
+    kinds = {clip.kind for clip in clips if clip.kind}
+    ends = bool(kinds) and kinds <= KINDS.keys()
+    panel = load_panel(judges.weights, judges.whisper, judges.utmos, speaker, judges.only, ends)
     quality = compare(systems, clips, panel, baseline=baseline, match=order.match, wavs=order.wavs)
     about = {system.label: system.about for system in systems}
     measured = Measured(
-        figures_by_kind(quality) if by_kind else figures(quality),
+        figures_by_kind(quality) if kinds else figures(quality),
         samples(quality, about),
         bundle_sha256=only_bundle(about.values()),
     )
-    return "endings" if by_kind else "quality", measured
+    return "endings" if ends else "kinds" if kinds else "quality", measured
 
 
 def _clips(asked: SentenceChoice, systems: Sequence[System]) -> list[Clip]:
