@@ -10,7 +10,6 @@ import pytest
 from typer.main import get_command
 
 from dlpo.cli import app
-from dlpo_bench.load.capacity import MEASUREMENTS
 from dlpo_serving.settings.sources import settings_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,17 +63,3 @@ def test_commands_of_a_page_and_their_options_exist(page: str) -> None:
 
     assert not wrong
     assert not alone - options_of(COMMANDS) - FOREIGN
-
-
-def test_commands_of_make_records_exist() -> None:
-    script = (ROOT / "scripts" / "records").read_text(encoding="utf-8").replace("\\\n", "")
-    calls = re.findall(r"^ *(?:\w+\) )?dlpo ([^;\n]+)", script, re.MULTILINE)
-    streamed = [word for call in calls if "bench stream" in call for word in call.split()[2:]]
-
-    arms = re.findall(r"^    (\w+)\) (.*?) ;;", script, re.MULTILINE | re.DOTALL)
-    studies = re.findall(r"python -m research\.(\w+)", script)
-    assert re.findall(r'^kinds="(.+)"$', script, re.MULTILINE) == [" ".join(n for n, _ in arms)]
-    assert len(calls) + len(studies) == 2 + len(arms)  # two of panel, and the report
-    assert all((ROOT / f"research/{study}.py").exists() for study in studies)
-    assert not {call: missing for call in calls if (missing := unknown(call))}
-    assert {word for word in streamed if word.isalpha()} <= {*MEASUREMENTS, "dlpo", "riva"}
