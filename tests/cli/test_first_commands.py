@@ -10,7 +10,7 @@ from dlpo_serving.local.player import Loudspeaker
 from dlpo_serving.local.say import pace
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.settings.sources import read_settings
-from dlpo_serving.voice_names import about_voices
+from dlpo_serving.voice_names import DEFAULT_VOICE, about_voices
 from dlpo_serving.voices import built_in_name, known_voices
 from tests.callers import command
 
@@ -74,7 +74,7 @@ def test_a_text_that_names_a_file_gets_a_hint(tiny_bundle: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "voice"),
     [
-        ("alloy", "lj"), ("onyx", "michael"), ("nova", "nova"), ("af_heart", "heart"),
+        ("alloy", DEFAULT_VOICE), ("onyx", "michael"), ("nova", "nova"), ("af_heart", "heart"),
         ("bm_george", "michael"), ("heart", "heart"), ("no one", "no one"),
         ("lj*0.5+nova*0.5", "lj*0.5+nova*0.5"),
     ],

@@ -85,7 +85,7 @@ def test_wrong_settings_are_explained(voice: Voice, tmp_path: Path) -> None:
         voice.save("Hello.", tmp_path / "out.xyz")
     with pytest.raises(InputError, match=rf"no voice 'haert'\. Built in: {DEFAULT_VOICE}"):
         Voice("haert")
-    assert Voice.list()[:2] == ["lj", "heart"]
+    assert Voice.list()[0] == DEFAULT_VOICE
 
 
 def test_a_client_has_the_same_verbs_and_bits(

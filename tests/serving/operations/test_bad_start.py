@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import dlpo
 from dlpo.cli import app
+from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import find_voice
 from tests.callers import wait_until
 
-EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+EMBEDDED = find_voice(DEFAULT_VOICE)
 TIMEOUT_S = 60.0
 DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
 
