@@ -63,7 +63,7 @@ def ramp(
         least: share that the fall ends at.
     """
     done = (update - first) / max(1, end - first)
-    fall = 1.0 if done < decay_from else (1 - done) / (1 - decay_from)
+    fall = 1.0 if done < decay_from or decay_from == 1 else (1 - done) / (1 - decay_from)
     return min(1.0, (update - first + 1) / max(1, warmup)) * max(least, fall)
 
 
@@ -309,6 +309,8 @@ class TuningConfig(RunConfig):
     learning_rate: float = 3e-5
     warm_up: int = 10
     """Updates over which the learning rate rises from 0."""
+    decay_from: float = 1.0
+    """Share of the run after which the learning rate falls linearly to 3 % of its peak; 1: never."""
     ema_decay: float = 0.98
     weight_decay: float = 0.0
     """0: decay alone would move the policy where the reward says nothing."""
@@ -375,11 +377,14 @@ class TuningConfig(RunConfig):
             **dict.fromkeys(positive, "above 0"),
             **dict.fromkeys(("warm_up", "adversary_warm_up"), "0 or more"),
             explore_momentum="0 <= x < 1",
+            decay_from="0 <= x <= 1",
         )
 
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first)."""
-        return self.learning_rate * min(1.0, (update + 1) / max(1, self.warm_up))
+        warmup, decay_from = self.warm_up, self.decay_from
+        factor = ramp(update, 0, self.updates, warmup=warmup, decay_from=decay_from)
+        return self.learning_rate * factor
 
     def exploration_rate(self, update: int) -> float:
         """RMS change of the explored coordinates in update `update` (0 is the first)."""

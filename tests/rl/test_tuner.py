@@ -333,3 +333,12 @@ def test_prompts_are_in_the_language_that_the_reward_hears(
     )
     with pytest.raises(DataError, match="sentences can be a prompt"):
         tuning.tuner("again")
+
+
+def test_the_learning_rate_falls_only_if_asked_to() -> None:
+    constant = TuningConfig(updates=100, learning_rate=1.0, warm_up=2)
+    assert [constant.rate(k) for k in (0, 1, 50, 99, 100)] == [0.5, 1, 1, 1, 1]
+    falling = TuningConfig(updates=100, learning_rate=1.0, warm_up=2, decay_from=0.5)
+    assert [falling.rate(k) for k in (1, 49, 75, 99)] == pytest.approx([1, 1, 0.5, 0.03])
+    with pytest.raises(ConfigError, match="decay_from"):
+        TuningConfig(decay_from=1.5)
