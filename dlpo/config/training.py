@@ -310,7 +310,7 @@ class TuningConfig(RunConfig):
     warm_up: int = 10
     """Updates over which the learning rate rises from 0."""
     decay_from: float = 1.0
-    """Share of the run after which the learning rate falls linearly to 3 % of its peak; 1: never."""
+    """Share of the run after which the learning rate falls linearly to 3 %; 1: it never falls."""
     ema_decay: float = 0.98
     weight_decay: float = 0.0
     """0: decay alone would move the policy where the reward says nothing."""
