@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import importlib
 import logging
@@ -107,6 +108,18 @@ class StrictSkips:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for line in sorted(self.unlisted):
             terminalreporter.line(f"skipped, but not in {ALLOWED_SKIPS.name}: {line}", red=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imports_set_apart() -> Iterator[None]:
+    """What was imported is no garbage: `dlpo serve` freezes it too, once it has started.
+
+    A server of a test looks for garbage each second, and would go through 640,000 objects.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
