@@ -98,7 +98,7 @@ def test_small_messages_leave_turns_to_others(
     path, first, message = FLOODS[what]
     with attacked(http_port=0) as server:
         watch = asyncio.run_coroutine_threadsafe(turns.watch(), server.loop)
-        asyncio.run(flood(server.http_url, path, first, message, 20_000))
+        asyncio.run(flood(server.http_url, path, first, message, 4_000))
         watch.cancel()
     assert turns.read > 1_000
     assert turns.most <= 2
