@@ -225,9 +225,10 @@ def export_toy(pytestconfig: pytest.Config) -> ExportToy:
 
 @pytest.fixture(scope="session")
 def drawing_bundle(drawing_checkpoint: Path, export_toy: ExportToy) -> Path:
-    """The directory of `drawing_checkpoint`'s bundle: 2 steps, in float32."""
+    """The directory of `drawing_checkpoint`'s bundle: 2 steps, weights rounded to 8 bits."""
     out = drawing_checkpoint.parent / "bundle"
-    return export_toy(drawing_checkpoint, out, steps=(2,), default_steps=2, precisions=("fp32",))
+    options = {"steps": (2,), "default_steps": 2, "precisions": ("fp32",), "weight_bits": 8}
+    return export_toy(drawing_checkpoint, out, **options)
 
 
 @pytest.fixture(scope="session")
