@@ -111,15 +111,19 @@ class StrictSkips:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def imports_set_apart() -> Iterator[None]:
-    """What was imported is no garbage: `dlpo serve` freezes it too, once it has started.
+def unfrozen_at_the_end() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def set_apart(unfrozen_at_the_end: None) -> None:
+    """What lives when a module's tests begin is no garbage: `dlpo serve` freezes it too.
 
     A server of a test looks for garbage each second, and would go through 640,000 objects.
     """
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
