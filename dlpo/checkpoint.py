@@ -12,7 +12,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from dlpo.commit import source_commit
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.errors import CheckpointError, ConfigError
 from dlpo.model.build import Model, ModelConfig, build_model, model_config
@@ -76,11 +75,6 @@ class Checkpoint:
     provenance: Provenance
     sha256: str
     """of the weights file"""
-
-
-def current_commit() -> str:
-    """The commit of this code; "unknown" if neither the build nor git knows it."""
-    return source_commit() or "unknown"
 
 
 def save_checkpoint(

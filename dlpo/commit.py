@@ -31,6 +31,11 @@ def source_commit(package: Path = _HERE) -> str | None:
         return None
 
 
+def current_commit() -> str:
+    """The commit of this code; "unknown" if neither the build nor git knows it."""
+    return source_commit() or "unknown"
+
+
 def git(folder: Path, *arguments: str) -> str:
     """The output of a git command; raises OSError or SubprocessError if it fails."""
     command = ["git", "-C", str(folder), *arguments]

@@ -25,7 +25,7 @@ from typing import Literal
 import psutil
 from filelock import FileLock, Timeout
 
-from dlpo.checkpoint import current_commit
+from dlpo.commit import current_commit
 from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError
 from recipe.signals import on_stop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import importlib
 import logging
@@ -109,6 +110,22 @@ class StrictSkips:
             terminalreporter.line(f"skipped, but not in {ALLOWED_SKIPS.name}: {line}", red=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unfrozen_at_the_end() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def set_apart(unfrozen_at_the_end: None) -> None:
+    """What lives when a module's tests begin is no garbage: `dlpo serve` freezes it too.
+
+    A server of a test looks for garbage each second, and would go through 640,000 objects.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def own_logs() -> Iterator[None]:
     """A command that a test calls sets up logging for its process: that ends with the test."""
@@ -212,9 +229,10 @@ def export_toy(pytestconfig: pytest.Config) -> ExportToy:
 
 @pytest.fixture(scope="session")
 def drawing_bundle(drawing_checkpoint: Path, export_toy: ExportToy) -> Path:
-    """The directory of `drawing_checkpoint`'s bundle: 2 steps, in float32."""
+    """The directory of `drawing_checkpoint`'s bundle: 2 steps, weights rounded to 8 bits."""
     out = drawing_checkpoint.parent / "bundle"
-    return export_toy(drawing_checkpoint, out, steps=(2,), default_steps=2, precisions=("fp32",))
+    options = {"steps": (2,), "default_steps": 2, "precisions": ("fp32",), "weight_bits": 8}
+    return export_toy(drawing_checkpoint, out, **options)
 
 
 @pytest.fixture(scope="session")

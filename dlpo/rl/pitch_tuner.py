@@ -15,7 +15,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from dlpo.checkpoint import Tuned, current_commit, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import Tuned, load_checkpoint, save_checkpoint
+from dlpo.commit import current_commit
 from dlpo.config.training import PitchTuning
 from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.model.contour import Flow

@@ -14,7 +14,8 @@ import torch
 from accelerate import InitProcessGroupKwargs
 from torch import Tensor
 
-from dlpo.checkpoint import current_commit, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import load_checkpoint, save_checkpoint
+from dlpo.commit import current_commit
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora, speech_learned

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlpo.checkpoint import Provenance, current_commit, save_checkpoint
+from dlpo.checkpoint import Provenance, save_checkpoint
+from dlpo.commit import current_commit
 from dlpo.config.models import BASE, LARGE, WaveGrad2Config
 from dlpo.errors import CheckpointError, ConfigError
 from dlpo.model.wavegrad2 import WaveGrad2

@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from dlpo.checkpoint import Provenance, current_commit, save_checkpoint
+from dlpo.checkpoint import Provenance, save_checkpoint
+from dlpo.commit import current_commit
 from dlpo.config.strict import to_dict
 from dlpo.config.training import RunConfig
 from dlpo.data.dataset import Corpora, speech_learned

@@ -209,10 +209,12 @@ def test_options_that_cannot_be_made_are_refused(wrong: dict[str, Any], message:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8_symmetric"])
 def test_graphs_for_gpus_follow_the_rules_of_tensorrt(
-    every_precision: Bundle, precision: Precision
+    already_traced: None, tiny_checkpoint: Path, tmp_path: Path, precision: Precision
 ) -> None:
     """Strongly typed: one kind of float an operator; 8 bits with a sign and their zero at 0."""
-    loaded = load_for_tensorrt(every_precision.graph_path("denoiser_2", precision))
+    options = ExportOptions(steps=(2,), default_steps=2, precisions=(precision,))
+    made = Bundle.load(export_bundle(tiny_checkpoint, tmp_path / "voice", options))
+    loaded = load_for_tensorrt(made.graph_path("denoiser_2", precision))
     graph = onnx.shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True).graph
     values = (*graph.input, *graph.value_info, *graph.output)
     kinds = {value.name: value.type.tensor_type.elem_type for value in values}

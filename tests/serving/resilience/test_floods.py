@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,6 +27,7 @@ FLOODS = {
     "flushes": (OWN, [json.dumps({"type": "begin"})], '{"type":"flush"}'),
     "letters": (OWN, [json.dumps({"type": "begin"})], '{"type":"text","text":"a"}'),
 }
+COUNT = 4_000  # messages of a flood
 
 
 class Turns:
@@ -62,8 +64,15 @@ def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speech_socket, "MAX_KEEP_ALIVES", 5)
 
 
-async def flood(url: str, path: str, first: list[str], message: str, count: int) -> str:
-    """Send it so often, reading all replies; the last reply."""
+async def flood(
+    url: str,
+    path: str,
+    first: list[str],
+    message: str,
+    count: int,
+    all_read: Callable[[], bool] = bool,
+) -> str:
+    """Send it so often, reading replies to the end, `all_read`, or for 5 s; the last reply."""
     last = ""
     async with (
         aiohttp.ClientSession() as session,
@@ -84,7 +93,10 @@ async def flood(url: str, path: str, first: list[str], message: str, count: int)
         else:
             if message == "{}":
                 await socket.send_json({"close_socket": True})
-        await asyncio.wait({reading}, timeout=5)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while not (reading.done() or all_read()):
+                    await asyncio.sleep(0.01)
         reading.cancel()
     return last
 
@@ -98,7 +110,8 @@ def test_small_messages_leave_turns_to_others(
     path, first, message = FLOODS[what]
     with attacked(http_port=0) as server:
         watch = asyncio.run_coroutine_threadsafe(turns.watch(), server.loop)
-        asyncio.run(flood(server.http_url, path, first, message, 20_000))
+        everything = (message, COUNT, lambda: turns.read >= COUNT)
+        asyncio.run(flood(server.http_url, path, first, *everything))
         watch.cancel()
     assert turns.read > 1_000
     assert turns.most <= 2
