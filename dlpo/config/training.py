@@ -93,12 +93,6 @@ class SpectralTraining(RunConfig):
     start_weight: float = 1.0
     """Weight of the diffusion loss of those windows: at the start of a chain it is smallest for the
     average of all plausible waveforms."""
-    periodicity_weight: float = 0.0
-    """Weight of how far voices repeat from period to period, beside the recording's."""
-    burst_weight: float = 0.0
-    """Weight of how far levels rise within 6 ms, beside the recording's."""
-    comb_weight: float = 0.0
-    """Weight of what repeats from one of the denoiser's frames to the next."""
     adversarial_from: int = 10_000
     """Update from which the denoiser must also fool an adversary."""
     adversarial_rate: float = 4e-4
@@ -129,9 +123,6 @@ class SpectralTraining(RunConfig):
             **dict.fromkeys(
                 (
                     "start_weight",
-                    "periodicity_weight",
-                    "burst_weight",
-                    "comb_weight",
                     "workers",
                     "timing_batch",
                     "warmup",
