@@ -102,8 +102,6 @@ class SpectralTraining(RunConfig):
     optimizer: Literal["adamw", "muon"] = "adamw"
     """muon: of the wide layers, except embeddings and the denoiser's last one; AdamW's is the rest.
     See `dlpo.training.muon`."""
-    workers: int = 0
-    """Processes that draw batches ahead, for a GPU; what they draw doesn't depend on them."""
     warmup: int = 300
     """Updates over which the learning rate rises from 0."""
     decay_from: float = 0.5
@@ -121,14 +119,7 @@ class SpectralTraining(RunConfig):
             **dict.fromkeys(counts, "1 or more"),
             **dict.fromkeys(("adversarial_rate", "interpolation"), "0 < x <= 1"),
             **dict.fromkeys(
-                (
-                    "start_weight",
-                    "workers",
-                    "timing_batch",
-                    "warmup",
-                    "adversarial_from",
-                ),
-                "0 or more",
+                ("start_weight", "timing_batch", "warmup", "adversarial_from"), "0 or more"
             ),
             **dict.fromkeys(("first_share", "decay_from"), "0 <= x <= 1"),
         )

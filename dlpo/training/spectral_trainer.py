@@ -32,7 +32,6 @@ from dlpo.training.losses import (
     mix,
 )
 from dlpo.training.muon import Muon
-from dlpo.training.prefetch import Prefetched
 from dlpo.training.run import LossBatch, TrainingRun
 from dlpo.training.symbols import EMBEDDING, grown_embedding
 
@@ -178,7 +177,6 @@ class SpectralTrainer(TrainingRun):
         seed, rank = training.seed, self.accelerator.process_index
         self.batches = Batches(self.dataset, "train", seed, rank, self.config.rows)
         self.held_out = Batches(self.dataset, "validation", seed, 0, self.config.rows)
-        self.drawn = Prefetched(self._draw, training.updates, training.workers)
         self._prepare(model, SpectralStep(model, training), optimizer)
         if not training.learns_acoustics and training.adversarial_from < training.updates:
             self.adversary = AdversarialTrainer(
@@ -213,7 +211,7 @@ class SpectralTrainer(TrainingRun):
         device = self.accelerator.device
         for name, module in self.model.named_children():
             module.train(name.startswith(self.learning))
-        drawn, drawn_more = self.drawn.of(update)
+        drawn, drawn_more = self._draw(update)
         windows = drawn.to(device)
         more = None if drawn_more is None else drawn_more.to(device)
         with self.accelerator.autocast():
