@@ -24,13 +24,17 @@ from tests.serving.conftest import RunningServer
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize"
 
 
+def posted(url: str, **fields: Any) -> bytes:
+    """The body of the reply to a JSON object; HTTPError if it is refused."""
+    asked = Request(url, json.dumps(fields).encode(), {"Content-Type": "application/json"})
+    with urlopen(asked, timeout=WAIT_S) as reply:
+        return bytes(reply.read())
+
+
 def by_http(server: RunningServer, path: str, **fields: Any) -> bytes:
-    """The body of the reply to a JSON object."""
-    headers = {"Content-Type": "application/json"}
-    url = f"{str(server.http_url).rstrip('/')}{path}"
+    """The same, also of a refusal."""
     try:
-        with urlopen(Request(url, json.dumps(fields).encode(), headers), timeout=WAIT_S) as reply:
-            return bytes(reply.read())
+        return posted(f"{str(server.http_url).rstrip('/')}{path}", **fields)
     except HTTPError as error:
         with error:
             return error.read()
