@@ -33,7 +33,7 @@ FORMAT = "recipe.json"  # in the archive: the corpus's sample rate
 BESIDE = ("metadata.csv", "alignments.tsv.xz")
 PACKAGES = (  # that training and tuning import, and machines with torch often lack
     "audioread", "cffi", "decorator", "distillmos", "googleapis-common-protos", "librosa",
-    "platformdirs", "pooch", "pycparser", "soundfile", "soxr", "xls_r_sqa",
+    "platformdirs", "pooch", "pycparser", "soundfile", "soxr", "speechmos", "xls_r_sqa",
 )  # fmt: skip
 KEPT = ("checkpoint/*", "*.json", "*.jsonl")  # of each run
 # How to unpack what may be from elsewhere. Python before 3.11.4 can't refuse links and paths.

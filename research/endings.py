@@ -32,10 +32,10 @@ from dlpo.judges.whisper import Whisper
 from dlpo.noise_schedule import named_schedule
 from dlpo.rl.ending_figures import EndingFigures
 from dlpo.rl.ending_prompts import EndingPrompt, in_language, read_all_prompts
-from dlpo.rl.endings import RISING, EndingKind
-from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner, bent_contours
+from dlpo.rl.endings import RISING, EndingKind, bend
+from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_scene import as_points
+from dlpo.rl.pitch_scene import PitchScene, as_points
 from dlpo.rl.probe import Speaker
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
@@ -50,13 +50,13 @@ ARMS: Mapping[str, dict[str, Any]] = {
     "control": {"alpha": 0.0},
     "DLPO, guide alone": {"kl_outside": 0.0},
     "straight gradient": {"estimator": "gradient"},
-    "rule in the weights": {"estimator": "bent"},
     "KL only": {"beta": 0.0, "kl": 2.0, "kl_outside": 0.0},
     "unanchored": NO_ANCHOR,
     "unanchored, all credited": NO_ANCHOR | {"credit_s": None},
 }
 """Label -> what differs from `EndingsObjective` and `EndingsTuning`."""
 UNTOUCHED, RULE = "untouched", "rule"
+BENT_ST = 6.0  # semitones by which the rule bends a question's end
 SPENT = "spent.json"  # CPU-seconds and scores, beside a finished run
 KINDS: Mapping[str, EndingKind] = {
     "yn": "yes_no", "wh": "wh", "st": "statement", "dq": "declarative",
@@ -180,6 +180,14 @@ def ruled(figures: EndingFigures) -> list[Tensor]:
             figures.prompts, figures.scenes, figures.before, strict=True
         )
     ]
+
+
+def bent_contours(scene: PitchScene, contours: Tensor) -> Tensor:
+    """(..., 2P) contours of a sentence with the rule applied to its end."""
+    if not scene.voiced.any():
+        return contours
+    voiced, rate = scene.voiced.numpy(), scene.frames_per_s
+    return bend(contours, scene.point_weights, voiced, BENT_ST, scene.spread, rate)
 
 
 def shown(figures: Mapping[str, float], voices: Sequence[str]) -> dict[str, Any]:

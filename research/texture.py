@@ -1,8 +1,7 @@
 """How rough a voice is beside its teacher: harmonics to noise, bursts, combs, and P.808.
 
     python -m research.texture heart --data DATASET --tools ../shared/tools/acoustics.py
-        --judges ../shared/models --system now=voices/spectral/tuned
-        --system jitter=voices/spectral/tuned:0.0116 --record
+        --system now=voices/spectral/tuned --system jitter=voices/spectral/tuned:0.0116 --record
 
 Each system is a checkpoint, with the jitter of its pulses after a colon. It speaks the validation
 and test texts of a dataset, from text alone, in one step; with `--copies` from the recordings' own
@@ -37,7 +36,6 @@ from research import RECORDS, run_study, study_command
 
 SPLITS = ("validation", "test")
 CHAIN = ("cosine:1.25", 1, 0.7)  # as served
-P808 = "dnsmos_model_v8.onnx"
 WITNESSES = ("sig", "bak", "ovrl", "plcmos")  # of acoustics.py, in its order
 Say = Callable[[int], Waveform]
 
@@ -93,7 +91,6 @@ def main(
     voice: Annotated[str, typer.Argument(help="Speaker of the checkpoints.")],
     data: Annotated[Path, typer.Option(help="Dataset of the teacher's or speaker's recordings.")],
     tools: Annotated[Path, typer.Option(help="acoustics.py.")],
-    judges: Annotated[Path, typer.Option(help=f"Directory of {P808}.")],
     system: Annotated[list[str], typer.Option(help="NAME=CHECKPOINT[:JITTER]; repeatable.")],
     clips: int = 60,
     copies: Annotated[bool, typer.Option("--copies", help="From the recordings' mel.")] = False,
@@ -107,7 +104,7 @@ def main(
     torch.set_num_threads(1)
     corpora = Corpora([data])
     measures = acoustics(tools)
-    dnsmos = Dnsmos(judges / P808)
+    dnsmos = Dnsmos()
     judged = measures.Judges() if witnesses else None
     texts = [i for s in SPLITS for i in corpora.split(s, with_audio=True)][:clips]
     systems = [speaker(given, corpora, voice, copies) for given in system]

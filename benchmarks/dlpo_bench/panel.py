@@ -31,11 +31,11 @@ JUDGES: Mapping[str, tuple[str, Callable[[Path], Judge]]] = {
     "distillmos": ("DistillMOS", lambda weights: DistillMOS()),
     "nisqa": ("NISQA", lambda weights: Nisqa(weights / WEIGHTS["NISQA"])),
     "nisqa_tts": ("NISQA-TTS", lambda weights: Nisqa(weights / WEIGHTS["NISQA-TTS"])),
-    "dnsmos": ("DNSMOS P.808", lambda weights: Dnsmos(weights / WEIGHTS["DNSMOS P.808"])),
+    "dnsmos": ("DNSMOS P.808", lambda weights: Dnsmos()),
     "plcmos": ("PLCMOS", lambda weights: Plcmos()),
 }
 MEASURES: Mapping[str, tuple[str, Callable[[Path], ClipMeasure]]] = {
-    "p835": ("P.835", lambda weights: P835(weights / WEIGHTS["P.835"])),
+    "p835": ("P.835", lambda weights: P835()),
     ENDS: ("the ends of sentences", lambda weights: EndMovement()),
 }
 """Option -> name in tables, and what loads it from the directory of weights."""
@@ -53,8 +53,7 @@ def load_panel(
     """Load every judge whose weights are available, or those that are named.
 
     Args:
-        weights: directory with the files of `WEIGHTS`. DistillMOS, PLCMOS and the recognizer bring
-            their own; a judge without weights is left out.
+        weights: directory with the files of `WEIGHTS`; a judge without its own is left out.
         whisper: directories of Whisper checkpoints, each of which adds word and character errors
             named after its directory, and with `endings` whether it hears a question.
         utmos: file of UTMOS's weights.

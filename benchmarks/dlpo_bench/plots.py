@@ -63,7 +63,6 @@ class PlotPanel:
     """y of a dashed horizontal line"""
     marks: Sequence[tuple[float, str]] = field(default=())
     """x and label of vertical lines"""
-    legend_title: str = ""
 
 
 def draw_panels(title: str, panels: Sequence[PlotPanel]) -> str:
@@ -107,8 +106,8 @@ def _draw_panel(axes: Axes, panel: PlotPanel) -> None:
             caption, (x, height), (4, 0), xycoords=("data", "axes fraction"),
             textcoords="offset points",
         )  # fmt: skip
-    if panel.legend_title or any(series.label for series in panel.series):
-        axes.legend(title=panel.legend_title or None)
+    if any(series.label for series in panel.series):
+        axes.legend()
     axes.set_title(panel.title)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)

@@ -41,7 +41,7 @@ Data = Annotated[
 
 
 Methods = Literal[
-    "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct", "dpo", "bent"
+    "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct", "dpo"
 ]
 
 
@@ -257,7 +257,7 @@ def tune(
         str,
         typer.Option(
             help="Judges and their weights, such as distillmos=1,high_band=0.3; or endings: how"
-            " sentences end, which tunes the pitch (methods dlpo, awm, control, direct, bent)."
+            " sentences end, which tunes the pitch (methods dlpo, awm, control, direct)."
         ),
     ] = "distillmos",
     steps: Annotated[

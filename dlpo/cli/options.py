@@ -41,9 +41,7 @@ Corpus = Annotated[
     Path, of_judges(help="Corpus directory in LJSpeech layout, with texts and recordings.")
 ]
 CORPUS = Path("LJSpeech-1.1")
-Weights = Annotated[
-    Path, of_judges(help="Directory with the weights of NISQA, NISQA-TTS and DNSMOS.")
-]
+Weights = Annotated[Path, of_judges(help="Directory with the weights of NISQA and NISQA-TTS.")]
 WEIGHTS = Path("judges")
 TIMED_UPDATES = 5  # that an estimate of a run's time is made from
 Utmos = Annotated[

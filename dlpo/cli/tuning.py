@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
     from dlpo.rl.launch import TuningOrder
-    from dlpo.rl.probe import MeanDifference
     from dlpo.training.run import TrainingRun
 
 
@@ -90,10 +90,15 @@ def _probe_endings(order: TuningOrder) -> None:
     _show("best of eight questions by endings, less their mean, by", chosen)
 
 
-def _show(title: str, found: dict[str, MeanDifference]) -> None:
+def _show(title: str, found: dict[str, list[float]]) -> None:
+    """Means over sentences with 95 % intervals of a bootstrap over them."""
+    from dlpo_bench.statistics import mean
+
     table = Table(title, "difference", "95 % interval", "")
-    for name, difference in found.items():
+    for name, differences in found.items():
+        difference = mean(np.array(differences))
         interval = f"{difference.low:+.3f} to {difference.high:+.3f}"
-        verdict = "decided" if difference.decided else "undecided"
-        table.add_row(name, f"{difference.mean:+.3f}", interval, verdict)
+        decided = difference.low > 0 or difference.high < 0
+        verdict = "decided" if decided else "undecided"
+        table.add_row(name, f"{difference.value:+.3f}", interval, verdict)
     Console().print(table)

@@ -93,12 +93,6 @@ class SpectralTraining(RunConfig):
     start_weight: float = 1.0
     """Weight of the diffusion loss of those windows: at the start of a chain it is smallest for the
     average of all plausible waveforms."""
-    periodicity_weight: float = 0.0
-    """Weight of how far voices repeat from period to period, beside the recording's."""
-    burst_weight: float = 0.0
-    """Weight of how far levels rise within 6 ms, beside the recording's."""
-    comb_weight: float = 0.0
-    """Weight of what repeats from one of the denoiser's frames to the next."""
     adversarial_from: int = 10_000
     """Update from which the denoiser must also fool an adversary."""
     adversarial_rate: float = 4e-4
@@ -108,8 +102,6 @@ class SpectralTraining(RunConfig):
     optimizer: Literal["adamw", "muon"] = "adamw"
     """muon: of the wide layers, except embeddings and the denoiser's last one; AdamW's is the rest.
     See `dlpo.training.muon`."""
-    workers: int = 0
-    """Processes that draw batches ahead, for a GPU; what they draw doesn't depend on them."""
     warmup: int = 300
     """Updates over which the learning rate rises from 0."""
     decay_from: float = 0.5
@@ -127,17 +119,7 @@ class SpectralTraining(RunConfig):
             **dict.fromkeys(counts, "1 or more"),
             **dict.fromkeys(("adversarial_rate", "interpolation"), "0 < x <= 1"),
             **dict.fromkeys(
-                (
-                    "start_weight",
-                    "periodicity_weight",
-                    "burst_weight",
-                    "comb_weight",
-                    "workers",
-                    "timing_batch",
-                    "warmup",
-                    "adversarial_from",
-                ),
-                "0 or more",
+                ("start_weight", "timing_batch", "warmup", "adversarial_from"), "0 or more"
             ),
             **dict.fromkeys(("first_share", "decay_from"), "0 <= x <= 1"),
         )

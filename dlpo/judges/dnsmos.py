@@ -1,4 +1,4 @@
-"""DNSMOS P.808: overall quality by Microsoft's onnx network (`dnsmos_model_v8.onnx`, CC BY 4.0).
+"""DNSMOS P.808: overall quality, from Microsoft's package `speechmos`, which contains the weights.
 
 Reference: Reddy, Gopal and Cutler, DNSMOS: A Non-Intrusive Perceptual Objective Speech Quality
 Metric to Evaluate Noise Suppressors, ICASSP 2021.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from dlpo.operating_system import usable_cores
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW = 144_160  # samples: 9.01 s, what the published script feeds
-FRAMES, BANDS = 900, 120  # of the network's input
+BANDS = 120
 N_FFT, HOP = 321, 160  # samples
 POWER_FLOOR = 1e-10
 
@@ -30,15 +29,14 @@ class Dnsmos:
     name = "DNSMOS P.808"
     sample_rate_hz = SAMPLE_RATE
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self) -> None:
         """Load the graph, on one thread.
 
         Raises:
-            CheckpointError: missing, damaged, or another graph.
-            MissingExtraError: onnxruntime or librosa is not installed.
+            MissingExtraError: speechmos, onnxruntime or librosa is not installed.
         """
         require("librosa")
-        self._session = open_graph(weights, [[FRAMES, BANDS]])
+        self._session = open_graph("dnsmos_models/model_v8.onnx")
         self._input = self._session.get_inputs()[0].name
 
     def score(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Scores:

@@ -224,17 +224,6 @@ def mel_bands(waveform: Waveform, sample_rate_hz: int, **settings: Any) -> NDArr
         return np.asarray(melspectrogram(y=waveform, sr=sample_rate_hz, **settings).T, np.float32)
 
 
-def absent(weights: Path) -> CheckpointError:
-    """The error for a missing weights file: where to get it, and which judge needs it."""
-    source = SOURCES.get(weights.name)
-    advice = (
-        f"get it from {source} or pass its directory with --weights"
-        if source
-        else ("expected a judge's weights")
-    )
-    return CheckpointError(f"{weights}: no such file; {advice}")
-
-
 def load_torch_weights(path: Path) -> dict[str, Any]:
     """The dictionary in a torch file, read without executing anything in it.
 
@@ -245,7 +234,10 @@ def load_torch_weights(path: Path) -> dict[str, Any]:
     with needs("bench"):
         import torch
     if not path.is_file():
-        raise absent(path)
+        advice = "expected a judge's weights"
+        if source := SOURCES.get(path.name):
+            advice = f"get it from {source} or pass its directory with --weights"
+        raise CheckpointError(f"{path}: no such file; {advice}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises anything on damaged bytes

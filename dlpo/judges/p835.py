@@ -1,15 +1,13 @@
-"""DNSMOS P.835: the speech, its background and both together, by Microsoft's onnx network.
+"""DNSMOS P.835: the speech, its background and both together, from Microsoft's `speechmos`.
 
 It was made to judge noise suppressors. It never is a reward (`dlpo.rl.reward_models`), so that it
-remains a witness that took no part in tuning. Weights: `dnsmos_sig_bak_ovr.onnx`, CC BY 4.0.
+remains a witness that took no part in tuning. The package contains the weights.
 
 Reference: Reddy, Gopal and Cutler, DNSMOS P.835: A Non-Intrusive Perceptual Objective Speech
 Quality Metric to Evaluate Noise Suppressors, ICASSP 2022.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 
@@ -32,14 +30,13 @@ class P835:
 
     names = ("P.835 SIG", "P.835 BAK", "P.835 OVRL")
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self) -> None:
         """Load the graph, on one thread.
 
         Raises:
-            CheckpointError: missing, damaged, or another graph.
-            MissingExtraError: onnxruntime is not installed.
+            MissingExtraError: speechmos or onnxruntime is not installed.
         """
-        self._session = open_graph(weights, [[WINDOW]])
+        self._session = open_graph("dnsmos_models/sig_bak_ovr.onnx")
         self._input = self._session.get_inputs()[0].name
 
     def measure(self, waveform: Waveform, sample_rate_hz: int, text: str) -> tuple[float, ...]:

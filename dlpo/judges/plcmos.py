@@ -10,7 +10,6 @@ Loss Concealment Algorithms, Interspeech 2023 (arXiv 2305.15127).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +19,6 @@ from dlpo.judges.onnx_graph import open_graph
 from dlpo.judges.p835 import SAMPLE_RATE, at_active_level
 
 RATERS, EMBEDDING = 15, 64  # simulated listeners; the package draws new ones for each clip
-INPUTS: Sequence[Sequence[int | str]] = ([1, "frames", 257], [EMBEDDING])  # spectra, one rater
 
 
 class Plcmos:
@@ -37,9 +35,8 @@ class Plcmos:
         """
         with needs("bench"):
             from speechmos.plcmos import PLCMOS
-        published = PLCMOS()
-        self._spectra = published.stft_transform
-        self._session = open_graph(Path(published.model_path), INPUTS)
+        self._spectra = PLCMOS().stft_transform
+        self._session = open_graph("plcmos_models/plcmos_v2.onnx")
         draws = np.random.default_rng(0).normal(size=(RATERS, 1, EMBEDDING))
         self._raters = draws.astype(np.float32)
 

@@ -1,10 +1,6 @@
 """UTMOS's strong learner from a user's local checkpoint: the reward of the DLPO paper.
 
-Two published layouts are read:
-    SpeechMOS       utmos22_strong_step7459_v1.pt, a plain dictionary of tensors
-    Lightning       epoch=3-step=7459.ckpt of its authors, with the tensors under `state_dict`
-Only tensors and plain values are unpickled, so a Lightning file whose hyperparameters are objects
-of its training code is rejected; the SpeechMOS file holds the same weights.
+The file is SpeechMOS's utmos22_strong_step7459_v1.pt, a plain dictionary of tensors.
 
 The network, with sizes read from the checkpoint (C is 768 as published):
 
@@ -36,7 +32,6 @@ STRIDES = (5, 2, 2, 2, 2, 2, 2)  # of the convolutions; the only sizes that no w
 HEAD_WIDTH = 64  # channels of an attention head
 SCALE, SHIFT = 2.0, 3.0  # from the network's output to 1..5
 LAYERS, POSITIONS = "speech.encoder.layers.", "speech.encoder.pos_conv_embed.conv"
-DOMAIN, LISTENER = 0, 288  # rows of the Lightning file's embeddings that its authors score with
 
 SPEECHMOS = {
     "wav2vec2.": "speech.",
@@ -45,14 +40,6 @@ SPEECHMOS = {
     "blstm.": "blstm.",
     "projection.0.": "hidden.",
     "projection.2.": "out.",
-}
-LIGHTNING = {
-    "feature_extractors.0.ssl_model.": "speech.",
-    "feature_extractors.1.embedding.weight": "domain",
-    "output_layers.0.judge_embedding.weight": "listener",
-    "output_layers.0.decoder_rnn.": "blstm.",
-    "output_layers.1.net.0.": "hidden.",
-    "output_layers.1.net.3.": "out.",
 }
 FAIRSEQ = {  # names of wav2vec 2.0 in the published files -> in transformers
     r"(conv_layers\.\d+)\.0\.": r"\1.conv.",
@@ -74,7 +61,7 @@ class Utmos(WaveformJudge):
     """Scores about 1..5; deaf above 8 kHz, and known to be easily fooled: guard it.
 
     Args:
-        weights: file in one of the two layouts.
+        weights: SpeechMOS's file.
 
     Raises:
         CheckpointError: missing, damaged, or another model.
@@ -90,29 +77,26 @@ class Utmos(WaveformJudge):
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{weights}: not the weights of UTMOS's strong learner ({error}); expected"
-                " utmos22_strong_step7459_v1.pt of SpeechMOS, or its authors' checkpoint without"
-                " a phoneme encoder"
+                " utmos22_strong_step7459_v1.pt of SpeechMOS"
             ) from error
         self.network.eval().requires_grad_(False)
 
 
 def _renamed(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of either layout, by the names of `UtmosNetwork`."""
-    lightning = "state_dict" in content
-    prefixes = LIGHTNING if lightning else SPEECHMOS
+    """The file's tensors by the names of `UtmosNetwork`."""
     state: dict[str, Tensor] = {}
-    for key, value in (content["state_dict"] if lightning else content).items():
-        prefix = next((prefix for prefix in prefixes if key.startswith(prefix)), None)
+    for key, value in content.items():
+        prefix = next((prefix for prefix in SPEECHMOS if key.startswith(prefix)), None)
         if prefix is None:
             raise KeyError(key)
-        name = prefixes[prefix] + key.removeprefix(prefix)
+        name = SPEECHMOS[prefix] + key.removeprefix(prefix)
         if name.removeprefix("speech.").startswith(UNUSED):
             continue
         for theirs, ours in FAIRSEQ.items():
             name = re.sub(theirs, ours, name)
         state[name] = value.float()
-    state["domain"] = state["domain"][DOMAIN if lightning else 0]
-    state["listener"] = state["listener"][LISTENER if lightning else 0]
+    state["domain"] = state["domain"][0]
+    state["listener"] = state["listener"][0]
     return state
 
 

@@ -34,16 +34,15 @@ from dlpo.data.dataset import Corpora
 from dlpo.rl.awm import awm_loss, bounded
 from dlpo.rl.ending_figures import EndingFigures
 from dlpo.rl.ending_prompts import EndingPrompt, EndingPrompts
-from dlpo.rl.endings import RISING, bend, credit_shares, ending_reward, movement_weights
+from dlpo.rl.endings import RISING, credit_shares, ending_reward, movement_weights
 from dlpo.rl.pitch_flow import DrawnContours
-from dlpo.rl.pitch_scene import PitchBatch, PitchScene, as_points, in_time
+from dlpo.rl.pitch_scene import PitchBatch, in_time
 from dlpo.rl.pitch_tuner import PitchTuner
 from dlpo.training.run import LossBatch
 
-Estimator = Literal["matching", "gradient", "bent"]
+Estimator = Literal["matching", "gradient"]
 TOGETHER = 4  # prompts of similar length in a batch, so that little of it is padding
 ANCHORED = 2  # draws of a sentence whose divergence is measured
-BENT_ST = 6.0  # semitones by which the rule bends a question's end
 LAG_RATE = 0.05  # of the running means by voice
 
 
@@ -53,7 +52,7 @@ class EndingsObjective:
 
     estimator: Estimator = "matching"
     """matching: the equation above. gradient: R's own gradient through the draw, as M is linear in
-    the contour. bent: matching on own draws that the rule bent, without a reward."""
+    the contour."""
     alpha: float = 2.0
     """Weight of the reward's loss; 0 is the control."""
     beta: float = 2.0
@@ -71,8 +70,8 @@ class EndingsObjective:
         """As a checkpoint's provenance names the method."""
         if self.alpha == 0:
             return "control"
-        if self.estimator != "matching":
-            return "direct" if self.estimator == "gradient" else "bent"
+        if self.estimator == "gradient":
+            return "direct"
         return "dlpo" if self.beta else "awm"
 
 
@@ -189,10 +188,6 @@ class EndingsTuner(PitchTuner):
             differentiable = replace(drawn, contours=policy.contours(drawn.batch, noise))
             mean = self._rewards(prompts, differentiable).mean()
             terms["reward"] = -objective.alpha * mean / settings.scale_st
-        elif objective.estimator == "bent":
-            drawn = self._bent(prompts, drawn)
-            errors = policy.matching_errors(drawn, settings.times)
-            terms["matching"] = objective.alpha * errors.mean()
         else:
             drawn, advantages = self._selected(drawn, rewards)
             if objective.alpha:
@@ -249,21 +244,3 @@ class EndingsTuner(PitchTuner):
         advantages = (rewards - rewards.mean(1, keepdim=True)) / settings.scale_st
         bound = settings.advantage_bound
         return drawn.chosen(chosen), advantages.gather(1, chosen).clamp(-bound, bound)
-
-    def _bent(self, prompts: Sequence[EndingPrompt], drawn: DrawnContours) -> DrawnContours:
-        """Own draws, those of questions that rise with the rule applied."""
-        bent = drawn.contours[:, : self.training.learned].clone()
-        for b, (ending, scene) in enumerate(zip(prompts, drawn.batch.scenes, strict=True)):
-            if ending.kind in RISING:
-                points = in_time(bent[b, :, :, : len(scene.frames)])
-                bent[b, :, :, : len(scene.frames)] = as_points(bent_contours(scene, points))
-        limit = self.policy.contour.config.limit
-        return replace(drawn, contours=bent.clamp(-limit, limit))
-
-
-def bent_contours(scene: PitchScene, contours: Tensor) -> Tensor:
-    """(..., 2P) contours of a sentence with the rule applied to its end."""
-    if not scene.voiced.any():
-        return contours
-    voiced, rate = scene.voiced.numpy(), scene.frames_per_s
-    return bend(contours, scene.point_weights, voiced, BENT_ST, scene.spread, rate)

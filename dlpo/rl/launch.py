@@ -31,7 +31,6 @@ ENDINGS_METHODS: dict[str, dict[str, Any]] = {
     "control": {"alpha": 0.0},
     "awm": {"beta": 0.0},
     "direct": {"estimator": "gradient"},
-    "bent": {"estimator": "bent"},
 }
 
 

@@ -8,13 +8,11 @@
        noise in the denoiser, and judged by the judges that are not the reward.
 
 If not, the reward is the limit and not the estimator: more scores or another method won't help.
-Differences are means over sentences with 95 % intervals of a bootstrap over them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -39,33 +37,8 @@ DRAWN = "drawn by the voice"
 OTHER = "another recording's"
 NOISE = "noise"
 DRAWS = 8
-RESAMPLES = 2_000
 Score = Callable[[Prompt, Sequence[Tensor], int], NDArray[np.float64]]
 """A sentence, (2, P) contours of it in ln Hz, and the denoiser's seed -> their scores"""
-
-
-@dataclass(frozen=True, slots=True)
-class MeanDifference:
-    """A mean difference of paired scores."""
-
-    mean: float
-    low: float
-    high: float
-    """bounds of the 95 % interval"""
-
-    @property
-    def decided(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low > 0 or self.high < 0
-
-    @classmethod
-    def of(cls, differences: Sequence[float]) -> MeanDifference:
-        """Mean and interval of some sentences' differences."""
-        found = np.array(differences, np.float64)
-        random = np.random.default_rng(0)
-        drawn = random.choice(found, (RESAMPLES, len(found))).mean(1)
-        low, high = np.quantile(drawn, (0.025, 0.975))
-        return cls(float(found.mean()), float(low), float(high))
 
 
 class Speaker:
@@ -145,8 +118,8 @@ class Probe:
             )
         self.prompts = {i: prompt_of(data, i) for i in self.utterances}
 
-    def prefers_right(self, score: Score) -> dict[str, MeanDifference]:
-        """By how much a reward prefers a recording's own contour to each wrong one."""
+    def prefers_right(self, score: Score) -> dict[str, list[float]]:
+        """By how much a reward prefers each recording's own contour to each wrong one."""
         differences: dict[str, list[float]] = {DRAWN: [], OTHER: [], NOISE: []}
         for place, i in enumerate(self.utterances):
             other = self.utterances[place - 1]
@@ -161,11 +134,11 @@ class Probe:
             right, *scores = score(prompt, contours, 0)
             for name, of_wrong in zip(wrong, scores, strict=True):
                 differences[name].append(float(right - of_wrong))
-        return {name: MeanDifference.of(found) for name, found in differences.items()}
+        return differences
 
     def best_of_eight(
         self, score: Score, held_out: dict[str, Score], prompts: Sequence[Prompt] = ()
-    ) -> dict[str, MeanDifference]:
+    ) -> dict[str, list[float]]:
         """By how much the best of eight by a reward raises each held-out judge over their mean.
 
         Args:
@@ -178,7 +151,7 @@ class Probe:
             for name, judge in held_out.items():
                 again = judge(prompt, contours, 1)
                 differences[name].append(float(again[best] - again.mean()))
-        return {name: MeanDifference.of(found) for name, found in differences.items()}
+        return differences
 
     def _drawn(self, prompt: Prompt, draws: int) -> list[Tensor]:
         """(2, P) each, in units of the voice's range."""

@@ -47,7 +47,7 @@ class RewardSources:
     """Weights and targets from which rewards are built."""
 
     models: Path | None = None
-    """directory with the weights of NISQA and DNSMOS, which no package contains"""
+    """directory with the weights of NISQA, which no package contains"""
     utmos: Path | None = None
     """UTMOS weights file"""
     whisper: Path | None = None
@@ -71,9 +71,7 @@ def _scored_by(name: str, sources: RewardSources) -> Reward:
 
 REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
     **{name: partial(_scored_by, name) for name in SCORING_JUDGES},
-    "dnsmos": lambda sources: judge_reward(
-        Dnsmos(_file(sources, "dnsmos", "dnsmos_model_v8.onnx"))
-    ),
+    "dnsmos": lambda sources: judge_reward(Dnsmos()),
     "words": lambda sources: word_reward(PocketSphinx()),
     "whisper": lambda sources: text_reward(_whisper(sources)),
     "high_band": lambda sources: high_band_reward(

@@ -22,7 +22,7 @@ from dlpo.model.spectral import SpectralWaveGrad2, learn_own_channels
 from dlpo.text.symbols import SYMBOLS
 from dlpo.training.acoustics import measured_mel, measured_prosody, predicted_acoustics
 from dlpo.training.adversary import AdversarialTrainer
-from dlpo.training.batches import CONTEXT, Batches, Sentences, Windows
+from dlpo.training.batches import Batches, Sentences, Windows
 from dlpo.training.contour_losses import RecordedContours
 from dlpo.training.losses import (
     Denoised,
@@ -32,10 +32,8 @@ from dlpo.training.losses import (
     mix,
 )
 from dlpo.training.muon import Muon
-from dlpo.training.prefetch import Prefetched
 from dlpo.training.run import LossBatch, TrainingRun
 from dlpo.training.symbols import EMBEDDING, grown_embedding
-from dlpo.training.texture import burst_loss, comb, periodicity_loss
 
 VALIDATION_WINDOWS = 32
 ADAPTERS = ("voices", "adapters", "gates")
@@ -75,25 +73,7 @@ class SpectralStep(nn.Module):
             return acoustic_losses(self.model, windows, more_timings, generator), None
         conditioning, share = self._condition(windows, generator), self.training_config.first_share
         denoised = denoise_rows(self.model, windows, conditioning, generator, share)
-        terms = denoiser_losses(denoised, self.training_config.start_weight)
-        return terms | self._texture(denoised, windows), denoised
-
-    def _texture(self, denoised: Denoised, windows: Windows) -> dict[str, Tensor]:
-        """The losses of `dlpo.training.texture` that have a weight."""
-        training = self.training_config
-        x0 = denoised.x0
-        clean = denoised.clean
-        inner = slice(CONTEXT, -CONTEXT)
-        log_f0, voicing = windows.log_f0[:, inner], windows.voicing[:, inner]
-        grid, hop = self.model.config.grid, self.model.config.stft_hop
-        terms = {}
-        if weight := training.periodicity_weight:
-            terms["periodicity"] = weight * periodicity_loss(x0, clean, grid, log_f0, voicing)
-        if weight := training.burst_weight:
-            terms["burst"] = weight * burst_loss(x0, clean, grid.sample_rate_hz)
-        if weight := training.comb_weight:
-            terms["comb"] = weight * comb(x0, grid.sample_rate_hz, hop)
-        return terms
+        return denoiser_losses(denoised, self.training_config.start_weight), denoised
 
     def _condition(self, windows: Windows, generator: torch.Generator) -> Tensor:
         """(B, C, F): from recorded mel; in the joint part from text, half with recorded mel."""
@@ -197,7 +177,6 @@ class SpectralTrainer(TrainingRun):
         seed, rank = training.seed, self.accelerator.process_index
         self.batches = Batches(self.dataset, "train", seed, rank, self.config.rows)
         self.held_out = Batches(self.dataset, "validation", seed, 0, self.config.rows)
-        self.drawn = Prefetched(self._draw, training.updates, training.workers)
         self._prepare(model, SpectralStep(model, training), optimizer)
         if not training.learns_acoustics and training.adversarial_from < training.updates:
             self.adversary = AdversarialTrainer(
@@ -232,7 +211,7 @@ class SpectralTrainer(TrainingRun):
         device = self.accelerator.device
         for name, module in self.model.named_children():
             module.train(name.startswith(self.learning))
-        drawn, drawn_more = self.drawn.of(update)
+        drawn, drawn_more = self._draw(update)
         windows = drawn.to(device)
         more = None if drawn_more is None else drawn_more.to(device)
         with self.accelerator.autocast():

@@ -1,7 +1,7 @@
 """Speak the queue, or say how far it is.
 
     python -m recipe.speech speak ROOT --teachers DIR --weights DIR --texts DIR   until all is said
-        [--jobs 2] [--hours 10] [--together] [--held-out]
+        [--jobs 2] [--hours 10] [--held-out]
     python -m recipe.speech letters TEXTS OUT                                     Spanish, for speak
     python -m recipe.speech status ROOT                                           hours by voice
     python -m recipe.speech corpus ROOT/VOICE OUT --teachers DIR [--hop 300]      for dlpo prepare
@@ -59,11 +59,6 @@ def main() -> None:
     speaking.add_argument("--spanish", type=Path, help="letters of spanish.csv's texts")
     speaking.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
     speaking.add_argument(
-        "--together",
-        action="store_true",
-        help="hundreds of texts at once, for a GPU; --jobs read and write",
-    )
-    speaking.add_argument(
         "--held-out", action="store_true", help="the texts that voices are compared on instead"
     )
     speaking.add_argument("--hours", type=float, default=math.inf, help="of all voices together")
@@ -90,7 +85,7 @@ def main() -> None:
         made = (f"{line}\n" for line in lines(given.texts.read_text(encoding="utf-8")))
         given.out.write_text("".join(made), encoding="utf-8")
     else:
-        from recipe.speech.speaking import Folders, speak, speak_together
+        from recipe.speech.speaking import Folders, speak
 
         if not given.hours > 0:
             parser.error(f"--hours is {given.hours}; expected more than 0")
@@ -102,10 +97,7 @@ def main() -> None:
             spanish=given.spanish,
             measured=given.held_out,
         )
-        if given.together:
-            speak_together(folders, given.jobs, given.hours)
-        else:
-            speak(folders, given.jobs, given.hours)
+        speak(folders, given.jobs, given.hours)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -20,8 +20,9 @@ from recipe.speech.texts import CLOSED, QUOTES, Reading
 GRAPH = "kokoro.int8.onnx"
 SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"  # of GRAPH
 FRAMES, F0 = "/encoder/Round_output_0", "/encoder/F0_proj/Conv_output_0"  # inner tensors
-TOKENS_AT_ONCE = 4000  # some five minutes of speech, padding included
 STYLES = 256  # numbers of a voice, for each length of a text in letters
+ENGINE = "kokoro-82m-1.0 int8"  # in the manifest
+VOICED_HZ = 10  # for this and less the teacher's source is noise
 
 
 class CannotSpeakError(ValueError):
@@ -39,22 +40,9 @@ class Spoken(NamedTuple):
     """(2 * frames,) Hz, noise where unvoiced"""
 
 
-class Network(Protocol):
-    """Kokoro-82M itself."""
-
-    engine: str
-    """what it is computed with, for the manifest"""
-
-    def speak(
-        self, tokens: Sequence[NDArray[np.int64]], styles: NDArray[np.float32]
-    ) -> list[Spoken]:
-        """Speak B sentences.
-
-        Args:
-            tokens: (letters + 2,) each, 0 at both ends.
-            styles: (B, 256), of the voice and the number of letters.
-        """
-        ...
+Network = Callable[[NDArray[np.int64], NDArray[np.float32]], Spoken]
+"""Kokoro-82M itself: (letters + 2,) tokens, 0 at both ends, and the (256,) style of the voice and
+the number of letters."""
 
 
 class Reader:
@@ -100,44 +88,26 @@ class Kokoro:
     """
 
     def __init__(self, weights: Path, network: Network) -> None:
-        self.network = network
+        self._network = network
         self._ids = _vocabulary(weights)
         self._voices = weights / "voices"
 
-    def say(self, asked: Sequence[tuple[str, Reading]]) -> list[list[Sentence] | CannotSpeakError]:
-        """Speak texts at once.
+    def say(self, voice: str, read: Reading) -> list[Sentence]:
+        """Speak a text's sentences; the same ones give the same samples.
 
-        Args:
-            asked: voice and sentences of each text.
-
-        Returns:
-            The sentences of each text, or why it can't be spoken.
+        Raises:
+            CannotSpeakError: a letter is unknown, or what was spoken is broken.
         """
-        said = list[list[Sentence] | CannotSpeakError]()
-        sentences = list[tuple[int, tuple[str, tuple[str, ...]]]]()
-        tokens = list[NDArray[np.int64]]()
-        styles = list[NDArray[np.float32]]()
-        for number, (voice, read) in enumerate(asked):
-            if unknown := {c for letters, _ in read for c in letters if c not in self._ids}:
-                names = " ".join(sorted(unknown))
-                said.append(CannotSpeakError(f"the teacher doesn't know {names}"))
-                continue
-            said.append([])
-            for letters, words in read:
-                sentences.append((number, (letters, words)))
-                tokens.append(np.array([0, *(self._ids[c] for c in letters), 0], np.int64))
-                styles.append(self._styles(voice)[len(letters) - 1])
-        spoken = self.network.speak(tokens, np.stack(styles)) if tokens else []
-        for (number, (letters, words)), one in zip(sentences, spoken, strict=True):
-            text = said[number]
-            if isinstance(text, CannotSpeakError):
-                continue
-            if fault := _fault(one):
-                said[number] = CannotSpeakError(fault)
-                continue
-            text.append(
-                Sentence(letters, words, one.frames.tolist(), one.waveform, _audible(one.f0))
-            )
+        if unknown := {c for letters, _ in read for c in letters if c not in self._ids}:
+            raise CannotSpeakError(f"the teacher doesn't know {' '.join(sorted(unknown))}")
+        said = []
+        for letters, words in read:
+            tokens = np.array([0, *(self._ids[c] for c in letters), 0], np.int64)
+            spoken = self._network(tokens, self._styles(voice)[len(letters) - 1])
+            if fault := _fault(spoken):
+                raise CannotSpeakError(fault)
+            f0 = np.where(spoken.f0 > VOICED_HZ, spoken.f0, 0).astype(np.float32)
+            said.append(Sentence(letters, words, spoken.frames.tolist(), spoken.waveform, f0))
         return said
 
     @cache  # noqa: B019 - lives as long as the program
@@ -146,62 +116,27 @@ class Kokoro:
         return np.fromfile(self._voices / f"{voice}.bin", dtype="<f4").reshape(-1, STYLES)
 
 
-class GraphNetwork:
-    """The published graph of 8 bits, in onnxruntime, a sentence at a time on one thread.
+def published_network(file: Path) -> Network:
+    """The published graph of 8 bits, in onnxruntime, on one thread.
 
     Args:
         file: kokoro.int8.onnx.
     """
+    import onnxruntime
 
-    engine = "kokoro-82m-1.0 int8"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        _graph(file).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
-    def __init__(self, file: Path) -> None:
-        import onnxruntime
+    def speak(tokens: NDArray[np.int64], style: NDArray[np.float32]) -> Spoken:
+        given = {"tokens": tokens[None], "style": style[None], "speed": np.ones(1, np.float32)}
+        waveform, frames, f0 = (value.ravel() for value in session.run(None, given))
+        return Spoken(waveform, frames.astype(np.int64), f0)
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            _graph(file).SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-
-    def speak(
-        self, tokens: Sequence[NDArray[np.int64]], styles: NDArray[np.float32]
-    ) -> list[Spoken]:
-        """See `Network`."""
-        spoken = []
-        for ids, style in zip(tokens, styles, strict=True):
-            given = {"tokens": ids[None], "style": style[None], "speed": np.ones(1, np.float32)}
-            waveform, frames, f0 = (value.ravel() for value in self._session.run(None, given))
-            spoken.append(Spoken(waveform, frames.astype(np.int64), f0))
-        return spoken
-
-
-class InBatches:
-    """Speaks sentences of similar lengths at once.
-
-    Args:
-        network: that can speak many; tokens of a batch are padded to the longest sentence.
-    """
-
-    def __init__(self, network: Network) -> None:
-        self.engine = network.engine
-        self._network = network
-
-    def speak(
-        self, tokens: Sequence[NDArray[np.int64]], styles: NDArray[np.float32]
-    ) -> list[Spoken]:
-        """See `Network`."""
-        spoken: dict[int, Spoken] = {}
-        waiting = sorted(range(len(tokens)), key=lambda number: len(tokens[number]))
-        while waiting:
-            longest = len(tokens[waiting[-1]])
-            count = max(1, TOKENS_AT_ONCE // longest)
-            batch = waiting[-count:]
-            del waiting[-count:]
-            made = self._network.speak([tokens[number] for number in batch], styles[batch])
-            spoken.update(zip(batch, made, strict=True))
-        return [spoken[number] for number in range(len(tokens))]
+    return speak
 
 
 def _vocabulary(weights: Path) -> dict[str, int]:
@@ -220,22 +155,12 @@ def _fault(spoken: Spoken) -> str:
     return f"{len(spoken.waveform)} samples, durations of {expected}, {broken} of them not finite"
 
 
-def published_graph(file: Path) -> onnx.ModelProto:
-    """The graph, if it is the published one."""
+def _graph(file: Path) -> onnx.ModelProto:
+    """The published graph with durations and pitch as outputs beside the audio."""
     raw = file.read_bytes()
     if (found := hashlib.sha256(raw).hexdigest()) != SHA256:
         raise SystemExit(f"{file}: sha256 is {found}, expected {SHA256}; run get_kokoro.sh again")
-    return onnx.load_from_string(raw)
-
-
-def _graph(file: Path) -> onnx.ModelProto:
-    """The published graph with durations and pitch as outputs beside the audio."""
-    model = published_graph(file)
+    model = onnx.load_from_string(raw)
     for name in (FRAMES, F0):
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     return model
-
-
-def _audible(f0: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Hz, 0 where the teacher's source is noise: it takes 10 Hz and less for unvoiced."""
-    return np.where(f0 > 10, f0, 0).astype(np.float32)

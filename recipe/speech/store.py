@@ -99,11 +99,11 @@ def skipped(text: Text, why: str) -> dict[str, Any]:
     return {"id": text.id, "pool": text.pool, "text": text.text, "skipped": why}
 
 
-def append(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add rows to a voice's manifest."""
+def append(folder: Path, row: Mapping[str, Any]) -> None:
+    """Add a row to a voice's manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "clips.jsonl").open("a", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        stream.write(json.dumps(row, ensure_ascii=False) + "\n")
         stream.flush()
         os.fsync(stream.fileno())
 

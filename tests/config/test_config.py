@@ -69,7 +69,6 @@ def test_wrong_value_is_refused_by_path(values: object, message: str) -> None:
         (ContourConfig(), {"spread": 0.0}, "spread is 0.0; expected above 0"),
         (BASE_TRAINING, {"window": 0}, "window is 0; expected 1 or more"),
         (BASE_TRAINING, {"context": -1}, "context is -1; expected 0 or more"),
-        (SpectralTraining(), {"workers": -1}, "workers is -1; expected 0 or more"),
         (SpectralTraining(), {"decay_from": 1.5}, "decay_from is 1.5; expected 0 <= x <= 1"),
         (BASE_TRAINING, {"decay_end": 25_000}, "decay_end is 25000; expected more than decay_st"),
         (BASE_TRAINING, {"learning_rate": 0.0}, "learning_rate is 0.0; expected 0 < x <= 1"),

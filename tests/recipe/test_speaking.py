@@ -1,7 +1,6 @@
 """Processes that speak at the same time."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from recipe.speech import store
 from recipe.speech.kokoro import Kokoro, Spoken
 from recipe.speech.plan import TARGETS, Target, hours_of_each
-from recipe.speech.speaking import Folders, Queue, Speaker, ToSay, locked, speak, speak_texts
+from recipe.speech.speaking import Folders, ToSay, locked, speak, speak_texts
 from recipe.speech.texts import Text
 
 VOICES = (Target("af_heart", 1, 1), Target("am_puck", 1, 1))
@@ -36,57 +35,34 @@ def test_a_failed_process_ends_the_command(tmp_path: Path) -> None:
         locked(tmp_path / "speech" / target.voice).close()  # nobody speaks any more
 
 
-def texts(pool_sizes: dict[str, int]) -> list[Text]:
-    return [Text(f"{p}{i}", "w" * 81, p) for p, n in pool_sizes.items() for i in range(n)]  # 6 s
-
-
-def test_a_round_has_texts_of_every_voice(tmp_path: Path) -> None:
-    pools = {"conversation": 90, "prose": 90, "drill": 90}
-    queue = Queue(tmp_path, texts(pools), TARGETS, hours=10)
-    voices = {voice for voice, _ in queue.take(at_once_s=2400)}
-    assert voices == {target.voice for target in TARGETS if "spanish" not in target.shares}
-
-
-def test_a_voice_without_texts_ends_and_the_others_go_on(tmp_path: Path) -> None:
-    queue = Queue(tmp_path, texts({"conversation": 5}), VOICES, hours=10)
-    assert len(queue.take(at_once_s=1e9)) == 10
-    assert queue.take(at_once_s=1e9) == []
-
-
-def test_enough_hours_end_it(tmp_path: Path) -> None:
-    queue = Queue(tmp_path, texts({"conversation": 100}), VOICES, hours=0.05)
-    assert len(queue.take(at_once_s=1e9)) == 30  # of 6 s each
-
-
 class Humming:
-    """Speaks a second a sentence, and fails from the sentence `last` on."""
-
-    engine = "hum"
+    """Speaks a second a sentence, and fails after the sentence `last`."""
 
     def __init__(self, last: int = 1000) -> None:
         self.left = last
 
-    def speak(
-        self, tokens: Sequence[NDArray[np.int64]], styles: NDArray[np.float32]
-    ) -> list[Spoken]:
-        self.left -= len(tokens)
-        if self.left < 0:
+    def __call__(self, tokens: NDArray[np.int64], style: NDArray[np.float32]) -> Spoken:
+        if not self.left:
             raise RuntimeError("no breath left")
+        self.left -= 1
         sound = np.sin(np.arange(24_000) / 20).astype(np.float32)
-        return [Spoken(sound, np.full(4, 10), np.full(80, 190, np.float32)) for _ in tokens]
+        return Spoken(sound, np.full(4, 10), np.full(80, 190, np.float32))
 
 
-def hum(folder: Path, network: Humming, at_once_s: float, hours: float) -> None:
+def hum(folder: Path, network: Humming, hours: float) -> None:
     """Let two voices say 40 texts, of which one has a letter that isn't known."""
     (folder / "voices").mkdir(exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps({"vocab": {"a": 1}}))
     for voice in VOICES:
         np.zeros((510, 256), "<f4").tofile(folder / "voices" / f"{voice.voice}.bin")
-    known = texts({"conversation": 40})
+    known = [Text(f"conversation{i}", "w" * 81, "conversation") for i in range(40)]  # 6 s each
     letters = {text.id: [("aa", ("a", "a"))] for text in known}
     letters["conversation3"] = [("ab", ("a", "b"))]
-    speaker = Speaker(folder, Kokoro(folder, network), map, at_once_s)
-    speak_texts(speaker, ToSay(known, letters), VOICES, hours)
+    del letters["conversation5"]
+    to_say = ToSay(known, letters)
+    speak_texts(
+        folder, lambda text: [("a", ("a",))], Kokoro(folder, network), to_say, VOICES, hours
+    )
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -97,19 +73,18 @@ def seconds(folder: Path) -> float:
     return sum(row.get("samples", 0) for row in rows(folder)) / store.RATE
 
 
-@pytest.mark.parametrize("at_once_s", [0.0, 100.0])
-def test_true_lengths_decide_when_it_is_enough(tmp_path: Path, at_once_s: float) -> None:
-    hum(tmp_path, Humming(), at_once_s, hours=60 / 3600)  # by estimate 10 texts, in truth 60
-    assert 60 <= seconds(tmp_path) <= 60 + at_once_s / 6 + 1
+def test_true_lengths_decide_when_it_is_enough(tmp_path: Path) -> None:
+    hum(tmp_path, Humming(), hours=60 / 3600)  # by estimate 10 texts, in truth 60
+    assert seconds(tmp_path) == 60
     skipped = [row for row in store.rows(tmp_path / "af_heart") if "skipped" in row]
     assert [row["id"] for row in skipped] in ([], ["conversation3"])
 
 
 def test_an_interruption_loses_no_clip_that_was_spoken(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="no breath"):
-        hum(tmp_path, Humming(last=25), 60.0, hours=1)
-    assert len(rows(tmp_path)) == 20  # two rounds of ten
-    hum(tmp_path, Humming(), 60.0, hours=1)
+        hum(tmp_path, Humming(last=25), hours=1)
+    assert seconds(tmp_path) == 25
+    hum(tmp_path, Humming(), hours=1)
     assert seconds(tmp_path) == 78  # 40 texts by two voices, but for the one that neither can say
 
 

@@ -44,7 +44,7 @@ def sentence(waveform, f0=100.0):
 
 
 def store_clip(folder, text, sentences):
-    append(folder, [write_clip(folder, text, sentences, "test")])
+    append(folder, write_clip(folder, text, sentences, "test"))
 
 
 def test_clip_is_stored_with_letters_and_durations(tmp_path):
@@ -65,7 +65,7 @@ def test_loud_clip_is_turned_down_not_clipped(tmp_path):
 
 
 def test_half_written_row_is_cut_off(tmp_path):
-    append(tmp_path, [skipped(TEXT, "why")])
+    append(tmp_path, skipped(TEXT, "why"))
     with (tmp_path / "clips.jsonl").open("a") as stream:
         stream.write('{"id": "CA00')
     repair(tmp_path)
@@ -125,7 +125,7 @@ def test_clips_become_an_aligned_corpus(tmp_path):
                         np.r_[quiet, loud, quiet], np.full(88, 100.0, np.float32))  # fmt: skip
         text = Text(f"CA000{number}", "Wait.", "conversation")
         store_clip(tmp_path / "voice", text, [said])
-    append(tmp_path / "voice", [skipped(Text("CA0009", "No.", "drill"), "why")])
+    append(tmp_path / "voice", skipped(Text("CA0009", "No.", "drill"), "why"))
     maker = CorpusMaker(TEACHERS, 240)
     clips, left_out = maker.make(tmp_path / "voice", tmp_path / "corpus", jobs=2)
     assert (clips, set(left_out)) == (3, {"CA0009"})

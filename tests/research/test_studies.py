@@ -11,20 +11,13 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-import torch
 
 from dlpo.errors import InputError
 from dlpo.text.languages import open_language
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.systems import SpeakingOptions
 from dlpo_serving.request import SpeechRequest
-from research import (
-    cold_start,
-    endings,
-    gradient_signal,
-    method_comparison,
-    teachers,
-)
+from research import cold_start, endings, method_comparison, teachers
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 22_050  # Hz
@@ -86,29 +79,6 @@ def test_a_cold_process_speaks_and_its_parts_add_up(tiny_bundle: Path) -> None:
     parts = ("python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms")
     for index, whole in enumerate(found["first_audio_ms"]):
         assert sum(found[part][index] for part in parts) == pytest.approx(whole)
-
-
-def test_what_gradients_share_is_their_signal() -> None:
-    """Two methods with signals of length 3 at 60 degrees, a third with none; noise of length 4."""
-    random = np.random.default_rng(0)
-    size, batches = 4_000, 12
-    first, second = np.zeros((2, size))
-    first[0], second[:2] = 3.0, (1.5, 1.5 * 3**0.5)
-
-    def noisy(signal: np.ndarray) -> torch.Tensor:
-        noise = random.standard_normal((batches, size)) * 4 / size**0.5
-        return torch.from_numpy(signal + noise).float()
-
-    found = {"a": noisy(first), "b": noisy(second), "c": noisy(np.zeros(size))}
-    figures = gradient_signal.compare(found, scores=9)
-    for name in ("a", "b"):
-        assert figures[name]["signal share"]["value"] == pytest.approx(9 / 25, abs=0.02)
-        assert figures[name]["scores needed"] == pytest.approx(9 * 16 / 9, rel=0.06)
-    assert figures["a"]["cosine"]["b"]["value"] == pytest.approx(0.5, abs=0.03)
-    assert figures["c"]["scores needed"] is None
-    assert figures["c"]["scores needed, at least"] > 9 * 50
-    assert list(figures["a"]["cosine"]) == ["b"]
-    assert figures["c"]["cosine"] == {}
 
 
 def test_short_texts_of_a_voice_are_measured_beside_the_others() -> None:

@@ -152,6 +152,6 @@ def test_a_sum_is_built_from_names_and_their_sources() -> None:
     reward = build_reward({"words": 0.5, "high_band": 0.1}, sources)
     assert reward.weights == {"words": 0.5, "high_band": 0.1}
     assert [part.name for part in reward.rewards] == ["words", "high_band"]
-    for name in ("dnsmos", "nisqa", "nisqa_tts", "utmos", "high_band"):
+    for name in ("nisqa", "nisqa_tts", "utmos", "high_band"):
         with pytest.raises(ConfigError, match=f"reward {name} needs"):
             build_reward({name: 1.0}, RewardSources())

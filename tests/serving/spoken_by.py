@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import aiohttp
 import grpc
 import pytest
 
@@ -21,13 +24,17 @@ from tests.serving.conftest import RunningServer
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize"
 
 
+def posted(url: str, **fields: Any) -> bytes:
+    """The body of the reply to a JSON object; HTTPError if it is refused."""
+    asked = Request(url, json.dumps(fields).encode(), {"Content-Type": "application/json"})
+    with urlopen(asked, timeout=WAIT_S) as reply:
+        return bytes(reply.read())
+
+
 def by_http(server: RunningServer, path: str, **fields: Any) -> bytes:
-    """The body of the reply to a JSON object."""
-    headers = {"Content-Type": "application/json"}
-    url = f"{str(server.http_url).rstrip('/')}{path}"
+    """The same, also of a refusal."""
     try:
-        with urlopen(Request(url, json.dumps(fields).encode(), headers), timeout=WAIT_S) as reply:
-            return bytes(reply.read())
+        return posted(f"{str(server.http_url).rstrip('/')}{path}", **fields)
     except HTTPError as error:
         with error:
             return error.read()
@@ -42,6 +49,15 @@ def by_riva(server: RunningServer, **fields: Any) -> bytes:
         return bytes(synthesize(SynthesizeSpeechRequest(**fields), timeout=WAIT_S).audio)
     except grpc.RpcError as error:
         return str(error).encode()
+
+
+def by_grpc(server: RunningServer, method: str, *messages: Any) -> str:
+    """The code of a call of any method, and what it says."""
+    raw = [one if isinstance(one, bytes) else one.SerializeToString() for one in messages]
+    call = server.channel.stream_stream(method)(iter(raw), timeout=WAIT_S)
+    with suppress(grpc.RpcError):
+        list(call)
+    return f"{call.code().name} {call.details()}"
 
 
 def by_wyoming(server: RunningServer, **fields: Any) -> bytes:
@@ -61,3 +77,25 @@ def by_wyoming(server: RunningServer, **fields: Any) -> bytes:
         return audio
 
     return asyncio.run(speak())
+
+
+async def converse(
+    url: str, *sent: dict[str, Any], until: Callable[[dict[str, Any]], bool] = lambda event: False
+) -> list[Any]:
+    """Events and bytes that a WebSocket answers, up to an event that is the last, or the end."""
+    received: list[Any] = []
+    async with (
+        asyncio.timeout(WAIT_S),
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, max_msg_size=0) as socket,
+    ):
+        for message in sent:
+            await socket.send_json(message)
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                received.append(message.data)
+                continue
+            received.append(message.json())
+            if until(received[-1]):
+                break
+    return received

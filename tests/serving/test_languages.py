@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import aiohttp
 import grpc
 import pytest
 
@@ -22,7 +21,7 @@ from dlpo_serving.request import SpeechRequest, check_request
 from tests.callers import WAIT_S, fake_voice
 from tests.fake_engine import FakeEngine, fake_manifest
 from tests.serving.conftest import RunningServer
-from tests.serving.spoken_by import by_http, by_riva, by_wyoming
+from tests.serving.spoken_by import by_http, by_riva, by_wyoming, converse
 
 LANGUAGES = {"ann": "en-US", "dora": "es-419"}
 BILINGUAL = replace(fake_manifest("ann"), voices=("ann", "dora"), voice_languages=LANGUAGES)
@@ -116,27 +115,18 @@ def by_openai(server: RunningServer, language: str) -> bytes:
 
 
 def by_socket(server: RunningServer, path: str, *messages: dict[str, Any], last: str) -> bytes:
-    """The audio in base64 of the replies, up to one that has `last` in it."""
+    """The audio in base64 of the replies, up to one that has `last` in it; or the error."""
 
-    async def speak() -> bytes:
-        audio = b""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(server.http_url + path.lstrip("/")) as socket,
-        ):
-            for message in messages:
-                await socket.send_json(message)
-            async for reply in socket:
-                fields = json.loads(reply.data)
-                if "error" in fields:
-                    return reply.data.encode()
-                given = fields.get("delta" if "audio.delta" in fields.get("type", "") else "audio")
-                audio += base64.b64decode(given or "")
-                if last in reply.data:
-                    break
-        return audio or reply.data.encode()
+    def ends(event: dict[str, Any]) -> bool:
+        return "error" in event or last in json.dumps(event)
 
-    return asyncio.run(speak())
+    url = server.http_url + path.lstrip("/")
+    events = asyncio.run(converse(url, *messages, until=ends))
+    audio = b""
+    for event in events:
+        given = event.get("delta" if "audio.delta" in event.get("type", "") else "audio")
+        audio += base64.b64decode(given or "")
+    return json.dumps(events[-1]).encode() if "error" in events[-1] or not audio else audio
 
 
 def by_own_socket(server: RunningServer, language: str) -> bytes:

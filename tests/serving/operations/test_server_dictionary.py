@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 from tests.callers import WAIT_S, server_process
+from tests.serving.spoken_by import posted
 
 
 def size(address: str, text: str, **fields: Any) -> int:
     """Bytes of its sound."""
-    body = json.dumps({"input": text, "response_format": "pcm", **fields}).encode()
-    request = urllib.request.Request(
-        f"http://{address}/v1/audio/speech", body, {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=WAIT_S) as reply:
-        return len(reply.read())
+    url = f"http://{address}/v1/audio/speech"
+    return len(posted(url, input=text, response_format="pcm", **fields))
 
 
 def test_words_of_a_file_are_said_so_for_every_caller(tmp_path: Path) -> None:

@@ -11,11 +11,8 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import grpc
 import pytest
-from wyoming.client import AsyncTcpClient
-from wyoming.event import Event
 
 from dlpo.bundle import Manifest
 from dlpo.text.common import phonemes
@@ -23,6 +20,7 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, refusal
 from tests.serving.conftest import RunningServer
+from tests.serving.spoken_by import by_grpc, by_http, by_riva, by_wyoming, converse
 
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 LONG = "fake*" + "1" * 100_000 + "x"
@@ -40,55 +38,14 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return lengths
 
 
-def say(server: RunningServer, method: str, *messages: Any) -> str:
-    """The status of a call, and what it says."""
-    raw = [message.SerializeToString() for message in messages]
-    call = server.channel.stream_stream(f"{method}")(iter(raw), timeout=WAIT_S)
-    try:
-        return f"OK {len(list(call))}"
-    except grpc.RpcError as error:
-        return f"{error.code().name} {error.details()}"
-
-
-async def web_socket(server: RunningServer, path: str, *messages: Any) -> str:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"{server.http_url}{path}", max_msg_size=0) as socket,
-    ):
-        for message in messages:
-            await socket.send_json(message)
-        async for message in socket:
-            if '"error"' in str(message.data):
-                return str(message.data)
-    return ""
-
-
-async def post_to(server: RunningServer, path: str, body: Any) -> str:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{server.http_url}{path}", json=body) as reply,
-    ):
-        return await reply.text()
-
-
-async def wyoming(server: RunningServer, voice: dict[str, str]) -> str:
-    host, port = server.wyoming_address.split(":")
-    async with AsyncTcpClient(host, int(port)) as client:
-        await client.write_event(Event("synthesize", {"text": "Hi.", "voice": voice}))
-        event = await client.read_event()
-        return str(event and event.data)
-
-
 def test_a_long_voice_name_is_refused_before_it_is_read(
-    attacked: Callable[..., AbstractContextManager[RunningServer]],
-    http_speech: Callable[..., HTTPResponse],
-    read: list[int],
+    attacked: Callable[..., AbstractContextManager[RunningServer]], read: list[int]
 ) -> None:
     with attacked(http_port=0, wyoming_port=0) as server:
 
-        def post(**fields: Any) -> str:
-            reply = http_speech(server.http_url.split("/")[2], input="Hi.", **fields)
-            return str(reply.read())
+        def by_socket(path: str, message: dict[str, Any]) -> str:
+            url = f"{server.http_url}{path}"
+            return str(asyncio.run(converse(url, message, until=lambda one: "error" in str(one))))
 
         config = speech_pb2.SynthesisConfig(voice=LONG)
         body = {"type": "begin", "voice": LONG}
@@ -96,50 +53,45 @@ def test_a_long_voice_name_is_refused_before_it_is_read(
         response = {"input": [item], "audio": {"output": {"voice": LONG}}}
         session = {"input_text_synthesis": {"voice_name": LONG}}
         update = {"type": "synthesize_session.update", "session": session}
+        create = {"type": "response.create", "response": response}
         replies = [
-            say(server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(config=config)),
-            say(
+            by_grpc(server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(config=config)),
+            by_grpc(
                 server, f"{DLPO}StreamSynthesize", speech_pb2.StreamSynthesizeRequest(config=config)
             ),
-            say(
+            by_grpc(
                 server,
                 f"{DLPO}IncrementalSynthesize",
                 speech_pb2.IncrementalSynthesizeRequest(config=config),
             ),
-            say(server, f"{RIVA}Synthesize", riva.SynthesizeSpeechRequest(voice_name=LONG)),
-            say(server, f"{RIVA}SynthesizeOnline", riva.SynthesizeSpeechRequest(voice_name=LONG)),
-            post(voice=LONG),
-            post(voice={"id": LONG}),
-            asyncio.run(web_socket(server, "v1/audio/speech/stream", body)),
-            asyncio.run(
-                web_socket(server, "v1/realtime", {"type": "response.create", "response": response})
+            by_riva(server, voice_name=LONG),
+            by_grpc(
+                server, f"{RIVA}SynthesizeOnline", riva.SynthesizeSpeechRequest(voice_name=LONG)
             ),
-            asyncio.run(wyoming(server, {"name": LONG})),
-            asyncio.run(web_socket(server, "tts/websocket", {"transcript": "Hi.", "voice": LONG})),
-            asyncio.run(web_socket(server, "v1/realtime?intent=synthesize", update)),
-            asyncio.run(post_to(server, "tts/bytes", {"transcript": "Hi.", "voice": {"id": LONG}})),
-            asyncio.run(post_to(server, "dev/captioned_speech", {"input": "Hi.", "voice": LONG})),
-            asyncio.run(post_to(server, "v1/jambonz", {"text": "Hi.", "voice": LONG})),
+            by_http(server, "/v1/audio/speech", input="Hi.", voice=LONG),
+            by_http(server, "/v1/audio/speech", input="Hi.", voice={"id": LONG}),
+            by_socket("v1/audio/speech/stream", body),
+            by_socket("v1/realtime", create),
+            by_wyoming(server, text="Hi.", voice={"name": LONG}),
+            by_socket("tts/websocket", {"transcript": "Hi.", "voice": LONG}),
+            by_socket("v1/realtime?intent=synthesize", update),
+            by_http(server, "/tts/bytes", transcript="Hi.", voice={"id": LONG}),
+            by_http(server, "/dev/captioned_speech", input="Hi.", voice=LONG),
+            by_http(server, "/v1/jambonz", text="Hi.", voice=LONG),
         ]
         languages = [
-            say(
-                server,
-                f"{RIVA}Synthesize",
-                riva.SynthesizeSpeechRequest(text="Hi.", language_code=LONG),
-            ),
-            asyncio.run(wyoming(server, {"language": LONG})),
+            by_riva(server, text="Hi.", language_code=LONG),
+            by_wyoming(server, text="Hi.", voice={"language": LONG}),
         ]
     for reply in replies:
-        assert f"{len(LONG)} characters; expected 500 at most" in reply
+        assert f"{len(LONG)} characters; expected 500 at most" in str(reply)
     for reply in languages:
-        assert f"{len(LONG)} characters; expected 100 at most" in reply
+        assert f"{len(LONG)} characters; expected 100 at most" in str(reply)
     assert max(read, default=0) <= 500
 
 
 def test_oversized_dictionary_is_refused_unread(
-    attacked: Callable[..., AbstractContextManager[RunningServer]],
-    http_speech: Callable[..., HTTPResponse],
-    monkeypatch: pytest.MonkeyPatch,
+    attacked: Callable[..., AbstractContextManager[RunningServer]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ",".join(f"{word}  fɪʃ" for word in MANY)
     config = speech_pb2.SynthesisConfig(dictionary=MANY)
@@ -148,15 +100,13 @@ def test_oversized_dictionary_is_refused_unread(
         for module in ("common.phonemes.parse_arpabet", "common.phonemes.Ipa.parse"):
             monkeypatch.setattr(f"dlpo.text.{module}", lambda *_: pytest.fail("it was read"))
         replies = [
-            say(server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(config=config)),
-            say(server, f"{RIVA}SynthesizeOnline", theirs),
-            http_speech(server.http_url.split("/")[2], input="Hi.", dictionary=MANY)
-            .read()
-            .decode(),
+            by_grpc(server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(config=config)),
+            by_grpc(server, f"{RIVA}SynthesizeOnline", theirs),
+            by_http(server, "/v1/audio/speech", input="Hi.", dictionary=MANY),
         ]
         monkeypatch.undo()
     for reply in replies:
-        assert "5000 words; expected 1000 at most" in reply
+        assert "5000 words; expected 1000 at most" in str(reply)
 
 
 @contextmanager
@@ -185,16 +135,16 @@ def test_a_large_dictionary_is_parsed_by_a_worker(
     config = speech_pb2.SynthesisConfig(dictionary=words)
     with attacked(http_port=0) as server, parsing_threads(monkeypatch) as threads:
         for answer in (
-            say(
+            by_grpc(
                 server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(text="Hi.", config=config)
             ),
-            say(
+            by_grpc(
                 server,
                 f"{DLPO}IncrementalSynthesize",
                 speech_pb2.IncrementalSynthesizeRequest(config=config),
                 text,
             ),
-            say(
+            by_grpc(
                 server,
                 f"{RIVA}SynthesizeOnline",
                 riva.SynthesizeSpeechRequest(text="Hi.", custom_dictionary=theirs),

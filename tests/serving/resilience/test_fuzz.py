@@ -6,10 +6,8 @@ import http.client
 import json
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
-import grpc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +17,7 @@ from dlpo_serving.protocols.grpc.server import SERVICE
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.protocols.riva.server import RIVA_SERVICE
 from tests.serving.conftest import RunningServer
+from tests.serving.spoken_by import by_grpc
 
 pytestmark = pytest.mark.full
 
@@ -133,11 +132,9 @@ def server(patient_server: Callable[..., RunningServer]) -> RunningServer:
 
 
 def status(server: RunningServer, method: str, messages: list[bytes]) -> str:
-    call = server.channel.stream_stream(method)(iter(messages), timeout=TIMEOUT_S)
-    with suppress(grpc.RpcError):
-        list(call)
-    assert "Traceback" not in call.details()
-    return str(call.code().name)
+    code, _, details = by_grpc(server, method, *messages).partition(" ")
+    assert "Traceback" not in details
+    return code
 
 
 def packed(methods: list[str], messages: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 from tests.callers import WAIT_S, ServerProcess, lay, server_process, wait_until
+from tests.serving.spoken_by import posted
 
 SYSTEMS = ("macos", "windows")
 TEXT = "Is it not strange?"
@@ -81,16 +81,8 @@ def test_it_speaks_over_grpc_as_on_linux(server: ServerProcess) -> None:
 
 
 def test_it_speaks_over_http(server: ServerProcess) -> None:
-    body = json.dumps({"input": TEXT, "response_format": "wav"}).encode()
-    call = urllib.request.Request(
-        f"http://{server.http_address}/v1/audio/speech",
-        body,
-        {"Content-Type": "application/json"},
-    )
-
-    with urllib.request.urlopen(call, timeout=WAIT_S) as reply:
-        assert reply.status == 200
-        assert reply.read().startswith(b"RIFF")
+    url = f"http://{server.http_address}/v1/audio/speech"
+    assert posted(url, input=TEXT, response_format="wav").startswith(b"RIFF")
 
 
 def test_a_voice_is_tried_and_added(server: ServerProcess, folder: Path) -> None:

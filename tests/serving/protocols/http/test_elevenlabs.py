@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import random
 from typing import Any
 
-import aiohttp
 import pytest
 
 from dlpo.audio import to_pcm16
 from dlpo_serving.request import SpeechRequest
 from tests.callers import fake_voice
 from tests.serving.protocols.http.conftest import Client, RunningServer
+from tests.serving.spoken_by import converse
 
 PCM = "output_format=pcm_22050"
 SPEECH = "/v1/text-to-speech/fake"
@@ -93,33 +92,17 @@ def test_alignments_have_every_character_in_its_place(
         assert not any(character.isdigit() for character in spoken)
 
 
-async def spoken_in_pieces(
-    server: RunningServer, text: str, end: dict[str, Any], path: str
-) -> list[dict[str, Any]]:
-    heard = []
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"{server.url}{SPEECH}/{path}?{PCM}") as socket,
-    ):
-        await socket.send_json({"text": " ", "voice_settings": {}})
-        for start in range(0, len(text), 7):
-            await socket.send_json({"text": text[start : start + 7]})
-        await socket.send_json(end)
-        while True:
-            heard.append(await socket.receive_json())
-            if heard[-1]["isFinal"]:
-                return heard[:-1]
-
-
 @pytest.mark.parametrize(
     ("path", "end"),
     [("stream-input", {"text": ""}), ("multi-stream-input", {"close_context": True})],
 )
-def test_messages_have_every_character_in_its_place(
+async def test_messages_have_every_character_in_its_place(
     server: RunningServer, path: str, end: dict[str, Any]
 ) -> None:
+    url, begin = f"{server.url}{SPEECH}/{path}?{PCM}", {"text": " ", "voice_settings": {}}
     for text in texts(20):
-        heard = asyncio.run(spoken_in_pieces(server, text, end, path))
+        parts = [{"text": text[start : start + 7]} for start in range(0, len(text), 7)]
+        *heard, _ = await converse(url, begin, *parts, end, until=lambda one: one["isFinal"])
         chars = joined(heard, "alignment", "chars")
         assert "".join(chars) == text + " " * (not text[-1].isspace())
         spans = 0

@@ -17,6 +17,7 @@ from dlpo_serving.protocols.http.server import ROUTES, build_app
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import GatedEngine
 from tests.serving.protocols.http.conftest import Client, RunningServer
+from tests.serving.spoken_by import converse
 
 TEXT = "Your order #42 costs $3.50. Is it 😀 not strange?"
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 22_050}
@@ -36,27 +37,6 @@ def whole(server: RunningServer) -> bytes:
         client = Client(stack)
         fields = {"input": TEXT, "sample_rate": 22_050}
         return client.speak(server, **fields).read()
-
-
-async def converse(
-    server: RunningServer, path: str, *sent: Any, until: Callable[[Any], bool]
-) -> Received:
-    """All that is received until a message is the last one."""
-    received: Received = []
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"{server.url}{path}") as socket,
-    ):
-        for message in sent:
-            await socket.send_json(message)
-        while True:
-            message = await socket.receive(WAIT_S)
-            if message.type is aiohttp.WSMsgType.BINARY:
-                received.append(message.data)
-                continue
-            received.append(message.json())
-            if until(received[-1]):
-                return received
 
 
 def audio_of(received: Received) -> bytes:
@@ -91,7 +71,7 @@ async def test_cartesias_contexts_take_text_in_pieces(server: RunningServer, who
     pieces = [{**asked, "transcript": part, "continue": True} for part in parts]
     end = {**asked, "transcript": " ", "continue": False}
     received = await converse(
-        server, "/tts/websocket", *pieces, end, until=lambda one: one["type"] == "done"
+        f"{server.url}/tts/websocket", *pieces, end, until=lambda one: one["type"] == "done"
     )
     chunks = events(received, "chunk")
     assert b"".join(base64.b64decode(one["data"]) for one in chunks) == whole
@@ -124,7 +104,7 @@ async def test_cartesia_says_when_a_flush_is_spoken(server: RunningServer) -> No
 
     one, two = "Noise becomes speech. ", "Is it not strange? "
     received = await converse(
-        server, "/tts/websocket", message(one, flush=True), message(two, flush=True),
+        f"{server.url}/tts/websocket", message(one, flush=True), message(two, flush=True),
         message("", flush=True), message(one, **{"continue": False}),
         until=lambda one: one["type"] == "done",
     )  # fmt: skip
@@ -143,7 +123,7 @@ async def test_deepgram_says_when_a_flush_is_spoken(server: RunningServer, whole
     speak = {"type": "Speak", "text": TEXT}
     flush = {"type": "Flush"}
     received = await converse(
-        server, DEEPGRAM, speak, flush, speak, flush,
+        server.url + DEEPGRAM, speak, flush, speak, flush,
         until=lambda one: one.get("sequence_id") == 1,
     )  # fmt: skip
     assert events(received, "Metadata") == received[:1]
@@ -199,7 +179,7 @@ async def test_rivas_realtime_speaks_texts_in_turn(server: RunningServer, whole:
     voice = {"voice_name": "fake", "language_code": "en-US"}
     update = {"type": "synthesize_session.update", "session": {"input_text_synthesis": voice}}
     text = *pieces, commit
-    received = await converse(server, RIVA, update, *text, *text, DONE, until=is_last)
+    received = await converse(server.url + RIVA, update, *text, *text, DONE, until=is_last)
     assert speech_of(received) == 2 * whole
     begun = ["conversation.created", "synthesize_session.updated"]
     assert [one["type"] for one in received[:2] if isinstance(one, dict)] == begun
@@ -225,7 +205,7 @@ async def test_rivas_session_names_what_it_cannot_do(
     server: RunningServer, session: dict[str, Any], message: str
 ) -> None:
     update = {"type": "synthesize_session.update", "session": session}
-    received = await converse(server, RIVA, update, until=lambda one: one["type"] == "error")
+    received = await converse(server.url + RIVA, update, until=lambda one: one["type"] == "error")
     assert message in events(received, "error")[0]["error"]["message"]
 
 
@@ -238,7 +218,7 @@ async def test_rivas_realtime_takes_settings(server: RunningServer, client: Clie
     settings = {"speed": "1.2", "seed": "7", "lead_in_s": "0.5"}
     session = {"custom_configuration": settings, "output_audio_params": {"sample_rate_hz": 16_000}}
     update = {"type": "synthesize_session.update", "session": session}
-    received = await converse(server, RIVA, update, appended(TEXT), DONE, until=is_last)
+    received = await converse(server.url + RIVA, update, appended(TEXT), DONE, until=is_last)
     asked = {"speed": 1.2, "seed": 7, "lead_in_s": 0.5, "sample_rate": 16_000}
     assert speech_of(received) == client.speak(server, input=TEXT, **asked).read()
 
@@ -299,7 +279,7 @@ def test_a_wrong_request_says_what_is_expected(
 async def test_a_wrong_message_ends_the_connection(
     server: RunningServer, path: str, sent: dict[str, Any]
 ) -> None:
-    received = await converse(server, path, sent, until=lambda one: "rror" in one["type"])
+    received = await converse(server.url + path, sent, until=lambda one: "rror" in one["type"])
     assert "expected" in json.dumps(received[-1])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import aiohttp
 import pytest
@@ -13,8 +12,8 @@ from dlpo_serving.encodings.formats import AudioFormat, Encoding
 from dlpo_serving.errors import RequestError
 from dlpo_serving.protocols.http.pacing import LEAD_S, paced
 from dlpo_serving.synthesis.timing import MarkTiming
-from tests.callers import WAIT_S
 from tests.serving.protocols.http.conftest import Client, RunningServer
+from tests.serving.spoken_by import converse
 
 MULAW = AudioFormat(Encoding.MULAW, 8_000)
 FRAME = 160  # bytes
@@ -81,25 +80,14 @@ async def test_a_socket_gives_the_same_audio_in_frames(
     server: RunningServer, client: Client
 ) -> None:
     begin = {"type": "begin", "input": TEXT, "response_format": "mulaw"}
-    frames: list[bytes] = []
-    events: list[dict[str, Any]] = []
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"{server.url}{SOCKET}") as socket,
-    ):
-        for message in (begin, {"type": "end"}):
-            await socket.send_json(message)
-        while (got := await socket.receive(WAIT_S)).type is not aiohttp.WSMsgType.CLOSE:
-            if got.type is aiohttp.WSMsgType.BINARY:
-                frames.append(got.data)
-            else:
-                events.append(got.json())
+    received = await converse(server.url + SOCKET, begin, {"type": "end"})
+    frames = [one for one in received if isinstance(one, bytes)]
     whole = client.speak(server, input=TEXT, response_format="mulaw").read()
     assert b"".join(frames) == whole
     assert {len(frame) for frame in frames[:-1]} == {FRAME}
-    assert [word["word"] for one in events for word in one.get("words", ())] == TEXT[
-        :-1
-    ].lower().split()
+    events = [one for one in received if isinstance(one, dict)]
+    words = [word["word"] for one in events for word in one.get("words", ())]
+    assert words == TEXT[:-1].lower().split()
 
 
 async def test_another_pace_is_refused(server: RunningServer) -> None:
