@@ -230,7 +230,7 @@ class EngineExecutor:
         """Note that the caller has taken `audio_s` seconds of audio."""
         with self._changed:
             was_held = self._scheduler.is_held(stream)
-            stream.untaken_s -= audio_s
+            stream.taken(audio_s)
             if was_held:
                 self._changed.notify_all()
 

@@ -14,6 +14,7 @@ WARM_UP_S = 0.25  # compute time that the warm-up counts as
 OUTLIER = 16.0  # cap on measured / predicted time of a unit: the process may have been suspended
 FRAMES_PER_CHARACTER = 5.0  # at 73.5 frames a second: 15 characters a second
 FIRST_CHUNK_S = 0.1  # of audio: the first chunk; any less counts as nothing
+ROUNDING_S = 1e-9  # what sums of an hour's chunks differ by, added in another order; no sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ class Stream:
     made_s: float = 0.0
     """seconds of audio made"""
     untaken_s: float = 0.0
-    """seconds of audio made that the caller has not taken yet"""
+    """seconds of audio made that the caller has not taken yet; see `taken`"""
     running: bool = field(default=False, init=False)
     """whether a lane is computing one of its units"""
     reserved_s: float = 0.0
@@ -273,11 +274,19 @@ class Stream:
         self.started_s = begins_s if self.started_s is None else max(self.started_s, begins_s)
         self.idle_since_s = now
         self.made_s += audio_s
-        self.untaken_s += audio_s
+        self.taken(-audio_s)
         if self.has_unit:
             self.expected_audio_s = max(self.expected_audio_s, self.made_s + FIRST_CHUNK_S)
         elif self.more_text:
             self.expected_audio_s = self.made_s
+
+    def taken(self, audio_s: float) -> None:
+        """Account for audio that the caller has taken, perhaps before `made` accounts for it.
+
+        What rounding leaves of a sum is nothing: an idle stream would keep its share for it.
+        """
+        left_s = self.untaken_s - audio_s
+        self.untaken_s = left_s if abs(left_s) > ROUNDING_S else 0.0
 
     def add_text(self, audio_s: float, now: float) -> None:
         """Account for newly parsed sentences, predicted to last `audio_s`."""

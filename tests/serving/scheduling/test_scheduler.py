@@ -449,6 +449,20 @@ def test_playing_conversation_gets_its_next_sentence_in() -> None:
     assert stream.left_s == 5.0
 
 
+@pytest.mark.parametrize("early", [False, True], ids=["after", "before"])
+def test_a_pause_between_sentences_keeps_no_share(early: bool) -> None:
+    stream = Stream(Simulation().costs, 3, 0.0, 0.6, more_text=True)
+    for audio_s in (0.1, 0.2, 0.3):  # their sum depends on the order
+        if early:  # the caller has it before the lane says so
+            stream.taken(audio_s)
+        stream.made(audio_s, 0.0)
+    for audio_s in () if early else (0.3, 0.2, 0.1):
+        stream.taken(audio_s)
+    assert stream.keeps_share(0.5)
+    assert not stream.keeps_share(0.7)
+    assert stream.need(0.7, 2.0) == 0.0
+
+
 @pytest.mark.parametrize("peer", ["", "a proxy that all callers share"])
 def test_idle_call_loses_a_slot_that_another_needs(peer: str) -> None:
     simulation = Simulation(AdmissionPolicy(max_streams=3, peer_share=1.0))
