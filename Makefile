@@ -40,7 +40,8 @@ check:
 
 # Every figure that pages quote, by benchmarks/records.toml: hours, on a machine that does nothing else; resumes.
 records: .venv/installed
-	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m recipe run benchmarks/records.toml
+	PATH="$(CURDIR)/.venv/bin:$$PATH" env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m recipe run benchmarks/records.toml \
+	  --place work=data/records/$$(sha256sum dlpo/voices/*/voice.json | cut -c1-12)
 
 ENGINE ?= cuda
 FOR ?= 3.12

@@ -16,7 +16,7 @@ from dlpo.audio import Waveform
 from dlpo.bundle import Bundle
 from dlpo_bench.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_bench.machine import interference, machine_clocks, resident_mb
-from dlpo_bench.record import Measured, write_record
+from dlpo_bench.record import Measured, check_recordable, write_record
 from dlpo_serving.encodings.encoder import open_encoder, warm_encoders
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.request import SpeechRequest
@@ -195,6 +195,8 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="write a benchmark record")
     parser.add_argument("--out", type=Path, default=RECORDS, help="directory of records")
     options = parser.parse_args()
+    if options.record:
+        check_recordable(options.out)
     voice = open_voice(options.voice)
     rate, hop = voice.manifest.sample_rate_hz, voice.manifest.hop_length
     warm_encoders(rate)

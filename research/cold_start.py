@@ -18,7 +18,7 @@ from pathlib import Path
 from dlpo.bundle import Bundle
 from dlpo.errors import EngineError
 from dlpo_bench.machine import interference, machine_clocks
-from dlpo_bench.record import RECORDS, Measured, write_record
+from dlpo_bench.record import RECORDS, Measured, check_recordable, write_record
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
@@ -87,6 +87,8 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="write a benchmark record")
     parser.add_argument("--out", type=Path, default=RECORDS, help="directory of records")
     options = parser.parse_args()
+    if options.record:
+        check_recordable(options.out)
     begin = machine_clocks()
     found = measure_cold_start(options.voice, options.starts)
     disturbed = interference(begin)

@@ -1,4 +1,4 @@
-"""The texts by which dlpo and other engines are compared, none of which a voice learned from.
+"""The texts by which dlpo and other engines are compared: no voice learned from their sound.
 
     python -m research.heard_texts TEXTS CORPUS OUT
 
@@ -21,7 +21,10 @@ from research import run_study
 from research.teachers import SHORT
 
 EVERYDAY_TEXTS = 150
-PROSE = (range(161, 181), "LJ002"), (range(1, 41), "LJ050")  # test sentences; nobody spoke LJ050
+PROSE = (
+    (range(161, 181), "LJ002"),
+    (range(1, 41), "LJ050"),
+)  # test sentences; `lj` knows durations of LJ050
 
 
 def main(

@@ -34,7 +34,7 @@ from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, at_rate, find_audio, r
 from dlpo_bench.eval import figures_of
 from dlpo_bench.judging import WORD_ERRORS, JudgePanel, evaluate
 from dlpo_bench.panel import REFERENCE_EVERY, load_panel
-from dlpo_bench.record import Measured, write_record
+from dlpo_bench.record import Measured, check_recordable, write_record
 from dlpo_bench.systems import (
     SpeakingOptions,
     TextVoice,
@@ -190,6 +190,8 @@ def main(
     out: Annotated[Path, typer.Option(help="Directory of records.")] = RECORDS,
 ) -> None:
     """Speak, measure, print and record."""
+    if record:
+        check_recordable(out)
     torch.set_num_threads(1)
     measures, encoder = acoustics(tools), SpeakerEncoder(speaker)
     panel = load_panel(weights, only=JUDGES)

@@ -60,6 +60,7 @@ from dlpo_bench.eval import figures, samples, write_judged
 from dlpo_bench.judging import (
     ADDED,
     LEFT_OUT,
+    REPEATED,
     WORD_ERRORS,
     Floats,
     JudgePanel,
@@ -331,7 +332,10 @@ def _completed(take: Take, texts: Sequence[BenchText], speech: Sequence[TimedSpe
         ]
         names = {measure: "errors"}
         if measure == WORD_ERRORS:
-            names |= {WORDS_LEFT_OUT: "left_out", WORDS_ADDED: "added"}
+            names |= {
+                f"{WORD_ERRORS}, {kind}": kind.replace(" ", "_")
+                for kind in (LEFT_OUT, ADDED, REPEATED)
+            }
         for name, attribute in names.items():
             row = [np.nan if c is None else getattr(c, attribute) for c in counts]
             errors[name] = np.array(row, float)

@@ -21,7 +21,7 @@ import torch
 import typer
 
 from dlpo.audio import Waveform
-from dlpo.checkpoint import load_checkpoint
+from dlpo.checkpoint import UNTUNED_CHAIN, load_checkpoint
 from dlpo.data.dataset import Corpora
 from dlpo.errors import InputError
 from dlpo.judges.dnsmos import Dnsmos
@@ -35,7 +35,6 @@ from dlpo_bench.record import Measured, write_record
 from research import RECORDS, run_study, study_command
 
 SPLITS = ("validation", "test")
-CHAIN = ("cosine:1.25", 1, 0.7)  # as served
 WITNESSES = ("sig", "bak", "ovrl", "plcmos")  # of acoustics.py, in its order
 Say = Callable[[int], Waveform]
 
@@ -70,7 +69,7 @@ def speaker(given: str, data: Corpora, voice: str, copies: bool) -> tuple[str, S
     path, _, jitter = place.partition(":")
     if not name or not path:
         raise InputError(f"--system {given}: expected NAME=CHECKPOINT or NAME=CHECKPOINT:JITTER")
-    model, chain = load_checkpoint(Path(path)).model.eval(), named_schedule(*CHAIN)
+    model, chain = load_checkpoint(Path(path)).model.eval(), named_schedule(*UNTUNED_CHAIN)
     if not isinstance(model, SpectralWaveGrad2):
         raise InputError(f"{path} is {model.config.model!r}; expected spectral")
     config = model.config

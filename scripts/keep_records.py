@@ -3,8 +3,9 @@
 
     scripts/keep_records.py WORK      WORK/benchmarks/*/*.json and WORK/research/*/*.json
 
-Records must be of the bundle that ships, and of a commit without changes. Pages that still link an
-older record of the same kind are named: which of several they mean, only a person knows.
+Records must be of the bundle that ships, and of a commit without changes; of several in a folder,
+the newest of each kind counts. Pages that still link an older record of the same kind are listed,
+since only a person can say which record they mean.
 """
 
 from __future__ import annotations
@@ -28,14 +29,17 @@ def records_of(work: Path) -> dict[Path, Record]:
     """The new records by path.
 
     Raises:
-        DataError: there are none, or one is of another bundle or of uncommitted code.
+        DataError: there are none, or one has problems or is of another bundle or uncommitted code.
     """
     paths = sorted(work.glob("benchmarks/*/*.json")) + sorted(work.glob("research/*/*.json"))
     if not paths:
         raise DataError(f"{work} has no records; run the stages of benchmarks/records.toml first")
     shipped = Bundle.load(find_voice(DEFAULT_VOICE)).sha256
-    found = {path: read_record(path) for path in paths}
+    newest = {(path.parent, path.name.rpartition("-20")[0]): path for path in paths}
+    found = {path: read_record(path) for path in newest.values()}
     for path, record in found.items():
+        if record.figures.get("problems"):
+            raise DataError(f"{path} has problems; remove its folder and measure again")
         if record.bundle_sha256 not in (None, shipped):
             raise DataError(
                 f"{path} is of the bundle {str(record.bundle_sha256)[:12]}, not of {shipped[:12]},"

@@ -112,13 +112,14 @@ class StrictSkips:
 
 @pytest.fixture(scope="session", autouse=True)
 def unfrozen_at_the_end() -> Iterator[None]:
+    """Garbage is looked for everywhere again when the interpreter ends."""
     yield
     gc.unfreeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def set_apart(unfrozen_at_the_end: None) -> None:
-    """What lives when a module's tests begin is no garbage: `dlpo serve` freezes it too.
+    """What lives when a module's tests begin is not garbage; freeze it, as `dlpo serve` does.
 
     A server of a test looks for garbage each second, and would go through 640,000 objects.
     """

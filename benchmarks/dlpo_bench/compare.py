@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
 from dlpo.errors import DataError
-from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS
+from dlpo_bench.judging import ADDED, CHARACTER_ERRORS, LEFT_OUT, REPEATED, WORD_ERRORS
 from dlpo_bench.record import Record
 from dlpo_bench.statistics import (
     RESAMPLES,
@@ -33,7 +33,10 @@ UNDECIDED, NO_VERDICT = "undecided", "no verdict"
 Floats = NDArray[np.float64]
 Scored = tuple[Floats, Floats | None]
 """(clips,) values, and the counts that errors are out of."""
-KINDS = ("quality", "tuning-comparison", "pareto", "texts", "controls", "learning-curve", "endings")
+KINDS = (
+    "quality", "kinds", "tuning-comparison", "pareto", "texts", "controls", "learning-curve",
+    "endings",
+)  # fmt: skip
 """Kinds of record whose samples are scores of clips, by system."""
 DIGITS = 3  # of a difference; a judge's own arithmetic differs by 1e-6 between machines
 TIMES = (  # in records that are not from judges
@@ -47,7 +50,8 @@ SCORES = (
     "PLCMOS", "UTMOS", "speaker cosine",
 )  # fmt: skip
 COSTS = (  # of recognizers, and what a listener would call an accident
-    WORD_ERRORS, CHARACTER_ERRORS, f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added",
+    WORD_ERRORS, CHARACTER_ERRORS,
+    f"{WORD_ERRORS}, {LEFT_OUT}", f"{WORD_ERRORS}, {ADDED}", f"{WORD_ERRORS}, {REPEATED}",
     "silent words", "loud pauses", "clipped samples", "sharpest jump, dB", "DC, dB",
 )  # fmt: skip
 

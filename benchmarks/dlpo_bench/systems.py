@@ -275,7 +275,7 @@ def _bundle(label: str, path: Path, speaking: SpeakingOptions) -> list[TextVoice
 
 
 def _checkpoint(label: str, path: Path, speaking: SpeakingOptions) -> TextVoice:
-    """On the chain it was tuned on, or the embedded voice's; in whole sentences."""
+    """On its own chain, unless another is asked for; in whole sentences."""
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo_bench.torch_engine import TorchEngine
@@ -286,13 +286,12 @@ def _checkpoint(label: str, path: Path, speaking: SpeakingOptions) -> TextVoice:
 
     checkpoint = load_checkpoint(path)
     like = Bundle.load(find_voice(DEFAULT_VOICE)).manifest
-    tuned = checkpoint.provenance.tuned
-    own = ScheduleInfo(tuned.schedule, tuned.eta) if tuned else like.noise_schedule
+    schedule, own_steps, eta = checkpoint.provenance.chain
     chain = ScheduleInfo(
-        own.name if speaking.schedule is None else speaking.schedule,
-        own.eta if speaking.eta is None else speaking.eta,
+        schedule if speaking.schedule is None else speaking.schedule,
+        eta if speaking.eta is None else speaking.eta,
     )
-    steps = speaking.steps or (tuned.steps if tuned else like.steps,)
+    steps = speaking.steps or (own_steps,)
     engine = TorchEngine(checkpoint, like, chain, steps)
     about = {
         "kind": "checkpoint", "path": str(path), "sha256": checkpoint.sha256,

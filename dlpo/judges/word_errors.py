@@ -47,7 +47,7 @@ def words_of(text: str) -> list[str]:
 
 def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
     """The fewest substitutions, insertions and deletions from one to the other."""
-    return _distances(reference, hypothesis)[-1][-1]
+    return _distances(reference, hypothesis, 1, 1)[-1][-1]
 
 
 def word_errors(reference: str, hypothesis: str) -> WordErrors:
@@ -63,20 +63,26 @@ def word_errors(reference: str, hypothesis: str) -> WordErrors:
 
 
 def counted(expected: Sequence[str], heard: Sequence[str]) -> WordErrors:
-    """The fewest errors that explain what was heard; of several ways, most substitutions."""
-    rows = _distances(expected, heard)
+    """The fewest errors that explain what was heard; of several ways, one with the fewest gaps."""
+    change = len(expected) + len(heard) + 1  # weighs more than all gaps together
+    gap = change + 1
+    rows = _distances(expected, heard, change, gap)
     i, j = len(expected), len(heard)
     left_out, added = 0, list[int]()
     while i or j:
-        if i and j and rows[i][j] == rows[i - 1][j - 1] + (expected[i - 1] != heard[j - 1]):
+        if (
+            i
+            and j
+            and rows[i][j] == rows[i - 1][j - 1] + change * (expected[i - 1] != heard[j - 1])
+        ):
             i, j = i - 1, j - 1
-        elif i and rows[i][j] == rows[i - 1][j] + 1:
+        elif i and rows[i][j] == rows[i - 1][j] + gap:
             i, left_out = i - 1, left_out + 1
         else:
             j -= 1
             added.append(j)
     repeated = _repeated(heard, added[::-1])
-    return WordErrors(rows[-1][-1], len(expected), left_out, len(added), repeated)
+    return WordErrors(rows[-1][-1] // change, len(expected), left_out, len(added), repeated)
 
 
 def _repeated(heard: Sequence[str], added: Sequence[int]) -> int:
@@ -89,17 +95,23 @@ def _repeated(heard: Sequence[str], added: Sequence[int]) -> int:
     return count
 
 
-def _distances(reference: Sequence[str], hypothesis: Sequence[str]) -> list[list[int]]:
+def _distances(
+    reference: Sequence[str], hypothesis: Sequence[str], change: int, gap: int
+) -> list[list[int]]:
     """Distance of the first i of one from the first j of the other, by [i][j].
+
+    Args:
+        change: weight of a substitution.
+        gap: weight of an insertion or a deletion.
 
     Reference: Wagner and Fischer, The String-to-String Correction Problem, 1974.
     """
-    rows = [list(range(len(hypothesis) + 1))]
+    rows = [[gap * j for j in range(len(hypothesis) + 1)]]
     for i, expected in enumerate(reference, 1):
-        above, row = rows[-1], [i]
+        above, row = rows[-1], [gap * i]
         for j, heard in enumerate(hypothesis, 1):
-            substituted = above[j - 1] + (expected != heard)
-            row.append(min(substituted, above[j] + 1, row[-1] + 1))
+            substituted = above[j - 1] + change * (expected != heard)
+            row.append(min(substituted, above[j] + gap, row[-1] + gap))
         rows.append(row)
     return rows
 

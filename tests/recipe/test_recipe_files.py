@@ -14,27 +14,28 @@ from typer.testing import CliRunner
 from dlpo.bundle import Bundle
 from dlpo.cli import app
 from dlpo_serving.voices import find_voice
-from recipe.stages import Job, jobs, read_recipe
+from recipe.stages import jobs, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("recipe/voice.toml", "recipe/gpu.toml", "benchmarks/records.toml")
-JOBS = [job for file in FILES for job in jobs(read_recipe(ROOT / file))]
-COMMANDS = {(job.words[0], job.stage.name): job for job in JOBS}
+COMMANDS = {  # one of each stage's jobs
+    f"{file}: {job.stage.name}": job for file in FILES for job in jobs(read_recipe(ROOT / file))
+}
 KEEP = ROOT / "scripts/keep_records.py"
 
 
-@pytest.mark.parametrize(
-    "job", [job for job in COMMANDS.values() if job.words[0] == "dlpo"], ids=lambda job: job.name
-)
-def test_options_are_known(job: Job) -> None:
+@pytest.mark.parametrize("name", [name for name, job in COMMANDS.items() if job.words[0] == "dlpo"])
+def test_options_are_known(name: str) -> None:
+    job = COMMANDS[name]
     shown = CliRunner().invoke(app, [*job.words[1:], "--help"])
     assert shown.exit_code == 0, shown.output
 
 
 @pytest.mark.parametrize(
-    "job", [job for job in COMMANDS.values() if job.words[0] == "python"], ids=lambda job: job.name
+    "name", [name for name, job in COMMANDS.items() if job.words[0] == "python"]
 )
-def test_programs_are_there(job: Job) -> None:
+def test_programs_are_there(name: str) -> None:
+    job = COMMANDS[name]
     if job.words[1] == "-m":
         assert importlib.util.find_spec(job.words[2])
     else:

@@ -274,19 +274,19 @@ class Stream:
         self.started_s = begins_s if self.started_s is None else max(self.started_s, begins_s)
         self.idle_since_s = now
         self.made_s += audio_s
-        self.taken(-audio_s)
+        self._leave_untaken(self.untaken_s + audio_s)
         if self.has_unit:
             self.expected_audio_s = max(self.expected_audio_s, self.made_s + FIRST_CHUNK_S)
         elif self.more_text:
             self.expected_audio_s = self.made_s
 
     def taken(self, audio_s: float) -> None:
-        """Account for audio that the caller has taken, perhaps before `made` accounts for it.
+        """Account for audio that the caller has taken, perhaps before `made` accounts for it."""
+        self._leave_untaken(self.untaken_s - audio_s)
 
-        What rounding leaves of a sum is nothing: an idle stream would keep its share for it.
-        """
-        left_s = self.untaken_s - audio_s
-        self.untaken_s = left_s if abs(left_s) > ROUNDING_S else 0.0
+    def _leave_untaken(self, audio_s: float) -> None:
+        """What rounding leaves of a sum is nothing: an idle stream would keep its share for it."""
+        self.untaken_s = audio_s if abs(audio_s) > ROUNDING_S else 0.0
 
     def add_text(self, audio_s: float, now: float) -> None:
         """Account for newly parsed sentences, predicted to last `audio_s`."""
