@@ -38,7 +38,7 @@ container: .venv/installed
 check:
 	scripts/check
 
-# Every figure that pages quote, by benchmarks/records.toml: hours, on a machine that does nothing else; resumes.
+# Speed and sound of the bundle that ships, by benchmarks/records.toml: hours, on a machine that does nothing else; resumes.
 records: .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m recipe run benchmarks/records.toml \
 	  --place work=data/records/$$(sha256sum dlpo/voices/*/voice.json | cut -c1-12)

@@ -4,6 +4,7 @@
 
 Writes lines `name<tab>kind<tab>text` for `dlpo eval --texts`: held-out everyday texts of TEXTS
 (conversation-a.csv), prose of the LJSpeech corpus, and what screen readers and agents say alone.
+Of half of the prose, LJSpeech's chapter 50, the voice `lj` has learned the durations.
 """
 
 from __future__ import annotations
@@ -15,16 +16,14 @@ import typer
 
 from dlpo.data.ljspeech import read_transcripts
 from dlpo.errors import writing
+from dlpo_bench.clips import TEST_SPLIT
 from recipe.speech.speaking import EVERYDAY
 from recipe.speech.texts import read_texts
 from research import run_study
-from research.teachers import SHORT
+from research.teachers import alone
 
 EVERYDAY_TEXTS = 150
-PROSE = (
-    (range(161, 181), "LJ002"),
-    (range(1, 41), "LJ050"),
-)  # test sentences; `lj` knows durations of LJ050
+PROSE = (*TEST_SPLIT, *(f"LJ050-{number:04d}" for number in range(1, 41)))
 
 
 def main(
@@ -36,11 +35,8 @@ def main(
     everyday = read_texts(texts / EVERYDAY, "", digits=True, measured=True)[:EVERYDAY_TEXTS]
     rows = [(one.id, "everyday", one.text) for one in everyday]
     prose = read_transcripts(corpus / "metadata.csv")
-    names = [f"{chapter}-{number:04d}" for numbers, chapter in PROSE for number in numbers]
-    rows += [(name, "prose", prose[name]) for name in names]
-    short = [line.split("\t") for line in SHORT.read_text(encoding="utf-8").splitlines()]
-    english = [text for language, text in short if language == "en"]
-    rows += [(f"short-{number:03d}", "short", text) for number, text in enumerate(english, 1)]
+    rows += [(name, "prose", prose[name]) for name in PROSE]
+    rows += [(f"short-{number:03d}", "short", text) for number, text in enumerate(alone("en"), 1)]
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")

@@ -58,7 +58,7 @@ QUIET_DB = 10.0
 ODD_LENGTH = 1.5
 STOPS = frozenset("PTKBDG")
 RELEASE_DB = 6.0
-SHORT = Path(__file__).with_name("short.tsv")  # what screen readers and agents say alone
+SHORT = Path(__file__).with_name("short.tsv")
 
 
 def clips_of(folder: Path, texts: Path, language: str) -> list[Clip]:
@@ -104,6 +104,12 @@ def beside(
     return found
 
 
+def alone(language: str) -> list[str]:
+    """What screen readers and agents say alone in a language, "en" or "es"."""
+    lines = (line.split("\t") for line in SHORT.read_text(encoding="utf-8").splitlines())
+    return [text for spoken_in, text in lines if spoken_in == language]
+
+
 def short_text(voice: TextVoice, text: str) -> tuple[Waveform, Waveform | None]:
     """What is heard, and of that what follows the beginning of a stop that ends the text."""
     synthesizer = voice.synthesizer
@@ -125,8 +131,7 @@ def short_texts(
         levels: of each voice's sentences, in dB.
         measures: `acoustics.py`.
     """
-    lines = (line.split("\t") for line in SHORT.read_text(encoding="utf-8").splitlines())
-    texts = [text for spoken_in, text in lines if spoken_in == language]
+    texts = alone(language)
     clips = {name: [short_text(voice, text) for text in texts] for name, voice in voices.items()}
     lengths = {name: np.array([len(one) for one, _ in spoken]) for name, spoken in clips.items()}
     usual = np.median(list(lengths.values()), axis=0)

@@ -58,15 +58,13 @@ from dlpo.text import TextFrontEnd
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, load_clips
 from dlpo_bench.eval import figures, samples, write_judged
 from dlpo_bench.judging import (
-    ADDED,
-    LEFT_OUT,
-    REPEATED,
     WORD_ERRORS,
     Floats,
     JudgePanel,
     Quality,
     SystemScores,
     Take,
+    error_fields,
     evaluate,
 )
 from dlpo_bench.loudness import BLOCK_S as LOUDNESS_BLOCK_S
@@ -90,7 +88,7 @@ from dlpo_serving.synthesis.timing import WordTiming
 from research import RECORDS, run_study, study_command
 
 ALL = "all"
-WORDS_LEFT_OUT, WORDS_ADDED = f"{WORD_ERRORS}, {LEFT_OUT}", f"{WORD_ERRORS}, {ADDED}"
+LEFT_OUT, ADDED = f"{WORD_ERRORS}, left out", f"{WORD_ERRORS}, added"
 STATEMENT_END, QUESTION_END = "end of statements, st", "end of yes-no questions, st"
 LOUDNESS_SPREAD = "loudness spread, LU"
 JUMP = "sharpest jump, dB"
@@ -101,7 +99,7 @@ SILENT = "silent words"
 LOUD = "loud pauses"
 PACE = "ms a phoneme"
 TEXT_SCORES = (
-    WORD_ERRORS, WORDS_LEFT_OUT, WORDS_ADDED, "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808",
+    WORD_ERRORS, LEFT_OUT, ADDED, "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808",
 )  # fmt: skip
 TEXT_SIGNALS = (
     STATEMENT_END, QUESTION_END, LOUDNESS_SPREAD, QUIET, JUMP, LAST, SILENT, LOUD, PACE,
@@ -330,14 +328,9 @@ def _completed(take: Take, texts: Sequence[BenchText], speech: Sequence[TimedSpe
             None if words is None else compare_words(text.words, words)
             for text, words in zip(texts, transcripts, strict=True)
         ]
-        names = {measure: "errors"}
-        if measure == WORD_ERRORS:
-            names |= {
-                f"{WORD_ERRORS}, {kind}": kind.replace(" ", "_")
-                for kind in (LEFT_OUT, ADDED, REPEATED)
-            }
-        for name, attribute in names.items():
-            row = [np.nan if c is None else getattr(c, attribute) for c in counts]
+        names = error_fields(measure) if measure == WORD_ERRORS else {measure: "errors"}
+        for name, field in names.items():
+            row = [np.nan if c is None else getattr(c, field) for c in counts]
             errors[name] = np.array(row, float)
     return Take({**take.values, **values}, take.transcripts, errors)
 

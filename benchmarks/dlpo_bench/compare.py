@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
 from dlpo.errors import DataError
-from dlpo_bench.judging import ADDED, CHARACTER_ERRORS, LEFT_OUT, REPEATED, WORD_ERRORS
+from dlpo_bench.judging import CHARACTER_ERRORS, WORD_ERRORS, error_fields
 from dlpo_bench.record import Record
 from dlpo_bench.statistics import (
     RESAMPLES,
@@ -50,8 +50,7 @@ SCORES = (
     "PLCMOS", "UTMOS", "speaker cosine",
 )  # fmt: skip
 COSTS = (  # of recognizers, and what a listener would call an accident
-    WORD_ERRORS, CHARACTER_ERRORS,
-    f"{WORD_ERRORS}, {LEFT_OUT}", f"{WORD_ERRORS}, {ADDED}", f"{WORD_ERRORS}, {REPEATED}",
+    *error_fields(WORD_ERRORS), CHARACTER_ERRORS,
     "silent words", "loud pauses", "clipped samples", "sharpest jump, dB", "DC, dB",
 )  # fmt: skip
 

@@ -37,9 +37,8 @@ from dlpo_bench.statistics import Estimate, Paired, mean, paired, ratio_of_sums
 from dlpo_bench.systems import RECORDINGS, Say
 
 WORD_ERRORS, CHARACTER_ERRORS = "word errors", "character errors"
-LEFT_OUT = "left out"  # this and the next two: after the measure of a recognizer
-ADDED = "added"
-REPEATED = "repeated"
+ERROR_KINDS = {"left out": "left_out", "added": "added", "repeated": "repeated"}
+"""Kind of word error -> field of `WordErrors`"""
 Floats = NDArray[np.float64]
 ERROR_RATIO = "word errors / recordings'"
 SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
@@ -320,14 +319,17 @@ def _score(
     return values, transcripts, errors
 
 
+def error_fields(measure: str) -> dict[str, str]:
+    """A recognizer's measure and its kinds -> field of `WordErrors`."""
+    kinds = {f"{measure}, {kind}": field for kind, field in ERROR_KINDS.items()}
+    return {measure: "errors", **kinds}
+
+
 def _errors_of(measure: str, spoken: str, heard: str | None) -> dict[str, float]:
     """Wrong words and characters by measure; NaN if the recognizer failed."""
+    of_characters, fields = measure.replace(WORD_ERRORS, CHARACTER_ERRORS), error_fields(measure)
     if heard is None:
-        counts, letters = (math.nan,) * 4, math.nan
-    else:
-        words = word_errors(spoken, heard)
-        counts = (words.errors, words.left_out, words.added, words.repeated)
-        letters = character_errors(spoken, heard)
-    names = [measure, *(f"{measure}, {kind}" for kind in (LEFT_OUT, ADDED, REPEATED))]
-    of_characters = measure.replace(WORD_ERRORS, CHARACTER_ERRORS)
-    return {**dict(zip(names, counts, strict=True)), of_characters: letters}
+        return dict.fromkeys((*fields, of_characters), math.nan)
+    words = word_errors(spoken, heard)
+    found = {name: getattr(words, field) for name, field in fields.items()}
+    return found | {of_characters: character_errors(spoken, heard)}
