@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dlpo.bundle import Bundle
+from dlpo.cli import PACKAGES
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
@@ -131,9 +132,11 @@ def set_apart(unfrozen_at_the_end: None) -> None:
 def own_logs() -> Iterator[None]:
     """A command that a test calls sets up logging for its process: that ends with the test."""
     root = logging.getLogger()
-    level, before = root.level, root.handlers[:]
+    levels = {logger: logger.level for logger in (root, *map(logging.getLogger, PACKAGES))}
+    before = root.handlers[:]
     yield
-    root.setLevel(level)
+    for logger, level in levels.items():
+        logger.setLevel(level)
     for handler in root.handlers[:]:
         if type(handler) is logging.StreamHandler and handler not in before:
             root.removeHandler(handler)

@@ -32,6 +32,7 @@ _MODULE_OF = {  # command -> the module of this package that registers it, in th
     "eval": "measure", "listen": "measure", "bench": "bench",
 }  # fmt: skip
 # Options accepted before or after a command, and the log level that each sets.
+PACKAGES = ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench")  # whose logs a command shows
 _EVERYWHERE = {"quiet": logging.WARNING, "verbose": logging.DEBUG}
 _EXAMPLES = """\
 dlpo: text to speech that starts within milliseconds on one CPU core
@@ -123,7 +124,7 @@ def _set_level(option: typer.CallbackParam, wanted: bool) -> None:
 
 
 def _log_from(level: int) -> None:
-    for package in ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench"):
+    for package in PACKAGES:
         logging.getLogger(package).setLevel(level)
 
 
