@@ -31,8 +31,8 @@ _MODULE_OF = {  # command -> the module of this package that registers it, in th
     "prepare": "make", "train": "make", "tune": "make", "schedule": "make", "import": "make",
     "eval": "measure", "listen": "measure", "bench": "bench",
 }  # fmt: skip
-# Options accepted before or after a command, and the log level that each sets.
 PACKAGES = ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench")  # whose logs a command shows
+# Options accepted before or after a command, and the log level that each sets.
 _EVERYWHERE = {"quiet": logging.WARNING, "verbose": logging.DEBUG}
 _EXAMPLES = """\
 dlpo: text to speech that starts within milliseconds on one CPU core
