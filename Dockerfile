@@ -67,8 +67,9 @@ RUN /opt/tools/bin/finish
 # The voice with fp16, for GPUs: exporting it needs torch, speaking with it does not. Only `gpu` uses it.
 FROM train-environment AS gpu-voice
 COPY voices/spectral/tuned /src/voice
-RUN /opt/dlpo/bin/python -m dlpo export /src/voice --out /opt/voices/lj --voice lj --voice heart \
-        --voice michael --voice fenrir --voice nova --precision fp16 --precision int8 \
+RUN /opt/dlpo/bin/python -m dlpo export /src/voice --out /opt/voices/heart --voice heart --voice lj \
+        --voice michael --voice fenrir --voice nova --voice bella --voice puck --voice sarah --voice echo \
+        --voice dora --voice alex --precision fp16 --precision int8 \
         --steps 1 --steps 2 --steps 3 --default-steps 1 --schedule cosine:1.25 --eta 0.7
 
 # From here on nothing is run, only copied.

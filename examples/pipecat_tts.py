@@ -47,7 +47,7 @@ def service(name: str, address: str) -> TTSService:
     if name == "openai":
         return OpenAITTSService(base_url=f"http://{address}/v1", api_key="none")  # this is the line
     if name == "elevenlabs":
-        voice = ElevenLabsTTSService.Settings(voice="lj")
+        voice = ElevenLabsTTSService.Settings(voice="heart")
         return ElevenLabsTTSService(
             url=f"ws://{address}", api_key="none", settings=voice
         )  # or this

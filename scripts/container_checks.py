@@ -22,6 +22,7 @@ import dlpo
 from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, EngineError
 from dlpo_serving.client import SpeechClient, SpeechRequest
+from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 MAX_MB = 500.0  # unpacked size of the target cpu
@@ -188,7 +189,12 @@ def _starts(image: Image) -> list[Row]:
 
 def _service(image: Image) -> list[Row]:
     """One container from start to end, with its voice mounted."""
-    voice = ("--volume", f"{find_voice('lj')}:/voices/ann:ro", "--env", "DLPO_VOICES=/voices/ann")
+    voice = (
+        "--volume",
+        f"{find_voice(DEFAULT_VOICE)}:/voices/ann:ro",
+        "--env",
+        "DLPO_VOICES=/voices/ann",
+    )
     with _running(image, *voice) as (name, _), SpeechClient("127.0.0.1:50051") as client:
         rows = [*_process(image, name), *_services(image, name, client)]
         stream = client.stream(SpeechRequest(LONG))

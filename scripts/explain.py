@@ -323,7 +323,7 @@ def draw_endings(logs: Path) -> str:
         yticklabels=("0.3", "1", "3", "10"),
     )
     figure.legend(loc="outside lower center", ncols=3)
-    return as_svg(figure, "Held-out endings of five voices, while they are tuned")
+    return as_svg(figure, "Held-out endings of eleven voices, while they are tuned")
 
 
 def main() -> None:

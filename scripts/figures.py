@@ -12,7 +12,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
+from typing import Any
 
 from dlpo_bench.record import read_record
 
@@ -22,10 +24,22 @@ BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->\n\n).*?(\n<!-- end of figures -
 LINK = re.compile(r"\[([\w ]+)\]\(([^)]*records/[^)]+\.json)\)")
 SPEECH = ("5 s", "20 s")
 NONE = "{none}"  # in a format: the last number, "none" if it is 0
-OURS = ("lj", "heart", "recordings", "hibari")
-OURS_HEAD = ("`lj`", "`heart`", "recordings of `lj`'s speaker", "hibari-tts 0.2.1")
-OTHERS = ("michael", "am_michael", "fenrir", "am_fenrir", "nova", "af_nova")
-OTHERS_HEAD = ("`michael`", "teacher", "`fenrir`", "teacher", "`nova`", "teacher")
+SYSTEMS = ("heart", "lj", "hibari", "kokoro", "piper")
+SYSTEMS_HEAD = (
+    "measure", "`heart`", "`lj`", "hibari-tts 0.2.1", "Kokoro-82M, `af_heart`", "Piper, joe",
+)  # fmt: skip
+VOICES = (
+    "heart", "michael", "fenrir", "nova", "bella", "puck", "sarah", "echo", "dora", "alex", "lj",
+)  # fmt: skip
+TEACHER = "teacher"
+APART_HEAD = (
+    "voice", "P.835 OVRL", "PLCMOS", "P.808", "NISQA", "words wrong, points", "cosine",
+)  # fmt: skip
+APART = {
+    "P.835 OVRL": "{:+.2f}", "PLCMOS": "{:+.2f}", "DNSMOS P.808": "{:+.2f}", "NISQA": "{:+.2f}",
+    "word errors, base": "{:+.1f}",
+}  # fmt: skip
+SOUND_HEAD = ("voice", "harmonics to noise, dB", "bursts, dB", "comb, dB", "spread of F0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +48,7 @@ class Value:
 
     record: str
     """the page's word for it"""
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
     """keys below the record's figures"""
     scale: float = 1
     """the page's unit / the record's"""
@@ -49,10 +63,9 @@ class Row:
     """for each column, a format and its numbers; NONE is a count that may be 0"""
 
 
-def judged(label: str, measure: str, systems: Sequence[str], shown: str = "{:.2f}") -> Row:
-    """A judge's mean for each system; a share is shown in percent."""
-    scale = 100 if "%" in shown else 1
-    values = [Value("quality", (system, measure, "value"), scale) for system in systems]
+def judged(kind: str, label: str, measure: str, shown: str = "{:.2f}", scale: float = 1) -> Row:
+    """A judge's mean on texts of a kind, for each system."""
+    values = [Value("sound", (kind, system, measure, "value"), scale) for system in SYSTEMS]
     return Row(label, [(shown, [value]) for value in values])
 
 
@@ -83,20 +96,45 @@ def streamed(peer: str) -> Value:
     return Value("peers", ("ratios", peer, "streamed", "first_ms", "value"))
 
 
-def quality(systems: Sequence[str]) -> list[Row]:
+def sound(kind: str) -> list[Row]:
+    """What judges and a recognizer make of texts of a kind, those first that were no reward."""
+    words = "word errors, base"
     return [
-        judged("NISQA-TTS", "NISQA-TTS", systems),
-        judged("DNSMOS P.808", "DNSMOS P.808", systems),
-        judged("NISQA at 22,050 Hz", "NISQA", systems),
-        judged("word error rate, Whisper base", "word errors, base", systems, "{:.1f} %"),
-        judged("character error rate, Whisper base", "character errors, base", systems, "{:.1f} %"),
+        *(judged(kind, f"P.835 {part}", f"P.835 {part}") for part in ("OVRL", "SIG", "BAK")),
+        judged(kind, "PLCMOS", "PLCMOS"),
+        judged(kind, "DNSMOS P.808", "DNSMOS P.808"),
+        judged(kind, "NISQA", "NISQA"),
+        judged(kind, "words wrong, Whisper base", words, "{:.1f} %", 100),
+        *(
+            judged(kind, f"of 10,000 words {fault}", f"{words}, {fault}", "{:.0f}", 10_000)
+            for fault in ("left out", "added", "repeated")
+        ),
     ]
 
 
-OURS_QUALITY = [
-    *quality(OURS),
-    judged("speaker similarity, cosine", "speaker cosine", OURS),
-]
+def apart(voice: str) -> Row:
+    """A voice less its teacher, with 95 % intervals, and its likeness."""
+    cells = []
+    for measure, shown in APART.items():
+        difference = ("voices", voice, voice, measure, "difference")
+        scale = 100 if measure.startswith("word") else 1
+        interval = [(*difference, "interval_95", end) for end in (0, 1)]
+        paths = [(*difference, "value"), *interval]
+        cells.append((f"{shown} [{shown}, {shown}]", [Value("teachers", p, scale) for p in paths]))
+    cosine = Value("teachers", ("voices", voice, voice, "speaker cosine", "value"))
+    return Row(f"`{voice}`", [*cells, ("{:.2f}", [cosine])])
+
+
+def roughness(voice: str) -> Row:
+    """How rough and lively a voice is, and in brackets its teacher."""
+    pairs = [
+        [Value("teachers", ("voices", voice, who, f"{name}_db")) for who in (voice, TEACHER)]
+        for name in ("hnr", "burst", "comb_80")
+    ]
+    width = Value("teachers", ("voices", voice, voice, "F0 spread / teacher's"))
+    return Row(f"`{voice}`", [*(("{:.1f} ({:.1f})", pair) for pair in pairs), ("{:.2f}", [width])])
+
+
 COSTS = [
     measured(
         "first audio, 80-character sentence, p50 / p95",
@@ -169,18 +207,19 @@ COSTS = [
         Value("scaling", ("ratios", "stream", "peak_mb", "value")),
     ),
 ]
-SPREAD = judged("spread of F0, semitones", "F0 spread, st", OTHERS)
 TABLES: Mapping[str, tuple[Sequence[str], Sequence[Row]]] = {
-    "cost": (("measured",), COSTS),
-    "quality": (OURS_HEAD, OURS_QUALITY),
-    "other-voices": (OTHERS_HEAD, [*quality(OTHERS), SPREAD]),
+    "cost": (("measure", "measured"), COSTS),
+    "everyday": (SYSTEMS_HEAD, sound("everyday")),
+    "prose": (SYSTEMS_HEAD, sound("prose")),
+    "voices": (APART_HEAD, [apart(voice) for voice in VOICES]),
+    "roughness": (SOUND_HEAD, [roughness(voice) for voice in VOICES]),
 }
 
 
 def table(name: str, number: Callable[[Value], float]) -> str:
     """A table of `TABLES` in Markdown; `number` looks a value up."""
     head, rows = TABLES[name]
-    lines = [("measure", *head), ("---",) * (len(head) + 1)]
+    lines = [tuple(head), ("---",) * len(head)]
     for row in rows:
         cells = [shown_as(shown, list(map(number, values))) for shown, values in row.cells]
         lines.append((row.label, *cells))
@@ -210,7 +249,8 @@ def filled(page: str, text: str) -> str:
 
         def number(value: Value) -> float:
             record = read_record((ROOT / page).parent / records[value.record])
-            return value.scale * float(reduce(lambda at, key: at[key], value.path, record.figures))
+            figures: Any = record.figures
+            return value.scale * float(reduce(getitem, value.path, figures))
 
         return match[1] + table(match[2], cache(number)) + match[3]
 

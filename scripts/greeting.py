@@ -1,4 +1,4 @@
-"""The greeting of the README: five voices in one clip, and its words as a picture.
+"""The greeting of the README: six voices in one clip, and its words as a picture.
 
     python scripts/greeting.py        # docs/hello.mp4, .svg and .vtt
 
@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dlpo.errors import DlpoError
-from dlpo_bench.clips import SAMPLE_RATE, Waveform
+from dlpo_bench.clips import Waveform
 from dlpo_bench.listening.making import matched
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.timing import WordTiming
@@ -27,12 +27,14 @@ from dlpo_serving.voices import open_voice
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 GREETING = {  # by voice
-    "lj": "Hello, this is dlpo. One step ago, every sound in this sentence was noise.",
+    "heart": "Hello, this is dlpo. One step ago, every sound in this sentence was noise.",
     "michael": "Your table for two is booked for 7:45. Would you like directions?",
-    "heart": "I start to speak within milliseconds, on a single processor core.",
+    "sarah": "I start to speak within milliseconds, on a single processor core.",
     "fenrir": "Turn left after the bridge, then keep right at the fork.",
+    "dora": "Y yo le atiendo en español. ¿En qué puedo ayudarle?",
     "nova": "And you can interrupt any of us, in the middle of a word.",
 }
+RATE_HZ = 24_000  # of the voices
 PAUSE_S = 0.4  # between its lines
 WIDTH = 960  # pixels, as the next three
 LEFT = 76
@@ -67,14 +69,14 @@ class Line:
 
     @property
     def end_s(self) -> float:
-        return self.start_s + len(self.waveform) / SAMPLE_RATE
+        return self.start_s + len(self.waveform) / RATE_HZ
 
 
 def speak(voice: str, text: str, start_s: float) -> Line:
     """A line with its words' times."""
     synthesizer = open_voice(voice)
     chunks = list(synthesizer.stream(synthesizer.read(SpeechRequest(text))))
-    waveform = matched(np.concatenate([chunk.samples for chunk in chunks]))
+    waveform = matched(np.concatenate([chunk.samples for chunk in chunks]), RATE_HZ)
     words = tuple(word for chunk in chunks for word in chunk.words)
     return Line(voice, text, waveform, words, start_s)
 
@@ -120,10 +122,10 @@ def laid_out(lines: list[Line]) -> list[Row]:
 def row(line: Line, middle: int, scale: float, peak: float) -> Row:
     """The waveform around a height; below it the words of the text as written, such as 7:45."""
     bars = []
-    bar = round(BAR_S * SAMPLE_RATE)
+    bar = round(BAR_S * RATE_HZ)
     for start in range(0, len(line.waveform), bar):
         half = max(0.5, HALF * float(np.abs(line.waveform[start : start + bar]).max()) / peak)
-        at_s = line.start_s + start / SAMPLE_RATE
+        at_s = line.start_s + start / RATE_HZ
         bars.append(Bar(LEFT + start * scale, middle - half, middle + half, at_s))
     written: dict[tuple[int, int], int] = {}
     for word in line.words:  # several are spoken for one that is written, such as 7:45
@@ -133,7 +135,7 @@ def row(line: Line, middle: int, scale: float, peak: float) -> Row:
     for (begin, end), start in written.items():
         x = max(LEFT + start * scale, free)
         free = x + LETTER * (end - begin) + GAP
-        at_s = line.start_s + start / SAMPLE_RATE
+        at_s = line.start_s + start / RATE_HZ
         words.append(Word(x, middle + 38, line.text[begin:end], at_s))
     return Row(line.voice, middle, bars, words)
 
@@ -180,14 +182,14 @@ def write_film(file: Path, rows: list[Row], sound: Waveform) -> None:
         video.width = WIDTH
         video.height = LINE * len(rows)
         video.pix_fmt = "yuv420p"
-        audio = film.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+        audio = film.add_stream("aac", rate=RATE_HZ, layout="mono")
         audio.bit_rate = 96_000
-        for number in range(math.ceil(len(sound) / SAMPLE_RATE * FRAMES_PER_S)):
+        for number in range(math.ceil(len(sound) / RATE_HZ * FRAMES_PER_S)):
             image = av.VideoFrame.from_image(frame(rows, number / FRAMES_PER_S))
             film.mux(video.encode(image))
         film.mux(video.encode())
         samples = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), "fltp", "mono")
-        samples.sample_rate = SAMPLE_RATE
+        samples.sample_rate = RATE_HZ
         film.mux(audio.encode(samples))
         film.mux(audio.encode())
 
@@ -207,7 +209,7 @@ def main() -> int:
     for voice, text in GREETING.items():
         lines.append(speak(voice, text, lines[-1].end_s + PAUSE_S if lines else 0.0))
     rows = laid_out(lines)
-    pause = np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)
+    pause = np.zeros(round(PAUSE_S * RATE_HZ), np.float32)
     pieces = [piece for line in lines for piece in (line.waveform, pause)][:-1]
     write_film(DOCS / "hello.mp4", rows, np.concatenate(pieces))
     (DOCS / "hello.svg").write_text(picture(lines, rows), "utf-8")

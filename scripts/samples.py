@@ -1,11 +1,11 @@
-"""The page of audio samples: the same sentences by all voices, and by one of them untuned.
+"""The page of audio samples: the same sentences by all voices, and by two of them untuned.
 
     python scripts/samples.py make                 # docs/samples.md and its MP3s
     python scripts/samples.py recordings --corpus LJSpeech-1.1   # the speaker, on this machine
 
-Sentences that assistants say, and one of LJSpeech's test split (public domain), which none of our
-voices was trained on. We don't ship its recording: it stays on the machine with the corpus, where
-the site shows it next to the samples.
+Sentences that assistants say, English and Spanish, and one of LJSpeech's test split (public
+domain), which none of our voices was trained on. We don't ship its recording: it stays on the
+machine with the corpus, where the site shows it next to the samples.
 """
 
 from __future__ import annotations
@@ -16,25 +16,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from dlpo.errors import DlpoError, InputError
-from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, load_clips
-from dlpo_bench.listening.making import render
-from dlpo_bench.systems import SpeakingOptions, System, open_systems, recordings
+from dlpo_bench.clips import SAMPLE_RATE, Waveform, load_clips
+from dlpo_bench.listening.making import matched, render
+from dlpo_bench.systems import SpeakingOptions, open_voices, recordings
 from dlpo_serving.local.sound_file import SoundFile
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voice_names import DEFAULT_VOICE
 
-SENTENCES = {  # by clips' names; short ones, to suit a page
+ENGLISH = {  # by clips' names; short ones, to suit a page
     "appointment": "Your appointment with Dr. Lee is on Thursday, at a quarter past three.",
     "friday": "You'd like to move it to Friday?",
-    "else": "Is there anything else I can help you with?",
     "LJ002-0174": "Mr. Buxton's friends at once paid the forty shillings, and the boy was"
     " released.",
 }
+SPANISH = {
+    "cita": "Su cita con la doctora Ruiz es el jueves a las tres y cuarto.",
+    "viernes": "¿Quiere cambiarla para el viernes?",
+}
 RECORDED = ("LJ002-0174",)
-UNTUNED = ("lj", "heart")  # voices to hear before tuning
-OTHERS = ("heart", "michael", "fenrir", "nova")
-MOST_BYTES = 750_000  # of all clips, which are kept in git
+UNTUNED = ("heart", "michael")  # voices to hear before tuning
+VOICES = (
+    "heart", "lj", "michael", "fenrir", "nova", "bella", "puck", "sarah", "echo", "dora", "alex",
+)  # fmt: skip
+MOST_BYTES = 1_100_000  # of all clips, which are kept in git
 FOLDER = "samples"  # next to the page
 ENCODING = ".mp3"  # plays in every browser
 RECORDING = "recording"
@@ -46,13 +55,18 @@ app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A version of the voice."""
+    """A version of a voice."""
 
     name: str
     """prefix of its files"""
     label: str
     """heading on the page"""
-    speaker: System
+    synthesizer: Synthesizer
+    about: Mapping[str, object]
+    """of the system, see `dlpo_bench.systems.System`"""
+
+    def texts(self) -> Mapping[str, str]:
+        return SPANISH if self.synthesizer.manifest.language.startswith("es") else ENGLISH
 
 
 def open_samples(untuned: Path, voice: str) -> list[Sample]:
@@ -66,16 +80,22 @@ def open_samples(untuned: Path, voice: str) -> list[Sample]:
         InputError: there is no such checkpoint or voice.
         BundleError, CheckpointError, EngineError: one can't be opened.
     """
-    served, *others = open_systems([f"served={voice}", *OTHERS], SpeakingOptions())
-    speaking = SpeakingOptions((served.about["steps"],), voices=UNTUNED)
-    before = open_systems([f"untuned={untuned}"], speaking)
+    served = open_voices([f"served={voice}"], SpeakingOptions(voices=VOICES))
+    speaking = SpeakingOptions((served[0].synthesizer.manifest.steps,), voices=UNTUNED)
+    before = open_voices([f"untuned={untuned}"], speaking)
     return [
-        *(Sample(f"untuned-{name}", f"{name}, before tuning", one)
+        *(Sample(f"untuned-{name}", f"{name}, before tuning", one.synthesizer, one.about)
           for name, one in zip(UNTUNED, before, strict=True)),
-        Sample("served", "lj, as served", served),
-        *(Sample(name, f"{name}, as served", other)
-          for name, other in zip(OTHERS, others, strict=True)),
+        *(Sample(name, f"{name}, as served", one.synthesizer, one.about)
+          for name, one in zip(VOICES, served, strict=True)),
     ]  # fmt: skip
+
+
+def spoken(sample: Sample, text: str) -> Waveform:
+    """(T,) float32 at the voice's own rate, at the loudness of listening tests."""
+    chunks = sample.synthesizer.stream(sample.synthesizer.read(SpeechRequest(text)))
+    heard = np.concatenate([chunk.samples for chunk in chunks])
+    return matched(heard, sample.synthesizer.manifest.sample_rate_hz)
 
 
 def _steps(count: int) -> str:
@@ -87,21 +107,20 @@ def make(
     untuned: Annotated[Path, typer.Option(help="Checkpoint before tuning.")] = Path(
         "voices/spectral/checkpoint"
     ),
-    voice: Annotated[str, typer.Option(help="The bundle that is served, or its name.")] = "lj",
+    voice: Annotated[str, typer.Option(help="The bundle that is served.")] = DEFAULT_VOICE,
     out: Out = Path("docs"),
 ) -> None:
-    """Speak all sentences with every version of the voice, and write the page."""
+    """Speak all sentences with every version of the voices, and write the page."""
     samples = open_samples(untuned, voice)
     folder = out / FOLDER
     folder.mkdir(exist_ok=True)
     for old in folder.glob(f"*{ENCODING}"):
         if not old.name.startswith(RECORDING):
             old.unlink()
-    for clip_id, words in SENTENCES.items():
-        clip = Clip(clip_id, words, None)
-        for sample in samples:
+    for sample in samples:
+        for clip_id, text in sample.texts().items():
             path = folder / f"{sample.name}-{clip_id}{ENCODING}"
-            _write(path, render(sample.label, sample.speaker.takes[0], clip))
+            _write(path, spoken(sample, text), sample.synthesizer.manifest.sample_rate_hz)
             typer.echo(path)
     clips = (path for path in folder.glob(f"*{ENCODING}") if not path.name.startswith(RECORDING))
     size = sum(path.stat().st_size for path in clips)
@@ -120,7 +139,7 @@ def write_recordings(
     (out / FOLDER).mkdir(exist_ok=True)
     for clip in load_clips(corpus, RECORDED):
         path = out / FOLDER / f"{RECORDING}-{clip.clip_id}{ENCODING}"
-        _write(path, render(RECORDING, recordings, clip))
+        _write(path, render(RECORDING, recordings, clip), SAMPLE_RATE)
         typer.echo(path)
 
 
@@ -128,15 +147,20 @@ def page(samples: Sequence[Sample]) -> str:
     """Markdown: a list of links per sentence, which the site turns into players."""
     parts = [
         "# Audio samples",
-        "Hear every voice here, and what tuning by DLPO did: before it, the questions ended like"
-        " statements. Made by `python scripts/samples.py make`: three sentences that assistants"
-        " say, and one of LJSpeech's test split, which no voice was trained on. All clips have the"
-        " same loudness (-22 LUFS), MP3 at 64 kbit/s. With LJSpeech on your machine, `python"
-        " scripts/samples.py recordings --corpus DIR` adds the speaker's own recording.",
+        "Hear every voice here, and what tuning did: before it, the voices are hoarser and their"
+        " questions end like statements. Made by `python scripts/samples.py make`: sentences that"
+        " assistants say, and one of LJSpeech's test split, which no voice was trained on. All"
+        " clips have the same loudness (-22 LUFS), MP3 at 64 kbit/s. With LJSpeech on your"
+        " machine, `python scripts/samples.py recordings --corpus DIR` adds the speaker's own"
+        " recording.",
         "\n".join(f"- {one}" for one in dict.fromkeys(map(_described, samples))),
     ]
-    for clip_id, words in SENTENCES.items():
-        links = [f"- [{s.label}]({FOLDER}/{s.name}-{clip_id}{ENCODING})" for s in samples]
+    for clip_id, words in (ENGLISH | SPANISH).items():
+        links = [
+            f"- [{one.label}]({FOLDER}/{one.name}-{clip_id}{ENCODING})"
+            for one in samples
+            if clip_id in one.texts()
+        ]
         parts.append(f"## “{words}”")
         if clip_id in RECORDED:
             parts.append(f"<!-- recording: {clip_id} -->")
@@ -150,15 +174,16 @@ def page(samples: Sequence[Sample]) -> str:
 
 def _described(sample: Sample) -> str:
     """What speaks a sample; the same for all voices of a system."""
-    about: Mapping[str, object] = sample.speaker.about
-    chain = f"{_steps(int(str(about['steps'])))} of {about['schedule']}, eta {about['eta']}"
+    about, manifest = sample.about, sample.synthesizer.manifest
+    schedule = manifest.noise_schedule
+    chain = f"{_steps(manifest.steps)} of {schedule.name}, eta {schedule.eta}"
     how = about.get("precision", "fp32, PyTorch")
     when = sample.label.rpartition(", ")[2]
     return f"{when}: {about['kind']} `{str(about['sha256'])[:12]}`, {chain}, {how}"
 
 
-def _write(path: Path, waveform: Waveform) -> None:
-    with SoundFile(path, SAMPLE_RATE) as file:
+def _write(path: Path, waveform: Waveform, rate_hz: int) -> None:
+    with SoundFile(path, rate_hz) as file:
         file.write(waveform)
 
 

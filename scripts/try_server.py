@@ -14,13 +14,14 @@ import urllib.request
 
 from dlpo import Client
 from dlpo_serving.local.local_server import local_server
+from dlpo_serving.voice_names import DEFAULT_VOICE
 
 TEXT = "Your table for two is booked for 7:45."
 LEAST_S = 1.0  # of speech; the sentence takes about 3
 
 
 def main() -> None:
-    with local_server("lj", "--http-port", "0") as server:
+    with local_server(DEFAULT_VOICE, "--http-port", "0") as server:
         print(f"SERVING after {server.start_s:.1f} s on {server.address}")
         with Client(server.address) as client:
             seconds = len(client(TEXT)) / client.sample_rate

@@ -14,6 +14,7 @@ from typer import Argument, Option
 
 from dlpo.errors import InputError
 from dlpo.operating_system import usable_cores
+from dlpo_serving.voice_names import DEFAULT_VOICE
 
 PROTOCOLS, LOOPS = ("dlpo", "riva", "openai"), ("closed", "open")
 
@@ -30,7 +31,7 @@ class RtfOptions:
     """Measure real-time factors from text to audio against the paper's sampler, in turns, with the
     same weights."""
 
-    voice: BundleName = "lj"
+    voice: BundleName = DEFAULT_VOICE
     checkpoint: Annotated[Path, Option(help="Checkpoint that the voice was exported from.")] = Path(
         "voices/spectral/tuned"
     )
@@ -69,7 +70,7 @@ class PeersOptions:
     A peer that is not installed is skipped and the reason shown.
     """
 
-    voice: BundleName = "lj"
+    voice: BundleName = DEFAULT_VOICE
     precision: Annotated[str, Option(help="Denoiser precision on cpu.")] = "int8"
     peer: Annotated[
         list[str],
@@ -99,7 +100,7 @@ class PeersOptions:
 class ScalingOptions:
     """Measure what longer texts cost in time and memory."""
 
-    voice: BundleName = "lj"
+    voice: BundleName = DEFAULT_VOICE
     precision: Annotated[
         str | None, Option(help="Denoiser precision on cpu; by default, the voice's own.")
     ] = None
@@ -124,7 +125,7 @@ class LoadOptions:
             " or all."
         ),
     ] = field(default_factory=list)
-    voice: Annotated[str, _server(help="Voice name or bundle path.")] = "lj"
+    voice: Annotated[str, _server(help="Voice name or bundle path.")] = DEFAULT_VOICE
     engine: Annotated[str, _server(help="Engine of the server.")] = "cpu"
     precision: Annotated[str | None, _server(help="Denoiser precision.")] = None
     server_options: Annotated[str, _server(help='More server options, as in "--lanes 2".')] = ""

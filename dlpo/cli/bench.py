@@ -29,6 +29,7 @@ from dlpo.cli.options import (
 from dlpo.errors import InputError, needs
 from dlpo.repository import checkpoint_at
 from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions, ScalingOptions
+from dlpo_serving.voice_names import DEFAULT_VOICE
 
 if TYPE_CHECKING:
     from dlpo_bench.machine import Interference
@@ -181,7 +182,7 @@ def quality(
         "voices/spectral/checkpoint"
     ),
     tuned: Annotated[Path, of_speech(help="Tuned checkpoint.")] = Path("voices/spectral/tuned"),
-    voice: Annotated[str, of_speech(help="Bundle of the tuned checkpoint.")] = "lj",
+    voice: Annotated[str, of_speech(help="Bundle of the tuned checkpoint.")] = DEFAULT_VOICE,
     steps: Annotated[
         list[int] | None,
         of_speech(help="Reverse steps; repeatable. Default: 1 to 8, 16, 50 and 1000."),

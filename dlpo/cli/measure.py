@@ -22,6 +22,7 @@ from dlpo.cli.options import (
     of_speech,
 )
 from dlpo.errors import needs
+from dlpo_serving.voice_names import DEFAULT_VOICE
 
 _kept = partial(typer.Option, rich_help_panel="Output")
 LOCAL = "127.0.0.1"
@@ -150,7 +151,9 @@ def evaluate(
     )
     sentences = SentenceChoice(corpus, split, texts, clips, recordings)
     judges = Judges(weights, whisper or (), utmos, speaker, judge or ())
-    order = EvaluationOrder(systems or ["lj"], speaking, sentences, judges, baseline, match, wavs)
+    order = EvaluationOrder(
+        systems or [DEFAULT_VOICE], speaking, sentences, judges, baseline, match, wavs
+    )
     kind, found = evaluate_systems(order)
     if out is not None:
         typer.echo(write_record(kind, found, command_line(), out))

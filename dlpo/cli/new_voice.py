@@ -66,7 +66,7 @@ def new_voice(
         Path | None,
         typer.Option(
             exists=True,
-            help="Checkpoint to adapt; by default, the five voices of dlpo-checkpoints.",
+            help="Checkpoint to adapt; by default, the voices of dlpo-checkpoints.",
         ),
     ] = None,
     settings: Settings = None,

@@ -124,7 +124,7 @@ def say(
         typer.Option(
             "--voice",
             "-v",
-            help="Voice name or bundle path; by default lj, or with --server the server's default.",
+            help="Voice name or bundle path; by default heart, or with --server the server's own.",
         ),
     ] = None,
     speed: Annotated[float, typer.Option(help="Speaking rate; 2 is twice as fast.")] = 1.0,

@@ -56,7 +56,7 @@ def _examples() -> Iterator[DlpoError]:
     yield RequestError(FieldViolation("speed", "is 9; expected 0.5 to 2"))
     yield UndecodableError("no message")
     yield BodyError("no JSON", 400)
-    yield serving_errors.UnknownVoiceError("ann", ["lj"])
+    yield serving_errors.UnknownVoiceError("ann", ["heart"])
     yield UnknownModelError("tts-9", ["dlpo"])
     yield serving_errors.UnauthenticatedError("no token")
     yield serving_errors.OverloadError("full", 1.0)

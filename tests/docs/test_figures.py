@@ -38,17 +38,22 @@ def test_quality_is_that_of_the_voices_that_ship() -> None:
     page = (ROOT / "docs/model-card.md").read_text(encoding="utf-8").partition("## Where")[0]
     record = read_record(ROOT / "docs" / LINK.findall(page)[0][1])
     shipped = Bundle.load(find_voice(DEFAULT_VOICE))
-    for voice in ("lj", "heart"):
+    for voice in ("heart", "lj"):
         about = record.samples["systems"][voice]["about"]
         assert (about["steps"], about["precision"]) == (1, "int8")
         assert about["sha256"] == shipped.sha256 or about["sha256"][:12] in page
 
 
 def test_a_table_has_a_cell_for_each_value() -> None:
-    assert table("quality", lambda value: 0.5).splitlines()[2:4] == [
-        "| NISQA-TTS | 0.50 | 0.50 | 0.50 | 0.50 |",
-        "| DNSMOS P.808 | 0.50 | 0.50 | 0.50 | 0.50 |",
+    assert table("everyday", lambda value: 0.5).splitlines()[2:4] == [
+        "| P.835 OVRL | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 |",
+        "| P.835 SIG | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 |",
     ]
+    assert (
+        table("voices", lambda value: -0.125)
+        .splitlines()[2]
+        .startswith("| `heart` | -0.12 [-0.12, -0.12] |")
+    )
 
 
 @pytest.mark.parametrize(("gaps", "shown"), [(0.0, "41 ms; none"), (2.0, "41 ms; 2")])

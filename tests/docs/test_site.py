@@ -130,7 +130,7 @@ def test_the_film_of_the_front_page_has_captions(site: Path) -> None:
     for file in re.findall(r'src="([^"]+)"', film):
         assert (site / file).stat().st_size > 0
     assert 'kind="captions"' in film
-    assert 'aria-label="Five voices' in film
+    assert 'aria-label="Six voices' in film
 
 
 def test_samples_play_and_nothing_is_fetched_from_elsewhere(address: str, browser: Chrome) -> None:

@@ -60,13 +60,13 @@ def render(name: str, system: Say, clip: Clip) -> Waveform:
         raise DataError(f"{name}, clip {clip.clip_id}: {error}") from error
 
 
-def matched(waveform: Waveform) -> Waveform:
+def matched(waveform: Waveform, rate_hz: int = SAMPLE_RATE) -> Waveform:
     """(T,) -> (T,) float32 at `TARGET_LUFS`, with peaks soft-limited below full scale.
 
     Raises:
         InputError: silent, too short to have a loudness (0.4 s), or not finite.
     """
-    loudness = integrated_loudness(waveform, SAMPLE_RATE)
+    loudness = integrated_loudness(waveform, rate_hz)
     if loudness == -np.inf:
         raise InputError("the waveform is silent; expected speech")
     return limited(np.float32(gain_to_reach(TARGET_LUFS, loudness)) * waveform)
