@@ -14,6 +14,7 @@ from dlpo.text.common.reading import TextReading
 from dlpo.text.symbols import START, SYMBOLS
 
 FRONT_END = TextFrontEnd()
+SPANISH = TextFrontEnd(language="es-419")
 
 
 def test_words_have_phonemes_marks_and_places() -> None:
@@ -159,6 +160,21 @@ def test_long_texts_become_bounded_sentences(text: str) -> None:
 def test_only_questions_for_yes_or_no_keep_their_mark(text: str, marks: str) -> None:
     for found in (FRONT_END.process(text), FRONT_END.process_ssml(f"<speak>{text}</speak>")):
         assert "".join(sentence.words[-1].mark for sentence in found.sentences) == marks
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("¿Está aquí?", "?"),
+        ("¿O vienes mañana?", "?"),
+        ("¿Vienes o no?", "?"),
+        ("¿Quiere pagar en efectivo o con tarjeta?", "."),
+        ("¿Es verano u otoño?", "."),
+        ("¿Dónde está?", "."),
+    ],
+)
+def test_a_spanish_choice_falls(text: str, mark: str) -> None:
+    assert SPANISH.process(text).sentences[-1].words[-1].mark == mark
 
 
 def test_a_passage_has_no_more_signs_around_it_than_it_may() -> None:

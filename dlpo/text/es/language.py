@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.form_language import FormLanguage
 from dlpo.text.common.language import Phonemes, Token
@@ -37,6 +39,10 @@ class Spanish(FormLanguage):
     def period_ends_sentence(self, token: Token, following: Token) -> bool:
         """See `Language`; names in lower case are rare."""
         return following.text[:1].isupper() and super().period_ends_sentence(token, following)
+
+    def falls(self, words: Sequence[str]) -> bool:
+        """See `Language`: also after a choice such as "¿Té o café?"; "¿Vienes o no?" rises."""
+        return super().falls(words) or bool(ENDINGS.alternative.search(" ".join(words[1:])))
 
     def said_as(self, kind: str, content: str, format: str) -> list[str]:
         """See `Language`."""
