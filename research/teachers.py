@@ -80,6 +80,12 @@ def clips_of(folder: Path, texts: Path, language: str) -> list[Clip]:
     ]
 
 
+def evenly(clips: Sequence[Clip], most: int) -> list[Clip]:
+    """At most so many, from all over a list in which those of a kind stand together."""
+    places = np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)
+    return [clips[place] for place in places]
+
+
 def beside(
     voice: TextVoice, folder: Path, clips: Sequence[Clip], panel: JudgePanel, measures: Any
 ) -> dict[str, Any]:
@@ -205,7 +211,7 @@ def main(
     for name, folder in pairs_of(pair).items():
         (voice,) = open_voices([str(bundle)], SpeakingOptions(voices=(name,)))
         language = voice.synthesizer.manifest.language
-        spoken = clips_of(folder, texts, language)[:clips]
+        spoken = evenly(clips_of(folder, texts, language), clips)
         examples = [
             read_audio(path)
             for clip in spoken[::REFERENCE_EVERY]

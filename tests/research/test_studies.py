@@ -14,6 +14,7 @@ import pytest
 
 from dlpo.errors import InputError
 from dlpo.text.languages import open_language
+from dlpo_bench.clips import Clip
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.systems import SpeakingOptions
 from dlpo_serving.request import SpeechRequest
@@ -126,3 +127,9 @@ def test_sentences_of_endings_are_of_the_kinds_that_they_say() -> None:
 def test_figures_are_shown_of_the_kinds_that_a_voice_has() -> None:
     figures = {"risen/ann/yes_no": 0.5, "rest_st/ann": 0.25, "crps": 0.4}
     assert endings.shown(figures, ["ann"]) == {"ann": {"yn": 0.5, "rest_st": 0.25}, "crps": 0.4}
+
+
+def test_few_clips_come_from_all_over_the_list() -> None:
+    clips = [Clip(str(number), "", None) for number in range(10)]
+    assert [clip.clip_id for clip in teachers.evenly(clips, 4)] == ["0", "3", "6", "9"]
+    assert teachers.evenly(clips, 20) == clips
