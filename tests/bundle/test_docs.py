@@ -61,7 +61,8 @@ def test_engine_of_the_docs_says_what_dlpo_says(voice: Path, settings: dict[str,
     assert np.abs(spoken).max() > 0.1
     # dlpo computes frames block by block: at their seams conditioning is off by a 300th, and in the
     # last bit of F0 a phase drifts, the longer the further.
-    np.testing.assert_allclose(spoken, expected, atol=4e-3 / min(1, request.speed))
+    np.testing.assert_allclose(spoken, expected, atol=1e-2 / min(1, request.speed))
+    assert np.std(spoken - expected) < 5e-3 * np.std(expected) / min(1, request.speed)
 
 
 def test_engine_of_the_docs_draws_the_pitch_as_dlpo_does(

@@ -25,7 +25,7 @@ OTHER = "The children had not heard why the school was closed."
 
 @pytest.fixture(scope="module")
 def chunks() -> dict[str, list[AudioChunk]]:
-    voice = open_voice("lj")
+    voice = open_voice("heart")
     return {t: list(voice.stream(voice.read(SpeechRequest(t)))) for t in (TEXT, OTHER)}
 
 

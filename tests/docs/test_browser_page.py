@@ -22,6 +22,7 @@ from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesis.timing import WordTiming
+from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import open_voice
 from tests.browsing import Page
 from tests.callers import python_of
@@ -147,7 +148,7 @@ class Silence:
 def ours_of(text: str | list[str], settings: dict[str, Any]) -> list[AudioChunk]:
     """What Python makes of it."""
     given = dict(settings)
-    ours = open_voice(given.pop("voice", "lj"), precision="fp32")
+    ours = open_voice(given.pop("voice", DEFAULT_VOICE), precision="fp32")
     if isinstance(text, str):
         return list(ours.stream(ours.read(SpeechRequest(text, **given))))
     return list(ours.stream_pieces(text, SpeechRequest("", **given)))
@@ -192,7 +193,7 @@ def test_what_python_refuses_is_refused(site: StaticSite, browser: Chrome) -> No
     browser.set_script_timeout(LOADING_S)
     refused = [
         ("Hello.", {"speed": 9.0}, "RequestError: speed: is 9; expected 0.5 to 2"),
-        ("Hello.", {"voice": "bob"}, "RequestError: voice is 'bob'; expected lj, heart"),
+        ("Hello.", {"voice": "bob"}, "RequestError: voice is 'bob'; expected heart, lj"),
         ("<speak>", {}, "RequestError: text: "),
         ([" "], {}, "RequestError: text: the text is empty"),
     ]
@@ -214,7 +215,7 @@ def phonemes_are_the_same(site: StaticSite, browser: Chrome | Firefox, texts: li
     found = []
     for start in range(0, len(texts), BATCH):  # selenium waits for two minutes at most
         found += page.browser.execute_async_script(READ, texts[start : start + BATCH])
-    ours = open_voice("lj")
+    ours = open_voice(DEFAULT_VOICE)
     for text, sentences in zip(texts, found, strict=True):
         try:
             spoken = ours.read(SpeechRequest(text)).sentences
@@ -288,7 +289,7 @@ def test_a_spoken_text_can_be_saved(site: StaticSite, browser: Chrome, tmp_path:
 
     samples, rate = soundfile.read(tmp_path / "dlpo.wav")
     seconds = float(page.run("return document.body.dataset.seconds"))
-    assert rate == 22_050
+    assert rate == 24_000
     assert abs(len(samples) / rate - seconds) < 0.06
     assert 0.1 < np.abs(samples).max() < 0.9
 
@@ -335,7 +336,7 @@ def test_it_speaks_without_a_network_after_one_visit(
     page = Page(either, server.url)
     made = page.browser.execute_async_script(SPEAK, {}, "And again, blorpington.", {})
     assert isinstance(made, dict), made
-    assert len(made["samples"]) > 22_050
+    assert len(made["samples"]) > 24_000
 
 
 @pytest.mark.full

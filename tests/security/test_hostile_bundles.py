@@ -20,7 +20,7 @@ from dlpo.bundle.voice_json import SEAL, seal
 from dlpo.errors import BundleError, EngineError
 from dlpo_serving.engines.onnx_engine import open_session
 
-EMBEDDED = Path(dlpo.__file__).parent / "voices" / "lj"
+EMBEDDED = Path(dlpo.__file__).parent / "voices" / "heart"
 HERE = Path(__file__).parent
 COUNT = 30  # graphs; thousands were tried once
 names = st.one_of(  # not the manifest's own, and no 0 in front, which zipfile can't write

@@ -57,7 +57,7 @@ def test_the_program_speaks(
 ) -> None:
     url = start_server(http_port=0).http_url.rstrip("/")
     (program,) = re.findall(r"```python\n(.*?)```", HTTP, re.DOTALL)
-    here = program.replace("http://localhost:8080", url).replace('"lj"', '"fake"')
+    here = program.replace("http://localhost:8080", url).replace('"heart"', '"fake"')
     assert here.count(url) == 1
     monkeypatch.chdir(tmp_path)
     scope: dict[str, Any] = {}

@@ -136,8 +136,8 @@ def test_a_standard_output_that_is_full_stops_no_server(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full, log.open("w") as errors:
         server = subprocess.Popen([*DLPO, "serve", "--port", "0"], stdout=full, stderr=errors)
     try:
-        wait_until(lambda: "SERVING lj" in log.read_text() or server.poll() is not None)
-        address = re.search(r"SERVING lj\S* on (\S+)", log.read_text())
+        wait_until(lambda: "SERVING heart" in log.read_text() or server.poll() is not None)
+        address = re.search(r"SERVING heart\S* on (\S+)", log.read_text())
         assert address, log.read_text()
         assert CliRunner().invoke(app, ["health", address[1]]).exit_code == 0
     finally:
