@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 
 import av
+import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -45,6 +46,7 @@ LETTER = 7.4  # pixels, about, of a letter
 GAP = 5.0  # pixels between words
 BAR_S = 0.03
 FRAMES_PER_S = 15
+FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 PAPER = "#ffffff"
 INK = "#1d1522"
 SPOKEN = "#cf4446"
@@ -163,7 +165,7 @@ def frame(rows: list[Row], now_s: float) -> Image.Image:
     """The picture at a time of the clip: what has sounded is coloured."""
     image = Image.new("RGB", (WIDTH, LINE * len(rows)), PAPER)
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(12)
+    font = ImageFont.truetype(FONT, 12)
     for drawn in rows:
         draw.text((4, drawn.middle), drawn.voice, INK, font, anchor="lm")
         for bar in drawn.bars:
