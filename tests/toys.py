@@ -28,6 +28,7 @@ BASE = WaveGrad2Config(
     down_channels=(8, 8, 8, 16),
 )  # fmt: skip
 CONTOUR = ContourConfig(channels=8, blocks=1, flow_channels=8, flow_blocks=1, steps=2)
+SESSIONS = ("lj", "lj/LJ001")  # voices of a model with a contour
 SPECTRAL_TRAINING = SpectralTraining(
     updates=4, batch=4, window=16, acoustic_batch=2, acoustic_window=24, timing_batch=2,
     adversarial_from=2, warmup=1, log_every=1, validate_every=2, save_every=2, precision="no",
@@ -61,8 +62,8 @@ def save_toy(
     return path
 
 
-def save_contour_toy(path: Path, log_frames: float = 1.5) -> Path:
-    """A checkpoint of two sessions, with a contour, all voiced.
+def save_contour_toy(path: Path, log_frames: float = 1.5, voices: Sequence[str] = SESSIONS) -> Path:
+    """A checkpoint with a contour, all voiced.
 
     Args:
         log_frames: of its symbols.
@@ -72,7 +73,7 @@ def save_contour_toy(path: Path, log_frames: float = 1.5) -> Path:
         weights["timing_out.bias"][0] = log_frames
         weights["prosody_out.bias"][1] = 5.0  # all voiced
 
-    config = replace(SPECTRAL, voices=("lj", "lj/LJ001"), contour=CONTOUR)
+    config = replace(SPECTRAL, voices=tuple(voices), contour=CONTOUR)
     return save_toy(path, config, 1, change)
 
 

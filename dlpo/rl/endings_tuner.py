@@ -93,7 +93,8 @@ class PromptSymbols:
 
 
 class EndingsTuner(PitchTuner):
-    """One tuning run of the ends of sentences, see `PitchTuner`.
+    """One tuning run of the ends of sentences, see `PitchTuner`. Voices without recordings in the
+    data, which the diffusion loss would not hold, say none of the prompts.
 
     Args:
         prompts: sentences to draw and to validate on.
@@ -117,7 +118,7 @@ class EndingsTuner(PitchTuner):
     ) -> None:
         super().__init__(start, data, out, settings)
         self.objective = objective
-        voices = self.voice.config.speakers
+        voices = [speaker for speaker in self.voice.config.speakers if speaker in data.voices]
         languages = self.base.provenance.languages
         self.prompts = EndingPrompts(prompts, voices, settings.seed, languages)
         validation = self.prompts.validation(settings.validation_endings)

@@ -205,6 +205,14 @@ def test_a_voice_that_lags_is_asked_more(texts: Path) -> None:
     assert of_a[False] == pytest.approx(0.5, abs=0.08)
 
 
+def test_only_voices_with_recordings_are_asked(
+    tiny_dataset: Path, texts: Path, tmp_path: Path
+) -> None:
+    voice = save_contour_toy(tmp_path / "voice", voices=("ann", "lj", "lj/LJ001"))
+    tuner = tuned(voice, tiny_dataset, texts, tmp_path / "run", EndingsObjective())
+    assert list(tuner.lags_st) == ["lj"]
+
+
 def test_voices_are_asked_in_their_language(texts: Path, tmp_path: Path) -> None:
     path = tmp_path / "es.csv"
     lines = [f"ES{n}|¿Vienes el {n} de mayo?\nET{n}|Llego mañana a las {n}." for n in range(1, 13)]
