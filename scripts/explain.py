@@ -31,7 +31,7 @@ from dlpo_serving.scheduling.stream import AdmissionPolicy, CostLines, Costs, Li
 from dlpo_serving.synthesis.chunks import STREAM_LADDER, cut, sizes_of
 
 CHAINS = (("linear", 1000, GRAY), ("cosine:1.25", 3, BLUE))  # the papers' and the bundle's longest
-FRAMES_PER_SECOND = 73.5
+FRAMES_PER_SECOND = 80.0
 FRAMES, CONTEXT = 374, 9  # of a sentence in 8 bits
 SHOWN_STEPS = 3  # more than are served, to make the plot informative
 SENTENCE = "Noise becomes speech."
@@ -270,7 +270,7 @@ def draw_chain(checkpoint: Path) -> str:
             made = f"what step {column + 1} changes" if column else "prediction of step 1"
             read = f"step {column + 1} reads: {100 * steps[column].sigma:.0f} % noise"
             axes.set_title(made if row else read)
-    return as_svg(figure, f"“{SENTENCE}”: {len(steps)} reverse steps, 0 to 11 kHz")
+    return as_svg(figure, f"“{SENTENCE}”: {len(steps)} reverse steps, 0 to 12 kHz")
 
 
 def spectrogram_db(

@@ -58,7 +58,7 @@ class Ends:
 
 
 def demo_tuner(
-    checkpoint: Path, texts: Path, without: Path, out: Path, updates: int = 50
+    checkpoint: Path, texts: Path, without: Path, out: Path, updates: int = 120
 ) -> EndingsTuner:
     """A run of some minutes on one core; `out` holds its corpus and its checkpoints.
 
