@@ -3,10 +3,13 @@
     python -m research.endings CHECKPOINT --data D --texts T --texts S=es-419 \\
         --test benchmarks/endings.tsv --test benchmarks/endings-es.tsv=es-419 --out RUNS --record
 
-Each arm is `dlpo tune --reward endings` with the same prompts, draws and updates; finished runs are
-not repeated, interrupted ones resume. Then all of them draw contours for the test texts from the
-same noise. `rule` bends each question's end by 6 semitones and needs no weights. With `--whisper`,
-a recognizer hears the declarative questions of all of them, spoken from one denoiser's noise.
+Each arm is `dlpo tune --reward endings` with the same prompts, draws and updates, once with each
+`--seed`; finished runs are not repeated, interrupted ones resume. Then all of them draw contours
+for the test texts from the same noise. `rule` bends each question's end by 6 semitones and needs no
+weights. With `--whisper`, a recognizer hears the declarative questions of all of them, spoken from
+one denoiser's noise.
+
+The record has the means of an arm's seeds, and each seed's figures and what ran it as samples.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import typer
 from torch import Tensor
 
 from dlpo.checkpoint import Provenance, load_checkpoint
+from dlpo.commit import current_commit
 from dlpo.config.training import EndingsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.errors import DataError
@@ -41,7 +45,7 @@ from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.text.languages import known_language
 from dlpo.training.contour_losses import RecordedContours
-from dlpo_bench.record import Measured, write_record
+from dlpo_bench.record import Measured, machine, write_record
 from research import RECORDS, run_study, study_command
 
 NO_ANCHOR = {"beta": 0.0, "kl_outside": 0.0, "error_bound": 1e9}
@@ -57,7 +61,7 @@ ARMS: Mapping[str, dict[str, Any]] = {
 """Label -> what differs from `EndingsObjective` and `EndingsTuning`."""
 UNTOUCHED, RULE = "untouched", "rule"
 BENT_ST = 6.0  # semitones by which the rule bends a question's end
-SPENT = "spent.json"  # CPU-seconds and scores, beside a finished run
+SPENT = "spent.json"  # CPU-seconds and scores, and what ran it, beside a finished run
 KINDS: Mapping[str, EndingKind] = {
     "yn": "yes_no", "wh": "wh", "st": "statement", "dq": "declarative",
 }  # fmt: skip
@@ -107,13 +111,13 @@ def main(
     ] = None,
     updates: int = EndingsTuning().updates,
     whisper: Annotated[Path | None, typer.Option(help="Recognizer that hears questions.")] = None,
-    seed: int = 0,
+    seed: Annotated[list[int] | None, typer.Option(help="Of an arm's runs; 0 by default.")] = None,
     record: bool = False,
 ) -> None:
     """Run the arms, print and record how each ends sentences."""
     torch.set_num_threads(1)
     prompts = read_all_prompts(texts, without)
-    corpora, usual = Corpora(data, [1.0] * len(data)), EndingsTuning(updates=updates, seed=seed)
+    corpora = Corpora(data, [1.0] * len(data))
     base = load_checkpoint(checkpoint)
     policy = PitchFlow(base.model.requires_grad_(False))
     held_out = RecordedContours(corpora, "validation", policy.model.config.rows)
@@ -126,19 +130,26 @@ def main(
         UNTOUCHED: figures.measure(copy.deepcopy(policy.flow)) | heard(figures, figures.before),
         RULE: figures.of_draws(bent) | heard(figures, bent),
     }
+    seeds = seed or [0]
+    runs: dict[str, dict[str, Any]] = {}
     for label in [] if arm == ["none"] else arm or ARMS:
-        folder = out / label.replace(", ", "-").replace(" ", "-")
-        if not (folder / SPENT).exists():
-            began = time.process_time()
+        for number in seeds:
+            usual = EndingsTuning(updates=updates, seed=number)
             objective, settings = objective_of(ARMS[label], usual), settings_of(ARMS[label], usual)
-            tuner = EndingsTuner(checkpoint, corpora, prompts, folder, objective, settings)
-            tuner.run()
-            scores = settings.updates * settings.sentences * settings.draws
-            spent = {"cpu_s": round(time.process_time() - began, 1), "scores": scores}
-            (folder / SPENT).write_text(json.dumps(spent))
-        tuned = PitchFlow(load_checkpoint(folder / "checkpoint").model)
-        found[label] = figures.measure(tuned.flow) | json.loads((folder / SPENT).read_text())
-        found[label] |= heard(figures, figures.drawn())
+            folder = out / f"{label.replace(', ', '-').replace(' ', '-')}-{number}"
+            if not (folder / SPENT).exists():
+                began = time.process_time()
+                EndingsTuner(checkpoint, corpora, prompts, folder, objective, settings).run()
+                spent = {
+                    "cpu_s": round(time.process_time() - began, 1),
+                    "scores": settings.updates * settings.sentences * settings.draws,
+                    "by": machine() | {"torch": torch.__version__, "commit": current_commit()},
+                }
+                (folder / SPENT).write_text(json.dumps(spent))
+            tuned = PitchFlow(load_checkpoint(folder / "checkpoint").model)
+            made = figures.measure(tuned.flow) | json.loads((folder / SPENT).read_text())
+            runs[f"{label}, seed {number}"] = made | heard(figures, figures.drawn())
+        found[label] = means([runs[f"{label}, seed {number}"] for number in seeds])
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)), flush=True)
     for given in also or ():
         label, _, place = given.partition("=")
@@ -147,7 +158,13 @@ def main(
     for label in (UNTOUCHED, RULE, *(given.partition("=")[0] for given in also or ())):
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)))
     if record:
-        print(write_record("endings", Measured(found), study_command("endings"), RECORDS))
+        print(write_record("endings", Measured(found, runs), study_command("endings"), RECORDS))
+
+
+def means(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The means of the figures of an arm's runs."""
+    names = [name for name, value in runs[0].items() if isinstance(value, int | float)]
+    return {name: float(np.mean([run[name] for run in runs])) for name in names}
 
 
 def listener(policy: PitchFlow, provenance: Provenance, whisper: Path | None) -> Heard:

@@ -299,19 +299,25 @@ def draw_endings(logs: Path) -> str:
     """An SVG document: questions that rise, and how far the rest moves, over the scores spent.
 
     Args:
-        logs: a folder with a log for each of `ARMS`.
+        logs: a folder with a log for each of `ARMS` and its seeds; means over the seeds are drawn.
     """
     figure = Figure((9, 3.2), layout="constrained")
     share, rest = figure.subplots(1, 2)
     for (name, label), color in zip(ARMS.items(), COLORS, strict=False):
-        lines = (logs / f"{name}.jsonl").read_text("utf-8").splitlines()
-        rows = [row for row in map(json.loads, lines) if row["split"] == "validation"]
-        scores = [0, *(row["update"] * SCORES_OF_UPDATE / 1000 for row in rows)]
-        rising = [
-            np.mean([v for k, v in row.items() if k.startswith("risen/") and k.endswith(ASKED)])
-            for row in rows
+        lines = [
+            line
+            for log in sorted(logs.glob(f"{name}-?.jsonl"))
+            for line in log.read_text("utf-8").splitlines()
         ]
-        moved = [np.mean([v for k, v in row.items() if k.startswith("rest_st/")]) for row in rows]
+        rows = [row for row in map(json.loads, lines) if row["split"] == "validation"]
+        updates = sorted({row["update"] for row in rows})
+        scores = [0, *(update * SCORES_OF_UPDATE / 1000 for update in updates)]
+        found = [[f for row in rows if row["update"] == u for f in row.items()] for u in updates]
+        rising = [
+            np.mean([v for k, v in some if k.startswith("risen/") and k.endswith(ASKED)])
+            for some in found
+        ]
+        moved = [np.mean([v for k, v in some if k.startswith("rest_st/")]) for some in found]
         share.plot(scores, [np.nan, *(100 * r for r in rising)], "o-", color=color, label=label)
         rest.plot(scores, [np.nan, *moved], "o-", color=color)
     share.set(xlabel="thousand scores", ylabel="questions that rise, %", ylim=(0, 100))

@@ -87,7 +87,7 @@ def write_record(kind: str, measured: Measured, command: str, out_dir: Path = RE
     """
     now = datetime.now(UTC)
     record = Record(
-        1, kind, command, now.isoformat(timespec="seconds"), _machine(), _software(), _commit(),
+        1, kind, command, now.isoformat(timespec="seconds"), machine(), _software(), _commit(),
         measured.bundle_sha256, dict(measured.figures), dict(measured.samples),
     )  # fmt: skip
     try:
@@ -158,7 +158,8 @@ def problems(error: ValidationError) -> str:
     return "; ".join(found)
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """The processor, its cores and flags, the memory and the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:  # not Linux
