@@ -18,7 +18,9 @@ than 1.5 times the median of the voices of their language, or less than two thir
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -188,6 +190,47 @@ def pairs_of(given: Sequence[str]) -> dict[str, Path]:
     return pairs
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What voices are compared with, and by which judges."""
+
+    bundle: Path
+    texts: Path
+    tools: Path
+    weights: Path
+    whisper: Path
+    speaker: Path
+    clips: int
+
+    def voice(self, name: str) -> TextVoice:
+        (voice,) = open_voices([str(self.bundle)], SpeakingOptions(voices=(name,)))
+        return voice
+
+    def of(self, name: str, folder: Path) -> dict[str, Any]:
+        """Figures of a voice and of its teacher; prints their differences."""
+        torch.set_num_threads(1)
+        voice = self.voice(name)
+        language = voice.synthesizer.manifest.language
+        spoken = evenly(clips_of(folder, self.texts, language), self.clips)
+        examples = [
+            read_audio(path)
+            for clip in spoken[::REFERENCE_EVERY]
+            if (path := find_audio(folder, clip.clip_id))
+        ]
+        judged = [clip for i, clip in enumerate(spoken) if i % REFERENCE_EVERY]
+        panel = load_panel(self.weights, only=JUDGES)
+        likeness = SpeakerSimilarity(SpeakerEncoder(self.speaker), examples, SAMPLE_RATE)
+        recognizer = Whisper(self.whisper, language)
+        own_panel = replace(
+            panel,
+            judges=[*panel.judges, likeness],
+            recognizers={f"{WORD_ERRORS}, {self.whisper.name}": recognizer},
+        )
+        found = beside(voice, folder, judged, own_panel, acoustics(self.tools))
+        print(line_of(name, found), flush=True)
+        return found
+
+
 def main(
     bundle: Annotated[Path, typer.Argument(help="Bundle that speaks.")],
     texts: Annotated[Path, typer.Option(help="Folder of conversation-a.csv and spanish.csv.")],
@@ -197,44 +240,31 @@ def main(
     whisper: Annotated[Path, typer.Option(help="Recognizer of several languages.")],
     speaker: Annotated[Path, typer.Option(help="Weights of the speaker encoder.")],
     clips: Annotated[int, typer.Option(min=1, help="Texts a voice, at most.")] = 150,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 1,
     record: bool = False,
     out: Annotated[Path, typer.Option(help="Directory of records.")] = RECORDS,
 ) -> None:
     """Speak, measure, print and record."""
     if record:
         check_recordable(out)
-    torch.set_num_threads(1)
-    measures, encoder = acoustics(tools), SpeakerEncoder(speaker)
-    panel = load_panel(weights, only=JUDGES)
-    found: dict[str, Any] = {}
+    pairs = pairs_of(pair)
+    comparison = Comparison(bundle, texts, tools, weights, whisper, speaker, clips)
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        found = dict(zip(pairs, pool.map(comparison.of, pairs, pairs.values()), strict=True))
+    voices = {name: comparison.voice(name) for name in pairs}
     by_language: dict[str, dict[str, TextVoice]] = {}
-    for name, folder in pairs_of(pair).items():
-        (voice,) = open_voices([str(bundle)], SpeakingOptions(voices=(name,)))
-        language = voice.synthesizer.manifest.language
-        spoken = evenly(clips_of(folder, texts, language), clips)
-        examples = [
-            read_audio(path)
-            for clip in spoken[::REFERENCE_EVERY]
-            if (path := find_audio(folder, clip.clip_id))
-        ]
-        judged = [clip for i, clip in enumerate(spoken) if i % REFERENCE_EVERY]
-        own_panel = replace(
-            panel,
-            judges=[*panel.judges, SpeakerSimilarity(encoder, examples, SAMPLE_RATE)],
-            recognizers={f"{WORD_ERRORS}, {whisper.name}": Whisper(whisper, language)},
-        )
-        found[name] = beside(voice, folder, judged, own_panel, measures)
-        by_language.setdefault(language[:2], {})[name] = voice
-        print(line_of(name, found[name]), flush=True)
+    for name, voice in voices.items():
+        spoken_in = voice.synthesizer.manifest.language[:2]
+        by_language.setdefault(spoken_in, {})[name] = voice
     short: dict[str, Any] = {}
-    for language, voices in by_language.items():
-        levels = {name: found[name][name]["level, dB"]["value"] for name in voices}
-        short |= short_texts(voices, levels, language, measures)
+    for language, speakers in by_language.items():
+        levels = {name: found[name][name]["level, dB"]["value"] for name in speakers}
+        short |= short_texts(speakers, levels, language, acoustics(tools))
     for name, wrong in short.items():
         print(f"{name}, short texts: {wrong}")
     if record:
         figures = {"voices": found, "short": short}
-        used = only_bundle([voice.about for by in by_language.values() for voice in by.values()])
+        used = only_bundle([voice.about for voice in voices.values()])
         measured = Measured(figures, bundle_sha256=used)
         print(write_record("teachers", measured, study_command("teachers"), out))
 
