@@ -19,7 +19,7 @@ from typing import Any
 from dlpo_bench.record import read_record
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("docs/more.md", "docs/model-card.md")
+PAGES = ("docs/more.md", "docs/model-card.md", "docs/voice.md")
 BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->\n\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 LINK = re.compile(r"\[([\w ]+)\]\(([^)]*records/[^)]+\.json)\)")
 SPEECH = ("5 s", "20 s")
