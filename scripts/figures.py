@@ -70,7 +70,7 @@ def judged(kind: str, label: str, measure: str, shown: str = "{:.2f}", scale: fl
 
 
 def measured(label: str, shown: str, *values: Value) -> Row:
-    """What was measured of `lj`."""
+    """What was measured of a server or a process."""
     return Row(label, [(shown, values)])
 
 
@@ -100,7 +100,7 @@ def sound(kind: str) -> list[Row]:
     """What judges and a recognizer make of texts of a kind, those first that were no reward."""
     words = "word errors, base"
     return [
-        *(judged(kind, f"P.835 {part}", f"P.835 {part}") for part in ("OVRL", "SIG", "BAK")),
+        *(judged(kind, f"P.835 {part}", f"P.835 {part}") for part in ("OVRL", "BAK")),
         judged(kind, "PLCMOS", "PLCMOS"),
         judged(kind, "DNSMOS P.808", "DNSMOS P.808"),
         judged(kind, "NISQA", "NISQA"),

@@ -47,7 +47,7 @@ def test_quality_is_that_of_the_voices_that_ship() -> None:
 def test_a_table_has_a_cell_for_each_value() -> None:
     assert table("everyday", lambda value: 0.5).splitlines()[2:4] == [
         "| P.835 OVRL | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 |",
-        "| P.835 SIG | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 |",
+        "| P.835 BAK | 0.50 | 0.50 | 0.50 | 0.50 | 0.50 |",
     ]
     assert (
         table("voices", lambda value: -0.125)

@@ -12,7 +12,7 @@ _MEMORY = 0.05  # weight of a new text in a running mean
 MEMORY_S = 1.0  # compute time over which the machine's speed is averaged
 WARM_UP_S = 0.25  # compute time that the warm-up counts as
 OUTLIER = 16.0  # cap on measured / predicted time of a unit: the process may have been suspended
-FRAMES_PER_CHARACTER = 5.0  # at 73.5 frames a second: 15 characters a second
+FRAMES_PER_CHARACTER = 5.0  # at 80 frames a second: 16 characters a second
 FIRST_CHUNK_S = 0.1  # of audio: the first chunk; any less counts as nothing
 ROUNDING_S = 1e-9  # what sums of an hour's chunks differ by, added in another order; no sample
 
