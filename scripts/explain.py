@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -295,6 +296,16 @@ DRAWN: dict[str, Callable[[], str]] = {
 """File -> function that draws it without a checkpoint."""
 
 
+def validations(logs: Path, arm: str) -> dict[int, list[tuple[str, Any]]]:
+    """Update -> what an arm's seeds logged of held-out endings after it, names with values."""
+    found = defaultdict[int, list[tuple[str, Any]]](list)
+    for log in sorted(logs.glob(f"{arm}-?.jsonl")):
+        for row in map(json.loads, log.read_text("utf-8").splitlines()):
+            if row["split"] == "validation":
+                found[row["update"]] += row.items()
+    return dict(sorted(found.items()))
+
+
 def draw_endings(logs: Path) -> str:
     """An SVG document: questions that rise, and how far the rest moves, over the scores spent.
 
@@ -303,23 +314,15 @@ def draw_endings(logs: Path) -> str:
     """
     figure = Figure((9, 3.2), layout="constrained")
     share, rest = figure.subplots(1, 2)
-    for (name, label), color in zip(ARMS.items(), COLORS, strict=False):
-        lines = [
-            line
-            for log in sorted(logs.glob(f"{name}-?.jsonl"))
-            for line in log.read_text("utf-8").splitlines()
-        ]
-        rows = [row for row in map(json.loads, lines) if row["split"] == "validation"]
-        updates = sorted({row["update"] for row in rows})
-        scores = [0, *(update * SCORES_OF_UPDATE / 1000 for update in updates)]
-        found = [[f for row in rows if row["update"] == u for f in row.items()] for u in updates]
-        rising = [
-            np.mean([v for k, v in some if k.startswith("risen/") and k.endswith(ASKED)])
-            for some in found
-        ]
-        moved = [np.mean([v for k, v in some if k.startswith("rest_st/")]) for some in found]
-        share.plot(scores, [np.nan, *(100 * r for r in rising)], "o-", color=color, label=label)
-        rest.plot(scores, [np.nan, *moved], "o-", color=color)
+    for (arm, label), color in zip(ARMS.items(), COLORS, strict=False):
+        scores, rising, moved = [0.0], [np.nan], [np.nan]
+        for update, figures in validations(logs, arm).items():
+            asked = [v for k, v in figures if k.startswith("risen/") and k.endswith(ASKED)]
+            scores.append(update * SCORES_OF_UPDATE / 1000)
+            rising.append(100 * float(np.mean(asked)))
+            moved.append(float(np.mean([v for k, v in figures if k.startswith("rest_st/")])))
+        share.plot(scores, rising, "o-", color=color, label=label)
+        rest.plot(scores, moved, "o-", color=color)
     share.set(xlabel="thousand scores", ylabel="questions that rise, %", ylim=(0, 100))
     rest.set(
         xlabel="thousand scores",
