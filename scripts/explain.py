@@ -315,7 +315,9 @@ def draw_endings(logs: Path) -> str:
     figure = Figure((9, 3.2), layout="constrained")
     share, rest = figure.subplots(1, 2)
     for (arm, label), color in zip(ARMS.items(), COLORS, strict=False):
-        scores, rising, moved = [0.0], [np.nan], [np.nan]
+        scores = [0.0]
+        rising = [np.nan]
+        moved = [np.nan]
         for update, figures in validations(logs, arm).items():
             asked = [v for k, v in figures if k.startswith("risen/") and k.endswith(ASKED)]
             scores.append(update * SCORES_OF_UPDATE / 1000)
