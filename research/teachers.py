@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -190,6 +191,12 @@ def pairs_of(given: Sequence[str]) -> dict[str, Path]:
     return pairs
 
 
+@cache
+def panel_of(weights: Path) -> JudgePanel:
+    """The judges that a process asks of all its voices."""
+    return load_panel(weights, only=JUDGES)
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What voices are compared with, and by which judges."""
@@ -218,7 +225,7 @@ class Comparison:
             if (path := find_audio(folder, clip.clip_id))
         ]
         judged = [clip for i, clip in enumerate(spoken) if i % REFERENCE_EVERY]
-        panel = load_panel(self.weights, only=JUDGES)
+        panel = panel_of(self.weights)
         likeness = SpeakerSimilarity(SpeakerEncoder(self.speaker), examples, SAMPLE_RATE)
         recognizer = Whisper(self.whisper, language)
         own_panel = replace(

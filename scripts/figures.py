@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dlpo_bench.record import read_record
+from dlpo_serving.voices import known_voices
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("docs/more.md", "docs/model-card.md", "docs/voice.md")
@@ -28,9 +29,7 @@ SYSTEMS = ("heart", "lj", "hibari", "kokoro", "piper")
 SYSTEMS_HEAD = (
     "measure", "`heart`", "`lj`", "hibari-tts 0.2.1", "Kokoro-82M, `af_heart`", "Piper, joe",
 )  # fmt: skip
-VOICES = (
-    "heart", "michael", "fenrir", "nova", "bella", "puck", "sarah", "echo", "dora", "alex", "lj",
-)  # fmt: skip
+VOICES = sorted(known_voices(), key=lambda voice: voice == "lj")  # at the end: it has no teacher
 TEACHER = "teacher"
 APART_HEAD = (
     "voice", "P.835 OVRL", "PLCMOS", "P.808", "NISQA", "words wrong, points", "cosine",

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from dlpo.errors import DlpoError, InputError
@@ -27,6 +26,7 @@ from dlpo_serving.local.sound_file import SoundFile
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices import known_voices
 
 ENGLISH = {  # by clips' names; short ones, to suit a page
     "appointment": "Your appointment with Dr. Lee is on Thursday, at a quarter past three.",
@@ -40,9 +40,7 @@ SPANISH = {
 }
 RECORDED = ("LJ002-0174",)
 UNTUNED = ("heart", "michael")  # voices to hear before tuning
-VOICES = (
-    "heart", "lj", "michael", "fenrir", "nova", "bella", "puck", "sarah", "echo", "dora", "alex",
-)  # fmt: skip
+VOICES = tuple(known_voices())
 MOST_BYTES = 1_100_000  # of all clips, which are kept in git
 FOLDER = "samples"  # next to the page
 ENCODING = ".mp3"  # plays in every browser
@@ -93,8 +91,7 @@ def open_samples(untuned: Path, voice: str) -> list[Sample]:
 
 def spoken(sample: Sample, text: str) -> Waveform:
     """(T,) float32 at the voice's own rate, at the loudness of listening tests."""
-    chunks = sample.synthesizer.stream(sample.synthesizer.read(SpeechRequest(text)))
-    heard = np.concatenate([chunk.samples for chunk in chunks])
+    heard = sample.synthesizer.speak(SpeechRequest(text))
     return matched(heard, sample.synthesizer.manifest.sample_rate_hz)
 
 

@@ -29,6 +29,7 @@ from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.reading import Code, Dates, Emoji
 from dlpo.text.common.ssml import Ssml
 from dlpo_serving.engines import EngineName, EnginePrecision
+from dlpo_serving.voice_names import DEFAULT_VOICE
 
 if TYPE_CHECKING:
     from dlpo.text import Sentence
@@ -124,7 +125,8 @@ def say(
         typer.Option(
             "--voice",
             "-v",
-            help="Voice name or bundle path; by default heart, or with --server the server's own.",
+            help=f"Voice name or bundle path; by default {DEFAULT_VOICE}, or with --server the"
+            " server's own.",
         ),
     ] = None,
     speed: Annotated[float, typer.Option(help="Speaking rate; 2 is twice as fast.")] = 1.0,

@@ -118,7 +118,8 @@ class EndingsTuner(PitchTuner):
     ) -> None:
         super().__init__(start, data, out, settings)
         self.objective = objective
-        voices = [speaker for speaker in self.voice.config.speakers if speaker in data.voices]
+        recorded = set(data.voices)
+        voices = [speaker for speaker in self.voice.config.speakers if speaker in recorded]
         languages = self.base.provenance.languages
         self.prompts = EndingPrompts(prompts, voices, settings.seed, languages)
         validation = self.prompts.validation(settings.validation_endings)
