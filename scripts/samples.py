@@ -144,10 +144,10 @@ def page(samples: Sequence[Sample]) -> str:
     """Markdown: a list of links per sentence, which the site turns into players."""
     parts = [
         "# Audio samples",
-        "Hear every voice here, and what tuning did: before it, the voices are hoarser and their"
-        " questions end like statements. Made by `python scripts/samples.py make`: sentences that"
-        " assistants say, and one of LJSpeech's test split, which no voice was trained on. All"
-        " clips have the same loudness (-22 LUFS), MP3 at 64 kbit/s. With LJSpeech on your"
+        "Hear every voice here, and what tuning did: before it, judges score the voices lower, and"
+        " their questions end like statements. Made by `python scripts/samples.py make`: sentences"
+        " that assistants say, and one of LJSpeech's test split, which no voice was trained on."
+        " All clips have the same loudness (-22 LUFS), MP3 at 64 kbit/s. With LJSpeech on your"
         " machine, `python scripts/samples.py recordings --corpus DIR` adds the speaker's own"
         " recording.",
         "\n".join(f"- {one}" for one in dict.fromkeys(map(_described, samples))),
