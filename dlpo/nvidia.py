@@ -21,7 +21,7 @@ INSTALL_TENSORRT = (
     f"pip install tensorrt-cu13=={TENSORRT} tensorrt-cu13-bindings=={TENSORRT} 'cuda-bindings>=13'"
     " --extra-index-url https://pypi.nvidia.com"
 )
-# Windows that plans are built for, by builder and engine alike: 0.4 to 7 s including the margin;
+# Windows that plans are built for, by builder and engine alike: 0.4 to 6.4 s including the margin;
 # a streamed chunk fits the first.
 BUCKET_FRAMES = (32, 64, 128, 256, 512)
 BUCKET_BATCH = (1, 4)

@@ -177,7 +177,7 @@ COSTS = [
         *map(streamed, ("hibari", "piper", "kokoro")),
     ),
     measured(
-        "peak memory of streaming, 65 s of speech relative to 6 s",
+        "peak memory of streaming, 54 s of speech relative to 5 s",
         "{:.2f}",
         Value("scaling", ("ratios", "stream", "peak_mb", "value")),
     ),

@@ -197,7 +197,8 @@ def quality(
 ) -> None:
     """Measure quality and cost from few steps to many, before and after tuning.
 
-    A clip with 1000 steps takes minutes: all points take hours, with --clips 6 one hour.
+    A clip with 1000 steps takes most of a minute: all points take hours, with --clips 6 some 20
+    minutes.
     """
     with needs("bench"):
         from dlpo_bench.clips import TEST_SPLIT, load_clips

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dlpo.rl.demo import Ends
 
 OUT = Path("dlpo-demo")
-PROMISE = "about 6 minutes of one core, measured on an AMD EPYC (Zen 4) that other work shared"
+PROMISE = "about 5 minutes of one core, measured on an AMD EPYC (Zen 4) that other work shared"
 OWN_OPTIONS = {"demo", "out", "quiet", "verbose"}
 CHECKPOINT = Path("voices/spectral/checkpoint")
 TEXTS, WITHOUT = Path("recipe/texts/conversation-a.csv"), Path("recipe/held_out.txt")

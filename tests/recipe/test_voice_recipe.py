@@ -25,6 +25,7 @@ FEW = {
     "acoustics": "--set updates=60 --set acoustic_batch=2 --set timing_batch=2 --set warmup=5",
     "denoiser": "--set updates=2 --set batch=2",
     "joint": "--set updates=2 --set batch=2 --set adversarial_from=1",
+    "refined": "--set updates=2 --set batch=2 --set adversarial_from=1",
     "contour": "--set updates=2 --set reading_updates=1 --set batch=2",
     "tuned": "--set updates=1 --set sentences=1 --set adversary_warm_up=1"
     " --set validation_sentences=1",

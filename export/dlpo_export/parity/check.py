@@ -67,7 +67,7 @@ _INT8 = Tolerance(
     log_spectral_db=2.0,
     f0_cents=20.0,
     wrong_voicing=0.03,
-    moved_frames=4,  # 55 ms: in the tempo of a sentence
+    moved_frames=4,  # 50 ms: in the tempo of a sentence
     layer_sqnr_db=30.0,
 )
 

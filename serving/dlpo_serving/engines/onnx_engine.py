@@ -1,6 +1,6 @@
 """onnxruntime engines: encoder and frames, which every engine runs on the CPU, and all graphs.
 
-The encoder runs once per sentence and the frames graph once per 3.5 s of audio: a GPU would gain
+The encoder runs once per sentence and the frames graph once per 3.2 s of audio: a GPU would gain
 less on them than the copies cost.
 """
 

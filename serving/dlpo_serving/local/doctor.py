@@ -185,7 +185,7 @@ def _cpu(cpuinfo: Path) -> Iterator[Finding]:
     yield _feature(
         "vectors", WIDE, flags, "problem", "synthesis may be slower than real time; use another CPU"
     )
-    slower = "without them, int8 is only 1.5 times as fast as fp32, not 3 times"
+    slower = "without them, graphs of 8 bits take longer"
     yield _feature("8 bits", BYTES, flags, "absent", slower)
 
 

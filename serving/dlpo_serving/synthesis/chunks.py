@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 
-STREAM_LADDER = (8, 24, 64, 128)  # frames; 0.11 s of audio first, 1.7 s later; docs/streaming.md
+STREAM_LADDER = (8, 24, 64, 128)  # frames; 0.1 s of audio first, 1.6 s later; docs/streaming.md
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from dlpo.errors import EngineError
 from dlpo.text import Sentence
 from dlpo_serving.engine import Floats, Ids
 
-SHORTEST_SOUND = 3.0  # frames, 41 ms, unless already shorter
+SHORTEST_SOUND = 3.0  # frames, 38 ms at 80 a second, unless already shorter
 SLOWEST_SOUNDS = 0.75  # speed below which sounds are hardly stretched further
-MAX_SYMBOL_FRAMES = 1000  # 14 s; a longer symbol is a broken model
+MAX_SYMBOL_FRAMES = 1000  # 12.5 s at 80 a second; a longer symbol is a broken model
 
 Reals = NDArray[np.float64]
 Flags = NDArray[np.bool_]
