@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # typing's, which takes longer to import than all of this
 if TYPE_CHECKING:
     from dlpo_serving.speaking import Client, Voice
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 __all__ = ["Client", "Voice", "__version__"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from livekit.agents import Plugin
 from livekit.plugins import cartesia
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 __all__ = ["TTS", "__version__"]
 
 
