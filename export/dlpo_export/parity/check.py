@@ -58,7 +58,7 @@ class Tolerance:
 
 
 # 8 bits with one scale per tensor: 30 to 40 dB per layer, most of it masked by speech.
-# On the embedded voice 35 dB and 0.4 dB cost 0.03 DistillMOS, 23 dB and 2.2 dB cost 0.2, and
+# On an early voice 35 dB and 0.4 dB cost 0.03 DistillMOS, 23 dB and 2.2 dB cost 0.2, and
 # 20 dB and 3.5 dB, with no layer spared, 0.9. F0 is exact if no layer on its path is rounded,
 # as in `quantise`; 20 cents are inaudible, and a close voicing decision may flip.
 _INT8 = Tolerance(
