@@ -147,9 +147,9 @@ def page(samples: Sequence[Sample]) -> str:
         "Hear every voice here, and two of them after the stage `joint`, before 4,000 more updates"
         " and tuning: judges score those lower, and their questions end like statements. Made by"
         " `python scripts/samples.py make`: sentences that assistants say, and one of LJSpeech's"
-        " test split. All clips have the same loudness (-22 LUFS), MP3 at 64 kbit/s. With LJSpeech"
-        " on your machine, `python scripts/samples.py recordings --corpus DIR` adds the speaker's"
-        " own recording.",
+        " test split, which no voice was trained on. All clips have the same loudness (-22 LUFS),"
+        " MP3 at 64 kbit/s. With LJSpeech on your machine, `python scripts/samples.py recordings"
+        " --corpus DIR` adds the speaker's own recording.",
         "\n".join(f"- {one}" for one in dict.fromkeys(map(_described, samples))),
     ]
     for clip_id, words in (ENGLISH | SPANISH).items():
