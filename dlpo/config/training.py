@@ -71,10 +71,12 @@ def ramp(
 class SpectralTraining(RunConfig):
     """How a part of `spectral` is trained; the defaults are the recipe of the embedded voices."""
 
-    part: Literal["acoustics", "adapters", "denoiser", "joint"] = "joint"
+    part: Literal["acoustics", "adapters", "denoiser", "joint", "whole"] = "joint"
     """acoustics: everything before the conditioning, from phonemes to mel. denoiser: conditioning
     and denoiser, from recorded mel. These two share no weights, so they can be trained at the same
-    time. joint: the denoiser on predicted mel and hidden states, after both. adapters: what lets
+    time. joint: the denoiser on predicted mel and hidden states, after both. whole: the mel
+    predictor too, by the denoiser's losses, so that mel is what the denoiser needs rather than
+    the mean of what was recorded; durations and pitch stay. adapters: what lets
     the acoustics of a checkpoint speak further voices; voices that are not in the data stay
     bit-identical."""
     updates: int = 20_000

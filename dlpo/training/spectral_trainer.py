@@ -37,16 +37,18 @@ from dlpo.training.symbols import EMBEDDING, grown_embedding
 
 VALIDATION_WINDOWS = 32
 ADAPTERS = ("voices", "adapters", "gates")
+DENOISER = ("conditioning", "level", "spectrum")
 PARTS = {
     "acoustics": (
         *ADAPTERS, "embedding", "prenet", "encoder", "timing", "duration", "prosody", "mel",
     ),
     "adapters": ADAPTERS,
-    "denoiser": ("conditioning", "level", "spectrum"),
+    "denoiser": DENOISER,
+    "joint": DENOISER,
+    "whole": ("mel", "prosody_in", *DENOISER),
     "contour": ("contour", "pitch_"),
 }  # fmt: skip
-"""Name prefixes of each part's weights; `joint` trains the denoiser's, `dlpo train contour` the
-contour's."""
+"""Name prefixes of the weights that each part trains; `dlpo train contour` trains the contour's."""
 FROM_EACH = (None, "denoiser", "contour")
 """Parts that the first, second and third checkpoint provide; None: all"""
 ADAPTER_CHANNELS = 64
@@ -159,7 +161,7 @@ class SpectralTrainer(TrainingRun):
             self._begin_voices(model, start)
         floating = ((k, w) for k, w in model.state_dict().items() if w.is_floating_point())
         self.start = {k: w.clone() for k, w in floating} if training.interpolation < 1 else {}
-        self.learning = PARTS["denoiser" if training.part == "joint" else training.part]
+        self.learning = PARTS[training.part]
         for name, module in model.named_children():
             module.requires_grad_(name.startswith(self.learning))
         if training.part == "adapters":
@@ -210,7 +212,8 @@ class SpectralTrainer(TrainingRun):
         update = self.update
         device = self.accelerator.device
         for name, module in self.model.named_children():
-            module.train(name.startswith(self.learning))
+            # The denoiser has no dropout, and what it hears shouldn't have any either.
+            module.train(training.learns_acoustics and name.startswith(self.learning))
         drawn, drawn_more = self._draw(update)
         windows = drawn.to(device)
         more = None if drawn_more is None else drawn_more.to(device)
