@@ -8,7 +8,7 @@ from typing import Literal
 from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
 
-TunedPart = Literal["denoiser", "adapters"]
+TunedPart = Literal["denoiser", "whole", "adapters"]
 Subspace = Literal["prosody", "tensors", "channels", "rank1"]
 
 
@@ -279,7 +279,8 @@ class TuningConfig(RunConfig):
     """How a checkpoint is tuned: everything that may change when a run is resumed."""
 
     part: TunedPart = "denoiser"
-    """What learns: the denoiser, or the adapters of the data's voices, which change no other."""
+    """What learns: the denoiser; the whole from the mel predictor on; or the adapters of the data's
+    voices, which change no other."""
     updates: int = 200
     """Rollouts, or batches of recordings, to learn from in the whole run."""
     sentences: int = 8

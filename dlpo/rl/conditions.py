@@ -10,14 +10,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlpo.config.training import TunedPart
-from dlpo.errors import InputError
+from dlpo.errors import ConfigError, InputError
 from dlpo.model.build import Model
 from dlpo.model.reach import context_frames_per_step
-from dlpo.model.spectral import learn_own_channels
+from dlpo.model.spectral import SpectralWaveGrad2, learn_own_channels
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 
-LEARNING = {"denoiser": ("level", "spectrum", "decoder"), "adapters": ("adapters",)}
+LEARNING = {
+    "denoiser": ("level", "spectrum", "decoder"),
+    "whole": ("mel", "prosody_in", "conditioning", "level", "spectrum"),
+    "adapters": ("adapters",),
+}
 """Prefixes of parameter names, by the part that learns."""
 
 
@@ -123,15 +127,21 @@ def freeze_all_but(model: Model, part: TunedPart, speakers: Collection[str] = ()
     Dropout and batch norm stay in eval mode for both rollout and update: otherwise the policy
     scored would not be the one that acted. While the denoiser learns, its conditioning is fixed and
     computed once per rollout, and the encoder and durations, which a reward could corrupt, are out
-    of reach. While adapters learn, all other voices stay bit-identical.
+    of reach. While the whole learns, so does the mel that it hears; durations and pitch still don't.
+    While adapters learn, all other voices stay bit-identical.
 
     Args:
         speakers: those in the data.
 
     Raises:
-        ConfigError: adapters of other speakers would learn, or there are none.
+        ConfigError: adapters of other speakers would learn, or there are none; the model predicts
+            no mel.
     """
     model.eval().requires_grad_(False)
+    if part == "whole" and not isinstance(model, SpectralWaveGrad2):
+        raise ConfigError(
+            f"part is whole, but {model.config.model} predicts no mel; expected denoiser"
+        )
     if part == "adapters":
         learn_own_channels(model, speakers)
     learning = [w for name, w in model.named_parameters() if name.startswith(LEARNING[part])]

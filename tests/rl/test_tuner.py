@@ -18,6 +18,7 @@ from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
 from dlpo.errors import ConfigError, DataError
+from dlpo.rl.conditions import LEARNING
 from dlpo.rl.diffusion_loss import prosody_loss
 from dlpo.rl.method import RolloutMethod, UpdateBatch
 from dlpo.rl.methods import METHODS, Plan
@@ -108,10 +109,21 @@ def test_adapters_learn_without_changing_other_voices(
         "of lj are also those of bob; add their data": {"checkpoint": shared},
         "the checkpoint has none": {"checkpoint": tuning.checkpoint},
         "passes is 2; expected 1": {"passes": 2},
-        "moves the prosody of every voice": {"objective": Objective("dlpo", "weights")},
+        "moves what is before it by the prosody": {"objective": Objective("dlpo", "weights")},
     }.items():
         with pytest.raises(ConfigError, match=refused):
             tuning.tuner("refused", **settings | other)
+
+
+@pytest.mark.parametrize("method", ["direct", "control"])
+def test_whole_learns_its_mel_and_keeps_its_timing(method: MethodName, tuning: Tuning) -> None:
+    objective = Objective(method, guide="recordings")
+    tuning.tuner(objective=objective, steps=1, updates=1, part="whole").run()
+    before = load_file(tuning.checkpoint / "model.safetensors")
+    after = load_file(tuning.out / "run/checkpoint/model.safetensors")
+    moved = {name for name, was in before.items() if not torch.equal(was.half(), after[name])}
+    assert moved >= {"mel_out.weight", "prosody_in.weight", "spectrum_out.weight"}
+    assert all(name.startswith(LEARNING["whole"]) for name in moved)
 
 
 def test_one_step_chain_learns_by_the_direct_gradient(
