@@ -42,6 +42,7 @@ PARTS = {
     "acoustics": (
         *ADAPTERS, "embedding", "prenet", "encoder", "timing", "duration", "prosody", "mel",
     ),
+    "timing": ("timing",),
     "adapters": ADAPTERS,
     "denoiser": DENOISER,
     "joint": DENOISER,
