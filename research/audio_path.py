@@ -14,12 +14,12 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.bundle import Bundle
+from dlpo_bench.level import spoken_sentences
 from dlpo_bench.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_bench.machine import interference, machine_clocks, resident_mb
 from dlpo_bench.record import Measured, check_recordable, write_record
 from dlpo_serving.encodings.encoder import open_encoder, warm_encoders
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
-from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.synthesis.level import limited
 from dlpo_serving.synthesizer import Synthesizer
@@ -27,19 +27,6 @@ from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice, open_voice
 from research import RECORDS
 
-SENTENCES = (  # IEEE 1969, lists 1 and 2
-    "The birch canoe slid on the smooth planks.", "Glue the sheet to the dark blue background.",
-    "It's easy to tell the depth of a well.", "These days a chicken leg is a rare dish.",
-    "Rice is often served in round bowls.", "The juice of lemons makes fine punch.",
-    "The box was thrown beside the parked truck.", "The hogs were fed chopped corn and garbage.",
-    "Four hours of steady work faced us.", "A large size in stockings is hard to sell.",
-    "The boy was there when the sun rose.", "A rod is used to catch pink salmon.",
-    "The source of the huge river is the clear spring.",
-    "Kick the ball straight and follow through.", "Help the woman get back to her feet.",
-    "A pot of tea helps to pass the evening.", "Smoky fires lack flame and heat.",
-    "The soft cushion broke the man's fall.", "The salt breeze came across from the sea.",
-    "The girl at the booth sold fifty bonds.",
-)  # fmt: skip
 OTHER_FORMATS = (  # that clients often request
     AudioFormat(Encoding.PCM_S16, 8_000),
     AudioFormat(Encoding.PCM_S16, 24_000),
@@ -204,9 +191,7 @@ def main() -> None:
     # Before any speech exists: memory freed after it would be reused, and encoders weigh nothing.
     chunk = np.random.default_rng(0).uniform(-0.1, 0.1, STREAM_LADDER[0] * hop)
     memory_kb = weigh_encoders(formats, chunk.astype(np.float32), rate)
-    sentences = [
-        voice.speak(SpeechRequest(sentence, seed=seed)) for seed, sentence in enumerate(SENTENCES)
-    ]
+    sentences = spoken_sentences(voice)
     loudness = measure_loudness(voice, sentences)
     print(loudness)
     speech = np.concatenate(sentences)

@@ -16,7 +16,7 @@ BLOCK_S = 0.4
 HOP_S = 0.1  # blocks overlap by three quarters
 ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
-TARGET_LUFS = -22.0  # for every voice: peaks of speech stay below `job.KNEE`
+TARGET_LUFS = -22.0  # for every voice: peaks of speech stay below the limiter's knee
 OFFSET_LUFS = -0.691  # puts a full-scale 997 Hz sine at -3.01
 
 # The standard gives filter coefficients for 48 kHz only. These are the underlying analogue filters;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +14,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle
+from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
 from dlpo.cli.options import Dictionary
 from dlpo.errors import BundleError, DlpoError, InputError, needs
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo_serving.voice_names import AboutVoice, about_voices
-from dlpo_serving.voices import find_voice, known_voices
+from dlpo_serving.voices import find_voice, known_voices, open_voice
 
 Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Voice name or bundle path.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -89,6 +90,15 @@ def export(
         ),
     ] = [],  # noqa: B006  as above
     gain: Annotated[float, _of_checkpoint(help="Gain factor on the waveform.")] = 1.0,
+    loudness: Annotated[
+        float | None,
+        _of_checkpoint(
+            min=-40,
+            max=-10,
+            help="LUFS, such as -22, at which the first voice should speak; sets the gain by what"
+            " the bundle says, with the package's extra bench.",
+        ),
+    ] = None,
     dictionary: Dictionary = None,
     tensorrt: Annotated[
         bool, _of_bundle("--tensorrt", help="Build TensorRT plans on this machine.")
@@ -123,6 +133,8 @@ def export(
             opset=opset, voice=first, languages=_languages(language, first),
             jitter=_jitter(jitter), gain=gain, dictionary=read_dictionary(dictionary) or {},
         )  # fmt: skip
+        if loudness is not None:
+            bundle = _levelled(bundle, made, loudness)
     else:
         bundle = _bundle_for_plans(source, tensorrt or check_tensorrt)
     if tensorrt:
@@ -155,6 +167,15 @@ def _exported(
         options["precisions"] = tuple(precisions or usual_precisions(config))
         export_bundle(source, out, ExportOptions(voices=_voices(config, voices), **options))
     typer.echo(out)
+    return Bundle.load(out)
+
+
+def _levelled(bundle: Bundle, out: Path, lufs: float) -> Bundle:
+    """The same bundle with the gain at which its first voice speaks at `lufs`."""
+    with needs("bench"):
+        from dlpo_bench.level import gain_for
+    gain = gain_for(open_voice(str(out)), lufs)
+    write_bundle(out, replace(bundle.manifest, gain=gain), bundle.directory)
     return Bundle.load(out)
 
 

@@ -76,9 +76,9 @@ class SpectralTraining(RunConfig):
     and denoiser, from recorded mel. These two share no weights, so they can be trained at the same
     time. joint: the denoiser on predicted mel and hidden states, after both. whole: the mel
     predictor too, by the denoiser's losses, so that mel is what the denoiser needs rather than
-    the mean of what was recorded; durations and pitch stay. timing: durations and pauses alone. adapters: what lets
-    the acoustics of a checkpoint speak further voices; voices that are not in the data stay
-    bit-identical."""
+    the mean of what was recorded; durations and pitch stay. timing: durations and pauses alone.
+    adapters: what lets the acoustics of a checkpoint speak further voices; voices that are not in
+    the data stay bit-identical."""
     updates: int = 20_000
     batch: int = 16
     """Windows per update of the denoiser, on each process."""

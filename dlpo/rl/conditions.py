@@ -127,7 +127,7 @@ def freeze_all_but(model: Model, part: TunedPart, speakers: Collection[str] = ()
     Dropout and batch norm stay in eval mode for both rollout and update: otherwise the policy
     scored would not be the one that acted. While the denoiser learns, its conditioning is fixed and
     computed once per rollout, and the encoder and durations, which a reward could corrupt, are out
-    of reach. While the whole learns, so does the mel that it hears; durations and pitch still don't.
+    of reach. While the whole learns, so does the mel that it hears, but no duration and no pitch.
     While adapters learn, all other voices stay bit-identical.
 
     Args:

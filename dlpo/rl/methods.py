@@ -105,19 +105,19 @@ class Plan:
         """Refuse settings that don't fit the plan.
 
         Raises:
-            ConfigError: weights before the denoiser can't be explored, or a second step on the same data would follow
-                a wrong gradient.
+            ConfigError: weights before the denoiser can't be explored, or a second step on the
+                same data would follow a wrong gradient.
         """
         conditions, passes = settings.part != "denoiser", settings.passes
         if self.objective.explore == "weights" and conditions:
             raise ConfigError(
-                f"part is {settings.part}; expected denoiser: exploring weights moves what is before"
-                " it by the prosody alone"
+                f"part is {settings.part}; expected denoiser: exploring weights moves what is"
+                " before it by the prosody alone"
             )
         if passes > 1 and conditions:
             raise ConfigError(
-                f"passes is {passes}; expected 1: part {settings.part} changes the conditioning too,"
-                " which is computed once per rollout"
+                f"passes is {passes}; expected 1: part {settings.part} changes the conditioning"
+                " too, which is computed once per rollout"
             )
         if passes > 1 and self.method.needs_one_pass(self.objective, self.steps):
             raise ConfigError(

@@ -9,10 +9,14 @@ import wave
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dlpo.config.strict import to_dict
+from dlpo_bench.level import spoken_sentences
+from dlpo_bench.loudness import integrated_loudness
 from dlpo_export.options import ExportOptions
+from dlpo_serving.voices import open_voice
 from tests.callers import command as run
 from tests.toys import BASE
 
@@ -87,6 +91,19 @@ def test_export_hands_every_option_on(
         dictionary={"hum": "HH AH1 M"},
     )
     assert calls == [(tiny_checkpoint, out, expected)]
+
+
+def test_export_sets_the_gain_by_what_is_heard(
+    tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "toy"
+    monkeypatch.setattr(
+        "dlpo_export.pipeline.export_bundle", lambda *_: shutil.copytree(tiny_bundle, out)
+    )
+    assert run("export", tiny_checkpoint, "--out", out, "--loudness", -30).exit_code == 0
+    voice = open_voice(out)
+    joined = np.concatenate(spoken_sentences(voice))
+    assert integrated_loudness(joined, voice.manifest.sample_rate_hz) == pytest.approx(-30, abs=0.1)
 
 
 def test_export_names_what_it_lacks(tiny_bundle: Path, tmp_path: Path) -> None:
