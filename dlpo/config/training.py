@@ -71,14 +71,14 @@ def ramp(
 class SpectralTraining(RunConfig):
     """How a part of `spectral` is trained; the defaults are the recipe of the embedded voices."""
 
-    part: Literal["acoustics", "adapters", "denoiser", "joint", "whole", "timing"] = "joint"
+    part: Literal["acoustics", "adapters", "denoiser", "joint", "whole"] = "joint"
     """acoustics: everything before the conditioning, from phonemes to mel. denoiser: conditioning
     and denoiser, from recorded mel. These two share no weights, so they can be trained at the same
     time. joint: the denoiser on predicted mel and hidden states, after both. whole: the mel
     predictor too, by the denoiser's losses, so that mel is what the denoiser needs rather than
-    the mean of what was recorded; durations and pitch stay. timing: durations and pauses alone.
-    adapters: what lets the acoustics of a checkpoint speak further voices; voices that are not in
-    the data stay bit-identical."""
+    the mean of what was recorded; durations and pitch stay. adapters: what lets
+    the acoustics of a checkpoint speak further voices; voices that are not in the data stay
+    bit-identical."""
     updates: int = 20_000
     batch: int = 16
     """Windows per update of the denoiser, on each process."""
@@ -129,7 +129,7 @@ class SpectralTraining(RunConfig):
     @property
     def learns_acoustics(self) -> bool:
         """Whether the part that learns comes before the denoiser."""
-        return self.part in ("acoustics", "adapters", "timing")
+        return self.part in ("acoustics", "adapters")
 
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first)."""

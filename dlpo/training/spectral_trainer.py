@@ -42,7 +42,6 @@ PARTS = {
     "acoustics": (
         *ADAPTERS, "embedding", "prenet", "encoder", "timing", "duration", "prosody", "mel",
     ),
-    "timing": ("timing",),
     "adapters": ADAPTERS,
     "denoiser": DENOISER,
     "joint": DENOISER,
