@@ -144,7 +144,7 @@ def page(samples: Sequence[Sample]) -> str:
     """Markdown: a list of links per sentence, which the site turns into players."""
     parts = [
         "# Audio samples",
-        "Hear every voice here, and two of them after the stage `joint`, before 4,000 more updates"
+        "Hear every voice here, and two of them after the stage `joint`, before 6,000 more updates"
         " and tuning: judges score those lower, and their questions end like statements. Made by"
         " `python scripts/samples.py make`: sentences that assistants say, and one of LJSpeech's"
         " test split, which no voice was trained on. All clips have the same loudness (-22 LUFS),"

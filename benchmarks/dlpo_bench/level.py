@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from dlpo.audio import Waveform
+from dlpo.errors import InputError
 from dlpo_bench.loudness import gain_to_reach, integrated_loudness
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 
+_QUIETLY_DB = -20.0  # below the limiter's knee, so that loudness follows the gain
 _SENTENCES = (  # IEEE 1969, lists 1 and 2
     "The birch canoe slid on the smooth planks.", "Glue the sheet to the dark blue background.",
     "It's easy to tell the depth of a well.", "These days a chicken leg is a rare dish.",
@@ -24,13 +26,25 @@ _SENTENCES = (  # IEEE 1969, lists 1 and 2
 )  # fmt: skip
 
 
-def spoken_sentences(voice: Synthesizer) -> list[Waveform]:
-    """Twenty sentences by a voice, at its own gain, each from a seed of its own."""
-    return [voice.speak(SpeechRequest(text, seed=seed)) for seed, text in enumerate(_SENTENCES)]
+def spoken_sentences(voice: Synthesizer, volume_db: float = 0.0) -> list[Waveform]:
+    """Twenty English sentences by a voice, each from a seed of its own."""
+    return [
+        voice.speak(SpeechRequest(text, seed=seed, volume_db=volume_db))
+        for seed, text in enumerate(_SENTENCES)
+    ]
 
 
 def gain_for(voice: Synthesizer, lufs: float) -> float:
-    """The gain, to three decimals, with which a voice's sentences are as loud as `lufs`."""
-    rate_hz = voice.manifest.sample_rate_hz
-    spoken = integrated_loudness(np.concatenate(spoken_sentences(voice)), rate_hz)
-    return round(voice.manifest.gain * gain_to_reach(lufs, spoken), 3)
+    """The gain, to three decimals, with which a voice's sentences are as loud as `lufs`.
+
+    Raises:
+        InputError: the voice is silent.
+    """
+    sentences = spoken_sentences(voice, _QUIETLY_DB)
+    spoken = integrated_loudness(np.concatenate(sentences), voice.manifest.sample_rate_hz)
+    if not np.isfinite(spoken):
+        raise InputError(
+            f"{voice.manifest.voice} is silent on twenty sentences, so it has no loudness; give"
+            " --gain instead of --loudness"
+        )
+    return round(voice.manifest.gain * gain_to_reach(lufs, spoken - _QUIETLY_DB), 3)

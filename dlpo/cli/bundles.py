@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
 from dlpo.cli.options import Dictionary
 from dlpo.errors import BundleError, DlpoError, InputError, needs
 from dlpo.text.common.dictionary_file import read_dictionary
+from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_names import AboutVoice, about_voices
 from dlpo_serving.voices import find_voice, known_voices, open_voice
 
@@ -89,14 +90,16 @@ def export(
             " makes harmonics rough as in recordings; repeatable."
         ),
     ] = [],  # noqa: B006  as above
-    gain: Annotated[float, _of_checkpoint(help="Gain factor on the waveform.")] = 1.0,
+    gain: Annotated[
+        float | None, _of_checkpoint(help="Gain factor on the waveform; 1 by default.")
+    ] = None,
     loudness: Annotated[
         float | None,
         _of_checkpoint(
             min=-40,
-            max=-10,
-            help="LUFS, such as -22, at which the first voice should speak; sets the gain by what"
-            " the bundle says, with the package's extra bench.",
+            max=-16,
+            help="Loudness of the first voice in LUFS, such as -22, measured on twenty English"
+            " sentences; instead of --gain. Needs the extra bench.",
         ),
     ] = None,
     dictionary: Dictionary = None,
@@ -126,15 +129,16 @@ def export(
         raise typer.BadParameter("--out is required", param_hint="--out")
     made = out or Path()  # of which nothing is made without --out
     if is_checkpoint(source):
+        if gain is not None and loudness is not None:
+            raise typer.BadParameter("give --gain or --loudness", param_hint="--loudness")
         first = voice[0] if voice else "lj"
         bundle = _exported(
             Path(source), made, voice, precision, steps=tuple(steps or _STEPS),
             default_steps=default_steps, schedule=schedule, eta=eta, weight_bits=weight_bits,
             opset=opset, voice=first, languages=_languages(language, first),
-            jitter=_jitter(jitter), gain=gain, dictionary=read_dictionary(dictionary) or {},
+            jitter=_jitter(jitter), gain=1.0 if gain is None else gain, loudness=loudness,
+            dictionary=read_dictionary(dictionary) or {},
         )  # fmt: skip
-        if loudness is not None:
-            bundle = _levelled(bundle, made, loudness)
     else:
         bundle = _bundle_for_plans(source, tensorrt or check_tensorrt)
     if tensorrt:
@@ -149,6 +153,7 @@ def _exported(
     out: Path,
     voices: list[str],
     precisions: Sequence[str] | None,
+    loudness: float | None,
     **options: Any,
 ) -> Bundle:
     """The bundle of a checkpoint.
@@ -156,6 +161,7 @@ def _exported(
     Args:
         voices: as given: names, or NAME=VOICE.
         precisions: None: those that are usual for such a checkpoint.
+        loudness: of the first voice in LUFS; None: as the gain makes it.
         options: further ones of `ExportOptions`, which checks them.
     """
     with needs("export"):
@@ -165,18 +171,19 @@ def _exported(
 
         config = load_checkpoint(source).config
         options["precisions"] = tuple(precisions or usual_precisions(config))
-        export_bundle(source, out, ExportOptions(voices=_voices(config, voices), **options))
+    measured_gain = None if loudness is None else _gain_meter(loudness)
+    export_bundle(source, out, ExportOptions(voices=_voices(config, voices), **options))
+    if measured_gain is not None:
+        bundle, gain = Bundle.load(out), measured_gain(open_voice(out.resolve()))
+        write_bundle(out, replace(bundle.manifest, gain=gain), bundle.directory)
     typer.echo(out)
     return Bundle.load(out)
 
 
-def _levelled(bundle: Bundle, out: Path, lufs: float) -> Bundle:
-    """The same bundle with the gain at which its first voice speaks at `lufs`."""
+def _gain_meter(lufs: float) -> Callable[[Synthesizer], float]:
     with needs("bench"):
         from dlpo_bench.level import gain_for
-    gain = gain_for(open_voice(str(out)), lufs)
-    write_bundle(out, replace(bundle.manifest, gain=gain), bundle.directory)
-    return Bundle.load(out)
+    return partial(gain_for, lufs=lufs)
 
 
 def is_checkpoint(source: str) -> bool:

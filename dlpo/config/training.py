@@ -8,7 +8,7 @@ from typing import Literal
 from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
 
-TunedPart = Literal["denoiser", "whole", "adapters"]
+TunedPart = Literal["denoiser", "sound", "adapters"]
 Subspace = Literal["prosody", "tensors", "channels", "rank1"]
 
 
@@ -71,10 +71,10 @@ def ramp(
 class SpectralTraining(RunConfig):
     """How a part of `spectral` is trained; the defaults are the recipe of the embedded voices."""
 
-    part: Literal["acoustics", "adapters", "denoiser", "joint", "whole"] = "joint"
+    part: Literal["acoustics", "adapters", "denoiser", "joint", "sound"] = "joint"
     """acoustics: everything before the conditioning, from phonemes to mel. denoiser: conditioning
     and denoiser, from recorded mel. These two share no weights, so they can be trained at the same
-    time. joint: the denoiser on predicted mel and hidden states, after both. whole: the mel
+    time. joint: the denoiser on predicted mel and hidden states, after both. sound: the mel
     predictor too, by the denoiser's losses, so that mel is what the denoiser needs rather than
     the mean of what was recorded; durations and pitch stay. adapters: what lets
     the acoustics of a checkpoint speak further voices; voices that are not in the data stay
@@ -128,7 +128,7 @@ class SpectralTraining(RunConfig):
 
     @property
     def learns_acoustics(self) -> bool:
-        """Whether the part that learns comes before the denoiser."""
+        """Whether all that learns comes before the denoiser."""
         return self.part in ("acoustics", "adapters")
 
     def rate(self, update: int) -> float:
@@ -279,8 +279,8 @@ class TuningConfig(RunConfig):
     """How a checkpoint is tuned: everything that may change when a run is resumed."""
 
     part: TunedPart = "denoiser"
-    """What learns: the denoiser; the whole from the mel predictor on; or the adapters of the data's
-    voices, which change no other."""
+    """What learns: the denoiser, without its conditioning; sound: mel predictor, conditioning and
+    denoiser; or the adapters of the data's voices, which change no other."""
     updates: int = 200
     """Rollouts, or batches of recordings, to learn from in the whole run."""
     sentences: int = 8

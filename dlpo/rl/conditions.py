@@ -15,11 +15,12 @@ from dlpo.model.build import Model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2, learn_own_channels
 from dlpo.rl.prompts import Prompt
+from dlpo.training.spectral_trainer import PARTS
 from dlpo.training.synthesis import condition
 
 LEARNING = {
     "denoiser": ("level", "spectrum", "decoder"),
-    "whole": ("mel", "prosody_in", "conditioning", "level", "spectrum"),
+    "sound": PARTS["sound"],
     "adapters": ("adapters",),
 }
 """Prefixes of parameter names, by the part that learns."""
@@ -127,8 +128,9 @@ def freeze_all_but(model: Model, part: TunedPart, speakers: Collection[str] = ()
     Dropout and batch norm stay in eval mode for both rollout and update: otherwise the policy
     scored would not be the one that acted. While the denoiser learns, its conditioning is fixed and
     computed once per rollout, and the encoder and durations, which a reward could corrupt, are out
-    of reach. While the whole learns, so does the mel that it hears, but no duration and no pitch.
-    While adapters learn, all other voices stay bit-identical.
+    of reach. Part sound adds the mel predictor and the conditioning, which then carry a gradient;
+    durations and pitch stay out of reach. While adapters learn, all other voices stay
+    bit-identical.
 
     Args:
         speakers: those in the data.
@@ -138,9 +140,9 @@ def freeze_all_but(model: Model, part: TunedPart, speakers: Collection[str] = ()
             no mel.
     """
     model.eval().requires_grad_(False)
-    if part == "whole" and not isinstance(model, SpectralWaveGrad2):
+    if part == "sound" and not isinstance(model, SpectralWaveGrad2):
         raise ConfigError(
-            f"part is whole, but {model.config.model} predicts no mel; expected denoiser"
+            f"part is sound, but {model.config.model} predicts no mel; expected denoiser"
         )
     if part == "adapters":
         learn_own_channels(model, speakers)

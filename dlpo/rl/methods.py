@@ -105,14 +105,19 @@ class Plan:
         """Refuse settings that don't fit the plan.
 
         Raises:
-            ConfigError: weights before the denoiser can't be explored, or a second step on the
-                same data would follow a wrong gradient.
+            ConfigError: another part than the denoiser would be explored, or learn from listeners'
+                pairs; a second step on the same data would follow a wrong gradient.
         """
         conditions, passes = settings.part != "denoiser", settings.passes
         if self.objective.explore == "weights" and conditions:
             raise ConfigError(
-                f"part is {settings.part}; expected denoiser: exploring weights moves what is"
-                " before it by the prosody alone"
+                f"part is {settings.part}; expected denoiser: before it, exploring weights moves"
+                " only the prosody"
+            )
+        if self.pairs_sha256 is not None and conditions:
+            raise ConfigError(
+                f"part is {settings.part}; expected denoiser: what listeners compared has the"
+                " untuned voice's conditioning"
             )
         if passes > 1 and conditions:
             raise ConfigError(

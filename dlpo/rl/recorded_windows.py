@@ -82,7 +82,7 @@ def recorded_windows(
     Args:
         model: its denoiser's conditioning carries the gradient of whatever learns before it.
         windows: recordings with CONTEXT frames on either side.
-        acoustics: `FrozenAcoustics.of(windows)`.
+        acoustics: `FrozenAcoustics.of(windows)`, or `predicted_acoustics` for their gradient.
         share: see `RecordedWindows.share`.
     """
     voice = model.voice(windows.sentences.voices)

@@ -89,8 +89,8 @@ class Recordings:
     def _warm_up(self, adversary: AdversarialTrainer) -> None:
         """Teach the adversary to tell recordings from the untuned policy's outputs."""
         for i in range(self.settings.adversary_warm_up):
-            part = self.draw(WARM_UP_BATCHES + i)
             with torch.no_grad():
+                part = self.draw(WARM_UP_BATCHES + i)
                 denoised = denoise_recorded(
                     self.policy.model, part.windows, self.policy.schedule, part.generator
                 )

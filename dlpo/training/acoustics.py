@@ -1,4 +1,4 @@
-"""Prosody and mel as measured in recordings, and as predicted by a model's frozen first part."""
+"""Prosody and mel as measured in recordings, and as predicted by a model's first part."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def denoise_rows(
     prediction from pure noise instead of the recording, as in all but the first step of a chain.
 
     Args:
-        model: in train mode, or in eval mode to validate.
+        model: in eval mode, though the denoiser has no dropout.
         windows: recordings, W frames with `CONTEXT` on either side.
         conditioning: (B, C2, W + 2 CONTEXT) frames.
         generator: draws noise levels and noise, on the CPU.

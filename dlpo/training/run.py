@@ -177,8 +177,9 @@ class TrainingRun:
         if isinstance(kept, dict) and "model" in kept:  # of an earlier version: it lacks settings
             before["model"] = json.loads(json.dumps(to_dict(model_config(kept))))
         ours, theirs = dict(_flat(now)), dict(_flat({key: before.get(key) for key in now}))
-        ours["optimizer"] = getattr(self.training, "optimizer", "adamw")
-        theirs["optimizer"] = before.get(self.settings_key, ours).get("optimizer", "adamw")
+        for setting, usual in (("optimizer", "adamw"), ("part", "denoiser")):
+            ours[setting] = getattr(self.training, setting, usual)
+            theirs[setting] = before.get(self.settings_key, ours).get(setting, usual)
         for key in {**ours, **theirs}:
             if ours.get(key) != theirs.get(key):
                 raise TrainingError(

@@ -45,7 +45,7 @@ PARTS = {
     "adapters": ADAPTERS,
     "denoiser": DENOISER,
     "joint": DENOISER,
-    "whole": ("mel", "prosody_in", *DENOISER),
+    "sound": ("mel", "prosody_in", *DENOISER),
     "contour": ("contour", "pitch_"),
 }  # fmt: skip
 """Name prefixes of the weights that each part trains; `dlpo train contour` trains the contour's."""
@@ -78,7 +78,7 @@ class SpectralStep(nn.Module):
         return denoiser_losses(denoised, self.training_config.start_weight), denoised
 
     def _condition(self, windows: Windows, generator: torch.Generator) -> Tensor:
-        """(B, C, F): from recorded mel; in the joint part from text, half with recorded mel."""
+        """(B, C, F): from recorded mel; in joint and sound only a quarter, the rest from text."""
         model, mel = self.model, measured_mel(windows)
         voice, prosody = model.voice(windows.sentences.voices), measured_prosody(windows)
         if self.training_config.part == "denoiser":

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlpo.bundle import Bundle, copy_bundle
 from dlpo.config.strict import to_dict
 from dlpo_bench.level import spoken_sentences
 from dlpo_bench.loudness import integrated_loudness
@@ -93,17 +94,25 @@ def test_export_hands_every_option_on(
     assert calls == [(tiny_checkpoint, out, expected)]
 
 
+@pytest.mark.parametrize("name", ["heart", "toy.dlpo"])
 def test_export_sets_the_gain_by_what_is_heard(
-    tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    tiny_checkpoint: Path,
+    tiny_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    out = tmp_path / "toy"
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "dlpo_export.pipeline.export_bundle", lambda *_: shutil.copytree(tiny_bundle, out)
+        "dlpo_export.pipeline.export_bundle",
+        lambda *_: copy_bundle(Bundle.load(tiny_bundle), Path(name)),
     )
-    assert run("export", tiny_checkpoint, "--out", out, "--loudness", -30).exit_code == 0
-    voice = open_voice(out)
+    assert run("export", tiny_checkpoint, "--out", name, "--loudness", -30).exit_code == 0
+    voice = open_voice(tmp_path / name)
     joined = np.concatenate(spoken_sentences(voice))
     assert integrated_loudness(joined, voice.manifest.sample_rate_hz) == pytest.approx(-30, abs=0.1)
+    both = run("export", tiny_checkpoint, "--out", name, "--loudness", -30, "--gain", 2)
+    assert (both.exit_code, "--gain or --loudness" in both.stderr) == (2, True)
 
 
 def test_export_names_what_it_lacks(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from safetensors.torch import load_file
 from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
-from dlpo.errors import ConfigError, DataError
-from dlpo.rl.conditions import LEARNING
+from dlpo.errors import ConfigError, DataError, TrainingError
 from dlpo.rl.diffusion_loss import prosody_loss
 from dlpo.rl.method import RolloutMethod, UpdateBatch
 from dlpo.rl.methods import METHODS, Plan
@@ -109,21 +108,32 @@ def test_adapters_learn_without_changing_other_voices(
         "of lj are also those of bob; add their data": {"checkpoint": shared},
         "the checkpoint has none": {"checkpoint": tuning.checkpoint},
         "passes is 2; expected 1": {"passes": 2},
-        "moves what is before it by the prosody": {"objective": Objective("dlpo", "weights")},
+        "moves only the prosody": {"objective": Objective("dlpo", "weights")},
     }.items():
         with pytest.raises(ConfigError, match=refused):
             tuning.tuner("refused", **settings | other)
 
 
-@pytest.mark.parametrize("method", ["direct", "control"])
-def test_whole_learns_its_mel_and_keeps_its_timing(method: MethodName, tuning: Tuning) -> None:
-    objective = Objective(method, guide="recordings")
-    tuning.tuner(objective=objective, steps=1, updates=1, part="whole").run()
+@pytest.mark.parametrize("objective", [Objective("direct"), Objective("control")])
+def test_sound_learns_its_mel_and_keeps_its_timing(objective: Objective, tuning: Tuning) -> None:
+    tuning.tuner(objective=objective, steps=1, updates=1, part="sound").run()
     before = load_file(tuning.checkpoint / "model.safetensors")
     after = load_file(tuning.out / "run/checkpoint/model.safetensors")
     moved = {name for name, was in before.items() if not torch.equal(was.half(), after[name])}
     assert moved >= {"mel_out.weight", "prosody_in.weight", "spectrum_out.weight"}
-    assert all(name.startswith(LEARNING["whole"]) for name in moved)
+    kept = ("embedding", "encoder", "timing", "duration", "prosody_blocks", "prosody_out", "voices")
+    assert not any(name.startswith((*kept, "contour", "pitch_")) for name in moved)
+    with pytest.raises(TrainingError, match="holds a run with part"):
+        tuning.tuner(objective=objective, steps=1, updates=2)
+
+
+def test_a_tuned_checkpoint_keeps_what_tuned_it_before(tuning: Tuning) -> None:
+    tuning.tuner("first", Objective("rwr"), updates=1).run()
+    first = tuning.out / "first" / "checkpoint"
+    tuning.tuner("second", Objective("dlpo"), updates=1, checkpoint=first).run()
+    provenance = load_checkpoint(tuning.out / "second" / "checkpoint").provenance
+    assert provenance.tuned is not None
+    assert [one.method for one in (*provenance.tuned_before, provenance.tuned)] == ["rwr", "dlpo"]
 
 
 def test_one_step_chain_learns_by_the_direct_gradient(
