@@ -143,8 +143,8 @@ def train(
         typer.Argument(
             help="Model to train. spectral: one or more voices for a CPU; --set part=acoustics,"
             " denoiser, joint or sound selects the part to train. contour: gives the voices of"
-            " --init their own pitch. base, large: WaveGrad 2 as published; mini: the same in small. See"
-            " docs/train-base.md."
+            " --init their own pitch. base, large: WaveGrad 2 as published; mini: the same in"
+            " small. See docs/train-base.md."
         ),
     ],
     data: Data,
