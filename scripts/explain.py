@@ -33,7 +33,7 @@ from dlpo_serving.synthesis.chunks import STREAM_LADDER, cut, sizes_of
 
 CHAINS = (("linear", 1000, GRAY), ("cosine:1.25", 3, BLUE))  # the papers' and the bundle's longest
 FRAMES_PER_SECOND = 80.0
-FRAMES, CONTEXT = 407, 12  # of a sentence in 8 bits
+FRAMES, CONTEXT = 407, 13  # of a sentence in 8 bits
 SHOWN_STEPS = 3  # more than are served, to make the plot informative
 SENTENCE = "Noise becomes speech."
 LANES = 2
