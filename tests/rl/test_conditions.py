@@ -6,12 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from dlpo.errors import InputError
+from dlpo.errors import ConfigError, InputError
 from dlpo.frame_grid import PUBLISHED_GRID
+from dlpo.model.build import build_model
 from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo.rl.conditions import Conditions, conditions_of, inside_mean, pad_conditions
+from dlpo.rl.conditions import (
+    Conditions,
+    conditions_of,
+    freeze_all_but,
+    inside_mean,
+    pad_conditions,
+)
 from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
+from tests.toys import BASE
 
 HOP = PUBLISHED_GRID.hop_length
 
@@ -44,3 +52,8 @@ def test_no_sentence_and_no_frame_are_refused(lengths: list[int]) -> None:
     rows = [(torch.zeros(1, 2, n), torch.zeros(n * HOP)) for n in lengths]
     with pytest.raises(InputError, match="at least one"):
         pad_conditions(rows, 2)
+
+
+def test_a_model_without_mel_has_no_part_sound() -> None:
+    with pytest.raises(ConfigError, match="predicts no mel; expected denoiser"):
+        freeze_all_but(build_model(BASE), "sound")

@@ -43,9 +43,8 @@ def test_a_part_changes_its_own_weights_alone(
     before = run(tiny_dataset, tmp_path / "before", part=part, updates=1, learning_rate=1e-9)
     after = run(tiny_dataset, tmp_path / "after", part=part, learning_rate=0.1, ema_decay=0.0)
     changed = {name for name in after if not torch.equal(before[name], after[name])}
-    assert {prefix for prefix in PARTS[part] if not any(n.startswith(prefix) for n in changed)} <= {
-        "adapters", "gates", "duration",
-    }  # fmt: skip
+    still = [prefix for prefix in PARTS[part] if not any(n.startswith(prefix) for n in changed)]
+    assert {*still} <= {"adapters", "gates"}  # which the toy lacks
     assert all(name.startswith(PARTS[part]) for name in changed)
 
 
