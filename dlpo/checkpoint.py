@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,11 @@ class Provenance:
         """Schedule, steps and eta that the weights were tuned for last, else `UNTUNED_CHAIN`."""
         tuned = self.tuned
         return (tuned.schedule, tuned.steps, tuned.eta) if tuned else UNTUNED_CHAIN
+
+    def after(self, tuned: Tuned) -> Provenance:
+        """The same once weights of this provenance have been tuned."""
+        before = (*self.tuned_before, self.tuned) if self.tuned else self.tuned_before
+        return replace(self, tuned=tuned, tuned_before=before)
 
 
 @dataclass(frozen=True, slots=True)

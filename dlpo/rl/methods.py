@@ -108,18 +108,18 @@ class Plan:
             ConfigError: another part than the denoiser would be explored, or learn from listeners'
                 pairs; a second step on the same data would follow a wrong gradient.
         """
-        conditions, passes = settings.part != "denoiser", settings.passes
-        if self.objective.explore == "weights" and conditions:
+        moves_conditioning, passes = settings.part != "denoiser", settings.passes
+        if self.objective.explore == "weights" and moves_conditioning:
             raise ConfigError(
                 f"part is {settings.part}; expected denoiser: before it, exploring weights moves"
                 " only the prosody"
             )
-        if self.pairs_sha256 is not None and conditions:
+        if self.pairs_sha256 is not None and moves_conditioning:
             raise ConfigError(
                 f"part is {settings.part}; expected denoiser: what listeners compared has the"
                 " untuned voice's conditioning"
             )
-        if passes > 1 and conditions:
+        if passes > 1 and moves_conditioning:
             raise ConfigError(
                 f"passes is {passes}; expected 1: part {settings.part} changes the conditioning"
                 " too, which is computed once per rollout"

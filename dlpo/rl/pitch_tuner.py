@@ -103,16 +103,12 @@ class PitchTuner(TrainingRun):
         return {"base_sha256": self.base.sha256, "data_sha256": self.dataset.sha256}
 
     def _save_checkpoint(self, path: Path) -> None:
-        provenance = self.base.provenance
-        before, (method, reward) = provenance.tuned, self._tuned_by()
-        schedule, steps, eta = provenance.chain
-        base = self.base.sha256
+        before, (method, reward) = self.base.provenance, self._tuned_by()
+        tuned = Tuned(method, reward, *before.chain, self.update, self.base.sha256)
         provenance = replace(
-            provenance,
-            corpus=speech_learned([provenance.corpus], self.dataset.datasets),
+            before.after(tuned),
+            corpus=speech_learned([before.corpus], self.dataset.datasets),
             commit=current_commit(),
-            tuned=Tuned(method, reward, schedule, steps, eta, self.update, base),
-            tuned_before=provenance.tuned_before + ((before,) if before else ()),
         )
         weights = dict(self.voice.state_dict())
         flow = self.averaged_flow().state_dict()

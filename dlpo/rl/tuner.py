@@ -160,14 +160,11 @@ class Tuner(TrainingRun):
         }
 
     def _save_checkpoint(self, path: Path) -> None:
-        before = self.base.provenance.tuned
         provenance = replace(
-            self.base.provenance,
+            self.base.provenance.after(self.plan.tuned(self.update, self.base.sha256)),
             corpus=speech_learned([self.base.provenance.corpus], self.dataset.datasets),
             data_sha256=self.dataset.sha256,
             commit=current_commit(),
-            tuned=self.plan.tuned(self.update, self.base.sha256),
-            tuned_before=self.base.provenance.tuned_before + ((before,) if before else ()),
         )
         weights = self._averaged_model().state_dict()
         save_checkpoint(path, weights, self.base.config, provenance, torch.float16)
