@@ -14,7 +14,7 @@ from dlpo.audio import Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.models import BASE, SPECTRAL
 from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
-from dlpo.errors import DataError
+from dlpo.errors import ConfigError, DataError
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.judges.judge import active_level_db
 from dlpo.model.build import build_model
@@ -165,6 +165,11 @@ def test_the_hash_depends_on_the_pairs_and_their_wavs(tmp_path: Path, pair: Pair
     first.winner.unlink()
     with pytest.raises(DataError, match="can't be read"):
         pairs_sha256(path, [first])
+
+
+def test_listeners_compared_the_denoiser_alone(tuning: Tuning, pair: Pair) -> None:
+    with pytest.raises(ConfigError, match="part is sound; expected denoiser"):
+        tuning.tuner(objective=Objective("dpo"), pairs=[pair(TEXTS[0])], part="sound")
 
 
 @pytest.mark.full

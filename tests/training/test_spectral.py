@@ -48,6 +48,16 @@ def test_a_part_changes_its_own_weights_alone(
     assert all(name.startswith(PARTS[part]) for name in changed)
 
 
+def test_the_denoiser_hears_mel_without_dropout(tiny_dataset: Path, tmp_path: Path) -> None:
+    def learning(part: str) -> bool:
+        training = replace(SPECTRAL_TRAINING, part=part, updates=1)  # type: ignore[arg-type]
+        trainer = SpectralTrainer(SPECTRAL, training, [tiny_dataset], [1.0], tmp_path / part)
+        trainer.run()
+        return trainer.model.mel_blocks.training
+
+    assert (learning("acoustics"), learning("sound")) == (True, False)
+
+
 def test_parts_join_into_a_voice_that_speaks(tiny_dataset: Path, tmp_path: Path) -> None:
     first = run(tiny_dataset, tmp_path / "acoustics", part="acoustics")
     second = run(tiny_dataset, tmp_path / "denoiser", part="denoiser")
