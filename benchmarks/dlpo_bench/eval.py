@@ -139,18 +139,19 @@ def means(figures: Figures) -> Table:
 
 
 def differences(figures: Figures) -> Table:
-    """A row for each system, a column for each measure; significant differences are bold."""
+    """A row for each measure, a column for each system less the one that it is compared with;
+    decided differences are bold."""
     apart = {
         system: {m: value["difference"] for m, value in scores.items() if "difference" in value}
         for system, scores in figures.items()
     }
-    measures = _measures(apart)
+    apart = {system: scores for system, scores in apart.items() if scores}
     rows = [
-        [system, *(_difference(m, scores[m]) if m in scores else "" for m in measures)]
-        for system, scores in apart.items()
-        if scores
+        [m, *(_difference(m, scores[m]) if m in scores else "" for scores in apart.values())]
+        for m in _measures(apart)
     ]
-    return Table(["system", *measures], rows)
+    heads = [f"{s} less {next(iter(scores.values()))['from']}" for s, scores in apart.items()]
+    return Table(["measure", *heads], rows)
 
 
 def measure_title(measure: str) -> str:
