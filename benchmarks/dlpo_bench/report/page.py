@@ -71,8 +71,6 @@ def make_page(records: Path, out: Path) -> Page:
     for kind, builder in BUILDERS.items():
         if not (mine := found.pop(kind, [])):
             continue
-        if kind == "peers":
-            mine += found.get("quality", [])
         try:
             section = builder(mine)
         except (LookupError, TypeError, ValueError, AttributeError) as error:

@@ -19,6 +19,7 @@ LEFT_TO_RECORDS = {  # measures that the page doesn't show
     "word errors", "word errors, tiny.en", "word errors / recordings'", "character errors",
     "character errors, tiny.en",
 }  # fmt: skip
+PARTS = ("left out", "added", "repeated")  # of word errors, left to records too
 TABLED = (1, 3, 50, 1000)  # reverse steps; the plots show all
 FEWEST_CLIPS = 2  # for a comparison to appear in the headline
 
@@ -39,7 +40,7 @@ def judged(figures: Figures) -> Table:
     rows = [
         [m, *(_mean(m, scores.get(m)) for scores in figures.values())]
         for m in measures
-        if m not in LEFT_TO_RECORDS
+        if m not in LEFT_TO_RECORDS and not m.endswith(PARTS)
     ]
     return Table(["measure", *figures], rows)
 

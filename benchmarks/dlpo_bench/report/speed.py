@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dlpo_bench.eval import measure_title, scale_of
-from dlpo_bench.plots import BLUE, GRAY, ORANGE, PlotPanel, Series, draw_panels
+from dlpo_bench.plots import BLUE, ORANGE, PlotPanel, Series, draw_panels
 from dlpo_bench.tables import (
     Block,
     Figures,
@@ -84,8 +83,6 @@ SPEEDUPS = {  # of the served voice, by baseline
     STREAMED: "times faster than PyTorch, N steps, in the same chunks",
 }
 FIRST_RUN = {"load_s": "load, s", "first_rtf": "first run, RTF"}
-QUALITY_WORDS = "How contestants sound, and how fast they are"
-HEARD = ("DNSMOS P.808", "NISQA")  # no rewards of our tuning
 SCALING = {
     "stream/rtf": "time per second of audio, 60 s / 5 s",
     "stream/cpu_rtf": "the same, processor time",
@@ -295,39 +292,9 @@ def _quoted(speech: Figures) -> str:
 
 
 def peers(found: Sequence[Found]) -> Section:
-    """The newest record, drawn if a record of quality judged contestants by their names."""
-    newest, *others = found
-    contestants, pictures = newest.figures["contestants"], dict[str, str]()
-    for one in (one for one in others if one.record.kind == "quality"):
-        judged = {
-            name: one.figures[name]
-            for name, timed in contestants.items()
-            if "load_s" in timed  # the times of the others include starting a program
-            and all(measure in one.figures.get(name, {}) for measure in HEARD)
-        }
-        if len(judged) > 1:
-            pictures = {QUALITY_WORDS: _draw_quality(contestants, judged)}
-            break
-    blocks = peers_blocks({**newest.figures, "ratios_to_whole": {}})
-    return Section("Beside other engines, on one core", blocks, [newest], pictures)
-
-
-def _draw_quality(contestants: Figures, judged: Figures) -> str:
-    panels = []
-    for measure in HEARD:
-        scale = scale_of(measure)
-        series = [
-            Series(
-                [1 / contestants[name]["texts"][QUOTED]["rtf_median"]],
-                [scale * one[measure]["value"]],
-                color=BLUE if name.startswith("dlpo") else GRAY, notes=[name],
-                ends=[tuple(scale * end for end in one[measure]["interval_95"])],
-            )
-            for name, one in judged.items()
-        ]  # fmt: skip
-        x_label = "seconds of speech per second of one core"
-        panels.append(PlotPanel(measure_title(measure), x_label, "", series, "x"))
-    return draw_panels(QUALITY_WORDS, panels)
+    """The newest record."""
+    blocks = peers_blocks({**found[0].figures, "ratios_to_whole": {}})
+    return Section("Beside other engines, on one core", blocks, found[:1])
 
 
 def peers_blocks(figures: Figures) -> list[Block]:
