@@ -4,7 +4,7 @@
 
 Writes lines `name<tab>kind<tab>text` for `dlpo eval --texts`: held-out everyday texts of TEXTS
 (conversation-a.csv), prose of the LJSpeech corpus, and what screen readers and agents say alone.
-Of half of the prose, LJSpeech's chapter 50, the voice `lj` has learned the durations.
+Of two thirds of the prose, LJSpeech's chapter 50, the voice `lj` has learned the durations.
 """
 
 from __future__ import annotations

@@ -136,8 +136,8 @@ def evaluate(
     """Compare systems with judges, on the same sentences and noise seeds.
 
     The tables show means with 95 % bootstrap intervals and paired differences from the baseline.
-    Higher is better for NISQA-TTS, DNSMOS P.808, NISQA, DistillMOS and the speaker cosine; lower is
-    better for word and character errors.
+    Higher is better for all judges and the speaker cosine; lower is better for word and character
+    errors.
     """
     with needs("serve"), needs("bench"):
         from dlpo_bench.launch import EvaluationOrder, Judges, SentenceChoice, evaluate_systems
