@@ -44,4 +44,9 @@ async def speak(text: str, path: str, cancel_after_s: float | None = None) -> di
 
 
 if __name__ == "__main__":
-    print(asyncio.run(speak(sys.argv[1], sys.argv[2])))
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    try:
+        print(asyncio.run(speak(sys.argv[1], sys.argv[2])))
+    except aiohttp.ClientError as error:
+        sys.exit(f"{URL}: {error}; start dlpo serve --http-port 8080")

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dlpo.bundle import Manifest
 from dlpo.errors import InputError
 from dlpo.text import Sentence
-from dlpo.text.common.reading import language_of_text
-from dlpo.text.common.ssml import document_language, document_voice
-from dlpo.text.languages import language_name, language_named
 from dlpo_serving.errors import FieldViolation, NotReadyError, RequestError, UnknownVoiceError
-from dlpo_serving.request import SpeechRequest, SynthesisCall
+from dlpo_serving.request import SynthesisCall
 from dlpo_serving.scheduling.stream import Costs
 from dlpo_serving.synthesizer import Synthesizer
-
-LOOKED_AT = 1_000  # characters of a text that show its language, before it is admitted
+from dlpo_serving.voice_choice import chosen_voice
+from dlpo_serving.voice_names import voice_named
 
 
 class LoadedVoice:
@@ -64,14 +61,14 @@ class OfferedVoices:
         """
         if not self._voices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
-        request = call.request
-        return self._named(call.voice or self._named_in(request) or self._speaker_of(request))
+        return self._named(call.voice or chosen_voice(call.request, self.manifests))
 
     def _list(self) -> None:
         manifests = [voice.manifest for voice in self._voices.values()]
         self.manifests = [one.with_voice(name) for one in manifests for name in one.offered_voices]
 
     def _named(self, name: str) -> LoadedVoice:
+        name = voice_named(name, [each.voice for each in self.manifests])
         name = name or next(iter(self._voices))
         if name in self._voices:
             return self._voices[name]
@@ -83,31 +80,3 @@ class OfferedVoices:
                     message = str(error).removeprefix("voice ")
                     raise RequestError(FieldViolation("voice", message)) from error
         raise UnknownVoiceError(name, [manifest.voice for manifest in self.manifests])
-
-    def _named_in(self, request: SpeechRequest) -> str:
-        """A voice of the bundle that has the voice that an SSML document names first.
-
-        The bundle's own first one, which speaks what stands outside of ``<voice>``; "" if that is
-        the server's default, or no bundle has the voice.
-        """
-        name = document_voice(request.text).lower() if request.ssml else ""
-        if not name:
-            return ""
-        bundles = [voice.manifest for voice in self._voices.values()]
-        having = (each.voice for each in bundles if name in each.offered_voices)
-        return next(having, "")
-
-    def _speaker_of(self, request: SpeechRequest) -> str:
-        """The first voice that speaks the language of a text; "" if the default does, or none.
-
-        A text that doesn't name its language has the one that it looks like.
-        """
-        voices = self.manifests
-        if len({each.language for each in voices}) < 2:
-            return ""
-        language = request.language or document_language(request.text)
-        if not language and not request.ssml:
-            own = language_name(voices[0].language)
-            language = language_named(language_of_text(request.text[:LOOKED_AT], own))
-        asked = language.replace("_", "-")
-        return next((each.voice for each in voices if each.speaks(asked)), "")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Literal
 
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
@@ -23,6 +24,14 @@ PAUSE_S = (0.0, 10.0)  # range of pauses that a caller sets
 VOLUME_DB = (-40.0, 12.0)  # range: nearly silent to limited throughout
 
 PAUSES = ("sentence_pause_s", "paragraph_pause_s", "lead_in_s")
+
+KINDS: Mapping[str, tuple[type, Sequence[str]]] = {
+    "text": (str, ("text", "code", "emoji", "dates", "language")),
+    "a number": (Real, ("speed", "pitch_semitones", "volume_db", *PAUSES)),
+    "a whole number": (Integral, ("seed", "steps")),
+    "words with their phonemes": (Mapping, ("dictionary",)),
+}
+OPTIONAL = ("steps", *PAUSES)
 
 Alphabet = Literal["arpabet", "ipa"]
 
@@ -70,12 +79,22 @@ class SpeechRequest:
         """A text that begins with <speak> is SSML over every API.
 
         Raises:
-            RequestError: the dictionary or the language is too long.
+            RequestError: a field is of the wrong kind; the dictionary or the language is too long.
         """
+        _check_kinds(self)
         check_dictionary(self.dictionary)
         check_length("language", self.language)
         found = self.ssml or is_ssml(self.text)
         object.__setattr__(self, "ssml", SSML[0] if found is True else found or "")
+
+
+def _check_kinds(request: SpeechRequest) -> None:
+    for words, (kind, names) in KINDS.items():
+        for name in names:
+            value = getattr(request, name)
+            if not (isinstance(value, kind) or (value is None and name in OPTIONAL)):
+                what = f"is {shortened(repr(value))}; expected {words}"
+                raise RequestError(FieldViolation(name, what))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +206,10 @@ def _language_violation(request: SpeechRequest, manifest: Manifest) -> FieldViol
     language = request.language or document_language(request.text)
     if manifest.speaks(language.replace("_", "-")):
         return None
-    what = f"is {shortened(language)!r}; voice {manifest.voice!r} speaks {manifest.language}"
+    what = (
+        f"is {shortened(language)!r}; voice {manifest.voice!r} speaks {manifest.language}: name"
+        " that, or a voice that speaks yours"
+    )
     if request.language:
         return FieldViolation("language", what)
     return FieldViolation("text", f"its xml:lang {what}; a passage may be put into <lang>")

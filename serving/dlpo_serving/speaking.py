@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,16 +14,21 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
+from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.local.say import calls_of
 from dlpo_serving.local.sound_file import SoundFile, check_writable, encoding_of
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voice_choice import chosen_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE, voice_named
 from dlpo_serving.voices import known_voices, open_voice
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml import Ssml
     from dlpo_serving.client import SpeechStream, Tls
     from dlpo_serving.engines import EngineName, EnginePrecision
+    from dlpo_serving.synthesizer import Synthesizer
+
+EXPECTED = "expected a str, or an iterable of them"
 
 
 class Settings(TypedDict, total=False):
@@ -40,6 +46,9 @@ class Settings(TypedDict, total=False):
     language: str
     dates: str
     directions: bool
+    sentence_pause_s: float | None
+    paragraph_pause_s: float | None
+    lead_in_s: float | None
 
 
 class Speaking(ABC):
@@ -91,6 +100,36 @@ class Speaking(ABC):
         return out
 
 
+def _request(text: str | Iterable[str], settings: Settings) -> SpeechRequest:
+    """How to speak; its text is empty if the text comes in pieces.
+
+    Raises:
+        RequestError: the text is neither, or a setting is unknown or of the wrong kind.
+    """
+    if unknown := settings.keys() - Settings.__annotations__.keys():
+        message = f"is no setting; expected {', '.join(Settings.__annotations__)}"
+        raise RequestError(*(FieldViolation(name, message) for name in sorted(unknown)))
+    if isinstance(text, str):
+        return SpeechRequest(text, **settings)
+    if isinstance(text, bytes) or not isinstance(text, Iterable):
+        raise RequestError(FieldViolation("text", f"is {shortened(repr(text))}; {EXPECTED}"))
+    return SpeechRequest("", **settings)
+
+
+def _checked(pieces: Iterable[str]) -> Iterator[str]:
+    for piece in pieces:
+        if not isinstance(piece, str):
+            what = f"has the piece {shortened(repr(piece))}; {EXPECTED}"
+            raise RequestError(FieldViolation("text", what))
+        yield piece
+
+
+def _warn(messages: Iterable[str]) -> None:
+    """Report what the text lost, as Python's own warnings."""
+    for message in dict.fromkeys(messages):
+        warnings.warn(message, stacklevel=3)
+
+
 class Voice(Speaking):
     """A voice in this process.
 
@@ -100,7 +139,8 @@ class Voice(Speaking):
 
     Args:
         name_or_path: a voice that came with dlpo, a mix such as `lj*0.6+nova*0.4`, or the path of
-            a bundle.
+            a bundle; None is the default, and for a text in another language the first voice that
+            speaks it.
         engine, precision: what computes, see `dlpo_serving.engines.open_engine`.
 
     Raises:
@@ -110,13 +150,14 @@ class Voice(Speaking):
 
     def __init__(
         self,
-        name_or_path: str | os.PathLike[str] = DEFAULT_VOICE,
+        name_or_path: str | os.PathLike[str] | None = None,
         *,
         engine: EngineName = "cpu",
         precision: EnginePrecision | None = None,
     ) -> None:
-        self.name = os.fspath(name_or_path)
         self._synthesizer = open_voice(name_or_path, engine, precision)
+        self._is_named = name_or_path is not None
+        self.name = DEFAULT_VOICE if name_or_path is None else os.fspath(name_or_path)
 
     def __repr__(self) -> str:
         return f"Voice({self.name!r})"
@@ -131,12 +172,23 @@ class Voice(Speaking):
         return self._synthesizer.manifest.sample_rate_hz
 
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
+        request = _request(text, settings)
+        speaker = self._speaker_of(request)
         if isinstance(text, str):
-            prepared = self._synthesizer.read(SpeechRequest(text, **settings))
-            chunks = self._synthesizer.stream(prepared)
+            prepared = speaker.read(request)
+            _warn(prepared.warnings)
+            chunks = speaker.stream(prepared)
         else:
-            chunks = self._synthesizer.stream_pieces(text, SpeechRequest("", **settings))
+            chunks = speaker.stream_pieces(_checked(text), request)
         return (chunk.samples for chunk in chunks)
+
+    def _speaker_of(self, request: SpeechRequest) -> Synthesizer:
+        if self._is_named:
+            return self._synthesizer
+        manifest = self._synthesizer.manifest
+        voices = [manifest.with_voice(name) for name in manifest.offered_voices]
+        name = chosen_voice(request, voices)
+        return self._synthesizer.speaking(name) if name else self._synthesizer
 
 
 class Client(Speaking):
@@ -192,18 +244,18 @@ class Client(Speaking):
 
     @property
     def sample_rate(self) -> int:
-        found = [v for v in self._client.voices() if self.name in ("", v.name)]
-        if not found:
-            raise InputError(
-                f"{self.address} has no voice {self.name!r}; it has {', '.join(self.list())}"
-            )
-        return int(found[0].sample_rate_hz)
+        rates = {voice.name: int(voice.sample_rate_hz) for voice in self._client.voices()}
+        name = voice_named(self.name, [*rates]) or next(iter(rates))
+        for part in name.split("+"):  # the voices of a mix have one rate
+            if rate := rates.get(part.partition("*")[0].strip()):
+                return rate
+        raise InputError(f"{self.address} has no voice {self.name!r}; it has {', '.join(rates)}")
 
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
         from dlpo_serving.client import ReplyFormat
 
-        whole, pieces = (text, None) if isinstance(text, str) else ("", text)
-        request = SpeechRequest(whole, **settings)
+        request = _request(text, settings)
+        pieces = None if isinstance(text, str) else _checked(text)
         return _received(calls_of(self._client, request, pieces, self.name, ReplyFormat()))
 
 
@@ -211,3 +263,4 @@ def _received(calls: Iterable[tuple[SpeechStream, float]]) -> Iterator[Waveform]
     for stream, _ in calls:
         with stream:
             yield from (chunk.samples for chunk in stream)
+            _warn([*stream.info.warnings, *(stream.totals.warnings if stream.totals else ())])

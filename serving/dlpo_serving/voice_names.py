@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,33 @@ def about_voices() -> dict[str, AboutVoice]:
         return {row["name"]: AboutVoice(row["speaker"], row["sounds"], row["from"]) for row in rows}
 
 
-def stock_voice(name: str, voices: Collection[str]) -> str | None:
+def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str] | None = None) -> str:
+    """Resolve the name of a voice: ours, an alias, or a stock name, see `stock_voice`.
+
+    Names are found in any case. A mix may be written as Kokoro-FastAPI does, `a(2)+b(1)`.
+
+    Args:
+        voices: the default first.
+        aliases: name that clients use -> voice.
+
+    Returns:
+        "" for the default; a name that is none of these as it is.
+    """
+    aliases = aliases or {}
+    for spelled in (name, name.lower()):
+        if spelled in aliases or spelled in voices:
+            return aliases.get(spelled, spelled)
+    if "+" in name:
+
+        def voice_of(part: str) -> str:
+            return part if part in voices else voice_named(part, voices, aliases) or voices[0]
+
+        return kokoro_mix(name, voice_of)
+    stock = stock_voice(name.lower(), voices)
+    return name if stock is None else stock
+
+
+def stock_voice(name: str, voices: Sequence[str]) -> str | None:
     """The voice for one of OpenAI's or Kokoro's names; None if it is no such name.
 
     Kokoro's `af_heart` maps to `heart` if that is loaded. Otherwise male names map to `michael` if

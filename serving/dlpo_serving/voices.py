@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dlpo
 from dlpo.bundle import MANIFEST, Bundle, Manifest
 from dlpo.errors import InputError
-from dlpo_serving.voice_names import DEFAULT_VOICE, about_voices, stock_voice
+from dlpo_serving.voice_names import DEFAULT_VOICE, about_voices, voice_named
 
 if TYPE_CHECKING:
     from dlpo_serving.engines import EngineName, EnginePrecision
@@ -70,6 +70,14 @@ def _find(asked: str) -> tuple[Path, str]:
     raise InputError(_unknown(name))
 
 
+def _written(name_or_path: object) -> str:
+    if name_or_path is None:
+        return DEFAULT_VOICE
+    if isinstance(name_or_path, str | os.PathLike):
+        return os.fspath(name_or_path)
+    raise InputError(f"voice is {name_or_path!r:.60}; expected a name or a path")
+
+
 def _unknown(name: str) -> str:
     about = about_voices()
     known = (f"{voice} ({about[voice]})" if voice in about else voice for voice in known_voices())
@@ -82,11 +90,10 @@ def built_in_name(name: str) -> str:
     return _built_in(name, known_voices())
 
 
-def _built_in(name: str, known: Collection[str]) -> str:
+def _built_in(name: str, known: Sequence[str]) -> str:
     if name in known or _is_there(Path(name)):
         return name
-    stock = stock_voice(name, known)
-    return name if stock is None else stock or DEFAULT_VOICE
+    return voice_named(name, known) or DEFAULT_VOICE
 
 
 def _is_there(path: Path) -> bool:
@@ -100,7 +107,7 @@ def _is_there(path: Path) -> bool:
 
 
 def open_voice(
-    name_or_path: str | os.PathLike[str],
+    name_or_path: str | os.PathLike[str] | None = None,
     engine: EngineName = "cpu",
     precision: EnginePrecision | None = None,
     request: SpeechRequest | None = None,
@@ -109,6 +116,8 @@ def open_voice(
     """Load a voice with its engine and the text front end.
 
     Args:
+        name_or_path: see `find_voice`; None is the default, or the voice that the request's
+            document names or that speaks its language.
         engine, precision: see `open_engine`.
         request: validated before the engine, the slowest part, is loaded.
         dictionary: word -> ARPAbet; overrides that of the voice.
@@ -125,12 +134,15 @@ def open_voice(
     from dlpo_serving.engines import open_engine
     from dlpo_serving.request import check_request
     from dlpo_serving.synthesizer import Synthesizer
+    from dlpo_serving.voice_choice import chosen_voice
 
-    place, name = _find(os.fspath(name_or_path))
+    place, name = _find(_written(name_or_path))
     bundle = Bundle.load(place)
-    if request:
-        check_request(request, bundle.manifest)
     manifest = bundle.manifest
+    if request:
+        voices = [manifest.with_voice(each) for each in manifest.offered_voices]
+        name = (not name_or_path and chosen_voice(request, voices)) or name
+        check_request(request, manifest if place == Path(name) else manifest.with_voice(name))
     words = {**manifest.dictionary, **(dictionary or {})}
     front_end = TextFrontEnd(words, manifest.language, manifest.symbols)
     synthesizer = Synthesizer(open_engine(bundle, engine, precision), front_end)

@@ -155,5 +155,5 @@ def test_verbose_keeps_its_short_name_elsewhere() -> None:
 def test_a_missing_player_comes_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
 
-    with Loudspeaker(22_050, or_file=False) as silent:
+    with Loudspeaker(22_050, or_in=None) as silent:
         assert "apt-get install alsa-utils" in silent.summary

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,6 +88,42 @@ def test_wrong_settings_are_explained(voice: Voice, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=rf"no voice 'haert'\. Built in: {DEFAULT_VOICE}"):
         Voice("haert")
     assert Voice.list()[0] == DEFAULT_VOICE
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "message"),
+    [
+        (None, {}, "text: is None; expected a str, or an iterable of them"),
+        (b"Hello.", {}, "text: is b'Hello.'; expected a str"),
+        (["Hello. ", 5], {}, "text: has the piece 5; expected a str"),
+        ("Hello.", {"spede": 2}, "spede: is no setting; expected speed, "),
+        ("Hello.", {"speed": "fast"}, "speed: is 'fast'; expected a number"),
+        ("Hello.", {"seed": 0.5}, "seed: is 0.5; expected a whole number"),
+        ("Hello.", {"dictionary": "hello"}, "dictionary: is 'hello'; expected words"),
+    ],
+)
+def test_wrong_kinds_are_named(
+    voice: Voice, text: Any, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RequestError, match=re.escape(message)):
+        voice(text, **settings)
+
+
+def test_without_a_name_a_voice_of_the_language_speaks(voice: Voice) -> None:
+    spanish = Voice("dora")("Buenos días.", language="es")
+    np.testing.assert_array_equal(Voice()("Buenos días.", language="es"), spanish)
+    np.testing.assert_array_equal(Voice()(TEXT), voice(TEXT))
+    with pytest.raises(RequestError, match="language"):
+        voice("Buenos días.", language="es")
+    with pytest.raises(InputError, match="voice is 5; expected a name or a path"):
+        Voice(5)  # type: ignore[arg-type]
+
+
+def test_what_is_not_spoken_is_a_warning(voice: Voice, server: RunningServer) -> None:
+    with pytest.warns(UserWarning, match="not spoken: 世"):
+        voice("Hello 世.")
+    with Client(server.address) as client, pytest.warns(UserWarning, match="not spoken: 世"):
+        client("Hello 世.")
 
 
 def test_a_client_has_the_same_verbs_and_bits(

@@ -16,6 +16,7 @@ from dlpo_serving.client.errors import CallError, failure_of
 
 Metadata = tuple[tuple[str, str], ...]
 
+MAX_PORT = 65_535
 _CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_time_ms", 30_000),  # detects a server that is gone
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -57,9 +58,9 @@ class Connection:
     def __post_init__(self) -> None:
         host, colon, port = self.address.rpartition(":")
         if self.address.startswith(("http://", "https://")) or not (
-            host and colon and port.isdecimal()
+            host and colon and port.isdecimal() and int(port) <= MAX_PORT
         ):
-            expected = "HOST:PORT of its gRPC port, without http://"
+            expected = f"HOST:PORT of its gRPC port, {MAX_PORT} at most, without http://"
             raise InputError(f"the server is {self.address!r}; expected {expected}")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             raise InputError("the token holds characters that no token has; copy it again")

@@ -12,7 +12,7 @@ import dlpo
 from dlpo.errors import DlpoError, InputError, needs
 from dlpo_serving.local.say import say
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import DEFAULT_VOICE, about_voices
+from dlpo_serving.voice_names import about_voices
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -33,18 +33,20 @@ def mcp_server(folder: Path) -> MCPServer:
     server = MCPServer("dlpo", version=dlpo.__version__)
 
     @server.tool()
-    def speak(text: str, voice: str = DEFAULT_VOICE, speed: float = 1.0, file: str = "") -> str:
+    def speak(text: str, voice: str = "", speed: float = 1.0, file: str = "") -> str:
         """Speak a text aloud on this machine, or write it to an audio file.
 
         Args:
-            text: plain text, Markdown or SSML, in English.
-            voice: a name from the tool `voices`, or a mix such as heart*0.6+nova*0.4.
+            text: plain text, Markdown or SSML, in English or Spanish.
+            voice: a name from the tool `voices`, or a mix such as heart*0.6+nova*0.4; by default
+                one that speaks the text's language.
             speed: 1 is the voice's own pace, 2 twice as fast.
             file: name of a file to write instead: .wav, .flac, .ogg, .mp3.
         """
         try:
             out = _within(folder, file) if file else None
-            spoken = say(SpeechRequest(text, speed), voice=voice, out=out, play=out is None)
+            request, play = SpeechRequest(text, speed), out is None
+            spoken = say(request, voice=voice or None, out=out, play=play, folder=folder)
         except DlpoError as error:
             raise ToolError(str(error)) from error
         warnings = "".join(f"; warning: {one}" for one in spoken.warnings)

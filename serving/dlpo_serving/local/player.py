@@ -127,14 +127,15 @@ class PlayerPlayback:
 class Loudspeaker:
     """The first player that works, otherwise a file; use it in a `with` statement."""
 
-    def __init__(self, sample_rate_hz: int, *, or_file: bool) -> None:
-        """`sample_rate_hz`: of the samples; without `or_file` they are lost if no player works."""
+    def __init__(self, sample_rate_hz: int, *, or_in: Path | None) -> None:
+        """`or_in`: the folder of the file, a temporary one if it can't be written; None: the
+        samples are lost if no player works."""
         self.sounds = True
         """whether a player, or at least a file, has received the audio"""
         self.summary = ""
         """which one, and why playback failed if it did"""
         self._rate_hz = sample_rate_hz
-        self._or_file = or_file
+        self._or_in = or_in
         self._players = (player for player in PLAYERS if shutil.which(player.name))
         self._failures: list[str] = []
         self._sink: PlayerPlayback | SoundFile | None = None
@@ -187,10 +188,10 @@ class Loudspeaker:
             else:
                 none = "; ".join(self._failures) or NO_PLAYER
                 self.summary = f"playback failed ({none})"
-                self.sounds = self._or_file
-                if not self._or_file:
+                self.sounds = self._or_in is not None
+                if self._or_in is None:
                     return
-                path = _free_path()
+                path = _free_path(self._or_in)
                 self.summary += f"; wrote {path}"
                 sink = SoundFile(path, self._rate_hz)
             sink.__enter__()
@@ -199,8 +200,9 @@ class Loudspeaker:
                 sink.write(samples)
 
 
-def _free_path() -> Path:
-    folder = Path() if os.access(".", os.W_OK) else Path(tempfile.gettempdir())
+def _free_path(folder: Path) -> Path:
+    if not os.access(folder, os.W_OK):
+        folder = Path(tempfile.gettempdir())
     names = (f"speech-{number}.wav" for number in count(2))
     return next(
         folder / name for name in chain(["speech.wav"], names) if not (folder / name).exists()

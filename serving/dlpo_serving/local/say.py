@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 from math import inf
@@ -26,7 +26,6 @@ from dlpo_serving.local.player import Loudspeaker
 from dlpo_serving.local.sound_file import SoundFile, as_input_error, check_writable, encoding_of
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.job import AudioChunk
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import open_voice
 
 if TYPE_CHECKING:
@@ -99,6 +98,7 @@ def say(
     voice: str | None = None,
     out: Path | None = None,
     play: bool = False,
+    folder: Path = Path(),
     sample_rate_hz: int | None = None,
     where: Connection | InProcess = InProcess(),
     progress: Progress | None = None,
@@ -109,9 +109,10 @@ def say(
         request: the text, and how to speak it.
         pieces: of more text, which a server speaks as they arrive.
         voice: name or path of a bundle; on a server, the name of one of its voices. None means
-            `DEFAULT_VOICE`, or the server's own default.
+            the one that speaks its language, the default if that does.
         out: file to write, in the encoding of its extension; "-" is standard output, as WAV.
         play: play it on this machine.
+        folder: where the file goes that is written without `out` if no player works.
         sample_rate_hz: of `out`; None means that of `usual_format`.
         where: what synthesizes: a server, or this process with an engine.
         progress: called after each piece of audio.
@@ -133,7 +134,7 @@ def say(
     if not isinstance(where, InProcess):
         source = _there(request, pieces, voice or "", where)
     elif pieces is None:
-        source = _here(request, voice or DEFAULT_VOICE, where)
+        source = _here(request, voice, where)
     else:
         raise InputError("only a server can speak text in pieces; name one, or join the pieces")
 
@@ -144,7 +145,7 @@ def say(
         if out is not None:
             sinks.append(stack.enter_context(SoundFile(out, spoken.rate_hz, sample_rate_hz)))
         if play:
-            speaker = Loudspeaker(spoken.rate_hz, or_file=out is None)
+            speaker = Loudspeaker(spoken.rate_hz, or_in=folder if out is None else None)
             sinks.append(stack.enter_context(speaker))
         for samples, share in spoken:
             for sink in sinks:
@@ -191,7 +192,7 @@ class _Source:
 
 
 @contextmanager
-def _here(request: SpeechRequest, voice: str, where: InProcess) -> Iterator[_Source]:
+def _here(request: SpeechRequest, voice: str | None, where: InProcess) -> Iterator[_Source]:
     synthesizer = open_voice(voice, where.engine, where.precision, request)
     start = time.perf_counter()
     prepared = synthesizer.read(request)
@@ -232,8 +233,8 @@ def _there(
         first = next(streams)
         with first[0]:  # ended even if its audio is never read
             warnings: list[str] = []
-            chunks = _samples(chain([first], streams), warnings)
-            yield _Source(chunks, first[0].info.format.sample_rate_hz, start, warnings)
+            with closing(_samples(chain([first], streams), warnings)) as chunks:
+                yield _Source(chunks, first[0].info.format.sample_rate_hz, start, warnings)
 
 
 def calls_of(
@@ -261,7 +262,7 @@ def calls_of(
 
 def _samples(
     streams: Iterable[tuple[SpeechStream, float]], warnings: list[str]
-) -> Iterator[_Piece]:
+) -> Generator[_Piece]:
     for stream, share in streams:
         with stream:
             yield from ((chunk.samples, share) for chunk in stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -258,9 +259,11 @@ def named_port(where: str, protocol: str, flag: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # the latter is gRPC's
+        number = error.errno if isinstance(error, OSError) else None
+        why = os.strerror(number) if number else "not free"
         raise InputError(
-            f"can't listen on {where} for {protocol}; is another server there?"
-            f" Choose another {flag}, or 0 for a free one"
+            f"can't listen on {where} for {protocol} ({why}); is another server there, or isn't"
+            f" the address this machine's? Choose another {flag}, or 0 for a free one"
         ) from error
 
 

@@ -12,7 +12,7 @@ from dlpo.bundle import Manifest
 from dlpo_serving.protocols.http.speech_body import SpeechBody, named
 from dlpo_serving.protocols.http.statuses import BodyError
 from dlpo_serving.request import SpeechRequest, SynthesisCall
-from dlpo_serving.voice_names import kokoro_mix, stock_voice
+from dlpo_serving.voice_names import voice_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +67,6 @@ def read_call(
         warnings.append(f"speed is {spoken.speed:g}, the nearest that the voice supports")
     timeout_s, rate_hz = body.timeout_s, body.sample_rate_hz
     return SynthesisCall(spoken, voice, body.encoding, rate_hz, timeout_s, streamed), warnings
-
-
-def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str]) -> str:
-    """Resolve the name of a voice: ours, an alias, or a stock name, see `stock_voice`.
-
-    Names are found in any case. A mix may be written as Kokoro-FastAPI does, `a(2)+b(1)`.
-    """
-    if name in aliases or name in voices:
-        return aliases.get(name, name)
-    lower = name.lower()
-    if lower in aliases or lower in voices:
-        return aliases.get(lower, lower)
-    if "+" in name:
-
-        def voice_of(part: str) -> str:
-            return part if part in voices else voice_named(part, voices, aliases) or voices[0]
-
-        return kokoro_mix(name, voice_of)
-    stock = stock_voice(lower, voices)
-    return name if stock is None else stock
 
 
 def _within_reach(
