@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -57,6 +58,14 @@ Host = Annotated[str, BeforeValidator(_host)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]  # "a,b" where only text can be given
 
 
+def _origins(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        where = urlsplit(name)
+        if name not in ("*", "null") and (not where.scheme or not where.netloc or where.path):
+            raise ValueError("expected origins such as https://app.example, or *")
+    return names
+
+
 def _pairs(names: tuple[str, ...]) -> tuple[str, ...]:
     if wrong := [name for name in names if not name.strip("=").partition("=")[2]]:
         raise ValueError(f"expected NAME=VOICE, got {wrong[0]!r}")
@@ -81,7 +90,7 @@ class ServerSettings(BaseModel):
     """TCP port for HTTP: the web page, /v1/audio/speech, /metrics; off by default"""
     http_strict: bool = False
     """over HTTP, reject unknown fields and out-of-range speeds instead of warning"""
-    cors_origins: Names = ()
+    cors_origins: Annotated[Names, AfterValidator(_origins)] = ()
     """origins of web pages that may read replies, such as https://app.example; * for all"""
     allowed_hosts: Names = ()
     """further names by which an HTTP port on a loopback address may be addressed, such as that of a

@@ -101,7 +101,7 @@ def _described(error: ErrorDetails, flags: Mapping[str, Any], path: str | None) 
         closest = difflib.get_close_matches(name, ServerSettings.model_fields, n=1)
         hint = f"did you mean {closest[0]!r}?" if closest else "see dlpo serve --help"
         return f"config file {path} has the unknown key {name!r}; {hint}"
-    expected = error["msg"].replace("Input should be", "expected", 1)
+    expected = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
     variable = PREFIX + name.upper()
     if name in flags:
         source = flag_of(name)

@@ -10,7 +10,7 @@ from functools import partial
 
 from aiohttp import web
 
-from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.deepgram.replies import DeepgramDialect
 from dlpo_serving.protocols.deepgram.requests import read_query
 from dlpo_serving.protocols.http.dialects import text_of
@@ -74,5 +74,6 @@ async def _read(
             case {"type": "Close"}:
                 return await texts.finish()
             case _:
-                what = "is unknown; expected Speak, Flush, Clear or Close"
+                kind = shortened(repr(message.get("type")))
+                what = f"is {kind}; expected Speak, Flush, Clear or Close"
                 raise RequestError(FieldViolation("type", what))
