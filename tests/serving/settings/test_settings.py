@@ -47,7 +47,8 @@ def other_than_default(name: str) -> tuple[str, Any]:
     """A value that differs from a setting's default, as text and as it is."""
     field = ServerSettings.model_fields[name]
     if get_origin(field.annotation) is tuple:
-        return "an=other", ("an=other",)
+        text = "https://an=other"  # a name, an origin, a pair
+        return text, (text,)
     kinds = _flat(field.annotation)
     if choices := [kind for kind in kinds if isinstance(kind, str)]:
         return choices[-1], choices[-1]
