@@ -197,7 +197,7 @@ def say(
     )  # fmt: skip
     with _flags_named():
         spoken = speak(
-            request, pieces, voice=voice, out=out, play=play or out is None,
+            request, pieces, voice=voice, out=out, play=Path() if play or out is None else None,
             sample_rate_hz=sample_rate, where=where,
             progress=_show_progress if sys.stderr.isatty() and not is_quiet() else None,
         )  # fmt: skip

@@ -51,7 +51,7 @@ async def test_speech_without_a_file_is_played(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def played(request: SpeechRequest, **how: object) -> object:
-        assert how["play"] is True
+        assert how["play"] == tmp_path
         assert how["out"] is None
         return say(request, out=tmp_path / "a.wav")
 

@@ -74,7 +74,7 @@ def test_a_player_without_a_sound_is_followed_by_the_next(
     silent.write_text(f"#!/bin/sh\n{script}\n")
     silent.chmod(0o755)
 
-    assert str(say(REQUEST, play=True)).endswith("; played by aplay")
+    assert str(say(REQUEST, play=Path())).endswith("; played by aplay")
 
     played = np.fromfile(tmp_path / "played.pcm", "<i2") / 32767
     np.testing.assert_allclose(played, synthesizer.speak(REQUEST), atol=1e-4)
@@ -87,13 +87,13 @@ def test_without_a_player_that_sounds_a_file_is_written(
     monkeypatch.chdir(tmp_path)
     Path("speech.wav").touch()
 
-    message = say(REQUEST, play=True).played
+    message = say(REQUEST, play=Path()).played
 
     assert message == "playback failed (aplay: no sound card); wrote speech-2.wav"
     waveform, _ = read_wav(tmp_path / "speech-2.wav")
     np.testing.assert_allclose(waveform, synthesizer.speak(REQUEST), atol=1e-4)
     with pytest.raises(EngineError, match=r"no sound card.*out.wav is complete"):
-        say(REQUEST, play=True, out=tmp_path / "out.wav")
+        say(REQUEST, play=Path(), out=tmp_path / "out.wav")
     assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "speech-2.wav").read_bytes()
 
 

@@ -45,8 +45,8 @@ def mcp_server(folder: Path) -> MCPServer:
         """
         try:
             out = _within(folder, file) if file else None
-            request, play = SpeechRequest(text, speed), out is None
-            spoken = say(request, voice=voice or None, out=out, play=play, folder=folder)
+            play = folder if out is None else None
+            spoken = say(SpeechRequest(text, speed), voice=voice or None, out=out, play=play)
         except DlpoError as error:
             raise ToolError(str(error)) from error
         warnings = "".join(f"; warning: {one}" for one in spoken.warnings)

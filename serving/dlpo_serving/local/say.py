@@ -97,8 +97,7 @@ def say(
     *,
     voice: str | None = None,
     out: Path | None = None,
-    play: bool = False,
-    folder: Path = Path(),
+    play: Path | None = None,
     sample_rate_hz: int | None = None,
     where: Connection | InProcess = InProcess(),
     progress: Progress | None = None,
@@ -111,8 +110,8 @@ def say(
         voice: name or path of a bundle; on a server, the name of one of its voices. None means
             the one that speaks its language, the default if that does.
         out: file to write, in the encoding of its extension; "-" is standard output, as WAV.
-        play: play it on this machine.
-        folder: where the file goes that is written without `out` if no player works.
+        play: play it on this machine; the folder of the file that is written without `out` if no
+            player works.
         sample_rate_hz: of `out`; None means that of `usual_format`.
         where: what synthesizes: a server, or this process with an engine.
         progress: called after each piece of audio.
@@ -145,7 +144,7 @@ def say(
         if out is not None:
             sinks.append(stack.enter_context(SoundFile(out, spoken.rate_hz, sample_rate_hz)))
         if play:
-            speaker = Loudspeaker(spoken.rate_hz, or_in=folder if out is None else None)
+            speaker = Loudspeaker(spoken.rate_hz, or_in=play if out is None else None)
             sinks.append(stack.enter_context(speaker))
         for samples, share in spoken:
             for sink in sinks:
