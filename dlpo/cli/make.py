@@ -142,9 +142,9 @@ def train(
         Literal["spectral", "contour", "mini", "base", "large"],
         typer.Argument(
             help="Model to train. spectral: one or more voices for a CPU; --set part=acoustics,"
-            " denoiser, joint or sound selects the part to train. contour: gives the voices of"
-            " --init their own pitch. base, large: WaveGrad 2 as published; mini: the same in"
-            " small. See docs/train-base.md."
+            " timing, denoiser, joint or sound selects the part to train. contour: gives the"
+            " voices of --init their own pitch. base, large: WaveGrad 2 as published; mini: the"
+            " same in small. See docs/train-base.md."
         ),
     ],
     data: Data,

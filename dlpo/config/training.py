@@ -71,8 +71,9 @@ def ramp(
 class SpectralTraining(RunConfig):
     """How a part of `spectral` is trained; the defaults are the recipe of the embedded voices."""
 
-    part: Literal["acoustics", "adapters", "denoiser", "joint", "sound"] = "joint"
-    """acoustics: everything before the conditioning, from phonemes to mel. denoiser: conditioning
+    part: Literal["acoustics", "adapters", "denoiser", "joint", "sound", "timing"] = "joint"
+    """acoustics: everything before the conditioning, from phonemes to mel. timing: of that the
+    durations and pauses alone, from sentences of all voices alike. denoiser: conditioning
     and denoiser, from recorded mel. These two share no weights, so they can be trained at the same
     time. joint: the denoiser on predicted mel and hidden states, after both. sound: the mel
     predictor too, by the denoiser's losses, so that mel is what the denoiser needs rather than
@@ -89,7 +90,8 @@ class SpectralTraining(RunConfig):
     acoustic_window: int = 448
     """Frames of an acoustics window: fits most sentences, since each is encoded whole."""
     timing_batch: int = 4
-    """Further sentences per update of the acoustics that only teach durations; 0 for none."""
+    """Sentences per update, short and long alike, that only teach durations: all that timing learns
+    from, and further ones of the acoustics; 0 for none."""
     first_share: float = 3 / 8
     """Share of the denoiser's windows at the start of a chain: all that a one-step chain needs."""
     start_weight: float = 1.0
@@ -129,7 +131,7 @@ class SpectralTraining(RunConfig):
     @property
     def learns_acoustics(self) -> bool:
         """Whether all that learns comes before the denoiser."""
-        return self.part in ("acoustics", "adapters")
+        return self.part in ("acoustics", "adapters", "timing")
 
     def rate(self, update: int) -> float:
         """The learning rate of update `update` (0 is the first)."""

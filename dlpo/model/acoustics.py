@@ -112,9 +112,14 @@ class AcousticModel(nn.Module, ABC):
         x = x + voice[:, : x.shape[1], None]
         x = x + self.prenet(x * keep)
         x = self._run("encoder", self.encoder, x, voice, keep, mask)
-        timing = self._run("timing", self.timing_blocks, x, voice, keep)
+        return x, self.predict_timing(x, mask, voice)
+
+    def predict_timing(self, hidden: Tensor, mask: Tensor, voice: Tensor) -> Timing:
+        """(B, C, P) from the encoder, (B, P), (B, V) -> the length of each symbol."""
+        keep = mask[:, None].to(hidden.dtype)
+        timing = self._run("timing", self.timing_blocks, hidden, voice, keep)
         log_duration, pause_logit, width = self.timing_out(timing).float().unbind(1)
-        return x, Timing(log_duration, pause_logit, functional.softplus(width) + MIN_RANGE)
+        return Timing(log_duration, pause_logit, functional.softplus(width) + MIN_RANGE)
 
     def encode(
         self,

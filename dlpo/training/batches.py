@@ -123,8 +123,9 @@ class Batches:
         self.key = (seed, rank)
         self.rows = rows
         self.recorded = dataset.split(split, with_audio=True)
-        self.timed = dataset.split(split, with_audio=False) or self.recorded
+        self.timed = [*self.recorded, *dataset.split(split, with_audio=False)]
         self.chances = dataset.chances(self.recorded)
+        self.timing_chances = dataset.chances(self.timed, by_length=False)
 
     def windows(self, update: int, size: int, window: int) -> Windows:
         """`size` windows of `window` frames, utterances drawn in proportion to length."""
@@ -144,9 +145,9 @@ class Batches:
         return self.collate([(utterance, 0)], self.dataset.entries[utterance].frames)
 
     def timings(self, update: int, size: int) -> Sentences:
-        """`size` sentences of the corpus with known durations but no audio."""
+        """`size` sentences with known durations, with audio or without, short and long alike."""
         random = np.random.default_rng([*self.key, update, 1])
-        chosen = [int(i) for i in random.choice(self.timed, size)]
+        chosen = [int(i) for i in random.choice(self.timed, size, p=self.timing_chances)]
         return sentences_of(self.dataset, chosen, self.rows)
 
     def collate(self, places: list[tuple[int, int]], window: int) -> Windows:

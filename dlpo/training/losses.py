@@ -84,6 +84,24 @@ def timing_losses(timing: Timing, sentences: Sentences) -> dict[str, Tensor]:
     }
 
 
+def retimed_losses(
+    model: SpectralWaveGrad2, before: SpectralWaveGrad2, sentences: Sentences
+) -> dict[str, Tensor]:
+    """`timing_losses`, and how far the ranges move, with which the frames have learned.
+
+    Args:
+        model: its timing learns; the encoder is that of `before`.
+        before: the model that training began with, in eval mode.
+        sentences: with their durations.
+    """
+    voice = before.voice(sentences.voices)
+    with torch.no_grad():
+        hidden, old = before.encode_symbols(sentences.phonemes, sentences.mask, voice)
+    timing = model.predict_timing(hidden, sentences.mask, voice)
+    moved = (timing.ranges.log() - old.ranges.log()).abs()
+    return timing_losses(timing, sentences) | {"ranges": moved[sentences.mask].mean()}
+
+
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
     """The mean of `values` under `weight`, which broadcasts to them."""
     weight = weight.expand_as(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import ChainMap
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,12 +31,14 @@ from dlpo.training.losses import (
     denoise_rows,
     denoiser_losses,
     mix,
+    retimed_losses,
 )
 from dlpo.training.muon import Muon
 from dlpo.training.run import LossBatch, TrainingRun
 from dlpo.training.symbols import EMBEDDING, grown_embedding
 
 VALIDATION_WINDOWS = 32
+VALIDATION_TIMINGS = 256  # sentences
 ADAPTERS = ("voices", "adapters", "gates")
 DENOISER = ("conditioning", "level", "spectrum")
 PARTS = {
@@ -43,6 +46,7 @@ PARTS = {
         *ADAPTERS, "embedding", "prenet", "encoder", "timing", "duration", "prosody", "mel",
     ),
     "adapters": ADAPTERS,
+    "timing": ("timing",),
     "denoiser": DENOISER,
     "joint": DENOISER,
     "sound": ("mel", "prosody_in", *DENOISER),
@@ -62,17 +66,28 @@ VOICE_ROWS = {
 class SpectralStep(nn.Module):
     """The losses of one part as one module, so that data-parallel training sees every gradient."""
 
-    def __init__(self, model: SpectralWaveGrad2, training: SpectralTraining) -> None:
+    def __init__(
+        self,
+        model: SpectralWaveGrad2,
+        training: SpectralTraining,
+        before: SpectralWaveGrad2 | None = None,
+    ) -> None:
+        """`before`: the model that training began with, if only its timing learns."""
         super().__init__()
         self.model = model
         self.training_config = training
+        self.before = before
 
     def forward(
-        self, windows: Windows, more_timings: Sentences | None, generator: torch.Generator
+        self, windows: Windows | None, timings: Sentences | None, generator: torch.Generator
     ) -> tuple[dict[str, Tensor], Denoised | None]:
         """Loss terms, and what the denoiser predicted unless only the acoustics learn."""
+        if self.before is not None:
+            assert timings is not None
+            return retimed_losses(self.model, self.before, timings), None
+        assert windows is not None
         if self.training_config.learns_acoustics:
-            return acoustic_losses(self.model, windows, more_timings, generator), None
+            return acoustic_losses(self.model, windows, timings, generator), None
         conditioning, share = self._condition(windows, generator), self.training_config.first_share
         denoised = denoise_rows(self.model, windows, conditioning, generator, share)
         return denoiser_losses(denoised, self.training_config.start_weight), denoised
@@ -179,7 +194,10 @@ class SpectralTrainer(TrainingRun):
         seed, rank = training.seed, self.accelerator.process_index
         self.batches = Batches(self.dataset, "train", seed, rank, self.config.rows)
         self.held_out = Batches(self.dataset, "validation", seed, 0, self.config.rows)
-        self._prepare(model, SpectralStep(model, training), optimizer)
+        self.before = None
+        if training.part == "timing":
+            self.before = copy.deepcopy(model).eval().requires_grad_(False)
+        self._prepare(model, SpectralStep(model, training, self.before), optimizer)
         if not training.learns_acoustics and training.adversarial_from < training.updates:
             self.adversary = AdversarialTrainer(
                 self.accelerator,
@@ -214,13 +232,11 @@ class SpectralTrainer(TrainingRun):
         for name, module in self.model.named_children():
             # The denoiser has no dropout, and what it hears shouldn't have any either.
             module.train(training.learns_acoustics and name.startswith(self.learning))
-        drawn, drawn_more = self._draw(update)
-        windows = drawn.to(device)
-        more = None if drawn_more is None else drawn_more.to(device)
+        windows, timings = (drawn and drawn.to(device) for drawn in self._draw(update))
         with self.accelerator.autocast():
-            terms, denoised = self.step(windows, more, generator)
+            terms, denoised = self.step(windows, timings, generator)
             if denoised is None or update < training.adversarial_from:
-                return LossBatch(terms, windows)
+                return LossBatch(terms, windows or timings)
             others = torch.stack(list(terms.values())).sum()
             last_layer = self.model.spectrum_out.weight
             terms |= self.adversary.generator_losses(denoised, others, last_layer)
@@ -232,10 +248,11 @@ class SpectralTrainer(TrainingRun):
 
         return LossBatch(terms, windows, teach_adversary)
 
-    def _draw(self, update: int) -> tuple[Windows, Sentences | None]:
-        """Windows, and further sentences that only teach durations."""
-        training = self.training
-        windows = self.batches.windows(update, *self._size_and_window())
+    def _draw(self, update: int) -> tuple[Windows | None, Sentences | None]:
+        """Windows, and sentences that only teach durations."""
+        training, windows = self.training, None
+        if training.part != "timing":
+            windows = self.batches.windows(update, *self._size_and_window())
         if not training.learns_acoustics or not training.timing_batch:
             return windows, None
         return windows, self.batches.timings(update, training.timing_batch)
@@ -257,12 +274,14 @@ class SpectralTrainer(TrainingRun):
         if not self.held_out.recorded:
             return {}
         _, window = self._size_and_window()
-        windows = self.held_out.windows(0, VALIDATION_WINDOWS, window).to(self.accelerator.device)
+        device = self.accelerator.device
+        windows = self.held_out.windows(0, VALIDATION_WINDOWS, window).to(device)
+        timings = self.held_out.timings(0, VALIDATION_TIMINGS).to(device) if self.before else None
         averaged = cast(SpectralWaveGrad2, self.averaged.module.eval())
         with self.accelerator.autocast():
-            step = SpectralStep(averaged, self.training)
+            step = SpectralStep(averaged, self.training, self.before)
             terms: dict[str, Tensor]
-            terms, _ = step(windows, None, torch.Generator().manual_seed(0))
+            terms, _ = step(windows, timings, torch.Generator().manual_seed(0))
         return terms
 
 

@@ -36,7 +36,7 @@ def run(
     return load_file(trainer.run() / "model.safetensors")
 
 
-@pytest.mark.parametrize("part", ["acoustics", "denoiser", "sound"])
+@pytest.mark.parametrize("part", ["acoustics", "denoiser", "sound", "timing"])
 def test_a_part_changes_its_own_weights_alone(
     part: str, tiny_dataset: Path, tmp_path: Path
 ) -> None:
