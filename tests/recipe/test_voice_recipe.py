@@ -27,6 +27,7 @@ FEW = {
     "joint": "--set updates=2 --set batch=2 --set adversarial_from=1",
     "refined": "--set updates=2 --set batch=2 --set adversarial_from=1",
     "sound": "--set updates=2 --set batch=2 --set adversarial_from=1",
+    "timing": "--set updates=2 --set timing_batch=2",
     "contour": "--set updates=2 --set reading_updates=1 --set batch=2",
     "tuned": "--set updates=1 --set sentences=1 --set adversary_warm_up=1"
     " --set validation_sentences=1",

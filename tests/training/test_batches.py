@@ -40,6 +40,21 @@ def test_a_draw_depends_on_seed_and_update_only(batches: Batches) -> None:
     assert other.places != first.places
 
 
+def test_all_sentences_teach_durations_alike(wordy_dataset: Path, tiny_dataset: Path) -> None:
+    corpora = Corpora([wordy_dataset, tiny_dataset], [0.5, 0.5])
+    batches = Batches(corpora, "train", 3, 0, SPECTRAL.rows)
+    drawn = batches.timings(0, 20_000)
+    lengths, counts = drawn.mask.sum(1).unique(return_counts=True)
+    own = corpora.split("train", with_audio=True)
+    known = [len(corpora.timing(i)[0]) for i in (*own, *corpora.split("train", with_audio=False))]
+    assert set(lengths.tolist()) == set(known)
+    longest = max(known)
+    of_longest = counts[lengths == longest].item() / 20_000
+    first = [i for i in range(len(corpora.entries)) if corpora.corpus_of(i) == 0]
+    in_first = [i for i in first if corpora.entries[i].split == "train"]
+    assert of_longest == pytest.approx(0.5 / len(in_first), rel=0.1)  # however long it is
+
+
 def test_a_window_lies_where_it_says(batches: Batches) -> None:
     windows = batches.collate([(1, 30)], 24)
     utterance = batches.dataset[1]
