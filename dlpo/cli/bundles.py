@@ -262,16 +262,16 @@ def voices(context: typer.Context) -> None:
 
 
 def list_voices(as_json: AsJson = False) -> None:
-    """List the voices that come with dlpo: the speaker, how it sounds, what it was learned from."""
+    """List the voices that come with dlpo: language, speaker, how it sounds, what it learned from."""
     about = about_voices()
     rows = [_summary(name, find_voice(name), about.get(name)) for name in known_voices()]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = _table("name", "speaker", "sounds", "from")
+    table = _table("name", "language", "speaker", "sounds", "from")
     for row in rows:
         sounds = row.get("error") or row["sounds"] or _scores(row["scores"])
-        table.add_row(row["name"], row["speaker"], sounds, row["from"])
+        table.add_row(row["name"], row.get("language"), row["speaker"], sounds, row["from"])
     _print(table)
 
 
@@ -339,6 +339,7 @@ def _summary(name: str, path: Path, about: AboutVoice | None) -> dict[str, Any]:
         "name": name,
         **known,
         "path": str(path),
+        "language": manifest.language_of(name),
         "steps": manifest.available_steps,
         "default_steps": manifest.steps,
         "precisions": _precisions(manifest),
