@@ -262,7 +262,7 @@ def voices(context: typer.Context) -> None:
 
 
 def list_voices(as_json: AsJson = False) -> None:
-    """List the voices that come with dlpo: language, speaker, how it sounds, what it learned from."""
+    """List the voices that come with dlpo: language, speaker, how they sound, their teachers."""
     about = about_voices()
     rows = [_summary(name, find_voice(name), about.get(name)) for name in known_voices()]
     if as_json:
