@@ -23,7 +23,7 @@ from dlpo_serving.protocols.http.dialects import (
 )
 from dlpo_serving.protocols.http.replies import Delivery
 from dlpo_serving.protocols.http.speech_body import SpeechBody
-from dlpo_serving.protocols.http.statuses import ErrorReply
+from dlpo_serving.protocols.http.statuses import CARTESIA, ErrorReply
 
 PARTIAL, COMPLETE = 206, 200  # status codes of events
 
@@ -116,6 +116,8 @@ def _sent(event: Message) -> bytes:
 
 class CartesiaDialect(ContextDialect):
     """The messages of `/tts/websocket`: contexts, each an utterance whose text comes in pieces."""
+
+    names = CARTESIA
 
     def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)

@@ -9,11 +9,13 @@ from aiohttp import web
 
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.protocols.http.dialects import Dialect, Message
-from dlpo_serving.protocols.http.statuses import ErrorReply
+from dlpo_serving.protocols.http.statuses import DEEPGRAM, ErrorReply
 
 
 class DeepgramDialect(Dialect):
     """What the server sends; see `server` for what the client does."""
+
+    names = DEEPGRAM
 
     def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)

@@ -22,7 +22,7 @@ from dlpo_serving.protocols.http.dialects import (
 )
 from dlpo_serving.protocols.http.replies import Delivery
 from dlpo_serving.protocols.http.speech_body import SpeechBody
-from dlpo_serving.protocols.http.statuses import ErrorReply
+from dlpo_serving.protocols.http.statuses import ELEVENLABS, ErrorReply
 
 
 class TimedEvents(Delivery):
@@ -109,6 +109,8 @@ class ElevenLabsDialect(Dialect):
 
     Reference: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-stream-input
     """
+
+    names = ELEVENLABS
 
     def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)

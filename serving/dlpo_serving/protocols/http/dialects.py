@@ -21,7 +21,13 @@ from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.further_text import Flush
 from dlpo_serving.protocols.http.replies import DlpoEvents
 from dlpo_serving.protocols.http.speech_body import MODELS, SpeechBody, read_speech_fields
-from dlpo_serving.protocols.http.statuses import BodyError, ErrorReply, UnknownModelError
+from dlpo_serving.protocols.http.statuses import (
+    OPENAI,
+    BodyError,
+    ErrorReply,
+    Names,
+    UnknownModelError,
+)
 from dlpo_serving.request import PAUSES
 
 AUDIO = ("binary", "base64")
@@ -70,6 +76,7 @@ class Dialect:
 
     paced = False
     """audio is sent at the pace of playback, see `pacing`"""
+    names: Names = OPENAI
 
     def __init__(self, strict: bool) -> None:
         self._strict = strict

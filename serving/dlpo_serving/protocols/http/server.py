@@ -34,7 +34,7 @@ from dlpo_serving.protocols.http.replies import BEGUN, Begun
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.speech_route import SpeechAnswers, speech_routes
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
-from dlpo_serving.protocols.http.statuses import reply_to
+from dlpo_serving.protocols.http.statuses import names_at, reply_to
 from dlpo_serving.protocols.kokoro.server import kokoro_routes
 from dlpo_serving.protocols.riva_realtime.server import riva_realtime_routes
 from dlpo_serving.service import SynthesisService
@@ -136,7 +136,7 @@ def _call_middleware(scope: CallScope, hosts: Collection[str], guarded: tuple[st
             # Process boundary: every error must become one of our replies.
             except Exception as error:
                 scope.count_failure(error)
-                reply = reply_to(error)
+                reply = reply_to(error, names_at(request.path))
                 if isinstance(error, web.HTTPNotFound):
                     reply = replace(reply, message=not_found(request))
                 record.code = str(reply.status)

@@ -297,7 +297,7 @@ class SpeechSockets:
         except UnauthenticatedError:  # its key has been deleted: nothing more is spoken here
             raise
         except (CallRejectedError, RequestError) as error:
-            await reply.send(*reply.dialect.error(reply_to(error)))
+            await reply.send(*reply.dialect.error(reply_to(error, reply.dialect.names)))
 
     async def _speak(self, reply: SocketReply, body: SpeechBody, pieces: TextPieces | None) -> None:
         call, warnings = read_call(body, self.service.voices, self.limits, streamed=True)

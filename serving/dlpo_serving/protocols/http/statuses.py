@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aiohttp import web
@@ -22,11 +22,27 @@ from dlpo_serving.errors import (
     status_of,
 )
 
-_PARAMETERS = {  # internal request field -> JSON field, where they differ
-    "text": "input",
-    "encoding": "response_format",
+Names = Mapping[str, str]
+"""internal request field, or OpenAI's -> an API's own name for it, where they differ"""
+OPENAI: Names = {
+    "text": "input", "encoding": "response_format", "sample_rate_hz": "sample_rate",
+}  # fmt: skip
+ELEVENLABS: Names = {
+    "input": "text", "speed": "voice_settings.speed", "language": "language_code",
+    **dict.fromkeys(("encoding", "response_format", "sample_rate", "sample_rate_hz"),
+                    "output_format"),
+}  # fmt: skip
+CARTESIA: Names = {
+    "text": "transcript", "input": "transcript", "speed": "generation_config.speed",
+    "volume_db": "generation_config.volume",
+    **dict.fromkeys(("encoding", "response_format", "sample_rate", "sample_rate_hz"),
+                    "output_format"),
+}  # fmt: skip
+DEEPGRAM: Names = {
+    "input": "text", "voice": "model", "response_format": "encoding",
     "sample_rate_hz": "sample_rate",
-}
+}  # fmt: skip
+NAMES_AT = (("/v1/text-to-speech", ELEVENLABS), ("/tts/", CARTESIA), ("/v1/speak", DEEPGRAM))
 
 
 class UnknownModelError(DlpoError):
@@ -75,13 +91,18 @@ class ErrorReply:
         return web.json_response(self.json(), status=self.status, headers=self.headers)
 
 
-def reply_to(error: Exception) -> ErrorReply:
+def names_at(path: str) -> Names:
+    """What the API at a path calls the fields of a request."""
+    return next((names for begin, names in NAMES_AT if path.startswith(begin)), OPENAI)
+
+
+def reply_to(error: Exception, names: Names = OPENAI) -> ErrorReply:
     """The reply for an error; server faults reveal no internals."""
     known, message = status_of(error), public_message(error)
     reply = ErrorReply(known.http, message, known.kind, known.code)
     match error:
         case RequestError():
-            wrong = [(parameter(v.field), v.message) for v in error.violations]
+            wrong = [(names.get(v.field, v.field), v.message) for v in error.violations]
             message = "; ".join(f"{name}: {what}" for name, what in wrong)
             return replace(reply, message=message, param=wrong[0][0])
         case InputError():
@@ -106,8 +127,3 @@ def reply_to(error: Exception) -> ErrorReply:
             allowed = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
             return ErrorReply(error.status, error.reason, INVALID, headers=allowed)
     return reply
-
-
-def parameter(name: str) -> str:
-    """Internal name of a request field -> its name in the JSON body."""
-    return _PARAMETERS.get(name, name)

@@ -244,7 +244,7 @@ def test_other_routes_speak_the_same(server: RunningServer, client: Client, whol
 @pytest.mark.parametrize(
     ("path", "fields", "message"),
     [
-        ("/tts/bytes", {**CARTESIA, "transcript": 1}, "expected a string"),
+        ("/tts/bytes", {**CARTESIA, "transcript": 1}, "transcript: is 1; expected a string"),
         ("/tts/sse", {**CARTESIA, "transcript": "a", "voice": {"embedding": []}}, "has no id"),
         ("/tts/bytes", {**CARTESIA, "transcript": "a", "output_format": 1}, "an object"),
         (
@@ -257,9 +257,9 @@ def test_other_routes_speak_the_same(server: RunningServer, client: Client, whol
             {**CARTESIA, "transcript": "a", "generation_config": {"volume": 0}},
             "above 0",
         ),
-        ("/v1/speak?encoding=gsm", {"text": "a"}, "linear16, mulaw"),
+        ("/v1/speak?encoding=gsm", {"text": "a"}, "encoding: is 'gsm'; expected linear16, mulaw"),
         ("/v1/speak?sample_rate=x", {"text": "a"}, "expected a number"),
-        ("/v1/speak", {"url": "https://a.example"}, "expected a string"),
+        ("/v1/speak", {"url": "https://a.example"}, "text: is absent; expected a string"),
         ("/dev/captioned_speech", {"text": "a"}, "is missing"),
         ("/v1/jambonz", {"text": 1}, "expected a string"),
     ],
