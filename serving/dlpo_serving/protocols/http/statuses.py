@@ -122,7 +122,8 @@ def reply_to(error: Exception, names: Names = OPENAI) -> ErrorReply:
             }
             return replace(reply, headers=headers)
         case web.HTTPRequestEntityTooLarge():
-            return ErrorReply(413, error.text or str(error), INVALID, "request_too_large")
+            what = f"{error.text or error}; send less text at a time"
+            return ErrorReply(413, what, INVALID, "request_too_large")
         case web.HTTPException():
             allowed = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
             return ErrorReply(error.status, error.reason, INVALID, headers=allowed)
