@@ -100,6 +100,7 @@ def test_everything_is_bounded(document: str, message: str) -> None:
         ("<speak>AT&T</speak>", "&amp; for &"),
         ("<p>a</p>", "<p>: is outside of <speak>"),
         ("<speak>a<speak>b</speak></speak>", "column 9: <speak>: is inside of <speak>"),
+        ("<speak>Open", "column 12: an element is not closed"),
         ("<speak>\x00</speak>", "column 8: not well-formed"),
         ("<speak>a\n\ud800</speak>", "line 2, column 1: a lone surrogate"),
         ("<speak><blink>a</blink></speak>", "<blink>: is not supported: expected speak, p, s"),

@@ -21,6 +21,7 @@ from dlpo.text.common.ssml.prosody import (
 from dlpo.text.common.ssml.script import Script
 
 MAX_CHARACTERS = 200_000  # of a document; the server's own limit on texts is lower
+NO_ELEMENTS = expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS]
 MAX_DEPTH = 32  # of nested elements
 MAX_ELEMENTS = 10_000
 _MESSAGE_ENDS = 200  # characters kept at either end of a long message: gRPC trailers are small
@@ -163,6 +164,8 @@ class _Reader:
             self._parser.Parse(begun, True)
         except expat.ExpatError as error:
             what = expat.ErrorString(error.code)
+            if error.code == NO_ELEMENTS and self._open:
+                what = "an element is not closed"
             self._fail(f"{what}; expected well-formed XML, with &amp; for & and &lt; for <")
         self._script.finish()
         return self._script
