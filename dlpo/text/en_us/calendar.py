@@ -24,17 +24,13 @@ _MONTH = (
     r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
 )
 _YEAR = r"[12]\d{3}\b(?![,.]\d)"
-_WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
+WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
+_CENTURIES = ("20", "19")  # of years of two digits, those from 50 are of the second
 _BEFORE_DASH = late(
-    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{_WEEKDAY}\.?|{_MONTH}|day)$"
+    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{WEEKDAY}\.?|{_MONTH}|day)$"
 )
-_BEFORE_NAMED_DAY = late(rf"(?:{_WEEKDAY}\.?|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
-_NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{_WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
-_BEFORE_DATE = late(
-    rf"(?i)(?:\b(?:{any_of('before dates')}|as of|week of|date:) |day,? \(?"
-    rf"|{_WEEKDAY}\.?,? \(?|\b(?:[ECMP][SD]?T|[AP]M|[ap]\.m\.) "
-    r"|/\d{1,2} (?:and|or|to) )$"
-)
+_BEFORE_NAMED_DAY = late(rf"(?:{WEEKDAY}\.?|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
+_NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
 _ONE_TIMER = late(r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $")
 _LASTING = late(
@@ -45,11 +41,11 @@ _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
 
 
 def date_words(month: str, day: str, year: str | None) -> list[str]:
-    """``("july", "4", "1776")`` -> july fourth seventeen seventy six; or a year of two digits."""
+    """``("july", "4", "1776")`` -> july fourth seventeen seventy six; ``"25"`` is the year 2025."""
     words = [month, *ordinal_words(day)]
     if not year:
         return words
-    return words + (year_words(year) if len(year) == 4 else pair_words(year))
+    return words + year_words(year if len(year) == 4 else _CENTURIES[year >= "50"] + year)
 
 
 def _iso_date(match: re.Match[str]) -> list[str]:
@@ -61,17 +57,6 @@ def _iso_date(match: re.Match[str]) -> list[str]:
 
 def _year_first(match: re.Match[str]) -> list[str]:
     return date_words(MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
-
-
-def _short_date(match: re.Match[str]) -> list[str] | None:
-    """12/25 where no fraction is likely: not "fell by 1/3" nor "on 2/3 of them"."""
-    month, day = match["short_month"], match["short_day"]
-    if match[0] == "9/11" and not text_before(match, 12).lower().endswith(("due ", "by ")):
-        return cardinal_words(month) + cardinal_words(day)
-    is_share = match.string.startswith(" of", match.end()) or (month == "1" and 1 < int(day) < 10)
-    if is_share or not _BEFORE_DATE.search(text_before(match, 12)):
-        return None
-    return date_words(MONTHS[int(month) - 1], day, None)
 
 
 def _slash_date(match: re.Match[str]) -> list[str]:
@@ -210,11 +195,6 @@ FORMS: Forms = (
         _slash_date,
     ),
     (
-        "d",
-        rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{DAY})(?![\w/%]|\.\d)",
-        _short_date,
-    ),
-    (
         "A0",
         rf"\b(?P<md_month>{_MONTH})\s(?P<md_day>{DAY})(?:st|nd|rd|th)?\b"
         rf"(?:\s?[-–]\s?(?P<md_to>{DAY})(?:st|nd|rd|th)?(?![\w:]))?(?![:.,]\d)"
@@ -250,13 +230,13 @@ FORMS: Forms = (
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
     (
         "A",
-        rf"{_WEEKDAY}\b\.? (?:&|and|or|to|thru|through) {_WEEKDAY}\b\.?",
+        rf"{WEEKDAY}\b\.? (?:&|and|or|to|thru|through) {WEEKDAY}\b\.?",
         _two_days,
     ),
     (
         "A",
-        rf"{_WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{_WEEKDAY}\b)"
-        rf"|(?<=[-–]){_WEEKDAY}\b\.?",
+        rf"{WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{WEEKDAY}\b)"
+        rf"|(?<=[-–]){WEEKDAY}\b\.?",
         lambda match: [full_name(_WEEKDAYS, match[0])],
     ),
     (

@@ -7,7 +7,15 @@ from collections.abc import Callable, Container
 
 from dlpo.text.common.forms import FormReader, Forms
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us import abbreviations, calendar, chemistry, identifiers, quantities, technical
+from dlpo.text.en_us import (
+    abbreviations,
+    calendar,
+    chemistry,
+    dates,
+    identifiers,
+    quantities,
+    technical,
+)
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.numbers import digit_words
 from dlpo.text.en_us.tables import table, word_list
@@ -15,7 +23,7 @@ from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'])(?<!\s-)(?![ivxl]{1,7}\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
@@ -95,6 +103,7 @@ _FORMS: Forms = (
     *technical.FORMS,
     *chemistry.FORMS,
     *calendar.FORMS,
+    *dates.FORMS,
     *quantities.FORMS,
     *_IN_PLACES,
     *abbreviations.FORMS,

@@ -38,7 +38,7 @@ _LETTERS = frozenset(unit for unit in _UNITS if len(unit) == 1)
 _STREET = late(rf"[A-Z]?\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
 _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
-_SAID_PLAINLY = ("24/7", "9/11")
+_SAID_PLAINLY = ("24/7", "9/11", "7/11", "20/20")
 
 # As Americans write it; 1.234.567 and 1.234,50 as most of Europe does; 1,50,000 as India does.
 _NUMBER = (

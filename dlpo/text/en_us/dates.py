@@ -1,0 +1,99 @@
+"""Dates in numbers that lack a part, -> spoken words: 12/25, exp. 09/26, 03/2027."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.calendar import DAY, MONTH
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
+from dlpo.text.en_us.calendar import MONTHS, WEEKDAY, date_words
+from dlpo.text.en_us.numbers import cardinal_words, year_words
+from dlpo.text.en_us.tables import TABLES, any_of
+
+_AT_HOUR = r" (?:at|@|around|by) (?:\d|noon|midnight)|,? \d{1,2}(?::\d\d)? ?[ap]\.?m\b"
+_EVENT = rf"(?:{any_of('happen on dates')})(?: date| day)?"
+_BEFORE_DATE = late(
+    rf"(?i)(?:\b(?:{any_of('before dates')}|{TABLES.patterns('phrases before dates')}) |day,? \(?"
+    rf"|\b{_EVENT}(?:s? on|'s| is| was| are| will be)?(?: (?:set|scheduled) for)?:? "
+    rf"|{WEEKDAY}\.?,? \(?|\b(?:[ECMP][SD]?T|[AP]M|[ap]\.m\.) )$"
+)
+_AFTER_DATE = late(rf"(?i){_AT_HOUR}| (?:works|{_EVENT})\b")
+_NO_DATE_BEFORE = late(
+    rf"(?i)(?:[=+*×÷(^] ?|\b(?:{any_of('before fractions')})(?: (?:is|are|was|it|of|on))?:? (?:an? )?)$"
+)
+_NO_DATE_AFTER = late(
+    rf"(?i) ?[=+*×÷^%\"]| [-–] \d| of\b|(?:-| an? | )(?:{any_of('after fractions')})s?\b"
+)
+_EARLIER_ONES = late(
+    r"(?:(?<!\d)\d{1,2}/\d{1,2}(?:,? (?:and|or|to|thru|through|until) | ?[-–] ?|, )){1,4}$"
+)
+_FRACTION_BELOW = frozenset((*range(2, 7), 8, 10, 12, 16))
+_STORE = ("7", "11")
+_EXPIRY = late(
+    r"(?i)\b(?:exp(?:\.|iry|iration)?(?: date)?(?: on file)?|(?:valid|good) (?:thru|through|until|till|to))"
+    r"(?:,? is|:| of)? ?$"
+)
+_EXPIRES = late(r"(?i)\bexpir(?:es?|ed|ing)(?: in|:)? $")
+_OF_CARD = late(r"(?i)\b(?:card|visa|mastercard|amex|discover|debit|credit|license|passport|id)\b")
+_OF_OFFER = late(r"(?i)\b(?:offer|coupon|sale|deal|trial|promo\w{0,6}|code|quote|discount)\b")
+
+
+def _short_date(match: re.Match[str]) -> list[str] | None:
+    """12/25 where no fraction is likely: not "fell by 1/3" nor "on 2/3 of them"."""
+    month, day = match["short_month"], match["short_day"]
+    if match[0] == "9/11" and not text_before(match, 12).lower().endswith(("due ", "by ")):
+        return cardinal_words(month) + cardinal_words(day)
+    earlier = _EARLIER_ONES.search(text_before(match, 40))
+    before = text_before(match, 48 + len(earlier[0]) if earlier else 48)
+    if earlier:  # 5/6 or 5/7: what the first is
+        before = before.removesuffix(earlier[0])
+        month, day = re.findall(r"\d+", earlier[0])[:2]
+    after = match.string[match.end() : match.end() + 24]
+    if not _is_date(month, day, before, after):
+        return None
+    return date_words(MONTHS[int(match["short_month"]) - 1], match["short_day"], None)
+
+
+def _is_date(month: str, day: str, before: str, after: str) -> bool:
+    if not 0 < int(month) < 13 or _NO_DATE_AFTER.match(after):
+        return False
+    if month[0] == "0" or day[0] == "0":
+        return True
+    is_share = month == "1" and 1 < int(day) < 10
+    if _BEFORE_DATE.search(before) or _AFTER_DATE.match(after):
+        return not is_share or not before.lower().endswith((" by ", " on ", " from "))
+    is_rating = month == day and 1 < int(day) < 11
+    if is_share or is_rating or (month, day) == _STORE or _NO_DATE_BEFORE.search(before):
+        return False
+    return int(month) >= int(day) or int(day) not in _FRACTION_BELOW
+
+
+def _month_of_year(match: re.Match[str]) -> list[str]:
+    return [MONTHS[int(match["of_month"]) - 1], *year_words(match["of_year"])]
+
+
+def _expiry(match: re.Match[str]) -> list[str] | None:
+    """The month and the year on a card: exp. 09/26."""
+    before = text_before(match, 60)
+    if not _EXPIRY.search(before):
+        by_card = match[0][0] == "0" and not _OF_OFFER.search(before)
+        if not _EXPIRES.search(before) or not (by_card or _OF_CARD.search(before)):
+            return None
+    return [MONTHS[int(match["expiry_month"]) - 1], *year_words(f"20{match['expiry_year']}")]
+
+
+FORMS: Forms = (
+    (
+        "aA0",
+        rf"\b(?:[Ee]xp|EXP)\b\.?(?=:?\s(?:[Dd]ate:?\s)?{MONTH}/(?:20)?\d\d\b)",
+        lambda match: ["expiration"],
+    ),
+    ("d", rf"(?P<of_month>{MONTH})/(?P<of_year>(?:19|20)\d\d)(?![\w/%]|\.\d)", _month_of_year),
+    ("d", rf"(?P<expiry_month>{MONTH})/(?P<expiry_year>[2-4]\d)(?![\w/%]|\.\d)", _expiry),
+    (
+        "d",
+        rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{DAY})(?![\w/%]|\.\d)",
+        _short_date,
+    ),
+)
