@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dlpo.text.en_us.tables import words_of
+from dlpo.text.common.tables import any_key
+from dlpo.text.en_us.tables import table, words_of
 
 _ONES = words_of("zero to nineteen")
 _TENS = words_of("tens")
@@ -12,6 +13,21 @@ _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
     "nine": "ninth", "twelve": "twelfth",
 }  # fmt: skip
+_MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
+# As Americans write it; 1.234.567 and 1.234,50 as most of Europe does; 1,50,000 as India does.
+NUMBER = (
+    r"(?:\d{1,3}(?:\.\d{3}){1,9},\d{1,2}(?![\d,])|[1-9]\d{0,2}(?: \d{3}){1,5},\d{2}(?![\d,])"
+    r"|[1-9]\d{0,2}(?:'\d{3}){1,5}(?![\d'])|\d{1,3}(?:\.\d{3}){2,9}(?![\d.])"
+    r"|\d{1,2}(?:,\d{2}){1,4},\d{3}(?![\d,])|[1-9]\d{0,2}(?: \d{3}){2,5}(?![\d,-])"
+    r"|[1-9]\d{0,2} 000(?![\d,-]| \d)|\d{1,3},\d{1,2}(?=\s?(?:€|EUR|%|°|[kcm]m\b|kg\b))"
+    r"|(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?)"
+)
+SCALE = (
+    r"(?:[\s-](?:hundred|thousand|million|billion|trillion|lakh|crore)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
+)
+UNITS = table("units")  # unit -> its name, singular and plural
+UNIT = any_key(UNITS.keys() - {"in"})
+TO = r"(?:[-–]|\s[-–]\s)"
 
 
 def digit_words(digits: str) -> list[str]:
@@ -89,6 +105,12 @@ def plural_words(words: list[str]) -> list[str]:
     if last.endswith("y"):
         return [*rest, last[:-1] + "ies"]
     return [*rest, last + ("es" if last.endswith(("x", "s")) else "s")]
+
+
+def scale_words(written: str | None) -> list[str]:
+    """What follows a number, such as ``"k"``, ``" bn"``, ``"-million"`` -> its word."""
+    scale = (written or "").strip(" -")
+    return [_MAGNITUDES.get(scale.lower().removesuffix("n"), scale)] if scale else []
 
 
 def canonical(number: str, thousands: bool = False) -> str:

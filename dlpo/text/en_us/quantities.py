@@ -1,4 +1,4 @@
-"""Written money, measures, fractions, ordinals and plain numbers -> spoken words."""
+"""Written measures, fractions, ordinals and plain numbers -> spoken words."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.common.tables import any_key
+from dlpo.text.en_us.arithmetic import in_sum, sum_follows
 from dlpo.text.en_us.attributes import describes_noun
+from dlpo.text.en_us.money import SIGN
 from dlpo.text.en_us.numbers import (
-    canonical,
+    NUMBER,
+    SCALE,
+    TO,
+    UNIT,
+    UNITS,
     cardinal_words,
     code_words,
     digit_words,
     number_words,
     ordinal_words,
     plural_words,
+    scale_words,
     year_words,
 )
-from dlpo.text.en_us.tables import any_of, table, word_list
+from dlpo.text.en_us.tables import any_of, word_list
 from dlpo.text.en_us.technical import TERMS, version_words
 
-_UNITS = table("units")  # unit -> its name, singular and plural
-_CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
-_SIGN = any_key(_CURRENCIES)
-_MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
 _POWERS = {"2": ["squared"], "3": ["cubed"]}
 # What precedes a number that is read digit by digit, in groups, or as a version.
 _BEFORE_DIGITS = late(
@@ -34,56 +36,15 @@ _BEFORE_DIGITS = late(
 _BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
 _FLIGHT = late(r"\b[Ff]lights? [A-Z]{2} ?$")
 _BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
-_LETTERS = frozenset(unit for unit in _UNITS if len(unit) == 1)
+_LETTERS = frozenset(unit for unit in UNITS if len(unit) == 1)
 _STREET = late(rf"[A-Z]?\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
 _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11", "7/11", "20/20")
 
-# As Americans write it; 1.234.567 and 1.234,50 as most of Europe does; 1,50,000 as India does.
-_NUMBER = (
-    r"(?:\d{1,3}(?:\.\d{3}){1,9},\d{1,2}(?![\d,])|[1-9]\d{0,2}(?: \d{3}){1,5},\d{2}(?![\d,])"
-    r"|[1-9]\d{0,2}(?:'\d{3}){1,5}(?![\d'])|\d{1,3}(?:\.\d{3}){2,9}(?![\d.])"
-    r"|\d{1,2}(?:,\d{2}){1,4},\d{3}(?![\d,])|[1-9]\d{0,2}(?: \d{3}){2,5}(?![\d,-])"
-    r"|[1-9]\d{0,2} 000(?![\d,-]| \d)|\d{1,3},\d{1,2}(?=\s?(?:€|EUR|%|°|[kcm]m\b|kg\b))"
-    r"|(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?)"
-)
 _AFTER_MARK = late(r" ([A-Za-z]{2,20})\b")
 _NO_NOUN = word_list("no nouns")
 _PROPORTION = late(r"\d\d/\d\d")
-_SCALE = (
-    r"(?:\s(?:hundred|thousand|million|billion|trillion|lakh|crore)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
-)
-_TO = r"(?:[-–]|\s[-–]\s)"
-_UNIT = any_key(_UNITS.keys() - {"in"})
-
-
-def _scale_words(written: str | None) -> list[str]:
-    scale = (written or "").strip()
-    return [_MAGNITUDES.get(scale.lower().removesuffix("n"), scale)] if scale else []
-
-
-def _money(match: re.Match[str]) -> list[str]:
-    sign = match["currency"] or match["currency_after"]
-    one, many, *coins = _CURRENCIES[sign]
-    number, scale = match["money"] or match["money_before"], _scale_words(match["money_scale"])
-    number = canonical(number, thousands=sign in ("€", "EUR"))
-    if not match["money_from"] and describes_noun(match):
-        many = one
-    words = ["minus"] * bool(match["money_sign"] or match["money_minus"])
-    if match["money_from"]:
-        words += [*number_words(match["money_from"]), "to"]
-    whole, _, decimals = number.partition(".")
-    if scale or (decimals and len(decimals) != 2):
-        return [*words, *number_words(number), *scale, *many.split()]
-    if many is one and one != "yen" and not decimals:
-        return [*words, *number_words(whole), *one.split()]
-    cents = int(decimals or "0")
-    small = [*cardinal_words(str(cents)), coins[cents > 1]] if cents else []
-    if cents and whole == "0":
-        return words + small
-    name = one if whole == "1" and not match["money_from"] else many
-    return [*words, *number_words(whole), *name.split(), *["and"] * bool(cents), *small]
 
 
 def _fraction(match: re.Match[str]) -> list[str]:
@@ -91,7 +52,7 @@ def _fraction(match: re.Match[str]) -> list[str]:
     above = match["above"]
     below = match["below"]
     words = [*number_words(whole), "and"] if whole else []
-    one, many = _UNITS.get((match["fraction_unit"] or "").replace('"', "in"), ("", ""))
+    one, many = UNITS.get((match["fraction_unit"] or "").replace('"', "in"), ("", ""))
     is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100
     if match[0] in _SAID_PLAINLY or is_proportion:
         return cardinal_words(above) + cardinal_words(below)
@@ -123,19 +84,25 @@ def _plain_number(number: str) -> list[str]:
     return number_words(number)
 
 
-def _range(match: re.Match[str]) -> list[str]:
+def _range(match: re.Match[str]) -> list[str] | None:
     first, last = match["range_first"], match["range_last"]
+    if sum_follows(match) or (in_sum(match) and not (match["close"] and _rises(first, last))):
+        return None
     words = _plain_number(first)
     if len(first) == 4 and len(last) == 2 and first[0] in "12":  # 1914-18
         return [*words, "to", *cardinal_words(last)]
     return [*words, "to", *_plain_number(last)]
 
 
+def _rises(first: str, last: str) -> bool:
+    return float(first.replace(",", "")) < float(last.replace(",", ""))
+
+
 def _measure(match: re.Match[str]) -> list[str] | None:
     if match["unit"] in _LETTERS and _BEFORE_GROUPS.search(text_before(match)):  # route 9W
         return None
     number, to = match["measure"], match["measure_to"]
-    one, many = _UNITS[match["unit"] or "in"]
+    one, many = UNITS[match["unit"] or "in"]
     raised = _raised(match["raised_by"], number) if match["raised_by"] else []
     is_one = number.lstrip("-") in ("1", "1.0", "1.00") and not to
     single = is_one or match["hyphen"] or (not to and describes_noun(match))
@@ -151,7 +118,7 @@ def _mark(match: re.Match[str]) -> list[str] | None:
     number, mark = match["marked"], match["mark"]
     if mark == '"' and text_before(match, 300).count('"') % 2:
         return None
-    one, many = _UNITS["in" if mark == '"' else "ft"]
+    one, many = UNITS["in" if mark == '"' else "ft"]
     following = _AFTER_MARK.match(match.string, match.end())
     single = number == "1" or (following is not None and following[1].lower() not in _NO_NOUN)
     return [*number_words(number), one if single else many]
@@ -162,15 +129,15 @@ def _many(match: re.Match[str]) -> list[str] | None:
     following = _AFTER_MARK.match(match.string, match.end())
     if following is not None and following[1].lower() in _NO_NOUN:
         return None
-    return [*number_words(match[0][:-1]), *_scale_words(match[0][-1])]
+    return [*number_words(match[0][:-1]), *scale_words(match[0][-1])]
 
 
 def _per(match: re.Match[str]) -> list[str] | None:
     """ "/s" after a measure or an amount."""
-    if not re.search(rf"\d\s?(?:x|{_SCALE}|(?:{_UNIT})(?:\^[23])?)?$", text_before(match)):
+    if not re.search(rf"\d\s?(?:x|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?)?$", text_before(match)):
         return None
     written = match[0][1:].rstrip(".")
-    return ["per", *(_UNITS[written][0].split() if written in _UNITS else [written])]
+    return ["per", *(UNITS[written][0].split() if written in UNITS else [written])]
 
 
 def _raised(exponent: str, base: str) -> list[str]:
@@ -203,14 +170,6 @@ def _number(match: re.Match[str]) -> list[str]:
 
 FORMS: Forms = (
     (
-        "Ad-0",
-        rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{_SIGN})\s?(?P<money_minus>-)?"
-        rf"(?:(?P<money_from>{_NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{_NUMBER})"
-        rf"|(?<![\w.])(?P<money_before>{_NUMBER})\s?(?P<currency_after>{_SIGN})(?![\w$]))"
-        rf"(?P<money_scale>{_SCALE})?",
-        _money,
-    ),
-    (
         "d",
         r"\b(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,15})(?:st|nd|rd|th)\b",
         lambda match: ordinal_words(match[0][:-2].replace(",", "")),
@@ -218,25 +177,25 @@ FORMS: Forms = (
     (
         "d",
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3})"
-        rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{_UNIT})\b|\"(?=\s[a-z]|[\s,.;)]|$)))?",
+        rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{UNIT})\b|\"(?=\s[a-z]|[\s,.;)]|$)))?",
         _fraction,
     ),
     ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
     (
         "-",
-        rf"/(?:(?:{_UNIT}|day|week|month|year|hour|minute|second|user|seat|night)\b)"
+        rf"/(?:(?:{UNIT}|day|week|month|year|hour|minute|second|user|seat|night)\b)"
         r"(?:\.(?=\s[a-z]))?",
         _per,
     ),
     (
         "-",
-        r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)",
-        lambda match: _raised(match[0][1:], text_before(match)[-2:]),
+        r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)-?\d{1,4}(?![\w*])",
+        lambda match: _raised(match[0].lstrip("^*"), text_before(match)[-2:]),
     ),
     (
         "d-",
-        rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{_NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{_TO}(?P<measure_to>{_NUMBER}))?"
-        rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{_UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
+        rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
+        rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
         r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s|$)|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b|in\b"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,
@@ -258,14 +217,14 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w-])(?P<range_first>\d{{1,3}}(?:,\d{{3}}){{1,3}}|\d{{1,9}}(?:\.\d{{1,9}})?){_TO}"
-        r"(?P<range_last>\d{1,3}(?:,\d{3}){1,3}|\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d|\s?=)",
+        rf"(?<![\w-])(?P<range_first>\d{{1,3}}(?:,\d{{3}}){{1,3}}|\d{{1,9}}(?:\.\d{{1,9}})?)(?:(?P<close>[-–])|{TO})"
+        r"(?P<range_last>\d{1,3}(?:,\d{3}){1,3}|\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d)",
         _range,
     ),
     (
         "d-",
         r"(?<![\w.])-?(?:\d{2,3}(?:\.\d)?|\d\.\d)[kKM]\b",
-        lambda match: [*number_words(match[0][:-1]), *_scale_words(match[0][-1])],
+        lambda match: [*number_words(match[0][:-1]), *scale_words(match[0][-1])],
     ),
-    ("d-", rf"(?<![\w.,)])-{_NUMBER}|(?<!\w)\.\d{{1,40}}|{_NUMBER}", _number),
+    ("d-", rf"(?<![\w.,)])-{NUMBER}|(?<!\w)\.\d{{1,40}}|{NUMBER}", _number),
 )  # fmt: skip

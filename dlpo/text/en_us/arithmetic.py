@@ -1,0 +1,128 @@
+"""Signs between numbers: of sums, sizes, ratios and verses, and from one measure to another."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
+from dlpo.text.en_us.numbers import TO, UNIT, cardinal_words, ordinal_words
+from dlpo.text.en_us.tables import TABLES, any_of
+
+_MATHS = r"[\d.,\s()+*/xyz×÷^%–-]{0,30}"
+_SUM_BEFORE = late(
+    rf"(?i)(?:\b(?:{TABLES.patterns('phrases before sums')})|[=+*×÷]) ?{_MATHS}[a-z]?$"
+)
+_SUM_AFTER = late(
+    rf"{_MATHS}(?:=\s?(?:[-(?\d]|[a-z]\b|$)|\b(?:equals?|makes?|is) -?\d)|[\d.,\s()–-]{{0,20}}[+*×÷]\s?\d"
+)
+_SIZE_BEFORE = late(
+    rf"(?i)\b(?:{any_of('before sizes')}):? (?:\d[\d.,]{{0,8}}\"? ?x? ?){{1,3}}$"
+    r"|(?:x ?|/)\d[\d.,]{0,8} ?$"
+)
+_SIZE_AFTER = late(
+    r"\s?\d[\d.,]{0,8}(?: ?x ?\d{1,5}){0,2}"
+    rf"(?:\s?(?:in|{UNIT})\b|[\"']|[ -](?!(?:{any_of('no nouns')})\b)[a-z]{{2}}|\s?x\b)"
+)
+_NOT_DIVIDED = late(
+    r"(?i)\b(?:pages?|steps?|slides?|parts?|score[ds]?|rate[ds]?|rating|bp|pressure|levels?):? "
+    r"(?:(?:is|was|of|it) )?\d{1,3} $|\b24 $"
+)
+_RATIO_BEFORE = late(
+    rf"(?i)\b(?:{any_of('before ratios')})(?: (?:is|are|was|of|to|by|in|an?|the|it|them|us)){{0,2}}"
+    r":? ?$"
+)
+_RATIO_AFTER = late(r"(?i)[ -](?:ratio|odds|scale|mix|mixture|dilution|split|aspect|favorite)\b")
+_CLOCK = late(r"(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?")
+_WITHOUT_TO = ("16:9", "16:10", "21:9", "32:9")  # of screens
+_BOOK = late(
+    rf"\b(?:{any_of('books of verses')}|(?:{any_of('abbreviated books')})\.?) "
+    r"(?:\d{1,3}:\d{1,3}(?:[-–]\d{1,3})?[,;] ){0,3}$"
+)
+_MEASURE_BEFORE = late(rf"\d\s?(?:%|[$£€¥]|{UNIT})$")
+
+
+def in_sum(match: re.Match[str]) -> bool:
+    """Whether what is found is in a problem, a sum or an equation."""
+    return sum_follows(match) or _SUM_BEFORE.search(text_before(match, 60)) is not None
+
+
+def sum_follows(match: re.Match[str]) -> bool:
+    """Whether the rest of a sum, or its result, is after the match."""
+    return _SUM_AFTER.match(match.string, match.end()) is not None
+
+
+def _minus(match: re.Match[str]) -> list[str] | None:
+    return ["minus"] if in_sum(match) else None
+
+
+def _divided(match: re.Match[str]) -> list[str] | None:
+    """10 / 2; but not "page 3 / 12" nor 24 / 7."""
+    return None if _NOT_DIVIDED.search(text_before(match)) else ["divided", "by"]
+
+
+def _times_or_by(match: re.Match[str]) -> list[str]:
+    """7 x 8, but 3 by 5 inches and a 4 by 6 photo."""
+    is_spaced = text_before(match, 1) == " "
+    if in_sum(match) and (is_spaced or sum_follows(match)):
+        return ["times"]
+    is_size = _SIZE_AFTER.match(match.string, match.end()) or _SIZE_BEFORE.search(
+        text_before(match, 60)
+    )
+    return ["by" if is_size or not is_spaced else "times"]
+
+
+def _to(match: re.Match[str]) -> list[str] | None:
+    """20%-30%, 5kg - 10kg."""
+    if not _MEASURE_BEFORE.search(text_before(match, 16)):
+        return None
+    return ["minus" if in_sum(match) else "to"]
+
+
+def _verse(match: re.Match[str]) -> list[str] | None:
+    if not _BOOK.search(text_before(match, 60)):
+        return None
+    *words, last = cardinal_words(match["chapter"])
+    verse = cardinal_words(match["verse"])
+    comma = "," * (match["chapter"][-1] == "0" and len(match["verse"]) == 1)  # not twenty three
+    words += [last + comma, *verse]
+    return words + (["to", *cardinal_words(match["verse_to"])] if match["verse_to"] else [])
+
+
+def _ratio(match: re.Match[str]) -> list[str] | None:
+    """3:1, 16:9, and 1:10 where it is no time of day."""
+    parts = match[0].split(":")
+    is_ratio = _RATIO_BEFORE.search(text_before(match, 30)) or _RATIO_AFTER.match(
+        match.string, match.end()
+    )
+    is_time = _CLOCK.fullmatch(match[0]) is not None
+    if any(part[0] == "0" != part for part in parts) or (is_time and not is_ratio):
+        return None
+    first, *others = map(cardinal_words, parts)
+    is_share = len(parts) == 2 and int(parts[0]) + int(parts[1]) == 100
+    between = [] if is_share or match[0] in _WITHOUT_TO else ["to"]
+    return first + [word for other in others for word in [*between, *other]]
+
+
+FORMS: Forms = (
+    (
+        "d",
+        r"(?<![\w:.])(?P<chapter>\d{1,3}):(?P<verse>\d{1,3})(?:[-–](?P<verse_to>\d{1,3}))?"
+        r"(?![\w:]|\.\d|\s?[aApP]\.?[mM])",
+        _verse,
+    ),
+    ("d", r"(?<![\w:.])\d{1,4}:\d{1,6}(?::\d{1,4})?(?![\w:]|\.\d|\s?[aApP]\.?[mM])", _ratio),
+    (
+        "d",
+        rf"\b[123](?=\s(?:{any_of('have several books')})\.?\s\d)",
+        lambda match: ordinal_words(match[0]),
+    ),
+    ("-", rf"{TO}(?=\d{{1,6}}(?:[.,]\d{{1,3}})?\s?(?:%|[$£€¥]|(?:{UNIT})\b))", _to),
+    (
+        "-",
+        r"(?:(?<=\d)|(?<=\b[a-z])|(?<=\d[a-z])|(?<=\)))\s?[-–]\s?(?=\d|\(|[a-z]\b)",
+        _minus,
+    ),
+    ("-", r"(?<=\d\s)/(?=\s\d)", _divided),
+    ("a", r"(?:(?<=\d)|(?<=\d\s))x(?=\s?\d)", _times_or_by),
+)

@@ -1,0 +1,77 @@
+"""Written amounts of money and pairs of currencies -> spoken words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dlpo.text.common.forms import Forms
+from dlpo.text.common.patterns import late
+from dlpo.text.common.tables import any_key
+from dlpo.text.en_us.attributes import describes_noun
+from dlpo.text.en_us.numbers import (
+    NUMBER,
+    SCALE,
+    TO,
+    canonical,
+    cardinal_words,
+    number_words,
+    scale_words,
+)
+from dlpo.text.en_us.tables import table
+
+_CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
+SIGN = any_key(_CURRENCIES)
+_CODE = any_key(key for key in _CURRENCIES if len(key) == 3 and key.isupper())
+_EACH = late("-(?:an?|per)-")
+_EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d\d(?![\d.]|,\d)"
+
+
+def _money(match: re.Match[str]) -> list[str]:
+    sign = match["currency"] or match["currency_after"]
+    one, many, *coins = _CURRENCIES[sign]
+    number, scale = match["money"] or match["money_before"], scale_words(match["money_scale"])
+    number = canonical(number, thousands=sign in ("€", "EUR"))
+    if describes_noun(match) or _EACH.match(match.string, match.end()):
+        many = one
+    words = ["minus"] * bool(match["money_sign"] or match["money_minus"])
+    if first := match["money_from"]:
+        from_scale = scale_words(match["from_scale"])
+        whole_amount = "." in first and not scale
+        from_words = _amount(first, one, many, coins) if whole_amount else number_words(first)
+        words += [*from_words, *from_scale, "to"]
+    if scale or ("." in number and len(number.partition(".")[2]) != 2):
+        return [*words, *number_words(number), *scale, *many.split()]
+    return words + _amount(number, many if first else one, many, coins)
+
+
+def _amount(number: str, one: str, many: str, coins: Sequence[str]) -> list[str]:
+    """``one``: the name of the currency where the amount is one."""
+    whole, _, decimals = number.partition(".")
+    cents = int(decimals or "0")
+    small = [*cardinal_words(str(cents)), coins[cents > 1]] if cents else []
+    if cents and whole in ("", "0"):
+        return small
+    name = one if whole == "1" else many
+    return [*number_words(whole), *name.split(), *["and"] * bool(cents), *small]
+
+
+def _pair(match: re.Match[str]) -> list[str]:
+    """EUR/USD: euro dollar, but USD/CAD: U S dollar canadian dollar."""
+    names = [_CURRENCIES[code][0].split() for code in match.groups()]
+    differ = names[0][-1] != names[1][-1]
+    return [word for name in names for word in (name[-1:] if differ else name)]
+
+
+FORMS: Forms = (
+    ("A", rf"(?<![\w/.])({_CODE})/({_CODE})(?![\w/])", _pair),
+    (
+        "Ad-0",
+        rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{SIGN})\s?(?P<money_minus>-)?"
+        rf"(?:(?P<money_from>{NUMBER})(?P<from_scale>{SCALE})?{TO}(?:{SIGN})?)?"
+        rf"(?P<money>{_EUROPEAN}|{NUMBER}|\.\d{{1,4}})"
+        rf"|(?<![\w.])(?P<money_before>{NUMBER})\s?(?P<currency_after>{SIGN})(?![\w$]))"
+        rf"(?P<money_scale>{SCALE})?",
+        _money,
+    ),
+)
