@@ -44,8 +44,16 @@ _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
 _NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
-_NEXT_CAPITALISED = late(r"\s{1,2}([A-Z][A-Za-z]*)")
-_STATES = table("states")
+_NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z][A-Za-z]*)")
+_STATES = table("states")  # code -> name; what its zip codes begin with
+_STATES_OR_WORDS = frozenset(("HI", "ID", "IN", "ME", "OH", "OK", "OR"))
+_NUMBERED_BY_ID = word_list("have numbers")
+_NO_CITIES = word_list("before openings") | word_list("tags")
+_AFTER_CITY = late(r"\b[A-Z][\w'.-]{1,20}, $")
+_ROAD_BEFORE = late(
+    rf"(?:\b(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][a-z]{{1,20}}) (?:{any_of('streets')})\b\.?,?"
+    rf"|\b(?:(?:{any_of('roads')})[ -]\d{{1,3}})) $"
+)
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
 
@@ -163,23 +171,38 @@ def _previous_capital(match: re.Match[str]) -> bool:
     return _previous_word(match)[:1].isupper()
 
 
+def _state(match: re.Match[str]) -> list[str] | None:
+    """Of an address: Austin, TX 78701; but not "Order ID 48213" nor "Yes, OK 12345"."""
+    name, zip_codes = _STATES[match[1]]
+    first, last = zip_codes.split("-")
+    previous = _previous_word(match)
+    is_own = first <= match[2] <= last and previous.lower() not in _NUMBERED_BY_ID
+    is_word = match[1] in _STATES_OR_WORDS
+    if is_own and (not is_word or previous[:1].isupper()):
+        return name.split()
+    after_city = _AFTER_CITY.search(text_before(match)) and previous.lower() not in _NO_CITIES
+    return name.split() if after_city else None
+
+
+def _compass_after(match: re.Match[str]) -> list[str] | None:
+    """2nd Ave N, Hwy 61 N, I-5 S."""
+    return _compass(match) if _ROAD_BEFORE.search(text_before(match)) else None
+
+
 def _compass(match: re.Match[str]) -> list[str]:
     letters = match[0].strip("° .")
     return ["degrees"] * (match[0][0] == "°") + ["".join(DIRECTIONS[one] for one in letters)]
 
 
 FORMS: Forms = (
+    ("A", r"\b[NSEW]\b(?!['-]|\.\w)", _compass_after),
     (
         "A-",
-        r"°\s?[NSEW]\b|\b[NS][EW]\b|(?<=-\d\d )[NSEW]\b|(?<=-\d{3} )[NSEW]\b"
+        r"°\s?[NSEW]\b|\b[NS][EW]\b"
         r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
         _compass,
     ),
-    (
-        "A0",
-        rf"\b(?:{'|'.join(_STATES)})(?=\s\d{{5}}\b)",
-        lambda match: _STATES[match[0]][0].split(),
-    ),
+    ("A0", rf"\b({'|'.join(_STATES)})(?=\s(\d{{3}})\d\d\b)", _state),
     (
         "A",
         rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {'OK', 'HI', 'OH', 'ME'})})"
@@ -197,8 +220,8 @@ FORMS: Forms = (
     ("A", rf"\b(?=[IVX]{{2,}})({ROMAN})(?:st|nd|rd|th)\b", _roman_ordinal),
     (
         "A",
-        r"\b[NSEW]\.?(?= [A-Z][a-z]+(?: [A-Z][a-z]+)? (?:St|Ave|Blvd|Rd|Dr|Ln|Ct|Pl|Way|Street"
-        r"|Avenue|Road|Drive|Lane|Court|Place|Boulevard|Pkwy|Ter)\b)",
+        r"\b[NSEW]\.?(?= [A-Z][a-z]+(?: [A-Z][a-z]+)?"
+        rf" (?:{any_of('streets')})\b)",
         _compass,
     ),
     ("A", rf"\b[NSEW]\. (?:(?={any_of('have halves')})\b)", _compass),

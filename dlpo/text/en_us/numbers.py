@@ -90,7 +90,7 @@ def code_words(digits: str) -> list[str]:
         return digit_words(digits)
     first, rest = digits[:-2], digits[-2:]
     if rest == "00":
-        return cardinal_words(digits)
+        return year_words(digits) if first[-1] != "0" else cardinal_words(digits)
     return cardinal_words(first) + pair_words(rest)
 
 

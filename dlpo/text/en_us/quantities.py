@@ -37,7 +37,16 @@ _BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|
 _FLIGHT = late(r"\b[Ff]lights? [A-Z]{2} ?$")
 _BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
 _LETTERS = frozenset(unit for unit in UNITS if len(unit) == 1)
-_STREET = late(rf"[A-Z]?\s(?:[NSEW]\.?\s)?[A-Z]\w{{1,20}}\s(?:{any_of('streets')})[a-z]*\b")
+_STREET = late(
+    r"[A-Z]?\s(?:[NSEW]\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
+    r"|(?:[NSEW]\.?\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"
+    rf"(?:{any_of('streets')})\b)"
+)
+_LETTERED = late(
+    rf"(?i)\b(?:{any_of('have lettered numbers')})(?: (?:is|are|was|no\.|number)|:)? #?"
+    r"(?:\d{1,3}[A-Z](?:, | and | or | to |-|/)){0,3}$"
+)
+_SECOND_SEAT = late(r"(?:, | and | or | to |-|/)\d{1,3}[A-Z]\b")
 _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11", "7/11", "20/20")
@@ -98,8 +107,23 @@ def _rises(first: str, last: str) -> bool:
     return float(first.replace(",", "")) < float(last.replace(",", ""))
 
 
+def _is_letter(match: re.Match[str]) -> bool:
+    """Whether the letter after a number is no unit: route 9W, seat 12L, 350 W 42nd St."""
+    attached = match[0][-2:-1].isdigit() and match[0].isupper()
+    of_street = match["unit"] == "W" and _STREET.match(match.string, match.end("measure"))
+    groups = _BEFORE_GROUPS.search(text_before(match))
+    return bool(of_street or groups or (attached and _of_place(match)))
+
+
+def _of_place(match: re.Match[str]) -> bool:
+    """Whether a number and a letter name a place: row 12K; but not "it seats 20K"."""
+    before = text_before(match)
+    is_verb = before.endswith("seats ") and not _SECOND_SEAT.match(match.string, match.end())
+    return not is_verb and _LETTERED.search(before) is not None
+
+
 def _measure(match: re.Match[str]) -> list[str] | None:
-    if match["unit"] in _LETTERS and _BEFORE_GROUPS.search(text_before(match)):  # route 9W
+    if match["unit"] in _LETTERS and _is_letter(match):
         return None
     number, to = match["measure"], match["measure_to"]
     one, many = UNITS[match["unit"] or "in"]
@@ -128,6 +152,13 @@ def _many(match: re.Match[str]) -> list[str] | None:
     """5M users; but "Llama 70B is"."""
     following = _AFTER_MARK.match(match.string, match.end())
     if following is not None and following[1].lower() in _NO_NOUN:
+        return None
+    return _thousands(match)
+
+
+def _thousands(match: re.Match[str]) -> list[str] | None:
+    """20k; but "row 12K"."""
+    if _of_place(match):
         return None
     return [*number_words(match[0][:-1]), *scale_words(match[0][-1])]
 
@@ -224,7 +255,7 @@ FORMS: Forms = (
     (
         "d-",
         r"(?<![\w.])-?(?:\d{2,3}(?:\.\d)?|\d\.\d)[kKM]\b",
-        lambda match: [*number_words(match[0][:-1]), *scale_words(match[0][-1])],
+        _thousands,
     ),
     ("d-", rf"(?<![\w.,)])-{NUMBER}|(?<!\w)\.\d{{1,40}}|{NUMBER}", _number),
 )  # fmt: skip
