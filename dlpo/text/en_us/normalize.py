@@ -13,13 +13,14 @@ from dlpo.text.en_us import (
     calendar,
     chemistry,
     dates,
+    grades,
     identifiers,
+    keys,
     money,
     quantities,
     technical,
 )
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
-from dlpo.text.en_us.numbers import digit_words
 from dlpo.text.en_us.tables import table, word_list
 from dlpo.text.en_us.technical import term_words
 
@@ -69,14 +70,10 @@ def _sign(match: re.Match[str]) -> list[str]:
     return ["is"] * (match[0] in ("<=", ">=") and before.isspace()) + _SIGNS[match[0]]
 
 
-def _key(match: re.Match[str]) -> list[str]:
-    return ["pound" if match[0][0] == "#" else "star", *digit_words(match[0])]
-
-
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
-    ("-", r"(?<=ial )[*#]\d{1,4}\b|(?<=\s)#(?![\w#])|(?<=SELECT )\*", _key),
-    ("-", r"(?<=[a-z] )#(?=:)", lambda match: ["number"]),
+    *keys.FORMS,
+    ("-", r"(?<=SELECT )\*", lambda match: ["star"]),
     ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),
@@ -91,7 +88,6 @@ _IN_PLACES: Forms = (
     ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
     ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
-    ("A", r"(?:(?<=\ba )|(?<=\ban ))[A-DF]-(?=[\s.,;!?])", lambda match: [match[0][0], "minus"]),
     (
         "-",
         r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Option)|(?<=Win)|(?<=\d[eE]))\+",
@@ -101,6 +97,7 @@ _IN_PLACES: Forms = (
 _FORMS: Forms = (
     ("a", _PLAIN, None),
     *identifiers.FORMS,
+    *grades.FORMS,
     *technical.FORMS,
     *chemistry.FORMS,
     *arithmetic.FORMS,

@@ -24,14 +24,19 @@ from dlpo.text.en_us.numbers import (
     scale_words,
     year_words,
 )
-from dlpo.text.en_us.tables import any_of, word_list
+from dlpo.text.en_us.tables import TABLES, any_of, word_list
 from dlpo.text.en_us.technical import TERMS, version_words
 
 _POWERS = {"2": ["squared"], "3": ["cubed"]}
 # What precedes a number that is read digit by digit, in groups, or as a version.
 _BEFORE_DIGITS = late(
-    rf"(?i)(?:#|\b(?:{any_of('have codes of digits')}|ending in)(?: is|:)?"
-    r"|\b(?:number|no\.)(?: is|:)) ?(?:(?-i:[A-Z]{1,3}) )?(?:\d{3,6} ){0,6}$"
+    rf"(?i)(?:#|\b(?:{any_of('have codes of digits')}|{TABLES.patterns('phrases before digits')})"
+    r"(?: is| are|:)?|\b(?:number|no\.)(?: is|:)) ?(?:(?-i:[A-Z]{1,3}) )?(?:\d{3,6} ){0,6}$"
+)
+_BEFORE_SHORT_CODE = late(
+    r"(?i)\b(?:te?xt|sms|reply|messag|send)[a-z]{0,3} (?:the (?:key)?(?:word|code) )?"
+    r"(?:(?:(?-i:[A-Z][A-Z\d]{1,14})|[\"'][a-z\d]{1,15}[\"'])(?: or | and | )){1,3}"
+    r"(?:to|at) (?:number )?$|\btext (?:us|me|them) at $"
 )
 _BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
 _FLIGHT = late(r"\b[Ff]lights? [A-Z]{2} ?$")
@@ -185,6 +190,8 @@ def _number(match: re.Match[str]) -> list[str]:
         return _plain_number(number)
     if _FLIGHT.search(before):  # UA 1549
         return code_words(number)
+    if len(number) in (5, 6) and _BEFORE_SHORT_CODE.search(text_before(match, 60)):
+        return digit_words(number)
     if found := _BEFORE_DIGITS.search(before):
         continues = found[0][-2:-1].isdigit()
         if continues or len(number) > 3 or (len(number) > 2 and found[0] != "#"):

@@ -1,0 +1,57 @@
+"""The keys of a telephone, * and #, and # for a number -> spoken words."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
+from dlpo.text.en_us.numbers import digit_words
+
+_OPEN = r"[\"'(]{0,2}$"
+_PRESSED = late(
+    rf"(?i)\b(?:(?:press|hit|dial|push|tap|touch|hold|mark)(?:ed|ing)?(?: the)?|by|with|then|or|and"
+    rf"|use|symbol|sign|character|(?:enter|use|using|type) the|[*#]) {_OPEN}"
+)
+_NAMED = late(rf"(?i)\b(?:pound|hash|star|asterisk)(?: (?:key|sign|symbol))?,? {_OPEN}")
+_NOUN = late(rf"[A-Za-z]{{2}}\.? {_OPEN}")
+_KEY_AFTER = late(r"[\"')]{0,2} (?:key|sign|symbol|button|character)s?\b")
+_OF = late(r" of\b")
+_DIALED = late(rf"(?i)\b(?:press|dial|push|tap|enter|use|using|code|key in)(?:ing)? {_OPEN}")
+
+
+def _is_key(match: re.Match[str]) -> bool:
+    return (
+        _KEY_AFTER.match(match.string, match.end()) is not None
+        or _PRESSED.search(text_before(match)) is not None
+    )
+
+
+def _star(match: re.Match[str]) -> list[str] | None:
+    if _NAMED.search(text_before(match)):  # star (*)
+        return []
+    return ["star"] if _is_key(match) else None
+
+
+def _pound(match: re.Match[str]) -> list[str]:
+    """Press #; but "my routing # is", "the # of guests"."""
+    before = text_before(match)
+    if _NAMED.search(before):
+        return []
+    is_number = _OF.match(match.string, match.end()) or _NOUN.search(before)
+    return ["number" if is_number and not _is_key(match) else "pound"]
+
+
+def _dialed(match: re.Match[str]) -> list[str] | None:
+    """Dial *67."""
+    if not _DIALED.search(text_before(match)):
+        return None
+    return ["pound" if match[0][0] == "#" else "star", *digit_words(match[0])]
+
+
+FORMS: Forms = (
+    ("-", r"(?<=[a-z] )#s\b", lambda match: ["numbers"]),
+    ("-", r"(?<![\w*])\*(?![\w*])", _star),
+    ("-", r"(?<![\w#])#(?![\w#])", _pound),
+    ("-", r"(?<![\w*#])[*#]\d{1,4}(?![\w*])", _dialed),
+)
