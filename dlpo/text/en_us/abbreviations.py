@@ -33,6 +33,7 @@ for _key, _following, _said in TABLES.rows("abbreviations_before"):
     _CONTEXTS.setdefault(_key.partition(" ")[0], []).append((_following, _said.split()))
 _FOLLOWED_BY = {
     "number": late(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
+    "verse": late(r"\s?\d{1,3}(?![\w,])"),
     "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
     "name": late(r"\s[A-Z][a-z]"),
     "year": late(r"\s(?:1[5-9]|20)\d\d\b"),
@@ -78,7 +79,7 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
         return ["saint" if _name_follows(match) and not numbered else "street"]
     if key in ("no", "nos"):
         following = match.string[match.end() : match.end() + 4]
-        of_number = re.match(r"\s?\d", following) or (match[0] == "no." and following[:4] == " is ")
+        of_number = re.match(r"\s{0,2}\d", following) or (match[0] == "no." and following[:4] == " is ")
         return ["number" if key == "no" else "numbers"] if of_number else None
     if key in ("ch", "q") and not _NUMERAL.match(match.string, match.end()):
         return None

@@ -10,7 +10,7 @@ from dlpo.text.en_us.tables import any_of, word_list
 
 _DETERMINER = late(
     rf"(?i)(?:^|[^\w'])(?:({any_of('articles')})|{any_of('determiners')})"
-    r"((?:[ ,]{1,2}[\w.-]{1,14}){0,2})[ ,]{1,2}[-$£€¥₹]?$"
+    r"((?:[ ,]{1,2}[\w.-]{1,14}){0,2})[ ,]{1,2}[-$£€¥₹]?(?:\d{1,5}(?:\.\d)?\"? ?x ?){0,2}$"
 )
 _FOLLOWING = late(r"[.\"]?\)?[ -]([A-Za-z]{1,20})(?!\w|\.\w)")
 _NO_NOUN = word_list("no nouns")
@@ -23,7 +23,7 @@ def describes_noun(match: re.Match[str]) -> bool:
     if following is None:
         return False
     noun = following[1].lower()
-    if noun.removesuffix("s") in _COMMON_NOUNS:
+    if not _COMMON_NOUNS.isdisjoint((noun, noun.removesuffix("s"))):
         return True
     if noun in _NO_NOUN or noun.endswith("ly"):
         return False

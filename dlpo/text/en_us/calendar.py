@@ -27,7 +27,7 @@ _YEAR = r"[12]\d{3}\b(?![,.]\d)"
 WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
 _CENTURIES = ("20", "19")  # of years of two digits, those from 50 are of the second
 _BEFORE_DASH = late(
-    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{WEEKDAY}\.?|{_MONTH}|day)$"
+    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|\d[apAP]|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{WEEKDAY}\.?|{_MONTH}|day)$"
 )
 _BEFORE_NAMED_DAY = late(rf"(?:{WEEKDAY}\.?|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
 _NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
@@ -38,6 +38,12 @@ _LASTING = late(
     r"|time of|for|in|of|record)(?: (?:is|was))?:? $"
 )
 _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
+_BRIEF = r"[apAP]\b(?!'|-[A-Za-z]|\.\w)"  # 2:15p
+_BEFORE_HOUR = late(
+    r"(?i)(?:\b(?:at|from|by|until|till?|before|after|around|opens?|closes?|starts?|ends?|between)"
+    rf"|@|{WEEKDAY}[a-z]{{0,6}}\.?,?|\d[ap] (?:to|and|or)) $|\d[ap]\s?[-–]\s?$"
+)
+_AFTER_HOUR = late(r"(?:\s?[-–]\s?| to )\d{1,2}(?::\d\d)?[apAP]\b| [ECMP][SD]?T\b")
 
 
 def date_words(month: str, day: str, year: str | None) -> list[str]:
@@ -87,7 +93,8 @@ def _month_year(match: re.Match[str]) -> list[str]:
 
 
 def _meridiem_words(written: str | None) -> list[str]:
-    return [letter.upper() for letter in written or "" if letter.isalpha()]
+    letters = [letter.upper() for letter in written or "" if letter.isalpha()]
+    return [*letters, "M"] if len(letters) == 1 else letters
 
 
 def _clock(match: re.Match[str]) -> list[str]:
@@ -146,6 +153,12 @@ def _hour(match: re.Match[str]) -> list[str]:
     return cardinal_words(str(int(match["hour"]))) + _meridiem_words(match["hour_meridiem"])
 
 
+def _brief_hour(match: re.Match[str]) -> list[str] | None:
+    """At 8a, 8a-5p; but not "question 8a"."""
+    before = _BEFORE_HOUR.search(text_before(match, 20))
+    return _hour(match) if before or _AFTER_HOUR.match(match.string, match.end()) else None
+
+
 def _dash(match: re.Match[str]) -> list[str] | None:
     """A dash between two times, days, months or numerals is spoken."""
     following, before = match.string[match.end()], text_before(match, 16)
@@ -164,6 +177,12 @@ def _two_days(match: re.Match[str]) -> list[str]:
     first, between, second = match[0].split()
     words = full_name(_WEEKDAYS, first), "and" if between == "&" else between
     return [*words, full_name(_WEEKDAYS, second)]
+
+
+def _short_year(match: re.Match[str]) -> list[str]:
+    """'08: oh eight, '00: two thousand."""
+    digits = match[0][1:]
+    return year_words("2000") if digits == "00" else pair_words(digits)
 
 
 def _decade(match: re.Match[str]) -> list[str] | None:
@@ -212,7 +231,7 @@ FORMS: Forms = (
     (
         "d",
         r"(?<![\w:])(?P<clock_hour>[01]?\d|2[0-4]):(?P<clock_minute>[0-5]\d)"
-        rf"(?::(?P<clock_second>[0-5]\d))?(?![\d:])(?P<clock_meridiem>{_MERIDIEM})?",
+        rf"(?::(?P<clock_second>[0-5]\d))?(?![\d:])(?P<clock_meridiem>{_MERIDIEM}|{_BRIEF})?",
         _clock,
     ),
     (
@@ -228,6 +247,7 @@ FORMS: Forms = (
     ),
     ("d", r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)", _military),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
+    ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_BRIEF})", _brief_hour),
     (
         "A",
         rf"{WEEKDAY}\b\.? (?:&|and|or|to|thru|through) {WEEKDAY}\b\.?",
@@ -245,6 +265,7 @@ FORMS: Forms = (
         rf"|[-–](?=[IVX]{{1,5}}\b|[ivx]{{1,5}}\b)",
         _dash,
     ),
+    ("-", r"(?<![\w'])'\d\d\b(?!['\"])", _short_year),
     (
         "d-",
         r"\b(?P<decade_century>[12]\d)?(?P<decade_tens>\d0)'?s\b|'(?P<decade_short>\d0)s\b",

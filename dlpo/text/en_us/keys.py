@@ -17,7 +17,7 @@ _NAMED = late(rf"(?i)\b(?:pound|hash|star|asterisk)(?: (?:key|sign|symbol))?,? {
 _NOUN = late(rf"[A-Za-z]{{2}}\.? {_OPEN}")
 _KEY_AFTER = late(r"[\"')]{0,2} (?:key|sign|symbol|button|character)s?\b")
 _OF = late(r" of\b")
-_DIALED = late(rf"(?i)\b(?:press|dial|push|tap|enter|use|using|code|key in)(?:ing)? {_OPEN}")
+_DIALED = late(rf"(?i)\b(press|dial|push|tap|enter|use|using|code|key in)(?:ing)? {_OPEN}")
 
 
 def _is_key(match: re.Match[str]) -> bool:
@@ -44,7 +44,8 @@ def _pound(match: re.Match[str]) -> list[str]:
 
 def _dialed(match: re.Match[str]) -> list[str] | None:
     """Dial *67."""
-    if not _DIALED.search(text_before(match)):
+    found = _DIALED.search(text_before(match))
+    if found is None or (match[0][0] == "#" and found[1].lower() not in ("press", "dial")):
         return None
     return ["pound" if match[0][0] == "#" else "star", *digit_words(match[0])]
 

@@ -77,11 +77,11 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),
-    ("a0", r"(?:(?<= ft )|(?<= in )|(?<= cm )|(?<= mm )|(?<= m ))x(?=\s\d)", lambda match: ["by"]),
+    ("a0", r"(?:(?<= ft )|(?<= in )|(?<= cm )|(?<= mm )|(?<= m )"
+     r"|(?<= ft\. )|(?<= in\. )|(?<=[\d]' )|(?<=[\d]\" ))x(?=\s?\d)", lambda match: ["by"]),
     ("-", r"(?<=[a-z]{2}\s)<3(?![\w.])", lambda match: ["heart"]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
     ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
-    ("a", r"(?<=\d\"\s)x(?=\s?\d)", lambda match: ["by"]),
     ("aA0", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
     ("-", r"(?<=\d\d)×(?=\d\d)(?!10\^)", lambda match: ["by"]),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),

@@ -36,7 +36,7 @@ _BEFORE_DIGITS = late(
 _BEFORE_SHORT_CODE = late(
     r"(?i)\b(?:te?xt|sms|reply|messag|send)[a-z]{0,3} (?:the (?:key)?(?:word|code) )?"
     r"(?:(?:(?-i:[A-Z][A-Z\d]{1,14})|[\"'][a-z\d]{1,15}[\"'])(?: or | and | )){1,3}"
-    r"(?:to|at) (?:number )?$|\btext (?:us|me|them) at $"
+    r"(?:to \d{5,6},? (?:or|and) [A-Z\d]{2,15} )?(?:to|at) (?:number )?$|\btext (?:us|me|them) at $"
 )
 _BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
 _FLIGHT = late(r"\b[Ff]lights? [A-Z]{2} ?$")
@@ -56,7 +56,10 @@ _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11", "7/11", "20/20")
 
+_PAIR = late(r"\d\d-\d\d")
+_AIRPLANE = late(r"7[0-8]7-(?:[1-9]00|\d{1,2})")
 _AFTER_MARK = late(r" ([A-Za-z]{2,20})\b")
+_BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
 _NO_NOUN = word_list("no nouns")
 _PROPORTION = late(r"\d\d/\d\d")
 
@@ -73,7 +76,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     if not 0 < int(above) < int(below) <= 100:
         say = code_words if _BEFORE_GROUPS.search(text_before(match)) else cardinal_words
         return [*words, *say(above), "over", *cardinal_words(below), *many.split()]
-    part = [_DENOMINATORS[below]] if below in _DENOMINATORS else ordinal_words(below)
+    has_name = below in _DENOMINATORS and match["fraction_ending"] in (None, "nd")
+    part = [_DENOMINATORS[below]] if has_name else ordinal_words(below)
     if above == "1":
         has_article = _ARTICLE_BEFORE.search(text_before(match, 8))  # a 1/2-inch bolt
         article = [] if has_article else ["a" if whole or one or below == "2" else "one"]
@@ -100,6 +104,10 @@ def _plain_number(number: str) -> list[str]:
 
 def _range(match: re.Match[str]) -> list[str] | None:
     first, last = match["range_first"], match["range_last"]
+    if _PAIR.fullmatch(match[0]) and (first == last or int(first) == 100 - int(last) > 50):
+        return cardinal_words(first) + cardinal_words(last)  # a 50-50 split, the 80-20 rule
+    if _AIRPLANE.fullmatch(match[0]):
+        return TERMS[first] + cardinal_words(last)
     if sum_follows(match) or (in_sum(match) and not (match["close"] and _rises(first, last))):
         return None
     words = _plain_number(first)
@@ -133,8 +141,8 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     number, to = match["measure"], match["measure_to"]
     one, many = UNITS[match["unit"] or "in"]
     raised = _raised(match["raised_by"], number) if match["raised_by"] else []
-    is_one = number.lstrip("-") in ("1", "1.0", "1.00") and not to
-    single = is_one or match["hyphen"] or (not to and describes_noun(match))
+    is_one = number.lstrip("-") == "1" and not to
+    single = is_one or match["hyphen"] or describes_noun(match)
     power = {"2": ["square"], "3": ["cubic"]}.get((match["power"] or "")[1:], [])
     unit = [*power, *(one if single else many).split()]
     words = number_words(number) + raised
@@ -149,7 +157,9 @@ def _mark(match: re.Match[str]) -> list[str] | None:
         return None
     one, many = UNITS["in" if mark == '"' else "ft"]
     following = _AFTER_MARK.match(match.string, match.end())
-    single = number == "1" or (following is not None and following[1].lower() not in _NO_NOUN)
+    is_distance = mark == "'" and _BEFORE_DISTANCE.search(text_before(match))  # in 500' turn
+    describes = following is not None and following[1].lower() not in _NO_NOUN
+    single = number == "1" or (describes and not is_distance)
     return [*number_words(number), one if single else many]
 
 
@@ -215,6 +225,7 @@ FORMS: Forms = (
     (
         "d",
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3})"
+        r"(?:(?P<fraction_ending>th|rd|nd|st)s?\b)?"
         rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{UNIT})\b|\"(?=\s[a-z]|[\s,.;)]|$)))?",
         _fraction,
     ),
@@ -234,7 +245,7 @@ FORMS: Forms = (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s|$)|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b|in\b"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s|$)|\sin(?=\sx\s\d)|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b|in\b"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,
     ),
