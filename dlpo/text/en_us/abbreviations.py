@@ -79,7 +79,9 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
         return ["saint" if _name_follows(match) and not numbered else "street"]
     if key in ("no", "nos"):
         following = match.string[match.end() : match.end() + 4]
-        of_number = re.match(r"\s{0,2}\d", following) or (match[0] == "no." and following[:4] == " is ")
+        of_number = re.match(r"\s{0,2}\d", following) or (
+            match[0] == "no." and following[:4] == " is "
+        )
         return ["number" if key == "no" else "numbers"] if of_number else None
     if key in ("ch", "q") and not _NUMERAL.match(match.string, match.end()):
         return None

@@ -14,7 +14,8 @@ _SUM_BEFORE = late(
     rf"(?i)(?:\b(?:{TABLES.patterns('phrases before sums')})|[=+*×÷]) ?{_MATHS}[a-z]?$"
 )
 _SUM_AFTER = late(
-    rf"{_MATHS}(?:=\s?(?:[-(?\d]|[a-z]\b|$)|\b(?:equals?|makes?|is) -?\d)|[\d.,\s()–-]{{0,20}}[+*×÷]\s?\d"
+    rf"{_MATHS}(?:=\s?(?:[-(?\d]|[a-z]\b|$)|\b(?:equals?|makes?|is) -?\d)"
+    r"|[\d.,\s()–-]{0,20}[+*×÷]\s?\d"
 )
 _SIZE_BEFORE = late(
     rf"(?i)\b(?:{any_of('before sizes')}):? (?:\d[\d.,]{{0,8}}\"? ?x? ?){{1,3}}$"
@@ -40,6 +41,7 @@ _BOOK = late(
     r"(?:\d{1,3}:\d{1,3}(?:[-–]\d{1,3})?[,;] ){0,3}$"
 )
 _MEASURE_BEFORE = late(rf"\d\s?(?:%|[$£€¥]|{UNIT})$")
+_MEASURED = late(rf"\d\s?(?:(?:in|{UNIT})\b\.?|[\"'])\s?$")
 
 
 def in_sum(match: re.Match[str]) -> bool:
@@ -70,6 +72,11 @@ def _times_or_by(match: re.Match[str]) -> list[str]:
         text_before(match, 60)
     )
     return ["by" if is_size or not is_spaced else "times"]
+
+
+def _by(match: re.Match[str]) -> list[str] | None:
+    """3 in. x 5 in.; but "speed x 2"."""
+    return ["by"] if _MEASURED.search(text_before(match, 16)) else None
 
 
 def _to(match: re.Match[str]) -> list[str] | None:
@@ -125,4 +132,5 @@ FORMS: Forms = (
     ),
     ("-", r"(?<=\d\s)/(?=\s\d)", _divided),
     ("a", r"(?:(?<=\d)|(?<=\d\s))x(?=\s?\d)", _times_or_by),
+    ("a0", r"(?:(?<=[a-z.\"']\s)|(?<=[\"']))x(?=\s?\d)", _by),
 )

@@ -16,7 +16,7 @@ from dlpo.text.en_us.numbers import (
     plural_words,
     year_words,
 )
-from dlpo.text.en_us.tables import any_of, words_of
+from dlpo.text.en_us.tables import words_of
 
 MONTHS, _WEEKDAYS = words_of("months"), words_of("weekdays")
 _MONTH = (

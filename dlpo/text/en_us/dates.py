@@ -20,7 +20,8 @@ _BEFORE_DATE = late(
 )
 _AFTER_DATE = late(rf"(?i){_AT_HOUR}| (?:works|{_EVENT})\b")
 _NO_DATE_BEFORE = late(
-    rf"(?i)(?:[=+*×÷(^] ?|\b(?:{any_of('before fractions')})(?: (?:is|are|was|it|of|on))?:? (?:an? )?)$"
+    r"(?i)(?:[=+*×÷(^] ?|\ban? "
+    rf"|\b(?:{any_of('before fractions')})(?: (?:is|are|was|it|of|on))?:? (?:an? )?)$"
 )
 _NO_DATE_AFTER = late(
     rf"(?i) ?[=+*×÷^%\"]| [-–] \d| of\b|(?:-| an? | )(?:{any_of('after fractions')})s?\b"
@@ -31,8 +32,8 @@ _EARLIER_ONES = late(
 _FRACTION_BELOW = frozenset((*range(2, 7), 8, 10, 12, 16))
 _STORE = ("7", "11")
 _EXPIRY = late(
-    r"(?i)\b(?:exp(?:\.|iry|iration)?(?: date)?(?: on file)?|(?:valid|good) (?:thru|through|until|till|to))"
-    r"(?:,? is|:| of)? ?$"
+    r"(?i)\b(?:exp(?:\.|iry|iration)?(?: date)?(?: on file)?"
+    r"|(?:valid|good) (?:thru|through|until|till|to))(?:,? is|:| of)? ?$"
 )
 _EXPIRES = late(r"(?i)\bexpir(?:es?|ed|ing)(?: in|:)? $")
 _OF_CARD = late(r"(?i)\b(?:card|visa|mastercard|amex|discover|debit|credit|license|passport|id)\b")

@@ -10,7 +10,9 @@ from dlpo.text.en_us.tables import any_of
 
 _BLOOD = late(r"(?i)\b(?:blood|donors?|donat\w{1,5}|rh|transfus\w{1,5}|plasma|universal)\b")
 _WIDTH = 40  # characters around a letter in which blood is spoken of
-_BEFORE_GRADE = late(rf"(?i)\b(?:{any_of('before grades')})(?: (?:is|was|of|an?))?:? $|[A-F][+-], $")
+_BEFORE_GRADE = late(
+    rf"(?i)\b(?:{any_of('before grades')})(?: (?:is|was|of|an?))?:? $|[a-f][+-], $"
+)
 _AFTER_GRADE = late(rf"(?i) (?:(?:{any_of('after grades')})\b|[a-f][+-])")
 _END = late(r"[.,;:!?)\]/\"']|\s?$")
 _SUSPENDED = late(r" (?:and|or|to) [A-Z]-\w")  # A- and B-roll
@@ -28,4 +30,10 @@ def _grade(match: re.Match[str]) -> list[str] | None:
     return [*letters, "negative" if of_blood else "minus"]
 
 
-FORMS: Forms = (("A", r"(?<![\w+-])(AB|A{2,3}|B{2,3}|C{2,3}|[A-DFO])([+-])(?=[\s.,;:!?)\]/\"']|$)", _grade),)
+FORMS: Forms = (
+    (
+        "A",
+        r"(?<![\w+-])(AB|A{2,3}|B{2,3}|C{2,3}|[A-DFO])([+-])(?=[\s.,;:!?)\]/\"']|$)",
+        _grade,
+    ),
+)

@@ -11,12 +11,12 @@ from dlpo.text.en_us.numbers import digit_words
 _OPEN = r"[\"'(]{0,2}$"
 _PRESSED = late(
     rf"(?i)\b(?:(?:press|hit|dial|push|tap|touch|hold|mark)(?:ed|ing)?(?: the)?|by|with|then|or|and"
-    rf"|use|symbol|sign|character|(?:enter|use|using|type) the|[*#]) {_OPEN}"
+    rf"|use|symbol|sign|character|(?:enter|type)(?: the)?|us(?:e|ing) the|[*#]) {_OPEN}"
 )
 _NAMED = late(rf"(?i)\b(?:pound|hash|star|asterisk)(?: (?:key|sign|symbol))?,? {_OPEN}")
 _NOUN = late(rf"[A-Za-z]{{2}}\.? {_OPEN}")
 _KEY_AFTER = late(r"[\"')]{0,2} (?:key|sign|symbol|button|character)s?\b")
-_OF = late(r" of\b")
+_COUNTED = late(r" (?:of\b|\d)")
 _DIALED = late(rf"(?i)\b(press|dial|push|tap|enter|use|using|code|key in)(?:ing)? {_OPEN}")
 
 
@@ -38,8 +38,9 @@ def _pound(match: re.Match[str]) -> list[str]:
     before = text_before(match)
     if _NAMED.search(before):
         return []
-    is_number = _OF.match(match.string, match.end()) or _NOUN.search(before)
-    return ["number" if is_number and not _is_key(match) else "pound"]
+    counted = _COUNTED.match(match.string, match.end())
+    is_number = counted or (_NOUN.search(before) and not _is_key(match))
+    return ["number" if is_number else "pound"]
 
 
 def _dialed(match: re.Match[str]) -> list[str] | None:

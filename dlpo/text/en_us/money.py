@@ -24,7 +24,7 @@ _CURRENCIES = table("currencies")  # sign or code -> its name, singular and plur
 SIGN = any_key(_CURRENCIES)
 _CODE = any_key(key for key in _CURRENCIES if len(key) == 3 and key.isupper())
 _EACH = late("-(?:an?|per)-")
-_EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d\d(?![\d.]|,\d)"
+_EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1,2}(?![\d.]|,\d)"
 
 
 def _money(match: re.Match[str]) -> list[str]:

@@ -77,8 +77,6 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),
-    ("a0", r"(?:(?<= ft )|(?<= in )|(?<= cm )|(?<= mm )|(?<= m )"
-     r"|(?<= ft\. )|(?<= in\. )|(?<=[\d]' )|(?<=[\d]\" ))x(?=\s?\d)", lambda match: ["by"]),
     ("-", r"(?<=[a-z]{2}\s)<3(?![\w.])", lambda match: ["heart"]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
     ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),

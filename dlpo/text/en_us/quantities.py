@@ -56,7 +56,8 @@ _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11", "7/11", "20/20")
 
-_PAIR = late(r"\d\d-\d\d")
+_PAIR = late(r"\d\d[-–]\d\d?")
+_SHARED = late(r" (?:split|mix|blend|ratio|rule|deal|chance|odds|partners)")
 _AIRPLANE = late(r"7[0-8]7-(?:[1-9]00|\d{1,2})")
 _AFTER_MARK = late(r" ([A-Za-z]{2,20})\b")
 _BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
@@ -104,8 +105,8 @@ def _plain_number(number: str) -> list[str]:
 
 def _range(match: re.Match[str]) -> list[str] | None:
     first, last = match["range_first"], match["range_last"]
-    if _PAIR.fullmatch(match[0]) and (first == last or int(first) == 100 - int(last) > 50):
-        return cardinal_words(first) + cardinal_words(last)  # a 50-50 split, the 80-20 rule
+    if _PAIR.fullmatch(match[0]) and _is_pair(match):
+        return cardinal_words(first) + cardinal_words(last)
     if _AIRPLANE.fullmatch(match[0]):
         return TERMS[first] + cardinal_words(last)
     if sum_follows(match) or (in_sum(match) and not (match["close"] and _rises(first, last))):
@@ -114,6 +115,15 @@ def _range(match: re.Match[str]) -> list[str] | None:
     if len(first) == 4 and len(last) == 2 and first[0] in "12":  # 1914-18
         return [*words, "to", *cardinal_words(last)]
     return [*words, "to", *_plain_number(last)]
+
+
+def _is_pair(match: re.Match[str]) -> bool:
+    """A 50-50 split, the 80-20 rule, 24-7."""
+    first, last = int(match["range_first"]), int(match["range_last"])
+    shares = first + last == 100 and (
+        first > last or _SHARED.match(match.string, match.end()) is not None
+    )
+    return first == last or shares or (first, last) == (24, 7)
 
 
 def _rises(first: str, last: str) -> bool:
@@ -245,7 +255,8 @@ FORMS: Forms = (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s|$)|\sin(?=\sx\s\d)|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b|in\b"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s|$)|\sin(?=\sx\s\d)"
+        r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b|in\b"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,
     ),
