@@ -53,8 +53,9 @@ _NO_CITIES = word_list("before openings") | word_list("tags")
 _AFTER_CITY = late(r"\b[A-Z][\w'.-]{1,20}, $")
 _ROAD_BEFORE = late(
     rf"(?:\b(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][a-z]{{1,20}}) (?:{any_of('streets')})\b\.?,?"
-    rf"|\b(?:(?:{any_of('roads')})[ -]\d{{1,3}})) $"
+    rf"|\b(?:{any_of('roads')})[ -]\d{{1,3}}) $"
 )
+_HEADING = late(r"(?i)\b(?:head|go|drive|continue|then|walk|turn|travel)(?:ing)? $")
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
 
@@ -188,8 +189,10 @@ def _state(match: re.Match[str]) -> list[str] | None:
 
 
 def _compass_after(match: re.Match[str]) -> list[str] | None:
-    """2nd Ave N, Hwy 61 N, I-5 S."""
-    return _compass(match) if _ROAD_BEFORE.search(text_before(match)) else None
+    """2nd Ave N, Hwy 61 N, I-5 S, head W on Main St; but not "then E. Smith"."""
+    before = text_before(match)
+    heads = _HEADING.search(before) and not match.string.startswith(".", match.end())
+    return _compass(match) if heads or _ROAD_BEFORE.search(before) else None
 
 
 def _compass(match: re.Match[str]) -> list[str]:

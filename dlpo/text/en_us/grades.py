@@ -9,6 +9,7 @@ from dlpo.text.common.patterns import late
 from dlpo.text.en_us.tables import any_of
 
 _BLOOD = late(r"(?i)\b(?:blood|donors?|donat\w{1,5}|rh|transfus\w{1,5}|plasma|universal)\b")
+_OF_BLOOD = {"+": "positive", "-": "negative"}
 _WIDTH = 40  # characters around a letter in which blood is spoken of
 _BEFORE_GRADE = late(
     rf"(?i)\b(?:{any_of('before grades')})(?: (?:is|was|of|an?))?:? $|[a-f][+-], $"
@@ -23,14 +24,15 @@ def _grade(match: re.Match[str]) -> list[str] | None:
     after = match.string[match.end() : match.end() + _WIDTH]
     of_blood = letters in ("O", "AB") or _BLOOD.search(before) or _BLOOD.search(after)
     if match[2] == "+":
-        return [*letters, "positive"] if of_blood else None
+        return [*letters, _OF_BLOOD["+"]] if of_blood else None
     is_grade = _BEFORE_GRADE.search(before) or _AFTER_GRADE.match(after) or _END.match(after)
     if _SUSPENDED.match(after) or not (of_blood or is_grade):
         return None
-    return [*letters, "negative" if of_blood else "minus"]
+    return [*letters, _OF_BLOOD["-"] if of_blood else "minus"]
 
 
 FORMS: Forms = (
+    ("-", r"(?<=\bRh)[+-](?!\w)", lambda match: [_OF_BLOOD[match[0]]]),
     (
         "A",
         r"(?<![\w+-])(AB|A{2,3}|B{2,3}|C{2,3}|[A-DFO])([+-])(?=[\s.,;:!?)\]/\"']|$)",

@@ -58,18 +58,7 @@ _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text i
 _DROPS_G = word_list("drop their g")
 _CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
-
-
 _CODE = late(r"[A-Z]{1,4}-?\d\d")
-
-
-def _sign(match: re.Match[str]) -> list[str]:
-    following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
-    if match[0] == "#" and following.isalpha():
-        return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
-    return ["is"] * (match[0] in ("<=", ">=") and before.isspace()) + _SIGNS[match[0]]
-
-
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     *keys.FORMS,
@@ -92,6 +81,15 @@ _IN_PLACES: Forms = (
         lambda match: [],
     ),
 )
+
+
+def _sign(match: re.Match[str]) -> list[str]:
+    following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
+    if match[0] == "#" and following.isalpha():
+        return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
+    return ["is"] * (match[0] in ("<=", ">=") and before.isspace()) + _SIGNS[match[0]]
+
+
 _FORMS: Forms = (
     ("a", _PLAIN, None),
     *identifiers.FORMS,
