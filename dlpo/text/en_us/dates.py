@@ -12,19 +12,23 @@ from dlpo.text.en_us.numbers import cardinal_words, year_words
 from dlpo.text.en_us.tables import TABLES, any_of
 
 _AT_HOUR = r" (?:at|@|around|by) (?:\d|noon|midnight)|,? \d{1,2}(?::\d\d)? ?[ap]\.?m\b"
-_EVENT = rf"(?:{any_of('happen on dates')})(?: date| day)?"
+_EVENT = rf"(?:{any_of('happen on dates')})(?: dates?| day)?"
 _BEFORE_DATE = late(
     rf"(?i)(?:\b(?:{any_of('before dates')}|{TABLES.patterns('phrases before dates')}) |day,? \(?"
     rf"|\b{_EVENT}(?:s? on|'s| is| was| are| will be)?(?: (?:set|scheduled) for)?:? "
     rf"|{WEEKDAY}\.?,? \(?|\b(?:[ECMP][SD]?T|[AP]M|[ap]\.m\.) )$"
 )
-_AFTER_DATE = late(rf"(?i){_AT_HOUR}| (?:works|{_EVENT})\b")
+_AFTER_DATE = late(rf"(?i){_AT_HOUR}| (?:works|sounds|suits|{_EVENT}s?)\b")
 _NO_DATE_BEFORE = late(
     r"(?i)(?:[=+*×÷(^] ?|\ban? "
     rf"|\b(?:{any_of('before fractions')})(?: (?:is|are|was|it|of|on))?:? (?:an? )?)$"
 )
 _NO_DATE_AFTER = late(
     rf"(?i) ?[=+*×÷^%\"]| [-–] \d| of\b|(?:-| an? | )(?:{any_of('after fractions')})s?\b"
+)
+# 3/7 tests passed, but 9/12 sounds fine
+_SHARE_OF = late(
+    r" (?!(?:work|sound|seem|look|start|begin|end|suit|fit|feel|doe|i|wa|ha)s\b)[a-z]{2,20}s\b"
 )
 _EARLIER_ONES = late(
     r"(?:(?<!\d)\d{1,2}/\d{1,2}(?:,? (?:and|or|to|thru|through|until) | ?[-–] ?|, )){1,4}$"
@@ -66,6 +70,8 @@ def _is_date(month: str, day: str, before: str, after: str) -> bool:
         return not is_share or not before.lower().endswith((" by ", " on ", " from "))
     is_rating = month == day and 1 < int(day) < 11
     if is_share or is_rating or (month, day) == _STORE or _NO_DATE_BEFORE.search(before):
+        return False
+    if int(month) < int(day) and _SHARE_OF.match(after):
         return False
     return int(month) >= int(day) or int(day) not in _FRACTION_BELOW
 
