@@ -219,7 +219,15 @@ def ends_at(
         return False
     if around.before is None or around.after is None:  # in another script
         return True
-    return ends_sentence(around.before, around.gap, around.after, all_lower, language)
+    opening = language.tokens(language.characters.readable(text[:_CONTEXT]).text, shouted=False)
+    return ends_sentence(
+        next(iter(opening), around.before),
+        around.before,
+        around.gap,
+        around.after,
+        all_lower,
+        language,
+    )
 
 
 class _Around(NamedTuple):

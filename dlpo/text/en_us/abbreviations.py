@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from dlpo.text.common.abbreviations import opens_sentence
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
@@ -44,7 +45,7 @@ _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
 _NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
-_NEXT_CAPITALISED = late(r"\s{1,2}([A-Z][A-Za-z]*)")
+_NEXT_CAPITALISED = late(r"\s{1,2}([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a-z]{1,3})?)")
 _STATES = table("states")
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
@@ -58,7 +59,7 @@ def _previous_word(match: re.Match[str]) -> str:
 
 def _name_follows(match: re.Match[str]) -> bool:
     found = _NEXT_CAPITALISED.match(match.string, match.end())
-    return found is not None and found[1].lower() not in SENTENCE_STARTERS
+    return found is not None and not opens_sentence(found[1].lower(), SENTENCE_STARTERS)
 
 
 def _abbreviation(match: re.Match[str]) -> list[str] | None:
