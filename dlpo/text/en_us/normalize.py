@@ -9,6 +9,7 @@ from dlpo.text.common.forms import FormReader, Forms
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us import abbreviations, calendar, chemistry, identifiers, quantities, technical
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
+from dlpo.text.en_us.interjections import plain_word
 from dlpo.text.en_us.numbers import digit_words
 from dlpo.text.en_us.tables import table, word_list
 from dlpo.text.en_us.technical import term_words
@@ -89,6 +90,13 @@ _IN_PLACES: Forms = (
         lambda match: [],
     ),
 )
+
+
+def _hummed(match: re.Match[str]) -> list[str]:
+    """Mm-hmm; Mm, nice."""
+    return ["mhm" if "-" in match[0] else "mmm"]
+
+
 _FORMS: Forms = (
     ("a", _PLAIN, None),
     *identifiers.FORMS,
@@ -100,6 +108,7 @@ _FORMS: Forms = (
     *abbreviations.FORMS,
     ("aA0", _UNKNOWN_ABBREVIATION, None),
     ("aA", _DROPPED_G, None),
+    ("aA", r"\b(?i:m{1,9}-hm{1,9})(?!\w)|\bMm(?!\w)", _hummed),
     ("aA-", _CLIPPED, lambda match: [match[0].lower()]),
     ("aA", _WORD, None),
     ("-", _SIGN, _sign),
@@ -128,7 +137,8 @@ def word_of(
     if match.re.pattern == _PLAIN:
         is_given = written.lower() in given
         term = None if is_given else term_words(written if capitals else written.lower())
-        return term or [written]
+        plain = "" if term or is_given else plain_word(written, listed)
+        return _words_of(plain, given, listed, capitals) if plain else term or [written]
     if match.re.pattern == _DROPPED_G:
         stem = written[:-1].lower()
         is_verb = listed(stem + "g") and (not listed(stem) or stem in _DROPS_G)
@@ -169,6 +179,9 @@ def _words_of(
         return known
     if len(written) == 1:
         return ["i" if word == "i" else written.upper()]
+    plain = "" if word in given else plain_word(written, listed)
+    if plain and plain != word:
+        return _words_of(plain, given, listed, capitals)
     stem, apostrophe, ending = written.partition("'")
     if len(stem) == 1 and ending not in ("", "s", "S"):  # d'Arc, I'd've: one word
         return [word]
