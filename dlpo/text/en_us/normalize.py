@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container
 
-from dlpo.text.common.forms import FormReader, Forms
+from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us import abbreviations, calendar, chemistry, identifiers, quantities, technical
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
+from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
 from dlpo.text.en_us.numbers import digit_words
 from dlpo.text.en_us.tables import table, word_list
@@ -51,6 +52,11 @@ _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 
 
 _CODE = late(r"[A-Z]{1,4}-?\d\d")
+_LOWER_BEFORE = late(  # not in a title
+    r"(?:(?:^|[^A-Za-z'])[a-z]{1,30}(?:'[a-z]{1,2})?,?"
+    r"|\b(?:A|I|The|Some|More|Many|Most|My|Our|Your|His|Her|Their|This|That|These|Those|In|For|From"
+    r"|He|She|We|They|Is|Are|Two)) $"
+)
 
 
 def _sign(match: re.Match[str]) -> list[str]:
@@ -153,6 +159,8 @@ def word_of(
         opens = lower == "us" and _begins_clause(match.string, match.start())
         if lower in _LETTERS_IN_CAPITALS or opens:
             return _letters(written, "")
+    if written in heteronyms() and capitals and _LOWER_BEFORE.search(text_before(match)):
+        return [written]
     words = _words_of(written, given, listed, capitals)
     if words == ["A"]:  # "A cat" and "a cat", but not "option A is" or "plan A."
         before = text[max(0, match.start() - 2) : match.start()]
