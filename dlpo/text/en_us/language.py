@@ -18,7 +18,8 @@ from dlpo.text.en_us.tables import TABLES, word_list
 
 _OPEN_ENDED = word_list("make a choice open")  # "Any tea or coffee?", "Tea or something?"
 _BEFORE_ANY_SENTENCE = word_list("before any sentence")
-_AFTER_TIMES = word_list("after times").union(word_list("months"), word_list("weekdays"))
+_DAYS_AND_MONTHS = word_list("months") | word_list("weekdays")
+_AFTER_TIMES = word_list("after times") | _DAYS_AND_MONTHS
 _BEFORE_TIMES = word_list("before times")
 _OF_TIME = late(r"(?:[ap]\.m|\d\s?[AP]\.M)\.$")
 # Parts of a Unicode name that nobody would say.
@@ -46,14 +47,15 @@ class AmericanEnglish(FormLanguage):
         return [listed.phonemes for listed in self._pronouncer.lexicon.pronunciations(word)]
 
     def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
-        """See `FormLanguage`: also that of "etc." and of a time before any capital.
+        """See `FormLanguage`: also that of "etc." and of a time or a day before any capital.
 
         But not in "5 p.m. Eastern", "5 p.m. EST" and "At 5 p.m. Sawyer left".
         """
         if following.text[0].isupper():
             if token.words[-1] in _BEFORE_ANY_SENTENCE:
                 return True
-            if _OF_TIME.search(token.text) and first.words[0] not in _BEFORE_TIMES:
+            of_time = _OF_TIME.search(token.text) or token.words[-1] in _DAYS_AND_MONTHS
+            if of_time and first.words[0] not in _BEFORE_TIMES:
                 said = following.words[0]
                 return said.islower() and said not in _AFTER_TIMES
         return super().period_ends_sentence(first, token, following)
