@@ -22,6 +22,11 @@ _PLAIN = (
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
 _DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
+_ADD = (  # the disorder, not a button
+    r"(?:(?<=\b(?:ha|wi)(?:ve|th) )|(?<=\bhas )|(?<=\bhad )|(?<=\bfor )|(?<=\b[aoi][nrf] )|(?<=\band )"
+    r"|(?<=\b(?:his|her) )|(?<=\b(?:my|is) )|(?<=ADHD[ /]))ADD\b"
+    r"(?!\s(?:to|an?|the|your|new|more|items?|it|this|on|up|[A-Z]{2})\b|\s\d)"
+)
 _CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
 _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
@@ -113,6 +118,12 @@ _FORMS: Forms = (
     *_IN_PLACES,
     *abbreviations.FORMS,
     ("aA0", _UNKNOWN_ABBREVIATION, None),
+    ("A", _ADD, lambda match: list("ADD")),
+    (
+        "A",
+        r"\bACT\b(?=\s(?:scores?|tests?|exams?|prep|math)\b)|(?:(?<=SAT[ /])|(?<=SAT or )|(?<=SAT and ))ACT\b",
+        lambda match: list("ACT"),
+    ),
     ("aA", _DROPPED_G, None),
     ("aA", r"\b(?i:m{1,9}-hm{1,9})(?!\w)|\bMm(?!\w)", _hummed),
     ("aA-", _CLIPPED, lambda match: [match[0].lower()]),
@@ -196,6 +207,8 @@ def _words_of(
     has_vowel = not set("aeiouy").isdisjoint(stem.lower())
     if stem.isupper() and capitals and stem in _READ_AS_LETTERS:
         return _letters(stem, apostrophe + ending)
+    if stem[-1] == "s" and stem[:-1] in _READ_AS_LETTERS and capitals and not ending:  # ERAs
+        return _letters(stem[:-1], "'s")
     if word in given or listed(word) or (written == word and has_vowel):
         return [word]
     if stem[-1] == "s" and stem[:-1].isupper() and len(stem) > 2 and not ending:  # CPUs
