@@ -23,9 +23,13 @@ _PLAIN = (
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
 _DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
 _ADD = (  # the disorder, not a button
-    r"(?:(?<=\b(?:ha|wi)(?:ve|th) )|(?<=\bhas )|(?<=\bhad )|(?<=\bfor )|(?<=\b[aoi][nrf] )|(?<=\band )"
-    r"|(?<=\b(?:his|her) )|(?<=\b(?:my|is) )|(?<=ADHD[ /]))ADD\b"
+    r"(?:(?<=\bhave )|(?<=\bwith )|(?<=\bhas )|(?<=\bhad )|(?<=\bfor )|(?<=\band )|(?<=\bor )"
+    r"|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\bis )|(?<=ADHD[ /]))ADD\b"
     r"(?!\s(?:to|an?|the|your|new|more|items?|it|this|on|up|[A-Z]{2})\b|\s\d)"
+)
+_ACT = (  # the test
+    r"\bACT\b(?=\s(?:scores?|tests?|exams?|prep|math)\b)"
+    r"|(?:(?<=SAT[ /])|(?<=SAT or )|(?<=SAT and ))ACT\b"
 )
 _CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
 _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
@@ -119,11 +123,7 @@ _FORMS: Forms = (
     *abbreviations.FORMS,
     ("aA0", _UNKNOWN_ABBREVIATION, None),
     ("A", _ADD, lambda match: list("ADD")),
-    (
-        "A",
-        r"\bACT\b(?=\s(?:scores?|tests?|exams?|prep|math)\b)|(?:(?<=SAT[ /])|(?<=SAT or )|(?<=SAT and ))ACT\b",
-        lambda match: list("ACT"),
-    ),
+    ("A", _ACT, lambda match: list("ACT")),
     ("aA", _DROPPED_G, None),
     ("aA", r"\b(?i:m{1,9}-hm{1,9})(?!\w)|\bMm(?!\w)", _hummed),
     ("aA-", _CLIPPED, lambda match: [match[0].lower()]),
