@@ -20,6 +20,30 @@ from dlpo.text.languages import (
 from dlpo.text.symbols import ENGLISH, SYMBOLS, known_symbols, within
 
 FRONT_END = TextFrontEnd()
+SPANISH_TEXTS = (
+    "Hola, ¿cómo estás?",
+    "¿Qué hora es?",
+    "Buenos días",
+    "El total es 1.234,56 €",
+    "¡Gracias!",
+    "Sí, claro que sí.",
+    "hola como estas",
+)
+ENGLISH_TEXTS = (
+    "How are you?",
+    "Thank you for calling.",
+    "Good morning.",
+    "Where is the bathroom?",
+    "I need help with my account.",
+)
+OF_NO_LANGUAGE = (
+    "Los Angeles",
+    "Juan de la Cruz",
+    "Señor Frog's",
+    "El Niño brings rain.",
+    "Add jalapeño to the list.",
+    'How do you say "¿Dónde está el baño?" in Spanish?',
+)
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
@@ -74,32 +98,6 @@ def test_text_is_recognized_by_its_small_words() -> None:
     assert language_of_text(spanish, "English") == "Spanish"
     assert language_of_text(spanish, "Spanish") == ""
     assert language_of_text("The cat is in the house", "English") == ""
-
-
-SPANISH_TEXTS = (
-    "Hola, ¿cómo estás?",
-    "¿Qué hora es?",
-    "Buenos días",
-    "El total es 1.234,56 €",
-    "¡Gracias!",
-    "Sí, claro que sí.",
-    "hola como estas",
-)
-ENGLISH_TEXTS = (
-    "How are you?",
-    "Thank you for calling.",
-    "Good morning.",
-    "Where is the bathroom?",
-    "I need help with my account.",
-)
-OF_NO_LANGUAGE = (
-    "Los Angeles",
-    "Juan de la Cruz",
-    "Señor Frog's",
-    "El Niño brings rain.",
-    "Add jalapeño to the list.",
-    'How do you say "¿Dónde está el baño?" in Spanish?',
-)
 
 
 @pytest.mark.parametrize("text", SPANISH_TEXTS)

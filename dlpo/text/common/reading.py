@@ -197,7 +197,8 @@ def likely_language(small: Mapping[str, int], words: int, spoken_language: str) 
         words: the number of all its words.
         spoken_language: name of the language that the text was read as.
     """
-    count_of, distinct, own = Counter[str](), Counter[str](), 0
+    count_of, distinct = Counter[str](), Counter[str]()
+    own = 0
     for word, count in small.items():
         languages = _LANGUAGES[word][0].split(",")
         if spoken_language not in languages:

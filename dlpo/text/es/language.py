@@ -13,7 +13,7 @@ from dlpo.text.es.normalize import READER, word_of
 from dlpo.text.es.pronounce import SpanishPronouncer
 from dlpo.text.es.tables import TABLES
 
-_LETTERS = "áéíóúüñÁÉÍÓÚÜÑºª₡₲₽₿‰√π∞"
+_LETTERS = "áéíóúüñçÁÉÍÓÚÜÑÇºª₡₲₽₿‰√π∞"
 
 
 class Spanish(FormLanguage):
