@@ -21,6 +21,7 @@ _BEFORE_ANY_SENTENCE = word_list("before any sentence")
 _DAYS_AND_MONTHS = word_list("months") | word_list("weekdays")
 _AFTER_TIMES = word_list("after times") | _DAYS_AND_MONTHS
 _BEFORE_TIMES = word_list("before times")
+_NEAR = 16  # characters between such a word that opens a sentence and its time
 _OF_TIME = late(r"(?:[ap]\.m|\d\s?[AP]\.M)\.$")
 # Parts of a Unicode name that nobody would say.
 _UNNAMED = re.compile("(?:REGIONAL INDICATOR|SYMBOL|LETTER|SIGN|BLACK|WHITE|HEAVY)\\b|[^A-Z ]")
@@ -55,7 +56,8 @@ class AmericanEnglish(FormLanguage):
             if token.words[-1] in _BEFORE_ANY_SENTENCE:
                 return True
             of_time = _OF_TIME.search(token.text) or token.words[-1] in _DAYS_AND_MONTHS
-            if of_time and first.words[0] not in _BEFORE_TIMES:
+            near = token.start - first.end < _NEAR and first.words[0] in _BEFORE_TIMES
+            if of_time and not near:
                 said = following.words[0]
                 return said.islower() and said not in _AFTER_TIMES
         return super().period_ends_sentence(first, token, following)

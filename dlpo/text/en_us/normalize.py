@@ -108,8 +108,10 @@ _IN_PLACES: Forms = (
 
 
 def _hummed(match: re.Match[str]) -> list[str]:
-    """Mm-hmm; Mm, nice."""
-    return ["mhm" if "-" in match[0] else "mmm"]
+    """Mm-hmm; Mm-mm; Mm, nice."""
+    if "h" in match[0].lower():
+        return ["mhm"]
+    return ["mmm"] * (1 + match[0].count("-"))
 
 
 _FORMS: Forms = (
@@ -125,7 +127,7 @@ _FORMS: Forms = (
     ("A", _ADD, lambda match: list("ADD")),
     ("A", _ACT, lambda match: list("ACT")),
     ("aA", _DROPPED_G, None),
-    ("aA", r"\b(?i:m{1,9}-hm{1,9})(?!\w)|\bMm(?!\w)", _hummed),
+    ("aA", r"\b(?i:m{1,9}-h?m{1,9})(?!\w)|\bMm(?!\w)", _hummed),
     ("aA-", _CLIPPED, lambda match: [match[0].lower()]),
     ("aA", _WORD, None),
     ("-", _SIGN, _sign),

@@ -207,7 +207,7 @@ MEASURES: Forms = (
         rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<currency>{_SIGN}|(?:{_CODE})\$?(?=\s?\d)|(?:Q\.?\s?|L\.?)(?=\d))\.?\s?"
         rf"(?:(?P<money_from>{NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{NUMBER})"
         rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG})?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
-        rf"(?P<money_big>{_BIG}|M(?!\w))?(?:(?<=[\dMn]) ?(?P<money_code>{_CODE})\b)?",
+        rf"(?P<money_big>{_BIG}|M(?!\w))?(?:(?<=[\dMnsl]) ?(?P<money_code>{_CODE})\b)?",
         _money,
     ),
     (
