@@ -126,6 +126,7 @@ _FORMS: Forms = (
     ("aA0", _UNKNOWN_ABBREVIATION, None),
     ("A", _ADD, lambda match: list("ADD")),
     ("A", _ACT, lambda match: list("ACT")),
+    ("A", r"(?:(?<=\b[Hh]e )|(?<=\b[Ss]he )|(?<=\bI ))SAT\b", lambda match: ["sat"]),
     ("aA", _DROPPED_G, None),
     ("aA", r"\b(?i:m{1,9}-h?m{1,9})(?!\w)|\bMm(?!\w)", _hummed),
     ("aA-", _CLIPPED, lambda match: [match[0].lower()]),

@@ -21,6 +21,7 @@ _AFTER_CLAUSES = word_list("after clauses")
 _ADVERBS = word_list("adverbs before verbs")
 _NO_PLURALS = word_list("no plurals")
 _BEFORE_ADVERBS = word_list("before adverbs")
+_ASKING = ("do", "does", "did")  # Does copper conduct?
 _AUXILIARIES = word_list("auxiliaries")
 _SUBJECTS = word_list("subjects of questions")
 _AFTER_PLURALS = word_list("verbs after plurals")
@@ -52,6 +53,8 @@ def choose(
 
 def _likely_roles(words: Sequence[str], index: int) -> tuple[str, ...]:
     following = words[index + 1] if index + 1 < len(words) else ""
+    if words[index] in _AFTER_PLURALS and index > 1 and words[index - 2] in _ASKING:
+        return _VERB
     before = index - 1
     while before >= 0 and (words[before] in _ADVERBS or _is_adverb(words, before)):
         before -= 1
