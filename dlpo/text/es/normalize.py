@@ -37,7 +37,7 @@ _SPOKEN_LETTERS = frozenset("aeouy")  # words of one letter
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
 _KEY_BEFORE = re.compile(
     r"(?i)(?:\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
-    r"|teclas?|signos?|botón|símbolos?|o|y|u)|[*#])(?:\sla)?(?:\stecla)?\s$"
+    r"|teclas?|signos?|botón|símbolos?|o|y|u|luego|después)|[*#])(?:\sla)?(?:\stecla)?\s$"
 )
 
 
