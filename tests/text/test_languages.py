@@ -20,6 +20,30 @@ from dlpo.text.languages import (
 from dlpo.text.symbols import ENGLISH, SYMBOLS, known_symbols, within
 
 FRONT_END = TextFrontEnd()
+SPANISH_TEXTS = (
+    "Hola, ¿cómo estás?",
+    "¿Qué hora es?",
+    "Buenos días",
+    "El total es 1.234,56 €",
+    "¡Gracias!",
+    "Sí, claro que sí.",
+    "hola como estas",
+)
+ENGLISH_TEXTS = (
+    "How are you?",
+    "Thank you for calling.",
+    "Good morning.",
+    "Where is the bathroom?",
+    "I need help with my account.",
+)
+OF_NO_LANGUAGE = (
+    "Los Angeles",
+    "Juan de la Cruz",
+    "Señor Frog's",
+    "El Niño brings rain.",
+    "Add jalapeño to the list.",
+    'How do you say "¿Dónde está el baño?" in Spanish?',
+)
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
@@ -74,6 +98,27 @@ def test_text_is_recognized_by_its_small_words() -> None:
     assert language_of_text(spanish, "English") == "Spanish"
     assert language_of_text(spanish, "Spanish") == ""
     assert language_of_text("The cat is in the house", "English") == ""
+
+
+@pytest.mark.parametrize("text", SPANISH_TEXTS)
+def test_short_spanish_is_recognized_and_warned_of(text: str) -> None:
+    assert (language_of_text(text, "English"), language_of_text(text, "Spanish")) == ("Spanish", "")
+    assert FRONT_END.process(text).warnings[-1] == (
+        "the text looks like Spanish; this voice speaks English"
+    )
+
+
+@pytest.mark.parametrize("text", ENGLISH_TEXTS)
+def test_short_english_is_recognized_and_warned_of(text: str) -> None:
+    assert (language_of_text(text, "English"), language_of_text(text, "Spanish")) == ("", "English")
+    assert TextFrontEnd(language="es").process(text).warnings[-1] == (
+        "the text looks like English; this voice speaks Spanish"
+    )
+
+
+@pytest.mark.parametrize("text", OF_NO_LANGUAGE)
+def test_names_and_quotations_keep_a_text_english(text: str) -> None:
+    assert language_of_text(text, "English") == ""
 
 
 def test_voice_of_fewer_symbols_says_the_nearest() -> None:

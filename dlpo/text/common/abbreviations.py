@@ -50,6 +50,11 @@ class Abbreviations:
         return found if fits[key in self._before_numbers, key in self._before_names] else None
 
 
+def opens_sentence(word: str, starters: Container[str]) -> bool:
+    """Whether a lower-case word often opens a sentence, also contracted: "it's" as "it"."""
+    return word in starters or word.partition("'")[0] in starters
+
+
 def doubled_capitals(said: Mapping[str, list[str]]) -> dict[str, list[str]]:
     """Plurals in doubled letters as they are also written: ``ee. uu.`` -> ``EEUU``."""
     capitals = {key.replace(". ", "").strip(".").upper(): words for key, words in said.items()}

@@ -27,6 +27,7 @@ _BLOCK = 2000  # characters of a large piece that are examined at a time
 _PLACE = re.compile(r"[\s—]")
 _LETTER = re.compile(r"[^\W_]")
 LOOKAHEAD = 100  # characters to wait for after a possible end, at most
+_CONTINUATIONS = ("", "aaa", "1")  # of the word that follows: a word, a name, a code
 _CONTEXT = 80  # characters before it that decide what its period belongs to
 _STOP = re.compile(r"""[.!?…]["')\]}”’»]{0,4}$""")
 _CLAUSE = re.compile(r"""(?:[,;:]["')\]}”’»]{0,4}|[\s-][-–]|—)$""")
@@ -210,16 +211,31 @@ def ends_at(
     all_lower = not capitals and text[:first] == text[:first].lower()
     if following[0].islower() and not all_lower:
         return False
-    around = _around(text, place, first + 1, language)
-    if around.before and around.before.text.endswith("."):  # perhaps an abbreviation's period
-        if not enough:
-            return None
-        around = _around(text, place, whole_word, language)
+    around = _around(text, place, whole_word if enough else first + 1, language)
+    if not enough and _may_abbreviate(text, place, first + 1, language):
+        return None
     if around.is_one:
         return False
     if around.before is None or around.after is None:  # in another script
         return True
-    return ends_sentence(around.before, around.gap, around.after, all_lower, language)
+    opening = language.tokens(language.characters.readable(text[:_CONTEXT]).text, shouted=False)
+    return ends_sentence(
+        next(iter(opening), around.before),
+        around.before,
+        around.gap,
+        around.after,
+        all_lower,
+        language,
+    )
+
+
+def _may_abbreviate(text: str, place: int, end: int, language: Language) -> bool:
+    """Whether the period before a place may be an abbreviation's, by what may follow ``end``."""
+    for rest in _CONTINUATIONS:
+        before = _around(text[:end] + rest, place, end + len(rest), language).before
+        if before is not None and before.text.endswith("."):
+            return True
+    return False
 
 
 class _Around(NamedTuple):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Container, Sequence
 from functools import partial
 
+from dlpo.text.common.abbreviations import opens_sentence
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.endings import Endings
 from dlpo.text.common.forms import FormReader
@@ -57,13 +58,15 @@ class FormLanguage:
         """
         raise NotImplementedError
 
-    def period_ends_sentence(self, token: Token, following: Token) -> bool:
+    def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
         """See `Language`: not that of "Mr.", and if a usual first word follows.
 
         A name or a number follows the words of "before names".
         """
-        starts = following.text.lower() in self._sentence_starters
-        return token.words[-1] not in self._before_names and starts
+        if token.words[-1] in self._before_names:
+            return False
+        is_word = len(following.words) == 1 and following.text[0].isalpha()
+        return is_word and opens_sentence(following.words[0], self._sentence_starters)
 
     def falls(self, words: Sequence[str]) -> bool:
         """See `Language`: "Where is it?" falls as "Here it is." does, "Is it here?" rises.

@@ -177,7 +177,7 @@ class TextFrontEnd:
                 part = words[piece]
                 found.append(sentence_of(part, text, part[0].start, part[-1].end))
         found = with_paragraphs(found, text, reading)
-        reading.note(text, readable, places)
+        reading.note(text, plain, readable, places)
         return (
             with_pauses(found, reading, open_pause_s) if reading.pauses or open_pause_s else found
         )
@@ -188,7 +188,7 @@ class TextFrontEnd:
         name = self.language_of(reading.language).name
         if not found:
             raise TextError(nothing_to_say(text, reading.dropped, name))
-        noted = reading.unspoken or reading.foreign or reading.notes
+        noted = reading.unspoken or reading.small or reading.notes
         warnings = reading.warnings(name) if noted else ()
         return ProcessedText(tuple(found), reading.dropped, warnings)
 

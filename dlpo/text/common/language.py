@@ -92,8 +92,11 @@ class Language(Protocol):
     def pronunciations(self, word: str) -> Sequence[Phonemes]:
         """All ways in which a word, as in tokens, may be said in some sentence; perhaps none."""
 
-    def period_ends_sentence(self, token: Token, following: Token) -> bool:
-        """Whether a sentence ends at the period that belongs to a token, as of an abbreviation."""
+    def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
+        """Whether a sentence ends at the period that belongs to a token, as of an abbreviation.
+
+        ``first``: the sentence's first token, perhaps the same.
+        """
 
     def falls(self, words: Sequence[str]) -> bool:
         """Whether the voice falls at the end of a question of these words, as in a statement."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,11 +41,14 @@ EMOJI: tuple[str, ...] = get_args(Emoji)
 DATES: tuple[str, ...] = get_args(Dates)
 _SAID = re.compile(rf"[^\W_]|[{PICTURES}]")  # what a reader would expect to hear
 _ADDRESS = late(r"\]\(((?:[^()\s]|\([^()\s]{0,100}\)){1,500})[^()\n]{0,102}\)")  # of a link
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\W\d_]+|[¿¡]")
+_OPENING = re.compile(r"(?:^|[.!?:¿¡\n\"“(]\s{0,3})([^\W\d_]{1,20})")
 _CHECKED = re.compile(r"\[[xX]\]")
 _MARKS = " .,;:!?*_`#\"'|"
-# Small word -> its languages; lower case only: not "Las Vegas".
+# Small word without accents -> its languages; in lower case, which "Las Vegas" isn't. And signs,
+# and a letter that only words of one language have.
 _LANGUAGES = Tables(__file__).table("languages")
+_MUCH_MORE = 3  # times as many small words of another language as of the one that is spoken
 SHOWN = 5  # passages in a warning
 _SHOWN_LENGTH = 60  # characters of each
 
@@ -81,8 +85,8 @@ class TextReading:
     """characters so far that can't be spoken"""
     unspoken: list[str] = field(default_factory=list)
     """passages so far that gave no word"""
-    foreign: Counter[str] = field(default_factory=Counter)
-    """words of other languages so far"""
+    small: Counter[str] = field(default_factory=Counter)
+    """small words so far that show a language"""
     words: int = 0
     """all words so far, as written"""
 
@@ -133,17 +137,26 @@ class TextReading:
             passage = plain_marks(passage)
         return with_items(passage, begins_line)
 
-    def note(self, text: str, readable: ReadableText, places: list[tuple[int, int]]) -> None:
-        """Note what in a passage is not spoken; ``places`` are those of its words, in order."""
+    def note(
+        self, text: str, plain: str, readable: ReadableText, places: list[tuple[int, int]]
+    ) -> None:
+        """Note what in a passage is not spoken.
+
+        Args:
+            text: as written.
+            plain: from `plain`.
+            readable: that in the characters of its language.
+            places: of its words, in order.
+        """
         end = 0
         for start, stop in [*places, (len(text), 0)]:
             if start > end and _SAID.search(text, end, start):
                 self.unspoken.append(text[end:start])
             end = max(end, stop)
         self.dropped += len(readable.dropped)
-        written = _WORD.findall(readable.text)
-        self.words += len(written)
-        self.foreign.update(filter(_LANGUAGES.__contains__, written))
+        found, number = small_words(plain)
+        self.words += number
+        self.small.update(found)
 
     def warnings(self, spoken_language: str) -> tuple[str, ...]:
         """Warnings for the writer, one line each; the argument is the name of the voice's."""
@@ -152,38 +165,57 @@ class TextReading:
         if shown:
             more = [f"{len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
             found.append(f"not spoken: {'; '.join(shown[:SHOWN] + more)}")
-        if language := likely_language(self.foreign, self.words, spoken_language):
+        if language := likely_language(self.small, self.words, spoken_language):
             found.append(f"the text looks like {language}; this voice speaks {spoken_language}")
         found += self.notes
         return tuple(found)
 
 
-def likely_language(foreign: Mapping[str, int], words: int, spoken_language: str) -> str:
+def small_words(text: str) -> tuple[Counter[str], int]:
+    """The words of a plain text that show its language, and the number of all its words."""
+    written = _WORD.findall(text)
+    found = Counter(filter(_LANGUAGES.__contains__, written))
+    others = [word.lower() for word in _OPENING.findall(text) if not word.islower()]
+    if not text.isascii():
+        found["ñ"] += sum("ñ" in word for word in written if word.islower())
+        others += [word for word in written if not word.isascii()]
+        others = list(map(_without_accents, others))
+    found.update(filter(_LANGUAGES.__contains__, others))
+    return +found, sum(map(str.isalpha, written))
+
+
+def _without_accents(word: str) -> str:
+    letters = unicodedata.normalize("NFKD", word.replace("ß", "ss"))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def likely_language(small: Mapping[str, int], words: int, spoken_language: str) -> str:
     """The name of the language that a text looks like, "" if it is the one that is spoken.
 
     Args:
-        foreign: its small words of other languages, and how often they occur.
+        small: its small words, from `small_words`, and how often they occur.
         words: the number of all its words.
         spoken_language: name of the language that the text was read as.
     """
-    spoken, distinct = Counter[str](), Counter[str]()
-    for word, count in foreign.items():
+    count_of, distinct = Counter[str](), Counter[str]()
+    own = 0
+    for word, count in small.items():
         languages = _LANGUAGES[word][0].split(",")
         if spoken_language not in languages:
-            spoken.update(dict.fromkeys(languages, count))
+            count_of.update(dict.fromkeys(languages, count))
             distinct.update(languages)
-    for language, count in spoken.most_common(1):
+        elif len(languages) == 1:
+            own += count
+    for language, count in count_of.most_common(1):
         least = {1: 2.0, 2: 0.5}.get(distinct[language], 0.2)  # share of the words
-        if count >= least * words:
+        if count >= least * words and count > _MUCH_MORE * own:
             return language
     return ""
 
 
 def language_of_text(text: str, spoken_language: str) -> str:
     """The name of the language that a plain text looks like, as in `likely_language`."""
-    written = _WORD.findall(text)
-    foreign = Counter(filter(_LANGUAGES.__contains__, written))
-    return likely_language(foreign, len(written), spoken_language) if foreign else ""
+    return likely_language(*small_words(text), spoken_language)
 
 
 def _brief(passage: str) -> str:

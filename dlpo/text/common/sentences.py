@@ -39,7 +39,8 @@ def sentences(
         if token is not None:
             gap = text[token.end : following.start]
             mark = strongest_mark(gap)
-            if ends_sentence(token, gap, following, all_lower, language):
+            first = sentence[0].token if sentence else token
+            if ends_sentence(first, token, gap, following, all_lower, language):
                 yield [*sentence, MarkedToken(token, mark.replace(" ", "."))]
                 sentence = []
             else:
@@ -50,9 +51,9 @@ def sentences(
 
 
 def ends_sentence(
-    token: Token, gap: str, following: Token, all_lower: bool, language: Language
+    first: Token, token: Token, gap: str, following: Token, all_lower: bool, language: Language
 ) -> bool:
-    """Whether a sentence ends in the gap between two tokens."""
+    """Whether a sentence that began with `first` ends in the gap between two tokens."""
     if PARAGRAPH.search(gap):
         return True
     if following.text[0].islower() and not all_lower:
@@ -64,7 +65,7 @@ def ends_sentence(
     return (  # the token's own period, of an abbreviation or an initial
         token.text.endswith(".")
         and gap[:1].isspace()
-        and language.period_ends_sentence(token, following)
+        and language.period_ends_sentence(first, token, following)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from dlpo.text.common.abbreviations import opens_sentence
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
@@ -26,12 +27,37 @@ _PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
 _INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
 _TWO_INITIALS = late(r"\s?[A-Z]\.")
 _NUMERAL = late(r"\s?[\dIVX]")
+_CODE = late(r"\s#?[A-Z]{1,5}-?\d")
+_HAVE_CODES = word_list("have numbers") | word_list("have codes")
 _BOOKS = TABLES.words("books")
 # First word of an abbreviation -> what may follow it, and its words then.
 _CONTEXTS: dict[str, list[tuple[str, list[str]]]] = {}
 for _key, _following, _said in TABLES.rows("abbreviations_before"):
     _CONTEXTS.setdefault(_key.partition(" ")[0], []).append((_following, _said.split()))
+# An abbreviation -> what may precede it, and its words then.
+_AFTER: dict[str, list[tuple[str, list[str]]]] = {}
+for _key, _preceding, _said in TABLES.rows("abbreviations_after"):
+    _AFTER.setdefault(_key, []).append((_preceding, _said.split()))
+_PRECEDED_BY = {
+    "field of study": late(
+        r"(?i)\b(?:of|phys\.?|physical|special|adult|higher|continuing|driver'?s|sex|bilingual) $"
+    ),
+    "amount": late(r"(?:(?<![:\d])\d{1,9}|\.\d{1,2}|%|\d ?[BKM]|illion|percent)\)?,? \(?$"),
+    "ordinal": late(
+        r"(?i)(?:\d(?:st|nd|rd|th)|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
+        r"|new|limited|rev\.?|revised|expanded|abridged|deluxe|student) $"
+    ),
+}
 _FOLLOWED_BY = {
+    "of": late(r"\sof\b"),
+    "generation": late(r"\s(?:[XYZ]\b(?!\.\s?[A-Z])|Alpha\b)"),
+    "measure": late(
+        r"\s(?:up|down|rose|fell|grew|dropped|of|growth|guidance|above|below|at|reached)\b"
+        r"|\s(?:is|was)(?:\s[a-z]{1,10})?\s[-$]?\d"
+    ),
+    "verb": late(r"\s(?:is|was|will|has|had|can|should)\b"),
+    "opponent": late(r"\s(?:the\s[A-Z]|(?!(?:I|It|The|This|We|You)\b)[A-Z][a-z])"),
+    "event": late(r"\s(?:in|by|circa|c\.)\s"),
     "number": late(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
     "verse": late(r"\s?\d{1,3}(?![\w,])"),
     "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
@@ -45,7 +71,6 @@ _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
 _NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
-_NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z][A-Za-z]*)")
 _STATES = table("states")  # code -> name; what its zip codes begin with
 _STATES_OR_WORDS = frozenset(("HI", "ID", "IN", "ME", "OH", "OK", "OR"))
 _NUMBERED_BY_ID = word_list("have numbers")
@@ -56,6 +81,12 @@ _ROAD_BEFORE = late(
     rf"|\b(?:{any_of('roads')})[ -]\d{{1,3}}) $"
 )
 _HEADING = late(r"(?i)\b(?:head|go|drive|continue|then|walk|turn|travel)(?:ing)? $")
+_NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a-z]{1,3})?)")
+_CITIES = word_list("cities of OK, HI, OH and ME")
+_CITY = r"[A-Z][a-z]{1,20}(?: [A-Z][a-z]{1,20}){0,2}, "
+_IN_CITY = late(rf"(?:\b(?:in|from|near|around|outside|via|through) ){_CITY}$")
+_STATE_BEFORE = late(rf"{_CITY}[A-Z]{{2}}[;,] (?:(?:and|or) )?{_CITY}$")
+_STATE_AFTER = late(rf"^[;,] (?:(?:and|or) )?{_CITY}[A-Z]{{2}}\b")
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
 
@@ -68,7 +99,7 @@ def _previous_word(match: re.Match[str]) -> str:
 
 def _name_follows(match: re.Match[str]) -> bool:
     found = _NEXT_CAPITALISED.match(match.string, match.end())
-    return found is not None and found[1].lower() not in SENTENCE_STARTERS
+    return found is not None and not opens_sentence(found[1].lower(), SENTENCE_STARTERS)
 
 
 def _abbreviation(match: re.Match[str]) -> list[str] | None:
@@ -79,9 +110,11 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
     if key == "st":
         return ["saint" if _name_follows(match) and not numbered else "street"]
     if key in ("no", "nos"):
-        following = match.string[match.end() : match.end() + 4]
-        of_number = re.match(r"\s{0,2}\d", following) or (
-            match[0] == "no." and following[:4] == " is "
+        following = match.string[match.end() : match.end() + 12]
+        of_number = (
+            re.match(r"\s{0,2}\d", following)
+            or (match[0] == "no." and following[:4] == " is ")
+            or (previous.lower() in _HAVE_CODES and _CODE.match(following))
         )
         return ["number" if key == "no" else "numbers"] if of_number else None
     if key in ("ch", "q") and not _NUMERAL.match(match.string, match.end()):
@@ -109,8 +142,12 @@ def _initials(match: re.Match[str]) -> list[str]:
 
 
 def _in_context(match: re.Match[str]) -> list[str] | None:
-    """An abbreviation that is one only before a number, a name or the like."""
-    for following, said in _CONTEXTS.get(match[0].rstrip(".").lower(), ()):
+    """An abbreviation that is one only after or before a number, a name or the like."""
+    key = match[0].rstrip(".").lower()
+    for preceding, said in _AFTER.get(key, ()):
+        if _PRECEDED_BY[preceding].search(text_before(match, 24)):
+            return said
+    for following, said in _CONTEXTS.get(key, ()):
         if _FOLLOWED_BY[following].match(match.string, match.end()):
             return said
     return None
@@ -195,6 +232,19 @@ def _compass_after(match: re.Match[str]) -> list[str] | None:
     return _compass(match) if heads or _ROAD_BEFORE.search(before) else None
 
 
+def _lone_state(match: re.Match[str]) -> list[str] | None:
+    """OK, HI, OH and ME where more than one name before shows that it is no word."""
+    before, following = text_before(match, 60), match.string[match.end() : match.end() + 60]
+    is_place = (
+        match[0] == "ME"
+        or _IN_CITY.search(before)
+        or _STATE_BEFORE.search(before)
+        or _STATE_AFTER.search(following)
+        or _previous_word(match).lower() in _CITIES
+    )
+    return _STATES[match[0]][0].split() if is_place and _previous_capital(match) else None
+
+
 def _compass(match: re.Match[str]) -> list[str]:
     letters = match[0].strip("° .")
     return ["degrees"] * (match[0][0] == "°") + ["".join(DIRECTIONS[one] for one in letters)]
@@ -215,6 +265,7 @@ FORMS: Forms = (
         r"(?=[.,;!?)\n]|$| [a-z])",
         lambda match: _STATES[match[0]][0].split() if _previous_capital(match) else None,
     ),
+    ("A", r"(?<=[a-z], )(?:OK|HI|OH|ME)(?=[.,;)\n]|$| (?:and|or) |(?<=ME) [a-z])", _lone_state),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
     (
         "a",
@@ -236,6 +287,9 @@ FORMS: Forms = (
         rf"\b(?:{any_of('abbreviated books')})\.?(?=\s\d{{1,3}}:\d)",
         lambda match: _BOOKS[match[0].rstrip(".").lower()],
     ),
+    ("a0", r"(?<=\d )st\b\.?", lambda match: ["stone"]),
+    ("A0", r"\bSR(?=[- ]?\d)", lambda match: ["S", "R"]),
+    ("a", r"(?<=\bet )al\.(?!\w)", lambda match: ["al"]),
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
     ("a0", r"(?<=\d(?:st|nd|rd|th) )fl\b\.?", lambda match: ["floor"]),

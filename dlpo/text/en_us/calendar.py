@@ -16,7 +16,7 @@ from dlpo.text.en_us.numbers import (
     plural_words,
     year_words,
 )
-from dlpo.text.en_us.tables import words_of
+from dlpo.text.en_us.tables import any_of, words_of
 
 MONTHS, _WEEKDAYS = words_of("months"), words_of("weekdays")
 _MONTH = (
@@ -29,8 +29,15 @@ _CENTURIES = ("20", "19")  # of years of two digits, those from 50 are of the se
 _BEFORE_DASH = late(
     rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|\d[apAP]|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{WEEKDAY}\.?|{_MONTH}|day)$"
 )
+_CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
 _BEFORE_NAMED_DAY = late(rf"(?:{WEEKDAY}\.?|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
 _NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
+_DAY_AFTER = late(rf"(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?{_NAMED_DAY}")
+_DAY_BEFORE = late(rf"{_NAMED_DAY}\.?(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?$")
+_OF_DAY = late(r" (?:mornings?|afternoons?|evenings?|nights?)\b|:\s")
+_BEFORE_DAY = late(rf"(?i)\b(?:{any_of('before days')}) $")
+_BEFORE_MONTH = late(rf"(?i)\b(?:{any_of('before months')}|(?:end|start|month) of) $")
+_NAME_AFTER = late(r"[-'’]|\s[A-Z]")
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
 _ONE_TIMER = late(r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $")
 _LASTING = late(
@@ -185,6 +192,24 @@ def _short_year(match: re.Match[str]) -> list[str]:
     return year_words("2000") if digits == "00" else pair_words(digits)
 
 
+def _named_day(match: re.Match[str]) -> list[str] | None:
+    """A day or a month that may be another word, "Sat" or "Jan", by what is around it."""
+    names = MONTHS if match[0][:3] in ("Jan", "Mar", "Jun") else _WEEKDAYS
+    before, end = text_before(match, 24), match.end()
+    is_day = _DAY_AFTER.match(match.string, end) or _DAY_BEFORE.search(before)
+    if not is_day and names is _WEEKDAYS:
+        is_day = _OF_DAY.match(match.string, end)
+    if not is_day and (match[0][-1] == "." or not _NAME_AFTER.match(match.string, end)):
+        is_day = (_BEFORE_MONTH if names is MONTHS else _BEFORE_DAY).search(before)
+    return [full_name(names, match[0])] if is_day else None
+
+
+def _capital_days(match: re.Match[str]) -> list[str]:
+    """MON-FRI."""
+    between = "and" if "&" in match[0] else "to"
+    return [full_name(_WEEKDAYS, match["first"]), between, full_name(_WEEKDAYS, match["last"])]
+
+
 def _decade(match: re.Match[str]) -> list[str] | None:
     if _ONE_TIMER.search(text_before(match, 10)) and not match["decade_century"]:  # a 30s timer
         return None
@@ -257,6 +282,24 @@ FORMS: Forms = (
         "A",
         rf"{WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{WEEKDAY}\b)"
         rf"|(?<=[-–]){WEEKDAY}\b\.?",
+        lambda match: [full_name(_WEEKDAYS, match[0])],
+    ),
+    ("A", rf"(?P<first>{_CAPITAL_DAY})\s?[-–&]\s?(?P<last>{_CAPITAL_DAY})", _capital_days),
+    (
+        "A0",
+        rf"{_CAPITAL_DAY}(?=:?\s\d{{1,2}}(?::\d\d)?\s?(?:[AaPp]\.?[Mm]|[-–]))",
+        lambda match: [full_name(_WEEKDAYS, match[0])],
+    ),
+    ("A", r"\b(?:Mon|Wed|Sat|Sun|Jan|Mar|Jun)\b\.?", _named_day),
+    (
+        "A",
+        r"\b(?:Feb|Apr|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"
+        rf"(?!['\w]|-(?!{_NAMED_DAY}))",
+        lambda match: [full_name(MONTHS, match[0])],
+    ),
+    (
+        "A",
+        rf"\b(?:Tues?|Thu(?:rs?)?|Fri)\b\.?(?!['\w]|-(?!{_NAMED_DAY}))",
         lambda match: [full_name(_WEEKDAYS, match[0])],
     ),
     (

@@ -4,6 +4,7 @@ heteronyms.tsv has a row for each reading and place, and the first row that fits
 contexts are phrases apart by commas, of words before or after the word: a word, `*` for any,
 `*ing` for its ending, `^` and `$` for the beginning and the end of the sentence, `a/b` for either,
 or in capitals the name of a list below in the table. "anywhere" has words of the same sentence.
+A word with a capital, "Polish", is what it is where only names have one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from dlpo.text.common.language import Phonemes
 from dlpo.text.en_us.tables import TABLES
 
-_REACH = 4  # words on either side that a row may name
+_REACH = 6  # words on either side that a row may name
 _BOTH_WAYS = 20  # words on either side in which "anywhere" is looked for
 _ANY = "*"  # the key of phrases whose nearest word is no word of its own
 
@@ -76,7 +77,7 @@ def _is_one_of(word: str, words: frozenset[str]) -> bool:
 
 def reading_of(words: Sequence[str], index: int) -> Phonemes:
     """The phonemes of a heteronym, the ``index``-th word of a sentence."""
-    rows = heteronyms()[words[index].lower()]
+    rows = heteronyms()[words[index]]
     near = [word.lower() for word in words[max(0, index - _REACH) : index + 1 + _REACH]]
     place = min(index, _REACH)
     before, after = [*near[:place][::-1], "^"][:_REACH], [*near[place + 1 :], "$"][:_REACH]

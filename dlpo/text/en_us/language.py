@@ -8,7 +8,8 @@ from collections.abc import Container, Sequence
 
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.form_language import FormLanguage
-from dlpo.text.common.language import Phonemes
+from dlpo.text.common.language import Phonemes, Token
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us.endings import ENDINGS
 from dlpo.text.en_us.ipa import parse_ipa
 from dlpo.text.en_us.normalize import READER, word_of
@@ -16,6 +17,12 @@ from dlpo.text.en_us.pronounce import Pronouncer
 from dlpo.text.en_us.tables import TABLES, word_list
 
 _OPEN_ENDED = word_list("make a choice open")  # "Any tea or coffee?", "Tea or something?"
+_BEFORE_ANY_SENTENCE = word_list("before any sentence")
+_DAYS_AND_MONTHS = word_list("months") | word_list("weekdays")
+_AFTER_TIMES = word_list("after times") | _DAYS_AND_MONTHS
+_BEFORE_TIMES = word_list("before times")
+_NEAR = 16  # characters between such a word that opens a sentence and its time
+_OF_TIME = late(r"(?:[ap]\.m|\d\s?[AP]\.M)\.$")
 # Parts of a Unicode name that nobody would say.
 _UNNAMED = re.compile("(?:REGIONAL INDICATOR|SYMBOL|LETTER|SIGN|BLACK|WHITE|HEAVY)\\b|[^A-Z ]")
 
@@ -39,6 +46,21 @@ class AmericanEnglish(FormLanguage):
     def pronunciations(self, word: str) -> list[Phonemes]:
         """See `Language`: those of the lexicon."""
         return [listed.phonemes for listed in self._pronouncer.lexicon.pronunciations(word)]
+
+    def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
+        """See `FormLanguage`: also that of "etc." and of a time or a day before any capital.
+
+        But not in "5 p.m. Eastern", "5 p.m. EST" and "At 5 p.m. Sawyer left".
+        """
+        if following.text[0].isupper():
+            if token.words[-1] in _BEFORE_ANY_SENTENCE:
+                return True
+            of_time = _OF_TIME.search(token.text) or token.words[-1] in _DAYS_AND_MONTHS
+            near = token.start - first.end < _NEAR and first.words[0] in _BEFORE_TIMES
+            if of_time and not near:
+                said = following.words[0]
+                return said.islower() and said not in _AFTER_TIMES
+        return super().period_ends_sentence(first, token, following)
 
     def falls(self, words: Sequence[str]) -> bool:
         """See `Language`: also after a choice such as "Tea or coffee?"; "Any questions or

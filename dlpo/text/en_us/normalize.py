@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container
 
-from dlpo.text.common.forms import FormReader, Forms
+from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us import (
     abbreviations,
@@ -21,6 +21,8 @@ from dlpo.text.en_us import (
     technical,
 )
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
+from dlpo.text.en_us.heteronyms import heteronyms
+from dlpo.text.en_us.interjections import plain_word
 from dlpo.text.en_us.tables import table, word_list
 from dlpo.text.en_us.technical import term_words
 
@@ -31,6 +33,15 @@ _PLAIN = (
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
 _DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
+_ADD = (  # the disorder, not a button
+    r"(?:(?<=\bhave )|(?<=\bwith )|(?<=\bhas )|(?<=\bhad )|(?<=\bfor )|(?<=\band )|(?<=\bor )"
+    r"|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\bis )|(?<=ADHD[ /]))ADD\b"
+    r"(?!\s(?:to|an?|the|your|new|more|items?|it|this|on|up|[A-Z]{2})\b|\s\d)"
+)
+_ACT = (  # the test
+    r"\bACT\b(?=\s(?:scores?|tests?|exams?|prep|math)\b)"
+    r"|(?:(?<=SAT[ /])|(?<=SAT or )|(?<=SAT and ))ACT\b"
+)
 _CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
 _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
@@ -81,6 +92,11 @@ _IN_PLACES: Forms = (
         lambda match: [],
     ),
 )
+_LOWER_BEFORE = late(  # not in a title
+    r"(?:(?:^|[^A-Za-z'])[a-z]{1,30}(?:'[a-z]{1,2})?,?"
+    r"|\b(?:A|I|The|Some|More|Many|Most|My|Our|Your|His|Her|Their|This|That|These|Those|In|For|From"
+    r"|He|She|We|They|Is|Are|Two)) $"
+)
 
 
 def _sign(match: re.Match[str]) -> list[str]:
@@ -88,6 +104,13 @@ def _sign(match: re.Match[str]) -> list[str]:
     if match[0] == "#" and following.isalpha():
         return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
     return ["is"] * (match[0] in ("<=", ">=") and before.isspace()) + _SIGNS[match[0]]
+
+
+def _hummed(match: re.Match[str]) -> list[str]:
+    """Mm-hmm; Mm-mm; Mm, nice."""
+    if "h" in match[0].lower():
+        return ["mhm"]
+    return ["mmm"] * (1 + match[0].count("-"))
 
 
 _FORMS: Forms = (
@@ -104,7 +127,11 @@ _FORMS: Forms = (
     *_IN_PLACES,
     *abbreviations.FORMS,
     ("aA0", _UNKNOWN_ABBREVIATION, None),
+    ("A", _ADD, lambda match: list("ADD")),
+    ("A", _ACT, lambda match: list("ACT")),
+    ("A", r"(?:(?<=\b[Hh]e )|(?<=\b[Ss]he )|(?<=\bI ))SAT\b", lambda match: ["sat"]),
     ("aA", _DROPPED_G, None),
+    ("aA", r"\b(?i:m{1,9}-h?m{1,9})(?!\w)|\bMm(?!\w)", _hummed),
     ("aA-", _CLIPPED, lambda match: [match[0].lower()]),
     ("aA", _WORD, None),
     ("-", _SIGN, _sign),
@@ -133,7 +160,8 @@ def word_of(
     if match.re.pattern == _PLAIN:
         is_given = written.lower() in given
         term = None if is_given else term_words(written if capitals else written.lower())
-        return term or [written]
+        plain = "" if term or is_given else plain_word(written, listed)
+        return _words_of(plain, given, listed, capitals) if plain else term or [written]
     if match.re.pattern == _DROPPED_G:
         stem = written[:-1].lower()
         is_verb = listed(stem + "g") and (not listed(stem) or stem in _DROPS_G)
@@ -148,6 +176,8 @@ def word_of(
         opens = lower == "us" and _begins_clause(match.string, match.start())
         if lower in _LETTERS_IN_CAPITALS or opens:
             return _letters(written, "")
+    if written in heteronyms() and capitals and _LOWER_BEFORE.search(text_before(match)):
+        return [written]
     words = _words_of(written, given, listed, capitals)
     if words == ["A"]:  # "A cat" and "a cat", but not "option A is" or "plan A."
         before = text[max(0, match.start() - 2) : match.start()]
@@ -174,12 +204,17 @@ def _words_of(
         return known
     if len(written) == 1:
         return ["i" if word == "i" else written.upper()]
+    plain = "" if word in given else plain_word(written, listed)
+    if plain and plain != word:
+        return _words_of(plain, given, listed, capitals)
     stem, apostrophe, ending = written.partition("'")
     if len(stem) == 1 and ending not in ("", "s", "S"):  # d'Arc, I'd've: one word
         return [word]
     has_vowel = not set("aeiouy").isdisjoint(stem.lower())
     if stem.isupper() and capitals and stem in _READ_AS_LETTERS:
         return _letters(stem, apostrophe + ending)
+    if stem[-1] == "s" and stem[:-1] in _READ_AS_LETTERS and capitals and not ending:  # ERAs
+        return _letters(stem[:-1], "'s")
     if word in given or listed(word) or (written == word and has_vowel):
         return [word]
     if stem[-1] == "s" and stem[:-1].isupper() and len(stem) > 2 and not ending:  # CPUs

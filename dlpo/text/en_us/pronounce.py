@@ -98,7 +98,8 @@ class Pronouncer:
         """The words of one sentence -> phonemes of each.
 
         Args:
-            words: lower case, except single capitals (perhaps with 's), which are letters.
+            words: lower case, except single capitals (perhaps with 's), which are letters, and
+                heteronyms that are names.
             known: pronunciations that override all others.
             given: those of single words, by their index, which override even these.
         """
@@ -120,10 +121,10 @@ class Pronouncer:
     ) -> Phonemes:
         if found := known.get(word.lower()):
             return found
-        if word[0].isupper():
-            return self._letter(word)
         if word in heteronyms():
             return reading_of(words, index)
+        if word[0].isupper():
+            return self._letter(word)
         if listed := self.lexicon.pronunciations(word):
             return choose(listed, words, index).phonemes
         return self._unlisted(word)

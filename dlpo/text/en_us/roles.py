@@ -16,10 +16,16 @@ _BEFORE_PARTICIPLES = word_list("before participles")
 _BEFORE_EITHER = word_list("before either")
 _BEFORE_THIRD_PERSONS = word_list("before third persons")
 _AFTER_VERBS = word_list("after verbs")
-_AFTER_NOUNS = word_list("after nouns")
+_AFTER_NOUNS = word_list("after nouns") | word_list("after nouns that change")
 _AFTER_CLAUSES = word_list("after clauses")
 _ADVERBS = word_list("adverbs before verbs")
 _NO_PLURALS = word_list("no plurals")
+_BEFORE_ADVERBS = word_list("before adverbs")
+_ASKING = ("do", "does", "did")  # Does copper conduct?
+_AUXILIARIES = word_list("auxiliaries")
+_SUBJECTS = word_list("subjects of questions")
+_AFTER_PLURALS = word_list("verbs after plurals")
+_NAMED_BY_NOUNS = word_list("are named by two nouns")
 _ADJECTIVES = ("al", "ic", "ous", "ive", "able", "ible", "ful", "less", "ary", "est", "ern")
 _NOUN, _VERB = ("NN", "JJ"), ("VB",)
 
@@ -47,13 +53,17 @@ def choose(
 
 def _likely_roles(words: Sequence[str], index: int) -> tuple[str, ...]:
     following = words[index + 1] if index + 1 < len(words) else ""
+    if words[index] in _AFTER_PLURALS and index > 1 and words[index - 2] in _ASKING:
+        return _VERB
     before = index - 1
-    while before >= 0 and words[before] in _ADVERBS:
+    while before >= 0 and (words[before] in _ADVERBS or _is_adverb(words, before)):
         before -= 1
     previous = words[before] if before >= 0 else ""
     if words[index].endswith("s") and previous in _BEFORE_THIRD_PERSONS:
         return _VERB
-    if previous in _BEFORE_VERBS:
+    if previous in _BEFORE_VERBS or (
+        before > 0 and previous in _SUBJECTS and words[before - 1] in _AUXILIARIES
+    ):
         return _VERB
     if previous in _BEFORE_NOUNS or previous.endswith("'s"):
         return _NOUN
@@ -73,8 +83,14 @@ def _after_content(word: str, previous: str, following: str) -> tuple[str, ...]:
     if word.endswith("s") or previous.endswith("ly") or word in _BEFORE_VERBS:
         return ()
     if _is_plural(previous):
-        return _VERB if not following or following in _AFTER_CLAUSES else ()
+        acts = word in _AFTER_PLURALS and following not in _NAMED_BY_NOUNS
+        return _VERB if acts or not following or following in _AFTER_CLAUSES else ()
     return ("NN",)
+
+
+def _is_adverb(words: Sequence[str], index: int) -> bool:
+    """Whether a word in -ly stands between a subject and its verb: "I strongly object"."""
+    return index > 0 and words[index].endswith("ly") and words[index - 1] in _BEFORE_ADVERBS
 
 
 def _is_plural(word: str) -> bool:

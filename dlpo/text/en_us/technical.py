@@ -110,12 +110,18 @@ def _phone(match: re.Match[str]) -> list[str]:
     return words + digits_in_groups(free[1] if free else match[0], digit_words)
 
 
+def _oil(match: re.Match[str]) -> list[str]:
+    """5W-30, 0W20: a grade of motor oil."""
+    return [*cardinal_words(match[1]), "W", *cardinal_words(match[2])]
+
+
 def _code_block(match: re.Match[str]) -> list[str]:
     return [*_spoken(match["language"], silent="-_."), "code", "block"]
 
 
 FORMS: Forms = (
     ("-", CODE_BLOCK, _code_block),
+    ("d", r"(?<![\w.-])(0|5|10|15|20|25)W-?(8|16|20|30|40|50|60)(?![\w-])", _oil),
     (
         "aAd-",
         r"(?<![\w./])(?=[A-Za-z]{0,12}(?:[^A-Za-z\s]|\s(?:\d|batt)))"

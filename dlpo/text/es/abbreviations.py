@@ -11,8 +11,8 @@ from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, ordinal_words
 from dlpo.text.es.tables import TABLES, word_list
 
-LETTERS = "A-Za-záéíóúüñÁÉÍÓÚÜÑ"
-CAPITAL_PARTS = capital_parts("A-ZÁÉÍÓÚÑ", "a-záéíóúüñ")
+LETTERS = "A-Za-záéíóúüñçÁÉÍÓÚÜÑÇ"
+CAPITAL_PARTS = capital_parts("A-ZÁÉÍÓÚÑÇ", "a-záéíóúüñç")
 _SAID = TABLES.words("abbreviations")
 ABBREVIATIONS = Abbreviations(
     _SAID,
@@ -30,7 +30,7 @@ _SYLLABLES = re.compile(
 LONGEST_ACRONYM = 6  # letters; a longer word in capitals is shouted
 _NUMBERED_THINGS = word_list("numbered things")
 _REGNAL_NAMES, _FEMALE_NAMES = word_list("regnal names"), word_list("feminine names")
-_PREVIOUS_WORD = re.compile(rf"([{LETTERS}]{{1,40}})\.?\s{{1,2}}$")
+_PREVIOUS_WORD = re.compile(rf"([{LETTERS}]{{1,40}})[.,]?\s{{1,2}}$")
 _NEXT_WORD = re.compile(rf"\s{{1,2}}([{LETTERS}]{{2,40}})")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
 _CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
@@ -87,6 +87,11 @@ def _roman(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    (
+        "A",  # of a district: Bogotá, D.C.
+        r"(?:(?<=[a-záéíóúñ], )|(?<=[a-záéíóúñ] ))D\.\s?C\.",
+        lambda match: spelled(match[0]) if _previous_word(match)[:1].isupper() else None,
+    ),
     *ABBREVIATIONS.forms,
     ("A", rf"\b(?=[MDCLXVI]){ROMAN}(?![{LETTERS}\d'-])", _roman),
     ("A", rf"\b(?:[A-ZÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", lambda match: spelled(match[0])),

@@ -17,6 +17,9 @@ PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
 _BEFORE_DATE = re.compile(
     rf"(?i)\b(?:(?:{any_of('before dates')})(?: d[ií]a)?|(?:{any_of('weekdays')}),?) $"
 )
+_WEEKDAYS = words_of("weekdays")
+_SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
+_BOOK_BEFORE = re.compile(rf"(?i)\b(?:{any_of('books of verses')}) $")
 NIGHT = 7  # the hour from which p. m. is night
 
 
@@ -119,7 +122,40 @@ def _hour(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(str(hour), "f"), *_period_words(match["hour_period"], hour)]
 
 
+def _verse(match: re.Match[str]) -> list[str] | None:
+    """Juan 3:16."""
+    if not _BOOK_BEFORE.search(text_before(match, 20)):
+        return None
+    words = [*cardinal_words(match[1]), *cardinal_words(match[2])]
+    return words + (["a", *cardinal_words(match[3])] if match[3] else [])
+
+
+def _weekday(written: str) -> str:
+    return next(day for day in _WEEKDAYS if _plain(day).startswith(_plain(written[:3])))
+
+
+def _plain(written: str) -> str:
+    return written.lower().replace("á", "a").replace("é", "e")
+
+
+def _two_days(match: re.Match[str]) -> list[str]:
+    """lun. a vie."""
+    between = "a" if match["between"] in "-–" else match["between"]
+    return [_weekday(match["first_day"]), between, _weekday(match["last_day"])]
+
+
 FORMS: Forms = (
+    ("d", r"(?<![\w:.,])(\d{1,3}):(\d{1,3})(?:[-–](\d{1,3}))?(?![\w:])", _verse),
+    (
+        "aA",
+        rf"\b(?P<first_day>{_SHORT_DAY})\.?\s?(?P<between>al?|y|o|-|–)\s?(?P<last_day>{_SHORT_DAY})\b\.?",
+        _two_days,
+    ),
+    (
+        "aA",
+        rf"\b{_SHORT_DAY}\.(?=,?\s?\d)|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=\s|$)",
+        lambda match: [_weekday(match[0])],
+    ),
     (
         "d",
         rf"(?<!-){ISO}(?!-)",

@@ -13,7 +13,7 @@ from dlpo.text.es.normalize import READER, word_of
 from dlpo.text.es.pronounce import SpanishPronouncer
 from dlpo.text.es.tables import TABLES
 
-_LETTERS = "áéíóúüñÁÉÍÓÚÜÑºª₡₲₽₿‰√π∞"
+_LETTERS = "áéíóúüñçÁÉÍÓÚÜÑÇºª₡₲₽₿‰√π∞"
 
 
 class Spanish(FormLanguage):
@@ -36,9 +36,11 @@ class Spanish(FormLanguage):
         """See `Language`: stressed, as it is alone."""
         return self.phonemes([word], {}, {})
 
-    def period_ends_sentence(self, token: Token, following: Token) -> bool:
+    def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
         """See `Language`; names in lower case are rare."""
-        return following.text[:1].isupper() and super().period_ends_sentence(token, following)
+        return following.text[:1].isupper() and super().period_ends_sentence(
+            first, token, following
+        )
 
     def falls(self, words: Sequence[str]) -> bool:
         """See `Language`: also after a choice such as "¿Té o café?"; "¿Vienes o no?" rises."""

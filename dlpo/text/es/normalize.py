@@ -25,12 +25,38 @@ _SIGN = (
     r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
 )
 _PLAIN = (
-    r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])[a-záéíóúüñ]{2,60}"
+    r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
+    r"(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom) (?:al?|y|o) )[a-záéíóúüñ]{2,60}"
     r"(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
 )
 _WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
 _VOWEL = re.compile("[aeiouyáéíóúü]")
 _SPOKEN_LETTERS = frozenset("aeouy")  # words of one letter
+
+
+_STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
+_KEY_BEFORE = re.compile(
+    r"(?i)(?:\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
+    r"|teclas?|signos?|botón|símbolos?|o|y|u|luego|después)|[*#])(?:\sla)?(?:\stecla)?\s$"
+)
+
+
+def _key(match: re.Match[str]) -> list[str] | None:
+    """A key of a telephone: presione # o *."""
+    is_key = _KEY_BEFORE.search(text_before(match, 40))
+    return [{"*": "asterisco", "#": "numeral"}[match[0]]] if is_key else None
+
+
+def _sound(match: re.Match[str]) -> list[str]:
+    """Hmm, mmmm, shhh: as pronunciations.tsv has them."""
+    written = _STRETCHED.sub(r"\1\1", match[0].lower())
+    return [{"hm": "hmm", "mm": "mmm", "zz": "zzz"}.get(written, written)]
+
+
+def _unstretched(written: str) -> str:
+    """No Spanish word has a letter three times: "holaaaa" is "hola"."""
+    plain = _STRETCHED.sub(r"\1", written)
+    return plain if len(plain) > 1 and _VOWEL.search(plain.lower()) else written
 
 
 _FORMS: Forms = (
@@ -48,11 +74,19 @@ _FORMS: Forms = (
     ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),
     ("-", r"(?<=\d)[−](?=\d)", lambda match: ["menos"]),
     *abbreviations.FORMS,
+    ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
+    ("-", r"[*#](?=[\s.,;]|$)", _key),
+    ("-", r"#(?=\s\d)", lambda match: ["número"]),
+    (
+        "-",
+        r"(?:(?<=\b[eé]l)|(?<=\blos)|(?<=\bellos)|(?<=\bunos)|(?<=\bun))/(?=(?:ell|l|un)as?\b)",
+        lambda match: ["o"],
+    ),
     ("aA", _WORD, None),
     ("-", _SIGN, lambda match: _SIGNS[match[0]]),
 )
 READER = FormReader(
-    r"(?P<a>[a-záéíóúüñ])|(?P<A>[A-ZÁÉÍÓÚÜÑ])|(?P<d>\d)|!(?==)|[^\s.,;:!?\"')\]}]"
+    r"(?P<a>[a-záéíóúüñç])|(?P<A>[A-ZÁÉÍÓÚÜÑÇ])|(?P<d>\d)|!(?==)|[^\s.,;:!?\"')\]}]"
     r"|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
     _FORMS,
 )
@@ -60,7 +94,7 @@ READER = FormReader(
 
 def word_of(match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:
     """The words of a run of letters, see `FormLanguage.word`."""
-    written = match[0].replace("'", "")
+    written = _unstretched(match[0].replace("'", ""))
     if match.re.pattern == _PLAIN or match[0].lower() in given:
         return [match[0].lower()] if match[0].lower() in given else [written]
     if len(written) == 1:

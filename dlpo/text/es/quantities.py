@@ -26,8 +26,20 @@ _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil)\b)"
 _TO = r"(?:\s?[-–]\s?)"
 _BEFORE_DIGITS = re.compile(
-    rf"(?i)\b(?:{any_of('spelled codes')})(?: (?:en|es|de \w{{1,12}}))?:? (?:\d{{2,6}} ){{0,6}}$"
+    rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
+    r"(?: (?:en|es|era|será))?:? (?:\d{2,6} ){0,6}$"
 )
+_BEFORE_CALLED = re.compile(
+    r"(?i)\b(?:llam(?:en?|ar?|ando)(?: \w{1,12})? al|marqu(?:e|en|es)|marcar?|marcando|disque"
+    r"|comuníquese (?:al|con el)) $"
+)
+_EMERGENCY = re.compile(r"(?i)\b(?:al|el|del) $")
+_MADE_OF_TWO = re.compile(r"(?:#|Boeing|Airbus|Embraer|Cessna) ?$")  # # 45-67, Boeing 737-800
+_GRADED = re.compile(
+    r"(?i)\b(?:sac\w{1,5}|nota|notas|calificaci[oó]n|puntuaci[oó]n|puntaje|obtuv\w{1,5}|obten\w{1,5}"
+    r"|rating|promedio|dolor|valoraci[oó]n|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
+)
+_OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
 _ORDINAL_END = r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)"
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
@@ -51,9 +63,13 @@ def amount_words(number: str, name: tuple[str, str], gender: str) -> list[str]:
 
 def _money(match: re.Match[str]) -> list[str]:
     sign = match["currency"] or match["currency_after"]
+    if sign == "$" and match["money_code"]:  # $15.50 MXN
+        sign = match["money_code"]
     one, many, gender, *coins = _CURRENCIES.get(sign) or _CURRENCIES[sign.removesuffix("$")]
     number = match["money"] or match["money_before"]
     big = (match["money_big"] or match["before_big"] or "").split()
+    if big == ["M"]:
+        big = ["millón" if number == "1" else "millones"]
     words = ["menos"] * bool(match["money_sign"])
     if match["money_from"]:
         words += [*number_words(match["money_from"], gender), "a"]
@@ -89,7 +105,8 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
         return ["veinticuatro", "siete"]
     if above == below and not whole:
         return 2 * cardinal_words(match["above"])
-    if not above or below < 2 or (above > below and below > 10):
+    graded = below in (5, 10, 20, 100) and not whole and _GRADED.search(text_before(match))
+    if graded or not above or below < 2 or (above > below and below > 10):
         return [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
     noun = NOUNS.after(match.string, match.end(), one=True)
     unit = _UNITS.get(match["fraction_unit"] or "")
@@ -108,7 +125,8 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
 def _ordinal(match: re.Match[str]) -> list[str]:
     noun = NOUNS.after(match.string, match.end(), one=True)
     end = match["ordinal_sign"] or match["ordinal_end"]
-    return ended_ordinal_words(int(match["ordinal"]), end, noun != "")
+    before_noun = noun != "" and not _OF_FLAT.match(match.string, match.end())
+    return ended_ordinal_words(int(match["ordinal"]), end, before_noun)
 
 
 def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str], str]:
@@ -151,12 +169,24 @@ def _raised(match: re.Match[str]) -> list[str]:
 def _range(match: re.Match[str]) -> list[str]:
     first, last = match["range_first"], match["range_last"]
     gender = NOUNS.gender_at(match.string, match.start(), match.end())
-    return [*number_words(first, gender), "a", *number_words(last, gender)]
+    between = [] if _MADE_OF_TWO.search(text_before(match, 10)) else ["a"]
+    return [*number_words(first, gender), *between, *number_words(last, gender)]
+
+
+def _graded(match: re.Match[str]) -> list[str]:
+    """8,5/10."""
+    return [*number_words(match[1]), "sobre", *cardinal_words(match[2])]
 
 
 def _number(match: re.Match[str]) -> list[str]:
     number, text = match[0], match.string
-    called = len(number) > 2 and _BEFORE_DIGITS.search(text_before(match))
+    before = text_before(match, 60)
+    called = len(number) > 2 and _BEFORE_DIGITS.search(before)
+    if called and " " in number and number.replace(" ", "").isdigit():
+        return [word for group in number.split() for word in digit_words(group)]
+    if len(number) == 3 and not NOUNS.after(text, match.end()):
+        called = called or _BEFORE_CALLED.search(before)
+        called = called or (number == "911" and _EMERGENCY.search(before))
     if number.isdigit() and (called or len(number) >= CODE_DIGITS):
         return digit_words(number)
     whole, _, decimals = split_decimals(number.lstrip("-"))
@@ -177,7 +207,7 @@ MEASURES: Forms = (
         rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<currency>{_SIGN}|(?:{_CODE})\$?(?=\s?\d)|(?:Q\.?\s?|L\.?)(?=\d))\.?\s?"
         rf"(?:(?P<money_from>{NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{NUMBER})"
         rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG})?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
-        rf"(?P<money_big>{_BIG})?",
+        rf"(?P<money_big>{_BIG}|M(?!\w))?(?:(?<=[\dMnsl]) ?(?P<money_code>{_CODE})\b)?",
         _money,
     ),
     (
@@ -195,6 +225,16 @@ MEASURES: Forms = (
         r"(?<![\w/.,])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,4})"
         rf"(?!\w|/\w|[.,]\d)(?:\s{{0,2}}(?P<fraction_unit>{_UNIT})\b)?",
         _fraction,
+    ),
+    ("d", r"(?<![\w/.,])(\d{1,3}[.,]\d{1,2})/(\d{1,3})(?![\w/])", _graded),
+    (
+        "d",
+        r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )"
+        r"\d{1,3}(?:[.,]\d{1,2})?M(?=[\s.,;)]|$)",
+        lambda match: [
+            *number_words(match[0][:-1], "m"),
+            "millón" if match[0] == "1M" else "millones",
+        ],
     ),
     (
         "-",

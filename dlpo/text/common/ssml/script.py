@@ -149,7 +149,7 @@ class Script:
     def _readable(self, written: str) -> ReadableText:
         """Fold text, with blanks for line ends, since only elements make paragraphs."""
         readable = self._language.characters.readable(_SPACE.sub(" ", written), self._reading.emoji)
-        self._reading.note(readable.dropped, readable, [])
+        self._reading.note(readable.dropped, written, readable, [])
         return readable
 
     def _separate_from(self, written: str, place: int) -> None:
