@@ -15,7 +15,9 @@ _PRESSED = late(
 )
 _NAMED = late(rf"(?i)\b(?:pound|hash|star|asterisk)(?: (?:key|sign|symbol))?,? {_OPEN}")
 _NOUN = late(rf"[A-Za-z]{{2}}\.? {_OPEN}")
-_KEY_AFTER = late(r"[\"')]{0,2} (?:key|sign|symbol|button|character)s?\b")
+_KEY_AFTER = late(
+    r"[\"')]{0,2} (?:(?:key|sign|symbol|button|character)s?\b|(?:to|for) (?!\d)[a-z])"
+)
 _COUNTED = late(r" (?:of\b|\d)")
 _DIALED = late(rf"(?i)\b(press|dial|push|tap|enter|use|using|code|key in)(?:ing)? {_OPEN}")
 

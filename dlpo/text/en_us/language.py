@@ -21,6 +21,7 @@ _BEFORE_ANY_SENTENCE = word_list("before any sentence")
 _DAYS_AND_MONTHS = word_list("months") | word_list("weekdays")
 _AFTER_TIMES = word_list("after times") | _DAYS_AND_MONTHS
 _BEFORE_TIMES = word_list("before times")
+_BEGINNINGS = ("P.S.", "PS.", "P.P.S.", "N.B.")  # whose period is never the last
 _NEAR = 16  # characters between such a word that opens a sentence and its time
 _OF_TIME = late(r"(?:[ap]\.m|\d\s?[AP]\.M)\.$")
 # Parts of a Unicode name that nobody would say.
@@ -52,6 +53,8 @@ class AmericanEnglish(FormLanguage):
 
         But not in "5 p.m. Eastern", "5 p.m. EST" and "At 5 p.m. Sawyer left".
         """
+        if token.text in _BEGINNINGS:
+            return False
         if following.text[0].isupper():
             if token.words[-1] in _BEFORE_ANY_SENTENCE:
                 return True

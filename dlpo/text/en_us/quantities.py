@@ -63,6 +63,13 @@ _AFTER_MARK = late(r" ([A-Za-z]{2,20})\b")
 _BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
 _NO_NOUN = word_list("no nouns")
 _PROPORTION = late(r"\d\d/\d\d")
+_FULL_MARKS = ("5", "10", "20", "25", "50", "100")
+_OF_WHOLE = late(r" (?:of|inch|mile|hour|cup|second)\b")
+_OF_SCORE = late(
+    r"(?i)\b(?:scor(?:e|es|ed|ing)|got|gets|grades?|ratings?|rated|marks?|earned|perfect|solid|pain"
+    r"|(?:give|gave|rate|gives) (?:it|this|that|them|us|him|her))"
+    r"(?: (?:was|is|of|at|level|as|only|about))?:? (?:an? )?$"
+)
 
 
 def _fraction(match: re.Match[str]) -> list[str]:
@@ -74,6 +81,10 @@ def _fraction(match: re.Match[str]) -> list[str]:
     is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100
     if match[0] in _SAID_PLAINLY or is_proportion:
         return cardinal_words(above) + cardinal_words(below)
+    is_score = above == below or _OF_SCORE.search(text_before(match))
+    is_part = many or _OF_WHOLE.match(match.string, match.end())
+    if below in _FULL_MARKS and is_score and not is_part:
+        return [*cardinal_words(above), "out", "of", *cardinal_words(below)]
     if not 0 < int(above) < int(below) <= 100:
         say = code_words if _BEFORE_GROUPS.search(text_before(match)) else cardinal_words
         return [*words, *say(above), "over", *cardinal_words(below), *many.split()]
