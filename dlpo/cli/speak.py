@@ -125,8 +125,8 @@ def say(
         typer.Option(
             "--voice",
             "-v",
-            help=f"Voice name or bundle path; by default {DEFAULT_VOICE}, or with --server the"
-            " server's own.",
+            help=f"Voice name or bundle path; by default {DEFAULT_VOICE}, or the first that speaks"
+            " the text's language.",
         ),
     ] = None,
     speed: Annotated[float, typer.Option(help="Speaking rate; 2 is twice as fast.")] = 1.0,

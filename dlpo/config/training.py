@@ -127,6 +127,8 @@ class SpectralTraining(RunConfig):
             ),
             **dict.fromkeys(("first_share", "decay_from"), "0 <= x <= 1"),
         )
+        if self.part == "timing":
+            check_ranges(self, timing_batch="1 or more")
 
     @property
     def learns_acoustics(self) -> bool:

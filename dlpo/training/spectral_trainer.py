@@ -271,12 +271,15 @@ class SpectralTrainer(TrainingRun):
 
     def _validate(self) -> dict[str, Tensor]:
         """Loss terms of the averaged weights on fixed windows, levels and noise."""
-        if not self.held_out.recorded:
+        if not (self.held_out.timed if self.before else self.held_out.recorded):
             return {}
         _, window = self._size_and_window()
         device = self.accelerator.device
-        windows = self.held_out.windows(0, VALIDATION_WINDOWS, window).to(device)
-        timings = self.held_out.timings(0, VALIDATION_TIMINGS).to(device) if self.before else None
+        windows = timings = None
+        if self.before:
+            timings = self.held_out.timings(0, VALIDATION_TIMINGS).to(device)
+        else:
+            windows = self.held_out.windows(0, VALIDATION_WINDOWS, window).to(device)
         averaged = cast(SpectralWaveGrad2, self.averaged.module.eval())
         with self.accelerator.autocast():
             step = SpectralStep(averaged, self.training, self.before)

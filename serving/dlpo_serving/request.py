@@ -30,6 +30,7 @@ KINDS: Mapping[str, tuple[type, Sequence[str]]] = {
     "a number": (Real, ("speed", "pitch_semitones", "volume_db", *PAUSES)),
     "a whole number": (Integral, ("seed", "steps")),
     "words with their phonemes": (Mapping, ("dictionary",)),
+    "true or false": (bool, ("directions",)),
 }
 OPTIONAL = ("steps", *PAUSES)
 
@@ -92,7 +93,8 @@ def _check_kinds(request: SpeechRequest) -> None:
     for words, (kind, names) in KINDS.items():
         for name in names:
             value = getattr(request, name)
-            if not (isinstance(value, kind) or (value is None and name in OPTIONAL)):
+            is_wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
+            if is_wrong and not (value is None and name in OPTIONAL):
                 what = f"is {shortened(repr(value))}; expected {words}"
                 raise RequestError(FieldViolation(name, what))
 
@@ -142,6 +144,9 @@ def check_dictionary(dictionary: Mapping[str, object], field: str = "dictionary"
         message = f"has {len(dictionary)} words; expected {MAX_WORDS} at most"
         raise RequestError(FieldViolation(field, message))
     for word, phonemes in dictionary.items():
+        if not isinstance(word, str) or not isinstance(phonemes, str | tuple | list):
+            message = f"has {shortened(repr(word))}: {shortened(repr(phonemes))}; expected words"
+            raise RequestError(FieldViolation(field, f"{message} with their phonemes"))
         check_length(field, word, MAX_WORD)
         check_length(field, phonemes, MAX_WRITTEN)
     if (size := size_of(dictionary)) > MAX_DICTIONARY:

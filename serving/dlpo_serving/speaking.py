@@ -111,7 +111,7 @@ def _request(text: str | Iterable[str], settings: Settings) -> SpeechRequest:
         raise RequestError(*(FieldViolation(name, message) for name in sorted(unknown)))
     if isinstance(text, str):
         return SpeechRequest(text, **settings)
-    if isinstance(text, bytes) or not isinstance(text, Iterable):
+    if isinstance(text, bytes | Mapping) or not isinstance(text, Iterable):
         raise RequestError(FieldViolation("text", f"is {shortened(repr(text))}; {EXPECTED}"))
     return SpeechRequest("", **settings)
 
@@ -156,8 +156,8 @@ class Voice(Speaking):
         precision: EnginePrecision | None = None,
     ) -> None:
         self._synthesizer = open_voice(name_or_path, engine, precision)
-        self._is_named = name_or_path is not None
-        self.name = DEFAULT_VOICE if name_or_path is None else os.fspath(name_or_path)
+        self._is_named = bool(name_or_path)
+        self.name = os.fspath(name_or_path or DEFAULT_VOICE)
 
     def __repr__(self) -> str:
         return f"Voice({self.name!r})"
@@ -245,6 +245,8 @@ class Client(Speaking):
     @property
     def sample_rate(self) -> int:
         rates = {voice.name: int(voice.sample_rate_hz) for voice in self._client.voices()}
+        if not rates:
+            raise InputError(f"{self.address} is still loading its voice; try again shortly")
         name = voice_named(self.name, [*rates]) or next(iter(rates))
         for part in name.split("+"):  # the voices of a mix have one rate
             if rate := rates.get(part.partition("*")[0].strip()):

@@ -54,6 +54,8 @@ def voice_named(name: str, voices: Sequence[str], aliases: Mapping[str, str] | N
         "" for the default; a name that is none of these as it is.
     """
     aliases = aliases or {}
+    if not voices:  # none is loaded yet
+        return name
     for spelled in (name, name.lower()):
         if spelled in aliases or spelled in voices:
             return aliases.get(spelled, spelled)

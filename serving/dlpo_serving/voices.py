@@ -67,11 +67,11 @@ def _find(asked: str) -> tuple[Path, str]:
     for path, manifest in bundles:
         if manifest.mixes(name):
             return path, name
-    raise InputError(_unknown(name))
+    raise InputError(_unknown(asked))
 
 
 def _written(name_or_path: object) -> str:
-    if name_or_path is None:
+    if name_or_path is None or name_or_path == "":
         return DEFAULT_VOICE
     if isinstance(name_or_path, str | os.PathLike):
         return os.fspath(name_or_path)

@@ -100,6 +100,10 @@ def test_wrong_settings_are_explained(voice: Voice, tmp_path: Path) -> None:
         ("Hello.", {"speed": "fast"}, "speed: is 'fast'; expected a number"),
         ("Hello.", {"seed": 0.5}, "seed: is 0.5; expected a whole number"),
         ("Hello.", {"dictionary": "hello"}, "dictionary: is 'hello'; expected words"),
+        ("Hello.", {"dictionary": {1: 2}}, "dictionary: has 1: 2; expected words"),
+        ("Hello.", {"directions": "no"}, "directions: is 'no'; expected true or false"),
+        ("Hello.", {"seed": True}, "seed: is True; expected a whole number"),
+        ({"a": 1}, {}, "text: is {'a': 1}; expected a str"),
     ],
 )
 def test_wrong_kinds_are_named(

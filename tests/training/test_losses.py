@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from dlpo.training.losses import (
     denoise_rows,
     denoiser_losses,
     multi_resolution_stft,
+    retimed_losses,
     spread_levels,
     timing_losses,
 )
@@ -50,6 +52,22 @@ def test_perfect_timing_loses_nothing() -> None:
     losses = timing_losses(Timing(durations, certain, certain), SENTENCES)
     assert losses["duration"] == losses["pace"] == 0
     assert losses["pause"] < 1e-6
+
+
+def test_moved_ranges_are_a_loss() -> None:
+    torch.manual_seed(0)
+    before = SpectralWaveGrad2(SPECTRAL).eval()
+    model = copy.deepcopy(before)
+    assert retimed_losses(model, before, SENTENCES)["ranges"] == 0
+    with torch.no_grad():
+        model.timing_out.bias[2] += 1.0
+    losses = retimed_losses(model, before, SENTENCES)
+    voice = before.voice(SENTENCES.voices)
+    _, old = before.encode_symbols(SENTENCES.phonemes, SENTENCES.mask, voice)
+    _, new = model.encode_symbols(SENTENCES.phonemes, SENTENCES.mask, voice)
+    moved = (new.ranges.log() - old.ranges.log())[SENTENCES.mask]
+    torch.testing.assert_close(losses["ranges"], moved.mean())
+    assert losses["duration"] == timing_losses(old, SENTENCES)["duration"]
 
 
 def test_timing_counts_what_sounds_and_marks_only() -> None:

@@ -23,6 +23,7 @@ SETTINGS: dict[str, Any] = {
     "base": replace(BASE_TRAINING, mel_updates=2, mel_batch=2, mel_weight=0.1),
     "acoustics": replace(SPECTRAL_TRAINING, part="acoustics"),
     "denoiser": replace(SPECTRAL_TRAINING, part="denoiser"),
+    "timing": replace(SPECTRAL_TRAINING, part="timing"),
     "contour": CONTOUR_TRAINING,
 }  # fmt: skip
 Start = Callable[..., TrainingRun]
@@ -37,7 +38,7 @@ def start(tiny_dataset: Path, tiny_checkpoint: Path) -> Start:
         settings, several = replace(SETTINGS[kind], **few | changes), ([tiny_dataset], [1.0])
         if kind == "base":
             return WaveGradTrainer(BASE, settings, tiny_dataset, out)
-        if kind in ("acoustics", "denoiser"):
+        if kind in ("acoustics", "denoiser", "timing"):
             return SpectralTrainer(replace(SPECTRAL, encoder_dropout=0.2), settings, *several, out)
         return ContourTrainer(CONTOUR, settings, *several, out, tiny_checkpoint)
 
@@ -45,7 +46,8 @@ def start(tiny_dataset: Path, tiny_checkpoint: Path) -> Start:
 
 
 @pytest.mark.parametrize(
-    "kind", ["acoustics", "denoiser", "contour", pytest.param("base", marks=pytest.mark.full)]
+    "kind",
+    ["acoustics", "denoiser", "timing", "contour", pytest.param("base", marks=pytest.mark.full)],
 )
 def test_a_resumed_run_equals_one_that_never_stopped(
     kind: str, start: Start, tmp_path: Path

@@ -36,9 +36,9 @@ def _money(match: re.Match[str]) -> list[str]:
         many = one
     words = ["minus"] * bool(match["money_sign"] or match["money_minus"])
     if first := match["money_from"]:
-        from_scale = scale_words(match["from_scale"])
-        whole_amount = "." in first and not scale
-        from_words = _amount(first, one, many, coins) if whole_amount else number_words(first)
+        first, from_scale = canonical(first, sign in ("€", "EUR")), scale_words(match["from_scale"])
+        in_coins = len(first.partition(".")[2]) == 2 and not scale and not from_scale
+        from_words = _amount(first, one, many, coins) if in_coins else number_words(first)
         words += [*from_words, *from_scale, "to"]
     if scale or ("." in number and len(number.partition(".")[2]) != 2):
         return [*words, *number_words(number), *scale, *many.split()]

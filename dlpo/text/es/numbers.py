@@ -85,7 +85,7 @@ def ordinal_words(number: int, gender: str = "m", short: bool = False) -> list[s
     """
     if number in _ORDINALS:
         words = [_ORDINALS[number]]
-    elif number < 1000:
+    elif 0 < number < 1000:
         size = 100 if number > 100 else 10
         words = [_ORDINALS[number // size * size], *ordinal_words(number % size)]
     else:

@@ -61,7 +61,8 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split)]  # "a,b" where only 
 def _origins(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         where = urlsplit(name)
-        if name not in ("*", "null") and (not where.scheme or not where.netloc or where.path):
+        is_origin = where.scheme and where.netloc and not any(where[2:])
+        if name not in ("*", "null") and not is_origin:
             raise ValueError("expected origins such as https://app.example, or *")
     return names
 
@@ -268,8 +269,8 @@ def named_port(where: str, protocol: str, flag: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # the latter is gRPC's
-        number = error.errno if isinstance(error, OSError) else None
-        why = os.strerror(number) if number else "not free"
+        number = (isinstance(error, OSError) and error.errno) or 0
+        why = os.strerror(number) if number > 0 else getattr(error, "strerror", "") or "not free"
         raise InputError(
             f"can't listen on {where} for {protocol} ({why}); is another server there, or isn't"
             f" the address this machine's? Choose another {flag}, or 0 for a free one"

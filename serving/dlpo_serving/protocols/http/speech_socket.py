@@ -223,7 +223,7 @@ class SpeechSockets:
                             await reply.send(*dialect.answer(message))
                 except (BodyError, RequestError) as error:
                     errors = counted(errors, MAX_ERRORS, "invalid messages")
-                    await reply.send(*dialect.error(reply_to(error), message))
+                    await reply.send(*dialect.error(reply_to(error, dialect.names), message))
         await socket.close()
         return socket
 

@@ -42,7 +42,11 @@ DEEPGRAM: Names = {
     "input": "text", "voice": "model", "response_format": "encoding",
     "sample_rate_hz": "sample_rate",
 }  # fmt: skip
-NAMES_AT = (("/v1/text-to-speech", ELEVENLABS), ("/tts/", CARTESIA), ("/v1/speak", DEEPGRAM))
+JAMBONZ: Names = {"input": "text"}
+NAMES_AT = (
+    ("/v1/text-to-speech", ELEVENLABS), ("/tts/", CARTESIA), ("/v1/speak", DEEPGRAM),
+    ("/v1/jambonz", JAMBONZ),
+)  # fmt: skip
 
 
 class UnknownModelError(DlpoError):
@@ -114,7 +118,7 @@ def reply_to(error: Exception, names: Names = OPENAI) -> ErrorReply:
         case UnauthenticatedError():
             return replace(reply, headers={"WWW-Authenticate": "Bearer"})
         case UnknownVoiceError():
-            return replace(reply, param="voice")
+            return replace(reply, param=names.get("voice", "voice"))
         case OverloadError() | QuotaError() | NotReadyError():
             headers = {  # HTTP has whole seconds only; OpenAI's clients prefer milliseconds
                 "Retry-After": str(max(math.ceil(error.retry_after_s), 1)),
@@ -122,7 +126,7 @@ def reply_to(error: Exception, names: Names = OPENAI) -> ErrorReply:
             }
             return replace(reply, headers=headers)
         case web.HTTPRequestEntityTooLarge():
-            what = f"{error.text or error}; send less text at a time"
+            what = f"{(error.text or str(error)).rstrip('.')}; send less text at a time"
             return ErrorReply(413, what, INVALID, "request_too_large")
         case web.HTTPException():
             allowed = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
