@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dlpo.text.common.ssml import Ssml
     from dlpo_serving.client import SpeechStream, Tls
     from dlpo_serving.engines import EngineName, EnginePrecision
+    from dlpo_serving.synthesis.job import AudioChunk
     from dlpo_serving.synthesizer import Synthesizer
 
 EXPECTED = "expected a str, or an iterable of them"
@@ -177,10 +178,8 @@ class Voice(Speaking):
         if isinstance(text, str):
             prepared = speaker.read(request)
             _warn(prepared.warnings)
-            chunks = speaker.stream(prepared)
-        else:
-            chunks = speaker.stream_pieces(_checked(text), request)
-        return (chunk.samples for chunk in chunks)
+            return (chunk.samples for chunk in speaker.stream(prepared))
+        return _heard(speaker.stream_pieces(_checked(text), request))
 
     def _speaker_of(self, request: SpeechRequest) -> Synthesizer:
         if self._is_named:
@@ -259,6 +258,16 @@ class Client(Speaking):
         request = _request(text, settings)
         pieces = None if isinstance(text, str) else _checked(text)
         return _received(calls_of(self._client, request, pieces, self.name, ReplyFormat()))
+
+
+def _heard(chunks: Generator[AudioChunk, None, tuple[str, ...]]) -> Iterator[Waveform]:
+    try:
+        while True:
+            yield next(chunks).samples
+    except StopIteration as end:
+        _warn(end.value)
+    finally:
+        chunks.close()
 
 
 def _received(calls: Iterable[tuple[SpeechStream, float]]) -> Iterator[Waveform]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,13 +96,16 @@ class Synthesizer:
         pieces: Iterable[str],
         request: SpeechRequest,
         ladder: Sequence[int] = STREAM_LADDER,
-    ) -> Iterator[AudioChunk]:
+    ) -> Generator[AudioChunk, None, tuple[str, ...]]:
         """The audio of a text that comes in pieces: each sentence once it is complete.
 
         Args:
             pieces: of the text.
             request: how to speak; its own text is ignored.
             ladder: see `stream`.
+
+        Returns:
+            Warnings about the text.
 
         Raises:
             RequestError: a field is out of range, or nothing in the text can be spoken.
@@ -118,6 +121,7 @@ class Synthesizer:
             job.add(feed.finish())
         job.close()
         yield from _computed(job)
+        return feed.warnings()
 
     def speak(self, request: SpeechRequest, ladder: Sequence[int] = STREAM_LADDER) -> Waveform:
         """The complete audio of a request, (T,) float32 in [-1, 1]; made in the chunks of `stream`.

@@ -126,6 +126,8 @@ def test_without_a_name_a_voice_of_the_language_speaks(voice: Voice) -> None:
 def test_what_is_not_spoken_is_a_warning(voice: Voice, server: RunningServer) -> None:
     with pytest.warns(UserWarning, match="not spoken: 世"):
         voice("Hello 世.")
+    with pytest.warns(UserWarning, match="not spoken: 世"):
+        voice(["Hello ", "世."])
     with Client(server.address) as client, pytest.warns(UserWarning, match="not spoken: 世"):
         client("Hello 世.")
 
