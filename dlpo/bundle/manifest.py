@@ -238,6 +238,11 @@ class Manifest:
         """Names of the voices that the bundle offers, the default first."""
         return (self.voice, *(name for name in self.voices if name != self.voice))
 
+    @property
+    def of_voices(self) -> list[Manifest]:
+        """The manifest of each offered voice, the default first."""
+        return [self.with_voice(name) for name in self.offered_voices]
+
     def with_voice(self, name: str) -> Manifest:
         """The manifest of one of the voices, or of a mix of them, as a voice of its own."""
         return dataclasses.replace(self, voice=name, language=self.language_of(name))

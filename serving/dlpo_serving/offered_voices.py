@@ -64,8 +64,8 @@ class OfferedVoices:
         return self._named(call.voice or chosen_voice(call.request, self.manifests))
 
     def _list(self) -> None:
-        manifests = [voice.manifest for voice in self._voices.values()]
-        self.manifests = [one.with_voice(name) for one in manifests for name in one.offered_voices]
+        bundles = (voice.manifest for voice in self._voices.values())
+        self.manifests = [voice for bundle in bundles for voice in bundle.of_voices]
 
     def _named(self, name: str) -> LoadedVoice:
         name = voice_named(name, [each.voice for each in self.manifests])

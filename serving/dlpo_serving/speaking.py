@@ -157,7 +157,7 @@ class Voice(Speaking):
         precision: EnginePrecision | None = None,
     ) -> None:
         self._synthesizer = open_voice(name_or_path, engine, precision)
-        self._is_named = bool(name_or_path)
+        self._to_choose = [] if name_or_path else self._synthesizer.manifest.of_voices
         self.name = os.fspath(name_or_path or DEFAULT_VOICE)
 
     def __repr__(self) -> str:
@@ -182,11 +182,7 @@ class Voice(Speaking):
         return _heard(speaker.stream_pieces(_checked(text), request))
 
     def _speaker_of(self, request: SpeechRequest) -> Synthesizer:
-        if self._is_named:
-            return self._synthesizer
-        manifest = self._synthesizer.manifest
-        voices = [manifest.with_voice(name) for name in manifest.offered_voices]
-        name = chosen_voice(request, voices)
+        name = chosen_voice(request, self._to_choose)
         return self._synthesizer.speaking(name) if name else self._synthesizer
 
 

@@ -16,7 +16,7 @@ from dlpo.text.common.reading import TextReading
 from dlpo.text.languages import ipa_parser
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import stock_voice
+from dlpo_serving.voice_names import voice_named
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml.prosody import ProsodyLimits
@@ -78,15 +78,15 @@ class TextReader:
         Raises:
             InputError: the bundle has no such voice.
         """
-        offered, asked = self.manifest.offered_voices, name.strip()
-        stock = stock_voice(asked.lower(), offered)
-        for voice in (asked, asked.lower(), stock):
-            if voice == self.manifest.voice or voice == "":
-                return ""
-            if voice and self.manifest.mixes(voice):
-                self.manifest.shares(voice)
-                return voice
-        raise InputError(f"there is no voice {asked[:60]!r}, only {', '.join(offered)}")
+        offered = self.manifest.offered_voices
+        voice = voice_named(name.strip(), offered)
+        if voice in ("", self.manifest.voice):
+            return ""
+        if not self.manifest.mixes(voice):
+            asked = name.strip()[:60]
+            raise InputError(f"there is no voice {asked!r}, only {', '.join(offered)}")
+        self.manifest.shares(voice)
+        return voice
 
     def _limits_beside(self, request: SpeechRequest) -> ProsodyLimits:
         """Limits for SSML prosody, so that combined with the request's it stays in range."""

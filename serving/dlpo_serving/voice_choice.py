@@ -14,7 +14,8 @@ LOOKED_AT = 1_000  # characters of a text that show its language, before it is a
 
 
 def chosen_voice(request: SpeechRequest, voices: Sequence[Manifest]) -> str:
-    """The voice that a request's document names, or that speaks its language; "" for the default.
+    """The voice that a request's document names, or that speaks its language; "" if there is none
+    to choose, which means the default.
 
     Args:
         voices: every voice of every bundle, the default first.
@@ -35,7 +36,7 @@ def _named_in(request: SpeechRequest, voices: Sequence[Manifest]) -> str:
 
 
 def _speaker_of(request: SpeechRequest, voices: Sequence[Manifest]) -> str:
-    """The first voice that speaks the language of a text; "" if the default does, or none.
+    """The first voice that speaks the language of a text; "" if all speak one, or none does.
 
     A text that doesn't name its language has the one that it looks like.
     """

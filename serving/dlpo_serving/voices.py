@@ -140,8 +140,7 @@ def open_voice(
     bundle = Bundle.load(place)
     manifest = bundle.manifest
     if request:
-        voices = [manifest.with_voice(each) for each in manifest.offered_voices]
-        name = (not name_or_path and chosen_voice(request, voices)) or name
+        name = (not name_or_path and chosen_voice(request, manifest.of_voices)) or name
         check_request(request, manifest if place == Path(name) else manifest.with_voice(name))
     words = {**manifest.dictionary, **(dictionary or {})}
     front_end = TextFrontEnd(words, manifest.language, manifest.symbols)

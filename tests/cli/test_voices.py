@@ -44,7 +44,7 @@ def voice(tmp_path: Path) -> Path:
 
 def test_embedded_voice_is_listed_for_people_and_programs() -> None:
     for words in ((), ("list",)):
-        for shown in ("lj", "woman", "heart", "michael", "es-419", "Kokoro-82M"):
+        for shown in ("lj", "woman", "heart", "michael", "man", "es-419", "Kokoro-82M"):
             assert shown in run(*words).stdout
     row, *others = json.loads(run("list", "--json").stdout)
     manifest = Bundle.load(EMBEDDED).manifest

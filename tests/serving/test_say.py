@@ -87,6 +87,8 @@ def test_without_a_player_that_sounds_a_file_is_written(
     monkeypatch.chdir(tmp_path)
     Path("speech.wav").touch()
 
+    (tmp_path / "other").mkdir()
+    assert say(REQUEST, play=Path("other")).played.endswith("wrote other/speech.wav")
     message = say(REQUEST, play=Path()).played
 
     assert message == "playback failed (aplay: no sound card); wrote speech-2.wav"

@@ -17,6 +17,7 @@ from dlpo import Client, Voice
 from dlpo.audio import read_wav
 from dlpo.errors import InputError
 from dlpo_serving.errors import RequestError
+from dlpo_serving.local.say import say
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_names import DEFAULT_VOICE
@@ -116,11 +117,21 @@ def test_wrong_kinds_are_named(
 def test_without_a_name_a_voice_of_the_language_speaks(voice: Voice) -> None:
     spanish = Voice("dora")("Buenos días.", language="es")
     np.testing.assert_array_equal(Voice()("Buenos días.", language="es"), spanish)
-    np.testing.assert_array_equal(Voice()(TEXT), voice(TEXT))
+    np.testing.assert_array_equal(Voice("")(TEXT), voice(TEXT))
     with pytest.raises(RequestError, match="language"):
         voice("Buenos días.", language="es")
     with pytest.raises(InputError, match="voice is 5; expected a name or a path"):
         Voice(5)  # type: ignore[arg-type]
+
+
+def test_say_takes_a_voice_of_the_language(tmp_path: Path) -> None:
+    request = SpeechRequest("Buenos días.", language="es")
+    files = {voice: tmp_path / f"{voice}.wav" for voice in ("dora", None)}
+    for voice, out in files.items():
+        say(request, voice=voice, out=out)
+    assert files[None].read_bytes() == files["dora"].read_bytes()
+    with pytest.raises(RequestError, match="voice 'heart' speaks en-US"):
+        say(request, voice="heart", out=tmp_path / "heart.wav")
 
 
 def test_what_is_not_spoken_is_a_warning(voice: Voice, server: RunningServer) -> None:

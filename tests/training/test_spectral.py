@@ -48,6 +48,11 @@ def test_a_part_changes_its_own_weights_alone(
     assert all(name.startswith(PARTS[part]) for name in changed)
 
 
+def test_timing_needs_sentences() -> None:
+    with pytest.raises(ConfigError, match="timing_batch is 0; expected 1 or more"):
+        replace(SPECTRAL_TRAINING, part="timing", timing_batch=0)
+
+
 def test_the_denoiser_hears_mel_without_dropout(tiny_dataset: Path, tmp_path: Path) -> None:
     def learning(part: str) -> bool:
         training = replace(SPECTRAL_TRAINING, part=part, updates=1)  # type: ignore[arg-type]

@@ -211,9 +211,9 @@ def ends_at(
     all_lower = not capitals and text[:first] == text[:first].lower()
     if following[0].islower() and not all_lower:
         return False
-    around = _around(text, place, whole_word if enough else first + 1, language)
     if not enough and _may_abbreviate(text, place, first + 1, language):
         return None
+    around = _around(text, place, whole_word if enough else first + 1, language)
     if around.is_one:
         return False
     if around.before is None or around.after is None:  # in another script

@@ -28,7 +28,8 @@ _INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a 
 _TWO_INITIALS = late(r"\s?[A-Z]\.")
 _NUMERAL = late(r"\s?[\dIVX]")
 _CODE = late(r"\s#?[A-Z]{1,5}-?\d")
-_HAVE_CODES = word_list("have numbers") | word_list("have codes")
+_HAVE_NUMBERS = word_list("have numbers")
+_HAVE_CODES = _HAVE_NUMBERS | word_list("have codes")
 _BOOKS = TABLES.words("books")
 # First word of an abbreviation -> what may follow it, and its words then.
 _CONTEXTS: dict[str, list[tuple[str, list[str]]]] = {}
@@ -73,7 +74,7 @@ _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{
 _NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
 _STATES = table("states")  # code -> name; what its zip codes begin with
 _STATES_OR_WORDS = frozenset(("HI", "ID", "IN", "ME", "OH", "OK", "OR"))
-_NUMBERED_BY_ID = word_list("have numbers")
+_WORDS_AFTER_COMMAS = ("OK", "HI", "OH", "ME")  # of these: "Yes, OK"
 _NO_CITIES = word_list("before openings") | word_list("tags")
 _AFTER_CITY = late(r"\b[A-Z][\w'.-]{1,20}, $")
 _ROAD_BEFORE = late(
@@ -217,7 +218,7 @@ def _state(match: re.Match[str]) -> list[str] | None:
     name, zip_codes = _STATES[match[1]]
     first, last = zip_codes.split("-")
     previous = _previous_word(match)
-    is_own = first <= match[2] <= last and previous.lower() not in _NUMBERED_BY_ID
+    is_own = first <= match[2] <= last and previous.lower() not in _HAVE_NUMBERS
     is_word = match[1] in _STATES_OR_WORDS
     if is_own and (not is_word or previous[:1].isupper()):
         return name.split()
@@ -261,11 +262,16 @@ FORMS: Forms = (
     ("A0", rf"\b({'|'.join(_STATES)})(?=\s(\d{{3}})\d\d\b)", _state),
     (
         "A",
-        rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {'OK', 'HI', 'OH', 'ME'})})"
+        rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {*_WORDS_AFTER_COMMAS})})"
         r"(?=[.,;!?)\n]|$| [a-z])",
         lambda match: _STATES[match[0]][0].split() if _previous_capital(match) else None,
     ),
-    ("A", r"(?<=[a-z], )(?:OK|HI|OH|ME)(?=[.,;)\n]|$| (?:and|or) |(?<=ME) [a-z])", _lone_state),
+    (
+        "A",
+        rf"(?<=[a-z], )(?:{'|'.join(_WORDS_AFTER_COMMAS)})"
+        r"(?=[.,;)\n]|$| (?:and|or) |(?<=ME) [a-z])",
+        _lone_state,
+    ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
     (
         "a",

@@ -143,7 +143,7 @@ def say(
         sinks: list[SoundFile | Loudspeaker] = []
         if out is not None:
             sinks.append(stack.enter_context(SoundFile(out, spoken.rate_hz, sample_rate_hz)))
-        if play:
+        if play is not None:
             speaker = Loudspeaker(spoken.rate_hz, or_in=play if out is None else None)
             sinks.append(stack.enter_context(speaker))
         for samples, share in spoken:

@@ -102,6 +102,7 @@ def test_several_voices_are_flags_commas_or_a_list(
     ("text", "complaint"),
     [
         ('cors_origins = ["foo"]', "expected origins such as https://app.example"),
+        ('cors_origins = ["https://a.example/"]', "expected origins such as"),
         ("max_strems = 3", "unknown key 'max_strems'; did you mean 'max_streams'"),
         ("port = 'x'", r"port is 'x' \(config file .*\); expected a valid integer"),
         ("grace_s = nan", "grace_s is nan"),

@@ -27,16 +27,15 @@ Names = Mapping[str, str]
 OPENAI: Names = {
     "text": "input", "encoding": "response_format", "sample_rate_hz": "sample_rate",
 }  # fmt: skip
-ELEVENLABS: Names = {
+_IN_OUTPUT_FORMAT = dict.fromkeys(
+    ("encoding", "response_format", "sample_rate", "sample_rate_hz"), "output_format"
+)
+ELEVENLABS: Names = _IN_OUTPUT_FORMAT | {
     "input": "text", "speed": "voice_settings.speed", "language": "language_code",
-    **dict.fromkeys(("encoding", "response_format", "sample_rate", "sample_rate_hz"),
-                    "output_format"),
 }  # fmt: skip
-CARTESIA: Names = {
+CARTESIA: Names = _IN_OUTPUT_FORMAT | {
     "text": "transcript", "input": "transcript", "speed": "generation_config.speed",
     "volume_db": "generation_config.volume",
-    **dict.fromkeys(("encoding", "response_format", "sample_rate", "sample_rate_hz"),
-                    "output_format"),
 }  # fmt: skip
 DEEPGRAM: Names = {
     "input": "text", "voice": "model", "response_format": "encoding",

@@ -128,7 +128,12 @@ def test_voices_are_listed_as_their_clients_expect(server: RunningServer, client
 @pytest.mark.parametrize(
     ("path", "fields", "status", "message"),
     [
-        (f"{SPEECH}?output_format=pcm_1", {"text": "Hi."}, 400, "output_format: "),
+        (
+            f"{SPEECH}?output_format=pcm_1",
+            {"text": "Hi."},
+            400,
+            "output_format: is 1; expected 8000 to 48000",
+        ),
         (f"{SPEECH}?output_format=gsm_8000", {"text": "Hi."}, 400, "pcm_RATE, mp3_RATE"),
         (SPEECH, {}, 400, "text: is absent; expected a string"),
         (f"{SPEECH}/with-timestamps", {"text": ""}, 400, "text"),

@@ -90,6 +90,7 @@ def test_names_of_voices_mean_ours_where_they_can() -> None:
     }  # fmt: skip
     assert {name: voice_named(name, ours, aliases) for name in meant} == meant
     assert voice_named("onyx", ["lj"], {}) == ""
+    assert voice_named("heart*2+nova", []) == "heart*2+nova"  # while none is loaded
 
 
 def test_ignored_options_are_named_in_a_header(openai: OpenAI) -> None:

@@ -261,7 +261,7 @@ def test_other_routes_speak_the_same(server: RunningServer, client: Client, whol
         ("/v1/speak?sample_rate=x", {"text": "a"}, "expected a number"),
         ("/v1/speak", {"url": "https://a.example"}, "text: is absent; expected a string"),
         ("/dev/captioned_speech", {"text": "a"}, "is missing"),
-        ("/v1/jambonz", {"text": 1}, "expected a string"),
+        ("/v1/jambonz", {"text": 1}, "text: is 1; expected a string"),
     ],
 )
 def test_a_wrong_request_says_what_is_expected(
