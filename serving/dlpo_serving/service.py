@@ -24,7 +24,7 @@ from dlpo.bundle import Manifest
 from dlpo.text import ProcessedText, Sentence
 from dlpo.text.common.feed import TextFeed
 from dlpo_serving.audio_stream import AudioStream
-from dlpo_serving.encodings.formats import format_of
+from dlpo_serving.encodings.formats import AudioFormat, format_of
 from dlpo_serving.errors import (
     FieldViolation,
     NotReadyError,
@@ -120,6 +120,25 @@ class SynthesisService:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), grace_s)
 
+    def check(self, call: SynthesisCall) -> None:
+        """Refuse a call whose text is yet to come, as `synthesize` would.
+
+        While no voice is loaded, none is unknown.
+
+        Raises:
+            RequestError: a field is invalid.
+            UnknownVoiceError: there is no such voice.
+        """
+        if self.voices:
+            self._opened(replace(call, request=with_defaults(call.request, self._settings)))
+
+    def _opened(self, call: SynthesisCall) -> tuple[LoadedVoice, int, AudioFormat]:
+        """The voice, the steps and the format of a call; see `check` for errors."""
+        voice = self._offered.chosen(call)
+        steps = check_request(call.request, voice.manifest)
+        rate_hz = voice.manifest.sample_rate_hz
+        return voice, steps, format_of(call.encoding, call.sample_rate_hz, rate_hz)
+
     @asynccontextmanager
     async def synthesize(
         self, call: SynthesisCall, further: FurtherText | None = None
@@ -141,10 +160,8 @@ class SynthesisService:
         self._check_length(characters)  # before anything reads the text
         if self._draining:
             raise NotReadyError("the server is shutting down; try another one, or again later")
-        voice = self._offered.chosen(call)
+        voice, steps, format = self._opened(call)
         manifest = voice.manifest
-        steps = check_request(request, manifest)
-        format = format_of(call.encoding, call.sample_rate_hz, manifest.sample_rate_hz)
         words = size_of(request.dictionary)  # also read, and charged
         record.voice, record.characters = manifest.voice, characters
         now = self._clock()

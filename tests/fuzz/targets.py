@@ -16,12 +16,11 @@ from dlpo.data.alignments import read_alignments
 from dlpo.errors import DlpoError
 from dlpo.text import TextFeed
 from dlpo_serving.protocols.elevenlabs.replies import ContextsDialect, ElevenLabsDialect
-from dlpo_serving.protocols.http.dialects import (
-    Dialect,
-    RealtimeDialect,
-)
+from dlpo_serving.protocols.http.dialects import Dialect
 from dlpo_serving.protocols.http.requests import HttpLimits, read_call
 from dlpo_serving.protocols.http.speech_body import json_object, read_speech_fields
+from dlpo_serving.protocols.openai_realtime.replies import RealtimeDialect
+from dlpo_serving.protocols.openai_realtime.requests import read_output
 from dlpo_serving.protocols.riva.requests import read_dictionary
 from dlpo_serving.request import SpeechRequest
 from tests.callers import fake_voice, front_end
@@ -87,6 +86,9 @@ def messages(content: bytes) -> None:
             if message.get("type") == "response.create":
                 realtime.respond(message)
                 realtime.ended("completed")
+            elif message.get("type") == "session.update":
+                realtime.output, _ = read_output(message, realtime.output)
+                json.dumps(realtime.session("updated"))
             else:
                 json.dumps(realtime.answer(message))
         except DlpoError:

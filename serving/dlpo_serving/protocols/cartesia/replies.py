@@ -13,7 +13,7 @@ from aiohttp import web
 from dlpo_serving.alignment import Timed, TimedWords
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.further_text import Flush
-from dlpo_serving.protocols.cartesia.requests import read_message
+from dlpo_serving.protocols.cartesia.requests import NAMES, read_message
 from dlpo_serving.protocols.http.dialects import (
     Cancel,
     ContextDialect,
@@ -23,7 +23,7 @@ from dlpo_serving.protocols.http.dialects import (
 )
 from dlpo_serving.protocols.http.replies import Delivery
 from dlpo_serving.protocols.http.speech_body import SpeechBody
-from dlpo_serving.protocols.http.statuses import CARTESIA, ErrorReply
+from dlpo_serving.protocols.http.statuses import ErrorReply
 
 PARTIAL, COMPLETE = 206, 200  # status codes of events
 
@@ -117,7 +117,7 @@ def _sent(event: Message) -> bytes:
 class CartesiaDialect(ContextDialect):
     """The messages of `/tts/websocket`: contexts, each an utterance whose text comes in pieces."""
 
-    names = CARTESIA
+    names = NAMES
 
     def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)

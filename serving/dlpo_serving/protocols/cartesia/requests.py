@@ -12,8 +12,13 @@ from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.dialects import object_of
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
+from dlpo_serving.protocols.http.statuses import IN_OUTPUT_FORMAT, Names
 from dlpo_serving.request import PAUSES
 
+NAMES: Names = IN_OUTPUT_FORMAT | {
+    "text": "transcript", "input": "transcript", "speed": "generation_config.speed",
+    "volume_db": "generation_config.volume",
+}  # fmt: skip
 RAW = {
     "pcm_s16le": Encoding.PCM_S16,
     "pcm_f32le": Encoding.PCM_F32,

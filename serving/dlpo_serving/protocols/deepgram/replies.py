@@ -8,14 +8,15 @@ from uuid import uuid4
 from aiohttp import web
 
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
+from dlpo_serving.protocols.deepgram.requests import NAMES
 from dlpo_serving.protocols.http.dialects import Dialect, Message
-from dlpo_serving.protocols.http.statuses import DEEPGRAM, ErrorReply
+from dlpo_serving.protocols.http.statuses import ErrorReply
 
 
 class DeepgramDialect(Dialect):
     """What the server sends; see `server` for what the client does."""
 
-    names = DEEPGRAM
+    names = NAMES
 
     def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)

@@ -8,8 +8,13 @@ from aiohttp import web
 
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
+from dlpo_serving.protocols.http.statuses import Names
 from dlpo_serving.request import PAUSES
 
+NAMES: Names = {
+    "input": "text", "voice": "model", "response_format": "encoding",
+    "sample_rate_hz": "sample_rate",
+}  # fmt: skip
 ENCODINGS = {
     "linear16": "pcm",
     "mulaw": "mulaw",

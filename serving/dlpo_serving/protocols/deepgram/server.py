@@ -10,10 +10,9 @@ from functools import partial
 
 from aiohttp import web
 
-from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.deepgram.replies import DeepgramDialect
 from dlpo_serving.protocols.deepgram.requests import read_query
-from dlpo_serving.protocols.http.dialects import text_of
+from dlpo_serving.protocols.http.dialects import text_of, wrong_value
 from dlpo_serving.protocols.http.replies import audio_alone
 from dlpo_serving.protocols.http.requests import read_body
 from dlpo_serving.protocols.http.speech_body import json_object
@@ -44,6 +43,7 @@ async def _speak(answers: SpeechAnswers, request: web.Request) -> web.StreamResp
 
 async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
     body, dialect = read_query(request, "", "linear16"), DeepgramDialect(request)
+    sockets.check(body)
     reply = await sockets.open(request, dialect)
     await reply.send(dialect.metadata())
     async with tasks_of_connection() as tasks:
@@ -74,6 +74,4 @@ async def _read(
             case {"type": "Close"}:
                 return await texts.finish()
             case _:
-                kind = shortened(repr(message.get("type")))
-                what = f"is {kind}; expected Speak, Flush, Clear or Close"
-                raise RequestError(FieldViolation("type", what))
+                raise wrong_value("type", message.get("type"), "Speak, Flush, Clear or Close")

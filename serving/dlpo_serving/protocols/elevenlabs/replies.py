@@ -12,7 +12,7 @@ from aiohttp import web
 from dlpo_serving.alignment import BothAlignments, Timed
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.further_text import Flush
-from dlpo_serving.protocols.elevenlabs.requests import SpeechQuery
+from dlpo_serving.protocols.elevenlabs.requests import NAMES, SpeechQuery
 from dlpo_serving.protocols.http.dialects import (
     ContextDialect,
     Dialect,
@@ -22,7 +22,7 @@ from dlpo_serving.protocols.http.dialects import (
 )
 from dlpo_serving.protocols.http.replies import Delivery
 from dlpo_serving.protocols.http.speech_body import SpeechBody
-from dlpo_serving.protocols.http.statuses import ELEVENLABS, ErrorReply
+from dlpo_serving.protocols.http.statuses import ErrorReply
 
 
 class TimedEvents(Delivery):
@@ -110,7 +110,7 @@ class ElevenLabsDialect(Dialect):
     Reference: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-stream-input
     """
 
-    names = ELEVENLABS
+    names = NAMES
 
     def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
+from dlpo_serving.protocols.http.statuses import IN_OUTPUT_FORMAT, Names
 from dlpo_serving.request import PAUSES
 
 FORMATS = {
@@ -21,6 +22,9 @@ FORMATS = {
     "opus": "opus",
     "wav": "wav",
 }
+NAMES: Names = IN_OUTPUT_FORMAT | {
+    "input": "text", "speed": "voice_settings.speed", "language": "language_code",
+}  # fmt: skip
 DEFAULT_FORMAT = "mp3_44100_128"
 RATE = re.compile("[0-9]{1,6}")  # in Hz
 STOCK_VOICE = re.compile(r"[A-Za-z0-9]{20}")  # one of their IDs, which means our default

@@ -12,7 +12,10 @@ from dlpo_serving.protocols.http.replies import audio_alone
 from dlpo_serving.protocols.http.requests import read_body
 from dlpo_serving.protocols.http.speech_body import json_object, read_speech_fields
 from dlpo_serving.protocols.http.speech_route import SpeechAnswers
+from dlpo_serving.protocols.http.statuses import Names
 from dlpo_serving.request import PAUSES
+
+NAMES: Names = {"input": "text"}
 
 
 def jambonz_routes(answers: SpeechAnswers) -> list[web.RouteDef]:

@@ -19,9 +19,13 @@ from aiohttp.http import HttpProcessingError
 from dlpo_serving.errors import shortened
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.protocols.cartesia import requests as cartesia
 from dlpo_serving.protocols.cartesia.server import cartesia_routes
+from dlpo_serving.protocols.deepgram import requests as deepgram
 from dlpo_serving.protocols.deepgram.server import deepgram_routes
+from dlpo_serving.protocols.elevenlabs import requests as elevenlabs
 from dlpo_serving.protocols.elevenlabs.server import elevenlabs_routes
+from dlpo_serving.protocols.http import jambonz
 from dlpo_serving.protocols.http.catalog import catalog_routes
 from dlpo_serving.protocols.http.connections import PROBES, Connections
 from dlpo_serving.protocols.http.dialects import authorization
@@ -34,7 +38,7 @@ from dlpo_serving.protocols.http.replies import BEGUN, Begun
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.speech_route import SpeechAnswers, speech_routes
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
-from dlpo_serving.protocols.http.statuses import names_at, reply_to
+from dlpo_serving.protocols.http.statuses import FIELD_NAMES, OPENAI, Names, reply_to
 from dlpo_serving.protocols.kokoro.server import kokoro_routes
 from dlpo_serving.protocols.riva_realtime.server import riva_realtime_routes
 from dlpo_serving.service import SynthesisService
@@ -49,6 +53,12 @@ EVERY_REPLY = {
 EXPOSED_HEADERS = (
     "X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After", "Server-Timing"
 )  # fmt: skip
+NAMES_AT = {
+    "/v1/text-to-speech": elevenlabs.NAMES,
+    "/tts/": cartesia.NAMES,
+    "/v1/speak": deepgram.NAMES,
+    "/v1/jambonz": jambonz.NAMES,
+}
 CALL = web.RequestKey("call", CallRecord)
 ROUTES = web.AppKey("routes", list[tuple[str, str]])
 MAX_PATH = 100  # characters of an unknown path that are compared with ours
@@ -136,7 +146,7 @@ def _call_middleware(scope: CallScope, hosts: Collection[str], guarded: tuple[st
             # Process boundary: every error must become one of our replies.
             except Exception as error:
                 scope.count_failure(error)
-                reply = reply_to(error, names_at(request.path))
+                reply = reply_to(error, _names_for(request))
                 if isinstance(error, web.HTTPNotFound):
                     reply = replace(reply, message=not_found(request))
                 record.code = str(reply.status)
@@ -151,6 +161,12 @@ def _call_middleware(scope: CallScope, hosts: Collection[str], guarded: tuple[st
             return response
 
     return call
+
+
+def _names_for(request: web.Request) -> Names:
+    """What the API of a request calls its fields."""
+    at_path = (names for begin, names in NAMES_AT.items() if request.path.startswith(begin))
+    return request.get(FIELD_NAMES) or next(at_path, OPENAI)
 
 
 def _is_guarded(request: web.Request, guarded: tuple[str, ...]) -> bool:

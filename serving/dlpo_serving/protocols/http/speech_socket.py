@@ -1,7 +1,7 @@
 """Text in and audio out over a WebSocket, for clients without gRPC.
 
-`/v1/audio/speech/stream` uses our own messages, OpenAI's `/v1/realtime` theirs; both take one
-utterance after another. For other APIs, `converse` takes one, `contexts` several concurrently.
+`/v1/audio/speech/stream` uses our own messages, one utterance after another. For other APIs,
+`converse` takes one, `contexts` several concurrently, `utter` speaks what a server of theirs reads.
 One task reads the client's messages while another sends the audio, so that a cancel takes effect
 between two chunks.
 """
@@ -35,7 +35,6 @@ from dlpo_serving.protocols.http.dialects import (
     Dialect,
     Message,
     Piece,
-    RealtimeDialect,
     offered_protocols,
     text_of,
 )
@@ -43,7 +42,7 @@ from dlpo_serving.protocols.http.pacing import is_paced, paced
 from dlpo_serving.protocols.http.replies import BEGUN, REPORT_ERROR_S
 from dlpo_serving.protocols.http.requests import HttpLimits, read_call
 from dlpo_serving.protocols.http.speech_body import SpeechBody, json_object
-from dlpo_serving.protocols.http.statuses import BodyError, ErrorReply, reply_to
+from dlpo_serving.protocols.http.statuses import FIELD_NAMES, BodyError, ErrorReply, reply_to
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.synthesis.timing import WordTiming
 
@@ -192,41 +191,6 @@ class SpeechSockets:
         await socket.close()
         return socket
 
-    async def realtime(self, request: web.Request) -> web.StreamResponse:
-        """One response after another; an invalid message only gets an error in reply."""
-        dialect = RealtimeDialect(request, self.limits.body_bytes)
-        reply = await self.open(request, dialect)
-        socket = reply.response
-        await reply.send(dialect.session("created"))
-        task: asyncio.Task[None] | None = None
-        inbox, errors = Inbox(socket), 0
-        async with tasks_of_connection() as tasks:
-            while True:
-                message: Message = {}
-                try:
-                    message = await inbox.next(IDLE_S, lambda: dialect.speaking)
-                    match message:
-                        case {"type": "response.create"}:
-                            if task and not dialect.speaking:
-                                await asyncio.wait({task})  # sends its last messages
-                            body, created = dialect.respond(message)
-                            await reply.send(created)
-                            spoken = SocketReply(socket, dialect, self.limits.stall_s)
-                            task = tasks.create_task(self.utter("response", spoken, body))
-                        case {"type": "response.cancel"} if task and dialect.speaking:
-                            task.cancel()
-                            await asyncio.wait({task})
-                            if dialect.speaking:
-                                why = {"reason": "client_cancelled"}
-                                await reply.send(*dialect.ended("cancelled", **why))
-                        case _:
-                            await reply.send(*dialect.answer(message))
-                except (BodyError, RequestError) as error:
-                    errors = counted(errors, MAX_ERRORS, "invalid messages")
-                    await reply.send(*dialect.error(reply_to(error, dialect.names), message))
-        await socket.close()
-        return socket
-
     async def converse(
         self, open_dialect: Callable[[web.Request], Dialect], request: web.Request
     ) -> web.StreamResponse:
@@ -283,8 +247,14 @@ class SpeechSockets:
             compress=False,
         )
         await socket.prepare(request)
+        request[FIELD_NAMES] = dialect.names
         request[BEGUN] = reply = SocketReply(socket, dialect, self.limits.stall_s)
         return reply
+
+    def check(self, body: SpeechBody) -> None:
+        """Refuse a voice or settings before their text comes; see `SynthesisService.check`."""
+        call, _ = read_call(body, self.service.voices, self.limits, streamed=True)
+        self.service.check(call)
 
     async def utter(
         self, method: str, reply: SocketReply, body: SpeechBody, pieces: TextPieces | None = None

@@ -27,25 +27,10 @@ Names = Mapping[str, str]
 OPENAI: Names = {
     "text": "input", "encoding": "response_format", "sample_rate_hz": "sample_rate",
 }  # fmt: skip
-_IN_OUTPUT_FORMAT = dict.fromkeys(
+FIELD_NAMES: web.RequestKey[Names] = web.RequestKey("field_names", Mapping)  # of a conversation
+IN_OUTPUT_FORMAT = dict.fromkeys(
     ("encoding", "response_format", "sample_rate", "sample_rate_hz"), "output_format"
 )
-ELEVENLABS: Names = _IN_OUTPUT_FORMAT | {
-    "input": "text", "speed": "voice_settings.speed", "language": "language_code",
-}  # fmt: skip
-CARTESIA: Names = _IN_OUTPUT_FORMAT | {
-    "text": "transcript", "input": "transcript", "speed": "generation_config.speed",
-    "volume_db": "generation_config.volume",
-}  # fmt: skip
-DEEPGRAM: Names = {
-    "input": "text", "voice": "model", "response_format": "encoding",
-    "sample_rate_hz": "sample_rate",
-}  # fmt: skip
-JAMBONZ: Names = {"input": "text"}
-NAMES_AT = (
-    ("/v1/text-to-speech", ELEVENLABS), ("/tts/", CARTESIA), ("/v1/speak", DEEPGRAM),
-    ("/v1/jambonz", JAMBONZ),
-)  # fmt: skip
 
 
 class UnknownModelError(DlpoError):
@@ -92,11 +77,6 @@ class ErrorReply:
     def response(self) -> web.Response:
         """The complete reply, for a request that has none yet."""
         return web.json_response(self.json(), status=self.status, headers=self.headers)
-
-
-def names_at(path: str) -> Names:
-    """What the API at a path calls the fields of a request."""
-    return next((names for begin, names in NAMES_AT if path.startswith(begin)), OPENAI)
 
 
 def reply_to(error: Exception, names: Names = OPENAI) -> ErrorReply:

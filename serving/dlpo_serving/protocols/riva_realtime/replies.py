@@ -10,6 +10,7 @@ from uuid import uuid4
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.protocols.http.dialects import Dialect, Message
 from dlpo_serving.protocols.http.statuses import ErrorReply
+from dlpo_serving.protocols.riva_realtime.requests import NAMES
 
 
 class RivaEvents(Dialect):
@@ -18,6 +19,8 @@ class RivaEvents(Dialect):
     Args:
         is_last: whether the text that has just been spoken is the last one.
     """
+
+    names = NAMES
 
     def __init__(self, is_last: Callable[[], bool]) -> None:
         super().__init__(strict=False)

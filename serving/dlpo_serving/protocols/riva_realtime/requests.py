@@ -9,9 +9,14 @@ from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.dialects import object_of, text_of
 from dlpo_serving.protocols.http.speech_body import SpeechBody
+from dlpo_serving.protocols.http.statuses import Names
 from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import SynthesizeSpeechRequest
 from dlpo_serving.protocols.riva.requests import read_call
 
+NAMES: Names = {
+    "input": "text", "voice": "voice_name", "language": "language_code",
+    "encoding": "audio_format", "response_format": "audio_format", "sample_rate": "sample_rate_hz",
+}  # fmt: skip
 FORMATS = {
     "LINEAR_PCM": Encoding.PCM_S16,
     "OGGOPUS": Encoding.OGG_OPUS,

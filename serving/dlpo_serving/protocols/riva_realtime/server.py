@@ -13,9 +13,9 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from dlpo_serving.errors import FieldViolation, NotReadyError, RequestError, shortened
+from dlpo_serving.errors import NotReadyError
 from dlpo_serving.operations.call_scope import current_call
-from dlpo_serving.protocols.http.dialects import Message, authorization, text_of
+from dlpo_serving.protocols.http.dialects import Message, authorization, text_of, wrong_value
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.speech_socket import (
     IDLE_S,
@@ -25,6 +25,7 @@ from dlpo_serving.protocols.http.speech_socket import (
     tasks_of_connection,
 )
 from dlpo_serving.protocols.http.successive_texts import SuccessiveTexts
+from dlpo_serving.protocols.openai_realtime.server import openai_realtime
 from dlpo_serving.protocols.riva_realtime.replies import RivaEvents, event
 from dlpo_serving.protocols.riva_realtime.requests import read_session, session_of
 
@@ -41,7 +42,7 @@ def riva_realtime_routes(sockets: SpeechSockets) -> list[web.RouteDef]:
 async def _realtime(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
     """Riva's clients say what they intend; all others are OpenAI's."""
     if request.query.get("intent") != "synthesize":
-        return await sockets.realtime(request)
+        return await openai_realtime(sockets, request)
     conversation = RivaConversation(sockets)
     reply = await sockets.open(request, conversation.events)
     async with tasks_of_connection() as tasks:
@@ -74,6 +75,7 @@ class RivaConversation:
     """The messages of one connection."""
 
     def __init__(self, sockets: SpeechSockets) -> None:
+        self._sockets = sockets
         self._voices = sockets.service.voices
         if not self._voices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
@@ -102,8 +104,10 @@ class RivaConversation:
             match message:
                 case {"type": "synthesize_session.update", "session": dict(asked)}:
                     texts.count()
-                    texts.body = self.read(asked)
-                    session = self.session(texts.body)
+                    body = self.read(asked)
+                    self._sockets.check(body)
+                    texts.body = body
+                    session = self.session(body)
                     await reply.send(event("synthesize_session.updated", session=session))
                 case {"type": "input_text.append"}:
                     texts.write(text_of("text", message.get("text")))
@@ -114,8 +118,7 @@ class RivaConversation:
                     self._is_over = True
                 case _:
                     known = "synthesize_session.update, input_text.append, .commit or .done"
-                    what = f"is {shortened(repr(message.get('type')))}; expected {known}"
-                    raise RequestError(FieldViolation("type", what))
+                    raise wrong_value("type", message.get("type"), known)
         await texts.finish()
         if not self.events.ended:
             await reply.send(self.events.completed())

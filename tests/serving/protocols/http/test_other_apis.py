@@ -132,6 +132,12 @@ async def test_deepgram_says_when_a_flush_is_spoken(server: RunningServer, whole
     assert [one["sequence_id"] for one in events(received, "Flushed")] == [0, 1]
 
 
+async def test_deepgram_refuses_a_voice_before_the_handshake(server: RunningServer) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await converse(server.url + "/v1/speak?model=zoe", until=bool)
+    assert refused.value.status == 404
+
+
 async def test_deepgrams_clear_drops_what_waits(
     gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
 ) -> None:
@@ -197,6 +203,8 @@ async def test_rivas_realtime_speaks_texts_in_turn(server: RunningServer, whole:
         ({"zero_shot_config": {"audio_prompt_bytes": "AAAA"}}, "imitate a recording"),
         ({"custom_dictionary": "a" * 250_000}, "characters; expected"),
         ({"input_text_synthesis": {"voice_name": "x" * 9_000}}, "9000 characters; expected"),
+        ({"input_text_synthesis": {"voice_name": "zoe"}}, "voice is 'zoe'"),
+        ({"input_text_synthesis": {"language_code": "tlh"}}, "language_code: is 'tlh'"),
         ({"custom_configuration": {"seed": "1e9"}}, "expected a whole number"),
         ({"custom_configuration": {"loudness": 1}}, "this server knows speed"),
     ],

@@ -7,16 +7,13 @@ import base64
 import json
 import runpy
 import wave
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
-from openai.types.realtime import RealtimeServerEvent
-from pydantic import TypeAdapter
 
 from dlpo_serving.errors import UnauthenticatedError
 from dlpo_serving.protocols.http import speech_socket
@@ -24,42 +21,15 @@ from dlpo_serving.protocols.http.requests import HttpLimits
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import GatedEngine
 from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer
+from tests.serving.protocols.http.sockets import connected, send
 
 OWN = "/v1/audio/speech/stream"
 ELEVENLABS = "/v1/text-to-speech/any/stream-input"
 
 
 CONTEXTS = "/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/multi-stream-input?output_format=pcm_24000"
-REALTIME = "/v1/realtime?model=gpt-realtime"
 BEGIN = {"type": "begin", "seed": 3}
 Events = list[dict[str, Any]]
-SHAPES: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
-CREATE = {"type": "response.create"}
-BEGUN = ["session.created", *["conversation.item.added", "conversation.item.done"] * 2]
-
-
-@asynccontextmanager
-async def connected(
-    server: RunningServer,
-    path: str = OWN,
-    protocols: Sequence[str] = (),
-    autoping: bool = True,
-    **headers: str,
-) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WAIT_S)) as session,
-        session.ws_connect(
-            server.url + path, headers=headers, protocols=protocols, autoping=autoping
-        ) as socket,
-    ):
-        yield socket
-
-
-async def send(socket: aiohttp.ClientWebSocketResponse, *messages: Any) -> None:
-    """Text and bytes as they are, all else in JSON."""
-    senders = {str: socket.send_str, bytes: socket.send_bytes, dict: socket.send_json}
-    for message in messages:
-        await senders[type(message)](message)
 
 
 async def replies(socket: aiohttp.ClientWebSocketResponse) -> tuple[list[dict[str, Any]], bytes]:
@@ -126,7 +96,7 @@ async def turn(socket: aiohttp.ClientWebSocketResponse, *sent: Any, last: str) -
 async def test_a_conversation_has_one_connection(server: RunningServer, client: Client) -> None:
     whole = client.speak(server, seed=3).read()
     begin = {**BEGIN, "sample_rate": 24_000, "keep_open": True}
-    async with connected(server) as socket:
+    async with connected(server, OWN) as socket:
         _, first = await turn(socket, begin, *pieces(), last="speech.done")
         # What comes late for the utterance before is dropped.
         late = {"type": "cancel"}, {"type": "text", "text": "late"}
@@ -140,7 +110,7 @@ async def test_a_conversation_has_one_connection(server: RunningServer, client: 
 
 
 async def test_an_utterance_may_follow_before_the_end_of_the_last(server: RunningServer) -> None:
-    async with connected(server) as socket:
+    async with connected(server, OWN) as socket:
         await send(socket, BEGIN, *pieces(), {**BEGIN, "input": TEXT}, {"type": "end"})
         _, first = await turn(socket, last="speech.done")
         _, second = await turn(socket, last="speech.done")
@@ -159,7 +129,7 @@ def test_a_whole_document_is_taken(server: RunningServer, client: Client) -> Non
 async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
     gated_server: Callable[[], RunningServer], gated_engine: GatedEngine
 ) -> None:
-    async with connected(gated_server()) as socket:
+    async with connected(gated_server(), OWN) as socket:
         await send(socket, {**BEGIN, "input": "First words. " * 40}, {"type": "end"})
         await socket.receive_json()
         gated_engine.permits.release()
@@ -208,7 +178,7 @@ def test_pieces_that_cost_nothing_to_send_are_counted(
 
 
 async def test_a_client_that_leaves_gives_its_place_back(server: RunningServer) -> None:
-    async with connected(server) as socket:
+    async with connected(server, OWN) as socket:
         await send(socket, BEGIN)
         await socket.receive_json()
         assert server.service.calls == 1
@@ -314,115 +284,11 @@ async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
             assert (await replies(socket))[0][-1]["isFinal"]
 
 
-BEGUN += ["response.created", "response.output_item.added", "conversation.item.added"]
-
-
-async def ask(socket: aiohttp.ClientWebSocketResponse, *sent: Any, last: str) -> Events:
-    """Send messages and read OpenAI's events, which have its shapes, to the first `last`."""
-    await send(socket, *sent)
-    events: Events = []
-    while not events or events[-1]["type"] != last:
-        events.append(await socket.receive_json())
-        SHAPES.validate_python(events[-1], strict=True)
-    return events
-
-
-def item(text: Any, role: str = "user") -> dict[str, Any]:
-    parts = text.split(" ", 1) if isinstance(text, str) else [text]
-    content = [{"type": "input_text", "text": part} for part in parts]
-    message = {"type": "message", "role": role, "content": content}
-    return {"type": "conversation.item.create", "item": message}
-
-
-def spoken(events: Events) -> tuple[bytes, str]:
-    """Audio and transcript."""
-    audio, said = (
-        [one["delta"] for one in events if one["type"] == f"response.output_audio{kind}.delta"]
-        for kind in ("", "_transcript")
-    )
-    return b"".join(map(base64.b64decode, audio)), "".join(said)
-
-
-async def test_realtime_events_speak_the_items_word_for_word(
-    server: RunningServer, client: Client
-) -> None:
-    output = {"audio": {"output": {"format": {"type": "audio/pcmu"}, "speed": 4, "voice": "fake"}}}
-    async with connected(server, REALTIME, ["realtime", "openai-insecure-api-key.x"]) as socket:
-        assert socket.protocol == "realtime"
-        events = await ask(
-            socket, item("Be nice.", "system"), item(TEXT), CREATE, last="response.done"
-        )
-        assert [one["type"] for one in events[: len(BEGUN)]] == BEGUN
-        assert spoken(events) == (client.speak(server).read(), TEXT)
-        update = {"type": "session.update", "session": {"type": "realtime", **output}}
-        (updated,) = await ask(socket, update, last="session.updated")
-        assert updated["session"].items() >= output.items()
-        own = {"response": {"conversation": "none", "input": [item(TEXT)["item"]]}}
-        events = await ask(socket, CREATE | own, last="response.done")
-        fast = client.speak(server, response_format="mulaw", sample_rate=8_000, speed=2).read()
-        assert spoken(events) == (fast, TEXT)
-        assert "speed is 2" in events[-1]["response"]["warnings"][0]
-        *_, failed = await ask(socket, item("Long. " * 2_000), CREATE, last="response.done")
-        assert "has 12000 characters" in str(failed["response"]["status_details"])
-    with pytest.raises(aiohttp.WSServerHandshakeError):
-        await connected(server, "/v1/realtime?model=whisper-1").__aenter__()
-
-
-async def test_a_key_among_the_subprotocols_is_not_sent_back(server: RunningServer) -> None:
-    for offered in (["openai-insecure-api-key.secret"], ["openai-insecure-api-key.x", "realtime"]):
-        async with connected(server, REALTIME, offered) as socket:
-            assert socket.protocol == ("realtime" if "realtime" in offered else None)
-
-
-async def test_a_refused_realtime_message_changes_nothing(
-    open_http_server: Callable[..., RunningServer],
-) -> None:
-    text, update = "Hi. " * 300, {"type": "session.update"}
-    server = open_http_server(fake_voice(), HttpLimits(body_bytes=2_000))
-    async with connected(server, REALTIME) as socket:
-        for sent, param, message in (
-            ({"type": "input_audio_buffer.append", "audio": ""}, "type", "response.create"),
-            (update, "type", "with its fields"),
-            (update | {"session": {"tools": [{}]}}, "tools", "expected []"),
-            (update | {"session": {"audio": {"output": {"format": 1}}}}, "format", "audio/pcmu"),
-            (item(1), "item", "content is text"),
-            (CREATE, "response", "no text"),
-            (CREATE | {"response": {"input": [1]}}, "item", "content is text"),
-            ({"type": "response.cancel"}, None, "no response"),
-        ):
-            error = (await ask(socket, sent | {"event_id": "mine"}, last="error"))[-1]["error"]
-            assert (error["param"], error["event_id"]) == (param, "mine")
-            assert message in error["message"]
-        assert "not JSON" in str(await ask(socket, "{", last="error"))
-        assert "may wait" in str(await ask(socket, item(text), item(text), last="error"))
-        assert spoken(await ask(socket, CREATE, last="response.done"))[1] == text
-
-
-async def test_realtime_responses_take_turns_and_stop(
-    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
-) -> None:
-    server, text = gated_server(), "First words. " * 40
-    async with connected(server, REALTIME) as socket:
-        gated_engine.permits.release()
-        heard = "response.output_audio_transcript.delta"
-        begun = await ask(socket, item(text), CREATE, last=heard)
-        *_, refused = await ask(socket, item("Hi."), CREATE, last="error")
-        assert refused["error"]["code"] == "conversation_already_has_active_response"
-        ended = await ask(socket, {"type": "response.cancel"}, last="response.done")
-        assert spoken(ended) == (b"", "")
-        response = ended[-1]["response"]
-        assert response["status"] == "cancelled"
-        assert response["output"][0]["content"][0]["transcript"] == spoken(begun)[1] != text
-        gated_engine.free()
-        assert spoken(await ask(socket, CREATE, last="response.done"))[1] == "Hi."
-
-
-@pytest.mark.parametrize("path", [CONTEXTS, REALTIME])
 def test_a_silent_connection_for_several_utterances_ends(
-    server: RunningServer, path: str, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(speech_socket, "IDLE_S", 0.01)
-    assert "no message came within 0.01 s" in json.dumps(converse(server, path=path)[0][-1])
+    assert "no message came within 0.01 s" in json.dumps(converse(server, path=CONTEXTS)[0][-1])
 
 
 def test_the_example_writes_what_it_heard(server: RunningServer, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""OpenAI's Realtime API, for text in and audio out on a WebSocket."""
