@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -126,9 +127,12 @@ def _checked(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _warn(messages: Iterable[str]) -> None:
-    """Report what the text lost, as Python's own warnings."""
+    """Report what the text lost, as Python's own warnings, at the line that asked for speech."""
+    frame, level = inspect.currentframe(), 1
+    while frame and frame.f_code.co_filename == __file__:
+        frame, level = frame.f_back, level + 1
     for message in dict.fromkeys(messages):
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=level)
 
 
 class Voice(Speaking):

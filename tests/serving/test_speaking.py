@@ -134,13 +134,20 @@ def test_say_takes_a_voice_of_the_language(tmp_path: Path) -> None:
         say(request, voice="heart", out=tmp_path / "heart.wav")
 
 
-def test_what_is_not_spoken_is_a_warning(voice: Voice, server: RunningServer) -> None:
-    with pytest.warns(UserWarning, match="not spoken: 世"):
-        voice("Hello 世.")
-    with pytest.warns(UserWarning, match="not spoken: 世"):
-        voice(["Hello ", "世."])
-    with Client(server.address) as client, pytest.warns(UserWarning, match="not spoken: 世"):
-        client("Hello 世.")
+def test_what_is_not_spoken_is_a_warning_at_the_callers_line(
+    voice: Voice, server: RunningServer, tmp_path: Path
+) -> None:
+    text = "Hello 世."
+    with Client(server.address) as client:
+        for speak in (
+            lambda: voice(text),
+            lambda: voice(["Hello ", "世."]),
+            lambda: voice.save(text, tmp_path / "hello.wav"),
+            lambda: client(text),
+        ):
+            with pytest.warns(UserWarning, match="not spoken: 世") as seen:
+                speak()
+            assert seen[0].filename == __file__
 
 
 def test_a_client_has_the_same_verbs_and_bits(

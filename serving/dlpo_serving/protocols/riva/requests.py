@@ -62,7 +62,7 @@ def read_call(
     }
     return SynthesisCall(
         request=SpeechRequest(request.text, **spoken),
-        voice=voice_named(request.voice_name, voices),
+        voice=requested_voice(request.voice_name, voices),
         encoding=encoding,
         sample_rate_hz=_rate(encoding, request.sample_rate_hz),
         timeout_s=timeout_s,
@@ -132,7 +132,7 @@ def read_dictionary(text: str) -> dict[str, str]:
     return found
 
 
-def voice_named(name: str, known: Collection[str]) -> str:
+def requested_voice(name: str, known: Collection[str]) -> str:
     """Resolve a caller's voice name to one of `known`; "" is the default voice.
 
     NVIDIA's own American voices map to the default one, so that a client with default settings

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlpo_serving.errors import RequestError
-from dlpo_serving.protocols.riva.requests import read_dictionary, voice_named
+from dlpo_serving.protocols.riva.requests import read_dictionary, requested_voice
 from dlpo_serving.request import SpeechRequest
 from tests.callers import fake_voice
 
@@ -83,4 +83,4 @@ def test_any_text_is_a_dictionary_or_a_request_error(text: str) -> None:
     ],
 )
 def test_own_names_and_the_stock_voices_of_clients_are_known(name: str, voice: str) -> None:
-    assert voice_named(name, KNOWN) == voice
+    assert requested_voice(name, KNOWN) == voice
