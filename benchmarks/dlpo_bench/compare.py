@@ -34,8 +34,7 @@ Floats = NDArray[np.float64]
 Scored = tuple[Floats, Floats | None]
 """(clips,) values, and the counts that errors are out of."""
 KINDS = (
-    "quality", "kinds", "tuning-comparison", "pareto", "texts", "controls", "learning-curve",
-    "endings",
+    "quality", "kinds", "tuning-comparison", "pareto", "controls", "learning-curve", "endings"
 )  # fmt: skip
 """Kinds of record whose samples are scores of clips, by system."""
 DIGITS = 3  # of a difference; a judge's own arithmetic differs by 1e-6 between machines
@@ -49,10 +48,7 @@ SCORES = (
     "DistillMOS", "NISQA", "NISQA-TTS", "DNSMOS P.808", "P.835 SIG", "P.835 BAK", "P.835 OVRL",
     "PLCMOS", "UTMOS", "speaker cosine",
 )  # fmt: skip
-COSTS = (  # of recognizers, and what a listener would call an accident
-    *error_fields(WORD_ERRORS), CHARACTER_ERRORS,
-    "silent words", "loud pauses", "clipped samples", "sharpest jump, dB", "DC, dB",
-)  # fmt: skip
+COSTS = (*error_fields(WORD_ERRORS), CHARACTER_ERRORS)
 
 
 @dataclass(frozen=True, slots=True)

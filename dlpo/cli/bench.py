@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RECORDS = Path("benchmarks/records")
 Out = Annotated[Path, typer.Option(help="Records directory.")]
-Voices = Annotated[  # research/ uses this one and the next
+Voices = Annotated[
     list[str] | None,
     typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH names one."),
 ]

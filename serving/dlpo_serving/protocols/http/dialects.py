@@ -29,6 +29,7 @@ from dlpo_serving.protocols.http.statuses import (
 AUDIO = ("binary", "base64")
 ELEVENLABS_KEY = "xi-api-key"  # the header in which its clients send a key
 CARTESIA_KEY = "X-API-Key"
+VAPI_KEY = "X-Vapi-Secret"
 DEEPGRAM_SCHEME = re.compile(r"^[Tt]oken ")  # its clients send in place of "Bearer"
 RIVA_KEY = "realtime-token."  # the same of Riva's clients
 OPENAI_KEY = "openai-insecure-api-key."  # prefix of a key among a browser's subprotocols
@@ -44,7 +45,8 @@ def offered_protocols(request: web.Request) -> list[str]:
 
 def authorization(request: web.Request) -> list[str]:
     """`Authorization` headers, or equivalents for keys sent in the ways of other APIs."""
-    keys = request.headers.getall(ELEVENLABS_KEY, []) + request.headers.getall(CARTESIA_KEY, [])
+    headers = ELEVENLABS_KEY, CARTESIA_KEY, VAPI_KEY
+    keys = [key for name in headers for key in request.headers.getall(name, [])]
     for prefix in (OPENAI_KEY, RIVA_KEY):
         offered = [one for one in offered_protocols(request) if one.startswith(prefix)]
         keys += [one.removeprefix(prefix) for one in offered]

@@ -25,12 +25,10 @@ from dlpo_serving.protocols.deepgram import requests as deepgram
 from dlpo_serving.protocols.deepgram.server import deepgram_routes
 from dlpo_serving.protocols.elevenlabs import requests as elevenlabs
 from dlpo_serving.protocols.elevenlabs.server import elevenlabs_routes
-from dlpo_serving.protocols.http import jambonz
 from dlpo_serving.protocols.http.catalog import catalog_routes
 from dlpo_serving.protocols.http.connections import PROBES, Connections
 from dlpo_serving.protocols.http.dialects import authorization
 from dlpo_serving.protocols.http.hosts import check_host
-from dlpo_serving.protocols.http.jambonz import jambonz_routes
 from dlpo_serving.protocols.http.pages import page_routes
 from dlpo_serving.protocols.http.probes import probe_answers, probe_routes
 from dlpo_serving.protocols.http.reference import reference_routes
@@ -39,8 +37,12 @@ from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.speech_route import SpeechAnswers, speech_routes
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 from dlpo_serving.protocols.http.statuses import FIELD_NAMES, OPENAI, Names, reply_to
+from dlpo_serving.protocols.jambonz import requests as jambonz
+from dlpo_serving.protocols.jambonz.server import jambonz_routes
 from dlpo_serving.protocols.kokoro.server import kokoro_routes
 from dlpo_serving.protocols.riva_realtime.server import riva_realtime_routes
+from dlpo_serving.protocols.vapi import requests as vapi
+from dlpo_serving.protocols.vapi.server import vapi_routes
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import address, named_port
 
@@ -58,6 +60,7 @@ NAMES_AT = {
     "/tts/": cartesia.NAMES,
     "/v1/speak": deepgram.NAMES,
     "/v1/jambonz": jambonz.NAMES,
+    "/v1/vapi": vapi.NAMES,
 }
 CALL = web.RequestKey("call", CallRecord)
 ROUTES = web.AppKey("routes", list[tuple[str, str]])
@@ -101,7 +104,8 @@ def build_app(
         *deepgram_routes(answers, sockets),
         *riva_realtime_routes(sockets),
         *kokoro_routes(answers),
-        *jambonz_routes(answers),
+        *jambonz_routes(answers, sockets),
+        *vapi_routes(answers),
         *catalog_routes(service),
     ]
     guarded = tuple(sorted({f"/{route.path.split('/')[1]}/" for route in apis}))

@@ -1,0 +1,1 @@
+"""jambonz's custom speech vendor: `/v1/jambonz` over HTTP and as a WebSocket."""

@@ -1,0 +1,135 @@
+"""jambonz's WebSocket and Vapi's custom voice: the voice's samples, keys, refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from dlpo_serving.errors import UnauthenticatedError
+from tests.callers import WAIT_S, fake_voice
+from tests.serving.conftest import GatedEngine
+from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer
+from tests.serving.protocols.http.sockets import connected, send
+from tests.serving.spoken_by import converse
+
+JAMBONZ = "/v1/jambonz?voice=fake;callSid=1-2,env=dev&language=en_US&sampleRate=8000"
+FLUSH, STOP = {"type": "flush"}, {"type": "stop"}
+
+
+def streamed(text: str) -> dict[str, Any]:
+    return {"type": "stream", "text": text}
+
+
+async def audio_of(socket: aiohttp.ClientWebSocketResponse, length: int) -> bytes:
+    """So many bytes of audio, or more."""
+    audio = b""
+    while len(audio) < length:
+        audio += await socket.receive_bytes(timeout=WAIT_S)
+    return audio
+
+
+def voice_request(**fields: Any) -> dict[str, Any]:
+    message = {"type": "voice-request", "text": TEXT, "sampleRate": 16_000, "call": {"id": "a"}}
+    return {"message": {**message, **fields}}
+
+
+async def test_jambonz_hears_text_in_pieces(server: RunningServer, client: Client) -> None:
+    whole = client.speak(server, sample_rate=8_000).read()
+    first, _, rest = TEXT.partition(" Is ")
+    pieces = streamed(first), {"type": "keepalive"}, streamed(f"Is {rest}")
+    audio = {"sample_rate": 8_000, "base64_encoding": False}
+    async with connected(server, JAMBONZ) as socket:
+        assert await socket.receive_json() == {"type": "connect", "data": audio}
+        for _ in range(2):
+            await send(socket, *pieces, streamed("\n"), FLUSH)
+            assert await audio_of(socket, len(whole)) == whole
+        await send(socket, STOP)
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_jambonz_interrupts(
+    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine, client: Client
+) -> None:
+    server = gated_server()
+    async with connected(server, JAMBONZ, autoping=False) as socket:
+        await socket.receive_json()
+        await send(socket, streamed("First words. " * 40), FLUSH)
+        await asyncio.to_thread(gated_engine.waiting.acquire, timeout=WAIT_S)
+        await send(socket, {"type": "clear"})
+        await socket.ping()  # answered once the message before it has been read
+        assert (await socket.receive()).type is aiohttp.WSMsgType.PONG
+        await send(socket, streamed(TEXT), FLUSH)
+        gated_engine.free()
+        whole = client.speak(server, sample_rate=8_000).read()
+        assert await audio_of(socket, len(whole)) == whole
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("voice=zoe", 404), ("language=de_DE", 400), ("sampleRate=x", 400)]
+)
+async def test_jambonz_is_refused_before_the_handshake(
+    server: RunningServer, query: str, status: int
+) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await converse(f"{server.url}/v1/jambonz?{query}", until=bool)
+    assert refused.value.status == status
+
+
+async def test_jambonz_gets_errors_as_messages(server: RunningServer) -> None:
+    async with connected(server, JAMBONZ) as socket:
+        await socket.receive_json()
+        await send(socket, streamed("..."), FLUSH)
+        assert (await socket.receive_json())["type"] == "error"
+        await send(socket, {"type": "speak"})
+        assert "expected stream, flush" in (await socket.receive_json())["error"]
+
+
+def test_vapi_gets_samples_at_its_rate(server: RunningServer, client: Client) -> None:
+    expected = client.speak(server, sample_rate=16_000).read()
+    voice = {"assistant": {"voice": {"voiceId": "fake"}}}
+    long = {"artifact": {"messages": ["word " * 100] * 2_000}}  # the conversation so far
+    for path, fields in (
+        ("/v1/vapi", {}),
+        ("/v1/vapi", voice | long),
+        ("/v1/vapi?voice=fake&language=en-US", {"voiceId": "ignored"}),
+    ):
+        reply = client.post(server, voice_request(**fields), path=path)
+        assert reply.read() == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"type": "status-update"}, "type: is 'status-update'; expected"),
+        ({"text": None}, "text: is absent"),
+        ({"sampleRate": "x"}, "sampleRate: is 'x'"),
+        ({"sampleRate": 1}, "sampleRate: "),
+        ({"voiceId": "zoe"}, "voice is 'zoe'"),
+        ({"text": ""}, "text: "),
+    ],
+)
+def test_vapi_is_told_what_is_wrong(
+    server: RunningServer, client: Client, fields: dict[str, Any], message: str
+) -> None:
+    reply = client.post(server, voice_request(**fields), path="/v1/vapi")
+    assert message in json.loads(reply.read())["error"]["message"]
+
+
+def test_keys_come_as_telephony_sends_them(
+    open_http_server: Callable[..., RunningServer], client: Client
+) -> None:
+    def authorize(token: str) -> str:
+        if token != "secret":
+            raise UnauthenticatedError("unknown")
+        return "us"
+
+    server = open_http_server(fake_voice(), authorize=authorize)
+    for headers, status in (({}, 401), ({"x-vapi-secret": "secret"}, 200)):
+        assert client.post(server, voice_request(), headers, "/v1/vapi").status == status
+    for headers, status in (({}, 401), ({"Authorization": "Bearer secret"}, 200)):
+        assert client.post(server, {"text": "Hi."}, headers, "/v1/jambonz").status == status
