@@ -22,9 +22,15 @@ Timed = tuple[str, int, int]
 
 
 class CharacterTimes:
-    """Gives each character of a text its time as the words around it are spoken."""
+    """Gives each character of a text its time as the words around it are spoken.
 
-    def __init__(self) -> None:
+    Args:
+        by_chunk: the last character that begins in a chunk lasts to its end, for clients that add
+            up the times of chunks.
+    """
+
+    def __init__(self, by_chunk: bool = False) -> None:
+        self._by_chunk = by_chunk
         self._text = ""
         self._placed = 0  # characters that have their time
         self._spoken_until = 0  # samples
@@ -58,11 +64,11 @@ class CharacterTimes:
             self.place(start, stop, words[0].start, words[-1].stop)
 
     def take(self, until: int) -> list[Timed]:
-        """The characters that begin before sample `until`; the last one lasts until then."""
+        """The characters that begin before sample `until`."""
         taken = []
         while self._waiting and self._waiting[0][1] < until:
             taken.append(self._waiting.popleft())
-        if taken:
+        if taken and self._by_chunk:
             character, begin, _ = taken[-1]
             taken[-1] = character, begin, until
             self._taken_until = until
@@ -86,12 +92,12 @@ class CharacterTimes:
 
 
 class BothAlignments:
-    """Both alignments of one utterance."""
+    """Both alignments of one utterance; see `CharacterTimes` for `by_chunk`."""
 
-    def __init__(self, text: str = "") -> None:
-        self.own = CharacterTimes()
+    def __init__(self, text: str = "", by_chunk: bool = False) -> None:
+        self.own = CharacterTimes(by_chunk)
         """of the text as the caller wrote it"""
-        self.spoken = CharacterTimes()
+        self.spoken = CharacterTimes(by_chunk)
         """of the words as spoken, each followed by a space"""
         self._spoken_characters = 0
         self.own.write(text)

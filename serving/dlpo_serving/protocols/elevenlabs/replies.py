@@ -115,7 +115,7 @@ class ElevenLabsDialect(Dialect):
     def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)
         self._query = SpeechQuery(request)
-        self._alignment = BothAlignments()
+        self._alignment = BothAlignments(by_chunk=True)
         self._own_ms = _Clock()
         self._spoken_ms = _Clock()
         self._ends_in_space = True

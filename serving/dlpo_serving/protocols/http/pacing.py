@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from math import inf
+from typing import TypeVar
 
 from aiohttp import web
 
 from dlpo_serving.audio_stream import EncodedChunk
 from dlpo_serving.encodings.formats import SAMPLE_BYTES, AudioFormat
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
 
+T = TypeVar("T")
 PACE = "20ms"  # of the query's `pace`
 FRAMES_PER_S = 50
 LEAD_S = 0.1  # how far ahead of playback frames are sent: what an interruption may lose
@@ -38,7 +42,8 @@ async def paced(
 ) -> AsyncIterator[EncodedChunk]:
     """The same audio in frames, each when it is due; the last one may be shorter.
 
-    Playback begins with the first frame, and again after a gap.
+    Playback begins with the first frame, and again after a gap. Offsets count the samples sent,
+    which resampling delays.
 
     Raises:
         RequestError: bytes of this encoding can't be cut by time.
@@ -47,26 +52,36 @@ async def paced(
         known = ", ".join(SAMPLE_BYTES)
         raise RequestError(FieldViolation("pace", f"{PACE} needs samples; expected {known}"))
     samples = format.sample_rate_hz // FRAMES_PER_S
-    frame, held = samples * size, b""
+    held, sent, sentence = b"", 0, 0  # sent: samples
+    words: deque[WordTiming] = deque()
+    marks: deque[MarkTiming] = deque()
+
+    def piece(audio: bytes, until: float = inf, flushes: int = 0) -> EncodedChunk:
+        """The next bytes, with the words and marks before sample `until`."""
+        begun = tuple(_taken(words, lambda word: word.start < until))
+        reached = tuple(_taken(marks, lambda mark: mark.sample < until))
+        length = len(audio) // size
+        return EncodedChunk(audio, sent, sentence, length, begun, reached, flushes=flushes)
+
     played_s = clock()
-    last = EncodedChunk(b"", 0, 0)
     async for chunk in chunks:
-        begin = chunk.sample_offset - len(held) // size
         held += chunk.audio
-        while len(held) >= frame:
-            part, held = held[:frame], held[frame:]
-            end = begin + samples
-            words = tuple(word for word in chunk.words if word.start < end)
-            marks = tuple(mark for mark in chunk.marks if mark.sample < end)
-            chunk = replace(chunk, words=chunk.words[len(words) :], marks=chunk.marks[len(marks) :])
+        sentence = chunk.sentence
+        words += chunk.words
+        marks += chunk.marks
+        while len(held) >= samples * size:
+            frame, held = held[: samples * size], held[samples * size :]
             played_s = max(played_s, clock())
             if (ahead_s := played_s - clock() - LEAD_S) > 0:
                 await sleep(ahead_s)
-            yield EncodedChunk(part, begin, chunk.sentence, samples, words, marks)
-            begin, played_s = end, played_s + 1 / FRAMES_PER_S
-        last = replace(chunk, audio=held, sample_offset=begin, samples=len(held) // size)
-        if last.words or last.marks or last.flushes:
-            yield replace(last, audio=b"", samples=0)
-            last = replace(last, words=(), marks=(), flushes=0)
-    if held:
-        yield last
+            yield piece(frame, sent + samples)
+            sent, played_s = sent + samples, played_s + 1 / FRAMES_PER_S
+        if chunk.flushes:
+            yield piece(b"", flushes=chunk.flushes)
+    if held or words or marks:
+        yield piece(held)
+
+
+def _taken(waiting: deque[T], is_due: Callable[[T], bool]) -> Iterator[T]:
+    while waiting and is_due(waiting[0]):
+        yield waiting.popleft()

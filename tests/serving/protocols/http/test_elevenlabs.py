@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -71,9 +72,13 @@ def test_all_routes_speak_what_the_voice_speaks(server: RunningServer, client: C
     for name in ("alignment", "normalized_alignment"):
         for part, times in complete[name].items():
             assert joined(streamed, name, part) == times
-    assert complete["alignment"]["character_end_times_seconds"][-1] == pytest.approx(
-        len(whole) / 2 / 22_050, abs=1e-5
-    )
+    characters, begins, ends = complete["alignment"].values()
+    assert "".join(characters) == text
+    assert ends[-1] <= len(whole) / 2 / 22_050
+    spaces = [place for place, one in enumerate(characters) if one == " "]
+    for start, stop in pairwise([-1, *spaces]):  # letters touch each other, words don't overlap
+        assert begins[start + 2 : stop] == ends[start + 1 : stop - 1]
+        assert begins[stop] >= ends[stop - 1]
 
 
 def test_alignments_have_every_character_in_its_place(

@@ -86,6 +86,9 @@ async def test_a_socket_gives_the_same_audio_in_frames(
     assert b"".join(frames) == whole
     assert {len(frame) for frame in frames[:-1]} == {FRAME}
     events = [one for one in received if isinstance(one, dict)]
+    pieces = [one for one in events if one.get("bytes")]
+    assert [one["sample_offset"] for one in pieces] == [FRAME * n for n in range(len(frames))]
+    assert events[-1]["samples"] == len(whole)
     words = [word["word"] for one in events for word in one.get("words", ())]
     assert words == TEXT[:-1].lower().split()
 
