@@ -17,6 +17,7 @@ from rich.table import Table
 from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
 from dlpo.cli.options import Dictionary
 from dlpo.errors import BundleError, DlpoError, InputError, needs
+from dlpo.repository import checkpoint_at
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voice_names import AboutVoice, about_voices
@@ -127,6 +128,7 @@ def export(
     """
     if out is None and (tensorrt or is_checkpoint(source)):
         raise typer.BadParameter("--out is required", param_hint="--out")
+    source = str(checkpoint_at(Path(source)))
     made = out or Path()  # of which nothing is made without --out
     if is_checkpoint(source):
         if gain is not None and loudness is not None:

@@ -118,12 +118,16 @@ def usage(
     server: Annotated[
         str, typer.Argument(help="URL of the server's HTTP port, such as http://127.0.0.1:8080.")
     ],
+    ca: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="PEM file of trusted CAs.")
+    ] = None,
 ) -> None:
     """Print what each caller has used since the server started: characters, seconds of audio.
 
     For bills over longer times let Prometheus add up dlpo_key_characters_total and
     dlpo_key_audio_seconds_total, which restart at 0 with the server.
     """
+    import ssl
     import urllib.request
 
     with needs("serve"):
@@ -133,10 +137,13 @@ def usage(
     if not where.startswith(("http://", "https://")):
         raise InputError(f"server is {server!r}; expected a URL such as http://127.0.0.1:8080")
     try:
-        with urllib.request.urlopen(where, timeout=10) as reply:
+        trusted = ssl.create_default_context(cafile=ca)
+        with urllib.request.urlopen(where, timeout=10, context=trusted) as reply:
             page = reply.read().decode()
     except OSError as error:
-        raise InputError(f"{where} can't be read ({error}); is it a server's HTTP port?") from error
+        advice = "does --ca name its authority?" if "CERTIFICATE" in str(error) else ""
+        what = advice or "is it a server's HTTP port?"
+        raise InputError(f"{where} can't be read ({error}); {what}") from error
     used: dict[str, dict[str, float]] = defaultdict(dict)
     for family in text_string_to_metric_families(page):
         if family.name in ("dlpo_key_characters", "dlpo_key_audio_seconds"):

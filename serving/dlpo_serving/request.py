@@ -211,10 +211,12 @@ def _language_violation(request: SpeechRequest, manifest: Manifest) -> FieldViol
     language = request.language or document_language(request.text)
     if manifest.speaks(language.replace("_", "-")):
         return None
-    what = (
-        f"is {shortened(language)!r}; voice {manifest.voice!r} speaks {manifest.language}: name"
-        " that, or a voice that speaks yours"
-    )
+    what = f"is {shortened(language)!r}; voice {manifest.voice!r} speaks {manifest.language}: name"
+    bundle = manifest.of_voices
+    if any(one.speaks(language.replace("_", "-")) for one in bundle):
+        what += " that, or a voice that speaks yours"
+    else:
+        what += f" {' or '.join(dict.fromkeys(one.language for one in bundle))}"
     if request.language:
         return FieldViolation("language", what)
     return FieldViolation("text", f"its xml:lang {what}; a passage may be put into <lang>")

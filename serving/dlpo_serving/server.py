@@ -109,6 +109,12 @@ def _served(settings: ServerSettings, start: float) -> tuple[bool, int]:
             " --keys-file, or listen on 127.0.0.1",
             settings.open_address,
         )
+    if settings.open_wyoming:
+        _log.warning(
+            "Wyoming has no keys: whoever reaches %s may have speech made; keep that port in a"
+            " network that you trust",
+            settings.open_wyoming,
+        )
     try:
         return asyncio.run(_serve(settings, start)), 0
     except EngineHungError as error:

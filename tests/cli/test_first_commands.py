@@ -132,18 +132,21 @@ def test_help_of_serve_begins_with_the_usual_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "open_at"),
+    ("settings", "open_at", "wyoming_at"),
     [
-        ({}, ""),
-        ({"host": "0.0.0.0"}, "0.0.0.0:50051"),
-        ({"http_host": "::", "http_port": 80}, "[::]:80"),
-        ({"http_host": "0.0.0.0"}, ""),
-        ({"host": "0.0.0.0", "keys_file": Path("keys.toml")}, ""),
-        ({"wyoming_host": "192.168.1.2", "wyoming_port": 10200}, "192.168.1.2:10200"),
+        ({}, "", ""),
+        ({"host": "0.0.0.0"}, "0.0.0.0:50051", ""),
+        ({"http_host": "::", "http_port": 80}, "[::]:80", ""),
+        ({"http_host": "0.0.0.0"}, "", ""),
+        ({"host": "0.0.0.0", "keys_file": Path("keys.toml")}, "", ""),
+        ({"wyoming_host": "192.168.1.2", "wyoming_port": 10200}, "", "192.168.1.2:10200"),
     ],
 )
-def test_a_server_knows_where_it_is_open(settings: dict[str, object], open_at: str) -> None:
-    assert ServerSettings(**settings).open_address == open_at  # type: ignore[arg-type]
+def test_a_server_knows_where_it_is_open(
+    settings: dict[str, object], open_at: str, wyoming_at: str
+) -> None:
+    known = ServerSettings(**settings)  # type: ignore[arg-type]
+    assert (known.open_address, known.open_wyoming) == (open_at, wyoming_at)
 
 
 def test_verbose_keeps_its_short_name_elsewhere() -> None:

@@ -260,8 +260,9 @@ def nothing_to_say(text: str, dropped: int, language: str) -> str:
     if not text.strip():
         return "the text is empty; expected at least one word"
     if dropped:
+        what = "1 character is" if dropped == 1 else f"{dropped} characters are"
         return (
-            f"nothing in the text can be spoken: {dropped} characters are in another "
-            f"script or have no sound; expected {language} words or numbers"
+            f"nothing in the text can be spoken: {what} in another script or without a sound;"
+            f" expected {language} words or numbers"
         )
     return "nothing in the text can be spoken: it has only punctuation; expected at least one word"

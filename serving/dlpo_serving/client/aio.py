@@ -252,7 +252,7 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
 
     async def speak(
         self,
-        request: SpeechRequest,
+        request: SpeechRequest | str,
         voice: str = "",
         reply: ReplyFormat | None = None,
         *,
@@ -265,7 +265,7 @@ class AsyncSpeechClient(AbstractAsyncContextManager["AsyncSpeechClient"]):
 
     async def stream(
         self,
-        request: SpeechRequest,
+        request: SpeechRequest | str,
         voice: str = "",
         reply: ReplyFormat | None = None,
         *,

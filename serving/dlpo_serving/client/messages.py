@@ -106,12 +106,15 @@ class Reply:
         return None
 
 
-def text_message(kind: type[Text], request: SpeechRequest, voice: str, reply: ReplyFormat) -> Text:
-    """A request with the whole text.
+def text_message(
+    kind: type[Text], request: SpeechRequest | str, voice: str, reply: ReplyFormat
+) -> Text:
+    """A request with the whole text; a string is a text with the default settings.
 
     Raises:
         InputError: a value does not fit its message field.
     """
+    request = SpeechRequest(request) if isinstance(request, str) else request
     text = {"ssml" if request.ssml else "text": request.text}
     with _sendable():
         return kind(config=_config(request, voice, reply), **text)

@@ -88,7 +88,7 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
 
     def speak(
         self,
-        request: SpeechRequest,
+        request: SpeechRequest | str,
         voice: str = "",
         reply: ReplyFormat | None = None,
         *,
@@ -99,7 +99,7 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
 
     def stream(
         self,
-        request: SpeechRequest,
+        request: SpeechRequest | str,
         voice: str = "",
         reply: ReplyFormat | None = None,
         *,

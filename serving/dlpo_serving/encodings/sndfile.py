@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dlpo.audio import Waveform, to_pcm16
-from dlpo.errors import EngineError, pip_install
+from dlpo.errors import EngineError
 from dlpo_serving.encodings.formats import bit_rate, not_offered
 
 if TYPE_CHECKING:
@@ -57,12 +57,10 @@ class SndfileEncoder:
             import soundfile
         except ImportError:
             raise not_offered(
-                f"needs soundfile on the machine that speaks: {pip_install('serve')}"
+                "needs the package soundfile, of the extra dlpo[serve], where dlpo runs"
             ) from None
         except OSError as error:  # its wheels for some systems don't bundle the library
-            raise not_offered(
-                f"{error} on the machine that speaks: apt-get install libsndfile1"
-            ) from error
+            raise not_offered(f"{error}; install libsndfile1 where dlpo runs") from error
         self._codec = codec
         self._error: type[Exception] = soundfile.SoundFileError
         self._outbox = _Outbox()
@@ -181,7 +179,7 @@ class AacEncoder:
             import av
         except ImportError:
             raise not_offered(
-                f"aac needs av on the machine that speaks: {pip_install('codecs')}"
+                "aac needs the package av, of the extra dlpo[codecs], where dlpo runs"
             ) from None
         self._sample_rate_hz = sample_rate_hz
         self._pending = np.zeros(0, np.float32)  # less than a frame

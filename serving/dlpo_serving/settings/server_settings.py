@@ -227,14 +227,14 @@ class ServerSettings(BaseModel):
     @property
     def open_address(self) -> str:
         """Where other machines may have speech made without a key; empty if nowhere."""
-        unguarded = [(self.host, self.port), (self.http_host, self.http_port)]
-        unguarded = [] if self.keys_file or self.tls_client_ca else unguarded
-        unguarded.append((self.wyoming_host, self.wyoming_port))
-        return ", ".join(
-            address(host, port)
-            for host, port in unguarded
-            if port is not None and not is_loopback(host)
-        )
+        if self.keys_file or self.tls_client_ca:
+            return ""
+        return _open((self.host, self.port), (self.http_host, self.http_port))
+
+    @property
+    def open_wyoming(self) -> str:
+        """The same of Wyoming, which has no keys."""
+        return _open((self.wyoming_host, self.wyoming_port))
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -256,6 +256,13 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:  # a name
         return host == "localhost"
+
+
+def _open(*places: tuple[str, int | None]) -> str:
+    """Those of these hosts and ports that other machines reach."""
+    return ", ".join(
+        address(host, port) for host, port in places if port is not None and not is_loopback(host)
+    )
 
 
 def address(host: str, port: int) -> str:

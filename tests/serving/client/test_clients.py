@@ -63,7 +63,7 @@ def test_utterance_equals_its_stream_and_voices_are_listed(
         async with AsyncSpeechClient(server.address) as client:
             await client.wait_until_serving()
             voices = [voice.name for voice in await client.voices()]
-            return voices, (await client.speak(SpeechRequest(TEXT))).audio
+            return voices, (await client.speak(TEXT)).audio
 
     assert asyncio.run(ask()) == (["fake"], speech.audio)
 

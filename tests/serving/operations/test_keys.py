@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import pytest
@@ -22,6 +23,9 @@ from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.request import SpeechRequest
 from tests.callers import WAIT_S, command
 from tests.serving.conftest import Clock, RunningServer
+
+if TYPE_CHECKING:
+    from conftest import Authority
 
 
 def sha256(token: str) -> str:
@@ -204,6 +208,18 @@ def test_what_a_caller_has_used_can_be_read(
     ]
     assert command("keys", "usage", "http://127.0.0.1:1").exit_code == 1
     assert command("keys", "usage", "keys.toml").exit_code == 1
+
+
+def test_usage_is_read_from_a_server_with_an_authority_of_its_own(
+    start_server: Callable[..., RunningServer], authority: Authority
+) -> None:
+    issued = authority.issue("localhost")
+    server = start_server(tls_certificate=issued.certificate, tls_key=issued.key, http_port=0)
+    url = str(server.http_url).replace("127.0.0.1", "localhost")
+    refused = command("keys", "usage", url)
+    assert refused.exit_code == 1
+    assert "does --ca name its authority?" in refused.stderr
+    assert "no caller" in command("keys", "usage", url, "--ca", str(authority.path)).stdout
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])

@@ -96,6 +96,7 @@ def test_everything_is_bounded(document: str, message: str) -> None:
     ("document", "message"),
     [
         ("", "the document is empty; expected <speak>"),
+        ("Hi.", "text outside of an element; expected <speak>"),
         ("<speak>\n a <b</speak>", "line 2, column 6"),
         ("<speak>AT&T</speak>", "&amp; for &"),
         ("<p>a</p>", "<p>: is outside of <speak>"),

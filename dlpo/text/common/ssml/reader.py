@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, NoReturn
 from xml.parsers import expat
@@ -161,6 +162,8 @@ class _Reader:
         try:
             begun = self._bytes.lstrip()  # XML allows no blanks before <?xml
             self._blanks = len(self._bytes) - len(begun)
+            if not begun.removeprefix(BOM_UTF8).startswith(b"<"):
+                self._fail("text outside of an element; expected <speak>...</speak>")
             self._parser.Parse(begun, True)
         except expat.ExpatError as error:
             what = expat.ErrorString(error.code)

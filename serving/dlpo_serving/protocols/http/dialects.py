@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -21,7 +21,7 @@ from dlpo_serving.further_text import Flush
 from dlpo_serving.protocols.http.replies import DlpoEvents
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
 from dlpo_serving.protocols.http.statuses import (
-    OPENAI,
+    OWN,
     ErrorReply,
     Names,
 )
@@ -71,7 +71,7 @@ class Dialect:
 
     paced = False
     """audio is sent at the pace of playback, see `pacing`"""
-    names: Names = OPENAI
+    names: Names = OWN
 
     def __init__(self, strict: bool) -> None:
         self._strict = strict
@@ -97,10 +97,11 @@ class Dialect:
                 "response_format", wanted, "audio; POST /v1/audio/speech has captions"
             )
         text = text_of("input", fields.pop("input", ""))
+        unread = ("stream_format",) if fields.pop("stream_format", None) else ()
         if fields.get("ssml") or is_ssml(text):  # a document comes as a whole
             return read_speech_fields({**fields, "input": text}, self._strict), [None]
         body = read_speech_fields({**fields, "input": ""}, self._strict)
-        return body, [text] if text else []
+        return replace(body, ignored=(*body.ignored, *unread)), [text] if text else []
 
     def pieces(self, message: Message) -> Sequence[Piece | Cancel]:
         """Read a later message from the client."""

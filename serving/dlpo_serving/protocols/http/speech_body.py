@@ -121,8 +121,8 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
     )
 
 
-def json_object(content: bytes) -> dict[str, Any]:
-    """Parse a JSON object in UTF-8.
+def json_object(content: bytes, what: str = "body") -> dict[str, Any]:
+    """Parse a JSON object in UTF-8; `what` it is, for errors.
 
     Raises:
         BodyError: it is not one.
@@ -133,9 +133,9 @@ def json_object(content: bytes) -> dict[str, Any]:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BodyError(f"the body is not JSON in UTF-8: {reason}", 400) from error
+        raise BodyError(f"the {what} is not JSON in UTF-8: {reason}", 400) from error
     if not isinstance(value, dict):
-        raise BodyError(f"the body is a {type(value).__name__}; expected a JSON object", 400)
+        raise BodyError(f"the {what} is a {type(value).__name__}; expected a JSON object", 400)
     return value
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from dlpo.errors import InputError
 from dlpo_serving.audio_stream import taken_within
 from dlpo_serving.errors import (
     CallRejectedError,
@@ -215,11 +216,17 @@ class SpeechSockets:
         body, begun_with = dialect.begin(begin)
         for piece in begun_with:
             pieces.put(piece)
-        async with tasks_of_connection() as tasks:
-            speaking = tasks.create_task(self._speak(reply, body, pieces))
-            reading = tasks.create_task(_read(reply, inbox, pieces, speaking))
-            await asyncio.wait({speaking})
-            reading.cancel()
+        try:
+            async with tasks_of_connection() as tasks:
+                speaking = tasks.create_task(self._speak(reply, body, pieces))
+                reading = tasks.create_task(_read(reply, inbox, pieces, speaking))
+                await asyncio.wait({speaking})
+                reading.cancel()
+        except (CallRejectedError, InputError) as error:
+            if not dialect.keep_open or isinstance(error, UnauthenticatedError | StalledError):
+                raise
+            await reply.send(*dialect.error(reply_to(error, dialect.names)))
+            return await _next_begin(inbox, dialect)
         read = None if reading.cancelled() else reading.result()
         if speaking.cancelled():
             assert isinstance(read, Cancel)
@@ -347,7 +354,7 @@ class Inbox:
                     raise StalledError(what) from error
         match message.type:
             case WSMsgType.TEXT:
-                return json_object(message.data.encode("utf-8", "surrogatepass"))
+                return json_object(message.data.encode("utf-8", "surrogatepass"), "message")
             case WSMsgType.BINARY:
                 raise BodyError("a message is binary; expected a JSON object as text", 400)
         raise ConnectionResetError

@@ -27,6 +27,7 @@ Names = Mapping[str, str]
 OPENAI: Names = {
     "text": "input", "encoding": "response_format", "sample_rate_hz": "sample_rate",
 }  # fmt: skip
+OWN: Names = {"encoding": "response_format", "sample_rate_hz": "sample_rate"}
 FIELD_NAMES: web.RequestKey[Names] = web.RequestKey("field_names", Mapping)  # of a conversation
 IN_OUTPUT_FORMAT = dict.fromkeys(
     ("encoding", "response_format", "sample_rate", "sample_rate_hz"), "output_format"

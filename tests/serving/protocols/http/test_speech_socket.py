@@ -109,12 +109,35 @@ async def test_a_conversation_has_one_connection(server: RunningServer, client: 
     assert first == second == last == whole
 
 
+async def test_a_refused_turn_of_a_conversation_ends_alone(
+    server: RunningServer, client: Client
+) -> None:
+    begin = {**BEGIN, "sample_rate": 24_000, "keep_open": True}
+    refused = {
+        "voice": {**begin, "voice": "nobody"},
+        "text": {**begin, "input": "..."},
+    }
+    async with connected(server, OWN) as socket:
+        for param, message in refused.items():
+            error, _ = await turn(socket, message, {"type": "end"}, last="error")
+            assert error["error"]["param"] in (param, None)
+        _, spoken = await turn(socket, begin, *pieces(), last="speech.done")
+    assert spoken == client.speak(server, seed=3).read()
+
+
 async def test_an_utterance_may_follow_before_the_end_of_the_last(server: RunningServer) -> None:
     async with connected(server, OWN) as socket:
         await send(socket, BEGIN, *pieces(), {**BEGIN, "input": TEXT}, {"type": "end"})
         _, first = await turn(socket, last="speech.done")
         _, second = await turn(socket, last="speech.done")
     assert first == second != b""
+
+
+def test_a_field_that_a_conversation_has_no_use_for_is_warned_of(server: RunningServer) -> None:
+    info, *_ = converse(server, {**BEGIN, "stream_format": "sse", "input": "Hi."}, {"type": "end"})[
+        0
+    ]
+    assert info["warnings"] == ["unknown fields were ignored: 'stream_format'"]
 
 
 def test_a_whole_document_is_taken(server: RunningServer, client: Client) -> None:
@@ -156,7 +179,7 @@ async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
         (["[]"], None, "expected a JSON object"),
         ([b""], None, "expected a JSON object"),
         ([BEGIN, {"type": "stop"}], "type", "expected text, flush, end or cancel"),
-        ([BEGIN, {"type": "text"}], "input", "expected a string"),
+        ([BEGIN, {"type": "text"}], "text", "expected a string"),
         ([BEGIN, {"type": "cancel", "played_s": -1}], "played_s", "0 or more"),
     ],
 )
