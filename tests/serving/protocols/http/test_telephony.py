@@ -113,7 +113,7 @@ def test_vapi_gets_samples_at_its_rate(server: RunningServer, client: Client) ->
         ({"text": ""}, "text: "),
     ],
 )
-def test_vapi_is_told_what_is_wrong(
+def test_errors_to_vapi_say_what_is_expected(
     server: RunningServer, client: Client, fields: dict[str, Any], message: str
 ) -> None:
     reply = client.post(server, voice_request(**fields), path="/v1/vapi")
