@@ -210,7 +210,7 @@ def test_what_a_caller_has_used_can_be_read(
     assert command("keys", "usage", "keys.toml").exit_code == 1
 
 
-def test_usage_is_read_from_a_server_with_an_authority_of_its_own(
+def test_usage_is_read_from_a_server_of_a_private_authority(
     start_server: Callable[..., RunningServer], authority: Authority
 ) -> None:
     issued = authority.issue("localhost")
