@@ -50,7 +50,27 @@ _BEFORE_HOUR = late(
     r"(?i)(?:\b(?:at|from|by|until|till?|before|after|around|opens?|closes?|starts?|ends?|between)"
     rf"|@|{WEEKDAY}[a-z]{{0,6}}\.?,?|\d[ap] (?:to|and|or)) $|\d[ap]\s?[-–]\s?$"
 )
-_AFTER_HOUR = late(r"(?:\s?[-–]\s?| to )\d{1,2}(?::\d\d)?[apAP]\b| [ECMP][SD]?T\b")
+_AFTER_HOUR = late(
+    r"(?:\s?[-–]\s?| (?:to|and|or) )(?:\d{1,2}(?::\d\d)?[apAP]\b|noon|midnight)| [ECMP][SD]?T\b"
+    rf"|,? (?:on )?(?:today|tomorrow|tonight|sharp|daily|{_NAMED_DAY})"
+)
+_LETTER_DAYS = {
+    "M": "monday", "Tu": "tuesday", "T": "tuesday", "W": "wednesday", "Th": "thursday",
+    "F": "friday", "Sa": "saturday", "Su": "sunday",
+}  # fmt: skip
+_LETTER_DAY = r"(?:M|Tu|Th|T|W|F|Sa|Su)"
+_SURE_DAYS = late(r"M[-–]F|M/W/F|MWF|T/?Th|.*(?:Tu|Th|Sa|Su)")  # others only before a time
+_TIME_AFTER = late(r":? (?:\d{1,2}(?::\d\d)?\s?(?:[AaPp]\b|[AaPp]\.?[Mm]\b|[-–]|to )|@ ?\d|at \d)")
+_NO_DAYS = late(r" (?:ratio|sex|gender|transgender|curve|plot)\b")
+_LOWER_DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)"
+_NO_WORDS = ("tue", "thu", "fri")
+_OF_LOWER_DAYS = late(r"\b(on|by|next|this|last|every|until|till?|since|from|thru|through) $")
+_OF_SUN = ("on", "every", "until", "thru", "through")  # of "this sun" the star is meant
+_OF_LOWER_DAY = late(
+    rf",? (?:\d{{1,2}}/\d|(?:at|@) ?\d|{_MONTH} \d|morning|afternoon|evening|night|noon"
+    r"|\d{1,2}(?::\d\d)?(?: ?[ap]m?\b| ?[-–] ?\d))"
+)
+_LOWER_DAY_ENDS = late(r"\s?[,;!?)]|\.?\s*$|\.\s")
 
 
 def date_words(month: str, day: str, year: str | None) -> list[str]:
@@ -210,6 +230,38 @@ def _capital_days(match: re.Match[str]) -> list[str]:
     return [full_name(_WEEKDAYS, match["first"]), between, full_name(_WEEKDAYS, match["last"])]
 
 
+def _letter_days(match: re.Match[str]) -> list[str] | None:
+    """M-F, Tu/Th, MWF; but "the M-F ratio"."""
+    written, end = match[0], match.end()
+    is_sure = _SURE_DAYS.fullmatch(written) and not _NO_DAYS.match(match.string, end)
+    if not (is_sure or _TIME_AFTER.match(match.string, end)):
+        return None
+    days = [_LETTER_DAYS[day] for day in re.findall(_LETTER_DAY, written)]
+    if "-" in written or "–" in written:
+        return [days[0], "to", days[-1]]
+    return [*days[:-1], "and", days[-1]]
+
+
+def _lower_day(match: re.Match[str]) -> list[str] | None:
+    """On fri, on wed, mon 11/18; "sat" and "sun" where they can't be words."""
+    written, end, before = match[0], match.end(), text_before(match, 12)
+    found = _OF_LOWER_DAYS.search(before)
+    if written in _NO_WORDS:
+        is_day = True
+    elif _OF_LOWER_DAY.match(match.string, end):
+        is_day = bool(found or not before.strip() or before.endswith(" to ") or written == "mon")
+    else:
+        ends = written in ("mon", "wed") or _LOWER_DAY_ENDS.match(match.string, end)
+        is_day = bool(found and ends and (written != "sun" or found[1] in _OF_SUN))
+    return [full_name(_WEEKDAYS, written)] if is_day else None
+
+
+def _lower_days(match: re.Match[str]) -> list[str]:
+    """mon-fri, sat & sun."""
+    between = {"-": "to", "–": "to", "&": "and"}.get(match[2], match[2])
+    return [full_name(_WEEKDAYS, match[1]), between, full_name(_WEEKDAYS, match[3])]
+
+
 def _decade(match: re.Match[str]) -> list[str] | None:
     if _ONE_TIMER.search(text_before(match, 10)) and not match["decade_century"]:  # a 30s timer
         return None
@@ -284,6 +336,18 @@ FORMS: Forms = (
         rf"|(?<=[-–]){WEEKDAY}\b\.?",
         lambda match: [full_name(_WEEKDAYS, match[0])],
     ),
+    (
+        "A",
+        rf"(?<![\w/&.-]){_LETTER_DAY}(?:\s?[-–&]\s?{_LETTER_DAY}|(?:/{_LETTER_DAY}){{1,4}})(?![\w/&'-])"
+        r"|\b(?:MWF|TTh|TuTh)\b",
+        _letter_days,
+    ),
+    (
+        "a",
+        rf"\b({_LOWER_DAY})\s?([-–&]|and|or|to|thru|through)\s?({_LOWER_DAY})\b(?!['-]\w)",
+        _lower_days,
+    ),
+    ("a", rf"\b{_LOWER_DAY}\b(?!['-]\w)", _lower_day),
     ("A", rf"(?P<first>{_CAPITAL_DAY})\s?[-–&]\s?(?P<last>{_CAPITAL_DAY})", _capital_days),
     (
         "A0",

@@ -28,7 +28,7 @@ from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp|mon|tue|wed|thu|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
@@ -160,6 +160,8 @@ def word_of(
     if match.re.pattern == _PLAIN:
         is_given = written.lower() in given
         term = None if is_given else term_words(written if capitals else written.lower())
+        if not (term or is_given or listed(written)):
+            term = ABBREVIATIONS.get(written)
         plain = "" if term or is_given else plain_word(written, listed)
         return _words_of(plain, given, listed, capitals) if plain else term or [written]
     if match.re.pattern == _DROPPED_G:
