@@ -126,9 +126,9 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
     if key == "ave" and match[0] == "Ave":
         return ["avenue"] if previous[:1].isupper() or numbered else None
     if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
-        if previous.lower() in _LETTERED_THINGS:  # Option A. Option B.
-            return None
         ends = not _TWO_INITIALS.match(match.string, match.end())
+        if previous.lower() in _LETTERED_THINGS and ends:  # Option A. Option B.
+            return None
         if previous.islower() and ends:  # of vitamin C. Doctors
             return None
         return [key.upper()] if match[0][0].isupper() else None
@@ -248,7 +248,9 @@ def _lone_state(match: re.Match[str]) -> list[str] | None:
 
 def _compass(match: re.Match[str]) -> list[str]:
     letters = match[0].strip("° .")
-    return ["degrees"] * (match[0][0] == "°") + ["".join(DIRECTIONS[one] for one in letters)]
+    *apart, first, last = letters.rjust(2)
+    words = ["".join(DIRECTIONS.get(one, "") for one in (first, last))]
+    return ["degrees"] * (match[0][0] == "°") + [DIRECTIONS[one] for one in apart] + words
 
 
 FORMS: Forms = (
@@ -256,6 +258,8 @@ FORMS: Forms = (
     (
         "A-",
         r"°\s?[NSEW]\b|\b[NS][EW]\b"
+        r"|\b(?:NN[EW]|SSW|SSE(?= (?:of|winds?|at \d|\d))|[EW][NS][EW])\b"
+        r"|(?:(?<=\bmi )|(?<=\bmi\. )|(?<=\bmiles )|(?<=\bkm ))[NSEW]\b(?= of\b)"
         r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
         _compass,
     ),
@@ -298,7 +302,10 @@ FORMS: Forms = (
     ("a", r"(?<=\bet )al\.(?!\w)", lambda match: ["al"]),
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
-    ("a0", r"(?<=\d(?:st|nd|rd|th) )fl\b\.?", lambda match: ["floor"]),
+    ("aA0", r"(?<=\d(?:st|nd|rd|th) )[Ff]l\b\.?", lambda match: ["floor"]),
+    ("a0", r"(?<=\d(?:st|nd|rd|th) )c\.(?=\s|$)", lambda match: ["century"]),
+    ("a0", r"(?<=\d )ea\b\.?", lambda match: ["each"]),
+    ("a0", r"(?<=\d )lg\.(?=\s[a-z])", lambda match: ["large"]),
     ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", lambda match: ["minute"]),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

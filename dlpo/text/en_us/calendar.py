@@ -39,7 +39,11 @@ _BEFORE_DAY = late(rf"(?i)\b(?:{any_of('before days')}) $")
 _BEFORE_MONTH = late(rf"(?i)\b(?:{any_of('before months')}|(?:end|start|month) of) $")
 _NAME_AFTER = late(r"[-'’]|\s[A-Z]")
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
-_ONE_TIMER = late(r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $")
+_ONE_TIMER = late(
+    r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $"
+    r"|\b(?:after|timeout|delay|interval|ttl|wait|duration|time|elapsed|every|rest|hold|plank|limit"
+    r"|remaining|latency)(?:: ?|=)$"
+)
 _LASTING = late(
     r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed"
     r"|time of|for|in|of|record)(?: (?:is|was))?:? $"
@@ -172,7 +176,7 @@ def _spent(match: re.Match[str]) -> list[str] | None:
 
 def _military(match: re.Match[str]) -> list[str]:
     """0930 hours: oh nine thirty."""
-    hour, minutes = match.groups()
+    hour, minutes = match[1] or match[3], match[2] or match[4]
     return pair_words(hour) + (["hundred"] if minutes == "00" else pair_words(minutes))
 
 
@@ -263,7 +267,7 @@ def _lower_days(match: re.Match[str]) -> list[str]:
 
 
 def _decade(match: re.Match[str]) -> list[str] | None:
-    if _ONE_TIMER.search(text_before(match, 10)) and not match["decade_century"]:  # a 30s timer
+    if _ONE_TIMER.search(text_before(match, 16)) and not match["decade_century"]:  # a 30s timer
         return None
     century, tens = match["decade_century"], match["decade_tens"] or match["decade_short"]
     if century and tens == "00":
@@ -322,7 +326,14 @@ FORMS: Forms = (
         r"\b(?:(\d{1,3})h ?)?(?=\d+m ?\d+s\b|(?<=[h ])\d+m\b)(\d{1,2})m(?: ?(\d{1,2})s)?\b",
         _spent,
     ),
-    ("d", r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)", _military),
+    (
+        "d",
+        r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)"
+        r"|(?:(?<=\b[Aa]t )|(?<=\b[Bb]y )|(?<=@ )|(?<=@)|(?<=from )|(?<=until )|(?<=before )"
+        r"|(?<=after ))"
+        r"(0\d)([0-5]\d)(?![\d/:]|[ -]?\d|[.,]\d)",
+        _military,
+    ),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_BRIEF})", _brief_hour),
     (
