@@ -68,6 +68,13 @@ _FOLLOWED_BY = {
     "unit": late(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
 }
 _CENTURY = late(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
+_HOUSE_BEFORE = late(
+    r"\b\d{1,5} (?:[NSEW]{1,2}\.? |North |South |East |West )?(?:[A-Z][a-z']{1,20} ){1,3}$"
+)
+_NAMESAKE = late(
+    rf"\b(?:(?i:{any_of('given names')}) (?:[A-Z]\. )?|(?:[A-Z]\. ){{1,3}})"
+    r"[A-Z][A-Za-z']{1,20},? $"
+)
 _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
@@ -173,7 +180,8 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     part_of_range = re.search(r"\b[IVX]{1,5}[-–]$", text_before(match, 7))
     if previous.lower() in _NUMBERED_THINGS or part_of_range:
         return cardinal_words(str(value))
-    if previous.lower() in _REGNAL_NAMES and previous[0].isupper():
+    of_namesake = len(match[0]) > 1 and value < 6 and _NAMESAKE.search(text_before(match, 60))
+    if (previous.lower() in _REGNAL_NAMES and previous[0].isupper()) or of_namesake:
         return ["the", *ordinal_words(str(value))]
     of_name = match[0] != "I" and not match.string.startswith("-", match.end())  # X-ray
     after_letters = of_name and re.search(r"\b[A-Z]{2,}\s$", text_before(match))  # GTA V
@@ -185,6 +193,20 @@ def _roman(match: re.Match[str]) -> list[str] | None:
         is_name = following in ("", ".", ",", "!", "?", ":", ";", ")", '"', "'")
         return cardinal_words("5") if is_name or previous.lower() in _SEQUELS else None
     return plain
+
+
+def _staged(match: re.Match[str]) -> list[str] | None:
+    """Stage IIIB, type IIa."""
+    if _previous_word(match).lower() not in _NUMBERED_THINGS:
+        return None
+    return [*cardinal_words(str(roman_value(match[1]))), match[2].upper()]
+
+
+def _road_ends(match: re.Match[str]) -> list[str] | None:
+    """4100 Wilshire Blvd. Parking is: a sentence ends, and the period is left to end it."""
+    if not _HOUSE_BEFORE.search(text_before(match, 60)):
+        return None
+    return ABBREVIATIONS.get(match[0].lower()) or ABBREVIATIONS.get(f"{match[0].lower()}.")
 
 
 def _roman_ordinal(match: re.Match[str]) -> list[str] | None:
@@ -277,6 +299,8 @@ FORMS: Forms = (
         _lone_state,
     ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
+    ("A", r"\b(I{1,3}|IV)([A-C]|[a-c])\b", _staged),
+    ("A", r"\b(?:Ave|Blvd|Ct|Hwy|Ln|Pkwy|Rd)(?=\.\s[A-Z][a-z']{1,20} [a-z])", _road_ends),
     (
         "a",
         r"(?<=\()[ivx]{2,5}(?=\))|(?<=\f)[ivx]{2,5}(?=,)"

@@ -58,6 +58,13 @@ _AFTER_HOUR = late(
     r"(?:\s?[-–]\s?| (?:to|and|or) )(?:\d{1,2}(?::\d\d)?[apAP]\b|noon|midnight)| [ECMP][SD]?T\b"
     rf"|,? (?:on )?(?:today|tomorrow|tonight|sharp|daily|{_NAMED_DAY})"
 )
+_COMES_BEFORE = late(
+    r"(?i)\b(?:be|there|here|home|back|ready|done|leav(?:e|ing)|arriv(?:e|ing)|meet|com(?:e|ing)"
+    r"|see you|see u|pick (?:me|you|us|him|her|them) up|dinner|lunch|breakfast|work|practice|class"
+    r"|(?:start|open|close|end|begin)s?) (?:at|by|till?|until|around|@) ?$"
+)
+_OF_TIME_AFTER = late(r" ?[ap]\.?m\b| (?:today|tonight|tomorrow|sharp|on [A-Z]?[a-z]{2,8}day)\b")
+_CLAUSE_AFTER = late(r"[,;!?)]|\.?\s*$|\.\s| (?:and|or|so|if|but|for|with|w/|then|please|pls|ok)\b")
 _LETTER_DAYS = {
     "M": "monday", "Tu": "tuesday", "T": "tuesday", "W": "wednesday", "Th": "thursday",
     "F": "friday", "Sa": "saturday", "Su": "sunday",
@@ -178,6 +185,17 @@ def _military(match: re.Match[str]) -> list[str]:
     """0930 hours: oh nine thirty."""
     hour, minutes = match[1] or match[3], match[2] or match[4]
     return pair_words(hour) + (["hundred"] if minutes == "00" else pair_words(minutes))
+
+
+def _loose_clock(match: re.Match[str]) -> list[str] | None:
+    """There by 630, at 730 tonight; but "rose by 250", "at 450 degrees"."""
+    is_time = _OF_TIME_AFTER.match(match.string, match.end()) or (
+        _COMES_BEFORE.search(text_before(match, 30))
+        and _CLAUSE_AFTER.match(match.string, match.end())
+    )
+    if not is_time:
+        return None
+    return cardinal_words(match[1]) + (pair_words(match[2]) if match[2] != "00" else [])
 
 
 def _hour(match: re.Match[str]) -> list[str]:
@@ -333,6 +351,12 @@ FORMS: Forms = (
         r"|(?<=after ))"
         r"(0\d)([0-5]\d)(?![\d/:]|[ -]?\d|[.,]\d)",
         _military,
+    ),
+    (
+        "d",
+        r"(?:(?<=\bat )|(?<=\bby )|(?<=til )|(?<=till )|(?<=until )|(?<=around )|(?<=@ )|(?<=@))"
+        r"(1[0-2]|[1-9])([0-5][05])(?![\w%/:$-]|[.,]\d)",
+        _loose_clock,
     ),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_BRIEF})", _brief_hour),

@@ -88,6 +88,7 @@ _IN_PLACES: Forms = (
         rf"(?![\w.%]|[\s-](?:{any_of('are less than three')})\b)",
         lambda match: ["heart"],
     ),
+    ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", lambda match: ["to"]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
     ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
     ("aA0", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
