@@ -64,6 +64,7 @@ _FOLLOWED_BY = {
     "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
     "name": late(r"\s[A-Z][a-z]"),
     "year": late(r"\s(?:1[5-9]|20)\d\d\b"),
+    "money": late(r"\s(?:of |was |is |up |down )?[$£€]"),
     "noun": late(r"\s[a-z]{3}"),
     "unit": late(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
 }
@@ -71,6 +72,7 @@ _CENTURY = late(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
 _HOUSE_BEFORE = late(
     r"\b\d{1,5} (?:[NSEW]{1,2}\.? |North |South |East |West )?(?:[A-Z][a-z']{1,20} ){1,3}$"
 )
+_SMALL_ROAD_BEFORE = late(r"\b\d{1,5} (?:[a-z]{2,20} ){1,2}$")
 _NAMESAKE = late(
     rf"\b(?:(?i:{any_of('given names')}) (?:[A-Z]\. )?|(?:[A-Z]\. ){{1,3}})"
     r"[A-Z][A-Za-z']{1,20},? $"
@@ -202,6 +204,11 @@ def _staged(match: re.Match[str]) -> list[str] | None:
     return [*cardinal_words(str(roman_value(match[1]))), match[2].upper()]
 
 
+def _small_doctor(match: re.Match[str]) -> list[str]:
+    """My dr said; but "123 oak dr"."""
+    return ["drive" if _SMALL_ROAD_BEFORE.search(text_before(match)) else "doctor"]
+
+
 def _road_ends(match: re.Match[str]) -> list[str] | None:
     """4100 Wilshire Blvd. Parking is: a sentence ends, and the period is left to end it."""
     if not _HOUSE_BEFORE.search(text_before(match, 60)):
@@ -322,7 +329,11 @@ FORMS: Forms = (
         lambda match: _BOOKS[match[0].rstrip(".").lower()],
     ),
     ("a0", r"(?<=\d )st\b\.?", lambda match: ["stone"]),
-    ("A0", r"\bSR(?=[- ]?\d)", lambda match: ["S", "R"]),
+    ("A0", r"\bSR(?=[- ]?\d)|(?<=\d-)SR\b", lambda match: ["S", "R"]),
+    ("A", r"\bLat\b\.?(?=:?\s-?\d{1,2}\.\d)", lambda match: ["latitude"]),
+    ("A", r"\bLong?\b\.?(?=:?\s-?\d{1,3}\.\d{2,9}(?:°|\b))", lambda match: ["longitude"]),
+    ("A", r"\bCol(?=\s(?:[A-Z]|\d{1,3})\b)", lambda match: ["column"]),
+    ("a", r"\bdr\b\.?(?=\s[a-z])", _small_doctor),
     ("a", r"(?<=\bet )al\.(?!\w)", lambda match: ["al"]),
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms
-from dlpo.text.en_us.numbers import cardinal_words, code_words, plural_words
+from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, plural_words
 from dlpo.text.en_us.technical import TERMS
 
 _MODEL = r"(?:-(?P<variant>[1-9]00|\d{1,2}))?"
@@ -27,6 +27,11 @@ def _models(match: re.Match[str]) -> list[str]:
 
 
 FORMS: Forms = (
+    (
+        "A",
+        r"\bFL(\d{3})\b(?![-.]\d)",
+        lambda match: ["flight", "level", *digit_words(match[1])],
+    ),
     ("d", r"(?<=[A-SU-Z]-)(\d{1,3})s\b", _models),
     (
         "A",

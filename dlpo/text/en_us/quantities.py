@@ -30,7 +30,8 @@ from dlpo.text.en_us.technical import TERMS, version_words
 _POWERS = {"2": ["squared"], "3": ["cubed"]}
 # What precedes a number that is read digit by digit, in groups, or as a version.
 _BEFORE_DIGITS = late(
-    rf"(?i)(?:#|\b(?:{any_of('have codes of digits')}|{TABLES.patterns('phrases before digits')})"
+    rf"(?i)(?:#|,{{2,16}}|\*{{2,16}}|\b(?:{any_of('have codes of digits')}"
+    rf"|{TABLES.patterns('phrases before digits')})"
     r"(?: is| are|:)?|\b(?:number|no\.)(?: is|:)) ?(?:(?-i:[A-Z]{1,3}) )?(?:\d{3,6} ){0,6}$"
 )
 _BEFORE_SHORT_CODE = late(
@@ -40,7 +41,7 @@ _BEFORE_SHORT_CODE = late(
 )
 _BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
 _FLIGHT = late(r"\b[Ff]lights? (?:(?:number|no\.|#) ?)?(?:[A-Z]{2} ?)?#?$")
-_BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
+_BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) ?[≥≤<>]? ?$|[<>=~]=\s?$")
 _LETTERS = frozenset(unit for unit in UNITS if len(unit) == 1)
 _STREET = late(
     r"[A-Z]?\s(?:[NSEW]\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
@@ -278,6 +279,7 @@ FORMS: Forms = (
         rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z]))?",
         _per,
     ),
+    ("-", r"(?<=[a-z])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b)", lambda match: ["per"]),
     (
         "-",
         r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)-?\d{1,4}(?![\w*])",
