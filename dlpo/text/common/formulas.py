@@ -1,6 +1,6 @@
 """Formulas as TeX writes them, with as many characters that say the same.
 
-A fraction becomes ``1/2``, or ``a ∕ b`` where a part of it is no number; every ``-`` is ``➖``.
+A fraction becomes ``1/2`` where it has a usual name, otherwise ``a ∕ b``; every ``-`` is ``➖``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _FRACTION = late(r"\\[dt]?frac\{([^{}]{1,80})\}\{([^{}]{1,80})\}")
 _POWER = late(r"\^\{([^{}]{1,40})\}")
 _NAMED = late(r"\\([A-Za-z]{2,12})")
 _UNSAID = late(r"\\(?:left|right|mathrm|text|mathbf|displaystyle)\b|[\\{}]")
+_NAMED_PARTS = {"2": "1", "3": "12", "4": "13", "5": "1234", "6": "15", "8": "1357"}
 _NESTED = 3  # fractions in a fraction
 
 
@@ -47,7 +48,7 @@ def _said(formula: str) -> str:
 
 def _fraction(match: re.Match[str]) -> str:
     above, below = match.groups()
-    line = f"/{SILENT}" if above.isdigit() and below.isdigit() else "∕ "
+    line = f"/{SILENT}" if below in _NAMED_PARTS and above in _NAMED_PARTS[below] else "∕ "
     return " " * (match.start(1) - match.start()) + above + line + below + " "
 
 

@@ -339,6 +339,7 @@ FORMS: Forms = (
     ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
     ("aA0", r"(?<=\d(?:st|nd|rd|th) )[Ff]l\b\.?", lambda match: ["floor"]),
     ("a0", r"(?<=\d(?:st|nd|rd|th) )c\.(?=\s|$)", lambda match: ["century"]),
+    ("A0", r"(?<=\d(?:st|nd|rd|th) )Cir\.", lambda match: ["circuit"]),
     ("a0", r"(?<=\d )ea\b\.?", lambda match: ["each"]),
     ("a0", r"(?<=\d )lg\.(?=\s[a-z])", lambda match: ["large"]),
     ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", lambda match: ["minute"]),

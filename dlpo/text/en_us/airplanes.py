@@ -1,4 +1,4 @@
-"""Models of airplanes -> spoken words: A320-200s, A321neo, B737-800s, 777-300ER."""
+"""Airplanes and airports -> spoken words: A320-200s, A321neo, 777-300ER, ATL→SEA."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 
 from dlpo.text.common.forms import Forms
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, plural_words
+from dlpo.text.en_us.tables import any_of
 from dlpo.text.en_us.technical import TERMS
 
-_MODEL = r"(?:-(?P<variant>[1-9]00|\d{1,2}))?"
+_AIRPORT = any_of("airports that are words")
+_MODEL = r"(?:-(?P<variant>(?:10|[1-9])00|\d{1,2}))?"
 
 
 def _airplane(match: re.Match[str]) -> list[str]:
@@ -27,6 +29,13 @@ def _models(match: re.Match[str]) -> list[str]:
 
 
 FORMS: Forms = (
+    (
+        "A",
+        rf"\b(?:{_AIRPORT})\b(?=\s?(?:[-–→/]|\bto\b)\s?[A-Z]{{3}}\b)"
+        r"|(?:(?<=\b[A-Z]{3}[-–→/])|(?<=\b[A-Z]{3} [-–→/] )|(?<=\b[A-Z]{3} to ))"
+        rf"(?:{_AIRPORT})\b",
+        lambda match: [*match[0]],
+    ),
     (
         "A",
         r"\bFL(\d{3})\b(?![-.]\d)",

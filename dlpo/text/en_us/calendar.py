@@ -51,7 +51,7 @@ _LASTING = late(
 _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
 _BRIEF = r"[apAP]\b(?!'|-[A-Za-z]|\.\w)"  # 2:15p
 _BEFORE_HOUR = late(
-    r"(?i)(?:\b(?:at|from|by|until|till?|before|after|around|opens?|closes?|starts?|ends?|between)"
+    r"(?i)(?:\b(?:tu|th|sa|su|at|from|by|until|till?|before|after|around|opens?|closes?|starts?|ends?|between)"
     rf"|@|{WEEKDAY}[a-z]{{0,6}}\.?,?|\d[ap] (?:to|and|or)) $|\d[ap]\s?[-–]\s?$"
 )
 _AFTER_HOUR = late(
@@ -64,7 +64,9 @@ _COMES_BEFORE = late(
     r"|(?:start|open|close|end|begin)s?) (?:at|by|till?|until|around|@) ?$"
 )
 _OF_TIME_AFTER = late(r" ?[ap]\.?m\b| (?:today|tonight|tomorrow|sharp|on [A-Z]?[a-z]{2,8}day)\b")
-_CLAUSE_AFTER = late(r"[,;!?)]|\.?\s*$|\.\s| (?:and|or|so|if|but|for|with|w/|then|please|pls|ok)\b")
+_CLAUSE_AFTER = late(
+    r"[,;!?)]|\.?\s*$|\.\s| (?:and|or|so|if|but|for|with|w/|then|please|pls|ok|on|in)\b"
+)
 _LETTER_DAYS = {
     "M": "monday", "Tu": "tuesday", "T": "tuesday", "W": "wednesday", "Th": "thursday",
     "F": "friday", "Sa": "saturday", "Su": "sunday",
@@ -73,7 +75,7 @@ _LETTER_DAY = r"(?:M|Tu|Th|T|W|F|Sa|Su)"
 _SURE_DAYS = late(r"M[-–]F|M/W/F|MWF|T/?Th|.*(?:Tu|Th|Sa|Su)")  # others only before a time
 _TIME_AFTER = late(r":? (?:\d{1,2}(?::\d\d)?\s?(?:[AaPp]\b|[AaPp]\.?[Mm]\b|[-–]|to )|@ ?\d|at \d)")
 _NO_DAYS = late(r" (?:ratio|sex|gender|transgender|curve|plot)\b")
-_LOWER_DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)"
+_LOWER_DAY = r"(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)"
 _NO_WORDS = ("tue", "thu", "fri")
 _OF_LOWER_DAYS = late(r"\b(on|by|next|this|last|every|until|till?|since|from|thru|through) $")
 _OF_SUN = ("on", "every", "until", "thru", "through")  # of "this sun" the star is meant
@@ -268,7 +270,7 @@ def _lower_day(match: re.Match[str]) -> list[str] | None:
     """On fri, on wed, mon 11/18; "sat" and "sun" where they can't be words."""
     written, end, before = match[0], match.end(), text_before(match, 12)
     found = _OF_LOWER_DAYS.search(before)
-    if written in _NO_WORDS:
+    if written[:3] in _NO_WORDS:
         is_day = True
     elif _OF_LOWER_DAY.match(match.string, end):
         is_day = bool(found or not before.strip() or before.endswith(" to ") or written == "mon")
@@ -376,6 +378,11 @@ FORMS: Forms = (
         rf"(?<![\w/&.-]){_LETTER_DAY}(?:\s?[-–&]\s?{_LETTER_DAY}|(?:/{_LETTER_DAY}){{1,4}})(?![\w/&'-])"
         r"|\b(?:MWF|TTh|TuTh)\b",
         _letter_days,
+    ),
+    (
+        "A",
+        rf"(?<=[&,;|] ){_LETTER_DAY}(?= \d{{1,2}}(?::\d\d)?\s?(?:[ap]m?\b|[AP]M\b|[-–]))",
+        lambda match: [_LETTER_DAYS[match[0]]],
     ),
     (
         "a",

@@ -31,7 +31,7 @@ from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp|vit|mon|tue|wed|thu|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp|vit|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
@@ -84,7 +84,7 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),
     (
         "-",
-        rf"(?:(?<=[a-z]{{2}}\s)|(?<=\bu\s)|(?<=[a-z][,!]\s))<3"
+        rf"(?:(?<=[a-z]{{2}}\s)|(?<=\bu\s)|(?<=[a-z][,!]\s)|(?<=<3\s))<3"
         rf"(?![\w.%]|[\s-](?:{any_of('are less than three')})\b)",
         lambda match: ["heart"],
     ),
@@ -126,7 +126,8 @@ def _sign(match: re.Match[str]) -> list[str]:
     following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
     if match[0] == "#" and following.isalpha():
         return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
-    return ["is"] * (match[0] in ("<=", ">=") and before.isspace()) + _SIGNS[match[0]]
+    compares = match[0] in ("<=", ">=") or (match[0] in "≤≥" and following.isspace())
+    return ["is"] * (compares and before.isspace()) + _SIGNS[match[0]]
 
 
 def _hummed(match: re.Match[str]) -> list[str]:
@@ -153,6 +154,7 @@ _FORMS: Forms = (
     *_IN_PLACES,
     *abbreviations.FORMS,
     ("aA0", _UNKNOWN_ABBREVIATION, None),
+    ("A", r"\bVS(?= (?:Code|20\d\d)\b)", lambda match: list("VS")),
     ("A", _ADD, lambda match: list("ADD")),
     ("A", _ACT, lambda match: list("ACT")),
     ("A", r"(?:(?<=\b[Hh]e )|(?<=\b[Ss]he )|(?<=\bI ))SAT\b", lambda match: ["sat"]),

@@ -289,7 +289,7 @@ FORMS: Forms = (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s(?:[a-z(\d]|[NSEW]{1,3}\b)))?|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
+        r"(?![\w^])(?:\.(?=\s(?:[a-z(\d@&]|[NSEW]{1,3}\b)))?|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
         r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
         r"|in\b|(?P<inch>-in\.?)(?=\s[a-z])"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",

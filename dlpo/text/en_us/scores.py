@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms
-from dlpo.text.en_us.numbers import cardinal_words
+from dlpo.text.common.scores import SETS, set_words
+from dlpo.text.en_us.numbers import cardinal_words, ordinal_words
 from dlpo.text.en_us.tables import any_of
-
-_SET = re.compile(r"([0-7])[-–]([0-7])(?:\s?\((\d{1,2})\))?")
-_SETS = frozenset(("60", "61", "62", "63", "64", "75", "76"))  # games of who wins and who loses
 
 
 def _score(match: re.Match[str]) -> list[str]:
@@ -21,19 +19,6 @@ def _record(match: re.Match[str]) -> list[str]:
     return [word for part in re.findall(r"\d+", match[0]) for word in cardinal_words(part)]
 
 
-def _tennis(match: re.Match[str]) -> list[str] | None:
-    """Sets of which one has the higher number first; pages 3-6, 7-9 have none."""
-    sets = _SET.findall(match[0])
-    games = ["".join(sorted((first, second), reverse=True)) for first, second, _ in sets]
-    if not _SETS.issuperset(games) or all(first < second for first, second, _ in sets):
-        return None
-    words: list[str] = []
-    for parts in sets:
-        *rest, last = [word for part in parts if part for word in cardinal_words(part)]
-        words += [*rest, f"{last},"]
-    return [*words[:-1], words[-1].rstrip(",")]
-
-
 FORMS: Forms = (
     (
         "d",
@@ -41,10 +26,11 @@ FORMS: Forms = (
         rf"(?= (?:[a-z]{{3,12}} )?(?:{any_of('have scores')})\b)",
         _score,
     ),
+    ("d", SETS, lambda match: set_words(match, cardinal_words)),
+    ("d", r"(?<![\w./-])\d{1,2}(?:-\d{1,2}){2,3}(?![\w/-]|[.,]\d)", _record),
     (
         "d",
-        rf"(?<![\w./-])(?:{_SET.pattern},? (?:and )?){{1,4}}{_SET.pattern}(?![\w/-]|[.,]\d)",
-        _tennis,
+        r"(?:(?<=\bin the )|(?<=\bby the )|(?<=until the ))(\d{1,3})'(?=[.,;:)]|\s*$)",
+        lambda match: [*ordinal_words(match[1]), "minute"],
     ),
-    ("d", r"(?<![\w./-])\d{1,2}(?:-\d{1,2}){2,3}(?![\w/-]|[.,]\d)", _record),
 )

@@ -186,6 +186,12 @@ FORMS: Forms = (
         _two_days,
     ),
     (
+        "a",
+        r"(?:(?<=\bel )|(?<=\blos )|(?<=\beste )|(?<=próximo ))"
+        r"(?:lun|mi[eé]|jue|vie|s[aá]b)\b(?!\.)",
+        lambda match: [_weekday(match[0])],
+    ),
+    (
         "aA",
         rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?=,?\s\d{{1,2}}/\d))|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=\s|$)",
         lambda match: [_weekday(match[0])],

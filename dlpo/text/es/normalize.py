@@ -26,7 +26,8 @@ _SIGN = (
 )
 _PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
-    r"(?!xfa)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom) (?:(?:al?|y|o) |\d{1,2}/\d))"
+    r"(?!xfa|(?:lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
+    r" (?:(?:al?|y|o) |\d{1,2}/\d))"
     r"[a-záéíóúüñ]{2,60}"
     r"(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
 )
@@ -88,7 +89,7 @@ _FORMS: Forms = (
     (
         "a",
         r"(?<![\w.'/])(?<!\d\s)x(?=\s(?:fa|favor|eso|aqu[ií]|ah[ií]|lo|el|la|los|las|mi|ti|suerte"
-        r"|ejemplo|cierto)\b)",
+        r"|ejemplo|cierto)\b)|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         lambda match: ["por"],
     ),
     ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.scores import SETS, set_words
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
@@ -48,6 +49,8 @@ _ORDINAL_END = r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)"
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
+_PRICED = re.compile(rf"\d\s?(?:{_UNIT}|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$")
+_SHORT_NUMBER = re.compile(r"(?<![/\d.,])\d{1,3}$")  # 4/día
 _PER_TIME = {"día", "mes", "año", "hora", "semana", "minuto", "segundo", "persona", "noche"}
 
 
@@ -162,7 +165,8 @@ def _measure(match: re.Match[str]) -> list[str]:
 def _per(match: re.Match[str]) -> list[str] | None:
     """ "/h" after a measure or an amount."""
     before = text_before(match)
-    if not re.search(rf"\d\s?(?:{_UNIT}|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$", before):
+    of_time = match["per"] in _PER_TIME and _SHORT_NUMBER.search(before)
+    if not (of_time or _PRICED.search(before)):
         return None
     unit = match["per"]
     if unit in _PER_TIME:
@@ -269,6 +273,7 @@ MEASURES: Forms = (
     ),
 )
 NUMBERS: Forms = (
+    ("d", SETS, lambda match: set_words(match, cardinal_words)),
     (
         "d",
         r"(?<=por )\d{1,3}\s?d\b\.?",
