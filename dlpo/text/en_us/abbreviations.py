@@ -277,9 +277,9 @@ def _lone_state(match: re.Match[str]) -> list[str] | None:
 
 def _compass(match: re.Match[str]) -> list[str]:
     letters = match[0].strip("° .")
-    *apart, first, last = letters.rjust(2)
-    words = ["".join(DIRECTIONS.get(one, "") for one in (first, last))]
-    return ["degrees"] * (match[0][0] == "°") + [DIRECTIONS[one] for one in apart] + words
+    apart, joined = letters[:-2], letters[-2:]  # north northeast
+    words = [*(DIRECTIONS[one] for one in apart), "".join(DIRECTIONS[one] for one in joined)]
+    return ["degrees"] * (match[0][0] == "°") + words
 
 
 FORMS: Forms = (

@@ -1,4 +1,4 @@
-"""Written dates, years and times of day -> spoken words."""
+"""Written dates, years and times of day -> spoken words; days of the week are in `weekdays`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dlpo.text.en_us.numbers import (
     plural_words,
     year_words,
 )
-from dlpo.text.en_us.tables import any_of, words_of
+from dlpo.text.en_us.tables import words_of
 
-MONTHS, _WEEKDAYS = words_of("months"), words_of("weekdays")
-_MONTH = (
+MONTHS = words_of("months")
+MONTH_NAME = (
     rf"(?:{'|'.join(map(str.title, MONTHS))}"
     r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
 )
@@ -27,17 +27,10 @@ _YEAR = r"[12]\d{3}\b(?![,.]\d)"
 WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
 _CENTURIES = ("20", "19")  # of years of two digits, those from 50 are of the second
 _BEFORE_DASH = late(
-    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|\d[apAP]|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{WEEKDAY}\.?|{_MONTH}|day)$"
+    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|\d[apAP]|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{WEEKDAY}\.?|{MONTH_NAME}|day)$"
 )
-_CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
-_BEFORE_NAMED_DAY = late(rf"(?:{WEEKDAY}\.?|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
-_NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
-_DAY_AFTER = late(rf"(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?{_NAMED_DAY}")
-_DAY_BEFORE = late(rf"{_NAMED_DAY}\.?(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?$")
-_OF_DAY = late(r" (?:mornings?|afternoons?|evenings?|nights?)\b|:\s")
-_BEFORE_DAY = late(rf"(?i)\b(?:{any_of('before days')}) $")
-_BEFORE_MONTH = late(rf"(?i)\b(?:{any_of('before months')}|(?:end|start|month) of) $")
-_NAME_AFTER = late(r"[-'’]|\s[A-Z]")
+_BEFORE_NAMED_DAY = late(rf"(?:{WEEKDAY}\.?|{MONTH_NAME}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
+NAMED_DAY = rf"(?:(?:{MONTH_NAME})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
 _ONE_TIMER = late(
     r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $"
@@ -56,7 +49,7 @@ _BEFORE_HOUR = late(
 )
 _AFTER_HOUR = late(
     r"(?:\s?[-–]\s?| (?:to|and|or) )(?:\d{1,2}(?::\d\d)?[apAP]\b|noon|midnight)| [ECMP][SD]?T\b"
-    rf"|,? (?:on )?(?:today|tomorrow|tonight|sharp|daily|{_NAMED_DAY})"
+    rf"|,? (?:on )?(?:today|tomorrow|tonight|sharp|daily|{NAMED_DAY})"
 )
 _COMES_BEFORE = late(
     r"(?i)\b(?:be|there|here|home|back|ready|done|leav(?:e|ing)|arriv(?:e|ing)|meet|com(?:e|ing)"
@@ -67,23 +60,6 @@ _OF_TIME_AFTER = late(r" ?[ap]\.?m\b| (?:today|tonight|tomorrow|sharp|on [A-Z]?[
 _CLAUSE_AFTER = late(
     r"[,;!?)]|\.?\s*$|\.\s| (?:and|or|so|if|but|for|with|w/|then|please|pls|ok|on|in)\b"
 )
-_LETTER_DAYS = {
-    "M": "monday", "Tu": "tuesday", "T": "tuesday", "W": "wednesday", "Th": "thursday",
-    "F": "friday", "Sa": "saturday", "Su": "sunday",
-}  # fmt: skip
-_LETTER_DAY = r"(?:M|Tu|Th|T|W|F|Sa|Su)"
-_SURE_DAYS = late(r"M[-–]F|M/W/F|MWF|T/?Th|.*(?:Tu|Th|Sa|Su)")  # others only before a time
-_TIME_AFTER = late(r":? (?:\d{1,2}(?::\d\d)?\s?(?:[AaPp]\b|[AaPp]\.?[Mm]\b|[-–]|to )|@ ?\d|at \d)")
-_NO_DAYS = late(r" (?:ratio|sex|gender|transgender|curve|plot)\b")
-_LOWER_DAY = r"(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)"
-_NO_WORDS = ("tue", "thu", "fri")
-_OF_LOWER_DAYS = late(r"\b(on|by|next|this|last|every|until|till?|since|from|thru|through) $")
-_OF_SUN = ("on", "every", "until", "thru", "through")  # of "this sun" the star is meant
-_OF_LOWER_DAY = late(
-    rf",? (?:\d{{1,2}}/\d|(?:at|@) ?\d|{_MONTH} \d|morning|afternoon|evening|night|noon"
-    r"|\d{1,2}(?::\d\d)?(?: ?[ap]m?\b| ?[-–] ?\d))"
-)
-_LOWER_DAY_ENDS = late(r"\s?[,;!?)]|\.?\s*$|\.\s")
 
 
 def date_words(month: str, day: str, year: str | None) -> list[str]:
@@ -223,67 +199,10 @@ def _dash(match: re.Match[str]) -> list[str] | None:
     return ["to"] if is_between else None
 
 
-def _two_days(match: re.Match[str]) -> list[str]:
-    """Sat. & Sun."""
-    first, between, second = match[0].split()
-    words = full_name(_WEEKDAYS, first), "and" if between == "&" else between
-    return [*words, full_name(_WEEKDAYS, second)]
-
-
 def _short_year(match: re.Match[str]) -> list[str]:
     """'08: oh eight, '00: two thousand."""
     digits = match[0][1:]
     return year_words("2000") if digits == "00" else pair_words(digits)
-
-
-def _named_day(match: re.Match[str]) -> list[str] | None:
-    """A day or a month that may be another word, "Sat" or "Jan", by what is around it."""
-    names = MONTHS if match[0][:3] in ("Jan", "Mar", "Jun") else _WEEKDAYS
-    before, end = text_before(match, 24), match.end()
-    is_day = _DAY_AFTER.match(match.string, end) or _DAY_BEFORE.search(before)
-    if not is_day and names is _WEEKDAYS:
-        is_day = _OF_DAY.match(match.string, end)
-    if not is_day and (match[0][-1] == "." or not _NAME_AFTER.match(match.string, end)):
-        is_day = (_BEFORE_MONTH if names is MONTHS else _BEFORE_DAY).search(before)
-    return [full_name(names, match[0])] if is_day else None
-
-
-def _capital_days(match: re.Match[str]) -> list[str]:
-    """MON-FRI."""
-    between = "and" if "&" in match[0] else "to"
-    return [full_name(_WEEKDAYS, match["first"]), between, full_name(_WEEKDAYS, match["last"])]
-
-
-def _letter_days(match: re.Match[str]) -> list[str] | None:
-    """M-F, Tu/Th, MWF; but "the M-F ratio"."""
-    written, end = match[0], match.end()
-    is_sure = _SURE_DAYS.fullmatch(written) and not _NO_DAYS.match(match.string, end)
-    if not (is_sure or _TIME_AFTER.match(match.string, end)):
-        return None
-    days = [_LETTER_DAYS[day] for day in re.findall(_LETTER_DAY, written)]
-    if "-" in written or "–" in written:
-        return [days[0], "to", days[-1]]
-    return [*days[:-1], "and", days[-1]]
-
-
-def _lower_day(match: re.Match[str]) -> list[str] | None:
-    """On fri, on wed, mon 11/18; "sat" and "sun" where they can't be words."""
-    written, end, before = match[0], match.end(), text_before(match, 12)
-    found = _OF_LOWER_DAYS.search(before)
-    if written[:3] in _NO_WORDS:
-        is_day = True
-    elif _OF_LOWER_DAY.match(match.string, end):
-        is_day = bool(found or not before.strip() or before.endswith(" to ") or written == "mon")
-    else:
-        ends = written in ("mon", "wed") or _LOWER_DAY_ENDS.match(match.string, end)
-        is_day = bool(found and ends and (written != "sun" or found[1] in _OF_SUN))
-    return [full_name(_WEEKDAYS, written)] if is_day else None
-
-
-def _lower_days(match: re.Match[str]) -> list[str]:
-    """mon-fri, sat & sun."""
-    between = {"-": "to", "–": "to", "&": "and"}.get(match[2], match[2])
-    return [full_name(_WEEKDAYS, match[1]), between, full_name(_WEEKDAYS, match[3])]
 
 
 def _decade(match: re.Match[str]) -> list[str] | None:
@@ -316,18 +235,18 @@ FORMS: Forms = (
     ),
     (
         "A0",
-        rf"\b(?P<md_month>{_MONTH})\s(?P<md_day>{DAY})(?:st|nd|rd|th)?\b"
+        rf"\b(?P<md_month>{MONTH_NAME})\s(?P<md_day>{DAY})(?:st|nd|rd|th)?\b"
         rf"(?:\s?[-–]\s?(?P<md_to>{DAY})(?:st|nd|rd|th)?(?![\w:]))?(?![:.,]\d)"
         rf"(?P<md_year>,?\s{_YEAR})?",
         _month_day,
     ),
     (
         "d",
-        rf"\b(?P<dm_day>{DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{_MONTH}(?!\w))"
+        rf"\b(?P<dm_day>{DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{MONTH_NAME}(?!\w))"
         rf"(?P<dm_year>,?\s{_YEAR})?",
         _day_month,
     ),
-    ("A0", rf"\b(?P<my_month>{_MONTH})(?P<my_year>,?\s{_YEAR})", _month_year),
+    ("A0", rf"\b(?P<my_month>{MONTH_NAME})(?P<my_year>,?\s{_YEAR})", _month_year),
     ("d", r"(?<![\w:])(\d{1,2}):([0-5]\d)\.(\d{1,3})\b(?![:.]\d)", _lap),
     (
         "d",
@@ -363,54 +282,8 @@ FORMS: Forms = (
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_BRIEF})", _brief_hour),
     (
-        "A",
-        rf"{WEEKDAY}\b\.? (?:&|and|or|to|thru|through) {WEEKDAY}\b\.?",
-        _two_days,
-    ),
-    (
-        "A",
-        rf"{WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{WEEKDAY}\b)"
-        rf"|(?<=[-–]){WEEKDAY}\b\.?",
-        lambda match: [full_name(_WEEKDAYS, match[0])],
-    ),
-    (
-        "A",
-        rf"(?<![\w/&.-]){_LETTER_DAY}(?:\s?[-–&]\s?{_LETTER_DAY}|(?:/{_LETTER_DAY}){{1,4}})(?![\w/&'-])"
-        r"|\b(?:MWF|TTh|TuTh)\b",
-        _letter_days,
-    ),
-    (
-        "A",
-        rf"(?<=[&,;|] ){_LETTER_DAY}(?= \d{{1,2}}(?::\d\d)?\s?(?:[ap]m?\b|[AP]M\b|[-–]))",
-        lambda match: [_LETTER_DAYS[match[0]]],
-    ),
-    (
-        "a",
-        rf"\b({_LOWER_DAY})\s?([-–&]|and|or|to|thru|through)\s?({_LOWER_DAY})\b(?!['-]\w)",
-        _lower_days,
-    ),
-    ("a", rf"\b{_LOWER_DAY}\b(?!['-]\w)", _lower_day),
-    ("A", rf"(?P<first>{_CAPITAL_DAY})\s?[-–&]\s?(?P<last>{_CAPITAL_DAY})", _capital_days),
-    (
-        "A0",
-        rf"{_CAPITAL_DAY}(?=:?\s\d{{1,2}}(?::\d\d)?\s?(?:[AaPp]\.?[Mm]|[-–]))",
-        lambda match: [full_name(_WEEKDAYS, match[0])],
-    ),
-    ("A", r"\b(?:Mon|Wed|Sat|Sun|Jan|Mar|Jun)\b\.?", _named_day),
-    (
-        "A",
-        r"\b(?:Feb|Apr|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"
-        rf"(?!['\w]|-(?!{_NAMED_DAY}))",
-        lambda match: [full_name(MONTHS, match[0])],
-    ),
-    (
-        "A",
-        rf"\b(?:Tues?|Thu(?:rs?)?|Fri)\b\.?(?!['\w]|-(?!{_NAMED_DAY}))",
-        lambda match: [full_name(_WEEKDAYS, match[0])],
-    ),
-    (
         "-",
-        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{_NAMED_DAY})|(?<=:\d\d)[-–](?=\d{{1,2}}\b)"
+        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{NAMED_DAY})|(?<=:\d\d)[-–](?=\d{{1,2}}\b)"
         rf"|[-–](?=[IVX]{{1,5}}\b|[ivx]{{1,5}}\b)",
         _dash,
     ),

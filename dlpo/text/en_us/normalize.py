@@ -22,6 +22,7 @@ from dlpo.text.en_us import (
     quantities,
     scores,
     technical,
+    weekdays,
 )
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.heteronyms import heteronyms
@@ -147,6 +148,7 @@ _FORMS: Forms = (
     *chemistry.FORMS,
     *arithmetic.FORMS,
     *calendar.FORMS,
+    *weekdays.FORMS,
     *dates.FORMS,
     *money.FORMS,
     *scores.FORMS,
