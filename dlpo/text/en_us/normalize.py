@@ -90,6 +90,7 @@ _IN_PLACES: Forms = (
         lambda match: ["heart"],
     ),
     ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", lambda match: ["to"]),
+    ("a", r"\bb4(?=\s(?:u|you|i|we|they|the|my|it)\b)", lambda match: ["before"]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
     ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
     ("aA0", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
