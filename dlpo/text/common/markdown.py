@@ -21,7 +21,7 @@ _LINK_SO_FAR = late(
 # Markup of lines and of words: a group is kept, the rest is replaced by as many blanks.
 _INLINE = re.compile(
     rf"{_LINK.pattern}|(?<=[.,;!?\"]){_CITATIONS}|(?<=\s){_CITATIONS}(?=[ \t]*(?:[.,;:!?)\n]|$))"
-    r"|\[\^[\w-]{1,20}\]|(?<!`)`{1,2}(?!`)"
+    r"|\[\^[\w-]{1,20}\]|(?<!`)`{1,2}(?!`)|(?<!~)~~(?!~)"
 )
 _BLOCK = re.compile(
     r"(?m)^[-*_|: \t]{3,400}$"  # a rule, or what is under the head of a table

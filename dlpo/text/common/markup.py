@@ -1,4 +1,4 @@
-"""Markup that is not Markdown: HTML, a model's thoughts, formulas, pauses, stage directions.
+"""Markup that is not Markdown: HTML, a model's thoughts, pauses, stage directions.
 
 What is taken out becomes as many blanks, or characters that are silent, so that every offset stays.
 """
@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from dlpo.text.common.formulas import SILENT
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables
 
 MAX_PAUSE_S = 10.0  # of one
-SILENT = "\u200b"
-"""A character that takes up a place and leaves the word around it whole, see `Characters`."""
 _INLINE_TAGS = (
     "a|abbr|b|big|bdi|cite|code|del|dfn|em|font|i|ins|kbd|label|mark|q|s|samp|small|span|strike"
     "|strong|sub|sup|tt|u|var|wbr"
@@ -38,11 +37,6 @@ _BY_STRENGTH = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "strong": 0.8, "x-stro
 _STRENGTH = late(r"strength\s?=\s?[\"'](\w[\w-]{3,7})")
 _USUAL_PAUSE_S = 0.5
 _HIGHLIGHT = late(r"==(?=[^\s=])([^=\n]{1,200}[^\s=])==(?!=)")
-_FORMULA = late(
-    r"\$\$([^$\n]{1,300})\$\$"
-    r"|(?<![\w$\\])\$(?=[^\s\d$]|\d[^$\n]{0,60}[\\^_=])([^$\n]{0,200}[^\s$])\$(?![\w$])"
-)
-_COMMAND = late(r"\\(?:left|right|mathrm|text|mathbf|displaystyle)\b|[\\{}]")
 _ITEM = late(
     r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?"
     r"(?:\(?[1-9]?\d|0\d|[1-9]\d\d|[ivx]{2,5}|\(?[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])(?=[ \t]+\S)"
@@ -124,17 +118,6 @@ def _character(match: re.Match[str]) -> str:
 def without_directions(text: str) -> str:
     """Text with blanks in place of stage directions, such as "[laughs]"."""
     return _DIRECTION.sub(lambda m: blank(m) if m[1] in _DIRECTIONS else m[0], text)
-
-
-def without_formulas(text: str) -> str:
-    """Text with the letters of formulas, less the dollars around them."""
-
-    def formula(match: re.Match[str]) -> str:
-        ends = (len(match[0]) - len(match[match.lastindex or 0])) // 2
-        inside = match[match.lastindex or 0]
-        return " " * ends + _COMMAND.sub(blank, inside) + " " * ends
-
-    return _FORMULA.sub(formula, text)
 
 
 def with_items(text: str, begins_line: bool) -> str:

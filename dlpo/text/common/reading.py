@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from dlpo.text.common.characters import PICTURES, ReadableText
+from dlpo.text.common.formulas import without_formulas
 from dlpo.text.common.markdown import (
     FENCE,
     PROSE_AGAIN,
@@ -23,7 +24,6 @@ from dlpo.text.common.markup import (
     with_items,
     without_directions,
     without_followed_tags,
-    without_formulas,
     without_pauses,
     without_tags,
     without_thoughts,
@@ -131,7 +131,7 @@ class TextReading:
                 passage = without_directions(passage)
         if "<" in passage or "&" in passage:
             passage = without_tags(passage)
-        if "$" in passage:
+        if "$" in passage or "\\(" in passage or "\\[" in passage:
             passage = without_formulas(passage)
         if "`" in passage or "==" in passage:
             passage = plain_marks(passage)

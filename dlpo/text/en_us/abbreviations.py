@@ -64,10 +64,19 @@ _FOLLOWED_BY = {
     "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
     "name": late(r"\s[A-Z][a-z]"),
     "year": late(r"\s(?:1[5-9]|20)\d\d\b"),
+    "money": late(r"\s(?:of |was |is |up |down )?[$£€]"),
     "noun": late(r"\s[a-z]{3}"),
     "unit": late(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
 }
 _CENTURY = late(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
+_HOUSE_BEFORE = late(
+    r"\b\d{1,5} (?:[NSEW]{1,2}\.? |North |South |East |West )?(?:[A-Z][a-z']{1,20} ){1,3}$"
+)
+_SMALL_ROAD_BEFORE = late(r"\b\d{1,5} (?:[a-z]{2,20} ){1,2}$")
+_NAMESAKE = late(
+    rf"\b(?:(?i:{any_of('given names')}) (?:[A-Z]\. )?|(?:[A-Z]\. ){{1,3}})"
+    r"[A-Z][A-Za-z']{1,20},? $"
+)
 _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
@@ -126,9 +135,9 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
     if key == "ave" and match[0] == "Ave":
         return ["avenue"] if previous[:1].isupper() or numbered else None
     if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
-        if previous.lower() in _LETTERED_THINGS:  # Option A. Option B.
-            return None
         ends = not _TWO_INITIALS.match(match.string, match.end())
+        if previous.lower() in _LETTERED_THINGS and ends:  # Option A. Option B.
+            return None
         if previous.islower() and ends:  # of vitamin C. Doctors
             return None
         return [key.upper()] if match[0][0].isupper() else None
@@ -173,7 +182,8 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     part_of_range = re.search(r"\b[IVX]{1,5}[-–]$", text_before(match, 7))
     if previous.lower() in _NUMBERED_THINGS or part_of_range:
         return cardinal_words(str(value))
-    if previous.lower() in _REGNAL_NAMES and previous[0].isupper():
+    of_namesake = len(match[0]) > 1 and value < 6 and _NAMESAKE.search(text_before(match, 60))
+    if (previous.lower() in _REGNAL_NAMES and previous[0].isupper()) or of_namesake:
         return ["the", *ordinal_words(str(value))]
     of_name = match[0] != "I" and not match.string.startswith("-", match.end())  # X-ray
     after_letters = of_name and re.search(r"\b[A-Z]{2,}\s$", text_before(match))  # GTA V
@@ -185,6 +195,25 @@ def _roman(match: re.Match[str]) -> list[str] | None:
         is_name = following in ("", ".", ",", "!", "?", ":", ";", ")", '"', "'")
         return cardinal_words("5") if is_name or previous.lower() in _SEQUELS else None
     return plain
+
+
+def _staged(match: re.Match[str]) -> list[str] | None:
+    """Stage IIIB, type IIa."""
+    if _previous_word(match).lower() not in _NUMBERED_THINGS:
+        return None
+    return [*cardinal_words(str(roman_value(match[1]))), match[2].upper()]
+
+
+def _small_doctor(match: re.Match[str]) -> list[str]:
+    """My dr said; but "123 oak dr"."""
+    return ["drive" if _SMALL_ROAD_BEFORE.search(text_before(match)) else "doctor"]
+
+
+def _road_ends(match: re.Match[str]) -> list[str] | None:
+    """4100 Wilshire Blvd. Parking is: a sentence ends, and the period is left to end it."""
+    if not _HOUSE_BEFORE.search(text_before(match, 60)):
+        return None
+    return ABBREVIATIONS.get(match[0].lower()) or ABBREVIATIONS.get(f"{match[0].lower()}.")
 
 
 def _roman_ordinal(match: re.Match[str]) -> list[str] | None:
@@ -248,7 +277,9 @@ def _lone_state(match: re.Match[str]) -> list[str] | None:
 
 def _compass(match: re.Match[str]) -> list[str]:
     letters = match[0].strip("° .")
-    return ["degrees"] * (match[0][0] == "°") + ["".join(DIRECTIONS[one] for one in letters)]
+    apart, joined = letters[:-2], letters[-2:]  # north northeast
+    words = [*(DIRECTIONS[one] for one in apart), "".join(DIRECTIONS[one] for one in joined)]
+    return ["degrees"] * (match[0][0] == "°") + words
 
 
 FORMS: Forms = (
@@ -256,6 +287,8 @@ FORMS: Forms = (
     (
         "A-",
         r"°\s?[NSEW]\b|\b[NS][EW]\b"
+        r"|\b(?:NN[EW]|SSW|SSE(?= (?:of|winds?|at \d|\d))|[EW][NS][EW])\b"
+        r"|(?:(?<=\bmi )|(?<=\bmi\. )|(?<=\bmiles )|(?<=\bkm ))[NSEW]\b(?= of\b)"
         r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
         _compass,
     ),
@@ -273,6 +306,8 @@ FORMS: Forms = (
         _lone_state,
     ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
+    ("A", r"\b(I{1,3}|IV)([A-C]|[a-c])\b", _staged),
+    ("A", r"\b(?:Ave|Blvd|Ct|Hwy|Ln|Pkwy|Rd)(?=\.\s[A-Z][a-z']{1,20} [a-z])", _road_ends),
     (
         "a",
         r"(?<=\()[ivx]{2,5}(?=\))|(?<=\f)[ivx]{2,5}(?=,)"
@@ -294,11 +329,19 @@ FORMS: Forms = (
         lambda match: _BOOKS[match[0].rstrip(".").lower()],
     ),
     ("a0", r"(?<=\d )st\b\.?", lambda match: ["stone"]),
-    ("A0", r"\bSR(?=[- ]?\d)", lambda match: ["S", "R"]),
+    ("A0", r"\bSR(?=[- ]?\d)|(?<=\d-)SR\b", lambda match: ["S", "R"]),
+    ("A", r"\bLat\b\.?(?=:?\s-?\d{1,2}\.\d)", lambda match: ["latitude"]),
+    ("A", r"\bLong?\b\.?(?=:?\s-?\d{1,3}\.\d{2,9}(?:°|\b))", lambda match: ["longitude"]),
+    ("A", r"\bCol(?=\s(?:[A-Z]|\d{1,3})\b)", lambda match: ["column"]),
+    ("a", r"\bdr\b\.?(?=\s[a-z])", _small_doctor),
     ("a", r"(?<=\bet )al\.(?!\w)", lambda match: ["al"]),
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
-    ("a0", r"(?<=\d(?:st|nd|rd|th) )fl\b\.?", lambda match: ["floor"]),
+    ("aA0", r"(?<=\d(?:st|nd|rd|th) )[Ff]l\b\.?", lambda match: ["floor"]),
+    ("a0", r"(?<=\d(?:st|nd|rd|th) )c\.(?=\s|$)", lambda match: ["century"]),
+    ("A0", r"(?<=\d(?:st|nd|rd|th) )Cir\.", lambda match: ["circuit"]),
+    ("a0", r"(?<=\d )ea\b\.?", lambda match: ["each"]),
+    ("a0", r"(?<=\d )lg\.(?=\s[a-z])", lambda match: ["large"]),
     ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", lambda match: ["minute"]),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

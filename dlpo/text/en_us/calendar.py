@@ -1,4 +1,4 @@
-"""Written dates, years and times of day -> spoken words."""
+"""Written dates, years and times of day -> spoken words; days of the week are in `weekdays`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dlpo.text.en_us.numbers import (
     plural_words,
     year_words,
 )
-from dlpo.text.en_us.tables import any_of, words_of
+from dlpo.text.en_us.tables import words_of
 
-MONTHS, _WEEKDAYS = words_of("months"), words_of("weekdays")
-_MONTH = (
+MONTHS = words_of("months")
+MONTH_NAME = (
     rf"(?:{'|'.join(map(str.title, MONTHS))}"
     r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
 )
@@ -27,19 +27,16 @@ _YEAR = r"[12]\d{3}\b(?![,.]\d)"
 WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
 _CENTURIES = ("20", "19")  # of years of two digits, those from 50 are of the second
 _BEFORE_DASH = late(
-    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|\d[apAP]|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{WEEKDAY}\.?|{_MONTH}|day)$"
+    rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|\d[apAP]|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{WEEKDAY}\.?|{MONTH_NAME}|day)$"
 )
-_CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
-_BEFORE_NAMED_DAY = late(rf"(?:{WEEKDAY}\.?|{_MONTH}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
-_NAMED_DAY = rf"(?:(?:{_MONTH})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
-_DAY_AFTER = late(rf"(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?{_NAMED_DAY}")
-_DAY_BEFORE = late(rf"{_NAMED_DAY}\.?(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?$")
-_OF_DAY = late(r" (?:mornings?|afternoons?|evenings?|nights?)\b|:\s")
-_BEFORE_DAY = late(rf"(?i)\b(?:{any_of('before days')}) $")
-_BEFORE_MONTH = late(rf"(?i)\b(?:{any_of('before months')}|(?:end|start|month) of) $")
-_NAME_AFTER = late(r"[-'’]|\s[A-Z]")
+_BEFORE_NAMED_DAY = late(rf"(?:{WEEKDAY}\.?|{MONTH_NAME}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
+NAMED_DAY = rf"(?:(?:{MONTH_NAME})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
-_ONE_TIMER = late(r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $")
+_ONE_TIMER = late(
+    r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $"
+    r"|\b(?:after|timeout|delay|interval|ttl|wait|duration|time|elapsed|every|rest|hold|plank|limit"
+    r"|remaining|latency)(?:: ?|=)$"
+)
 _LASTING = late(
     r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed"
     r"|time of|for|in|of|record)(?: (?:is|was))?:? $"
@@ -47,10 +44,22 @@ _LASTING = late(
 _MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
 _BRIEF = r"[apAP]\b(?!'|-[A-Za-z]|\.\w)"  # 2:15p
 _BEFORE_HOUR = late(
-    r"(?i)(?:\b(?:at|from|by|until|till?|before|after|around|opens?|closes?|starts?|ends?|between)"
+    r"(?i)(?:\b(?:tu|th|sa|su|at|from|by|until|till?|before|after|around|opens?|closes?|starts?|ends?|between)"
     rf"|@|{WEEKDAY}[a-z]{{0,6}}\.?,?|\d[ap] (?:to|and|or)) $|\d[ap]\s?[-–]\s?$"
 )
-_AFTER_HOUR = late(r"(?:\s?[-–]\s?| to )\d{1,2}(?::\d\d)?[apAP]\b| [ECMP][SD]?T\b")
+_AFTER_HOUR = late(
+    r"(?:\s?[-–]\s?| (?:to|and|or) )(?:\d{1,2}(?::\d\d)?[apAP]\b|noon|midnight)| [ECMP][SD]?T\b"
+    rf"|,? (?:on )?(?:today|tomorrow|tonight|sharp|daily|{NAMED_DAY})"
+)
+_COMES_BEFORE = late(
+    r"(?i)\b(?:be|there|here|home|back|ready|done|leav(?:e|ing)|arriv(?:e|ing)|meet|com(?:e|ing)"
+    r"|see you|see u|pick (?:me|you|us|him|her|them) up|dinner|lunch|breakfast|work|practice|class"
+    r"|(?:start|open|close|end|begin)s?) (?:at|by|till?|until|around|@) ?$"
+)
+_OF_TIME_AFTER = late(r" ?[ap]\.?m\b| (?:today|tonight|tomorrow|sharp|on [A-Z]?[a-z]{2,8}day)\b")
+_CLAUSE_AFTER = late(
+    r"[,;!?)]|\.?\s*$|\.\s| (?:and|or|so|if|but|for|with|w/|then|please|pls|ok|on|in)\b"
+)
 
 
 def date_words(month: str, day: str, year: str | None) -> list[str]:
@@ -152,8 +161,19 @@ def _spent(match: re.Match[str]) -> list[str] | None:
 
 def _military(match: re.Match[str]) -> list[str]:
     """0930 hours: oh nine thirty."""
-    hour, minutes = match.groups()
+    hour, minutes = match[1] or match[3], match[2] or match[4]
     return pair_words(hour) + (["hundred"] if minutes == "00" else pair_words(minutes))
+
+
+def _loose_clock(match: re.Match[str]) -> list[str] | None:
+    """There by 630, at 730 tonight; but "rose by 250", "at 450 degrees"."""
+    is_time = _OF_TIME_AFTER.match(match.string, match.end()) or (
+        _COMES_BEFORE.search(text_before(match, 30))
+        and _CLAUSE_AFTER.match(match.string, match.end())
+    )
+    if not is_time:
+        return None
+    return cardinal_words(match[1]) + (pair_words(match[2]) if match[2] != "00" else [])
 
 
 def _hour(match: re.Match[str]) -> list[str]:
@@ -179,39 +199,14 @@ def _dash(match: re.Match[str]) -> list[str] | None:
     return ["to"] if is_between else None
 
 
-def _two_days(match: re.Match[str]) -> list[str]:
-    """Sat. & Sun."""
-    first, between, second = match[0].split()
-    words = full_name(_WEEKDAYS, first), "and" if between == "&" else between
-    return [*words, full_name(_WEEKDAYS, second)]
-
-
 def _short_year(match: re.Match[str]) -> list[str]:
     """'08: oh eight, '00: two thousand."""
     digits = match[0][1:]
     return year_words("2000") if digits == "00" else pair_words(digits)
 
 
-def _named_day(match: re.Match[str]) -> list[str] | None:
-    """A day or a month that may be another word, "Sat" or "Jan", by what is around it."""
-    names = MONTHS if match[0][:3] in ("Jan", "Mar", "Jun") else _WEEKDAYS
-    before, end = text_before(match, 24), match.end()
-    is_day = _DAY_AFTER.match(match.string, end) or _DAY_BEFORE.search(before)
-    if not is_day and names is _WEEKDAYS:
-        is_day = _OF_DAY.match(match.string, end)
-    if not is_day and (match[0][-1] == "." or not _NAME_AFTER.match(match.string, end)):
-        is_day = (_BEFORE_MONTH if names is MONTHS else _BEFORE_DAY).search(before)
-    return [full_name(names, match[0])] if is_day else None
-
-
-def _capital_days(match: re.Match[str]) -> list[str]:
-    """MON-FRI."""
-    between = "and" if "&" in match[0] else "to"
-    return [full_name(_WEEKDAYS, match["first"]), between, full_name(_WEEKDAYS, match["last"])]
-
-
 def _decade(match: re.Match[str]) -> list[str] | None:
-    if _ONE_TIMER.search(text_before(match, 10)) and not match["decade_century"]:  # a 30s timer
+    if _ONE_TIMER.search(text_before(match, 16)) and not match["decade_century"]:  # a 30s timer
         return None
     century, tens = match["decade_century"], match["decade_tens"] or match["decade_short"]
     if century and tens == "00":
@@ -240,18 +235,18 @@ FORMS: Forms = (
     ),
     (
         "A0",
-        rf"\b(?P<md_month>{_MONTH})\s(?P<md_day>{DAY})(?:st|nd|rd|th)?\b"
+        rf"\b(?P<md_month>{MONTH_NAME})\s(?P<md_day>{DAY})(?:st|nd|rd|th)?\b"
         rf"(?:\s?[-–]\s?(?P<md_to>{DAY})(?:st|nd|rd|th)?(?![\w:]))?(?![:.,]\d)"
         rf"(?P<md_year>,?\s{_YEAR})?",
         _month_day,
     ),
     (
         "d",
-        rf"\b(?P<dm_day>{DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{_MONTH}(?!\w))"
+        rf"\b(?P<dm_day>{DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{MONTH_NAME}(?!\w))"
         rf"(?P<dm_year>,?\s{_YEAR})?",
         _day_month,
     ),
-    ("A0", rf"\b(?P<my_month>{_MONTH})(?P<my_year>,?\s{_YEAR})", _month_year),
+    ("A0", rf"\b(?P<my_month>{MONTH_NAME})(?P<my_year>,?\s{_YEAR})", _month_year),
     ("d", r"(?<![\w:])(\d{1,2}):([0-5]\d)\.(\d{1,3})\b(?![:.]\d)", _lap),
     (
         "d",
@@ -270,41 +265,25 @@ FORMS: Forms = (
         r"\b(?:(\d{1,3})h ?)?(?=\d+m ?\d+s\b|(?<=[h ])\d+m\b)(\d{1,2})m(?: ?(\d{1,2})s)?\b",
         _spent,
     ),
-    ("d", r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)", _military),
+    (
+        "d",
+        r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)"
+        r"|(?:(?<=\b[Aa]t )|(?<=\b[Bb]y )|(?<=@ )|(?<=@)|(?<=from )|(?<=until )|(?<=before )"
+        r"|(?<=after ))"
+        r"(0\d)([0-5]\d)(?![\d/:]|[ -]?\d|[.,]\d)",
+        _military,
+    ),
+    (
+        "d",
+        r"(?:(?<=\bat )|(?<=\bby )|(?<=til )|(?<=till )|(?<=until )|(?<=around )|(?<=@ )|(?<=@))"
+        r"(1[0-2]|[1-9])([0-5][05])(?![\w%/:$-]|[.,]\d)",
+        _loose_clock,
+    ),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_BRIEF})", _brief_hour),
     (
-        "A",
-        rf"{WEEKDAY}\b\.? (?:&|and|or|to|thru|through) {WEEKDAY}\b\.?",
-        _two_days,
-    ),
-    (
-        "A",
-        rf"{WEEKDAY}\b\.?(?=(?:,?\s(?:{_MONTH}|\d))|\s?[-–]\s?{WEEKDAY}\b)"
-        rf"|(?<=[-–]){WEEKDAY}\b\.?",
-        lambda match: [full_name(_WEEKDAYS, match[0])],
-    ),
-    ("A", rf"(?P<first>{_CAPITAL_DAY})\s?[-–&]\s?(?P<last>{_CAPITAL_DAY})", _capital_days),
-    (
-        "A0",
-        rf"{_CAPITAL_DAY}(?=:?\s\d{{1,2}}(?::\d\d)?\s?(?:[AaPp]\.?[Mm]|[-–]))",
-        lambda match: [full_name(_WEEKDAYS, match[0])],
-    ),
-    ("A", r"\b(?:Mon|Wed|Sat|Sun|Jan|Mar|Jun)\b\.?", _named_day),
-    (
-        "A",
-        r"\b(?:Feb|Apr|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"
-        rf"(?!['\w]|-(?!{_NAMED_DAY}))",
-        lambda match: [full_name(MONTHS, match[0])],
-    ),
-    (
-        "A",
-        rf"\b(?:Tues?|Thu(?:rs?)?|Fri)\b\.?(?!['\w]|-(?!{_NAMED_DAY}))",
-        lambda match: [full_name(_WEEKDAYS, match[0])],
-    ),
-    (
         "-",
-        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{_NAMED_DAY})|(?<=:\d\d)[-–](?=\d{{1,2}}\b)"
+        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{NAMED_DAY})|(?<=:\d\d)[-–](?=\d{{1,2}}\b)"
         rf"|[-–](?=[IVX]{{1,5}}\b|[ivx]{{1,5}}\b)",
         _dash,
     ),

@@ -30,7 +30,7 @@ def _formula(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     (
         "A",
-        rf"\b(?:(?:{_ELEMENT})\d{{0,3}}"
+        rf"(?<![A-Za-z])(?:(?:{_ELEMENT})\d{{0,3}}"
         rf"|\((?:(?:{_ELEMENT})\d{{0,2}}){{1,4}}\)\d{{1,2}}){{2,9}}(?!\w)",
         _formula,
     ),

@@ -8,7 +8,7 @@ from dlpo.text.common.calendar import DAY, MONTH
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.calendar import MONTHS, WEEKDAY, date_words
-from dlpo.text.en_us.numbers import cardinal_words, year_words
+from dlpo.text.en_us.numbers import cardinal_words, ordinal_words, year_words
 from dlpo.text.en_us.tables import TABLES, any_of
 
 _AT_HOUR = r" (?:at|@|around|by) (?:\d|noon|midnight)|,? \d{1,2}(?::\d\d)? ?[ap]\.?m\b"
@@ -55,7 +55,8 @@ def _short_date(match: re.Match[str]) -> list[str] | None:
     after = match.string[match.end() : match.end() + 24]
     if not _is_date(month, day, before, after):
         return None
-    return date_words(MONTHS[int(match["short_month"]) - 1], match["short_day"], None)
+    words = date_words(MONTHS[int(match["short_month"]) - 1], match["short_day"], None)
+    return words + (["to", *ordinal_words(match["short_to"])] if match["short_to"] else [])
 
 
 def _is_date(month: str, day: str, before: str, after: str) -> bool:
@@ -98,7 +99,8 @@ FORMS: Forms = (
     ("d", rf"(?P<expiry_month>{MONTH})/(?P<expiry_year>[2-4]\d)(?![\w/%]|\.\d)", _expiry),
     (
         "d",
-        rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{DAY})(?![\w/%]|\.\d)",
+        rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{DAY})"
+        rf"(?:[-–](?P<short_to>{DAY})(?![\w/–-]|:\d))?(?![\w/%]|\.\d)",
         _short_date,
     ),
 )

@@ -21,6 +21,7 @@ _GOODS = word_list("are ordered by number")
 _MOST_COUNTED = 4  # digits of what is counted without a comma
 _AFTER_NAME = word_list("no nouns")
 _YEAR = late(r"20[1-4]\d")  # in INV-2026-0042
+_FREE = late(r"1-800-\d{3}-\d{4}")  # the form of telephones says it
 _GROUP = late(r"[A-Za-z]|\d+")
 
 
@@ -57,6 +58,7 @@ def _code(match: re.Match[str]) -> list[str] | None:
     digits = sum(one.isdigit() for one in written)
     if (
         digits < 3
+        or _FREE.fullmatch(written)
         or re.search("[A-Z]{4}", written)
         or (written.isdigit() and len(written) < 4)
         or not is_named(match)

@@ -19,7 +19,10 @@ _KEY_AFTER = late(
     r"[\"')]{0,2} (?:(?:key|sign|symbol|button|character)s?\b|(?:to|for) (?!\d)[a-z])"
 )
 _COUNTED = late(r" (?:of\b|\d)")
-_DIALED = late(rf"(?i)\b(press|dial|push|tap|enter|use|using|code|key in)(?:ing)? {_OPEN}")
+_DIALED = late(
+    r"(?i)\b(press|dial|push|tap|enter|use|using|code|key in)(?:ing)?"
+    rf"(?: [*#\d]{{2,8}},? (?:or|and|then))? {_OPEN}"
+)
 
 
 def _is_key(match: re.Match[str]) -> bool:
@@ -50,12 +53,13 @@ def _dialed(match: re.Match[str]) -> list[str] | None:
     found = _DIALED.search(text_before(match))
     if found is None or (match[0][0] == "#" and found[1].lower() not in ("press", "dial")):
         return None
-    return ["pound" if match[0][0] == "#" else "star", *digit_words(match[0])]
+    signs = [{"*": "star", "#": "pound"}[sign] for sign in match[0] if sign in "*#"]
+    return [*signs, *digit_words(match[0])]
 
 
 FORMS: Forms = (
     ("-", r"(?<=[a-z] )#s\b", lambda match: ["numbers"]),
+    ("-", r"(?<![\w*#])[*#]{1,2}\d{1,4}(?![\w*])", _dialed),
     ("-", r"(?<![\w*])\*(?![\w*])", _star),
     ("-", r"(?<![\w#])#(?![\w#])", _pound),
-    ("-", r"(?<![\w*#])[*#]\d{1,4}(?![\w*])", _dialed),
 )

@@ -9,6 +9,7 @@ from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us import (
     abbreviations,
+    airplanes,
     arithmetic,
     calendar,
     chemistry,
@@ -17,18 +18,21 @@ from dlpo.text.en_us import (
     identifiers,
     keys,
     money,
+    prescriptions,
     quantities,
+    scores,
     technical,
+    weekdays,
 )
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
-from dlpo.text.en_us.tables import table, word_list
+from dlpo.text.en_us.tables import any_of, table, word_list
 from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp|vit|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
@@ -48,8 +52,10 @@ _PLACED = {  # signs that are read only in some places -> their pattern
     "#": r"#(?=\w)",
     "~": r"~(?=[$£€¥₹]?\d)",
     "^": r"(?<=\w)\^(?=\w)",
-    "<": r"(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
-    ">": r"(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])|(?<=\w)>(?=\.?\d)"
+    "<": r"(?<=[\w),:]\s)<(?=[$£€]?\.?\d)"
+    r"|(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
+    ">": r"(?<=[\w),:]\s)>(?=[$£€]?\.?\d)|(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])"
+    r"|(?<=\w)>(?=\.?\d)"
     r"|(?<=\b[a-z])>(?=[a-z]\b)",
     "*": r"(?<=\s)\*(?=\s)|(?<=\d)\*(?=\d)",
     "/": r"(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)",
@@ -77,7 +83,14 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),
-    ("-", r"(?<=[a-z]{2}\s)<3(?![\w.])", lambda match: ["heart"]),
+    (
+        "-",
+        rf"(?:(?<=[a-z]{{2}}\s)|(?<=\bu\s)|(?<=[a-z][,!]\s)|(?<=<3\s))<3"
+        rf"(?![\w.%]|[\s-](?:{any_of('are less than three')})\b)",
+        lambda match: ["heart"],
+    ),
+    ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", lambda match: ["to"]),
+    ("a", r"\bb4(?=\s(?:u|you|i|we|they|the|my|it)\b)", lambda match: ["before"]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
     ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
     ("aA0", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
@@ -87,8 +100,20 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
     ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
     (
+        "aA",
+        r"(?<![\w.'])[FGHPfgh](?=\([A-Za-z]\)\s?[=+*/<>≤≥-])",
+        lambda match: [match[0].upper(), "of"],
+    ),
+    (
+        "aA",
+        r"(?<![\w.'])[FGHfgh]'(?=\([A-Za-z]\))",
+        lambda match: [match[0][0].upper(), "prime", "of"],
+    ),
+    ("A", r"(?:(?<=[+-])|(?<=[Pp]ress )|(?<=[Hh]it ))Del\b", lambda match: ["delete"]),
+    ("A", r"(?<=[+-])Opt(?=[+-])", lambda match: ["option"]),
+    (
         "-",
-        r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Option)|(?<=Win)|(?<=\d[eE]))\+",
+        r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Fn)|(?<=Option)|(?<=Win)|(?<=\d[eE]))\+",
         lambda match: [],
     ),
 )
@@ -103,7 +128,8 @@ def _sign(match: re.Match[str]) -> list[str]:
     following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
     if match[0] == "#" and following.isalpha():
         return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
-    return ["is"] * (match[0] in ("<=", ">=") and before.isspace()) + _SIGNS[match[0]]
+    compares = match[0] in ("<=", ">=") or (match[0] in "≤≥" and following.isspace())
+    return ["is"] * (compares and before.isspace()) + _SIGNS[match[0]]
 
 
 def _hummed(match: re.Match[str]) -> list[str]:
@@ -115,18 +141,23 @@ def _hummed(match: re.Match[str]) -> list[str]:
 
 _FORMS: Forms = (
     ("a", _PLAIN, None),
+    *airplanes.FORMS,
+    *prescriptions.FORMS,
     *identifiers.FORMS,
     *grades.FORMS,
     *technical.FORMS,
     *chemistry.FORMS,
     *arithmetic.FORMS,
     *calendar.FORMS,
+    *weekdays.FORMS,
     *dates.FORMS,
     *money.FORMS,
+    *scores.FORMS,
     *quantities.FORMS,
     *_IN_PLACES,
     *abbreviations.FORMS,
     ("aA0", _UNKNOWN_ABBREVIATION, None),
+    ("A", r"\bVS(?= (?:Code|20\d\d)\b)", lambda match: list("VS")),
     ("A", _ADD, lambda match: list("ADD")),
     ("A", _ACT, lambda match: list("ACT")),
     ("A", r"(?:(?<=\b[Hh]e )|(?<=\b[Ss]he )|(?<=\bI ))SAT\b", lambda match: ["sat"]),
@@ -160,6 +191,8 @@ def word_of(
     if match.re.pattern == _PLAIN:
         is_given = written.lower() in given
         term = None if is_given else term_words(written if capitals else written.lower())
+        if not (term or is_given or listed(written)):
+            term = ABBREVIATIONS.get(written)
         plain = "" if term or is_given else plain_word(written, listed)
         return _words_of(plain, given, listed, capitals) if plain else term or [written]
     if match.re.pattern == _DROPPED_G:

@@ -30,7 +30,8 @@ from dlpo.text.en_us.technical import TERMS, version_words
 _POWERS = {"2": ["squared"], "3": ["cubed"]}
 # What precedes a number that is read digit by digit, in groups, or as a version.
 _BEFORE_DIGITS = late(
-    rf"(?i)(?:#|\b(?:{any_of('have codes of digits')}|{TABLES.patterns('phrases before digits')})"
+    rf"(?i)(?:#|,{{2,16}}|\*{{2,16}}|\b(?:{any_of('have codes of digits')}"
+    rf"|{TABLES.patterns('phrases before digits')})"
     r"(?: is| are|:)?|\b(?:number|no\.)(?: is|:)) ?(?:(?-i:[A-Z]{1,3}) )?(?:\d{3,6} ){0,6}$"
 )
 _BEFORE_SHORT_CODE = late(
@@ -39,8 +40,8 @@ _BEFORE_SHORT_CODE = late(
     r"(?:to \d{5,6},? (?:or|and) [A-Z\d]{2,15} )?(?:to|at) (?:number )?$|\btext (?:us|me|them) at $"
 )
 _BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
-_FLIGHT = late(r"\b[Ff]lights? [A-Z]{2} ?$")
-_BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) $|[<>=~]=\s?$")
+_FLIGHT = late(r"\b[Ff]lights? (?:(?:number|no\.|#) ?)?(?:[A-Z]{2} ?)?#?$")
+_BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) ?[≥≤<>]? ?$|[<>=~]=\s?$")
 _LETTERS = frozenset(unit for unit in UNITS if len(unit) == 1)
 _STREET = late(
     r"[A-Z]?\s(?:[NSEW]\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
@@ -62,7 +63,25 @@ _AIRPLANE = late(r"7[0-8]7-(?:[1-9]00|\d{1,2})")
 _AFTER_MARK = late(r" ([A-Za-z]{2,20})\b")
 _BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
 _NO_NOUN = word_list("no nouns")
+_OPEN_QUOTATION = late(r"(?:^|[\s(\[])\"[^\"]{0,300}$")
+_PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?)?$")
+_PLURAL = late(r"\b[a-z]{3,20}s$")
+_TIMES = (
+    "day",
+    "week",
+    "month",
+    "year",
+    "hour",
+    "minute",
+    "second",
+    "night",
+    "wk",
+    "mo",
+    "yr",
+    "hr",
+)
 _PROPORTION = late(r"\d\d/\d\d")
+_IN_ROW = late(rf"(?i)\b(?:{any_of('come in a row')}) $")
 _FULL_MARKS = ("5", "10", "20", "25", "50", "100")
 _OF_WHOLE = late(r" (?:of|inch|mile|hour|cup|second)\b")
 _OF_SCORE = late(
@@ -85,6 +104,9 @@ def _fraction(match: re.Match[str]) -> list[str]:
     is_part = many or _OF_WHOLE.match(match.string, match.end())
     if below in _FULL_MARKS and is_score and not is_part:
         return [*cardinal_words(above), "out", "of", *cardinal_words(below)]
+    in_row = _IN_ROW.search(text_before(match)) and not match["fraction_ending"]
+    if in_row and 0 < int(above) <= int(below) and not (is_part or whole):
+        return [*cardinal_words(above), "of", *cardinal_words(below)]
     if not 0 < int(above) < int(below) <= 100:
         say = code_words if _BEFORE_GROUPS.search(text_before(match)) else cardinal_words
         return [*words, *say(above), "over", *cardinal_words(below), *many.split()]
@@ -163,7 +185,7 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     one, many = UNITS[match["unit"] or "in"]
     raised = _raised(match["raised_by"], number) if match["raised_by"] else []
     is_one = number.lstrip("-") == "1" and not to
-    single = is_one or match["hyphen"] or describes_noun(match)
+    single = is_one or match["hyphen"] or match["inch"] or describes_noun(match)
     power = {"2": ["square"], "3": ["cubic"]}.get((match["power"] or "")[1:], [])
     unit = [*power, *(one if single else many).split()]
     words = number_words(number) + raised
@@ -174,14 +196,15 @@ def _measure(match: re.Match[str]) -> list[str] | None:
 def _mark(match: re.Match[str]) -> list[str] | None:
     """Inches and feet by their marks, where no quotation is open."""
     number, mark = match["marked"], match["mark"]
-    if mark == '"' and text_before(match, 300).count('"') % 2:
+    if mark == '"' and _OPEN_QUOTATION.search(text_before(match, 300)):
         return None
     one, many = UNITS["in" if mark == '"' else "ft"]
     following = _AFTER_MARK.match(match.string, match.end())
     is_distance = mark == "'" and _BEFORE_DISTANCE.search(text_before(match))  # in 500' turn
     describes = following is not None and following[1].lower() not in _NO_NOUN
     single = number == "1" or (describes and not is_distance)
-    return [*number_words(number), one if single else many]
+    words = [*number_words(match["marked_from"]), "to"] if match["marked_from"] else []
+    return [*words, *number_words(number), one if single else many]
 
 
 def _many(match: re.Match[str]) -> list[str] | None:
@@ -201,14 +224,14 @@ def _thousands(match: re.Match[str]) -> list[str] | None:
 
 def _per(match: re.Match[str]) -> list[str] | None:
     """ "/s" after a measure or an amount."""
-    if not re.search(rf"\d\s?(?:x|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?)?$", text_before(match)):
+    written, before = match[0][1:].rstrip("."), text_before(match)
+    if not (_PRICED.search(before) or (written in _TIMES and _PLURAL.search(before))):
         return None
-    written = match[0][1:].rstrip(".")
     return ["per", *(UNITS[written][0].split() if written in UNITS else [written])]
 
 
 def _raised(exponent: str, base: str) -> list[str]:
-    if exponent in _POWERS and not base[-1:].isdigit():
+    if exponent in _POWERS and base != "10":
         return _POWERS[exponent]
     return ["to", "the", *([] if base == "10" else ["power", "of"]), *number_words(exponent)]
 
@@ -220,7 +243,7 @@ def _number(match: re.Match[str]) -> list[str]:
     if not number.isdigit() or len(number) < 2:
         return _plain_number(number)
     if _FLIGHT.search(before):  # UA 1549
-        return code_words(number)
+        return code_words(number) if len(number) > 2 else cardinal_words(number)
     if len(number) in (5, 6) and _BEFORE_SHORT_CODE.search(text_before(match, 60)):
         return digit_words(number)
     if found := _BEFORE_DIGITS.search(before):
@@ -253,10 +276,10 @@ FORMS: Forms = (
     ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
     (
         "-",
-        rf"/(?:(?:{UNIT}|day|week|month|year|hour|minute|second|user|seat|night)\b)"
-        r"(?:\.(?=\s[a-z]))?",
+        rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z]))?",
         _per,
     ),
+    ("-", r"(?<=[a-z])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b)", lambda match: ["per"]),
     (
         "-",
         r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)-?\d{1,4}(?![\w*])",
@@ -266,14 +289,15 @@ FORMS: Forms = (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d]))?|\sin\.(?=\s|$)|\sin(?=\sx\s\d)"
-        r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b|in\b"
+        r"(?![\w^])(?:\.(?=\s(?:[a-z(\d@&]|[NSEW]{1,3}\b)))?|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
+        r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
+        r"|in\b|(?P<inch>-in\.?)(?=\s[a-z])"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,
     ),
     (
         "d",
-        r"(?<![\w.'\"/-])(?P<marked>\d{1,3}(?:,\d{3}|\.\d{1,3})?)(?P<mark>\"|'(?!'))(?![\w\"'])",
+        r"(?<![\w.'\"/-])(?:(?P<marked_from>\d{1,3})[-–])?(?P<marked>\d{1,3}(?:,\d{3}|\.\d{1,3})?)(?P<mark>\"|'(?!'))(?![\w\"'])",
         _mark,
     ),
     (

@@ -115,6 +115,12 @@ def _oil(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(match[1]), "W", *cardinal_words(match[2])]
 
 
+def _tire(match: re.Match[str]) -> list[str]:
+    """P225/65R17: two twenty five, sixty five, R seventeen."""
+    words = [*match[1], *code_words(match[2]), *cardinal_words(match[3])]
+    return [*words, "R", *cardinal_words(match[4])]
+
+
 def _code_block(match: re.Match[str]) -> list[str]:
     return [*_spoken(match["language"], silent="-_."), "code", "block"]
 
@@ -122,6 +128,7 @@ def _code_block(match: re.Match[str]) -> list[str]:
 FORMS: Forms = (
     ("-", CODE_BLOCK, _code_block),
     ("d", r"(?<![\w.-])(0|5|10|15|20|25)W-?(8|16|20|30|40|50|60)(?![\w-])", _oil),
+    ("Ad", r"(?<![\w.-])(P?)(\d{3})/(\d\d)Z?R(\d\d)(?![\w-])", _tire),
     (
         "aAd-",
         r"(?<![\w./])(?=[A-Za-z]{0,12}(?:[^A-Za-z\s]|\s(?:\d|batt)))"
@@ -138,7 +145,7 @@ FORMS: Forms = (
     ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
     (
         "aAd-",
-        rf"(?<![\w/.])(?:[A-Za-z]:\\(?:{_NAME}\\){{0,12}}{_NAME}"
+        rf"(?<![\w/.¢%])(?:[A-Za-z]:\\(?:{_NAME}\\){{0,12}}{_NAME}"
         rf"|(?:~|\.{{1,2}})?/{_NAME}(?:/{_NAME}){{0,12}}/?|(?<![^\s\"'(])\.[a-z][\w-]{{1,30}}"
         r"|(?:feature|feat|fix|bugfix|hotfix|release)/[\w-]{1,60}"
         rf"|(?=[\w-]{{0,60}}[./])(?:[\w.-]{{1,60}}/){{0,12}}[\w-]{{2,60}}(?:\.[\w-]{{1,20}})?\.(?i:{_ENDINGS})(?![\w/]))",
@@ -154,6 +161,7 @@ FORMS: Forms = (
     (
         "Ad",
         r"\b(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}\b|(?<![\w-])\d{4}(?:[ -]\d{4}){3}(?![\w-])"
+        r"|(?<![\w-])[A-Z]{1,4}\d{5,9}(?![\w-])"
         r"|(?<![\w-])(?=\d{0,20}[A-Z])(?=[A-Z]{0,20}\d)[A-Z\d]{10,30}(?![\w-])"
         r"|(?:(?<=code is )|(?<=code: ))(?=[A-Z-]{0,9}\d)(?![A-Z]{4})"
         r"[A-Z\d]{1,12}(?:-[A-Z\d]{1,12}){0,5}(?!\w|[.,%]\d)",

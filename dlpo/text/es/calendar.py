@@ -6,6 +6,7 @@ import re
 
 from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.roman import roman_value
 from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.tables import any_of, words_of
 
@@ -14,11 +15,18 @@ _MONTH = rf"(?:{'|'.join(MONTHS)}|setiembre)"
 _SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
 _YEAR = r"[12]\d{3}"
 PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
+_SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
 _BEFORE_DATE = re.compile(
-    rf"(?i)\b(?:(?:{any_of('before dates')})(?: d[ií]a)?|(?:{any_of('weekdays')}),?) $"
+    rf"(?i)\b(?:(?:{any_of('before dates')})(?: d[ií]a)?|(?:{any_of('weekdays')}),?"
+    rf"|{_SHORT_DAY}\.?,?) $"
 )
 _WEEKDAYS = words_of("weekdays")
-_SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
+_LETTER_DAYS = dict(zip("LMXJVSD", _WEEKDAYS, strict=True))
+_EXPIRES = re.compile(
+    r"(?i)\b(?:vence|vencimiento|venc\.|vto\.|caduca|caducidad|exp\.|v[aá]lid[ao] hasta)"
+    r"(?: (?:el|en|es))?:? $"
+)
+_ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
 _BOOK_BEFORE = re.compile(rf"(?i)\b(?:{any_of('books of verses')}) $")
 NIGHT = 7  # the hour from which p. m. is night
 
@@ -122,6 +130,24 @@ def _hour(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(str(hour), "f"), *_period_words(match["hour_period"], hour)]
 
 
+def _expiry(match: re.Match[str]) -> list[str] | None:
+    """Vence 09/28."""
+    if not _EXPIRES.search(text_before(match, 24)):
+        return None
+    return [MONTHS[int(match[1]) - 1], "de", *year_words(match[2])]
+
+
+def _roman_month(match: re.Match[str]) -> list[str]:
+    """21-XI-2001."""
+    return date_words(match[1], roman_value(match[2]) or 1, match[3])
+
+
+def _letter_days(match: re.Match[str]) -> list[str]:
+    """L-V 8:00, S y D."""
+    first, between, last = filter(None, match.groups())
+    return [_LETTER_DAYS[first], "a" if between in "-–" else between, _LETTER_DAYS[last]]
+
+
 def _verse(match: re.Match[str]) -> list[str] | None:
     """Juan 3:16."""
     if not _BOOK_BEFORE.search(text_before(match, 20)):
@@ -145,6 +171,14 @@ def _two_days(match: re.Match[str]) -> list[str]:
 
 
 FORMS: Forms = (
+    ("d", rf"(?<![\w/.,-])({DAY})[-/]({_ROMAN_MONTH})[-/]({_YEAR})(?![\w/-])", _roman_month),
+    ("d", rf"(?<![\w/.,-])({MONTH})/(\d\d)(?![\w/-]|[.,]\d)", _expiry),
+    (
+        "A",
+        r"(?<![\w/.-])([LMXJVS])\s?(-|–|a|y)\s?([JVSD])\b(?=:?,? (?:de )?\d)"
+        r"|(?<![\w/.-])(S) (y) (D)\b",
+        _letter_days,
+    ),
     ("d", r"(?<![\w:.,])(\d{1,3}):(\d{1,3})(?:[-–](\d{1,3}))?(?![\w:])", _verse),
     (
         "aA",
@@ -152,8 +186,14 @@ FORMS: Forms = (
         _two_days,
     ),
     (
+        "a",
+        r"(?:(?<=\bel )|(?<=\blos )|(?<=\beste )|(?<=próximo ))"
+        r"(?:lun|mi[eé]|jue|vie|s[aá]b)\b(?!\.)",
+        lambda match: [_weekday(match[0])],
+    ),
+    (
         "aA",
-        rf"\b{_SHORT_DAY}\.(?=,?\s?\d)|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=\s|$)",
+        rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?=,?\s\d{{1,2}}/\d))|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=\s|$)",
         lambda match: [_weekday(match[0])],
     ),
     (

@@ -26,7 +26,9 @@ _SIGN = (
 )
 _PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
-    r"(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom) (?:al?|y|o) )[a-záéíóúüñ]{2,60}"
+    r"(?!xfa|(?:lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
+    r" (?:(?:al?|y|o) |\d{1,2}/\d))"
+    r"[a-záéíóúüñ]{2,60}"
     r"(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
 )
 _WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
@@ -39,12 +41,19 @@ _KEY_BEFORE = re.compile(
     r"(?i)(?:\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
     r"|teclas?|signos?|botón|símbolos?|o|y|u|luego|después)|[*#])(?:\sla)?(?:\stecla)?\s$"
 )
+_AFTER_QUE = re.compile(rf"\s(?:{TABLES.any_of('after qué')})\b")
 
 
 def _key(match: re.Match[str]) -> list[str] | None:
     """A key of a telephone: presione # o *."""
     is_key = _KEY_BEFORE.search(text_before(match, 40))
     return [{"*": "asterisco", "#": "numeral"}[match[0]]] if is_key else None
+
+
+def _que(match: re.Match[str]) -> list[str]:
+    """Of chats: "q tal" as "qué tal", "dijo q sí" as "dijo que sí"."""
+    asks = _AFTER_QUE.match(match.string, match.end()) or text_before(match, 1) == "¿"
+    return ["qué" if asks else "que"]
 
 
 def _sound(match: re.Match[str]) -> list[str]:
@@ -67,6 +76,22 @@ _FORMS: Forms = (
     *technical.CODES,
     *quantities.NUMBERS,
     ("a", r"y/o\b", lambda match: ["y", "o"]),
+    (
+        "aA",
+        r"\b[Cc]/\s?(?=\d{1,2}\s?(?:h|hs|hrs?|horas?|min|d[ií]as?)\b"
+        rf"|(?:{TABLES.any_of('come each')})\b)",
+        lambda match: ["cada"],
+    ),
+    ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
+    ("aA", r"\b[Ii]nc\.(?=\s[a-z]\))", lambda match: ["inciso"]),
+    ("a", r"(?<![\w.'/])q(?=\s[a-záéíóúñ])", _que),
+    ("a", r"(?<![\w.'/])(?<!\d\s)t(?=\s[a-z]{2,12}[oéó]\b)", lambda match: ["te"]),
+    (
+        "a",
+        r"(?<![\w.'/])(?<!\d\s)x(?=\s(?:fa|favor|eso|aqu[ií]|ah[ií]|lo|el|la|los|las|mi|ti|suerte"
+        r"|ejemplo|cierto)\b)|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
+        lambda match: ["por"],
+    ),
     ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
     ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.scores import SETS, set_words
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
@@ -34,16 +35,22 @@ _BEFORE_CALLED = re.compile(
     r"|comuníquese (?:al|con el)) $"
 )
 _EMERGENCY = re.compile(r"(?i)\b(?:al|el|del) $")
-_MADE_OF_TWO = re.compile(r"(?:#|Boeing|Airbus|Embraer|Cessna) ?$")  # # 45-67, Boeing 737-800
+_MADE_OF_TWO = re.compile(
+    r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna) ?$"
+)  # # 45-67, Boeing 737-800
 _GRADED = re.compile(
     r"(?i)\b(?:sac\w{1,5}|nota|notas|calificaci[oó]n|puntuaci[oó]n|puntaje|obtuv\w{1,5}|obten\w{1,5}"
     r"|rating|promedio|dolor|valoraci[oó]n|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
 )
+_DEGREES_BEFORE = re.compile(r"(?i)\b(?:a|unos|hasta|ángulo de|horno a) $")
+_MINUTES_BEFORE = re.compile(r"(?i)\b(?:por|durante|unos|cada|cocer|hornear|reposar) $")
 _OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
 _ORDINAL_END = r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)"
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
+_PRICED = re.compile(rf"\d\s?(?:{_UNIT}|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$")
+_SHORT_NUMBER = re.compile(r"(?<![/\d.,])\d{1,3}$")  # 4/día
 _PER_TIME = {"día", "mes", "año", "hora", "semana", "minuto", "segundo", "persona", "noche"}
 
 
@@ -122,7 +129,10 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     return part_words(above, below) + (["de", *unit[0].split()] if unit else [])
 
 
-def _ordinal(match: re.Match[str]) -> list[str]:
+def _ordinal(match: re.Match[str]) -> list[str] | None:
+    has_degrees = match["ordinal_sign"] == "º" and len(match["ordinal"]) > 1
+    if has_degrees and _DEGREES_BEFORE.search(text_before(match, 12)):  # a 180º
+        return None
     noun = NOUNS.after(match.string, match.end(), one=True)
     end = match["ordinal_sign"] or match["ordinal_end"]
     before_noun = noun != "" and not _OF_FLAT.match(match.string, match.end())
@@ -141,6 +151,8 @@ def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str],
 
 def _measure(match: re.Match[str]) -> list[str]:
     number, unit = match["measure"], match["unit"] or match["mark"]
+    if unit == "'" and _MINUTES_BEFORE.search(text_before(match, 12)):  # por 40'
+        unit = "min"
     _, many, gender = _UNITS[unit]
     words = [*number_words(match["measure_from"], gender), "a"] if match["measure_from"] else []
     if big := (match["measure_big"] or "").split():
@@ -153,7 +165,8 @@ def _measure(match: re.Match[str]) -> list[str]:
 def _per(match: re.Match[str]) -> list[str] | None:
     """ "/h" after a measure or an amount."""
     before = text_before(match)
-    if not re.search(rf"\d\s?(?:{_UNIT}|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$", before):
+    of_time = match["per"] in _PER_TIME and _SHORT_NUMBER.search(before)
+    if not (of_time or _PRICED.search(before)):
         return None
     unit = match["per"]
     if unit in _PER_TIME:
@@ -171,6 +184,14 @@ def _range(match: re.Match[str]) -> list[str]:
     gender = NOUNS.gender_at(match.string, match.start(), match.end())
     between = [] if _MADE_OF_TWO.search(text_before(match, 10)) else ["a"]
     return [*number_words(first, gender), *between, *number_words(last, gender)]
+
+
+def _sizes(match: re.Match[str]) -> list[str]:
+    """2x1, 20x30x10 cm."""
+    unit = match["size_unit"]
+    first, *others = map(cardinal_words, re.findall(r"\d+", match[0]))
+    words = first + [word for other in others for word in ["por", *other]]
+    return words + (_UNITS[unit][1].split() if unit else [])
 
 
 def _graded(match: re.Match[str]) -> list[str]:
@@ -202,6 +223,7 @@ def _number(match: re.Match[str]) -> list[str]:
 
 
 MEASURES: Forms = (
+    ("d", r"(?<![\w.,])\d{1,4}(?:x\d{1,4}){1,2}(?:\s?(?P<size_unit>[cmk]?m|in|px))?(?!\w)", _sizes),
     (
         "aAd-",
         rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<currency>{_SIGN}|(?:{_CODE})\$?(?=\s?\d)|(?:Q\.?\s?|L\.?)(?=\d))\.?\s?"
@@ -223,7 +245,7 @@ MEASURES: Forms = (
     (
         "d",
         r"(?<![\w/.,])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,4})"
-        rf"(?!\w|/\w|[.,]\d)(?:\s{{0,2}}(?P<fraction_unit>{_UNIT})\b)?",
+        rf"(?!\w|/\w|[.,]\d)(?:\s{{0,2}}(?P<fraction_unit>{_UNIT})\b(?:\.(?=\s[a-z]))?)?",
         _fraction,
     ),
     ("d", r"(?<![\w/.,])(\d{1,3}[.,]\d{1,2})/(\d{1,3})(?![\w/])", _graded),
@@ -251,6 +273,12 @@ MEASURES: Forms = (
     ),
 )
 NUMBERS: Forms = (
+    ("d", SETS, lambda match: set_words(match, cardinal_words)),
+    (
+        "d",
+        r"(?<=por )\d{1,3}\s?d\b\.?",
+        lambda match: amount_words(match[0].rstrip(" d."), ("día", "días"), "m"),
+    ),
     (
         "d",
         rf"(?<![\w.,-])(?P<range_first>{NUMBER}){_TO}(?P<range_last>{NUMBER})(?![\w-]|[.,]\d)(?!\s?=)",

@@ -12,6 +12,7 @@ from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
+_CODE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('spelled codes')})(?: es)?:? $")
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
 
 
@@ -81,6 +82,14 @@ def code_words(written: str) -> list[str]:
     return words
 
 
+def _road(match: re.Match[str]) -> list[str] | None:
+    """N-340; but "código N-340"."""
+    if _CODE_BEFORE.search(text_before(match, 24)):
+        return None
+    letters, number = match[0].split("-")
+    return [*spelled(letters), *cardinal_words(number)]
+
+
 def _account(match: re.Match[str]) -> list[str]:
     return [word for c in match[0] for word in (digit_words(c) if c.isdigit() else spelled(c))]
 
@@ -113,6 +122,7 @@ ADDRESSES: Forms = (
     ("aAd-", addresses.files(any_of("file endings")), lambda match: address_words(match[0])),
 )
 CODES: Forms = (
+    ("A", r"(?<![\w-])[A-Z]{1,2}-[1-9]\d\d(?![\w-]|[.,]\d)", _road),
     ("A", r"\b[A-Z]{2}\d{2}(?: ?\d{4}){1,7}(?: ?\d{1,3})?\b", _account),
     (
         "A",

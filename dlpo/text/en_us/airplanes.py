@@ -1,0 +1,57 @@
+"""Airplanes and airports -> spoken words: A320-200s, A321neo, 777-300ER, ATL→SEA."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms
+from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, plural_words
+from dlpo.text.en_us.tables import any_of
+from dlpo.text.en_us.technical import TERMS
+
+_AIRPORT = any_of("airports that are words")
+_MODEL = r"(?:-(?P<variant>(?:10|[1-9])00|\d{1,2}))?"
+
+
+def _airplane(match: re.Match[str]) -> list[str]:
+    words = [*match["maker"]] if match["maker"] else []
+    words += TERMS.get(match["number"]) or code_words(match["number"])
+    if match["variant"]:
+        words += cardinal_words(match["variant"])
+    if suffix := match["suffix"]:
+        words += [suffix] if suffix.islower() else [*suffix]
+    return plural_words(words) if match["several"] else words
+
+
+def _models(match: re.Match[str]) -> list[str]:
+    """F-16s, AK-47s, F-150s."""
+    return plural_words(code_words(match[1]) if len(match[1]) > 2 else cardinal_words(match[1]))
+
+
+FORMS: Forms = (
+    (
+        "A",
+        rf"\b(?:{_AIRPORT})\b(?=\s?(?:[-–→/]|\bto\b)\s?[A-Z]{{3}}\b)"
+        r"|(?:(?<=\b[A-Z]{3}[-–→/])|(?<=\b[A-Z]{3} [-–→/] )|(?<=\b[A-Z]{3} to ))"
+        rf"(?:{_AIRPORT})\b",
+        lambda match: [*match[0]],
+    ),
+    (
+        "A",
+        r"\bFL(\d{3})\b(?![-.]\d)",
+        lambda match: ["flight", "level", *digit_words(match[1])],
+    ),
+    ("d", r"(?<=[A-SU-Z]-)(\d{1,3})s\b", _models),
+    (
+        "A",
+        rf"(?<![\w-])(?P<maker>A)(?P<number>3(?:[0-5]0|1[89]|21|80)){_MODEL}"
+        r"(?P<suffix>neo|ceo|XLR|LR|F)?(?P<several>s)?(?![\w-])",
+        _airplane,
+    ),
+    (
+        "Ad",
+        rf"(?<![\w-])(?P<maker>B)?(?P<number>7[0-8]7)(?=-|s\b){_MODEL}"
+        r"(?P<suffix>ERF?|LRF?|F)?(?P<several>s)?(?![\w-])",
+        _airplane,
+    ),
+)

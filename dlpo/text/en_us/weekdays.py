@@ -1,0 +1,145 @@
+"""Days of the week, and months that may be other words, -> spoken words: M-F, Sat. & Sun."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.calendar import full_name
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
+from dlpo.text.en_us.calendar import MONTH_NAME, MONTHS, NAMED_DAY, WEEKDAY
+from dlpo.text.en_us.tables import any_of, words_of
+
+_WEEKDAYS = words_of("weekdays")
+_CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
+_DAY_AFTER = late(rf"(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?{NAMED_DAY}")
+_DAY_BEFORE = late(rf"{NAMED_DAY}\.?(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?$")
+_OF_DAY = late(r" (?:mornings?|afternoons?|evenings?|nights?)\b|:\s")
+_BEFORE_DAY = late(rf"(?i)\b(?:{any_of('before days')}) $")
+_BEFORE_MONTH = late(rf"(?i)\b(?:{any_of('before months')}|(?:end|start|month) of) $")
+_NAME_AFTER = late(r"[-'’]|\s[A-Z]")
+_LETTER_DAYS = {
+    "M": "monday", "Tu": "tuesday", "T": "tuesday", "W": "wednesday", "Th": "thursday",
+    "F": "friday", "Sa": "saturday", "Su": "sunday",
+}  # fmt: skip
+_LETTER_DAY = r"(?:M|Tu|Th|T|W|F|Sa|Su)"
+_SURE_DAYS = late(r"M[-–]F|M/W/F|MWF|T/?Th|.*(?:Tu|Th|Sa|Su)")  # others only before a time
+_TIME_AFTER = late(r":? (?:\d{1,2}(?::\d\d)?\s?(?:[AaPp]\b|[AaPp]\.?[Mm]\b|[-–]|to )|@ ?\d|at \d)")
+_NO_DAYS = late(r" (?:ratio|sex|gender|transgender|curve|plot)\b")
+_LOWER_DAY = r"(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)"
+_NO_WORDS = ("tue", "thu", "fri")
+_OF_LOWER_DAYS = late(r"\b(on|by|next|this|last|every|until|till?|since|from|thru|through) $")
+_OF_SUN = ("on", "every", "until", "thru", "through")  # of "this sun" the star is meant
+_OF_LOWER_DAY = late(
+    rf",? (?:\d{{1,2}}/\d|(?:at|@) ?\d|{MONTH_NAME} \d|morning|afternoon|evening|night|noon"
+    r"|\d{1,2}(?::\d\d)?(?: ?[ap]m?\b| ?[-–] ?\d))"
+)
+_LOWER_DAY_ENDS = late(r"\s?[,;!?)]|\.?\s*$|\.\s")
+
+
+def _two_days(match: re.Match[str]) -> list[str]:
+    """Sat. & Sun."""
+    first, between, second = match[0].split()
+    words = full_name(_WEEKDAYS, first), "and" if between == "&" else between
+    return [*words, full_name(_WEEKDAYS, second)]
+
+
+def _named_day(match: re.Match[str]) -> list[str] | None:
+    """A day or a month that may be another word, "Sat" or "Jan", by what is around it."""
+    names = MONTHS if match[0][:3] in ("Jan", "Mar", "Jun") else _WEEKDAYS
+    before, end = text_before(match, 24), match.end()
+    is_day = _DAY_AFTER.match(match.string, end) or _DAY_BEFORE.search(before)
+    if not is_day and names is _WEEKDAYS:
+        is_day = _OF_DAY.match(match.string, end)
+    if not is_day and (match[0][-1] == "." or not _NAME_AFTER.match(match.string, end)):
+        is_day = (_BEFORE_MONTH if names is MONTHS else _BEFORE_DAY).search(before)
+    return [full_name(names, match[0])] if is_day else None
+
+
+def _capital_days(match: re.Match[str]) -> list[str]:
+    """MON-FRI."""
+    between = "and" if "&" in match[0] else "to"
+    return [full_name(_WEEKDAYS, match["first"]), between, full_name(_WEEKDAYS, match["last"])]
+
+
+def _letter_days(match: re.Match[str]) -> list[str] | None:
+    """M-F, Tu/Th, MWF; but "the M-F ratio"."""
+    written, end = match[0], match.end()
+    is_sure = _SURE_DAYS.fullmatch(written) and not _NO_DAYS.match(match.string, end)
+    if not (is_sure or _TIME_AFTER.match(match.string, end)):
+        return None
+    days = [_LETTER_DAYS[day] for day in re.findall(_LETTER_DAY, written)]
+    if "-" in written or "–" in written:
+        return [days[0], "to", days[-1]]
+    return [*days[:-1], "and", days[-1]]
+
+
+def _lower_day(match: re.Match[str]) -> list[str] | None:
+    """On fri, on wed, mon 11/18; "sat" and "sun" where they can't be words."""
+    written, end = match[0], match.end()
+    before = text_before(match, 12)
+    found = _OF_LOWER_DAYS.search(before)
+    if written[:3] in _NO_WORDS:
+        is_day = True
+    elif _OF_LOWER_DAY.match(match.string, end):
+        is_day = bool(found or not before.strip() or before.endswith(" to ") or written == "mon")
+    else:
+        ends = written in ("mon", "wed") or _LOWER_DAY_ENDS.match(match.string, end)
+        is_day = bool(found and ends and (written != "sun" or found[1] in _OF_SUN))
+    return [full_name(_WEEKDAYS, written)] if is_day else None
+
+
+def _lower_days(match: re.Match[str]) -> list[str]:
+    """mon-fri, sat & sun."""
+    between = {"-": "to", "–": "to", "&": "and"}.get(match[2], match[2])
+    return [full_name(_WEEKDAYS, match[1]), between, full_name(_WEEKDAYS, match[3])]
+
+
+FORMS: Forms = (
+    (
+        "A",
+        rf"{WEEKDAY}\b\.? (?:&|and|or|to|thru|through) {WEEKDAY}\b\.?",
+        _two_days,
+    ),
+    (
+        "A",
+        rf"{WEEKDAY}\b\.?(?=(?:,?\s(?:{MONTH_NAME}|\d))|\s?[-–]\s?{WEEKDAY}\b)"
+        rf"|(?<=[-–]){WEEKDAY}\b\.?",
+        lambda match: [full_name(_WEEKDAYS, match[0])],
+    ),
+    (
+        "A",
+        rf"(?<![\w/&.-]){_LETTER_DAY}(?:\s?[-–&]\s?{_LETTER_DAY}|(?:/{_LETTER_DAY}){{1,4}})(?![\w/&'-])"
+        r"|\b(?:MWF|TTh|TuTh)\b",
+        _letter_days,
+    ),
+    (
+        "A",
+        rf"(?<=[&,;|] ){_LETTER_DAY}(?= \d{{1,2}}(?::\d\d)?\s?(?:[ap]m?\b|[AP]M\b|[-–]))",
+        lambda match: [_LETTER_DAYS[match[0]]],
+    ),
+    (
+        "a",
+        rf"\b({_LOWER_DAY})\s?([-–&]|and|or|to|thru|through)\s?({_LOWER_DAY})\b(?!['-]\w)",
+        _lower_days,
+    ),
+    ("a", rf"\b{_LOWER_DAY}\b(?!['-]\w)", _lower_day),
+    ("A", rf"(?P<first>{_CAPITAL_DAY})\s?[-–&]\s?(?P<last>{_CAPITAL_DAY})", _capital_days),
+    (
+        "A0",
+        rf"{_CAPITAL_DAY}(?=:?\s\d{{1,2}}(?::\d\d)?\s?(?:[AaPp]\.?[Mm]|[-–]))",
+        lambda match: [full_name(_WEEKDAYS, match[0])],
+    ),
+    ("A", r"\b(?:Mon|Wed|Sat|Sun|Jan|Mar|Jun)\b\.?", _named_day),
+    (
+        "A",
+        r"\b(?:Feb|Apr|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"
+        rf"(?!['\w]|-(?!{NAMED_DAY}))",
+        lambda match: [full_name(MONTHS, match[0])],
+    ),
+    (
+        "A",
+        rf"\b(?:Tues?|Thu(?:rs?)?|Fri)\b\.?(?!['\w]|-(?!{NAMED_DAY}))",
+        lambda match: [full_name(_WEEKDAYS, match[0])],
+    ),
+)
