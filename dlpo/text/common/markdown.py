@@ -11,6 +11,21 @@ CODE_BLOCK = r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}"
 FENCE = re.compile(r"(?m)^([ \t]{0,12}```[^\n`]*)$")
 PROSE_AGAIN = late(r"\n[ \t]*\n(?=[A-Z][a-z']{0,20} [a-z])")
 _CITATIONS = r"(?:\[\d{1,3}\]){1,9}"
+# Of a word of prose, and the names of what programs index: works[1], but rows[1].
+_CITED = late(
+    r"\b([a-z]{4,30})((?:\[[1-9]\d{0,2}\]){1,9})"
+    r"(?=[.,;:!?)](?:[\s)]|$)|\s{1,4}[A-Za-z(]|\s{0,4}$)"
+)
+_INDEXED = frozenset(
+    (
+        "args", "argv", "array", "arrays", "buffer", "cells", "chars", "cols", "columns", "data",
+        "elements", "entries", "fields", "files", "index", "input", "inputs", "items", "keys",
+        "lines", "list", "lists", "matrix", "names", "nodes", "nums", "numbers", "output",
+        "outputs", "params", "parts", "paths", "points", "queue", "records", "result", "results",
+        "rows", "scores", "stack", "strings", "table", "text", "tokens", "users", "values",
+        "vals", "vector", "weights", "words",
+    )
+)  # fmt: skip
 _LINK = late(
     r"!?\[([^\[\]\n]{0,300})\]\((?:[^()\s]|\([^()\s]{0,100}\)){1,500}(?: \"[^\"\n]{0,100}\")?\)"
 )
@@ -43,12 +58,19 @@ def in_link(text: str, place: int) -> bool | None:
 
 def without_markup(text: str) -> str:
     """Text without code, with blanks in place of its markup of lines and words."""
+    if "[" in text:
+        text = _CITED.sub(_uncited, text)
     return without_blocks(_INLINE.sub(_blanked, text))
 
 
 def without_blocks(text: str) -> str:
     """Text with blanks in place of its markup of lines."""
     return _BLOCK.sub(_blanked, text)
+
+
+def _uncited(match: re.Match[str]) -> str:
+    """A word without its citations."""
+    return match[0] if match[1] in _INDEXED else match[1] + blanks(" ", len(match[2]))
 
 
 def _blanked(match: re.Match[str]) -> str:

@@ -32,7 +32,13 @@ _PAUSE = late(
     rf"|\[(?:pause|break|silence)(?:\s?[:=]?\s?{_SECONDS})?\]"
 )
 _DIRECTION = late(r"\[([a-z]{2,20})(?: [a-z]{2,20}){0,3}\](?!\()")
+# What an actor does, as models write it where a sentence or a clause begins: *laughs* Well. (sighs)
+_ACTION = late(
+    r"(\A\s{0,8}|[.,!?…—\n\"”]\s{1,4})(?:\*([a-z]{3,20}(?:s|ing))(?: [a-z]{2,20}){0,3}\*(?!\*)"
+    r"|\(([a-z]{3,20}s)(?: [a-z]{2,20}){0,3}\))"
+)
 _DIRECTIONS = Tables(__file__).table("directions")
+_ACTIONS = _DIRECTIONS.keys() - {"starts"}  # (starts today)
 _BY_STRENGTH = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "strong": 0.8, "x-strong": 1.2}
 _STRENGTH = late(r"strength\s?=\s?[\"'](\w[\w-]{3,7})")
 _USUAL_PAUSE_S = 0.5
@@ -116,8 +122,15 @@ def _character(match: re.Match[str]) -> str:
 
 
 def without_directions(text: str) -> str:
-    """Text with blanks in place of stage directions, such as "[laughs]"."""
-    return _DIRECTION.sub(lambda m: blank(m) if m[1] in _DIRECTIONS else m[0], text)
+    """Text with blanks in place of stage directions, such as "[laughs]" or "*sighs*"."""
+
+    def action(match: re.Match[str]) -> str:
+        before, *does = match.groups()
+        is_action = _ACTIONS.intersection(does)
+        return before + " " * (len(match[0]) - len(before)) if is_action else match[0]
+
+    text = _DIRECTION.sub(lambda m: blank(m) if m[1] in _DIRECTIONS else m[0], text)
+    return _ACTION.sub(action, text)
 
 
 def with_items(text: str, begins_line: bool) -> str:

@@ -127,8 +127,8 @@ class TextReading:
             return passage
         if "<" in passage or "[" in passage:
             passage, self.pauses = without_pauses(passage)
-            if not self.directions:
-                passage = without_directions(passage)
+        if not self.directions and any(mark in passage for mark in "[(*"):
+            passage = without_directions(passage)
         if "<" in passage or "&" in passage:
             passage = without_tags(passage)
         if "$" in passage or "\\(" in passage or "\\[" in passage:

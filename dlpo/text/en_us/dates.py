@@ -75,6 +75,15 @@ def _is_date(month: str, day: str, before: str, after: str) -> bool:
     return int(month) >= int(day) or int(day) not in _FRACTION_BELOW
 
 
+def _dashed_date(match: re.Match[str]) -> list[str] | None:
+    """On 11-18-26: after what a date follows, or before its hour."""
+    after = match.string[match.end() : match.end() + 24]
+    if not (_BEFORE_DATE.search(text_before(match, 48)) or _AFTER_DATE.match(after)):
+        return None
+    month = MONTHS[int(match["dashed_month"]) - 1]
+    return date_words(month, match["dashed_day"], match["dashed_year"])
+
+
 def _month_of_year(match: re.Match[str]) -> list[str]:
     return [MONTHS[int(match["of_month"]) - 1], *year_words(match["of_year"])]
 
@@ -102,5 +111,11 @@ FORMS: Forms = (
         rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{DAY})"
         rf"(?:[-–](?P<short_to>{DAY})(?![\w/–-]|:\d))?(?![\w/%]|\.\d)",
         _short_date,
+    ),
+    (
+        "d",
+        rf"(?<![\w/.-])(?P<dashed_month>{MONTH})-(?P<dashed_day>{DAY})-(?P<dashed_year>\d\d)"
+        r"(?![\w/-]|[.,]\d)",
+        _dashed_date,
     ),
 )

@@ -178,6 +178,11 @@ def _of_place(match: re.Match[str]) -> bool:
     return not is_verb and _LETTERED.search(before) is not None
 
 
+def _planks(match: re.Match[str]) -> list[str]:
+    """2x4s: two by fours."""
+    return [*cardinal_words(match[1]), "by", *plural_words(cardinal_words(match[2]))]
+
+
 def _measure(match: re.Match[str]) -> list[str] | None:
     if match["unit"] in _LETTERS and _is_letter(match):
         return None
@@ -266,6 +271,7 @@ FORMS: Forms = (
         r"\b(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,15})(?:st|nd|rd|th)\b",
         lambda match: ordinal_words(match[0][:-2].replace(",", "")),
     ),
+    ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2})s\b", _planks),
     (
         "d",
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3})"

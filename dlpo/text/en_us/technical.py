@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common import addresses
-from dlpo.text.common.forms import Forms, digits_in_groups
+from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.markdown import CODE_BLOCK
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, pair_words
 from dlpo.text.en_us.tables import TABLES, table, word_list
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 TERMS = TABLES.words("technical")
+_CALLED_HASH = late(
+    r"(?i)\b(?:hash|uuid|guid|checksum|digest|commit|sha-?\d{0,3})(?: (?:is|was|of))?:? $"
+)
 SPELLED = 8  # characters of the longest hash that is spelled; of longer ones the first four are
 _TOP_LEVEL = "com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum"
 _SHORT_WORDS = word_list("words of two letters")
@@ -81,9 +85,12 @@ def spelled(written: str) -> list[str]:
 
 
 def _hash(match: re.Match[str]) -> list[str]:
+    """Hash starting nine f eight six; after a word for it, nine f eight six and so on."""
     kind = ["zero", "X"] if match[0].startswith("0x") else []
     digits = match[0].removeprefix("0x")
     if len(digits) > SPELLED:
+        if _CALLED_HASH.search(text_before(match, 24)):
+            return [*spelled(digits[:4]), "and", "so", "on"]
         kind = list("UUID") if "-" in digits else kind or ["hash"]
         return [*kind, "starting", *spelled(digits[:4])]
     return kind + spelled(digits)

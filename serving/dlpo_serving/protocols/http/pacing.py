@@ -52,7 +52,9 @@ async def paced(
         known = ", ".join(SAMPLE_BYTES)
         raise RequestError(FieldViolation("pace", f"{PACE} needs samples; expected {known}"))
     samples = format.sample_rate_hz // FRAMES_PER_S
-    held, sent, sentence = b"", 0, 0  # sent: samples
+    held = b""
+    sent = 0  # samples
+    sentence = 0
     words: deque[WordTiming] = deque()
     marks: deque[MarkTiming] = deque()
 
