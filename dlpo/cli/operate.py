@@ -23,6 +23,7 @@ _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
 KeysFile = Annotated[
     Path, typer.Option("--file", "-f", help="The server's --keys-file; created if missing.")
 ]
+UNKNOWN = (18, 19, 20)  # of OpenSSL's codes: an authority that isn't trusted
 
 
 def register(app: typer.Typer) -> None:
@@ -141,9 +142,10 @@ def usage(
         with urllib.request.urlopen(where, timeout=10, context=trusted) as reply:
             page = reply.read().decode()
     except OSError as error:
-        advice = "does --ca name its authority?" if "CERTIFICATE" in str(error) else ""
-        what = advice or "is it a server's HTTP port?"
-        raise InputError(f"{where} can't be read ({error}); {what}") from error
+        reason = getattr(error, "reason", None)
+        unknown = isinstance(reason, ssl.SSLCertVerificationError) and reason.verify_code in UNKNOWN
+        advice = "name its authority with --ca" if unknown else "is it a server's HTTP port?"
+        raise InputError(f"{where} can't be read ({error}); {advice}") from error
     used: dict[str, dict[str, float]] = defaultdict(dict)
     for family in text_string_to_metric_families(page):
         if family.name in ("dlpo_key_characters", "dlpo_key_audio_seconds"):

@@ -218,7 +218,7 @@ def test_usage_is_read_from_a_server_of_a_private_authority(
     url = str(server.http_url).replace("127.0.0.1", "localhost")
     refused = command("keys", "usage", url)
     assert refused.exit_code == 1
-    assert "does --ca name its authority?" in refused.stderr
+    assert "name its authority with --ca" in refused.stderr
     assert "no caller" in command("keys", "usage", url, "--ca", str(authority.path)).stdout
 
 

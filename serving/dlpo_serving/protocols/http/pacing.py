@@ -77,7 +77,7 @@ async def paced(
             if (ahead_s := played_s - clock() - LEAD_S) > 0:
                 await sleep(ahead_s)
             yield piece(frame, sent + samples)
-            sent, played_s = sent + samples, played_s + 1 / FRAMES_PER_S
+            sent, played_s = sent + samples, played_s + samples / format.sample_rate_hz
         if chunk.flushes:
             yield piece(b"", flushes=chunk.flushes)
     if held or words or marks:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
@@ -197,46 +197,49 @@ class SpeechSockets:
     ) -> web.StreamResponse:
         """A connection with one utterance, or one after another if its client says so."""
         dialect = open_dialect(request)
-        socket = (await self.open(request, dialect)).response
-        inbox, connection = Inbox(socket), current_call()
-        first = await inbox.next(self.limits.body_s)
-        message = await self._one_of_several(socket, dialect, inbox, first)
-        while message is not None:
-            with self.scope.utterance("utterance", "http", connection.peer, connection):
-                message = await self._one_of_several(socket, dialect, inbox, message)
-        await socket.close()
-        return socket
+        reply = await self.open(request, dialect)
+        inbox, connection = Inbox(reply.response), current_call()
+        message = await inbox.next(self.limits.body_s)
+        own: AbstractContextManager[object] = nullcontext()  # the first one's is the connection's
+        refused = 0
+        while True:
+            try:
+                with own:
+                    await self._turn(reply.response, dialect, inbox, message)
+            except (CallRejectedError, InputError) as error:
+                if not dialect.keep_open or isinstance(error, UnauthenticatedError | StalledError):
+                    raise
+                if isinstance(own, nullcontext):
+                    self.scope.count_failure(error)
+                refused = counted(refused, MAX_ERRORS, "refused utterances")
+                await reply.send(*dialect.error(reply_to(error, dialect.names)))
+            if not (dialect.keep_open or inbox.unread):
+                break
+            message = await _next_begin(inbox, dialect)
+            own = self.scope.utterance("utterance", "http", connection.peer, connection)
+        await reply.response.close()
+        return reply.response
 
-    async def _one_of_several(
+    async def _turn(
         self, socket: web.WebSocketResponse, dialect: Dialect, inbox: Inbox, begin: Message
-    ) -> Message | None:
-        """An utterance of a conversation; the message that begins the next one, if one comes."""
+    ) -> None:
+        """An utterance of a conversation."""
+        body, begun_with = dialect.begin(begin)
         reply = SocketReply(socket, dialect, self.limits.stall_s)
         pieces = TextPieces(self.limits.body_bytes)
-        body, begun_with = dialect.begin(begin)
         for piece in begun_with:
             pieces.put(piece)
-        try:
-            async with tasks_of_connection() as tasks:
-                speaking = tasks.create_task(self._speak(reply, body, pieces))
-                reading = tasks.create_task(_read(reply, inbox, pieces, speaking))
-                await asyncio.wait({speaking})
-                reading.cancel()
-        except (CallRejectedError, InputError) as error:
-            if not dialect.keep_open or isinstance(error, UnauthenticatedError | StalledError):
-                raise
-            await reply.send(*dialect.error(reply_to(error, dialect.names)))
-            return await _next_begin(inbox, dialect)
+        async with tasks_of_connection() as tasks:
+            speaking = tasks.create_task(self._speak(reply, body, pieces))
+            reading = tasks.create_task(_read(reply, inbox, pieces, speaking))
+            await asyncio.wait({speaking})
+            reading.cancel()
         read = None if reading.cancelled() else reading.result()
-        if speaking.cancelled():
-            assert isinstance(read, Cancel)
+        if not speaking.cancelled():
+            speaking.result()  # raises if the client left mid-message
+        elif read is not None:
             heard = reply.heard(read.played_s)
             await reply.send({"type": "speech.cancelled", **heard})
-        else:
-            speaking.result()  # raises if the client left mid-message
-            if read is not None and not isinstance(read, Cancel):
-                return read
-        return await _next_begin(inbox, dialect) if dialect.keep_open else None
 
     async def open(self, request: web.Request, dialect: Dialect) -> SocketReply:
         """Open a connection, for pages of allowed origins."""
@@ -327,7 +330,13 @@ class Inbox:
 
     def __init__(self, socket: web.WebSocketResponse) -> None:
         self._socket = socket
+        self.unread: Message | None = None
+        """a message that was put back"""
         self._pace = Pace(BURST, PER_S, asyncio.get_running_loop().time)
+
+    def put_back(self, message: Message) -> None:
+        """Let the client's last message be its next one again."""
+        self.unread = message
 
     async def next(
         self, limit_s: float | None = None, busy: Callable[[], object] = bool
@@ -342,6 +351,9 @@ class Inbox:
             ConnectionResetError: the client has left, or its message was too large.
             StalledError: none came within `limit_s` seconds, and the server was not `busy` then.
         """
+        if (unread := self.unread) is not None:
+            self.unread = None
+            return unread
         await asyncio.sleep(self._pace.wait_s())
         while True:
             try:
@@ -375,12 +387,13 @@ async def _read_on(inbox: Inbox) -> None:
 
 async def _read(
     reply: SocketReply, inbox: Inbox, pieces: TextPieces, speaking: asyncio.Task[None]
-) -> Cancel | Message:
+) -> Cancel | None:
     """Pass on text until the client cancels, which cancels `speaking`, or begins again."""
     while True:
         message = await inbox.next()
         if pieces.ended and message.get("type") == "begin":
-            return message
+            inbox.put_back(message)
+            return None
         for piece in reply.dialect.pieces(message):
             if isinstance(piece, Cancel):
                 speaking.cancel()

@@ -56,6 +56,11 @@ class SuccessiveTexts:
         """How many texts wait for the one that is being spoken."""
         return len(self._waiting)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a text is being written."""
+        return self._open is not None
+
     def is_speaking(self) -> bool:
         """Whether a text is being spoken, or waits for the rest of its words."""
         return self._speaking is not None and not self._speaking.done()

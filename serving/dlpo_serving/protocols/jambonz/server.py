@@ -1,7 +1,7 @@
 """The routes of jambonz's custom speech vendor; the key of its portal goes there, too.
 
 On the WebSocket, the text of `stream` messages up to a `flush` is one call, spoken while it is
-written; the connection lasts as long as the telephone call, or until `stop`.
+written; the connection lasts until `stop`, or 300 s of silence.
 
 Reference: https://docs.jambonz.org/guides/features/custom-tts-providers
 """
@@ -58,10 +58,10 @@ async def _read(inbox: Inbox, texts: SuccessiveTexts) -> None:
     while True:
         message = await inbox.next(IDLE_S, texts.is_speaking)
         match message:
-            case {"type": "stream", "text": str(text)} if not text.strip():
+            case {"type": "stream", "text": str(text)} if not (text.strip() or texts.is_open):
                 texts.count()
             case {"type": "stream"}:
-                # It ends between two words, and the blank may be lost.
+                # jambonz cuts between words, and the blank may be lost.
                 texts.write(text_of("text", message.get("text")) + " ")
             case {"type": "flush"}:
                 texts.count()

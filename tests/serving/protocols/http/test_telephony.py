@@ -91,11 +91,10 @@ async def test_jambonz_gets_errors_as_messages(server: RunningServer) -> None:
 
 def test_vapi_gets_samples_at_its_rate(server: RunningServer, client: Client) -> None:
     expected = client.speak(server, sample_rate=16_000).read()
-    voice = {"assistant": {"voice": {"voiceId": "fake"}}}
     long = {"artifact": {"messages": ["word " * 100] * 2_000}}  # the conversation so far
     for path, fields in (
         ("/v1/vapi", {}),
-        ("/v1/vapi", voice | long),
+        ("/v1/vapi", long),
         ("/v1/vapi?voice=fake&language=en-US", {"voiceId": "ignored"}),
     ):
         reply = client.post(server, voice_request(**fields), path=path)
@@ -110,6 +109,8 @@ def test_vapi_gets_samples_at_its_rate(server: RunningServer, client: Client) ->
         ({"sampleRate": "x"}, "sampleRate: is 'x'"),
         ({"sampleRate": 1}, "sampleRate: "),
         ({"voiceId": "zoe"}, "voice is 'zoe'"),
+        ({"voice": {"voiceId": "zoe"}}, "voice is 'zoe'"),
+        ({"assistant": {"voice": {"voiceId": "zoe"}}}, "voice is 'zoe'"),
         ({"text": ""}, "text: "),
     ],
 )
