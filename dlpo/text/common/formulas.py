@@ -14,11 +14,14 @@ SILENT = "\u200b"
 """A character that takes up a place and leaves the word around it whole, see `Characters`."""
 _SIGNS = Tables(__file__).column("formulas")
 _FORMULA = late(
-    r"\$\$([^$]{1,400})\$\$|\\\(((?:[^\\\n]|\\(?!\))){1,400})\\\)|\\\[((?:[^\\]|\\(?!\])){1,400})\\\]"
+    r"\$\$([^$\n]{1,400})\$\$|\\\(((?:[^\\\n]|\\(?!\))){1,400})\\\)"
+    r"|\\\[((?:[^\\\n]|\\(?!\])){1,400})\\\]"
     r"|(?<![\w$\\])\$(?=[^\s\d$]|\d[^$\n]{0,60}[\\^_=])([^$\n]{0,200}[^\s$])\$(?![\w$])"
 )
+_MATHS = late(r"[\\^_=]")
 _ROOT = late(r"\\sqrt\{([^{}]{1,80})\}")
 _FRACTION = late(r"\\[dt]?frac\{([^{}]{1,80})\}\{([^{}]{1,80})\}")
+_MINUS = late(r"(?<![A-Za-z]{2})-|-(?![A-Za-z]{2})")  # not of well-known
 _POWER = late(r"\^\{([^{}]{1,40})\}")
 _NAMED = late(r"\\([A-Za-z]{2,12})")
 _UNSAID = late(r"\\(?:left|right|mathrm|text|mathbf|displaystyle)\b|[\\{}]")
@@ -31,6 +34,8 @@ def without_formulas(text: str) -> str:
 
     def formula(match: re.Match[str]) -> str:
         start, end = match.span(match.lastindex or 0)
+        if not (match[4] or _MATHS.search(text, start, end)):  # \(555-1234\)
+            return match[0]
         before, after = start - match.start(), match.end() - end
         return " " * before + _said(text[start:end]) + " " * after
 
@@ -42,13 +47,13 @@ def _said(formula: str) -> str:
     for _ in range(_NESTED):
         formula = _FRACTION.sub(_fraction, formula)
     formula = _POWER.sub(lambda power: f"^{SILENT}{power[1]} ", formula)
-    formula = _NAMED.sub(_sign, formula).replace("-", "➖")
+    formula = _MINUS.sub("➖", _NAMED.sub(_sign, formula))
     return _UNSAID.sub(lambda match: " " * len(match[0]), formula)
 
 
 def _fraction(match: re.Match[str]) -> str:
     above, below = match.groups()
-    line = f"/{SILENT}" if below in _NAMED_PARTS and above in _NAMED_PARTS[below] else "∕ "
+    line = f"/{SILENT}" if len(above) == 1 and above in _NAMED_PARTS.get(below, "") else "∕ "
     return " " * (match.start(1) - match.start()) + above + line + below + " "
 
 

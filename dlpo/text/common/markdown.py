@@ -11,10 +11,9 @@ CODE_BLOCK = r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}"
 FENCE = re.compile(r"(?m)^([ \t]{0,12}```[^\n`]*)$")
 PROSE_AGAIN = late(r"\n[ \t]*\n(?=[A-Z][a-z']{0,20} [a-z])")
 _CITATIONS = r"(?:\[\d{1,3}\]){1,9}"
-# Of a word of prose, and the names of what programs index: works[1], but rows[1].
+# Of a word of prose that a clause ends at, and the names of what programs index: works[1], rows[1].
 _CITED = late(
-    r"\b([a-z]{4,30})((?:\[[1-9]\d{0,2}\]){1,9})"
-    r"(?=[.,;:!?)](?:[\s)]|$)|\s{1,4}[A-Za-z(]|\s{0,4}$)"
+    r"\b([A-Za-z][a-z]{3,30})((?:\[[1-9]\d{0,2}\]){1,9})(?=[.,;:!?](?:\s|$)|\s{0,4}$)"
 )
 _INDEXED = frozenset(
     (

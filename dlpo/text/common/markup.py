@@ -32,10 +32,10 @@ _PAUSE = late(
     rf"|\[(?:pause|break|silence)(?:\s?[:=]?\s?{_SECONDS})?\]"
 )
 _DIRECTION = late(r"\[([a-z]{2,20})(?: [a-z]{2,20}){0,3}\](?!\()")
-# What an actor does, as models write it where a sentence or a clause begins: *laughs* Well. (sighs)
+# What an actor does, as models write it where a sentence begins: *laughs softly* Well. (sighs) No.
 _ACTION = late(
     r"(\A\s{0,8}|[.,!?…—\n\"”]\s{1,4})(?:\*([a-z]{3,20}(?:s|ing))(?: [a-z]{2,20}){0,3}\*(?!\*)"
-    r"|\(([a-z]{3,20}s)(?: [a-z]{2,20}){0,3}\))"
+    r"|\(([a-z]{3,20}s)(?: throat)?\))(?=\s{1,4}[\"“A-Z]|\s{0,4}$)"
 )
 _DIRECTIONS = Tables(__file__).table("directions")
 _ACTIONS = _DIRECTIONS.keys() - {"starts"}  # (starts today)

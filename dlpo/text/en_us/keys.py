@@ -59,7 +59,7 @@ def _dialed(match: re.Match[str]) -> list[str] | None:
 
 FORMS: Forms = (
     ("-", r"(?<=[a-z] )#s\b", lambda match: ["numbers"]),
-    ("-", r"(?<![\w*#])[*#]{1,2}\d{1,4}(?![\w*])", _dialed),
+    ("-", r"(?<![\w*#])(?:[*#]|\*#|#[*#])\d{1,4}(?![\w*])", _dialed),
     ("-", r"(?<![\w*])\*(?![\w*])", _star),
     ("-", r"(?<![\w#])#(?![\w#])", _pound),
 )

@@ -30,7 +30,7 @@ from dlpo.text.en_us.technical import TERMS, version_words
 _POWERS = {"2": ["squared"], "3": ["cubed"]}
 # What precedes a number that is read digit by digit, in groups, or as a version.
 _BEFORE_DIGITS = late(
-    rf"(?i)(?:#|,{{2,16}}|\*{{2,16}}|\b(?:{any_of('have codes of digits')}"
+    rf"(?i)(?:#|(?<!\S),{{2,16}}|\*{{4,16}}|\b(?:{any_of('have codes of digits')}"
     rf"|{TABLES.patterns('phrases before digits')})"
     r"(?: is| are|:)?|\b(?:number|no\.)(?: is|:)) ?(?:(?-i:[A-Z]{1,3}) )?(?:\d{3,6} ){0,6}$"
 )
@@ -297,7 +297,7 @@ FORMS: Forms = (
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
         r"(?![\w^])(?:\.(?=\s(?:[a-z(\d@&]|[NSEW]{1,3}\b)))?|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
         r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
-        r"|in\b|(?P<inch>-in\.?)(?=\s[a-z])"
+        r"|in\b|(?P<inch>-in\.?)(?=\s[a-z])(?!\s(?:the|an?|one|it|all|this|that|my|your|his|her|our|their)\b)"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,
     ),
