@@ -19,7 +19,7 @@ _NUMBERED_BEFORE = late(
 )
 _MATCH_BEFORE = late(
     r"(?i:\b(?:won|wins|lost|loses|beats?|defeated|defeats|def\.|sets?|match|gan[óo]|perdió|venció"
-    r"|derrotó|partido))[^.!?]{0,80}$|[\w,.] [A-Z][a-zà-ÿ]{2,20},? $"
+    r"|derrotó|partido))[^.!?]{0,80}$|[\w,.] (?![A-Z][a-z]{2,6}day)[A-Z][a-zà-ÿ]{2,20},? $"
 )
 
 

@@ -60,7 +60,9 @@ _COMES_BEFORE = late(
     r"|see you|see u|pick (?:me|you|us|him|her|them) up|dinner|lunch|breakfast|work|practice|class"
     r") (?:at|by|till?|until|around|@) ?$"
 )
-_OF_CODE = late(r"(?i)\b(?:codes?|pins?|passcodes?|passwords?|extensions?|ext\.?|badges?) ")
+_OF_CODE = late(
+    r"(?i)\b(?:codes?|pins?|passcodes?|passwords?|extensions?|ext\.?|badges?) [a-z@]{1,6} ?$"
+)
 _EVENT_BEFORE = late(
     r"(?i)\b(?:class(?:es)?|meetings?|practice|shows?|games?|doors)"
     r" (?:start|open|close|end|begin)s? (?:at|by|around|@) ?$"
@@ -168,7 +170,7 @@ def _spent(match: re.Match[str]) -> list[str] | None:
     return _lasting(hours, minutes, seconds) if match[1] or match[3] else None
 
 
-def _military(match: re.Match[str]) -> list[str]:
+def _military(match: re.Match[str]) -> list[str] | None:
     """0930 hours: oh nine thirty; but "the code at 0451"."""
     if match[3] and _OF_CODE.search(text_before(match, 24)):
         return None

@@ -76,7 +76,7 @@ _DROPS_G = word_list("drop their g")
 _CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 _CODE = late(r"[A-Z]{1,4}-?\d\d")
-_NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Tt]his )"
+_NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     *keys.FORMS,
