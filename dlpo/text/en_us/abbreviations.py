@@ -77,6 +77,7 @@ _NAMESAKE = late(
     rf"\b(?:(?i:{any_of('given names')}) (?:[A-Z]\. )?|(?:[A-Z]\. ){{1,3}})"
     r"[A-Z][A-Za-z']{1,20},? $"
 )
+_DEGREES_AFTER = late(r":?\s-?\d{1,3}\.\d{2,9}\s?°")
 _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
@@ -197,6 +198,12 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     return plain
 
 
+def _longitude(match: re.Match[str]) -> list[str] | None:
+    """Lat 40.71, Long -74.00; Long: 74.00°; but "Long 5.00"."""
+    is_place = "Lat" in text_before(match) or _DEGREES_AFTER.match(match.string, match.end())
+    return ["longitude"] if is_place else None
+
+
 def _staged(match: re.Match[str]) -> list[str] | None:
     """Stage IIIB, type IIa."""
     if _previous_word(match).lower() not in _NUMBERED_THINGS:
@@ -287,8 +294,9 @@ FORMS: Forms = (
     (
         "A-",
         r"°\s?[NSEW]\b|\b[NS][EW]\b"
-        r"|\b(?:NN[EW]|SSW|SSE(?= (?:of|winds?|at \d|\d))|[EW][NS][EW])\b"
-        r"|(?:(?<=\bmi )|(?<=\bmi\. )|(?<=\bmiles )|(?<=\bkm ))[NSEW]\b(?= of\b)"
+        r"|\b(?:NN[EW]|SSW|[EW][NS][EW])\b"
+        r"|\bSSE\b(?= (?:of town|winds?|(?:at )?\d{1,3}(?:[-–]\d{1,3})? (?:mph|knots?|kts?))\b)"
+        r"|(?:(?<=\bmi )|(?<=\bmi\. )|(?<=\bmiles )|(?<=\bkm ))(?:[NSEW]|SSE)\b(?= of\b)"
         r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
         _compass,
     ),
@@ -331,7 +339,7 @@ FORMS: Forms = (
     ("a0", r"(?<=\d )st\b\.?", lambda match: ["stone"]),
     ("A0", r"\bSR(?=[- ]?\d)|(?<=\d-)SR\b", lambda match: ["S", "R"]),
     ("A", r"\bLat\b\.?(?=:?\s-?\d{1,2}\.\d)", lambda match: ["latitude"]),
-    ("A", r"\bLong?\b\.?(?=:?\s-?\d{1,3}\.\d{2,9}(?:°|\b))", lambda match: ["longitude"]),
+    ("A", r"\bLong?\b\.?(?=:?\s-?\d{1,3}\.\d{2,9}(?:°|\b))", _longitude),
     ("A", r"\bCol(?=\s(?:[A-Z]|\d{1,3})\b)", lambda match: ["column"]),
     ("a", r"\bdr\b\.?(?=\s[a-z])", _small_doctor),
     ("a", r"(?<=\bet )al\.(?!\w)", lambda match: ["al"]),

@@ -9,7 +9,8 @@ from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, plu
 from dlpo.text.en_us.tables import any_of
 from dlpo.text.en_us.technical import TERMS
 
-_AIRPORT = any_of("airports that are words")
+_AIRPORT = rf"(?:{any_of('airports')})"
+_BETWEEN_AIRPORTS = r"(?:\s?→\s?|[-–]| to )"
 _MODEL = r"(?:-(?P<variant>(?:10|[1-9])00|\d{1,2}))?"
 
 
@@ -28,14 +29,22 @@ def _models(match: re.Match[str]) -> list[str]:
     return plural_words(code_words(match[1]) if len(match[1]) > 2 else cardinal_words(match[1]))
 
 
-FORMS: Forms = (
+def _route(match: re.Match[str]) -> list[str] | None:
+    """ATL→SEA; but not where all is in capitals."""
+    if match.string.isupper():
+        return None
+    first, *others = re.findall(r"[A-Z]{3}", match[0])
+    return [*first, *(word for other in others for word in ["to", *other])]
+
+
+ROUTES: Forms = (
     (
         "A",
-        rf"\b(?:{_AIRPORT})\b(?=\s?(?:[-–→/]|\bto\b)\s?[A-Z]{{3}}\b)"
-        r"|(?:(?<=\b[A-Z]{3}[-–→/])|(?<=\b[A-Z]{3} [-–→/] )|(?<=\b[A-Z]{3} to ))"
-        rf"(?:{_AIRPORT})\b",
-        lambda match: [*match[0]],
+        rf"(?<![\w-]){_AIRPORT}(?:{_BETWEEN_AIRPORTS}{_AIRPORT}){{1,4}}(?![\w-])",
+        _route,
     ),
+)
+FORMS: Forms = (
     (
         "A",
         r"\bFL(\d{3})\b(?![-.]\d)",

@@ -51,14 +51,25 @@ _AFTER_HOUR = late(
     r"(?:\s?[-–]\s?| (?:to|and|or) )(?:\d{1,2}(?::\d\d)?[apAP]\b|noon|midnight)| [ECMP][SD]?T\b"
     rf"|,? (?:on )?(?:today|tomorrow|tonight|sharp|daily|{NAMED_DAY})"
 )
+_NO_HOUR_BEFORE = late(
+    r"(?i)\b(?:chapters?|rows?|seats?|figures?|questions?|units?|sections?|appendix|rooms?|costs?)"
+    r" (?:\d{1,2}[ap](?:\s?[-–]\s?| (?:to|and|or) ))?$"
+)
 _COMES_BEFORE = late(
     r"(?i)\b(?:be|there|here|home|back|ready|done|leav(?:e|ing)|arriv(?:e|ing)|meet|com(?:e|ing)"
     r"|see you|see u|pick (?:me|you|us|him|her|them) up|dinner|lunch|breakfast|work|practice|class"
-    r"|(?:start|open|close|end|begin)s?) (?:at|by|till?|until|around|@) ?$"
+    r") (?:at|by|till?|until|around|@) ?$"
 )
-_OF_TIME_AFTER = late(r" ?[ap]\.?m\b| (?:today|tonight|tomorrow|sharp|on [A-Z]?[a-z]{2,8}day)\b")
+_OF_CODE = late(
+    r"(?i)\b(?:codes?|pins?|passcodes?|passwords?|extensions?|ext\.?|badges?) [a-z@]{1,6} ?$"
+)
+_EVENT_BEFORE = late(
+    r"(?i)\b(?:class(?:es)?|meetings?|practice|shows?|games?|doors)"
+    r" (?:start|open|close|end|begin)s? (?:at|by|around|@) ?$"
+)
+_OF_TIME_AFTER = late(r" ?[ap]\.?m\b| (?:tonight|tomorrow|sharp)\b")
 _CLAUSE_AFTER = late(
-    r"[,;!?)]|\.?\s*$|\.\s| (?:and|or|so|if|but|for|with|w/|then|please|pls|ok|on|in)\b"
+    r"[,;!?)]|\.?\s*$|\.\s| (?:and|or|so|if|but|for|with|w/|then|please|pls|ok|on|in|today)\b"
 )
 
 
@@ -159,18 +170,20 @@ def _spent(match: re.Match[str]) -> list[str] | None:
     return _lasting(hours, minutes, seconds) if match[1] or match[3] else None
 
 
-def _military(match: re.Match[str]) -> list[str]:
-    """0930 hours: oh nine thirty."""
+def _military(match: re.Match[str]) -> list[str] | None:
+    """0930 hours: oh nine thirty; but "the code at 0451"."""
+    if match[3] and _OF_CODE.search(text_before(match, 24)):
+        return None
     hour, minutes = match[1] or match[3], match[2] or match[4]
     return pair_words(hour) + (["hundred"] if minutes == "00" else pair_words(minutes))
 
 
 def _loose_clock(match: re.Match[str]) -> list[str] | None:
-    """There by 630, at 730 tonight; but "rose by 250", "at 450 degrees"."""
-    is_time = _OF_TIME_AFTER.match(match.string, match.end()) or (
-        _COMES_BEFORE.search(text_before(match, 30))
-        and _CLAUSE_AFTER.match(match.string, match.end())
-    )
+    """There by 630, at 730 tonight; but "rose by 250", "at 450 degrees", "come by 900"."""
+    before, end = text_before(match, 30), match.end()
+    is_time = _OF_TIME_AFTER.match(match.string, end) or _EVENT_BEFORE.search(before)
+    if not is_time and match[2] != "00":
+        is_time = _COMES_BEFORE.search(before) and _CLAUSE_AFTER.match(match.string, end)
     if not is_time:
         return None
     return cardinal_words(match[1]) + (pair_words(match[2]) if match[2] != "00" else [])
@@ -182,6 +195,8 @@ def _hour(match: re.Match[str]) -> list[str]:
 
 def _brief_hour(match: re.Match[str]) -> list[str] | None:
     """At 8a, 8a-5p; but not "question 8a"."""
+    if _NO_HOUR_BEFORE.search(text_before(match, 30)):
+        return None
     before = _BEFORE_HOUR.search(text_before(match, 20))
     return _hour(match) if before or _AFTER_HOUR.match(match.string, match.end()) else None
 

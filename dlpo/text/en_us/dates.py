@@ -28,6 +28,7 @@ _NO_DATE_AFTER = late(
 )
 # 3/7 tests passed, but 9/12 sounds fine
 _SHARE_OF = late(rf" (?!(?:{any_of('no things counted')})\b)[a-z]{{2,20}}s\b")
+_NO_DASHED_AFTER = late(r" (?:rule|orders|months|formation|split|plan|ratio|diet)\b")
 _EARLIER_ONES = late(
     r"(?:(?<!\d)\d{1,2}/\d{1,2}(?:,? (?:and|or|to|thru|through|until) | ?[-–] ?|, )){1,4}$"
 )
@@ -78,6 +79,8 @@ def _is_date(month: str, day: str, before: str, after: str) -> bool:
 def _dashed_date(match: re.Match[str]) -> list[str] | None:
     """On 11-18-26: after what a date follows, or before its hour."""
     after = match.string[match.end() : match.end() + 24]
+    if _SHARE_OF.match(after) or _NO_DASHED_AFTER.match(after):
+        return None
     if not (_BEFORE_DATE.search(text_before(match, 48)) or _AFTER_DATE.match(after)):
         return None
     month = MONTHS[int(match["dashed_month"]) - 1]
@@ -109,7 +112,7 @@ FORMS: Forms = (
     (
         "d",
         rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{DAY})"
-        rf"(?:[-–](?P<short_to>{DAY})(?![\w/–-]|:\d))?(?![\w/%]|\.\d)",
+        rf"(?:[-–](?P<short_to>{DAY})(?![\w/–-]|:\d|\s?[ap]\.?m\b))?(?![\w/%]|\.\d)",
         _short_date,
     ),
     (

@@ -32,7 +32,7 @@ from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp|vit|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp|vit|ur|im|cant|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
@@ -76,6 +76,7 @@ _DROPS_G = word_list("drop their g")
 _CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 _CODE = late(r"[A-Z]{1,4}-?\d\d")
+_NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     *keys.FORMS,
@@ -90,7 +91,10 @@ _IN_PLACES: Forms = (
         lambda match: ["heart"],
     ),
     ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", lambda match: ["to"]),
-    ("a", r"\bb4(?=\s(?:u|you|i|we|they|the|my|it)\b)", lambda match: ["before"]),
+    ("a", r"(?<!\b[Tt]o )\bb4(?=\s(?:u|you|i|we|they|my|it)\b)", lambda match: ["before"]),
+    ("a", r"(?<![\w'-])ur(?![\w'-])", lambda match: ["your"]),
+    ("aA", rf"{_NO_ARTICLE}[Ii]m(?![\w'-])", lambda match: ["i'm"]),
+    ("aA", rf"{_NO_ARTICLE}[Cc]ant(?![\w'-]| of\b)", lambda match: ["can't"]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
     ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
     ("aA0", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
@@ -101,7 +105,7 @@ _IN_PLACES: Forms = (
     ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
     (
         "aA",
-        r"(?<![\w.'])[FGHPfgh](?=\([A-Za-z]\)\s?[=+*/<>≤≥-])",
+        r"(?<![\w.'])(?:[FGHPfgh](?=\([A-Za-z]\)\s?[=<>≤≥])|[fgh](?=\([n-z]\)\s?[+*/-]))",
         lambda match: [match[0].upper(), "of"],
     ),
     (
@@ -109,7 +113,7 @@ _IN_PLACES: Forms = (
         r"(?<![\w.'])[FGHfgh]'(?=\([A-Za-z]\))",
         lambda match: [match[0][0].upper(), "prime", "of"],
     ),
-    ("A", r"(?:(?<=[+-])|(?<=[Pp]ress )|(?<=[Hh]it ))Del\b", lambda match: ["delete"]),
+    ("A", r"(?:(?<=[+-])|(?<=[Pp]ress ))Del\b", lambda match: ["delete"]),
     ("A", r"(?<=[+-])Opt(?=[+-])", lambda match: ["option"]),
     (
         "-",
@@ -150,6 +154,7 @@ _FORMS: Forms = (
     *arithmetic.FORMS,
     *calendar.FORMS,
     *weekdays.FORMS,
+    *airplanes.ROUTES,
     *dates.FORMS,
     *money.FORMS,
     *scores.FORMS,

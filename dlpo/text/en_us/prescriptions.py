@@ -19,7 +19,7 @@ FORMS: Forms = (
     (
         "d",
         r"(?:(?<=[x×]\s)|(?<=[x×])|(?<=\bfor ))\d{1,3}d\b"
-        r"(?=[.,;)]|\s?$| (?:w/|(?:and|with|then|if|or)\b))",
+        r"(?!,? (?:(?:and|or) )?\dd\b)(?=[.,;)]|\s?$| (?:w/|(?:and|with|then|if|or)\b))",
         lambda match: [*cardinal_words(match[0][:-1]), "days"],
     ),
     (

@@ -40,6 +40,8 @@ _BEFORE_SHORT_CODE = late(
     r"(?:to \d{5,6},? (?:or|and) [A-Z\d]{2,15} )?(?:to|at) (?:number )?$|\btext (?:us|me|them) at $"
 )
 _BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
+_BEFORE_COURSE = late(rf"\b(?:{any_of('courses')}) $")
+_WORD_AFTER = late(r" ([a-z]{2,20})\b")
 _FLIGHT = late(r"\b[Ff]lights? (?:(?:number|no\.|#) ?)?(?:[A-Z]{2} ?)?#?$")
 _BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) ?[≥≤<>]? ?$|[<>=~]=\s?$")
 _LETTERS = frozenset(unit for unit in UNITS if len(unit) == 1)
@@ -66,6 +68,7 @@ _NO_NOUN = word_list("no nouns")
 _OPEN_QUOTATION = late(r"(?:^|[\s(\[])\"[^\"]{0,300}$")
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
+_COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-z]{1,15}$")
 _TIMES = (
     "day",
     "week",
@@ -235,6 +238,17 @@ def _per(match: re.Match[str]) -> list[str] | None:
     return ["per", *(UNITS[written][0].split() if written in UNITS else [written])]
 
 
+def _per_hours(match: re.Match[str]) -> list[str] | None:
+    """Max 5 doses/24 hr; but "open/24 hours"."""
+    return ["per"] if _COUNTED.search(text_before(match)) else None
+
+
+def _is_course(match: re.Match[str], before: str) -> bool:
+    """Econ 201; but "In Chemistry 101 people failed"."""
+    after = _WORD_AFTER.match(match.string, match.end())
+    return bool(_BEFORE_COURSE.search(before) and not (after and after[1] not in _NO_NOUN))
+
+
 def _raised(exponent: str, base: str) -> list[str]:
     if exponent in _POWERS and base != "10":
         return _POWERS[exponent]
@@ -259,7 +273,10 @@ def _number(match: re.Match[str]) -> list[str]:
         return code_words(number)
     after_letters = len(number) in (4, 5) and re.search(r"\b[A-Z]{2,4} $", before)
     if len(number) > 2 and (
-        after_letters or _BEFORE_GROUPS.search(before) or _STREET.match(match.string, match.end())
+        after_letters
+        or _BEFORE_GROUPS.search(before)
+        or _is_course(match, before)
+        or _STREET.match(match.string, match.end())
     ):
         return code_words(number)
     return TERMS.get(number) or _plain_number(number)
@@ -285,7 +302,7 @@ FORMS: Forms = (
         rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z]))?",
         _per,
     ),
-    ("-", r"(?<=[a-z])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b)", lambda match: ["per"]),
+    ("-", r"(?<=[a-z])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))", _per_hours),
     (
         "-",
         r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)-?\d{1,4}(?![\w*])",
@@ -295,7 +312,8 @@ FORMS: Forms = (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s(?:[a-z(\d@&]|[NSEW]{1,3}\b)))?|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d@&])|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} of\b))?"
+        r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
         r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
         r"|in\b|(?P<inch>-in\.?)(?=\s[a-z])(?!\s(?:the|an?|one|it|all|this|that|my|your|his|her|our|their)\b)"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",

@@ -23,7 +23,13 @@ FORMS: Forms = (
     (
         "d",
         r"(?<![\w.,/-])(\d{1,3})[-–](\d{1,3})"
-        rf"(?= (?:[a-z]{{3,12}} )?(?:{any_of('have scores')})\b)",
+        rf"(?= (?:{any_of('have scores')})\b)",
+        _score,
+    ),
+    (
+        "d",
+        r"(?:(?<=\b[Aa] )|(?<=\b[Aa]n )|(?<=\b[Tt]he )|(?<=\b[Tt]heir ))(\d{1,3})[-–](\d{1,3})"
+        rf"(?= (?:{any_of('have scores after an article')})\b)",
         _score,
     ),
     ("d", SETS, lambda match: set_words(match, cardinal_words)),

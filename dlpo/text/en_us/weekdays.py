@@ -25,11 +25,17 @@ _LETTER_DAYS = {
 _LETTER_DAY = r"(?:M|Tu|Th|T|W|F|Sa|Su)"
 _SURE_DAYS = late(r"M[-–]F|M/W/F|MWF|T/?Th|.*(?:Tu|Th|Sa|Su)")  # others only before a time
 _TIME_AFTER = late(r":? (?:\d{1,2}(?::\d\d)?\s?(?:[AaPp]\b|[AaPp]\.?[Mm]\b|[-–]|to )|@ ?\d|at \d)")
+_HOURS_AFTER = late(
+    r":? (?:@ ?|at )?(\d{1,2})(?::\d\d)?(?:\s?(?:[ap]m?\b|[AP]M\b)|(?: ?[-–] ?| to )(\d{1,3})|\b)"
+)
+_OTHER_LETTER_DAYS = late(r"\b(?:M ?[-–] ?(?:F|Th|Sa|Su)|MWF|M/W/F|T/?Th|Tu/?Th|Sa|Su)\b")
 _NO_DAYS = late(r" (?:ratio|sex|gender|transgender|curve|plot)\b")
 _LOWER_DAY = r"(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)"
 _NO_WORDS = ("tue", "thu", "fri")
 _OF_LOWER_DAYS = late(r"\b(on|by|next|this|last|every|until|till?|since|from|thru|through) $")
-_OF_SUN = ("on", "every", "until", "thru", "through")  # of "this sun" the star is meant
+_OF_SUN = ("on", "every", "until")  # of "this sun" the star is meant
+_OF_TWO_DAYS = late(r"\b(?:on|every|this|next) $")
+_HOUR_AFTER = late(r":? (?:at |@ ?|from )?\d{1,2}(?::\d\d)?\s?(?:[ap]\.?m?\b|[-–])")
 _OF_LOWER_DAY = late(
     rf",? (?:\d{{1,2}}/\d|(?:at|@) ?\d|{MONTH_NAME} \d|morning|afternoon|evening|night|noon"
     r"|\d{1,2}(?::\d\d)?(?: ?[ap]m?\b| ?[-–] ?\d))"
@@ -62,11 +68,25 @@ def _capital_days(match: re.Match[str]) -> list[str]:
     return [full_name(_WEEKDAYS, match["first"]), between, full_name(_WEEKDAYS, match["last"])]
 
 
+def _has_hours(match: re.Match[str]) -> bool:
+    """Whether an hour or two follow: not "18-24"."""
+    found = _HOURS_AFTER.match(match.string, match.end())
+    return found is not None and all(int(hour or 0) < 13 for hour in found.groups())
+
+
+def _letter_day(match: re.Match[str]) -> list[str] | None:
+    """Sa 10-4; "F 9-6" only beside "M-Th" and the like."""
+    nearby = match.string[max(0, match.start() - 60) : match.start()]
+    nearby += match.string[match.end() : match.end() + 60]
+    is_sure = len(match[0]) == 2 or _OTHER_LETTER_DAYS.search(nearby)
+    return [_LETTER_DAYS[match[0]]] if is_sure and _has_hours(match) else None
+
+
 def _letter_days(match: re.Match[str]) -> list[str] | None:
     """M-F, Tu/Th, MWF; but "the M-F ratio"."""
     written, end = match[0], match.end()
     is_sure = _SURE_DAYS.fullmatch(written) and not _NO_DAYS.match(match.string, end)
-    if not (is_sure or _TIME_AFTER.match(match.string, end)):
+    if not (is_sure or (_TIME_AFTER.match(match.string, end) and _has_hours(match))):
         return None
     days = [_LETTER_DAYS[day] for day in re.findall(_LETTER_DAY, written)]
     if "-" in written or "–" in written:
@@ -82,15 +102,23 @@ def _lower_day(match: re.Match[str]) -> list[str] | None:
     if written[:3] in _NO_WORDS:
         is_day = True
     elif _OF_LOWER_DAY.match(match.string, end):
-        is_day = bool(found or not before.strip() or before.endswith(" to ") or written == "mon")
+        opens = not before.strip() and not match.string.startswith(" at", end)
+        is_day = bool(found or opens or before.endswith(" to ") or written == "mon")
     else:
         ends = written in ("mon", "wed") or _LOWER_DAY_ENDS.match(match.string, end)
         is_day = bool(found and ends and (written != "sun" or found[1] in _OF_SUN))
     return [full_name(_WEEKDAYS, written)] if is_day else None
 
 
-def _lower_days(match: re.Match[str]) -> list[str]:
-    """mon-fri, sat & sun."""
+def _lower_days(match: re.Match[str]) -> list[str] | None:
+    """mon-fri, sat & sun, on sat and sun; but "he sat and sun bathed"."""
+    end = match.end()
+    is_sure = not {match[1][:3], match[3][:3]}.isdisjoint(_NO_WORDS) or (
+        match[2] in "-–&" and _LOWER_DAY_ENDS.match(match.string, end)
+    )
+    of_days = _OF_TWO_DAYS.search(text_before(match, 12)) or _HOUR_AFTER.match(match.string, end)
+    if not (is_sure or of_days):
+        return None
     between = {"-": "to", "–": "to", "&": "and"}.get(match[2], match[2])
     return [full_name(_WEEKDAYS, match[1]), between, full_name(_WEEKDAYS, match[3])]
 
@@ -115,8 +143,9 @@ FORMS: Forms = (
     ),
     (
         "A",
-        rf"(?<=[&,;|] ){_LETTER_DAY}(?= \d{{1,2}}(?::\d\d)?\s?(?:[ap]m?\b|[AP]M\b|[-–]))",
-        lambda match: [_LETTER_DAYS[match[0]]],
+        rf"(?:(?<=[&,;|] )|(?<![\s\S])){_LETTER_DAY}"
+        r"(?= \d{1,2}(?::\d\d)?\s?(?:[ap]m?\b|[AP]M\b|[-–]))",
+        _letter_day,
     ),
     (
         "a",

@@ -18,7 +18,7 @@ PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
 _SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
 _BEFORE_DATE = re.compile(
     rf"(?i)\b(?:(?:{any_of('before dates')})(?: d[ií]a)?|(?:{any_of('weekdays')}),?"
-    rf"|{_SHORT_DAY}\.?,?) $"
+    rf"|(?!mar\b[^.]){_SHORT_DAY}\.?,?) $"
 )
 _WEEKDAYS = words_of("weekdays")
 _LETTER_DAYS = dict(zip("LMXJVSD", _WEEKDAYS, strict=True))
@@ -26,6 +26,7 @@ _EXPIRES = re.compile(
     r"(?i)\b(?:vence|vencimiento|venc\.|vto\.|caduca|caducidad|exp\.|v[aá]lid[ao] hasta)"
     r"(?: (?:el|en|es))?:? $"
 )
+_LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
 _BOOK_BEFORE = re.compile(rf"(?i)\b(?:{any_of('books of verses')}) $")
 NIGHT = 7  # the hour from which p. m. is night
@@ -134,7 +135,8 @@ def _expiry(match: re.Match[str]) -> list[str] | None:
     """Vence 09/28."""
     if not _EXPIRES.search(text_before(match, 24)):
         return None
-    return [MONTHS[int(match[1]) - 1], "de", *year_words(match[2])]
+    of_month = ["mes", "de"] if text_before(match, 3) == "el " else []
+    return [*of_month, MONTHS[int(match[1]) - 1], "de", *year_words(match[2])]
 
 
 def _roman_month(match: re.Match[str]) -> list[str]:
@@ -142,9 +144,11 @@ def _roman_month(match: re.Match[str]) -> list[str]:
     return date_words(match[1], roman_value(match[2]) or 1, match[3])
 
 
-def _letter_days(match: re.Match[str]) -> list[str]:
-    """L-V 8:00, S y D."""
-    first, between, last = filter(None, match.groups())
+def _letter_days(match: re.Match[str]) -> list[str] | None:
+    """L-V 8:00, S y D cerrado; but "talla L-V 8"."""
+    if _LETTERED_BEFORE.search(text_before(match, 12)):
+        return None
+    first, between, last = match.groups()
     return [_LETTER_DAYS[first], "a" if between in "-–" else between, _LETTER_DAYS[last]]
 
 
@@ -175,8 +179,9 @@ FORMS: Forms = (
     ("d", rf"(?<![\w/.,-])({MONTH})/(\d\d)(?![\w/-]|[.,]\d)", _expiry),
     (
         "A",
-        r"(?<![\w/.-])([LMXJVS])\s?(-|–|a|y)\s?([JVSD])\b(?=:?,? (?:de )?\d)"
-        r"|(?<![\w/.-])(S) (y) (D)\b",
+        r"(?<![\w/.-])([LMXJVS])\s?(-|–|a|y)\s?([JVSD])\b"
+        r"(?=:?,? (?:de )?\d{1,2}(?::\d\d|\s?(?:[-–]|a|h|hs|hrs)\s?\d|\s?(?:h|hs|hrs)\b)"
+        r"|:? cerrado\b)",
         _letter_days,
     ),
     ("d", r"(?<![\w:.,])(\d{1,3}):(\d{1,3})(?:[-–](\d{1,3}))?(?![\w:])", _verse),
@@ -193,7 +198,7 @@ FORMS: Forms = (
     ),
     (
         "aA",
-        rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?=,?\s\d{{1,2}}/\d))|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=\s|$)",
+        rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}/\d))|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=\s|$)",
         lambda match: [_weekday(match[0])],
     ),
     (

@@ -41,6 +41,9 @@ _KEY_BEFORE = re.compile(
     r"(?i)(?:\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
     r"|teclas?|signos?|botón|símbolos?|o|y|u|luego|después)|[*#])(?:\sla)?(?:\stecla)?\s$"
 )
+_LETTER_BEFORE = re.compile(
+    r"(?i)\b(?:letras?|variables?|ejes?|puntos?|valor(?:es)?(?: de)?|sea|si|[a-z] y) $"
+)
 _AFTER_QUE = re.compile(rf"\s(?:{TABLES.any_of('after qué')})\b")
 
 
@@ -50,10 +53,17 @@ def _key(match: re.Match[str]) -> list[str] | None:
     return [{"*": "asterisco", "#": "numeral"}[match[0]]] if is_key else None
 
 
-def _que(match: re.Match[str]) -> list[str]:
-    """Of chats: "q tal" as "qué tal", "dijo q sí" as "dijo que sí"."""
+def _que(match: re.Match[str]) -> list[str] | None:
+    """Of chats: "q tal" as "qué tal", "dijo q sí" as "dijo que sí"; but "la letra q"."""
+    if _LETTER_BEFORE.search(text_before(match, 16)):
+        return None
     asks = _AFTER_QUE.match(match.string, match.end()) or text_before(match, 1) == "¿"
     return ["qué" if asks else "que"]
+
+
+def _por(match: re.Match[str]) -> list[str] | None:
+    """Of chats: "x favor"; but "el eje x"."""
+    return None if _LETTER_BEFORE.search(text_before(match, 16)) else ["por"]
 
 
 def _sound(match: re.Match[str]) -> list[str]:
@@ -84,13 +94,14 @@ _FORMS: Forms = (
     ),
     ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
     ("aA", r"\b[Ii]nc\.(?=\s[a-z]\))", lambda match: ["inciso"]),
+    ("aA", r"\b[Ff]racc\.(?=\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", lambda match: ["fraccionamiento"]),
     ("a", r"(?<![\w.'/])q(?=\s[a-záéíóúñ])", _que),
     ("a", r"(?<![\w.'/])(?<!\d\s)t(?=\s[a-z]{2,12}[oéó]\b)", lambda match: ["te"]),
     (
         "a",
         r"(?<![\w.'/])(?<!\d\s)x(?=\s(?:fa|favor|eso|aqu[ií]|ah[ií]|lo|el|la|los|las|mi|ti|suerte"
         r"|ejemplo|cierto)\b)|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
-        lambda match: ["por"],
+        _por,
     ),
     ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),

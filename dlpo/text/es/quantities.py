@@ -130,10 +130,10 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
 
 
 def _ordinal(match: re.Match[str]) -> list[str] | None:
-    has_degrees = match["ordinal_sign"] == "º" and len(match["ordinal"]) > 1
+    noun = NOUNS.after(match.string, match.end(), one=True)
+    has_degrees = match["ordinal_sign"] == "º" and len(match["ordinal"]) > 1 and not noun
     if has_degrees and _DEGREES_BEFORE.search(text_before(match, 12)):  # a 180º
         return None
-    noun = NOUNS.after(match.string, match.end(), one=True)
     end = match["ordinal_sign"] or match["ordinal_end"]
     before_noun = noun != "" and not _OF_FLAT.match(match.string, match.end())
     return ended_ordinal_words(int(match["ordinal"]), end, before_noun)
@@ -151,7 +151,8 @@ def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str],
 
 def _measure(match: re.Match[str]) -> list[str]:
     number, unit = match["measure"], match["unit"] or match["mark"]
-    if unit == "'" and _MINUTES_BEFORE.search(text_before(match, 12)):  # por 40'
+    of_thing = match.string.startswith(" de", match.end())
+    if unit == "'" and not of_thing and _MINUTES_BEFORE.search(text_before(match, 12)):  # por 40'
         unit = "min"
     _, many, gender = _UNITS[unit]
     words = [*number_words(match["measure_from"], gender), "a"] if match["measure_from"] else []

@@ -12,7 +12,7 @@ from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
-_CODE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('spelled codes')})(?: es)?:? $")
+_ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
 
 
@@ -83,8 +83,8 @@ def code_words(written: str) -> list[str]:
 
 
 def _road(match: re.Match[str]) -> list[str] | None:
-    """N-340; but "código N-340"."""
-    if _CODE_BEFORE.search(text_before(match, 24)):
+    """La N-340; but "sala C-201"."""
+    if not _ROAD_BEFORE.search(text_before(match, 16)):
         return None
     letters, number = match[0].split("-")
     return [*spelled(letters), *cardinal_words(number)]
