@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from dlpo_serving.protocols.http import speech_socket
+from dlpo_serving.protocols.openai_realtime import server as realtime
 from tests.callers import fake_voice
 from tests.serving.conftest import Clock
 from tests.serving.protocols.http.conftest import RunningServer
@@ -38,9 +39,9 @@ class Turns:
         self.turns = 0
         json_object = speech_socket.json_object
 
-        def counted(content: bytes) -> Any:
+        def counted(content: bytes, what: str) -> Any:
             self.read += 1
-            return json_object(content)
+            return json_object(content, what)
 
         monkeypatch.setattr(speech_socket, "json_object", counted)
 
@@ -60,7 +61,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
 
 @pytest.fixture
 def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speech_socket, "MAX_ERRORS", 5)
+    monkeypatch.setattr(realtime, "MAX_ERRORS", 5)
     monkeypatch.setattr(speech_socket, "MAX_KEEP_ALIVES", 5)
 
 
@@ -105,7 +106,7 @@ async def flood(
 def test_small_messages_leave_turns_to_others(
     what: str, attacked: Callable[..., Any], turns: Turns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speech_socket, "MAX_ERRORS", 10**9)
+    monkeypatch.setattr(realtime, "MAX_ERRORS", 10**9)
     monkeypatch.setattr(speech_socket, "MAX_KEEP_ALIVES", 10**9)
     path, first, message = FLOODS[what]
     with attacked(http_port=0) as server:
