@@ -12,9 +12,7 @@ FENCE = re.compile(r"(?m)^([ \t]{0,12}```[^\n`]*)$")
 PROSE_AGAIN = late(r"\n[ \t]*\n(?=[A-Z][a-z']{0,20} [a-z])")
 _CITATIONS = r"(?:\[\d{1,3}\]){1,9}"
 # Of a word of prose that a clause ends at, and the names of what programs index: works[1], rows[1].
-_CITED = late(
-    r"\b([A-Za-z][a-z]{3,30})((?:\[[1-9]\d{0,2}\]){1,9})(?=[.,;:!?](?:\s|$)|\s{0,4}$)"
-)
+_CITED = late(r"\b([A-Za-z][a-z]{3,30})((?:\[[1-9]\d{0,2}\]){1,9})(?=[.,;:!?](?:\s|$)|\s{0,4}$)")
 _INDEXED = frozenset(
     (
         "args", "argv", "array", "arrays", "buffer", "cells", "chars", "cols", "columns", "data",
