@@ -84,7 +84,7 @@ def open_samples(untuned: Path, voice: str) -> list[Sample]:
     return [
         *(Sample(f"untuned-{name}", f"{name}, before tuning", one.synthesizer, one.about)
           for name, one in zip(UNTUNED, before, strict=True)),
-        *(Sample(name, f"{name}, as served", one.synthesizer, one.about)
+        *(Sample(name, name, one.synthesizer, one.about)
           for name, one in zip(VOICES, served, strict=True)),
     ]  # fmt: skip
 
@@ -147,9 +147,7 @@ def page(samples: Sequence[Sample]) -> str:
         "Hear every voice here, and two of them after the stage `joint`, before 6,000 more updates"
         " and tuning: judges score those lower, and their questions end like statements. Made by"
         " `python scripts/samples.py make`: sentences that assistants say, and one of LJSpeech's"
-        " test split, which no voice was trained on. All clips have the same loudness (-22 LUFS),"
-        " MP3 at 64 kbit/s. With LJSpeech on your machine, `python scripts/samples.py recordings"
-        " --corpus DIR` adds the speaker's own recording.",
+        " test split, which no voice was trained on. All clips have the same loudness (-22 LUFS).",
         "\n".join(f"- {one}" for one in dict.fromkeys(map(_described, samples))),
     ]
     for clip_id, words in (ENGLISH | SPANISH).items():
@@ -175,7 +173,7 @@ def _described(sample: Sample) -> str:
     schedule = manifest.noise_schedule
     chain = f"{_steps(manifest.steps)} of {schedule.name}, eta {schedule.eta}"
     how = about.get("precision", "fp32, PyTorch")
-    when = sample.label.rpartition(", ")[2]
+    when = "as served" if sample.label == sample.name else "before tuning"
     return f"{when}: {about['kind']} `{str(about['sha256'])[:12]}`, {chain}, {how}"
 
 
