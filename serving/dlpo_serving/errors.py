@@ -60,6 +60,12 @@ class RequestError(InputError):
         self.violations = violations
 
 
+def wrong_value(name: str, value: object, expected: str) -> RequestError:
+    """The error of a field whose value is not what was expected."""
+    given = "absent" if value is None else shortened(repr(value))
+    return RequestError(FieldViolation(name, f"is {given}; expected {expected}"))
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """How a kind of error is reported to callers."""

@@ -14,7 +14,7 @@ from dlpo.text.common.reading import CODE, DATES, EMOJI
 from dlpo.text.common.ssml import SSML, document_language, is_ssml
 from dlpo.text.symbols import MAX_WRITTEN
 from dlpo_serving.encodings.formats import Encoding
-from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.errors import FieldViolation, RequestError, shortened, wrong_value
 
 MAX_SEED = 2**32 - 1
 MAX_SETTING = 100  # characters of a setting, a language or any other short value
@@ -95,8 +95,7 @@ def _check_kinds(request: SpeechRequest) -> None:
             value = getattr(request, name)
             is_wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
             if is_wrong and not (value is None and name in OPTIONAL):
-                what = f"is {shortened(repr(value))}; expected {words}"
-                raise RequestError(FieldViolation(name, what))
+                raise wrong_value(name, value, words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 
 from aiohttp import web
 
-from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.errors import wrong_value
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
 from dlpo_serving.protocols.http.statuses import Names
 from dlpo_serving.request import PAUSES
@@ -39,8 +39,7 @@ def read_query(request: web.Request, text: str, default_encoding: str) -> Speech
     model = query.get("model", "")
     encoding = query.get("encoding", default_encoding).lower()
     if encoding not in ENCODINGS:
-        what = f"is {shortened(repr(encoding))}; expected {', '.join(ENCODINGS)}"
-        raise RequestError(FieldViolation("encoding", what))
+        raise wrong_value("encoding", encoding, ", ".join(ENCODINGS))
     container = query.get("container", "none" if request.method == "GET" else "wav").lower()
     in_wav = encoding == HELD_IN_WAV and container == "wav"
     rate, seed = _number(request, "sample_rate"), _number(request, "seed")
@@ -61,6 +60,5 @@ def _number(request: web.Request, name: str) -> float | None:
     if value is None:
         return None
     if not NUMBER.fullmatch(value):
-        what = f"is {shortened(repr(value))}; expected a number"
-        raise RequestError(FieldViolation(name, what))
+        raise wrong_value(name, value, "a number")
     return float(value)

@@ -10,21 +10,16 @@ from functools import partial
 
 from aiohttp import web
 
+from dlpo_serving.errors import wrong_value
 from dlpo_serving.protocols.deepgram.replies import DeepgramDialect
 from dlpo_serving.protocols.deepgram.requests import read_query
-from dlpo_serving.protocols.http.dialects import text_of, wrong_value
+from dlpo_serving.protocols.http.dialects import text_of
 from dlpo_serving.protocols.http.replies import audio_alone
 from dlpo_serving.protocols.http.requests import read_body
 from dlpo_serving.protocols.http.speech_body import json_object
 from dlpo_serving.protocols.http.speech_route import SpeechAnswers, is_short_file
-from dlpo_serving.protocols.http.speech_socket import (
-    IDLE_S,
-    Inbox,
-    SocketReply,
-    SpeechSockets,
-    tasks_of_connection,
-)
-from dlpo_serving.protocols.http.successive_texts import SuccessiveTexts
+from dlpo_serving.protocols.http.speech_socket import IDLE_S, SpeechSockets
+from dlpo_serving.protocols.http.successive_texts import SuccessiveTexts, successive_texts
 
 
 def deepgram_routes(answers: SpeechAnswers, sockets: SpeechSockets) -> list[web.RouteDef]:
@@ -43,22 +38,16 @@ async def _speak(answers: SpeechAnswers, request: web.Request) -> web.StreamResp
 
 async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
     body, dialect = read_query(request, "", "linear16"), DeepgramDialect(request)
-    sockets.check(body)
-    reply = await sockets.open(request, dialect)
-    await reply.send(dialect.metadata())
-    async with tasks_of_connection() as tasks:
-        texts = SuccessiveTexts(sockets, reply, body, tasks, "speak", "a Flushed")
-        await _read(Inbox(reply.response), reply, dialect, texts)
-    await reply.response.close()
-    return reply.response
+    async with successive_texts(sockets, request, dialect, body, "speak", "a Flushed") as texts:
+        await texts.reply.send(dialect.metadata())
+        await _read(dialect, texts)
+    return texts.reply.response
 
 
-async def _read(
-    inbox: Inbox, reply: SocketReply, dialect: DeepgramDialect, texts: SuccessiveTexts
-) -> None:
+async def _read(dialect: DeepgramDialect, texts: SuccessiveTexts) -> None:
     """Follow the client's messages to `Close`, and speak what is still open."""
     while True:
-        message = await inbox.next(IDLE_S, texts.is_speaking)
+        message = await texts.inbox.next(IDLE_S, texts.is_speaking)
         match message:
             case {"type": "Speak"}:
                 texts.write(text_of("text", message.get("text")))
@@ -66,11 +55,11 @@ async def _read(
                 texts.end()
             case {"type": "Flush"}:
                 texts.count()
-                await reply.send(dialect.ended("Flushed"))
+                await texts.reply.send(dialect.ended("Flushed"))
             case {"type": "Clear"}:
                 texts.count()
                 await texts.clear()
-                await reply.send(dialect.ended("Cleared"))
+                await texts.reply.send(dialect.ended("Cleared"))
             case {"type": "Close"}:
                 return await texts.finish()
             case _:

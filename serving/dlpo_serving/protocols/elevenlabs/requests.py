@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.errors import wrong_value
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
 from dlpo_serving.protocols.http.statuses import IN_OUTPUT_FORMAT, Names
 from dlpo_serving.request import PAUSES
@@ -50,8 +50,7 @@ class SpeechQuery:
         rate = rest.partition("_")[0]
         if codec not in FORMATS or not RATE.fullmatch(rate):
             known = ", ".join(f"{name}_RATE" for name in FORMATS)
-            what = f"is {shortened(repr(output_format))}; expected {known}"
-            raise RequestError(FieldViolation("output_format", what))
+            raise wrong_value("output_format", output_format, known)
         self._fields = {
             "voice": "" if STOCK_VOICE.fullmatch(voice) else voice,
             "response_format": FORMATS[codec],

@@ -16,15 +16,11 @@ from aiohttp import web
 from dlpo.text.common.ssml import is_ssml
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.captions import FORMATS
-from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.errors import wrong_value
 from dlpo_serving.further_text import Flush
 from dlpo_serving.protocols.http.replies import DlpoEvents
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
-from dlpo_serving.protocols.http.statuses import (
-    OWN,
-    ErrorReply,
-    Names,
-)
+from dlpo_serving.protocols.http.statuses import OWN, ErrorReply, Names
 
 AUDIO = ("binary", "base64")
 ELEVENLABS_KEY = "xi-api-key"  # the header in which its clients send a key
@@ -170,9 +166,3 @@ def _seconds(value: object) -> float | None:
     if value is None or (isinstance(value, int | float) and value >= 0):
         return value
     raise wrong_value("played_s", value, "0 or more")
-
-
-def wrong_value(name: str, value: object, expected: str) -> RequestError:
-    """The error of a field whose value is not what was expected."""
-    given = "absent" if value is None else shortened(repr(value))
-    return RequestError(FieldViolation(name, f"is {given}; expected {expected}"))

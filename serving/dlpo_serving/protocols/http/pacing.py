@@ -13,7 +13,7 @@ from aiohttp import web
 
 from dlpo_serving.audio_stream import EncodedChunk
 from dlpo_serving.encodings.formats import SAMPLE_BYTES, AudioFormat
-from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.errors import FieldViolation, RequestError, wrong_value
 from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ def is_paced(request: web.Request) -> bool:
     """
     pace = request.query.get("pace", "")
     if pace not in ("", PACE):
-        raise RequestError(FieldViolation("pace", f"is {shortened(repr(pace))}; expected {PACE}"))
+        raise wrong_value("pace", pace, PACE)
     return pace == PACE
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -200,23 +201,22 @@ class SpeechSockets:
         reply = await self.open(request, dialect)
         inbox, connection = Inbox(reply.response), current_call()
         message = await inbox.next(self.limits.body_s)
-        own: AbstractContextManager[object] = nullcontext()  # the first one's is the connection's
         refused = 0
-        while True:
+        for turn in count():  # the call of the first one is the connection's
+            call = ("utterance", "http", connection.peer, connection)
             try:
-                with own:
+                with self.scope.utterance(*call) if turn else nullcontext():
                     await self._turn(reply.response, dialect, inbox, message)
             except (CallRejectedError, InputError) as error:
                 if not dialect.keep_open or isinstance(error, UnauthenticatedError | StalledError):
                     raise
-                if isinstance(own, nullcontext):
+                if not turn:
                     self.scope.count_failure(error)
                 refused = counted(refused, MAX_ERRORS, "refused utterances")
                 await reply.send(*dialect.error(reply_to(error, dialect.names)))
             if not (dialect.keep_open or inbox.unread):
                 break
             message = await _next_begin(inbox, dialect)
-            own = self.scope.utterance("utterance", "http", connection.peer, connection)
         await reply.response.close()
         return reply.response
 

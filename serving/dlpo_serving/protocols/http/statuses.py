@@ -24,10 +24,8 @@ from dlpo_serving.errors import (
 
 Names = Mapping[str, str]
 """internal request field, or OpenAI's -> an API's own name for it, where they differ"""
-OPENAI: Names = {
-    "text": "input", "encoding": "response_format", "sample_rate_hz": "sample_rate",
-}  # fmt: skip
 OWN: Names = {"encoding": "response_format", "sample_rate_hz": "sample_rate"}
+OPENAI: Names = {"text": "input", **OWN}
 FIELD_NAMES: web.RequestKey[Names] = web.RequestKey("field_names", Mapping)  # of a conversation
 IN_OUTPUT_FORMAT = dict.fromkeys(
     ("encoding", "response_format", "sample_rate", "sample_rate_hz"), "output_format"

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
 
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.further_text import TextPieces
+from dlpo_serving.protocols.http.dialects import Dialect
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.speech_socket import (
     MAX_KEEP_ALIVES,
+    Inbox,
     SocketReply,
     SpeechSockets,
     counted,
+    tasks_of_connection,
 )
 
 MOST_WAITING = 20  # texts that are not spoken yet
@@ -37,8 +44,10 @@ class SuccessiveTexts:
     ) -> None:
         self.body = body
         """how texts that begin from now on are spoken; their own text is empty"""
+        self.reply = reply
+        """the connection"""
+        self.inbox = Inbox(reply.response)
         self._sockets = sockets
-        self._reply = reply
         self._tasks = tasks
         self._method = method
         self._end = end
@@ -107,4 +116,25 @@ class SuccessiveTexts:
     async def _speak(self) -> None:
         while self._waiting:
             body, pieces = self._waiting.popleft()
-            await self._sockets.utter(self._method, self._reply, body, pieces)
+            await self._sockets.utter(self._method, self.reply, body, pieces)
+
+
+@asynccontextmanager
+async def successive_texts(
+    sockets: SpeechSockets,
+    request: web.Request,
+    dialect: Dialect,
+    body: SpeechBody,
+    method: str,
+    end: str,
+) -> AsyncIterator[SuccessiveTexts]:
+    """The texts of a new connection, which ends with the block; see `SuccessiveTexts`.
+
+    Raises:
+        CallRejectedError, RequestError: what `body` asks for is refused.
+    """
+    sockets.check(body)
+    reply = await sockets.open(request, dialect)
+    async with tasks_of_connection() as tasks:
+        yield SuccessiveTexts(sockets, reply, body, tasks, method, end)
+    await reply.response.close()

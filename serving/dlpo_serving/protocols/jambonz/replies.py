@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.protocols.http.dialects import Dialect, Message
+from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.statuses import ErrorReply
 from dlpo_serving.protocols.jambonz.requests import NAMES
 
@@ -18,9 +19,10 @@ class JambonzDialect(Dialect):
     def __init__(self) -> None:
         super().__init__(strict=False)
 
-    def connected(self, rate_hz: int) -> Message:
+    def connected(self, body: SpeechBody) -> Message:
         """The first message of a connection; jambonz sends text once it has come."""
-        return {"type": "connect", "data": {"sample_rate": rate_hz, "base64_encoding": False}}
+        data = {"sample_rate": body.sample_rate_hz, "base64_encoding": False}
+        return {"type": "connect", "data": data}
 
     def info(self, speech: AudioStream, warnings: Sequence[str]) -> Sequence[Message]:
         return []

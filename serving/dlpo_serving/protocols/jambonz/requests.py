@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dlpo_serving.protocols.http.dialects import text_of, wrong_value
+from dlpo_serving.errors import wrong_value
+from dlpo_serving.protocols.http.dialects import text_of
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
 from dlpo_serving.protocols.http.statuses import Names
 from dlpo_serving.request import PAUSES

@@ -12,20 +12,16 @@ from functools import partial
 
 from aiohttp import web
 
-from dlpo_serving.protocols.http.dialects import text_of, wrong_value
+from dlpo_serving.errors import wrong_value
+from dlpo_serving.protocols.http.dialects import text_of
 from dlpo_serving.protocols.http.replies import audio_alone
 from dlpo_serving.protocols.http.requests import read_body
 from dlpo_serving.protocols.http.speech_body import json_object
 from dlpo_serving.protocols.http.speech_route import SpeechAnswers
-from dlpo_serving.protocols.http.speech_socket import (
-    IDLE_S,
-    Inbox,
-    SpeechSockets,
-    tasks_of_connection,
-)
-from dlpo_serving.protocols.http.successive_texts import SuccessiveTexts
+from dlpo_serving.protocols.http.speech_socket import IDLE_S, SpeechSockets
+from dlpo_serving.protocols.http.successive_texts import SuccessiveTexts, successive_texts
 from dlpo_serving.protocols.jambonz.replies import JambonzDialect
-from dlpo_serving.protocols.jambonz.requests import USUAL_RATE, read_message, read_query
+from dlpo_serving.protocols.jambonz.requests import read_message, read_query
 
 
 def jambonz_routes(answers: SpeechAnswers, sockets: SpeechSockets) -> list[web.RouteDef]:
@@ -43,20 +39,17 @@ async def _speak(answers: SpeechAnswers, request: web.Request) -> web.StreamResp
 
 async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
     body, dialect = read_query(request.query), JambonzDialect()
-    sockets.check(body)
-    reply = await sockets.open(request, dialect)
-    await reply.send(dialect.connected(body.sample_rate_hz or int(USUAL_RATE)))
-    async with tasks_of_connection() as tasks:
-        texts = SuccessiveTexts(sockets, reply, body, tasks, "jambonz", "its last audio")
-        await _read(Inbox(reply.response), texts)
-    await reply.response.close()
-    return reply.response
+    end = "its last audio"
+    async with successive_texts(sockets, request, dialect, body, "jambonz", end) as texts:
+        await texts.reply.send(dialect.connected(body))
+        await _read(texts)
+    return texts.reply.response
 
 
-async def _read(inbox: Inbox, texts: SuccessiveTexts) -> None:
+async def _read(texts: SuccessiveTexts) -> None:
     """Follow the client's messages to `stop`, which drops what was not sent yet."""
     while True:
-        message = await inbox.next(IDLE_S, texts.is_speaking)
+        message = await texts.inbox.next(IDLE_S, texts.is_speaking)
         match message:
             case {"type": "stream", "text": str(text)} if not (text.strip() or texts.is_open):
                 texts.count()

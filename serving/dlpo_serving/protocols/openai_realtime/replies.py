@@ -10,8 +10,8 @@ from uuid import uuid4
 from aiohttp import web
 
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
-from dlpo_serving.errors import FieldViolation, RequestError
-from dlpo_serving.protocols.http.dialects import Dialect, Message, wrong_value
+from dlpo_serving.errors import FieldViolation, RequestError, wrong_value
+from dlpo_serving.protocols.http.dialects import Dialect, Message
 from dlpo_serving.protocols.http.speech_body import MODELS, SpeechBody
 from dlpo_serving.protocols.http.statuses import OPENAI, BodyError, ErrorReply, UnknownModelError
 from dlpo_serving.protocols.openai_realtime.requests import (

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dlpo_serving.errors import FieldViolation, RequestError
-from dlpo_serving.protocols.http.dialects import Message, wrong_value
+from dlpo_serving.errors import FieldViolation, RequestError, wrong_value
+from dlpo_serving.protocols.http.dialects import Message
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
 from dlpo_serving.request import PAUSES
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from dlpo_serving.encodings.formats import Encoding
-from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.errors import FieldViolation, RequestError, wrong_value
 from dlpo_serving.protocols.http.dialects import object_of, text_of
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.statuses import Names
@@ -39,12 +39,10 @@ def read_session(session: Mapping[str, Any], voices: Collection[str]) -> SpeechB
         raise RequestError(FieldViolation("zero_shot_config", what))
     name = text_of("audio_format", output.get("audio_format") or "LINEAR_PCM")
     if name not in FORMATS:
-        what = f"is {shortened(repr(name))}; expected {', '.join(FORMATS)}"
-        raise RequestError(FieldViolation("audio_format", what))
+        raise wrong_value("audio_format", name, ", ".join(FORMATS))
     rate_hz = output.get("sample_rate_hz") or USUAL_RATE_HZ
     if isinstance(rate_hz, bool) or not isinstance(rate_hz, int) or not 0 < rate_hz < MOST_HZ:
-        what = f"is {shortened(repr(rate_hz))}; expected a whole number of Hz"
-        raise RequestError(FieldViolation("sample_rate_hz", what))
+        raise wrong_value("sample_rate_hz", rate_hz, "a whole number of Hz")
     settings = object_of(session, "custom_configuration")
     asked = SynthesizeSpeechRequest(
         language_code=text_of("language_code", spoken.get("language_code") or ""),

@@ -13,18 +13,12 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from dlpo_serving.errors import NotReadyError
+from dlpo_serving.errors import NotReadyError, wrong_value
 from dlpo_serving.operations.call_scope import current_call
-from dlpo_serving.protocols.http.dialects import Message, authorization, text_of, wrong_value
+from dlpo_serving.protocols.http.dialects import Message, authorization, text_of
 from dlpo_serving.protocols.http.speech_body import SpeechBody
-from dlpo_serving.protocols.http.speech_socket import (
-    IDLE_S,
-    Inbox,
-    SocketReply,
-    SpeechSockets,
-    tasks_of_connection,
-)
-from dlpo_serving.protocols.http.successive_texts import SuccessiveTexts
+from dlpo_serving.protocols.http.speech_socket import IDLE_S, SpeechSockets
+from dlpo_serving.protocols.http.successive_texts import SuccessiveTexts, successive_texts
 from dlpo_serving.protocols.openai_realtime.server import openai_realtime
 from dlpo_serving.protocols.riva_realtime.replies import RivaEvents, event
 from dlpo_serving.protocols.riva_realtime.requests import read_session, session_of
@@ -44,13 +38,10 @@ async def _realtime(sockets: SpeechSockets, request: web.Request) -> web.StreamR
     if request.query.get("intent") != "synthesize":
         return await openai_realtime(sockets, request)
     conversation = RivaConversation(sockets)
-    reply = await sockets.open(request, conversation.events)
-    async with tasks_of_connection() as tasks:
-        body = conversation.read({})
-        texts = SuccessiveTexts(sockets, reply, body, tasks, "speech", "its completed event")
-        await conversation.follow(Inbox(reply.response), reply, texts)
-    await reply.response.close()
-    return reply.response
+    body, events, end = conversation.read({}), conversation.events, "its completed event"
+    async with successive_texts(sockets, request, events, body, "speech", end) as texts:
+        await conversation.follow(texts)
+    return texts.reply.response
 
 
 async def _session(sockets: SpeechSockets, request: web.Request) -> web.Response:
@@ -95,12 +86,12 @@ class RivaConversation:
     def _is_last(self) -> bool:
         return self._is_over and not (self._texts and self._texts.left)
 
-    async def follow(self, inbox: Inbox, reply: SocketReply, texts: SuccessiveTexts) -> None:
+    async def follow(self, texts: SuccessiveTexts) -> None:
         """Follow the client's messages until it is done, and speak what is still open."""
-        self._texts = texts
+        self._texts, reply = texts, texts.reply
         await reply.send(event("conversation.created", conversation={"id": self._id}))
         while not self._is_over:
-            message = await inbox.next(IDLE_S, texts.is_speaking)
+            message = await texts.inbox.next(IDLE_S, texts.is_speaking)
             match message:
                 case {"type": "synthesize_session.update", "session": dict(asked)}:
                     texts.count()

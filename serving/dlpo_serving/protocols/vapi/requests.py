@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dlpo_serving.protocols.http.dialects import object_of, text_of, wrong_value
+from dlpo_serving.errors import wrong_value
+from dlpo_serving.protocols.http.dialects import object_of, text_of
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
 from dlpo_serving.protocols.http.statuses import Names
 
 NAMES: Names = {
     "input": "text", "voice": "voiceId", "sample_rate": "sampleRate",
-    "sample_rate_hz": "sampleRate", "encoding": "sampleRate",
+    "sample_rate_hz": "sampleRate",
 }  # fmt: skip
 KIND = "voice-request"
 

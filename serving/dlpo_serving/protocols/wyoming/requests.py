@@ -8,7 +8,7 @@ from typing import Any
 from wyoming.event import Event
 
 from dlpo.bundle import MAX_VOICE_NAME
-from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.errors import FieldViolation, RequestError, wrong_value
 from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_length
 
 
@@ -21,15 +21,13 @@ def read_call(event: Event) -> SynthesisCall:
     whole, kind = event.type == "synthesize", event.data.get("text_format") or "text"
     known = ("text", "ssml") if whole else ("text",)
     if kind not in known:
-        what = f"is {shortened(repr(kind))}; expected {' or '.join(known)}"
-        raise RequestError(FieldViolation("text_format", what))
+        raise wrong_value("text_format", kind, " or ".join(known))
     voice, language = read_voice(event.data.get("voice"))
     text = read_text(event) if whole else ""
     pauses = {name: event.data[name] for name in PAUSES if event.data.get(name) is not None}
     for name, pause_s in pauses.items():
         if isinstance(pause_s, bool) or not isinstance(pause_s, int | float):
-            what = f"is {shortened(repr(pause_s))}; expected a number of seconds"
-            raise RequestError(FieldViolation(name, what))
+            raise wrong_value(name, pause_s, "a number of seconds")
     request = SpeechRequest(text, ssml=kind == "ssml", language=language, **pauses)
     return SynthesisCall(request, voice)
 
