@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.patterns import late
+from dlpo.text.common.tables import Tables
 
 CODE_BLOCK = r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}"
 """The pattern of the announcement of a block of code, see `TextReading.plain`."""
@@ -13,16 +14,7 @@ PROSE_AGAIN = late(r"\n[ \t]*\n(?=[A-Z][a-z']{0,20} [a-z])")
 _CITATIONS = r"(?:\[\d{1,3}\]){1,9}"
 # Of a word of prose that a clause ends at, and the names of what programs index: works[1], rows[1].
 _CITED = late(r"\b([A-Za-z][a-z]{3,30})((?:\[[1-9]\d{0,2}\]){1,9})(?=[.,;:!?](?:\s|$)|\s{0,4}$)")
-_INDEXED = frozenset(
-    (
-        "args", "argv", "array", "arrays", "buffer", "cells", "chars", "cols", "columns", "data",
-        "elements", "entries", "fields", "files", "index", "input", "inputs", "items", "keys",
-        "lines", "list", "lists", "matrix", "names", "nodes", "nums", "numbers", "output",
-        "outputs", "params", "parts", "paths", "points", "queue", "records", "result", "results",
-        "rows", "scores", "stack", "strings", "table", "text", "tokens", "users", "values",
-        "vals", "vector", "weights", "words",
-    )
-)  # fmt: skip
+_INDEXED = Tables(__file__).word_list("indexed")
 _LINK = late(
     r"!?\[([^\[\]\n]{0,300})\]\((?:[^()\s]|\([^()\s]{0,100}\)){1,500}(?: \"[^\"\n]{0,100}\")?\)"
 )

@@ -69,20 +69,7 @@ _OPEN_QUOTATION = late(r"(?:^|[\s(\[])\"[^\"]{0,300}$")
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
 _COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-z]{1,15}$")
-_TIMES = (
-    "day",
-    "week",
-    "month",
-    "year",
-    "hour",
-    "minute",
-    "second",
-    "night",
-    "wk",
-    "mo",
-    "yr",
-    "hr",
-)
+_TIMES = word_list("follow a slash after plurals")
 _PROPORTION = late(r"\d\d/\d\d")
 _IN_ROW = late(rf"(?i)\b(?:{any_of('come in a row')}) $")
 _FULL_MARKS = ("5", "10", "20", "25", "50", "100")

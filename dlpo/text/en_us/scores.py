@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms
-from dlpo.text.common.scores import SETS, set_words
+from dlpo.text.common.scores import Sets
 from dlpo.text.en_us.numbers import cardinal_words, ordinal_words
-from dlpo.text.en_us.tables import any_of
+from dlpo.text.en_us.tables import TABLES, any_of
+
+_SETS = Sets(TABLES, "and", cardinal_words)
 
 
 def _score(match: re.Match[str]) -> list[str]:
@@ -32,7 +34,7 @@ FORMS: Forms = (
         rf"(?= (?:{any_of('have scores after an article')})\b)",
         _score,
     ),
-    ("d", SETS, lambda match: set_words(match, cardinal_words)),
+    ("d", _SETS.pattern, _SETS.words),
     ("d", r"(?<![\w./-])\d{1,2}(?:-\d{1,2}){2,3}(?![\w/-]|[.,]\d)", _record),
     (
         "d",

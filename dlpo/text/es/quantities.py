@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms, text_before
-from dlpo.text.common.scores import SETS, set_words
+from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
@@ -17,7 +17,9 @@ from dlpo.text.es.numbers import (
     part_words,
     split_decimals,
 )
-from dlpo.text.es.tables import any_of, table
+from dlpo.text.es.tables import TABLES, any_of, table
+
+_SETS = Sets(TABLES, "y", cardinal_words)
 
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, gender; small coins
@@ -274,7 +276,7 @@ MEASURES: Forms = (
     ),
 )
 NUMBERS: Forms = (
-    ("d", SETS, lambda match: set_words(match, cardinal_words)),
+    ("d", _SETS.pattern, _SETS.words),
     (
         "d",
         r"(?<=por )\d{1,3}\s?d\b\.?",
