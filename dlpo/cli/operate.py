@@ -13,7 +13,7 @@ import typer
 
 from dlpo.cli.options import WEIGHTS as WEIGHTS_DIR
 from dlpo.cli.options import Ca, Encrypted, Token, Weights, connection_to
-from dlpo.errors import InputError, needs
+from dlpo.errors import InputError, needs, reading
 from dlpo.judges import SOURCES, WEIGHTS
 from dlpo.nvidia import Finding
 from dlpo_serving.voice_names import DEFAULT_VOICE
@@ -137,8 +137,11 @@ def usage(
     where = f"{server.rstrip('/')}/metrics"
     if not where.startswith(("http://", "https://")):
         raise InputError(f"server is {server!r}; expected a URL such as http://127.0.0.1:8080")
+    trusted = ssl.create_default_context()
+    if ca:
+        with reading(ca, "certificates in PEM", InputError):
+            trusted = ssl.create_default_context(cafile=ca)
     try:
-        trusted = ssl.create_default_context(cafile=ca)
         with urllib.request.urlopen(where, timeout=10, context=trusted) as reply:
             page = reply.read().decode()
     except OSError as error:

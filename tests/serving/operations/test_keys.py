@@ -220,6 +220,9 @@ def test_usage_is_read_from_a_server_of_a_private_authority(
     assert refused.exit_code == 1
     assert "name its authority with --ca" in refused.stderr
     assert "no caller" in command("keys", "usage", url, "--ca", str(authority.path)).stdout
+    refused = command("keys", "usage", url, "--ca", __file__)
+    assert refused.exit_code == 1
+    assert "expected certificates in PEM" in refused.stderr
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o620, 0o602])

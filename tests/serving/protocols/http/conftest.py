@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dlpo_serving.errors import UnauthenticatedError
 from dlpo_serving.loading.costs import measure_costs
 from dlpo_serving.offered_voices import LoadedVoice
 from dlpo_serving.operations.call_scope import CallScope
@@ -28,6 +29,13 @@ from tests.callers import WAIT_S, fake_voice, in_another_thread
 from tests.serving.conftest import GatedEngine
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
+
+
+def us_alone(token: str) -> str:
+    """The caller of a token: us, by "secret"."""
+    if token != "secret":
+        raise UnauthenticatedError("unknown")
+    return "us"
 
 
 @dataclass

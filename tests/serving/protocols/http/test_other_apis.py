@@ -16,7 +16,7 @@ from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.protocols.http.server import ROUTES, build_app
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import Client, RunningServer
+from tests.serving.protocols.http.conftest import Client, RunningServer, us_alone
 from tests.serving.spoken_by import converse
 
 TEXT = "Your order #42 costs $3.50. Is it 😀 not strange?"
@@ -294,12 +294,7 @@ async def test_a_wrong_message_ends_the_connection(
 def test_keys_come_as_each_api_sends_them(
     open_http_server: Callable[..., RunningServer], client: Client
 ) -> None:
-    def authorize(token: str) -> str:
-        if token != "secret":
-            raise UnauthenticatedError("unknown")
-        return "us"
-
-    server = open_http_server(fake_voice(), authorize=authorize)
+    server = open_http_server(fake_voice(), authorize=us_alone)
     asked: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         "/tts/bytes": ({**CARTESIA, "transcript": "Hi."}, {"X-API-Key": "secret"}),
         "/v1/speak": ({"text": "Hi."}, {"Authorization": "Token secret"}),

@@ -15,12 +15,11 @@ import aiohttp
 import numpy as np
 import pytest
 
-from dlpo_serving.errors import UnauthenticatedError
 from dlpo_serving.protocols.http import speech_socket
 from dlpo_serving.protocols.http.requests import HttpLimits
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer
+from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer, us_alone
 from tests.serving.protocols.http.sockets import connected, send
 
 OWN = "/v1/audio/speech/stream"
@@ -216,13 +215,8 @@ async def test_a_client_that_leaves_gives_its_place_back(server: RunningServer) 
 def test_keys_and_origins_are_checked(
     open_http_server: Callable[..., RunningServer],
 ) -> None:
-    def authorize(token: str) -> str:
-        if token != "secret":
-            raise UnauthenticatedError("unknown")
-        return "us"
-
     app, known = "https://app.example", {"Authorization": "Bearer secret"}
-    server = open_http_server(fake_voice(), HttpLimits(origins=(app,)), authorize=authorize)
+    server = open_http_server(fake_voice(), HttpLimits(origins=(app,)), authorize=us_alone)
     offered = "Sec-WebSocket-Protocol"
     wrong = ({}, {"Authorization": "Bearer other"}, {"xi-api-key": "other"}, {offered: "realtime"})
     strange = ({**known, "Origin": origin} for origin in ("https://evil.example", "http://["))

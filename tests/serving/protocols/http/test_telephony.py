@@ -10,10 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from dlpo_serving.errors import UnauthenticatedError
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer
+from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer, us_alone
 from tests.serving.protocols.http.sockets import connected, send
 from tests.serving.spoken_by import converse
 
@@ -124,12 +123,7 @@ def test_errors_to_vapi_say_what_is_expected(
 def test_keys_come_as_telephony_sends_them(
     open_http_server: Callable[..., RunningServer], client: Client
 ) -> None:
-    def authorize(token: str) -> str:
-        if token != "secret":
-            raise UnauthenticatedError("unknown")
-        return "us"
-
-    server = open_http_server(fake_voice(), authorize=authorize)
+    server = open_http_server(fake_voice(), authorize=us_alone)
     for headers, status in (({}, 401), ({"x-vapi-secret": "secret"}, 200)):
         assert client.post(server, voice_request(), headers, "/v1/vapi").status == status
     for headers, status in (({}, 401), ({"Authorization": "Bearer secret"}, 200)):
