@@ -14,6 +14,7 @@ from dlpo.text.en_us.tables import table, word_list
 from dlpo.text.en_us.technical import term_words
 
 _SOUNDS = {letters: (int(least), word) for letters, (least, word) in table("interjections").items()}
+_SOUND = re.compile("|".join("".join(f"{letter}+" for letter in sound) for sound in _SOUNDS))
 _REPEATED = re.compile(r"([a-z])\1+")
 _STRETCHED = re.compile(r"([a-z])\1\1")
 _STRETCHED_CAPITALS = re.compile(  # but not "AAAS"
@@ -29,12 +30,13 @@ def plain_word(written: str, listed: Callable[[str], bool]) -> str:
     ``listed``: whether a lexicon has a lower-case word.
     """
     word = written.lower()
-    least, sound = _SOUNDS.get(_REPEATED.sub(r"\1", word), (0, ""))
     stretched = (
         _STRETCHED_CAPITALS.search(written) if written.isupper() else _STRETCHED.search(word)
     )
-    if sound and len(word) >= least:
-        return sound if stretched or not written.isupper() else ""
+    if _SOUND.fullmatch(word):
+        least, sound = _SOUNDS[_REPEATED.sub(r"\1", word)]
+        if len(word) >= least:
+            return sound if stretched or not written.isupper() else ""
     if not stretched:
         return ""
     parts = _parts(word)

@@ -35,6 +35,11 @@ _PLAIN = (
     r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp|vit|ur|im|cant|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
+_PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence
+    r"(?<![\w.@'-])(?!(?:Ave|Cant|Col|Del|Exp|Vit"
+    r"|Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b)"
+    r"[A-Z][a-z]{2,40}(?=[,;!?]?\s[A-Za-z])"
+)
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
 _DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
 _ADD = (  # the disorder, not a button
@@ -145,6 +150,7 @@ def _hummed(match: re.Match[str]) -> list[str]:
 
 _FORMS: Forms = (
     ("a", _PLAIN, None),
+    ("A", _PLAIN_CAPITAL, None),
     *airplanes.FORMS,
     *prescriptions.FORMS,
     *identifiers.FORMS,
@@ -194,12 +200,16 @@ def word_of(
     """
     written, text = match[0], match.string
     if match.re.pattern == _PLAIN:
-        is_given = written.lower() in given
-        term = None if is_given else term_words(written if capitals else written.lower())
-        if not (term or is_given or listed(written)):
-            term = ABBREVIATIONS.get(written)
-        plain = "" if term or is_given else plain_word(written, listed)
-        return _words_of(plain, given, listed, capitals) if plain else term or [written]
+        if written.lower() in given:
+            return [written]
+        if term := term_words(written if capitals else written.lower()):
+            return term
+        if listed(written):
+            return [written]
+        if known := ABBREVIATIONS.get(written):
+            return known
+        plain = plain_word(written, listed)
+        return _words_of(plain, given, listed, capitals) if plain else [written]
     if match.re.pattern == _DROPPED_G:
         stem = written[:-1].lower()
         is_verb = listed(stem + "g") and (not listed(stem) or stem in _DROPS_G)
