@@ -13,7 +13,7 @@ from cartesia import Cartesia
 
 ASKED: dict[str, Any] = {
     "model_id": "sonic-3",
-    "voice": {"mode": "id", "id": "lj"},
+    "voice": {"mode": "id", "id": "heart"},
     "output_format": {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24_000},
 }
 
@@ -31,6 +31,9 @@ def check(client: Cartesia, text: str) -> bytes:
         context.no_more_inputs()
         received = list(context.receive())
     assert b"".join(one.audio for one in received if one.type == "chunk") == audio
+    names = [voice.id for voice in client.voices.list(limit=2)]  # of all pages
+    assert len(set(names)) == len(names) > 2
+    assert client.voices.get("heart").language == "en"
     return audio
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from dlpo_serving.protocols.cartesia.replies import CartesiaDialect, CartesiaSse
 from dlpo_serving.protocols.cartesia.requests import read_message
+from dlpo_serving.protocols.cartesia.voices import voice_alone, voices_page
 from dlpo_serving.protocols.http.dialects import text_of
 from dlpo_serving.protocols.http.replies import audio_alone
 from dlpo_serving.protocols.http.requests import read_body
@@ -17,11 +18,13 @@ from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 
 
 def cartesia_routes(answers: SpeechAnswers, sockets: SpeechSockets) -> list[web.RouteDef]:
-    """Speech as bytes, as events, and on a WebSocket."""
+    """Speech as bytes, as events, and on a WebSocket; the voices."""
     return [
         web.post("/tts/bytes", partial(_speak, answers, False)),
         web.post("/tts/sse", partial(_speak, answers, True)),
         web.get("/tts/websocket", partial(sockets.contexts, CartesiaDialect)),
+        web.get("/voices", partial(voices_page, answers.service)),
+        web.get("/voices/{voice}", partial(voice_alone, answers.service)),
     ]
 
 

@@ -1,10 +1,11 @@
-"""Voices as ElevenLabs' clients list them."""
+"""Voices and models as ElevenLabs' clients list them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from dlpo.bundle import Manifest
+from dlpo_serving.protocols.http.speech_body import MODELS
 from dlpo_serving.voice_names import AboutVoice, about_voices
 
 
@@ -12,6 +13,14 @@ def listed(voices: Iterable[Manifest]) -> list[dict[str, object]]:
     """Voices as their clients list them."""
     about = about_voices()
     return [_listed(manifest, about.get(manifest.voice)) for manifest in voices]
+
+
+def models_listed(voices: Iterable[Manifest]) -> list[dict[str, object]]:
+    """The one model, which speaks the languages of the voices."""
+    languages = dict.fromkeys(manifest.language for manifest in voices)
+    can = {"can_do_text_to_speech": True, "can_do_voice_conversion": False}
+    spoken = [{"language_id": code.partition("-")[0], "name": code} for code in languages]
+    return [{"model_id": MODELS[0], "name": MODELS[0], **can, "languages": spoken}]
 
 
 def _listed(manifest: Manifest, about: AboutVoice | None) -> dict[str, object]:

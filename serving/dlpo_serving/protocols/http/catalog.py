@@ -8,7 +8,8 @@ from aiohttp import web
 
 from dlpo.bundle import Manifest
 from dlpo_serving.errors import NotReadyError
-from dlpo_serving.protocols.elevenlabs.voices import listed
+from dlpo_serving.protocols.elevenlabs.voices import listed, models_listed
+from dlpo_serving.protocols.http.dialects import ELEVENLABS_KEY
 from dlpo_serving.protocols.http.speech_body import MODELS
 from dlpo_serving.protocols.http.statuses import UnknownModelError
 from dlpo_serving.service import SynthesisService
@@ -25,6 +26,8 @@ def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
         return web.json_response({"object": "list", **lists})
 
     async def models(request: web.Request) -> web.Response:
+        if ELEVENLABS_KEY in request.headers:  # its clients always send a key
+            return web.json_response(models_listed(service.voices))
         return web.json_response({"object": "list", "data": [_model(name) for name in MODELS]})
 
     async def model(request: web.Request) -> web.Response:

@@ -36,6 +36,8 @@ ROUTES = {
     "/tts/bytes": ("", "Cartesia's API: a text in, audio out"),
     "/tts/sse": ("", "The same as events"),
     "/tts/websocket": (SOCKET, "The same for text in pieces"),
+    "/voices": ("", "Cartesia's API: the voices"),
+    "/voices/{voice}": ("", "One voice"),
     "/dev/captioned_speech": ("", "Kokoro-FastAPI's API: audio with times of words"),
     "POST /v1/jambonz": ("", "jambonz's custom speech: a text in, audio out"),
     "GET /v1/jambonz": (SOCKET, "The same for text in pieces"),

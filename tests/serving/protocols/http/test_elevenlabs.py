@@ -130,6 +130,13 @@ def test_voices_are_listed_as_their_clients_expect(server: RunningServer, client
     assert client.get(server, "/v1/voices/nobody").status == 404
 
 
+def test_models_are_listed_as_their_clients_expect(server: RunningServer, client: Client) -> None:
+    [model] = json.loads(client.get(server, "/v1/models", **{"xi-api-key": "any"}).read())
+    assert (model["model_id"], model["can_do_text_to_speech"]) == ("dlpo", True)
+    assert model["languages"] == [{"language_id": "en", "name": "en-US"}]
+    assert json.loads(client.get(server, "/v1/models").read())["object"] == "list"  # OpenAI's
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "status", "message"),
     [

@@ -51,6 +51,20 @@ def written(timestamps: list[Any]) -> list[str]:
     return [word for one in timestamps for word in one["word_timestamps"]["words"]]
 
 
+def test_cartesias_voices(server: RunningServer, client: Client) -> None:
+    def page(query: str) -> Any:
+        return json.loads(client.get(server, f"/voices?{query}").read())
+
+    [voice] = page("limit=1&q=FA")["data"]
+    assert (voice["id"], voice["language"], page("")["has_more"]) == ("fake", "en", False)
+    assert json.loads(client.get(server, "/voices/fake").read()) == voice
+    for none in ("q=nobody", "starting_after=fake", "gender=masculine"):
+        assert page(none)["data"] == []
+    for limit in ("0", "101", "x"):
+        assert "1 to 100" in page(f"limit={limit}")["error"]["message"]
+    assert client.get(server, "/voices/nobody").status == 404
+
+
 def test_cartesias_bytes_and_events(server: RunningServer, client: Client, whole: bytes) -> None:
     asked = {**CARTESIA, "transcript": TEXT, "add_timestamps": True}
     assert client.post(server, asked, path="/tts/bytes").read() == whole
