@@ -126,8 +126,10 @@ def test_offsets_are_those_of_the_whole_text() -> None:
         ("See [the docs. They help](https://x.org/a_(b)) now.", "see the docs they help now"),
         ("Look:\n```\nx = 1\n\ny\n\nThen we go. Yes", "look code block then we go yes"),
         ("A [note. It ends", "a note it ends"),
+        ("The area grows as $A = f(x, y)^2$, so.", "the area grows as a equals f x y squared so"),
+        ("Now go and find $HOME, then. Yes", "now go and find dollars home then yes"),
     ],
-    ids=["link", "code that never closes", "no link"],
+    ids=["link", "code that never closes", "no link", "formula", "no formula"],
 )
 def test_marks_that_go_across_pieces_are_read_as_in_one(text: str, said: str) -> None:
     for size in (1, 7, len(text)):

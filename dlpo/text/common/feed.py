@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from dlpo.errors import TextError
+from dlpo.text.common.formulas import in_formula
 from dlpo.text.common.front_end import TextFrontEnd, nothing_to_say
 from dlpo.text.common.language import Language, Phonemes, Token
 from dlpo.text.common.markdown import FENCE, in_link
@@ -120,9 +121,10 @@ class TextFeed:
     def _ends_at(self, place: int, words: int, final: bool) -> bool | None:
         if in_tag(self._pending[:MAX_PENDING], place):
             return False
-        inside = in_link(self._pending[:MAX_PENDING], place)
-        if inside or (inside is None and not final and len(self._pending) < MAX_PENDING):
-            return False if inside else None
+        for is_in in (in_link, in_formula):
+            inside = is_in(self._pending[:MAX_PENDING], place)
+            if inside or (inside is None and not final and len(self._pending) < MAX_PENDING):
+                return False if inside else None
         line = self._pending.rfind("\n", 0, place) + 1
         starts_line = line > 0 or self.reading.begins_line
         if starts_line and ITEM_SO_FAR.fullmatch(self._pending, line, place):

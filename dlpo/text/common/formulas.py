@@ -18,6 +18,10 @@ _FORMULA = late(
     r"|\\\[((?:[^\\\n]|\\(?!\])){1,400})\\\]"
     r"|(?<![\w$\\])\$(?=[^\s\d$]|\d[^$\n]{0,60}[\\^_=])([^$\n]{0,200}[^\s$])\$(?![\w$])"
 )
+_FORMULA_SO_FAR = late(
+    r"(?:\$\$[^$\n]{0,400}|\\\((?:[^\\\n]|\\(?!\))){0,400}|\\\[(?:[^\\\n]|\\(?!\])){0,400}"
+    r"|(?<![\w$\\])\$(?=[^\s\d$]|\d[^$\n]{0,60}[\\^_=])[^$\n]{0,200})\$?\\?$"
+)
 _MATHS = late(r"[\\^_=]")
 _ROOT = late(r"\\sqrt\{([^{}]{1,80})\}")
 _FRACTION = late(r"\\[dt]?frac\{([^{}]{1,80})\}\{([^{}]{1,80})\}")
@@ -40,6 +44,19 @@ def without_formulas(text: str) -> str:
         return " " * before + _said(text[start:end]) + " " * after
 
     return _FORMULA.sub(formula, text)
+
+
+def in_formula(text: str, place: int) -> bool | None:
+    """Whether a place is inside a formula; None until more text decides."""
+    if "$" not in text and "\\" not in text:
+        return False
+    end = 0
+    for formula in _FORMULA.finditer(text):
+        if formula.start() <= place < formula.end():
+            return True
+        end = formula.end()
+    so_far = _FORMULA_SO_FAR.search(text, end)
+    return None if so_far and so_far.start() <= place else False
 
 
 def _said(formula: str) -> str:

@@ -206,8 +206,8 @@ def word_of(
             return term
         if listed(written):
             return [written]
-        if known := ABBREVIATIONS.get(written):
-            return known
+        if written in ABBREVIATIONS:
+            return ABBREVIATIONS[written]
         plain = plain_word(written, listed)
         return _words_of(plain, given, listed, capitals) if plain else [written]
     if match.re.pattern == _DROPPED_G:
