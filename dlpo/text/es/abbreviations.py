@@ -13,15 +13,15 @@ from dlpo.text.es.tables import TABLES, word_list
 
 LETTERS = "A-Za-záéíóúüñçÁÉÍÓÚÜÑÇ"
 CAPITAL_PARTS = capital_parts("A-ZÁÉÍÓÚÑÇ", "a-záéíóúüñç")
-_SAID = TABLES.words("abbreviations")
+ABBREVIATION_WORDS = TABLES.words("abbreviations")
 ABBREVIATIONS = Abbreviations(
-    _SAID,
+    ABBREVIATION_WORDS,
     word_list("abbreviations before numbers"),
     word_list("abbreviations before names"),
     LETTERS,
     ends=r"\dºª",
 )
-ACRONYMS = TABLES.words("acronyms") | doubled_capitals(_SAID)
+ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 _NAMES = TABLES.words("letters")
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(

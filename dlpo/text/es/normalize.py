@@ -8,6 +8,7 @@ from collections.abc import Container
 from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.es import abbreviations, calendar, quantities, technical
 from dlpo.text.es.abbreviations import (
+    ABBREVIATION_WORDS,
     ACRONYMS,
     CAPITAL_PARTS,
     LETTERS,
@@ -16,6 +17,7 @@ from dlpo.text.es.abbreviations import (
     sayable,
     spelled,
 )
+from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.pronounce import EXCEPTIONS
 from dlpo.text.es.tables import TABLES
 
@@ -37,6 +39,7 @@ _SPOKEN_LETTERS = frozenset("aeouy")  # words of one letter
 
 
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
+_OFFICES = r"(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr)"
 _KEY_BEFORE = re.compile(
     r"(?i)(?:\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
     r"|teclas?|signos?|botón|símbolos?|o|y|u|luego|después)|[*#])(?:\sla)?(?:\stecla)?\s$"
@@ -66,6 +69,31 @@ def _por(match: re.Match[str]) -> list[str] | None:
     return None if _LETTER_BEFORE.search(text_before(match, 16)) else ["por"]
 
 
+def _minute(match: re.Match[str]) -> list[str]:
+    added = ["más", *cardinal_words(match[2])] if match[2] else []
+    return [*cardinal_words(match[1]), *added]
+
+
+def _jiron(match: re.Match[str]) -> list[str] | None:
+    """Jr. Puno 123, a street of Peru; but "Ken Griffey Jr."."""
+    named = re.search(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\s$", text_before(match))
+    return None if named else ["jirón"]
+
+
+def _either(match: re.Match[str]) -> list[str]:
+    """Usuario(a) as "usuario o usuaria", trabajadores(as) as "trabajadores y trabajadoras"."""
+    word = match[1].lower()
+    if match[0].endswith("(as)"):
+        return [word, "y", re.sub("[oe]?s$", "as", word)]
+    return [word, "o", word.removesuffix("o").removesuffix("e") + "a"]
+
+
+def _of_woman(match: re.Match[str]) -> list[str]:
+    """Ing. Laura Méndez, la Lic. Torres."""
+    [word] = ABBREVIATION_WORDS[f"{match[1] or match[2]}.".lower()]
+    return [word.removesuffix("o") + "a"]
+
+
 def _sound(match: re.Match[str]) -> list[str]:
     """Hmm, mmmm, shhh: as pronunciations.tsv has them."""
     written = _STRETCHED.sub(r"\1\1", match[0].lower())
@@ -82,6 +110,11 @@ _FORMS: Forms = (
     ("a", _PLAIN, None),
     *technical.ADDRESSES,
     *calendar.FORMS,
+    (
+        "d",  # of a match: al 45+2', en el minuto 48'
+        r"(?:(?<=\b[Aa]l )|(?<=\bel )|(?<=minuto ))(\d{1,3})(?:\+(\d{1,2}))?'(?!\w)",
+        _minute,
+    ),
     *quantities.MEASURES,
     *technical.CODES,
     *quantities.NUMBERS,
@@ -106,7 +139,19 @@ _FORMS: Forms = (
     ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
     ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
-    ("-", r"(?<=l)/(?=100 km)", lambda match: ["cada"]),
+    ("a", r"(?<=\d )m/s\b", lambda match: ["metros", "por", "segundo"]),
+    ("-", r"(?<=[lL])/(?=100 km)", lambda match: ["cada"]),
+    ("-", r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])", lambda match: []),  # Menú > Privacidad
+    ("A", r"\bT-?MEC\b", lambda match: ["te", "mec"]),
+    ("aA", rf"\b([{LETTERS}]{{2,20}}[^\Wa])\((?:a|as)\)", _either),
+    ("A", r"\bJr\.(?=\s(?:de(?:l| la| los| las)? )?[A-ZÁÉÍÓÚÑ])", _jiron),
+    ("a", r"(?<=\d{4}, )int\.(?=\s?\d)", lambda match: ["interno"]),
+    (
+        "aA",
+        rf"\b(?:(?<=\b[Ll]a )({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"
+        rf"|({_OFFICES})\.(?= (?i:{TABLES.any_of('names of women')})\b))",
+        _of_woman,
+    ),
     ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),
     ("-", r"(?<=\d)[−](?=\d)", lambda match: ["menos"]),
     *abbreviations.FORMS,

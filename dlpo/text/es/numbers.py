@@ -116,7 +116,8 @@ def part_words(above: int, below: int) -> list[str]:
 def number_words(text: str, gender: str = "") -> list[str]:
     """A written number with or without sign, separators and decimals -> its words.
 
-    Dots separate thousands and a comma decimals; where both stand, or one twice, the writing tells.
+    Three digits after a sign are a group of thousands, 1.234 and 1,234, fewer or more decimals;
+    where both signs stand, the last begins the decimals.
 
     >>> number_words("-1.234,5")
     ['menos', 'mil', 'doscientos', 'treinta', 'y', 'cuatro', 'coma', 'cinco']
@@ -135,7 +136,7 @@ def split_decimals(text: str) -> tuple[str, str, str]:
         return re.sub(r"\D", "", text), "", ""
     whole, sign, decimals = match.groups()
     grouped = re.fullmatch(r"[1-9]\d{0,2}(?:\D\d{3})*", whole) and len(decimals) == 3
-    if grouped and (sign in whole or (sign == "." and whole.isdigit())):
+    if grouped and (sign in whole or whole.isdigit()):
         return re.sub(r"\D", "", text), "", ""
     return re.sub(r"\D", "", whole), {",": "coma", ".": "punto"}[sign], decimals
 

@@ -26,6 +26,10 @@ _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, 
 _SIGN = any_key({key for key in _CURRENCIES if len(key) == 1 or not key[-1].isalpha()} - {"Q", "L"})
 _CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
 _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
+_AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
+    rf"(?!COP\s?\d{{2}}(?!\d|[.,]\d))(?:{_CODE})\$?(?=\s?\d)"
+    r"|Q\.?(?!\s?[1-4](?!\d|[.,]\d))(?=\s?\d)|L\.?(?=\d{2}|\s\d{3}|\d[.,]\d)"
+)
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil)\b)"
 _TO = r"(?:\s?[-–]\s?)"
 _BEFORE_DIGITS = re.compile(
@@ -56,9 +60,8 @@ _SHORT_NUMBER = re.compile(r"(?<![/\d.,])\d{1,3}$")  # 4/día
 _PER_TIME = {"día", "mes", "año", "hora", "semana", "minuto", "segundo", "persona", "noche"}
 
 
-_CURRENCY_NAME = re.compile(
-    rf"\s(?:{any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2]})})\b"
-)
+_NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2]})
+_CURRENCY_NAME = re.compile(rf"\s(?:{_NAMES})\b")
 
 
 def amount_words(number: str, name: tuple[str, str], gender: str) -> list[str]:
@@ -74,11 +77,15 @@ def _money(match: re.Match[str]) -> list[str]:
     sign = match["currency"] or match["currency_after"]
     if sign == "$" and match["money_code"]:  # $15.50 MXN
         sign = match["money_code"]
+    sign = sign.rstrip(".") if sign not in _CURRENCIES else sign
+    sign = sign.replace(" ", "")
     one, many, gender, *coins = _CURRENCIES.get(sign) or _CURRENCIES[sign.removesuffix("$")]
     number = match["money"] or match["money_before"]
     big = (match["money_big"] or match["before_big"] or "").split()
     if big == ["M"]:
         big = ["millón" if number == "1" else "millones"]
+    elif big and big[0] in "kK":
+        big = ["mil"]
     words = ["menos"] * bool(match["money_sign"])
     if match["money_from"]:
         words += [*number_words(match["money_from"], gender), "a"]
@@ -88,7 +95,8 @@ def _money(match: re.Match[str]) -> list[str]:
         of = [] if big[-1] == "mil" else ["de"]
         return [*words, *number_words(number, "m"), *big, *of, *many.split()]
     if _CURRENCY_NAME.match(match.string, match.end()):  # $20 dólares
-        return words + number_words(number, gender)
+        words += number_words(number, gender)
+        return [*words, *["de"] * words[-1].endswith(("llón", "llones"))]
     whole, _, decimals = split_decimals(number)
     if not decimals or len(decimals) > 2:
         return words + amount_words(number, (one, many), gender)
@@ -116,7 +124,8 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
         return 2 * cardinal_words(match["above"])
     graded = below in (5, 10, 20, 100) and not whole and _GRADED.search(text_before(match))
     if graded or not above or below < 2 or (above > below and below > 10):
-        return [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
+        over = [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
+        return over + (_UNITS[match["fraction_unit"]][1].split() if match["fraction_unit"] else [])
     noun = NOUNS.after(match.string, match.end(), one=True)
     unit = _UNITS.get(match["fraction_unit"] or "")
     gender = unit[2] if unit else NOUNS.gender(noun) if noun else "m"
@@ -229,10 +238,11 @@ MEASURES: Forms = (
     ("d", r"(?<![\w.,])\d{1,4}(?:x\d{1,4}){1,2}(?:\s?(?P<size_unit>[cmk]?m|in|px))?(?!\w)", _sizes),
     (
         "aAd-",
-        rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<currency>{_SIGN}|(?:{_CODE})\$?(?=\s?\d)|(?:Q\.?\s?|L\.?)(?=\d))\.?\s?"
+        rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<currency>{_SIGN}|{_AMOUNT_CODE}|US \$)\.?\s?"
         rf"(?:(?P<money_from>{NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{NUMBER})"
         rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG})?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
-        rf"(?P<money_big>{_BIG}|M(?!\w))?(?:(?<=[\dMnsl]) ?(?P<money_code>{_CODE})\b)?",
+        rf"(?P<money_big>{_BIG}|[MkK](?!\w))?(?:(?<=[\dMnsl]) ?(?P<money_code>{_CODE})\b)?"
+        rf"(?: de(?=\s(?:{_NAMES})\b))?",
         _money,
     ),
     (
@@ -255,11 +265,16 @@ MEASURES: Forms = (
     (
         "d",
         r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )"
-        r"\d{1,3}(?:[.,]\d{1,2})?M(?=[\s.,;)]|$)",
+        r"\d{1,3}(?:[.,]\d{1,2})?(?:M(?=[\s.,;)]|$)| M(?= de ))",
         lambda match: [
-            *number_words(match[0][:-1], "m"),
+            *number_words(match[0].rstrip(" M"), "m"),
             "millón" if match[0] == "1M" else "millones",
         ],
+    ),
+    (  # but 4K, 8K; 5K, 10K, 21K and 42K of runners
+        "d",
+        r"(?<![\w.,])(?!(?:[2458]|10|21|42)[kK])\d{1,3}(?:[.,]\d)?[kK](?=\s(?:de|[a-z]{3,})\b)",
+        lambda match: [*number_words(match[0][:-1], "m"), "mil"],
     ),
     (
         "-",

@@ -102,7 +102,8 @@ def _hashtag_part(part: str) -> list[str]:
 
 def _hashtag(match: re.Match[str]) -> list[str]:
     said = map(_hashtag_part, CAPITAL_PARTS.findall(match[0]))
-    return ["hashtag", *(word for words in said for word in words)]
+    said_before = text_before(match, 9).lower().endswith("hashtag ")
+    return ["hashtag"] * (not said_before) + [word for words in said for word in words]
 
 
 def _code_block(match: re.Match[str]) -> list[str]:
