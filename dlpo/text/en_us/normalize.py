@@ -98,6 +98,7 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", lambda match: ["to"]),
     ("a", r"(?<!\b[Tt]o )\bb4(?=\s(?:u|you|i|we|they|my|it)\b)", lambda match: ["before"]),
     ("a", r"(?<![\w'-])ur(?![\w'-])", lambda match: ["your"]),
+    ("aA", r"\b([A-Za-z]{3,30})\((e?s)\)", lambda match: [(match[1] + match[2]).lower()]),
     ("aA", rf"{_NO_ARTICLE}[Ii]m(?![\w'-])", lambda match: ["i'm"]),
     ("aA", rf"{_NO_ARTICLE}[Cc]ant(?![\w'-]| of\b)", lambda match: ["can't"]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
