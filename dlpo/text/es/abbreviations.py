@@ -30,6 +30,7 @@ _SYLLABLES = re.compile(
 LONGEST_ACRONYM = 6  # letters; a longer word in capitals is shouted
 _NUMBERED_THINGS = word_list("numbered things")
 _REGNAL_NAMES, _FEMALE_NAMES = word_list("regnal names"), word_list("feminine names")
+_OFFICES = r"(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr)"
 _PREVIOUS_WORD = re.compile(rf"([{LETTERS}]{{1,40}})[.,]?\s{{1,2}}$")
 _NEXT_WORD = re.compile(rf"\s{{1,2}}([{LETTERS}]{{2,40}})")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
@@ -86,7 +87,28 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     return cardinal if len(match[0]) > 2 else None
 
 
+def _jiron(match: re.Match[str]) -> list[str] | None:
+    """Jr. Puno 123, a street of Peru; but "Ken Griffey Jr."."""
+    return None if _previous_word(match)[:1].isupper() else ["jirón"]
+
+
+def _of_woman(match: re.Match[str]) -> list[str]:
+    """Ing. Laura Méndez, la Lic. Torres."""
+    [word] = ABBREVIATION_WORDS[f"{match[1] or match[2]}.".lower()]
+    return [word.removesuffix("o") + "a"]
+
+
 FORMS: Forms = (
+    ("aA", r"\b[Ii]nc\.(?=\s[a-z]\))", lambda match: ["inciso"]),
+    ("aA", r"\b[Ff]racc\.(?=\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", lambda match: ["fraccionamiento"]),
+    ("A", r"\bJr\.(?=\s(?:de(?:l| la| los| las)? )?[A-ZÁÉÍÓÚÑ])", _jiron),
+    ("a", r"(?<=\d{4}, )int\.(?=\s?\d)", lambda match: ["interno"]),
+    (
+        "aA",
+        rf"\b(?:(?<=\b[Ll]a )({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"
+        rf"|({_OFFICES})\.(?= (?i:{TABLES.any_of('names of women')})\b))",
+        _of_woman,
+    ),
     (
         "A",  # of a district: Bogotá, D.C.
         r"(?:(?<=[a-záéíóúñ], )|(?<=[a-záéíóúñ] ))D\.\s?C\.",

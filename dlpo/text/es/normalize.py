@@ -8,7 +8,6 @@ from collections.abc import Container
 from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.es import abbreviations, calendar, quantities, technical
 from dlpo.text.es.abbreviations import (
-    ABBREVIATION_WORDS,
     ACRONYMS,
     CAPITAL_PARTS,
     LETTERS,
@@ -39,7 +38,6 @@ _SPOKEN_LETTERS = frozenset("aeouy")  # words of one letter
 
 
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
-_OFFICES = r"(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr)"
 _KEY_BEFORE = re.compile(
     r"(?i)(?:\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
     r"|teclas?|signos?|botón|símbolos?|o|y|u|luego|después)|[*#])(?:\sla)?(?:\stecla)?\s$"
@@ -74,24 +72,12 @@ def _minute(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(match[1]), *added]
 
 
-def _jiron(match: re.Match[str]) -> list[str] | None:
-    """Jr. Puno 123, a street of Peru; but "Ken Griffey Jr."."""
-    named = re.search(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\s$", text_before(match))
-    return None if named else ["jirón"]
-
-
 def _either(match: re.Match[str]) -> list[str]:
     """Usuario(a) as "usuario o usuaria", trabajadores(as) as "trabajadores y trabajadoras"."""
     word = match[1].lower()
     if match[0].endswith("(as)"):
         return [word, "y", re.sub("[oe]?s$", "as", word)]
     return [word, "o", word.removesuffix("o").removesuffix("e") + "a"]
-
-
-def _of_woman(match: re.Match[str]) -> list[str]:
-    """Ing. Laura Méndez, la Lic. Torres."""
-    [word] = ABBREVIATION_WORDS[f"{match[1] or match[2]}.".lower()]
-    return [word.removesuffix("o") + "a"]
 
 
 def _sound(match: re.Match[str]) -> list[str]:
@@ -126,8 +112,6 @@ _FORMS: Forms = (
         lambda match: ["cada"],
     ),
     ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
-    ("aA", r"\b[Ii]nc\.(?=\s[a-z]\))", lambda match: ["inciso"]),
-    ("aA", r"\b[Ff]racc\.(?=\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", lambda match: ["fraccionamiento"]),
     ("a", r"(?<![\w.'/])q(?=\s[a-záéíóúñ])", _que),
     ("a", r"(?<![\w.'/])(?<!\d\s)t(?=\s[a-z]{2,12}[oéó]\b)", lambda match: ["te"]),
     (
@@ -144,14 +128,6 @@ _FORMS: Forms = (
     ("-", r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])", lambda match: []),  # Menú > Privacidad
     ("A", r"\bT-?MEC\b", lambda match: ["te", "mec"]),
     ("aA", rf"\b([{LETTERS}]{{2,20}}[^\Wa])\((?:a|as)\)", _either),
-    ("A", r"\bJr\.(?=\s(?:de(?:l| la| los| las)? )?[A-ZÁÉÍÓÚÑ])", _jiron),
-    ("a", r"(?<=\d{4}, )int\.(?=\s?\d)", lambda match: ["interno"]),
-    (
-        "aA",
-        rf"\b(?:(?<=\b[Ll]a )({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"
-        rf"|({_OFFICES})\.(?= (?i:{TABLES.any_of('names of women')})\b))",
-        _of_woman,
-    ),
     ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),
     ("-", r"(?<=\d)[−](?=\d)", lambda match: ["menos"]),
     *abbreviations.FORMS,
