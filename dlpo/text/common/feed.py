@@ -121,8 +121,9 @@ class TextFeed:
     def _ends_at(self, place: int, words: int, final: bool) -> bool | None:
         if in_tag(self._pending[:MAX_PENDING], place):
             return False
+        text = self._pending[:MAX_PENDING] + "\n" * final
         for is_in in (in_link, in_formula):
-            inside = is_in(self._pending[:MAX_PENDING], place)
+            inside = is_in(text, place)
             if inside or (inside is None and not final and len(self._pending) < MAX_PENDING):
                 return False if inside else None
         line = self._pending.rfind("\n", 0, place) + 1

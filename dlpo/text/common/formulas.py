@@ -18,9 +18,12 @@ _FORMULA = late(
     r"|\\\[((?:[^\\\n]|\\(?!\])){1,400})\\\]"
     r"|(?<![\w$\\])\$(?=[^\s\d$]|\d[^$\n]{0,60}[\\^_=])([^$\n]{0,200}[^\s$])\$(?![\w$])"
 )
-_FORMULA_SO_FAR = late(
-    r"(?:\$\$[^$\n]{0,400}|\\\((?:[^\\\n]|\\(?!\))){0,400}|\\\[(?:[^\\\n]|\\(?!\])){0,400}"
-    r"|(?<![\w$\\])\$(?=[^\s\d$]|\d[^$\n]{0,60}[\\^_=])[^$\n]{0,200})\$?\\?$"
+_OPENING = late(  # "$5" is an amount until its word has more
+    r"\$\$|\\[(\[]|(?<![\w$\\])\$(?=[^\s\d$]|\d[^$\s]{0,60}[\\^_=])"
+)
+_SO_FAR = late(
+    r"\$\$[^$\n]{0,400}\$?|\\\((?:[^\\\n]|\\(?!\))){0,400}\\?"
+    r"|\\\[(?:[^\\\n]|\\(?!\])){0,400}\\?|\$[^$\n]{0,200}\$?"
 )
 _MATHS = late(r"[\\^_=]")
 _ROOT = late(r"\\sqrt\{([^{}]{1,80})\}")
@@ -48,15 +51,18 @@ def without_formulas(text: str) -> str:
 
 def in_formula(text: str, place: int) -> bool | None:
     """Whether a place is inside a formula; None until more text decides."""
-    if "$" not in text and "\\" not in text:
-        return False
-    end = 0
-    for formula in _FORMULA.finditer(text):
-        if formula.start() <= place < formula.end():
-            return True
-        end = formula.end()
-    so_far = _FORMULA_SO_FAR.search(text, end)
-    return None if so_far and so_far.start() <= place else False
+    start = 0
+    while opening := _OPENING.search(text, start, place):
+        start = opening.start() + 1
+        if formula := _FORMULA.match(text, opening.start()):
+            if formula.end() == len(text):
+                return None  # what follows may make it something else
+            if place < formula.end():
+                return True
+            start = formula.end()
+        elif _SO_FAR.fullmatch(text, opening.start()):
+            return None
+    return False
 
 
 def _said(formula: str) -> str:
