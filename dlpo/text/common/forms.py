@@ -38,6 +38,12 @@ def digits_in_groups(written: str, digit_words: Callable[[str], list[str]]) -> l
     return [*words[:-1], words[-1].rstrip(",")]
 
 
+def with_ending(words: list[str], ending: str) -> list[str]:
+    """``(["forty", "seven"], "'s")`` -> forty seven's; a plural has none: dollars."""
+    *others, last = words
+    return words if len(last) > 1 and last.endswith("s") else [*others, last + ending]
+
+
 def capital_parts(upper: str, lower: str) -> re.Pattern[str]:
     """The parts of a word in camel case, ``HelloWorld``; arguments are classes of letters."""
     return re.compile(rf"[{upper}]{{2,}}(?![{lower}])|[{upper}]?[{lower}]+|[{upper}]|\d+")
@@ -46,14 +52,18 @@ def capital_parts(upper: str, lower: str) -> re.Pattern[str]:
 class FormReader:
     """Reads text as the written forms of one language."""
 
-    def __init__(self, begin: str, forms: Iterable[tuple[str, str, Speak | None]]) -> None:
+    def __init__(
+        self, begin: str, forms: Iterable[tuple[str, str, Speak | None]], ending: str = "(?!)"
+    ) -> None:
         """
         Args:
             begin: a pattern of what any form begins with; its groups have names of one letter, "-"
                 is what belongs to no group.
             forms: in the order in which they are tried.
+            ending: a pattern of what belongs to the last word of a form, "'s" of "747's".
         """
         self._begin = re.compile(begin)
+        self._ending = re.compile(ending)
         self._patterns = tuple(forms)
         self._forms_of = cache(self._compiled)
 
@@ -93,5 +103,10 @@ class FormReader:
                     continue
                 position = match.end()
                 if words:  # an address may have none
-                    yield Token(match[0], tuple(words), match.start(), position)
+                    written = match[0]
+                    if speak and (ending := self._ending.match(text, position, end)):
+                        words = with_ending(words, ending[0].lower())
+                        written += ending[0]
+                        position = ending.end()
+                    yield Token(written, tuple(words), match.start(), position)
                 break

@@ -29,6 +29,7 @@ _NOT_DIVIDED = late(
     r"(?i)\b(?:pages?|steps?|slides?|parts?|score[ds]?|rate[ds]?|rating|bp|pressure|levels?):? "
     r"(?:(?:is|was|of|it) )?\d{1,3} $|\b24 $"
 )
+_OF_SERIES = late(r"(?i)\b(?:slides?|pages?|steps?|tracks?|photos?|image|lesson|question):? \d{1,3} $")
 _RATIO_BEFORE = late(
     rf"(?i)\b(?:{any_of('before ratios')})(?: (?:is|are|was|of|to|by|in|an?|the|it|them|us)){{0,2}}"
     r":? ?$"
@@ -60,7 +61,22 @@ def _minus(match: re.Match[str]) -> list[str] | None:
 
 def _divided(match: re.Match[str]) -> list[str] | None:
     """10 / 2; but not "page 3 / 12" nor 24 / 7."""
-    return None if _NOT_DIVIDED.search(text_before(match)) else ["divided", "by"]
+    before = text_before(match)
+    if _OF_SERIES.search(before):
+        return ["of"]
+    return None if _NOT_DIVIDED.search(before) else ["divided", "by"]
+
+
+def _played(match: re.Match[str]) -> list[str] | None:
+    """3:45 / 12:07 of a recording; but 7:00/8:00 of a program, or 4:15 / 7:10 / 9:40."""
+    first, last = text_before(match, 8).split()[-1].split("/")[-1], match["whole"]
+    seconds = [[int(part) for part in time.split(":")] for time in (first, last)]
+    lengths = [sum(60**power * part for power, part in enumerate(time[::-1])) for time in seconds]
+    both_quarters = all(time[-1] % 15 == 0 for time in seconds) and seconds[0][0]
+    one_of_many = text_before(match, 8).rstrip("0123456789:").rstrip().endswith("/")
+    if lengths[0] >= lengths[1] or both_quarters or one_of_many:
+        return None
+    return ["of"]
 
 
 def _times_or_by(match: re.Match[str]) -> list[str]:
@@ -111,6 +127,12 @@ def _ratio(match: re.Match[str]) -> list[str] | None:
     return first + [word for other in others for word in [*between, *other]]
 
 
+def _scale(match: re.Match[str]) -> list[str]:
+    """1:50,000 of a map."""
+    first, second = (part for part in match.groups() if part)
+    return [*cardinal_words(first), "to", *cardinal_words(second.replace(",", ""))]
+
+
 FORMS: Forms = (
     (
         "d",
@@ -121,6 +143,11 @@ FORMS: Forms = (
     ("d", r"(?<![\w:.])\d{1,4}:\d{1,6}(?::\d{1,4})?(?![\w:]|\.\d|\s?[aApP]\.?[mM])", _ratio),
     (
         "d",
+        r"(?<![\w:.,])(?:(1):(\d{1,3}(?:,\d{3}){1,2})|(\d{1,2}):(\d{1,3},\d00))(?![\w:,])",
+        _scale,
+    ),
+    (
+        "d",
         rf"\b[123](?=\s(?:{any_of('have several books')})\.?\s\d)",
         lambda match: ordinal_words(match[0]),
     ),
@@ -129,6 +156,11 @@ FORMS: Forms = (
         "-",
         r"(?:(?<=\d)|(?<=\b[a-z])|(?<=\d[a-z])|(?<=\)))\s?[-–]\s?(?=\d|\(|[a-z]\b)",
         _minus,
+    ),
+    (
+        "-",
+        r"(?<=\d:\d\d)\s?/(?=\s?(?P<whole>\d{1,2}:\d\d(?::\d\d)?)(?!\d|\s?[/apAPcC]))",
+        _played,
     ),
     ("-", r"(?<=\d\s)/(?=\s\d)", _divided),
     ("a", r"(?:(?<=\d)|(?<=\d\s))x(?=\s?\d)", _times_or_by),

@@ -13,6 +13,7 @@ from dlpo.text.en_us import (
     arithmetic,
     calendar,
     chemistry,
+    chess,
     dates,
     grades,
     identifiers,
@@ -27,6 +28,7 @@ from dlpo.text.en_us import (
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
+from dlpo.text.en_us.numbers import UNIT, cardinal_words, number_words
 from dlpo.text.en_us.tables import any_of, table, word_list
 from dlpo.text.en_us.technical import term_words
 
@@ -74,7 +76,7 @@ _BEGIN = (
 )
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
-_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z]")
+_CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z](?:'s)?")
 _READ_AS_LETTERS = word_list("read as letters")
 _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
 _DROPS_G = word_list("drop their g")
@@ -82,6 +84,44 @@ _CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 _CODE = late(r"[A-Z]{1,4}-?\d\d")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
+_STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
+_FOR_ALL = late(
+    r"(?:\b(?:[Ll]et|[Ww]here|[Ww]ith|[Ff]or (?:all|any|every|each|some)|[Ff]or)) (?:[a-z]{1,12} )?[A-Za-z] $"
+)
+
+
+def _stuttered(match: re.Match[str]) -> list[str] | None:
+    """Wh-what: the sound that begins the word; but not "sh-" of another word."""
+    stutter = match[0].rstrip("-").lower()
+    following = match.string[match.end() : match.end() + 12].lower()
+    word = following.rpartition("-")[2] if following.startswith(stutter + "-") else following
+    after = word[len(stutter) : len(stutter) + 1]
+    if not word.startswith(stutter) or after not in tuple("aeiouyr"):
+        return None
+    return [stutter.replace("wh", "w") + "uh"]
+
+
+def _ion(match: re.Match[str]) -> list[str]:
+    """Ca^2+, OH^-: C A two plus, O H minus."""
+    words: list[str] = []
+    for one in match["ion"]:
+        words += cardinal_words(one) if one.isdigit() else [one.upper()]
+    if match["charge"]:
+        words += cardinal_words(match["charge"])
+    return [*words, "plus" if match["sign"] == "+" else "minus"]
+
+
+def _function(match: re.Match[str]) -> list[str]:
+    """f(x) =, f(2) =."""
+    of = match[0][2:-1]
+    return [match[0][0].upper(), "of", *([of.upper()] if of.isalpha() else number_words(of))]
+
+
+def _sign_before_number(match: re.Match[str]) -> list[str]:
+    """(<10 ms), files > 100 MB."""
+    return _SIGNS[match[0]]
+
+
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     *keys.FORMS,
@@ -95,15 +135,37 @@ _IN_PLACES: Forms = (
         rf"(?![\w.%]|[\s-](?:{any_of('are less than three')})\b)",
         lambda match: ["heart"],
     ),
+    ("-", r"(?<=[(\[])[<>](?=\s?[$£€]?\.?\d)(?!3\))", _sign_before_number),
+    (
+        "-",
+        rf"(?<=[a-z]\s)[<>](?=\s[$£€]?\d[\d,.]{{0,12}}\s?(?:%|(?:{UNIT})\b))",
+        _sign_before_number,
+    ),
     ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", lambda match: ["to"]),
     ("a", r"(?<!\b[Tt]o )\bb4(?=\s(?:u|you|i|we|they|my|it)\b)", lambda match: ["before"]),
     ("a", r"(?<![\w'-])ur(?![\w'-])", lambda match: ["your"]),
     ("aA", r"\b([A-Za-z]{3,30})\((e?s)\)", lambda match: [(match[1] + match[2]).lower()]),
     ("aA", rf"{_NO_ARTICLE}[Ii]m(?![\w'-])", lambda match: ["i'm"]),
     ("aA", rf"{_NO_ARTICLE}[Cc]ant(?![\w'-]| of\b)", lambda match: ["can't"]),
+    ("-", r"\+/-(?=\s?[$£€]?\.?\d)", lambda match: ["plus", "or", "minus"]),
+    ("a", r"(?<![\w/])y/y(?![\w/])", lambda match: ["year", "over", "year"]),
+    ("a", r"(?<=%\s)m/m(?![\w/])", lambda match: ["month", "over", "month"]),
+    ("a", r"(?<=%\s)q/q(?![\w/])", lambda match: ["quarter", "over", "quarter"]),
+    ("a", r"(?<=eV)/c\b", lambda match: ["over", "C"]),
+    ("-", r"(?<=eV)/(?=c\b)", lambda match: ["over"]),
+    ("-", r"(?:(?<=(?<![\w-])a)|(?<=(?<![\w-])A))[-–](?=[zZ](?![\w-]))", lambda match: ["to"]),
+    ("aA", rf"(?<![\w'-])(?:{_STUTTER})-(?=(?i:{_STUTTER})-|[A-Za-z])", _stuttered),
+    ("A", r"(?<![\w-])I-(?=I\b)", lambda match: ["i"]),
+    (
+        "A",
+        rf"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){{1,4}})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",
+        _ion,
+    ),
+    ("a", r"(?:(?<=\b[A-Z] = )|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b", lambda match: [*match[0].upper()]),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
-    ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly)\b|/[a-z])", lambda match: ["times"]),
-    ("aA0", r"(?<=\d)[eE](?=[+-]?\d{1,3}\b)", lambda match: ["times", "ten", "to", "the"]),
+    ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly|zoom|faster|slower|cheaper|more|better|bigger|larger|smaller"
+        r"|higher|lower|earnings|sales|revenue|leverage|optical|digital|magnification|speed)\b|/[a-z])", lambda match: ["times"]),
+    ("aA0", r"(?<=\d)(?:e(?=[+-]?\d{1,3}\b)|E(?=[+-]\d{1,3}\b|\d{1,2}\b))", lambda match: ["times", "ten", "to", "the"]),
     ("-", r"(?<=\d\d)×(?=\d\d)(?!10\^)", lambda match: ["by"]),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
     ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
@@ -111,8 +173,8 @@ _IN_PLACES: Forms = (
     ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
     (
         "aA",
-        r"(?<![\w.'])(?:[FGHPfgh](?=\([A-Za-z]\)\s?[=<>≤≥])|[fgh](?=\([n-z]\)\s?[+*/-]))",
-        lambda match: [match[0].upper(), "of"],
+        r"(?<![\w.'])(?:[FGHPfgh]\((?:[A-Za-z]|-?\d{1,3})\)(?=\s?[=<>≤≥])|[fgh]\([n-z]\)(?=\s?[+*/-]))",
+        _function,
     ),
     (
         "aA",
@@ -138,6 +200,8 @@ def _sign(match: re.Match[str]) -> list[str]:
     following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
     if match[0] == "#" and following.isalpha():
         return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
+    if match[0] in ("≤", "≥", "<=", ">=") and _FOR_ALL.search(text_before(match)):
+        return ["less" if match[0] in ("≤", "<=") else "greater", "than", "or", "equal", "to"]
     compares = match[0] in ("<=", ">=") or (match[0] in "≤≥" and following.isspace())
     return ["is"] * (compares and before.isspace()) + _SIGNS[match[0]]
 
@@ -157,6 +221,7 @@ _FORMS: Forms = (
     *identifiers.FORMS,
     *grades.FORMS,
     *technical.FORMS,
+    *chess.FORMS,
     *chemistry.FORMS,
     *arithmetic.FORMS,
     *calendar.FORMS,
@@ -181,7 +246,7 @@ _FORMS: Forms = (
 )
 
 
-READER = FormReader(_BEGIN, _FORMS)
+READER = FormReader(_BEGIN, _FORMS, r"'[sS](?![\w'])")
 
 
 def _begins_clause(text: str, start: int) -> bool:

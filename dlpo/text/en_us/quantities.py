@@ -6,6 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.en_us.abbreviations import DIRECTIONS
 from dlpo.text.en_us.arithmetic import in_sum, sum_follows
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.money import SIGN
@@ -39,7 +40,7 @@ _BEFORE_SHORT_CODE = late(
     r"(?:(?:(?-i:[A-Z][A-Z\d]{1,14})|[\"'][a-z\d]{1,15}[\"'])(?: or | and | )){1,3}"
     r"(?:to \d{5,6},? (?:or|and) [A-Z\d]{2,15} )?(?:to|at) (?:number )?$|\btext (?:us|me|them) at $"
 )
-_BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
+_BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$|\b[Bb]link-$|\b[Pp]ort is $|\bH\.R\. $")
 _BEFORE_COURSE = late(rf"\b(?:{any_of('courses')}) $")
 _WORD_AFTER = late(r" ([a-z]{2,20})\b")
 _FLIGHT = late(r"\b[Ff]lights? (?:(?:number|no\.|#) ?)?(?:[A-Z]{2} ?)?#?$")
@@ -66,8 +67,9 @@ _AFTER_MARK = late(r" ([A-Za-z]{2,20})\b")
 _BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
 _NO_NOUN = word_list("no nouns")
 _OPEN_QUOTATION = late(r"(?:^|[\s(\[])\"[^\"]{0,300}$")
-_PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?)?$")
+_PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?(?:/(?:{UNIT}))?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
+_COUNTED_PLURAL = late(r"\d (?!adults|parents)[a-z]{3,20}(?<!s)s$")  # 2 items/person
 _COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-z]{1,15}$")
 _TIMES = word_list("follow a slash after plurals")
 _PROPORTION = late(r"\d\d/\d\d")
@@ -81,6 +83,33 @@ _OF_SCORE = late(
 )
 
 
+_AFTER_LETTER = late(r"\d[A-Z]-?$|(?<![\w-])[A-Z]-$")  # 7B-113, C-130
+_SERVICE = late(r"[2-8]11|988")
+_CALLED = late(
+    r"(?i)\b(?:call|dial|phone|text|tty)(?:s|ed|ing)?:? (?:(?:[2-9]11|988)(?:,? (?:or|and)|,) ){0,2}$"
+)
+_GAUGE = late(
+    r"(?i)(?:^|[\s,;(])(?:volume|brightness|health|stamina|mana|energy|battery|armor|shield|hp|mp|xp):? $"
+)
+_OF_TIME = {
+    "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year",
+}  # fmt: skip
+_ANGLE = late(r"\s\d{1,3}°")
+_ARMED = late(
+    r"(?i)\b(?:his|her|your|their) $"
+    r"|\b(?:fir(?:e|ed|ing)|shot|guns?|pistol|pull(?:s|ed)|drew|aim(?:ed|ing)|holster(?:ed)?|loaded"
+    r"|armed)\b.{0,20} (?:an?|the|with) $"
+)
+_CHANGE_BEFORE = late(
+    r"(?i)\b(?:gap|margin|lead|spread|up|down|rose|fell|risen|fallen|gained|lost|dropped|grew)"
+    r"(?: (?:is|was|of|by|a|about))? $|\+/-$|±$"
+)
+_CHANGE_AFTER = late(
+    r" (?:gain|margin|increase|decrease|drop|rise|fall|lead|gap|improvement|change|swing|decline)\b"
+)
+_WEATHER = late(r"(?i)\b(?:pressure|hurricane|storm|cyclone|typhoon|barometer|winds?|low of|depression)\b")
+
+
 def _fraction(match: re.Match[str]) -> list[str]:
     whole = match["fraction_whole"]
     above = match["above"]
@@ -88,11 +117,18 @@ def _fraction(match: re.Match[str]) -> list[str]:
     words = [*number_words(whole), "and"] if whole else []
     one, many = UNITS.get((match["fraction_unit"] or "").replace('"', "in"), ("", ""))
     is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100
+    if "," in below:  # 1/1,000
+        return [*cardinal_words(above), "in" if above == "1" else "over", *number_words(below)]
+    if match["fraction_unit"] in ("mpg", "MPG") and not whole:  # in the city and on the road
+        *words, last = cardinal_words(above)
+        return [*words, last + ",", *cardinal_words(below), *many.split()]
     if match[0] in _SAID_PLAINLY or is_proportion:
         return cardinal_words(above) + cardinal_words(below)
     is_score = above == below or _OF_SCORE.search(text_before(match))
     is_part = many or _OF_WHOLE.match(match.string, match.end())
     if below in _FULL_MARKS and is_score and not is_part:
+        return [*cardinal_words(above), "out", "of", *cardinal_words(below)]
+    if int(above) <= int(below) > 9 and _GAUGE.search(text_before(match)):  # HP 45/120
         return [*cardinal_words(above), "out", "of", *cardinal_words(below)]
     in_row = _IN_ROW.search(text_before(match)) and not match["fraction_ending"]
     if in_row and 0 < int(above) <= int(below) and not (is_part or whole):
@@ -104,7 +140,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     part = [_DENOMINATORS[below]] if has_name else ordinal_words(below)
     if above == "1":
         has_article = _ARTICLE_BEFORE.search(text_before(match, 8))  # a 1/2-inch bolt
-        article = [] if has_article else ["a" if whole or one or below == "2" else "one"]
+        small = "an" if below in ("8", "11", "18", "80") else "a"
+        article = [] if has_article else [small if whole or one or below == "2" else "one"]
         return [*words, *article, *part, *(many if whole else one).split()]
     return [*words, *cardinal_words(above), *plural_words(part), *(many if whole else one).split()]
 
@@ -220,7 +257,8 @@ def _thousands(match: re.Match[str]) -> list[str] | None:
 def _per(match: re.Match[str]) -> list[str] | None:
     """ "/s" after a measure or an amount."""
     written, before = match[0][1:].rstrip("."), text_before(match)
-    if not (_PRICED.search(before) or (written in _TIMES and _PLURAL.search(before))):
+    after_plural = written in _TIMES and _PLURAL.search(before)
+    if not (after_plural or _PRICED.search(before) or _COUNTED_PLURAL.search(before)):
         return None
     return ["per", *(UNITS[written][0].split() if written in UNITS else [written])]
 
@@ -250,13 +288,17 @@ def _number(match: re.Match[str]) -> list[str]:
         return _plain_number(number)
     if _FLIGHT.search(before):  # UA 1549
         return code_words(number) if len(number) > 2 else cardinal_words(number)
+    if _SERVICE.fullmatch(number) and _CALLED.search(before):
+        counted = _WORD_AFTER.match(match.string, match.end())
+        if counted is None or counted[1] in _NO_NOUN or not counted[1].endswith("s"):
+            return digit_words(number)
     if len(number) in (5, 6) and _BEFORE_SHORT_CODE.search(text_before(match, 60)):
         return digit_words(number)
     if found := _BEFORE_DIGITS.search(before):
         continues = found[0][-2:-1].isdigit()
         if continues or len(number) > 3 or (len(number) > 2 and found[0] != "#"):
             return digit_words(number)
-    if len(number) == 3 and re.search(r"\d[A-Z]-$", before):  # 7B-113
+    if len(number) == 3 and _AFTER_LETTER.search(before):  # 7B-113
         return code_words(number)
     after_letters = len(number) in (4, 5) and re.search(r"\b[A-Z]{2,4} $", before)
     if len(number) > 2 and (
@@ -269,6 +311,76 @@ def _number(match: re.Match[str]) -> list[str]:
     return TERMS.get(number) or _plain_number(number)
 
 
+def _ago(match: re.Match[str]) -> list[str]:
+    """5m ago, 2d 3h ago."""
+    unit = _OF_TIME[match[2]]
+    return [*cardinal_words(match[1]), unit + "s" * (match[1] != "1")]
+
+
+def _shillings(match: re.Match[str]) -> list[str]:
+    """2s. 6d."""
+    shillings, pence = match.groups()
+    words = [*cardinal_words(shillings), "shilling" + "s" * (shillings != "1"), "and"]
+    return [*words, *cardinal_words(pence), "penny" if pence == "1" else "pence"]
+
+
+def _angle(match: re.Match[str]) -> list[str]:
+    """40°26'46"N: degrees, minutes and seconds."""
+    words = ["minus"] * bool(match["minus"])
+    for unit in ("degree", "minute", "second"):
+        if number := match[unit + "s"]:
+            plain = number if "." in number else str(int(number))
+            words += [*number_words(plain), unit + "s" * (plain != "1")]
+    if match["side"]:
+        words.append(DIRECTIONS[match["side"]])
+    if _ANGLE.match(match.string, match.end()):
+        words[-1] += ","
+    return words
+
+
+def _caliber(match: re.Match[str]) -> list[str]:
+    """.22 rifle, .357 Magnum, .50-cal."""
+    words = code_words(re.sub(r"\D", "", match[0]))
+    if match[0][1:3].isdigit() and len(re.sub(r"\D", "", match[0])) == 2:
+        words = cardinal_words(re.sub(r"\D", "", match[0]))
+    return [*words, "caliber"] if "cal" in match[0] else words
+
+
+def _own_caliber(match: re.Match[str]) -> list[str] | None:
+    """Firing his .45; but "a .45 correlation"."""
+    if not _ARMED.search(text_before(match)):
+        return None
+    return code_words(match[0][1:]) if len(match[0]) > 3 else cardinal_words(match[0][1:])
+
+
+def _percentage_points(match: re.Match[str]) -> list[str] | None:
+    """+2.3 pp, a gap of 5 pp; but "1,024 pp."."""
+    sign, number = match["pp_sign"], match["pp"]
+    if not (sign or "." in number or _CHANGE_BEFORE.search(text_before(match))):
+        return None
+    single = number == "1" or _CHANGE_AFTER.match(match.string, match.end())
+    words = ["plus" if sign == "+" else "minus"] if sign else []
+    return [*words, *number_words(number), "percentage", "point" if single else "points"]
+
+
+def _time_signature(match: re.Match[str]) -> list[str]:
+    """12/8 time, in 4/4."""
+    return [word for part in match.groups() if part for word in cardinal_words(part)]
+
+
+def _city_and_road(match: re.Match[str]) -> list[str]:
+    """28/32 city/highway."""
+    *words, last = cardinal_words(match[1])
+    return [*words, last + ",", *cardinal_words(match[2])]
+
+
+def _millibars(match: re.Match[str]) -> list[str] | None:
+    """A pressure of 949 mb."""
+    if not _WEATHER.search(text_before(match, 60)):
+        return None
+    return [*_plain_number(match[0][:-2].strip()), "millibars"]
+
+
 FORMS: Forms = (
     (
         "d",
@@ -278,7 +390,57 @@ FORMS: Forms = (
     ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2})s\b", _planks),
     (
         "d",
-        r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3})"
+        r"(?:(?<=\b[Uu]nder-)|(?<=\b[Oo]ver-)|(?<=\b[Tt]he under )|(?<=\b[Tt]he over )"
+        r"|(?<=\bU)|(?<=\bU-))\d{1,2}s\b",
+        lambda match: plural_words(cardinal_words(match[0][:-1])),
+    ),
+    (
+        "d",
+        r"(?<![\w.])(\d{1,3})\s?(mo|[mhdwy])(?=\s(?:\d{1,2}\s?[hmd]\s)?ago\b)",
+        _ago,
+    ),
+    (
+        "d",
+        r"(?<![\w.])(\d{1,2})/(?=[$£€]\d)",  # 3/$15
+        lambda match: [*cardinal_words(match[1]), "for"],
+    ),
+    ("d", r"(?<![\w./])(\d{1,2})s\. ?(\d{1,2})d\b\.?(?=$|[^\w.])", _shillings),
+    (
+        "d-",
+        r"(?<![\w.])(?P<minus>-)?(?P<degrees>\d{1,3})°\s?(?P<minutes>[0-5]?\d(?:\.\d{1,5})?)'"
+        r"(?!')(?:\s?(?P<seconds>[0-5]?\d(?:\.\d{1,4})?)(?:\"|''))?(?:,?\s?(?P<side>[NSEW])\b)?",
+        _angle,
+    ),
+    (
+        "-",
+        rf"(?<!\w)\.\d{{2,3}}(?=[ -](?i:{any_of('follow a caliber')})\b|-cal\b)(?:-cal\b\.?)?",
+        _caliber,
+    ),
+    ("-", r"(?<!\w)\.(?:22|25|32|38|40|44|45|50|357|380)(?!\w|[.,]\d|[ -]?%)", _own_caliber),
+    (
+        "d-",
+        r"(?<![\w.])(?P<pp_sign>[+-])?(?P<pp>\d{1,3}(?:\.\d{1,2})?)\s?pp\b(?:\.(?=\s[a-z]))?",
+        _percentage_points,
+    ),
+    (
+        "d",
+        r"(?<![\w/.-])([2-79]|12)/([48])(?=[ -](?:time|meter|beat|signature|groove|march|waltz)\b"
+        r"(?! (?:job|position|student|employee|faculty|role|work|staff)\b))"
+        r"|(?:(?<=\bin )|(?<=\bor )|(?<=\band )|(?<=major, )|(?<=minor, ))"
+        r"([45679]|12)/([48])(?=[.,;:)]\s|[.)]?$| (?:at|and|or|with|but)\b)",
+        _time_signature,
+    ),
+    ("d", r"(?<![\w.])(\d\d)/(\d\d)(?= (?:city/h(?:wy|ighway))\b)", _city_and_road),
+    (
+        "d0",
+        r"(?<![\w.])(\d{1,2}(?:\.\d)?)K(?= (?i:oled|display|screen|resolution|video|monitor|panel"
+        r"|tv|camera|footage|lcd|ips|amoled|uhd|hdr)\b)",
+        lambda match: [*number_words(match[1]), "K"],
+    ),
+    ("d", r"(?<![\w.])(?:8[5-9]\d|9\d\d|10[0-8]\d)(?:\.\d)?\s?mb\b", _millibars),
+    (
+        "d",
+        r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3}(?:,\d{3}(?!\d)){0,3})"
         r"(?:(?P<fraction_ending>th|rd|nd|st)s?\b)?"
         rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{UNIT})\b|\"(?=\s[a-z]|[\s,.;)]|$)))?",
         _fraction,
@@ -301,6 +463,9 @@ FORMS: Forms = (
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
         r"(?![\w^])(?:\.(?=\s[a-z(\d@&])|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} of\b))?"
         r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
+        r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))\sin(?=[;)]|\s\(\d|\sat [A-Z]"
+        r"|\s(?:deep|long|wide|tall|thick|high|square|diameter)(?:[.,;:)]|\s(?:and|by|x|at|with|on|\()|$))"
+        r"|\sin(?=\sof (?:rain|snow|ice|rainfall|snowfall|precipitation|sleet)\b)"
         r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
         r"|in\b|(?P<inch>-in\.?)(?=\s[a-z])(?!\s(?:the|an?|one|it|all|this|that|my|your|his|her|our|their)\b)"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",

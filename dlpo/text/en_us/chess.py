@@ -1,0 +1,50 @@
+"""Moves of chess -> spoken words: Nf3, Qxf7#, exd5, O-O, and the number before a move."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms
+from dlpo.text.common.patterns import late
+from dlpo.text.en_us.numbers import cardinal_words
+
+_PIECES = {"K": "king", "Q": "queen", "R": "rook", "B": "bishop", "N": "knight"}
+_SQUARE = "[a-h][1-8]"
+_MOVE = rf"(?:[KQRBN](?:[a-h]|[1-8])?x?{_SQUARE}|[a-h]x{_SQUARE})"
+_MOVES = late(rf"(?<![\w-]){_MOVE}(?![\w-])")
+_ENDINGS = {"+": "check", "#": "mate"}
+
+
+def _move(match: re.Match[str]) -> list[str]:
+    words: list[str] = []
+    for one in match[0]:
+        if one.isdigit():
+            words += cardinal_words(one)
+        elif one == "x":
+            words.append("takes")
+        elif one != "=":
+            words.append(_PIECES.get(one) or _ENDINGS.get(one) or one.upper())
+    return words
+
+
+def _castles(match: re.Match[str]) -> list[str] | None:
+    """O-O beside another move; but "the O-O bond"."""
+    if not _MOVES.search(match.string):
+        return None
+    return ["castles"] + ["queenside"] * (len(match[0]) > 3)
+
+
+def _move_number(match: re.Match[str]) -> list[str] | None:
+    """2. Nf3, 12...Bg4; the period ends no sentence."""
+    if not _MOVES.search(match.string):
+        return None
+    *words, last = cardinal_words(match[1])
+    return [*words, last + ","]
+
+
+FORMS: Forms = (
+    ("A0", rf"(?<![\w-])[KQRBN](?:[a-h]|[1-8])?x?{_SQUARE}(?:[+#](?!\w)|(?![\w-]))", _move),
+    ("a0", rf"(?<![\w-])[a-h]x{_SQUARE}(?:=[QRBN])?(?:[+#](?!\w)|(?![\w-]))", _move),
+    ("A", r"(?<![\w-])O-O(?:-O)?(?![\w-])", _castles),
+    ("d", rf"(?<![\w.])(\d{{1,3}})\.(?:\.\.)?(?=\s?(?:{_MOVE}|{_SQUARE}|O-O)(?![\w-]))", _move_number),
+)  # fmt: skip
