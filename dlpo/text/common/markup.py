@@ -50,7 +50,11 @@ _ITEM = late(
 _LETTER = late(r"(?<![A-Za-z])[A-Za-z]$")  # that is alone
 ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[ivx]{2,5}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""
-_SHORT_LINE = late(r"(?m)^([A-Z][^\n]{0,38}[^\s,;:\-–—&(\[])\n(?=[A-Z])")
+_LINE_END = r"[^\s,;:\-–—&(\[]\n"
+_SHORT_LINE = late(  # also one of a schedule
+    rf"(?m)^[A-Z][^\n]{{0,38}}{_LINE_END}(?=[A-Z])"
+    rf"|^\d{{1,2}}:\d\d[^\n]{{0,58}}{_LINE_END}(?=\d{{1,2}}:\d\d)"
+)
 # Code between graves, and a grave inside a word, which stands for an apostrophe: don`t, O`Brien.
 _GRAVE = late(r"(?<!\w)`[^`\n]{1,300}`|(?<=[^\W\d_])(`)(?=[^\W\d_])")
 
@@ -146,7 +150,7 @@ def with_items(text: str, begins_line: bool) -> str:
         return ("\f" if match[1] else "") + match[2] + ("." if is_initial else ",")
 
     text = _ITEM.sub(item, text)
-    return _SHORT_LINE.sub(lambda match: f"{match[1]}\f", text)
+    return _SHORT_LINE.sub(lambda match: f"{match[0][:-1]}\f", text)
 
 
 def plain_marks(text: str) -> str:

@@ -27,9 +27,11 @@ _SIZE_AFTER = late(
 )
 _NOT_DIVIDED = late(
     r"(?i)\b(?:pages?|steps?|slides?|parts?|score[ds]?|rate[ds]?|rating|bp|pressure|levels?):? "
-    r"(?:(?:is|was|of|it) )?\d{1,3} $|\b24 $"
+    r"(?:(?:is|was|of|it) )?\d{1,3} $|\b24 $|\d:\d\d $"
 )
-_OF_SERIES = late(r"(?i)\b(?:slides?|pages?|steps?|tracks?|photos?|image|lesson|question):? \d{1,3} $")
+_OF_SERIES = late(
+    r"(?i)\b(?:slides?|pages?|steps?|tracks?|photos?|image|lesson|question):? \d{1,3} $"
+)
 _RATIO_BEFORE = late(
     rf"(?i)\b(?:{any_of('before ratios')})(?: (?:is|are|was|of|to|by|in|an?|the|it|them|us)){{0,2}}"
     r":? ?$"
@@ -73,7 +75,7 @@ def _played(match: re.Match[str]) -> list[str] | None:
     seconds = [[int(part) for part in time.split(":")] for time in (first, last)]
     lengths = [sum(60**power * part for power, part in enumerate(time[::-1])) for time in seconds]
     both_quarters = all(time[-1] % 15 == 0 for time in seconds) and seconds[0][0]
-    one_of_many = text_before(match, 8).rstrip("0123456789:").rstrip().endswith("/")
+    one_of_many = text_before(match, 10).rstrip("0123456789: ").endswith("/")
     if lengths[0] >= lengths[1] or both_quarters or one_of_many:
         return None
     return ["of"]
@@ -140,12 +142,12 @@ FORMS: Forms = (
         r"(?![\w:]|\.\d|\s?[aApP]\.?[mM])",
         _verse,
     ),
-    ("d", r"(?<![\w:.])\d{1,4}:\d{1,6}(?::\d{1,4})?(?![\w:]|\.\d|\s?[aApP]\.?[mM])", _ratio),
     (
         "d",
         r"(?<![\w:.,])(?:(1):(\d{1,3}(?:,\d{3}){1,2})|(\d{1,2}):(\d{1,3},\d00))(?![\w:,])",
         _scale,
     ),
+    ("d", r"(?<![\w:.])\d{1,4}:\d{1,6}(?::\d{1,4})?(?![\w:]|\.\d|\s?[aApP]\.?[mM])", _ratio),
     (
         "d",
         rf"\b[123](?=\s(?:{any_of('have several books')})\.?\s\d)",
@@ -159,7 +161,7 @@ FORMS: Forms = (
     ),
     (
         "-",
-        r"(?<=\d:\d\d)\s?/(?=\s?(?P<whole>\d{1,2}:\d\d(?::\d\d)?)(?!\d|\s?[/apAPcC]))",
+        r"(?:(?<=\d:\d\d)|(?<=\d:\d\d\s))/(?=\s?(?P<whole>\d{1,2}:\d\d(?::\d\d)?)(?!\d|\s?[/apAPcC]))",
         _played,
     ),
     ("-", r"(?<=\d\s)/(?=\s\d)", _divided),

@@ -13,7 +13,8 @@ _DETERMINER = late(
     r"((?:[ ,]{1,2}[\w.-]{1,14}){0,2})[ ,]{1,2}[-$£€¥₹]?(?:\d{1,5}(?:\.\d)?\"? ?x ?){0,2}$"
 )
 _FOLLOWING = late(
-    r"[.\"]?\)?[ -](?:(?:fast|wireless|wired|quick|power)[ -](?=charg))?([A-Za-z]{1,20}\d{0,2})(?!\w|\.\w)"
+    r"[.\"]?\)?[ -](?:(?:fast|wireless|wired|quick|power)[ -](?=charg))?"
+    r"([A-Za-z]{1,20}\d{0,2})(?!\w|\.\w)"
 )
 _NO_NOUN = word_list("no nouns")
 _COMMON_NOUNS = word_list("have an attributive measure")

@@ -46,5 +46,9 @@ FORMS: Forms = (
     ("A0", rf"(?<![\w-])[KQRBN](?:[a-h]|[1-8])?x?{_SQUARE}(?:[+#](?!\w)|(?![\w-]))", _move),
     ("a0", rf"(?<![\w-])[a-h]x{_SQUARE}(?:=[QRBN])?(?:[+#](?!\w)|(?![\w-]))", _move),
     ("A", r"(?<![\w-])O-O(?:-O)?(?![\w-])", _castles),
-    ("d", rf"(?<![\w.])(\d{{1,3}})\.(?:\.\.)?(?=\s?(?:{_MOVE}|{_SQUARE}|O-O)(?![\w-]))", _move_number),
+    (
+        "d",
+        rf"(?<![\w.])(\d{{1,3}})\.(?:\.\.)?(?=\s?(?:{_MOVE}|{_SQUARE}|O-O)(?![\w-]))",
+        _move_number,
+    ),
 )  # fmt: skip

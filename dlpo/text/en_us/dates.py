@@ -112,7 +112,7 @@ FORMS: Forms = (
     (
         "d",
         rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{DAY})"
-        rf"(?:[-–](?P<short_to>{DAY})(?![\w/–-]|:\d|\s?[ap]\.?m\b))?(?![\w/%]|\.\d|,\d{3}(?!\d))",
+        rf"(?:[-–](?P<short_to>{DAY})(?![\w/–-]|:\d|\s?[ap]\.?m\b))?(?![\w/%]|\.\d|,\d{{3}}(?!\d))",
         _short_date,
     ),
     (

@@ -86,7 +86,8 @@ _CODE = late(r"[A-Z]{1,4}-?\d\d")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
 _STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
 _FOR_ALL = late(
-    r"(?:\b(?:[Ll]et|[Ww]here|[Ww]ith|[Ff]or (?:all|any|every|each|some)|[Ff]or)) (?:[a-z]{1,12} )?[A-Za-z] $"
+    r"\b(?:[Ll]et|[Ww]here|[Ww]ith|[Ff]or(?: all| any| every| each| some)?) "
+    r"(?:[a-z]{1,12} )?[A-Za-z] $"
 )
 
 
@@ -131,7 +132,7 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),
     (
         "-",
-        rf"(?:(?<=[a-z]{{2}}\s)|(?<=\bu\s)|(?<=[a-z][,!]\s)|(?<=<3\s))<3"
+        rf"(?:(?<=[a-z]{{2}}\s)|(?<=\b[uI]\s)|(?<=[a-z][,!]\s)|(?<=<3\s))<3"
         rf"(?![\w.%]|[\s-](?:{any_of('are less than three')})\b)",
         lambda match: ["heart"],
     ),
@@ -154,18 +155,30 @@ _IN_PLACES: Forms = (
     ("a", r"(?<=eV)/c\b", lambda match: ["over", "C"]),
     ("-", r"(?<=eV)/(?=c\b)", lambda match: ["over"]),
     ("-", r"(?:(?<=(?<![\w-])a)|(?<=(?<![\w-])A))[-–](?=[zZ](?![\w-]))", lambda match: ["to"]),
-    ("aA", rf"(?<![\w'-])(?:{_STUTTER})-(?=(?i:{_STUTTER})-|[A-Za-z])", _stuttered),
-    ("A", r"(?<![\w-])I-(?=I\b)", lambda match: ["i"]),
+    ("aA", rf"(?<![\w'])(?i:{_STUTTER})-(?=(?i:{_STUTTER})-|[A-Za-z])", _stuttered),
+    ("A", r"(?<![\w-])I-(?:I(?![\w'-])|(?=I'))", lambda match: ["i"] * match[0].count("I")),
     (
         "A",
-        rf"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){{1,4}})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",
+        r"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){1,4})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",
         _ion,
     ),
-    ("a", r"(?:(?<=\b[A-Z] = )|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b", lambda match: [*match[0].upper()]),
+    (
+        "a",
+        r"(?:(?<=\b[A-Z] = )|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b",
+        lambda match: [*match[0].upper()],
+    ),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
-    ("a", r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly|zoom|faster|slower|cheaper|more|better|bigger|larger|smaller"
-        r"|higher|lower|earnings|sales|revenue|leverage|optical|digital|magnification|speed)\b|/[a-z])", lambda match: ["times"]),
-    ("aA0", r"(?<=\d)(?:e(?=[+-]?\d{1,3}\b)|E(?=[+-]\d{1,3}\b|\d{1,2}\b))", lambda match: ["times", "ten", "to", "the"]),
+    (
+        "a",
+        r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly|zoom|faster|slower|cheaper|more|better|bigger|larger|smaller"
+        r"|higher|lower|earnings|sales|revenue|leverage|optical|digital|magnification|speed)\b|/[a-z])",
+        lambda match: ["times"],
+    ),
+    (
+        "aA0",
+        r"(?<=\d)(?:e(?=[+-]?\d{1,3}\b)|E(?=[+-]\d{1,3}\b|\d{1,2}\b))",
+        lambda match: ["times", "ten", "to", "the"],
+    ),
     ("-", r"(?<=\d\d)×(?=\d\d)(?!10\^)", lambda match: ["by"]),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
     ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),

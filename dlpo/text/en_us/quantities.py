@@ -40,7 +40,10 @@ _BEFORE_SHORT_CODE = late(
     r"(?:(?:(?-i:[A-Z][A-Z\d]{1,14})|[\"'][a-z\d]{1,15}[\"'])(?: or | and | )){1,3}"
     r"(?:to \d{5,6},? (?:or|and) [A-Z\d]{2,15} )?(?:to|at) (?:number )?$|\btext (?:us|me|them) at $"
 )
-_BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$|\b[Bb]link-$|\b[Pp]ort is $|\bH\.R\. $")
+_BEFORE_GROUPS = late(
+    rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$"
+    r"|\b[Bb]link-$|\b[Pp]ort is $|\bH\.R\. $"
+)
 _BEFORE_COURSE = late(rf"\b(?:{any_of('courses')}) $")
 _WORD_AFTER = late(r" ([a-z]{2,20})\b")
 _FLIGHT = late(r"\b[Ff]lights? (?:(?:number|no\.|#) ?)?(?:[A-Z]{2} ?)?#?$")
@@ -86,10 +89,12 @@ _OF_SCORE = late(
 _AFTER_LETTER = late(r"\d[A-Z]-?$|(?<![\w-])[A-Z]-$")  # 7B-113, C-130
 _SERVICE = late(r"[2-8]11|988")
 _CALLED = late(
-    r"(?i)\b(?:call|dial|phone|text|tty)(?:s|ed|ing)?:? (?:(?:[2-9]11|988)(?:,? (?:or|and)|,) ){0,2}$"
+    r"(?i)\b(?:call|dial|phone|text|tty)(?:s|ed|ing)?:? "
+    r"(?:(?:[2-9]11|988)(?:,? (?:or|and)|,) ){0,2}$"
 )
 _GAUGE = late(
-    r"(?i)(?:^|[\s,;(])(?:volume|brightness|health|stamina|mana|energy|battery|armor|shield|hp|mp|xp):? $"
+    r"(?i)(?:^|[\s,;(])(?:volume|brightness|health|stamina|mana|energy|battery|armor|shield"
+    r"|hp|mp|xp):? $"
 )
 _OF_TIME = {
     "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year",
@@ -107,7 +112,9 @@ _CHANGE_BEFORE = late(
 _CHANGE_AFTER = late(
     r" (?:gain|margin|increase|decrease|drop|rise|fall|lead|gap|improvement|change|swing|decline)\b"
 )
-_WEATHER = late(r"(?i)\b(?:pressure|hurricane|storm|cyclone|typhoon|barometer|winds?|low of|depression)\b")
+_WEATHER = late(
+    r"(?i)\b(?:pressure|hurricane|storm|cyclone|typhoon|barometer|winds?|low of|depression)\b"
+)
 
 
 def _fraction(match: re.Match[str]) -> list[str]:

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
-from dlpo.text.en_us.numbers import cardinal_words, ordinal_words
+from dlpo.text.en_us.numbers import cardinal_words, code_words, ordinal_words
 from dlpo.text.en_us.tables import TABLES, any_of
 
+_RESULT_BEFORE = late(
+    r"(?i)\b(?:beat|beats|beating|defeat\w{0,3}|def\.|over|won|win|wins|lost|loss|down|edg\w{1,3}"
+    r"|top\w{0,4}|score|final|result|past|against|pages?|chapters?|verses?|ages?|grades?)\b[^.!?]{0,40}$"
+)
+_TEAM_BEFORE = late(
+    rf"\b(?!(?:{any_of('weekdays')}|{any_of('books of verses')}|Notes|Chapters|Pages|Hours)\b)"
+    r"[A-Z][a-z]{2,20}s \($"
+)
+_PITCHED = late(r", \d{1,2}\.\d\d ERA\b|, \d{1,2} (?:KOs?|knockouts)\b")
+_FACES = late(r"\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on|travel)\b")
+_IMPROVED = late(r"(?i)\b(?:improv(?:e|es|ed|ing)) (?:its |their |his )?(?:record )?to $")
+_STANDS = late(
+    r" (?:overall|(?:on|for) the (?:season|year)|this season"
+    r"|with the (?:win|loss|victory|defeat))\b"
+)
+_STOOD = late(r"(?i)\b(?:f[ae]ll(?:s|ing)?|dropp?(?:s|ed|ing)?|mov(?:e|es|ed)|went) to $")
+_BATTED = late(
+    r"(?i)\b(?:bat(?:s|ted|ting)|hit(?:s|ting)?|avg|slugg(?:ed|ing)|batting average|average)\.?"
+    r"(?: (?:to|of|at|was|is|a|just|only|over|around))? $"
+)
 _SETS = Sets(TABLES, "and", cardinal_words)
 
 
@@ -21,7 +42,45 @@ def _record(match: re.Match[str]) -> list[str]:
     return [word for part in re.findall(r"\d+", match[0]) for word in cardinal_words(part)]
 
 
+def _won_and_lost(match: re.Match[str]) -> list[str] | None:
+    """The Dodgers (98-64), Kershaw (12-4, 2.46 ERA); but not a score, nor the Kids (5-12)."""
+    before, won, lost = text_before(match, 48), int(match[1]), int(match[2])
+    if _RESULT_BEFORE.search(before) or (max(won, lost) < 8 and won + lost > 5):
+        return None
+    has_pitched = _PITCHED.match(match.string, match.end())
+    is_team = _TEAM_BEFORE.search(before) and match.string.startswith(")", match.end())
+    faces = _FACES.match(match.string, match.end())
+    if not has_pitched and not (is_team and (won >= lost or faces)):
+        return None
+    return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
+
+
+def _standing(match: re.Match[str]) -> list[str] | None:
+    """Improved to 8-2 with the win."""
+    after = _STANDS.match(match.string, match.end())
+    if not _IMPROVED.search(text_before(match, 24)) and not (
+        after and _STOOD.search(text_before(match, 24))
+    ):
+        return None
+    return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
+
+
+def _average(match: re.Match[str]) -> list[str] | None:
+    """Batted .312: three twelve."""
+    if not _BATTED.search(text_before(match)):
+        return None
+    digits = match[0][1:]
+    return ["oh", *cardinal_words(str(int(digits)))] if digits[0] == "0" else code_words(digits)
+
+
 FORMS: Forms = (
+    ("d", r"(?<=\()(\d{1,3})[-–](\d{1,3})(?=[),])", _won_and_lost),
+    (
+        "d",
+        r"(?<=\sto )(\d{1,3})[-–](\d{1,3})(?=[\s.,;)]|$)(?!\s?(?:%|percent|\d)|[.,]\d)",
+        _standing,
+    ),
+    ("-", r"(?<![\w])\.\d{3}(?!\w|[.,]\d|[ -]?(?:%|in\b|inch|mm\b|cal))", _average),
     (
         "d",
         r"(?<![\w.,/-])(\d{1,3})[-–](\d{1,3})"
