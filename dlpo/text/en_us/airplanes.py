@@ -50,7 +50,7 @@ FORMS: Forms = (
         r"\bFL(\d{3})\b(?![-.]\d)",
         lambda match: ["flight", "level", *digit_words(match[1])],
     ),
-    ("d", r"(?<=[A-SU-Z]-)(\d{1,3})s\b", _models),
+    ("d", r"(?:(?<=[A-SU-Z]-)|(?<=Cessna )|(?<=Ferrari )|(?<=Porsche ))(\d{1,3})s\b", _models),
     (
         "A",
         rf"(?<![\w-])(?P<maker>A)(?P<number>3(?:[0-5]0|1[89]|21|80)){_MODEL}"

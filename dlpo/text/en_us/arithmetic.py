@@ -161,7 +161,7 @@ FORMS: Forms = (
     ),
     (
         "-",
-        r"(?:(?<=\d:\d\d)|(?<=\d:\d\d\s))/(?=\s?(?P<whole>\d{1,2}:\d\d(?::\d\d)?)(?!\d|\s?[/apAPcC]))",
+        r"(?:(?<=\d:\d\d)|(?<=\d:\d\d\s))/(?=\s?(?P<whole>\d{1,2}:\d\d(?::\d\d)?)(?!\d|\s?/|\s?(?:[apAPcC]|[ap]m|[AP]M)\b))",
         _played,
     ),
     ("-", r"(?<=\d\s)/(?=\s\d)", _divided),

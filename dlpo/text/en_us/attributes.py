@@ -25,6 +25,8 @@ def describes_noun(match: re.Match[str]) -> bool:
     following = _FOLLOWING.match(match.string, match.end())
     if following is None:
         return False
+    if following[0][0] == "." and following[1].istitle():  # He lost 20 lb. Paper is
+        return False
     noun = following[1].lower()
     if not _COMMON_NOUNS.isdisjoint((noun, noun.removesuffix("s"))):
         return True

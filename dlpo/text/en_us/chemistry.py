@@ -27,7 +27,22 @@ def _formula(match: re.Match[str]) -> list[str] | None:
     return words
 
 
+def _ion(match: re.Match[str]) -> list[str]:
+    """Ca^2+, OH^-: C A two plus, O H minus."""
+    words: list[str] = []
+    for one in match["ion"]:
+        words += cardinal_words(one) if one.isdigit() else [one.upper()]
+    if match["charge"]:
+        words += cardinal_words(match["charge"])
+    return [*words, "plus" if match["sign"] == "+" else "minus"]
+
+
 FORMS: Forms = (
+    (
+        "A",
+        r"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){1,4})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",
+        _ion,
+    ),
     (
         "A",
         rf"(?<![A-Za-z])(?:(?:{_ELEMENT})\d{{0,3}}"

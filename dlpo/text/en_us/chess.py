@@ -12,10 +12,20 @@ _PIECES = {"K": "king", "Q": "queen", "R": "rook", "B": "bishop", "N": "knight"}
 _SQUARE = "[a-h][1-8]"
 _MOVE = rf"(?:[KQRBN](?:[a-h]|[1-8])?x?{_SQUARE}|[a-h]x{_SQUARE})"
 _MOVES = late(rf"(?<![\w-]){_MOVE}(?![\w-])")
+_ALSO = frozenset(  # elements, notes, a road
+    ("Na", "Nb", "Nd", "Ne", "Nh", "Ba", "Bb", "Be", "Bh", "Ra", "Rb", "Rd", "Re", "Rf", "Rg", "Rh")
+)
 _ENDINGS = {"+": "check", "#": "mate"}
 
 
-def _move(match: re.Match[str]) -> list[str]:
+def _has_move(text: str) -> bool:
+    """Whether a text has a move that is nothing else, as Na2 and Bb5 may be."""
+    return any(move[0][:2] not in _ALSO for move in _MOVES.finditer(text))
+
+
+def _move(match: re.Match[str]) -> list[str] | None:
+    if match[0][:2] in _ALSO and not _has_move(match.string):
+        return None
     words: list[str] = []
     for one in match[0]:
         if one.isdigit():
@@ -29,14 +39,14 @@ def _move(match: re.Match[str]) -> list[str]:
 
 def _castles(match: re.Match[str]) -> list[str] | None:
     """O-O beside another move; but "the O-O bond"."""
-    if not _MOVES.search(match.string):
+    if not _has_move(match.string):
         return None
     return ["castles"] + ["queenside"] * (len(match[0]) > 3)
 
 
 def _move_number(match: re.Match[str]) -> list[str] | None:
     """2. Nf3, 12...Bg4; the period ends no sentence."""
-    if not _MOVES.search(match.string):
+    if not _has_move(match.string):
         return None
     *words, last = cardinal_words(match[1])
     return [*words, last + ","]
@@ -45,7 +55,7 @@ def _move_number(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     ("A0", rf"(?<![\w-])[KQRBN](?:[a-h]|[1-8])?x?{_SQUARE}(?:[+#](?!\w)|(?![\w-]))", _move),
     ("a0", rf"(?<![\w-])[a-h]x{_SQUARE}(?:=[QRBN])?(?:[+#](?!\w)|(?![\w-]))", _move),
-    ("A", r"(?<![\w-])O-O(?:-O)?(?![\w-])", _castles),
+    ("A", r"(?<![\w-])O-O(?:-O)?(?![\w-]| bond)", _castles),
     (
         "d",
         rf"(?<![\w.])(\d{{1,3}})\.(?:\.\.)?(?=\s?(?:{_MOVE}|{_SQUARE}|O-O)(?![\w-]))",

@@ -28,13 +28,13 @@ from dlpo.text.en_us import (
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
-from dlpo.text.en_us.numbers import UNIT, cardinal_words, number_words
+from dlpo.text.en_us.numbers import UNIT, number_words
 from dlpo.text.en_us.tables import any_of, table, word_list
 from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'])(?<!\s-)(?!(?:[ivxl]{1,7}|exp|vit|ur|im|cant|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'=])(?<!\s-)(?<!= )(?!(?:[ivxl]{1,7}|exp|vit|ur|im|cant|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence
@@ -102,16 +102,6 @@ def _stuttered(match: re.Match[str]) -> list[str] | None:
     return [stutter.replace("wh", "w") + "uh"]
 
 
-def _ion(match: re.Match[str]) -> list[str]:
-    """Ca^2+, OH^-: C A two plus, O H minus."""
-    words: list[str] = []
-    for one in match["ion"]:
-        words += cardinal_words(one) if one.isdigit() else [one.upper()]
-    if match["charge"]:
-        words += cardinal_words(match["charge"])
-    return [*words, "plus" if match["sign"] == "+" else "minus"]
-
-
 def _function(match: re.Match[str]) -> list[str]:
     """f(x) =, f(2) =."""
     of = match[0][2:-1]
@@ -157,11 +147,6 @@ _IN_PLACES: Forms = (
     ("-", r"(?:(?<=(?<![\w-])a)|(?<=(?<![\w-])A))[-–](?=[zZ](?![\w-]))", lambda match: ["to"]),
     ("aA", rf"(?<![\w'])(?i:{_STUTTER})-(?=(?i:{_STUTTER})-|[A-Za-z])", _stuttered),
     ("A", r"(?<![\w-])I-(?:I(?![\w'-])|(?=I'))", lambda match: ["i"] * match[0].count("I")),
-    (
-        "A",
-        r"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){1,4})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",
-        _ion,
-    ),
     (
         "a",
         r"(?:(?<=\b[A-Z] = )|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b",

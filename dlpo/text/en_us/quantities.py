@@ -126,7 +126,9 @@ def _fraction(match: re.Match[str]) -> list[str]:
     is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100
     if "," in below:  # 1/1,000
         return [*cardinal_words(above), "in" if above == "1" else "over", *number_words(below)]
-    if match["fraction_unit"] in ("mpg", "MPG") and not whole:  # in the city and on the road
+    if (
+        match["fraction_unit"] == "mpg" and len(above) == 2 and not whole
+    ):  # in the city and on the road
         *words, last = cardinal_words(above)
         return [*words, last + ",", *cardinal_words(below), *many.split()]
     if match[0] in _SAID_PLAINLY or is_proportion:
@@ -297,7 +299,7 @@ def _number(match: re.Match[str]) -> list[str]:
         return code_words(number) if len(number) > 2 else cardinal_words(number)
     if _SERVICE.fullmatch(number) and _CALLED.search(before):
         counted = _WORD_AFTER.match(match.string, match.end())
-        if counted is None or counted[1] in _NO_NOUN or not counted[1].endswith("s"):
+        if counted is None or counted[1] in _NO_NOUN or not counted[1].endswith(("s", "people")):
             return digit_words(number)
     if len(number) in (5, 6) and _BEFORE_SHORT_CODE.search(text_before(match, 60)):
         return digit_words(number)
@@ -461,7 +463,7 @@ FORMS: Forms = (
     ("-", r"(?<=[a-z])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))", _per_hours),
     (
         "-",
-        r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)-?\d{1,4}(?![\w*])",
+        r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)[+-]?\d{1,4}(?![\w*])",
         lambda match: _raised(match[0].lstrip("^*"), text_before(match)[-2:]),
     ),
     (
