@@ -313,7 +313,7 @@ FORMS: Forms = (
         r"(?=[.,;)\n]|$| (?:and|or) |(?<=ME) [a-z])",
         _lone_state,
     ),
-    ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
+    ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?:(?!')|(?<=[IVX]{{2}})(?='s\b))", _roman),
     ("A", r"\b(I{1,3}|IV)([A-C]|[a-c])\b", _staged),
     ("A", r"\b(?:Ave|Blvd|Ct|Hwy|Ln|Pkwy|Rd)(?=\.\s[A-Z][a-z']{1,20} [a-z])", _road_ends),
     (

@@ -29,6 +29,7 @@ _NOT_DIVIDED = late(
     r"(?i)\b(?:pages?|steps?|slides?|parts?|score[ds]?|rate[ds]?|rating|bp|pressure|levels?):? "
     r"(?:(?:is|was|of|it) )?\d{1,3} $|\b24 $|\d:\d\d $"
 )
+_IN_TIME = late(r"\bin \d{1,2}/[48]\b|\d/[48] time\b")
 _OF_SERIES = late(
     r"(?i)\b(?:slides?|pages?|steps?|tracks?|photos?|image|lesson|question):? \d{1,3} $"
 )
@@ -135,7 +136,24 @@ def _scale(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(first), "to", *cardinal_words(second.replace(",", ""))]
 
 
+def _time_signature(match: re.Match[str]) -> list[str] | None:
+    """12/8 time, in 4/4; but "on 6/1 and 6/8"."""
+    before = text_before(match)
+    if before.endswith((" and ", " or ")) and match[3] and not _IN_TIME.search(before):
+        return None
+    return [word for part in match.groups() if part for word in cardinal_words(part)]
+
+
 FORMS: Forms = (
+    (
+        "d",
+        r"(?<![\w/.-])([2-79]|12)/([48])(?=[ -](?:time|meter|beat|signature|groove|march|waltz)\b"
+        r"(?! (?:job|position|student|employee|faculty|role|work|staff)\b))"
+        r"|(?:(?<=\bin )|(?<=\bor )|(?<=\band )|(?<=major, )|(?<=minor, ))"
+        r"(4(?=/4)|5(?=/4)|[679]|12)/([48])(?=[.,;:)]\s|[.)]?$| (?:at|and|or|with|but)\b)"
+        r"(?<!7/8)(?!\d)",
+        _time_signature,
+    ),
     (
         "d",
         r"(?<![\w:.])(?P<chapter>\d{1,3}):(?P<verse>\d{1,3})(?:[-–](?P<verse_to>\d{1,3}))?"

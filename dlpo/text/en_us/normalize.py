@@ -34,7 +34,7 @@ from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'=])(?<!\s-)(?<!= )(?!(?:[ivxl]{1,7}|exp|vit|ur|im|cant|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|ur|im|cant|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence
@@ -93,6 +93,8 @@ _FOR_ALL = late(
 
 def _stuttered(match: re.Match[str]) -> list[str] | None:
     """Wh-what: the sound that begins the word; but not "sh-" of another word."""
+    if match[0][:2].isupper():  # a code
+        return None
     stutter = match[0].rstrip("-").lower()
     following = match.string[match.end() : match.end() + 12].lower()
     word = following.rpartition("-")[2] if following.startswith(stutter + "-") else following

@@ -372,11 +372,6 @@ def _percentage_points(match: re.Match[str]) -> list[str] | None:
     return [*words, *number_words(number), "percentage", "point" if single else "points"]
 
 
-def _time_signature(match: re.Match[str]) -> list[str]:
-    """12/8 time, in 4/4."""
-    return [word for part in match.groups() if part for word in cardinal_words(part)]
-
-
 def _city_and_road(match: re.Match[str]) -> list[str]:
     """28/32 city/highway."""
     *words, last = cardinal_words(match[1])
@@ -425,25 +420,23 @@ FORMS: Forms = (
         rf"(?<!\w)\.\d{{2,3}}(?=[ -](?i:{any_of('follow a caliber')})\b|-cal\b)(?:-cal\b\.?)?",
         _caliber,
     ),
-    ("-", r"(?<!\w)\.(?:22|25|32|38|40|44|45|50|357|380)(?!\w|[.,]\d|[ -]?%)", _own_caliber),
+    (
+        "-",
+        r"(?<!\w)\.(?:22|25|32|38|40|44|45|50|357|380)"
+        r"(?=[,.;!?)\"]{1,3}(?!\d)|$"
+        r"| (?:into|from|at|in|and|to|on|with|out|up|was|or|as|back)\b)",
+        _own_caliber,
+    ),
     (
         "d-",
         r"(?<![\w.])(?P<pp_sign>[+-])?(?P<pp>\d{1,3}(?:\.\d{1,2})?)\s?pp\b(?:\.(?=\s[a-z]))?",
         _percentage_points,
     ),
-    (
-        "d",
-        r"(?<![\w/.-])([2-79]|12)/([48])(?=[ -](?:time|meter|beat|signature|groove|march|waltz)\b"
-        r"(?! (?:job|position|student|employee|faculty|role|work|staff)\b))"
-        r"|(?:(?<=\bin )|(?<=\bor )|(?<=\band )|(?<=major, )|(?<=minor, ))"
-        r"([45679]|12)/([48])(?=[.,;:)]\s|[.)]?$| (?:at|and|or|with|but)\b)",
-        _time_signature,
-    ),
     ("d", r"(?<![\w.])(\d\d)/(\d\d)(?= (?:city/h(?:wy|ighway))\b)", _city_and_road),
     (
         "d0",
-        r"(?<![\w.])(\d{1,2}(?:\.\d)?)K(?= (?i:oled|display|screen|resolution|video|monitor|panel"
-        r"|tv|camera|footage|lcd|ips|amoled|uhd|hdr)\b)",
+        r"(?<![\w.])(\d\.\d)K(?= (?i:oled|display|screen|resolution|video|monitor|panel"
+        r"|tv|camera|footage|lcd|ips|amoled|uhd|hdr)\b(?! (?:views|plays|likes|ads|calls|sales)))",
         lambda match: [*number_words(match[1]), "K"],
     ),
     ("d", r"(?<![\w.])(?:8[5-9]\d|9\d\d|10[0-8]\d)(?:\.\d)?\s?mb\b", _millibars),

@@ -12,7 +12,7 @@ from dlpo.text.en_us.tables import TABLES, any_of
 
 _RESULT_BEFORE = late(
     r"(?i)\b(?:beat|beats|beating|defeat\w{0,3}|def\.|over|won|win|wins|lost|loss|down|edg\w{1,3}"
-    r"|top\w{0,4}|score|final|result|past|against|pages?|chapters?|verses?|ages?|grades?)\b[^.!?]{0,40}$"
+    r"|top\w{0,4}|score|drew|draws?|tied|final|result|past|against|pages?|chapters?|verses?|ages?|grades?)\b[^.!?]{0,40}$"
 )
 _TEAM_BEFORE = late(
     rf"\b(?!(?:{any_of('weekdays')}|{any_of('books of verses')}|Notes|Chapters|Pages|Hours)\b)"
@@ -45,12 +45,12 @@ def _record(match: re.Match[str]) -> list[str]:
 def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     """The Dodgers (98-64), Kershaw (12-4, 2.46 ERA); but not a score, nor the Kids (5-12)."""
     before, won, lost = text_before(match, 48), int(match[1]), int(match[2])
-    if _RESULT_BEFORE.search(before) or (max(won, lost) < 8 and won + lost > 5):
+    if _RESULT_BEFORE.search(before):
         return None
     has_pitched = _PITCHED.match(match.string, match.end())
     is_team = _TEAM_BEFORE.search(before) and match.string.startswith(")", match.end())
     faces = _FACES.match(match.string, match.end())
-    if not has_pitched and not (is_team and (won >= lost or faces)):
+    if not has_pitched and not (is_team and (won > max(lost, 7) or faces)):
         return None
     return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
 
@@ -80,7 +80,12 @@ FORMS: Forms = (
         r"(?<=\sto )(\d{1,3})[-–](\d{1,3})(?=[\s.,;)]|$)(?!\s?(?:%|percent|\d)|[.,]\d)",
         _standing,
     ),
-    ("-", r"(?<![\w])\.\d{3}(?!\w|[.,]\d|[ -]?(?:%|in\b|inch|mm\b|cal))", _average),
+    (
+        "-",
+        r"(?<![\w])\.\d{3}(?!\w|[.,]\d|[ -]?(?:%|(?:in|mm|m|s|ms)\b|inch|cal|sec|mile|gram|ounce"
+        r"|percent|kg|lb|oz|ml))",
+        _average,
+    ),
     (
         "d",
         r"(?<![\w.,/-])(\d{1,3})[-–](\d{1,3})"
