@@ -12,7 +12,7 @@ from dlpo.text.en_us.tables import TABLES, any_of
 
 _RESULT_BEFORE = late(
     r"(?i)\b(?:beat|beats|beating|defeat\w{0,3}|def\.|over|won|win|wins|lost|loss|down|edg\w{1,3}"
-    r"|top\w{0,4}|score|drew|draws?|tied|final|result|past|against|pages?|chapters?|verses?|ages?|grades?)\b[^.!?]{0,40}$"
+    r"|top\w{0,4}|score|drew|tied|final|result|past|against|pages?|chapters?|verses?|ages?|grades?)\b[^.!?;]{0,40}$"
 )
 _TEAM_BEFORE = late(
     rf"\b(?!(?:{any_of('weekdays')}|{any_of('books of verses')}|Notes|Chapters|Pages|Hours)\b)"
