@@ -55,7 +55,7 @@ def _move_number(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     ("A0", rf"(?<![\w-])[KQRBN](?:[a-h]|[1-8])?x?{_SQUARE}(?:[+#](?!\w)|(?![\w-]))", _move),
     ("a0", rf"(?<![\w-])[a-h]x{_SQUARE}(?:=[QRBN])?(?:[+#](?!\w)|(?![\w-]))", _move),
-    ("A", r"(?<![\w-])O-O(?:-O)?(?![\w-]| bond)", _castles),
+    ("A0", r"(?<![\w-])O-O(?:-O)?(?![\w-]| bond)", _castles),
     (
         "d",
         rf"(?<![\w.])(\d{{1,3}})\.(?:\.\.)?(?=\s?(?:{_MOVE}|{_SQUARE}|O-O)(?![\w-]))",

@@ -84,6 +84,11 @@ _CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 _CODE = late(r"[A-Z]{1,4}-?\d\d")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
+_PERIODS = {
+    "y/y": ["year", "over", "year"],
+    "q/q": ["quarter", "over", "quarter"],
+    "m/m": ["month", "over", "month"],
+}
 _STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
 _FOR_ALL = late(
     r"\b(?:[Ll]et|[Ww]here|[Ww]ith|[Ff]or(?: all| any| every| each| some)?) "
@@ -93,6 +98,8 @@ _FOR_ALL = late(
 
 def _stuttered(match: re.Match[str]) -> list[str] | None:
     """Wh-what: the sound that begins the word; but not "sh-" of another word."""
+    if match[0][0] == "I":  # I-I'm
+        return ["i"] * match[0].count("I")
     if match[0][:2].isupper():  # a code
         return None
     stutter = match[0].rstrip("-").lower()
@@ -141,18 +148,18 @@ _IN_PLACES: Forms = (
     ("aA", rf"{_NO_ARTICLE}[Ii]m(?![\w'-])", lambda match: ["i'm"]),
     ("aA", rf"{_NO_ARTICLE}[Cc]ant(?![\w'-]| of\b)", lambda match: ["can't"]),
     ("-", r"\+/-(?=\s?[$£€]?\.?\d)", lambda match: ["plus", "or", "minus"]),
-    ("a", r"(?<![\w/])y/y(?![\w/])", lambda match: ["year", "over", "year"]),
-    ("a", r"(?<=%\s)m/m(?![\w/])", lambda match: ["month", "over", "month"]),
-    ("a", r"(?<=%\s)q/q(?![\w/])", lambda match: ["quarter", "over", "quarter"]),
-    ("a", r"(?<=eV)/c\b", lambda match: ["over", "C"]),
-    ("-", r"(?<=eV)/(?=c\b)", lambda match: ["over"]),
-    ("-", r"(?:(?<=(?<![\w-])a)|(?<=(?<![\w-])A))[-–](?=[zZ](?![\w-]))", lambda match: ["to"]),
-    ("aA", rf"(?<![\w'])(?i:{_STUTTER})-(?=(?i:{_STUTTER})-|[A-Za-z])", _stuttered),
-    ("A", r"(?<![\w-])I-(?:I(?![\w'-])|(?=I'))", lambda match: ["i"] * match[0].count("I")),
     (
         "a",
-        r"(?:(?<=\b[A-Z] = )|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b",
-        lambda match: [*match[0].upper()],
+        r"(?<![\w/])(?:y/y|(?<=%\s)[mq]/[mq])(?![\w/])"
+        r"|(?:(?<=\b[A-Z]\s=\s)|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b",
+        lambda match: _PERIODS.get(match[0]) or [*match[0].upper()],
+    ),
+    ("-", r"(?<=eV)/(?=c\b)", lambda match: ["over"]),
+    ("-", r"(?:(?<=(?<![\w-])a)|(?<=(?<![\w-])A))[-–](?=[zZ](?![\w-]))", lambda match: ["to"]),
+    (
+        "aA",
+        rf"(?<![\w'])(?:(?i:{_STUTTER})-(?=[A-Za-z])|I-(?:I(?![\w'-])|(?=I')))",
+        _stuttered,
     ),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
     (

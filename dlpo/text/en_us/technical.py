@@ -163,10 +163,10 @@ FORMS: Forms = (
         lambda match: _spoken(match[0]),
     ),
     ("aAd-", addresses.MAIL, lambda match: _spoken(match[0])),
-    ("aAd", addresses.web(_TOP_LEVEL), _address),
     (
-        "a",
-        rf"(?<![\w@.])(?:{TABLES.any_of('short links')})(?:/[\w-]{{1,40}})?(?![\w-]|\.\w)",
+        "aAd",
+        addresses.web(_TOP_LEVEL)
+        + rf"|(?<![\w@.])(?:{TABLES.any_of('short links')})(?:/[\w-]{{1,40}})?(?![\w-]|\.\w)",
         _address,
     ),
     ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
