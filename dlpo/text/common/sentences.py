@@ -11,7 +11,7 @@ from dlpo.text.symbols import MARKS, strongest_mark
 
 PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
 _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
-_ABBREVIATED = re.compile(r"\.(?=[\"')\]]{0,2}[,;:])")  # whose period ends nothing: "pts., or"
+_ABBREVIATED = re.compile(r"\.(?=\)?[,;:])")  # "pts., or": the period ends nothing
 _GLUED = re.compile(r"[.!?…][\"')\]}]{0,3}")  # One.Two
 
 

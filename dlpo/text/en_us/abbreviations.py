@@ -20,22 +20,30 @@ _NUMBERED_THINGS = word_list("numbered things")
 _LETTERED_THINGS = word_list("lettered things")
 # After these a numeral of one letter is an ordinal too: elizabeth the first.
 _REGNAL_NAMES = word_list("regnal names")
+_ENDS_WITH_NUMERAL = ("Act", "Chapter", "Class", "Part", "Phase", "Stage", "Type", "Volume", "War")
 _RULERS = word_list("names of many rulers")  # but "I told Pedro I can't"
 _TITLES = word_list("titles of rulers")
 # Capitalized after an abbreviation or an initial, these begin a new sentence.
 SENTENCE_STARTERS = word_list("sentence starters")
 _SAID_BY_ME = late(  # the book I read, not "type I diabetes"
-    r",? (?:am|was|have|had|'?m|will|would|can|could|should|must|may|might|do|did|don't|didn't|can't"
-    rf"|couldn't|won't|never|always|really|just|also|once|still|{any_of('I do')})\b"
+    r",? (?:am|was|have|had|will|would|can|could|should|must|may|might|do|did|don't|didn't"
+    rf"|can't|couldn't|won't|never|always|really|just|also|once|still|{any_of('I do')})\b"
 )
 _PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
 _INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
 _TWO_INITIALS = late(r"\s?[A-Z]\.")
+_BEFORE_PRONOUNS = ("and", "or", "than", "am", "was", "is", "do", "did", "can", "will", "have")
+_BEFORE_OBJECTS = ("for", "from", "like", "than", "to", "via", "with")
+_TO_SOMEBODY = late(r"(?i)\b(?:according|thanks|due|married|next) to $")
+_AFTER_OBJECT = late(  # not "That was for D. Doctors said so"
+    r"(?: [A-Z][\w'-]{1,20}){1,3}(?:[.,;:!?)\"-]|$| (?:about|after|and|as|at|because|before|by"
+    r"|during|for|from|if|in|last|of|on|or|that|this|to|when|while|who|with)\b)"
+)
 _NO_NAMES = late(  # of these a letter is no initial: "from A to B. Traffic", "divide by N. Results"
     r"\b(?:(?!I\b)[A-Z]\d{0,2},? [a-z]{2,7}"
     r"|(?:start|begin|end|stand|switch|chang|mov|rhym|go|turn|jump|skip|clos)(?:e?s|e?d|ing|e)?"
-    r" (?:with|to|for|from|by)|(?:went|next|set|up|down|back|equal|over|begun|sung|written) (?:to|with|in|from)"
-    r"|(?:[Dd]ivid|[Mm]ultipl|replac|increas|index|denot|bound|follow|shift|label)\w{1,3} (?:by|with)"
+    r" (?:with|to|for|from|by)|(?:went|next|set|up|down|back|equal|over|begun) (?:to|with|from)"
+    r"|(?:[Dd]ivid|[Mm]ultipl|replac|increas|index|denot|bound|follow|shift)\w{1,3} (?:by|with)"
     r"|(?:key|grade|average|score|mark|level|type|value|letter|rating|pitch|note|chord|group) of) $"
 )
 _ARTIST_BEFORE = late(r"(?:\b[A-Z][\w'.!$-]{0,20}\)?|[(\[]|[a-z]\")[ ]?$")
@@ -63,7 +71,9 @@ _PRECEDED_BY = {
         r"(?i)(?:\d(?:st|nd|rd|th)|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
         r"|new|limited|rev\.?|revised|expanded|abridged|deluxe|student) $"
     ),
-    "office": late(r"\b(?:Asst|Dep|Exec)\. $|\b(?:Deputy|Assistant|Press|Defense|Treasury|Labor) $"),
+    "office": late(
+        r"\b(?:Asst|Dep|Exec)\. $|\b(?:Deputy|Assistant|Press|Defense|Treasury|Labor) $"
+    ),
     "troops": late(
         r"(?:\d(?:st|nd|rd|th|d)|Airborne|Infantry|Cavalry|Armored|Mountain|Marine|Ranger|Artillery"
         r"|Rifle|Tank|Engineer|Parachute) $"
@@ -81,6 +91,7 @@ _FOLLOWED_BY = {
     "event": late(r"\s(?:in|by|circa|c\.)\s"),
     "number": late(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
     "verse": late(r"\s?\d{1,3}(?![\w,])"),
+    "version": late(r"\s(?:[A-Z](?!\.\s?[A-Z])|\d{1,2})(?![\w'])"),
     "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
     "name": late(r"\s[A-Z][a-z]"),
     "year": late(r"\s(?:1[5-9]|20)\d\d\b"),
@@ -88,7 +99,7 @@ _FOLLOWED_BY = {
     "noun": late(r"\s[a-z]{3}"),
     "by": late(r"\sby\b"),
     "person": late(r"\s[A-Z][a-z']"),
-    "court": late(r"\s(?:Ct|Court|Att(?:y|orney)|Judge)\b"),
+    "court": late(r"\s(?:(?:Ct|Court|Att(?:y|orney)|Judge)\b|[CAJ]$)"),
     "unit": late(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
 }
 _CENTURY = late(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
@@ -118,14 +129,17 @@ _HEADING = late(r"(?i)\b(?:head|go|drive|continue|then|walk|turn|travel)(?:ing)?
 _NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a-z]{1,3})?)")
 _CITIES = word_list("cities of OK, HI, OH and ME")
 _CITY = r"[A-Z][a-z]{1,20}(?: [A-Z][a-z]{1,20}){0,2}, "
-_IN_CITY = late(rf"(?:\b(?:in|from|near|around|outside|via|through) ){_CITY}$")
+_IN_CITY = late(rf"(?:\b(?:[Ii]n|[Ff]rom|[Nn]ear|around|outside|via|through) ){_CITY}$")
 _STATE_BEFORE = late(rf"{_CITY}[A-Z]{{2}}[;,] (?:(?:and|or) )?{_CITY}$")
 _STATE_AFTER = late(rf"^[;,] (?:(?:and|or) )?{_CITY}[A-Z]{{2}}\b")
 _WRITTEN_STATES = table("written_states")  # "Calif" -> name; whether it is no other word
+_OF_LETTERS = "|".join(re.escape(key) for key in _WRITTEN_STATES if "." in key)  # "N.Y"
+_OF_WORDS = "|".join(key for key in _WRITTEN_STATES if "." not in key)
 _OF_PARTY = ("D-", "R-", "I-")
 _OFFICE_AFTER = late(
-    r"\.? (?:(?:Gov|Sen|Rep|Sens|Reps|Atty|Lt|Dist|Sec)\.|Supreme Court|(?:Penal|Civil|Civ|Health|Veh"
-    r"|Vehicle|Gen|Const|Stat|Code|Rev|Ann)\b\.? ?(?:Code|Ann|Stat|Const|Laws|§|Proc|L)|Code §)"
+    r"\.? (?:[A-Z]$|(?:Gov|Sen|Rep|Sens|Reps|Atty|Lt|Dist|Sec)\.|Supreme Court|(?:Penal|Veh|Civ)\b"
+    r"|(?:Civil|Health|Vehicle|Gen|Const|Stat|Code|Rev|Ann)\b\.? ?"
+    r"(?:Code|Ann|Stat|Const|Laws|§|Proc|L)|Code §)"
 )
 _STATE_GOES_ON = late(r"\.?(?:[,;:)-]| [(a-z–—-])")
 _PLACE_GOES_ON = late(r"\.?-(?:based|born|bred|area|raised|native|style)\b|\.?,? D\.?C\b")
@@ -133,8 +147,8 @@ _OF_UNIVERSITY = late(r"\b(?:Univ\.|Univ|University|U\.|State|Univ\.?,) of $")
 _AFTER_ANY_CITY = late(r"\b[A-Z][\w'.-]{2,20}, $")
 _FAMILY = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
 _ROAD_AFTER = late(
-    r" (?:lanes?|ramps?|traffic|on-ramps?|off-ramps?|exits?|(?:I|US|SR|CA)[- ]?\d|Hwy|Highway|Rte|Route)\b"
-    r"| (?:I|US|SR)[- ]?\d"
+    r" (?:lanes?|ramps?|traffic|on-ramps?|off-ramps?|exits?|Hwy|Highway|Rte|Route)\b"
+    r"| (?:I|US|SR|CA)[- ]?\d"
 )
 COORDINATE_BEFORE = late(
     r"(?i:\b(?:lat|long?|latitude|longitude)\b)\.?:? \d{1,3}(?:\.\d{1,9})?°? ?$"
@@ -161,6 +175,11 @@ def _is_initial(match: re.Match[str], previous: str) -> bool:
         previous in _BEFORE_INITIALS
         and _name_follows(match)
         and not _NO_NAMES.search(text_before(match))
+        and (
+            previous not in _BEFORE_OBJECTS
+            or _TO_SOMEBODY.search(text_before(match)) is not None
+            or _AFTER_OBJECT.match(match.string, match.end()) is not None
+        )
     )
 
 
@@ -178,6 +197,8 @@ def _work(match: re.Match[str]) -> list[str]:
 
 def _featuring(match: re.Match[str]) -> list[str] | None:
     """Jay-Z ft. Rick Rubin; but "6 ft. Tall men"."""
+    if _previous_word(match) in ("Board", "Square", "Cubic", "Linear", "Sq"):
+        return None
     is_song = _ARTIST_BEFORE.search(text_before(match)) and _name_follows(match)
     return ["featuring"] if is_song else None
 
@@ -210,6 +231,8 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
         return None
     if key == "ave" and match[0] == "Ave":
         return ["avenue"] if previous[:1].isupper() or numbered else None
+    if key == "i" and _TWO_INITIALS.match(match.string, match.end()):  # I. M. Pei, not "so am I."
+        return None if previous in _BEFORE_PRONOUNS else ["I"]
     if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
         ends = not _TWO_INITIALS.match(match.string, match.end())
         if previous.lower() in _LETTERED_THINGS and ends:  # Option A. Option B.
@@ -234,16 +257,19 @@ def _in_context(match: re.Match[str]) -> list[str] | None:
         if _PRECEDED_BY[preceding].search(text_before(match, 24)):
             return said
     for following, said in _CONTEXTS.get(key, ()):
-        if _FOLLOWED_BY[following].match(match.string, match.end()):
-            if following != "person" or (match[0][0].isupper() and _name_follows(match)):
-                return said
+        if _FOLLOWED_BY[following].match(match.string, match.end()) and (
+            following != "person" or (match[0][0].isupper() and _name_follows(match))
+        ):
+            return said
     return None
 
 
 def _roman(match: re.Match[str]) -> list[str] | None:
     value = roman_value(match[0])
+    previous = _previous_word(match)
+    of_thing = previous in _ENDS_WITH_NUMERAL  # World War I. Then
     is_letter = len(match[0]) == 1 and (
-        match[0] not in "IVX" or _INITIAL.match(match.string, match.end())
+        match[0] not in "IVX" or (_INITIAL.match(match.string, match.end()) and not of_thing)
     )
     if value is None or is_letter:
         return None
@@ -255,7 +281,6 @@ def _roman(match: re.Match[str]) -> list[str] | None:
         plain = cardinal_words(str(value))
     else:
         plain = None
-    previous = _previous_word(match)
     part_of_range = re.search(r"\b[IVX]{1,5}[-–]$", text_before(match, 7))
     if match[0] == "I" and previous.islower() and _SAID_BY_ME.match(match.string, match.end()):
         return None
@@ -271,7 +296,11 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     if previous[:1].isupper() and value < 40 and (len(match[0]) > 1 or after_letters):
         titled = not _TITLES.isdisjoint(text_before(match, 60).lower().split()[-3:])
         return ["the", *ordinal_words(str(value))] if titled else cardinal_words(str(value))
-    if len(match[0]) > 1 and value < 11 and re.search(r"\b[A-Z]\d{1,3}[RSC]? $", text_before(match, 8)):
+    if (
+        len(match[0]) > 1
+        and value < 11
+        and re.search(r"\b[A-Z]\d{1,3}[RSC]? $", text_before(match, 8))
+    ):
         return cardinal_words(str(value))  # a camera: A7 IV
     if match[0] == "V" and previous[:1].isupper() and previous[1:].islower():
         following = match.string[match.end() : match.end() + 1]
@@ -408,6 +437,13 @@ def _compass(match: re.Match[str]) -> list[str]:
     return ["degrees"] * (match[0][0] == "°") + words
 
 
+PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
+    (
+        "A",
+        rf"\b([DRI])-({_OF_LETTERS})\.(?!\w)",
+        lambda match: [match[1], *_WRITTEN_STATES[match[2]][0].split()],
+    ),
+)
 FORMS: Forms = (
     ("A", r"\b[NSEW]\b(?!['-]|\.\w)", _compass_after),
     (
@@ -429,10 +465,11 @@ FORMS: Forms = (
     ),
     ("A0", r"(?:(?<=\d )|(?<=\d° )|(?<=\d))[NSEW]\b(?!['.-]\w)", _of_coordinates),
     ("A", r"\b[NSEW]B\b", _road_way),
+    ("A", rf"\b(?:{_OF_WORDS})(?=\.\s[A-Z](?!\.))", _written_state),
     (
         "A",
-        rf"\b(?:{'|'.join(_WRITTEN_STATES)})"
-        r"(?:(?=\.\s[A-Z][a-z']{1,20}\s[a-z])|\.(?!\w)|(?:(?<=-[A-Z][a-z])|(?<=-[A-Z][a-z]{3})"
+        rf"\b(?:{_OF_WORDS})"
+        r"(?:\.(?!\w)|(?:(?<=-[A-Z][a-z])|(?<=-[A-Z][a-z]{3})"
         r"|(?<=-[A-Z][a-z]{4}))(?![\w'-]))",
         _written_state,
     ),
@@ -482,7 +519,7 @@ FORMS: Forms = (
     ("A", r"\bDiv\.(?=\s(?:I{1,3}|[1-4])\b)", lambda match: ["division"]),
     ("A0", r"(?<=\bMS )Add\.(?=\s\d{4})", lambda match: ["additional"]),
     ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{1,3})\b(?![-.]\d)", _work),
-    ("aA0", r"\b[Ee]q(n?s?)\b\.? ?\((\d{1,3})\)(?:[-–]\((\d{1,3})\))?", _equation),
+    ("aA0", r"\b[Ee]q(n?s?)\b\.? ?\((\d{1,3})(?:\)|$)(?:[-–]\((\d{1,3})\))?", _equation),
     ("aA", r"\b[Ff]wd(?=:)", lambda match: ["forward"]),
     ("A", r"\bSq\b\.?(?! [Ff]t)", lambda match: ["square"] if _previous_capital(match) else None),
     ("A0", r"\bRm(?= \d)", lambda match: ["room"]),
@@ -493,7 +530,11 @@ FORMS: Forms = (
         lambda match: ["defeated"] if _previous_word(match)[:1].isupper() else None,
     ),
     ("a", r"(?:ft|feat)\b\.?(?= [A-Z\d])", _featuring),
-    ("a", r"(?:(?<=[Dd]ew )|(?<=melting )|(?<=boiling )|(?<=freezing ))pt\b\.?", lambda match: ["point"]),
+    (
+        "a",
+        r"(?:(?<=[Dd]ew )|(?<=melting )|(?<=boiling )|(?<=freezing ))pt\b\.?",
+        lambda match: ["point"],
+    ),
     ("a", r"(?<=\bet )al\.(?!\w)", lambda match: ["al"]),
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
     ("A", r"\b[A-HJ-Z]\.(?=\s[a-z])", _small_name),

@@ -168,6 +168,7 @@ _FORMS: Forms = (
     *prescriptions.FORMS,
     *identifiers.FORMS,
     *grades.FORMS,
+    *abbreviations.PARTIES,
     *technical.FORMS,
     *chemistry.FORMS,
     *arithmetic.FORMS,

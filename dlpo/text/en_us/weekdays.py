@@ -58,7 +58,8 @@ def _named_day(match: re.Match[str]) -> list[str] | None:
     is_day = _DAY_AFTER.match(match.string, end) or _DAY_BEFORE.search(before)
     if not is_day and names is _WEEKDAYS:
         is_day = _OF_DAY.match(match.string, end)
-        is_day = is_day or (match[0][-1] == "." and _TIME_NEXT.match(match.string, end))
+    if not is_day and match[0][-1] == "." and names is _WEEKDAYS:
+        is_day = _TIME_NEXT.match(match.string, end)
     if not is_day and (match[0][-1] == "." or not _NAME_AFTER.match(match.string, end)):
         is_day = (_BEFORE_MONTH if names is MONTHS else _BEFORE_DAY).search(before)
     return [full_name(names, match[0])] if is_day else None
