@@ -33,7 +33,7 @@ _PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
 _INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
 _TWO_INITIALS = late(r"\s?[A-Z]\.")
 _BEFORE_PRONOUNS = ("and", "or", "than", "am", "was", "is", "do", "did", "can", "will", "have")
-_BEFORE_OBJECTS = ("for", "from", "like", "than", "to", "via", "with")
+_BEFORE_OBJECTS = ("for", "from", "like", "of", "than", "to", "via", "with")
 _TO_SOMEBODY = late(r"(?i)\b(?:according|thanks|due|married|next) to $")
 _AFTER_OBJECT = late(  # not "That was for D. Doctors said so"
     r"(?: [A-Z][\w'-]{1,20}){1,3}(?:[.,;:!?)\"-]|$| (?:about|after|and|as|at|because|before|by"
@@ -49,6 +49,7 @@ _NO_NAMES = late(  # of these a letter is no initial: "from A to B. Traffic", "d
 _ARTIST_BEFORE = late(r"(?:\b[A-Z][\w'.!$-]{0,20}\)?|[(\[]|[a-z]\")[ ]?$")
 _NUMERAL = late(r"\s?[\dIVX]")
 _CODE = late(r"\s#?[A-Z]{1,5}-?\d")
+_GIVEN_NAMES = word_list("given names")
 _BEFORE_INITIALS = word_list("before initials")
 _SPECIES = late(rf"\s(?:{any_of('species')})\b")
 _HAVE_NUMBERS = word_list("have numbers")
@@ -253,6 +254,8 @@ def _initials(match: re.Match[str]) -> list[str]:
 def _in_context(match: re.Match[str]) -> list[str] | None:
     """An abbreviation that is one only after or before a number, a name or the like."""
     key = match[0].rstrip(".").lower()
+    if match[0] == "V." and _previous_word(match).lower() in _GIVEN_NAMES:  # John V. Lindsay
+        return None
     for preceding, said in _AFTER.get(key, ()):
         if _PRECEDED_BY[preceding].search(text_before(match, 24)):
             return said
@@ -437,6 +440,10 @@ def _compass(match: re.Match[str]) -> list[str]:
     return ["degrees"] * (match[0][0] == "°") + words
 
 
+_SURE = {
+    "Cat": "category", "Div": "division", "Add": "additional", "Rm": "room", "Ps": "psalm",
+    "Fwd": "forward",
+}  # fmt: skip
 PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
     (
         "A",
@@ -465,10 +472,14 @@ FORMS: Forms = (
     ),
     ("A0", r"(?:(?<=\d )|(?<=\d° )|(?<=\d))[NSEW]\b(?!['.-]\w)", _of_coordinates),
     ("A", r"\b[NSEW]B\b", _road_way),
-    ("A", rf"\b(?:{_OF_WORDS})(?=\.\s[A-Z](?!\.))", _written_state),
     (
         "A",
-        rf"\b(?:{_OF_WORDS})"
+        rf"\b(?=[A-Z][a-z]{{1,4}}\.\s[A-Z](?!\.))(?:{_OF_WORDS})(?=\.)",
+        _written_state,
+    ),
+    (
+        "A",
+        rf"\b(?=[A-Z][a-z]{{1,4}}(?![a-z']))(?:{_OF_WORDS})"
         r"(?:\.(?!\w)|(?:(?<=-[A-Z][a-z])|(?<=-[A-Z][a-z]{3})"
         r"|(?<=-[A-Z][a-z]{4}))(?![\w'-]))",
         _written_state,
@@ -515,15 +526,16 @@ FORMS: Forms = (
     ("A", r"\bLong?\b\.?(?=:?\s-?\d{1,3}\.\d{2,9}(?:°|\b))", _longitude),
     ("A", r"\bCol(?=\s(?:[A-Z]|\d{1,3})\b)", lambda match: ["column"]),
     ("a", r"\bdr\b\.?(?=\s[a-z])", _small_doctor),
-    ("A0", r"\bCat\.(?=\s?[1-8][a-e]?\b(?!\.\d))", lambda match: ["category"]),
-    ("A", r"\bDiv\.(?=\s(?:I{1,3}|[1-4])\b)", lambda match: ["division"]),
-    ("A0", r"(?<=\bMS )Add\.(?=\s\d{4})", lambda match: ["additional"]),
+    (
+        "A",
+        r"\bCat\.(?=\s?[1-8][a-e]?\b(?!\.\d))|\bDiv\.(?=\s(?:I{1,3}|[1-4])\b)"
+        r"|(?<=\bMS )Add\.(?=\s\d{4})|\bRm(?= \d)|\bPs(?=\s\d{1,3}\b(?![\d/]))|\bFwd(?=:)",
+        lambda match: [_SURE[match[0].rstrip(".")]],
+    ),
     ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{1,3})\b(?![-.]\d)", _work),
     ("aA0", r"\b[Ee]q(n?s?)\b\.? ?\((\d{1,3})(?:\)|$)(?:[-–]\((\d{1,3})\))?", _equation),
-    ("aA", r"\b[Ff]wd(?=:)", lambda match: ["forward"]),
+    ("a", r"\bfwd(?=:)", lambda match: ["forward"]),
     ("A", r"\bSq\b\.?(?! [Ff]t)", lambda match: ["square"] if _previous_capital(match) else None),
-    ("A0", r"\bRm(?= \d)", lambda match: ["room"]),
-    ("A0", r"\bPs(?=\s\d{1,3}\b(?![\d/]))", lambda match: ["psalm"]),
     (
         "a",
         r"(?<=[a-z] )d\.(?= (?:[A-Z][\w'-]{1,20} ){1,3}\(?[0-7]-[0-7]\b)",
