@@ -458,7 +458,7 @@ FORMS: Forms = (
         r"°\s?[NSEW]\b|\b[NS][EW]\b"
         r"|\b(?:NN[EW]|SSW|[EW][NS][EW])\b"
         r"|\bSSE\b(?= (?:of town|winds?|(?:at )?\d{1,3}(?:[-–]\d{1,3})? (?:mph|knots?|kts?))\b)"
-        r"|\b[NSEW]\b(?= winds?\b)"
+        r"|\b[NSEW]\b(?= winds?\b(?! (?:up|down|its|through|along|around|back|between)\b))"
         r"|(?:(?<=[Ww]ind )|(?<=[Ww]inds )|(?<=[Ww]ind: )|(?<=[Ww]inds: ))[NSEW]\b(?=,? (?:at )?\d)"
         r"|(?<=becoming )[NSEW]\b(?=\s(?:by|after|in|at|around|late|this|tonight|overnight|\d)\b)"
         r"|(?<=\b[Tt]he )[NSW]\b(?= (?:side|end|edge|bank|shore|wall|slope|coast|rim)\b)"
@@ -532,10 +532,14 @@ FORMS: Forms = (
         r"|(?<=\bMS )Add\.(?=\s\d{4})|\bRm(?= \d)|\bPs(?=\s\d{1,3}\b(?![\d/]))|\bFwd(?=:)",
         lambda match: [_SURE[match[0].rstrip(".")]],
     ),
-    ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{1,3})\b(?![-.]\d)", _work),
+    ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{2,3})\b(?![-.]\d)", _work),
     ("aA0", r"\b[Ee]q(n?s?)\b\.? ?\((\d{1,3})(?:\)|$)(?:[-–]\((\d{1,3})\))?", _equation),
     ("a", r"\bfwd(?=:)", lambda match: ["forward"]),
-    ("A", r"\bSq\b\.?(?! [Ff]t)", lambda match: ["square"] if _previous_capital(match) else None),
+    (
+        "A",
+        r"\bSq\b(?!\.? ?(?:[Ff]t|[Mm]i|[Kk]m|[Mm]\b))\.?",
+        lambda match: ["square"] if _previous_capital(match) else None,
+    ),
     (
         "a",
         r"(?<=[a-z] )d\.(?= (?:[A-Z][\w'-]{1,20} ){1,3}\(?[0-7]-[0-7]\b)",
