@@ -11,6 +11,7 @@ from dlpo.text.symbols import MARKS, strongest_mark
 
 PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
 _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
+_ABBREVIATED = re.compile(r"\.(?=\)?[,;:])")  # "pts., or": the period ends nothing
 _GLUED = re.compile(r"[.!?…][\"')\]}]{0,3}")  # One.Two
 
 
@@ -38,7 +39,7 @@ def sentences(
     for following in tokens:
         if token is not None:
             gap = text[token.end : following.start]
-            mark = strongest_mark(gap)
+            mark = strongest_mark(_ABBREVIATED.sub("", gap) if gap[:1] == "." else gap)
             first = sentence[0].token if sentence else token
             if ends_sentence(first, token, gap, following, all_lower, language):
                 yield [*sentence, MarkedToken(token, mark.replace(" ", "."))]

@@ -8,7 +8,7 @@ from dlpo.text.common.abbreviations import opens_sentence
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
-from dlpo.text.en_us.numbers import cardinal_words, ordinal_words, year_words
+from dlpo.text.en_us.numbers import cardinal_words, code_words, ordinal_words, year_words
 from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 from dlpo.text.en_us.technical import term_words
 
@@ -20,14 +20,38 @@ _NUMBERED_THINGS = word_list("numbered things")
 _LETTERED_THINGS = word_list("lettered things")
 # After these a numeral of one letter is an ordinal too: elizabeth the first.
 _REGNAL_NAMES = word_list("regnal names")
+_ENDS_WITH_NUMERAL = ("Act", "Chapter", "Class", "Part", "Phase", "Stage", "Type", "Volume", "War")
+_RULERS = word_list("names of many rulers")  # but "I told Pedro I can't"
 _TITLES = word_list("titles of rulers")
 # Capitalized after an abbreviation or an initial, these begin a new sentence.
 SENTENCE_STARTERS = word_list("sentence starters")
+_SAID_BY_ME = late(  # the book I read, not "type I diabetes"
+    r",? (?:am|was|have|had|will|would|can|could|should|must|may|might|do|did|don't|didn't"
+    rf"|can't|couldn't|won't|never|always|really|just|also|once|still|{any_of('I do')})\b"
+)
 _PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
 _INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
 _TWO_INITIALS = late(r"\s?[A-Z]\.")
+_BEFORE_PRONOUNS = ("and", "or", "than", "am", "was", "is", "do", "did", "can", "will", "have")
+_BEFORE_OBJECTS = ("for", "from", "like", "of", "than", "to", "via", "with")
+_TO_SOMEBODY = late(r"(?i)\b(?:according|thanks|due|married|next) to $")
+_AFTER_OBJECT = late(  # not "That was for D. Doctors said so"
+    r"(?: [A-Z][\w'-]{1,20}){1,3}(?:[.,;:!?)\"-]|$| (?:about|after|and|as|at|because|before|by"
+    r"|during|for|from|if|in|last|of|on|or|that|this|to|when|while|who|with)\b)"
+)
+_NO_NAMES = late(  # of these a letter is no initial: "from A to B. Traffic", "divide by N. Results"
+    r"\b(?:(?!I\b)[A-Z]\d{0,2},? [a-z]{2,7}"
+    r"|(?:start|begin|end|stand|switch|chang|mov|rhym|go|turn|jump|skip|clos)(?:e?s|e?d|ing|e)?"
+    r" (?:with|to|for|from|by)|(?:went|next|set|up|down|back|equal|over|begun) (?:to|with|from)"
+    r"|(?:[Dd]ivid|[Mm]ultipl|replac|increas|index|denot|bound|follow|shift)\w{1,3} (?:by|with)"
+    r"|(?:key|grade|average|score|mark|level|type|value|letter|rating|pitch|note|chord|group) of) $"
+)
+_ARTIST_BEFORE = late(r"(?:\b[A-Z][\w'.!$-]{0,20}\)?|[(\[]|[a-z]\")[ ]?$")
 _NUMERAL = late(r"\s?[\dIVX]")
 _CODE = late(r"\s#?[A-Z]{1,5}-?\d")
+_GIVEN_NAMES = word_list("given names")
+_BEFORE_INITIALS = word_list("before initials")
+_SPECIES = late(rf"\s(?:{any_of('species')})\b")
 _HAVE_NUMBERS = word_list("have numbers")
 _HAVE_CODES = _HAVE_NUMBERS | word_list("have codes")
 _BOOKS = TABLES.words("books")
@@ -48,6 +72,13 @@ _PRECEDED_BY = {
         r"(?i)(?:\d(?:st|nd|rd|th)|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
         r"|new|limited|rev\.?|revised|expanded|abridged|deluxe|student) $"
     ),
+    "office": late(
+        r"\b(?:Asst|Dep|Exec)\. $|\b(?:Deputy|Assistant|Press|Defense|Treasury|Labor) $"
+    ),
+    "troops": late(
+        r"(?:\d(?:st|nd|rd|th|d)|Airborne|Infantry|Cavalry|Armored|Mountain|Marine|Ranger|Artillery"
+        r"|Rifle|Tank|Engineer|Parachute) $"
+    ),
 }
 _FOLLOWED_BY = {
     "of": late(r"\sof\b"),
@@ -61,11 +92,15 @@ _FOLLOWED_BY = {
     "event": late(r"\s(?:in|by|circa|c\.)\s"),
     "number": late(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
     "verse": late(r"\s?\d{1,3}(?![\w,])"),
+    "version": late(r"\s(?:[A-Z](?!\.\s?[A-Z])|\d{1,2})(?![\w'])"),
     "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
     "name": late(r"\s[A-Z][a-z]"),
     "year": late(r"\s(?:1[5-9]|20)\d\d\b"),
     "money": late(r"\s(?:of |was |is |up |down )?[$£€]"),
     "noun": late(r"\s[a-z]{3}"),
+    "by": late(r"\sby\b"),
+    "person": late(r"\s[A-Z][a-z']"),
+    "court": late(r"\s(?:(?:Ct|Court|Att(?:y|orney)|Judge)\b|[CAJ]$)"),
     "unit": late(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
 }
 _CENTURY = late(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
@@ -95,9 +130,31 @@ _HEADING = late(r"(?i)\b(?:head|go|drive|continue|then|walk|turn|travel)(?:ing)?
 _NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a-z]{1,3})?)")
 _CITIES = word_list("cities of OK, HI, OH and ME")
 _CITY = r"[A-Z][a-z]{1,20}(?: [A-Z][a-z]{1,20}){0,2}, "
-_IN_CITY = late(rf"(?:\b(?:in|from|near|around|outside|via|through) ){_CITY}$")
+_IN_CITY = late(rf"(?:\b(?:[Ii]n|[Ff]rom|[Nn]ear|around|outside|via|through) ){_CITY}$")
 _STATE_BEFORE = late(rf"{_CITY}[A-Z]{{2}}[;,] (?:(?:and|or) )?{_CITY}$")
 _STATE_AFTER = late(rf"^[;,] (?:(?:and|or) )?{_CITY}[A-Z]{{2}}\b")
+_WRITTEN_STATES = table("written_states")  # "Calif" -> name; whether it is no other word
+_OF_LETTERS = "|".join(re.escape(key) for key in _WRITTEN_STATES if "." in key)  # "N.Y"
+_OF_WORDS = "|".join(key for key in _WRITTEN_STATES if "." not in key)
+_OF_PARTY = ("D-", "R-", "I-")
+_OFFICE_AFTER = late(
+    r"\.? (?:[A-Z]$|(?:Gov|Sen|Rep|Sens|Reps|Atty|Lt|Dist|Sec)\.|Supreme Court|(?:Penal|Veh|Civ)\b"
+    r"|(?:Civil|Health|Vehicle|Gen|Const|Stat|Code|Rev|Ann)\b\.? ?"
+    r"(?:Code|Ann|Stat|Const|Laws|§|Proc|L)|Code §)"
+)
+_STATE_GOES_ON = late(r"\.?(?:[,;:)-]| [(a-z–—-])")
+_PLACE_GOES_ON = late(r"\.?-(?:based|born|bred|area|raised|native|style)\b|\.?,? D\.?C\b")
+_OF_UNIVERSITY = late(r"\b(?:Univ\.|Univ|University|U\.|State|Univ\.?,) of $")
+_AFTER_ANY_CITY = late(r"\b[A-Z][\w'.-]{2,20}, $")
+_FAMILY = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
+_ROAD_AFTER = late(
+    r" (?:lanes?|ramps?|traffic|on-ramps?|off-ramps?|exits?|Hwy|Highway|Rte|Route)\b"
+    r"| (?:I|US|SR|CA)[- ]?\d"
+)
+COORDINATE_BEFORE = late(
+    r"(?i:\b(?:lat|long?|latitude|longitude)\b)\.?:? \d{1,3}(?:\.\d{1,9})?°? ?$"
+    r"|\d\.\d{1,9}°? ?[NS],? \d{1,3}\.\d{1,9}°? ?$"
+)
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
 
@@ -111,6 +168,46 @@ def _previous_word(match: re.Match[str]) -> str:
 def _name_follows(match: re.Match[str]) -> bool:
     found = _NEXT_CAPITALISED.match(match.string, match.end())
     return found is not None and not opens_sentence(found[1].lower(), SENTENCE_STARTERS)
+
+
+def _is_initial(match: re.Match[str], previous: str) -> bool:
+    """Whether a letter begins a name: "written by M. Johnson"."""
+    return (
+        previous in _BEFORE_INITIALS
+        and _name_follows(match)
+        and not _NO_NAMES.search(text_before(match))
+        and (
+            previous not in _BEFORE_OBJECTS
+            or _TO_SOMEBODY.search(text_before(match)) is not None
+            or _AFTER_OBJECT.match(match.string, match.end()) is not None
+        )
+    )
+
+
+def _small_name(match: re.Match[str]) -> list[str] | None:
+    """E. coli, V. van Dijk; but "plan B. then"."""
+    previous = _previous_word(match).lower()
+    is_thing = previous in _LETTERED_THINGS or previous in ("a", "an", "the")
+    return None if is_thing and not _SPECIES.match(match.string, match.end()) else [match[0][0]]
+
+
+def _work(match: re.Match[str]) -> list[str]:
+    """K. 467, of Mozart."""
+    return ["K", *(code_words(match[1]) if len(match[1]) > 2 else cardinal_words(match[1]))]
+
+
+def _featuring(match: re.Match[str]) -> list[str] | None:
+    """Jay-Z ft. Rick Rubin; but "6 ft. Tall men"."""
+    if _previous_word(match) in ("Board", "Square", "Cubic", "Linear", "Sq"):
+        return None
+    is_song = _ARTIST_BEFORE.search(text_before(match)) and _name_follows(match)
+    return ["featuring"] if is_song else None
+
+
+def _equation(match: re.Match[str]) -> list[str]:
+    """Eq. (4), Eqs. (4)-(6)."""
+    words = ["equations" if "s" in match[1] else "equation", *cardinal_words(match[2])]
+    return [*words, "to", *cardinal_words(match[3])] if match[3] else words
 
 
 def _abbreviation(match: re.Match[str]) -> list[str] | None:
@@ -135,11 +232,13 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
         return None
     if key == "ave" and match[0] == "Ave":
         return ["avenue"] if previous[:1].isupper() or numbered else None
+    if key == "i" and _TWO_INITIALS.match(match.string, match.end()):  # I. M. Pei, not "so am I."
+        return None if previous in _BEFORE_PRONOUNS else ["I"]
     if _INITIAL.match(match.string, match.end() - 1) and len(key) == 1 and key != "i":
         ends = not _TWO_INITIALS.match(match.string, match.end())
         if previous.lower() in _LETTERED_THINGS and ends:  # Option A. Option B.
             return None
-        if previous.islower() and ends:  # of vitamin C. Doctors
+        if previous.islower() and ends and not _is_initial(match, previous):  # vitamin C. Doctors
             return None
         return [key.upper()] if match[0][0].isupper() else None
     return ABBREVIATIONS.get(key) or ABBREVIATIONS.get(f"{key}.")
@@ -155,19 +254,25 @@ def _initials(match: re.Match[str]) -> list[str]:
 def _in_context(match: re.Match[str]) -> list[str] | None:
     """An abbreviation that is one only after or before a number, a name or the like."""
     key = match[0].rstrip(".").lower()
+    if match[0] == "V." and _previous_word(match).lower() in _GIVEN_NAMES:  # John V. Lindsay
+        return None
     for preceding, said in _AFTER.get(key, ()):
         if _PRECEDED_BY[preceding].search(text_before(match, 24)):
             return said
     for following, said in _CONTEXTS.get(key, ()):
-        if _FOLLOWED_BY[following].match(match.string, match.end()):
+        if _FOLLOWED_BY[following].match(match.string, match.end()) and (
+            following != "person" or (match[0][0].isupper() and _name_follows(match))
+        ):
             return said
     return None
 
 
 def _roman(match: re.Match[str]) -> list[str] | None:
     value = roman_value(match[0])
+    previous = _previous_word(match)
+    of_thing = previous in _ENDS_WITH_NUMERAL  # World War I. Then
     is_letter = len(match[0]) == 1 and (
-        match[0] not in "IVX" or _INITIAL.match(match.string, match.end())
+        match[0] not in "IVX" or (_INITIAL.match(match.string, match.end()) and not of_thing)
     )
     if value is None or is_letter:
         return None
@@ -179,18 +284,27 @@ def _roman(match: re.Match[str]) -> list[str] | None:
         plain = cardinal_words(str(value))
     else:
         plain = None
-    previous = _previous_word(match)
     part_of_range = re.search(r"\b[IVX]{1,5}[-–]$", text_before(match, 7))
+    if match[0] == "I" and previous.islower() and _SAID_BY_ME.match(match.string, match.end()):
+        return None
     if previous.lower() in _NUMBERED_THINGS or part_of_range:
         return cardinal_words(str(value))
     of_namesake = len(match[0]) > 1 and value < 6 and _NAMESAKE.search(text_before(match, 60))
-    if (previous.lower() in _REGNAL_NAMES and previous[0].isupper()) or of_namesake:
+    of_many = len(match[0]) > 1 and previous.lower() in _RULERS
+    is_ruler = previous.lower() in _REGNAL_NAMES or of_many
+    if (is_ruler and previous[0].isupper()) or of_namesake:
         return ["the", *ordinal_words(str(value))]
     of_name = match[0] != "I" and not match.string.startswith("-", match.end())  # X-ray
     after_letters = of_name and re.search(r"\b[A-Z]{2,}\s$", text_before(match))  # GTA V
     if previous[:1].isupper() and value < 40 and (len(match[0]) > 1 or after_letters):
         titled = not _TITLES.isdisjoint(text_before(match, 60).lower().split()[-3:])
         return ["the", *ordinal_words(str(value))] if titled else cardinal_words(str(value))
+    if (
+        len(match[0]) > 1
+        and value < 11
+        and re.search(r"\b[A-Z]\d{1,3}[RSC]? $", text_before(match, 8))
+    ):
+        return cardinal_words(str(value))  # a camera: A7 IV
     if match[0] == "V" and previous[:1].isupper() and previous[1:].islower():
         following = match.string[match.end() : match.end() + 1]
         is_name = following in ("", ".", ",", "!", "?", ":", ";", ")", '"', "'")
@@ -262,6 +376,43 @@ def _state(match: re.Match[str]) -> list[str] | None:
     return name.split() if after_city else None
 
 
+def _written_state(match: re.Match[str]) -> list[str] | None:
+    """Calif.; D-Pa., Portland, Ore., Minn.-based, where it may be another word only so."""
+    stem = match[0].rstrip(".")
+    name, alone = _WRITTEN_STATES[stem]
+    before, text, end = text_before(match, 60), match.string, match.end()
+    ends = match[0] == stem and text.startswith(". ", end)  # and a sentence follows
+    previous = _previous_word(match).lower()
+    if before[-2:] in _OF_PARTY:
+        is_state = before[-3:-2] in ("", " ", "(")
+    elif _AFTER_ANY_CITY.search(before) and previous not in _NO_CITIES:
+        is_state = bool(alone or _IN_CITY.search(before) or _STATE_GOES_ON.match(text, end))
+        is_state = is_state or stem not in _FAMILY
+    elif ends:
+        return None
+    else:
+        is_state = bool(
+            alone
+            or _PLACE_GOES_ON.match(text, end)
+            or _OFFICE_AFTER.match(text, end)
+            or _OF_UNIVERSITY.search(before)
+        )
+    return name.split() if is_state else None
+
+
+def _road_way(match: re.Match[str]) -> list[str] | None:
+    """I-80 EB, SB lanes."""
+    of_road = _ROAD_AFTER.match(match.string, match.end())
+    if not of_road and not _ROAD_BEFORE.search(text_before(match)):
+        return None
+    return [DIRECTIONS[match[0][0]] + "bound"]
+
+
+def _of_coordinates(match: re.Match[str]) -> list[str] | None:
+    """Lat. 34.05 N."""
+    return _compass(match) if COORDINATE_BEFORE.search(text_before(match)) else None
+
+
 def _compass_after(match: re.Match[str]) -> list[str] | None:
     """2nd Ave N, Hwy 61 N, I-5 S, head W on Main St; but not "then E. Smith"."""
     before = text_before(match)
@@ -289,6 +440,17 @@ def _compass(match: re.Match[str]) -> list[str]:
     return ["degrees"] * (match[0][0] == "°") + words
 
 
+_SURE = {
+    "Cat": "category", "Div": "division", "Add": "additional", "Rm": "room", "Ps": "psalm",
+    "Fwd": "forward",
+}  # fmt: skip
+PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
+    (
+        "A",
+        rf"\b([DRI])-({_OF_LETTERS})\.(?!\w)",
+        lambda match: [match[1], *_WRITTEN_STATES[match[2]][0].split()],
+    ),
+)
 FORMS: Forms = (
     ("A", r"\b[NSEW]\b(?!['-]|\.\w)", _compass_after),
     (
@@ -296,9 +458,31 @@ FORMS: Forms = (
         r"°\s?[NSEW]\b|\b[NS][EW]\b"
         r"|\b(?:NN[EW]|SSW|[EW][NS][EW])\b"
         r"|\bSSE\b(?= (?:of town|winds?|(?:at )?\d{1,3}(?:[-–]\d{1,3})? (?:mph|knots?|kts?))\b)"
+        r"|\b[NSEW]\b(?= winds?\b(?! (?:up|down|its|through|along|around|back|between)\b))"
+        r"|(?:(?<=[Ww]ind )|(?<=[Ww]inds )|(?<=[Ww]ind: )|(?<=[Ww]inds: ))[NSEW]\b(?=,? (?:at )?\d)"
+        r"|(?<=becoming )[NSEW]\b(?=\s(?:by|after|in|at|around|late|this|tonight|overnight|\d)\b)"
+        r"|(?<=\b[Tt]he )[NSW]\b(?= (?:side|end|edge|bank|shore|wall|slope|coast|rim)\b)"
+        r"|(?<=\b[Tt]he )E\b(?= (?:end|edge|bank|shore|wall|slope|coast|rim|side of the (?:lake"
+        r"|river|city|building|house|street|road|park|island|mountain|hill|town|county|bay))\b)"
+        r"|(?:(?<=& )|(?<=\bjust )|(?<=\blies )|(?<=located )|(?<=areas )|(?<=; )|(?<=\band ))"
+        r"[NSEW]\b(?= of (?:I-\d|US-\d|Hwy|(?!The\b|A\b)[A-Z][a-z]{2}))"
         r"|(?:(?<=\bmi )|(?<=\bmi\. )|(?<=\bmiles )|(?<=\bkm ))(?:[NSEW]|SSE)\b(?= of\b)"
         r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
         _compass,
+    ),
+    ("A0", r"(?:(?<=\d )|(?<=\d° )|(?<=\d))[NSEW]\b(?!['.-]\w)", _of_coordinates),
+    ("A", r"\b[NSEW]B\b", _road_way),
+    (
+        "A",
+        rf"\b(?=[A-Z][a-z]{{1,4}}\.\s[A-Z](?!\.))(?:{_OF_WORDS})(?=\.)",
+        _written_state,
+    ),
+    (
+        "A",
+        rf"\b(?=[A-Z][a-z]{{1,4}}(?![a-z']))(?:{_OF_WORDS})"
+        r"(?:\.(?!\w)|(?:(?<=-[A-Z][a-z])|(?<=-[A-Z][a-z]{3})"
+        r"|(?<=-[A-Z][a-z]{4}))(?![\w'-]))",
+        _written_state,
     ),
     ("A0", rf"\b({'|'.join(_STATES)})(?=\s(\d{{3}})\d\d\b)", _state),
     (
@@ -342,8 +526,34 @@ FORMS: Forms = (
     ("A", r"\bLong?\b\.?(?=:?\s-?\d{1,3}\.\d{2,9}(?:°|\b))", _longitude),
     ("A", r"\bCol(?=\s(?:[A-Z]|\d{1,3})\b)", lambda match: ["column"]),
     ("a", r"\bdr\b\.?(?=\s[a-z])", _small_doctor),
+    (
+        "A",
+        r"\bCat\.(?=\s?[1-8][a-e]?\b(?!\.\d))|\bDiv\.(?=\s(?:I{1,3}|[1-4])\b)"
+        r"|(?<=\bMS )Add\.(?=\s\d{4})|\bRm(?= \d)|\bPs(?=\s\d{1,3}\b(?![\d/]))|\bFwd(?=:)",
+        lambda match: [_SURE[match[0].rstrip(".")]],
+    ),
+    ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{2,3})\b(?![-.]\d)", _work),
+    ("aA0", r"\b[Ee]q(n?s?)\b\.? ?\((\d{1,3})(?:\)|$)(?:[-–]\((\d{1,3})\))?", _equation),
+    ("a", r"\bfwd(?=:)", lambda match: ["forward"]),
+    (
+        "A",
+        r"\bSq\b(?!\.? ?(?:[Ff]t|[Mm]i|[Kk]m|[Mm]\b))\.?",
+        lambda match: ["square"] if _previous_capital(match) else None,
+    ),
+    (
+        "a",
+        r"(?<=[a-z] )d\.(?= (?:[A-Z][\w'-]{1,20} ){1,3}\(?[0-7]-[0-7]\b)",
+        lambda match: ["defeated"] if _previous_word(match)[:1].isupper() else None,
+    ),
+    ("a", r"(?:ft|feat)\b\.?(?= [A-Z\d])", _featuring),
+    (
+        "a",
+        r"(?:(?<=[Dd]ew )|(?<=melting )|(?<=boiling )|(?<=freezing ))pt\b\.?",
+        lambda match: ["point"],
+    ),
     ("a", r"(?<=\bet )al\.(?!\w)", lambda match: ["al"]),
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
+    ("A", r"\b[A-HJ-Z]\.(?=\s[a-z])", _small_name),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
     ("aA0", r"(?<=\d(?:st|nd|rd|th) )[Ff]l\b\.?", lambda match: ["floor"]),
     ("a0", r"(?<=\d(?:st|nd|rd|th) )c\.(?=\s|$)", lambda match: ["century"]),

@@ -142,7 +142,19 @@ _IN_PLACES: Forms = (
         _sign_before_number,
     ),
     ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", lambda match: ["to"]),
-    ("a", r"(?<!\b[Tt]o )\bb4(?=\s(?:u|you|i|we|they|my|it)\b)", lambda match: ["before"]),
+    (
+        "a0",
+        r"(?<!\b[Tt]o )\bb4(?=\s(?:u|you|i|we|they|my|it|noon|midnight|lunch|dinner|bed|work"
+        r"|school|\d{1,2}(?::\d\d)?\s?[ap]m)\b)",
+        lambda match: ["before"],
+    ),
+    (
+        "a0",
+        r"\bh8(?=\s(?:this|that|u|you|it|my|when|how|him|her|them|these|to|the)\b)",
+        lambda match: ["hate"],
+    ),
+    ("a0", r"\bw8(?=\s(?:4|for|til|till|until|what|no|up)\b)", lambda match: ["wait"]),
+    ("a0", r"(?<=[a-z]\s)m8(?=[,.!?]|$)", lambda match: ["mate"]),
     ("a", r"(?<![\w'-])ur(?![\w'-])", lambda match: ["your"]),
     ("aA", r"\b([A-Za-z]{3,30})\((e?s)\)", lambda match: [(match[1] + match[2]).lower()]),
     ("aA", rf"{_NO_ARTICLE}[Ii]m(?![\w'-])", lambda match: ["i'm"]),
@@ -227,6 +239,7 @@ _FORMS: Forms = (
     *prescriptions.FORMS,
     *identifiers.FORMS,
     *grades.FORMS,
+    *abbreviations.PARTIES,
     *technical.FORMS,
     *chess.FORMS,
     *chemistry.FORMS,

@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us.abbreviations import DIRECTIONS
+from dlpo.text.en_us.abbreviations import COORDINATE_BEFORE, DIRECTIONS
 from dlpo.text.en_us.arithmetic import in_sum, sum_follows
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.money import SIGN
@@ -60,6 +60,9 @@ _LETTERED = late(
 )
 _SECOND_SEAT = late(r"(?:, | and | or | to |-|/)\d{1,3}[A-Z]\b")
 _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
+_PINTS_AFTER = late(rf"\.?\)? (?:{TABLES.patterns('hold pints')})\b")
+_POINTS_AFTER = late(rf" (?:{TABLES.patterns('are in points')})\b")
+_OF_ROAD = late(r"\b(?:SR|US|CR|FM|[Hh]wy\.?|Highway|Rte\.?|Route|Interstate|I)[ -]$")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11", "7/11", "20/20")
 
@@ -204,6 +207,11 @@ def _is_letter(match: re.Match[str]) -> bool:
     attached = match[0][-2:-1].isdigit() and match[0].isupper()
     of_street = match["unit"] == "W" and _STREET.match(match.string, match.end("measure"))
     groups = _BEFORE_GROUPS.search(text_before(match))
+    if match["unit"] == "W" and (
+        _OF_ROAD.search(text_before(match))
+        or COORDINATE_BEFORE.search(match.string[max(0, match.start() - 40) : match.end() - 1])
+    ):
+        return True
     return bool(of_street or groups or (attached and _of_place(match)))
 
 
@@ -224,6 +232,8 @@ def _measure(match: re.Match[str]) -> list[str] | None:
         return None
     number, to = match["measure"], match["measure_to"]
     one, many = UNITS[match["unit"] or "in"]
+    if match["unit"] == "pt" and _is_point(match):
+        one = many = "point"
     raised = _raised(match["raised_by"], number) if match["raised_by"] else []
     is_one = number.lstrip("-") == "1" and not to
     single = is_one or match["hyphen"] or match["inch"] or describes_noun(match)
@@ -232,6 +242,13 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     words = number_words(number) + raised
     words += ["plus"] * bool(match["more"])
     return [*words, *(["to", *number_words(to)] if to else []), *unit]
+
+
+def _is_point(match: re.Match[str]) -> bool:
+    """A 3-pt. shot, 12 pt. Arial; but a 1-pt. jar, 2 pt. of cream."""
+    if match["hyphen"]:
+        return _PINTS_AFTER.match(match.string, match.end()) is None
+    return _POINTS_AFTER.match(match.string, match.end()) is not None
 
 
 def _mark(match: re.Match[str]) -> list[str] | None:
@@ -450,7 +467,7 @@ FORMS: Forms = (
     ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
     (
         "-",
-        rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z]))?",
+        rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z]|\)?[,;:]|\)\s[a-z]))?",
         _per,
     ),
     ("-", r"(?<=[a-z])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))", _per_hours),
@@ -463,7 +480,9 @@ FORMS: Forms = (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d@&])|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} of\b))?"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z])"
+        r"|(?(hyphen)\.(?=\)?\s[A-Z][a-z])|(?!))|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
+        r"|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} of\b))?"
         r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
         r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))\sin(?=[;)]|\s\(\d|\sat [A-Z]"
         r"|\s(?:deep|long|wide|tall|thick|high|square|diameter)(?:[.,;:)]|\s(?:and|by|x|at|with|on|\()|$))"

@@ -15,6 +15,7 @@ _CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
 _DAY_AFTER = late(rf"(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?{NAMED_DAY}")
 _DAY_BEFORE = late(rf"{NAMED_DAY}\.?(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?$")
 _OF_DAY = late(r" (?:mornings?|afternoons?|evenings?|nights?)\b|:\s")
+_TIME_NEXT = late(r" (?:at|from|by) (?:\d|noon\b|midnight\b)")
 _BEFORE_DAY = late(rf"(?i)\b(?:{any_of('before days')}) $")
 _BEFORE_MONTH = late(rf"(?i)\b(?:{any_of('before months')}|(?:end|start|month) of) $")
 _NAME_AFTER = late(r"[-'’]|\s[A-Z]")
@@ -57,6 +58,8 @@ def _named_day(match: re.Match[str]) -> list[str] | None:
     is_day = _DAY_AFTER.match(match.string, end) or _DAY_BEFORE.search(before)
     if not is_day and names is _WEEKDAYS:
         is_day = _OF_DAY.match(match.string, end)
+    if not is_day and match[0][-1] == "." and names is _WEEKDAYS:
+        is_day = _TIME_NEXT.match(match.string, end)
     if not is_day and (match[0][-1] == "." or not _NAME_AFTER.match(match.string, end)):
         is_day = (_BEFORE_MONTH if names is MONTHS else _BEFORE_DAY).search(before)
     return [full_name(names, match[0])] if is_day else None
