@@ -189,6 +189,16 @@ def _loose_clock(match: re.Match[str]) -> list[str] | None:
     return cardinal_words(match[1]) + (pair_words(match[2]) if match[2] != "00" else [])
 
 
+def _two_zones(match: re.Match[str]) -> list[str] | None:
+    """Tonight at 8/7c: of a television program, in the East and in the Central zone."""
+    if (int(match[1]) - int(match[3])) % 12 != 1:  # 3/4c of sugar
+        return None
+    words: list[str] = []
+    for hour, minutes in (match.group(1, 2), match.group(3, 4)):
+        words += [*cardinal_words(hour), *(pair_words(minutes) if minutes else [])]
+    return [*words, "central"]
+
+
 def _hour(match: re.Match[str]) -> list[str]:
     return cardinal_words(str(int(match["hour"]))) + _meridiem_words(match["hour_meridiem"])
 
@@ -230,6 +240,11 @@ def _decade(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    (
+        "d",
+        r"(?<![\w/.-])(1[0-2]|[1-9])(?::([0-5]\d))?/(1[0-2]|[1-9])(?::([0-5]\d))?c\b",
+        _two_zones,
+    ),
     (
         "d",
         ISO,

@@ -411,6 +411,11 @@ FORMS: Forms = (
     ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2})s\b", _planks),
     (
         "d",
+        rf"(?<![\w.,-])(\d{{1,3}}(?:\.\d{{1,2}})?)(?: |-)?A(?= (?:{any_of('have amps')})\b)",
+        lambda match: [*number_words(match[1]), "amp"],
+    ),
+    (
+        "d",
         r"(?:(?<=\b[Uu]nder-)|(?<=\b[Oo]ver-)|(?<=\b[Tt]he under )|(?<=\b[Tt]he over )"
         r"|(?<=\bU)|(?<=\bU-))\d{1,2}s\b",
         lambda match: plural_words(cardinal_words(match[0][:-1])),
