@@ -7,6 +7,7 @@ import re
 from dlpo.text.common.abbreviations import Abbreviations, doubled_capitals
 from dlpo.text.common.forms import Forms, capital_parts, text_before
 from dlpo.text.common.roman import ROMAN, roman_value
+from dlpo.text.common.tables import any_key
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, ordinal_words
 from dlpo.text.es.tables import TABLES, word_list
@@ -23,6 +24,8 @@ ABBREVIATIONS = Abbreviations(
 )
 ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 _NAMES = TABLES.words("letters")
+_STATES = TABLES.words("states")  # of Mexico
+_BOOKS = TABLES.column("books")
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(
     rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxz]?"
@@ -63,7 +66,8 @@ def _previous_word(match: re.Match[str]) -> str:
 
 def _roman(match: re.Match[str]) -> list[str] | None:
     value, previous = roman_value(match[0]), _previous_word(match)
-    if value is None:
+    is_initial = match[0] in "MDCL" and match.string.startswith(".", match.end())  # Luis M.
+    if value is None or is_initial:
         return None
     lower, cardinal = previous.lower(), cardinal_words(str(value))
     if lower in _CENTURY or _CENTURIES.search(text_before(match, 30)):
@@ -98,7 +102,34 @@ def _of_woman(match: re.Match[str]) -> list[str]:
     return [word.removesuffix("o") + "a"]
 
 
+_SENIOR = (
+    r"(?:(?<=software )|(?<=backend )|(?<=frontend )|(?<=stack )|(?<=desarrollador )"
+    r"|(?<=programador )|(?<=analista )|(?<=ingeniero )|(?<=diseñador ))[SJ]r\."
+)
+_CITIZEN = (
+    r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el )|(?<=\b[Ll]os )|(?<=[a-záéíóúñ], ))CC?\."
+    r"(?=(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){2,4}(?!\s?(?:n\.º|[Nn]o\.|#)?\s?\d))"
+)
+
+
+def _citizen(match: re.Match[str]) -> list[str]:
+    return ["ciudadanos" if match[0] == "CC." else "ciudadano"]
+
+
 FORMS: Forms = (
+    ("A", _SENIOR, lambda match: ["sénior" if match[0] == "Sr." else "júnior"]),
+    ("A", _CITIZEN, _citizen),
+    ("a", r"\bc\.(?= ?\d{3,4}\b)", lambda match: ["circa"]),
+    (
+        "A",
+        rf"(?<=[a-záéíóúñ], )(?:{any_key(_STATES)})(?!\w)",
+        lambda match: _STATES[match[0]],
+    ),
+    (
+        "A",
+        rf"\b(?:{any_key(_BOOKS)})\.?(?= \d{{1,3}}(?:[,:]\s?\d|\)))",
+        lambda match: [_BOOKS[match[0].rstrip(".")]],
+    ),
     ("aA", r"\b[Ii]nc\.(?=\s[a-z]\))", lambda match: ["inciso"]),
     ("aA", r"\b[Ff]racc\.(?=\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", lambda match: ["fraccionamiento"]),
     ("A", r"\bJr\.(?=\s(?:de(?:l| la| los| las)? )?[A-ZÁÉÍÓÚÑ])", _jiron),

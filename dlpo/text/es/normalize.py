@@ -16,7 +16,7 @@ from dlpo.text.es.abbreviations import (
     sayable,
     spelled,
 )
-from dlpo.text.es.numbers import cardinal_words
+from dlpo.text.es.numbers import cardinal_words, digit_words, ended_ordinal_words
 from dlpo.text.es.pronounce import EXCEPTIONS
 from dlpo.text.es.tables import TABLES
 
@@ -37,7 +37,17 @@ _VOWEL = re.compile("[aeiouyáéíóúü]")
 _SPOKEN_LETTERS = frozenset("aeouy")  # words of one letter
 
 
+_OF_MATCH = re.compile(
+    r"(?i)\b(?:al|el|a los|los|minutos?|min\.|gol(?:es)?(?: de \w{2,15})?)"
+    r" (?:\d{1,3}(?:\+\d{1,2})?'(?:,| y|, y) ){0,4}$"
+)
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
+_GEARS = {"M": "manual", "A": "automática"}
+_ROUTES = {"VO": "vía oral", "IM": "intramuscular", "IV": "intravenosa", "SC": "subcutánea"}
+_POINTS = {
+    "N": "norte", "S": "sur", "E": "este", "O": "oeste",
+    "NE": "noreste", "NO": "noroeste", "SE": "sureste", "SO": "suroeste",
+}  # fmt: skip
 _KEY_BEFORE = re.compile(
     r"(?i)(?:\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
     r"|teclas?|signos?|botón|símbolos?|o|y|u|luego|después)|[*#])(?:\sla)?(?:\stecla)?\s$"
@@ -67,9 +77,23 @@ def _por(match: re.Match[str]) -> list[str] | None:
     return None if _LETTER_BEFORE.search(text_before(match, 16)) else ["por"]
 
 
-def _minute(match: re.Match[str]) -> list[str]:
+def _minute(match: re.Match[str]) -> list[str] | None:
+    if not (match[2] or _OF_MATCH.search(text_before(match, 40))):
+        return None
     added = ["más", *cardinal_words(match[2])] if match[2] else []
     return [*cardinal_words(match[1]), *added]
+
+
+def _episode(match: re.Match[str]) -> list[str]:
+    return ["temporada", *cardinal_words(match[1]), "episodio", *cardinal_words(match[2])]
+
+
+def _compass(match: re.Match[str]) -> list[str]:
+    """Al SO de Acapulco; se mueve al NNO."""
+    written = match[0]
+    if len(written) == 3:
+        return [_POINTS[written[0]].replace("norte", "nor") + _POINTS[written[1:]]]
+    return [_POINTS[written]]
 
 
 def _either(match: re.Match[str]) -> list[str]:
@@ -97,8 +121,24 @@ _FORMS: Forms = (
     *technical.ADDRESSES,
     *calendar.FORMS,
     (
+        "A",
+        r"\bT(\d{1,2}),? ?E(\d{1,3})\b",
+        lambda match: [
+            "temporada",
+            *cardinal_words(match[1]),
+            "episodio",
+            *cardinal_words(match[2]),
+        ],
+    ),
+    ("A", r"\bSpO2\b", lambda match: ["saturación", "de", "oxígeno"]),
+    (
+        "d",
+        rf"\b[123](?= (?:{TABLES.any_of('numbered books')})\b)",
+        lambda match: [*ended_ordinal_words(int(match[0]), "a"), "de"],
+    ),
+    (
         "d",  # of a match: al 45+2', en el minuto 48'
-        r"(?:(?<=\b[Aa]l )|(?<=\bel )|(?<=minuto ))(\d{1,3})(?:\+(\d{1,2}))?'(?!\w)",
+        r"(\d{1,3})(?:\+(\d{1,2}))?'(?!\w)(?! de (?:alto|altura|ancho|largo|diámetro)\b)",
         _minute,
     ),
     *quantities.MEASURES,
@@ -117,10 +157,29 @@ _FORMS: Forms = (
     (
         "a",
         r"(?<![\w.'/])(?<!\d\s)x(?=\s(?:fa|favor|eso|aqu[ií]|ah[ií]|lo|el|la|los|las|mi|ti|suerte"
-        r"|ejemplo|cierto)\b)|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
+        r"|ejemplo|cierto|tu|su|él|ella|ellos|ellas|usted|ustedes|acá|allá|ahora|hoy|mañana|teléfono"
+        r"|correo|mensaje|[Ww]hats[Aa]pp)\b)|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         _por,
     ),
     ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),
+    ("a", r"(?<=\d )x(?= [A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{2})", lambda match: ["por"]),
+    ("aA", r"\b[Pp]/(?=\s?(?:\d|[a-záéíóúñ]{2}))", lambda match: ["para"]),
+    ("aA", r"\b[Ss]/(?=[a-záéíóúñ]{3})", lambda match: ["sin"]),
+    ("A", r"\bGP(?= de [A-ZÁÉÍÓÚÑ])", lambda match: ["gran", "premio"]),
+    ("-", r"(?<![\w*])\*\d{2,5}(?!\w)", lambda match: ["asterisco", *digit_words(match[0])]),
+    ("A", r"\bT/(?:M|A)(?![\w/])", lambda match: ["transmisión", _GEARS[match[0][2]]]),
+    (
+        "A",
+        rf"(?:{'|'.join(f'(?<={unit} )' for unit in ('mg', 'ml', 'mL', 'g', 'mcg', 'UI'))})"
+        r"(?:VO|IM|IV|SC)\b",
+        lambda match: _ROUTES[match[0]].split(),
+    ),
+    (
+        "A",
+        r"(?:(?<=\bal )|(?<=\bdel )|(?<=hacia el ))(?:[NS]?[NS][EO]|[EO][NS][EO]|[NSEO](?= de\b))"
+        r"(?=\s(?:de|del|a)\b|[.,;)])",
+        _compass,
+    ),
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
     ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
     ("a", r"(?<=\d )m/s\b", lambda match: ["metros", "por", "segundo"]),

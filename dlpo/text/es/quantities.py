@@ -34,7 +34,7 @@ _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil)\b)"
 _TO = r"(?:\s?[-–]\s?)"
 _BEFORE_DIGITS = re.compile(
     rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
-    r"(?: (?:en|es|era|será))?:? (?:\d{2,6} ){0,6}$"
+    r"(?: (?:en|es|era|será))?:? (?:\d{2,18} ){0,6}$"
 )
 _BEFORE_CALLED = re.compile(
     r"(?i)\b(?:llam(?:en?|ar?|ando)(?: \w{1,12})? al|marqu(?:e|en|es)|marcar?|marcando|disque"
@@ -42,20 +42,26 @@ _BEFORE_CALLED = re.compile(
 )
 _EMERGENCY = re.compile(r"(?i)\b(?:al|el|del) $")
 _MADE_OF_TWO = re.compile(
-    r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna) ?$"
+    r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna|avenida|calle|carrera) ?$"
 )  # # 45-67, Boeing 737-800
 _GRADED = re.compile(
     r"(?i)\b(?:sac\w{1,5}|nota|notas|calificaci[oó]n|puntuaci[oó]n|puntaje|obtuv\w{1,5}|obten\w{1,5}"
     r"|rating|promedio|dolor|valoraci[oó]n|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
 )
 _DEGREES_BEFORE = re.compile(r"(?i)\b(?:a|unos|hasta|ángulo de|horno a) $")
+_OPEN_QUOTATION = re.compile(r"(?:^|[\s(\[¿¡])([\"'])(?:(?!\1).){0,300}$")
+_LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES_BEFORE = re.compile(r"(?i)\b(?:por|durante|unos|cada|cocer|hornear|reposar) $")
 _OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
-_ORDINAL_END = r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)"
+_ORDINAL_END = r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)s?|[ao](?=\.?\s[a-záéíóúñA-Z])"
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
-_PRICED = re.compile(rf"\d\s?(?:{_UNIT}|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$")
+_PRICED = re.compile(
+    rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$"
+)
+_COUNTED = re.compile(r"\d$")  # 7,500/mm³
+_PER_VOLUME = ("mm", "µl", "µL", "ml", "mL", "dL", "L")
 _SHORT_NUMBER = re.compile(r"(?<![/\d.,])\d{1,3}$")  # 4/día
 _PER_TIME = {"día", "mes", "año", "hora", "semana", "minuto", "segundo", "persona", "noche"}
 
@@ -126,7 +132,11 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     if graded or not above or below < 2 or (above > below and below > 10):
         over = [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
         return over + (_UNITS[match["fraction_unit"]][1].split() if match["fraction_unit"] else [])
+    if _LAWS_YEAR.fullmatch(match["below"]) and not whole:  # Ley 100/1993
+        return [*cardinal_words(match["above"]), "de", *cardinal_words(match["below"])]
     noun = NOUNS.after(match.string, match.end(), one=True)
+    if noun == "partes" and not whole and 2 < below < 11:  # las 2/3 partes
+        return [*cardinal_words(match["above"]), *ended_ordinal_words(below, "as")]
     unit = _UNITS.get(match["fraction_unit"] or "")
     gender = unit[2] if unit else NOUNS.gender(noun) if noun else "m"
     half = "media" if gender == "f" else "medio"
@@ -160,8 +170,12 @@ def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str],
     return words, gender
 
 
-def _measure(match: re.Match[str]) -> list[str]:
+def _measure(match: re.Match[str]) -> list[str] | None:
     number, unit = match["measure"], match["unit"] or match["mark"]
+    if match["mark"]:
+        quotation = _OPEN_QUOTATION.search(text_before(match, 300))
+        if quotation and quotation[1] == match["mark"]:
+            return None
     of_thing = match.string.startswith(" de", match.end())
     if unit == "'" and not of_thing and _MINUTES_BEFORE.search(text_before(match, 12)):  # por 40'
         unit = "min"
@@ -178,12 +192,25 @@ def _per(match: re.Match[str]) -> list[str] | None:
     """ "/h" after a measure or an amount."""
     before = text_before(match)
     of_time = match["per"] in _PER_TIME and _SHORT_NUMBER.search(before)
-    if not (of_time or _PRICED.search(before)):
+    of_volume = match["per"] in _PER_VOLUME and _COUNTED.search(before)
+    if not (of_time or of_volume or _PRICED.search(before)):
         return None
     unit = match["per"]
     if unit in _PER_TIME:
         return ["por", unit]
     return ["por", *_unit_words(unit, False, match["per_power"])[0]]
+
+
+def _with_check_digit(match: re.Match[str]) -> list[str]:
+    """RUT 12.345.678-5, NIT 900.123.456-7."""
+    digit = digit_words(match[2]) if match[2].isdigit() else ["ka"]
+    return [*number_words(match[1]), "guion", *digit]
+
+
+def _quarter(match: re.Match[str]) -> list[str]:
+    """1T26: el primer trimestre de 2026."""
+    year = match[2] if len(match[2]) == 4 else f"20{match[2]}"
+    return [*ended_ordinal_words(int(match[1]), "er"), "trimestre", "de", *cardinal_words(year)]
 
 
 def _raised(match: re.Match[str]) -> list[str]:
@@ -252,7 +279,7 @@ MEASURES: Forms = (
     ),
     (
         "d",
-        rf"\b(?P<ordinal>\d{{1,4}})(?:\.?(?P<ordinal_sign>[ºª](?!\s?[CF]\b)|(?:er|os|as)\b)|(?P<ordinal_end>{_ORDINAL_END}\b))",
+        rf"\b(?P<ordinal>\d{{1,4}})(?:\.?(?P<ordinal_sign>[ºª](?!\s?[CF]\b)|(?:er|os|as)\b)|(?P<ordinal_end>(?:{_ORDINAL_END})\b))(?:\.(?=\s[a-záéíóúñ]))?",
         _ordinal,
     ),
     (
@@ -282,6 +309,8 @@ MEASURES: Forms = (
         _per,
     ),
     ("-", r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)", _raised),
+    ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){2})-([\dkK])(?![\w-])", _with_check_digit),
+    ("d", r"\b([1-4])T(\d{2}|20\d{2})\b", _quarter),
     (
         "d-",
         rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s))?"

@@ -12,6 +12,7 @@ from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
+_NUMBERED = re.compile(r"#[A-Z]{1,4}-?\d")  # pedido #A1B2
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
 
@@ -100,7 +101,9 @@ def _hashtag_part(part: str) -> list[str]:
     return acronym_words(part) if part.isupper() else [part.lower()]
 
 
-def _hashtag(match: re.Match[str]) -> list[str]:
+def _hashtag(match: re.Match[str]) -> list[str] | None:
+    if _NUMBERED.match(match[0]):
+        return None
     said = map(_hashtag_part, CAPITAL_PARTS.findall(match[0]))
     said_before = text_before(match, 9).lower().endswith("hashtag ")
     return ["hashtag"] * (not said_before) + [word for words in said for word in words]
