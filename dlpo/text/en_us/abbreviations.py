@@ -113,6 +113,7 @@ _NAMESAKE = late(
     r"[A-Z][A-Za-z']{1,20},? $"
 )
 _DEGREES_AFTER = late(r":?\s-?\d{1,3}\.\d{2,9}\s?°")
+_OWNING = late(rf"{ROMAN}(?='s\b)")
 _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
@@ -312,6 +313,20 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     return plain
 
 
+def _roman_owner(match: re.Match[str]) -> list[str] | None:
+    """Henry VIII's."""
+    numeral = _OWNING.match(match.string, match.start())
+    words = _roman(numeral) if numeral else None
+    return [*words[:-1], words[-1] + "'s"] if words else None
+
+
+def _abbreviated_owner(match: re.Match[str]) -> list[str] | None:
+    """Davis Jr.'s, Acme Inc.'s."""
+    key = (match[1] or match[2]).lower()
+    words = ABBREVIATIONS.get(key) or ABBREVIATIONS.get(f"{key}.")
+    return [*words[:-1], words[-1] + "'s"] if words else None
+
+
 def _longitude(match: re.Match[str]) -> list[str] | None:
     """Lat 40.71, Long -74.00; Long: 74.00°; but "Long 5.00"."""
     is_place = "Lat" in text_before(match) or _DEGREES_AFTER.match(match.string, match.end())
@@ -498,6 +513,8 @@ FORMS: Forms = (
         _lone_state,
     ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?!')", _roman),
+    ("A", r"\b[IVXL]{2,9}'s\b", _roman_owner),
+    ("A", r"\b(?:([A-Z][a-z]{1,5})\.|([JS]r))'s\b", _abbreviated_owner),
     ("A", r"\b(I{1,3}|IV)([A-C]|[a-c])\b", _staged),
     ("A", r"\b(?:Ave|Blvd|Ct|Hwy|Ln|Pkwy|Rd)(?=\.\s[A-Z][a-z']{1,20} [a-z])", _road_ends),
     (

@@ -78,6 +78,11 @@ _PROPORTION = late(r"\d\d/\d\d")
 _IN_ROW = late(rf"(?i)\b(?:{any_of('come in a row')}) $")
 _FULL_MARKS = ("5", "10", "20", "25", "50", "100")
 _OF_WHOLE = late(r" (?:of|inch|mile|hour|cup|second)\b")
+_OF_EYES = late(r"(?i)\b(?:vision|acuity|eyes?|eyesight|sees?|snellen)\b")
+_NO_SIZED = late(  # after "5/8 in."
+    r" (?:thick|wide|long|tall|deep|high|of|from|in|on|to|above|below|apart|per|and|or|at|larger"
+    r"|smaller|shorter|longer|wider|thicker|deeper)\b|[.,;:)]|\s*$"
+)
 _OF_SCORE = late(
     r"(?i)\b(?:scor(?:e|es|ed|ing)|got|gets|grades?|ratings?|rated|marks?|earned|perfect|solid|pain"
     r"|(?:give|gave|rate|gives) (?:it|this|that|them|us|him|her))"
@@ -90,9 +95,10 @@ def _fraction(match: re.Match[str]) -> list[str]:
     above = match["above"]
     below = match["below"]
     words = [*number_words(whole), "and"] if whole else []
-    one, many = UNITS.get((match["fraction_unit"] or "").replace('"', "in"), ("", ""))
+    unit = (match["fraction_unit"] or "").replace('"', "in")
+    one, many = UNITS.get(unit if unit in UNITS else unit.rstrip("."), ("", ""))
     is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100
-    if match[0] in _SAID_PLAINLY or is_proportion:
+    if match[0] in _SAID_PLAINLY or is_proportion or _is_acuity(match):
         return cardinal_words(above) + cardinal_words(below)
     is_score = above == below or _OF_SCORE.search(text_before(match))
     is_part = many or _OF_WHOLE.match(match.string, match.end())
@@ -110,7 +116,18 @@ def _fraction(match: re.Match[str]) -> list[str]:
         has_article = _ARTICLE_BEFORE.search(text_before(match, 8))  # a 1/2-inch bolt
         article = [] if has_article else ["a" if whole or one or below == "2" else "one"]
         return [*words, *article, *part, *(many if whole else one).split()]
-    return [*words, *cardinal_words(above), *plural_words(part), *(many if whole else one).split()]
+    words += [*cardinal_words(above), *plural_words(part)]
+    if one == "inch" and not whole and _NO_SIZED.match(match.string, match.end()):
+        return [*words, "of", "an", "inch"]
+    return [*words, *(many if whole else one).split()]
+
+
+def _is_acuity(match: re.Match[str]) -> bool:
+    """20/40 vision."""
+    if match["above"] != "20" or match["fraction_unit"] or match["below"][-1] not in "05":
+        return False
+    after = match.string[match.end() : match.end() + 24]
+    return _OF_EYES.search(text_before(match)) is not None or _OF_EYES.search(after) is not None
 
 
 def _dotted(match: re.Match[str]) -> list[str]:
@@ -298,7 +315,8 @@ FORMS: Forms = (
         "d",
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3})"
         r"(?:(?P<fraction_ending>th|rd|nd|st)s?\b)?"
-        rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{UNIT})\b|\"(?=\s[a-z]|[\s,.;)]|$)))?",
+        rf"(?!\w|/\w)(?:(?:\s{{0,2}}|-(?=in\.|[a-z]{{2}}))(?P<fraction_unit>c\.|in\.(?=[\s,;:)]|$)"
+        rf"|(?:{UNIT})\b(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]))?|\"(?=\s[a-z]|[\s,.;)]|$)))?",
         _fraction,
     ),
     ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
