@@ -55,7 +55,12 @@ _BOLD_LABEL = late(r"[ \t]{0,4}\*\*[^*\n]{1,60}(?::\*\*|\*\*:)")
 _BOLD_LINE = late(r"[ \t]{0,4}\*\*[A-Z\d][^*\n]{0,60}\*\*[ \t]{0,4}(?=\n|\Z)")
 _LABEL = late(r"[ \t]{0,4}[A-Z][\w'’&/()-]{0,20}(?: [\w'’&/()-]{1,20}){0,3}: ")
 _AMOUNT_LINE = late(r"[ \t]{0,4}[\d½¼¾⅓⅔⅛][^\n]{1,40}(?=\n|\Z)")
-_LIST_HEAD = late(r"(?:\A|\n[ \t]*\n)[A-Z][a-z]{1,20}(?: [A-Za-z]{3,20}){0,3}:?\Z")
+_LIST_HEAD = late(r"(?:\A|\n[ \t]*\n)[A-Z][a-z]{1,20}(?: [A-Za-z]{3,20}){0,2}:?\Z")
+_GOES_ON = late(  # after these words a line is wrapped
+    r"\b(?:a|an|the|and|or|but|of|to|in|on|at|by|for|from|with|that|which|who|whom|is|was|are|were"
+    r"|about|than|as|some|all|only|nearly|almost|over|under|de|la|el|los|las|y|o|que|en|con|por"
+    r"|para|un|una|del|al)\Z"
+)
 _LINE_END = late(r"(?<=[^\n\f,;–—-])\n(?=[ \t]{0,4}(?:\*\*|[A-Z\d½¼¾⅓⅔⅛]))")
 _LINE = 200  # characters of a line that are looked at
 # Code between graves, and a grave inside a word, which stands for an apostrophe: don`t, O`Brien.
@@ -163,6 +168,8 @@ def _line_end(match: re.Match[str]) -> str:
     first = max(0, place - _LINE)
     line = text[1 + max(text.rfind("\n", first, place), text.rfind("\f", first, place), first - 1) :]
     line = line[: line.find("\n")]
+    if _GOES_ON.search(line):
+        return "\n"
     ends = (
         _BOLD_LABEL.match(text, end)
         or _BOLD_LINE.match(text, end)

@@ -40,15 +40,23 @@ _BEFORE_SHORT_CODE = late(
     r"(?:(?:(?-i:[A-Z][A-Z\d]{1,14})|[\"'][a-z\d]{1,15}[\"'])(?: or | and | )){1,3}"
     r"(?:to \d{5,6},? (?:or|and) [A-Z\d]{2,15} )?(?:to|at) (?:number )?$|\btext (?:us|me|them) at $"
 )
-_BEFORE_GROUPS = late(rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$")
+_BEFORE_GROUPS = late(
+    rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$"
+    r"|(?-i:\b(?:Forms?|[Uu]nit|IRS Pub\.|Publication|[Tt]rain [Nn]o\.|Train|H\.\s?R\.)) $"
+)
 _BEFORE_COURSE = late(rf"\b(?:{any_of('courses')}) $")
 _WORD_AFTER = late(r" ([a-z]{2,20})\b")
+_AIRLINE = late(r"\b(?:American|United|Delta|Southwest|JetBlue|Alaska|Spirit|Frontier) $")
+_FLIES = late(
+    r" (?:(?:from|to) [A-Z]{3}\b|(?:is|has|was) (?:now |been )?(?:boarding|delayed|cancel|on time"
+    r"|depart|arriv|landed)|(?:departs|arrives)\b)"
+)
 _FLIGHT = late(r"\b[Ff]lights? (?:(?:number|no\.|#) ?)?(?:[A-Z]{2} ?)?#?$")
 _BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) ?[≥≤<>]? ?$|[<>=~]=\s?$")
 _LETTERS = frozenset(unit for unit in UNITS if len(unit) == 1)
 _STREET = late(
     r"[A-Z]?\s(?:[NSEW]\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
-    r"|(?:[NSEW]\.?\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"
+    r"|(?:[NSEW]\.?\s)?(?:(?:St|Mt|Ft)\.\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"
     rf"(?:{any_of('streets')})\b)"
 )
 _LETTERED = late(
@@ -78,7 +86,8 @@ _PROPORTION = late(r"\d\d/\d\d")
 _IN_ROW = late(rf"(?i)\b(?:{any_of('come in a row')}) $")
 _FULL_MARKS = ("5", "10", "20", "25", "50", "100")
 _OF_WHOLE = late(r" (?:of|inch|mile|hour|cup|second)\b")
-_OF_EYES = late(r"(?i)\b(?:vision|acuity|eyes?|eyesight|sees?|snellen)\b")
+_OF_EYES = late(r"(?i)\b(?:vision|acuity|eyes?|eyesight|snellen)\b[^.!?;]{0,24}$")
+_EYES_AFTER = late(r" (?:\w{1,9} )?(?:vision|acuity|eyesight)\b")
 _NO_SIZED = late(  # after "5/8 in."
     r" (?:thick|wide|long|tall|deep|high|of|from|in|on|to|above|below|apart|per|and|or|at|larger"
     r"|smaller|shorter|longer|wider|thicker|deeper)\b|[.,;:)]|\s*$"
@@ -114,7 +123,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     part = [_DENOMINATORS[below]] if has_name else ordinal_words(below)
     if above == "1":
         has_article = _ARTICLE_BEFORE.search(text_before(match, 8))  # a 1/2-inch bolt
-        article = [] if has_article else ["a" if whole or one or below == "2" else "one"]
+        spoken = ("an" if below == "8" else "a") if whole or one or below == "2" else "one"
+        article = [] if has_article else [spoken]
         return [*words, *article, *part, *(many if whole else one).split()]
     words += [*cardinal_words(above), *plural_words(part)]
     if one == "inch" and not whole and _NO_SIZED.match(match.string, match.end()):
@@ -126,8 +136,8 @@ def _is_acuity(match: re.Match[str]) -> bool:
     """20/40 vision."""
     if match["above"] != "20" or match["fraction_unit"] or match["below"][-1] not in "05":
         return False
-    after = match.string[match.end() : match.end() + 24]
-    return _OF_EYES.search(text_before(match)) is not None or _OF_EYES.search(after) is not None
+    after = _EYES_AFTER.match(match.string, match.end())
+    return after is not None or _OF_EYES.search(text_before(match)) is not None
 
 
 def _dotted(match: re.Match[str]) -> list[str]:
@@ -283,7 +293,8 @@ def _number(match: re.Match[str]) -> list[str]:
         return version_words(number)
     if not number.isdigit() or len(number) < 2:
         return _plain_number(number)
-    if _FLIGHT.search(before):  # UA 1549
+    flies = _FLIES.match(match.string, match.end()) and _AIRLINE.search(before)
+    if flies or _FLIGHT.search(before):  # UA 1549
         return code_words(number) if len(number) > 2 else cardinal_words(number)
     if len(number) in (5, 6) and _BEFORE_SHORT_CODE.search(text_before(match, 60)):
         return digit_words(number)
@@ -335,7 +346,7 @@ FORMS: Forms = (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z])"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-])"
         r"|(?(hyphen)\.(?=\)?\s[A-Z][a-z])|(?!))|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
         r"|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} of\b))?"
         r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
