@@ -166,7 +166,9 @@ def _line_end(match: re.Match[str]) -> str:
     """A form feed in place of the end of a line that a heading, a label or an amount follows."""
     text, place, end = match.string, match.start(), match.end()
     first = max(0, place - _LINE)
-    line = text[1 + max(text.rfind("\n", first, place), text.rfind("\f", first, place), first - 1) :]
+    line = text[
+        1 + max(text.rfind("\n", first, place), text.rfind("\f", first, place), first - 1) :
+    ]
     line = line[: line.find("\n")]
     if _GOES_ON.search(line):
         return "\n"

@@ -617,7 +617,11 @@ FORMS: Forms = (
     ),
     ("a", r"\bhx\b|\b[dst]x(?=:\s)", lambda match: [_DOCTORS[match[0]]]),
     ("A", r"\b[HDST]x(?=:\s)|\bPMHx\b", lambda match: _DOCTORS[match[0].lower()].split()),
-    ("a", r"(?<!\bno )(?<!\bto )(?<!\bof )(?<!little )(?<!\bany )\bavail\.", lambda match: ["available"]),
+    (
+        "a",
+        r"(?<!\bno )(?<!\bto )(?<!\bof )(?<!little )(?<!\bany )\bavail\.",
+        lambda match: ["available"],
+    ),
     ("a0", r"(?:(?<=\d )|(?<=\d))pp\b\.?(?!\s?\d)", _per_person),
     (
         "a",

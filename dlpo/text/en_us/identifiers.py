@@ -6,8 +6,8 @@ import re
 
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
 from dlpo.text.common.tables import any_key
+from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
 from dlpo.text.en_us.tables import TABLES, any_of, word_list
 
 # What an agent reads a number of, and what may be between it and the number.
@@ -133,7 +133,8 @@ FORMS: Forms = (
     ),
     (
         "A0",
-        r"(?:(?<=sponsored )|(?<=bill )|(?<=bill, )|(?<=Bill )|(?<=Senate )|(?<=introduced ))S\.(?= \d{1,4}\b)",
+        r"(?:(?<=sponsored )|(?<=bill )|(?<=bill, )|(?<=Bill )|(?<=Senate )"
+        r"|(?<=introduced ))S\.(?= \d{1,4}\b)",
         lambda match: ["S"],
     ),
     ("A0", r"\bS(\d{1,2})\s?E(\d{1,3})\b", _episode),
