@@ -50,11 +50,23 @@ _ITEM = late(
 _LETTER = late(r"(?<![A-Za-z])[A-Za-z]$")  # that is alone
 ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[ivx]{2,5}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""
-_LINE_END = r"[^\s,;:\-–—&(\[]\n"
+_ENDED = r"[^\s,;:\-–—&(\[]\n"
 _SHORT_LINE = late(  # also one of a schedule
-    rf"(?m)^[A-Z][^\n]{{0,38}}{_LINE_END}(?=[A-Z])"
-    rf"|^\d{{1,2}}:\d\d[^\n]{{0,58}}{_LINE_END}(?=\d{{1,2}}:\d\d)"
+    rf"(?m)^[A-Z][^\n]{{0,38}}{_ENDED}(?=[A-Z])"
+    rf"|^\d{{1,2}}:\d\d[^\n]{{0,58}}{_ENDED}(?=\d{{1,2}}:\d\d)"
 )
+_BOLD_LABEL = late(r"[ \t]{0,4}\*\*[^*\n]{1,60}(?::\*\*|\*\*:)")
+_BOLD_LINE = late(r"[ \t]{0,4}\*\*[A-Z\d][^*\n]{0,60}\*\*[ \t]{0,4}(?=\n|\Z)")
+_LABEL = late(r"[ \t]{0,4}[A-Z][\w'’&/()-]{0,20}(?: [\w'’&/()-]{1,20}){0,3}: ")
+_AMOUNT_LINE = late(r"[ \t]{0,4}[\d½¼¾⅓⅔⅛][^\n]{1,40}(?=\n|\Z)")
+_LIST_HEAD = late(r"(?:\A|\n[ \t]*\n)[A-Z][a-z]{1,20}(?: [A-Za-z]{3,20}){0,2}:?\Z")
+_GOES_ON = late(  # after these words a line is wrapped
+    r"\b(?:a|an|the|and|or|but|of|to|in|on|at|by|for|from|with|that|which|who|whom|is|was|are|were"
+    r"|about|than|as|some|all|only|nearly|almost|over|under|de|la|el|los|las|y|o|que|en|con|por"
+    r"|para|un|una|del|al)\Z"
+)
+_LINE_END = late(r"(?<=[^\n\f,;–—-])\n(?=[ \t]{0,4}(?:\*\*|[A-Z\d½¼¾⅓⅔⅛]))")
+_LINE = 200  # characters of a line that are looked at
 # Code between graves, and a grave inside a word, which stands for an apostrophe: don`t, O`Brien.
 _GRAVE = late(r"(?<!\w)`[^`\n]{1,300}`|(?<=[^\W\d_])(`)(?=[^\W\d_])")
 
@@ -150,7 +162,32 @@ def with_items(text: str, begins_line: bool) -> str:
         return ("\f" if match[1] else "") + match[2] + ("." if is_initial else ",")
 
     text = _ITEM.sub(item, text)
-    return _SHORT_LINE.sub(lambda match: f"{match[0][:-1]}\f", text)
+    text = _SHORT_LINE.sub(lambda match: f"{match[0][:-1]}\f", text)
+    return _LINE_END.sub(_line_end, text)
+
+
+def _line_end(match: re.Match[str]) -> str:
+    """A form feed in place of the end of a line that a heading, a label or an amount follows."""
+    text, place, end = match.string, match.start(), match.end()
+    first = max(0, place - _LINE)
+    line = text[
+        1 + max(text.rfind("\n", first, place), text.rfind("\f", first, place), first - 1) :
+    ]
+    line = line[: line.find("\n")]
+    if _GOES_ON.search(line):
+        return "\n"
+    ends = (
+        _BOLD_LABEL.match(text, end)
+        or _BOLD_LINE.match(text, end)
+        or _BOLD_LINE.fullmatch(line)
+        or (_LABEL.match(text, end) and (_LABEL.match(line) or _BOLD_LABEL.match(line)))
+    )
+    if not ends and (amount := _AMOUNT_LINE.match(text, end)):
+        ends = _AMOUNT_LINE.fullmatch(line) or (
+            _AMOUNT_LINE.match(text, amount.end() + 1)
+            and _LIST_HEAD.search(text, max(0, place - _LINE), place)
+        )
+    return "\f" if ends else "\n"
 
 
 def plain_marks(text: str) -> str:

@@ -12,6 +12,9 @@ from dlpo.text.symbols import MARKS, strongest_mark
 PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
 _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
 _ABBREVIATED = re.compile(r"\.(?=\)?[,;:])")  # "pts., or": the period ends nothing
+_APART = re.compile(r"\s[|>/][*_`\"]{0,3}\s|[*_`\"]\s?[|>/]\s")  # Settings > Wi-Fi, 3 PT / 6 ET
+_SLASH = re.compile(r"\s?/\s?[$£€¥₹]?")
+_DIGIT = re.compile("[0-9]")
 _GLUED = re.compile(r"[.!?…][\"')\]}]{0,3}")  # One.Two
 
 
@@ -39,7 +42,9 @@ def sentences(
     for following in tokens:
         if token is not None:
             gap = text[token.end : following.start]
-            mark = strongest_mark(_ABBREVIATED.sub("", gap) if gap[:1] == "." else gap)
+            mark = _mark_between(text, token, gap, following) or strongest_mark(
+                _ABBREVIATED.sub("", gap) if gap[:1] == "." else gap
+            )
             first = sentence[0].token if sentence else token
             if ends_sentence(first, token, gap, following, all_lower, language):
                 yield [*sentence, MarkedToken(token, mark.replace(" ", "."))]
@@ -49,6 +54,16 @@ def sentences(
         token = following
     if token is not None:
         yield [*sentence, MarkedToken(token, strongest_mark(text[token.end :]).replace(" ", "."))]
+
+
+def _mark_between(text: str, token: Token, gap: str, following: Token) -> str:
+    """A pause between fields, parts of a path and amounts that only a sign is between."""
+    if _APART.search(gap):
+        return ","
+    if not _SLASH.fullmatch(gap):
+        return ""
+    left, right = text[max(0, token.end - 6) : token.end], text[following.start :][:4]
+    return "," if _DIGIT.search(left) and _DIGIT.search(right) else ""
 
 
 def ends_sentence(

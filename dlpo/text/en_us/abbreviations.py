@@ -98,6 +98,9 @@ _FOLLOWED_BY = {
     "year": late(r"\s(?:1[5-9]|20)\d\d\b"),
     "money": late(r"\s(?:of |was |is |up |down )?[$£€]"),
     "noun": late(r"\s[a-z]{3}"),
+    "call": late(r"\s(?:calls?|rooms?|rm|lines?|bridge|number|no|code|center)\b"),
+    "rate": late(r"\s(?:rates?|paid|payments?|earned|expense|income|accrued|charges?)\b"),
+    "honor": late(r"\s(?:Hon|Rev)\b"),
     "by": late(r"\sby\b"),
     "person": late(r"\s[A-Z][a-z']"),
     "court": late(r"\s(?:(?:Ct|Court|Att(?:y|orney)|Judge)\b|[CAJ]$)"),
@@ -113,6 +116,18 @@ _NAMESAKE = late(
     r"[A-Z][A-Za-z']{1,20},? $"
 )
 _DEGREES_AFTER = late(r":?\s-?\d{1,3}\.\d{2,9}\s?°")
+_SMALL_STREETS = {"Pl": "place", "Ter": "terrace", "Plz": "plaza", "Cres": "crescent"}
+_PRICE_BEFORE = late(r"[$£€]\s?\d[\d.,]{0,9} ?$")
+_COUNT_AFTER = late(r":|\.?$|\.? (?:is|was|of)\b")
+_DOCTORS = {
+    "hx": "history", "dx": "diagnosis", "sx": "symptoms", "tx": "treatment",
+    "pmhx": "past medical history",
+}  # fmt: skip
+_RULES = {
+    "Civ": "rule of civil procedure", "Crim": "rule of criminal procedure",
+    "Evid": "rule of evidence", "App": "rule of appellate procedure",
+}  # fmt: skip
+_OWNING = late(rf"{ROMAN}(?='s\b)")
 _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
@@ -312,6 +327,32 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     return plain
 
 
+def _small_street(match: re.Match[str]) -> list[str] | None:
+    """4 Park Pl., 26 Elm Ter."""
+    if not _HOUSE_BEFORE.search(text_before(match, 60)):
+        return None
+    return [_SMALL_STREETS[match[0].rstrip(".")]]
+
+
+def _packed(match: re.Match[str]) -> list[str] | None:
+    """A 5-pk. of socks, a 4-pc. set, 12 pcs.; but "12 ct" of a diamond."""
+    before = text_before(match, 1)
+    key = match[0].rstrip(".")
+    if key == "ct":
+        return ["count"] if before == "-" else None
+    return [{"pk": "pack", "pc": "piece", "pcs": "pieces"}[key]]
+
+
+def _per_person(match: re.Match[str]) -> list[str] | None:
+    """$65 pp; but "240 pp."."""
+    return ["per", "person"] if _PRICE_BEFORE.search(text_before(match, 16)) else None
+
+
+def _square_feet(match: re.Match[str]) -> list[str]:
+    """The sq. ft. price; total sq. ft.: 900."""
+    return ["square", "feet" if _COUNT_AFTER.match(match.string, match.end()) else "foot"]
+
+
 def _longitude(match: re.Match[str]) -> list[str] | None:
     """Lat 40.71, Long -74.00; Long: 74.00°; but "Long 5.00"."""
     is_place = "Lat" in text_before(match) or _DEGREES_AFTER.match(match.string, match.end())
@@ -442,7 +483,7 @@ def _compass(match: re.Match[str]) -> list[str]:
 
 _SURE = {
     "Cat": "category", "Div": "division", "Add": "additional", "Rm": "room", "Ps": "psalm",
-    "Fwd": "forward",
+    "Fwd": "forward", "Fl": "floor", "Pub": "publication", "Rt": "route", "Civ": "civil",
 }  # fmt: skip
 PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
     (
@@ -483,6 +524,11 @@ FORMS: Forms = (
         r"(?:\.(?!\w)|(?:(?<=-[A-Z][a-z])|(?<=-[A-Z][a-z]{3})"
         r"|(?<=-[A-Z][a-z]{4}))(?![\w'-]))",
         _written_state,
+    ),
+    (
+        "A",
+        rf"(?:(?<=\([DRI]-))(?:{'|'.join(_STATES)})(?=\)|-\d)",
+        lambda match: _STATES[match[0]][0].split(),
     ),
     ("A0", rf"\b({'|'.join(_STATES)})(?=\s(\d{{3}})\d\d\b)", _state),
     (
@@ -529,12 +575,44 @@ FORMS: Forms = (
     (
         "A",
         r"\bCat\.(?=\s?[1-8][a-e]?\b(?!\.\d))|\bDiv\.(?=\s(?:I{1,3}|[1-4])\b)"
-        r"|(?<=\bMS )Add\.(?=\s\d{4})|\bRm(?= \d)|\bPs(?=\s\d{1,3}\b(?![\d/]))|\bFwd(?=:)",
+        r"|(?<=\bMS )Add\.(?=\s\d{4})|\bRm(?= \d)|\bPs(?=\s\d{1,3}\b(?![\d/]))|\bFwd(?=:)"
+        r"|\bFl\.(?= \d{1,3}\b(?! (?:oz|fl)))|\bPub\.(?= \d{2,4}\b)|\bRt(?= \d)|\bCiv\.(?= Code\b)",
         lambda match: [_SURE[match[0].rstrip(".")]],
     ),
     ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{2,3})\b(?![-.]\d)", _work),
     ("aA0", r"\b[Ee]q(n?s?)\b\.? ?\((\d{1,3})(?:\)|$)(?:[-–]\((\d{1,3})\))?", _equation),
     ("a", r"\bfwd(?=:)", lambda match: ["forward"]),
+    (
+        "A",
+        r"\b(Cal|Fed)\.(?= (?:R\. (?:Civ|Crim|Evid|App)\.|Civ\. Code))",
+        lambda match: ["federal" if match[1] == "Fed" else "california"],
+    ),
+    (
+        "A",
+        r"(?<=\bFed\. )R\. (Civ|Crim|Evid|App)\.(?: P\.)?(?!\w)",
+        lambda match: _RULES[match[1]].split(),
+    ),
+    ("A", r"\b(?:Pl|Ter|Plz|Cres)\b\.?", _small_street),
+    (
+        "aA0",
+        r"(?:(?<=\d)|(?<=\d-)|(?<=\d ))(?:pk|pcs?|ct)\b(?:\.(?=\s[a-z(]|\)?[,;:]))?",
+        _packed,
+    ),
+    ("a", r"\bhx\b|\b[dst]x(?=:\s)", lambda match: [_DOCTORS[match[0]]]),
+    ("A", r"\b[HDST]x(?=:\s)|\bPMHx\b", lambda match: _DOCTORS[match[0].lower()].split()),
+    (
+        "a",
+        r"(?<!\bno )(?<!\bto )(?<!\bof )(?<!little )(?<!\bany )\bavail\.",
+        lambda match: ["available"],
+    ),
+    ("a0", r"(?:(?<=\d )|(?<=\d))pp\b\.?(?!\s?\d)", _per_person),
+    (
+        "a",
+        r"(?:(?<=\b[Nn]ot )|(?<=\bis )|(?<=\bare ))(?:incl|excl)\b\.?(?! \d)"
+        r"|\b(?:incl|excl)\b\.?(?=\)|[,;]|\s*$)",
+        lambda match: ["included" if match[0][0] == "i" else "excluded"],
+    ),
+    ("aA", r"\b[Ss]q\b\.? ?ft\b(?:\.(?=\s[a-z]|\)?[,;:]))?", _square_feet),
     (
         "A",
         r"\bSq\b(?!\.? ?(?:[Ff]t|[Mm]i|[Kk]m|[Mm]\b))\.?",

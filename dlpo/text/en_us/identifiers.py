@@ -6,8 +6,9 @@ import re
 
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
-from dlpo.text.en_us.tables import any_of, word_list
+from dlpo.text.en_us.tables import TABLES, any_of, word_list
 
 # What an agent reads a number of, and what may be between it and the number.
 _LINK = r"(?:(?: is| was|:| -|,)? ?#?| \()$"
@@ -22,6 +23,10 @@ _MOST_COUNTED = 4  # digits of what is counted without a comma
 _AFTER_NAME = word_list("no nouns")
 _YEAR = late(r"20[1-4]\d")  # in INV-2026-0042
 _FREE = late(r"1-800-\d{3}-\d{4}")  # the form of telephones says it
+_BEFORE_EXTENSION = late(
+    r"(?i)(?:\d{4},? |\b(?:(?:me|us|him|her|them|desk|office) at|dial|call|phone:?|tel\.?:?) )$"
+)
+_COURSES = TABLES.words("courses")
 _GROUP = late(r"[A-Za-z]|\d+")
 
 
@@ -93,7 +98,45 @@ def _internet(match: re.Match[str]) -> list[str]:
     return words
 
 
+def _vulnerability(match: re.Match[str]) -> list[str]:
+    """CVE-2024-5830."""
+    *year, last = code_words(match[1])
+    return [*"CVE", *year, f"{last},", *code_words(match[2])]
+
+
+def _extension(match: re.Match[str]) -> list[str] | None:
+    """Reach me at x4410; but "at x100 magnification"."""
+    if not _BEFORE_EXTENSION.search(text_before(match)):
+        return None
+    return ["extension", *digit_words(match[1])]
+
+
 FORMS: Forms = (
+    (
+        "d",
+        r"(?:(?<=\bWindows )|(?<=\bWin )|(?<=\biOS )|(?<=\bmacOS )|(?<=\bAndroid )|(?<=\biPhone ))"
+        r"(\d{1,2})/(\d{1,2})\b(?!/)",
+        lambda match: [*cardinal_words(match[1]), "and", *cardinal_words(match[2])],
+    ),
+    ("A0", r"\bCVE-(\d{4})-(\d{4,7})\b", _vulnerability),
+    (
+        "A0",
+        r"(?<![\w-])(?!ISO|IEC|RFC|DIN|ASTM|ANSI)[A-Z]{2,4}-\d{5,8}(?![\w-]|[.,/]\d)",
+        lambda match: said_one_by_one(match[0]),
+    ),
+    ("A0", r"(?<=#)[A-Z]{1,3}-?\d{4,8}(?![\w-]|[.,/]\d)", lambda match: said_one_by_one(match[0])),
+    ("a0", r"(?<![\w.])x(\d{3,5})\b(?! ?(?:\d|zoom|mag|speed|faster|more)|\.\d)", _extension),
+    (
+        "A0",
+        rf"\b(?:{any_key(_COURSES)})(?=\s\d{{3,4}}[A-Z]?\b)",
+        lambda match: _COURSES[match[0]],
+    ),
+    (
+        "A0",
+        r"(?:(?<=sponsored )|(?<=bill )|(?<=bill, )|(?<=Bill )|(?<=Senate )"
+        r"|(?<=introduced ))S\.(?= \d{1,4}\b)",
+        lambda match: ["S"],
+    ),
     ("A0", r"\bS(\d{1,2})\s?E(\d{1,3})\b", _episode),
     (
         "aAd-0",

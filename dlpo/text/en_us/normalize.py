@@ -34,15 +34,15 @@ from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|ur|im|cant|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|ur|incl|excl|im|cant|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence
-    r"(?<![\w.@'-])(?!(?:Ave|Cant|Col|Del|Exp|Vit"
+    r"(?<![\w.@'-])(?!(?:Ave|Cant|Col|Del|Exp|Vit|Hx|Dx|Sx|Tx|Pl|Ter|Plz|Cres|Rt|Sq"
     r"|Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b)"
     r"[A-Z][a-z]{2,40}(?=[,;!?]?\s[A-Za-z])"
 )
-_UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?\d)"
+_UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?[\da-z])"
 _DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
 _ADD = (  # the disorder, not a button
     r"(?:(?<=\bhave )|(?<=\bwith )|(?<=\bhas )|(?<=\bhad )|(?<=\bfor )|(?<=\band )|(?<=\bor )"
@@ -61,7 +61,8 @@ _PLACED = {  # signs that are read only in some places -> their pattern
     "^": r"(?<=\w)\^(?=\w)",
     "<": r"(?<=[\w),:]\s)<(?=[$£€]?\.?\d)"
     r"|(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
-    ">": r"(?<=[\w),:]\s)>(?=[$£€]?\.?\d)|(?<=[^a-z]\s)>(?=\s)|(?<=\b[a-z]\s)>(?=\s[\d.])"
+    ">": r"(?<=[\w),:]\s)>(?=[$£€]?\.?\d)|(?<=[^a-z]\s)>(?=\s)(?! [A-Z][a-z])"
+    r"|(?<=\b[a-z]\s)>(?=\s[\d.])"
     r"|(?<=\w)>(?=\.?\d)"
     r"|(?<=\b[a-z])>(?=[a-z]\b)",
     "*": r"(?<=\s)\*(?=\s)|(?<=\d)\*(?=\d)",
@@ -253,7 +254,7 @@ _FORMS: Forms = (
     *quantities.FORMS,
     *_IN_PLACES,
     *abbreviations.FORMS,
-    ("aA0", _UNKNOWN_ABBREVIATION, None),
+    ("aA", _UNKNOWN_ABBREVIATION, None),
     ("A", r"\bVS(?= (?:Code|20\d\d)\b)", lambda match: list("VS")),
     ("A", _ADD, lambda match: list("ADD")),
     ("A", _ACT, lambda match: list("ACT")),
@@ -302,6 +303,9 @@ def word_of(
         return [written.lower()] if is_verb else None
     if match.re.pattern == _UNKNOWN_ABBREVIATION:
         stem = written[:-1].lower()
+        if written[-1:] == "." and text[match.end() + 1].isalpha():  # the std. deduction
+            term = term_words(written[:-1]) if not listed(stem) and stem not in given else None
+            return term if term and term != [stem] and not written[:-1].isupper() else None
         known = stem in given or listed(stem) or term_words(written[:-1]) or stem in ABBREVIATIONS
         is_other = known or f"{stem}." in ABBREVIATIONS or written[:-1].isupper()
         return None if is_other else _words_of(written[:-1], given, listed, capitals)

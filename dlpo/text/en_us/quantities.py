@@ -42,16 +42,22 @@ _BEFORE_SHORT_CODE = late(
 )
 _BEFORE_GROUPS = late(
     rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$"
-    r"|\b[Bb]link-$|\b[Pp]ort is $|\bH\.R\. $"
+    r"|\b[Bb]link-$|\b[Pp]ort is $"
+    r"|(?-i:\b(?:Forms?|[Uu]nit|IRS Pub\.|Publication|[Tt]rain [Nn]o\.|Train|H\.\s?R\.)) $"
 )
 _BEFORE_COURSE = late(rf"\b(?:{any_of('courses')}) $")
 _WORD_AFTER = late(r" ([a-z]{2,20})\b")
+_AIRLINE = late(r"\b(?:American|United|Delta|Southwest|JetBlue|Alaska|Spirit|Frontier) $")
+_FLIES = late(
+    r" (?:(?:from|to) [A-Z]{3}\b|(?:is|has|was) (?:now |been )?(?:boarding|delayed|cancel|on time"
+    r"|depart|arriv|landed)|(?:departs|arrives)\b)"
+)
 _FLIGHT = late(r"\b[Ff]lights? (?:(?:number|no\.|#) ?)?(?:[A-Z]{2} ?)?#?$")
 _BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) ?[≥≤<>]? ?$|[<>=~]=\s?$")
 _LETTERS = frozenset(unit for unit in UNITS if len(unit) == 1)
 _STREET = late(
     r"[A-Z]?\s(?:[NSEW]\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
-    r"|(?:[NSEW]\.?\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"
+    r"|(?:[NSEW]\.?\s)?(?:(?:St|Mt|Ft)\.\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"
     rf"(?:{any_of('streets')})\b)"
 )
 _LETTERED = late(
@@ -82,6 +88,12 @@ _PROPORTION = late(r"\d\d/\d\d")
 _IN_ROW = late(rf"(?i)\b(?:{any_of('come in a row')}) $")
 _FULL_MARKS = ("5", "10", "20", "25", "50", "100")
 _OF_WHOLE = late(r" (?:of|inch|mile|hour|cup|second)\b")
+_OF_EYES = late(r"(?i)\b(?:vision|acuity|eyes?|eyesight|snellen)\b[^.!?;]{0,24}$")
+_EYES_AFTER = late(r" (?:\w{1,9} )?(?:vision|acuity|eyesight)\b")
+_NO_SIZED = late(  # after "5/8 in."
+    r" (?:thick|wide|long|tall|deep|high|of|from|in|on|to|above|below|apart|per|and|or|at|larger"
+    r"|smaller|shorter|longer|wider|thicker|deeper)\b|[.,;:)]|\s*$"
+)
 _OF_SCORE = late(
     r"(?i)\b(?:scor(?:e|es|ed|ing)|got|gets|grades?|ratings?|rated|marks?|earned|perfect|solid|pain"
     r"|(?:give|gave|rate|gives) (?:it|this|that|them|us|him|her))"
@@ -125,7 +137,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     above = match["above"]
     below = match["below"]
     words = [*number_words(whole), "and"] if whole else []
-    one, many = UNITS.get((match["fraction_unit"] or "").replace('"', "in"), ("", ""))
+    unit = (match["fraction_unit"] or "").replace('"', "in")
+    one, many = UNITS.get(unit if unit in UNITS else unit.rstrip("."), ("", ""))
     is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100
     if "," in below:  # 1/1,000
         return [*cardinal_words(above), "in" if above == "1" else "over", *number_words(below)]
@@ -134,7 +147,7 @@ def _fraction(match: re.Match[str]) -> list[str]:
     ):  # in the city and on the road
         *words, last = cardinal_words(above)
         return [*words, last + ",", *cardinal_words(below), *many.split()]
-    if match[0] in _SAID_PLAINLY or is_proportion:
+    if match[0] in _SAID_PLAINLY or is_proportion or _is_acuity(match):
         return cardinal_words(above) + cardinal_words(below)
     is_score = above == below or _OF_SCORE.search(text_before(match))
     is_part = many or _OF_WHOLE.match(match.string, match.end())
@@ -155,7 +168,18 @@ def _fraction(match: re.Match[str]) -> list[str]:
         small = "an" if below in ("8", "11", "18", "80") else "a"
         article = [] if has_article else [small if whole or one or below == "2" else "one"]
         return [*words, *article, *part, *(many if whole else one).split()]
-    return [*words, *cardinal_words(above), *plural_words(part), *(many if whole else one).split()]
+    words += [*cardinal_words(above), *plural_words(part)]
+    if one == "inch" and not whole and _NO_SIZED.match(match.string, match.end()):
+        return [*words, "of", "an", "inch"]
+    return [*words, *(many if whole else one).split()]
+
+
+def _is_acuity(match: re.Match[str]) -> bool:
+    """20/40 vision."""
+    if match["above"] != "20" or match["fraction_unit"] or match["below"][-1] not in "05":
+        return False
+    after = _EYES_AFTER.match(match.string, match.end())
+    return after is not None or _OF_EYES.search(text_before(match)) is not None
 
 
 def _dotted(match: re.Match[str]) -> list[str]:
@@ -312,7 +336,8 @@ def _number(match: re.Match[str]) -> list[str]:
         return version_words(number)
     if not number.isdigit() or len(number) < 2:
         return _plain_number(number)
-    if _FLIGHT.search(before):  # UA 1549
+    flies = _FLIES.match(match.string, match.end()) and _AIRLINE.search(before)
+    if flies or _FLIGHT.search(before):  # UA 1549
         return code_words(number) if len(number) > 2 else cardinal_words(number)
     if _SERVICE.fullmatch(number) and _CALLED.search(before):
         counted = _WORD_AFTER.match(match.string, match.end())
@@ -466,7 +491,8 @@ FORMS: Forms = (
         "d",
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3}(?:,\d{3}(?!\d)){0,3})"
         r"(?:(?P<fraction_ending>th|rd|nd|st)s?\b)?"
-        rf"(?!\w|/\w)(?:\s{{0,2}}(?P<fraction_unit>c\.|(?:{UNIT})\b|\"(?=\s[a-z]|[\s,.;)]|$)))?",
+        rf"(?!\w|/\w)(?:(?:\s{{0,2}}|-(?=in\.|[a-z]{{2}}))(?P<fraction_unit>c\.|in\.(?=[\s,;:)]|$)"
+        rf"|(?:{UNIT})\b(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]))?|\"(?=\s[a-z]|[\s,.;)]|$)))?",
         _fraction,
     ),
     ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
@@ -485,7 +511,7 @@ FORMS: Forms = (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z])"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-])"
         r"|(?(hyphen)\.(?=\)?\s[A-Z][a-z])|(?!))|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
         r"|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} of\b))?"
         r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
