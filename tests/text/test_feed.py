@@ -61,6 +61,7 @@ def needed(text: str) -> str:
         ("Well... maybe. Wait... No.", ["Well... maybe.", "Wait...", "No."]),
         ("He came at 5 p.m. The end.", ["He came at 5 p.m.", "The end."]),
         ("J. R. Smith wrote it.", ["J. R. Smith wrote it."]),
+        ("He is in the U. S. now. He works.", ["He is in the U. S. now.", "He works."]),
         ("It cost 3.50 today. No. 5 won.", ["It cost 3.50 today.", "No. 5 won."]),
         ('"Stop!" He ran... on. (Why?) So.', ['"Stop!"', "He ran... on.", "(Why?)", "So."]),
         ("“Stop!” he said. “Why?” Go.", ["“Stop!” he said.", "“Why?”", "Go."]),
@@ -128,8 +129,9 @@ def test_offsets_are_those_of_the_whole_text() -> None:
         ("A [note. It ends", "a note it ends"),
         ("The area grows as $A = f(x, y)^2$, so.", "the area grows as a equals f x y squared so"),
         ("Now go and find $HOME, then. Yes", "now go and find dollars home then yes"),
+        ("**Day 1:** Rome\n**Day 2:** Oslo\n", "day one rome day two oslo"),
     ],
-    ids=["link", "code that never closes", "no link", "formula", "no formula"],
+    ids=["link", "code that never closes", "no link", "formula", "no formula", "labels"],
 )
 def test_marks_that_go_across_pieces_are_read_as_in_one(text: str, said: str) -> None:
     for size in (1, 7, len(text)):

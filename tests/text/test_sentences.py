@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlpo.text import TextFrontEnd
 from dlpo.text.common.sentences import pieces
+from dlpo.text.common.words import Sentence
 from dlpo.text.symbols import MARKS
+
+FRONT_END = TextFrontEnd()
+
+
+def spoken(sentence: Sentence) -> str:
+    """Its words with their marks."""
+    return " ".join(one.word + one.mark.strip() for one in sentence.words)
 
 
 def test_a_long_sentence_is_cut_after_its_strongest_late_mark() -> None:
@@ -27,3 +37,33 @@ def test_pieces_keep_every_word_in_order_and_within_the_limit(
         range(len(words))
     )
     assert all(sum(lengths[piece]) <= limit for piece in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("**Day 1:** Rome\n**Day 2:** Oslo", ["day one: rome.", "day two: oslo."]),
+        ("Name: Ann Lee\nPlan: Basic", ["name: ann lee.", "plan: basic."]),
+        ("**Ingredients**\n2 cups flour\n1 egg", ["ingredients.", "two cups flour.", "one egg."]),
+        ("7:30 Wheel\n8:00 News", ["seven thirty wheel.", "eight o'clock news."]),
+        ("It was cold and we went to\nOslo in May.", ["it was cold and we went to oslo in may."]),
+        ("We met on\n5 May and left.", ["we met on the fifth of may and left."]),
+    ],
+)  # fmt: skip
+def test_a_line_of_a_list_is_a_sentence(text: str, said: list[str]) -> None:
+    assert [spoken(sentence) for sentence in FRONT_END.process(text).sentences] == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Open Settings > Wi-Fi > Advanced.", "open settings, wi fi, advanced."),
+        ("You pay $5/$9 a year.", "you pay five dollars, nine dollars a year."),
+        ("Tel: 5 | Fax: 6", "tel: five, fax: six."),
+        ("He gained 28 pts., or 1%.", "he gained twenty eight points, or one percent."),
+        ("Use 1/4 tsp. salt and go.", "use a quarter teaspoon salt and go."),
+        ("The speed in km/h and his/her car.", "the speed in kilometers per hour and his her car."),
+    ],
+)  # fmt: skip
+def test_pauses_are_where_a_reader_makes_them(text: str, said: str) -> None:
+    assert [spoken(sentence) for sentence in FRONT_END.process(text).sentences] == [said]

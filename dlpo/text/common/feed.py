@@ -28,7 +28,7 @@ _BLOCK = 2000  # characters of a large piece that are examined at a time
 _PLACE = re.compile(r"[\s—]")
 _LETTER = re.compile(r"[^\W_]")
 LOOKAHEAD = 100  # characters to wait for after a possible end, at most
-_CONTINUATIONS = ("", "aaa", "1")  # of the word that follows: a word, a name, a code
+_CONTINUATIONS = ("", "aaa", "1", ".")  # of the word that follows: a word, a name, a code, U. S.
 _CONTEXT = 80  # characters before it that decide what its period belongs to
 _STOP = re.compile(r"""[.!?…]["')\]}”’»]{0,4}$""")
 _CLAUSE = re.compile(r"""(?:[,;:]["')\]}”’»]{0,4}|[\s-][-–]|—)$""")
@@ -235,8 +235,8 @@ def ends_at(
 def _may_abbreviate(text: str, place: int, end: int, language: Language) -> bool:
     """Whether the period before a place may be an abbreviation's, by what may follow ``end``."""
     for rest in _CONTINUATIONS:
-        before = _around(text[:end] + rest, place, end + len(rest), language).before
-        if before is not None and before.text.endswith("."):
+        around = _around(text[:end] + rest, place, end + len(rest), language)
+        if around.is_one or (around.before is not None and around.before.text.endswith(".")):
             return True
     return False
 

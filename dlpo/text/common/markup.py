@@ -162,8 +162,13 @@ def with_items(text: str, begins_line: bool) -> str:
         return ("\f" if match[1] else "") + match[2] + ("." if is_initial else ",")
 
     text = _ITEM.sub(item, text)
-    text = _SHORT_LINE.sub(lambda match: f"{match[0][:-1]}\f", text)
+    text = _SHORT_LINE.sub(_short_line, text)
     return _LINE_END.sub(_line_end, text)
+
+
+def _short_line(match: re.Match[str]) -> str:
+    line = match[0][:-1]
+    return match[0] if _GOES_ON.search(line) else f"{line}\f"
 
 
 def _line_end(match: re.Match[str]) -> str:
