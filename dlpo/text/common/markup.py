@@ -173,7 +173,8 @@ def _short_line(match: re.Match[str]) -> str:
 
 def _line_end(match: re.Match[str]) -> str:
     """A form feed in place of the end of a line that a heading, a label or an amount follows."""
-    text, place, end = match.string, match.start(), match.end()
+    text = match.string
+    place, end = match.span()
     first = max(0, place - _LINE)
     line = text[
         1 + max(text.rfind("\n", first, place), text.rfind("\f", first, place), first - 1) :

@@ -28,7 +28,7 @@ class Sets:
         self._parts = late(rf"{_SET}(?:,? ({connective}) )?")
         self._numbered_before = late(rf"(?i)\b(?:{tables.patterns('numbered in ranges')}) $")
         self._match_before = late(
-            rf"(?i:\b(?:{tables.patterns('told of matches')}))[^.!?]{{0,80}}$"
+            rf"(?i:\b(?:{tables.patterns('before sets')}))[^.!?]{{0,80}}$"
             rf"|[\w,.] (?!(?i:{tables.any_of('weekdays')})\b)[A-Z][a-zà-ÿ]{{2,20}},? $"
         )
         self._cardinal_words = cardinal_words

@@ -21,7 +21,7 @@ _LETTERED_THINGS = word_list("lettered things")
 # After these a numeral of one letter is an ordinal too: elizabeth the first.
 _REGNAL_NAMES = word_list("regnal names")
 _ENDS_WITH_NUMERAL = ("Act", "Chapter", "Class", "Part", "Phase", "Stage", "Type", "Volume", "War")
-_RULERS = word_list("names of many rulers")  # but "I told Pedro I can't"
+_RULERS = word_list("names of many rulers")  # but "I saw Pedro I knew"
 _TITLES = word_list("titles of rulers")
 # Capitalized after an abbreviation or an initial, these begin a new sentence.
 SENTENCE_STARTERS = word_list("sentence starters")
@@ -171,6 +171,19 @@ COORDINATE_BEFORE = late(
     r"|\d\.\d{1,9}°? ?[NS],? \d{1,3}\.\d{1,9}°? ?$"
 )
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
+
+
+_SURE = {
+    "Cat": "category", "Div": "division", "Add": "additional", "Rm": "room", "Ps": "psalm",
+    "Fwd": "forward", "Fl": "floor", "Pub": "publication", "Rt": "route", "Civ": "civil",
+}  # fmt: skip
+PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
+    (
+        "A",
+        rf"\b([DRI])-({_OF_LETTERS})\.(?!\w)",
+        lambda match: [match[1], *_WRITTEN_STATES[match[2]][0].split()],
+    ),
+)
 
 
 def _previous_word(match: re.Match[str]) -> str:
@@ -421,7 +434,8 @@ def _written_state(match: re.Match[str]) -> list[str] | None:
     """Calif.; D-Pa., Portland, Ore., Minn.-based, where it may be another word only so."""
     stem = match[0].rstrip(".")
     name, alone = _WRITTEN_STATES[stem]
-    before, text, end = text_before(match, 60), match.string, match.end()
+    before = text_before(match, 60)
+    text, end = match.string, match.end()
     ends = match[0] == stem and text.startswith(". ", end)  # and a sentence follows
     previous = _previous_word(match).lower()
     if before[-2:] in _OF_PARTY:
@@ -481,17 +495,6 @@ def _compass(match: re.Match[str]) -> list[str]:
     return ["degrees"] * (match[0][0] == "°") + words
 
 
-_SURE = {
-    "Cat": "category", "Div": "division", "Add": "additional", "Rm": "room", "Ps": "psalm",
-    "Fwd": "forward", "Fl": "floor", "Pub": "publication", "Rt": "route", "Civ": "civil",
-}  # fmt: skip
-PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
-    (
-        "A",
-        rf"\b([DRI])-({_OF_LETTERS})\.(?!\w)",
-        lambda match: [match[1], *_WRITTEN_STATES[match[2]][0].split()],
-    ),
-)
 FORMS: Forms = (
     ("A", r"\b[NSEW]\b(?!['-]|\.\w)", _compass_after),
     (

@@ -97,6 +97,13 @@ _FOR_ALL = late(
 )
 
 
+_LOWER_BEFORE = late(  # not in a title
+    r"(?:(?:^|[^A-Za-z'])[a-z]{1,30}(?:'[a-z]{1,2})?,?"
+    r"|\b(?:A|I|The|Some|More|Many|Most|My|Our|Your|His|Her|Their|This|That|These|Those|In|For|From"
+    r"|He|She|We|They|Is|Are|Two)) $"
+)
+
+
 def _stuttered(match: re.Match[str]) -> list[str] | None:
     """Wh-what: the sound that begins the word; but not "sh-" of another word."""
     if match[0][0] == "I":  # I-I'm
@@ -208,11 +215,6 @@ _IN_PLACES: Forms = (
         r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Fn)|(?<=Option)|(?<=Win)|(?<=\d[eE]))\+",
         lambda match: [],
     ),
-)
-_LOWER_BEFORE = late(  # not in a title
-    r"(?:(?:^|[^A-Za-z'])[a-z]{1,30}(?:'[a-z]{1,2})?,?"
-    r"|\b(?:A|I|The|Some|More|Many|Most|My|Our|Your|His|Her|Their|This|That|These|Those|In|For|From"
-    r"|He|She|We|They|Is|Are|Two)) $"
 )
 
 

@@ -44,7 +44,8 @@ def _record(match: re.Match[str]) -> list[str]:
 
 def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     """The Dodgers (98-64), Kershaw (12-4, 2.46 ERA); but not a score, nor the Kids (5-12)."""
-    before, won, lost = text_before(match, 48), int(match[1]), int(match[2])
+    before = text_before(match, 48)
+    won, lost = int(match[1]), int(match[2])
     if _RESULT_BEFORE.search(before):
         return None
     has_pitched = _PITCHED.match(match.string, match.end())

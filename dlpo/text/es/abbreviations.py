@@ -34,6 +34,14 @@ LONGEST_ACRONYM = 6  # letters; a longer word in capitals is shouted
 _NUMBERED_THINGS = word_list("numbered things")
 _REGNAL_NAMES, _FEMALE_NAMES = word_list("regnal names"), word_list("feminine names")
 _OFFICES = r"(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr)"
+_SENIOR = (
+    r"(?:(?<=software )|(?<=backend )|(?<=frontend )|(?<=stack )|(?<=desarrollador )"
+    r"|(?<=programador )|(?<=analista )|(?<=ingeniero )|(?<=diseñador ))[SJ]r\."
+)
+_CITIZEN = (
+    r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el )|(?<=\b[Ll]os )|(?<=[a-záéíóúñ], ))CC?\."
+    r"(?=(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){2,4}(?!\s?(?:n\.º|[Nn]o\.|#)?\s?\d))"
+)
 _PREVIOUS_WORD = re.compile(rf"([{LETTERS}]{{1,40}})[.,]?\s{{1,2}}$")
 _NEXT_WORD = re.compile(rf"\s{{1,2}}([{LETTERS}]{{2,40}})")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
@@ -100,16 +108,6 @@ def _of_woman(match: re.Match[str]) -> list[str]:
     """Ing. Laura Méndez, la Lic. Torres."""
     [word] = ABBREVIATION_WORDS[f"{match[1] or match[2]}.".lower()]
     return [word.removesuffix("o") + "a"]
-
-
-_SENIOR = (
-    r"(?:(?<=software )|(?<=backend )|(?<=frontend )|(?<=stack )|(?<=desarrollador )"
-    r"|(?<=programador )|(?<=analista )|(?<=ingeniero )|(?<=diseñador ))[SJ]r\."
-)
-_CITIZEN = (
-    r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el )|(?<=\b[Ll]os )|(?<=[a-záéíóúñ], ))CC?\."
-    r"(?=(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){2,4}(?!\s?(?:n\.º|[Nn]o\.|#)?\s?\d))"
-)
 
 
 def _citizen(match: re.Match[str]) -> list[str]:

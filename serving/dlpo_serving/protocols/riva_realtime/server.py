@@ -38,8 +38,10 @@ async def _realtime(sockets: SpeechSockets, request: web.Request) -> web.StreamR
     if request.query.get("intent") != "synthesize":
         return await openai_realtime(sockets, request)
     conversation = RivaConversation(sockets)
-    body, events, end = conversation.read({}), conversation.events, "its completed event"
-    async with successive_texts(sockets, request, events, body, "speech", end) as texts:
+    body = conversation.read({})
+    end = "its completed event"
+    opened = successive_texts(sockets, request, conversation.events, body, "speech", end)
+    async with opened as texts:
         await conversation.follow(texts)
     return texts.reply.response
 
@@ -88,7 +90,8 @@ class RivaConversation:
 
     async def follow(self, texts: SuccessiveTexts) -> None:
         """Follow the client's messages until it is done, and speak what is still open."""
-        self._texts, reply = texts, texts.reply
+        self._texts = texts
+        reply = texts.reply
         await reply.send(event("conversation.created", conversation={"id": self._id}))
         while not self._is_over:
             message = await texts.inbox.next(IDLE_S, texts.is_speaking)
