@@ -49,7 +49,10 @@ _GRADED = re.compile(
     r"|rating|promedio|dolor|valoraci[oó]n|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
 )
 _DEGREES_BEFORE = re.compile(r"(?i)\b(?:a|unos|hasta|ángulo de|horno a) $")
-_OPEN_QUOTATION = re.compile(r"(?:^|[\s(\[¿¡])([\"'])(?:(?!\1).){0,300}$")
+_OPEN_QUOTATION = {
+    '"': re.compile(r"(?:^|[\s(\[¿¡])\"[^\"]{0,300}$"),
+    "'": re.compile(r"(?:^|[\s(\[¿¡])'[^']{0,300}$"),
+}
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES_BEFORE = re.compile(r"(?i)\b(?:por|durante|unos|cada|cocer|hornear|reposar) $")
 _OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
@@ -172,10 +175,8 @@ def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str],
 
 def _measure(match: re.Match[str]) -> list[str] | None:
     number, unit = match["measure"], match["unit"] or match["mark"]
-    if match["mark"]:
-        quotation = _OPEN_QUOTATION.search(text_before(match, 300))
-        if quotation and quotation[1] == match["mark"]:
-            return None
+    if match["mark"] and _OPEN_QUOTATION[match["mark"]].search(text_before(match, 300)):
+        return None
     of_thing = match.string.startswith(" de", match.end())
     if unit == "'" and not of_thing and _MINUTES_BEFORE.search(text_before(match, 12)):  # por 40'
         unit = "min"
