@@ -36,7 +36,7 @@ def test_the_demo_tunes_and_writes_a_page_to_listen_to(tmp_path: Path) -> None:
     )
     corpus = Corpora([tmp_path / "corpus"])
     for utterance in map(corpus.__getitem__, range(len(corpus))):
-        samples = round(float(utterance.durations.sum()) * 22_050)
+        samples = round(float(utterance.durations.sum()) * 24_000)
         assert samples == len(utterance.waveform) == len(utterance.features.f0) * HOP
         assert np.abs(utterance.waveform).max() > 0.05
 

@@ -33,7 +33,7 @@ from tests.toys import save_contour_toy
 
 RATE_HZ, HOP = PUBLISHED_GRID.sample_rate_hz, PUBLISHED_GRID.hop_length
 
-Wav = Callable[[str, Waveform], Path]
+Wav = Callable[..., Path]
 REPOSITORY = Path(__file__).parents[2]
 TEXTS = [
     f"{who} {did} the {noun}?"
@@ -52,9 +52,9 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def wav(tmp_path: Path) -> Wav:
-    def written(name: str, waveform: Waveform) -> Path:
+    def written(name: str, waveform: Waveform, rate_hz: int = RATE_HZ) -> Path:
         path = tmp_path / f"{name}.wav"
-        write_wav(path, waveform, RATE_HZ)
+        write_wav(path, waveform, rate_hz)
         return path
 
     return written
@@ -120,7 +120,8 @@ def listened(
         weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
         if weights is None:
             continue
-        takes = [wav(f"{number}-{seed}", spoken(prompt, seed)) for seed in (0, 1)]
+        rate_hz = policy.model.config.grid.sample_rate_hz
+        takes = [wav(f"{number}-{seed}", spoken(prompt, seed), rate_hz) for seed in (0, 1)]
         (heard,) = heard_pairs([PreferencePair(text, *takes)], policy, None)
         ends = [float(in_time(contour) @ weights) for contour in (heard.winner, heard.loser)]
         pairs.append(PreferencePair(text, *(takes if ends[0] > ends[1] else takes[::-1])))

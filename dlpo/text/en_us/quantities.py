@@ -512,7 +512,7 @@ FORMS: Forms = (
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
         r"(?![\w^])(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-])"
-        r"|(?(hyphen)\.(?=\)?\s[A-Z][a-z])|(?!))|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
+        r"|(?:(?<=\d-[a-z]{2})|(?<=\d-[a-z]{3}))\.(?=\)?\s[A-Z][a-z])|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
         r"|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} of\b))?"
         r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
         r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))\sin(?=[;)]|\s\(\d|\sat [A-Z]"

@@ -76,7 +76,7 @@ def command_line(pid: int) -> str:
 def _running(python: str, folder: Path, *options: str) -> Iterator[RayServer]:
     log = folder / "server.log"
     command = [python, "-m", "dlpo_serving", "--ray", "--host", "0.0.0.0", "--port", "0"]
-    command += ["--ray-http-port", "0", "--voice", "lj", *options]
+    command += ["--ray-http-port", "0", "--voice", "heart", *options]
     # Ray's sockets are in its folder, and their paths may have 107 characters.
     ray_folder = tempfile.mkdtemp(prefix="dlpo-ray-", dir="/tmp")
     with (
@@ -93,7 +93,7 @@ def _running(python: str, folder: Path, *options: str) -> Iterator[RayServer]:
         try:
             assert process.stdout is not None
             serving = re.match(
-                r"SERVING lj\S* on 0\.0\.0\.0:(\d+) after", process.stdout.readline()
+                r"SERVING heart\S* on 0\.0\.0\.0:(\d+) after", process.stdout.readline()
             )
             assert serving, log.read_text()
             yield RayServer(process, f"127.0.0.1:{serving[1]}", log)
