@@ -36,11 +36,13 @@ _REGNAL_NAMES, _FEMALE_NAMES = word_list("regnal names"), word_list("feminine na
 _OFFICES = r"(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr)"
 _SENIOR = (
     r"(?:(?<=software )|(?<=backend )|(?<=frontend )|(?<=stack )|(?<=desarrollador )"
-    r"|(?<=programador )|(?<=analista )|(?<=ingeniero )|(?<=diseñador ))[SJ]r\."
+    r"|(?<=programador )|(?<=analista )|(?<=ingeniero )|(?<=diseñador ))[SJ]r\.(?! [A-ZÁÉÍÓÚÑ])"
 )
 _CITIZEN = (
     r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el )|(?<=\b[Ll]os )|(?<=[a-záéíóúñ], ))CC?\."
-    r"(?=(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){2,4}(?!\s?(?:n\.º|[Nn]o\.|#)?\s?\d))"
+    r"(?! (?:Comercial|Cultural|Deportivo|Médico|Civil|Penal|Postal)\b)"
+    r"(?!(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){1,5}\s?(?:n\.º|[Nn]o\.|#)?\s?\d)"
+    r"(?=(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){2})"
 )
 _PREVIOUS_WORD = re.compile(rf"([{LETTERS}]{{1,40}})[.,]?\s{{1,2}}$")
 _NEXT_WORD = re.compile(rf"\s{{1,2}}([{LETTERS}]{{2,40}})")
@@ -104,8 +106,10 @@ def _jiron(match: re.Match[str]) -> list[str] | None:
     return None if _previous_word(match)[:1].isupper() else ["jirón"]
 
 
-def _of_woman(match: re.Match[str]) -> list[str]:
+def _of_woman(match: re.Match[str]) -> list[str] | None:
     """Ing. Laura Méndez, la Lic. Torres."""
+    if _previous_word(match).lower() in ("el", "al", "del", "calle", "avenida", "av"):
+        return None
     [word] = ABBREVIATION_WORDS[f"{match[1] or match[2]}.".lower()]
     return [word.removesuffix("o") + "a"]
 
@@ -125,12 +129,19 @@ FORMS: Forms = (
     ),
     (
         "A",
-        rf"\b(?:{any_key(_BOOKS)})\.?(?= \d{{1,3}}(?:[,:]\s?\d|\)))",
+        rf"\b(?:{any_key(_BOOKS)})\.?(?= \d{{1,3}}:\d{{1,3}}\b(?! ?[a-z]))"
+        r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Sal\.)(?= \d{1,3}, ?\d{1,3}\b(?! [a-z]))",
         lambda match: [_BOOKS[match[0].rstrip(".")]],
     ),
+    ("a", r"(?<=ª )gen\.", lambda match: ["generación"]),
     ("aA", r"\b[Ii]nc\.(?=\s[a-z]\))", lambda match: ["inciso"]),
     ("aA", r"\b[Ff]racc\.(?=\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", lambda match: ["fraccionamiento"]),
-    ("A", r"\bJr\.(?=\s(?:de(?:l| la| los| las)? )?[A-ZÁÉÍÓÚÑ])", _jiron),
+    (
+        "A",
+        r"\bJr\.(?=\s(?:de(?:l| la| los| las)? [A-ZÁÉÍÓÚÑ]"
+        r"|(?:[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ ){1,3}\d))",
+        _jiron,
+    ),
     ("a", r"(?<=\d{4}, )int\.(?=\s?\d)", lambda match: ["interno"]),
     (
         "aA",

@@ -233,7 +233,8 @@ FORMS: Forms = (
     ),
     (
         "d",
-        r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])(?::|\.(?=[0-5]\d\s?(?:h|hs|hrs)\b))(?P<minute>[0-5]\d)"
+        r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])"
+        r"(?::|(?<=las \d\d)\.(?=[0-5]\d\s?(?:h|hs|hrs)\b))(?P<minute>[0-5]\d)"
         r"(?::(?P<second>[0-5]\d))?"
         rf"(?![\d:])(?P<period>{PERIOD})?(?P<horas>\s?(?:h|hs|hrs|horas)\b\.?)?",
         _clock,

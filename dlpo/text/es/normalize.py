@@ -38,9 +38,10 @@ _SPOKEN_LETTERS = frozenset("aeouy")  # words of one letter
 
 
 _OF_MATCH = re.compile(
-    r"(?i)\b(?:al|el|a los|los|minutos?|min\.|gol(?:es)?(?: de \w{2,15})?)"
+    r"(?i)\b(?:al|a los|minutos?|min\.|gol(?:es)?(?: de \w{2,15})?)"
     r" (?:\d{1,3}(?:\+\d{1,2})?'(?:,| y|, y) ){0,4}$"
 )
+_DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.*]{0,50}$")
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
 _GEARS = {"M": "manual", "A": "automática"}
 _ROUTES = {"VO": "vía oral", "IM": "intramuscular", "IV": "intravenosa", "SC": "subcutánea"}
@@ -104,6 +105,13 @@ def _either(match: re.Match[str]) -> list[str]:
     return [word, "o", word.removesuffix("o").removesuffix("e") + "a"]
 
 
+def _short_code(match: re.Match[str]) -> list[str] | None:
+    """Marque *611; but "*50 % de descuento"."""
+    if not _DIALED.search(text_before(match, 60)):
+        return None
+    return ["asterisco", *digit_words(match[0])]
+
+
 def _sound(match: re.Match[str]) -> list[str]:
     """Hmm, mmmm, shhh: as pronunciations.tsv has them."""
     written = _STRETCHED.sub(r"\1\1", match[0].lower())
@@ -123,17 +131,12 @@ _FORMS: Forms = (
     (
         "A",
         r"\bT(\d{1,2}),? ?E(\d{1,3})\b",
-        lambda match: [
-            "temporada",
-            *cardinal_words(match[1]),
-            "episodio",
-            *cardinal_words(match[2]),
-        ],
+        _episode,
     ),
     ("A", r"\bSpO2\b", lambda match: ["saturación", "de", "oxígeno"]),
     (
         "d",
-        rf"\b[123](?= (?:{TABLES.any_of('numbered books')})\b)",
+        rf"\b[123](?= (?:{TABLES.any_of('numbered books')}) \d{{1,3}}(?::\d|, \d))",
         lambda match: [*ended_ordinal_words(int(match[0]), "a"), "de"],
     ),
     (
@@ -162,11 +165,19 @@ _FORMS: Forms = (
         _por,
     ),
     ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),
-    ("a", r"(?<=\d )x(?= [A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{2})", lambda match: ["por"]),
+    (
+        "a",
+        r"(?<=\d )x(?= (?!(?:es|en|y|más|menos|por|entre|igual)\b)[A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{2})",
+        lambda match: ["por"],
+    ),
     ("aA", r"\b[Pp]/(?=\s?(?:\d|[a-záéíóúñ]{2}))", lambda match: ["para"]),
-    ("aA", r"\b[Ss]/(?=[a-záéíóúñ]{3})", lambda match: ["sin"]),
+    (
+        "aA",
+        r"\b[Ss]/(?=(?:cargo|costo|azúcar|sal|gas|gluten|fin|intereses|compromiso|receta)\b)",
+        lambda match: ["sin"],
+    ),
     ("A", r"\bGP(?= de [A-ZÁÉÍÓÚÑ])", lambda match: ["gran", "premio"]),
-    ("-", r"(?<![\w*])\*\d{2,5}(?!\w)", lambda match: ["asterisco", *digit_words(match[0])]),
+    ("-", r"(?<![\w*])\*\d{2,5}(?!\w)", _short_code),
     ("A", r"\bT/(?:M|A)(?![\w/])", lambda match: ["transmisión", _GEARS[match[0][2]]]),
     (
         "A",
@@ -176,8 +187,11 @@ _FORMS: Forms = (
     ),
     (
         "A",
-        r"(?:(?<=\bal )|(?<=\bdel )|(?<=hacia el ))(?:[NS]?[NS][EO]|[EO][NS][EO]|[NSEO](?= de\b))"
-        r"(?=\s(?:de|del|a)\b|[.,;)])",
+        r"(?:(?<=km al )|(?<=kilómetros al )|(?<=hacia el )|(?<=ueve al )|(?<=rumbo al ))"
+        r"(?:[NS]?[NS][EO]|[EO][NS][EO]|[NSEO])(?=\s(?:de|del|a|y)\b|[.,;)])"
+        r"|(?:(?<=\bal )|(?<=\bdel ))(?:NN[EO]|SS[EO]|[EO][NS][EO])\b"
+        r"|(?:(?<=\bal )|(?<=\bdel ))(?:[NS][EO]|[NSEO])"
+        r"(?= de (?!Microsoft|Apple|Google|Windows|Android|Linux)(?:la |el )?[A-ZÁÉÍÓÚÑ])",
         _compass,
     ),
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
@@ -186,7 +200,7 @@ _FORMS: Forms = (
     ("-", r"(?<=[lL])/(?=100 km)", lambda match: ["cada"]),
     ("-", r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])", lambda match: []),  # Menú > Privacidad
     ("A", r"\bT-?MEC\b", lambda match: ["te", "mec"]),
-    ("aA", rf"\b([{LETTERS}]{{2,20}}[^\Wa])\((?:a|as)\)", _either),
+    ("aA", rf"\b([{LETTERS}]{{2,20}}(?:o|or|os|ores))\((?:a|as)\)", _either),
     ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),
     ("-", r"(?<=\d)[−](?=\d)", lambda match: ["menos"]),
     *abbreviations.FORMS,

@@ -113,28 +113,30 @@ def part_words(above: int, below: int) -> list[str]:
     return [*cardinal_words(str(above), "m"), part + "s" * (above > 1)]
 
 
-def number_words(text: str, gender: str = "") -> list[str]:
+def number_words(text: str, gender: str = "", decimal_comma: bool = False) -> list[str]:
     """A written number with or without sign, separators and decimals -> its words.
 
     Three digits after a sign are a group of thousands, 1.234 and 1,234, fewer or more decimals;
-    where both signs stand, the last begins the decimals.
+    where both signs stand, the last begins the decimals. ``decimal_comma``: a comma always does.
 
     >>> number_words("-1.234,5")
     ['menos', 'mil', 'doscientos', 'treinta', 'y', 'cuatro', 'coma', 'cinco']
     """
     sign = ["menos"] if text[0] in "-−" else []
-    whole, point, decimals = split_decimals(text.lstrip("+-−"))
+    whole, point, decimals = split_decimals(text.lstrip("+-−"), decimal_comma)
     if not decimals:
         return sign + cardinal_words(whole, gender)
     return [*sign, *cardinal_words(whole), point, *decimal_words(decimals)]
 
 
-def split_decimals(text: str) -> tuple[str, str, str]:
+def split_decimals(text: str, decimal_comma: bool = False) -> tuple[str, str, str]:
     """A number without a sign -> its whole digits, the word for the point, and the decimals."""
     match = re.fullmatch(r"(.*\d)([.,])(\d+)", text)
     if match is None:
         return re.sub(r"\D", "", text), "", ""
     whole, sign, decimals = match.groups()
+    if decimal_comma and sign == "," and "," not in whole and decimals != "000":
+        return re.sub(r"\D", "", whole), "coma", decimals
     grouped = re.fullmatch(r"[1-9]\d{0,2}(?:\D\d{3})*", whole) and len(decimals) == 3
     if grouped and (sign in whole or whole.isdigit()):
         return re.sub(r"\D", "", text), "", ""

@@ -27,7 +27,8 @@ _SIGN = any_key({key for key in _CURRENCIES if len(key) == 1 or not key[-1].isal
 _CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
 _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
-    rf"(?!COP\s?\d{{2}}(?!\d|[.,]\d))(?:{_CODE})\$?(?=\s?\d)"
+    r"(?:(?<=uesta )|(?<=uestan )|(?<=vale )|(?<=pagué )|(?<=pagó )|(?<=costó )|(?<=precio ))"
+    rf"[QL]\.?(?=\s?\d)|(?!COP\d{{2}}(?!\d|[.,]\d))(?!(?<=[Ll]a )COP)(?:{_CODE})\$?(?=\s?\d)"
     r"|Q\.?(?!\s?[1-4](?!\d|[.,]\d))(?=\s?\d)|L\.?(?=\d{2}|\s\d{3}|\d[.,]\d)"
 )
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil)\b)"
@@ -53,10 +54,18 @@ _OPEN_QUOTATION = {
     '"': re.compile(r"(?:^|[\s(\[¿¡])\"[^\"]{0,300}$"),
     "'": re.compile(r"(?:^|[\s(\[¿¡])'[^']{0,300}$"),
 }
+_DECIMAL_COMMA = re.compile(
+    r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3}){0,5},\d{1,2}|0,\d{3,9})(?![\d.,]*\d)"
+)
+_OF_DECIMALS = re.compile(r"(?i)\b(?:ph|promedio|tasa|pi|índice)\b[^.,]{0,24}$")
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES_BEFORE = re.compile(r"(?i)\b(?:por|durante|unos|cada|cocer|hornear|reposar) $")
 _OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
-_ORDINAL_END = r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)s?|[ao](?=\.?\s[a-záéíóúñA-Z])"
+_ORDINAL_END = (
+    r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
+    + any_of("come in an order")
+    + r")\b)"
+)
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
@@ -73,11 +82,18 @@ _NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in ro
 _CURRENCY_NAME = re.compile(rf"\s(?:{_NAMES})\b")
 
 
-def amount_words(number: str, name: tuple[str, str], gender: str) -> list[str]:
+def has_decimal_commas(text: str) -> bool:
+    """Whether a writer uses commas for decimals: 1,5 or 0,875."""
+    return _DECIMAL_COMMA.search(text) is not None
+
+
+def amount_words(
+    number: str, name: tuple[str, str], gender: str, decimal_comma: bool = False
+) -> list[str]:
     """A number and what it counts: un kilo, dos kilos, un millón de kilos."""
     one, many = name
-    whole, _, decimals = split_decimals(number.lstrip("-−"))
-    words = number_words(number, gender)
+    whole, _, decimals = split_decimals(number.lstrip("-−"), decimal_comma)
+    words = number_words(number, gender, decimal_comma)
     of = ["de"] if words[-1].endswith(("llón", "llones")) else []
     return [*words, *of, *(one if whole == "1" and not decimals else many).split()]
 
@@ -120,7 +136,7 @@ def _money(match: re.Match[str]) -> list[str]:
 def _percent(match: re.Match[str]) -> list[str]:
     words = [*number_words(match["percent_from"]), "a"] if match["percent_from"] else []
     sign = {"%": ["por", "ciento"], "‰": ["por", "mil"]}[match["percent_sign"]]
-    return [*words, *number_words(match["percent"]), *sign]
+    return [*words, *number_words(match["percent"], decimal_comma=True), *sign]
 
 
 def _fraction(match: re.Match[str]) -> list[str] | None:
@@ -186,7 +202,8 @@ def _measure(match: re.Match[str]) -> list[str] | None:
         of = [] if big[-1] == "mil" else ["de"]
         return [*words, *number_words(number, "m"), *big, *of, *many.split()]
     names = [" ".join(_unit_words(unit, plural, match["power"])[0]) for plural in (False, True)]
-    return [*words, *amount_words(number, (names[0], names[1]), gender)]
+    decimal_comma = has_decimal_commas(match.string)
+    return [*words, *amount_words(number, (names[0], names[1]), gender, decimal_comma)]
 
 
 def _per(match: re.Match[str]) -> list[str] | None:
@@ -250,11 +267,12 @@ def _number(match: re.Match[str]) -> list[str]:
         called = called or (number == "911" and _EMERGENCY.search(before))
     if number.isdigit() and (called or len(number) >= CODE_DIGITS):
         return digit_words(number)
-    whole, _, decimals = split_decimals(number.lstrip("-"))
+    decimal_comma = has_decimal_commas(text) or _OF_DECIMALS.search(before) is not None
+    whole, _, decimals = split_decimals(number.lstrip("-"), decimal_comma)
     big = re.match(_BIG, text[match.end() : match.end() + 12])
     gender = "m" if big else NOUNS.gender_at(text, match.start(), match.end(), whole == "1")
     if decimals:
-        return number_words(number)
+        return number_words(number, decimal_comma=decimal_comma)
     if big is not None and big[0].strip() == "mil":
         gender = NOUNS.gender_at(text, match.start(), match.end()) or "m"
     words = number_words(number, gender)
@@ -293,7 +311,8 @@ MEASURES: Forms = (
     (
         "d",
         r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )"
-        r"\d{1,3}(?:[.,]\d{1,2})?(?:M(?=[\s.,;)]|$)| M(?= de ))",
+        r"\d{1,3}(?:[.,]\d{1,2})?(?:M(?=[\s.,;)]|$)"
+        rf"| M(?= de (?:{any_of('come in thousands')})\b))",
         lambda match: [
             *number_words(match[0].rstrip(" M"), "m"),
             "millón" if match[0] == "1M" else "millones",
@@ -301,7 +320,8 @@ MEASURES: Forms = (
     ),
     (  # but 4K, 8K; 5K, 10K, 21K and 42K of runners
         "d",
-        r"(?<![\w.,])(?!(?:[2458]|10|21|42)[kK])\d{1,3}(?:[.,]\d)?[kK](?=\s(?:de|[a-z]{3,})\b)",
+        r"(?<![\w.,])(?!(?:[2458]|10|21|42)[kK])\d{1,3}(?:[.,]\d)?[kK]"
+        rf"(?=\s(?:de )?(?:{any_of('come in thousands')})\b)",
         lambda match: [*number_words(match[0][:-1], "m"), "mil"],
     ),
     (
@@ -311,7 +331,11 @@ MEASURES: Forms = (
     ),
     ("-", r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)", _raised),
     ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){2})-([\dkK])(?![\w-])", _with_check_digit),
-    ("d", r"\b([1-4])T(\d{2}|20\d{2})\b", _quarter),
+    (
+        "d",
+        r"(?:(?<=\bel )|(?<=\bdel )|(?<=\bal )|(?<=\ben ))([1-4])T(\d{2}|20\d{2})\b",
+        _quarter,
+    ),
     (
         "d-",
         rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s))?"
