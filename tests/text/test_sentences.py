@@ -46,7 +46,8 @@ def test_pieces_keep_every_word_in_order_and_within_the_limit(
         ("Name: Ann Lee\nPlan: Basic", ["name: ann lee.", "plan: basic."]),
         ("**Ingredients**\n2 cups flour\n1 egg", ["ingredients.", "two cups flour.", "one egg."]),
         ("7:30 Wheel\n8:00 News", ["seven thirty wheel.", "eight o'clock news."]),
-        ("It was cold and we went to\nOslo in May.", ["it was cold and we went to oslo in may."]),
+        ("It was cold in the\nAlps in May.", ["it was cold in the alps in may."]),
+        ("Sign in\nCreate account", ["sign in.", "create account."]),
         ("We met on\n5 May and left.", ["we met on the fifth of may and left."]),
     ],
 )  # fmt: skip

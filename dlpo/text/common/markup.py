@@ -63,8 +63,9 @@ _LIST_HEAD = late(r"(?:\A|\n[ \t]*\n)[A-Z][a-z]{1,20}(?: [A-Za-z]{3,20}){0,2}:?\
 _GOES_ON = late(  # after these words a line is wrapped
     r"\b(?:a|an|the|and|or|but|of|to|in|on|at|by|for|from|with|that|which|who|whom|is|was|are|were"
     r"|about|than|as|some|all|only|nearly|almost|over|under|de|la|el|los|las|y|o|que|en|con|por"
-    r"|para|un|una|del|al)\Z"
+    r"|para|un|una|del|al|when|before|after|into|said|saw|we|como|cuando)\Z"
 )
+_UNFINISHED = late(r"\b(?:a|an|the|and|or|but|of|my|your|our|la|el|los|las|y|de|del|un|una)\Z")
 _LINE_END = late(r"(?<=[^\n\f,;–—-])\n(?=[ \t]{0,4}(?:\*\*|[A-Z\d½¼¾⅓⅔⅛]))")
 _LINE = 200  # characters of a line that are looked at
 # Code between graves, and a grave inside a word, which stands for an apostrophe: don`t, O`Brien.
@@ -168,7 +169,7 @@ def with_items(text: str, begins_line: bool) -> str:
 
 def _short_line(match: re.Match[str]) -> str:
     line = match[0][:-1]
-    return match[0] if _GOES_ON.search(line) else f"{line}\f"
+    return match[0] if _UNFINISHED.search(line) else f"{line}\f"
 
 
 def _line_end(match: re.Match[str]) -> str:

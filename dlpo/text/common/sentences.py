@@ -42,9 +42,9 @@ def sentences(
     for following in tokens:
         if token is not None:
             gap = text[token.end : following.start]
-            mark = _mark_between(text, token, gap, following) or strongest_mark(
-                _ABBREVIATED.sub("", gap) if gap[:1] == "." else gap
-            )
+            mark = strongest_mark(_ABBREVIATED.sub("", gap) if gap[:1] == "." else gap)
+            if mark == " ":
+                mark = _mark_between(text, token, gap, following) or mark
             first = sentence[0].token if sentence else token
             if ends_sentence(first, token, gap, following, all_lower, language):
                 yield [*sentence, MarkedToken(token, mark.replace(" ", "."))]

@@ -29,7 +29,16 @@ _SAID_BY_ME = late(  # the book I read, not "type I diabetes"
     r",? (?:am|was|have|had|will|would|can|could|should|must|may|might|do|did|don't|didn't"
     rf"|can't|couldn't|won't|never|always|really|just|also|once|still|{any_of('I do')})\b"
 )
+_STAGES = ("stage", "phase", "type", "group", "class", "grade", "category", "level")
+_ONE_WORD = ("call", "rate", "court")
+_NO_PERSON_BEFORE = late(r"(?:\d|\b[Ss]oc\.|\b[Ss]ocial|\b[Tt]he) $")
+_NO_PERSON_AFTER = late(
+    r" (?:Hours?|Garage|Deposit|Number|Rest|Space|Supplies|Admin|One|Two|Three|Four|Five|Six|Seven"
+    r"|Eight|Nine|Ten)\b"
+)
+_THE_ONE = late(r"\b(?:the|every|each|this|that|any) [a-z]{4,8} $")
 _PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
+_CAPITAL_AFTER = late(r" [A-Z]")
 _INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
 _TWO_INITIALS = late(r"\s?[A-Z]\.")
 _BEFORE_PRONOUNS = ("and", "or", "than", "am", "was", "is", "do", "did", "can", "will", "have")
@@ -153,7 +162,8 @@ _OF_LETTERS = "|".join(re.escape(key) for key in _WRITTEN_STATES if "." in key) 
 _OF_WORDS = "|".join(key for key in _WRITTEN_STATES if "." not in key)
 _OF_PARTY = ("D-", "R-", "I-")
 _OFFICE_AFTER = late(
-    r"\.? (?:[A-Z]$|(?:Gov|Sen|Rep|Sens|Reps|Atty|Lt|Dist|Sec)\.|Supreme Court|(?:Penal|Veh|Civ)\b"
+    r"\.? (?:Democrats?|Republicans?|Supreme Court|[A-Z]$"
+    r"|(?:Gov|Sen|Rep|Sens|Reps|Atty|Lt|Dist|Sec)\.|(?:Penal|Veh|Civ)\b"
     r"|(?:Civil|Health|Vehicle|Gen|Const|Stat|Code|Rev|Ann)\b\.? ?"
     r"(?:Code|Ann|Stat|Const|Laws|§|Proc|L)|Code §)"
 )
@@ -288,11 +298,23 @@ def _in_context(match: re.Match[str]) -> list[str] | None:
         if _PRECEDED_BY[preceding].search(text_before(match, 24)):
             return said
     for following, said in _CONTEXTS.get(key, ()):
+        if following in _ONE_WORD and match.string[: match.end()].islower():
+            continue  # in pieces the sentence would end here
         if _FOLLOWED_BY[following].match(match.string, match.end()) and (
-            following != "person" or (match[0][0].isupper() and _name_follows(match))
+            following != "person" or _is_person(match)
         ):
             return said
     return None
+
+
+def _is_person(match: re.Match[str]) -> bool:
+    """Det. Lopez, Sens. Smith and Jones; but not 10 Reps. Rest, Ofc. Hours."""
+    return (
+        match[0][0].isupper()
+        and _name_follows(match)
+        and not _NO_PERSON_BEFORE.search(text_before(match))
+        and not _NO_PERSON_AFTER.match(match.string, match.end())
+    )
 
 
 def _roman(match: re.Match[str]) -> list[str] | None:
@@ -313,7 +335,9 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     else:
         plain = None
     part_of_range = re.search(r"\b[IVX]{1,5}[-–]$", text_before(match, 7))
-    if match[0] == "I" and previous.islower() and _SAID_BY_ME.match(match.string, match.end()):
+    is_me = match[0] == "I" and previous.islower()
+    is_me = is_me and (previous not in _STAGES or _THE_ONE.search(text_before(match)) is not None)
+    if is_me and _SAID_BY_ME.match(match.string, match.end()):
         return None
     if previous.lower() in _NUMBERED_THINGS or part_of_range:
         return cardinal_words(str(value))
@@ -438,20 +462,16 @@ def _written_state(match: re.Match[str]) -> list[str] | None:
     text, end = match.string, match.end()
     ends = match[0] == stem and text.startswith(". ", end)  # and a sentence follows
     previous = _previous_word(match).lower()
+    goes_on = _PLACE_GOES_ON.match(text, end) or _OFFICE_AFTER.match(text, end)
     if before[-2:] in _OF_PARTY:
         is_state = before[-3:-2] in ("", " ", "(")
     elif _AFTER_ANY_CITY.search(before) and previous not in _NO_CITIES:
         is_state = bool(alone or _IN_CITY.search(before) or _STATE_GOES_ON.match(text, end))
         is_state = is_state or stem not in _FAMILY
-    elif ends:
+    elif ends or (text[end - 1] == "." and _CAPITAL_AFTER.match(text, end) and not goes_on):
         return None
     else:
-        is_state = bool(
-            alone
-            or _PLACE_GOES_ON.match(text, end)
-            or _OFFICE_AFTER.match(text, end)
-            or _OF_UNIVERSITY.search(before)
-        )
+        is_state = bool(alone or goes_on or _OF_UNIVERSITY.search(before))
     return name.split() if is_state else None
 
 
@@ -579,7 +599,8 @@ FORMS: Forms = (
         "A",
         r"\bCat\.(?=\s?[1-8][a-e]?\b(?!\.\d))|\bDiv\.(?=\s(?:I{1,3}|[1-4])\b)"
         r"|(?<=\bMS )Add\.(?=\s\d{4})|\bRm(?= \d)|\bPs(?=\s\d{1,3}\b(?![\d/]))|\bFwd(?=:)"
-        r"|\bFl\.(?= \d{1,3}\b(?! (?:oz|fl)))|\bPub\.(?= \d{2,4}\b)|\bRt(?= \d)|\bCiv\.(?= Code\b)",
+        r"|\bFl\.(?= \d{1,3}\b(?! (?:oz|fl)))|\bPub\.(?= \d{2,4}\b)"
+        r"|\bRt(?= \d{1,3}\b(?! times))|\bCiv\.(?= Code\b)",
         lambda match: [_SURE[match[0].rstrip(".")]],
     ),
     ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{2,3})\b(?![-.]\d)", _work),

@@ -29,6 +29,7 @@ _NOT_DIVIDED = late(
     r"(?i)\b(?:pages?|steps?|slides?|parts?|score[ds]?|rate[ds]?|rating|bp|pressure|levels?):? "
     r"(?:(?:is|was|of|it) )?\d{1,3} $|\b24 $|\d:\d\d $"
 )
+_WORKS = late(r"(?i)\b(?:work(?:s|ed|ing)?|employed|hired|teach(?:es)?|taught|go(?:es)?)(?: at)? $")
 _IN_TIME = late(r"\bin \d{1,2}/[48]\b|\d/[48] time\b")
 _OF_SERIES = late(
     r"(?i)\b(?:slides?|pages?|steps?|tracks?|photos?|image|lesson|question):? \d{1,3} $"
@@ -77,7 +78,8 @@ def _played(match: re.Match[str]) -> list[str] | None:
     lengths = [sum(60**power * part for power, part in enumerate(time[::-1])) for time in seconds]
     both_quarters = all(time[-1] % 15 == 0 for time in seconds) and seconds[0][0]
     one_of_many = text_before(match, 10).rstrip("0123456789: ").endswith("/")
-    if lengths[0] >= lengths[1] or both_quarters or one_of_many:
+    is_clock = first[0] != "0" and not text_before(match, 8).endswith(" ")
+    if lengths[0] >= lengths[1] or both_quarters or one_of_many or is_clock:
         return None
     return ["of"]
 
@@ -139,6 +141,8 @@ def _scale(match: re.Match[str]) -> list[str]:
 def _time_signature(match: re.Match[str]) -> list[str] | None:
     """12/8 time, in 4/4; but "on 6/1 and 6/8"."""
     before = text_before(match)
+    if _WORKS.search(before) and match[1]:
+        return None
     if before.endswith((" and ", " or ")) and match[3] and not _IN_TIME.search(before):
         return None
     return [word for part in match.groups() if part for word in cardinal_words(part)]
@@ -148,7 +152,7 @@ FORMS: Forms = (
     (
         "d",
         r"(?<![\w/.-])([2-79]|12)/([48])(?=[ -](?:time|meter|beat|signature|groove|march|waltz)\b"
-        r"(?! (?:job|position|student|employee|faculty|role|work|staff)\b))"
+        r"(?! (?:schedule|contract|basis|job|position|student|employee|faculty|role|work|staff)\b))"
         r"|(?:(?<=\bin )|(?<=\bor )|(?<=\band )|(?<=major, )|(?<=minor, ))"
         r"(4(?=/4)|5(?=/4)|[679]|12)/([48])(?=[.,;:)]\s|[.)]?$| (?:at|and|or|with|but)\b)"
         r"(?<!7/8)(?!\d)",

@@ -111,12 +111,19 @@ def _extension(match: re.Match[str]) -> list[str] | None:
     return ["extension", *digit_words(match[1])]
 
 
+def _two_versions(match: re.Match[str]) -> list[str] | None:
+    """Windows 10/11; but the iPhone 9/12 launch."""
+    if int(match[2]) != int(match[1]) + 1:
+        return None
+    return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
+
+
 FORMS: Forms = (
     (
         "d",
         r"(?:(?<=\bWindows )|(?<=\bWin )|(?<=\biOS )|(?<=\bmacOS )|(?<=\bAndroid )|(?<=\biPhone ))"
         r"(\d{1,2})/(\d{1,2})\b(?!/)",
-        lambda match: [*cardinal_words(match[1]), "and", *cardinal_words(match[2])],
+        _two_versions,
     ),
     ("A0", r"\bCVE-(\d{4})-(\d{4,7})\b", _vulnerability),
     (

@@ -307,7 +307,8 @@ def word_of(
         stem = written[:-1].lower()
         if written[-1:] == "." and text[match.end() + 1].isalpha():  # the std. deduction
             term = term_words(written[:-1]) if not listed(stem) and stem not in given else None
-            return term if term and term != [stem] and not written[:-1].isupper() else None
+            is_one = term and len(term) == 1 and len(term[0]) > 2 and term != [stem]
+            return term if is_one and not text.islower() else None
         known = stem in given or listed(stem) or term_words(written[:-1]) or stem in ABBREVIATIONS
         is_other = known or f"{stem}." in ABBREVIATIONS or written[:-1].isupper()
         return None if is_other else _words_of(written[:-1], given, listed, capitals)

@@ -121,12 +121,13 @@ _ARMED = late(
     r"|armed)\b.{0,20} (?:an?|the|with) $"
 )
 _CHANGE_BEFORE = late(
-    r"(?i)\b(?:gap|margin|lead|spread|up|down|rose|fell|risen|fallen|gained|lost|dropped|grew)"
+    r"(?i)\b(?:gap|margin|spread|up|down|rose|fell|risen|fallen|gained|lost|dropped|grew)"
     r"(?: (?:is|was|of|by|a|about))? $|\+/-$|±$"
 )
 _CHANGE_AFTER = late(
     r" (?:gain|margin|increase|decrease|drop|rise|fall|lead|gap|improvement|change|swing|decline)\b"
 )
+_OF_FILE = late(r"(?i)\b(?:file|photo|video|image|download|attachment|memory|in size)\b")
 _WEATHER = late(
     r"(?i)\b(?:pressure|hurricane|storm|cyclone|typhoon|barometer|winds?|low of|depression)\b"
 )
@@ -270,7 +271,7 @@ def _measure(match: re.Match[str]) -> list[str] | None:
 
 def _is_point(match: re.Match[str]) -> bool:
     """A 3-pt. shot, 12 pt. Arial; but a 1-pt. jar, 2 pt. of cream."""
-    if match["hyphen"]:
+    if match["hyphen"] and match["measure"] not in ("1", "2"):
         return _PINTS_AFTER.match(match.string, match.end()) is None
     return _POINTS_AFTER.match(match.string, match.end()) is not None
 
@@ -422,7 +423,8 @@ def _city_and_road(match: re.Match[str]) -> list[str]:
 
 def _millibars(match: re.Match[str]) -> list[str] | None:
     """A pressure of 949 mb."""
-    if not _WEATHER.search(text_before(match, 60)):
+    before = text_before(match, 60)
+    if not _WEATHER.search(before) or _OF_FILE.search(before + match.string[match.end() :][:12]):
         return None
     return [*_plain_number(match[0][:-2].strip()), "millibars"]
 
@@ -436,7 +438,8 @@ FORMS: Forms = (
     ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2})s\b", _planks),
     (
         "d",
-        rf"(?<![\w.,-])(\d{{1,3}}(?:\.\d{{1,2}})?)(?: |-)?A(?= (?:{any_of('have amps')})\b)",
+        rf"(?<![\w.,-])(?<!Seat )(?<!Room )(?<!Gate )(?<!Unit )(?<!Row )(?<!Apartment )"
+        rf"(\d{{1,3}}(?:\.\d{{1,2}})?)(?: |-)?A(?= (?:{any_of('have amps')})\b)",
         lambda match: [*number_words(match[1]), "amp"],
     ),
     (
@@ -476,7 +479,8 @@ FORMS: Forms = (
     ),
     (
         "d-",
-        r"(?<![\w.])(?P<pp_sign>[+-])?(?P<pp>\d{1,3}(?:\.\d{1,2})?)\s?pp\b(?:\.(?=\s[a-z]))?",
+        r"(?<![\w.])(?P<pp_sign>[+-])?(?P<pp>\d{1,3}(?:\.\d{1,2})?)\s?pp\b"
+        r"(?! of\b|\. of\b)(?:\.(?=\s[a-z]))?",
         _percentage_points,
     ),
     ("d", r"(?<![\w.])(\d\d)/(\d\d)(?= (?:city/h(?:wy|ighway))\b)", _city_and_road),
@@ -491,7 +495,7 @@ FORMS: Forms = (
         "d",
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3}(?:,\d{3}(?!\d)){0,3})"
         r"(?:(?P<fraction_ending>th|rd|nd|st)s?\b)?"
-        rf"(?!\w|/\w)(?:(?:\s{{0,2}}|-(?=in\.|[a-z]{{2}}))(?P<fraction_unit>c\.|in\.(?=[\s,;:)]|$)"
+        rf"(?!\w|/\w)(?:(?:\s{{0,2}}|-(?=in\.|[a-z]{{2}}))(?P<fraction_unit>c\.|in\.(?=\s[a-z]|[,;:)])"
         rf"|(?:{UNIT})\b(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]))?|\"(?=\s[a-z]|[\s,.;)]|$)))?",
         _fraction,
     ),

@@ -15,19 +15,21 @@ _RESULT_BEFORE = late(
     r"|top\w{0,4}|score|drew|tied|final|result|past|against|pages?|chapters?|verses?|ages?|grades?)\b[^.!?;]{0,40}$"
 )
 _TEAM_BEFORE = late(
-    rf"\b(?!(?:{any_of('weekdays')}|{any_of('books of verses')}|Notes|Chapters|Pages|Hours)\b)"
+    rf"\b(?!(?:(?i:{any_of('weekdays')})s?|{any_of('books of verses')}"
+    r"|Weekdays|Weekends|Notes|Chapters|Pages|Hours)\b)"
     r"[A-Z][a-z]{2,20}s \($"
 )
 _PITCHED = late(r", \d{1,2}\.\d\d ERA\b|, \d{1,2} (?:KOs?|knockouts)\b")
+_FACED = late(
+    r"\d\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on) [^.!?()]{1,30}\($"
+)
 _FACES = late(r"\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on|travel)\b")
 _IMPROVED = late(r"(?i)\b(?:improv(?:e|es|ed|ing)) (?:its |their |his )?(?:record )?to $")
-_STANDS = late(
-    r" (?:overall|(?:on|for) the (?:season|year)|this season"
-    r"|with the (?:win|loss|victory|defeat))\b"
-)
+_STANDS = late(r" with (?:the|a|their|its) (?:[\w-]{1,12} )?(?:win|loss|victory|defeat)\b")
+_IMPROVED_AFTER = late(r"[.,;)!]|$| (?:overall|this season|on the (?:season|year)|after|and)\b")
 _STOOD = late(r"(?i)\b(?:f[ae]ll(?:s|ing)?|dropp?(?:s|ed|ing)?|mov(?:e|es|ed)|went) to $")
 _BATTED = late(
-    r"(?i)\b(?:bat(?:s|ted|ting)|hit(?:s|ting)?|avg|slugg(?:ed|ing)|batting average|average)\.?"
+    r"(?i)\b(?:bat(?:s|ted|ting)|hitting|avg|slugg(?:ed|ing)|batting average)\.?"
     r"(?: (?:to|of|at|was|is|a|just|only|over|around))? $"
 )
 _SETS = Sets(TABLES, "and", cardinal_words)
@@ -45,13 +47,12 @@ def _record(match: re.Match[str]) -> list[str]:
 def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     """The Dodgers (98-64), Kershaw (12-4, 2.46 ERA); but not a score, nor the Kids (5-12)."""
     before = text_before(match, 48)
-    won, lost = int(match[1]), int(match[2])
     if _RESULT_BEFORE.search(before):
         return None
     has_pitched = _PITCHED.match(match.string, match.end())
     is_team = _TEAM_BEFORE.search(before) and match.string.startswith(")", match.end())
-    faces = _FACES.match(match.string, match.end())
-    if not has_pitched and not (is_team and (won > max(lost, 7) or faces)):
+    faces = _FACES.match(match.string, match.end()) or _FACED.search(before)
+    if not has_pitched and not (is_team and faces):
         return None
     return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
 
@@ -59,9 +60,10 @@ def _won_and_lost(match: re.Match[str]) -> list[str] | None:
 def _standing(match: re.Match[str]) -> list[str] | None:
     """Improved to 8-2 with the win."""
     after = _STANDS.match(match.string, match.end())
-    if not _IMPROVED.search(text_before(match, 24)) and not (
-        after and _STOOD.search(text_before(match, 24))
-    ):
+    improved = _IMPROVED.search(text_before(match, 24))
+    if improved and int(match[1]) > int(match[2]):
+        after = after or _IMPROVED_AFTER.match(match.string, match.end())
+    if not (after and (improved or _STOOD.search(text_before(match, 24)))):
         return None
     return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
 
