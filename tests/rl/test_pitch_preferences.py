@@ -18,6 +18,7 @@ from dlpo.audio import Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.training import PitchPairsTuning
 from dlpo.data.dataset import Corpora
+from dlpo.data.ljspeech import FeatureSet, prepare
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DataError
 from dlpo.frame_grid import PUBLISHED_GRID
@@ -29,6 +30,7 @@ from dlpo.rl.pitch_scene import in_time
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.training.synthesis import speak
+from recipe.recordings import main as resample
 from tests.toys import save_contour_toy
 
 RATE_HZ, HOP = PUBLISHED_GRID.sample_rate_hz, PUBLISHED_GRID.hop_length
@@ -193,7 +195,7 @@ def test_a_run_on_pairs_resumes_to_the_bit(
 
 @pytest.mark.full
 def test_our_voice_learns_from_a_listener_who_hears_endings(
-    tiny_dataset: Path, wav: Wav, tmp_path: Path
+    tiny_corpus: Path, wav: Wav, tmp_path: Path
 ) -> None:
     """Audio of the voices before tuning, tracked by WORLD; half of the texts are not heard."""
     start = REPOSITORY / "voices" / "spectral" / "checkpoint"
@@ -206,7 +208,11 @@ def test_our_voice_learns_from_a_listener_who_hears_endings(
 
     pairs = listened(policy, TEXTS[::2], spoken, wav)
     settings = replace(SETTINGS, updates=40, pairs=8, times=4, validate_every=40)
-    data = Corpora([tiny_dataset])
+    resample(tiny_corpus, tmp_path / "corpus")
+    features = FeatureSet(model.config.grid)
+    alignments = tiny_corpus / "alignments.tsv"
+    prepare(tmp_path / "corpus", alignments, tmp_path / "data", features=features)
+    data = Corpora([tmp_path / "data"])
     tuner = PitchPairsTuner(start, data, pairs, "5" * 64, tmp_path / "run", 0.0, settings)
     tuned = PitchFlow(load_checkpoint(tuner.run()).model)
     others = [prompt_of(text, 100 + i) for i, text in enumerate(TEXTS[1::2])]
