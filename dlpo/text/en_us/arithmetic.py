@@ -64,7 +64,7 @@ def _minus(match: re.Match[str]) -> list[str] | None:
 
 
 def _divided(match: re.Match[str]) -> list[str] | None:
-    """10 / 2; but not "page 3 / 12" nor 24 / 7."""
+    """10 / 2, page 3 / 12; but not 24 / 7."""
     before = text_before(match)
     if _OF_SERIES.search(before):
         return ["of"]
