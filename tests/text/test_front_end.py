@@ -129,6 +129,8 @@ def test_code_and_emoji_are_read_as_the_request_says(reading: TextReading, said:
         "(" * 99_990 + "end",
         "\n" * 99_990 + "end",
         "Dr. " * 2_500,
+        "2. Be4 Na2 " * 9_000,
+        "the mtg. in " * 8_000,
         "http://" * 2_000,
         "pneumono" * 63,  # a word of 504 letters
     ],
@@ -139,6 +141,11 @@ def test_long_texts_become_bounded_sentences(text: str) -> None:
     assert all(len(s.symbol_ids()) <= MAX_SYMBOLS + 1 for s in result.sentences)
     last = result.sentences[-1].words[-1]
     assert last.end >= len(text.rstrip(" ./@(,:")) - 1
+
+
+def test_a_long_spanish_text_of_numbers_is_read_to_its_end() -> None:
+    text = "Son 1,755 metros y 20 casas. " * 3_400
+    assert SPANISH.process(text).sentences[-1].words[-1].word == "casas"
 
 
 @pytest.mark.parametrize(

@@ -177,10 +177,7 @@ def _line_end(match: re.Match[str]) -> str:
     text = match.string
     place, end = match.span()
     first = max(0, place - _LINE)
-    line = text[
-        1 + max(text.rfind("\n", first, place), text.rfind("\f", first, place), first - 1) :
-    ]
-    line = line[: line.find("\n")]
+    line = re.split(r"[\n\f]", text[first:place])[-1]
     if _GOES_ON.search(line):
         return "\n"
     ends = (
@@ -191,8 +188,7 @@ def _line_end(match: re.Match[str]) -> str:
     )
     if not ends and (amount := _AMOUNT_LINE.match(text, end)):
         ends = _AMOUNT_LINE.fullmatch(line) or (
-            _AMOUNT_LINE.match(text, amount.end() + 1)
-            and _LIST_HEAD.search(text, max(0, place - _LINE), place)
+            _AMOUNT_LINE.match(text, amount.end() + 1) and _LIST_HEAD.search(text, first, place)
         )
     return "\f" if ends else "\n"
 

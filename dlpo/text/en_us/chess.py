@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from dlpo.text.common.forms import Forms
 from dlpo.text.common.patterns import late
@@ -18,6 +19,7 @@ _ALSO = frozenset(  # elements, notes, a road
 _ENDINGS = {"+": "check", "#": "mate"}
 
 
+@lru_cache(maxsize=8)  # each possible move of a text asks
 def _has_move(text: str) -> bool:
     """Whether a text has a move that is nothing else, as Na2 and Bb5 may be."""
     return any(move[0][:2] not in _ALSO for move in _MOVES.finditer(text))

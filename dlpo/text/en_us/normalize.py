@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container
+from functools import lru_cache
 
 from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.common.patterns import late
@@ -90,6 +91,7 @@ _PERIODS = {
     "q/q": ["quarter", "over", "quarter"],
     "m/m": ["month", "over", "month"],
 }
+_is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
 _STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
 _FOR_ALL = late(
     r"\b(?:[Ll]et|[Ww]here|[Ww]ith|[Ff]or(?: all| any| every| each| some)?) "
@@ -308,7 +310,7 @@ def word_of(
         if written[-1:] == "." and text[match.end() + 1].isalpha():  # the std. deduction
             term = term_words(written[:-1]) if not listed(stem) and stem not in given else None
             is_one = term and len(term) == 1 and len(term[0]) > 2 and term != [stem]
-            return term if is_one and not text.islower() else None
+            return term if is_one and not _is_lower(text) else None
         known = stem in given or listed(stem) or term_words(written[:-1]) or stem in ABBREVIATIONS
         is_other = known or f"{stem}." in ABBREVIATIONS or written[:-1].isupper()
         return None if is_other else _words_of(written[:-1], given, listed, capitals)

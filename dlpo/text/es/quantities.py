@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.scores import Sets
@@ -82,6 +83,7 @@ _NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in ro
 _CURRENCY_NAME = re.compile(rf"\s(?:{_NAMES})\b")
 
 
+@lru_cache(maxsize=8)  # each number of a text asks
 def has_decimal_commas(text: str) -> bool:
     """Whether a writer uses commas for decimals: 1,5 or 0,875."""
     return _DECIMAL_COMMA.search(text) is not None
