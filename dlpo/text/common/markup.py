@@ -37,7 +37,8 @@ _ACTION = late(
     r"(\A\s{0,8}|[.,!?…—\n\"”]\s{1,4})(?:\*([a-z]{3,20}(?:s|ing))(?: [a-z]{2,20}){0,3}\*(?!\*)"
     r"|\(([a-z]{3,20}s)(?: throat)?\))(?=\s{1,4}[\"“A-Z]|\s{0,4}$)"
 )
-_DIRECTIONS = Tables(__file__).table("directions")
+_TABLES = Tables(__file__)
+_DIRECTIONS = _TABLES.table("directions")
 _ACTIONS = _DIRECTIONS.keys() - {"starts"}  # (starts today)
 _BY_STRENGTH = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "strong": 0.8, "x-strong": 1.2}
 _STRENGTH = late(r"strength\s?=\s?[\"'](\w[\w-]{3,7})")
@@ -60,12 +61,8 @@ _BOLD_LINE = late(r"[ \t]{0,4}\*\*[A-Z\d][^*\n]{0,60}\*\*[ \t]{0,4}(?=\n|\Z)")
 _LABEL = late(r"[ \t]{0,4}[A-Z][\w'’&/()-]{0,20}(?: [\w'’&/()-]{1,20}){0,3}: ")
 _AMOUNT_LINE = late(r"[ \t]{0,4}[\d½¼¾⅓⅔⅛][^\n]{1,40}(?=\n|\Z)")
 _LIST_HEAD = late(r"(?:\A|\n[ \t]*\n)[A-Z][a-z]{1,20}(?: [A-Za-z]{3,20}){0,2}:?\Z")
-_GOES_ON = late(  # after these words a line is wrapped
-    r"\b(?:a|an|the|and|or|but|of|to|in|on|at|by|for|from|with|that|which|who|whom|is|was|are|were"
-    r"|about|than|as|some|all|only|nearly|almost|over|under|de|la|el|los|las|y|o|que|en|con|por"
-    r"|para|un|una|del|al|when|before|after|into|said|saw|we|como|cuando)\Z"
-)
-_UNFINISHED = late(r"\b(?:a|an|the|and|or|but|of|my|your|our|la|el|los|las|y|de|del|un|una)\Z")
+_GOES_ON = late(rf"\b(?:{_TABLES.any_of('in a wrapped line')})\Z")
+_UNFINISHED = late(rf"\b(?:{_TABLES.any_of('in an unfinished line')})\Z")
 _LINE_END = late(r"(?<=[^\n\f,;–—-])\n(?=[ \t]{0,4}(?:\*\*|[A-Z\d½¼¾⅓⅔⅛]))")
 _LINE = 200  # characters of a line that are looked at
 # Code between graves, and a grave inside a word, which stands for an apostrophe: don`t, O`Brien.

@@ -8,7 +8,7 @@ from dlpo.text.common.abbreviations import opens_sentence
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
-from dlpo.text.en_us.numbers import cardinal_words, code_words, ordinal_words, year_words
+from dlpo.text.en_us.numbers import cardinal_words, grouped_words, ordinal_words, year_words
 from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 from dlpo.text.en_us.technical import term_words
 
@@ -136,7 +136,6 @@ _RULES = {
     "Civ": "rule of civil procedure", "Crim": "rule of criminal procedure",
     "Evid": "rule of evidence", "App": "rule of appellate procedure",
 }  # fmt: skip
-_OWNING = late(rf"{ROMAN}(?='s\b)")
 _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
@@ -171,7 +170,7 @@ _STATE_GOES_ON = late(r"\.?(?:[,;:)-]| [(a-z–—-])")
 _PLACE_GOES_ON = late(r"\.?-(?:based|born|bred|area|raised|native|style)\b|\.?,? D\.?C\b")
 _OF_UNIVERSITY = late(r"\b(?:Univ\.|Univ|University|U\.|State|Univ\.?,) of $")
 _AFTER_ANY_CITY = late(r"\b[A-Z][\w'.-]{2,20}, $")
-_FAMILY = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
+_OTHER_WORDS = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
 _ROAD_AFTER = late(
     r" (?:lanes?|ramps?|traffic|on-ramps?|off-ramps?|exits?|Hwy|Highway|Rte|Route)\b"
     r"| (?:I|US|SR|CA)[- ]?\d"
@@ -231,7 +230,7 @@ def _small_name(match: re.Match[str]) -> list[str] | None:
 
 def _work(match: re.Match[str]) -> list[str]:
     """K. 467, of Mozart."""
-    return ["K", *(code_words(match[1]) if len(match[1]) > 2 else cardinal_words(match[1]))]
+    return ["K", *grouped_words(match[1])]
 
 
 def _featuring(match: re.Match[str]) -> list[str] | None:
@@ -335,9 +334,12 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     else:
         plain = None
     part_of_range = re.search(r"\b[IVX]{1,5}[-–]$", text_before(match, 7))
-    is_me = match[0] == "I" and previous.islower()
-    is_me = is_me and (previous not in _STAGES or _THE_ONE.search(text_before(match)) is not None)
-    if is_me and _SAID_BY_ME.match(match.string, match.end()):
+    if (
+        match[0] == "I"
+        and previous.islower()
+        and _SAID_BY_ME.match(match.string, match.end())
+        and (previous not in _STAGES or _THE_ONE.search(text_before(match)))
+    ):
         return None
     if previous.lower() in _NUMBERED_THINGS or part_of_range:
         return cardinal_words(str(value))
@@ -466,8 +468,12 @@ def _written_state(match: re.Match[str]) -> list[str] | None:
     if before[-2:] in _OF_PARTY:
         is_state = before[-3:-2] in ("", " ", "(")
     elif _AFTER_ANY_CITY.search(before) and previous not in _NO_CITIES:
-        is_state = bool(alone or _IN_CITY.search(before) or _STATE_GOES_ON.match(text, end))
-        is_state = is_state or stem not in _FAMILY
+        is_state = bool(
+            alone
+            or stem not in _OTHER_WORDS
+            or _IN_CITY.search(before)
+            or _STATE_GOES_ON.match(text, end)
+        )
     elif ends or (text[end - 1] == "." and _CAPITAL_AFTER.match(text, end) and not goes_on):
         return None
     else:

@@ -86,11 +86,7 @@ _CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 _CODE = late(r"[A-Z]{1,4}-?\d\d")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
-_PERIODS = {
-    "y/y": ["year", "over", "year"],
-    "q/q": ["quarter", "over", "quarter"],
-    "m/m": ["month", "over", "month"],
-}
+_PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
 _STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
 _FOR_ALL = late(
@@ -127,11 +123,6 @@ def _function(match: re.Match[str]) -> list[str]:
     return [match[0][0].upper(), "of", *([of.upper()] if of.isalpha() else number_words(of))]
 
 
-def _sign_before_number(match: re.Match[str]) -> list[str]:
-    """(<10 ms), files > 100 MB."""
-    return _SIGNS[match[0]]
-
-
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     *keys.FORMS,
@@ -145,11 +136,11 @@ _IN_PLACES: Forms = (
         rf"(?![\w.%]|[\s-](?:{any_of('are less than three')})\b)",
         lambda match: ["heart"],
     ),
-    ("-", r"(?<=[(\[])[<>](?=\s?[$£€]?\.?\d)(?!3\))", _sign_before_number),
+    ("-", r"(?<=[(\[])[<>](?=\s?[$£€]?\.?\d)(?!3\))", lambda match: _SIGNS[match[0]]),
     (
         "-",
         rf"(?<=[a-z]\s)[<>](?=\s[$£€]?\d[\d,.]{{0,12}}\s?(?:%|(?:{UNIT})\b))",
-        _sign_before_number,
+        lambda match: _SIGNS[match[0]],
     ),
     ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", lambda match: ["to"]),
     (
@@ -172,9 +163,13 @@ _IN_PLACES: Forms = (
     ("-", r"\+/-(?=\s?[$£€]?\.?\d)", lambda match: ["plus", "or", "minus"]),
     (
         "a",
-        r"(?<![\w/])(?:y/y|(?<=%\s)[mq]/[mq])(?![\w/])"
-        r"|(?:(?<=\b[A-Z]\s=\s)|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b",
-        lambda match: _PERIODS.get(match[0]) or [*match[0].upper()],
+        r"(?<![\w/])(?:y/y|(?<=%\s)(?:m/m|q/q))(?![\w/])",
+        lambda match: [_PERIODS[match[0][0]], "over", _PERIODS[match[0][0]]],
+    ),
+    (
+        "a",
+        r"(?:(?<=\b[A-Z]\s=\s)|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b",  # F = ma
+        lambda match: [*match[0].upper()],
     ),
     ("-", r"(?<=eV)/(?=c\b)", lambda match: ["over"]),
     ("-", r"(?:(?<=(?<![\w-])a)|(?<=(?<![\w-])A))[-–](?=[zZ](?![\w-]))", lambda match: ["to"]),

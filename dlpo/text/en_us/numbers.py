@@ -94,6 +94,11 @@ def code_words(digits: str) -> list[str]:
     return cardinal_words(first) + pair_words(rest)
 
 
+def grouped_words(digits: str) -> list[str]:
+    """A number of a thing: two digits as a number, more as `code_words` has them."""
+    return code_words(digits) if len(digits) > 2 else cardinal_words(digits)
+
+
 def pair_words(digits: str) -> list[str]:
     """Two digits after others: ``"05"`` -> oh five, ``"42"`` -> forty two."""
     return ["oh", *digit_words(digits[1])] if digits[0] == "0" else cardinal_words(digits)

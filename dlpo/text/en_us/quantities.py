@@ -19,6 +19,7 @@ from dlpo.text.en_us.numbers import (
     cardinal_words,
     code_words,
     digit_words,
+    grouped_words,
     number_words,
     ordinal_words,
     plural_words,
@@ -143,11 +144,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100
     if "," in below:  # 1/1,000
         return [*cardinal_words(above), "in" if above == "1" else "over", *number_words(below)]
-    if (
-        match["fraction_unit"] == "mpg" and len(above) == 2 and not whole
-    ):  # in the city and on the road
-        *words, last = cardinal_words(above)
-        return [*words, last + ",", *cardinal_words(below), *many.split()]
+    if unit == "mpg" and len(above) == 2 and not whole:
+        return [*_in_city_and_on_road(above, below), *many.split()]
     if match[0] in _SAID_PLAINLY or is_proportion or _is_acuity(match):
         return cardinal_words(above) + cardinal_words(below)
     is_score = above == below or _OF_SCORE.search(text_before(match))
@@ -339,7 +337,7 @@ def _number(match: re.Match[str]) -> list[str]:
         return _plain_number(number)
     flies = _FLIES.match(match.string, match.end()) and _AIRLINE.search(before)
     if flies or _FLIGHT.search(before):  # UA 1549
-        return code_words(number) if len(number) > 2 else cardinal_words(number)
+        return grouped_words(number)
     if _SERVICE.fullmatch(number) and _CALLED.search(before):
         counted = _WORD_AFTER.match(match.string, match.end())
         if counted is None or counted[1] in _NO_NOUN or not counted[1].endswith(("s", "people")):
@@ -392,9 +390,7 @@ def _angle(match: re.Match[str]) -> list[str]:
 
 def _caliber(match: re.Match[str]) -> list[str]:
     """.22 rifle, .357 Magnum, .50-cal."""
-    words = code_words(re.sub(r"\D", "", match[0]))
-    if match[0][1:3].isdigit() and len(re.sub(r"\D", "", match[0])) == 2:
-        words = cardinal_words(re.sub(r"\D", "", match[0]))
+    words = grouped_words(match[1])
     return [*words, "caliber"] if "cal" in match[0] else words
 
 
@@ -402,7 +398,7 @@ def _own_caliber(match: re.Match[str]) -> list[str] | None:
     """Firing his .45; but "a .45 correlation"."""
     if not _ARMED.search(text_before(match)):
         return None
-    return code_words(match[0][1:]) if len(match[0]) > 3 else cardinal_words(match[0][1:])
+    return grouped_words(match[0][1:])
 
 
 def _percentage_points(match: re.Match[str]) -> list[str] | None:
@@ -415,10 +411,10 @@ def _percentage_points(match: re.Match[str]) -> list[str] | None:
     return [*words, *number_words(number), "percentage", "point" if single else "points"]
 
 
-def _city_and_road(match: re.Match[str]) -> list[str]:
-    """28/32 city/highway."""
-    *words, last = cardinal_words(match[1])
-    return [*words, last + ",", *cardinal_words(match[2])]
+def _in_city_and_on_road(first: str, second: str) -> list[str]:
+    """18/24 mpg, 28/32 city/highway."""
+    *words, last = cardinal_words(first)
+    return [*words, f"{last},", *cardinal_words(second)]
 
 
 def _millibars(match: re.Match[str]) -> list[str] | None:
@@ -467,7 +463,7 @@ FORMS: Forms = (
     ),
     (
         "-",
-        rf"(?<!\w)\.\d{{2,3}}(?=[ -](?i:{any_of('follow a caliber')})\b|-cal\b)(?:-cal\b\.?)?",
+        rf"(?<!\w)\.(\d{{2,3}})(?=[ -](?i:{any_of('follow a caliber')})\b|-cal\b)(?:-cal\b\.?)?",
         _caliber,
     ),
     (
@@ -483,7 +479,11 @@ FORMS: Forms = (
         r"(?! of\b|\. of\b)(?:\.(?=\s[a-z]))?",
         _percentage_points,
     ),
-    ("d", r"(?<![\w.])(\d\d)/(\d\d)(?= (?:city/h(?:wy|ighway))\b)", _city_and_road),
+    (
+        "d",
+        r"(?<![\w.])(\d\d)/(\d\d)(?= (?:city/h(?:wy|ighway))\b)",
+        lambda match: _in_city_and_on_road(match[1], match[2]),
+    ),
     (
         "d0",
         r"(?<![\w.])(\d\.\d)K(?= (?i:oled|display|screen|resolution|video|monitor|panel"

@@ -23,22 +23,7 @@ _CALLED_HASH = late(
 SPELLED = 8  # characters of the longest hash that is spelled; of longer ones the first four are
 _TOP_LEVEL = "com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum"
 _SHORT_WORDS = word_list("words of two letters")
-_SPELLED_ENDINGS = {
-    "io",
-    "ai",
-    "uk",
-    "us",
-    "eu",
-    "de",
-    "fr",
-    "ca",
-    "tv",
-    "ly",
-    "be",
-    "gl",
-    "gg",
-    "www",
-}
+_SPELLED_ENDINGS = word_list("spelled endings")
 _NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look up
 _NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)

@@ -104,8 +104,7 @@ def _money(match: re.Match[str]) -> list[str]:
     sign = match["currency"] or match["currency_after"]
     if sign == "$" and match["money_code"]:  # $15.50 MXN
         sign = match["money_code"]
-    sign = sign.rstrip(".") if sign not in _CURRENCIES else sign
-    sign = sign.replace(" ", "")
+    sign = (sign if sign in _CURRENCIES else sign.rstrip(".")).replace(" ", "")
     one, many, gender, *coins = _CURRENCIES.get(sign) or _CURRENCIES[sign.removesuffix("$")]
     number = match["money"] or match["money_before"]
     big = (match["money_big"] or match["before_big"] or "").split()
