@@ -59,9 +59,14 @@ class OfferedVoices:
             RequestError: a mix of voices that can't be made.
             UnknownVoiceError: there is no such voice.
         """
-        if not self._voices:
+        manifests = self.loaded()
+        return self._named(call.voice or chosen_voice(call.request, manifests))
+
+    def loaded(self) -> Sequence[Manifest]:
+        """`manifests`; raises NotReadyError while no voice is loaded."""
+        if not self.manifests:
             raise NotReadyError("the server is still loading its voice; try again shortly")
-        return self._named(call.voice or chosen_voice(call.request, self.manifests))
+        return self.manifests
 
     def _list(self) -> None:
         bundles = (voice.manifest for voice in self._voices.values())

@@ -96,6 +96,10 @@ class SynthesisService:
         """Manifests of the voices, the default first."""
         return self._offered.manifests
 
+    def loaded_voices(self) -> Sequence[Manifest]:
+        """`voices`; raises NotReadyError while there is none."""
+        return self._offered.loaded()
+
     @property
     def ready(self) -> bool:
         """Whether there is a voice, and load balancers may send calls here."""

@@ -8,7 +8,7 @@ from itertools import dropwhile, islice
 from aiohttp import web
 
 from dlpo.bundle import Manifest
-from dlpo_serving.errors import NotReadyError, UnknownVoiceError, wrong_value
+from dlpo_serving.errors import UnknownVoiceError, wrong_value
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.voice_names import AboutVoice, about_voices
 
@@ -52,10 +52,8 @@ async def voice_alone(service: SynthesisService, request: web.Request) -> web.Re
 
 
 def _listed(service: SynthesisService) -> Sequence[dict[str, object]]:
-    if not service.voices:
-        raise NotReadyError("the server is still loading its voice; try again shortly")
     about = about_voices()
-    return [_voice(manifest, about.get(manifest.voice)) for manifest in service.voices]
+    return [_voice(manifest, about.get(manifest.voice)) for manifest in service.loaded_voices()]
 
 
 def _voice(manifest: Manifest, about: AboutVoice | None) -> dict[str, object]:

@@ -6,7 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
-from dlpo_serving.errors import NotReadyError, UnknownVoiceError
+from dlpo_serving.errors import UnknownVoiceError
 from dlpo_serving.protocols.elevenlabs.replies import (
     ContextsDialect,
     ElevenLabsDialect,
@@ -54,10 +54,8 @@ async def _speak(
 
 async def _voices(service: SynthesisService, request: web.Request) -> web.Response:
     """All voices on one page; `search` looks for a part of a name."""
-    if not service.voices:
-        raise NotReadyError("the server is still loading its voice; try again shortly")
     sought = request.query.get("search", "").lower()
-    found = listed(one for one in service.voices if sought in one.voice.lower())
+    found = listed(one for one in service.loaded_voices() if sought in one.voice.lower())
     page = {"voices": found, "has_more": False, "total_count": len(found), "next_page_token": None}
     return web.json_response(page)
 

@@ -7,7 +7,6 @@ from typing import Any
 from aiohttp import web
 
 from dlpo.bundle import Manifest
-from dlpo_serving.errors import NotReadyError
 from dlpo_serving.protocols.elevenlabs.voices import listed, models_listed
 from dlpo_serving.protocols.http.dialects import ELEVENLABS_KEY
 from dlpo_serving.protocols.http.speech_body import MODELS
@@ -19,10 +18,9 @@ def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
     """Lists of voices and models, in OpenAI's format."""
 
     async def voices(request: web.Request) -> web.Response:
-        if not service.voices:
-            raise NotReadyError("the server is still loading its voice; try again shortly")
-        data = [_voice(manifest) for manifest in service.voices]
-        lists = {"data": data, "voices": listed(service.voices)}  # ours; ElevenLabs'
+        loaded = service.loaded_voices()
+        data = [_voice(manifest) for manifest in loaded]
+        lists = {"data": data, "voices": listed(loaded)}  # ours; ElevenLabs'
         return web.json_response({"object": "list", **lists})
 
     async def models(request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from dlpo_serving.errors import NotReadyError, wrong_value
+from dlpo_serving.errors import wrong_value
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.protocols.http.dialects import Message, authorization, text_of
 from dlpo_serving.protocols.http.speech_body import SpeechBody
@@ -69,9 +69,7 @@ class RivaConversation:
 
     def __init__(self, sockets: SpeechSockets) -> None:
         self._sockets = sockets
-        self._voices = sockets.service.voices
-        if not self._voices:
-            raise NotReadyError("the server is still loading its voice; try again shortly")
+        self._voices = sockets.service.loaded_voices()
         self._id = f"sess_{uuid4()}"
         self._texts: SuccessiveTexts | None = None
         self._is_over = False

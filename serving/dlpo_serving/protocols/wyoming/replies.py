@@ -11,7 +11,6 @@ from wyoming.info import Attribution, Info, TtsProgram, TtsVoice
 import dlpo
 from dlpo.bundle import Manifest
 from dlpo_serving.audio_stream import AudioStream
-from dlpo_serving.errors import NotReadyError
 
 SAMPLE_BYTES = 2
 CHANNELS = 1
@@ -32,13 +31,7 @@ def end_event(speech: AudioStream) -> AudioStop:
 
 
 def info_event(voices: Sequence[Manifest]) -> Info:
-    """What a client reads before it requests speech.
-
-    Raises:
-        NotReadyError: no voice is loaded yet.
-    """
-    if not voices:
-        raise NotReadyError("the server is still loading its voice; try again shortly")
+    """What a client reads before it requests speech."""
     by, about = Attribution("dlpo", ""), "few-step diffusion speech"
     offered = [TtsVoice(v.voice, by, True, v.voice, None, [v.language]) for v in voices]
     return Info(tts=[TtsProgram("dlpo", by, True, about, dlpo.__version__, offered, True)])

@@ -150,7 +150,7 @@ class Conversation:
     async def _take(self, event: Event, tasks: asyncio.TaskGroup) -> None:
         match event.type:
             case "describe":
-                await self._send(info_event(self.service.voices))
+                await self._send(info_event(self.service.loaded_voices()))
             case "ping":
                 await self._send(Pong(event.data.get("text") and read_text(event)))
             case "synthesize-chunk" if self.pieces:
