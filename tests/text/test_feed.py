@@ -66,6 +66,7 @@ def needed(text: str) -> str:
         ('"Stop!" He ran... on. (Why?) So.', ['"Stop!"', "He ran... on.", "(Why?)", "So."]),
         ("“Stop!” he said. “Why?” Go.", ["“Stop!” he said.", "“Why?”", "Go."]),
         ("no capitals. none at all.", ["no capitals.", "none at all."]),
+        ("add fl. oz as int. rate. Dr. Lee", ["add fl. oz as int. rate.", "Dr. Lee"]),
         ("A heading\n\nthen text\n \nmore", ["A heading", "then text", "more"]),
         ("one line\nanother line", ["one line\nanother line"]),
     ],

@@ -214,7 +214,8 @@ def ends_at(
     all_lower = not capitals and text[:first] == text[:first].lower()
     if following[0].islower() and not all_lower:
         return False
-    if not enough and _may_abbreviate(text, place, first + 1, language):
+    # A word in lower case may be what an abbreviation is known by: fl. oz, int. rate.
+    if not enough and (following[0].islower() or _may_abbreviate(text, place, first + 1, language)):
         return None
     around = _around(text, place, whole_word if enough else first + 1, language)
     if around.is_one:

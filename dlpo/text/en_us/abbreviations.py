@@ -30,7 +30,6 @@ _SAID_BY_ME = late(  # the book I read, not "type I diabetes"
     rf"|can't|couldn't|won't|never|always|really|just|also|once|still|{any_of('I do')})\b"
 )
 _STAGES = ("stage", "phase", "type", "group", "class", "grade", "category", "level")
-_ONE_WORD = ("call", "rate", "court")
 _NO_PERSON_BEFORE = late(r"(?:\d|\b[Ss]oc\.|\b[Ss]ocial|\b[Tt]he) $")
 _NO_PERSON_AFTER = late(
     r" (?:Hours?|Garage|Deposit|Number|Rest|Space|Supplies|Admin|One|Two|Three|Four|Five|Six|Seven"
@@ -109,7 +108,7 @@ _FOLLOWED_BY = {
     "noun": late(r"\s[a-z]{3}"),
     "call": late(r"\s(?:calls?|rooms?|rm|lines?|bridge|number|no|code|center)\b"),
     "rate": late(r"\s(?:rates?|paid|payments?|earned|expense|income|accrued|charges?)\b"),
-    "honor": late(r"\s(?:Hon|Rev)\b"),
+    "honor": late(r"\s(?:(?:Hon|Rev)\b|[HR]$)"),
     "by": late(r"\sby\b"),
     "person": late(r"\s[A-Z][a-z']"),
     "court": late(r"\s(?:(?:Ct|Court|Att(?:y|orney)|Judge)\b|[CAJ]$)"),
@@ -297,8 +296,6 @@ def _in_context(match: re.Match[str]) -> list[str] | None:
         if _PRECEDED_BY[preceding].search(text_before(match, 24)):
             return said
     for following, said in _CONTEXTS.get(key, ()):
-        if following in _ONE_WORD and match.string[: match.end()].islower():
-            continue  # in pieces the sentence would end here
         if _FOLLOWED_BY[following].match(match.string, match.end()) and (
             following != "person" or _is_person(match)
         ):
