@@ -4,14 +4,14 @@ const LADDER = [8, 24, 64, 128]; // frames of each next chunk, the last for ever
 const BLOCKS = [64, 256]; // frames of each next block of features after the first
 export const LOOKAHEAD = 2; // frames that the source depends on after a window
 export const FIRST = LADDER[0];
+/** Where a piece ends; a small rest comes along. @type {(start: number, size: number, frames: number) => number} */
+const end = (start, size, frames) => (frames - start >= 1.5 * size ? start + size : frames);
 
 /** Chunks `start` to `stop` of a sentence, and the windows `from` to `to` they are computed from.
  * @param {number} frames @param {number} context frames that a window has more on each side */
 export function* cut(frames, context) {
-  let start = 0;
-  for (let rung = 0; start < frames; rung++) {
-    const size = LADDER[Math.min(rung, LADDER.length - 1)];
-    const stop = frames - start >= 1.5 * size ? start + size : frames; // a small rest comes along
+  for (let [rung, start] = [0, 0]; start < frames; rung++) {
+    const stop = end(start, LADDER[Math.min(rung, LADDER.length - 1)], frames);
     yield { start, stop, from: Math.max(0, start - context), to: Math.min(frames, stop + context) };
     start = stop;
   }
@@ -24,9 +24,9 @@ export function* blocks(pitches, first, context) {
   const { length } = pitches;
   let known = 0;
   for (let rung = 0; known < length; rung++) {
-    const size = rung ? BLOCKS[Math.min(rung, BLOCKS.length) - 1] : first;
+    const most = end(known, rung ? BLOCKS[Math.min(rung, BLOCKS.length) - 1] : first, length);
     let stop = known + 1;
-    while (stop < Math.min(known + size, length) && pitches[stop] === pitches[known]) stop++;
+    while (stop < most && pitches[stop] === pitches[known]) stop++;
     yield [Math.max(0, known - context), known, stop, Math.min(stop + context, length)];
     known = stop;
   }

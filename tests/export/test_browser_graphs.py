@@ -18,7 +18,7 @@ from dlpo.text import Sentence
 from dlpo_export.browser.build import build
 from dlpo_export.browser.pace import pace
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.chunks import STREAM_LADDER, cut, sizes_of
+from dlpo_serving.synthesis.chunks import STREAM_LADDER, cut, end_of_next, sizes_of
 from dlpo_serving.synthesis.denoiser_input import NEXT_BLOCKS, pitch_noise
 from dlpo_serving.synthesis.harmonic_source import LOOKAHEAD
 from dlpo_serving.synthesis.pauses import Pauses
@@ -83,7 +83,7 @@ class PageHost:
             begin, end = chunk.window_start, chunk.window_stop
             while known["f0"].shape[1] <= np.ceil(places[min(end + LOOKAHEAD, frames) - 1]):
                 at = known["f0"].shape[1]
-                stop = min(at + next(blocks), len(pitches))
+                stop = end_of_next(at, next(blocks), len(pitches))
                 stop = at + int(np.argmin([*(pitches[at:stop] == pitches[at]), False]))
                 around = self.host["framesContext"]
                 span = max(0, at - around), at, stop, min(stop + around, len(pitches))

@@ -17,8 +17,8 @@ from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.text import Sentence
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.chunks import cut, sizes_of
-from dlpo_serving.synthesis.denoiser_input import DenoiserInput, pitch_noise
-from dlpo_serving.synthesis.harmonic_source import LOOKAHEAD, HarmonicSource
+from dlpo_serving.synthesis.denoiser_input import NEXT_BLOCKS, DenoiserInput, pitch_noise
+from dlpo_serving.synthesis.harmonic_source import LOOKAHEAD, PIECE, HarmonicSource
 from tests.callers import front_end
 from tests.fake_engine import FRAMES_CONTEXT, FakeEngine
 
@@ -114,6 +114,13 @@ def test_pitch_batch_equals_single_runs_at_little_cost() -> None:
     assert sum(engine.lengths) <= inputs.frames + 2 * FRAMES_CONTEXT * runs
 
 
+@pytest.mark.parametrize("speed", [0.5, 0.55, 0.6, 0.65])
+def test_a_small_rest_joins_the_block_before_it(speed: float) -> None:
+    engine, inputs, _ = watched(sentence_with(speed=[speed]))
+    assert sum(NEXT_BLOCKS) < inputs.frames < sum(NEXT_BLOCKS) + NEXT_BLOCKS[-1] / 2
+    assert len(engine.lengths) == 1 + len(NEXT_BLOCKS)
+
+
 def test_volume_follows_the_words() -> None:
     inputs = prepared(sentence_with(volume_db=[0.0, -6.0, 6.0, float("-inf")]))
     gain = inputs.volume(0, inputs.frames)
@@ -160,8 +167,8 @@ def contour(voiced: list[bool]) -> np.ndarray:
 
 
 @given(
-    voiced=st.lists(st.booleans(), min_size=2, max_size=60),
-    cuts=st.lists(st.integers(1, 59), max_size=6),
+    voiced=st.lists(st.booleans(), min_size=2, max_size=3 * PIECE),
+    cuts=st.lists(st.integers(1, 3 * PIECE), max_size=6),
 )
 def test_pieces_joined_equal_the_whole(voiced: list[bool], cuts: list[int]) -> None:
     f0 = contour(voiced)
@@ -174,7 +181,7 @@ def test_pieces_joined_equal_the_whole(voiced: list[bool], cuts: list[int]) -> N
 
 
 def test_source_is_trained_noise_or_silence_in_pauses() -> None:
-    f0 = contour([True] * 50)
+    f0 = contour([True] * 2 * PIECE)
     np.testing.assert_allclose(whole(f0), harmonic_source(f0, PUBLISHED_GRID), atol=1e-4)
 
     source = whole(contour([True] * 5 + [False] * 5 + [True] * 5)).reshape(15, HOP)

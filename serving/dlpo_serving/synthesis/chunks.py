@@ -24,6 +24,14 @@ def sizes_of(ladder: Sequence[int]) -> Iterator[int]:
     return chain(ladder, repeat(ladder[-1]))
 
 
+def end_of_next(start: int, size: int, frames: int) -> int:
+    """Where a piece of `size` frames ends that begins at `start` of a sentence of `frames`.
+
+    A small remainder would cost its context for little audio: the last piece includes it.
+    """
+    return start + size if frames - start >= 1.5 * size else frames
+
+
 def cut(frames: int, context: int, sizes: Iterator[int]) -> Iterator[ChunkSpan]:
     """Chunks that cover `frames` frames of a sentence in order, without gaps or overlap.
 
@@ -34,8 +42,6 @@ def cut(frames: int, context: int, sizes: Iterator[int]) -> Iterator[ChunkSpan]:
     """
     start = 0
     while start < frames:
-        size = next(sizes)
-        # A small remainder would cost its context for little audio: the last chunk includes it.
-        stop = start + size if frames - start >= 1.5 * size else frames
+        stop = end_of_next(start, next(sizes), frames)
         yield ChunkSpan(start, stop, max(0, start - context), min(frames, stop + context))
         start = stop

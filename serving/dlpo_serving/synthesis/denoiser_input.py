@@ -20,7 +20,7 @@ from dlpo.text import Sentence
 from dlpo.text.symbols import FIRST_PHONEME
 from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.chunks import STREAM_LADDER, sizes_of
+from dlpo_serving.synthesis.chunks import STREAM_LADDER, end_of_next, sizes_of
 from dlpo_serving.synthesis.harmonic_source import LOOKAHEAD, HarmonicSource
 from dlpo_serving.synthesis.timing import (
     DurationWarp,
@@ -175,7 +175,7 @@ class DenoiserInput:
         if context is None:  # the graph may look at the whole sentence
             size = context = frames
         pitch = self._pitch[self._known]
-        stop = min(self._known + size, frames)
+        stop = end_of_next(self._known, size, frames)
         (others,) = np.nonzero(self._pitch[self._known : stop] != pitch)
         if others.size:
             stop = self._known + int(others[0])

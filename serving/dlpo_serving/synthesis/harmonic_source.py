@@ -10,6 +10,7 @@ from dlpo.frame_grid import FrameGrid
 from dlpo_serving.engine import Floats
 
 LOOKAHEAD = 2  # frames of F0 after a piece that the piece depends on
+PIECE = 64  # frames made at once: their samples stay in a core's cache
 
 
 class HarmonicSource:
@@ -39,17 +40,28 @@ class HarmonicSource:
         """
         known = f0[: stop + LOOKAHEAD].astype(np.float64)
         around = np.arange(self._made - 1, stop + 1).clip(0, len(known) - 1)
-        hertz = self._by_sample(_hold(known)[around])
-        is_voiced = self._by_sample((known > 0)[around].astype(np.float64)) > 0.5
-        phase = self._phase + 2 * np.pi / self._grid.sample_rate_hz * np.cumsum(hertz)
+        hertz, is_voiced = _hold(known)[around], (known > 0)[around]
+        frames, hop = stop - self._made, self._grid.hop_length
+        made = np.empty((frames, hop), np.float32)
+        for start in range(0, frames, PIECE):
+            seen = slice(start, start + PIECE + 2)
+            made[start : start + PIECE] = self._next(hertz[seen], is_voiced[seen]).reshape(-1, hop)
+        self._made = stop
+        return made.ravel()
+
+    def _next(self, hertz: NDArray[np.float64], is_voiced: NDArray[np.bool_]) -> Waveform:
+        """(F + 2,) of the next F frames and one on each side -> (F * hop_length,)."""
+        hop = self._grid.hop_length
+        by_sample = self._by_sample(hertz)
+        sounds = np.repeat(is_voiced[1:-1], hop)
+        sounds[::hop] &= is_voiced[:-2]  # as near to the frame before
+        phase = self._phase + 2 * np.pi / self._grid.sample_rate_hz * np.cumsum(by_sample)
         moved = phase
         if self._jitter is not None:
             moved = phase + 2 * np.pi * self._jitter(self._turns + phase / (2 * np.pi))
-        self._made = stop
-        if len(phase):
-            self._phase = float(phase[-1] % (2 * np.pi))
-            self._turns += round((phase[-1] - self._phase) / (2 * np.pi))
-        return pulse_train(hertz, is_voiced, moved, self._grid.source_ceiling_hz)
+        self._phase = float(phase[-1] % (2 * np.pi))
+        self._turns += round((phase[-1] - self._phase) / (2 * np.pi))
+        return pulse_train(by_sample, sounds, moved, self._grid.source_ceiling_hz)
 
     def _by_sample(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
         """(F + 2,) at centres -> (F * hop_length,), interpolated, of all but the outer frames."""

@@ -64,6 +64,8 @@ class DurationWarp:
     def read(self, conditioning: Floats, start: int, stop: int) -> Floats:
         """(1, C, N) -> (1, C, stop - start), by linear interpolation of the voice's own frames."""
         left, right, share = self._between(start, stop)
+        if not share.any() and right[-1] - left[0] == len(left) - 1:  # at the voice's own pace
+            return conditioning[:, :, left[0] : right[-1] + 1]
         begin = conditioning[:, :, left]
         read: Floats = begin + (conditioning[:, :, right] - begin) * share
         return read
