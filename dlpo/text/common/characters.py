@@ -14,12 +14,14 @@ KEPT_SYMBOLS = frozenset("£€¥₹¢°±×÷©®™§→≈≤≥≠µΩ₩₿
 _SUPERSCRIPTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 PICTURES = r"\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff"  # no skin tones
 _PICTURE = re.compile(f"[{PICTURES}]")
+_STARS = frozenset("★⭐")
+_RATING = re.compile(r"\d[ -]?$")  # 4.5 ★, a 5-★ hotel
 
 
 @dataclass(frozen=True, slots=True)
 class ReadableText:
-    """Text of printable ASCII, the dashes, the ellipsis, `KEPT_SYMBOLS`, line ends, and no more
-    than the letters of its language.
+    """Text of printable ASCII, the dashes, the ellipsis, `KEPT_SYMBOLS`, the star of a rating, line
+    ends, and no more than the letters of its language.
 
     A form feed ends a paragraph.
     """
@@ -65,7 +67,9 @@ class Characters:
         dropped = ""
         for index, character in enumerate(text):
             folded = self._fold(character)
-            if folded is None and emoji == "name" and _PICTURE.match(character):
+            if character in _STARS and _RATING.search("".join(kept[-2:])):
+                folded = "★"
+            elif folded is None and emoji == "name" and _PICTURE.match(character):
                 folded = f", {self._picture_name(character)}, "
             elif folded is None:
                 dropped += character

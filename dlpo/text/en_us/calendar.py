@@ -29,7 +29,10 @@ _CENTURIES = ("20", "19")  # of years of two digits, those from 50 are of the se
 _BEFORE_DASH = late(
     rf"(?:\b\d\d?|[ap]\.?m\.?|[AP]M|\d[apAP]|:\d\d|\d(?:st|nd|rd|th)|/\d{{4}}|{WEEKDAY}\.?|{MONTH_NAME}|day)$"
 )
-_BEFORE_NAMED_DAY = late(rf"(?:{WEEKDAY}\.?|{MONTH_NAME}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th))$")
+_BEFORE_NAMED_DAY = late(
+    rf"(?:{WEEKDAY}\.?|{MONTH_NAME}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th)"
+    rf"|(?:{WEEKDAY}\.?|day),?\s\d\d?/\d\d?(?:/\d\d)?)$"
+)
 NAMED_DAY = rf"(?:(?:{MONTH_NAME})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
 _ONE_TIMER = late(

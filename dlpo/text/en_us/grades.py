@@ -1,4 +1,4 @@
-"""Grades and blood types, B- and AB+ -> spoken words."""
+"""Grades and blood types, B-, K–12 and AB+ -> spoken words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.en_us.numbers import cardinal_words
 from dlpo.text.en_us.tables import any_of
 
 _BLOOD = late(r"(?i)\b(?:blood|donors?|donat\w{1,5}|rh|transfus\w{1,5}|plasma|universal)\b")
@@ -32,6 +33,7 @@ def _grade(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    ("A0", r"\bK[-–](\d{1,2})(?![\w-])", lambda match: ["k", *cardinal_words(match[1])]),
     ("-", r"(?<=\bRh)[+-](?!\w)", lambda match: [_OF_BLOOD[match[0]]]),
     (
         "A",

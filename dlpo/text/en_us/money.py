@@ -67,9 +67,10 @@ FORMS: Forms = (
     ("A", rf"(?<![\w/.])({_CODE})/({_CODE})(?![\w/])", _pair),
     (
         "Ad-0",
-        rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{SIGN})\s?(?P<money_minus>-)?"
+        rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{SIGN})\s?"
+        rf"(?P<money_minus>-|(?P<money_lost>\()(?={NUMBER}\)))?"
         rf"(?:(?P<money_from>{NUMBER})(?P<from_scale>{SCALE})?{TO}(?:{SIGN})?)?"
-        rf"(?P<money>{_EUROPEAN}|{NUMBER}|\.\d{{1,4}})"
+        rf"(?P<money>{_EUROPEAN}|{NUMBER}|\.\d{{1,4}})(?(money_lost)\))"
         rf"|(?<![\w.])(?P<money_before>{NUMBER})\s?(?P<currency_after>{SIGN})(?![\w$]))"
         rf"(?P<money_scale>{SCALE})?",
         _money,
