@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us.numbers import TO, UNIT, cardinal_words, ordinal_words
+from dlpo.text.en_us.numbers import TO, UNIT, cardinal_words, ordinal_words, pair_words
 from dlpo.text.en_us.tables import TABLES, any_of
 
 _MATHS = r"[\d.,\s()+*/xyz×÷^%–-]{0,30}"
@@ -40,6 +40,7 @@ _RATIO_BEFORE = late(
 )
 _RATIO_AFTER = late(r"(?i)[ -](?:ratio|odds|scale|mix|mixture|dilution|split|aspect|favorite)\b")
 _CLOCK = late(r"(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?")
+_MINUTES = late(r"(?:2[5-9]|[3-9]\d):[0-5]\d")  # and seconds, of a race or a film
 _WITHOUT_TO = ("16:9", "16:10", "21:9", "32:9")  # of screens
 _BOOK = late(
     rf"\b(?:{any_of('books of verses')}|(?:{any_of('abbreviated books')})\.?) "
@@ -118,16 +119,19 @@ def _verse(match: re.Match[str]) -> list[str] | None:
 
 
 def _ratio(match: re.Match[str]) -> list[str] | None:
-    """3:1, 16:9, and 1:10 where it is no time of day."""
+    """3:1, 16:9, 1:10 where it is no time of day, and the minutes and seconds of 52:31."""
     parts = match[0].split(":")
     is_ratio = _RATIO_BEFORE.search(text_before(match, 30)) or _RATIO_AFTER.match(
         match.string, match.end()
     )
+    is_share = len(parts) == 2 and int(parts[0]) + int(parts[1]) == 100
+    if _MINUTES.fullmatch(match[0]) and not (is_ratio or is_share):
+        minutes, seconds = parts
+        return cardinal_words(minutes) + (["minutes"] if seconds == "00" else pair_words(seconds))
     is_time = _CLOCK.fullmatch(match[0]) is not None
     if any(part[0] == "0" != part for part in parts) or (is_time and not is_ratio):
         return None
     first, *others = map(cardinal_words, parts)
-    is_share = len(parts) == 2 and int(parts[0]) + int(parts[1]) == 100
     between = [] if is_share or match[0] in _WITHOUT_TO else ["to"]
     return first + [word for other in others for word in [*between, *other]]
 

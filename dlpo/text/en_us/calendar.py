@@ -16,7 +16,7 @@ from dlpo.text.en_us.numbers import (
     plural_words,
     year_words,
 )
-from dlpo.text.en_us.tables import words_of
+from dlpo.text.en_us.tables import any_of, words_of
 
 MONTHS = words_of("months")
 MONTH_NAME = (
@@ -34,6 +34,7 @@ _BEFORE_NAMED_DAY = late(
     rf"|(?:{WEEKDAY}\.?|day),?\s\d\d?/\d\d?(?:/\d\d)?)$"
 )
 NAMED_DAY = rf"(?:(?:{MONTH_NAME})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
+_BEFORE_DAY = late(rf"(?i)\b(?:{any_of('articles')}|{any_of('determiners')}|happy) $")
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
 _ONE_TIMER = late(
     r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $"
@@ -113,7 +114,7 @@ def _month_day(match: re.Match[str]) -> list[str]:
 
 def _day_month(match: re.Match[str]) -> list[str]:
     words = ["the", *ordinal_words(match["dm_day"]), "of", full_name(MONTHS, match["dm_month"])]
-    if text_before(match, 4).lower() == "the ":
+    if _BEFORE_DAY.search(text_before(match, 8)):
         words = words[1:]
     return words + (year_words(match["dm_year"][-4:]) if match["dm_year"] else [])
 

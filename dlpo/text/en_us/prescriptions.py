@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words
+
+_HOW = {
+    "PO": "by mouth", "BID": "twice a day", "TID": "three times a day", "QD": "once a day",
+    "QID": "four times a day", "QHS": "at bedtime", "PRN": "as needed",
+}  # fmt: skip
+_DOSE = late(
+    r"\d\s?(?:mg|mcg|µg|g|m[lL]|units?|IU|tab(?:let)?s?|cap(?:sule)?s?|puffs?|drops?|gtts?)\b"
+    r"(?:,? (?:po|PO|IV|IM|SQ|SC|SL|by mouth|orally|[btq]id|[BTQ]ID|qd|QD|qhs|QHS)){0,3},? $"
+)
+_SYMPTOM = late(r" (?!for\b|and\b|or\b|if\b|with\b|to\b)[a-z]")
 
 
 def _every(match: re.Match[str]) -> list[str]:
@@ -14,7 +25,19 @@ def _every(match: re.Match[str]) -> list[str]:
     return words + (["to", *cardinal_words(match[2])] if match[2] else []) + ["hours"]
 
 
+def _how_often(match: re.Match[str]) -> list[str] | None:
+    """10 mg PO BID: by mouth twice a day; but "he bid"."""
+    if not _DOSE.search(text_before(match)):
+        return None
+    written = match[0].upper()
+    for_what = written == "PRN" and _SYMPTOM.match(match.string, match.end())
+    return [*_HOW[written].split(), *["for"] * bool(for_what)]
+
+
 FORMS: Forms = (
+    ("aA", rf"\b(?:{'|'.join(_HOW)}|{'|'.join(_HOW).lower()})\b", _how_often),
+    ("a-", r"(?<=[A-Za-z] )[x×] ?(?=\d{1,3} (?:days?|weeks?|wks?)\b)", lambda match: ["for"]),
+    ("A", r"(?<=mg )ASA\b|\bASA(?= \d{2,3} ?mg\b)", lambda match: ["aspirin"]),
     ("a", r"\bq\.?\s?(\d{1,2})(?:[-–](\d{1,2}))?\s?(?:h|hrs?|hours)\b", _every),
     (
         "d",

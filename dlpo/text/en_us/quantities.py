@@ -80,6 +80,16 @@ _AFTER_MARK = late(r" ([A-Za-z]{2,20})\b")
 _BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
 _NO_NOUN = word_list("no nouns")
 _OPEN_QUOTATION = late(r"(?:^|[\s(\[])\"[^\"]{0,300}$")
+_RACES = frozenset(f"{n}{k}" for n in (10, 12, 15, 20, 25, 30, 50, 100) for k in "kK")
+_BEFORE_RACE = late(
+    r"(?i)\b(?:r[au]n(?:s|ning)?|races?|racing|jogg?(?:s|ed|ing)?|finish\w{0,3}"
+    r"|train\w{0,3} for|form)"
+    r"(?: (?:an?|the|my|your|his|her|our|their|first|another|last|charity|local)){0,3} $"
+)
+_AFTER_RACE = late(
+    r"(?i) (?:(?:trail )?runs?|races?|runners?|course|training|walk|medal|pr|filings?)\b"
+    r"|(?: race)? in (?:under )?\d{2}:\d\d"
+)
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?(?:/(?:{UNIT}))?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
 _COUNTED_PLURAL = late(r"\d (?!adults|parents)[a-z]{3,20}(?<!s)s$")  # 2 items/person
@@ -297,9 +307,13 @@ def _many(match: re.Match[str]) -> list[str] | None:
 
 
 def _thousands(match: re.Match[str]) -> list[str] | None:
-    """20k; but "row 12K"."""
+    """20k; but "row 12K", and a 10K race."""
     if _of_place(match):
         return None
+    if match[0] in _RACES and (
+        _BEFORE_RACE.search(text_before(match)) or _AFTER_RACE.match(match.string, match.end())
+    ):
+        return [*number_words(match[0][:-1]), "K"]
     return [*number_words(match[0][:-1]), *scale_words(match[0][-1])]
 
 
@@ -523,7 +537,7 @@ FORMS: Forms = (
         r"|\s(?:deep|long|wide|tall|thick|high|square|diameter)(?:[.,;:)]|\s(?:and|by|x|at|with|on|\()|$))"
         r"|\sin(?=\sof (?:rain|snow|ice|rainfall|snowfall|precipitation|sleet)\b)"
         r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
-        r"|in\b|(?P<inch>-in\.?)(?=\s[a-z])(?!\s(?:the|an?|one|it|all|this|that|my|your|his|her|our|their)\b)"
+        r"|in\b|(?P<inch>-in(?:\.(?=\s[a-zA-Z])|(?=\s[a-z])))(?!\s(?i:the|an?|one|it|all|this|that|my|your|his|her|our|their|[iw]e?|you|they|s?he)\b)"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
         _measure,
     ),
