@@ -70,17 +70,16 @@ def call_on_stop(stop: Callable[[], object]) -> None:
 
     Windows ends a process without a signal if another one terminates it: only the two keys, which
     a parent can send too, let a server drain.
+
+    The loop's own `add_signal_handler` would lose a signal that comes while hundreds of callbacks
+    from other threads wait: it tells the loop through the same small buffer as they do.
     """
     import asyncio  # late: `dlpo say` needs none
 
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
         number = getattr(signal, name, None)
-        if number is None:
-            continue
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows: no event loop has it
+        if number is not None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 

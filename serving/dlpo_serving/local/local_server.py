@@ -15,6 +15,7 @@ from dlpo.errors import EngineError
 
 _SERVING = re.compile(r"SERVING \S+ on (\S+) after")
 _PAGE = re.compile(r"the page is at (http://\S+?)/?\s*$")
+END_S = 60.0  # for a server to end, whose calls may take `grace_s`
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,18 @@ class LocalServer:
     """without a trailing slash; empty without HTTP"""
 
 
+def _await_end(process: subprocess.Popen[str]) -> None:
+    """Raise EngineError if it doesn't end in time, and kill it."""
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        raise EngineError(
+            f"the server was still running {END_S:.0f} s after it was told to end, and was killed;"
+            " please report this"
+        ) from error
+
+
 @contextmanager
 def local_server(voice: str | os.PathLike[str], *options: str) -> Iterator[LocalServer]:
     """Run `python -m dlpo_serving` until the block ends; its warnings go to standard error.
@@ -40,7 +53,7 @@ def local_server(voice: str | os.PathLike[str], *options: str) -> Iterator[Local
 
     Raises:
         EngineError: it ended before it was SERVING, or did not print its page's address; standard
-            error has the reason.
+            error has the reason. Or it did not end with the block.
     """
     command = [sys.executable, "-m", "dlpo_serving", "--port", "0", "--log-level", "warning"]
     command += ["--log-format", "plain", "--voice", os.fspath(voice), *options]
@@ -59,3 +72,4 @@ def local_server(voice: str | os.PathLike[str], *options: str) -> Iterator[Local
             yield LocalServer(match[1], start_s, process, page[1] if page else "")
         finally:
             process.terminate()
+            _await_end(process)
