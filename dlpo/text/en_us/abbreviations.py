@@ -519,6 +519,18 @@ def _compass(match: re.Match[str]) -> list[str]:
 
 
 FORMS: Forms = (
+    (
+        "A",
+        r"(?:(?<=% )|(?<=variable )|(?<=fixed )|(?<=low )|(?<=[Oo]ur )|(?<=[Yy]our )|(?<=[Tt]he ))"
+        r"APR(?=\.)",
+        lambda match: [*match[0]],
+    ),
+    ("A", r"\bID(?= (?:no\.|number\b|#))", lambda match: [*match[0]]),
+    ("a", r"(?<=\bID )no\.", lambda match: ["number"]),
+    ("A", r"\bQ&A\b", lambda match: ["Q", "and", "A"]),
+    ("aA", r"(?<=\()[Rr]et\.(?=\))", lambda match: ["retired"]),
+    ("A", r"(?<=[a-z] )Sta\.(?=\s[a-z]|[,)]|$)", lambda match: ["station"]),
+    ("A", r"\bSta\.(?= [A-Z])", lambda match: ["santa"]),
     ("A", r"\b[NSEW]\b(?!['-]|\.\w)", _compass_after),
     (
         "A-",

@@ -303,6 +303,7 @@ FORMS: Forms = (
         "d",
         r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)"
         r"|(?:(?<=\b[Aa]t )|(?<=\b[Bb]y )|(?<=@ )|(?<=@)|(?<=from )|(?<=until )|(?<=before )"
+        r"|(?<=than )|(?<=ime: )"
         r"|(?<=after ))"
         r"(0\d)([0-5]\d)(?![\d/:]|[ -]?\d|[.,]\d)",
         _military,
@@ -322,6 +323,11 @@ FORMS: Forms = (
         _dash,
     ),
     ("-", r"(?<![\w'])'\d\d\b(?!['\"])", _short_year),
+    (
+        "A0",
+        r"\bT-(?=\d{1,3} ?(?:[hms]|hrs?|mins?|secs?|hours?|minutes?|seconds?|days?|weeks?)\b)",
+        lambda match: ["T", "minus"],
+    ),
     (
         "d-",
         r"\b(?P<decade_century>[12]\d)?(?P<decade_tens>\d0)'?s\b|'(?P<decade_short>\d0)s\b",

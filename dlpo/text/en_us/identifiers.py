@@ -21,6 +21,7 @@ _COUNTED = late(r" [a-z]{2,20}\b")
 _GOODS = word_list("are ordered by number")
 _MOST_COUNTED = 4  # digits of what is counted without a comma
 _AFTER_NAME = word_list("no nouns")
+_LETTERED = late(rf"(?i)\b(?:{any_of('are lettered')}) $")
 _YEAR = late(r"20[1-4]\d")  # in INV-2026-0042
 _FREE = late(r"1-800-\d{3}-\d{4}")  # the form of telephones says it
 _BEFORE_EXTENSION = late(
@@ -118,7 +119,17 @@ def _two_versions(match: re.Match[str]) -> list[str] | None:
     return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
 
 
+def _from_letter_to_letter(match: re.Match[str]) -> list[str] | None:
+    """Seats A–C, answers A-D; but "the A-B test"."""
+    if match[1] >= match[2] or not _LETTERED.search(text_before(match)):
+        return None
+    return [match[1], "to", match[2]]
+
+
 FORMS: Forms = (
+    ("d", r"(?<=\bRx )\d{5,10}\b", lambda match: digit_words(match[0])),
+    ("-", r"(?<=\s)(?:\.{2,3}|…)(\d{4})\b(?![.,]\d)", lambda match: digit_words(match[1])),
+    ("A", r"(?<![\w'-])([A-Z])[-–]([A-Z])(?![\w'-])", _from_letter_to_letter),
     (
         "d",
         r"(?:(?<=\bWindows )|(?<=\bWin )|(?<=\biOS )|(?<=\bmacOS )|(?<=\bAndroid )|(?<=\biPhone ))"

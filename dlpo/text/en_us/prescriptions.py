@@ -14,7 +14,8 @@ _HOW = {
 }  # fmt: skip
 _DOSE = late(
     r"\d\s?(?:mg|mcg|µg|g|m[lL]|units?|IU|tab(?:let)?s?|cap(?:sule)?s?|puffs?|drops?|gtts?)\b"
-    r"(?:,? (?:po|PO|IV|IM|SQ|SC|SL|by mouth|orally|[btq]id|[BTQ]ID|qd|QD|qhs|QHS)){0,3},? $"
+    r"(?:,? (?:cap(?:sule)?s?|tab(?:let)?s?|po|PO|IV|IM|SQ|SC|SL|by mouth|orally|[btq]id|[BTQ]ID"
+    r"|qd|QD|qhs|QHS)){0,3},? $"
 )
 _SYMPTOM = late(r" (?!for\b|and\b|or\b|if\b|with\b|to\b)[a-z]")
 
@@ -36,6 +37,7 @@ def _how_often(match: re.Match[str]) -> list[str] | None:
 
 FORMS: Forms = (
     ("aA", rf"\b(?:{'|'.join(_HOW)}|{'|'.join(_HOW).lower()})\b", _how_often),
+    ("-", r"(?<=mg|cg)/(?=\s?\d{1,3}(?:\.\d)?\s?m[lL]\b)", lambda match: ["per"]),
     ("a-", r"(?<=[A-Za-z] )[x×] ?(?=\d{1,3} (?:days?|weeks?|wks?)\b)", lambda match: ["for"]),
     ("A", r"(?<=mg )ASA\b|\bASA(?= \d{2,3} ?mg\b)", lambda match: ["aspirin"]),
     ("a", r"\bq\.?\s?(\d{1,2})(?:[-–](\d{1,2}))?\s?(?:h|hrs?|hours)\b", _every),

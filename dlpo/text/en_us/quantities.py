@@ -504,6 +504,16 @@ FORMS: Forms = (
         r"|tv|camera|footage|lcd|ips|amoled|uhd|hdr)\b(?! (?:views|plays|likes|ads|calls|sales)))",
         lambda match: [*number_words(match[1]), "K"],
     ),
+    (
+        "d",
+        r"(?<![\w.])(\d{1,3})[ -]bp(?= (?:cut|hike|increase|decrease|rise|drop|move|reduction)\b)",
+        lambda match: [*cardinal_words(match[1]), "basis", "point"],
+    ),
+    (
+        "d",
+        r"(?<![\w./])1/(\d{2,5}) ?s(?:ec)?\b",
+        lambda match: ["one", *ordinal_words(match[1]), "of", "a", "second"],
+    ),
     ("d", r"(?<![\w.])(?:8[5-9]\d|9\d\d|10[0-8]\d)(?:\.\d)?\s?mb\b", _millibars),
     (
         "d",

@@ -80,6 +80,11 @@ FORMS: Forms = (
     ("d", r"(?<=\()(\d{1,3})[-–](\d{1,3})(?=[),])", _won_and_lost),
     (
         "d",
+        r"(?<![\w.,/-])(\d{1,3})[-–](\d{1,3})(?= (?:this|last|on the) (?:season|year)\b)",
+        lambda match: [*cardinal_words(match[1]), "and", *cardinal_words(match[2])],
+    ),
+    (
+        "d",
         r"(?<=\sto )(\d{1,3})[-–](\d{1,3})(?=[\s.,;)]|$)(?!\s?(?:%|percent|\d)|[.,]\d)",
         _standing,
     ),

@@ -46,6 +46,11 @@ _CITIZEN = (
 )
 _PREVIOUS_WORD = re.compile(rf"([{LETTERS}]{{1,40}})[.,]?\s{{1,2}}$")
 _NEXT_WORD = re.compile(rf"\s{{1,2}}([{LETTERS}]{{2,40}})")
+_NOUN_BEFORE = re.compile(rf"([{LETTERS}]{{3,40}})\.? $")
+_DEGREES_AFTER = re.compile(r" -?\d{1,2}\s?°")
+_CLAUSE_END = re.compile(r"[;:!?\n]|\.\s")
+_COUNTED = re.compile(rf"(?<![\w.,$])\d{{1,4}} (?!(?i:mil|de)\b)([{LETTERS}]{{4,40}}s)\b")
+_PRICED = re.compile(rf"\b([{LETTERS}]{{4,40}}s) (?:a|por|cuestan|valen|salen|están|desde) \S")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
 _CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
@@ -118,10 +123,45 @@ def _citizen(match: re.Match[str]) -> list[str]:
     return ["ciudadanos" if match[0] == "CC." else "ciudadano"]
 
 
+def _most_or_least(match: re.Match[str]) -> list[str]:
+    """Velocidad máx., máx. 27°: máxima."""
+    said = "máxim" if match[0][1] in "áa" else "mínim"
+    noun = _NOUN_BEFORE.search(text_before(match))
+    of_woman = _DEGREES_AFTER.match(match.string, match.end()) or (
+        noun and (noun[1].lower() == "temp" or NOUNS.gender(noun[1].lower()) == "f")
+    )
+    return [said + ("a" if of_woman else "o")]
+
+
+def _each(match: re.Match[str]) -> list[str]:
+    """C/u: agrees with what is counted, 3 cajas de 2 kg c/u, camisas a $200 c/u."""
+    clause = _CLAUSE_END.split(text_before(match, 80))[-1]
+    counted = _COUNTED.search(clause) or _PRICED.search(clause)
+    gender = NOUNS.gender(counted[1].lower()) if counted else "m"
+    return ["cada", "una" if gender == "f" else "uno"]
+
+
+def _why(match: re.Match[str]) -> list[str] | None:
+    """Xq no me avisaste?; but "no fui xq llovía"."""
+    before = text_before(match, 3).rstrip()
+    return ["por", "qué"] if not before or before[-1] in "¿.!?\n" else None
+
+
 FORMS: Forms = (
     ("A", _SENIOR, lambda match: ["sénior" if match[0] == "Sr." else "júnior"]),
     ("A", _CITIZEN, _citizen),
     ("a", r"\bc\.(?= ?\d{3,4}\b)", lambda match: ["circa"]),
+    (
+        "A",
+        r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el ))Cap\.(?= [A-ZÁÉÍÓÚÑ][a-záéíóúñ])",
+        lambda match: ["capitán"],
+    ),
+    ("A", r"\bConst\.(?= Pol[ií]tica)", lambda match: ["constitución"]),
+    ("A", r"(?<=\d )Const\.", lambda match: ["constitucional"]),
+    ("A", r"\bRes\.(?= (?:[Nn](?:ro|[oº°.])|\d))", lambda match: ["resolución"]),
+    ("aA", r"\b[Mm](?:[áa]x|[íi]n)\.", _most_or_least),
+    ("a", r"\bc/u\b", _each),
+    ("aA", r"\b(?:[Xx]|[Pp])q\b(?=[^.!?]{0,80}\?)", _why),
     (
         "A",
         rf"(?<=[a-záéíóúñ], )(?:{any_key(_STATES)})(?!\w)",

@@ -12,6 +12,9 @@ from dlpo.text.es.tables import any_of, words_of
 
 MONTHS = words_of("months")
 _MONTH = rf"(?:{'|'.join(MONTHS)}|setiembre)"
+_DATE_BEFORE = re.compile(
+    rf"(?:\d\d?/\d\d?/(?:\d\d|\d{{4}})|\b\d\d? de (?i:{_MONTH})(?: del? \d{{4}})?)$"
+)
 _SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
 _YEAR = r"[12]\d{3}"
 PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
@@ -174,7 +177,23 @@ def _two_days(match: re.Match[str]) -> list[str]:
     return [_weekday(match["first_day"]), between, _weekday(match["last_day"])]
 
 
+def _until(match: re.Match[str]) -> list[str] | None:
+    """The dash between two dates."""
+    return ["al"] if _DATE_BEFORE.search(text_before(match, 40)) else None
+
+
 FORMS: Forms = (
+    (
+        "d",
+        r"(?:(?<=\b[Ll]os )|(?<=\baños )|(?<=s y ))(?:([2-9]0)|(20[0-2]0))'?s\b",
+        lambda match: cardinal_words(match[1] or match[2]),
+    ),
+    ("d", r"\b([2-9]0)s(?= y [2-9]0s\b)", lambda match: cardinal_words(match[1])),
+    (
+        "-",
+        rf"\s?[-–]\s?(?=\d\d?/\d\d?/\d{{2,4}}|\d\d? de (?i:{_MONTH})\b)",
+        _until,
+    ),
     ("d", rf"(?<![\w/.,-])({DAY})[-/]({_ROMAN_MONTH})[-/]({_YEAR})(?![\w/-])", _roman_month),
     ("d", rf"(?<![\w/.,-])({MONTH})/(\d\d)(?![\w/-]|[.,]\d)", _expiry),
     (
@@ -208,9 +227,9 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w/.,-])(?=\d\d?[/.-](?:{MONTH})[/.-]|{MONTH}/{DAY}/)"
+        rf"(?:(?<![\w/.,-])|(?<=/\d{{4}}-))(?=\d\d?[/.-](?:{MONTH})[/.-]|{MONTH}/{DAY}/)"
         rf"(?P<day>{DAY})(?P<sign>[/.-])(?P<month>{DAY})(?P=sign)"
-        rf"(?P<year>{_YEAR}|(?<=[/-])\d\d)(?![\w/-]|[.,]\d)",
+        rf"(?P<year>{_YEAR}|(?<=[/-])\d\d)(?![\w/]|-(?!\d\d?/)|[.,]\d)",
         _numeric,
     ),
     (

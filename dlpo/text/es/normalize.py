@@ -41,7 +41,10 @@ _OF_MATCH = re.compile(
     r"(?i)\b(?:al|a los|minutos?|min\.|gol(?:es)?(?: de \w{2,15})?)"
     r" (?:\d{1,3}(?:\+\d{1,2})?'(?:,| y|, y) ){0,4}$"
 )
-_DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.*]{0,50}$")
+_SCORED = re.compile(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ \((?:\d{1,3}', )?$")  # Díaz (12')
+_DIALED = re.compile(
+    r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b(?:[^.*]|\*\d{2,5}#?){0,50}$"
+)
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
 _GEARS = {"M": "manual", "A": "automática"}
 _ROUTES = {"VO": "vía oral", "IM": "intramuscular", "IV": "intravenosa", "SC": "subcutánea"}
@@ -59,10 +62,13 @@ _LETTER_BEFORE = re.compile(
 _AFTER_QUE = re.compile(rf"\s(?:{TABLES.any_of('after qué')})\b")
 
 
+_KEYS = {"*": ["asterisco"], "#": ["numeral"]}
+
+
 def _key(match: re.Match[str]) -> list[str] | None:
     """A key of a telephone: presione # o *."""
     is_key = _KEY_BEFORE.search(text_before(match, 40))
-    return [{"*": "asterisco", "#": "numeral"}[match[0]]] if is_key else None
+    return _KEYS[match[0]] if is_key else None
 
 
 def _que(match: re.Match[str]) -> list[str] | None:
@@ -79,10 +85,11 @@ def _por(match: re.Match[str]) -> list[str] | None:
 
 
 def _minute(match: re.Match[str]) -> list[str] | None:
-    if not (match[2] or _OF_MATCH.search(text_before(match, 40))):
+    scored = _SCORED.search(text_before(match)) and match.string.startswith((")", ","), match.end())
+    if not (match[2] or scored or _OF_MATCH.search(text_before(match, 40))):
         return None
     added = ["más", *cardinal_words(match[2])] if match[2] else []
-    return [*cardinal_words(match[1]), *added]
+    return [*["minuto"] * bool(scored and not added), *cardinal_words(match[1]), *added]
 
 
 def _episode(match: re.Match[str]) -> list[str]:
@@ -106,10 +113,10 @@ def _either(match: re.Match[str]) -> list[str]:
 
 
 def _short_code(match: re.Match[str]) -> list[str] | None:
-    """Marque *611; but "*50 % de descuento"."""
-    if not _DIALED.search(text_before(match, 60)):
+    """Marque *611, *123*1#; but "*50 % de descuento"."""
+    if match[0][-1] != "#" and not _DIALED.search(text_before(match, 60)):
         return None
-    return ["asterisco", *digit_words(match[0])]
+    return [w for key in re.findall(r"\d+|\D", match[0]) for w in _KEYS.get(key, digit_words(key))]
 
 
 def _sound(match: re.Match[str]) -> list[str]:
@@ -177,7 +184,11 @@ _FORMS: Forms = (
         lambda match: ["sin"],
     ),
     ("A", r"\bGP(?= de [A-ZÁÉÍÓÚÑ])", lambda match: ["gran", "premio"]),
-    ("-", r"(?<![\w*])\*\d{2,5}(?!\w)", _short_code),
+    (
+        "-",
+        r"(?<![\w*#])(?:\*\d{2,5}(?:\*\d{1,8}){0,3}#?|#\d{2,3}#)(?![\w*#])",
+        _short_code,
+    ),
     ("A", r"\bT/(?:M|A)(?![\w/])", lambda match: ["transmisión", _GEARS[match[0][2]]]),
     (
         "A",
@@ -198,7 +209,11 @@ _FORMS: Forms = (
     ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
     ("a", r"(?<=\d )m/s\b", lambda match: ["metros", "por", "segundo"]),
     ("-", r"(?<=[lL])/(?=100 km)", lambda match: ["cada"]),
-    ("-", r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])", lambda match: []),  # Menú > Privacidad
+    (
+        "-",  # Menú > Privacidad, "Mi cuenta" > "Seguridad"
+        r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])|(?<=\" )[>›](?= \")",
+        lambda match: [],
+    ),
     ("A", r"\bT-?MEC\b", lambda match: ["te", "mec"]),
     ("aA", rf"\b([{LETTERS}]{{2,20}}(?:o|or|os|ores))\((?:a|as)\)", _either),
     ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),
@@ -206,7 +221,7 @@ _FORMS: Forms = (
     *abbreviations.FORMS,
     ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
     ("-", r"[*#](?=[\s.,;]|$)", _key),
-    ("-", r"#(?=\s\d)", lambda match: ["número"]),
+    ("-", r"#(?=\s(?:\d|[A-Z]{1,4}-?\d))", lambda match: ["número"]),
     (
         "-",
         r"(?:(?<=\b[eé]l)|(?<=\blos)|(?<=\bellos)|(?<=\bunos)|(?<=\bun))/(?=(?:ell|l|un)as?\b)",
@@ -217,7 +232,7 @@ _FORMS: Forms = (
 )
 READER = FormReader(
     r"(?P<a>[a-záéíóúüñç])|(?P<A>[A-ZÁÉÍÓÚÜÑÇ])|(?P<d>\d)|!(?==)|[^\s.,;:!?\"')\]}]"
-    r"|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
+    r"|(?<![\w.])\.(?=[a-z\d]{2,4}\b)|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
     _FORMS,
 )
 

@@ -12,7 +12,8 @@ from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
-_NUMBERED = re.compile(r"#[A-Z]{1,4}-?\d")  # pedido #A1B2
+_NUMBERED = re.compile(r"#[A-Z]{1,4}(?:-\d|(?!20\d\d\b)\d)")  # #MX-2045, #A1B2; but #MX2026
+_ORDERED = re.compile(r"(?i)\b(?:pedido|orden|ticket|folio|caso|guía|factura|reserva)(?: es)? $")
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
 
@@ -91,8 +92,8 @@ def _road(match: re.Match[str]) -> list[str] | None:
     return [*spelled(letters), *cardinal_words(number)]
 
 
-def _account(match: re.Match[str]) -> list[str]:
-    return [word for c in match[0] for word in (digit_words(c) if c.isdigit() else spelled(c))]
+def _account(written: str) -> list[str]:
+    return [word for c in written for word in (digit_words(c) if c.isdigit() else spelled(c))]
 
 
 def _hashtag_part(part: str) -> list[str]:
@@ -102,7 +103,9 @@ def _hashtag_part(part: str) -> list[str]:
 
 
 def _hashtag(match: re.Match[str]) -> list[str] | None:
-    if _NUMBERED.match(match[0]):
+    if _NUMBERED.match(match.string, match.start()) or (
+        _ORDERED.search(text_before(match)) and match[0][-1].isdigit()
+    ):
         return None
     said = map(_hashtag_part, CAPITAL_PARTS.findall(match[0]))
     said_before = text_before(match, 9).lower().endswith("hashtag ")
@@ -124,14 +127,24 @@ ADDRESSES: Forms = (
         lambda match: address_words(addresses.said_part(match[0])),
     ),
     ("aAd-", addresses.files(any_of("file endings")), lambda match: address_words(match[0])),
+    ("-", rf"(?<![\w.])\.(?:{any_of('file endings')})\b", lambda match: address_words(match[0])),
+    (
+        "a",  # an alias: casa.sol.luna
+        r"(?<![\w.@/])[a-záéíóúñ]{2,20}(?:\.[a-záéíóúñ]{2,20}){2,4}(?![\w.@/])",
+        lambda match: match[0].replace(".", " punto ").split(),
+    ),
+    (
+        "Ad",
+        r"(?:(?<=[Vv]uelo )|(?<=[Vv]uelos ))(?=\d?[A-Z])([A-Z\d]{2})[ -]?(\d{2,4})\b",
+        lambda match: [*_account(match[1]), *digit_words(match[2])],
+    ),
 )
 CODES: Forms = (
     ("A", r"(?<![\w-])[A-Z]{1,2}-[1-9]\d\d(?![\w-]|[.,]\d)", _road),
-    ("A", r"\b[A-Z]{2}\d{2}(?: ?\d{4}){1,7}(?: ?\d{1,3})?\b", _account),
     (
         "A",
-        r"(?:(?<=[Vv]uelo )|(?<=[Vv]uelos ))(?P<airline>[A-Z\d]{2})[ -]?(?P<flight>\d{2,4})\b",
-        lambda match: [*spelled(match["airline"]), *digit_words(match["flight"])],
+        r"\b[A-Z]{2}\d{2}(?: ?\d{4}){1,7}(?: ?\d{1,3})?\b",
+        lambda match: _account(match[0]),
     ),
     (
         "d-",

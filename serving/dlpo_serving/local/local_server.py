@@ -38,7 +38,7 @@ def _await_end(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired as error:
         process.kill()
         raise EngineError(
-            f"the server was still running {END_S:.0f} s after it was told to end, and was killed;"
+            f"the server was still running {END_S:.0f} s after SIGTERM, and was killed;"
             " please report this"
         ) from error
 
