@@ -30,11 +30,13 @@ _EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1
 def _money(match: re.Match[str]) -> list[str]:
     sign = match["currency"] or match["currency_after"]
     one, many, *coins = _CURRENCIES[sign]
-    number, scale = match["money"] or match["money_before"], scale_words(match["money_scale"])
+    number = match["money"] or match["money_lost"] or match["money_before"]
+    scale = scale_words(match["money_scale"])
     number = canonical(number, thousands=sign in ("€", "EUR"))
     if describes_noun(match) or _EACH.match(match.string, match.end()):
         many = one
-    words = ["minus"] * bool(match["money_sign"] or match["money_minus"])
+    is_less = match["money_sign"] or match["money_minus"] or match["money_lost"]
+    words = ["minus"] * bool(is_less)
     if first := match["money_from"]:
         first, from_scale = canonical(first, sign in ("€", "EUR")), scale_words(match["from_scale"])
         in_coins = len(first.partition(".")[2]) == 2 and not scale and not from_scale
@@ -68,9 +70,9 @@ FORMS: Forms = (
     (
         "Ad-0",
         rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{SIGN})\s?"
-        rf"(?P<money_minus>-|(?P<money_lost>\()(?={NUMBER}\)))?"
+        rf"(?P<money_minus>-)?"
         rf"(?:(?P<money_from>{NUMBER})(?P<from_scale>{SCALE})?{TO}(?:{SIGN})?)?"
-        rf"(?P<money>{_EUROPEAN}|{NUMBER}|\.\d{{1,4}})(?(money_lost)\))"
+        rf"(?:(?P<money>{_EUROPEAN}|{NUMBER}|\.\d{{1,4}})|\((?P<money_lost>{NUMBER})\))"
         rf"|(?<![\w.])(?P<money_before>{NUMBER})\s?(?P<currency_after>{SIGN})(?![\w$]))"
         rf"(?P<money_scale>{SCALE})?",
         _money,

@@ -42,9 +42,7 @@ _OF_MATCH = re.compile(
     r" (?:\d{1,3}(?:\+\d{1,2})?'(?:,| y|, y) ){0,4}$"
 )
 _SCORED = re.compile(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ \((?:\d{1,3}', )?$")  # Díaz (12')
-_DIALED = re.compile(
-    r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b(?:[^.*]|\*\d{2,5}#?){0,50}$"
-)
+_DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
 _GEARS = {"M": "manual", "A": "automática"}
 _ROUTES = {"VO": "vía oral", "IM": "intramuscular", "IV": "intravenosa", "SC": "subcutánea"}
