@@ -36,7 +36,7 @@ def _how_often(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    ("aA", rf"\b(?:{'|'.join(_HOW)}|{'|'.join(_HOW).lower()})\b", _how_often),
+    ("aA", rf"\b(?:{'|'.join(_HOW)}|{'|'.join(_HOW).lower()})\b(?! [Bb]ox)", _how_often),
     ("-", r"(?<=mg|cg)/(?=\s?\d{1,3}(?:\.\d)?\s?m[lL]\b)", lambda match: ["per"]),
     ("a-", r"(?<=[A-Za-z] )[x×] ?(?=\d{1,3} (?:days?|weeks?|wks?)\b)", lambda match: ["for"]),
     ("A", r"(?<=mg )ASA\b|\bASA(?= \d{2,3} ?mg\b)", lambda match: ["aspirin"]),

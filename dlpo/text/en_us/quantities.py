@@ -87,7 +87,7 @@ _BEFORE_RACE = late(
     r"(?: (?:an?|the|my|your|his|her|our|their|first|another|last|charity|local)){0,3} $"
 )
 _AFTER_RACE = late(
-    r"(?i) (?:(?:trail )?runs?|races?|runners?|course|training|walk|medal|pr|filings?)\b"
+    r"(?i) (?:(?:trail )?run|races?|runners?|course|personal best|filings?)\b"
     r"|(?: race)? in (?:under )?\d{2}:\d\d"
 )
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?(?:/(?:{UNIT}))?)?$")
