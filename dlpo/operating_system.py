@@ -15,7 +15,10 @@ import threading
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 _resource: Any = None  # Windows lacks it
 with contextlib.suppress(ModuleNotFoundError):
@@ -80,7 +83,21 @@ def call_on_stop(stop: Callable[[], object]) -> None:
     for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is not None:
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+            _stop_at(number, loop, stop)
+
+
+def _stop_at(number: int, loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
+    """See `call_on_stop`; once the loop is closed, the signal does what it did before."""
+    before = signal.getsignal(number)
+
+    def hear(*_: object) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop)
+            return
+        signal.signal(number, before)
+        signal.raise_signal(number)
+
+    signal.signal(number, hear)
 
 
 def is_quiet(descriptor: int, seconds: float) -> bool:

@@ -15,7 +15,8 @@ _SUPERSCRIPTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 PICTURES = r"\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff"  # no skin tones
 _PICTURE = re.compile(f"[{PICTURES}]")
 _STARS = frozenset("★⭐")
-_RATING = re.compile(r"\d[ -]?$")  # 4.5 ★, a 5-★ hotel
+_RATING = re.compile(r"\d$|(?<![\d.,])[0-5](?:[.,]\d)?[ -]$")  # 4.5 ★, a 5-★ hotel
+_TITLE_AFTER = re.compile(r"\s[^\W\d_a-z]")  # of a star between two titles
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,11 @@ class Characters:
         dropped = ""
         for index, character in enumerate(text):
             folded = self._fold(character)
-            if character in _STARS and _RATING.search("".join(kept[-2:])):
+            if (
+                character in _STARS
+                and _RATING.search("".join(kept[-6:]))
+                and not _TITLE_AFTER.match(text, index + 1)
+            ):
                 folded = "★"
             elif folded is None and emoji == "name" and _PICTURE.match(character):
                 folded = f", {self._picture_name(character)}, "

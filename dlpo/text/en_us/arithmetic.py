@@ -40,7 +40,8 @@ _RATIO_BEFORE = late(
 )
 _RATIO_AFTER = late(r"(?i)[ -](?:ratio|odds|scale|mix|mixture|dilution|split|aspect|favorite)\b")
 _CLOCK = late(r"(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?")
-_MINUTES = late(r"(?:2[5-9]|[3-9]\d):[0-5]\d")  # and seconds, of a race or a film
+_MINUTES = late(r"(?:2[5-9]|[3-9]\d):[0-5]\d")  # minutes and seconds of a race or film
+_TIME_UNIT = late(r" (?:min(?:ute)?s?|hours?|hrs?)\b")
 _WITHOUT_TO = ("16:9", "16:10", "21:9", "32:9")  # of screens
 _BOOK = late(
     rf"\b(?:{any_of('books of verses')}|(?:{any_of('abbreviated books')})\.?) "
@@ -127,7 +128,12 @@ def _ratio(match: re.Match[str]) -> list[str] | None:
     is_share = len(parts) == 2 and int(parts[0]) + int(parts[1]) == 100
     if _MINUTES.fullmatch(match[0]) and not (is_ratio or is_share):
         minutes, seconds = parts
-        return cardinal_words(minutes) + (["minutes"] if seconds == "00" else pair_words(seconds))
+        if seconds != "00":
+            return cardinal_words(minutes) + pair_words(seconds)
+        if _TIME_UNIT.match(match.string, match.end()):
+            return cardinal_words(minutes)
+        one = text_before(match, 2).lower() == "a "
+        return [*cardinal_words(minutes), "minute" if one else "minutes"]
     is_time = _CLOCK.fullmatch(match[0]) is not None
     if any(part[0] == "0" != part for part in parts) or (is_time and not is_ratio):
         return None

@@ -303,7 +303,7 @@ FORMS: Forms = (
         "d",
         r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)"
         r"|(?:(?<=\b[Aa]t )|(?<=\b[Bb]y )|(?<=@ )|(?<=@)|(?<=from )|(?<=until )|(?<=before )"
-        r"|(?<=than )|(?<=ime: )"
+        r"|(?<=than )|(?<= time: )"
         r"|(?<=after ))"
         r"(0\d)([0-5]\d)(?![\d/:]|[ -]?\d|[.,]\d)",
         _military,

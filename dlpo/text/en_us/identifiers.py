@@ -128,8 +128,12 @@ def _from_letter_to_letter(match: re.Match[str]) -> list[str] | None:
 
 FORMS: Forms = (
     ("d", r"(?<=\bRx )\d{5,10}\b", lambda match: digit_words(match[0])),
-    ("-", r"(?<=\s)(?:\.{2,3}|…)(\d{4})\b(?![.,]\d)", lambda match: digit_words(match[1])),
-    ("A", r"(?<![\w'-])([A-Z])[-–]([A-Z])(?![\w'-])", _from_letter_to_letter),
+    (
+        "-",
+        r"(?<=\s)(?:\.{2,3}|…)(?!(?:19|20)\d\d)(\d{4})\b(?![.,]\d)",
+        lambda match: digit_words(match[1]),
+    ),
+    ("A", r"(?<![\w'-])([A-Z])[-–]([A-Z])(?![\w'-]| test| split| to\b)", _from_letter_to_letter),
     (
         "d",
         r"(?:(?<=\bWindows )|(?<=\bWin )|(?<=\biOS )|(?<=\bmacOS )|(?<=\bAndroid )|(?<=\biPhone ))"

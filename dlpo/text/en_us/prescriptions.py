@@ -13,10 +13,12 @@ _HOW = {
     "QID": "four times a day", "QHS": "at bedtime", "PRN": "as needed",
 }  # fmt: skip
 _DOSE = late(
-    r"\d\s?(?:mg|mcg|µg|g|m[lL]|units?|IU|tab(?:let)?s?|cap(?:sule)?s?|puffs?|drops?|gtts?)\b"
-    r"(?:,? (?:cap(?:sule)?s?|tab(?:let)?s?|po|PO|IV|IM|SQ|SC|SL|by mouth|orally|[btq]id|[BTQ]ID"
-    r"|qd|QD|qhs|QHS)){0,3},? $"
+    r"(?:\d|\bone|\btwo|\bhalf)\s?"
+    r"(?:mg|mcg|µg|g|m[lL]|units?|IU|tab(?:let)?s?|cap(?:sule)?s?|puffs?|drops?|gtts?)\b"
+    r"(?:,? (?:cap(?:sule)?s?|tab(?:let)?s?|po|PO|IV|IM|SQ|SC|SL|by mouth|orally|daily"
+    r"|q\d{1,2}h|[btq]id|[BTQ]ID|qd|QD|qhs|QHS)){0,3},? $"
 )
+_GRAMS = late(r"\d\s?g $")  # a 300 g bid
 _SYMPTOM = late(r" (?!for\b|and\b|or\b|if\b|with\b|to\b)[a-z]")
 
 
@@ -28,7 +30,8 @@ def _every(match: re.Match[str]) -> list[str]:
 
 def _how_often(match: re.Match[str]) -> list[str] | None:
     """10 mg PO BID: by mouth twice a day; but "he bid"."""
-    if not _DOSE.search(text_before(match)):
+    before = text_before(match)
+    if not _DOSE.search(before) or (match[0] in ("bid", "po") and _GRAMS.search(before)):
         return None
     written = match[0].upper()
     for_what = written == "PRN" and _SYMPTOM.match(match.string, match.end())
@@ -38,7 +41,12 @@ def _how_often(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     ("aA", rf"\b(?:{'|'.join(_HOW)}|{'|'.join(_HOW).lower()})\b(?! [Bb]ox)", _how_often),
     ("-", r"(?<=mg|cg)/(?=\s?\d{1,3}(?:\.\d)?\s?m[lL]\b)", lambda match: ["per"]),
-    ("a-", r"(?<=[A-Za-z] )[x×] ?(?=\d{1,3} (?:days?|weeks?|wks?)\b)", lambda match: ["for"]),
+    (
+        "a-",
+        r"(?:(?<=ID )|(?<=id )|(?<=QD )|(?<=aily )|(?<=PO )|(?<=epeat )|(?<=PRN ))"
+        r"[x×] ?(?=\d{1,3} (?:days?|weeks?|wks?)\b(?!\s?=))",
+        lambda match: ["for"],
+    ),
     ("A", r"(?<=mg )ASA\b|\bASA(?= \d{2,3} ?mg\b)", lambda match: ["aspirin"]),
     ("a", r"\bq\.?\s?(\d{1,2})(?:[-–](\d{1,2}))?\s?(?:h|hrs?|hours)\b", _every),
     (

@@ -82,13 +82,15 @@ _NO_NOUN = word_list("no nouns")
 _OPEN_QUOTATION = late(r"(?:^|[\s(\[])\"[^\"]{0,300}$")
 _RACES = frozenset(f"{n}{k}" for n in (10, 12, 15, 20, 25, 30, 50, 100) for k in "kK")
 _BEFORE_RACE = late(
-    r"(?i)\b(?:r[au]n(?:s|ning)?|races?|racing|jogg?(?:s|ed|ing)?|finish\w{0,3}"
-    r"|train\w{0,3} for|form)"
-    r"(?: (?:an?|the|my|your|his|her|our|their|first|another|last|charity|local)){0,3} $"
+    r"(?i)\b(?:ran|runs?|running|raced?|jogged|finish(?:ed|es)?|completed|entered"
+    r"|train(?:s|ed|ing)? for|form)"
+    r"(?: (?:an?|the|my|your|his|her|our|their|first|another|last|charity|local)){1,3} $"
+    r"|\b\d{1,2}[kK] (?:and|or) (?:an? )?$"
 )
-_AFTER_RACE = late(
-    r"(?i) (?:(?:trail )?run|races?|runners?|course|personal best|filings?)\b"
-    r"|(?: race)? in (?:under )?\d{2}:\d\d"
+_AFTER_RACE = late(r"(?i) (?:(?:trail )?run|races?|runners?|course|personal best|filings?)\b")
+_RACE_GOES_ON = late(
+    r"(?i)[.,;:!?)]|\s?$"
+    r"| (?:in|on|at|for|this|last|next|with|and|as|to|yesterday|today|tomorrow|every)\b"
 )
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?(?:/(?:{UNIT}))?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
@@ -311,7 +313,11 @@ def _thousands(match: re.Match[str]) -> list[str] | None:
     if _of_place(match):
         return None
     if match[0] in _RACES and (
-        _BEFORE_RACE.search(text_before(match)) or _AFTER_RACE.match(match.string, match.end())
+        _AFTER_RACE.match(match.string, match.end())
+        or (
+            _BEFORE_RACE.search(text_before(match))
+            and _RACE_GOES_ON.match(match.string, match.end())
+        )
     ):
         return [*number_words(match[0][:-1]), "K"]
     return [*number_words(match[0][:-1]), *scale_words(match[0][-1])]

@@ -80,7 +80,8 @@ FORMS: Forms = (
     ("d", r"(?<=\()(\d{1,3})[-–](\d{1,3})(?=[),])", _won_and_lost),
     (
         "d",
-        r"(?<![\w.,/-])(\d{1,3})[-–](\d{1,3})(?= (?:this|last|on the) (?:season|year)\b)",
+        r"(?:(?<=\bare )|(?<=\bwere )|(?<=\bwent )|(?<=\bfinished )|(?<='re )|(?<=\bnow ))"
+        r"(\d{1,3})[-–](\d{1,3})(?= (?:this|last|on the) (?:season|year)\b)",
         lambda match: [*cardinal_words(match[1]), "and", *cardinal_words(match[2])],
     ),
     (

@@ -46,7 +46,7 @@ _CITIZEN = (
 )
 _PREVIOUS_WORD = re.compile(rf"([{LETTERS}]{{1,40}})[.,]?\s{{1,2}}$")
 _NEXT_WORD = re.compile(rf"\s{{1,2}}([{LETTERS}]{{2,40}})")
-_NOUN_BEFORE = re.compile(rf"([{LETTERS}]{{3,40}})\.? $")
+_NOUN_BEFORE = re.compile(rf"([{LETTERS}]{{3,40}})\.? (?:m[áí][xn]\. (?:y|o) )?$")
 _DEGREES_AFTER = re.compile(r" -?\d{1,2}\s?°")
 _CLAUSE_END = re.compile(r"[;:!?\n]|\.\s")
 _COUNTED = re.compile(rf"(?<![\w.,$])\d{{1,4}} (?!(?i:mil|de)\b)([{LETTERS}]{{4,40}}s)\b")
@@ -124,13 +124,14 @@ def _citizen(match: re.Match[str]) -> list[str]:
 
 
 def _most_or_least(match: re.Match[str]) -> list[str]:
-    """Velocidad máx., máx. 27°: máxima."""
+    """Velocidad máx., máx. 27°: máxima; temperaturas máx. y mín.: máximas y mínimas."""
     said = "máxim" if match[0][1] in "áa" else "mínim"
     noun = _NOUN_BEFORE.search(text_before(match))
+    many = "s" * bool(noun and noun[1].endswith("s"))
     of_woman = _DEGREES_AFTER.match(match.string, match.end()) or (
         noun and (noun[1].lower() == "temp" or NOUNS.gender(noun[1].lower()) == "f")
     )
-    return [said + ("a" if of_woman else "o")]
+    return [said + ("a" if of_woman else "o") + many]
 
 
 def _each(match: re.Match[str]) -> list[str]:
@@ -153,13 +154,15 @@ FORMS: Forms = (
     ("a", r"\bc\.(?= ?\d{3,4}\b)", lambda match: ["circa"]),
     (
         "A",
-        r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el ))Cap\.(?= [A-ZÁÉÍÓÚÑ][a-záéíóúñ])",
+        r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el ))Cap\.(?= [A-ZÁÉÍÓÚÑ][a-záéíóúñ])"
+        r"(?! (?:Prim|Segund|Tercer|Un[oa]\b|Dos\b|Tres\b|Final|Intro|Historia|Piloto))",
         lambda match: ["capitán"],
     ),
     ("A", r"\bConst\.(?= Pol[ií]tica)", lambda match: ["constitución"]),
     ("A", r"(?<=\d )Const\.", lambda match: ["constitucional"]),
     ("A", r"\bRes\.(?= (?:[Nn](?:ro|[oº°.])|\d))", lambda match: ["resolución"]),
-    ("aA", r"\b[Mm](?:[áa]x|[íi]n)\.", _most_or_least),
+    ("a", r"(?:(?<=\bal )|(?<=\bel )|(?<=\bdel ))min\.(?= \d)", lambda match: ["minuto"]),
+    ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°))", _most_or_least),
     ("a", r"\bc/u\b", _each),
     ("aA", r"\b(?:[Xx]|[Pp])q\b(?=[^.!?]{0,80}\?)", _why),
     (

@@ -15,6 +15,15 @@ _MONTH = rf"(?:{'|'.join(MONTHS)}|setiembre)"
 _DATE_BEFORE = re.compile(
     rf"(?:\d\d?/\d\d?/(?:\d\d|\d{{4}})|\b\d\d? de (?i:{_MONTH})(?: del? \d{{4}})?)$"
 )
+_DECADE_BEFORE = re.compile(r"(?i)\b(?:los|años|[2-9]0s y(?: los)?) $")
+_DECADE_AFTER = re.compile(r" y (?:los )?[2-9]0s\b")
+_SECONDS_BEFORE = re.compile(
+    r"(?i)\b(?:durante|esper\w{1,4}|tard\w{1,4}|descans\w{1,4}|series? de|entre|paus\w{1,3}"
+    r"|cada)\b[^.;]{0,14}$"
+)
+_SECONDS_AFTER = re.compile(
+    r"(?: y (?:los )?[2-9]0s)? (?:de (?:espera|pausa|descanso|plancha|reposo)|finales|restantes)\b"
+)
 _SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
 _YEAR = r"[12]\d{3}"
 PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
@@ -177,18 +186,21 @@ def _two_days(match: re.Match[str]) -> list[str]:
     return [_weekday(match["first_day"]), between, _weekday(match["last_day"])]
 
 
+def _decade(match: re.Match[str]) -> list[str] | None:
+    """La música de los 90s, 80s y 90s; but "espera los 20s", "series de 20s y 30s"."""
+    before = text_before(match)
+    named = _DECADE_BEFORE.search(before) or _DECADE_AFTER.match(match.string, match.end())
+    of_time = _SECONDS_BEFORE.search(before) or _SECONDS_AFTER.match(match.string, match.end())
+    return cardinal_words(match[0].rstrip("'s")) if named and not of_time else None
+
+
 def _until(match: re.Match[str]) -> list[str] | None:
     """The dash between two dates."""
     return ["al"] if _DATE_BEFORE.search(text_before(match, 40)) else None
 
 
 FORMS: Forms = (
-    (
-        "d",
-        r"(?:(?<=\b[Ll]os )|(?<=\baños )|(?<=s y ))(?:([2-9]0)|(20[0-2]0))'?s\b",
-        lambda match: cardinal_words(match[1] or match[2]),
-    ),
-    ("d", r"\b([2-9]0)s(?= y [2-9]0s\b)", lambda match: cardinal_words(match[1])),
+    ("d", r"\b(?:[2-9]0|20[0-2]0)'?s\b", _decade),
     (
         "-",
         rf"\s?[-–]\s?(?=\d\d?/\d\d?/\d{{2,4}}|\d\d? de (?i:{_MONTH})\b)",
@@ -227,7 +239,7 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?:(?<![\w/.,-])|(?<=/\d{{4}}-))(?=\d\d?[/.-](?:{MONTH})[/.-]|{MONTH}/{DAY}/)"
+        rf"(?:(?<![\w/.,-])|(?<=/\d{{4}}-)|(?<=/\d\d-))(?=\d\d?[/.-](?:{MONTH})[/.-]|{MONTH}/{DAY}/)"
         rf"(?P<day>{DAY})(?P<sign>[/.-])(?P<month>{DAY})(?P=sign)"
         rf"(?P<year>{_YEAR}|(?<=[/-])\d\d)(?![\w/]|-(?!\d\d?/)|[.,]\d)",
         _numeric,

@@ -14,6 +14,7 @@ from dlpo.text.es.tables import any_of, table
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 _NUMBERED = re.compile(r"#[A-Z]{1,4}(?:-\d|(?!20\d\d\b)\d)")  # #MX-2045, #A1B2; but #MX2026
 _ORDERED = re.compile(r"(?i)\b(?:pedido|orden|ticket|folio|caso|guía|factura|reserva)(?: es)? $")
+_ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
 
@@ -112,6 +113,12 @@ def _hashtag(match: re.Match[str]) -> list[str] | None:
     return ["hashtag"] * (not said_before) + [word for words in said for word in words]
 
 
+def _alias(match: re.Match[str]) -> list[str] | None:
+    """Of an account: tu alias es casa.sol.luna; but "me fui.luego.volví"."""
+    named = _ALIAS_BEFORE.search(text_before(match))
+    return match[0].replace(".", " punto ").split() if named else None
+
+
 def _code_block(match: re.Match[str]) -> list[str]:
     return ["código", *(["en", *address_words(match["language"])] if match["language"] else [])]
 
@@ -131,7 +138,7 @@ ADDRESSES: Forms = (
     (
         "a",  # an alias: casa.sol.luna
         r"(?<![\w.@/])[a-záéíóúñ]{2,20}(?:\.[a-záéíóúñ]{2,20}){2,4}(?![\w.@/])",
-        lambda match: match[0].replace(".", " punto ").split(),
+        _alias,
     ),
     (
         "Ad",

@@ -15,7 +15,7 @@ from dlpo.errors import EngineError
 
 _SERVING = re.compile(r"SERVING \S+ on (\S+) after")
 _PAGE = re.compile(r"the page is at (http://\S+?)/?\s*$")
-END_S = 60.0  # for a server to end, whose calls may take `grace_s`
+END_S = 120.0  # for a server to end, whose calls may take `grace_s`
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,15 @@ class LocalServer:
     """without a trailing slash; empty without HTTP"""
 
 
-def _await_end(process: subprocess.Popen[str]) -> None:
-    """Raise EngineError if it doesn't end in time, and kill it."""
+def _ends(process: subprocess.Popen[str]) -> bool:
+    """Whether it ends in time; if it doesn't, it is killed."""
+    process.terminate()
     try:
         process.wait(END_S)
-    except subprocess.TimeoutExpired as error:
+    except subprocess.TimeoutExpired:
         process.kill()
-        raise EngineError(
-            f"the server was still running {END_S:.0f} s after SIGTERM, and was killed;"
-            " please report this"
-        ) from error
+        return False
+    return True
 
 
 @contextmanager
@@ -71,5 +70,9 @@ def local_server(voice: str | os.PathLike[str], *options: str) -> Iterator[Local
                 raise EngineError("the server did not print the address of its page")
             yield LocalServer(match[1], start_s, process, page[1] if page else "")
         finally:
-            process.terminate()
-            _await_end(process)
+            ended = _ends(process)
+    if not ended:
+        raise EngineError(
+            f"the server was still running {END_S:.0f} s after it should have ended, and was"
+            " killed; please report this"
+        )

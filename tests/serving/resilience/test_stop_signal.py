@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Iterator
 
@@ -31,7 +30,20 @@ def test_no_crowd_of_callbacks_drowns_a_signal(number: signal.Signals) -> None:
         call_on_stop(stop.set)
         for _ in range(5_000):
             loop.call_soon_threadsafe(int)
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         await asyncio.wait_for(stop.wait(), 10)
 
     asyncio.run(busy())
+
+
+@pytest.mark.usefixtures("own_handlers")
+def test_after_the_end_a_signal_does_what_it_did_before() -> None:
+    heard: list[int] = []
+
+    async def brief() -> None:
+        call_on_stop(lambda: None)
+
+    signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    asyncio.run(brief())
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == [signal.SIGTERM]
