@@ -43,7 +43,7 @@ _OF_MATCH = re.compile(
 )
 _SCORED = re.compile(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ \((?:\d{1,3}', )?$")  # Díaz (12')
 _GOALS = re.compile(r"(?i)\bgol(?:es)?\b|\d'\)[^()]{1,60}\(\d{1,3}'")
-LAST_MINUTE = 120  # of a match
+_LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
 _GEARS = {"M": "manual", "A": "automática"}
@@ -86,7 +86,7 @@ def _por(match: re.Match[str]) -> list[str] | None:
 
 def _minute(match: re.Match[str]) -> list[str] | None:
     scored = (
-        int(match[1]) <= LAST_MINUTE
+        int(match[1]) <= _LAST_MINUTE
         and _SCORED.search(text_before(match))
         and match.string.startswith((")", ","), match.end())
         and _GOALS.search(match.string)
