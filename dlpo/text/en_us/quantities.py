@@ -308,17 +308,19 @@ def _many(match: re.Match[str]) -> list[str] | None:
     return _thousands(match)
 
 
+def _is_race(match: re.Match[str]) -> bool:
+    """A 10K run, she finished the 10K in May; but not "we ran a 10K test"."""
+    text, end = match.string, match.end()
+    if _AFTER_RACE.match(text, end):
+        return True
+    return bool(_BEFORE_RACE.search(text_before(match)) and _RACE_GOES_ON.match(text, end))
+
+
 def _thousands(match: re.Match[str]) -> list[str] | None:
     """20k; but "row 12K", and a 10K race."""
     if _of_place(match):
         return None
-    if match[0] in _RACES and (
-        _AFTER_RACE.match(match.string, match.end())
-        or (
-            _BEFORE_RACE.search(text_before(match))
-            and _RACE_GOES_ON.match(match.string, match.end())
-        )
-    ):
+    if match[0] in _RACES and _is_race(match):
         return [*number_words(match[0][:-1]), "K"]
     return [*number_words(match[0][:-1]), *scale_words(match[0][-1])]
 
