@@ -44,6 +44,10 @@ def _record(match: re.Match[str]) -> list[str]:
     return [word for part in re.findall(r"\d+", match[0]) for word in cardinal_words(part)]
 
 
+def _wins_and_losses(match: re.Match[str]) -> list[str]:
+    return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
+
+
 def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     """The Dodgers (98-64), Kershaw (12-4, 2.46 ERA); but not a score, nor the Kids (5-12)."""
     before = text_before(match, 48)
@@ -54,7 +58,7 @@ def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     faces = _FACES.match(match.string, match.end()) or _FACED.search(before)
     if not has_pitched and not (is_team and faces):
         return None
-    return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
+    return _wins_and_losses(match)
 
 
 def _standing(match: re.Match[str]) -> list[str] | None:
@@ -65,7 +69,7 @@ def _standing(match: re.Match[str]) -> list[str] | None:
         after = after or _IMPROVED_AFTER.match(match.string, match.end())
     if not (after and (improved or _STOOD.search(text_before(match, 24)))):
         return None
-    return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
+    return _wins_and_losses(match)
 
 
 def _average(match: re.Match[str]) -> list[str] | None:
@@ -82,7 +86,7 @@ FORMS: Forms = (
         "d",
         r"(?:(?<=\bare )|(?<=\bwere )|(?<=\bwent )|(?<=\bfinished )|(?<='re )|(?<=\bnow ))"
         r"(\d{1,3})[-–](\d{1,3})(?= (?:this|last|on the) (?:season|year)\b)",
-        lambda match: [*cardinal_words(match[1]), "and", *cardinal_words(match[2])],
+        _wins_and_losses,
     ),
     (
         "d",
