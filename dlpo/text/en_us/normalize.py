@@ -23,6 +23,7 @@ from dlpo.text.en_us import (
     prescriptions,
     quantities,
     scores,
+    states,
     technical,
     weekdays,
 )
@@ -239,7 +240,7 @@ _FORMS: Forms = (
     *prescriptions.FORMS,
     *identifiers.FORMS,
     *grades.FORMS,
-    *abbreviations.PARTIES,
+    *states.PARTIES,
     *technical.FORMS,
     *chess.FORMS,
     *chemistry.FORMS,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.tables import table, words_of
 
@@ -144,3 +146,10 @@ def number_words(text: str) -> list[str]:
     whole, _, decimals = text.lstrip("+-−").replace(",", "").partition(".")
     words = cardinal_words(whole) if whole else []
     return sign + words + (["point", *digit_words(decimals)] if decimals else [])
+
+
+def plain_number(number: str) -> list[str]:
+    """Four digits from 1010 to 2099 are read in pairs, as a year is; every other number in full."""
+    if re.fullmatch(r"10[1-9]\d|1[1-9]\d\d|20\d\d", number):
+        return year_words(number)
+    return number_words(number)

@@ -10,8 +10,9 @@ from typing import ClassVar
 from dlpo.text.common.language import Token
 from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
 from dlpo.text.common.tables import any_key
-from dlpo.text.en_us.abbreviations import ABBREVIATIONS, DIRECTIONS
+from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.calendar import MONTHS, date_words
+from dlpo.text.en_us.compass import DIRECTIONS
 from dlpo.text.en_us.normalize import READER, word_of
 from dlpo.text.en_us.numbers import (
     digit_words,

@@ -1,0 +1,91 @@
+"""Directions and coordinates: a northwest wind, I-5 South, 12 E. Oak Street, 40.7 degrees north."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
+from dlpo.text.en_us.tables import any_of
+
+_DEGREES_AFTER = late(r":?\s-?\d{1,3}\.\d{2,9}\s?°")
+_ROAD_BEFORE = late(
+    rf"(?:\b(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][a-z]{{1,20}}) (?:{any_of('streets')})\b\.?,?"
+    rf"|\b(?:{any_of('roads')})[ -]\d{{1,3}}) $"
+)
+_HEADING = late(r"(?i)\b(?:head|go|drive|continue|then|walk|turn|travel)(?:ing)? $")
+_ROAD_AFTER = late(
+    r" (?:lanes?|ramps?|traffic|on-ramps?|off-ramps?|exits?|Hwy|Highway|Rte|Route)\b"
+    r"| (?:I|US|SR|CA)[- ]?\d"
+)
+COORDINATE_BEFORE = late(
+    r"(?i:\b(?:lat|long?|latitude|longitude)\b)\.?:? \d{1,3}(?:\.\d{1,9})?°? ?$"
+    r"|\d\.\d{1,9}°? ?[NS],? \d{1,3}\.\d{1,9}°? ?$"
+)
+DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
+
+
+def _longitude(match: re.Match[str]) -> list[str] | None:
+    """Lat 40.71, Long -74.00; Long: 74.00°; but "Long 5.00"."""
+    is_place = "Lat" in text_before(match) or _DEGREES_AFTER.match(match.string, match.end())
+    return ["longitude"] if is_place else None
+
+
+def _road_way(match: re.Match[str]) -> list[str] | None:
+    """I-80 EB, SB lanes."""
+    of_road = _ROAD_AFTER.match(match.string, match.end())
+    if not of_road and not _ROAD_BEFORE.search(text_before(match)):
+        return None
+    return [DIRECTIONS[match[0][0]] + "bound"]
+
+
+def _of_coordinates(match: re.Match[str]) -> list[str] | None:
+    """Lat. 34.05 N."""
+    return _compass(match) if COORDINATE_BEFORE.search(text_before(match)) else None
+
+
+def _compass_after(match: re.Match[str]) -> list[str] | None:
+    """2nd Ave N, Hwy 61 N, I-5 S, head W on Main St; but not "then E. Smith"."""
+    before = text_before(match)
+    heads = _HEADING.search(before) and not match.string.startswith(".", match.end())
+    return _compass(match) if heads or _ROAD_BEFORE.search(before) else None
+
+
+def _compass(match: re.Match[str]) -> list[str]:
+    letters = match[0].strip("° .")
+    apart, joined = letters[:-2], letters[-2:]  # north northeast
+    words = [*(DIRECTIONS[one] for one in apart), "".join(DIRECTIONS[one] for one in joined)]
+    return ["degrees"] * (match[0][0] == "°") + words
+
+
+FORMS: Forms = (
+    ("A", r"\b[NSEW]\b(?!['-]|\.\w)", _compass_after),
+    (
+        "A-",
+        r"°\s?[NSEW]\b|\b[NS][EW]\b"
+        r"|\b(?:NN[EW]|SSW|[EW][NS][EW])\b"
+        r"|\bSSE\b(?= (?:of town|winds?|(?:at )?\d{1,3}(?:[-–]\d{1,3})? (?:mph|knots?|kts?))\b)"
+        r"|\b[NSEW]\b(?= winds?\b(?! (?:up|down|its|through|along|around|back|between)\b))"
+        r"|(?:(?<=[Ww]ind )|(?<=[Ww]inds )|(?<=[Ww]ind: )|(?<=[Ww]inds: ))[NSEW]\b(?=,? (?:at )?\d)"
+        r"|(?<=becoming )[NSEW]\b(?=\s(?:by|after|in|at|around|late|this|tonight|overnight|\d)\b)"
+        r"|(?<=\b[Tt]he )[NSW]\b(?= (?:side|end|edge|bank|shore|wall|slope|coast|rim)\b)"
+        r"|(?<=\b[Tt]he )E\b(?= (?:end|edge|bank|shore|wall|slope|coast|rim|side of the (?:lake"
+        r"|river|city|building|house|street|road|park|island|mountain|hill|town|county|bay))\b)"
+        r"|(?:(?<=& )|(?<=\bjust )|(?<=\blies )|(?<=located )|(?<=areas )|(?<=; )|(?<=\band ))"
+        r"[NSEW]\b(?= of (?:I-\d|US-\d|Hwy|(?!The\b|A\b)[A-Z][a-z]{2}))"
+        r"|(?:(?<=\bmi )|(?<=\bmi\. )|(?<=\bmiles )|(?<=\bkm ))(?:[NSEW]|SSE)\b(?= of\b)"
+        r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
+        _compass,
+    ),
+    ("A0", r"(?:(?<=\d )|(?<=\d° )|(?<=\d))[NSEW]\b(?!['.-]\w)", _of_coordinates),
+    ("A", r"\b[NSEW]B\b", _road_way),
+    (
+        "A",
+        r"\b[NSEW]\.?(?= [A-Z][a-z]+(?: [A-Z][a-z]+)?"
+        rf" (?:{any_of('streets')})\b)",
+        _compass,
+    ),
+    ("A", rf"\b[NSEW]\. (?:(?={any_of('have halves')})\b)", _compass),
+    ("A", r"\bLat\b\.?(?=:?\s-?\d{1,2}\.\d)", lambda match: ["latitude"]),
+    ("A", r"\bLong?\b\.?(?=:?\s-?\d{1,3}\.\d{2,9}(?:°|\b))", _longitude),
+)

@@ -1,0 +1,50 @@
+"""What is beside a written form: the words before and after it, and what they show."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.abbreviations import opens_sentence
+from dlpo.text.common.patterns import late
+from dlpo.text.en_us.tables import any_of, word_list
+
+# Capitalized after an abbreviation or an initial, these begin a new sentence.
+_SENTENCE_STARTERS = word_list("sentence starters")
+INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
+_PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
+_WORD_AFTER = late(r" ([A-Za-z]{2,20})\b")
+_NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a-z]{1,3})?)")
+BEFORE_GROUPS = late(
+    rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$"
+    r"|\b[Bb]link-$|\b[Pp]ort is $"
+    r"|(?-i:\b(?:Forms?|[Uu]nit|IRS Pub\.|Publication|[Tt]rain [Nn]o\.|Train|H\.\s?R\.)) $"
+)
+STREET_AFTER = late(
+    r"[A-Z]?\s(?:[NSEW]\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
+    r"|(?:[NSEW]\.?\s)?(?:(?:St|Mt|Ft)\.\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"
+    rf"(?:{any_of('streets')})\b)"
+)
+
+
+def word_after(match: re.Match[str]) -> str:
+    """The word of two letters or more after the match, in lower case, or ""."""
+    found = _WORD_AFTER.match(match.string, match.end())
+    return found[1].lower() if found else ""
+
+
+def previous_word(match: re.Match[str]) -> str:
+    """The word just before the match in the same sentence, or ""."""
+    end = match.start()
+    found = _PREVIOUS_WORD.search(match.string, max(0, end - 42), end)
+    return found[1] if found else ""
+
+
+def name_follows(match: re.Match[str]) -> bool:
+    """Whether a capital follows that isn't the first of a new sentence: "St. Paul"."""
+    found = _NEXT_CAPITALISED.match(match.string, match.end())
+    return found is not None and not opens_sentence(found[1].lower(), _SENTENCE_STARTERS)
+
+
+def follows_capital(match: re.Match[str]) -> bool:
+    """Whether the word before it begins with a capital, as a name does: "Bothell, WA"."""
+    return previous_word(match)[:1].isupper()

@@ -1,0 +1,122 @@
+"""Fractions, scores out of a whole and proportions -> spoken words."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
+from dlpo.text.en_us.context import BEFORE_GROUPS
+from dlpo.text.en_us.numbers import (
+    UNIT,
+    UNITS,
+    cardinal_words,
+    code_words,
+    number_words,
+    ordinal_words,
+    plural_words,
+)
+from dlpo.text.en_us.tables import any_of
+
+_ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
+_DENOMINATORS = {"2": "half", "4": "quarter"}
+_SAID_PLAINLY = ("24/7", "9/11", "7/11", "20/20")
+_PROPORTION = late(r"\d\d/\d\d")
+_IN_ROW = late(rf"(?i)\b(?:{any_of('come in a row')}) $")
+_FULL_MARKS = ("5", "10", "20", "25", "50", "100")
+_OF_WHOLE = late(r" (?:of|inch|mile|hour|cup|second)\b")
+_OF_EYES = late(r"(?i)\b(?:vision|acuity|eyes?|eyesight|snellen)\b[^.!?;]{0,24}$")
+_EYES_AFTER = late(r" (?:\w{1,9} )?(?:vision|acuity|eyesight)\b")
+_NO_SIZED = late(  # after "5/8 in."
+    r" (?:thick|wide|long|tall|deep|high|of|from|in|on|to|above|below|apart|per|and|or|at|larger"
+    r"|smaller|shorter|longer|wider|thicker|deeper)\b|[.,;:)]|\s*$"
+)
+_OF_SCORE = late(
+    r"(?i)\b(?:scor(?:e|es|ed|ing)|got|gets|grades?|ratings?|rated|marks?|earned|perfect|solid|pain"
+    r"|(?:give|gave|rate|gives) (?:it|this|that|them|us|him|her))"
+    r"(?: (?:was|is|of|at|level|as|only|about))?:? (?:an? )?$"
+)
+_GAUGE = late(
+    r"(?i)(?:^|[\s,;(])(?:volume|brightness|health|stamina|mana|energy|battery|armor|shield"
+    r"|hp|mp|xp):? $"
+)
+
+
+def _fraction(match: re.Match[str]) -> list[str]:
+    whole = match["fraction_whole"]
+    above = match["above"]
+    below = match["below"]
+    words = [*number_words(whole), "and"] if whole else []
+    unit = (match["fraction_unit"] or "").replace('"', "in")
+    one, many = UNITS.get(unit if unit in UNITS else unit.rstrip("."), ("", ""))
+    is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100
+    if "," in below:  # 1/1,000
+        return [*cardinal_words(above), "in" if above == "1" else "over", *number_words(below)]
+    if unit == "mpg" and len(above) == 2 and not whole:
+        return [*_in_city_and_on_road(above, below), *many.split()]
+    if match[0] in _SAID_PLAINLY or is_proportion or _is_acuity(match):
+        return cardinal_words(above) + cardinal_words(below)
+    is_score = above == below or _OF_SCORE.search(text_before(match))
+    is_part = many or _OF_WHOLE.match(match.string, match.end())
+    if below in _FULL_MARKS and is_score and not is_part:
+        return [*cardinal_words(above), "out", "of", *cardinal_words(below)]
+    if int(above) <= int(below) > 9 and _GAUGE.search(text_before(match)):  # HP 45/120
+        return [*cardinal_words(above), "out", "of", *cardinal_words(below)]
+    in_row = _IN_ROW.search(text_before(match)) and not match["fraction_ending"]
+    if in_row and 0 < int(above) <= int(below) and not (is_part or whole):
+        return [*cardinal_words(above), "of", *cardinal_words(below)]
+    if not 0 < int(above) < int(below) <= 100:
+        say = code_words if BEFORE_GROUPS.search(text_before(match)) else cardinal_words
+        return [*words, *say(above), "over", *cardinal_words(below), *many.split()]
+    has_name = below in _DENOMINATORS and match["fraction_ending"] in (None, "nd")
+    part = [_DENOMINATORS[below]] if has_name else ordinal_words(below)
+    if above == "1":
+        has_article = _ARTICLE_BEFORE.search(text_before(match, 8))  # a 1/2-inch bolt
+        small = "an" if below in ("8", "11", "18", "80") else "a"
+        article = [] if has_article else [small if whole or one or below == "2" else "one"]
+        return [*words, *article, *part, *(many if whole else one).split()]
+    words += [*cardinal_words(above), *plural_words(part)]
+    if one == "inch" and not whole and _NO_SIZED.match(match.string, match.end()):
+        return [*words, "of", "an", "inch"]
+    return [*words, *(many if whole else one).split()]
+
+
+def _is_acuity(match: re.Match[str]) -> bool:
+    """20/40 vision."""
+    if match["above"] != "20" or match["fraction_unit"] or match["below"][-1] not in "05":
+        return False
+    after = _EYES_AFTER.match(match.string, match.end())
+    return after is not None or _OF_EYES.search(text_before(match)) is not None
+
+
+def _in_city_and_on_road(first: str, second: str) -> list[str]:
+    """18/24 mpg, 28/32 city/highway."""
+    *words, last = cardinal_words(first)
+    return [*words, f"{last},", *cardinal_words(second)]
+
+
+FORMS: Forms = (
+    (
+        "d",
+        r"(?<![\w.])(\d{1,2})/(?=[$£€]\d)",  # 3/$15
+        lambda match: [*cardinal_words(match[1]), "for"],
+    ),
+    (
+        "d",
+        r"(?<![\w.])(\d\d)/(\d\d)(?= (?:city/h(?:wy|ighway))\b)",
+        lambda match: _in_city_and_on_road(match[1], match[2]),
+    ),
+    (
+        "d",
+        r"(?<![\w./])1/(\d{2,5}) ?s(?:ec)?\b",
+        lambda match: ["one", *ordinal_words(match[1]), "of", "a", "second"],
+    ),
+    (
+        "d",
+        r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3}(?:,\d{3}(?!\d)){0,3})"
+        r"(?:(?P<fraction_ending>th|rd|nd|st)s?\b)?"
+        rf"(?!\w|/\w)(?:(?:\s{{0,2}}|-(?=in\.|[a-z]{{2}}))(?P<fraction_unit>c\.|in\.(?=\s[a-z]|[,;:)])"
+        rf"|(?:{UNIT})\b(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]))?|\"(?=\s[a-z]|[\s,.;)]|$)))?",
+        _fraction,
+    ),
+)  # fmt: skip

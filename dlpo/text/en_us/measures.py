@@ -1,0 +1,252 @@
+"""Measures and their units, powers, angles and calibers -> spoken words."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
+from dlpo.text.en_us.attributes import describes_noun
+from dlpo.text.en_us.compass import COORDINATE_BEFORE, DIRECTIONS
+from dlpo.text.en_us.context import BEFORE_GROUPS, STREET_AFTER, word_after
+from dlpo.text.en_us.money import SIGN
+from dlpo.text.en_us.numbers import (
+    NUMBER,
+    SCALE,
+    TO,
+    UNIT,
+    UNITS,
+    cardinal_words,
+    grouped_words,
+    number_words,
+    plain_number,
+    plural_words,
+)
+from dlpo.text.en_us.tables import TABLES, any_of, word_list
+
+_POWERS = {"2": ["squared"], "3": ["cubed"]}
+_NO_NOUN = word_list("no nouns")
+_LETTERS = frozenset(unit for unit in UNITS if len(unit) == 1)
+_LETTERED = late(
+    rf"(?i)\b(?:{any_of('have lettered numbers')})(?: (?:is|are|was|no\.|number)|:)? #?"
+    r"(?:\d{1,3}[A-Z](?:, | and | or | to |-|/)){0,3}$"
+)
+_SECOND_SEAT = late(r"(?:, | and | or | to |-|/)\d{1,3}[A-Z]\b")
+_PINTS_AFTER = late(rf"\.?\)? (?:{TABLES.patterns('hold pints')})\b")
+_POINTS_AFTER = late(rf" (?:{TABLES.patterns('are in points')})\b")
+_OF_ROAD = late(r"\b(?:SR|US|CR|FM|[Hh]wy\.?|Highway|Rte\.?|Route|Interstate|I)[ -]$")
+_BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
+_OPEN_QUOTATION = late(r"(?:^|[\s(\[])\"[^\"]{0,300}$")
+_PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?(?:/(?:{UNIT}))?)?$")
+_PLURAL = late(r"\b[a-z]{3,20}s$")
+_COUNTED_PLURAL = late(r"\d (?!adults|parents)[a-z]{3,20}(?<!s)s$")  # 2 items/person
+_COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-z]{1,15}$")
+_TIMES = word_list("follow a slash after plurals")
+_ANGLE = late(r"\s\d{1,3}°")
+_ARMED = late(
+    r"(?i)\b(?:his|her|your|their) $"
+    r"|\b(?:fir(?:e|ed|ing)|shot|guns?|pistol|pull(?:s|ed)|drew|aim(?:ed|ing)|holster(?:ed)?|loaded"
+    r"|armed)\b.{0,20} (?:an?|the|with) $"
+)
+_OF_FILE = late(r"(?i)\b(?:file|photo|video|image|download|attachment|memory|in size)\b")
+_WEATHER = late(
+    r"(?i)\b(?:pressure|hurricane|storm|cyclone|typhoon|barometer|winds?|low of|depression)\b"
+)
+
+
+def _is_letter(match: re.Match[str]) -> bool:
+    """Whether the letter after a number is no unit: route 9W, seat 12L, 350 W 42nd St."""
+    attached = match[0][-2:-1].isdigit() and match[0].isupper()
+    of_street = match["unit"] == "W" and STREET_AFTER.match(match.string, match.end("measure"))
+    groups = BEFORE_GROUPS.search(text_before(match))
+    if match["unit"] == "W" and (
+        _OF_ROAD.search(text_before(match))
+        or COORDINATE_BEFORE.search(match.string[max(0, match.start() - 40) : match.end() - 1])
+    ):
+        return True
+    return bool(of_street or groups or (attached and of_place(match)))
+
+
+def of_place(match: re.Match[str]) -> bool:
+    """Whether a number and a letter name a place: row 12K; but not "it seats 20K"."""
+    before = text_before(match)
+    is_verb = before.endswith("seats ") and not _SECOND_SEAT.match(match.string, match.end())
+    return not is_verb and _LETTERED.search(before) is not None
+
+
+def _planks(match: re.Match[str]) -> list[str]:
+    """2x4s: two by fours."""
+    return [*cardinal_words(match[1]), "by", *plural_words(cardinal_words(match[2]))]
+
+
+def _measure(match: re.Match[str]) -> list[str] | None:
+    if match["unit"] in _LETTERS and _is_letter(match):
+        return None
+    number, to = match["measure"], match["measure_to"]
+    one, many = UNITS[match["unit"] or "in"]
+    if match["unit"] == "pt" and _is_point(match):
+        one = many = "point"
+    raised = _raised(match["raised_by"], number) if match["raised_by"] else []
+    is_one = number.lstrip("-") == "1" and not to
+    single = is_one or match["hyphen"] or match["inch"] or describes_noun(match)
+    power = {"2": ["square"], "3": ["cubic"]}.get((match["power"] or "")[1:], [])
+    unit = [*power, *(one if single else many).split()]
+    words = number_words(number) + raised
+    words += ["plus"] * bool(match["more"])
+    return [*words, *(["to", *number_words(to)] if to else []), *unit]
+
+
+def _is_point(match: re.Match[str]) -> bool:
+    """A 3-pt. shot, 12 pt. Arial; but a 1-pt. jar, 2 pt. of cream."""
+    if match["hyphen"] and match["measure"] not in ("1", "2"):
+        return _PINTS_AFTER.match(match.string, match.end()) is None
+    return _POINTS_AFTER.match(match.string, match.end()) is not None
+
+
+def _mark(match: re.Match[str]) -> list[str] | None:
+    """Inches and feet by their marks, where no quotation is open."""
+    number, mark = match["marked"], match["mark"]
+    if mark == '"' and _OPEN_QUOTATION.search(text_before(match, 300)):
+        return None
+    one, many = UNITS["in" if mark == '"' else "ft"]
+    following = word_after(match)
+    is_distance = mark == "'" and _BEFORE_DISTANCE.search(text_before(match))  # in 500' turn
+    describes = following and following not in _NO_NOUN
+    single = number == "1" or (describes and not is_distance)
+    words = [*number_words(match["marked_from"]), "to"] if match["marked_from"] else []
+    return [*words, *number_words(number), one if single else many]
+
+
+def _per(match: re.Match[str]) -> list[str] | None:
+    """ "/s" after a measure or an amount."""
+    written, before = match[0][1:].rstrip("."), text_before(match)
+    after_plural = written in _TIMES and _PLURAL.search(before)
+    if not (after_plural or _PRICED.search(before) or _COUNTED_PLURAL.search(before)):
+        return None
+    return ["per", *(UNITS[written][0].split() if written in UNITS else [written])]
+
+
+def _per_hours(match: re.Match[str]) -> list[str] | None:
+    """Max 5 doses/24 hr; but "open/24 hours"."""
+    return ["per"] if _COUNTED.search(text_before(match)) else None
+
+
+def _raised(exponent: str, base: str) -> list[str]:
+    if exponent in _POWERS and base != "10":
+        return _POWERS[exponent]
+    return ["to", "the", *([] if base == "10" else ["power", "of"]), *number_words(exponent)]
+
+
+def _shillings(match: re.Match[str]) -> list[str]:
+    """2s. 6d."""
+    shillings, pence = match.groups()
+    words = [*cardinal_words(shillings), "shilling" + "s" * (shillings != "1"), "and"]
+    return [*words, *cardinal_words(pence), "penny" if pence == "1" else "pence"]
+
+
+def _angle(match: re.Match[str]) -> list[str]:
+    """40°26'46"N: degrees, minutes and seconds."""
+    words = ["minus"] * bool(match["minus"])
+    for unit in ("degree", "minute", "second"):
+        if number := match[unit + "s"]:
+            plain = number if "." in number else str(int(number))
+            words += [*number_words(plain), unit + "s" * (plain != "1")]
+    if match["side"]:
+        words.append(DIRECTIONS[match["side"]])
+    if _ANGLE.match(match.string, match.end()):
+        words[-1] += ","
+    return words
+
+
+def _caliber(match: re.Match[str]) -> list[str]:
+    """.22 rifle, .357 Magnum, .50-cal."""
+    words = grouped_words(match[1])
+    return [*words, "caliber"] if "cal" in match[0] else words
+
+
+def _own_caliber(match: re.Match[str]) -> list[str] | None:
+    """Firing his .45; but "a .45 correlation"."""
+    if not _ARMED.search(text_before(match)):
+        return None
+    return grouped_words(match[0][1:])
+
+
+def _millibars(match: re.Match[str]) -> list[str] | None:
+    """A pressure of 949 mb."""
+    before = text_before(match, 60)
+    if not _WEATHER.search(before) or _OF_FILE.search(before + match.string[match.end() :][:12]):
+        return None
+    return [*plain_number(match[0][:-2].strip()), "millibars"]
+
+
+FORMS: Forms = (
+    ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2})s\b", _planks),
+    (
+        "d",
+        rf"(?<![\w.,-])(?<!Seat )(?<!Room )(?<!Gate )(?<!Unit )(?<!Row )(?<!Apartment )"
+        rf"(\d{{1,3}}(?:\.\d{{1,2}})?)(?: |-)?A(?= (?:{any_of('have amps')})\b)",
+        lambda match: [*number_words(match[1]), "amp"],
+    ),
+    ("d", r"(?<![\w./])(\d{1,2})s\. ?(\d{1,2})d\b\.?(?=$|[^\w.])", _shillings),
+    (
+        "d-",
+        r"(?<![\w.])(?P<minus>-)?(?P<degrees>\d{1,3})°\s?(?P<minutes>[0-5]?\d(?:\.\d{1,5})?)'"
+        r"(?!')(?:\s?(?P<seconds>[0-5]?\d(?:\.\d{1,4})?)(?:\"|''))?(?:,?\s?(?P<side>[NSEW])\b)?",
+        _angle,
+    ),
+    (
+        "-",
+        rf"(?<!\w)\.(\d{{2,3}})(?=[ -](?i:{any_of('follow a caliber')})\b|-cal\b)(?:-cal\b\.?)?",
+        _caliber,
+    ),
+    (
+        "-",
+        r"(?<!\w)\.(?:22|25|32|38|40|44|45|50|357|380)"
+        r"(?=[,.;!?)\"]{1,3}(?!\d)|$"
+        r"| (?:into|from|at|in|and|to|on|with|out|up|was|or|as|back)\b)",
+        _own_caliber,
+    ),
+    (
+        "d",
+        r"(?<![\w.])(\d{1,3})[ -]bp(?= (?:cut|hike|increase|decrease|rise|drop|move|reduction)\b)",
+        lambda match: [*cardinal_words(match[1]), "basis", "point"],
+    ),
+    ("d", r"(?<![\w.])(?:8[5-9]\d|9\d\d|10[0-8]\d)(?:\.\d)?\s?mb\b", _millibars),
+    (
+        "-",
+        rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z]|\)?[,;:]|\)\s[a-z]))?",
+        _per,
+    ),
+    ("-", r"(?<=[a-z])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))", _per_hours),
+    (
+        "-",
+        r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)[+-]?\d{1,4}(?![\w*])",
+        lambda match: _raised(match[0].lstrip("^*"), text_before(match)[-2:]),
+    ),
+    (
+        "d-",
+        rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
+        rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-])"
+        r"|(?:(?<=\d-[a-z]{2})|(?<=\d-[a-z]{3}))\.(?=\)?\s[A-Z][a-z])|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
+        r"|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} of\b))?"
+        r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
+        r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))\sin(?=[;)]|\s\(\d|\sat [A-Z]"
+        r"|\s(?:deep|long|wide|tall|thick|high|square|diameter)(?:[.,;:)]|\s(?:and|by|x|at|with|on|\()|$))"
+        r"|\sin(?=\sof (?:rain|snow|ice|rainfall|snowfall|precipitation|sleet)\b)"
+        r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
+        r"|in\b|(?P<inch>-in(?:\.(?=\s[a-zA-Z])|(?=\s[a-z])))(?!\s(?i:the|an?|one|it|all|this|that|my|your|his|her|our|their|[iw]e?|you|they|s?he)\b)"
+        r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
+        _measure,
+    ),
+    (
+        "d",
+        r"(?<![\w.'\"/-])(?:(?P<marked_from>\d{1,3})[-–])?(?P<marked>\d{1,3}(?:,\d{3}|\.\d{1,3})?)(?P<mark>\"|'(?!'))(?![\w\"'])",
+        _mark,
+    ),
+    (
+        "d",
+        r"(?<![\w.])\d{2,4} K\b(?! [a-z])",
+        lambda match: [*number_words(match[0][:-2]), "kelvin"],
+    ),
+)  # fmt: skip

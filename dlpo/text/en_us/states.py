@@ -1,0 +1,130 @@
+"""States of the United States: in addresses, after cities, after parties and abbreviated."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
+from dlpo.text.en_us.context import follows_capital, previous_word
+from dlpo.text.en_us.tables import table, word_list
+
+_CAPITAL_AFTER = late(r" [A-Z]")
+_HAVE_NUMBERS = word_list("have numbers")
+_STATES = table("states")  # code -> name; what its zip codes begin with
+_STATES_OR_WORDS = frozenset(("HI", "ID", "IN", "ME", "OH", "OK", "OR"))
+_WORDS_AFTER_COMMAS = ("OK", "HI", "OH", "ME")  # of these: "Yes, OK"
+_NO_CITIES = word_list("before openings") | word_list("tags")
+_AFTER_CITY = late(r"\b[A-Z][\w'.-]{1,20}, $")
+_CITIES = word_list("cities of OK, HI, OH and ME")
+_CITY = r"[A-Z][a-z]{1,20}(?: [A-Z][a-z]{1,20}){0,2}, "
+_IN_CITY = late(rf"(?:\b(?:[Ii]n|[Ff]rom|[Nn]ear|around|outside|via|through) ){_CITY}$")
+_STATE_BEFORE = late(rf"{_CITY}[A-Z]{{2}}[;,] (?:(?:and|or) )?{_CITY}$")
+_STATE_AFTER = late(rf"^[;,] (?:(?:and|or) )?{_CITY}[A-Z]{{2}}\b")
+_WRITTEN_STATES = table("written_states")  # "Calif" -> name; whether it is no other word
+_OF_LETTERS = "|".join(re.escape(key) for key in _WRITTEN_STATES if "." in key)  # "N.Y"
+_OF_WORDS = "|".join(key for key in _WRITTEN_STATES if "." not in key)
+_OF_PARTY = ("D-", "R-", "I-")
+_OFFICE_AFTER = late(
+    r"\.? (?:Democrats?|Republicans?|Supreme Court|[A-Z]$"
+    r"|(?:Gov|Sen|Rep|Sens|Reps|Atty|Lt|Dist|Sec)\.|(?:Penal|Veh|Civ)\b"
+    r"|(?:Civil|Health|Vehicle|Gen|Const|Stat|Code|Rev|Ann)\b\.? ?"
+    r"(?:Code|Ann|Stat|Const|Laws|§|Proc|L)|Code §)"
+)
+_STATE_GOES_ON = late(r"\.?(?:[,;:)-]| [(a-z–—-])")
+_PLACE_GOES_ON = late(r"\.?-(?:based|born|bred|area|raised|native|style)\b|\.?,? D\.?C\b")
+_OF_UNIVERSITY = late(r"\b(?:Univ\.|Univ|University|U\.|State|Univ\.?,) of $")
+_AFTER_ANY_CITY = late(r"\b[A-Z][\w'.-]{2,20}, $")
+_OTHER_WORDS = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
+PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
+    (
+        "A",
+        rf"\b([DRI])-({_OF_LETTERS})\.(?!\w)",
+        lambda match: [match[1], *_WRITTEN_STATES[match[2]][0].split()],
+    ),
+)
+
+
+def _state(match: re.Match[str]) -> list[str] | None:
+    """Of an address: Austin, TX 78701; but not "Order ID 48213" nor "Yes, OK 12345"."""
+    name, zip_codes = _STATES[match[1]]
+    first, last = zip_codes.split("-")
+    previous = previous_word(match)
+    is_own = first <= match[2] <= last and previous.lower() not in _HAVE_NUMBERS
+    is_word = match[1] in _STATES_OR_WORDS
+    if is_own and (not is_word or previous[:1].isupper()):
+        return name.split()
+    after_city = _AFTER_CITY.search(text_before(match)) and previous.lower() not in _NO_CITIES
+    return name.split() if after_city else None
+
+
+def _written_state(match: re.Match[str]) -> list[str] | None:
+    """Calif.; D-Pa., Portland, Ore., Minn.-based, where it may be another word only so."""
+    stem = match[0].rstrip(".")
+    name, alone = _WRITTEN_STATES[stem]
+    before = text_before(match, 60)
+    text, end = match.string, match.end()
+    ends = match[0] == stem and text.startswith(". ", end)  # and a sentence follows
+    previous = previous_word(match).lower()
+    goes_on = _PLACE_GOES_ON.match(text, end) or _OFFICE_AFTER.match(text, end)
+    if before[-2:] in _OF_PARTY:
+        is_state = before[-3:-2] in ("", " ", "(")
+    elif _AFTER_ANY_CITY.search(before) and previous not in _NO_CITIES:
+        is_state = bool(
+            alone
+            or stem not in _OTHER_WORDS
+            or _IN_CITY.search(before)
+            or _STATE_GOES_ON.match(text, end)
+        )
+    elif ends or (text[end - 1] == "." and _CAPITAL_AFTER.match(text, end) and not goes_on):
+        return None
+    else:
+        is_state = bool(alone or goes_on or _OF_UNIVERSITY.search(before))
+    return name.split() if is_state else None
+
+
+def _lone_state(match: re.Match[str]) -> list[str] | None:
+    """OK, HI, OH and ME where more than one name before shows that it is no word."""
+    before, following = text_before(match, 60), match.string[match.end() : match.end() + 60]
+    is_place = (
+        match[0] == "ME"
+        or _IN_CITY.search(before)
+        or _STATE_BEFORE.search(before)
+        or _STATE_AFTER.search(following)
+        or previous_word(match).lower() in _CITIES
+    )
+    return _STATES[match[0]][0].split() if is_place and follows_capital(match) else None
+
+
+FORMS: Forms = (
+    (
+        "A",
+        rf"\b(?=[A-Z][a-z]{{1,4}}\.\s[A-Z](?!\.))(?:{_OF_WORDS})(?=\.)",
+        _written_state,
+    ),
+    (
+        "A",
+        rf"\b(?=[A-Z][a-z]{{1,4}}(?![a-z']))(?:{_OF_WORDS})"
+        r"(?:\.(?!\w)|(?:(?<=-[A-Z][a-z])|(?<=-[A-Z][a-z]{3})"
+        r"|(?<=-[A-Z][a-z]{4}))(?![\w'-]))",
+        _written_state,
+    ),
+    (
+        "A",
+        rf"(?:(?<=\([DRI]-))(?:{'|'.join(_STATES)})(?=\)|-\d)",
+        lambda match: _STATES[match[0]][0].split(),
+    ),
+    ("A0", rf"\b({'|'.join(_STATES)})(?=\s(\d{{3}})\d\d\b)", _state),
+    (
+        "A",
+        rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {*_WORDS_AFTER_COMMAS})})"
+        r"(?=[.,;!?)\n]|$| [a-z])",
+        lambda match: _STATES[match[0]][0].split() if follows_capital(match) else None,
+    ),
+    (
+        "A",
+        rf"(?<=[a-z], )(?:{'|'.join(_WORDS_AFTER_COMMAS)})"
+        r"(?=[.,;)\n]|$| (?:and|or) |(?<=ME) [a-z])",
+        _lone_state,
+    ),
+)
