@@ -69,6 +69,7 @@ def needed(text: str) -> str:
         ("add fl. oz as int. rate. Dr. Lee", ["add fl. oz as int. rate.", "Dr. Lee"]),
         ("A heading\n\nthen text\n \nmore", ["A heading", "then text", "more"]),
         ("one line\nanother line", ["one line\nanother line"]),
+        ("Dr. dcha. Ǽa", ["Dr. dcha.", "Ǽa"]),
     ],
 )  # fmt: skip
 def test_sentences_end_where_a_reader_stops(text: str, sentences: list[str]) -> None:

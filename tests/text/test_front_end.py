@@ -77,6 +77,19 @@ def test_text_without_anything_to_say_is_refused(text: str, reason: str) -> None
         FRONT_END.process(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Æthelred met Þórr.", "aethelred met thorr"),
+        ("ÆTHELRED met Æthelred.", "aethelred met aethelred"),
+        ("Ǽ Ǿre", "ae ore"),
+        ("ﬁne, 5 ㎏ at 30℃", "fine five kilograms at thirty degrees celsius"),
+    ],
+)
+def test_letters_of_other_languages_are_read(text: str, said: str) -> None:
+    assert FRONT_END.process(text).sentences[0].normalized == said
+
+
 def test_unspeakable_characters_are_dropped_with_a_count() -> None:
     result = FRONT_END.process("Good 😀 morning\ud83d, мир")
     assert result.dropped == 5

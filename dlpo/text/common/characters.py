@@ -83,6 +83,8 @@ class Characters:
                 kept[-1] = letter
             elif character in _SUPERSCRIPTS and index and text[index - 1] not in _SUPERSCRIPTS:
                 folded = f"^{folded}"
+            elif len(folded) > 1 and character.isupper() and text[index + 1 : index + 2].isupper():
+                folded = folded.upper()  # Ægir, but ÆGIR
             kept.append(folded)
             offsets += [index] * len(folded)
         return ReadableText("".join(kept), offsets, dropped)
@@ -105,6 +107,7 @@ class Characters:
             return "\n" if character in "\x0b\x85\u2028\u2029" else " "
         if category == "Nd":
             return str(unicodedata.digit(character))
-        plain = unicodedata.normalize("NFKD", character)
-        ascii_only = "".join(part for part in plain if part.isascii() and part.isprintable())
-        return ascii_only or None
+        parts = unicodedata.normalize("NFKD", character)
+        if parts == character:
+            return None
+        return "".join(self._fold(part) or "" for part in parts) or None

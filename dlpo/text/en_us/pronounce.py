@@ -62,13 +62,13 @@ _OF_NAMES = {  # endings of names, after any beginning
     "owicz": "AH0 V IH0 CH",
     "czyk": "CH IH0 K",
 }
-_CONTRACTIONS = (  # ending, after a vowel, after a consonant
-    ("'ve", "V", "AH0 V"),
-    ("'ll", "L", "AH0 L"),
-    ("'d", "D", "AH0 D"),
-    ("'re", "ER0", "ER0"),
-    ("n't", "N T", "AH0 N T"),
-)
+_CONTRACTIONS = {  # ending -> after a vowel, after a consonant
+    "'ve": ("V", "AH0 V"),
+    "'ll": ("L", "AH0 L"),
+    "'d": ("D", "AH0 D"),
+    "'re": ("ER0", "ER0"),
+    "n't": ("N T", "AH0 N T"),
+}
 _ARTICLES = {"d": "D", "l": "L", "t": "T", "m": "M", "k": "K"}
 _BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "AH2 N D ER0"}
 # Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
@@ -130,9 +130,12 @@ class Pronouncer:
         return self._unlisted(word)
 
     def _letter(self, word: str) -> Phonemes:
-        """``"B"`` -> B IY1, ``"B's"`` -> B IY1 Z."""
+        """``"B"`` -> B IY1, ``"B's"`` -> B IY1 Z, ``"P'd"`` of RSVP'd -> P IY1 D."""
         name = self.lexicon.pronunciations(word[0].lower())[-1].phonemes
-        return with_s(name) if len(word) > 1 else name
+        ending = word[1:]
+        if ending == "'d":
+            return with_ed(name)
+        return contracted(name, ending) or (with_s(name) if ending else name)
 
     def _derive(self, word: str) -> Phonemes:
         return (
@@ -154,10 +157,10 @@ class Pronouncer:
         """The phonemes of a known word with a common ending or beginning, or None."""
         if word.endswith("in'") and (stem := self._known(word[:-1] + "g")):
             return (*stem[:-1], "N")
-        for ending, after_vowel, after_other in _CONTRACTIONS:
+        for ending in _CONTRACTIONS:
             stem_letters = word.removesuffix(ending)
-            if stem_letters != word and (stem := self._contracted(stem_letters)):
-                return (*stem, *(after_vowel if stem[-1][-1].isdigit() else after_other).split())
+            if stem_letters != word and (stem := self._before_contraction(stem_letters)):
+                return contracted(stem, ending)
         if found := self._with_article(word):
             return found
         for ending in ("'s", "s'", "s"):
@@ -189,7 +192,7 @@ class Pronouncer:
                 return (*sound.split(), *stem)
         return None
 
-    def _contracted(self, word: str) -> Phonemes | None:
+    def _before_contraction(self, word: str) -> Phonemes | None:
         """The word before 've and the like: "who'd" of "who'd've"."""
         listed = self.lexicon.pronunciations(word)
         return listed[0].phonemes if listed else self._inflected(word) if "'" in word else None
@@ -221,6 +224,14 @@ class Pronouncer:
     def _known(self, word: str) -> Phonemes | None:
         listed = self.lexicon.pronunciations(word) if len(word) > 2 else ()
         return listed[0].phonemes if listed else None
+
+
+def contracted(stem: Phonemes, ending: str) -> Phonemes | None:
+    """A word with 've and the like, or None if it is another ending."""
+    if ending not in _CONTRACTIONS:
+        return None
+    after_vowel, after_consonant = _CONTRACTIONS[ending]
+    return (*stem, *(after_vowel if stem[-1][-1].isdigit() else after_consonant).split())
 
 
 def with_s(stem: Phonemes) -> Phonemes:

@@ -46,6 +46,7 @@ def test_endings_follow_the_last_sound(stem: str, plural: str, past: str) -> Non
         ("used to", 0, "Y UW1 S T"), ("used it", 0, "Y UW1 Z D"),
         # letters
         ("A", 0, "EY1"), ("W", 0, "D AH1 B AH0 L Y UW2"), ("S's", 0, "EH1 S IH0 Z"),
+        ("R S V P'd", 3, "P IY1 D"), ("F B I'll", 2, "AY1 L"), ("C I S've", 2, "EH1 S AH0 V"),
         # an unlisted form of a listed word
         ("connived", 0, "K AH0 N AY1 V D"),
     ],
