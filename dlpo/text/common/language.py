@@ -21,8 +21,8 @@ class Token:
 
     text: str
     words: tuple[str, ...]
-    """As spoken, in lower case; a single capital is a letter, spoken by its name. A comma at the
-    end of a word is a pause."""
+    """As spoken, in lower case; with a capital, a letter's name or a word that sounds otherwise in
+    lower case. A comma at the end of a word is a pause."""
     start: int
     end: int
     phonemes: tuple[str, ...] | None = None

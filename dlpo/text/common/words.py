@@ -116,11 +116,11 @@ def pronounced(
         phonemes = map(partial(within, symbols), phonemes)
     for marked in sentence:
         start, end = source_span(marked.token.start, marked.token.end)
-        *inner, last = marked.token.words
-        for word in inner:
+        words = marked.token.words
+        for word, mark in zip(words, [*" " * (len(words) - 1), marked.mark], strict=True):
             name = word.rstrip(",")
-            yield Word(name.lower(), next(phonemes), "," if word != name else " ", start, end)
-        yield Word(last.lower(), next(phonemes), marked.mark, start, end)
+            pause = "," if mark == " " and word != name else mark
+            yield Word(name.lower(), next(phonemes), pause, start, end)
 
 
 def _phonemes(

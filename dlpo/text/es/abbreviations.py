@@ -57,7 +57,10 @@ _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
 
 def spelled(letters: str) -> list[str]:
-    """The names of letters; other characters are skipped."""
+    """The names of letters; other characters are skipped.
+
+    A capital, "De", says that it isn't the small word, which has no stress.
+    """
     return [word for letter in letters.lower() for word in _NAMES.get(letter, [])]
 
 

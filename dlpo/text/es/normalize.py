@@ -28,7 +28,7 @@ _SIGN = (
 _PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
     r"(?!xfa|(?:lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
-    r" (?:(?:al?|y|o) |\d{1,2}/\d))"
+    r" (?:(?:al?|y|o) |\d{1,2}\b))"
     r"[a-záéíóúüñ]{2,60}"
     r"(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
 )
@@ -219,7 +219,7 @@ _FORMS: Forms = (
         r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])|(?<=\" )[>›](?= \")",
         lambda match: [],
     ),
-    ("A", r"\bT-?MEC\b", lambda match: ["te", "mec"]),
+    ("A", r"\bT-?MEC\b", lambda match: ["Te", "mec"]),
     ("aA", rf"\b([{LETTERS}]{{2,20}}(?:o|or|os|ores))\((?:a|as)\)", _either),
     ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),
     ("-", r"(?<=\d)[−](?=\d)", lambda match: ["menos"]),

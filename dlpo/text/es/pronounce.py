@@ -1,4 +1,5 @@
-"""How Spanish words sound: exceptions from a table, everything else by the rules of spelling."""
+"""How words sound in Spanish: some by a table, English ones as a Spanish speaker says them, all
+others by the rules of spelling."""
 
 from __future__ import annotations
 
@@ -7,11 +8,13 @@ from itertools import pairwise
 
 from dlpo.text.common.rule_pronouncer import RulePronouncer
 from dlpo.text.common.syllables import Syllable
+from dlpo.text.es.english import english_syllables
 from dlpo.text.es.ipa import SYMBOL_OF
 from dlpo.text.es.spelling import VOWELS, syllables
 from dlpo.text.es.tables import TABLES, word_list
 
 EXCEPTIONS = TABLES.column("pronunciations")
+_ACCENTED = TABLES.column("accents")  # words often written without
 
 
 class SpanishPronouncer(RulePronouncer):
@@ -23,7 +26,7 @@ class SpanishPronouncer(RulePronouncer):
 
     def __init__(self, distincion: bool = False) -> None:
         self._distincion = distincion
-        super().__init__(syllables, EXCEPTIONS, SYMBOL_OF, VOWELS, word_list("unstressed"))
+        super().__init__(_by_rule, EXCEPTIONS, SYMBOL_OF, VOWELS, word_list("unstressed"))
 
     def _adapt(self, found: Sequence[Syllable]) -> None:
         """Say θ as s; two that meet, as in excelente, are one."""
@@ -34,3 +37,7 @@ class SpanishPronouncer(RulePronouncer):
         for before, syllable in pairwise(found):
             if before.sounds[-1] == syllable.sounds[0] == "s":
                 before.sounds.pop()
+
+
+def _by_rule(word: str) -> list[Syllable]:
+    return english_syllables(word) or syllables(_ACCENTED.get(word, word))

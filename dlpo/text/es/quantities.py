@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     NUMBER,
     cardinal_words,
+    decimal_words,
     digit_words,
     ended_ordinal_words,
     number_words,
@@ -38,6 +39,7 @@ _BEFORE_DIGITS = re.compile(
     rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
     r"(?: (?:en|es|era|será))?:? (?:\d{2,18} ){0,6}$"
 )
+_GROUP_AFTER = re.compile(r" \d{1,18}(?!\w|[.,]\d)")
 _BEFORE_CALLED = re.compile(
     r"(?i)\b(?:llam(?:en?|ar?|ando)(?: \w{1,12})? al|marqu(?:e|en|es)|marcar?|marcando|disque"
     r"|comuníquese (?:al|con el)) $"
@@ -59,6 +61,7 @@ _DECIMAL_COMMA = re.compile(
     r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3}){0,5},\d{1,2}|0,\d{3,9})(?![\d.,]*\d)"
 )
 _OF_DECIMALS = re.compile(r"(?i)\b(?:ph|promedio|tasa|pi|índice)\b[^.,]{0,24}$")
+_PRECISE = re.compile(r"(-?\d{1,2})\.(\d{3})")  # 2.375 %: no thousands
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES_BEFORE = re.compile(r"(?i)\b(?:por|durante|unos|cada|cocer|hornear|reposar) $")
 _OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
@@ -118,11 +121,12 @@ def _money(match: re.Match[str]) -> list[str]:
     if re.fullmatch(r"\d{1,3}(?:,\d{3})+", number):  # $1,200: no currency has three decimals
         number = number.replace(",", "")
     if big:
-        of = [] if big[-1] == "mil" else ["de"]
-        return [*words, *number_words(number, "m"), *big, *of, *many.split()]
-    if _CURRENCY_NAME.match(match.string, match.end()):  # $20 dólares
-        words += number_words(number, gender)
+        words += [*number_words(number, "m"), *big]
+    if _CURRENCY_NAME.match(match.string, match.end()):  # $20 dólares, $5 millones de pesos
+        words += [] if big else number_words(number, gender)
         return [*words, *["de"] * words[-1].endswith(("llón", "llones"))]
+    if big:
+        return [*words, *["de"] * (big[-1] != "mil"), *many.split()]
     whole, _, decimals = split_decimals(number)
     if not decimals or len(decimals) > 2:
         return words + amount_words(number, (one, many), gender)
@@ -137,6 +141,8 @@ def _money(match: re.Match[str]) -> list[str]:
 def _percent(match: re.Match[str]) -> list[str]:
     words = [*number_words(match["percent_from"]), "a"] if match["percent_from"] else []
     sign = {"%": ["por", "ciento"], "‰": ["por", "mil"]}[match["percent_sign"]]
+    if found := _PRECISE.fullmatch(match["percent"]):
+        return [*words, *number_words(found[1]), "punto", *decimal_words(found[2]), *sign]
     return [*words, *number_words(match["percent"], decimal_comma=True), *sign]
 
 
@@ -164,7 +170,7 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
         part = ["y", half] if (above, below) == (1, 2) else ["y", *part_words(above, below)]
         if unit:
             return amount_words(whole, (unit[0], unit[1]), gender) + part
-        return [*cardinal_words(whole, gender if noun else ""), *part]
+        return [*cardinal_words(whole, "f" if noun and gender == "f" else ""), *part]
     if (above, below) == (1, 2) and (noun or unit):
         return [half, *(unit[0].split() if unit else [])]
     return part_words(above, below) + (["de", *unit[0].split()] if unit else [])
@@ -262,12 +268,13 @@ def _number(match: re.Match[str]) -> list[str]:
     before = text_before(match, 60)
     called = len(number) > 2 and _BEFORE_DIGITS.search(before)
     if called and " " in number and number.replace(" ", "").isdigit():
-        return [word for group in number.split() for word in digit_words(group)]
+        return digits_in_groups(number, digit_words)
     if len(number) == 3 and not NOUNS.after(text, match.end()):
         called = called or _BEFORE_CALLED.search(before)
         called = called or (number == "911" and _EMERGENCY.search(before))
     if number.isdigit() and (called or len(number) >= CODE_DIGITS):
-        return digit_words(number)
+        *digits, last = digit_words(number)
+        return [*digits, f"{last}," if _GROUP_AFTER.match(text, match.end()) else last]
     decimal_comma = has_decimal_commas(text) or _OF_DECIMALS.search(before) is not None
     whole, _, decimals = split_decimals(number.lstrip("-"), decimal_comma)
     big = re.match(_BIG, text[match.end() : match.end() + 12])

@@ -14,8 +14,8 @@ from dlpo.text.es.tables import TABLES
 _RULES = SpellingRules(TABLES.words("spelling"))
 _ACCENTED = {"á": "a", "é": "e", "í": "i", "ó": "o", "ú": "u"}
 VOWELS = frozenset("aeiou")
-_ONSETS = frozenset(f"{first} {liquid}" for first in "pbtkɡf" for liquid in "ɾl") | {"d ɾ"}
-_PENULTIMATE = re.compile(r"(?:[aeiou]|[aeiouy][ns]|[^aeouáéóú]y|ing)$")
+ONSETS = frozenset(f"{first} {liquid}" for first in "pbtkɡf" for liquid in "ɾl") | {"d ɾ"}
+_PENULTIMATE = re.compile(r"(?:[aeiou]|[aeiouy]s|[aeiuy]n|(?<!i)on|[^aeouáéóú]y|ing)$")
 _ADVERB = re.compile(r"([a-zñáéíóúü]{3,40})(mente)")
 _NOT_ADVERBS = re.compile(r"(?:incle|vehe|cle|de)mente")
 
@@ -32,7 +32,7 @@ def syllables(word: str) -> list[Syllable]:
             syllable.stress *= 2
         return first + syllables(adverb[2])
     sounds, accented = with_glides(list(_RULES.sounds(word)), _ACCENTED, VOWELS)
-    found = divided(sounds, VOWELS, _ONSETS)
+    found = divided(sounds, VOWELS, ONSETS)
     if not found:
         return []
     if accented is not None:

@@ -7,13 +7,16 @@ import re
 from dlpo.text.common import addresses
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.markdown import CODE_BLOCK
-from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, spelled
+from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, sayable, spelled
 from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 _NUMBERED = re.compile(r"#[A-Z]{1,4}(?:-\d|(?!20\d\d\b)\d)")  # #MX-2045, #A1B2; but #MX2026
 _ORDERED = re.compile(r"(?i)\b(?:pedido|orden|ticket|folio|caso|guía|factura|reserva)(?: es)? $")
+_INITIAL_AND_NAME = re.compile(  # of consonants that begin no syllable
+    r"(?!(?:[bcdfgkpt][rl]|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr)[a-z])[b-df-hj-np-tv-z]{2}[a-z]{3,}$"
+)
 _ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
@@ -22,11 +25,13 @@ _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| 
 def _part(letters: str, last: bool) -> list[str]:
     """A run of letters in an address: a word, or its letters where one can't say it."""
     if letters == "www":
-        return ["triple", "doble", "u"]
+        return ["triple", "doble", "U"]
     if len(letters) == 2 and last:  # a country
         return spelled(letters)
-    sayable = re.search("[aeiouáéíóú]", letters)
-    return [letters] if sayable and len(letters) > 1 else spelled(letters)
+    if _INITIAL_AND_NAME.match(letters) and sayable(letters[1:]):  # jgarcia
+        return [*spelled(letters[0]), letters[1:]]
+    has_vowel = re.search("[aeiouáéíóú]", letters)
+    return [letters] if has_vowel and len(letters) > 1 else spelled(letters)
 
 
 def address_words(written: str) -> list[str]:
@@ -67,7 +72,8 @@ def _telephone(match: re.Match[str]) -> list[str] | None:
     called = _TELEPHONE_BEFORE.search(text_before(match))
     if re.fullmatch(r"(?:1\d{3}|20\d\d)[-–](?:1\d{3}|20\d\d)", match[0]):  # years
         return None
-    if match[0][0] == "+" or called:
+    of_card = len(groups) == 4 and all(len(group) == 4 for group in groups)
+    if match[0][0] == "+" or called or of_card:
         return telephone_words(match[0])
     if not 7 <= len(digits) <= 15 or (thousands and not (national and " " in match[0])):
         return None

@@ -48,6 +48,26 @@ def test_small_words_are_unstressed_unless_alone() -> None:
     assert alone.words[0].phonemes == ("L", "A1")
 
 
+@pytest.mark.parametrize(
+    ("text", "index", "phonemes"),
+    [
+        ("Pagar la CFE", 4, ("E1",)),
+        ("vuelta en U", 2, ("U1",)),
+        ("el vuelo AM", 2, ("A1",)),
+        ("Vive en Lima o Cusco", 3, ("O0",)),
+    ],
+)
+def test_the_name_of_a_letter_is_stressed(text: str, index: int, phonemes: tuple[str, ...]) -> None:
+    (sentence,) = TextFrontEnd(language="es-419").process(text).sentences
+    assert sentence.words[index].phonemes == phonemes
+
+
+def test_groups_of_digits_are_apart() -> None:
+    (sentence,) = TextFrontEnd(language="es-419").process("CLABE 012 180 01234567890 1").sentences
+    assert [w.mark for w in sentence.words].count(",") == 3
+    assert sentence.normalized.startswith("clabe cero uno dos uno")
+
+
 def test_ipa_is_read_and_foreign_sounds_are_named() -> None:
     assert parse_ipa("saˈpato") == ("S", "A0", "P", "A1", "T", "O0")
     assert parse_ipa("ˈpero") == ("P", "E1", "RR", "O0")

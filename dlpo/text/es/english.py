@@ -1,0 +1,110 @@
+"""English words in Spanish text, with the sounds that a Spanish speaker gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from dlpo.text.common.language import Phonemes
+from dlpo.text.common.syllables import Syllable, divided, syllable_at
+from dlpo.text.es.spelling import ONSETS, VOWELS
+from dlpo.text.es.tables import TABLES, word_list
+
+if TYPE_CHECKING:
+    from dlpo.text.en_us.lexicon import Lexicon
+
+_LISTED = word_list("english words")  # whose letters could be Spanish
+_CONSONANT = "[bcdfghjklmnpqrstvwxz]"
+_SHAPE = re.compile(  # no Spanish word is written so
+    rf"^s[bcdfgkmnpqt]|^(?:wr|kn)|^chr|(?<!^de)sh|(?<!^pos)th|ph|gh|ck|w|oo|ou"
+    r"|bb|dd|ff|gg|mm|pp|ss|tt|zz|ll(?![aeiou])|[aeiou]ke(?=[drs]?$)"
+    r"|ea(?=(?:ch|ck|ds?|f|ks?|ms?|ps?|rs|rn|st|ts?|th|ve)$)|(?<!^l)(?<!^cr)ee(?!r$)"
+    rf"|[bfgkptv]$|(?<![oe]vi)c$|(?<!u)m$|{_CONSONANT}{{2}}$|{_CONSONANT}y$|(?<!rr)(?<!^r)(?<!^l)ey$"
+)
+_VOWEL_LETTERS = re.compile(r"[aeiouy]+")
+_SILENT_E = re.compile(rf"{_CONSONANT}e(?=s?$)")
+_SOUNDS = TABLES.words("english_sounds")  # ARPAbet without stress -> IPA
+# Vowels that Spanish speakers take from the spelling where it has one of these letters.
+_FROM_SPELLING = {"AA": "ao", "AH": "aeiou", "IH": "ei", "ER": "aeiou"}
+
+
+@cache
+def _lexicon() -> Lexicon:
+    from dlpo.text.en_us.pronounce import Pronouncer  # with the first English word
+
+    return Pronouncer().lexicon
+
+
+def english_syllables(word: str) -> list[Syllable]:
+    """A word in lower case -> its syllables; none unless it is an English word.
+
+    That is one of a list, or one that the English lexicon has and no Spanish word looks like:
+    ``streaming``, ``Galaxy``, ``Dell``.
+    """
+    if not (len(word) > 2 and word.isascii() and word.isalpha()):
+        return []
+    if not (word in _LISTED or _SHAPE.search(word)):
+        return []
+    phonemes = _phonemes(word)
+    return _adapted(word, phonemes) if phonemes else []
+
+
+def _phonemes(word: str) -> Phonemes:
+    from dlpo.text.en_us.pronounce import with_s
+
+    if listed := _lexicon().pronunciations(word):
+        return listed[0].phonemes
+    stem = word.removesuffix("s")
+    listed = _lexicon().pronunciations(stem) if stem != word else ()
+    return with_s(listed[0].phonemes) if listed else ()
+
+
+def _adapted(word: str, phonemes: Phonemes) -> list[Syllable]:
+    sounds, stressed = list[str](), 0
+    vowels = _spelled_vowels(word, sum(phoneme[-1].isdigit() for phoneme in phonemes))
+    for phoneme in phonemes:
+        if phoneme[-1] == "1":
+            stressed = len(sounds)
+        said = (
+            _vowel(phoneme, next(vowels)) if phoneme[-1].isdigit() else _consonant(phoneme, sounds)
+        )
+        sounds += said if said != sounds[-1:] else []
+    if sounds[0] == "s" and sounds[1] not in VOWELS | {"j", "w"}:  # street
+        sounds, stressed = ["e", *sounds], stressed + 1
+    found = divided(sounds, VOWELS, ONSETS)
+    if found:
+        found[syllable_at(found, stressed)].stress = 1
+    return found
+
+
+def _spelled_vowels(word: str, sounded: int) -> Iterator[str]:
+    """The letters of each vowel that sounds, o_e in "home"; "" where it isn't sure."""
+    letters = _VOWEL_LETTERS.findall(word)
+    if len(letters) == sounded + 1 and _SILENT_E.search(word):
+        *letters, _ = letters
+        letters[-1] += "_e"
+    return iter(letters if len(letters) == sounded else [""] * sounded)
+
+
+def _vowel(phoneme: str, letters: str) -> list[str]:
+    """The sounds of a vowel that some letters are written for."""
+    name, stress = phoneme[:-1], phoneme[-1]
+    usual = _SOUNDS[name]
+    if name == "OW" and letters == "o":  # photo; but home, show
+        return ["o"]
+    if stress != "0" and name in ("AH", "IH"):  # Starbucks, Netflix
+        return usual
+    letters = letters.removesuffix("_e")
+    letter = letters[:1] if name == "ER" else letters[-1:]
+    return [letter, *usual[1:]] if letter and letter in _FROM_SPELLING.get(name, "") else usual
+
+
+def _consonant(phoneme: str, before: Sequence[str]) -> list[str]:
+    """The sounds of a consonant after some other sounds of the word."""
+    if phoneme == "R" and (not before or before[-1] in ("n", "l", "s")):
+        return ["r"]
+    if phoneme == "Y" and (not before or before[-1] in VOWELS):
+        return ["ʝ"]
+    return _SOUNDS[phoneme]
