@@ -71,7 +71,7 @@ def _adapted(word: str, phonemes: Phonemes) -> list[Syllable]:
             _vowel(phoneme, next(vowels)) if phoneme[-1].isdigit() else _consonant(phoneme, sounds)
         )
         sounds += said if said != sounds[-1:] else []
-    if sounds[0] == "s" and sounds[1] not in VOWELS | {"j", "w"}:  # street
+    if sounds[:1] == ["s"] and sounds[1:2] and sounds[1] not in VOWELS | {"j", "w"}:  # street
         sounds, stressed = ["e", *sounds], stressed + 1
     found = divided(sounds, VOWELS, ONSETS)
     if found:
@@ -82,7 +82,7 @@ def _adapted(word: str, phonemes: Phonemes) -> list[Syllable]:
 def _spelled_vowels(word: str, sounded: int) -> Iterator[str]:
     """The letters of each vowel that sounds, o_e in "home"; "" where it isn't sure."""
     letters = _VOWEL_LETTERS.findall(word)
-    if len(letters) == sounded + 1 and _SILENT_E.search(word):
+    if len(letters) == sounded + 1 > 1 and _SILENT_E.search(word):
         *letters, _ = letters
         letters[-1] += "_e"
     return iter(letters if len(letters) == sounded else [""] * sounded)
@@ -97,6 +97,8 @@ def _vowel(phoneme: str, letters: str) -> list[str]:
     if stress != "0" and name in ("AH", "IH"):  # Starbucks, Netflix
         return usual
     letters = letters.removesuffix("_e")
+    if phoneme == "AH0" and not letters:  # Seattle
+        return ["e"]
     letter = letters[:1] if name == "ER" else letters[-1:]
     return [letter, *usual[1:]] if letter and letter in _FROM_SPELLING.get(name, "") else usual
 
