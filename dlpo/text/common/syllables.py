@@ -30,7 +30,7 @@ def written(found: Sequence[Syllable]) -> str:
 def parsed(ipa: str) -> list[Syllable]:
     """The syllables of a word in IPA."""
     return [
-        Syllable(re.findall(r"t[ʃs]|d[ʒz]|[^ˈˌ]", part), _STRESS.get(part[0], 0))
+        Syllable(re.findall(r"tʃ|dʒ|[^ˈˌ]", part), _STRESS.get(part[0], 0))
         for part in unicodedata.normalize("NFC", ipa).split(".")
     ]
 

@@ -47,6 +47,7 @@ _BOOK = late(
     rf"\b(?:{any_of('books of verses')}|(?:{any_of('abbreviated books')})\.?) "
     r"(?:\d{1,3}:\d{1,3}(?:[-–]\d{1,3})?[,;] ){0,3}$"
 )
+_POWER = late(r"\^\d$")
 _MEASURE_BEFORE = late(rf"\d\s?(?:%|[$£€¥]|{UNIT})$")
 _MEASURED = late(rf"\d\s?(?:(?:in|{UNIT})\b\.?|[\"'])\s?$")
 
@@ -62,7 +63,7 @@ def sum_follows(match: re.Match[str]) -> bool:
 
 
 def _minus(match: re.Match[str]) -> list[str] | None:
-    return ["minus"] if in_sum(match) else None
+    return ["minus"] if in_sum(match) or _POWER.search(text_before(match, 3)) else None
 
 
 def _divided(match: re.Match[str]) -> list[str] | None:
@@ -191,6 +192,17 @@ FORMS: Forms = (
         r"(?:(?<=\d)|(?<=\b[a-z])|(?<=\d[a-z])|(?<=\)))\s?[-–]\s?(?=\d|\(|[a-z]\b)",
         _minus,
     ),
+    (
+        "-",
+        r"(?:(?<=\()|(?<==)|(?<== ))[-–−](?=\d{0,3}[a-z]\b\s?[±+*^×÷=/-])",
+        lambda match: ["minus"],
+    ),
+    (
+        "-",
+        r"(?:(?<=\))|(?<=\)\s))/\s?(?=\d{0,3}[a-z]\b(?!\))|\((?![a-z]\)))",
+        lambda match: ["over"],
+    ),
+    ("a", r"(?<=[-+*×÷] \d)[a-z]{2}(?=\))", lambda match: [*match[0].upper()]),
     (
         "-",
         r"(?:(?<=\d:\d\d)|(?<=\d:\d\d\s))/(?=\s?(?P<whole>\d{1,2}:\d\d(?::\d\d)?)(?!\d|\s?/|\s?(?:[apAPcC]|[ap]m|[AP]M)\b))",

@@ -27,6 +27,10 @@ _FREE = late(r"1-800-\d{3}-\d{4}")  # the form of telephones says it
 _BEFORE_EXTENSION = late(
     r"(?i)(?:\d{4},? |\b(?:(?:me|us|him|her|them|desk|office) at|dial|call|phone:?|tel\.?:?) )$"
 )
+_TELEPHONE_BEFORE = late(
+    r"(?i)\b(?:phone|telephone|fax|cell|mobile|tel|call|text|dial)"
+    r"(?: (?:number|no\.|us|me|him|her|them))?(?: is| at|:|\.)? $"
+)
 _COURSES = TABLES.words("courses")
 _GROUP = late(r"[A-Za-z]|\d+")
 
@@ -126,7 +130,13 @@ def _from_letter_to_letter(match: re.Match[str]) -> list[str] | None:
     return [match[1], "to", match[2]]
 
 
+def _dotted_telephone(match: re.Match[str]) -> list[str] | None:
+    """Our fax number is 555.0123; but "a mean of 555.0123"."""
+    return _groups(match) if _TELEPHONE_BEFORE.search(text_before(match)) else None
+
+
 FORMS: Forms = (
+    ("d", r"(?<![\w.])[2-9]\d\d\.\d{4}(?![\w]|\.\d)", _dotted_telephone),
     ("d", r"(?<=\bRx )\d{5,10}\b", lambda match: digit_words(match[0])),
     (
         "-",

@@ -90,6 +90,9 @@ _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his 
 _PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
 _STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
+_BEFORE_BOUND = late(  # upgrade to >= 2.0
+    r"(?i)\b(?:to|of|with|from|at|by|for|be|is|are|was|were|requires?|needs?|use|install|version) $"
+)
 _FOR_ALL = late(
     r"\b(?:[Ll]et|[Ww]here|[Ww]ith|[Ff]or(?: all| any| every| each| some)?) "
     r"(?:[a-z]{1,12} )?[A-Za-z] $"
@@ -223,6 +226,7 @@ def _sign(match: re.Match[str]) -> list[str]:
     if match[0] in ("≤", "≥", "<=", ">=") and _FOR_ALL.search(text_before(match)):
         return ["less" if match[0] in ("≤", "<=") else "greater", "than", "or", "equal", "to"]
     compares = match[0] in ("<=", ">=") or (match[0] in "≤≥" and following.isspace())
+    compares = compares and not _BEFORE_BOUND.search(text_before(match))
     return ["is"] * (compares and before.isspace()) + _SIGNS[match[0]]
 
 

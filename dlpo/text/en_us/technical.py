@@ -28,6 +28,11 @@ _NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look 
 _NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
 _ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
+_INITIAL_AND_NAME = re.compile(  # of consonants that begin no English word: jsmith, mkowalczyk
+    r"(?!(?:[bcfgkps]l|[bcdfgkptw]r|[cgprstw]h|s[ckmnpqtvwy]|[dtsk]w|[gkp]n|qu|p[st]|ts)[a-z])"
+    r"[b-df-hj-np-tv-xz]{2}[a-z]{2,}[\d_.]{0,6}@",
+    re.IGNORECASE,
+)
 
 
 def term_words(written: str) -> list[str] | None:
@@ -69,6 +74,13 @@ def _spoken(written: str, silent: str = "") -> list[str]:
             words += own or term_words(part) or _plain(part)
         sign = part
     return words
+
+
+def _mail(match: re.Match[str]) -> list[str]:
+    """An address of mail; jsmith@ is J. Smith's."""
+    if _INITIAL_AND_NAME.match(match[0]):
+        return [match[0][0].upper(), *_spoken(match[0][1:])]
+    return _spoken(match[0])
 
 
 def _address(match: re.Match[str]) -> list[str]:
@@ -147,7 +159,7 @@ FORMS: Forms = (
         r"(?<![\w@.])@[A-Za-z]\w{0,30}(?:\.\w{1,30}){1,3}(?!\w)",  # somebody's name on a site
         lambda match: _spoken(match[0]),
     ),
-    ("aAd-", addresses.MAIL, lambda match: _spoken(match[0])),
+    ("aAd-", addresses.MAIL, _mail),
     (
         "aAd",
         addresses.web(_TOP_LEVEL)
@@ -188,7 +200,7 @@ FORMS: Forms = (
     ),
     (
         "-",
-        r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}\d{0,3}(?![\w-])|(?<=--)[A-Za-z])",
+        r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}\d{0,3}(?![\w-]|\s?[±+*^×÷=])|(?<=--)[A-Za-z])",
         lambda match: ["dash"] * len(match[0]),
     ),
     (

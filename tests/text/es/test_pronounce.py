@@ -7,7 +7,7 @@ import pytest
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.syllables import written
 from dlpo.text.es.ipa import parse_ipa
-from dlpo.text.es.pronounce import SpanishPronouncer
+from dlpo.text.es.pronounce import EXCEPTIONS, SpanishPronouncer
 from dlpo.text.es.spelling import syllables
 
 
@@ -38,6 +38,14 @@ def test_distincion_is_an_option() -> None:
     assert SpanishPronouncer().ipa("excelente") == "ek.se.ˈlen.te"
     assert SpanishPronouncer(distincion=True).ipa("excelente") == "eks.θe.ˈlen.te"
     assert SpanishPronouncer(distincion=True).ipa("zapato") == "θa.ˈpa.to"
+
+
+@pytest.mark.parametrize("code", ["es-419", "es-ES"])
+def test_every_listed_word_can_be_said(code: str) -> None:
+    front_end = TextFrontEnd(language=code)
+    for word in EXCEPTIONS:
+        (sentence,) = front_end.process(f"Di {word}.").sentences
+        assert all(word.phonemes for word in sentence.words), word
 
 
 def test_small_words_are_unstressed_unless_alone() -> None:
