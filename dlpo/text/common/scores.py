@@ -1,4 +1,4 @@
-"""Sets of tennis: 6-4, 3-6, 7-6 (5)."""
+"""Sets of tennis: 6-4, 3-6, 7-6 (7-5)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables
 
-_SET = r"([0-7])[-–]([0-7])(?:\s?\((\d{1,2})\))?"
+_SET = r"([0-7])[-–]([0-7])(?:\s?\((\d{1,2}(?:[-–]\d{1,2})?)\))?"
 _GAMES = frozenset(("60", "61", "62", "63", "64", "75", "76"))  # of who wins and who loses
 
 
@@ -47,6 +47,7 @@ class Sets:
             return None
         words: list[str] = []
         for *parts, connective in sets:
-            *rest, last = [word for part in parts if part for word in self._cardinal_words(part)]
+            numbers = re.findall(r"\d+", " ".join(parts))
+            *rest, last = [word for number in numbers for word in self._cardinal_words(number)]
             words += [*rest, last, connective] if connective else [*rest, f"{last},"]
         return [*words[:-1], words[-1].rstrip(",")]

@@ -13,6 +13,8 @@ PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
 _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
 _ABBREVIATED = re.compile(r"\.(?=\)?[,;:])")  # "pts., or": the period ends nothing
 _APART = re.compile(r"\s[|>/][*_`\"]{0,3}\s|[*_`\"]\s?[|>/]\s")  # Settings > Wi-Fi, 3 PT / 6 ET
+_BRACKET = re.compile(r"\)?\(|\) ?")
+_ARGUMENT = re.compile(r"\((?![^)]*[^\W\d_]{4})[\w +*/^-]{1,12}\)")
 _SLASH = re.compile(r"\s?/\s?[$£€¥₹]?")
 _DIGIT = re.compile("[0-9]")
 _GLUED = re.compile(r"[.!?…][\"')\]}]{0,3}")  # One.Two
@@ -45,6 +47,8 @@ def sentences(
             mark = strongest_mark(_ABBREVIATED.sub("", gap) if gap[:1] == "." else gap)
             if mark == " ":
                 mark = _mark_between(text, token, gap, following) or mark
+            elif _BRACKET.fullmatch(gap) and _in_formula(text, following.start):
+                mark = " "
             first = sentence[0].token if sentence else token
             if ends_sentence(first, token, gap, following, all_lower, language):
                 yield [*sentence, MarkedToken(token, mark.replace(" ", "."))]
@@ -54,6 +58,15 @@ def sentences(
         token = following
     if token is not None:
         yield [*sentence, MarkedToken(token, strongest_mark(text[token.end :]).replace(" ", "."))]
+
+
+def _in_formula(text: str, place: int) -> bool:
+    """Whether the bracket before a place is of a formula or a label: O(n log n), section 8(b)."""
+    opening = text.rfind("(", 0, place)
+    found = _ARGUMENT.match(text, opening)
+    return found is not None and (
+        text[opening - 1 : opening].isalnum() or text[opening - 1] in "')"
+    )
 
 
 def _mark_between(text: str, token: Token, gap: str, following: Token) -> str:

@@ -16,6 +16,7 @@ _WORD_AFTER = late(r" ([A-Za-z]{2,20})\b")
 _NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a-z]{1,3})?)")
 BEFORE_GROUPS = late(
     rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$"
+    r"|\b(?:on|take|onto|via|off|along|from|to|and|or|of|near) (?-i:US) $"
     r"|\b[Bb]link-$|\b[Pp]ort is $"
     r"|(?-i:\b(?:Forms?|[Uu]nit|IRS Pub\.|Publication|[Tt]rain [Nn]o\.|Train|H\.\s?R\.)) $"
 )

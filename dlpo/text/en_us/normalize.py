@@ -198,6 +198,7 @@ _IN_PLACES: Forms = (
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
     ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
+    ("a", r"(?<![\w/])[ru]/(?=[A-Za-z]\w{2})", lambda match: [match[0][0].upper(), "slash"]),
     ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
     (
         "aA",
@@ -324,6 +325,8 @@ def word_of(
     words = _words_of(written, given, listed, capitals)
     if words == ["A"]:  # "A cat" and "a cat", but not "option A is" or "plan A."
         before = text[max(0, match.start() - 2) : match.start()]
+        if before[-1:].isdigit():  # Exit 23A toward
+            return words
         inside = written == "A" and before[:1].islower() and before[1:] == " "
         follows = _ARTICLE_BEFORE.match(text, match.end())
         if (not capitals and follows) or (not inside and follows):

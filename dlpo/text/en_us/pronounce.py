@@ -29,6 +29,8 @@ _COMBINING = {
     "beta": "B EY2 T AH0",
     "gamma": "G AE2 M AH0",
     "delta": "D EH2 L T AH0",
+    "pre": "P R IY2",
+    "kilo": "K IH2 L AH0",
     "micro": "M AY2 K R OW0",
     "macro": "M AE2 K R OW0",
     "hyper": "HH AY2 P ER0",

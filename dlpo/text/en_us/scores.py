@@ -85,7 +85,9 @@ FORMS: Forms = (
     (
         "d",
         r"(?:(?<=\bare )|(?<=\bwere )|(?<=\bwent )|(?<=\bfinished )|(?<='re )|(?<=\bnow ))"
-        r"(\d{1,3})[-–](\d{1,3})(?= (?:this|last|on the) (?:season|year)\b)",
+        r"(\d{1,3})[-–](\d{1,3})(?= (?:this|last|on the) (?:season|year)\b"
+        r"|, (?:\d{1,2}\s{1,2})?(?:\d{1,2}|1/2|half)\s{1,2}(?:a )?games?"
+        r" (?:back|behind|ahead|up|out)\b)",
         _wins_and_losses,
     ),
     (
