@@ -66,7 +66,7 @@ def spelled(letters: str) -> list[str]:
 
 def acronym_words(written: str) -> list[str]:
     """Capitals -> a word where one can say it, otherwise the names of the letters."""
-    stem = written.removesuffix("s") if written[-1:] == "s" else written
+    stem = written.removesuffix("s") if written[:-1].isupper() else written
     if known := ACRONYMS.get(written) or ACRONYMS.get(stem):
         return known
     return [stem.lower()] if len(stem) > 2 and sayable(stem) else spelled(stem)
@@ -148,7 +148,7 @@ def _each(match: re.Match[str]) -> list[str]:
 def _why(match: re.Match[str]) -> list[str] | None:
     """Xq no me avisaste?; but "no fui xq llovía"."""
     before = text_before(match, 3).rstrip()
-    return ["por", "qué"] if not before or before[-1] in "¿.!?\n" else None
+    return ["por", "qué"] if not before or before[-1] in "¿.!?,\n" else None
 
 
 FORMS: Forms = (
@@ -167,7 +167,9 @@ FORMS: Forms = (
     ("a", r"(?:(?<=\bal )|(?<=\bel )|(?<=\bdel ))min\.(?= \d)", lambda match: ["minuto"]),
     ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°))", _most_or_least),
     ("a", r"\bc/u\b", _each),
-    ("aA", r"\b(?:[Xx]|[Pp])q\b(?=[^.!?]{0,80}\?)", _why),
+    ("aA", r"\b(?:[Xx]|[Pp](?:or)?)q\b(?=[^.!?]{0,80}\?)", _why),
+    ("aA", r"\b[Pp]orq\b", lambda match: ["porque"]),
+    ("aA", r"\b[Cc]at\.(?= [A-K]\b)", lambda match: ["categoría"]),
     (
         "A",
         rf"(?<=[a-záéíóúñ], )(?:{any_key(_STATES)})(?!\w)",

@@ -27,7 +27,7 @@ _SIGN = (
 )
 _PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
-    r"(?!xfa|(?:lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
+    r"(?!xfa|porq\b|(?:lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
     r" (?:(?:al?|y|o) |\d{1,2}\b))"
     r"[a-záéíóúüñ]{2,60}"
     r"(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
@@ -62,6 +62,7 @@ _LETTER_BEFORE = re.compile(
 _AFTER_QUE = re.compile(rf"\s(?:{TABLES.any_of('after qué')})\b")
 
 
+_ASKED = re.compile(r"[^.!?]{0,80}\?")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
 
 
@@ -75,7 +76,11 @@ def _que(match: re.Match[str]) -> list[str] | None:
     """Of chats: "q tal" as "qué tal", "dijo q sí" as "dijo que sí"; but "la letra q"."""
     if _LETTER_BEFORE.search(text_before(match, 16)):
         return None
-    asks = _AFTER_QUE.match(match.string, match.end()) or text_before(match, 1) == "¿"
+    asks = (
+        _AFTER_QUE.match(match.string, match.end())
+        or text_before(match, 1) == "¿"
+        or (text_before(match, 4).lower() == "por " and _ASKED.match(match.string, match.end()))
+    )
     return ["qué" if asks else "que"]
 
 
@@ -145,6 +150,7 @@ _FORMS: Forms = (
         r"\bT(\d{1,2}),? ?E(\d{1,3})\b",
         _episode,
     ),
+    ("A", r"\bHbA1c\b", lambda match: ["hache", "be", "A", "uno", "ce"]),
     ("A", r"\bSpO2\b", lambda match: ["saturación", "de", "oxígeno"]),
     (
         "d",

@@ -48,6 +48,11 @@ _EMERGENCY = re.compile(r"(?i)\b(?:al|el|del) $")
 _MADE_OF_TWO = re.compile(
     r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna|avenida|calle|carrera) ?$"
 )  # # 45-67, Boeing 737-800
+_SUM_BEFORE = re.compile(
+    r"(?i)(?:\bcuánto (?:es|son|da)|\bresultado de|\bcalcul\w{1,4}|[×÷+*=])"
+    r"(?: [\d.,×÷+*()\s]{0,20})?$"
+)
+_SUM_AFTER = re.compile(r"\s?(?:[×÷+*]|(?:es|da|son|igual a)\b)\s?\d")
 _GRADED = re.compile(
     r"(?i)\b(?:sac\w{1,5}|nota|notas|calificaci[oó]n|puntuaci[oó]n|puntaje|obtuv\w{1,5}|obten\w{1,5}"
     r"|rating|promedio|dolor|valoraci[oó]n|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
@@ -60,6 +65,7 @@ _OPEN_QUOTATION = {
 _DECIMAL_COMMA = re.compile(
     r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3}){0,5},\d{1,2}|0,\d{3,9})(?![\d.,]*\d)"
 )
+_DECIMAL_POINT = re.compile(r"(?<![\d.,])\d{1,3}\.\d{1,2}(?![\d.,]*\d)|(?<![\d.,])\d{1,3},\d{3}\b")
 _OF_DECIMALS = re.compile(r"(?i)\b(?:ph|promedio|tasa|pi|índice)\b[^.,]{0,24}$")
 _PRECISE = re.compile(r"(-?\d{1,2})\.(\d{3})")  # 2.375 %: no thousands
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
@@ -210,6 +216,14 @@ def _measure(match: re.Match[str]) -> list[str] | None:
         return [*words, *number_words(number, "m"), *big, *of, *many.split()]
     names = [" ".join(_unit_words(unit, plural, match["power"])[0]) for plural in (False, True)]
     decimal_comma = has_decimal_commas(match.string)
+    if (found := _PRECISE.fullmatch(number)) and _DECIMAL_POINT.search(match.string):  # 3.150 kg
+        return [
+            *words,
+            *number_words(found[1]),
+            "punto",
+            *decimal_words(found[2]),
+            *names[1].split(),
+        ]
     return [*words, *amount_words(number, (names[0], names[1]), gender, decimal_comma)]
 
 
@@ -245,6 +259,8 @@ def _raised(match: re.Match[str]) -> list[str]:
 
 def _range(match: re.Match[str]) -> list[str]:
     first, last = match["range_first"], match["range_last"]
+    if _SUM_BEFORE.search(text_before(match, 40)) or _SUM_AFTER.match(match.string, match.end()):
+        return [*number_words(first), "menos", *number_words(last)]
     gender = NOUNS.gender_at(match.string, match.start(), match.end())
     between = [] if _MADE_OF_TWO.search(text_before(match, 10)) else ["a"]
     return [*number_words(first, gender), *between, *number_words(last, gender)]

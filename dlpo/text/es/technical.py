@@ -70,7 +70,7 @@ def _telephone(match: re.Match[str]) -> list[str] | None:
     thousands = re.fullmatch(r"[1-9]\d{0,2}(?:([ .])\d{3}){1,6}", match[0])
     national = len(digits) == 9 and digits[0] in "6789" and len(groups[0]) == 3  # of Spain
     called = _TELEPHONE_BEFORE.search(text_before(match))
-    if re.fullmatch(r"(?:1\d{3}|20\d\d)[-–](?:1\d{3}|20\d\d)", match[0]):  # years
+    if re.fullmatch(r"\(?(?:1\d{3}|20\d\d)[-–](?:1\d{3}|20\d\d)\)?", match[0]):  # years
         return None
     of_card = len(groups) == 4 and all(len(group) == 4 for group in groups)
     if match[0][0] == "+" or called or of_card:
@@ -153,6 +153,11 @@ ADDRESSES: Forms = (
     ),
 )
 CODES: Forms = (
+    (
+        "-",  # of a command: ls -la, --save
+        r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}(?![\w-])|(?<=--)[a-z]{2})",
+        lambda match: ["guion"] * len(match[0]),
+    ),
     ("A", r"(?<![\w-])[A-Z]{1,2}-[1-9]\d\d(?![\w-]|[.,]\d)", _road),
     (
         "A",
