@@ -44,6 +44,8 @@ def test_pieces_keep_every_word_in_order_and_within_the_limit(
     [
         ("O(n log n) time, in 8(b) of it", ["o of n log n time, in eight b of it."]),
         ("Pay $5(plus tax)now", ["pay five dollars, plus tax, now."]),
+        ("(NEW) Call today (free) now", ["new, call today, free, now."]),
+        ("Rule 10(b)(5) of Paris(May 3)or", ["rule ten b five of paris, may third, or."]),
         ("**Day 1:** Rome\n**Day 2:** Oslo", ["day one: rome.", "day two: oslo."]),
         ("Name: Ann Lee\nPlan: Basic", ["name: ann lee.", "plan: basic."]),
         ("**Ingredients**\n2 cups flour\n1 egg", ["ingredients.", "two cups flour.", "one egg."]),

@@ -14,6 +14,8 @@ _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
 _ABBREVIATED = re.compile(r"\.(?=\)?[,;:])")  # "pts., or": the period ends nothing
 _APART = re.compile(r"\s[|>/][*_`\"]{0,3}\s|[*_`\"]\s?[|>/]\s")  # Settings > Wi-Fi, 3 PT / 6 ET
 _BRACKET = re.compile(r"\)?\(|\) ?")
+_FUNCTION = re.compile(r"(?<![^\W_])(?:[A-Za-z]'?|log|ln|sin|cos|tan|exp|max|min|sqrt)$")
+_LABEL = re.compile(r"(?:\d\([a-z]{1,3}|\)\([a-z\d]{1,3})\)")
 _ARGUMENT = re.compile(r"\((?![^)]*[^\W\d_]{4})[\w +*/^-]{1,12}\)")
 _SLASH = re.compile(r"\s?/\s?[$£€¥₹]?")
 _DIGIT = re.compile("[0-9]")
@@ -62,11 +64,10 @@ def sentences(
 
 def _in_formula(text: str, place: int) -> bool:
     """Whether the bracket before a place is of a formula or a label: O(n log n), section 8(b)."""
-    opening = text.rfind("(", 0, place)
-    found = _ARGUMENT.match(text, opening)
-    return found is not None and (
-        text[opening - 1 : opening].isalnum() or text[opening - 1] in "')"
-    )
+    opening = max(1, text.rfind("(", 0, place))
+    before = text[max(0, opening - 6) : opening]
+    of_function = _ARGUMENT.match(text, opening) and _FUNCTION.search(before)
+    return bool(of_function or _LABEL.match(text, opening - 1))
 
 
 def _mark_between(text: str, token: Token, gap: str, following: Token) -> str:

@@ -47,6 +47,9 @@ _BOOK = late(
     rf"\b(?:{any_of('books of verses')}|(?:{any_of('abbreviated books')})\.?) "
     r"(?:\d{1,3}:\d{1,3}(?:[-–]\d{1,3})?[,;] ){0,3}$"
 )
+_FORMULA_BEFORE = late(
+    r"\([^()]{0,40}(?:[+*/^√=±×]|\s-\s|\(-)[^()]{0,40}(?:\([^()]{0,20}\))?\)\s?$"
+)
 _POWER = late(r"\^\d$")
 _MEASURE_BEFORE = late(rf"\d\s?(?:%|[$£€¥]|{UNIT})$")
 _MEASURED = late(rf"\d\s?(?:(?:in|{UNIT})\b\.?|[\"'])\s?$")
@@ -64,6 +67,11 @@ def sum_follows(match: re.Match[str]) -> bool:
 
 def _minus(match: re.Match[str]) -> list[str] | None:
     return ["minus"] if in_sum(match) or _POWER.search(text_before(match, 3)) else None
+
+
+def _over(match: re.Match[str]) -> list[str] | None:
+    """(a + b) / 2; but "(old) / (new)"."""
+    return ["over"] if _FORMULA_BEFORE.search(text_before(match, 60)) else None
 
 
 def _divided(match: re.Match[str]) -> list[str] | None:
@@ -194,14 +202,10 @@ FORMS: Forms = (
     ),
     (
         "-",
-        r"(?:(?<=\()|(?<==)|(?<== ))[-–−](?=\d{0,3}[a-z]\b\s?[±+*^×÷=/-])",
+        r"(?:(?<=\()|(?<== ))[-–−](?=\d{0,3}[a-z]\b\s?[±+*^×÷=/-])",
         lambda match: ["minus"],
     ),
-    (
-        "-",
-        r"(?:(?<=\))|(?<=\)\s))/\s?(?=\d{0,3}[a-z]\b(?!\))|\((?![a-z]\)))",
-        lambda match: ["over"],
-    ),
+    ("-", r"(?:(?<=\))|(?<=\)\s))/\s?(?=\d|[a-z]\b(?!\))|\((?![a-z]\)))", _over),
     ("a", r"(?<=[-+*×÷] \d)[a-z]{2}(?=\))", lambda match: [*match[0].upper()]),
     (
         "-",

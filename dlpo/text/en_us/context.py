@@ -17,7 +17,7 @@ _NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a
 BEFORE_GROUPS = late(
     rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$"
     r"|\b(?:on|take|onto|via|off|along|from|to|and|or|of|near) (?-i:US) $"
-    r"|\b[Bb]link-$|\b[Pp]ort is $"
+    r"|\b(?-i:Hwy\.?|Highway|Rte\.?) $|\b[Bb]link-$|\b[Pp]ort is $"
     r"|(?-i:\b(?:Forms?|[Uu]nit|IRS Pub\.|Publication|[Tt]rain [Nn]o\.|Train|H\.\s?R\.)) $"
 )
 STREET_AFTER = late(

@@ -136,7 +136,11 @@ def _dotted_telephone(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    ("d", r"(?<![\w.])[2-9]\d\d\.\d{4}(?![\w]|\.\d)", _dotted_telephone),
+    (
+        "d",
+        r"(?<![\w.])[2-9]\d\d\.\d{4}(?!\w|\.\d| ?%| [a-z]{2,20}s?\b(?<!\bor)(?<!\band)(?<!\bto))",
+        _dotted_telephone,
+    ),
     ("d", r"(?<=\bRx )\d{5,10}\b", lambda match: digit_words(match[0])),
     (
         "-",

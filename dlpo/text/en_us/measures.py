@@ -246,7 +246,7 @@ FORMS: Forms = (
     ),
     (
         "d",
-        r"(?<![\w.])\d{2,4}(?:\.\d{1,2})? K\b(?! [a-z])",
+        r"(?<![\w.])\d{2,4}(?:\.\d\d)? K\b(?! [a-z])",
         lambda match: [*number_words(match[0][:-2]), "kelvin"],
     ),
 )  # fmt: skip

@@ -198,7 +198,11 @@ _IN_PLACES: Forms = (
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
     ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
-    ("a", r"(?<![\w/])[ru]/(?=[A-Za-z]\w{2})", lambda match: [match[0][0].upper(), "slash"]),
+    (
+        "a",
+        r"(?<![\w/])[ru]/(?=[A-Za-z]\w{2,30}\b(?!/))",
+        lambda match: [match[0][0].upper(), "slash"],
+    ),
     ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
     (
         "aA",

@@ -7,7 +7,7 @@ have read it; a record), and the sound of small words (the owl, the cat; to eat,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -78,11 +78,17 @@ _BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "A
 _CORRECTIONS = table("names") | table("pronunciations")
 
 
+@cache
+def lexicon() -> Lexicon:
+    """The lexicon with our corrections, of which one serves all."""
+    return Lexicon(_CORRECTIONS)
+
+
 class Pronouncer:
     """Knows how every word sounds, alone and among its neighbors. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self.lexicon = Lexicon(_CORRECTIONS)
+        self.lexicon = lexicon()
         self._unlisted = lru_cache(maxsize=_CACHED_WORDS)(self._derive)
 
     @cached_property

@@ -13,6 +13,7 @@ from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.markdown import CODE_BLOCK
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, pair_words
+from dlpo.text.en_us.pronounce import lexicon
 from dlpo.text.en_us.tables import TABLES, table, word_list
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
@@ -28,11 +29,7 @@ _NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look 
 _NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
 _ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
-_INITIAL_AND_NAME = re.compile(  # of consonants that begin no English word: jsmith, mkowalczyk
-    r"(?!(?:[bcfgkps]l|[bcdfgkptw]r|[cgprstw]h|s[ckmnpqtvwy]|[dtsk]w|[gkp]n|qu|p[st]|ts)[a-z])"
-    r"[b-df-hj-np-tv-xz]{2}[a-z]{2,}[\d_.]{0,6}@",
-    re.IGNORECASE,
-)
+_INITIAL_AND_NAME = re.compile(r"([a-z])([a-z]{3,20})(?=[\d._]{0,6}@)", re.IGNORECASE)
 
 
 def term_words(written: str) -> list[str] | None:
@@ -77,9 +74,10 @@ def _spoken(written: str, silent: str = "") -> list[str]:
 
 
 def _mail(match: re.Match[str]) -> list[str]:
-    """An address of mail; jsmith@ is J. Smith's."""
-    if _INITIAL_AND_NAME.match(match[0]):
-        return [match[0][0].upper(), *_spoken(match[0][1:])]
+    """A mail address; jsmith@ is J. Smith."""
+    found = _INITIAL_AND_NAME.match(match[0])
+    if found and found[0].lower() not in lexicon() and found[2].lower() in lexicon():
+        return [found[1].upper(), *_spoken(match[0][1:])]
     return _spoken(match[0])
 
 

@@ -230,7 +230,8 @@ FORMS: Forms = (
     (
         "aA",
         rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}\b))"
-        r"|(?:(?<=\b[Ee]l )|(?<=\b[Dd]el ))mar(?=\s\d{1,2} de\b)|(?<=\b[Aa]l )mar(?=\s\d{1,2}\b)"
+        rf"|(?:(?<=\b[Ee]l )|(?<=\b[Dd]el ))mar(?=\s\d{{1,2}} de (?:{_MONTH}|{_SHORT_MONTH}\b))"
+        r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
         r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=\s|$)",
         lambda match: [_weekday(match[0])],
     ),

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
-from typing import TYPE_CHECKING
+from itertools import repeat
 
 from dlpo.text.common.language import Phonemes
 from dlpo.text.common.syllables import Syllable, divided, syllable_at
 from dlpo.text.es.spelling import ONSETS, VOWELS
 from dlpo.text.es.tables import TABLES, word_list
 
-if TYPE_CHECKING:
-    from dlpo.text.en_us.lexicon import Lexicon
-
+EXCEPTIONS = TABLES.column("pronunciations")
 _LISTED = word_list("english words")  # whose letters could be Spanish
 _CONSONANT = "[bcdfghjklmnpqrstvwxz]"
-_SHAPE = re.compile(  # no Spanish word is written so
+_SHAPE = re.compile(  # hardly any Spanish word is written so
     rf"^s[bcdfgkmnpqt]|^(?:wr|kn)|^chr|(?<!^de)sh|(?<!^pos)th|ph|gh|ck|w|oo|ou"
     r"|bb|dd|ff|gg|mm|pp|ss|tt|zz|ll(?![aeiou])|[aeiou]ke(?=[drs]?$)"
     r"|ea(?=(?:ch|ck|ds?|f|ks?|ms?|ps?|rs|rn|st|ts?|th|ve)$)|(?<!^l)(?<!^cr)ee(?!r$)"
     rf"|[bfgkptv]$|(?<![oe]vi)c$|(?<!u)m$|{_CONSONANT}{{2}}$|{_CONSONANT}y$|(?<!rr)(?<!^r)(?<!^l)ey$"
 )
 _VOWEL_LETTERS = re.compile(r"[aeiouy]+")
+_AS_WRITTEN = re.compile("i[aeou]|ua|eo|a$")  # vowels that English changes more than Spanish
 _SILENT_E = re.compile(rf"{_CONSONANT}e(?=s?$)")
 _SOUNDS = TABLES.words("english_sounds")  # ARPAbet without stress -> IPA
 # Vowels that Spanish speakers take from the spelling where it has one of these letters.
 _FROM_SPELLING = {"AA": "ao", "AH": "aeiou", "IH": "ei", "ER": "aeiou"}
 
 
-@cache
-def _lexicon() -> Lexicon:
-    from dlpo.text.en_us.pronounce import Pronouncer  # with the first English word
-
-    return Pronouncer().lexicon
+def is_listed(word: str) -> bool:
+    """Whether the table of pronunciations or the English lexicon has a word in lower case."""
+    return word in EXCEPTIONS or bool(_phonemes(word))
 
 
 def english_syllables(word: str) -> list[Syllable]:
@@ -48,22 +44,25 @@ def english_syllables(word: str) -> list[Syllable]:
     if not (word in _LISTED or _SHAPE.search(word)):
         return []
     phonemes = _phonemes(word)
-    return _adapted(word, phonemes) if phonemes else []
+    vowels = _spelled_vowels(word, sum(phoneme[-1].isdigit() for phoneme in phonemes))
+    if not phonemes or (vowels is None and _AS_WRITTEN.search(word)):  # Wikipedia
+        return []
+    return _adapted(phonemes, vowels or repeat(""))
 
 
 def _phonemes(word: str) -> Phonemes:
-    from dlpo.text.en_us.pronounce import with_s
+    from dlpo.text.en_us.pronounce import lexicon, with_s  # with the first English word
 
-    if listed := _lexicon().pronunciations(word):
+    if listed := lexicon().pronunciations(word):
         return listed[0].phonemes
     stem = word.removesuffix("s")
-    listed = _lexicon().pronunciations(stem) if stem != word else ()
+    listed = lexicon().pronunciations(stem) if stem != word else ()
     return with_s(listed[0].phonemes) if listed else ()
 
 
-def _adapted(word: str, phonemes: Phonemes) -> list[Syllable]:
+def _adapted(phonemes: Phonemes, vowels: Iterator[str]) -> list[Syllable]:
+    """The sounds in syllables; ``vowels``: see `_spelled_vowels`, "" where it isn't sure."""
     sounds, stressed = list[str](), 0
-    vowels = _spelled_vowels(word, sum(phoneme[-1].isdigit() for phoneme in phonemes))
     for phoneme in phonemes:
         if phoneme[-1] == "1":
             stressed = len(sounds)
@@ -79,13 +78,13 @@ def _adapted(word: str, phonemes: Phonemes) -> list[Syllable]:
     return found
 
 
-def _spelled_vowels(word: str, sounded: int) -> Iterator[str]:
-    """The letters of each vowel that sounds, o_e in "home"; "" where it isn't sure."""
+def _spelled_vowels(word: str, sounded: int) -> Iterator[str] | None:
+    """The letters of each vowel that sounds, o_e in "home"; None where it isn't sure."""
     letters = _VOWEL_LETTERS.findall(word)
     if len(letters) == sounded + 1 > 1 and _SILENT_E.search(word):
         *letters, _ = letters
         letters[-1] += "_e"
-    return iter(letters if len(letters) == sounded else [""] * sounded)
+    return iter(letters) if len(letters) == sounded else None
 
 
 def _vowel(phoneme: str, letters: str) -> list[str]:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from dlpo.text.common.rule_pronouncer import RulePronouncer
-from dlpo.text.common.syllables import Syllable
-from dlpo.text.es.english import english_syllables
+from dlpo.text.common.syllables import Syllable, parsed
+from dlpo.text.es.english import EXCEPTIONS, english_syllables
 from dlpo.text.es.ipa import SYMBOL_OF
 from dlpo.text.es.spelling import VOWELS, syllables
 from dlpo.text.es.tables import TABLES, word_list
 
-EXCEPTIONS = TABLES.column("pronunciations")
 _ACCENTED = TABLES.column("accents")  # words often written without
 
 
@@ -40,4 +39,8 @@ class SpanishPronouncer(RulePronouncer):
 
 
 def _by_rule(word: str) -> list[Syllable]:
+    if of_one := EXCEPTIONS.get(word.removesuffix("s")):  # croissants
+        found = parsed(of_one)
+        found[-1].sounds.append("s")
+        return found
     return english_syllables(word) or syllables(_ACCENTED.get(word, word))

@@ -67,7 +67,7 @@ _DECIMAL_COMMA = re.compile(
 )
 _DECIMAL_POINT = re.compile(r"(?<![\d.,])\d{1,3}\.\d{1,2}(?![\d.,]*\d)|(?<![\d.,])\d{1,3},\d{3}\b")
 _OF_DECIMALS = re.compile(r"(?i)\b(?:ph|promedio|tasa|pi|índice)\b[^.,]{0,24}$")
-_PRECISE = re.compile(r"(-?\d{1,2})\.(\d{3})")  # 2.375 %: no thousands
+_PRECISE = re.compile(r"(-?\d{1,2})\.(\d{3})")
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES_BEFORE = re.compile(r"(?i)\b(?:por|durante|unos|cada|cocer|hornear|reposar) $")
 _OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
@@ -147,7 +147,8 @@ def _money(match: re.Match[str]) -> list[str]:
 def _percent(match: re.Match[str]) -> list[str]:
     words = [*number_words(match["percent_from"]), "a"] if match["percent_from"] else []
     sign = {"%": ["por", "ciento"], "‰": ["por", "mil"]}[match["percent_sign"]]
-    if found := _PRECISE.fullmatch(match["percent"]):
+    found = _PRECISE.fullmatch(match["percent"])
+    if found and found[2][-1] != "0" and not words:  # 2.375 %, not 1.500 %
         return [*words, *number_words(found[1]), "punto", *decimal_words(found[2]), *sign]
     return [*words, *number_words(match["percent"], decimal_comma=True), *sign]
 

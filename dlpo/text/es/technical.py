@@ -7,16 +7,20 @@ import re
 from dlpo.text.common import addresses
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.markdown import CODE_BLOCK
-from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, sayable, spelled
+from dlpo.text.es import abbreviations
+from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, spelled
+from dlpo.text.es.english import is_listed
 from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 _NUMBERED = re.compile(r"#[A-Z]{1,4}(?:-\d|(?!20\d\d\b)\d)")  # #MX-2045, #A1B2; but #MX2026
 _ORDERED = re.compile(r"(?i)\b(?:pedido|orden|ticket|folio|caso|guía|factura|reserva)(?: es)? $")
-_INITIAL_AND_NAME = re.compile(  # of consonants that begin no syllable
-    r"(?!(?:[bcdfgkpt][rl]|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr)[a-z])[b-df-hj-np-tv-z]{2}[a-z]{3,}$"
+_INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that begin no syllable
+    r"(?!(?:[bcdfgkpt][rl]|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr)[a-z])"
+    r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}@)"
 )
+_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
@@ -28,10 +32,8 @@ def _part(letters: str, last: bool) -> list[str]:
         return ["triple", "doble", "U"]
     if len(letters) == 2 and last:  # a country
         return spelled(letters)
-    if _INITIAL_AND_NAME.match(letters) and sayable(letters[1:]):  # jgarcia
-        return [*spelled(letters[0]), letters[1:]]
-    has_vowel = re.search("[aeiouáéíóú]", letters)
-    return [letters] if has_vowel and len(letters) > 1 else spelled(letters)
+    sayable = re.search("[aeiouáéíóú]", letters)
+    return [letters] if sayable and len(letters) > 1 else spelled(letters)
 
 
 def address_words(written: str) -> list[str]:
@@ -48,6 +50,15 @@ def address_words(written: str) -> list[str]:
         else:
             words += _SIGNS.get(part, [])
     return words
+
+
+def _mail(match: re.Match[str]) -> list[str]:
+    """A mail address; jgarcia@ is J. García."""
+    written = match[0].lower()
+    found = _INITIAL_AND_NAME.match(written)
+    if found and not is_listed(found[0]) and abbreviations.sayable(found[2]):
+        return [*spelled(found[1]), *address_words(written[1:])]
+    return address_words(match[0])
 
 
 def _dotted(match: re.Match[str]) -> list[str]:
@@ -73,6 +84,7 @@ def _telephone(match: re.Match[str]) -> list[str] | None:
     if re.fullmatch(r"\(?(?:1\d{3}|20\d\d)[-–](?:1\d{3}|20\d\d)\)?", match[0]):  # years
         return None
     of_card = len(groups) == 4 and all(len(group) == 4 for group in groups)
+    of_card = of_card and not all(map(_YEAR.fullmatch, groups))
     if match[0][0] == "+" or called or of_card:
         return telephone_words(match[0])
     if not 7 <= len(digits) <= 15 or (thousands and not (national and " " in match[0])):
@@ -131,7 +143,7 @@ def _code_block(match: re.Match[str]) -> list[str]:
 
 ADDRESSES: Forms = (
     ("-", CODE_BLOCK, _code_block),
-    ("aAd-", addresses.MAIL, lambda match: address_words(match[0])),
+    ("aAd-", addresses.MAIL, _mail),
     ("-", addresses.HANDLE, lambda match: address_words(match[0])),
     ("-", rf"(?<!\w)#[{LETTERS}][\w]{{0,60}}", _hashtag),
     (

@@ -32,8 +32,11 @@ def test_an_english_word_has_the_sounds_a_spanish_speaker_gives_it(word: str, sa
 
 @pytest.mark.parametrize(
     "word",
-    ["sale", "come", "leer", "lee", "idea", "real", "sea", "actor", "deshacer", "rey", "kilo"]
-    + ["monterrey", "qwrtzt", "álbum", "it", "madrid", "álex"],
+    [
+        *("sale", "come", "leer", "lee", "idea", "real", "sea", "actor", "deshacer", "rey", "kilo"),
+        *("monterrey", "qwrtzt", "álbum", "it", "madrid", "álex", "wikipedia", "sophia", "rwanda"),
+        *("violetta", "miriam", "pizzeria", "vietnam"),
+    ],
 )
 def test_a_spanish_word_is_read_by_the_rules(word: str) -> None:
     assert english_syllables(word) == []
