@@ -7,8 +7,7 @@ import re
 from dlpo.text.common import addresses
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.markdown import CODE_BLOCK
-from dlpo.text.es import abbreviations
-from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, spelled
+from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, sayable, spelled
 from dlpo.text.es.english import is_listed
 from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import any_of, table
@@ -20,7 +19,7 @@ _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that beg
     r"(?!(?:[bcdfgkpt][rl]|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr)[a-z])"
     r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}@)"
 )
-_YEAR = re.compile(r"(?:1[89]|20)\d\d")
+_YEAR = re.compile(r"1\d{3}|20\d\d")
 _ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
@@ -32,8 +31,8 @@ def _part(letters: str, last: bool) -> list[str]:
         return ["triple", "doble", "U"]
     if len(letters) == 2 and last:  # a country
         return spelled(letters)
-    sayable = re.search("[aeiouáéíóú]", letters)
-    return [letters] if sayable and len(letters) > 1 else spelled(letters)
+    has_vowel = re.search("[aeiouáéíóú]", letters)
+    return [letters] if has_vowel and len(letters) > 1 else spelled(letters)
 
 
 def address_words(written: str) -> list[str]:
@@ -56,7 +55,7 @@ def _mail(match: re.Match[str]) -> list[str]:
     """A mail address; jgarcia@ is J. García."""
     written = match[0].lower()
     found = _INITIAL_AND_NAME.match(written)
-    if found and not is_listed(found[0]) and abbreviations.sayable(found[2]):
+    if found and not is_listed(found[0]) and sayable(found[2]):
         return [*spelled(found[1]), *address_words(written[1:])]
     return address_words(match[0])
 
@@ -81,10 +80,9 @@ def _telephone(match: re.Match[str]) -> list[str] | None:
     thousands = re.fullmatch(r"[1-9]\d{0,2}(?:([ .])\d{3}){1,6}", match[0])
     national = len(digits) == 9 and digits[0] in "6789" and len(groups[0]) == 3  # of Spain
     called = _TELEPHONE_BEFORE.search(text_before(match))
-    if re.fullmatch(r"\(?(?:1\d{3}|20\d\d)[-–](?:1\d{3}|20\d\d)\)?", match[0]):  # years
+    if len(groups) > 1 and all(map(_YEAR.fullmatch, groups)):
         return None
     of_card = len(groups) == 4 and all(len(group) == 4 for group in groups)
-    of_card = of_card and not all(map(_YEAR.fullmatch, groups))
     if match[0][0] == "+" or called or of_card:
         return telephone_words(match[0])
     if not 7 <= len(digits) <= 15 or (thousands and not (national and " " in match[0])):

@@ -26,7 +26,7 @@ from dlpo.text.es.english import english_syllables
         ("selfies", "ˈsel.fis"),
     ],
 )
-def test_an_english_word_has_the_sounds_a_spanish_speaker_gives_it(word: str, said: str) -> None:
+def test_an_english_word_sounds_as_a_spanish_speaker_says_it(word: str, said: str) -> None:
     assert written(english_syllables(word)) == said
 
 
