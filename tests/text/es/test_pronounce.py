@@ -6,8 +6,9 @@ import pytest
 
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.syllables import written
+from dlpo.text.es.english import EXCEPTIONS
 from dlpo.text.es.ipa import parse_ipa
-from dlpo.text.es.pronounce import EXCEPTIONS, SpanishPronouncer
+from dlpo.text.es.pronounce import SpanishPronouncer
 from dlpo.text.es.spelling import syllables
 
 
