@@ -9,9 +9,8 @@ from itertools import repeat
 from dlpo.text.common.language import Phonemes
 from dlpo.text.common.syllables import Syllable, divided, syllable_at
 from dlpo.text.es.spelling import ONSETS, VOWELS
-from dlpo.text.es.tables import TABLES, word_list
+from dlpo.text.es.tables import EXCEPTIONS, TABLES, word_list
 
-EXCEPTIONS = TABLES.column("pronunciations")
 _LISTED = word_list("english words")  # whose letters could be Spanish
 _CONSONANT = "[bcdfghjklmnpqrstvwxz]"
 _SHAPE = re.compile(  # hardly any Spanish word is written so

@@ -16,9 +16,8 @@ from dlpo.text.es.abbreviations import (
     sayable,
     spelled,
 )
-from dlpo.text.es.english import EXCEPTIONS
 from dlpo.text.es.numbers import cardinal_words, digit_words, ended_ordinal_words
-from dlpo.text.es.tables import TABLES
+from dlpo.text.es.tables import EXCEPTIONS, TABLES
 
 _SIGNS = TABLES.words("signs")
 _SIGN = (

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from dlpo.text.common.rule_pronouncer import RulePronouncer
 from dlpo.text.common.syllables import Syllable, parsed
-from dlpo.text.es.english import EXCEPTIONS, english_syllables
+from dlpo.text.es.english import english_syllables
 from dlpo.text.es.ipa import SYMBOL_OF
 from dlpo.text.es.spelling import VOWELS, syllables
-from dlpo.text.es.tables import TABLES, word_list
+from dlpo.text.es.tables import EXCEPTIONS, TABLES, word_list
 
 _ACCENTED = TABLES.column("accents")  # words often written without
 

@@ -7,3 +7,5 @@ from dlpo.text.common.tables import Tables
 TABLES = Tables(__file__)
 any_of, table = TABLES.any_of, TABLES.table
 word_list, words_of = TABLES.word_list, TABLES.words_of
+EXCEPTIONS = TABLES.column("pronunciations")
+"""Words that the rules of spelling don't give: word -> IPA in syllables"""

@@ -6,10 +6,10 @@ import pytest
 
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.syllables import written
-from dlpo.text.es.english import EXCEPTIONS
 from dlpo.text.es.ipa import parse_ipa
 from dlpo.text.es.pronounce import SpanishPronouncer
 from dlpo.text.es.spelling import syllables
+from dlpo.text.es.tables import EXCEPTIONS
 
 
 @pytest.mark.parametrize(
