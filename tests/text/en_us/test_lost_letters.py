@@ -13,6 +13,7 @@ from dlpo.errors import TextError
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.reading import TextReading
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
+from dlpo.text.en_us.interjections import plain_word
 from dlpo.text.en_us.technical import term_words
 
 FRONT_END = TextFrontEnd()
@@ -26,7 +27,8 @@ PIECES = [
     "**b**", "`c`", "\n", "\n\n", "1. ", "- ", "A) ", "世界", "é", "ñ", "Ω", "π", "😀", "!", "?",
     ".", ",", "...", "—", "(", ")", "'", "\"", "/", "read", "lead", "the", "cat", "One.Two", "Ok",
 ]  # fmt: skip
-IN_CONTEXT = {"dr", "st", "x"}  # doctor or drive, saint or street, times or by
+IN_CONTEXT = {"dr", "st", "x", "hx"}  # doctor or drive, saint or street, times or by, history
+STRETCHED = re.compile(r"([a-z])\1\1")  # sooo, which is read as "so"
 CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z]")
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ''''   "
 
@@ -75,6 +77,7 @@ def shortened(text: str) -> str:
             stem in IN_CONTEXT
             or not plain
             or numeral
+            or STRETCHED.search(written)
             or term_words(written)
             or ABBREVIATIONS.keys() & {stem, f"{stem}."}
         ):
@@ -83,10 +86,17 @@ def shortened(text: str) -> str:
         if said != letters(written) and not (
             token.text.isupper() or term_words(token.text) or term_words(stem)
         ):
-            parts = CAMEL.findall(token.text)
-            if not any(term_words(part) or part.lower() in ABBREVIATIONS for part in parts):
+            runs = re.findall("[A-Z]?[a-z]+", token.text)
+            parts = [token.text, *runs, *CAMEL.findall(token.text)]
+            if not any(map(is_read_otherwise, parts)):
                 return f"{token.text}: {token.words}"
     return ""
+
+
+def is_read_otherwise(part: str) -> bool:
+    """Whether a word has other letters than it is written with: a term, an abbreviation, a hum."""
+    is_hum = plain_word(part, lambda word: False) or part.lower() in ("hm", "mm")
+    return bool(is_hum or term_words(part) or part.lower() in ABBREVIATIONS)
 
 
 def check(texts: Iterator[str]) -> None:
