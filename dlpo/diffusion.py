@@ -107,9 +107,12 @@ def reverse_mean(noisy: Tensor, x0: Tensor, schedule: NoiseSchedule, step: int) 
     """
     alpha, sigma = schedule.alpha, schedule.sigma
     std = float(schedule.posterior_std[step])
-    eps = (noisy - float(alpha[step]) * x0) / float(sigma[step])
+    mean = float(alpha[step + 1]) * x0
     kept = math.sqrt(max(0.0, float(sigma[step + 1]) ** 2 - std**2))
-    return float(alpha[step + 1]) * x0 + kept * eps
+    if kept == 0:  # as after the last step
+        return mean
+    eps = (noisy - float(alpha[step]) * x0) / float(sigma[step])
+    return mean + kept * eps
 
 
 def sample(

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.config.models import SpectralConfig
-from dlpo.model.blocks import Adapter, ConvBlock, ConvNextBlock, SymbolBlock, conv
+from dlpo.model.blocks import (
+    Adapter,
+    ConvBlock,
+    ConvNextBlock,
+    SymbolBlock,
+    conv,
+    without_padding,
+)
 from dlpo.model.contour import POINTS, Contour, upsample_contour
 from dlpo.model.gaussian_upsampling import gaussian_upsample
 from dlpo.text.symbols import FIRST_PHONEME
@@ -110,7 +117,7 @@ class AcousticModel(nn.Module, ABC):
         keep = mask[:, None].to(self.prenet.weight.dtype)
         x = self.embedding(phonemes).transpose(1, 2)
         x = x + voice[:, : x.shape[1], None]
-        x = x + self.prenet(x * keep)
+        x = x + self.prenet(without_padding(x, keep))
         x = self._run("encoder", self.encoder, x, voice, keep, mask)
         return x, self.predict_timing(x, mask, voice)
 

@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from dlpo.audio import PRE_EMPHASIS
 
-SHIFTS = (1, 2, 4, 8, 16, 32, 64, 128)  # samples; the response ends after their sum, 255
+LONGEST_BLOCK = 32  # samples of a product in `de_emphasise`
+RESPONSE = 240  # samples; what is left of an impulse after them is below 24 bits
 
 
 def conv(channels_in: int, channels_out: int, kernel: int, dilation: int = 1) -> nn.Conv1d:
@@ -36,6 +37,11 @@ class ChannelNorm(nn.Module):
         return out
 
 
+def without_padding(x: Tensor, keep: Tensor) -> Tensor:
+    """`x` (B, C, P), 0 where `keep` (B, 1, P) is; a graph reads one sentence, without padding."""
+    return x if torch.compiler.is_exporting() else x * keep
+
+
 class ConvBlock(nn.Module):
     """(B, C, F) -> (B, C, F): norm, convolution to twice the width, GELU, back; residual.
 
@@ -50,7 +56,7 @@ class ConvBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        normed = self.norm(x) if keep is None else self.norm(x) * keep
+        normed = self.norm(x) if keep is None else without_padding(self.norm(x), keep)
         hidden = self.dropout(functional.gelu(self.widen(normed)))
         out: Tensor = x + self.narrow(hidden)
         return out
@@ -127,15 +133,16 @@ class AttentionBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        batch, channels, length = x.shape
-        joined = self.project_in(self.norm(x)).view(
-            batch, 3, self.heads, channels // self.heads, length
-        )
-        query, key, value = joined.transpose(3, 4).unbind(1)  # each (B, heads, P, C / heads)
-        attended = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask[:, None, None]
-        )
-        attended = attended.transpose(2, 3).reshape(batch, channels, length)
+        joined = self.project_in(self.norm(x)).transpose(1, 2).unflatten(2, (3, self.heads, -1))
+        query, key, value = joined.transpose(1, 3).unbind(2)  # each (B, heads, P, C / heads)
+        if torch.compiler.is_exporting():  # one sentence, without padding
+            scores = query * query.shape[-1] ** -0.5 @ key.transpose(2, 3)
+            attended = scores.softmax(-1) @ value
+        else:
+            attended = functional.scaled_dot_product_attention(
+                query, key, value, attn_mask=mask[:, None, None]
+            )
+        attended = attended.transpose(1, 2).flatten(2).transpose(1, 2)
         out: Tensor = x + self.dropout(self.project_out(attended))
         return out
 
@@ -156,17 +163,34 @@ class SymbolBlock(nn.ModuleList):
         return out
 
 
-def de_emphasise(waveform: Tensor) -> Tensor:
-    """(B, T) -> (B, T): the inverse of `dlpo.audio.pre_emphasise`, within 24 bits.
+def de_emphasise(waveform: Tensor, hop: int) -> Tensor:
+    """The inverse of `dlpo.audio.pre_emphasise`, y_n = x_n + a y_(n-1), within 24 bits.
 
-    sum_{n < 256} a^n z^n = (1 + a z)(1 + a^2 z^2)(1 + a^4 z^4) ... (1 + a^128 z^128): eight
-    shifted sums are eight times faster than a convolution, and look back less than a frame.
+    In blocks of m samples: a product within each, then what all blocks before it leave,
+    sum_k b^k z^k = (1 + b z)(1 + b^2 z^2)(1 + b^4 z^4) ... with b = a^m.
+
+    Args:
+        waveform: (B, T).
+        hop: samples; T is a multiple of it.
+
+    Returns:
+        (B, T).
     """
-    samples = waveform.shape[1]
-    for shift in SHIFTS:
-        delayed = functional.pad(waveform, (shift, 0))[:, :samples]
-        waveform = waveform + PRE_EMPHASIS**shift * delayed
-    return waveform
+    m = max(n for n in range(1, LONGEST_BLOCK + 1) if hop % n == 0)
+    lags = torch.arange(m, device=waveform.device)
+    decay = PRE_EMPHASIS ** (lags + 1).to(waveform.dtype)
+    response = PRE_EMPHASIS ** (lags[:, None] - lags).abs().to(waveform.dtype)
+    blocks = waveform.unflatten(1, (-1, m)) @ response.tril().T
+    left = blocks[..., -1]  # (B, T / m)
+    shift = 1  # blocks
+    while m * shift < RESPONSE:
+        left = left + PRE_EMPHASIS ** (m * shift) * _delayed(left, shift)
+        shift *= 2
+    return (blocks + _delayed(left, 1)[..., None] * decay).flatten(1)
+
+
+def _delayed(x: Tensor, shift: int) -> Tensor:
+    return functional.pad(x, (shift, 0))[:, : x.shape[1]]
 
 
 class LevelEmbedding(nn.Module):

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlpo.config.models import ContourConfig
-from dlpo.model.blocks import ChannelNorm, ConvBlock, SymbolBlock, conv
+from dlpo.model.blocks import ChannelNorm, ConvBlock, SymbolBlock, conv, without_padding
 from dlpo.model.gaussian_upsampling import gaussian_upsample, upsampling_weights
 from dlpo.text.symbols import FIRST_PHONEME
 
@@ -72,7 +72,7 @@ class Reader(nn.Module):
         context = torch.stack([torch.log1p(durations) * shown, shown, silent * shown], dim=1)
         x: Tensor = self.embedding(phonemes).transpose(1, 2) + self.duration_in(context)
         x = x + voice[:, :, None]
-        x = (x + self.place_in(places(mask).to(dtype))) * keep
+        x = without_padding(x + self.place_in(places(mask).to(dtype)), keep)
         x = x + self.prenet(x)
         for block in self.blocks:
             x = block(x, keep, mask)
@@ -117,7 +117,7 @@ class Flow(nn.Module):
         ladder = torch.linspace(0, math.log(FASTEST), TIME_FREQUENCIES, device=time.device)
         phases = time[:, None] * torch.exp(ladder)
         time = self.time_in(torch.cat([phases.sin(), phases.cos()], dim=1))
-        x = self.hidden_in(hidden) + self.contour_in(contour * keep)
+        x = self.hidden_in(hidden) + self.contour_in(without_padding(contour, keep))
         for embed, block in zip(self.times, self.blocks, strict=True):
             x = block(x + embed(time)[:, :, None], keep)
         out: Tensor = self.out(functional.gelu(self.norm(x)))

@@ -1,7 +1,7 @@
 """The discrete Fourier transform of real frames: torch's own, and as matrix products in graphs.
 
-ONNX has no fast transform of 600 samples. A single matrix is fastest if quantized to 8 bits, else
-two stages of 24 and 25 points, with an eighth of the products. With N = P Q,
+ONNX has no fast transform of 600 samples. Two stages of 24 and 25 points, with an eighth of the
+products of a single matrix, take no longer in float32 than that matrix in 8 bits. With N = P Q,
 n = Q a + b and k = c + P d,
 
     X[c + P d] = sum_b W_Q^(b d) W_N^(b c) sum_a W_P^(a c) x[Q a + b],   W_M = exp(-2 pi i / M),
@@ -37,6 +37,8 @@ class RealDft(nn.Module):
     """
 
     twiddle: Tensor
+    first: Tensor
+    second: Tensor
     last: Tensor
     second_inverse: Tensor
     weight: Tensor
@@ -59,7 +61,9 @@ class RealDft(nn.Module):
         d = np.arange(q)
         first, second = _roots(p, np.outer(c, a)), _roots(q, np.outer(b, d))
         twiddle = _roots(size, np.outer(c, b))
+        self._constant("first", np.concatenate([first.real, first.imag]))  # (2 (P/2 + 1), P)
         self._constant("twiddle", np.stack([twiddle.real, twiddle.imag]))  # (2, P/2 + 1, Q)
+        self._constant("second", _as_real(second))  # (2 Q, 2 Q)
         self._constant("second_inverse", _as_real(second.conj().T))  # (2 Q, 2 Q)
         weight = np.full(self.columns, 2 / size)
         weight[[0, -1]] = 1 / size  # these columns have no mirror image
@@ -73,15 +77,23 @@ class RealDft(nn.Module):
         dtype = torch.int64 if values.dtype.kind == "i" else torch.float32
         self.register_buffer(name, torch.from_numpy(values).to(dtype), persistent=False)
 
-    def matrix(self) -> Tensor:
-        """(2 places, N) of the forward transform, real parts first."""
-        roots = _roots(self.size, np.outer(self.frequency.numpy(), np.arange(self.size)))
-        return torch.from_numpy(np.concatenate([roots.real, roots.imag])).float()
-
     def forward(self, frames: Tensor) -> Spectrum:
         """(..., N) -> their spectra."""
+        if torch.compiler.is_exporting():
+            return self.products(frames)
         spectra = torch.fft.fft(frames).index_select(-1, self.frequency)
         return spectra.real, spectra.imag
+
+    def products(self, frames: Tensor) -> Spectrum:
+        """`forward` without torch's transform."""
+        columns = self.first @ frames.unflatten(-1, (self.p, self.q))
+        real, imaginary = columns.chunk(2, dim=-2)  # (..., P/2 + 1, Q) each
+        cosine, sine = self.twiddle
+        turned = torch.cat(
+            [real * cosine - imaginary * sine, imaginary * cosine + real * sine], dim=-1
+        )
+        real, imaginary = (turned @ self.second).chunk(2, dim=-1)
+        return real.flatten(-2), imaginary.flatten(-2)
 
     def inverse(self, spectrum: Spectrum) -> Tensor:
         """Spectra -> (..., N), the real part of the inverse transform."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial, reduce
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -88,9 +89,6 @@ class SpectralWaveGrad2(AcousticModel):
             self.spectrum_out.bias.zero_()
         self.hann: Tensor
         self.register_buffer("hann", torch.hann_window(config.window), persistent=False)
-        self.analysis: Tensor  # (2 places, hop, hops of a window): `spectrum` as a convolution
-        analysis = (self.dft.matrix() * self.hann).unflatten(1, (-1, config.stft_hop))
-        self.register_buffer("analysis", analysis.transpose(1, 2), persistent=False)
 
     def voice(self, rows: Tensor) -> Tensor:
         """(B, 2) rows of the speaker and of the session, -1 for none -> (B, V).
@@ -156,8 +154,9 @@ class SpectralWaveGrad2(AcousticModel):
         Returns:
             (B, T) x0, pre-emphasized and scaled.
         """
-        noisy_spectrum, source_spectrum = self.spectrum(noisy), self.spectrum(source)
-        seen = torch.cat([*_compressed(noisy_spectrum), *_compressed(source_spectrum)], dim=-1)
+        both = self.spectrum(torch.stack([noisy, source], dim=1))
+        noisy_spectrum, source_spectrum = _each(both)
+        seen = torch.cat([*chain(*_each(_compressed(both)))], dim=-1)
         frames = self.spectrum_conditioning(conditioning)
         frames = functional.interpolate(frames, size=seen.shape[1], mode="linear")
         x = self.spectrum_norm(self.spectrum_in(seen) + frames.transpose(1, 2))  # (B, L, W)
@@ -180,17 +179,13 @@ class SpectralWaveGrad2(AcousticModel):
         return self.waveform((real, imaginary))
 
     def spectrum(self, waveform: Tensor) -> Spectrum:
-        """(B, T) -> spectra of Hann windows, L = T / stft_hop."""
+        """(..., T) -> spectra of Hann windows, L = T / stft_hop."""
         window, hop = self.config.window, self.config.stft_hop
-        edge = (window - hop) // 2
-        padded = functional.pad(waveform.float(), (edge, edge))
-        if torch.compiler.is_exporting():
-            hops = padded.view(waveform.shape[0], -1, hop).transpose(1, 2)
-            real, imaginary = (
-                functional.conv1d(hops, part).transpose(1, 2) for part in self.analysis.chunk(2)
-            )
-            return real, imaginary
-        spectrum: Spectrum = self.dft(padded.unfold(1, window, hop) * self.hann)
+        edge, count = (window - hop) // 2, window // hop
+        hops = functional.pad(waveform.float(), (edge, edge)).unflatten(-1, (-1, hop))
+        length = hops.shape[-2] - count + 1
+        parts = [hops[..., k : k + length, :] for k in range(count)]
+        spectrum: Spectrum = self.dft(torch.cat(parts, dim=-1) * self.hann)
         return spectrum
 
     def waveform(self, spectrum: Spectrum) -> Tensor:
@@ -214,7 +209,12 @@ class SpectralWaveGrad2(AcousticModel):
 
     def to_waveform(self, x0: Tensor) -> Tensor:
         """(B, T) as `denoise` predicts it -> (B, T) to listen to, in about [-1, 1]."""
-        return de_emphasise(x0 / self.config.scale)
+        return de_emphasise(x0 / self.config.scale, self.config.stft_hop)
+
+
+def _each(spectra: Spectrum) -> list[Spectrum]:
+    """Two waveforms' spectra, parts (B, 2, ...), one by one."""
+    return [*zip(*(part.unbind(1) for part in spectra), strict=True)]
 
 
 def _compressed(spectrum: Spectrum) -> Spectrum:

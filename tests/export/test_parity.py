@@ -91,9 +91,7 @@ def test_wrong_low_precision_layer_is_found_against_fp32(
 ) -> None:
     files = in_fp16(folder)
     damage(folder / "half.onnx", "model.spectrum_conditioning.weight", -1.0)
-    expected = (
-        r"denoiser_1 fp16: waveform .*denoiser_1 fp16 diverged at step.0.node_conv1d_\d+ \(Conv"
-    )
+    expected = r"denoiser_1 fp16: waveform .*denoiser_1 fp16 diverged at step.0.node_conv1d \(Conv"
     with pytest.raises(BundleError, match=expected):
         check_parity(folder, sources, files)
 

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from dlpo_export.parity.divergence import sqnr_db
 from dlpo_export.parity.open_graph import OpenGraph
-from dlpo_export.products import as_products
+from dlpo_export.products import TO_OPTIMISE, as_products
 from dlpo_export.weights import LARGEST
 
 CHANNELS, OUTPUTS = 24, 16
@@ -78,6 +78,22 @@ def test_transpositions_about_a_convolution_vanish() -> None:
     made = as_products(graph(3, 1, channels_last=True))
     kinds = [node.op_type for node in made.graph.node]
     assert kinds == ["Pad", "Slice", "Slice", "Slice", "Concat", "MatMul", "Add", "Relu"]
+
+
+@pytest.mark.parametrize("settings", ["", ", dilations = [2]", ", strides = [2]"])
+def test_a_grouped_convolution_gets_a_second_axis(settings: str) -> None:
+    head = f'<ir_version: 10, opset_import: ["" : 20]> toy (float[B, {CHANNELS}, F] x) => '
+    conv = f"Conv <pads = [3, 2], kernel_shape = [5], group = {CHANNELS}{settings}>"
+    body = f"(float[B, {CHANNELS}, G] y) {{ [layer] y = {conv} (x, w, b) }}"
+    model = onnx.parser.parse_model(head + body)
+    rng = np.random.default_rng(0)
+    for name, shape in {"w": (CHANNELS, 1, 5), "b": (CHANNELS,)}.items():
+        values = rng.standard_normal(shape, np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(values, name))
+    made, x = as_products(model), spoken(channels_last=False)
+    np.testing.assert_allclose(run(made, x), run(model, x), atol=1e-5)
+    assert any(entry.key == TO_OPTIMISE for entry in made.metadata_props)
+    assert as_products(made).graph == made.graph
 
 
 def test_values_beyond_the_range_are_clipped() -> None:

@@ -31,6 +31,8 @@ Provider = tuple[str, dict[str, str]]
 """Name and options of an execution provider."""
 _Loaded = tuple["InferenceSession", list[str], list[str]]
 """A graph, with the names of its inputs and outputs in order."""
+TO_OPTIMISE = b"dlpo.optimise"
+"""In a graph that says so itself; see `dlpo_export.products`."""
 INTEGER_PRODUCT = b"MatMulIntegerToFloat"
 """Operator of 8-bit layers that need no optimisation; see `dlpo_export.products`."""
 
@@ -180,11 +182,13 @@ class OnnxSentenceGraphs:
     def _load_graph(self, graph: str) -> _Loaded:
         precision = self._precision_of(graph)
         path = self._bundle.graph_path(graph, precision)
-        # Optimising a graph takes onnxruntime longer than the rest of the load, and graphs are
-        # exported in their fastest form. Exceptions: 8-bit layers between Q/DQ nodes, as in older
-        # bundles, and the fp32 denoiser, whose convolutions onnxruntime fuses.
-        optimise = INTEGER_PRODUCT not in path.read_bytes() and (
-            precision != "fp32" or graph.startswith("denoiser")
+        # Optimising a graph takes onnxruntime longer than the rest of the load, and most graphs are
+        # exported in their fastest form. Exceptions: those with grouped convolutions, which it lays
+        # out in blocks; 8-bit layers between Q/DQ nodes, as in older bundles; and the fp32
+        # denoiser, whose convolutions it fuses.
+        content = path.read_bytes()
+        optimise = TO_OPTIMISE in content or (
+            INTEGER_PRODUCT not in content and (precision != "fp32" or graph.startswith("denoiser"))
         )
         outputs = [tensor.name for tensor in self.manifest.graphs[graph].outputs]
         session = open_session(path, optimise=optimise)
