@@ -133,8 +133,9 @@ class AttentionBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        joined = self.project_in(self.norm(x)).transpose(1, 2).unflatten(2, (3, self.heads, -1))
-        query, key, value = joined.transpose(1, 3).unbind(2)  # each (B, heads, P, C / heads)
+        joined = self.project_in(self.norm(x)).transpose(1, 2)  # (B, P, 3 C)
+        split = joined.reshape(*joined.shape[:2], 3, self.heads, -1)
+        query, key, value = split.transpose(1, 3).unbind(2)  # each (B, heads, P, C / heads)
         if torch.compiler.is_exporting():  # one sentence, without padding
             scores = query * query.shape[-1] ** -0.5 @ key.transpose(2, 3)
             attended = scores.softmax(-1) @ value
@@ -180,7 +181,7 @@ def de_emphasise(waveform: Tensor, hop: int) -> Tensor:
     lags = torch.arange(m, device=waveform.device)
     decay = PRE_EMPHASIS ** (lags + 1).to(waveform.dtype)
     response = PRE_EMPHASIS ** (lags[:, None] - lags).abs().to(waveform.dtype)
-    blocks = waveform.unflatten(1, (-1, m)) @ response.tril().T
+    blocks = waveform.view(waveform.shape[0], -1, m) @ response.tril().T
     left = blocks[..., -1]  # (B, T / m)
     shift = 1  # blocks
     while m * shift < RESPONSE:

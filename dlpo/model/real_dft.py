@@ -86,7 +86,7 @@ class RealDft(nn.Module):
 
     def products(self, frames: Tensor) -> Spectrum:
         """`forward` without torch's transform."""
-        columns = self.first @ frames.unflatten(-1, (self.p, self.q))
+        columns = self.first @ frames.view(*frames.shape[:-1], self.p, self.q)
         real, imaginary = columns.chunk(2, dim=-2)  # (..., P/2 + 1, Q) each
         cosine, sine = self.twiddle
         turned = torch.cat(

@@ -182,7 +182,8 @@ class SpectralWaveGrad2(AcousticModel):
         """(..., T) -> spectra of Hann windows, L = T / stft_hop."""
         window, hop = self.config.window, self.config.stft_hop
         edge, count = (window - hop) // 2, window // hop
-        hops = functional.pad(waveform.float(), (edge, edge)).unflatten(-1, (-1, hop))
+        padded = functional.pad(waveform.float(), (edge, edge))
+        hops = padded.view(*padded.shape[:-1], -1, hop)
         length = hops.shape[-2] - count + 1
         parts = [hops[..., k : k + length, :] for k in range(count)]
         spectrum: Spectrum = self.dft(torch.cat(parts, dim=-1) * self.hann)
