@@ -224,8 +224,9 @@ def _dash(match: re.Match[str]) -> list[str] | None:
         return ["to"] if _SMALL_NUMERAL.search(before) else None
     if following in "IVX":
         return ["to"] if before.endswith(("I", "V", "X")) else None
-    is_between = (_BEFORE_NAMED_DAY if following.isalpha() else _BEFORE_DASH).search(before)
-    return ["to"] if is_between else None
+    is_day = following.isalpha() and not match.string.startswith(("noon", "midnight"), match.end())
+    is_between = (_BEFORE_NAMED_DAY if is_day else _BEFORE_DASH).search(before)
+    return ["to"] if is_between and not (before.endswith("12") and not is_day) else None
 
 
 def _short_year(match: re.Match[str]) -> list[str]:
@@ -318,8 +319,9 @@ FORMS: Forms = (
     ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_BRIEF})", _brief_hour),
     (
         "-",
-        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{NAMED_DAY})|(?<=:\d\d)[-–](?=\d{{1,2}}\b)"
-        rf"|[-–](?=[IVX]{{1,5}}\b|[ivx]{{1,5}}\b)",
+        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{NAMED_DAY}|noon\b|midnight\b)"
+        r"|(?<=:\d\d)[-–](?=\d{1,2}\b)"
+        r"|[-–](?=[IVX]{1,5}\b|[ivx]{1,5}\b)",
         _dash,
     ),
     ("-", r"(?<![\w'])'\d\d\b(?!['\"])", _short_year),

@@ -194,7 +194,11 @@ _IN_PLACES: Forms = (
         r"(?<=\d)(?:e(?=[+-]?\d{1,3}\b)|E(?=[+-]\d{1,3}\b|\d{1,2}\b))",
         lambda match: ["times", "ten", "to", "the"],
     ),
-    ("-", r"(?<=\d\d)×(?=\d\d)(?!10\^)", lambda match: ["by"]),
+    (
+        "-",
+        r"(?:(?<=\d\d)×(?=\d\d)(?!10\^)|(?<=[\d½¼¾][\"″”]\s)×(?=\s\d))",
+        lambda match: ["by"],
+    ),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
     ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),

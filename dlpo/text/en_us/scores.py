@@ -19,6 +19,10 @@ _TEAM_BEFORE = late(
     r"|Weekdays|Weekends|Notes|Chapters|Pages|Hours)\b)"
     r"[A-Z][a-z]{2,20}s \($"
 )
+_TEAM_IS = late(
+    r"\b[Tt]he (?!(?:Odds|Hours|Ages|Grades|Pages|Scores|Chances|Chapters|Verses)\b)"
+    r"(?:[A-Z]\w{2,15} ){0,2}[A-Z][a-z]{2,20}s (?:are|were)(?: now| currently)? $"
+)
 _PITCHED = late(r", \d{1,2}\.\d\d ERA\b|, \d{1,2} (?:KOs?|knockouts)\b")
 _FACED = late(
     r"\d\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on) [^.!?()]{1,30}\($"
@@ -72,6 +76,12 @@ def _standing(match: re.Match[str]) -> list[str] | None:
     return _wins_and_losses(match)
 
 
+def _team_stands(match: re.Match[str]) -> list[str] | None:
+    """The Chiefs are 9-2; but not the odds, nor the Hours."""
+    is_team = _TEAM_IS.search(text_before(match, 40))
+    return _wins_and_losses(match) if is_team else None
+
+
 def _average(match: re.Match[str]) -> list[str] | None:
     """Batted .312: three twelve."""
     if not _BATTED.search(text_before(match)):
@@ -89,6 +99,13 @@ FORMS: Forms = (
         r"|, (?:\d{1,2}\s{1,2})?(?:\d{1,2}|1/2|half)\s{1,2}(?:a )?games?"
         r" (?:back|behind|ahead|up|out)\b)",
         _wins_and_losses,
+    ),
+    (
+        "d",
+        r"(?:(?<=re )|(?<=now )|(?<=currently ))(\d{1,3})[-–](\d{1,3})"
+        r"(?=[,;!]|\.?\s*$|\.\s| (?:so far|overall|at home|on the road|against|since|after|and|in"
+        r"|heading|entering|through)\b)",
+        _team_stands,
     ),
     (
         "d",
