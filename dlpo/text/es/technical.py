@@ -15,6 +15,7 @@ from dlpo.text.es.tables import any_of, table
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 _NUMBERED = re.compile(r"#[A-Z]{1,4}(?:-\d|(?!20\d\d\b)\d)")  # #MX-2045, #A1B2; but #MX2026
 _ORDERED = re.compile(r"(?i)\b(?:pedido|orden|ticket|folio|caso|guía|factura|reserva)(?: es)? $")
+_ENGINES = ("V6", "V8", "V10", "V12", "V16")
 _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that begin no syllable
     r"(?!(?:[bcdfgkpt][rl]|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr)[a-z])"
     r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}@)"
@@ -65,6 +66,8 @@ def _dotted(match: re.Match[str]) -> list[str]:
     words = cardinal_words(first)
     for part in rest:
         words += ["punto", *cardinal_words(part)]
+    if match[0] in _ENGINES:
+        return ["uve", *words]
     return ["versión", *words] if match[0][0] in "vV" else words
 
 
