@@ -211,6 +211,11 @@ class SpectralConfig:
                 f"SpectralConfig: stft_hop is {self.stft_hop}; expected a divisor of the frame's"
                 f" {self.hop_length} samples and of the window's {self.window}"
             )
+        if self.window == self.stft_hop or (self.window - self.stft_hop) % 2:
+            raise ConfigError(
+                f"SpectralConfig: window is {self.window}, stft_hop {self.stft_hop}; expected a"
+                " window that is longer, by an even number of samples"
+            )
         if not self.voices or len(set(self.voices)) < len(self.voices):
             raise ConfigError(f"SpectralConfig.voices is {self.voices}; expected distinct names")
 

@@ -186,10 +186,10 @@ class _Rewriting:
 
         settings = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         before, after = settings.pop("pads", [0, 0])
-        settings |= {"pads": [0, before, 0, after], "kernel_shape": [1, *settings["kernel_shape"]]}
-        settings |= {k: [1, *settings[k]] for k in {"dilations", "strides"} & settings.keys()}
         kernel, *bias = node.input[1:]
         widened = numpy_helper.to_array(self._weights[kernel])[:, :, None]
+        settings |= {"pads": [0, before, 0, after], "kernel_shape": widened.shape[2:]}
+        settings |= {k: [1, *settings[k]] for k in {"dilations", "strides"} & settings.keys()}
         axis = self._constant("axis.1", np.array([1]))
         last = self._node("Transpose", [node.input[0]], f"{node.name}.turned", perm=CHANNELS_LAST)
         row = self._node("Unsqueeze", [last, axis], f"{node.name}.row")  # (B, 1, F, C)

@@ -11,9 +11,9 @@ class Nouns:
     """Nouns of a language with two genders, ``m`` and ``f``.
 
     Its lists.tsv has "feminine nouns", "masculine nouns" and the endings of both, which are regular
-    expressions; "feminine article", of one, "feminine articles", of several, "not nouns", "big
-    numbers", which count as plurals, "number connectives" and "thousand", which may be between a
-    number and its noun.
+    expressions; "feminine articles", "feminine article", which makes only 1 feminine and numbers
+    before "feminine and ordered" nouns, "not nouns", "big numbers", which count as plurals, "number
+    connectives" and "thousand", which may be between a number and its noun.
     """
 
     def __init__(self, tables: Tables, letters: str) -> None:
@@ -22,6 +22,7 @@ class Nouns:
         self._masculine = tables.word_list("masculine nouns")
         self._not_nouns = tables.word_list("not nouns")
         self._article = tables.word_list("feminine article")
+        self._ordered = tables.word_list("feminine and ordered")
         self._articles = tables.word_list("feminine articles")
         self._feminine_ending = re.compile(rf"(?:{tables.patterns('feminine endings')})$")
         self._masculine_ending = re.compile(rf"(?:{tables.patterns('masculine endings')})$")
@@ -55,8 +56,10 @@ class Nouns:
     def gender_at(self, text: str, start: int, end: int, one: bool = False) -> str:
         """That of the noun which a number ``text[start:end]`` counts; "" if there is none."""
         before = self._before.search(text, max(0, start - 42), start)
-        is_one = text[start:end].strip() == "1"  # a la una; but "la doscientos uno" is a name
-        if before and before[1].lower() in (self._article if is_one else self._articles):
+        if before and before[1].lower() in self._articles:
             return "f"
+        if before and before[1].lower() in self._article:  # a la una; "la doscientos uno" is a name
+            is_ordered = self.after(text, end, one=True) in self._ordered
+            return "f" if is_ordered or text[start:end].strip() == "1" else ""
         noun = self.after(text, end, one)
         return self.gender(noun) if noun else ""

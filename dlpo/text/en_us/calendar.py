@@ -33,6 +33,10 @@ _BEFORE_NAMED_DAY = late(
     rf"(?:{WEEKDAY}\.?|{MONTH_NAME}(?:\s\d\d?)?|day|\d(?:st|nd|rd|th)"
     rf"|(?:{WEEKDAY}\.?|day),?\s\d\d?/\d\d?(?:/\d\d)?)$"
 )
+_BEFORE_NOON = late(
+    r"(?i)(?:[ap]\.?m\.?|\d[ap]|:\d\d|noon|midnight"
+    rf"|(?:[,:]|{WEEKDAY}\.?|\b(?:from|open|at|hours|between)) (?:[1-9]|1[01]))$"
+)
 NAMED_DAY = rf"(?:(?:{MONTH_NAME})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _BEFORE_DAY = late(rf"(?i)\b(?:{any_of('articles')}|{any_of('determiners')}|happy) $")
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
@@ -224,9 +228,10 @@ def _dash(match: re.Match[str]) -> list[str] | None:
         return ["to"] if _SMALL_NUMERAL.search(before) else None
     if following in "IVX":
         return ["to"] if before.endswith(("I", "V", "X")) else None
-    is_day = following.isalpha() and not match.string.startswith(("noon", "midnight"), match.end())
-    is_between = (_BEFORE_NAMED_DAY if is_day else _BEFORE_DASH).search(before)
-    return ["to"] if is_between and not (before.endswith("12") and not is_day) else None
+    if match.string.startswith(("noon", "midnight"), match.end()):
+        return ["to"] if _BEFORE_NOON.search(before) else None
+    is_between = (_BEFORE_NAMED_DAY if following.isalpha() else _BEFORE_DASH).search(before)
+    return ["to"] if is_between else None
 
 
 def _short_year(match: re.Match[str]) -> list[str]:

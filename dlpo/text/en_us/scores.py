@@ -20,8 +20,7 @@ _TEAM_BEFORE = late(
     r"[A-Z][a-z]{2,20}s \($"
 )
 _TEAM_IS = late(
-    r"\b[Tt]he (?!(?:Odds|Hours|Ages|Grades|Pages|Scores|Chances|Chapters|Verses)\b)"
-    r"(?:[A-Z]\w{2,15} ){0,2}[A-Z][a-z]{2,20}s (?:are|were)(?: now| currently)? $"
+    rf"\b[Tt]he (?:[A-Z]\w{{1,15}} ){{0,2}}(?:{any_of('teams')}) (?:are|were)(?: now| currently)? $"
 )
 _PITCHED = late(r", \d{1,2}\.\d\d ERA\b|, \d{1,2} (?:KOs?|knockouts)\b")
 _FACED = late(
@@ -77,8 +76,8 @@ def _standing(match: re.Match[str]) -> list[str] | None:
 
 
 def _team_stands(match: re.Match[str]) -> list[str] | None:
-    """The Chiefs are 9-2; but not the odds, nor the Hours."""
-    is_team = _TEAM_IS.search(text_before(match, 40))
+    """The Chiefs are 9-2; but the Hours are 9-5."""
+    is_team = _TEAM_IS.search(text_before(match, 48))
     return _wins_and_losses(match) if is_team else None
 
 

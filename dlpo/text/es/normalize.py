@@ -6,6 +6,7 @@ import re
 from collections.abc import Container
 
 from dlpo.text.common.forms import FormReader, Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.es import abbreviations, calendar, quantities, technical
 from dlpo.text.es.abbreviations import (
     ACRONYMS,
@@ -64,6 +65,10 @@ _AFTER_QUE = re.compile(rf"\s(?:{TABLES.any_of('after qué')})\b")
 _ASKED = re.compile(r"[^.!?]{0,80}\?")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
 
+_MONTHS_BEFORE = late(
+    r"(?i)(?:\b(?:a|hasta|en|de|con|por|o) |[,/–-] ?)(?:3|6|9|10|12|13|15|18|20|24|30|36|48) ?$"
+)
+
 
 def _key(match: re.Match[str]) -> list[str] | None:
     """A key of a telephone: presione # o *."""
@@ -103,6 +108,12 @@ def _minute(match: re.Match[str]) -> list[str] | None:
 
 def _episode(match: re.Match[str]) -> list[str]:
     return ["temporada", *cardinal_words(match[1]), "episodio", *cardinal_words(match[2])]
+
+
+def _without_interest(match: re.Match[str]) -> list[str] | None:
+    """A 12 MSI: months without interest; but "laptop 27 MSI"."""
+    is_paid = _MONTHS_BEFORE.search(text_before(match, 24))
+    return ["meses", "sin", "intereses"] if is_paid else None
 
 
 def _compass(match: re.Match[str]) -> list[str]:
@@ -224,6 +235,7 @@ _FORMS: Forms = (
         r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])|(?<=\" )[>›](?= \")",
         lambda match: [],
     ),
+    ("A", r"(?<=\d)\s?MSI\b|(?<=\d )MSI\b", _without_interest),
     ("A", r"\bT-?MEC\b", lambda match: ["Te", "mec"]),
     ("aA", rf"\b([{LETTERS}]{{2,20}}(?:o|or|os|ores))\((?:a|as)\)", _either),
     ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),

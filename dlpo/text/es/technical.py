@@ -7,6 +7,7 @@ import re
 from dlpo.text.common import addresses
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.markdown import CODE_BLOCK
+from dlpo.text.common.patterns import late
 from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, sayable, spelled
 from dlpo.text.es.english import is_listed
 from dlpo.text.es.numbers import cardinal_words, digit_words
@@ -16,6 +17,9 @@ _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if
 _NUMBERED = re.compile(r"#[A-Z]{1,4}(?:-\d|(?!20\d\d\b)\d)")  # #MX-2045, #A1B2; but #MX2026
 _ORDERED = re.compile(r"(?i)\b(?:pedido|orden|ticket|folio|caso|guía|factura|reserva)(?: es)? $")
 _ENGINES = ("V6", "V8", "V10", "V12", "V16")
+_OF_ENGINE = late(
+    r"(?i)\b(?:motor(?:es)?|bloque|cilindros|camionetas?|autos?|coches?|un)(?: \w{2,12})? $"
+)
 _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that begin no syllable
     r"(?!(?:[bcdfgkpt][rl]|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr)[a-z])"
     r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}@)"
@@ -66,7 +70,7 @@ def _dotted(match: re.Match[str]) -> list[str]:
     words = cardinal_words(first)
     for part in rest:
         words += ["punto", *cardinal_words(part)]
-    if match[0] in _ENGINES:
+    if match[0] in _ENGINES and _OF_ENGINE.search(text_before(match, 30)):
         return ["uve", *words]
     return ["versión", *words] if match[0][0] in "vV" else words
 
