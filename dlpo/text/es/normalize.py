@@ -235,7 +235,7 @@ _FORMS: Forms = (
         r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])|(?<=\" )[>›](?= \")",
         lambda match: [],
     ),
-    ("A", r"(?<=\d)\s?MSI\b|(?<=\d )MSI\b", _without_interest),
+    ("A", r"(?:(?<=\d)|(?<=\d ))MSI\b", _without_interest),
     ("A", r"\bT-?MEC\b", lambda match: ["Te", "mec"]),
     ("aA", rf"\b([{LETTERS}]{{2,20}}(?:o|or|os|ores))\((?:a|as)\)", _either),
     ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),
