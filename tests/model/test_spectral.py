@@ -121,7 +121,15 @@ def test_a_step_looks_a_bounded_way(model: SpectralWaveGrad2) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"stft_hop": 128}, {"window": 500}, {"voices": ()}, {"voices": ("a", "a")}]
+    "values",
+    [
+        {"stft_hop": 128},
+        {"window": 500},
+        {"window": 150, "stft_hop": 150},  # no overlap
+        {"window": 150, "stft_hop": 75},  # half a sample more on each side
+        {"voices": ()},
+        {"voices": ("a", "a")},
+    ],
 )
 def test_sizes_that_do_not_fit_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="expected"):

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnxruntime import InferenceSession
 
 from dlpo.bundle import Bundle, Precision
 from dlpo.text import TextFrontEnd
-from dlpo_serving.engines.onnx_engine import OnnxEngine
+from dlpo_serving.engines.onnx_engine import OnnxEngine, open_session
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import find_voice, open_voice
@@ -55,6 +56,22 @@ def test_a_graph_is_given_only_the_inputs_that_it_has(tiny_bundle: Path) -> None
 
     np.testing.assert_array_equal(frames.conditioning, encoding.hidden)
     np.testing.assert_array_equal(frames.f0, [3.5, 4.5])
+
+
+def test_graphs_that_ask_for_it_are_rewritten(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, bool] = {}
+
+    def opened(path: Path, *, optimise: bool) -> InferenceSession:
+        asked[path.name.split(".")[0]] = optimise
+        return open_session(path, optimise=optimise)
+
+    monkeypatch.setattr("dlpo_serving.engines.onnx_engine.open_session", opened)
+    bundle = Bundle.load(tiny_bundle)
+    OnnxEngine(bundle, "fp32")
+    # The frames graph has grouped convolutions, the encoder none.
+    assert asked == {"encoder": False, "frames": True, f"denoiser_{bundle.manifest.steps}": True}
 
 
 def test_onnxruntime_telemetry_is_off() -> None:
