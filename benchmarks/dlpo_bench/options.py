@@ -170,6 +170,9 @@ class LoadOptions:
     minutes: Annotated[float, _single(min=0.01, help="Minutes of chaos.")] = 5.0
     requests: Annotated[int, _single(min=1, help="Requests of the soak.")] = 20_000
     workers: Annotated[int, _single(min=1, help="Concurrent calls of the soak.")] = 12
+    mixed: Annotated[
+        bool, _single(help="Soak by every API, in every format, voice and language.")
+    ] = False
     seed: Annotated[int, _single(help="Seed of texts and arrivals.")] = 0
 
     def __post_init__(self) -> None:

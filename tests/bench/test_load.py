@@ -48,7 +48,7 @@ from dlpo_bench.load.levels import (
     merge,
     shares,
 )
-from dlpo_bench.load.single import READINGS, measure_tokens, speak_all
+from dlpo_bench.load.single import READINGS, measure_soak, measure_tokens, speak_all
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.report.speed import LOAD, load_blocks
 from dlpo_bench.tables import markdown
@@ -317,6 +317,13 @@ def test_refused_callers_of_the_soak_come_again() -> None:
     asyncio.run(speak_all(cast(Endpoint, Busy()), requests, endings))
     assert spoken == [7, 7, 7, 8, 9]
     assert endings == {"refused": 2, "failed": 1}
+
+
+@pytest.mark.full
+def test_a_mixed_soak_is_served_by_every_api(tiny_bundle: Path) -> None:
+    options = LoadOptions(voice=str(tiny_bundle), mixed=True, **{**TINY, "requests": 80})
+
+    assert asyncio.run(measure_soak(options)).figures["failed"] == 0
 
 
 @pytest.mark.full

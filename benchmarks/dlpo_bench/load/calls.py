@@ -69,6 +69,8 @@ class TestedServer:
     """voice to request; empty: the server's default"""
     model: str = "tts-1"
     """required by OpenAI's protocol"""
+    language: str = "en-US"
+    """required by Riva's protocol"""
     pid: int | None = None
     """process id, if this run started it"""
     metrics_url: str | None = None
@@ -218,11 +220,15 @@ def first_audio_ms(calls: Iterable[TimedCall]) -> list[float]:
     return [1000 * call.first_audio_s for call in calls if call.first_audio_s is not None]
 
 
-class Endpoint(Protocol):
+class Speaker(Protocol):
     """Calls to one server. A call's errors are recorded in `call`, not raised."""
 
     async def speak(self, text: str, seed: int, call: TimedCall) -> None:
         """Receive the speech of a text as fast as it arrives."""
+
+
+class Endpoint(Speaker, Protocol):
+    """Calls that can bring their text in pieces too."""
 
     async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
         """Receive the speech of a text that arrives in pieces, as early as the protocol allows."""
@@ -327,13 +333,13 @@ class RivaEndpoint:
         await self.speak_tokens(once(), call)
 
     async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:
-        rate_hz, voice = self._server.rate_hz, self._server.voice
+        server = self._server
 
         async def requests() -> AsyncIterator[riva_tts_pb2.SynthesizeSpeechRequest]:
             async for text in sentences(tokens):
                 yield riva_tts_pb2.SynthesizeSpeechRequest(
-                    text=text, language_code="en-US", encoding=riva_audio_pb2.LINEAR_PCM,
-                    sample_rate_hz=rate_hz, voice_name=voice,
+                    text=text, language_code=server.language, voice_name=server.voice,
+                    encoding=riva_audio_pb2.LINEAR_PCM, sample_rate_hz=server.rate_hz,
                 )  # fmt: skip
 
         stream = next(self._channels).stream_stream(
@@ -344,7 +350,7 @@ class RivaEndpoint:
         async with _noting_the_end(stream, call):
             async for reply in stream:
                 if reply.audio:
-                    call.receive(reply.audio, rate_hz)
+                    call.receive(reply.audio, server.rate_hz)
 
 
 class OpenAIEndpoint:
@@ -362,32 +368,45 @@ class OpenAIEndpoint:
         server = self._server
         body = {"model": server.model, "voice": server.voice or "alloy", "input": text}
         body["response_format"] = "pcm"
-        try:
-            async with self._session.post(f"{server.address}/audio/speech", json=body) as reply:
-                if reply.status != 200:
-                    call.code = HTTP_CODES.get(reply.status, grpc.StatusCode.UNKNOWN)
-                    message = await reply.text(errors="replace")
-                    call.detail = f"HTTP {reply.status} {message[:DETAIL]}"
-                    call.retry_after_s = http_retry_after_s(reply.headers)
-                elif reply.content_type.startswith(NOT_PCM):
-                    call.code = grpc.StatusCode.UNIMPLEMENTED
-                    call.detail = f"expected pcm, it sent {reply.content_type}"
-                else:
-                    # Our own server reports the rate; OpenAI documents its own.
-                    rate_hz = int(reply.headers.get("X-Sample-Rate", server.rate_hz))
-                    rest = b""  # bytes of an incomplete sample
-                    async for piece in reply.content.iter_any():
-                        size = len(rest + piece) // SAMPLE_BYTES * SAMPLE_BYTES
-                        samples, rest = (rest + piece)[:size], (rest + piece)[size:]
-                        if samples:
-                            call.receive(samples, rate_hz)
-                    call.code = grpc.StatusCode.OK
-        except (aiohttp.ClientError, TimeoutError) as error:
-            call.code = grpc.StatusCode.UNAVAILABLE
-            message = " ".join(str(error).split())
-            call.detail = f"{type(error).__name__}: {message[:DETAIL]}"
-        finally:
-            call.ended_s = time.perf_counter()
+        async with posted(self._session, f"{server.address}/audio/speech", body, call) as reply:
+            if reply is None:
+                return
+            if reply.content_type.startswith(NOT_PCM):
+                call.code = grpc.StatusCode.UNIMPLEMENTED
+                call.detail = f"expected pcm, it sent {reply.content_type}"
+                return
+            # Our own server reports the rate; OpenAI documents its own.
+            rate_hz = int(reply.headers.get("X-Sample-Rate", server.rate_hz))
+            rest = b""  # bytes of an incomplete sample
+            async for piece in reply.content.iter_any():
+                size = len(rest + piece) // SAMPLE_BYTES * SAMPLE_BYTES
+                samples, rest = (rest + piece)[:size], (rest + piece)[size:]
+                if samples:
+                    call.receive(samples, rate_hz)
+
+
+@asynccontextmanager
+async def posted(
+    session: aiohttp.ClientSession, url: str, body: Mapping[str, Any], call: TimedCall
+) -> AsyncIterator[aiohttp.ClientResponse | None]:
+    """POST JSON, and record how the reply ended that is read in the block; None for an error."""
+    try:
+        async with session.post(url, json=body) as reply:
+            if reply.status != 200:
+                call.code = HTTP_CODES.get(reply.status, grpc.StatusCode.UNKNOWN)
+                message = await reply.text(errors="replace")
+                call.detail = f"HTTP {reply.status} {message[:DETAIL]}"
+                call.retry_after_s = http_retry_after_s(reply.headers)
+                yield None
+            else:
+                call.code = grpc.StatusCode.OK
+                yield reply
+    except (aiohttp.ClientError, TimeoutError) as error:
+        call.code = grpc.StatusCode.UNAVAILABLE
+        message = " ".join(str(error).split())
+        call.detail = f"{type(error).__name__}: {message[:DETAIL]}"
+    finally:
+        call.ended_s = time.perf_counter()
 
 
 def http_retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import cycle, islice, pairwise
 from random import Random
@@ -19,6 +19,7 @@ from dlpo.errors import EngineError
 from dlpo_bench.load.calls import (
     AudioDevice,
     Endpoint,
+    Speaker,
     TestedServer,
     TimedCall,
     first_audio_ms,
@@ -26,6 +27,7 @@ from dlpo_bench.load.calls import (
     underrun_figures,
 )
 from dlpo_bench.load.levels import RETRY_S
+from dlpo_bench.load.mixed import open_mixed
 from dlpo_bench.load.servers import Usage, read_meters, tested_servers
 from dlpo_bench.load.texts import PHRASES, SENTENCES, utterances
 from dlpo_bench.machine import memory_growth, percentile, resident_mb
@@ -176,7 +178,8 @@ async def paced_words(text: str, words_per_s: float, at_s: list[float]) -> Async
 async def measure_soak(options: LoadOptions) -> Measured:
     """Speak `options.requests` phrases, `options.workers` at a time; refused callers retry.
 
-    Memory is read while no call runs, first after a tenth of the requests.
+    Requests of every API, format, voice and length instead, if they are to be mixed. Memory is read
+    while no call runs, first after a tenth of the requests.
 
     Returns:
         Resident memory at the first and last reading and its maximum, MB; `growth` by
@@ -191,11 +194,14 @@ async def measure_soak(options: LoadOptions) -> Measured:
     async with tested_servers(options) as servers:
         server = servers.tested[0]
         assert servers.own is not None
-        async with open_endpoint(server, options.connections) as endpoint:
+        opened: AbstractAsyncContextManager[Speaker] = open_endpoint(server, options.connections)
+        if options.mixed:
+            opened = open_mixed(server, servers.own, options)
+        async with opened as speaker:
             before = await read_meters(server)
             for done, due in pairwise([0, *(round(share * options.requests) for share in shares)]):
                 portion = islice(phrases, due - done)
-                work = (speak_all(endpoint, portion, endings) for _ in range(options.workers))
+                work = (speak_all(speaker, portion, endings) for _ in range(options.workers))
                 await asyncio.gather(*work)
                 readings.append((due, resident_mb(servers.own.process.pid)))
                 _log.info("requests=%d resident_mb=%.1f", *readings[-1])
@@ -215,7 +221,7 @@ async def measure_soak(options: LoadOptions) -> Measured:
 
 
 async def speak_all(
-    endpoint: Endpoint, requests: Iterator[tuple[int, str]], endings: Counter[str]
+    speaker: Speaker, requests: Iterator[tuple[int, str]], endings: Counter[str]
 ) -> None:
     """Speak seeds and texts one after the other; other workers may take from the same iterator.
 
@@ -225,7 +231,7 @@ async def speak_all(
     for seed, text in requests:
         while True:
             call = TimedCall(time.perf_counter(), len(text))
-            await endpoint.speak(text, seed, call)
+            await speaker.speak(text, seed, call)
             if not call.refused:
                 break
             endings["refused"] += 1

@@ -26,6 +26,12 @@ LONGER = (
     "Please hold the line; all of our agents are busy, and your call is the next one.",
     *SENTENCES,
 )
+SPANISH = (
+    "Sí.", "Un momento, por favor.", "Su pedido ya está listo.", "¿Quiere algo más?",
+    "En 400 metros, tome la segunda salida.", "La próxima parada es el museo de la ciudad.",
+    "Dejamos el paquete con su vecina a las once y media de la mañana.",
+    "Mañana estará nublado al principio, con ratos de sol desde el mediodía.",
+)  # fmt: skip
 
 
 SENTENCE_S = 5.4  # of the embedded voice, with the pause after it
@@ -42,3 +48,9 @@ def utterances(random: Random) -> Iterator[str]:
     """Endless texts of one to three sentences, about 2 to 20 seconds of speech."""
     while True:
         yield " ".join(random.choices(LONGER, k=random.randint(1, 3)))
+
+
+def mixed_text(language: str, random: Random) -> str:
+    """A text of one word to six sentences, English unless the language is Spanish."""
+    parts = SPANISH if language.startswith("es") else (*PHRASES, *LONGER)
+    return " ".join(random.choices(parts, k=random.choice((1, 1, 2, 6))))
