@@ -220,14 +220,14 @@ def first_audio_ms(calls: Iterable[TimedCall]) -> list[float]:
     return [1000 * call.first_audio_s for call in calls if call.first_audio_s is not None]
 
 
-class Speaker(Protocol):
+class TextEndpoint(Protocol):
     """Calls to one server. A call's errors are recorded in `call`, not raised."""
 
     async def speak(self, text: str, seed: int, call: TimedCall) -> None:
         """Receive the speech of a text as fast as it arrives."""
 
 
-class Endpoint(Speaker, Protocol):
+class Endpoint(TextEndpoint, Protocol):
     """Calls that can bring their text in pieces too."""
 
     async def speak_tokens(self, tokens: AsyncIterator[str], call: TimedCall) -> None:

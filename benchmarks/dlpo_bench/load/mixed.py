@@ -19,8 +19,8 @@ from dlpo_bench.load.calls import (
     RATES_HZ,
     DlpoEndpoint,
     RivaEndpoint,
-    Speaker,
     TestedServer,
+    TextEndpoint,
     TimedCall,
     posted,
     stream_request,
@@ -37,6 +37,7 @@ ENCODINGS = (
     speech_pb2.AUDIO_ENCODING_MULAW, speech_pb2.AUDIO_ENCODING_ALAW, speech_pb2.AUDIO_ENCODING_AAC,
 )  # fmt: skip
 SPEEDS = (0.8, 1.0, 1.5)
+RPCS = 3  # a whole text, its words one by one, Riva
 MIXES = 0.2  # of the calls speak in a mix of two voices
 Written = Callable[[str, str, Random], tuple[str, Mapping[str, Any]]]
 """a text, a voice and what chooses the rest -> the path of a POST, and its JSON body"""
@@ -72,10 +73,6 @@ def _kokoro(text: str, voice: str, random: Random) -> tuple[str, Mapping[str, An
     return "/dev/captioned_speech", {"input": text, "voice": voice, "response_format": wanted}
 
 
-POSTS: Sequence[Written] = (_openai, _elevenlabs, _cartesia, _deepgram, _kokoro)
-RPCS = 3  # a whole text, its words one by one, Riva
-
-
 class MixedEndpoint:
     """All APIs of one of our servers that need no WebSocket.
 
@@ -95,8 +92,10 @@ class MixedEndpoint:
         session: aiohttp.ClientSession,
         voices: Mapping[str, str],
     ) -> None:
-        self._server, self._channels = server, channels
-        self._url, self._session = url, session
+        self._server = server
+        self._channels = channels
+        self._url = url
+        self._session = session
         self._voices = voices
 
     async def speak(self, text: str, seed: int, call: TimedCall) -> None:
@@ -107,11 +106,12 @@ class MixedEndpoint:
         others = [name for name, spoken in self._voices.items() if spoken == language]
         if random.random() < MIXES:
             voice = f"{voice}*0.6+{random.choice(others)}*0.4"
-        api = random.randrange(RPCS + len(POSTS))
+        posts: Sequence[Written] = (_openai, _elevenlabs, _cartesia, _deepgram, _kokoro)
+        api = random.randrange(RPCS + len(posts))
         if api < RPCS:
             await self._speak_over_grpc(api, text, voice, random, call)
             return
-        path, body = POSTS[api - RPCS](text, voice, random)
+        path, body = posts[api - RPCS](text, voice, random)
         async with posted(self._session, self._url + path, body, call) as reply:
             if reply is not None:
                 async for _ in reply.content.iter_any():
@@ -142,7 +142,7 @@ async def _words(text: str) -> AsyncIterator[str]:
 @asynccontextmanager
 async def open_mixed(
     server: TestedServer, own: LocalServer, options: LoadOptions
-) -> AsyncIterator[Speaker]:
+) -> AsyncIterator[TextEndpoint]:
     """Connect to all APIs of our server, and close at the end of the block."""
     manifest = Bundle.load(find_voice(options.voice)).manifest
     voices = {name: manifest.language_of(name) for name in manifest.offered_voices}

@@ -19,8 +19,8 @@ from dlpo.errors import EngineError
 from dlpo_bench.load.calls import (
     AudioDevice,
     Endpoint,
-    Speaker,
     TestedServer,
+    TextEndpoint,
     TimedCall,
     first_audio_ms,
     open_endpoint,
@@ -194,7 +194,9 @@ async def measure_soak(options: LoadOptions) -> Measured:
     async with tested_servers(options) as servers:
         server = servers.tested[0]
         assert servers.own is not None
-        opened: AbstractAsyncContextManager[Speaker] = open_endpoint(server, options.connections)
+        opened: AbstractAsyncContextManager[TextEndpoint] = open_endpoint(
+            server, options.connections
+        )
         if options.mixed:
             opened = open_mixed(server, servers.own, options)
         async with opened as speaker:
@@ -221,7 +223,7 @@ async def measure_soak(options: LoadOptions) -> Measured:
 
 
 async def speak_all(
-    speaker: Speaker, requests: Iterator[tuple[int, str]], endings: Counter[str]
+    speaker: TextEndpoint, requests: Iterator[tuple[int, str]], endings: Counter[str]
 ) -> None:
     """Speak seeds and texts one after the other; other workers may take from the same iterator.
 
