@@ -16,6 +16,7 @@ _CONSONANT = "[bcdfghjklmnpqrstvwxz]"
 _SHAPE = re.compile(  # hardly any Spanish word is written so
     rf"^s[bcdfgkmnpqt]|^(?:wr|kn)|^chr|(?<!^de)sh|(?<!^pos)th|ph|gh|ck|w|oo|ou"
     r"|bb|dd|ff|gg|mm|pp|ss|tt|zz|ll(?![aeiou])|[aeiou]ke(?=[drs]?$)"
+    r"|(?<!^ta)(?<!^bachi)(?<!^canci)llers?$|ll(?=(?:ie|is|ison)$)|(?<!^coll)(?<!^gar)age(?=[ds]?$)"
     r"|ea(?=(?:ch|ck|ds?|f|ks?|ms?|ps?|rs|rn|st|ts?|th|ve)$)|(?<!^l)(?<!^cr)ee(?!r$)"
     rf"|[bfgkptv]$|(?<![oe]vi)c$|(?<!u)m$|{_CONSONANT}{{2}}$|{_CONSONANT}y$|(?<!rr)(?<!^r)(?<!^l)ey$"
 )
