@@ -13,7 +13,8 @@ class Nouns:
     Its lists.tsv has "feminine nouns", "masculine nouns" and the endings of both, which are regular
     expressions; "feminine articles", "feminine article", which makes only 1 feminine and numbers
     before "feminine and ordered" nouns, "not nouns", "big numbers", which count as plurals, "number
-    connectives" and "thousand", which may be between a number and its noun.
+    connectives" and "thousand", which may be between a number and its noun, and as patterns "nouns
+    of both genders" and the "feminine adjectives" that settle theirs.
     """
 
     def __init__(self, tables: Tables, letters: str) -> None:
@@ -24,6 +25,12 @@ class Nouns:
         self._article = tables.word_list("feminine article")
         self._ordered = tables.word_list("feminine and ordered")
         self._articles = tables.word_list("feminine articles")
+        self._of_both = re.compile(rf"(?:{tables.patterns('nouns of both genders')})s?")
+        self._of_women = re.compile(
+            rf"\s(?!(?:{tables.any_of('not nouns')})\b)"
+            rf"(?:{tables.patterns('feminine adjectives')}|[{letters}]{{3,30}}as)\b"
+        )
+        self._named = re.compile(rf"\s[{letters.upper()}][{letters}]{{2,20}}as\b")
         self._feminine_ending = re.compile(rf"(?:{tables.patterns('feminine endings')})$")
         self._masculine_ending = re.compile(rf"(?:{tables.patterns('masculine endings')})$")
         thousand = tables.any_of("thousand")
@@ -47,11 +54,15 @@ class Nouns:
 
         ``one``: the noun may be in the singular.
         """
+        match = self._counted(text, place, one)
+        return match[1] if match else ""
+
+    def _counted(self, text: str, place: int, one: bool) -> re.Match[str] | None:
         match = self._next.match(text, place)
         if match is None or match[1] in self._not_nouns:
-            return ""
+            return None
         many = match[1].endswith("s") or self._big.fullmatch(match[1])
-        return match[1] if one or many else ""
+        return match if one or many else None
 
     def gender_at(self, text: str, start: int, end: int, one: bool = False) -> str:
         """That of the noun which a number ``text[start:end]`` counts; "" if there is none."""
@@ -60,6 +71,9 @@ class Nouns:
             return "f"
         if before and before[1].lower() in self._article:  # a la una; "la doscientos uno" is a name
             is_ordered = self.after(text, end, one=True) in self._ordered
+            is_ordered = is_ordered or self._named.match(text, end) is not None  # la 500 Millas
             return "f" if is_ordered or text[start:end].strip() == "1" else ""
-        noun = self.after(text, end, one)
-        return self.gender(noun) if noun else ""
+        noun = self._counted(text, end, one)
+        if noun and self._of_both.fullmatch(noun[1]) and self._of_women.match(text, noun.end()):
+            return "f"  # 1 policía herida
+        return self.gender(noun[1]) if noun else ""
