@@ -38,6 +38,8 @@ _EXPIRES = re.compile(
     r"(?i)\b(?:vence|vencimiento|venc\.|vto\.|caduca|caducidad|exp\.|v[aá]lid[ao] hasta)"
     r"(?: (?:el|en|es))?:? $"
 )
+_ELAPSED_BEFORE = re.compile(r"(?i)\b(?:minutos?|segundos?|min\.) (?:(?:del?|al) )?$")
+_NOON_BEFORE = re.compile(r"(?i)\b(?:las|[ap]\.? ?m\.? ?(?:a|y|hasta|-|–)) ?$")
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
 _BOOK_BEFORE = re.compile(rf"(?i)\b(?:{any_of('books of verses')}) $")
@@ -141,6 +143,20 @@ def _clock(match: re.Match[str]) -> list[str]:
 def _hour(match: re.Match[str]) -> list[str]:
     hour = int(match["hour_only"])
     return [*cardinal_words(str(hour), "f"), *_period_words(match["hour_period"], hour)]
+
+
+def _elapsed(match: re.Match[str]) -> list[str] | None:
+    """El minuto 21:31 of a film."""
+    if not _ELAPSED_BEFORE.search(text_before(match, 20)):
+        return None
+    zero = ["cero"] * (match[2][0] == "0")
+    return [*cardinal_words(str(int(match[1]))), *zero, *cardinal_words(str(int(match[2])))]
+
+
+def _noon(match: re.Match[str]) -> list[str] | None:
+    """Of Colombia: a las 12:00 m., de 8 a. m. a 12 m.; but "12 m de tela"."""
+    is_hour = ":" in match[0] or _NOON_BEFORE.search(text_before(match, 20))
+    return ["doce", "del", "mediodía"] if is_hour else None
 
 
 def _expiry(match: re.Match[str]) -> list[str] | None:
@@ -265,6 +281,8 @@ FORMS: Forms = (
         rf"(?<![\w/.,-])(?P<sd>{DAY})/(?P<sm>{MONTH})(?![\w/]|[.,]\d)",
         _short_numeric,
     ),
+    ("d", r"(?<![\w:.,])(\d{1,3}):([0-5]\d)(?![\w:])", _elapsed),
+    ("d", r"(?<![\w:.,])12(?::00)?\s?[mM]\b\.?(?!\s?[²³/])", _noon),
     (
         "d",
         r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])"

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.nouns import NOUNS
@@ -25,7 +26,7 @@ _SETS = Sets(TABLES, "y", cardinal_words)
 
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, gender; small coins
-_SIGN = any_key({key for key in _CURRENCIES if len(key) == 1 or not key[-1].isalpha()} - {"Q", "L"})
+_SIGN = any_key({key for key in _CURRENCIES if not key.isalpha()})
 _CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
 _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
@@ -35,6 +36,11 @@ _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q
 )
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil)\b)"
 _TO = r"(?:\s?[-–]\s?)"
+_ID_BEFORE = late(
+    rf"(?i)(?<!\bpor )(?<!\bcada )\b(?:{any_of('things with ids')})"
+    r"\.?:? (?:(?:es|el|la|n[.º°ro]{1,3}) )?$"
+)
+_PRICE_BEFORE = late(rf"(?i)\b(?:{any_of('before prices')}) $")
 _BEFORE_DIGITS = re.compile(
     rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
     r"(?: (?:en|es|era|será))?:? (?:\d{2,18} ){0,6}$"
@@ -69,7 +75,8 @@ _DECIMAL_POINT = re.compile(r"(?<![\d.,])\d{1,3}\.\d{1,2}(?![\d.,]*\d)|(?<![\d.,
 _OF_DECIMALS = re.compile(r"(?i)\b(?:ph|promedio|tasa|pi|índice)\b[^.,]{0,24}$")
 _PRECISE = re.compile(r"(-?\d{1,2})\.(\d{3})")
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
-_MINUTES_BEFORE = re.compile(r"(?i)\b(?:por|durante|unos|cada|cocer|hornear|reposar) $")
+_MINUTES = TABLES.patterns("before minutes")
+_MINUTES_BEFORE = late(rf"(?i)\b(?:{_MINUTES})(?: (?:{_MINUTES}))? $")
 _OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
 _ORDINAL_END = (
     r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
@@ -88,7 +95,7 @@ _SHORT_NUMBER = re.compile(r"(?<![/\d.,])\d{1,3}$")  # 4/día
 _PER_TIME = {"día", "mes", "año", "hora", "semana", "minuto", "segundo", "persona", "noche"}
 
 
-_NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2]})
+_NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2] if row[3]})
 _CURRENCY_NAME = re.compile(rf"\s(?:{_NAMES})\b")
 
 
@@ -109,15 +116,17 @@ def amount_words(
     return [*words, *of, *(one if whole == "1" and not decimals else many).split()]
 
 
-def _money(match: re.Match[str]) -> list[str]:
+def _money(match: re.Match[str]) -> list[str] | None:
     sign = match["currency"] or match["currency_after"]
+    if sign in ("Q", "L") and _is_id(match):
+        return None
     if sign == "$" and match["money_code"]:  # $15.50 MXN
         sign = match["money_code"]
     sign = (sign if sign in _CURRENCIES else sign.rstrip(".")).replace(" ", "")
     one, many, gender, *coins = _CURRENCIES.get(sign) or _CURRENCIES[sign.removesuffix("$")]
     number = match["money"] or match["money_before"]
     big = (match["money_big"] or match["before_big"] or "").split()
-    if big == ["M"]:
+    if big and big[0] in ("M", "MM"):
         big = ["millón" if number == "1" else "millones"]
     elif big and big[0] in "kK":
         big = ["mil"]
@@ -134,7 +143,7 @@ def _money(match: re.Match[str]) -> list[str]:
     if big:
         return [*words, *["de"] * (big[-1] != "mil"), *many.split()]
     whole, _, decimals = split_decimals(number)
-    if not decimals or len(decimals) > 2:
+    if not decimals or len(decimals) > 2 or not coins[0]:
         return words + amount_words(number, (one, many), gender)
     cents = int(decimals.ljust(2, "0"))
     small = [*cardinal_words(str(cents), "m"), coins[cents != 1]] if cents else []
@@ -142,6 +151,15 @@ def _money(match: re.Match[str]) -> list[str]:
         return words + small
     words += amount_words(whole, (one, many), gender)
     return [*words, *["con"] * bool(small), *small]
+
+
+def _is_id(match: re.Match[str]) -> bool:
+    """Lote L21, Q15-220: letters of codes, not of quetzales and lempiras."""
+    before = text_before(match)
+    if not match[0][1:2].isdigit():
+        return False
+    has_tail = match["money_from"] or re.match(r"-\d", match.string[match.end() :])
+    return bool(_ID_BEFORE.search(before) or (has_tail and not _PRICE_BEFORE.search(before)))
 
 
 def _percent(match: re.Match[str]) -> list[str]:
@@ -157,6 +175,9 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     whole = match["fraction_whole"]
     above = int(match["above"])
     below = int(match["below"])
+    unit = _UNITS.get(match["fraction_unit"] or "")
+    if match["fraction_unit"] == '"' and _OPEN_QUOTATION['"'].search(text_before(match, 300)):
+        unit = None
     if (above, below) == (24, 7):
         return ["veinticuatro", "siete"]
     if above == below and not whole:
@@ -164,13 +185,12 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     graded = below in (5, 10, 20, 100) and not whole and _GRADED.search(text_before(match))
     if graded or not above or below < 2 or (above > below and below > 10):
         over = [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
-        return over + (_UNITS[match["fraction_unit"]][1].split() if match["fraction_unit"] else [])
+        return over + (unit[1].split() if unit else [])
     if _LAWS_YEAR.fullmatch(match["below"]) and not whole:  # Ley 100/1993
         return [*cardinal_words(match["above"]), "de", *cardinal_words(match["below"])]
     noun = NOUNS.after(match.string, match.end(), one=True)
     if noun == "partes" and not whole and 2 < below < 11:  # las 2/3 partes
         return [*cardinal_words(match["above"]), *ended_ordinal_words(below, "as")]
-    unit = _UNITS.get(match["fraction_unit"] or "")
     gender = unit[2] if unit else NOUNS.gender(noun) if noun else "m"
     half = "media" if gender == "f" else "medio"
     if whole:
@@ -208,7 +228,7 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     if match["mark"] and _OPEN_QUOTATION[match["mark"]].search(text_before(match, 300)):
         return None
     of_thing = match.string.startswith(" de", match.end())
-    if unit == "'" and not of_thing and _MINUTES_BEFORE.search(text_before(match, 12)):  # por 40'
+    if unit == "'" and not of_thing and _MINUTES_BEFORE.search(text_before(match, 30)):  # por 40'
         unit = "min"
     _, many, gender = _UNITS[unit]
     words = [*number_words(match["measure_from"], gender), "a"] if match["measure_from"] else []
@@ -312,7 +332,8 @@ MEASURES: Forms = (
         rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<currency>{_SIGN}|{_AMOUNT_CODE}|US \$)\.?\s?"
         rf"(?:(?P<money_from>{NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{NUMBER})"
         rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG})?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
-        rf"(?P<money_big>{_BIG}|[MkK](?!\w))?(?:(?<=[\dMnsl]) ?(?P<money_code>{_CODE})\b)?"
+        rf"(?P<money_big>{_BIG}|[kK](?!\w)|\s?MM?(?![\w/]|\.\s?[NV]\b))?"
+        rf"(?:(?<=[\dMnsl]) ?(?P<money_code>{_CODE})\b)?"
         rf"(?: de(?=\s(?:{_NAMES})\b))?",
         _money,
     ),
@@ -329,7 +350,7 @@ MEASURES: Forms = (
     (
         "d",
         r"(?<![\w/.,])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,4})"
-        rf"(?!\w|/\w|[.,]\d)(?:\s{{0,2}}(?P<fraction_unit>{_UNIT})\b(?:\.(?=\s[a-z]))?)?",
+        rf"(?!\w|/\w|[.,]\d)(?:\s{{0,2}}(?P<fraction_unit>{_UNIT}|\"(?!\w))(?!\w)(?:\.(?=\s[a-z]))?)?",
         _fraction,
     ),
     ("d", r"(?<![\w/.,])(\d{1,3}[.,]\d{1,2})/(\d{1,3})(?![\w/])", _graded),
@@ -337,7 +358,7 @@ MEASURES: Forms = (
         "d",
         r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )"
         r"\d{1,3}(?:[.,]\d{1,2})?(?:M(?=[\s.,;)]|$)"
-        rf"| M(?= de (?:{any_of('come in thousands')})\b))",
+        rf"| ?MM?(?= de (?:{any_of('come in thousands')})\b))",
         lambda match: [
             *number_words(match[0].rstrip(" M"), "m"),
             "millón" if match[0] == "1M" else "millones",
@@ -365,7 +386,7 @@ MEASURES: Forms = (
     (
         "d-",
         rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s))?"
-        rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^])(?:\.(?=\s[a-z(\d]))?"
+        rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^])(?:(?<![A-Z])\.(?=\s[a-z(\d]))?"
         r"|(?P<mark>\"(?!\w)|'(?=\d{1,2}\"|\W|$)))(?<!\d\s[dKABNJ])(?<!\d[dKABNJ])",
         _measure,
     ),
