@@ -28,7 +28,7 @@ _STATES = TABLES.words("states")  # of Mexico
 _BOOKS = TABLES.column("books")
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(
-    rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxz]?"
+    rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxyz]?"
 )
 LONGEST_ACRONYM = 6  # letters; a longer word in capitals is shouted
 _NUMBERED_THINGS = word_list("numbered things")
@@ -182,7 +182,12 @@ FORMS: Forms = (
         lambda match: [_BOOKS[match[0].rstrip(".")]],
     ),
     ("a", r"(?<=ª )gen\.", lambda match: ["generación"]),
-    ("aA", r"\b[Ii]nc\.(?=\s[a-z]\))", lambda match: ["inciso"]),
+    (
+        "aA",  # but Acme Inc. 3
+        r"(?:\binc|(?<![A-Za-z] )\bInc)\.(?=\s(?:[a-z]\)|[\dIVX]))",
+        lambda match: ["inciso"],
+    ),
+    ("A", r"\b(?:CF|PS|SD)(?=\.)", lambda match: spelled(match[0])),
     ("aA", r"\b[Ff]racc\.(?=\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", lambda match: ["fraccionamiento"]),
     (
         "A",
@@ -190,7 +195,8 @@ FORMS: Forms = (
         r"|(?:[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ ){1,3}\d))",
         _jiron,
     ),
-    ("a", r"(?<=\d{4}, )int\.(?=\s?\d)", lambda match: ["interno"]),
+    ("a", r"(?:(?<=\d[ -]\d{4}, )|(?<=\bal ))int\.(?=\s?\d)", lambda match: ["interno"]),
+    ("a", r"\bint\.(?=\s?[A-Z]\d?\b)", lambda match: ["interior"]),
     (
         "aA",
         rf"\b(?:(?<=\b[Ll]a )({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"

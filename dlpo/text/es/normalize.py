@@ -18,6 +18,7 @@ from dlpo.text.es.abbreviations import (
     spelled,
 )
 from dlpo.text.es.numbers import cardinal_words, digit_words, ended_ordinal_words
+from dlpo.text.es.quantities import amount_words
 from dlpo.text.es.tables import EXCEPTIONS, TABLES
 
 _SIGNS = TABLES.words("signs")
@@ -30,7 +31,7 @@ _PLAIN = (
     r"(?!xfa|porq\b|(?:lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
     r" (?:(?:al?|y|o) |\d{1,2}\b))"
     r"[a-záéíóúüñ]{2,60}"
-    r"(?=[ ,;!?\n]|(?<=[a-záéíóúüñ]{7})\.\s)"
+    r"(?=[ ,;!?\n](?!\((?:de |a )?las?\))|(?<=[a-záéíóúüñ]{7})\.\s)"
 )
 _WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
 _VOWEL = re.compile("[aeiouyáéíóúü]")
@@ -48,12 +49,15 @@ _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
 _GEARS = {"M": "manual", "A": "automática"}
 _ROUTES = {"VO": "vía oral", "IM": "intramuscular", "IV": "intravenosa", "SC": "subcutánea"}
+_DOSE_BEFORE = late(
+    r"(?:\b(?:mg|m[lL]|g|mcg|UI|comp|tab|cáps)\.?|\d (?i:" + TABLES.any_of("doses") + ")s?) $"
+)
 _POINTS = {
     "N": "norte", "S": "sur", "E": "este", "O": "oeste",
     "NE": "noreste", "NO": "noroeste", "SE": "sureste", "SO": "suroeste",
 }  # fmt: skip
 _KEY_BEFORE = re.compile(
-    r"(?i)(?:\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
+    r"(?i)[a-z]\($|(?:\bselect|\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
     r"|teclas?|signos?|botón|símbolos?|o|y|u|luego|después)|[*#])(?:\sla)?(?:\stecla)?\s$"
 )
 _LETTER_BEFORE = re.compile(
@@ -62,11 +66,30 @@ _LETTER_BEFORE = re.compile(
 _AFTER_QUE = re.compile(rf"\s(?:{TABLES.any_of('after qué')})\b")
 
 
+_START = r"(?:(?<![^\n])|(?<=[.!?] ))"
+_ASKING = late(r"(?i)(?:^|[.,;:!?]|\b(?:por|x)) ?$")
 _ASKED = re.compile(r"[^.!?]{0,80}\?")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
 
+_OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]?|[a-z])(?:[²³]|\^\d)?"
+_LEFT_OPERAND = late(rf"((?<![\w.,$/-]){_OPERAND}|\)[²³]?) $")
+_RIGHT_OPERAND = late(rf"\s({_OPERAND}|\()(?![\w$%'])(?!\s?[$%])")
+_EQUATION_BEFORE = late(r"[=≠<>≤≥] ?(?:[\w +*/^²³()·-]|[.,]\d){0,40}$")
+_EQUATION_AFTER = late(r"(?:[\w +*/^²³()·-]|[.,]\d){0,40}[=≠<>≤≥]")
+_TERM = late(r"\d[abcnxyz]\b|\w[²³^]|^(?![aeouy] - [aeouy])[a-z] - [a-z]$")
+_BLOOD = late(rf"(?i)\b(?:{TABLES.any_of('blood')})\b[^.]{{0,40}}$|\b(?:rh|AB)$")
+_GRADED = late(rf"(?i)\b(?:{TABLES.patterns('graded')})\b[^.]{{0,40}}$")
+_WIND_BEFORE = late(
+    rf"(?i)\b(?:{TABLES.any_of('before winds')})\b"
+    r"(?:[^.;]{0,40}\b(?:del?|al|el|hacia|[NS][EO] y))? $"
+)
+_OF_PLACE = late(r" de (?!Microsoft|Apple|Google|Windows|Android|Linux)(?:la |el )?[A-ZÁÉÍÓÚÑ]")
+_WITHOUT_ACCENTS = str.maketrans("áóíú", "aoiu")
+_ARTICLES = frozenset(("el", "él", "la", "ella", "los", "las", "al", "del"))
+_WORD_BEFORE = late(rf"(\d\s)?\b([{LETTERS}]{{2,20}})$")
+_WORD_AFTER = late(rf"(\d{{1,2}}\s[a-záéíóúñ]{{4}})|([{LETTERS}]{{2,20}})\b")
 _MONTHS_BEFORE = late(
-    r"(?i)(?:\b(?:a|hasta|en|de|con|por|o) |[,/–-] ?)(?:3|6|9|10|12|13|15|18|20|24|30|36|48) ?$"
+    r"(?i)(?<![\w.,$])(?<!\b(?:rtx|gtx|ram) )(?:3|6|9|10|12|13|15|18|20|24|30|36|48) ?$"
 )
 
 
@@ -80,10 +103,8 @@ def _que(match: re.Match[str]) -> list[str] | None:
     """Of chats: "q tal" as "qué tal", "dijo q sí" as "dijo que sí"; but "la letra q"."""
     if _LETTER_BEFORE.search(text_before(match, 16)):
         return None
-    asks = (
-        _AFTER_QUE.match(match.string, match.end())
-        or text_before(match, 1) == "¿"
-        or (text_before(match, 4).lower() == "por " and _ASKED.match(match.string, match.end()))
+    asks = _AFTER_QUE.match(match.string, match.end()) or (
+        _ASKING.search(text_before(match, 5)) and _ASKED.match(match.string, match.end())
     )
     return ["qué" if asks else "que"]
 
@@ -116,20 +137,70 @@ def _without_interest(match: re.Match[str]) -> list[str] | None:
     return ["meses", "sin", "intereses"] if is_paid else None
 
 
-def _compass(match: re.Match[str]) -> list[str]:
-    """Al SO de Acapulco; se mueve al NNO."""
-    written = match[0]
+def _route(match: re.Match[str]) -> list[str] | None:
+    """400 mg VO, 1 tab. VO."""
+    return _ROUTES[match[0]].split() if _DOSE_BEFORE.search(text_before(match, 20)) else None
+
+
+def _minus(match: re.Match[str]) -> list[str] | None:
+    """3x - 5 = 7, x² - 4x, a - b; but "de 9 - 5", "el plan a - uno"."""
+    text, before = match.string, text_before(match, 60)
+    left, right = _LEFT_OPERAND.search(before), _RIGHT_OPERAND.match(text, match.end())
+    if not (left and right):
+        return ["menos"] if match[0] == "−" else None
+    is_term = _TERM.search(f"{left[1]} - {right[1]}") or _EQUATION_BEFORE.search(before)
+    return ["menos"] if is_term or _EQUATION_AFTER.match(text, match.end()) else None
+
+
+def _blood_or_grade(match: re.Match[str]) -> list[str] | None:
+    """Sangre A-, Rh+; sacó B-."""
+    before = text_before(match, 60)
+    if _BLOOD.search(before):
+        return ["positivo" if match[0] == "+" else "negativo"]
+    return ["menos"] if match[0] != "+" and _GRADED.search(before) else None
+
+
+def _days_and_nights(match: re.Match[str]) -> list[str]:
+    """Of a journey: 4D/3N."""
+    nights = amount_words(match[2], ("noche", "noches"), "f")
+    return [*amount_words(match[1], ("día", "días"), "m"), *nights]
+
+
+def _compass(match: re.Match[str]) -> list[str] | None:
+    """Al SO de Acapulco; vientos del NNO, lluvias en el NE y el SO."""
+    written, before = match[0], text_before(match, 60)
+    is_place = before.endswith((" al ", " del ")) and (
+        len(written) == 3 or _OF_PLACE.match(match.string, match.end())
+    )
+    if not (is_place or _WIND_BEFORE.search(before)):
+        return None
     if len(written) == 3:
         return [_POINTS[written[0]].replace("norte", "nor") + _POINTS[written[1:]]]
     return [_POINTS[written]]
 
 
 def _either(match: re.Match[str]) -> list[str]:
-    """Usuario(a) as "usuario o usuaria", trabajadores(as) as "trabajadores y trabajadoras"."""
-    word = match[1].lower()
-    if match[0].endswith("(as)"):
-        return [word, "y", re.sub("[oe]?s$", "as", word)]
-    return [word, "o", word.removesuffix("o").removesuffix("e") + "a"]
+    """Usuario(a), niños/as, día(s); but trabajadores(as) as "trabajadores y trabajadoras"."""
+    word, end = match[1].lower(), match[2] or match[4]
+    added = match[3] or ""
+    stem = re.sub("(?:[oa]|e(?=s?$))?s?$", "", word) if end[0] in "ao" else word
+    other = (stem.translate(_WITHOUT_ACCENTS) if stem[-1:] == "n" else stem) + end + added
+    if added or match[2] == "as":
+        return [word + added, "e" if other.startswith(("i", "hi")) else "y", other]
+    return [word, "u" if other.startswith(("o", "ho")) else "o", other]
+
+
+def _pair(match: re.Match[str]) -> list[str] | None:
+    """The slash of niños/niñas, el/la, 2 dorm/1 baño."""
+    text = match.string
+    before, after = _WORD_BEFORE.search(text_before(match)), _WORD_AFTER.match(text, match.end())
+    if not (before and after):
+        return None
+    if after[1]:
+        return [] if before[1] else None
+    words = {before[2].lower(), after[2].lower()}
+    stems = {re.sub("[oae]?s?$", "", word) for word in words}
+    return ["o"] if len(words) == 2 and (len(stems) == 1 or words <= _ARTICLES) else None
 
 
 def _short_code(match: re.Match[str]) -> list[str] | None:
@@ -172,6 +243,7 @@ _FORMS: Forms = (
         r"(\d{1,3})(?:\+(\d{1,2}))?'(?!\w)(?! de (?:alto|altura|ancho|largo|diámetro)\b)",
         _minute,
     ),
+    ("d", r"(?<![\w.,/])(\d{1,2})D\s?/\s?(\d{1,2})N\b", _days_and_nights),
     *quantities.MEASURES,
     *technical.CODES,
     *quantities.NUMBERS,
@@ -183,13 +255,17 @@ _FORMS: Forms = (
         lambda match: ["cada"],
     ),
     ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
-    ("a", r"(?<![\w.'/])q(?=\s[a-záéíóúñ])", _que),
+    (
+        "aA",
+        rf"(?<![\w.'/])q(?=\s[a-záéíóúñ])|{_START}Q"
+        r"(?=\s[a-záéíóúñ]{2})(?!\s(?:es|en|son|y|se)\b)",
+        _que,
+    ),
     ("a", r"(?<![\w.'/])(?<!\d\s)t(?=\s[a-z]{2,12}[oéó]\b)", lambda match: ["te"]),
     (
-        "a",
-        r"(?<![\w.'/])(?<!\d\s)x(?=\s(?:fa|favor|eso|aqu[ií]|ah[ií]|lo|el|la|los|las|mi|ti|suerte"
-        r"|ejemplo|cierto|tu|su|él|ella|ellos|ellas|usted|ustedes|acá|allá|ahora|hoy|mañana|teléfono"
-        r"|correo|mensaje|[Ww]hats[Aa]pp)\b)|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
+        "aA",
+        rf"(?<![\w.'/])(?<!\d\s)(?:x|{_START}X)(?=\s(?i:{TABLES.any_of('after x')})\b)"
+        r"|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         _por,
     ),
     ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),
@@ -211,19 +287,11 @@ _FORMS: Forms = (
         _short_code,
     ),
     ("A", r"\bT/(?:M|A)(?![\w/])", lambda match: ["transmisión", _GEARS[match[0][2]]]),
+    ("A", r"(?:VO|IM|IV|SC)\b", _route),
+    ("a", r"(?:(?<=%)|(?<=% ))d(?:c?to|scto|esc)\b\.?", lambda match: ["de", "descuento"]),
     (
         "A",
-        rf"(?:{'|'.join(f'(?<={unit} )' for unit in ('mg', 'ml', 'mL', 'g', 'mcg', 'UI'))})"
-        r"(?:VO|IM|IV|SC)\b",
-        lambda match: _ROUTES[match[0]].split(),
-    ),
-    (
-        "A",
-        r"(?:(?<=km al )|(?<=kilómetros al )|(?<=hacia el )|(?<=ueve al )|(?<=rumbo al ))"
-        r"(?:[NS]?[NS][EO]|[EO][NS][EO]|[NSEO])(?=\s(?:de|del|a|y)\b|[.,;)])"
-        r"|(?:(?<=\bal )|(?<=\bdel ))(?:NN[EO]|SS[EO]|[EO][NS][EO])\b"
-        r"|(?:(?<=\bal )|(?<=\bdel ))(?:[NS][EO]|[NSEO])"
-        r"(?= de (?!Microsoft|Apple|Google|Windows|Android|Linux)(?:la |el )?[A-ZÁÉÍÓÚÑ])",
+        r"(?:NN[EO]|SS[EO]|[EO][NS][EO]|[NS][EO]|[NSEO])(?=\s(?:del?|al?|y|con)\b|[.,;)]|$)",
         _compass,
     ),
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
@@ -236,19 +304,27 @@ _FORMS: Forms = (
         lambda match: [],
     ),
     ("A", r"(?:(?<=\d)|(?<=\d ))MSI\b", _without_interest),
+    ("A", r"\bBella(?= (?:Ciao|Hadid|Swan|Thorne|Ramsey|Poarch)\b)", lambda match: ["bela"]),
+    ("A", r"(?:(?<=Face )|(?<=Touch )|(?<=Apple ))ID\b", lambda match: ["ai", "di"]),
     ("A", r"\bT-?MEC\b", lambda match: ["Te", "mec"]),
-    ("aA", rf"\b([{LETTERS}]{{2,20}}(?:o|or|os|ores))\((?:a|as)\)", _either),
-    ("-", r"(?<=\d\s)[-–−](?=\s\d{1,9}(?:[.,]\d{1,9})?\s?=)", lambda match: ["menos"]),
-    ("-", r"(?<=\d)[−](?=\d)", lambda match: ["menos"]),
+    (
+        "aA",
+        rf"(?<![\w./@-])((?!(?i:print|type|list|log|sr|dr|sres)\b)[{LETTERS}]{{2,20}})(?:\((as?|e?s)\)(s?)(?![\w(])"
+        r"|(?<=[aelnors])/([ao]s?)(?![\w/-]|\.\w))",
+        _either,
+    ),
+    (
+        "aA",
+        rf"(?<![\w.@])([{LETTERS}]{{1,20}})(?:@s|(?<=[b-df-hj-np-rtv-xzñ])@)(?!\w|[.@]\w)",
+        lambda match: [match[0].lower().replace("@", "o")],
+    ),
+    ("-", r"(?<=[\w²³)] )[-–−](?=\s[\w(])|(?<=\d)−(?=\d)", _minus),
+    ("-", r"(?<=[hHABO0])[-−+](?!\w)|(?<=[A-F])[-−](?!\w)", _blood_or_grade),
     *abbreviations.FORMS,
     ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
-    ("-", r"[*#](?=[\s.,;]|$)", _key),
+    ("-", r"[*#](?=[\s.,;)]|$)", _key),
     ("-", r"#(?=\s(?:\d|[A-Z]{1,4}-?\d))", lambda match: ["número"]),
-    (
-        "-",
-        r"(?:(?<=\b[eé]l)|(?<=\blos)|(?<=\bellos)|(?<=\bunos)|(?<=\bun))/(?=(?:ell|l|un)as?\b)",
-        lambda match: ["o"],
-    ),
+    ("-", "/", _pair),
     ("aA", _WORD, None),
     ("-", _SIGN, lambda match: _SIGNS[match[0]]),
 )

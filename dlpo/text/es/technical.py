@@ -8,12 +8,15 @@ from dlpo.text.common import addresses
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.markdown import CODE_BLOCK
 from dlpo.text.common.patterns import late
+from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, sayable, spelled
 from dlpo.text.es.english import is_listed
 from dlpo.text.es.numbers import cardinal_words, digit_words
-from dlpo.text.es.tables import any_of, table
+from dlpo.text.es.tables import TABLES, any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
+_AIRPORTS = TABLES.words("airports")
+_AIRPORT = any_key(_AIRPORTS)
 _NUMBERED = re.compile(r"#[A-Z]{1,4}(?:-\d|(?!20\d\d\b)\d)")  # #MX-2045, #A1B2; but #MX2026
 _ORDERED = re.compile(r"(?i)\b(?:pedido|orden|ticket|folio|caso|guía|factura|reserva)(?: es)? $")
 _ENGINES = ("V6", "V8", "V10", "V12", "V16")
@@ -120,6 +123,11 @@ def _account(written: str) -> list[str]:
     return [word for c in written for word in (digit_words(c) if c.isdigit() else spelled(c))]
 
 
+def _cities(match: re.Match[str]) -> list[str]:
+    """The airports of a flight: MIA–BOG."""
+    return [word for code in re.findall(_AIRPORT, match[0]) for word in _AIRPORTS[code]]
+
+
 def _hashtag_part(part: str) -> list[str]:
     if part.isdigit():
         return cardinal_words(part)
@@ -139,7 +147,7 @@ def _hashtag(match: re.Match[str]) -> list[str] | None:
 def _alias(match: re.Match[str]) -> list[str] | None:
     """Of an account: tu alias es casa.sol.luna; but "me fui.luego.volví"."""
     named = _ALIAS_BEFORE.search(text_before(match))
-    return match[0].replace(".", " punto ").split() if named else None
+    return match[0].lower().replace(".", " punto ").split() if named else None
 
 
 def _code_block(match: re.Match[str]) -> list[str]:
@@ -159,10 +167,11 @@ ADDRESSES: Forms = (
     ("aAd-", addresses.files(any_of("file endings")), lambda match: address_words(match[0])),
     ("-", rf"(?<![\w.])\.(?:{any_of('file endings')})\b", lambda match: address_words(match[0])),
     (
-        "a",  # an alias: casa.sol.luna
-        r"(?<![\w.@/])[a-záéíóúñ]{2,20}(?:\.[a-záéíóúñ]{2,20}){2,4}(?![\w.@/])",
+        "aA",  # an alias: casa.sol.luna
+        rf"(?<![\w.@/])[{LETTERS}]{{2,20}}(?:\.[{LETTERS}]{{2,20}}){{2,4}}(?!\w|[.@/]\w)",
         _alias,
     ),
+    ("A", rf"\b(?:{_AIRPORT})(?:\s?[-–—/→]\s?(?:{_AIRPORT})){{1,4}}(?![\w-])", _cities),
     (
         "Ad",
         r"(?:(?<=[Vv]uelo )|(?<=[Vv]uelos ))(?=\d?[A-Z])([A-Z\d]{2})[ -]?(\d{2,4})\b",
@@ -176,6 +185,11 @@ CODES: Forms = (
         lambda match: ["guion"] * len(match[0]),
     ),
     ("A", r"(?<![\w-])[A-Z]{1,2}-[1-9]\d\d(?![\w-]|[.,]\d)", _road),
+    (
+        "d",  # a standard and its year
+        r"(?:(?<=ISO )|(?<=IEC )|(?<=UNE )|(?<=NTC ))(\d{2,5}):((?:19|20)\d\d)(?!\d)",
+        lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
+    ),
     (
         "A",
         r"\b[A-Z]{2}\d{2}(?: ?\d{4}){1,7}(?: ?\d{1,3})?\b",
