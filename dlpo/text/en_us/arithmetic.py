@@ -6,6 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.en_us.context import to_or_and
 from dlpo.text.en_us.numbers import TO, UNIT, cardinal_words, ordinal_words, pair_words
 from dlpo.text.en_us.tables import TABLES, any_of
 
@@ -43,6 +44,7 @@ _CLOCK = late(r"(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?")
 _MINUTES = late(r"(?:2[5-9]|[3-9]\d):[0-5]\d")  # minutes and seconds of a race or film
 _TIME_UNIT = late(r" (?:min(?:ute)?s?|hours?|hrs?)\b")
 _WITHOUT_TO = ("16:9", "16:10", "21:9", "32:9")  # of screens
+_NAMED_RATIO = late(r"(?i)(?<!aspect )(?<!screen )\bratio(?: is| are| was| of|:)? $")
 _BOOK = late(
     rf"\b(?:{any_of('books of verses')}|(?:{any_of('abbreviated books')})\.?) "
     r"(?:\d{1,3}:\d{1,3}(?:[-–]\d{1,3})?[,;] ){0,3}$"
@@ -115,7 +117,7 @@ def _to(match: re.Match[str]) -> list[str] | None:
     """20%-30%, 5kg - 10kg."""
     if not _MEASURE_BEFORE.search(text_before(match, 16)):
         return None
-    return ["minus" if in_sum(match) else "to"]
+    return ["minus" if in_sum(match) else to_or_and(match)]
 
 
 def _verse(match: re.Match[str]) -> list[str] | None:
@@ -147,7 +149,8 @@ def _ratio(match: re.Match[str]) -> list[str] | None:
     if any(part[0] == "0" != part for part in parts) or (is_time and not is_ratio):
         return None
     first, *others = map(cardinal_words, parts)
-    between = [] if is_share or match[0] in _WITHOUT_TO else ["to"]
+    named = match[0] in _WITHOUT_TO and not _NAMED_RATIO.search(text_before(match))
+    between = [] if is_share or named else ["to"]
     return first + [word for other in others for word in [*between, *other]]
 
 
@@ -176,6 +179,18 @@ FORMS: Forms = (
         r"(4(?=/4)|5(?=/4)|[679]|12)/([48])(?=[.,;:)]\s|[.)]?$| (?:at|and|or|with|but)\b)"
         r"(?<!7/8)(?!\d)",
         _time_signature,
+    ),
+    (
+        "d",  # 2/10, net 30; a 15 1/2/33 shirt; 32/34 jeans
+        r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?=,? (?:net ?|n/?)\d\d\b)"
+        r"|(?<![\w./-])(1[3-9]|2[0-2])( ?1/2) ?/(3\d)(?![\w/])"
+        r"|(?<![\w./-])(1[3-9]|2[0-2]|[2-5]\d)/([23]\d)"
+        r"(?= (?:[a-z]{2,10} )?(?:shirts?|jeans?|pants|trousers|chinos|slacks|khakis|inseam)\b)",
+        lambda match: [
+            word
+            for part in re.findall(r"(?<=\s)1/2|\d+", match[0])
+            for word in (["and", "a", "half"] if "/" in part else cardinal_words(part))
+        ],
     ),
     (
         "d",

@@ -11,7 +11,7 @@ from dlpo.text.en_us.tables import any_of, word_list
 _DETERMINER = late(
     rf"(?i)(?:^|[^\w'])(?:({any_of('articles')})|{any_of('determiners')})"
     r"((?:[ ,]{1,2}[\w.-]{1,14}){0,2})[ ,]{1,2}[-$£€¥₹]?(?:\d{1,5}(?:\.\d{1,2})?"
-    r"(?:\"| ?[cm]?m| ?in| ?ft)? ?x ?){0,2}$"
+    r"(?: ?1/2)?(?: ?\"| ?[cm]?m| ?in| ?ft)? ?[x×] ?){0,2}$"
 )
 _FOLLOWING = late(
     r"[.\"]?\)?[ -](?:(?:fast|wireless|wired|quick|power)[ -](?=charg))?"

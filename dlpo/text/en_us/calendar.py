@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.en_us.context import to_or_and
 from dlpo.text.en_us.numbers import (
     cardinal_words,
     digit_words,
@@ -35,7 +36,7 @@ _BEFORE_NAMED_DAY = late(
 )
 _BEFORE_NOON = late(
     r"(?i)(?:[ap]\.?m\.?|\d[ap]|:\d\d|noon|midnight"
-    rf"|(?:[,:]|{WEEKDAY}\.?|\b(?:from|open|at|hours|between)) (?:[1-9]|1[01]))$"
+    rf"|(?:[,:]|{WEEKDAY}\.?|\b(?:from|open|at|hours|between)) (?:[1-9]|1[0-2]))$"
 )
 NAMED_DAY = rf"(?:(?:{MONTH_NAME})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _BEFORE_DAY = late(rf"(?i)\b(?:{any_of('articles')}|{any_of('determiners')}|happy) $")
@@ -112,7 +113,7 @@ def _slash_date(match: re.Match[str]) -> list[str]:
 def _month_day(match: re.Match[str]) -> list[str]:
     words = date_words(full_name(MONTHS, match["md_month"]), match["md_day"], None)
     if match["md_to"]:
-        words += ["to", *ordinal_words(match["md_to"])]
+        words += [to_or_and(match), *ordinal_words(match["md_to"])]
     return words + (year_words(match["md_year"][-4:]) if match["md_year"] else [])
 
 
@@ -229,9 +230,10 @@ def _dash(match: re.Match[str]) -> list[str] | None:
     if following in "IVX":
         return ["to"] if before.endswith(("I", "V", "X")) else None
     if match.string.startswith(("noon", "midnight"), match.end()):
-        return ["to"] if _BEFORE_NOON.search(before) else None
+        no_name = following == "m" or not before.endswith("12")  # 12 noon
+        return ["to"] if no_name and _BEFORE_NOON.search(before) else None
     is_between = (_BEFORE_NAMED_DAY if following.isalpha() else _BEFORE_DASH).search(before)
-    return ["to"] if is_between else None
+    return [to_or_and(match)] if is_between else None
 
 
 def _short_year(match: re.Match[str]) -> list[str]:

@@ -5,19 +5,28 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import opens_sentence
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.tables import any_of, word_list
 
 # Capitalized after an abbreviation or an initial, these begin a new sentence.
 _SENTENCE_STARTERS = word_list("sentence starters")
+_BETWEEN = late(
+    r"(?i)\bbetween (?:(?:the )?[a-z]{3,9} (?:of )?)?"
+    r"(?:[$£€]?[\d.,:/]{1,9}\s?(?:[ap]\.?m\.?|%|[a-z°\"']{0,3})|[a-z]{3,9}\.?(?: \d{1,2})?)?$"
+)
+_OTHER_RANGE = late(r"\S{0,9}(?: [ap]\.?m\.?| [a-z]{2,10})? and [$£€]?\d")
 INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
 _PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
-_WORD_AFTER = late(r" ([A-Za-z]{2,20})\b")
+_WORD_AFTER = late(  # a 24' x 30' garage
+    r"(?:\s?(?:[x×]|by)\s?\d{1,3}(?:\.\d{1,2}| ?1/2)?\s?['\"]){0,2} ([A-Za-z]{2,20})\b"
+)
 _NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a-z]{1,3})?)")
 BEFORE_GROUPS = late(
     rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$"
     r"|\b(?:on|take|onto|via|off|along|from|to|and|or|of|near) (?-i:US) $"
     r"|\b(?-i:Hwy\.?|Highway|Rte\.?) $|\b[Bb]link-$|\b[Pp]ort is $"
+    r"|\b(?-i:SR|CR|FM|RM|RR|SH|Loop|(?:County|Farm|Ranch|Forest|Township) (?:Road|Rd\.?)) $"
     r"|(?-i:\b(?:Forms?|[Uu]nit|IRS Pub\.|Publication|[Tt]rain [Nn]o\.|Train|H\.\s?R\.)) $"
 )
 STREET_AFTER = late(
@@ -27,8 +36,14 @@ STREET_AFTER = late(
 )
 
 
+def to_or_and(match: re.Match[str]) -> str:
+    """How a dash is said: between 5-10 minutes, but "from 5-10" and "between 9-10 and 2-3"."""
+    has_other = _OTHER_RANGE.match(match.string, match.end())
+    return "and" if _BETWEEN.search(text_before(match)) and not has_other else "to"
+
+
 def word_after(match: re.Match[str]) -> str:
-    """The word of two letters or more after the match, in lower case, or ""."""
+    """The word of two letters or more after the match and more sides, in lower case, or ""."""
     found = _WORD_AFTER.match(match.string, match.end())
     return found[1].lower() if found else ""
 

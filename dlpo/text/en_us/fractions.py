@@ -6,17 +6,17 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us.context import BEFORE_GROUPS
+from dlpo.text.en_us.context import BEFORE_GROUPS, word_after
 from dlpo.text.en_us.numbers import (
     UNIT,
     UNITS,
     cardinal_words,
-    code_words,
+    grouped_words,
     number_words,
     ordinal_words,
     plural_words,
 )
-from dlpo.text.en_us.tables import any_of
+from dlpo.text.en_us.tables import any_of, word_list
 
 _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
@@ -36,6 +36,13 @@ _OF_SCORE = late(
     r"|(?:give|gave|rate|gives) (?:it|this|that|them|us|him|her))"
     r"(?: (?:was|is|of|at|level|as|only|about))?:? (?:an? )?$"
 )
+_COUNTED_AFTER = late(  # 9/24 HP, 17/20 files
+    r" (?:(HP|MP|XP|SP|hp|lives|hearts|stars|points|times(?! \d| the| as| that))\b"
+    rf"|(?!(?:{any_of('no things counted')}|{any_of('measured in fractions')})\b)"
+    r"(?:[a-z]{2,20}(?<!s)s|people|men|women|children)\b)"
+)
+_NO_NOUN = word_list("no nouns")
+_KITCHEN = ("2", "3", "4", "8", "16")  # denominators of what is measured
 _GAUGE = late(
     r"(?i)(?:^|[\s,;(])(?:volume|brightness|health|stamina|mana|energy|battery|armor|shield"
     r"|hp|mp|xp):? $"
@@ -49,6 +56,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     words = [*number_words(whole), "and"] if whole else []
     unit = (match["fraction_unit"] or "").replace('"', "in")
     one, many = UNITS.get(unit if unit in UNITS else unit.rstrip("."), ("", ""))
+    if match["fraction_unit"] == '"' and (word_after(match) or "and") not in _NO_NOUN:
+        many = one  # an 8 1/2" x 11" sheet
     is_proportion = _PROPORTION.fullmatch(match[0]) and int(above) + int(below) == 100
     if "," in below:  # 1/1,000
         return [*cardinal_words(above), "in" if above == "1" else "over", *number_words(below)]
@@ -65,13 +74,17 @@ def _fraction(match: re.Match[str]) -> list[str]:
     in_row = _IN_ROW.search(text_before(match)) and not match["fraction_ending"]
     if in_row and 0 < int(above) <= int(below) and not (is_part or whole):
         return [*cardinal_words(above), "of", *cardinal_words(below)]
+    counted = None if whole else _COUNTED_AFTER.match(match.string, match.end())
+    if counted and int(above) <= int(below) and (counted[1] or below not in _KITCHEN):
+        of = ["out", "of"] if counted[1] else ["of"]
+        return [*cardinal_words(above), *of, *cardinal_words(below)]
     if not 0 < int(above) < int(below) <= 100:
-        say = code_words if BEFORE_GROUPS.search(text_before(match)) else cardinal_words
+        say = grouped_words if BEFORE_GROUPS.search(text_before(match)) else cardinal_words
         return [*words, *say(above), "over", *cardinal_words(below), *many.split()]
     has_name = below in _DENOMINATORS and match["fraction_ending"] in (None, "nd")
     part = [_DENOMINATORS[below]] if has_name else ordinal_words(below)
     if above == "1":
-        has_article = _ARTICLE_BEFORE.search(text_before(match, 8))  # a 1/2-inch bolt
+        has_article = not whole and _ARTICLE_BEFORE.search(text_before(match, 8))  # a 1/2-inch bolt
         small = "an" if below in ("8", "11", "18", "80") else "a"
         article = [] if has_article else [small if whole or one or below == "2" else "one"]
         return [*words, *article, *part, *(many if whole else one).split()]

@@ -8,7 +8,7 @@ from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.compass import COORDINATE_BEFORE, DIRECTIONS
-from dlpo.text.en_us.context import BEFORE_GROUPS, STREET_AFTER, word_after
+from dlpo.text.en_us.context import BEFORE_GROUPS, STREET_AFTER, to_or_and, word_after
 from dlpo.text.en_us.money import SIGN
 from dlpo.text.en_us.numbers import (
     NUMBER,
@@ -36,11 +36,14 @@ _PINTS_AFTER = late(rf"\.?\)? (?:{TABLES.patterns('hold pints')})\b")
 _POINTS_AFTER = late(rf" (?:{TABLES.patterns('are in points')})\b")
 _OF_ROAD = late(r"\b(?:SR|US|CR|FM|[Hh]wy\.?|Highway|Rte\.?|Route|Interstate|I)[ -]$")
 _BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
-_OPEN_QUOTATION = late(r"(?:^|[\s(\[])\"[^\"]{0,300}$")
+_OPEN_QUOTATION = late(r"(?:^|(?<!/\d)[\s(\[])\"[^\"]{0,300}$")
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?(?:/(?:{UNIT}))?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
 _COUNTED_PLURAL = late(r"\d (?!adults|parents)[a-z]{3,20}(?<!s)s$")  # 2 items/person
-_COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-z]{1,15}$")
+_COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-zA-Z]{1,15}$")
+_ONE_BEFORE = late(rf"(?i)\b(?:{any_of('before one unit')})(?: an?)? $")
+_AMOUNT = late(rf"(?:{SIGN})\s?\d[\d,.]{{0,12}}[kKMB]?$")
+_BEDROOMS = late(r"(?i)\d ?-?(?:br|bd|bed|bdrm|bedroom)s?\b[^.;]{0,12}$")
 _TIMES = word_list("follow a slash after plurals")
 _ANGLE = late(r"\s\d{1,3}°")
 _ARMED = late(
@@ -93,7 +96,7 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     unit = [*power, *(one if single else many).split()]
     words = number_words(number) + raised
     words += ["plus"] * bool(match["more"])
-    return [*words, *(["to", *number_words(to)] if to else []), *unit]
+    return [*words, *([to_or_and(match), *number_words(to)] if to else []), *unit]
 
 
 def _is_point(match: re.Match[str]) -> bool:
@@ -129,6 +132,18 @@ def _per(match: re.Match[str]) -> list[str] | None:
 def _per_hours(match: re.Match[str]) -> list[str] | None:
     """Max 5 doses/24 hr; but "open/24 hours"."""
     return ["per"] if _COUNTED.search(text_before(match)) else None
+
+
+def _bedrooms(match: re.Match[str]) -> list[str] | None:
+    """The 3BR/2.5BA ranch; 3 BR, 2 BA."""
+    number, between, kind = match.groups()
+    noun = "bath" if kind[:2].lower() == "ba" else "bedroom"
+    if noun == "bath" and between == " " and not _BEDROOMS.search(text_before(match, 24)):
+        return None  # 2 BA degrees
+    half = ["and", "a", "half"] if ".5" in number else []
+    joined = between != " " or match.string.startswith("/", match.end())
+    single = number == "1" or joined or (word_after(match) or "and") not in _NO_NOUN
+    return [*cardinal_words(number.removesuffix(".5")), *half, noun + "s" * (not single)]
 
 
 def _raised(exponent: str, base: str) -> list[str]:
@@ -183,6 +198,20 @@ FORMS: Forms = (
     ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2})s\b", _planks),
     (
         "d",
+        r"(?<![\w.,-])(\d{1,2}(?:\.5)?)( |-)?(BRs?|(?<! )BDs?|BDRMS?|brs?|bds?|bdrms?|BAs?|bas?)\b"
+        r"(?:\.(?=\s[a-z]|\)?[,;:/]))?",
+        _bedrooms,
+    ),
+    (
+        "a",
+        r"(?<![\w'./-])(hr|lb|oz)\b(?! (?:rep|person|team|dep|man))(?:\.(?=\s[a-z(]|\)?[,;:]))?",
+        lambda match: [UNITS[match[1]][0]] if _ONE_BEFORE.search(text_before(match)) else None,
+    ),
+    ("A0", r"(?<=\d )(?<!12 )(?<!24 )(?<!48 )(?<!72 )HRs\b", lambda match: ["home", "runs"]),
+    ("A0", r"(?<=\b1 )INT\b", lambda match: ["interception"]),
+    ("A0", r"(?:(?<=\b\d )|(?<=\b\d\d ))INTs?\b(?! col)", lambda match: ["interceptions"]),
+    (
+        "d",
         rf"(?<![\w.,-])(?<!Seat )(?<!Room )(?<!Gate )(?<!Unit )(?<!Row )(?<!Apartment )"
         rf"(\d{{1,3}}(?:\.\d{{1,2}})?)(?: |-)?A(?= (?:{any_of('have amps')})\b)",
         lambda match: [*number_words(match[1]), "amp"],
@@ -217,7 +246,12 @@ FORMS: Forms = (
         rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z]|\)?[,;:]|\)\s[a-z]))?",
         _per,
     ),
-    ("-", r"(?<=[a-z])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))", _per_hours),
+    (
+        "-",
+        rf"/(?!(?:{any_of('no price is of')}|{any_of('no nouns')})\b)[a-z]{{3,20}}(?<!s)(?![\w/-])",
+        lambda match: ["per", match[0][1:]] if _AMOUNT.search(text_before(match)) else None,
+    ),
+    ("-", r"(?<=[a-zL])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))", _per_hours),
     (
         "-",
         r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)[+-]?\d{1,4}(?![\w*])",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dlpo.text.common.forms import Forms
+from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.attributes import describes_noun
+from dlpo.text.en_us.context import to_or_and
 from dlpo.text.en_us.numbers import (
     NUMBER,
     SCALE,
@@ -23,6 +24,7 @@ from dlpo.text.en_us.tables import table
 _CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
 SIGN = any_key(_CURRENCIES)
 _CODE = any_key(key for key in _CURRENCIES if len(key) == 3 and key.isupper())
+_TO_SCALED = late(rf" (to|and|or) (?:{SIGN})\s?({NUMBER}){SCALE}")
 _EACH = late("-(?:an?|per)-")
 _EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1,2}(?![\d.]|,\d)"
 
@@ -41,10 +43,20 @@ def _money(match: re.Match[str]) -> list[str]:
         first, from_scale = canonical(first, sign in ("€", "EUR")), scale_words(match["from_scale"])
         in_coins = len(first.partition(".")[2]) == 2 and not scale and not from_scale
         from_words = _amount(first, one, many, coins) if in_coins else number_words(first)
-        words += [*from_words, *from_scale, "to"]
+        words += [*from_words, *from_scale, to_or_and(match)]
+    elif not scale and _is_scaled_later(match, number):
+        return [*words, *number_words(number)]
     if scale or ("." in number and len(number.partition(".")[2]) != 2):
         return [*words, *number_words(number), *scale, *many.split()]
     return words + _amount(number, many if first else one, many, coins)
+
+
+def _is_scaled_later(match: re.Match[str], number: str) -> bool:
+    """From $3.2 to $4.5 million; but "from $500 to $2 million"."""
+    found = _TO_SCALED.match(match.string, match.end())
+    if found is None or (found[1] == "and" and not text_before(match).endswith("between ")):
+        return False
+    return float(number.replace(",", "")) <= 5 * float(canonical(found[2]).replace(",", ""))
 
 
 def _amount(number: str, one: str, many: str, coins: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us import fractions, measures
 from dlpo.text.en_us.arithmetic import in_sum, sum_follows
-from dlpo.text.en_us.context import BEFORE_GROUPS, STREET_AFTER, word_after
+from dlpo.text.en_us.context import BEFORE_GROUPS, STREET_AFTER, to_or_and, word_after
 from dlpo.text.en_us.measures import of_place
 from dlpo.text.en_us.numbers import (
     NUMBER,
@@ -101,7 +101,7 @@ def _range(match: re.Match[str]) -> list[str] | None:
     words = plain_number(first)
     if len(first) == 4 and len(last) == 2 and first[0] in "12":  # 1914-18
         return [*words, "to", *cardinal_words(last)]
-    return [*words, "to", *plain_number(last)]
+    return [*words, to_or_and(match), *plain_number(last)]
 
 
 def _is_pair(match: re.Match[str]) -> bool:

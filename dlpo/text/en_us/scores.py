@@ -22,6 +22,8 @@ _TEAM_BEFORE = late(
 _TEAM_IS = late(
     rf"\b[Tt]he (?:[A-Z]\w{{1,15}} ){{0,2}}(?:{any_of('teams')}) (?:are|were)(?: now| currently)? $"
 )
+_LISTED_BEFORE = late(rf"\b(?:{any_of('teams')}) \($")
+_TEAM_STOOD = late(rf"\b(?:{any_of('teams')}) (?:f[ae]ll|drop(?:ped)?|moved?|went) to $")
 _PITCHED = late(r", \d{1,2}\.\d\d ERA\b|, \d{1,2} (?:KOs?|knockouts)\b")
 _FACED = late(
     r"\d\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on) [^.!?()]{1,30}\($"
@@ -56,7 +58,7 @@ def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     before = text_before(match, 48)
     if _RESULT_BEFORE.search(before):
         return None
-    has_pitched = _PITCHED.match(match.string, match.end())
+    has_pitched = _PITCHED.match(match.string, match.end()) or _LISTED_BEFORE.search(before)
     is_team = _TEAM_BEFORE.search(before) and match.string.startswith(")", match.end())
     faces = _FACES.match(match.string, match.end()) or _FACED.search(before)
     if not has_pitched and not (is_team and faces):
@@ -70,7 +72,8 @@ def _standing(match: re.Match[str]) -> list[str] | None:
     improved = _IMPROVED.search(text_before(match, 24))
     if improved and int(match[1]) > int(match[2]):
         after = after or _IMPROVED_AFTER.match(match.string, match.end())
-    if not (after and (improved or _STOOD.search(text_before(match, 24)))):
+    stands = after and (improved or _STOOD.search(text_before(match, 24)))
+    if not (stands or _TEAM_STOOD.search(text_before(match))):
         return None
     return _wins_and_losses(match)
 
@@ -93,7 +96,8 @@ FORMS: Forms = (
     ("d", r"(?<=\()(\d{1,3})[-–](\d{1,3})(?=[),])", _won_and_lost),
     (
         "d",
-        r"(?:(?<=\bare )|(?<=\bwere )|(?<=\bwent )|(?<=\bfinished )|(?<='re )|(?<=\bnow ))"
+        r"(?:(?<=\bare )|(?<=\bwere )|(?<=\bis )|(?<=\bwas )|(?<=\bwent )"
+        r"|(?<=\bfinished )|(?<='re )|(?<=\bnow ))"
         r"(\d{1,3})[-–](\d{1,3})(?= (?:this|last|on the) (?:season|year)\b"
         r"|, (?:\d{1,2}\s{1,2})?(?:\d{1,2}|1/2|half)\s{1,2}(?:a )?games?"
         r" (?:back|behind|ahead|up|out)\b)",
@@ -116,6 +120,12 @@ FORMS: Forms = (
         r"(?<![\w])\.\d{3}(?!\w|[.,]\d|[ -]?(?:%|(?:in|mm|m|s|ms)\b|inch|cal|sec|mile|gram|ounce"
         r"|percent|kg|lb|oz|ml))",
         _average,
+    ),
+    (
+        "d",
+        r"(?:(?<=\b[Tt]he )|(?<=\b[Aa] ))(\d{1,3})[-–](\d{1,3})"
+        rf"(?= (?:{any_of('teams')})\b(?! (?:win|victory|loss|lead|defeat|triumph|rout|tie)\b))",
+        _wins_and_losses,
     ),
     (
         "d",
