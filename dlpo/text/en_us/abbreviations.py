@@ -62,6 +62,11 @@ _PRECEDED_BY = {
         r"(?i)\b(?:of|phys\.?|physical|special|adult|higher|continuing|driver'?s|sex|bilingual) $"
     ),
     "amount": late(r"(?:(?<![:\d])\d{1,9}|\.\d{1,2}|%|\d ?[BKM]|illion|percent)\)?,? \(?$"),
+    "broadcast": late(
+        rf"(?i)\b(?:{TABLES.patterns('on television')})\b"
+        rf"(?!.*\b(?:{TABLES.patterns('in books')})\b)(?:[^.!?]|[Cc]h\.){{0,56}}$"
+    ),
+    "result": late(rf"(?i)\b(?:{TABLES.patterns('before estimates')}) $"),
     "ordinal": late(
         r"(?i)(?:\d(?:st|nd|rd|th)|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
         r"|new|limited|rev\.?|revised|expanded|abridged|deluxe|student) $"
@@ -208,7 +213,7 @@ def _in_context(match: re.Match[str]) -> list[str] | None:
     if match[0] == "V." and previous_word(match).lower() in _GIVEN_NAMES:  # John V. Lindsay
         return None
     for preceding, said in _AFTER.get(key, ()):
-        if _PRECEDED_BY[preceding].search(text_before(match, 24)):
+        if _PRECEDED_BY[preceding].search(text_before(match, 60)):
             return said
     for following, said in _CONTEXTS.get(key, ()):
         if _FOLLOWED_BY[following].match(match.string, match.end()) and (
@@ -279,6 +284,7 @@ FORMS: Forms = (
     ("aA", r"(?<=\()[Rr]et\.(?=\))", lambda match: ["retired"]),
     ("A", r"(?<=[a-z] )Sta\.(?=\s[a-z]|[,)]|$)", lambda match: ["station"]),
     ("A", r"\bSta\.(?= [A-Z])", lambda match: ["santa"]),
+    ("A", r"\bSte?\.(?=-[A-Z])", lambda match: ["sainte" if "e" in match[0] else "saint"]),
     *compass.FORMS,
     *states.FORMS,
     *romans.FORMS,

@@ -31,6 +31,7 @@ _TELEPHONE_BEFORE = late(
     r"(?i)\b(?:phone|telephone|fax|cell|mobile|tel|call|text|dial)"
     r"(?: (?:number|no\.|us|me|him|her|them))?(?: is| at|:|\.)? $"
 )
+_CARD_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before masked numbers')}):? [#(]?$")
 _COURSES = TABLES.words("courses")
 _GROUP = late(r"[A-Za-z]|\d+")
 
@@ -137,6 +138,11 @@ def _dotted_telephone(match: re.Match[str]) -> list[str] | None:
 
 FORMS: Forms = (
     (
+        "aA-0",
+        r"(?<![\w*])(?:(?:[xX*]{2,4}-){0,3}[xX]{1,12}|\*{1,3})-?(\d{4})(?![\w-]|[.,]\d)",
+        lambda match: digit_words(match[1]) if _CARD_BEFORE.search(text_before(match)) else None,
+    ),
+    (
         "d",
         r"(?<![\w.])[2-9]\d\d\.\d{4}(?!\w|\.\d| ?%| [a-z]{2,20}s?\b(?<!\bor)(?<!\band)(?<!\bto))",
         _dotted_telephone,
@@ -194,8 +200,10 @@ FORMS: Forms = (
         _telephone,
     ),
     (
-        "A0",
-        r"\b[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){3,7}(?: ?[A-Z\d]{1,3})?(?!\w)",  # of a bank account
+        "A",  # of a bank account; SWIFT CHASUS33
+        r"\b[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){3,7}(?: ?[A-Z\d]{1,3})?(?!\w)"
+        r"|(?:(?<=SWIFT )|(?<=IFT: )|(?<=BIC )|(?<=BIC: )|(?<=ode )|(?<=ode: )|(?<=ode is ))"
+        rf"[A-Z]{{4}}(?:{any_of('codes of countries')})[A-Z\d]{{2}}(?:[A-Z\d]{{3}})?\b",
         lambda match: said_one_by_one(match[0]),
     ),
     (

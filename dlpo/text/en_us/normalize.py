@@ -31,12 +31,12 @@ from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
 from dlpo.text.en_us.numbers import UNIT, number_words
-from dlpo.text.en_us.tables import any_of, table, word_list
+from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|ur|incl|excl|im|cant|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|ur|incl|excl|im|cant|oz|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence
@@ -80,6 +80,7 @@ _BEGIN = (
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
 _CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z](?:'s)?")
+_INFLECTED = late(r"([A-Z]{2,6})(ing|ed)")
 _READ_AS_LETTERS = word_list("read as letters")
 _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
 _DROPS_G = word_list("drop their g")
@@ -93,6 +94,10 @@ _STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
 _BEFORE_BOUND = late(  # upgrade to >= 2.0
     r"(?i)\b(?:to|of|with|from|at|by|for|be|is|are|was|were|requires?|needs?|use|install|version) $"
 )
+_MENU = late(
+    rf"(?i)>[^>.;]{{0,40}}$|\b(?:{TABLES.patterns('on the way to menus')})\b[^.;]{{0,20}} $"
+)
+_AMOUNT = late(r"(?:\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<!')\b[a-zA-Z]|\bpi)\s{1,2}$")
 _FOR_ALL = late(
     r"\b(?:[Ll]et|[Ww]here|[Ww]ith|[Ff]or(?: all| any| every| each| some)?) "
     r"(?:[a-z]{1,12} )?[A-Za-z] $"
@@ -146,6 +151,11 @@ _IN_PLACES: Forms = (
         rf"(?<=[a-z]\s)[<>](?=\s[$£€]?\d[\d,.]{{0,12}}\s?(?:%|(?:{UNIT})\b))",
         lambda match: _SIGNS[match[0]],
     ),
+    (
+        "-",
+        r"(?<=[a-z]\s)>(?=\s[$£€]?\d{1,6}(?:,\d{3})?(?![\w.,/]*[\w/]|\s?>))",
+        lambda match: None if _MENU.search(text_before(match)) else _SIGNS[">"],
+    ),
     ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", lambda match: ["to"]),
     (
         "a0",
@@ -196,7 +206,7 @@ _IN_PLACES: Forms = (
     ),
     (
         "-",
-        r"(?:(?<=\d\d)×(?=\d\d)(?!10\^)|(?<=\d[\"″”]\s)×(?=\s\d{1,3}(?:\.\d{1,2})?[\"″”]))",
+        r"(?:(?<=\d\d)×(?=\d\d)(?!10\^)|(?<=[\"″”]\s)×(?=\s\d{1,3}(?:\.\d{1,2})?[\"″”]))",
         lambda match: ["by"],
     ),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
@@ -218,11 +228,13 @@ _IN_PLACES: Forms = (
         r"(?<![\w.'])[FGHfgh]'(?=\([A-Za-z]\))",
         lambda match: [match[0][0].upper(), "prime", "of"],
     ),
+    ("A", r"(?<=\+)[A-Z](?=\.)", lambda match: [match[0]]),
     ("A", r"(?:(?<=[+-])|(?<=[Pp]ress ))Del\b", lambda match: ["delete"]),
     ("A", r"(?<=[+-])Opt(?=[+-])", lambda match: ["option"]),
     (
         "-",
-        r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Fn)|(?<=Option)|(?<=Win)|(?<=\d[eE]))\+",
+        r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Fn)|(?<=Option)|(?<=Win)|(?<=\d[eE])"
+        r"|(?<=command )|(?<=control )|(?<=option )|(?<=shift ))\+",
         lambda match: [],
     ),
 )
@@ -234,7 +246,8 @@ def _sign(match: re.Match[str]) -> list[str]:
         return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
     if match[0] in ("≤", "≥", "<=", ">=") and _FOR_ALL.search(text_before(match)):
         return ["less" if match[0] in ("≤", "<=") else "greater", "than", "or", "equal", "to"]
-    compares = match[0] in ("<=", ">=") or (match[0] in "≤≥" and following.isspace())
+    compares = match[0] in ("<=", ">=") or (match[0] in "≤≥≈" and following.isspace())
+    compares &= match[0] != "≈" or _AMOUNT.search(text_before(match)) is not None
     compares = compares and not _BEFORE_BOUND.search(text_before(match))
     return ["is"] * (compares and before.isspace()) + _SIGNS[match[0]]
 
@@ -356,6 +369,9 @@ def _words_of(
     term = None if word in given else term_words(written if capitals else word)
     if known := term or ABBREVIATIONS.get(word):
         return known
+    if capitals and (found := _INFLECTED.fullmatch(written)):  # RSVPing
+        *first, last = _words_of(found[1], given, listed, capitals)
+        return [*first, last + "'" * (len(last) == 1) + found[2]]
     if len(written) == 1:
         return ["i" if word == "i" else written.upper()]
     plain = "" if word in given else plain_word(written, listed)

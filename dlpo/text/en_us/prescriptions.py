@@ -7,6 +7,7 @@ import re
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words
+from dlpo.text.en_us.tables import TABLES
 
 _HOW = {
     "PO": "by mouth", "BID": "twice a day", "TID": "three times a day", "QD": "once a day",
@@ -19,6 +20,11 @@ _DOSE = late(
     r"|q\d{1,2}h|[btq]id|[BTQ]ID|qd|QD|qhs|QHS)){0,3},? $"
 )
 _GRAMS = late(r"\d\s?g $")  # a 300 g bid
+_PATIENT = late(rf"(?i)\b(?:{TABLES.patterns('complain')})\b\.?[^.;]{{0,16}}$")
+_COMPLAINT = late(rf" (?:[a-z]{{3,14}} ){{0,3}}(?:{TABLES.patterns('symptoms')})\b")
+_ILL = late(
+    rf"\b(?:{TABLES.patterns('symptoms')})\b[^.;]{{0,24}}$|(?:[IQ]D|id|aily|PO|epeat|PRN) $"
+)
 _SYMPTOM = late(r" (?!for\b|and\b|or\b|if\b|with\b|to\b)[a-z]")
 
 
@@ -39,14 +45,24 @@ def _how_often(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    (
+        "a",
+        r"\bc/o(?= \w)",
+        lambda match: (
+            ["complains", "of"]
+            if _COMPLAINT.match(match.string, match.end()) or _PATIENT.search(text_before(match))
+            else None
+        ),
+    ),
     ("aA", rf"\b(?:{'|'.join(_HOW)}|{'|'.join(_HOW).lower()})\b(?! [Bb]ox)", _how_often),
     ("-", r"(?<=mg|cg)/(?=\s?\d{1,3}(?:\.\d)?\s?m[lL]\b)", lambda match: ["per"]),
     (
         "a-",
-        r"(?:(?<=ID )|(?<=id )|(?<=QD )|(?<=aily )|(?<=PO )|(?<=epeat )|(?<=PRN ))"
-        r"[x×] ?(?=\d{1,3} (?:days?|weeks?|wks?)\b(?!\s?=))",
-        lambda match: ["for"],
+        r"(?<=[A-Za-z)]\s)[x×] ?"
+        r"(?=\d{1,3}(?: (?:days?|we?e?ks?|months?|h(?:ou)?rs?|nights?|yrs?)|d)\b(?!\s?=))",
+        lambda match: ["for"] if match[0] == "x" or _ILL.search(text_before(match)) else None,
     ),
+    ("A0", r"\bINR(?= \d\.\d\b(?! (?:lakh|crore|mi|bi)))", lambda match: [*match[0]]),
     ("A", r"(?<=mg )ASA\b|\bASA(?= \d{2,3} ?mg\b)", lambda match: ["aspirin"]),
     ("a", r"\bq\.?\s?(\d{1,2})(?:[-–](\d{1,2}))?\s?(?:h|hrs?|hours)\b", _every),
     (

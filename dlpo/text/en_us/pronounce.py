@@ -141,8 +141,10 @@ class Pronouncer:
         """``"B"`` -> B IY1, ``"B's"`` -> B IY1 Z, ``"P'd"`` of RSVP'd -> P IY1 D."""
         name = self.lexicon.pronunciations(word[0].lower())[-1].phonemes
         ending = word[1:]
-        if ending == "'d":
+        if ending in ("'d", "'ed"):
             return with_ed(name)
+        if ending == "'ing":
+            return (*name, "IH0", "NG")
         return contracted(name, ending) or (with_s(name) if ending else name)
 
     def _derive(self, word: str) -> Phonemes:

@@ -164,6 +164,7 @@ FORMS: Forms = (
         + rf"|(?<![\w@.])(?:{TABLES.any_of('short links')})(?:/[\w-]{{1,40}})?(?![\w-]|\.\w)",
         _address,
     ),
+    ("-", rf"(?<=\d\))\.(?i:{_ENDINGS})(?!\w)", lambda match: _spoken(match[0])),
     ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
     (
         "aAd-",
