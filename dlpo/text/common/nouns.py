@@ -28,7 +28,7 @@ class Nouns:
         self._of_both = re.compile(rf"(?:{tables.patterns('nouns of both genders')})s?")
         self._of_women = re.compile(
             rf"\s(?!(?:{tables.any_of('not nouns')})\b)"
-            rf"(?:{tables.patterns('feminine adjectives')}|[{letters}]{{3,30}}as)\b"
+            rf"(?:(?<!s\s)(?:{tables.patterns('feminine adjectives')})|[{letters}]{{3,30}}as)\b"
         )
         self._named = re.compile(rf"\s[{letters.upper()}][{letters}]{{2,20}}as\b")
         self._feminine_ending = re.compile(rf"(?:{tables.patterns('feminine endings')})$")
@@ -75,5 +75,5 @@ class Nouns:
             return "f" if is_ordered or text[start:end].strip() == "1" else ""
         noun = self._counted(text, end, one)
         if noun and self._of_both.fullmatch(noun[1]) and self._of_women.match(text, noun.end()):
-            return "f"  # 1 policía herida
+            return "f"  # 1 policía herida; but "21 agentes salida"
         return self.gender(noun[1]) if noun else ""

@@ -184,10 +184,15 @@ FORMS: Forms = (
     ("a", r"(?<=ª )gen\.", lambda match: ["generación"]),
     (
         "aA",  # but Acme Inc. 3
-        r"(?:\binc|(?<![A-Za-z] )\bInc)\.(?=\s(?:[a-z]\)|[\dIVX]))",
+        r"(?:\binc|(?<![A-Za-z] )\bInc)\.(?=\s(?:[a-z]\)|\d{1,2}(?!\d)|[IVX]))",
         lambda match: ["inciso"],
     ),
-    ("A", r"\b(?:CF|PS|SD)(?=\.)", lambda match: spelled(match[0])),
+    (
+        "A",
+        r"\b(?:CF|(?<=[a-z] )PS|SD)(?=\.)|SI(?= de unidades\b)|(?<=Internacional \()SI(?=\))"
+        r"|(?:(?<=óxido\sde\s)|(?<=nítrico\s\()|(?<=nitrógeno\s\())NO\b|(?<=[Ll]a\s)LO(?=\s\d)|RUN(?=:?\s\d)",
+        lambda match: spelled(match[0]),
+    ),
     ("aA", r"\b[Ff]racc\.(?=\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", lambda match: ["fraccionamiento"]),
     (
         "A",
@@ -200,7 +205,8 @@ FORMS: Forms = (
     (
         "aA",
         rf"\b(?:(?<=\b[Ll]a )({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"
-        rf"|({_OFFICES})\.(?= (?i:{TABLES.any_of('names of women')})\b))",
+        rf"|({_OFFICES})\.(?! (?i:{TABLES.any_of('surnames of both')})\b(?! [A-ZÁÉÍÓÚÑ]))"
+        rf"(?= (?i:{TABLES.any_of('names of women')})\b))",
         _of_woman,
     ),
     (

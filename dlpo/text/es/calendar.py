@@ -38,7 +38,7 @@ _EXPIRES = re.compile(
     r"(?i)\b(?:vence|vencimiento|venc\.|vto\.|caduca|caducidad|exp\.|v[aá]lid[ao] hasta)"
     r"(?: (?:el|en|es))?:? $"
 )
-_ELAPSED_BEFORE = re.compile(r"(?i)\b(?:minutos?|segundos?|min\.) (?:(?:del?|al) )?$")
+_ELAPSED_BEFORE = re.compile(r"(?i)(?<!\d )\b(?:minutos?|segundos?|min\.) (?:(?:del?|al) )?$")
 _NOON_BEFORE = re.compile(r"(?i)\b(?:las|[ap]\.? ?m\.? ?(?:a|y|hasta|-|–)) ?$")
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
@@ -282,7 +282,7 @@ FORMS: Forms = (
         _short_numeric,
     ),
     ("d", r"(?<![\w:.,])(\d{1,3}):([0-5]\d)(?![\w:])", _elapsed),
-    ("d", r"(?<![\w:.,])12(?::00)?\s?[mM]\b\.?(?!\s?[²³/])", _noon),
+    ("d", r"(?<![\w:.,])12(?::00)?\s?[mM]\b\.?(?!\s?[²³/]|\sde\s(?!la\b|hoy|ayer|mañ))", _noon),
     (
         "d",
         r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])"

@@ -67,7 +67,7 @@ _AFTER_QUE = re.compile(rf"\s(?:{TABLES.any_of('after qué')})\b")
 
 
 _START = r"(?:(?<![^\n])|(?<=[.!?] ))"
-_ASKING = late(r"(?i)(?:^|[.,;:!?]|\b(?:por|x)) ?$")
+_ASKING = late(r"(?i)(?:^|[.;:!?¿]|\b(?:por|x)) ?$")
 _ASKED = re.compile(r"[^.!?]{0,80}\?")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
 
@@ -76,18 +76,24 @@ _LEFT_OPERAND = late(rf"((?<![\w.,$/-]){_OPERAND}|\)[²³]?) $")
 _RIGHT_OPERAND = late(rf"\s({_OPERAND}|\()(?![\w$%'])(?!\s?[$%])")
 _EQUATION_BEFORE = late(r"[=≠<>≤≥] ?(?:[\w +*/^²³()·-]|[.,]\d){0,40}$")
 _EQUATION_AFTER = late(r"(?:[\w +*/^²³()·-]|[.,]\d){0,40}[=≠<>≤≥]")
-_TERM = late(r"\d[abcnxyz]\b|\w[²³^]|^(?![aeouy] - [aeouy])[a-z] - [a-z]$")
+_TERM = late(r"\d[nxyz]\b|(?!m)\w[²³^]")
 _BLOOD = late(rf"(?i)\b(?:{TABLES.any_of('blood')})\b[^.]{{0,40}}$|\b(?:rh|AB)$")
 _GRADED = late(rf"(?i)\b(?:{TABLES.patterns('graded')})\b[^.]{{0,40}}$")
 _WIND_BEFORE = late(
-    rf"(?i)\b(?:{TABLES.any_of('before winds')})\b"
-    r"(?:[^.;]{0,40}\b(?:del?|al|el|hacia|[NS][EO] y))? $"
+    rf"(?i)\b(?:(?:{TABLES.any_of('winds')}|{TABLES.any_of('before winds')})\b"
+    r"(?:[^.;]{0,40}\b(?:del?|al|el|hacia|dirección|[NS][EO] y))?|zonas?|sector(?:es)?) $"
 )
+_WIND = late(rf"(?i)\b(?:{TABLES.any_of('winds')})\b")
 _OF_PLACE = late(r" de (?!Microsoft|Apple|Google|Windows|Android|Linux)(?:la |el )?[A-ZÁÉÍÓÚÑ]")
+_OF_BOTH = late(
+    rf"(?!(?:{TABLES.any_of('only once')})[(/][ao])(?:(?:\w\w+(?:o|or|[áíó]n|[aei]nte|ñol)|\w*un"
+    r"|\w+gún|jefe|nene|est?e|juez|concejal).a|\w\w+[oe]s.as|\w\w+or?\(as|\w\w+a.o|\w\w+as.os|\w+[b-df-hj-nñp-tv-z].es"
+    r"|(?:\w*[aeiouáéíóúy]|web|app|link|ticket|chat|\w*bot|post|blog|test|e?mail).s)"
+)
 _WITHOUT_ACCENTS = str.maketrans("áóíú", "aoiu")
 _ARTICLES = frozenset(("el", "él", "la", "ella", "los", "las", "al", "del"))
 _WORD_BEFORE = late(rf"(\d\s)?\b([{LETTERS}]{{2,20}})$")
-_WORD_AFTER = late(rf"(\d{{1,2}}\s[a-záéíóúñ]{{4}})|([{LETTERS}]{{2,20}})\b")
+_WORD_AFTER = late(rf"(\d{{1,2}}\s(?:{TABLES.any_of('after slash')})\b)|([{LETTERS}]{{2,20}})\b")
 _MONTHS_BEFORE = late(
     r"(?i)(?<![\w.,$])(?<!\b(?:rtx|gtx|ram) )(?:3|6|9|10|12|13|15|18|20|24|30|36|48) ?$"
 )
@@ -143,12 +149,15 @@ def _route(match: re.Match[str]) -> list[str] | None:
 
 
 def _minus(match: re.Match[str]) -> list[str] | None:
-    """3x - 5 = 7, x² - 4x, a - b; but "de 9 - 5", "el plan a - uno"."""
+    """3x - 5 = 7, x² - 4x; but "de 9 - 5", "incisos b - f"."""
     text, before = match.string, text_before(match, 60)
     left, right = _LEFT_OPERAND.search(before), _RIGHT_OPERAND.match(text, match.end())
     if not (left and right):
         return ["menos"] if match[0] == "−" else None
-    is_term = _TERM.search(f"{left[1]} - {right[1]}") or _EQUATION_BEFORE.search(before)
+    difference = f"{left[1]} - {right[1]}"
+    near = before.split(". ")[-1] + text[match.end() : match.end() + 60].split(". ")[0]
+    lettered = re.search("[a-z] - |[a-z]$", difference) if "=" in near else None
+    is_term = _TERM.search(difference) or _EQUATION_BEFORE.search(before) or lettered
     return ["menos"] if is_term or _EQUATION_AFTER.match(text, match.end()) else None
 
 
@@ -172,16 +181,19 @@ def _compass(match: re.Match[str]) -> list[str] | None:
     is_place = before.endswith((" al ", " del ")) and (
         len(written) == 3 or _OF_PLACE.match(match.string, match.end())
     )
-    if not (is_place or _WIND_BEFORE.search(before)):
+    is_wind = _WIND_BEFORE.search(before) and (len(written) > 1 or _WIND.search(before))
+    if not (is_place or is_wind):
         return None
     if len(written) == 3:
         return [_POINTS[written[0]].replace("norte", "nor") + _POINTS[written[1:]]]
     return [_POINTS[written]]
 
 
-def _either(match: re.Match[str]) -> list[str]:
+def _either(match: re.Match[str]) -> list[str] | None:
     """Usuario(a), niños/as, día(s); but trabajadores(as) as "trabajadores y trabajadoras"."""
     word, end = match[1].lower(), match[2] or match[4]
+    if not _OF_BOTH.fullmatch(word + match[0][len(word)] + end):
+        return None
     added = match[3] or ""
     stem = re.sub("(?:[oa]|e(?=s?$))?s?$", "", word) if end[0] in "ao" else word
     other = (stem.translate(_WITHOUT_ACCENTS) if stem[-1:] == "n" else stem) + end + added
@@ -257,14 +269,14 @@ _FORMS: Forms = (
     ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
     (
         "aA",
-        rf"(?<![\w.'/])q(?=\s[a-záéíóúñ])|{_START}Q"
-        r"(?=\s[a-záéíóúñ]{2})(?!\s(?:es|en|son|y|se)\b)",
+        rf"(?<![\w.'/])q(?=\s[a-záéíóúñ])|{_START}Q(?=\s(?:{TABLES.any_of('after qué')}|te|me)\b)",
         _que,
     ),
     ("a", r"(?<![\w.'/])(?<!\d\s)t(?=\s[a-z]{2,12}[oéó]\b)", lambda match: ["te"]),
     (
         "aA",
-        rf"(?<![\w.'/])(?<!\d\s)(?:x|{_START}X)(?=\s(?i:{TABLES.any_of('after x')})\b)"
+        rf"(?<![\w.'/])(?<!\d\s)(?:x|{_START}X(?=\s(?:q|favor|fa|m[ií]|suerte)\b))"
+        rf"(?=\s(?i:{TABLES.any_of('after x')})\b)"
         r"|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         _por,
     ),
@@ -297,7 +309,7 @@ _FORMS: Forms = (
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
     ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
     ("a", r"(?<=\d )m/s\b", lambda match: ["metros", "por", "segundo"]),
-    ("-", r"(?<=[lL])/(?=100 km)", lambda match: ["cada"]),
+    ("-", r"(?<=[lL])/(?=100 km)|(?<=m[gl]|mL|UI)/(?=\d{1,2} horas)", lambda match: ["cada"]),
     (
         "-",  # Menú > Privacidad, "Mi cuenta" > "Seguridad"
         r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])|(?<=\" )[>›](?= \")",
@@ -309,17 +321,18 @@ _FORMS: Forms = (
     ("A", r"\bT-?MEC\b", lambda match: ["Te", "mec"]),
     (
         "aA",
-        rf"(?<![\w./@-])((?!(?i:print|type|list|log|sr|dr|sres)\b)[{LETTERS}]{{2,20}})(?:\((as?|e?s)\)(s?)(?![\w(])"
+        rf"(?<![\w./@-])((?!(?i:print|type|range|size|file|name|sr|dr|sres)\b)[{LETTERS}]{{2,20}})(?:\((as?|e?s)\)(s?)(?![\w(])"
         r"|(?<=[aelnors])/([ao]s?)(?![\w/-]|\.\w))",
         _either,
     ),
     (
         "aA",
-        rf"(?<![\w.@])([{LETTERS}]{{1,20}})(?:@s|(?<=[b-df-hj-np-rtv-xzñ])@)(?!\w|[.@]\w)",
-        lambda match: [match[0].lower().replace("@", "o")],
+        rf"(?<![\w.@])(?:[{LETTERS}]{{1,20}}(?<=[^aeo])@s|(?i:{TABLES.any_of('of both')})@)"
+        r"(?!\w|[.@]\w|\s\w+\.\w)",
+        lambda match: [match[0].lower().replace("or@", "ore").replace("@", "o")],
     ),
     ("-", r"(?<=[\w²³)] )[-–−](?=\s[\w(])|(?<=\d)−(?=\d)", _minus),
-    ("-", r"(?<=[hHABO0])[-−+](?!\w)|(?<=[A-F])[-−](?!\w)", _blood_or_grade),
+    ("-", r"(?<=[hHABO0])(?<!OH)(?<!\d0)[-−+](?!\w)|(?<=[A-F])[-−](?!\w)", _blood_or_grade),
     *abbreviations.FORMS,
     ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
     ("-", r"[*#](?=[\s.,;)]|$)", _key),

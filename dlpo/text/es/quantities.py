@@ -37,7 +37,8 @@ _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil)\b)"
 _TO = r"(?:\s?[-–]\s?)"
 _ID_BEFORE = late(
-    rf"(?i)(?<!\bpor )(?<!\bcada )\b(?:{any_of('things with ids')})"
+    r"(?i)(?<!\bpor )(?<!\bcada )\b(?!(?:pedido|ticket|boleto|producto|entrada|caja): )"
+    rf"(?:{any_of('things with ids')})"
     r"\.?:? (?:(?:es|el|la|n[.º°ro]{1,3}) )?$"
 )
 _PRICE_BEFORE = late(rf"(?i)\b(?:{any_of('before prices')}) $")
@@ -76,7 +77,7 @@ _OF_DECIMALS = re.compile(r"(?i)\b(?:ph|promedio|tasa|pi|índice)\b[^.,]{0,24}$"
 _PRECISE = re.compile(r"(-?\d{1,2})\.(\d{3})")
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES = TABLES.patterns("before minutes")
-_MINUTES_BEFORE = late(rf"(?i)\b(?:{_MINUTES})(?: (?:{_MINUTES}))? $")
+_MINUTES_BEFORE = late(rf"(?i)(?<!\bmide )(?<!\bmiden )\b(?:{_MINUTES})(?: (?:{_MINUTES}))? $")
 _OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
 _ORDINAL_END = (
     r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
@@ -156,10 +157,13 @@ def _money(match: re.Match[str]) -> list[str] | None:
 def _is_id(match: re.Match[str]) -> bool:
     """Lote L21, Q15-220: letters of codes, not of quetzales and lempiras."""
     before = text_before(match)
-    if not match[0][1:2].isdigit():
+    if not match[0][1:2].isdigit() or re.search(r"\d[., ]\d", match[0]):
         return False
-    has_tail = match["money_from"] or re.match(r"-\d", match.string[match.end() :])
-    return bool(_ID_BEFORE.search(before) or (has_tail and not _PRICE_BEFORE.search(before)))
+    first, last = match["money_from"], match["money"]
+    has_tail = first or re.match(r"-\d", match.string[match.end() :])
+    rises = first and last[0] != "0" and int(first) < int(last) < 10 * int(first)  # Q50-75
+    is_priced = rises or _PRICE_BEFORE.search(before)
+    return bool(_ID_BEFORE.search(before) or (has_tail and not is_priced))
 
 
 def _percent(match: re.Match[str]) -> list[str]:
@@ -329,10 +333,12 @@ MEASURES: Forms = (
     ("d", r"(?<![\w.,])\d{1,4}(?:x\d{1,4}){1,2}(?:\s?(?P<size_unit>[cmk]?m|in|px))?(?!\w)", _sizes),
     (
         "aAd-",
-        rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<currency>{_SIGN}|{_AMOUNT_CODE}|US \$)\.?\s?"
+        rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<usd>(?=U))?(?P<currency>{_SIGN}|{_AMOUNT_CODE}|US\x20\$)\.?\s?"
         rf"(?:(?P<money_from>{NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{NUMBER})"
         rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG})?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
-        rf"(?P<money_big>{_BIG}|[kK](?!\w)|\s?MM?(?![\w/]|\.\s?[NV]\b))?"
+        rf"(?P<money_big>{_BIG}|[kK](?!\w)|(?:\s?MM|M|\sM(?!(?:,|\s[yo])\s[XSLCG]{{1,3}}\b)"
+        rf"(?:(?<=[$€]\d\sM)|(?<=\d[.,]\d\sM)|(?=\sde\b|\s(?:{_CODE})\b)|(?(usd)|(?!))))"
+        r"(?![\w/]|\.\s?[NV]\b))?"
         rf"(?:(?<=[\dMnsl]) ?(?P<money_code>{_CODE})\b)?"
         rf"(?: de(?=\s(?:{_NAMES})\b))?",
         _money,

@@ -17,6 +17,7 @@ from dlpo.text.es.tables import TABLES, any_of, table
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 _AIRPORTS = TABLES.words("airports")
 _AIRPORT = any_key(_AIRPORTS)
+_FLIGHT_BEFORE = late(r"(?i)\b(?:vuel|rutas?\b|aerol|viaj|aeropuerto)")
 _NUMBERED = re.compile(r"#[A-Z]{1,4}(?:-\d|(?!20\d\d\b)\d)")  # #MX-2045, #A1B2; but #MX2026
 _ORDERED = re.compile(r"(?i)\b(?:pedido|orden|ticket|folio|caso|guía|factura|reserva)(?: es)? $")
 _ENGINES = ("V6", "V8", "V10", "V12", "V16")
@@ -123,8 +124,11 @@ def _account(written: str) -> list[str]:
     return [word for c in written for word in (digit_words(c) if c.isdigit() else spelled(c))]
 
 
-def _cities(match: re.Match[str]) -> list[str]:
-    """The airports of a flight: MIA–BOG."""
+def _cities(match: re.Match[str]) -> list[str] | None:
+    """The airports of a flight: MIA–BOG; but a game's "DEN-BOS 110-99"."""
+    unclear = "/" in match[0] or re.match(r"\s\d", match.string[match.end() :])
+    if unclear and not _FLIGHT_BEFORE.search(text_before(match, 40)):
+        return None
     return [word for code in re.findall(_AIRPORT, match[0]) for word in _AIRPORTS[code]]
 
 
