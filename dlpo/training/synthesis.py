@@ -61,7 +61,7 @@ def speak(
         (T,) float32.
     """
     conditioning, source = condition(model, symbols, durations, seed, voice, jitter)
-    return _denoise(model, conditioning, source, schedule, seed)
+    return denoise(model, conditioning, source, schedule, seed)
 
 
 def condition(
@@ -144,16 +144,17 @@ def copy(
     conditioning = model.condition(
         frozen.upsampled, measured_prosody(windows), measured_mel(windows), voice
     )[:, :, CONTEXT:-CONTEXT]
-    return _denoise(model, conditioning, windows.source[0].numpy(), schedule, seed=0)
+    return denoise(model, conditioning, windows.source[0].numpy(), schedule, seed=0)
 
 
-def _denoise(
+def denoise(
     model: Model,
     conditioning: Tensor,
     source: Waveform,
     schedule: NoiseSchedule,
     seed: int,
 ) -> Waveform:
+    """(1, C, F) conditioning and (F * H,) source through a whole chain, under the seed's noise."""
     device = conditioning.device
     samples = conditioning.shape[2] * model.config.grid.hop_length
     noise = torch.randn(
