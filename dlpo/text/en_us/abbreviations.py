@@ -63,8 +63,9 @@ _PRECEDED_BY = {
     ),
     "amount": late(r"(?:(?<![:\d])\d{1,9}|\.\d{1,2}|%|\d ?[BKM]|illion|percent)\)?,? \(?$"),
     "broadcast": late(
-        rf"(?i)\b(?:{TABLES.patterns('on television')})\b"
-        rf"(?!.*\b(?:{TABLES.patterns('in books')})\b)(?:[^.!?]|[Cc]h\.){{0,56}}$"
+        rf"(?i)\b(?:(?:{TABLES.patterns('on television')})\b(?=.*\b(?:on|tv|cbs|nbc|espn),? $)"
+        r"|(?:tun(?:e|ed|ing)|news\w{0,5}|watch\w{0,3} it|flip\w{0,4})\b)"
+        rf"(?!.*\b(?:{TABLES.patterns('in books')})\b)(?:[^.!?]|ch\.){{0,40}}$"
     ),
     "result": late(rf"(?i)\b(?:{TABLES.patterns('before estimates')}) $"),
     "ordinal": late(
@@ -284,7 +285,11 @@ FORMS: Forms = (
     ("aA", r"(?<=\()[Rr]et\.(?=\))", lambda match: ["retired"]),
     ("A", r"(?<=[a-z] )Sta\.(?=\s[a-z]|[,)]|$)", lambda match: ["station"]),
     ("A", r"\bSta\.(?= [A-Z])", lambda match: ["santa"]),
-    ("A", r"\bSte?\.(?=-[A-Z])", lambda match: ["sainte" if "e" in match[0] else "saint"]),
+    (
+        "A",
+        r"\bSte?\.(?=-[A-Z])",  # but Main St.-Elm
+        lambda match: None if follows_capital(match) else ["saint" + "e" * ("e" in match[0])],
+    ),
     *compass.FORMS,
     *states.FORMS,
     *romans.FORMS,

@@ -230,8 +230,8 @@ def _dash(match: re.Match[str]) -> list[str] | None:
     if following in "IVX":
         return ["to"] if before.endswith(("I", "V", "X")) else None
     if match.string.startswith(("noon", "midnight"), match.end()):
-        no_name = following == "m" or not before.endswith("12")  # 12 noon
-        return ["to"] if no_name and _BEFORE_NOON.search(before) else None
+        is_range = following == "m" or not before.endswith("12")  # 12 noon
+        return ["to"] if is_range and _BEFORE_NOON.search(before) else None
     is_between = (_BEFORE_NAMED_DAY if following.isalpha() else _BEFORE_DASH).search(before)
     return [to_or_and(match)] if is_between else None
 

@@ -12,8 +12,9 @@ from dlpo.text.en_us.tables import any_of, word_list
 # Capitalized after an abbreviation or an initial, these begin a new sentence.
 _SENTENCE_STARTERS = word_list("sentence starters")
 _BETWEEN = late(
-    r"(?i)\bbetween (?:(?:the )?[a-z]{3,9} (?:of )?)?"
-    r"(?:[$£€]?[\d.,:/]{1,9}\s?(?:[ap]\.?m\.?|%|[a-z°\"']{0,3})|[a-z]{3,9}\.?(?: \d{1,2})?)?$"
+    rf"(?i)\bbetween (?:(?:the )?(?:{any_of('between ranges')})\.? (?:of )?)?"
+    r"(?:[$£€]?[\d.,:/]{1,9}\s?(?:[ap]\.?m\.?|%|[a-z°\"']{0,3})"
+    rf"|(?:{any_of('between ranges')})\.?(?: \d{{1,2}})?)?$"
 )
 _OTHER_RANGE = late(r"\S{0,9}(?: [ap]\.?m\.?| [a-z]{2,10})? and [$£€]?\d")
 INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
@@ -25,8 +26,8 @@ _NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a
 BEFORE_GROUPS = late(
     rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$"
     r"|\b(?:on|take|onto|via|off|along|from|to|and|or|of|near) (?-i:US) $"
-    r"|\b(?-i:Hwy\.?|Highway|Rte\.?) $|\b[Bb]link-$|\b[Pp]ort is $"
-    r"|\b(?-i:SR|CR|FM|RM|RR|SH|Loop|(?:County|Farm|Ranch|Forest|Township) (?:Road|Rd\.?)) $"
+    r"|\b(?-i:Hwy\.?|Highway|Rte\.?|(?<=[a-z] )Loop) $|\b[Bb]link-$|\b[Pp]ort is $"
+    r"|\b(?-i:SR|CR|FM|RM|RR|SH|(?:County|Farm|Ranch|Forest|Township) (?:Road|Rd\.?)) $"
     r"|(?-i:\b(?:Forms?|[Uu]nit|IRS Pub\.|Publication|[Tt]rain [Nn]o\.|Train|H\.\s?R\.)) $"
 )
 STREET_AFTER = late(

@@ -37,7 +37,8 @@ _OF_SCORE = late(
     r"(?: (?:was|is|of|at|level|as|only|about))?:? (?:an? )?$"
 )
 _COUNTED_AFTER = late(  # 9/24 HP, 17/20 files
-    r" (?:(HP|MP|XP|SP|hp|lives|hearts|stars|points|times(?! \d| the| as| that))\b"
+    r" (?:(lives|hearts|stars|(?:(HP|MP|XP|SP|hp|points)(?! (?:motor|pump|engine))"
+    r"|times(?= (?:I|we|you|he|she|they|it|when|out|last) [a-z]|[.,;!?)]|$)))\b"
     rf"|(?!(?:{any_of('no things counted')}|{any_of('measured in fractions')})\b)"
     r"(?:[a-z]{2,20}(?<!s)s|people|men|women|children)\b)"
 )
@@ -74,10 +75,11 @@ def _fraction(match: re.Match[str]) -> list[str]:
     in_row = _IN_ROW.search(text_before(match)) and not match["fraction_ending"]
     if in_row and 0 < int(above) <= int(below) and not (is_part or whole):
         return [*cardinal_words(above), "of", *cardinal_words(below)]
-    counted = None if whole else _COUNTED_AFTER.match(match.string, match.end())
-    if counted and int(above) <= int(below) and (counted[1] or below not in _KITCHEN):
-        of = ["out", "of"] if counted[1] else ["of"]
-        return [*cardinal_words(above), *of, *cardinal_words(below)]
+    counted = None if whole or unit else _COUNTED_AFTER.match(match.string, match.end())
+    is_small = below in _KITCHEN or _ARTICLE_BEFORE.search(text_before(match, 8))
+    is_size = is_small and counted and (counted[2] or not counted[1])  # a 1/2 HP motor
+    if counted and int(above) <= int(below) and not is_size:
+        return [*cardinal_words(above), *["out"] * bool(counted[1]), "of", *cardinal_words(below)]
     if not 0 < int(above) < int(below) <= 100:
         say = grouped_words if BEFORE_GROUPS.search(text_before(match)) else cardinal_words
         return [*words, *say(above), "over", *cardinal_words(below), *many.split()]

@@ -202,7 +202,8 @@ FORMS: Forms = (
     (
         "A",  # of a bank account; SWIFT CHASUS33
         r"\b[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){3,7}(?: ?[A-Z\d]{1,3})?(?!\w)"
-        r"|(?:(?<=SWIFT )|(?<=IFT: )|(?<=BIC )|(?<=BIC: )|(?<=ode )|(?<=ode: )|(?<=ode is ))"
+        r"|(?:(?<=SWIFT )|(?<=IFT: )|(?<=BIC )|(?<=BIC: )"
+        r"|(?<=IFT code )|(?<=IFT code: )|(?<=IFT code is )|(?<=BIC code )|(?<=BIC code: ))"
         rf"[A-Z]{{4}}(?:{any_of('codes of countries')})[A-Z\d]{{2}}(?:[A-Z\d]{{3}})?\b",
         lambda match: said_one_by_one(match[0]),
     ),

@@ -42,9 +42,11 @@ _PLURAL = late(r"\b[a-z]{3,20}s$")
 _COUNTED_PLURAL = late(r"\d (?!adults|parents)[a-z]{3,20}(?<!s)s$")  # 2 items/person
 _COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-zA-Z]{1,15}$")
 _ONE_BEFORE = late(rf"(?i)\b(?:{any_of('before one unit')})(?: an?)? $")
-_AMOUNT = late(rf"(?:{SIGN})\s?\d[\d,.]{{0,12}}[kKMB]?$")
+_PRICE_BEFORE = late(rf"(?:{SIGN})\s?\d[\d,.]{{0,12}}[kKMB]?$")
 _BEDROOMS = late(r"(?i)\d ?-?(?:br|bd|bed|bdrm|bedroom)s?\b[^.;]{0,12}$")
 _TIMES = word_list("follow a slash after plurals")
+_AT_BAT = late(r"\b(?:hit|hits|homers?|homered|RBIs?|slugged|belted|batt?ed|batting)\b")
+_PASSING = late(r"\b(?:threw|throws|thrown|TDs?|yards|yds|passing|passes|completions|sacks)\b")
 _ANGLE = late(r"\s\d{1,3}°")
 _ARMED = late(
     r"(?i)\b(?:his|her|your|their) $"
@@ -146,6 +148,15 @@ def _bedrooms(match: re.Match[str]) -> list[str] | None:
     return [*cardinal_words(number.removesuffix(".5")), *half, noun + "s" * (not single)]
 
 
+def _in_sport(match: re.Match[str]) -> list[str] | None:
+    """He hit 8 HRs, threw 2 INTs; but 8 HRs of sleep."""
+    near = text_before(match, 60) + match.string[match.end() : match.end() + 40]
+    if not (_AT_BAT if match[0] == "HRs" else _PASSING).search(near):
+        return None
+    one = text_before(match, 2) == "1 " and match[0] == "INT"
+    return ["home", "runs"] if match[0] == "HRs" else ["interception" + "s" * (not one)]
+
+
 def _raised(exponent: str, base: str) -> list[str]:
     if exponent in _POWERS and base != "10":
         return _POWERS[exponent]
@@ -198,7 +209,8 @@ FORMS: Forms = (
     ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2})s\b", _planks),
     (
         "d",
-        r"(?<![\w.,-])(\d{1,2}(?:\.5)?)( |-)?(BRs?|(?<! )BDs?|BDRMS?|brs?|bds?|bdrms?|BAs?|bas?)\b"
+        r"(?<![\w.,-])(\d{1,2}(?:\.5)?)( |-)?(BRs?|(?<! )(?:BD|bd)s?|BDRMS?|brs?|bdrms?|BAs?|bas?"
+        r"|bds?(?=\.?(?:/|,? \d(?:\.5)? ?ba| (?:ap|house|home|condo|unit|for rent|town|ranch))))\b"
         r"(?:\.(?=\s[a-z]|\)?[,;:/]))?",
         _bedrooms,
     ),
@@ -207,9 +219,9 @@ FORMS: Forms = (
         r"(?<![\w'./-])(hr|lb|oz)\b(?! (?:rep|person|team|dep|man))(?:\.(?=\s[a-z(]|\)?[,;:]))?",
         lambda match: [UNITS[match[1]][0]] if _ONE_BEFORE.search(text_before(match)) else None,
     ),
-    ("A0", r"(?<=\d )(?<!12 )(?<!24 )(?<!48 )(?<!72 )HRs\b", lambda match: ["home", "runs"]),
-    ("A0", r"(?<=\b1 )INT\b", lambda match: ["interception"]),
-    ("A0", r"(?:(?<=\b\d )|(?<=\b\d\d ))INTs?\b(?! col)", lambda match: ["interceptions"]),
+    ("aA", r"\b[Aa](?= (?:hr|oz)\b)", lambda match: ["an"]),
+    ("A0", r"(?:(?<=\b\d )|(?<=\b\d\d ))(?:HRs|INTs?)\b", _in_sport),
+    ("A", r"(?<!\d\s)(?<!\d)\bLBs\b", lambda match: ["L", "B's"]),
     (
         "d",
         rf"(?<![\w.,-])(?<!Seat )(?<!Room )(?<!Gate )(?<!Unit )(?<!Row )(?<!Apartment )"
@@ -248,8 +260,8 @@ FORMS: Forms = (
     ),
     (
         "-",
-        rf"/(?!(?:{any_of('no price is of')}|{any_of('no nouns')})\b)[a-z]{{3,20}}(?<!s)(?![\w/-])",
-        lambda match: ["per", match[0][1:]] if _AMOUNT.search(text_before(match)) else None,
+        rf"/(?:{any_of('have a price after a slash')})(?![\w/-])",
+        lambda match: ["per", match[0][1:]] if _PRICE_BEFORE.search(text_before(match)) else None,
     ),
     ("-", r"(?<=[a-zL])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))", _per_hours),
     (

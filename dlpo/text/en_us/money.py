@@ -24,6 +24,7 @@ from dlpo.text.en_us.tables import table
 _CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
 SIGN = any_key(_CURRENCIES)
 _CODE = any_key(key for key in _CURRENCIES if len(key) == 3 and key.isupper())
+_RANGES = {"to": "from ", "and": "between ", "or": "either "}
 _TO_SCALED = late(rf" (to|and|or) (?:{SIGN})\s?({NUMBER}){SCALE}")
 _EACH = late("-(?:an?|per)-")
 _EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1,2}(?![\d.]|,\d)"
@@ -54,9 +55,9 @@ def _money(match: re.Match[str]) -> list[str]:
 def _is_scaled_later(match: re.Match[str], number: str) -> bool:
     """From $3.2 to $4.5 million; but "from $500 to $2 million"."""
     found = _TO_SCALED.match(match.string, match.end())
-    if found is None or (found[1] == "and" and not text_before(match).endswith("between ")):
+    if found is None or not text_before(match).lower().endswith(_RANGES[found[1]]):
         return False
-    return float(number.replace(",", "")) <= 5 * float(canonical(found[2]).replace(",", ""))
+    return float(number.replace(",", "")) < float(canonical(found[2]).replace(",", ""))
 
 
 def _amount(number: str, one: str, many: str, coins: Sequence[str]) -> list[str]:

@@ -97,7 +97,9 @@ _BEFORE_BOUND = late(  # upgrade to >= 2.0
 _MENU = late(
     rf"(?i)>[^>.;]{{0,40}}$|\b(?:{TABLES.patterns('on the way to menus')})\b[^.;]{{0,20}} $"
 )
-_AMOUNT = late(r"(?:\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<!')\b[a-zA-Z]|\bpi)\s{1,2}$")
+_AMOUNT = late(
+    r"(?:(?<!\b[Ii]n \d{3})\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<![a-z] )\b[aA]|(?<!')\b[b-zB-Z]|\bpi) $"
+)
 _FOR_ALL = late(
     r"\b(?:[Ll]et|[Ww]here|[Ww]ith|[Ff]or(?: all| any| every| each| some)?) "
     r"(?:[a-z]{1,12} )?[A-Za-z] $"
@@ -234,7 +236,8 @@ _IN_PLACES: Forms = (
     (
         "-",
         r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Fn)|(?<=Option)|(?<=Win)|(?<=\d[eE])"
-        r"|(?<=command )|(?<=control )|(?<=option )|(?<=shift ))\+",
+        r""
+        r"|(?:(?<=command )|(?<=control )|(?<=option )|(?<=shift ))(?!\+\s?[A-Z]{2}))\+",
         lambda match: [],
     ),
 )
@@ -369,7 +372,7 @@ def _words_of(
     term = None if word in given else term_words(written if capitals else word)
     if known := term or ABBREVIATIONS.get(word):
         return known
-    if capitals and (found := _INFLECTED.fullmatch(written)):  # RSVPing
+    if capitals and not listed(word) and (found := _INFLECTED.fullmatch(written)):  # RSVPing
         *first, last = _words_of(found[1], given, listed, capitals)
         return [*first, last + "'" * (len(last) == 1) + found[2]]
     if len(written) == 1:

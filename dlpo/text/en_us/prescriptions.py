@@ -24,6 +24,7 @@ _PATIENT = late(rf"(?i)\b(?:{TABLES.patterns('complain')})\b\.?[^.;]{{0,16}}$")
 _COMPLAINT = late(rf" (?:[a-z]{{3,14}} ){{0,3}}(?:{TABLES.patterns('symptoms')})\b")
 _ILL = late(
     rf"\b(?:{TABLES.patterns('symptoms')})\b[^.;]{{0,24}}$|(?:[IQ]D|id|aily|PO|epeat|PRN) $"
+    r"|(?:cillin|mycin|iotics?|tablets?|capsules?|pills?|ic course|dosage) $"
 )
 _SYMPTOM = late(r" (?!for\b|and\b|or\b|if\b|with\b|to\b)[a-z]")
 
@@ -47,7 +48,7 @@ def _how_often(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     (
         "a",
-        r"\bc/o(?= \w)",
+        r"\bc/o(?= \w)(?! (?:[A-Z][a-z]|(?:the|dr|my|your)\b))",
         lambda match: (
             ["complains", "of"]
             if _COMPLAINT.match(match.string, match.end()) or _PATIENT.search(text_before(match))
@@ -58,11 +59,11 @@ FORMS: Forms = (
     ("-", r"(?<=mg|cg)/(?=\s?\d{1,3}(?:\.\d)?\s?m[lL]\b)", lambda match: ["per"]),
     (
         "a-",
-        r"(?<=[A-Za-z)]\s)[x×] ?"
+        r"(?<=[A-Za-z)]\s)(?<!\brate\s)(?<!\bwage\s)(?<!\bpay\s)(?<!/hr\s)(?<!an hour\s)[x×] ?"
         r"(?=\d{1,3}(?: (?:days?|we?e?ks?|months?|h(?:ou)?rs?|nights?|yrs?)|d)\b(?!\s?=))",
         lambda match: ["for"] if match[0] == "x" or _ILL.search(text_before(match)) else None,
     ),
-    ("A0", r"\bINR(?= \d\.\d\b(?! (?:lakh|crore|mi|bi)))", lambda match: [*match[0]]),
+    ("A0", r"\bINR(?= \d\.\d\b(?! (?:lakh|crore|mi|bi|per)|/))", lambda match: [*match[0]]),
     ("A", r"(?<=mg )ASA\b|\bASA(?= \d{2,3} ?mg\b)", lambda match: ["aspirin"]),
     ("a", r"\bq\.?\s?(\d{1,2})(?:[-–](\d{1,2}))?\s?(?:h|hrs?|hours)\b", _every),
     (

@@ -19,11 +19,13 @@ _TEAM_BEFORE = late(
     r"|Weekdays|Weekends|Notes|Chapters|Pages|Hours)\b)"
     r"[A-Z][a-z]{2,20}s \($"
 )
-_TEAM_IS = late(
-    rf"\b[Tt]he (?:[A-Z]\w{{1,15}} ){{0,2}}(?:{any_of('teams')}) (?:are|were)(?: now| currently)? $"
+_THE_TEAM = (
+    rf"\b[Tt]he (?:[A-Z]\w{{1,15}} ){{0,2}}(?:{any_of('teams')}|{any_of('teams of plain words')}) "
 )
+_TEAM_IS = late(_THE_TEAM + r"(?:are|were)(?: now| currently)? $")
+_TEAM_STOOD = late(_THE_TEAM + r"(?:f[ae]ll|drop(?:ped)?|moved?|went) to $")
 _LISTED_BEFORE = late(rf"\b(?:{any_of('teams')}) \($")
-_TEAM_STOOD = late(rf"\b(?:{any_of('teams')}) (?:f[ae]ll|drop(?:ped)?|moved?|went) to $")
+_NO_TEAM_IS = late(r"(?:^|\W)(?:(?!he\b|record\b)[a-z]+|Vote|Ratio|Score) (?:is|was) $")
 _PITCHED = late(r", \d{1,2}\.\d\d ERA\b|, \d{1,2} (?:KOs?|knockouts)\b")
 _FACED = late(
     r"\d\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on) [^.!?()]{1,30}\($"
@@ -73,7 +75,8 @@ def _standing(match: re.Match[str]) -> list[str] | None:
     if improved and int(match[1]) > int(match[2]):
         after = after or _IMPROVED_AFTER.match(match.string, match.end())
     stands = after and (improved or _STOOD.search(text_before(match, 24)))
-    if not (stands or _TEAM_STOOD.search(text_before(match))):
+    is_team = _IMPROVED_AFTER.match(match.string, match.end())
+    if not (stands or (is_team and _TEAM_STOOD.search(text_before(match)))):
         return None
     return _wins_and_losses(match)
 
@@ -101,7 +104,7 @@ FORMS: Forms = (
         r"(\d{1,3})[-–](\d{1,3})(?= (?:this|last|on the) (?:season|year)\b"
         r"|, (?:\d{1,2}\s{1,2})?(?:\d{1,2}|1/2|half)\s{1,2}(?:a )?games?"
         r" (?:back|behind|ahead|up|out)\b)",
-        _wins_and_losses,
+        lambda match: None if _NO_TEAM_IS.search(text_before(match)) else _wins_and_losses(match),
     ),
     (
         "d",
