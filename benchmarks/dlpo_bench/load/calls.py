@@ -6,8 +6,8 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -368,45 +368,50 @@ class OpenAIEndpoint:
         server = self._server
         body = {"model": server.model, "voice": server.voice or "alloy", "input": text}
         body["response_format"] = "pcm"
-        async with posted(self._session, f"{server.address}/audio/speech", body, call) as reply:
-            if reply is None:
-                return
-            if reply.content_type.startswith(NOT_PCM):
-                call.code = grpc.StatusCode.UNIMPLEMENTED
-                call.detail = f"expected pcm, it sent {reply.content_type}"
-                return
-            # Our own server reports the rate; OpenAI documents its own.
-            rate_hz = int(reply.headers.get("X-Sample-Rate", server.rate_hz))
-            rest = b""  # bytes of an incomplete sample
-            async for piece in reply.content.iter_any():
-                size = len(rest + piece) // SAMPLE_BYTES * SAMPLE_BYTES
-                samples, rest = (rest + piece)[:size], (rest + piece)[size:]
-                if samples:
-                    call.receive(samples, rate_hz)
+        url = f"{server.address}/audio/speech"
+        with noting_http(call):
+            async with self._session.post(url, json=body) as reply:
+                if await is_served(reply, call):
+                    await self._receive(reply, call)
+
+    async def _receive(self, reply: aiohttp.ClientResponse, call: TimedCall) -> None:
+        if reply.content_type.startswith(NOT_PCM):
+            call.code = grpc.StatusCode.UNIMPLEMENTED
+            call.detail = f"expected pcm, it sent {reply.content_type}"
+            return
+        # Our own server reports the rate; OpenAI documents its own.
+        rate_hz = int(reply.headers.get("X-Sample-Rate", self._server.rate_hz))
+        rest = b""  # bytes of an incomplete sample
+        async for piece in reply.content.iter_any():
+            size = len(rest + piece) // SAMPLE_BYTES * SAMPLE_BYTES
+            samples, rest = (rest + piece)[:size], (rest + piece)[size:]
+            if samples:
+                call.receive(samples, rate_hz)
 
 
-@asynccontextmanager
-async def posted(
-    session: aiohttp.ClientSession, url: str, body: Mapping[str, Any], call: TimedCall
-) -> AsyncIterator[aiohttp.ClientResponse | None]:
-    """POST JSON, and record how the reply ended that is read in the block; None for an error."""
+@contextmanager
+def noting_http(call: TimedCall) -> Iterator[None]:
+    """Record when a request that is made and read in the block ended, and an error of its."""
     try:
-        async with session.post(url, json=body) as reply:
-            if reply.status != 200:
-                call.code = HTTP_CODES.get(reply.status, grpc.StatusCode.UNKNOWN)
-                message = await reply.text(errors="replace")
-                call.detail = f"HTTP {reply.status} {message[:DETAIL]}"
-                call.retry_after_s = http_retry_after_s(reply.headers)
-                yield None
-            else:
-                call.code = grpc.StatusCode.OK
-                yield reply
+        yield
     except (aiohttp.ClientError, TimeoutError) as error:
         call.code = grpc.StatusCode.UNAVAILABLE
         message = " ".join(str(error).split())
         call.detail = f"{type(error).__name__}: {message[:DETAIL]}"
     finally:
         call.ended_s = time.perf_counter()
+
+
+async def is_served(reply: aiohttp.ClientResponse, call: TimedCall) -> bool:
+    """Record the status of a reply: whether audio follows, or why not."""
+    call.code = grpc.StatusCode.OK
+    if reply.status == 200:
+        return True
+    call.code = HTTP_CODES.get(reply.status, grpc.StatusCode.UNKNOWN)
+    message = await reply.text(errors="replace")
+    call.detail = f"HTTP {reply.status} {message[:DETAIL]}"
+    call.retry_after_s = http_retry_after_s(reply.headers)
+    return False
 
 
 def http_retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -22,7 +22,8 @@ from dlpo_bench.load.calls import (
     TestedServer,
     TextEndpoint,
     TimedCall,
-    posted,
+    is_served,
+    noting_http,
     stream_request,
 )
 from dlpo_bench.load.texts import mixed_text
@@ -112,10 +113,11 @@ class MixedEndpoint:
             await self._speak_over_grpc(api, text, voice, random, call)
             return
         path, body = posts[api - RPCS](text, voice, random)
-        async with posted(self._session, self._url + path, body, call) as reply:
-            if reply is not None:
-                async for _ in reply.content.iter_any():
-                    call.device.receive(call.sent_s, 0.0)
+        with noting_http(call):
+            async with self._session.post(self._url + path, json=body) as reply:
+                if await is_served(reply, call):
+                    async for _ in reply.content.iter_any():
+                        call.device.receive(call.sent_s, 0.0)
 
     async def _speak_over_grpc(
         self, api: int, text: str, voice: str, random: Random, call: TimedCall
