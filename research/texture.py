@@ -20,6 +20,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +34,7 @@ from dlpo.data.dataset import Corpora
 from dlpo.errors import InputError
 from dlpo.judges.dnsmos import Dnsmos
 from dlpo.judges.judge import TYPICAL_LEVEL_DB, at_level
-from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE, Prosody
+from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
 from dlpo.model.contour import POINTS, upsample_contour
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
@@ -117,12 +118,10 @@ def speak_with_timing(
         points = _points(model, batches, utterance, kept, voice)
         scaled = (points - LOG_F0_CENTRE) * LOG_F0_SCALE
         log_f0 = upsample_contour(scaled, durations, windows.positions)
-    prosody = Prosody(log_f0, (prosody.voicing > 0).float(), prosody.energy)
-    mel = model.predict_mel(upsampled, prosody, voice)
-    conditioning = model.condition(upsampled, prosody, mel, voice)[:, :, CONTEXT:-CONTEXT]
-    hertz = torch.exp(log_f0 / LOG_F0_SCALE + LOG_F0_CENTRE) * prosody.voicing
+    prosody = replace(prosody, log_f0=log_f0)
+    conditioning, hertz = model.conditioned(upsampled, prosody, torch.zeros(1), voice)
     source = harmonic_source(hertz[0, CONTEXT:-CONTEXT].numpy(), model.config.grid)
-    return denoise(model, conditioning, source, chain, seed=0)
+    return denoise(model, conditioning[:, :, CONTEXT:-CONTEXT], source, chain, seed=0)
 
 
 def _points(

@@ -192,6 +192,12 @@ class AcousticModel(nn.Module, ABC):
         prosody = self.predict_prosody(upsampled, voice)
         if points is not None:
             prosody = replace(prosody, log_f0=upsample_contour(points, durations, positions))
+        return self.conditioned(upsampled, prosody, pitch, voice)
+
+    def conditioned(
+        self, upsampled: Tensor, prosody: Prosody, pitch: Tensor, voice: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(B, C, F), its prosody, (B,) semitones, (B, V) -> the same as `frames`."""
         shift = pitch[:, None] * (math.log(2) / 12 * LOG_F0_SCALE)
         voicing = (prosody.voicing > 0).to(prosody.voicing.dtype)
         shifted = Prosody(prosody.log_f0 + shift, voicing, prosody.energy)
