@@ -79,7 +79,7 @@ class MixedEndpoint:
 
     Args:
         server: its gRPC address.
-        channels: to it, used in turn.
+        channels: to it, of which each call takes one.
         url: of its HTTP APIs.
         session: for them.
         voices: name -> language.
@@ -104,6 +104,7 @@ class MixedEndpoint:
         random = Random(seed)
         voice, language = random.choice([*self._voices.items()])
         text = mixed_text(language, random)
+        call.characters = len(text)
         others = [name for name, spoken in self._voices.items() if spoken == language]
         if random.random() < MIXES:
             voice = f"{voice}*0.6+{random.choice(others)}*0.4"
@@ -126,7 +127,7 @@ class MixedEndpoint:
         language = self._voices[voice.split("*")[0]]
         server = replace(self._server, voice=voice, language=language)
         if api == 0:
-            request = stream_request(text, call.characters, voice)
+            request = stream_request(text, random.getrandbits(31), voice)
             request.config.encoding = random.choice(ENCODINGS)
             await DlpoEndpoint(server, channels).stream(request, call)
         elif api == 1:
