@@ -120,6 +120,13 @@ def _to(match: re.Match[str]) -> list[str] | None:
     return ["minus" if in_sum(match) else to_or_and(match)]
 
 
+def _two_sizes(match: re.Match[str]) -> list[str]:
+    """32/34 of jeans, 15 1/2/33 of a shirt, and terms of payment alike: 2/10, net 30."""
+    parts = re.findall(r"(?<=\s)1/2|\d+", match[0])
+    said = (["and", "a", "half"] if "/" in part else cardinal_words(part) for part in parts)
+    return [word for words in said for word in words]
+
+
 def _verse(match: re.Match[str]) -> list[str] | None:
     if not _BOOK.search(text_before(match, 60)):
         return None
@@ -187,11 +194,7 @@ FORMS: Forms = (
         r"|(?<![\w./-])(1[3-9]|2[0-2])( ?1/2) ?/(3\d)(?![\w/])"
         r"|(?<![\w./-])(1[3-9]|2[0-2]|[2-5]\d)/([23]\d)"
         r"(?= (?:[a-z]{2,10} )?(?:shirts?|jeans?|pants|trousers|chinos|slacks|khakis|inseam)\b)",
-        lambda match: [
-            word
-            for part in re.findall(r"(?<=\s)1/2|\d+", match[0])
-            for word in (["and", "a", "half"] if "/" in part else cardinal_words(part))
-        ],
+        _two_sizes,
     ),
     (
         "d",

@@ -76,7 +76,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     if in_row and 0 < int(above) <= int(below) and not (is_part or whole):
         return [*cardinal_words(above), "of", *cardinal_words(below)]
     counted = None if whole or unit else _COUNTED_AFTER.match(match.string, match.end())
-    is_small = below in _KITCHEN or _ARTICLE_BEFORE.search(text_before(match, 8))
+    follows_article = _ARTICLE_BEFORE.search(text_before(match, 8)) is not None
+    is_small = below in _KITCHEN or follows_article
     is_size = is_small and counted and (counted[2] or not counted[1])  # a 1/2 HP motor
     if counted and int(above) <= int(below) and not is_size:
         return [*cardinal_words(above), *["out"] * bool(counted[1]), "of", *cardinal_words(below)]
@@ -86,7 +87,7 @@ def _fraction(match: re.Match[str]) -> list[str]:
     has_name = below in _DENOMINATORS and match["fraction_ending"] in (None, "nd")
     part = [_DENOMINATORS[below]] if has_name else ordinal_words(below)
     if above == "1":
-        has_article = not whole and _ARTICLE_BEFORE.search(text_before(match, 8))  # a 1/2-inch bolt
+        has_article = follows_article and not whole  # a 1/2-inch bolt
         small = "an" if below in ("8", "11", "18", "80") else "a"
         article = [] if has_article else [small if whole or one or below == "2" else "one"]
         return [*words, *article, *part, *(many if whole else one).split()]

@@ -236,7 +236,6 @@ _IN_PLACES: Forms = (
     (
         "-",
         r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Fn)|(?<=Option)|(?<=Win)|(?<=\d[eE])"
-        r""
         r"|(?:(?<=command )|(?<=control )|(?<=option )|(?<=shift ))(?!\+\s?[A-Z]{2}))\+",
         lambda match: [],
     ),

@@ -60,10 +60,10 @@ def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     before = text_before(match, 48)
     if _RESULT_BEFORE.search(before):
         return None
-    has_pitched = _PITCHED.match(match.string, match.end()) or _LISTED_BEFORE.search(before)
+    is_sure = _PITCHED.match(match.string, match.end()) or _LISTED_BEFORE.search(before)
     is_team = _TEAM_BEFORE.search(before) and match.string.startswith(")", match.end())
     faces = _FACES.match(match.string, match.end()) or _FACED.search(before)
-    if not has_pitched and not (is_team and faces):
+    if not is_sure and not (is_team and faces):
         return None
     return _wins_and_losses(match)
 
