@@ -131,7 +131,7 @@ def _points(
     sentences = batches.whole(utterance).sentences
     if kept == "curve":
         durations = sentences.durations[0].numpy()
-        f0 = batches.dataset[utterance].features.f0[: int(durations.sum())]
+        f0 = batches.dataset.f0(utterance)[: int(durations.sum())]
         fitted = fitted_contour(f0, durations)
         return torch.from_numpy(fitted.points)[None] * fitted.spread + fitted.mean
     assert model.contour is not None

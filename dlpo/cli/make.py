@@ -115,6 +115,14 @@ def prepare(
             " much faster.",
         ),
     ] = False,
+    without_sound: Annotated[
+        bool,
+        typer.Option(
+            "--without-sound",
+            help="Take durations and the F0 in the folder f0 alone: enough for contour and for"
+            " part=timing.",
+        ),
+    ] = False,
 ) -> None:
     """Turn a corpus into a dataset for `dlpo train`.
 
@@ -129,11 +137,13 @@ def prepare(
             "required for ljspeech, not allowed for recordings, which dlpo aligns itself",
             param_hint="--alignments",
         )
+    if without_sound and corpus == "recordings":
+        raise typer.BadParameter("recordings have no folder f0", param_hint="--without-sound")
     if speaker is None and corpus == "recordings":
         raise typer.BadParameter("recordings need a voice name", param_hint="--speaker")
     voice = CorpusSpeaker(speaker or "lj", sessions, origin, language)
     silent = read_ids(unheard) if unheard else frozenset[str]()
-    features = FeatureSet(FrameGrid(sample_rate, frame), without_f0, silent)
+    features = FeatureSet(FrameGrid(sample_rate, frame), without_f0, silent, without_sound)
     make_shown(DatasetOrder(directory, out, alignments, voice, features, jobs))
 
 

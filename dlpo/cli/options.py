@@ -137,7 +137,8 @@ def make_shown(order: DatasetOrder) -> None:
 
     with progress() as bar:
         done = make_dataset(order, partial(counted, bar))
-    counts = f"{done.with_audio} clips with audio, {done.timing_only} with timing only"
+    what = "F0" if order.features.without_sound else "audio"
+    counts = f"{done.with_audio} clips with {what}, {done.timing_only} with timing only"
     typer.echo(f"{order.out}: {counts}")
     for clip, reason in done.left_out.items():
         typer.echo(f"left out {clip}: {reason}")

@@ -9,7 +9,8 @@
     mel.npy           (F, 80) float16 log-mel
 
 Utterances without audio (`frames` 0) have only symbols and durations, to learn prosody from. A
-dataset prepared for WaveGrad 2 alone may lack f0 and phase; its index then says so in `lacks`.
+dataset prepared for WaveGrad 2 alone may lack f0 and phase, and one of pitch alone everything else
+that has frames; its index then says so in `lacks`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ DTYPES: dict[str, type[np.generic]] = {
 }
 F0_ARRAYS = ("phase", "f0")
 """what a dataset without F0 lacks"""
+SOUND_ARRAYS = ("audio", "phase", "energy", "mel")
+"""what a dataset of pitch alone lacks"""
 _PER_SYMBOL = ("symbols", "durations")
 _PER_SAMPLE = ("audio", "phase")
 LJSPEECH = "LJSpeech-1.1 (public domain)"
@@ -132,43 +135,67 @@ class Dataset:
         )
 
     def audio(self, i: int, first: int, frames: int) -> Waveform:
-        """(frames * H,) float32 samples of utterance `i` from a frame on."""
+        """(frames * H,) float32 samples of utterance `i` from a frame on.
+
+        Raises:
+            DataError: the dataset was prepared without sound.
+        """
+        self._check_sound()
         start, hop = self.entries[i].first_frame + first, self.grid.hop_length
         samples = slice(start * hop, (start + frames) * hop)
         out: Waveform = self.arrays["audio"][samples].astype(np.float32) / np.float32(32768)
         return out
 
     def mel(self, i: int, first: int, frames: int) -> NDArray[np.float32]:
-        """(frames, 80) log-mel of utterance `i` from a frame on."""
+        """(frames, 80) log-mel of utterance `i` from a frame on; errors as of `audio`."""
+        self._check_sound()
         start = self.entries[i].first_frame + first
         out: NDArray[np.float32] = self.arrays["mel"][start : start + frames].astype(np.float32)
         return out
 
-    def window(self, i: int, first: int, frames: int) -> Utterance:
-        """All symbols of utterance `i`, and its audio and features in a range of frames.
+    def _check_sound(self) -> None:
+        if "audio" in self.lacks:
+            raise DataError(
+                f"{self.path}: prepared without sound, which only `dlpo train contour` and"
+                " part=timing can do without; prepare it again from clips that have sound"
+            )
+
+    def f0(self, i: int) -> NDArray[np.float32]:
+        """(F,) Hz of utterance `i`, 0 where unvoiced.
 
         Raises:
             DataError: the dataset was prepared without F0.
         """
-        if self.lacks:
+        if "f0" in self.lacks:
             raise DataError(
                 f"{self.path}: prepared without F0, which only mini, base and large can do without;"
                 " prepare it again without --without-f0"
             )
         entry = self.entries[i]
+        rows = slice(entry.first_frame, entry.first_frame + entry.frames)
+        return np.array(self.arrays["f0"][rows])
+
+    def window(self, i: int, first: int, frames: int) -> Utterance:
+        """All symbols of utterance `i`, and its audio and features in a range of frames.
+
+        Raises:
+            DataError: the dataset was prepared without F0, or without sound.
+        """
+        f0 = self.f0(i)[first : first + frames]
+        audio, mel = self.audio(i, first, frames), self.mel(i, first, frames)
         symbols, durations = self.timing(i)
-        start, hop = entry.first_frame + first, self.grid.hop_length
+        start, hop = self.entries[i].first_frame + first, self.grid.hop_length
         rows = slice(start, start + frames)
         samples = slice(start * hop, (start + frames) * hop)
         read = self.arrays
         return Utterance(
             symbols,
             durations,
-            self.audio(i, first, frames),
+            audio,
             Features(
-                np.array(read["f0"][rows]),
+                f0,
                 np.array(read["energy"][rows]),
-                self.mel(i, first, frames),
+                mel,
                 read["phase"][samples].astype(np.float64) * (2 * np.pi / PHASE_CYCLE),
             ),
         )
@@ -250,6 +277,13 @@ class Corpora:
         """Number of the dataset that an utterance is in."""
         return self._places[utterance][0]
 
+    def by_corpus(self, utterances: Sequence[int]) -> list[list[int]]:
+        """The utterances of each dataset, in their order."""
+        found: list[list[int]] = [[] for _ in self.datasets]
+        for i in utterances:
+            found[self.corpus_of(i)].append(i)
+        return found
+
     def chances(self, utterances: Sequence[int], *, by_length: bool = True) -> NDArray[np.float64]:
         """(U,) chance of drawing each utterance: by the share of its corpus, and its length."""
         weights = np.ones(len(utterances))
@@ -276,6 +310,11 @@ class Corpora:
         """See `Dataset.mel`."""
         number, place = self._places[i]
         return self.datasets[number].mel(place, first, frames)
+
+    def f0(self, i: int) -> NDArray[np.float32]:
+        """See `Dataset.f0`."""
+        number, place = self._places[i]
+        return self.datasets[number].f0(place)
 
     def window(self, i: int, first: int, frames: int) -> Utterance:
         """See `Dataset.window`."""
@@ -380,6 +419,7 @@ def pack(
     entries = []
     for clip in clips:
         counts = {name: len(array) for name, array in clip.load().items()}
+        of_frames = "energy" if "energy" in counts else "f0"
         entries.append(
             Entry(
                 clip.id,
@@ -388,8 +428,8 @@ def pack(
                 clip.voice,
                 first_symbol=sizes["symbols"],
                 symbols=counts["symbols"],
-                first_frame=sizes["energy"],
-                frames=counts["energy"],
+                first_frame=sizes[of_frames],
+                frames=counts[of_frames],
             )
         )
         for name, count in counts.items():

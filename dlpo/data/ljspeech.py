@@ -5,6 +5,8 @@ Works on any single-speaker corpus with LJSpeech's layout:
     metadata.csv    id|raw|normalized text
     wavs/ID.flac    or .wav, mono, at the sample rate to learn from
     f0/ID.npy       optional, (F,) Hz of each frame, 0 where unvoiced
+
+A corpus of pitch alone, which synthesizers give long before they give sound, has f0/ and no wavs/.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import functools
 import logging
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,7 @@ from dlpo.data.alignments import Alignment, read_alignments
 from dlpo.data.dataset import (
     DTYPES,
     F0_ARRAYS,
+    SOUND_ARRAYS,
     Arrays,
     ClipSource,
     arrays_of,
@@ -166,11 +169,23 @@ class FeatureSet:
     doesn't read"""
     unheard: frozenset[str] = frozenset()
     """ids of clips of which only text and timing are kept"""
+    without_sound: bool = False
+    """take only F0 and durations, from a corpus that needn't have recordings"""
+
+    def __post_init__(self) -> None:
+        if self.without_f0 and self.without_sound:
+            raise InputError("neither F0 nor sound would be left; leave out one of them")
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Arrays that its datasets don't have."""
+        return (F0_ARRAYS if self.without_f0 else ()) + (SOUND_ARRAYS if self.without_sound else ())
 
     @property
     def ending(self) -> str:
         """Of the name of a clip's file in an unfinished dataset: others' files aren't taken."""
         without = ".without-f0" if self.without_f0 else ""
+        without += ".without-sound" if self.without_sound else ""
         return f".{self.grid.sample_rate_hz}-{self.grid.hop_length}{without}.npz"
 
 
@@ -211,13 +226,7 @@ def prepare(
     check_speaker(speaker.name)
     language = known_language(speaker.language)
     transcripts = read_transcripts(corpus / "metadata.csv")
-    recordings = {
-        file.stem: file
-        for file in sorted((corpus / "wavs").glob("*"))
-        if file.suffix in (".wav", ".flac")
-    }
-    if not recordings:
-        raise DataError(f"{corpus / 'wavs'}: no .wav or .flac inside; expected LJSpeech's clips")
+    recordings = _clip_files(corpus, features)
     aligned = {alignment.id: alignment for alignment in read_alignments(alignments)}
     partial = out / UNFINISHED
     with writing(out, "choose another --out"):
@@ -249,7 +258,7 @@ def prepare(
             load = functools.partial(_read, file)
             voice = speaker.voice_of(clip)
         else:
-            load = functools.partial(_timed, alignment, text, features.without_f0)
+            load = functools.partial(_timed, alignment, text, features.lacks)
             voice = speaker.name
         clips.append(ClipSource(clip, split_of(clip), text, voice, load))
         report.with_audio += recording is not None
@@ -262,6 +271,18 @@ def prepare(
     pack(out, clips, report.left_out, corpus.name, features.grid, speaker.origin, language)
     shutil.rmtree(partial)
     return report
+
+
+def _clip_files(corpus: Path, features: FeatureSet) -> dict[str, Path]:
+    """Id -> recording, or F0 where that is all that is taken; a DataError if there is none."""
+    kinds, folder = [".wav", ".flac"], corpus / "wavs"
+    if features.without_sound:
+        kinds, folder = [".npy"], corpus / "f0"
+    found = {file.stem: file for file in sorted(folder.glob("*")) if file.suffix in kinds}
+    if not found:
+        expected = "an array for each clip" if features.without_sound else "LJSpeech's clips"
+        raise DataError(f"{folder}: no {' or '.join(kinds)} inside; expected {expected}")
+    return found
 
 
 def _faults(work: list[Work], jobs: int) -> Iterator[str | None]:
@@ -279,7 +300,7 @@ def _measure_one(work: Work) -> str | None:
         if text is None:
             return "no transcript in metadata.csv"
         if recording is None:
-            _timed(alignment, text, without_f0=False)  # raises if its alignment is unusable
+            _timed(alignment, text, features.lacks)  # raises if its alignment is unusable
         elif not file.exists():
             _write(file, _measured(alignment, text, recording, features))
     except DataError as error:
@@ -287,13 +308,13 @@ def _measure_one(work: Work) -> str | None:
     return None
 
 
-def _timed(alignment: Alignment, transcript: str, without_f0: bool) -> Arrays:
+def _timed(alignment: Alignment, transcript: str, lacks: Sequence[str]) -> Arrays:
     """The arrays of a clip without a recording: symbols and no frames."""
     symbols, durations = alignment.utterance(transcript)
     no_frames = {
         name: np.zeros((0, MEL_BANDS) if name == "mel" else 0, dtype)
         for name, dtype in DTYPES.items()
-        if not (without_f0 and name in F0_ARRAYS)
+        if name not in lacks
     }
     return no_frames | {
         "symbols": np.array([SYMBOL_IDS[s] for s in symbols], np.uint8),
@@ -309,37 +330,44 @@ def _measured(
     Raises:
         DataError: the recording is unusable, or its alignment doesn't fit it.
     """
-    timed = _timed(alignment, transcript, features.without_f0)
+    timed = _timed(alignment, transcript, features.lacks)
     grid, hop = features.grid, features.grid.hop_length
+    if features.without_sound:
+        f0 = _read_f0(recording)
+        _check_length(alignment, len(f0) / grid.frames_per_s)
+        return {**timed, "f0": f0}
     waveform = read_clip(recording, grid)
-    seconds = len(waveform) / grid.sample_rate_hz
+    _check_length(alignment, len(waveform) / grid.sample_rate_hz)
+    if features.without_f0:
+        energy, mel = log_energy(waveform, hop), log_mel(waveform, grid)
+        return {**timed, **plain_arrays(waveform, energy, mel)}
+    file = recording.parent.parent / "f0" / f"{recording.stem}.npy"
+    known = _read_f0(file, len(waveform) // hop) if file.is_file() else None
+    return {**timed, **arrays_of(waveform, measure(waveform, grid, known))}
+
+
+def _check_length(alignment: Alignment, seconds: float) -> None:
     if abs(seconds - alignment.seconds) > ALIGNMENT_SLACK_S:
         raise DataError(
             f"the alignment ends at {alignment.seconds:.2f} s but the clip at {seconds:.2f} s;"
             f" expected at most {ALIGNMENT_SLACK_S} s apart: align it again"
         )
-    if features.without_f0:
-        energy, mel = log_energy(waveform, hop), log_mel(waveform, grid)
-        return {**timed, **plain_arrays(waveform, energy, mel)}
-    f0 = _known_f0(recording, len(waveform) // hop)
-    return {**timed, **arrays_of(waveform, measure(waveform, grid, f0))}
 
 
-def _known_f0(recording: Path, frames: int) -> NDArray[np.float32] | None:
-    """(F,) Hz from the corpus's f0 folder; None if it has none for this clip.
+def _read_f0(file: Path, frames: int | None = None) -> NDArray[np.float32]:
+    """(F,) Hz from a file of the corpus's f0 folder.
 
     Raises:
-        DataError: the file is not such an array.
+        DataError: the file is not such an array, or has another F than is asked for.
     """
-    file = recording.parent.parent / "f0" / f"{recording.stem}.npy"
-    if not file.is_file():
-        return None
     try:
         f0 = np.load(file, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: can't be read ({error}); expected F0 as an npy array") from error
-    if f0.shape != (frames,) or not np.isfinite(f0).all() or (f0 < 0).any():
-        raise DataError(f"{file}: {f0.shape} values; expected ({frames},) Hz, 0 where unvoiced")
+    shape = f0.shape if frames is None else (frames,)
+    if f0.ndim != 1 or f0.shape != shape or not np.isfinite(f0).all() or (f0 < 0).any():
+        expected = "(F,)" if frames is None else shape
+        raise DataError(f"{file}: {f0.shape} values; expected {expected} Hz, 0 where unvoiced")
     known: NDArray[np.float32] = f0.astype(np.float32)
     return known
 

@@ -74,7 +74,7 @@ def recorded_contour(dataset: Corpora, utterance: int) -> Recorded:
     """
     _, seconds = dataset.timing(utterance)
     durations = whole_frames(seconds, dataset.grid)
-    f0 = dataset[utterance].features.f0[: int(durations.sum())]
+    f0 = dataset.f0(utterance)[: int(durations.sum())]
     try:
         return fitted_contour(f0, durations)
     except DataError as error:
@@ -128,6 +128,7 @@ class RecordedContours:
         dataset: prepared.
         split: train or validation.
         rows: an entry's voice -> its rows of the voice embedding.
+        most: recordings to take of each corpus, from all over it.
 
     Raises:
         DataError: the split has no recordings, or one has no voiced frames.
@@ -138,10 +139,14 @@ class RecordedContours:
         dataset: Corpora,
         split: str,
         rows: Callable[[str], tuple[int, int]],
+        most: int | None = None,
     ) -> None:
         self.dataset = dataset
         self.rows = rows
         of_split = dataset.split(split, with_audio=True)
+        if most is not None:
+            by_corpus = dataset.by_corpus(of_split)
+            of_split = [i for mine in by_corpus for i in mine[:: -(-len(mine) // most) or 1]]
         self.found = {i: recorded_contour(dataset, i) for i in of_split}
         by_length = sorted(of_split, key=lambda i: (dataset.entries[i].symbols, i))
         self.utterances = by_length

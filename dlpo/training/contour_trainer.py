@@ -34,6 +34,7 @@ from dlpo.training.contour_losses import (
 from dlpo.training.run import LossBatch, TrainingRun
 
 VALIDATION_DRAWS = 8
+VALIDATION_CLIPS = 48  # of each corpus at most: all are one batch
 
 
 class ContourStep(nn.Module):
@@ -119,7 +120,9 @@ class ContourTrainer(TrainingRun):
                 " train its acoustics with them first: dlpo train spectral --init"
             )
         self.recorded = RecordedContours(self.dataset, "train", self.rows)
-        self.held_out = RecordedContours(self.dataset, "validation", self.rows)
+        self.held_out = RecordedContours(
+            self.dataset, "validation", self.rows, most=VALIDATION_CLIPS
+        )
         centre, spread = self.recorded.range_of()
         self.config = replace(config, centre=round(centre, 4), spread=round(spread, 4))
         super().__init__(training, out)
@@ -136,8 +139,8 @@ class ContourTrainer(TrainingRun):
         self._prepare(step, step, optimizer)
         entries = enumerate(self.dataset.entries)
         texts = [(e.symbols, i) for i, e in entries if e.split == "train" and e.symbols]
-        self.texts = self._by_corpus([i for _, i in sorted(texts)])
-        self.contours = self._by_corpus(self.recorded.utterances)
+        self.texts = self.dataset.by_corpus([i for _, i in sorted(texts)])
+        self.contours = self.dataset.by_corpus(self.recorded.utterances)
         self._open(
             {
                 "contour": to_dict(self.config),
@@ -145,13 +148,6 @@ class ContourTrainer(TrainingRun):
                 "data_sha256": self.dataset.sha256,
             }
         )
-
-    def _by_corpus(self, utterances: Sequence[int]) -> list[list[int]]:
-        """The utterances of each corpus, in their order."""
-        found: list[list[int]] = [[] for _ in self.dataset.datasets]
-        for i in utterances:
-            found[self.dataset.corpus_of(i)].append(i)
-        return found
 
     def _save_checkpoint(self, path: Path) -> None:
         """Write the voice with its current contour."""

@@ -1,11 +1,11 @@
 """Speak the queue, or say how far it is.
 
     python -m recipe.speech speak ROOT --teachers DIR --weights DIR --texts DIR   until all is said
-        [--jobs 2] [--hours 10] [--held-out]
+        [--jobs 2] [--hours 10] [--held-out] [--without-sound]
     python -m recipe.speech letters TEXTS OUT                                     Spanish, for speak
     python -m recipe.speech status ROOT                                           hours by voice
     python -m recipe.speech corpus ROOT/VOICE OUT --teachers DIR [--hop 300]      for dlpo prepare
-        [--jobs 2]
+        [--jobs 2] [--like CORPUS]
 
 Interrupted or run again, `speak` goes on with the next clip. Only one `speak`
 may run on a voice at a time.
@@ -61,11 +61,17 @@ def main() -> None:
     speaking.add_argument(
         "--held-out", action="store_true", help="the texts that voices are compared on instead"
     )
+    speaking.add_argument(
+        "--without-sound", action="store_true", help="durations and pitch alone, 85 times real time"
+    )
     speaking.add_argument("--hours", type=float, default=math.inf, help="of all voices together")
     making.add_argument("--jobs", type=int, default=1, help="processes")
     making.add_argument("spoken", type=Path, help="folder of a voice")
     making.add_argument("out", type=Path, help="folder of the corpus")
     making.add_argument("--teachers", type=Path, required=True, help="folder of aligner.py")
+    making.add_argument(
+        "--like", type=Path, help="a corpus of the voice that has sound, for clips without"
+    )
     making.add_argument("--hop", type=int, default=300, help="samples of a frame, at 24 kHz")
     spelling.add_argument("texts", type=Path, help="spanish.csv: id|text")
     spelling.add_argument("out", type=Path, help="the file for speak --spanish")
@@ -77,9 +83,11 @@ def main() -> None:
     elif given.command == "corpus":
         from recipe.speech.corpus import CorpusMaker
 
-        clips, left_out = CorpusMaker(given.teachers, given.hop).make(
-            given.spoken, given.out, given.jobs
-        )
+        maker = CorpusMaker(given.teachers, given.hop)
+        if given.like is None:
+            clips, left_out = maker.make(given.spoken, given.out, given.jobs)
+        else:
+            clips, left_out = maker.make_without_sound(given.spoken, given.out, given.like)
         print(f"{given.out}: {clips} clips, {len(left_out)} left out")
     elif given.command == "letters":
         made = (f"{line}\n" for line in lines(given.texts.read_text(encoding="utf-8")))
@@ -96,6 +104,7 @@ def main() -> None:
             texts=given.texts,
             spanish=given.spanish,
             measured=given.held_out,
+            sound=not given.without_sound,
         )
         speak(folders, given.jobs, given.hours)
 

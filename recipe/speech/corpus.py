@@ -6,15 +6,17 @@
     OUT/alignments.tsv.xz   the teacher's durations, fitted to the sound
     OUT/left_out.tsv        id and why it isn't there
     OUT/not_pitch.txt       ids whose ends no contour should learn from
+    OUT/boundaries.json     how far the teacher's boundaries were moved, for clips without sound
 
-The aligner is the one of `../shared/teachers`; it learns from whatever phones it is given.
+Clips without sound become the same without `wavs`, by the boundaries of a corpus that has them. The
+aligner is the one of `../shared/teachers`; it learns from whatever phones it is given.
 """
 
 from __future__ import annotations
 
 import lzma
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -27,6 +29,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from recipe.speech import spanish, store
+from recipe.speech.boundaries import Boundaries
 from recipe.speech.endings import F0_RATE, VOICED_HZ
 from recipe.speech.notch import notch
 from recipe.speech.plan import SPANISH
@@ -35,6 +38,7 @@ from recipe.speech.texts import held_out
 
 LEARN_FROM = 300  # clips, for the aligner, and others that have rare phones
 ALIGNER_UP, ALIGNER_DOWN = 147, 160  # from 24,000 to 22,050 Hz
+BOUNDARIES = "boundaries.json"
 _maker: list[CorpusMaker] = []
 """of this process"""
 HEADER = "id\tphonemes\tdurations_ms\twords\n"
@@ -90,22 +94,50 @@ class CorpusMaker:
         with each_in(jobs, _open_maker, self._teachers, self._hop) as each:
             rows = list(store.rows(spoken))
             made = list(each(_clip, repeat(spoken), rows, repeat(out)))
-            clips = [clip for clip in made if isinstance(clip, Clip)]
-            told = zip(rows, made, strict=True)
-            left_out = {row["id"]: why for row, why in told if isinstance(why, str)}
-            if not clips:
-                first = next(iter(left_out.items()), "none is there")
-                raise SystemExit(f"{spoken}: no clip can be used; first: {first}")
+            clips, left_out = _usable(spoken, rows, made)
             heard = (self.heard(clip, out) for clip in self._taught_by(clips))
-            fitted = self._aligner.learn(list(heard))
-            with lzma.open(out / "alignments.tsv.xz", "wt", encoding="utf-8") as table:
-                table.write(HEADER)
-                table.writelines(each(_line, clips, repeat(fitted), repeat(out)))
+            learned = self._aligner.learn(list(heard))
+            fitted = list(each(_fitted, clips, repeat(learned), repeat(out)))
+        told = (clip.segments for clip in clips)
+        Boundaries.learn(zip(told, fitted, strict=True)).write(out / BOUNDARIES)
+        self._write(out, clips, fitted, left_out)
+        return len(clips), left_out
+
+    def make_without_sound(self, spoken: Path, out: Path, like: Path) -> tuple[int, dict[str, str]]:
+        """Write the corpus of clips that have only durations and pitch.
+
+        Args:
+            spoken: folder of a voice, see `recipe.speech.store`.
+            out: folder to write.
+            like: a corpus of the voice that has sound.
+
+        Returns:
+            See `make`.
+        """
+        (out / "f0").mkdir(parents=True, exist_ok=True)
+        boundaries = Boundaries.read(like / BOUNDARIES)
+        rows = list(store.rows(spoken))
+        made = [self._clip_without_sound(spoken, row, out, boundaries) for row in rows]
+        clips, left_out = _usable(spoken, rows, made)
+        self._write(out, clips, [clip.segments for clip in clips], left_out)
+        return len(clips), left_out
+
+    def _write(
+        self,
+        out: Path,
+        clips: Sequence[Clip],
+        fitted: Sequence[Sequence[Any]],
+        left_out: Mapping[str, str],
+    ) -> None:
+        """The tables of a corpus."""
+        with lzma.open(out / "alignments.tsv.xz", "wt", encoding="utf-8") as table:
+            table.write(HEADER)
+            table.writelines(map(self.line, clips, fitted))
         _write(out / "metadata.csv", (f"{c.row['id']}|{_plain(c)}|{_plain(c)}" for c in clips))
         _write(out / "left_out.tsv", (f"{clip}\t{why}" for clip, why in left_out.items()))
         bad = ("begins_open", "ends_open", "creaky")
-        _write(out / "not_pitch.txt", (c.row["id"] for c in clips if any(c.row[b] for b in bad)))
-        return len(clips), left_out
+        not_pitch = (c.row["id"] for c in clips if any(c.row.get(b, False) for b in bad))
+        _write(out / "not_pitch.txt", not_pitch)
 
     def _taught_by(self, clips: Sequence[Clip]) -> Iterator[Clip]:
         """The first clips, and each later one with a label that none before it has."""
@@ -118,25 +150,20 @@ class CorpusMaker:
 
     def clip(self, spoken: Path, row: dict[str, Any], out: Path) -> Clip | str:
         """Write a clip's sound and pitch, unless they are there; or say why it is left out."""
-        if row["id"] in self._held_out:
-            return "held out"
-        if "skipped" in row:
-            return str(row["skipped"])
+        segments, words, why = self._read(row)
+        if why:
+            return why
         raw, _ = soundfile.read(spoken / "wavs" / f"{row['id']}.flac", dtype="float32")
         try:
-            segments, words = self._read(row)
             levelled, cut_s = self._make._levelled(raw)
-        except (self._misaki.UnknownPhoneme, self._make.CantSpeak, ValueError) as error:
+        except self._make.CantSpeak as error:
             return f"{type(error).__name__}: {error}"
         file, pitch = out / "wavs" / f"{row['id']}.flac", out / "f0" / f"{row['id']}.npy"
         if not pitch.exists():
             quiet = notch(levelled, store.RATE).clip(-store.PEAK, store.PEAK)
-            f0 = np.load(spoken / "f0" / f"{row['id']}.npy").astype(np.float32)
-            moved_f0 = on_frames(f0, cut_s, len(levelled) // self._hop, self._hop)
             with store.replacing(file) as part:
                 soundfile.write(part, quiet, store.RATE, format="FLAC", subtype="PCM_16")
-            with store.replacing(pitch) as part, part.open("wb") as stream:
-                np.save(stream, moved_f0)
+            self._write_f0(spoken, out, row["id"], cut_s, len(levelled))
         seconds = len(levelled) / store.RATE
         moved = [
             replace(s, start_s=max(0.0, s.start_s - cut_s), end_s=min(seconds, s.end_s - cut_s))
@@ -144,8 +171,37 @@ class CorpusMaker:
         ]
         return Clip(row, seconds, moved, words)
 
-    def _read(self, row: dict[str, Any]) -> tuple[list[Any], list[tuple[str, int, int]]]:
-        """Phones and pauses by the teacher's durations, and the words' phones."""
+    def _clip_without_sound(
+        self, spoken: Path, row: dict[str, Any], out: Path, boundaries: Boundaries
+    ) -> Clip | str:
+        """Write a clip's pitch; or say why it is left out."""
+        told, words, why = self._read(row)
+        if why:
+            return why
+        segments, cut_s = boundaries.fit(told)
+        seconds = segments[-1].end_s
+        self._write_f0(spoken, out, row["id"], cut_s, round(seconds * store.RATE))
+        return Clip(row, seconds, segments, words)
+
+    def _write_f0(self, spoken: Path, out: Path, clip: str, cut_s: float, samples: int) -> None:
+        """The teacher's pitch on the frames of a clip of which the start is cut off."""
+        f0 = np.load(spoken / "f0" / f"{clip}.npy").astype(np.float32)
+        pitch = out / "f0" / f"{clip}.npy"
+        with store.replacing(pitch) as part, part.open("wb") as stream:
+            np.save(stream, on_frames(f0, cut_s, samples // self._hop, self._hop))
+
+    def _read(self, row: dict[str, Any]) -> tuple[list[Any], list[tuple[str, int, int]], str]:
+        """Phones and pauses by the teacher's durations, words' phones, or why there are none."""
+        if row["id"] in self._held_out:
+            return [], [], "held out"
+        if "skipped" in row:
+            return [], [], str(row["skipped"])
+        try:
+            return *self._segments(row), ""
+        except (self._misaki.UnknownPhoneme, ValueError) as error:
+            return [], [], f"{type(error).__name__}: {error}"
+
+    def _segments(self, row: dict[str, Any]) -> tuple[list[Any], list[tuple[str, int, int]]]:
         segments, words = list[Any](), list[tuple[str, int, int]]()
         at_s, phones = 0.0, 0
         for one in row["sentences"]:
@@ -170,7 +226,7 @@ class CorpusMaker:
         low = resample_poly(waveform, ALIGNER_UP, ALIGNER_DOWN)
         return self._aligner.Clip(self._aligner.features(low), clip.segments)
 
-    def line(self, clip: Clip, segments: list[Any]) -> str:
+    def line(self, clip: Clip, segments: Sequence[Any]) -> str:
         """Of alignments.tsv; the last phone or pause lasts to the end of the clip."""
         length_ms = round(clip.seconds * 1000)
         ends_ms = [*(round(s.end_s * 1000) for s in segments[:-1]), length_ms]
@@ -189,10 +245,23 @@ def _clip(spoken: Path, row: dict[str, Any], out: Path) -> Clip | str:
     return _maker[0].clip(spoken, row, out)
 
 
-def _line(clip: Clip, fitted: Any, out: Path) -> str:
-    """A clip's line of alignments.tsv."""
-    maker = _maker[0]
-    return maker.line(clip, fitted.align(maker.heard(clip, out)))
+def _fitted(clip: Clip, learned: Any, out: Path) -> list[Any]:
+    """A clip's segments as the aligner has them."""
+    segments: list[Any] = learned.align(_maker[0].heard(clip, out))
+    return segments
+
+
+def _usable(
+    spoken: Path, rows: Sequence[dict[str, Any]], made: Sequence[Clip | str]
+) -> tuple[list[Clip], dict[str, str]]:
+    """The clips, and id -> why of those that are left out; an error if none is there."""
+    clips = [clip for clip in made if isinstance(clip, Clip)]
+    told = zip(rows, made, strict=True)
+    left_out = {row["id"]: why for row, why in told if isinstance(why, str)}
+    if not clips:
+        first = next(iter(left_out.items()), "none is there")
+        raise SystemExit(f"{spoken}: no clip can be used; first: {first}")
+    return clips, left_out
 
 
 def on_frames(f0: NDArray[np.float32], cut_s: float, frames: int, hop: int) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+import onnx.utils
 from numpy.typing import NDArray
 
 from recipe.speech.store import FRAME, Sentence
@@ -32,8 +33,8 @@ class CannotSpeakError(ValueError):
 class Spoken(NamedTuple):
     """What the network gives for one sentence."""
 
-    waveform: NDArray[np.float32]
-    """(T,) 24 kHz"""
+    waveform: NDArray[np.float32] | None
+    """(T,) 24 kHz; None from a network that stops at the pitch"""
     frames: NDArray[np.int64]
     """(letters + 2,) of FRAME samples"""
     f0: NDArray[np.float32]
@@ -116,25 +117,30 @@ class Kokoro:
         return np.fromfile(self._voices / f"{voice}.bin", dtype="<f4").reshape(-1, STYLES)
 
 
-def published_network(file: Path) -> Network:
+def published_network(file: Path, *, sound: bool = True) -> Network:
     """The published graph of 8 bits, in onnxruntime, on one thread.
 
     Args:
         file: kokoro.int8.onnx.
+        sound: False stops at durations and pitch, which are a fiftieth of the work.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    graph = _graph(file)
+    if not sound:
+        inputs = [given.name for given in graph.graph.input]
+        graph = onnx.utils.Extractor(graph).extract_model(inputs, [FRAMES, F0])
     session = onnxruntime.InferenceSession(
-        _graph(file).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
 
     def speak(tokens: NDArray[np.int64], style: NDArray[np.float32]) -> Spoken:
         given = {"tokens": tokens[None], "style": style[None], "speed": np.ones(1, np.float32)}
-        waveform, frames, f0 = (value.ravel() for value in session.run(None, given))
-        return Spoken(waveform, frames.astype(np.int64), f0)
+        *waveform, frames, f0 = (value.ravel() for value in session.run(None, given))
+        return Spoken(waveform[0] if sound else None, frames.astype(np.int64), f0)
 
     return speak
 
@@ -148,6 +154,8 @@ def _vocabulary(weights: Path) -> dict[str, int]:
 
 def _fault(spoken: Spoken) -> str:
     """What is wrong with a sentence; empty if nothing is."""
+    if spoken.waveform is None:
+        return ""
     expected = int(spoken.frames.sum()) * FRAME
     broken = int((~np.isfinite(spoken.waveform)).sum())
     if len(spoken.waveform) == expected and not broken:

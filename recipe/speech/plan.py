@@ -8,7 +8,7 @@ together they have said as many different texts as possible.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from zlib import crc32
 
 from recipe.speech.texts import Text
@@ -49,6 +49,10 @@ TARGETS = (
     Target("ef_dora", 3.2, 3.2, SPANISH),
     Target("em_alex", 3.2, 3.2, SPANISH),
 )
+
+
+# Without sound a voice says an hour in 42 seconds.
+SILENT_TARGETS = tuple(replace(t, hours=max(t.hours, 8), first_hours=8) for t in TARGETS)
 
 
 def next_voice(spoken_s: Mapping[str, float], targets: Sequence[Target] = TARGETS) -> str | None:

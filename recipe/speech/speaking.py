@@ -55,6 +55,13 @@ class Folders:
     """letters of the texts of spanish.csv; without them its voices wait"""
     measured: bool = False
     """whether it is the held-out texts of conversation-a.csv and spanish.csv that are spoken"""
+    sound: bool = True
+    """whether clips get sound, or only durations and pitch"""
+
+    @property
+    def targets(self) -> Sequence[plan.Target]:
+        """The voices and their hours."""
+        return plan.TARGETS if self.sound else plan.SILENT_TARGETS
 
 
 def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:
@@ -65,12 +72,12 @@ def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:
             SIGTERM.
         hours: of all voices together, after which it is enough.
     """
-    shares = plan.share_out(jobs)
+    shares = plan.share_out(jobs, folders.targets)
     if len(shares) == 1:
         speak_voices(folders, shares[0], hours)
         return
     context = get_context("spawn")
-    each = plan.hours_of_each(hours)
+    each = plan.hours_of_each(hours, folders.targets)
     workers = [
         context.Process(
             target=speak_voices,
@@ -116,7 +123,8 @@ def speak_voices(folders: Folders, targets: Sequence[plan.Target], hours: float 
     with ExitStack() as locks:
         for target in targets:
             locks.enter_context(locked(folders.speech / target.voice))
-        kokoro = Kokoro(folders.weights, published_network(folders.weights / GRAPH))
+        network = published_network(folders.weights / GRAPH, sound=folders.sound)
+        kokoro = Kokoro(folders.weights, network)
         reader = Reader(folders.teachers, folders.weights)
         speak_texts(folders.speech, reader.read, kokoro, texts_to_say(folders), targets, hours)
 

@@ -4,6 +4,7 @@
     ROOT/VOICE/f0/ID.npy       float16, Hz, 80 a second, the pitch that the teacher spoke with
     ROOT/VOICE/clips.jsonl     a row for each clip, or the reason why there is none
 
+Where only durations and pitch are asked for, there are no FLACs and rows say nothing of the sound.
 The row is written last, so a clip with a row is whole.
 """
 
@@ -39,8 +40,8 @@ class Sentence:
     """of each letter the word of the text that it was read from"""
     frames: Sequence[int]
     """(letters + 2,) of FRAME samples: the silence before, each letter, the silence after"""
-    waveform: NDArray[np.float32]
-    """(T,) at RATE"""
+    waveform: NDArray[np.float32] | None
+    """(T,) at RATE; None where only durations and pitch are asked for"""
     f0: NDArray[np.float32]
     """(2 * frames,) Hz"""
 
@@ -67,22 +68,15 @@ def repair(folder: Path) -> None:
 def write_clip(
     folder: Path, text: Text, sentences: Sequence[Sentence], engine: str
 ) -> dict[str, Any]:
-    """Store a clip's sound and pitch; returns its row for `append`."""
-    waveform = np.concatenate([s.waveform for s in sentences])
-    peak = float(np.abs(waveform).max())
-    gain = min(1.0, PEAK / peak) if peak else 1.0
-    whole = np.round(waveform * (gain * 32767)).astype(np.int16)
+    """Store a clip's pitch, and its sound where it has one; returns its row for `append`."""
+    heard = _write_sound(folder / "wavs" / f"{text.id}.flac", sentences)
     f0 = np.concatenate([s.f0 for s in sentences]).astype(np.float16)
-    end = ending(sentences[-1].waveform, sentences[-1].f0)
-    with replacing(folder / "wavs" / f"{text.id}.flac") as part:
-        soundfile.write(part, whole, RATE, format="FLAC", subtype="PCM_16")
     with replacing(folder / "f0" / f"{text.id}.npy") as part, part.open("wb") as stream:
         np.save(stream, f0)
     return {
-        "id": text.id, "pool": text.pool, "text": text.text, "samples": len(whole),
-        "peak": round(peak * gain, 4), "gain": round(gain, 4), "engine": engine,
-        "begins_open": text.begins_open, "ends_open": text.ends_open,
-        "creaky": end.creaky, "end_periodicity": end.periodicity, "end_f0_ratio": end.f0_ratio,
+        "id": text.id, "pool": text.pool, "text": text.text, "engine": engine,
+        "samples": FRAME * sum(int(count) for s in sentences for count in s.frames),
+        "begins_open": text.begins_open, "ends_open": text.ends_open, **heard,
         "sentences": [
             {
                 "letters": s.letters,
@@ -91,6 +85,24 @@ def write_clip(
             }
             for s in sentences
         ],
+    }  # fmt: skip
+
+
+def _write_sound(file: Path, sentences: Sequence[Sentence]) -> dict[str, Any]:
+    """Store a clip's sound; returns what its row says of it, nothing if there is none."""
+    waveforms = [s.waveform for s in sentences if s.waveform is not None]
+    if not waveforms:
+        return {}
+    waveform = np.concatenate(waveforms)
+    peak = float(np.abs(waveform).max())
+    gain = min(1.0, PEAK / peak) if peak else 1.0
+    with replacing(file) as part:
+        whole = np.round(waveform * (gain * 32767)).astype(np.int16)
+        soundfile.write(part, whole, RATE, format="FLAC", subtype="PCM_16")
+    end = ending(waveforms[-1], sentences[-1].f0)
+    return {
+        "peak": round(peak * gain, 4), "gain": round(gain, 4), "creaky": end.creaky,
+        "end_periodicity": end.periodicity, "end_f0_ratio": end.f0_ratio,
     }  # fmt: skip
 
 

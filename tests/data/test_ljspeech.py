@@ -250,6 +250,39 @@ def test_without_f0_it_lacks_only_what_wavegrad2_leaves_unread(
         plain.window(0, 0, 1)
 
 
+def test_without_sound_it_has_the_pitch_of_clips_that_nobody_recorded(
+    corpus: Path, tiny_dataset: Path
+) -> None:
+    full = Corpora([tiny_dataset])
+    (corpus / "f0").mkdir()
+    for i, entry in enumerate(full.entries):
+        np.save(corpus / "f0" / f"{entry.id}.npy", full.f0(i) if entry.frames else np.ones(2))
+    shutil.rmtree(corpus / "wavs")
+    without = FeatureSet(without_sound=True)
+    done = prepare(corpus, corpus / "alignments.tsv", prepared(corpus), features=without)
+    assert (done.with_audio, list(done.left_out)) == (4, ["LJ003-0001"])  # of another length
+    pitch = Corpora([prepared(corpus)])
+    for i, entry in enumerate(pitch.entries):
+        assert entry == full.entries[i]
+        assert np.array_equal(pitch.f0(i), full.f0(i))
+        assert np.array_equal(pitch.timing(i)[1], full.timing(i)[1])
+    for whole in (pitch.window, pitch.audio, pitch.mel):
+        with pytest.raises(DataError, match="prepared without sound"):
+            whole(0, 0, 1)
+
+
+def test_what_leaves_nothing_or_finds_nothing_is_refused(corpus: Path) -> None:
+    with pytest.raises(InputError, match="neither F0 nor sound"):
+        FeatureSet(without_f0=True, without_sound=True)
+    with pytest.raises(DataError, match=r"f0: no \.npy inside"):
+        prepare(
+            corpus,
+            corpus / "alignments.tsv",
+            prepared(corpus),
+            features=FeatureSet(without_sound=True),
+        )
+
+
 def test_an_unfinished_run_without_f0_does_not_serve_one_with_it(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,15 +38,16 @@ def test_a_failed_process_ends_the_command(tmp_path: Path) -> None:
 class Humming:
     """Speaks a second a sentence, and fails after the sentence `last`."""
 
-    def __init__(self, last: int = 1000) -> None:
+    def __init__(self, last: int = 1000, *, sound: bool = True) -> None:
         self.left = last
+        self.sound = sound
 
     def __call__(self, tokens: NDArray[np.int64], style: NDArray[np.float32]) -> Spoken:
         if not self.left:
             raise RuntimeError("no breath left")
         self.left -= 1
         sound = np.sin(np.arange(24_000) / 20).astype(np.float32)
-        return Spoken(sound, np.full(4, 10), np.full(80, 190, np.float32))
+        return Spoken(sound if self.sound else None, np.full(4, 10), np.full(80, 190, np.float32))
 
 
 def hum(folder: Path, network: Humming, hours: float) -> None:
@@ -78,6 +79,16 @@ def test_true_lengths_decide_when_it_is_enough(tmp_path: Path) -> None:
     assert seconds(tmp_path) == 60
     skipped = [row for row in store.rows(tmp_path / "af_heart") if "skipped" in row]
     assert [row["id"] for row in skipped] in ([], ["conversation3"])
+
+
+def test_without_sound_a_clip_has_its_length_and_pitch(tmp_path: Path) -> None:
+    hum(tmp_path, Humming(sound=False), hours=60 / 3600)
+    assert seconds(tmp_path) == 60
+    folder = tmp_path / "af_heart"
+    assert not (folder / "wavs").exists()
+    row = next(row for row in store.rows(folder) if "samples" in row)
+    assert "creaky" not in row
+    assert np.load(folder / "f0" / f"{row['id']}.npy").tolist() == [190.0] * 80
 
 
 def test_an_interruption_loses_no_clip_that_was_spoken(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Clips on disk, their endings, the teacher's tones, and the corpus that they become."""
 
 import lzma
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -168,3 +169,34 @@ def test_a_phone_that_only_a_late_clip_has_is_learned(tmp_path, monkeypatch):
         store_clip(tmp_path / "voice", Text(f"CA000{number}", f"{word}.", "conversation"), [said])
     clips, left_out = CorpusMaker(TEACHERS, 240).make(tmp_path / "voice", tmp_path / "corpus")
     assert (clips, left_out) == (4, {})
+
+
+@pytest.mark.skipif(not TEACHERS.exists(), reason="needs ../shared/teachers")
+def test_clips_without_sound_are_placed_like_those_with_it(tmp_path):
+    quiet = np.zeros(4 * FRAME, np.float32)
+    sound = np.r_[quiet, pulses(100, 1.0), quiet]
+    for number in range(6):
+        said = Sentence("wˈAt.", ("Wait",) * 4 + (".",), [4, 10, 10, 10, 8, 4, 2],
+                        sound, np.full(96, 100.0 + number, np.float32))  # fmt: skip
+        text = Text(f"CA000{number}", "Wait.", "conversation")
+        store_clip(tmp_path / "voice", text, [said])
+        store_clip(tmp_path / "silent", text, [replace(said, waveform=None)])
+    maker = CorpusMaker(TEACHERS, 240)
+    maker.make(tmp_path / "voice", tmp_path / "heard")
+    made = maker.make_without_sound(
+        tmp_path / "silent", tmp_path / "silent-corpus", tmp_path / "heard"
+    )
+    assert made == (6, {})
+    assert not (tmp_path / "silent-corpus" / "wavs").exists()
+    heard, silent = (durations_ms(tmp_path / name) for name in ("heard", "silent-corpus"))
+    np.testing.assert_allclose(silent, heard, atol=2)
+    f0 = np.load(tmp_path / "silent-corpus" / "f0" / "CA0003.npy")
+    np.testing.assert_allclose(f0, 103, rtol=1e-6)
+    assert len(f0) == int(silent[3].sum() / 10)
+
+
+def durations_ms(corpus):
+    """(clips, phones)"""
+    with lzma.open(corpus / "alignments.tsv.xz", "rt") as table:
+        _, *lines = table
+    return np.array([line.split("\t")[2].split() for line in lines], float)

@@ -12,7 +12,6 @@ import torch
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.models import SpectralConfig
 from dlpo.data.dataset import Corpora
-from dlpo.data.features import Features
 from dlpo.errors import DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_SCALE
 from dlpo.model.contour import Contour, upsample_contour
@@ -40,16 +39,11 @@ def run(data: Path, out: Path, init: Path, **changes: object) -> ContourTrainer:
 
 def with_f0(monkeypatch: pytest.MonkeyPatch, f0: np.ndarray) -> None:
     """Let every recording have this F0."""
-    whole = Corpora.__getitem__
 
-    def changed(dataset: Corpora, i: int) -> object:
-        found = whole(dataset, i)
-        old = found.features
-        length = dataset.entries[i].frames
-        features = Features(f0[:length].astype(np.float32), old.energy, old.mel, old.phase)
-        return replace(found, features=features)
+    def changed(dataset: Corpora, i: int) -> np.ndarray:
+        return f0[: dataset.entries[i].frames].astype(np.float32)
 
-    monkeypatch.setattr(Corpora, "__getitem__", changed)
+    monkeypatch.setattr(Corpora, "f0", changed)
 
 
 def test_points_give_the_recorded_f0_back(
