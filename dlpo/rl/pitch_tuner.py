@@ -22,7 +22,7 @@ from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.model.contour import Flow
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.training.contour_losses import RecordedContours
+from dlpo.training.contour_losses import VALIDATION_CLIPS, RecordedContours
 from dlpo.training.run import TrainingRun
 
 
@@ -71,8 +71,9 @@ class PitchTuner(TrainingRun):
             weight_decay=settings.weight_decay,
         )
         self._prepare(flow, FlowStep(flow, self.losses), optimizer)
-        self.recorded = RecordedContours(data, "train", self.voice.config.rows)
-        held_out = RecordedContours(data, "validation", self.voice.config.rows)
+        rows = self.voice.config.rows
+        self.recorded = RecordedContours(data, "train", rows)
+        held_out = RecordedContours(data, "validation", rows, most=VALIDATION_CLIPS)
         self.held_out = held_out.collate(held_out.utterances)
 
     # ------------------------------------------------------------------ what a subclass defines

@@ -23,6 +23,7 @@ from dlpo.errors import TrainingError
 from dlpo.model.contour import Contour
 from dlpo.training.batches import Sentences, sentences_of
 from dlpo.training.contour_losses import (
+    VALIDATION_CLIPS,
     Contours,
     ReadingTask,
     RecordedContours,
@@ -34,7 +35,6 @@ from dlpo.training.contour_losses import (
 from dlpo.training.run import LossBatch, TrainingRun
 
 VALIDATION_DRAWS = 8
-VALIDATION_CLIPS = 48  # of each corpus at most: all are one batch
 
 
 class ContourStep(nn.Module):

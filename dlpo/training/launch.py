@@ -41,7 +41,7 @@ def open_training(
         data: dataset -> how much is drawn from it.
         out: the run's directory.
         inits: checkpoints to start from.
-        settings: of the training; `model.KEY` sizes a model that starts from scratch.
+        settings: of the training; `model.KEY` sizes a model that starts from scratch, or a contour.
 
     Raises:
         InputError: datasets, checkpoints or sizes that this model can't have.
@@ -50,15 +50,16 @@ def open_training(
     """
     sizes = {key.removeprefix(SIZE): value for key, value in settings.items() if _is_size(key)}
     values = {key: value for key, value in settings.items() if not _is_size(key)}
-    if sizes and inits:
-        given = ", ".join(SIZE + key for key in sizes)
-        raise InputError(f"--set {given}: the model is that of --init; only a new one has a choice")
     paths, shares = list(data), list(data.values())
     if model == "contour":
         if len(inits) != 1:
             raise InputError("contour needs exactly one checkpoint; give it with --init")
-        contour = from_dict(ContourTraining, values)
-        return ContourTrainer(ContourConfig(), contour, paths, shares, out, inits[0])
+        contour = from_dict(ContourConfig, to_dict(ContourConfig()) | sizes)
+        how = from_dict(ContourTraining, values)
+        return ContourTrainer(contour, how, paths, shares, out, inits[0])
+    if sizes and inits:
+        given = ", ".join(SIZE + key for key in sizes)
+        raise InputError(f"--set {given}: the model is that of --init; only a new one has a choice")
     config = model_config(to_dict(CONFIGS[model]) | sizes)
     if isinstance(config, SpectralConfig):
         training = from_dict(SpectralTraining, values)

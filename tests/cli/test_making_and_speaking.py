@@ -182,11 +182,14 @@ def test_schedule_lists_the_best_first(tiny_checkpoint: Path, tiny_dataset: Path
 def test_a_contour_is_trained_for_the_voice_of_init(
     tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    settings = ("updates=2", "reading_updates=1", "batch=2", "precision=no")
+    settings = ("updates=2", "reading_updates=1", "batch=2", "precision=no", "model.blocks=2")
     options = [option for setting in settings for option in ("--set", setting)]
     words = ("train", "contour", "--data", tiny_dataset, "--out", tmp_path / "run")
     trained = run(*words, "--init", tiny_checkpoint, *options)
     assert trained.exit_code == 0
-    assert Path(trained.stdout.split()[-1]) == tmp_path / "run" / "checkpoint"
+    checkpoint = tmp_path / "run" / "checkpoint"
+    assert Path(trained.stdout.split()[-1]) == checkpoint
+    config = json.loads((checkpoint / "checkpoint.json").read_text())["config"]
+    assert config["contour"]["blocks"] == 2
     alone = run(*words)
     assert (alone.exit_code, "give it with --init" in alone.stderr) == (1, True)

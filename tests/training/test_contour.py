@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.models import SpectralConfig
 from dlpo.data.dataset import Corpora
+from dlpo.data.ljspeech import FeatureSet, prepare
 from dlpo.errors import DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_SCALE
 from dlpo.model.contour import Contour, upsample_contour
@@ -115,6 +117,27 @@ def test_a_calm_flow_gets_the_heat_that_makes_up_for_it(tiny_dataset: Path) -> N
     assert lively_temperature(model, batch, torch.zeros(len(batch.points), 8)) == pytest.approx(
         expected, rel=0.1
     )
+
+
+def test_validation_takes_some_recordings_of_each_corpus(tiny_dataset: Path) -> None:
+    corpora = Corpora([tiny_dataset, tiny_dataset], [1, 1])
+    each = corpora.by_corpus(RecordedContours(corpora, "train", SPECTRAL.rows, most=1).utterances)
+    assert list(map(len, each)) == [1, 1]
+
+
+def test_pitch_is_learned_without_sound(
+    tiny_corpus: Path, tiny_dataset: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    heard, corpus = Corpora([tiny_dataset]), tmp_path / "corpus"
+    (corpus / "f0").mkdir(parents=True)
+    shutil.copy(tiny_corpus / "metadata.csv", corpus)
+    for i in heard.split("train", with_audio=True) + heard.split("validation", with_audio=True):
+        np.save(corpus / "f0" / f"{heard.entries[i].id}.npy", heard.f0(i))
+    silent = FeatureSet(without_sound=True)
+    prepare(corpus, tiny_corpus / "alignments.tsv", tmp_path / "data", features=silent)
+    trainer = run(tmp_path / "data", tmp_path / "run", tiny_checkpoint)
+    with_sound = run(tiny_dataset, tmp_path / "with-sound", tiny_checkpoint)
+    assert trainer.config == with_sound.config
 
 
 def test_the_voice_stays_what_it_is_but_for_its_contour(
