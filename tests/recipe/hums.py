@@ -6,6 +6,11 @@ import lzma
 import shutil
 from pathlib import Path
 
+import numpy as np
+
+from dlpo.data.features import measure
+from dlpo.data.ljspeech import read_clip
+from dlpo.frame_grid import FrameGrid
 from scripts.humming_corpus import write_corpus
 
 HELD_OUT = ("LJ002-0161", "LJ002-0181")
@@ -25,3 +30,14 @@ def write_hums(root: Path) -> None:
         (root / name).write_text("\n".join(lines) + "\n")
     table = (root / "alignments.tsv").read_bytes()
     (root / "alignments.tsv.xz").write_bytes(lzma.compress(table))
+
+
+def write_pitch(corpus: Path, out: Path) -> None:
+    """Write what a corpus at 24 kHz has without its sound to a new directory."""
+    grid = FrameGrid(24_000, 300)
+    (out / "f0").mkdir(parents=True)
+    for clip in (corpus / "wavs").iterdir():
+        np.save(out / "f0" / f"{clip.stem}.npy", measure(read_clip(clip, grid), grid).f0)
+    for table in ("metadata.csv", "alignments.tsv.xz"):
+        shutil.copy(corpus / table, out)
+    (out / "not_pitch.txt").write_text("")

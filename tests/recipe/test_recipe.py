@@ -232,6 +232,6 @@ def test_a_recipe_that_cannot_be_followed_says_why(
 def test_each_voice_is_prepared_in_its_language() -> None:
     words = {job.name: job.words for job in jobs(read_recipe(ROOT / "recipe/voice.toml"))}
     for voice, language in (("af_heart", "en-US"), ("ef_dora", "es-419")):
-        for stage in ("data", "pitch-data"):
+        for stage in ("data", "prosody-data"):
             prepared = words[f"{stage} {voice}"]
             assert prepared[prepared.index("--language") + 1] == language

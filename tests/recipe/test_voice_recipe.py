@@ -12,14 +12,17 @@ from dlpo.bundle import Bundle
 from recipe.recordings import main as resample
 from recipe.run import Runner, core_hours
 from recipe.stages import Recipe, Stage, jobs, read_recipe
-from tests.recipe.hums import write_hums
+from tests.recipe.hums import write_hums, write_pitch
 
 ROOT = Path(__file__).resolve().parents[2]
 VOICES = ("af_heart", "am_michael", "ef_dora")
 SPANISH = (
     "1|¿Vienes mañana?", "2|Llego a las tres.", "3|¿Tienes hambre?", "4|Ya está todo listo.",
 )  # fmt: skip
-SPOKEN = ("kokoro", "hibari", "whisper", "letters", "speech", "corpus")  # need the teachers
+SPOKEN = (
+    "kokoro", "hibari", "whisper", "letters", "speech", "corpus", "prosody", "prosody-corpus",
+)  # fmt: skip
+"""need the teachers"""
 FEW = {
     # until clips last long enough to be judged
     "acoustics": "--set updates=60 --set acoustic_batch=2 --set timing_batch=2 --set warmup=5",
@@ -39,7 +42,7 @@ def small(recipe: Recipe) -> Recipe:
     """Three voices of Kokoro, without the stages that need the teachers."""
     names = {"lj", *(voice.rpartition("_")[2] for voice in VOICES)}
     shares = {
-        table: {name: 1 / 4 for name in shares if name.removeprefix("pitch-") in names}
+        table: {name: 1 / 4 for name in shares if name.removeprefix("prosody-") in names}
         for table, shares in recipe.shares.items()
     }
     stages = [_small(stage, names) for stage in recipe.stages if stage.name not in SPOKEN]
@@ -69,7 +72,7 @@ def test_the_recipe_of_the_voices_makes_a_bundle(
         corpus = work / "corpora" / voice.rpartition("_")[2]
         resample(hum, corpus)
         shutil.copy(hum / "alignments.tsv.xz", corpus)
-        (corpus / "not_pitch.txt").write_text("")
+        write_pitch(corpus, work / "prosody-corpora" / corpus.name)
     texts = tmp_path / "texts"
     texts.mkdir()
     (texts / "spanish.csv").write_text("\n".join(SPANISH * 30) + "\n")
