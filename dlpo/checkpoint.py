@@ -55,7 +55,7 @@ class Provenance:
     tuned: Tuned | None = None
     """how it was tuned last, if it was; `updates` counts the training before that"""
     tuned_before: tuple[Tuned, ...] = ()
-    """how it was tuned before that, the earliest first"""
+    """how it was tuned before that, or before it was trained on; the earliest first"""
     languages: dict[str, str] = field(default_factory=dict)
     """speaker -> language, BCP 47, of those that don't speak American English"""
 
@@ -65,10 +65,14 @@ class Provenance:
         tuned = self.tuned
         return (tuned.schedule, tuned.steps, tuned.eta) if tuned else UNTUNED_CHAIN
 
+    @property
+    def tunings(self) -> tuple[Tuned, ...]:
+        """How it was tuned, the earliest first."""
+        return (*self.tuned_before, self.tuned) if self.tuned else self.tuned_before
+
     def after(self, tuned: Tuned) -> Provenance:
         """The same once weights of this provenance have been tuned."""
-        before = (*self.tuned_before, self.tuned) if self.tuned else self.tuned_before
-        return replace(self, tuned=tuned, tuned_before=before)
+        return replace(self, tuned=tuned, tuned_before=self.tunings)
 
 
 @dataclass(frozen=True, slots=True)

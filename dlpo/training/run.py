@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from dlpo.checkpoint import Provenance, save_checkpoint
+from dlpo.checkpoint import Provenance, Tuned, save_checkpoint
 from dlpo.commit import current_commit
 from dlpo.config.strict import to_dict
 from dlpo.config.training import RunConfig
@@ -92,6 +92,8 @@ class TrainingRun:
     """training data of the checkpoints that it starts from, in their own words"""
     languages_before: Mapping[str, str] = MappingProxyType({})
     """those of their speakers, see `Provenance.languages`"""
+    tuned_before: tuple[Tuned, ...] = ()
+    """how they were tuned, the earliest first"""
 
     def __init__(
         self, training: RunConfig, out: Path, handler: KwargsHandler | None = None
@@ -127,6 +129,7 @@ class TrainingRun:
             self.dataset.sha256,
             current_commit(),
             speech,
+            tuned_before=self.tuned_before,
             languages={name: code for name, code in spoken.items() if code != LANGUAGES[0]},
         )
         weights = self._learned()

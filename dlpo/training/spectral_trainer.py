@@ -148,6 +148,8 @@ class SpectralTrainer(TrainingRun):
             )
         self.learned_before = [before.corpus for _, before in started]
         self.languages_before = dict(ChainMap(*(before.languages for _, before in started)))
+        tunings = (tuning for _, before in started for tuning in before.tunings)
+        self.tuned_before = tuple(dict.fromkeys(tunings))
         names = [*(v for m in before for v in m.config.voices), *self.dataset.voices]
         start = before[0].config if before else config
         if len(before) == len(FROM_EACH):

@@ -86,6 +86,7 @@ class WaveGradTrainer(TrainingRun):
             started = load_checkpoint(init)
             self.learned_before = [started.provenance.corpus]
             self.languages_before = started.provenance.languages
+            self.tuned_before = started.provenance.tunings
             weights, known = started.model.state_dict(), started.config.symbols
             for name, rows in weights.items():  # an earlier version knows fewer symbols
                 if name.endswith(EMBEDDING) and known < config.symbols:

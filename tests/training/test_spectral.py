@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dlpo.checkpoint import load_checkpoint
+from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.data.dataset import Corpora
 from dlpo.errors import ConfigError, TrainingError
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -100,6 +100,18 @@ def test_three_checkpoints_give_a_part_each(tiny_dataset: Path, tmp_path: Path) 
         run(tiny_dataset, tmp_path / "four", (*inits, inits[0]), part="joint")
     with pytest.raises(TrainingError, match="has no contour"):
         run(tiny_dataset, tmp_path / "flat", (*inits[1:], inits[0]), part="joint")
+
+
+def test_training_on_remembers_how_it_was_tuned(tiny_dataset: Path, tmp_path: Path) -> None:
+    init = save_toy(tmp_path / "init", replace(SPECTRAL, voices=("lj",)), seed=0)
+    tuned = Tuned("dlpo", "endings", "cosine", 1, 0.7, 600, "0" * 64)
+    file = init / "checkpoint.json"
+    description = json.loads(file.read_text())
+    description["provenance"]["tuned"] = asdict(tuned)
+    file.write_text(json.dumps(description))
+    run(tiny_dataset, tmp_path / "run", (init,), part="timing", updates=1, timing_batch=2)
+    provenance = load_checkpoint(tmp_path / "run" / "checkpoint").provenance
+    assert (provenance.tuned, provenance.tunings) == (None, (tuned,))
 
 
 def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
