@@ -56,7 +56,7 @@ def measure(waveform: Waveform, grid: FrameGrid, f0: NDArray[np.float32] | None 
         f0 = track_f0(waveform, grid)
     elif len(f0) != len(waveform) // hop:
         raise DataError(f"{len(f0)} frames of F0; expected {len(waveform) // hop}")
-    f0 = np.where(_first_harmonics_sound(waveform, grid), f0, 0).astype(np.float32)
+    f0 = np.where(sounds_voiced(waveform, grid), f0, 0).astype(np.float32)
     return Features(
         f0, log_energy(waveform, hop), log_mel(waveform, grid), locked_phase(waveform, f0, grid)
     )
@@ -86,7 +86,7 @@ def track_f0(waveform: Waveform, grid: FrameGrid) -> NDArray[np.float32]:
     return out
 
 
-def _first_harmonics_sound(waveform: Waveform, grid: FrameGrid) -> NDArray[np.bool_]:
+def sounds_voiced(waveform: Waveform, grid: FrameGrid) -> NDArray[np.bool_]:
     """(T,) -> (F,) whether the bass is loud enough for voicing, in the clip and against the treble.
 
     (On our speech DIO calls 44 % of the frames of /AA/ unvoiced and 32 % of /S/ voiced; this rule

@@ -33,7 +33,7 @@ UNVOICED_WEIGHT = 0.05  # F0 is only interpolated there
 SMOOTHNESS = 0.3  # of neighboring points, against frames of weight 1; decides where none is voiced
 MOST_WEIGHT = 8.0  # frames, so that a long vowel does not outweigh a word
 LEAST_WEIGHT = 0.1
-VALIDATION_CLIPS = 48  # of each corpus at most, since all are one batch
+VALIDATION_CLIPS = 24  # of each corpus at most, since all are one batch
 SURE = 1.0  # frames; only points with more voiced frames are validated
 
 

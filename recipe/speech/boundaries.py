@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 SILENCE = "sil"
-ANY = "*"  # phone, where a pair is too rare to be told by itself
+ANY = "*"  # phone, where a pair is too rare to say
 LEAST = 5  # boundaries of a pair
 SHORTEST_S = 0.03  # of a phone, as the aligner has it
 SHORT_PAUSE_S = 0.11  # between words: the aligner hears half of the pauses that long
@@ -38,9 +38,10 @@ class Boundaries:
     @classmethod
     def learn(cls, clips: Iterable[tuple[Segments, Segments]]) -> Boundaries:
         """Learn from clips: the teacher's segments and the aligner's, which lack some pauses."""
-        found, first, last = defaultdict[str, list[float]](list), list[float](), list[float]()
-        for told, fitted in clips:
-            kept = _same(told, fitted)
+        found = defaultdict[str, list[float]](list)
+        first, last = list[float](), list[float]()
+        for planned, fitted in clips:
+            kept = _same(planned, fitted)
             for pair, end_s, segment in zip(pairwise(kept), _ends_s(kept), fitted, strict=False):
                 for kind in (_pair(*pair), _rare(*pair)):
                     found[kind].append(segment.end_s - end_s)
@@ -53,9 +54,9 @@ class Boundaries:
         }
         return cls(moved, round(median(first), 4), round(median(last), 4))
 
-    def fit(self, told: Segments) -> tuple[list[Any], float]:
+    def fit(self, planned: Segments) -> tuple[list[Any], float]:
         """The teacher's segments as the aligner would have them, and what is cut off before."""
-        kept = [s for s in told if not s.optional or s.end_s - s.start_s >= SHORT_PAUSE_S]
+        kept = [s for s in planned if not s.optional or s.end_s - s.start_s >= SHORT_PAUSE_S]
         ends_s = list[float]()
         for pair, end_s in zip(pairwise(kept), _ends_s(kept), strict=True):
             moved_s = self.moved_s.get(_pair(*pair), self.moved_s.get(_rare(*pair), 0.0))
@@ -78,10 +79,10 @@ class Boundaries:
         return cls(**json.loads(file.read_text(encoding="utf-8")))
 
 
-def _same(told: Segments, fitted: Segments) -> list[Any]:
+def _same(planned: Segments, fitted: Segments) -> list[Any]:
     """The teacher's segments less the pauses that the aligner doesn't hear."""
     kept = list[Any]()
-    for segment in told:
+    for segment in planned:
         if len(kept) < len(fitted) and segment.label == fitted[len(kept)].label:
             kept.append(segment)
     return kept

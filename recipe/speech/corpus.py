@@ -7,9 +7,11 @@
     OUT/left_out.tsv        id and why it isn't there
     OUT/not_pitch.txt       ids whose ends no contour should learn from
     OUT/boundaries.json     how far the teacher's boundaries were moved, for clips without sound
+    OUT/voicing.json        where phones are voiced, for the same
 
-Clips without sound become the same without `wavs`, by the boundaries of a corpus that has them. The
-aligner is the one of `../shared/teachers`; it learns from whatever phones it is given.
+Clips without sound become the same without `wavs`, by what a corpus of the voice that has them says
+of boundaries and voicing. The aligner is the one of `../shared/teachers`; it learns from whatever
+phones it is given.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from dlpo.data.features import sounds_voiced
+from dlpo.frame_grid import FrameGrid
 from recipe.speech import spanish, store
 from recipe.speech.boundaries import Boundaries
 from recipe.speech.endings import F0_RATE, VOICED_HZ
@@ -35,10 +39,11 @@ from recipe.speech.notch import notch
 from recipe.speech.plan import SPANISH
 from recipe.speech.processes import each_in
 from recipe.speech.texts import held_out
+from recipe.speech.voicing import Voicing
 
 LEARN_FROM = 300  # clips, for the aligner, and others that have rare phones
 ALIGNER_UP, ALIGNER_DOWN = 147, 160  # from 24,000 to 22,050 Hz
-BOUNDARIES = "boundaries.json"
+BOUNDARIES, VOICING = "boundaries.json", "voicing.json"
 _maker: list[CorpusMaker] = []
 """of this process"""
 HEADER = "id\tphonemes\tdurations_ms\twords\n"
@@ -74,7 +79,7 @@ class CorpusMaker:
         self._aligner = aligner
         self._make = make_corpus
         self._misaki = misaki
-        self._hop = hop
+        self._grid = FrameGrid(store.RATE, hop)
         self._teachers = teachers
         self._held_out = held_out()
 
@@ -91,15 +96,17 @@ class CorpusMaker:
         """
         for folder in ("wavs", "f0"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        with each_in(jobs, _open_maker, self._teachers, self._hop) as each:
+        with each_in(jobs, _open_maker, self._teachers, self._grid.hop_length) as each:
             rows = list(store.rows(spoken))
             made = list(each(_clip, repeat(spoken), rows, repeat(out)))
             clips, left_out = _usable(spoken, rows, made)
             heard = (self.heard(clip, out) for clip in self._taught_by(clips))
             learned = self._aligner.learn(list(heard))
-            fitted = list(each(_fitted, clips, repeat(learned), repeat(out)))
-        told = (clip.segments for clip in clips)
-        Boundaries.learn(zip(told, fitted, strict=True)).write(out / BOUNDARIES)
+            heard_clips = list(each(_heard, clips, repeat(learned), repeat(out)))
+        fitted = [segments for segments, _ in heard_clips]
+        planned = (clip.segments for clip in clips)
+        Boundaries.learn(zip(planned, fitted, strict=True)).write(out / BOUNDARIES)
+        Voicing.learn(heard_clips, self._grid.frames_per_s).write(out / VOICING)
         self._write(out, clips, fitted, left_out)
         return len(clips), left_out
 
@@ -115,9 +122,9 @@ class CorpusMaker:
             See `make`.
         """
         (out / "f0").mkdir(parents=True, exist_ok=True)
-        boundaries = Boundaries.read(like / BOUNDARIES)
+        of_voice = Boundaries.read(like / BOUNDARIES), Voicing.read(like / VOICING)
         rows = list(store.rows(spoken))
-        made = [self._clip_without_sound(spoken, row, out, boundaries) for row in rows]
+        made = [self._clip_without_sound(spoken, row, out, *of_voice) for row in rows]
         clips, left_out = _usable(spoken, rows, made)
         self._write(out, clips, [clip.segments for clip in clips], left_out)
         return len(clips), left_out
@@ -163,7 +170,7 @@ class CorpusMaker:
             quiet = notch(levelled, store.RATE).clip(-store.PEAK, store.PEAK)
             with store.replacing(file) as part:
                 soundfile.write(part, quiet, store.RATE, format="FLAC", subtype="PCM_16")
-            self._write_f0(spoken, out, row["id"], cut_s, len(levelled))
+            _write_f0(pitch, self._f0(spoken, row["id"], cut_s, len(levelled)))
         seconds = len(levelled) / store.RATE
         moved = [
             replace(s, start_s=max(0.0, s.start_s - cut_s), end_s=min(seconds, s.end_s - cut_s))
@@ -172,23 +179,25 @@ class CorpusMaker:
         return Clip(row, seconds, moved, words)
 
     def _clip_without_sound(
-        self, spoken: Path, row: dict[str, Any], out: Path, boundaries: Boundaries
+        self, spoken: Path, row: dict[str, Any], out: Path, boundaries: Boundaries, voicing: Voicing
     ) -> Clip | str:
         """Write a clip's pitch; or say why it is left out."""
-        told, words, why = self._read(row)
+        planned, words, why = self._read(row)
         if why:
             return why
-        segments, cut_s = boundaries.fit(told)
+        segments, cut_s = boundaries.fit(planned)
         seconds = segments[-1].end_s
-        self._write_f0(spoken, out, row["id"], cut_s, round(seconds * store.RATE))
+        f0 = self._f0(spoken, row["id"], cut_s, round(seconds * store.RATE))
+        _write_f0(
+            out / "f0" / f"{row['id']}.npy", voicing.of(segments, f0, self._grid.frames_per_s)
+        )
         return Clip(row, seconds, segments, words)
 
-    def _write_f0(self, spoken: Path, out: Path, clip: str, cut_s: float, samples: int) -> None:
+    def _f0(self, spoken: Path, clip: str, cut_s: float, samples: int) -> NDArray[np.float32]:
         """The teacher's pitch on the frames of a clip of which the start is cut off."""
         f0 = np.load(spoken / "f0" / f"{clip}.npy").astype(np.float32)
-        pitch = out / "f0" / f"{clip}.npy"
-        with store.replacing(pitch) as part, part.open("wb") as stream:
-            np.save(stream, on_frames(f0, cut_s, samples // self._hop, self._hop))
+        hop = self._grid.hop_length
+        return on_frames(f0, cut_s, samples // hop, hop)
 
     def _read(self, row: dict[str, Any]) -> tuple[list[Any], list[tuple[str, int, int]], str]:
         """Phones and pauses by the teacher's durations, words' phones, or why there are none."""
@@ -220,6 +229,13 @@ class CorpusMaker:
             at_s += float(frames.sum()) * store.FRAME / store.RATE
         return segments, words
 
+    def voiced(self, clip: Clip, out: Path) -> NDArray[np.bool_]:
+        """(F,) which frames of a clip are voiced, as a dataset has it."""
+        waveform, _ = soundfile.read(out / "wavs" / f"{clip.row['id']}.flac", dtype="float32")
+        f0 = np.load(out / "f0" / f"{clip.row['id']}.npy")
+        voiced: NDArray[np.bool_] = sounds_voiced(waveform, self._grid) & (f0 > 0)
+        return voiced
+
     def heard(self, clip: Clip, out: Path) -> Any:
         """What the aligner hears of a clip."""
         waveform, _ = soundfile.read(out / "wavs" / f"{clip.row['id']}.flac")
@@ -245,10 +261,15 @@ def _clip(spoken: Path, row: dict[str, Any], out: Path) -> Clip | str:
     return _maker[0].clip(spoken, row, out)
 
 
-def _fitted(clip: Clip, learned: Any, out: Path) -> list[Any]:
-    """A clip's segments as the aligner has them."""
-    segments: list[Any] = learned.align(_maker[0].heard(clip, out))
-    return segments
+def _heard(clip: Clip, learned: Any, out: Path) -> tuple[list[Any], NDArray[np.bool_]]:
+    """A clip's segments as the aligner has them, and its voiced frames."""
+    maker = _maker[0]
+    return learned.align(maker.heard(clip, out)), maker.voiced(clip, out)
+
+
+def _write_f0(file: Path, f0: NDArray[np.float32]) -> None:
+    with store.replacing(file) as part, part.open("wb") as stream:
+        np.save(stream, f0)
 
 
 def _usable(
@@ -256,8 +277,7 @@ def _usable(
 ) -> tuple[list[Clip], dict[str, str]]:
     """The clips, and id -> why of those that are left out; an error if none is there."""
     clips = [clip for clip in made if isinstance(clip, Clip)]
-    told = zip(rows, made, strict=True)
-    left_out = {row["id"]: why for row, why in told if isinstance(why, str)}
+    left_out = {row["id"]: why for row, why in zip(rows, made, strict=True) if isinstance(why, str)}
     if not clips:
         first = next(iter(left_out.items()), "none is there")
         raise SystemExit(f"{spoken}: no clip can be used; first: {first}")

@@ -250,9 +250,7 @@ def test_without_f0_it_lacks_only_what_wavegrad2_leaves_unread(
         plain.window(0, 0, 1)
 
 
-def test_without_sound_it_has_the_pitch_of_clips_that_nobody_recorded(
-    corpus: Path, tiny_dataset: Path
-) -> None:
+def test_pitch_of_clips_that_nobody_recorded_is_kept(corpus: Path, tiny_dataset: Path) -> None:
     full = Corpora([tiny_dataset])
     (corpus / "f0").mkdir()
     for i, entry in enumerate(full.entries):

@@ -20,7 +20,7 @@ class Segment:
     optional: bool = False
 
 
-TOLD = [
+PLANNED = [
     Segment("sil", 0.0, 0.3),
     Segment("AA1", 0.3, 0.5),
     Segment("sil", 0.5, 0.6, optional=True),
@@ -36,9 +36,9 @@ FITTED = [
 
 
 def test_boundaries_move_as_they_did_where_there_was_sound(tmp_path: Path) -> None:
-    learned = Boundaries.learn([(TOLD, FITTED)] * 5)
+    learned = Boundaries.learn([(PLANNED, FITTED)] * 5)
     learned.write(tmp_path / "boundaries.json")
-    segments, cut_s = Boundaries.read(tmp_path / "boundaries.json").fit(TOLD)
+    segments, cut_s = Boundaries.read(tmp_path / "boundaries.json").fit(PLANNED)
     assert [s.label for s in segments] == [s.label for s in FITTED]
     for found, expected in zip(segments, FITTED, strict=True):
         assert (found.start_s, found.end_s) == pytest.approx((expected.start_s, expected.end_s))
@@ -46,15 +46,15 @@ def test_boundaries_move_as_they_did_where_there_was_sound(tmp_path: Path) -> No
 
 
 def test_a_rare_pair_moves_like_others_of_its_kind() -> None:
-    learned = Boundaries.learn([(TOLD, FITTED)] * 5)
-    other = [Segment("K", s.start_s, s.end_s) if s.label == "B" else s for s in TOLD]
+    learned = Boundaries.learn([(PLANNED, FITTED)] * 5)
+    other = [Segment("K", s.start_s, s.end_s) if s.label == "B" else s for s in PLANNED]
     segments, _ = learned.fit(other)
     assert segments[1].end_s == pytest.approx(0.32)
 
 
 def test_no_phone_is_shorter_than_the_aligners() -> None:
     learned = Boundaries({"* *": -1.0, "sil *": 0.0, "* sil": 0.0}, 0.1, 0.1)
-    segments, _ = learned.fit(TOLD)
+    segments, _ = learned.fit(PLANNED)
     assert segments[1].end_s - segments[1].start_s == pytest.approx(0.03)
 
 
