@@ -122,7 +122,7 @@ def published_network(file: Path, *, sound: bool = True) -> Network:
 
     Args:
         file: kokoro.int8.onnx.
-        sound: False stops at durations and pitch, which are a fiftieth of the work.
+        sound: False stops at durations and pitch, about a fiftieth of the work.
     """
     import onnxruntime
 
