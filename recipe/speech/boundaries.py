@@ -79,6 +79,11 @@ class Boundaries:
         return cls(**json.loads(file.read_text(encoding="utf-8")))
 
 
+def bare(label: str) -> str:
+    """A label without its stress."""
+    return label.rstrip("012")
+
+
 def _same(planned: Segments, fitted: Segments) -> list[Any]:
     """The teacher's segments less the pauses that the aligner doesn't hear."""
     kept = list[Any]()
@@ -94,7 +99,7 @@ def _ends_s(segments: Segments) -> list[float]:
 
 
 def _pair(before: Any, after: Any) -> str:
-    return " ".join(s.label.rstrip("012") for s in (before, after))
+    return " ".join(bare(s.label) for s in (before, after))
 
 
 def _rare(before: Any, after: Any) -> str:

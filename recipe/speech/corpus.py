@@ -100,14 +100,14 @@ class CorpusMaker:
             rows = list(store.rows(spoken))
             made = list(each(_clip, repeat(spoken), rows, repeat(out)))
             clips, left_out = _usable(spoken, rows, made)
-            heard = (self.heard(clip, out) for clip in self._taught_by(clips))
-            learned = self._aligner.learn(list(heard))
+            taught_by = self._taught_by(clips)
+            learned = self._aligner.learn([self.heard(c, self.sound(c, out)) for c in taught_by])
             heard_clips = list(each(_heard, clips, repeat(learned), repeat(out)))
         fitted = [segments for segments, _ in heard_clips]
         planned = (clip.segments for clip in clips)
         Boundaries.learn(zip(planned, fitted, strict=True)).write(out / BOUNDARIES)
         Voicing.learn(heard_clips, self._grid.frames_per_s).write(out / VOICING)
-        self._write(out, clips, fitted, left_out)
+        self._write_tables(out, clips, fitted, left_out)
         return len(clips), left_out
 
     def make_without_sound(self, spoken: Path, out: Path, like: Path) -> tuple[int, dict[str, str]]:
@@ -126,10 +126,10 @@ class CorpusMaker:
         rows = list(store.rows(spoken))
         made = [self._clip_without_sound(spoken, row, out, *of_voice) for row in rows]
         clips, left_out = _usable(spoken, rows, made)
-        self._write(out, clips, [clip.segments for clip in clips], left_out)
+        self._write_tables(out, clips, [clip.segments for clip in clips], left_out)
         return len(clips), left_out
 
-    def _write(
+    def _write_tables(
         self,
         out: Path,
         clips: Sequence[Clip],
@@ -188,9 +188,8 @@ class CorpusMaker:
         segments, cut_s = boundaries.fit(planned)
         seconds = segments[-1].end_s
         f0 = self._f0(spoken, row["id"], cut_s, round(seconds * store.RATE))
-        _write_f0(
-            out / "f0" / f"{row['id']}.npy", voicing.of(segments, f0, self._grid.frames_per_s)
-        )
+        voiced = voicing.of(segments, f0, self._grid.frames_per_s)
+        _write_f0(out / "f0" / f"{row['id']}.npy", voiced)
         return Clip(row, seconds, segments, words)
 
     def _f0(self, spoken: Path, clip: str, cut_s: float, samples: int) -> NDArray[np.float32]:
@@ -229,16 +228,21 @@ class CorpusMaker:
             at_s += float(frames.sum()) * store.FRAME / store.RATE
         return segments, words
 
-    def voiced(self, clip: Clip, out: Path) -> NDArray[np.bool_]:
+    def sound(self, clip: Clip, out: Path) -> NDArray[np.float64]:
+        """(T,) a clip of the corpus."""
+        waveform: NDArray[np.float64]
+        waveform, _ = soundfile.read(out / "wavs" / f"{clip.row['id']}.flac")
+        return waveform
+
+    def voiced(self, clip: Clip, waveform: NDArray[np.float64], out: Path) -> NDArray[np.bool_]:
         """(F,) which frames of a clip are voiced, as a dataset has it."""
-        waveform, _ = soundfile.read(out / "wavs" / f"{clip.row['id']}.flac", dtype="float32")
         f0 = np.load(out / "f0" / f"{clip.row['id']}.npy")
-        voiced: NDArray[np.bool_] = sounds_voiced(waveform, self._grid) & (f0 > 0)
+        loud = sounds_voiced(waveform.astype(np.float32), self._grid)
+        voiced: NDArray[np.bool_] = loud & (f0 > 0)
         return voiced
 
-    def heard(self, clip: Clip, out: Path) -> Any:
+    def heard(self, clip: Clip, waveform: NDArray[np.float64]) -> Any:
         """What the aligner hears of a clip."""
-        waveform, _ = soundfile.read(out / "wavs" / f"{clip.row['id']}.flac")
         low = resample_poly(waveform, ALIGNER_UP, ALIGNER_DOWN)
         return self._aligner.Clip(self._aligner.features(low), clip.segments)
 
@@ -264,7 +268,8 @@ def _clip(spoken: Path, row: dict[str, Any], out: Path) -> Clip | str:
 def _heard(clip: Clip, learned: Any, out: Path) -> tuple[list[Any], NDArray[np.bool_]]:
     """A clip's segments as the aligner has them, and its voiced frames."""
     maker = _maker[0]
-    return learned.align(maker.heard(clip, out)), maker.voiced(clip, out)
+    waveform = maker.sound(clip, out)
+    return learned.align(maker.heard(clip, waveform)), maker.voiced(clip, waveform, out)
 
 
 def _write_f0(file: Path, f0: NDArray[np.float32]) -> None:

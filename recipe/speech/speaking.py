@@ -118,11 +118,20 @@ def locked(folder: Path) -> IO[str]:
     return lock
 
 
+def check_kind(folder: Path, sound: bool) -> None:
+    """Refuse a voice's folder whose clips have sound where these won't, or the other way round."""
+    clip = next((row for row in store.rows(folder) if "samples" in row), None)
+    if clip is not None and ("peak" in clip) != sound:
+        kind = "with" if "peak" in clip else "without"
+        raise SystemExit(f"{folder}: holds clips {kind} sound; speak to another folder")
+
+
 def speak_voices(folders: Folders, targets: Sequence[plan.Target], hours: float = math.inf) -> None:
     """Speak until these voices have their hours or no text is left for them."""
     with ExitStack() as locks:
         for target in targets:
             locks.enter_context(locked(folders.speech / target.voice))
+            check_kind(folders.speech / target.voice, folders.sound)
         network = published_network(folders.weights / GRAPH, sound=folders.sound)
         kokoro = Kokoro(folders.weights, network)
         reader = Reader(folders.teachers, folders.weights)

@@ -7,19 +7,18 @@ has sound says in which eighths of which phones a voice is heard; clips without 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recipe.speech.boundaries import Segments, bare
+
 PLACES = 8  # in a phone, from its start to its end
 LEAST = 20  # frames of a phone's place; fewer decide nothing, and the teacher's pitch is taken
 STEEP_ST = 1.0  # semitones a frame at the ends of the teacher's voiced stretches
-Segments = Sequence[Any]
-"""the aligner's"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Voicing:
         for segments, heard in clips:
             owners, places = _places(segments, len(heard), frames_per_s)
             for number, segment in enumerate(segments):
-                phone = _phone(segment)
+                phone = bare(segment.label)
                 mine = owners == number
                 for counts, which in ((voiced, mine & heard), (frames, mine)):
                     found = np.bincount(places[which], minlength=PLACES)
@@ -55,7 +54,7 @@ class Voicing:
         """(F,) Hz of the teacher's pitch -> the same with 0 where no voice would be heard."""
         owners, places = _places(segments, len(f0), frames_per_s)
         every = [1.0] * PLACES
-        shares = np.array([self.shares.get(_phone(segment), every) for segment in segments])
+        shares = np.array([self.shares.get(bare(segment.label), every) for segment in segments])
         kept: NDArray[np.float32] = np.where(shares[owners, places] > 0.5, without_slides(f0), 0)
         return kept.astype(np.float32)
 
@@ -66,6 +65,8 @@ class Voicing:
     @classmethod
     def read(cls, file: Path) -> Voicing:
         """Read what `write` wrote."""
+        if not file.exists():
+            raise SystemExit(f"{file}: not there; make the corpus that has sound again")
         return cls(json.loads(file.read_text(encoding="utf-8")))
 
 
@@ -82,11 +83,6 @@ def without_slides(f0: NDArray[np.float32]) -> NDArray[np.float32]:
         kept[first : first + begin] = 0
         kept[first + last + 2 : end] = 0
     return kept
-
-
-def _phone(segment: Any) -> str:
-    name: str = segment.label.rstrip("012")
-    return name
 
 
 def _places(

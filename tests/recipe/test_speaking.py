@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recipe.speech import store
 from recipe.speech.kokoro import Kokoro, Spoken
 from recipe.speech.plan import TARGETS, Target, hours_of_each
-from recipe.speech.speaking import Folders, ToSay, locked, speak, speak_texts
+from recipe.speech.speaking import Folders, ToSay, check_kind, locked, speak, speak_texts
 from recipe.speech.texts import Text
 
 VOICES = (Target("af_heart", 1, 1), Target("am_puck", 1, 1))
@@ -89,6 +89,9 @@ def test_without_sound_a_clip_has_its_length_and_pitch(tmp_path: Path) -> None:
     row = next(row for row in store.rows(folder) if "samples" in row)
     assert "creaky" not in row
     assert np.load(folder / "f0" / f"{row['id']}.npy").tolist() == [190.0] * 80
+    check_kind(folder, sound=False)
+    with pytest.raises(SystemExit, match="holds clips without sound"):
+        check_kind(folder, sound=True)
 
 
 def test_an_interruption_loses_no_clip_that_was_spoken(tmp_path: Path) -> None:
