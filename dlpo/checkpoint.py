@@ -18,6 +18,7 @@ from dlpo.model.build import Model, ModelConfig, build_model, model_config
 
 FORMAT = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "checkpoint.json"
+PITCH_PAIRS = "preference pairs of the pitch"
 UNTUNED_CHAIN = ("cosine:1.25", 1, 0.7)  # schedule, steps and eta that our voices are spoken by
 
 
@@ -38,6 +39,11 @@ class Tuned:
     """tuning updates"""
     base_sha256: str
     """of the weights that tuning started from"""
+
+    @property
+    def of_pitch(self) -> bool:
+        """Whether it changed the pitch flow and nothing else."""
+        return self.reward == "endings" or self.reward.startswith(PITCH_PAIRS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,17 @@ class Provenance:
     def after(self, tuned: Tuned) -> Provenance:
         """The same once weights of this provenance have been tuned."""
         return replace(self, tuned=tuned, tuned_before=self.tunings)
+
+    def with_new_pitch(self, corpus: str) -> Provenance:
+        """The same once the pitch has been learned anew, and its tuning is gone.
+
+        Args:
+            corpus: what all of the weights learned from.
+        """
+        kept = tuple(tuning for tuning in self.tunings if not tuning.of_pitch)
+        tuned = kept[-1] if self.tuned and kept else None
+        before = kept[:-1] if tuned else kept
+        return replace(self, corpus=corpus, tuned=tuned, tuned_before=before)
 
 
 @dataclass(frozen=True, slots=True)

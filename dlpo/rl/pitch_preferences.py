@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from dlpo.audio import Waveform
+from dlpo.checkpoint import PITCH_PAIRS
 from dlpo.config.training import PitchPairsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.data.features import measure
@@ -200,4 +201,4 @@ class PitchPairsTuner(PitchTuner):
         return figures
 
     def _tuned_by(self) -> tuple[str, str]:
-        return "dpo", f"preference pairs {self.pairs_sha256[:12]}"
+        return "dpo", f"{PITCH_PAIRS} {self.pairs_sha256[:12]}"

@@ -18,7 +18,7 @@ from dlpo.checkpoint import load_checkpoint, save_checkpoint
 from dlpo.config.models import ContourConfig, SpectralConfig
 from dlpo.config.strict import to_dict
 from dlpo.config.training import ContourTraining
-from dlpo.data.dataset import Corpora
+from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.errors import TrainingError
 from dlpo.model.contour import Contour
 from dlpo.training.batches import Sentences, sentences_of
@@ -156,8 +156,10 @@ class ContourTrainer(TrainingRun):
         weights |= {f"contour.{k}": v for k, v in step.contour.state_dict().items()}
         weights |= {"pitch_voices.weight": step.voices.weight, "pitch_ranges": self._ranges()}
         config = replace(self.voice_config, contour=self.config)
-        # Its updates, corpus and tuning are unchanged.
-        save_checkpoint(path, weights, config, self.voice.provenance, torch.float16)
+        learned = self.voice.provenance
+        corpus = speech_learned([learned.corpus], self.dataset.datasets)
+        provenance = learned.with_new_pitch(corpus)  # updates count the other weights'
+        save_checkpoint(path, weights, config, provenance, torch.float16)
 
     def _ranges(self) -> Tensor:
         """(voices, 3) centre, spread and temperature of each speaker, and what each session adds to

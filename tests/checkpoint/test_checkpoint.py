@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import PITCH_PAIRS, Provenance, Tuned, load_checkpoint, save_checkpoint
 from dlpo.errors import CheckpointError
 
 
@@ -102,3 +103,19 @@ def test_tuning_provenance_is_kept_and_absent_if_untuned(
     assert load_checkpoint(tmp_path / "tuned").provenance.tuned == tuned
     assert base.provenance.tuned is None
     assert "tuned" not in (tiny_checkpoint / "checkpoint.json").read_text()
+
+
+@pytest.mark.parametrize(("tunings", "kept"), [("sp", "s"), ("ps", "s"), ("p", ""), ("sq", "s")])
+def test_a_new_pitch_has_no_tuning_of_the_old(tunings: str, kept: str) -> None:
+    rewards = {"s": "distillmos=1", "p": "endings", "q": f"{PITCH_PAIRS} 0123456789ab"}
+    tuned = {
+        key: Tuned("dlpo", reward, "cosine", 1, 0.7, 9, key) for key, reward in rewards.items()
+    }
+    provenance = Provenance(7, "0" * 64, "test", "speech")
+    for key in tunings:
+        provenance = provenance.after(tuned[key])
+    new = provenance.with_new_pitch("speech; pitch")
+    assert (new.tunings, new.corpus) == (tuple(tuned[key] for key in kept), "speech; pitch")
+    assert new.tuned == (tuned[kept] if kept else None)
+    trained_on = replace(provenance, tuned=None, tuned_before=provenance.tunings)
+    assert trained_on.with_new_pitch("speech; pitch").tuned is None
