@@ -81,7 +81,7 @@ class Provenance:
         return replace(self, tuned=tuned, tuned_before=self.tunings)
 
     def with_new_pitch(self, corpus: str) -> Provenance:
-        """The same once the pitch has been learned anew, and its tuning is gone.
+        """The same once the pitch has been learned again, and its tuning is gone.
 
         Args:
             corpus: what all of the weights learned from.
