@@ -19,7 +19,7 @@ from tests.patterns.steps import (
 )
 
 ROOT = Path(__file__).parents[2]
-SIZE = 100  # characters
+SIZE = 160  # characters
 FEW = 15  # steps per character
 MOST = 1_000_000  # steps
 HIGHEST_BOUND = 2_000  # of a repeat: beyond it, bounded is no better than unbounded

@@ -13,14 +13,13 @@ from detect_secrets.core.plugins.initialize import from_plugin_classname
 
 ROOT = Path(__file__).resolve().parents[2]
 # Not those that take any text of high entropy for a secret: manifests and records are full of
-# sha256s. Keywords (`password = …`) find the names of our own variables. IBM's cloud and Cloudant,
-# which we don't use, would take as long as all others.
+# sha256s. Keywords (`password = …`) find the names of our own variables.
 DETECTORS = (
     "ArtifactoryDetector", "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector",
-    "DiscordBotTokenDetector", "GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector",
-    "MailchimpDetector", "NpmDetector", "OpenAIDetector", "PrivateKeyDetector",
-    "PypiTokenDetector", "SendGridDetector", "SlackDetector", "StripeDetector",
-    "TelegramBotTokenDetector", "TwilioKeyDetector",
+    "CloudantDetector", "DiscordBotTokenDetector", "GitHubTokenDetector", "GitLabTokenDetector",
+    "IbmCloudIamDetector", "JwtTokenDetector", "MailchimpDetector", "NpmDetector",
+    "OpenAIDetector", "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector",
+    "SlackDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector",
 )  # fmt: skip
 BINARY = {".bin", ".binpb", ".mp3", ".mp4", ".npz", ".onnx", ".png", ".safetensors", ".wav", ".xz"}
 MADE_UP = {"tests/security/test_repository.py"}  # those that this test plants
