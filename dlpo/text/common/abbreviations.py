@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 
-from dlpo.text.common.forms import Forms
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
+from dlpo.text.common.tables import any_key
 
 
 class Abbreviations:
@@ -48,6 +50,34 @@ class Abbreviations:
             (True, True): number or following[:1].isupper(),
         }
         return found if fits[key in self._before_numbers, key in self._before_names] else None
+
+
+class InContext:
+    """Abbreviations that mean something by what is before or after them: "Cl. 72", "12 Pte.".
+
+    Args:
+        rows: one or more abbreviations with "|" between them, in their case, those without a last
+            period with or without it; what must be before one and after it, regular expressions or
+            empty; its words. The first row that fits says it.
+        letters: as in a class of a regular expression.
+    """
+
+    def __init__(self, rows: Iterable[Sequence[str]], letters: str) -> None:
+        self._meanings: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], list[str]]]] = {}
+        for keys, before, after, words in rows:
+            for key in keys.split("|"):
+                meaning = (late(rf"(?:{before})$"), late(after), words.split())
+                self._meanings.setdefault(key, []).append(meaning)
+        any_written = any_key(self._meanings)
+        pattern = rf"(?<![{letters}\d.])(?:{any_written})(?:(?<=\.)|\.|(?![{letters}\d]))"
+        self.forms: Forms = (("aA", pattern, self._words),)
+
+    def _words(self, match: re.Match[str]) -> list[str] | None:
+        written = match[0] if match[0] in self._meanings else match[0].rstrip(".")
+        for before, after, words in self._meanings[written]:
+            if before.search(text_before(match, 40)) and after.match(match.string, match.end()):
+                return words
+        return None
 
 
 def opens_sentence(word: str, starters: Container[str]) -> bool:

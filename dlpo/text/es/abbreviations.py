@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.abbreviations import Abbreviations, doubled_capitals
+from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
 from dlpo.text.common.forms import Forms, capital_parts, text_before
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.common.tables import any_key
@@ -22,10 +22,11 @@ ABBREVIATIONS = Abbreviations(
     LETTERS,
     ends=r"\dºª",
 )
+_IN_CONTEXT = InContext(TABLES.rows("abbreviations_in_context"), LETTERS)
 ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 _NAMES = TABLES.words("letters")
 _STATES = TABLES.words("states")  # of Mexico
-_BOOKS = TABLES.column("books")
+BOOKS = TABLES.column("books")
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(
     rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxyz]?"
@@ -51,6 +52,8 @@ _DEGREES_AFTER = re.compile(r" -?\d{1,2}\s?°")
 _CLAUSE_END = re.compile(r"[;:!?\n]|\.\s")
 _COUNTED = re.compile(rf"(?<![\w.,$])\d{{1,4}} (?!(?i:mil|de)\b)([{LETTERS}]{{4,40}}s)\b")
 _PRICED = re.compile(rf"\b([{LETTERS}]{{4,40}}s) (?:a|por|cuestan|valen|salen|están|desde) \S")
+_JOINED = re.compile(r"(?:[^\W\d_]{3}|\d\d)-$")
+_SMALL = re.compile("I|[IVX]{2,5}")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
 _CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
@@ -88,7 +91,13 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     if value is None or is_initial:
         return None
     lower, cardinal = previous.lower(), cardinal_words(str(value))
-    if lower in _CENTURY or _CENTURIES.search(text_before(match, 30)):
+    if _JOINED.search(text_before(match, 4)) and _SMALL.fullmatch(match[0]):
+        return cardinal  # EXANI-II, 2024-III
+    if match.string.startswith("-", match.end()) and not _SMALL.fullmatch(match[0]):
+        return None
+    before = text_before(match, 30)
+    of_century = lower in _CENTURY and not before.endswith(", ")  # sizes: S, M
+    if of_century or _CENTURIES.search(before):
         return ordinal_words(value) if value <= 10 else cardinal
     if lower in _NUMBERED_THINGS:
         return cardinal
@@ -154,22 +163,11 @@ def _why(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     ("A", _SENIOR, lambda match: ["sénior" if match[0] == "Sr." else "júnior"]),
     ("A", _CITIZEN, _citizen),
-    ("a", r"\bc\.(?= ?\d{3,4}\b)", lambda match: ["circa"]),
-    (
-        "A",
-        r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el ))Cap\.(?= [A-ZÁÉÍÓÚÑ][a-záéíóúñ])"
-        r"(?! (?:Prim|Segund|Tercer|Un[oa]\b|Dos\b|Tres\b|Final|Intro|Historia|Piloto))",
-        lambda match: ["capitán"],
-    ),
-    ("A", r"\bConst\.(?= Pol[ií]tica)", lambda match: ["constitución"]),
-    ("A", r"(?<=\d )Const\.", lambda match: ["constitucional"]),
-    ("A", r"\bRes\.(?= (?:[Nn](?:ro|[oº°.])|\d))", lambda match: ["resolución"]),
-    ("a", r"(?:(?<=\bal )|(?<=\bel )|(?<=\bdel ))min\.(?= \d)", lambda match: ["minuto"]),
+    *_IN_CONTEXT.forms,
     ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°))", _most_or_least),
     ("a", r"\bc/u\b", _each),
     ("aA", r"\b(?:[Xx]|[Pp](?:or)?)q\b(?=[^.!?]{0,80}\?)", _why),
     ("aA", r"\b[Pp]orq\b", lambda match: ["porque"]),
-    ("aA", r"\b[Cc]at\.(?= [A-K]\b)", lambda match: ["categoría"]),
     (
         "A",
         rf"(?<=[a-záéíóúñ], )(?:{any_key(_STATES)})(?!\w)",
@@ -177,15 +175,10 @@ FORMS: Forms = (
     ),
     (
         "A",
-        rf"\b(?:{any_key(_BOOKS)})\.?(?= \d{{1,3}}:\d{{1,3}}\b(?! ?[a-z]))"
-        r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Sal\.)(?= \d{1,3}, ?\d{1,3}\b(?! [a-z]))",
-        lambda match: [_BOOKS[match[0].rstrip(".")]],
-    ),
-    ("a", r"(?<=ª )gen\.", lambda match: ["generación"]),
-    (
-        "aA",  # but Acme Inc. 3
-        r"(?:\binc|(?<![A-Za-z] )\bInc)\.(?=\s(?:[a-z]\)|\d{1,2}(?!\d)|[IVX]))",
-        lambda match: ["inciso"],
+        rf"\b(?:{any_key(BOOKS)})\.?(?= \d{{1,3}}:\d{{1,3}}\b(?! ?[a-z]))"
+        rf"|(?<=\b[123] )(?:{any_key(BOOKS)})\.?(?= \d{{1,3}}(?:, ?\d)?)"
+        r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Ap|Sal\.?)(?= \d{1,3}(?:, ?\d{1,3})?\b(?! (?!y\b)[a-z]))",
+        lambda match: [BOOKS[match[0].rstrip(".")]],
     ),
     (
         "A",
@@ -193,15 +186,12 @@ FORMS: Forms = (
         r"|(?:(?<=óxido\sde\s)|(?<=nítrico\s\()|(?<=nitrógeno\s\())NO\b|(?<=[Ll]a\s)LO(?=\s\d)|RUN(?=:?\s\d)",
         lambda match: spelled(match[0]),
     ),
-    ("aA", r"\b[Ff]racc\.(?=\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", lambda match: ["fraccionamiento"]),
     (
         "A",
         r"\bJr\.(?=\s(?:de(?:l| la| los| las)? [A-ZÁÉÍÓÚÑ]"
         r"|(?:[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ ){1,3}\d))",
         _jiron,
     ),
-    ("a", r"(?:(?<=\d[ -]\d{4}, )|(?<=\bal ))int\.(?=\s?\d)", lambda match: ["interno"]),
-    ("a", r"\bint\.(?=\s?[A-Z]\d?\b)", lambda match: ["interior"]),
     (
         "aA",
         rf"\b(?:(?<=\b[Ll]a )({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"
@@ -215,6 +205,6 @@ FORMS: Forms = (
         lambda match: spelled(match[0]) if _previous_word(match)[:1].isupper() else None,
     ),
     *ABBREVIATIONS.forms,
-    ("A", rf"\b(?=[MDCLXVI]){ROMAN}(?![{LETTERS}\d'-])", _roman),
+    ("A", rf"\b(?=[MDCLXVI]){ROMAN}(?![{LETTERS}\d']|-(?!(?:[A-Z]|bis)\b))", _roman),
     ("A", rf"\b(?:[A-ZÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", lambda match: spelled(match[0])),
 )

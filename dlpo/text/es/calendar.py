@@ -6,9 +6,12 @@ import re
 
 from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
 from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
+from dlpo.text.common.tables import any_key
+from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.numbers import cardinal_words
-from dlpo.text.es.tables import any_of, words_of
+from dlpo.text.es.tables import TABLES, any_of, words_of
 
 MONTHS = words_of("months")
 _MONTH = rf"(?:{'|'.join(MONTHS)}|setiembre)"
@@ -40,9 +43,16 @@ _EXPIRES = re.compile(
 )
 _ELAPSED_BEFORE = re.compile(r"(?i)(?<!\d )\b(?:minutos?|segundos?|min\.) (?:(?:del?|al) )?$")
 _NOON_BEFORE = re.compile(r"(?i)\b(?:las|[ap]\.? ?m\.? ?(?:a|y|hasta|-|–)) ?$")
+_LASTING_BEFORE = re.compile(
+    r"(?i)(?<!\blas )\b(?:dur\w{1,6}|tard\w{1,5}|demor\w{1,4}|lleva|faltan?|vuelo|viaje|en|por)"
+    r"(?: (?:es|de|dura|casi|unas|cerca)){0,2}:? $"
+)
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
-_BOOK_BEFORE = re.compile(rf"(?i)\b(?:{any_of('books of verses')}) $")
+_BOOK_BEFORE = late(
+    rf"(?i)\b(?:(?:{any_of('books of verses')}|sura|cor[áa]n) \(?"
+    rf"|(?:{any_key(TABLES.column('books'))})\.? )$"
+)
 NIGHT = 7  # the hour from which p. m. is night
 
 
@@ -207,7 +217,36 @@ def _decade(match: re.Match[str]) -> list[str] | None:
     before = text_before(match)
     named = _DECADE_BEFORE.search(before) or _DECADE_AFTER.match(match.string, match.end())
     of_time = _SECONDS_BEFORE.search(before) or _SECONDS_AFTER.match(match.string, match.end())
-    return cardinal_words(match[0].rstrip("'s")) if named and not of_time else None
+    is_year = len(match[0]) > len("90's")
+    return cardinal_words(match[0].rstrip("'s")) if is_year or (named and not of_time) else None
+
+
+def _months(match: re.Match[str]) -> list[str]:
+    """Oct.-dic., ene-mar 2025."""
+    first, last = (full_name(MONTHS, match[group]) for group in (1, 2))
+    return [first, "a", last, *(["de", *year_words(match[3])] if match[3] else [])]
+
+
+def _lettered_time(match: re.Match[str]) -> list[str]:
+    """A las 22h30; but "dura 1h30"."""
+    lasts = _LASTING_BEFORE.search(text_before(match)) or match[0].endswith("min")
+    return (
+        duration_words(match["h"], match["m"], "") if lasts else clock_words(match["h"], match["m"])
+    )
+
+
+def _time_zone(match: re.Match[str]) -> list[str]:
+    """UTC-3, GMT-06:00."""
+    sign = "más" if match[2] == "+" else "menos"
+    minutes = cardinal_words(match[4]) if match[4] and int(match[4]) else []
+    return [*spelled(match[1]), sign, *cardinal_words(match[3]), *minutes]
+
+
+def _dotted(match: re.Match[str]) -> list[str] | None:
+    """Vence el 15.08.26; but "versión 3.12.25"."""
+    if not _BEFORE_DATE.search(text_before(match).replace(":", "")):
+        return None
+    return date_words(match[1], int(match[2]), match[3])
 
 
 def _until(match: re.Match[str]) -> list[str] | None:
@@ -216,12 +255,26 @@ def _until(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    ("d", r"\b(?:[2-9]0|20[0-2]0)'?s\b", _decade),
+    ("d", r"\b(?:[2-9]0|(?:1[5-9]\d|20[0-2])0)'?s\b", _decade),
     (
         "-",
         rf"\s?[-–]\s?(?=\d\d?/\d\d?/\d{{2,4}}|\d\d? de (?i:{_MONTH})\b)",
         _until,
     ),
+    ("-", r"(?<=[aAdD]\.\s[cC]\.)\s?[-–]\s?(?=\d)", lambda match: ["a"]),
+    (
+        "aA",
+        rf"\b(?!(?i:mar a mar)\b)((?i:{_SHORT_MONTH}))\.?\s?(?:[-–]|al?\b)\s?"
+        rf"((?i:{_SHORT_MONTH}))\b\.?(?:\s(?:del?\s)?({_YEAR})\b)?",
+        _months,
+    ),
+    (
+        "d",
+        r"(?<![\w:.,])(?P<h>[01]?\d|2[0-3])h(?P<m>[0-5]\d)(?:min)?\b",
+        _lettered_time,
+    ),
+    ("A", r"\b(UTC|GMT)\s?([-−+])\s?0?(\d\d?)(?::(\d\d))?\b", _time_zone),
+    ("d", rf"(?<![\w/.,-])({DAY})\.(0[1-9]|1[0-2])\.(\d\d)(?![\w/-]|[.,]\d)", _dotted),
     ("d", rf"(?<![\w/.,-])({DAY})[-/]({_ROMAN_MONTH})[-/]({_YEAR})(?![\w/-])", _roman_month),
     ("d", rf"(?<![\w/.,-])({MONTH})/(\d\d)(?![\w/-]|[.,]\d)", _expiry),
     (
@@ -248,7 +301,7 @@ FORMS: Forms = (
         rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}\b))"
         rf"|(?:(?<=\b[Ee]l )|(?<=\b[Dd]el ))mar(?=\s\d{{1,2}} de (?:{_MONTH}|{_SHORT_MONTH}\b))"
         r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
-        r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=\s|$)",
+        r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=[\s,:;)]|$)|(?:\b[Dd]om|,\s[Mm]ar)\.(?=,|\s[ye(]|:)",
         lambda match: [_weekday(match[0])],
     ),
     (

@@ -14,7 +14,7 @@ from dlpo.text.es.tables import EXCEPTIONS, TABLES, word_list
 _LISTED = word_list("english words")  # whose letters could be Spanish
 _CONSONANT = "[bcdfghjklmnpqrstvwxz]"
 _SHAPE = re.compile(  # hardly any Spanish word is written so
-    rf"^s[bcdfgkmnpqt]|^(?:wr|kn)|^chr|(?<!^de)sh|(?<!^pos)th|ph|gh|ck|w|oo|ou"
+    rf"^s[bcdfgkmnpqt]|^(?:wr|kn)|^chr|(?<!^de)sh|(?<!^pos)th|ph|dge|ype(?=s?$)|(?<!s)tions?$|(?:[aiuy]t|in|ct|pt|iz)ed$|gh|ck|w|oo|ou"
     r"|bb|dd|ff|gg|mm|pp|ss|tt|zz|ll(?![aeiou])|[aeiou]ke(?=[drs]?$)"
     r"|(?<!^ta)(?<!^bachi)(?<!^canci)llers?$|ll(?=(?:ie|is|ison)$)|(?<!^coll)(?<!^gar)age(?=[ds]?$)"
     r"|ea(?=(?:ch|ck|ds?|f|ks?|ms?|ps?|rs|rn|st|ts?|th|ve)$)|(?<!^l)(?<!^cr)ee(?!r$)"

@@ -7,6 +7,7 @@ from collections.abc import Container
 
 from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.common.tables import any_key
 from dlpo.text.es import abbreviations, calendar, quantities, technical
 from dlpo.text.es.abbreviations import (
     ACRONYMS,
@@ -17,18 +18,19 @@ from dlpo.text.es.abbreviations import (
     sayable,
     spelled,
 )
+from dlpo.text.es.english import is_listed
 from dlpo.text.es.numbers import cardinal_words, digit_words, ended_ordinal_words
 from dlpo.text.es.quantities import amount_words
 from dlpo.text.es.tables import EXCEPTIONS, TABLES
 
 _SIGNS = TABLES.words("signs")
 _SIGN = (
-    r"[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)"
+    r"[=!]==|[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)"
     r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
 )
 _PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
-    r"(?!xfa|porq\b|(?:lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
+    r"(?!(?:xfa|porq|nro|cra|mtto|mar|ene|feb|abr|jun|jul|ago|sept?|oct|nov|dic|lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
     r" (?:(?:al?|y|o) |\d{1,2}\b))"
     r"[a-záéíóúüñ]{2,60}"
     r"(?=[ ,;!?\n](?!\((?:de |a )?las?\))|(?<=[a-záéíóúüñ]{7})\.\s)"
@@ -47,14 +49,20 @@ _GOALS = re.compile(r"(?i)\bgol(?:es)?\b|\d'\)[^()]{1,60}\(\d{1,3}'")
 _LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
+_MIXED = {acronym for acronym in ACRONYMS if not acronym.isalpha()}  # SpO2
+_FUNCTIONS = {
+    "sin": "seno", "sen": "seno", "cos": "coseno", "tan": "tangente", "log": "logaritmo",
+    "ln": "logaritmo natural",
+}  # fmt: skip
 _GEARS = {"M": "manual", "A": "automática"}
 _ROUTES = {"VO": "vía oral", "IM": "intramuscular", "IV": "intravenosa", "SC": "subcutánea"}
 _DOSE_BEFORE = late(
-    r"(?:\b(?:mg|m[lL]|g|mcg|UI|comp|tab|cáps)\.?|\d (?i:" + TABLES.any_of("doses") + ")s?) $"
+    r"(?:\b(?:mg|m[lL]|g|mcg|UI|comp|tab|cáps)\.?|\bc/\s?\d{1,2}\s?(?:h|hs|hrs|horas)"
+    rf"|\d (?i:{TABLES.any_of('doses')})s?) $"
 )
 _POINTS = {
     "N": "norte", "S": "sur", "E": "este", "O": "oeste",
-    "NE": "noreste", "NO": "noroeste", "SE": "sureste", "SO": "suroeste",
+    "NE": "noreste", "NO": "noroeste", "SE": "sureste", "SO": "suroeste", "W": "oeste",
 }  # fmt: skip
 _KEY_BEFORE = re.compile(
     r"(?i)[a-z]\($|(?:\bselect|\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
@@ -84,6 +92,7 @@ _WIND_BEFORE = late(
     r"(?:[^.;]{0,40}\b(?:del?|al|el|hacia|dirección|[NS][EO] y))?|zonas?|sector(?:es)?) $"
 )
 _WIND = late(rf"(?i)\b(?:{TABLES.any_of('winds')})\b")
+_ANGLE_BEFORE = late(r"\d°\s?(?:\d{1,2}(?:[.,]\d{1,4})?['\"]\s?){0,2}$")
 _OF_PLACE = late(r" de (?!Microsoft|Apple|Google|Windows|Android|Linux)(?:la |el )?[A-ZÁÉÍÓÚÑ]")
 _OF_BOTH = late(
     rf"(?!(?:{TABLES.any_of('only once')})[(/][ao])(?:(?:\w\w+(?:o|or|[áíó]n|[aei]nte|ñol)|\w*un"
@@ -103,6 +112,14 @@ def _key(match: re.Match[str]) -> list[str] | None:
     """A key of a telephone: presione # o *."""
     is_key = _KEY_BEFORE.search(text_before(match, 40))
     return _KEYS[match[0]] if is_key else None
+
+
+def _over(match: re.Match[str]) -> list[str] | None:
+    """The line of a fraction: v = d/t; but "y/o", "a/c"."""
+    is_equation = _EQUATION_AFTER.match(match.string, match.end()) or _EQUATION_BEFORE.search(
+        text_before(match, 60)
+    )
+    return ["sobre"] if is_equation else None
 
 
 def _que(match: re.Match[str]) -> list[str] | None:
@@ -178,6 +195,8 @@ def _days_and_nights(match: re.Match[str]) -> list[str]:
 def _compass(match: re.Match[str]) -> list[str] | None:
     """Al SO de Acapulco; vientos del NNO, lluvias en el NE y el SO."""
     written, before = match[0], text_before(match, 60)
+    if _ANGLE_BEFORE.search(before):
+        return [_POINTS[written]]
     is_place = before.endswith((" al ", " del ")) and (
         len(written) == 3 or _OF_PLACE.match(match.string, match.end())
     )
@@ -237,17 +256,17 @@ def _unstretched(written: str) -> str:
 _FORMS: Forms = (
     ("a", _PLAIN, None),
     *technical.ADDRESSES,
+    *quantities.SCALE,
     *calendar.FORMS,
     (
         "A",
         r"\bT(\d{1,2}),? ?E(\d{1,3})\b",
         _episode,
     ),
-    ("A", r"\bHbA1c\b", lambda match: ["hache", "be", "A", "uno", "ce"]),
-    ("A", r"\bSpO2\b", lambda match: ["saturación", "de", "oxígeno"]),
+    ("A", rf"(?:{any_key(_MIXED)})\b", lambda match: ACRONYMS[match[0]]),
     (
         "d",
-        rf"\b[123](?= (?:{TABLES.any_of('numbered books')}) \d{{1,3}}(?::\d|, \d))",
+        rf"\b[123](?= (?:{TABLES.any_of('numbered books')})\.? \d{{1,3}}(?::\d|, \d))",
         lambda match: [*ended_ordinal_words(int(match[0]), "a"), "de"],
     ),
     (
@@ -266,10 +285,19 @@ _FORMS: Forms = (
         rf"|(?:{TABLES.any_of('come each')})\b)",
         lambda match: ["cada"],
     ),
+    ("aA", r"(?<![\w./'])[Cc]/\s?(?=[a-záéíóúñ]{2}|\d)", lambda match: ["con"]),
+    (
+        "a",
+        rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)",
+        lambda match: ["según"],
+    ),
+    ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3})", lambda match: ["sin"]),
+    ("a", r"(?<![\w./'])e/\s?(?=\d|[A-ZÁÉÍÓÚÑ])", lambda match: ["entre"]),
     ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
     (
         "aA",
-        rf"(?<![\w.'/])q(?=\s[a-záéíóúñ])|{_START}Q(?=\s(?:{TABLES.any_of('after qué')}|te|me)\b)",
+        rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)k(?=\s(?:{TABLES.any_of('after qué')})\b|\?))"
+        rf"|{_START}[QK](?=\s(?:{TABLES.any_of('after qué')}|te|me)\b)",
         _que,
     ),
     ("a", r"(?<![\w.'/])(?<!\d\s)t(?=\s[a-z]{2,12}[oéó]\b)", lambda match: ["te"]),
@@ -280,18 +308,32 @@ _FORMS: Forms = (
         r"|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         _por,
     ),
-    ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?\d)", lambda match: ["por"]),
+    ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?[$€]?\d)", lambda match: ["por"]),
     (
         "a",
         r"(?<=\d )x(?= (?!(?:es|en|y|más|menos|por|entre|igual)\b)[A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{2})",
         lambda match: ["por"],
     ),
     ("aA", r"\b[Pp]/(?=\s?(?:\d|[a-záéíóúñ]{2}))", lambda match: ["para"]),
+    ("A", r"\bS/(?=(?:cargo|costo|intereses|compromiso|receta)\b)", lambda match: ["sin"]),
+    ("A", r"\bV/F\b", lambda match: ["verdadero", "o", "falso"]),
     (
-        "aA",
-        r"\b[Ss]/(?=(?:cargo|costo|azúcar|sal|gas|gluten|fin|intereses|compromiso|receta)\b)",
-        lambda match: ["sin"],
+        "A",
+        r"(?<![\w/])(?:X{0,3}[SML]/){1,6}X{0,3}[SML](?![\w/])",
+        lambda match: spelled(match[0]),
     ),
+    (
+        "aA",  # f(x), f'(x), P(A|B)
+        r"(?<![\w'])([fghFGHP])('{0,2})(?=\((?!s\))[a-zA-Z](?:[^()\w][^()]{0,20})?\))",
+        lambda match: [*spelled(match[1]), *["prima"] * len(match[2]), "de"],
+    ),
+    (
+        "a",
+        rf"\b(?:{any_key(_FUNCTIONS)})(?=\()",
+        lambda match: [*_FUNCTIONS[match[0]].split(), "de"],
+    ),
+    ("-", r"(?<=[\dn])!(?=\s?[=+*×·/]|\s(?:-|es\s\d|y\s\d!))", lambda match: ["factorial"]),
+    ("-", r"(?<=\b[a-z])/(?=[a-z]\b(?!/))", _over),
     ("A", r"\bGP(?= de [A-ZÁÉÍÓÚÑ])", lambda match: ["gran", "premio"]),
     (
         "-",
@@ -303,7 +345,7 @@ _FORMS: Forms = (
     ("a", r"(?:(?<=%)|(?<=% ))d(?:c?to|scto|esc)\b\.?", lambda match: ["de", "descuento"]),
     (
         "A",
-        r"(?:NN[EO]|SS[EO]|[EO][NS][EO]|[NS][EO]|[NSEO])(?=\s(?:del?|al?|y|con)\b|[.,;)]|$)",
+        r"(?:NN[EO]|SS[EO]|[EO][NS][EO]|[NS][EO]|[NSEOW])(?=\s(?:del?|al?|y|con)\b|[.,;)]|$)",
         _compass,
     ),
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
@@ -329,11 +371,12 @@ _FORMS: Forms = (
         "aA",
         rf"(?<![\w.@])(?:[{LETTERS}]{{1,20}}(?<=[^aeo])@s|(?i:{TABLES.any_of('of both')})@)"
         r"(?!\w|[.@]\w|\s\w+\.\w)",
-        lambda match: [match[0].lower().replace("or@", "ore").replace("@", "o")],
+        lambda match: [re.sub(r"(?<=or|nt)@", "e", match[0].lower()).replace("@", "o")],
     ),
     ("-", r"(?<=[\w²³)] )[-–−](?=\s[\w(])|(?<=\d)−(?=\d)", _minus),
     ("-", r"(?<=[hHABO0])(?<!OH)(?<!\d0)[-−+](?!\w)|(?<=[A-F])[-−](?!\w)", _blood_or_grade),
     *abbreviations.FORMS,
+    ("a", r"(?:js){2,20}j?(?!\w)", lambda match: ["jajaja"]),
     ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
     ("-", r"[*#](?=[\s.,;)]|$)", _key),
     ("-", r"#(?=\s(?:\d|[A-Z]{1,4}-?\d))", lambda match: ["número"]),
@@ -342,8 +385,8 @@ _FORMS: Forms = (
     ("-", _SIGN, lambda match: _SIGNS[match[0]]),
 )
 READER = FormReader(
-    r"(?P<a>[a-záéíóúüñç])|(?P<A>[A-ZÁÉÍÓÚÜÑÇ])|(?P<d>\d)|!(?==)|[^\s.,;:!?\"')\]}]"
-    r"|(?<![\w.])\.(?=[a-z\d]{2,4}\b)|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
+    r"(?P<a>[a-záéíóúüñç])|(?P<A>[A-ZÁÉÍÓÚÜÑÇ])|(?P<d>\d)|!(?==|(?<=[\dn]!)\s?[-=+*×·/ey])|[^\s.,;:!?\"')\]}]"
+    r"|(?<![\w.])\.(?=[a-z\d]{2,12}\b)|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
     _FORMS,
 )
 
@@ -351,6 +394,9 @@ READER = FormReader(
 def word_of(match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:
     """The words of a run of letters, see `FormLanguage.word`."""
     written = _unstretched(match[0].replace("'", ""))
+    is_joined = "_" in (match.string[match.end() : match.end() + 1], text_before(match, 1))
+    if is_joined and is_listed(match[0].lower()):  # DB_HOST
+        return [match[0].lower()]
     if match.re.pattern == _PLAIN or match[0].lower() in given:
         return [match[0].lower()] if match[0].lower() in given else [written]
     if len(written) == 1:

@@ -34,7 +34,7 @@ _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q
     rf"[QL]\.?(?=\s?\d)|(?!COP\d{{2}}(?!\d|[.,]\d))(?!(?<=[Ll]a )COP)(?:{_CODE})\$?(?=\s?\d)"
     r"|Q\.?(?!\s?[1-4](?!\d|[.,]\d))(?=\s?\d)|L\.?(?=\d{2}|\s\d{3}|\d[.,]\d)"
 )
-_BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil)\b)"
+_BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil|mill\.|bill\.)(?!\w))"
 _TO = r"(?:\s?[-–]\s?)"
 _ID_BEFORE = late(
     r"(?i)(?<!\bpor )(?<!\bcada )\b(?!(?:pedido|ticket|boleto|producto|entrada|caja): )"
@@ -44,8 +44,13 @@ _ID_BEFORE = late(
 _PRICE_BEFORE = late(rf"(?i)\b(?:{any_of('before prices')}) $")
 _BEFORE_DIGITS = re.compile(
     rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
-    r"(?: (?:en|es|era|será))?:? (?:\d{2,18} ){0,6}$"
+    rf"(?: (?:{any_of('kinds of codes')}))?(?: (?:en|es|era|será))?:? (?:\d{{2,18}} ){{0,6}}$"
 )
+_CODE_BEFORE = re.compile(  # but "páginas", "códigos"
+    rf"(?i)\b(?:{any_of('spelled codes')})(?<!códigos)"
+    r"(?: (?:de (?:la |el |su |tu )?)?\w{1,14}){0,2}(?: (?:en|es|era|será))?:? $"
+)
+_SECRET_BEFORE = re.compile(r"(?i)\b(?:pin|nip|otp)\b[^.]{0,20}$")
 _GROUP_AFTER = re.compile(r" \d{1,18}(?!\w|[.,]\d)")
 _BEFORE_CALLED = re.compile(
     r"(?i)\b(?:llam(?:en?|ar?|ando)(?: \w{1,12})? al|marqu(?:e|en|es)|marcar?|marcando|disque"
@@ -53,8 +58,9 @@ _BEFORE_CALLED = re.compile(
 )
 _EMERGENCY = re.compile(r"(?i)\b(?:al|el|del) $")
 _MADE_OF_TWO = re.compile(
-    r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna|avenida|calle|carrera) ?$"
-)  # # 45-67, Boeing 737-800
+    r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna|avenida|calle|carrera"
+    r"|\bse fue de|\bbate\w{1,4} de) ?$"
+)  # # 45-67, Boeing 737-800, bateó de 4-2
 _SUM_BEFORE = re.compile(
     r"(?i)(?:\bcuánto (?:es|son|da)|\bresultado de|\bcalcul\w{1,4}|[×÷+*=])"
     r"(?: [\d.,×÷+*()\s]{0,20})?$"
@@ -77,7 +83,12 @@ _OF_DECIMALS = re.compile(r"(?i)\b(?:ph|promedio|tasa|pi|índice)\b[^.,]{0,24}$"
 _PRECISE = re.compile(r"(-?\d{1,2})\.(\d{3})")
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES = TABLES.patterns("before minutes")
-_MINUTES_BEFORE = late(rf"(?i)(?<!\bmide )(?<!\bmiden )\b(?:{_MINUTES})(?: (?:{_MINUTES}))? $")
+_MINUTES_BEFORE = late(
+    rf"(?i)(?<!\bmide )(?<!\bmiden )\b(?:{_MINUTES})"
+    rf"(?: (?:{_MINUTES}|de|es de|fue de|será de|tiene))?:? $"
+)
+_LATE_AFTER = late(rf"(?i) de (?:{_MINUTES})")
+_ANGLE_BEFORE = re.compile(r"°\s?(?:\d{1,2}'\s?)?$")
 _OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
 _ORDINAL_END = (
     r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
@@ -90,10 +101,14 @@ CODE_DIGITS = 7  # from which a number without separators is a code or a telepho
 _PRICED = re.compile(
     rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$"
 )
+_GROWTH = TABLES.words("growth")  # of finance: m/m, i. a.
+_SCALE_BEFORE = re.compile(r"(?i)\b(?:escala|maqueta|mapa|plano)\b[^.:]{0,20}$")
 _COUNTED = re.compile(r"\d$")  # 7,500/mm³
 _PER_VOLUME = ("mm", "µl", "µL", "ml", "mL", "dL", "L")
-_SHORT_NUMBER = re.compile(r"(?<![/\d.,])\d{1,3}$")  # 4/día
-_PER_TIME = {"día", "mes", "año", "hora", "semana", "minuto", "segundo", "persona", "noche"}
+_SHORT_NUMBER = re.compile(  # 4/día
+    rf"(?<![/\d.,])\d{{1,3}}(?:\s(?:{any_of('counted by time')}))?$"
+)
+_PER_TIME = TABLES.words("rates")  # as written -> in words
 
 
 _NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2] if row[3]})
@@ -126,7 +141,7 @@ def _money(match: re.Match[str]) -> list[str] | None:
     sign = (sign if sign in _CURRENCIES else sign.rstrip(".")).replace(" ", "")
     one, many, gender, *coins = _CURRENCIES.get(sign) or _CURRENCIES[sign.removesuffix("$")]
     number = match["money"] or match["money_before"]
-    big = (match["money_big"] or match["before_big"] or "").split()
+    big = _whole_words(match["money_big"] or match["before_big"])
     if big and big[0] in ("M", "MM"):
         big = ["millón" if number == "1" else "millones"]
     elif big and big[0] in "kK":
@@ -152,6 +167,11 @@ def _money(match: re.Match[str]) -> list[str] | None:
         return words + small
     words += amount_words(whole, (one, many), gender)
     return [*words, *["con"] * bool(small), *small]
+
+
+def _whole_words(big: str | None) -> list[str]:
+    """Of " mil mill.": mil, millones."""
+    return [re.sub(r"ill\.$", "illones", word) for word in (big or "").split()]
 
 
 def _is_id(match: re.Match[str]) -> bool:
@@ -227,16 +247,25 @@ def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str],
     return words, gender
 
 
+def _lasts(match: re.Match[str]) -> bool:
+    """Por 40', 30' de retraso; but "por 40' de tela"."""
+    if match.string.startswith(" de", match.end()):
+        return _LATE_AFTER.match(match.string, match.end()) is not None
+    return _MINUTES_BEFORE.search(text_before(match, 30)) is not None
+
+
 def _measure(match: re.Match[str]) -> list[str] | None:
     number, unit = match["measure"], match["unit"] or match["mark"]
     if match["mark"] and _OPEN_QUOTATION[match["mark"]].search(text_before(match, 300)):
         return None
-    of_thing = match.string.startswith(" de", match.end())
-    if unit == "'" and not of_thing and _MINUTES_BEFORE.search(text_before(match, 30)):  # por 40'
+    of_angle = match["mark"] and text_before(match, 6)
+    if unit == "'" and _lasts(match):
         unit = "min"
+    elif of_angle and _ANGLE_BEFORE.search(of_angle):  # 37° 15' 20"
+        unit = "min" if unit == "'" else "s"
     _, many, gender = _UNITS[unit]
     words = [*number_words(match["measure_from"], gender), "a"] if match["measure_from"] else []
-    if big := (match["measure_big"] or "").split():
+    if big := _whole_words(match["measure_big"]):
         of = [] if big[-1] == "mil" else ["de"]
         return [*words, *number_words(number, "m"), *big, *of, *many.split()]
     names = [" ".join(_unit_words(unit, plural, match["power"])[0]) for plural in (False, True)]
@@ -261,8 +290,28 @@ def _per(match: re.Match[str]) -> list[str] | None:
         return None
     unit = match["per"]
     if unit in _PER_TIME:
-        return ["por", unit]
+        return ["por", *_PER_TIME[unit]]
     return ["por", *_unit_words(unit, False, match["per_power"])[0]]
+
+
+def _exchange_rate(match: re.Match[str]) -> list[str]:
+    """18.45 MXN/USD."""
+    return [*number_words(match[1]), *_CURRENCIES[match[2]][1].split(), "por", *_currency(match[3])]
+
+
+def _pair(match: re.Match[str]) -> list[str]:
+    """USD/MXN."""
+    return [*_currency(match[1]), *_currency(match[2])]
+
+
+def _currency(code: str) -> list[str]:
+    return _CURRENCIES[code][0].split()
+
+
+def _scale(match: re.Match[str]) -> list[str] | None:
+    """A escala 1:50.000; but "a la 1:50"."""
+    is_scale = len(match[1]) > 4 or _SCALE_BEFORE.search(text_before(match))
+    return ["uno", "a", *number_words(match[1])] if is_scale else None
 
 
 def _with_check_digit(match: re.Match[str]) -> list[str]:
@@ -287,7 +336,11 @@ def _range(match: re.Match[str]) -> list[str]:
     if _SUM_BEFORE.search(text_before(match, 40)) or _SUM_AFTER.match(match.string, match.end()):
         return [*number_words(first), "menos", *number_words(last)]
     gender = NOUNS.gender_at(match.string, match.start(), match.end())
-    between = [] if _MADE_OF_TWO.search(text_before(match, 10)) else ["a"]
+    before = text_before(match, 60)
+    is_long = len(first) > 2 or first[0] == "0"
+    if (is_long or _SECRET_BEFORE.search(before)) and _CODE_BEFORE.search(before):
+        return digit_words(first + last)
+    between = [] if _MADE_OF_TWO.search(before) else ["y" if before.endswith("ntre ") else "a"]
     return [*number_words(first, gender), *between, *number_words(last, gender)]
 
 
@@ -329,7 +382,20 @@ def _number(match: re.Match[str]) -> list[str]:
     return [*words, "de"] if noun and words[-1].endswith(("llón", "llones")) else words
 
 
+SCALE: Forms = (
+    ("d", rf"(?<![\w:.,])1:({NUMBER})(?![\d:])", _scale),
+)  # fmt: skip
 MEASURES: Forms = (
+    (
+        "-",
+        rf"\$\s?({NUMBER})\s(mm?d[dp]|MM?D[DP])\b",
+        lambda match: [*number_words(match[1]), *_UNITS[match[2]][1].split()],
+    ),
+    (
+        "d",
+        rf"(?<![\w.,])({NUMBER})\s({_CODE})/({_CODE})\b",
+        _exchange_rate,
+    ),
     ("d", r"(?<![\w.,])\d{1,4}(?:x\d{1,4}){1,2}(?:\s?(?P<size_unit>[cmk]?m|in|px))?(?!\w)", _sizes),
     (
         "aAd-",
@@ -378,8 +444,19 @@ MEASURES: Forms = (
     ),
     (
         "-",
-        rf"/(?P<per>(?:{_UNIT}|{'|'.join(_PER_TIME)}))(?:\^?(?P<per_power>[23]))?\b",
+        rf"/(?P<per>(?:{_UNIT}|{any_key(_PER_TIME)}))(?:\^?(?P<per_power>[23]))?\b(?:\.(?=\s[a-z]))?",
         _per,
+    ),
+    ("A", rf"\b({_CODE})/({_CODE})\b", _pair),
+    (
+        "aA",
+        rf"(?<=[%\d]\s)(?:{any_key(_GROWTH)})(?!\w)",
+        lambda match: _GROWTH[match[0]],
+    ),
+    (
+        "d",  # of light
+        r"(?<![\w.,])(?:2[27]|3[05]|4[0-5]|5[0-5]|6[0-5])00\s?K\b(?!\s(?:de|seguidores|vistas))",
+        lambda match: [*cardinal_words(match[0].rstrip(" K")), "kelvin"],
     ),
     ("-", r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)", _raised),
     ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){2})-([\dkK])(?![\w-])", _with_check_digit),

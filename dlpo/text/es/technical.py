@@ -169,7 +169,11 @@ ADDRESSES: Forms = (
         lambda match: address_words(addresses.said_part(match[0])),
     ),
     ("aAd-", addresses.files(any_of("file endings")), lambda match: address_words(match[0])),
-    ("-", rf"(?<![\w.])\.(?:{any_of('file endings')})\b", lambda match: address_words(match[0])),
+    (
+        "-",
+        rf"(?<![\w.])\.(?:{any_of('file endings')}|{any_of('dot files')})\b",
+        lambda match: address_words(match[0]),
+    ),
     (
         "aA",  # an alias: casa.sol.luna
         rf"(?<![\w.@/])[{LETTERS}]{{2,20}}(?:\.[{LETTERS}]{{2,20}}){{2,4}}(?!\w|[.@/]\w)",
