@@ -6,6 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.common.tables import any_key
 from dlpo.text.en_us import compass, romans, states
 from dlpo.text.en_us.context import (
     INITIAL,
@@ -20,6 +21,9 @@ from dlpo.text.en_us.technical import term_words
 # Keyed without a period if they are expanded anywhere, and with it if only where it is written,
 # since they are also words or parts of words.
 ABBREVIATIONS = TABLES.words("abbreviations")
+_LAND_AFTER = late(r" (?:lot|parcel|farm|property|site|ranch|tract|estate|plot)\b")
+_JOURNALS = TABLES.column("journals")
+_BEFORE_SAINTS = word_list("before French saints")
 _LETTERED_THINGS = word_list("lettered things")
 _NO_PERSON_BEFORE = late(r"(?:\d|\b[Ss]oc\.|\b[Ss]ocial|\b[Tt]he) $")
 _NO_PERSON_AFTER = late(
@@ -49,6 +53,7 @@ _BEFORE_INITIALS = word_list("before initials")
 _SPECIES = late(rf"\s(?:{any_of('species')})\b")
 _HAVE_CODES = word_list("have numbers") | word_list("have codes")
 _BOOKS = TABLES.words("books")
+_FIRMS = word_list("kinds of firms")
 # First word of an abbreviation -> what may follow it, and its words then.
 _CONTEXTS: dict[str, list[tuple[str, list[str]]]] = {}
 for _key, _following, _said in TABLES.rows("abbreviations_before"):
@@ -72,6 +77,11 @@ _PRECEDED_BY = {
         r"(?i)(?:\d(?:st|nd|rd|th)|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
         r"|new|limited|rev\.?|revised|expanded|abridged|deluxe|student) $"
     ),
+    "security": late(r"\b[Ss]ec\.? $"),
+    "rent": late(r"(?i)\b(?:1st|first)[ /&,+]{1,3}(?:and )?last[ /&,+]{1,3}(?:and )?$"),
+    "span": late(r"\b(?:yrs?|years?|mos?|months?)\.? (?:of )?$"),
+    "plus": late(r"(?i)(?:\+|\bplus|\bw/|\bincl\.?|&|\band) $"),
+    "two roads": late(r"(?:&|\band) (?:\d{1,3}(?:st|nd|rd|th)|[A-Z][a-z]{1,20}) $"),
     "office": late(
         r"\b(?:Asst|Dep|Exec)\. $|\b(?:Deputy|Assistant|Press|Defense|Treasury|Labor) $"
     ),
@@ -95,6 +105,8 @@ _FOLLOWED_BY = {
     "version": late(r"\s(?:[A-Z](?!\.\s?[A-Z])|\d{1,2})(?![\w'])"),
     "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
     "name": late(r"\s[A-Z][a-z]"),
+    "job": late(rf"\s(?:{any_of('job titles')})\b"),
+    "deposit": late(r"\s[Dd]ep(?:osit|\.)"),
     "year": late(r"\s(?:1[5-9]|20)\d\d\b"),
     "money": late(r"\s(?:of |was |is |up |down )?[$£€]"),
     "noun": late(r"\s[a-z]{3}"),
@@ -124,6 +136,7 @@ _RULES = {
 _SURE = {
     "Cat": "category", "Div": "division", "Add": "additional", "Rm": "room", "Ps": "psalm",
     "Fwd": "forward", "Fl": "floor", "Pub": "publication", "Rt": "route", "Civ": "civil",
+    "Conf": "conference",
 }  # fmt: skip
 
 
@@ -151,6 +164,24 @@ def _small_name(match: re.Match[str]) -> list[str] | None:
 def _work(match: re.Match[str]) -> list[str]:
     """K. 467, of Mozart."""
     return ["K", *grouped_words(match[1])]
+
+
+def _journal(match: re.Match[str]) -> list[str] | None:
+    """J. Exp. Med.; but "J. J. Abrams"."""
+    parts = match[0].rstrip(".").split(". ")
+    return [_JOURNALS[part] for part in parts] if any(len(part) > 1 for part in parts) else None
+
+
+def _french_saint(match: re.Match[str]) -> list[str] | None:
+    """Rue St-Denis, the St-Laurent market; but "Main St-Elm St"."""
+    is_street = follows_capital(match) and previous_word(match).lower() not in _BEFORE_SAINTS
+    return None if is_street else ["saint" + "e" * ("e" in match[0])]
+
+
+def _acres(match: re.Match[str]) -> list[str]:
+    """40 ac, a 5 ac. lot."""
+    single = text_before(match, 3).lstrip() == "1 " or _LAND_AFTER.match(match.string, match.end())
+    return ["acre" if single else "acres"]
 
 
 def _featuring(match: re.Match[str]) -> list[str] | None:
@@ -211,6 +242,8 @@ def _initials(match: re.Match[str]) -> list[str]:
 def _in_context(match: re.Match[str]) -> list[str] | None:
     """An abbreviation that is one only after or before a number, a name or the like."""
     key = match[0].rstrip(".").lower()
+    if match[0] == "EST.":  # of time
+        return None
     if match[0] == "V." and previous_word(match).lower() in _GIVEN_NAMES:  # John V. Lindsay
         return None
     for preceding, said in _AFTER.get(key, ()):
@@ -265,6 +298,12 @@ def _small_doctor(match: re.Match[str]) -> list[str]:
     return ["drive" if _SMALL_ROAD_BEFORE.search(text_before(match)) else "doctor"]
 
 
+def _county(match: re.Match[str]) -> list[str] | None:
+    """Cook Co., Ill., Fairfax Co. schools; but "Ford Motor Co., Mich." and "Smith & Co.," """
+    is_firm = text_before(match, 4).endswith(("& ", "and ")) or previous_word(match) in _FIRMS
+    return None if is_firm else ["county"]
+
+
 def _road_ends(match: re.Match[str]) -> list[str] | None:
     """4100 Wilshire Blvd. Parking is: a sentence ends, and the period is left to end it."""
     if not _HOUSE_BEFORE.search(text_before(match, 60)):
@@ -281,7 +320,23 @@ FORMS: Forms = (
     ),
     ("A", r"\bID(?= (?:no\.|number\b|#))", lambda match: [*match[0]]),
     ("a", r"(?<=\bID )no\.", lambda match: ["number"]),
+    (
+        "a",
+        r"(?<=[a-z] )(?<!the )af\b"
+        r"(?=[.,!?]|\s*$| (?:rn|today|tonight|lol|and|but|this|outside|tho|in)\b)",
+        lambda match: ["A", "F"],
+    ),
+    ("a", r"\bty sm\b", lambda match: ["thank", "you", "so", "much"]),
+    (
+        "a",
+        r"(?:(?<=\bily )|(?<=\bty )|(?<=\b[Tt]hx )|(?<=thanks )|(?<=\bu )|(?<=\byou )"
+        r"|(?<=love it ))sm\b",
+        lambda match: ["so", "much"],
+    ),
     ("A", r"\bQ&A\b", lambda match: ["Q", "and", "A"]),
+    ("a", r"\b[dafn]/[bk]/a\b", lambda match: [*match[0].upper().replace("/", "")]),
+    ("A", rf"\b(?:(?:{any_key(_JOURNALS)})\. ){{1,5}}(?:{any_key(_JOURNALS)})\.(?!\w)", _journal),
+    ("A", r"\bSte?(?=-[A-Z][a-z])", _french_saint),
     ("aA", r"(?<=\()[Rr]et\.(?=\))", lambda match: ["retired"]),
     ("A", r"(?<=[a-z] )Sta\.(?=\s[a-z]|[,)]|$)", lambda match: ["station"]),
     ("A", r"\bSta\.(?= [A-Z])", lambda match: ["santa"]),
@@ -293,6 +348,20 @@ FORMS: Forms = (
     *compass.FORMS,
     *states.FORMS,
     *romans.FORMS,
+    (
+        "A",
+        rf"\bCo\.(?=,? (?:{states.ABBREVIATED})(?!\w)"
+        rf"|,? (?:{TABLES.patterns('belong to a county')})\b)",
+        _county,
+    ),
+    ("A", rf"\bCo\.(?= (?:{any_of('counties of Ireland')})\b)", lambda match: ["county"]),
+    (
+        "a",  # closed b/w exits 2 and 5; on Elm St. btw 2nd and 3rd
+        r"\bb/w(?= (?:[$\d]|[A-Z][a-z]+ \d|the|you|us|them|my|your|[A-Z][a-z]+ (?:and|&) ))"
+        r"|(?<=[\w.,)] )btw\b\.?(?= (?:\d{1,3}(?:st|nd|rd|th)"
+        r"|[$\d][\d.,]{0,8} (?:and|&)|[A-Z][a-z]+ (?:and|&)) )",
+        lambda match: ["between"],
+    ),
     ("A", r"\b(?:Ave|Blvd|Ct|Hwy|Ln|Pkwy|Rd)(?=\.\s[A-Z][a-z']{1,20} [a-z])", _road_ends),
     (
         "aA0",
@@ -308,7 +377,7 @@ FORMS: Forms = (
         r"\bCat\.(?=\s?[1-8][a-e]?\b(?!\.\d))|\bDiv\.(?=\s(?:I{1,3}|[1-4])\b)"
         r"|(?<=\bMS )Add\.(?=\s\d{4})|\bRm(?= \d)|\bPs(?=\s\d{1,3}\b(?![\d/]))|\bFwd(?=:)"
         r"|\bFl\.(?= \d{1,3}\b(?! (?:oz|fl)))|\bPub\.(?= \d{2,4}\b)"
-        r"|\bRt(?= \d{1,3}\b(?! times))|\bCiv\.(?= Code\b)",
+        r"|\bRt(?= \d{1,3}\b(?! times))|\bConf\b\.?(?= R(?:m|oom)\b)|\bCiv\.(?= Code\b)",
         lambda match: [_SURE[match[0].rstrip(".")]],
     ),
     ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{2,3})\b(?![-.]\d)", _work),
@@ -370,6 +439,7 @@ FORMS: Forms = (
     ("A0", r"(?<=\d(?:st|nd|rd|th) )Cir\.", lambda match: ["circuit"]),
     ("a0", r"(?<=\d )ea\b\.?", lambda match: ["each"]),
     ("a0", r"(?<=\d )lg\.(?=\s[a-z])", lambda match: ["large"]),
+    ("a", r"(?:(?<=\d )|(?<=illion ))ac\b(?!/)(?:\.(?=\s[a-z(]|[,;:)]))?", _acres),
     ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", lambda match: ["minute"]),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

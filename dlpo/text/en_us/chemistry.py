@@ -37,7 +37,27 @@ def _ion(match: re.Match[str]) -> list[str]:
     return [*words, "plus" if match["sign"] == "+" else "minus"]
 
 
+def _charged(match: re.Match[str]) -> list[str]:
+    letters, charge = match["cation"] or match["anion"], match["plus"] or match["minus"]
+    words = [
+        word
+        for one in letters
+        for word in (cardinal_words(one) if one.isdigit() else [one.upper()])
+    ]
+    return [
+        *words,
+        *(cardinal_words(charge) if charge else []),
+        "plus" if match["cation"] else "minus",
+    ]
+
+
 FORMS: Forms = (
+    (
+        "A",  # Na+, Ca2+, Cl-
+        r"(?<![A-Za-z])(?:(?P<cation>Na|Ca|Mg|Fe|Cu|Zn|Li|Ag|Al|NH4|H3O)(?P<plus>\d)?\+"
+        r"|(?P<anion>Cl|Br|OH|HCO3|NO3|SO4|PO4|HPO4)(?P<minus>\d)?[-−])(?=[\s,.;:)]|$)",
+        _charged,
+    ),
     (
         "A",
         r"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){1,4})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",

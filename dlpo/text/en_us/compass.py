@@ -81,8 +81,10 @@ FORMS: Forms = (
     ("A", r"\b[NSEW]B\b", _road_way),
     (
         "A",
-        r"\b[NSEW]\.?(?= [A-Z][a-z]+(?: [A-Z][a-z]+)?"
-        rf" (?:{any_of('streets')})\b)",
+        r"\b[NSEW]\.?(?= (?:(?:St|Mt|Ft)\.? )?[A-Z][a-z']+(?: [A-Z][a-z]+)?"
+        rf" (?:{any_of('streets')})\b)"
+        r"|(?:(?<=urn on )|(?<=urn onto )|(?<=left on )|(?<=left onto )|(?<=right on )"
+        r"|(?<=right onto ))[NSEW]\.(?= [A-Z])|\b[NSW]\.(?= St\. [A-Z][a-z]+,)",
         _compass,
     ),
     ("A", rf"\b[NSEW]\. (?:(?={any_of('have halves')})\b)", _compass),

@@ -42,6 +42,13 @@ _COUNTED_AFTER = late(  # 9/24 HP, 17/20 files
     rf"|(?!(?:{any_of('no things counted')}|{any_of('measured in fractions')})\b)"
     r"(?:[a-z]{2,20}(?<!s)s|people|men|women|children)\b)"
 )
+_ADVICE_AFTER = late(
+    r"(?i),? (?:would|wouldn't|do not|don't|never|highly|from me|recommend|stars)\b"
+)
+_LABEL_BEFORE = late(
+    r"(?:^|[.!?\n] ?|(?<!\bDate)(?<!\bdate): |\b(?:test|exam|quiz|score|meal|food|service) was )$"
+)
+_REMARK_AFTER = late(r", [a-z]|[.;]|\s*$")
 _NO_NOUN = word_list("no nouns")
 _KITCHEN = ("2", "3", "4", "8", "16")  # denominators of what is measured
 _GAUGE = late(
@@ -66,7 +73,7 @@ def _fraction(match: re.Match[str]) -> list[str]:
         return [*_in_city_and_on_road(above, below), *many.split()]
     if match[0] in _SAID_PLAINLY or is_proportion or _is_acuity(match):
         return cardinal_words(above) + cardinal_words(below)
-    is_score = above == below or _OF_SCORE.search(text_before(match))
+    is_score = above == below or _OF_SCORE.search(text_before(match)) or _rates(match)
     is_part = many or _OF_WHOLE.match(match.string, match.end())
     if below in _FULL_MARKS and is_score and not is_part:
         return [*cardinal_words(above), "out", "of", *cardinal_words(below)]
@@ -95,6 +102,15 @@ def _fraction(match: re.Match[str]) -> list[str]:
     if one == "inch" and not whole and _NO_SIZED.match(match.string, match.end()):
         return [*words, "of", "an", "inch"]
     return [*words, *(many if whole else one).split()]
+
+
+def _rates(match: re.Match[str]) -> bool:
+    """4/10 would not recommend; 3/10, cold food; service: 4/5."""
+    if match["below"] not in ("5", "10"):
+        return False
+    text, end = match.string, match.end()
+    begins = _LABEL_BEFORE.search(text_before(match)) and _REMARK_AFTER.match(text, end)
+    return begins is not None or _ADVICE_AFTER.match(text, end) is not None
 
 
 def _is_acuity(match: re.Match[str]) -> bool:

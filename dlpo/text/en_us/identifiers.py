@@ -9,9 +9,10 @@ from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
 from dlpo.text.en_us.tables import TABLES, any_of, word_list
+from dlpo.text.en_us.technical import path_words
 
 # What an agent reads a number of, and what may be between it and the number.
-_LINK = r"(?:(?: is| was|:| -|,)? ?#?| \()$"
+_LINK = r"(?:(?:,? which)?(?: is| was|:| -|,)? ?#?| \()$"
 _NAMED = late(
     rf"(?i)\b(?:{any_of('have numbers')})s?\.?"
     rf"(?: (?:number|numbers|no\.?|nos\.?|id|code|#|num\.?))?{_LINK}"
@@ -32,6 +33,7 @@ _TELEPHONE_BEFORE = late(
     r"(?: (?:number|no\.|us|me|him|her|them))?(?: is| at|:|\.)? $"
 )
 _CARD_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before masked numbers')}):? [#(]?$")
+_AIRLINES = word_list("airlines")
 _COURSES = TABLES.words("courses")
 _GROUP = late(r"[A-Za-z]|\d+")
 
@@ -136,6 +138,26 @@ def _dotted_telephone(match: re.Match[str]) -> list[str] | None:
     return _groups(match) if _TELEPHONE_BEFORE.search(text_before(match)) else None
 
 
+def _ten_digits(match: re.Match[str]) -> list[str]:
+    first = ["one"] if match[0][0] == "1" else []
+    return first + digits_in_groups(" ".join(match.groups()), digit_words)
+
+
+def _flight(match: re.Match[str]) -> list[str]:
+    """AA2208."""
+    return [*match[1], *(code_words(match[2]) if len(match[2]) > 2 else cardinal_words(match[2]))]
+
+
+def _road_digits(number: str) -> list[str]:
+    """Of a British road, A3113."""
+    return ["oh" if digit == "0" else cardinal_words(digit)[0] for digit in number]
+
+
+def _preprint(match: re.Match[str]) -> list[str]:
+    """arXiv:1706.03762."""
+    return ["archive", *code_words(match[1]), "point", *digit_words(match[2])]
+
+
 FORMS: Forms = (
     (
         "aA-0",
@@ -148,6 +170,38 @@ FORMS: Forms = (
         _dotted_telephone,
     ),
     ("d", r"(?<=\bRx )\d{5,10}\b", lambda match: digit_words(match[0])),
+    (
+        "d",
+        r"(?<![\w.,-])\d{5}(?= (?:ZIP|zip|Zip)(?: code)?\b(?! codes))",
+        lambda match: digit_words(match[0]),
+    ),
+    (
+        "d",  # a telephone number without separators
+        r"(?<![\w.,$£€-])(?:1[ -]?)?([2-9]\d{2})([2-9]\d{2})(\d{4})(?![\w.,-]*\d|\s?%|\w)(?<!000)",
+        _ten_digits,
+    ),
+    ("A0", rf"\b({any_key(_AIRLINES)})(\d{{3,4}})\b(?![-.]\d)", _flight),
+    (
+        "A0",
+        r"(?:(?<=\bthe )|(?<=\bThe ))([ABMN])(\d{4})\b",
+        lambda match: [match[1], *_road_digits(match[2])],
+    ),
+    ("A0", r"\bBo([357])\b", lambda match: ["best", "of", *cardinal_words(match[1])]),
+    ("aA", r"\barXiv:\s?(\d{4})\.(\d{4,5})(?:v\d)?\b", _preprint),
+    (
+        "aA",
+        r"\b(?:doi|DOI):?\s?10\.(\d{4,5})/([\w.-]{1,60}\w)",
+        lambda match: [
+            "D",
+            "O",
+            "I",
+            "ten",
+            "point",
+            *digit_words(match[1]),
+            "slash",
+            *path_words(match[2]),
+        ],
+    ),
     (
         "-",
         r"(?<=\s)(?:\.{2,3}|…)(?!(?:19|20)\d\d)(\d{4})\b(?![.,]\d)",

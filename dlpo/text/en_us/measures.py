@@ -47,6 +47,7 @@ _BEDROOMS = late(r"(?i)\d ?-?(?:br|bd|bed|bdrm|bedroom)s?\b[^.;]{0,12}$")
 _TIMES = word_list("follow a slash after plurals")
 _AT_BAT = late(r"\b(?:hit|hits|homers?|homered|RBIs?|slugged|belted|batt?ed|batting)\b")
 _PASSING = late(r"\b(?:threw|throws|thrown|TDs?|yards|yds|passing|passes|completions|sacks)\b")
+_AT_WORK = late(r"(?i)\b(?:RN|LPN|CNA|nurses?|shifts?|nights|works?|working|schedule|hours)\b")
 _ANGLE = late(r"\s\d{1,3}°")
 _ARMED = late(
     r"(?i)\b(?:his|her|your|their) $"
@@ -79,6 +80,14 @@ def of_place(match: re.Match[str]) -> bool:
     return not is_verb and _LETTERED.search(before) is not None
 
 
+def _shifts(match: re.Match[str]) -> list[str] | None:
+    """RN, 3x12s, nights; but "two 2x12s"."""
+    near = text_before(match, 40) + match.string[match.end() : match.end() + 40]
+    if not _AT_WORK.search(near):
+        return None
+    return [*cardinal_words(match[1]), *plural_words(cardinal_words(match[2]))]
+
+
 def _planks(match: re.Match[str]) -> list[str]:
     """2x4s: two by fours."""
     return [*cardinal_words(match[1]), "by", *plural_words(cardinal_words(match[2]))]
@@ -92,11 +101,11 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     if match["unit"] == "pt" and _is_point(match):
         one = many = "point"
     raised = _raised(match["raised_by"], number) if match["raised_by"] else []
-    is_one = number.lstrip("-") == "1" and not to
+    is_one = number.lstrip("-") == "1" and not (to or match["scale"])
     single = is_one or match["hyphen"] or match["inch"] or describes_noun(match)
     power = {"2": ["square"], "3": ["cubic"]}.get((match["power"] or "")[1:], [])
     unit = [*power, *(one if single else many).split()]
-    words = number_words(number) + raised
+    words = number_words(number) + raised + (match["scale"] or "").split()
     words += ["plus"] * bool(match["more"])
     return [*words, *([to_or_and(match), *number_words(to)] if to else []), *unit]
 
@@ -170,6 +179,16 @@ def _shillings(match: re.Match[str]) -> list[str]:
     return [*words, *cardinal_words(pence), "penny" if pence == "1" else "pence"]
 
 
+def _minutes(match: re.Match[str]) -> list[str]:
+    """Steep 4'30"."""
+    return [
+        *number_words(match[1]),
+        "minute" + "s" * (match[1] != "1"),
+        *number_words(match[2]),
+        "seconds",
+    ]
+
+
 def _angle(match: re.Match[str]) -> list[str]:
     """40°26'46"N: degrees, minutes and seconds."""
     words = ["minus"] * bool(match["minus"])
@@ -206,6 +225,7 @@ def _millibars(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    ("d", r"(?<![\w.])(\d)x(8|10|12)s\b", _shifts),
     ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2})s\b", _planks),
     (
         "d",
@@ -228,6 +248,7 @@ FORMS: Forms = (
         rf"(\d{{1,3}}(?:\.\d{{1,2}})?)(?: |-)?A(?= (?:{any_of('have amps')})\b)",
         lambda match: [*number_words(match[1]), "amp"],
     ),
+    ("d", r"(?<![\w.])(\d{1,2})'(1[2-9]|[2-5]\d)\"", _minutes),  # too many for inches
     ("d", r"(?<![\w./])(\d{1,2})s\. ?(\d{1,2})d\b\.?(?=$|[^\w.])", _shillings),
     (
         "d-",
@@ -255,7 +276,7 @@ FORMS: Forms = (
     ("d", r"(?<![\w.])(?:8[5-9]\d|9\d\d|10[0-8]\d)(?:\.\d)?\s?mb\b", _millibars),
     (
         "-",
-        rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z]|\)?[,;:]|\)\s[a-z]))?",
+        rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z+&]|\)?[,;:]|\)\s[a-z]))?",
         _per,
     ),
     (
@@ -272,8 +293,9 @@ FORMS: Forms = (
     (
         "d-",
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
+        r"(?P<scale>\s(?:million|billion|trillion)(?=\s(?:[a-zµ]{2}|[kM]W|m\^)))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-])"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d@&+]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-])"
         r"|(?:(?<=\d-[a-z]{2})|(?<=\d-[a-z]{3}))\.(?=\)?\s[A-Z][a-z])|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
         r"|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} of\b))?"
         r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
@@ -287,7 +309,7 @@ FORMS: Forms = (
     ),
     (
         "d",
-        r"(?<![\w.'\"/-])(?:(?P<marked_from>\d{1,3})[-–])?(?P<marked>\d{1,3}(?:,\d{3}|\.\d{1,3})?)(?P<mark>\"|'(?!'))(?![\w\"'])",
+        r"(?<![\w.'\"/-])(?:(?P<marked_from>\d{1,3})[-–])?(?P<marked>\d{1,3}(?:,\d{3}|\.\d{1,3})?)(?P<mark>\"|'(?!'))(?![\w\"'](?<![WDHL]))",
         _mark,
     ),
     (

@@ -17,9 +17,10 @@ from dlpo.text.en_us.numbers import (
     canonical,
     cardinal_words,
     number_words,
+    plural_words,
     scale_words,
 )
-from dlpo.text.en_us.tables import table
+from dlpo.text.en_us.tables import any_of, table
 
 _CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
 SIGN = any_key(_CURRENCIES)
@@ -27,6 +28,10 @@ _CODE = any_key(key for key in _CURRENCIES if len(key) == 3 and key.isupper())
 _RANGES = {"to": "from ", "and": "between ", "or": "either "}
 _TO_SCALED = late(rf" (to|and|or) (?:{SIGN})\s?({NUMBER}){SCALE}")
 _EACH = late("-(?:an?|per)-")
+_RATE = late(  # a $75/night fee
+    rf"/(?:{any_of('follow a slash after plurals')})\b\.? (?!(?:{any_of('no nouns')})\b)[a-z]{{3}}"
+)
+_ARTICLE = late(r"(?i)\b(?:an?|the|this|that) $")
 _EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1,2}(?![\d.]|,\d)"
 
 
@@ -36,7 +41,10 @@ def _money(match: re.Match[str]) -> list[str]:
     number = match["money"] or match["money_lost"] or match["money_before"]
     scale = scale_words(match["money_scale"])
     number = canonical(number, thousands=sign in ("€", "EUR"))
-    if describes_noun(match) or _EACH.match(match.string, match.end()):
+    of_noun = describes_noun(match) or (
+        _RATE.match(match.string, match.end()) and _ARTICLE.search(text_before(match, 8))
+    )
+    if of_noun or _EACH.match(match.string, match.end()):
         many = one
     is_less = match["money_sign"] or match["money_minus"] or match["money_lost"]
     words = ["minus"] * bool(is_less)
@@ -47,9 +55,10 @@ def _money(match: re.Match[str]) -> list[str]:
         words += [*from_words, *from_scale, to_or_and(match)]
     elif not scale and _is_scaled_later(match, number):
         return [*words, *number_words(number)]
-    if scale or ("." in number and len(number.partition(".")[2]) != 2):
+    decimals = number.partition(".")[2]
+    if scale or (decimals and (len(decimals) != 2 or coins[0] == coins[1])):  # ¥154.20
         return [*words, *number_words(number), *scale, *many.split()]
-    return words + _amount(number, many if first else one, many, coins)
+    return words + _amount(number, one if decimals or not first else many, many, coins)
 
 
 def _is_scaled_later(match: re.Match[str], number: str) -> bool:
@@ -79,6 +88,11 @@ def _pair(match: re.Match[str]) -> list[str]:
 
 
 FORMS: Forms = (
+    (
+        "-0",
+        r"\$(\d{1,3})s\b",
+        lambda match: plural_words(cardinal_words(match[1])),
+    ),
     ("A", rf"(?<![\w/.])({_CODE})/({_CODE})(?![\w/])", _pair),
     (
         "Ad-0",
@@ -87,7 +101,7 @@ FORMS: Forms = (
         rf"(?:(?P<money_from>{NUMBER})(?P<from_scale>{SCALE})?{TO}(?:{SIGN})?)?"
         rf"(?:(?P<money>{_EUROPEAN}|{NUMBER}|\.\d{{1,4}})|\((?P<money_lost>{NUMBER})\))"
         rf"|(?<![\w.])(?P<money_before>{NUMBER})\s?(?P<currency_after>{SIGN})(?![\w$]))"
-        rf"(?P<money_scale>{SCALE})?",
+        rf"(?P<money_scale>{SCALE}|\s?(?:MM|mm)\b)?",
         _money,
     ),
 )

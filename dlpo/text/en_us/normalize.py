@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.common.tables import any_key
 from dlpo.text.en_us import (
     abbreviations,
     airplanes,
@@ -15,6 +16,7 @@ from dlpo.text.en_us import (
     calendar,
     chemistry,
     chess,
+    chords,
     dates,
     grades,
     identifiers,
@@ -32,15 +34,15 @@ from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
 from dlpo.text.en_us.numbers import UNIT, number_words
 from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
-from dlpo.text.en_us.technical import term_words
+from dlpo.text.en_us.technical import path_words, term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|ur|incl|excl|im|cant|oz|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|ac|af|sm|ty|ur|incl|excl|im|cant|oz|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence
-    r"(?<![\w.@'-])(?!(?:Ave|Cant|Col|Del|Exp|Vit|Hx|Dx|Sx|Tx|Pl|Ter|Plz|Cres|Rt|Sq"
+    r"(?<![\w.@'-])(?!(?:Ave|Cant|Col|Conf|Del|Exp|Vit|Hx|Dx|Sx|Tx|Pl|Ter|Plz|Cres|Rt|Sq"
     r"|Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b)"
     r"[A-Z][a-z]{2,40}(?=[,;!?]?\s[A-Za-z])"
 )
@@ -63,7 +65,8 @@ _PLACED = {  # signs that are read only in some places -> their pattern
     "^": r"(?<=\w)\^(?=\w)",
     "<": r"(?<=[\w),:]\s)<(?=[$£€]?\.?\d)"
     r"|(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
-    ">": r"(?<=[\w),:]\s)>(?=[$£€]?\.?\d)|(?<=[^a-z]\s)>(?=\s)(?! [A-Z][a-z])"
+    ">": r"(?<=[\w),:]\s)>(?=[$£€]?\.?\d)"
+    r"|(?<=[^a-z]\s)>(?=\s)(?!\s{1,3}[*_`\"'\[]{0,3}[A-Z][A-Za-z])"
     r"|(?<=\b[a-z]\s)>(?=\s(?:[a-z]\b|[\d.]))"
     r"|(?<=\w)>(?=\.?\d)"
     r"|(?<=\b[a-z])>(?=[a-z]\b)",
@@ -75,7 +78,7 @@ _SIGN = "|".join(
 )
 _BEGIN = (
     r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|'(?=\d|[nN]'|(?:tis|twas|em|cause|bout|til)\b)"
-    r"|\.(?=[\w./])|!(?==)|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+    r"|\.(?=[\w./])|(?<=\s)\.(?=[\s`]|$)|!(?==|(?<=\d!)(?:\s?[=+*×/-]|\s(?:is|equals)\s\d))|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
@@ -85,6 +88,10 @@ _READ_AS_LETTERS = word_list("read as letters")
 _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
 _DROPS_G = word_list("drop their g")
 _CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
+_SIDES = {"W": "wide", "D": "deep", "H": "high", "L": "long"}
+_TRIGONOMETRY = {"sin": "sine", "cos": "cosine", "tan": "tangent", "ln": "natural log"}
+_VARIABLES = word_list("variables of shells")
+_COMMAND_BEFORE = late(rf"(?:^|[\s`])(?:{TABLES.patterns('commands')})(?:\s[^.!?\n]{{0,40}})?\s$")
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 _CODE = late(r"[A-Z]{1,4}-?\d\d")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
@@ -92,7 +99,8 @@ _PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
 _STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
 _BEFORE_BOUND = late(  # upgrade to >= 2.0
-    r"(?i)\b(?:to|of|with|from|at|by|for|be|is|are|was|were|requires?|needs?|use|install|version) $"
+    r"(?i)\b(?:to|of|with|from|at|by|for|be|is|are|was|were|requires?|needs?|use|install|version"
+    r"|aged|shows?|showed|showing|keep(?: [a-z]{3,12})?|keeps) $"
 )
 _MENU = late(
     rf"(?i)>[^>.;]{{0,40}}$|\b(?:{TABLES.patterns('on the way to menus')})\b[^.;]{{0,20}} $"
@@ -132,6 +140,28 @@ def _function(match: re.Match[str]) -> list[str]:
     """f(x) =, f(2) =."""
     of = match[0][2:-1]
     return [match[0][0].upper(), "of", *([of.upper()] if of.isalpha() else number_words(of))]
+
+
+def _side(match: re.Match[str]) -> list[str]:
+    """30"W x 20"D."""
+    return [_SIDES[match[0].upper()]]
+
+
+def _variable(match: re.Match[str]) -> list[str] | None:
+    """$HOME/bin, $API_KEY; but the share $TSLA."""
+    name, path = match[1].lower(), match[2] or ""
+    if "_" not in name and not path and name not in _VARIABLES:
+        return None
+    return [
+        "dollar",
+        *(w for part in name.split("_") for w in term_words(part) or [part]),
+        *path_words(path),
+    ]
+
+
+def _folder(match: re.Match[str]) -> list[str] | None:
+    """The end of a command: cd .., git add ."""
+    return ["dot"] * len(match[0]) if _COMMAND_BEFORE.search(text_before(match, 60)) else None
 
 
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
@@ -213,7 +243,18 @@ _IN_PLACES: Forms = (
     ),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
     ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
+    ("-", r"(?<=\d)!(?=\s?[=+*×/-]|\s(?:is|equals)\s\d)", lambda match: ["factorial"]),
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
+    (
+        "aA",
+        r"(?:(?<=\d\")|(?<=\d\"\s)|(?<=\d\sin\.\s)|(?<=\d\sin\s))[WDHLwdhl](?=\s?[x×]\s?\d|[.,;)]|$)",
+        _side,
+    ),
+    (
+        "a",
+        r"(?:(?<=[WDHLwdhl])|(?<=[WDHLwdhl]\s))x(?=\s?\d{1,3}(?:\.\d{1,2})?\s?(?:\"|in\b))",
+        lambda match: ["by"],
+    ),
     (
         "a",
         r"(?<![\w/])[ru]/(?=[A-Za-z]\w{2,30}\b(?!/))",
@@ -222,14 +263,24 @@ _IN_PLACES: Forms = (
     ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
     (
         "aA",
-        r"(?<![\w.'])(?:[FGHPfgh]\((?:[A-Za-z]|-?\d{1,3})\)(?=\s?[=<>≤≥])|[fgh]\([n-z]\)(?=\s?[+*/-]))",
+        r"(?<![\w.'])(?:[FGHPfgh]\((?:[A-Za-z]|-?\d{1,3})\)(?=\s?[=<>≤≥])|[fgh]\((?!s\))[a-z]\))",
         _function,
+    ),
+    ("aA", r"(?<![\w.'])[fghFGH](?=\([fgh]\([a-z]\)\))", lambda match: [match[0].upper(), "of"]),
+    (
+        "a",
+        rf"\b(?:{any_key(_TRIGONOMETRY)})(?=\()",
+        lambda match: [*_TRIGONOMETRY[match[0]].split(), "of"],
     ),
     (
         "aA",
         r"(?<![\w.'])[FGHfgh]'(?=\([A-Za-z]\))",
         lambda match: [match[0][0].upper(), "prime", "of"],
     ),
+    ("-", r"(?<=[A-Za-z])~(?=\d)", lambda match: ["tilde"]),
+    ("-", r"(?<=HEAD)\^{1,4}", lambda match: ["caret"] * len(match[0])),
+    ("-", r"\$\{?([A-Z][A-Z_]{2,30})\b\}?(/[\w./-]{1,80}\w)?", _variable),
+    ("-", r"(?<=\s)\.{1,2}(?=[\s`]|$)", _folder),
     ("A", r"(?<=\+)[A-Z](?=\.)", lambda match: [match[0]]),
     ("A", r"(?:(?<=[+-])|(?<=[Pp]ress ))Del\b", lambda match: ["delete"]),
     ("A", r"(?<=[+-])Opt(?=[+-])", lambda match: ["option"]),
@@ -271,6 +322,7 @@ _FORMS: Forms = (
     *states.PARTIES,
     *technical.FORMS,
     *chess.FORMS,
+    *chords.FORMS,
     *chemistry.FORMS,
     *arithmetic.FORMS,
     *calendar.FORMS,
@@ -331,10 +383,12 @@ def word_of(
         return [written.lower()] if is_verb else None
     if match.re.pattern == _UNKNOWN_ABBREVIATION:
         stem = written[:-1].lower()
-        if written[-1:] == "." and text[match.end() + 1].isalpha():  # the std. deduction
-            term = term_words(written[:-1]) if not listed(stem) and stem not in given else None
-            is_one = term and len(term) == 1 and len(term[0]) > 2 and term != [stem]
-            return term if is_one and not _is_lower(text) else None
+        term = term_words(written[:-1]) if not listed(stem) and stem not in given else None
+        is_one = term and len(term) == 1 and len(term[0]) > 2 and term != [stem]
+        if is_one and not _is_lower(text):  # the std. deduction, lvl. 60
+            return term
+        if text[match.end() + 1].isalpha():
+            return None
         known = stem in given or listed(stem) or term_words(written[:-1]) or stem in ABBREVIATIONS
         is_other = known or f"{stem}." in ABBREVIATIONS or written[:-1].isupper()
         return None if is_other else _words_of(written[:-1], given, listed, capitals)

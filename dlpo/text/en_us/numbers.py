@@ -15,7 +15,7 @@ _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
     "nine": "ninth", "twelve": "twelfth",
 }  # fmt: skip
-_MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
+_MAGNITUDES = {"k": "thousand", "m": "million", "mm": "million", "b": "billion", "t": "trillion"}
 # As Americans write it; 1.234.567 and 1.234,50 as most of Europe does; 1,50,000 as India does.
 NUMBER = (
     r"(?:\d{1,3}(?:\.\d{3}){1,9},\d{1,2}(?!\d|,\d)|[1-9]\d{0,2}(?: \d{3}){1,5},\d{2}(?!\d|,\d)"

@@ -6,6 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import cardinal_words
 from dlpo.text.en_us.tables import TABLES
 
@@ -13,6 +14,7 @@ _HOW = {
     "PO": "by mouth", "BID": "twice a day", "TID": "three times a day", "QD": "once a day",
     "QID": "four times a day", "QHS": "at bedtime", "PRN": "as needed",
 }  # fmt: skip
+_SEXES = {"M": "male", "F": "female"}
 _DOSE = late(
     r"(?:\d|\bone|\btwo|\bhalf)\s?"
     r"(?:mg|mcg|µg|g|m[lL]|units?|IU|tab(?:let)?s?|cap(?:sule)?s?|puffs?|drops?|gtts?)\b"
@@ -32,7 +34,8 @@ _SYMPTOM = late(r" (?!for\b|and\b|or\b|if\b|with\b|to\b)[a-z]")
 def _every(match: re.Match[str]) -> list[str]:
     """q4-6h: every four to six hours."""
     words = ["every", *cardinal_words(match[1])]
-    return words + (["to", *cardinal_words(match[2])] if match[2] else []) + ["hours"]
+    words += ["to", *cardinal_words(match[2])] if match[2] else []
+    return [*words, "hours" if match[3][0] == "h" else "minutes"]
 
 
 def _how_often(match: re.Match[str]) -> list[str] | None:
@@ -65,7 +68,18 @@ FORMS: Forms = (
     ),
     ("A0", r"\bINR(?= \d\.\d\b(?! (?:lakh|crore|mi|bi|per)|/))", lambda match: [*match[0]]),
     ("A", r"(?<=mg )ASA\b|\bASA(?= \d{2,3} ?mg\b)", lambda match: ["aspirin"]),
-    ("a", r"\bq\.?\s?(\d{1,2})(?:[-–](\d{1,2}))?\s?(?:h|hrs?|hours)\b", _every),
+    ("a", r"\bq\.?\s?(\d{1,2})(?:[-–](\d{1,2}))?\s?(h|hrs?|hours|min|mins|minutes)\b", _every),
+    (
+        "a",
+        rf"(?<![A-Za-z.])(?:{any_key('.'.join(how) + '.' for how in map(str.lower, _HOW))})(?!\w)",
+        lambda match: _HOW[match[0].replace(".", "").upper()].split(),
+    ),
+    ("A", r"(?<=y/o )[MF]\b|(?<=y\.o\. )[MF]\b", lambda match: [_SEXES[match[0]]]),
+    (
+        "d",
+        r"(?<![\w.])(\d{1,2})\s?m/o\b",
+        lambda match: [*cardinal_words(match[1]), "month", "old"],
+    ),
     (
         "d",
         r"(?:(?<=[x×]\s)|(?<=[x×])|(?<=\bfor ))\d{1,3}d\b"

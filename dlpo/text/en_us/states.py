@@ -36,6 +36,8 @@ _PLACE_GOES_ON = late(r"\.?-(?:based|born|bred|area|raised|native|style)\b|\.?,?
 _OF_UNIVERSITY = late(r"\b(?:Univ\.|Univ|University|U\.|State|Univ\.?,) of $")
 _AFTER_ANY_CITY = late(r"\b[A-Z][\w'.-]{2,20}, $")
 _OTHER_WORDS = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
+ABBREVIATED = rf"(?:{_OF_WORDS})\.|(?:{_OF_LETTERS})\.|{'|'.join(_STATES)}"
+"""The pattern of a state that is written short, in any way"""
 PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
     (
         "A",

@@ -73,6 +73,11 @@ def _spoken(written: str, silent: str = "") -> list[str]:
     return words
 
 
+def path_words(written: str) -> list[str]:
+    """The words of a path with its slashes and points."""
+    return _spoken(written, silent="-_")
+
+
 def _mail(match: re.Match[str]) -> list[str]:
     """A mail address; jsmith@ is J. Smith."""
     found = _INITIAL_AND_NAME.match(match[0])
@@ -172,7 +177,7 @@ FORMS: Forms = (
         rf"|(?:~|\.{{1,2}})?/{_NAME}(?:/{_NAME}){{0,12}}/?|(?<![^\s\"'(])\.[a-z][\w-]{{1,30}}"
         r"|(?:feature|feat|fix|bugfix|hotfix|release)/[\w-]{1,60}"
         rf"|(?=[\w-]{{0,60}}[./])(?:[\w.-]{{1,60}}/){{0,12}}[\w-]{{2,60}}(?:\.[\w-]{{1,20}})?\.(?i:{_ENDINGS})(?![\w/]))",
-        lambda match: _spoken(match[0], silent="-_"),
+        lambda match: path_words(match[0]),
     ),
     (
         "aAd-",
