@@ -66,7 +66,7 @@ _PLACED = {  # signs that are read only in some places -> their pattern
     "<": r"(?<=[\w),:]\s)<(?=[$£€]?\.?\d)"
     r"|(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
     ">": r"(?<=[\w),:]\s)>(?=[$£€]?\.?\d)"
-    r"|(?<=[^a-z]\s)>(?=\s)(?!\s{1,3}[*_`\"'\[]{0,3}[A-Z][A-Za-z])"
+    r"|(?<=[^a-z]\s)>(?=\s)(?!\s{1,3}[*_\"'\[]{0,3}[A-Z][a-z]|\s[\s*_\"'\[]{1,3}[A-Z])"
     r"|(?<=\b[a-z]\s)>(?=\s(?:[a-z]\b|[\d.]))"
     r"|(?<=\w)>(?=\.?\d)"
     r"|(?<=\b[a-z])>(?=[a-z]\b)",
@@ -78,7 +78,7 @@ _SIGN = "|".join(
 )
 _BEGIN = (
     r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|'(?=\d|[nN]'|(?:tis|twas|em|cause|bout|til)\b)"
-    r"|\.(?=[\w./])|(?<=\s)\.(?=[\s`]|$)|!(?==|(?<=\d!)(?:\s?[=+*×/-]|\s(?:is|equals)\s\d))|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+    r"|\.(?=[\w./])|(?<=\s)\.(?=\s{1,2}[a-z]|\.(?:\s|$))|!(?==|(?<=\d!)(?:\s?[=+*×/-]|\s(?:is|equals)\s\d))|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
@@ -280,7 +280,8 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=[A-Za-z])~(?=\d)", lambda match: ["tilde"]),
     ("-", r"(?<=HEAD)\^{1,4}", lambda match: ["caret"] * len(match[0])),
     ("-", r"\$\{?([A-Z][A-Z_]{2,30})\b\}?(/[\w./-]{1,80}\w)?", _variable),
-    ("-", r"(?<=\s)\.{1,2}(?=[\s`]|$)", _folder),
+    # Not the stop after a blanked grave: "git add file . Then".
+    ("-", r"(?<=\s)(?:\.\.(?=\s|$)|\.(?=\s{1,2}[a-z]))", _folder),
     ("A", r"(?<=\+)[A-Z](?=\.)", lambda match: [match[0]]),
     ("A", r"(?:(?<=[+-])|(?<=[Pp]ress ))Del\b", lambda match: ["delete"]),
     ("A", r"(?<=[+-])Opt(?=[+-])", lambda match: ["option"]),
