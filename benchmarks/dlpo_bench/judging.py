@@ -123,6 +123,16 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedSystem:
+    """One system on every clip."""
+
+    scores: SystemScores
+    failures: Sequence[Failure]
+    silent: Sequence[str]
+    """"system, clip" of every silent waveform."""
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
     """The result of a comparison."""
 
@@ -232,37 +242,84 @@ def evaluate(
     """
     if not systems or not clips:
         raise InputError(f"got {len(systems)} systems and {len(clips)} clips; expected some")
+    check_baseline(baseline, systems)
+    judged = {
+        name: judge_system(
+            name, takes if isinstance(takes, Sequence) else [takes], clips, panel, on_clip,
+            match=match, keep=keep,
+        )
+        for name, takes in systems.items()
+    }  # fmt: skip
+    return together(judged, clips, panel, baseline=baseline, match=match)
+
+
+def check_baseline(baseline: str | None, systems: Mapping[str, object]) -> None:
+    """Refuse one that isn't among the systems.
+
+    Raises:
+        InputError: it isn't.
+    """
     if baseline is not None and baseline not in systems:
         raise InputError(f"baseline {baseline!r} is unknown; expected one of {', '.join(systems)}")
+
+
+def judge_system(
+    name: str,
+    takes: Sequence[Say],
+    clips: Sequence[Clip],
+    panel: JudgePanel,
+    on_clip: Callable[[], object] = lambda: None,
+    *,
+    match: bool = True,
+    keep: Callable[[str, int, Clip, Waveform], object] = lambda *judged: None,
+) -> JudgedSystem:
+    """Let the panel score one system on every clip; arguments and errors as in `evaluate`."""
     failures: list[Failure] = []
     silent: list[str] = []
-    scores = {}
-    for name, system in systems.items():
-        takes = []
-        for number, say in enumerate(system if isinstance(system, Sequence) else [system]):
-            rows = []
-            for clip in clips:
-                at = name, clip.clip_id, number
-                try:
-                    waveform = say(clip)
-                    check_waveforms([waveform], SAMPLE_RATE)
-                except (InputError, EngineError) as error:
-                    raise InputError(f"{name}, {clip.clip_id}: {error}") from error
-                if not waveform.any():
-                    silent.append(f"{name}, {clip.clip_id}")
-                judged, level_db = waveform, TYPICAL_LEVEL_DB
-                if match and clip.recording:
-                    level_db = active_level_db(read_audio(clip.recording), SAMPLE_RATE)
-                if match:
-                    level = at_level(waveform, SAMPLE_RATE, level_db)
-                    judged = with_ends(level, SAMPLE_RATE)
-                keep(name, number, clip, judged)
-                rows.append(_score(panel, clip, waveform, judged, at, failures))
-                on_clip()
-            takes.append(_take(rows))
-        scores[name] = SystemScores(takes)
-    default = next((name for name in systems if name != RECORDINGS), None)
-    return Quality(clips, scores, panel, baseline or default, failures, silent, match)
+    scored = []
+    for number, say in enumerate(takes):
+        rows = []
+        for clip in clips:
+            at = name, clip.clip_id, number
+            try:
+                waveform = say(clip)
+                check_waveforms([waveform], SAMPLE_RATE)
+            except (InputError, EngineError) as error:
+                raise InputError(f"{name}, {clip.clip_id}: {error}") from error
+            if not waveform.any():
+                silent.append(f"{name}, {clip.clip_id}")
+            judged, level_db = waveform, TYPICAL_LEVEL_DB
+            if match and clip.recording:
+                level_db = active_level_db(read_audio(clip.recording), SAMPLE_RATE)
+            if match:
+                level = at_level(waveform, SAMPLE_RATE, level_db)
+                judged = with_ends(level, SAMPLE_RATE)
+            keep(name, number, clip, judged)
+            rows.append(_score(panel, clip, waveform, judged, at, failures))
+            on_clip()
+        scored.append(_take(rows))
+    return JudgedSystem(SystemScores(scored), failures, silent)
+
+
+def together(
+    judged: Mapping[str, JudgedSystem],
+    clips: Sequence[Clip],
+    panel: JudgePanel,
+    *,
+    baseline: str | None,
+    match: bool,
+) -> Quality:
+    """Systems that one panel has judged on the same clips; arguments as in `evaluate`."""
+    default = next((name for name in judged if name != RECORDINGS), None)
+    return Quality(
+        clips,
+        {name: one.scores for name, one in judged.items()},
+        panel,
+        baseline or default,
+        [failure for one in judged.values() for failure in one.failures],
+        [clip for one in judged.values() for clip in one.silent],
+        match,
+    )
 
 
 def _take(rows: Sequence[Row]) -> Take:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from dlpo.errors import UsageError
 from dlpo_bench.clips import SPLITS, Clip, clips_of_texts, load_clips
 from dlpo_bench.endings import KINDS
-from dlpo_bench.eval import compare, figures, figures_by_kind, samples
+from dlpo_bench.eval import blocks, compare, figures, figures_by_kind, samples, write_judged
+from dlpo_bench.judging import JudgedSystem, JudgePanel, check_baseline, judge_system, together
 from dlpo_bench.panel import load_panel
 from dlpo_bench.record import Measured
 from dlpo_bench.systems import (
@@ -20,6 +24,7 @@ from dlpo_bench.systems import (
     only_bundle,
     open_systems,
 )
+from dlpo_bench.tables import show
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class EvaluationOrder:
     """give clips their recordings' level, and equal pauses at the ends"""
     wavs: Path | None = None
     """directory for what the judges hear"""
+    jobs: int = 1
+    """processes that judge systems side by side, one thread each"""
 
 
 def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:
@@ -75,28 +82,69 @@ def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:
         UsageError: another chain is asked for, and no system can have one.
         Also what opening systems, loading judges and `compare` raise.
     """
-    systems = open_systems(order.systems, order.speaking)
-    baseline = order.baseline or systems[0].label
+    systems = _systems(order)
+    baseline = order.baseline or next(s.label for s in systems if s is not RECORDED)
     chained = (order.speaking.schedule, order.speaking.eta) != (None, None)
     if chained and all(system.about["kind"] != "checkpoint" for system in systems):
         only = "only checkpoints take another chain; a bundle's is part of its graphs"
         raise UsageError(f"--schedule, --eta: {only}")
-    if order.sentences.recordings and order.sentences.texts is None:
-        systems = [RECORDED, *systems]
     clips = _clips(order.sentences, systems)
-    judges = order.judges
-    speaker = (judges.speaker, order.sentences.corpus) if judges.speaker else None
-    kinds = {clip.kind for clip in clips if clip.kind}
-    ends = bool(kinds) and kinds <= KINDS.keys()
-    panel = load_panel(judges.weights, judges.whisper, judges.utmos, speaker, judges.only, ends)
-    quality = compare(systems, clips, panel, baseline=baseline, match=order.match, wavs=order.wavs)
+    panel = _panel(order, clips)
     about = {system.label: system.about for system in systems}
+    if order.jobs == 1:
+        quality = compare(
+            systems, clips, panel, baseline=baseline, match=order.match, wavs=order.wavs
+        )
+    else:
+        check_baseline(baseline, about)
+        with ProcessPoolExecutor(order.jobs, get_context("spawn")) as pool:
+            judged = pool.map(partial(_judge_alone, order, clips), range(len(systems)))
+            quality = together(
+                dict(zip(about, judged, strict=True)),
+                clips,
+                panel,
+                baseline=baseline,
+                match=order.match,
+            )
+        show(blocks(quality))
+    kinds = bool(quality.kinds)
     measured = Measured(
         figures_by_kind(quality) if kinds else figures(quality),
         samples(quality, about),
         bundle_sha256=only_bundle(about.values()),
     )
-    return "endings" if ends else "kinds" if kinds else "quality", measured
+    return "endings" if _tell_endings(clips) else "kinds" if kinds else "quality", measured
+
+
+def _systems(order: EvaluationOrder) -> list[System]:
+    systems = open_systems(order.systems, order.speaking)
+    recorded = order.sentences.recordings and order.sentences.texts is None
+    return [RECORDED, *systems] if recorded else systems
+
+
+def _tell_endings(clips: Sequence[Clip]) -> bool:
+    """Whether the kinds of the clips are those of sentences whose ends are measured."""
+    kinds = {clip.kind for clip in clips if clip.kind}
+    return bool(kinds) and kinds <= KINDS.keys()
+
+
+def _panel(order: EvaluationOrder, clips: Sequence[Clip]) -> JudgePanel:
+    judges = order.judges
+    speaker = (judges.speaker, order.sentences.corpus) if judges.speaker else None
+    ends = _tell_endings(clips)
+    return load_panel(judges.weights, judges.whisper, judges.utmos, speaker, judges.only, ends)
+
+
+def _judge_alone(order: EvaluationOrder, clips: Sequence[Clip], place: int) -> JudgedSystem:
+    """The system at a place of the order, in a process of its own with its own judges."""
+    import torch
+
+    torch.set_num_threads(1)
+    system = _systems(order)[place]
+    return judge_system(
+        system.label, system.takes, clips, _panel(order, clips), match=order.match,
+        keep=partial(write_judged, order.wavs),
+    )  # fmt: skip
 
 
 def _clips(asked: SentenceChoice, systems: Sequence[System]) -> list[Clip]:

@@ -126,6 +126,9 @@ def evaluate(
         ),
     ] = None,
     utmos: Utmos = None,
+    jobs: Annotated[
+        int, of_judges(min=1, help="Judge so many systems side by side, each in a process.")
+    ] = 1,
     wavs: Annotated[
         Path | None, _kept(help="Directory to write the judged audio to, as SYSTEM/CLIP.wav.")
     ] = None,
@@ -152,7 +155,7 @@ def evaluate(
     sentences = SentenceChoice(corpus, split, texts, clips, recordings)
     judges = Judges(weights, whisper or (), utmos, speaker, judge or ())
     order = EvaluationOrder(
-        systems or [DEFAULT_VOICE], speaking, sentences, judges, baseline, match, wavs
+        systems or [DEFAULT_VOICE], speaking, sentences, judges, baseline, match, wavs, jobs
     )
     kind, found = evaluate_systems(order)
     if out is not None:

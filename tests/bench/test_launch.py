@@ -1,0 +1,37 @@
+"""An evaluation of several systems, in this process and in processes of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dlpo.errors import InputError
+from dlpo_bench.launch import EvaluationOrder, Judges, SentenceChoice, evaluate_systems
+from dlpo_bench.systems import SpeakingOptions
+
+
+@pytest.fixture
+def order(tiny_bundle: Path, tmp_path: Path) -> EvaluationOrder:
+    hum = "Hum, hum, hum, hum, hum, hum"
+    (tmp_path / "texts").write_text(f"a\tyn\t{hum}?\nb\tst\t{hum}.\n")
+    return EvaluationOrder(
+        (f"one={tiny_bundle}", f"other={tiny_bundle}"),
+        SpeakingOptions(seeds=2),
+        SentenceChoice(tmp_path / "none", texts=tmp_path / "texts"),
+        Judges(tmp_path, only=("ends",)),
+    )
+
+
+def test_systems_side_by_side_get_the_same_figures(order: EvaluationOrder) -> None:
+    kind, alone = evaluate_systems(order)
+
+    assert kind == "endings"
+    assert list(alone.figures["yn"]) == ["one", "other"]
+    assert evaluate_systems(replace(order, jobs=2)) == (kind, alone)
+
+
+def test_an_unknown_baseline_is_refused_before_anything_is_judged(order: EvaluationOrder) -> None:
+    with pytest.raises(InputError, match="'nobody' is unknown; expected one of one, other"):
+        evaluate_systems(replace(order, jobs=2, baseline="nobody"))
