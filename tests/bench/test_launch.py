@@ -32,6 +32,6 @@ def test_systems_side_by_side_get_the_same_figures(order: EvaluationOrder) -> No
     assert evaluate_systems(replace(order, jobs=2)) == (kind, alone)
 
 
-def test_an_unknown_baseline_is_refused_before_anything_is_judged(order: EvaluationOrder) -> None:
+def test_an_unknown_baseline_is_refused_before_judging(order: EvaluationOrder) -> None:
     with pytest.raises(InputError, match="'nobody' is unknown; expected one of one, other"):
         evaluate_systems(replace(order, jobs=2, baseline="nobody"))

@@ -47,7 +47,12 @@ class Sets:
             return None
         words: list[str] = []
         for *parts, connective in sets:
-            numbers = re.findall(r"\d+", " ".join(parts))
-            *rest, last = [word for number in numbers for word in self._cardinal_words(number)]
+            *games, tie_break = parts
+            *rest, last = [word for number in games for word in self._cardinal_words(number)]
+            if tie_break:  # 7-6 (5)
+                points = re.findall(r"\d+", tie_break)
+                rest += [f"{last},"]
+                *more, last = [word for number in points for word in self._cardinal_words(number)]
+                rest += more
             words += [*rest, last, connective] if connective else [*rest, f"{last},"]
         return [*words[:-1], words[-1].rstrip(",")]

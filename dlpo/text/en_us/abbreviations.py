@@ -30,6 +30,7 @@ _NO_PERSON_AFTER = late(
     r" (?:Hours?|Garage|Deposit|Number|Rest|Space|Supplies|Admin|One|Two|Three|Four|Five|Six|Seven"
     r"|Eight|Nine|Ten)\b"
 )
+_BEFORE_MOMENTS = ("a", "one", "half", "quick", "few", "every", "the", "per")
 _TWO_INITIALS = late(r"\s?[A-Z]\.")
 _BEFORE_PRONOUNS = ("and", "or", "than", "am", "was", "is", "do", "did", "can", "will", "have")
 _BEFORE_OBJECTS = ("for", "from", "like", "of", "than", "to", "via", "with")
@@ -47,6 +48,7 @@ _NO_NAMES = late(  # of these a letter is no initial: "from A to B. Traffic", "d
 )
 _ARTIST_BEFORE = late(r"(?:\b[A-Z][\w'.!$-]{0,20}\)?|[(\[]|[a-z]\")[ ]?$")
 _NUMERAL = late(r"\s?[\dIVX]")
+_NUMBER_AFTER = late(r"\s?(?:§|\d|[IVX]+\b)")
 _CODE = late(r"\s#?[A-Z]{1,5}-?\d")
 _GIVEN_NAMES = word_list("given names")
 _BEFORE_INITIALS = word_list("before initials")
@@ -214,6 +216,12 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
         )
         return ["number" if key == "no" else "numbers"] if of_number else None
     if key in ("ch", "q") and not _NUMERAL.match(match.string, match.end()):
+        return None
+    if (
+        key == "sec"
+        and not _NUMBER_AFTER.match(match.string, match.end())
+        and (match[0] == "SEC." or previous.lower() in _BEFORE_MOMENTS)
+    ):  # fined by the SEC. It; give me a sec.
         return None
     is_term = match[0].isupper() and term_words(match[0].rstrip(".")) is not None
     if is_term and not name_follows(match):  # 9 AM EST., but MT. EVEREST
@@ -431,6 +439,7 @@ FORMS: Forms = (
         lambda match: ["point"],
     ),
     ("a", r"(?<=\bet )al\.(?!\w)", lambda match: ["al"]),
+    ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", lambda match: ["minute"]),
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
     ("A", r"\b[A-HJ-Z]\.(?=\s[a-z])", _small_name),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
@@ -440,6 +449,5 @@ FORMS: Forms = (
     ("a0", r"(?<=\d )ea\b\.?", lambda match: ["each"]),
     ("a0", r"(?<=\d )lg\.(?=\s[a-z])", lambda match: ["large"]),
     ("a", r"(?:(?<=\d )|(?<=illion ))ac\b(?!/)(?:\.(?=\s[a-z(]|[,;:)]))?", _acres),
-    ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", lambda match: ["minute"]),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

@@ -26,6 +26,11 @@ _NO_DATE_BEFORE = late(
 _NO_DATE_AFTER = late(
     rf"(?i) ?[=+*×÷^%\"]| [-–] \d| of\b|(?:-| an? | )(?:{any_of('after fractions')})s?\b"
 )
+_FACTOR_BEFORE = late(
+    r"(?i)\b(?:multipl(?:y|ied)|scaled?|times|divided?)\b[^.;]{0,30}\bby $"
+    r"|\brate (?:your|the|this|our|my)(?: \w{2,14})? $"
+)
+_GOAL_AFTER = late(r" (?:hrs?|hours|[KMGT]B|steps|done|cal|kcal|min|mins|miles)\b")
 # 3/7 tests passed, but 9/12 sounds fine
 _SHARE_OF = late(rf" (?!(?:{any_of('no things counted')})\b)[a-z]{{2,20}}s\b")
 _NO_DASHED_AFTER = late(r" (?:rule|orders|months|formation|split|plan|ratio|diet)\b")
@@ -62,6 +67,8 @@ def _short_date(match: re.Match[str]) -> list[str] | None:
 
 def _is_date(month: str, day: str, before: str, after: str) -> bool:
     if not 0 < int(month) < 13 or _NO_DATE_AFTER.match(after):
+        return False
+    if _FACTOR_BEFORE.search(before) or _GOAL_AFTER.match(after):
         return False
     if month[0] == "0" or day[0] == "0":
         return True

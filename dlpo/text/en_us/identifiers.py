@@ -33,6 +33,7 @@ _TELEPHONE_BEFORE = late(
     r"(?: (?:number|no\.|us|me|him|her|them))?(?: is| at|:|\.)? $"
 )
 _CARD_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before masked numbers')}):? [#(]?$")
+_PASSWORD_BEFORE = late(r"(?i)\b(?:passwords?|passcodes?|passphrase|pwd)\b[^.;]{0,24}$")
 _AIRLINES = word_list("airlines")
 _COURSES = TABLES.words("courses")
 _GROUP = late(r"[A-Za-z]|\d+")
@@ -138,6 +139,11 @@ def _dotted_telephone(match: re.Match[str]) -> list[str] | None:
     return _groups(match) if _TELEPHONE_BEFORE.search(text_before(match)) else None
 
 
+def _in_password(match: re.Match[str]) -> list[str] | None:
+    """Passcode Xk9#42."""
+    return ["pound"] if _PASSWORD_BEFORE.search(text_before(match)) else None
+
+
 def _ten_digits(match: re.Match[str]) -> list[str]:
     first = ["one"] if match[0][0] == "1" else []
     return first + digits_in_groups(" ".join(match.groups()), digit_words)
@@ -186,6 +192,12 @@ FORMS: Forms = (
         r"(?:(?<=\bthe )|(?<=\bThe ))([ABMN])(\d{4})\b",
         lambda match: [match[1], *_road_digits(match[2])],
     ),
+    (
+        "d",
+        r"\b911(?= (?:GT\d|Turbo|Carrera|Targa|Dakar|Speedster)\b)|(?<=\b[Pp]orsche's )911\b",
+        lambda match: ["nine", "eleven"],
+    ),
+    ("-", r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])", _in_password),
     ("A0", r"\bBo([357])\b", lambda match: ["best", "of", *cardinal_words(match[1])]),
     ("aA", r"\barXiv:\s?(\d{4})\.(\d{4,5})(?:v\d)?\b", _preprint),
     (

@@ -96,6 +96,8 @@ def _planks(match: re.Match[str]) -> list[str]:
 def _measure(match: re.Match[str]) -> list[str] | None:
     if match["unit"] in _LETTERS and _is_letter(match):
         return None
+    if match[0].endswith('"') and _OPEN_QUOTATION.search(text_before(match, 300)):
+        return None  # "1999" by Prince
     number, to = match["measure"], match["measure_to"]
     one, many = UNITS[match["unit"] or "in"]
     if match["unit"] == "pt" and _is_point(match):

@@ -84,6 +84,7 @@ _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shoute
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
 _CAMEL = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+(?:'[a-z]+){0,3}|[A-Z](?:'s)?")
 _INFLECTED = late(r"([A-Z]{2,6})(ing|ed)")
+_SCOTTISH = late(r"Mc[A-Z][a-z]{2,20}")  # McKellen
 _READ_AS_LETTERS = word_list("read as letters")
 _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
 _DROPS_G = word_list("drop their g")
@@ -449,6 +450,8 @@ def _words_of(
     acronym = stem.isupper() and not _PRONOUNCEABLE.fullmatch(stem)
     if len(stem) <= _ACRONYM_LETTERS and (acronym or not has_vowel):  # SQL, mp
         return _letters(stem.upper(), apostrophe + ending)
+    if _SCOTTISH.fullmatch(stem):
+        return [word]
     parts = _CAMEL.findall(written) if not stem.isupper() else []
     if len(parts) > 1:
         return [spoken for part in parts for spoken in _words_of(part, given, listed, capitals)]

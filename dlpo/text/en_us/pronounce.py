@@ -156,7 +156,10 @@ class Pronouncer:
         )
 
     def _name(self, word: str) -> Phonemes | None:
-        """A name with an ending of its own: Ibrahimovic."""
+        """A name with a beginning or an ending of its own: McKellen, Ibrahimovic."""
+        if word.startswith("mc") and len(word) > 4:
+            rest = self._known(word[2:]) or self._letter_to_sound.phonemes(word[2:])
+            return ("M", "AH0", *(() if rest[0] in ("K", "G") else ("K",)), *rest)
         for ending, sound in _OF_NAMES.items():
             stem = word.removesuffix(ending)
             if stem != word and len(stem) > 2:

@@ -68,6 +68,7 @@ def _spoken(written: str, silent: str = "") -> list[str]:
             words += list(part.upper())
         elif part.isalpha():
             own = TERMS.get(sign + part.lower()) if silent or sign == "." else None
+            own = own[1:] if own and words[-1:] == ["dot"] == own[:1] else own
             words += own or term_words(part) or _plain(part)
         sign = part
     return words
@@ -86,8 +87,20 @@ def _mail(match: re.Match[str]) -> list[str]:
     return _spoken(match[0])
 
 
+def _in_two(label: str) -> str:
+    """Of a host's name: disneyplus as "disney plus", bestbuy as "best buy"."""
+    label = label.lower()
+    if len(label) < 7 or label in lexicon() or label in TERMS:
+        return label
+    cuts = range(len(label) - 3, 2, -1)
+    found = (c for c in cuts if label[:c] in lexicon() and label[c:] in lexicon())
+    cut = next(found, len(label))
+    return f"{label[:cut]} {label[cut:]}".strip()
+
+
 def _address(match: re.Match[str]) -> list[str]:
-    written = addresses.said_part(match[0])
+    host, slash, path = addresses.said_part(match[0]).partition("/")
+    written = ".".join(map(_in_two, host.split("."))) + slash + path
     numeric = re.fullmatch(r"[\d.]+", written.partition("/")[0].partition(":")[0])
     return _spoken(written, silent="-_" if numeric else "")
 
@@ -170,6 +183,11 @@ FORMS: Forms = (
         _address,
     ),
     ("-", rf"(?<=\d\))\.(?i:{_ENDINGS})(?!\w)", lambda match: _spoken(match[0])),
+    (
+        "aA",  # a call: requests.get(url)
+        r"(?<![\w.@/])[A-Za-z_]\w{0,30}(?:\.[a-z_]\w{0,30}){1,4}(?=\()",
+        lambda match: _spoken(match[0], silent="_"),
+    ),
     ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
     (
         "aAd-",

@@ -201,7 +201,7 @@ FORMS: Forms = (
     ),
     (
         "A",  # of a district: Bogotá, D.C.
-        r"(?:(?<=[a-záéíóúñ], )|(?<=[a-záéíóúñ] ))D\.\s?C\.",
+        r"(?:(?<=[a-záéíóúñÁ], )|(?<=[a-záéíóúñÁ] ))D\.\s?C\.",
         lambda match: spelled(match[0]) if _previous_word(match)[:1].isupper() else None,
     ),
     *ABBREVIATIONS.forms,

@@ -77,6 +77,9 @@ _AFTER_QUE = re.compile(rf"\s(?:{TABLES.any_of('after qué')})\b")
 _START = r"(?:(?<![^\n])|(?<=[.!?] ))"
 _ASKING = late(r"(?i)(?:^|[.;:!?¿]|\b(?:por|x)) ?$")
 _ASKED = re.compile(r"[^.!?]{0,80}\?")
+_SMALL_WORDS = TABLES.word_list("unstressed")
+_CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓÚ][A-ZÁÉÍÓÚÑ]{{1,20}} $")
+_CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
 
 _OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]?|[a-z])(?:[²³]|\^\d)?"
@@ -263,6 +266,13 @@ _FORMS: Forms = (
         r"\bT(\d{1,2}),? ?E(\d{1,3})\b",
         _episode,
     ),
+    (
+        "-",
+        r"(?:(?<=Disney)|(?<=Paramount)|(?<=TV)|(?<=ViX)|(?<=Discovery)|(?<=HBO)|(?<=Star)"
+        r"|(?<=ESPN))\+(?!\w)",
+        lambda match: ["plus"],
+    ),
+    ("-", r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])", lambda match: ["numeral"]),
     ("A", rf"(?:{any_key(_MIXED)})\b", lambda match: ACRONYMS[match[0]]),
     (
         "d",
@@ -337,7 +347,7 @@ _FORMS: Forms = (
     ("A", r"\bGP(?= de [A-ZÁÉÍÓÚÑ])", lambda match: ["gran", "premio"]),
     (
         "-",
-        r"(?<![\w*#])(?:\*\d{2,5}(?:\*\d{1,8}){0,3}#?|#\d{2,3}#)(?![\w*#])",
+        r"(?<![\w*#])(?:\*\d{2,5}(?:\*\d{1,8}){0,3}#?|#\d{2,4}#?)(?![\w*#])",
         _short_code,
     ),
     ("A", r"\bT/(?:M|A)(?![\w/])", lambda match: ["transmisión", _GEARS[match[0][2]]]),
@@ -401,7 +411,17 @@ def word_of(match: re.Match[str], given: Container[str], capitals: bool) -> list
         return [match[0].lower()] if match[0].lower() in given else [written]
     if len(written) == 1:
         return _letter(written, match, capitals)
+    if written.isupper() and (not written.isascii() or _among_capitals(match)):
+        return [written.lower()]  # BOGOTÁ, CIUDAD DE MÉXICO
     return _words_of(written, capitals)
+
+
+def _among_capitals(match: re.Match[str]) -> bool:
+    """Whether a small word is part of a name in capitals."""
+    return match[0].lower() in _SMALL_WORDS and (
+        _CAPITALS_BEFORE.search(text_before(match)) is not None
+        or _CAPITALS_AFTER.match(match.string, match.end()) is not None
+    )
 
 
 def _letter(written: str, match: re.Match[str], capitals: bool) -> list[str]:

@@ -96,6 +96,7 @@ _ORDINAL_END = (
     + r")\b)"
 )
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
+_GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
 _PRICED = re.compile(
@@ -105,6 +106,14 @@ _GROWTH = TABLES.words("growth")  # of finance: m/m, i. a.
 _SCALE_BEFORE = re.compile(r"(?i)\b(?:escala|maqueta|mapa|plano)\b[^.:]{0,20}$")
 _COUNTED = re.compile(r"\d$")  # 7,500/mm³
 _PER_VOLUME = ("mm", "µl", "µL", "ml", "mL", "dL", "L")
+_RANGE_AFTER = re.compile(r"\s(?:a|o|al)\s\d")
+_ORDER_AFTER = late(
+    rf"\s(?:(?:{any_of('come in an order by degree')})\b()"
+    rf"|de (?:primaria|secundaria|preparatoria|bachillerato|kínder|{any_of('months')})\b)"
+)
+_ORDER_BEFORE = late(
+    r"(?i)\b(?:llegó|quedó|terminó|acabó|art\.|artículo|arts\.|lugar|puesto|cláusula) $"
+)
 _SHORT_NUMBER = re.compile(  # 4/día
     rf"(?<![/\d.,])\d{{1,3}}(?:\s(?:{any_of('counted by time')}))?$"
 )
@@ -213,6 +222,12 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     if _LAWS_YEAR.fullmatch(match["below"]) and not whole:  # Ley 100/1993
         return [*cardinal_words(match["above"]), "de", *cardinal_words(match["below"])]
     noun = NOUNS.after(match.string, match.end(), one=True)
+    goal = noun if noun in _GOALS else unit[1] if unit and unit[1] in _GOALS else ""
+    if goal and not whole:  # 9/10 preguntas
+        gender = NOUNS.gender(goal)
+        words = [*cardinal_words(match["above"], gender), "de"]
+        words += cardinal_words(match["below"], gender)
+        return words + (unit[1].split() if unit else [])
     if noun == "partes" and not whole and 2 < below < 11:  # las 2/3 partes
         return [*cardinal_words(match["above"]), *ended_ordinal_words(below, "as")]
     gender = unit[2] if unit else NOUNS.gender(noun) if noun else "m"
@@ -263,11 +278,12 @@ def _measure(match: re.Match[str]) -> list[str] | None:
         unit = "min"
     elif of_angle and _ANGLE_BEFORE.search(of_angle):  # 37° 15' 20"
         unit = "min" if unit == "'" else "s"
-    _, many, gender = _UNITS[unit]
+    gender = _UNITS[unit][2]
     words = [*number_words(match["measure_from"], gender), "a"] if match["measure_from"] else []
     if big := _whole_words(match["measure_big"]):
         of = [] if big[-1] == "mil" else ["de"]
-        return [*words, *number_words(number, "m"), *big, *of, *many.split()]
+        counted = _unit_words(unit, True, match["power"])[0]
+        return [*words, *number_words(number, "m"), *big, *of, *counted]
     names = [" ".join(_unit_words(unit, plural, match["power"])[0]) for plural in (False, True)]
     decimal_comma = has_decimal_commas(match.string)
     if (found := _PRECISE.fullmatch(number)) and _DECIMAL_POINT.search(match.string):  # 3.150 kg
@@ -321,9 +337,11 @@ def _with_check_digit(match: re.Match[str]) -> list[str]:
 
 
 def _quarter(match: re.Match[str]) -> list[str]:
-    """1T26: el primer trimestre de 2026."""
-    year = match[2] if len(match[2]) == 4 else f"20{match[2]}"
-    return [*ended_ordinal_words(int(match[1]), "er"), "trimestre", "de", *cardinal_words(year)]
+    """1T26: el primer trimestre de 2026; en el 3T."""
+    words = [*ended_ordinal_words(int(match[1]), "er"), "trimestre"]
+    if not match[2]:
+        return words
+    return [*words, "de", *cardinal_words(match[2] if len(match[2]) == 4 else f"20{match[2]}")]
 
 
 def _raised(match: re.Match[str]) -> list[str]:
@@ -357,6 +375,21 @@ def _graded(match: re.Match[str]) -> list[str]:
     return [*number_words(match[1]), "sobre", *cardinal_words(match[2])]
 
 
+def _degree(match: re.Match[str]) -> list[str] | None:
+    """Of who has no º: el 3° piso, llegó 2°, art. 1°; but "a 3° bajo cero"."""
+    ordered = _ORDER_AFTER.match(match.string, match.end())
+    if not (ordered or _ORDER_BEFORE.search(text_before(match, 24))):
+        return None
+    before_noun = ordered is not None and ordered.lastindex == 1
+    return ended_ordinal_words(int(match[1]), "º", before_noun)
+
+
+def _unit_alone(match: re.Match[str]) -> list[str]:
+    """Millones de km², el precio por m²."""
+    many = match.string[: match.start()].endswith(("ones de ", "les de "))
+    return _unit_words(match[1], many, match[2])[0]
+
+
 def _number(match: re.Match[str]) -> list[str]:
     number, text = match[0], match.string
     before = text_before(match, 60)
@@ -373,6 +406,8 @@ def _number(match: re.Match[str]) -> list[str]:
     whole, _, decimals = split_decimals(number.lstrip("-"), decimal_comma)
     big = re.match(_BIG, text[match.end() : match.end() + 12])
     gender = "m" if big else NOUNS.gender_at(text, match.start(), match.end(), whole == "1")
+    if whole == "1" and gender == "m" and _RANGE_AFTER.match(text, match.end()):  # grupos 1 a 3
+        gender = ""
     if decimals:
         return number_words(number, decimal_comma=decimal_comma)
     if big is not None and big[0].strip() == "mil":
@@ -383,6 +418,14 @@ def _number(match: re.Match[str]) -> list[str]:
 
 
 SCALE: Forms = (
+    ("d", r"\b(\d{1,2})°(?!\s?[CFNSEO\d])", _degree),
+    ("d", rf"\b1[oº°](?= de (?:{any_of('months')})\b)", lambda match: ["primero"]),
+    (
+        "aA",
+        r"(?:(?<=llones de )|(?<=miles de )|(?<=\bpor )|(?<=\bel )|(?<=\bdel )|(?<=\bcada ))"
+        r"(km|kg|kWh|ha|cm(?=\^?[²2])|m(?=\^?[²³23]))(\^?[23²³])?(?!\w)",
+        _unit_alone,
+    ),
     ("d", rf"(?<![\w:.,])1:({NUMBER})(?![\d:])", _scale),
 )  # fmt: skip
 MEASURES: Forms = (
@@ -463,7 +506,7 @@ MEASURES: Forms = (
     (
         "d",
         r"(?:(?<=\bel )|(?<=\bdel )|(?<=\bal )|(?<=\ben ))"
-        r"([1-4])T(?: de (?=20\d\d))?(\d{2}|20\d{2})\b",
+        r"([1-4])T(?:(?: de (?=20\d\d))?(\d{2}|20\d{2}))?\b",
         _quarter,
     ),
     (

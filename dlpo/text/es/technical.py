@@ -101,6 +101,11 @@ def _telephone(match: re.Match[str]) -> list[str] | None:
     return telephone_words(match[0])
 
 
+def _numbered_version(match: re.Match[str]) -> list[str]:
+    """GPT-4.5, PM2.5."""
+    return [*code_words(match[1]), "punto", *cardinal_words(match[2])]
+
+
 def code_words(written: str) -> list[str]:
     """Letters and digits mixed, as in A4 and COVID-19; many digits one by one."""
     words: list[str] = []
@@ -187,6 +192,12 @@ ADDRESSES: Forms = (
     ),
 )
 CODES: Forms = (
+    ("A", r"\b([A-Z][A-Za-z]{0,8}-?\d{1,3})\.(\d{1,2})(?![\w.,]\d|\w)", _numbered_version),
+    (
+        "aA",  # a call: requests.get(url)
+        r"(?<![\w.@/])[A-Za-z_]\w{0,30}(?:\.[a-z_]\w{0,30}){1,4}(?=\()",
+        lambda match: address_words(match[0]),
+    ),
     (
         "-",  # of a command: ls -la, --save
         r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}(?![\w-])|(?<=--)[a-z]{2})",
