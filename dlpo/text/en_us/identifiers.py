@@ -17,7 +17,7 @@ _NAMED = late(
     rf"(?i)\b(?:{any_of('have numbers')})s?\.?"
     rf"(?: (?:number|numbers|no\.?|nos\.?|id|code|#|num\.?))?{_LINK}"
 )
-_NUMBER = late(rf"(?i)\bnumbers?{_LINK}")
+_NUMBER = late(r"(?i)\bnumbers?(?:(?: is| was|:| -|,)? ?#?| \()$")
 _COUNTED = late(r" [a-z]{2,20}\b")
 _GOODS = word_list("are ordered by number")
 _MOST_COUNTED = 4  # digits of what is counted without a comma
@@ -189,7 +189,9 @@ FORMS: Forms = (
     ("A0", rf"\b({any_key(_AIRLINES)})(\d{{3,4}})\b(?![-.]\d)", _flight),
     (
         "A0",
-        r"(?:(?<=\bthe )|(?<=\bThe ))([ABMN])(\d{4})\b",
+        r"(?:(?<=\bthe )|(?<=\bThe ))([AB])(\d{4})\b"
+        r"(?=[.,;)]|$| (?:to|towards?|from|at|near|past|out|and|north|south|east|west|northbound"
+        r"|southbound|eastbound|westbound|junction|is|has)\b)",
         lambda match: [match[1], *_road_digits(match[2])],
     ),
     (

@@ -423,10 +423,10 @@ SCALE: Forms = (
     (
         "aA",
         r"(?:(?<=llones de )|(?<=miles de )|(?<=\bpor )|(?<=\bel )|(?<=\bdel )|(?<=\bcada ))"
-        r"(km|kg|kWh|ha|cm(?=\^?[²2])|m(?=\^?[²³23]))(\^?[23²³])?(?!\w)",
+        r"(km|kg|kWh|(?<!el )ha|cm(?=\^?[²2])|m(?=\^?[²³23]))(\^?[23²³])?(?!\w)",
         _unit_alone,
     ),
-    ("d", rf"(?<![\w:.,])1:({NUMBER})(?![\d:])", _scale),
+    ("d", rf"(?<![\w:.,])(?<!\bla )1:({NUMBER})(?![\d:])", _scale),
 )  # fmt: skip
 MEASURES: Forms = (
     (

@@ -192,7 +192,7 @@ ADDRESSES: Forms = (
     ),
 )
 CODES: Forms = (
-    ("A", r"\b([A-Z][A-Za-z]{0,8}-?\d{1,3})\.(\d{1,2})(?![\w.,]\d|\w)", _numbered_version),
+    ("A", r"\b(?!V\d)([A-Z][A-Za-z]{0,8}-?\d{1,3})\.(\d{1,2})(?![\w.,]\d|\w)", _numbered_version),
     (
         "aA",  # a call: requests.get(url)
         r"(?<![\w.@/])[A-Za-z_]\w{0,30}(?:\.[a-z_]\w{0,30}){1,4}(?=\()",
