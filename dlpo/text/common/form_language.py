@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
 
 from dlpo.text.common.abbreviations import opens_sentence
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.endings import Endings
 from dlpo.text.common.forms import FormReader
-from dlpo.text.common.language import Token
+from dlpo.text.common.language import Phonemes, Token
 from dlpo.text.common.tables import Tables
 
 
@@ -57,6 +57,10 @@ class FormLanguage:
             capitals: whether capitals mean something.
         """
         raise NotImplementedError
+
+    def accented(self, text: str) -> Mapping[str, Phonemes]:
+        """See `Language`: none, where accents are kept as letters."""
+        return {}
 
     def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
         """See `Language`: not that of "Mr.", and if a usual first word follows.

@@ -124,6 +124,7 @@ class TextFrontEnd:
             voice_of or _no_voice,
         )
         reading.language = script.language.code
+        known = {**script.language.accented(document), **known}
         found = spoken_script(script, known, self._symbols)
         return self._processed(script.text, found, reading)
 
@@ -160,6 +161,7 @@ class TextFrontEnd:
         plain = reading.plain(text, last)
         if reading.dates != "usual" and language.day_first is not (reading.dates == "dmy"):
             plain = with_days_swapped(plain, *language.around_dates)
+        known = {**language.accented(plain), **known}
         readable = language.characters.readable(plain, reading.emoji)
         spoken = language.tokens(readable.text, given=known, shouted=shouted)
         found, places = list[Sentence](), list[tuple[int, int]]()

@@ -89,6 +89,16 @@ class Language(Protocol):
             given: those of single words, by their index, which override even these.
         """
 
+    def accented(self, text: str) -> Mapping[str, Phonemes]:
+        """Words whose accents say how they sound in this language: Jesús is not Jesus.
+
+        Args:
+            text: as written, before its accents are folded.
+
+        Returns:
+            Word as in tokens -> its phonemes.
+        """
+
     def pronunciations(self, word: str) -> Sequence[Phonemes]:
         """All ways in which a word, as in tokens, may be said in some sentence; perhaps none."""
 

@@ -13,7 +13,7 @@ from dlpo.text.common.patterns import late
 from dlpo.text.en_us.endings import ENDINGS
 from dlpo.text.en_us.ipa import parse_ipa
 from dlpo.text.en_us.normalize import READER, word_of
-from dlpo.text.en_us.pronounce import Pronouncer
+from dlpo.text.en_us.pronounce import Pronouncer, with_s
 from dlpo.text.en_us.tables import TABLES, word_list
 
 _OPEN_ENDED = word_list("make a choice open")  # "Any tea or coffee?", "Tea or something?"
@@ -22,6 +22,8 @@ _DAYS_AND_MONTHS = word_list("months") | word_list("weekdays")
 _AFTER_TIMES = word_list("after times") | _DAYS_AND_MONTHS
 _BEFORE_TIMES = word_list("before times")
 _BEGINNINGS = ("P.S.", "PS.", "P.P.S.", "N.B.")  # whose period is never the last
+_ACCENTED = TABLES.column("accented")
+_WITH_ACCENT = late(r"(?<![a-zà-öø-ÿ])[a-z]{0,40}[à-öø-ÿ][a-zà-öø-ÿ]{0,40}")
 _NEAR = 16  # characters between such a word that opens a sentence and its time
 _OF_TIME = late(r"(?:[ap]\.m|\d\s?[AP]\.M)\.$")
 # Parts of a Unicode name that nobody would say.
@@ -43,6 +45,17 @@ class AmericanEnglish(FormLanguage):
     def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str] | None:
         """See `FormLanguage`."""
         return word_of(match, given, capitals, self._listed)
+
+    def accented(self, text: str) -> dict[str, Phonemes]:
+        """See `Language`."""
+        if text.isascii():
+            return {}
+        found = dict[str, Phonemes]()
+        for word in _WITH_ACCENT.findall(unicodedata.normalize("NFC", text.lower())):
+            if phonemes := tuple(_ACCENTED.get(word, "").split()):
+                letters = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode()
+                found |= {letters: phonemes, f"{letters}'s": with_s(phonemes)}
+        return found
 
     def pronunciations(self, word: str) -> list[Phonemes]:
         """See `Language`: those of the lexicon."""
