@@ -23,6 +23,7 @@ from dlpo.text.en_us.technical import term_words
 ABBREVIATIONS = TABLES.words("abbreviations")
 _LAND_AFTER = late(r" (?:lot|parcel|farm|property|site|ranch|tract|estate|plot)\b")
 _JOURNALS = TABLES.column("journals")
+_NUMBERED_STREET = late(r"\d(?:st|nd|rd|th)? $")
 _BEFORE_SAINTS = word_list("before French saints")
 _LETTERED_THINGS = word_list("lettered things")
 _NO_PERSON_BEFORE = late(r"(?:\d|\b[Ss]oc\.|\b[Ss]ocial|\b[Tt]he) $")
@@ -55,7 +56,7 @@ _BEFORE_INITIALS = word_list("before initials")
 _SPECIES = late(rf"\s(?:{any_of('species')})\b")
 _HAVE_CODES = word_list("have numbers") | word_list("have codes")
 _BOOKS = TABLES.words("books")
-_FIRMS = word_list("kinds of firms")
+_COUNTY_BEFORE = late(rf"(?<!& )(?<!\bThe )\b(?:{any_of('counties')}) $")
 # First word of an abbreviation -> what may follow it, and its words then.
 _CONTEXTS: dict[str, list[tuple[str, list[str]]]] = {}
 for _key, _following, _said in TABLES.rows("abbreviations_before"):
@@ -81,7 +82,6 @@ _PRECEDED_BY = {
     ),
     "security": late(r"\b[Ss]ec\.? $"),
     "rent": late(r"(?i)\b(?:1st|first)[ /&,+]{1,3}(?:and )?last[ /&,+]{1,3}(?:and )?$"),
-    "span": late(r"\b(?:yrs?|years?|mos?|months?)\.? (?:of )?$"),
     "plus": late(r"(?i)(?:\+|\bplus|\bw/|\bincl\.?|&|\band) $"),
     "two roads": late(r"(?:&|\band) (?:\d{1,3}(?:st|nd|rd|th)|[A-Z][a-z]{1,20}) $"),
     "office": late(
@@ -171,12 +171,17 @@ def _work(match: re.Match[str]) -> list[str]:
 def _journal(match: re.Match[str]) -> list[str] | None:
     """J. Exp. Med.; but "J. J. Abrams"."""
     parts = match[0].rstrip(".").split(". ")
-    return [_JOURNALS[part] for part in parts] if any(len(part) > 1 for part in parts) else None
+    long = sum(len(part) > 1 for part in parts)
+    is_journal = long > 1 or (long and parts[0] == "J")  # not Rev. J. Smith
+    return [_JOURNALS[part] for part in parts] if is_journal else None
 
 
 def _french_saint(match: re.Match[str]) -> list[str] | None:
     """Rue St-Denis, the St-Laurent market; but "Main St-Elm St"."""
-    is_street = follows_capital(match) and previous_word(match).lower() not in _BEFORE_SAINTS
+    numbered = _NUMBERED_STREET.search(text_before(match, 8))
+    is_street = numbered or (
+        follows_capital(match) and previous_word(match).lower() not in _BEFORE_SAINTS
+    )
     return None if is_street else ["saint" + "e" * ("e" in match[0])]
 
 
@@ -250,8 +255,8 @@ def _initials(match: re.Match[str]) -> list[str]:
 def _in_context(match: re.Match[str]) -> list[str] | None:
     """An abbreviation that is one only after or before a number, a name or the like."""
     key = match[0].rstrip(".").lower()
-    if match[0] == "EST.":  # of time
-        return None
+    if match[0] == "EST." and not _FOLLOWED_BY["year"].match(match.string, match.end()):
+        return None  # of time
     if match[0] == "V." and previous_word(match).lower() in _GIVEN_NAMES:  # John V. Lindsay
         return None
     for preceding, said in _AFTER.get(key, ()):
@@ -307,9 +312,8 @@ def _small_doctor(match: re.Match[str]) -> list[str]:
 
 
 def _county(match: re.Match[str]) -> list[str] | None:
-    """Cook Co., Ill., Fairfax Co. schools; but "Ford Motor Co., Mich." and "Smith & Co.," """
-    is_firm = text_before(match, 4).endswith(("& ", "and ")) or previous_word(match) in _FIRMS
-    return None if is_firm else ["county"]
+    """Cook Co., Ill., Fairfax Co. schools; but "Deere Co., Ill.", "The Boeing Co. board"."""
+    return ["county"] if _COUNTY_BEFORE.search(text_before(match)) else None
 
 
 def _road_ends(match: re.Match[str]) -> list[str] | None:
@@ -330,18 +334,30 @@ FORMS: Forms = (
     ("a", r"(?<=\bID )no\.", lambda match: ["number"]),
     (
         "a",
-        r"(?<=[a-z] )(?<!the )af\b"
+        r"(?<=[a-z] )(?<!the )(?<!\bto )(?<!\bis )(?<!from )(?<!code )(?<!\bof )af\b"
         r"(?=[.,!?]|\s*$| (?:rn|today|tonight|lol|and|but|this|outside|tho|in)\b)",
         lambda match: ["A", "F"],
     ),
     ("a", r"\bty sm\b", lambda match: ["thank", "you", "so", "much"]),
     (
         "a",
-        r"(?:(?<=\bily )|(?<=\bty )|(?<=\b[Tt]hx )|(?<=thanks )|(?<=\bu )|(?<=\byou )"
-        r"|(?<=love it ))sm\b",
+        r"(?:(?<=\bily )|(?<=\bty )|(?<=\b[Tt]hx )|(?<=thanks )|(?<=love u )|(?<=miss u )"
+        r"|(?<=love you )|(?<=miss you )|(?<=thank you )|(?<=love it ))sm\b",
         lambda match: ["so", "much"],
     ),
     ("A", r"\bQ&A\b", lambda match: ["Q", "and", "A"]),
+    (
+        "a",
+        r"(?<=\d )med\.(?= (?:red|yellow|white|green|sweet|ripe)?\s?"
+        r"(?:onion|carrot|potato|tomato|egg|apple"
+        r"|avocado|zucchini|pepper|shrimp|banana|head|clove|lemon|lime))",
+        lambda match: ["medium"],
+    ),
+    (
+        "a",
+        r"(?:(?<=yrs )|(?<=yrs\. )|(?<=years )|(?<=years of )|(?<=months ))exp\.(?!\s(?:date|\d))",
+        lambda match: ["experience"],
+    ),
     ("a", r"\b[dafn]/[bk]/a\b", lambda match: [*match[0].upper().replace("/", "")]),
     ("A", rf"\b(?:(?:{any_key(_JOURNALS)})\. ){{1,5}}(?:{any_key(_JOURNALS)})\.(?!\w)", _journal),
     ("A", r"\bSte?(?=-[A-Z][a-z])", _french_saint),
@@ -365,8 +381,9 @@ FORMS: Forms = (
     ("A", rf"\bCo\.(?= (?:{any_of('counties of Ireland')})\b)", lambda match: ["county"]),
     (
         "a",  # closed b/w exits 2 and 5; on Elm St. btw 2nd and 3rd
-        r"\bb/w(?= (?:[$\d]|[A-Z][a-z]+ \d|the|you|us|them|my|your|[A-Z][a-z]+ (?:and|&) ))"
-        r"|(?<=[\w.,)] )btw\b\.?(?= (?:\d{1,3}(?:st|nd|rd|th)"
+        r"\bb/w(?= (?:[$\d][\d.,]{0,8} and|[A-Z][a-z]{1,20} (?:\d|and|&)|you and|us and|them and))"
+        r"|(?:(?<=[\w)] )|(?<=St\. )|(?<=Ave\. )|(?<=Rd\. )|(?<=Blvd\. ))btw\b\.?"
+        r"(?= (?:\d{1,3}(?:st|nd|rd|th)"
         r"|[$\d][\d.,]{0,8} (?:and|&)|[A-Z][a-z]+ (?:and|&)) )",
         lambda match: ["between"],
     ),
@@ -448,6 +465,11 @@ FORMS: Forms = (
     ("A0", r"(?<=\d(?:st|nd|rd|th) )Cir\.", lambda match: ["circuit"]),
     ("a0", r"(?<=\d )ea\b\.?", lambda match: ["each"]),
     ("a0", r"(?<=\d )lg\.(?=\s[a-z])", lambda match: ["large"]),
-    ("a", r"(?:(?<=\d )|(?<=illion ))ac\b(?!/)(?:\.(?=\s[a-z(]|[,;:)]))?", _acres),
+    (
+        "a",
+        r"(?:(?<=\d )|(?<=illion ))ac\b(?!/| (?:units?|adapters?|outlets?|motors?|repairs?|volts?"
+        r"|power|chargers?|systems?|not|is|broken)\b)(?:\.(?=\s[a-z(]|[,;:)]))?",
+        _acres,
+    ),
     ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
 )

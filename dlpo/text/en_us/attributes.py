@@ -17,6 +17,7 @@ _FOLLOWING = late(
     r"[.\"]?\)?[ -](?:(?:fast|wireless|wired|quick|power)[ -](?=charg))?"
     r"([A-Za-z]{1,20}\d{0,2})(?!\w|\.\w)"
 )
+_WHILE_BEFORE = late(r"(?:^|\s)(?:In|After|Within|At) $")
 _NO_NOUN = word_list("no nouns")
 _COMMON_NOUNS = word_list("have an attributive measure")
 
@@ -29,6 +30,8 @@ def describes_noun(match: re.Match[str]) -> bool:
     if following[0][0] == "." and following[1].istitle():  # He lost 20 lb. Paper is
         return False
     noun = following[1].lower()
+    if noun.endswith("s") and _WHILE_BEFORE.search(text_before(match, 8)):  # In 10 min systems
+        return False
     if not _COMMON_NOUNS.isdisjoint((noun, noun.removesuffix("s"))):
         return True
     if noun in _NO_NOUN or noun.endswith("ly"):

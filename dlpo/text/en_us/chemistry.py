@@ -55,7 +55,7 @@ FORMS: Forms = (
     (
         "A",  # Na+, Ca2+, Cl-
         r"(?<![A-Za-z])(?:(?P<cation>Na|Ca|Mg|Fe|Cu|Zn|Li|Ag|Al|NH4|H3O)(?P<plus>\d)?\+"
-        r"|(?P<anion>Cl|Br|OH|HCO3|NO3|SO4|PO4|HPO4)(?P<minus>\d)?[-−])(?=[\s,.;:)]|$)",
+        r"|(?P<anion>Cl|Br|OH|HCO3|NO3|SO4|PO4|HPO4)(?P<minus>\d)?[-−])(?=[,.;:)]|\s(?:ions?|channels?|is|was|are|and|or|levels?|concentrations?)\b|$)",
         _charged,
     ),
     (

@@ -15,12 +15,12 @@ _KINDS = {
 }  # fmt: skip
 _SIGNS = {"#": "sharp", "b": "flat"}
 _KIND = any_key(_KINDS)
-_MUSIC = late(r"(?i)\b(?:chords?|strum\w{0,4}|capo|guitar|ukulele|piano|riff|progression|play)\b")
+_MUSIC = late(r"\b(?i:chords?|strum\w{0,4}|capo)\b|\b[A-G][#b]?(?:maj|min|m|sus|add|dim|aug)\d")
 
 
 def _chord(match: re.Match[str]) -> list[str] | None:
     note, sign, kind, number, bass, bass_sign = match.groups()
-    if match[0] == note:
+    if match[0] == note or text_before(match, 2)[-2:-1].isdigit():
         return None
     near = text_before(match, 80) + match.string[match.end() : match.end() + 40]
     if not (kind and number) and not _MUSIC.search(near):

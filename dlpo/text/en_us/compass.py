@@ -83,8 +83,10 @@ FORMS: Forms = (
         "A",
         r"\b[NSEW]\.?(?= (?:(?:St|Mt|Ft)\.? )?[A-Z][a-z']+(?: [A-Z][a-z]+)?"
         rf" (?:{any_of('streets')})\b)"
-        r"|(?:(?<=urn on )|(?<=urn onto )|(?<=left on )|(?<=left onto )|(?<=right on )"
-        r"|(?<=right onto ))[NSEW]\.(?= [A-Z])|\b[NSW]\.(?= St\. [A-Z][a-z]+,)",
+        r"|(?:(?<=urn left on )|(?<=urn left onto )|(?<=urn right on )|(?<=urn right onto )"
+        r"|(?<=\b[Tt]urn onto ))[NSEW]\.(?= [A-Z])"
+        r"|(?:(?<![^\n])|(?<=, )|(?<=\bin )|(?<=\bof )|(?<=from )|(?<=near ))"
+        r"[NSW]\.(?= St\. [A-Z][a-z]{1,20},)",
         _compass,
     ),
     ("A", rf"\b[NSEW]\. (?:(?={any_of('have halves')})\b)", _compass),

@@ -46,9 +46,12 @@ _ADVICE_AFTER = late(
     r"(?i),? (?:would|wouldn't|do not|don't|never|highly|from me|recommend|stars)\b"
 )
 _LABEL_BEFORE = late(
-    r"(?:^|[.!?\n] ?|(?<!\bDate)(?<!\bdate): |\b(?:test|exam|quiz|score|meal|food|service) was )$"
+    r"(?i)\b(?:rating|score|service|food|quality|value|location|staff|rooms?|taste|overall): $"
+    r"|\b(?:test|exam|quiz|score|meal|food|service) was $"
 )
+_OPENING = late(r"(?:^|[.!?\n] ?)$")
 _REMARK_AFTER = late(r", [a-z]|[.;]|\s*$")
+_OPENING_AFTER = late(r", [a-z]{3}|\. [A-Z]")
 _NO_NOUN = word_list("no nouns")
 _KITCHEN = ("2", "3", "4", "8", "16")  # denominators of what is measured
 _GAUGE = late(
@@ -109,8 +112,11 @@ def _rates(match: re.Match[str]) -> bool:
     if match["below"] not in ("5", "10"):
         return False
     text, end = match.string, match.end()
-    begins = _LABEL_BEFORE.search(text_before(match)) and _REMARK_AFTER.match(text, end)
-    return begins is not None or _ADVICE_AFTER.match(text, end) is not None
+    before = text_before(match)
+    if _OPENING.search(before) and _OPENING_AFTER.match(text, end):
+        return True
+    labelled = _LABEL_BEFORE.search(before) and _REMARK_AFTER.match(text, end)
+    return bool(labelled) or _ADVICE_AFTER.match(text, end) is not None
 
 
 def _is_acuity(match: re.Match[str]) -> bool:

@@ -33,6 +33,8 @@ _TELEPHONE_BEFORE = late(
     r"(?: (?:number|no\.|us|me|him|her|them))?(?: is| at|:|\.)? $"
 )
 _CARD_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before masked numbers')}):? [#(]?$")
+_QUANTITY_BEFORE = late(r"(?i)(?:\b(?:limit|max\w{0,5}|up to|value|than|equals?)(?: is| of)?|=) $")
+_BRITISH_ROAD_BEFORE = late(r"(?i)\b(?:on|onto|along|off|via|take|join|leave|follow) the $")
 _PASSWORD_BEFORE = late(r"(?i)\b(?:passwords?|passcodes?|passphrase|pwd)\b[^.;]{0,24}$")
 _AIRLINES = word_list("airlines")
 _COURSES = TABLES.words("courses")
@@ -144,7 +146,9 @@ def _in_password(match: re.Match[str]) -> list[str] | None:
     return ["pound"] if _PASSWORD_BEFORE.search(text_before(match)) else None
 
 
-def _ten_digits(match: re.Match[str]) -> list[str]:
+def _ten_digits(match: re.Match[str]) -> list[str] | None:
+    if _QUANTITY_BEFORE.search(text_before(match)):
+        return None
     first = ["one"] if match[0][0] == "1" else []
     return first + digits_in_groups(" ".join(match.groups()), digit_words)
 
@@ -154,9 +158,11 @@ def _flight(match: re.Match[str]) -> list[str]:
     return [*match[1], *(code_words(match[2]) if len(match[2]) > 2 else cardinal_words(match[2]))]
 
 
-def _road_digits(number: str) -> list[str]:
-    """Of a British road, A3113."""
-    return ["oh" if digit == "0" else cardinal_words(digit)[0] for digit in number]
+def _british_road(match: re.Match[str]) -> list[str] | None:
+    """Take the A3113; but "the A6400"."""
+    if not _BRITISH_ROAD_BEFORE.search(text_before(match, 16)):
+        return None
+    return [match[1], *("oh" if one == "0" else cardinal_words(one)[0] for one in match[2])]
 
 
 def _preprint(match: re.Match[str]) -> list[str]:
@@ -178,22 +184,19 @@ FORMS: Forms = (
     ("d", r"(?<=\bRx )\d{5,10}\b", lambda match: digit_words(match[0])),
     (
         "d",
-        r"(?<![\w.,-])\d{5}(?= (?:ZIP|zip|Zip)(?: code)?\b(?! codes))",
+        r"(?<![\w.,-])\d{5}(?= (?:ZIP|zip|Zip)(?: code)?\b"
+        r"(?! (?:codes|files?|ties?|lines?|folders?|archives?)\b))",
         lambda match: digit_words(match[0]),
     ),
     (
         "d",  # a telephone number without separators
-        r"(?<![\w.,$£€-])(?:1[ -]?)?([2-9]\d{2})([2-9]\d{2})(\d{4})(?![\w.,-]*\d|\s?%|\w)(?<!000)",
+        r"(?<![\w.,$£€-])(?:1[ -]?)?([2-9]\d{2})([2-9]\d{2})(\d{4})"
+        r"(?![\w-]|[.,]\d|\s?%|\s(?:people|percent|[a-z]{2,20}s)\b)"
+        r"(?<!000)(?<!2147483647)(?<!4294967295)",
         _ten_digits,
     ),
     ("A0", rf"\b({any_key(_AIRLINES)})(\d{{3,4}})\b(?![-.]\d)", _flight),
-    (
-        "A0",
-        r"(?:(?<=\bthe )|(?<=\bThe ))([AB])(\d{4})\b"
-        r"(?=[.,;)]|$| (?:to|towards?|from|at|near|past|out|and|north|south|east|west|northbound"
-        r"|southbound|eastbound|westbound|junction|is|has)\b)",
-        lambda match: [match[1], *_road_digits(match[2])],
-    ),
+    ("A0", r"\b([AB])(\d{4})\b(?<!00)(?![-.]\d)", _british_road),
     (
         "d",
         r"\b911(?= (?:GT\d|Turbo|Carrera|Targa|Dakar|Speedster)\b)|(?<=\b[Pp]orsche's )911\b",

@@ -47,7 +47,7 @@ _BEDROOMS = late(r"(?i)\d ?-?(?:br|bd|bed|bdrm|bedroom)s?\b[^.;]{0,12}$")
 _TIMES = word_list("follow a slash after plurals")
 _AT_BAT = late(r"\b(?:hit|hits|homers?|homered|RBIs?|slugged|belted|batt?ed|batting)\b")
 _PASSING = late(r"\b(?:threw|throws|thrown|TDs?|yards|yds|passing|passes|completions|sacks)\b")
-_AT_WORK = late(r"(?i)\b(?:RN|LPN|CNA|nurses?|shifts?|nights|works?|working|schedule|hours)\b")
+_AT_WORK = late(r"(?i)\b(?:RN|LPN|CNA|nurses?|shifts?|nights)\b")
 _ANGLE = late(r"\s\d{1,3}°")
 _ARMED = late(
     r"(?i)\b(?:his|her|your|their) $"

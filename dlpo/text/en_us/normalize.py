@@ -78,7 +78,7 @@ _SIGN = "|".join(
 )
 _BEGIN = (
     r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|'(?=\d|[nN]'|(?:tis|twas|em|cause|bout|til)\b)"
-    r"|\.(?=[\w./])|(?<=\s)\.(?=\s{1,2}[a-z]|\.(?:\s|$))|!(?==|(?<=\d!)(?:\s?[=+*×/-]|\s(?:is|equals)\s\d))|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+    r"|\.(?=[\w./])|(?<=\s)\.(?=\s{1,2}[a-z]|\.(?:\s|$))|!(?==|(?<=\d!)(?:\s?[=*×/]|\s(?:is|equals)\s\d))|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
@@ -244,7 +244,11 @@ _IN_PLACES: Forms = (
     ),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
     ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
-    ("-", r"(?<=\d)!(?=\s?[=+*×/-]|\s(?:is|equals)\s\d)", lambda match: ["factorial"]),
+    (
+        "-",
+        r"(?<=\d)(?<![$#.,]\d)(?<![$#.,]\d\d)!(?=\s?[=*×/]\s?\(?\d|\s(?:is|equals)\s\d)",
+        lambda match: ["factorial"],
+    ),
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
     (
         "aA",
@@ -270,7 +274,7 @@ _IN_PLACES: Forms = (
     ("aA", r"(?<![\w.'])[fghFGH](?=\([fgh]\([a-z]\)\))", lambda match: [match[0].upper(), "of"]),
     (
         "a",
-        rf"\b(?:{any_key(_TRIGONOMETRY)})(?=\()",
+        rf"\b(?:{any_key(_TRIGONOMETRY)})(?=\((?:[a-zA-Z]|\d{{1,4}}[a-z]?|[^()]{{0,12}}[+*/^-][^()]{{0,12}})\))",
         lambda match: [*_TRIGONOMETRY[match[0]].split(), "of"],
     ),
     (
@@ -278,9 +282,9 @@ _IN_PLACES: Forms = (
         r"(?<![\w.'])[FGHfgh]'(?=\([A-Za-z]\))",
         lambda match: [match[0][0].upper(), "prime", "of"],
     ),
-    ("-", r"(?<=[A-Za-z])~(?=\d)", lambda match: ["tilde"]),
+    ("-", r"(?:(?<=HEAD)|(?<=main)|(?<=master)|(?<=[a-f]\d))~(?=\d)", lambda match: ["tilde"]),
     ("-", r"(?<=HEAD)\^{1,4}", lambda match: ["caret"] * len(match[0])),
-    ("-", r"\$\{?([A-Z][A-Z_]{2,30})\b\}?(/[\w./-]{1,80}\w)?", _variable),
+    ("-", r"\$\{?([A-Z][A-Z_]{1,30}[A-Z])\b\}?(/[\w./-]{1,80}\w)?", _variable),
     # Not the stop after a blanked grave: "git add file . Then".
     ("-", r"(?<=\s)(?:\.\.(?=\s|$)|\.(?=\s{1,2}[a-z]))", _folder),
     ("A", r"(?<=\+)[A-Z](?=\.)", lambda match: [match[0]]),

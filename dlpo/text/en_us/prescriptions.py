@@ -14,6 +14,7 @@ _HOW = {
     "PO": "by mouth", "BID": "twice a day", "TID": "three times a day", "QD": "once a day",
     "QID": "four times a day", "QHS": "at bedtime", "PRN": "as needed",
 }  # fmt: skip
+_DOTTED = any_key(".".join(how.lower()) + "." for how in _HOW if how != "PO")
 _SEXES = {"M": "male", "F": "female"}
 _DOSE = late(
     r"(?:\d|\bone|\btwo|\bhalf)\s?"
@@ -71,10 +72,10 @@ FORMS: Forms = (
     ("a", r"\bq\.?\s?(\d{1,2})(?:[-–](\d{1,2}))?\s?(h|hrs?|hours|min|mins|minutes)\b", _every),
     (
         "a",
-        rf"(?<![A-Za-z.])(?:{any_key('.'.join(how) + '.' for how in map(str.lower, _HOW))})(?!\w)",
+        rf"(?<![A-Za-z.])(?:{_DOTTED})(?!\w)",
         lambda match: _HOW[match[0].replace(".", "").upper()].split(),
     ),
-    ("A", r"(?<=y/o )[MF]\b|(?<=y\.o\. )[MF]\b", lambda match: [_SEXES[match[0]]]),
+    ("A", r"(?:(?<=y/o )|(?<=y\.o\. ))[MF]\b(?![&/])", lambda match: [_SEXES[match[0]]]),
     (
         "d",
         r"(?<![\w.])(\d{1,2})\s?m/o\b",

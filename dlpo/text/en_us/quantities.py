@@ -36,7 +36,7 @@ _BEFORE_SHORT_CODE = late(
     r"(?i)\b(?:te?xt|sms|reply|messag|send)[a-z]{0,3} (?:the (?:key)?(?:word|code) )?"
     r"(?:(?:(?-i:[A-Z][A-Z\d]{1,14})|[\"'][a-z\d]{1,15}[\"'])(?: or | and | )){1,3}"
     r"(?:to \d{5,6},? (?:or|and) [A-Z\d]{2,15} )?(?:to|at) (?:number )?$"
-    r"|\b(?:text (?:us|me|them) at|reply to) $"
+    r"|\btext (?:us|me|them) at $|(?:^|[.!?]\s)reply to $"
 )
 _BEFORE_COURSE = late(rf"\b(?:{any_of('courses')}) $")
 _WORD_AFTER = late(r" ([a-z]{2,20})\b")
@@ -167,7 +167,7 @@ def _number(match: re.Match[str]) -> list[str]:
         counted = _WORD_AFTER.match(match.string, match.end())
         if counted is None or counted[1] in _NO_NOUN or not counted[1].endswith(("s", "people")):
             return digit_words(number)
-    is_code = len(number) in (4, 5, 6) and not (len(number) == 4 and _counts(match))
+    is_code = len(number) in (4, 5, 6) and not _counts(match)
     if is_code and _BEFORE_SHORT_CODE.search(text_before(match, 60)):
         return digit_words(number)
     if found := _BEFORE_DIGITS.search(before):

@@ -22,7 +22,7 @@ _DECADE_BEFORE = re.compile(r"(?i)\b(?:los|años|[2-9]0s y(?: los)?) $")
 _DECADE_AFTER = re.compile(r" y (?:los )?[2-9]0s\b")
 _SECONDS_BEFORE = re.compile(
     r"(?i)\b(?:durante|esper\w{1,4}|tard\w{1,4}|descans\w{1,4}|series? de|entre|paus\w{1,3}"
-    r"|cada)\b[^.;]{0,14}$"
+    r"|cada|timeout)\b[^.;]{0,14}$"
 )
 _SECONDS_AFTER = re.compile(
     r"(?: y (?:los )?[2-9]0s)? (?:de (?:espera|pausa|descanso|plancha|reposo)|finales|restantes)\b"
@@ -49,10 +49,13 @@ _LASTING_BEFORE = re.compile(
 )
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
+_BOOKS = TABLES.column("books").keys()
+_NUMBERED_BOOKS = TABLES.word_list("numbered books") - {"Jn"}
 _BOOK_BEFORE = late(
     rf"(?i)\b(?:(?:{any_of('books of verses')}|sura|cor[áa]n) \(?"
-    rf"|(?:{any_key(TABLES.column('books'))})\.? )$"
+    rf"|(?-i:{any_key(_BOOKS - _NUMBERED_BOOKS)})\.? |[123] (?-i:{any_key(_BOOKS)})\.? )$"
 )
+_HOUR_AFTER = late(r"\s?(?:[ap]\.?\s?m|hs?\b|hrs\b|de\b|con\b|en\b)")
 NIGHT = 7  # the hour from which p. m. is night
 
 
@@ -68,6 +71,11 @@ def year_words(year: str) -> list[str]:
     if len(year) == 2:
         year = ("20" if year < "50" else "19") + year
     return cardinal_words(year)
+
+
+def _month_name(written: str) -> str:
+    """Sept. and set. are septiembre."""
+    return full_name(MONTHS, re.sub("(?i)^set", "sep", written))
 
 
 def _numeric(match: re.Match[str]) -> list[str]:
@@ -89,11 +97,11 @@ def _named(match: re.Match[str]) -> list[str]:
 
 
 def _short_name(match: re.Match[str]) -> list[str]:
-    return date_words(match["short_day"], full_name(MONTHS, match["short"]), match["short_year"])
+    return date_words(match["short_day"], _month_name(match["short"]), match["short_year"])
 
 
 def _month_year(match: re.Match[str]) -> list[str]:
-    return [full_name(MONTHS, match["my_month"]), "de", *year_words(match["my_year"])]
+    return [_month_name(match["my_month"]), "de", *year_words(match["my_year"])]
 
 
 def _short_numeric(match: re.Match[str]) -> list[str] | None:
@@ -192,7 +200,9 @@ def _letter_days(match: re.Match[str]) -> list[str] | None:
 
 def _verse(match: re.Match[str]) -> list[str] | None:
     """Juan 3:16."""
-    if not _BOOK_BEFORE.search(text_before(match, 20)):
+    if not _BOOK_BEFORE.search(text_before(match, 20)) or _HOUR_AFTER.match(
+        match.string, match.end()
+    ):
         return None
     words = [*cardinal_words(match[1]), *cardinal_words(match[2])]
     return words + (["a", *cardinal_words(match[3])] if match[3] else [])
@@ -217,19 +227,21 @@ def _decade(match: re.Match[str]) -> list[str] | None:
     before = text_before(match)
     named = _DECADE_BEFORE.search(before) or _DECADE_AFTER.match(match.string, match.end())
     of_time = _SECONDS_BEFORE.search(before) or _SECONDS_AFTER.match(match.string, match.end())
-    is_year = len(match[0]) > len("90's")
-    return cardinal_words(match[0].rstrip("'s")) if is_year or (named and not of_time) else None
+    is_decade = named or match[0].startswith(("18", "19"))
+    return cardinal_words(match[0].rstrip("'s")) if is_decade and not of_time else None
 
 
 def _months(match: re.Match[str]) -> list[str]:
     """Oct.-dic., ene-mar 2025."""
-    first, last = (full_name(MONTHS, match[group]) for group in (1, 2))
+    first, last = (_month_name(match[group]) for group in (1, 2))
     return [first, "a", last, *(["de", *year_words(match[3])] if match[3] else [])]
 
 
 def _lettered_time(match: re.Match[str]) -> list[str]:
     """A las 22h30; but "dura 1h30"."""
-    lasts = _LASTING_BEFORE.search(text_before(match)) or match[0].endswith("min")
+    before = text_before(match)
+    lasts = _LASTING_BEFORE.search(before) or match[0].endswith("min")
+    lasts = lasts or (int(match["h"]) < 6 and not before.endswith("las "))
     return (
         duration_words(match["h"], match["m"], "") if lasts else clock_words(match["h"], match["m"])
     )
@@ -301,7 +313,8 @@ FORMS: Forms = (
         rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}\b))"
         rf"|(?:(?<=\b[Ee]l )|(?<=\b[Dd]el ))mar(?=\s\d{{1,2}} de (?:{_MONTH}|{_SHORT_MONTH}\b))"
         r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
-        r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=[\s,:;)]|$)|(?:\b[Dd]om|,\s[Mm]ar)\.(?=,|\s[ye(]|:)",
+        r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=[\s,:;)]|$)"
+        r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s[ye(]|:)",
         lambda match: [_weekday(match[0])],
     ),
     (
@@ -318,7 +331,8 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w/-])(?P<short_day>{DAY})[-/ .](?:de\s)?(?P<short>{_SHORT_MONTH})\b\.?"
+        rf"(?<![\w/-])(?P<short_day>{DAY})[-/ .](?:de\s)?(?!set\b(?!\.|[-/ ]\d))"
+        rf"(?P<short>{_SHORT_MONTH})\b\.?"
         rf"(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
         _short_name,
     ),

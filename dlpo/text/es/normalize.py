@@ -295,7 +295,12 @@ _FORMS: Forms = (
         rf"|(?:{TABLES.any_of('come each')})\b)",
         lambda match: ["cada"],
     ),
-    ("aA", r"(?<![\w./'])[Cc]/\s?(?=[a-záéíóúñ]{2}|\d)", lambda match: ["con"]),
+    (
+        "a",  # but c/ de Alcalá, c/ mayor 12, $50 c/kg
+        r"(?<![\w./'])c/\s?(?!(?:de|del|la|las|los|el|kg|km|lt|lb)\b|\d{1,2} de [a-z])"
+        r"(?!\s?(?:[a-záéíóúñ]{1,20}\s){0,2}[a-záéíóúñ]{1,20},?\s\d)(?=[a-záéíóúñ]{2}|\d)",
+        lambda match: ["con"],
+    ),
     (
         "a",
         rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)",
@@ -306,7 +311,7 @@ _FORMS: Forms = (
     ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
     (
         "aA",
-        rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)k(?=\s(?:{TABLES.any_of('after qué')})\b|\?))"
+        rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)k(?=\s(?:{TABLES.any_of('after qué')})\b))"
         rf"|{_START}[QK](?=\s(?:{TABLES.any_of('after qué')}|te|me)\b)",
         _que,
     ),
@@ -325,7 +330,16 @@ _FORMS: Forms = (
         lambda match: ["por"],
     ),
     ("aA", r"\b[Pp]/(?=\s?(?:\d|[a-záéíóúñ]{2}))", lambda match: ["para"]),
-    ("A", r"\bS/(?=(?:cargo|costo|intereses|compromiso|receta)\b)", lambda match: ["sin"]),
+    (
+        "A",
+        r"\bS/(?=(?:cargo|costo|azúcar|sal|gas|gluten|fin|intereses|compromiso|receta)\b)",
+        lambda match: ["sin"],
+    ),
+    (
+        "a",
+        r"(?<![\w.])(?<!\d )ps(?=\s(?:k|q|que|no|sí|si|ya|yo|vamos|bueno|nada)\b)",
+        lambda match: ["pues"],
+    ),
     ("A", r"\bV/F\b", lambda match: ["verdadero", "o", "falso"]),
     (
         "A",
@@ -339,10 +353,14 @@ _FORMS: Forms = (
     ),
     (
         "a",
-        rf"\b(?:{any_key(_FUNCTIONS)})(?=\()",
+        rf"\b(?:{any_key(_FUNCTIONS)})(?=\((?:[a-zA-Z]|\d{{1,4}}[a-z]?|[^()]{{0,12}}[+*/^-][^()]{{0,12}})\))",
         lambda match: [*_FUNCTIONS[match[0]].split(), "de"],
     ),
-    ("-", r"(?<=[\dn])!(?=\s?[=+*×·/]|\s(?:-|es\s\d|y\s\d!))", lambda match: ["factorial"]),
+    (
+        "-",
+        r"(?:(?<=\d)|(?<=\bn))!(?=\s?[=*×·/]\s?\(?[\dn]|\sy\s\d!\s?=)",
+        lambda match: ["factorial"],
+    ),
     ("-", r"(?<=\b[a-z])/(?=[a-z]\b(?!/))", _over),
     ("A", r"\bGP(?= de [A-ZÁÉÍÓÚÑ])", lambda match: ["gran", "premio"]),
     (
@@ -395,7 +413,7 @@ _FORMS: Forms = (
     ("-", _SIGN, lambda match: _SIGNS[match[0]]),
 )
 READER = FormReader(
-    r"(?P<a>[a-záéíóúüñç])|(?P<A>[A-ZÁÉÍÓÚÜÑÇ])|(?P<d>\d)|!(?==|(?<=[\dn]!)\s?[-=+*×·/ey])|[^\s.,;:!?\"')\]}]"
+    r"(?P<a>[a-záéíóúüñç])|(?P<A>[A-ZÁÉÍÓÚÜÑÇ])|(?P<d>\d)|!(?==|(?<=[\dn]!)\s?[=*×·/y])|[^\s.,;:!?\"')\]}]"
     r"|(?<![\w.])\.(?=[a-z\d]{2,12}\b)|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
     _FORMS,
 )
@@ -405,7 +423,8 @@ def word_of(match: re.Match[str], given: Container[str], capitals: bool) -> list
     """The words of a run of letters, see `FormLanguage.word`."""
     written = _unstretched(match[0].replace("'", ""))
     is_joined = "_" in (match.string[match.end() : match.end() + 1], text_before(match, 1))
-    if is_joined and is_listed(match[0].lower()):  # DB_HOST
+    is_word = len(match[0]) > 2 and _VOWEL.search(match[0].lower())
+    if is_joined and is_word and is_listed(match[0].lower()):  # DB_HOST
         return [match[0].lower()]
     if match.re.pattern == _PLAIN or match[0].lower() in given:
         return [match[0].lower()] if match[0].lower() in given else [written]

@@ -46,8 +46,9 @@ _BEFORE_DIGITS = re.compile(
     rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
     rf"(?: (?:{any_of('kinds of codes')}))?(?: (?:en|es|era|será))?:? (?:\d{{2,18}} ){{0,6}}$"
 )
+_COUNTED_AFTER = re.compile(r"\s[a-záéíóúñ]{2,20}s\b")
 _CODE_BEFORE = re.compile(  # but "páginas", "códigos"
-    rf"(?i)\b(?:{any_of('spelled codes')})(?<!códigos)"
+    r"(?i)\b(?:código|clave|contraseña|pin|nip|otp|token|folio|clabe)(?! (?:postal|de error))"
     r"(?: (?:de (?:la |el |su |tu )?)?\w{1,14}){0,2}(?: (?:en|es|era|será))?:? $"
 )
 _SECRET_BEFORE = re.compile(r"(?i)\b(?:pin|nip|otp)\b[^.]{0,20}$")
@@ -59,7 +60,7 @@ _BEFORE_CALLED = re.compile(
 _EMERGENCY = re.compile(r"(?i)\b(?:al|el|del) $")
 _MADE_OF_TWO = re.compile(
     r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna|avenida|calle|carrera"
-    r"|\bse fue de|\bbate\w{1,4} de) ?$"
+    r"|\bse fue de|\bbate(?:ó|ar|aba) de) ?$"
 )  # # 45-67, Boeing 737-800, bateó de 4-2
 _SUM_BEFORE = re.compile(
     r"(?i)(?:\bcuánto (?:es|son|da)|\bresultado de|\bcalcul\w{1,4}|[×÷+*=])"
@@ -356,7 +357,8 @@ def _range(match: re.Match[str]) -> list[str]:
     gender = NOUNS.gender_at(match.string, match.start(), match.end())
     before = text_before(match, 60)
     is_long = len(first) > 2 or first[0] == "0"
-    if (is_long or _SECRET_BEFORE.search(before)) and _CODE_BEFORE.search(before):
+    is_code = (is_long or _SECRET_BEFORE.search(before)) and _CODE_BEFORE.search(before)
+    if is_code and not _COUNTED_AFTER.match(match.string, match.end()):
         return digit_words(first + last)
     between = [] if _MADE_OF_TWO.search(before) else ["y" if before.endswith("ntre ") else "a"]
     return [*number_words(first, gender), *between, *number_words(last, gender)]
@@ -426,13 +428,13 @@ SCALE: Forms = (
         r"(km|kg|kWh|(?<!el )ha|cm(?=\^?[²2])|m(?=\^?[²³23]))(\^?[23²³])?(?!\w)",
         _unit_alone,
     ),
-    ("d", rf"(?<![\w:.,])(?<!\bla )1:({NUMBER})(?![\d:])", _scale),
+    ("d", rf"(?<![\w:.,])(?<!\bla )(?<!\blas )1:({NUMBER})(?![\d:])", _scale),
 )  # fmt: skip
 MEASURES: Forms = (
     (
         "-",
         rf"\$\s?({NUMBER})\s(mm?d[dp]|MM?D[DP])\b",
-        lambda match: [*number_words(match[1]), *_UNITS[match[2]][1].split()],
+        lambda match: [*number_words(match[1]), *_UNITS[match[2].lower()][1].split()],
     ),
     (
         "d",
