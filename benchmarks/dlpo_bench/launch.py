@@ -113,7 +113,7 @@ def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:
         samples(quality, about),
         bundle_sha256=only_bundle(about.values()),
     )
-    return "endings" if _tell_endings(clips) else "kinds" if kinds else "quality", measured
+    return "endings" if _have_endings(clips) else "kinds" if kinds else "quality", measured
 
 
 def _systems(order: EvaluationOrder) -> list[System]:
@@ -122,7 +122,7 @@ def _systems(order: EvaluationOrder) -> list[System]:
     return [RECORDED, *systems] if recorded else systems
 
 
-def _tell_endings(clips: Sequence[Clip]) -> bool:
+def _have_endings(clips: Sequence[Clip]) -> bool:
     """Whether the kinds of the clips are those of sentences whose ends are measured."""
     kinds = {clip.kind for clip in clips if clip.kind}
     return bool(kinds) and kinds <= KINDS.keys()
@@ -131,7 +131,7 @@ def _tell_endings(clips: Sequence[Clip]) -> bool:
 def _panel(order: EvaluationOrder, clips: Sequence[Clip]) -> JudgePanel:
     judges = order.judges
     speaker = (judges.speaker, order.sentences.corpus) if judges.speaker else None
-    ends = _tell_endings(clips)
+    ends = _have_endings(clips)
     return load_panel(judges.weights, judges.whisper, judges.utmos, speaker, judges.only, ends)
 
 

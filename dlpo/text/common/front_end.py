@@ -113,7 +113,8 @@ class TextFrontEnd:
         from dlpo.text.common.ssml.reader import read_ssml
         from dlpo.text.common.ssml.script import spoken_script
 
-        known, reading = self.known_words(dictionary), reading or TextReading()
+        known: Mapping[str, Phonemes] = self.known_words(dictionary)
+        reading = reading or TextReading()
         language = self.language_of(reading.language)
         script = read_ssml(
             document,
@@ -124,7 +125,7 @@ class TextFrontEnd:
             voice_of or _no_voice,
         )
         reading.language = script.language.code
-        known = {**script.language.accented(document), **known}
+        known = with_accented(known, document, script.language)
         found = spoken_script(script, known, self._symbols)
         return self._processed(script.text, found, reading)
 
@@ -161,7 +162,7 @@ class TextFrontEnd:
         plain = reading.plain(text, last)
         if reading.dates != "usual" and language.day_first is not (reading.dates == "dmy"):
             plain = with_days_swapped(plain, *language.around_dates)
-        known = {**language.accented(plain), **known}
+        known = with_accented(known, plain, language)
         readable = language.characters.readable(plain, reading.emoji)
         spoken = language.tokens(readable.text, given=known, shouted=shouted)
         found, places = list[Sentence](), list[tuple[int, int]]()
@@ -193,6 +194,14 @@ class TextFrontEnd:
         noted = reading.unspoken or reading.small or reading.notes
         warnings = reading.warnings(name) if noted else ()
         return ProcessedText(tuple(found), reading.dropped, warnings)
+
+
+def with_accented(
+    known: Mapping[str, Phonemes], text: str, language: Language
+) -> Mapping[str, Phonemes]:
+    """Known words, and those of a text that their accents say how to pronounce."""
+    accented = language.accented(text)
+    return {**accented, **known} if accented else known
 
 
 def with_paragraphs(found: list[Sentence], text: str, reading: TextReading) -> list[Sentence]:

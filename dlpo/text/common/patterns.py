@@ -1,10 +1,13 @@
-"""Regular expressions of what few texts have, compiled when the first of these comes."""
+"""Pieces of regular expressions, and expressions of what few texts have, compiled late."""
 
 from __future__ import annotations
 
 import re
 from functools import cached_property
 from typing import cast
+
+ARGUMENT = r"\((?:[a-zA-Z]|\d{1,4}[a-z]?|[^()]{0,12}[+*/^-][^()]{0,12})\)"
+"""Of a function: sin(x), log(2), cos(a + b); but not "tan(ned)"."""
 
 
 def late(pattern: str) -> re.Pattern[str]:

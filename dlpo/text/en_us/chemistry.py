@@ -10,6 +10,7 @@ from dlpo.text.en_us.tables import words_of
 
 _ELEMENT = "|".join(sorted(words_of("elements"), key=len, reverse=True))
 _SALTS = frozenset(words_of("formulas without numbers"))
+_AFTER_ION = r"(?=[,.;:)]|\s(?:ions?|channels?|is|was|are|and|or|levels?|concentrations?)\b|$)"
 _PART = re.compile(r"[A-Za-z]|\d+")
 
 
@@ -21,43 +22,37 @@ def _formula(match: re.Match[str]) -> list[str] | None:
         return None
     if written not in _SALTS and not (has_number and len(elements) > 1):
         return None
-    words: list[str] = []
-    for part in _PART.findall(written):
-        words += cardinal_words(part) if part.isdigit() else [part.upper()]
-    return words
+    return _spelled(written)
+
+
+def _spelled(formula: str) -> list[str]:
+    parts = _PART.findall(formula)
+    return [w for p in parts for w in (cardinal_words(p) if p.isdigit() else [p.upper()])]
 
 
 def _ion(match: re.Match[str]) -> list[str]:
     """Ca^2+, OH^-: C A two plus, O H minus."""
-    words: list[str] = []
-    for one in match["ion"]:
-        words += cardinal_words(one) if one.isdigit() else [one.upper()]
-    if match["charge"]:
-        words += cardinal_words(match["charge"])
-    return [*words, "plus" if match["sign"] == "+" else "minus"]
+    sign = "plus" if match["sign"] == "+" else "minus"
+    return [*_spelled(match["ion"]), *_spelled(match["charge"] or ""), sign]
 
 
-def _charged(match: re.Match[str]) -> list[str]:
-    letters, charge = match["cation"] or match["anion"], match["plus"] or match["minus"]
-    words = [
-        word
-        for one in letters
-        for word in (cardinal_words(one) if one.isdigit() else [one.upper()])
-    ]
-    return [
-        *words,
-        *(cardinal_words(charge) if charge else []),
-        "plus" if match["cation"] else "minus",
-    ]
+def _cation(match: re.Match[str]) -> list[str]:
+    """Na+, Ca2+."""
+    return [*_spelled(match[1]), *_spelled(match[2] or ""), "plus"]
+
+
+def _anion(match: re.Match[str]) -> list[str]:
+    """Cl-."""
+    return [*_spelled(match[1]), *_spelled(match[2] or ""), "minus"]
 
 
 FORMS: Forms = (
     (
-        "A",  # Na+, Ca2+, Cl-
-        r"(?<![A-Za-z])(?:(?P<cation>Na|Ca|Mg|Fe|Cu|Zn|Li|Ag|Al|NH4|H3O)(?P<plus>\d)?\+"
-        r"|(?P<anion>Cl|Br|OH|HCO3|NO3|SO4|PO4|HPO4)(?P<minus>\d)?[-−])(?=[,.;:)]|\s(?:ions?|channels?|is|was|are|and|or|levels?|concentrations?)\b|$)",
-        _charged,
+        "A",
+        rf"(?<![A-Za-z])(Na|Ca|Mg|Fe|Cu|Zn|Li|Ag|Al|NH4|H3O)(\d)?\+{_AFTER_ION}",
+        _cation,
     ),
+    ("A", rf"(?<![A-Za-z])(Cl|Br|OH|HCO3|NO3|SO4|PO4|HPO4)(\d)?[-−]{_AFTER_ION}", _anion),
     (
         "A",
         r"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){1,4})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",

@@ -155,7 +155,7 @@ def _ten_digits(match: re.Match[str]) -> list[str] | None:
 
 def _flight(match: re.Match[str]) -> list[str]:
     """AA2208."""
-    return [*match[1], *(code_words(match[2]) if len(match[2]) > 2 else cardinal_words(match[2]))]
+    return [*match[1], *code_words(match[2])]
 
 
 def _british_road(match: re.Match[str]) -> list[str] | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container
 from functools import lru_cache
 
 from dlpo.text.common.forms import FormReader, Forms, text_before
-from dlpo.text.common.patterns import late
+from dlpo.text.common.patterns import ARGUMENT, late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us import (
     abbreviations,
@@ -274,7 +274,7 @@ _IN_PLACES: Forms = (
     ("aA", r"(?<![\w.'])[fghFGH](?=\([fgh]\([a-z]\)\))", lambda match: [match[0].upper(), "of"]),
     (
         "a",
-        rf"\b(?:{any_key(_TRIGONOMETRY)})(?=\((?:[a-zA-Z]|\d{{1,4}}[a-z]?|[^()]{{0,12}}[+*/^-][^()]{{0,12}})\))",
+        rf"\b(?:{any_key(_TRIGONOMETRY)})(?={ARGUMENT})",
         lambda match: [*_TRIGONOMETRY[match[0]].split(), "of"],
     ),
     (

@@ -27,7 +27,7 @@ ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 _NAMES = TABLES.words("letters")
 _STATES = TABLES.words("states")  # of Mexico
 BOOKS = TABLES.column("books")
-_NUMBERED_BOOKS = word_list("numbered books") - {"Jn"}
+NUMBERED_BOOKS = word_list("numbered books") - {"Jn"}  # named only after 1, 2 or 3
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(
     rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxyz]?"
@@ -176,7 +176,7 @@ FORMS: Forms = (
     ),
     (
         "A",
-        rf"\b(?:{any_key(BOOKS.keys() - _NUMBERED_BOOKS)})\.?(?= \d{{1,3}}:\d{{1,3}}\b(?! ?[a-z]))"
+        rf"\b(?:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.?(?= \d{{1,3}}:\d{{1,3}}\b(?! ?[a-z]))"
         rf"|(?<=\b[123] )(?:{any_key(BOOKS)})\.?(?= \d{{1,3}}(?:, ?|:)\d)"
         r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Ap|Sal\.)(?= \d{1,3}, ?\d{1,3}\b(?! [a-z]))",
         lambda match: [BOOKS[match[0].rstrip(".")]],

@@ -9,9 +9,9 @@ from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
 from dlpo.text.common.tables import any_key
-from dlpo.text.es.abbreviations import spelled
+from dlpo.text.es.abbreviations import BOOKS, NUMBERED_BOOKS, spelled
 from dlpo.text.es.numbers import cardinal_words
-from dlpo.text.es.tables import TABLES, any_of, words_of
+from dlpo.text.es.tables import any_of, words_of
 
 MONTHS = words_of("months")
 _MONTH = rf"(?:{'|'.join(MONTHS)}|setiembre)"
@@ -49,11 +49,9 @@ _LASTING_BEFORE = re.compile(
 )
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
-_BOOKS = TABLES.column("books").keys()
-_NUMBERED_BOOKS = TABLES.word_list("numbered books") - {"Jn"}
 _BOOK_BEFORE = late(
     rf"(?i)\b(?:(?:{any_of('books of verses')}|sura|cor[áa]n) \(?"
-    rf"|(?-i:{any_key(_BOOKS - _NUMBERED_BOOKS)})\.? |[123] (?-i:{any_key(_BOOKS)})\.? )$"
+    rf"|(?-i:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.? |[123] (?-i:{any_key(BOOKS)})\.? )$"
 )
 _HOUR_AFTER = late(r"\s?(?:[ap]\.?\s?m|hs?\b|hrs\b|de\b|con\b|en\b)")
 NIGHT = 7  # the hour from which p. m. is night

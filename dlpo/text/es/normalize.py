@@ -6,7 +6,7 @@ import re
 from collections.abc import Container
 
 from dlpo.text.common.forms import FormReader, Forms, text_before
-from dlpo.text.common.patterns import late
+from dlpo.text.common.patterns import ARGUMENT, late
 from dlpo.text.common.tables import any_key
 from dlpo.text.es import abbreviations, calendar, quantities, technical
 from dlpo.text.es.abbreviations import (
@@ -259,7 +259,7 @@ def _unstretched(written: str) -> str:
 _FORMS: Forms = (
     ("a", _PLAIN, None),
     *technical.ADDRESSES,
-    *quantities.SCALE,
+    *quantities.BEFORE_DATES,
     *calendar.FORMS,
     (
         "A",
@@ -353,7 +353,7 @@ _FORMS: Forms = (
     ),
     (
         "a",
-        rf"\b(?:{any_key(_FUNCTIONS)})(?=\((?:[a-zA-Z]|\d{{1,4}}[a-z]?|[^()]{{0,12}}[+*/^-][^()]{{0,12}})\))",
+        rf"\b(?:{any_key(_FUNCTIONS)})(?={ARGUMENT})",
         lambda match: [*_FUNCTIONS[match[0]].split(), "de"],
     ),
     (

@@ -388,7 +388,7 @@ def _degree(match: re.Match[str]) -> list[str] | None:
 
 def _unit_alone(match: re.Match[str]) -> list[str]:
     """Millones de km², el precio por m²."""
-    many = match.string[: match.start()].endswith(("ones de ", "les de "))
+    many = text_before(match, 8).endswith(("ones de ", "les de "))
     return _unit_words(match[1], many, match[2])[0]
 
 
@@ -419,7 +419,7 @@ def _number(match: re.Match[str]) -> list[str]:
     return [*words, "de"] if noun and words[-1].endswith(("llón", "llones")) else words
 
 
-SCALE: Forms = (
+BEFORE_DATES: Forms = (
     ("d", r"\b(\d{1,2})°(?!\s?[CFNSEO\d])", _degree),
     ("d", rf"\b1[oº°](?= de (?:{any_of('months')})\b)", lambda match: ["primero"]),
     (
