@@ -38,7 +38,7 @@ from dlpo.text.en_us.technical import path_words, term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|ac|af|sm|ty|ur|incl|excl|im|cant|oz|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@#'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|ac|af|sm|ty|ur|incl|excl|im|cant|oz|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence

@@ -12,8 +12,8 @@ from dlpo.text.common import addresses
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.markdown import CODE_BLOCK
 from dlpo.text.common.patterns import late
+from dlpo.text.en_us.joined import with_initial, words_apart
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, pair_words
-from dlpo.text.en_us.pronounce import lexicon
 from dlpo.text.en_us.tables import TABLES, table, word_list
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
@@ -29,7 +29,7 @@ _NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look 
 _NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
 _ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
-_INITIAL_AND_NAME = re.compile(r"([a-z])([a-z]{3,20})(?=[\d._]{0,6}@)", re.IGNORECASE)
+_LETTERS = re.compile("[A-Za-z]+")
 
 
 def term_words(written: str) -> list[str] | None:
@@ -46,11 +46,11 @@ def term_words(written: str) -> list[str] | None:
 
 
 def _plain(letters: str) -> list[str]:
-    """A word, or its letters where it has no vowel."""
+    """A word, or the words of a name without spaces; its letters where it has no vowel."""
     if len(letters) == 2:
         return [letters.lower()] if letters.lower() in _SHORT_WORDS else list(letters.upper())
     is_word = len(letters) > 1 and (len(letters) > 4 or re.search("(?i)[aeiouy]", letters))
-    return [letters.lower()] if is_word else list(letters.upper())
+    return [*words_apart(letters)] if is_word else list(letters.upper())
 
 
 def _spoken(written: str, silent: str = "") -> list[str]:
@@ -80,29 +80,25 @@ def path_words(written: str) -> list[str]:
 
 
 def _mail(match: re.Match[str]) -> list[str]:
-    """A mail address; jsmith@ is J. Smith."""
-    found = _INITIAL_AND_NAME.match(match[0])
-    if found and found[0].lower() not in lexicon() and found[2].lower() in lexicon():
-        return [found[1].upper(), *_spoken(match[0][1:])]
-    return _spoken(match[0])
+    local, at, host = match[0].partition("@")
+    return _spoken(_LETTERS.sub(_of_person, local) + at + host)
 
 
-def _in_two(label: str) -> str:
-    """Of a host's name: disneyplus as "disney plus", bestbuy as "best buy"."""
-    label = label.lower()
-    if len(label) < 7 or label in lexicon() or label in TERMS:
-        return label
-    cuts = range(len(label) - 3, 2, -1)
-    found = (c for c in cuts if label[:c] in lexicon() and label[c:] in lexicon())
-    cut = next(found, len(label))
-    return f"{label[:cut]} {label[cut:]}".strip()
+def _of_person(match: re.Match[str]) -> str:
+    return " ".join(with_initial(match[0]))
+
+
+def _name(match: re.Match[str]) -> list[str] | None:
+    """A name on a site, or a hashtag, in small letters without spaces."""
+    of_person = match.string[match.start() - 1] == "@"
+    words = with_initial(match[0]) if of_person else words_apart(match[0])
+    return [*words] if len(words) > 1 else None
 
 
 def _address(match: re.Match[str]) -> list[str]:
-    host, slash, path = addresses.said_part(match[0]).partition("/")
-    written = ".".join(map(_in_two, host.split("."))) + slash + path
-    numeric = re.fullmatch(r"[\d.]+", written.partition("/")[0].partition(":")[0])
-    return _spoken(written, silent="-_" if numeric else "")
+    written = addresses.said_part(match[0])
+    host = written.partition("/")[0].partition(":")[0]
+    return _spoken(written, silent="-_" if re.fullmatch(r"[\d.]+", host) else "")
 
 
 def spelled(written: str) -> list[str]:
@@ -176,6 +172,7 @@ FORMS: Forms = (
         lambda match: _spoken(match[0]),
     ),
     ("aAd-", addresses.MAIL, _mail),
+    ("a", r"(?<=[@#])[a-z]{4,40}(?![\w@]|\.\w)", _name),
     (
         "aAd",
         addresses.web(_TOP_LEVEL)

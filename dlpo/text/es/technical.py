@@ -25,8 +25,8 @@ _OF_ENGINE = late(
     r"(?i)\b(?:motor(?:es)?|bloque|cilindros|camionetas?|autos?|coches?|un)(?: \w{2,12})? $"
 )
 _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that begin no syllable
-    r"(?!(?:[bcdfgkpt][rl]|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr)[a-z])"
-    r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}@)"
+    r"(?!(?:[bcfgkpt][rl]|dr|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr)[a-z])"
+    r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}(?:@|$))"
 )
 _YEAR = re.compile(r"1\d{3}|20\d\d")
 _ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
@@ -61,11 +61,13 @@ def address_words(written: str) -> list[str]:
 
 
 def _mail(match: re.Match[str]) -> list[str]:
-    """A mail address; jgarcia@ is J. García."""
+    """A mail address or a handle; jgarcia@ and @jgarcia are J. García."""
     written = match[0].lower()
-    found = _INITIAL_AND_NAME.match(written)
+    start = written.startswith("@")
+    found = _INITIAL_AND_NAME.match(written, start)
     if found and not is_listed(found[0]) and sayable(found[2]):
-        return [*spelled(found[1]), *address_words(written[1:])]
+        rest = address_words(written[found.start(2) :])
+        return [*address_words(written[:start]), *spelled(found[1]), *rest]
     return address_words(match[0])
 
 
@@ -166,7 +168,7 @@ def _code_block(match: re.Match[str]) -> list[str]:
 ADDRESSES: Forms = (
     ("-", CODE_BLOCK, _code_block),
     ("aAd-", addresses.MAIL, _mail),
-    ("-", addresses.HANDLE, lambda match: address_words(match[0])),
+    ("-", addresses.HANDLE, _mail),
     ("-", rf"(?<!\w)#[{LETTERS}][\w]{{0,60}}", _hashtag),
     (
         "aAd",
