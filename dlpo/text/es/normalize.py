@@ -8,7 +8,7 @@ from collections.abc import Container
 from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.common.patterns import ARGUMENT, late
 from dlpo.text.common.tables import any_key
-from dlpo.text.es import abbreviations, calendar, quantities, technical
+from dlpo.text.es import abbreviations, calendar, quantities, technical, us_addresses
 from dlpo.text.es.abbreviations import (
     ACRONYMS,
     CAPITAL_PARTS,
@@ -259,6 +259,7 @@ def _unstretched(written: str) -> str:
 _FORMS: Forms = (
     ("a", _PLAIN, None),
     *technical.ADDRESSES,
+    *us_addresses.FORMS,
     *quantities.BEFORE_DATES,
     *calendar.FORMS,
     (

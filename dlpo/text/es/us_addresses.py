@@ -1,0 +1,52 @@
+"""Addresses in the United States: "1200 W 5th St., Apt. 4, Miami, FL 33131"."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.tables import any_key
+from dlpo.text.es.numbers import cardinal_words, digit_words
+from dlpo.text.es.tables import TABLES
+
+_STATES = TABLES.words("us_states")
+_ROADS = TABLES.words("us_roads")
+_SIDES = {"N": "north", "S": "south", "E": "east", "W": "west"}
+_ORDINAL = r"\d{1,3}(?:st|nd|rd|th)"
+_NAME = rf"(?:{_ORDINAL}|[A-Z][\w'-]{{1,20}}(?: [A-Z][\w'-]{{1,20}}){{0,2}})"
+_ROAD = rf"(?:{any_key(_ROADS)})\b"
+_NUMBER_AND_NAME = re.compile(rf"\b\d{{1,5}} (?:[NSEW]\.? )?{_NAME} $")
+_CITY = re.compile(r"\b[A-ZÁÉÍÓÚÑ][a-záéíóúüñ]+, $")
+_AFTER_CITY = re.compile(r"[.,;:!?)]|$| (?:y|al?|el|en|del?|con|para|por|los|que)\b")
+_MEAN_MORE = ("AR", "CO", "DE", "HI", "IN", "LA", "ME", "MI", "OK", "OR")  # need a zip code
+
+
+def _sided(match: re.Match[str]) -> list[str]:
+    return [*cardinal_words(match[1]), _SIDES[match[2]]]
+
+
+def _ordinal(match: re.Match[str]) -> list[str]:
+    from dlpo.text.en_us.numbers import ordinal_words  # with the first such address
+
+    return ordinal_words(match[1])
+
+
+def _road(match: re.Match[str]) -> list[str] | None:
+    return _ROADS[match[1]] if _NUMBER_AND_NAME.search(text_before(match, 60)) else None
+
+
+def _state(match: re.Match[str]) -> list[str] | None:
+    """With its zip code, or after a city."""
+    name, code = _STATES[match[1]], match[2]
+    if code:
+        return [*name, *digit_words(code.replace("-", ""))]
+    in_city = _CITY.search(text_before(match)) and _AFTER_CITY.match(match.string, match.end())
+    return name if in_city and match[1] not in _MEAN_MORE else None
+
+
+FORMS: Forms = (
+    ("d", rf"\b(\d{{1,5}}) ([NSEW])\.? (?={_NAME} {_ROAD})", _sided),
+    ("d", rf"\b(\d{{1,3}})(?:st|nd|rd|th)\b(?= (?:{_ROAD}|Street|Avenue))", _ordinal),
+    ("A", rf"({_ROAD})\.?(?=,| (?:Apt|Ste|Suite|Unit|[NS][EW]\b|#)|\.?$)", _road),
+    ("A", rf"(?<=, )({any_key(_STATES)})(?:\s(\d{{5}}(?:-\d{{4}})?))?(?!\w)", _state),
+)
