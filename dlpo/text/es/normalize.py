@@ -78,6 +78,7 @@ _START = r"(?:(?<![^\n])|(?<=[.!?] ))"
 _ASKING = late(r"(?i)(?:^|[.;:!?¿]|\b(?:por|x)) ?$")
 _ASKED = re.compile(r"[^.!?]{0,80}\?")
 _SMALL_WORDS = TABLES.word_list("unstressed")
+_EMPHASIZED = TABLES.word_list("words of two letters")
 _CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓÚ][A-ZÁÉÍÓÚÑ]{{1,20}} $")
 _CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
@@ -461,6 +462,8 @@ def _words_of(written: str, capitals: bool) -> list[str]:
         return [written.lower()]
     if written in ACRONYMS and (capitals or not sayable(written)):
         return ACRONYMS[written]
+    if written.lower() in _EMPHASIZED:
+        return [written.lower()]
     stem = written.removesuffix("s")
     if capitals and len(stem) > 1 and stem.isupper() and len(stem) <= LONGEST_ACRONYM:
         return acronym_words(written)
