@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 
 from dlpo.text.common.abbreviations import opens_sentence
@@ -58,9 +58,9 @@ class FormLanguage:
         """
         raise NotImplementedError
 
-    def accented(self, text: str) -> Mapping[str, Phonemes]:
+    def accented(self, written: str) -> Phonemes:
         """See `Language`: none, where accents are kept as letters."""
-        return {}
+        return ()
 
     def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
         """See `Language`: not that of "Mr.", and if a usual first word follows.

@@ -20,6 +20,7 @@ from dlpo.text.common.words import (
     pronounced,
     sentence_of,
     settle_question,
+    with_accents,
 )
 from dlpo.text.languages import LANGUAGES, known_language, open_language
 from dlpo.text.symbols import SYMBOLS
@@ -113,7 +114,7 @@ class TextFrontEnd:
         from dlpo.text.common.ssml.reader import read_ssml
         from dlpo.text.common.ssml.script import spoken_script
 
-        known: Mapping[str, Phonemes] = self.known_words(dictionary)
+        known = self.known_words(dictionary)
         reading = reading or TextReading()
         language = self.language_of(reading.language)
         script = read_ssml(
@@ -125,8 +126,7 @@ class TextFrontEnd:
             voice_of or _no_voice,
         )
         reading.language = script.language.code
-        known = with_accented(known, document, script.language)
-        found = spoken_script(script, known, self._symbols)
+        found = spoken_script(script, document, known, self._symbols)
         return self._processed(script.text, found, reading)
 
     def known_words(self, dictionary: Mapping[str, str | Phonemes] | None) -> dict[str, Phonemes]:
@@ -162,9 +162,14 @@ class TextFrontEnd:
         plain = reading.plain(text, last)
         if reading.dates != "usual" and language.day_first is not (reading.dates == "dmy"):
             plain = with_days_swapped(plain, *language.around_dates)
-        known = with_accented(known, plain, language)
         readable = language.characters.readable(plain, reading.emoji)
-        spoken = language.tokens(readable.text, given=known, shouted=shouted)
+        spoken = with_accents(
+            language.tokens(readable.text, given=known, shouted=shouted),
+            plain,
+            readable.source_span,
+            known,
+            language,
+        )
         found, places = list[Sentence](), list[tuple[int, int]]()
         for sentence in sentences(readable.text, spoken, language, all_lower):
             words = settle_question(
@@ -194,14 +199,6 @@ class TextFrontEnd:
         noted = reading.unspoken or reading.small or reading.notes
         warnings = reading.warnings(name) if noted else ()
         return ProcessedText(tuple(found), reading.dropped, warnings)
-
-
-def with_accented(
-    known: Mapping[str, Phonemes], text: str, language: Language
-) -> Mapping[str, Phonemes]:
-    """Known words, and those of a text that their accents say how to pronounce."""
-    accented = language.accented(text)
-    return {**accented, **known} if accented else known
 
 
 def with_paragraphs(found: list[Sentence], text: str, reading: TextReading) -> list[Sentence]:

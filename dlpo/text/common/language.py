@@ -89,14 +89,14 @@ class Language(Protocol):
             given: those of single words, by their index, which override even these.
         """
 
-    def accented(self, text: str) -> Mapping[str, Phonemes]:
-        """Words whose accents say how they sound in this language: Jesús is not Jesus.
+    def accented(self, written: str) -> Phonemes:
+        """A word whose accents say how it sounds in this language: Jesús is not Jesus.
 
         Args:
-            text: as written, before its accents are folded.
+            written: before its accents are folded.
 
         Returns:
-            Word as in tokens -> its phonemes.
+            Its phonemes; none of other words.
         """
 
     def pronunciations(self, word: str) -> Sequence[Phonemes]:

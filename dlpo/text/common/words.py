@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
 
-from dlpo.text.common.language import Language, Phonemes
+from dlpo.text.common.language import Language, Phonemes, Token
 from dlpo.text.common.sentences import MarkedToken
 from dlpo.text.symbols import symbol_ids, utterance_symbols, within
 
@@ -121,6 +122,34 @@ def pronounced(
             name = word.rstrip(",")
             pause = "," if mark == " " and word != name else mark
             yield Word(name.lower(), next(phonemes), pause, start, end)
+
+
+def with_accents(
+    tokens: Iterable[Token],
+    text: str,
+    source_span: Callable[[int, int], tuple[int, int]],
+    known: Container[str],
+    language: Language,
+) -> Iterator[Token]:
+    """Tokens with the phonemes of those whose accents say how they sound: a rosé, but a rose.
+
+    Args:
+        tokens: of a readable text.
+        text: as it was written.
+        source_span: as in `pronounced`, in this text.
+        known: words that sound otherwise here.
+        language: theirs.
+    """
+    if text.isascii():
+        yield from tokens
+        return
+    for token in tokens:
+        start, end = source_span(token.start, token.end)
+        while end < len(text) and unicodedata.combining(text[end]):
+            end += 1
+        is_plain = len(token.words) > 1 or text[start:end].isascii() or token.words[0] in known
+        phonemes = () if is_plain else language.accented(text[start:end])
+        yield replace(token, phonemes=phonemes) if phonemes else token
 
 
 def _phonemes(

@@ -23,7 +23,6 @@ _AFTER_TIMES = word_list("after times") | _DAYS_AND_MONTHS
 _BEFORE_TIMES = word_list("before times")
 _BEGINNINGS = ("P.S.", "PS.", "P.P.S.", "N.B.")  # whose period is never the last
 _ACCENTED = TABLES.column("accented")
-_WITH_ACCENT = late(r"(?<![a-zà-öø-ÿ])[a-z]{0,40}[à-öø-ÿ][a-zà-öø-ÿ]{0,40}")
 _NEAR = 16  # characters between such a word that opens a sentence and its time
 _OF_TIME = late(r"(?:[ap]\.m|\d\s?[AP]\.M)\.$")
 # Parts of a Unicode name that nobody would say.
@@ -46,16 +45,12 @@ class AmericanEnglish(FormLanguage):
         """See `FormLanguage`."""
         return word_of(match, given, capitals, self._listed)
 
-    def accented(self, text: str) -> dict[str, Phonemes]:
-        """See `Language`."""
-        if text.isascii():
-            return {}
-        found = dict[str, Phonemes]()
-        for word in _WITH_ACCENT.findall(unicodedata.normalize("NFC", text.lower())):
-            if phonemes := tuple(_ACCENTED.get(word, "").split()):
-                letters = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode()
-                found |= {letters: phonemes, f"{letters}'s": with_s(phonemes)}
-        return found
+    def accented(self, written: str) -> Phonemes:
+        """See `Language`; of a plural or a possessive as well: résumés, José's."""
+        word = unicodedata.normalize("NFC", written.lower())
+        stem = word if word in _ACCENTED else re.sub("['’]?s$", "", word)
+        phonemes = tuple(_ACCENTED.get(stem, "").split())
+        return with_s(phonemes) if phonemes and stem != word else phonemes
 
     def pronunciations(self, word: str) -> list[Phonemes]:
         """See `Language`: those of the lexicon."""

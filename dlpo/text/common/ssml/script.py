@@ -22,6 +22,7 @@ from dlpo.text.common.words import (
     pronounced,
     sentence_of,
     settle_question,
+    with_accents,
 )
 from dlpo.text.symbols import strongest_mark
 
@@ -180,13 +181,16 @@ class Script:
 
 
 def spoken_script(
-    script: Script, known: Mapping[str, Phonemes], symbols: Container[str] | None = None
+    script: Script,
+    document: str,
+    known: Mapping[str, Phonemes],
+    symbols: Container[str] | None = None,
 ) -> list[Sentence]:
-    """Split, normalize and pronounce a script; there may be nothing to say."""
+    """Split, normalize and pronounce the script of a document; there may be nothing to say."""
     found: list[Sentence] = []
     places: list[int] = []  # of all words in the text
     spans: list[tuple[int, int]] = []  # of each sentence in the text
-    for marked in _sentences(script, known):
+    for marked in _sentences(script, document, known):
         language = marked[0].token.language or script.language
         words = settle_question(list(_words(marked, script, known, symbols)), language)
         of_words = [token.token for token in marked for _ in token.token.words]
@@ -202,9 +206,11 @@ def spoken_script(
     return found
 
 
-def _sentences(script: Script, known: Mapping[str, Phonemes]) -> list[list[MarkedToken]]:
+def _sentences(
+    script: Script, document: str, known: Mapping[str, Phonemes]
+) -> list[list[MarkedToken]]:
     """The tokens of each sentence; where only a break ends one, the voice stays up."""
-    found = list(sentences(script.text, _tokens(script, known), script.language))
+    found = list(sentences(script.text, _tokens(script, document, known), script.language))
     breaks = [place for place, _ in script.breaks]
     for marked, following in pairwise(found):
         end, start = marked[-1].token.end, following[0].token.start
@@ -223,7 +229,7 @@ def _any_between(places: list[int], start: int, end: int) -> bool:
     return bisect_left(places, start) < bisect_left(places, end + 1)
 
 
-def _tokens(script: Script, known: Mapping[str, Phonemes]) -> Iterator[Token]:
+def _tokens(script: Script, document: str, known: Mapping[str, Phonemes]) -> Iterator[Token]:
     text = script.text
     shouted = text.isupper()
     for start, end, words, phonemes, spoken in script.stretches:
@@ -232,6 +238,7 @@ def _tokens(script: Script, known: Mapping[str, Phonemes]) -> Iterator[Token]:
             yield Token(text[start:end], words, start, end, phonemes, own)
             continue
         found = spoken.tokens(text, given=known, shouted=shouted, start=start, end=end)
+        found = with_accents(found, document, script.source_span, known, spoken)
         yield from found if own is None else (replace(token, language=own) for token in found)
 
 
