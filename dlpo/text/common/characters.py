@@ -12,7 +12,10 @@ from dlpo.text.common.tables import Tables
 _REPLACEMENTS = {read: as_ for read, (as_,) in Tables(__file__).table("characters").items()}
 KEPT_SYMBOLS = frozenset("£€¥₹¢°±×÷©®™§→≈≤≥≠µΩ₩₿₽₺₪₱₫₴₦฿")
 _SUPERSCRIPTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
-PICTURES = r"\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff"  # no skin tones
+PICTURES = (  # without skin tones
+    r"\u231a\u231b\u23e9-\u23fa\u25aa-\u25fe\u2600-\u27bf\u2b00-\u2bff"
+    r"\U0001f000-\U0001f3fa\U0001f400-\U0001faff"
+)
 _PICTURE = re.compile(f"[{PICTURES}]")
 _STARS = frozenset("★⭐")
 _RATING = re.compile(r"\d$|(?<![\d.,])[0-5](?:[.,]\d)?[ -]$")  # 4.5 ★, a 5-★ hotel

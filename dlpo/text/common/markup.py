@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from dlpo.text.common.characters import PICTURES
 from dlpo.text.common.formulas import SILENT
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables
@@ -52,8 +53,10 @@ _LETTER = late(r"(?<![A-Za-z])[A-Za-z]$")  # that is alone
 ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[ivx]{2,5}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""
 _ENDED = r"[^\s,;:\-–—&(\[]\n"
+_PICTURE = rf"[{PICTURES}]\ufe0f?"
+_CAPITAL = "[*_]{0,2}[¿¡]?[A-ZÁÉÍÓÚÑ]"
 _SHORT_LINE = late(  # also one of a schedule
-    rf"(?m)^[A-Z][^\n]{{0,38}}{_ENDED}(?=[A-Z])"
+    rf"(?m)^(?:{_PICTURE}[ \t]?)?{_CAPITAL}[^\n]{{0,38}}{_ENDED}(?={_CAPITAL})"
     rf"|^\d{{1,2}}:\d\d[^\n]{{0,58}}{_ENDED}(?=\d{{1,2}}:\d\d)"
 )
 _BOLD_LABEL = late(r"[ \t]{0,4}\*\*[^*\n]{1,60}(?::\*\*|\*\*:)")
@@ -64,6 +67,7 @@ _LIST_HEAD = late(r"(?:\A|\n[ \t]*\n)[A-Z][a-z]{1,20}(?: [A-Za-z]{3,20}){0,2}:?\
 _GOES_ON = late(rf"\b(?:{_TABLES.any_of('in a wrapped line')})\Z")
 _UNFINISHED = late(rf"\b(?:{_TABLES.any_of('in an unfinished line')})\Z")
 _LINE_END = late(r"(?<=[^\n\f,;–—-])\n(?=[ \t]{0,4}(?:\*\*|[A-Z\d½¼¾⅓⅔⅛]))")
+_PICTURED_LINE = late(rf"(?<=[^\s,;])[ \t]{{0,4}}\n(?=[ \t]{{0,4}}{_PICTURE})")
 _LINE = 200  # characters of a line that are looked at
 # Code between graves, and a grave inside a word, which stands for an apostrophe: don`t, O`Brien.
 _GRAVE = late(r"(?<!\w)`[^`\n]{1,300}`|(?<=[^\W\d_])(`)(?=[^\W\d_])")
@@ -148,7 +152,7 @@ def without_directions(text: str) -> str:
 
 
 def with_items(text: str, begins_line: bool) -> str:
-    """Text in which numbered items begin a block, and their numbers belong to them.
+    """Text in which items with a number or a picture begin a block, and numbers belong to them.
 
     ``begins_line``: whether it begins where a line does.
     """
@@ -161,6 +165,7 @@ def with_items(text: str, begins_line: bool) -> str:
 
     text = _ITEM.sub(item, text)
     text = _SHORT_LINE.sub(_short_line, text)
+    text = _PICTURED_LINE.sub(lambda end: end[0][:-1] + "\f", text)
     return _LINE_END.sub(_line_end, text)
 
 

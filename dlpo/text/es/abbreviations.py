@@ -6,6 +6,7 @@ import re
 
 from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
 from dlpo.text.common.forms import Forms, capital_parts, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.nouns import NOUNS
@@ -57,6 +58,7 @@ _JOINED = re.compile(r"(?:[^\W\d_]{3}|\d\d)-$")
 _SMALL = re.compile("I|[IVX]{2,5}")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
 _CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
+_LETTERED_BEFORE = late(rf"(?i)(?:\b(?:{TABLES.any_of('have letters')})|\w:) $")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
 
@@ -147,6 +149,11 @@ def _most_or_least(match: re.Match[str]) -> list[str]:
     return [said + ("a" if of_woman else "o") + many]
 
 
+def _letter_at_end(match: re.Match[str]) -> list[str] | None:
+    """La sala B. Pase; Sexo: F. Estado; but "la actriz B. Soto"."""
+    return spelled(match[0]) if _LETTERED_BEFORE.search(text_before(match, 16)) else None
+
+
 def _each(match: re.Match[str]) -> list[str]:
     """C/u: agrees with what is counted, 3 cajas de 2 kg c/u, camisas a $200 c/u."""
     clause = _CLAUSE_END.split(text_before(match, 80))[-1]
@@ -162,6 +169,7 @@ def _why(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    ("A", r"\b[A-ZÑ](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
     ("A", _SENIOR, lambda match: ["sénior" if match[0] == "Sr." else "júnior"]),
     ("A", _CITIZEN, _citizen),
     *_IN_CONTEXT.forms,

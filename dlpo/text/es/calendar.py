@@ -30,6 +30,9 @@ _SECONDS_AFTER = re.compile(
 _SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
 _YEAR = r"[12]\d{3}"
 PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
+_HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b)"
+_POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d){{0,8}}{_HOURS}"
+"""after minutes that a point or a comma precedes: 8.30 hs, 9.00 a 21.00 h"""
 _SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
 _BEFORE_DATE = re.compile(
     rf"(?i)\b(?:(?:{any_of('before dates')})(?: d[ií]a)?|(?:{any_of('weekdays')}),?"
@@ -37,6 +40,10 @@ _BEFORE_DATE = re.compile(
 )
 _WEEKDAYS = words_of("weekdays")
 _LETTER_DAYS = dict(zip("LMXJVSD", _WEEKDAYS, strict=True))
+_LABEL_OF_DATE = re.compile(
+    rf"(?i)\b(?:(?:{any_of('dated')}):|fecha(?: l[ií]mite| de \w+):?|l[ií]mite|vencen?|caducan?) $"
+)
+_COUNTED = rf"\s?(?:[%°‰]|(?:{any_of('units after no date')})\b)"
 _EXPIRES = re.compile(
     r"(?i)\b(?:vence|vencimiento|venc\.|vto\.|caduca|caducidad|exp\.|v[aá]lid[ao] hasta)"
     r"(?: (?:el|en|es))?:? $"
@@ -47,6 +54,7 @@ _LASTING_BEFORE = re.compile(
     r"(?i)(?<!\blas )\b(?:dur\w{1,6}|tard\w{1,5}|demor\w{1,4}|lleva|faltan?|vuelo|viaje|en|por)"
     r"(?: (?:es|de|dura|casi|unas|cerca)){0,2}:? $"
 )
+_LASTING_AFTER = re.compile(r" de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)")
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
 _BOOK_BEFORE = late(
@@ -54,6 +62,7 @@ _BOOK_BEFORE = late(
     rf"|(?-i:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.? |[123] (?-i:{any_key(BOOKS)})\.? )$"
 )
 _HOUR_AFTER = late(r"\s?(?:[ap]\.?\s?m|hs?\b|hrs\b|de\b|con\b|en\b)")
+MONTHS_A_YEAR = 12
 NIGHT = 7  # the hour from which p. m. is night
 
 
@@ -103,9 +112,15 @@ def _month_year(match: re.Match[str]) -> list[str]:
 
 
 def _short_numeric(match: re.Match[str]) -> list[str] | None:
-    if not _BEFORE_DATE.search(text_before(match, 16)):
-        return None
-    return date_words(match["sd"], int(match["sm"]), None)
+    """El 5/9; Cita: 12/05, nos vemos 31/12, which are no fractions; el 31-10, not "el 5-10 %"."""
+    day, month, before = match["sd"], match["sm"], text_before(match, 20)
+    named = _BEFORE_DATE.search(before) or _LABEL_OF_DATE.search(before)
+    is_date = len(month) == 2 and int(day) > MONTHS_A_YEAR
+    if match["s_sign"] == "-":
+        is_date = is_date and named is not None
+    else:
+        is_date = is_date or named is not None or "0" in (day[0], month[0])
+    return date_words(day, int(month), None) if is_date else None
 
 
 def clock_words(hour: str, minutes: str, period: str = "") -> list[str]:
@@ -144,15 +159,18 @@ def _period_words(written: str | None, hour: int) -> list[str]:
     return ["de", "la", "noche" if NIGHT <= hour < 12 else "tarde"]
 
 
-def _clock(match: re.Match[str]) -> list[str]:
-    hour = match["hour"]
-    minutes = match["minute"]
-    seconds = match["second"]
+def _clock(match: re.Match[str]) -> list[str] | None:
+    hour, minutes, seconds = match["hour"], match["minute"], match["second"]
+    lasts = _LASTING_BEFORE.search(text_before(match, 30)) or _LASTING_AFTER.match(
+        match.string, match.end()
+    )
+    if ":" not in match[0] and lasts:  # dura 1,50 h
+        return None
     if seconds:
         return duration_words(hour, minutes, seconds)
     period = _period_words(match["period"], int(hour))
     words = clock_words(hour, minutes, " ".join(period))
-    horas = match["horas"] and words[-1] != "horas" and int(minutes) == 0
+    horas = match["horas"] and words[-1] != "horas" and int(minutes) == 0 and int(hour) != 1
     return [*words, *period, *["horas"] * bool(horas)]
 
 
@@ -176,8 +194,8 @@ def _noon(match: re.Match[str]) -> list[str] | None:
 
 
 def _expiry(match: re.Match[str]) -> list[str] | None:
-    """Vence 09/28."""
-    if not _EXPIRES.search(text_before(match, 24)):
+    """Vence 09/28; but "vence 09/05"."""
+    if int(match[2]) <= MONTHS_A_YEAR or not _EXPIRES.search(text_before(match, 24)):
         return None
     of_month = ["mes", "de"] if text_before(match, 3) == "el " else []
     return [*of_month, MONTHS[int(match[1]) - 1], "de", *year_words(match[2])]
@@ -330,37 +348,42 @@ FORMS: Forms = (
     (
         "d",
         rf"(?<![\w/-])(?P<short_day>{DAY})[-/ .](?:de\s)?(?!set\b(?!\.|[-/ ]\d))"
-        rf"(?P<short>{_SHORT_MONTH})\b\.?"
+        rf"(?P<short>{_SHORT_MONTH}|(?<=[-/])(?i:{_SHORT_MONTH}))\b\.?"
         rf"(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
         _short_name,
     ),
     ("a", rf"\b(?P<my_month>{_SHORT_MONTH})(?:-|\.?\s)(?P<my_year>{_YEAR})(?![\w-])", _month_year),
     (
         "d",
-        rf"(?<![\w/.,-])(?P<day_of>{DAY})(?:\s(?:de\s)?(?i:(?P<named>{_MONTH}))\b)"
+        rf"(?<![\w/.,-])(?P<day_of>{DAY})(?:[-/]|\s(?:de\s)?)(?i:(?P<named>{_MONTH}))\b"
         rf"(?:\sdel?\s(?P<year_of>{_YEAR})\b(?![.,]\d))?",
         _named,
     ),
     (
         "d",
-        rf"(?<![\w/.,-])(?P<sd>{DAY})/(?P<sm>{MONTH})(?![\w/]|[.,]\d)",
+        rf"(?<![\w/.,-])(?P<sd>{DAY})(?P<s_sign>[/-])(?P<sm>{MONTH})(?![\w/-]|[.,]\d|{_COUNTED})",
         _short_numeric,
+    ),
+    (
+        "d",
+        rf"(?<![\w/.,-])([12]\d{{3}})/(0?[1-9]|1[0-2])/({DAY})(?![\w/-])",
+        lambda match: date_words(match[3], int(match[2]), match[1]),
     ),
     ("d", r"(?<![\w:.,])(\d{1,3}):([0-5]\d)(?![\w:])", _elapsed),
     ("d", r"(?<![\w:.,])12(?::00)?\s?[mM]\b\.?(?!\s?[²³/]|\sde\s(?!la\b|hoy|ayer|mañ))", _noon),
     (
         "d",
         r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])"
-        r"(?::|(?<=las \d\d)\.(?=[0-5]\d\s?(?:h|hs|hrs)\b))(?P<minute>[0-5]\d)"
+        rf"(?::|[.,](?=[0-5]\d{_POINTED})|(?:(?<=las \d)|(?<=las \d\d))\.)(?P<minute>[0-5]\d)"
         r"(?::(?P<second>[0-5]\d))?"
-        rf"(?![\d:])(?P<period>{PERIOD})?(?P<horas>\s?(?:h|hs|hrs|horas)\b\.?)?",
+        rf"(?![\d:])(?P<period>{PERIOD})?(?P<horas>\s?(?i:(?:h|hs|hrs)\b\.?|horas\b))?",
         _clock,
     ),
     ("d", rf"(?<![\w:.,])(?P<hour_only>1[0-2]|0?[1-9])(?P<hour_period>{PERIOD})", _hour),
     (
         "-",
-        r"\s?[-–]\s?(?=(?:[01]?\d|2[0-4]):[0-5]\d)(?:(?<=\d-)|(?<=\d–)|(?<=\d - )|(?<=\d – )"
-        r"|(?<=m\. - )|(?<=m\. – )|(?<=h - )|(?<=h – ))",
+        rf"\s?[-–]\s?(?=(?:[01]?\d|2[0-4])(?::[0-5]\d|[.,][0-5]\d{_HOURS}))"
+        r"(?:(?<=\d-)|(?<=\d–)|(?<=\d - )|(?<=\d – )|(?<=m\. - )|(?<=m\. – )|(?<=h - )|(?<=h – ))",
         lambda match: ["a"],
     ),
 )

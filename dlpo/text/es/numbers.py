@@ -13,8 +13,10 @@ _MAX_DIGITS = 24  # a longer number is read digit by digit
 _MILLIONS = (("millón", "millones"), ("billón", "billones"), ("trillón", "trillones"))
 _ORDINALS = {int(number): word for number, word in TABLES.column("ordinals").items()}
 _PARTS = {int(number): word for number, word in TABLES.column("fractions").items()}
+_APOSTROPHE = re.compile("['’´]")
 NUMBER = (
-    r"(?:\d{1,3}(?:\.\d{3}){1,7}(?!\d)|\d{1,3}(?:,\d{3}){2,7}(?!\d)|\d{1,3}(?:,\d{3}){1,7}(?=\.\d)"
+    r"(?:\d{1,3}(?:['’´]\d{3}){1,4}(?:[.,]\d{3}(?!\d)){0,2}(?!\d)"
+    r"|\d{1,3}(?:\.\d{3}){1,7}(?!\d)|\d{1,3}(?:,\d{3}){2,7}(?!\d)|\d{1,3}(?:,\d{3}){1,7}(?=\.\d)"
     r"|[1-9]\d{0,2}(?: \d{3}){1,6}(?![ -]?\d)|\d{1,40})(?:[.,]\d{1,40})?"
 )
 
@@ -131,6 +133,9 @@ def number_words(text: str, gender: str = "", decimal_comma: bool = False) -> li
 
 def split_decimals(text: str, decimal_comma: bool = False) -> tuple[str, str, str]:
     """A number without a sign -> its whole digits, the word for the point, and the decimals."""
+    if _APOSTROPHE.search(text):  # of millions: 2'500.000, 3'000,000.00
+        of_thousands = re.search(r"([.,])\d{3}(?!\d)", text)
+        text = _APOSTROPHE.sub(of_thousands[1] if of_thousands else ".", text)
     match = re.fullmatch(r"(.*\d)([.,])(\d+)", text)
     if match is None:
         return re.sub(r"\D", "", text), "", ""
