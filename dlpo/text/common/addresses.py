@@ -24,7 +24,8 @@ def web(top_level: str) -> str:
 def files(endings: str) -> str:
     """The pattern of paths and names of files; ``endings``: as alternatives."""
     return (
-        r"(?<![\w/.$£€¥])(?:[A-Za-z]:\\[\w\\. -]{0,200}\w"
+        rf"(?<![\w/.$£€¥])(?:[A-Za-z]:\\(?:[\w\\. -]{{0,200}}?\.(?:{endings})\b"
+        r"|[\w\\.-]{0,200}\w)"
         r"|(?:~|\.{1,2})?/\.?\w(?:[\w.-]{0,59}\w)?(?:/[\w.-]{0,59}\w){0,12}"
         rf"|[\w-]{{1,60}}\.(?:{endings})\b)"
     )

@@ -58,7 +58,7 @@ _JOINED = re.compile(r"(?:[^\W\d_]{3}|\d\d)-$")
 _SMALL = re.compile("I|[IVX]{2,5}")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
 _CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
-_LETTERED_BEFORE = late(rf"(?i)(?:\b(?:{TABLES.any_of('have letters')})|\w:) $")
+_LETTERED_BEFORE = late(rf"(?i)(?:\b(?:{TABLES.any_of('have letters')})|\w:|\d\.?[º°]) $")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
 
@@ -214,6 +214,6 @@ FORMS: Forms = (
         lambda match: spelled(match[0]) if _previous_word(match)[:1].isupper() else None,
     ),
     *ABBREVIATIONS.forms,
-    ("A", rf"\b(?=[MDCLXVI]){ROMAN}(?![{LETTERS}\d']|-(?!(?:[A-Z]|bis)\b))", _roman),
+    ("A", rf"\b(?=[MDCLXVI])(?!MX\b){ROMAN}(?![{LETTERS}\d']|-(?!(?:[A-Z]|bis)\b))", _roman),
     ("A", rf"\b(?:[A-ZÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", lambda match: spelled(match[0])),
 )

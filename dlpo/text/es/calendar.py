@@ -113,7 +113,8 @@ def _month_year(match: re.Match[str]) -> list[str]:
 
 def _short_numeric(match: re.Match[str]) -> list[str] | None:
     """El 5/9; Cita: 12/05, nos vemos 31/12, which are no fractions; el 31-10, not "el 5-10 %"."""
-    day, month, before = match["sd"], match["sm"], text_before(match, 20)
+    day, month = match["sd"], match["sm"]
+    before = text_before(match, 20)
     named = _BEFORE_DATE.search(before) or _LABEL_OF_DATE.search(before)
     is_date = len(month) == 2 and int(day) > MONTHS_A_YEAR
     if match["s_sign"] == "-":
@@ -160,10 +161,10 @@ def _period_words(written: str | None, hour: int) -> list[str]:
 
 
 def _clock(match: re.Match[str]) -> list[str] | None:
-    hour, minutes, seconds = match["hour"], match["minute"], match["second"]
-    lasts = _LASTING_BEFORE.search(text_before(match, 30)) or _LASTING_AFTER.match(
-        match.string, match.end()
-    )
+    hour, minutes = match["hour"], match["minute"]
+    seconds = match["second"]
+    text, end = match.string, match.end()
+    lasts = _LASTING_BEFORE.search(text_before(match, 30)) or _LASTING_AFTER.match(text, end)
     if ":" not in match[0] and lasts:  # dura 1,50 h
         return None
     if seconds:

@@ -111,6 +111,17 @@ _MONTHS_BEFORE = late(
     r"(?i)(?<![\w.,$])(?<!\b(?:rtx|gtx|ram) )(?:3|6|9|10|12|13|15|18|20|24|30|36|48) ?$"
 )
 
+_AMOUNT_BEFORE = late(
+    r"(?:\d\s?(?:m[lL]|[mkµ]?[gVAW]|mcg|UI|mEq|HP|hp|[MGk]bps|[ap]\.?\s?m\.?|[AP]\.?M\.?)"
+    r"(?: [A-Z]{2,4})?|\d-\d)\s?$"
+)
+_DOSE_AT_END = late(r"(?:mg|mcg|\dg|\d g|UI|mEq|m[lL])\s?$")
+_VOLUME_AFTER = late(r"\s?\d[\d.,]{0,6}\s?(?:m[lL]|L|l|cc|dosis)\b")
+_HOURS_AFTER = late(r"\s?\d{1,2}\s?(?:h|hs|hrs|horas)\b")
+_AGAINST = r"c/\s?(?:[a-z]{2,3} )?(?!IVA)[A-ZÁÉÍÓÚÑ]"
+_ABOUT_AFTER = late(r"[^;\n]{0,60}\bs/\s?[a-záéíóúñ]")
+_AGAINST_BEFORE = late(rf"\b{_AGAINST}")
+
 
 def _key(match: re.Match[str]) -> list[str] | None:
     """A key of a telephone: presione # o *."""
@@ -225,6 +236,23 @@ def _either(match: re.Match[str]) -> list[str] | None:
     return [word, "u" if other.startswith(("o", "ho")) else "o", other]
 
 
+def _slash_of_amounts(match: re.Match[str]) -> list[str] | None:
+    """250 mg/5 mL, 5 ml/8 h; a pause in 5 V/3 A, 7 PM ET / 6 PM CT, 6-3/6-4."""
+    if not _AMOUNT_BEFORE.search(text_before(match, 16)):
+        return None
+    of_dose = _DOSE_AT_END.search(text_before(match, 8))
+    if _HOURS_AFTER.match(match.string, match.end()):
+        return ["cada"] if of_dose else None
+    return ["en"] if of_dose and _VOLUME_AFTER.match(match.string, match.end()) else []
+
+
+def _of_lawsuit(match: re.Match[str]) -> list[str] | None:
+    """Gómez c/ Pérez s/ cobro: contra, sobre."""
+    if match[0][0] == "c":
+        return ["contra"] if _ABOUT_AFTER.match(match.string, match.end()) else None
+    return ["sobre"] if _AGAINST_BEFORE.search(text_before(match, 60)) else None
+
+
 def _pair(match: re.Match[str]) -> list[str] | None:
     """The slash of niños/niñas, el/la, 2 dorm/1 baño."""
     text = match.string
@@ -258,6 +286,12 @@ def _unstretched(written: str) -> str:
 
 
 _FORMS: Forms = (
+    (
+        "a",  # without its accent: "como estas?", "donde esta el baño"; but "como esta semana"
+        r"(?:(?<=[Cc][oó]mo )|(?<=[Dd][oó]nde )|(?<=\b[TtYy][uúa] ))esta[sn]?\b"
+        r"(?=\W*(?:$|[.,;?!]|(?:el|la|los|las|mi|tu|su|tod[oa]|usted|hoy|amig\w{1,2}|muy|bien)\b))",
+        lambda match: [match[0].replace("a", "á")],
+    ),
     ("a", _PLAIN, None),
     *technical.ADDRESSES,
     *us_addresses.FORMS,
@@ -288,9 +322,19 @@ _FORMS: Forms = (
     ),
     ("d", r"(?<![\w.,/])(\d{1,2})D\s?/\s?(\d{1,2})N\b", _days_and_nights),
     *quantities.MEASURES,
+    (
+        "a",
+        r"(?<![\w-])([ijntx])-([1-9])(?![\w-])",  # of an index
+        lambda match: [*spelled(match[1]), "menos", *cardinal_words(match[2])],
+    ),
     *technical.CODES,
     *quantities.NUMBERS,
     ("a", r"y/o\b", lambda match: ["y", "o"]),
+    ("a", rf"(?<![\w./'])(?:(?={_AGAINST})c/|s/(?=\s?[a-záéíóúñ]))", _of_lawsuit),
+    ("aA", r"(?:N/A|n/a)(?![\w/])", lambda match: ["no", "aplica"]),
+    ("aA", r"(?:N/D|n/d)(?![\w/])", lambda match: ["no", "disponible"]),
+    ("a", r"(?<=, )(?:c/n)(?![\w/])", lambda match: ["cantidad", "necesaria"]),
+    ("a", r"(?<![\w/])s/n[º°]", lambda match: ["sin", "número"]),
     (
         "aA",
         r"\b[Cc]/\s?(?=\d{1,2}\s?(?:h|hs|hrs?|horas?|min|d[ií]as?)\b"
@@ -300,7 +344,7 @@ _FORMS: Forms = (
     (
         "a",  # but c/ de Alcalá, c/ mayor 12, $50 c/kg
         r"(?<![\w./'])c/\s?(?!(?:de|del|la|las|los|el|kg|km|lt|lb)\b|\d{1,2} de [a-z])"
-        r"(?!\s?(?:[a-záéíóúñ]{1,20}\s){0,2}[a-záéíóúñ]{1,20},?\s\d)(?=[a-záéíóúñ]{2}|\d)",
+        r"(?!\s?(?:[a-záéíóúñ]{1,20}\s){0,2}[a-záéíóúñ]{1,20},?\s\d)(?=[a-záéíóúñ]{2}|\d|IVA\b)",
         lambda match: ["con"],
     ),
     (
@@ -308,7 +352,7 @@ _FORMS: Forms = (
         rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)",
         lambda match: ["según"],
     ),
-    ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3})", lambda match: ["sin"]),
+    ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3}|IVA\b)", lambda match: ["sin"]),
     ("a", r"(?<![\w./'])e/\s?(?=\d|[A-ZÁÉÍÓÚÑ])", lambda match: ["entre"]),
     ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
     (
@@ -382,6 +426,7 @@ _FORMS: Forms = (
     ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
     ("a", r"(?<=\d )m/s\b", lambda match: ["metros", "por", "segundo"]),
     ("-", r"(?<=[lL])/(?=100 km)|(?<=m[gl]|mL|UI)/(?=\d{1,2} horas)", lambda match: ["cada"]),
+    ("-", r"\s?/\s?(?=\d)", _slash_of_amounts),
     (
         "-",  # Menú > Privacidad, "Mi cuenta" > "Seguridad"
         r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])|(?<=\" )[>›](?= \")",

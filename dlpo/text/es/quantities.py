@@ -57,20 +57,21 @@ _BEFORE_CALLED = re.compile(
     r"(?i)\b(?:llam(?:en?|ar?|ando)(?: \w{1,12})? al|marqu(?:e|en|es)|marcar?|marcando|disque"
     r"|comuníquese (?:al|con el)) $"
 )
-_EMERGENCY = re.compile(r"(?i)\b(?:al|el|del) $")
+_EMERGENCY = re.compile(r"(?i)\b(?:al|el|del|emergencias?:?|número|línea) $")
 _MADE_OF_TWO = re.compile(
     r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna|avenida|calle|carrera"
     r"|\bse fue de|\bbate(?:ó|ar|aba) de) ?$"
 )  # # 45-67, Boeing 737-800, bateó de 4-2
 _SUM_BEFORE = re.compile(
-    r"(?i)(?:\bcuánto (?:es|son|da)|\bresultado de|\bcalcul\w{1,4}|[×÷+*=])"
-    r"(?: [\d.,×÷+*()\s]{0,20})?$"
+    r"(?i)(?:\bcuánto (?:es|son|da)|\bresultado de|\bcalcul\w{1,4}|\brest(?:a|ar|e|as)|[×÷+*=√])"
+    r"(?: ?[\d.,×÷+*()√\s]{0,20})?$"
 )
 _SUM_AFTER = re.compile(r"\s?(?:[×÷+*]|(?:es|da|son|igual a)\b)\s?\d")
 _GRADED = re.compile(
     r"(?i)\b(?:sac\w{1,5}|nota|notas|calificaci[oó]n|puntuaci[oó]n|puntaje|obtuv\w{1,5}|obten\w{1,5}"
     r"|rating|promedio|dolor|valoraci[oó]n|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
 )
+_BREATHS_BEFORE = re.compile(r"(?:\bFR|[Rr]espirat\w{1,6})(?: es)?(?: de)?:? $")
 _DEGREES_BEFORE = re.compile(r"(?i)\b(?:a|unos|hasta|ángulo de|horno a) $")
 _OPEN_QUOTATION = {
     '"': re.compile(r"(?:^|[\s(\[¿¡])\"[^\"]{0,300}$"),
@@ -88,9 +89,19 @@ _MINUTES_BEFORE = late(
     rf"(?i)(?<!\bmide )(?<!\bmiden )\b(?:{_MINUTES})"
     rf"(?: (?:{_MINUTES}|de|es de|fue de|será de|tiene))?:? $"
 )
+_MARKED_TIME_BEFORE = late(
+    r"(?i)(?:\d\s?h(?:oras?|s|rs)?\.?(?: y)? |\bhora y |\b(?:al|en el|del|minutos?|intervalos? de) "
+    r"|\bgol(?:es)?\b[^.]{0,60}|\d' (?:y|,) )$"
+)
 _LATE_AFTER = late(rf"(?i) de (?:{_MINUTES})")
 _ANGLE_BEFORE = re.compile(r"°\s?(?:\d{1,2}'\s?)?$")
-_OF_FLAT = re.compile(r"\s(?:izq|dch|der|cent|[A-D]\b)")
+_OF_FLAT = re.compile(r"\s(?:izq|izda|dch|dcha|der|cent|[A-F]\b)")
+_LETTER_AFTER = re.compile(r"\s[ABDGHIJ]\b(?!\.\w)")
+_SCALE_AFTER = re.compile(r"\s?[CF]\b")
+_FLAT_BEFORE = re.compile(
+    r"(?i)\b(?:del|el|al|piso|grado|curso|salón|va en"
+    r"|(?:alumn\w{1,2}|niñ\w{1,2}|grupo|profesor\w{0,2}) de) $"
+)
 _ORDINAL_END = (
     r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
     + any_of("come in an order")
@@ -99,6 +110,7 @@ _ORDINAL_END = (
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
+LONG_ACCOUNT = 10  # characters
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
 _PRICED = re.compile(
     rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$"
@@ -113,7 +125,7 @@ _ORDER_AFTER = late(
     rf"|de (?:primaria|secundaria|preparatoria|bachillerato|kínder|{any_of('months')})\b)"
 )
 _ORDER_BEFORE = late(
-    r"(?i)\b(?:llegó|quedó|terminó|acabó|art\.|artículo|arts\.|lugar|puesto|cláusula) $"
+    r"(?i)\b(?:llegó|quedó|terminó|acabó|art\.|artículo|arts\.|lugar|puesto|cláusula|piso) $"
 )
 _SHORT_NUMBER = re.compile(  # 4/día
     rf"(?<![/\d.,])\d{{1,3}}(?:\s(?:{any_of('counted by time')}))?$"
@@ -121,6 +133,9 @@ _SHORT_NUMBER = re.compile(  # 4/día
 _PER_TIME = TABLES.words("rates")  # as written -> in words
 
 
+_NAME_AFTER = re.compile(r"\s(?!Mil)((?:[A-ZÁÉÍÓÚÑ]|i[A-Z])[\wáéíóúñ]{1,20})")
+_COUNTS_BEFORE = late(rf"(?i)\b(?:{any_of('before counted names')}) $")
+_STRESSED_A = late(rf"\s(?:{any_of('begin with a stressed a')})\b")
 _NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2] if row[3]})
 _CURRENCY_NAME = re.compile(rf"\s(?:{_NAMES})\b")
 
@@ -216,13 +231,16 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
         return ["veinticuatro", "siete"]
     if above == below and not whole:
         return 2 * cardinal_words(match["above"])
+    noun = NOUNS.after(match.string, match.end(), one=True)
+    degrees = unit[1].split() if unit and match["fraction_unit"].startswith("°") else []
+    if (degrees or noun == "grados") and above < below and not whole:  # 12/24 °C
+        return [*cardinal_words(match["above"]), "a", *cardinal_words(match["below"]), *degrees]
     graded = below in (5, 10, 20, 100) and not whole and _GRADED.search(text_before(match))
     if graded or not above or below < 2 or (above > below and below > 10):
         over = [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
         return over + (unit[1].split() if unit else [])
     if _LAWS_YEAR.fullmatch(match["below"]) and not whole:  # Ley 100/1993
         return [*cardinal_words(match["above"]), "de", *cardinal_words(match["below"])]
-    noun = NOUNS.after(match.string, match.end(), one=True)
     goal = noun if noun in _GOALS else unit[1] if unit and unit[1] in _GOALS else ""
     if goal and not whole:  # 9/10 preguntas
         gender = NOUNS.gender(goal)
@@ -244,13 +262,21 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
 
 
 def _ordinal(match: re.Match[str]) -> list[str] | None:
-    noun = NOUNS.after(match.string, match.end(), one=True)
+    text = match.string
+    if _SCALE_AFTER.match(text, match.end()) and not ("." in match[0] or _is_flat(match)):  # 4º C
+        return None
+    noun = NOUNS.after(text, match.end(), one=True)
     has_degrees = match["ordinal_sign"] == "º" and len(match["ordinal"]) > 1 and not noun
     if has_degrees and _DEGREES_BEFORE.search(text_before(match, 12)):  # a 180º
         return None
     end = match["ordinal_sign"] or match["ordinal_end"]
-    before_noun = noun != "" and not _OF_FLAT.match(match.string, match.end())
+    before_noun = noun != "" and not _OF_FLAT.match(text, match.end())
     return ended_ordinal_words(int(match["ordinal"]), end, before_noun)
+
+
+def _is_flat(match: re.Match[str]) -> bool:
+    """Del 4º C, alumnos de 4º C; but "a 4º C"."""
+    return _FLAT_BEFORE.search(text_before(match, 24)) is not None
 
 
 def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str], str]:
@@ -267,11 +293,14 @@ def _lasts(match: re.Match[str]) -> bool:
     """Por 40', 30' de retraso; but "por 40' de tela"."""
     if match.string.startswith(" de", match.end()):
         return _LATE_AFTER.match(match.string, match.end()) is not None
-    return _MINUTES_BEFORE.search(text_before(match, 30)) is not None
+    before = text_before(match, 70)
+    return bool(_MINUTES_BEFORE.search(before) or _MARKED_TIME_BEFORE.search(before))
 
 
 def _measure(match: re.Match[str]) -> list[str] | None:
     number, unit = match["measure"], match["unit"] or match["mark"]
+    if unit == "rpm" and _BREATHS_BEFORE.search(text_before(match, 24)):
+        unit = "resp/min"
     if match["mark"] and _OPEN_QUOTATION[match["mark"]].search(text_before(match, 300)):
         return None
     of_angle = match["mark"] and text_before(match, 6)
@@ -360,8 +389,20 @@ def _range(match: re.Match[str]) -> list[str]:
     is_code = (is_long or _SECRET_BEFORE.search(before)) and _CODE_BEFORE.search(before)
     if is_code and not _COUNTED_AFTER.match(match.string, match.end()):
         return digit_words(first + last)
+    falls = len(first) > len(last) and (len(first) > 4 or first[0] == "0")  # DUI 01234567-8
+    named = len(first + last) > 3 and _ID_BEFORE.search(before)
+    if first.isdigit() and last.isdigit() and (falls or named):
+        return digits_in_groups(f"{first}-{last}", digit_words)
     between = [] if _MADE_OF_TWO.search(before) else ["y" if before.endswith("ntre ") else "a"]
     return [*number_words(first, gender), *between, *number_words(last, gender)]
+
+
+def _account(match: re.Match[str]) -> list[str] | None:
+    """Cuenta 123-456789-0, 0012-3456-78-9012345678; but "2020-2021-2022"."""
+    groups = match[0].split("-")
+    if len(match[0]) < LONG_ACCOUNT or all(_LAWS_YEAR.fullmatch(group) for group in groups):
+        return None
+    return digits_in_groups(match[0], digit_words)
 
 
 def _sizes(match: re.Match[str]) -> list[str]:
@@ -379,6 +420,10 @@ def _graded(match: re.Match[str]) -> list[str]:
 
 def _degree(match: re.Match[str]) -> list[str] | None:
     """Of who has no º: el 3° piso, llegó 2°, art. 1°; but "a 3° bajo cero"."""
+    if _SCALE_AFTER.match(match.string, match.end()):
+        return ended_ordinal_words(int(match[1]), "º") if _is_flat(match) else None
+    if _LETTER_AFTER.match(match.string, match.end()):  # 5° B
+        return ended_ordinal_words(int(match[1]), "º")
     ordered = _ORDER_AFTER.match(match.string, match.end())
     if not (ordered or _ORDER_BEFORE.search(text_before(match, 24))):
         return None
@@ -412,6 +457,10 @@ def _number(match: re.Match[str]) -> list[str]:
         gender = ""
     if decimals:
         return number_words(number, decimal_comma=decimal_comma)
+    if whole.endswith("1") and not gender and (named := _NAME_AFTER.match(text, match.end())):
+        gender = NOUNS.gender(named[1].lower()) if _COUNTS_BEFORE.search(before) else ""
+    elif whole == "1" and gender == "f" and _STRESSED_A.match(text, match.end()):
+        gender = "m"
     if big is not None and big[0].strip() == "mil":
         gender = NOUNS.gender_at(text, match.start(), match.end()) or "m"
     words = number_words(number, gender)
@@ -420,7 +469,7 @@ def _number(match: re.Match[str]) -> list[str]:
 
 
 BEFORE_DATES: Forms = (
-    ("d", r"\b(\d{1,2})°(?!\s?[CFNSEO\d])", _degree),
+    ("d", r"\b(\d{1,2})°(?!\s?[NSEO\d]|[CF])", _degree),
     ("d", rf"\b1[oº°](?= de (?:{any_of('months')})\b)", lambda match: ["primero"]),
     (
         "aA",
@@ -446,7 +495,7 @@ MEASURES: Forms = (
         "aAd-",
         rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<usd>(?=U))?(?P<currency>{_SIGN}|{_AMOUNT_CODE}|US\x20\$)\.?\s?"
         rf"(?:(?P<money_from>{NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{NUMBER})"
-        rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG})?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
+        rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG}|\s?MM?(?=\s?(?:{_SIGN}|(?:{_CODE})\b)))?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
         rf"(?P<money_big>{_BIG}|[kK](?!\w)|(?:\s?MM|M|\sM(?!(?:,|\s[yo])\s[XSLCG]{{1,3}}\b)"
         rf"(?:(?<=[$€]\d\sM)|(?<=\d[.,]\d\sM)|(?=\sde\b|\s(?:{_CODE})\b)|(?(usd)|(?!))))"
         r"(?![\w/]|\.\s?[NV]\b))?"
@@ -461,7 +510,7 @@ MEASURES: Forms = (
     ),
     (
         "d",
-        rf"\b(?P<ordinal>\d{{1,4}})(?:\.?(?P<ordinal_sign>[ºª](?!\s?[CF]\b)|(?:er|os|as)\b)|(?P<ordinal_end>(?:{_ORDINAL_END})\b))(?:\.(?=\s[a-záéíóúñ]))?",
+        rf"\b(?P<ordinal>\d{{1,4}})(?:\.?(?P<ordinal_sign>[ºª]|(?:er|os|as)\b)|(?P<ordinal_end>(?:{_ORDINAL_END})\b))(?:\.(?=\s[a-záéíóúñ]))?",
         _ordinal,
     ),
     (
@@ -514,12 +563,14 @@ MEASURES: Forms = (
     (
         "d-",
         rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s))?"
-        rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^])(?:(?<![A-Z])\.(?=\s[a-z(\d]))?"
+        rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^]|/n)(?:(?<![A-Z])\.(?=\s[a-z(\d]))?"
         r"|(?P<mark>\"(?!\w)|'(?=\d{1,2}\"|\W|$)))(?<!\d\s[dKABNJ])(?<!\d[dKABNJ])",
         _measure,
     ),
 )
 NUMBERS: Forms = (
+    ("d", r"(?<![\w.,])1\smil\b", lambda match: ["mil"]),
+    ("d", r"(?<![\w.,/-])\d{1,12}(?:-\d{1,12}){2,5}(?![\w/-]|[.,]\d)", _account),
     ("d", _SETS.pattern, _SETS.words),
     (
         "d",
