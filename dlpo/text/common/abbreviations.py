@@ -60,16 +60,20 @@ class InContext:
             period with or without it; what must be before one and after it, regular expressions or
             empty; its words. The first row that fits says it.
         letters: as in a class of a regular expression.
+        own_periods: whether one has no other period than that of its row.
     """
 
-    def __init__(self, rows: Iterable[Sequence[str]], letters: str) -> None:
+    def __init__(
+        self, rows: Iterable[Sequence[str]], letters: str, own_periods: bool = False
+    ) -> None:
         self._meanings: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], list[str]]]] = {}
         for keys, before, after, words in rows:
             for key in keys.split("|"):
                 meaning = (late(rf"(?:{before})$"), late(after), words.split())
                 self._meanings.setdefault(key, []).append(meaning)
         any_written = any_key(self._meanings)
-        pattern = rf"(?<![{letters}\d.])(?:{any_written})(?:(?<=\.)|\.|(?![{letters}\d]))"
+        period = "" if own_periods else r"\.|"
+        pattern = rf"(?<![{letters}\d.])(?:{any_written})(?:(?<=\.)|{period}(?![{letters}\d]))"
         self.forms: Forms = (("aA", pattern, self._words),)
 
     def _words(self, match: re.Match[str]) -> list[str] | None:

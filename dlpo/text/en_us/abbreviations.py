@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from dlpo.text.common.abbreviations import InContext
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
@@ -21,6 +22,7 @@ from dlpo.text.en_us.technical import term_words
 # Keyed without a period if they are expanded anywhere, and with it if only where it is written,
 # since they are also words or parts of words.
 ABBREVIATIONS = TABLES.words("abbreviations")
+_IN_CONTEXT = InContext(TABLES.rows("abbreviations_in_context"), "A-Za-z'", own_periods=True)
 _LAND_AFTER = late(r" (?:lot|parcel|farm|property|site|ranch|tract|estate|plot)\b")
 _JOURNALS = TABLES.column("journals")
 _NUMBERED_STREET = late(r"\d(?:st|nd|rd|th)? $")
@@ -56,7 +58,10 @@ _BEFORE_INITIALS = word_list("before initials")
 _SPECIES = late(rf"\s(?:{any_of('species')})\b")
 _HAVE_CODES = word_list("have numbers") | word_list("have codes")
 _BOOKS = TABLES.words("books")
-_COUNTY_BEFORE = late(rf"(?<!& )(?<!\bThe )\b(?:{any_of('counties')}) $")
+_WARNED = late(
+    r"(?i)\b(?:warning|watch|advisory|emergency|alert)s? (?:for|in) (?:[^.;]|Co\.){0,30}$"
+)
+_COUNTY_BEFORE = late(rf"(?<!& )\b(?:{any_of('counties')}) $")
 # First word of an abbreviation -> what may follow it, and its words then.
 _CONTEXTS: dict[str, list[tuple[str, list[str]]]] = {}
 for _key, _following, _said in TABLES.rows("abbreviations_before"):
@@ -126,7 +131,7 @@ _HOUSE_BEFORE = late(
 _SMALL_ROAD_BEFORE = late(r"\b\d{1,5} (?:[a-z]{2,20} ){1,2}$")
 _SMALL_STREETS = {"Pl": "place", "Ter": "terrace", "Plz": "plaza", "Cres": "crescent"}
 _PRICE_BEFORE = late(r"[$£€]\s?\d[\d.,]{0,9} ?$")
-_COUNT_AFTER = late(r":|\.?$|\.? (?:is|was|of)\b")
+_COUNT_AFTER = late(r":|\.?$|\.? (?:(?:is|was|of)\b|\d)")
 _DOCTORS = {
     "hx": "history", "dx": "diagnosis", "sx": "symptoms", "tx": "treatment",
     "pmhx": "past medical history",
@@ -324,6 +329,7 @@ def _road_ends(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    *_IN_CONTEXT.forms,
     (
         "A",
         r"(?:(?<=% )|(?<=variable )|(?<=fixed )|(?<=low )|(?<=[Oo]ur )|(?<=[Yy]our )|(?<=[Tt]he ))"
@@ -374,10 +380,11 @@ FORMS: Forms = (
     *romans.FORMS,
     (
         "A",
-        rf"\bCo\.(?=,? (?:{states.ABBREVIATED})(?!\w)"
+        rf"\bCo\.(?=,? (?:{states.ABBREVIATED})(?!\w)|, (?:{states.NAMES})\b"
         rf"|,? (?:{TABLES.patterns('belong to a county')})\b)",
         _county,
     ),
+    ("A", r"\bCo\.", lambda match: _county(match) if _WARNED.search(text_before(match)) else None),
     ("A", rf"\bCo\.(?= (?:{any_of('counties of Ireland')})\b)", lambda match: ["county"]),
     (
         "a",  # closed b/w exits 2 and 5; on Elm St. btw 2nd and 3rd
@@ -438,7 +445,7 @@ FORMS: Forms = (
         r"|\b(?:incl|excl)\b\.?(?=\)|[,;]|\s*$)",
         lambda match: ["included" if match[0][0] == "i" else "excluded"],
     ),
-    ("aA", r"\b[Ss]q\b\.? ?ft\b(?:\.(?=\s[a-z]|\)?[,;:]))?", _square_feet),
+    ("aA", r"\b[Ss]q\b\.? ?[Ff]t\b(?:\.(?=\s[a-z\d]|\)?[,;:]))?", _square_feet),
     (
         "A",
         r"\bSq\b(?!\.? ?(?:[Ff]t|[Mm]i|[Kk]m|[Mm]\b))\.?",

@@ -272,7 +272,7 @@ FORMS: Forms = (
         "d",
         rf"(?<![\w/.])(?:(?={MONTH}/|\d\d/{MONTH}/)|(?={DAY}\.[01]?\d\.)|(?={MONTH}-{DAY}-\d{{4}}|{DAY}-{MONTH}-\d{{4}}))"
         rf"(?P<slash_month>{DAY})(?P<slash>[/.-])(?P<slash_day>{DAY})(?P=slash)"
-        r"(?P<slash_year>[12]\d{3}|(?<=/)\d\d)(?![\w/]|[.-]\d)",
+        r"(?P<slash_year>[12]\d{3}|(?<=/)\d\d)(?![\w/]|\.\d|-(?!\d{1,2}/\d)\d)",
         _slash_date,
     ),
     (

@@ -73,7 +73,8 @@ FORMS: Forms = (
         r"|river|city|building|house|street|road|park|island|mountain|hill|town|county|bay))\b)"
         r"|(?:(?<=& )|(?<=\bjust )|(?<=\blies )|(?<=located )|(?<=areas )|(?<=; )|(?<=\band ))"
         r"[NSEW]\b(?= of (?:I-\d|US-\d|Hwy|(?!The\b|A\b)[A-Z][a-z]{2}))"
-        r"|(?:(?<=\bmi )|(?<=\bmi\. )|(?<=\bmiles )|(?<=\bkm ))(?:[NSEW]|SSE)\b(?= of\b)"
+        r"|(?:(?<=\bmi )|(?<=\bmi\. )|(?<=\bmiles )|(?<=\bkm ))(?:[NSEW]|SSE)\b"
+        r"(?= (?:of|on|along|from|past)\b)"
         r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
         _compass,
     ),

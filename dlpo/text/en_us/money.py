@@ -50,7 +50,8 @@ def _money(match: re.Match[str]) -> list[str]:
     words = ["minus"] * bool(is_less)
     if first := match["money_from"]:
         first, from_scale = canonical(first, sign in ("€", "EUR")), scale_words(match["from_scale"])
-        in_coins = len(first.partition(".")[2]) == 2 and not scale and not from_scale
+        has_coins = len(first.partition(".")[2]) == 2 and coins[0] != coins[1]
+        in_coins = has_coins and not scale and not from_scale
         from_words = _amount(first, one, many, coins) if in_coins else number_words(first)
         words += [*from_words, *from_scale, to_or_and(match)]
     elif not scale and _is_scaled_later(match, number):

@@ -106,6 +106,10 @@ _BEFORE_BOUND = late(  # upgrade to >= 2.0
 _MENU = late(
     rf"(?i)>[^>.;]{{0,40}}$|\b(?:{TABLES.patterns('on the way to menus')})\b[^.;]{{0,20}} $"
 )
+_CONDITION_BEFORE = late(
+    r"\b(?:(?:if|while|where|when|assert|unless) (?:[\w.()]{1,30} (?:and|or) )?"
+    r"|(?:WHERE|AND|OR|HAVING|IF|WHEN)[ (])[a-z_][\w.()]{0,30} $"
+)
 _AMOUNT = late(
     r"(?:(?<!\b[Ii]n \d{3})\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<![a-z] )\b[aA]|(?<!')\b[b-zB-Z]|\bpi) $"
 )
@@ -160,6 +164,13 @@ def _variable(match: re.Match[str]) -> list[str] | None:
     ]
 
 
+def _compared(match: re.Match[str]) -> list[str] | None:
+    """If count > limit, WHERE day > '2025'; but "if Settings > display"."""
+    before = text_before(match)
+    is_path = _MENU.search(before) is not None
+    return _SIGNS[match[0]] if _CONDITION_BEFORE.search(before) and not is_path else None
+
+
 def _folder(match: re.Match[str]) -> list[str] | None:
     """The end of a command: cd .., git add ."""
     return ["dot"] * len(match[0]) if _COMMAND_BEFORE.search(text_before(match, 60)) else None
@@ -169,6 +180,14 @@ def _folder(match: re.Match[str]) -> list[str] | None:
 _IN_PLACES: Forms = (
     *keys.FORMS,
     ("-", r"(?<=SELECT )\*", lambda match: ["star"]),
+    ("-", r"(?<=\bCOUNT)\(\*\)", lambda match: ["star"]),
+    (
+        "-",  # revenue ↑ 12%, BP ↑; but "Settings ▼", "↑ Back to top"
+        r"[↑↓↗↘⬆⬇▲▼](?=\s?[-+$€£]?\.?\d)|(?<=[\w%)]\s)[↑↓⬆⬇]|(?<=[\d%] )[▲▼]|(?<=\d%)[▲▼]",
+        lambda match: ["up" if match[0] in "↑↗⬆▲" else "down"],
+    ),
+    ("-", r"(?<=[\w.]\s)[<>](?=\s(?:['\"]|[a-z_]))", _compared),
+    ("-", r"(?<=\d,)<(?=\d)", lambda match: _SIGNS["<"]),
     ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),

@@ -46,7 +46,7 @@ _FLIES = late(
     r"|depart|arriv|landed)|(?:departs|arrives)\b)"
 )
 _FLIGHT = late(r"\b[Ff]lights? (?:(?:number|no\.|#) ?)?(?:[A-Z]{2} ?)?#?$")
-_BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) ?[≥≤<>]? ?$|[<>=~]=\s?$")
+_BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) ?[≥≤<>]? ?$|[<>=~]=\s?$|\d,<$")
 _PAIR = late(r"\d\d[-–]\d\d?")
 _SHARED = late(r" (?:split|mix|blend|ratio|rule|deal|chance|odds|partners)")
 _AIRPLANE = late(r"7[0-8]7-(?:[1-9]00|\d{1,2})")

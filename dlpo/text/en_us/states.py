@@ -38,6 +38,7 @@ _AFTER_ANY_CITY = late(r"\b[A-Z][\w'.-]{2,20}, $")
 _OTHER_WORDS = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
 ABBREVIATED = rf"(?:{_OF_WORDS})\.|(?:{_OF_LETTERS})\.|{'|'.join(_STATES)}"
 """The pattern of a state that is written short, in any way"""
+NAMES = "|".join(name.title() for name, *_ in _STATES.values())
 PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
     (
         "A",

@@ -162,6 +162,14 @@ FORMS: Forms = (
         rf"{_CAPITAL_DAY}(?=:?\s\d{{1,2}}(?::\d\d)?\s?(?:[AaPp]\.?[Mm]|[-–]))",
         lambda match: [full_name(_WEEKDAYS, match[0])],
     ),
+    (
+        "A",  # 10-2 Sat, CLOSED SUN, DUE EOD FRI
+        r"(?:(?<=\d[-–]\d )|(?<=\d[-–]\d\d )|(?<=\d[ap] )|(?<=\d[ap]m ))"
+        r"(?:Mon|Wed|Sat|Sun)\b\.?(?! [a-z])"
+        r"|(?:(?<=CLOSED )|(?<=OPEN )|(?<=EOD )|(?<=COB )|(?<=DUE ))"
+        r"(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b\.?",
+        lambda match: [full_name(_WEEKDAYS, match[0])],
+    ),
     ("A", r"\b(?:Mon|Wed|Sat|Sun|Jan|Mar|Jun)\b\.?", _named_day),
     (
         "A",
