@@ -390,7 +390,7 @@ def _range(match: re.Match[str]) -> list[str]:
     if is_code and not _COUNTED_AFTER.match(match.string, match.end()):
         return digit_words(first + last)
     falls = len(first) > len(last) and (len(first) > 4 or first[0] == "0")  # DUI 01234567-8
-    named = len(first + last) > 3 and _ID_BEFORE.search(before)
+    named = len(first + last) > 3 and _ID_BEFORE.search(before) and not before.endswith("s ")
     if first.isdigit() and last.isdigit() and (falls or named):
         return digits_in_groups(f"{first}-{last}", digit_words)
     between = [] if _MADE_OF_TWO.search(before) else ["y" if before.endswith("ntre ") else "a"]

@@ -11,18 +11,19 @@ from dlpo.text.es.tables import TABLES
 
 _STATES = TABLES.words("us_states")
 _ROADS = TABLES.words("us_roads")
-_SIDES = {"N": "north", "S": "south", "E": "east", "W": "west"}
+_SIDES = TABLES.words("us_sides")
+_SIDE = rf"(?:{any_key(_SIDES)})"
 _ORDINAL = r"\d{1,3}(?:st|nd|rd|th)"
 _NAME = rf"(?:{_ORDINAL}|[A-Z][\w'-]{{1,20}}(?: [A-Z][\w'-]{{1,20}}){{0,2}})"
 _ROAD = rf"(?:{any_key(_ROADS)})\b"
-_NUMBER_AND_NAME = re.compile(rf"\b\d{{1,5}} (?:[NSEW]\.? )?{_NAME} $")
+_NUMBER_AND_NAME = re.compile(rf"\b\d{{1,5}} (?:{_SIDE}\.? )?{_NAME} $")
 _CITY = re.compile(r"\b[A-ZÁÉÍÓÚÑ][a-záéíóúüñ]+, $")
 _AFTER_CITY = re.compile(r"[.,;:!?)]|$| (?:y|al?|el|en|del?|con|para|por|los|que)\b")
 _MEAN_MORE = ("AR", "CO", "DE", "HI", "IN", "LA", "ME", "MI", "OK", "OR")  # need a zip code
 
 
 def _sided(match: re.Match[str]) -> list[str]:
-    return [*cardinal_words(match[1]), _SIDES[match[2]]]
+    return [*cardinal_words(match[1]), *_SIDES[match[2]]]
 
 
 def _ordinal(match: re.Match[str]) -> list[str]:
@@ -45,7 +46,7 @@ def _state(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    ("d", rf"\b(\d{{1,5}}) ([NSEW])\.? (?={_NAME} {_ROAD})", _sided),
+    ("d", rf"\b(\d{{1,5}}) ({_SIDE})\.? (?={_NAME} {_ROAD})", _sided),
     ("d", rf"\b(\d{{1,3}})(?:st|nd|rd|th)\b(?= (?:{_ROAD}|Street|Avenue))", _ordinal),
     ("A", rf"({_ROAD})\.?(?=,| (?:Apt|Ste|Suite|Unit|[NS][EW]\b|#)|\.?$)", _road),
     ("A", rf"(?<=, )({any_key(_STATES)})(?:\s(\d{{5}}(?:-\d{{4}})?))?(?!\w)", _state),
