@@ -20,7 +20,7 @@ _SUM_AFTER = late(
 )
 _SIZE_BEFORE = late(
     rf"(?i)\b(?:{any_of('before sizes')}):? (?:\d[\d.,]{{0,8}}\"? ?x? ?){{1,3}}$"
-    r"|(?:x ?|/)\d[\d.,]{0,8} ?$"
+    r"|(?:x ?|/)\d[\d.,]{0,8} ?$|#\d{1,2} $"
 )
 _SIZE_AFTER = late(
     r"\s?\d[\d.,]{0,8}(?: ?x ?\d{1,5}){0,2}"

@@ -14,7 +14,8 @@ _DETERMINER = late(
     r"(?: ?1/2)?(?: ?\"| ?[cm]?m| ?in| ?ft)? ?[x×] ?){0,2}$"
 )
 _FOLLOWING = late(
-    r"[.\"]?\)?[ -](?:(?:fast|wireless|wired|quick|power)[ -](?=charg))?"
+    r"[.\"]?\)?[ -](?:(?:fast|wireless|wired|quick|power)[ -](?=charg)"
+    r"|late (?=fees?\b|charges?\b|penalt))?"
     r"([A-Za-z]{1,20}\d{0,2})(?!\w|\.\w)"
 )
 _WHILE_BEFORE = late(r"(?:^|\s)(?:In|After|Within|At) $")

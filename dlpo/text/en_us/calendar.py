@@ -293,7 +293,7 @@ FORMS: Forms = (
     (
         "d",
         r"(?<![\w:])(?P<clock_hour>[01]?\d|2[0-4]):(?P<clock_minute>[0-5]\d)"
-        rf"(?::(?P<clock_second>[0-5]\d))?(?![\d:])(?P<clock_meridiem>{_MERIDIEM}|{_BRIEF})?",
+        rf"(?::(?P<clock_second>[0-5]\d))?(?!\d|:\d)(?P<clock_meridiem>{_MERIDIEM}|{_BRIEF})?",
         _clock,
     ),
     (

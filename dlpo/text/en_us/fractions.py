@@ -146,12 +146,18 @@ FORMS: Forms = (
     ),
     (
         "d",
+        r"\b([357]|10)/([16])(?= ARMs?\b)",
+        lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
+    ),
+    ("-", r"(?:(?<=/\d\")|(?<=/\d\d\"))-(\d\d)\b", lambda match: cardinal_words(match[1])),  # 3/8"-16
+    (
+        "d",
         r"(?<![\w./])1/(\d{2,5}) ?s(?:ec)?\b",
         lambda match: ["one", *ordinal_words(match[1]), "of", "a", "second"],
     ),
     (
         "d",
-        r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,3}(?:,\d{3}(?!\d)){0,3})"
+        r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})(?:\s{1,2}|-(?=(?:1/[234]|[1357]/8|3/4|\d\d?/(?:16|32|64))(?![\d/]))))?(?P<above>\d{1,3})/(?P<below>\d{1,3}(?:,\d{3}(?!\d)){0,3})"
         r"(?:(?P<fraction_ending>th|rd|nd|st)s?\b)?"
         rf"(?!\w|/\w)(?:(?:\s{{0,2}}|-(?=in\.|[a-z]{{2}}))(?P<fraction_unit>c\.|in\.(?=\s[a-z]|[,;:)])"
         rf"|(?:{UNIT})\b(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]))?|\"(?=\s[a-z]|[\s,.;)]|$)))?",

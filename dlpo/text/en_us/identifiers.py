@@ -15,7 +15,7 @@ from dlpo.text.en_us.technical import path_words
 _LINK = r"(?:(?:,? which)?(?: is| was|:| -|,)? ?#?| \()$"
 _NAMED = late(
     rf"(?i)\b(?:{any_of('have numbers')})s?\.?"
-    rf"(?: (?:number|numbers|no\.?|nos\.?|id|code|#|num\.?))?{_LINK}"
+    rf"(?: ?#| (?:number|numbers|no\.?|nos\.?|id|code|num\.?))?{_LINK}"
 )
 _NUMBER = late(r"(?i)\bnumbers?(?:(?: is| was|:| -|,)? ?#?| \()$")
 _COUNTED = late(r" [a-z]{2,20}\b")
@@ -60,7 +60,7 @@ def is_named(match: re.Match[str]) -> bool:
     before = text_before(match, 40)
     if before.endswith("-") and not before.endswith(" -"):  # inside of something longer
         return False
-    only_digits = match[0].isdigit()
+    only_digits = re.sub("[ -]", "", match[0]).isdigit()
     if not (_NAMED.search(before) or (only_digits and _NUMBER.search(before))):
         return False
     counted = _COUNTED.match(match.string, match.end())
@@ -165,6 +165,11 @@ def _british_road(match: re.Match[str]) -> list[str] | None:
     return [match[1], *("oh" if one == "0" else cardinal_words(one)[0] for one in match[2])]
 
 
+def _lettered(match: re.Match[str]) -> list[str] | None:
+    """Model A2141; but "order A2141", "the A6400"."""
+    return None if is_named(match) else [match[1], *code_words(match[2])]
+
+
 def _preprint(match: re.Match[str]) -> list[str]:
     """arXiv:1706.03762."""
     return ["archive", *code_words(match[1]), "point", *digit_words(match[2])]
@@ -196,7 +201,18 @@ FORMS: Forms = (
         _ten_digits,
     ),
     ("A0", rf"\b({any_key(_AIRLINES)})(\d{{3,4}})\b(?![-.]\d)", _flight),
+    (
+        "A0",  # of a container: MSKU 907032-3
+        r"(?<![\w-])[A-Z]{3}U ?\d{6}[- ]?\d(?![\w-])",
+        lambda match: said_one_by_one(match[0]),
+    ),
+    ("d", r"(?<=\bD\.C\. )20\d{3}(?![\w,]|\.\d)", lambda match: digit_words(match[0])),
     ("A0", r"\b([AB])(\d{4})\b(?<!00)(?![-.]\d)", _british_road),
+    (
+        "A0",
+        r"(?<![\w.-])([A-Z])(\d{4})(?<!00)(?![\w-]|[.,]\d)",
+        _lettered,
+    ),
     (
         "d",
         r"\b911(?= (?:GT\d|Turbo|Carrera|Targa|Dakar|Speedster)\b)|(?<=\b[Pp]orsche's )911\b",
@@ -280,7 +296,8 @@ FORMS: Forms = (
     ),
     (
         "Ad0",
-        r"(?<![\w.$£€])[A-Z]{0,4}(?<!\d)-?\d[\dA-Z]{0,20}(?:[ -]\d{2,12}|-[\dA-Z]{1,12}){0,7}"
+        r"(?<![\w.$£€])(?:[A-Z]{2,3} (?=\d{3}[ -]\d{3}))?"
+        r"[A-Z]{0,4}(?<!\d)-?\d[\dA-Z]{0,20}(?:[ -]\d{2,12}|-[\dA-Z]{1,12}){0,7}"
         r"(?![\w%]|[.,]\d|:\d|/\w)",
         _code,
     ),

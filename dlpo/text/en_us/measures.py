@@ -17,6 +17,7 @@ from dlpo.text.en_us.numbers import (
     UNIT,
     UNITS,
     cardinal_words,
+    digit_words,
     grouped_words,
     number_words,
     plain_number,
@@ -36,10 +37,24 @@ _PINTS_AFTER = late(rf"\.?\)? (?:{TABLES.patterns('hold pints')})\b")
 _POINTS_AFTER = late(rf" (?:{TABLES.patterns('are in points')})\b")
 _OF_ROAD = late(r"\b(?:SR|US|CR|FM|[Hh]wy\.?|Highway|Rte\.?|Route|Interstate|I)[ -]$")
 _BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
+_SCREEN_AFTER = late(r" (?:\d(?:\.\d)?K\b|\d{3,4}[pi]\b|deep[ -]dish\b)")  # a 27" 4K monitor
 _OPEN_QUOTATION = late(r"(?:^|(?<!/\d)[\s(\[])\"[^\"]{0,300}$")
+_EARLIER_PLURALS = late(r"(?:\d{1,3}s(?:,? (?:and|or|&) |, )){1,3}$")
+_NOUN_AFTER = late(
+    r" (?!(?:and|or|on|in|at|to|from|for|with|as|of|by|were|are|all|is|the|but|this)\b)[a-z]"
+)
+_PLURAL_BEFORE = late(
+    r"(?i)\b(?:got|gets?|getting|gave|all|two|three|four|five|six|several|many|some|more|few|rolled"
+    r"|rolls?|rolling|pairs? of|shoot(?:s|ing)?|hits?|hitting|made|mak(?:es?|ing)|wears?|wearing"
+    r"|wore|straight|scored|pocket|of the|swap|replace|count(?:s|ing)? by) $"
+    r"|\b(?:[Tt]hose|[Tt]hese|[Mm]y|[Hh]is|[Hh]er) $|(?:^|[.!?] )The $"
+)
+_RAN_BEFORE = late(r"(?i)\b(?:ran|runs?|running|swam|swims?|swimming|did|of) $")
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?(?:/(?:{UNIT}))?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
-_COUNTED_PLURAL = late(r"\d (?!adults|parents)[a-z]{3,20}(?<!s)s$")  # 2 items/person
+_COUNTED_PLURAL = late(
+    r"\d (?:(?!adults|parents)[a-z]{3,20}(?<!s)s|people|children)$"
+)  # 2 items/person
 _COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-zA-Z]{1,15}$")
 _ONE_BEFORE = late(rf"(?i)\b(?:{any_of('before one unit')})(?: an?)? $")
 _PRICE_BEFORE = late(rf"(?:{SIGN})\s?\d[\d,.]{{0,12}}[kKMB]?$")
@@ -55,6 +70,12 @@ _ARMED = late(
     r"|armed)\b.{0,20} (?:an?|the|with) $"
 )
 _OF_FILE = late(r"(?i)\b(?:file|photo|video|image|download|attachment|memory|in size)\b")
+_CHANGED = late(
+    r"(?i)\b(?:by|up|down|fell|rose|rises?|falls?|dropped|gained|lost|added|widened|tightened|narrowed"
+    r"|cuts?|hiked?|raised?|lowered?|jumped|slipped)(?: (?:of|by|about|another))? $"
+)
+_CHANGES = late(r" (?:to \d|wider|tighter|higher|lower|above|below|over)")
+_RUNWAYS = {"L": ["left"], "R": ["right"], "C": ["center"], "": []}
 _WEATHER = late(
     r"(?i)\b(?:pressure|hurricane|storm|cyclone|typhoon|barometer|winds?|low of|depression)\b"
 )
@@ -93,6 +114,27 @@ def _planks(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(match[1]), "by", *plural_words(cardinal_words(match[2]))]
 
 
+def _pressures(match: re.Match[str]) -> list[str]:
+    """140s/90s of blood."""
+    first, second = (plural_words(grouped_words(one)) for one in match.groups())
+    return [*first, "over", *second]
+
+
+def _plural(match: re.Match[str]) -> list[str] | None:
+    """5s on her exams, 4s and 5s, two 6s; but "in 5s", "the 5s mark", "two 30s timers"."""
+    before, number = text_before(match, 60), match[1]
+    earlier = _EARLIER_PLURALS.search(before)
+    before = before.removesuffix(earlier[0]) if earlier else before
+    if number[-1] == "0" and len(number) == 2:
+        return None
+    sprints = number.endswith("00") and _RAN_BEFORE.search(before)
+    if _NOUN_AFTER.match(match.string, match.end()):
+        return None
+    if not (sprints or _PLURAL_BEFORE.search(before)):
+        return None
+    return plural_words(grouped_words(number))
+
+
 def _measure(match: re.Match[str]) -> list[str] | None:
     if match["unit"] in _LETTERS and _is_letter(match):
         return None
@@ -128,6 +170,7 @@ def _mark(match: re.Match[str]) -> list[str] | None:
     following = word_after(match)
     is_distance = mark == "'" and _BEFORE_DISTANCE.search(text_before(match))  # in 500' turn
     describes = following and following not in _NO_NOUN
+    describes = describes or _SCREEN_AFTER.match(match.string, match.end()) is not None
     single = number == "1" or (describes and not is_distance)
     words = [*number_words(match["marked_from"]), "to"] if match["marked_from"] else []
     return [*words, *number_words(number), one if single else many]
@@ -218,6 +261,26 @@ def _own_caliber(match: re.Match[str]) -> list[str] | None:
     return grouped_words(match[0][1:])
 
 
+def _basis_points(match: re.Match[str]) -> list[str] | None:
+    """25bp, +3 bp, a 25 bp cut; but a fragment of 250 bp."""
+    sign, number, _, noun = match.groups()
+    if not (
+        sign
+        or noun
+        or _CHANGED.search(text_before(match))
+        or _CHANGES.match(match.string, match.end())
+    ):
+        return None
+    words = ["plus" if sign == "+" else "minus"] if sign else []
+    return [*words, *cardinal_words(number), "basis", "point" + "s" * (number != "1" and not noun)]
+
+
+def _cents(match: re.Match[str]) -> list[str]:
+    """Two 73¢ stamps, but 50¢ off."""
+    single = match[1] == "1" or describes_noun(match)
+    return [*number_words(match[1]), "cent" if single else "cents"]
+
+
 def _millibars(match: re.Match[str]) -> list[str] | None:
     """A pressure of 949 mb."""
     before = text_before(match, 60)
@@ -228,7 +291,9 @@ def _millibars(match: re.Match[str]) -> list[str] | None:
 
 FORMS: Forms = (
     ("d", r"(?<![\w.])(\d)x(8|10|12)s\b", _shifts),
-    ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2})s\b", _planks),
+    ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2}|[1-9]00)s\b", _planks),
+    ("d", r"(?<![\w.$])(\d{2,3})s/(\d{2,3})s\b", _pressures),
+    ("d", r"(?<![\w.$:-])(\d{1,3})s\b(?![/.]\w)", _plural),
     (
         "d",
         r"(?<![\w.,-])(\d{1,2}(?:\.5)?)( |-)?(BRs?|(?<! )(?:BD|bd)s?|BDRMS?|brs?|bdrms?|BAs?|bas?"
@@ -247,7 +312,7 @@ FORMS: Forms = (
     (
         "d",
         rf"(?<![\w.,-])(?<!Seat )(?<!Room )(?<!Gate )(?<!Unit )(?<!Row )(?<!Apartment )"
-        rf"(\d{{1,3}}(?:\.\d{{1,2}})?)(?: |-)?A(?= (?:{any_of('have amps')})\b)",
+        rf"(\d{{1,3}}(?:\.\d{{1,2}})?)(?: |-)?A(?= (?:{any_of('have amps')})\b|,? \d{{2,3}} ?V\b)",
         lambda match: [*number_words(match[1]), "amp"],
     ),
     ("d", r"(?<![\w.])(\d{1,2})'(1[2-9]|[2-5]\d)\"", _minutes),  # too many for inches
@@ -271,10 +336,29 @@ FORMS: Forms = (
         _own_caliber,
     ),
     (
-        "d",
-        r"(?<![\w.])(\d{1,3})[ -]bp(?= (?:cut|hike|increase|decrease|rise|drop|move|reduction)\b)",
-        lambda match: [*cardinal_words(match[1]), "basis", "point"],
+        "d-",
+        r"(?<![\w.])([+-]?)(\d{1,3})([ -]?)bp\b"
+        r"(?:(?= (cut|hike|increase|decrease|rise|drop|move|reduction)\b)|(?! fragment| DNA))",
+        _basis_points,
     ),
+    (
+        "d",  # the 10Y yield; but "aged 30Y"
+        r"\b(\d{1,2})[Yy](?= (?:yields?|fixed|Treasur\w{1,4}|notes?|bonds?|mortgages?|rates?|ARMs?"
+        r"|gilts?|bunds?|swaps?|auctions?|JGBs?)\b)",
+        lambda match: [*cardinal_words(match[1]), "year"],
+    ),
+    (
+        "d",  # 512Mi of memory
+        r"(?<![\w.])(\d{1,5})([KMGT]i)\b",
+        lambda match: [*number_words(match[1]), UNITS[match[2] + "B"][match[1] != "1"]],
+    ),
+    (
+        "d",
+        r"(?:(?<=[Rr]unway )|(?<=RWY )|(?<=[Rr]unways ))(\d{1,2})([LRC]?)\b(?![.,/]\d)",
+        lambda match: [*digit_words(match[1]), *_RUNWAYS[match[2]]],
+    ),
+    ("d", r"(?<=\b[Aa] )9V(?=[.,;:)]|$| (?:and|or)\b)", lambda match: ["nine", "volt"]),
+    ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d)?)¢", _cents),
     ("d", r"(?<![\w.])(?:8[5-9]\d|9\d\d|10[0-8]\d)(?:\.\d)?\s?mb\b", _millibars),
     (
         "-",
@@ -286,6 +370,7 @@ FORMS: Forms = (
         rf"/(?:{any_of('have a price after a slash')})(?![\w/-])",
         lambda match: ["per", match[0][1:]] if _PRICE_BEFORE.search(text_before(match)) else None,
     ),
+    ("-", r"(?<=\d)/sh\b", lambda match: ["per", "share"]),
     ("-", r"(?<=[a-zL])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))", _per_hours),
     (
         "-",
@@ -306,7 +391,8 @@ FORMS: Forms = (
         r"|\sin(?=\sof (?:rain|snow|ice|rainfall|snowfall|precipitation|sleet)\b)"
         r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
         r"|in\b|(?P<inch>-in(?:\.(?=\s[a-zA-Z])|(?=\s[a-z])))(?!\s(?i:the|an?|one|it|all|this|that|my|your|his|her|our|their|[iw]e?|you|they|s?he)\b)"
-        r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?=\s?(?:x|by|thick|wide|tall|long|deep|high)\b)))",
+        r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|"
+        r"(?=\s?(?:x|by|thick|wide|tall|long|deep(?! dish)|high)\b)))",
         _measure,
     ),
     (

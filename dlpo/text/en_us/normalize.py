@@ -60,7 +60,7 @@ _ACT = (  # the test
 _CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
 _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
-    "#": r"#(?=\w)",
+    "#": r"#(?=\w)|(?<=[A-Za-z]{2})#(?=:? (?:\d|is\b|was\b|[A-Z]{1,4}\d)|:)",
     "~": r"~(?=[$£€¥₹]?\d)",
     "^": r"(?<=\w)\^(?=\w)",
     "<": r"(?<=[\w),:]\s)<(?=[$£€]?\.?\d)"
@@ -98,6 +98,7 @@ _CODE = late(r"[A-Z]{1,4}-?\d\d")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
 _PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
+UNIT_SIGNS = {"£": "pound", "€": "euro", "¥": "yen"}
 _STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
 _BEFORE_BOUND = late(  # upgrade to >= 2.0
     r"(?i)\b(?:to|of|with|from|at|by|for|be|is|are|was|were|requires?|needs?|use|install|version"
@@ -186,6 +187,7 @@ _IN_PLACES: Forms = (
         r"[↑↓↗↘⬆⬇▲▼](?=\s?[-+$€£]?\.?\d)|(?<=[\w%)]\s)[↑↓⬆⬇]|(?<=[\d%] )[▲▼]|(?<=\d%)[▲▼]",
         lambda match: ["up" if match[0] in "↑↗⬆▲" else "down"],
     ),
+    ("-", r"(?<=\b[Tt]he )[£€¥](?= [a-z])", lambda match: [UNIT_SIGNS[match[0]]]),
     ("-", r"(?<=[\w.]\s)[<>](?=\s(?:['\"]|[a-z_]))", _compared),
     ("-", r"(?<=\d,)<(?=\d)", lambda match: _SIGNS["<"]),
     ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
@@ -244,6 +246,11 @@ _IN_PLACES: Forms = (
         rf"(?<![\w'])(?:(?i:{_STUTTER})-(?=[A-Za-z])|I-(?:I(?![\w'-])|(?=I')))",
         _stuttered,
     ),
+    (
+        "a",  # #8 x 1-1/4"; 12"w x 6"h
+        r"(?:(?<=#\d\s)|(?<=#\d\d\s)|(?<=\"[wdhlWDHL]\s)|(?<=\"\s[wdhlWDHL]\s))x(?=\s?\d)",
+        lambda match: ["by"],
+    ),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
     (
         "a",
@@ -258,7 +265,7 @@ _IN_PLACES: Forms = (
     ),
     (
         "-",
-        r"(?:(?<=\d\d)×(?=\d\d)(?!10\^)|(?<=[\"″”]\s)×(?=\s\d{1,3}(?:\.\d{1,2})?[\"″”]))",
+        r"(?:(?<=\d\d)×(?=\d\d)(?!10\^)|(?:(?<=[\"″”]\s)|(?<=\"\s[WDHL]\s)|(?<=\"[WDHL]\s))×(?=\s\d{1,3}(?:\.\d{1,2})?[\"″”]))",
         lambda match: ["by"],
     ),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
@@ -271,7 +278,8 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
     (
         "aA",
-        r"(?:(?<=\d\")|(?<=\d\"\s)|(?<=\d\sin\.\s)|(?<=\d\sin\s))[WDHLwdhl](?=\s?[x×]\s?\d|[.,;)]|$)",
+        r"(?:(?<=\d\")|(?<=\d\"\s)|(?<=\d \"\s)|(?<=\d\sin\.\s)|(?<=\d\sin\s))"
+        r"[WDHLwdhl](?=\s?[x×]\s?\d|[.,;)]|$| and\b)",
         _side,
     ),
     (

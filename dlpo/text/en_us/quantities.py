@@ -216,6 +216,11 @@ FORMS: Forms = (
         lambda match: plural_words(cardinal_words(match[0][:-1])),
     ),
     (
+        "d",  # 2-3x/day
+        r"(?<![\w./-])(\d{1,2})[-–](\d{1,2})x(?=/[a-z]| (?:an?|per|each|daily|weekly)\b)",
+        lambda match: [*cardinal_words(match[1]), "to", *cardinal_words(match[2]), "times"],
+    ),
+    (
         "d",
         r"(?<![\w.])(\d{1,3})\s?(mo|[mhdwy])(?=\s(?:\d{1,2}\s?[hmd]\s)?ago\b)",
         _ago,

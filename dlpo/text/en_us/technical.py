@@ -152,6 +152,12 @@ def _tire(match: re.Match[str]) -> list[str]:
     return [*words, "R", *cardinal_words(match[4])]
 
 
+def _branch(match: re.Match[str]) -> list[str]:
+    """release/2.4 of a repository."""
+    name, _, version = match[0].partition("/")
+    return [name, "slash", *version_words(version)]
+
+
 def _code_block(match: re.Match[str]) -> list[str]:
     return [*_spoken(match["language"], silent="-_."), "code", "block"]
 
@@ -184,6 +190,19 @@ FORMS: Forms = (
         "aA",  # a call: requests.get(url)
         r"(?<![\w.@/])[A-Za-z_]\w{0,30}(?:\.[a-z_]\w{0,30}){1,4}(?=\()",
         lambda match: _spoken(match[0], silent="_"),
+    ),
+    (
+        "aA",  # resources.limits.memory, metadata.name; but "no.no.no", "Wait.What"
+        r"(?<![\w.@/'-])(?!([A-Za-z]\w{0,20})\.\1\b)"
+        r"(?:[A-Za-z_]\w{1,30}(?:\.[a-z_]\w{1,30}){1,6}\.[A-Za-z_]\w{1,30}"
+        rf"|(?:{TABLES.any_of('roots of names in code')})\.[a-z_]\w{{1,30}})"
+        r"(?![\w(@/]|\.\w|'[a-z])",
+        lambda match: _spoken(match[0], silent="_"),
+    ),
+    (
+        "aA0",
+        r"(?<![\w/.])(?:releases?|hotfix|version)/v?\d{1,4}(?:\.\d{1,6}){1,3}(?![\w/])",
+        _branch,
     ),
     ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
     (
