@@ -1,7 +1,7 @@
 # make demo    hear the embedded voice over gRPC: demo.wav (installs no torch)
 # make test    what CI does, in a pinned environment: lint, types, import rules, tests (minutes)
 # make test-all  and the tests marked `full`: learning, load, browser, Ray, NVIDIA's client, a fleet
-# make voice   voices from texts to a bundle, by recipe/voice.toml: some 14 core-hours, resumes
+# make voice   voices from texts to a bundle, by recipe/voice.toml: some 16 core-hours, resumes
 # make container  build the image and run it as its users would (as root; some minutes)
 # make gpu-check  measure on a machine with an NVIDIA GPU, with what is installed (10 minutes); ENGINE=cpu rehearses it
 # make gpu-wheels FOR=3.12  beforehand: small packages that such a machine may lack, for its Python version
@@ -28,7 +28,7 @@ test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLI
 	PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$$PATH" DLPO_RIVA_VENV="$(DLPO_RIVA_VENV)" DLPO_RAY_VENV="$(DLPO_RAY_VENV)" DLPO_SLIM_VENV="$(DLPO_SLIM_VENV)" DLPO_AGENTS_VENV="$(DLPO_AGENTS_VENV)" DLPO_HOME_VENV="$(DLPO_HOME_VENV)" DLPO_WEBUI_VENV="$(DLPO_WEBUI_VENV)" pytest -m full
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check-speed
 
-# The stages of recipe/voice.toml that are left: texts to bundle, some 14 core-hours, resumes.
+# The stages of recipe/voice.toml that are left: texts to bundle, some 16 core-hours, resumes.
 voice: .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m recipe run recipe/voice.toml --jobs 2
 

@@ -40,6 +40,7 @@ CODE: tuple[str, ...] = get_args(Code)
 EMOJI: tuple[str, ...] = get_args(Emoji)
 DATES: tuple[str, ...] = get_args(Dates)
 _SAID = re.compile(rf"[^\W_]|[{PICTURES}]")  # what a reader would expect to hear
+_COMMAND = re.compile(r"\\[A-Za-z]{2,12}")  # of a formula
 _ADDRESS = late(r"\]\(((?:[^()\s]|\([^()\s]{0,100}\)){1,500})[^()\n]{0,102}\)")  # of a link
 _WORD = re.compile(r"[^\W\d_]+|[¿¡]")
 _OPENING = re.compile(r"(?:^|[.!?:¿¡\n\"“(]\s{0,3})([^\W\d_]{1,20})")
@@ -150,8 +151,9 @@ class TextReading:
         """
         end = 0
         for start, stop in [*places, (len(text), 0)]:
-            if start > end and _SAID.search(text, end, start):
-                self.unspoken.append(text[end:start])
+            passage = text[end:start]
+            if _SAID.search(_COMMAND.sub("", passage)):
+                self.unspoken.append(passage)
             end = max(end, stop)
         self.dropped += len(readable.dropped)
         found, number = small_words(plain)
