@@ -134,7 +134,8 @@ def _verse(match: re.Match[str]) -> list[str] | None:
     verse = cardinal_words(match["verse"])
     comma = "," * (match["chapter"][-1] == "0" and len(match["verse"]) == 1)  # not twenty three
     words += [last + comma, *verse]
-    return words + (["to", *cardinal_words(match["verse_to"])] if match["verse_to"] else [])
+    ends = [one for one in (match["verse_to"], match["verse_last"]) if one]
+    return words + ["to"] * bool(ends) + [word for one in ends for word in cardinal_words(one)]
 
 
 def _ratio(match: re.Match[str]) -> list[str] | None:
@@ -198,7 +199,7 @@ FORMS: Forms = (
     ),
     (
         "d",
-        r"(?<![\w:.])(?P<chapter>\d{1,3}):(?P<verse>\d{1,3})(?:[-–](?P<verse_to>\d{1,3}))?"
+        r"(?<![\w:.])(?P<chapter>\d{1,3}):(?P<verse>\d{1,3})(?:[-–](?P<verse_to>\d{1,3})(?::(?P<verse_last>\d{1,3}))?)?"
         r"(?![\w:]|\.\d|\s?[aApP]\.?[mM])",
         _verse,
     ),

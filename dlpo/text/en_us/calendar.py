@@ -328,7 +328,7 @@ FORMS: Forms = (
         "-",
         rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{NAMED_DAY}|noon\b|midnight\b)"
         r"|(?<=:\d\d)[-–](?=\d{1,2}\b)"
-        r"|[-–](?=[IVX]{1,5}\b|[ivx]{1,5}\b)",
+        r"|[-–](?=[IVX]{1,5}[A-C]?\b|[ivx]{1,5}\b)",
         _dash,
     ),
     ("-", r"(?<![\w'])'\d\d\b(?!['\"])", _short_year),

@@ -78,7 +78,7 @@ def _is_date(month: str, day: str, before: str, after: str) -> bool:
     is_rating = month == day and 1 < int(day) < 11
     if is_share or is_rating or (month, day) == _STORE or _NO_DATE_BEFORE.search(before):
         return False
-    if int(month) < int(day) and _SHARE_OF.match(after):
+    if int(month) <= int(day) and _SHARE_OF.match(after):
         return False
     return int(month) >= int(day) or int(day) not in _FRACTION_BELOW
 
@@ -113,6 +113,13 @@ FORMS: Forms = (
         "aA0",
         rf"\b(?:[Ee]xp|EXP)\b\.?(?=:?\s(?:[Dd]ate:?\s)?{MONTH}/(?:20)?\d\d\b)",
         lambda match: ["expiration"],
+    ),
+    (
+        "d",  # 12/18 from the field
+        r"(?<![\w/.])(\d{1,2})/(\d{1,2})(?= (?:from (?:the (?:field|line|floor|foul|free|stripe)"
+        r"|three|deep|downtown|beyond|distance)|at the (?:line|stripe)"
+        r"|for \d{1,3} (?:yds|yards|passing))\b)",
+        lambda match: [*cardinal_words(match[1]), "for", *cardinal_words(match[2])],
     ),
     ("d", rf"(?P<of_month>{MONTH})/(?P<of_year>(?:19|20)\d\d)(?![\w/%]|\.\d)", _month_of_year),
     ("d", rf"(?P<expiry_month>{MONTH})/(?P<expiry_year>[2-4]\d)(?![\w/%]|\.\d)", _expiry),

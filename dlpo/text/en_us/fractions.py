@@ -51,6 +51,9 @@ _LABEL_BEFORE = late(
 )
 _OPENING = late(r"(?:^|[.!?\n] ?)$")
 _REMARK_AFTER = late(r", [a-z]|[.;]|\s*$")
+_SO_RATED = late(
+    r"[.;:!?)]|,(?! \d)|$| (?:tho|though|but|imo|overall|at best|and|because)\b"
+)  # a 2/10 tho
 _OPENING_AFTER = late(r", [a-z]{3}|\. [A-Z]")
 _NO_NOUN = word_list("no nouns")
 _KITCHEN = ("2", "3", "4", "8", "16")  # denominators of what is measured
@@ -108,12 +111,14 @@ def _fraction(match: re.Match[str]) -> list[str]:
 
 
 def _rates(match: re.Match[str]) -> bool:
-    """4/10 would not recommend; 3/10, cold food; service: 4/5."""
+    """4/10 would not recommend; 3/10, cold food; service: 4/5; a 2/10."""
     if match["below"] not in ("5", "10"):
         return False
     text, end = match.string, match.end()
     before = text_before(match)
     if _OPENING.search(before) and _OPENING_AFTER.match(text, end):
+        return True
+    if match["above"] != "1" and _ARTICLE_BEFORE.search(before) and _SO_RATED.match(text, end):
         return True
     labelled = _LABEL_BEFORE.search(before) and _REMARK_AFTER.match(text, end)
     return bool(labelled) or _ADVICE_AFTER.match(text, end) is not None
@@ -149,7 +154,8 @@ FORMS: Forms = (
         r"\b([357]|10)/([16])(?= ARMs?\b)",
         lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
     ),
-    ("-", r"(?:(?<=/\d\")|(?<=/\d\d\"))-(\d\d)\b", lambda match: cardinal_words(match[1])),  # 3/8"-16
+    # a 3/8"-16 bolt
+    ("-", r"(?:(?<=/\d\")|(?<=/\d\d\"))-(\d\d)\b", lambda match: cardinal_words(match[1])),
     (
         "d",
         r"(?<![\w./])1/(\d{2,5}) ?s(?:ec)?\b",

@@ -60,7 +60,7 @@ def is_named(match: re.Match[str]) -> bool:
     before = text_before(match, 40)
     if before.endswith("-") and not before.endswith(" -"):  # inside of something longer
         return False
-    only_digits = re.sub("[ -]", "", match[0]).isdigit()
+    only_digits = match[0].replace(" ", "").isdigit()
     if not (_NAMED.search(before) or (only_digits and _NUMBER.search(before))):
         return False
     counted = _COUNTED.match(match.string, match.end())

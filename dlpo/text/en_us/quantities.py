@@ -19,9 +19,11 @@ from dlpo.text.en_us.numbers import (
     grouped_words,
     number_words,
     ordinal_words,
+    pair_words,
     plain_number,
     plural_words,
     scale_words,
+    year_words,
 )
 from dlpo.text.en_us.tables import TABLES, any_of, word_list
 from dlpo.text.en_us.technical import TERMS, version_words
@@ -48,6 +50,11 @@ _FLIES = late(
 _FLIGHT = late(r"\b[Ff]lights? (?:(?:number|no\.|#) ?)?(?:[A-Z]{2} ?)?#?$")
 _BEFORE_VERSION = late(rf"(?i)\b(?:{any_of('have versions')}) ?[≥≤<>]? ?$|[<>=~]=\s?$|\d,<$")
 _PAIR = late(r"\d\d[-–]\d\d?")
+_CODE = late(r"\d{1,6}-\d{1,6}")
+_HOUSE = late(r"\d{1,3}-\d\d")  # of Queens
+_BEFORE_CODE = late(
+    rf"(?i)\b(?:(?:{any_of('have hyphenated numbers')})(?: (?:number|no\.|num\.))?|number|no\.) #?$"
+)
 _SHARED = late(r" (?:split|mix|blend|ratio|rule|deal|chance|odds|partners)")
 _AIRPLANE = late(r"7[0-8]7-(?:[1-9]00|\d{1,2})")
 _NO_NOUN = word_list("no nouns")
@@ -93,6 +100,8 @@ def _dotted(match: re.Match[str]) -> list[str]:
 
 def _range(match: re.Match[str]) -> list[str] | None:
     first, last = match["range_first"], match["range_last"]
+    if _is_code(match):
+        return [word for part in (first, last) for word in _code_part(part)]
     if _PAIR.fullmatch(match[0]) and _is_pair(match):
         return cardinal_words(first) + cardinal_words(last)
     if _AIRPLANE.fullmatch(match[0]):
@@ -103,6 +112,21 @@ def _range(match: re.Match[str]) -> list[str] | None:
     if len(first) == 4 and len(last) == 2 and first[0] in "12":  # 1914-18
         return [*words, "to", *cardinal_words(last)]
     return [*words, to_or_and(match), *plain_number(last)]
+
+
+def _is_code(match: re.Match[str]) -> bool:
+    """Part no. 88-2041, CS 101-02, 41-25 Kissena Blvd; but pages 41-45, days 01-05."""
+    if not _CODE.fullmatch(match[0]):
+        return False
+    of_street = _HOUSE.fullmatch(match[0]) and STREET_AFTER.match(match.string, match.end())
+    section = match["range_last"][0] == "0" != match[0][0] and int(match["range_last"]) > 0
+    return bool(of_street or section or _BEFORE_CODE.search(text_before(match)))
+
+
+def _code_part(digits: str) -> list[str]:
+    if len(digits) == 2:
+        return pair_words(digits)
+    return year_words(digits) if digits[:2] in ("19", "20") else grouped_words(digits)
 
 
 def _is_pair(match: re.Match[str]) -> bool:

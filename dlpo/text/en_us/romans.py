@@ -31,7 +31,7 @@ _NAMESAKE = late(
 )
 _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
-_NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}\b")
+_NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}[A-C]?\b")
 _NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
 
 
@@ -60,7 +60,8 @@ def _roman(match: re.Match[str]) -> list[str] | None:
         and (previous not in _STAGES or _THE_ONE.search(text_before(match)))
     ):
         return None
-    if previous.lower() in _NUMBERED_THINGS or part_of_range:
+    is_many = previous.lower().removesuffix("s") in _NUMBERED_THINGS and _near_numeral(match)
+    if previous.lower() in _NUMBERED_THINGS or part_of_range or is_many:
         return cardinal_words(str(value))
     of_namesake = len(match[0]) > 1 and value < 6 and _NAMESAKE.search(text_before(match, 60))
     of_many = len(match[0]) > 1 and previous.lower() in _RULERS
@@ -87,7 +88,8 @@ def _roman(match: re.Match[str]) -> list[str] | None:
 
 def _staged(match: re.Match[str]) -> list[str] | None:
     """Stage IIIB, type IIa."""
-    if previous_word(match).lower() not in _NUMBERED_THINGS:
+    is_last = _NUMERAL_BEFORE.search(text_before(match, 7)) is not None  # stages I-IIIA
+    if previous_word(match).lower() not in _NUMBERED_THINGS and not is_last:
         return None
     return [*cardinal_words(str(roman_value(match[1]))), match[2].upper()]
 
@@ -113,7 +115,18 @@ def _near_numeral(match: re.Match[str]) -> bool:
     )
 
 
+_CHORD = r"(?:[iI]{1,3}|[iI][vV]|[vV][iI]{0,2})"
 FORMS: Forms = (
+    (
+        "aA",  # the ii-V-I progression, the IV chord
+        rf"(?<![\w-])(?=[ivIV–-]{{0,24}}[vV]){_CHORD}(?:[-–]{_CHORD}){{2,7}}(?![\w-])"
+        rf"|(?:(?<=\b[Tt]he )|(?<=\ba )){_CHORD}(?= chords?\b)",
+        lambda match: [
+            word
+            for part in re.split("[-–]", match[0])
+            for word in cardinal_words(str(roman_value(part.upper())))
+        ],
+    ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?:(?!')|(?<=[IVX]{{2}})(?='s\b))", _roman),
     ("A", r"\b(I{1,3}|IV)([A-C]|[a-c])\b", _staged),
     (

@@ -39,6 +39,9 @@ _BATTED = late(
     r"(?i)\b(?:bat(?:s|ted|ting)|hitting|avg|slugg(?:ed|ing)|batting average)\.?"
     r"(?: (?:to|of|at|was|is|a|just|only|over|around))? $"
 )
+_WON_BEFORE = late(
+    r"(?i)\b(?:won|win|wins|lost|loss|beat|score|drew|tied|pages?|age[sd]?)\b[^.;]{0,20}$"
+)
 _SETS = Sets(TABLES, "and", cardinal_words)
 
 
@@ -88,11 +91,15 @@ def _team_stands(match: re.Match[str]) -> list[str] | None:
 
 
 def _average(match: re.Match[str]) -> list[str] | None:
-    """Batted .312: three twelve."""
-    if not _BATTED.search(text_before(match)):
+    """Batted .312: three twelve; hitting .304/.388/.632, a .912 OPS."""
+    if not (_BATTED.search(text_before(match)) or match.string.startswith(" OPS", match.end())):
         return None
-    digits = match[0][1:]
-    return ["oh", *cardinal_words(str(int(digits)))] if digits[0] == "0" else code_words(digits)
+    words: list[str] = []
+    for digits in match[0].replace(".", "").split("/"):
+        small = digits[0] == "0"
+        *others, last = cardinal_words(str(int(digits))) if small else code_words(digits)
+        words += [*["oh"] * small, *others, f"{last},"]
+    return [*words[:-1], words[-1].rstrip(",")]
 
 
 FORMS: Forms = (
@@ -120,7 +127,8 @@ FORMS: Forms = (
     ),
     (
         "-",
-        r"(?<![\w])\.\d{3}(?!\w|[.,]\d|[ -]?(?:%|(?:in|mm|m|s|ms)\b|inch|cal|sec|mile|gram|ounce"
+        r"(?<![\w])\.\d{3}(?:/\.\d{3}){0,2}(?!\w|[.,]\d|[ -]?(?:%|(?:in|mm|m|s|ms)\b"
+        r"|inch|cal|sec|mile|gram|ounce"
         r"|percent|kg|lb|oz|ml))",
         _average,
     ),
@@ -141,6 +149,13 @@ FORMS: Forms = (
         r"(?:(?<=\b[Aa] )|(?<=\b[Aa]n )|(?<=\b[Tt]he )|(?<=\b[Tt]heir ))(\d{1,3})[-–](\d{1,3})"
         rf"(?= (?:{any_of('have scores after an article')})\b)",
         _score,
+    ),
+    ("A0", r"(?<=\d )OPS\b", lambda match: [*match[0]]),
+    (
+        "d",
+        r"(?<![\w./-])(\d{1,3})[-–](\d{1,3})"
+        r"(?= (?:overall(?=[.,;)]|$)|since the (?:break|All-Star|trade)|ATS\b|against the spread))",
+        lambda match: None if _WON_BEFORE.search(text_before(match)) else _wins_and_losses(match),
     ),
     ("d", _SETS.pattern, _SETS.words),
     ("d", r"(?<![\w./-])\d{1,2}(?:-\d{1,2}){2,3}(?![\w/-]|[.,]\d)", _record),

@@ -193,7 +193,7 @@ FORMS: Forms = (
     ),
     (
         "aA",  # resources.limits.memory, metadata.name; but "no.no.no", "Wait.What"
-        r"(?<![\w.@/'-])(?!([A-Za-z]\w{0,20})\.\1\b)"
+        r"(?<![\w.@/'-])(?!([A-Za-z]\w{0,20})\.(?i:\1)\b)"
         r"(?:[A-Za-z_]\w{1,30}(?:\.[a-z_]\w{1,30}){1,6}\.[A-Za-z_]\w{1,30}"
         rf"|(?:{TABLES.any_of('roots of names in code')})\.[a-z_]\w{{1,30}})"
         r"(?![\w(@/]|\.\w|'[a-z])",
