@@ -126,7 +126,7 @@ def _is_code(match: re.Match[str]) -> bool:
 def _code_part(digits: str) -> list[str]:
     if len(digits) == 2:
         return pair_words(digits)
-    return year_words(digits) if digits[:2] in ("19", "20") else grouped_words(digits)
+    return year_words(digits) if re.fullmatch(r"(?:19|20)\d\d", digits) else grouped_words(digits)
 
 
 def _is_pair(match: re.Match[str]) -> bool:
