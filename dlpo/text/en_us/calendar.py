@@ -42,7 +42,9 @@ NAMED_DAY = rf"(?:(?:{MONTH_NAME})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)
 _BEFORE_DAY = late(rf"(?i)\b(?:{any_of('articles')}|{any_of('determiners')}|happy) $")
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
 _ONE_TIMER = late(
-    r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout) $"
+    r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout|rest) $"
+    r"|\b(?:retr(?:y|ies|ying)|again|starts?|refresh\w{0,3}|expires?|restart\w{0,3}|closes?|ends?"
+    r"|reconnect\w{0,3}) in $|\b(?:timeout|delay|interval|ttl|limit|cooldown) (?:is|was|of|to) $"
     r"|\b(?:after|timeout|delay|interval|ttl|wait|duration|time|elapsed|every|rest|hold|plank|limit"
     r"|remaining|latency)(?:: ?|=)$"
 )
@@ -243,7 +245,7 @@ def _short_year(match: re.Match[str]) -> list[str]:
 
 
 def _decade(match: re.Match[str]) -> list[str] | None:
-    if _ONE_TIMER.search(text_before(match, 16)) and not match["decade_century"]:  # a 30s timer
+    if _ONE_TIMER.search(text_before(match, 24)) and not match["decade_century"]:  # a 30s timer
         return None
     century, tens = match["decade_century"], match["decade_tens"] or match["decade_short"]
     if century and tens == "00":

@@ -109,7 +109,7 @@ _MENU = late(
 )
 _CONDITION_BEFORE = late(
     r"\b(?:(?:if|while|where|when|assert|unless) (?:[\w.()]{1,30} (?:and|or) )?"
-    r"|(?:WHERE|AND|OR|HAVING|IF|WHEN)[ (])[a-z_][\w.()]{0,30} $"
+    r"|(?:WHERE|AND|OR|HAVING|IF|WHEN)[ (])[a-z_][\w.()]{0,30} $|\b[a-z]{2,20}_[a-z_]{2,20} $"
 )
 _AMOUNT = late(
     r"(?:(?<!\b[Ii]n \d{3})\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<![a-z] )\b[aA]|(?<!')\b[b-zB-Z]|\bpi) $"

@@ -197,7 +197,7 @@ FORMS: Forms = (
         r"(?:[A-Za-z_]\w{1,30}(?:\.[a-z_]\w{1,30}){1,6}\.[A-Za-z_]\w{1,30}"
         rf"|(?:{TABLES.any_of('roots of names in code')})\.[a-z_]\w{{1,30}})"
         r"(?![\w(@/]|\.\w|'[a-z])",
-        lambda match: _spoken(match[0], silent="_"),
+        lambda match: _spoken(re.sub("(?<=[a-z])(?=[A-Z])", " ", match[0]), silent="_"),
     ),
     (
         "aA0",
