@@ -51,9 +51,7 @@ _LABEL_BEFORE = late(
 )
 _OPENING = late(r"(?:^|[.!?\n] ?)$")
 _REMARK_AFTER = late(r", [a-z]|[.;]|\s*$")
-_SO_RATED = late(
-    r"[.;:!?)]|,(?! \d)|$| (?:tho|though|but|imo|overall|at best|and|because)\b"
-)  # a 2/10 tho
+_SO_RATED = late(r"[.;:!?)]|,(?! \d)|$| (?:tho|though|but|imo|overall|at best|and|because)\b")
 _OPENING_AFTER = late(r", [a-z]{3}|\. [A-Z]")
 _NO_NOUN = word_list("no nouns")
 _KITCHEN = ("2", "3", "4", "8", "16")  # denominators of what is measured

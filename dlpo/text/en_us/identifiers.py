@@ -165,11 +165,6 @@ def _british_road(match: re.Match[str]) -> list[str] | None:
     return [match[1], *("oh" if one == "0" else cardinal_words(one)[0] for one in match[2])]
 
 
-def _lettered(match: re.Match[str]) -> list[str] | None:
-    """Model A2141; but "order A2141", "the A6400"."""
-    return None if is_named(match) else [match[1], *code_words(match[2])]
-
-
 def _preprint(match: re.Match[str]) -> list[str]:
     """arXiv:1706.03762."""
     return ["archive", *code_words(match[1]), "point", *digit_words(match[2])]
@@ -209,9 +204,9 @@ FORMS: Forms = (
     ("d", r"(?<=\bD\.C\. )20\d{3}(?![\w,]|\.\d)", lambda match: digit_words(match[0])),
     ("A0", r"\b([AB])(\d{4})\b(?<!00)(?![-.]\d)", _british_road),
     (
-        "A0",
+        "A0",  # model A2141; but "order A2141", "the A6400"
         r"(?<![\w.-])([A-Z])(\d{4})(?<!00)(?![\w-]|[.,]\d)",
-        _lettered,
+        lambda match: None if is_named(match) else [match[1], *code_words(match[2])],
     ),
     (
         "d",

@@ -52,9 +52,7 @@ _PLURAL_BEFORE = late(
 _RAN_BEFORE = late(r"(?i)\b(?:ran|runs?|running|swam|swims?|swimming|did|of) $")
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?(?:/(?:{UNIT}))?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
-_COUNTED_PLURAL = late(
-    r"\d (?:(?!adults|parents)[a-z]{3,20}(?<!s)s|people|children)$"
-)  # 2 items/person
+_COUNTED_PLURAL = late(r"\d (?:(?!adults|parents)[a-z]{3,20}(?<!s)s|people|children)$")
 _COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-zA-Z]{1,15}$")
 _ONE_BEFORE = late(rf"(?i)\b(?:{any_of('before one unit')})(?: an?)? $")
 _PRICE_BEFORE = late(rf"(?:{SIGN})\s?\d[\d,.]{{0,12}}[kKMB]?$")
@@ -125,12 +123,9 @@ def _plural(match: re.Match[str]) -> list[str] | None:
     before, number = text_before(match, 60), match[1]
     earlier = _EARLIER_PLURALS.search(before)
     before = before.removesuffix(earlier[0]) if earlier else before
-    if number[-1] == "0" and len(number) == 2:
-        return None
     sprints = number.endswith("00") and _RAN_BEFORE.search(before)
-    if _NOUN_AFTER.match(match.string, match.end()):
-        return None
-    if not (sprints or _PLURAL_BEFORE.search(before)):
+    is_plural = sprints or _PLURAL_BEFORE.search(before)
+    if not is_plural or _NOUN_AFTER.match(match.string, match.end()):
         return None
     return plural_words(grouped_words(number))
 
@@ -263,13 +258,9 @@ def _own_caliber(match: re.Match[str]) -> list[str] | None:
 
 def _basis_points(match: re.Match[str]) -> list[str] | None:
     """25bp, +3 bp, a 25 bp cut; but a fragment of 250 bp."""
-    sign, number, _, noun = match.groups()
-    if not (
-        sign
-        or noun
-        or _CHANGED.search(text_before(match))
-        or _CHANGES.match(match.string, match.end())
-    ):
+    sign, number, noun = match.groups()
+    near = _CHANGED.search(text_before(match)) or _CHANGES.match(match.string, match.end())
+    if not (sign or noun or near):
         return None
     words = ["plus" if sign == "+" else "minus"] if sign else []
     return [*words, *cardinal_words(number), "basis", "point" + "s" * (number != "1" and not noun)]
@@ -293,7 +284,7 @@ FORMS: Forms = (
     ("d", r"(?<![\w.])(\d)x(8|10|12)s\b", _shifts),
     ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2}|[1-9]00)s\b", _planks),
     ("d", r"(?<![\w.$])(\d{2,3})s/(\d{2,3})s\b", _pressures),
-    ("d", r"(?<![\w.$:-])(\d{1,3})s\b(?![/.]\w)", _plural),
+    ("d", r"(?<![\w.$:-])(?!\d0s)(\d{1,3})s\b(?![/.]\w)", _plural),
     (
         "d",
         r"(?<![\w.,-])(\d{1,2}(?:\.5)?)( |-)?(BRs?|(?<! )(?:BD|bd)s?|BDRMS?|brs?|bdrms?|BAs?|bas?"
@@ -337,7 +328,7 @@ FORMS: Forms = (
     ),
     (
         "d-",
-        r"(?<![\w.])([+-]?)(\d{1,3})([ -]?)bp\b"
+        r"(?<![\w.])([+-]?)(\d{1,3})[ -]?bp\b"
         r"(?:(?= (cut|hike|increase|decrease|rise|drop|move|reduction)\b)|(?! fragment| DNA))",
         _basis_points,
     ),

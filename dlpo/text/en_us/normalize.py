@@ -98,7 +98,7 @@ _CODE = late(r"[A-Z]{1,4}-?\d\d")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
 _PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
-UNIT_SIGNS = {"£": "pound", "€": "euro", "¥": "yen"}
+_UNIT_SIGNS = {"$": "dollar", "£": "pound", "€": "euro"}
 _STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
 _BEFORE_BOUND = late(  # upgrade to >= 2.0
     r"(?i)\b(?:to|of|with|from|at|by|for|be|is|are|was|were|requires?|needs?|use|install|version"
@@ -187,7 +187,7 @@ _IN_PLACES: Forms = (
         r"[↑↓↗↘⬆⬇▲▼](?=\s?[-+$€£]?\.?\d)|(?<=[\w%)]\s)[↑↓⬆⬇]|(?<=[\d%] )[▲▼]|(?<=\d%)[▲▼]",
         lambda match: ["up" if match[0] in "↑↗⬆▲" else "down"],
     ),
-    ("-", r"(?<=\b[Tt]he )[£€¥](?= [a-z])", lambda match: [UNIT_SIGNS[match[0]]]),
+    ("-", r"(?<=\b[Tt]he )[$£€](?= [a-z])", lambda match: [_UNIT_SIGNS[match[0]]]),
     ("-", r"(?<=[\w.]\s)[<>](?=\s(?:['\"]|[a-z_]))", _compared),
     ("-", r"(?<=\d,)<(?=\d)", lambda match: _SIGNS["<"]),
     ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),

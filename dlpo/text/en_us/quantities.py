@@ -124,6 +124,7 @@ def _is_code(match: re.Match[str]) -> bool:
 
 
 def _code_part(digits: str) -> list[str]:
+    """``"02"`` -> oh two, ``"2005"`` -> two thousand five, ``"204"`` -> two oh four."""
     if len(digits) == 2:
         return pair_words(digits)
     return year_words(digits) if re.fullmatch(r"(?:19|20)\d\d", digits) else grouped_words(digits)

@@ -30,6 +30,7 @@ _NAMESAKE = late(
     r"[A-Z][A-Za-z']{1,20},? $"
 )
 _ONLY_NUMERALS = word_list("numerals that are no words")
+_CHORD = r"(?:[iI]{1,3}|[iI][vV]|[vV][iI]{0,2})"
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}[A-C]?\b")
 _NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
@@ -115,7 +116,6 @@ def _near_numeral(match: re.Match[str]) -> bool:
     )
 
 
-_CHORD = r"(?:[iI]{1,3}|[iI][vV]|[vV][iI]{0,2})"
 FORMS: Forms = (
     (
         "aA",  # the ii-V-I progression, the IV chord

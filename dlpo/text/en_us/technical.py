@@ -152,12 +152,6 @@ def _tire(match: re.Match[str]) -> list[str]:
     return [*words, "R", *cardinal_words(match[4])]
 
 
-def _branch(match: re.Match[str]) -> list[str]:
-    """release/2.4 of a repository."""
-    name, _, version = match[0].partition("/")
-    return [name, "slash", *version_words(version)]
-
-
 def _code_block(match: re.Match[str]) -> list[str]:
     return [*_spoken(match["language"], silent="-_."), "code", "block"]
 
@@ -201,8 +195,8 @@ FORMS: Forms = (
     ),
     (
         "aA0",
-        r"(?<![\w/.])(?:releases?|hotfix|version)/v?\d{1,4}(?:\.\d{1,6}){1,3}(?![\w/])",
-        _branch,
+        r"(?<![\w/.])(releases?|hotfix|version)/(v?\d{1,4}(?:\.\d{1,6}){1,3})(?![\w/])",
+        lambda match: [match[1], "slash", *version_words(match[2])],
     ),
     ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
     (
