@@ -73,7 +73,7 @@ _CHANGED = late(
     r"|cuts?|hiked?|raised?|lowered?|jumped|slipped)(?: (?:of|by|about|another))? $"
 )
 _CHANGES = late(r" (?:to \d|wider|tighter|higher|lower|above|below|over)")
-_RUNWAYS = {"L": ["left"], "R": ["right"], "C": ["center"], "": []}
+_RUNWAYS = {"L": ["left"], "R": ["right"], "C": ["center"]}
 _WEATHER = late(
     r"(?i)\b(?:pressure|hurricane|storm|cyclone|typhoon|barometer|winds?|low of|depression)\b"
 )
@@ -345,7 +345,7 @@ FORMS: Forms = (
     ),
     (
         "d",
-        r"(?:(?<=[Rr]unway )|(?<=RWY )|(?<=[Rr]unways ))(\d{1,2})([LRC]?)\b(?![.,/]\d)",
+        r"(?:(?<=[Rr]unway )|(?<=RWY )|(?<=[Rr]unways ))(\d{1,2})([LRC])\b",
         lambda match: [*digit_words(match[1]), *_RUNWAYS[match[2]]],
     ),
     ("d", r"(?<=\b[Aa] )9V(?=[.,;:)]|$| (?:and|or)\b)", lambda match: ["nine", "volt"]),

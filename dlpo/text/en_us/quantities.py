@@ -116,7 +116,7 @@ def _range(match: re.Match[str]) -> list[str] | None:
 
 def _is_code(match: re.Match[str]) -> bool:
     """Part no. 88-2041, CS 101-02, 41-25 Kissena Blvd; but pages 41-45, days 01-05."""
-    if not _CODE.fullmatch(match[0]):
+    if not _CODE.fullmatch(match[0]) or match.string.startswith("%", match.end()):
         return False
     of_street = _HOUSE.fullmatch(match[0]) and STREET_AFTER.match(match.string, match.end())
     section = match["range_last"][0] == "0" != match[0][0] and int(match["range_last"]) > 0

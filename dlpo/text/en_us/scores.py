@@ -40,7 +40,7 @@ _BATTED = late(
     r"(?: (?:to|of|at|was|is|a|just|only|over|around))? $"
 )
 _WON_BEFORE = late(
-    r"(?i)\b(?:won|win|wins|lost|loss|beat|score|drew|tied|pages?|age[sd]?)\b[^.;]{0,20}$"
+    r"(?i)\b(?:won|win|wins|lost|loss|beat|score|drew|tied|pages?|age[sd]?|rat(?:ed|ing)|temps?|up|down|led|trail\w{0,3})\b[^.;]{0,20}$"
 )
 _SETS = Sets(TABLES, "and", cardinal_words)
 

@@ -188,6 +188,7 @@ FORMS: Forms = (
     (
         "aA",  # resources.limits.memory, metadata.name; but "no.no.no", "Wait.What"
         r"(?<![\w.@/'-])(?!([A-Za-z]\w{0,20})\.(?i:\1)\b)"
+        rf"(?!(?:\w{{1,30}}\.){{0,6}}(?i:{TABLES.any_of('no names in code')})(?!\w))"
         r"(?:[A-Za-z_]\w{1,30}(?:\.[a-z_]\w{1,30}){1,6}\.[A-Za-z_]\w{1,30}"
         rf"|(?:{TABLES.any_of('roots of names in code')})\.[a-z_]\w{{1,30}})"
         r"(?![\w(@/]|\.\w|'[a-z])",
