@@ -25,7 +25,7 @@ def files(endings: str) -> str:
     """The pattern of paths and names of files; ``endings``: as alternatives."""
     return (
         rf"(?<![\w/.$£€¥])(?:[A-Za-z]:\\(?:[\w\\. -]{{0,200}}?\.(?:{endings})\b"
-        r"|[\w\\.-]{0,200}\w)"
+        r"|(?:[\w. -]{1,40}\\){0,12}[\w.-]{0,60}\w)"
         r"|(?:~|\.{1,2})?/\.?\w(?:[\w.-]{0,59}\w)?(?:/[\w.-]{0,59}\w){0,12}"
         rf"|[\w-]{{1,60}}\.(?:{endings})\b)"
     )

@@ -54,9 +54,9 @@ ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[ivx]{2,5}|[A-Za-z])[.
 """A line of which only the number of an item is there."""
 _ENDED = r"[^\s,;:\-–—&(\[]\n"
 _PICTURE = rf"[{PICTURES}]\ufe0f?"
-_CAPITAL = "[*_]{0,2}[¿¡]?[A-ZÁÉÍÓÚÑ]"
+_CAPITAL = "[¿¡]?[A-ZÁÉÍÓÚÑ]"
 _SHORT_LINE = late(  # also one of a schedule
-    rf"(?m)^(?:{_PICTURE}[ \t]?)?{_CAPITAL}[^\n]{{0,38}}{_ENDED}(?={_CAPITAL})"
+    rf"(?m)^(?:{_PICTURE}[ \t]?)?[*_]{{0,2}}{_CAPITAL}[^\n]{{0,38}}{_ENDED}(?={_CAPITAL})"
     rf"|^\d{{1,2}}:\d\d[^\n]{{0,58}}{_ENDED}(?=\d{{1,2}}:\d\d)"
 )
 _BOLD_LABEL = late(r"[ \t]{0,4}\*\*[^*\n]{1,60}(?::\*\*|\*\*:)")
@@ -165,13 +165,18 @@ def with_items(text: str, begins_line: bool) -> str:
 
     text = _ITEM.sub(item, text)
     text = _SHORT_LINE.sub(_short_line, text)
-    text = _PICTURED_LINE.sub(lambda end: end[0][:-1] + "\f", text)
+    text = _PICTURED_LINE.sub(_before_picture, text)
     return _LINE_END.sub(_line_end, text)
 
 
 def _short_line(match: re.Match[str]) -> str:
     line = match[0][:-1]
     return match[0] if _UNFINISHED.search(line) else f"{line}\f"
+
+
+def _before_picture(match: re.Match[str]) -> str:
+    unfinished = _UNFINISHED.search(match.string, max(0, match.start() - _LINE), match.start())
+    return match[0] if unfinished else match[0][:-1] + "\f"
 
 
 def _line_end(match: re.Match[str]) -> str:

@@ -58,7 +58,13 @@ _JOINED = re.compile(r"(?:[^\W\d_]{3}|\d\d)-$")
 _SMALL = re.compile("I|[IVX]{2,5}")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
 _CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
-_LETTERED_BEFORE = late(rf"(?i)(?:\b(?:{TABLES.any_of('have letters')})|\w:|\d\.?[º°]) $")
+_LETTERED_BEFORE = {
+    "F": late(r"(?i)\bsexo:? $"),
+    "M": late(r"(?i)\b(?:sexo|talla):? $"),
+    "S": late(r"(?i)\btalla:? $"),
+    "L": late(r"(?i)\btalla:? $"),
+    **dict.fromkeys("ABCDE", late(rf"(?i)(?:\b(?:{TABLES.any_of('have letters')}):?|\d\.?[º°]) $")),
+}
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
 
@@ -151,7 +157,7 @@ def _most_or_least(match: re.Match[str]) -> list[str]:
 
 def _letter_at_end(match: re.Match[str]) -> list[str] | None:
     """La sala B. Pase; Sexo: F. Estado; but "la actriz B. Soto"."""
-    return spelled(match[0]) if _LETTERED_BEFORE.search(text_before(match, 16)) else None
+    return spelled(match[0]) if _LETTERED_BEFORE[match[0]].search(text_before(match, 16)) else None
 
 
 def _each(match: re.Match[str]) -> list[str]:
@@ -169,7 +175,7 @@ def _why(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    ("A", r"\b[A-ZÑ](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
+    ("A", r"\b[A-FMSL](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
     ("A", _SENIOR, lambda match: ["sénior" if match[0] == "Sr." else "júnior"]),
     ("A", _CITIZEN, _citizen),
     *_IN_CONTEXT.forms,

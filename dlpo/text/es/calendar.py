@@ -33,6 +33,10 @@ PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
 _HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b)"
 _POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d){{0,8}}{_HOURS}"
 """after minutes that a point or a comma precedes: 8.30 hs, 9.00 a 21.00 h"""
+_SAID_TIME = (
+    r"[0-5]\d(?:[.;:)?!]|,\s|$|\s?(?i:h|hs|hrs|horas)\b|\s?[ap]\.?\s?m\b"
+    r"|\s(?:de la|del|y|al?|en|con|hasta|para|por)\b)"
+)
 _SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
 _BEFORE_DATE = re.compile(
     rf"(?i)\b(?:(?:{any_of('before dates')})(?: d[ií]a)?|(?:{any_of('weekdays')}),?"
@@ -43,7 +47,12 @@ _LETTER_DAYS = dict(zip("LMXJVSD", _WEEKDAYS, strict=True))
 _LABEL_OF_DATE = re.compile(
     rf"(?i)\b(?:(?:{any_of('dated')}):|fecha(?: l[ií]mite| de \w+):?|l[ií]mite|vencen?|caducan?) $"
 )
-_COUNTED = rf"\s?(?:[%°‰]|(?:{any_of('units after no date')})\b)"
+_NO_DATE_BEFORE = re.compile(rf"(?i)(?:\b(?:{any_of('before no date')})\.?:?|[=+*/<>]) $")
+_BEFORE_DASHED_DATE = re.compile(
+    r"(?i)\b(?:(?:antes|después|a partir) del|(?:desde|hasta|vence|para) el"
+    r"|fecha:?|l[ií]mite:?|día) $"
+)
+_COUNTED = rf"\s?(?:[%°‰]|(?:{any_of('units after no date')}|por ciento)\b)"
 _EXPIRES = re.compile(
     r"(?i)\b(?:vence|vencimiento|venc\.|vto\.|caduca|caducidad|exp\.|v[aá]lid[ao] hasta)"
     r"(?: (?:el|en|es))?:? $"
@@ -51,9 +60,10 @@ _EXPIRES = re.compile(
 _ELAPSED_BEFORE = re.compile(r"(?i)(?<!\d )\b(?:minutos?|segundos?|min\.) (?:(?:del?|al) )?$")
 _NOON_BEFORE = re.compile(r"(?i)\b(?:las|[ap]\.? ?m\.? ?(?:a|y|hasta|-|–)) ?$")
 _LASTING_BEFORE = re.compile(
-    r"(?i)(?<!\blas )\b(?:dur\w{1,6}|tard\w{1,5}|demor\w{1,4}|lleva|faltan?|vuelo|viaje|en|por)"
-    r"(?: (?:es|de|dura|casi|unas|cerca)){0,2}:? $"
+    r"(?i)(?<!\blas )\b(?:dur\w{1,6}|tard\w{1,5}|demor\w{1,4}|lleva|faltan?|vuelo|viaje|en|por"
+    r"|trabaj\w{1,5}|jornadas?|total|unas|casi)(?: (?:es|de|dura|casi|unas|cerca)){0,2}:? $"
 )
+_CAPITAL_AFTER = re.compile(r" (?!Hora|Tiempo)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
 _LASTING_AFTER = re.compile(r" de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)")
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
@@ -112,16 +122,17 @@ def _month_year(match: re.Match[str]) -> list[str]:
 
 
 def _short_numeric(match: re.Match[str]) -> list[str] | None:
-    """El 5/9; Cita: 12/05, nos vemos 31/12, which are no fractions; el 31-10, not "el 5-10 %"."""
+    """El 5/9; nos vemos 31/12 or 03/08, which are no fractions; antes del 31-10, not "el 5-10"."""
     day, month = match["sd"], match["sm"]
     before = text_before(match, 20)
-    named = _BEFORE_DATE.search(before) or _LABEL_OF_DATE.search(before)
-    is_date = len(month) == 2 and int(day) > MONTHS_A_YEAR
+    written = date_words(day, int(month), None)
+    no_fraction = len(month) == 2 and int(day) > MONTHS_A_YEAR
     if match["s_sign"] == "-":
-        is_date = is_date and named is not None
-    else:
-        is_date = is_date or named is not None or "0" in (day[0], month[0])
-    return date_words(day, int(month), None) if is_date else None
+        return written if no_fraction and _BEFORE_DASHED_DATE.search(before) else None
+    if _BEFORE_DATE.search(before) or _LABEL_OF_DATE.search(before):
+        return written
+    no_fraction = no_fraction or "0" in (day[0], month[0])
+    return written if no_fraction and not _NO_DATE_BEFORE.search(before) else None
 
 
 def clock_words(hour: str, minutes: str, period: str = "") -> list[str]:
@@ -171,13 +182,24 @@ def _clock(match: re.Match[str]) -> list[str] | None:
         return duration_words(hour, minutes, seconds)
     period = _period_words(match["period"], int(hour))
     words = clock_words(hour, minutes, " ".join(period))
-    horas = match["horas"] and words[-1] != "horas" and int(minutes) == 0 and int(hour) != 1
-    return [*words, *period, *["horas"] * bool(horas)]
+    if match["horas"] and words[-1] != "horas" and int(minutes) == 0:
+        of_clock = int(hour) == 1 and text_before(match, 3).endswith("la ")  # a la 1:00 horas
+        words += [] if of_clock else ["hora" if int(hour) == 1 else "horas"]
+    return _paused([*words, *period], match)
 
 
 def _hour(match: re.Match[str]) -> list[str]:
     hour = int(match["hour_only"])
-    return [*cardinal_words(str(hour), "f"), *_period_words(match["hour_period"], hour)]
+    words = [*cardinal_words(str(hour), "f"), *_period_words(match["hour_period"], hour)]
+    return _paused(words, match)
+
+
+def _paused(words: list[str], match: re.Match[str]) -> list[str]:
+    """Words of a time with a pause before what may be a sentence: "8 a. m. Regreso 5 p. m."."""
+    if not (match[0].endswith(".") and _CAPITAL_AFTER.match(match.string, match.end())):
+        return words
+    *others, last = words
+    return [*others, f"{last},"]
 
 
 def _elapsed(match: re.Match[str]) -> list[str] | None:
@@ -349,7 +371,7 @@ FORMS: Forms = (
     (
         "d",
         rf"(?<![\w/-])(?P<short_day>{DAY})[-/ .](?:de\s)?(?!set\b(?!\.|[-/ ]\d))"
-        rf"(?P<short>{_SHORT_MONTH}|(?<=[-/])(?i:{_SHORT_MONTH}))\b\.?"
+        rf"(?P<short>{_SHORT_MONTH}|(?<=[-/])(?!SET)(?i:{_SHORT_MONTH}))\b\.?"
         rf"(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
         _short_name,
     ),
@@ -367,7 +389,7 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w/.,-])([12]\d{{3}})/(0?[1-9]|1[0-2])/({DAY})(?![\w/-])",
+        rf"(?<![\w/.,-])((?:19|20)\d\d)/(0?[1-9]|1[0-2])/({DAY})(?![\w/-])",
         lambda match: date_words(match[3], int(match[2]), match[1]),
     ),
     ("d", r"(?<![\w:.,])(\d{1,3}):([0-5]\d)(?![\w:])", _elapsed),
@@ -375,7 +397,9 @@ FORMS: Forms = (
     (
         "d",
         r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])"
-        rf"(?::|[.,](?=[0-5]\d{_POINTED})|(?:(?<=las \d)|(?<=las \d\d))\.)(?P<minute>[0-5]\d)"
+        rf"(?::|[.,](?=(?:00|15|30|45){_POINTED})"
+        rf"|(?:(?<=las \d)|(?<=las \d\d))[.,](?={_SAID_TIME}))"
+        r"(?P<minute>[0-5]\d)"
         r"(?::(?P<second>[0-5]\d))?"
         rf"(?![\d:])(?P<period>{PERIOD})?(?P<horas>\s?(?i:(?:h|hs|hrs)\b\.?|horas\b))?",
         _clock,

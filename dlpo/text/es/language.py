@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from dlpo.text.common.characters import Characters
@@ -15,9 +14,6 @@ from dlpo.text.es.pronounce import SpanishPronouncer
 from dlpo.text.es.tables import TABLES
 
 _LETTERS = "áéíóúüñçÁÉÍÓÚÜÑÇºª₡₲₽₿‰√π∞"
-_OF_CLOCK = re.compile(r"(?i)\d.*[ap]\.?\s?m\.$")
-_BEFORE_CLOCK = frozenset({"a", "desde", "hacia", "sobre"})  # las cinco
-_AFTER_CLOCK = frozenset({"hora", "tiempo"})  # del este, del centro
 
 
 class Spanish(FormLanguage):
@@ -41,17 +37,9 @@ class Spanish(FormLanguage):
         return self.phonemes([word], {}, {})
 
     def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
-        """See `Language`; names in lower case are rare, and no initial begins a sentence.
-
-        What follows a time of day begins one: "8:00 a. m. Regreso", not "A las 5 p. m. Juan salió".
-        """
-        if not following.text[:1].isupper() or following.text[1:] == ".":
-            return False
-        of_clock = _OF_CLOCK.search(token.text) and following.text[1:2].islower()
-        goes_on = following.words[0] in _AFTER_CLOCK or first.words[0] in _BEFORE_CLOCK
-        return bool(of_clock and not goes_on) or super().period_ends_sentence(
-            first, token, following
-        )
+        """See `Language`; names in lower case are rare, and no initial begins a sentence."""
+        opens = following.text[:1].isupper() and following.text[1:] != "."
+        return opens and super().period_ends_sentence(first, token, following)
 
     def falls(self, words: Sequence[str]) -> bool:
         """See `Language`: also after a choice such as "¿Té o café?"; "¿Vienes o no?" rises."""

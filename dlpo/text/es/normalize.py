@@ -78,6 +78,12 @@ _START = r"(?:(?<![^\n])|(?<=[.!?] ))"
 _ASKING = late(r"(?i)(?:^|[.;:!?¿]|\b(?:por|x)) ?$")
 _ASKED = re.compile(r"[^.!?]{0,80}\?")
 _SMALL_WORDS = TABLES.word_list("unstressed")
+_SAID_BEFORE = late(rf" (?!(?:{TABLES.any_of('after an acronym')})\b)[a-záéíóúñ]{{2,20}}")
+_NAMED_BEFORE = late(r"(?:\b[A-ZÁÉÍÓÚÑi][\wáéíóúñ]*[a-záéíóúñA-Z]{2} |: |\b(?:en|de) )$")
+_HOW = late(
+    r"(?i)(?:(?:^|[.,;:!?¿¡\n] ?|\b(?:hola|y|pero|oye|oiga|saber|dime|dígame) )c[oó]mo"
+    r"|\bd[oó]nde|\b(?:t[uú]|ya)) $"
+)
 _EMPHASIZED = TABLES.word_list("words of two letters")
 _CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓÚ][A-ZÁÉÍÓÚÑ]{{1,20}} $")
 _CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
@@ -119,8 +125,14 @@ _DOSE_AT_END = late(r"(?:mg|mcg|\dg|\d g|UI|mEq|m[lL])\s?$")
 _VOLUME_AFTER = late(r"\s?\d[\d.,]{0,6}\s?(?:m[lL]|L|l|cc|dosis)\b")
 _HOURS_AFTER = late(r"\s?\d{1,2}\s?(?:h|hs|hrs|horas)\b")
 _AGAINST = r"c/\s?(?:[a-z]{2,3} )?(?!IVA)[A-ZÁÉÍÓÚÑ]"
-_ABOUT_AFTER = late(r"[^;\n]{0,60}\bs/\s?[a-záéíóúñ]")
+_ABOUT = rf"s/\s?(?:{TABLES.any_of('subjects of lawsuits')})"
+_ABOUT_AFTER = late(rf"[^;\n]{{0,60}}\b{_ABOUT}")
 _AGAINST_BEFORE = late(rf"\b{_AGAINST}")
+
+
+def _is(match: re.Match[str]) -> list[str] | None:
+    """Without its accent: "como estas?", "donde esta el baño"; but "un día como esta"."""
+    return [match[0].replace("a", "á")] if _HOW.search(text_before(match, 20)) else None
 
 
 def _key(match: re.Match[str]) -> list[str] | None:
@@ -287,10 +299,10 @@ def _unstretched(written: str) -> str:
 
 _FORMS: Forms = (
     (
-        "a",  # without its accent: "como estas?", "donde esta el baño"; but "como esta semana"
-        r"(?:(?<=[Cc][oó]mo )|(?<=[Dd][oó]nde )|(?<=\b[TtYy][uúa] ))esta[sn]?\b"
-        r"(?=\W*(?:$|[.,;?!]|(?:el|la|los|las|mi|tu|su|tod[oa]|usted|hoy|amig\w{1,2}|muy|bien)\b))",
-        lambda match: [match[0].replace("a", "á")],
+        "a",
+        r"esta[sn]?(?=\W{0,3}(?:$|[.,;?!]|(?:el|la|los|las|mi|tu|su|tod[oa]|usted|hoy|amig\w{1,2}"
+        r"|muy|bien)\b))",
+        _is,
     ),
     ("a", _PLAIN, None),
     *technical.ADDRESSES,
@@ -324,15 +336,15 @@ _FORMS: Forms = (
     *quantities.MEASURES,
     (
         "a",
-        r"(?<![\w-])([ijntx])-([1-9])(?![\w-])",  # of an index
-        lambda match: [*spelled(match[1]), "menos", *cardinal_words(match[2])],
+        r"(?<![\w-])(?:(n)-([12])|(i)-(1)|(x)-([1-9]))(?![\w-])",  # of an index
+        lambda match: [*spelled(match[0][0]), "menos", *cardinal_words(match[0][2])],
     ),
     *technical.CODES,
     *quantities.NUMBERS,
     ("a", r"y/o\b", lambda match: ["y", "o"]),
-    ("a", rf"(?<![\w./'])(?:(?={_AGAINST})c/|s/(?=\s?[a-záéíóúñ]))", _of_lawsuit),
+    ("a", rf"(?<![\w./'])(?:(?={_AGAINST})c/|(?={_ABOUT})s/)", _of_lawsuit),
     ("aA", r"(?:N/A|n/a)(?![\w/])", lambda match: ["no", "aplica"]),
-    ("aA", r"(?:N/D|n/d)(?![\w/])", lambda match: ["no", "disponible"]),
+    ("aA", r"(?:N/D|n/d)(?=[.,;)]|$)", lambda match: ["no", "disponible"]),
     ("a", r"(?<=, )(?:c/n)(?![\w/])", lambda match: ["cantidad", "necesaria"]),
     ("a", r"(?<![\w/])s/n[º°]", lambda match: ["sin", "número"]),
     (
@@ -477,7 +489,8 @@ def word_of(match: re.Match[str], given: Container[str], capitals: bool) -> list
         return [match[0].lower()] if match[0].lower() in given else [written]
     if len(written) == 1:
         return _letter(written, match, capitals)
-    if written.isupper() and (not written.isascii() or _among_capitals(match)):
+    capitals_stress = written.isupper() and _is_stressed_by_capitals(match)
+    if capitals_stress or (written.isupper() and (not written.isascii() or _among_capitals(match))):
         return [written.lower()]  # BOGOTÁ, CIUDAD DE MÉXICO
     return _words_of(written, capitals)
 
@@ -501,14 +514,19 @@ def _letter(written: str, match: re.Match[str], capitals: bool) -> list[str]:
     return spelled(written)
 
 
+def _is_stressed_by_capitals(match: re.Match[str]) -> bool:
+    """Es MI casa, YO; but "vive en LA", "iPhone SE", "norma EN 71"."""
+    word = match[0].lower()
+    stressed = word == "yo" or _SAID_BEFORE.match(match.string, match.end()) is not None
+    return word in _EMPHASIZED and stressed and not _NAMED_BEFORE.search(text_before(match, 24))
+
+
 def _words_of(written: str, capitals: bool) -> list[str]:
     """A run of letters -> words: plain, as an acronym, or split at capitals."""
     if written.lower() in EXCEPTIONS:
         return [written.lower()]
     if written in ACRONYMS and (capitals or not sayable(written)):
         return ACRONYMS[written]
-    if written.lower() in _EMPHASIZED:
-        return [written.lower()]
     stem = written.removesuffix("s")
     if capitals and len(stem) > 1 and stem.isupper() and len(stem) <= LONGEST_ACRONYM:
         return acronym_words(written)

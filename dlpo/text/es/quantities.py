@@ -41,6 +41,7 @@ _ID_BEFORE = late(
     rf"(?:{any_of('things with ids')})"
     r"\.?:? (?:(?:es|el|la|n[.º°ro]{1,3}) )?$"
 )
+_ACCOUNT_BEFORE = late(rf"(?i)\b(?:{any_of('accounts')})(?: (?:es|n[.º°ro]{{1,3}}))?:? $")
 _PRICE_BEFORE = late(rf"(?i)\b(?:{any_of('before prices')}) $")
 _BEFORE_DIGITS = re.compile(
     rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
@@ -57,13 +58,13 @@ _BEFORE_CALLED = re.compile(
     r"(?i)\b(?:llam(?:en?|ar?|ando)(?: \w{1,12})? al|marqu(?:e|en|es)|marcar?|marcando|disque"
     r"|comuníquese (?:al|con el)) $"
 )
-_EMERGENCY = re.compile(r"(?i)\b(?:al|el|del|emergencias?:?|número|línea) $")
+_EMERGENCY = re.compile(r"(?i)\b(?:al|el|del|emergencias?:?) $")
 _MADE_OF_TWO = re.compile(
     r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna|avenida|calle|carrera"
     r"|\bse fue de|\bbate(?:ó|ar|aba) de) ?$"
 )  # # 45-67, Boeing 737-800, bateó de 4-2
 _SUM_BEFORE = re.compile(
-    r"(?i)(?:\bcuánto (?:es|son|da)|\bresultado de|\bcalcul\w{1,4}|\brest(?:a|ar|e|as)|[×÷+*=√])"
+    r"(?i)(?:\bcuánto (?:es|son|da)|\bresultado de|\bcalcul\w{1,4}|[×÷+*=√])"
     r"(?: ?[\d.,×÷+*()√\s]{0,20})?$"
 )
 _SUM_AFTER = re.compile(r"\s?(?:[×÷+*]|(?:es|da|son|igual a)\b)\s?\d")
@@ -91,16 +92,16 @@ _MINUTES_BEFORE = late(
 )
 _MARKED_TIME_BEFORE = late(
     r"(?i)(?:\d\s?h(?:oras?|s|rs)?\.?(?: y)? |\bhora y |\b(?:al|en el|del|minutos?|intervalos? de) "
-    r"|\bgol(?:es)?\b[^.]{0,60}|\d' (?:y|,) )$"
+    r"|\bgol(?:es)?\b[^.]{0,60})$"
 )
 _LATE_AFTER = late(rf"(?i) de (?:{_MINUTES})")
 _ANGLE_BEFORE = re.compile(r"°\s?(?:\d{1,2}'\s?)?$")
 _OF_FLAT = re.compile(r"\s(?:izq|izda|dch|dcha|der|cent|[A-F]\b)")
-_LETTER_AFTER = re.compile(r"\s[ABDGHIJ]\b(?!\.\w)")
+_LETTER_AFTER = re.compile(r"\s[ABDGH](?=[.,;:)]|$|\s(?:y|e|o|en|de|del|al)\b)(?!\.\s?\w)")
 _SCALE_AFTER = re.compile(r"\s?[CF]\b")
 _FLAT_BEFORE = re.compile(
-    r"(?i)\b(?:del|el|al|piso|grado|curso|salón|va en"
-    r"|(?:alumn\w{1,2}|niñ\w{1,2}|grupo|profesor\w{0,2}) de) $"
+    r"(?i)(?<!debajo )(?<!encima )(?<!alrededor )(?<!cerca )"
+    r"\b(?:del|el|al|piso|grado|curso|salón|va en|(?:alumn\w{1,2}|niñ\w{1,2}|grupo) de) $"
 )
 _ORDINAL_END = (
     r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
@@ -111,6 +112,9 @@ _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 LONG_ACCOUNT = 10  # characters
+_LONG_GROUP = 4  # digits
+_MOST_BREATHS = 80  # a minute
+_FLOORS = 12  # of which letters are told apart
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
 _PRICED = re.compile(
     rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$"
@@ -233,7 +237,8 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
         return 2 * cardinal_words(match["above"])
     noun = NOUNS.after(match.string, match.end(), one=True)
     degrees = unit[1].split() if unit and match["fraction_unit"].startswith("°") else []
-    if (degrees or noun == "grados") and above < below and not whole:  # 12/24 °C
+    few = below < 5 or above == 1  # 1/2 °C
+    if (degrees or noun == "grados") and above < below and not (whole or few):  # 12/24 °C
         return [*cardinal_words(match["above"]), "a", *cardinal_words(match["below"]), *degrees]
     graded = below in (5, 10, 20, 100) and not whole and _GRADED.search(text_before(match))
     if graded or not above or below < 2 or (above > below and below > 10):
@@ -276,7 +281,7 @@ def _ordinal(match: re.Match[str]) -> list[str] | None:
 
 def _is_flat(match: re.Match[str]) -> bool:
     """Del 4º C, alumnos de 4º C; but "a 4º C"."""
-    return _FLAT_BEFORE.search(text_before(match, 24)) is not None
+    return 0 < int(match[1]) <= _FLOORS and _FLAT_BEFORE.search(text_before(match, 24)) is not None
 
 
 def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str], str]:
@@ -299,7 +304,8 @@ def _lasts(match: re.Match[str]) -> bool:
 
 def _measure(match: re.Match[str]) -> list[str] | None:
     number, unit = match["measure"], match["unit"] or match["mark"]
-    if unit == "rpm" and _BREATHS_BEFORE.search(text_before(match, 24)):
+    few = number.isdigit() and int(number) <= _MOST_BREATHS
+    if unit == "rpm" and few and _BREATHS_BEFORE.search(text_before(match, 24)):
         unit = "resp/min"
     if match["mark"] and _OPEN_QUOTATION[match["mark"]].search(text_before(match, 300)):
         return None
@@ -389,9 +395,9 @@ def _range(match: re.Match[str]) -> list[str]:
     is_code = (is_long or _SECRET_BEFORE.search(before)) and _CODE_BEFORE.search(before)
     if is_code and not _COUNTED_AFTER.match(match.string, match.end()):
         return digit_words(first + last)
-    falls = len(first) > len(last) and (len(first) > 4 or first[0] == "0")  # DUI 01234567-8
-    named = len(first + last) > 3 and _ID_BEFORE.search(before) and not before.endswith("s ")
-    if first.isdigit() and last.isdigit() and (falls or named):
+    checked = len(last) == 1 and len(first) >= CODE_DIGITS  # DUI 01234567-8
+    named = len(first + last) > 3 and _ACCOUNT_BEFORE.search(before)
+    if first.isdigit() and last.isdigit() and (checked or named):
         return digits_in_groups(f"{first}-{last}", digit_words)
     between = [] if _MADE_OF_TWO.search(before) else ["y" if before.endswith("ntre ") else "a"]
     return [*number_words(first, gender), *between, *number_words(last, gender)]
@@ -400,7 +406,8 @@ def _range(match: re.Match[str]) -> list[str]:
 def _account(match: re.Match[str]) -> list[str] | None:
     """Cuenta 123-456789-0, 0012-3456-78-9012345678; but "2020-2021-2022"."""
     groups = match[0].split("-")
-    if len(match[0]) < LONG_ACCOUNT or all(_LAWS_YEAR.fullmatch(group) for group in groups):
+    years = all(_LAWS_YEAR.fullmatch(group) for group in groups)
+    if len(match[0]) < LONG_ACCOUNT or years or max(map(len, groups)) < _LONG_GROUP:
         return None
     return digits_in_groups(match[0], digit_words)
 
@@ -422,7 +429,7 @@ def _degree(match: re.Match[str]) -> list[str] | None:
     """Of who has no º: el 3° piso, llegó 2°, art. 1°; but "a 3° bajo cero"."""
     if _SCALE_AFTER.match(match.string, match.end()):
         return ended_ordinal_words(int(match[1]), "º") if _is_flat(match) else None
-    if _LETTER_AFTER.match(match.string, match.end()):  # 5° B
+    if int(match[1]) <= _FLOORS and _LETTER_AFTER.match(match.string, match.end()):  # 5° B
         return ended_ordinal_words(int(match[1]), "º")
     ordered = _ORDER_AFTER.match(match.string, match.end())
     if not (ordered or _ORDER_BEFORE.search(text_before(match, 24))):
@@ -457,8 +464,9 @@ def _number(match: re.Match[str]) -> list[str]:
         gender = ""
     if decimals:
         return number_words(number, decimal_comma=decimal_comma)
-    if whole.endswith("1") and not gender and (named := _NAME_AFTER.match(text, match.end())):
-        gender = NOUNS.gender(named[1].lower()) if _COUNTS_BEFORE.search(before) else ""
+    named = _NAME_AFTER.match(text, match.end()) if whole in ("1", "21", "31") else None
+    if named and not gender and _COUNTS_BEFORE.search(before):
+        gender = NOUNS.gender(named[1].lower())
     elif whole == "1" and gender == "f" and _STRESSED_A.match(text, match.end()):
         gender = "m"
     if big is not None and big[0].strip() == "mil":
@@ -495,7 +503,7 @@ MEASURES: Forms = (
         "aAd-",
         rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<usd>(?=U))?(?P<currency>{_SIGN}|{_AMOUNT_CODE}|US\x20\$)\.?\s?"
         rf"(?:(?P<money_from>{NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{NUMBER})"
-        rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG}|\s?MM?(?=\s?(?:{_SIGN}|(?:{_CODE})\b)))?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
+        rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG}|\s?MM?(?=\s?(?:{_SIGN}|(?:{_CODE})\b)(?!\s?\d)))?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
         rf"(?P<money_big>{_BIG}|[kK](?!\w)|(?:\s?MM|M|\sM(?!(?:,|\s[yo])\s[XSLCG]{{1,3}}\b)"
         rf"(?:(?<=[$€]\d\sM)|(?<=\d[.,]\d\sM)|(?=\sde\b|\s(?:{_CODE})\b)|(?(usd)|(?!))))"
         r"(?![\w/]|\.\s?[NV]\b))?"

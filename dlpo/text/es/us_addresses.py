@@ -19,7 +19,9 @@ _ROAD = rf"(?:{any_key(_ROADS)})\b"
 _NUMBER_AND_NAME = re.compile(rf"\b\d{{1,5}} (?:{_SIDE}\.? )?{_NAME} $")
 _CITY = re.compile(r"\b[A-ZÁÉÍÓÚÑ][a-záéíóúüñ]+, $")
 _AFTER_CITY = re.compile(r"[.,;:!?)]|$| (?:y|al?|el|en|del?|con|para|por|los|que)\b")
-_MEAN_MORE = ("AR", "CO", "DE", "HI", "IN", "LA", "ME", "MI", "OK", "OR")  # need a zip code
+_ALONE = ("AZ", "FL", "GA", "IL", "NC", "NJ", "NM", "NV", "NY", "TN", "TX", "UT", "WA")
+"""codes that a city alone can precede; others mean more and need a zip code"""
+_CALIFORNIAN = re.compile(r"\b(?:Los|San|Santa|Long|Sacramento|Fresno|Oakland)\b[^,]{0,14}, $")
 
 
 def _sided(match: re.Match[str]) -> list[str]:
@@ -42,11 +44,12 @@ def _state(match: re.Match[str]) -> list[str] | None:
     if code:
         return [*name, *digit_words(code.replace("-", ""))]
     in_city = _CITY.search(text_before(match)) and _AFTER_CITY.match(match.string, match.end())
-    return name if in_city and match[1] not in _MEAN_MORE else None
+    is_state = match[1] in _ALONE or (match[1] == "CA" and _CALIFORNIAN.search(text_before(match)))
+    return name if in_city and is_state else None
 
 
 FORMS: Forms = (
-    ("d", rf"\b(\d{{1,5}}) ({_SIDE})\.? (?={_NAME} {_ROAD})", _sided),
+    ("d", rf"\b(\d{{1,5}}) ({_SIDE})\.? (?={_NAME} {_ROAD}(?:[.,]|\s?$))", _sided),
     ("d", rf"\b(\d{{1,3}})(?:st|nd|rd|th)\b(?= (?:{_ROAD}|Street|Avenue))", _ordinal),
     ("A", rf"({_ROAD})\.?(?=,| (?:Apt|Ste|Suite|Unit|[NS][EW]\b|#)|\.?$)", _road),
     ("A", rf"(?<=, )({any_key(_STATES)})(?:\s(\d{{5}}(?:-\d{{4}})?))?(?!\w)", _state),
