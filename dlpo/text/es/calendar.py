@@ -47,7 +47,9 @@ _LETTER_DAYS = dict(zip("LMXJVSD", _WEEKDAYS, strict=True))
 _LABEL_OF_DATE = re.compile(
     rf"(?i)\b(?:(?:{any_of('dated')}):|fecha(?: l[ií]mite| de \w+):?|l[ií]mite|vencen?|caducan?) $"
 )
+_FRACTIONS = ("1/2", "1/3", "2/3", "1/4", "3/4")
 _NO_DATE_BEFORE = re.compile(rf"(?i)(?:\b(?:{any_of('before no date')})\.?:?|[=+*/<>]) $")
+_MAYBE_DATE_BEFORE = re.compile(rf"(?i)(?:^|[:,;(\n–-]\s?|\b(?:{any_of('may precede dates')}) )$")
 _BEFORE_DASHED_DATE = re.compile(
     r"(?i)\b(?:(?:antes|después|a partir) del|(?:desde|hasta|vence|para) el"
     r"|fecha:?|l[ií]mite:?|día) $"
@@ -129,10 +131,12 @@ def _short_numeric(match: re.Match[str]) -> list[str] | None:
     no_fraction = len(month) == 2 and int(day) > MONTHS_A_YEAR
     if match["s_sign"] == "-":
         return written if no_fraction and _BEFORE_DASHED_DATE.search(before) else None
-    if _BEFORE_DATE.search(before) or _LABEL_OF_DATE.search(before):
+    labelled = _LABEL_OF_DATE.search(before) and f"{day}/{month}" not in _FRACTIONS
+    if _BEFORE_DATE.search(before) or labelled:
         return written
     no_fraction = no_fraction or "0" in (day[0], month[0])
-    return written if no_fraction and not _NO_DATE_BEFORE.search(before) else None
+    expected = _MAYBE_DATE_BEFORE.search(before) and not _NO_DATE_BEFORE.search(before)
+    return written if no_fraction and expected else None
 
 
 def clock_words(hour: str, minutes: str, period: str = "") -> list[str]:

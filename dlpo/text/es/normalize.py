@@ -123,6 +123,7 @@ _AMOUNT_BEFORE = late(
 )
 _DOSE_AT_END = late(r"(?:mg|mcg|\dg|\d g|UI|mEq|m[lL])\s?$")
 _VOLUME_AFTER = late(r"\s?\d[\d.,]{0,6}\s?(?:m[lL]|L|l|cc|dosis)\b")
+_HUNDRED_AFTER = late(r"\s?100\s?(?:g|m[lL]|kcal)\b")
 _HOURS_AFTER = late(r"\s?\d{1,2}\s?(?:h|hs|hrs|horas)\b")
 _AGAINST = r"c/\s?(?:[a-z]{2,3} )?(?!IVA)[A-ZÁÉÍÓÚÑ]"
 _ABOUT = rf"s/\s?(?:{TABLES.any_of('subjects of lawsuits')})"
@@ -249,12 +250,14 @@ def _either(match: re.Match[str]) -> list[str] | None:
 
 
 def _slash_of_amounts(match: re.Match[str]) -> list[str] | None:
-    """250 mg/5 mL, 5 ml/8 h; a pause in 5 V/3 A, 7 PM ET / 6 PM CT, 6-3/6-4."""
+    """250 mg/5 mL, 5 ml/8 h, 5 g/100 g; a pause in 5 V/3 A, 7 PM ET / 6 PM CT, 6-3/6-4."""
     if not _AMOUNT_BEFORE.search(text_before(match, 16)):
         return None
     of_dose = _DOSE_AT_END.search(text_before(match, 8))
     if _HOURS_AFTER.match(match.string, match.end()):
         return ["cada"] if of_dose else None
+    if _HUNDRED_AFTER.match(match.string, match.end()):
+        return ["por", "cada"]
     return ["en"] if of_dose and _VOLUME_AFTER.match(match.string, match.end()) else []
 
 

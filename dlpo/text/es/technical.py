@@ -25,7 +25,7 @@ _OF_ENGINE = late(
     r"(?i)\b(?:motor(?:es)?|bloque|cilindros|camionetas?|autos?|coches?|un)(?: \w{2,12})? $"
 )
 _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that begin no syllable
-    r"(?!(?:[bcfgkpt][rl]|dr|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr|z[lw]|xc|ng)[a-z])"
+    r"(?!(?:[bcfgkpt][rl]|dr|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr|z[lw]|xc|ng|tv|hb|vl|dz)[a-z])"
     r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}(?:@|$))"
 )
 _YEAR = re.compile(r"1\d{3}|20\d\d")

@@ -16,7 +16,7 @@ _SIDE = rf"(?:{any_key(_SIDES)})"
 _ORDINAL = r"\d{1,3}(?:st|nd|rd|th)"
 _NAME = rf"(?:{_ORDINAL}|[A-Z][\w'-]{{1,20}}(?: [A-Z][\w'-]{{1,20}}){{0,2}})"
 _ROAD = rf"(?:{any_key(_ROADS)})\b"
-_NUMBER_AND_NAME = re.compile(rf"\b\d{{1,5}} (?:{_SIDE}\.? )?{_NAME} $")
+_NUMBER_AND_NAME = re.compile(rf"(?:\b\d{{1,5}} (?:{_SIDE}\.? )?{_NAME}|\b{_ORDINAL}) $")
 _CITY = re.compile(r"\b[A-ZÁÉÍÓÚÑ][a-záéíóúüñ]+, $")
 _AFTER_CITY = re.compile(r"[.,;:!?)]|$| (?:y|al?|el|en|del?|con|para|por|los|que)\b")
 _ALONE = ("AZ", "FL", "GA", "IL", "NC", "NJ", "NM", "NV", "NY", "TN", "TX", "UT", "WA")
@@ -49,8 +49,8 @@ def _state(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    ("d", rf"\b(\d{{1,5}}) ({_SIDE})\.? (?={_NAME} {_ROAD}(?:[.,]|\s?$))", _sided),
+    ("d", rf"\b(\d{{1,5}}) ({_SIDE})\.? (?={_NAME} {_ROAD}(?:\.?,|\.))", _sided),
     ("d", rf"\b(\d{{1,3}})(?:st|nd|rd|th)\b(?= (?:{_ROAD}|Street|Avenue))", _ordinal),
-    ("A", rf"({_ROAD})\.?(?=,| (?:Apt|Ste|Suite|Unit|[NS][EW]\b|#)|\.?$)", _road),
+    ("A", rf"({_ROAD})\.?(?=,| (?:de|y|en|Apt|Ste|Suite|Unit|[NS][EW]\b|#)|\.?$)", _road),
     ("A", rf"(?<=, )({any_key(_STATES)})(?:\s(\d{{5}}(?:-\d{{4}})?))?(?!\w)", _state),
 )
