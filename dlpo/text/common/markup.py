@@ -66,6 +66,7 @@ _AMOUNT_LINE = late(r"[ \t]{0,4}[\d½¼¾⅓⅔⅛][^\n]{1,40}(?=\n|\Z)")
 _LIST_HEAD = late(r"(?:\A|\n[ \t]*\n)[A-Z][a-z]{1,20}(?: [A-Za-z]{3,20}){0,2}:?\Z")
 _GOES_ON = late(rf"\b(?:{_TABLES.any_of('in a wrapped line')})\Z")
 _UNFINISHED = late(rf"\b(?:{_TABLES.any_of('in an unfinished line')})\Z")
+_BEFORE_PICTURE = late(rf"\b(?:{_TABLES.any_of('before a picture in a line')})\Z")
 _LINE_END = late(r"(?<=[^\n\f,;–—-])\n(?=[ \t]{0,4}(?:\*\*|[A-Z\d½¼¾⅓⅔⅛]))")
 _PICTURED_LINE = late(rf"(?<=[^\s,;])[ \t]{{0,4}}\n(?=[ \t]{{0,4}}{_PICTURE})")
 _LINE = 200  # characters of a line that are looked at
@@ -175,8 +176,9 @@ def _short_line(match: re.Match[str]) -> str:
 
 
 def _before_picture(match: re.Match[str]) -> str:
-    unfinished = _UNFINISHED.search(match.string, max(0, match.start() - _LINE), match.start())
-    return match[0] if unfinished else match[0][:-1] + "\f"
+    line = match.string[max(0, match.start() - _LINE) : match.start()]
+    goes_on = _UNFINISHED.search(line) or _BEFORE_PICTURE.search(line)
+    return match[0] if goes_on else match[0][:-1] + "\f"
 
 
 def _line_end(match: re.Match[str]) -> str:

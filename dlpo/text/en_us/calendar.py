@@ -41,6 +41,9 @@ _BEFORE_NOON = late(
 NAMED_DAY = rf"(?:(?:{MONTH_NAME})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
 _BEFORE_DAY = late(rf"(?i)\b(?:{any_of('articles')}|{any_of('determiners')}|happy) $")
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
+_OF_TIMES = late(
+    r" (?:[A-Z][a-z]|kids?\b|fashion|music|style|babies|child|rock\b|hits\b|movies?\b|themed)"
+)
 _ONE_TIMER = late(
     r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout|rest) $"
     r"|\b(?:retr(?:y|ies|ying)|again|starts?|refresh\w{0,3}|expires?|restart\w{0,3}|closes?|ends?"
@@ -245,7 +248,8 @@ def _short_year(match: re.Match[str]) -> list[str]:
 
 
 def _decade(match: re.Match[str]) -> list[str] | None:
-    if _ONE_TIMER.search(text_before(match, 24)) and not match["decade_century"]:  # a 30s timer
+    of_timer = _ONE_TIMER.search(text_before(match, 24)) and not match["decade_century"]
+    if of_timer and not _OF_TIMES.match(match.string, match.end()):  # a 30s timer, not 60s America
         return None
     century, tens = match["decade_century"], match["decade_tens"] or match["decade_short"]
     if century and tens == "00":

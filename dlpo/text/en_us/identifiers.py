@@ -201,7 +201,7 @@ FORMS: Forms = (
         r"(?<![\w-])[A-Z]{3}U ?\d{6}[- ]?\d(?![\w-])",
         lambda match: said_one_by_one(match[0]),
     ),
-    ("d", r"(?<=\bD\.C\. )20\d{3}(?![\w,]|\.\d)", lambda match: digit_words(match[0])),
+    ("d", r"(?<=\bD\.C\. )20\d{3}(?![\w,-]|\.\d)", lambda match: digit_words(match[0])),
     ("A0", r"\b([AB])(\d{4})\b(?<!00)(?![-.]\d)", _british_road),
     (
         "A0",  # model A2141; but "order A2141", "the A6400"

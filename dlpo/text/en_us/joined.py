@@ -14,6 +14,7 @@ _SHORT = word_list("short words in names")
 _SHORTEST = 7  # letters of a name that is looked into
 _LONGEST_WORD = 16
 _CACHED_NAMES = 1_000
+_LONG = 5  # letters of a word that isn't short and common, as many a rare name is
 _INITIAL = re.compile(r"([a-z])([a-z]{3,20})")
 
 
@@ -36,19 +37,18 @@ def words_apart(name: str) -> tuple[str, ...]:
         ]
         if ways:
             best[end] = min(ways)
-    words = best[len(name)][2] if len(name) in best else (name,)
-    rare = [word for word in words if word not in _SHORT]
-    few = len(words) < 3 or all(len(word) > 3 for word in rare)
-    return words if few else (name,)
+    return best[len(name)][2] if len(name) in best else (name,)
 
 
-def with_initial(name: str) -> tuple[str, ...]:
-    """The same of a person's name: jsmith is J. Smith."""
-    words = words_apart(name)
+def with_initial(name: str, shortest: int = 3) -> tuple[str, ...]:
+    """The same of a person's name: jsmith is J. Smith.
+
+    ``shortest``: letters of a name after an initial.
+    """
     found = _INITIAL.fullmatch(name.lower())
-    if len(words) > 1 or not found or _is_word(found[0]) or found[2] not in lexicon():
-        return words
-    return (found[1].upper(), found[2])
+    if found and len(found[2]) >= shortest and found[2] in lexicon() and not _is_word(found[0]):
+        return (found[1].upper(), found[2])
+    return words_apart(name)
 
 
 def _is_word(letters: str) -> bool:
@@ -64,4 +64,4 @@ def _cost(word: str) -> int:
     """0 for what is no word."""
     if word in _SHORT:
         return 2
-    return 3 * (len(word) > 2 and _is_word(word))
+    return 3 * (len(word) >= _LONG and _is_word(word))

@@ -35,7 +35,7 @@ _LETTERED = late(
 _SECOND_SEAT = late(r"(?:, | and | or | to |-|/)\d{1,3}[A-Z]\b")
 _PINTS_AFTER = late(rf"\.?\)? (?:{TABLES.patterns('hold pints')})\b")
 _POINTS_AFTER = late(rf" (?:{TABLES.patterns('are in points')})\b")
-_OF_ROAD = late(r"\b(?:SR|US|CR|FM|[Hh]wy\.?|Highway|Rte\.?|Route|Interstate|I)[ -]$")
+_OF_ROAD = late(r"\b(?:SR|US|CR|FM|[Hh]wy\.?|Highway|Rte\.?|Route|Interstate|I|Track)[ -]$")
 _BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
 _SCREEN_AFTER = late(r" (?:\d(?:\.\d)?K\b|\d{3,4}[pi]\b|deep[ -]dish\b)")  # a 27" 4K monitor
 _OPEN_QUOTATION = late(r"(?:^|(?<!/\d)[\s(\[])\"[^\"]{0,300}$")
@@ -48,6 +48,9 @@ _PLURAL_BEFORE = late(
     r"|rolls?|rolling|pairs? of|shoot(?:s|ing)?|hits?|hitting|made|mak(?:es?|ing)|wears?|wearing"
     r"|wore|straight|scored|pocket|of the|swap|replace|count(?:s|ing)? by) $"
     r"|\b(?:[Tt]hose|[Tt]hese|[Mm]y|[Hh]is|[Hh]er) $|(?:^|[.!?] )The $"
+)
+_PAIRS_BEFORE = late(
+    r"(?i)\b(?:two|three|four|five|six|several|pairs? of|those|these|swap|replace|count by) $"
 )
 _RAN_BEFORE = late(r"(?i)\b(?:ran|runs?|running|swam|swims?|swimming|did|of) $")
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?(?:/(?:{UNIT}))?)?$")
@@ -71,6 +74,9 @@ _OF_FILE = late(r"(?i)\b(?:file|photo|video|image|download|attachment|memory|in 
 _CHANGED = late(
     r"(?i)\b(?:by|up|down|fell|rose|rises?|falls?|dropped|gained|lost|added|widened|tightened|narrowed"
     r"|cuts?|hiked?|raised?|lowered?|jumped|slipped)(?: (?:of|by|about|another))? $"
+)
+_OF_GENES = late(
+    r"\b(?:DNA|RNA|genes?|genome|kb|TSS|fragments?|sequences?|inserts?|primers?|start)\b"
 )
 _CHANGES = late(r" (?:to \d|wider|tighter|higher|lower|above|below|over)")
 _RUNWAYS = {"L": ["left"], "R": ["right"], "C": ["center"]}
@@ -126,6 +132,8 @@ def _plural(match: re.Match[str]) -> list[str] | None:
     sprints = number.endswith("00") and _RAN_BEFORE.search(before)
     is_plural = sprints or _PLURAL_BEFORE.search(before)
     if not is_plural or _NOUN_AFTER.match(match.string, match.end()):
+        return None
+    if len(number) == 2 and not (earlier or _PAIRS_BEFORE.search(before)):  # got 45s on the clock
         return None
     return plural_words(grouped_words(number))
 
@@ -259,6 +267,9 @@ def _own_caliber(match: re.Match[str]) -> list[str] | None:
 def _basis_points(match: re.Match[str]) -> list[str] | None:
     """25bp, +3 bp, a 25 bp cut; but a fragment of 250 bp."""
     sign, number, noun = match.groups()
+    around = text_before(match, 30) + match.string[match.end() : match.end() + 24]
+    if not noun and _OF_GENES.search(around):
+        return None
     near = _CHANGED.search(text_before(match)) or _CHANGES.match(match.string, match.end())
     if not (sign or noun or near):
         return None
@@ -340,7 +351,7 @@ FORMS: Forms = (
     ),
     (
         "d",  # 512Mi of memory
-        r"(?<![\w.])(\d{1,5})([KMGT]i)\b",
+        r"(?<![\w.])(\d{1,5})([KMG]i)\b",
         lambda match: [*number_words(match[1]), UNITS[match[2] + "B"][match[1] != "1"]],
     ),
     (

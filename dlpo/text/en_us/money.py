@@ -59,7 +59,7 @@ def _money(match: re.Match[str]) -> list[str]:
     decimals = number.partition(".")[2]
     if scale or (decimals and (len(decimals) != 2 or coins[0] == coins[1])):  # ¥154.20
         return [*words, *number_words(number), *scale, *many.split()]
-    coins = coins[:1] * 2 if many == one else coins  # a $9.99 fee
+    coins = coins[:1] * 2 if many == one and coins[1].endswith("s") else coins  # a $9.99 fee
     return words + _amount(number, one if decimals or not first else many, many, coins)
 
 

@@ -183,11 +183,16 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=SELECT )\*", lambda match: ["star"]),
     ("-", r"(?<=\bCOUNT)\(\*\)", lambda match: ["star"]),
     (
-        "-",  # revenue ↑ 12%, BP ↑; but "Settings ▼", "↑ Back to top"
-        r"[↑↓↗↘⬆⬇▲▼](?=\s?[-+$€£]?\.?\d)|(?<=[\w%)]\s)[↑↓⬆⬇]|(?<=[\d%] )[▲▼]|(?<=\d%)[▲▼]",
+        "-",  # revenue ↑ 12%, ▲ 0.45, BP ↑; but "Step 2 ↓", "↓ 3 reasons", "↑ Back to top"
+        r"[↑↓↗↘⬆⬇▲▼](?=\s?[-+$€£]?\d{0,9}\.?\d{1,9}(?:\s?(?:%|[KMB]\b|bps?\b|pts?\b|points)|(?<=\.\d)"
+        r"|(?<=\.\d\d)))|(?:(?<=\b[A-Z]{2}\s)|(?<=\b[A-Z]{3}\s))[↑↓⬆⬇]",
         lambda match: ["up" if match[0] in "↑↗⬆▲" else "down"],
     ),
-    ("-", r"(?<=\b[Tt]he )[$£€](?= [a-z])", lambda match: [_UNIT_SIGNS[match[0]]]),
+    (
+        "-",  # the £ fell; but "the $ you pay"
+        r"(?<=\b[Tt]he )[$£€](?= (?:fell|rose|is|was|has|will|weaken|strengthen|slip|gain)\w{0,4})",
+        lambda match: [_UNIT_SIGNS[match[0]]],
+    ),
     ("-", r"(?<=[\w.]\s)[<>](?=\s(?:['\"]|[a-z_]))", _compared),
     ("-", r"(?<=\d,)<(?=\d)", lambda match: _SIGNS["<"]),
     ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),

@@ -53,8 +53,11 @@ _PAIR = late(r"\d\d[-–]\d\d?")
 _CODE = late(r"\d{1,6}-\d{1,6}")
 _HOUSE = late(r"\d{1,3}-\d\d")  # of Queens
 _BEFORE_CODE = late(
-    rf"(?i)\b(?:(?:{any_of('have hyphenated numbers')})(?: (?:number|no\.|num\.))?|number|no\.) #?$"
+    r"(?i)\b(?:nmfc|p\.l\.|l\.)(?: no\.)? #?$"
+    rf"|\b(?:{any_of('have hyphenated numbers')}) (?:(?:number|no\.|num\.) )?#?$"
 )
+_COUNTED_AFTER = late(r" (?:[a-z]{2,20}s|percent|people|of|times?)\b")
+_SHORT_CODE = 5  # characters
 _SHARED = late(r" (?:split|mix|blend|ratio|rule|deal|chance|odds|partners)")
 _AIRPLANE = late(r"7[0-8]7-(?:[1-9]00|\d{1,2})")
 _NO_NOUN = word_list("no nouns")
@@ -120,7 +123,9 @@ def _is_code(match: re.Match[str]) -> bool:
         return False
     of_street = _HOUSE.fullmatch(match[0]) and STREET_AFTER.match(match.string, match.end())
     section = match["range_last"][0] == "0" != match[0][0] and int(match["range_last"]) > 0
-    return bool(of_street or section or _BEFORE_CODE.search(text_before(match)))
+    named = len(match[0]) > _SHORT_CODE and _BEFORE_CODE.search(text_before(match))
+    counts = _COUNTED_AFTER.match(match.string, match.end())
+    return bool(of_street or section or (named and not counts))
 
 
 def _code_part(digits: str) -> list[str]:

@@ -33,6 +33,9 @@ _FACED = late(
 _FACES = late(r"\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on|travel)\b")
 _IMPROVED = late(r"(?i)\b(?:improv(?:e|es|ed|ing)) (?:its |their |his )?(?:record )?to $")
 _STANDS = late(r" with (?:the|a|their|its) (?:[\w-]{1,12} )?(?:win|loss|victory|defeat)\b")
+_RECORD_BEFORE = late(
+    r"(?i)(?:\b(?:are|is|were|was|went|finished|improved to|fell to|now|at|and|record) |\(|[:,] )$"
+)
 _IMPROVED_AFTER = late(r"[.,;)!]|$| (?:overall|this season|on the (?:season|year)|after|and)\b")
 _STOOD = late(r"(?i)\b(?:f[ae]ll(?:s|ing)?|dropp?(?:s|ed|ing)?|mov(?:e|es|ed)|went) to $")
 _BATTED = late(
@@ -102,6 +105,15 @@ def _average(match: re.Match[str]) -> list[str] | None:
     return [*words[:-1], words[-1].rstrip(",")]
 
 
+def _of_season(match: re.Match[str]) -> list[str] | None:
+    """They are 31-19 overall, 5-2 since the break; but "it took 20-30 overall"."""
+    before = text_before(match)
+    overall = match.string.startswith(" overall", match.end())
+    if _WON_BEFORE.search(before) or (overall and not _RECORD_BEFORE.search(before)):
+        return None
+    return _wins_and_losses(match)
+
+
 FORMS: Forms = (
     ("d", r"(?<=\()(\d{1,3})[-–](\d{1,3})(?=[),])", _won_and_lost),
     (
@@ -155,7 +167,7 @@ FORMS: Forms = (
         "d",
         r"(?<![\w./-])(\d{1,3})[-–](\d{1,3})"
         r"(?= (?:overall(?=[.,;)]|$)|since the (?:break|All-Star|trade)|ATS\b|against the spread))",
-        lambda match: None if _WON_BEFORE.search(text_before(match)) else _wins_and_losses(match),
+        _of_season,
     ),
     ("d", _SETS.pattern, _SETS.words),
     ("d", r"(?<![\w./-])\d{1,2}(?:-\d{1,2}){2,3}(?![\w/-]|[.,]\d)", _record),

@@ -14,6 +14,7 @@ from dlpo.text.common.markdown import CODE_BLOCK
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.joined import with_initial, words_apart
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, pair_words
+from dlpo.text.en_us.pronounce import lexicon
 from dlpo.text.en_us.tables import TABLES, table, word_list
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
@@ -29,7 +30,10 @@ _NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look 
 _NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
 _ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
-_LETTERS = re.compile("[A-Za-z]+")
+_ONE_NAME = re.compile(r"([A-Za-z]+)([\d._]*)")  # of a person, with numbers
+_LONG_NAME = 5  # letters
+_ROOTS = word_list("roots of names in code")
+_IN_CODE = re.compile(r"[_\d]|[a-z][A-Z]")
 
 
 def term_words(written: str) -> list[str] | None:
@@ -80,19 +84,29 @@ def path_words(written: str) -> list[str]:
 
 
 def _mail(match: re.Match[str]) -> list[str]:
+    """Of a whole local part the first letter may be an initial; arun.sharma@ has none."""
     local, at, host = match[0].partition("@")
-    return _spoken(_LETTERS.sub(_of_person, local) + at + host)
-
-
-def _of_person(match: re.Match[str]) -> str:
-    return " ".join(with_initial(match[0]))
+    if named := _ONE_NAME.fullmatch(local):
+        local = " ".join([*with_initial(named[1]), named[2]])
+    return _spoken(local + at + host)
 
 
 def _name(match: re.Match[str]) -> list[str] | None:
     """A name on a site, or a hashtag, in small letters without spaces."""
     of_person = match.string[match.start() - 1] == "@"
-    words = with_initial(match[0]) if of_person else words_apart(match[0])
+    words = with_initial(match[0], _LONG_NAME) if of_person else words_apart(match[0])
     return [*words] if len(words) > 1 else None
+
+
+def _dotted_name(match: re.Match[str]) -> list[str] | None:
+    """resources.limits.memory, sys.argv, app.userName; but "Worst.movie.ever", "window.she"."""
+    parts = match[0].split(".")
+    as_in_code = any(_IN_CODE.search(part) for part in parts)
+    rooted = parts[0] in _ROOTS and (len(parts) > 2 or parts[0] not in lexicon())
+    unknown = any(len(part) > 3 and part not in lexicon() for part in parts[1:])
+    if not (as_in_code or rooted or (unknown and parts[0] in lexicon() and parts[0].islower())):
+        return None
+    return _spoken(re.sub("(?<=[a-z])(?=[A-Z])", " ", match[0]), silent="_")
 
 
 def _address(match: re.Match[str]) -> list[str]:
@@ -192,7 +206,7 @@ FORMS: Forms = (
         r"(?:[A-Za-z_]\w{1,30}(?:\.[a-z_]\w{1,30}){1,6}\.[A-Za-z_]\w{1,30}"
         rf"|(?:{TABLES.any_of('roots of names in code')})\.[a-z_]\w{{1,30}})"
         r"(?![\w(@/]|\.\w|'[a-z])",
-        lambda match: _spoken(re.sub("(?<=[a-z])(?=[A-Z])", " ", match[0]), silent="_"),
+        _dotted_name,
     ),
     (
         "aA0",

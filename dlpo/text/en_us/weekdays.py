@@ -165,9 +165,9 @@ FORMS: Forms = (
     (
         "A",  # 10-2 Sat, CLOSED SUN, DUE EOD FRI
         r"(?:(?<=\d[-–]\d )|(?<=\d[-–]\d\d )|(?<=\d[ap] )|(?<=\d[ap]m ))"
-        r"(?:Mon|Wed|Sat|Sun)\b\.?(?! [a-z])"
+        r"(?:Mon|Wed|Sat|Sun)\b\.?(?=[.,;)]|$|\s(?:&|[-–]|\d|only\b))"
         r"|(?:(?<=CLOSED )|(?<=OPEN )|(?<=EOD )|(?<=COB )|(?<=DUE ))"
-        r"(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b\.?",
+        r"(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b\.?(?! [A-Z]{3})",
         lambda match: [full_name(_WEEKDAYS, match[0])],
     ),
     ("A", r"\b(?:Mon|Wed|Sat|Sun|Jan|Mar|Jun)\b\.?", _named_day),
