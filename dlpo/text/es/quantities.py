@@ -116,7 +116,7 @@ _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 LONG_ACCOUNT = 10  # characters
 _LONG_GROUP = 4  # digits
 _MOST_BREATHS = 80  # a minute
-_FLOORS = 12  # of which letters are told apart
+_FLOORS = 12  # the highest with lettered flats
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
 _PRICED = re.compile(
     rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$"
