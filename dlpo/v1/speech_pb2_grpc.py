@@ -62,8 +62,8 @@ class SpeechServiceServicer(object):
     """
 
     def Synthesize(self, request, context):
-        """Makes the whole utterance, then replies once. The audio must fit in 4 MiB, the largest message
-        that a gRPC client accepts by default (95 s of 16 bit audio); use StreamSynthesize beyond that.
+        """Makes the whole utterance, then replies once. The audio must fit in 4,000,000 bytes (83 s of
+        16 bit audio at 24 kHz), as clients accept 4 MiB by default; use StreamSynthesize beyond that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
