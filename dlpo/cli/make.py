@@ -104,7 +104,7 @@ def prepare(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="File of ids of clips of which only text and timing are learned from.",
+            help="File of ids of clips whose sound is not used, only text and timing.",
         ),
     ] = None,
     without_f0: Annotated[
@@ -119,8 +119,8 @@ def prepare(
         bool,
         typer.Option(
             "--without-sound",
-            help="Take durations and the F0 in the folder f0 alone: enough for contour and for"
-            " part=timing.",
+            help="The corpus has no audio: use its durations and the F0 in its folder f0, for"
+            " contour and part=timing.",
         ),
     ] = False,
 ) -> None:

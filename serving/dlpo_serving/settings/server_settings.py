@@ -137,8 +137,8 @@ class ServerSettings(BaseModel):
     queue_s: Amount = 1.0
     """maximum seconds in the queue for a call that can't start at once; 0 refuses it instead"""
     burst_share: Annotated[float, Field(gt=0, le=1)] = 0.6
-    """maximum share of the lanes for calls that have just begun; more start sooner after one
-    another, and chunks may then wait for longer ones"""
+    """share of the lanes' time that calls may use while they start; with more of it, more calls
+    start at once, and the chunks of playing ones may wait longer"""
     sentence_pause_s: Pause = None
     """seconds of silence between sentences, for callers who set none; by default 0.2 at speed 1"""
     paragraph_pause_s: Pause = None
