@@ -131,7 +131,7 @@ _ABOUT_AFTER = late(rf"[^;\n]{{0,60}}\b{_ABOUT}")
 _AGAINST_BEFORE = late(rf"\b{_AGAINST}")
 
 
-def _is(match: re.Match[str]) -> list[str] | None:
+def _estar(match: re.Match[str]) -> list[str] | None:
     """Without its accent: "como estas?", "donde esta el baño"; but "un día como esta"."""
     return [match[0].replace("a", "á")] if _HOW.search(text_before(match, 20)) else None
 
@@ -305,7 +305,7 @@ _FORMS: Forms = (
         "a",
         r"esta[sn]?(?=\W{0,3}(?:$|[.,;?!]|(?:el|la|los|las|mi|tu|su|tod[oa]|usted|hoy|amig\w{1,2}"
         r"|muy|bien)\b))",
-        _is,
+        _estar,
     ),
     ("a", _PLAIN, None),
     *technical.ADDRESSES,
@@ -492,9 +492,9 @@ def word_of(match: re.Match[str], given: Container[str], capitals: bool) -> list
         return [match[0].lower()] if match[0].lower() in given else [written]
     if len(written) == 1:
         return _letter(written, match, capitals)
-    capitals_stress = written.isupper() and _is_stressed_by_capitals(match)
-    if capitals_stress or (written.isupper() and (not written.isascii() or _among_capitals(match))):
-        return [written.lower()]  # BOGOTÁ, CIUDAD DE MÉXICO
+    in_capitals = written.isupper() and (_among_capitals(match) or _stressed_by_capitals(match))
+    if in_capitals or (written.isupper() and not written.isascii()):
+        return [written.lower()]  # CIUDAD DE MÉXICO, es MI casa, BOGOTÁ
     return _words_of(written, capitals)
 
 
@@ -517,7 +517,7 @@ def _letter(written: str, match: re.Match[str], capitals: bool) -> list[str]:
     return spelled(written)
 
 
-def _is_stressed_by_capitals(match: re.Match[str]) -> bool:
+def _stressed_by_capitals(match: re.Match[str]) -> bool:
     """Es MI casa, YO; but "vive en LA", "iPhone SE", "norma EN 71"."""
     word = match[0].lower()
     stressed = word == "yo" or _SAID_BEFORE.match(match.string, match.end()) is not None
