@@ -42,6 +42,7 @@ _EARLIER_ONES = late(
     r"(?:(?<!\d)\d{1,2}/\d{1,2}(?:,? (?:and|or|to|thru|through|until) | ?[-–] ?|, )){1,4}$"
 )
 _FRACTION_BELOW = frozenset((*range(2, 7), 8, 10, 12, 16))
+_SHARES_BELOW = frozenset((2, 3, 4, 5, 6, 8))  # 1/9 is rather a date
 _STORE = ("7", "11")
 _EXPIRY = late(
     r"(?i)\b(?:exp(?:\.|iry|iration)?(?: date)?(?: on file)?"
@@ -76,7 +77,7 @@ def _is_date(month: str, day: str, before: str, after: str) -> bool:
         return False
     if month[0] == "0" or day[0] == "0":
         return True
-    is_share = month == "1" and 1 < int(day) < 10
+    is_share = month == "1" and int(day) in _SHARES_BELOW
     if _BEFORE_DATE.search(before) or _AFTER_DATE.match(after):
         return not is_share or not before.lower().endswith((" by ", " on ", " from "))
     is_rating = month == day and 1 < int(day) < 11

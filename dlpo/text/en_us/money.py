@@ -31,19 +31,24 @@ _EACH = late("-(?:an?|per)-")
 _RATE = late(  # a $75/night fee
     rf"/(?:{any_of('follow a slash after plurals')})\b\.? (?!(?:{any_of('no nouns')})\b)[a-z]{{3}}"
 )
+_PRICED_AFTER = late(  # $10 tickets, $150 cleaning fee
+    rf" (?:(?:[a-z]{{3,12}} )?(?:{any_of('cost')})|(?:{any_of('have a price in the plural')}))\b"
+)
 _ARTICLE = late(r"(?i)\b(?:an?|the|this|that) $")
 _EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1,2}(?![\d.]|,\d)"
 
 
 def _money(match: re.Match[str]) -> list[str]:
     sign = match["currency"] or match["currency_after"]
+    if sign == "$" and match["money_code"]:  # $45 CAD
+        sign = match["money_code"]
     one, many, *coins = _CURRENCIES[sign]
     number = match["money"] or match["money_lost"] or match["money_before"]
     scale = scale_words(match["money_scale"])
     number = canonical(number, thousands=sign in ("€", "EUR"))
-    of_noun = describes_noun(match) or (
-        _RATE.match(match.string, match.end()) and _ARTICLE.search(text_before(match, 8))
-    )
+    text, end = match.string, match.end()
+    is_rate = _RATE.match(text, end) and _ARTICLE.search(text_before(match, 8))
+    of_noun = describes_noun(match) or _PRICED_AFTER.match(text, end) or is_rate
     if of_noun or _EACH.match(match.string, match.end()):
         many = one
     is_less = match["money_sign"] or match["money_minus"] or match["money_lost"]
@@ -103,7 +108,7 @@ FORMS: Forms = (
         rf"(?:(?P<money_from>{NUMBER})(?P<from_scale>{SCALE})?{TO}(?:{SIGN})?)?"
         rf"(?:(?P<money>{_EUROPEAN}|{NUMBER}|\.\d{{1,4}})|\((?P<money_lost>{NUMBER})\))"
         rf"|(?<![\w.])(?P<money_before>{NUMBER})\s?(?P<currency_after>{SIGN})(?![\w$]))"
-        rf"(?P<money_scale>{SCALE}|\s?(?:MM|mm)\b)?",
+        rf"(?P<money_scale>{SCALE}|\s?(?:MM|mm)\b)?(?:\s(?P<money_code>USD|CAD|AUD|NZD|SGD|HKD|MXN)\b)?",
         _money,
     ),
 )

@@ -38,7 +38,7 @@ from dlpo.text.en_us.technical import path_words, term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 _PLAIN = (
-    r"(?<![\w.@#'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|ac|af|sm|ty|ur|incl|excl|im|cant|oz|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    r"(?<![\w.@#'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|reb|ac|af|sm|ty|ur|incl|excl|im|cant|oz|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence
@@ -94,7 +94,7 @@ _TRIGONOMETRY = {"sin": "sine", "cos": "cosine", "tan": "tangent", "ln": "natura
 _VARIABLES = word_list("variables of shells")
 _COMMAND_BEFORE = late(rf"(?:^|[\s`])(?:{TABLES.patterns('commands')})(?:\s[^.!?\n]{{0,40}})?\s$")
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
-_CODE = late(r"[A-Z]{1,4}-?\d\d")
+_CODE = late(r"[A-Z]{1,4}-?\d\d|(?![A-Z]+20\d\d\b)[A-Z]{1,3}\d[A-Z\d-]{2,20}")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
 _PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks

@@ -246,6 +246,19 @@ FORMS: Forms = (
         lambda match: plural_words(cardinal_words(match[0][:-1])),
     ),
     (
+        "d",
+        r"(?<![\w.])([12])x(?= (?:daily|weekly|monthly|(?:a|per|each) (?:day|week|month))\b)",
+        lambda match: ["once" if match[1] == "1" else "twice"],
+    ),
+    (
+        "d",  # of a match: in the 90+4' minute
+        r"(?<![\w.])(\d{1,3})\+(\d{1,2})'(?!\w)|(?<![\w.])(\d{1,3})'(?= minutes?\b)",
+        lambda match: [
+            *cardinal_words(match[1] or match[3]),
+            *(["plus", *cardinal_words(match[2])] if match[2] else []),
+        ],
+    ),
+    (
         "d",  # 2-3x/day
         r"(?<![\w./-])(\d{1,2})[-–](\d{1,2})x(?=/[a-z]| (?:an?|per|each|daily|weekly)\b)",
         lambda match: [*cardinal_words(match[1]), "to", *cardinal_words(match[2]), "times"],
