@@ -335,8 +335,8 @@ FORMS: Forms = (
     (
         "A",
         r"(?<![\w/.-])([LMXJVS])\s?(-|–|a|y)\s?([JVSD])\b"
-        r"(?=:?,? (?:de )?\d{1,2}(?::\d\d|\s?(?:[-–]|a|h|hs|hrs)\s?\d|\s?(?:h|hs|hrs)\b)"
-        r"|:? cerrado\b)",
+        r"(?=:?,? (?:de )?\d{1,2}(?::\d\d|\s?(?:[-–]|a|h|hs|hrs)\s?\d"
+        r"|\s?(?:[ap]\.?\s?m|h|hs|hrs)\b)|:? cerrado\b)",
         _letter_days,
     ),
     ("d", r"(?<![\w:.,])(\d{1,3}):(\d{1,3})(?:[-–](\d{1,3}))?(?![\w:])", _verse),
@@ -397,6 +397,21 @@ FORMS: Forms = (
         lambda match: date_words(match[3], int(match[2]), match[1]),
     ),
     ("d", r"(?<![\w:.,])(\d{1,3}):([0-5]\d)(?![\w:])", _elapsed),
+    (
+        "d",  # 48:32 is no time of day
+        r"(?<![\w:.,])(2[5-9]|[3-5]\d):([0-5]\d)(?![\w:])",
+        lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
+    ),
+    (
+        "d",
+        r"(?<![\w:.,])(\d{1,2}) ?h ?([0-5]?\d) ?m(?:in)?\b\.?",
+        lambda match: duration_words(match[1], match[2], ""),
+    ),
+    (
+        "d",
+        r"(?<![\w:.,])(\d{1,2}) ?m(?:in)? ([0-5]?\d) ?s(?:eg)?\b",
+        lambda match: duration_words("", match[1], match[2]),
+    ),
     ("d", r"(?<![\w:.,])12(?::00)?\s?[mM]\b\.?(?!\s?[²³/]|\sde\s(?!la\b|hoy|ayer|mañ))", _noon),
     (
         "d",

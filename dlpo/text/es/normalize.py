@@ -25,7 +25,7 @@ from dlpo.text.es.tables import EXCEPTIONS, TABLES
 
 _SIGNS = TABLES.words("signs")
 _SIGN = (
-    r"[=!]==|[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=\d)|(?<=\w)\^(?=\w)"
+    r"[=!]==|[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|(?<=\w)\^(?=\w)"
     r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
 )
 _PLAIN = (
@@ -117,6 +117,7 @@ _MONTHS_BEFORE = late(
     r"(?i)(?<![\w.,$])(?<!\b(?:rtx|gtx|ram) )(?:3|6|9|10|12|13|15|18|20|24|30|36|48) ?$"
 )
 
+_STEP_BEFORE = late(r"(?:[^\W\d]{2}|\")[\s*_]{1,6}$")
 _AMOUNT_BEFORE = late(
     r"(?:\d\s?(?:m[lL]|[mkµ]?[gVAW]|mcg|UI|mEq|HP|hp|[MGk]bps|[ap]\.?\s?m\.?|[AP]\.?M\.?)"
     r"(?: [A-Z]{2,4})?|\d-\d)\s?$"
@@ -347,6 +348,13 @@ _FORMS: Forms = (
     ("a", r"y/o\b", lambda match: ["y", "o"]),
     ("a", rf"(?<![\w./'])(?:(?={_AGAINST})c/|(?={_ABOUT})s/)", _of_lawsuit),
     ("aA", r"(?:N/A|n/a)(?![\w/])", lambda match: ["no", "aplica"]),
+    ("A", r"A/C(?![\w/]|\s\d)", lambda match: ["aire", "acondicionado"]),
+    ("A", r"T/A(?=:?\s\d{2,3}/\d)|(?<=\b[Ll]a )T/A\b", lambda match: ["tensión", "arterial"]),
+    ("-", r"#(?= de \w)", lambda match: ["número"]),
+    ("a", r"(?<=\d de )c/\s?(?=\d)", lambda match: ["cada"]),
+    ("-", r"(?<=con )<\s?(?=\d)", lambda match: ["menos", "de"]),
+    ("-", r"(?<=con )>\s?(?=\d)", lambda match: ["más", "de"]),
+    ("-", r"(?<=\dam)[-–](?=\d)|(?<=\dpm)[-–](?=\d)", lambda match: ["a"]),
     ("aA", r"(?:N/D|n/d)(?=[.,;)]|$)", lambda match: ["no", "disponible"]),
     ("a", r"(?<=, )(?:c/n)(?![\w/])", lambda match: ["cantidad", "necesaria"]),
     ("a", r"(?<![\w/])s/n[º°]", lambda match: ["sin", "número"]),
@@ -444,8 +452,8 @@ _FORMS: Forms = (
     ("-", r"\s?/\s?(?=\d)", _slash_of_amounts),
     (
         "-",  # Menú > Privacidad, "Mi cuenta" > "Seguridad"
-        r"(?<=[^\W\d]{2} )[>›](?= [A-ZÁÉÍÓÚÑ][^\W\d])|(?<=\" )[>›](?= \")",
-        lambda match: [],
+        r"[>›](?=[\s*_]{1,6}\"?[A-ZÁÉÍÓÚÑ][^\W\d])",
+        lambda match: [] if _STEP_BEFORE.search(text_before(match, 8)) else None,
     ),
     ("A", r"(?:(?<=\d)|(?<=\d ))MSI\b", _without_interest),
     ("A", r"\bBella(?= (?:Ciao|Hadid|Swan|Thorne|Ramsey|Poarch)\b)", lambda match: ["bela"]),

@@ -99,7 +99,9 @@ _MARKED_TIME_BEFORE = late(
 _LATE_AFTER = late(rf"(?i) de (?:{_MINUTES})")
 _ANGLE_BEFORE = re.compile(r"°\s?(?:\d{1,2}'\s?)?$")
 _OF_FLAT = re.compile(r"\s(?:izq|izda|dch|dcha|der|cent|[A-F]\b)")
-_LETTER_AFTER = re.compile(r"\s[ABDGH](?=[.,;:)]|$|\s(?:y|e|o|en|de|del|al)\b)(?!\.\s?\w)")
+_LETTER_AFTER = re.compile(
+    r"[ABDGH]\b|\s[ABDGH](?=[.,;:)]|$|\s(?:y|e|o|en|de|del|al)\b)(?!\.\s?\w)"
+)
 _SCALE_AFTER = re.compile(r"\s?[CF]\b")
 _FLAT_BEFORE = re.compile(
     r"(?i)(?<!debajo )(?<!encima )(?<!alrededor )(?<!cerca )"
