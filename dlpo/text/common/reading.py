@@ -151,9 +151,9 @@ class TextReading:
         """
         end = 0
         for start, stop in [*places, (len(text), 0)]:
-            passage = text[end:start]
-            if _SAID.search(_COMMAND.sub("", passage)):
-                self.unspoken.append(passage)
+            if _SAID.search(text, end, start):
+                passage = text[end:start]
+                self.unspoken += [passage] if _SAID.search(_COMMAND.sub("", passage)) else []
             end = max(end, stop)
         self.dropped += len(readable.dropped)
         found, number = small_words(plain)

@@ -44,10 +44,9 @@ _NOUN_AFTER = late(
     r" (?!(?:and|or|on|in|at|to|from|for|with|as|of|by|were|are|all|is|the|but|this)\b)[a-z]"
 )
 _PLURAL_BEFORE = late(
-    r"(?i)\b(?:got|gets?|getting|gave|all|two|three|four|five|six|several|many|some|more|few|rolled"
-    r"|rolls?|rolling|pairs? of|shoot(?:s|ing)?|hits?|hitting|made|mak(?:es?|ing)|wears?|wearing"
-    r"|wore|straight|scored|pocket|of the|swap|replace|count(?:s|ing)? by) $"
-    r"|\b(?:[Tt]hose|[Tt]hese|[Mm]y|[Hh]is|[Hh]er) $|(?:^|[.!?] )The $"
+    r"(?i)\b(?:got|gets?|getting|gave|all|many|some|more|few|rolled|rolls?|rolling|shoot(?:s|ing)?"
+    r"|hits?|hitting|made|mak(?:es?|ing)|wears?|wearing|wore|straight|scored|pocket|of the"
+    r"|count(?:s|ing) by|my|his|her) $|(?-i:(?:^|[.!?] )The $)"
 )
 _PAIRS_BEFORE = late(
     r"(?i)\b(?:two|three|four|five|six|several|pairs? of|those|these|swap|replace|count by) $"
@@ -130,10 +129,10 @@ def _plural(match: re.Match[str]) -> list[str] | None:
     earlier = _EARLIER_PLURALS.search(before)
     before = before.removesuffix(earlier[0]) if earlier else before
     sprints = number.endswith("00") and _RAN_BEFORE.search(before)
-    is_plural = sprints or _PLURAL_BEFORE.search(before)
+    is_plural = sprints or _PAIRS_BEFORE.search(before)
+    if len(number) != 2 or earlier:  # not got 45s on the clock
+        is_plural = is_plural or _PLURAL_BEFORE.search(before)
     if not is_plural or _NOUN_AFTER.match(match.string, match.end()):
-        return None
-    if len(number) == 2 and not (earlier or _PAIRS_BEFORE.search(before)):  # got 45s on the clock
         return None
     return plural_words(grouped_words(number))
 

@@ -84,7 +84,7 @@ def path_words(written: str) -> list[str]:
 
 
 def _mail(match: re.Match[str]) -> list[str]:
-    """Of a whole local part the first letter may be an initial; arun.sharma@ has none."""
+    """A mail address; jsmith@ is J. Smith, but arun.sharma@ has no initial."""
     local, at, host = match[0].partition("@")
     if named := _ONE_NAME.fullmatch(local):
         local = " ".join([*with_initial(named[1]), named[2]])

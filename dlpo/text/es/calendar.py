@@ -34,7 +34,7 @@ _HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b)"
 _POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d){{0,8}}{_HOURS}"
 """after minutes that a point or a comma precedes: 8.30 hs, 9.00 a 21.00 h"""
 _SAID_TIME = (
-    r"[0-5]\d(?:[.;:)?!]|,\s|$|\s?(?i:h|hs|hrs|horas)\b|\s?[ap]\.?\s?m\b"
+    rf"[0-5]\d(?:[.;:)?!]|,\s|$|{_HOURS}"
     r"|\s(?:de la|del|y|al?|en|con|hasta|para|por)\b)"
 )
 _SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
@@ -74,7 +74,7 @@ _BOOK_BEFORE = late(
     rf"|(?-i:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.? |[123] (?-i:{any_key(BOOKS)})\.? )$"
 )
 _HOUR_AFTER = late(r"\s?(?:[ap]\.?\s?m|hs?\b|hrs\b|de\b|con\b|en\b)")
-MONTHS_A_YEAR = 12
+_MONTHS_A_YEAR = 12
 NIGHT = 7  # the hour from which p. m. is night
 
 
@@ -128,7 +128,7 @@ def _short_numeric(match: re.Match[str]) -> list[str] | None:
     day, month = match["sd"], match["sm"]
     before = text_before(match, 20)
     written = date_words(day, int(month), None)
-    no_fraction = len(month) == 2 and int(day) > MONTHS_A_YEAR
+    no_fraction = len(month) == 2 and int(day) > _MONTHS_A_YEAR
     if match["s_sign"] == "-":
         return written if no_fraction and _BEFORE_DASHED_DATE.search(before) else None
     labelled = _LABEL_OF_DATE.search(before) and f"{day}/{month}" not in _FRACTIONS
@@ -178,9 +178,7 @@ def _period_words(written: str | None, hour: int) -> list[str]:
 def _clock(match: re.Match[str]) -> list[str] | None:
     hour, minutes = match["hour"], match["minute"]
     seconds = match["second"]
-    text, end = match.string, match.end()
-    lasts = _LASTING_BEFORE.search(text_before(match, 30)) or _LASTING_AFTER.match(text, end)
-    if ":" not in match[0] and lasts:  # dura 1,50 h
+    if ":" not in match[0] and _lasts(match):  # dura 1,50 h
         return None
     if seconds:
         return duration_words(hour, minutes, seconds)
@@ -190,6 +188,11 @@ def _clock(match: re.Match[str]) -> list[str] | None:
         of_clock = int(hour) == 1 and text_before(match, 3).endswith("la ")  # a la 1:00 horas
         words += [] if of_clock else ["hora" if int(hour) == 1 else "horas"]
     return _paused([*words, *period], match)
+
+
+def _lasts(match: re.Match[str]) -> bool:
+    before = _LASTING_BEFORE.search(text_before(match, 30))
+    return bool(before or _LASTING_AFTER.match(match.string, match.end()))
 
 
 def _hour(match: re.Match[str]) -> list[str]:
@@ -222,7 +225,7 @@ def _noon(match: re.Match[str]) -> list[str] | None:
 
 def _expiry(match: re.Match[str]) -> list[str] | None:
     """Vence 09/28; but "vence 09/05"."""
-    if int(match[2]) <= MONTHS_A_YEAR or not _EXPIRES.search(text_before(match, 24)):
+    if int(match[2]) <= _MONTHS_A_YEAR or not _EXPIRES.search(text_before(match, 24)):
         return None
     of_month = ["mes", "de"] if text_before(match, 3) == "el " else []
     return [*of_month, MONTHS[int(match[1]) - 1], "de", *year_words(match[2])]

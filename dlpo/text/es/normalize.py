@@ -78,7 +78,7 @@ _START = r"(?:(?<![^\n])|(?<=[.!?] ))"
 _ASKING = late(r"(?i)(?:^|[.;:!?¿]|\b(?:por|x)) ?$")
 _ASKED = re.compile(r"[^.!?]{0,80}\?")
 _SMALL_WORDS = TABLES.word_list("unstressed")
-_SAID_BEFORE = late(rf" (?!(?:{TABLES.any_of('after an acronym')})\b)[a-záéíóúñ]{{2,20}}")
+_SMALL_AFTER = late(rf" (?!(?:{TABLES.any_of('after an acronym')})\b)[a-záéíóúñ]{{2,20}}")
 _NAMED_BEFORE = late(r"(?:\b[A-ZÁÉÍÓÚÑi][\wáéíóúñ]*[a-záéíóúñA-Z]{2} |: |\b(?:en|de) )$")
 _HOW = late(
     r"(?i)(?:(?:^|[.,;:!?¿¡\n] ?|\b(?:hola|y|pero|oye|oiga|saber|dime|dígame) )c[oó]mo"
@@ -448,7 +448,7 @@ _FORMS: Forms = (
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
     ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
     ("a", r"(?<=\d )m/s\b", lambda match: ["metros", "por", "segundo"]),
-    ("-", r"(?<=[lL])/(?=100 km)|(?<=m[gl]|mL|UI)/(?=\d{1,2} horas)", lambda match: ["cada"]),
+    ("-", r"(?<=[lL])/(?=100 km)", lambda match: ["cada"]),
     ("-", r"\s?/\s?(?=\d)", _slash_of_amounts),
     (
         "-",  # Menú > Privacidad, "Mi cuenta" > "Seguridad"
@@ -528,8 +528,9 @@ def _letter(written: str, match: re.Match[str], capitals: bool) -> list[str]:
 def _stressed_by_capitals(match: re.Match[str]) -> bool:
     """Es MI casa, YO; but "vive en LA", "iPhone SE", "norma EN 71"."""
     word = match[0].lower()
-    stressed = word == "yo" or _SAID_BEFORE.match(match.string, match.end()) is not None
-    return word in _EMPHASIZED and stressed and not _NAMED_BEFORE.search(text_before(match, 24))
+    if word not in _EMPHASIZED or _NAMED_BEFORE.search(text_before(match, 24)):
+        return False
+    return word == "yo" or _SMALL_AFTER.match(match.string, match.end()) is not None
 
 
 def _words_of(written: str, capitals: bool) -> list[str]:

@@ -115,7 +115,7 @@ _ORDINAL_END = (
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
-LONG_ACCOUNT = 10  # characters
+_LONG_ACCOUNT = 10  # characters
 _LONG_GROUP = 4  # digits
 _MOST_BREATHS = 80  # a minute
 _FLOORS = 12  # the highest with lettered flats
@@ -411,7 +411,7 @@ def _account(match: re.Match[str]) -> list[str] | None:
     """Cuenta 123-456789-0, 0012-3456-78-9012345678; but "2020-2021-2022"."""
     groups = match[0].split("-")
     years = all(_LAWS_YEAR.fullmatch(group) for group in groups)
-    if len(match[0]) < LONG_ACCOUNT or years or max(map(len, groups)) < _LONG_GROUP:
+    if len(match[0]) < _LONG_ACCOUNT or years or max(map(len, groups)) < _LONG_GROUP:
         return None
     return digits_in_groups(match[0], digit_words)
 

@@ -43,8 +43,9 @@ def _state(match: re.Match[str]) -> list[str] | None:
     name, code = _STATES[match[1]], match[2]
     if code:
         return [*name, *digit_words(code.replace("-", ""))]
-    in_city = _CITY.search(text_before(match)) and _AFTER_CITY.match(match.string, match.end())
-    is_state = match[1] in _ALONE or (match[1] == "CA" and _CALIFORNIAN.search(text_before(match)))
+    before = text_before(match)
+    in_city = _CITY.search(before) and _AFTER_CITY.match(match.string, match.end())
+    is_state = match[1] in _ALONE or (match[1] == "CA" and _CALIFORNIAN.search(before))
     return name if in_city and is_state else None
 
 
