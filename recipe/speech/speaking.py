@@ -61,6 +61,8 @@ class Folders:
     @property
     def targets(self) -> Sequence[plan.Target]:
         """The voices and their hours."""
+        if self.measured:
+            return plan.HELD_OUT_TARGETS
         return plan.TARGETS if self.sound else plan.SILENT_TARGETS
 
 

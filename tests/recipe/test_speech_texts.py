@@ -6,7 +6,16 @@ from collections import Counter
 import pytest
 
 from recipe.speech.drills import drills, number
-from recipe.speech.plan import ROUNDS, SHARES, TARGETS, Target, next_voice, order_for, share_out
+from recipe.speech.plan import (
+    HELD_OUT_TARGETS,
+    ROUNDS,
+    SHARES,
+    TARGETS,
+    Target,
+    next_voice,
+    order_for,
+    share_out,
+)
 from recipe.speech.texts import Text, held_out, read_letters, read_texts
 
 SOURCE = [
@@ -144,3 +153,4 @@ def test_jobs_share_all_voices_about_equally():
     assert max(hours) - min(hours) <= 3.2
     assert len(share_out(99)) == len(TARGETS)
     assert len(share_out(1)) == 1
+    assert [len(share) for share in share_out(2, HELD_OUT_TARGETS)] == [5, 5]
