@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from dlpo.text.common.formulas import SILENT
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables
 
@@ -25,8 +26,18 @@ _LINK_SO_FAR = late(
 # Markup of lines and of words: a group is kept, the rest is replaced by as many blanks.
 _INLINE = re.compile(
     rf"{_LINK.pattern}|(?<=[.,;!?\"]){_CITATIONS}|(?<=\s){_CITATIONS}(?=[ \t]*(?:[.,;:!?)\n]|$))"
-    r"|\[\^[\w-]{1,20}\]|(?<!`)`{1,2}(?!`)|(?<!~)~~(?!~)"
+    r"|\[\^[\w-]{1,20}\]|(?<!~)~~(?!~)"
 )
+# Marks of emphasis; not a product's 2*3*4, a card's *4471, a glob's *.py or a program's __init__.
+_EMPHASIS = late(
+    r"(?<![\w*`\\])(?P<star>\*{1,3})(?=[^\s*])[^*`\n]{1,300}(?<=[^\s*])(?P=star)(?![\w*])"
+    r"|(?<![\w`\\])(?P<line>_{1,3})(?=[^\s_])[^_`\n]{1,300}(?<=[^\s_])(?P=line)(?!\w)"
+)
+_STRONG = late(r"(?<![\w*`\\])\*\*(?=[^\s*)])|(?<=[\w.,:;!?%)\"'`])\*\*(?![\w*])")
+_AFTER_LABEL = late(r"(?<=[^|\s])[ \t]{0,40}\|[ \t]{0,40}(?=[$€£#+-]?\d[^|\n]*\Z)")
+"""Between the two cells of a row, of which the second is a number."""
+_GAP = late(r"(?<=\S) [ \u200b]{1,400}(?=[^\s\u200b])")
+_CODE_MARK = re.compile(r"(?<!`)`{1,2}(?!`)(?:_{1,2}(?!\w))?")  # also of a link: `docs.py`_
 _BLOCK = re.compile(
     r"(?m)^[-*_|: \t]{3,400}$"  # a rule, or what is under the head of a table
     r"|^[ \t]{0,12}(?:(?:[-*+•>]|\[[ xX]\])[ \t]+){1,9}"
@@ -46,15 +57,47 @@ def in_link(text: str, place: int) -> bool | None:
 
 
 def without_markup(text: str) -> str:
-    """Text without code, with blanks in place of its markup of lines and words."""
+    """Text with blanks in place of its markup of lines, and of words with silent characters.
+
+    So what is beside a word stays beside it: **PIN:** 4471.
+    """
     if "[" in text:
         text = _CITED.sub(_uncited, text)
-    return without_blocks(_INLINE.sub(_blanked, text))
+    text = without_blocks(_INLINE.sub(_blanked, text))
+    if "*" in text or "_" in text:
+        text = _STRONG.sub(_silent, _EMPHASIS.sub(_unmarked, text))
+    text = _CODE_MARK.sub(_silent, text) if "`" in text else text
+    return _GAP.sub(_one_blank, text) if "  " in text or SILENT in text else text
+
+
+def _one_blank(match: re.Match[str]) -> str:
+    return padded(" ", match)
+
+
+def padded(characters: str, match: re.Match[str]) -> str:
+    """These in place of a match, and silent ones, so that every offset stays."""
+    return (characters + SILENT * len(match[0]))[: len(match[0])]
+
+
+def _silent(match: re.Match[str]) -> str:
+    """Silent characters; a blank after a full stop, so that a command's dots stay: `cmake ..`."""
+    return padded(" " if match.string[match.start() - 1 : match.start()] == "." else "", match)
+
+
+def _unmarked(match: re.Match[str]) -> str:
+    """What is emphasised."""
+    mark = match["star"] or match["line"]
+    silent = SILENT * len(mark)
+    return silent + match[0][len(mark) : -len(mark)] + silent
 
 
 def without_blocks(text: str) -> str:
     """Text with blanks in place of its markup of lines."""
     return _BLOCK.sub(_blanked, text)
+
+
+def _colon(match: re.Match[str]) -> str:
+    return padded(": ", match)
 
 
 def _uncited(match: re.Match[str]) -> str:
@@ -66,7 +109,7 @@ def _blanked(match: re.Match[str]) -> str:
     start, end = match.span(match.lastindex) if match.lastindex else (match.end(), match.end())
     begins = "\f" if match.re is _BLOCK else " "
     ends = "\f" if match[0].endswith("\n") else " "
-    kept = match.string[start:end].replace("|", ",")
+    kept = _AFTER_LABEL.sub(_colon, match.string[start:end]).replace("|", ",")
     return blanks(begins, start - match.start()) + kept + blanks(ends, match.end() - end)
 
 

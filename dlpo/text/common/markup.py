@@ -120,8 +120,13 @@ def without_pauses(text: str) -> tuple[str, list[Pause]]:
 
 def without_tags(text: str) -> str:
     """Text without HTML; characters in place of its entities."""
-    text = _TAG.sub(lambda tag: ("\f" if tag[1] else " ") + " " * (len(tag[0]) - 1), text)
+    text = _TAG.sub(_tag, text)
     return _ENTITY.sub(_character, text) if "&" in text else text
+
+
+def _tag(match: re.Match[str]) -> str:
+    """The end of a block, or silent characters, so that H<sub>2</sub>O stays one word."""
+    return "\f" + " " * (len(match[0]) - 1) if match[1] else SILENT * len(match[0])
 
 
 def without_followed_tags(text: str) -> str:
