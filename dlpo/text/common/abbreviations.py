@@ -71,6 +71,7 @@ class InContext:
             for key in keys.split("|"):
                 meaning = (late(rf"(?:{before})$"), late(after), words.split())
                 self._meanings.setdefault(key, []).append(meaning)
+        self.keys = self._meanings.keys()
         any_written = any_key(self._meanings)
         period = "" if own_periods else r"\.|"
         pattern = rf"(?<![{letters}\d.])(?:{any_written})(?:(?<=\.)|{period}(?![{letters}\d]))"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dlpo.text.common.tables import Tables
 
 _REPLACEMENTS = {read: as_ for read, (as_,) in Tables(__file__).table("characters").items()}
-KEPT_SYMBOLS = frozenset("£€¥₹¢°±×÷©®™§→≈≤≥≠µΩ₩₿₽₺₪₱₫₴₦฿")
+KEPT_SYMBOLS = frozenset("£€¥₹¢°±×÷©®™§→≈≤≥≠µΩ∫₩₿₽₺₪₱₫₴₦฿")
 _SUPERSCRIPTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 PICTURES = (  # without skin tones
     r"\u231a\u231b\u23e9-\u23fa\u25aa-\u25fe\u2600-\u27bf\u2b00-\u2bff"
@@ -19,6 +19,7 @@ PICTURES = (  # without skin tones
 _PICTURE = re.compile(f"[{PICTURES}]")
 _STARS = frozenset("★⭐")
 _RATING = re.compile(r"\d$|(?<![\d.,])[0-5](?:[.,]\d)?[ -]$")  # 4.5 ★, a 5-★ hotel
+_ROW_OF_STARS = re.compile(r"([★⭐]{1,5})☆{0,4}(?=[\s.,;:)]{0,3}(?:\n|$)|[.,;:)])")
 _TITLE_AFTER = re.compile(r"\s[^\W\d_a-z]")  # of a star between two titles
 
 
@@ -39,6 +40,16 @@ class ReadableText:
     def source_span(self, start: int, end: int) -> tuple[int, int]:
         """``text[start:end]`` -> start and end of the same passage in the original."""
         return self.offsets[start], self.offsets[end - 1] + 1
+
+
+def _stars(text: str, place: int, before: str) -> str:
+    """The star of a rating, 4.5 ★, or the first of those that are one: Lux ★★★★, ★★★☆☆."""
+    if _RATING.search(before):
+        return "" if _TITLE_AFTER.match(text, place + 1) else "★"
+    found = _ROW_OF_STARS.match(text, place)
+    is_first = text[place - 1 : place] not in _STARS or not place
+    is_row = found and is_first and before.strip(" ,") and len(found[0]) > 2
+    return f"{len(found[1])}★" if found and is_row else ""
 
 
 class Characters:
@@ -71,12 +82,8 @@ class Characters:
         dropped = ""
         for index, character in enumerate(text):
             folded = self._fold(character)
-            if (
-                character in _STARS
-                and _RATING.search("".join(kept[-6:]))
-                and not _TITLE_AFTER.match(text, index + 1)
-            ):
-                folded = "★"
+            if character in _STARS and (stars := _stars(text, index, "".join(kept[-6:]))):
+                folded = stars
             elif folded is None and emoji == "name" and _PICTURE.match(character):
                 folded = f", {self._picture_name(character)}, "
             elif folded is None:

@@ -6,7 +6,7 @@ import re
 from functools import cached_property
 from typing import cast
 
-ARGUMENT = r"\((?:[a-zA-Z]|\d{1,4}[a-z]?|[^()]{0,12}[+*/^-][^()]{0,12})\)"
+ARGUMENT = r"\((?:[a-zA-Z]|\d{1,4}(?:[a-z]|\s?°)?|[^()]{0,12}[+*/^-][^()]{0,12})\)"
 """Of a function: sin(x), log(2), cos(a + b); but not "tan(ned)"."""
 
 

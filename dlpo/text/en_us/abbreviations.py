@@ -22,7 +22,7 @@ from dlpo.text.en_us.technical import term_words
 # Keyed without a period if they are expanded anywhere, and with it if only where it is written,
 # since they are also words or parts of words.
 ABBREVIATIONS = TABLES.words("abbreviations")
-_IN_CONTEXT = InContext(TABLES.rows("abbreviations_in_context"), "A-Za-z'", own_periods=True)
+IN_CONTEXT = InContext(TABLES.rows("abbreviations_in_context"), "A-Za-z'", own_periods=True)
 _LAND_AFTER = late(r" (?:lot|parcel|farm|property|site|ranch|tract|estate|plot)\b")
 _JOURNALS = TABLES.column("journals")
 _NUMBERED_STREET = late(r"\d(?:st|nd|rd|th)? $")
@@ -132,6 +132,11 @@ _SMALL_ROAD_BEFORE = late(r"\b\d{1,5} (?:[a-z]{2,20} ){1,2}$")
 _SMALL_STREETS = {"Pl": "place", "Ter": "terrace", "Plz": "plaza", "Cres": "crescent"}
 _PRICE_BEFORE = late(r"[$£€]\s?\d[\d.,]{0,9} ?$")
 _COUNT_AFTER = late(r":|\.?$|\.? (?:(?:is|was|of)\b|\d)")
+_BLACK_AND_WHITE = ["black", "and", "white"]
+_PICTURE_AFTER = late(
+    r"(?i) (?:photo|pic|image|film|movie|print|tv|version|mode|cop(?:y|ies)|laser|portrait|cinema)"
+)
+_PRINTED_BEFORE = late(r"(?i)\b(?:in|old|classic|print(?:ed|s)?) $")
 _DOCTORS = {
     "hx": "history", "dx": "diagnosis", "sx": "symptoms", "tx": "treatment",
     "pmhx": "past medical history",
@@ -321,6 +326,13 @@ def _county(match: re.Match[str]) -> list[str] | None:
     return ["county"] if _COUNTY_BEFORE.search(text_before(match)) else None
 
 
+def _between(match: re.Match[str]) -> list[str]:
+    """The gap b/w them; but a b/w photo."""
+    is_picture = _PICTURE_AFTER.match(match.string, match.end())
+    is_picture = is_picture or _PRINTED_BEFORE.search(text_before(match, 16))
+    return _BLACK_AND_WHITE if is_picture and match[0] == "b/w" else ["between"]
+
+
 def _road_ends(match: re.Match[str]) -> list[str] | None:
     """4100 Wilshire Blvd. Parking is: a sentence ends, and the period is left to end it."""
     if not _HOUSE_BEFORE.search(text_before(match, 60)):
@@ -329,7 +341,7 @@ def _road_ends(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    *_IN_CONTEXT.forms,
+    *IN_CONTEXT.forms,
     (
         "A",
         r"(?:(?<=% )|(?<=variable )|(?<=fixed )|(?<=low )|(?<=[Oo]ur )|(?<=[Yy]our )|(?<=[Tt]he ))"
@@ -386,10 +398,11 @@ FORMS: Forms = (
     ),
     ("A", r"\bCo\.", lambda match: _county(match) if _WARNED.search(text_before(match)) else None),
     ("A", rf"\bCo\.(?= (?:{any_of('counties of Ireland')})\b)", lambda match: ["county"]),
+    ("a", r"(?<![\w/])b/[wt](?![\w/])", _between),
+    ("A", r"(?<![\w/])B/W(?![\w/])", lambda match: _BLACK_AND_WHITE),
     (
-        "a",  # closed b/w exits 2 and 5; on Elm St. btw 2nd and 3rd
-        r"\bb/w(?= (?:[$\d][\d.,]{0,8} and|[A-Z][a-z]{1,20} (?:\d|and|&)|you and|us and|them and))"
-        r"|(?:(?<=[\w)] )|(?<=St\. )|(?<=Ave\. )|(?<=Rd\. )|(?<=Blvd\. ))btw\b\.?"
+        "a",  # on Elm St. btw 2nd and 3rd
+        r"(?:(?<=[\w)] )|(?<=St\. )|(?<=Ave\. )|(?<=Rd\. )|(?<=Blvd\. ))btw\b\.?"
         r"(?= (?:\d{1,3}(?:st|nd|rd|th)"
         r"|[$\d][\d.,]{0,8} (?:and|&)|[A-Z][a-z]+ (?:and|&)) )",
         lambda match: ["between"],

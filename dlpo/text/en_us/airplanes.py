@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, plural_words
 from dlpo.text.en_us.tables import any_of
 from dlpo.text.en_us.technical import TERMS
 
 _AIRPORT = rf"(?:{any_of('airports')})"
 _BETWEEN_AIRPORTS = r"(?:\s?→\s?|[-–]| to )"
+_LISTED = r"(?:,| and| or|, and|, or|/) ?"
+_AIRPORT_BEFORE = late(rf"\b{_AIRPORT}{_LISTED}$")
+_AIRPORT_AFTER = late(rf"{_LISTED}{_AIRPORT}\b|,? [Aa]irport\b")
+_FLIGHT_BEFORE = late(
+    r"(?i)\b(?:fl(?:y|ies|ew|ying|ights?)|depart\w{0,4}|arriv\w{1,3}|land(?:s|ed|ing)?|layover"
+    r"|connect(?:s|ion|ing)?|nonstop|airport)\b[^.!?]{0,20}\b(?:to|from|at|in|via|into|depart) $"
+    r"|\b(?:depart|depart(?:s|ing)|layover) $"
+)
 _MODEL = r"(?:-(?P<variant>(?:10|[1-9])00|\d{1,2}))?"
 
 
@@ -37,12 +46,21 @@ def _route(match: re.Match[str]) -> list[str] | None:
     return [*first, *(word for other in others for word in ["to", *other])]
 
 
+def _airport(match: re.Match[str]) -> list[str] | None:
+    """Fly to ORD, IAH, DEN and SEA; but "the SEA is rough"."""
+    before = text_before(match)
+    is_one = _FLIGHT_BEFORE.search(before) or _AIRPORT_BEFORE.search(before)
+    is_one = is_one or _AIRPORT_AFTER.match(match.string, match.end())
+    return [*match[0]] if is_one and not match.string.isupper() else None
+
+
 ROUTES: Forms = (
     (
         "A",
         rf"(?<![\w-]){_AIRPORT}(?:{_BETWEEN_AIRPORTS}{_AIRPORT}){{1,4}}(?![\w-])",
         _route,
     ),
+    ("A", rf"(?<![\w-]){_AIRPORT}(?![\w-])", _airport),
 )
 FORMS: Forms = (
     (

@@ -60,6 +60,7 @@ _BRIEF = r"[apAP]\b(?!'|-[A-Za-z]|\.\w)"  # 2:15p
 _BEFORE_HOUR = late(
     r"(?i)(?:\b(?:tu|th|sa|su|at|from|by|until|till?|before|after|around|opens?|closes?|starts?|ends?|between)"
     rf"|@|{WEEKDAY}[a-z]{{0,6}}\.?,?|\d[ap] (?:to|and|or)) $|\d[ap]\s?[-–]\s?$"
+    r"|(?<![\d/.:])\d{1,2}(?::\d\d)?\s?[-–]\s?$"
 )
 _AFTER_HOUR = late(
     r"(?:\s?[-–]\s?| (?:to|and|or) )(?:\d{1,2}(?::\d\d)?[apAP]\b|noon|midnight)| [ECMP][SD]?T\b"
@@ -127,6 +128,11 @@ def _day_month(match: re.Match[str]) -> list[str]:
     if _BEFORE_DAY.search(text_before(match, 8)):
         words = words[1:]
     return words + (year_words(match["dm_year"][-4:]) if match["dm_year"] else [])
+
+
+def _named_date(match: re.Match[str]) -> list[str]:
+    """30-Jun-2024, 05JUL24."""
+    return date_words(full_name(MONTHS, match["dm_month"]), match["dm_day"], match["dm_year"])
 
 
 def _month_year(match: re.Match[str]) -> list[str]:
@@ -205,12 +211,12 @@ def _loose_clock(match: re.Match[str]) -> list[str] | None:
 
 def _two_zones(match: re.Match[str]) -> list[str] | None:
     """Tonight at 8/7c: of a television program, in the East and in the Central zone."""
-    if (int(match[1]) - int(match[3])) % 12 != 1:  # 3/4c of sugar
+    hour, minutes, meridiem, other_hour, other_minutes = match.groups()
+    if (int(hour) - int(other_hour)) % 12 != 1:  # 3/4c of sugar
         return None
-    words: list[str] = []
-    for hour, minutes in (match.group(1, 2), match.group(3, 4)):
-        words += [*cardinal_words(hour), *(pair_words(minutes) if minutes else [])]
-    return [*words, "central"]
+    words = [*cardinal_words(hour), *(pair_words(minutes) if minutes else [])]
+    words += [*_meridiem_words(meridiem), *cardinal_words(other_hour)]
+    return [*words, *(pair_words(other_minutes) if other_minutes else []), "central"]
 
 
 def _hour(match: re.Match[str]) -> list[str]:
@@ -260,7 +266,7 @@ def _decade(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     (
         "d",
-        r"(?<![\w/.-])(1[0-2]|[1-9])(?::([0-5]\d))?/(1[0-2]|[1-9])(?::([0-5]\d))?c\b",
+        r"(?<![\w/.-])(1[0-2]|[1-9])(?::([0-5]\d))?([ap])?/(1[0-2]|[1-9])(?::([0-5]\d))?c\b",
         _two_zones,
     ),
     (
@@ -293,6 +299,12 @@ FORMS: Forms = (
         rf"\b(?P<dm_day>{DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{MONTH_NAME}(?!\w))"
         rf"(?P<dm_year>,?\s{_YEAR})?",
         _day_month,
+    ),
+    (
+        "d",  # 30-Jun-2024, 05JUL24, 5 jul 2023
+        rf"(?<![\w-])(?P<dm_day>{DAY})(?P<dm_dash>-?|\s)(?P<dm_month>(?i:{MONTH_NAME}))(?P=dm_dash)"
+        r"(?P<dm_year>[12]\d{3}|(?<!\s)\d\d)(?![\w-]|[,.]\d)",
+        _named_date,
     ),
     ("A0", rf"\b(?P<my_month>{MONTH_NAME})(?P<my_year>,?\s{_YEAR})", _month_year),
     ("d", r"(?<![\w:])(\d{1,2}):([0-5]\d)\.(\d{1,3})\b(?![:.]\d)", _lap),

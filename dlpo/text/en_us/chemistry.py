@@ -49,10 +49,10 @@ def _anion(match: re.Match[str]) -> list[str]:
 FORMS: Forms = (
     (
         "A",
-        rf"(?<![A-Za-z])(Na|Ca|Mg|Fe|Cu|Zn|Li|Ag|Al|NH4|H3O)(\d)?\+{_AFTER_ION}",
+        rf"(?<![A-Za-z])(Na|Ca|Mg|Fe|Cu|Zn|Li|Ag|Al|NH4|H3O)(?:(\d)\+(?![\w+])|\+{_AFTER_ION})",
         _cation,
     ),
-    ("A", rf"(?<![A-Za-z])(Cl|Br|OH|HCO3|NO3|SO4|PO4|HPO4)(\d)?[-−]{_AFTER_ION}", _anion),
+    ("A", rf"(?<![A-Za-z])(Cl|Br|OH|HCO3|NO3|SO4|PO4|HPO4)(\d|\s\d)?[-−]{_AFTER_ION}", _anion),
     (
         "A",
         r"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){1,4})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",

@@ -15,7 +15,10 @@ _KINDS = {
 }  # fmt: skip
 _SIGNS = {"#": "sharp", "b": "flat"}
 _KIND = any_key(_KINDS)
-_MUSIC = late(r"\b(?i:chords?|strum\w{0,4}|capo)\b|\b[A-G][#b]?(?:maj|min|m|sus|add|dim|aug)\d")
+_MUSIC = late(
+    r"\b(?i:chords?|strum\w{0,4}|capo|key of|tuned|scale|[A-G] (?:flat|sharp|minor|major))\b"
+    r"|\b[A-G][#b]?(?:maj|min|m|sus|add|dim|aug)\d"
+)
 
 
 def _chord(match: re.Match[str]) -> list[str] | None:

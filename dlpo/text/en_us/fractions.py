@@ -37,7 +37,8 @@ _OF_SCORE = late(
     r"(?: (?:was|is|of|at|level|as|only|about))?:? (?:an? )?$"
 )
 _COUNTED_AFTER = late(  # 9/24 HP, 17/20 files
-    r" (?:(lives|hearts|stars|(?:(HP|MP|XP|SP|hp|points)(?! (?:motor|pump|engine))"
+    r" (?:(lives|hearts|stars|correct|(?:used|full|complete|completed|done)(?=\b)"
+    r"|(?:(HP|MP|XP|SP|hp|points)(?! (?:motor|pump|engine))"
     r"|times(?= (?:I|we|you|he|she|they|it|when|out|last) [a-z]|[.,;!?)]|$)))\b"
     rf"|(?!(?:{any_of('no things counted')}|{any_of('measured in fractions')})\b)"
     r"(?:[a-z]{2,20}(?<!s)s|people|men|women|children)\b)"
@@ -46,18 +47,24 @@ _ADVICE_AFTER = late(
     r"(?i),? (?:would|wouldn't|do not|don't|never|highly|from me|recommend|stars)\b"
 )
 _LABEL_BEFORE = late(
-    r"(?i)\b(?:rating|score|service|food|quality|value|location|staff|rooms?|taste|overall): $"
+    rf"(?i)\b(?:{any_of('are rated')})(?::| –| -)? $"
     r"|\b(?:test|exam|quiz|score|meal|food|service) was $"
 )
+_OPENS = late(r"(?:^|\n)\s{0,3}[(\[]$")
+_CLOSES = late(r"[)\]]\s{0,3}(?:\n|$)")
 _OPENING = late(r"(?:^|[.!?\n] ?)$")
 _REMARK_AFTER = late(r", [a-z]|[.;]|\s*$")
 _SO_RATED = late(r"[.;:!?)]|,(?! \d)|$| (?:tho|though|but|imo|overall|at best|and|because)\b")
 _OPENING_AFTER = late(r", [a-z]{3}|\. [A-Z]")
 _NO_NOUN = word_list("no nouns")
 _KITCHEN = ("2", "3", "4", "8", "16")  # denominators of what is measured
+_DONE = ("used", "full", "complete", "completed", "done")
+_DATA = frozenset(("KB", "MB", "GB", "TB", "GiB", "MiB"))
+_DATA_BEFORE = late(r"(?i)\b(?:used|using|storage|disk|memory|quota):? $")
+_SHARED_DATA = late(r"(?i) (?:used|full|free)\b|.{0,12}\b(?:usage|consumed)\b")
 _GAUGE = late(
     r"(?i)(?:^|[\s,;(])(?:volume|brightness|health|stamina|mana|energy|battery|armor|shield"
-    r"|hp|mp|xp):? $"
+    r"|hp|mp|xp|progress|streak|quiz|exam|test|attendance|calories|steps|completed|results?):? $"
 )
 
 
@@ -81,12 +88,20 @@ def _fraction(match: re.Match[str]) -> list[str]:
     is_part = many or _OF_WHOLE.match(match.string, match.end())
     if below in _FULL_MARKS and is_score and not is_part:
         return [*cardinal_words(above), "out", "of", *cardinal_words(below)]
-    if int(above) <= int(below) > 9 and _GAUGE.search(text_before(match)):  # HP 45/120
+    of_data = unit.rstrip(".") in _DATA and (
+        below not in _KITCHEN or _DATA_BEFORE.search(text_before(match))
+    )
+    if of_data and int(above) <= int(below):  # 3/10 GB used
+        return [*cardinal_words(above), "out", "of", *cardinal_words(below), *many.split()]
+    of_gauge = below not in _KITCHEN and not is_part and _GAUGE.search(text_before(match))
+    if of_gauge and int(above) <= int(below):  # HP 45/120
         return [*cardinal_words(above), "out", "of", *cardinal_words(below)]
     in_row = _IN_ROW.search(text_before(match)) and not match["fraction_ending"]
     if in_row and 0 < int(above) <= int(below) and not (is_part or whole):
         return [*cardinal_words(above), "of", *cardinal_words(below)]
     counted = None if whole or unit else _COUNTED_AFTER.match(match.string, match.end())
+    if counted and counted[1] in _DONE and below in ("2", "3", "4"):  # 3/4 full
+        counted = None
     follows_article = _ARTICLE_BEFORE.search(text_before(match, 8)) is not None
     is_small = below in _KITCHEN or follows_article
     is_size = is_small and counted and (counted[2] or not counted[1])  # a 1/2 HP motor
@@ -136,7 +151,47 @@ def _in_city_and_on_road(first: str, second: str) -> list[str]:
     return [*words, f"{last},", *cardinal_words(second)]
 
 
+def _used(match: re.Match[str]) -> list[str] | None:
+    """8 GB/16 GB used, 182G/200G; but "8GB/16GB models"."""
+    above, unit, below, other = match.groups()
+    is_short = len(unit) == len(other) == 1
+    before = _DATA_BEFORE.search(text_before(match))
+    if not (is_short or before or _SHARED_DATA.match(match.string, match.end())):
+        return None
+    said = [UNITS.get(one if len(one) > 1 else f"{one}B", (one, one))[1] for one in (unit, other)]
+    return [*number_words(above), *said[0].split(), "out", "of", *number_words(below), said[1]]
+
+
+def _out_of_many(match: re.Match[str]) -> list[str] | None:
+    """XP 2,300/2,500."""
+    above, below = (int(one.replace(",", "")) for one in match.groups())
+    if above > below:
+        return None
+    return [*number_words(match[1]), "out", "of", *number_words(match[2])]
+
+
+def _of_thread(match: re.Match[str]) -> list[str] | None:
+    """The mark of a message that opens or closes with it: (1/3), [2/3]."""
+    opens = _OPENS.search(text_before(match)) is not None
+    closes = _CLOSES.match(match.string, match.end()) is not None
+    if not (opens or closes) or int(match[1]) > int(match[2]):
+        return None
+    return [*cardinal_words(match[1]), "of", *cardinal_words(match[2])]
+
+
 FORMS: Forms = (
+    (
+        "d",
+        r"(?<![\w/.,])(\d{1,3}(?:,\d{3}){1,3}|\d{3})/(\d{1,3}(?:,\d{3}){1,3})(?![\w/]|[.,]\d)",
+        _out_of_many,
+    ),
+    (
+        "d",
+        r"(?<![\w/.])(\d{1,4}(?:\.\d{1,2})?) ?([KMGT](?:i?B)?)/(\d{1,4}(?:\.\d{1,2})?) ?"
+        r"([KMGT](?:i?B)?)(?![\w/])",
+        _used,
+    ),
+    ("d", r"(?:(?<=\()|(?<=\[))(\d{1,2})/(\d{1,2})(?=[)\]])", _of_thread),
     (
         "d",
         r"(?<![\w.])(\d{1,2})/(?=[$£€]\d)",  # 3/$15

@@ -8,11 +8,11 @@ from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
-from dlpo.text.en_us.tables import TABLES, any_of, word_list
+from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 from dlpo.text.en_us.technical import path_words
 
 # What an agent reads a number of, and what may be between it and the number.
-_LINK = r"(?:(?:,? which)?(?: is| was|:| -|,)? ?#?| \()$"
+_LINK = r"(?:(?:,? which)?(?: is| was|'s|:| -|,)? ?#?| \(|\? (?:it's |it is )?)$"
 _NAMED = late(
     rf"(?i)\b(?:{any_of('have numbers')})s?\.?"
     rf"(?: ?#| (?:number|numbers|no\.?|nos\.?|id|code|num\.?))?{_LINK}"
@@ -36,6 +36,8 @@ _CARD_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before masked numbers')}):? [#
 _QUANTITY_BEFORE = late(r"(?i)(?:\b(?:limit|max\w{0,5}|up to|value|than|equals?)(?: is| of)?|=) $")
 _BRITISH_ROAD_BEFORE = late(r"(?i)\b(?:on|onto|along|off|via|take|join|leave|follow) the $")
 _PASSWORD_BEFORE = late(r"(?i)\b(?:passwords?|passcodes?|passphrase|pwd)\b[^.;]{0,24}$")
+_PASSWORD_PART = late(r"[A-Z]?[a-z]+|[A-Z]|\d+|.")
+_SIGN_NAMES = {sign: said for sign, (*_, said) in table("signs").items()}
 _AIRLINES = word_list("airlines")
 _COURSES = TABLES.words("courses")
 _GROUP = late(r"[A-Za-z]|\d+")
@@ -141,6 +143,19 @@ def _dotted_telephone(match: re.Match[str]) -> list[str] | None:
     return _groups(match) if _TELEPHONE_BEFORE.search(text_before(match)) else None
 
 
+def _password(match: re.Match[str]) -> list[str]:
+    """Blue$ky_2024!: words, letters, digits and signs by their names."""
+    words: list[str] = []
+    for part in _PASSWORD_PART.findall(match[0]):
+        if part.isdigit():
+            words += digit_words(part)
+        elif not part.isalpha():
+            words += _SIGN_NAMES.get(part, "").split()
+        else:
+            words += [part.lower()] if len(part) > 3 and part[1:].islower() else [*part.upper()]
+    return words
+
+
 def _in_password(match: re.Match[str]) -> list[str] | None:
     """Passcode Xk9#42."""
     return ["pound"] if _PASSWORD_BEFORE.search(text_before(match)) else None
@@ -171,6 +186,19 @@ def _preprint(match: re.Match[str]) -> list[str]:
 
 
 FORMS: Forms = (
+    (
+        "A0",  # a British or an Irish postcode
+        r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"
+        r"|\b[AC-FHKNPRTV-Y]\d[\dW] (?=[A-Z]*\d)[\dAC-FHKNPRTV-Y]{4}\b",
+        lambda match: said_one_by_one(match[0]),
+    ),
+    (
+        "Ad0",  # 4471 is your PIN, G-582013 is your Google verification code
+        r"(?<![\w.,$£€-])(?:[A-Z]{1,3}-)?\d{4,8}"
+        r"(?= is (?:your|the) (?:[\w-]{2,20} ){0,3}(?:code|passcode|password|PIN|pin|OTP|otp)\b)"
+        r"|(?<=\b[Uu]se )\d{4,8}(?= to (?:log|sign|verify|confirm|reset|unlock|complete)\b)",
+        lambda match: said_one_by_one(match[0]),
+    ),
     (
         "aA-0",
         r"(?<![\w*])(?:(?:[xX*]{2,4}-){0,3}[xX]{1,12}|\*{1,3})-?(\d{4})(?![\w-]|[.,]\d)",
@@ -213,6 +241,12 @@ FORMS: Forms = (
         r"\b911(?= (?:GT\d|Turbo|Carrera|Targa|Dakar|Speedster)\b)|(?<=\b[Pp]orsche's )911\b",
         lambda match: ["nine", "eleven"],
     ),
+    (
+        "aAd-",  # Password: Blue$ky_2024!
+        r"(?:(?<=[Pp]assword: )|(?<=[Pp]assword is )|(?<=[Pp]wd: )|(?<=[Pp]asscode: ))"
+        r"(?=\S{0,23}\d)(?=[\w-]{0,23}[$!@%^&*_~?+])[\w$!@#%^&*~?+.-]{5,23}[\w$!@#%^&*~?+-]",
+        _password,
+    ),
     ("-", r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])", _in_password),
     ("A0", r"\bBo([357])\b", lambda match: ["best", "of", *cardinal_words(match[1])]),
     ("aA", r"\barXiv:\s?(\d{4})\.(\d{4,5})(?:v\d)?\b", _preprint),
@@ -232,7 +266,7 @@ FORMS: Forms = (
     ),
     (
         "-",
-        r"(?<=\s)(?:\.{2,3}|…)(?!(?:19|20)\d\d)(\d{4})\b(?![.,]\d)",
+        r"(?<=[\s(])(?:\.{2,3}|…)(?!(?:19|20)\d\d)(\d{4})\b(?![.,]\d)",
         lambda match: digit_words(match[1]),
     ),
     ("A", r"(?<![\w'-])([A-Z])[-–]([A-Z])(?![\w'-]| test| split| to\b)", _from_letter_to_letter),

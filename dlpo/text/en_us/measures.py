@@ -22,6 +22,7 @@ from dlpo.text.en_us.numbers import (
     number_words,
     plain_number,
     plural_words,
+    scale_words,
 )
 from dlpo.text.en_us.tables import TABLES, any_of, word_list
 
@@ -52,7 +53,8 @@ _PAIRS_BEFORE = late(
     r"(?i)\b(?:two|three|four|five|six|several|pairs? of|those|these|swap|replace|count by) $"
 )
 _RAN_BEFORE = late(r"(?i)\b(?:ran|runs?|running|swam|swims?|swimming|did|of) $")
-_PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT})(?:\^[23])?(?:/(?:{UNIT}))?)?$")
+_AMOUNT_BEFORE = late(r"\b(?i:price|cost|rate|revenue|calories|miles|income|spend)$|(?<!\w)[$£€]$")
+_PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT}|[NJ])(?:\^[23])?(?:/(?:{UNIT}))?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
 _COUNTED_PLURAL = late(r"\d (?:(?!adults|parents)[a-z]{3,20}(?<!s)s|people|children)$")
 _COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-zA-Z]{1,15}$")
@@ -78,7 +80,32 @@ _OF_GENES = late(
     r"\b(?:DNA|RNA|genes?|genome|kb|TSS|fragments?|sequences?|inserts?|primers?|start)\b"
 )
 _CHANGES = late(r" (?:to \d|wider|tighter|higher|lower|above|below|over)")
+_SIGNS = {"$": "dollars", "£": "pounds", "€": "euros"}
+_LETTER_UNITS = {"N": "newton", "J": "joule", "A": "amp"}
+_PHYSICS = r"force|weight|tension|thrust|friction|energy|work|heat|load|current"
+_OF_LETTERS = {
+    "N": late(
+        rf" ({_PHYSICS}|spring)\b| (?:of (?:{_PHYSICS})|to the|upward|downward)\b|/(?:kg|m|C)\b"
+    ),
+    "J": late(rf" ({_PHYSICS}|pulse)\b| of (?:{_PHYSICS})\b|/(?:kg|mol|g|K|s)\b"),
+    "A": late(r" (current|load)\b| of current\b|/\d{2,3} ?V\b|,? \d{2,3} ?V\b"),
+}
+_ENERGY_BEFORE = (
+    rf"(?i)\b(?:{_PHYSICS})\b[^.;!?]{{0,24}}(?:is|of|=|:|was|to|about|by) $|(?<!\w)[FWEQ] ?= ?$"
+)
+_LETTERS_BEFORE = {
+    "N": late(_ENERGY_BEFORE),
+    "J": late(_ENERGY_BEFORE),
+    "A": late(
+        r"\d ?V ?[/,@] ?$|\bI ?= ?$|\b(?:draws?|drawing|current(?: is| of)?|rated(?: at)?) $"
+    ),
+}
 _RUNWAYS = {"L": ["left"], "R": ["right"], "C": ["center"]}
+_NOTED = late(
+    r"(?:^|[^=×*+/^\w]\s?)(?!(?:inch|yard|mile|foot|feet|meter|metre|radius|speed|mass|velocity)"
+    r"\w{0,2}$)[A-Za-z]{4,20}[.,]?$"
+)
+_CLAUSE_AFTER = late(r"[.,;:)]|\s[A-Za-z]{2}|\s?$")
 _WEATHER = late(
     r"(?i)\b(?:pressure|hurricane|storm|cyclone|typhoon|barometer|winds?|low of|depression)\b"
 )
@@ -182,7 +209,8 @@ def _per(match: re.Match[str]) -> list[str] | None:
     """ "/s" after a measure or an amount."""
     written, before = match[0][1:].rstrip("."), text_before(match)
     after_plural = written in _TIMES and _PLURAL.search(before)
-    if not (after_plural or _PRICED.search(before) or _COUNTED_PLURAL.search(before)):
+    is_amount = _PRICED.search(before) or _AMOUNT_BEFORE.search(before)
+    if not (after_plural or is_amount or _COUNTED_PLURAL.search(before)):
         return None
     return ["per", *(UNITS[written][0].split() if written in UNITS else [written])]
 
@@ -219,6 +247,13 @@ def _raised(exponent: str, base: str) -> list[str]:
     return ["to", "the", *([] if base == "10" else ["power", "of"]), *number_words(exponent)]
 
 
+def _power(match: re.Match[str]) -> list[str]:
+    """x^2, m^3; nothing for the mark of a footnote: the study²."""
+    before = text_before(match)
+    is_note = _NOTED.search(before) and _CLAUSE_AFTER.match(match.string, match.end())
+    return [] if is_note else _raised(match[0].lstrip("^*"), before[-2:])
+
+
 def _shillings(match: re.Match[str]) -> list[str]:
     """2s. 6d."""
     shillings, pence = match.groups()
@@ -234,6 +269,12 @@ def _minutes(match: re.Match[str]) -> list[str]:
         *number_words(match[2]),
         "seconds",
     ]
+
+
+def _feet_and_inches(match: re.Match[str]) -> list[str]:
+    """5'-10", 6'-0" as of plans."""
+    inches = [] if match[2].strip("0") == "" else cardinal_words(match[2])
+    return [*cardinal_words(match[1]), "foot", *inches]
 
 
 def _angle(match: re.Match[str]) -> list[str]:
@@ -282,6 +323,23 @@ def _cents(match: re.Match[str]) -> list[str]:
     return [*number_words(match[1]), "cent" if single else "cents"]
 
 
+def _stars_of_hotel(match: re.Match[str]) -> list[str]:
+    """A 5* hotel."""
+    return [*cardinal_words(match[1]), "star"]
+
+
+def _letter_unit(match: re.Match[str]) -> list[str] | None:
+    """F = 10 N, a 5 N force, 50 J of energy, 12V/5A; but seat 2 A, 5 N Main St."""
+    number, between, letter = match.groups()
+    text, end = match.string, match.end()
+    noun = _OF_LETTERS[letter].match(text, end)
+    if not (noun or _LETTERS_BEFORE[letter].search(text_before(match))):
+        return None
+    attached = between != " " and letter == "A" and text.startswith("/", end)
+    single = number == "1" or attached or (noun and noun[1])
+    return [*number_words(number), _LETTER_UNITS[letter] + "s" * (not single)]
+
+
 def _millibars(match: re.Match[str]) -> list[str] | None:
     """A pressure of 949 mb."""
     before = text_before(match, 60)
@@ -317,6 +375,7 @@ FORMS: Forms = (
         lambda match: [*number_words(match[1]), "amp"],
     ),
     ("d", r"(?<![\w.])(\d{1,2})'(1[2-9]|[2-5]\d)\"", _minutes),  # too many for inches
+    ("d", r"(?<![\w.])(\d{1,2})'-(\d{1,2})\"", _feet_and_inches),
     ("d", r"(?<![\w./])(\d{1,2})s\. ?(\d{1,2})d\b\.?(?=$|[^\w.])", _shillings),
     (
         "d-",
@@ -358,6 +417,23 @@ FORMS: Forms = (
         r"(?:(?<=[Rr]unway )|(?<=RWY )|(?<=[Rr]unways ))(\d{1,2})([LRC])\b",
         lambda match: [*digit_words(match[1]), *_RUNWAYS[match[2]]],
     ),
+    (
+        "-",  # €/kWh
+        rf"(?<!\w)([$£€])/({UNIT}|{any_of('have a price')})\b",
+        lambda match: [_SIGNS[match[1]], "per", *UNITS.get(match[2], (match[2],))[0].split()],
+    ),
+    (
+        "d",  # 3.8M km²
+        r"(?<![\w.])(\d{1,4}(?:\.\d{1,3})?) ?([kKMB]) (mi|km|ft|m)\^2(?!\w)",
+        lambda match: [
+            *number_words(match[1]),
+            *scale_words(match[2]),
+            "square",
+            UNITS[match[3]][1],
+        ],
+    ),
+    ("d", r"(?<![\w.,-])(\d{1,5}(?:\.\d{1,3})?)(-| )?([NJA])\b(?![.'-]\w)", _letter_unit),
+    ("d", r"(?<![\w.,])([1-5])\*(?=[ -](?:hotel|resort|review|rating|GP)s?\b)", _stars_of_hotel),
     ("d", r"(?<=\b[Aa] )9V(?=[.,;:)]|$| (?:and|or)\b)", lambda match: ["nine", "volt"]),
     ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d)?)¢", _cents),
     ("d", r"(?<![\w.])(?:8[5-9]\d|9\d\d|10[0-8]\d)(?:\.\d)?\s?mb\b", _millibars),
@@ -376,7 +452,7 @@ FORMS: Forms = (
     (
         "-",
         r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)[+-]?\d{1,4}(?![\w*])",
-        lambda match: _raised(match[0].lstrip("^*"), text_before(match)[-2:]),
+        _power,
     ),
     (
         "d-",

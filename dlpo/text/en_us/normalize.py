@@ -7,7 +7,7 @@ from collections.abc import Callable, Container
 from functools import lru_cache
 
 from dlpo.text.common.forms import FormReader, Forms, text_before
-from dlpo.text.common.patterns import ARGUMENT, late
+from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us import (
     abbreviations,
@@ -18,6 +18,7 @@ from dlpo.text.en_us import (
     chess,
     chords,
     dates,
+    functions,
     grades,
     identifiers,
     keys,
@@ -32,18 +33,20 @@ from dlpo.text.en_us import (
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
-from dlpo.text.en_us.numbers import UNIT, number_words
+from dlpo.text.en_us.numbers import UNIT
 from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 from dlpo.text.en_us.technical import path_words, term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
+# Words and abbreviations that some form may read.
+_HAVE_FORMS = set(filter(str.isalpha, abbreviations.IN_CONTEXT.keys)) | word_list("have forms")
 _PLAIN = (
-    r"(?<![\w.@#'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{1,7}|exp|vit|reb|ac|af|sm|ty|ur|incl|excl|im|cant|oz|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\b)(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
+    rf"(?<![\w.@#'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{{1,7}}|{any_key(_HAVE_FORMS)})\b)"
+    r"(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
 _PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence
-    r"(?<![\w.@'-])(?!(?:Ave|Cant|Col|Conf|Del|Exp|Vit|Hx|Dx|Sx|Tx|Pl|Ter|Plz|Cres|Rt|Sq"
-    r"|Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b)"
+    rf"(?<![\w.@'-])(?!(?:{any_key(_HAVE_FORMS | word_list('have forms in capitals'))})\b)"
     r"[A-Z][a-z]{2,40}(?=[,;!?]?\s[A-Za-z])"
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?[\da-z])"
@@ -90,11 +93,11 @@ _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text i
 _DROPS_G = word_list("drop their g")
 _CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
 _SIDES = {"W": "wide", "D": "deep", "H": "high", "L": "long"}
-_TRIGONOMETRY = {"sin": "sine", "cos": "cosine", "tan": "tangent", "ln": "natural log"}
 _VARIABLES = word_list("variables of shells")
 _COMMAND_BEFORE = late(rf"(?:^|[\s`])(?:{TABLES.patterns('commands')})(?:\s[^.!?\n]{{0,40}})?\s$")
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 _CODE = late(r"[A-Z]{1,4}-?\d\d|(?![A-Z]+20\d\d\b)[A-Z]{1,3}\d[A-Z\d-]{2,20}")
+_SEVERAL = late(r"\d{1,3}[-–]\d{1,3}\b(?!-)(?! (?:in|rated)\b)")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
 _PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
@@ -106,6 +109,9 @@ _BEFORE_BOUND = late(  # upgrade to >= 2.0
 )
 _MENU = late(
     rf"(?i)>[^>.;]{{0,40}}$|\b(?:{TABLES.patterns('on the way to menus')})\b[^.;]{{0,20}} $"
+)
+_MENU_ARROW = late(
+    rf"(?i)\b(?:{TABLES.patterns('on the way to menus')})\b[^.;!?\n]{{0,60}}(?-i:[a-z]) $"
 )
 _CONDITION_BEFORE = late(
     r"\b(?:(?:if|while|where|when|assert|unless) (?:[\w.()]{1,30} (?:and|or) )?"
@@ -142,12 +148,6 @@ def _stuttered(match: re.Match[str]) -> list[str] | None:
     return [stutter.replace("wh", "w") + "uh"]
 
 
-def _function(match: re.Match[str]) -> list[str]:
-    """f(x) =, f(2) =."""
-    of = match[0][2:-1]
-    return [match[0][0].upper(), "of", *([of.upper()] if of.isalpha() else number_words(of))]
-
-
 def _side(match: re.Match[str]) -> list[str]:
     """30"W x 20"D."""
     return [_SIDES[match[0].upper()]]
@@ -177,6 +177,11 @@ def _folder(match: re.Match[str]) -> list[str] | None:
     return ["dot"] * len(match[0]) if _COMMAND_BEFORE.search(text_before(match, 60)) else None
 
 
+def _to_menu(match: re.Match[str]) -> list[str] | None:
+    """Go to File → Save As: a pause; but "NYC → LA"."""
+    return [] if _MENU_ARROW.search(text_before(match, 80)) else None
+
+
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     *keys.FORMS,
@@ -193,6 +198,7 @@ _IN_PLACES: Forms = (
         r"(?<=\b[Tt]he )[$£€](?= (?:fell|rose|is|was|has|will|weaken|strengthen|slip|gain)\w{0,4})",
         lambda match: [_UNIT_SIGNS[match[0]]],
     ),
+    ("-", r"(?<=[a-z]\s)(?:→|->)(?=\s[A-Z])", _to_menu),
     ("-", r"(?<=[\w.]\s)[<>](?=\s(?:['\"]|[a-z_]))", _compared),
     ("-", r"(?<=\d,)<(?=\d)", lambda match: _SIGNS["<"]),
     ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
@@ -256,7 +262,17 @@ _IN_PLACES: Forms = (
         r"(?:(?<=#\d\s)|(?<=#\d\d\s)|(?<=\"[wdhlWDHL]\s)|(?<=\"\s[wdhlWDHL]\s))x(?=\s?\d)",
         lambda match: ["by"],
     ),
-    ("a", r"(?<=[a-z]\s)x(?=\s\d)", lambda match: ["times"]),
+    (
+        "a",  # W32 x L34, PCIe 4.0 x16
+        r"(?:(?<=\b[WL]\d\d)|(?<=\b[WL]\d\d ))x(?= ?[WL]\d)"
+        r"|(?:(?<=PCIe )|(?<=PCIe \d\.0 )|(?<=PCI-E ))x(?=\d)",
+        lambda match: ["by"],
+    ),
+    (
+        "a",  # vomiting x 3, MVP x5; but extension x4410
+        r"(?<=[a-z]\s)x(?=\s\d)|(?:(?<=[a-z]\s)|(?<=[A-Z]{2}\s)|(?<=&[A-Z]\s))x(?=\d{1,2}(?![\w-]|\.\d))",
+        lambda match: ["times"],
+    ),
     (
         "a",
         r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly|zoom|faster|slower|cheaper|more|better|bigger|larger|smaller"
@@ -265,7 +281,7 @@ _IN_PLACES: Forms = (
     ),
     (
         "aA0",
-        r"(?<=\d)(?:e(?=[+-]?\d{1,3}\b)|E(?=[+-]\d{1,3}\b|\d{1,2}\b))",
+        r"(?<=\d)(?:e(?=[+-]?\d{1,3}\b)|(?<!(?<![.\d])0\d)E(?=[+-]\d{1,3}\b(?!-)|\d{1,2}\b))",
         lambda match: ["times", "ten", "to", "the"],
     ),
     (
@@ -273,7 +289,7 @@ _IN_PLACES: Forms = (
         r"(?:(?<=\d\d)×(?=\d\d)(?!10\^)|(?:(?<=[\"″”]\s)|(?<=\"\s[WDHL]\s)|(?<=\"[WDHL]\s))×(?=\s\d{1,3}(?:\.\d{1,2})?[\"″”]))",
         lambda match: ["by"],
     ),
-    ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d)", lambda match: ["minus"]),
+    ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d{1,4}\b(?!-\d))", lambda match: ["minus"]),
     ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
     (
         "-",
@@ -297,23 +313,6 @@ _IN_PLACES: Forms = (
         r"(?<![\w/])[ru]/(?=[A-Za-z]\w{2,30}\b(?!/))",
         lambda match: [match[0][0].upper(), "slash"],
     ),
-    ("A", r"O(?=\([\w(])", lambda match: ["O", "of"]),
-    (
-        "aA",
-        r"(?<![\w.'])(?:[FGHPfgh]\((?:[A-Za-z]|-?\d{1,3})\)(?=\s?[=<>≤≥])|[fgh]\((?!s\))[a-z]\))",
-        _function,
-    ),
-    ("aA", r"(?<![\w.'])[fghFGH](?=\([fgh]\([a-z]\)\))", lambda match: [match[0].upper(), "of"]),
-    (
-        "a",
-        rf"\b(?:{any_key(_TRIGONOMETRY)})(?={ARGUMENT})",
-        lambda match: [*_TRIGONOMETRY[match[0]].split(), "of"],
-    ),
-    (
-        "aA",
-        r"(?<![\w.'])[FGHfgh]'(?=\([A-Za-z]\))",
-        lambda match: [match[0][0].upper(), "prime", "of"],
-    ),
     ("-", r"(?:(?<=HEAD)|(?<=main)|(?<=master)|(?<=[a-f]\d))~(?=\d)", lambda match: ["tilde"]),
     ("-", r"(?<=HEAD)\^{1,4}", lambda match: ["caret"] * len(match[0])),
     ("-", r"\$\{?([A-Z][A-Z_]{1,30}[A-Z])\b\}?(/[\w./-]{1,80}\w)?", _variable),
@@ -335,6 +334,8 @@ def _sign(match: re.Match[str]) -> list[str]:
     following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
     if match[0] == "#" and following.isalpha():
         return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
+    if match[0] == "#" and _SEVERAL.match(match.string, match.end()):
+        return ["numbers"]
     if match[0] in ("≤", "≥", "<=", ">=") and _FOR_ALL.search(text_before(match)):
         return ["less" if match[0] in ("≤", "<=") else "greater", "than", "or", "equal", "to"]
     compares = match[0] in ("<=", ">=") or (match[0] in "≤≥≈" and following.isspace())
@@ -353,11 +354,13 @@ def _hummed(match: re.Match[str]) -> list[str]:
 _FORMS: Forms = (
     ("a", _PLAIN, None),
     ("A", _PLAIN_CAPITAL, None),
+    ("d", r"\b4u\b", lambda match: ["for", "you"]),
     *airplanes.FORMS,
     *prescriptions.FORMS,
     *identifiers.FORMS,
     *grades.FORMS,
     *states.PARTIES,
+    *functions.FORMS,
     *technical.FORMS,
     *chess.FORMS,
     *chords.FORMS,

@@ -26,7 +26,7 @@ _GRAMS = late(r"\d\s?g $")  # a 300 g bid
 _PATIENT = late(rf"(?i)\b(?:{TABLES.patterns('complain')})\b\.?[^.;]{{0,16}}$")
 _COMPLAINT = late(rf" (?:[a-z]{{3,14}} ){{0,3}}(?:{TABLES.patterns('symptoms')})\b")
 _ILL = late(
-    rf"\b(?:{TABLES.patterns('symptoms')})\b[^.;]{{0,24}}$|(?:[IQ]D|id|aily|PO|epeat|PRN) $"
+    rf"\b(?:{TABLES.patterns('symptoms')})\b[^.;]{{0,24}}$|(?:[IQ]D|id|aily|PO|epeat|PRN|q\dh) $"
     r"|(?:cillin|mycin|iotics?|tablets?|capsules?|pills?|ic course|dosage) $"
 )
 _SYMPTOM = late(r" (?!for\b|and\b|or\b|if\b|with\b|to\b)[a-z]")
@@ -50,6 +50,11 @@ def _how_often(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    (
+        "d",
+        r"(?:(?<=\bApgar )|(?<=\bApgars )|(?<=\bApgar: ))(\d{1,2})/(\d{1,2})\b",
+        lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
+    ),
     (
         "a",
         r"\bc/o(?= \w)(?! (?:[A-Z][a-z]|(?:the|dr|my|your)\b))",

@@ -56,6 +56,10 @@ _BEFORE_CODE = late(
     r"(?i)\b(?:nmfc|p\.l\.|l\.)(?: no\.)? #?$"
     rf"|\b(?:{any_of('have hyphenated numbers')}) (?:(?:number|no\.|num\.) )?#?$"
 )
+_LABEL_BEFORE = late(
+    rf"(?i)\b(?:{any_of('have parts with hyphens')}) "
+    r"#?(?:\d{1,3}-\d{1,3}(?:, | and |,? to )){0,6}$"
+)
 _COUNTED_AFTER = late(r" (?:[a-z]{2,20}s|percent|people|of|times?)\b")
 _SHORT_CODE = 5  # characters
 _SHARED = late(r" (?:split|mix|blend|ratio|rule|deal|chance|odds|partners)")
@@ -66,12 +70,12 @@ _BEFORE_RACE = late(
     r"(?i)\b(?:ran|runs?|running|raced?|jogged|finish(?:ed|es)?|completed|entered"
     r"|train(?:s|ed|ing)? for|form)"
     r"(?: (?:an?|the|my|your|his|her|our|their|first|another|last|charity|local)){1,3} $"
-    r"|\b\d{1,2}[kK] (?:and|or) (?:an? )?$"
+    r"|\bsign(?:ed|s|ing)? up for (?:an?|the) $|\b\d{1,2}[kK]\b[^.!?]{0,24}\b(?:and|or|an?|the) $"
 )
 _AFTER_RACE = late(r"(?i) (?:(?:trail )?run|races?|runners?|course|personal best|filings?)\b")
 _RACE_GOES_ON = late(
     r"(?i)[.,;:!?)]|\s?$"
-    r"| (?:in|on|at|for|this|last|next|with|and|as|to|yesterday|today|tomorrow|every)\b"
+    r"| (?:in|on|at|for|this|last|next|with|and|as|to|is|are|was|yesterday|today|tomorrow|every)\b"
 )
 _AFTER_LETTER = late(r"\d[A-Z]-?$|(?<![\w-])[A-Z]-$")  # 7B-113, C-130
 _SERVICE = late(r"[2-8]11|988")
@@ -82,6 +86,15 @@ _CALLED = late(
 _OF_TIME = {
     "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year",
 }  # fmt: skip
+_LASTS_BEFORE = late(
+    r"(?i)\b(?:every|last|past|wait|sleep|idle(?: for)?|time(?:s|d)?[ -]?out(?: after| of| is)?|eta"
+    r"|duration|uptime|elapsed|interval|ttl|cooldown|retry in|expires in|refreshes)"
+    r"(?:: ?|=| is | of | )$"
+)
+_DONE_BEFORE = late(
+    r"\b(?:[a-z]{3,16}ed|did|ran|went|won|lost|beat|hit|tried|been|it|you|me|him|her|them|us|this"
+    r"|that) $"
+)
 _CHANGE_BEFORE = late(
     r"(?i)\b(?:gap|margin|spread|up|down|rose|fell|risen|fallen|gained|lost|dropped|grew)"
     r"(?: (?:is|was|of|by|a|about))? $|\+/-$|±$"
@@ -125,7 +138,9 @@ def _is_code(match: re.Match[str]) -> bool:
     section = match["range_last"][0] == "0" != match[0][0] and int(match["range_last"]) > 0
     named = len(match[0]) > _SHORT_CODE and _BEFORE_CODE.search(text_before(match))
     counts = _COUNTED_AFTER.match(match.string, match.end())
-    return bool(of_street or section or (named and not counts))
+    falls = not _rises(match["range_first"], match["range_last"])
+    labelled = falls and _LABEL_BEFORE.search(text_before(match))  # Table 2-1, room 4-2
+    return bool(of_street or section or labelled or (named and not counts))
 
 
 def _code_part(digits: str) -> list[str]:
@@ -223,6 +238,17 @@ def _ago(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(match[1]), unit + "s" * (match[1] != "1")]
 
 
+def _lasting(match: re.Match[str]) -> list[str] | None:
+    """Every 5m, in the last 15m, ETA 12m; but "Depth 15m"."""
+    return _ago(match) if _LASTS_BEFORE.search(text_before(match)) else None
+
+
+def _repeated(match: re.Match[str]) -> list[str] | None:
+    """Failed 3x, called you 5x."""
+    is_done = _DONE_BEFORE.search(text_before(match))
+    return [*cardinal_words(match[1]), "times"] if is_done else None
+
+
 def _percentage_points(match: re.Match[str]) -> list[str] | None:
     """+2.3 pp, a gap of 5 pp; but "1,024 pp."."""
     sign, number = match["pp_sign"], match["pp"]
@@ -268,6 +294,15 @@ FORMS: Forms = (
         r"(?<![\w.])(\d{1,3})\s?(mo|[mhdwy])(?=\s(?:\d{1,2}\s?[hmd]\s)?ago\b)",
         _ago,
     ),
+    ("d", r"(?<![\w.$£€])(\d{1,4})(m)\b(?!\s?[x×/]|\^|\s(?:long|wide|tall|high|deep)\b)", _lasting),
+    ("d", r"(?<![\w.])(\d{1,4})(d)(?= \d{1,2}h\b)", _ago),
+    (
+        "d",  # failed 3x
+        r"(?<![\w.,])(\d{1,3})x(?=[.;:!?)]|,(?! \d)|\s?$"
+        r"| (?:in|this|today|since|and|but|so|on|now|already|before|last|yesterday)\b)",
+        _repeated,
+    ),
+    ("d", r"(?<![\w.])(\d{1,3})x(?= [A-Z][a-z]{2})", lambda match: cardinal_words(match[1])),
     (
         "d-",
         r"(?<![\w.])(?P<pp_sign>[+-])?(?P<pp>\d{1,3}(?:\.\d{1,2})?)\s?pp\b"

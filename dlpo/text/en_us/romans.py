@@ -134,7 +134,10 @@ FORMS: Forms = (
         r"(?<=\()[ivx]{2,5}(?=\))|(?<=\f)[ivx]{2,5}(?=,)"
         r"|(?<=\()(?<!\w\()i(?=[),][^()]{1,300}\(ii\))"
         r"|(?:(?<=[Pp]age )|(?<=[Pp]ages )|(?<=pp\. )|(?<=p\. )|(?<=[-–]))"
-        r"[ivxl]{1,7}\b(?!')",
+        r"[ivxl]{1,7}\b(?!')"
+        r"|(?:(?<=[Ss]cene )|(?<=[Ss]c\. )|(?<=[Cc]hapter )|(?<=[Cc]h\. )|(?<=[Aa]rticle )"
+        r"|(?<=[Aa]ct )|(?<=[Bb]ook )|(?<=[Cc]anto )|(?<=[Pp]art )|(?<=[Vv]ol\. )|(?<=[Vv]olume ))"
+        r"(?!mix\b|i\b)[ivxl]{1,7}\b(?!')",
         _small_roman,
     ),
     ("A", rf"\b(?=[IVX]{{2,}})({ROMAN})(?:st|nd|rd|th)\b", _roman_ordinal),

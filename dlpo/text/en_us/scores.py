@@ -23,6 +23,10 @@ _THE_TEAM = (
     rf"\b[Tt]he (?:[A-Z]\w{{1,15}} ){{0,2}}(?:{any_of('teams')}|{any_of('teams of plain words')}) "
 )
 _TEAM_IS = late(_THE_TEAM + r"(?:are|were)(?: now| currently)? $")
+_PITCHER_IS = late(
+    r"\b(?!(?:Score|Lead|Vote|Ratio|It|Record|Margin|Result|Temperature)\b)[A-Z][a-z]{2,15}"
+    r" (?:(?:is|are) now|(?:is|are) currently|went) $"
+)
 _TEAM_STOOD = late(_THE_TEAM + r"(?:f[ae]ll|drop(?:ped)?|moved?|went) to $")
 _LISTED_BEFORE = late(rf"\b(?:{any_of('teams')}) \($")
 _NO_TEAM_IS = late(r"(?:^|\W)(?:(?!he\b|record\b)[a-z]+|Vote|Ratio|Score) (?:is|was) $")
@@ -41,6 +45,16 @@ _STOOD = late(r"(?i)\b(?:f[ae]ll(?:s|ing)?|dropp?(?:s|ed|ing)?|mov(?:e|es|ed)|we
 _BATTED = late(
     r"(?i)\b(?:bat(?:s|ted|ting)|hitting|avg|slugg(?:ed|ing)|batting average)\.?"
     r"(?: (?:to|of|at|was|is|a|just|only|over|around))? $"
+    r"|\b(?:he|she|they|who|hitter|career) (?:[a-z]{2,8} )?(?:hit|hits) $|\bOPS (?:of|was|is|at) $"
+)
+_BATS = late(r" (?:OPS|hitters?|average|batting|slugging|BA|OBP|SLG)\b")
+_SCORER_BEFORE = late(
+    r"(?:[(,;⚽]\s?|\b(?!Depth|Height|Width|Length|Room)[A-Z][\w'-]{1,20}\)?,? "
+    r"|\b(?:pen|og|OG)\.? )$|(?:^|\n)$"
+)
+_MATCH_NEAR = late(
+    r"\d[-–]\d(?!\")|(?i:\bgoals?\b|\bpens?\b|\bpenalty|scorers?|\bvs?\b|(?:full|half)[- ]time|⚽)"
+    r"|\([A-Z][a-z]+ \d{1,3}'|\(\d{1,3}', \d"
 )
 _WON_BEFORE = late(
     r"(?i)\b(?:won|win|wins|lost|loss|beat|score|drew|tied|pages?|age[sd]?|rat(?:ed|ing)|temps?|up|down|led|trail\w{0,3})\b[^.;]{0,20}$"
@@ -88,14 +102,16 @@ def _standing(match: re.Match[str]) -> list[str] | None:
 
 
 def _team_stands(match: re.Match[str]) -> list[str] | None:
-    """The Chiefs are 9-2; but the Hours are 9-5."""
-    is_team = _TEAM_IS.search(text_before(match, 48))
+    """The Chiefs are 9-2, Cole is now 12-4; but the Hours are 9-5."""
+    before = text_before(match, 48)
+    falls = int(match[1]) > int(match[2])
+    is_team = _TEAM_IS.search(before) or (falls and _PITCHER_IS.search(before))
     return _wins_and_losses(match) if is_team else None
 
 
 def _average(match: re.Match[str]) -> list[str] | None:
     """Batted .312: three twelve; hitting .304/.388/.632, a .912 OPS."""
-    if not (_BATTED.search(text_before(match)) or match.string.startswith(" OPS", match.end())):
+    if not (_BATTED.search(text_before(match)) or _BATS.match(match.string, match.end())):
         return None
     words: list[str] = []
     for digits in match[0].replace(".", "").split("/"):
@@ -103,6 +119,14 @@ def _average(match: re.Match[str]) -> list[str] | None:
         *others, last = cardinal_words(str(int(digits))) if small else code_words(digits)
         words += [*["oh"] * small, *others, f"{last},"]
     return [*words[:-1], words[-1].rstrip(",")]
+
+
+def _minute_of_goal(match: re.Match[str]) -> list[str] | None:
+    """2-1 (Rashford 34', 78'); but "a room 12' wide"."""
+    near = text_before(match, 80) + match.string[match.end() : match.end() + 40]
+    if not (_SCORER_BEFORE.search(text_before(match)) and _MATCH_NEAR.search(near)):
+        return None
+    return [*ordinal_words(match[1]), "minute"]
 
 
 def _of_season(match: re.Match[str]) -> list[str] | None:
@@ -115,6 +139,7 @@ def _of_season(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    ("d", r"(?<![\w.])(\d{1,3})'(?![\w\"'])", _minute_of_goal),
     ("d", r"(?<=\()(\d{1,3})[-–](\d{1,3})(?=[),])", _won_and_lost),
     (
         "d",
@@ -127,7 +152,7 @@ FORMS: Forms = (
     ),
     (
         "d",
-        r"(?:(?<=re )|(?<=now )|(?<=currently ))(\d{1,3})[-–](\d{1,3})"
+        r"(?:(?<=re )|(?<=now )|(?<=currently )|(?<=went ))(\d{1,3})[-–](\d{1,3})"
         r"(?=[,;!]|\.?\s*$|\.\s| (?:so far|overall|at home|on the road|against|since|after|and|in"
         r"|heading|entering|through)\b)",
         _team_stands,
@@ -162,7 +187,7 @@ FORMS: Forms = (
         rf"(?= (?:{any_of('have scores after an article')})\b)",
         _score,
     ),
-    ("A0", r"(?<=\d )OPS\b", lambda match: [*match[0]]),
+    ("A0", r"(?<=\d )OPS\b(?! team)|\bOPS(?= (?:of|was|is|at) \.\d)", lambda match: [*match[0]]),
     (
         "d",
         r"(?<![\w./-])(\d{1,3})[-–](\d{1,3})"

@@ -1,0 +1,84 @@
+"""Functions as mathematics writes them -> spoken words: f(x), sin²x, P(A|B), log₂(8), ∫₀¹."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import ARGUMENT, late
+from dlpo.text.common.tables import any_key
+from dlpo.text.en_us.numbers import number_words
+
+_NAMES = {
+    "sin": "sine", "cos": "cosine", "tan": "tangent", "sec": "secant", "csc": "cosecant",
+    "cot": "cotangent", "ln": "natural log",
+}  # fmt: skip
+_FORMULA = late(r"\([^()]{0,40}[+*^-][^()]{0,40}\)$| pi $")
+
+
+def _of_argument(match: re.Match[str]) -> list[str]:
+    """f(x) =, f(2) =."""
+    of = match[0][2:-1]
+    return [match[0][0].upper(), "of", *([of.upper()] if of.isalpha() else number_words(of))]
+
+
+def _named(match: re.Match[str]) -> list[str]:
+    """sin(x), cos 60°, sin²x."""
+    return [*_NAMES[match[1]].split(), "squared" if match[2] else "of"]
+
+
+def _integral(match: re.Match[str]) -> list[str]:
+    """∫₀¹."""
+    first, last = match.groups()
+    return ["integral", "from", *_bound(first), "to", *_bound(last), "of"]
+
+
+def _bound(written: str) -> list[str]:
+    sign, number = written[:1], written.lstrip("-")
+    words = number_words(number) if number.isdigit() else [number.upper()]
+    return ["minus", *words] if sign == "-" else words
+
+
+def _over(match: re.Match[str]) -> list[str] | None:
+    """n(n + 1)/2, π/2; but "read(s)/3"."""
+    return ["over"] if _FORMULA.search(text_before(match)) else None
+
+
+FORMS: Forms = (
+    (
+        "aA",
+        r"(?<![\w.'])(?:[FGHPfgh]\((?:[A-Za-z]|-?\d{1,3})\)(?=\s?[=<>≤≥])|[fgh]\((?!s\))[a-z]\))",
+        _of_argument,
+    ),
+    (
+        "aA",  # f(g(x)), f(a + b), f(x, y), P(A|B), E(X), O(n), f'(x)
+        r"(?<![\w.'])(?:[fghFGH](?=\([fgh]\([a-z]\)\))"
+        r"|[fgh](?=\([a-z](?:\s?[+-]\s?[\da-z]|, ?[a-z]){1,3}\))"
+        r"|[PE](?=\([A-Z]\s{0,2}(?:\)|[|<>=≤≥,]|intersection|union))|O(?=\([\w(]))",
+        lambda match: [match[0].upper(), "of"],
+    ),
+    (
+        "aA",
+        r"(?<![\w.'])[FGHfgh]'(?=\([A-Za-z]\))",
+        lambda match: [match[0][0].upper(), "prime", "of"],
+    ),
+    ("-", r"(?<=\([A-Z])\|(?=[A-Z]\))", lambda match: ["given"]),
+    (
+        "a",
+        rf"\b({any_key(_NAMES)})(\^2)?"
+        rf"(?={ARGUMENT}| ?\d{{1,4}} ?°|\s{{1,2}}theta\b| [xyzt]\b(?!')"
+        r"|(?<=\^2)\(|(?<=\^2)[a-z]\b)",
+        _named,
+    ),
+    (
+        "a",
+        r"\blog_?\{?(\d{1,2}|[a-z])\}?(?=\s?\()",
+        lambda match: ["log", "base", *_bound(match[1]), "of"],
+    ),
+    ("a", r"\blog(?=\(\d{1,9}\))", lambda match: ["log", "of"]),
+    ("-", r"∫\s?_?\{?(-?\w{1,3})\}?\^\{?\s?(-?\w{1,8})\}?", _integral),
+    ("-", r"∫(?=\s?from\b)", lambda match: ["integral"]),
+    ("-", r"(?<=[A-Za-z\d)])\^(?=\()", lambda match: ["to", "the"]),
+    ("-", r"(?<=\^\()[-−](?=\w)", lambda match: ["minus"]),
+    ("-", r"(?:(?<=\))|(?<= pi ))/(?=\d{1,3}(?![\w/]))", _over),
+)
