@@ -2,7 +2,8 @@
 flags, place, and whether it is only used from the beginning of a text (`match`, `fullmatch`).
 
 Found in two ways: those that `re` compiles while all modules are imported and a text is read, and
-those in the source whose pattern is known at import.
+those in the source whose pattern is known at import. With `--late` those instead that are compiled
+at their first use, and the written forms of every language.
 """
 
 from __future__ import annotations
@@ -29,6 +30,21 @@ USES = ANCHORED | {"compile", "search", "findall", "finditer", "split", "sub", "
 TEXT = "In 3 steps: Dr. A. said 'no' (x < 5) at https://a.bc, ``code`` [1] and 5 km."
 found: dict[tuple[str, int], str] = {}
 """pattern and flags -> where"""
+
+
+def record_late() -> list[str]:
+    """Have a list note every pattern that `late` gets from now on; returns it."""
+    from dlpo.text.common.patterns import _Late
+
+    noted: list[str] = []
+    begin = _Late.__init__
+
+    def begin_and_note(self: _Late, pattern: str) -> None:
+        noted.append(pattern)
+        begin(self, pattern)
+
+    _Late.__init__ = begin_and_note  # type: ignore[method-assign]
+    return noted
 
 
 def record_compiled() -> None:
@@ -78,9 +94,9 @@ def written_in(module: ModuleType, tree: ast.Module) -> Iterator[tuple[str, int,
                     yield value, re.compile(value).flags, use, node.lineno
 
 
-def named_patterns(module: ModuleType) -> Iterator[tuple[str, re.Pattern[str]]]:
+def named_patterns(module: ModuleType, kind: type) -> Iterator[tuple[str, re.Pattern[str]]]:
     for name, value in vars(module).items():
-        if isinstance(value, re.Pattern):
+        if isinstance(value, kind):
             yield name, value
 
 
@@ -88,7 +104,21 @@ def full_name(module: ModuleType, name: str) -> str:
     return f"{module.__name__}.{name}" if name.startswith("_") else name
 
 
+def form_patterns() -> Iterator[str]:
+    """Those of written forms, which are tried where a form may begin."""
+    from dlpo.text.en_us import normalize as english
+    from dlpo.text.es import normalize as spanish
+
+    for reader in (english.READER, spanish.READER):
+        for _, pattern, _ in reader._patterns:
+            yield pattern
+
+
 def main() -> None:
+    from dlpo.text.common.patterns import _Late
+
+    late = "--late" in sys.argv
+    noted = record_late()
     record_compiled()
     uses: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
     methods: defaultdict[str, set[str]] = defaultdict(set)  # of a name, with its module if private
@@ -98,17 +128,25 @@ def main() -> None:
             found.setdefault((pattern, flags), f"{module.__name__}:{line}")
             if use != "compile":
                 uses[pattern, flags].add(use)
-        for name, compiled in named_patterns(module):
+        for name, compiled in named_patterns(module, _Late if late else re.Pattern):
             names[compiled.pattern, compiled.flags].add(full_name(module, name))
         for node in ast.walk(tree):
             match node:
                 case ast.Attribute(value=ast.Name(id=name) | ast.Attribute(attr=name), attr=use):
                     methods[full_name(module, name)].add(use)
-    from dlpo.text import TextFrontEnd
-
-    TextFrontEnd().process(TEXT)
-    TextFrontEnd().process_ssml(f"<speak>{TEXT.replace('<', '')}</speak>")
     rows = []
+    if late:
+        found.clear()
+        forms = {(pattern, re.compile(pattern).flags) for pattern in form_patterns()}
+        found.update(dict.fromkeys(forms, "a written form"))
+        for key in forms:
+            uses[key].add("match")
+        found.update({(pattern, re.compile(pattern).flags): "late" for pattern in noted})
+    else:
+        from dlpo.text import TextFrontEnd
+
+        TextFrontEnd().process(TEXT)
+        TextFrontEnd().process_ssml(f"<speak>{TEXT.replace('<', '')}</speak>")
     for key, where in found.items():
         used = uses[key].union(*(methods[name] for name in names[key])) & USES
         rows.append([*key, where, bool(used) and used <= ANCHORED])

@@ -50,7 +50,8 @@ class Steps:
 class Program:
     """Instructions: ("test", test, width), ("split", first, second), ("jump", to), ("loop", body,
     after, greedy), ("inside", program, width, wanted), ("whole", program), ("save", name),
-    ("again", name) or ("end",). The names of a group's begin and end are negative."""
+    ("again", name), ("if", name, else) or ("end",). The names of a group's begin and end are
+    negative."""
 
     code: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -102,6 +103,8 @@ class Program:
                 elif kind == "save":
                     loops = (*(one for one in loops if one[0] != step[1]), (step[1], place))
                     at += 1
+                elif kind == "if":
+                    at = at + 1 if step[1] in dict(loops) else step[2]
                 elif kind == "again":
                     saved = dict(loops)
                     said = text[saved[step[1]] : saved[step[1] - 1]]
@@ -139,6 +142,8 @@ def _translate(program: Program, nodes: list[Node], flags: int) -> None:
                     program.add("save", -2 * group - 1)
             case c.GROUPREF:
                 program.add("again", -2 * argument)
+            case c.GROUPREF_EXISTS:
+                _condition(program, *argument, flags)
             case c.BRANCH:
                 _branch(program, argument[1], flags)
             case c.MAX_REPEAT | c.MIN_REPEAT:
@@ -166,6 +171,15 @@ def _branch(program: Program, alternatives: list[Any], flags: int) -> None:
     _translate(program, list(alternatives[-1]), flags)
     for end in ends:
         program.code[end] = ("jump", len(program.code))
+
+
+def _condition(program: Program, group: int, met: Any, unmet: Any, flags: int) -> None:
+    condition = program.add("if", 0, 0)
+    _translate(program, list(met), flags)
+    leave = program.add("jump", 0)
+    program.code[condition] = ("if", -2 * group - 1, len(program.code))
+    _translate(program, list(unmet or ()), flags)
+    program.code[leave] = ("jump", len(program.code))
 
 
 def _repeat(program: Program, least: int, most: Any, inner: Any, flags: int, greedy: bool) -> None:

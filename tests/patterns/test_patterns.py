@@ -42,10 +42,15 @@ def growth(pattern: re.Pattern[str], anchored: bool) -> tuple[float, str]:
     return worst
 
 
-def test_steps_are_linear_in_the_text_for_every_pattern() -> None:
-    command = [sys.executable, "-m", "tests.patterns.distribution"]
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [((), 130), pytest.param(("--late",), 900, marks=pytest.mark.full)],
+    ids=["import", "late"],
+)
+def test_steps_are_linear_in_the_text(options: tuple[str, ...], least: int) -> None:
+    command = [sys.executable, "-m", "tests.patterns.distribution", *options]
     patterns = json.loads(subprocess.check_output(command, cwd=ROOT, text=True))
-    assert len(patterns) > 130
+    assert len(patterns) > least
     for pattern, flags, where, anchored in patterns:
         ratio, text = growth(re.compile(pattern, flags), anchored)
         assert ratio < GROWTH, f"{where}: {pattern} takes {ratio:.2f} times the steps on {text!r}"
