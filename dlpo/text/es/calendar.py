@@ -360,7 +360,7 @@ FORMS: Forms = (
         rf"|(?:(?<=\b[Ee]l )|(?<=\b[Dd]el ))mar(?=\s\d{{1,2}} de (?:{_MONTH}|{_SHORT_MONTH}\b))"
         r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
         r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=[\s,:;)]|$)"
-        r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s[ye(]|:)",
+        r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s(?:[ye(]|cerrado)|:)",
         lambda match: [_weekday(match[0])],
     ),
     (

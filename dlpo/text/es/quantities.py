@@ -9,6 +9,7 @@ from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
+from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     NUMBER,
@@ -107,8 +108,9 @@ _FLAT_BEFORE = re.compile(
     r"(?i)(?<!debajo )(?<!encima )(?<!alrededor )(?<!cerca )"
     r"\b(?:del|el|al|piso|grado|curso|salón|va en|(?:alumn\w{1,2}|niñ\w{1,2}|grupo) de) $"
 )
+_ORDINAL_LETTERS = "er|ro|do|to|mo|vo|no|ra|da|ta|ma|va|na"
 _ORDINAL_END = (
-    r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
+    rf"(?:{_ORDINAL_LETTERS})s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
     + any_of("come in an order")
     + r")\b)"
 )
@@ -281,6 +283,11 @@ def _ordinal(match: re.Match[str]) -> list[str] | None:
     end = match["ordinal_sign"] or match["ordinal_end"]
     before_noun = noun != "" and not _OF_FLAT.match(text, match.end())
     return ended_ordinal_words(int(match["ordinal"]), end, before_noun)
+
+
+def _capital_ordinal(match: re.Match[str]) -> list[str]:
+    words = ended_ordinal_words(int(match[1]), match[2])
+    return [*words, *spelled(match[3] or "")]
 
 
 def _is_flat(match: re.Match[str]) -> bool:
@@ -519,6 +526,11 @@ MEASURES: Forms = (
         "d-",
         rf"(?<![\w.,])(?:(?P<percent_from>{NUMBER})(?:\s?%)?{_TO})?(?P<percent>-?{NUMBER})\s?(?P<percent_sign>[%‰])",
         _percent,
+    ),
+    (
+        "d",  # 1er. Informe, 5to. A; but "quedó 1ro. Luego"
+        rf"(?<!ó )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS})\.(?=\s[A-ZÁÉÍÓÚÑ])(?:\s([A-F])(?=[.,;)]|$))?",
+        _capital_ordinal,
     ),
     (
         "d",
