@@ -149,6 +149,13 @@ _STRESSED_A = late(rf"\s(?:{any_of('begin with a stressed a')})\b")
 _NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2] if row[3]})
 _CURRENCY_NAME = re.compile(rf"\s(?:{_NAMES})\b")
 
+_NAMED_BEFORE = late(
+    r"(?:[\w,)] [A-ZÁÉÍÓÚÑ][a-záéíóúñ]*|\b[a-z][A-Z]\w{1,12}|\b[Ee]l"
+    rf"|\b(?i:{any_of('numbered places')})) $"
+)
+_CAPITAL_BEFORE = late(r"(?:\b[A-ZÁÉÍÓÚÑ][^\W\d_]{0,20}) $")
+_OF_MODEL = late(r" \d{3}(?:(?:[GTM]B|MP|hp|HP|cv|CV|W|Hz|mAh)\b()| (?:[GTM]B|hp|HP|cv|CV)\b)")
+
 
 @lru_cache(maxsize=8)  # each number of a text asks
 def has_decimal_commas(text: str) -> bool:
@@ -455,6 +462,15 @@ def _unit_alone(match: re.Match[str]) -> list[str]:
     return _unit_words(match[1], many, match[2])[0]
 
 
+def _of_name(match: re.Match[str]) -> list[str] | None:
+    """A number that is no thousands of the next: iPhone 13 128 GB, sala 3 200 personas."""
+    before = text_before(match, 30)
+    of_model = _OF_MODEL.match(match.string, match.end())
+    glued = of_model and of_model.lastindex
+    named = (_CAPITAL_BEFORE if of_model else _NAMED_BEFORE).search(before)
+    return cardinal_words(match[0]) if glued or named or len(match[0]) > 3 else None
+
+
 def _number(match: re.Match[str]) -> list[str]:
     number, text = match[0], match.string
     before = text_before(match, 60)
@@ -488,6 +504,11 @@ def _number(match: re.Match[str]) -> list[str]:
 
 
 BEFORE_DATES: Forms = (
+    (
+        "d",
+        r"(?<![\w.,/$-])(?<!\d )(?:[1-9]\d{0,2}|(?:19|20)\d\d)(?= [1-9]\d\d\s?[^\W\d])",
+        _of_name,
+    ),
     ("d", r"\b(\d{1,2})°(?!\s?[NSEO\d]|[CF])", _degree),
     ("d", rf"\b1[oº°](?= de (?:{any_of('months')})\b)", lambda match: ["primero"]),
     (
