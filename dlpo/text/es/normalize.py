@@ -8,7 +8,7 @@ from collections.abc import Container
 from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.common.patterns import ARGUMENT, late
 from dlpo.text.common.tables import any_key
-from dlpo.text.es import abbreviations, calendar, quantities, technical, us_addresses
+from dlpo.text.es import abbreviations, calendar, notation, quantities, technical, us_addresses
 from dlpo.text.es.abbreviations import (
     ACRONYMS,
     CAPITAL_PARTS,
@@ -25,12 +25,12 @@ from dlpo.text.es.tables import EXCEPTIONS, TABLES
 
 _SIGNS = TABLES.words("signs")
 _SIGN = (
-    r"[=!]==|[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|(?<=\w)\^(?=\w)"
+    r"[=!]==|[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|(?<=[\w)])\^(?=[\w(])"
     r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
 )
 _PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
-    r"(?!(?:xfa|porq|nro|cra|mtto|mar|ene|feb|abr|jun|jul|ago|sept?|oct|nov|dic|lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
+    r"(?!(?:lim|sen|cos|tan|sec|cot|integral|xfa|porq|nro|cra|mtto|mar|ene|feb|abr|jun|jul|ago|sept?|oct|nov|dic|lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
     r" (?:(?:al?|y|o) |\d{1,2}\b))"
     r"[a-záéíóúüñ]{2,60}"
     r"(?=[ ,;!?\n](?!\((?:de |a )?las?\))|(?<=[a-záéíóúüñ]{7})\.\s)"
@@ -89,7 +89,7 @@ _CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓ
 _CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
 
-_OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]?|[a-z])(?:[²³]|\^\d)?"
+_OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]{0,2}|[a-z])(?:[²³]|\^\d)?"
 _LEFT_OPERAND = late(rf"((?<![\w.,$/-]){_OPERAND}|\)[²³]?) $")
 _RIGHT_OPERAND = late(rf"\s({_OPERAND}|\()(?![\w$%'])(?!\s?[$%])")
 _EQUATION_BEFORE = late(r"[=≠<>≤≥] ?(?:[\w +*/^²³()·-]|[.,]\d){0,40}$")
@@ -313,6 +313,7 @@ _FORMS: Forms = (
     *us_addresses.FORMS,
     *quantities.BEFORE_DATES,
     *calendar.FORMS,
+    *notation.FORMS,
     (
         "A",
         r"\bT(\d{1,2}),? ?E(\d{1,3})\b",

@@ -153,7 +153,7 @@ _NAMED_BEFORE = late(
     r"(?:[\w,)] [A-ZÁÉÍÓÚÑ][a-záéíóúñ]*|\b[a-z][A-Z]\w{1,12}|\b[Ee]l"
     rf"|\b(?i:{any_of('numbered places')})) $"
 )
-_CAPITAL_BEFORE = late(r"(?:\b[A-ZÁÉÍÓÚÑ][^\W\d_]{0,20}) $")
+_CAPITAL_BEFORE = late(r"\b[a-z]?[A-ZÁÉÍÓÚÑ][^\W\d_]{0,20} $")
 _OF_MODEL = late(r" \d{3}(?:(?:[GTM]B|MP|hp|HP|cv|CV|W|Hz|mAh)\b()| (?:[GTM]B|hp|HP|cv|CV)\b)")
 
 
