@@ -25,8 +25,8 @@ from dlpo.text.es.tables import EXCEPTIONS, TABLES
 
 _SIGNS = TABLES.words("signs")
 _SIGN = (
-    r"[=!]==|[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|(?<=[\w)])\^(?=[\w(])"
-    r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
+    r"[=!]==|[<>!=]=|=>|->|&&|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|(?<=[\w)])\^(?=[\w(])"
+    r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w.])/(?=\w)"
 )
 _PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
@@ -119,7 +119,7 @@ _MONTHS_BEFORE = late(
 
 _STEP_BEFORE = late(r"(?:[^\W\d]{2}|\")[\s*_]{1,6}$")
 _AMOUNT_BEFORE = late(
-    r"(?:\d\s?(?:m[lL]|[mkµ]?[gVAW]|mcg|UI|mEq|HP|hp|[MGk]bps|[ap]\.?\s?m\.?|[AP]\.?M\.?)"
+    r"(?:\d\s?(?:m[lL]|[mkµ]?[gVAWN]|mcg|UI|mEq|HP|hp|[MGkT]bps|[KMGT]B|[KMG]Hz|k[mg]|[ap]\.?\s?m\.?|[AP]\.?M\.?)"
     r"(?: [A-Z]{2,4})?|\d-\d)\s?$"
 )
 _DOSE_AT_END = late(r"(?:mg|mcg|\dg|\d g|UI|mEq|m[lL])\s?$")
@@ -309,11 +309,11 @@ _FORMS: Forms = (
         _estar,
     ),
     ("a", _PLAIN, None),
+    *notation.FORMS,
     *technical.ADDRESSES,
     *us_addresses.FORMS,
     *quantities.BEFORE_DATES,
     *calendar.FORMS,
-    *notation.FORMS,
     (
         "A",
         r"\bT(\d{1,2}),? ?E(\d{1,3})\b",
@@ -326,7 +326,7 @@ _FORMS: Forms = (
         lambda match: ["plus"],
     ),
     ("-", r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])", lambda match: ["numeral"]),
-    ("A", rf"(?:{any_key(_MIXED)})\b", lambda match: ACRONYMS[match[0]]),
+    ("aAd", rf"\b(?:{any_key(_MIXED)})\b", lambda match: ACRONYMS[match[0]]),
     (
         "d",
         rf"\b[123](?= (?:{TABLES.any_of('numbered books')})\.? \d{{1,3}}(?::\d|, \d))",
@@ -343,6 +343,11 @@ _FORMS: Forms = (
         "a",
         r"(?<![\w-])(?:(n)-([12])|(i)-(1)|(x)-([1-9]))(?![\w-])",  # of an index
         lambda match: [*spelled(match[0][0]), "menos", *cardinal_words(match[0][2])],
+    ),
+    (
+        "a",  # HDMI x4, pack x2
+        r"(?<![\w.])(?<![=+,y] )x(?=\d{1,3}(?![\w^]|[.,]\d|,? (?:y )?x\d|\s?[=+*/<>-]))",
+        lambda match: ["por"],
     ),
     *technical.CODES,
     *quantities.NUMBERS,
@@ -393,7 +398,7 @@ _FORMS: Forms = (
         r"|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         _por,
     ),
-    ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?[$€]?\d)", lambda match: ["por"]),
+    ("a", r"(?:(?<=\d)|(?<!\S))x(?=\s?[$€]?\d)|(?<![\w./])x/(?=\s?(?:\d|[a-z]{2}))", lambda match: ["por"]),
     (
         "a",
         r"(?<=\d )x(?= (?!(?:es|en|y|más|menos|por|entre|igual)\b)[A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{2})",
@@ -447,7 +452,11 @@ _FORMS: Forms = (
         _compass,
     ),
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
-    ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
+    (
+        "-",  # 10 / 2; but 100 / 20 Mbps
+        r":(?=\s\d)|(?<=\d\s)/(?=\s\d[\d.,]{0,9}(?![\d.,]|\s?(?!(?:es|da|y|o)\b)[^\W\d_]))",
+        lambda match: ["entre"],
+    ),
     ("a", r"(?<=\d )m/s\b", lambda match: ["metros", "por", "segundo"]),
     ("-", r"(?<=[lL])/(?=100 km)", lambda match: ["cada"]),
     ("-", r"\s?/\s?(?=\d)", _slash_of_amounts),

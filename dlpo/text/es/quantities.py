@@ -73,6 +73,7 @@ _GRADED = re.compile(
     r"(?i)\b(?:sac\w{1,5}|nota|notas|calificaci[oó]n|puntuaci[oó]n|puntaje|obtuv\w{1,5}|obten\w{1,5}"
     r"|rating|promedio|dolor|valoraci[oó]n|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
 )
+_LABEL_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:[^\W\d_]{3,20}:? )?(?<!Receta )$|[^\W\d_]{3,20}: $")
 _BREATHS_BEFORE = re.compile(
     r"(?:(?:^|[,;.(] )FR|[Ff]recuencia [Rr]espirat\w{1,6})(?: es)?(?: de)?:? $"
 )
@@ -246,14 +247,14 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
         unit = None
     if (above, below) == (24, 7):
         return ["veinticuatro", "siete"]
-    if above == below and not whole:
-        return 2 * cardinal_words(match["above"])
     noun = NOUNS.after(match.string, match.end(), one=True)
     degrees = unit[1].split() if unit and match["fraction_unit"].startswith("°") else []
     few = below < 5 or above == 1  # 1/2 °C
     if (degrees or noun == "grados") and above < below and not (whole or few):  # 12/24 °C
         return [*cardinal_words(match["above"]), "a", *cardinal_words(match["below"]), *degrees]
-    graded = below in (5, 10, 20, 100) and not whole and _GRADED.search(text_before(match))
+    graded = below in (5, 10, 20, 100) and not whole and _is_graded(match, bool(noun or unit))
+    if above == below and not (whole or graded):
+        return 2 * cardinal_words(match["above"])
     if graded or not above or below < 2 or (above > below and below > 10):
         over = [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
         return over + (unit[1].split() if unit else [])
@@ -277,6 +278,16 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     if (above, below) == (1, 2) and (noun or unit):
         return [half, *(unit[0].split() if unit else [])]
     return part_words(above, below) + (["de", *unit[0].split()] if unit else [])
+
+
+def _is_graded(match: re.Match[str], counts: bool) -> bool:
+    """Le doy un 8/10, comida: 8/10, 10/10 lo recomiendo; but "sal: 1/5 de taza"."""
+    before, text = text_before(match), match.string
+    if _GRADED.search(before):
+        return True
+    if counts or text.startswith((" de ", " ="), match.end()):
+        return False
+    return match["below"] == "10" and match["above"] == "10" or bool(_LABEL_BEFORE.search(before))
 
 
 def _ordinal(match: re.Match[str]) -> list[str] | None:
