@@ -94,7 +94,7 @@ _LEFT_OPERAND = late(rf"((?<![\w.,$/-]){_OPERAND}|\)[²³]?) $")
 _RIGHT_OPERAND = late(rf"\s({_OPERAND}|\()(?![\w$%'])(?!\s?[$%])")
 _EQUATION_BEFORE = late(r"[=≠<>≤≥] ?(?:[\w +*/^²³()·-]|[.,]\d){0,40}$")
 _EQUATION_AFTER = late(r"(?:[\w +*/^²³()·-]|[.,]\d){0,40}[=≠<>≤≥]")
-_TERM = late(r"\d[nxyz]\b|(?!m)\w[²³^]")
+_TERM = late(r"\d[ntxyz]\b|(?!m)\w[²³^]")
 _BLOOD = late(rf"(?i)\b(?:{TABLES.any_of('blood')})\b[^.]{{0,40}}$|\b(?:rh|AB)$")
 _GRADED = late(rf"(?i)\b(?:{TABLES.patterns('graded')})\b[^.]{{0,40}}$")
 _WIND_BEFORE = late(
@@ -329,7 +329,7 @@ _FORMS: Forms = (
     ("aAd", rf"\b(?:{any_key(_MIXED)})\b", lambda match: ACRONYMS[match[0]]),
     (
         "d",
-        rf"\b[123](?= (?:{TABLES.any_of('numbered books')})\.? \d{{1,3}}(?::\d|, \d))",
+        rf"\b[123](?= (?:{TABLES.any_of('numbered books')})\.? \d{{1,3}}(?::|, ?)\d)",
         lambda match: [*ended_ordinal_words(int(match[0]), "a"), "de"],
     ),
     (

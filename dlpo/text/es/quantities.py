@@ -28,6 +28,9 @@ _SETS = Sets(TABLES, "y", cardinal_words)
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, gender; small coins
 _SIGN = any_key({key for key in _CURRENCIES if not key.isalpha()})
+_SIGNS_ALONE = any_key(
+    {key for key in _CURRENCIES if not key[-1].isalpha() and key not in ("$", "€", "£", "¥", "¢")}
+)
 _CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
 _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
@@ -48,6 +51,15 @@ _BEFORE_DIGITS = re.compile(
     rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
     rf"(?: (?:{any_of('kinds of codes')}))?(?: (?:en|es|era|será))?:? (?:\d{{2,18}} ){{0,6}}$"
 )
+_CARD_BEFORE = re.compile(
+    r"(?i)\b(?:tarjetas?|cuentas?|cta\.?|td[cd]|visa|mastercard|amex|débito|crédito|nómina|ahorros?)"
+    r"(?: \w{2,14}){0,2}:? ?[*.…(]{1,16} ?$|\*{3,16} ?$"
+)
+_CODE_AFTER = re.compile(
+    r" es (?:tu|su|el) (?:\w{2,12} ){0,2}(?:código|clave|pin|nip|contraseña|token)\b"
+    r"|(?: como (?:tu )?código)? para (?:iniciar|entrar|verificar|confirmar|acceder|validar) "
+)
+_CODE_USED = re.compile(r"(?i)(?:^|[.:>] )(?:(?:usa|use|ingresa|ingrese|introduce|escribe) )?$")
 _COUNTED_AFTER = re.compile(r"\s[a-záéíóúñ]{2,20}s\b")
 _CODE_BEFORE = re.compile(  # but "páginas", "códigos"
     r"(?i)\b(?:código|clave|contraseña|pin|nip|otp|token|folio|clabe)(?! (?:postal|de error))"
@@ -71,9 +83,18 @@ _SUM_BEFORE = re.compile(
 _SUM_AFTER = re.compile(r"\s?(?:[×÷+*]|(?:es|da|son|igual a)\b)\s?\d")
 _GRADED = re.compile(
     r"(?i)\b(?:sac\w{1,5}|nota|notas|calificaci[oó]n|puntuaci[oó]n|puntaje|obtuv\w{1,5}|obten\w{1,5}"
-    r"|rating|promedio|dolor|valoraci[oó]n|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
+    r"|rating|promedio|dolor|valoraci[oó]n|hp|xp|pv|vida|salud|man[aá]|energía|progreso|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
 )
-_LABEL_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:[^\W\d_]{3,20}:? )?(?<!Receta )$|[^\W\d_]{3,20}: $")
+_POPULATION_BEFORE = late(r"(?i)\b(?:pob\.|población|habitantes|usuarios|vistas|ventas):? (?:de )?$")
+_LABEL_BEFORE = re.compile(r"[^\W\d_]{3,20}: $")
+_RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:[^\W\d_]{3,20} )?$")
+_PHYSICS_BEFORE = late(
+    rf"(?i:\b(?:{any_of('physics')})\b)[^.;]{{0,40}}$|[=≈] ?$|\d ?[km]?[VWNJ] ?(?:/|,|y) ?$"
+)
+_PHYSICS_AFTER = late(
+    r"\s?(?:/|,|y|a)\s?\d[\d.,]{0,6}\s?[km]?(?:V|W|Hz|A|N|J)\b|/(?:kg|m|s|mol)\b"
+    rf"|\s(?:de )?(?:{any_of('physics')})\b"
+)
 _BREATHS_BEFORE = re.compile(
     r"(?:(?:^|[,;.(] )FR|[Ff]recuencia [Rr]espirat\w{1,6})(?: es)?(?: de)?:? $"
 )
@@ -229,6 +250,16 @@ def _is_id(match: re.Match[str]) -> bool:
     return bool(_ID_BEFORE.search(before) or (has_tail and not is_priced))
 
 
+def _millions(match: re.Match[str]) -> list[str] | None:
+    """2M de vistas, población: 128 M; but "el 8M", of March, and "talla 5 M"."""
+    before = text_before(match)
+    if match[2] and not _POPULATION_BEFORE.search(before):
+        return None
+    if before.endswith(("el ", "El ")) and match[1].isdigit():
+        return [*cardinal_words(match[1]), *spelled("M")]
+    return [*number_words(match[1], "m"), "millón" if match[1] == "1" else "millones"]
+
+
 def _percent(match: re.Match[str]) -> list[str]:
     words = [*number_words(match["percent_from"]), "a"] if match["percent_from"] else []
     sign = {"%": ["por", "ciento"], "‰": ["por", "mil"]}[match["percent_sign"]]
@@ -269,7 +300,8 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     if noun == "partes" and not whole and 2 < below < 11:  # las 2/3 partes
         return [*cardinal_words(match["above"]), *ended_ordinal_words(below, "as")]
     gender = unit[2] if unit else NOUNS.gender(noun) if noun else "m"
-    half = "media" if gender == "f" else "medio"
+    at_hour = whole and not (noun or unit) and text_before(match, 4).endswith("las ")
+    half = "media" if gender == "f" or at_hour else "medio"
     if whole:
         part = ["y", half] if (above, below) == (1, 2) else ["y", *part_words(above, below)]
         if unit:
@@ -285,9 +317,10 @@ def _is_graded(match: re.Match[str], counts: bool) -> bool:
     before, text = text_before(match), match.string
     if _GRADED.search(before):
         return True
-    if counts or text.startswith((" de ", " ="), match.end()):
+    if counts or text.startswith((" de", " ="), match.end()):
         return False
-    return match["below"] == "10" and match["above"] == "10" or bool(_LABEL_BEFORE.search(before))
+    rated = match["below"] == "10" and (match["above"] == "10" or _RATED_BEFORE.search(before))
+    return bool(rated or _LABEL_BEFORE.search(before))
 
 
 def _ordinal(match: re.Match[str]) -> list[str] | None:
@@ -334,6 +367,8 @@ def _lasts(match: re.Match[str]) -> bool:
 def _measure(match: re.Match[str]) -> list[str] | None:
     number, unit = match["measure"], match["unit"] or match["mark"]
     few = number.isdigit() and int(number) <= _MOST_BREATHS
+    if unit == "t" and "(t)" in match.string:  # h(t) = 5t
+        return None
     if unit == "rpm" and few and _BREATHS_BEFORE.search(text_before(match, 24)):
         unit = "resp/min"
     if match["mark"] and _OPEN_QUOTATION[match["mark"]].search(text_before(match, 300)):
@@ -345,7 +380,7 @@ def _measure(match: re.Match[str]) -> list[str] | None:
         unit = "min" if unit == "'" else "s"
     gender = _UNITS[unit][2]
     words = [*number_words(match["measure_from"], gender), "a"] if match["measure_from"] else []
-    if big := _whole_words(match["measure_big"]):
+    if big := [w.replace("M", "millones") for w in _whole_words(match["measure_big"])]:
         of = [] if big[-1] == "mil" else ["de"]
         counted = _unit_words(unit, True, match["power"])[0]
         return [*words, *number_words(number, "m"), *big, *of, *counted]
@@ -360,6 +395,22 @@ def _measure(match: re.Match[str]) -> list[str] | None:
             *names[1].split(),
         ]
     return [*words, *amount_words(number, (names[0], names[1]), gender, decimal_comma)]
+
+
+def _physical(match: re.Match[str]) -> list[str] | None:
+    """Una fuerza de 10 N, 20 A / 127 V; but "depto. 2 A", "5 N"."""
+    after = _PHYSICS_AFTER.match(match.string, match.end())
+    if not (after or _PHYSICS_BEFORE.search(text_before(match, 60))):
+        return None
+    one, many, gender = _UNITS[match[2]]
+    return amount_words(match[1], (one, many), gender, has_decimal_commas(match.string))
+
+
+def _of_goal(match: re.Match[str]) -> list[str]:
+    """1.200/5.000 pasos, 1,800/2,000 kcal."""
+    _, many, gender = _UNITS.get(match[3] or "", ("", "", ""))
+    gender = gender or NOUNS.gender_at(match.string, match.start(), match.end())
+    return [*number_words(match[1], gender), "de", *number_words(match[2], gender), *many.split()]
 
 
 def _per(match: re.Match[str]) -> list[str] | None:
@@ -482,12 +533,21 @@ def _of_name(match: re.Match[str]) -> list[str] | None:
     return cardinal_words(match[0]) if glued or named or len(match[0]) > 3 else None
 
 
+def _is_code(match: re.Match[str], before: str) -> bool:
+    """Tarjeta *8823, cuenta: 4471, pedido 449871, 739201 es tu código."""
+    labelled = _ACCOUNT_BEFORE.search(before) and (before.endswith(": ") or len(match[0]) > 4)
+    used = _CODE_USED.search(before) and _CODE_AFTER.match(match.string, match.end())
+    return bool(labelled or used or _CARD_BEFORE.search(before))
+
+
 def _number(match: re.Match[str]) -> list[str]:
     number, text = match[0], match.string
     before = text_before(match, 60)
     called = len(number) > 2 and _BEFORE_DIGITS.search(before)
     if called and " " in number and number.replace(" ", "").isdigit():
         return digits_in_groups(number, digit_words)
+    if number.isdigit() and len(number) > 3 and not NOUNS.after(text, match.end()):
+        called = called or _is_code(match, before)
     if len(number) == 3 and not NOUNS.after(text, match.end()):
         called = called or _BEFORE_CALLED.search(before)
         called = called or (number == "911" and _EMERGENCY.search(before))
@@ -578,13 +638,9 @@ MEASURES: Forms = (
     ("d", r"(?<![\w/.,])(\d{1,3}[.,]\d{1,2})/(\d{1,3})(?![\w/])", _graded),
     (
         "d",
-        r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )"
-        r"\d{1,3}(?:[.,]\d{1,2})?(?:M(?=[\s.,;)]|$)"
-        rf"| ?MM?(?= de (?:{any_of('come in thousands')})\b))",
-        lambda match: [
-            *number_words(match[0].rstrip(" M"), "m"),
-            "millón" if match[0] == "1M" else "millones",
-        ],
+        r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )(\d{1,3}(?:[.,]\d{1,2})?)"
+        r"(?:M(?=[\s.,;)]|$)| ?MM?(?= de [a-záéíóúñ]{3,20}s\b)|( M)(?=[\s.,;)]|$))",
+        _millions,
     ),
     (  # but 4K, 8K; 5K, 10K, 21K and 42K of runners
         "d",
@@ -616,15 +672,32 @@ MEASURES: Forms = (
         r"([1-4])T(?:(?: de (?=20\d\d))?(\d{2}|20\d{2}))?\b",
         _quarter,
     ),
+    ("d", rf"(?<![\w.,-])({NUMBER})\s?([NJA])(?![\w°'²-])", _physical),
+    (
+        "d",  # oil: 5W-30
+        r"(?<![\w.,])(\d{1,2})W-?(\d\d)(?!\w)",
+        lambda m: [*cardinal_words(m[1]), *spelled("w"), *cardinal_words(m[2])],
+    ),
+    (
+        "d",
+        r"(?<![\w/.,])(\d{1,3}(?:[.,]\d{3}){0,2})/(\d{1,3}(?:[.,]\d{3}){1,2})(?![\w/]|[.,]\d)"
+        rf"(?:\s?({_UNIT})(?!\w))?",
+        _of_goal,
+    ),
     (
         "d-",
-        rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s))?"
+        rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s)|\sM(?=\s(?:km|mi|m|ha)\b))?"
         rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^]|/n)(?:(?<![A-Z])\.(?=\s[a-z(\d]))?"
         r"|(?P<mark>\"(?!\w)|'(?=\d{1,2}\"|\W|$)))(?<!\d\s[dKABNJ])(?<!\d[dKABNJ])",
         _measure,
     ),
 )
 NUMBERS: Forms = (
+    (
+        "aA-",  # S/, R$ y ₡
+        rf"(?<![\w$])(?:{_SIGNS_ALONE})(?=[,;)]|\.?$|\s[yo]\s)",
+        lambda match: _CURRENCIES[match[0]][1].split(),
+    ),
     ("d", r"(?<![\w.,])1\smil\b", lambda match: ["mil"]),
     ("d", r"(?<![\w.,/-])\d{1,12}(?:-\d{1,12}){2,5}(?![\w/-]|[.,]\d)", _account),
     ("d", _SETS.pattern, _SETS.words),
