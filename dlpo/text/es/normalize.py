@@ -44,8 +44,10 @@ _OF_MATCH = re.compile(
     r"(?i)\b(?:al|a los|minutos?|min\.|gol(?:es)?(?: de \w{2,15})?)"
     r" (?:\d{1,3}(?:\+\d{1,2})?'(?:,| y|, y) ){0,4}$"
 )
-_SCORED = re.compile(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ \((?:\d{1,3}', )?$")  # Díaz (12')
-_GOALS = re.compile(r"(?i)\bgol(?:es)?\b|\d'\)[^()]{1,60}\(\d{1,3}'")
+_SCORED = re.compile(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ \(?(?:\d{1,3}', )?$")  # Díaz (12'), Díaz 12'
+_GOALS = re.compile(r"(?i)\bgol(?:es|azo)?\b|\d'\W[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b")
+_LISTED_BEFORE = re.compile(r"(?<!de )(?<!\d)\d{1,3}', $")  # 34', 78'
+_LISTED_AFTER = re.compile(r"', (?:\d{1,3}'(?: ?[,;.)]|$)|[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\))")
 _LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
@@ -55,7 +57,7 @@ _FUNCTIONS = {
     "ln": "logaritmo natural",
 }  # fmt: skip
 _GEARS = {"M": "manual", "A": "automática"}
-_ROUTES = {"VO": "vía oral", "IM": "intramuscular", "IV": "intravenosa", "SC": "subcutánea"}
+_ROUTES = {"vo": "oral", "im": "intramuscular", "iv": "intravenosa", "sc": "subcutánea"}
 _DOSE_BEFORE = late(
     r"(?:\b(?:mg|m[lL]|g|mcg|UI|comp|tab|cáps)\.?|\bc/\s?\d{1,2}\s?(?:h|hs|hrs|horas)"
     rf"|\d (?i:{TABLES.any_of('doses')})s?) $"
@@ -64,6 +66,11 @@ _POINTS = {
     "N": "norte", "S": "sur", "E": "este", "O": "oeste",
     "NE": "noreste", "NO": "noroeste", "SE": "sureste", "SO": "suroeste", "W": "oeste",
 }  # fmt: skip
+_DOSE_AROUND = late(rf"\d ?(?:mg|m[lL]|g|mcg|UI|d[ií]as|h|hrs)\b|\b(?i:{TABLES.any_of('doses')})s?\b")
+_EVERY_AFTER = late(r" (?:c/ ?|cada )\d|c/|,? dosis\b| hasta\b")
+_MEETING_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('meetings')})\b[^.,;]{{0,14}}$")
+_STREET_AFTER = late(r"\s?(?:[A-ZÁÉÍÓÚÑ][\wáéíóúñ]{1,20} ?){1,3},? \d")
+_WOMAN_AFTER = late(rf"\s?(?i:{TABLES.any_of('names of women')})\b")
 _KEY_BEFORE = re.compile(
     r"(?i)[a-z]\($|(?:\bselect|\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
     r"|teclas?|signos?|botón|símbolos?|o|y|u|luego|después)|[*#])(?:\sla)?(?:\stecla)?\s$"
@@ -167,16 +174,17 @@ def _por(match: re.Match[str]) -> list[str] | None:
 
 
 def _minute(match: re.Match[str]) -> list[str] | None:
-    scored = (
-        int(match[1]) <= _LAST_MINUTE
-        and _SCORED.search(text_before(match))
-        and match.string.startswith((")", ","), match.end())
-        and _GOALS.search(match.string)
-    )
+    text, before = match.string, text_before(match)
+    ends = text.startswith((")", ",", ";", "."), match.end()) or match.end() == len(text)
+    follows = _LISTED_AFTER.match(text, match.start() + len(match[1]))
+    listed = _LISTED_BEFORE.search(before) or (follows and not before.endswith("de "))
+    named = _SCORED.search(before) and _GOALS.search(text)
+    scored = int(match[1]) <= _LAST_MINUTE and ends and (listed or named)
     if not (match[2] or scored or _OF_MATCH.search(text_before(match, 40))):
         return None
     added = ["más", *cardinal_words(match[2])] if match[2] else []
-    return [*["minuto"] * bool(scored and not added), *cardinal_words(match[1]), *added]
+    first = scored and not added and not _LISTED_BEFORE.search(before)
+    return [*["minuto"] * bool(first), *cardinal_words(match[1]), *added]
 
 
 def _episode(match: re.Match[str]) -> list[str]:
@@ -190,8 +198,15 @@ def _without_interest(match: re.Match[str]) -> list[str] | None:
 
 
 def _route(match: re.Match[str]) -> list[str] | None:
-    """400 mg VO, 1 tab. VO."""
-    return _ROUTES[match[0]].split() if _DOSE_BEFORE.search(text_before(match, 20)) else None
+    """400 mg VO, VO cada 12 h, vía s.c., por 5 días V.O."""
+    before = text_before(match, 60)
+    of_way = re.search(r"(?i)\bv[ií]a $", before)
+    dotted = "." in match[0] and _DOSE_AROUND.search(before)
+    given = of_way or dotted or _DOSE_BEFORE.search(before)
+    if not (given or _EVERY_AFTER.match(match.string, match.end())):
+        return None
+    route = _ROUTES[re.sub(r"\W", "", match[0]).lower()]
+    return ["vía"] * (route == "oral" and not of_way) + [route]
 
 
 def _minus(match: re.Match[str]) -> list[str] | None:
@@ -260,6 +275,14 @@ def _slash_of_amounts(match: re.Match[str]) -> list[str] | None:
     if _HUNDRED_AFTER.match(match.string, match.end()):
         return ["por", "cada"]
     return ["en"] if of_dose and _VOLUME_AFTER.match(match.string, match.end()) else []
+
+
+def _with(match: re.Match[str]) -> list[str] | None:
+    """Junta c/ Luis, cita c/ Ana; but "vive en c/ Goya 12"."""
+    if _STREET_AFTER.match(match.string, match.end()):
+        return None
+    met = _MEETING_BEFORE.search(text_before(match, 40))
+    return ["con"] if met or _WOMAN_AFTER.match(match.string, match.end()) else None
 
 
 def _of_lawsuit(match: re.Match[str]) -> list[str] | None:
@@ -377,6 +400,13 @@ _FORMS: Forms = (
         lambda match: ["con"],
     ),
     (
+        "a",  # c/ los niños, c/ Dr. Gómez, c/ HTA
+        r"(?<![\w./'])c/\s?(?=(?:el|los?|las?) [a-záéíóúñ]{2,20}(?!,? \d)|[A-ZÑ]{2,6}\d?\b(?! \d)"
+        r"|(?:Dra?|Lic|Ing|Arq|Sra?|Srta|Prof|Mtr[oa]|Depto|Dpto|Gte)\.|RR\.)",
+        lambda match: ["con"],
+    ),
+    ("a", r"(?<![\w./'])c/(?=\s?[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _with),
+    (
         "a",
         rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)",
         lambda match: ["según"],
@@ -386,7 +416,7 @@ _FORMS: Forms = (
     ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
     (
         "aA",
-        rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)k(?=\s(?:{TABLES.any_of('after qué')})\b))"
+        rf"(?<![\w.'/])(?:(?:q|ke)(?=\s[a-záéíóúñ])|(?<!\d\s)k(?=\s(?:{TABLES.any_of('after qué')})\b))"
         rf"|{_START}[QK](?=\s(?:{TABLES.any_of('after qué')}|te|me)\b)",
         _que,
     ),
@@ -444,7 +474,7 @@ _FORMS: Forms = (
         _short_code,
     ),
     ("A", r"\bT/(?:M|A)(?![\w/])", lambda match: ["transmisión", _GEARS[match[0][2]]]),
-    ("A", r"(?:VO|IM|IV|SC)\b", _route),
+    ("aA", r"\b(?:VO|IM|IV|SC)\b|\b(?:[vV]\. ?[oO]|[iI]\. ?[mMvV]|[sS]\. ?[cC])\.", _route),
     ("a", r"(?:(?<=%)|(?<=% ))d(?:c?to|scto|esc)\b\.?", lambda match: ["de", "descuento"]),
     (
         "A",

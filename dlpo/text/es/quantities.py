@@ -89,10 +89,10 @@ _POPULATION_BEFORE = late(r"(?i)\b(?:pob\.|población|habitantes|usuarios|vistas
 _LABEL_BEFORE = re.compile(r"[^\W\d_]{3,20}: $")
 _RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:[^\W\d_]{3,20} )?$")
 _PHYSICS_BEFORE = late(
-    rf"(?i:\b(?:{any_of('physics')})\b)[^.;]{{0,40}}$|[=≈] ?$|\d ?[km]?[VWNJ] ?(?:/|,|y) ?$"
+    rf"(?i:\b(?:{any_of('physics')})\b)[^.;]{{0,40}}$|[=≈] ?$|\d ?[km]?(?:[VW] ?(?:/|,|y)|[NJA] ?/) ?$"
 )
 _PHYSICS_AFTER = late(
-    r"\s?(?:/|,|y|a)\s?\d[\d.,]{0,6}\s?[km]?(?:V|W|Hz|A|N|J)\b|/(?:kg|m|s|mol)\b"
+    r"\s?(?:(?:/|,|y|a)\s?\d[\d.,]{0,6}\s?[km]?(?:V|W|Hz)|/\s?\d[\d.,]{0,6}\s?[ANJ]|/(?:kg|m|s|mol))\b"
     rf"|\s(?:de )?(?:{any_of('physics')})\b"
 )
 _BREATHS_BEFORE = re.compile(

@@ -249,6 +249,11 @@ CODES: Forms = (
         lambda match: None if re.fullmatch(r"\d{1,3}(?:\.\d{3})+", match[0]) else _dotted(match),
     ),
     (
+        "d",
+        r"\b(\d{3,4})p\b",  # lines of a picture: 1080p
+        lambda match: [*cardinal_words(match[1]), *spelled("p")],
+    ),
+    (
         "aAd",
         rf"\b(?=[{LETTERS}-]{{0,20}}\d)(?=\d{{0,20}}-?[{LETTERS}])[{LETTERS}\d]{{1,20}}(?:-(?=\w*\d)[{LETTERS}\d]{{1,20}}){{0,4}}(?!\w)",
         lambda match: code_words(match[0]),
