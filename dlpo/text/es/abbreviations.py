@@ -222,5 +222,9 @@ FORMS: Forms = (
     ),
     *ABBREVIATIONS.forms,
     ("A", rf"\b(?=[MDCLXVI])(?!MX\b){ROMAN}(?![{LETTERS}\d']|-(?!(?:[A-Z]|bis)\b))", _roman),
-    ("A", rf"\b(?:[A-ZÁÉÍÓÚÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", lambda match: spelled(match[0])),
+    (
+        "A",
+        rf"\b(?:[A-ZÁÉÍÓÚÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)",
+        lambda match: spelled(match[0]),
+    ),
 )

@@ -66,7 +66,8 @@ _LASTING_BEFORE = re.compile(
     r"|trabaj\w{1,5}|jornadas?|total|unas|casi)(?: (?:es|de|dura|casi|unas|cerca)){0,2}:? $"
 )
 _EVENT_BEFORE = re.compile(
-    r"(?i)\b(?:llega|sale|citas?|empieza|inicia|comienza|termina|cierra|abre|junta|reunión|mañana|hoy) $"
+    r"(?i)\b(?:llega|sale|citas?|empieza|inicia|comienza|termina|cierra|abre|junta|reunión"
+    r"|mañana|hoy) $"
 )
 _LIMIT_BEFORE = re.compile(
     r"(?i)\b(?:entre|hasta|desde|(?:antes|después|a partir) de"

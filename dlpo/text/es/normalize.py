@@ -30,7 +30,7 @@ _SIGN = (
 )
 _PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
-    r"(?!(?:lim|sen|cos|tan|sec|cot|integral|xfa|porq|nro|cra|mtto|mar|ene|feb|abr|jun|jul|ago|sept?|oct|nov|dic|lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
+    r"(?!(?:lim|sen|cos|tan|sec|cot|integral|ke|xfa|porq|nro|cra|mtto|mar|ene|feb|abr|jun|jul|ago|sept?|oct|nov|dic|lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
     r" (?:(?:al?|y|o) |\d{1,2}\b))"
     r"[a-záéíóúüñ]{2,60}"
     r"(?=[ ,;!?\n](?!\((?:de |a )?las?\))|(?<=[a-záéíóúüñ]{7})\.\s)"
@@ -45,11 +45,16 @@ _OF_MATCH = re.compile(
     r" (?:\d{1,3}(?:\+\d{1,2})?'(?:,| y|, y) ){0,4}$"
 )
 _SCORED = re.compile(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ \(?(?:\d{1,3}', )?$")  # Díaz (12'), Díaz 12'
-_GOALS = re.compile(r"(?i)\bgol(?:es|azo)?\b|\d'\W[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b")
-_LISTED_BEFORE = re.compile(r"(?<!de )(?<!\d)\d{1,3}', $")  # 34', 78'
+_GOALS = re.compile(
+    r"(?i)\bgol(?:es|azo)?\b|\d'\W[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b"
+)
+_OF_LENGTHS = re.compile(r"\bde (?:\d{1,3}', ){0,4}$")
+_LISTED_BEFORE = re.compile(r"\d', $")  # 34', 78'
 _LISTED_AFTER = re.compile(r"', (?:\d{1,3}'(?: ?[,;.)]|$)|[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\))")
 _LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
+_HOTEL_BEFORE = late(r"(?i)\b(?:hotel(?:es)?|hostal|resort|posada)\b[^.;]{0,20} [2-7]$")
+_FREE_CALL = late(r" (?:desde (?:tu|su) (?:cel|tel|móvil)|sin costo|gratis)")
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
 _MIXED = {acronym for acronym in ACRONYMS if not acronym.isalpha()}  # SpO2
 _FUNCTIONS = {
@@ -66,8 +71,10 @@ _POINTS = {
     "N": "norte", "S": "sur", "E": "este", "O": "oeste",
     "NE": "noreste", "NO": "noroeste", "SE": "sureste", "SO": "suroeste", "W": "oeste",
 }  # fmt: skip
-_DOSE_AROUND = late(rf"\d ?(?:mg|m[lL]|g|mcg|UI|d[ií]as|h|hrs)\b|\b(?i:{TABLES.any_of('doses')})s?\b")
-_EVERY_AFTER = late(r" (?:c/ ?|cada )\d|c/|,? dosis\b| hasta\b")
+_DOSE_AROUND = late(
+    rf"\d ?(?:mg|m[lL]|g|mcg|UI|d[ií]as|h|hrs)\b|\b(?i:{TABLES.any_of('doses')})s?\b"
+)
+_EVERY_AFTER = late(r" (?:c/ ?|cada )\d|c/|,? dosis\b")
 _MEETING_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('meetings')})\b[^.,;]{{0,14}}$")
 _STREET_AFTER = late(r"\s?(?:[A-ZÁÉÍÓÚÑ][\wáéíóúñ]{1,20} ?){1,3},? \d")
 _WOMAN_AFTER = late(rf"\s?(?i:{TABLES.any_of('names of women')})\b")
@@ -150,6 +157,11 @@ def _key(match: re.Match[str]) -> list[str] | None:
     return _KEYS[match[0]] if is_key else None
 
 
+def _stars(match: re.Match[str]) -> list[str] | None:
+    """Hotel 5*."""
+    return ["estrellas"] if _HOTEL_BEFORE.search(text_before(match, 40)) else None
+
+
 def _over(match: re.Match[str]) -> list[str] | None:
     """The line of a fraction: v = d/t; but "y/o", "a/c"."""
     is_equation = _EQUATION_AFTER.match(match.string, match.end()) or _EQUATION_BEFORE.search(
@@ -177,7 +189,7 @@ def _minute(match: re.Match[str]) -> list[str] | None:
     text, before = match.string, text_before(match)
     ends = text.startswith((")", ",", ";", "."), match.end()) or match.end() == len(text)
     follows = _LISTED_AFTER.match(text, match.start() + len(match[1]))
-    listed = _LISTED_BEFORE.search(before) or (follows and not before.endswith("de "))
+    listed = (follows or _LISTED_BEFORE.search(before)) and not _OF_LENGTHS.search(before)
     named = _SCORED.search(before) and _GOALS.search(text)
     scored = int(match[1]) <= _LAST_MINUTE and ends and (listed or named)
     if not (match[2] or scored or _OF_MATCH.search(text_before(match, 40))):
@@ -307,7 +319,8 @@ def _pair(match: re.Match[str]) -> list[str] | None:
 
 def _short_code(match: re.Match[str]) -> list[str] | None:
     """Marque *611, *123*1#; but "*50 % de descuento"."""
-    if match[0][-1] != "#" and not _DIALED.search(text_before(match, 60)):
+    free = _FREE_CALL.match(match.string, match.end())
+    if match[0][-1] != "#" and not (free or _DIALED.search(text_before(match, 60))):
         return None
     return [w for key in re.findall(r"\d+|\D", match[0]) for w in _KEYS.get(key, digit_words(key))]
 
@@ -401,7 +414,8 @@ _FORMS: Forms = (
     ),
     (
         "a",  # c/ los niños, c/ Dr. Gómez, c/ HTA
-        r"(?<![\w./'])c/\s?(?=(?:el|los?|las?) [a-záéíóúñ]{2,20}(?!,? \d)|[A-ZÑ]{2,6}\d?\b(?! \d)"
+        r"(?<![\w./'])c/\s?(?="
+        r"(?:el|los?|las?) [a-záéíóúñ]{2,20}(?!,? \d)|[A-ZÑ]{2,6}\d?\b(?! \d)"
         r"|(?:Dra?|Lic|Ing|Arq|Sra?|Srta|Prof|Mtr[oa]|Depto|Dpto|Gte)\.|RR\.)",
         lambda match: ["con"],
     ),
@@ -416,7 +430,7 @@ _FORMS: Forms = (
     ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
     (
         "aA",
-        rf"(?<![\w.'/])(?:(?:q|ke)(?=\s[a-záéíóúñ])|(?<!\d\s)k(?=\s(?:{TABLES.any_of('after qué')})\b))"
+        rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)ke?(?=\s(?:{TABLES.any_of('after qué')})\b))"
         rf"|{_START}[QK](?=\s(?:{TABLES.any_of('after qué')}|te|me)\b)",
         _que,
     ),
@@ -428,7 +442,11 @@ _FORMS: Forms = (
         r"|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         _por,
     ),
-    ("a", r"(?:(?<=\d)|(?<!\S))x(?=\s?[$€]?\d)|(?<![\w./])x/(?=\s?(?:\d|[a-z]{2}))", lambda match: ["por"]),
+    (
+        "a",
+        r"(?:(?<=\d)|(?<!\S))x(?=\s?[$€]?\d)|(?<![\w./])x/(?=\s?(?:\d|[a-z]{2}))",
+        lambda match: ["por"],
+    ),
     (
         "a",
         r"(?<=\d )x(?= (?!(?:es|en|y|más|menos|por|entre|igual)\b)[A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{2})",
@@ -516,6 +534,7 @@ _FORMS: Forms = (
     *abbreviations.FORMS,
     ("a", r"(?:js){2,20}j?(?!\w)", lambda match: ["jajaja"]),
     ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
+    ("-", r"(?<=\d)\*(?=[\s.,;)]|$)", _stars),
     ("-", r"[*#](?=[\s.,;)]|$)", _key),
     ("-", r"#(?=\s(?:\d|[A-Z]{1,4}-?\d))", lambda match: ["número"]),
     ("-", "/", _pair),

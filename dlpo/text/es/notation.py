@@ -24,7 +24,7 @@ _LABEL_AFTER = late(r"[\s*_\"]{1,6}[A-ZÁÉÍÓÚÑ]")
 _REACTION = late(r"[^.;]{0,40}\b\d{0,2}(?:[A-Z][a-z]?\d{0,2}){1,6}\s?(?:→|->)\s?\d{0,2}\s?[A-Z]")
 _ARRIVAL = late(r"\s?[A-ZÁÉÍÓÚÑ\d$]")
 _METAL = any_of("metals")
-_NOTES = dict(zip("ABCDEFG", "la si do re mi fa sol".split(), strict=True))
+_NOTES = dict(zip("ABCDEFG", ["la", "si", "do", "re", "mi", "fa", "sol"], strict=True))
 _NOTE = "Do|Re|Mi|Fa|Sol|La|Si"
 _OF_CHORD = {
     "#": "sostenido", "b": "bemol", "m": "menor", "7": "siete", "m7": "menor siete",
@@ -80,10 +80,11 @@ def _chord(match: re.Match[str]) -> list[str] | None:
     note, accidental, kind = match.groups(default="")
     if not accidental + kind:
         return None
-    certain = (accidental == "#" and (kind or len(note) > 1)) or (kind == "7" and len(note) > 1)
-    certain = certain or _CHORD_BEFORE.search(text_before(match, 12))
-    certain = certain or _CHORD_AFTER.match(match.string, match.end())
-    if certain or _MUSIC.search(match.string):
+    sharp = accidental == "#" and (kind != "" or len(note) > 1)
+    in_list = _CHORD_BEFORE.search(text_before(match, 12)) or _CHORD_AFTER.match(
+        match.string, match.end()
+    )
+    if sharp or (kind == "7" and len(note) > 1) or in_list or _MUSIC.search(match.string):
         said = [_NOTES.get(note) or note.lower(), _OF_CHORD.get(accidental), _OF_CHORD.get(kind)]
         return " ".join(filter(None, said)).split()
     return [*spelled(note), "sharp"] if note + accidental in ("C#", "F#") else None

@@ -83,13 +83,17 @@ _SUM_BEFORE = re.compile(
 _SUM_AFTER = re.compile(r"\s?(?:[×÷+*]|(?:es|da|son|igual a)\b)\s?\d")
 _GRADED = re.compile(
     r"(?i)\b(?:sac\w{1,5}|nota|notas|calificaci[oó]n|puntuaci[oó]n|puntaje|obtuv\w{1,5}|obten\w{1,5}"
-    r"|rating|promedio|dolor|valoraci[oó]n|hp|xp|pv|vida|salud|man[aá]|energía|progreso|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
+    r"|rating|promedio|dolor|valoraci[oó]n|hp|xp|pv|vida|salud|man[aá]|energía"
+    r"|progreso|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
 )
-_POPULATION_BEFORE = late(r"(?i)\b(?:pob\.|población|habitantes|usuarios|vistas|ventas):? (?:de )?$")
+_POPULATION_BEFORE = late(
+    r"(?i)\b(?:pob\.|población|habitantes|usuarios|vistas|ventas):? (?:de )?$"
+)
 _LABEL_BEFORE = re.compile(r"[^\W\d_]{3,20}: $")
 _RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:[^\W\d_]{3,20} )?$")
 _PHYSICS_BEFORE = late(
-    rf"(?i:\b(?:{any_of('physics')})\b)[^.;]{{0,40}}$|[=≈] ?$|\d ?[km]?(?:[VW] ?(?:/|,|y)|[NJA] ?/) ?$"
+    rf"(?i:\b(?:{any_of('physics')})\b)[^.;]{{0,40}}$|[=≈] ?$"
+    r"|\d ?[km]?(?:[VW] ?(?:/|,|y)|[NJA] ?/) ?$"
 )
 _PHYSICS_AFTER = late(
     r"\s?(?:(?:/|,|y|a)\s?\d[\d.,]{0,6}\s?[km]?(?:V|W|Hz)|/\s?\d[\d.,]{0,6}\s?[ANJ]|/(?:kg|m|s|mol))\b"
@@ -543,14 +547,14 @@ def _is_code(match: re.Match[str], before: str) -> bool:
 def _number(match: re.Match[str]) -> list[str]:
     number, text = match[0], match.string
     before = text_before(match, 60)
-    called = len(number) > 2 and _BEFORE_DIGITS.search(before)
+    called = len(number) > 2 and _BEFORE_DIGITS.search(before) is not None
     if called and " " in number and number.replace(" ", "").isdigit():
         return digits_in_groups(number, digit_words)
     if number.isdigit() and len(number) > 3 and not NOUNS.after(text, match.end()):
         called = called or _is_code(match, before)
     if len(number) == 3 and not NOUNS.after(text, match.end()):
-        called = called or _BEFORE_CALLED.search(before)
-        called = called or (number == "911" and _EMERGENCY.search(before))
+        called = called or _BEFORE_CALLED.search(before) is not None
+        called = called or (number == "911" and _EMERGENCY.search(before) is not None)
     if number.isdigit() and (called or len(number) >= CODE_DIGITS):
         *digits, last = digit_words(number)
         return [*digits, f"{last}," if _GROUP_AFTER.match(text, match.end()) else last]
@@ -621,7 +625,8 @@ MEASURES: Forms = (
     ),
     (
         "d",  # 1er. Informe, 5to. A; but "quedó 1ro. Luego"
-        rf"(?<!ó )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS})\.(?=\s[A-ZÁÉÍÓÚÑ])(?:\s([A-F])(?=[.,;)]|$))?",
+        rf"(?<!ó )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS})\.(?=\s[A-ZÁÉÍÓÚÑ])"
+        r"(?:\s([A-F])(?=[.,;)]|$))?",
         _capital_ordinal,
     ),
     (

@@ -32,7 +32,8 @@ _YEAR = re.compile(r"1\d{3}|20\d\d")
 _ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _IDENTITY_BEFORE = re.compile(
-    r"(?i)\b(?:c\.? ?c\.?|cédulas?(?: de \w{4,15})?|nit|rut|dni|n[uú]m\.|n\.?[oº°]\.?|población de):? $"
+    r"(?i)\b(?:c\.? ?c\.?|cédulas?(?: de \w{4,15})?|nit|rut|dni"
+    r"|n[uú]m\.|n\.?[oº°]\.?|población de):? $"
 )
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
 
@@ -222,6 +223,11 @@ CODES: Forms = (
         "d",  # a standard and its year
         r"(?:(?<=ISO )|(?<=IEC )|(?<=UNE )|(?<=NTC ))(\d{2,5}):((?:19|20)\d\d)(?!\d)",
         lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
+    ),
+    (
+        "aA",  # the tail of a card: x8823
+        r"(?:(?<=arjeta )|(?<=uenta )|(?<=TD[CD] ))[xX]{1,12}-?(\d{4})(?!\w)",
+        lambda match: digit_words(match[1]),
     ),
     (
         "A",  # a postal code, an RFC or a CURP
