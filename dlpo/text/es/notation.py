@@ -128,8 +128,8 @@ FORMS: Forms = (
         _power_of_ten,
     ),
     (
-        "A",
-        rf"\b(?=\w{{0,12}}(?:{_METAL}))(?:(?:{_METAL}|[BCFHIKNOPS])\d{{0,2}}){{2,8}}(?![\w-])"
+        "Ad",
+        rf"\b\d{{0,2}}(?=\w{{0,12}}(?:{_METAL}))(?:(?:{_METAL}|[BCFHIKNOPS])\d{{0,2}}){{2,8}}(?![\w-])"
         rf"|\b(?:{_METAL}|H|K)(?:\^?\d)?\^?\+(?!\w)|\b(?:{TABLES.patterns('isotopes')})\b",
         _formula,
     ),

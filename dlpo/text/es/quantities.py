@@ -83,9 +83,9 @@ _SUM_BEFORE = re.compile(
 _SUM_AFTER = re.compile(r"\s?(?:[×÷+*]|(?:es|da|son|igual a)\b)\s?\d")
 _GRADED = re.compile(
     r"(?i)\b(?:sac\w{1,5}|nota|notas|calificaci[oó]n|puntuaci[oó]n|puntaje|obtuv\w{1,5}|obten\w{1,5}"
-    r"|rating|promedio|dolor|valoraci[oó]n|hp|xp|pv|vida|salud|man[aá]|energía"
-    r"|progreso|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
+    r"|rating|promedio|dolor|valoraci[oó]n|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
 )
+_HEALTH_BEFORE = re.compile(r"(?i)\b(?:hp|xp|pv|vida|salud|man[aá]|energía|progreso):? $")
 _POPULATION_BEFORE = late(
     r"(?i)\b(?:pob\.|población|habitantes|usuarios|vistas|ventas):? (?:de )?$"
 )
@@ -287,7 +287,7 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     few = below < 5 or above == 1  # 1/2 °C
     if (degrees or noun == "grados") and above < below and not (whole or few):  # 12/24 °C
         return [*cardinal_words(match["above"]), "a", *cardinal_words(match["below"]), *degrees]
-    graded = below in (5, 10, 20, 100) and not whole and _is_graded(match, bool(noun or unit))
+    graded = not whole and _is_graded(match, bool(noun or unit))
     if above == below and not (whole or graded):
         return 2 * cardinal_words(match["above"])
     if graded or not above or below < 2 or (above > below and below > 10):
@@ -319,7 +319,9 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
 def _is_graded(match: re.Match[str], counts: bool) -> bool:
     """Le doy un 8/10, comida: 8/10, 10/10 lo recomiendo; but "sal: 1/5 de taza"."""
     before, text = text_before(match), match.string
-    if _GRADED.search(before):
+    if match["below"] not in ("5", "10", "20", "100"):
+        return _HEALTH_BEFORE.search(before) is not None
+    if _GRADED.search(before) or _HEALTH_BEFORE.search(before):
         return True
     if counts or text.startswith((" de", " ="), match.end()):
         return False
