@@ -80,11 +80,13 @@ def _chord(match: re.Match[str]) -> list[str] | None:
     note, accidental, kind = match.groups(default="")
     if not accidental + kind:
         return None
-    sharp = accidental == "#" and (kind != "" or len(note) > 1)
-    in_list = _CHORD_BEFORE.search(text_before(match, 12)) or _CHORD_AFTER.match(
+    of_music = _MUSIC.search(match.string)
+    listed = _CHORD_BEFORE.search(text_before(match, 12)) or _CHORD_AFTER.match(
         match.string, match.end()
     )
-    if sharp or (kind == "7" and len(note) > 1) or in_list or _MUSIC.search(match.string):
+    certain = len(note) > 1 if kind == "7" else accidental == "#" and len(note + kind) > 1
+    likely = of_music and listed if accidental + kind == "7" else of_music or listed
+    if certain or likely:
         said = [_NOTES.get(note) or note.lower(), _OF_CHORD.get(accidental), _OF_CHORD.get(kind)]
         return " ".join(filter(None, said)).split()
     return [*spelled(note), "sharp"] if note + accidental in ("C#", "F#") else None
@@ -138,7 +140,7 @@ FORMS: Forms = (
         rf"\b({any_of('radioactive')})-(\d{{1,3}})(?!\w)",
         lambda match: [match[1], *cardinal_words(match[2])],
     ),
-    ("A", rf"\b({_NOTE}|[A-G])(#|b)?(maj7|m7|m|7|dim|sus4)?(?![\w#])", _chord),
+    ("A", rf"\b(?<!\d )({_NOTE}|[A-G])(#|b)?(maj7|m7|m|7|dim|sus4)?(?![\w#])", _chord),
     (
         "aA",  # an aperture: f/1.8
         r"(?<![\w/])(?:[fF]/(?=\d{1,2}(?:[.,]\d)?(?![\w/]))|f(?=\d{1,2}\.\d(?![\w.])))",

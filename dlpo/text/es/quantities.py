@@ -90,7 +90,8 @@ _POPULATION_BEFORE = late(
     r"(?i)\b(?:pob\.|población|habitantes|usuarios|vistas|ventas):? (?:de )?$"
 )
 _LABEL_BEFORE = re.compile(r"[^\W\d_]{3,20}: $")
-_RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:[^\W\d_]{3,20} )?$")
+_RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:(?!Ley|Decreto)[^\W\d_]{3,20} )?$")
+_STEP_BEFORE = late(rf"(?i)\b(?:{any_of('done in steps')}):? $")
 _PHYSICS_BEFORE = late(
     rf"(?i:\b(?:{any_of('physics')})\b)[^.;]{{0,40}}$|[=≈] ?$"
     r"|\d ?[km]?(?:[VW] ?(?:/|,|y)|[NJA] ?/) ?$"
@@ -280,31 +281,15 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     unit = _UNITS.get(match["fraction_unit"] or "")
     if match["fraction_unit"] == '"' and _OPEN_QUOTATION['"'].search(text_before(match, 300)):
         unit = None
-    if (above, below) == (24, 7):
-        return ["veinticuatro", "siete"]
     noun = NOUNS.after(match.string, match.end(), one=True)
-    degrees = unit[1].split() if unit and match["fraction_unit"].startswith("°") else []
-    few = below < 5 or above == 1  # 1/2 °C
-    if (degrees or noun == "grados") and above < below and not (whole or few):  # 12/24 °C
-        return [*cardinal_words(match["above"]), "a", *cardinal_words(match["below"]), *degrees]
-    graded = not whole and _is_graded(match, bool(noun or unit))
-    if above == below and not (whole or graded):
-        return 2 * cardinal_words(match["above"])
-    if graded or not above or below < 2 or (above > below and below > 10):
-        over = [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
-        return over + (unit[1].split() if unit else [])
-    if _LAWS_YEAR.fullmatch(match["below"]) and not whole:  # Ley 100/1993
-        return [*cardinal_words(match["above"]), "de", *cardinal_words(match["below"])]
-    goal = noun if noun in _GOALS else unit[1] if unit and unit[1] in _GOALS else ""
-    if goal and not whole:  # 9/10 preguntas
-        gender = NOUNS.gender(goal)
-        words = [*cardinal_words(match["above"], gender), "de"]
-        words += cardinal_words(match["below"], gender)
-        return words + (unit[1].split() if unit else [])
+    if whole and (not above or below < 2 or above > below > 10):
+        return None
+    if not whole and (words := _two_numbers(match, noun, unit)):
+        return words
     if noun == "partes" and not whole and 2 < below < 11:  # las 2/3 partes
         return [*cardinal_words(match["above"]), *ended_ordinal_words(below, "as")]
     gender = unit[2] if unit else NOUNS.gender(noun) if noun else "m"
-    at_hour = whole and not (noun or unit) and text_before(match, 4).endswith("las ")
+    at_hour = not (noun or unit) and text_before(match, 4).endswith("las ")
     half = "media" if gender == "f" or at_hour else "medio"
     if whole:
         part = ["y", half] if (above, below) == (1, 2) else ["y", *part_words(above, below)]
@@ -314,6 +299,31 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     if (above, below) == (1, 2) and (noun or unit):
         return [half, *(unit[0].split() if unit else [])]
     return part_words(above, below) + (["de", *unit[0].split()] if unit else [])
+
+
+def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) -> list[str] | None:
+    """What is no part: 24/7, a 12/24 °C, le doy un 8/10, ley 100/1993, 9/10 preguntas."""
+    above, below, name = int(match["above"]), int(match["below"]), unit[1] if unit else ""
+    if (above, below) == (24, 7):
+        return ["veinticuatro", "siete"]
+    goal = next((counted for counted in (noun, name) if counted in _GOALS), "")
+    in_steps = match["above"][0] != "0" and _STEP_BEFORE.search(text_before(match))
+    few = below < 5 or above == 1  # 1/2 °C
+    if "grados" in (noun, name.split(" ")[0]) and above < below and not few:
+        between = "a"
+    elif _is_graded(match, bool(noun or unit)) or not above or below < 2:
+        between = "sobre"
+    elif above == below:
+        return 2 * cardinal_words(match["above"])
+    elif _LAWS_YEAR.fullmatch(match["below"]) or goal or (in_steps and above < below):
+        between = "de"
+    elif above > below > 10:
+        between = "sobre"
+    else:
+        return None
+    gender = NOUNS.gender(goal) if goal else ""
+    words = [*cardinal_words(match["above"], gender), between]
+    return [*words, *cardinal_words(match["below"], gender), *name.split()]
 
 
 def _is_graded(match: re.Match[str], counts: bool) -> bool:
