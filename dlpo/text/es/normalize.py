@@ -416,11 +416,12 @@ _FORMS: Forms = (
     (
         "a",  # c/ los niños, c/ Dr. Gómez, c/ HTA
         r"(?<![\w./'])c/\s?(?="
-        r"(?:el|los?|las?) [a-záéíóúñ]{2,20}(?!,? \d)|[A-ZÑ]{2,6}\d?\b(?! \d)"
+        r"(?:el|los?|las?) (?:[a-záéíóúñ]{2,20}(?!,? \d)|[A-Z][a-z]{1,6}\.|[A-Z]{2,6}\b)"
+        r"|[A-ZÑ]{2,6}\d?\b(?! \d)"
         r"|(?:Dra?|Lic|Ing|Arq|Sra?|Srta|Prof|Mtr[oa]|Depto|Dpto|Gte)\.|RR\.)",
         lambda match: ["con"],
     ),
-    ("a", r"(?<![\w./'])c/(?=\s?[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _with),
+    ("a", r"(?<![\w./'])c/(?=\s?(?:(?:el|la) )?[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _with),
     (
         "a",
         rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)",

@@ -59,7 +59,7 @@ _CODE_AFTER = re.compile(
     r" es (?:tu|su|el) (?:\w{2,12} ){0,2}(?:código|clave|pin|nip|contraseña|token)\b"
     r"|(?: como (?:tu )?código)? para (?:iniciar|entrar|verificar|confirmar|acceder|validar) "
 )
-_CODE_USED = re.compile(r"(?i)(?:^|[.:>] )(?:(?:usa|use|ingresa|ingrese|introduce|escribe) )?$")
+_CODE_USED = re.compile(r"(?i)(?:^|[.,;:>] )(?:(?:usa|use|ingresa|ingrese|introduce|escribe) )?$")
 _COUNTED_AFTER = re.compile(r"\s[a-záéíóúñ]{2,20}s\b")
 _CODE_BEFORE = re.compile(  # but "páginas", "códigos"
     r"(?i)\b(?:código|clave|contraseña|pin|nip|otp|token|folio|clabe)(?! (?:postal|de error))"
@@ -307,15 +307,18 @@ def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) 
     if (above, below) == (24, 7):
         return ["veinticuatro", "siete"]
     goal = next((counted for counted in (noun, name) if counted in _GOALS), "")
-    in_steps = match["above"][0] != "0" and _STEP_BEFORE.search(text_before(match))
+    in_steps = above < below and match["above"][0] != "0"
+    in_steps = in_steps and _STEP_BEFORE.search(text_before(match)) is not None
     few = below < 5 or above == 1  # 1/2 °C
     if "grados" in (noun, name.split(" ")[0]) and above < below and not few:
         between = "a"
+    elif in_steps:
+        between = "de"
     elif _is_graded(match, bool(noun or unit)) or not above or below < 2:
         between = "sobre"
     elif above == below:
         return 2 * cardinal_words(match["above"])
-    elif _LAWS_YEAR.fullmatch(match["below"]) or goal or (in_steps and above < below):
+    elif _LAWS_YEAR.fullmatch(match["below"]) or goal:
         between = "de"
     elif above > below > 10:
         between = "sobre"
