@@ -383,7 +383,7 @@ _FORMS: Forms = (
     ),
     (
         "a",  # HDMI x4, pack x2
-        r"(?<![\w.])(?<![=+,y] )x(?=\d{1,3}(?![\w^]|[.,]\d|,? (?:y )?x\d|\s?[=+*/<>-]))",
+        r"(?<![\w.])(?<![=+,y] )x(?=\d{1,3}d?(?![\w^]|[.,]\d|,? (?:y )?x\d|\s?[=+*/<>-]))",
         lambda match: ["por"],
     ),
     *technical.CODES,
@@ -504,7 +504,7 @@ _FORMS: Forms = (
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
     (
         "-",  # 10 / 2; but 100 / 20 Mbps
-        r":(?=\s\d)|(?<=\d\s)/(?=\s\d[\d.,]{0,9}(?![\d.,]|\s?(?!(?:es|da|y|o)\b)[^\W\d_]))",
+        r":(?=\s\d)|(?<=\d\s)/(?=\s\d[\d.,]{0,9}(?![\d.,-]|\s?(?!(?:es|da|y|o)\b)[^\W\d_]))",
         lambda match: ["entre"],
     ),
     ("a", r"(?<=\d )m/s\b", lambda match: ["metros", "por", "segundo"]),

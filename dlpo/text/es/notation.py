@@ -24,6 +24,8 @@ _LABEL_AFTER = late(r"[\s*_\"]{1,6}[A-ZÁÉÍÓÚÑ]")
 _REACTION = late(r"[^.;]{0,40}\b\d{0,2}(?:[A-Z][a-z]?\d{0,2}){1,6}\s?(?:→|->)\s?\d{0,2}\s?[A-Z]")
 _ARRIVAL = late(r"\s?[A-ZÁÉÍÓÚÑ\d$]")
 _METAL = any_of("metals")
+_ATOMS = rf"(?:{_METAL}|[BCFHIKNOPS])\d{{0,2}}"
+_GROUP = rf"(?:{_ATOMS}|\((?:{_ATOMS}){{1,4}}\)\d)"
 _NOTES = dict(zip("ABCDEFG", ["la", "si", "do", "re", "mi", "fa", "sol"], strict=True))
 _NOTE = "Do|Re|Mi|Fa|Sol|La|Si"
 _OF_CHORD = {
@@ -70,8 +72,9 @@ def _power_of_ten(match: re.Match[str]) -> list[str]:
 
 def _formula(match: re.Match[str]) -> list[str]:
     """The letters and numbers of a substance, an ion or an isotope: KMnO4, Fe^2+, U-235."""
-    parts = re.findall(r"[A-Za-z]|\d+|\+", match[0])
-    said = (cardinal_words(p) if p.isdigit() else spelled(p) or ["más"] for p in parts)
+    parts = re.findall(r"[A-Za-z]|\d+|\+|-(?!\d)", match[0])
+    signs = {"+": ["más"], "-": ["menos"]}
+    said = (cardinal_words(p) if p.isdigit() else signs.get(p) or spelled(p) for p in parts)
     return [word for words in said for word in words]
 
 
@@ -131,8 +134,9 @@ FORMS: Forms = (
     ),
     (
         "Ad",
-        rf"\b\d{{0,2}}(?=\w{{0,12}}(?:{_METAL}))(?:(?:{_METAL}|[BCFHIKNOPS])\d{{0,2}}){{2,8}}(?![\w-])"
-        rf"|\b(?:{_METAL}|H|K)(?:\^?\d)?\^?\+(?!\w)|\b(?:{TABLES.patterns('isotopes')})\b",
+        rf"\b\d{{0,2}}(?=\w{{0,12}}(?:{_METAL})){_GROUP}{{2,8}}(?![\w-])"
+        rf"|\b{_GROUP}{{1,6}}\^\d?[+-](?!\w)|\b(?:{_METAL}|H|K|NH4)\d?\+(?!\w)"
+        rf"|\b(?:{TABLES.patterns('isotopes')})\b",
         _formula,
     ),
     (

@@ -723,7 +723,7 @@ NUMBERS: Forms = (
     ("d", _SETS.pattern, _SETS.words),
     (
         "d",
-        r"(?<=por )\d{1,3}\s?d\b\.?",
+        r"(?:(?<=por )|(?<=\bx)|(?<=\bx ))\d{1,3}\s?d\b\.?",
         lambda match: amount_words(match[0].rstrip(" d."), ("día", "días"), "m"),
     ),
     (
