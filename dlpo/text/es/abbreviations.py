@@ -191,7 +191,7 @@ FORMS: Forms = (
     (
         "A",
         rf"\b(?:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.?"
-        r"(?= \d{1,3}(?::|(?<!Col \d),)\d{1,3}\b(?! ?[a-z%°]))"
+        r"(?= \d{1,3}(?::|(?<!Col \d),)\d{1,3}\b(?! ?(?![yo] \d|dice\b)[a-z%°]))"
         rf"|(?<=\b[123] )(?:{any_key(BOOKS)})\.?(?= \d{{1,3}}(?:, ?|:)\d)"
         r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Ap|Sal\.)(?= \d{1,3}, \d{1,3}\b(?! [a-z]))",
         lambda match: [BOOKS[match[0].rstrip(".")]],
