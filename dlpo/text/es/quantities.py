@@ -150,7 +150,7 @@ _MOST_BREATHS = 80  # a minute
 _FLOORS = 12  # the highest with lettered flats
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
 _PRICED = re.compile(
-    rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$"
+    rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|(?:{_SIGN})\s?[\d.,]*$"
 )
 _GROWTH = TABLES.words("growth")  # of finance: m/m, i. a.
 _SCALE_BEFORE = re.compile(r"(?i)\b(?:escala|maqueta|mapa|plano)\b[^.:]{0,20}$")
