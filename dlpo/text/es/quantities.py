@@ -715,7 +715,7 @@ MEASURES: Forms = (
 NUMBERS: Forms = (
     (
         "aA-",  # S/, R$ y ₡
-        rf"(?<![\w$])(?:{_SIGNS_ALONE})(?=[,;)]|\.?$|\s[yo]\s)",
+        rf"(?<![\w$])(?:{_SIGNS_ALONE})(?=[,;)/]|\.?$|\s[yo]\s)",
         lambda match: _CURRENCIES[match[0]][1].split(),
     ),
     ("d", r"(?<![\w.,])1\smil\b", lambda match: ["mil"]),
