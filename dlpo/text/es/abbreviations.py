@@ -150,7 +150,7 @@ def _most_or_least(match: re.Match[str]) -> list[str]:
     noun = _NOUN_BEFORE.search(text_before(match))
     many = "s" * bool(noun and noun[1].endswith("s"))
     of_woman = _DEGREES_AFTER.match(match.string, match.end()) or (
-        noun and (noun[1].lower() == "temp" or NOUNS.gender(noun[1].lower()) == "f")
+        noun and (noun[1].lower() in ("temp", "vel") or NOUNS.gender(noun[1].lower()) == "f")
     )
     return [said + ("a" if of_woman else "o") + many]
 
@@ -185,14 +185,15 @@ FORMS: Forms = (
     ("aA", r"\b[Pp]orq\b", lambda match: ["porque"]),
     (
         "A",
-        rf"(?<=[a-záéíóúñ], )(?:{any_key(_STATES)})(?!\w)",
+        rf"(?:(?<=[a-záéíóúñ], )|(?<=\b[Ee]n ))(?:{any_key(_STATES)})(?!\w)",
         lambda match: _STATES[match[0]],
     ),
     (
         "A",
-        rf"\b(?:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.?(?= \d{{1,3}}:\d{{1,3}}\b(?! ?[a-z]))"
+        rf"\b(?:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.?"
+        r"(?= \d{1,3}(?::|(?<!Col \d),)\d{1,3}\b(?! ?(?![yo] \d|dice\b)[a-z%°]))"
         rf"|(?<=\b[123] )(?:{any_key(BOOKS)})\.?(?= \d{{1,3}}(?:, ?|:)\d)"
-        r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Ap|Sal\.)(?= \d{1,3}, ?\d{1,3}\b(?! [a-z]))",
+        r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Ap|Sal\.)(?= \d{1,3}, \d{1,3}\b(?! [a-z]))",
         lambda match: [BOOKS[match[0].rstrip(".")]],
     ),
     (
@@ -221,5 +222,9 @@ FORMS: Forms = (
     ),
     *ABBREVIATIONS.forms,
     ("A", rf"\b(?=[MDCLXVI])(?!MX\b){ROMAN}(?![{LETTERS}\d']|-(?!(?:[A-Z]|bis)\b))", _roman),
-    ("A", rf"\b(?:[A-ZÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)", lambda match: spelled(match[0])),
+    (
+        "A",
+        rf"\b(?:[A-ZÁÉÍÓÚÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)",
+        lambda match: spelled(match[0]),
+    ),
 )

@@ -65,6 +65,15 @@ _LASTING_BEFORE = re.compile(
     r"(?i)(?<!\blas )\b(?:dur\w{1,6}|tard\w{1,5}|demor\w{1,4}|lleva|faltan?|vuelo|viaje|en|por"
     r"|trabaj\w{1,5}|jornadas?|total|unas|casi)(?: (?:es|de|dura|casi|unas|cerca)){0,2}:? $"
 )
+_EVENT_BEFORE = re.compile(
+    r"(?i)\b(?:llega|sale|citas?|empieza|inicia|comienza|termina|cierra|abre|junta|reunión"
+    r"|mañana|hoy) $"
+)
+_LIMIT_BEFORE = re.compile(
+    r"(?i)\b(?:entre|hasta|desde|(?:antes|después|a partir) de"
+    r"|entre (?:las? )?\d\d?(?::\d\d)?(?: ?[ap]\.? ?m\.?| ?hr?s?\.?)? y) $"
+    r"|(?<![\dmhs.] )(?<![\dmhs.])\ba $"
+)
 _CAPITAL_AFTER = re.compile(r" (?!Hora|Tiempo)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
 _LASTING_AFTER = re.compile(r" de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)")
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
@@ -73,6 +82,7 @@ _BOOK_BEFORE = late(
     rf"(?i)\b(?:(?:{any_of('books of verses')}|sura|cor[áa]n) \(?"
     rf"|(?-i:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.? |[123] (?-i:{any_key(BOOKS)})\.? )$"
 )
+_MEASURED_AFTER = late(r"\s?[%°$€]|\s?(?!y\b|o\b|dice\b|en\b)[^\W\d]")
 _HOUR_AFTER = late(r"\s?(?:[ap]\.?\s?m|hs?\b|hrs\b|de\b|con\b|en\b)")
 _MONTHS_A_YEAR = 12
 NIGHT = 7  # the hour from which p. m. is night
@@ -107,7 +117,10 @@ def _numeric(match: re.Match[str]) -> list[str]:
 def _iso(match: re.Match[str]) -> list[str]:
     words = date_words(match["iso_day"], int(match["iso_month"]), match["iso_year"])
     if match["iso_hour"]:
-        words += ["a", "las", *clock_words(match["iso_hour"], match["iso_minute"])]
+        hour, minute, second = match["iso_hour"], match["iso_minute"], match["iso_second"] or ""
+        exact = second.strip("0") != ""
+        clock = duration_words(hour, minute, second) if exact else clock_words(hour, minute)
+        words += ["a", "las", *clock]
     return words
 
 
@@ -187,7 +200,7 @@ def _clock(match: re.Match[str]) -> list[str] | None:
     if match["horas"] and words[-1] != "horas" and int(minutes) == 0:
         of_clock = int(hour) == 1 and text_before(match, 3).endswith("la ")  # a la 1:00 horas
         words += [] if of_clock else ["hora" if int(hour) == 1 else "horas"]
-    return _paused([*words, *period], match)
+    return _paused([*_article(match, hour), *words, *period], match)
 
 
 def _lasts(match: re.Match[str]) -> bool:
@@ -195,10 +208,19 @@ def _lasts(match: re.Match[str]) -> bool:
     return bool(before or _LASTING_AFTER.match(match.string, match.end()))
 
 
+def _article(match: re.Match[str], hour: str) -> list[str]:
+    """What is said before an hour that has none: entre las 10:00 y las 2:00, cita a las 5 pm."""
+    before = text_before(match)
+    at = ["a"] * (_EVENT_BEFORE.search(before) is not None)
+    if not (at or _LIMIT_BEFORE.search(before)):
+        return []
+    return [*at, "la" if int(hour) == 1 else "las"]
+
+
 def _hour(match: re.Match[str]) -> list[str]:
     hour = int(match["hour_only"])
     words = [*cardinal_words(str(hour), "f"), *_period_words(match["hour_period"], hour)]
-    return _paused(words, match)
+    return _paused([*_article(match, match["hour_only"]), *words], match)
 
 
 def _paused(words: list[str], match: re.Match[str]) -> list[str]:
@@ -246,9 +268,9 @@ def _letter_days(match: re.Match[str]) -> list[str] | None:
 
 def _verse(match: re.Match[str]) -> list[str] | None:
     """Juan 3:16."""
-    if not _BOOK_BEFORE.search(text_before(match, 20)) or _HOUR_AFTER.match(
-        match.string, match.end()
-    ):
+    no_verse = _MEASURED_AFTER if "," in match[0] else _HOUR_AFTER
+    book = _BOOK_BEFORE.search(text_before(match, 20))
+    if not book or no_verse.match(match.string, match.end()):
         return None
     words = [*cardinal_words(match[1]), *cardinal_words(match[2])]
     return words + (["a", *cardinal_words(match[3])] if match[3] else [])
@@ -342,7 +364,7 @@ FORMS: Forms = (
         r"|\s?(?:[ap]\.?\s?m|h|hs|hrs)\b)|:? cerrado\b)",
         _letter_days,
     ),
-    ("d", r"(?<![\w:.,])(\d{1,3}):(\d{1,3})(?:[-–](\d{1,3}))?(?![\w:])", _verse),
+    ("d", r"(?<![\w:.,])(\d{1,3})[:,](\d{1,3})(?:[-–](\d{1,3}))?(?![\w:]|,\d)", _verse),
     (
         "aA",
         rf"\b(?P<first_day>{_SHORT_DAY})\.?\s?(?P<between>al?|y|o|-|–)\s?(?P<last_day>{_SHORT_DAY})\b\.?",
@@ -359,8 +381,9 @@ FORMS: Forms = (
         rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}\b))"
         rf"|(?:(?<=\b[Ee]l )|(?<=\b[Dd]el ))mar(?=\s\d{{1,2}} de (?:{_MONTH}|{_SHORT_MONTH}\b))"
         r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
+        rf"|\b{_SHORT_DAY}(?=\s?/\s?{_SHORT_DAY}\b)|(?:(?<=[A-Za-zñé]/)|(?<=\s/\s)){_SHORT_DAY}(?=\b(?!\.))"
         r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=[\s,:;)]|$)"
-        r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s[ye(]|:)",
+        r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s(?:[ye(]|cerrado)|:)",
         lambda match: [_weekday(match[0])],
     ),
     (

@@ -8,7 +8,7 @@ from collections.abc import Container
 from dlpo.text.common.forms import FormReader, Forms, text_before
 from dlpo.text.common.patterns import ARGUMENT, late
 from dlpo.text.common.tables import any_key
-from dlpo.text.es import abbreviations, calendar, quantities, technical, us_addresses
+from dlpo.text.es import abbreviations, calendar, notation, quantities, technical, us_addresses
 from dlpo.text.es.abbreviations import (
     ACRONYMS,
     CAPITAL_PARTS,
@@ -25,11 +25,12 @@ from dlpo.text.es.tables import EXCEPTIONS, TABLES
 
 _SIGNS = TABLES.words("signs")
 _SIGN = (
-    r"[=!]==|[<>!=]=|=>|->|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|(?<=\w)\^(?=\w)"
-    r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w)]\s)/(?=\s\w)|(?<=[\w.])/(?=\w)"
+    r"[=!]==|[<>!=]=|=>|->|&&|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|(?<=[\w)])\^(?=[\w(])"
+    r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w.])/(?=\w)"
 )
 _PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
+    r"(?!(?:lim|sen|cos|tan|sec|cot|integral|et al|ke)\b)"
     r"(?!(?:xfa|porq|nro|cra|mtto|mar|ene|feb|abr|jun|jul|ago|sept?|oct|nov|dic|lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
     r" (?:(?:al?|y|o) |\d{1,2}\b))"
     r"[a-záéíóúüñ]{2,60}"
@@ -44,10 +45,17 @@ _OF_MATCH = re.compile(
     r"(?i)\b(?:al|a los|minutos?|min\.|gol(?:es)?(?: de \w{2,15})?)"
     r" (?:\d{1,3}(?:\+\d{1,2})?'(?:,| y|, y) ){0,4}$"
 )
-_SCORED = re.compile(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ \((?:\d{1,3}', )?$")  # Díaz (12')
-_GOALS = re.compile(r"(?i)\bgol(?:es)?\b|\d'\)[^()]{1,60}\(\d{1,3}'")
+_SCORED = re.compile(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ \(?(?:\d{1,3}', )?$")  # Díaz (12'), Díaz 12'
+_GOALS = re.compile(
+    r"(?i)\bgol(?:es|azo)?\b|\d'\W[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b"
+)
+_OF_LENGTHS = re.compile(r"\bde (?:\d{1,3}', ){0,4}$")
+_LISTED_BEFORE = re.compile(r"\d', $")  # 34', 78'
+_LISTED_AFTER = re.compile(r"', (?:\d{1,3}'(?: ?[,;.)]|$)|[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\))")
 _LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
+_HOTEL_BEFORE = late(r"(?i)\b(?:hotel(?:es)?|hostal|resort|posada)\b[^.;]{0,20} [2-7]$")
+_FREE_CALL = late(r" (?:desde (?:tu|su) (?:cel|tel|móvil)|sin costo|gratis)")
 _STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
 _MIXED = {acronym for acronym in ACRONYMS if not acronym.isalpha()}  # SpO2
 _FUNCTIONS = {
@@ -55,7 +63,7 @@ _FUNCTIONS = {
     "ln": "logaritmo natural",
 }  # fmt: skip
 _GEARS = {"M": "manual", "A": "automática"}
-_ROUTES = {"VO": "vía oral", "IM": "intramuscular", "IV": "intravenosa", "SC": "subcutánea"}
+_ROUTES = {"vo": "oral", "im": "intramuscular", "iv": "intravenosa", "sc": "subcutánea"}
 _DOSE_BEFORE = late(
     r"(?:\b(?:mg|m[lL]|g|mcg|UI|comp|tab|cáps)\.?|\bc/\s?\d{1,2}\s?(?:h|hs|hrs|horas)"
     rf"|\d (?i:{TABLES.any_of('doses')})s?) $"
@@ -64,6 +72,13 @@ _POINTS = {
     "N": "norte", "S": "sur", "E": "este", "O": "oeste",
     "NE": "noreste", "NO": "noroeste", "SE": "sureste", "SO": "suroeste", "W": "oeste",
 }  # fmt: skip
+_DOSE_AROUND = late(
+    rf"\d ?(?:mg|m[lL]|g|mcg|UI|d[ií]as|h|hrs)\b|\b(?i:{TABLES.any_of('doses')})s?\b"
+)
+_EVERY_AFTER = late(r" (?:c/ ?|cada )\d|c/|,? dosis\b")
+_MEETING_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('meetings')})\b[^.,;]{{0,14}}$")
+_STREET_AFTER = late(r"\s?(?:[A-ZÁÉÍÓÚÑ][\wáéíóúñ]{1,20} ?){1,3},? \d")
+_WOMAN_AFTER = late(rf"\s?(?i:{TABLES.any_of('names of women')})\b")
 _KEY_BEFORE = re.compile(
     r"(?i)[a-z]\($|(?:\bselect|\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
     r"|teclas?|signos?|botón|símbolos?|o|y|u|luego|después)|[*#])(?:\sla)?(?:\stecla)?\s$"
@@ -89,12 +104,12 @@ _CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓ
 _CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
 
-_OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]?|[a-z])(?:[²³]|\^\d)?"
+_OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]{0,2}|[a-z])(?:[²³]|\^\d)?"
 _LEFT_OPERAND = late(rf"((?<![\w.,$/-]){_OPERAND}|\)[²³]?) $")
 _RIGHT_OPERAND = late(rf"\s({_OPERAND}|\()(?![\w$%'])(?!\s?[$%])")
 _EQUATION_BEFORE = late(r"[=≠<>≤≥] ?(?:[\w +*/^²³()·-]|[.,]\d){0,40}$")
 _EQUATION_AFTER = late(r"(?:[\w +*/^²³()·-]|[.,]\d){0,40}[=≠<>≤≥]")
-_TERM = late(r"\d[nxyz]\b|(?!m)\w[²³^]")
+_TERM = late(r"\d[ntxyz]\b|(?!m)\w[²³^]")
 _BLOOD = late(rf"(?i)\b(?:{TABLES.any_of('blood')})\b[^.]{{0,40}}$|\b(?:rh|AB)$")
 _GRADED = late(rf"(?i)\b(?:{TABLES.patterns('graded')})\b[^.]{{0,40}}$")
 _WIND_BEFORE = late(
@@ -119,7 +134,7 @@ _MONTHS_BEFORE = late(
 
 _STEP_BEFORE = late(r"(?:[^\W\d]{2}|\")[\s*_]{1,6}$")
 _AMOUNT_BEFORE = late(
-    r"(?:\d\s?(?:m[lL]|[mkµ]?[gVAW]|mcg|UI|mEq|HP|hp|[MGk]bps|[ap]\.?\s?m\.?|[AP]\.?M\.?)"
+    r"(?:\d\s?(?:m[lL]|[mkµ]?[gVAWN]|mcg|UI|mEq|HP|hp|[MGkT]bps|[KMGT]B|[KMG]Hz|k[mg]|[ap]\.?\s?m\.?|[AP]\.?M\.?)"
     r"(?: [A-Z]{2,4})?|\d-\d)\s?$"
 )
 _DOSE_AT_END = late(r"(?:mg|mcg|\dg|\d g|UI|mEq|m[lL])\s?$")
@@ -141,6 +156,11 @@ def _key(match: re.Match[str]) -> list[str] | None:
     """A key of a telephone: presione # o *."""
     is_key = _KEY_BEFORE.search(text_before(match, 40))
     return _KEYS[match[0]] if is_key else None
+
+
+def _stars(match: re.Match[str]) -> list[str] | None:
+    """Hotel 5*."""
+    return ["estrellas"] if _HOTEL_BEFORE.search(text_before(match, 40)) else None
 
 
 def _over(match: re.Match[str]) -> list[str] | None:
@@ -167,16 +187,17 @@ def _por(match: re.Match[str]) -> list[str] | None:
 
 
 def _minute(match: re.Match[str]) -> list[str] | None:
-    scored = (
-        int(match[1]) <= _LAST_MINUTE
-        and _SCORED.search(text_before(match))
-        and match.string.startswith((")", ","), match.end())
-        and _GOALS.search(match.string)
-    )
+    text, before = match.string, text_before(match)
+    ends = text.startswith((")", ",", ";", "."), match.end()) or match.end() == len(text)
+    follows = _LISTED_AFTER.match(text, match.start() + len(match[1]))
+    listed = (follows or _LISTED_BEFORE.search(before)) and not _OF_LENGTHS.search(before)
+    named = _SCORED.search(before) and _GOALS.search(text)
+    scored = int(match[1]) <= _LAST_MINUTE and ends and (listed or named)
     if not (match[2] or scored or _OF_MATCH.search(text_before(match, 40))):
         return None
     added = ["más", *cardinal_words(match[2])] if match[2] else []
-    return [*["minuto"] * bool(scored and not added), *cardinal_words(match[1]), *added]
+    first = scored and not added and not _LISTED_BEFORE.search(before)
+    return [*["minuto"] * bool(first), *cardinal_words(match[1]), *added]
 
 
 def _episode(match: re.Match[str]) -> list[str]:
@@ -190,8 +211,15 @@ def _without_interest(match: re.Match[str]) -> list[str] | None:
 
 
 def _route(match: re.Match[str]) -> list[str] | None:
-    """400 mg VO, 1 tab. VO."""
-    return _ROUTES[match[0]].split() if _DOSE_BEFORE.search(text_before(match, 20)) else None
+    """400 mg VO, VO cada 12 h, vía s.c., por 5 días V.O."""
+    before = text_before(match, 60)
+    of_way = re.search(r"(?i)\bv[ií]a $", before)
+    dotted = "." in match[0] and _DOSE_AROUND.search(before)
+    given = of_way or dotted or _DOSE_BEFORE.search(before)
+    if not (given or _EVERY_AFTER.match(match.string, match.end())):
+        return None
+    route = _ROUTES[re.sub(r"\W", "", match[0]).lower()]
+    return ["vía"] * (route == "oral" and not of_way) + [route]
 
 
 def _minus(match: re.Match[str]) -> list[str] | None:
@@ -262,6 +290,14 @@ def _slash_of_amounts(match: re.Match[str]) -> list[str] | None:
     return ["en"] if of_dose and _VOLUME_AFTER.match(match.string, match.end()) else []
 
 
+def _with(match: re.Match[str]) -> list[str] | None:
+    """Junta c/ Luis, cita c/ Ana; but "vive en c/ Goya 12"."""
+    if _STREET_AFTER.match(match.string, match.end()):
+        return None
+    met = _MEETING_BEFORE.search(text_before(match, 40))
+    return ["con"] if met or _WOMAN_AFTER.match(match.string, match.end()) else None
+
+
 def _of_lawsuit(match: re.Match[str]) -> list[str] | None:
     """Gómez c/ Pérez s/ cobro: contra, sobre."""
     if match[0][0] == "c":
@@ -284,7 +320,8 @@ def _pair(match: re.Match[str]) -> list[str] | None:
 
 def _short_code(match: re.Match[str]) -> list[str] | None:
     """Marque *611, *123*1#; but "*50 % de descuento"."""
-    if match[0][-1] != "#" and not _DIALED.search(text_before(match, 60)):
+    free = _FREE_CALL.match(match.string, match.end())
+    if match[0][-1] != "#" and not (free or _DIALED.search(text_before(match, 60))):
         return None
     return [w for key in re.findall(r"\d+|\D", match[0]) for w in _KEYS.get(key, digit_words(key))]
 
@@ -309,6 +346,7 @@ _FORMS: Forms = (
         _estar,
     ),
     ("a", _PLAIN, None),
+    *notation.FORMS,
     *technical.ADDRESSES,
     *us_addresses.FORMS,
     *quantities.BEFORE_DATES,
@@ -325,10 +363,10 @@ _FORMS: Forms = (
         lambda match: ["plus"],
     ),
     ("-", r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])", lambda match: ["numeral"]),
-    ("A", rf"(?:{any_key(_MIXED)})\b", lambda match: ACRONYMS[match[0]]),
+    ("aAd", rf"\b(?:{any_key(_MIXED)})\b", lambda match: ACRONYMS[match[0]]),
     (
         "d",
-        rf"\b[123](?= (?:{TABLES.any_of('numbered books')})\.? \d{{1,3}}(?::\d|, \d))",
+        rf"\b[123](?= (?:{TABLES.any_of('numbered books')})\.? \d{{1,3}}(?::|, ?)\d)",
         lambda match: [*ended_ordinal_words(int(match[0]), "a"), "de"],
     ),
     (
@@ -342,6 +380,11 @@ _FORMS: Forms = (
         "a",
         r"(?<![\w-])(?:(n)-([12])|(i)-(1)|(x)-([1-9]))(?![\w-])",  # of an index
         lambda match: [*spelled(match[0][0]), "menos", *cardinal_words(match[0][2])],
+    ),
+    (
+        "a",  # HDMI x4, pack x2
+        r"(?<![\w.])(?<![=+,y] )x(?=\d{1,3}d?(?![\w^]|[.,]\d|,? (?:y )?x\d|\s?[=+*/<>-]))",
+        lambda match: ["por"],
     ),
     *technical.CODES,
     *quantities.NUMBERS,
@@ -371,6 +414,15 @@ _FORMS: Forms = (
         lambda match: ["con"],
     ),
     (
+        "a",  # c/ los niños, c/ Dr. Gómez, c/ HTA
+        r"(?<![\w./'])c/\s?(?="
+        r"(?:el|los?|las?) (?:[a-záéíóúñ]{2,20}(?!,? \d)|[A-Z][a-z]{1,6}\.|[A-Z]{2,6}\b)"
+        r"|[A-ZÑ]{2,6}\d?\b(?! \d)"
+        r"|(?:Dra?|Lic|Ing|Arq|Sra?|Srta|Prof|Mtr[oa]|Depto|Dpto|Gte)\.|RR\.)",
+        lambda match: ["con"],
+    ),
+    ("a", r"(?<![\w./'])c/(?=\s?(?:(?:el|la) )?[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _with),
+    (
         "a",
         rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)",
         lambda match: ["según"],
@@ -380,7 +432,7 @@ _FORMS: Forms = (
     ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
     (
         "aA",
-        rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)k(?=\s(?:{TABLES.any_of('after qué')})\b))"
+        rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)ke?(?=\s(?:{TABLES.any_of('after qué')})\b))"
         rf"|{_START}[QK](?=\s(?:{TABLES.any_of('after qué')}|te|me)\b)",
         _que,
     ),
@@ -392,7 +444,11 @@ _FORMS: Forms = (
         r"|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         _por,
     ),
-    ("a", r"(?:(?<=\d)|(?<=\s))x(?=\s?[$€]?\d)", lambda match: ["por"]),
+    (
+        "a",
+        r"(?:(?<=\d)|(?<!\S))x(?=\s?[$€]?\d)|(?<![\w./])x/(?=\s?(?:\d|[a-z]{2}))",
+        lambda match: ["por"],
+    ),
     (
         "a",
         r"(?<=\d )x(?= (?!(?:es|en|y|más|menos|por|entre|igual)\b)[A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{2})",
@@ -438,7 +494,7 @@ _FORMS: Forms = (
         _short_code,
     ),
     ("A", r"\bT/(?:M|A)(?![\w/])", lambda match: ["transmisión", _GEARS[match[0][2]]]),
-    ("A", r"(?:VO|IM|IV|SC)\b", _route),
+    ("aA", r"\b(?:VO|IM|IV|SC)\b|\b(?:[vV]\. ?[oO]|[iI]\. ?[mMvV]|[sS]\. ?[cC])\.", _route),
     ("a", r"(?:(?<=%)|(?<=% ))d(?:c?to|scto|esc)\b\.?", lambda match: ["de", "descuento"]),
     (
         "A",
@@ -446,7 +502,11 @@ _FORMS: Forms = (
         _compass,
     ),
     ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
-    ("-", r":(?=\s\d)|(?<=\d\s)/(?=\s\d)", lambda match: ["entre"]),
+    (
+        "-",  # 10 / 2; but 100 / 20 Mbps
+        r":(?=\s\d)|(?<=\d\s)/(?=\s\d[\d.,]{0,9}(?![\d.,-]|\s?(?!(?:es|da|y|o)\b)[^\W\d_]))",
+        lambda match: ["entre"],
+    ),
     ("a", r"(?<=\d )m/s\b", lambda match: ["metros", "por", "segundo"]),
     ("-", r"(?<=[lL])/(?=100 km)", lambda match: ["cada"]),
     ("-", r"\s?/\s?(?=\d)", _slash_of_amounts),
@@ -476,6 +536,7 @@ _FORMS: Forms = (
     *abbreviations.FORMS,
     ("a", r"(?:js){2,20}j?(?!\w)", lambda match: ["jajaja"]),
     ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
+    ("-", r"(?<=\d)\*(?=[\s.,;)]|$)", _stars),
     ("-", r"[*#](?=[\s.,;)]|$)", _key),
     ("-", r"#(?=\s(?:\d|[A-Z]{1,4}-?\d))", lambda match: ["número"]),
     ("-", "/", _pair),

@@ -9,6 +9,7 @@ from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
+from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     NUMBER,
@@ -27,6 +28,9 @@ _SETS = Sets(TABLES, "y", cardinal_words)
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, gender; small coins
 _SIGN = any_key({key for key in _CURRENCIES if not key.isalpha()})
+_SIGNS_ALONE = any_key(
+    {key for key in _CURRENCIES if not key[-1].isalpha() and key not in ("$", "€", "£", "¥", "¢")}
+)
 _CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
 _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
@@ -47,6 +51,15 @@ _BEFORE_DIGITS = re.compile(
     rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
     rf"(?: (?:{any_of('kinds of codes')}))?(?: (?:en|es|era|será))?:? (?:\d{{2,18}} ){{0,6}}$"
 )
+_CARD_BEFORE = re.compile(
+    r"(?i)\b(?:tarjetas?|cuentas?|cta\.?|td[cd]|visa|mastercard|amex|débito|crédito|nómina|ahorros?)"
+    r"(?: \w{2,14}){0,2}:? ?[*.…(]{1,16} ?$|\*{3,16} ?$"
+)
+_CODE_AFTER = re.compile(
+    r" es (?:tu|su|el) (?:\w{2,12} ){0,2}(?:código|clave|pin|nip|contraseña|token)\b"
+    r"|(?: como (?:tu )?código)? para (?:iniciar|entrar|verificar|confirmar|acceder|validar) "
+)
+_CODE_USED = re.compile(r"(?i)(?:^|[.,;:>] )(?:(?:usa|use|ingresa|ingrese|introduce|escribe) )?$")
 _COUNTED_AFTER = re.compile(r"\s[a-záéíóúñ]{2,20}s\b")
 _CODE_BEFORE = re.compile(  # but "páginas", "códigos"
     r"(?i)\b(?:código|clave|contraseña|pin|nip|otp|token|folio|clabe)(?! (?:postal|de error))"
@@ -71,6 +84,21 @@ _SUM_AFTER = re.compile(r"\s?(?:[×÷+*]|(?:es|da|son|igual a)\b)\s?\d")
 _GRADED = re.compile(
     r"(?i)\b(?:sac\w{1,5}|nota|notas|calificaci[oó]n|puntuaci[oó]n|puntaje|obtuv\w{1,5}|obten\w{1,5}"
     r"|rating|promedio|dolor|valoraci[oó]n|doy|dio|di|merece)(?: (?:un|una|de|es|fue|con)){0,2}:? $"
+)
+_HEALTH_BEFORE = re.compile(r"(?i)\b(?:hp|xp|pv|vida|salud|man[aá]|energía|progreso):? $")
+_POPULATION_BEFORE = late(
+    r"(?i)\b(?:pob\.|población|habitantes|usuarios|vistas|ventas):? (?:de )?$"
+)
+_LABEL_BEFORE = re.compile(r"[^\W\d_]{3,20}: $")
+_RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:(?!Ley|Decreto)[^\W\d_]{3,20} )?$")
+_STEP_BEFORE = late(rf"(?i)\b(?:{any_of('done in steps')}):? $")
+_PHYSICS_BEFORE = late(
+    rf"(?i:\b(?:{any_of('physics')})\b)[^.;]{{0,40}}$|[=≈] ?$"
+    r"|\d ?[km]?(?:[VW] ?(?:/|,|y)|[NJA] ?/) ?$"
+)
+_PHYSICS_AFTER = late(
+    r"\s?(?:(?:/|,|y|a)\s?\d[\d.,]{0,6}\s?[km]?(?:V|W|Hz)|/\s?\d[\d.,]{0,6}\s?[ANJ]|/(?:kg|m|s|mol))\b"
+    rf"|\s(?:de )?(?:{any_of('physics')})\b"
 )
 _BREATHS_BEFORE = re.compile(
     r"(?:(?:^|[,;.(] )FR|[Ff]recuencia [Rr]espirat\w{1,6})(?: es)?(?: de)?:? $"
@@ -107,8 +135,9 @@ _FLAT_BEFORE = re.compile(
     r"(?i)(?<!debajo )(?<!encima )(?<!alrededor )(?<!cerca )"
     r"\b(?:del|el|al|piso|grado|curso|salón|va en|(?:alumn\w{1,2}|niñ\w{1,2}|grupo) de) $"
 )
+_ORDINAL_LETTERS = "er|ro|do|to|mo|vo|no|ra|da|ta|ma|va|na"
 _ORDINAL_END = (
-    r"(?:ro|do|to|mo|vo|no|ra|da|ta|ma|va|na)s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
+    rf"(?:{_ORDINAL_LETTERS})s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
     + any_of("come in an order")
     + r")\b)"
 )
@@ -121,7 +150,7 @@ _MOST_BREATHS = 80  # a minute
 _FLOORS = 12  # the highest with lettered flats
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
 _PRICED = re.compile(
-    rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|{_SIGN}\s?[\d.,]+$"
+    rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|(?:{_SIGN})\s?[\d.,]*$"
 )
 _GROWTH = TABLES.words("growth")  # of finance: m/m, i. a.
 _SCALE_BEFORE = re.compile(r"(?i)\b(?:escala|maqueta|mapa|plano)\b[^.:]{0,20}$")
@@ -146,6 +175,13 @@ _COUNTS_BEFORE = late(rf"(?i)\b(?:{any_of('before counted names')}) $")
 _STRESSED_A = late(rf"\s(?:{any_of('begin with a stressed a')})\b")
 _NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2] if row[3]})
 _CURRENCY_NAME = re.compile(rf"\s(?:{_NAMES})\b")
+
+_NAMED_BEFORE = late(
+    r"(?:[\w,)] [A-ZÁÉÍÓÚÑ][a-záéíóúñ]*|\b[a-z][A-Z]\w{1,12}|\b[Ee]l"
+    rf"|\b(?i:{any_of('numbered places')})) $"
+)
+_CAPITAL_BEFORE = late(r"\b[a-z]?[A-ZÁÉÍÓÚÑ][^\W\d_]{0,20} $")
+_OF_MODEL = late(r" \d{3}(?:(?:[GTM]B|MP|hp|HP|cv|CV|W|Hz|mAh)\b()| (?:[GTM]B|hp|HP|cv|CV)\b)")
 
 
 @lru_cache(maxsize=8)  # each number of a text asks
@@ -219,6 +255,16 @@ def _is_id(match: re.Match[str]) -> bool:
     return bool(_ID_BEFORE.search(before) or (has_tail and not is_priced))
 
 
+def _millions(match: re.Match[str]) -> list[str] | None:
+    """2M de vistas, población: 128 M; but "el 8M", of March, and "talla 5 M"."""
+    before = text_before(match)
+    if match[2] and not _POPULATION_BEFORE.search(before):
+        return None
+    if before.endswith(("el ", "El ")) and match[1].isdigit():
+        return [*cardinal_words(match[1]), *spelled("M")]
+    return [*number_words(match[1], "m"), "millón" if match[1] == "1" else "millones"]
+
+
 def _percent(match: re.Match[str]) -> list[str]:
     words = [*number_words(match["percent_from"]), "a"] if match["percent_from"] else []
     sign = {"%": ["por", "ciento"], "‰": ["por", "mil"]}[match["percent_sign"]]
@@ -235,31 +281,16 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     unit = _UNITS.get(match["fraction_unit"] or "")
     if match["fraction_unit"] == '"' and _OPEN_QUOTATION['"'].search(text_before(match, 300)):
         unit = None
-    if (above, below) == (24, 7):
-        return ["veinticuatro", "siete"]
-    if above == below and not whole:
-        return 2 * cardinal_words(match["above"])
     noun = NOUNS.after(match.string, match.end(), one=True)
-    degrees = unit[1].split() if unit and match["fraction_unit"].startswith("°") else []
-    few = below < 5 or above == 1  # 1/2 °C
-    if (degrees or noun == "grados") and above < below and not (whole or few):  # 12/24 °C
-        return [*cardinal_words(match["above"]), "a", *cardinal_words(match["below"]), *degrees]
-    graded = below in (5, 10, 20, 100) and not whole and _GRADED.search(text_before(match))
-    if graded or not above or below < 2 or (above > below and below > 10):
-        over = [*cardinal_words(match["above"]), "sobre", *cardinal_words(match["below"])]
-        return over + (unit[1].split() if unit else [])
-    if _LAWS_YEAR.fullmatch(match["below"]) and not whole:  # Ley 100/1993
-        return [*cardinal_words(match["above"]), "de", *cardinal_words(match["below"])]
-    goal = noun if noun in _GOALS else unit[1] if unit and unit[1] in _GOALS else ""
-    if goal and not whole:  # 9/10 preguntas
-        gender = NOUNS.gender(goal)
-        words = [*cardinal_words(match["above"], gender), "de"]
-        words += cardinal_words(match["below"], gender)
-        return words + (unit[1].split() if unit else [])
+    if whole and (not above or below < 2 or above > below > 10):
+        return None
+    if not whole and (words := _two_numbers(match, noun, unit)):
+        return words
     if noun == "partes" and not whole and 2 < below < 11:  # las 2/3 partes
         return [*cardinal_words(match["above"]), *ended_ordinal_words(below, "as")]
     gender = unit[2] if unit else NOUNS.gender(noun) if noun else "m"
-    half = "media" if gender == "f" else "medio"
+    at_hour = not (noun or unit) and text_before(match, 4).endswith("las ")
+    half = "media" if gender == "f" or at_hour else "medio"
     if whole:
         part = ["y", half] if (above, below) == (1, 2) else ["y", *part_words(above, below)]
         if unit:
@@ -268,6 +299,47 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     if (above, below) == (1, 2) and (noun or unit):
         return [half, *(unit[0].split() if unit else [])]
     return part_words(above, below) + (["de", *unit[0].split()] if unit else [])
+
+
+def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) -> list[str] | None:
+    """What is no part: 24/7, a 12/24 °C, le doy un 8/10, ley 100/1993, 9/10 preguntas."""
+    above, below, name = int(match["above"]), int(match["below"]), unit[1] if unit else ""
+    if (above, below) == (24, 7):
+        return ["veinticuatro", "siete"]
+    goal = next((counted for counted in (noun, name) if counted in _GOALS), "")
+    in_steps = above < below and match["above"][0] != "0"
+    in_steps = in_steps and _STEP_BEFORE.search(text_before(match)) is not None
+    few = below < 5 or above == 1  # 1/2 °C
+    if "grados" in (noun, name.split(" ")[0]) and above < below and not few:
+        between = "a"
+    elif in_steps:
+        between = "de"
+    elif _is_graded(match, bool(noun or unit)) or not above or below < 2:
+        between = "sobre"
+    elif above == below:
+        return 2 * cardinal_words(match["above"])
+    elif _LAWS_YEAR.fullmatch(match["below"]) or goal:
+        between = "de"
+    elif above > below > 10:
+        between = "sobre"
+    else:
+        return None
+    gender = NOUNS.gender(goal) if goal else ""
+    words = [*cardinal_words(match["above"], gender), between]
+    return [*words, *cardinal_words(match["below"], gender), *name.split()]
+
+
+def _is_graded(match: re.Match[str], counts: bool) -> bool:
+    """Le doy un 8/10, comida: 8/10, 10/10 lo recomiendo; but "sal: 1/5 de taza"."""
+    before, text = text_before(match), match.string
+    if match["below"] not in ("5", "10", "20", "100"):
+        return _HEALTH_BEFORE.search(before) is not None
+    if _GRADED.search(before) or _HEALTH_BEFORE.search(before):
+        return True
+    if counts or text.startswith((" de", " ="), match.end()):
+        return False
+    rated = match["below"] == "10" and (match["above"] == "10" or _RATED_BEFORE.search(before))
+    return bool(rated or _LABEL_BEFORE.search(before))
 
 
 def _ordinal(match: re.Match[str]) -> list[str] | None:
@@ -281,6 +353,11 @@ def _ordinal(match: re.Match[str]) -> list[str] | None:
     end = match["ordinal_sign"] or match["ordinal_end"]
     before_noun = noun != "" and not _OF_FLAT.match(text, match.end())
     return ended_ordinal_words(int(match["ordinal"]), end, before_noun)
+
+
+def _capital_ordinal(match: re.Match[str]) -> list[str]:
+    words = ended_ordinal_words(int(match[1]), match[2])
+    return [*words, *spelled(match[3] or "")]
 
 
 def _is_flat(match: re.Match[str]) -> bool:
@@ -309,6 +386,8 @@ def _lasts(match: re.Match[str]) -> bool:
 def _measure(match: re.Match[str]) -> list[str] | None:
     number, unit = match["measure"], match["unit"] or match["mark"]
     few = number.isdigit() and int(number) <= _MOST_BREATHS
+    if unit == "t" and "(t)" in match.string:  # h(t) = 5t
+        return None
     if unit == "rpm" and few and _BREATHS_BEFORE.search(text_before(match, 24)):
         unit = "resp/min"
     if match["mark"] and _OPEN_QUOTATION[match["mark"]].search(text_before(match, 300)):
@@ -320,7 +399,7 @@ def _measure(match: re.Match[str]) -> list[str] | None:
         unit = "min" if unit == "'" else "s"
     gender = _UNITS[unit][2]
     words = [*number_words(match["measure_from"], gender), "a"] if match["measure_from"] else []
-    if big := _whole_words(match["measure_big"]):
+    if big := [w.replace("M", "millones") for w in _whole_words(match["measure_big"])]:
         of = [] if big[-1] == "mil" else ["de"]
         counted = _unit_words(unit, True, match["power"])[0]
         return [*words, *number_words(number, "m"), *big, *of, *counted]
@@ -335,6 +414,22 @@ def _measure(match: re.Match[str]) -> list[str] | None:
             *names[1].split(),
         ]
     return [*words, *amount_words(number, (names[0], names[1]), gender, decimal_comma)]
+
+
+def _physical(match: re.Match[str]) -> list[str] | None:
+    """Una fuerza de 10 N, 20 A / 127 V; but "depto. 2 A", "5 N"."""
+    after = _PHYSICS_AFTER.match(match.string, match.end())
+    if not (after or _PHYSICS_BEFORE.search(text_before(match, 60))):
+        return None
+    one, many, gender = _UNITS[match[2]]
+    return amount_words(match[1], (one, many), gender, has_decimal_commas(match.string))
+
+
+def _of_goal(match: re.Match[str]) -> list[str]:
+    """1.200/5.000 pasos, 1,800/2,000 kcal."""
+    _, many, gender = _UNITS.get(match[3] or "", ("", "", ""))
+    gender = gender or NOUNS.gender_at(match.string, match.start(), match.end())
+    return [*number_words(match[1], gender), "de", *number_words(match[2], gender), *many.split()]
 
 
 def _per(match: re.Match[str]) -> list[str] | None:
@@ -448,15 +543,33 @@ def _unit_alone(match: re.Match[str]) -> list[str]:
     return _unit_words(match[1], many, match[2])[0]
 
 
+def _of_name(match: re.Match[str]) -> list[str] | None:
+    """A number that is no thousands of the next: iPhone 13 128 GB, sala 3 200 personas."""
+    before = text_before(match, 30)
+    of_model = _OF_MODEL.match(match.string, match.end())
+    glued = of_model and of_model.lastindex
+    named = (_CAPITAL_BEFORE if of_model else _NAMED_BEFORE).search(before)
+    return cardinal_words(match[0]) if glued or named or len(match[0]) > 3 else None
+
+
+def _is_code(match: re.Match[str], before: str) -> bool:
+    """Tarjeta *8823, cuenta: 4471, pedido 449871, 739201 es tu código."""
+    labelled = _ACCOUNT_BEFORE.search(before) and (before.endswith(": ") or len(match[0]) > 4)
+    used = _CODE_USED.search(before) and _CODE_AFTER.match(match.string, match.end())
+    return bool(labelled or used or _CARD_BEFORE.search(before))
+
+
 def _number(match: re.Match[str]) -> list[str]:
     number, text = match[0], match.string
     before = text_before(match, 60)
-    called = len(number) > 2 and _BEFORE_DIGITS.search(before)
+    called = len(number) > 2 and _BEFORE_DIGITS.search(before) is not None
     if called and " " in number and number.replace(" ", "").isdigit():
         return digits_in_groups(number, digit_words)
+    if number.isdigit() and len(number) > 3 and not NOUNS.after(text, match.end()):
+        called = called or _is_code(match, before)
     if len(number) == 3 and not NOUNS.after(text, match.end()):
-        called = called or _BEFORE_CALLED.search(before)
-        called = called or (number == "911" and _EMERGENCY.search(before))
+        called = called or _BEFORE_CALLED.search(before) is not None
+        called = called or (number == "911" and _EMERGENCY.search(before) is not None)
     if number.isdigit() and (called or len(number) >= CODE_DIGITS):
         *digits, last = digit_words(number)
         return [*digits, f"{last}," if _GROUP_AFTER.match(text, match.end()) else last]
@@ -481,6 +594,11 @@ def _number(match: re.Match[str]) -> list[str]:
 
 
 BEFORE_DATES: Forms = (
+    (
+        "d",
+        r"(?<![\w.,/$-])(?<!\d )(?:[1-9]\d{0,2}|(?:19|20)\d\d)(?= [1-9]\d\d\s?[^\W\d])",
+        _of_name,
+    ),
     ("d", r"\b(\d{1,2})°(?!\s?[NSEO\d]|[CF])", _degree),
     ("d", rf"\b1[oº°](?= de (?:{any_of('months')})\b)", lambda match: ["primero"]),
     (
@@ -521,6 +639,12 @@ MEASURES: Forms = (
         _percent,
     ),
     (
+        "d",  # 1er. Informe, 5to. A; but "quedó 1ro. Luego"
+        rf"(?<!ó )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS})\.(?=\s[A-ZÁÉÍÓÚÑ])"
+        r"(?:\s([A-F])(?=[.,;)]|$))?",
+        _capital_ordinal,
+    ),
+    (
         "d",
         rf"\b(?P<ordinal>\d{{1,4}})(?:\.?(?P<ordinal_sign>[ºª]|(?:er|os|as)\b)|(?P<ordinal_end>(?:{_ORDINAL_END})\b))(?:\.(?=\s[a-záéíóúñ]))?",
         _ordinal,
@@ -534,13 +658,9 @@ MEASURES: Forms = (
     ("d", r"(?<![\w/.,])(\d{1,3}[.,]\d{1,2})/(\d{1,3})(?![\w/])", _graded),
     (
         "d",
-        r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )"
-        r"\d{1,3}(?:[.,]\d{1,2})?(?:M(?=[\s.,;)]|$)"
-        rf"| ?MM?(?= de (?:{any_of('come in thousands')})\b))",
-        lambda match: [
-            *number_words(match[0].rstrip(" M"), "m"),
-            "millón" if match[0] == "1M" else "millones",
-        ],
+        r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )(\d{1,3}(?:[.,]\d{1,2})?)"
+        r"(?:M(?=[\s.,;)]|$)| ?MM?(?= de [a-záéíóúñ]{3,20}s\b)|( M)(?=[\s.,;)]|$))",
+        _millions,
     ),
     (  # but 4K, 8K; 5K, 10K, 21K and 42K of runners
         "d",
@@ -572,21 +692,38 @@ MEASURES: Forms = (
         r"([1-4])T(?:(?: de (?=20\d\d))?(\d{2}|20\d{2}))?\b",
         _quarter,
     ),
+    ("d", rf"(?<![\w.,-])({NUMBER})\s?([NJA])(?![\w°'²-])", _physical),
+    (
+        "d",  # oil: 5W-30
+        r"(?<![\w.,])(\d{1,2})W-?(\d\d)(?!\w)",
+        lambda m: [*cardinal_words(m[1]), *spelled("w"), *cardinal_words(m[2])],
+    ),
+    (
+        "d",
+        r"(?<![\w/.,])(\d{1,3}(?:[.,]\d{3}){0,2})/(\d{1,3}(?:[.,]\d{3}){1,2})(?![\w/]|[.,]\d)"
+        rf"(?:\s?({_UNIT})(?!\w))?",
+        _of_goal,
+    ),
     (
         "d-",
-        rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s))?"
+        rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s)|\sM(?=\s(?:km|mi|m|ha)\b))?"
         rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^]|/n)(?:(?<![A-Z])\.(?=\s[a-z(\d]))?"
         r"|(?P<mark>\"(?!\w)|'(?=\d{1,2}\"|\W|$)))(?<!\d\s[dKABNJ])(?<!\d[dKABNJ])",
         _measure,
     ),
 )
 NUMBERS: Forms = (
+    (
+        "aA-",  # S/, R$ y ₡
+        rf"(?<![\w$])(?:{_SIGNS_ALONE})(?=[,;)/]|\.?$|\s[yo]\s)",
+        lambda match: _CURRENCIES[match[0]][1].split(),
+    ),
     ("d", r"(?<![\w.,])1\smil\b", lambda match: ["mil"]),
     ("d", r"(?<![\w.,/-])\d{1,12}(?:-\d{1,12}){2,5}(?![\w/-]|[.,]\d)", _account),
     ("d", _SETS.pattern, _SETS.words),
     (
         "d",
-        r"(?<=por )\d{1,3}\s?d\b\.?",
+        r"(?:(?<=por )|(?<=\bx)|(?<=\bx ))\d{1,3}\s?d\b\.?",
         lambda match: amount_words(match[0].rstrip(" d."), ("día", "días"), "m"),
     ),
     (

@@ -31,6 +31,10 @@ _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that beg
 _YEAR = re.compile(r"1\d{3}|20\d\d")
 _ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
+_IDENTITY_BEFORE = re.compile(
+    r"(?i)\b(?:c\.? ?c\.?|cédulas?(?: de \w{4,15})?|nit|rut|dni"
+    r"|n[uú]m\.|n\.?[oº°]\.?|población de):? $"
+)
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
 
 
@@ -58,6 +62,14 @@ def address_words(written: str) -> list[str]:
         else:
             words += _SIGNS.get(part, [])
     return words
+
+
+def _is_number(match: re.Match[str]) -> bool:
+    """1.020.345.678, which is no network address."""
+    groups = match[0].split(".")
+    in_threes = re.fullmatch(r"\d{1,3}(?:\.\d{3}){3}", match[0])
+    above = in_threes and any(group > "255" for group in groups[1:])
+    return bool(above or (in_threes and _IDENTITY_BEFORE.search(text_before(match))))
 
 
 def _mail(match: re.Match[str]) -> list[str]:
@@ -173,12 +185,13 @@ ADDRESSES: Forms = (
     (
         "aAd",
         addresses.web(any_of("top level")),
-        lambda match: address_words(addresses.said_part(match[0])),
+        lambda match: None if _is_number(match) else address_words(addresses.said_part(match[0])),
     ),
     ("aAd-", addresses.files(any_of("file endings")), lambda match: address_words(match[0])),
     (
         "-",
-        rf"(?<![\w.])\.(?:{any_of('file endings')}|{any_of('dot files')})\b",
+        rf"(?<![\w.])\.(?:{any_of('file endings')}|{any_of('dot files')}"
+        rf"|(?!(?:es|de|me|do|tv|ve)\b)(?:{any_of('top level')}))\b",
         lambda match: address_words(match[0]),
     ),
     (
@@ -212,6 +225,21 @@ CODES: Forms = (
         lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
     ),
     (
+        "aA",  # the tail of a card: x8823
+        r"(?:(?<=arjeta )|(?<=uenta )|(?<=TD[CD] ))[xX]{1,12}-?(\d{4})(?!\w)",
+        lambda match: digit_words(match[1]),
+    ),
+    (
+        "A",  # a postal code, an RFC or a CURP
+        r"\b(?:[A-Z]\d{4}[A-Z]{3}|[A-ZÑ]{3,4}\d{6}(?:[A-Z\d]{3}|[A-Z\d]{8}))(?![\w-])",
+        lambda match: _account(match[0]),
+    ),
+    (
+        "d",  # free lines of Colombia
+        r"(?<![\w.,])018000(?: \d{2,6}){1,4}(?![\w-]|[.,]\d)",
+        lambda match: telephone_words(match[0]),
+    ),
+    (
         "A",
         r"\b[A-Z]{2}\d{2}(?: ?\d{4}){1,7}(?: ?\d{1,3})?\b",
         lambda match: _account(match[0]),
@@ -225,6 +253,11 @@ CODES: Forms = (
         "aAd",
         r"\b[vV]\d{1,4}(?:\.\d{1,6}){0,4}(?!\w)|(?<![\w.,])\d{1,4}(?:\.\d{1,4}){2,5}(?![\w]|,\d)",
         lambda match: None if re.fullmatch(r"\d{1,3}(?:\.\d{3})+", match[0]) else _dotted(match),
+    ),
+    (
+        "d",
+        r"\b(\d{3,4})p\b",  # lines of a picture: 1080p
+        lambda match: [*cardinal_words(match[1]), *spelled("p")],
     ),
     (
         "aAd",

@@ -1,0 +1,153 @@
+"""Notation of maths, chemistry, music and photography -> spoken words."""
+
+from __future__ import annotations
+
+import re
+
+from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.patterns import late
+from dlpo.text.es.abbreviations import spelled
+from dlpo.text.es.numbers import cardinal_words, decimal_words, number_words
+from dlpo.text.es.tables import TABLES, any_of
+
+_TRIGONOMETRY = {
+    "sen": "seno", "sin": "seno", "cos": "coseno", "tan": "tangente", "tg": "tangente",
+    "sec": "secante", "csc": "cosecante", "cot": "cotangente",
+}  # fmt: skip
+_POWERS = {"": [], "^2": ["cuadrado"], "^3": ["cubo"]}
+_ANGLE = r"\s{0,2}\(?\s?(?:\d{0,2}[xπ]\b|\d{0,2}\s?(?:theta|alfa|beta)\b|\d{1,3}\s?°)"
+_OPENS_TERM = late(r"[(=±+*/√^<>≤≥,]\s?$")
+_CLOSES_TERM = late(r"\d{0,3}[a-z]\s?[)=±+*/^²³-]|[^()]{1,20}\)")
+_LIMIT_BEFORE = late(r"\blim [a-z]\s?$")
+_MENU_BEFORE = late(rf"(?i)\b(?:{any_of('menus')})\b[^.\n]{{0,80}}$")
+_LABEL_AFTER = late(r"[\s*_\"]{1,6}[A-ZÁÉÍÓÚÑ]")
+_REACTION = late(r"[^.;]{0,40}\b\d{0,2}(?:[A-Z][a-z]?\d{0,2}){1,6}\s?(?:→|->)\s?\d{0,2}\s?[A-Z]")
+_ARRIVAL = late(r"\s?[A-ZÁÉÍÓÚÑ\d$]")
+_METAL = any_of("metals")
+_ATOMS = rf"(?:{_METAL}|[BCFHIKNOPS])\d{{0,2}}"
+_GROUP = rf"(?:{_ATOMS}|\((?:{_ATOMS}){{1,4}}\)\d)"
+_NOTES = dict(zip("ABCDEFG", ["la", "si", "do", "re", "mi", "fa", "sol"], strict=True))
+_NOTE = "Do|Re|Mi|Fa|Sol|La|Si"
+_OF_CHORD = {
+    "#": "sostenido", "b": "bemol", "m": "menor", "7": "siete", "m7": "menor siete",
+    "maj7": "mayor siete", "dim": "disminuido", "sus4": "suspendido cuatro",
+}  # fmt: skip
+_MUSIC = late(rf"(?i)\b(?:{any_of('music')})\b")
+_CHORD_BEFORE = late(rf"\b(?:(?:{_NOTE})[#b]?m?7?|[A-G][#b]?m7?)(?:,| [-–])? $")
+_CHORD_AFTER = late(rf"(?:,| [-–])? (?:(?:{_NOTE})[#b]?m?7?|[A-G][#b]?m7?)(?![\w#])(?! \w)")
+
+
+def _trigonometric(match: re.Match[str]) -> list[str]:
+    """sen(45°), cos²x."""
+    return [_TRIGONOMETRY[match[1]], *_POWERS[match[2] or ""], "de"]
+
+
+def _negative(match: re.Match[str]) -> list[str] | None:
+    """The sign of x = -b, (-b ± 2); but "ls -a"."""
+    before = text_before(match, 3)
+    is_term = before[-1:] != "(" or _CLOSES_TERM.match(match.string, match.end())
+    return ["menos"] if is_term and _OPENS_TERM.search(before) else None
+
+
+def _arrow(match: re.Match[str]) -> list[str] | None:
+    """Of a limit, a reaction, the steps through a menu, or a way: lim x→0, H2 + O2 → H2O."""
+    text, before = match.string, text_before(match, 90)
+    if _LIMIT_BEFORE.search(before):
+        return ["tiende", "a"]
+    around = text[max(0, match.start() - 40) : match.end() + 40]
+    if "+" in around and re.search(r"[A-Z][a-z]?\d", around) and _REACTION.match(around):
+        return ["produce"]
+    if _MENU_BEFORE.search(before) and _LABEL_AFTER.match(text, match.end()):
+        return ["luego"]
+    return ["a"] if match[0] == "→" or _ARRIVAL.match(text, match.end()) else None
+
+
+def _power_of_ten(match: re.Match[str]) -> list[str]:
+    """6.02e23, 1e-5."""
+    words = cardinal_words(match[1])
+    if match[3]:
+        words += ["punto" if match[2] == "." else "coma", *decimal_words(match[3])]
+    return [*words, "por", "diez", "elevado", "a", *number_words(match[4].lstrip("+"))]
+
+
+def _formula(match: re.Match[str]) -> list[str]:
+    """The letters and numbers of a substance, an ion or an isotope: KMnO4, Fe^2+, U-235."""
+    parts = re.findall(r"[A-Za-z]|\d+|\+|-(?!\d)", match[0])
+    signs = {"+": ["más"], "-": ["menos"]}
+    said = (cardinal_words(p) if p.isdigit() else signs.get(p) or spelled(p) for p in parts)
+    return [word for words in said for word in words]
+
+
+def _chord(match: re.Match[str]) -> list[str] | None:
+    """Fa#, F#m, Lam – Do; but the language C#, a card Sim."""
+    note, accidental, kind = match.groups(default="")
+    if not accidental + kind:
+        return None
+    of_music = _MUSIC.search(match.string)
+    listed = _CHORD_BEFORE.search(text_before(match, 12)) or _CHORD_AFTER.match(
+        match.string, match.end()
+    )
+    certain = len(note) > 1 if kind == "7" else accidental == "#" and len(note + kind) > 1
+    likely = of_music and listed if accidental + kind == "7" else of_music or listed
+    if certain or likely:
+        said = [_NOTES.get(note) or note.lower(), _OF_CHORD.get(accidental), _OF_CHORD.get(kind)]
+        return " ".join(filter(None, said)).split()
+    return [*spelled(note), "sharp"] if note + accidental in ("C#", "F#") else None
+
+
+FORMS: Forms = (
+    ("a", rf"\b(sen|cos|tan|tg|sec|csc|cot|sin(?=\^|\())(\^[23])?(?={_ANGLE})", _trigonometric),
+    (
+        "a",
+        r"\blog_?(\d{1,2})(?=\s?[(x\d])",
+        lambda match: ["logaritmo", "base", *cardinal_words(match[1]), "de"],
+    ),
+    ("a", r"\blim(?=\s[a-z]\s?(?:→|->))", lambda match: ["límite", "cuando"]),
+    (
+        "a",  # ∫₀¹
+        r"\bintegral de (\d{1,3})\^(\d{1,3})",
+        lambda m: ["integral", "de", *cardinal_words(m[1]), "a", *cardinal_words(m[2]), "de"],
+    ),
+    ("a", r"\b[fgh](?=\(-?\d{1,3}\)\s?[=<>+≈]|\(\d{1,2}[a-z]\))", lambda m: [*spelled(m[0]), "de"]),
+    ("-", r"(?<!\w)-(?=\d{0,3}[a-zπ](?![\w-])|\()", _negative),
+    (
+        "-",
+        r"(?<=\([a-z])-(?=(?:\d{1,3}|[a-z])\)\s?[/^=*])|(?<=/\([a-z])-(?=(?:\d{1,3}|[a-z])\))",
+        lambda match: ["menos"],
+    ),
+    (
+        "-",
+        r"(?:(?<=\))|(?<=\) ))/(?=\s?(?:[(\d]|[a-z]\b))|(?<=π)/(?=\d)"
+        r"|(?<=\d)/(?=[nxyz]\b)",
+        lambda match: ["sobre"],
+    ),
+    (
+        "a",
+        r"\b(d[fsuvxyz])/(d[stxyz])\b",
+        lambda match: [*spelled(match[1]), "sobre", *spelled(match[2])],
+    ),
+    ("-", "→|->", _arrow),
+    (
+        "d",
+        r"(?<![\w.,])(\d{1,3})(?:([.,])(\d{1,6})|(?=e-))[eE]([+-]?\d{1,3})(?!\w|[.,]\d)",
+        _power_of_ten,
+    ),
+    (
+        "Ad",
+        rf"\b\d{{0,2}}(?=\w{{0,12}}(?:{_METAL})){_GROUP}{{2,8}}(?![\w-])"
+        rf"|\b{_GROUP}{{1,6}}\^\d?[+-](?!\w)|\b(?:{_METAL}|H|K|NH4)\d?\+(?!\w)"
+        rf"|\b(?:{TABLES.patterns('isotopes')})\b",
+        _formula,
+    ),
+    (
+        "a",
+        rf"\b({any_of('radioactive')})-(\d{{1,3}})(?!\w)",
+        lambda match: [match[1], *cardinal_words(match[2])],
+    ),
+    ("A", rf"\b(?<!\d )({_NOTE}|[A-G])(#|b)?(maj7|m7|m|7|dim|sus4)?(?![\w#])", _chord),
+    (
+        "aA",  # an aperture: f/1.8
+        r"(?<![\w/])(?:[fF]/(?=\d{1,2}(?:[.,]\d)?(?![\w/]))|f(?=\d{1,2}\.\d(?![\w.])))",
+        lambda match: ["efe"],
+    ),
+)
