@@ -13,11 +13,12 @@ from functools import cache
 from dlpo.text.common.language import Token
 
 Speak = Callable[[re.Match[str]], list[str] | None]
-# A written form: the groups of the beginning pattern that it begins with, its pattern, and a
-# function from its match to spoken words; None if it is something else after all. The function of
-# a form that is just a word is None: what is said depends on more than the match. A "0" among the
-# groups: there is a digit in each match or after it; a text without one never tries the form.
-Forms = tuple[tuple[str, str, Speak | None], ...]
+# A written form: the groups of the beginning pattern that it begins with, its pattern, and its
+# spoken words with blanks between them, or a function from its match to words; None if it is
+# something else after all. The function of a form that is just a word is None: what is said depends
+# on more than the match. A "0" among the groups: there is a digit in each match or after it; a text
+# without one never tries the form.
+Forms = tuple[tuple[str, str, Speak | str | None], ...]
 SpeakWord = Callable[[re.Match[str], Container[str], bool], list[str] | None]
 """The match of such a form, the words that the writer gives a pronunciation for, and whether
 capitals mean something -> spoken words."""
@@ -49,11 +50,15 @@ def capital_parts(upper: str, lower: str) -> re.Pattern[str]:
     return re.compile(rf"[{upper}]{{2,}}(?![{lower}])|[{upper}]?[{lower}]+|[{upper}]|\d+")
 
 
+def _saying(words: list[str]) -> Speak:
+    return lambda match: words
+
+
 class FormReader:
     """Reads text as the written forms of one language."""
 
     def __init__(
-        self, begin: str, forms: Iterable[tuple[str, str, Speak | None]], ending: str = "(?!)"
+        self, begin: str, forms: Iterable[tuple[str, str, Speak | str | None]], ending: str = "(?!)"
     ) -> None:
         """
         Args:
@@ -70,7 +75,7 @@ class FormReader:
     def _compiled(self, kind: str, has_digits: bool) -> list[tuple[re.Pattern[str], Speak | None]]:
         """The patterns and functions of all forms that begin so, compiled when first needed."""
         return [
-            (re.compile(pattern), speak)
+            (re.compile(pattern), _saying(speak.split()) if isinstance(speak, str) else speak)
             for begins, pattern, speak in self._patterns
             if kind in begins and (has_digits or "0" not in begins)
         ]

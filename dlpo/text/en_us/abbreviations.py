@@ -349,39 +349,39 @@ FORMS: Forms = (
         lambda match: [*match[0]],
     ),
     ("A", r"\bID(?= (?:no\.|number\b|#))", lambda match: [*match[0]]),
-    ("a", r"(?<=\bID )no\.", lambda match: ["number"]),
+    ("a", r"(?<=\bID )no\.", "number"),
     (
         "a",
         r"(?<=[a-z] )(?<!the )(?<!\bto )(?<!\bis )(?<!from )(?<!code )(?<!\bof )af\b"
         r"(?=[.,!?]|\s*$| (?:rn|today|tonight|lol|and|but|this|outside|tho|in)\b)",
-        lambda match: ["A", "F"],
+        "A F",
     ),
-    ("a", r"\bty sm\b", lambda match: ["thank", "you", "so", "much"]),
+    ("a", r"\bty sm\b", "thank you so much"),
     (
         "a",
         r"(?:(?<=\bily )|(?<=\bty )|(?<=\b[Tt]hx )|(?<=thanks )|(?<=love u )|(?<=miss u )"
         r"|(?<=love you )|(?<=miss you )|(?<=thank you )|(?<=love it ))sm\b",
-        lambda match: ["so", "much"],
+        "so much",
     ),
-    ("A", r"\bQ&A\b", lambda match: ["Q", "and", "A"]),
+    ("A", r"\bQ&A\b", "Q and A"),
     (
         "a",
         r"(?<=\d )med\.(?= (?:red|yellow|white|green|sweet|ripe)?\s?"
         r"(?:onion|carrot|potato|tomato|egg|apple"
         r"|avocado|zucchini|pepper|shrimp|banana|head|clove|lemon|lime))",
-        lambda match: ["medium"],
+        "medium",
     ),
     (
         "a",
         r"(?:(?<=yrs )|(?<=yrs\. )|(?<=years )|(?<=years of )|(?<=months ))exp\.(?!\s(?:date|\d))",
-        lambda match: ["experience"],
+        "experience",
     ),
     ("a", r"\b[dafn]/[bk]/a\b", lambda match: [*match[0].upper().replace("/", "")]),
     ("A", rf"\b(?:(?:{any_key(_JOURNALS)})\. ){{1,5}}(?:{any_key(_JOURNALS)})\.(?!\w)", _journal),
     ("A", r"\bSte?(?=-[A-Z][a-z])", _french_saint),
-    ("aA", r"(?<=\()[Rr]et\.(?=\))", lambda match: ["retired"]),
-    ("A", r"(?<=[a-z] )Sta\.(?=\s[a-z]|[,)]|$)", lambda match: ["station"]),
-    ("A", r"\bSta\.(?= [A-Z])", lambda match: ["santa"]),
+    ("aA", r"(?<=\()[Rr]et\.(?=\))", "retired"),
+    ("A", r"(?<=[a-z] )Sta\.(?=\s[a-z]|[,)]|$)", "station"),
+    ("A", r"\bSta\.(?= [A-Z])", "santa"),
     (
         "A",
         r"\bSte?\.(?=-[A-Z])",  # but Main St.-Elm
@@ -397,7 +397,7 @@ FORMS: Forms = (
         _county,
     ),
     ("A", r"\bCo\.", lambda match: _county(match) if _WARNED.search(text_before(match)) else None),
-    ("A", rf"\bCo\.(?= (?:{any_of('counties of Ireland')})\b)", lambda match: ["county"]),
+    ("A", rf"\bCo\.(?= (?:{any_of('counties of Ireland')})\b)", "county"),
     ("a", r"(?<![\w/])b/[wt](?![\w/])", _between),
     ("A", r"(?<![\w/])B/W(?![\w/])", lambda match: _BLACK_AND_WHITE),
     (
@@ -405,7 +405,7 @@ FORMS: Forms = (
         r"(?:(?<=[\w)] )|(?<=St\. )|(?<=Ave\. )|(?<=Rd\. )|(?<=Blvd\. ))btw\b\.?"
         r"(?= (?:\d{1,3}(?:st|nd|rd|th)"
         r"|[$\d][\d.,]{0,8} (?:and|&)|[A-Z][a-z]+ (?:and|&)) )",
-        lambda match: ["between"],
+        "between",
     ),
     ("A", r"\b(?:Ave|Blvd|Ct|Hwy|Ln|Pkwy|Rd)(?=\.\s[A-Z][a-z']{1,20} [a-z])", _road_ends),
     (
@@ -413,9 +413,9 @@ FORMS: Forms = (
         rf"\b(?:{any_of('abbreviated books')})\.?(?=\s\d{{1,3}}:\d)",
         lambda match: _BOOKS[match[0].rstrip(".").lower()],
     ),
-    ("a0", r"(?<=\d )st\b\.?", lambda match: ["stone"]),
-    ("A0", r"\bSR(?=[- ]?\d)|(?<=\d-)SR\b", lambda match: ["S", "R"]),
-    ("A", r"\bCol(?=\s(?:[A-Z]|\d{1,3})\b)", lambda match: ["column"]),
+    ("a0", r"(?<=\d )st\b\.?", "stone"),
+    ("A0", r"\bSR(?=[- ]?\d)|(?<=\d-)SR\b", "S R"),
+    ("A", r"\bCol(?=\s(?:[A-Z]|\d{1,3})\b)", "column"),
     ("a", r"\bdr\b\.?(?=\s[a-z])", _small_doctor),
     (
         "A",
@@ -427,7 +427,7 @@ FORMS: Forms = (
     ),
     ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{2,3})\b(?![-.]\d)", _work),
     ("aA0", r"\b[Ee]q(n?s?)\b\.? ?\((\d{1,3})(?:\)|$)(?:[-–]\((\d{1,3})\))?", _equation),
-    ("a", r"\bfwd(?=:)", lambda match: ["forward"]),
+    ("a", r"\bfwd(?=:)", "forward"),
     (
         "A",
         r"\b(Cal|Fed)\.(?= (?:R\. (?:Civ|Crim|Evid|App)\.|Civ\. Code))",
@@ -446,11 +446,7 @@ FORMS: Forms = (
     ),
     ("a", r"\bhx\b|\b[dst]x(?=:\s)", lambda match: [_DOCTORS[match[0]]]),
     ("A", r"\b[HDST]x(?=:\s)|\bPMHx\b", lambda match: _DOCTORS[match[0].lower()].split()),
-    (
-        "a",
-        r"(?<!\bno )(?<!\bto )(?<!\bof )(?<!little )(?<!\bany )\bavail\.",
-        lambda match: ["available"],
-    ),
+    ("a", r"(?<!\bno )(?<!\bto )(?<!\bof )(?<!little )(?<!\bany )\bavail\.", "available"),
     ("a0", r"(?:(?<=\d )|(?<=\d))pp\b\.?(?!\s?\d)", _per_person),
     (
         "a",
@@ -470,21 +466,17 @@ FORMS: Forms = (
         lambda match: ["defeated"] if previous_word(match)[:1].isupper() else None,
     ),
     ("a", r"(?:ft|feat)\b\.?(?= [A-Z\d])", _featuring),
-    (
-        "a",
-        r"(?:(?<=[Dd]ew )|(?<=melting )|(?<=boiling )|(?<=freezing ))pt\b\.?",
-        lambda match: ["point"],
-    ),
-    ("a", r"(?<=\bet )al\.(?!\w)", lambda match: ["al"]),
-    ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", lambda match: ["minute"]),
+    ("a", r"(?:(?<=[Dd]ew )|(?<=melting )|(?<=boiling )|(?<=freezing ))pt\b\.?", "point"),
+    ("a", r"(?<=\bet )al\.(?!\w)", "al"),
+    ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", "minute"),
     ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
     ("A", r"\b[A-HJ-Z]\.(?=\s[a-z])", _small_name),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
-    ("aA0", r"(?<=\d(?:st|nd|rd|th) )[Ff]l\b\.?", lambda match: ["floor"]),
-    ("a0", r"(?<=\d(?:st|nd|rd|th) )c\.(?=\s|$)", lambda match: ["century"]),
-    ("A0", r"(?<=\d(?:st|nd|rd|th) )Cir\.", lambda match: ["circuit"]),
-    ("a0", r"(?<=\d )ea\b\.?", lambda match: ["each"]),
-    ("a0", r"(?<=\d )lg\.(?=\s[a-z])", lambda match: ["large"]),
+    ("aA0", r"(?<=\d(?:st|nd|rd|th) )[Ff]l\b\.?", "floor"),
+    ("a0", r"(?<=\d(?:st|nd|rd|th) )c\.(?=\s|$)", "century"),
+    ("A0", r"(?<=\d(?:st|nd|rd|th) )Cir\.", "circuit"),
+    ("a0", r"(?<=\d )ea\b\.?", "each"),
+    ("a0", r"(?<=\d )lg\.(?=\s[a-z])", "large"),
     (
         "a",
         r"(?:(?<=\d )|(?<=illion ))ac\b(?!/| (?:units?|adapters?|outlets?|motors?|repairs?|volts?"

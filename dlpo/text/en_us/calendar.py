@@ -353,7 +353,7 @@ FORMS: Forms = (
     (
         "A0",
         r"\bT-(?=\d{1,3} ?(?:[hms]|hrs?|mins?|secs?|hours?|minutes?|seconds?|days?|weeks?)\b)",
-        lambda match: ["T", "minus"],
+        "T minus",
     ),
     (
         "d-",

@@ -91,6 +91,6 @@ FORMS: Forms = (
         _compass,
     ),
     ("A", rf"\b[NSEW]\. (?:(?={any_of('have halves')})\b)", _compass),
-    ("A", r"\bLat\b\.?(?=:?\s-?\d{1,2}\.\d)", lambda match: ["latitude"]),
+    ("A", r"\bLat\b\.?(?=:?\s-?\d{1,2}\.\d)", "latitude"),
     ("A", r"\bLong?\b\.?(?=:?\s-?\d{1,3}\.\d{2,9}(?:°|\b))", _longitude),
 )

@@ -121,11 +121,7 @@ def _shots(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    (
-        "aA0",
-        rf"\b(?:[Ee]xp|EXP)\b\.?(?=:?\s(?:[Dd]ate:?\s)?{MONTH}/(?:20)?\d\d\b)",
-        lambda match: ["expiration"],
-    ),
+    ("aA0", rf"\b(?:[Ee]xp|EXP)\b\.?(?=:?\s(?:[Dd]ate:?\s)?{MONTH}/(?:20)?\d\d\b)", "expiration"),
     (
         "d",  # 12/18 from the field
         r"(?<![\w/.])(\d{1,2})/(\d{1,2})(?= (?:from (?:the (?:field|line|floor|foul|free|stripe)"

@@ -62,7 +62,7 @@ FORMS: Forms = (
         r"(?<![\w.'])[FGHfgh]'(?=\([A-Za-z]\))",
         lambda match: [match[0][0].upper(), "prime", "of"],
     ),
-    ("-", r"(?<=\([A-Z])\|(?=[A-Z]\))", lambda match: ["given"]),
+    ("-", r"(?<=\([A-Z])\|(?=[A-Z]\))", "given"),
     (
         "a",
         rf"\b({any_key(_NAMES)})(\^2)?"
@@ -75,10 +75,10 @@ FORMS: Forms = (
         r"\blog_?\{?(\d{1,2}|[a-z])\}?(?=\s?\()",
         lambda match: ["log", "base", *_bound(match[1]), "of"],
     ),
-    ("a", r"\blog(?=\(\d{1,9}\))", lambda match: ["log", "of"]),
+    ("a", r"\blog(?=\(\d{1,9}\))", "log of"),
     ("-", r"∫\s?_?\{?(-?\w{1,3})\}?\^\{?\s?(-?\w{1,8})\}?", _integral),
-    ("-", r"∫(?=\s?from\b)", lambda match: ["integral"]),
-    ("-", r"(?<=[A-Za-z\d)])\^(?=\()", lambda match: ["to", "the"]),
-    ("-", r"(?<=\^\()[-−](?=\w)", lambda match: ["minus"]),
+    ("-", r"∫(?=\s?from\b)", "integral"),
+    ("-", r"(?<=[A-Za-z\d)])\^(?=\()", "to the"),
+    ("-", r"(?<=\^\()[-−](?=\w)", "minus"),
     ("-", r"(?:(?<=\))|(?<= pi ))/(?=\d{1,3}(?![\w/]))", _over),
 )

@@ -239,7 +239,7 @@ FORMS: Forms = (
     (
         "d",
         r"\b911(?= (?:GT\d|Turbo|Carrera|Targa|Dakar|Speedster)\b)|(?<=\b[Pp]orsche's )911\b",
-        lambda match: ["nine", "eleven"],
+        "nine eleven",
     ),
     (
         "aAd-",  # Password: Blue$ky_2024!
@@ -293,7 +293,7 @@ FORMS: Forms = (
         "A0",
         r"(?:(?<=sponsored )|(?<=bill )|(?<=bill, )|(?<=Bill )|(?<=Senate )"
         r"|(?<=introduced ))S\.(?= \d{1,4}\b)",
-        lambda match: ["S"],
+        "S",
     ),
     ("A0", r"\bS(\d{1,2})\s?E(\d{1,3})\b", _episode),
     (

@@ -365,9 +365,9 @@ FORMS: Forms = (
         r"(?<![\w'./-])(hr|lb|oz)\b(?! (?:rep|person|team|dep|man))(?:\.(?=\s[a-z(]|\)?[,;:]))?",
         lambda match: [UNITS[match[1]][0]] if _ONE_BEFORE.search(text_before(match)) else None,
     ),
-    ("aA", r"\b[Aa](?= (?:hr|oz)\b)", lambda match: ["an"]),
+    ("aA", r"\b[Aa](?= (?:hr|oz)\b)", "an"),
     ("A0", r"(?:(?<=\b\d )|(?<=\b\d\d ))(?:HRs|INTs?)\b", _in_sport),
-    ("A", r"(?<!\d\s)(?<!\d)\bLBs\b", lambda match: ["L", "B's"]),
+    ("A", r"(?<!\d\s)(?<!\d)\bLBs\b", "L B's"),
     (
         "d",
         rf"(?<![\w.,-])(?<!Seat )(?<!Room )(?<!Gate )(?<!Unit )(?<!Row )(?<!Apartment )"
@@ -434,7 +434,7 @@ FORMS: Forms = (
     ),
     ("d", r"(?<![\w.,-])(\d{1,5}(?:\.\d{1,3})?)(-| )?([NJA])\b(?![.'-]\w)", _letter_unit),
     ("d", r"(?<![\w.,])([1-5])\*(?=[ -](?:hotel|resort|review|rating|GP)s?\b)", _stars_of_hotel),
-    ("d", r"(?<=\b[Aa] )9V(?=[.,;:)]|$| (?:and|or)\b)", lambda match: ["nine", "volt"]),
+    ("d", r"(?<=\b[Aa] )9V(?=[.,;:)]|$| (?:and|or)\b)", "nine volt"),
     ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d)?)¢", _cents),
     ("d", r"(?<![\w.])(?:8[5-9]\d|9\d\d|10[0-8]\d)(?:\.\d)?\s?mb\b", _millibars),
     (
@@ -447,7 +447,7 @@ FORMS: Forms = (
         rf"/(?:{any_of('have a price after a slash')})(?![\w/-])",
         lambda match: ["per", match[0][1:]] if _PRICE_BEFORE.search(text_before(match)) else None,
     ),
-    ("-", r"(?<=\d)/sh\b", lambda match: ["per", "share"]),
+    ("-", r"(?<=\d)/sh\b", "per share"),
     ("-", r"(?<=[a-zL])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))", _per_hours),
     (
         "-",

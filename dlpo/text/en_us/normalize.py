@@ -185,8 +185,8 @@ def _to_menu(match: re.Match[str]) -> list[str] | None:
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     *keys.FORMS,
-    ("-", r"(?<=SELECT )\*", lambda match: ["star"]),
-    ("-", r"(?<=\bCOUNT)\(\*\)", lambda match: ["star"]),
+    ("-", r"(?<=SELECT )\*", "star"),
+    ("-", r"(?<=\bCOUNT)\(\*\)", "star"),
     (
         "-",  # revenue ↑ 12%, ▲ 0.45, BP ↑; but "Step 2 ↓", "↓ 3 reasons", "↑ Back to top"
         r"[↑↓↗↘⬆⬇▲▼](?=\s?[-+$€£]?\d{0,9}\.?\d{1,9}(?:\s?(?:%|[KMB]\b|bps?\b|pts?\b|points)|(?<=\.\d)"
@@ -201,14 +201,14 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=[a-z]\s)(?:→|->)(?=\s[A-Z])", _to_menu),
     ("-", r"(?<=[\w.]\s)[<>](?=\s(?:['\"]|[a-z_]))", _compared),
     ("-", r"(?<=\d,)<(?=\d)", lambda match: _SIGNS["<"]),
-    ("-", r"(?<=\d)#(?!\w)", lambda match: ["pound"]),
-    ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", lambda match: ["out", "of"]),
-    ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", lambda match: ["over"]),
+    ("-", r"(?<=\d)#(?!\w)", "pound"),
+    ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", "out of"),
+    ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", "over"),
     (
         "-",
         rf"(?:(?<=[a-z]{{2}}\s)|(?<=\b[uI]\s)|(?<=[a-z][,!]\s)|(?<=<3\s))<3"
         rf"(?![\w.%]|[\s-](?:{any_of('are less than three')})\b)",
-        lambda match: ["heart"],
+        "heart",
     ),
     ("-", r"(?<=[(\[])[<>](?=\s?[$£€]?\.?\d)(?!3\))", lambda match: _SIGNS[match[0]]),
     (
@@ -221,25 +221,21 @@ _IN_PLACES: Forms = (
         r"(?<=[a-z]\s)>(?=\s[$£€]?\d{1,6}(?:,\d{3})?(?![\w.,/]*[\w/]|\s?>))",
         lambda match: None if _MENU.search(text_before(match)) else _SIGNS[">"],
     ),
-    ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", lambda match: ["to"]),
+    ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", "to"),
     (
         "a0",
         r"(?<!\b[Tt]o )\bb4(?=\s(?:u|you|i|we|they|my|it|noon|midnight|lunch|dinner|bed|work"
         r"|school|\d{1,2}(?::\d\d)?\s?[ap]m)\b)",
-        lambda match: ["before"],
+        "before",
     ),
-    (
-        "a0",
-        r"\bh8(?=\s(?:this|that|u|you|it|my|when|how|him|her|them|these|to|the)\b)",
-        lambda match: ["hate"],
-    ),
-    ("a0", r"\bw8(?=\s(?:4|for|til|till|until|what|no|up)\b)", lambda match: ["wait"]),
-    ("a0", r"(?<=[a-z]\s)m8(?=[,.!?]|$)", lambda match: ["mate"]),
-    ("a", r"(?<![\w'-])ur(?![\w'-])", lambda match: ["your"]),
+    ("a0", r"\bh8(?=\s(?:this|that|u|you|it|my|when|how|him|her|them|these|to|the)\b)", "hate"),
+    ("a0", r"\bw8(?=\s(?:4|for|til|till|until|what|no|up)\b)", "wait"),
+    ("a0", r"(?<=[a-z]\s)m8(?=[,.!?]|$)", "mate"),
+    ("a", r"(?<![\w'-])ur(?![\w'-])", "your"),
     ("aA", r"\b([A-Za-z]{3,30})\((e?s)\)", lambda match: [(match[1] + match[2]).lower()]),
-    ("aA", rf"{_NO_ARTICLE}[Ii]m(?![\w'-])", lambda match: ["i'm"]),
-    ("aA", rf"{_NO_ARTICLE}[Cc]ant(?![\w'-]| of\b)", lambda match: ["can't"]),
-    ("-", r"\+/-(?=\s?[$£€]?\.?\d)", lambda match: ["plus", "or", "minus"]),
+    ("aA", rf"{_NO_ARTICLE}[Ii]m(?![\w'-])", "i'm"),
+    ("aA", rf"{_NO_ARTICLE}[Cc]ant(?![\w'-]| of\b)", "can't"),
+    ("-", r"\+/-(?=\s?[$£€]?\.?\d)", "plus or minus"),
     (
         "a",
         r"(?<![\w/])(?:y/y|(?<=%\s)(?:m/m|q/q))(?![\w/])",
@@ -250,8 +246,8 @@ _IN_PLACES: Forms = (
         r"(?:(?<=\b[A-Z]\s=\s)|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b",  # F = ma
         lambda match: [*match[0].upper()],
     ),
-    ("-", r"(?<=eV)/(?=c\b)", lambda match: ["over"]),
-    ("-", r"(?:(?<=(?<![\w-])a)|(?<=(?<![\w-])A))[-–](?=[zZ](?![\w-]))", lambda match: ["to"]),
+    ("-", r"(?<=eV)/(?=c\b)", "over"),
+    ("-", r"(?:(?<=(?<![\w-])a)|(?<=(?<![\w-])A))[-–](?=[zZ](?![\w-]))", "to"),
     (
         "aA",
         rf"(?<![\w'])(?:(?i:{_STUTTER})-(?=[A-Za-z])|I-(?:I(?![\w'-])|(?=I')))",
@@ -260,43 +256,43 @@ _IN_PLACES: Forms = (
     (
         "a",  # #8 x 1-1/4"; 12"w x 6"h
         r"(?:(?<=#\d\s)|(?<=#\d\d\s)|(?<=\"[wdhlWDHL]\s)|(?<=\"\s[wdhlWDHL]\s))x(?=\s?\d)",
-        lambda match: ["by"],
+        "by",
     ),
     (
         "a",  # W32 x L34, PCIe 4.0 x16
         r"(?:(?<=\b[WL]\d\d)|(?<=\b[WL]\d\d ))x(?= ?[WL]\d)"
         r"|(?:(?<=PCIe )|(?<=PCIe \d\.0 )|(?<=PCI-E ))x(?=\d)",
-        lambda match: ["by"],
+        "by",
     ),
     (
         "a",  # vomiting x 3, MVP x5; but extension x4410
         r"(?<=[a-z]\s)x(?=\s\d)|(?:(?<=[a-z]\s)|(?<=[A-Z]{2}\s)|(?<=&[A-Z]\s))x(?=\d{1,2}(?![\w-]|\.\d))",
-        lambda match: ["times"],
+        "times",
     ),
     (
         "a",
         r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly|zoom|faster|slower|cheaper|more|better|bigger|larger|smaller"
         r"|higher|lower|earnings|sales|revenue|leverage|optical|digital|magnification|speed)\b|/[a-z])",
-        lambda match: ["times"],
+        "times",
     ),
     (
         "aA0",
         r"(?<=\d)(?:e(?=[+-]?\d{1,3}\b)|(?<!(?<![.\d])0\d)E(?=[+-]\d{1,3}\b(?!-)|\d{1,2}\b))",
-        lambda match: ["times", "ten", "to", "the"],
+        "times ten to the",
     ),
     (
         "-",
         r"(?:(?<=\d\d)×(?=\d\d)(?!10\^)|(?:(?<=[\"″”]\s)|(?<=\"\s[WDHL]\s)|(?<=\"[WDHL]\s))×(?=\s\d{1,3}(?:\.\d{1,2})?[\"″”]))",
-        lambda match: ["by"],
+        "by",
     ),
-    ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d{1,4}\b(?!-\d))", lambda match: ["minus"]),
-    ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", lambda match: ["control"]),
+    ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d{1,4}\b(?!-\d))", "minus"),
+    ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", "control"),
     (
         "-",
         r"(?<=\d)(?<![$#.,]\d)(?<![$#.,]\d\d)!(?=\s?[=*×/]\s?\(?\d|\s(?:is|equals)\s\d)",
-        lambda match: ["factorial"],
+        "factorial",
     ),
-    ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", lambda match: ["foot"]),
+    ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", "foot"),
     (
         "aA",
         r"(?:(?<=\d\")|(?<=\d\"\s)|(?<=\d \"\s)|(?<=\d\sin\.\s)|(?<=\d\sin\s))"
@@ -306,26 +302,26 @@ _IN_PLACES: Forms = (
     (
         "a",
         r"(?:(?<=[WDHLwdhl])|(?<=[WDHLwdhl]\s))x(?=\s?\d{1,3}(?:\.\d{1,2})?\s?(?:\"|in\b))",
-        lambda match: ["by"],
+        "by",
     ),
     (
         "a",
         r"(?<![\w/])[ru]/(?=[A-Za-z]\w{2,30}\b(?!/))",
         lambda match: [match[0][0].upper(), "slash"],
     ),
-    ("-", r"(?:(?<=HEAD)|(?<=main)|(?<=master)|(?<=[a-f]\d))~(?=\d)", lambda match: ["tilde"]),
+    ("-", r"(?:(?<=HEAD)|(?<=main)|(?<=master)|(?<=[a-f]\d))~(?=\d)", "tilde"),
     ("-", r"(?<=HEAD)\^{1,4}", lambda match: ["caret"] * len(match[0])),
     ("-", r"\$\{?([A-Z][A-Z_]{1,30}[A-Z])\b\}?(/[\w./-]{1,80}\w)?", _variable),
     # Not the stop after a blanked grave: "git add file . Then".
     ("-", r"(?<=\s)(?:\.\.(?=\s|$)|\.(?=\s{1,2}[a-z]))", _folder),
     ("A", r"(?<=\+)[A-Z](?=\.)", lambda match: [match[0]]),
-    ("A", r"(?:(?<=[+-])|(?<=[Pp]ress ))Del\b", lambda match: ["delete"]),
-    ("A", r"(?<=[+-])Opt(?=[+-])", lambda match: ["option"]),
+    ("A", r"(?:(?<=[+-])|(?<=[Pp]ress ))Del\b", "delete"),
+    ("A", r"(?<=[+-])Opt(?=[+-])", "option"),
     (
         "-",
         r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Fn)|(?<=Option)|(?<=Win)|(?<=\d[eE])"
         r"|(?:(?<=command )|(?<=control )|(?<=option )|(?<=shift ))(?!\+\s?[A-Z]{2}))\+",
-        lambda match: [],
+        "",
     ),
 )
 
@@ -354,7 +350,7 @@ def _hummed(match: re.Match[str]) -> list[str]:
 _FORMS: Forms = (
     ("a", _PLAIN, None),
     ("A", _PLAIN_CAPITAL, None),
-    ("d", r"\b4u\b", lambda match: ["for", "you"]),
+    ("d", r"\b4u\b", "for you"),
     *airplanes.FORMS,
     *prescriptions.FORMS,
     *identifiers.FORMS,
@@ -376,10 +372,10 @@ _FORMS: Forms = (
     *_IN_PLACES,
     *abbreviations.FORMS,
     ("aA", _UNKNOWN_ABBREVIATION, None),
-    ("A", r"\bVS(?= (?:Code|20\d\d)\b)", lambda match: list("VS")),
-    ("A", _ADD, lambda match: list("ADD")),
-    ("A", _ACT, lambda match: list("ACT")),
-    ("A", r"(?:(?<=\b[Hh]e )|(?<=\b[Ss]he )|(?<=\bI ))SAT\b", lambda match: ["sat"]),
+    ("A", r"\bVS(?= (?:Code|20\d\d)\b)", "V S"),
+    ("A", _ADD, "A D D"),
+    ("A", _ACT, "A C T"),
+    ("A", r"(?:(?<=\b[Hh]e )|(?<=\b[Ss]he )|(?<=\bI ))SAT\b", "sat"),
     ("aA", _DROPPED_G, None),
     ("aA", r"\b(?i:m{1,9}-h?m{1,9})(?!\w)|\bMm(?!\w)", _hummed),
     ("aA-", _CLIPPED, lambda match: [match[0].lower()]),

@@ -65,7 +65,7 @@ FORMS: Forms = (
         ),
     ),
     ("aA", rf"\b(?:{'|'.join(_HOW)}|{'|'.join(_HOW).lower()})\b(?! [Bb]ox)", _how_often),
-    ("-", r"(?<=mg|cg)/(?=\s?\d{1,3}(?:\.\d)?\s?m[lL]\b)", lambda match: ["per"]),
+    ("-", r"(?<=mg|cg)/(?=\s?\d{1,3}(?:\.\d)?\s?m[lL]\b)", "per"),
     (
         "a-",
         r"(?<=[A-Za-z)]\s)(?<!\brate\s)(?<!\bwage\s)(?<!\bpay\s)(?<!/hr\s)(?<!an hour\s)[x×] ?"
@@ -73,7 +73,7 @@ FORMS: Forms = (
         lambda match: ["for"] if match[0] == "x" or _ILL.search(text_before(match)) else None,
     ),
     ("A0", r"\bINR(?= \d\.\d\b(?! (?:lakh|crore|mi|bi|per)|/))", lambda match: [*match[0]]),
-    ("A", r"(?<=mg )ASA\b|\bASA(?= \d{2,3} ?mg\b)", lambda match: ["aspirin"]),
+    ("A", r"(?<=mg )ASA\b|\bASA(?= \d{2,3} ?mg\b)", "aspirin"),
     ("a", r"\bq\.?\s?(\d{1,2})(?:[-–](\d{1,2}))?\s?(h|hrs?|hours|min|mins|minutes)\b", _every),
     (
         "a",
@@ -97,5 +97,5 @@ FORMS: Forms = (
         r"(?<![\w.])(\d{1,3})(?:\s?|-)(?:yo\b|y\.\s?o\.|y/o\b)(?!-)",
         lambda match: [*cardinal_words(match[1]), "year", "old"],
     ),
-    ("aA", r"\b[Vv]it\b\.?(?=\s[A-EK]\d{0,2}\b)", lambda match: ["vitamin"]),
+    ("aA", r"\b[Vv]it\b\.?(?=\s[A-EK]\d{0,2}\b)", "vitamin"),
 )

@@ -182,7 +182,7 @@ FORMS: Forms = (
     ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°))", _most_or_least),
     ("a", r"\bc/u\b", _each),
     ("aA", r"\b(?:[Xx]|[Pp](?:or)?)q\b(?=[^.!?]{0,80}\?)", _why),
-    ("aA", r"\b[Pp]orq\b", lambda match: ["porque"]),
+    ("aA", r"\b[Pp]orq\b", "porque"),
     (
         "A",
         rf"(?:(?<=[a-záéíóúñ], )|(?<=\b[Ee]n ))(?:{any_key(_STATES)})(?!\w)",

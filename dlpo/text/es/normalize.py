@@ -360,9 +360,9 @@ _FORMS: Forms = (
         "-",
         r"(?:(?<=Disney)|(?<=Paramount)|(?<=TV)|(?<=ViX)|(?<=Discovery)|(?<=HBO)|(?<=Star)"
         r"|(?<=ESPN))\+(?!\w)",
-        lambda match: ["plus"],
+        "plus",
     ),
-    ("-", r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])", lambda match: ["numeral"]),
+    ("-", r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])", "numeral"),
     ("aAd", rf"\b(?:{any_key(_MIXED)})\b", lambda match: ACRONYMS[match[0]]),
     (
         "d",
@@ -384,34 +384,34 @@ _FORMS: Forms = (
     (
         "a",  # HDMI x4, pack x2
         r"(?<![\w.])(?<![=+,y] )x(?=\d{1,3}d?(?![\w^]|[.,]\d|,? (?:y )?x\d|\s?[=+*/<>-]))",
-        lambda match: ["por"],
+        "por",
     ),
     *technical.CODES,
     *quantities.NUMBERS,
-    ("a", r"y/o\b", lambda match: ["y", "o"]),
+    ("a", r"y/o\b", "y o"),
     ("a", rf"(?<![\w./'])(?:(?={_AGAINST})c/|(?={_ABOUT})s/)", _of_lawsuit),
-    ("aA", r"(?:N/A|n/a)(?![\w/])", lambda match: ["no", "aplica"]),
-    ("A", r"A/C(?![\w/]|\s\d)", lambda match: ["aire", "acondicionado"]),
-    ("A", r"T/A(?=:?\s\d{2,3}/\d)|(?<=\b[Ll]a )T/A\b", lambda match: ["tensión", "arterial"]),
-    ("-", r"#(?= de \w)", lambda match: ["número"]),
-    ("a", r"(?<=\d de )c/\s?(?=\d)", lambda match: ["cada"]),
-    ("-", r"(?<=con )<\s?(?=\d)", lambda match: ["menos", "de"]),
-    ("-", r"(?<=con )>\s?(?=\d)", lambda match: ["más", "de"]),
-    ("-", r"(?<=\dam)[-–](?=\d)|(?<=\dpm)[-–](?=\d)", lambda match: ["a"]),
-    ("aA", r"(?:N/D|n/d)(?=[.,;)]|$)", lambda match: ["no", "disponible"]),
-    ("a", r"(?<=, )(?:c/n)(?![\w/])", lambda match: ["cantidad", "necesaria"]),
-    ("a", r"(?<![\w/])s/n[º°]", lambda match: ["sin", "número"]),
+    ("aA", r"(?:N/A|n/a)(?![\w/])", "no aplica"),
+    ("A", r"A/C(?![\w/]|\s\d)", "aire acondicionado"),
+    ("A", r"T/A(?=:?\s\d{2,3}/\d)|(?<=\b[Ll]a )T/A\b", "tensión arterial"),
+    ("-", r"#(?= de \w)", "número"),
+    ("a", r"(?<=\d de )c/\s?(?=\d)", "cada"),
+    ("-", r"(?<=con )<\s?(?=\d)", "menos de"),
+    ("-", r"(?<=con )>\s?(?=\d)", "más de"),
+    ("-", r"(?<=\dam)[-–](?=\d)|(?<=\dpm)[-–](?=\d)", "a"),
+    ("aA", r"(?:N/D|n/d)(?=[.,;)]|$)", "no disponible"),
+    ("a", r"(?<=, )(?:c/n)(?![\w/])", "cantidad necesaria"),
+    ("a", r"(?<![\w/])s/n[º°]", "sin número"),
     (
         "aA",
         r"\b[Cc]/\s?(?=\d{1,2}\s?(?:h|hs|hrs?|horas?|min|d[ií]as?)\b"
         rf"|(?:{TABLES.any_of('come each')})\b)",
-        lambda match: ["cada"],
+        "cada",
     ),
     (
         "a",  # but c/ de Alcalá, c/ mayor 12, $50 c/kg
         r"(?<![\w./'])c/\s?(?!(?:de|del|la|las|los|el|kg|km|lt|lb)\b|\d{1,2} de [a-z])"
         r"(?!\s?(?:[a-záéíóúñ]{1,20}\s){0,2}[a-záéíóúñ]{1,20},?\s\d)(?=[a-záéíóúñ]{2}|\d|IVA\b)",
-        lambda match: ["con"],
+        "con",
     ),
     (
         "a",  # c/ los niños, c/ Dr. Gómez, c/ HTA
@@ -419,24 +419,20 @@ _FORMS: Forms = (
         r"(?:el|los?|las?) (?:[a-záéíóúñ]{2,20}(?!,? \d)|[A-Z][a-z]{1,6}\.|[A-Z]{2,6}\b)"
         r"|[A-ZÑ]{2,6}\d?\b(?! \d)"
         r"|(?:Dra?|Lic|Ing|Arq|Sra?|Srta|Prof|Mtr[oa]|Depto|Dpto|Gte)\.|RR\.)",
-        lambda match: ["con"],
+        "con",
     ),
     ("a", r"(?<![\w./'])c/(?=\s?(?:(?:el|la) )?[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _with),
-    (
-        "a",
-        rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)",
-        lambda match: ["según"],
-    ),
-    ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3}|IVA\b)", lambda match: ["sin"]),
-    ("a", r"(?<![\w./'])e/\s?(?=\d|[A-ZÁÉÍÓÚÑ])", lambda match: ["entre"]),
-    ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", lambda match: ["por"]),
+    ("a", rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)", "según"),
+    ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3}|IVA\b)", "sin"),
+    ("a", r"(?<![\w./'])e/\s?(?=\d|[A-ZÁÉÍÓÚÑ])", "entre"),
+    ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", "por"),
     (
         "aA",
         rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)ke?(?=\s(?:{TABLES.any_of('after qué')})\b))"
         rf"|{_START}[QK](?=\s(?:{TABLES.any_of('after qué')}|te|me)\b)",
         _que,
     ),
-    ("a", r"(?<![\w.'/])(?<!\d\s)t(?=\s[a-z]{2,12}[oéó]\b)", lambda match: ["te"]),
+    ("a", r"(?<![\w.'/])(?<!\d\s)t(?=\s[a-z]{2,12}[oéó]\b)", "te"),
     (
         "aA",
         rf"(?<![\w.'/])(?<!\d\s)(?:x|{_START}X(?=\s(?:q|favor|fa|m[ií]|suerte)\b))"
@@ -444,28 +440,20 @@ _FORMS: Forms = (
         r"|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         _por,
     ),
-    (
-        "a",
-        r"(?:(?<=\d)|(?<!\S))x(?=\s?[$€]?\d)|(?<![\w./])x/(?=\s?(?:\d|[a-z]{2}))",
-        lambda match: ["por"],
-    ),
+    ("a", r"(?:(?<=\d)|(?<!\S))x(?=\s?[$€]?\d)|(?<![\w./])x/(?=\s?(?:\d|[a-z]{2}))", "por"),
     (
         "a",
         r"(?<=\d )x(?= (?!(?:es|en|y|más|menos|por|entre|igual)\b)[A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{2})",
-        lambda match: ["por"],
+        "por",
     ),
-    ("aA", r"\b[Pp]/(?=\s?(?:\d|[a-záéíóúñ]{2}))", lambda match: ["para"]),
+    ("aA", r"\b[Pp]/(?=\s?(?:\d|[a-záéíóúñ]{2}))", "para"),
     (
         "A",
         r"\bS/(?=(?:cargo|costo|azúcar|sal|gas|gluten|fin|intereses|compromiso|receta)\b)",
-        lambda match: ["sin"],
+        "sin",
     ),
-    (
-        "a",
-        r"(?<![\w.])(?<!\d )ps(?=\s(?:k|q|que|no|sí|si|ya|yo|vamos|bueno|nada)\b)",
-        lambda match: ["pues"],
-    ),
-    ("A", r"\bV/F\b", lambda match: ["verdadero", "o", "falso"]),
+    ("a", r"(?<![\w.])(?<!\d )ps(?=\s(?:k|q|que|no|sí|si|ya|yo|vamos|bueno|nada)\b)", "pues"),
+    ("A", r"\bV/F\b", "verdadero o falso"),
     (
         "A",
         r"(?<![\w/])(?:X{0,3}[SML]/){1,6}X{0,3}[SML](?![\w/])",
@@ -481,13 +469,9 @@ _FORMS: Forms = (
         rf"\b(?:{any_key(_FUNCTIONS)})(?={ARGUMENT})",
         lambda match: [*_FUNCTIONS[match[0]].split(), "de"],
     ),
-    (
-        "-",
-        r"(?:(?<=\d)|(?<=\bn))!(?=\s?[=*×·/]\s?\(?[\dn]|\sy\s\d!\s?=)",
-        lambda match: ["factorial"],
-    ),
+    ("-", r"(?:(?<=\d)|(?<=\bn))!(?=\s?[=*×·/]\s?\(?[\dn]|\sy\s\d!\s?=)", "factorial"),
     ("-", r"(?<=\b[a-z])/(?=[a-z]\b(?!/))", _over),
-    ("A", r"\bGP(?= de [A-ZÁÉÍÓÚÑ])", lambda match: ["gran", "premio"]),
+    ("A", r"\bGP(?= de [A-ZÁÉÍÓÚÑ])", "gran premio"),
     (
         "-",
         r"(?<![\w*#])(?:\*\d{2,5}(?:\*\d{1,8}){0,3}#?|#\d{2,4}#?)(?![\w*#])",
@@ -495,20 +479,20 @@ _FORMS: Forms = (
     ),
     ("A", r"\bT/(?:M|A)(?![\w/])", lambda match: ["transmisión", _GEARS[match[0][2]]]),
     ("aA", r"\b(?:VO|IM|IV|SC)\b|\b(?:[vV]\. ?[oO]|[iI]\. ?[mMvV]|[sS]\. ?[cC])\.", _route),
-    ("a", r"(?:(?<=%)|(?<=% ))d(?:c?to|scto|esc)\b\.?", lambda match: ["de", "descuento"]),
+    ("a", r"(?:(?<=%)|(?<=% ))d(?:c?to|scto|esc)\b\.?", "de descuento"),
     (
         "A",
         r"(?:NN[EO]|SS[EO]|[EO][NS][EO]|[NS][EO]|[NSEOW])(?=\s(?:del?|al?|y|con)\b|[.,;)]|$)",
         _compass,
     ),
-    ("-", r"(?<=\d):(?=\d)", lambda match: ["a"]),
+    ("-", r"(?<=\d):(?=\d)", "a"),
     (
         "-",  # 10 / 2; but 100 / 20 Mbps
         r":(?=\s\d)|(?<=\d\s)/(?=\s\d[\d.,]{0,9}(?![\d.,-]|\s?(?!(?:es|da|y|o)\b)[^\W\d_]))",
-        lambda match: ["entre"],
+        "entre",
     ),
-    ("a", r"(?<=\d )m/s\b", lambda match: ["metros", "por", "segundo"]),
-    ("-", r"(?<=[lL])/(?=100 km)", lambda match: ["cada"]),
+    ("a", r"(?<=\d )m/s\b", "metros por segundo"),
+    ("-", r"(?<=[lL])/(?=100 km)", "cada"),
     ("-", r"\s?/\s?(?=\d)", _slash_of_amounts),
     (
         "-",  # Menú > Privacidad, "Mi cuenta" > "Seguridad"
@@ -516,9 +500,9 @@ _FORMS: Forms = (
         lambda match: [] if _STEP_BEFORE.search(text_before(match, 8)) else None,
     ),
     ("A", r"(?:(?<=\d)|(?<=\d ))MSI\b", _without_interest),
-    ("A", r"\bBella(?= (?:Ciao|Hadid|Swan|Thorne|Ramsey|Poarch)\b)", lambda match: ["bela"]),
-    ("A", r"(?:(?<=Face )|(?<=Touch )|(?<=Apple ))ID\b", lambda match: ["ai", "di"]),
-    ("A", r"\bT-?MEC\b", lambda match: ["Te", "mec"]),
+    ("A", r"\bBella(?= (?:Ciao|Hadid|Swan|Thorne|Ramsey|Poarch)\b)", "bela"),
+    ("A", r"(?:(?<=Face )|(?<=Touch )|(?<=Apple ))ID\b", "ai di"),
+    ("A", r"\bT-?MEC\b", "Te mec"),
     (
         "aA",
         rf"(?<![\w./@-])((?!(?i:print|type|range|size|file|name|sr|dr|sres)\b)[{LETTERS}]{{2,20}})(?:\((as?|e?s)\)(s?)(?![\w(])"
@@ -534,11 +518,11 @@ _FORMS: Forms = (
     ("-", r"(?<=[\w²³)] )[-–−](?=\s[\w(])|(?<=\d)−(?=\d)", _minus),
     ("-", r"(?<=[hHABO0])(?<!OH)(?<!\d0)[-−+](?!\w)|(?<=[A-F])[-−](?!\w)", _blood_or_grade),
     *abbreviations.FORMS,
-    ("a", r"(?:js){2,20}j?(?!\w)", lambda match: ["jajaja"]),
+    ("a", r"(?:js){2,20}j?(?!\w)", "jajaja"),
     ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
     ("-", r"(?<=\d)\*(?=[\s.,;)]|$)", _stars),
     ("-", r"[*#](?=[\s.,;)]|$)", _key),
-    ("-", r"#(?=\s(?:\d|[A-Z]{1,4}-?\d))", lambda match: ["número"]),
+    ("-", r"#(?=\s(?:\d|[A-Z]{1,4}-?\d))", "número"),
     ("-", "/", _pair),
     ("aA", _WORD, None),
     ("-", _SIGN, lambda match: _SIGNS[match[0]]),

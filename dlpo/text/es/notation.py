@@ -102,7 +102,7 @@ FORMS: Forms = (
         r"\blog_?(\d{1,2})(?=\s?[(x\d])",
         lambda match: ["logaritmo", "base", *cardinal_words(match[1]), "de"],
     ),
-    ("a", r"\blim(?=\s[a-z]\s?(?:→|->))", lambda match: ["límite", "cuando"]),
+    ("a", r"\blim(?=\s[a-z]\s?(?:→|->))", "límite cuando"),
     (
         "a",  # ∫₀¹
         r"\bintegral de (\d{1,3})\^(\d{1,3})",
@@ -113,13 +113,13 @@ FORMS: Forms = (
     (
         "-",
         r"(?<=\([a-z])-(?=(?:\d{1,3}|[a-z])\)\s?[/^=*])|(?<=/\([a-z])-(?=(?:\d{1,3}|[a-z])\))",
-        lambda match: ["menos"],
+        "menos",
     ),
     (
         "-",
         r"(?:(?<=\))|(?<=\) ))/(?=\s?(?:[(\d]|[a-z]\b))|(?<=π)/(?=\d)"
         r"|(?<=\d)/(?=[nxyz]\b)",
-        lambda match: ["sobre"],
+        "sobre",
     ),
     (
         "a",
@@ -148,6 +148,6 @@ FORMS: Forms = (
     (
         "aA",  # an aperture: f/1.8
         r"(?<![\w/])(?:[fF]/(?=\d{1,2}(?:[.,]\d)?(?![\w/]))|f(?=\d{1,2}\.\d(?![\w.])))",
-        lambda match: ["efe"],
+        "efe",
     ),
 )

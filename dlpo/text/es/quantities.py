@@ -600,7 +600,7 @@ BEFORE_DATES: Forms = (
         _of_name,
     ),
     ("d", r"\b(\d{1,2})°(?!\s?[NSEO\d]|[CF])", _degree),
-    ("d", rf"\b1[oº°](?= de (?:{any_of('months')})\b)", lambda match: ["primero"]),
+    ("d", rf"\b1[oº°](?= de (?:{any_of('months')})\b)", "primero"),
     (
         "aA",
         r"(?:(?<=llones de )|(?<=miles de )|(?<=\bpor )|(?<=\bel )|(?<=\bdel )|(?<=\bcada ))"
@@ -718,7 +718,7 @@ NUMBERS: Forms = (
         rf"(?<![\w$])(?:{_SIGNS_ALONE})(?=[,;)/]|\.?$|\s[yo]\s)",
         lambda match: _CURRENCIES[match[0]][1].split(),
     ),
-    ("d", r"(?<![\w.,])1\smil\b", lambda match: ["mil"]),
+    ("d", r"(?<![\w.,])1\smil\b", "mil"),
     ("d", r"(?<![\w.,/-])\d{1,12}(?:-\d{1,12}){2,5}(?![\w/-]|[.,]\d)", _account),
     ("d", _SETS.pattern, _SETS.words),
     (
