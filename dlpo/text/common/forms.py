@@ -30,6 +30,22 @@ def text_before(match: re.Match[str], characters: int = 40) -> str:
     return match.string[max(0, match.start() - characters) : match.start()]
 
 
+def only_after(pattern: re.Pattern[str], says: Speak | str, characters: int = 40) -> Speak:
+    """What says a form where a pattern is before it, looking at so many characters, and only there.
+
+    Args:
+        pattern: with its end at that of the text before the form.
+        says: words, or a function from the match to words.
+        characters: of the text before it.
+    """
+    speak = _saying(says.split()) if isinstance(says, str) else says
+    return lambda match: speak(match) if pattern.search(text_before(match, characters)) else None
+
+
+def _saying(words: list[str]) -> Speak:
+    return lambda match: words
+
+
 def digits_in_groups(written: str, digit_words: Callable[[str], list[str]]) -> list[str]:
     """A telephone number: the digits of each group by their names, with a pause between groups."""
     words: list[str] = []
@@ -48,10 +64,6 @@ def with_ending(words: list[str], ending: str) -> list[str]:
 def capital_parts(upper: str, lower: str) -> re.Pattern[str]:
     """The parts of a word in camel case, ``HelloWorld``; arguments are classes of letters."""
     return re.compile(rf"[{upper}]{{2,}}(?![{lower}])|[{upper}]?[{lower}]+|[{upper}]|\d+")
-
-
-def _saying(words: list[str]) -> Speak:
-    return lambda match: words
 
 
 class FormReader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import InContext
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us import compass, romans, states
@@ -306,11 +306,6 @@ def _packed(match: re.Match[str]) -> list[str] | None:
     return [{"pk": "pack", "pc": "piece", "pcs": "pieces"}[key]]
 
 
-def _per_person(match: re.Match[str]) -> list[str] | None:
-    """$65 pp; but "240 pp."."""
-    return ["per", "person"] if _PRICE_BEFORE.search(text_before(match, 16)) else None
-
-
 def _square_feet(match: re.Match[str]) -> list[str]:
     """The sq. ft. price; total sq. ft.: 900."""
     return ["square", "feet" if _COUNT_AFTER.match(match.string, match.end()) else "foot"]
@@ -447,7 +442,11 @@ FORMS: Forms = (
     ("a", r"\bhx\b|\b[dst]x(?=:\s)", lambda match: [_DOCTORS[match[0]]]),
     ("A", r"\b[HDST]x(?=:\s)|\bPMHx\b", lambda match: _DOCTORS[match[0].lower()].split()),
     ("a", r"(?<!\bno )(?<!\bto )(?<!\bof )(?<!little )(?<!\bany )\bavail\.", "available"),
-    ("a0", r"(?:(?<=\d )|(?<=\d))pp\b\.?(?!\s?\d)", _per_person),
+    (
+        "a0",  # $65 pp; but "240 pp."
+        r"(?:(?<=\d )|(?<=\d))pp\b\.?(?!\s?\d)",
+        only_after(_PRICE_BEFORE, "per person", 16),
+    ),
     (
         "a",
         r"(?:(?<=\b[Nn]ot )|(?<=\bis )|(?<=\bare ))(?:incl|excl)\b\.?(?! \d)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.context import to_or_and
 from dlpo.text.en_us.numbers import TO, UNIT, cardinal_words, ordinal_words, pair_words
@@ -69,11 +69,6 @@ def sum_follows(match: re.Match[str]) -> bool:
 
 def _minus(match: re.Match[str]) -> list[str] | None:
     return ["minus"] if in_sum(match) or _POWER.search(text_before(match, 3)) else None
-
-
-def _over(match: re.Match[str]) -> list[str] | None:
-    """(a + b) / 2; but "(old) / (new)"."""
-    return ["over"] if _FORMULA_BEFORE.search(text_before(match, 60)) else None
 
 
 def _divided(match: re.Match[str]) -> list[str] | None:
@@ -221,7 +216,11 @@ FORMS: Forms = (
         _minus,
     ),
     ("-", r"(?:(?<=\()|(?<== ))[-–−](?=\d{0,3}[a-z]\b\s?[±+*^×÷=/-])", "minus"),
-    ("-", r"(?:(?<=\))|(?<=\)\s))/\s?(?=\d|[a-z]\b(?!\))|\((?![a-z]\)))", _over),
+    (
+        "-",  # (a + b) / 2; but "(old) / (new)"
+        r"(?:(?<=\))|(?<=\)\s))/\s?(?=\d|[a-z]\b(?!\))|\((?![a-z]\)))",
+        only_after(_FORMULA_BEFORE, "over", 60),
+    ),
     ("a", r"(?<=[-+*×÷] \d)[a-z]{2}(?=\))", lambda match: [*match[0].upper()]),
     (
         "-",
@@ -230,5 +229,9 @@ FORMS: Forms = (
     ),
     ("-", r"(?<=\d\s)/(?=\s\d)", _divided),
     ("a", r"(?:(?<=\d)|(?<=\d\s))x(?=\s?\d)", _times_or_by),
-    ("a0", r"(?:(?<=[a-z.\"']\s)|(?<=[\"']))x(?=\s?\d)", _by),
+    (
+        "a0",  # 3 in. x 5 in.; but "speed x 2"
+        r"(?:(?<=[a-z.\"']\s)|(?<=[\"']))x(?=\s?\d)",
+        only_after(_MEASURED, "by", 16),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.tables import any_of
 
@@ -37,11 +37,6 @@ def _road_way(match: re.Match[str]) -> list[str] | None:
     if not of_road and not _ROAD_BEFORE.search(text_before(match)):
         return None
     return [DIRECTIONS[match[0][0]] + "bound"]
-
-
-def _of_coordinates(match: re.Match[str]) -> list[str] | None:
-    """Lat. 34.05 N."""
-    return _compass(match) if COORDINATE_BEFORE.search(text_before(match)) else None
 
 
 def _compass_after(match: re.Match[str]) -> list[str] | None:
@@ -78,7 +73,11 @@ FORMS: Forms = (
         r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
         _compass,
     ),
-    ("A0", r"(?:(?<=\d )|(?<=\d° )|(?<=\d))[NSEW]\b(?!['.-]\w)", _of_coordinates),
+    (
+        "A0",  # Lat. 34.05 N
+        r"(?:(?<=\d )|(?<=\d° )|(?<=\d))[NSEW]\b(?!['.-]\w)",
+        only_after(COORDINATE_BEFORE, _compass),
+    ),
     ("A", r"\b[NSEW]B\b", _road_way),
     (
         "A",

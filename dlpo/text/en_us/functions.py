@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, only_after
 from dlpo.text.common.patterns import ARGUMENT, late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import number_words
@@ -37,11 +37,6 @@ def _bound(written: str) -> list[str]:
     sign, number = written[:1], written.lstrip("-")
     words = number_words(number) if number.isdigit() else [number.upper()]
     return ["minus", *words] if sign == "-" else words
-
-
-def _over(match: re.Match[str]) -> list[str] | None:
-    """n(n + 1)/2, π/2; but "read(s)/3"."""
-    return ["over"] if _FORMULA.search(text_before(match)) else None
 
 
 FORMS: Forms = (
@@ -80,5 +75,9 @@ FORMS: Forms = (
     ("-", r"∫(?=\s?from\b)", "integral"),
     ("-", r"(?<=[A-Za-z\d)])\^(?=\()", "to the"),
     ("-", r"(?<=\^\()[-−](?=\w)", "minus"),
-    ("-", r"(?:(?<=\))|(?<= pi ))/(?=\d{1,3}(?![\w/]))", _over),
+    (
+        "-",  # n(n + 1)/2, π/2; but "read(s)/3"
+        r"(?:(?<=\))|(?<= pi ))/(?=\d{1,3}(?![\w/]))",
+        only_after(_FORMULA, "over"),
+    ),
 )

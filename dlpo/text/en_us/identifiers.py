@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, digits_in_groups, text_before
+from dlpo.text.common.forms import Forms, digits_in_groups, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
@@ -138,11 +138,6 @@ def _from_letter_to_letter(match: re.Match[str]) -> list[str] | None:
     return [match[1], "to", match[2]]
 
 
-def _dotted_telephone(match: re.Match[str]) -> list[str] | None:
-    """Our fax number is 555.0123; but "a mean of 555.0123"."""
-    return _groups(match) if _TELEPHONE_BEFORE.search(text_before(match)) else None
-
-
 def _password(match: re.Match[str]) -> list[str]:
     """Blue$ky_2024!: words, letters, digits and signs by their names."""
     words: list[str] = []
@@ -205,9 +200,9 @@ FORMS: Forms = (
         lambda match: digit_words(match[1]) if _CARD_BEFORE.search(text_before(match)) else None,
     ),
     (
-        "d",
+        "d",  # Our fax number is 555.0123; but "a mean of 555.0123"
         r"(?<![\w.])[2-9]\d\d\.\d{4}(?!\w|\.\d| ?%| [a-z]{2,20}s?\b(?<!\bor)(?<!\band)(?<!\bto))",
-        _dotted_telephone,
+        only_after(_TELEPHONE_BEFORE, _groups),
     ),
     ("d", r"(?<=\bRx )\d{5,10}\b", lambda match: digit_words(match[0])),
     (
@@ -247,7 +242,11 @@ FORMS: Forms = (
         r"(?=\S{0,23}\d)(?=[\w-]{0,23}[$!@%^&*_~?+])[\w$!@#%^&*~?+.-]{5,23}[\w$!@#%^&*~?+-]",
         _password,
     ),
-    ("-", r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])", _in_password),
+    (
+        "-",  # Passcode Xk9#42
+        r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])",
+        only_after(_PASSWORD_BEFORE, "pound"),
+    ),
     ("A0", r"\bBo([357])\b", lambda match: ["best", "of", *cardinal_words(match[1])]),
     ("aA", r"\barXiv:\s?(\d{4})\.(\d{4,5})(?:v\d)?\b", _preprint),
     (

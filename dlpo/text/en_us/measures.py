@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.compass import COORDINATE_BEFORE, DIRECTIONS
@@ -213,11 +213,6 @@ def _per(match: re.Match[str]) -> list[str] | None:
     if not (after_plural or is_amount or _COUNTED_PLURAL.search(before)):
         return None
     return ["per", *(UNITS[written][0].split() if written in UNITS else [written])]
-
-
-def _per_hours(match: re.Match[str]) -> list[str] | None:
-    """Max 5 doses/24 hr; but "open/24 hours"."""
-    return ["per"] if _COUNTED.search(text_before(match)) else None
 
 
 def _bedrooms(match: re.Match[str]) -> list[str] | None:
@@ -448,7 +443,11 @@ FORMS: Forms = (
         lambda match: ["per", match[0][1:]] if _PRICE_BEFORE.search(text_before(match)) else None,
     ),
     ("-", r"(?<=\d)/sh\b", "per share"),
-    ("-", r"(?<=[a-zL])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))", _per_hours),
+    (
+        "-",  # Max 5 doses/24 hr; but "open/24 hours"
+        r"(?<=[a-zL])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))",
+        only_after(_COUNTED, "per"),
+    ),
     (
         "-",
         r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)[+-]?\d{1,4}(?![\w*])",

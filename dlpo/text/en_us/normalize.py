@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Container
 from functools import lru_cache
 
-from dlpo.text.common.forms import FormReader, Forms, text_before
+from dlpo.text.common.forms import FormReader, Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us import (
@@ -177,11 +177,6 @@ def _folder(match: re.Match[str]) -> list[str] | None:
     return ["dot"] * len(match[0]) if _COMMAND_BEFORE.search(text_before(match, 60)) else None
 
 
-def _to_menu(match: re.Match[str]) -> list[str] | None:
-    """Go to File → Save As: a pause; but "NYC → LA"."""
-    return [] if _MENU_ARROW.search(text_before(match, 80)) else None
-
-
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     *keys.FORMS,
@@ -198,7 +193,11 @@ _IN_PLACES: Forms = (
         r"(?<=\b[Tt]he )[$£€](?= (?:fell|rose|is|was|has|will|weaken|strengthen|slip|gain)\w{0,4})",
         lambda match: [_UNIT_SIGNS[match[0]]],
     ),
-    ("-", r"(?<=[a-z]\s)(?:→|->)(?=\s[A-Z])", _to_menu),
+    (
+        "-",  # Go to File → Save As: a pause; but "NYC → LA"
+        r"(?<=[a-z]\s)(?:→|->)(?=\s[A-Z])",
+        only_after(_MENU_ARROW, "", 80),
+    ),
     ("-", r"(?<=[\w.]\s)[<>](?=\s(?:['\"]|[a-z_]))", _compared),
     ("-", r"(?<=\d,)<(?=\d)", lambda match: _SIGNS["<"]),
     ("-", r"(?<=\d)#(?!\w)", "pound"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us import fractions, measures
 from dlpo.text.en_us.arithmetic import in_sum, sum_follows
@@ -238,11 +238,6 @@ def _ago(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(match[1]), unit + "s" * (match[1] != "1")]
 
 
-def _lasting(match: re.Match[str]) -> list[str] | None:
-    """Every 5m, in the last 15m, ETA 12m; but "Depth 15m"."""
-    return _ago(match) if _LASTS_BEFORE.search(text_before(match)) else None
-
-
 def _repeated(match: re.Match[str]) -> list[str] | None:
     """Failed 3x, called you 5x."""
     is_done = _DONE_BEFORE.search(text_before(match))
@@ -294,7 +289,11 @@ FORMS: Forms = (
         r"(?<![\w.])(\d{1,3})\s?(mo|[mhdwy])(?=\s(?:\d{1,2}\s?[hmd]\s)?ago\b)",
         _ago,
     ),
-    ("d", r"(?<![\w.$£€])(\d{1,4})(m)\b(?!\s?[x×/]|\^|\s(?:long|wide|tall|high|deep)\b)", _lasting),
+    (
+        "d",  # Every 5m, in the last 15m, ETA 12m; but "Depth 15m"
+        r"(?<![\w.$£€])(\d{1,4})(m)\b(?!\s?[x×/]|\^|\s(?:long|wide|tall|high|deep)\b)",
+        only_after(_LASTS_BEFORE, _ago),
+    ),
     ("d", r"(?<![\w.])(\d{1,4})(d)(?= \d{1,2}h\b)", _ago),
     (
         "d",  # failed 3x

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
 from dlpo.text.common.tables import any_key
@@ -329,17 +329,12 @@ def _dotted(match: re.Match[str]) -> list[str] | None:
     return date_words(match[1], int(match[2]), match[3])
 
 
-def _until(match: re.Match[str]) -> list[str] | None:
-    """The dash between two dates."""
-    return ["al"] if _DATE_BEFORE.search(text_before(match, 40)) else None
-
-
 FORMS: Forms = (
     ("d", r"\b(?:[2-9]0|(?:1[5-9]\d|20[0-2])0)'?s\b", _decade),
     (
-        "-",
+        "-",  # The dash between two dates
         rf"\s?[-–]\s?(?=\d\d?/\d\d?/\d{{2,4}}|\d\d? de (?i:{_MONTH})\b)",
-        _until,
+        only_after(_DATE_BEFORE, "al"),
     ),
     ("-", r"(?<=[aAdD]\.\s[cC]\.)\s?[-–]\s?(?=\d)", "a"),
     (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from dlpo.text.common.forms import FormReader, Forms, text_before
+from dlpo.text.common.forms import FormReader, Forms, only_after, text_before
 from dlpo.text.common.patterns import ARGUMENT, late
 from dlpo.text.common.tables import any_key
 from dlpo.text.es import abbreviations, calendar, notation, quantities, technical, us_addresses
@@ -156,11 +156,6 @@ def _key(match: re.Match[str]) -> list[str] | None:
     """A key of a telephone: presione # o *."""
     is_key = _KEY_BEFORE.search(text_before(match, 40))
     return _KEYS[match[0]] if is_key else None
-
-
-def _stars(match: re.Match[str]) -> list[str] | None:
-    """Hotel 5*."""
-    return ["estrellas"] if _HOTEL_BEFORE.search(text_before(match, 40)) else None
 
 
 def _over(match: re.Match[str]) -> list[str] | None:
@@ -520,7 +515,11 @@ _FORMS: Forms = (
     *abbreviations.FORMS,
     ("a", r"(?:js){2,20}j?(?!\w)", "jajaja"),
     ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
-    ("-", r"(?<=\d)\*(?=[\s.,;)]|$)", _stars),
+    (
+        "-",  # Hotel 5*
+        r"(?<=\d)\*(?=[\s.,;)]|$)",
+        only_after(_HOTEL_BEFORE, "estrellas"),
+    ),
     ("-", r"[*#](?=[\s.,;)]|$)", _key),
     ("-", r"#(?=\s(?:\d|[A-Z]{1,4}-?\d))", "número"),
     ("-", "/", _pair),
