@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dlpo.text.common.language import Language
-from dlpo.text.en_us.language import AmericanEnglish
 
 
 def open_language(code: str = "en-US") -> Language:
-    """Load it."""
+    """Load it, which importing one of its modules doesn't."""
+    from dlpo.text.en_us.language import AmericanEnglish
+
     return AmericanEnglish()

@@ -475,7 +475,6 @@ FORMS: Forms = (
     ("a0", r"(?<=\d(?:st|nd|rd|th) )c\.(?=\s|$)", "century"),
     ("A0", r"(?<=\d(?:st|nd|rd|th) )Cir\.", "circuit"),
     ("a0", r"(?<=\d )ea\b\.?", "each"),
-    ("a0", r"(?<=\d )lg\.(?=\s[a-z])", "large"),
     (
         "a",
         r"(?:(?<=\d )|(?<=illion ))ac\b(?!/| (?:units?|adapters?|outlets?|motors?|repairs?|volts?"

@@ -31,28 +31,24 @@ def _spelled(formula: str) -> list[str]:
 
 
 def _ion(match: re.Match[str]) -> list[str]:
-    """Ca^2+, OH^-: C A two plus, O H minus."""
+    """Ca^2+, OH^-, Na+: C A two plus, O H minus, N A plus."""
     sign = "plus" if match["sign"] == "+" else "minus"
     return [*_spelled(match["ion"]), *_spelled(match["charge"] or ""), sign]
-
-
-def _cation(match: re.Match[str]) -> list[str]:
-    """Na+, Ca2+."""
-    return [*_spelled(match[1]), *_spelled(match[2] or ""), "plus"]
-
-
-def _anion(match: re.Match[str]) -> list[str]:
-    """Cl-."""
-    return [*_spelled(match[1]), *_spelled(match[2] or ""), "minus"]
 
 
 FORMS: Forms = (
     (
         "A",
-        rf"(?<![A-Za-z])(Na|Ca|Mg|Fe|Cu|Zn|Li|Ag|Al|NH4|H3O)(?:(\d)\+(?![\w+])|\+{_AFTER_ION})",
-        _cation,
+        r"(?<![A-Za-z])(?P<ion>Na|Ca|Mg|Fe|Cu|Zn|Li|Ag|Al|NH4|H3O)(?P<charge>\d)?(?P<sign>\+)"
+        rf"(?:(?<=\d\+)(?![\w+])|{_AFTER_ION})",
+        _ion,
     ),
-    ("A", rf"(?<![A-Za-z])(Cl|Br|OH|HCO3|NO3|SO4|PO4|HPO4)(\d|\s\d)?[-−]{_AFTER_ION}", _anion),
+    (
+        "A",
+        r"(?<![A-Za-z])(?P<ion>Cl|Br|OH|HCO3|NO3|SO4|PO4|HPO4)(?P<charge>\d|\s\d)?(?P<sign>[-−])"
+        rf"{_AFTER_ION}",
+        _ion,
+    ),
     (
         "A",
         r"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){1,4})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",

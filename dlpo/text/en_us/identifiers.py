@@ -85,10 +85,6 @@ def _code(match: re.Match[str]) -> list[str] | None:
     return said_one_by_one(written)
 
 
-def _groups(match: re.Match[str]) -> list[str]:
-    return digits_in_groups(match[0], digit_words)
-
-
 def _telephone(match: re.Match[str]) -> list[str]:
     words = ["plus"] if match[0].startswith("+") else []
     return words + digits_in_groups(match[0], digit_words)
@@ -202,7 +198,7 @@ FORMS: Forms = (
     (
         "d",  # Our fax number is 555.0123; but "a mean of 555.0123"
         r"(?<![\w.])[2-9]\d\d\.\d{4}(?!\w|\.\d| ?%| [a-z]{2,20}s?\b(?<!\bor)(?<!\band)(?<!\bto))",
-        only_after(_TELEPHONE_BEFORE, _groups),
+        only_after(_TELEPHONE_BEFORE, _telephone),
     ),
     ("d", r"(?<=\bRx )\d{5,10}\b", lambda match: digit_words(match[0])),
     (
@@ -305,7 +301,7 @@ FORMS: Forms = (
         "d",
         r"(?<![\w.-])(?:97[89][- ]\d{1,5}[- ]\d{1,7}[- ]\d{1,7}[- ]\d"
         r"|\d{3}-\d{2}-\d{4}|\d{5}-\d{4}|\d{3}-\d{7}-\d{7})(?![\w-])",
-        _groups,
+        _telephone,
     ),
     (
         "d-",

@@ -15,7 +15,7 @@ from dlpo.text.common.language import Phonemes
 from dlpo.text.en_us.heteronyms import heteronyms, reading_of
 from dlpo.text.en_us.lexicon import Lexicon
 from dlpo.text.en_us.roles import choose
-from dlpo.text.en_us.tables import table
+from dlpo.text.en_us.tables import TABLES, table
 
 if TYPE_CHECKING:
     from dlpo.text.en_us.letter_to_sound import LetterToSound
@@ -23,56 +23,12 @@ if TYPE_CHECKING:
 _CACHED_WORDS = 20_000
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 _HISSING = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
-_ENDINGS = {"ly": "L IY0", "ness": "N AH0 S", "less": "L AH0 S", "ful": "F AH0 L", "ing": "IH0 NG"}
-_COMBINING = {
-    "alpha": "AE2 L F AH0",
-    "beta": "B EY2 T AH0",
-    "gamma": "G AE2 M AH0",
-    "delta": "D EH2 L T AH0",
-    "pre": "P R IY2",
-    "kilo": "K IH2 L AH0",
-    "micro": "M AY2 K R OW0",
-    "macro": "M AE2 K R OW0",
-    "hyper": "HH AY2 P ER0",
-    "hydro": "HH AY2 D R OW0",
-    "retro": "R EH2 T R OW0",
-    "neuro": "N UH2 R OW0",
-    "cardio": "K AA2 R D IY0 OW0",
-    "electro": "IH0 L EH2 K T R OW0",
-    "photo": "F OW2 T OW0",
-    "cyber": "S AY2 B ER0",
-    "nano": "N AE2 N OW0",
-    "crypto": "K R IH2 P T OW0",
-    "multi": "M AH2 L T IY0",
-    "inter": "IH2 N T ER0",
-    "super": "S UW2 P ER0",
-    "anti": "AE2 N T IY0",
-    "pseudo": "S UW2 D OW0",
-    "bio": "B AY2 OW0",
-    "geo": "JH IY2 OW0",
-    "semi": "S EH2 M IY0",
-    "auto": "AO2 T OW0",
-    "immuno": "IH2 M Y AH0 N OW0",
-    "gastro": "G AE2 S T R OW0",
-    "thermo": "TH ER2 M OW0",
-    "ultra": "AH2 L T R AH0",
-    "meta": "M EH2 T AH0",
-}
-_OF_NAMES = {  # endings of names, after any beginning
-    "ovic": "AH0 V IH0 CH",
-    "evic": "AH0 V IH0 CH",
-    "owicz": "AH0 V IH0 CH",
-    "czyk": "CH IH0 K",
-}
-_CONTRACTIONS = {  # ending -> after a vowel, after a consonant
-    "'ve": ("V", "AH0 V"),
-    "'ll": ("L", "AH0 L"),
-    "'d": ("D", "AH0 D"),
-    "'re": ("ER0", "ER0"),
-    "n't": ("N T", "AH0 N T"),
-}
-_ARTICLES = {"d": "D", "l": "L", "t": "T", "m": "M", "k": "K"}
-_BEGINNINGS = {"un": "AH0 N", "non": "N AA2 N", "over": "OW2 V ER0", "under": "AH2 N D ER0"}
+_PARTS = TABLES.rows("word_parts")
+_ENDINGS, _COMBINING, _OF_NAMES, _ARTICLES, _BEGINNINGS = (
+    {part: sound for part, kind, sound, _ in _PARTS if kind == one}
+    for one in ("ending", "combining form", "ending of a name", "article", "beginning")
+)
+_CONTRACTIONS = {part: (vowel, sound) for part, _, sound, vowel in _PARTS if vowel}
 # Chosen on the training part of the LJSpeech alignments; and technical words that lexicons lack.
 # Besides, names of people, brands, food, places and medicines, and words from other languages.
 _CORRECTIONS = table("names") | table("pronunciations")

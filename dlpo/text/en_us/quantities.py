@@ -63,7 +63,6 @@ _LABEL_BEFORE = late(
 _COUNTED_AFTER = late(r" (?:[a-z]{2,20}s|percent|people|of|times?)\b")
 _SHORT_CODE = 5  # characters
 _SHARED = late(r" (?:split|mix|blend|ratio|rule|deal|chance|odds|partners)")
-_AIRPLANE = late(r"7[0-8]7-(?:[1-9]00|\d{1,2})")
 _NO_NOUN = word_list("no nouns")
 _RACES = frozenset(f"{n}{k}" for n in (10, 12, 15, 20, 25, 30, 50, 100) for k in "kK")
 _BEFORE_RACE = late(
@@ -120,8 +119,6 @@ def _range(match: re.Match[str]) -> list[str] | None:
         return [word for part in (first, last) for word in _code_part(part)]
     if _PAIR.fullmatch(match[0]) and _is_pair(match):
         return cardinal_words(first) + cardinal_words(last)
-    if _AIRPLANE.fullmatch(match[0]):
-        return TERMS[first] + cardinal_words(last)
     if sum_follows(match) or (in_sum(match) and not (match["close"] and _rises(first, last))):
         return None
     words = plain_number(first)
@@ -189,8 +186,7 @@ def _thousands(match: re.Match[str]) -> list[str] | None:
 
 def _is_course(match: re.Match[str], before: str) -> bool:
     """Econ 201; but "In Chemistry 101 people failed"."""
-    after = _WORD_AFTER.match(match.string, match.end())
-    return bool(_BEFORE_COURSE.search(before) and not (after and after[1] not in _NO_NOUN))
+    return _BEFORE_COURSE.search(before) is not None and not _counts(match)
 
 
 def _counts(match: re.Match[str]) -> bool:

@@ -66,11 +66,6 @@ def _score(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(match[1]), *cardinal_words(match[2])]
 
 
-def _record(match: re.Match[str]) -> list[str]:
-    """8-3-1: wins, losses and ties; 4-3-3: of a formation."""
-    return [word for part in re.findall(r"\d+", match[0]) for word in cardinal_words(part)]
-
-
 def _wins_and_losses(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
 
@@ -195,7 +190,6 @@ FORMS: Forms = (
         _of_season,
     ),
     ("d", _SETS.pattern, _SETS.words),
-    ("d", r"(?<![\w./-])\d{1,2}(?:-\d{1,2}){2,3}(?![\w/-]|[.,]\d)", _record),
     (
         "d",
         r"(?:(?<=\bin the )|(?<=\bby the )|(?<=until the ))(\d{1,3})'(?=[.,;:)]|\s*$)",

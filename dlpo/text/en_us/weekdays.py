@@ -44,13 +44,6 @@ _OF_LOWER_DAY = late(
 _LOWER_DAY_ENDS = late(r"\s?[,;!?)]|\.?\s*$|\.\s")
 
 
-def _two_days(match: re.Match[str]) -> list[str]:
-    """Sat. & Sun."""
-    first, between, second = match[0].split()
-    words = full_name(_WEEKDAYS, first), "and" if between == "&" else between
-    return [*words, full_name(_WEEKDAYS, second)]
-
-
 def _named_day(match: re.Match[str]) -> list[str] | None:
     """A day or a month that may be another word, "Sat" or "Jan", by what is around it."""
     names = MONTHS if match[0][:3] in ("Jan", "Mar", "Jun") else _WEEKDAYS
@@ -127,11 +120,6 @@ def _lower_days(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    (
-        "A",
-        rf"{WEEKDAY}\b\.? (?:&|and|or|to|thru|through) {WEEKDAY}\b\.?",
-        _two_days,
-    ),
     (
         "A",
         rf"{WEEKDAY}\b\.?(?=(?:,?\s(?:{MONTH_NAME}|\d))|\s?[-–]\s?{WEEKDAY}\b)"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dlpo.text.common.language import Language
-from dlpo.text.es.language import Spanish
 
 
 def open_language(code: str) -> Language:
-    """Load it; ``es-ES`` tells z and soft c from s."""
+    """Load it, which importing one of its modules doesn't; ``es-ES`` tells z and soft c from s."""
+    from dlpo.text.es.language import Spanish
+
     return Spanish(code)

@@ -303,7 +303,8 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
 
 def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) -> list[str] | None:
     """What is no part: 24/7, a 12/24 °C, le doy un 8/10, ley 100/1993, 9/10 preguntas."""
-    above, below, name = int(match["above"]), int(match["below"]), unit[1] if unit else ""
+    above, below = int(match["above"]), int(match["below"])
+    name = unit[1] if unit else ""
     if (above, below) == (24, 7):
         return ["veinticuatro", "siete"]
     goal = next((counted for counted in (noun, name) if counted in _GOALS), "")
