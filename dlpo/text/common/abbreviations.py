@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.common.tables import any_key
+from dlpo.text.common.tables import Tables, any_key
 
 
 class Abbreviations:
@@ -56,20 +56,24 @@ class InContext:
     """Abbreviations that mean something by what is before or after them: "Cl. 72", "12 Pte.".
 
     Args:
-        rows: one or more abbreviations with "|" between them, in their case, those without a last
-            period with or without it; what must be before one and after it, regular expressions or
-            empty; its words. The first row that fits says it.
+        tables: of the language.
+        name: of the table: one or more abbreviations with "|" between them, in their case, those
+            without a last period with or without it; what must be before one and after it, regular
+            expressions, which may name lists in braces, or empty; its words. The first row that
+            fits says it.
         letters: as in a class of a regular expression.
         own_periods: whether one has no other period than that of its row.
     """
 
-    def __init__(
-        self, rows: Iterable[Sequence[str]], letters: str, own_periods: bool = False
-    ) -> None:
+    def __init__(self, tables: Tables, name: str, letters: str, own_periods: bool = False) -> None:
         self._meanings: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], list[str]]]] = {}
-        for keys, before, after, words in rows:
+        for keys, before, after, words in tables.rows(name):
             for key in keys.split("|"):
-                meaning = (late(rf"(?:{before})$"), late(after), words.split())
+                meaning = (
+                    late(tables.with_lists(rf"(?:{before})$")),
+                    late(tables.with_lists(after)),
+                    words.split(),
+                )
                 self._meanings.setdefault(key, []).append(meaning)
         self.keys = self._meanings.keys()
         any_written = any_key(self._meanings)

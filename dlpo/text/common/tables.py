@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
+_LIST = re.compile(r"\{([A-Za-z][A-Za-z ]{1,40})\}")
+
 
 class Tables:
     """The tables of one folder."""
@@ -47,6 +49,10 @@ class Tables:
     def patterns(self, name: str) -> str:
         """The regular expressions of a list as alternatives of one."""
         return "|".join(self.words_of(name))
+
+    def with_lists(self, expression: str) -> str:
+        """A regular expression with the alternatives of a list in place of its name in braces."""
+        return _LIST.sub(lambda named: self.patterns(named[1]), expression)
 
     def any_of(self, name: str) -> str:
         """The words of a list as alternatives of a regular expression."""

@@ -22,7 +22,7 @@ from dlpo.text.en_us.technical import term_words
 # Keyed without a period if they are expanded anywhere, and with it if only where it is written,
 # since they are also words or parts of words.
 ABBREVIATIONS = TABLES.words("abbreviations")
-IN_CONTEXT = InContext(TABLES.rows("abbreviations_in_context"), "A-Za-z'", own_periods=True)
+IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", "A-Za-z'", own_periods=True)
 _LAND_AFTER = late(r" (?:lot|parcel|farm|property|site|ranch|tract|estate|plot)\b")
 _JOURNALS = TABLES.column("journals")
 _NUMBERED_STREET = late(r"\d(?:st|nd|rd|th)? $")
@@ -62,69 +62,16 @@ _WARNED = late(
     r"(?i)\b(?:warning|watch|advisory|emergency|alert)s? (?:for|in) (?:[^.;]|Co\.){0,30}$"
 )
 _COUNTY_BEFORE = late(rf"(?<!& )\b(?:{any_of('counties')}) $")
-# First word of an abbreviation -> what may follow it, and its words then.
-_CONTEXTS: dict[str, list[tuple[str, list[str]]]] = {}
-for _key, _following, _said in TABLES.rows("abbreviations_before"):
-    _CONTEXTS.setdefault(_key.partition(" ")[0], []).append((_following, _said.split()))
-# An abbreviation -> what may precede it, and its words then.
-_AFTER: dict[str, list[tuple[str, list[str]]]] = {}
-for _key, _preceding, _said in TABLES.rows("abbreviations_after"):
-    _AFTER.setdefault(_key, []).append((_preceding, _said.split()))
-_PRECEDED_BY = {
-    "field of study": late(
-        r"(?i)\b(?:of|phys\.?|physical|special|adult|higher|continuing|driver'?s|sex|bilingual) $"
-    ),
-    "amount": late(r"(?:(?<![:\d])\d{1,9}|\.\d{1,2}|%|\d ?[BKM]|illion|percent)\)?,? \(?$"),
-    "broadcast": late(
-        rf"(?i)\b(?:(?:{TABLES.patterns('on television')})\b(?=.*\b(?:on|tv|cbs|nbc|espn),? $)"
-        r"|(?:tun(?:e|ed|ing)|news\w{0,5}|watch\w{0,3} it|flip\w{0,4})\b)"
-        rf"(?!.*\b(?:{TABLES.patterns('in books')})\b)(?:[^.!?]|ch\.){{0,40}}$"
-    ),
-    "result": late(rf"(?i)\b(?:{TABLES.patterns('before estimates')}) $"),
-    "ordinal": late(
-        r"(?i)(?:\d(?:st|nd|rd|th)|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
-        r"|new|limited|rev\.?|revised|expanded|abridged|deluxe|student) $"
-    ),
-    "security": late(r"\b[Ss]ec\.? $"),
-    "rent": late(r"(?i)\b(?:1st|first)[ /&,+]{1,3}(?:and )?last[ /&,+]{1,3}(?:and )?$"),
-    "plus": late(r"(?i)(?:\+|\bplus|\bw/|\bincl\.?|&|\band) $"),
-    "two roads": late(r"(?:&|\band) (?:\d{1,3}(?:st|nd|rd|th)|[A-Z][a-z]{1,20}) $"),
-    "office": late(
-        r"\b(?:Asst|Dep|Exec)\. $|\b(?:Deputy|Assistant|Press|Defense|Treasury|Labor) $"
-    ),
-    "troops": late(
-        r"(?:\d(?:st|nd|rd|th|d)|Airborne|Infantry|Cavalry|Armored|Mountain|Marine|Ranger|Artillery"
-        r"|Rifle|Tank|Engineer|Parachute) $"
-    ),
-}
-_FOLLOWED_BY = {
-    "of": late(r"\sof\b"),
-    "generation": late(r"\s(?:[XYZ]\b(?!\.\s?[A-Z])|Alpha\b)"),
-    "measure": late(
-        r"\s(?:up|down|rose|fell|grew|dropped|of|growth|guidance|above|below|at|reached)\b"
-        r"|\s(?:is|was)(?:\s[a-z]{1,10})?\s[-$]?\d"
-    ),
-    "verb": late(r"\s(?:is|was|will|has|had|can|should)\b"),
-    "opponent": late(r"\s(?:the\s[A-Z]|(?!(?:I|It|The|This|We|You)\b)[A-Z][a-z])"),
-    "event": late(r"\s(?:in|by|circa|c\.)\s"),
-    "number": late(r"\s?[#$£€~]?\d|\s[IVX]{1,6}\b"),
-    "verse": late(r"\s?\d{1,3}(?![\w,])"),
-    "version": late(r"\s(?:[A-Z](?!\.\s?[A-Z])|\d{1,2})(?![\w'])"),
-    "letter": late(r"\s(?:[A-Z]|\d{1,2})(?![\w'])"),
-    "name": late(r"\s[A-Z][a-z]"),
-    "job": late(rf"\s(?:{any_of('job titles')})\b"),
-    "deposit": late(r"\s[Dd]ep(?:osit|\.)"),
-    "year": late(r"\s(?:1[5-9]|20)\d\d\b"),
-    "money": late(r"\s(?:of |was |is |up |down )?[$£€]"),
-    "noun": late(r"\s[a-z]{3}"),
-    "call": late(r"\s(?:calls?|rooms?|rm|lines?|bridge|number|no|code|center)\b"),
-    "rate": late(r"\s(?:rates?|paid|payments?|earned|expense|income|accrued|charges?)\b"),
-    "honor": late(r"\s(?:(?:Hon|Rev)\b|[HR]$)"),
-    "by": late(r"\sby\b"),
-    "person": late(r"\s[A-Z][a-z']"),
-    "court": late(r"\s(?:(?:Ct|Court|Att(?:y|orney)|Judge)\b|[CAJ]$)"),
-    "unit": late(r"\s?(?:m|ft|in|km|mi|yd|cm|mm|oz)\b"),
-}
+# An abbreviation -> the names of contexts, and its words in them.
+_SAID_BEFORE: dict[str, list[tuple[str, list[str]]]] = {}
+_SAID_AFTER: dict[str, list[tuple[str, list[str]]]] = {}
+for _said, _table in ((_SAID_BEFORE, "abbreviations_before"), (_SAID_AFTER, "abbreviations_after")):
+    for _key, _context, _words in TABLES.rows(_table):
+        _said.setdefault(_key, []).append((_context, _words.split()))
+_PRECEDED_BY, _FOLLOWED_BY = (
+    {name: late(TABLES.with_lists(one)) for name, at, one in TABLES.rows("contexts") if at == where}
+    for where in ("before", "after")
+)
 _HOUSE_BEFORE = late(
     r"\b\d{1,5} (?:[NSEW]{1,2}\.? |North |South |East |West )?(?:[A-Z][a-z']{1,20} ){1,3}$"
 )
@@ -137,19 +84,6 @@ _PICTURE_AFTER = late(
     r"(?i) (?:photo|pic|image|film|movie|print|tv|version|mode|cop(?:y|ies)|laser|portrait|cinema)"
 )
 _PRINTED_BEFORE = late(r"(?i)\b(?:in|old|classic|print(?:ed|s)?) $")
-_DOCTORS = {
-    "hx": "history", "dx": "diagnosis", "sx": "symptoms", "tx": "treatment",
-    "pmhx": "past medical history",
-}  # fmt: skip
-_RULES = {
-    "Civ": "rule of civil procedure", "Crim": "rule of criminal procedure",
-    "Evid": "rule of evidence", "App": "rule of appellate procedure",
-}  # fmt: skip
-_SURE = {
-    "Cat": "category", "Div": "division", "Add": "additional", "Rm": "room", "Ps": "psalm",
-    "Fwd": "forward", "Fl": "floor", "Pub": "publication", "Rt": "route", "Civ": "civil",
-    "Conf": "conference",
-}  # fmt: skip
 
 
 def _is_initial(match: re.Match[str], previous: str) -> bool:
@@ -262,17 +196,17 @@ def _initials(match: re.Match[str]) -> list[str]:
     return ABBREVIATIONS.get(f"{key}.") or [*words[:-1], words[-1] + apostrophe + ending]
 
 
-def _in_context(match: re.Match[str]) -> list[str] | None:
+def _by_neighbors(match: re.Match[str]) -> list[str] | None:
     """An abbreviation that is one only after or before a number, a name or the like."""
     key = match[0].rstrip(".").lower()
     if match[0] == "EST." and not _FOLLOWED_BY["year"].match(match.string, match.end()):
         return None  # of time
     if match[0] == "V." and previous_word(match).lower() in _GIVEN_NAMES:  # John V. Lindsay
         return None
-    for preceding, said in _AFTER.get(key, ()):
+    for preceding, said in _SAID_AFTER.get(key, ()):
         if _PRECEDED_BY[preceding].search(text_before(match, 60)):
             return said
-    for following, said in _CONTEXTS.get(key, ()):
+    for following, said in _SAID_BEFORE.get(key, ()):
         if _FOLLOWED_BY[following].match(match.string, match.end()) and (
             following != "person" or _is_person(match)
         ):
@@ -337,46 +271,9 @@ def _road_ends(match: re.Match[str]) -> list[str] | None:
 
 FORMS: Forms = (
     *IN_CONTEXT.forms,
-    (
-        "A",
-        r"(?:(?<=% )|(?<=variable )|(?<=fixed )|(?<=low )|(?<=[Oo]ur )|(?<=[Yy]our )|(?<=[Tt]he ))"
-        r"APR(?=\.)",
-        lambda match: [*match[0]],
-    ),
-    ("A", r"\bID(?= (?:no\.|number\b|#))", lambda match: [*match[0]]),
-    ("a", r"(?<=\bID )no\.", "number"),
-    (
-        "a",
-        r"(?<=[a-z] )(?<!the )(?<!\bto )(?<!\bis )(?<!from )(?<!code )(?<!\bof )af\b"
-        r"(?=[.,!?]|\s*$| (?:rn|today|tonight|lol|and|but|this|outside|tho|in)\b)",
-        "A F",
-    ),
-    ("a", r"\bty sm\b", "thank you so much"),
-    (
-        "a",
-        r"(?:(?<=\bily )|(?<=\bty )|(?<=\b[Tt]hx )|(?<=thanks )|(?<=love u )|(?<=miss u )"
-        r"|(?<=love you )|(?<=miss you )|(?<=thank you )|(?<=love it ))sm\b",
-        "so much",
-    ),
-    ("A", r"\bQ&A\b", "Q and A"),
-    (
-        "a",
-        r"(?<=\d )med\.(?= (?:red|yellow|white|green|sweet|ripe)?\s?"
-        r"(?:onion|carrot|potato|tomato|egg|apple"
-        r"|avocado|zucchini|pepper|shrimp|banana|head|clove|lemon|lime))",
-        "medium",
-    ),
-    (
-        "a",
-        r"(?:(?<=yrs )|(?<=yrs\. )|(?<=years )|(?<=years of )|(?<=months ))exp\.(?!\s(?:date|\d))",
-        "experience",
-    ),
     ("a", r"\b[dafn]/[bk]/a\b", lambda match: [*match[0].upper().replace("/", "")]),
     ("A", rf"\b(?:(?:{any_key(_JOURNALS)})\. ){{1,5}}(?:{any_key(_JOURNALS)})\.(?!\w)", _journal),
     ("A", r"\bSte?(?=-[A-Z][a-z])", _french_saint),
-    ("aA", r"(?<=\()[Rr]et\.(?=\))", "retired"),
-    ("A", r"(?<=[a-z] )Sta\.(?=\s[a-z]|[,)]|$)", "station"),
-    ("A", r"\bSta\.(?= [A-Z])", "santa"),
     (
         "A",
         r"\bSte?\.(?=-[A-Z])",  # but Main St.-Elm
@@ -392,9 +289,7 @@ FORMS: Forms = (
         _county,
     ),
     ("A", r"\bCo\.", lambda match: _county(match) if _WARNED.search(text_before(match)) else None),
-    ("A", rf"\bCo\.(?= (?:{any_of('counties of Ireland')})\b)", "county"),
     ("a", r"(?<![\w/])b/[wt](?![\w/])", _between),
-    ("A", r"(?<![\w/])B/W(?![\w/])", lambda match: _BLACK_AND_WHITE),
     (
         "a",  # on Elm St. btw 2nd and 3rd
         r"(?:(?<=[\w)] )|(?<=St\. )|(?<=Ave\. )|(?<=Rd\. )|(?<=Blvd\. ))btw\b\.?"
@@ -409,49 +304,19 @@ FORMS: Forms = (
         lambda match: _BOOKS[match[0].rstrip(".").lower()],
     ),
     ("a0", r"(?<=\d )st\b\.?", "stone"),
-    ("A0", r"\bSR(?=[- ]?\d)|(?<=\d-)SR\b", "S R"),
-    ("A", r"\bCol(?=\s(?:[A-Z]|\d{1,3})\b)", "column"),
     ("a", r"\bdr\b\.?(?=\s[a-z])", _small_doctor),
-    (
-        "A",
-        r"\bCat\.(?=\s?[1-8][a-e]?\b(?!\.\d))|\bDiv\.(?=\s(?:I{1,3}|[1-4])\b)"
-        r"|(?<=\bMS )Add\.(?=\s\d{4})|\bRm(?= \d)|\bPs(?=\s\d{1,3}\b(?![\d/]))|\bFwd(?=:)"
-        r"|\bFl\.(?= \d{1,3}\b(?! (?:oz|fl)))|\bPub\.(?= \d{2,4}\b)"
-        r"|\bRt(?= \d{1,3}\b(?! times))|\bConf\b\.?(?= R(?:m|oom)\b)|\bCiv\.(?= Code\b)",
-        lambda match: [_SURE[match[0].rstrip(".")]],
-    ),
     ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{2,3})\b(?![-.]\d)", _work),
     ("aA0", r"\b[Ee]q(n?s?)\b\.? ?\((\d{1,3})(?:\)|$)(?:[-–]\((\d{1,3})\))?", _equation),
-    ("a", r"\bfwd(?=:)", "forward"),
-    (
-        "A",
-        r"\b(Cal|Fed)\.(?= (?:R\. (?:Civ|Crim|Evid|App)\.|Civ\. Code))",
-        lambda match: ["federal" if match[1] == "Fed" else "california"],
-    ),
-    (
-        "A",
-        r"(?<=\bFed\. )R\. (Civ|Crim|Evid|App)\.(?: P\.)?(?!\w)",
-        lambda match: _RULES[match[1]].split(),
-    ),
     ("A", r"\b(?:Pl|Ter|Plz|Cres)\b\.?", _small_street),
     (
         "aA0",
         r"(?:(?<=\d)|(?<=\d-)|(?<=\d ))(?:pk|pcs?|ct)\b(?:\.(?=\s[a-z(]|\)?[,;:]))?",
         _packed,
     ),
-    ("a", r"\bhx\b|\b[dst]x(?=:\s)", lambda match: [_DOCTORS[match[0]]]),
-    ("A", r"\b[HDST]x(?=:\s)|\bPMHx\b", lambda match: _DOCTORS[match[0].lower()].split()),
-    ("a", r"(?<!\bno )(?<!\bto )(?<!\bof )(?<!little )(?<!\bany )\bavail\.", "available"),
     (
         "a0",  # $65 pp; but "240 pp."
         r"(?:(?<=\d )|(?<=\d))pp\b\.?(?!\s?\d)",
         only_after(_PRICE_BEFORE, "per person", 16),
-    ),
-    (
-        "a",
-        r"(?:(?<=\b[Nn]ot )|(?<=\bis )|(?<=\bare ))(?:incl|excl)\b\.?(?! \d)"
-        r"|\b(?:incl|excl)\b\.?(?=\)|[,;]|\s*$)",
-        lambda match: ["included" if match[0][0] == "i" else "excluded"],
     ),
     ("aA", r"\b[Ss]q\b\.? ?[Ff]t\b(?:\.(?=\s[a-z\d]|\)?[,;:]))?", _square_feet),
     (
@@ -465,16 +330,9 @@ FORMS: Forms = (
         lambda match: ["defeated"] if previous_word(match)[:1].isupper() else None,
     ),
     ("a", r"(?:ft|feat)\b\.?(?= [A-Z\d])", _featuring),
-    ("a", r"(?:(?<=[Dd]ew )|(?<=melting )|(?<=boiling )|(?<=freezing ))pt\b\.?", "point"),
-    ("a", r"(?<=\bet )al\.(?!\w)", "al"),
-    ("a0", r"(?<=\d(?:st|nd|rd|th) )min\b\.?", "minute"),
-    ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _in_context),
+    ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _by_neighbors),
     ("A", r"\b[A-HJ-Z]\.(?=\s[a-z])", _small_name),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
-    ("aA0", r"(?<=\d(?:st|nd|rd|th) )[Ff]l\b\.?", "floor"),
-    ("a0", r"(?<=\d(?:st|nd|rd|th) )c\.(?=\s|$)", "century"),
-    ("A0", r"(?<=\d(?:st|nd|rd|th) )Cir\.", "circuit"),
-    ("a0", r"(?<=\d )ea\b\.?", "each"),
     (
         "a",
         r"(?:(?<=\d )|(?<=illion ))ac\b(?!/| (?:units?|adapters?|outlets?|motors?|repairs?|volts?"

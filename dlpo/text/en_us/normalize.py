@@ -51,15 +51,6 @@ _PLAIN_CAPITAL = (  # what no form but the last could match: most words that beg
 )
 _UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?[\da-z])"
 _DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
-_ADD = (  # the disorder, not a button
-    r"(?:(?<=\bhave )|(?<=\bwith )|(?<=\bhas )|(?<=\bhad )|(?<=\bfor )|(?<=\band )|(?<=\bor )"
-    r"|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\bis )|(?<=ADHD[ /]))ADD\b"
-    r"(?!\s(?:to|an?|the|your|new|more|items?|it|this|on|up|[A-Z]{2})\b|\s\d)"
-)
-_ACT = (  # the test
-    r"\bACT\b(?=\s(?:scores?|tests?|exams?|prep|math)\b)"
-    r"|(?:(?<=SAT[ /])|(?<=SAT or )|(?<=SAT and ))ACT\b"
-)
 _CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
 _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
@@ -371,10 +362,6 @@ _FORMS: Forms = (
     *_IN_PLACES,
     *abbreviations.FORMS,
     ("aA", _UNKNOWN_ABBREVIATION, None),
-    ("A", r"\bVS(?= (?:Code|20\d\d)\b)", "V S"),
-    ("A", _ADD, "A D D"),
-    ("A", _ACT, "A C T"),
-    ("A", r"(?:(?<=\b[Hh]e )|(?<=\b[Ss]he )|(?<=\bI ))SAT\b", "sat"),
     ("aA", _DROPPED_G, None),
     ("aA", r"\b(?i:m{1,9}-h?m{1,9})(?!\w)|\bMm(?!\w)", _hummed),
     ("aA-", _CLIPPED, lambda match: [match[0].lower()]),

@@ -23,7 +23,7 @@ ABBREVIATIONS = Abbreviations(
     LETTERS,
     ends=r"\dºª",
 )
-_IN_CONTEXT = InContext(TABLES.rows("abbreviations_in_context"), LETTERS)
+_IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", LETTERS)
 ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 _NAMES = TABLES.words("letters")
 _STATES = TABLES.words("states")  # of Mexico
