@@ -23,7 +23,7 @@ ABBREVIATIONS = Abbreviations(
     LETTERS,
     ends=r"\dºª",
 )
-_IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", LETTERS)
+IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", LETTERS)
 ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 _NAMES = TABLES.words("letters")
 _STATES = TABLES.words("states")  # of Mexico
@@ -178,7 +178,7 @@ FORMS: Forms = (
     ("A", r"\b[A-FMSL](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
     ("A", _SENIOR, lambda match: ["sénior" if match[0] == "Sr." else "júnior"]),
     ("A", _CITIZEN, _citizen),
-    *_IN_CONTEXT.forms,
+    *IN_CONTEXT.forms,
     ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°))", _most_or_least),
     ("a", r"\bc/u\b", _each),
     ("aA", r"\b(?:[Xx]|[Pp](?:or)?)q\b(?=[^.!?]{0,80}\?)", _why),

@@ -28,11 +28,13 @@ _SIGN = (
     r"[=!]==|[<>!=]=|=>|->|&&|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|(?<=[\w)])\^(?=[\w(])"
     r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w.])/(?=\w)"
 )
+# Words and abbreviations that some form may read.
+_HAVE_FORMS = TABLES.word_list("have forms")
+_HAVE_FORMS |= set(filter(str.isalpha, abbreviations.IN_CONTEXT.keys))
 _PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
-    r"(?!(?:lim|sen|cos|tan|sec|cot|integral|et al|ke)\b)"
-    r"(?!(?:xfa|porq|nro|cra|mtto|mar|ene|feb|abr|jun|jul|ago|sept?|oct|nov|dic|lun|jue|vie|s[aá]b)\b)(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
-    r" (?:(?:al?|y|o) |\d{1,2}\b))"
+    rf"(?!(?:et al|{any_key(_HAVE_FORMS)})\b)"
+    r"(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom) (?:(?:al?|y|o) |\d{1,2}\b))"
     r"[a-záéíóúüñ]{2,60}"
     r"(?=[ ,;!?\n](?!\((?:de |a )?las?\))|(?<=[a-záéíóúüñ]{7})\.\s)"
 )
