@@ -11,9 +11,9 @@ from typing import NamedTuple
 from dlpo.text.common.characters import PICTURES
 from dlpo.text.common.formulas import SILENT
 from dlpo.text.common.patterns import late
+from dlpo.text.common.pauses import LONGEST_S, STRENGTHS
 from dlpo.text.common.tables import Tables
 
-MAX_PAUSE_S = 10.0  # of one
 _INLINE_TAGS = (
     "a|abbr|b|big|bdi|cite|code|del|dfn|em|font|i|ins|kbd|label|mark|q|s|samp|small|span|strike"
     "|strong|sub|sup|tt|u|var|wbr"
@@ -41,9 +41,7 @@ _ACTION = late(
 _TABLES = Tables(__file__)
 _DIRECTIONS = _TABLES.table("directions")
 _ACTIONS = _DIRECTIONS.keys() - {"starts"}  # (starts today)
-_BY_STRENGTH = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "strong": 0.8, "x-strong": 1.2}
 _STRENGTH = late(r"strength\s?=\s?[\"'](\w[\w-]{3,7})")
-_USUAL_PAUSE_S = 0.5
 _HIGHLIGHT = late(r"==(?=[^\s=])([^=\n]{1,200}[^\s=])==(?!=)")
 _ITEM = late(
     r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?"
@@ -109,10 +107,10 @@ def without_pauses(text: str) -> tuple[str, list[Pause]]:
         number, unit = match[1] or match[3], match[2] or match[4] or "s"
         strength = _STRENGTH.search(match[0])
         if number is None:
-            seconds = _BY_STRENGTH.get(strength[1], _USUAL_PAUSE_S) if strength else _USUAL_PAUSE_S
+            seconds = STRENGTHS.get(strength[1] if strength else "", STRENGTHS["medium"])
         else:
             seconds = float(number) / (1000 if unit.lower().startswith("ms") else 1)
-        found.append(Pause(match.start(), min(seconds, MAX_PAUSE_S)))
+        found.append(Pause(match.start(), min(seconds, LONGEST_S)))
         return "\f" + " " * (len(match[0]) - 1)
 
     return _PAUSE.sub(pause, text), found

@@ -117,7 +117,8 @@ def _numeric(match: re.Match[str]) -> list[str]:
 def _iso(match: re.Match[str]) -> list[str]:
     words = date_words(match["iso_day"], int(match["iso_month"]), match["iso_year"])
     if match["iso_hour"]:
-        hour, minute, second = match["iso_hour"], match["iso_minute"], match["iso_second"] or ""
+        hour, minute = match["iso_hour"], match["iso_minute"]
+        second = match["iso_second"] or ""
         exact = second.strip("0") != ""
         clock = duration_words(hour, minute, second) if exact else clock_words(hour, minute)
         words += ["a", "las", *clock]

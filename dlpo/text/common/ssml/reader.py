@@ -10,6 +10,7 @@ from xml.parsers import expat
 
 from dlpo.errors import InputError, SsmlError
 from dlpo.text.common.language import Language
+from dlpo.text.common.pauses import LONGEST_S, STRENGTHS
 from dlpo.text.common.phonemes import parse_phonemes
 from dlpo.text.common.reading import TextReading
 from dlpo.text.common.ssml.prosody import (
@@ -61,15 +62,11 @@ _INSTEAD = {
 }
 _BARE_AMPERSAND = re.compile(r"&(?!(?:#\d{1,7}|#x[\da-fA-F]{1,6}|amp|lt|gt|quot|apos);)")
 _PARAGRAPHS = ("p", "s", "br", "par", "seq", "media", "div", "title")  # these end a sentence
-MAX_BREAK_S = 10.0  # of one
 MAX_PAUSES_S = 300.0  # of a document: silence is cheap to ask for
 _IGNORED = {
     "audio": "<audio>: nothing is fetched, its text is spoken",
     "lexicon": "<lexicon>: nothing is fetched; send the words in the request's dictionary",
 }
-_STRENGTHS = {
-    "none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.8, "x-strong": 1.2,
-}  # fmt: skip
 _TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})(ms|s)")
 
 
@@ -442,14 +439,14 @@ def break_seconds(attributes: Mapping[str, str]) -> float:
         ValueError: what is wrong, and what was expected.
     """
     strength = attributes.get("strength", "medium")
-    if strength not in _STRENGTHS:
-        raise ValueError(f"strength={strength!r}; expected {', '.join(_STRENGTHS)}")
+    if strength not in STRENGTHS:
+        raise ValueError(f"strength={strength!r}; expected {', '.join(STRENGTHS)}")
     if "time" not in attributes:
-        return _STRENGTHS[strength]
+        return STRENGTHS[strength]
     match = _TIME.fullmatch(attributes["time"].strip())
     seconds = float(match[1]) / (1000 if match[2] == "ms" else 1) if match else -1
-    if not 0 <= seconds <= MAX_BREAK_S:
+    if not 0 <= seconds <= LONGEST_S:
         raise ValueError(
-            f"time={attributes['time']!r}; expected at most {MAX_BREAK_S:g}s, such as 0.5s or 250ms"
+            f"time={attributes['time']!r}; expected at most {LONGEST_S:g}s, such as 0.5s or 250ms"
         )
     return seconds
