@@ -20,6 +20,7 @@ _PICTURE = re.compile(f"[{PICTURES}]")
 _STARS = frozenset("★⭐")
 _RATING = re.compile(r"\d$|(?<![\d.,])[0-5](?:[.,]\d)?[ -]$")  # 4.5 ★, a 5-★ hotel
 _ROW_OF_STARS = re.compile(r"([★⭐]{1,5})☆{0,4}(?=[\s.,;:)]{0,3}(?:\n|$)|[.,;:)])")
+_RATED = re.compile(r"(?i)\b(?:rat(?:ed|ing)|hotel|resort|inn|review|score|calificaci[oó]n)\b")
 _TITLE_AFTER = re.compile(r"\s[^\W\d_a-z]")  # of a star between two titles
 
 
@@ -49,7 +50,9 @@ def _stars(text: str, place: int, before: str) -> str:
     found = _ROW_OF_STARS.match(text, place)
     is_first = text[place - 1 : place] not in _STARS or not place
     is_row = found and is_first and before.strip(" ,") and len(found[0]) > 2
-    return f"{len(found[1])}★" if found and is_row else ""
+    if found and is_row and (len(found[0]) == 5 or _RATED.search(text, max(0, place - 40), place)):
+        return f"{len(found[1])}★"
+    return ""
 
 
 class Characters:

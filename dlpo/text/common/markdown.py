@@ -26,17 +26,18 @@ _LINK_SO_FAR = late(
 # Markup of lines and of words: a group is kept, the rest is replaced by as many blanks.
 _INLINE = re.compile(
     rf"{_LINK.pattern}|(?<=[.,;!?\"]){_CITATIONS}|(?<=\s){_CITATIONS}(?=[ \t]*(?:[.,;:!?)\n]|$))"
-    r"|\[\^[\w-]{1,20}\]|(?<!~)~~(?!~)"
+    r"|\[\^[\w-]{1,20}\]"
 )
 # Marks of emphasis; not a product's 2*3*4, a card's *4471, a glob's *.py or a program's __init__.
 _EMPHASIS = late(
     r"(?<![\w*`\\])(?P<star>\*{1,3})(?=[^\s*])[^*`\n]{1,300}(?<=[^\s*])(?P=star)(?![\w*])"
-    r"|(?<![\w`\\])(?P<line>_{1,3})(?=[^\s_])[^_`\n]{1,300}(?<=[^\s_])(?P=line)(?!\w)"
+    r"|(?<![\w`\\/])(?P<line>_{1,3})(?=[^\s_])[^_`\n]{1,300}(?<=[^\s_])(?P=line)(?![\w/])"
 )
 _STRONG = late(r"(?<![\w*`\\])\*\*(?=[^\s*)])|(?<=[\w.,:;!?%)\"'`])\*\*(?![\w*])")
 _AFTER_LABEL = late(r"(?<=[^|\s])[ \t]{0,40}\|[ \t]{0,40}(?=[$€£#+-]?\d[^|\n]*\Z)")
 """Between the two cells of a row, of which the second is a number."""
 _GAP = late(r"(?<=\S) [ \u200b]{1,400}(?=[^\s\u200b])")
+_STRUCK = late(r"~~(?=[^\s~])([^~\n]{1,200})~~(?!~)")
 _CODE_MARK = re.compile(r"(?<!`)`{1,2}(?!`)(?:_{1,2}(?!\w))?")  # also of a link: `docs.py`_
 _BLOCK = re.compile(
     r"(?m)^[-*_|: \t]{3,400}$"  # a rule, or what is under the head of a table
@@ -66,12 +67,17 @@ def without_markup(text: str) -> str:
     text = without_blocks(_INLINE.sub(_blanked, text))
     if "*" in text or "_" in text:
         text = _STRONG.sub(_silent, _EMPHASIS.sub(_unmarked, text))
+    if "~~" in text:
+        text = _STRUCK.sub(_struck, text)
     text = _CODE_MARK.sub(_silent, text) if "`" in text else text
     return _GAP.sub(_one_blank, text) if "  " in text or SILENT in text else text
 
 
 def _one_blank(match: re.Match[str]) -> str:
-    return padded(" ", match)
+    """A blank; a comma between two numbers of a row of columns."""
+    text = match.string
+    columns = text[match.start() - 1].isdigit() and text[match.end()].isdigit()
+    return padded(", " if columns and SILENT not in match[0] else " ", match)
 
 
 def padded(characters: str, match: re.Match[str]) -> str:
@@ -80,8 +86,15 @@ def padded(characters: str, match: re.Match[str]) -> str:
 
 
 def _silent(match: re.Match[str]) -> str:
-    """Silent characters; a blank after a full stop, so that a command's dots stay: `cmake ..`."""
-    return padded(" " if match.string[match.start() - 1 : match.start()] == "." else "", match)
+    """Silent characters; a blank where signs of a command must stay: `cmake ..`, `-e`/`--all`."""
+    before = match.string[match.start() - 1 : match.start()]
+    is_option = before == "/" and match.string.startswith("-", match.end())
+    return padded(" " if before == "." or is_option else "", match)
+
+
+def _struck(match: re.Match[str]) -> str:
+    """What is struck through, and a pause."""
+    return f"{SILENT * 2}{match[1]}, "
 
 
 def _unmarked(match: re.Match[str]) -> str:

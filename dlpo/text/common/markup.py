@@ -25,6 +25,9 @@ _BLOCK_TAGS = (
 )
 _ATTRIBUTES = r"(?:\s[^<>\n]{0,300})?/?"
 _TAG = late(rf"(?i)</?(?:({_BLOCK_TAGS})|{_INLINE_TAGS}){_ATTRIBUTES}>|<!--[^<>]{{0,300}}-->")
+_AMOUNT = late(r"[$£€]\d{1,5}$")
+_YEAR_OR_COUNT = late(r"(?:\b(?:1[5-9]|20)\d\d|,\d{3})$")  # that has a note
+_NUMBER_OR_STOP = late(r"[\d.]$")
 _THOUGHT = late(r"(?i)<(/?)(?:think|thinking|reasoning|scratchpad|script|style)>")
 _ENTITY = late(r"&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([A-Za-z]\w{1,30}));")
 _SECONDS = r"(\d{0,4}\.?\d{1,4})\s?(m?s(?:ec(?:onds?)?)?)?"
@@ -123,8 +126,23 @@ def without_tags(text: str) -> str:
 
 
 def _tag(match: re.Match[str]) -> str:
-    """The end of a block, or silent characters, so that H<sub>2</sub>O stays one word."""
-    return "\f" + " " * (len(match[0]) - 1) if match[1] else SILENT * len(match[0])
+    """The end of a block, or silent characters, so that H<sub>2</sub>O stays one word.
+
+    Blanks between words that tags or a comment part; a sign where a power or cents are raised.
+    """
+    tag, text = match[0].lower(), match.string
+    before, after = text[: match.start()][-24:], text[match.end() : match.end() + 2]
+    if match[1]:
+        first = "\f"
+    elif tag == "<sup>" and _AMOUNT.search(before) and after.isdigit():
+        first = "."
+    elif tag == "<sup>" and before[-1:].isdigit() and after[:1] in "-−0123456789":
+        first = " " if _YEAR_OR_COUNT.search(before) else "^"
+    else:
+        parts = tag[:2] == "<!" or (tag[1] == "/" and after[:1] == "<")
+        parts |= bool(_NUMBER_OR_STOP.search(before)) and after[:1].isdigit()
+        first = " " if parts else SILENT
+    return first + (" " if match[1] else SILENT) * (len(match[0]) - 1)
 
 
 def without_followed_tags(text: str) -> str:

@@ -79,11 +79,10 @@ _SMALL_ROAD_BEFORE = late(r"\b\d{1,5} (?:[a-z]{2,20} ){1,2}$")
 _SMALL_STREETS = {"Pl": "place", "Ter": "terrace", "Plz": "plaza", "Cres": "crescent"}
 _PRICE_BEFORE = late(r"[$£€]\s?\d[\d.,]{0,9} ?$")
 _COUNT_AFTER = late(r":|\.?$|\.? (?:(?:is|was|of)\b|\d)")
-_BLACK_AND_WHITE = ["black", "and", "white"]
-_PICTURE_AFTER = late(
-    r"(?i) (?:photo|pic|image|film|movie|print|tv|version|mode|cop(?:y|ies)|laser|portrait|cinema)"
+_TWO_AFTER = late(
+    r" (?!(?i:tv|photos?|films?)\b)(?:the|these|those|you|us|them|him|her|me|my|your|our|their|both"
+    r"|all|two|each|[$£€]?\d|[A-Z]|[a-z]{2,16} (?:and|&|or) )"
 )
-_PRINTED_BEFORE = late(r"(?i)\b(?:in|old|classic|print(?:ed|s)?) $")
 
 
 def _is_initial(match: re.Match[str], previous: str) -> bool:
@@ -257,9 +256,8 @@ def _county(match: re.Match[str]) -> list[str] | None:
 
 def _between(match: re.Match[str]) -> list[str]:
     """The gap b/w them; but a b/w photo."""
-    is_picture = _PICTURE_AFTER.match(match.string, match.end())
-    is_picture = is_picture or _PRINTED_BEFORE.search(text_before(match, 16))
-    return _BLACK_AND_WHITE if is_picture and match[0] == "b/w" else ["between"]
+    is_picture = match[0] == "b/w" and not _TWO_AFTER.match(match.string, match.end())
+    return ["black", "and", "white"] if is_picture else ["between"]
 
 
 def _road_ends(match: re.Match[str]) -> list[str] | None:
@@ -273,12 +271,7 @@ FORMS: Forms = (
     *IN_CONTEXT.forms,
     ("a", r"\b[dafn]/[bk]/a\b", lambda match: [*match[0].upper().replace("/", "")]),
     ("A", rf"\b(?:(?:{any_key(_JOURNALS)})\. ){{1,5}}(?:{any_key(_JOURNALS)})\.(?!\w)", _journal),
-    ("A", r"\bSte?(?=-[A-Z][a-z])", _french_saint),
-    (
-        "A",
-        r"\bSte?\.(?=-[A-Z])",  # but Main St.-Elm
-        lambda match: None if follows_capital(match) else ["saint" + "e" * ("e" in match[0])],
-    ),
+    ("A", r"\bSte?\b\.?(?=-[A-Z][a-z])", _french_saint),
     *compass.FORMS,
     *states.FORMS,
     *romans.FORMS,
@@ -303,7 +296,7 @@ FORMS: Forms = (
         rf"\b(?:{any_of('abbreviated books')})\.?(?=\s\d{{1,3}}:\d)",
         lambda match: _BOOKS[match[0].rstrip(".").lower()],
     ),
-    ("a0", r"(?<=\d )st\b\.?", "stone"),
+    ("a0", r"(?<=\d )st\b\.?(?! of\b)", "stone"),
     ("a", r"\bdr\b\.?(?=\s[a-z])", _small_doctor),
     ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{2,3})\b(?![-.]\d)", _work),
     ("aA0", r"\b[Ee]q(n?s?)\b\.? ?\((\d{1,3})(?:\)|$)(?:[-–]\((\d{1,3})\))?", _equation),

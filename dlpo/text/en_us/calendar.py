@@ -60,12 +60,12 @@ _BRIEF = r"[apAP]\b(?!'|-[A-Za-z]|\.\w)"  # 2:15p
 _BEFORE_HOUR = late(
     r"(?i)(?:\b(?:tu|th|sa|su|at|from|by|until|till?|before|after|around|opens?|closes?|starts?|ends?|between)"
     rf"|@|{WEEKDAY}[a-z]{{0,6}}\.?,?|\d[ap] (?:to|and|or)) $|\d[ap]\s?[-–]\s?$"
-    r"|(?<![\d/.:])\d{1,2}(?::\d\d)?\s?[-–]\s?$"
 )
 _AFTER_HOUR = late(
     r"(?:\s?[-–]\s?| (?:to|and|or) )(?:\d{1,2}(?::\d\d)?[apAP]\b|noon|midnight)| [ECMP][SD]?T\b"
     rf"|,? (?:on )?(?:today|tomorrow|tonight|sharp|daily|{NAMED_DAY})"
 )
+_FIRST_HOUR_BEFORE = late(r"(?<![\d/.:])\d{1,2}(?::\d\d)?\s?[-–]\s?$")  # 5-7p
 _NO_HOUR_BEFORE = late(
     r"(?i)\b(?:chapters?|rows?|seats?|figures?|questions?|units?|sections?|appendix|rooms?|costs?)"
     r" (?:\d{1,2}[ap](?:\s?[-–]\s?| (?:to|and|or) ))?$"
@@ -228,6 +228,8 @@ def _brief_hour(match: re.Match[str]) -> list[str] | None:
     if _NO_HOUR_BEFORE.search(text_before(match, 30)):
         return None
     before = _BEFORE_HOUR.search(text_before(match, 20))
+    if match["hour_meridiem"] in "pP":
+        before = before or _FIRST_HOUR_BEFORE.search(text_before(match, 8))
     return _hour(match) if before or _AFTER_HOUR.match(match.string, match.end()) else None
 
 
@@ -305,6 +307,12 @@ FORMS: Forms = (
         rf"(?<![\w-])(?P<dm_day>{DAY})(?P<dm_dash>-?|\s)(?P<dm_month>(?i:{MONTH_NAME}))(?P=dm_dash)"
         r"(?P<dm_year>[12]\d{3}|(?<!\s)\d\d)(?![\w-]|[,.]\d)",
         _named_date,
+    ),
+    (
+        "d",  # the 3d of May, the 22d Regiment
+        rf"\b(\d?(?<!1)[23])d(?= (?:of {MONTH_NAME}|day of|instant|inst\b|Regiment|Cavalry|Infantry"
+        r"|Division|Battalion|Brigade|Cir\.|Dist\.|Corps|Congress|ed\.))",
+        lambda match: ordinal_words(match[1]),
     ),
     ("A0", rf"\b(?P<my_month>{MONTH_NAME})(?P<my_year>,?\s{_YEAR})", _month_year),
     ("d", r"(?<![\w:])(\d{1,2}):([0-5]\d)\.(\d{1,3})\b(?![:.]\d)", _lap),

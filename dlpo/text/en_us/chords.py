@@ -16,7 +16,7 @@ _KINDS = {
 _SIGNS = {"#": "sharp", "b": "flat"}
 _KIND = any_key(_KINDS)
 _MUSIC = late(
-    r"\b(?i:chords?|strum\w{0,4}|capo|key of|tuned|scale|[A-G] (?:flat|sharp|minor|major))\b"
+    r"\b(?i:chords?|strum\w{0,4}|capo|key of|tuned|scale)\b|\b[A-G] (?:flat|sharp|minor|major)\b"
     r"|\b[A-G][#b]?(?:maj|min|m|sus|add|dim|aug)\d"
 )
 

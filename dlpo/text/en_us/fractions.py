@@ -51,6 +51,8 @@ _LABEL_BEFORE = late(
     r"|\b(?:test|exam|quiz|score|meal|food|service) was $"
 )
 _OPENS = late(r"(?:^|\n)\s{0,3}[(\[]$")
+_IN_RECIPE = late(r"[)\]] [a-z]")
+_LONG_MESSAGE = 40  # characters
 _CLOSES = late(r"[)\]]\s{0,3}(?:\n|$)")
 _OPENING = late(r"(?:^|[.!?\n] ?)$")
 _REMARK_AFTER = late(r", [a-z]|[.;]|\s*$")
@@ -60,11 +62,13 @@ _NO_NOUN = word_list("no nouns")
 _KITCHEN = ("2", "3", "4", "8", "16")  # denominators of what is measured
 _DONE = ("used", "full", "complete", "completed", "done")
 _DATA = frozenset(("KB", "MB", "GB", "TB", "GiB", "MiB"))
+_CAPACITIES = ("16", "32", "64", "128", "256", "512")
 _DATA_BEFORE = late(r"(?i)\b(?:used|using|storage|disk|memory|quota):? $")
 _SHARED_DATA = late(r"(?i) (?:used|full|free)\b|.{0,12}\b(?:usage|consumed)\b")
 _GAUGE = late(
     r"(?i)(?:^|[\s,;(])(?:volume|brightness|health|stamina|mana|energy|battery|armor|shield"
-    r"|hp|mp|xp|progress|streak|quiz|exam|test|attendance|calories|steps|completed|results?):? $"
+    r"|hp|mp|xp|progress|streak|calories|steps):? $"
+    r"|\b(?:quiz|exam|test|attendance|completed|results?): $"
 )
 
 
@@ -91,6 +95,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     of_data = unit.rstrip(".") in _DATA and (
         below not in _KITCHEN or _DATA_BEFORE.search(text_before(match))
     )
+    if unit and above in _CAPACITIES and below in _CAPACITIES and not whole:  # 128/256 GB
+        return [*grouped_words(above), "or", *grouped_words(below), *many.split()]
     if of_data and int(above) <= int(below):  # 3/10 GB used
         return [*cardinal_words(above), "out", "of", *cardinal_words(below), *many.split()]
     of_gauge = below not in _KITCHEN and not is_part and _GAUGE.search(text_before(match))
@@ -100,8 +106,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     if in_row and 0 < int(above) <= int(below) and not (is_part or whole):
         return [*cardinal_words(above), "of", *cardinal_words(below)]
     counted = None if whole or unit else _COUNTED_AFTER.match(match.string, match.end())
-    if counted and counted[1] in _DONE and below in ("2", "3", "4"):  # 3/4 full
-        counted = None
+    if counted and counted[1] in _DONE and int(below) <= (8 if counted[1] == "full" else 4):
+        counted = None  # 3/4 done, 5/8 full
     follows_article = _ARTICLE_BEFORE.search(text_before(match, 8)) is not None
     is_small = below in _KITCHEN or follows_article
     is_size = is_small and counted and (counted[2] or not counted[1])  # a 1/2 HP motor
@@ -154,9 +160,11 @@ def _in_city_and_on_road(first: str, second: str) -> list[str]:
 def _used(match: re.Match[str]) -> list[str] | None:
     """8 GB/16 GB used, 182G/200G; but "8GB/16GB models"."""
     above, unit, below, other = match.groups()
-    is_short = len(unit) == len(other) == 1
-    before = _DATA_BEFORE.search(text_before(match))
-    if not (is_short or before or _SHARED_DATA.match(match.string, match.end())):
+    before = text_before(match)
+    is_short = len(unit) == len(other) == 1 and "K" not in (unit, other)
+    opens = is_short and before.endswith(("(", "[", "|"))
+    used = _DATA_BEFORE.search(before) or _SHARED_DATA.match(match.string, match.end())
+    if not (opens or used):
         return None
     said = [UNITS.get(one if len(one) > 1 else f"{one}B", (one, one))[1] for one in (unit, other)]
     return [*number_words(above), *said[0].split(), "out", "of", *number_words(below), said[1]]
@@ -172,9 +180,9 @@ def _out_of_many(match: re.Match[str]) -> list[str] | None:
 
 def _of_thread(match: re.Match[str]) -> list[str] | None:
     """The mark of a message that opens or closes with it: (1/3), [2/3]."""
-    opens = _OPENS.search(text_before(match)) is not None
-    closes = _CLOSES.match(match.string, match.end()) is not None
-    if not (opens or closes) or int(match[1]) > int(match[2]):
+    opens = _OPENS.search(text_before(match)) and not _IN_RECIPE.match(match.string, match.end())
+    closes = _CLOSES.match(match.string, match.end()) and match.start() > _LONG_MESSAGE
+    if not (opens or closes) or not int(match[1]) <= int(match[2]) < 10:
         return None
     return [*cardinal_words(match[1]), "of", *cardinal_words(match[2])]
 
@@ -182,7 +190,8 @@ def _of_thread(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     (
         "d",
-        r"(?<![\w/.,])(\d{1,3}(?:,\d{3}){1,3}|\d{3})/(\d{1,3}(?:,\d{3}){1,3})(?![\w/]|[.,]\d)",
+        r"(?<![\w/.,])(\d{1,3}(?:,\d{3}){1,3}|\d{3})/(\d{1,3}(?:,\d{3}){1,3})"
+        rf"(?![\w/]|[.,]\d|\s?(?:{UNIT})\b)",
         _out_of_many,
     ),
     (

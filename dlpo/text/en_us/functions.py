@@ -13,7 +13,7 @@ _NAMES = {
     "sin": "sine", "cos": "cosine", "tan": "tangent", "sec": "secant", "csc": "cosecant",
     "cot": "cotangent", "ln": "natural log",
 }  # fmt: skip
-_FORMULA = late(r"\([^()]{0,40}[+*^-][^()]{0,40}\)$| pi $")
+_FORMULA = late(r"\([^()]{0,40}(?:[+*^]|\s[-−]\s|\b[a-z]-(?:\d|[a-z]\b))[^()]{0,40}\)$| pi $")
 
 
 def _of_argument(match: re.Match[str]) -> list[str]:
@@ -42,7 +42,8 @@ def _bound(written: str) -> list[str]:
 FORMS: Forms = (
     (
         "aA",
-        r"(?<![\w.'])(?:[FGHPfgh]\((?:[A-Za-z]|-?\d{1,3})\)(?=\s?[=<>≤≥])|[fgh]\((?!s\))[a-z]\))",
+        r"(?<![\w.'])(?:[FGHPfgh]\((?:[A-Za-z]|-?\d{1,3})\)(?=\s?[=<>≤≥])|[fgh]\((?!s\))[a-z]\)"
+        r"|(?<!tion )(?<!sec\. )(?<!§ )(?<!raph )(?<!ule )(?<!\d )[fgh]\(-?\d{1,3}\))",
         _of_argument,
     ),
     (
@@ -60,8 +61,8 @@ FORMS: Forms = (
     ("-", r"(?<=\([A-Z])\|(?=[A-Z]\))", "given"),
     (
         "a",
-        rf"\b({any_key(_NAMES)})(\^2)?"
-        rf"(?={ARGUMENT}| ?\d{{1,4}} ?°|\s{{1,2}}theta\b| [xyzt]\b(?!')"
+        rf"(?<!\ba )(?<!\bthe )(?<!\bone )(?<!\byour )(?<!\bmy )\b({any_key(_NAMES)})(\^2)?"
+        rf"(?!\(s\))(?={ARGUMENT}| ?\d{{1,4}} ?°|\s{{1,2}}theta\b| [xyzt]\b(?!')"
         r"|(?<=\^2)\(|(?<=\^2)[a-z]\b)",
         _named,
     ),

@@ -12,12 +12,15 @@ from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 from dlpo.text.en_us.technical import path_words
 
 # What an agent reads a number of, and what may be between it and the number.
-_LINK = r"(?:(?:,? which)?(?: is| was|'s|:| -|,)? ?#?| \(|\? (?:it's |it is )?)$"
+_LINK = r"(?:(?:,? which)?(?: is| was| as|'s|:| -|,)? ?#?| \(|\? (?:it's |it is )?)$"
 _NAMED = late(
     rf"(?i)\b(?:{any_of('have numbers')})s?\.?"
     rf"(?: ?#| (?:number|numbers|no\.?|nos\.?|id|code|num\.?))?{_LINK}"
 )
 _NUMBER = late(r"(?i)\bnumbers?(?:(?: is| was|:| -|,)? ?#?| \()$")
+_ENDING = late(r"(?i)\b(?:ending|ends) (?:in|with) $")
+_RANGE = late(r"(\d{1,3})-(\d{1,3})")  # of reference
+_REFERENCE_BEFORE = late(r"(?i)\bref\.?:? $")
 _COUNTED = late(r" [a-z]{2,20}\b")
 _GOODS = word_list("are ordered by number")
 _MOST_COUNTED = 4  # digits of what is counted without a comma
@@ -39,6 +42,7 @@ _PASSWORD_BEFORE = late(r"(?i)\b(?:passwords?|passcodes?|passphrase|pwd)\b[^.;]{
 _PASSWORD_PART = late(r"[A-Z]?[a-z]+|[A-Z]|\d+|.")
 _SIGN_NAMES = {sign: said for sign, (*_, said) in table("signs").items()}
 _AIRLINES = word_list("airlines")
+_CHIPS = TABLES.words("chips")
 _COURSES = TABLES.words("courses")
 _GROUP = late(r"[A-Za-z]|\d+")
 
@@ -63,7 +67,8 @@ def is_named(match: re.Match[str]) -> bool:
     if before.endswith("-") and not before.endswith(" -"):  # inside of something longer
         return False
     only_digits = match[0].replace(" ", "").isdigit()
-    if not (_NAMED.search(before) or (only_digits and _NUMBER.search(before))):
+    named = _NAMED.search(before) or (_NUMBER if only_digits else _ENDING).search(before)
+    if not named:
         return False
     counted = _COUNTED.match(match.string, match.end())
     if counted is None or counted[0].strip() in _AFTER_NAME:
@@ -81,6 +86,9 @@ def _code(match: re.Match[str]) -> list[str] | None:
         or (written.isdigit() and len(written) < 4)
         or not is_named(match)
     ):
+        return None
+    pair = _RANGE.fullmatch(written)
+    if pair and int(pair[1]) < int(pair[2]) and _REFERENCE_BEFORE.search(text_before(match)):
         return None
     return said_one_by_one(written)
 
@@ -178,16 +186,28 @@ def _preprint(match: re.Match[str]) -> list[str]:
 
 FORMS: Forms = (
     (
+        "d",  # an 8086 chip; but "8086 votes"
+        rf"(?<![\w.,$])(?:{any_key(_CHIPS)})"
+        r"(?=[.,;:)](?!\d)|\s?$|-based|\s(?:and|or|was|were|is|chips?|CPUs?|(?:micro)?processors?|assembly)\b)",
+        lambda match: _CHIPS[match[0]],
+    ),
+    (
+        "d",  # of a package
+        r"(?<![\w.,$-])(?!(?:(?:19|20)\d\d ){2})\d{4}(?: \d{4}){2,5}(?: \d{1,4})?(?![\w-]|[.,]\d)",
+        _telephone,
+    ),
+    (
         "A0",  # a British or an Irish postcode
-        r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"
-        r"|\b[AC-FHKNPRTV-Y]\d[\dW] (?=[A-Z]*\d)[\dAC-FHKNPRTV-Y]{4}\b",
+        r"\b[A-Z]{1,2}\d[A-Z\d]? \d(?!(?:[KMGT]B|K[MG]|M[GL]|[AP]M|[NR]D|ST|TH|HZ)\b)[A-Z]{2}\b"
+        r"|\b[AC-FHKNPRTV-Y]\d[\dW] (?=[A-Z]*\d)(?=\d*[A-Z])[\dAC-FHKNPRTV-Y]{4}\b",
         lambda match: said_one_by_one(match[0]),
     ),
     (
         "Ad0",  # 4471 is your PIN, G-582013 is your Google verification code
         r"(?<![\w.,$£€-])(?:[A-Z]{1,3}-)?\d{4,8}"
         r"(?= is (?:your|the) (?:[\w-]{2,20} ){0,3}(?:code|passcode|password|PIN|pin|OTP|otp)\b)"
-        r"|(?<=\b[Uu]se )\d{4,8}(?= to (?:log|sign|verify|confirm|reset|unlock|complete)\b)",
+        r"|(?<=\b[Uu]se )\d[\d-]{2,8}\d"
+        r"(?= (?:to (?:log|sign|verify|confirm|reset|unlock|complete)|as your)\b)",
         lambda match: said_one_by_one(match[0]),
     ),
     (

@@ -53,6 +53,7 @@ _PAIRS_BEFORE = late(
     r"(?i)\b(?:two|three|four|five|six|several|pairs? of|those|these|swap|replace|count by) $"
 )
 _RAN_BEFORE = late(r"(?i)\b(?:ran|runs?|running|swam|swims?|swimming|did|of) $")
+_MUCH_BEFORE = late(r"\d[^.;!?]{1,12} of [a-z]{3,16}$")
 _AMOUNT_BEFORE = late(r"\b(?i:price|cost|rate|revenue|calories|miles|income|spend)$|(?<!\w)[$£€]$")
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT}|[NJ])(?:\^[23])?(?:/(?:{UNIT}))?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
@@ -80,14 +81,14 @@ _OF_GENES = late(
     r"\b(?:DNA|RNA|genes?|genome|kb|TSS|fragments?|sequences?|inserts?|primers?|start)\b"
 )
 _CHANGES = late(r" (?:to \d|wider|tighter|higher|lower|above|below|over)")
+_ALONE = any_of("measure without a number")
 _SIGNS = {"$": "dollars", "£": "pounds", "€": "euros"}
-_LETTER_UNITS = {"N": "newton", "J": "joule", "A": "amp"}
+_LETTER_UNITS = {"N": "newton", "J": "joule", "A": "amp", "C": "coulomb"}
 _PHYSICS = r"force|weight|tension|thrust|friction|energy|work|heat|load|current"
 _OF_LETTERS = {
-    "N": late(
-        rf" ({_PHYSICS}|spring)\b| (?:of (?:{_PHYSICS})|to the|upward|downward)\b|/(?:kg|m|C)\b"
-    ),
+    "N": late(rf" ({_PHYSICS}|spring)\b| (?:of (?:{_PHYSICS})|upward|downward)\b|/(?:kg|m|C)\b"),
     "J": late(rf" ({_PHYSICS}|pulse)\b| of (?:{_PHYSICS})\b|/(?:kg|mol|g|K|s)\b"),
+    "C": late(r" of (?:electric )?charge\b()"),
     "A": late(r" (current|load)\b| of current\b|/\d{2,3} ?V\b|,? \d{2,3} ?V\b"),
 }
 _ENERGY_BEFORE = (
@@ -96,16 +97,19 @@ _ENERGY_BEFORE = (
 _LETTERS_BEFORE = {
     "N": late(_ENERGY_BEFORE),
     "J": late(_ENERGY_BEFORE),
+    "C": late(r"(?i)\bcharge (?:of|is|=) $"),
     "A": late(
         r"\d ?V ?[/,@] ?$|\bI ?= ?$|\b(?:draws?|drawing|current(?: is| of)?|rated(?: at)?) $"
     ),
 }
 _RUNWAYS = {"L": ["left"], "R": ["right"], "C": ["center"]}
 _NOTED = late(
-    r"(?:^|[^=×*+/^\w]\s?)(?!(?:inch|yard|mile|foot|feet|meter|metre|radius|speed|mass|velocity)"
+    r"(?:^|[^=×*+/^\w]\s?)(?!(?:inch|yard|mile|foot|feet|(?:centi|milli|kilo)?met(?:er|re)|radius|speed|mass"
+    r"|velocity|height|width|length|distance|time|sigma|theta|delta|omega|alpha|beta|gamma|lambda"
+    r"|voltage|current|frequency|residual|error|diameter|side|base|second|degree)"
     r"\w{0,2}$)[A-Za-z]{4,20}[.,]?$"
 )
-_CLAUSE_AFTER = late(r"[.,;:)]|\s[A-Za-z]{2}|\s?$")
+_CLAUSE_AFTER = late(r"[.,;:)]|\s(?!plus|minus|times|over|is)[A-Za-z]{2}|\s?$")
 _WEATHER = late(
     r"(?i)\b(?:pressure|hurricane|storm|cyclone|typhoon|barometer|winds?|low of|depression)\b"
 )
@@ -198,7 +202,7 @@ def _mark(match: re.Match[str]) -> list[str] | None:
     one, many = UNITS["in" if mark == '"' else "ft"]
     following = word_after(match)
     is_distance = mark == "'" and _BEFORE_DISTANCE.search(text_before(match))  # in 500' turn
-    describes = following and following not in _NO_NOUN
+    describes = bool(following) and following not in _NO_NOUN
     describes = describes or _SCREEN_AFTER.match(match.string, match.end()) is not None
     single = number == "1" or (describes and not is_distance)
     words = [*number_words(match["marked_from"]), "to"] if match["marked_from"] else []
@@ -210,7 +214,8 @@ def _per(match: re.Match[str]) -> list[str] | None:
     written, before = match[0][1:].rstrip("."), text_before(match)
     after_plural = written in _TIMES and _PLURAL.search(before)
     is_amount = _PRICED.search(before) or _AMOUNT_BEFORE.search(before)
-    if not (after_plural or is_amount or _COUNTED_PLURAL.search(before)):
+    is_share = written in _TIMES and _MUCH_BEFORE.search(before)
+    if not (after_plural or is_amount or is_share or _COUNTED_PLURAL.search(before)):
         return None
     return ["per", *(UNITS[written][0].split() if written in UNITS else [written])]
 
@@ -335,6 +340,20 @@ def _letter_unit(match: re.Match[str]) -> list[str] | None:
     return [*number_words(number), _LETTER_UNITS[letter] + "s" * (not single)]
 
 
+def _unit_alone(match: re.Match[str]) -> list[str] | None:
+    """Meters per second squared, grams per cubic centimeter."""
+    above, below, power = match.groups()
+    if above == below:  # 0.2% m/m
+        return None
+    words = [*UNITS[above][1].split(), "per"]
+    name = {"s": ["second"], "h": ["hour"], "min": ["minute"]}.get(below) or UNITS[below][0].split()
+    if not power:
+        return [*words, *name]
+    if below == "s":
+        return [*words, *name, *_POWERS[power]]
+    return [*words, "square" if power == "2" else "cubic", *name]
+
+
 def _millibars(match: re.Match[str]) -> list[str] | None:
     """A pressure of 949 mb."""
     before = text_before(match, 60)
@@ -344,6 +363,16 @@ def _millibars(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    (
+        "aA",  # in m/s², (mg/dL)
+        rf"(?<![\w./$£€-])(?<!\d )({_ALONE})/({_ALONE}|s|h|min)(?:\^([23]))?(?![\w/^'-])",
+        _unit_alone,
+    ),
+    (
+        "a",  # mass in kg, weight (lbs)
+        r"(?:(?<=\bin )|(?<=\())(kg|km|cm|mm|mg|mL|ml|dL)(?=[.,;:)]|\s?$|\s[a-z])(?!\s?\d)",
+        lambda match: UNITS[match[1]][1].split(),
+    ),
     ("d", r"(?<![\w.])(\d)x(8|10|12)s\b", _shifts),
     ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2}|[1-9]00)s\b", _planks),
     ("d", r"(?<![\w.$])(\d{2,3})s/(\d{2,3})s\b", _pressures),
@@ -427,7 +456,7 @@ FORMS: Forms = (
             UNITS[match[3]][1],
         ],
     ),
-    ("d", r"(?<![\w.,-])(\d{1,5}(?:\.\d{1,3})?)(-| )?([NJA])\b(?![.'-]\w)", _letter_unit),
+    ("d", r"(?<![\w.,-])(\d{1,5}(?:\.\d{1,3})?)(-| )?([NJAC])\b(?![.'-]\w)", _letter_unit),
     ("d", r"(?<![\w.,])([1-5])\*(?=[ -](?:hotel|resort|review|rating|GP)s?\b)", _stars_of_hotel),
     ("d", r"(?<=\b[Aa] )9V(?=[.,;:)]|$| (?:and|or)\b)", "nine volt"),
     ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d)?)¢", _cents),

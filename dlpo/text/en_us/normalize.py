@@ -57,7 +57,7 @@ _PLACED = {  # signs that are read only in some places -> their pattern
     "#": r"#(?=\w)|(?<=[A-Za-z]{2})#(?=:? (?:\d|is\b|was\b|[A-Z]{1,4}\d)|:)",
     "~": r"~(?=[$£€¥₹]?\d)",
     "^": r"(?<=\w)\^(?=\w)",
-    "<": r"(?<=[\w),:]\s)<(?=[$£€]?\.?\d)"
+    "<": r"(?:(?<=[\w),:]\s)|(?<![\s\S]))<(?=[$£€]?\.?\d)"
     r"|(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
     ">": r"(?<=[\w),:]\s)>(?=[$£€]?\.?\d)"
     r"|(?<=[^a-z]\s)>(?=\s)(?!\s{1,3}[*_\"'\[]{0,3}[A-Z][a-z]|\s[\s*_\"'\[]{1,3}[A-Z])"
@@ -88,7 +88,8 @@ _VARIABLES = word_list("variables of shells")
 _COMMAND_BEFORE = late(rf"(?:^|[\s`])(?:{TABLES.patterns('commands')})(?:\s[^.!?\n]{{0,40}})?\s$")
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 _CODE = late(r"[A-Z]{1,4}-?\d\d|(?![A-Z]+20\d\d\b)[A-Z]{1,3}\d[A-Z\d-]{2,20}")
-_SEVERAL = late(r"\d{1,3}[-–]\d{1,3}\b(?!-)(?! (?:in|rated)\b)")
+_SEVERAL = late(r"(\d{1,3})[-–](\d{1,3})\b(?!-)(?! (?:in|rated)\b)")
+_BEFORE_SEVERAL = late(r"(?:^|[a-z]s |\b[Dd]o )$")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
 _PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
@@ -101,6 +102,11 @@ _BEFORE_BOUND = late(  # upgrade to >= 2.0
 _MENU = late(
     rf"(?i)>[^>.;]{{0,40}}$|\b(?:{TABLES.patterns('on the way to menus')})\b[^.;]{{0,20}} $"
 )
+_NO_COUNTED_BEFORE = late(
+    rf"(?i)\b(?:{any_of('no nouns')}|let|find|variables?|extension|ext|desk|where|that|on|to|by"
+    r"|plus|minus|HR|IT|function|value|regress|call|dial|solve) $"
+)
+_INDEXED_NEAR = late(r"(?:[,(=+]\s?|\b(?:and|or) )[xyz]\d")
 _MENU_ARROW = late(
     rf"(?i)\b(?:{TABLES.patterns('on the way to menus')})\b[^.;!?\n]{{0,60}}(?-i:[a-z]) $"
 )
@@ -166,6 +172,15 @@ def _compared(match: re.Match[str]) -> list[str] | None:
 def _folder(match: re.Match[str]) -> list[str] | None:
     """The end of a command: cd .., git add ."""
     return ["dot"] * len(match[0]) if _COMMAND_BEFORE.search(text_before(match, 60)) else None
+
+
+def _so_often(match: re.Match[str]) -> list[str] | None:
+    """Vomiting x3, MVP x5; but "let x1 and x2", "at x12"."""
+    before = text_before(match)
+    is_name = _NO_COUNTED_BEFORE.search(before) or _INDEXED_NEAR.search(
+        before[-30:] + match.string[match.end() + 1 : match.end() + 30]
+    )
+    return None if is_name else ["times"]
 
 
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
@@ -256,9 +271,10 @@ _IN_PLACES: Forms = (
     ),
     (
         "a",  # vomiting x 3, MVP x5; but extension x4410
-        r"(?<=[a-z]\s)x(?=\s\d)|(?:(?<=[a-z]\s)|(?<=[A-Z]{2}\s)|(?<=&[A-Z]\s))x(?=\d{1,2}(?![\w-]|\.\d))",
+        r"(?<=[a-z]\s)x(?=\s\d)",
         "times",
     ),
+    ("a", r"(?:(?<=[a-z]\s)|(?<=[A-Z]{2}\s)|(?<=&[A-Z]\s))x(?=\d{1,2}(?![\w-]|\.\d))", _so_often),
     (
         "a",
         r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly|zoom|faster|slower|cheaper|more|better|bigger|larger|smaller"
@@ -320,7 +336,8 @@ def _sign(match: re.Match[str]) -> list[str]:
     following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
     if match[0] == "#" and following.isalpha():
         return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
-    if match[0] == "#" and _SEVERAL.match(match.string, match.end()):
+    several = _SEVERAL.match(match.string, match.end()) if match[0] == "#" else None
+    if several and int(several[1]) < int(several[2]) and _BEFORE_SEVERAL.search(text_before(match)):
         return ["numbers"]
     if match[0] in ("≤", "≥", "<=", ">=") and _FOR_ALL.search(text_before(match)):
         return ["less" if match[0] in ("≤", "<=") else "greater", "than", "or", "equal", "to"]
@@ -340,7 +357,7 @@ def _hummed(match: re.Match[str]) -> list[str]:
 _FORMS: Forms = (
     ("a", _PLAIN, None),
     ("A", _PLAIN_CAPITAL, None),
-    ("d", r"\b4u\b", "for you"),
+    ("d", r"\b4u\b(?! (?:rack|server|chassis|of|unit|case))", "for you"),
     *airplanes.FORMS,
     *prescriptions.FORMS,
     *identifiers.FORMS,

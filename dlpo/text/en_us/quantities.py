@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, only_after, text_before
+from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us import fractions, measures
 from dlpo.text.en_us.arithmetic import in_sum, sum_follows
@@ -53,7 +53,7 @@ _PAIR = late(r"\d\d[-–]\d\d?")
 _CODE = late(r"\d{1,6}-\d{1,6}")
 _HOUSE = late(r"\d{1,3}-\d\d")  # of Queens
 _BEFORE_CODE = late(
-    r"(?i)\b(?:nmfc|p\.l\.|l\.)(?: no\.)? #?$"
+    r"(?i)\b(?:nmfc|p\.l\.|l\.)(?: no\.)? #?$|\b(?-i:No\.) $"
     rf"|\b(?:{any_of('have hyphenated numbers')}) (?:(?:number|no\.|num\.) )?#?$"
 )
 _LABEL_BEFORE = late(
@@ -69,7 +69,8 @@ _BEFORE_RACE = late(
     r"(?i)\b(?:ran|runs?|running|raced?|jogged|finish(?:ed|es)?|completed|entered"
     r"|train(?:s|ed|ing)? for|form)"
     r"(?: (?:an?|the|my|your|his|her|our|their|first|another|last|charity|local)){1,3} $"
-    r"|\bsign(?:ed|s|ing)? up for (?:an?|the) $|\b\d{1,2}[kK]\b[^.!?]{0,24}\b(?:and|or|an?|the) $"
+    r"|\bsign(?:ed|s|ing)? up for (?:an?|the) $|\b\d{1,2}[kK] (?:and|or) (?:an? )?$"
+    r"|\b[58][kK]\b[^.!?$]{0,24}\b(?:and|or|an?|the) (?:an? )?$"
 )
 _AFTER_RACE = late(r"(?i) (?:(?:trail )?run|races?|runners?|course|personal best|filings?)\b")
 _RACE_GOES_ON = late(
@@ -90,6 +91,12 @@ _LASTS_BEFORE = late(
     r"|duration|uptime|elapsed|interval|ttl|cooldown|retry in|expires in|refreshes)"
     r"(?:: ?|=| is | of | )$"
 )
+_IN_SPACE = late(
+    r"(?i)\b(?:sw[iau]m\w{0,4}|ran|run|race|sprint|trees?|fence|track|trail|climb|depth|contour|avenue"
+    r"|road|walls?|rope|pole|dive|dived|pool|hydrant|plant(?:ed)?|path|wires?|cables?|pipes?|water"
+    r"|atmosphere|win|apart|behind|away|along|downloads|mark|steep)\b"
+)
+_ORDER_BEFORE = late(r"(?:^|[\n,;:&•–-]\s{0,2}|\band )$")
 _DONE_BEFORE = late(
     r"\b(?:[a-z]{3,16}ed|did|ran|went|won|lost|beat|hit|tried|been|it|you|me|him|her|them|us|this"
     r"|that) $"
@@ -240,6 +247,21 @@ def _repeated(match: re.Match[str]) -> list[str] | None:
     return [*cardinal_words(match[1]), "times"] if is_done else None
 
 
+def _lasting(match: re.Match[str]) -> list[str] | None:
+    """Every 5m, in the last 15m, ETA 12m; but "Depth 15m", "swam the last 50m"."""
+    before, number = text_before(match, 60), int(match[1])
+    near = before + match.string[match.end() : match.end() + 60]
+    is_short = number in (1, 2, 3) or (number % 5 == 0 and number <= 90)
+    is_sure = is_short or not before.endswith(("every ", "last ", "past "))
+    lasts = is_sure and _LASTS_BEFORE.search(before) and not _IN_SPACE.search(near)
+    return _ago(match) if lasts else None
+
+
+def _ordered(match: re.Match[str]) -> list[str] | None:
+    """2x Burger, 1x Fries; but "a 4x Champion"."""
+    return cardinal_words(match[1]) if _ORDER_BEFORE.search(text_before(match)) else None
+
+
 def _percentage_points(match: re.Match[str]) -> list[str] | None:
     """+2.3 pp, a gap of 5 pp; but "1,024 pp."."""
     sign, number = match["pp_sign"], match["pp"]
@@ -288,7 +310,7 @@ FORMS: Forms = (
     (
         "d",  # Every 5m, in the last 15m, ETA 12m; but "Depth 15m"
         r"(?<![\w.$£€])(\d{1,4})(m)\b(?!\s?[x×/]|\^|\s(?:long|wide|tall|high|deep)\b)",
-        only_after(_LASTS_BEFORE, _ago),
+        _lasting,
     ),
     ("d", r"(?<![\w.])(\d{1,4})(d)(?= \d{1,2}h\b)", _ago),
     (
@@ -297,7 +319,7 @@ FORMS: Forms = (
         r"| (?:in|this|today|since|and|but|so|on|now|already|before|last|yesterday)\b)",
         _repeated,
     ),
-    ("d", r"(?<![\w.])(\d{1,3})x(?= [A-Z][a-z]{2})", lambda match: cardinal_words(match[1])),
+    ("d", r"(?<![\w.])(\d{1,3})x(?= [A-Z][a-z]{2})", _ordered),
     (
         "d-",
         r"(?<![\w.])(?P<pp_sign>[+-])?(?P<pp>\d{1,3}(?:\.\d{1,2})?)\s?pp\b"

@@ -22,6 +22,7 @@ _SAID_BY_ME = late(  # the book I read, not "type I diabetes"
     r",? (?:am|was|have|had|will|would|can|could|should|must|may|might|do|did|don't|didn't"
     rf"|can't|couldn't|won't|never|always|really|just|also|once|still|{any_of('I do')})\b"
 )
+_VERB_AFTER = late(r" (?!and\b|or\b|of\b|to\b|was king|reigned)[a-z]")
 _STAGES = ("stage", "phase", "type", "group", "class", "grade", "category", "level")
 _THE_ONE = late(r"\b(?:the|every|each|this|that|any) [a-z]{4,8} $")
 _CENTURY = late(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
@@ -60,6 +61,12 @@ def _roman(match: re.Match[str]) -> list[str] | None:
         and _SAID_BY_ME.match(match.string, match.end())
         and (previous not in _STAGES or _THE_ONE.search(text_before(match)))
     ):
+        return None
+    if (
+        match[0] == "I"
+        and text_before(match, 2) == ", "
+        and _VERB_AFTER.match(match.string, match.end())
+    ):  # Henry, I said
         return None
     is_many = previous.lower().removesuffix("s") in _NUMBERED_THINGS and _near_numeral(match)
     if previous.lower() in _NUMBERED_THINGS or part_of_range or is_many:
@@ -137,7 +144,7 @@ FORMS: Forms = (
         r"[ivxl]{1,7}\b(?!')"
         r"|(?:(?<=[Ss]cene )|(?<=[Ss]c\. )|(?<=[Cc]hapter )|(?<=[Cc]h\. )|(?<=[Aa]rticle )"
         r"|(?<=[Aa]ct )|(?<=[Bb]ook )|(?<=[Cc]anto )|(?<=[Pp]art )|(?<=[Vv]ol\. )|(?<=[Vv]olume ))"
-        r"(?!mix\b|i\b)[ivxl]{1,7}\b(?!')",
+        r"[ivx]{2,6}\b(?!')|(?:(?<=[Ss]cene )|(?<=[Ss]c\. ))i(?= of\b|[.,;:)]|\s?$)",
         _small_roman,
     ),
     ("A", rf"\b(?=[IVX]{{2,}})({ROMAN})(?:st|nd|rd|th)\b", _roman_ordinal),

@@ -17,16 +17,22 @@ _RESULT_BEFORE = late(
 _TEAM_BEFORE = late(
     rf"\b(?!(?:(?i:{any_of('weekdays')})s?|{any_of('books of verses')}"
     r"|Weekdays|Weekends|Notes|Chapters|Pages|Hours)\b)"
-    r"[A-Z][a-z]{2,20}s \($"
+    r"[A-Z][a-z]{2,20} \($"
 )
 _THE_TEAM = (
     rf"\b[Tt]he (?:[A-Z]\w{{1,15}} ){{0,2}}(?:{any_of('teams')}|{any_of('teams of plain words')}) "
 )
-_TEAM_IS = late(_THE_TEAM + r"(?:are|were)(?: now| currently)? $")
-_PITCHER_IS = late(
-    r"\b(?!(?:Score|Lead|Vote|Ratio|It|Record|Margin|Result|Temperature)\b)[A-Z][a-z]{2,15}"
-    r" (?:(?:is|are) now|(?:is|are) currently|went) $"
+_TEAM_IS = late(
+    _THE_TEAM + r"(?:are|were|finished|ended)(?: now| currently)? $"
+    r"|\b(?i:ended|finished|closed) (?:the|their|its|his|her) (?:\d{4} |regular )?"
+    r"(?:season|year|campaign)(?: at)? $|\brecord (?:is|was|stands at) $"
 )
+_PITCHER_IS = late(
+    r"\b(?!(?:Score|Lead|Vote|Ratio|It|Record|Margin|Result|Temperature|Store|Office|Library|Clinic"
+    r"|Parking|Pool|School|Lunch|Dinner|Odds|Court|Congress|House|Senate|Polls|Bank|Shop)\b)"
+    r"[A-Z][a-z]{2,15} (?:is now|is currently|went) $"
+)
+_TIMES_OF_DAY = late(r"\bis (?:now|currently) $")
 _TEAM_STOOD = late(_THE_TEAM + r"(?:f[ae]ll|drop(?:ped)?|moved?|went) to $")
 _LISTED_BEFORE = late(rf"\b(?:{any_of('teams')}) \($")
 _NO_TEAM_IS = late(r"(?:^|\W)(?:(?!he\b|record\b)[a-z]+|Vote|Ratio|Score) (?:is|was) $")
@@ -34,7 +40,9 @@ _PITCHED = late(r", \d{1,2}\.\d\d ERA\b|, \d{1,2} (?:KOs?|knockouts)\b")
 _FACED = late(
     r"\d\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on) [^.!?()]{1,30}\($"
 )
-_FACES = late(r"\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on|travel)\b")
+_FACES = late(
+    r"\) (?:vs?\.?|at|hosts?|faces?|visits?|plays?|takes? on|travels?|meets?|lost|won|beat)\b"
+)
 _IMPROVED = late(r"(?i)\b(?:improv(?:e|es|ed|ing)) (?:its |their |his )?(?:record )?to $")
 _STANDS = late(r" with (?:the|a|their|its) (?:[\w-]{1,12} )?(?:win|loss|victory|defeat)\b")
 _RECORD_BEFORE = late(
@@ -52,10 +60,19 @@ _SCORER_BEFORE = late(
     r"(?:[(,;⚽]\s?|\b(?!Depth|Height|Width|Length|Room)[A-Z][\w'-]{1,20}\)?,? "
     r"|\b(?:pen|og|OG)\.? )$|(?:^|\n)$"
 )
+_NAMED_BEFORE = late(  # Salah 14', 60'
+    rf"\b(?!(?:{any_of('have feet')})\b)[A-Z][\w'-]{{2,20}} (?:\d{{1,3}}'(?:, | and )){{0,3}}$"
+)
+_LISTED_AFTER = late(r"[,;.)]|\s?$| and (?:[A-Z][a-z]{2,20} )?\d{1,3}'")
+_FEET_NEAR = late(
+    r"(?i)\b(?:zones?|scale|ropes?|lbs?|wide|tall|long|sizes?|feet|deep|high|trees?|shrubs?|yards?)\b"
+)
 _MATCH_NEAR = late(
-    r"\d[-–]\d(?!\")|(?i:\bgoals?\b|\bpens?\b|\bpenalty|scorers?|\bvs?\b|(?:full|half)[- ]time|⚽)"
+    r"\b[A-Z][a-z]+ \d[-–]\d [A-Z]"
+    r"|(?i:\bgoals?\b|\bpens?\b|\bpenalty|scorers?|(?:full|half)[- ]time|⚽)"
     r"|\([A-Z][a-z]+ \d{1,3}'|\(\d{1,3}', \d"
 )
+_CRICKET = late(r"\b(?:stumps|innings|declared|not out|wickets?|overs|at (?:lunch|tea|drinks))\b")
 _WON_BEFORE = late(
     r"(?i)\b(?:won|win|wins|lost|loss|beat|score|drew|tied|pages?|age[sd]?|rat(?:ed|ing)|temps?|up|down|led|trail\w{0,3})\b[^.;]{0,20}$"
 )
@@ -76,7 +93,7 @@ def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     if _RESULT_BEFORE.search(before):
         return None
     is_sure = _PITCHED.match(match.string, match.end()) or _LISTED_BEFORE.search(before)
-    is_team = _TEAM_BEFORE.search(before) and match.string.startswith(")", match.end())
+    is_team = match.string.startswith(")", match.end()) and _TEAM_BEFORE.search(before)
     faces = _FACES.match(match.string, match.end()) or _FACED.search(before)
     if not is_sure and not (is_team and faces):
         return None
@@ -99,7 +116,9 @@ def _standing(match: re.Match[str]) -> list[str] | None:
 def _team_stands(match: re.Match[str]) -> list[str] | None:
     """The Chiefs are 9-2, Cole is now 12-4; but the Hours are 9-5."""
     before = text_before(match, 48)
-    falls = int(match[1]) > int(match[2])
+    falls = 40 > int(match[1]) > int(match[2])
+    if _TIMES_OF_DAY.search(before) and int(match[1]) in range(7, 12) and int(match[2]) < 7:
+        return None  # is now 9-5
     is_team = _TEAM_IS.search(before) or (falls and _PITCHER_IS.search(before))
     return _wins_and_losses(match) if is_team else None
 
@@ -118,10 +137,21 @@ def _average(match: re.Match[str]) -> list[str] | None:
 
 def _minute_of_goal(match: re.Match[str]) -> list[str] | None:
     """2-1 (Rashford 34', 78'); but "a room 12' wide"."""
-    near = text_before(match, 80) + match.string[match.end() : match.end() + 40]
-    if not (_SCORER_BEFORE.search(text_before(match)) and _MATCH_NEAR.search(near)):
+    before = text_before(match, 80)
+    near = before + match.string[match.end() : match.end() + 40]
+    named = _NAMED_BEFORE.search(before) and _LISTED_AFTER.match(match.string, match.end())
+    named = named or (_SCORER_BEFORE.search(before) and _MATCH_NEAR.search(near))
+    if not named or _FEET_NEAR.search(near):
         return None
     return [*ordinal_words(match[1]), "minute"]
+
+
+def _wickets(match: re.Match[str]) -> list[str] | None:
+    """England were 245-6 at stumps: for six."""
+    near = text_before(match, 60) + match.string[match.end() : match.end() + 40]
+    if not _CRICKET.search(near):
+        return None
+    return [*cardinal_words(match[1]), "for", *cardinal_words(match[2])]
 
 
 def _of_season(match: re.Match[str]) -> list[str] | None:
@@ -134,6 +164,11 @@ def _of_season(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    (
+        "d",  # 245-6 at stumps, 310/4
+        r"(?<![\w.,/-])([1-9]\d{1,2})[-–/](\d|10)(?![\w/-]|\.\d)",
+        _wickets,
+    ),
     ("d", r"(?<![\w.])(\d{1,3})'(?![\w\"'])", _minute_of_goal),
     ("d", r"(?<=\()(\d{1,3})[-–](\d{1,3})(?=[),])", _won_and_lost),
     (
@@ -147,7 +182,8 @@ FORMS: Forms = (
     ),
     (
         "d",
-        r"(?:(?<=re )|(?<=now )|(?<=currently )|(?<=went ))(\d{1,3})[-–](\d{1,3})"
+        r"(?:(?<=re )|(?<=now )|(?<=currently )|(?<=went )|(?<=finished )|(?<=ended )|(?<=season )"
+        r"|(?<=year )|(?<=n at )|(?<=record is )|(?<=record was ))(\d{1,3})[-–](\d{1,3})"
         r"(?=[,;!]|\.?\s*$|\.\s| (?:so far|overall|at home|on the road|against|since|after|and|in"
         r"|heading|entering|through)\b)",
         _team_stands,
