@@ -58,13 +58,16 @@ _JOINED = re.compile(r"(?:[^\W\d_]{3}|\d\d)-$")
 _SMALL = re.compile("I|[IVX]{2,5}")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
 _CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
-_LETTERED_BEFORE = {
-    "F": late(r"(?i)\bsexo:? $"),
-    "M": late(r"(?i)\b(?:sexo|talla):? $"),
-    "S": late(r"(?i)\btalla:? $"),
-    "L": late(r"(?i)\btalla:? $"),
-    **dict.fromkeys("ABCDE", late(rf"(?i)(?:\b(?:{TABLES.any_of('have letters')}):?|\d\.?[º°]) $")),
-}
+_LETTERED_BEFORE = late(
+    rf"(?i)(?:\b(?:{TABLES.any_of('have letters')})(?: correct[ao])?(?:,? es)?(?: la)?:?"
+    r"|\d\.?[º°]|(?<![\w.,])\d{1,3}) $|\d[-–]$"
+)
+_THE_LETTER_BEFORE = late(r"(?i)(?<!\ben )(?<!\bpor )(?<!\bde )(?<!\ba )\bla $")
+_STREET_BEFORE = late(r"(?i)(?:^|\b(?:en|de|por|a|con|entre|hasta|hacia|dirección|esq\.),?:? )$")
+_FIRST_WORD = re.compile(rf"\.\s([{LETTERS}]{{1,20}})")
+_TWO_NAMES = late(r"\.(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){2}")
+_OF_STREET = late(r"\.?(?:\s(?:[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{1,20}|[A-Z]\.|del?|l[ao]s?)){1,4},?\s(?:#|[Nn][oº.]|\d)")
+_STARTERS = word_list("sentence starters")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
 
@@ -156,8 +159,31 @@ def _most_or_least(match: re.Match[str]) -> list[str]:
 
 
 def _letter_at_end(match: re.Match[str]) -> list[str] | None:
-    """La sala B. Pase; Sexo: F. Estado; but "la actriz B. Soto"."""
-    return spelled(match[0]) if _LETTERED_BEFORE[match[0]].search(text_before(match, 16)) else None
+    """La sala B. Pase; el 14-C. La; es la D. Las; but "la actriz B. Soto", "en C. Las Rosas"."""
+    text, before = match.string, text_before(match)
+    if _LETTERED_BEFORE.search(before):
+        return spelled(match[0])
+    if match[0] not in "ABCDE" or _OF_STREET.match(text, match.end()):
+        return None
+    opens = _opens(match) and not _STREET_BEFORE.search(before)
+    named = _THE_LETTER_BEFORE.search(before) and not _TWO_NAMES.match(text, match.end())
+    return spelled(match[0]) if opens or named else None
+
+
+def _opens(match: re.Match[str]) -> bool:
+    """Whether a word that often begins a sentence follows."""
+    first = _FIRST_WORD.match(match.string, match.end() - match[0].endswith("."))
+    return first is not None and first[1].lower() in _STARTERS
+
+
+def _choice(match: re.Match[str]) -> list[str] | None:
+    """B. Quito, C. Bogotá; D. Todas las anteriores; but "C. Morelos 48", "D. Manuel"."""
+    before = text_before(match, 120)
+    listed = re.search(rf"(?:^|[\s(]){chr(ord(match[0][0]) - 1)}[.)] [^.]{{1,100}}$", before)
+    begins = not before.strip(" ") or before.rstrip(" ")[-1] in "\n\f"
+    is_choice = listed or (begins and _opens(match))
+    street = _OF_STREET.match(match.string, match.end())
+    return spelled(match[0]) if is_choice and not street else None
 
 
 def _each(match: re.Match[str]) -> list[str]:
@@ -175,7 +201,8 @@ def _why(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    ("A", r"\b[A-FMSL](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
+    ("A", r"(?:(?<![^\s])|(?<=\())[CD]\.(?=\s[A-ZÁÉÍÓÚÑ\d])", _choice),
+    ("A", r"\b[A-Z](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
     ("A", _SENIOR, lambda match: ["sénior" if match[0] == "Sr." else "júnior"]),
     ("A", _CITIZEN, _citizen),
     *IN_CONTEXT.forms,

@@ -105,6 +105,7 @@ _EMPHASIZED = TABLES.word_list("words of two letters")
 _CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓÚ][A-ZÁÉÍÓÚÑ]{{1,20}} $")
 _CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
+_NO_HEART = r"(?!(?<=<)3(?!\d|[.,]\d|\s?(?:%|[mk]?[gm]|m[lL]|años|meses|semanas|días|horas|h|veces)\b))"
 
 _OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]{0,2}|[a-z])(?:[²³]|\^\d)?"
 _LEFT_OPERAND = late(rf"((?<![\w.,$/-]){_OPERAND}|\)[²³]?) $")
@@ -392,8 +393,11 @@ _FORMS: Forms = (
     ("A", r"T/A(?=:?\s\d{2,3}/\d)|(?<=\b[Ll]a )T/A\b", "tensión arterial"),
     ("-", r"#(?= de \w)", "número"),
     ("a", r"(?<=\d de )c/\s?(?=\d)", "cada"),
-    ("-", r"(?<=con )<\s?(?=\d)", "menos de"),
-    ("-", r"(?<=con )>\s?(?=\d)", "más de"),
+    (
+        "-",  # (<100 mg/dL), IMC >30; but "te amo <3", the address <12@acme.com>, a quotation: >5
+        rf"(?:(?<=con )[<>]\s?|(?<![-=<>\w])(?:<(?![^<>\s]{{1,60}}>)|(?<=[^\n\f>])>)){_NO_HEART}(?=[$€]?\d)",
+        lambda match: ["menos" if match[0][0] == "<" else "más", "de"],
+    ),
     ("-", r"(?<=\dam)[-–](?=\d)|(?<=\dpm)[-–](?=\d)", "a"),
     ("aA", r"(?:N/D|n/d)(?=[.,;)]|$)", "no disponible"),
     ("a", r"(?<=, )(?:c/n)(?![\w/])", "cantidad necesaria"),
