@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
-from dlpo.text.common.forms import Forms, capital_parts, text_before
+from dlpo.text.common.forms import Forms, capital_parts, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.common.tables import any_key
@@ -37,10 +37,7 @@ LONGEST_ACRONYM = 6  # letters; a longer word in capitals is shouted
 _NUMBERED_THINGS = word_list("numbered things")
 _REGNAL_NAMES, _FEMALE_NAMES = word_list("regnal names"), word_list("feminine names")
 _OFFICES = r"(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr)"
-_SENIOR = (
-    r"(?:(?<=software )|(?<=backend )|(?<=frontend )|(?<=stack )|(?<=desarrollador )"
-    r"|(?<=programador )|(?<=analista )|(?<=ingeniero )|(?<=diseñador ))[SJ]r\.(?! [A-ZÁÉÍÓÚÑ])"
-)
+_JOB_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('jobs')}) $")
 _CITIZEN = (
     r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el )|(?<=\b[Ll]os )|(?<=[a-záéíóúñ], ))CC?\."
     r"(?! (?:Comercial|Cultural|Deportivo|Médico|Civil|Penal|Postal)\b)"
@@ -66,7 +63,9 @@ _THE_LETTER_BEFORE = late(r"(?i)(?<!\ben )(?<!\bpor )(?<!\bde )(?<!\ba )\bla $")
 _STREET_BEFORE = late(r"(?i)(?:^|\b(?:en|de|por|a|con|entre|hasta|hacia|dirección|esq\.),?:? )$")
 _FIRST_WORD = re.compile(rf"\.\s([{LETTERS}]{{1,20}})")
 _TWO_NAMES = late(r"\.(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){2}")
-_OF_STREET = late(r"\.?(?:\s(?:[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{1,20}|[A-Z]\.|del?|l[ao]s?)){1,4},?\s(?:#|[Nn][oº.]|\d)")
+_OF_STREET = late(
+    r"\.?(?:\s(?:[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{1,20}|[A-Z]\.|del?|l[ao]s?)){1,4},?\s(?:#|[Nn][oº.]|\d)"
+)
 _STARTERS = word_list("sentence starters")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
@@ -143,6 +142,11 @@ def _of_woman(match: re.Match[str]) -> list[str] | None:
     return [word.removesuffix("o") + "a"]
 
 
+def _senior(match: re.Match[str]) -> list[str]:
+    """Desarrollador Java Sr., contador jr."""
+    return ["sénior" if match[0][0] in "sS" else "júnior"]
+
+
 def _citizen(match: re.Match[str]) -> list[str]:
     return ["ciudadanos" if match[0] == "CC." else "ciudadano"]
 
@@ -203,7 +207,7 @@ def _why(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     ("A", r"(?:(?<![^\s])|(?<=\())[CD]\.(?=\s[A-ZÁÉÍÓÚÑ\d])", _choice),
     ("A", r"\b[A-Z](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
-    ("A", _SENIOR, lambda match: ["sénior" if match[0] == "Sr." else "júnior"]),
+    ("aA", r"\b[SsJj]r\.(?! [A-ZÁÉÍÓÚÑ])", only_after(_JOB_BEFORE, _senior)),
     ("A", _CITIZEN, _citizen),
     *IN_CONTEXT.forms,
     ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°))", _most_or_least),
@@ -237,7 +241,8 @@ FORMS: Forms = (
     ),
     (
         "aA",
-        rf"\b(?:(?<=\b[Ll]a )({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"
+        r"\b(?:(?:(?<=\b[Ll]a )|(?<=stimada )|(?<=uerida )|(?<=reciada ))"
+        rf"({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"
         rf"|({_OFFICES})\.(?! (?i:{TABLES.any_of('surnames of both')})\b(?! [A-ZÁÉÍÓÚÑ]))"
         rf"(?= (?i:{TABLES.any_of('names of women')})\b))",
         _of_woman,

@@ -34,8 +34,8 @@ _HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b)"
 _POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d){{0,8}}{_HOURS}"
 """after minutes that a point or a comma precedes: 8.30 hs, 9.00 a 21.00 h"""
 _SAID_TIME = (
-    rf"[0-5]\d(?:[.;:)?!]|,\s|$|{_HOURS}"
-    r"|\s(?:de la|del|y|al?|en|con|hasta|para|por)\b)"
+    rf"[0-5]\d(?:[.;:)?!]|,\s|$|{_HOURS}|\s(?:\(|AM\b|PM\b)"
+    rf"|\s(?!(?:mil|{any_of('units after no date')})\b)(?!(?!horas)\w{{3,12}}(?:as|nes)\b)[^\W\d])"
 )
 _SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
 _BEFORE_DATE = re.compile(
@@ -352,13 +352,18 @@ FORMS: Forms = (
     ("A", r"\b(UTC|GMT)\s?([-−+])\s?0?(\d\d?)(?::(\d\d))?\b", _time_zone),
     ("d", rf"(?<![\w/.,-])({DAY})\.(0[1-9]|1[0-2])\.(\d\d)(?![\w/-]|[.,]\d)", _dotted),
     ("d", rf"(?<![\w/.,-])({DAY})[-/]({_ROMAN_MONTH})[-/]({_YEAR})(?![\w/-])", _roman_month),
-    ("d", rf"(?<![\w/.,-])({MONTH})/(\d\d)(?![\w/-]|[.,]\d)", _expiry),
+    ("d", rf"(?<![\w/.,-])({MONTH})/(\d\d|20\d\d)(?![\w/-]|[.,]\d)", _expiry),
     (
         "A",
         r"(?<![\w/.-])([LMXJVS])\s?(-|–|a|y)\s?([JVSD])\b"
         r"(?=:?,? (?:de )?\d{1,2}(?::\d\d|\s?(?:[-–]|a|h|hs|hrs)\s?\d"
         r"|\s?(?:[ap]\.?\s?m|h|hs|hrs)\b)|:? cerrado\b)",
         _letter_days,
+    ),
+    (
+        "A",  # L/M/V 9:00
+        r"(?<![\w/.-])[LMJV](?:/[LMXJV]){1,4}(?=:?,? (?:de )?\d{1,2}(?::\d\d| a \d))",
+        lambda match: [_LETTER_DAYS[day] for day in match[0].split("/")],
     ),
     ("d", r"(?<![\w:.,])(\d{1,3})[:,](\d{1,3})(?:[-–](\d{1,3}))?(?![\w:]|,\d)", _verse),
     (
@@ -375,13 +380,14 @@ FORMS: Forms = (
     (
         "aA",
         rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}\b))"
-        rf"|(?:(?<=\b[Ee]l )|(?<=\b[Dd]el ))mar(?=\s\d{{1,2}} de (?:{_MONTH}|{_SHORT_MONTH}\b))"
+        rf"|\b[Mm]ar(?=,?\s\d{{1,2}} (?:de )?(?:{_MONTH}|{_SHORT_MONTH}\b))"
         r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
         rf"|\b{_SHORT_DAY}(?=\s?/\s?{_SHORT_DAY}\b)|(?:(?<=[A-Za-zñé]/)|(?<=\s/\s)){_SHORT_DAY}(?=\b(?!\.))"
         r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=[\s,:;)]|$)"
         r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s(?:[ye(]|cerrado)|:)",
         lambda match: [_weekday(match[0])],
     ),
+    ("-", rf"/(?={_SHORT_DAY}\b)", only_after(late(rf"\b{_SHORT_DAY}\.?$"), "")),
     (
         "d",
         rf"(?<!-){ISO}(?!-)",
@@ -439,7 +445,8 @@ FORMS: Forms = (
         "d",
         r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])"
         rf"(?::|[.,](?=(?:00|15|30|45){_POINTED})"
-        rf"|(?:(?<=las \d)|(?<=las \d\d))[.,](?={_SAID_TIME}))"
+        rf"|(?:(?<=las \d)|(?<=las \d\d))[.,](?={_SAID_TIME})"
+        r"|\.(?=[0-5]\d (?:GMT|UTC|CES?T)\b))"
         r"(?P<minute>[0-5]\d)"
         r"(?::(?P<second>[0-5]\d))?"
         rf"(?![\d:])(?P<period>{PERIOD})?(?P<horas>\s?(?i:(?:h|hs|hrs)\b\.?|horas\b))?",
