@@ -144,7 +144,7 @@ _OF_BOTH = late(
 )
 _WITHOUT_ACCENTS = str.maketrans("áóíú", "aoiu")
 _SPANISH = late(
-    r"(?=[a-zñ]{0,9}[aeiou])(?!(?:docs|utils|libs|models|tests)$)[a-zñ]{2,19}[aeoslnrdz]"
+    rf"(?=[a-zñ]{{0,9}}[aeiou])(?!(?:{TABLES.any_of('parts of paths')})$)[a-zñ]{{2,19}}[aeoslnrdz]"
 )
 _ARTICLES = frozenset(("el", "él", "la", "ella", "los", "las", "al", "del"))
 _WORD_BEFORE = late(rf"(\d\s)?\b([{LETTERS}]{{2,20}})\.?$")
@@ -268,7 +268,7 @@ def _days_and_nights(match: re.Match[str]) -> list[str]:
     return [*amount_words(match[1], ("día", "días"), "m"), *nights]
 
 
-def _rooms(match: re.Match[str]) -> list[str]:
+def _flat(match: re.Match[str]) -> list[str]:
     """Of a flat: 2D/1B."""
     baths = amount_words(match[2], ("baño", "baños"), "m")
     return [*amount_words(match[1], ("dormitorio", "dormitorios"), "m"), *baths]
@@ -410,7 +410,7 @@ _FORMS: Forms = (
         _minute,
     ),
     ("d", r"(?<![\w.,/])(\d{1,2})D\s?/\s?(\d{1,2})N\b", _days_and_nights),
-    ("d", r"(?<![\w.,/])([1-9])D ?[/+]? ?([1-9])B(?!\w)", _rooms),
+    ("d", r"(?<![\w.,/])([1-9])D ?[/+]? ?([1-9])B(?!\w)", _flat),
     *quantities.MEASURES,
     (
         "a",
@@ -433,7 +433,8 @@ _FORMS: Forms = (
     ("a", r"(?<=\d de )c/\s?(?=\d)", "cada"),
     (
         "-",  # (<100 mg/dL), IMC >30; but "te amo <3", the address <12@acme.com>, a quotation: >5
-        rf"(?:(?<=con )[<>]\s?|(?<![-=<>\w])(?<!ores de )(?:<(?![^<>\s]{{1,60}}>)|(?<=[^\n\f>])>)){_NO_HEART}(?=[$€]?\d)",
+        r"(?:(?<=con )[<>]\s?|(?<![-=<>\w])(?<!ores de )(?:<(?![^<>\s]{1,60}>)|(?<=[^\n\f>])>))"
+        rf"{_NO_HEART}(?=[$€]?\d)",
         lambda match: ["menos" if match[0][0] == "<" else "más", "de"],
     ),
     ("-", r"(?<=\dam)[-–](?=\d)|(?<=\dpm)[-–](?=\d)", "a"),
