@@ -206,7 +206,7 @@ def _why(match: re.Match[str]) -> list[str] | None:
 
 FORMS: Forms = (
     ("A", r"(?:(?<![^\s])|(?<=\())[CD]\.(?=\s[A-ZÁÉÍÓÚÑ\d])", _choice),
-    ("A", r"\b[A-Z](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
+    ("A", r"\b[A-FLMPS](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
     ("aA", r"\b[SsJj]r\.(?! [A-ZÁÉÍÓÚÑ])", only_after(_JOB_BEFORE, _senior)),
     ("A", _CITIZEN, _citizen),
     *IN_CONTEXT.forms,

@@ -9,7 +9,7 @@ from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
 from dlpo.text.common.tables import any_key
-from dlpo.text.es.abbreviations import BOOKS, NUMBERED_BOOKS, spelled
+from dlpo.text.es.abbreviations import BOOKS, LETTERS, NUMBERED_BOOKS, spelled
 from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.tables import any_of, words_of
 
@@ -77,6 +77,8 @@ _LIMIT_BEFORE = re.compile(
 _CAPITAL_AFTER = re.compile(r" (?!Hora|Tiempo)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
 _LASTING_AFTER = re.compile(r" de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)")
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
+_MONTH_BEFORE = late(r"(?:\d|\b(?:de|en|desde|hasta|a|y)|[-–]) ?$")
+_YEAR_AFTER = late(r"\s(?:de\s)?(?:19|20)\d\d\b|\s?[-–]\s?[a-z]")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
 _BOOK_BEFORE = late(
     rf"(?i)\b(?:(?:{any_of('books of verses')}|sura|cor[áa]n) \(?"
@@ -131,6 +133,12 @@ def _named(match: re.Match[str]) -> list[str]:
 
 def _short_name(match: re.Match[str]) -> list[str]:
     return date_words(match["short_day"], _month_name(match["short"]), match["short_year"])
+
+
+def _month_alone(match: re.Match[str]) -> list[str] | None:
+    """En feb., dic. 2024, ene.-mar."""
+    after = _YEAR_AFTER.match(match.string, match.end())
+    return [_month_name(match[1])] if after or _MONTH_BEFORE.search(text_before(match, 8)) else None
 
 
 def _month_year(match: re.Match[str]) -> list[str]:
@@ -408,6 +416,11 @@ FORMS: Forms = (
         _short_name,
     ),
     ("a", rf"\b(?P<my_month>{_SHORT_MONTH})(?:-|\.?\s)(?P<my_year>{_YEAR})(?![\w-])", _month_year),
+    (
+        "aA",
+        rf"(?<![{LETTERS}\d.])([Ee]ne|[Ff]eb|[Aa]br|[Jj]u[nl]|[Aa]go|[Ss]ept?|[Ss]et|[Oo]ct|[Nn]ov|[Dd]ic)\.",
+        _month_alone,
+    ),
     (
         "d",
         rf"(?<![\w/.,-])(?P<day_of>{DAY})(?:[-/]|\s(?:de\s)?)(?i:(?P<named>{_MONTH}))\b"

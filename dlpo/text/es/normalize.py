@@ -342,7 +342,11 @@ def _pair(match: re.Match[str]) -> list[str] | None:
     stems = {re.sub("[oae]?s?$", "", word) for word in words}
     if len(words) == 2 and (len(stems) == 1 or words <= _ARTICLES):
         return ["o"]
-    if _PATH_BEFORE.search(text_before(match)) or _PATH_AFTER.match(text, after.end()):
+    if (
+        (before[2] + after[2]).isupper()
+        or _PATH_BEFORE.search(text_before(match))
+        or _PATH_AFTER.match(text, after.end())
+    ):
         return None
     return [] if "." in before[0] or all(map(_is_spanish, words)) else None  # negro/blanco
 

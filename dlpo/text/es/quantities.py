@@ -346,7 +346,7 @@ def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) 
         between = "de"
     elif above > below > 10:
         between = "sobre"
-    elif unit and below > 10 and below not in (12, 16, 32, 64):  # 20/30 cm
+    elif unit and above > 1 and below > 10 and below not in (12, 16, 32, 64):  # 20/30 cm
         between = ""
     else:
         return None
@@ -707,7 +707,8 @@ MEASURES: Forms = (
     (
         "d",
         r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )(\d{1,3}(?:\.\d{3}|[.,]\d{1,2})?)"
-        r"(?:M(?=[\s.,;)]|$)| ?MM?(?= de [a-záéíóúñ]{3,20}s\b)|( M)(?=[\s.,;)]|$))",
+        r"(?:M(?=[\s.,;)]|$)| ?MM?(?= de [a-záéíóúñ]{3,20}s\b)"
+        r"|( M)(?=[\s.,;)]|$)(?! (?:km|mi|m|ha)\b))",
         _millions,
     ),
     (  # but 4K, 8K; 5K, 10K, 21K and 42K of runners
