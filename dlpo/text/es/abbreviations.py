@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
-from dlpo.text.common.forms import Forms, capital_parts, text_before
+from dlpo.text.common.forms import Forms, capital_parts, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.common.tables import any_key
@@ -37,10 +37,7 @@ LONGEST_ACRONYM = 6  # letters; a longer word in capitals is shouted
 _NUMBERED_THINGS = word_list("numbered things")
 _REGNAL_NAMES, _FEMALE_NAMES = word_list("regnal names"), word_list("feminine names")
 _OFFICES = r"(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr)"
-_SENIOR = (
-    r"(?:(?<=software )|(?<=backend )|(?<=frontend )|(?<=stack )|(?<=desarrollador )"
-    r"|(?<=programador )|(?<=analista )|(?<=ingeniero )|(?<=diseñador ))[SJ]r\.(?! [A-ZÁÉÍÓÚÑ])"
-)
+_JOB_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('jobs')}) $")
 _CITIZEN = (
     r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el )|(?<=\b[Ll]os )|(?<=[a-záéíóúñ], ))CC?\."
     r"(?! (?:Comercial|Cultural|Deportivo|Médico|Civil|Penal|Postal)\b)"
@@ -58,13 +55,18 @@ _JOINED = re.compile(r"(?:[^\W\d_]{3}|\d\d)-$")
 _SMALL = re.compile("I|[IVX]{2,5}")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
 _CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
-_LETTERED_BEFORE = {
-    "F": late(r"(?i)\bsexo:? $"),
-    "M": late(r"(?i)\b(?:sexo|talla):? $"),
-    "S": late(r"(?i)\btalla:? $"),
-    "L": late(r"(?i)\btalla:? $"),
-    **dict.fromkeys("ABCDE", late(rf"(?i)(?:\b(?:{TABLES.any_of('have letters')}):?|\d\.?[º°]) $")),
-}
+_LETTERED_BEFORE = late(
+    rf"(?i)(?:\b(?:{TABLES.any_of('have letters')})(?: correct[ao])?(?:,? es)?(?: la)?:?"
+    r"|\d\.?[º°]|(?<![\w.,])\d{1,3}) $|\d[-–]$"
+)
+_THE_LETTER_BEFORE = late(r"(?i)(?<!\ben )(?<!\bpor )(?<!\bde )(?<!\ba )\bla $")
+_STREET_BEFORE = late(r"(?i)(?:^|\b(?:en|de|por|a|con|entre|hasta|hacia|dirección|esq\.),?:? )$")
+_FIRST_WORD = re.compile(rf"\.\s([{LETTERS}]{{1,20}})")
+_TWO_NAMES = late(r"\.(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){2}")
+_OF_STREET = late(
+    r"\.?(?:\s(?:[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{1,20}|[A-Z]\.|del?|l[ao]s?)){1,4},?\s(?:#|[Nn][oº.]|\d)"
+)
+_STARTERS = word_list("sentence starters")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
 
@@ -140,6 +142,11 @@ def _of_woman(match: re.Match[str]) -> list[str] | None:
     return [word.removesuffix("o") + "a"]
 
 
+def _senior(match: re.Match[str]) -> list[str]:
+    """Desarrollador Java Sr., contador jr."""
+    return ["sénior" if match[0][0] in "sS" else "júnior"]
+
+
 def _citizen(match: re.Match[str]) -> list[str]:
     return ["ciudadanos" if match[0] == "CC." else "ciudadano"]
 
@@ -156,8 +163,31 @@ def _most_or_least(match: re.Match[str]) -> list[str]:
 
 
 def _letter_at_end(match: re.Match[str]) -> list[str] | None:
-    """La sala B. Pase; Sexo: F. Estado; but "la actriz B. Soto"."""
-    return spelled(match[0]) if _LETTERED_BEFORE[match[0]].search(text_before(match, 16)) else None
+    """La sala B. Pase; el 14-C. La; es la D. Las; but "la actriz B. Soto", "en C. Las Rosas"."""
+    text, before = match.string, text_before(match)
+    if _LETTERED_BEFORE.search(before):
+        return spelled(match[0])
+    if match[0] not in "ABCDE" or _OF_STREET.match(text, match.end()):
+        return None
+    opens = _opens(match) and not _STREET_BEFORE.search(before)
+    named = _THE_LETTER_BEFORE.search(before) and not _TWO_NAMES.match(text, match.end())
+    return spelled(match[0]) if opens or named else None
+
+
+def _opens(match: re.Match[str]) -> bool:
+    """Whether a word that often begins a sentence follows."""
+    first = _FIRST_WORD.match(match.string, match.end() - match[0].endswith("."))
+    return first is not None and first[1].lower() in _STARTERS
+
+
+def _choice(match: re.Match[str]) -> list[str] | None:
+    """B. Quito, C. Bogotá; D. Todas las anteriores; but "C. Morelos 48", "D. Manuel"."""
+    before = text_before(match, 120)
+    listed = re.search(rf"(?:^|[\s(]){chr(ord(match[0][0]) - 1)}[.)] [^.]{{1,100}}$", before)
+    begins = not before.strip(" ") or before.rstrip(" ")[-1] in "\n\f"
+    is_choice = listed or (begins and _opens(match))
+    street = _OF_STREET.match(match.string, match.end())
+    return spelled(match[0]) if is_choice and not street else None
 
 
 def _each(match: re.Match[str]) -> list[str]:
@@ -175,8 +205,9 @@ def _why(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    ("A", r"\b[A-FMSL](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
-    ("A", _SENIOR, lambda match: ["sénior" if match[0] == "Sr." else "júnior"]),
+    ("A", r"(?:(?<![^\s])|(?<=\())[CD]\.(?=\s[A-ZÁÉÍÓÚÑ\d])", _choice),
+    ("A", r"\b[A-FLMPS](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
+    ("aA", r"\b[SsJj]r\.(?! [A-ZÁÉÍÓÚÑ])", only_after(_JOB_BEFORE, _senior)),
     ("A", _CITIZEN, _citizen),
     *IN_CONTEXT.forms,
     ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°))", _most_or_least),
@@ -210,7 +241,8 @@ FORMS: Forms = (
     ),
     (
         "aA",
-        rf"\b(?:(?<=\b[Ll]a )({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"
+        r"\b(?:(?:(?<=\b[Ll]a )|(?<=stimada )|(?<=uerida )|(?<=reciada ))"
+        rf"({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"
         rf"|({_OFFICES})\.(?! (?i:{TABLES.any_of('surnames of both')})\b(?! [A-ZÁÉÍÓÚÑ]))"
         rf"(?= (?i:{TABLES.any_of('names of women')})\b))",
         _of_woman,

@@ -9,7 +9,7 @@ from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
 from dlpo.text.common.tables import any_key
-from dlpo.text.es.abbreviations import BOOKS, NUMBERED_BOOKS, spelled
+from dlpo.text.es.abbreviations import BOOKS, LETTERS, NUMBERED_BOOKS, spelled
 from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.tables import any_of, words_of
 
@@ -34,8 +34,8 @@ _HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b)"
 _POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d){{0,8}}{_HOURS}"
 """after minutes that a point or a comma precedes: 8.30 hs, 9.00 a 21.00 h"""
 _SAID_TIME = (
-    rf"[0-5]\d(?:[.;:)?!]|,\s|$|{_HOURS}"
-    r"|\s(?:de la|del|y|al?|en|con|hasta|para|por)\b)"
+    rf"[0-5]\d(?:[.;:)?!]|,\s|$|{_HOURS}|\s(?:\(|AM\b|PM\b)"
+    rf"|\s(?!(?:mil|{any_of('units after no date')})\b)(?!(?!horas)\w{{3,12}}(?:as|nes)\b)[^\W\d])"
 )
 _SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
 _BEFORE_DATE = re.compile(
@@ -77,6 +77,8 @@ _LIMIT_BEFORE = re.compile(
 _CAPITAL_AFTER = re.compile(r" (?!Hora|Tiempo)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
 _LASTING_AFTER = re.compile(r" de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)")
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
+_MONTH_BEFORE = late(r"(?:\d|\b(?:de|en|desde|hasta|a|y)|[-–]) ?$")
+_YEAR_AFTER = late(r"\s(?:de\s)?(?:19|20)\d\d\b|\s?[-–]\s?[a-z]")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
 _BOOK_BEFORE = late(
     rf"(?i)\b(?:(?:{any_of('books of verses')}|sura|cor[áa]n) \(?"
@@ -131,6 +133,12 @@ def _named(match: re.Match[str]) -> list[str]:
 
 def _short_name(match: re.Match[str]) -> list[str]:
     return date_words(match["short_day"], _month_name(match["short"]), match["short_year"])
+
+
+def _month_alone(match: re.Match[str]) -> list[str] | None:
+    """En feb., dic. 2024, ene.-mar."""
+    after = _YEAR_AFTER.match(match.string, match.end())
+    return [_month_name(match[1])] if after or _MONTH_BEFORE.search(text_before(match, 8)) else None
 
 
 def _month_year(match: re.Match[str]) -> list[str]:
@@ -352,13 +360,18 @@ FORMS: Forms = (
     ("A", r"\b(UTC|GMT)\s?([-−+])\s?0?(\d\d?)(?::(\d\d))?\b", _time_zone),
     ("d", rf"(?<![\w/.,-])({DAY})\.(0[1-9]|1[0-2])\.(\d\d)(?![\w/-]|[.,]\d)", _dotted),
     ("d", rf"(?<![\w/.,-])({DAY})[-/]({_ROMAN_MONTH})[-/]({_YEAR})(?![\w/-])", _roman_month),
-    ("d", rf"(?<![\w/.,-])({MONTH})/(\d\d)(?![\w/-]|[.,]\d)", _expiry),
+    ("d", rf"(?<![\w/.,-])({MONTH})/(\d\d|20\d\d)(?![\w/-]|[.,]\d)", _expiry),
     (
         "A",
         r"(?<![\w/.-])([LMXJVS])\s?(-|–|a|y)\s?([JVSD])\b"
         r"(?=:?,? (?:de )?\d{1,2}(?::\d\d|\s?(?:[-–]|a|h|hs|hrs)\s?\d"
         r"|\s?(?:[ap]\.?\s?m|h|hs|hrs)\b)|:? cerrado\b)",
         _letter_days,
+    ),
+    (
+        "A",  # L/M/V 9:00
+        r"(?<![\w/.-])[LMJV](?:/[LMXJV]){1,4}(?=:?,? (?:de )?\d{1,2}(?::\d\d| a \d))",
+        lambda match: [_LETTER_DAYS[day] for day in match[0].split("/")],
     ),
     ("d", r"(?<![\w:.,])(\d{1,3})[:,](\d{1,3})(?:[-–](\d{1,3}))?(?![\w:]|,\d)", _verse),
     (
@@ -375,13 +388,14 @@ FORMS: Forms = (
     (
         "aA",
         rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}\b))"
-        rf"|(?:(?<=\b[Ee]l )|(?<=\b[Dd]el ))mar(?=\s\d{{1,2}} de (?:{_MONTH}|{_SHORT_MONTH}\b))"
+        rf"|\b[Mm]ar(?=,?\s\d{{1,2}} (?:de )?(?:{_MONTH}|{_SHORT_MONTH}\b))"
         r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
         rf"|\b{_SHORT_DAY}(?=\s?/\s?{_SHORT_DAY}\b)|(?:(?<=[A-Za-zñé]/)|(?<=\s/\s)){_SHORT_DAY}(?=\b(?!\.))"
         r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=[\s,:;)]|$)"
         r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s(?:[ye(]|cerrado)|:)",
         lambda match: [_weekday(match[0])],
     ),
+    ("-", rf"/(?={_SHORT_DAY}\b)", only_after(late(rf"\b{_SHORT_DAY}\.?$"), "")),
     (
         "d",
         rf"(?<!-){ISO}(?!-)",
@@ -402,6 +416,11 @@ FORMS: Forms = (
         _short_name,
     ),
     ("a", rf"\b(?P<my_month>{_SHORT_MONTH})(?:-|\.?\s)(?P<my_year>{_YEAR})(?![\w-])", _month_year),
+    (
+        "aA",
+        rf"(?<![{LETTERS}\d.])([Ee]ne|[Ff]eb|[Aa]br|[Jj]u[nl]|[Aa]go|[Ss]ept?|[Ss]et|[Oo]ct|[Nn]ov|[Dd]ic)\.",
+        _month_alone,
+    ),
     (
         "d",
         rf"(?<![\w/.,-])(?P<day_of>{DAY})(?:[-/]|\s(?:de\s)?)(?i:(?P<named>{_MONTH}))\b"
@@ -439,7 +458,8 @@ FORMS: Forms = (
         "d",
         r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])"
         rf"(?::|[.,](?=(?:00|15|30|45){_POINTED})"
-        rf"|(?:(?<=las \d)|(?<=las \d\d))[.,](?={_SAID_TIME}))"
+        rf"|(?:(?<=las \d)|(?<=las \d\d))[.,](?={_SAID_TIME})"
+        r"|\.(?=[0-5]\d (?:GMT|UTC|CES?T)\b))"
         r"(?P<minute>[0-5]\d)"
         r"(?::(?P<second>[0-5]\d))?"
         rf"(?![\d:])(?P<period>{PERIOD})?(?P<horas>\s?(?i:(?:h|hs|hrs)\b\.?|horas\b))?",

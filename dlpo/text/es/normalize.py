@@ -8,7 +8,15 @@ from collections.abc import Container
 from dlpo.text.common.forms import FormReader, Forms, only_after, text_before
 from dlpo.text.common.patterns import ARGUMENT, late
 from dlpo.text.common.tables import any_key
-from dlpo.text.es import abbreviations, calendar, notation, quantities, technical, us_addresses
+from dlpo.text.es import (
+    abbreviations,
+    calendar,
+    notation,
+    quantities,
+    races,
+    technical,
+    us_addresses,
+)
 from dlpo.text.es.abbreviations import (
     ACRONYMS,
     CAPITAL_PARTS,
@@ -18,7 +26,7 @@ from dlpo.text.es.abbreviations import (
     sayable,
     spelled,
 )
-from dlpo.text.es.english import is_listed
+from dlpo.text.es.english import english_syllables, is_listed
 from dlpo.text.es.numbers import cardinal_words, digit_words, ended_ordinal_words
 from dlpo.text.es.quantities import amount_words
 from dlpo.text.es.tables import EXCEPTIONS, TABLES
@@ -47,13 +55,18 @@ _OF_MATCH = re.compile(
     r"(?i)\b(?:al|a los|minutos?|min\.|gol(?:es)?(?: de \w{2,15})?)"
     r" (?:\d{1,3}(?:\+\d{1,2})?'(?:,| y|, y) ){0,4}$"
 )
-_SCORED = re.compile(r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ \(?(?:\d{1,3}', )?$")  # Díaz (12'), Díaz 12'
+_SCORED = re.compile(  # Díaz (12'), Díaz 12', Díaz (p.) 12', fue expulsado (85')
+    r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{1,20} \(?(?:\d{1,3}'(?:,| y) ){0,4}$|\b(?:p|pen)\.\) $"
+    rf"|\b(?:{TABLES.patterns('matches')}) \($"
+)
 _GOALS = re.compile(
-    r"(?i)\bgol(?:es|azo)?\b|\d'\W[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b"
+    rf"(?i)\b(?:{TABLES.patterns('matches')})\b|\b(?:p|pen)\.\) \d"
+    r"|\d'\W(?!y \d)[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b"
 )
 _OF_LENGTHS = re.compile(r"\bde (?:\d{1,3}', ){0,4}$")
-_LISTED_BEFORE = re.compile(r"\d', $")  # 34', 78'
+_LISTED_BEFORE = re.compile(r"\d'(?:,| y) $")  # 34', 78'
 _LISTED_AFTER = re.compile(r"', (?:\d{1,3}'(?: ?[,;.)]|$)|[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\))")
+_MINUTE_END = late(r"[),;.]|$| y (?:\d|[A-ZÁÉÍÓÚÑ])")
 _LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
 _HOTEL_BEFORE = late(r"(?i)\b(?:hotel(?:es)?|hostal|resort|posada)\b[^.;]{0,20} [2-7]$")
@@ -105,6 +118,9 @@ _EMPHASIZED = TABLES.word_list("words of two letters")
 _CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓÚ][A-ZÁÉÍÓÚÑ]{{1,20}} $")
 _CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
+_NO_HEART = (
+    r"(?!(?<=<)3(?!\d|[.,]\d|\s?(?:%|[mk]?[gm]|m[lL]|años|meses|semanas|días|horas|h|veces)\b))"
+)
 
 _OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]{0,2}|[a-z])(?:[²³]|\^\d)?"
 _LEFT_OPERAND = late(rf"((?<![\w.,$/-]){_OPERAND}|\)[²³]?) $")
@@ -127,16 +143,21 @@ _OF_BOTH = late(
     r"|(?:\w*[aeiouáéíóúy]|web|app|link|ticket|chat|\w*bot|post|blog|test|e?mail).s)"
 )
 _WITHOUT_ACCENTS = str.maketrans("áóíú", "aoiu")
+_SPANISH = late(
+    rf"(?=[a-zñ]{{0,9}}[aeiou])(?!(?:{TABLES.any_of('parts of paths')})$)[a-zñ]{{2,19}}[aeoslnrdz]"
+)
 _ARTICLES = frozenset(("el", "él", "la", "ella", "los", "las", "al", "del"))
-_WORD_BEFORE = late(rf"(\d\s)?\b([{LETTERS}]{{2,20}})$")
+_WORD_BEFORE = late(rf"(\d\s)?\b([{LETTERS}]{{2,20}})\.?$")
 _WORD_AFTER = late(rf"(\d{{1,2}}\s(?:{TABLES.any_of('after slash')})\b)|([{LETTERS}]{{2,20}})\b")
+_PATH_BEFORE = late(rf"[./@_-][{LETTERS}]{{2,20}}\.?$")
+_PATH_AFTER = late(r"[/@_-]|\.\w")
 _MONTHS_BEFORE = late(
     r"(?i)(?<![\w.,$])(?<!\b(?:rtx|gtx|ram) )(?:3|6|9|10|12|13|15|18|20|24|30|36|48) ?$"
 )
 
 _STEP_BEFORE = late(r"(?:[^\W\d]{2}|\")[\s*_]{1,6}$")
 _AMOUNT_BEFORE = late(
-    r"(?:\d\s?(?:m[lL]|[mkµ]?[gVAWN]|mcg|UI|mEq|HP|hp|[MGkT]bps|[KMGT]B|[KMG]Hz|k[mg]|[ap]\.?\s?m\.?|[AP]\.?M\.?)"
+    r"(?:\d\s?(?:°\s?[CF]?|m[lL]|[mkµ]?[gVAWN]|mcg|UI|mEq|HP|hp|[MGkT]bps|[KMGT]B|[KMG]Hz|k[mg]|[ap]\.?\s?m\.?|[AP]\.?M\.?)"
     r"(?: [A-Z]{2,4})?|\d-\d)\s?$"
 )
 _DOSE_AT_END = late(r"(?:mg|mcg|\dg|\d g|UI|mEq|m[lL])\s?$")
@@ -185,15 +206,16 @@ def _por(match: re.Match[str]) -> list[str] | None:
 
 def _minute(match: re.Match[str]) -> list[str] | None:
     text, before = match.string, text_before(match)
-    ends = text.startswith((")", ",", ";", "."), match.end()) or match.end() == len(text)
+    ends = _MINUTE_END.match(text, match.end()) is not None
     follows = _LISTED_AFTER.match(text, match.start() + len(match[1]))
-    listed = (follows or _LISTED_BEFORE.search(before)) and not _OF_LENGTHS.search(before)
+    listed_before = _LISTED_BEFORE.search(before)
+    listed = (follows or (listed_before and before[-2] == ",")) and not _OF_LENGTHS.search(before)
     named = _SCORED.search(before) and _GOALS.search(text)
     scored = int(match[1]) <= _LAST_MINUTE and ends and (listed or named)
     if not (match[2] or scored or _OF_MATCH.search(text_before(match, 40))):
         return None
     added = ["más", *cardinal_words(match[2])] if match[2] else []
-    first = scored and not added and not _LISTED_BEFORE.search(before)
+    first = scored and not (added or listed_before)
     return [*["minuto"] * bool(first), *cardinal_words(match[1]), *added]
 
 
@@ -244,6 +266,12 @@ def _days_and_nights(match: re.Match[str]) -> list[str]:
     """Of a journey: 4D/3N."""
     nights = amount_words(match[2], ("noche", "noches"), "f")
     return [*amount_words(match[1], ("día", "días"), "m"), *nights]
+
+
+def _flat(match: re.Match[str]) -> list[str]:
+    """Of a flat: 2D/1B."""
+    baths = amount_words(match[2], ("baño", "baños"), "m")
+    return [*amount_words(match[1], ("dormitorio", "dormitorios"), "m"), *baths]
 
 
 def _compass(match: re.Match[str]) -> list[str] | None:
@@ -312,7 +340,20 @@ def _pair(match: re.Match[str]) -> list[str] | None:
         return [] if before[1] else None
     words = {before[2].lower(), after[2].lower()}
     stems = {re.sub("[oae]?s?$", "", word) for word in words}
-    return ["o"] if len(words) == 2 and (len(stems) == 1 or words <= _ARTICLES) else None
+    if len(words) == 2 and (len(stems) == 1 or words <= _ARTICLES):
+        return ["o"]
+    if (
+        (before[2] + after[2]).isupper()
+        or _PATH_BEFORE.search(text_before(match))
+        or _PATH_AFTER.match(text, after.end())
+    ):
+        return None
+    return [] if "." in before[0] or all(map(_is_spanish, words)) else None  # negro/blanco
+
+
+def _is_spanish(word: str) -> bool:
+    """Whether a word in lower case looks so, unlike parts of a path: src, utils, main."""
+    return not word.isascii() or bool(_SPANISH.fullmatch(word) and not english_syllables(word))
 
 
 def _short_code(match: re.Match[str]) -> list[str] | None:
@@ -347,6 +388,7 @@ _FORMS: Forms = (
     *technical.ADDRESSES,
     *us_addresses.FORMS,
     *quantities.BEFORE_DATES,
+    *races.FORMS,
     *calendar.FORMS,
     (
         "A",
@@ -372,6 +414,7 @@ _FORMS: Forms = (
         _minute,
     ),
     ("d", r"(?<![\w.,/])(\d{1,2})D\s?/\s?(\d{1,2})N\b", _days_and_nights),
+    ("d", r"(?<![\w.,/])([1-9])D ?[/+]? ?([1-9])B(?!\w)", _flat),
     *quantities.MEASURES,
     (
         "a",
@@ -392,8 +435,12 @@ _FORMS: Forms = (
     ("A", r"T/A(?=:?\s\d{2,3}/\d)|(?<=\b[Ll]a )T/A\b", "tensión arterial"),
     ("-", r"#(?= de \w)", "número"),
     ("a", r"(?<=\d de )c/\s?(?=\d)", "cada"),
-    ("-", r"(?<=con )<\s?(?=\d)", "menos de"),
-    ("-", r"(?<=con )>\s?(?=\d)", "más de"),
+    (
+        "-",  # (<100 mg/dL), IMC >30; but "te amo <3", the address <12@acme.com>, a quotation: >5
+        r"(?:(?<=con )[<>]\s?|(?<![-=<>\w])(?<!ores de )(?:<(?![^<>\s]{1,60}>)|(?<=[^\n\f>])>))"
+        rf"{_NO_HEART}(?=[$€]?\d)",
+        lambda match: ["menos" if match[0][0] == "<" else "más", "de"],
+    ),
     ("-", r"(?<=\dam)[-–](?=\d)|(?<=\dpm)[-–](?=\d)", "a"),
     ("aA", r"(?:N/D|n/d)(?=[.,;)]|$)", "no disponible"),
     ("a", r"(?<=, )(?:c/n)(?![\w/])", "cantidad necesaria"),
@@ -422,7 +469,7 @@ _FORMS: Forms = (
     ("a", rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)", "según"),
     ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3}|IVA\b)", "sin"),
     ("a", r"(?<![\w./'])e/\s?(?=\d|[A-ZÁÉÍÓÚÑ])", "entre"),
-    ("-", r"(?<=[a-z]s)/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", "por"),
+    ("-", r"(?:(?<=[a-z]s)|(?<=ona)|(?<=ión))/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", "por"),
     (
         "aA",
         rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)ke?(?=\s(?:{TABLES.any_of('after qué')})\b))"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.numbers import cardinal_words, decimal_words, number_words
@@ -19,6 +19,10 @@ _ANGLE = r"\s{0,2}\(?\s?(?:\d{0,2}[xπ]\b|\d{0,2}\s?(?:theta|alfa|beta)\b|\d{1,3
 _OPENS_TERM = late(r"[(=±+*/√^<>≤≥,]\s?$")
 _CLOSES_TERM = late(r"\d{0,3}[a-z]\s?[)=±+*/^²³-]|[^()]{1,20}\)")
 _LIMIT_BEFORE = late(r"\blim [a-z]\s?$")
+_EVALUATED = late(
+    r"(?i)\b(?:calcul|hall|encuentr|eval[uú]|determin|obt[eé]n|cuánto)\w{0,4} [^.;]{0,24}$"
+    r"|\b[fgh]\([^()]{1,9}\)[^.]{0,30}$"
+)
 _MENU_BEFORE = late(rf"(?i)\b(?:{any_of('menus')})\b[^.\n]{{0,80}}$")
 _LABEL_AFTER = late(r"[\s*_\"]{1,6}[A-ZÁÉÍÓÚÑ]")
 _REACTION = late(r"[^.;]{0,40}\b\d{0,2}(?:[A-Z][a-z]?\d{0,2}){1,6}\s?(?:→|->)\s?\d{0,2}\s?[A-Z]")
@@ -108,6 +112,7 @@ FORMS: Forms = (
         r"\bintegral de (\d{1,3})\^(\d{1,3})",
         lambda m: ["integral", "de", *cardinal_words(m[1]), "a", *cardinal_words(m[2]), "de"],
     ),
+    ("a", r"\b[fgh](?=\(-?\d{1,3}\))", only_after(_EVALUATED, lambda m: [*spelled(m[0]), "de"])),
     ("a", r"\b[fgh](?=\(-?\d{1,3}\)\s?[=<>+≈]|\(\d{1,2}[a-z]\))", lambda m: [*spelled(m[0]), "de"]),
     ("-", r"(?<!\w)-(?=\d{0,3}[a-zπ](?![\w-])|\()", _negative),
     (

@@ -21,6 +21,7 @@ from dlpo.text.es.numbers import (
     part_words,
     split_decimals,
 )
+from dlpo.text.es.races import LEAD, in_race, thousandths
 from dlpo.text.es.tables import TABLES, any_of, table
 
 _SETS = Sets(TABLES, "y", cardinal_words)
@@ -54,6 +55,10 @@ _BEFORE_DIGITS = re.compile(
 _CARD_BEFORE = re.compile(
     r"(?i)\b(?:tarjetas?|cuentas?|cta\.?|td[cd]|visa|mastercard|amex|débito|crédito|nómina|ahorros?)"
     r"(?: \w{2,14}){0,2}:? ?[*.…(]{1,16} ?$|\*{3,16} ?$"
+)
+_TAIL_BEFORE = late(  # la cta 8830, mi cuenta es la 4471
+    r"(?i)\b(?:cta\.?|(?:tu|su|mi) cuenta)"
+    r"(?: (?:de )?ahorros?| corriente| cte\.?| nómina)?(?: es la)? $"
 )
 _CODE_AFTER = re.compile(
     r" es (?:tu|su|el) (?:\w{2,12} ){0,2}(?:código|clave|pin|nip|contraseña|token)\b"
@@ -89,6 +94,9 @@ _HEALTH_BEFORE = re.compile(r"(?i)\b(?:hp|xp|pv|vida|salud|man[aá]|energía|pro
 _POPULATION_BEFORE = late(
     r"(?i)\b(?:pob\.|población|habitantes|usuarios|vistas|ventas):? (?:de )?$"
 )
+_MILLIONS_AFTER = late(
+    rf" a \d[\d.,]{{0,6}} ?M\b| en (?:19|20)\d\d\b| (?:de )?(?:{any_of('come in thousands')})\b"
+)
 _LABEL_BEFORE = re.compile(r"[^\W\d_]{3,20}: $")
 _RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:(?!Ley|Decreto)[^\W\d_]{3,20} )?$")
 _STEP_BEFORE = late(rf"(?i)\b(?:{any_of('done in steps')}):? $")
@@ -108,6 +116,11 @@ _OPEN_QUOTATION = {
     '"': re.compile(r"(?:^|[\s(\[¿¡])\"[^\"]{0,300}$"),
     "'": re.compile(r"(?:^|[\s(\[¿¡])'[^']{0,300}$"),
 }
+_OF_RATES = ("S/", "S/.", "R$", "Bs", "Q")
+_RATE = re.compile(r"[1-9][.,]\d{3}")
+_RATE_BEFORE = late(
+    r"(?i)\b(?:(?:dólar|euro|tipo de cambio|t\. ?c\.)\b[^\n]{0,80}|(?:compra|venta): )$"
+)
 _DECIMAL_COMMA = re.compile(
     r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3}){0,5},\d{1,2}|0,\d{3,9})(?![\d.,]*\d)"
 )
@@ -124,7 +137,7 @@ _MARKED_TIME_BEFORE = late(
     r"(?i)(?:\d\s?h(?:oras?|s|rs)?\.?(?: y)? |\bhora y |\b(?:al|en el|del|minutos?|intervalos? de) "
     r"|\bgol(?:es)?\b[^.]{0,60})$"
 )
-_LATE_AFTER = late(rf"(?i) de (?:{_MINUTES})")
+_LATE_AFTER = late(rf" (?i:de (?:{_MINUTES}))|{LEAD}")
 _ANGLE_BEFORE = re.compile(r"°\s?(?:\d{1,2}'\s?)?$")
 _OF_FLAT = re.compile(r"\s(?:izq|izda|dch|dcha|der|cent|[A-F]\b)")
 _LETTER_AFTER = re.compile(
@@ -152,6 +165,7 @@ CODE_DIGITS = 7  # from which a number without separators is a code or a telepho
 _PRICED = re.compile(
     rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|(?:{_SIGN})\s?[\d.,]*$"
 )
+_PRICE_NAMED = late(r"(?i)\b(?:precio|costo|coste|tarifa|valor|sueldo|pago|renta|consumo)s?\s?$")
 _GROWTH = TABLES.words("growth")  # of finance: m/m, i. a.
 _SCALE_BEFORE = re.compile(r"(?i)\b(?:escala|maqueta|mapa|plano)\b[^.:]{0,20}$")
 _COUNTED = re.compile(r"\d$")  # 7,500/mm³
@@ -218,6 +232,13 @@ def _money(match: re.Match[str]) -> list[str] | None:
     words = ["menos"] * bool(match["money_sign"])
     if match["money_from"]:
         words += [*number_words(match["money_from"], gender), "a"]
+    if (
+        sign in _OF_RATES
+        and _RATE.fullmatch(number)
+        and _RATE_BEFORE.search(text_before(match, 90))
+    ):
+        point = "punto" if number[1] == "." else "coma"
+        return [*cardinal_words(number[0]), point, *thousandths(number[2:], gender), *many.split()]
     if re.fullmatch(r"\d{1,3}(?:,\d{3})+", number):  # $1,200: no currency has three decimals
         number = number.replace(",", "")
     if big:
@@ -258,11 +279,13 @@ def _is_id(match: re.Match[str]) -> bool:
 def _millions(match: re.Match[str]) -> list[str] | None:
     """2M de vistas, población: 128 M; but "el 8M", of March, and "talla 5 M"."""
     before = text_before(match)
-    if match[2] and not _POPULATION_BEFORE.search(before):
+    sure = not match[1].isdigit() or _POPULATION_BEFORE.search(before)
+    if match[2] and not (sure or _MILLIONS_AFTER.match(match.string, match.end())):
         return None
     if before.endswith(("el ", "El ")) and match[1].isdigit():
         return [*cardinal_words(match[1]), *spelled("M")]
-    return [*number_words(match[1], "m"), "millón" if match[1] == "1" else "millones"]
+    of = ["de"] * bool(NOUNS.after(match.string, match.end()))
+    return [*number_words(match[1], "m"), "millón" if match[1] == "1" else "millones", *of]
 
 
 def _percent(match: re.Match[str]) -> list[str]:
@@ -323,10 +346,12 @@ def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) 
         between = "de"
     elif above > below > 10:
         between = "sobre"
+    elif unit and above > 1 and below > 10 and below not in (12, 16, 32, 64):  # 20/30 cm
+        between = ""
     else:
         return None
     gender = NOUNS.gender(goal) if goal else ""
-    words = [*cardinal_words(match["above"], gender), between]
+    words = [*cardinal_words(match["above"], gender), *between.split()]
     return [*words, *cardinal_words(match["below"], gender), *name.split()]
 
 
@@ -396,6 +421,8 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     of_angle = match["mark"] and text_before(match, 6)
     if unit == "'" and _lasts(match):
         unit = "min"
+    elif unit == '"' and in_race(match):
+        unit = "s"
     elif of_angle and _ANGLE_BEFORE.search(of_angle):  # 37° 15' 20"
         unit = "min" if unit == "'" else "s"
     gender = _UNITS[unit][2]
@@ -438,7 +465,7 @@ def _per(match: re.Match[str]) -> list[str] | None:
     before = text_before(match)
     of_time = match["per"] in _PER_TIME and _SHORT_NUMBER.search(before)
     of_volume = match["per"] in _PER_VOLUME and _COUNTED.search(before)
-    if not (of_time or of_volume or _PRICED.search(before)):
+    if not (of_time or of_volume or _PRICED.search(before) or _PRICE_NAMED.search(before)):
         return None
     unit = match["per"]
     if unit in _PER_TIME:
@@ -461,8 +488,9 @@ def _currency(code: str) -> list[str]:
 
 
 def _scale(match: re.Match[str]) -> list[str] | None:
-    """A escala 1:50.000; but "a la 1:50"."""
-    is_scale = len(match[1]) > 4 or _SCALE_BEFORE.search(text_before(match))
+    """A escala 1:50.000; but "a la 1:50", "hizo 1:16.314"."""
+    is_round = len(match[1]) > 4 and match[1].endswith("00")
+    is_scale = is_round or _SCALE_BEFORE.search(text_before(match))
     return ["uno", "a", *number_words(match[1])] if is_scale else None
 
 
@@ -539,9 +567,16 @@ def _degree(match: re.Match[str]) -> list[str] | None:
 
 
 def _unit_alone(match: re.Match[str]) -> list[str]:
-    """Millones de km², el precio por m²."""
-    many = text_before(match, 8).endswith(("ones de ", "les de "))
+    """Millones de km², el precio por m², la masa en kg."""
+    many = text_before(match, 8).endswith(("ones de ", "les de ", " en ", "("))
     return _unit_words(match[1], many, match[2])[0]
+
+
+def _rate_alone(match: re.Match[str]) -> list[str]:
+    """La aceleración en m/s², mg/dL; "cada m/s" is one."""
+    one = text_before(match, 8).endswith(("cada ", "por ", " un "))
+    below = _unit_words(match[3], False, match[4])[0]
+    return [*_unit_words(match[1], not one, match[2])[0], "por", *below]
 
 
 def _of_name(match: re.Match[str]) -> list[str] | None:
@@ -557,7 +592,7 @@ def _is_code(match: re.Match[str], before: str) -> bool:
     """Tarjeta *8823, cuenta: 4471, pedido 449871, 739201 es tu código."""
     labelled = _ACCOUNT_BEFORE.search(before) and (before.endswith(": ") or len(match[0]) > 4)
     used = _CODE_USED.search(before) and _CODE_AFTER.match(match.string, match.end())
-    return bool(labelled or used or _CARD_BEFORE.search(before))
+    return bool(labelled or used or _CARD_BEFORE.search(before) or _TAIL_BEFORE.search(before))
 
 
 def _number(match: re.Match[str]) -> list[str]:
@@ -606,6 +641,18 @@ BEFORE_DATES: Forms = (
         "aA",
         r"(?:(?<=llones de )|(?<=miles de )|(?<=\bpor )|(?<=\bel )|(?<=\bdel )|(?<=\bcada ))"
         r"(km|kg|kWh|(?<!el )ha|cm(?=\^?[²2])|m(?=\^?[²³23]))(\^?[23²³])?(?!\w)",
+        _unit_alone,
+    ),
+    (
+        "aA",  # se mide en m/s²
+        rf"(?<![\w/.·-])(?<![\d%] )({any_of('rated units')})(\^?[23])?"
+        rf"/({any_of('units of rates')})(\^?[23])?(?![\w/^-]|\.\w)",
+        _rate_alone,
+    ),
+    (
+        "aA",  # distancia en km, masa (kg)
+        rf"(?:(?<=[a-z] en )|(?<=[a-z] \())({any_of('units alone')}|m(?=\^))(\^[23])?"
+        r"(?=[),;.:?!]|$|\s(?:y|o|a|de)\b)",
         _unit_alone,
     ),
     ("d", rf"(?<![\w:.,])(?<!\bla )(?<!\blas )1:({NUMBER})(?![\d:])", _scale),
@@ -659,15 +706,17 @@ MEASURES: Forms = (
     ("d", r"(?<![\w/.,])(\d{1,3}[.,]\d{1,2})/(\d{1,3})(?![\w/])", _graded),
     (
         "d",
-        r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )(\d{1,3}(?:[.,]\d{1,2})?)"
-        r"(?:M(?=[\s.,;)]|$)| ?MM?(?= de [a-záéíóúñ]{3,20}s\b)|( M)(?=[\s.,;)]|$))",
+        r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )(\d{1,3}(?:\.\d{3}|[.,]\d{1,2})?)"
+        r"(?:M(?=[\s.,;)]|$)| ?MM?(?= de [a-záéíóúñ]{3,20}s\b)"
+        r"|( M)(?=[\s.,;)]|$)(?! (?:km|mi|m|ha)\b))",
         _millions,
     ),
     (  # but 4K, 8K; 5K, 10K, 21K and 42K of runners
         "d",
         r"(?<![\w.,])(?!(?:[2458]|10|21|42)[kK])\d{1,3}(?:[.,]\d)?[kK]"
-        rf"(?=\s(?:de )?(?:{any_of('come in thousands')})\b)",
-        lambda match: [*number_words(match[0][:-1], "m"), "mil"],
+        rf"(?=\s(?:de )?(?:{any_of('come in thousands')})\b)"
+        r"|\b\d{1,3} K(?= a \d[\d.,]{0,6} [KM]\b)",
+        lambda match: [*number_words(match[0][:-1].strip(), "m"), "mil"],
     ),
     (
         "-",

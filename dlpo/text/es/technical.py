@@ -187,7 +187,11 @@ ADDRESSES: Forms = (
         addresses.web(any_of("top level")),
         lambda match: None if _is_number(match) else address_words(addresses.said_part(match[0])),
     ),
-    ("aAd-", addresses.files(any_of("file endings")), lambda match: address_words(match[0])),
+    (
+        "aAd-",
+        rf"(?<!°){addresses.files(any_of('file endings'))}",
+        lambda match: address_words(match[0]),
+    ),
     (
         "-",
         rf"(?<![\w.])\.(?:{any_of('file endings')}|{any_of('dot files')}"
