@@ -129,7 +129,10 @@ def test_offsets_are_those_of_the_whole_text() -> None:
         ("See [the docs. They help](https://x.org/a_(b)) now.", "see the docs they help now"),
         ("Look:\n```\nx = 1\n\ny\n\nThen we go. Yes", "look code block then we go yes"),
         ("A [note. It ends", "a note it ends"),
-        ("The area grows as $A = f(x, y)^2$, so.", "the area grows as a equals f of x y squared so"),
+        (
+            "The area grows as $A = f(x, y)^2$, so.",
+            "the area grows as a equals f of x y squared so",
+        ),
         ("Now go and find $HOME, then. Yes", "now go and find dollar home then yes"),
         ("**Day 1:** Rome\n**Day 2:** Oslo\n", "day one rome day two oslo"),
     ],
