@@ -38,11 +38,15 @@ def only_after(pattern: re.Pattern[str], says: Speak | str, characters: int = 40
         says: words, or a function from the match to words.
         characters: of the text before it.
     """
-    speak = _saying(says.split()) if isinstance(says, str) else says
+    speak = _speaking(says)
     return lambda match: speak(match) if pattern.search(text_before(match, characters)) else None
 
 
-def _saying(words: list[str]) -> Speak:
+def _speaking(says: Speak | str) -> Speak:
+    """A function that says words, if it isn't one."""
+    if not isinstance(says, str):
+        return says
+    words = says.split()
     return lambda match: words
 
 
@@ -87,8 +91,8 @@ class FormReader:
     def _compiled(self, kind: str, has_digits: bool) -> list[tuple[re.Pattern[str], Speak | None]]:
         """The patterns and functions of all forms that begin so, compiled when first needed."""
         return [
-            (re.compile(pattern), _saying(speak.split()) if isinstance(speak, str) else speak)
-            for begins, pattern, speak in self._patterns
+            (re.compile(pattern), None if says is None else _speaking(says))
+            for begins, pattern, says in self._patterns
             if kind in begins and (has_digits or "0" not in begins)
         ]
 

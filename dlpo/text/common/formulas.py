@@ -36,6 +36,11 @@ _NAMED_PARTS = {"2": "1", "3": "12", "4": "13", "5": "1234", "6": "15", "8": "13
 _NESTED = 3  # fractions in a fraction
 
 
+def padded(characters: str, match: re.Match[str]) -> str:
+    """These in place of a match, and silent ones, so that every offset stays."""
+    return (characters + SILENT * len(match[0]))[: len(match[0])]
+
+
 def without_formulas(text: str) -> str:
     """Text with what formulas say, less what is around them."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.formulas import SILENT
+from dlpo.text.common.formulas import SILENT, padded
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables
 
@@ -80,11 +80,6 @@ def _one_blank(match: re.Match[str]) -> str:
     return padded(", " if columns and SILENT not in match[0] else " ", match)
 
 
-def padded(characters: str, match: re.Match[str]) -> str:
-    """These in place of a match, and silent ones, so that every offset stays."""
-    return (characters + SILENT * len(match[0]))[: len(match[0])]
-
-
 def _silent(match: re.Match[str]) -> str:
     """Silent characters; a blank where signs of a command must stay: `cmake ..`, `-e`/`--all`."""
     before = match.string[match.start() - 1 : match.start()]
@@ -109,10 +104,6 @@ def without_blocks(text: str) -> str:
     return _BLOCK.sub(_blanked, text)
 
 
-def _colon(match: re.Match[str]) -> str:
-    return padded(": ", match)
-
-
 def _uncited(match: re.Match[str]) -> str:
     """A word without its citations."""
     return match[0] if match[1] in _INDEXED else match[1] + blanks(" ", len(match[2]))
@@ -122,7 +113,8 @@ def _blanked(match: re.Match[str]) -> str:
     start, end = match.span(match.lastindex) if match.lastindex else (match.end(), match.end())
     begins = "\f" if match.re is _BLOCK else " "
     ends = "\f" if match[0].endswith("\n") else " "
-    kept = _AFTER_LABEL.sub(_colon, match.string[start:end]).replace("|", ",")
+    kept = _AFTER_LABEL.sub(lambda gap: padded(": ", gap), match.string[start:end])
+    kept = kept.replace("|", ",")
     return blanks(begins, start - match.start()) + kept + blanks(ends, match.end() - end)
 
 

@@ -9,7 +9,8 @@ import re
 from typing import NamedTuple
 
 from dlpo.text.common.characters import PICTURES
-from dlpo.text.common.formulas import SILENT
+from dlpo.text.common.forms import text_before
+from dlpo.text.common.formulas import SILENT, padded
 from dlpo.text.common.patterns import late
 from dlpo.text.common.pauses import LONGEST_S, STRENGTHS
 from dlpo.text.common.tables import Tables
@@ -131,18 +132,18 @@ def _tag(match: re.Match[str]) -> str:
     Blanks between words that tags or a comment part; a sign where a power or cents are raised.
     """
     tag, text = match[0].lower(), match.string
-    before, after = text[: match.start()][-24:], text[match.end() : match.end() + 2]
     if match[1]:
-        first = "\f"
-    elif tag == "<sup>" and _AMOUNT.search(before) and after.isdigit():
+        return "\f" + " " * (len(tag) - 1)
+    before, after = text_before(match, 24), text[match.end() : match.end() + 2]
+    if tag == "<sup>" and _AMOUNT.search(before) and after.isdigit():
         first = "."
     elif tag == "<sup>" and before[-1:].isdigit() and after[:1] in "-−0123456789":
         first = " " if _YEAR_OR_COUNT.search(before) else "^"
     else:
         parts = tag[:2] == "<!" or (tag[1] == "/" and after[:1] == "<")
         parts |= bool(_NUMBER_OR_STOP.search(before)) and after[:1].isdigit()
-        first = " " if parts else SILENT
-    return first + (" " if match[1] else SILENT) * (len(match[0]) - 1)
+        first = " " if parts else ""
+    return padded(first, match)
 
 
 def without_followed_tags(text: str) -> str:

@@ -12,9 +12,9 @@ from dlpo.text.symbols import MARKS, strongest_mark
 PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
 _STOP = re.compile(r"[.!?…][\"')\]}]*\s")
 _ABBREVIATED = re.compile(r"\.(?=\)?[,;:])")  # "pts., or": the period ends nothing
-_APART = re.compile(
+_APART = re.compile(  # Settings > Wi-Fi, 3 PT / 6 ET
     r"\s(?:->|[|>/→])[*_`\"]{0,3}\s|[*_`\"]\s?[|>/]\s"
-)  # Settings > Wi-Fi, 3 PT / 6 ET
+)
 _BRACKET = re.compile(r"\)?\(|\) ?")
 _FUNCTION = re.compile(r"(?<![^\W_])(?:[A-Za-z]'?|log|ln|sin|cos|tan|exp|max|min|sqrt)$")
 _LABEL = re.compile(r"(?:\d\([a-z]{1,3}|\)\([a-z\d]{1,3})\)")

@@ -18,7 +18,7 @@ _AIRPORT_AFTER = late(rf"{_LISTED}{_AIRPORT}\b|,? [Aa]irport\b")
 _FLIGHT_BEFORE = late(
     r"(?i)\b(?:fl(?:y|ies|ew|ying|ights?)|depart\w{0,4}|arriv\w{1,3}|land(?:s|ed|ing)?|layover"
     r"|connect(?:s|ion|ing)?|nonstop|airport)\b[^.!?]{0,20}\b(?:to|from|at|in|via|into|depart) $"
-    r"|\b(?:depart|depart(?:s|ing)|layover) $"
+    r"|\b(?:depart(?:s|ing)?|layover) $"
 )
 _MODEL = r"(?:-(?P<variant>(?:10|[1-9])00|\d{1,2}))?"
 

@@ -97,11 +97,9 @@ def _fraction(match: re.Match[str]) -> list[str]:
     )
     if unit and above in _CAPACITIES and below in _CAPACITIES and not whole:  # 128/256 GB
         return [*grouped_words(above), "or", *grouped_words(below), *many.split()]
-    if of_data and int(above) <= int(below):  # 3/10 GB used
-        return [*cardinal_words(above), "out", "of", *cardinal_words(below), *many.split()]
     of_gauge = below not in _KITCHEN and not is_part and _GAUGE.search(text_before(match))
-    if of_gauge and int(above) <= int(below):  # HP 45/120
-        return [*cardinal_words(above), "out", "of", *cardinal_words(below)]
+    if (of_data or of_gauge) and int(above) <= int(below):  # 3/10 GB used, HP 45/120
+        return [*cardinal_words(above), "out", "of", *cardinal_words(below), *many.split()]
     in_row = _IN_ROW.search(text_before(match)) and not match["fraction_ending"]
     if in_row and 0 < int(above) <= int(below) and not (is_part or whole):
         return [*cardinal_words(above), "of", *cardinal_words(below)]
@@ -166,8 +164,8 @@ def _used(match: re.Match[str]) -> list[str] | None:
     used = _DATA_BEFORE.search(before) or _SHARED_DATA.match(match.string, match.end())
     if not (opens or used):
         return None
-    said = [UNITS.get(one if len(one) > 1 else f"{one}B", (one, one))[1] for one in (unit, other)]
-    return [*number_words(above), *said[0].split(), "out", "of", *number_words(below), said[1]]
+    unit, other = (UNITS[one if len(one) > 1 else f"{one}B"][1] for one in (unit, other))
+    return [*number_words(above), unit, "out", "of", *number_words(below), other]
 
 
 def _out_of_many(match: re.Match[str]) -> list[str] | None:

@@ -9,7 +9,7 @@ from dlpo.text.common.patterns import late
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.compass import COORDINATE_BEFORE, DIRECTIONS
 from dlpo.text.en_us.context import BEFORE_GROUPS, STREET_AFTER, to_or_and, word_after
-from dlpo.text.en_us.money import SIGN
+from dlpo.text.en_us.money import CURRENCIES, SIGN
 from dlpo.text.en_us.numbers import (
     NUMBER,
     SCALE,
@@ -82,7 +82,6 @@ _OF_GENES = late(
 )
 _CHANGES = late(r" (?:to \d|wider|tighter|higher|lower|above|below|over)")
 _ALONE = any_of("measure without a number")
-_SIGNS = {"$": "dollars", "£": "pounds", "€": "euros"}
 _LETTER_UNITS = {"N": "newton", "J": "joule", "A": "amp", "C": "coulomb"}
 _PHYSICS = r"force|weight|tension|thrust|friction|energy|work|heat|load|current"
 _OF_LETTERS = {
@@ -91,12 +90,12 @@ _OF_LETTERS = {
     "C": late(r" of (?:electric )?charge\b()"),
     "A": late(r" (current|load)\b| of current\b|/\d{2,3} ?V\b|,? \d{2,3} ?V\b"),
 }
-_ENERGY_BEFORE = (
+_ENERGY_BEFORE = late(
     rf"(?i)\b(?:{_PHYSICS})\b[^.;!?]{{0,24}}(?:is|of|=|:|was|to|about|by) $|(?<!\w)[FWEQ] ?= ?$"
 )
 _LETTERS_BEFORE = {
-    "N": late(_ENERGY_BEFORE),
-    "J": late(_ENERGY_BEFORE),
+    "N": _ENERGY_BEFORE,
+    "J": _ENERGY_BEFORE,
     "C": late(r"(?i)\bcharge (?:of|is|=) $"),
     "A": late(
         r"\d ?V ?[/,@] ?$|\bI ?= ?$|\b(?:draws?|drawing|current(?: is| of)?|rated(?: at)?) $"
@@ -202,7 +201,7 @@ def _mark(match: re.Match[str]) -> list[str] | None:
     one, many = UNITS["in" if mark == '"' else "ft"]
     following = word_after(match)
     is_distance = mark == "'" and _BEFORE_DISTANCE.search(text_before(match))  # in 500' turn
-    describes = bool(following) and following not in _NO_NOUN
+    describes = following and following not in _NO_NOUN
     describes = describes or _SCREEN_AFTER.match(match.string, match.end()) is not None
     single = number == "1" or (describes and not is_distance)
     words = [*number_words(match["marked_from"]), "to"] if match["marked_from"] else []
@@ -271,6 +270,12 @@ def _minutes(match: re.Match[str]) -> list[str]:
     ]
 
 
+def _price_per(match: re.Match[str]) -> list[str]:
+    """The head of a column: $/sqft, €/kWh."""
+    unit = UNITS[match[2]][0] if match[2] in UNITS else match[2]
+    return [CURRENCIES[match[1]][1], "per", *unit.split()]
+
+
 def _feet_and_inches(match: re.Match[str]) -> list[str]:
     """5'-10", 6'-0" as of plans."""
     inches = [] if match[2].strip("0") == "" else cardinal_words(match[2])
@@ -323,11 +328,6 @@ def _cents(match: re.Match[str]) -> list[str]:
     return [*number_words(match[1]), "cent" if single else "cents"]
 
 
-def _stars_of_hotel(match: re.Match[str]) -> list[str]:
-    """A 5* hotel."""
-    return [*cardinal_words(match[1]), "star"]
-
-
 def _letter_unit(match: re.Match[str]) -> list[str] | None:
     """F = 10 N, a 5 N force, 50 J of energy, 12V/5A; but seat 2 A, 5 N Main St."""
     number, between, letter = match.groups()
@@ -345,13 +345,12 @@ def _unit_alone(match: re.Match[str]) -> list[str] | None:
     above, below, power = match.groups()
     if above == below:  # 0.2% m/m
         return None
-    words = [*UNITS[above][1].split(), "per"]
-    name = {"s": ["second"], "h": ["hour"], "min": ["minute"]}.get(below) or UNITS[below][0].split()
-    if not power:
-        return [*words, *name]
-    if below == "s":
-        return [*words, *name, *_POWERS[power]]
-    return [*words, "square" if power == "2" else "cubic", *name]
+    name = UNITS[below][0].split()
+    if power and below == "s":
+        name += _POWERS[power]
+    elif power:
+        name = ["square" if power == "2" else "cubic", *name]
+    return [*UNITS[above][1].split(), "per", *name]
 
 
 def _millibars(match: re.Match[str]) -> list[str] | None:
@@ -442,9 +441,9 @@ FORMS: Forms = (
         lambda match: [*digit_words(match[1]), *_RUNWAYS[match[2]]],
     ),
     (
-        "-",  # €/kWh
+        "-",
         rf"(?<!\w)([$£€])/({UNIT}|{any_of('have a price')})\b",
-        lambda match: [_SIGNS[match[1]], "per", *UNITS.get(match[2], (match[2],))[0].split()],
+        _price_per,
     ),
     (
         "d",  # 3.8M km²
@@ -457,7 +456,11 @@ FORMS: Forms = (
         ],
     ),
     ("d", r"(?<![\w.,-])(\d{1,5}(?:\.\d{1,3})?)(-| )?([NJAC])\b(?![.'-]\w)", _letter_unit),
-    ("d", r"(?<![\w.,])([1-5])\*(?=[ -](?:hotel|resort|review|rating|GP)s?\b)", _stars_of_hotel),
+    (
+        "d",  # a 5* hotel
+        r"(?<![\w.,])([1-5])\*(?=[ -](?:hotel|resort|review|rating|GP)s?\b)",
+        lambda match: [*cardinal_words(match[1]), "star"],
+    ),
     ("d", r"(?<=\b[Aa] )9V(?=[.,;:)]|$| (?:and|or)\b)", "nine volt"),
     ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d)?)¢", _cents),
     ("d", r"(?<![\w.])(?:8[5-9]\d|9\d\d|10[0-8]\d)(?:\.\d)?\s?mb\b", _millibars),

@@ -22,9 +22,9 @@ from dlpo.text.en_us.numbers import (
 )
 from dlpo.text.en_us.tables import any_of, table
 
-_CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
-SIGN = any_key(_CURRENCIES)
-_CODE = any_key(key for key in _CURRENCIES if len(key) == 3 and key.isupper())
+CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
+SIGN = any_key(CURRENCIES)
+_CODE = any_key(key for key in CURRENCIES if len(key) == 3 and key.isupper())
 _RANGES = {"to": "from ", "and": "between ", "or": "either "}
 _TO_SCALED = late(rf" (to|and|or) (?:{SIGN})\s?({NUMBER}){SCALE}")
 _EACH = late("-(?:an?|per)-")
@@ -42,7 +42,7 @@ def _money(match: re.Match[str]) -> list[str]:
     sign = match["currency"] or match["currency_after"]
     if sign == "$" and match["money_code"]:  # $45 CAD
         sign = match["money_code"]
-    one, many, *coins = _CURRENCIES[sign]
+    one, many, *coins = CURRENCIES[sign]
     number = match["money"] or match["money_lost"] or match["money_before"]
     scale = scale_words(match["money_scale"])
     number = canonical(number, thousands=sign in ("€", "EUR"))
@@ -89,7 +89,7 @@ def _amount(number: str, one: str, many: str, coins: Sequence[str]) -> list[str]
 
 def _pair(match: re.Match[str]) -> list[str]:
     """EUR/USD: euro dollar, but USD/CAD: U S dollar canadian dollar."""
-    names = [_CURRENCIES[code][0].split() for code in match.groups()]
+    names = [CURRENCIES[code][0].split() for code in match.groups()]
     differ = names[0][-1] != names[1][-1]
     return [word for name in names for word in (name[-1:] if differ else name)]
 

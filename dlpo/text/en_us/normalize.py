@@ -33,6 +33,7 @@ from dlpo.text.en_us import (
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
+from dlpo.text.en_us.money import CURRENCIES
 from dlpo.text.en_us.numbers import UNIT
 from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 from dlpo.text.en_us.technical import path_words, term_words
@@ -93,7 +94,6 @@ _BEFORE_SEVERAL = late(r"(?:^|[a-z]s |\b[Dd]o )$")
 _NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
 _PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
-_UNIT_SIGNS = {"$": "dollar", "£": "pound", "€": "euro"}
 _STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
 _BEFORE_BOUND = late(  # upgrade to >= 2.0
     r"(?i)\b(?:to|of|with|from|at|by|for|be|is|are|was|were|requires?|needs?|use|install|version"
@@ -197,7 +197,7 @@ _IN_PLACES: Forms = (
     (
         "-",  # the £ fell; but "the $ you pay"
         r"(?<=\b[Tt]he )[$£€](?= (?:fell|rose|is|was|has|will|weaken|strengthen|slip|gain)\w{0,4})",
-        lambda match: [_UNIT_SIGNS[match[0]]],
+        lambda match: [CURRENCIES[match[0]][0]],
     ),
     (
         "-",  # Go to File → Save As: a pause; but "NYC → LA"
@@ -269,11 +269,7 @@ _IN_PLACES: Forms = (
         r"|(?:(?<=PCIe )|(?<=PCIe \d\.0 )|(?<=PCI-E ))x(?=\d)",
         "by",
     ),
-    (
-        "a",  # vomiting x 3, MVP x5; but extension x4410
-        r"(?<=[a-z]\s)x(?=\s\d)",
-        "times",
-    ),
+    ("a", r"(?<=[a-z]\s)x(?=\s\d)", "times"),
     ("a", r"(?:(?<=[a-z]\s)|(?<=[A-Z]{2}\s)|(?<=&[A-Z]\s))x(?=\d{1,2}(?![\w-]|\.\d))", _so_often),
     (
         "a",

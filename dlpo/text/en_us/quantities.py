@@ -308,13 +308,13 @@ FORMS: Forms = (
         _ago,
     ),
     (
-        "d",  # Every 5m, in the last 15m, ETA 12m; but "Depth 15m"
+        "d",
         r"(?<![\w.$£€])(\d{1,4})(m)\b(?!\s?[x×/]|\^|\s(?:long|wide|tall|high|deep)\b)",
         _lasting,
     ),
     ("d", r"(?<![\w.])(\d{1,4})(d)(?= \d{1,2}h\b)", _ago),
     (
-        "d",  # failed 3x
+        "d",
         r"(?<![\w.,])(\d{1,3})x(?=[.;:!?)]|,(?! \d)|\s?$"
         r"| (?:in|this|today|since|and|but|so|on|now|already|before|last|yesterday)\b)",
         _repeated,
