@@ -29,6 +29,7 @@ _PLACE = re.compile(r"[\s—]")
 _LETTER = re.compile(r"[^\W_]")
 LOOKAHEAD = 100  # characters to wait for after a possible end, at most
 _CONTINUATIONS = ("", "aaa", "1", ".")  # of the word that follows: a word, a name, a code, U. S.
+_OF_JOURNAL = "Med."  # a word that may follow in the title of a journal: Proc. Natl. Acad.
 _CONTEXT = 80  # characters before it that decide what its period belongs to
 _STOP = re.compile(r"""[.!?…]["')\]}”’»]{0,4}$""")
 _CLAUSE = re.compile(r"""(?:[,;:]["')\]}”’»]{0,4}|[\s-][-–]|—)$""")
@@ -235,8 +236,9 @@ def ends_at(
 
 def _may_abbreviate(text: str, place: int, end: int, language: Language) -> bool:
     """Whether the period before a place may be an abbreviation's, by what may follow ``end``."""
-    for rest in _CONTINUATIONS:
-        around = _around(text[:end] + rest, place, end + len(rest), language)
+    journal = text[: place + 1] + _OF_JOURNAL
+    for possible in (*(text[:end] + rest for rest in _CONTINUATIONS), journal):
+        around = _around(possible, place, len(possible), language)
         if around.is_one or (around.before is not None and around.before.text.endswith(".")):
             return True
     return False
