@@ -55,17 +55,27 @@ _JOINED = re.compile(r"(?:[^\W\d_]{3}|\d\d)-$")
 _SMALL = re.compile("I|[IVX]{2,5}")
 _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
 _CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
+_LETTERED = rf"\b(?:{TABLES.any_of('have letters')})"
 _LETTERED_BEFORE = late(
-    rf"(?i)(?:\b(?:{TABLES.any_of('have letters')})(?: correct[ao])?(?:,? es)?(?: la)?:?"
-    r"|\d\.?[º°]|(?<![\w.,])\d{1,3}) $|\d[-–]$"
+    rf"(?i){_LETTERED}(?: correct[ao])?(?:,? es)?(?: la)?:? $|\d\.?[º°] $|{_LETTERED} \d{{1,4}}(?: |[-–])$"
 )
-_THE_LETTER_BEFORE = late(r"(?i)(?<!\ben )(?<!\bpor )(?<!\bde )(?<!\ba )\bla $")
+_ONLY_LETTER_BEFORE = late(r"(?i)\b(?:sexo|tallas?|clase|serie): ?$|\b(?:sexo|tallas?) $")
+_THE_LETTER_BEFORE = late(
+    r"(?i)\b(?:es|sea|será|era|marc\w{1,3}|eli[jg]\w{1,3}|letra|opción|respuesta):? la $"
+)
+_NAME_ALONE_AFTER = late(r"\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{1,20}(?:$|[.,;)]|\s[A-ZÁÉÍÓÚÑ])")
 _STREET_BEFORE = late(r"(?i)(?:^|\b(?:en|de|por|a|con|entre|hasta|hacia|dirección|esq\.),?:? )$")
-_FIRST_WORD = re.compile(rf"\.\s([{LETTERS}]{{1,20}})")
-_TWO_NAMES = late(r"\.(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){2}")
+_FIRST_WORD = re.compile(
+    rf"\.\s([{LETTERS}]{{1,20}})(?!(?:\s(?:l[ao]s?|del?|el))?\s(?:l[ao]s?\s)?[A-ZÁÉÍÓÚÑ])"
+)
 _OF_STREET = late(
     r"\.?(?:\s(?:[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{1,20}|[A-Z]\.|del?|l[ao]s?)){1,4},?\s(?:#|[Nn][oº.]|\d)"
 )
+_OTHER_BOOKS = word_list("books named as people or things")
+_OF_BIBLE = late(
+    rf"(?i)\b(?:{TABLES.any_of('of the bible')})\b|(?-i:\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Cor|Rm)\.? \d)"
+)
+_RANGE_OF_VERSES = re.compile(r"\d,\d{1,3}[-–]\d")
 _STARTERS = word_list("sentence starters")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
@@ -165,17 +175,20 @@ def _most_or_least(match: re.Match[str]) -> list[str]:
 def _letter_at_end(match: re.Match[str]) -> list[str] | None:
     """La sala B. Pase; el 14-C. La; es la D. Las; but "la actriz B. Soto", "en C. Las Rosas"."""
     text, before = match.string, text_before(match)
-    if _LETTERED_BEFORE.search(before):
+    if _ONLY_LETTER_BEFORE.search(before):
         return spelled(match[0])
-    if match[0] not in "ABCDE" or _OF_STREET.match(text, match.end()):
+    if match[0] in "LMPS":
         return None
-    opens = _opens(match) and not _STREET_BEFORE.search(before)
-    named = _THE_LETTER_BEFORE.search(before) and not _TWO_NAMES.match(text, match.end())
-    return spelled(match[0]) if opens or named else None
+    lettered = _LETTERED_BEFORE.search(before) or _THE_LETTER_BEFORE.search(before)
+    if lettered and (sentence_opens_after(match) or not _NAME_ALONE_AFTER.match(text, match.end())):
+        return spelled(match[0])
+    if match[0] == "F" or _OF_STREET.match(text, match.end()) or _STREET_BEFORE.search(before):
+        return None
+    return spelled(match[0]) if sentence_opens_after(match) else None
 
 
-def _opens(match: re.Match[str]) -> bool:
-    """Whether a word that often begins a sentence follows."""
+def sentence_opens_after(match: re.Match[str]) -> bool:
+    """Whether a word that often begins a sentence follows, and no name: La renta, not La Rosa."""
     first = _FIRST_WORD.match(match.string, match.end() - match[0].endswith("."))
     return first is not None and first[1].lower() in _STARTERS
 
@@ -183,11 +196,25 @@ def _opens(match: re.Match[str]) -> bool:
 def _choice(match: re.Match[str]) -> list[str] | None:
     """B. Quito, C. Bogotá; D. Todas las anteriores; but "C. Morelos 48", "D. Manuel"."""
     before = text_before(match, 120)
-    listed = re.search(rf"(?:^|[\s(]){chr(ord(match[0][0]) - 1)}[.)] [^.]{{1,100}}$", before)
+    listed = re.search(rf"(?:^|[\s(]){chr(ord(match[0][0]) - 1)}[.)] [^.]{{1,100}}(?<! y )$", before)
     begins = not before.strip(" ") or before.rstrip(" ")[-1] in "\n\f"
-    is_choice = listed or (begins and _opens(match))
+    is_choice = listed or (begins and sentence_opens_after(match))
     street = _OF_STREET.match(match.string, match.end())
     return spelled(match[0]) if is_choice and not street else None
+
+
+def _book(match: re.Match[str]) -> list[str] | None:
+    """Ef 2,8; Sal 23,1, but "sal 1,1" of food."""
+    written = match[0].rstrip(".")
+    certain = match.string.find(":", match.end(), match.end() + 6) > 0
+    return None if not certain and is_other(written, match) else [BOOKS[written]]
+
+
+def is_other(book: str, match: re.Match[str]) -> bool:
+    """Whether the name of a book rather is a person's or a thing's: Juan 7,5, Hb 11,2."""
+    text = match.string
+    is_range = _RANGE_OF_VERSES.search(text, match.start(), match.end() + 12)
+    return book.lower() in _OTHER_BOOKS and not (is_range or _OF_BIBLE.search(text))
 
 
 def _each(match: re.Match[str]) -> list[str]:
@@ -210,7 +237,7 @@ FORMS: Forms = (
     ("aA", r"\b[SsJj]r\.(?! [A-ZÁÉÍÓÚÑ])", only_after(_JOB_BEFORE, _senior)),
     ("A", _CITIZEN, _citizen),
     *IN_CONTEXT.forms,
-    ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°))", _most_or_least),
+    ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°)|[Mm]ax\.(?= \d))", _most_or_least),
     ("a", r"\bc/u\b", _each),
     ("aA", r"\b(?:[Xx]|[Pp](?:or)?)q\b(?=[^.!?]{0,80}\?)", _why),
     ("aA", r"\b[Pp]orq\b", "porque"),
@@ -222,10 +249,11 @@ FORMS: Forms = (
     (
         "A",
         rf"\b(?:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.?"
-        r"(?= \d{1,3}(?::|(?<!Col \d),)\d{1,3}\b(?! ?(?![yo] \d|dice\b)[a-z%°]))"
+        r"(?= [1-9]\d{0,2}(?::|(?<!Col \d),)\d{1,3}\b(?! ?(?![yo] \d|dice\b)[a-z%°]))"
         rf"|(?<=\b[123] )(?:{any_key(BOOKS)})\.?(?= \d{{1,3}}(?:, ?|:)\d)"
+        r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch)(?= \d{1,3},\d{1,3}\b(?!%| %))"
         r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Ap|Sal\.)(?= \d{1,3}, \d{1,3}\b(?! [a-z]))",
-        lambda match: [BOOKS[match[0].rstrip(".")]],
+        _book,
     ),
     (
         "A",

@@ -9,7 +9,7 @@ from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
 from dlpo.text.common.tables import any_key
-from dlpo.text.es.abbreviations import BOOKS, LETTERS, NUMBERED_BOOKS, spelled
+from dlpo.text.es.abbreviations import BOOKS, LETTERS, NUMBERED_BOOKS, is_other, spelled
 from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.tables import any_of, words_of
 
@@ -67,24 +67,35 @@ _LASTING_BEFORE = re.compile(
 )
 _EVENT_BEFORE = re.compile(
     r"(?i)\b(?:llega|sale|citas?|empieza|inicia|comienza|termina|cierra|abre|junta|reunión"
-    r"|mañana|hoy) $"
+    r"|(?<!la )mañana|hoy) $"
 )
 _LIMIT_BEFORE = re.compile(
     r"(?i)\b(?:entre|hasta|desde|(?:antes|después|a partir) de"
     r"|entre (?:las? )?\d\d?(?::\d\d)?(?: ?[ap]\.? ?m\.?| ?hr?s?\.?)? y) $"
     r"|(?<![\dmhs.] )(?<![\dmhs.])\ba $"
 )
+_SPENT_BEFORE = late(rf"(?i)\b(?:{any_of('of times spent')})(?: (?!las?\b)[\w:]{{1,9}}){{0,4}} $")
 _CAPITAL_AFTER = re.compile(r" (?!Hora|Tiempo)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
 _LASTING_AFTER = re.compile(r" de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)")
+_AFTER_SPAN = late(r"(?i)\b(?:después de|tras|durante|unas) $")
+_RATIO_BEFORE = late(rf"(?i)\b(?:{any_of('before ratios')})\b(?: (?!las?\b)[\w:]{{1,9}}){{0,4}} $")
+_SPENT_AFTER = late(
+    r"(?: y \d\d?:\d\d)?(?:\s?(?:min(?:utos?)?|seg(?:undos)?|(?:por|el|cada) k(?:m|ilómetro))\b"
+    rf"| del? (?:la |su )?(?:{any_of('leads')}|final|meta)\b"
+    r"|(?:(?<=h)|(?<=[hH]rs)|(?<=hs)|(?<=horas)|\s?(?:h|hs|hrs|horas))"
+    r" (?:antes\b|después\b|de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)))"
+)
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _MONTH_BEFORE = late(r"(?:\d|\b(?:de|en|desde|hasta|a|y)|[-–]) ?$")
 _YEAR_AFTER = late(r"\s(?:de\s)?(?:19|20)\d\d\b|\s?[-–]\s?[a-z]")
 _ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
 _BOOK_BEFORE = late(
-    rf"(?i)\b(?:(?:{any_of('books of verses')}|sura|cor[áa]n) \(?"
-    rf"|(?-i:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.? |[123] (?-i:{any_key(BOOKS)})\.? )$"
+    rf"(?i)\b(?:({any_of('books of verses')}|sura|cor[áa]n) \(?"
+    rf"|((?-i:{any_key(BOOKS.keys() - NUMBERED_BOOKS)}))\.? |[123] (?-i:{any_key(BOOKS)})\.? )$"
 )
-_MEASURED_AFTER = late(r"\s?[%°$€]|\s?(?!y\b|o\b|dice\b|en\b)[^\W\d]")
+_MEASURED_AFTER = late(rf"\s?(?:[%°$€]|(?:mil|{any_of('units after no date')}|\w{{3,20}}s)\b)")
+_LAST_VERSE = 176
+_LONG_HOURS = 7
 _HOUR_AFTER = late(r"\s?(?:[ap]\.?\s?m|hs?\b|hrs\b|de\b|con\b|en\b)")
 _MONTHS_A_YEAR = 12
 NIGHT = 7  # the hour from which p. m. is night
@@ -204,6 +215,10 @@ def _clock(match: re.Match[str]) -> list[str] | None:
         return None
     if seconds:
         return duration_words(hour, minutes, seconds)
+    if not match["horas"] and _RATIO_BEFORE.search(text_before(match)):
+        return [*cardinal_words(hour), "a", *cardinal_words(minutes)]
+    if _is_spent(match):
+        return _spent_words(match)
     period = _period_words(match["period"], int(hour))
     words = clock_words(hour, minutes, " ".join(period))
     if match["horas"] and words[-1] != "horas" and int(minutes) == 0:
@@ -215,6 +230,23 @@ def _clock(match: re.Match[str]) -> list[str] | None:
 def _lasts(match: re.Match[str]) -> bool:
     before = _LASTING_BEFORE.search(text_before(match, 30))
     return bool(before or _LASTING_AFTER.match(match.string, match.end()))
+
+
+def _is_spent(match: re.Match[str]) -> bool:
+    """Hasta 12:30 h de uso, entre 2:30 y 3:00 minutos, bajó su marca a 2:03."""
+    before = text_before(match)
+    short = match["horas"] and int(match["hour"]) < _LONG_HOURS and _AFTER_SPAN.search(before)
+    after = _SPENT_AFTER.match(match.string, match.end())
+    return not match["period"] and bool(after or short or _SPENT_BEFORE.search(before))
+
+
+def _spent_words(match: re.Match[str]) -> list[str]:
+    hour, minutes = match["hour"], match["minute"]
+    if not match["horas"]:
+        return _elapsed_words(hour, minutes)
+    if int(hour) and minutes == "30":
+        return [*duration_words(hour, "", ""), "y", "media"]
+    return duration_words(hour, minutes, "")
 
 
 def _article(match: re.Match[str], hour: str) -> list[str]:
@@ -244,8 +276,15 @@ def _elapsed(match: re.Match[str]) -> list[str] | None:
     """El minuto 21:31 of a film."""
     if not _ELAPSED_BEFORE.search(text_before(match, 20)):
         return None
-    zero = ["cero"] * (match[2][0] == "0")
-    return [*cardinal_words(str(int(match[1]))), *zero, *cardinal_words(str(int(match[2])))]
+    return _elapsed_words(match[1], match[2])
+
+
+def _elapsed_words(minutes: str, seconds: str) -> list[str]:
+    """2:03 as dos cero tres."""
+    words = cardinal_words(str(int(minutes)))
+    if not int(seconds):
+        return words
+    return [*words, *["cero"] * (seconds[0] == "0"), *cardinal_words(str(int(seconds)))]
 
 
 def _noon(match: re.Match[str]) -> list[str] | None:
@@ -276,13 +315,18 @@ def _letter_days(match: re.Match[str]) -> list[str] | None:
 
 
 def _verse(match: re.Match[str]) -> list[str] | None:
-    """Juan 3:16."""
-    no_verse = _MEASURED_AFTER if "," in match[0] else _HOUR_AFTER
+    """Juan 3:16, Mt 5,3.9; Génesis 1,26, but "Juan 3,5 y Marcos 4,2", which are marks."""
+    comma = match[2] == ","
+    no_verse = _MEASURED_AFTER if comma else _HOUR_AFTER
     book = _BOOK_BEFORE.search(text_before(match, 20))
     if not book or no_verse.match(match.string, match.end()):
         return None
-    words = [*cardinal_words(match[1]), *cardinal_words(match[2])]
-    return words + (["a", *cardinal_words(match[3])] if match[3] else [])
+    if comma and (match[1] == "0" or int(match[3]) > _LAST_VERSE):
+        return None
+    if comma and (name := book[1] or book[2]) and is_other(name, match):
+        return None
+    numbers = re.findall(r"([-–])?(\d+)", f"{match[1]} {match[3]}{match[4]}")
+    return [w for to, n in numbers for w in [*["a"] * bool(to), *cardinal_words(n)]]
 
 
 def _weekday(written: str) -> str:
@@ -338,6 +382,14 @@ def _dotted(match: re.Match[str]) -> list[str] | None:
     return date_words(match[1], int(match[2]), match[3])
 
 
+VERSES: Forms = (
+    (
+        "d",
+        r"(?<![\w:.,])(\d{1,3})([:,])(\d{1,3})((?:[-–]\d{1,3})?(?:[.,]\d{1,3}(?:[-–]\d{1,3})?){0,6})"
+        r"(?![\w:]|[.,]\d)",
+        _verse,
+    ),
+)
 FORMS: Forms = (
     ("d", r"\b(?:[2-9]0|(?:1[5-9]\d|20[0-2])0)'?s\b", _decade),
     (
@@ -373,7 +425,6 @@ FORMS: Forms = (
         r"(?<![\w/.-])[LMJV](?:/[LMXJV]){1,4}(?=:?,? (?:de )?\d{1,2}(?::\d\d| a \d))",
         lambda match: [_LETTER_DAYS[day] for day in match[0].split("/")],
     ),
-    ("d", r"(?<![\w:.,])(\d{1,3})[:,](\d{1,3})(?:[-–](\d{1,3}))?(?![\w:]|,\d)", _verse),
     (
         "aA",
         rf"\b(?P<first_day>{_SHORT_DAY})\.?\s?(?P<between>al?|y|o|-|–)\s?(?P<last_day>{_SHORT_DAY})\b\.?",
@@ -388,9 +439,10 @@ FORMS: Forms = (
     (
         "aA",
         rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}\b))"
-        rf"|\b[Mm]ar(?=,?\s\d{{1,2}} (?:de )?(?:{_MONTH}|{_SHORT_MONTH}\b))"
+        rf"|\b(?<!\b[Dd]el )(?<!\bal )(?<!\b[Dd]e )(?<!\by )(?<!lle )[Mm]ar(?=,?\s\d{{1,2}} (?:de )?(?:{_MONTH}|{_SHORT_MONTH}\b))"
         r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
-        rf"|\b{_SHORT_DAY}(?=\s?/\s?{_SHORT_DAY}\b)|(?:(?<=[A-Za-zñé]/)|(?<=\s/\s)){_SHORT_DAY}(?=\b(?!\.))"
+        rf"|\b{_SHORT_DAY}(?=\s?/\s?{_SHORT_DAY}\b)"
+        rf"|(?:(?<=\b{_SHORT_DAY}/)|(?<=\b{_SHORT_DAY}\s/\s)){_SHORT_DAY}(?=\b(?!\.))"
         r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=[\s,:;)]|$)"
         r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s(?:[ye(]|cerrado)|:)",
         lambda match: [_weekday(match[0])],

@@ -44,7 +44,7 @@ _PLAIN = (
     rf"(?!(?:et al|{any_key(_HAVE_FORMS)})\b)"
     r"(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom) (?:(?:al?|y|o) |\d{1,2}\b))"
     r"[a-záéíóúüñ]{2,60}"
-    r"(?=[ ,;!?\n](?!\((?:de |a )?las?\))|(?<=[a-záéíóúüñ]{7})\.\s)"
+    r"(?=[ ,;!?\n](?!\((?:de |a )?las?\)| -[ao])|(?<=[a-záéíóúüñ]{7})\.\s)"
 )
 _WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
 _VOWEL = re.compile("[aeiouyáéíóúü]")
@@ -63,6 +63,7 @@ _GOALS = re.compile(
     rf"(?i)\b(?:{TABLES.patterns('matches')})\b|\b(?:p|pen)\.\) \d"
     r"|\d'\W(?!y \d)[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b"
 )
+_NO_MATCH = late(rf"(?i)\b(?:{TABLES.any_of('told in feet or minutes')})\b")
 _OF_LENGTHS = re.compile(r"\bde (?:\d{1,3}', ){0,4}$")
 _LISTED_BEFORE = re.compile(r"\d'(?:,| y) $")  # 34', 78'
 _LISTED_AFTER = re.compile(r"', (?:\d{1,3}'(?: ?[,;.)]|$)|[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\))")
@@ -91,8 +92,10 @@ _DOSE_AROUND = late(
     rf"\d ?(?:mg|m[lL]|g|mcg|UI|d[ií]as|h|hrs)\b|\b(?i:{TABLES.any_of('doses')})s?\b"
 )
 _EVERY_AFTER = late(r" (?:c/ ?|cada )\d|c/|,? dosis\b")
-_MEETING_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('meetings')})\b[^.,;]{{0,14}}$")
-_STREET_AFTER = late(r"\s?(?:[A-ZÁÉÍÓÚÑ][\wáéíóúñ]{1,20} ?){1,3},? \d")
+_MEETING_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('meetings')})\b(?:(?!\ben )[^.,;]){{0,14}}$")
+_PLACE_BEFORE = late(r"(?i)(?:^|\n|\b(?:en|la|por|de|entre|esquina|dirección):?) ?$")
+_STREET_AFTER = late(r"\s?(?:(?:[A-ZÁÉÍÓÚÑ][\wáéíóúñ.]{1,20}|de|del) ?){1,4},? \d")
+_NAME_OF_X_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('before x as a name')}) $")
 _WOMAN_AFTER = late(rf"\s?(?i:{TABLES.any_of('names of women')})\b")
 _KEY_BEFORE = re.compile(
     r"(?i)[a-z]\($|(?:\bselect|\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
@@ -150,6 +153,9 @@ _ARTICLES = frozenset(("el", "él", "la", "ella", "los", "las", "al", "del"))
 _WORD_BEFORE = late(rf"(\d\s)?\b([{LETTERS}]{{2,20}})\.?$")
 _WORD_AFTER = late(rf"(\d{{1,2}}\s(?:{TABLES.any_of('after slash')})\b)|([{LETTERS}]{{2,20}})\b")
 _PATH_BEFORE = late(rf"[./@_-][{LETTERS}]{{2,20}}\.?$")
+_FOLDER_BEFORE = late(
+    rf"(?i)\b(?:carpeta|directorio|ruta|rama|repo(?:sitorio)?) [{LETTERS}]{{2,20}}$"
+)
 _PATH_AFTER = late(r"[/@_-]|\.\w")
 _MONTHS_BEFORE = late(
     r"(?i)(?<![\w.,$])(?<!\b(?:rtx|gtx|ram) )(?:3|6|9|10|12|13|15|18|20|24|30|36|48) ?$"
@@ -211,7 +217,8 @@ def _minute(match: re.Match[str]) -> list[str] | None:
     listed_before = _LISTED_BEFORE.search(before)
     listed = (follows or (listed_before and before[-2] == ",")) and not _OF_LENGTHS.search(before)
     named = _SCORED.search(before) and _GOALS.search(text)
-    scored = int(match[1]) <= _LAST_MINUTE and ends and (listed or named)
+    known = (listed and (_GOALS.search(text) or _SCORED.search(before))) or named
+    scored = int(match[1]) <= _LAST_MINUTE and ends and known and not _NO_MATCH.search(text)
     if not (match[2] or scored or _OF_MATCH.search(text_before(match, 40))):
         return None
     added = ["más", *cardinal_words(match[2])] if match[2] else []
@@ -319,8 +326,14 @@ def _with(match: re.Match[str]) -> list[str] | None:
     """Junta c/ Luis, cita c/ Ana; but "vive en c/ Goya 12"."""
     if _STREET_AFTER.match(match.string, match.end()):
         return None
-    met = _MEETING_BEFORE.search(text_before(match, 40))
-    return ["con"] if met or _WOMAN_AFTER.match(match.string, match.end()) else None
+    before = text_before(match, 40)
+    woman = _WOMAN_AFTER.match(match.string, match.end()) and not _PLACE_BEFORE.search(before)
+    return ["con"] if woman or _MEETING_BEFORE.search(before) else None
+
+
+def _times(match: re.Match[str]) -> list[str] | None:
+    """Pack x2; but "bmw x5", "el eje x2"."""
+    return None if _NAME_OF_X_BEFORE.search(text_before(match)) else ["por"]
 
 
 def _of_lawsuit(match: re.Match[str]) -> list[str] | None:
@@ -345,6 +358,7 @@ def _pair(match: re.Match[str]) -> list[str] | None:
     if (
         (before[2] + after[2]).isupper()
         or _PATH_BEFORE.search(text_before(match))
+        or _FOLDER_BEFORE.search(text_before(match))
         or _PATH_AFTER.match(text, after.end())
     ):
         return None
@@ -388,6 +402,7 @@ _FORMS: Forms = (
     *technical.ADDRESSES,
     *us_addresses.FORMS,
     *quantities.BEFORE_DATES,
+    *calendar.VERSES,
     *races.FORMS,
     *calendar.FORMS,
     (
@@ -423,8 +438,8 @@ _FORMS: Forms = (
     ),
     (
         "a",  # HDMI x4, pack x2
-        r"(?<![\w.])(?<![=+,y] )x(?=\d{1,3}d?(?![\w^]|[.,]\d|,? (?:y )?x\d|\s?[=+*/<>-]))",
-        "por",
+        r"(?<![\w.])(?<![=+,y] )x(?=\d{1,3}d?(?![\w^]|[.,]\d|,? (?:y )?[xy]\d|\s?[=+*/<>-]| (?:es|vale|y)\b))",
+        _times,
     ),
     *technical.CODES,
     *quantities.NUMBERS,
@@ -459,17 +474,21 @@ _FORMS: Forms = (
     ),
     (
         "a",  # c/ los niños, c/ Dr. Gómez, c/ HTA
-        r"(?<![\w./'])c/\s?(?="
-        r"(?:el|los?|las?) (?:[a-záéíóúñ]{2,20}(?!,? \d)|[A-Z][a-z]{1,6}\.|[A-Z]{2,6}\b)"
-        r"|[A-ZÑ]{2,6}\d?\b(?! \d)"
-        r"|(?:Dra?|Lic|Ing|Arq|Sra?|Srta|Prof|Mtr[oa]|Depto|Dpto|Gte)\.|RR\.)",
+        r"(?<![\w./'])(?<!\ben )(?<!\bla )(?<!\bentre )(?<!\besquina )c/\s?(?="
+        r"(?:el|los?|las?) (?:[a-záéíóúñ]{2,20}\b(?!,? (?:\d|n[.º°]|s/n|bloque))|[A-Z][a-z]{1,6}\.|[A-Z]{2,6}\b)"
+        r"|[A-ZÑ]{2,6}\d?\b(?! \d)|(?:Depto|Dpto|Gte|RR)\.)",
         "con",
     ),
-    ("a", r"(?<![\w./'])c/(?=\s?(?:(?:el|la) )?[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _with),
+    ("a", r"(?<![\w./'])c/(?=\s?(?:(?:el|la) )?[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{1,20})", _with),
     ("a", rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)", "según"),
     ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3}|IVA\b)", "sin"),
     ("a", r"(?<![\w./'])e/\s?(?=\d|[A-ZÁÉÍÓÚÑ])", "entre"),
-    ("-", r"(?:(?<=[a-z]s)|(?<=ona)|(?<=ión))/(?=(?:d[ií]a|semana|mes|año|hora|noche)\b)", "por"),
+    (
+        "-",  # latidos/minuto, toma/día
+        r"(?:(?<=[a-zéóú]s)|(?<=ona)|(?<=ión)|(?<=mol)|(?<=ada)|(?<=toma)|(?<=dad)|(?<=asa)|(?<=kilo))"
+        rf"/(?=(?:{TABLES.patterns('come in rates')})\b)",
+        "por",
+    ),
     (
         "aA",
         rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)ke?(?=\s(?:{TABLES.any_of('after qué')})\b))"
@@ -536,6 +555,7 @@ _FORMS: Forms = (
         "entre",
     ),
     ("a", r"(?<=\d )m/s\b", "metros por segundo"),
+    ("a", r"(?<=:\d\d )min\b\.?", "minutos"),
     ("-", r"(?<=[lL])/(?=100 km)", "cada"),
     ("-", r"\s?/\s?(?=\d)", _slash_of_amounts),
     (
@@ -550,7 +570,7 @@ _FORMS: Forms = (
     (
         "aA",
         rf"(?<![\w./@-])((?!(?i:print|type|range|size|file|name|sr|dr|sres)\b)[{LETTERS}]{{2,20}})(?:\((as?|e?s)\)(s?)(?![\w(])"
-        r"|(?<=[aelnors])/([ao]s?)(?![\w/-]|\.\w))",
+        r"|(?<=[aelnors])(?:/|, -)([ao]s?)(?![\w/-]|\.\w|(?<=-[ao])\s[^-,.;]{1,30}-))",
         _either,
     ),
     (

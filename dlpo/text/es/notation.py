@@ -16,8 +16,10 @@ _TRIGONOMETRY = {
 }  # fmt: skip
 _POWERS = {"": [], "^2": ["cuadrado"], "^3": ["cubo"]}
 _ANGLE = r"\s{0,2}\(?\s?(?:\d{0,2}[xπ]\b|\d{0,2}\s?(?:theta|alfa|beta)\b|\d{1,3}\s?°)"
-_OPENS_TERM = late(r"[(=±+*/√^<>≤≥,]\s?$")
+_OPENS_TERM = late(r"(?:[(=±+*/√^<>≤≥]|(?<![^\W\d]{3})(?<!(?<!=) -\w)(?<!\(-\w)(?<!-\w\w),)\s?$")
 _CLOSES_TERM = late(r"\d{0,3}[a-z]\s?[)=±+*/^²³-]|[^()]{1,20}\)")
+_OPERATES = late(r"\d{0,3}[a-z]\s?[=±+*/^²³-]")
+_REMARK_BEFORE = late(r"[^\W\d]{2} \($|-\w \($")
 _LIMIT_BEFORE = late(r"\blim [a-z]\s?$")
 _EVALUATED = late(
     r"(?i)\b(?:calcul|hall|encuentr|eval[uú]|determin|obt[eé]n|cuánto)\w{0,4} [^.;]{0,24}$"
@@ -37,6 +39,7 @@ _OF_CHORD = {
     "maj7": "mayor siete", "dim": "disminuido", "sus4": "suspendido cuatro",
 }  # fmt: skip
 _MUSIC = late(rf"(?i)\b(?:{any_of('music')})\b")
+_PLAYED_BEFORE = late(rf"(?i)\b(?:{any_of('music')}|suena|toca|tocar)(?: (?:de|en|es|con))?:? $")
 _CHORD_BEFORE = late(rf"\b(?:(?:{_NOTE})[#b]?m?7?|[A-G][#b]?m7?)(?:,| [-–])? $")
 _CHORD_AFTER = late(rf"(?:,| [-–])? (?:(?:{_NOTE})[#b]?m?7?|[A-G][#b]?m7?)(?![\w#])(?! \w)")
 
@@ -48,8 +51,9 @@ def _trigonometric(match: re.Match[str]) -> list[str]:
 
 def _negative(match: re.Match[str]) -> list[str] | None:
     """The sign of x = -b, (-b ± 2); but "ls -a"."""
-    before = text_before(match, 3)
-    is_term = before[-1:] != "(" or _CLOSES_TERM.match(match.string, match.end())
+    before = text_before(match, 8)
+    closes = _CLOSES_TERM if not _REMARK_BEFORE.search(before) else _OPERATES
+    is_term = before[-1:] != "(" or closes.match(match.string, match.end())
     return ["menos"] if is_term and _OPENS_TERM.search(before) else None
 
 
@@ -87,12 +91,15 @@ def _chord(match: re.Match[str]) -> list[str] | None:
     note, accidental, kind = match.groups(default="")
     if not accidental + kind:
         return None
-    of_music = _MUSIC.search(match.string)
-    listed = _CHORD_BEFORE.search(text_before(match, 12)) or _CHORD_AFTER.match(
-        match.string, match.end()
-    )
+    of_music, before = _MUSIC.search(match.string), text_before(match, 40)
+    listed = _CHORD_BEFORE.search(before) or _CHORD_AFTER.match(match.string, match.end())
     certain = len(note) > 1 if kind == "7" else accidental == "#" and len(note + kind) > 1
-    likely = of_music and listed if accidental + kind == "7" else of_music or listed
+    if accidental + kind == "7":
+        likely = of_music and listed
+    elif accidental + kind == "m":  # Dom is Sunday too
+        likely = listed or _PLAYED_BEFORE.search(before)
+    else:
+        likely = of_music or listed
     if certain or likely:
         said = [_NOTES.get(note) or note.lower(), _OF_CHORD.get(accidental), _OF_CHORD.get(kind)]
         return " ".join(filter(None, said)).split()
@@ -149,7 +156,7 @@ FORMS: Forms = (
         rf"\b({any_of('radioactive')})-(\d{{1,3}})(?!\w)",
         lambda match: [match[1], *cardinal_words(match[2])],
     ),
-    ("A", rf"\b(?<!\d )({_NOTE}|[A-G])(#|b)?(maj7|m7|m|7|dim|sus4)?(?![\w#])", _chord),
+    ("A", rf"\b(?<!\d )({_NOTE}|[A-G])(#|b)?(maj7|m7|m|7|dim|sus4)?(?![\w#]|(?<=Dom) (?:\d|a las?\b))", _chord),
     (
         "aA",  # an aperture: f/1.8
         r"(?<![\w/])(?:[fF]/(?=\d{1,2}(?:[.,]\d)?(?![\w/]))|f(?=\d{1,2}\.\d(?![\w.])))",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from dlpo.text.common.forms import Forms, digits_in_groups, text_before
+from dlpo.text.common.forms import Forms, digits_in_groups, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
-from dlpo.text.es.abbreviations import spelled
+from dlpo.text.es.abbreviations import sentence_opens_after, spelled
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     NUMBER,
@@ -47,6 +47,10 @@ _ID_BEFORE = late(
     r"\.?:? (?:(?:es|el|la|n[.º°ro]{1,3}) )?$"
 )
 _ACCOUNT_BEFORE = late(rf"(?i)\b(?:{any_of('accounts')})(?: (?:es|n[.º°ro]{{1,3}}))?:? $")
+_BILL_BEFORE = late(
+    r"(?i)(?<!de )(?<!en )\bla (?:cuenta|factura): $"
+    rf"|\b(?:{any_of('of bills')})\b[^:]{{0,24}}(?: es)?: $"
+)
 _PRICE_BEFORE = late(rf"(?i)\b(?:{any_of('before prices')}) $")
 _BEFORE_DIGITS = re.compile(
     rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
@@ -54,12 +58,14 @@ _BEFORE_DIGITS = re.compile(
 )
 _CARD_BEFORE = re.compile(
     r"(?i)\b(?:tarjetas?|cuentas?|cta\.?|td[cd]|visa|mastercard|amex|débito|crédito|nómina|ahorros?)"
-    r"(?: \w{2,14}){0,2}:? ?[*.…(]{1,16} ?$|\*{3,16} ?$"
+    r"(?: \w{2,14}){0,2}:? ?[*.…]{1,16} ?$|\*{3,16}$"
+    r"|\b(?:tarjeta|td[cd]|visa|mastercard|amex)(?: \w{2,14}){0,2} \($"
 )
 _TAIL_BEFORE = late(  # la cta 8830, mi cuenta es la 4471
     r"(?i)\b(?:cta\.?|(?:tu|su|mi) cuenta)"
     r"(?: (?:de )?ahorros?| corriente| cte\.?| nómina)?(?: es la)? $"
 )
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _CODE_AFTER = re.compile(
     r" es (?:tu|su|el) (?:\w{2,12} ){0,2}(?:código|clave|pin|nip|contraseña|token)\b"
     r"|(?: como (?:tu )?código)? para (?:iniciar|entrar|verificar|confirmar|acceder|validar) "
@@ -94,14 +100,23 @@ _HEALTH_BEFORE = re.compile(r"(?i)\b(?:hp|xp|pv|vida|salud|man[aá]|energía|pro
 _POPULATION_BEFORE = late(
     r"(?i)\b(?:pob\.|población|habitantes|usuarios|vistas|ventas):? (?:de )?$"
 )
+_MOLAR_BEFORE = late(rf"(?i)\b(?:{any_of('of solutions')})\b(?: de)?(?: [A-Z]\w{{1,8}})? $")
+_COMPANY_BEFORE = late(r"(?i)(?:^|\b(?:empresa|compañía|marca|en|cintas?|mascarillas?)) ?$")
+_PAID_BEFORE = late(
+    r"(?i)\b(?:sueldos?|salarios?|pag\w{1,4}|gan\w{1,4}|ofre\w{1,4}|presupuesto|precio|cuesta|costo)\b"
+    r"[^.]{0,30}$"
+)
 _MILLIONS_AFTER = late(
     rf" a \d[\d.,]{{0,6}} ?M\b| en (?:19|20)\d\d\b| (?:de )?(?:{any_of('come in thousands')})\b"
 )
+_AMOUNT_NAMED_BEFORE = late(rf"(?i)\b(?:{any_of('measured in parts')}): $")
 _LABEL_BEFORE = re.compile(r"[^\W\d_]{3,20}: $")
 _RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:(?!Ley|Decreto)[^\W\d_]{3,20} )?$")
 _STEP_BEFORE = late(rf"(?i)\b(?:{any_of('done in steps')}):? $")
+_PART_BEFORE = late(r"(?i)(?:\bde paso|\bhoja):? $")  # llave de paso 3/4, hoja 1/2 carta
 _PHYSICS_BEFORE = late(
-    rf"(?i:\b(?:{any_of('physics')})\b)[^.;]{{0,40}}$|[=≈] ?$"
+    rf"(?i:\b(?:{any_of('physics')})\b)(?:(?!\b(?i:{any_of('no place of units')})\b)[^.;]){{0,40}}"
+    r"(?<!l )(?<!os de )$|(?<![a-záéíóúñ]{2} )[=≈] ?$"
     r"|\d ?[km]?(?:[VW] ?(?:/|,|y)|[NJA] ?/) ?$"
 )
 _PHYSICS_AFTER = late(
@@ -131,7 +146,7 @@ _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES = TABLES.patterns("before minutes")
 _MINUTES_BEFORE = late(
     rf"(?i)(?<!\bmide )(?<!\bmiden )\b(?:{_MINUTES})"
-    rf"(?: (?:{_MINUTES}|de|es de|fue de|será de|tiene))?:? $"
+    rf"(?: (?:{_MINUTES}|de|es de|fue de|será de|tiene))?:? (?:\d{{1,3}}', ){{0,4}}$"
 )
 _MARKED_TIME_BEFORE = late(
     r"(?i)(?:\d\s?h(?:oras?|s|rs)?\.?(?: y)? |\bhora y |\b(?:al|en el|del|minutos?|intervalos? de) "
@@ -143,6 +158,11 @@ _OF_FLAT = re.compile(r"\s(?:izq|izda|dch|dcha|der|cent|[A-F]\b)")
 _LETTER_AFTER = re.compile(
     r"[ABDGH]\b|\s[ABDGH](?=[.,;:)]|$|\s(?:y|e|o|en|de|del|al)\b)(?!\.\s?\w)"
 )
+_OF_STUDIES = late(
+    r"(?i)\b(?:aprob|curs)\w{1,4} \d{1,2} sem\.|\bsem\. (?:de (?:carrera|derecho|medicina"
+    r"|licenciatura|ingeniería|universidad)|en la (?:uni|facultad|carrera))"
+)
+_NAME_AFTER_L = late(r"\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
 _SCALE_AFTER = re.compile(r"\s?[CF]\b")
 _FLAT_BEFORE = re.compile(
     r"(?i)(?<!debajo )(?<!encima )(?<!alrededor )(?<!cerca )"
@@ -154,6 +174,8 @@ _ORDINAL_END = (
     + any_of("come in an order")
     + r")\b)"
 )
+_EXCHANGED_BEFORE = late(r"(?i)\b(?:dólar|euro|cambio|compra|venta)\b[^.;]{0,16}$")
+_FEW = 5
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
@@ -191,11 +213,12 @@ _NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in ro
 _CURRENCY_NAME = re.compile(rf"\s(?:{_NAMES})\b")
 
 _NAMED_BEFORE = late(
-    r"(?:[\w,)] [A-ZÁÉÍÓÚÑ][a-záéíóúñ]*|\b[a-z][A-Z]\w{1,12}|\b[Ee]l"
+    r"(?:(?:\b[A-ZÁÉÍÓÚÑ][\wáéíóúñ]* ){2}[A-ZÁÉÍÓÚÑ]\w*|\b[a-z][A-Z]\w{1,12}"
     rf"|\b(?i:{any_of('numbered places')})) $"
 )
 _CAPITAL_BEFORE = late(r"\b[a-z]?[A-ZÁÉÍÓÚÑ][^\W\d_]{0,20} $")
-_OF_MODEL = late(r" \d{3}(?:(?:[GTM]B|MP|hp|HP|cv|CV|W|Hz|mAh)\b()| (?:[GTM]B|hp|HP|cv|CV)\b)")
+_DAY_BEFORE = late(r"\b[Ee]l $")
+_OF_MODEL = late(r" \d{3}(?:(?:[GTM]B|MP)\b()| [GTM]B\b)")
 
 
 @lru_cache(maxsize=8)  # each number of a text asks
@@ -279,6 +302,10 @@ def _is_id(match: re.Match[str]) -> bool:
 def _millions(match: re.Match[str]) -> list[str] | None:
     """2M de vistas, población: 128 M; but "el 8M", of March, and "talla 5 M"."""
     before = text_before(match)
+    if _MOLAR_BEFORE.search(before):
+        return [*number_words(match[1], decimal_comma=True), "molar"]
+    if match[1][:2] in ("0,", "0.") or (match[0] == "3M" and _COMPANY_BEFORE.search(before)):
+        return None
     sure = not match[1].isdigit() or _POPULATION_BEFORE.search(before)
     if match[2] and not (sure or _MILLIONS_AFTER.match(match.string, match.end())):
         return None
@@ -286,6 +313,10 @@ def _millions(match: re.Match[str]) -> list[str] | None:
         return [*cardinal_words(match[1]), *spelled("M")]
     of = ["de"] * bool(NOUNS.after(match.string, match.end()))
     return [*number_words(match[1], "m"), "millón" if match[1] == "1" else "millones", *of]
+
+
+def _thousands(match: re.Match[str]) -> list[str]:
+    return [*number_words(match[0][:-1].strip(), "m"), "mil"]
 
 
 def _percent(match: re.Match[str]) -> list[str]:
@@ -332,7 +363,10 @@ def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) 
         return ["veinticuatro", "siete"]
     goal = next((counted for counted in (noun, name) if counted in _GOALS), "")
     in_steps = above < below and match["above"][0] != "0"
-    in_steps = in_steps and _STEP_BEFORE.search(text_before(match)) is not None
+    before = text_before(match)
+    in_steps = in_steps and _STEP_BEFORE.search(before) is not None
+    of_final = match.string.startswith(" de final", match.end())
+    in_steps = in_steps and not (unit or of_final or _PART_BEFORE.search(before))
     few = below < 5 or above == 1  # 1/2 °C
     if "grados" in (noun, name.split(" ")[0]) and above < below and not few:
         between = "a"
@@ -346,7 +380,7 @@ def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) 
         between = "de"
     elif above > below > 10:
         between = "sobre"
-    elif unit and above > 1 and below > 10 and below not in (12, 16, 32, 64):  # 20/30 cm
+    elif unit and above > 1 and below > 10 and below not in (12, 16, 32, 64, 100, 1000):  # 20/30 cm
         between = ""
     else:
         return None
@@ -359,9 +393,12 @@ def _is_graded(match: re.Match[str], counts: bool) -> bool:
     """Le doy un 8/10, comida: 8/10, 10/10 lo recomiendo; but "sal: 1/5 de taza"."""
     before, text = text_before(match), match.string
     if match["below"] not in ("5", "10", "20", "100"):
-        return _HEALTH_BEFORE.search(before) is not None
+        few = int(match["below"]) < 5
+        return not (counts or few) and _HEALTH_BEFORE.search(before) is not None
     if _GRADED.search(before) or _HEALTH_BEFORE.search(before):
         return True
+    if _AMOUNT_NAMED_BEFORE.search(before):
+        return False
     if counts or text.startswith((" de", " ="), match.end()):
         return False
     rated = match["below"] == "10" and (match["above"] == "10" or _RATED_BEFORE.search(before))
@@ -414,6 +451,10 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     few = number.isdigit() and int(number) <= _MOST_BREATHS
     if unit == "t" and "(t)" in match.string:  # h(t) = 5t
         return None
+    if unit == "L" and _NAME_AFTER_L.match(match.string, match.end()) and not sentence_opens_after(match):
+        return None  # 10 L. Messi
+    if unit == "sem." and _OF_STUDIES.search(match.string):
+        unit = "semestre"
     if unit == "rpm" and few and _BREATHS_BEFORE.search(text_before(match, 24)):
         unit = "resp/min"
     if match["mark"] and _OPEN_QUOTATION[match["mark"]].search(text_before(match, 300)):
@@ -454,10 +495,16 @@ def _physical(match: re.Match[str]) -> list[str] | None:
 
 
 def _of_goal(match: re.Match[str]) -> list[str]:
-    """1.200/5.000 pasos, 1,800/2,000 kcal."""
+    """1.200/5.000 pasos, 1,800/2,000 kcal; 12/100.000 habitantes, dólar a 980/1.020."""
     _, many, gender = _UNITS.get(match[3] or "", ("", "", ""))
     gender = gender or NOUNS.gender_at(match.string, match.start(), match.end())
-    return [*number_words(match[1], gender), "de", *number_words(match[2], gender), *many.split()]
+    part, whole = (int(re.sub("[.,]", "", match[group])) for group in (1, 2))
+    between = ["de"]
+    if part > whole or _EXCHANGED_BEFORE.search(text_before(match)):
+        between = []
+    elif match[2].strip("0.,") == "1" and _FEW * part < whole and not many:
+        between = ["por"]  # a rate
+    return [*number_words(match[1], gender), *between, *number_words(match[2], gender), *many.split()]
 
 
 def _per(match: re.Match[str]) -> list[str] | None:
@@ -585,14 +632,19 @@ def _of_name(match: re.Match[str]) -> list[str] | None:
     of_model = _OF_MODEL.match(match.string, match.end())
     glued = of_model and of_model.lastindex
     named = (_CAPITAL_BEFORE if of_model else _NAMED_BEFORE).search(before)
+    named = named or (len(match[0]) == 2 and _DAY_BEFORE.search(before))  # el 15 300 personas
     return cardinal_words(match[0]) if glued or named or len(match[0]) > 3 else None
 
 
 def _is_code(match: re.Match[str], before: str) -> bool:
     """Tarjeta *8823, cuenta: 4471, pedido 449871, 739201 es tu código."""
+    year = _YEAR.fullmatch(match[0])
     labelled = _ACCOUNT_BEFORE.search(before) and (before.endswith(": ") or len(match[0]) > 4)
+    labelled = labelled and not _BILL_BEFORE.search(before)
     used = _CODE_USED.search(before) and _CODE_AFTER.match(match.string, match.end())
-    return bool(labelled or used or _CARD_BEFORE.search(before) or _TAIL_BEFORE.search(before))
+    card = _CARD_BEFORE.search(before) and not (year and before.endswith((" ", "(")))
+    tail = _TAIL_BEFORE.search(before) and not match.string.startswith(" más", match.end())
+    return bool((labelled and not year) or used or card or tail)
 
 
 def _number(match: re.Match[str]) -> list[str]:
@@ -715,8 +767,13 @@ MEASURES: Forms = (
         "d",
         r"(?<![\w.,])(?!(?:[2458]|10|21|42)[kK])\d{1,3}(?:[.,]\d)?[kK]"
         rf"(?=\s(?:de )?(?:{any_of('come in thousands')})\b)"
-        r"|\b\d{1,3} K(?= a \d[\d.,]{0,6} [KM]\b)",
-        lambda match: [*number_words(match[0][:-1].strip(), "m"), "mil"],
+        r"|\b\d{1,3} K(?= a \d[\d.,]{0,6} M\b)",
+        _thousands,
+    ),
+    (
+        "d",
+        r"\b\d{1,3} K\b",
+        only_after(_PAID_BEFORE, _thousands),
     ),
     (
         "-",

@@ -10,13 +10,16 @@ from dlpo.text.es.calendar import duration_words
 from dlpo.text.es.numbers import cardinal_words, decimal_words
 from dlpo.text.es.tables import any_of
 
-LEAD = rf" (?i:del? (?:la |su )?(?:{any_of('leads')}))\b"
+LEAD = rf" (?i:del? (?:la |su )?(?:{any_of('leads')})|del (?:primero|segundo|tercero))\b"
 """After a gap: 35" de ventaja, a 2' del líder."""
 _LEAD_AFTER = late(LEAD)
 _RACE = late(rf"(?i)\b(?:{any_of('races')})\b")
+_SIZED = late(rf"(?i)\b(?:{any_of('sized in inches')})\b")
 _GAP_BEFORE = late(r"(?<!['\"\d] )\ba $")
 _HOURS_BEFORE = late(r"\d ?h(?:oras?|s|rs)?\.? $")
 _DEGREES_BEFORE = late(r"[°º]\s?$")
+_NO_LAP_BEFORE = late(rf"(?i)\b(?:a las?|(?:{any_of('before ratios')})(?: de)?) $")
+_TALL_AFTER = late(r" de (?:alto|altura|ancho|largo)\b")
 _LAST_INCH = 11  # of a foot
 
 
@@ -29,11 +32,14 @@ def in_race(match: re.Match[str]) -> bool:
     """35" de ventaja; el segundo clasificado, a 12"."""
     if _LEAD_AFTER.match(match.string, match.end()):
         return True
-    return bool(_GAP_BEFORE.search(text_before(match)) and _RACE.search(match.string))
+    gap = _GAP_BEFORE.search(text_before(match)) and _RACE.search(match.string)
+    return bool(gap and not _SIZED.search(match.string))
 
 
 def _lap(match: re.Match[str]) -> list[str]:
-    """1:16.314, 3:41,2."""
+    """1:16.314, 3:41,2; but "a las 10:15,30 personas", "dilución 1:10.2"."""
+    if _NO_LAP_BEFORE.search(text_before(match)):
+        return None
     time = [*cardinal_words(match[1]), *decimal_words(match[2])]
     return [*time, "punto" if match[3] == "." else "coma", *thousandths(match[4])]
 
@@ -43,7 +49,7 @@ def _gap(match: re.Match[str]) -> list[str] | None:
     before = text_before(match)
     certain = int(match[2]) > _LAST_INCH or match[3] or _HOURS_BEFORE.search(before)
     is_gap = certain or (match[2][0] == "0" and _GAP_BEFORE.search(before)) or in_race(match)
-    if not is_gap or _DEGREES_BEFORE.search(before):
+    if not is_gap or _DEGREES_BEFORE.search(before) or _TALL_AFTER.match(match.string, match.end()):
         return None
     exact = thousandths(match[3]) if match[3] else []
     return [*duration_words("", match[1], match[2]), *exact]
