@@ -57,7 +57,8 @@ _CENTURY = frozenset({"siglo", "siglos", "s", "ss"})
 _CENTURIES = re.compile(r"(?i)\bsiglos?\s[ivxlcdm]{1,6}\s(?:y|e|a|al|o|u)\s$")
 _LETTERED = rf"\b(?:{TABLES.any_of('have letters')})"
 _LETTERED_BEFORE = late(
-    rf"(?i){_LETTERED}(?: correct[ao])?(?:,? es)?(?: la)?:? $|\d\.?[º°] $|{_LETTERED} \d{{1,4}}(?: |[-–])$"
+    rf"(?i){_LETTERED}(?: correct[ao])?(?:,? es)?(?: la)?:? $|\d\.?[º°] $"
+    rf"|{_LETTERED} \d{{1,4}}(?: |[-–])$"
 )
 _ONLY_LETTER_BEFORE = late(r"(?i)\b(?:sexo|tallas?|clase|serie): ?$|\b(?:sexo|tallas?) $")
 _THE_LETTER_BEFORE = late(
@@ -196,7 +197,8 @@ def sentence_opens_after(match: re.Match[str]) -> bool:
 def _choice(match: re.Match[str]) -> list[str] | None:
     """B. Quito, C. Bogotá; D. Todas las anteriores; but "C. Morelos 48", "D. Manuel"."""
     before = text_before(match, 120)
-    listed = re.search(rf"(?:^|[\s(]){chr(ord(match[0][0]) - 1)}[.)] [^.]{{1,100}}(?<! y )$", before)
+    previous = chr(ord(match[0][0]) - 1)
+    listed = re.search(rf"(?:^|[\s(]){previous}[.)] [^.]{{1,100}}(?<! y )$", before)
     begins = not before.strip(" ") or before.rstrip(" ")[-1] in "\n\f"
     is_choice = listed or (begins and sentence_opens_after(match))
     street = _OF_STREET.match(match.string, match.end())
@@ -207,6 +209,7 @@ def _book(match: re.Match[str]) -> list[str] | None:
     """Ef 2,8; Sal 23,1, but "sal 1,1" of food."""
     written = match[0].rstrip(".")
     certain = match.string.find(":", match.end(), match.end() + 6) > 0
+    certain = certain or match[0] == "Sal."
     return None if not certain and is_other(written, match) else [BOOKS[written]]
 
 
@@ -243,7 +246,8 @@ FORMS: Forms = (
     ("aA", r"\b[Pp]orq\b", "porque"),
     (
         "A",
-        rf"(?:(?<=[a-záéíóúñ], )|(?<=\b[Ee]n ))(?:{any_key(_STATES)})(?!\w)",
+        r"(?:(?<=[a-záéíóúñ], )|(?<=\b[Ee]n )(?!(?:Tab|Son|Ver|Camp)\.? (?!y\b)))"
+        rf"(?:{any_key(_STATES)})(?!\w)",
         lambda match: _STATES[match[0]],
     ),
     (

@@ -35,7 +35,8 @@ _POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d)
 """after minutes that a point or a comma precedes: 8.30 hs, 9.00 a 21.00 h"""
 _SAID_TIME = (
     rf"[0-5]\d(?:[.;:)?!]|,\s|$|{_HOURS}|\s(?:\(|AM\b|PM\b)"
-    rf"|\s(?!(?:mil|{any_of('units after no date')})\b)(?!(?!horas)\w{{3,12}}(?:as|nes)\b)[^\W\d])"
+    rf"|\s(?!(?:mil|que|{any_of('units after no date')})\b)"
+    rf"(?!(?!horas|{any_of('weekdays')})\w{{3,12}}(?:as|[a-zñ]es)\b)[^\W\d])"
 )
 _SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
 _BEFORE_DATE = re.compile(
@@ -79,6 +80,7 @@ _CAPITAL_AFTER = re.compile(r" (?!Hora|Tiempo)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]
 _LASTING_AFTER = re.compile(r" de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)")
 _AFTER_SPAN = late(r"(?i)\b(?:después de|tras|durante|unas) $")
 _RATIO_BEFORE = late(rf"(?i)\b(?:{any_of('before ratios')})\b(?: (?!las?\b)[\w:]{{1,9}}){{0,4}} $")
+_DECIMALS_AFTER = re.compile(r"[.,]\d")
 _SPENT_AFTER = late(
     r"(?: y \d\d?:\d\d)?(?:\s?(?:min(?:utos?)?|seg(?:undos)?|(?:por|el|cada) k(?:m|ilómetro))\b"
     rf"| del? (?:la |su )?(?:{any_of('leads')}|final|meta)\b"
@@ -94,6 +96,7 @@ _BOOK_BEFORE = late(
     rf"|((?-i:{any_key(BOOKS.keys() - NUMBERED_BOOKS)}))\.? |[123] (?-i:{any_key(BOOKS)})\.? )$"
 )
 _MEASURED_AFTER = late(rf"\s?(?:[%°$€]|(?:mil|{any_of('units after no date')}|\w{{3,20}}s)\b)")
+_SURE_BEFORE = late(r"\b(?:Mt|Mc|Lc|Jn|Gn|Hch) $|\bSal\. $|\b(?:[123]|[Ss]an|S\.) \w+ $")
 _LAST_VERSE = 176
 _LONG_HOURS = 7
 _HOUR_AFTER = late(r"\s?(?:[ap]\.?\s?m|hs?\b|hrs\b|de\b|con\b|en\b)")
@@ -216,6 +219,8 @@ def _clock(match: re.Match[str]) -> list[str] | None:
     if seconds:
         return duration_words(hour, minutes, seconds)
     if not match["horas"] and _RATIO_BEFORE.search(text_before(match)):
+        if _DECIMALS_AFTER.match(match.string, match.end()):  # 1:10.2
+            return None
         return [*cardinal_words(hour), "a", *cardinal_words(minutes)]
     if _is_spent(match):
         return _spent_words(match)
@@ -316,14 +321,14 @@ def _letter_days(match: re.Match[str]) -> list[str] | None:
 
 def _verse(match: re.Match[str]) -> list[str] | None:
     """Juan 3:16, Mt 5,3.9; Génesis 1,26, but "Juan 3,5 y Marcos 4,2", which are marks."""
-    comma = match[2] == ","
+    before, comma = text_before(match, 30), match[2] == ","
     no_verse = _MEASURED_AFTER if comma else _HOUR_AFTER
-    book = _BOOK_BEFORE.search(text_before(match, 20))
-    if not book or no_verse.match(match.string, match.end()):
+    book, sure = _BOOK_BEFORE.search(before), _SURE_BEFORE.search(before)
+    if not book or (no_verse.match(match.string, match.end()) and not (comma and sure)):
         return None
     if comma and (match[1] == "0" or int(match[3]) > _LAST_VERSE):
         return None
-    if comma and (name := book[1] or book[2]) and is_other(name, match):
+    if comma and not sure and (name := book[1] or book[2]) and is_other(name, match):
         return None
     numbers = re.findall(r"([-–])?(\d+)", f"{match[1]} {match[3]}{match[4]}")
     return [w for to, n in numbers for w in [*["a"] * bool(to), *cardinal_words(n)]]
@@ -439,7 +444,8 @@ FORMS: Forms = (
     (
         "aA",
         rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}\b))"
-        rf"|\b(?<!\b[Dd]el )(?<!\bal )(?<!\b[Dd]e )(?<!\by )(?<!lle )[Mm]ar(?=,?\s\d{{1,2}} (?:de )?(?:{_MONTH}|{_SHORT_MONTH}\b))"
+        r"|\b(?<!\b[Dd]el )(?<!\bal )(?<!\b[Dd]e )(?<!\by )(?<!lle )[Mm]ar"
+        rf"(?=,?\s\d{{1,2}} (?:de )?(?:{_MONTH}|{_SHORT_MONTH}\b))"
         r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
         rf"|\b{_SHORT_DAY}(?=\s?/\s?{_SHORT_DAY}\b)"
         rf"|(?:(?<=\b{_SHORT_DAY}/)|(?<=\b{_SHORT_DAY}\s/\s)){_SHORT_DAY}(?=\b(?!\.))"

@@ -89,8 +89,10 @@ _POINTS = {
     "NE": "noreste", "NO": "noroeste", "SE": "sureste", "SO": "suroeste", "W": "oeste",
 }  # fmt: skip
 _DOSE_AROUND = late(
-    rf"\d ?(?:mg|m[lL]|g|mcg|UI|d[ií]as|h|hrs)\b|\b(?i:{TABLES.any_of('doses')})s?\b"
+    rf"\d ?(?:mg|m[lL]|g|mcg|UI)\b|\b(?:c/|cada|por) ?\d{{1,2}} ?(?:d[ií]as|h|hrs|horas)\b"
+    rf"|\b(?i:{TABLES.any_of('doses')})s?\b"
 )
+_NUMBERED_BEFORE = late(r"(?:\b[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+|\b[Ee]l|\b[Tt]omo) $")
 _EVERY_AFTER = late(r" (?:c/ ?|cada )\d|c/|,? dosis\b")
 _MEETING_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('meetings')})\b(?:(?!\ben )[^.,;]){{0,14}}$")
 _PLACE_BEFORE = late(r"(?i)(?:^|\n|\b(?:en|la|por|de|entre|esquina|dirección):?) ?$")
@@ -126,6 +128,10 @@ _NO_HEART = (
 )
 
 _OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]{0,2}|[a-z])(?:[²³]|\^\d)?"
+_CLASS_BEFORE = late(
+    r"(?i)\b(?:películas?|impresoras?|asientos?|grupos?|salón|salones|aulas?|alumn\w{1,2} de) $"
+)
+_TERM_BEFORE = late(r"(?:(?<![\w.,])\d{1,6}|(?<!\w)[a-z]) $")
 _LEFT_OPERAND = late(rf"((?<![\w.,$/-]){_OPERAND}|\)[²³]?) $")
 _RIGHT_OPERAND = late(rf"\s({_OPERAND}|\()(?![\w$%'])(?!\s?[$%])")
 _EQUATION_BEFORE = late(r"[=≠<>≤≥] ?(?:[\w +*/^²³()·-]|[.,]\d){0,40}$")
@@ -242,7 +248,9 @@ def _route(match: re.Match[str]) -> list[str] | None:
     of_way = re.search(r"(?i)\bv[ií]a $", before)
     dotted = "." in match[0] and _DOSE_AROUND.search(before)
     given = of_way or dotted or _DOSE_BEFORE.search(before)
-    if not (given or _EVERY_AFTER.match(match.string, match.end())):
+    every = _EVERY_AFTER.match(match.string, match.end()) and not _NUMBERED_BEFORE.search(before)
+    named = match[0] == "IV" and re.match(" [A-ZÁÉÍÓÚÑ]", match.string[match.end() :])
+    if named or not (given or every):
         return None
     route = _ROUTES[re.sub(r"\W", "", match[0]).lower()]
     return ["vía"] * (route == "oral" and not of_way) + [route]
@@ -275,8 +283,10 @@ def _days_and_nights(match: re.Match[str]) -> list[str]:
     return [*amount_words(match[1], ("día", "días"), "m"), *nights]
 
 
-def _flat(match: re.Match[str]) -> list[str]:
-    """Of a flat: 2D/1B."""
+def _flat(match: re.Match[str]) -> list[str] | None:
+    """Of a flat: 2D/1B; but "salón 3D/3B"."""
+    if _CLASS_BEFORE.search(text_before(match)):
+        return None
     baths = amount_words(match[2], ("baño", "baños"), "m")
     return [*amount_words(match[1], ("dormitorio", "dormitorios"), "m"), *baths]
 
@@ -329,6 +339,16 @@ def _with(match: re.Match[str]) -> list[str] | None:
     before = text_before(match, 40)
     woman = _WOMAN_AFTER.match(match.string, match.end()) and not _PLACE_BEFORE.search(before)
     return ["con"] if woman or _MEETING_BEFORE.search(before) else None
+
+
+def _compared(match: re.Match[str]) -> list[str] | None:
+    """IMC >30, con <100; x <5 is "menor que"; "Ajustes >2" is a menu."""
+    before = text_before(match, 90)
+    if match[0][0] == ">" and notation.MENU_BEFORE.search(before):
+        return []
+    if _TERM_BEFORE.search(before):
+        return ["menor" if match[0][0] == "<" else "mayor", "que"]
+    return ["menos" if match[0][0] == "<" else "más", "de"]
 
 
 def _times(match: re.Match[str]) -> list[str] | None:
@@ -438,7 +458,9 @@ _FORMS: Forms = (
     ),
     (
         "a",  # HDMI x4, pack x2
-        r"(?<![\w.])(?<![=+,y] )x(?=\d{1,3}d?(?![\w^]|[.,]\d|,? (?:y )?[xy]\d|\s?[=+*/<>-]| (?:es|vale|y)\b))",
+        r"(?<![\w.])(?<![=+,y<>] )x"
+        r"(?=\d{1,3}d?(?![\w^]|[.,]\d|,? (?:y )?[xy]\d|\s?[=*/<>-]"
+        r"|\s?\+(?!\s?[a-záéíóúñ]{3})| (?:es|vale|y)\b))",
         _times,
     ),
     *technical.CODES,
@@ -452,9 +474,10 @@ _FORMS: Forms = (
     ("a", r"(?<=\d de )c/\s?(?=\d)", "cada"),
     (
         "-",  # (<100 mg/dL), IMC >30; but "te amo <3", the address <12@acme.com>, a quotation: >5
-        r"(?:(?<=con )[<>]\s?|(?<![-=<>\w])(?<!ores de )(?:<(?![^<>\s]{1,60}>)|(?<=[^\n\f>])>))"
-        rf"{_NO_HEART}(?=[$€]?\d)",
-        lambda match: ["menos" if match[0][0] == "<" else "más", "de"],
+        r"(?:(?<=con )[<>]\s?"
+        r"|(?<![-=<>:\w])(?<!ores de )(?:<(?![^<>\n]{0,60}[^<>\s]>)|(?<=[^\n\f>])>))"
+        rf"{_NO_HEART}(?=[$€]?\d(?![\d.]*\.[a-z]))",
+        _compared,
     ),
     ("-", r"(?<=\dam)[-–](?=\d)|(?<=\dpm)[-–](?=\d)", "a"),
     ("aA", r"(?:N/D|n/d)(?=[.,;)]|$)", "no disponible"),
@@ -475,7 +498,8 @@ _FORMS: Forms = (
     (
         "a",  # c/ los niños, c/ Dr. Gómez, c/ HTA
         r"(?<![\w./'])(?<!\ben )(?<!\bla )(?<!\bentre )(?<!\besquina )c/\s?(?="
-        r"(?:el|los?|las?) (?:[a-záéíóúñ]{2,20}\b(?!,? (?:\d|n[.º°]|s/n|bloque))|[A-Z][a-z]{1,6}\.|[A-Z]{2,6}\b)"
+        r"(?:el|los?|las?) (?:[a-záéíóúñ]{2,20}\b(?!,? (?:\d|n[.º°]|s/n|bloque))"
+        r"|[A-Z][a-z]{1,6}\.|[A-Z]{2,6}\b)"
         r"|[A-ZÑ]{2,6}\d?\b(?! \d)|(?:Depto|Dpto|Gte|RR)\.)",
         "con",
     ),

@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.es.abbreviations import spelled
+from dlpo.text.es.abbreviations import sayable, spelled
 from dlpo.text.es.numbers import cardinal_words, decimal_words, number_words
 from dlpo.text.es.tables import TABLES, any_of
 
@@ -15,7 +15,14 @@ _TRIGONOMETRY = {
     "sec": "secante", "csc": "cosecante", "cot": "cotangente",
 }  # fmt: skip
 _POWERS = {"": [], "^2": ["cuadrado"], "^3": ["cubo"]}
-_ANGLE = r"\s{0,2}\(?\s?(?:\d{0,2}[xπ]\b|\d{0,2}\s?(?:theta|alfa|beta)\b|\d{1,3}\s?°)"
+_ANGLE = (
+    r"\s{0,2}\(?\s?(?:\d{0,2}[xπ]\b(?! (?!sen|cos|tan|log|por|más|es\b)[a-záéíóúñ]{3})"
+    r"|\d{0,2}\s?(?:theta|alfa|beta)\b|\d{1,3}\s?°)"
+)
+_ADVERB_BEFORE = late(
+    r"(?i)\b(?!(?:la|de|y|a|el|que|sen|cos|calcul\w{1,4}|hall\w{1,4}|eval\w{1,4}) $)"
+    r"[a-záéíóúñ]{2,20} $"
+)
 _OPENS_TERM = late(r"(?:[(=±+*/√^<>≤≥]|(?<![^\W\d]{3})(?<!(?<!=) -\w)(?<!\(-\w)(?<!-\w\w),)\s?$")
 _CLOSES_TERM = late(r"\d{0,3}[a-z]\s?[)=±+*/^²³-]|[^()]{1,20}\)")
 _OPERATES = late(r"\d{0,3}[a-z]\s?[=±+*/^²³-]")
@@ -25,10 +32,11 @@ _EVALUATED = late(
     r"(?i)\b(?:calcul|hall|encuentr|eval[uú]|determin|obt[eé]n|cuánto)\w{0,4} [^.;]{0,24}$"
     r"|\b[fgh]\([^()]{1,9}\)[^.]{0,30}$"
 )
-_MENU_BEFORE = late(rf"(?i)\b(?:{any_of('menus')})\b[^.\n]{{0,80}}$")
+MENU_BEFORE = late(rf"(?i)\b(?:{any_of('menus')})\b[^.\n]{{0,80}}$")
 _LABEL_AFTER = late(r"[\s*_\"]{1,6}[A-ZÁÉÍÓÚÑ]")
 _REACTION = late(r"[^.;]{0,40}\b\d{0,2}(?:[A-Z][a-z]?\d{0,2}){1,6}\s?(?:→|->)\s?\d{0,2}\s?[A-Z]")
 _ARRIVAL = late(r"\s?[A-ZÁÉÍÓÚÑ\d$]")
+_DOOR_BEFORE = late(rf"(?i)\b(?:calle|{any_of('have letters')}) $")
 _METAL = any_of("metals")
 _ATOMS = rf"(?:{_METAL}|[BCFHIKNOPS])\d{{0,2}}"
 _GROUP = rf"(?:{_ATOMS}|\((?:{_ATOMS}){{1,4}}\)\d)"
@@ -39,13 +47,16 @@ _OF_CHORD = {
     "maj7": "mayor siete", "dim": "disminuido", "sus4": "suspendido cuatro",
 }  # fmt: skip
 _MUSIC = late(rf"(?i)\b(?:{any_of('music')})\b")
-_PLAYED_BEFORE = late(rf"(?i)\b(?:{any_of('music')}|suena|toca|tocar)(?: (?:de|en|es|con))?:? $")
+_CHORDS = late(r"(?i)\bacordes?\b")
+_PLAYED_BEFORE = late(rf"(?i)\b(?:{any_of('music')}|{any_of('played')})(?: (?:de|en|es|con))?:? $")
 _CHORD_BEFORE = late(rf"\b(?:(?:{_NOTE})[#b]?m?7?|[A-G][#b]?m7?)(?:,| [-–])? $")
 _CHORD_AFTER = late(rf"(?:,| [-–])? (?:(?:{_NOTE})[#b]?m?7?|[A-G][#b]?m7?)(?![\w#])(?! \w)")
 
 
-def _trigonometric(match: re.Match[str]) -> list[str]:
-    """sen(45°), cos²x."""
+def _trigonometric(match: re.Match[str]) -> list[str] | None:
+    """sen(45°), cos²x; but "hace tan 40°"."""
+    if match[1] == "tan" and not match[2] and _ADVERB_BEFORE.search(text_before(match)):
+        return None
     return [_TRIGONOMETRY[match[1]], *_POWERS[match[2] or ""], "de"]
 
 
@@ -65,21 +76,25 @@ def _arrow(match: re.Match[str]) -> list[str] | None:
     around = text[max(0, match.start() - 40) : match.end() + 40]
     if "+" in around and re.search(r"[A-Z][a-z]?\d", around) and _REACTION.match(around):
         return ["produce"]
-    if _MENU_BEFORE.search(before) and _LABEL_AFTER.match(text, match.end()):
+    if MENU_BEFORE.search(before) and _LABEL_AFTER.match(text, match.end()):
         return ["luego"]
     return ["a"] if match[0] == "→" or _ARRIVAL.match(text, match.end()) else None
 
 
-def _power_of_ten(match: re.Match[str]) -> list[str]:
-    """6.02e23, 1e-5."""
+def _power_of_ten(match: re.Match[str]) -> list[str] | None:
+    """6.02e23, 1e-5; but "salón 2e-1"."""
+    if _DOOR_BEFORE.search(text_before(match)):
+        return None
     words = cardinal_words(match[1])
     if match[3]:
         words += ["punto" if match[2] == "." else "coma", *decimal_words(match[3])]
     return [*words, "por", "diez", "elevado", "a", *number_words(match[4].lstrip("+"))]
 
 
-def _formula(match: re.Match[str]) -> list[str]:
-    """The letters and numbers of a substance, an ion or an isotope: KMnO4, Fe^2+, U-235."""
+def _formula(match: re.Match[str]) -> list[str] | None:
+    """The letters and numbers of a substance, an ion or an isotope: KMnO4, Fe^2+; not "CaFe"."""
+    if len(match[0]) > 3 and match[0].isalpha() and sayable(match[0]):
+        return None
     parts = re.findall(r"[A-Za-z]|\d+|\+|-(?!\d)", match[0])
     signs = {"+": ["más"], "-": ["menos"]}
     said = (cardinal_words(p) if p.isdigit() else signs.get(p) or spelled(p) for p in parts)
@@ -94,12 +109,9 @@ def _chord(match: re.Match[str]) -> list[str] | None:
     of_music, before = _MUSIC.search(match.string), text_before(match, 40)
     listed = _CHORD_BEFORE.search(before) or _CHORD_AFTER.match(match.string, match.end())
     certain = len(note) > 1 if kind == "7" else accidental == "#" and len(note + kind) > 1
-    if accidental + kind == "7":
-        likely = of_music and listed
-    elif accidental + kind == "m":  # Dom is Sunday too
-        likely = listed or _PLAYED_BEFORE.search(before)
-    else:
-        likely = of_music or listed
+    played = _PLAYED_BEFORE.search(before) or _CHORDS.search(match.string)
+    # Dom is Sunday too, Lab a laboratory, C# a language
+    likely = of_music and listed if accidental + kind == "7" else listed or played
     if certain or likely:
         said = [_NOTES.get(note) or note.lower(), _OF_CHORD.get(accidental), _OF_CHORD.get(kind)]
         return " ".join(filter(None, said)).split()
@@ -138,7 +150,7 @@ FORMS: Forms = (
         r"\b(d[fsuvxyz])/(d[stxyz])\b",
         lambda match: [*spelled(match[1]), "sobre", *spelled(match[2])],
     ),
-    ("-", "→|->", _arrow),
+    ("-", "→|(?<!-)->", _arrow),
     (
         "d",
         r"(?<![\w.,])(\d{1,3})(?:([.,])(\d{1,6})|(?=e-))[eE]([+-]?\d{1,3})(?!\w|[.,]\d)",
@@ -147,7 +159,7 @@ FORMS: Forms = (
     (
         "Ad",
         rf"\b\d{{0,2}}(?=\w{{0,12}}(?:{_METAL})){_GROUP}{{2,8}}(?![\w-])"
-        rf"|\b{_GROUP}{{1,6}}\^\d?[+-](?!\w)|\b(?:{_METAL}|H|K|NH4)\d?\+(?!\w)"
+        rf"|\b{_GROUP}{{1,6}}\^\d?[+-](?!\w)|\b(?!Si\+)(?:{_METAL}|H|K|NH4)\d?\+(?!\w)"
         rf"|\b(?:{TABLES.patterns('isotopes')})\b",
         _formula,
     ),
@@ -156,7 +168,12 @@ FORMS: Forms = (
         rf"\b({any_of('radioactive')})-(\d{{1,3}})(?!\w)",
         lambda match: [match[1], *cardinal_words(match[2])],
     ),
-    ("A", rf"\b(?<!\d )({_NOTE}|[A-G])(#|b)?(maj7|m7|m|7|dim|sus4)?(?![\w#]|(?<=Dom) (?:\d|a las?\b))", _chord),
+    (
+        "A",
+        rf"\b(?<!\d )({_NOTE}|[A-G])(#|b)?(maj7|m7|m|7|dim|sus4)?"
+        r"(?![\w#]|(?<=Dom) (?:\d|a las?\b))",
+        _chord,
+    ),
     (
         "aA",  # an aperture: f/1.8
         r"(?<![\w/])(?:[fF]/(?=\d{1,2}(?:[.,]\d)?(?![\w/]))|f(?=\d{1,2}\.\d(?![\w.])))",

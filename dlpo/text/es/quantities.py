@@ -131,10 +131,11 @@ _OPEN_QUOTATION = {
     '"': re.compile(r"(?:^|[\s(\[¿¡])\"[^\"]{0,300}$"),
     "'": re.compile(r"(?:^|[\s(\[¿¡])'[^']{0,300}$"),
 }
-_OF_RATES = ("S/", "S/.", "R$", "Bs", "Q")
+_OF_RATES = {"S/": "34", "S/.": "34", "R$": "456", "Bs": "679", "Q": "78"}  # a dollar costs
 _RATE = re.compile(r"[1-9][.,]\d{3}")
 _RATE_BEFORE = late(
-    r"(?i)\b(?:(?:dólar|euro|tipo de cambio|t\. ?c\.)\b[^\n]{0,80}|(?:compra|venta): )$"
+    r"(?i)\b(?:(?:dólar|euro|tipo de cambio|t\. ?c\.)\b(?:[^\n,;]{0,40}"
+    r"|[^\n;]{0,40}\b(?:compra|venta)\b[^\n;]{0,24})|compra: [^\n]{0,20}venta: |compra: (?=$))$"
 )
 _DECIMAL_COMMA = re.compile(
     r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3}){0,5},\d{1,2}|0,\d{3,9})(?![\d.,]*\d)"
@@ -157,6 +158,10 @@ _ANGLE_BEFORE = re.compile(r"°\s?(?:\d{1,2}'\s?)?$")
 _OF_FLAT = re.compile(r"\s(?:izq|izda|dch|dcha|der|cent|[A-F]\b)")
 _LETTER_AFTER = re.compile(
     r"[ABDGH]\b|\s[ABDGH](?=[.,;:)]|$|\s(?:y|e|o|en|de|del|al)\b)(?!\.\s?\w)"
+)
+_NO_POWER_BEFORE = late(
+    r"(?i)\b(?:mand|envi|recib|revis|adjunt|le[íy]|guard)\w{1,5} (?:unos )?$"
+    r"|\b(?:vuelo|grupo) $"
 )
 _OF_STUDIES = late(
     r"(?i)\b(?:aprob|curs)\w{1,4} \d{1,2} sem\.|\bsem\. (?:de (?:carrera|derecho|medicina"
@@ -218,7 +223,7 @@ _NAMED_BEFORE = late(
 )
 _CAPITAL_BEFORE = late(r"\b[a-z]?[A-ZÁÉÍÓÚÑ][^\W\d_]{0,20} $")
 _DAY_BEFORE = late(r"\b[Ee]l $")
-_OF_MODEL = late(r" \d{3}(?:(?:[GTM]B|MP)\b()| [GTM]B\b)")
+_OF_MODEL = late(r" \d{3}(?:(?:[GTM]B|MP)\b()| (?:[GTM]B|cv|CV)\b)")
 
 
 @lru_cache(maxsize=8)  # each number of a text asks
@@ -256,7 +261,7 @@ def _money(match: re.Match[str]) -> list[str] | None:
     if match["money_from"]:
         words += [*number_words(match["money_from"], gender), "a"]
     if (
-        sign in _OF_RATES
+        number[0] in _OF_RATES.get(sign, ())
         and _RATE.fullmatch(number)
         and _RATE_BEFORE.search(text_before(match, 90))
     ):
@@ -451,8 +456,11 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     few = number.isdigit() and int(number) <= _MOST_BREATHS
     if unit == "t" and "(t)" in match.string:  # h(t) = 5t
         return None
-    if unit == "L" and _NAME_AFTER_L.match(match.string, match.end()) and not sentence_opens_after(match):
-        return None  # 10 L. Messi
+    is_initial = unit == "L" and _NAME_AFTER_L.match(match.string, match.end())
+    if is_initial and not sentence_opens_after(match):  # 10 L. Messi
+        return None
+    if unit in ("cv", "UA") and _NO_POWER_BEFORE.search(text_before(match)):  # mandé 5 cv
+        return None
     if unit == "sem." and _OF_STUDIES.search(match.string):
         unit = "semestre"
     if unit == "rpm" and few and _BREATHS_BEFORE.search(text_before(match, 24)):
@@ -504,7 +512,8 @@ def _of_goal(match: re.Match[str]) -> list[str]:
         between = []
     elif match[2].strip("0.,") == "1" and _FEW * part < whole and not many:
         between = ["por"]  # a rate
-    return [*number_words(match[1], gender), *between, *number_words(match[2], gender), *many.split()]
+    words = [*number_words(match[1], gender), *between, *number_words(match[2], gender)]
+    return [*words, *many.split()]
 
 
 def _per(match: re.Match[str]) -> list[str] | None:
@@ -629,11 +638,14 @@ def _rate_alone(match: re.Match[str]) -> list[str]:
 def _of_name(match: re.Match[str]) -> list[str] | None:
     """A number that is no thousands of the next: iPhone 13 128 GB, sala 3 200 personas."""
     before = text_before(match, 30)
+    if match[0] == "1" and before[:-1].rpartition(" ")[2][:1].isupper():  # Bugatti 1 500 cv
+        return None
     of_model = _OF_MODEL.match(match.string, match.end())
     glued = of_model and of_model.lastindex
     named = (_CAPITAL_BEFORE if of_model else _NAMED_BEFORE).search(before)
-    named = named or (len(match[0]) == 2 and _DAY_BEFORE.search(before))  # el 15 300 personas
-    return cardinal_words(match[0]) if glued or named or len(match[0]) > 3 else None
+    named_or_dated = named or (len(match[0]) == 2 and _DAY_BEFORE.search(before))  # el 15 300 votos
+    apart = glued or named_or_dated or len(match[0]) > 3
+    return cardinal_words(match[0]) if apart else None
 
 
 def _is_code(match: re.Match[str], before: str) -> bool:
@@ -697,7 +709,7 @@ BEFORE_DATES: Forms = (
     ),
     (
         "aA",  # se mide en m/s²
-        rf"(?<![\w/.·-])(?<![\d%] )({any_of('rated units')})(\^?[23])?"
+        rf"(?<![\w/.·-])(?<![\d%] )(?!m/m|W/L|L/[LK])({any_of('rated units')})(\^?[23])?"
         rf"/({any_of('units of rates')})(\^?[23])?(?![\w/^-]|\.\w)",
         _rate_alone,
     ),
@@ -740,7 +752,7 @@ MEASURES: Forms = (
     ),
     (
         "d",  # 1er. Informe, 5to. A; but "quedó 1ro. Luego"
-        rf"(?<!ó )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS})\.(?=\s[A-ZÁÉÍÓÚÑ])"
+        rf"(?<![óé] )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS})\.(?=\s[A-ZÁÉÍÓÚÑ])"
         r"(?:\s([A-F])(?=[.,;)]|$))?",
         _capital_ordinal,
     ),

@@ -36,7 +36,7 @@ def in_race(match: re.Match[str]) -> bool:
     return bool(gap and not _SIZED.search(match.string))
 
 
-def _lap(match: re.Match[str]) -> list[str]:
+def _lap(match: re.Match[str]) -> list[str] | None:
     """1:16.314, 3:41,2; but "a las 10:15,30 personas", "dilución 1:10.2"."""
     if _NO_LAP_BEFORE.search(text_before(match)):
         return None
