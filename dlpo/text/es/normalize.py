@@ -96,7 +96,10 @@ _NUMBERED_BEFORE = late(r"(?:\b[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+|\b[Ee]l|\b[Tt
 _EVERY_AFTER = late(r" (?:c/ ?|cada )\d|c/|,? dosis\b")
 _MEETING_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('meetings')})\b(?:(?!\ben )[^.,;]){{0,14}}$")
 _PLACE_BEFORE = late(r"(?i)(?:^|\n|\b(?:en|la|por|de|entre|esquina|dirección):?) ?$")
-_STREET_AFTER = late(r"\s?(?:(?:[A-ZÁÉÍÓÚÑ][\wáéíóúñ.]{1,20}|de|del) ?){1,4},? \d")
+_STREET_AFTER = late(
+    r"\s?(?:[A-ZÁÉÍÓÚÑ][\wáéíóúñ.]{1,20}|del?)"
+    r"(?: (?:[A-ZÁÉÍÓÚÑ][\wáéíóúñ.]{1,20}|del?)){0,3},? \d"
+)
 _NAME_OF_X_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('before x as a name')}) $")
 _WOMAN_AFTER = late(rf"\s?(?i:{TABLES.any_of('names of women')})\b")
 _KEY_BEFORE = re.compile(
