@@ -63,7 +63,7 @@ _GOALS = re.compile(
     rf"(?i)\b(?:{TABLES.patterns('matches')})\b|\b(?:p|pen)\.\) \d"
     r"|\d'\W(?!y \d)[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b"
 )
-_NO_MATCH = late(rf"(?i)\b(?:{TABLES.any_of('told in feet or minutes')})\b")
+_NO_MATCH = late(rf"(?i)\b(?:{TABLES.any_of('given in feet or minutes')})\b")
 _OF_LENGTHS = re.compile(r"\bde (?:\d{1,3}', ){0,4}$")
 _LISTED_BEFORE = re.compile(r"\d'(?:,| y) $")  # 34', 78'
 _LISTED_AFTER = re.compile(r"', (?:\d{1,3}'(?: ?[,;.)]|$)|[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\))")

@@ -36,7 +36,7 @@ MENU_BEFORE = late(rf"(?i)\b(?:{any_of('menus')})\b[^.\n]{{0,80}}$")
 _LABEL_AFTER = late(r"[\s*_\"]{1,6}[A-ZÁÉÍÓÚÑ]")
 _REACTION = late(r"[^.;]{0,40}\b\d{0,2}(?:[A-Z][a-z]?\d{0,2}){1,6}\s?(?:→|->)\s?\d{0,2}\s?[A-Z]")
 _ARRIVAL = late(r"\s?[A-ZÁÉÍÓÚÑ\d$]")
-_DOOR_BEFORE = late(rf"(?i)\b(?:calle|{any_of('have letters')}) $")
+_PLACE_BEFORE = late(rf"(?i)\b(?:calle|{any_of('have letters')}) $")
 _METAL = any_of("metals")
 _ATOMS = rf"(?:{_METAL}|[BCFHIKNOPS])\d{{0,2}}"
 _GROUP = rf"(?:{_ATOMS}|\((?:{_ATOMS}){{1,4}}\)\d)"
@@ -83,7 +83,7 @@ def _arrow(match: re.Match[str]) -> list[str] | None:
 
 def _power_of_ten(match: re.Match[str]) -> list[str] | None:
     """6.02e23, 1e-5; but "salón 2e-1"."""
-    if _DOOR_BEFORE.search(text_before(match)):
+    if _PLACE_BEFORE.search(text_before(match)):
         return None
     words = cardinal_words(match[1])
     if match[3]:

@@ -135,7 +135,7 @@ _OF_RATES = {"S/": "34", "S/.": "34", "R$": "456", "Bs": "679", "Q": "78"}  # a 
 _RATE = re.compile(r"[1-9][.,]\d{3}")
 _RATE_BEFORE = late(
     r"(?i)\b(?:(?:dólar|euro|tipo de cambio|t\. ?c\.)\b(?:[^\n,;]{0,40}"
-    r"|[^\n;]{0,40}\b(?:compra|venta)\b[^\n;]{0,24})|compra: [^\n]{0,20}venta: |compra: (?=$))$"
+    r"|[^\n;]{0,40}\b(?:compra|venta)\b[^\n;]{0,24})|compra: (?:[^\n]{0,20}venta: )?)$"
 )
 _DECIMAL_COMMA = re.compile(
     r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3}){0,5},\d{1,2}|0,\d{3,9})(?![\d.,]*\d)"
@@ -180,7 +180,7 @@ _ORDINAL_END = (
     + r")\b)"
 )
 _EXCHANGED_BEFORE = late(r"(?i)\b(?:dólar|euro|cambio|compra|venta)\b[^.;]{0,16}$")
-_FEW = 5
+_LEAST_WHOLE = 5  # times the part of a rate: 12/100.000
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
@@ -510,7 +510,7 @@ def _of_goal(match: re.Match[str]) -> list[str]:
     between = ["de"]
     if part > whole or _EXCHANGED_BEFORE.search(text_before(match)):
         between = []
-    elif match[2].strip("0.,") == "1" and _FEW * part < whole and not many:
+    elif match[2].strip("0.,") == "1" and _LEAST_WHOLE * part < whole and not many:
         between = ["por"]  # a rate
     words = [*number_words(match[1], gender), *between, *number_words(match[2], gender)]
     return [*words, *many.split()]
