@@ -51,6 +51,7 @@ _ONE_TIMER = late(
     r"|\b(?:after|timeout|delay|interval|ttl|wait|duration|time|elapsed|every|rest|hold|plank|limit"
     r"|remaining|latency)(?:: ?|=)$"
 )
+_MERIDIEM_NEXT = late(r"\s?[-–]\s?\d{1,2}(?::[0-5]\d)?\s?[AaPp]\.?\s?[Mm]\b")
 _LASTING = late(
     r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed"
     r"|time of|for|in|of|record)(?: (?:is|was))?:? $"
@@ -145,13 +146,16 @@ def _meridiem_words(written: str | None) -> list[str]:
 
 
 def _clock(match: re.Match[str]) -> list[str]:
-    hour = match["clock_hour"]
+    text, hour = match.string, match["clock_hour"]
     minutes = match["clock_minute"]
     seconds = match["clock_second"]
     lasts = hour in (*"0123456789", "00") or _LASTING.search(text_before(match, 24))
     if seconds and lasts and not match["clock_meridiem"]:
         return _lasting(hour, minutes, seconds)
-    return _clock_words(hour, minutes, seconds, _meridiem_words(match["clock_meridiem"]))
+    meridiem = _meridiem_words(match["clock_meridiem"])
+    if minutes == "00" and not (meridiem or seconds) and _MERIDIEM_NEXT.match(text, match.end()):
+        return cardinal_words(hour.lstrip("0") or "0")  # 9:00-9:15 AM
+    return _clock_words(hour, minutes, seconds, meridiem)
 
 
 def _lap(match: re.Match[str]) -> list[str]:

@@ -38,6 +38,11 @@ def _ion(match: re.Match[str]) -> list[str]:
 
 FORMS: Forms = (
     (
+        "A",  # gold (Au)
+        r"(?<=[a-z] \()(?:Au|Ag|Fe|Cu|Pb|Sn|Hg|Na|Mg|Al|Zn|Ca|Li|Pt|Pd|Cr|Mn|Ti|Si|Cl|Br)(?=\))",
+        lambda match: _spelled(match[0]),
+    ),
+    (
         "A",
         r"(?<![A-Za-z])(?P<ion>Na|Ca|Mg|Fe|Cu|Zn|Li|Ag|Al|NH4|H3O)(?P<charge>\d)?(?P<sign>\+)"
         rf"(?:(?<=\d\+)(?![\w+])|{_AFTER_ION})",

@@ -13,7 +13,10 @@ _ROAD_BEFORE = late(
     rf"(?:\b(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][a-z]{{1,20}}) (?:{any_of('streets')})\b\.?,?"
     rf"|\b(?:{any_of('roads')})[ -]\d{{1,3}}) $"
 )
-_HEADING = late(r"(?i)\b(?:head|go|drive|continue|then|walk|turn|travel)(?:ing)? $")
+_HEADING = late(
+    r"(?i)\b(?:(?:head|go|drive|continue|then|walk|turn|travel)(?:ing)?|headed"
+    r"|mov(?:e|es|ed|ing)|track(?:s|ing)|drift(?:s|ing)) $"
+)
 _ROAD_AFTER = late(
     r" (?:lanes?|ramps?|traffic|on-ramps?|off-ramps?|exits?|Hwy|Highway|Rte|Route)\b"
     r"| (?:I|US|SR|CA)[- ]?\d"

@@ -23,6 +23,7 @@ _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11", "7/11", "20/20")
 _PROPORTION = late(r"\d\d/\d\d")
 _IN_ROW = late(rf"(?i)\b(?:{any_of('come in a row')}) $")
+_DOZEN = 12
 _FULL_MARKS = ("5", "10", "20", "25", "50", "100")
 _OF_WHOLE = late(r" (?:of|inch|mile|hour|cup|second)\b")
 _OF_EYES = late(r"(?i)\b(?:vision|acuity|eyes?|eyesight|snellen)\b[^.!?;]{0,24}$")
@@ -101,7 +102,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     if (of_data or of_gauge) and int(above) <= int(below):  # 3/10 GB used, HP 45/120
         return [*cardinal_words(above), "out", "of", *cardinal_words(below), *many.split()]
     in_row = _IN_ROW.search(text_before(match)) and not match["fraction_ending"]
-    if in_row and 0 < int(above) <= int(below) and not (is_part or whole):
+    is_counted = in_row and not whole and (int(below) > _DOZEN or not is_part)  # day 12/30 of
+    if is_counted and not many and 0 < int(above) <= int(below):
         return [*cardinal_words(above), "of", *cardinal_words(below)]
     counted = None if whole or unit else _COUNTED_AFTER.match(match.string, match.end())
     if counted and counted[1] in _DONE and int(below) <= (8 if counted[1] == "full" else 4):

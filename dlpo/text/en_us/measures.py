@@ -61,6 +61,7 @@ _COUNTED_PLURAL = late(r"\d (?:(?!adults|parents)[a-z]{3,20}(?<!s)s|people|child
 _COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-zA-Z]{1,15}$")
 _ONE_BEFORE = late(rf"(?i)\b(?:{any_of('before one unit')})(?: an?)? $")
 _PRICE_BEFORE = late(rf"(?:{SIGN})\s?\d[\d,.]{{0,12}}[kKMB]?$")
+_BATHS_OF_HOME = late(r"(?i)/\s?\d(?:\.5)?\s?ba\b\.? [a-z]{4}")
 _BEDROOMS = late(r"(?i)\d ?-?(?:br|bd|bed|bdrm|bedroom)s?\b[^.;]{0,12}$")
 _TIMES = word_list("follow a slash after plurals")
 _AT_BAT = late(r"\b(?:hit|hits|homers?|homered|RBIs?|slugged|belted|batt?ed|batting)\b")
@@ -226,7 +227,7 @@ def _bedrooms(match: re.Match[str]) -> list[str] | None:
     if noun == "bath" and between == " " and not _BEDROOMS.search(text_before(match, 24)):
         return None  # 2 BA degrees
     half = ["and", "a", "half"] if ".5" in number else []
-    joined = between != " " or match.string.startswith("/", match.end())
+    joined = between != " " or _BATHS_OF_HOME.match(match.string, match.end())
     single = number == "1" or joined or (word_after(match) or "and") not in _NO_NOUN
     return [*cardinal_words(number.removesuffix(".5")), *half, noun + "s" * (not single)]
 
@@ -362,6 +363,7 @@ def _millibars(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    ("-", r"(?<=\d)/ea\b(?:\.(?=\s[a-z(]|[,;:)]|$))?", "each"),
     (
         "aA",  # in m/s², (mg/dL)
         rf"(?<![\w./$£€-])(?<!\d )({_ALONE})/({_ALONE}|s|h|min)(?:\^([23]))?(?![\w/^'-])",
@@ -510,7 +512,9 @@ FORMS: Forms = (
     ),
     (
         "d",
-        r"(?<![\w.])\d{2,4}(?:\.\d\d)? K\b(?! [a-z])",
-        lambda match: [*number_words(match[0][:-2]), "kelvin"],
+        r"(?<![\w.])\d{2,4}(?:\.\d\d)? K\b(?! [a-z])"
+        r"|(?<![\w.,$-])(?:2[27]|3[05]|4[01]|50|6[05])00K\b"
+        r"(?= (?:color|light|white|warm|cool|bulb|LED)|, \d{1,5} ?lm\b|\)|$)",
+        lambda match: [*number_words(match[0].rstrip(" K")), "kelvin"],
     ),
 )  # fmt: skip

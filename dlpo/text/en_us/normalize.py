@@ -270,11 +270,16 @@ _IN_PLACES: Forms = (
         "by",
     ),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", "times"),
+    ("-", r"(?<=\bB[AS])/(?=[BM][AS]\b)", "or"),
+    (
+        "-",  # S-XXL
+        r"(?:(?<=\bX[SL])|(?<=\b[SML]))[-–](?=[2345]?X{1,3}L\b)|(?<=\bX[SL])[-–](?=[SML]\b)",
+        "to",
+    ),
     ("a", r"(?:(?<=[a-z]\s)|(?<=[A-Z]{2}\s)|(?<=&[A-Z]\s))x(?=\d{1,2}(?![\w-]|\.\d))", _so_often),
     (
         "a",
-        r"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly|zoom|faster|slower|cheaper|more|better|bigger|larger|smaller"
-        r"|higher|lower|earnings|sales|revenue|leverage|optical|digital|magnification|speed)\b|/[a-z])",
+        rf"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly|{any_of('after so many times')})\b|/[a-z])",
         "times",
     ),
     (

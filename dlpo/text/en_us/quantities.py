@@ -96,7 +96,7 @@ _IN_SPACE = late(
     r"|road|walls?|rope|pole|dive|dived|pool|hydrant|plant(?:ed)?|path|wires?|cables?|pipes?|water"
     r"|atmosphere|win|apart|behind|away|along|downloads|mark|steep)\b"
 )
-_ORDER_BEFORE = late(r"(?:^|[\n,;:&•–-]\s{0,2}|\band )$")
+_ORDER_BEFORE = late(r"(?:^|[\n,;:&•–(-]\s{0,2}|\band )$")
 _DONE_BEFORE = late(
     r"\b(?:[a-z]{3,16}ed|did|ran|went|won|lost|beat|hit|tried|been|it|you|me|him|her|them|us|this"
     r"|that) $"
@@ -299,7 +299,8 @@ FORMS: Forms = (
     ),
     (
         "d",  # 2-3x/day
-        r"(?<![\w./-])(\d{1,2})[-–](\d{1,2})x(?=/[a-z]| (?:an?|per|each|daily|weekly)\b)",
+        r"(?<![\w./-])(\d{1,2})[-–](\d{1,2})x"
+        rf"(?=/[a-z]| (?:an?|per|each|daily|weekly|{any_of('after so many times')})\b)",
         lambda match: [*cardinal_words(match[1]), "to", *cardinal_words(match[2]), "times"],
     ),
     (

@@ -27,6 +27,7 @@ from dlpo.text.es.abbreviations import (
     spelled,
 )
 from dlpo.text.es.english import english_syllables, is_listed
+from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, digit_words, ended_ordinal_words
 from dlpo.text.es.quantities import amount_words
 from dlpo.text.es.tables import EXCEPTIONS, TABLES
@@ -208,8 +209,11 @@ def _que(match: re.Match[str]) -> list[str] | None:
     """Of chats: "q tal" as "qué tal", "dijo q sí" as "dijo que sí"; but "la letra q"."""
     if _LETTER_BEFORE.search(text_before(match, 16)):
         return None
-    asks = _AFTER_QUE.match(match.string, match.end()) or (
-        _ASKING.search(text_before(match, 5)) and _ASKED.match(match.string, match.end())
+    ends = match.string.startswith("?", match.end())
+    asks = (
+        ends
+        or _AFTER_QUE.match(match.string, match.end())
+        or (_ASKING.search(text_before(match, 5)) and _ASKED.match(match.string, match.end()))
     )
     return ["qué" if asks else "que"]
 
@@ -354,6 +358,12 @@ def _compared(match: re.Match[str]) -> list[str] | None:
     return ["menos" if match[0][0] == "<" else "más", "de"]
 
 
+def _ordered(match: re.Match[str]) -> list[str]:
+    """2x tacos, 1x agua."""
+    gender = NOUNS.gender_at(match.string, match.start(), match.end())
+    return cardinal_words(match[1], gender or "m")
+
+
 def _times(match: re.Match[str]) -> list[str] | None:
     """Pack x2; but "bmw x5", "el eje x2"."""
     return None if _NAME_OF_X_BEFORE.search(text_before(match)) else ["por"]
@@ -466,6 +476,17 @@ _FORMS: Forms = (
         r"|\s?\+(?!\s?[a-záéíóúñ]{3})| (?:es|vale|y)\b))",
         _times,
     ),
+    (
+        "d",
+        r"(?:^|(?<=[\n(,;:] )|(?<=[\n(]))(\d{1,2})x"
+        r"(?= [A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{3})(?! (?:más|menos|mejor))",
+        _ordered,
+    ),
+    (
+        "A",  # S-XXL
+        r"\b(X{0,3}[SML])[-–](X{1,3}[SL])(?!\w)|\b(X[SL])[-–]([SML])(?!\w)",
+        lambda m: [*spelled(m[1] or m[3]), "a", *spelled(m[2] or m[4])],
+    ),
     *technical.CODES,
     *quantities.NUMBERS,
     ("a", r"y/o\b", "y o"),
@@ -518,7 +539,8 @@ _FORMS: Forms = (
     ),
     (
         "aA",
-        rf"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ])|(?<!\d\s)ke?(?=\s(?:{TABLES.any_of('after qué')})\b))"
+        r"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ]|\?)"
+        rf"|(?<!\d\s)ke?(?=\s(?:{TABLES.any_of('after qué')})\b))"
         rf"|{_START}[QK](?=\s(?:{TABLES.any_of('after qué')}|te|me)\b)",
         _que,
     ),

@@ -46,7 +46,7 @@ _ID_BEFORE = late(
     rf"(?:{any_of('things with ids')})"
     r"\.?:? (?:(?:es|el|la|n[.º°ro]{1,3}) )?$"
 )
-_ACCOUNT_BEFORE = late(rf"(?i)\b(?:{any_of('accounts')})(?: (?:es|n[.º°ro]{{1,3}}))?:? $")
+_ACCOUNT_BEFORE = late(rf"(?i)\b(?:{any_of('accounts')})(?: (?:es|n[.º°ro]{{1,3}}))?:? #?$")
 _BILL_BEFORE = late(
     r"(?i)(?<!de )(?<!en )\bla (?:cuenta|factura): $"
     rf"|\b(?:{any_of('of bills')})\b[^:]{{0,24}}(?: es)?: $"
@@ -113,6 +113,8 @@ _AMOUNT_NAMED_BEFORE = late(rf"(?i)\b(?:{any_of('measured in parts')}): $")
 _LABEL_BEFORE = re.compile(r"[^\W\d_]{3,20}: $")
 _RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:(?!Ley|Decreto)[^\W\d_]{3,20} )?$")
 _STEP_BEFORE = late(rf"(?i)\b(?:{any_of('done in steps')}):? $")
+_COUNTED_DAY_BEFORE = late(r"(?i)\bdía $")
+_MONTHS = 12
 _PART_BEFORE = late(r"(?i)(?:\bde paso|\bhoja):? $")  # llave de paso 3/4, hoja 1/2 carta
 _PHYSICS_BEFORE = late(
     rf"(?i:\b(?:{any_of('physics')})\b)(?:(?!\b(?i:{any_of('no place of units')})\b)[^.;]){{0,40}}"
@@ -159,6 +161,7 @@ _OF_FLAT = re.compile(r"\s(?:izq|izda|dch|dcha|der|cent|[A-F]\b)")
 _LETTER_AFTER = re.compile(
     r"[ABDGH]\b|\s[ABDGH](?=[.,;:)]|$|\s(?:y|e|o|en|de|del|al)\b)(?!\.\s?\w)"
 )
+_PARTICIPLE_AFTER = late(r" (?:sido|hecho|puesto|visto|dicho|[a-záéíóúñ]{2,12}[aií]do)\b")
 _NO_POWER_BEFORE = late(
     r"(?i)\b(?:mand|envi|recib|revis|adjunt|le[íy]|guard)\w{1,5} (?:unos )?$"
     r"|\b(?:vuelo|grupo) $"
@@ -367,9 +370,10 @@ def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) 
     if (above, below) == (24, 7):
         return ["veinticuatro", "siete"]
     goal = next((counted for counted in (noun, name) if counted in _GOALS), "")
-    in_steps = above < below and match["above"][0] != "0"
     before = text_before(match)
-    in_steps = in_steps and _STEP_BEFORE.search(before) is not None
+    in_steps = above < below and match["above"][0] != "0"
+    of_days = below > _MONTHS and _COUNTED_DAY_BEFORE.search(before)  # día 12/30
+    in_steps = in_steps and bool(of_days or _STEP_BEFORE.search(before))
     of_final = match.string.startswith(" de final", match.end())
     in_steps = in_steps and not (unit or of_final or _PART_BEFORE.search(before))
     few = below < 5 or above == 1  # 1/2 °C
@@ -458,6 +462,8 @@ def _measure(match: re.Match[str]) -> list[str] | None:
         return None
     is_initial = unit == "L" and _NAME_AFTER_L.match(match.string, match.end())
     if is_initial and not sentence_opens_after(match):  # 10 L. Messi
+        return None
+    if unit == "ha" and _PARTICIPLE_AFTER.match(match.string, match.end()):  # 5 ha llegado
         return None
     if unit in ("cv", "UA") and _NO_POWER_BEFORE.search(text_before(match)):  # mandé 5 cv
         return None
@@ -584,7 +590,8 @@ def _range(match: re.Match[str]) -> list[str]:
     if first.isdigit() and last.isdigit() and (checked or named):
         return digits_in_groups(f"{first}-{last}", digit_words)
     between = [] if _MADE_OF_TWO.search(before) else ["y" if before.endswith("ntre ") else "a"]
-    return [*number_words(first, gender), *between, *number_words(last, gender)]
+    own_gender = "" if first == "1" and gender == "m" else gender  # uno a dos comprimidos
+    return [*number_words(first, own_gender), *between, *number_words(last, gender)]
 
 
 def _account(match: re.Match[str]) -> list[str] | None:

@@ -42,8 +42,8 @@ def _part(letters: str, last: bool) -> list[str]:
     """A run of letters in an address: a word, or its letters where one can't say it."""
     if letters == "www":
         return ["triple", "doble", "U"]
-    if len(letters) == 2 and last:  # a country
-        return spelled(letters)
+    if len(letters) == 2 and last:  # a country: punto es, punto eme equis
+        return [letters] if letters == "es" else spelled(letters)
     has_vowel = re.search("[aeiouáéíóú]", letters)
     return [letters] if has_vowel and len(letters) > 1 else spelled(letters)
 
