@@ -26,6 +26,7 @@ _BLOCK_TAGS = (
 )
 _ATTRIBUTES = r"(?:\s[^<>\n]{0,300})?/?"
 _TAG = late(rf"(?i)</?(?:({_BLOCK_TAGS})|{_INLINE_TAGS}){_ATTRIBUTES}>|<!--[^<>]{{0,300}}-->")
+_RAISED_BEFORE = late(r"\d$|(?<![A-Za-z])[a-zA-Z]$|\bmc$")  # 10, x, E = mc
 _AMOUNT = late(r"[$£€]\d{1,5}$")
 _YEAR_OR_COUNT = late(r"(?:\b(?:1[5-9]|20)\d\d|,\d{3})$")  # that has a note
 _NUMBER_OR_STOP = late(r"[\d.]$")
@@ -137,7 +138,7 @@ def _tag(match: re.Match[str]) -> str:
     before, after = text_before(match, 24), text[match.end() : match.end() + 2]
     if tag == "<sup>" and _AMOUNT.search(before) and after.isdigit():
         first = "."
-    elif tag == "<sup>" and before[-1:].isdigit() and after[:1] in "-−0123456789":
+    elif tag == "<sup>" and _RAISED_BEFORE.search(before) and after[:1] in "-−0123456789":
         first = " " if _YEAR_OR_COUNT.search(before) else "^"
     else:
         parts = tag[:2] == "<!" or (tag[1] == "/" and after[:1] == "<")

@@ -46,12 +46,16 @@ def _route(match: re.Match[str]) -> list[str] | None:
     return [*first, *(word for other in others for word in ["to", *other])]
 
 
+_CITY_AFTER = late(r" [A-Z]{4,}")
+
+
 def _airport(match: re.Match[str]) -> list[str] | None:
     """Fly to ORD, IAH, DEN and SEA; but "the SEA is rough"."""
     before = text_before(match)
     is_one = _FLIGHT_BEFORE.search(before) or _AIRPORT_BEFORE.search(before)
     is_one = is_one or _AIRPORT_AFTER.match(match.string, match.end())
-    return [*match[0]] if is_one and not match.string.isupper() else None
+    in_name = _CITY_AFTER.match(match.string, match.end())  # LAS VEGAS
+    return [*match[0]] if is_one and not (in_name or match.string.isupper()) else None
 
 
 ROUTES: Forms = (

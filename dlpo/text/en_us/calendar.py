@@ -67,6 +67,8 @@ _AFTER_HOUR = late(
     rf"|,? (?:on )?(?:today|tomorrow|tonight|sharp|daily|{NAMED_DAY})"
 )
 _FIRST_HOUR_BEFORE = late(r"(?<![\d/.:])\d{1,2}(?::\d\d)?\s?[-–]\s?$")  # 5-7p
+_SIZED_BEFORE = late(r"(?i)\b(?:sizes?|pages?|pp?\.|petites?) \d{1,2}[-–]$")
+_PLAYERS_AFTER = late(r"(?i) (?:board|game|co-op|players?|petite)\b")
 _NO_HOUR_BEFORE = late(
     r"(?i)\b(?:chapters?|rows?|seats?|figures?|questions?|units?|sections?|appendix|rooms?|costs?)"
     r" (?:\d{1,2}[ap](?:\s?[-–]\s?| (?:to|and|or) ))?$"
@@ -233,7 +235,9 @@ def _brief_hour(match: re.Match[str]) -> list[str] | None:
         return None
     before = _BEFORE_HOUR.search(text_before(match, 20))
     if match["hour_meridiem"] in "pP":
-        before = before or _FIRST_HOUR_BEFORE.search(text_before(match, 8))
+        sized = _SIZED_BEFORE.search(text_before(match, 24))
+        if not (sized or _PLAYERS_AFTER.match(match.string, match.end())):
+            before = before or _FIRST_HOUR_BEFORE.search(text_before(match, 8))
     return _hour(match) if before or _AFTER_HOUR.match(match.string, match.end()) else None
 
 

@@ -16,7 +16,7 @@ from dlpo.text.en_us.numbers import (
     ordinal_words,
     plural_words,
 )
-from dlpo.text.en_us.tables import any_of, word_list
+from dlpo.text.en_us.tables import TABLES, any_of, word_list
 
 _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
@@ -63,8 +63,11 @@ _NO_NOUN = word_list("no nouns")
 _KITCHEN = ("2", "3", "4", "8", "16")  # denominators of what is measured
 _DONE = ("used", "full", "complete", "completed", "done")
 _DATA = frozenset(("KB", "MB", "GB", "TB", "GiB", "MiB"))
+_SENTENCE_ENDS = late(r"[.!?…:]\"? [(\[]$|[#/]\w{1,30} [(\[]$")
+_TWO_AMOUNTS_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('two amounts')})\b[^.;]{{0,16}}$")
 _CAPACITIES = ("16", "32", "64", "128", "256", "512")
 _DATA_BEFORE = late(r"(?i)\b(?:used|using|storage|disk|memory|quota):? $")
+_DATA_USED = late(r"(?i)\b(?:used|using|usage|quota):? $")
 _SHARED_DATA = late(r"(?i) (?:used|full|free)\b|.{0,12}\b(?:usage|consumed)\b")
 _GAUGE = late(
     r"(?i)(?:^|[\s,;(])(?:volume|brightness|health|stamina|mana|energy|battery|armor|shield"
@@ -96,7 +99,11 @@ def _fraction(match: re.Match[str]) -> list[str]:
     of_data = unit.rstrip(".") in _DATA and (
         below not in _KITCHEN or _DATA_BEFORE.search(text_before(match))
     )
-    if unit and above in _CAPACITIES and below in _CAPACITIES and not whole:  # 128/256 GB
+    text_used = _DATA_USED.search(text_before(match)) or _SHARED_DATA.match(
+        match.string, match.end()
+    )
+    is_choice = unit and above in _CAPACITIES and below in _CAPACITIES and not whole
+    if is_choice and not text_used:  # 128/256 GB
         return [*grouped_words(above), "or", *grouped_words(below), *many.split()]
     of_gauge = below not in _KITCHEN and not is_part and _GAUGE.search(text_before(match))
     if (of_data or of_gauge) and int(above) <= int(below):  # 3/10 GB used, HP 45/120
@@ -161,9 +168,9 @@ def _used(match: re.Match[str]) -> list[str] | None:
     """8 GB/16 GB used, 182G/200G; but "8GB/16GB models"."""
     above, unit, below, other = match.groups()
     before = text_before(match)
-    is_short = len(unit) == len(other) == 1 and "K" not in (unit, other)
+    is_short = unit == other in ("G", "T") and len(above) > 1 and "." not in above
     opens = is_short and before.endswith(("(", "[", "|"))
-    used = _DATA_BEFORE.search(before) or _SHARED_DATA.match(match.string, match.end())
+    used = _DATA_USED.search(before) or _SHARED_DATA.match(match.string, match.end())
     if not (opens or used):
         return None
     unit, other = (UNITS[one if len(one) > 1 else f"{one}B"][1] for one in (unit, other))
@@ -171,18 +178,21 @@ def _used(match: re.Match[str]) -> list[str] | None:
 
 
 def _out_of_many(match: re.Match[str]) -> list[str] | None:
-    """XP 2,300/2,500."""
+    """XP 2,300/2,500; but "rent: 1,200/1,400"."""
     above, below = (int(one.replace(",", "")) for one in match.groups())
-    if above > below:
+    if above > below or _TWO_AMOUNTS_BEFORE.search(text_before(match)):
         return None
     return [*number_words(match[1]), "out", "of", *number_words(match[2])]
 
 
 def _of_thread(match: re.Match[str]) -> list[str] | None:
     """The mark of a message that opens or closes with it: (1/3), [2/3]."""
-    opens = _OPENS.search(text_before(match)) and not _IN_RECIPE.match(match.string, match.end())
+    before = text_before(match)
+    no_part = not _IN_RECIPE.match(match.string, match.end()) and len(match.string) > _LONG_MESSAGE
+    opens = no_part and _OPENS.search(before)
     closes = _CLOSES.match(match.string, match.end()) and match.start() > _LONG_MESSAGE
-    if not (opens or closes) or not int(match[1]) <= int(match[2]) < 10:
+    marked = before.endswith("[") or _SENTENCE_ENDS.search(before)
+    if not (opens or (closes and marked)) or not int(match[1]) <= int(match[2]) < 10:
         return None
     return [*cardinal_words(match[1]), "of", *cardinal_words(match[2])]
 

@@ -12,10 +12,10 @@ from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 from dlpo.text.en_us.technical import path_words
 
 # What an agent reads a number of, and what may be between it and the number.
-_LINK = r"(?:(?:,? which)?(?: is| was| as|'s|:| -|,)? ?#?| \(|\? (?:it's |it is )?)$"
+_LINK = r"(?:(?:,? which)?(?: is| was|'s|:| -|,)? ?#?| \(|\? (?:it's |it is )?)$"
 _NAMED = late(
     rf"(?i)\b(?:{any_of('have numbers')})s?\.?"
-    rf"(?: ?#| (?:number|numbers|no\.?|nos\.?|id|code|num\.?))?{_LINK}"
+    rf"(?: ?#| (?:number|numbers|no\.?|nos\.?|id|code|num\.?)(?: as)?)?{_LINK}"
 )
 _NUMBER = late(r"(?i)\bnumbers?(?:(?: is| was|:| -|,)? ?#?| \()$")
 _ENDING = late(r"(?i)\b(?:ending|ends) (?:in|with) $")
@@ -207,7 +207,8 @@ FORMS: Forms = (
         r"(?<![\w.,$£€-])(?:[A-Z]{1,3}-)?\d{4,8}"
         r"(?= is (?:your|the) (?:[\w-]{2,20} ){0,3}(?:code|passcode|password|PIN|pin|OTP|otp)\b)"
         r"|(?<=\b[Uu]se )\d[\d-]{2,8}\d"
-        r"(?= (?:to (?:log|sign|verify|confirm|reset|unlock|complete)|as your)\b)",
+        r"(?= (?:to (?:log|sign|verify|confirm|reset|unlock)|as your (?:[\w-]{2,20} ){0,3}"
+        r"(?:code|passcode|password|pass|PIN|pin|OTP|otp|key|token))\b)",
         lambda match: said_one_by_one(match[0]),
     ),
     (

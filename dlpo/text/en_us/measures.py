@@ -63,6 +63,7 @@ _ONE_BEFORE = late(rf"(?i)\b(?:{any_of('before one unit')})(?: an?)? $")
 _PRICE_BEFORE = late(rf"(?:{SIGN})\s?\d[\d,.]{{0,12}}[kKMB]?$")
 _BATHS_OF_HOME = late(r"(?i)/\s?\d(?:\.5)?\s?ba\b\.? [a-z]{4}")
 _BEDROOMS = late(r"(?i)\d ?-?(?:br|bd|bed|bdrm|bedroom)s?\b[^.;]{0,12}$")
+_DAY_OR_NIGHT = ("day", "night", "month", "year")
 _TIMES = word_list("follow a slash after plurals")
 _AT_BAT = late(r"\b(?:hit|hits|homers?|homered|RBIs?|slugged|belted|batt?ed|batting)\b")
 _PASSING = late(r"\b(?:threw|throws|thrown|TDs?|yards|yds|passing|passes|completions|sacks)\b")
@@ -82,9 +83,17 @@ _OF_GENES = late(
     r"\b(?:DNA|RNA|genes?|genome|kb|TSS|fragments?|sequences?|inserts?|primers?|start)\b"
 )
 _CHANGES = late(r" (?:to \d|wider|tighter|higher|lower|above|below|over)")
+_OF_GAS = late(
+    r"(?i)\b(?:pressure|gas|gases|kpa|torr|bars?|volume|mol|temperature|psi|ideal|inhg|mmhg)\b"
+)
+_NO_RATES = frozenset(("W/L", "L/W", "km/mi", "mi/km", "kg/lb", "lb/kg", "cm/in", "in/cm"))
 _ALONE = any_of("measure without a number")
 _LETTER_UNITS = {"N": "newton", "J": "joule", "A": "amp", "C": "coulomb"}
 _PHYSICS = r"force|weight|tension|thrust|friction|energy|work|heat|load|current"
+_ROAD_OR_DOOR_BEFORE = late(
+    r"(?i)\b(?:routes?|rte|hwy|highway|us|sr|exit|interstate|apt|apartment|unit|suite|ste|drawing"
+    r"|seat|row|gate|work:|moved to)\.? $"
+)
 _OF_LETTERS = {
     "N": late(rf" ({_PHYSICS}|spring)\b| (?:of (?:{_PHYSICS})|upward|downward)\b|/(?:kg|m|C)\b"),
     "J": late(rf" ({_PHYSICS}|pulse)\b| of (?:{_PHYSICS})\b|/(?:kg|mol|g|K|s)\b"),
@@ -171,6 +180,8 @@ def _plural(match: re.Match[str]) -> list[str] | None:
 def _measure(match: re.Match[str]) -> list[str] | None:
     if match["unit"] in _LETTERS and _is_letter(match):
         return None
+    if match["unit"] == "pg" or (match["unit"] == "atm" and not _OF_GAS.search(match.string)):
+        return None  # pages, at the moment
     if match[0].endswith('"') and _OPEN_QUOTATION.search(text_before(match, 300)):
         return None  # "1999" by Prince
     number, to = match["measure"], match["measure_to"]
@@ -214,7 +225,8 @@ def _per(match: re.Match[str]) -> list[str] | None:
     written, before = match[0][1:].rstrip("."), text_before(match)
     after_plural = written in _TIMES and _PLURAL.search(before)
     is_amount = _PRICED.search(before) or _AMOUNT_BEFORE.search(before)
-    is_share = written in _TIMES and _MUCH_BEFORE.search(before)
+    alternative = written in _DAY_OR_NIGHT and before.endswith(_DAY_OR_NIGHT)
+    is_share = written in _TIMES and not alternative and _MUCH_BEFORE.search(before)
     if not (after_plural or is_amount or is_share or _COUNTED_PLURAL.search(before)):
         return None
     return ["per", *(UNITS[written][0].split() if written in UNITS else [written])]
@@ -334,7 +346,8 @@ def _letter_unit(match: re.Match[str]) -> list[str] | None:
     number, between, letter = match.groups()
     text, end = match.string, match.end()
     noun = _OF_LETTERS[letter].match(text, end)
-    if not (noun or _LETTERS_BEFORE[letter].search(text_before(match))):
+    before = text_before(match)
+    if _ROAD_OR_DOOR_BEFORE.search(before) or not (noun or _LETTERS_BEFORE[letter].search(before)):
         return None
     attached = between != " " and letter == "A" and text.startswith("/", end)
     single = number == "1" or attached or (noun and noun[1])
@@ -344,7 +357,7 @@ def _letter_unit(match: re.Match[str]) -> list[str] | None:
 def _unit_alone(match: re.Match[str]) -> list[str] | None:
     """Meters per second squared, grams per cubic centimeter."""
     above, below, power = match.groups()
-    if above == below:  # 0.2% m/m
+    if above == below or f"{above}/{below}" in _NO_RATES:  # 0.2% m/m
         return None
     name = UNITS[below][0].split()
     if power and below == "s":
@@ -371,7 +384,8 @@ FORMS: Forms = (
     ),
     (
         "a",  # mass in kg, weight (lbs)
-        r"(?:(?<=\bin )|(?<=\())(kg|km|cm|mm|mg|mL|ml|dL)(?=[.,;:)]|\s?$|\s[a-z])(?!\s?\d)",
+        r"(?:(?<=\bin )(?!ml)|(?<=\()|(?<=[Vv]olume in )|(?<=amount in ))(kg|km|cm|mm|mg|mL|ml|dL)"
+        r"(?=[.,;:)]|\s?$|\s[a-z])(?!\s?\d)",
         lambda match: UNITS[match[1]][1].split(),
     ),
     ("d", r"(?<![\w.])(\d)x(8|10|12)s\b", _shifts),

@@ -106,9 +106,14 @@ _NO_COUNTED_BEFORE = late(
     rf"(?i)\b(?:{any_of('no nouns')}|let|find|variables?|extension|ext|desk|where|that|on|to|by"
     r"|plus|minus|HR|IT|function|value|regress|call|dial|solve) $"
 )
+_NAME_OF_X_BEFORE = late(rf"(?i)\b(?:{any_of('before x as a name')}) $")
+_CALLED_BEFORE = late(
+    r"(?i)\b(?:call|contact|ask for|reach|dial)\b[^.?!]{0,24} $|\b(?:office|reception) $"
+)
 _INDEXED_NEAR = late(r"(?:[,(=+]\s?|\b(?:and|or) )[xyz]\d")
 _MENU_ARROW = late(
-    rf"(?i)\b(?:{TABLES.patterns('on the way to menus')})\b[^.;!?\n]{{0,60}}(?-i:[a-z]) $"
+    rf"(?i)(?<!flights )(?<!routes )\b"
+    rf"(?:{TABLES.patterns('on the way to menus')})\b[^.;!?\n]{{0,60}}(?-i:[a-z]) $"
 )
 _CONDITION_BEFORE = late(
     r"\b(?:(?:if|while|where|when|assert|unless) (?:[\w.()]{1,30} (?:and|or) )?"
@@ -175,12 +180,14 @@ def _folder(match: re.Match[str]) -> list[str] | None:
 
 
 def _so_often(match: re.Match[str]) -> list[str] | None:
-    """Vomiting x3, MVP x5; but "let x1 and x2", "at x12"."""
+    """Vomiting x3, MVP x5; but "let x1 and x2", "at x12", "my bmw x5", "call Tom x31"."""
     before = text_before(match)
     is_name = _NO_COUNTED_BEFORE.search(before) or _INDEXED_NEAR.search(
         before[-30:] + match.string[match.end() + 1 : match.end() + 30]
     )
-    return None if is_name else ["times"]
+    if is_name or _NAME_OF_X_BEFORE.search(before):
+        return None
+    return ["extension" if _CALLED_BEFORE.search(before) else "times"]
 
 
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
@@ -266,7 +273,7 @@ _IN_PLACES: Forms = (
     (
         "a",  # W32 x L34, PCIe 4.0 x16
         r"(?:(?<=\b[WL]\d\d)|(?<=\b[WL]\d\d ))x(?= ?[WL]\d)"
-        r"|(?:(?<=PCIe )|(?<=PCIe \d\.0 )|(?<=PCI-E ))x(?=\d)",
+        r"|(?:(?<=PCIe )|(?<=pcie )|(?<=PCIe \d\.0 )|(?<=PCI-E ))x(?=\d)",
         "by",
     ),
     ("a", r"(?<=[a-z]\s)x(?=\s\d)", "times"),
@@ -358,7 +365,11 @@ def _hummed(match: re.Match[str]) -> list[str]:
 _FORMS: Forms = (
     ("a", _PLAIN, None),
     ("A", _PLAIN_CAPITAL, None),
-    ("d", r"\b4u\b(?! (?:rack|server|chassis|of|unit|case))", "for you"),
+    (
+        "d",
+        r"(?<!is )\b4u\b(?! (?:rack|server|chassis|of|unit|case|enclosure|bay|height|box|mount))",
+        "for you",
+    ),
     *airplanes.FORMS,
     *prescriptions.FORMS,
     *identifiers.FORMS,

@@ -57,7 +57,7 @@ _BEFORE_CODE = late(
     rf"|\b(?:{any_of('have hyphenated numbers')}) (?:(?:number|no\.|num\.) )?#?$"
 )
 _LABEL_BEFORE = late(
-    rf"(?i)\b(?:{any_of('have parts with hyphens')}) "
+    rf"(?i)(?<!\bthe )\b(?:{any_of('have parts with hyphens')}) "
     r"#?(?:\d{1,3}-\d{1,3}(?:, | and |,? to )){0,6}$"
 )
 _COUNTED_AFTER = late(r" (?:[a-z]{2,20}s|percent|people|of|times?)\b")
@@ -94,9 +94,20 @@ _LASTS_BEFORE = late(
 _IN_SPACE = late(
     r"(?i)\b(?:sw[iau]m\w{0,4}|ran|run|race|sprint|trees?|fence|track|trail|climb|depth|contour|avenue"
     r"|road|walls?|rope|pole|dive|dived|pool|hydrant|plant(?:ed)?|path|wires?|cables?|pipes?|water"
-    r"|atmosphere|win|apart|behind|away|along|downloads|mark|steep)\b"
+    r"|atmosphere|win|apart|behind|away|along|downloads|mark|steep"
+    rf"|{TABLES.patterns('along a course')})\b"
+)
+_MANY_NEAR = late(
+    rf"(?i)(?:every|last|past) \d{{0,3}} ?(?:{any_of('counted in millions')})\b"
+    r"|\b(?:population|revenue|subscribers) [a-z ]{0,20}past $"
 )
 _ORDER_BEFORE = late(r"(?:^|[\n,;:&•–(-]\s{0,2}|\band )$")
+_WON_AFTER = late(
+    rf"(?i) (?:\w{{2,12}}[ -]){{0,2}}(?:{TABLES.patterns('who won')})\b"
+    r"|(?-i: (?:Emmy|Oscar|Grammy|Tony)-)"
+)
+_SO_MANY_AFTER = late(r"(?i) (?:faster|longer|more|better|daily|weekly|platinum|cheaper|bigger)\b")
+_SCALE_AFTER = late(rf"(?i) (?:{any_of('by so many times')})\b")
 _DONE_BEFORE = late(
     r"\b(?:[a-z]{3,16}ed|did|ran|went|won|lost|beat|hit|tried|been|it|you|me|him|her|them|us|this"
     r"|that) $"
@@ -253,13 +264,21 @@ def _lasting(match: re.Match[str]) -> list[str] | None:
     near = before + match.string[match.end() : match.end() + 60]
     is_short = number in (1, 2, 3) or (number % 5 == 0 and number <= 90)
     is_sure = is_short or not before.endswith(("every ", "last ", "past "))
+    if _MANY_NEAR.search(near):  # past 1m views
+        return [*cardinal_words(match[1]), "million"]
     lasts = is_sure and _LASTS_BEFORE.search(before) and not _IN_SPACE.search(near)
     return _ago(match) if lasts else None
 
 
 def _ordered(match: re.Match[str]) -> list[str] | None:
-    """2x Burger, 1x Fries; but "a 4x Champion"."""
-    return cardinal_words(match[1]) if _ORDER_BEFORE.search(text_before(match)) else None
+    """2x Burger, 1x Fries; but "a 4x Champion", "2x Faster", "3x Zoom"."""
+    number = cardinal_words(match[1])
+    if _WON_AFTER.match(match.string, match.end()):
+        return [*number, "time"]
+    if _SO_MANY_AFTER.match(match.string, match.end()):
+        return [*number, "times"]
+    scaled = _SCALE_AFTER.match(match.string, match.end())
+    return number if _ORDER_BEFORE.search(text_before(match)) and not scaled else None
 
 
 def _percentage_points(match: re.Match[str]) -> list[str] | None:

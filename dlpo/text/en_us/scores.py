@@ -29,7 +29,8 @@ _TEAM_IS = late(
 )
 _PITCHER_IS = late(
     r"\b(?!(?:Score|Lead|Vote|Ratio|It|Record|Margin|Result|Temperature|Store|Office|Library|Clinic"
-    r"|Parking|Pool|School|Lunch|Dinner|Odds|Court|Congress|House|Senate|Polls|Bank|Shop)\b)"
+    r"|Parking|Pool|School|Lunch|Dinner|Brunch|Odds|Yoga|Market|Hour|Hours|Reception|Gym|Class|Service"
+    r"|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Court|Congress|House|Senate|Polls|Bank|Shop)\b)"
     r"[A-Z][a-z]{2,15} (?:is now|is currently|went) $"
 )
 _TIMES_OF_DAY = late(r"\bis (?:now|currently) $")
@@ -55,7 +56,7 @@ _BATTED = late(
     r"(?: (?:to|of|at|was|is|a|just|only|over|around))? $"
     r"|\b(?:he|she|they|who|hitter|career) (?:[a-z]{2,8} )?(?:hit|hits) $|\bOPS (?:of|was|is|at) $"
 )
-_BATS = late(r" (?:OPS|hitters?|average|batting|slugging|BA|OBP|SLG)\b")
+_BATS = late(r" (?:OPS|hitters?|average(?! [a-z])|batting|slugging|BA|OBP|SLG)\b")
 _SCORER_BEFORE = late(
     r"(?:[(,;⚽]\s?|\b(?!Depth|Height|Width|Length|Room)[A-Z][\w'-]{1,20}\)?,? "
     r"|\b(?:pen|og|OG)\.? )$|(?:^|\n)$"
@@ -72,6 +73,19 @@ _MATCH_NEAR = late(
     r"|(?i:\bgoals?\b|\bpens?\b|\bpenalty|scorers?|(?:full|half)[- ]time|⚽)"
     r"|\([A-Z][a-z]+ \d{1,3}'|\(\d{1,3}', \d"
 )
+_MATCH = late(
+    r"\b\d[-–]\d\b|(?i:\b(?:goals?|scored|penalty|pens?|booked|subs?|assists?|full[- ]time)\b|⚽)"
+)
+_TIMES_OF_GOALS = late(  # of two players, one in the second half
+    r"[A-Z][a-z]+ \d{1,3}'.{1,60}[A-Z][a-z]+ (?:\d{1,3}', )?(?:4[6-9]|[5-9]\d|1[01]\d|120)'"
+    r"|[A-Z][a-z]+ (?:4[6-9]|[5-9]\d|1[01]\d|120)'.{1,60}[A-Z][a-z]+ \d{1,3}'"
+)
+_BASEBALL = late(
+    r"\b(?:ERA|WHIP|pitch\w{0,5}|record|mark|won|lost|went|softball|vote|odds"
+    r"|(?:seven|nine|extra) innings)\b"
+)
+_LEAST_RUNS = 25
+_MOST_JUDGES = 6
 _CRICKET = late(r"\b(?:stumps|innings|declared|not out|wickets?|overs|at (?:lunch|tea|drinks))\b")
 _WON_BEFORE = late(
     r"(?i)\b(?:won|win|wins|lost|loss|beat|score|drew|tied|pages?|age[sd]?|rat(?:ed|ing)|temps?|up|down|led|trail\w{0,3})\b[^.;]{0,20}$"
@@ -119,6 +133,7 @@ def _team_stands(match: re.Match[str]) -> list[str] | None:
     falls = 40 > int(match[1]) > int(match[2])
     if _TIMES_OF_DAY.search(before) and int(match[1]) in range(7, 12) and int(match[2]) < 7:
         return None  # is now 9-5
+    falls &= int(match[1]) > _MOST_JUDGES or not before.endswith("went ")  # the case went 6-3
     is_team = _TEAM_IS.search(before) or (falls and _PITCHER_IS.search(before))
     return _wins_and_losses(match) if is_team else None
 
@@ -140,6 +155,7 @@ def _minute_of_goal(match: re.Match[str]) -> list[str] | None:
     before = text_before(match, 80)
     near = before + match.string[match.end() : match.end() + 40]
     named = _NAMED_BEFORE.search(before) and _LISTED_AFTER.match(match.string, match.end())
+    named = named and (_MATCH.search(match.string) or _TIMES_OF_GOALS.search(match.string))
     named = named or (_SCORER_BEFORE.search(before) and _MATCH_NEAR.search(near))
     if not named or _FEET_NEAR.search(near):
         return None
@@ -149,7 +165,8 @@ def _minute_of_goal(match: re.Match[str]) -> list[str] | None:
 def _wickets(match: re.Match[str]) -> list[str] | None:
     """England were 245-6 at stumps: for six."""
     near = text_before(match, 60) + match.string[match.end() : match.end() + 40]
-    if not _CRICKET.search(near):
+    few = int(match[1]) < _LEAST_RUNS
+    if few or not _CRICKET.search(near) or _BASEBALL.search(near):
         return None
     return [*cardinal_words(match[1]), "for", *cardinal_words(match[2])]
 
@@ -170,6 +187,12 @@ FORMS: Forms = (
         _wickets,
     ),
     ("d", r"(?<![\w.])(\d{1,3})'(?![\w\"'])", _minute_of_goal),
+    (
+        "d",  # wins, losses and ties
+        r"(?:(?<=\bare )|(?<=\bis )|(?<=\bwere )|(?<=\bnow )|(?<=\bin a ))"
+        r"\d{1,2}(?:-\d{1,2}){2}(?![\w/-]|[.,]\d)",
+        lambda m: [word for part in m[0].split("-") for word in cardinal_words(part)],
+    ),
     ("d", r"(?<=\()(\d{1,3})[-–](\d{1,3})(?=[),])", _won_and_lost),
     (
         "d",
