@@ -21,6 +21,7 @@ _FLIGHT_BEFORE = late(
     r"|\b(?:depart(?:s|ing)?|layover) $"
 )
 _MODEL = r"(?:-(?P<variant>(?:10|[1-9])00|\d{1,2}))?"
+_CITY_AFTER = late(r" [A-Z]{4,}")
 
 
 def _airplane(match: re.Match[str]) -> list[str]:
@@ -44,9 +45,6 @@ def _route(match: re.Match[str]) -> list[str] | None:
         return None
     first, *others = re.findall(r"[A-Z]{3}", match[0])
     return [*first, *(word for other in others for word in ["to", *other])]
-
-
-_CITY_AFTER = late(r" [A-Z]{4,}")
 
 
 def _airport(match: re.Match[str]) -> list[str] | None:

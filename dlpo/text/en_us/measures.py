@@ -90,7 +90,7 @@ _NO_RATES = frozenset(("W/L", "L/W", "km/mi", "mi/km", "kg/lb", "lb/kg", "cm/in"
 _ALONE = any_of("measure without a number")
 _LETTER_UNITS = {"N": "newton", "J": "joule", "A": "amp", "C": "coulomb"}
 _PHYSICS = r"force|weight|tension|thrust|friction|energy|work|heat|load|current"
-_ROAD_OR_DOOR_BEFORE = late(
+_ROAD_OR_FLAT_BEFORE = late(
     r"(?i)\b(?:routes?|rte|hwy|highway|us|sr|exit|interstate|apt|apartment|unit|suite|ste|drawing"
     r"|seat|row|gate|work:|moved to)\.? $"
 )
@@ -347,7 +347,7 @@ def _letter_unit(match: re.Match[str]) -> list[str] | None:
     text, end = match.string, match.end()
     noun = _OF_LETTERS[letter].match(text, end)
     before = text_before(match)
-    if _ROAD_OR_DOOR_BEFORE.search(before) or not (noun or _LETTERS_BEFORE[letter].search(before)):
+    if _ROAD_OR_FLAT_BEFORE.search(before) or not (noun or _LETTERS_BEFORE[letter].search(before)):
         return None
     attached = between != " " and letter == "A" and text.startswith("/", end)
     single = number == "1" or attached or (noun and noun[1])
