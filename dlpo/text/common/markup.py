@@ -26,7 +26,7 @@ _BLOCK_TAGS = (
 )
 _ATTRIBUTES = r"(?:\s[^<>\n]{0,300})?/?"
 _TAG = late(rf"(?i)</?(?:({_BLOCK_TAGS})|{_INLINE_TAGS}){_ATTRIBUTES}>|<!--[^<>]{{0,300}}-->")
-_RAISED_BEFORE = late(r"\d$|(?<![A-Za-z])[a-zA-Z]$|\bmc$")  # 10, x, E = mc
+_RAISED_BEFORE = late(r"\d$|(?<![A-Za-z])[a-z]$|\bmc$")  # 10, x, E = mc
 _AMOUNT = late(r"[$£€]\d{1,5}$")
 _YEAR_OR_COUNT = late(r"(?:\b(?:1[5-9]|20)\d\d|,\d{3})$")  # that has a note
 _NUMBER_OR_STOP = late(r"[\d.]$")

@@ -79,8 +79,10 @@ _SMALL_ROAD_BEFORE = late(r"\b\d{1,5} (?:[a-z]{2,20} ){1,2}$")
 _SMALL_STREETS = {"Pl": "place", "Ter": "terrace", "Plz": "plaza", "Cres": "crescent"}
 _PRICE_BEFORE = late(r"[$£€]\s?\d[\d.,]{0,9} ?$")
 _COUNT_AFTER = late(r":|\.?$|\.? (?:(?:is|was|of)\b|\d)")
-_PICTURE_AFTER = late(
-    rf"(?i) (?:{TABLES.patterns('black and white')})\b|[.,;:!?)]|\s*$| (?:and|or|&|is|was) "
+_TWO_AFTER = late(
+    rf" (?!(?i:{TABLES.patterns('black and white')})\b)(?:the|these|those|you|us|them|him|her|me|my"
+    r"|your|our|their|both|all|two|each|people|children|men|women|[$£€]?\d|[A-Z]|[a-z]{3,20}[^s\W]s\b"
+    r"|[a-z]{2,16} (?:and|&|or) )"
 )
 
 
@@ -255,7 +257,7 @@ def _county(match: re.Match[str]) -> list[str] | None:
 
 def _between(match: re.Match[str]) -> list[str]:
     """The gap b/w them; but a b/w photo."""
-    is_picture = match[0] == "b/w" and _PICTURE_AFTER.match(match.string, match.end())
+    is_picture = match[0] == "b/w" and not _TWO_AFTER.match(match.string, match.end())
     return ["black", "and", "white"] if is_picture else ["between"]
 
 

@@ -21,7 +21,7 @@ _FLIGHT_BEFORE = late(
     r"|\b(?:depart(?:s|ing)?|layover) $"
 )
 _MODEL = r"(?:-(?P<variant>(?:10|[1-9])00|\d{1,2}))?"
-_CITY_AFTER = late(r" [A-Z]{4,}")
+_CITY_AFTER = late(r" (?!ASAP|AIRPORT|INTL|INTERNATIONAL|TODAY|ONLY|FLIGHT)[A-Z]{4,20}\b")
 
 
 def _airplane(match: re.Match[str]) -> list[str]:

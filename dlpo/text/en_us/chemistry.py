@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms
+from dlpo.text.common.forms import Forms, only_after
+from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words
 from dlpo.text.en_us.tables import words_of
 
 _ELEMENT = "|".join(sorted(words_of("elements"), key=len, reverse=True))
 _SALTS = frozenset(words_of("formulas without numbers"))
 _AFTER_ION = r"(?=[,.;:)]|\s(?:ions?|channels?|is|was|are|and|or|levels?|concentrations?)\b|$)"
+_ELEMENT_BEFORE = late(
+    r"(?i)\b(?:gold|silver|iron|copper|lead|tin|mercury|sodium|magnesium|alumin(?:i?)um|zinc|calcium"
+    r"|lithium|platinum|palladium|chromium|manganese|titanium|silicon|chlorine|bromine) \($"
+)
 _PART = re.compile(r"[A-Za-z]|\d+")
 
 
@@ -39,8 +44,8 @@ def _ion(match: re.Match[str]) -> list[str]:
 FORMS: Forms = (
     (
         "A",  # gold (Au)
-        r"(?<=[a-z] \()(?:Au|Ag|Fe|Cu|Pb|Sn|Hg|Na|Mg|Al|Zn|Ca|Li|Pt|Pd|Cr|Mn|Ti|Si|Cl|Br)(?=\))",
-        lambda match: _spelled(match[0]),
+        r"(?<=[a-z] \()[A-Z][a-z](?=\))",
+        only_after(_ELEMENT_BEFORE, lambda match: _spelled(match[0])),
     ),
     (
         "A",

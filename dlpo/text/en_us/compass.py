@@ -13,10 +13,9 @@ _ROAD_BEFORE = late(
     rf"(?:\b(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][a-z]{{1,20}}) (?:{any_of('streets')})\b\.?,?"
     rf"|\b(?:{any_of('roads')})[ -]\d{{1,3}}) $"
 )
-_HEADING = late(
-    r"(?i)\b(?:(?:head|go|drive|continue|then|walk|turn|travel)(?:ing)?|headed"
-    r"|mov(?:e|es|ed|ing)|track(?:s|ing)|drift(?:s|ing)) $"
-)
+_HEADING = late(r"(?i)\b(?:(?:head|go|drive|continue|then|walk|turn|travel)(?:ing)?|headed) $")
+_MOVES = late(r"(?i)\b(?:mov(?:e|es|ed|ing)|track(?:s|ing)|drift(?:s|ing)) $")
+_SPEED_AFTER = late(r" (?:at \d|of |through |and |toward)|[,;.]|$")
 _ROAD_AFTER = late(
     r" (?:lanes?|ramps?|traffic|on-ramps?|off-ramps?|exits?|Hwy|Highway|Rte|Route)\b"
     r"| (?:I|US|SR|CA)[- ]?\d"
@@ -45,8 +44,9 @@ def _road_way(match: re.Match[str]) -> list[str] | None:
 def _compass_after(match: re.Match[str]) -> list[str] | None:
     """2nd Ave N, Hwy 61 N, I-5 S, head W on Main St; but not "then E. Smith"."""
     before = text_before(match)
+    moves = _MOVES.search(before) and _SPEED_AFTER.match(match.string, match.end())
     heads = _HEADING.search(before) and not match.string.startswith(".", match.end())
-    return _compass(match) if heads or _ROAD_BEFORE.search(before) else None
+    return _compass(match) if heads or moves or _ROAD_BEFORE.search(before) else None
 
 
 def _compass(match: re.Match[str]) -> list[str]:

@@ -63,7 +63,7 @@ _NO_NOUN = word_list("no nouns")
 _KITCHEN = ("2", "3", "4", "8", "16")  # denominators of what is measured
 _DONE = ("used", "full", "complete", "completed", "done")
 _DATA = frozenset(("KB", "MB", "GB", "TB", "GiB", "MiB"))
-_SENTENCE_ENDS = late(r"[.!?…:]\"? [(\[]$|[#/]\w{1,30} [(\[]$")
+_PART_NAMED = late(rf"(?i)\b(?:{any_of('told in parts')})\b[^.]{{0,40}}$")
 _TWO_AMOUNTS_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('two amounts')})\b[^.;]{{0,16}}$")
 _CAPACITIES = ("16", "32", "64", "128", "256", "512")
 _DATA_BEFORE = late(r"(?i)\b(?:used|using|storage|disk|memory|quota):? $")
@@ -109,6 +109,8 @@ def _fraction(match: re.Match[str]) -> list[str]:
     if (of_data or of_gauge) and int(above) <= int(below):  # 3/10 GB used, HP 45/120
         return [*cardinal_words(above), "out", "of", *cardinal_words(below), *many.split()]
     in_row = _IN_ROW.search(text_before(match)) and not match["fraction_ending"]
+    if in_row and int(below) <= _DOZEN and text_before(match, 4).lower() == "day ":
+        in_row = None
     is_counted = in_row and not whole and (int(below) > _DOZEN or not is_part)  # day 12/30 of
     if is_counted and not many and 0 < int(above) <= int(below):
         return [*cardinal_words(above), "of", *cardinal_words(below)]
@@ -170,7 +172,8 @@ def _used(match: re.Match[str]) -> list[str] | None:
     before = text_before(match)
     is_short = unit == other in ("G", "T") and len(above) > 1 and "." not in above
     opens = is_short and before.endswith(("(", "[", "|"))
-    used = _DATA_USED.search(before) or _SHARED_DATA.match(match.string, match.end())
+    of_disk = len(unit) == len(other) == 1 and _DATA_BEFORE.search(before)
+    used = of_disk or _DATA_USED.search(before) or _SHARED_DATA.match(match.string, match.end())
     if not (opens or used):
         return None
     unit, other = (UNITS[one if len(one) > 1 else f"{one}B"][1] for one in (unit, other))
@@ -191,8 +194,8 @@ def _of_thread(match: re.Match[str]) -> list[str] | None:
     no_part = not _IN_RECIPE.match(match.string, match.end()) and len(match.string) > _LONG_MESSAGE
     opens = no_part and _OPENS.search(before)
     closes = _CLOSES.match(match.string, match.end()) and match.start() > _LONG_MESSAGE
-    marked = before.endswith("[") or _SENTENCE_ENDS.search(before)
-    if not (opens or (closes and marked)) or not int(match[1]) <= int(match[2]) < 10:
+    named = _PART_NAMED.search(before)
+    if not (opens or (closes and not named)) or not int(match[1]) <= int(match[2]) < 10:
         return None
     return [*cardinal_words(match[1]), "of", *cardinal_words(match[2])]
 

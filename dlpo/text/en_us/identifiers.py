@@ -208,7 +208,7 @@ FORMS: Forms = (
         r"(?= is (?:your|the) (?:[\w-]{2,20} ){0,3}(?:code|passcode|password|PIN|pin|OTP|otp)\b)"
         r"|(?<=\b[Uu]se )\d[\d-]{2,8}\d"
         r"(?= (?:to (?:log|sign|verify|confirm|reset|unlock)|as your (?:[\w-]{2,20} ){0,3}"
-        r"(?:code|passcode|password|pass|PIN|pin|OTP|otp|key|token))\b)",
+        r"(?:code|passcode|password|pass|PIN|pin|OTP|otp|key|token|login|username|number|id|ID))\b)",
         lambda match: said_one_by_one(match[0]),
     ),
     (

@@ -83,16 +83,22 @@ _OF_GENES = late(
     r"\b(?:DNA|RNA|genes?|genome|kb|TSS|fragments?|sequences?|inserts?|primers?|start)\b"
 )
 _CHANGES = late(r" (?:to \d|wider|tighter|higher|lower|above|below|over)")
-_OF_GAS = late(
-    r"(?i)\b(?:pressure|gas|gases|kpa|torr|bars?|volume|mol|temperature|psi|ideal|inhg|mmhg)\b"
+_OF_BLOOD = late(
+    r"\b(?:MCHC?|MCV|PTH|DNA|RNA|NT-proBNP|BNP|[Ss]erum|[Cc]ells?|estradiol|[Pp]lasma)\b"
+)
+_CASH_AFTER = late(r" (?:fees?|machines?|cards?|withdrawals?)\b")
+_CHAT_BEFORE = late(r"\b(?:i|im|i'm|only|like|got|have)(?: (?:have|only|like|got)){0,2} $")
+_FIELD_BEFORE = late(
+    r"(?i)\b(?:work(?:s|ed|ing)?|phd|career|job|course|degree|interested|experience|background"
+    r"|expert|skills|internship|research) in $"
 )
 _NO_RATES = frozenset(("W/L", "L/W", "km/mi", "mi/km", "kg/lb", "lb/kg", "cm/in", "in/cm"))
 _ALONE = any_of("measure without a number")
 _LETTER_UNITS = {"N": "newton", "J": "joule", "A": "amp", "C": "coulomb"}
 _PHYSICS = r"force|weight|tension|thrust|friction|energy|work|heat|load|current"
 _ROAD_OR_FLAT_BEFORE = late(
-    r"(?i)\b(?:routes?|rte|hwy|highway|us|sr|exit|interstate|apt|apartment|unit|suite|ste|drawing"
-    r"|seat|row|gate|work:|moved to)\.? $"
+    r"(?i)\b(?:routes?|rte|hwy|highway|us|sr|exit|interstate|apt|apartment|unit|suite|ste|seat|row"
+    r"|gate|moved to)\.? $"
 )
 _OF_LETTERS = {
     "N": late(rf" ({_PHYSICS}|spring)\b| (?:of (?:{_PHYSICS})|upward|downward)\b|/(?:kg|m|C)\b"),
@@ -180,8 +186,12 @@ def _plural(match: re.Match[str]) -> list[str] | None:
 def _measure(match: re.Match[str]) -> list[str] | None:
     if match["unit"] in _LETTERS and _is_letter(match):
         return None
-    if match["unit"] == "pg" or (match["unit"] == "atm" and not _OF_GAS.search(match.string)):
-        return None  # pages, at the moment
+    if match["unit"] == "pg" and not _OF_BLOOD.search(match.string):
+        return None  # pages
+    if match["unit"] == "atm" and (
+        _CASH_AFTER.match(match.string, match.end()) or _CHAT_BEFORE.search(text_before(match))
+    ):
+        return None  # at the moment
     if match[0].endswith('"') and _OPEN_QUOTATION.search(text_before(match, 300)):
         return None  # "1999" by Prince
     number, to = match["measure"], match["measure_to"]
@@ -347,11 +357,20 @@ def _letter_unit(match: re.Match[str]) -> list[str] | None:
     text, end = match.string, match.end()
     noun = _OF_LETTERS[letter].match(text, end)
     before = text_before(match)
-    if _ROAD_OR_FLAT_BEFORE.search(before) or not (noun or _LETTERS_BEFORE[letter].search(before)):
+    at_work = letter != "J" and before.lower().endswith("work: ")  # Work: 12 N Main St
+    if at_work or _ROAD_OR_FLAT_BEFORE.search(before):
+        return None
+    if not (noun or _LETTERS_BEFORE[letter].search(before)):
         return None
     attached = between != " " and letter == "A" and text.startswith("/", end)
     single = number == "1" or attached or (noun and noun[1])
     return [*number_words(number), _LETTER_UNITS[letter] + "s" * (not single)]
+
+
+def _unit_named(match: re.Match[str]) -> list[str] | None:
+    """Mass in kg, weight (lbs); but "works in ml", machine learning."""
+    of_field = match[1] == "ml" and _FIELD_BEFORE.search(text_before(match))
+    return None if of_field else UNITS[match[1]][1].split()
 
 
 def _unit_alone(match: re.Match[str]) -> list[str] | None:
@@ -384,9 +403,9 @@ FORMS: Forms = (
     ),
     (
         "a",  # mass in kg, weight (lbs)
-        r"(?:(?<=\bin )(?!ml)|(?<=\()|(?<=[Vv]olume in )|(?<=amount in ))(kg|km|cm|mm|mg|mL|ml|dL)"
+        r"(?:(?<=\bin )|(?<=\())(kg|km|cm|mm|mg|mL|ml|dL)"
         r"(?=[.,;:)]|\s?$|\s[a-z])(?!\s?\d)",
-        lambda match: UNITS[match[1]][1].split(),
+        _unit_named,
     ),
     ("d", r"(?<![\w.])(\d)x(8|10|12)s\b", _shifts),
     ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2}|[1-9]00)s\b", _planks),
@@ -528,7 +547,7 @@ FORMS: Forms = (
         "d",
         r"(?<![\w.])\d{2,4}(?:\.\d\d)? K\b(?! [a-z])"
         r"|(?<![\w.,$-])(?:2[27]|3[05]|4[01]|50|6[05])00K\b"
-        r"(?= (?:color|light|white|warm|cool|bulb|LED)|, \d{1,5} ?lm\b|\)|$)",
+        r"(?= (?:color|light|white|warm|cool|bulb|LED)|, \d{1,5} ?lm\b|\))",
         lambda match: [*number_words(match[0].rstrip(" K")), "kelvin"],
     ),
 )  # fmt: skip

@@ -187,7 +187,8 @@ def _so_often(match: re.Match[str]) -> list[str] | None:
     )
     if is_name or _NAME_OF_X_BEFORE.search(before):
         return None
-    return ["extension" if _CALLED_BEFORE.search(before) else "times"]
+    is_long = match.string[match.end() + 1 : match.end() + 2].isdigit()
+    return ["extension" if is_long and _CALLED_BEFORE.search(before) else "times"]
 
 
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
@@ -367,7 +368,8 @@ _FORMS: Forms = (
     ("A", _PLAIN_CAPITAL, None),
     (
         "d",
-        r"(?<!is )\b4u\b(?! (?:rack|server|chassis|of|unit|case|enclosure|bay|height|box|mount))",
+        r"(?<!box is )\b4u\b"
+        r"(?! (?:rack|server|chassis|of|unit|case|enclosure|bay|height|box|mount))",
         "for you",
     ),
     *airplanes.FORMS,

@@ -57,7 +57,7 @@ _BEFORE_CODE = late(
     rf"|\b(?:{any_of('have hyphenated numbers')}) (?:(?:number|no\.|num\.) )?#?$"
 )
 _LABEL_BEFORE = late(
-    rf"(?i)(?<!\bthe )\b(?:{any_of('have parts with hyphens')}) "
+    rf"(?i)\b(?!(?<=\bthe )(?:building|lot)\b)(?:{any_of('have parts with hyphens')}) "
     r"#?(?:\d{1,3}-\d{1,3}(?:, | and |,? to )){0,6}$"
 )
 _COUNTED_AFTER = late(r" (?:[a-z]{2,20}s|percent|people|of|times?)\b")
@@ -98,7 +98,7 @@ _IN_SPACE = late(
     rf"|{TABLES.patterns('along a course')})\b"
 )
 _MANY_NEAR = late(
-    rf"(?i)(?:every|last|past) \d{{0,3}} ?(?:{any_of('counted in millions')})\b"
+    rf"(?i)(?:every|(?<!the )(?:last|past)) \d{{0,3}} ?(?:{any_of('counted in millions')})\b"
     r"|\b(?:population|revenue|subscribers) [a-z ]{0,20}past $"
 )
 _ORDER_BEFORE = late(r"(?:^|[\n,;:&•–(-]\s{0,2}|\band )$")
@@ -106,7 +106,10 @@ _WON_AFTER = late(
     rf"(?i) (?:\w{{2,12}}[ -]){{0,2}}(?:{TABLES.patterns('who won')})\b"
     r"|(?-i: (?:Emmy|Oscar|Grammy|Tony)-)"
 )
-_SO_MANY_AFTER = late(r"(?i) (?:faster|longer|more|better|daily|weekly|platinum|cheaper|bigger)\b")
+_SO_MANY_AFTER = late(
+    r" (?:Platinum|(?:Faster|Longer|More|Better|Daily|Weekly|Cheaper|Bigger)"
+    r"(?:[.!,;]|$| (?:than|with|bars|lasting)))"
+)
 _SCALE_AFTER = late(rf"(?i) (?:{any_of('by so many times')})\b")
 _DONE_BEFORE = late(
     r"\b(?:[a-z]{3,16}ed|did|ran|went|won|lost|beat|hit|tried|been|it|you|me|him|her|them|us|this"
@@ -273,6 +276,8 @@ def _lasting(match: re.Match[str]) -> list[str] | None:
 def _ordered(match: re.Match[str]) -> list[str] | None:
     """2x Burger, 1x Fries; but "a 4x Champion", "2x Faster", "3x Zoom"."""
     number = cardinal_words(match[1])
+    if match[1] == "1":
+        return number if _ORDER_BEFORE.search(text_before(match)) else None
     if _WON_AFTER.match(match.string, match.end()):
         return [*number, "time"]
     if _SO_MANY_AFTER.match(match.string, match.end()):

@@ -56,7 +56,10 @@ _BATTED = late(
     r"(?: (?:to|of|at|was|is|a|just|only|over|around))? $"
     r"|\b(?:he|she|they|who|hitter|career) (?:[a-z]{2,8} )?(?:hit|hits) $|\bOPS (?:of|was|is|at) $"
 )
-_BATS = late(r" (?:OPS|hitters?|average(?! [a-z])|batting|slugging|BA|OBP|SLG)\b")
+_BATS = late(
+    r" (?:OPS|hitters?|batting|slugging|BA|OBP|SLG"
+    r"|average(?! (?:growth|error|loss|return|price|rate|score|change|gain)\b))\b"
+)
 _SCORER_BEFORE = late(
     r"(?:[(,;⚽]\s?|\b(?!Depth|Height|Width|Length|Room)[A-Z][\w'-]{1,20}\)?,? "
     r"|\b(?:pen|og|OG)\.? )$|(?:^|\n)$"
@@ -74,10 +77,12 @@ _MATCH_NEAR = late(
     r"|\([A-Z][a-z]+ \d{1,3}'|\(\d{1,3}', \d"
 )
 _MATCH = late(
-    r"\b\d[-–]\d\b|(?i:\b(?:goals?|scored|penalty|pens?|booked|subs?|assists?|full[- ]time)\b|⚽)"
+    r"\b\d[-–]\d\b|(?i:\b(?:goals?|scored|penalty|pens?|booked|subs?|assists?|full[- ]time"
+    r"|(?:red|yellow) cards?)\b|⚽)"
 )
-_TIMES_OF_GOALS = late(  # of two players, one in the second half
-    r"[A-Z][a-z]+ \d{1,3}'.{1,60}[A-Z][a-z]+ (?:\d{1,3}', )?(?:4[6-9]|[5-9]\d|1[01]\d|120)'"
+_TIMES_OF_GOALS = late(  # of three players, or of two, one in the second half
+    r"\d\+\d'|\bHT\b|(?:[A-Z][a-z]+ \d{1,3}'(?:, | and )){2}[A-Z][a-z]+ \d"
+    r"|[A-Z][a-z]+ \d{1,3}'.{1,60}[A-Z][a-z]+ (?:\d{1,3}', )?(?:4[6-9]|[5-9]\d|1[01]\d|120)'"
     r"|[A-Z][a-z]+ (?:4[6-9]|[5-9]\d|1[01]\d|120)'.{1,60}[A-Z][a-z]+ \d{1,3}'"
 )
 _BASEBALL = late(
@@ -86,7 +91,8 @@ _BASEBALL = late(
 )
 _LEAST_RUNS = 25
 _MOST_JUDGES = 6
-_CRICKET = late(r"\b(?:stumps|innings|declared|not out|wickets?|overs|at (?:lunch|tea|drinks))\b")
+_CRICKET = late(r"\b(?:innings|declared|at lunch)\b")
+_AT_STUMPS = late(r"\b(?:stumps|not out|wickets?|overs|at (?:tea|drinks))\b|\d at lunch")
 _WON_BEFORE = late(
     r"(?i)\b(?:won|win|wins|lost|loss|beat|score|drew|tied|pages?|age[sd]?|rat(?:ed|ing)|temps?|up|down|led|trail\w{0,3})\b[^.;]{0,20}$"
 )
@@ -165,8 +171,8 @@ def _minute_of_goal(match: re.Match[str]) -> list[str] | None:
 def _wickets(match: re.Match[str]) -> list[str] | None:
     """England were 245-6 at stumps: for six."""
     near = text_before(match, 60) + match.string[match.end() : match.end() + 40]
-    few = int(match[1]) < _LEAST_RUNS
-    if few or not _CRICKET.search(near) or _BASEBALL.search(near):
+    likely = int(match[1]) >= _LEAST_RUNS and _CRICKET.search(near) and not _BASEBALL.search(near)
+    if not (likely or _AT_STUMPS.search(near)):
         return None
     return [*cardinal_words(match[1]), "for", *cardinal_words(match[2])]
 

@@ -246,7 +246,8 @@ FORMS: Forms = (
     ("aA", r"\b[Pp]orq\b", "porque"),
     (
         "A",
-        r"(?:(?<=[a-záéíóúñ], )|(?<=\b[Ee]n )(?!(?:Tab|Son|Ver|Camp)\.? (?!y\b)))"
+        r"(?:(?<=[a-záéíóúñ], )|(?<=\b[Ee]n )"
+        r"(?!(?:Tab|Son|Ver|Camp)\. (?:nueva|cubano|nou|o Word|Luego)))"
         rf"(?:{any_key(_STATES)})(?!\w)",
         lambda match: _STATES[match[0]],
     ),

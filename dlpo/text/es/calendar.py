@@ -68,7 +68,7 @@ _LASTING_BEFORE = re.compile(
 )
 _EVENT_BEFORE = re.compile(
     r"(?i)\b(?:llega|sale|citas?|empieza|inicia|comienza|termina|cierra|abre|junta|reunión"
-    r"|(?<!la )mañana|hoy) $"
+    r"|(?<!de la )mañana|hoy) $"
 )
 _LIMIT_BEFORE = re.compile(
     r"(?i)\b(?:entre|hasta|desde|(?:antes|después|a partir) de"
@@ -218,7 +218,7 @@ def _clock(match: re.Match[str]) -> list[str] | None:
         return None
     if seconds:
         return duration_words(hour, minutes, seconds)
-    if not match["horas"] and _RATIO_BEFORE.search(text_before(match)):
+    if not (match["horas"] or match["period"]) and _RATIO_BEFORE.search(text_before(match)):
         if _DECIMALS_AFTER.match(match.string, match.end()):  # 1:10.2
             return None
         return [*cardinal_words(hour), "a", *cardinal_words(minutes)]
@@ -242,7 +242,9 @@ def _is_spent(match: re.Match[str]) -> bool:
     before = text_before(match)
     short = match["horas"] and int(match["hour"]) < _LONG_HOURS and _AFTER_SPAN.search(before)
     after = _SPENT_AFTER.match(match.string, match.end())
-    return not match["period"] and bool(after or short or _SPENT_BEFORE.search(before))
+    if match["period"] or _EVENT_BEFORE.search(before) or before.endswith(("las ", "Salida ")):
+        return False
+    return bool(after or short or _SPENT_BEFORE.search(before))
 
 
 def _spent_words(match: re.Match[str]) -> list[str]:
@@ -444,7 +446,7 @@ FORMS: Forms = (
     (
         "aA",
         rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}\b))"
-        r"|\b(?<!\b[Dd]el )(?<!\bal )(?<!\b[Dd]e )(?<!\by )(?<!lle )[Mm]ar"
+        r"|\b(?<!\b[Dd]el )(?<!te al )(?<!\b[Dd]e )(?<!Sol y )(?<!lle )[Mm]ar"
         rf"(?=,?\s\d{{1,2}} (?:de )?(?:{_MONTH}|{_SHORT_MONTH}\b))"
         r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
         rf"|\b{_SHORT_DAY}(?=\s?/\s?{_SHORT_DAY}\b)"

@@ -93,7 +93,7 @@ _DOSE_AROUND = late(
     rf"\d ?(?:mg|m[lL]|g|mcg|UI)\b|\b(?:c/|cada|por) ?\d{{1,2}} ?(?:d[ií]as|h|hrs|horas)\b"
     rf"|\b(?i:{TABLES.any_of('doses')})s?\b"
 )
-_NUMBERED_BEFORE = late(r"(?:\b[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+|\b[Ee]l|\b[Tt]omo) $")
+_NUMBERED_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('regnal names')}|el|tomo) $")
 _EVERY_AFTER = late(r" (?:c/ ?|cada )\d|c/|,? dosis\b")
 _MEETING_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('meetings')})\b(?:(?!\ben )[^.,;]){{0,14}}$")
 _PLACE_BEFORE = late(r"(?i)(?:^|\n|\b(?:en|la|por|de|entre|esquina|dirección):?) ?$")
@@ -102,6 +102,7 @@ _STREET_AFTER = late(
     r"(?: (?:[A-ZÁÉÍÓÚÑ][\wáéíóúñ.]{1,20}|del?)){0,3},? \d"
 )
 _NAME_OF_X_BEFORE = late(rf"(?i)\b(?:{TABLES.any_of('before x as a name')}) $")
+_TITLE_AFTER = late(r"\s?(?:Dra?|Lic|Ing|Arq|Sra?|Srta|Prof|Mtr[oa])\.")
 _WOMAN_AFTER = late(rf"\s?(?i:{TABLES.any_of('names of women')})\b")
 _KEY_BEFORE = re.compile(
     r"(?i)[a-z]\($|(?:\bselect|\b(?:marqu\w{1,3}|marc\w{1,3}|presion\w{1,4}|puls\w{1,3}|oprim\w{1,4}|digit\w{1,4}"
@@ -135,7 +136,8 @@ _OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]{0,2}|[a-z])(?:[²³]|\^\d)?"
 _CLASS_BEFORE = late(
     r"(?i)\b(?:películas?|impresoras?|asientos?|grupos?|salón|salones|aulas?|alumn\w{1,2} de) $"
 )
-_TERM_BEFORE = late(r"(?:(?<![\w.,])\d{1,6}|(?<!\w)[a-z]) $")
+_MENU_NAME_BEFORE = late(rf"\b(?i:{TABLES.any_of('menus')}) $|> ?[A-ZÁÉÍÓÚÑ\d]\w{{1,20}} $")
+_TERM_BEFORE = late(r"(?:(?:^|[=+*/(] ?)\d{1,6}|(?<!\w)[b-df-xz]) $")
 _LEFT_OPERAND = late(rf"((?<![\w.,$/-]){_OPERAND}|\)[²³]?) $")
 _RIGHT_OPERAND = late(rf"\s({_OPERAND}|\()(?![\w$%'])(?!\s?[$%])")
 _EQUATION_BEFORE = late(r"[=≠<>≤≥] ?(?:[\w +*/^²³()·-]|[.,]\d){0,40}$")
@@ -209,7 +211,7 @@ def _que(match: re.Match[str]) -> list[str] | None:
     """Of chats: "q tal" as "qué tal", "dijo q sí" as "dijo que sí"; but "la letra q"."""
     if _LETTER_BEFORE.search(text_before(match, 16)):
         return None
-    ends = match.string.startswith("?", match.end())
+    ends = match.string.startswith("?", match.end()) and text_before(match).endswith((" o ", " y "))
     asks = (
         ends
         or _AFTER_QUE.match(match.string, match.end())
@@ -344,14 +346,17 @@ def _with(match: re.Match[str]) -> list[str] | None:
     if _STREET_AFTER.match(match.string, match.end()):
         return None
     before = text_before(match, 40)
-    woman = _WOMAN_AFTER.match(match.string, match.end()) and not _PLACE_BEFORE.search(before)
-    return ["con"] if woman or _MEETING_BEFORE.search(before) else None
+    named = _WOMAN_AFTER.match(match.string, match.end()) or _TITLE_AFTER.match(
+        match.string, match.end()
+    )
+    is_person = named and not _PLACE_BEFORE.search(before)
+    return ["con"] if is_person or _MEETING_BEFORE.search(before) else None
 
 
 def _compared(match: re.Match[str]) -> list[str] | None:
     """IMC >30, con <100; x <5 is "menor que"; "Ajustes >2" is a menu."""
     before = text_before(match, 90)
-    if match[0][0] == ">" and notation.MENU_BEFORE.search(before):
+    if match[0][0] == ">" and _MENU_NAME_BEFORE.search(before):
         return []
     if _TERM_BEFORE.search(before):
         return ["menor" if match[0][0] == "<" else "mayor", "que"]
@@ -473,13 +478,13 @@ _FORMS: Forms = (
         "a",  # HDMI x4, pack x2
         r"(?<![\w.])(?<![=+,y<>] )x"
         r"(?=\d{1,3}d?(?![\w^]|[.,]\d|,? (?:y )?[xy]\d|\s?[=*/<>-]"
-        r"|\s?\+(?!\s?[a-záéíóúñ]{3})| (?:es|vale|y)\b))",
+        r"|\s?\+(?!\s?[a-záéíóúñ]{3})| (?:es (?:mayor|menor|igual)|vale\b)))",
         _times,
     ),
     (
         "d",
         r"(?:^|(?<=[\n(,;:] )|(?<=[\n(]))(\d{1,2})x"
-        r"(?= [A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{3})(?! (?:más|menos|mejor))",
+        r"(?= [A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{3})(?! (?:más|menos|mejor|semana|velocidad|óptico|zoom|uno))",
         _ordered,
     ),
     (
@@ -527,7 +532,7 @@ _FORMS: Forms = (
         r"|[A-ZÑ]{2,6}\d?\b(?! \d)|(?:Depto|Dpto|Gte|RR)\.)",
         "con",
     ),
-    ("a", r"(?<![\w./'])c/(?=\s?(?:(?:el|la) )?[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{1,20})", _with),
+    ("a", r"(?<![\w./'])c/(?=\s?(?:(?:el|la) )?[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{0,20})", _with),
     ("a", rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)", "según"),
     ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3}|IVA\b)", "sin"),
     ("a", r"(?<![\w./'])e/\s?(?=\d|[A-ZÁÉÍÓÚÑ])", "entre"),

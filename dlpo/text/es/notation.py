@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.es.abbreviations import sayable, spelled
+from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.numbers import cardinal_words, decimal_words, number_words
 from dlpo.text.es.tables import TABLES, any_of
 
@@ -19,9 +19,10 @@ _ANGLE = (
     r"\s{0,2}\(?\s?(?:\d{0,2}[xπ]\b(?! (?!sen|cos|tan|log|por|más|es\b)[a-záéíóúñ]{3})"
     r"|\d{0,2}\s?(?:theta|alfa|beta)\b|\d{1,3}\s?°)"
 )
+_WORDS = ("cafe", "banana", "cabana", "niko", "libro", "nana", "cana", "cala")
 _ADVERB_BEFORE = late(
-    r"(?i)\b(?!(?:la|de|y|a|el|que|sen|cos|calcul\w{1,4}|hall\w{1,4}|eval\w{1,4}) $)"
-    r"[a-záéíóúñ]{2,20} $"
+    r"(?i)\b(?:es|está|estaba|estás|estar|era|hace|hacía|hacer|se cree|ser|hombre|mujer|fue|son"
+    r"|sea) $"
 )
 _OPENS_TERM = late(r"(?:[(=±+*/√^<>≤≥]|(?<![^\W\d]{3})(?<!(?<!=) -\w)(?<!\(-\w)(?<!-\w\w),)\s?$")
 _CLOSES_TERM = late(r"\d{0,3}[a-z]\s?[)=±+*/^²³-]|[^()]{1,20}\)")
@@ -32,11 +33,11 @@ _EVALUATED = late(
     r"(?i)\b(?:calcul|hall|encuentr|eval[uú]|determin|obt[eé]n|cuánto)\w{0,4} [^.;]{0,24}$"
     r"|\b[fgh]\([^()]{1,9}\)[^.]{0,30}$"
 )
-MENU_BEFORE = late(rf"(?i)\b(?:{any_of('menus')})\b[^.\n]{{0,80}}$")
+_MENU_BEFORE = late(rf"(?i)\b(?:{any_of('menus')})\b[^.\n]{{0,80}}$")
 _LABEL_AFTER = late(r"[\s*_\"]{1,6}[A-ZÁÉÍÓÚÑ]")
 _REACTION = late(r"[^.;]{0,40}\b\d{0,2}(?:[A-Z][a-z]?\d{0,2}){1,6}\s?(?:→|->)\s?\d{0,2}\s?[A-Z]")
 _ARRIVAL = late(r"\s?[A-ZÁÉÍÓÚÑ\d$]")
-_PLACE_BEFORE = late(rf"(?i)\b(?:calle|{any_of('have letters')}) $")
+_PLACE_BEFORE = late(r"(?i)\b(?:calle|salón|grupo|pabellón|aula|apto|depto|edificio|torre) $")
 _METAL = any_of("metals")
 _ATOMS = rf"(?:{_METAL}|[BCFHIKNOPS])\d{{0,2}}"
 _GROUP = rf"(?:{_ATOMS}|\((?:{_ATOMS}){{1,4}}\)\d)"
@@ -76,7 +77,7 @@ def _arrow(match: re.Match[str]) -> list[str] | None:
     around = text[max(0, match.start() - 40) : match.end() + 40]
     if "+" in around and re.search(r"[A-Z][a-z]?\d", around) and _REACTION.match(around):
         return ["produce"]
-    if MENU_BEFORE.search(before) and _LABEL_AFTER.match(text, match.end()):
+    if _MENU_BEFORE.search(before) and _LABEL_AFTER.match(text, match.end()):
         return ["luego"]
     return ["a"] if match[0] == "→" or _ARRIVAL.match(text, match.end()) else None
 
@@ -93,7 +94,7 @@ def _power_of_ten(match: re.Match[str]) -> list[str] | None:
 
 def _formula(match: re.Match[str]) -> list[str] | None:
     """The letters and numbers of a substance, an ion or an isotope: KMnO4, Fe^2+; not "CaFe"."""
-    if len(match[0]) > 3 and match[0].isalpha() and sayable(match[0]):
+    if len(match[0]) > 3 and match[0].isalpha() and match[0].lower() in _WORDS:
         return None
     parts = re.findall(r"[A-Za-z]|\d+|\+|-(?!\d)", match[0])
     signs = {"+": ["más"], "-": ["menos"]}
@@ -111,8 +112,10 @@ def _chord(match: re.Match[str]) -> list[str] | None:
     certain = len(note) > 1 if kind == "7" else accidental == "#" and len(note + kind) > 1
     played = _PLAYED_BEFORE.search(before) or _CHORDS.search(match.string)
     # Dom is Sunday too, Lab a laboratory, C# a language
-    likely = of_music and listed if accidental + kind == "7" else listed or played
-    if certain or likely:
+    shared = note + accidental + kind in ("Dom", "Lab") or (accidental == "#" and not kind)
+    likely = listed if of_music or accidental + kind != "7" else None
+    likely_alone = accidental + kind != "7" and (played or (of_music and not shared))
+    if certain or likely or likely_alone:
         said = [_NOTES.get(note) or note.lower(), _OF_CHORD.get(accidental), _OF_CHORD.get(kind)]
         return " ".join(filter(None, said)).split()
     return [*spelled(note), "sharp"] if note + accidental in ("C#", "F#") else None

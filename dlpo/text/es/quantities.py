@@ -9,7 +9,7 @@ from dlpo.text.common.forms import Forms, digits_in_groups, only_after, text_bef
 from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
-from dlpo.text.es.abbreviations import sentence_opens_after, spelled
+from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     NUMBER,
@@ -58,8 +58,8 @@ _BEFORE_DIGITS = re.compile(
 )
 _CARD_BEFORE = re.compile(
     r"(?i)\b(?:tarjetas?|cuentas?|cta\.?|td[cd]|visa|mastercard|amex|débito|crédito|nómina|ahorros?)"
-    r"(?: \w{2,14}){0,2}:? ?[*.…]{1,16} ?$|\*{3,16}$"
-    r"|\b(?:tarjeta|td[cd]|visa|mastercard|amex)(?: \w{2,14}){0,2} \($"
+    r"(?: \w{2,14}){0,2}:? ?[*.…]{1,16} ?$|\*{4,16} ?$|\*{3}$"
+    r"|\b(?:tarjeta|cuenta|cta\.?|td[cd]|visa|mastercard|amex)(?: \w{2,14}){0,2} \($"
 )
 _TAIL_BEFORE = late(  # la cta 8830, mi cuenta es la 4471
     r"(?i)\b(?:cta\.?|(?:tu|su|mi) cuenta)"
@@ -104,7 +104,7 @@ _MOLAR_BEFORE = late(rf"(?i)\b(?:{any_of('of solutions')})\b(?: de)?(?: [A-Z]\w{
 _COMPANY_BEFORE = late(r"(?i)(?:^|\b(?:empresa|compañía|marca|en|cintas?|mascarillas?)) ?$")
 _PAID_BEFORE = late(
     r"(?i)\b(?:sueldos?|salarios?|pag\w{1,4}|gan\w{1,4}|ofre\w{1,4}|presupuesto|precio|cuesta|costo)\b"
-    r"[^.]{0,30}$"
+    r"(?:(?!carrera)[^.]){0,30}(?<!\blos )(?<!\bla )(?<!\bel )$"
 )
 _MILLIONS_AFTER = late(
     rf" a \d[\d.,]{{0,6}} ?M\b| en (?:19|20)\d\d\b| (?:de )?(?:{any_of('come in thousands')})\b"
@@ -115,10 +115,10 @@ _RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:(?!Ley|Decreto)[^\W\d_]{3,20} )?
 _STEP_BEFORE = late(rf"(?i)\b(?:{any_of('done in steps')}):? $")
 _COUNTED_DAY_BEFORE = late(r"(?i)\bdía $")
 _MONTHS = 12
-_PART_BEFORE = late(r"(?i)(?:\bde paso|\bhoja):? $")  # llave de paso 3/4, hoja 1/2 carta
+_PART_BEFORE = late(r"(?i)\bde paso:? $|\bhoja (?=$)")  # llave de paso 3/4, hoja 1/2 carta
 _PHYSICS_BEFORE = late(
     rf"(?i:\b(?:{any_of('physics')})\b)(?:(?!\b(?i:{any_of('no place of units')})\b)[^.;]){{0,40}}"
-    r"(?<!l )(?<!os de )$|(?<![a-záéíóúñ]{2} )[=≈] ?$"
+    r"(?<!\bal )(?<!\bel )(?<!os de )$|(?<![a-záéíóúñ]{4} )[=≈] ?$"
     r"|\d ?[km]?(?:[VW] ?(?:/|,|y)|[NJA] ?/) ?$"
 )
 _PHYSICS_AFTER = late(
@@ -134,9 +134,10 @@ _OPEN_QUOTATION = {
     "'": re.compile(r"(?:^|[\s(\[¿¡])'[^']{0,300}$"),
 }
 _OF_RATES = {"S/": "34", "S/.": "34", "R$": "456", "Bs": "679", "Q": "78"}  # a dollar costs
-_RATE = re.compile(r"[1-9][.,]\d{3}")
+_RATE = re.compile(r"[1-9][.,](?!\d00)\d{3}")
 _RATE_BEFORE = late(
-    r"(?i)\b(?:(?:dólar|euro|tipo de cambio|t\. ?c\.)\b(?:[^\n,;]{0,40}"
+    r"(?i)\bventa: $"
+    r"|\b(?:(?:dólar|euro|tipo de cambio|t\. ?c\.)\b(?:[^\n,;]{0,40}|,[^\n;]{0,50} en "
     r"|[^\n;]{0,40}\b(?:compra|venta)\b[^\n;]{0,24})|compra: (?:[^\n]{0,20}venta: )?)$"
 )
 _DECIMAL_COMMA = re.compile(
@@ -161,15 +162,17 @@ _OF_FLAT = re.compile(r"\s(?:izq|izda|dch|dcha|der|cent|[A-F]\b)")
 _LETTER_AFTER = re.compile(
     r"[ABDGH]\b|\s[ABDGH](?=[.,;:)]|$|\s(?:y|e|o|en|de|del|al)\b)(?!\.\s?\w)"
 )
-_PARTICIPLE_AFTER = late(r" (?:sido|hecho|puesto|visto|dicho|[a-záéíóúñ]{2,12}[aií]do)\b")
+_PARTICIPLE_AFTER = late(r" (?:sido|hecho|puesto|visto|dicho|llegado|salido|enviado|entregado)\b")
 _NO_POWER_BEFORE = late(
     r"(?i)\b(?:mand|envi|recib|revis|adjunt|le[íy]|guard)\w{1,5} (?:unos )?$"
     r"|\b(?:vuelo|grupo) $"
 )
+_OF_CHILD = late(r"(?i)\b(?:embaraz\w{1,4}|gestaci[oó]n|parto|presión|fetal)\b")
 _OF_STUDIES = late(
     r"(?i)\b(?:aprob|curs)\w{1,4} \d{1,2} sem\.|\bsem\. (?:de (?:carrera|derecho|medicina"
     r"|licenciatura|ingeniería|universidad)|en la (?:uni|facultad|carrera))"
 )
+_INITIALS = re.compile(r"\b[A-Z]\. [A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
 _NAME_AFTER_L = late(r"\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
 _SCALE_AFTER = re.compile(r"\s?[CF]\b")
 _FLAT_BEFORE = re.compile(
@@ -183,7 +186,7 @@ _ORDINAL_END = (
     + r")\b)"
 )
 _EXCHANGED_BEFORE = late(r"(?i)\b(?:dólar|euro|cambio|compra|venta)\b[^.;]{0,16}$")
-_LEAST_WHOLE = 5  # times the part of a rate: 12/100.000
+_LEAST_GOAL = 1000  # a smaller part is of a rate: 12/100.000
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
@@ -312,7 +315,9 @@ def _millions(match: re.Match[str]) -> list[str] | None:
     before = text_before(match)
     if _MOLAR_BEFORE.search(before):
         return [*number_words(match[1], decimal_comma=True), "molar"]
-    if match[1][:2] in ("0,", "0.") or (match[0] == "3M" and _COMPANY_BEFORE.search(before)):
+    of_many = match.string.startswith(" de ", match.end())
+    is_company = match[0] == "3M" and _COMPANY_BEFORE.search(before)
+    if not of_many and (is_company or match[1][:2] in ("0,", "0.")):
         return None
     sure = not match[1].isdigit() or _POPULATION_BEFORE.search(before)
     if match[2] and not (sure or _MILLIONS_AFTER.match(match.string, match.end())):
@@ -461,13 +466,13 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     if unit == "t" and "(t)" in match.string:  # h(t) = 5t
         return None
     is_initial = unit == "L" and _NAME_AFTER_L.match(match.string, match.end())
-    if is_initial and not sentence_opens_after(match):  # 10 L. Messi
+    if is_initial and len(_INITIALS.findall(match.string)) > 1:  # 7 C. Ronaldo, 10 L. Messi
         return None
     if unit == "ha" and _PARTICIPLE_AFTER.match(match.string, match.end()):  # 5 ha llegado
         return None
     if unit in ("cv", "UA") and _NO_POWER_BEFORE.search(text_before(match)):  # mandé 5 cv
         return None
-    if unit == "sem." and _OF_STUDIES.search(match.string):
+    if unit == "sem." and _OF_STUDIES.search(match.string) and not _OF_CHILD.search(match.string):
         unit = "semestre"
     if unit == "rpm" and few and _BREATHS_BEFORE.search(text_before(match, 24)):
         unit = "resp/min"
@@ -516,7 +521,7 @@ def _of_goal(match: re.Match[str]) -> list[str]:
     between = ["de"]
     if part > whole or _EXCHANGED_BEFORE.search(text_before(match)):
         between = []
-    elif match[2].strip("0.,") == "1" and _LEAST_WHOLE * part < whole and not many:
+    elif match[2].strip("0.,") == "1" and part < _LEAST_GOAL and not many:
         between = ["por"]  # a rate
     words = [*number_words(match[1], gender), *between, *number_words(match[2], gender)]
     return [*words, *many.split()]
@@ -661,8 +666,9 @@ def _is_code(match: re.Match[str], before: str) -> bool:
     labelled = _ACCOUNT_BEFORE.search(before) and (before.endswith(": ") or len(match[0]) > 4)
     labelled = labelled and not _BILL_BEFORE.search(before)
     used = _CODE_USED.search(before) and _CODE_AFTER.match(match.string, match.end())
-    card = _CARD_BEFORE.search(before) and not (year and before.endswith((" ", "(")))
-    tail = _TAIL_BEFORE.search(before) and not match.string.startswith(" más", match.end())
+    masked = before.endswith(("* ", "** ", "(")) and "**" in before
+    card = _CARD_BEFORE.search(before) and (masked or not (year and before.endswith((" ", "("))))
+    tail = _TAIL_BEFORE.search(before) and not match.string.startswith(" más IVA", match.end())
     return bool((labelled and not year) or used or card or tail)
 
 
@@ -759,7 +765,7 @@ MEASURES: Forms = (
     ),
     (
         "d",  # 1er. Informe, 5to. A; but "quedó 1ro. Luego"
-        rf"(?<![óé] )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS})\.(?=\s[A-ZÁÉÍÓÚÑ])"
+        rf"(?<!ó )(?<!gué )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS})\.(?=\s[A-ZÁÉÍÓÚÑ])"
         r"(?:\s([A-F])(?=[.,;)]|$))?",
         _capital_ordinal,
     ),

@@ -18,7 +18,7 @@ _SIZED = late(rf"(?i)\b(?:{any_of('sized in inches')})\b")
 _GAP_BEFORE = late(r"(?<!['\"\d] )\ba $")
 _HOURS_BEFORE = late(r"\d ?h(?:oras?|s|rs)?\.? $")
 _DEGREES_BEFORE = late(r"[°º]\s?$")
-_NO_LAP_BEFORE = late(rf"(?i)\b(?:a las?|(?:{any_of('before ratios')})(?: de)?) $")
+_NO_LAP_BEFORE = late(rf"(?i)\b(?:a las|(?:{any_of('before ratios')})(?: de)?) $")
 _TALL_AFTER = late(r" de (?:alto|altura|ancho|largo)\b")
 _LAST_INCH = 11  # of a foot
 
