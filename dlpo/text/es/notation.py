@@ -113,9 +113,11 @@ def _chord(match: re.Match[str]) -> list[str] | None:
     played = _PLAYED_BEFORE.search(before) or _CHORDS.search(match.string)
     # Dom is Sunday too, Lab a laboratory, C# a language
     shared = note + accidental + kind in ("Dom", "Lab") or (accidental == "#" and not kind)
-    likely = listed if of_music or accidental + kind != "7" else None
-    likely_alone = accidental + kind != "7" and (played or (of_music and not shared))
-    if certain or likely or likely_alone:
+    if accidental + kind == "7":
+        likely = bool(of_music and listed)
+    else:
+        likely = bool(listed or played or (of_music and not shared))
+    if certain or likely:
         said = [_NOTES.get(note) or note.lower(), _OF_CHORD.get(accidental), _OF_CHORD.get(kind)]
         return " ".join(filter(None, said)).split()
     return [*spelled(note), "sharp"] if note + accidental in ("C#", "F#") else None
