@@ -103,11 +103,6 @@ def _times_or_by(match: re.Match[str]) -> list[str]:
     return ["by" if is_size or not is_spaced else "times"]
 
 
-def _by(match: re.Match[str]) -> list[str] | None:
-    """3 in. x 5 in.; but "speed x 2"."""
-    return ["by"] if _MEASURED.search(text_before(match, 16)) else None
-
-
 def _to(match: re.Match[str]) -> list[str] | None:
     """20%-30%, 5kg - 10kg."""
     if not _MEASURE_BEFORE.search(text_before(match, 16)):

@@ -23,6 +23,7 @@ _DENOMINATORS = {"2": "half", "4": "quarter"}
 _SAID_PLAINLY = ("24/7", "9/11", "7/11", "20/20")
 _PROPORTION = late(r"\d\d/\d\d")
 _IN_ROW = late(rf"(?i)\b(?:{any_of('come in a row')}) $")
+_DAY_BEFORE = late(r"(?i)\bday $")
 _DOZEN = 12
 _FULL_MARKS = ("5", "10", "20", "25", "50", "100")
 _OF_WHOLE = late(r" (?:of|inch|mile|hour|cup|second)\b")
@@ -108,11 +109,11 @@ def _fraction(match: re.Match[str]) -> list[str]:
     of_gauge = below not in _KITCHEN and not is_part and _GAUGE.search(text_before(match))
     if (of_data or of_gauge) and int(above) <= int(below):  # 3/10 GB used, HP 45/120
         return [*cardinal_words(above), "out", "of", *cardinal_words(below), *many.split()]
-    in_row = _IN_ROW.search(text_before(match)) and not match["fraction_ending"]
-    if in_row and int(below) <= _DOZEN and text_before(match, 4).lower() == "day ":
-        in_row = None
-    is_counted = in_row and not whole and (int(below) > _DOZEN or not is_part)  # day 12/30 of
-    if is_counted and not many and 0 < int(above) <= int(below):
+    before, is_many = text_before(match), int(below) > _DOZEN
+    in_row = _IN_ROW.search(before) and (is_many or not is_part)
+    of_days = is_many and _DAY_BEFORE.search(before)  # day 12/30 of
+    is_counted = (in_row or of_days) and not (match["fraction_ending"] or whole or many)
+    if is_counted and 0 < int(above) <= int(below):
         return [*cardinal_words(above), "of", *cardinal_words(below)]
     counted = None if whole or unit else _COUNTED_AFTER.match(match.string, match.end())
     if counted and counted[1] in _DONE and int(below) <= (8 if counted[1] == "full" else 4):

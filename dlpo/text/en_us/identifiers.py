@@ -155,11 +155,6 @@ def _password(match: re.Match[str]) -> list[str]:
     return words
 
 
-def _in_password(match: re.Match[str]) -> list[str] | None:
-    """Passcode Xk9#42."""
-    return ["pound"] if _PASSWORD_BEFORE.search(text_before(match)) else None
-
-
 def _ten_digits(match: re.Match[str]) -> list[str] | None:
     if _QUANTITY_BEFORE.search(text_before(match)):
         return None

@@ -100,7 +100,7 @@ _SURE_BEFORE = late(r"\b(?:Mt|Mc|Lc|Jn|Gn|Hch) $|\bSal\. $|\b(?:[123]|[Ss]an|S\.
 _LAST_VERSE = 176
 _LONG_HOURS = 7
 _HOUR_AFTER = late(r"\s?(?:[ap]\.?\s?m|hs?\b|hrs\b|de\b|con\b|en\b)")
-_MONTHS_A_YEAR = 12
+MONTHS_A_YEAR = 12
 NIGHT = 7  # the hour from which p. m. is night
 
 
@@ -164,7 +164,7 @@ def _short_numeric(match: re.Match[str]) -> list[str] | None:
     day, month = match["sd"], match["sm"]
     before = text_before(match, 20)
     written = date_words(day, int(month), None)
-    no_fraction = len(month) == 2 and int(day) > _MONTHS_A_YEAR
+    no_fraction = len(month) == 2 and int(day) > MONTHS_A_YEAR
     if match["s_sign"] == "-":
         return written if no_fraction and _BEFORE_DASHED_DATE.search(before) else None
     labelled = _LABEL_OF_DATE.search(before) and f"{day}/{month}" not in _FRACTIONS
@@ -302,7 +302,7 @@ def _noon(match: re.Match[str]) -> list[str] | None:
 
 def _expiry(match: re.Match[str]) -> list[str] | None:
     """Vence 09/28; but "vence 09/05"."""
-    if int(match[2]) <= _MONTHS_A_YEAR or not _EXPIRES.search(text_before(match, 24)):
+    if int(match[2]) <= MONTHS_A_YEAR or not _EXPIRES.search(text_before(match, 24)):
         return None
     of_month = ["mes", "de"] if text_before(match, 3) == "el " else []
     return [*of_month, MONTHS[int(match[1]) - 1], "de", *year_words(match[2])]

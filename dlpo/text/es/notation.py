@@ -19,7 +19,7 @@ _ANGLE = (
     r"\s{0,2}\(?\s?(?:\d{0,2}[xπ]\b(?! (?!sen|cos|tan|log|por|más|es\b)[a-záéíóúñ]{3})"
     r"|\d{0,2}\s?(?:theta|alfa|beta)\b|\d{1,3}\s?°)"
 )
-_WORDS = ("cafe", "banana", "cabana", "niko", "libro", "nana", "cana", "cala")
+_WORDS = TABLES.word_list("written like formulas")
 _ADVERB_BEFORE = late(
     r"(?i)\b(?:es|está|estaba|estás|estar|era|hace|hacía|hacer|se cree|ser|hombre|mujer|fue|son"
     r"|sea) $"
@@ -94,7 +94,7 @@ def _power_of_ten(match: re.Match[str]) -> list[str] | None:
 
 def _formula(match: re.Match[str]) -> list[str] | None:
     """The letters and numbers of a substance, an ion or an isotope: KMnO4, Fe^2+; not "CaFe"."""
-    if len(match[0]) > 3 and match[0].isalpha() and match[0].lower() in _WORDS:
+    if match[0].lower() in _WORDS:
         return None
     parts = re.findall(r"[A-Za-z]|\d+|\+|-(?!\d)", match[0])
     signs = {"+": ["más"], "-": ["menos"]}

@@ -10,6 +10,7 @@ from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import spelled
+from dlpo.text.es.calendar import MONTHS_A_YEAR
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     NUMBER,
@@ -114,8 +115,7 @@ _LABEL_BEFORE = re.compile(r"[^\W\d_]{3,20}: $")
 _RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:(?!Ley|Decreto)[^\W\d_]{3,20} )?$")
 _STEP_BEFORE = late(rf"(?i)\b(?:{any_of('done in steps')}):? $")
 _COUNTED_DAY_BEFORE = late(r"(?i)\bdía $")
-_MONTHS = 12
-_PART_BEFORE = late(r"(?i)\bde paso:? $|\bhoja (?=$)")  # llave de paso 3/4, hoja 1/2 carta
+_PART_BEFORE = late(r"(?i)\b(?:de paso:?|hoja) $")  # llave de paso 3/4, hoja 1/2 carta
 _PHYSICS_BEFORE = late(
     rf"(?i:\b(?:{any_of('physics')})\b)(?:(?!\b(?i:{any_of('no place of units')})\b)[^.;]){{0,40}}"
     r"(?<!\bal )(?<!\bel )(?<!os de )$|(?<![a-záéíóúñ]{4} )[=≈] ?$"
@@ -377,7 +377,7 @@ def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) 
     goal = next((counted for counted in (noun, name) if counted in _GOALS), "")
     before = text_before(match)
     in_steps = above < below and match["above"][0] != "0"
-    of_days = below > _MONTHS and _COUNTED_DAY_BEFORE.search(before)  # día 12/30
+    of_days = below > MONTHS_A_YEAR and _COUNTED_DAY_BEFORE.search(before)  # día 12/30
     in_steps = in_steps and bool(of_days or _STEP_BEFORE.search(before))
     of_final = match.string.startswith(" de final", match.end())
     in_steps = in_steps and not (unit or of_final or _PART_BEFORE.search(before))
@@ -666,7 +666,7 @@ def _is_code(match: re.Match[str], before: str) -> bool:
     labelled = _ACCOUNT_BEFORE.search(before) and (before.endswith(": ") or len(match[0]) > 4)
     labelled = labelled and not _BILL_BEFORE.search(before)
     used = _CODE_USED.search(before) and _CODE_AFTER.match(match.string, match.end())
-    masked = before.endswith(("* ", "** ", "(")) and "**" in before
+    masked = before.endswith(("* ", "(")) and "**" in before
     card = _CARD_BEFORE.search(before) and (masked or not (year and before.endswith((" ", "("))))
     tail = _TAIL_BEFORE.search(before) and not match.string.startswith(" más IVA", match.end())
     return bool((labelled and not year) or used or card or tail)
