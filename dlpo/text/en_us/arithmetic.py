@@ -40,6 +40,13 @@ _RATIO_BEFORE = late(
     r":? ?$"
 )
 _RATIO_AFTER = late(r"(?i)[ -](?:ratio|odds|scale|mix|mixture|dilution|split|aspect|favorite)\b")
+_OF_TWO_BEFORE = late(
+    r"(?i)\b(?:weekly|monthly|our|my|your|his|her|their|(?:schedule|have|book|had|need|want) a) $"
+)
+_OF_TWO_AFTER = late(
+    r" (?:meeting|call|session|chat|coaching|tutoring|training|sync|check-?in)s?\b"
+    r"|(?<!it 1:1)(?<!mixed 1:1) with (?:my|your|our|his|her|their|[A-Z][a-z])"
+)
 _CLOCK = late(r"(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?")
 _MINUTES = late(r"(?:2[5-9]|[3-9]\d):[0-5]\d")  # minutes and seconds of a race or film
 _TIME_UNIT = late(r" (?:min(?:ute)?s?|hours?|hrs?)\b")
@@ -152,6 +159,16 @@ def _ratio(match: re.Match[str]) -> list[str] | None:
     return first + [word for other in others for word in [*between, *other]]
 
 
+def _one_on_one(match: re.Match[str]) -> list[str] | None:
+    """Our weekly 1:1, two 1:1s; but "mix it 1:1 with water"."""
+    is_meeting = _OF_TWO_BEFORE.search(text_before(match, 16)) or _OF_TWO_AFTER.match(
+        match.string, match.end()
+    )
+    if not (is_meeting or match[1]):
+        return None
+    return ["one", "on", "ones" if match[1] else "one"]
+
+
 def _scale(match: re.Match[str]) -> list[str]:
     """1:50,000 of a map."""
     first, second = (part for part in match.groups() if part)
@@ -169,6 +186,12 @@ def _time_signature(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
+    (
+        "d",
+        r"(?<![\w:.-])1:1(s)?(?![\w:-]"
+        r"| (?:ratio|odds|scale|mix|dilution|split|aspect|mapping|match|copy|copies|backup))",
+        _one_on_one,
+    ),
     (
         "d",
         r"(?<![\w/.-])([2-79]|12)/([48])(?=[ -](?:time|meter|beat|signature|groove|march|waltz)\b"

@@ -15,7 +15,8 @@ _DETERMINER = late(
 )
 _FOLLOWING = late(
     r"[.\"]?\)?[ -](?:(?:fast|wireless|wired|quick|power)[ -](?=charg)"
-    r"|late (?=fees?\b|charges?\b|penalt))?"
+    r"|late (?=fees?\b|charges?\b|penalt)|(?:(?:NVMe|PCIe|SATA|USB|DDR\d|external|portable) ){1,2}"
+    r"(?=(?:hard |flash )?(?:SSD|HDD|drive|kit|card|stick)s?\b))?"
     r"([A-Za-z]{1,20}\d{0,2})(?!\w|\.\w)"
 )
 _WHILE_BEFORE = late(r"(?:^|\s)(?:In|After|Within|At) $")

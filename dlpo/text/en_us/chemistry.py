@@ -16,6 +16,10 @@ _ELEMENT_BEFORE = late(
     r"(?i)\b(?:gold|silver|iron|copper|lead|tin|mercury|sodium|magnesium|alumin(?:i?)um|zinc|calcium"
     r"|lithium|platinum|palladium|chromium|manganese|titanium|silicon|chlorine|bromine) \($"
 )
+_REACTS_BEFORE = late(
+    rf"\+[^.;:!?]{{0,40}}\b\d{{0,2}}(?:(?:{_ELEMENT})\d{{0,2}}){{1,6}} $"
+    rf"|(?:^|\s)(?=\S*\d)\d{{0,2}}(?:(?:{_ELEMENT})\d{{0,2}}){{2,6}} $"
+)
 _PART = re.compile(r"[A-Za-z]|\d+")
 
 
@@ -63,6 +67,11 @@ FORMS: Forms = (
         "A",
         r"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){1,4})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",
         _ion,
+    ),
+    (
+        "-",  # 2H2 + O2 → 2H2O
+        rf"(?:→|⟶|->)(?= \d{{0,2}}\(?(?:{_ELEMENT}){{1,4}}(?:\d|\b))",
+        only_after(_REACTS_BEFORE, "yields"),
     ),
     (
         "A",

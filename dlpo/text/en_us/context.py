@@ -33,7 +33,8 @@ BEFORE_GROUPS = late(
 STREET_AFTER = late(
     r"[A-Z]?\s(?:[NSEW]\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
     r"|(?:[NSEW]\.?\s)?(?:(?:St|Mt|Ft)\.\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"
-    rf"(?:{any_of('streets')})\b)"
+    rf"(?:{any_of('streets')})\b"
+    r"|(?:Broadway\b|[A-Z][a-z]{2,20}(?:\s[A-Z][a-z]{1,20})?, (?:Ste|Suite|Apt|Unit|Floor|#)\b))"
 )
 
 

@@ -232,6 +232,12 @@ FORMS: Forms = (
     ),
     ("A0", rf"\b({any_key(_AIRLINES)})(\d{{3,4}})\b(?![-.]\d)", _flight),
     (
+        "A0",  # Flight AS 305, Phoenix (WN 418)
+        rf"(?:(?<=[Ff]light )|(?<=[Ff]lights )|(?<=[a-z] \())({any_key(_AIRLINES)}) (\d{{3,4}})"
+        r"(?=[.,;:)]|\s?$| [a-z])(?! [a-z]{2,20}s\b)",
+        _flight,
+    ),
+    (
         "A0",  # of a container: MSKU 907032-3
         r"(?<![\w-])[A-Z]{3}U ?\d{6}[- ]?\d(?![\w-])",
         lambda match: said_one_by_one(match[0]),

@@ -403,8 +403,8 @@ FORMS: Forms = (
     ),
     (
         "a",  # mass in kg, weight (lbs)
-        r"(?:(?<=\bin )|(?<=\())(kg|km|cm|mm|mg|mL|ml|dL)"
-        r"(?=[.,;:)]|\s?$|\s[a-z])(?!\s?\d)",
+        r"(?:(?<=\bin )|(?<=\())(kg|km|cm|mm|mg|mL|ml|dL|ms)"
+        r"(?=[.,;:)]|\s?$|\s[a-z(])(?!\s?\d)",
         _unit_named,
     ),
     ("d", r"(?<![\w.])(\d)x(8|10|12)s\b", _shifts),

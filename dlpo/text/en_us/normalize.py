@@ -195,6 +195,7 @@ def _so_often(match: re.Match[str]) -> list[str] | None:
 _IN_PLACES: Forms = (
     *keys.FORMS,
     ("-", r"(?<=SELECT )\*", "star"),
+    ("-", r"§§(?=\s?\d)", "sections"),
     ("-", r"(?<=\bCOUNT)\(\*\)", "star"),
     (
         "-",  # revenue ↑ 12%, ▲ 0.45, BP ↑; but "Step 2 ↓", "↓ 3 reasons", "↑ Back to top"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _CACHED_WORDS = 20_000
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 _HISSING = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
+_HISSING_PLURALS = ("ses", "xes", "zes", "ches", "shes")  # octopuses
 _PARTS = TABLES.rows("word_parts")
 _ENDINGS, _COMBINING, _OF_NAMES, _ARTICLES, _BEGINNINGS = (
     {part: sound for part, kind, sound, _ in _PARTS if kind == one}
@@ -137,6 +138,8 @@ class Pronouncer:
                 if stem := self._known(word.removesuffix(ending)):
                     return with_s(stem)
                 break
+        if word.endswith(_HISSING_PLURALS) and (stem := self._known(word[:-2])):
+            return with_s(stem)
         if word.endswith("ed") and (stem := self._verb_stem(word[:-2])):
             return with_ed(stem)
         for ending, sound in _ENDINGS.items():

@@ -39,7 +39,8 @@ _LISTED_BEFORE = late(rf"\b(?:{any_of('teams')}) \($")
 _NO_TEAM_IS = late(r"(?:^|\W)(?:(?!he\b|record\b)[a-z]+|Vote|Ratio|Score) (?:is|was) $")
 _PITCHED = late(r", \d{1,2}\.\d\d ERA\b|, \d{1,2} (?:KOs?|knockouts)\b")
 _FACED = late(
-    r"\d\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on) [^.!?()]{1,30}\($"
+    r"\d\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on|beat|defeated|edged|topped"
+    r"|upset|fell to|lost to) [^.!?()]{1,30}\($"
 )
 _FACES = late(
     r"\) (?:vs?\.?|at|hosts?|faces?|visits?|plays?|takes? on|travels?|meets?|lost|won|beat)\b"
@@ -55,6 +56,7 @@ _BATTED = late(
     r"(?i)\b(?:bat(?:s|ted|ting)|hitting|avg|slugg(?:ed|ing)|batting average)\.?"
     r"(?: (?:to|of|at|was|is|a|just|only|over|around))? $"
     r"|\b(?:he|she|they|who|hitter|career) (?:[a-z]{2,8} )?(?:hit|hits) $|\bOPS (?:of|was|is|at) $"
+    r"|\b(?:his|her) (?:season |career )?average (?:is |was )?(?:to|at|of|up to|down to) $"
 )
 _BATS = late(
     r" (?:OPS|hitters?|batting|slugging|BA|OBP|SLG"
@@ -110,11 +112,12 @@ def _wins_and_losses(match: re.Match[str]) -> list[str]:
 def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     """The Dodgers (98-64), Kershaw (12-4, 2.46 ERA); but not a score, nor the Kids (5-12)."""
     before = text_before(match, 48)
-    if _RESULT_BEFORE.search(before):
+    faced = _FACED.search(before)
+    if _RESULT_BEFORE.search(before) and not faced:
         return None
     is_sure = _PITCHED.match(match.string, match.end()) or _LISTED_BEFORE.search(before)
     is_team = match.string.startswith(")", match.end()) and _TEAM_BEFORE.search(before)
-    faces = _FACES.match(match.string, match.end()) or _FACED.search(before)
+    faces = _FACES.match(match.string, match.end()) or faced
     if not is_sure and not (is_team and faces):
         return None
     return _wins_and_losses(match)

@@ -7,7 +7,7 @@ import re
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.context import follows_capital, previous_word
-from dlpo.text.en_us.tables import table, word_list
+from dlpo.text.en_us.tables import any_of, table, word_list
 
 _CAPITAL_AFTER = late(r" [A-Z]")
 _HAVE_NUMBERS = word_list("have numbers")
@@ -38,6 +38,14 @@ _AFTER_ANY_CITY = late(r"\b[A-Z][\w'.-]{2,20}, $")
 _OTHER_WORDS = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
 ABBREVIATED = rf"(?:{_OF_WORDS})\.|(?:{_OF_LETTERS})\.|{'|'.join(_STATES)}"
 """The pattern of a state that is written short, in any way"""
+_CODES = "|".join(_STATES)
+_IN_A_LIST = late(
+    rf"(?<![\w/.-])(?:{_CODES})(?:(?:,|,? (?:and|or|&)) (?:{_CODES})){{1,12}}"
+    r"(?![\w/'-]|,? (?:and|or|&) [A-Z]{2}\b|, [A-Z]{2}\b)"
+)
+_BEFORE_A_LIST = late(rf"\b(?:{any_of('before lists of states')})[ :]{{1,2}}$")
+_AFTER_A_LIST = late(rf" (?:{any_of('after lists of states')})\b")
+_NO_STATES = ({"LA", "NY", "DC"}, {"MA", "MD", "MS", "PA"})  # but cities, or degrees and jobs
 NAMES = "|".join(name.title() for name, *_ in _STATES.values())
 PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
     (
@@ -99,7 +107,33 @@ def _lone_state(match: re.Match[str]) -> list[str] | None:
     return _STATES[match[0]][0].split() if is_place and follows_capital(match) else None
 
 
+def _listed_state(match: re.Match[str]) -> list[str] | None:
+    """Parts of OK and TX; CA, OR and WA residents; but "the PA and MD"."""
+    start = max(0, match.start() - 60)
+    lists = _IN_A_LIST.finditer(match.string, start, match.end() + 60)
+    around = next((one for one in lists if one.start() <= match.start() < one.end()), None)
+    if around is None:
+        return None
+    codes = re.findall(_CODES, around[0])
+    if any(others.issuperset(codes) for others in (_STATES_OR_WORDS, *_NO_STATES)):
+        return None
+    is_place = _BEFORE_A_LIST.search(text_before(around, 24))
+    is_place = is_place or _AFTER_A_LIST.match(match.string, around.end())
+    return _STATES[match[0]][0].split() if is_place else None
+
+
 FORMS: Forms = (
+    (
+        "A",
+        rf"\b(?=[A-Z]{{2}}(?:,? (?:and|or|&)|,) [A-Z]{{2}}\b)(?:{_CODES})\b"
+        rf"|(?:(?<=[A-Z], )|(?<=\band )|(?<=\bor )|(?<=& ))(?:{_CODES})(?![\w/'-])",
+        _listed_state,
+    ),
+    (
+        "A",
+        rf"(?<=[a-z], )(?:{_OF_LETTERS})\.(?!\w)",
+        lambda match: _WRITTEN_STATES[match[0][:-1]][0].split() if follows_capital(match) else None,
+    ),
     (
         "A",
         rf"\b(?=[A-Z][a-z]{{1,4}}\.\s[A-Z](?!\.))(?:{_OF_WORDS})(?=\.)",

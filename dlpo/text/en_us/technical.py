@@ -30,6 +30,9 @@ _NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look 
 _NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
 _ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
+_NO_ONSET = late(  # of nyc, mta and nba
+    r"(?i)(?![bcfgkps]l|[bcdfgkptw]r|[sct]h|s[ckmnpqtw]|[dtk]w|ph|wh|kn|gn)[^aeiou]{2}"
+)
 _ONE_NAME = re.compile(r"([A-Za-z]+)([\d._]*)")  # of a person, with numbers
 _LONG_NAME = 5  # letters
 _ROOTS = word_list("roots of names in code")
@@ -50,9 +53,11 @@ def term_words(written: str) -> list[str] | None:
 
 
 def _plain(letters: str) -> list[str]:
-    """A word, or the words of a name without spaces; its letters where it has no vowel."""
+    """A word, or the words of a name without spaces; its letters where no word begins so."""
     if len(letters) == 2:
         return [letters.lower()] if letters.lower() in _SHORT_WORDS else list(letters.upper())
+    if len(letters) == 3 and _NO_ONSET.match(letters) and letters.lower() not in lexicon():
+        return list(letters.upper())
     is_word = len(letters) > 1 and (len(letters) > 4 or re.search("(?i)[aeiouy]", letters))
     return [*words_apart(letters)] if is_word else list(letters.upper())
 

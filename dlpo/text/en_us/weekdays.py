@@ -8,6 +8,7 @@ from dlpo.text.common.calendar import full_name
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.calendar import MONTH_NAME, MONTHS, NAMED_DAY, WEEKDAY
+from dlpo.text.en_us.context import previous_word
 from dlpo.text.en_us.tables import any_of, words_of
 
 _WEEKDAYS = words_of("weekdays")
@@ -15,7 +16,9 @@ _CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
 _DAY_AFTER = late(rf"(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?{NAMED_DAY}")
 _DAY_BEFORE = late(rf"{NAMED_DAY}\.?(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?$")
 _OF_DAY = late(r" (?:mornings?|afternoons?|evenings?|nights?)\b|:\s")
-_TIME_NEXT = late(r" (?:at|from|by) (?:\d|noon\b|midnight\b)")
+_TIME_NEXT = late(
+    r" (?:(?:at|from|by) (?:noon\b|midnight\b)|(?:(?:at|from|by) |@ ?)\d(?!\S{0,5} ?(?:km|mi|%|°)))"
+)
 _BEFORE_DAY = late(rf"(?i)\b(?:{any_of('before days')}) $")
 _BEFORE_MONTH = late(rf"(?i)\b(?:{any_of('before months')}|(?:end|start|month) of) $")
 _NAME_AFTER = late(r"[-'’]|\s[A-Z]")
@@ -48,14 +51,30 @@ def _named_day(match: re.Match[str]) -> list[str] | None:
     """A day or a month that may be another word, "Sat" or "Jan", by what is around it."""
     names = MONTHS if match[0][:3] in ("Jan", "Mar", "Jun") else _WEEKDAYS
     before, end = text_before(match, 24), match.end()
-    is_day = _DAY_AFTER.match(match.string, end) or _DAY_BEFORE.search(before)
-    if not is_day and names is _WEEKDAYS:
-        is_day = _OF_DAY.match(match.string, end)
-    if not is_day and match[0][-1] == "." and names is _WEEKDAYS:
-        is_day = _TIME_NEXT.match(match.string, end)
-    if not is_day and (match[0][-1] == "." or not _NAME_AFTER.match(match.string, end)):
-        is_day = (_BEFORE_MONTH if names is MONTHS else _BEFORE_DAY).search(before)
-    return [full_name(names, match[0])] if is_day else None
+    beside_day = _DAY_AFTER.match(match.string, end) or _DAY_BEFORE.search(before)
+    is_one = beside_day or (names is _WEEKDAYS and _is_weekday(match))
+    after = _BEFORE_MONTH if names is MONTHS else _BEFORE_DAY
+    if not (is_one or (not _name_follows(match) and after.search(before))):
+        return None
+    return [full_name(names, match[0])]
+
+
+def _name_follows(match: re.Match[str]) -> bool:
+    """Whether it is the first of two names: "Sat Singh"; but "Sat. Singh"."""
+    return match[0][-1] != "." and _NAME_AFTER.match(match.string, match.end()) is not None
+
+
+def _is_weekday(match: re.Match[str]) -> bool:
+    """Saturday night, lunch Sat at 1, "See you Sat"; but "Sat at 7 tables", "the Sun at noon"."""
+    if _OF_DAY.match(match.string, match.end()):
+        return True
+    previous = previous_word(match)
+    is_noun = match[0][-1] == "." or previous.lower() not in ("", "the")
+    if is_noun and _TIME_NEXT.match(match.string, match.end()):
+        return True
+    is_inside = previous.islower() and text_before(match, 2)[:1].isalpha()
+    is_verb = not is_inside or match[0].rstrip(".") not in ("Sat", "Wed")
+    return not is_verb and not _name_follows(match)
 
 
 def _capital_days(match: re.Match[str]) -> list[str]:
