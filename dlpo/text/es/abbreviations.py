@@ -77,6 +77,10 @@ _OF_BIBLE = late(
     rf"(?i)\b(?:{TABLES.any_of('of the bible')})\b|(?-i:\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Cor|Rm)\.? \d)"
 )
 _RANGE_OF_VERSES = re.compile(r"\d,\d{1,3}[-–]\d")
+_LETTER = r"(?<![\w.-])[A-Z](?![\w.-])"
+_LISTED = re.compile(
+    rf"(?![IVX]){_LETTER}(?:,| y| o) {_LETTER}|{_LETTER}(?:,| y| o) (?![IVX]){_LETTER}"
+)
 _STARTERS = word_list("sentence starters")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
@@ -112,6 +116,10 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     is_initial = match[0] in "MDCL" and match.string.startswith(".", match.end())  # Luis M.
     if value is None or is_initial:
         return None
+    if len(match[0]) == 1 and _LISTED.search(
+        match.string, max(0, match.start() - 4), match.end() + 4
+    ):
+        return None  # A, T, C y G; but "los tomos I, V y X"
     lower, cardinal = previous.lower(), cardinal_words(str(value))
     if _JOINED.search(text_before(match, 4)) and _SMALL.fullmatch(match[0]):
         return cardinal  # EXANI-II, 2024-III

@@ -185,6 +185,9 @@ _HOURS_AFTER = late(r"\s?\d{1,2}\s?(?:h|hs|hrs|horas)\b")
 _AGAINST = r"c/\s?(?:[a-z]{2,3} )?(?!IVA)[A-ZÁÉÍÓÚÑ]"
 _ABOUT = rf"s/\s?(?:{TABLES.any_of('subjects of lawsuits')})"
 _ABOUT_AFTER = late(rf"[^;\n]{{0,60}}\b{_ABOUT}")
+_CHARGE_BEFORE = late(
+    rf"(?i)(?:\d ?%|\b(?:{TABLES.patterns('charges')}))(?: [a-záéíóú]{{4,12}}(?<!descuento))? $"
+)
 _AGAINST_BEFORE = late(rf"\b{_AGAINST}")
 
 
@@ -533,6 +536,12 @@ _FORMS: Forms = (
         "con",
     ),
     ("a", r"(?<![\w./'])c/(?=\s?(?:(?:el|la) )?[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{0,20})", _with),
+    (
+        "a",  # 3% mensual s/ saldos, impuesto s/ la renta
+        rf"(?<![\w./'])s/\s?(?=(?:(?:el|las?|los|su) )?(?:{TABLES.any_of('charged on')})\b"
+        r"(?! mínim))",
+        only_after(_CHARGE_BEFORE, "sobre"),
+    ),
     ("a", rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)", "según"),
     ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3}|IVA\b)", "sin"),
     ("a", r"(?<![\w./'])e/\s?(?=\d|[A-ZÁÉÍÓÚÑ])", "entre"),

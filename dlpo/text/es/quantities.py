@@ -37,7 +37,8 @@ _CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
 _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
     r"(?:(?<=uesta )|(?<=uestan )|(?<=vale )|(?<=pagué )|(?<=pagó )|(?<=costó )|(?<=precio ))"
-    rf"[QL]\.?(?=\s?\d)|(?!COP\d{{2}}(?!\d|[.,]\d))(?!(?<=[Ll]a )COP)(?:{_CODE})\$?(?=\s?\d)"
+    rf"[QL]\.?(?=\s?\d)|(?!COP\d{{2}}(?!\d|[.,]\d))(?!(?<=[Ll]a )COP)(?:{_CODE})"
+    r"(?:(?<!ambio ...)\s?\$)?(?=\s?\d)"
     r"|Q\.?(?!\s?[1-4](?!\d|[.,]\d))(?=\s?\d)|L\.?(?=\d{2}|\s\d{3}|\d[.,]\d)"
 )
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil|mill\.|bill\.)(?!\w))"
@@ -128,7 +129,12 @@ _PHYSICS_AFTER = late(
 _BREATHS_BEFORE = re.compile(
     r"(?:(?:^|[,;.(] )FR|[Ff]recuencia [Rr]espirat\w{1,6})(?: es)?(?: de)?:? $"
 )
-_DEGREES_BEFORE = re.compile(r"(?i)\b(?:a|unos|hasta|ángulo de|horno a) $")
+_DEGREES_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before degrees')}) $")
+_TEMPERATURE_BEFORE = late(
+    rf"(?i)(?<!\w)(?:{TABLES.patterns('before temperatures')})"
+    rf"(?::? (?:{TABLES.patterns('between temperatures')})){{0,6}}:? $"
+)
+_TEMPERATURE_AFTER = late(rf",? (?:{TABLES.patterns('after temperatures')})\b")
 _OPEN_QUOTATION = {
     '"': re.compile(r"(?:^|[\s(\[¿¡])\"[^\"]{0,300}$"),
     "'": re.compile(r"(?:^|[\s(\[¿¡])'[^']{0,300}$"),
@@ -146,6 +152,8 @@ _DECIMAL_COMMA = re.compile(
 _DECIMAL_POINT = re.compile(r"(?<![\d.,])\d{1,3}\.\d{1,2}(?![\d.,]*\d)|(?<![\d.,])\d{1,3},\d{3}\b")
 _OF_DECIMALS = re.compile(r"(?i)\b(?:ph|promedio|tasa|pi|índice)\b[^.,]{0,24}$")
 _PRECISE = re.compile(r"(-?\d{1,2})\.(\d{3})")
+_LENGTH_AFTER = late(r"(?: y|,) (?:midió |mide )?[345]\d(?:[.,]\d)? cm\b")
+_LIGHT_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('lighter than tons')})\b[^.;]{{0,36}}$")
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES = TABLES.patterns("before minutes")
 _MINUTES_BEFORE = late(
@@ -424,12 +432,19 @@ def _ordinal(match: re.Match[str]) -> list[str] | None:
     if _SCALE_AFTER.match(text, match.end()) and not ("." in match[0] or _is_flat(match)):  # 4º C
         return None
     noun = NOUNS.after(text, match.end(), one=True)
-    has_degrees = match["ordinal_sign"] == "º" and len(match["ordinal"]) > 1 and not noun
-    if has_degrees and _DEGREES_BEFORE.search(text_before(match, 12)):  # a 180º
+    if match["ordinal_sign"] == "º" and not noun and _is_temperature(match):
         return None
     end = match["ordinal_sign"] or match["ordinal_end"]
     before_noun = noun != "" and not _OF_FLAT.match(text, match.end())
     return ended_ordinal_words(int(match["ordinal"]), end, before_noun)
+
+
+def _is_temperature(match: re.Match[str]) -> bool:
+    """A 180º, hará 28º, mínima de 4º, 33º de máxima; but "la máxima goleadora quedó 3º"."""
+    before = text_before(match, 60)
+    many = len(match["ordinal"]) > 1 and _DEGREES_BEFORE.search(before)
+    after = _TEMPERATURE_AFTER.match(match.string, match.end())
+    return bool(many or after or _TEMPERATURE_BEFORE.search(before))
 
 
 def _capital_ordinal(match: re.Match[str]) -> list[str]:
@@ -458,6 +473,15 @@ def _lasts(match: re.Match[str]) -> bool:
         return _LATE_AFTER.match(match.string, match.end()) is not None
     before = text_before(match, 70)
     return bool(_MINUTES_BEFORE.search(before) or _MARKED_TIME_BEFORE.search(before))
+
+
+def _is_exact(match: re.Match[str], unit: str) -> bool:
+    """A 38.214 s del líder, nació con 3.150 kg; but 3.600 s, "un camión de 3.150 kg"."""
+    name, text, end = _UNITS[unit][1], match.string, match.end()
+    if name == "segundos" or has_decimal_commas(text):
+        return not (match["measure"].endswith("00") or has_decimal_commas(text))
+    light = _LIGHT_BEFORE.search(text_before(match, 60)) or _LENGTH_AFTER.match(text, end)
+    return name in ("kilogramos", "kilos") and bool(light) and not text.startswith(" de ", end)
 
 
 def _measure(match: re.Match[str]) -> list[str] | None:
@@ -493,14 +517,10 @@ def _measure(match: re.Match[str]) -> list[str] | None:
         return [*words, *number_words(number, "m"), *big, *of, *counted]
     names = [" ".join(_unit_words(unit, plural, match["power"])[0]) for plural in (False, True)]
     decimal_comma = has_decimal_commas(match.string)
-    if (found := _PRECISE.fullmatch(number)) and _DECIMAL_POINT.search(match.string):  # 3.150 kg
-        return [
-            *words,
-            *number_words(found[1]),
-            "punto",
-            *decimal_words(found[2]),
-            *names[1].split(),
-        ]
+    found = _PRECISE.fullmatch(number)
+    if found and (_DECIMAL_POINT.search(match.string) or _is_exact(match, unit)):
+        exact = [*number_words(found[1]), "punto", *thousandths(found[2])]
+        return [*words, *exact, *names[1].split()]
     return [*words, *amount_words(number, (names[0], names[1]), gender, decimal_comma)]
 
 
@@ -776,7 +796,8 @@ MEASURES: Forms = (
     ),
     (
         "d",
-        r"(?<![\w/.,])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?(?P<above>\d{1,3})/(?P<below>\d{1,4})"
+        r"(?<![\w/.,])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?"
+        r"(?P<above>\d{1,3}|(?!(?:19|20)\d\d/)\d{4,6}(?=/(?:19|20)\d\d(?!\d)))/(?P<below>\d{1,4})"
         rf"(?!\w|/\w|[.,]\d)(?:\s{{0,2}}(?P<fraction_unit>{_UNIT}|\"(?!\w))(?!\w)(?:\.(?=\s[a-z]))?)?",
         _fraction,
     ),

@@ -11,6 +11,7 @@ from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, sayable, spelled
 from dlpo.text.es.english import is_listed
+from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import TABLES, any_of, table
 
@@ -29,7 +30,9 @@ _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that beg
     r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}(?:@|$))"
 )
 _YEAR = re.compile(r"1\d{3}|20\d\d")
+_THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
+_NETWORK = late(rf"(?i)\b(?:{any_of('of networks')})\b")
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _IDENTITY_BEFORE = re.compile(
     r"(?i)\b(?:c\.? ?c\.?|cédulas?(?: de \w{4,15})?|nit|rut|dni"
@@ -83,7 +86,11 @@ def _mail(match: re.Match[str]) -> list[str]:
     return address_words(match[0])
 
 
-def _dotted(match: re.Match[str]) -> list[str]:
+def _dotted(match: re.Match[str]) -> list[str] | None:
+    text, (start, end) = match.string, match.span()
+    of_network = match[0][:7] == "192.168" and _NETWORK.search(text, max(0, start - 90), end + 40)
+    if _THOUSANDS.fullmatch(match[0]) and (NOUNS.after(text, end) or not of_network):
+        return None
     first, *rest = match[0].lstrip("vV").split(".")
     words = cardinal_words(first)
     for part in rest:
@@ -170,7 +177,8 @@ def _hashtag(match: re.Match[str]) -> list[str] | None:
 def _alias(match: re.Match[str]) -> list[str] | None:
     """Of an account: tu alias es casa.sol.luna; but "me fui.luego.volví"."""
     named = _ALIAS_BEFORE.search(text_before(match))
-    return match[0].lower().replace(".", " punto ").split() if named else None
+    parts = [" ".join(_part(part, last=False)) for part in match[0].lower().split(".")]
+    return " punto ".join(parts).split() if named else None
 
 
 def _code_block(match: re.Match[str]) -> list[str]:
@@ -256,8 +264,8 @@ CODES: Forms = (
     ),
     (
         "aAd",
-        r"\b[vV]\d{1,4}(?:\.\d{1,6}){0,4}(?!\w)|(?<![\w.,])\d{1,4}(?:\.\d{1,4}){2,5}(?![\w]|,\d)",
-        lambda match: None if re.fullmatch(r"\d{1,3}(?:\.\d{3})+", match[0]) else _dotted(match),
+        r"\b[vV]\d{1,4}(?:\.\d{1,6}){0,4}(?!\w)|(?<![\w.,])(?:192\.168(?!\.\d)|\d{1,4}(?:\.\d{1,4}){2,5})(?![\w]|,\d)",
+        _dotted,
     ),
     (
         "d",
