@@ -45,6 +45,7 @@ _CITIZEN = (
     r"(?=(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){2})"
 )
 _PREVIOUS_WORD = re.compile(rf"([{LETTERS}]{{1,40}})[.,]?\s{{1,2}}$")
+_BEFORE_NUMERALS = re.compile(rf"([{LETTERS}]{{1,40}})\.? (?:[IVX]{{1,5}}(?:,| [yoae]) ){{1,6}}$")
 _NEXT_WORD = re.compile(rf"\s{{1,2}}([{LETTERS}]{{2,40}})")
 _NOUN_BEFORE = re.compile(rf"([{LETTERS}]{{3,40}})\.? (?:m[áí][xn]\. (?:y|o) )?$")
 _DEGREES_AFTER = re.compile(r" -?\d{1,2}\s?°")
@@ -116,20 +117,20 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     is_initial = match[0] in "MDCL" and match.string.startswith(".", match.end())  # Luis M.
     if value is None or is_initial:
         return None
-    if len(match[0]) == 1 and _LISTED.search(
-        match.string, max(0, match.start() - 4), match.end() + 4
-    ):
-        return None  # A, T, C y G; but "los tomos I, V y X"
-    lower, cardinal = previous.lower(), cardinal_words(str(value))
-    if _JOINED.search(text_before(match, 4)) and _SMALL.fullmatch(match[0]):
+    start, end = match.span()
+    if end - start == 1 and _LISTED.search(match.string, max(0, start - 4), end + 5):
+        return None  # A, T, C y G
+    before = text_before(match, 42)
+    head = _BEFORE_NUMERALS.search(before)  # los tomos I, V y X
+    lower, cardinal = (head[1] if head else previous).lower(), cardinal_words(str(value))
+    if _JOINED.search(before) and _SMALL.fullmatch(match[0]):
         return cardinal  # EXANI-II, 2024-III
     if match.string.startswith("-", match.end()) and not _SMALL.fullmatch(match[0]):
         return None
-    before = text_before(match, 30)
-    of_century = lower in _CENTURY and not before.endswith(", ")  # sizes: S, M
+    of_century = lower in _CENTURY and (len(lower) > 2 or not before.endswith(", "))  # sizes: S, M
     if of_century or _CENTURIES.search(before):
         return ordinal_words(value) if value <= 10 else cardinal
-    if lower in _NUMBERED_THINGS:
+    if lower in _NUMBERED_THINGS or lower.removesuffix("s") in _NUMBERED_THINGS:
         return cardinal
     if lower in _REGNAL_NAMES:
         gender = "f" if lower.endswith("a") or lower in _FEMALE_NAMES else "m"
