@@ -65,6 +65,10 @@ _GOALS = re.compile(
     r"|\d'\W(?!y \d)[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b"
 )
 _NO_MATCH = late(rf"(?i)\b(?:{TABLES.any_of('given in feet or minutes')})\b")
+_MORE_THAN_AFTER = late(
+    rf"\d[\d.,]{{0,9}}(?: mil| millones)?(?: de)? (?:{TABLES.any_of('counted at least')}"
+    rf"|{TABLES.any_of('come in thousands')})\b"
+)
 _OF_LENGTHS = re.compile(r"\bde (?:\d{1,3}', ){0,4}$")
 _LISTED_BEFORE = re.compile(r"\d'(?:,| y) $")  # 34', 78'
 _LISTED_AFTER = re.compile(r"', (?:\d{1,3}'(?: ?[,;.)]|$)|[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\))")
@@ -151,6 +155,7 @@ _WIND_BEFORE = late(
 )
 _WIND = late(rf"(?i)\b(?:{TABLES.any_of('winds')})\b")
 _ANGLE_BEFORE = late(r"\d°\s?(?:\d{1,2}(?:[.,]\d{1,4})?['\"]\s?){0,2}$")
+_ROAD_BEFORE = late(r"\b(?:I|US|SR)-\d{1,3} $")
 _OF_PLACE = late(r" de (?!Microsoft|Apple|Google|Windows|Android|Linux)(?:la |el )?[A-ZÁÉÍÓÚÑ]")
 _OF_BOTH = late(
     rf"(?!(?:{TABLES.any_of('only once')})[(/][ao])(?:(?:\w\w+(?:o|or|[áíó]n|[aei]nte|ñol)|\w*un"
@@ -289,6 +294,11 @@ def _blood_or_grade(match: re.Match[str]) -> list[str] | None:
     return ["menos"] if match[0] != "+" and _GRADED.search(before) else None
 
 
+def _more_than(match: re.Match[str]) -> list[str] | None:
+    """+5 mil personas, +20 años de experiencia; but "+5 puntos"."""
+    return ["más", "de"] if _MORE_THAN_AFTER.match(match.string, match.end()) else None
+
+
 def _days_and_nights(match: re.Match[str]) -> list[str]:
     """Of a journey: 4D/3N."""
     nights = amount_words(match[2], ("noche", "noches"), "f")
@@ -306,7 +316,7 @@ def _flat(match: re.Match[str]) -> list[str] | None:
 def _compass(match: re.Match[str]) -> list[str] | None:
     """Al SO de Acapulco; vientos del NNO, lluvias en el NE y el SO."""
     written, before = match[0], text_before(match, 60)
-    if _ANGLE_BEFORE.search(before):
+    if _ANGLE_BEFORE.search(before) or _ROAD_BEFORE.search(before):
         return [_POINTS[written]]
     is_place = before.endswith((" al ", " del ")) and (
         len(written) == 3 or _OF_PLACE.match(match.string, match.end())
@@ -502,6 +512,8 @@ _FORMS: Forms = (
     ("aA", r"(?:N/A|n/a)(?![\w/])", "no aplica"),
     ("A", r"A/C(?![\w/]|\s\d)", "aire acondicionado"),
     ("A", r"T/A(?=:?\s\d{2,3}/\d)|(?<=\b[Ll]a )T/A\b", "tensión arterial"),
+    ("-", r"(?<![\w)%+])(?<!\d )\+(?=\d)", _more_than),
+    ("-", r"_{2,40}(?:/_{2,40}){1,3}/?", ""),  # the date that a form asks for
     ("-", r"#(?= de \w)", "número"),
     ("a", r"(?<=\d de )c/\s?(?=\d)", "cada"),
     (
@@ -608,7 +620,7 @@ _FORMS: Forms = (
     ("a", r"(?:(?<=%)|(?<=% ))d(?:c?to|scto|esc)\b\.?", "de descuento"),
     (
         "A",
-        r"(?:NN[EO]|SS[EO]|[EO][NS][EO]|[NS][EO]|[NSEOW])(?=\s(?:del?|al?|y|con)\b|[.,;)]|$)",
+        r"(?:NN[EO]|SS[EO]|[EO][NS][EO]|[NS][EO]|[NSEOW])(?=\s(?:del?|al?|y|con|hasta|hacia|en|desde)\b|[.,;)]|$)",
         _compass,
     ),
     ("-", r"(?<=\d):(?=\d)", "a"),

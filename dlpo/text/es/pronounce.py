@@ -13,6 +13,7 @@ from dlpo.text.es.ipa import SYMBOL_OF
 from dlpo.text.es.spelling import VOWELS, syllables
 from dlpo.text.es.tables import EXCEPTIONS, TABLES, word_list
 
+_IN_SPAIN = TABLES.column("pronunciations_in_spain")
 _ACCENTED = TABLES.column("accents")  # words often written without
 
 
@@ -25,7 +26,8 @@ class SpanishPronouncer(RulePronouncer):
 
     def __init__(self, distincion: bool = False) -> None:
         self._distincion = distincion
-        super().__init__(_by_rule, EXCEPTIONS, SYMBOL_OF, VOWELS, word_list("unstressed"))
+        exceptions = EXCEPTIONS | _IN_SPAIN if distincion else EXCEPTIONS
+        super().__init__(_by_rule, exceptions, SYMBOL_OF, VOWELS, word_list("unstressed"))
 
     def _adapt(self, found: Sequence[Syllable]) -> None:
         """Say θ as s; two that meet, as in excelente, are one."""

@@ -89,6 +89,7 @@ _MADE_OF_TWO = re.compile(
     r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna|avenida|calle|carrera"
     r"|\bse fue de|\bbate(?:ó|ar|aba) de) ?$"
 )  # # 45-67, Boeing 737-800, bateó de 4-2
+_OF_YEAR_BEFORE = late(rf"(?i)\b(?:{any_of('numbered by year')})(?: (?:n[úu]m\.|n[o.]?[.º°]|#))? $")
 _SUM_BEFORE = re.compile(
     r"(?i)(?:\bcuánto (?:es|son|da)|\bresultado de|\bcalcul\w{1,4}|[×÷+*=√])"
     r"(?: ?[\d.,×÷+*()√\s]{0,20})?$"
@@ -116,6 +117,7 @@ _LABEL_BEFORE = re.compile(r"[^\W\d_]{3,20}: $")
 _RATED_BEFORE = re.compile(r"(?:^|[,;.(\n] ?)(?:(?!Ley|Decreto)[^\W\d_]{3,20} )?$")
 _STEP_BEFORE = late(rf"(?i)\b(?:{any_of('done in steps')}):? $")
 _COUNTED_DAY_BEFORE = late(r"(?i)\bdía $")
+_EYE_BEFORE = late(r"(?i)\b(?:ojo|visi[oó]n|visual|od|oi|av)\b[^;\n]{0,30}$")
 _PART_BEFORE = late(r"(?i)\b(?:de paso:?|hoja) $")  # llave de paso 3/4, hoja 1/2 carta
 _PHYSICS_BEFORE = late(
     rf"(?i:\b(?:{any_of('physics')})\b)(?:(?!\b(?i:{any_of('no place of units')})\b)[^.;]){{0,40}}"
@@ -196,6 +198,7 @@ _ORDINAL_END = (
 _EXCHANGED_BEFORE = late(r"(?i)\b(?:dólar|euro|cambio|compra|venta)\b[^.;]{0,16}$")
 _LEAST_GOAL = 1000  # a smaller part is of a rate: 12/100.000
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
+_UNIT_NAME_BEFORE = late(r"\b(pies|yardas|pulgadas|varas|millas|(?:centí|kiló)?metros)$")
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 _LONG_ACCOUNT = 10  # characters
@@ -337,7 +340,8 @@ def _millions(match: re.Match[str]) -> list[str] | None:
 
 
 def _thousands(match: re.Match[str]) -> list[str]:
-    return [*number_words(match[0][:-1].strip(), "m"), "mil"]
+    number = match[0][:-1].strip()
+    return [*(number_words(number, "m") if number != "1" else []), "mil"]
 
 
 def _percent(match: re.Match[str]) -> list[str]:
@@ -394,6 +398,8 @@ def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) 
         between = "a"
     elif in_steps:
         between = "de"
+    elif above == 20 and _EYE_BEFORE.search(before):  # 20/40
+        between = ""
     elif _is_graded(match, bool(noun or unit)) or not above or below < 2:
         between = "sobre"
     elif above == below:
@@ -462,9 +468,12 @@ def _unit_words(written: str, many: bool, power: str | None) -> tuple[list[str],
     one, plural, gender = _UNITS[written]
     words = (plural if many else one).split()
     if power:
-        adjective = _POWERS[power[-1]]
-        words.append((adjective[:-1] + "a" if gender == "f" else adjective) + "s" * many)
+        words.append(_power_adjective(power[-1], gender == "f") + "s" * many)
     return words, gender
+
+
+def _power_adjective(power: str, feminine: bool) -> str:
+    return _POWERS[power][:-1] + "a" if feminine else _POWERS[power]
 
 
 def _lasts(match: re.Match[str]) -> bool:
@@ -477,7 +486,8 @@ def _lasts(match: re.Match[str]) -> bool:
 
 def _is_exact(match: re.Match[str], unit: str) -> bool:
     """A 38.214 s del líder, nació con 3.150 kg; but 3.600 s, "un camión de 3.150 kg"."""
-    name, text, end = _UNITS[unit][1], match.string, match.end()
+    text, end = match.string, match.end()
+    name = _UNITS[unit][1]
     if name == "segundos" or has_decimal_commas(text):
         return not (match["measure"].endswith("00") or has_decimal_commas(text))
     light = _LIGHT_BEFORE.search(text_before(match, 60)) or _LENGTH_AFTER.match(text, end)
@@ -596,7 +606,9 @@ def _quarter(match: re.Match[str]) -> list[str]:
 
 
 def _raised(match: re.Match[str]) -> list[str]:
-    exponent = match[0][1:]
+    exponent, named = match[0][1:], _UNIT_NAME_BEFORE.search(text_before(match))
+    if named and exponent in _POWERS:  # 14 pies³
+        return [_power_adjective(exponent, named[1][-2] == "a") + "s"]
     return _RAISED.get(exponent) or ["elevado", "a", *number_words(exponent)]
 
 
@@ -614,7 +626,9 @@ def _range(match: re.Match[str]) -> list[str]:
     named = len(first + last) > 3 and _ACCOUNT_BEFORE.search(before)
     if first.isdigit() and last.isdigit() and (checked or named):
         return digits_in_groups(f"{first}-{last}", digit_words)
-    between = [] if _MADE_OF_TWO.search(before) else ["y" if before.endswith("ntre ") else "a"]
+    of_year = len(first) > len(last) == 2 and _OF_YEAR_BEFORE.search(before)  # oficio 1123-25
+    apart = of_year or _MADE_OF_TWO.search(before)
+    between = [] if apart else ["y" if before.endswith("ntre ") else "a"]
     own_gender = "" if first == "1" and gender == "m" else gender  # uno a dos comprimidos
     return [*number_words(first, own_gender), *between, *number_words(last, gender)]
 
@@ -811,14 +825,15 @@ MEASURES: Forms = (
     ),
     (  # but 4K, 8K; 5K, 10K, 21K and 42K of runners
         "d",
-        r"(?<![\w.,])(?!(?:[2458]|10|21|42)[kK])\d{1,3}(?:[.,]\d)?[kK]"
+        r"(?<![\w.,])(?!(?:[2458]|10|21|42)[kK] (?:hombres|mujeres|unidades|dosis)\b)"
+        r"\d{1,3}(?:[.,]\d)?[kK]"
         rf"(?=\s(?:de )?(?:{any_of('come in thousands')})\b)"
         r"|\b\d{1,3} K(?= a \d[\d.,]{0,6} M\b)",
         _thousands,
     ),
     (
         "d",
-        r"\b\d{1,3} K\b",
+        r"\b\d{1,3} K\b|\b\d{1,3}K(?= (?:al mes|al año|a la quincena|mensual(?:es)?)\b)",
         only_after(_PAID_BEFORE, _thousands),
     ),
     (

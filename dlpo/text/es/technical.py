@@ -9,11 +9,18 @@ from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.markdown import CODE_BLOCK
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
-from dlpo.text.es.abbreviations import CAPITAL_PARTS, LETTERS, acronym_words, sayable, spelled
+from dlpo.text.es.abbreviations import (
+    CAPITAL_PARTS,
+    LETTERS,
+    LONGEST_ACRONYM,
+    acronym_words,
+    sayable,
+    spelled,
+)
 from dlpo.text.es.english import is_listed
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, digit_words
-from dlpo.text.es.tables import TABLES, any_of, table
+from dlpo.text.es.tables import EXCEPTIONS, TABLES, any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 _AIRPORTS = TABLES.words("airports")
@@ -84,6 +91,16 @@ def _mail(match: re.Match[str]) -> list[str]:
         rest = address_words(written[found.start(2) :])
         return [*address_words(written[:start]), *spelled(found[1]), *rest]
     return address_words(match[0])
+
+
+def _handle(match: re.Match[str]) -> list[str]:
+    """@BBVAMexico, @LigaBBVAMX, @SATMX; but @McDonalds, @JUANPEREZ, @juan_perez."""
+    name = match[0][1:]
+    parts = CAPITAL_PARTS.findall(name)
+    is_acronym = name.isupper() and len(name) <= LONGEST_ACRONYM
+    if not name.isalnum() or name.lower() in EXCEPTIONS or not (parts[1:] or is_acronym):
+        return _mail(match)
+    return ["arroba", *(word for part in parts for word in _hashtag_part(part))]
 
 
 def _dotted(match: re.Match[str]) -> list[str] | None:
@@ -161,7 +178,9 @@ def _cities(match: re.Match[str]) -> list[str] | None:
 def _hashtag_part(part: str) -> list[str]:
     if part.isdigit():
         return cardinal_words(part)
-    return acronym_words(part) if part.isupper() else [part.lower()]
+    if part.isupper():
+        return acronym_words(part)
+    return [part.lower()] if re.search("[aeiouyáéíóú]", part.lower()) else spelled(part)
 
 
 def _hashtag(match: re.Match[str]) -> list[str] | None:
@@ -188,7 +207,7 @@ def _code_block(match: re.Match[str]) -> list[str]:
 ADDRESSES: Forms = (
     ("-", CODE_BLOCK, _code_block),
     ("aAd-", addresses.MAIL, _mail),
-    ("-", addresses.HANDLE, _mail),
+    ("-", addresses.HANDLE, _handle),
     ("-", rf"(?<!\w)#[{LETTERS}][\w]{{0,60}}", _hashtag),
     (
         "aAd",
@@ -230,6 +249,11 @@ CODES: Forms = (
         r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}(?![\w-])|(?<=--)[a-z]{2})"
         r"(?!\w{1,2} [^-;.!?\n]{1,60}\w-(?!\w))",  # but -o eso dice-
         lambda match: ["guion"] * len(match[0]),
+    ),
+    (
+        "d",  # of a norm: 004-2019-JUS
+        r"(?<![\w-])(\d{1,5})-((?:19|20)\d\d)-([A-ZÑ]{2,8})(?![\w-])",
+        lambda m: [*cardinal_words(m[1]), *cardinal_words(m[2]), *acronym_words(m[3])],
     ),
     ("A", r"(?<![\w-])[A-Z]{1,2}-[1-9]\d\d(?![\w-]|[.,]\d)", _road),
     (
