@@ -72,6 +72,10 @@ _UNFINISHED = late(rf"\b(?:{_TABLES.any_of('in an unfinished line')})\Z")
 _BEFORE_PICTURE = late(rf"\b(?:{_TABLES.any_of('before a picture in a line')})\Z")
 _LINE_END = late(r"(?<=[^\n\f,;–—-])\n(?=[ \t]{0,4}(?:\*\*|[A-Z\d½¼¾⅓⅔⅛]))")
 _PICTURED_LINE = late(rf"(?<=[^\s,;])[ \t]{{0,4}}\n(?=[ \t]{{0,4}}{_PICTURE})")
+_BEFORE_OPENING = late(  # gracias 🎉 ¡Nos vemos!
+    rf"(?<=[\w)])( ?(?:{_PICTURE}[\U0001f3fb-\U0001f3ff\u200d]?){{1,6}}) [¡¿]"
+)
+_ROW = late(r"(\t[^\n\t]{1,80})\n(?=[^\n\t]{1,80}\t)")  # of a table with tabs
 _LINE = 200  # characters of a line that are looked at
 # Code between graves, and a grave inside a word, which stands for an apostrophe: don`t, O`Brien.
 _GRAVE = late(r"(?<!\w)`[^`\n]{1,300}`|(?<=[^\W\d_])(`)(?=[^\W\d_])")
@@ -187,7 +191,8 @@ def with_items(text: str, begins_line: bool) -> str:
         is_initial = match[3] == "." and _LETTER.search(match[2])
         return ("\f" if match[1] else "") + match[2] + ("." if is_initial else ",")
 
-    text = _ITEM.sub(item, text)
+    text = _ROW.sub("\\1\f", text) if "\t" in text else text
+    text = _ITEM.sub(item, _BEFORE_OPENING.sub(r"\1. ", text))
     text = _SHORT_LINE.sub(_short_line, text)
     text = _PICTURED_LINE.sub(_before_picture, text)
     return _LINE_END.sub(_line_end, text)

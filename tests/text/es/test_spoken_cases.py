@@ -56,6 +56,7 @@ def test_word_is_pronounced_in_syllables(word: str, readings: list[str]) -> None
         ("Vale $1.500 pesos.", "vale mil quinientos pesos"),
         ("5 €/kg y 20 $/mes", "cinco euros por kilogramo y veinte pesos por mes"),
         ("El km 21, ene. 2024", "el kilómetro veintiuno enero de dos mil veinticuatro"),
+        ("Nombre\tEdad\nAna\t31", "nombre edad / ana treinta y uno"),
         ("en proporción 2:1", "en proporción dos a uno"),
     ],
 )
