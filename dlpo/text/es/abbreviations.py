@@ -114,8 +114,7 @@ def _previous_word(match: re.Match[str]) -> str:
 
 def _roman(match: re.Match[str]) -> list[str] | None:
     value, previous = roman_value(match[0]), _previous_word(match)
-    is_initial = match[0] in "MDCL" and match.string.startswith(".", match.end())  # Luis M.
-    if value is None or is_initial:
+    if value is None or match[0] in ("M", "D", "C", "L"):  # Luis M., sala D
         return None
     start, end = match.span()
     if end - start == 1 and _LISTED.search(match.string, max(0, start - 4), end + 5):

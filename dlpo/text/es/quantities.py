@@ -38,7 +38,7 @@ _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
     r"(?:(?<=uesta )|(?<=uestan )|(?<=vale )|(?<=pagué )|(?<=pagó )|(?<=costó )|(?<=precio ))"
     rf"[QL]\.?(?=\s?\d)|(?!COP\d{{2}}(?!\d|[.,]\d))(?!(?<=[Ll]a )COP)(?:{_CODE})"
-    r"(?:(?<!ambio ...)\s?\$)?(?=\s?\d)"
+    r"(?:(?<!ambio ...)(?<!ólar ...)\s?\$)?(?=\s?\d)"
     r"|Q\.?(?!\s?[1-4](?!\d|[.,]\d))(?=\s?\d)|L\.?(?=\d{2}|\s\d{3}|\d[.,]\d)"
 )
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil|mill\.|bill\.)(?!\w))"
@@ -136,7 +136,9 @@ _TEMPERATURE_BEFORE = late(
     rf"(?i)(?<!\w)(?:{TABLES.patterns('before temperatures')})"
     rf"(?::? (?:{TABLES.patterns('between temperatures')})){{0,6}}:? $"
 )
-_TEMPERATURE_AFTER = late(rf",? (?:{TABLES.patterns('after temperatures')})\b")
+_TEMPERATURE_AFTER = late(
+    rf"(?:,| [yao] \d{{1,2}}º)? (?:{TABLES.patterns('after temperatures')})\b"
+)
 _OPEN_QUOTATION = {
     '"': re.compile(r"(?:^|[\s(\[¿¡])\"[^\"]{0,300}$"),
     "'": re.compile(r"(?:^|[\s(\[¿¡])'[^']{0,300}$"),
@@ -153,8 +155,8 @@ _DECIMAL_COMMA = re.compile(
 )
 _DECIMAL_POINT = re.compile(r"(?<![\d.,])\d{1,3}\.\d{1,2}(?![\d.,]*\d)|(?<![\d.,])\d{1,3},\d{3}\b")
 _OF_DECIMALS = re.compile(r"(?i)\b(?:ph|promedio|tasa|pi|índice)\b[^.,]{0,24}$")
-_PRECISE = re.compile(r"(-?\d{1,2})\.(\d{3})")
-_LENGTH_AFTER = late(r"(?: y|,) (?:midió |mide )?[345]\d(?:[.,]\d)? cm\b")
+_PRECISE = re.compile(r"(-?\d{1,2})\.(?!000)(\d{3})")
+_LENGTH_AFTER = late(r"(?: y|,) (?:midió |mide |talla:? )?[345]\d(?:[.,]\d)? cm\b(?! de\b)")
 _LIGHT_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('lighter than tons')})\b[^.;]{{0,36}}$")
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES = TABLES.patterns("before minutes")
@@ -491,7 +493,11 @@ def _is_exact(match: re.Match[str], unit: str) -> bool:
     if name == "segundos" or has_decimal_commas(text):
         return not (match["measure"].endswith("00") or has_decimal_commas(text))
     light = _LIGHT_BEFORE.search(text_before(match, 60)) or _LENGTH_AFTER.match(text, end)
-    return name in ("kilogramos", "kilos") and bool(light) and not text.startswith(" de ", end)
+    return (
+        name in ("kilogramos", "kilos")
+        and bool(light)
+        and not text.startswith((" de ", " al ", " por "), end)
+    )
 
 
 def _measure(match: re.Match[str]) -> list[str] | None:
@@ -626,8 +632,9 @@ def _range(match: re.Match[str]) -> list[str]:
     named = len(first + last) > 3 and _ACCOUNT_BEFORE.search(before)
     if first.isdigit() and last.isdigit() and (checked or named):
         return digits_in_groups(f"{first}-{last}", digit_words)
-    of_year = len(first) > len(last) == 2 and _OF_YEAR_BEFORE.search(before)  # oficio 1123-25
-    apart = of_year or _MADE_OF_TWO.search(before)
+    may_be_year = _LAWS_YEAR.fullmatch(last) or len(first) > len(last) == 2
+    of_year = may_be_year and _OF_YEAR_BEFORE.search(before) and not _LAWS_YEAR.fullmatch(first)
+    apart = of_year or _MADE_OF_TWO.search(before)  # oficio 1123-25
     between = [] if apart else ["y" if before.endswith("ntre ") else "a"]
     own_gender = "" if first == "1" and gender == "m" else gender  # uno a dos comprimidos
     return [*number_words(first, own_gender), *between, *number_words(last, gender)]
@@ -811,7 +818,7 @@ MEASURES: Forms = (
     (
         "d",
         r"(?<![\w/.,])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?"
-        r"(?P<above>\d{1,3}|(?!(?:19|20)\d\d/)\d{4,6}(?=/(?:19|20)\d\d(?!\d)))/(?P<below>\d{1,4})"
+        r"(?P<above>\d{1,3}|(?!(?:19|20)\d\d/)\d{4,6}(?=/(?:19\d|20[0-3])\d(?!\d)))/(?P<below>\d{1,4})"
         rf"(?!\w|/\w|[.,]\d)(?:\s{{0,2}}(?P<fraction_unit>{_UNIT}|\"(?!\w))(?!\w)(?:\.(?=\s[a-z]))?)?",
         _fraction,
     ),
@@ -875,7 +882,7 @@ MEASURES: Forms = (
     (
         "d-",
         rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s)|\sM(?=\s(?:km|mi|m|ha)\b))?"
-        rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^]|/n)(?:(?<![A-Z])\.(?=\s[a-z(\d]))?"
+        rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^]|/n)(?:(?<![A-Z])(?<!os)\.(?=\s[a-z(\d]))?"
         r"|(?P<mark>\"(?!\w)|'(?=\d{1,2}\"|\W|$)))(?<!\d\s[dKABNJ])(?<!\d[dKABNJ])",
         _measure,
     ),

@@ -36,6 +36,7 @@ _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that beg
     r"(?!(?:[bcfgkpt][rl]|dr|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr|z[lw]|xc|ng|tv|hb|vl|dz)[a-z])"
     r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}(?:@|$))"
 )
+_SUFFIX = re.compile(r"(?<=[A-Z])(?:oficial|mx|tv)$")  # @UNAMoficial
 _YEAR = re.compile(r"1\d{3}|20\d\d")
 _THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
@@ -96,7 +97,7 @@ def _mail(match: re.Match[str]) -> list[str]:
 def _handle(match: re.Match[str]) -> list[str]:
     """@BBVAMexico, @LigaBBVAMX, @SATMX; but @McDonalds, @JUANPEREZ, @juan_perez."""
     name = match[0][1:]
-    parts = CAPITAL_PARTS.findall(name)
+    parts = CAPITAL_PARTS.findall(_SUFFIX.sub(lambda suffix: suffix[0].capitalize(), name))
     is_acronym = name.isupper() and len(name) <= LONGEST_ACRONYM
     if not name.isalnum() or name.lower() in EXCEPTIONS or not (parts[1:] or is_acronym):
         return _mail(match)
