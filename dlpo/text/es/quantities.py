@@ -251,6 +251,11 @@ def has_decimal_commas(text: str) -> bool:
     return _DECIMAL_COMMA.search(text) is not None
 
 
+@lru_cache(maxsize=8)
+def _has_decimal_points(text: str) -> bool:
+    return _DECIMAL_POINT.search(text) is not None
+
+
 def amount_words(
     number: str, name: tuple[str, str], gender: str, decimal_comma: bool = False
 ) -> list[str]:
@@ -534,7 +539,7 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     names = [" ".join(_unit_words(unit, plural, match["power"])[0]) for plural in (False, True)]
     decimal_comma = has_decimal_commas(match.string)
     found = _PRECISE.fullmatch(number)
-    if found and (_DECIMAL_POINT.search(match.string) or _is_exact(match, unit)):
+    if found and (_has_decimal_points(match.string) or _is_exact(match, unit)):
         exact = [*number_words(found[1]), "punto", *thousandths(found[2])]
         return [*words, *exact, *names[1].split()]
     return [*words, *amount_words(number, (names[0], names[1]), gender, decimal_comma)]
