@@ -137,7 +137,7 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     if match[0] in ACRONYMS or (len(match[0]) < 4 and not set(match[0]) <= set("IVX")):
         return None  # CD, DC
     article = lower in _ARTICLES
-    if previous[:1].isupper() and len(match[0]) > 1 and not article:  # Rocky IV
+    if (head or previous[:1].isupper()) and len(match[0]) > 1 and not article:  # Rocky IV
         return cardinal
     following = _NEXT_WORD.match(match.string, match.end())
     if following and not following[1].isupper() and (len(match[0]) > 1 or article):

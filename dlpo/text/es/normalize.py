@@ -296,7 +296,8 @@ def _blood_or_grade(match: re.Match[str]) -> list[str] | None:
 
 def _more_than(match: re.Match[str]) -> list[str] | None:
     """+5 mil personas, +20 años de experiencia; but "+5 puntos"."""
-    return ["más", "de"] if _MORE_THAN_AFTER.match(match.string, match.end()) else None
+    more = [] if text_before(match).endswith("ás de ") else ["más", "de"]
+    return more if _MORE_THAN_AFTER.match(match.string, match.end()) else None
 
 
 def _days_and_nights(match: re.Match[str]) -> list[str]:

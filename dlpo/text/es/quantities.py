@@ -38,7 +38,7 @@ _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
     r"(?:(?<=uesta )|(?<=uestan )|(?<=vale )|(?<=pagué )|(?<=pagó )|(?<=costó )|(?<=precio ))"
     rf"[QL]\.?(?=\s?\d)|(?!COP\d{{2}}(?!\d|[.,]\d))(?!(?<=[Ll]a )COP)(?:{_CODE})"
-    r"(?:(?<!ambio ...)(?<!ólar ...)\s?\$)?(?=\s?\d)"
+    r"(?:(?<!ambio ...)(?<!ólar ...)(?<!EUR)(?<!GBP)(?<!BTC)\s?\$)?(?=\s?\d)"
     r"|Q\.?(?!\s?[1-4](?!\d|[.,]\d))(?=\s?\d)|L\.?(?=\d{2}|\s\d{3}|\d[.,]\d)"
 )
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil|mill\.|bill\.)(?!\w))"
@@ -55,7 +55,8 @@ _BILL_BEFORE = late(
 )
 _PRICE_BEFORE = late(rf"(?i)\b(?:{any_of('before prices')}) $")
 _BEFORE_DIGITS = re.compile(
-    rf"(?i)\b(?:{any_of('spelled codes')})(?: de (?:la |el |su |tu )?\w{{1,14}}){{0,2}}"
+    rf"(?i)\b(?:{any_of('spelled codes')})"
+    r"(?: de(?:l(?= wi-?fi| correo| portal| cajero)| (?:la|el|su|tu))? [\w-]{1,14}){0,2}"
     rf"(?: (?:{any_of('kinds of codes')}))?(?: (?:en|es|era|será))?:? (?:\d{{2,18}} ){{0,6}}$"
 )
 _CARD_BEFORE = re.compile(
@@ -134,7 +135,7 @@ _BREATHS_BEFORE = re.compile(
 _DEGREES_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before degrees')}) $")
 _TEMPERATURE_BEFORE = late(
     rf"(?i)(?<!\w)(?:{TABLES.patterns('before temperatures')})"
-    rf"(?::? (?:{TABLES.patterns('between temperatures')})){{0,6}}:? $"
+    rf"(?:[:,]? (?:{TABLES.patterns('between temperatures')})){{0,6}}:? $"
 )
 _TEMPERATURE_AFTER = late(
     rf"(?:,| [yao] \d{{1,2}}º)? (?:{TABLES.patterns('after temperatures')})\b"
@@ -497,12 +498,9 @@ def _is_exact(match: re.Match[str], unit: str) -> bool:
     name = _UNITS[unit][1]
     if name == "segundos" or has_decimal_commas(text):
         return not (match["measure"].endswith("00") or has_decimal_commas(text))
+    goods = text.startswith((" de ", " al ", " por "), end)
     light = _LIGHT_BEFORE.search(text_before(match, 60)) or _LENGTH_AFTER.match(text, end)
-    return (
-        name in ("kilogramos", "kilos")
-        and bool(light)
-        and not text.startswith((" de ", " al ", " por "), end)
-    )
+    return name in ("kilogramos", "kilos") and bool(light) and not goods
 
 
 def _measure(match: re.Match[str]) -> list[str] | None:
