@@ -1,9 +1,9 @@
-"""Train the letter-to-sound net of `dlpo.text` on a pronouncing dictionary, in CPU minutes.
+"""Train the letter-to-sound net of `dlpo.text` on a pronouncing dictionary: half an hour of a core.
 
     python scripts/train_letter_to_sound.py ../shared/data/cmudict/cmudict.dict
 
 Writes ``dlpo/text/en_us/letter_to_sound.npz`` (half precision) and prints the phoneme error on
-every fiftieth word, which is held out. Needs the `train` extra.
+every fiftieth word, which is held out: 8.5 %, 6.4 without stress. Needs the `train` extra.
 
 Two bidirectional GRU layers read the letters; each letter has two slots for a phoneme or a blank
 (connectionist temporal classification), so the output can neither loop nor stop early.
@@ -26,7 +26,7 @@ from dlpo.text.en_us.letter_to_sound import LETTERS, SLOTS, LetterToSound
 from dlpo.text.symbols import ENGLISH
 
 log = logging.getLogger("train_letter_to_sound")
-OUTPUT = Path(__file__).resolve().parents[1] / "dlpo" / "text" / "letter_to_sound.npz"
+OUTPUT = Path(__file__).resolve().parents[1] / "dlpo" / "text" / "en_us" / "letter_to_sound.npz"
 HELD_OUT_EVERY = 50  # words
 BATCH = 256  # words of equal length
 BLANK = len(ENGLISH)
@@ -124,8 +124,8 @@ def phoneme_error(net: LetterToSound, entries: list[Entry], *, stress: bool) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("dictionary", type=Path, help="a file in the format of CMUdict")
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--hidden", type=int, default=112)
+    parser.add_argument("--epochs", type=int, default=26)
+    parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
@@ -137,7 +137,7 @@ def main() -> None:
     entries = read_dictionary(options.dictionary)
     held_out = entries[::HELD_OUT_EVERY]
     training = [entry for index, entry in enumerate(entries) if index % HELD_OUT_EVERY]
-    net = LetterNet(embedding=64, hidden=options.hidden, dropout=0.1)
+    net = LetterNet(embedding=64, hidden=options.hidden, dropout=0.15)
     optimizer = torch.optim.AdamW(net.parameters(), lr=4e-3, weight_decay=0.01)
     steps_per_epoch = len(batches(training, rng))
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -47,7 +47,7 @@ class LetterToSound:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         self._layers = [
             [[weights[f"gru{layer}_{name}"][direction] for name in names] for direction in (0, 1)]
-            for layer in range(sum(name.endswith("bias_ih") for name in weights))
+            for layer in (0, 1)
         ]
 
     def phonemes(self, word: str) -> tuple[str, ...]:
