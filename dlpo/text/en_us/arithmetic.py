@@ -40,13 +40,16 @@ _RATIO_BEFORE = late(
     r":? ?$"
 )
 _RATIO_AFTER = late(r"(?i)[ -](?:ratio|odds|scale|mix|mixture|dilution|split|aspect|favorite)\b")
-_OF_TWO_BEFORE = late(
-    r"(?i)\b(?:weekly|monthly|our|my|your|his|her|their|(?:schedule|have|book|had|need|want) a) $"
+_MEETING_BEFORE = late(
+    r"(?i)\b(?:weekly|biweekly|monthly|quarterly|my|our|your|his|her|their|every|next|last|this"
+    r"|(?:schedule|book|have|had|need|want|cancel|skip|move) (?:a|the)) $"
 )
-_OF_TWO_AFTER = late(
-    r" (?:meeting|call|session|chat|coaching|tutoring|training|sync|check-?in)s?\b"
-    r"|(?<!it 1:1)(?<!mixed 1:1) with (?:my|your|our|his|her|their|[A-Z][a-z])"
+_MEETING_AFTER = late(
+    r"\s?[.,;!?)]|\s?$| (?:is|was|on|at|for|in|to|and|today|tomorrow|yesterday|this|next|meetings?"
+    r"|calls?|sessions?|chats?|notes?|agenda)\b"
 )
+_MEETING_OPENS = late(r"(?:^|[\n\"“(:] ?|\b(?:[Aa]|[Tt]he) )$")
+_WITH_SOMEBODY = late(r" with (?:my|your|our|his|her|their|[A-Z][a-z])")
 _CLOCK = late(r"(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?")
 _MINUTES = late(r"(?:2[5-9]|[3-9]\d):[0-5]\d")  # minutes and seconds of a race or film
 _TIME_UNIT = late(r" (?:min(?:ute)?s?|hours?|hrs?)\b")
@@ -160,10 +163,13 @@ def _ratio(match: re.Match[str]) -> list[str] | None:
 
 
 def _one_on_one(match: re.Match[str]) -> list[str] | None:
-    """Our weekly 1:1, two 1:1s; but "mix it 1:1 with water"."""
-    is_meeting = _OF_TWO_BEFORE.search(text_before(match, 16)) or _OF_TWO_AFTER.match(
-        match.string, match.end()
-    )
+    """Our weekly 1:1, a 1:1 with Sam, two 1:1s; but "mix it 1:1 with water", "our 1:1 mapping"."""
+    before, text, end = text_before(match, 24), match.string, match.end()
+    is_meeting = _MEETING_BEFORE.search(before)
+    if _WITH_SOMEBODY.match(text, end):
+        is_meeting = is_meeting or _MEETING_OPENS.search(before)
+    elif not _MEETING_AFTER.match(text, end):
+        is_meeting = None
     if not (is_meeting or match[1]):
         return None
     return ["one", "on", "ones" if match[1] else "one"]
@@ -188,8 +194,7 @@ def _time_signature(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     (
         "d",
-        r"(?<![\w:.-])1:1(s)?(?![\w:-]"
-        r"| (?:ratio|odds|scale|mix|dilution|split|aspect|mapping|match|copy|copies|backup))",
+        r"(?<![\w:.-])1:1(s)?(?![\w:-])",
         _one_on_one,
     ),
     (

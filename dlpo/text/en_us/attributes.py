@@ -20,6 +20,10 @@ _FOLLOWING = late(
     r"([A-Za-z]{1,20}\d{0,2})(?!\w|\.\w)"
 )
 _WHILE_BEFORE = late(r"(?:^|\s)(?:In|After|Within|At) $")
+_AFTER_AMOUNT = late(  # the $1.38 expected; but "the $5 expected fee"
+    r"\.?\)? (?:expected|charged|owed|earned|spent|due|paid)"
+    r"(?:\s?[,.;:!?)]|\s?$| (?:by|for|in|from|on|at|to|today|last|this|next|with|each|per)\b)"
+)
 _NO_NOUN = word_list("no nouns")
 _COMMON_NOUNS = word_list("have an attributive measure")
 
@@ -27,7 +31,7 @@ _COMMON_NOUNS = word_list("have an attributive measure")
 def describes_noun(match: re.Match[str]) -> bool:
     """Whether a measure or an amount stands before its noun, and is therefore singular."""
     following = _FOLLOWING.match(match.string, match.end())
-    if following is None:
+    if following is None or _AFTER_AMOUNT.match(match.string, match.end()):
         return False
     if following[0][0] == "." and following[1].istitle():  # He lost 20 lb. Paper is
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, only_after
+from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words
 from dlpo.text.en_us.tables import words_of
@@ -16,10 +16,10 @@ _ELEMENT_BEFORE = late(
     r"(?i)\b(?:gold|silver|iron|copper|lead|tin|mercury|sodium|magnesium|alumin(?:i?)um|zinc|calcium"
     r"|lithium|platinum|palladium|chromium|manganese|titanium|silicon|chlorine|bromine) \($"
 )
-_REACTS_BEFORE = late(
-    rf"\+[^.;:!?]{{0,40}}\b\d{{0,2}}(?:(?:{_ELEMENT})\d{{0,2}}){{1,6}} $"
-    rf"|(?:^|\s)(?=\S*\d)\d{{0,2}}(?:(?:{_ELEMENT})\d{{0,2}}){{2,6}} $"
-)
+_FORMULA = rf"\d{{0,2}} ?(?:\(?(?:{_ELEMENT})\)?\d{{0,2}}){{1,8}}"
+_TWO_REACT = late(rf"(?:^|[\s(]){_FORMULA} \+ {_FORMULA} $")
+_ONE_REACTS = late(rf"(?:^|[\s(]){_FORMULA} $")
+_TWO_RESULT = late(rf" {_FORMULA} \+ {_FORMULA}(?!\w)")
 _PART = re.compile(r"[A-Za-z]|\d+")
 
 
@@ -45,6 +45,13 @@ def _ion(match: re.Match[str]) -> list[str]:
     return [*_spelled(match["ion"]), *_spelled(match["charge"] or ""), sign]
 
 
+def _yields(match: re.Match[str]) -> list[str] | None:
+    """2H2 + O2 → 2H2O, CaCO3 → CaO + CO2; but "PS4 → PS5"."""
+    before = text_before(match, 60)
+    breaks = _ONE_REACTS.search(before) and _TWO_RESULT.match(match.string, match.end())
+    return ["yields"] if breaks or _TWO_REACT.search(before) else None
+
+
 FORMS: Forms = (
     (
         "A",  # gold (Au)
@@ -68,11 +75,7 @@ FORMS: Forms = (
         r"(?<![A-Za-z])(?P<ion>(?:[A-Z][a-z]?\d?){1,4})\^(?P<charge>\d)?(?P<sign>[+-])(?!\w)",
         _ion,
     ),
-    (
-        "-",  # 2H2 + O2 → 2H2O
-        rf"(?:→|⟶|->)(?= \d{{0,2}}\(?(?:{_ELEMENT}){{1,4}}(?:\d|\b))",
-        only_after(_REACTS_BEFORE, "yields"),
-    ),
+    ("-", rf"(?:→|⟶|-?->)(?= {_FORMULA}(?!\w))", _yields),
     (
         "A",
         rf"(?<![A-Za-z])(?:(?:{_ELEMENT})\d{{0,3}}"

@@ -403,7 +403,8 @@ FORMS: Forms = (
     ),
     (
         "a",  # mass in kg, weight (lbs)
-        r"(?:(?<=\bin )|(?<=\())(kg|km|cm|mm|mg|mL|ml|dL|ms)"
+        r"(?:(?<=\bin )|(?<=\())"
+        r"(kg|km|cm|mm|mg|mL|ml|dL|ms(?! (?:paint|word|excel|office|teams)\b|\. \d))"
         r"(?=[.,;:)]|\s?$|\s[a-z(])(?!\s?\d)",
         _unit_named,
     ),

@@ -138,7 +138,8 @@ class Pronouncer:
                 if stem := self._known(word.removesuffix(ending)):
                     return with_s(stem)
                 break
-        if word.endswith(_HISSING_PLURALS) and (stem := self._known(word[:-2])):
+        is_plural = word.endswith(_HISSING_PLURALS) and not word.endswith("sises")
+        if is_plural and (stem := self._known(word[:-2])):
             return with_s(stem)
         if word.endswith("ed") and (stem := self._verb_stem(word[:-2])):
             return with_ed(stem)

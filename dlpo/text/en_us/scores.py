@@ -39,11 +39,12 @@ _LISTED_BEFORE = late(rf"\b(?:{any_of('teams')}) \($")
 _NO_TEAM_IS = late(r"(?:^|\W)(?:(?!he\b|record\b)[a-z]+|Vote|Ratio|Score) (?:is|was) $")
 _PITCHED = late(r", \d{1,2}\.\d\d ERA\b|, \d{1,2} (?:KOs?|knockouts)\b")
 _FACED = late(
-    r"\d\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on|beat|defeated|edged|topped"
-    r"|upset|fell to|lost to) [^.!?()]{1,30}\($"
+    r"\(\d{1,3}[-–]\d{1,3}\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on|beat"
+    r"|defeated|edged|topped|upset|fell to|lost to) [^.!?()]{1,30}\($"
 )
 _FACES = late(
-    r"\) (?:vs?\.?|at|hosts?|faces?|visits?|plays?|takes? on|travels?|meets?|lost|won|beat)\b"
+    r"\) (?:vs?\.?|at|hosts?|faces?|visits?|plays?|takes? on|travels?|meets?|lost|won|beat"
+    r"|defeated|edged|topped|upset|fell)\b"
 )
 _IMPROVED = late(r"(?i)\b(?:improv(?:e|es|ed|ing)) (?:its |their |his )?(?:record )?to $")
 _STANDS = late(r" with (?:the|a|their|its) (?:[\w-]{1,12} )?(?:win|loss|victory|defeat)\b")
@@ -111,9 +112,9 @@ def _wins_and_losses(match: re.Match[str]) -> list[str]:
 
 def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     """The Dodgers (98-64), Kershaw (12-4, 2.46 ERA); but not a score, nor the Kids (5-12)."""
-    before = text_before(match, 48)
+    before = text_before(match, 80)
     faced = _FACED.search(before)
-    if _RESULT_BEFORE.search(before) and not faced:
+    if _RESULT_BEFORE.search(before[: faced.start()] if faced else before):
         return None
     is_sure = _PITCHED.match(match.string, match.end()) or _LISTED_BEFORE.search(before)
     is_team = match.string.startswith(")", match.end()) and _TEAM_BEFORE.search(before)

@@ -7,7 +7,7 @@ import re
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.context import follows_capital, previous_word
-from dlpo.text.en_us.tables import any_of, table, word_list
+from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 
 _CAPITAL_AFTER = late(r" [A-Z]")
 _HAVE_NUMBERS = word_list("have numbers")
@@ -40,12 +40,15 @@ ABBREVIATED = rf"(?:{_OF_WORDS})\.|(?:{_OF_LETTERS})\.|{'|'.join(_STATES)}"
 """The pattern of a state that is written short, in any way"""
 _CODES = "|".join(_STATES)
 _IN_A_LIST = late(
-    rf"(?<![\w/.-])(?:{_CODES})(?:(?:,|,? (?:and|or|&)) (?:{_CODES})){{1,12}}"
+    rf"(?<![\w/.-])(?:{_CODES})(?:(?:,|,? (?:and|or|&)) (?:{_CODES})){{1,50}}"
     r"(?![\w/'-]|,? (?:and|or|&) [A-Z]{2}\b|, [A-Z]{2}\b)"
 )
-_BEFORE_A_LIST = late(rf"\b(?:{any_of('before lists of states')})[ :]{{1,2}}$")
+_BEFORE_A_LIST = late(rf"(?i)\b(?:{TABLES.patterns('before lists of states')})[ :]{{1,2}}$")
 _AFTER_A_LIST = late(rf" (?:{any_of('after lists of states')})\b")
-_NO_STATES = ({"LA", "NY", "DC"}, {"MA", "MD", "MS", "PA"})  # but cities, or degrees and jobs
+_CITIES_TOO = {"LA", "NY", "DC"}
+_NO_STATES = ({"MA", "MD", "ME", "MS", "PA"}, {"CT", "PA"})  # degrees and jobs, views and the like
+_AROUND = 120  # characters in which a list is looked for
+_AUTHOR_AFTER = late(r",? (?:\(?\d{4}|&|et al)|, (?:&|and)? ?[A-Z][a-z]+, [A-Z]\.")
 NAMES = "|".join(name.title() for name, *_ in _STATES.values())
 PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
     (
@@ -108,18 +111,31 @@ def _lone_state(match: re.Match[str]) -> list[str] | None:
 
 
 def _listed_state(match: re.Match[str]) -> list[str] | None:
-    """Parts of OK and TX; CA, OR and WA residents; but "the PA and MD"."""
-    start = max(0, match.start() - 60)
-    lists = _IN_A_LIST.finditer(match.string, start, match.end() + 60)
-    around = next((one for one in lists if one.start() <= match.start() < one.end()), None)
+    """Parts of OK and TX; CA, OR and WA residents; but "the PA and MD", "in TX, OK?"."""
+    text, start = match.string, match.start()
+    lists = _IN_A_LIST.finditer(text, max(0, start - _AROUND), match.end() + _AROUND)
+    around = next((one for one in lists if one.start() <= start < one.end()), None)
     if around is None:
         return None
     codes = re.findall(_CODES, around[0])
-    if any(others.issuperset(codes) for others in (_STATES_OR_WORDS, *_NO_STATES)):
+    if len(codes) == 2 and around[0][2] == "," and around[0].count(" ") == 1:
+        return None
+    if any(others.issuperset(codes) for others in (_STATES_OR_WORDS, _CITIES_TOO, *_NO_STATES)):
+        return None
+    if match[0] == "LA" and not _CITIES_TOO.isdisjoint({*codes} - {"LA"}):
         return None
     is_place = _BEFORE_A_LIST.search(text_before(around, 24))
-    is_place = is_place or _AFTER_A_LIST.match(match.string, around.end())
+    is_place = is_place or _AFTER_A_LIST.match(text, around.end())
     return _STATES[match[0]][0].split() if is_place else None
+
+
+def _dotted_state(match: re.Match[str]) -> list[str] | None:
+    """Charleston, S.C.; but "Smith, N.C. (2019)" and "Sarah Miller, N.D."."""
+    if _AUTHOR_AFTER.match(match.string, match.end()) or not follows_capital(match):
+        return None
+    if match[0] == "N.D." and not _IN_CITY.search(text_before(match, 60)):
+        return None
+    return _WRITTEN_STATES[match[0][:-1]][0].split()
 
 
 FORMS: Forms = (
@@ -132,7 +148,7 @@ FORMS: Forms = (
     (
         "A",
         rf"(?<=[a-z], )(?:{_OF_LETTERS})\.(?!\w)",
-        lambda match: _WRITTEN_STATES[match[0][:-1]][0].split() if follows_capital(match) else None,
+        _dotted_state,
     ),
     (
         "A",

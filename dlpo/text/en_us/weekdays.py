@@ -9,7 +9,7 @@ from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.calendar import MONTH_NAME, MONTHS, NAMED_DAY, WEEKDAY
 from dlpo.text.en_us.context import previous_word
-from dlpo.text.en_us.tables import any_of, words_of
+from dlpo.text.en_us.tables import any_of, word_list, words_of
 
 _WEEKDAYS = words_of("weekdays")
 _CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
@@ -17,7 +17,15 @@ _DAY_AFTER = late(rf"(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?{NAMED_DAY}"
 _DAY_BEFORE = late(rf"{NAMED_DAY}\.?(?:,|/|-|–|,? (?:&|and|or|to|thru|through)) ?$")
 _OF_DAY = late(r" (?:mornings?|afternoons?|evenings?|nights?)\b|:\s")
 _TIME_NEXT = late(
-    r" (?:(?:at|from|by) (?:noon\b|midnight\b)|(?:(?:at|from|by) |@ ?)\d(?!\S{0,5} ?(?:km|mi|%|°)))"
+    r" (?:(?:at|from|by) |@ ?)(?:noon\b|midnight\b|\d{1,2}(?::\d\d)?"
+    r"(?:\s?[ap]\.?m?\b|(?![\w%°-]|[.,:]\d| ?(?:km|mi|mph|ft|hours?|tables?)\b)))"
+)
+_BEFORE_SHORT_DAYS = word_list("before short days")
+_NOT_BEFORE_DAYS = word_list("not before days") | {""}
+_IN_CLAUSE = late(r"[A-Za-z] $")
+_DAY_ENDS = late(
+    r"\s?[,;:!?)]|\s?$|(?<=\.)\s|\s(?:works?|is|was|or|and|if|instead|for|because|when|after|before"
+    r"|please|then|so|but|with)\b"
 )
 _BEFORE_DAY = late(rf"(?i)\b(?:{any_of('before days')}) $")
 _BEFORE_MONTH = late(rf"(?i)\b(?:{any_of('before months')}|(?:end|start|month) of) $")
@@ -65,16 +73,17 @@ def _name_follows(match: re.Match[str]) -> bool:
 
 
 def _is_weekday(match: re.Match[str]) -> bool:
-    """Saturday night, lunch Sat at 1, "See you Sat"; but "Sat at 7 tables", "the Sun at noon"."""
-    if _OF_DAY.match(match.string, match.end()):
+    """Saturday night, dinner Sat at 6, "See you Sun"; but "Sat at 7 tables", "the Sun at noon"."""
+    text, end = match.string, match.end()
+    if _OF_DAY.match(text, end):
         return True
-    previous = previous_word(match)
-    is_noun = match[0][-1] == "." or previous.lower() not in ("", "the")
-    if is_noun and _TIME_NEXT.match(match.string, match.end()):
+    continues = _IN_CLAUSE.search(text_before(match, 2)) is not None
+    previous = previous_word(match).lower() if continues else ""
+    expected = previous in _BEFORE_SHORT_DAYS
+    may_be = match[0] != "Sun" and previous not in _NOT_BEFORE_DAYS
+    if (match[0][-1] == "." or expected or may_be) and _TIME_NEXT.match(text, end):
         return True
-    is_inside = previous.islower() and text_before(match, 2)[:1].isalpha()
-    is_verb = not is_inside or match[0].rstrip(".") not in ("Sat", "Wed")
-    return not is_verb and not _name_follows(match)
+    return expected and _DAY_ENDS.match(text, end) is not None
 
 
 def _capital_days(match: re.Match[str]) -> list[str]:
