@@ -164,11 +164,11 @@ def _ratio(match: re.Match[str]) -> list[str] | None:
 
 def _one_on_one(match: re.Match[str]) -> list[str] | None:
     """Our weekly 1:1, a 1:1 with Sam, two 1:1s; but "mix it 1:1 with water", "our 1:1 mapping"."""
-    before, text, end = text_before(match, 24), match.string, match.end()
+    before, end = text_before(match, 24), match.end()
     is_meeting = _MEETING_BEFORE.search(before)
-    if _WITH_SOMEBODY.match(text, end):
+    if _WITH_SOMEBODY.match(match.string, end):
         is_meeting = is_meeting or _MEETING_OPENS.search(before)
-    elif not _MEETING_AFTER.match(text, end):
+    elif not _MEETING_AFTER.match(match.string, end):
         is_meeting = None
     if not (is_meeting or match[1]):
         return None
