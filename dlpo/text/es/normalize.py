@@ -66,9 +66,11 @@ _GOALS = re.compile(
 )
 _NO_MATCH = late(rf"(?i)\b(?:{TABLES.any_of('given in feet or minutes')})\b")
 _MORE_THAN_AFTER = late(
-    rf"\d[\d.,]{{0,9}}(?: mil| millones)?(?: de)? (?:{TABLES.any_of('counted at least')}"
-    rf"|{TABLES.any_of('come in thousands')})\b"
+    r"(?:\d[\d.,]{1,9}|\d[\d.,]{0,9} (?:mil|millones))(?: de)? (?!pesos|dólares|euros)"
+    rf"(?:{TABLES.any_of('counted at least')}|{TABLES.any_of('come in thousands')})\b"
+    rf"(?! (?:{TABLES.patterns('given on top')})\b|[^\n]{{0,30}} [-−–]\d)"
 )
+_ADDED_BEFORE = late(rf"(?i)(?:{TABLES.patterns('before additions')})$")
 _OF_LENGTHS = re.compile(r"\bde (?:\d{1,3}', ){0,4}$")
 _LISTED_BEFORE = re.compile(r"\d'(?:,| y) $")  # 34', 78'
 _LISTED_AFTER = re.compile(r"', (?:\d{1,3}'(?: ?[,;.)]|$)|[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\))")
@@ -295,9 +297,12 @@ def _blood_or_grade(match: re.Match[str]) -> list[str] | None:
 
 
 def _more_than(match: re.Match[str]) -> list[str] | None:
-    """+5 mil personas, +20 años de experiencia; but "+5 puntos"."""
-    more = [] if text_before(match).endswith("ás de ") else ["más", "de"]
-    return more if _MORE_THAN_AFTER.match(match.string, match.end()) else None
+    """+5 mil personas, +20 años de experiencia; but "+5 puntos", "+120 fans, -15 clientes"."""
+    before = text_before(match)
+    if f" {before}".lower().endswith((" más de ", " mas de ", "mayores de ")):
+        return []
+    counted = _MORE_THAN_AFTER.match(match.string, match.end())
+    return ["más", "de"] if counted and not _ADDED_BEFORE.search(before) else None
 
 
 def _days_and_nights(match: re.Match[str]) -> list[str]:

@@ -38,7 +38,7 @@ _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
     r"(?:(?<=uesta )|(?<=uestan )|(?<=vale )|(?<=pagué )|(?<=pagó )|(?<=costó )|(?<=precio ))"
     rf"[QL]\.?(?=\s?\d)|(?!COP\d{{2}}(?!\d|[.,]\d))(?!(?<=[Ll]a )COP)(?:{_CODE})"
-    r"(?:(?<!ambio ...)(?<!ólar ...)(?<!EUR)(?<!GBP)(?<!BTC)\s?\$)?(?=\s?\d)"
+    r"(?:\$|(?<!EUR)(?<!GBP)(?<!BTC)\s\$)?(?=\s?\d)"
     r"|Q\.?(?!\s?[1-4](?!\d|[.,]\d))(?=\s?\d)|L\.?(?=\d{2}|\s\d{3}|\d[.,]\d)"
 )
 _BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil|mill\.|bill\.)(?!\w))"
@@ -90,7 +90,7 @@ _MADE_OF_TWO = re.compile(
     r"(?:#|[Nn]\.?[º°]|[Nn](?:[uú]m|o)\.|Boeing|Airbus|Embraer|Cessna|avenida|calle|carrera"
     r"|\bse fue de|\bbate(?:ó|ar|aba) de) ?$"
 )  # # 45-67, Boeing 737-800, bateó de 4-2
-_OF_YEAR_BEFORE = late(rf"(?i)\b(?:{any_of('numbered by year')})(?: (?:n[úu]m\.|n[o.]?[.º°]|#))? $")
+_OF_YEAR_BEFORE = late(rf"(?i)\b(?:{any_of('numbered by year')}):?(?: (?:n[\w.º°]{{1,5}}|#))? $")
 _SUM_BEFORE = re.compile(
     r"(?i)(?:\bcuánto (?:es|son|da)|\bresultado de|\bcalcul\w{1,4}|[×÷+*=√])"
     r"(?: ?[\d.,×÷+*()√\s]{0,20})?$"
@@ -157,8 +157,10 @@ _DECIMAL_COMMA = re.compile(
 _DECIMAL_POINT = re.compile(r"(?<![\d.,])\d{1,3}\.\d{1,2}(?![\d.,]*\d)|(?<![\d.,])\d{1,3},\d{3}\b")
 _OF_DECIMALS = re.compile(r"(?i)\b(?:ph|promedio|tasa|pi|índice)\b[^.,]{0,24}$")
 _PRECISE = re.compile(r"(-?\d{1,2})\.(?!000)(\d{3})")
-_LENGTH_AFTER = late(r"(?: y|,) (?:midió |mide |talla:? )?[345]\d(?:[.,]\d)? cm\b(?! de\b)")
-_LIGHT_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('lighter than tons')})\b[^.;]{{0,36}}$")
+_LENGTH_AFTER = late(r"(?: y|[,.]) (?:(?i:mid\w{1,2}|talla):? )?[345]\d(?:[.,]\d)? cm\b(?! de\b)")
+_LIGHT_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before light weights')}) $")
+_GOODS_AFTER = late(r" (?:de (?!peso)|por |al (?!nacer))")
+_TIMED = late(rf"(?i)\b(?:{TABLES.patterns('timed to the thousandth')})\b")
 _LAWS_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 _MINUTES = TABLES.patterns("before minutes")
 _MINUTES_BEFORE = late(
@@ -199,9 +201,11 @@ _ORDINAL_END = (
     + r")\b)"
 )
 _EXCHANGED_BEFORE = late(r"(?i)\b(?:dólar|euro|cambio|compra|venta)\b[^.;]{0,16}$")
+_EXCHANGE_RATE = late(TABLES.with_lists(r"(?i)(?:{before exchange rates})\0{shape of a rate}"))
 _LEAST_GOAL = 1000  # a smaller part is of a rate: 12/100.000
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
-_UNIT_NAME_BEFORE = late(r"\b(pies|yardas|pulgadas|varas|millas|(?:centí|kiló)?metros)$")
+_UNIT_NAME_BEFORE = late(r"\b(pies|yardas|pulgadas|millas|(?:centí|kiló)?metros)$")
+_GENDERS = {many: gender for _, many, gender in _UNITS.values()}
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 _LONG_ACCOUNT = 10  # characters
@@ -270,7 +274,9 @@ def amount_words(
 
 def _money(match: re.Match[str]) -> list[str] | None:
     sign = match["currency"] or match["currency_after"]
-    if sign in ("Q", "L") and _is_id(match):
+    at_amount = f"{text_before(match)}\0{match.string[match.start() : match.end() + 30]}"
+    of_pesos = sign.endswith(" $") and _EXCHANGE_RATE.search(at_amount)  # el USD $17.20
+    if of_pesos or (sign in ("Q", "L") and _is_id(match)):
         return None
     if sign == "$" and match["money_code"]:  # $15.50 MXN
         sign = match["money_code"]
@@ -369,6 +375,9 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     if match["fraction_unit"] == '"' and _OPEN_QUOTATION['"'].search(text_before(match, 300)):
         unit = None
     noun = NOUNS.after(match.string, match.end(), one=True)
+    of_many = len(match["above"]) > 3 and noun not in _GOALS  # 1500/2000 pesos
+    if of_many and not any(p.search(text_before(match)) for p in (_OF_YEAR_BEFORE, _HEALTH_BEFORE)):
+        return None
     if whole and (not above or below < 2 or above > below > 10):
         return None
     if not whole and (words := _two_numbers(match, noun, unit)):
@@ -494,13 +503,17 @@ def _lasts(match: re.Match[str]) -> bool:
 
 def _is_exact(match: re.Match[str], unit: str) -> bool:
     """A 38.214 s del líder, nació con 3.150 kg; but 3.600 s, "un camión de 3.150 kg"."""
-    text, end = match.string, match.end()
+    text, (start, end) = match.string, match.span()
+    if _has_decimal_points(text):
+        return True
+    if has_decimal_commas(text):
+        return False
     name = _UNITS[unit][1]
-    if name == "segundos" or has_decimal_commas(text):
-        return not (match["measure"].endswith("00") or has_decimal_commas(text))
-    goods = text.startswith((" de ", " al ", " por "), end)
+    if name == "segundos":  # a clock to the thousandth rarely stops at a round number
+        timed = _TIMED.search(text, max(0, start - 60), end + 30)
+        return bool(timed) and not match["measure"].endswith("0")
     light = _LIGHT_BEFORE.search(text_before(match, 60)) or _LENGTH_AFTER.match(text, end)
-    return name in ("kilogramos", "kilos") and bool(light) and not goods
+    return name in ("kilogramos", "kilos") and bool(light) and not _GOODS_AFTER.match(text, end)
 
 
 def _measure(match: re.Match[str]) -> list[str] | None:
@@ -537,7 +550,7 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     names = [" ".join(_unit_words(unit, plural, match["power"])[0]) for plural in (False, True)]
     decimal_comma = has_decimal_commas(match.string)
     found = _PRECISE.fullmatch(number)
-    if found and (_has_decimal_points(match.string) or _is_exact(match, unit)):
+    if found and _is_exact(match, unit):
         exact = [*number_words(found[1]), "punto", *thousandths(found[2])]
         return [*words, *exact, *names[1].split()]
     return [*words, *amount_words(number, (names[0], names[1]), gender, decimal_comma)]
@@ -617,7 +630,7 @@ def _quarter(match: re.Match[str]) -> list[str]:
 def _raised(match: re.Match[str]) -> list[str]:
     exponent, named = match[0][1:], _UNIT_NAME_BEFORE.search(text_before(match))
     if named and exponent in _POWERS:  # 14 pies³
-        return [_power_adjective(exponent, named[1][-2] == "a") + "s"]
+        return [_power_adjective(exponent, _GENDERS[named[1]] == "f") + "s"]
     return _RAISED.get(exponent) or ["elevado", "a", *number_words(exponent)]
 
 
@@ -882,7 +895,7 @@ MEASURES: Forms = (
         rf"(?:\s?({_UNIT})(?!\w))?",
         _of_goal,
     ),
-    (
+    (  # the period of an abbreviation before a small letter; but "5 segundos. luego"
         "d-",
         rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s)|\sM(?=\s(?:km|mi|m|ha)\b))?"
         rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^]|/n)(?:(?<![A-Z])(?<!os)\.(?=\s[a-z(\d]))?"
