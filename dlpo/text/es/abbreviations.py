@@ -27,6 +27,10 @@ IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", LETTERS)
 ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 _NAMES = TABLES.words("letters")
 _STATES = TABLES.words("states")  # of Mexico
+_STATE = rf"(?:{any_key(_STATES)}|CDMX|Edo\. (?:de )?M[eé]x\.)"
+_IN_STATE = late(rf"(?:[a-záéíóúñ], |\b[Ee]n |(?<!\w){_STATE}(?:,|/|,? [yeo]) ?)$")
+_AND_STATE = late(rf"(?:,|/|,? [yeo]) ?{_STATE}(?!\w)")
+_NO_STATE = re.compile(r"(?:Tab|Son|Ver|Camp)\. (?:nueva|cubano|nou|o Word|Luego)")
 BOOKS = TABLES.column("books")
 NUMBERED_BOOKS = word_list("numbered books") - {"Jn"}  # named only after 1, 2 or 3
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
@@ -46,10 +50,10 @@ _CITIZEN = (
 )
 _PREVIOUS_WORD = re.compile(rf"([{LETTERS}]{{1,40}})[.,]?\s{{1,2}}$")
 _BEFORE_NUMERALS = re.compile(rf"([{LETTERS}]{{1,40}})\.? (?:[IVX]{{1,5}}(?:,| [yoae]) ){{1,6}}$")
-_NEXT_WORD = re.compile(rf"\s{{1,2}}([{LETTERS}]{{2,40}})")
+_NEXT_WORD = re.compile(rf"(?:(?:,| [yoe]) [IVX]{{1,5}}\b){{0,6}}\s{{1,2}}([{LETTERS}]{{2,40}})")
 _NOUN_BEFORE = re.compile(rf"([{LETTERS}]{{3,40}})\.? (?:m[áí][xn]\. (?:y|o) )?$")
 _DEGREES_AFTER = re.compile(r" -?\d{1,2}\s?°")
-_CLAUSE_END = re.compile(r"[;:!?\n]|\.\s(?![a-z\d])")
+_CLAUSE_END = re.compile(r"[;:!?\n]|\.\s(?![a-z\d])")  # but not "3 pzas. de 2 kg c/u"
 _COUNTED = re.compile(rf"(?<![\w.,$])\d{{1,4}} (?!(?i:mil|de)\b)([{LETTERS}]{{4,40}}s)\b")
 _PRICED = re.compile(rf"\b([{LETTERS}]{{4,40}}s) (?:a|por|cuestan|valen|salen|están|desde) \S")
 _JOINED = re.compile(r"(?:[^\W\d_]{3}|\d\d)-$")
@@ -82,6 +86,7 @@ _LETTER = r"(?<![\w.-])[A-Z](?![\w.-])"
 _LISTED = re.compile(
     rf"(?![IVX]){_LETTER}(?:,| y| o) {_LETTER}|{_LETTER}(?:,| y| o) (?![IVX]){_LETTER}"
 )
+_LONG_WORKS = word_list("long works")
 _STARTERS = word_list("sentence starters")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
 
@@ -114,35 +119,36 @@ def _previous_word(match: re.Match[str]) -> str:
 
 def _roman(match: re.Match[str]) -> list[str] | None:
     value, previous = roman_value(match[0]), _previous_word(match)
-    if value is None or match[0] in ("M", "D", "C", "L"):  # Luis M., sala D
-        return None
     start, end = match.span()
+    of_long = match[0] in ("L", "C") and previous.lower() in _LONG_WORKS  # capítulo L, canto C
+    if value is None or (match[0] in ("M", "D", "C", "L") and not of_long):  # Luis M., sala D
+        return None
     if end - start == 1 and _LISTED.search(match.string, max(0, start - 4), end + 5):
-        return None  # A, T, C y G
+        return None  # A, T, C y G; these reach as far as " y B,"
     before = text_before(match, 42)
     head = _BEFORE_NUMERALS.search(before)  # los tomos I, V y X
-    lower, cardinal = (head[1] if head else previous).lower(), cardinal_words(str(value))
+    named, cardinal = (head[1] if head else previous).lower(), cardinal_words(str(value))
     if _JOINED.search(before) and _SMALL.fullmatch(match[0]):
         return cardinal  # EXANI-II, 2024-III
-    if match.string.startswith("-", match.end()) and not _SMALL.fullmatch(match[0]):
+    if match.string.startswith("-", end) and not _SMALL.fullmatch(match[0]):
         return None
-    of_century = lower in _CENTURY and (len(lower) > 2 or not before.endswith(", "))  # sizes: S, M
+    of_century = named in _CENTURY and (head or len(named) > 2 or not before.endswith(", "))  # S, M
     if of_century or _CENTURIES.search(before):
         return ordinal_words(value) if value <= 10 else cardinal
-    if lower in _NUMBERED_THINGS or lower.removesuffix("s") in _NUMBERED_THINGS:
+    if named in _NUMBERED_THINGS or named.removesuffix("s") in _NUMBERED_THINGS:
         return cardinal
-    if lower in _REGNAL_NAMES:
-        gender = "f" if lower.endswith("a") or lower in _FEMALE_NAMES else "m"
+    if named in _REGNAL_NAMES:
+        gender = "f" if named.endswith("a") or named in _FEMALE_NAMES else "m"
         return ordinal_words(value, gender) if value <= 10 else cardinal
     if match[0] in ACRONYMS or (len(match[0]) < 4 and not set(match[0]) <= set("IVX")):
         return None  # CD, DC
-    article = lower in _ARTICLES
+    article = named in _ARTICLES
     if (head or previous[:1].isupper()) and len(match[0]) > 1 and not article:  # Rocky IV
         return cardinal
-    following = _NEXT_WORD.match(match.string, match.end())
+    following = _NEXT_WORD.match(match.string, end)  # I, II y V Jornadas
     if following and not following[1].isupper() and (len(match[0]) > 1 or article):
         noun = following[1].lower()
-        gender = NOUNS.gender(noun)
+        gender = "f" if named in ("la", "las") else NOUNS.gender(noun)
         words = ordinal_words(value, gender, short=gender == "m" and not noun.endswith("s"))
         return [word + "s" for word in words] if noun.endswith("s") else words
     return cardinal if len(match[0]) > 2 else None
@@ -228,6 +234,12 @@ def is_other(book: str, match: re.Match[str]) -> bool:
     return book.lower() in _OTHER_BOOKS and not (is_range or _OF_BIBLE.search(text))
 
 
+def _state(match: re.Match[str]) -> list[str] | None:
+    """Vive en Ver.; Tab., Camp. y Yuc.; but "hay que ver. Tab es una tecla"."""
+    found = _IN_STATE.search(text_before(match)) or _AND_STATE.match(match.string, match.end())
+    return _STATES[match[0]] if found and not _NO_STATE.match(match.string, match.start()) else None
+
+
 def _each(match: re.Match[str]) -> list[str]:
     """C/u: agrees with what is counted, 3 cajas de 2 kg c/u, camisas a $200 c/u."""
     clause = _CLAUSE_END.split(text_before(match, 80))[-1]
@@ -252,13 +264,7 @@ FORMS: Forms = (
     ("a", r"\bc/u\b", _each),
     ("aA", r"\b(?:[Xx]|[Pp](?:or)?)q\b(?=[^.!?]{0,80}\?)", _why),
     ("aA", r"\b[Pp]orq\b", "porque"),
-    (
-        "A",
-        r"(?:(?<=[a-záéíóúñ], )|(?<=\b[Ee]n )"
-        r"(?!(?:Tab|Son|Ver|Camp)\. (?:nueva|cubano|nou|o Word|Luego)))"
-        rf"(?:{any_key(_STATES)})(?!\w)",
-        lambda match: _STATES[match[0]],
-    ),
+    ("A", rf"(?<!\w)(?:{any_key(_STATES)})(?!\w)", _state),
     (
         "A",
         rf"\b(?:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.?"
