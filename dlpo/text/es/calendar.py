@@ -31,7 +31,7 @@ _SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
 _YEAR = r"[12]\d{3}"
 PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
 _HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b)"
-_SENTENCE = "[A-ZÁÉÍÓÚÑ][a-záéíóúñ]"
+_SENTENCE = rf"(?!(?:{any_of('after hours')})\b)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]"
 _POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d){{0,8}}{_HOURS}"
 """after minutes that a point or a comma precedes: 8.30 hs, 9.00 a 21.00 h"""
 _SAID_TIME = (

@@ -10,6 +10,7 @@ from dlpo.text.common.markdown import CODE_BLOCK
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import (
+    ABBREVIATION_WORDS,
     CAPITAL_PARTS,
     LETTERS,
     LONGEST_ACRONYM,
@@ -36,11 +37,13 @@ _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that beg
     r"(?!(?:[bcfgkpt][rl]|dr|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr|z[lw]|xc|ng|tv|hb|vl|dz)[a-z])"
     r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}(?:@|$))"
 )
-_SUFFIX = re.compile(r"(?<=[A-Z])(?:oficial|mx|tv)$")  # @UNAMoficial
+_HANDLE_PART = re.compile(  # UNAM oficial, LIGA MX, McDonalds
+    rf"[A-Z]{{2,}}(?=(?:{any_of('handle ends')})(?![a-z]))|Mc[A-Z][a-z]+|{CAPITAL_PARTS.pattern}"
+)
 _YEAR = re.compile(r"1\d{3}|20\d\d")
 _THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
-_NETWORK = late(rf"(?i)\b(?:{any_of('of networks')})\b")
+_NETWORK = late(rf"(?i)\b(?:{any_of('of networks')})\b(?! (?:eléctric|soci|vial))")
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _IDENTITY_BEFORE = re.compile(
     r"(?i)\b(?:c\.? ?c\.?|cédulas?(?: de \w{4,15})?|nit|rut|dni"
@@ -97,7 +100,7 @@ def _mail(match: re.Match[str]) -> list[str]:
 def _handle(match: re.Match[str]) -> list[str]:
     """@BBVAMexico, @LigaBBVAMX, @SATMX; but @McDonalds, @JUANPEREZ, @juan_perez."""
     name = match[0][1:]
-    parts = CAPITAL_PARTS.findall(_SUFFIX.sub(lambda suffix: suffix[0].capitalize(), name))
+    parts = _HANDLE_PART.findall(name)
     is_acronym = name.isupper() and len(name) <= LONGEST_ACRONYM
     if not name.isalnum() or name.lower() in EXCEPTIONS or not (parts[1:] or is_acronym):
         return _mail(match)
@@ -105,9 +108,10 @@ def _handle(match: re.Match[str]) -> list[str]:
 
 
 def _dotted(match: re.Match[str]) -> list[str] | None:
+    """V2.1, the IP 10.0.0.1; "debe empezar con 192.168", the only one with a single point."""
     text, (start, end) = match.string, match.span()
-    of_network = match[0][:7] == "192.168" and _NETWORK.search(text, max(0, start - 90), end + 40)
-    if _THOUSANDS.fullmatch(match[0]) and (NOUNS.after(text, end) or not of_network):
+    is_local = match[0].count(".") == 1 and _NETWORK.search(text, max(0, start - 90), end + 40)
+    if _THOUSANDS.fullmatch(match[0]) and (NOUNS.after(text, end) or not is_local):
         return None
     first, *rest = match[0].lstrip("vV").split(".")
     words = cardinal_words(first)
@@ -181,7 +185,9 @@ def _hashtag_part(part: str) -> list[str]:
         return cardinal_words(part)
     if part.isupper():
         return acronym_words(part)
-    return [part.lower()] if re.search("[aeiouyáéíóú]", part.lower()) else spelled(part)
+    has_vowel = re.search("[aeiouyáéíóú]", part.lower())
+    known = [part.lower()] if has_vowel else ABBREVIATION_WORDS.get(f"{part.lower()}.")  # @DrSimi
+    return known or spelled(part)
 
 
 def _hashtag(match: re.Match[str]) -> list[str] | None:
