@@ -39,15 +39,15 @@ _OTHER_WORDS = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
 ABBREVIATED = rf"(?:{_OF_WORDS})\.|(?:{_OF_LETTERS})\.|{'|'.join(_STATES)}"
 """The pattern of a state that is written short, in any way"""
 _CODES = "|".join(_STATES)
-_IN_A_LIST = late(
-    rf"(?<![\w/.-])(?:{_CODES})(?:(?:,|,? (?:and|or|&)) (?:{_CODES})){{1,50}}"
-    r"(?![\w/'-]|,? (?:and|or|&) [A-Z]{2}\b|, [A-Z]{2}\b)"
-)
+_JOINED = r"(?:,|,? (?:and|or|&)) "
+_NEXT_STATE = late(rf"{_JOINED}({_CODES})(?![\w/'-])")
+_STATE_JUST_BEFORE = late(rf"(?<![\w/.-])({_CODES}){_JOINED}$")
+_OTHER_CODE = late(rf"{_JOINED}[A-Z]{{2}}\b")
+_MOST_STATES = 60  # of a list
 _BEFORE_A_LIST = late(rf"(?i)\b(?:{TABLES.patterns('before lists of states')})[ :]{{1,2}}$")
 _AFTER_A_LIST = late(rf" (?:{any_of('after lists of states')})\b")
 _CITIES_TOO = {"LA", "NY", "DC"}
 _NO_STATES = ({"MA", "MD", "ME", "MS", "PA"}, {"CT", "PA"})  # degrees and jobs, views and the like
-_AROUND = 120  # characters in which a list is looked for
 _AUTHOR_AFTER = late(r",? (?:\(?\d{4}|&|et al)|, (?:&|and)? ?[A-Z][a-z]+, [A-Z]\.")
 NAMES = "|".join(name.title() for name, *_ in _STATES.values())
 PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
@@ -112,20 +112,26 @@ def _lone_state(match: re.Match[str]) -> list[str] | None:
 
 def _listed_state(match: re.Match[str]) -> list[str] | None:
     """Parts of OK and TX; CA, OR and WA residents; but "the PA and MD", "in TX, OK?"."""
-    text, start = match.string, match.start()
-    lists = _IN_A_LIST.finditer(text, max(0, start - _AROUND), match.end() + _AROUND)
-    around = next((one for one in lists if one.start() <= start < one.end()), None)
-    if around is None:
-        return None
-    codes = re.findall(_CODES, around[0])
-    if len(codes) == 2 and around[0][2] == "," and around[0].count(" ") == 1:
+    text, codes = match.string, [match[0]]
+    start, end = match.span()
+    while len(codes) < _MOST_STATES and (next_one := _NEXT_STATE.match(text, end)):
+        codes.append(next_one[1])
+        end = next_one.end()
+    while len(codes) < _MOST_STATES:
+        before = _STATE_JUST_BEFORE.search(text, max(0, start - 10), start)
+        if before is None:
+            break
+        codes.append(before[1])
+        start = before.start()
+    only_commas = len(codes) == 2 and end - start == len("TX, OK")
+    if len(codes) == 1 or only_commas or _OTHER_CODE.match(text, end):
         return None
     if any(others.issuperset(codes) for others in (_STATES_OR_WORDS, _CITIES_TOO, *_NO_STATES)):
         return None
     if match[0] == "LA" and not _CITIES_TOO.isdisjoint({*codes} - {"LA"}):
         return None
-    is_place = _BEFORE_A_LIST.search(text_before(around, 24))
-    is_place = is_place or _AFTER_A_LIST.match(text, around.end())
+    is_place = _BEFORE_A_LIST.search(text, max(0, start - 24), start)
+    is_place = is_place or _AFTER_A_LIST.match(text, end)
     return _STATES[match[0]][0].split() if is_place else None
 
 
