@@ -192,7 +192,8 @@ def with_items(text: str, begins_line: bool) -> str:
         return ("\f" if match[1] else "") + match[2] + ("." if is_initial else ",")
 
     text = _ROW.sub("\\1\f", text) if "\t" in text else text
-    text = _ITEM.sub(item, _BEFORE_OPENING.sub(r"\1. ", text))
+    text = _BEFORE_OPENING.sub(r"\1. ", text) if "¡" in text or "¿" in text else text
+    text = _ITEM.sub(item, text)
     text = _SHORT_LINE.sub(_short_line, text)
     text = _PICTURED_LINE.sub(_before_picture, text)
     return _LINE_END.sub(_line_end, text)

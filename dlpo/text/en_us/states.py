@@ -12,6 +12,7 @@ from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 _CAPITAL_AFTER = late(r" [A-Z]")
 _HAVE_NUMBERS = word_list("have numbers")
 _STATES = table("states")  # code -> name; what its zip codes begin with
+_CODES = "|".join(_STATES)
 _STATES_OR_WORDS = frozenset(("HI", "ID", "IN", "ME", "OH", "OK", "OR"))
 _WORDS_AFTER_COMMAS = ("OK", "HI", "OH", "ME")  # of these: "Yes, OK"
 _NO_CITIES = word_list("before openings") | word_list("tags")
@@ -36,9 +37,8 @@ _PLACE_GOES_ON = late(r"\.?-(?:based|born|bred|area|raised|native|style)\b|\.?,?
 _OF_UNIVERSITY = late(r"\b(?:Univ\.|Univ|University|U\.|State|Univ\.?,) of $")
 _AFTER_ANY_CITY = late(r"\b[A-Z][\w'.-]{2,20}, $")
 _OTHER_WORDS = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
-ABBREVIATED = rf"(?:{_OF_WORDS})\.|(?:{_OF_LETTERS})\.|{'|'.join(_STATES)}"
+ABBREVIATED = rf"(?:{_OF_WORDS})\.|(?:{_OF_LETTERS})\.|{_CODES}"
 """The pattern of a state that is written short, in any way"""
-_CODES = "|".join(_STATES)
 _JOINED = r"(?:,|,? (?:and|or|&)) "
 _NEXT_STATE = late(rf"{_JOINED}({_CODES})(?![\w/'-])")
 _STATE_JUST_BEFORE = late(rf"(?<![\w/.-])({_CODES}){_JOINED}$")
@@ -170,10 +170,10 @@ FORMS: Forms = (
     ),
     (
         "A",
-        rf"(?:(?<=\([DRI]-))(?:{'|'.join(_STATES)})(?=\)|-\d)",
+        rf"(?:(?<=\([DRI]-))(?:{_CODES})(?=\)|-\d)",
         lambda match: _STATES[match[0]][0].split(),
     ),
-    ("A0", rf"\b({'|'.join(_STATES)})(?=\s(\d{{3}})\d\d\b)", _state),
+    ("A0", rf"\b({_CODES})(?=\s(\d{{3}})\d\d\b)", _state),
     (
         "A",
         rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {*_WORDS_AFTER_COMMAS})})"

@@ -274,9 +274,7 @@ def amount_words(
 
 def _money(match: re.Match[str]) -> list[str] | None:
     sign = match["currency"] or match["currency_after"]
-    at_amount = f"{text_before(match)}\0{match.string[match.start() : match.end() + 30]}"
-    of_pesos = sign.endswith(" $") and _EXCHANGE_RATE.search(at_amount)  # el USD $17.20
-    if of_pesos or (sign in ("Q", "L") and _is_id(match)):
+    if (sign.endswith(" $") and _is_exchange_rate(match)) or (sign in ("Q", "L") and _is_id(match)):
         return None
     if sign == "$" and match["money_code"]:  # $15.50 MXN
         sign = match["money_code"]
@@ -321,6 +319,12 @@ def _money(match: re.Match[str]) -> list[str] | None:
 def _whole_words(big: str | None) -> list[str]:
     """Of " mil mill.": mil, millones."""
     return [re.sub(r"ill\.$", "illones", word) for word in (big or "").split()]
+
+
+def _is_exchange_rate(match: re.Match[str]) -> bool:
+    """El USD $17.20, a rate in pesos; but "en venta USD $7200"."""
+    before, at = text_before(match), match.string[match.start() : match.end() + 30]
+    return _EXCHANGE_RATE.search(f"{before}\0{at}") is not None
 
 
 def _is_id(match: re.Match[str]) -> bool:
