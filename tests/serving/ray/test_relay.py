@@ -246,6 +246,7 @@ def test_the_proxy_logs_no_secrets(
     with hostile.socket, grpc.insecure_channel(address) as channel:
         for number in range(20):
             hostile.begin("/dlpo.v1.SpeechService/Nothing", 2 * number + 1, more=secret)
+        hostile.hear_ends(20)
         health = health_pb2_grpc.HealthStub(channel)
         assert health.Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S) == SERVING
 

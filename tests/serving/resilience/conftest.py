@@ -24,6 +24,7 @@ from tests.serving.conftest import RunningServer
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA = 0
 HEADERS = 1
+RST_STREAM = 3
 SETTINGS = 4
 PING = 6
 ACK = 1
@@ -120,6 +121,11 @@ class RawHttp2:
         if kind in (PING, SETTINGS) and not flags & ACK:
             self.send(kind, ACK, 0, payload if kind == PING else b"")
         return kind, flags, payload
+
+    def hear_ends(self, calls: int) -> None:
+        """Wait until the server has ended this many calls that this client leaves open."""
+        while calls:
+            calls -= self.frame()[0] == RST_STREAM
 
     def is_closed(self) -> bool:
         """Whether the server ends the connection; waits for it."""

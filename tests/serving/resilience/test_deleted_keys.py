@@ -20,10 +20,10 @@ from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.rpc import interceptor
 from tests.callers import PATIENT, WAIT_S, Conversation
+from tests.serving.resilience.conftest import RST_STREAM
 
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input?output_format=pcm_24000"
 REFUSED = re.compile("unknown token|key of this call has been deleted")  # as who notices first says
-RST_STREAM = 3
 STREAM = "/dlpo.v1.SpeechService/StreamSynthesize"
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
 

@@ -35,8 +35,9 @@ def test_non_utf_8_metadata_leaks_and_logs_nothing(
             sent += hostile.begin(
                 "/dlpo.v1.SpeechService/Nothing", 2 * number + 1, more={b"authorization": secret}
             )
+        hostile.hear_ends(200)
         request = speech_pb2.SynthesizeRequest(text="Hi.")
-        assert server.stub.Synthesize(request, timeout=WAIT_S).audio  # all before it were read
+        assert server.stub.Synthesize(request, timeout=WAIT_S).audio
     finally:
         root.removeHandler(written)
     assert "SECRET" not in written.text

@@ -18,14 +18,13 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.client import RetryPolicy, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from tests.callers import PATIENT, WAIT_S, ServerProcess, wait_until
-from tests.serving.resilience.conftest import Neighbour, RawHttp2
+from tests.serving.resilience.conftest import PING, RST_STREAM, Neighbour, RawHttp2
 
 pytestmark = pytest.mark.full
 
 LONG = SpeechRequest("Noise becomes speech, step by step. " * 20)
 SHORT = SpeechRequest("Is it not strange?")
 PHRASE = "Noise becomes speech, step by step. "
-PING, RST_STREAM = 6, 3
 STREAM = "/dlpo.v1.SpeechService/StreamSynthesize"
 LONG_CALL = speech_pb2.StreamSynthesizeRequest(text=PHRASE * 20).SerializeToString()
 MEMORY_KIB = 32 << 10  # that allocators may keep; a leaked connection or stream takes more than 30
