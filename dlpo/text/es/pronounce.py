@@ -45,4 +45,5 @@ def _by_rule(word: str) -> list[Syllable]:
         found = parsed(of_one)
         found[-1].sounds.append("s")
         return found
-    return english_syllables(word) or syllables(_ACCENTED.get(word, word))
+    stem = word.removesuffix("mente")  # rapidamente, as rapida
+    return english_syllables(word) or syllables(_ACCENTED.get(stem, stem) + word[len(stem) :])
