@@ -28,7 +28,7 @@ ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 _NAMES = TABLES.words("letters")
 _STATES = TABLES.words("states")  # of Mexico
 _STATE = rf"(?:{any_key(_STATES)}|CDMX|Edo\. (?:de )?M[eé]x\.)"
-_IN_STATE = late(rf"(?:[a-záéíóúñ], |\b[Ee]n |(?<!\w){_STATE}(?:,|/|,? [yeo]) ?)$")
+_IN_STATE = late(rf"(?:[a-záéíóúñ]\.?, |\b[Ee]n |(?<!\w){_STATE}(?:,|/|,? [yeo]) ?)$")
 _AND_STATE = late(rf"(?:,|/|,? [yeo]) ?{_STATE}(?!\w)")
 _NO_STATE = re.compile(r"(?:Tab|Son|Ver|Camp)\. (?:nueva|cubano|nou|o Word|Luego)")
 BOOKS = TABLES.column("books")
@@ -86,6 +86,8 @@ _LETTER = r"(?<![\w.-])[A-Z](?![\w.-])"
 _LISTED = re.compile(
     rf"(?![IVX]){_LETTER}(?:,| y| o) {_LETTER}|{_LETTER}(?:,| y| o) (?![IVX]){_LETTER}"
 )
+_ROMAN_ITEM = r"(?:(?<![^\n\f])|(?<=[.,;:] ))([IVX]{1,5})\.-?(?= [A-ZÁÉÍÓÚÑ¿])"
+_ROMAN_ITEMS = late(_ROMAN_ITEM)
 _LONG_WORKS = word_list("long works")
 _STARTERS = word_list("sentence starters")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
@@ -152,6 +154,17 @@ def _roman(match: re.Match[str]) -> list[str] | None:
         words = ordinal_words(value, gender, short=gender == "m" and not noun.endswith("s"))
         return [word + "s" for word in words] if noun.endswith("s") else words
     return cardinal if len(match[0]) > 2 else None
+
+
+def _roman_item(match: re.Match[str]) -> list[str] | None:
+    """I. Que es mexicano. II. Que tiene RFC, in a list; but "V. Woolf e I. Asimov"."""
+    value, (start, end) = roman_value(match[1]), match.span()
+    near = _ROMAN_ITEMS.finditer(match.string, max(0, start - 200), end + 200)
+    others = {roman_value(item[1]) for item in near}
+    if value is None or others.isdisjoint((value - 1, value + 1)):
+        return None
+    *words, last = cardinal_words(str(value))
+    return [*words, f"{last},"]
 
 
 def _jiron(match: re.Match[str]) -> list[str] | None:
@@ -256,6 +269,7 @@ def _why(match: re.Match[str]) -> list[str] | None:
 
 FORMS: Forms = (
     ("A", r"(?:(?<![^\s])|(?<=\())[CD]\.(?=\s[A-ZÁÉÍÓÚÑ\d])", _choice),
+    ("A", _ROMAN_ITEM, _roman_item),
     ("A", r"\b[A-FLMPS](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
     ("aA", r"\b[SsJj]r\.(?! [A-ZÁÉÍÓÚÑ])", only_after(_JOB_BEFORE, _senior)),
     ("A", _CITIZEN, _citizen),

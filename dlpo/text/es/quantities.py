@@ -10,7 +10,7 @@ from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import spelled
-from dlpo.text.es.calendar import MONTHS_A_YEAR
+from dlpo.text.es.calendar import MONTHS, MONTHS_A_YEAR
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     NUMBER,
@@ -196,7 +196,7 @@ _FLAT_BEFORE = re.compile(
 )
 _ORDINAL_LETTERS = "er|ro|do|to|mo|vo|no|ra|da|ta|ma|va|na"
 _ORDINAL_END = (
-    rf"(?:{_ORDINAL_LETTERS})s?|[ao](?=\.\s[a-záéíóúñ])|[ao](?=\s(?:"
+    rf"(?:{_ORDINAL_LETTERS})s?|[ao](?=\.(?:[-,;)]|\s[^\W\d]|$))|[ao](?=\s(?:"
     + any_of("come in an order")
     + r")\b)"
 )
@@ -208,6 +208,11 @@ _UNIT_NAME_BEFORE = late(r"\b(pies|yardas|pulgadas|millas|(?:centí|kiló)?metro
 _GENDERS = {many: gender for _, many, gender in _UNITS.values()}
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
+_OPTION = re.compile(r" [a-h]\)")
+_OPTION_BEFORE = late(r"(?<![\w(])[a-g]\) [^()\n]{0,40}$")
+_OF_WOMEN = late(r" de (?:ellas|[nv]osotras|las \d)")
+_OF_MONTH = late(rf" de (?:{'|'.join(MONTHS)}|(?:{'|'.join(month[:3] for month in MONTHS)})t?\.)")
+_OF_MARATHON = ("42.195", "42,195", "21.097", "21,097")  # km
 _LONG_ACCOUNT = 10  # characters
 _LONG_GROUP = 4  # digits
 _MOST_BREATHS = 80  # a minute
@@ -384,6 +389,8 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
         return None
     if whole and (not above or below < 2 or above > below > 10):
         return None
+    if unit and _opens_option(match):
+        return [*part_words(above, below), *spelled(match["fraction_unit"])]
     if not whole and (words := _two_numbers(match, noun, unit)):
         return words
     if noun == "partes" and not whole and 2 < below < 11:  # las 2/3 partes
@@ -401,6 +408,12 @@ def _fraction(match: re.Match[str]) -> list[str] | None:
     return part_words(above, below) + (["de", *unit[0].split()] if unit else [])
 
 
+def _opens_option(match: re.Match[str]) -> bool:
+    """The last letter of "c) 3/4 d) Ninguna", which is no unit; but "a) Espera (3 h)"."""
+    is_letter = _OPTION.match(match.string, match.end() - 2)
+    return bool(is_letter and _OPTION_BEFORE.search(text_before(match, 60)))
+
+
 def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) -> list[str] | None:
     """What is no part: 24/7, a 12/24 °C, le doy un 8/10, ley 100/1993, 9/10 preguntas."""
     above, below = int(match["above"]), int(match["below"])
@@ -412,8 +425,8 @@ def _two_numbers(match: re.Match[str], noun: str, unit: tuple[str, ...] | None) 
     in_steps = above < below and match["above"][0] != "0"
     of_days = below > MONTHS_A_YEAR and _COUNTED_DAY_BEFORE.search(before)  # día 12/30
     in_steps = in_steps and bool(of_days or _STEP_BEFORE.search(before))
-    of_final = match.string.startswith(" de final", match.end())
-    in_steps = in_steps and not (unit or of_final or _PART_BEFORE.search(before))
+    of_whole = match.string.startswith((" de final", " de l"), match.end())
+    in_steps = in_steps and not (unit or of_whole or _PART_BEFORE.search(before))
     few = below < 5 or above == 1  # 1/2 °C
     if "grados" in (noun, name.split(" ")[0]) and above < below and not few:
         between = "a"
@@ -508,7 +521,7 @@ def _lasts(match: re.Match[str]) -> bool:
 def _is_exact(match: re.Match[str], unit: str) -> bool:
     """A 38.214 s del líder, nació con 3.150 kg; but 3.600 s, "un camión de 3.150 kg"."""
     text, (start, end) = match.string, match.span()
-    if _has_decimal_points(text):
+    if _has_decimal_points(text) or (unit == "km" and match["measure"] in _OF_MARATHON):
         return True
     if has_decimal_commas(text):
         return False
@@ -523,7 +536,7 @@ def _is_exact(match: re.Match[str], unit: str) -> bool:
 def _measure(match: re.Match[str]) -> list[str] | None:
     number, unit = match["measure"], match["unit"] or match["mark"]
     few = number.isdigit() and int(number) <= _MOST_BREATHS
-    if unit == "t" and "(t)" in match.string:  # h(t) = 5t
+    if (unit == "t" and "(t)" in match.string) or _opens_option(match):  # h(t) = 5t
         return None
     is_initial = unit == "L" and _NAME_AFTER_L.match(match.string, match.end())
     if is_initial and len(_INITIALS.findall(match.string)) > 1:  # 7 C. Ronaldo, 10 L. Messi
@@ -552,7 +565,7 @@ def _measure(match: re.Match[str]) -> list[str] | None:
         counted = _unit_words(unit, True, match["power"])[0]
         return [*words, *number_words(number, "m"), *big, *of, *counted]
     names = [" ".join(_unit_words(unit, plural, match["power"])[0]) for plural in (False, True)]
-    decimal_comma = has_decimal_commas(match.string)
+    decimal_comma = has_decimal_commas(match.string) or number in _OF_MARATHON
     found = _PRECISE.fullmatch(number)
     if found and _is_exact(match, unit):
         exact = [*number_words(found[1]), "punto", *thousandths(found[2])]
@@ -655,7 +668,9 @@ def _range(match: re.Match[str]) -> list[str]:
     may_be_year = _LAWS_YEAR.fullmatch(last) or len(first) > len(last) == 2
     of_year = may_be_year and _OF_YEAR_BEFORE.search(before) and not _LAWS_YEAR.fullmatch(first)
     apart = of_year or _MADE_OF_TWO.search(before)  # oficio 1123-25
-    between = [] if apart else ["y" if before.endswith("ntre ") else "a"]
+    of_month = before.lower().endswith("del ") and _OF_MONTH.match(match.string, match.end())
+    to = "y" if before.endswith("ntre ") else "al" if of_month else "a"
+    between = [] if apart else [to]
     own_gender = "" if first == "1" and gender == "m" else gender  # uno a dos comprimidos
     return [*number_words(first, own_gender), *between, *number_words(last, gender)]
 
@@ -670,16 +685,20 @@ def _account(match: re.Match[str]) -> list[str] | None:
 
 
 def _sizes(match: re.Match[str]) -> list[str]:
-    """2x1, 20x30x10 cm."""
-    unit = match["size_unit"]
-    first, *others = map(cardinal_words, re.findall(r"\d+", match[0]))
-    words = first + [word for other in others for word in ["por", *other]]
-    return words + (_UNITS[unit][1].split() if unit else [])
+    """2x1, 20x30x10 cm, 3x80 g."""
+    *others, last = re.findall(r"\d+", match[0])
+    words = [word for number in others for word in [*cardinal_words(number), "por"]]
+    if not (unit := match["size_unit"]):
+        return words + cardinal_words(last)
+    one, many, gender = _UNITS[unit]
+    return words + amount_words(last, (one, many), gender)
 
 
 def _graded(match: re.Match[str]) -> list[str]:
-    """8,5/10."""
-    return [*number_words(match[1]), "sobre", *cardinal_words(match[2])]
+    """8,5/10; 2.4/5 GHz."""
+    name = _UNITS[match[3]][1].split() if match[3] else []
+    between = "y" if name else "sobre"
+    return [*number_words(match[1]), between, *cardinal_words(match[2]), *name]
 
 
 def _degree(match: re.Match[str]) -> list[str] | None:
@@ -755,6 +774,8 @@ def _number(match: re.Match[str]) -> list[str]:
         gender = ""
     if decimals:
         return number_words(number, decimal_comma=decimal_comma)
+    if _OF_WOMEN.match(text, match.end()) and not _NAMED_BEFORE.search(before):  # 21 de ellas
+        gender = "f"
     named = _NAME_AFTER.match(text, match.end()) if whole in ("1", "21", "31") else None
     if named and not gender and _COUNTS_BEFORE.search(before):
         gender = NOUNS.gender(named[1].lower())
@@ -765,6 +786,17 @@ def _number(match: re.Match[str]) -> list[str]:
     words = number_words(number, gender)
     noun = NOUNS.after(text, match.end())
     return [*words, "de"] if noun and words[-1].endswith(("llón", "llones")) else words
+
+
+def _item(match: re.Match[str]) -> list[str] | None:
+    """1. Toluca 37 pts., 2. Tigres, in a line; but "Goles: 1. Tarjetas: 2."."""
+    number, text, before = int(match[1]), match.string, text_before(match, 150)
+    follows = number > 1 and re.search(rf"[:.,;] {number - 1}\. ", before)
+    first = number == 1 and re.search(r"[.,;] 2\. ", text[match.end() : match.end() + 150])
+    if not (first or (follows and before[-2] != ":")):
+        return None
+    *words, last = cardinal_words(match[1])
+    return [*words, f"{last},"]
 
 
 BEFORE_DATES: Forms = (
@@ -806,7 +838,12 @@ MEASURES: Forms = (
         rf"(?<![\w.,])({NUMBER})\s({_CODE})/({_CODE})\b",
         _exchange_rate,
     ),
-    ("d", r"(?<![\w.,])\d{1,4}(?:x\d{1,4}){1,2}(?:\s?(?P<size_unit>[cmk]?m|in|px))?(?!\w)", _sizes),
+    (
+        "d",
+        r"(?<![\w.,])\d{1,4}(?:x\d{1,4}){1,2}"
+        r"(?:\s?(?P<size_unit>[cmk]?m|in|px|gr?|kg|m[lL]|[lL]|cc))?(?!\w)",
+        _sizes,
+    ),
     (
         "aAd-",
         rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<usd>(?=U))?(?P<currency>{_SIGN}|{_AMOUNT_CODE}|US\x20\$)\.?\s?"
@@ -826,7 +863,8 @@ MEASURES: Forms = (
     ),
     (
         "d",  # 1er. Informe, 5to. A; but "quedó 1ro. Luego"
-        rf"(?<!ó )(?<!gué )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS})\.(?=\s[A-ZÁÉÍÓÚÑ])"
+        rf"(?<!ó )(?<!gué )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS}|[oa](?=\.\s"
+        rf"(?:[A-F](?:[.,;)]|$)|(?i:{any_of('come in an order')}|secc)\b)))\.(?=\s[A-ZÁÉÍÓÚÑ])"
         r"(?:\s([A-F])(?=[.,;)]|$))?",
         _capital_ordinal,
     ),
@@ -842,7 +880,7 @@ MEASURES: Forms = (
         rf"(?!\w|/\w|[.,]\d)(?:\s{{0,2}}(?P<fraction_unit>{_UNIT}|\"(?!\w))(?!\w)(?:\.(?=\s[a-z]))?)?",
         _fraction,
     ),
-    ("d", r"(?<![\w/.,])(\d{1,3}[.,]\d{1,2})/(\d{1,3})(?![\w/])", _graded),
+    ("d", r"(?<![\w/.,])(\d{1,3}[.,]\d{1,2})/(\d{1,3})(?![\w/])(?: ?([MG]Hz)\b)?", _graded),
     (
         "d",
         r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )(\d{1,3}(?:\.\d{3}|[.,]\d{1,2})?)"
@@ -875,8 +913,9 @@ MEASURES: Forms = (
         lambda match: _GROWTH[match[0]],
     ),
     (
-        "d",  # of light
-        r"(?<![\w.,])(?:2[27]|3[05]|4[0-5]|5[0-5]|6[0-5])00\s?K\b(?!\s(?:de|seguidores|vistas))",
+        "d",  # of light and heat
+        r"(?<![\w.,])(?:2[27]|3[05]|4[0-5]|5[0-5]|6[0-5])00\s?K\b(?!\s(?:de|seguidores|vistas))"
+        r"|(?:(?<=\bT = )|(?<=\bT=)|(?<=temperatura de ))\d{1,4}\s?K\b",
         lambda match: [*cardinal_words(match[0].rstrip(" K")), "kelvin"],
     ),
     ("-", r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)", _raised),
@@ -913,6 +952,7 @@ NUMBERS: Forms = (
         rf"(?<![\w$])(?:{_SIGNS_ALONE})(?=[,;)/]|\.?$|\s[yo]\s)",
         lambda match: _CURRENCIES[match[0]][1].split(),
     ),
+    ("d", r"(?<=[:.,;] )(\d{1,2})\.(?= [A-ZÁÉÍÓÚÑ¿¡])", _item),
     ("d", r"(?<![\w.,])1\smil\b", "mil"),
     ("d", r"(?<![\w.,/-])\d{1,12}(?:-\d{1,12}){2,5}(?![\w/-]|[.,]\d)", _account),
     ("d", _SETS.pattern, _SETS.words),
