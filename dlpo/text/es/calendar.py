@@ -88,6 +88,10 @@ _SPENT_AFTER = late(
     r"|(?:(?<=h)|(?<=[hH]rs)|(?<=hs)|(?<=horas)|\s?(?:h|hs|hrs|horas))"
     r" (?:antes\b|después\b|de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)))"
 )
+_WEEK_BEFORE = late(
+    r"\b(?:L\s?[-–aA]\s?[VS]|(?i:lun\w{0,3}\.?\s?(?:-|–|al?)\s?(?:vie|s[áa]b)\w{0,4}))\b"
+    r"[^\n]{0,50} $"
+)
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _MONTH_BEFORE = late(r"(?:\d|\b(?:de|en|desde|hasta|a|y)|[-–]) ?$")
 _YEAR_AFTER = late(r"\s(?:de\s)?(?:19|20)\d\d\b|\s?[-–]\s?[a-z]")
@@ -429,6 +433,12 @@ FORMS: Forms = (
         _letter_days,
     ),
     (
+        "A",  # L-V 9-18, S 9-13, D cerrado
+        r"(?:(?<=[,;.|/] )|(?<=\by ))[SD]"
+        r"(?=:?\s(?:\d{1,2}(?::\d\d|\s?(?:[-–h]|a\b))|cerrado|[ye] f))",
+        only_after(_WEEK_BEFORE, lambda match: [_LETTER_DAYS[match[0]]], 60),
+    ),
+    (
         "A",  # L/M/V 9:00
         r"(?<![\w/.-])[LMJV](?:/[LMXJV]){1,4}(?=:?,? (?:de )?\d{1,2}(?::\d\d| a \d))",
         lambda match: [_LETTER_DAYS[day] for day in match[0].split("/")],
@@ -453,7 +463,8 @@ FORMS: Forms = (
         rf"|\b{_SHORT_DAY}(?=\s?/\s?{_SHORT_DAY}\b)"
         rf"|(?:(?<=\b{_SHORT_DAY}/)|(?<=\b{_SHORT_DAY}\s/\s)){_SHORT_DAY}(?=\b(?!\.))"
         r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=[\s,:;)]|$)"
-        r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s(?:[ye(]|cerrado)|:)",
+        r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s(?:[ye(]|cerrado)|:)"
+        r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b|dom)(?=: (?:\d|cerrado\b))",
         lambda match: [_weekday(match[0])],
     ),
     ("-", rf"/(?={_SHORT_DAY}\b)", only_after(late(rf"\b{_SHORT_DAY}\.?$"), "")),
