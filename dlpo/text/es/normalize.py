@@ -79,7 +79,7 @@ _LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
 _HOTEL_BEFORE = late(r"(?i)\b(?:hotel(?:es)?|hostal|resort|posada)\b[^.;]{0,20} [2-7]$")
 _FREE_CALL = late(r" (?:desde (?:tu|su) (?:cel|tel|móvil)|sin costo|gratis)")
-_STRETCHED = re.compile(r"([^\W\d_])\1\1{1,40}")
+_STRETCHED = re.compile(r"([^\W\d_])(?:\1\1{1,40}|(?<=\wa)a\b)")
 _MIXED = {acronym for acronym in ACRONYMS if not acronym.isalpha()}  # SpO2
 _FUNCTIONS = {
     "sin": "seno", "sen": "seno", "cos": "coseno", "tan": "tangente", "log": "logaritmo",
@@ -130,6 +130,8 @@ _HOW = late(
     r"(?i)(?:(?:^|[.,;:!?¿¡\n] ?|\b(?:hola|y|pero|oye|oiga|saber|dime|dígame) )c[oó]mo"
     r"|\bd[oó]nde|\b(?:t[uú]|ya)) $"
 )
+_STATE_AFTER = late(rf" (?:{TABLES.patterns('after está')})\b")
+_CASE_BEFORE = late(r"(?i)\b(?:a|de|en|con|por|para|sobre|desde|hasta|como) $")
 _EMPHASIZED = TABLES.word_list("words of two letters")
 _CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓÚ][A-ZÁÉÍÓÚÑ]{{1,20}} $")
 _CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
@@ -150,10 +152,13 @@ _EQUATION_BEFORE = late(r"[=≠<>≤≥] ?(?:[\w +*/^²³()·-]|[.,]\d){0,40}$")
 _EQUATION_AFTER = late(r"(?:[\w +*/^²³()·-]|[.,]\d){0,40}[=≠<>≤≥]")
 _TERM = late(r"\d[ntxyz]\b|(?!m)\w[²³^]")
 _BLOOD = late(rf"(?i)\b(?:{TABLES.any_of('blood')})\b[^.]{{0,40}}$|\b(?:rh|AB)$")
+_TESTED_BEFORE = late(
+    rf"(?i)\b(?:{TABLES.any_of('blood')}|{TABLES.any_of('medical tests')})\b[^.()]{{0,30}}\($"
+)
 _GRADED = late(rf"(?i)\b(?:{TABLES.patterns('graded')})\b[^.]{{0,40}}$")
 _WIND_BEFORE = late(
     rf"(?i)\b(?:(?:{TABLES.any_of('winds')}|{TABLES.any_of('before winds')})\b"
-    r"(?:[^.;]{0,40}\b(?:del?|al|el|hacia|dirección|[NS][EO] y))?|zonas?|sector(?:es)?) $"
+    r"(?:[^.;]{0,40}\b(?:del?|al|el|hacia|dirección|[NS][EO] y))?|zonas?|sector(?:es)?|km/h) $"
 )
 _WIND = late(rf"(?i)\b(?:{TABLES.any_of('winds')})\b")
 _ANGLE_BEFORE = late(r"\d°\s?(?:\d{1,2}(?:[.,]\d{1,4})?['\"]\s?){0,2}$")
@@ -199,8 +204,10 @@ _AGAINST_BEFORE = late(rf"\b{_AGAINST}")
 
 
 def _estar(match: re.Match[str]) -> list[str] | None:
-    """Without its accent: "como estas?", "donde esta el baño"; but "un día como esta"."""
-    return [match[0].replace("a", "á")] if _HOW.search(text_before(match, 20)) else None
+    """Without its accent: "como estas?", "esta bien"; but "un día como esta", "en esta muy"."""
+    before = text_before(match, 20)
+    verb = _STATE_AFTER.match(match.string, match.end()) and not _CASE_BEFORE.search(before)
+    return [match[0].replace("a", "á")] if verb or _HOW.search(before) else None
 
 
 def _key(match: re.Match[str]) -> list[str] | None:
@@ -233,6 +240,11 @@ def _que(match: re.Match[str]) -> list[str] | None:
 def _por(match: re.Match[str]) -> list[str] | None:
     """Of chats: "x favor"; but "el eje x"."""
     return None if _LETTER_BEFORE.search(text_before(match, 16)) else ["por"]
+
+
+def _for_name(match: re.Match[str]) -> list[str] | None:
+    """Pregunta x Lupita; but "el modelo x Pro"."""
+    return None if _NAME_OF_X_BEFORE.search(text_before(match)) else _por(match)
 
 
 def _minute(match: re.Match[str]) -> list[str] | None:
@@ -442,7 +454,7 @@ def _sound(match: re.Match[str]) -> list[str]:
 
 
 def _unstretched(written: str) -> str:
-    """No Spanish word has a letter three times: "holaaaa" is "hola"."""
+    """No Spanish word has a letter three times or ends in aa: "holaaaa" is "hola"."""
     plain = _STRETCHED.sub(r"\1", written)
     return plain if len(plain) > 1 and _VOWEL.search(plain.lower()) else written
 
@@ -451,7 +463,7 @@ _FORMS: Forms = (
     (
         "a",
         r"esta[sn]?(?=\W{0,3}(?:$|[.,;?!]|(?:el|la|los|las|mi|tu|su|tod[oa]|usted|hoy|amig\w{1,2}"
-        r"|muy|bien)\b))",
+        rf"|{TABLES.patterns('after está')})\b))",
         _estar,
     ),
     ("a", _PLAIN, None),
@@ -519,6 +531,13 @@ _FORMS: Forms = (
     ("A", r"A/C(?![\w/]|\s\d)", "aire acondicionado"),
     ("A", r"T/A(?=:?\s\d{2,3}/\d)|(?<=\b[Ll]a )T/A\b", "tensión arterial"),
     ("-", r"(?<![\w)%+])(?<!\d )\+(?=\d)", _more_than),
+    (
+        "-",
+        rf"(?<=\d)\+(?= (?:{TABLES.any_of('counted at least')}"
+        rf"|{TABLES.any_of('come in thousands')})\b)",
+        "o más",
+    ),
+    ("-", r"(?<=[\dpK])@(?=\d{2,3}\s?(?:fps|Hz)\b)", "a"),
     ("-", r"_{2,40}(?:/_{2,40}){1,3}/?", ""),  # the date that a form asks for
     ("-", r"#(?= de \w)", "número"),
     ("a", r"(?<=\d de )c/\s?(?=\d)", "cada"),
@@ -531,7 +550,6 @@ _FORMS: Forms = (
     ),
     ("-", r"(?<=\dam)[-–](?=\d)|(?<=\dpm)[-–](?=\d)", "a"),
     ("aA", r"(?:N/D|n/d)(?=[.,;)]|$)", "no disponible"),
-    ("a", r"(?<=, )(?:c/n)(?![\w/])", "cantidad necesaria"),
     ("a", r"(?<![\w/])s/n[º°]", "sin número"),
     (
         "aA",
@@ -540,9 +558,11 @@ _FORMS: Forms = (
         "cada",
     ),
     (
-        "a",  # but c/ de Alcalá, c/ mayor 12, $50 c/kg
-        r"(?<![\w./'])c/\s?(?!(?:de|del|la|las|los|el|kg|km|lt|lb)\b|\d{1,2} de [a-z])"
-        r"(?!\s?(?:[a-záéíóúñ]{1,20}\s){0,2}[a-záéíóúñ]{1,20},?\s\d)(?=[a-záéíóúñ]{2}|\d|IVA\b)",
+        "aA",  # but c/ de Alcalá, c/ mayor 12, $50 c/kg
+        r"(?<![\w./'])[cC]/\s?(?!(?:de|del|la|las|los|el|kg|km|lt|lb)\b|\d{1,2} de [a-z])"
+        r"(?!\s?(?:[a-záéíóúñ]{1,20}\s){0,2}[a-záéíóúñ]{1,20},?\s\d{1,4}"
+        r"(?!\d|[.,]\d|\s?(?:m|[²$%]|(?!de\b|en\b|bajo|piso|esq)[a-z]{2})))"
+        r"(?=[a-záéíóúñ]{2}|\d|IVA\b)",
         "con",
     ),
     (
@@ -584,6 +604,7 @@ _FORMS: Forms = (
         r"|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         _por,
     ),
+    ("a", r"(?<=[a-záéíóúñ]{3} )x(?= [A-ZÁÉÍÓÚÑ][a-záéíóúñ]{2})", _for_name),
     ("a", r"(?:(?<=\d)|(?<!\S))x(?=\s?[$€]?\d)|(?<![\w./])x/(?=\s?(?:\d|[a-z]{2}))", "por"),
     (
         "a",
@@ -608,6 +629,7 @@ _FORMS: Forms = (
         r"(?<![\w'])([fghFGHP])('{0,2})(?=\((?!s\))[a-zA-Z](?:[^()\w][^()]{0,20})?\))",
         lambda match: [*spelled(match[1]), *["prima"] * len(match[2]), "de"],
     ),
+    ("a", r"\ba[xyz](?=[²³^])", lambda match: spelled(match[0])),
     (
         "a",
         rf"\b(?:{any_key(_FUNCTIONS)})(?={ARGUMENT})",
@@ -661,6 +683,11 @@ _FORMS: Forms = (
         lambda match: [re.sub(r"(?<=or|nt)@", "e", match[0].lower()).replace("@", "o")],
     ),
     ("-", r"(?<=[\w²³)] )[-–−](?=\s[\w(])|(?<=\d)−(?=\d)", _minus),
+    (
+        "-",  # Rh (+)
+        r"(?<=\()[-−+](?=\))",
+        only_after(_TESTED_BEFORE, lambda m: ["positivo" if m[0] == "+" else "negativo"]),
+    ),
     ("-", r"(?<=[hHABO0])(?<!OH)(?<!\d0)[-−+](?!\w)|(?<=[A-F])[-−](?!\w)", _blood_or_grade),
     *abbreviations.FORMS,
     ("a", r"(?:js){2,20}j?(?!\w)", "jajaja"),

@@ -35,7 +35,10 @@ _EVALUATED = late(
 )
 _MENU_BEFORE = late(rf"(?i)\b(?:{any_of('menus')})\b[^.\n]{{0,80}}$")
 _LABEL_AFTER = late(r"[\s*_\"]{1,6}[A-ZÁÉÍÓÚÑ]")
-_REACTION = late(r"[^.;]{0,40}\b\d{0,2}(?:[A-Z][a-z]?\d{0,2}){1,6}\s?(?:→|->)\s?\d{0,2}\s?[A-Z]")
+_REACTION = late(
+    r"[^.;]{0,40}\b\d{0,2}(?:[A-Z][a-z]?\d{0,2}){1,6}(?: \+ (?:luz|calor|energía))?"
+    r"\s?(?:→|->)\s?\d{0,2}\s?[A-Z]"
+)
 _ARRIVAL = late(r"\s?[A-ZÁÉÍÓÚÑ\d$]")
 _PLACE_BEFORE = late(r"(?i)\b(?:calle|salón|grupo|pabellón|aula|apto|depto|edificio|torre) $")
 _METAL = any_of("metals")
