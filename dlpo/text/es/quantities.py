@@ -210,7 +210,7 @@ _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 _OPTION = re.compile(r" [a-h]\)")
 _OPTION_BEFORE = late(r"(?<![\w(])[a-g]\) [^()\n]{0,40}$")
-_OF_WOMEN = late(r" de (?:ellas|[nv]osotras|las \d)")
+_OF_WOMEN = late(r" de (?:ellas|[nv]osotras|las \d{1,6} [^\W\d]{4})")
 _OF_MONTH = late(rf" de (?:{'|'.join(MONTHS)}|(?:{'|'.join(month[:3] for month in MONTHS)})t?\.)")
 _OF_MARATHON = ("42.195", "42,195", "21.097", "21,097")  # km
 _LONG_ACCOUNT = 10  # characters
@@ -790,10 +790,10 @@ def _number(match: re.Match[str]) -> list[str]:
 
 def _item(match: re.Match[str]) -> list[str] | None:
     """1. Toluca 37 pts., 2. Tigres, in a line; but "Goles: 1. Tarjetas: 2."."""
-    number, text, before = int(match[1]), match.string, text_before(match, 150)
-    follows = number > 1 and re.search(rf"[:.,;] {number - 1}\. ", before)
-    first = number == 1 and re.search(r"[.,;] 2\. ", text[match.end() : match.end() + 150])
-    if not (first or (follows and before[-2] != ":")):
+    number, before = int(match[1]), text_before(match, 150)
+    after = match.string[match.end() : match.end() + 150]
+    first = number == 1 and re.search(r"[.,;] 2\. ", after)
+    if not first and (before[-2] == ":" or not re.search(rf"[:.,;] {number - 1}\. ", before)):
         return None
     *words, last = cardinal_words(match[1])
     return [*words, f"{last},"]
@@ -841,7 +841,7 @@ MEASURES: Forms = (
     (
         "d",
         r"(?<![\w.,])\d{1,4}(?:x\d{1,4}){1,2}"
-        r"(?:\s?(?P<size_unit>[cmk]?m|in|px|gr?|kg|m[lL]|[lL]|cc))?(?!\w)",
+        r"(?:\s?(?P<size_unit>[cmk]?m|in|px|gr?|kg|m[lL]|[lL]|cc|[GMT]B))?(?!\w)",
         _sizes,
     ),
     (

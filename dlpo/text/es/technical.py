@@ -284,8 +284,8 @@ CODES: Forms = (
         lambda match: telephone_words(match[0]),
     ),
     (
-        "A",
-        r"\b[A-Z]{2}\d{2}(?: ?\d{4}){1,7}(?: ?\d{1,3})?\b",
+        "Ad",
+        r"\b(?:[A-Z]{2}\d{2}|(?:\d{4} ){4}(?=\d{4} ))(?: ?\d{4}){1,7}(?: ?\d{1,3})?\b",
         lambda match: _account(match[0]),
     ),
     (
