@@ -70,13 +70,13 @@ _TAIL_BEFORE = late(  # la cta 8830, mi cuenta es la 4471
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _CODE_AFTER = re.compile(
-    r" es (?:tu|su|el) (?:\w{2,12} ){0,2}(?:código|clave|pin|nip|contraseña|token)\b"
-    r"|(?: como (?:tu )?código)? para (?:iniciar|entrar|verificar|confirmar|acceder|validar) "
+    r" es (?:tu|su|el) (?:\w{2,12} ){0,2}(?:c[oó]digo|clave|pin|nip|contraseña|token)\b"
+    r"|(?: como (?:tu )?c[oó]digo)? para (?:iniciar|entrar|verificar|confirmar|acceder|validar) "
 )
 _CODE_USED = re.compile(r"(?i)(?:^|[.,;:>] )(?:(?:usa|use|ingresa|ingrese|introduce|escribe) )?$")
 _COUNTED_AFTER = re.compile(r"\s[a-záéíóúñ]{2,20}s\b")
 _CODE_BEFORE = re.compile(  # but "páginas", "códigos"
-    r"(?i)\b(?:código|clave|contraseña|pin|nip|otp|token|folio|clabe)(?! (?:postal|de error))"
+    r"(?i)\b(?:c[oó]digo|clave|contraseña|pin|nip|otp|token|folio|clabe)(?! (?:postal|de error))"
     r"(?: (?:de (?:la |el |su |tu )?)?\w{1,14}){0,2}(?: (?:en|es|era|será))?:? $"
 )
 _SECRET_BEFORE = re.compile(r"(?i)\b(?:pin|nip|otp)\b[^.]{0,20}$")
