@@ -47,7 +47,8 @@ _BEFORE_DATE = re.compile(
 _WEEKDAYS = words_of("weekdays")
 _LETTER_DAYS = dict(zip("LMXJVSD", _WEEKDAYS, strict=True))
 _LABEL_OF_DATE = re.compile(
-    rf"(?i)\b(?:(?:{any_of('dated')}):|fecha(?: l[ií]mite| de \w+):?|l[ií]mite|vencen?|caducan?) $"
+    rf"(?i)\b(?:(?:{any_of('dated')}):|fecha(?: l[ií]mite| de \w+):?|l[ií]mite|vencen?|caducan?"
+    r"|(?:vto|venc)\.:?) $"
 )
 _FRACTIONS = ("1/2", "1/3", "2/3", "1/4", "3/4")
 _NO_DATE_BEFORE = re.compile(rf"(?i)(?:\b(?:{any_of('before no date')})\.?:?|[=+*/<>]) $")

@@ -63,6 +63,7 @@ _SCORED = re.compile(  # Díaz (12'), Díaz 12', Díaz (p.) 12', fue expulsado (
 _GOALS = re.compile(
     rf"(?i)\b(?:{TABLES.patterns('matches')})\b|\b(?:p|pen)\.\) \d"
     r"|\d'\W(?!y \d)[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b"
+    r"|[a-záéíóúñ] \d{1,2} \([A-ZÁÉÍÓÚÑ][^()\d]{2,30} \d{1,3}'"
 )
 _NO_MATCH = late(rf"(?i)\b(?:{TABLES.any_of('given in feet or minutes')})\b")
 _MORE_THAN_AFTER = late(
@@ -74,7 +75,7 @@ _ADDED_BEFORE = late(rf"(?i)(?:{TABLES.patterns('before additions')})$")
 _OF_LENGTHS = re.compile(r"\bde (?:\d{1,3}', ){0,4}$")
 _LISTED_BEFORE = re.compile(r"\d'(?:,| y) $")  # 34', 78'
 _LISTED_AFTER = re.compile(r"', (?:\d{1,3}'(?: ?[,;.)]|$)|[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\))")
-_MINUTE_END = late(r"[),;.]|$| y (?:\d|[A-ZÁÉÍÓÚÑ])")
+_MINUTE_END = late(r"[),;.]|$| pe?n?\.| y (?:\d|[A-ZÁÉÍÓÚÑ])")
 _LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
 _HOTEL_BEFORE = late(r"(?i)\b(?:hotel(?:es)?|hostal|resort|posada)\b[^.;]{0,20} [2-7]$")

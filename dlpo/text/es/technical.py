@@ -131,13 +131,14 @@ def telephone_words(written: str) -> list[str]:
 def _telephone(match: re.Match[str]) -> list[str] | None:
     digits = re.sub(r"\D", "", match[0])
     groups = re.findall(r"\d+", match[0])
-    thousands = re.fullmatch(r"[1-9]\d{0,2}(?:([ .])\d{3}){1,6}", match[0])
+    thousands = re.fullmatch(r"[1-9]\d{0,2}(?:([ .])\d{3}){1,6}", match[0].lstrip("+"))
     national = len(digits) == 9 and digits[0] in "6789" and len(groups[0]) == 3  # of Spain
     called = _TELEPHONE_BEFORE.search(text_before(match))
     if len(groups) > 1 and all(map(_YEAR.fullmatch, groups)):
         return None
     of_card = len(groups) == 4 and all(len(group) == 4 for group in groups)
-    if match[0][0] == "+" or called or of_card:
+    is_sum = len(digits) < 7 or re.fullmatch(r"\+\d{1,3}(?:\.\d{3}){2}", match[0])  # +1.25
+    if (match[0][0] == "+" and not is_sum) or called or of_card:
         return telephone_words(match[0])
     if not 7 <= len(digits) <= 15 or (thousands and not (national and " " in match[0])):
         return None
