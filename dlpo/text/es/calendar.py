@@ -502,7 +502,8 @@ FORMS: Forms = (
     ),
     (
         "d",
-        rf"(?<![\w/.,-])(?P<sd>{DAY})(?P<s_sign>[/-])(?P<sm>{MONTH})(?![\w/-]|[.,]\d|{_COUNTED})",
+        r"(?<![\w/.,-])(?!24/7 (?:de )?(?:soporte|atención|servicio|los)\b)"
+        rf"(?P<sd>{DAY})(?P<s_sign>[/-])(?P<sm>{MONTH})(?![\w/-]|[.,]\d|{_COUNTED})",
         _short_numeric,
     ),
     (
