@@ -28,7 +28,10 @@ ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 _NAMES = TABLES.words("letters")
 _STATES = TABLES.words("states")  # of Mexico
 _STATE = rf"(?:{any_key(_STATES)}|CDMX|Edo\. (?:de )?M[eé]x\.)"
-_IN_STATE = late(rf"(?:[a-záéíóúñ]\.?, |\b[Ee]n |(?<!\w){_STATE}(?:,|/|,? [yeo]) ?)$")
+_SHORT_PLACE = r"(?<!etc)(?<!\bej)(?<!\b[Ff]ig)(?<!\b[Rr]ef)(?<!\b[Cc]f)\."
+_IN_STATE = late(
+    rf"(?:[a-záéíóúñ](?:{_SHORT_PLACE})?, |\b[Ee]n |(?<!\w){_STATE}(?:,|/|,? [yeo]) ?)$"
+)
 _AND_STATE = late(rf"(?:,|/|,? [yeo]) ?{_STATE}(?!\w)")
 _NO_STATE = re.compile(r"(?:Tab|Son|Ver|Camp)\. (?:nueva|cubano|nou|o Word|Luego)")
 BOOKS = TABLES.column("books")

@@ -502,7 +502,8 @@ FORMS: Forms = (
     ),
     (
         "d",
-        r"(?<![\w/.,-])(?!24/7 (?:de )?(?:soporte|atención|servicio|los)\b)"
+        r"(?<![\w/.,-])(?!24/7 (?:de (?:soporte|atención|servicio)\b|los \d))"
+        r"(?!(?<![Ee]l )24/7 (?:soporte|atención|servicio)\b)"
         rf"(?P<sd>{DAY})(?P<s_sign>[/-])(?P<sm>{MONTH})(?![\w/-]|[.,]\d|{_COUNTED})",
         _short_numeric,
     ),

@@ -60,10 +60,13 @@ _SCORED = re.compile(  # Díaz (12'), Díaz 12', Díaz (p.) 12', fue expulsado (
     r"[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{1,20} \(?(?:\d{1,3}'(?:,| y) ){0,4}$|\b(?:p|pen)\.\) $"
     rf"|\b(?:{TABLES.patterns('matches')}) \($"
 )
+_TEAM = r"[A-ZÁÉÍÓÚÑ][^()\d]{2,30}"
+_SCORERS = rf"\({_TEAM} \d{{1,3}}'"
 _GOALS = re.compile(
     rf"(?i)\b(?:{TABLES.patterns('matches')})\b|\b(?:p|pen)\.\) \d"
     r"|\d'\W(?!y \d)[^()]{1,60}[ (]\d{1,3}'[,;.)]|\b\d{1,2}-\d{1,2}\b"
-    r"|[a-záéíóúñ] \d{1,2} \([A-ZÁÉÍÓÚÑ][^()\d]{2,30} \d{1,3}'"
+    rf"|[a-záéíóúñ] \d{{1,2}} {_SCORERS}[^()]{{0,60}}\)\W{{1,3}}{_TEAM} \d{{1,2}}\b(?!')"
+    rf"|[a-záéíóúñ] \d{{1,2}}\W{{1,3}}{_TEAM} \d{{1,2}} {_SCORERS}"
 )
 _NO_MATCH = late(rf"(?i)\b(?:{TABLES.any_of('given in feet or minutes')})\b")
 _MORE_THAN_AFTER = late(
@@ -76,6 +79,7 @@ _OF_LENGTHS = re.compile(r"\bde (?:\d{1,3}', ){0,4}$")
 _LISTED_BEFORE = re.compile(r"\d'(?:,| y) $")  # 34', 78'
 _LISTED_AFTER = re.compile(r"', (?:\d{1,3}'(?: ?[,;.)]|$)|[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+\))")
 _MINUTE_END = late(r"[),;.]|$| pe?n?\.| y (?:\d|[A-ZÁÉÍÓÚÑ])")
+_HALF_AFTER = late(r" ?[PS]T\b")
 _LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
 _HOTEL_BEFORE = late(r"(?i)\b(?:hotel(?:es)?|hostal|resort|posada)\b[^.;]{0,20} [2-7]$")
@@ -132,7 +136,7 @@ _HOW = late(
     r"|\bd[oó]nde|\b(?:t[uú]|ya)) $"
 )
 _STATE_AFTER = late(rf" (?:{TABLES.patterns('after está')})\b")
-_CASE_BEFORE = late(r"(?i)\b(?:a|de|en|con|por|para|sobre|desde|hasta|como) $")
+_THIS_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before esta without accent')}) $")
 _EMPHASIZED = TABLES.word_list("words of two letters")
 _CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓÚ][A-ZÁÉÍÓÚÑ]{{1,20}} $")
 _CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
@@ -162,6 +166,8 @@ _WIND_BEFORE = late(
     r"(?:[^.;]{0,40}\b(?:del?|al|el|hacia|dirección|[NS][EO] y))?|zonas?|sector(?:es)?|km/h) $"
 )
 _WIND = late(rf"(?i)\b(?:{TABLES.any_of('winds')})\b")
+_GUSTS = late(r"(?i)\b(?:viento|brisa|racha|ráfaga)s?\b")
+_PHRASE_END = late(r"[,;.)]|$")
 _ANGLE_BEFORE = late(r"\d°\s?(?:\d{1,2}(?:[.,]\d{1,4})?['\"]\s?){0,2}$")
 _ROAD_BEFORE = late(r"\b(?:I|US|SR)-\d{1,3} $")
 _OF_PLACE = late(r" de (?!Microsoft|Apple|Google|Windows|Android|Linux)(?:la |el )?[A-ZÁÉÍÓÚÑ]")
@@ -207,7 +213,7 @@ _AGAINST_BEFORE = late(rf"\b{_AGAINST}")
 def _estar(match: re.Match[str]) -> list[str] | None:
     """Without its accent: "como estas?", "esta bien"; but "un día como esta", "en esta muy"."""
     before = text_before(match, 20)
-    verb = _STATE_AFTER.match(match.string, match.end()) and not _CASE_BEFORE.search(before)
+    verb = _STATE_AFTER.match(match.string, match.end()) and not _THIS_BEFORE.search(before)
     return [match[0].replace("a", "á")] if verb or _HOW.search(before) else None
 
 
@@ -257,10 +263,12 @@ def _minute(match: re.Match[str]) -> list[str] | None:
     named = _SCORED.search(before) and _GOALS.search(text)
     known = (listed and (_GOALS.search(text) or _SCORED.search(before))) or named
     scored = int(match[1]) <= _LAST_MINUTE and ends and known and not _NO_MATCH.search(text)
-    if not (match[2] or scored or _OF_MATCH.search(text_before(match, 40))):
+    of_half = _HALF_AFTER.match(text, match.end())  # 30' ST
+    counted = _OF_MATCH.search(before)  # al 30'
+    if not (match[2] or scored or of_half or counted):
         return None
     added = ["más", *cardinal_words(match[2])] if match[2] else []
-    first = scored and not (added or listed_before)
+    first = (scored or (of_half and not counted)) and not (added or listed_before)
     return [*["minuto"] * bool(first), *cardinal_words(match[1]), *added]
 
 
@@ -341,6 +349,8 @@ def _compass(match: re.Match[str]) -> list[str] | None:
         len(written) == 3 or _OF_PLACE.match(match.string, match.end())
     )
     is_wind = _WIND_BEFORE.search(before) and (len(written) > 1 or _WIND.search(before))
+    if before.endswith("km/h ") and not _GUSTS.search(before):  # iba a 80 km/h NO a 90
+        is_wind = _PHRASE_END.match(match.string, match.end())
     if not (is_place or is_wind):
         return None
     if len(written) == 3:
@@ -534,7 +544,8 @@ _FORMS: Forms = (
     ("-", r"(?<![\w)%+])(?<!\d )\+(?=\d)", _more_than),
     (
         "-",
-        rf"(?<=\d)\+(?= (?:{TABLES.any_of('counted at least')}"
+        r"(?<=\d)(?<![A-Za-z]\d)(?<![A-Za-z]\d\d)(?<!SPF \d\d)(?<!FPS \d\d)(?<!hone \d)"  # B1+
+        rf"\+(?= (?:{TABLES.any_of('counted at least')}"
         rf"|{TABLES.any_of('come in thousands')})\b)",
         "o más",
     ),
@@ -559,8 +570,9 @@ _FORMS: Forms = (
         "cada",
     ),
     (
-        "aA",  # but c/ de Alcalá, c/ mayor 12, $50 c/kg
-        r"(?<![\w./'])[cC]/\s?(?!(?:de|del|la|las|los|el|kg|km|lt|lb)\b|\d{1,2} de [a-z])"
+        "aA",  # but c/ de Alcalá, c/ mayor 12, en c/ olmo, $50 c/kg
+        r"(?<![\w./'])(?<!\b[Ee]n )(?<!\b[Ll]a )[cC]/\s?"
+        r"(?!(?:de|del|la|las|los|el|kg|km|lt|lb|san|santa)\b|\d{1,2} de [a-z]|\w{3,20},? s/n\b)"
         r"(?!\s?(?:[a-záéíóúñ]{1,20}\s){0,2}[a-záéíóúñ]{1,20},?\s\d{1,4}"
         r"(?!\d|[.,]\d|\s?(?:m|[²$%]|(?!de\b|en\b|bajo|piso|esq)[a-z]{2})))"
         r"(?=[a-záéíóúñ]{2}|\d|IVA\b)",

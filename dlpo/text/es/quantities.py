@@ -200,6 +200,8 @@ _ORDINAL_END = (
     + any_of("come in an order")
     + r")\b)"
 )
+_LETTERED_BEFORE = late(rf"(?i)\b(?:{any_of('lettered parts')})\.? $")
+_END_AFTER = late(r"\.(?:$|[,;)]| (?![a-záéíóúñ]))")
 _EXCHANGED_BEFORE = late(r"(?i)\b(?:dólar|euro|cambio|compra|venta)\b[^.;]{0,16}$")
 _EXCHANGE_RATE = late(TABLES.with_lists(r"(?i)(?:{before exchange rates})\0{shape of a rate}"))
 _LEAST_GOAL = 1000  # a smaller part is of a rate: 12/100.000
@@ -208,10 +210,16 @@ _UNIT_NAME_BEFORE = late(r"\b(pies|yardas|pulgadas|millas|(?:centí|kiló)?metro
 _GENDERS = {many: gender for _, many, gender in _UNITS.values()}
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
+_FIRST_ITEM = late(r"(?:^|[:.;\n] )1\. ")
 _OPTION = re.compile(r" [a-h]\)")
 _OPTION_BEFORE = late(r"(?<![\w(])[a-g]\) [^()\n]{0,40}$")
-_OF_WOMEN = late(r" de (?:ellas|[nv]osotras|las \d{1,6} [^\W\d]{4})")
+_OF_WOMEN = late(r" de (?:ellas|[nv]osotras|las \d{1,6} (?!horas\b)[^\W\d]{4})")
+_NUMBERED_BEFORE = late(
+    rf"(?i)\b(?:{any_of('numbered things')}|{any_of('done in steps')}|{any_of('numbered places')}"
+    r"|número|top|día) $"
+)
 _OF_MONTH = late(rf" de (?:{'|'.join(MONTHS)}|(?:{'|'.join(month[:3] for month in MONTHS)})t?\.)")
+_DAYS_A_MONTH = 31
 _OF_MARATHON = ("42.195", "42,195", "21.097", "21,097")  # km
 _LONG_ACCOUNT = 10  # characters
 _LONG_GROUP = 4  # digits
@@ -475,6 +483,9 @@ def _ordinal(match: re.Match[str]) -> list[str] | None:
     if match["ordinal_sign"] == "º" and not noun and _is_temperature(match):
         return None
     end = match["ordinal_sign"] or match["ordinal_end"]
+    ends = end == "a" and _END_AFTER.match(text, match.end())
+    if ends and _LETTERED_BEFORE.search(text_before(match)):  # figura 2a.
+        return None
     before_noun = noun != "" and not _OF_FLAT.match(text, match.end())
     return ended_ordinal_words(int(match["ordinal"]), end, before_noun)
 
@@ -668,7 +679,9 @@ def _range(match: re.Match[str]) -> list[str]:
     may_be_year = _LAWS_YEAR.fullmatch(last) or len(first) > len(last) == 2
     of_year = may_be_year and _OF_YEAR_BEFORE.search(before) and not _LAWS_YEAR.fullmatch(first)
     apart = of_year or _MADE_OF_TWO.search(before)  # oficio 1123-25
-    of_month = before.lower().endswith("del ") and _OF_MONTH.match(match.string, match.end())
+    of_days = first.isdigit() and last.isdigit() and int(first) < int(last) <= _DAYS_A_MONTH
+    of_days = of_days and before.lower().endswith("del ")
+    of_month = of_days and _OF_MONTH.match(match.string, match.end())
     to = "y" if before.endswith("ntre ") else "al" if of_month else "a"
     between = [] if apart else [to]
     own_gender = "" if first == "1" and gender == "m" else gender  # uno a dos comprimidos
@@ -774,7 +787,8 @@ def _number(match: re.Match[str]) -> list[str]:
         gender = ""
     if decimals:
         return number_words(number, decimal_comma=decimal_comma)
-    if _OF_WOMEN.match(text, match.end()) and not _NAMED_BEFORE.search(before):  # 21 de ellas
+    of_women = _OF_WOMEN.match(text, match.end())  # 21 de ellas
+    if of_women and not (_NAMED_BEFORE.search(before) or _NUMBERED_BEFORE.search(before)):
         gender = "f"
     named = _NAME_AFTER.match(text, match.end()) if whole in ("1", "21", "31") else None
     if named and not gender and _COUNTS_BEFORE.search(before):
@@ -789,11 +803,13 @@ def _number(match: re.Match[str]) -> list[str]:
 
 
 def _item(match: re.Match[str]) -> list[str] | None:
-    """1. Toluca 37 pts., 2. Tigres, in a line; but "Goles: 1. Tarjetas: 2."."""
-    number, before = int(match[1]), text_before(match, 150)
+    """1. Toluca 37 pts., 2. Tigres, in a line; but "Goles: 1. Faltas: 2.", "Betis, 1. Jaén, 2."."""
+    number, before = int(match[1]), text_before(match, 400)
     after = match.string[match.end() : match.end() + 150]
-    first = number == 1 and re.search(r"[.,;] 2\. ", after)
-    if not first and (before[-2] == ":" or not re.search(rf"[:.,;] {number - 1}\. ", before)):
+    sign = before[-2]
+    first = number == 1 and sign != "," and re.search(r"[.,;] 2\. ", after)
+    later = sign != ":" and re.search(rf"[:.,;] {number - 1}\. ", before[-150:])
+    if not first and not (later and (sign != "," or _FIRST_ITEM.search(before))):
         return None
     *words, last = cardinal_words(match[1])
     return [*words, f"{last},"]
@@ -841,7 +857,7 @@ MEASURES: Forms = (
     (
         "d",
         r"(?<![\w.,])\d{1,4}(?:x\d{1,4}){1,2}"
-        r"(?:\s?(?P<size_unit>[cmk]?m|in|px|gr?|kg|m[lL]|[lL]|cc|[GMT]B))?(?!\w)",
+        r"(?:\s?(?P<size_unit>[cmk]?m|in|px|gr?|kg|m[lL]|l|L(?!\s?[-–a]\s?[VSJD]\b)|cc|[GMT]B))?(?!\w)",
         _sizes,
     ),
     (

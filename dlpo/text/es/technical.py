@@ -137,7 +137,7 @@ def _telephone(match: re.Match[str]) -> list[str] | None:
     if len(groups) > 1 and all(map(_YEAR.fullmatch, groups)):
         return None
     of_card = len(groups) == 4 and all(len(group) == 4 for group in groups)
-    is_sum = len(digits) < 7 or re.fullmatch(r"\+\d{1,3}(?:\.\d{3}){2}", match[0])  # +1.25
+    is_sum = re.fullmatch(r"\+\d{1,3}(?:\.\d{1,3}|(?:\.\d{3}){2})\)?", match[0])  # +1.25
     if (match[0][0] == "+" and not is_sum) or called or of_card:
         return telephone_words(match[0])
     if not 7 <= len(digits) <= 15 or (thousands and not (national and " " in match[0])):
@@ -286,7 +286,8 @@ CODES: Forms = (
     ),
     (
         "Ad",
-        r"\b(?:[A-Z]{2}\d{2}|(?:\d{4} ){4}(?=\d{4} ))(?: ?\d{4}){1,7}(?: ?\d{1,3})?\b",
+        r"\b(?:[A-Z]{2}\d{2}|(?=(?:\d{4} ){0,5}0)(?:\d{4} ){4}(?=\d{4} ))(?: ?\d{4}){1,7}"
+        r"(?: ?\d{1,3})?\b",
         lambda match: _account(match[0]),
     ),
     (
