@@ -140,6 +140,8 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     of_century = named in _CENTURY and (head or len(named) > 2 or not before.endswith(", "))  # S, M
     if of_century or _CENTURIES.search(before):
         return ordinal_words(value) if value <= 10 else cardinal
+    if named == "t" and match[0] in ("M", "L", "XL"):  # camiseta T. XL
+        return None
     if named in _NUMBERED_THINGS or named.removesuffix("s") in _NUMBERED_THINGS:
         return cardinal
     if named in _REGNAL_NAMES:

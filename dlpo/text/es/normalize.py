@@ -84,7 +84,7 @@ _LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
 _HOTEL_BEFORE = late(r"(?i)\b(?:hotel(?:es)?|hostal|resort|posada)\b[^.;]{0,20} [2-7]$")
 _FREE_CALL = late(r" (?:desde (?:tu|su) (?:cel|tel|móvil)|sin costo|gratis)")
-_STRETCHED = re.compile(r"([^\W\d_])(?:\1\1{1,40}|(?<=\wa)a\b)")
+_STRETCHED = re.compile(r"([^\W\d_])(?:\1\1{1,40}|(?<=[a-zñ]a)a\b)")
 _MIXED = {acronym for acronym in ACRONYMS if not acronym.isalpha()}  # SpO2
 _FUNCTIONS = {
     "sin": "seno", "sen": "seno", "cos": "coseno", "tan": "tangente", "log": "logaritmo",
@@ -465,7 +465,7 @@ def _sound(match: re.Match[str]) -> list[str]:
 
 
 def _unstretched(written: str) -> str:
-    """No Spanish word has a letter three times or ends in aa: "holaaaa" is "hola"."""
+    """No Spanish word has a letter three times or ends in aa: "holaaaa" is "hola"; but "Saa"."""
     plain = _STRETCHED.sub(r"\1", written)
     return plain if len(plain) > 1 and _VOWEL.search(plain.lower()) else written
 
@@ -504,8 +504,9 @@ _FORMS: Forms = (
         lambda match: [*ended_ordinal_words(int(match[0]), "a"), "de"],
     ),
     (
-        "d",  # of a match: al 45+2', en el minuto 48'
-        r"(\d{1,3})(?:\+(\d{1,2}))?'(?!\w)(?! de (?:alto|altura|ancho|largo|diámetro)\b)",
+        "d",  # of a match: al 45+2', al 90'+3', en el minuto 48'
+        r"(\d{1,3})(?:(?:(?<=45)'|(?<=90)')?\+(\d{1,2}))?'(?!\w)"
+        r"(?! de (?:alto|altura|ancho|largo|diámetro)\b)",
         _minute,
     ),
     ("d", r"(?<![\w.,/])(\d{1,2})D\s?/\s?(\d{1,2})N\b", _days_and_nights),
