@@ -15,7 +15,9 @@ _RULES = SpellingRules(TABLES.words("spelling"))
 _ACCENTED = {"á": "a", "é": "e", "í": "i", "ó": "o", "ú": "u"}
 VOWELS = frozenset("aeiou")
 ONSETS = frozenset(f"{first} {liquid}" for first in "pbtkɡf" for liquid in "ɾl") | {"d ɾ"}
-_PENULTIMATE = re.compile(r"(?:[aeoux]|(?<![ao])i|[aeiouy]s|[aeiuy]n|(?<!i)on|[^aeouáéóú]y|ing)$")
+_PENULTIMATE = re.compile(
+    r"(?:[aeou]|(?<![aeo][iu])x|(?<![ao])i|[aeiouy]s|[aeiuy]n|(?<!i)on|[^aeouáéóú]y|ing)$"
+)
 _ADVERB = re.compile(r"([a-zñáéíóúü]{3,40})(mente)")
 _NOT_ADVERBS = re.compile(r"(?:incle|vehe|cle|de)mente")
 
