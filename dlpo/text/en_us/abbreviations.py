@@ -324,7 +324,7 @@ FORMS: Forms = (
         lambda match: ["defeated"] if previous_word(match)[:1].isupper() else None,
     ),
     ("a", r"(?:ft|feat)\b\.?(?= [A-Z\d])", _featuring),
-    ("aA", r"\b[A-Za-z]{1,8}\.(?!\w)", _by_neighbors),
+    ("aA", r"(?<![A-Z]/)\b[A-Za-z]{1,8}\.(?!\w)", _by_neighbors),
     ("A", r"\b[A-HJ-Z]\.(?=\s[a-z])", _small_name),
     ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
     (

@@ -31,10 +31,10 @@ BEFORE_GROUPS = late(
     r"|(?-i:\b(?:Forms?|[Uu]nit|IRS Pub\.|Publication|[Tt]rain [Nn]o\.|Train|H\.\s?R\.)) $"
 )
 STREET_AFTER = late(
-    r"[A-Z]?\s(?:[NSEW]\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
-    r"|(?:[NSEW]\.?\s)?(?:(?:St|Mt|Ft)\.\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"
+    r"[A-Z]?\s(?:[NSEW]{1,2}\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
+    r"|(?:[NSEW]{1,2}\.?\s)?(?:(?:(?:St|Mt|Ft)\.\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"
     rf"(?:{any_of('streets')})\b"
-    r"|(?:Broadway\b|[A-Z][a-z]{2,20}(?:\s[A-Z][a-z]{1,20})?, (?:Ste|Suite|Apt|Unit|Floor|#)\b))"
+    r"|Broadway\b|[A-Z][a-z]{2,20}(?:\s[A-Z][a-z]{1,20})?, (?:Ste|Suite|Apt|Unit|Floor|#)\b))"
 )
 
 

@@ -29,7 +29,8 @@ _LETTERED = late(rf"(?i)\b(?:{any_of('are lettered')}) $")
 _YEAR = late(r"20[1-4]\d")  # in INV-2026-0042
 _FREE = late(r"1-800-\d{3}-\d{4}")  # the form of telephones says it
 _BEFORE_EXTENSION = late(
-    r"(?i)(?:\d{4},? |\b(?:(?:me|us|him|her|them|desk|office) at|dial|call|phone:?|tel\.?:?) )$"
+    r"(?i)(?:\d{4},? |\b(?:(?:me|us|him|her|them|desk|office) at|dial|call|phone:?|tel\.?:?) "
+    r"|@[\w.-]{3,40},? (?:or|and) (?:at )?)$"
 )
 _TELEPHONE_BEFORE = late(
     r"(?i)\b(?:phone|telephone|fax|cell|mobile|tel|call|text|dial)"
@@ -73,7 +74,7 @@ def is_named(match: re.Match[str]) -> bool:
     counted = _COUNTED.match(match.string, match.end())
     if counted is None or counted[0].strip() in _AFTER_NAME:
         return True
-    return only_digits and len(match[0]) > _MOST_COUNTED and counted[0].strip() not in _GOODS
+    return len(match[0]) > _MOST_COUNTED and counted[0].strip() not in _GOODS
 
 
 def _code(match: re.Match[str]) -> list[str] | None:

@@ -331,7 +331,7 @@ _IN_PLACES: Forms = (
     # Not the stop after a blanked grave: "git add file . Then".
     ("-", r"(?<=\s)(?:\.\.(?=\s|$)|\.(?=\s{1,2}[a-z]))", _folder),
     ("A", r"(?<=\+)[A-Z](?=\.)", lambda match: [match[0]]),
-    ("A", r"(?:(?<=[+-])|(?<=[Pp]ress ))Del\b", "delete"),
+    ("A", r"(?<=[+-])(?<!\b[DRI]-)Del\b", "delete"),
     ("A", r"(?<=[+-])Opt(?=[+-])", "option"),
     (
         "-",
