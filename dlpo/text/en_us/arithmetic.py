@@ -63,6 +63,7 @@ _FORMULA_BEFORE = late(
     r"\([^()]{0,40}(?:[+*/^√=±×]|\s-\s|\(-)[^()]{0,40}(?:\([^()]{0,20}\))?\)\s?$"
 )
 _POWER = late(r"\^\d$")
+_POWER_OF_TEN = late(r"\s?10(?:\^|\*\*)")
 _MEASURE_BEFORE = late(rf"\d\s?(?:%|[$£€¥]|{UNIT})$")
 _MEASURED = late(rf"\d\s?(?:(?:in|{UNIT})\b\.?|[\"'])\s?$")
 
@@ -105,6 +106,8 @@ def _played(match: re.Match[str]) -> list[str] | None:
 def _times_or_by(match: re.Match[str]) -> list[str]:
     """7 x 8, but 3 by 5 inches and a 4 by 6 photo."""
     is_spaced = text_before(match, 1) == " "
+    if _POWER_OF_TEN.match(match.string, match.end()):
+        return ["times"]
     if in_sum(match) and (is_spaced or sum_follows(match)):
         return ["times"]
     is_size = _SIZE_AFTER.match(match.string, match.end()) or _SIZE_BEFORE.search(

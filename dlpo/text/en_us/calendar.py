@@ -268,8 +268,8 @@ def _decade(match: re.Match[str]) -> list[str] | None:
     if of_timer and not _OF_TIMES.match(match.string, match.end()):  # a 30s timer, not 60s America
         return None
     century, tens = match["decade_century"], match["decade_tens"] or match["decade_short"]
-    if century and tens == "00":
-        return plural_words(year_words(century + tens))
+    if tens == "00":  # the '00s
+        return plural_words(year_words((century or "20") + tens))
     return (cardinal_words(century) if century else []) + plural_words(cardinal_words(tens))
 
 
@@ -373,7 +373,7 @@ FORMS: Forms = (
     ),
     (
         "d-",
-        r"\b(?P<decade_century>[12]\d)?(?P<decade_tens>\d0)'?s\b|'(?P<decade_short>\d0)s\b",
+        r"\b(?!1000s)(?P<decade_century>[12]\d)?(?P<decade_tens>\d0)'?s\b|'(?P<decade_short>\d0)s\b",
         _decade,
     ),
 )

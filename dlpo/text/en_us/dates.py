@@ -41,6 +41,7 @@ _NO_DASHED_AFTER = late(r" (?:rule|orders|months|formation|split|plan|ratio|diet
 _EARLIER_ONES = late(
     r"(?:(?<!\d)\d{1,2}/\d{1,2}(?:,? (?:and|or|to|thru|through|until) | ?[-–] ?|, )){1,4}$"
 )
+_LATER_ONE = late(r"[-–]\d{1,2}/\d{1,2}(?![\d/])")
 _FRACTION_BELOW = frozenset((*range(2, 7), 8, 10, 12, 16))
 _SHARES_BELOW = frozenset((2, 3, 4, 5, 6, 8))  # 1/9 is rather a date
 _STORE = ("7", "11")
@@ -63,6 +64,8 @@ def _short_date(match: re.Match[str]) -> list[str] | None:
     if earlier:  # 5/6 or 5/7: what the first is
         before = before.removesuffix(earlier[0])
         month, day = re.findall(r"\d+", earlier[0])[:2]
+    if earlier or _LATER_ONE.match(match.string, match.end()):  # (12/4-12/7), but (3/4)
+        before = before.removesuffix("(")
     after = match.string[match.end() : match.end() + 24]
     if not _is_date(month, day, before, after):
         return None

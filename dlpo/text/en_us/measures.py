@@ -117,6 +117,10 @@ _LETTERS_BEFORE = {
         r"\d ?V ?[/,@] ?$|\bI ?= ?$|\b(?:draws?|drawing|current(?: is| of)?|rated(?: at)?) $"
     ),
 }
+_HEATED = late(
+    r"(?i)\b(?:bak(?:e|ed|ing)|roast(?:ed|ing)?|broil|(?:pre)?heat(?:ed|ing)?|oven|smoker|grill|simmer"
+    r"|temp(?:erature)?|fever|internal)\b[^.;!?]{0,24} (?:to|at|of|is|or|reaches|around|about) $"
+)
 _RUNWAYS = {"L": ["left"], "R": ["right"], "C": ["center"]}
 _NOTED = late(
     r"(?:^|[^=×*+/^\w]\s?)(?!(?:inch|yard|mile|foot|feet|(?:centi|milli|kilo)?met(?:er|re)|radius|speed|mass"
@@ -367,6 +371,13 @@ def _letter_unit(match: re.Match[str]) -> list[str] | None:
     return [*number_words(number), _LETTER_UNITS[letter] + "s" * (not single)]
 
 
+def _oven(match: re.Match[str]) -> list[str] | None:
+    """Bake at 350F, heat to 60 C; but "seat 350F"."""
+    if not _HEATED.search(text_before(match)):
+        return None
+    return [*cardinal_words(match[1]), *UNITS["°" + match[2]][1].split()]
+
+
 def _unit_named(match: re.Match[str]) -> list[str] | None:
     """Mass in kg, weight (lbs); but "works in ml", machine learning."""
     of_field = match[1] == "ml" and _FIELD_BEFORE.search(text_before(match))
@@ -491,6 +502,7 @@ FORMS: Forms = (
             UNITS[match[3]][1],
         ],
     ),
+    ("d", r"(?<![\w.,-])(\d{2,3}) ?([FC])\b(?![.'-]\w)", _oven),
     ("d", r"(?<![\w.,-])(\d{1,5}(?:\.\d{1,3})?)(-| )?([NJAC])\b(?![.'-]\w)", _letter_unit),
     (
         "d",  # a 5* hotel
@@ -533,6 +545,8 @@ FORMS: Forms = (
         r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))\sin(?=[;)]|\s\(\d|\sat [A-Z]"
         r"|\s(?:deep|long|wide|tall|thick|high|square|diameter)(?:[.,;:)]|\s(?:and|by|x|at|with|on|\()|$))"
         r"|\sin(?=\sof (?:rain|snow|ice|rainfall|snowfall|precipitation|sleet)\b)"
+        r"|(?:(?<=x \d)|(?<=x \d\d)|(?<=\dx\d)|(?<=\dx\d\d))\sin(?=[),;]|$"
+        r"|\s(?:and(?! out\b)|with|weighs?|high|tall|deep|wide|long|thick)\b)"
         r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
         r"|in\b|(?P<inch>-in(?:\.(?=\s[a-zA-Z])|(?=\s[a-z])))(?!\s(?i:the|an?|one|it|all|this|that|my|your|his|her|our|their|[iw]e?|you|they|s?he)\b)"
         r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|"

@@ -27,6 +27,7 @@ _PATIENT = late(rf"(?i)\b(?:{TABLES.patterns('complain')})\b\.?[^.;]{{0,16}}$")
 _COMPLAINT = late(rf" (?:[a-z]{{3,14}} ){{0,3}}(?:{TABLES.patterns('symptoms')})\b")
 _ILL = late(
     rf"\b(?:{TABLES.patterns('symptoms')})\b[^.;]{{0,24}}$|(?:[IQ]D|id|aily|PO|epeat|PRN|q\dh) $"
+    r"|(?:by mouth|food|meals|bedtime|every \d{1,2} ?(?:h|hrs?|hours)) $"
     r"|(?:cillin|mycin|iotics?|tablets?|capsules?|pills?|ic course|dosage) $"
 )
 _SYMPTOM = late(r" (?!for\b|and\b|or\b|if\b|with\b|to\b)[a-z]")

@@ -299,6 +299,11 @@ def _percentage_points(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     (
         "d",
+        r"(?<![\w.,$])1(00|,?000)s(?= of\b)",
+        lambda match: ["hundreds" if match[1] == "00" else "thousands"],
+    ),
+    (
+        "d",
         r"\b(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,15})(?:st|nd|rd|th)\b",
         lambda match: ordinal_words(match[0][:-2].replace(",", "")),
     ),
