@@ -26,6 +26,8 @@ _BLOCK_TAGS = (
 )
 _ATTRIBUTES = r"(?:\s[^<>\n]{0,300})?/?"
 _TAG = late(rf"(?i)</?(?:({_BLOCK_TAGS})|{_INLINE_TAGS}){_ATTRIBUTES}>|<!--[^<>]{{0,300}}-->")
+_BEFORE_NAMED_TAG = late(r"(?i)(?:\b(?:the|an?|each|every|etiqueta|elemento|un|una) |`)$")
+_NAMED_TAG = late(r"`?( (?:tags?|elements?)\b)|`(?!\w)|[.,;:)]| (?:es|se|is|are)\b")  # the <p> tag
 _RAISED_BEFORE = late(r"\d$|(?<![A-Za-z])[a-z]$|\bmc$")  # 10, x, E = mc
 _AMOUNT = late(r"[$£€]\d{1,5}$")
 _YEAR_OR_COUNT = late(r"(?:\b(?:1[5-9]|20)\d\d|,\d{3})$")  # that has a note
@@ -47,7 +49,7 @@ _TABLES = Tables(__file__)
 _DIRECTIONS = _TABLES.table("directions")
 _ACTIONS = _DIRECTIONS.keys() - {"starts"}  # (starts today)
 _STRENGTH = late(r"strength\s?=\s?[\"'](\w[\w-]{3,7})")
-_HIGHLIGHT = late(r"==(?=[^\s=])([^=\n]{1,200}[^\s=])==(?!=)")
+_HIGHLIGHT = late(r"==(?=[^\s=`])([^=\n]{1,200}[^\s=])==(?!=)")
 _ITEM = late(
     r"(\A|\n)([ \t]{0,12}(?:\*\*|__)?"
     r"(?:\(?[1-9]?\d|0\d|[1-9]\d\d|[ivx]{2,5}|\(?[A-Za-z](?=[.)][ \t]+[^\d\s])))([.)])(?=[ \t]+\S)"
@@ -137,6 +139,9 @@ def _tag(match: re.Match[str]) -> str:
     Blanks between words that tags or a comment part; a sign where a power or cents are raised.
     """
     tag, text = match[0].lower(), match.string
+    named = _NAMED_TAG.match(text, match.end())
+    if named and (named[1] or _BEFORE_NAMED_TAG.search(text_before(match, 12))):
+        return f" {match[0][1:-1]} "
     if match[1]:
         return "\f" + " " * (len(tag) - 1)
     before, after = text_before(match, 24), text[match.end() : match.end() + 2]

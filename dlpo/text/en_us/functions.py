@@ -50,7 +50,7 @@ FORMS: Forms = (
         "aA",  # f(g(x)), f(a + b), f(x, y), P(A|B), E(X), O(n), f'(x)
         r"(?<![\w.'])(?:[fghFGH](?=\([fgh]\([a-z]\)\))"
         r"|[fgh](?=\([a-z](?:\s?[+-]\s?[\da-z]|, ?[a-z]){1,3}\))"
-        r"|[PE](?=\([A-Z]\s{0,2}(?:\)|[|<>=≤≥,]|intersection|union))|O(?=\([\w(]))",
+        r"|[PE](?=\([A-Z]\s{0,2}(?:\)|[|<>=≤≥,]|(?:intersection|union|and|or) ))|O(?=\([\w(]))",
         lambda match: [match[0].upper(), "of"],
     ),
     (
@@ -75,6 +75,12 @@ FORMS: Forms = (
     ("-", r"∫\s?_?\{?(-?\w{1,3})\}?\^\{?\s?(-?\w{1,8})\}?", _integral),
     ("-", r"∫(?=\s?from\b)", "integral"),
     ("-", r"(?<=[A-Za-z\d)])\^(?=\()", "to the"),
+    ("-", r"(?<=[\w)]\))/(?=[EPfgh]\(\w)|(?:(?<=[=+*-]\d)|(?<=[=+*-]\s\d))/(?=[a-z]\b)", "over"),
+    (
+        "a",  # dy/dx, du = 2x dx
+        r"(?<![\w'-])d[uy](?=/d[a-z]\b| = )|(?<=\bd[a-z]/)d[uy]\b",
+        lambda match: [*match[0].upper()],
+    ),
     ("-", r"(?<=\^\()[-−](?=\w)", "minus"),
     (
         "-",  # n(n + 1)/2, π/2; but "read(s)/3"

@@ -156,6 +156,11 @@ def _password(match: re.Match[str]) -> list[str]:
     return words
 
 
+def _listed_sign(match: re.Match[str]) -> list[str]:
+    """One of the signs !, @, # or $."""
+    return [*_SIGN_NAMES[match[0]].split(), *["sign"] * (match[0] in "@#$%&")]
+
+
 def _ten_digits(match: re.Match[str]) -> list[str] | None:
     if _QUANTITY_BEFORE.search(text_before(match)):
         return None
@@ -265,6 +270,13 @@ FORMS: Forms = (
         "-",  # Passcode Xk9#42
         r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])",
         only_after(_PASSWORD_BEFORE, "pound"),
+    ),
+    (
+        "-",  # such as !, @, # or $
+        r"(?<![\w!@#$%^&*.?)])[!@#$%^&*](?=(?:,|,? or|,? and) [!@#$%^&*](?!\w))"
+        r"|(?:(?<=\W[!@#$%^&*], )|(?<=\W[!@#$%^&*] or )|(?<=\W[!@#$%^&*] and )"
+        r"|(?<=\W[!@#$%^&*], or )|(?<=\W[!@#$%^&*], and ))[!@#$%^&*](?!\w)",
+        _listed_sign,
     ),
     ("A0", r"\bBo([357])\b", lambda match: ["best", "of", *cardinal_words(match[1])]),
     ("aA", r"\barXiv:\s?(\d{4})\.(\d{4,5})(?:v\d)?\b", _preprint),

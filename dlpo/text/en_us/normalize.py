@@ -57,7 +57,7 @@ _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
     "#": r"#(?=\w)|(?<=[A-Za-z]{2})#(?=:? (?:\d|is\b|was\b|[A-Z]{1,4}\d)|:)",
     "~": r"~(?=[$£€¥₹]?\d)",
-    "^": r"(?<=\w)\^(?=\w)",
+    "^": r"(?<=[\w)])\^(?=\w)",
     "<": r"(?:(?<=[\w),:]\s)|(?<![\s\S]))<(?=[$£€]?\.?\d)"
     r"|(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
     ">": r"(?<=[\w),:]\s)>(?=[$£€]?\.?\d)"
@@ -73,7 +73,7 @@ _SIGN = "|".join(
 )
 _BEGIN = (
     r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|'(?=\d|[nN]'|(?:tis|twas|em|cause|bout|til)\b)"
-    r"|\.(?=[\w./])|(?<=\s)\.(?=\s{1,2}[a-z]|\.(?:\s|$))|!(?==|(?<=\d!)(?:\s?[=*×/]|\s(?:is|equals)\s\d))|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+    r"|\.(?=[\w./])|(?<=\s)\.(?=\s{1,2}[a-z]|\.(?:\s|$))|!(?==|,\s[@#$%^&*]|(?<=\d!)(?:\s?[=*×/]|\s(?:is|equals)\s\d))|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
 )
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID
@@ -119,6 +119,8 @@ _CONDITION_BEFORE = late(
     r"\b(?:(?:if|while|where|when|assert|unless) (?:[\w.()]{1,30} (?:and|or) )?"
     r"|(?:WHERE|AND|OR|HAVING|IF|WHEN)[ (])[a-z_][\w.()]{0,30} $|\b[a-z]{2,20}_[a-z_]{2,20} $"
 )
+_LOWER_WORD_BEFORE = late(r"(?:^|[\s(*\"])[a-z][a-z'-]{2,20} $")
+_ARROW_AFTER = late(r" [^.,;!?>\n]{1,40} >")
 _AMOUNT = late(
     r"(?:(?<!\b[Ii]n \d{3})\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<![a-z] )\b[aA]|(?<!')\b[b-zB-Z]|\bpi) $"
 )
@@ -136,18 +138,19 @@ _LOWER_BEFORE = late(  # not in a title
 
 
 def _stuttered(match: re.Match[str]) -> list[str] | None:
-    """Wh-what: the sound that begins the word; but not "sh-" of another word."""
+    """Wh-what, b-but: the sound that begins the word; but not "sh-" of another word."""
     if match[0][0] == "I":  # I-I'm
         return ["i"] * match[0].count("I")
-    if match[0][:2].isupper():  # a code
+    single = len(match[0]) == 2
+    if match[0][:2].isupper() and not single:  # a code
         return None
     stutter = match[0].rstrip("-").lower()
     following = match.string[match.end() : match.end() + 12].lower()
     word = following.rpartition("-")[2] if following.startswith(stutter + "-") else following
     after = word[len(stutter) : len(stutter) + 1]
-    if not word.startswith(stutter) or after not in tuple("aeiouyr"):
+    if not word.startswith(stutter) or not (single or after in tuple("aeiouyr")):
         return None
-    return [stutter.replace("wh", "w") + "uh"]
+    return [stutter.replace("wh", "w").replace("c", "k" if single else "c") + "uh"]
 
 
 def _side(match: re.Match[str]) -> list[str]:
@@ -168,10 +171,12 @@ def _variable(match: re.Match[str]) -> list[str] | None:
 
 
 def _compared(match: re.Match[str]) -> list[str] | None:
-    """If count > limit, WHERE day > '2025'; but "if Settings > display"."""
+    """If count > limit, tea > coffee; but "if Settings > display", "home > shop > shoes"."""
     before = text_before(match)
-    is_path = _MENU.search(before) is not None
-    return _SIGNS[match[0]] if _CONDITION_BEFORE.search(before) and not is_path else None
+    is_path = _MENU.search(before) or _ARROW_AFTER.match(match.string, match.end())
+    prefers = match[0] == ">" and _LOWER_WORD_BEFORE.search(before)
+    compares = _CONDITION_BEFORE.search(before) or prefers
+    return _SIGNS[match[0]] if compares and not is_path else None
 
 
 def _folder(match: re.Match[str]) -> list[str] | None:
@@ -218,6 +223,13 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=\d)#(?!\w)", "pound"),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", "out of"),
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", "over"),
+    ("-", r"(?:(?<=\d°)|(?<=\d°[FC]))/(?=-?\d{1,3} ?°)", ""),
+    (
+        "-",  # n % 2, count % k == 0, n%2
+        r"(?<=\b[a-z] )%(?= \w\b)|(?<=[a-z] )%(?= \w{1,12} ?[=!<>]=)|(?<=\b[a-z])%(?=\d\b)",
+        "mod",
+    ),
+    ("a", r"(?<=\d )x(?= ?g\b)", "times"),
     (
         "-",
         rf"(?:(?<=[a-z]{{2}}\s)|(?<=\b[uI]\s)|(?<=[a-z][,!]\s)|(?<=<3\s))<3"
@@ -239,7 +251,8 @@ _IN_PLACES: Forms = (
     (
         "a0",
         r"(?<!\b[Tt]o )\bb4(?=\s(?:u|you|i|we|they|my|it|noon|midnight|lunch|dinner|bed|work"
-        r"|school|\d{1,2}(?::\d\d)?\s?[ap]m)\b)",
+        r"|school|class|practice|that|going|leaving|\d{1,2}(?::\d\d)?\s?[ap]m)\b)"
+        r"|(?:(?<=\b[ui]\s)|(?<=me\s)|(?<=\dth\s)|(?<=\drd\s)|(?<=\dst\s)|(?<=\dnd\s))b4(?=\s(?:the|\d{1,2})\b)",
         "before",
     ),
     ("a0", r"\bh8(?=\s(?:this|that|u|you|it|my|when|how|him|her|them|these|to|the)\b)", "hate"),
@@ -264,7 +277,8 @@ _IN_PLACES: Forms = (
     ("-", r"(?:(?<=(?<![\w-])a)|(?<=(?<![\w-])A))[-–](?=[zZ](?![\w-]))", "to"),
     (
         "aA",
-        rf"(?<![\w'])(?:(?i:{_STUTTER})-(?=[A-Za-z])|I-(?:I(?![\w'-])|(?=I')))",
+        rf"(?<![\w'])(?:(?i:{_STUTTER})-(?=[A-Za-z])|I-(?:I(?![\w'-])|(?=I'))"
+        rf"|[A-Za-z]-(?=(?:[A-Za-z]-){{0,2}}(?i:{any_of('are stuttered')})\b))",
         _stuttered,
     ),
     (
