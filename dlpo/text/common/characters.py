@@ -94,6 +94,8 @@ class Characters:
                 folded = " "
             elif folded == "" and kept and (letter := self._composed(kept[-1], character)):
                 kept[-1] = letter
+            elif character in self._kept and text[index - 1 : index + 2] == " − ":
+                folded = character  # between operands, no dash
             elif character in _SUPERSCRIPTS and index and text[index - 1] not in _SUPERSCRIPTS:
                 folded = f"^{folded}"
             elif len(folded) > 1 and character.isupper() and text[index + 1 : index + 2].isupper():

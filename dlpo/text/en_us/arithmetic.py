@@ -10,7 +10,7 @@ from dlpo.text.en_us.context import to_or_and
 from dlpo.text.en_us.numbers import TO, UNIT, cardinal_words, ordinal_words, pair_words
 from dlpo.text.en_us.tables import TABLES, any_of
 
-_MATHS = r"[\d.,\s()+*/xyz×÷^%–-]{0,30}"
+_MATHS = r"[\d.,\s()+*/xyz×÷^%–−-]{0,30}"
 _SUM_BEFORE = late(
     rf"(?i)(?:\b(?:{TABLES.patterns('phrases before sums')})|[=+*×÷]) ?{_MATHS}[a-z]?$"
 )
@@ -240,6 +240,12 @@ FORMS: Forms = (
         "-",
         r"(?:(?<=\d)|(?<=\b[a-z])|(?<=\d[a-z])|(?<=\)))\s?[-–]\s?(?=\d|\(|[a-z]\b)",
         _minus,
+    ),
+    (
+        "-",  # 1 1/2-2 hours, 1-1 1/2 cups
+        r"(?:(?<=\d/\d)|(?<=\d/\d\s))[-–]\s?(?=\d(?!\d|/\d\d)|1\d [hmilp])"
+        r"|(?<=\d)[-–](?=\d{1,2} \d/\d)",
+        "to",
     ),
     ("-", r"(?:(?<=\()|(?<== ))[-–−](?=\d{0,3}[a-z]\b\s?[±+*^×÷=/-])", "minus"),
     (

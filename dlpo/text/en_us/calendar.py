@@ -49,7 +49,7 @@ _ONE_TIMER = late(
     r"|\b(?:retr(?:y|ies|ying)|again|starts?|refresh\w{0,3}|expires?|restart\w{0,3}|closes?|ends?"
     r"|reconnect\w{0,3}) in $|\b(?:timeout|delay|interval|ttl|limit|cooldown) (?:is|was|of|to) $"
     r"|\b(?:after|timeout|delay|interval|ttl|wait|duration|time|elapsed|every|rest|hold|plank|limit"
-    r"|remaining|latency)(?:: ?|=)$"
+    r"|remaining|latency)(?:: ?|=)$|°[CF] $"
 )
 _MERIDIEM_NEXT = late(r"\s?[-–]\s?\d{1,2}(?::[0-5]\d)?\s?[AaPp]\.?\s?[Mm]\b")
 _LASTING = late(

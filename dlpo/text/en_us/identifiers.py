@@ -30,7 +30,7 @@ _YEAR = late(r"20[1-4]\d")  # in INV-2026-0042
 _FREE = late(r"1-800-\d{3}-\d{4}")  # the form of telephones says it
 _BEFORE_EXTENSION = late(
     r"(?i)(?:\d{4},? |\b(?:(?:me|us|him|her|them|desk|office) at|dial|call|phone:?|tel\.?:?) "
-    r"|@[\w.-]{3,40},? (?:or|and) (?:at )?)$"
+    r"|@[\w.-]{3,40},? (?:or|and) (?:at )?|(?-i:[a-z] [A-Z][a-z]{1,20}), )$"
 )
 _TELEPHONE_BEFORE = late(
     r"(?i)\b(?:phone|telephone|fax|cell|mobile|tel|call|text|dial)"

@@ -35,7 +35,7 @@ class AmericanEnglish(FormLanguage):
     day_first = False
 
     def __init__(self) -> None:
-        characters = Characters("↑↓↗↘⬆⬇▲▼", TABLES.column("characters"), picture_name)
+        characters = Characters("↑↓↗↘⬆⬇▲▼−", TABLES.column("characters"), picture_name)
         super().__init__("en-US", "English", TABLES, characters, READER, ENDINGS)
         self._pronouncer = Pronouncer()
         self.phonemes = self._pronouncer.phonemes

@@ -247,7 +247,7 @@ _IN_PLACES: Forms = (
         r"(?<=[a-z]\s)>(?=\s[$£€]?\d{1,6}(?:,\d{3})?(?![\w.,/]*[\w/]|\s?>))",
         lambda match: None if _MENU.search(text_before(match)) else _SIGNS[">"],
     ),
-    ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", "to"),
+    ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))|(?<=\b\d[A-Z])[-–](?=[A-Z]\b)", "to"),
     (
         "a0",
         r"(?<!\b[Tt]o )\bb4(?=\s(?:u|you|i|we|they|my|it|noon|midnight|lunch|dinner|bed|work"

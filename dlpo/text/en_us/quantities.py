@@ -53,7 +53,7 @@ _PAIR = late(r"\d\d[-–]\d\d?")
 _CODE = late(r"\d{1,6}-\d{1,6}")
 _HOUSE = late(r"\d{1,3}-\d\d")  # of Queens
 _BEFORE_CODE = late(
-    r"(?i)\b(?:nmfc|p\.l\.|l\.)(?: no\.)? #?$|\b(?-i:No\.) $"
+    r"(?i)\b(?:nmfc|p\.l\.|l\.)(?: no\.)? #?$|(?<!§)§ ?$|\b(?-i:No\.) $"
     rf"|\b(?:{any_of('have hyphenated numbers')}) (?:(?:number|no\.|num\.) )?#?$"
 )
 _LABEL_BEFORE = late(
@@ -373,7 +373,7 @@ FORMS: Forms = (
     (
         "d",
         rf"(?<![\w^-])(?P<range_first>\d{{1,3}}(?:,\d{{3}}){{1,3}}|\d{{1,9}}(?:\.\d{{1,9}})?)(?:(?P<close>[-–])|{TO})"
-        r"(?P<range_last>\d{1,3}(?:,\d{3}){1,3}|\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d)",
+        r"(?P<range_last>\d{1,3}(?:,\d{3}){1,3}|\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d| \d{1,2}/\d)",
         _range,
     ),
     (

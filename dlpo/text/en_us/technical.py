@@ -85,7 +85,7 @@ def _spoken(written: str, silent: str = "") -> list[str]:
 
 def path_words(written: str) -> list[str]:
     """The words of a path with its slashes and points."""
-    return _spoken(written, silent="-_")
+    return _spoken(re.sub("(?<=[a-z])(?=[A-Z])", " ", written), silent="-_")
 
 
 def _mail(match: re.Match[str]) -> list[str]:
@@ -229,7 +229,7 @@ FORMS: Forms = (
     ),
     (
         "aAd-",
-        r"\b0x[0-9a-fA-F]{1,64}\b|\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"
+        r"\b0x[0-9a-fA-F]{1,64}\b|\b0b[01]{2,8}\b|\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"
         r"|#(?=[a-fA-F]{0,5}\d)(?=\d{0,5}[a-fA-F])[0-9a-fA-F]{6}\b"
         r"|\b(?=[a-f]{0,99}\d)(?=\d{0,99}[a-f])[0-9a-f]{7,128}\b",
         _hash,

@@ -15,7 +15,7 @@ _WEEKDAYS = words_of("weekdays")
 _CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
 _DAY_AFTER = late(rf"(?: ?,|/|-|–|,? (?:&|and|or|to|thru|through)) ?{NAMED_DAY}")
 _DAY_BEFORE = late(rf"{NAMED_DAY}\.?(?: ?,|/|-|–|,? (?:&|and|or|to|thru|through)) ?$")
-_OF_DAY = late(r" (?:morning|afternoon|evening|night)s?\b|:\s| ?,?\s{1,9}-?\d{1,3}°|(?<!Sun) , ")
+_OF_DAY = late(r" (?:morning|afternoon|evening|night)s?\b|:\s|(?<=\.),| ?,? -?\d{1,3}°|(?<!Sun) , ")
 _TIME_NEXT = late(
     r" (?:(?:at|from|by) |@ ?)(?:noon\b|midnight\b|\d{1,2}(?::\d\d)?"
     r"(?:\s?[ap]\.?m?\b|(?![\w%°-]|[.,:]\d| ?(?:km|mi|mph|ft|hours?|tables?)\b)))"
