@@ -120,7 +120,7 @@ _CONDITION_BEFORE = late(
     r"|(?:WHERE|AND|OR|HAVING|IF|WHEN)[ (])[a-z_][\w.()]{0,30} $|\b[a-z]{2,20}_[a-z_]{2,20} $"
 )
 _LOWER_WORD_BEFORE = late(r"(?:^|[\s(*\"])[a-z][a-z'-]{2,20} $")
-_ARROW_AFTER = late(r" [^.,;!?>\n]{1,40} >")
+_ARROW_AFTER = late(r" (?:[^.,;!?>\n]{1,40} >|\S{0,40}[./_]\w)")
 _AMOUNT = late(
     r"(?:(?<!\b[Ii]n \d{3})\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<![a-z] )\b[aA]|(?<!')\b[b-zB-Z]|\bpi) $"
 )

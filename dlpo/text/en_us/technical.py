@@ -85,7 +85,7 @@ def _spoken(written: str, silent: str = "") -> list[str]:
 
 def path_words(written: str) -> list[str]:
     """The words of a path with its slashes and points."""
-    return _spoken(re.sub("(?<=[a-z])(?=[A-Z])", " ", written), silent="-_")
+    return _spoken(re.sub("(?<=[A-Za-z][a-z])(?<!Mc)(?=[A-Z][a-z]{2})", " ", written), silent="-_")
 
 
 def _mail(match: re.Match[str]) -> list[str]:
