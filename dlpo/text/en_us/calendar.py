@@ -42,7 +42,8 @@ NAMED_DAY = rf"(?:(?:{MONTH_NAME})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)
 _BEFORE_DAY = late(rf"(?i)\b(?:{any_of('articles')}|{any_of('determiners')}|happy) $")
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
 _OF_TIMES = late(
-    r" (?:[A-Z][a-z]|kids?\b|fashion|music|style|babies|child|rock\b|hits\b|movies?\b|themed)"
+    r" (?:[A-Z][a-z]|fashion|music|style|babies|child|themed|nostalgia|playlist|vibe|cartoon|sitcom"
+    r"|(?:kid|rock|hit|movie|song|band|show|party|look|pop|ballad|tune|classic|outfit)s?\b)"
 )
 _ONE_TIMER = late(
     r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout|rest) $"

@@ -62,7 +62,7 @@ FORMS: Forms = (
     (
         "a",
         rf"(?<!\ba )(?<!\bthe )(?<!\bone )(?<!\byour )(?<!\bmy )\b({any_key(_NAMES)})(\^2)?"
-        rf"(?!\(s\))(?={ARGUMENT}| ?\d{{1,4}} ?°|\s{{1,2}}theta\b| [xyzt]\b(?!')"
+        rf"(?!\(s\))(?={ARGUMENT}| ?\d{{1,4}} ?°|\s{{1,2}}theta\b| [xyzte]\b(?!')"
         r"|(?<=\^2)\(|(?<=\^2)[a-z]\b)",
         _named,
     ),

@@ -47,7 +47,7 @@ _NOUN_AFTER = late(
 _PLURAL_BEFORE = late(
     r"(?i)\b(?:got|gets?|getting|gave|all|many|some|more|few|rolled|rolls?|rolling|shoot(?:s|ing)?"
     r"|hits?|hitting|made|mak(?:es?|ing)|wears?|wearing|wore|straight|scored|pocket|of the"
-    r"|count(?:s|ing) by|my|his|her) $|(?-i:(?:^|[.!?] )The $)"
+    r"|count(?:s|ing) by|my|his|her|in the(?: low| mid| high)?) $|(?-i:(?:^|[.!?] )The $)"
 )
 _PAIRS_BEFORE = late(
     r"(?i)\b(?:two|three|four|five|six|several|pairs? of|those|these|swap|replace|count by) $"
@@ -119,7 +119,7 @@ _LETTERS_BEFORE = {
 }
 _HEATED = late(
     r"(?i)\b(?:bak(?:e|ed|ing)|roast(?:ed|ing)?|broil|(?:pre)?heat(?:ed|ing)?|oven|smoker|grill|simmer"
-    r"|temp(?:erature)?|fever|internal)\b[^.;!?]{0,24} (?:to|at|of|is|or|reaches|around|about) $"
+    r"|temp(?:erature)?|fever|internal)\b(?:[^.;!?]{0,24} (?:to|at|of|is|or|around|about))? $"
 )
 _RUNWAYS = {"L": ["left"], "R": ["right"], "C": ["center"]}
 _NOTED = late(
@@ -375,7 +375,7 @@ def _oven(match: re.Match[str]) -> list[str] | None:
     """Bake at 350F, heat to 60 C; but "seat 350F"."""
     if not _HEATED.search(text_before(match)):
         return None
-    return [*cardinal_words(match[1]), *UNITS["°" + match[2]][1].split()]
+    return [*number_words(match[1]), *UNITS["°" + match[2]][1].split()]
 
 
 def _unit_named(match: re.Match[str]) -> list[str] | None:
@@ -502,7 +502,7 @@ FORMS: Forms = (
             UNITS[match[3]][1],
         ],
     ),
-    ("d", r"(?<![\w.,-])(\d{2,3}) ?([FC])\b(?![.'-]\w)", _oven),
+    ("d", r"(?<![\w.,-])(\d{2,3}(?:\.\d)?) ?([FC])\b(?![.'-]\w)", _oven),
     ("d", r"(?<![\w.,-])(\d{1,5}(?:\.\d{1,3})?)(-| )?([NJAC])\b(?![.'-]\w)", _letter_unit),
     (
         "d",  # a 5* hotel
@@ -538,7 +538,7 @@ FORMS: Forms = (
         rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
         r"(?P<scale>\s(?:million|billion|trillion)(?=\s(?:[a-zµ]{2}|[kM]W|m\^)))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d@&+]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-])"
+        r"(?![\w^])(?:\.(?=\s[a-z(\d@&+=]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-])"
         r"|(?:(?<=\d-[a-z]{2})|(?<=\d-[a-z]{3}))\.(?=\)?\s[A-Z\d])|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
         r"|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} (?:of|on|along|from|past)\b))?"
         r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
@@ -549,7 +549,7 @@ FORMS: Forms = (
         r"|\s(?:and(?! out\b)|with|weighs?|high|tall|deep|wide|long|thick)\b)"
         r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
         r"|in\b|(?P<inch>-in(?:\.(?=\s[a-zA-Z])|(?=\s[a-z])))(?!\s(?i:the|an?|one|it|all|this|that|my|your|his|her|our|their|[iw]e?|you|they|s?he)\b)"
-        r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|"
+        r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?<=x\d\")|"
         r"(?=\s?(?:x|by|thick|wide|tall|long|deep(?! dish)|high)\b)))",
         _measure,
     ),

@@ -292,7 +292,7 @@ _IN_PLACES: Forms = (
         r"|(?:(?<=PCIe )|(?<=pcie )|(?<=PCIe \d\.0 )|(?<=PCI-E ))x(?=\d)",
         "by",
     ),
-    ("a", r"(?<=[a-z]\s)x(?=\s\d)", "times"),
+    ("a", r"(?<=[a-z]\s)x(?=\s\$?\d)", "times"),
     ("-", r"(?<=\bB[AS])/(?=[BM][AS]\b)", "or"),
     (
         "-",  # S-XXL
