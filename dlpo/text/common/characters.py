@@ -21,6 +21,11 @@ _STARS = frozenset("★⭐")
 _RATING = re.compile(r"\d$|(?<![\d.,])[0-5](?:[.,]\d)?[ -]$")  # 4.5 ★, a 5-★ hotel
 _ROW_OF_STARS = re.compile(r"([★⭐]{1,5})☆{0,4}(?=[\s.,;:)]{0,3}(?:\n|$)|[.,;:)])")
 _RATED = re.compile(r"(?i)\b(?:rat(?:ed|ing)|hotel|resort|inn|review|score|calificaci[oó]n)\b")
+_VARIABLE_BEFORE = re.compile(r"(?:\b\d{0,3}[A-HJ-Zb-zα-ω]|[(=+*/]\s?\d{0,3}a|[)|²³]) $")
+_RESULT_BEFORE = re.compile(r"= [^\W\d_]{2,20} $")
+_TERM_BEFORE = re.compile(r"(?:\d|\b[A-HJ-Zb-zα-ω]|[)|²³]) $")
+_TERM_AFTER = re.compile(r" (?:\d|[A-HJ-Za-zα-ω]\b(?! [a-z]{2})|[(|√])")
+_VARIABLE_AFTER = re.compile(r" (?:\d{0,3}[A-HJ-Za-zα-ω]\b(?! [a-z]{2})|[(|√])")
 _TITLE_AFTER = re.compile(r"\s[^\W\d_a-z]")  # of a star between two titles
 
 
@@ -41,6 +46,16 @@ class ReadableText:
     def source_span(self, start: int, end: int) -> tuple[int, int]:
         """``text[start:end]`` -> start and end of the same passage in the original."""
         return self.offsets[start], self.offsets[end - 1] + 1
+
+
+def _subtracts(text: str, place: int) -> bool:
+    """Whether a minus sign is one, as in 3x − 2 or = sales − costs; others are dashes: 9 − 5."""
+    before, after = text[max(0, place - 24) : place], text[place + 1 : place + 24]
+    return bool(
+        _RESULT_BEFORE.search(before)
+        or (_VARIABLE_BEFORE.search(before) and _TERM_AFTER.match(after))
+        or (_TERM_BEFORE.search(before) and _VARIABLE_AFTER.match(after))
+    )
 
 
 def _stars(text: str, place: int, before: str) -> str:
@@ -94,8 +109,8 @@ class Characters:
                 folded = " "
             elif folded == "" and kept and (letter := self._composed(kept[-1], character)):
                 kept[-1] = letter
-            elif character in self._kept and text[index - 1 : index + 2] == " − ":
-                folded = character  # between operands, no dash
+            elif character == "−" and character in self._kept and _subtracts(text, index):
+                folded = character
             elif character in _SUPERSCRIPTS and index and text[index - 1] not in _SUPERSCRIPTS:
                 folded = f"^{folded}"
             elif len(folded) > 1 and character.isupper() and text[index + 1 : index + 2].isupper():

@@ -140,7 +140,8 @@ def _tag(match: re.Match[str]) -> str:
     """
     tag, text = match[0].lower(), match.string
     named = _NAMED_TAG.match(text, match.end())
-    if named and (named[1] or _BEFORE_NAMED_TAG.search(text_before(match, 12))):
+    opens_element = named and named[1] and tag[1] != "/"  # <p> tag, but <i>this</i> tag
+    if opens_element or (named and _BEFORE_NAMED_TAG.search(text_before(match, 12))):
         return f" {match[0][1:-1]} "
     if match[1]:
         return "\f" + " " * (len(tag) - 1)

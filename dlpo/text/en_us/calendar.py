@@ -43,7 +43,8 @@ _BEFORE_DAY = late(rf"(?i)\b(?:{any_of('articles')}|{any_of('determiners')}|happ
 _SMALL_NUMERAL = late(r"\b(?:[Pp]ages?|pp\.) [ivxl]{1,7}$")
 _OF_TIMES = late(
     r" (?:[A-Z][a-z]|fashion|music|style|babies|child|themed|nostalgia|playlist|vibe|cartoon|sitcom"
-    r"|(?:kid|rock|hit|movie|song|band|show|party|look|pop|ballad|tune|classic|outfit)s?\b)"
+    r"|(?:kid|rock|hit|movie|song|band|show|party|look(?! at\b)|pop|ballad|tune|classic"
+    r"|outfit)s?\b)"
 )
 _ONE_TIMER = late(
     r"(?i)\b(?:an?|to|for|after|within|every|about|under|over|wait|sleep|timeout|rest) $"
@@ -374,7 +375,8 @@ FORMS: Forms = (
     ),
     (
         "d-",
-        r"\b(?!1000s)(?P<decade_century>[12]\d)?(?P<decade_tens>\d0)'?s\b|'(?P<decade_short>\d0)s\b",
+        r"\b(?!1000s of\b)(?P<decade_century>[12]\d)?(?P<decade_tens>\d0)'?s\b"
+        r"|'(?P<decade_short>\d0)s\b",
         _decade,
     ),
 )

@@ -30,8 +30,10 @@ _YEAR = late(r"20[1-4]\d")  # in INV-2026-0042
 _FREE = late(r"1-800-\d{3}-\d{4}")  # the form of telephones says it
 _BEFORE_EXTENSION = late(
     r"(?i)(?:\d{4},? |\b(?:(?:me|us|him|her|them|desk|office) at|dial|call|phone:?|tel\.?:?) "
-    r"|@[\w.-]{3,40},? (?:or|and) (?:at )?|(?-i:[a-z] [A-Z][a-z]{1,20}), )$"
+    r"|@[\w.-]{3,40},? (?:or|and) (?:at )?)$"
 )
+_PERSON_BEFORE = late(r"[a-z] [A-Z][a-z]{1,20}, $")
+_AFTER_EXTENSION = late(r"[^\w\s]|$| (?:or|and|for|to|if|with|by|is)\b")
 _TELEPHONE_BEFORE = late(
     r"(?i)\b(?:phone|telephone|fax|cell|mobile|tel|call|text|dial)"
     r"(?: (?:number|no\.|us|me|him|her|them))?(?: is| at|:|\.)? $"
@@ -39,6 +41,7 @@ _TELEPHONE_BEFORE = late(
 _CARD_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before masked numbers')}):? [#(]?$")
 _QUANTITY_BEFORE = late(r"(?i)(?:\b(?:limit|max\w{0,5}|up to|value|than|equals?)(?: is| of)?|=) $")
 _BRITISH_ROAD_BEFORE = late(r"(?i)\b(?:on|onto|along|off|via|take|join|leave|follow) the $")
+_MOST_LETTERS_ON = 6
 _PASSWORD_BEFORE = late(r"(?i)\b(?:passwords?|passcodes?|passphrase|pwd)\b[^.;]{0,24}$")
 _PASSWORD_PART = late(r"[A-Z]?[a-z]+|[A-Z]|\d+|.")
 _SIGN_NAMES = {sign: said for sign, (*_, said) in table("signs").items()}
@@ -123,8 +126,10 @@ def _vulnerability(match: re.Match[str]) -> list[str]:
 
 
 def _extension(match: re.Match[str]) -> list[str] | None:
-    """Reach me at x4410; but "at x100 magnification"."""
-    if not _BEFORE_EXTENSION.search(text_before(match)):
+    """Reach me at x4410, or Ana Cruz, x514; but "at x100 magnification"."""
+    before = text_before(match)
+    of_person = _AFTER_EXTENSION.match(match.string, match.end()) and _PERSON_BEFORE.search(before)
+    if not of_person and not _BEFORE_EXTENSION.search(before):
         return None
     return ["extension", *digit_words(match[1])]
 
@@ -134,6 +139,12 @@ def _two_versions(match: re.Match[str]) -> list[str] | None:
     if int(match[2]) != int(match[1]) + 1:
         return None
     return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
+
+
+def _through_letters(match: re.Match[str]) -> list[str] | None:
+    """Figure 3B-D; but 2B-A and 4C-Z."""
+    letters_on = ord(match[2]) - ord(match[1])
+    return ["to"] if 0 < letters_on <= _MOST_LETTERS_ON else None
 
 
 def _from_letter_to_letter(match: re.Match[str]) -> list[str] | None:
@@ -158,7 +169,9 @@ def _password(match: re.Match[str]) -> list[str]:
 
 def _listed_sign(match: re.Match[str]) -> list[str]:
     """One of the signs !, @, # or $."""
-    return [*_SIGN_NAMES[match[0]].split(), *["sign"] * (match[0] in "@#$%&")]
+    if match[0] == "&":
+        return ["ampersand"]
+    return [*_SIGN_NAMES[match[0]].split(), *["sign"] * (match[0] in "@#$%")]
 
 
 def _ten_digits(match: re.Match[str]) -> list[str] | None:
@@ -275,7 +288,8 @@ FORMS: Forms = (
         "-",  # such as !, @, # or $
         r"(?<![\w!@#$%^&*.?)])[!@#$%^&*](?=(?:,|,? or|,? and) [!@#$%^&*](?!\w))"
         r"|(?:(?<=\W[!@#$%^&*], )|(?<=\W[!@#$%^&*] or )|(?<=\W[!@#$%^&*] and )"
-        r"|(?<=\W[!@#$%^&*], or )|(?<=\W[!@#$%^&*], and ))[!@#$%^&*](?!\w)",
+        r"|(?<=\W[!@#$%^&*], or )|(?<=\W[!@#$%^&*], and ))"
+        r"(?:[!@#$%^*]|&(?! (?!or\b|and\b)\w))(?!\w)",
         _listed_sign,
     ),
     ("A0", r"\bBo([357])\b", lambda match: ["best", "of", *cardinal_words(match[1])]),
@@ -299,6 +313,7 @@ FORMS: Forms = (
         r"(?<=[\s(])(?:\.{2,3}|…)(?!(?:19|20)\d\d)(\d{4})\b(?![.,]\d)",
         lambda match: digit_words(match[1]),
     ),
+    ("-", r"(?<=\b\d([A-Z]))[-–](?=([A-Z])\b)", _through_letters),
     ("A", r"(?<![\w'-])([A-Z])[-–]([A-Z])(?![\w'-]| test| split| to\b)", _from_letter_to_letter),
     (
         "d",

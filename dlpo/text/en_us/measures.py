@@ -119,7 +119,8 @@ _LETTERS_BEFORE = {
 }
 _HEATED = late(
     r"(?i)\b(?:bak(?:e|ed|ing)|roast(?:ed|ing)?|broil|(?:pre)?heat(?:ed|ing)?|oven|smoker|grill|simmer"
-    r"|temp(?:erature)?|fever|internal)\b(?:[^.;!?]{0,24} (?:to|at|of|is|or|around|about))? $"
+    r"|temp(?:erature)?|fever|internal)\b(?:[^.;!?]{0,24} (?:to|at|of|is|or|around|about))? "
+    r"(?:\d{2,3} ?[FC] ?/ ?)?$"
 )
 _RUNWAYS = {"L": ["left"], "R": ["right"], "C": ["center"]}
 _NOTED = late(
@@ -539,13 +540,14 @@ FORMS: Forms = (
         r"(?P<scale>\s(?:million|billion|trillion)(?=\s(?:[a-zµ]{2}|[kM]W|m\^)))?"
         rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
         r"(?![\w^])(?:\.(?=\s[a-z(\d@&+=]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-])"
-        r"|(?:(?<=\d-[a-z]{2})|(?<=\d-[a-z]{3}))\.(?=\)?\s[A-Z\d])|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
+        r"|(?:(?<=\d-[a-z]{2})|(?<=\d-[a-z]{3}))\.(?=\)?\s(?:[A-Z]\w|\d))|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
         r"|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} (?:of|on|along|from|past)\b))?"
         r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
         r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))\sin(?=[;)]|\s\(\d|\sat [A-Z]"
         r"|\s(?:deep|long|wide|tall|thick|high|square|diameter)(?:[.,;:)]|\s(?:and|by|x|at|with|on|\()|$))"
         r"|\sin(?=\sof (?:rain|snow|ice|rainfall|snowfall|precipitation|sleet)\b)"
-        r"|(?:(?<=x \d)|(?<=x \d\d)|(?<=\dx\d)|(?<=\dx\d\d))\sin(?=[),;]|$"
+        r"|(?:(?<=x \d)|(?<=x \d\d)|(?<=\dx\d)|(?<=\dx\d\d))"
+        r"(?<![124]x[468])(?<![124] x [468])\sin(?=[),;]|$"
         r"|\s(?:and(?! out\b)|with|weighs?|high|tall|deep|wide|long|thick)\b)"
         r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
         r"|in\b|(?P<inch>-in(?:\.(?=\s[a-zA-Z])|(?=\s[a-z])))(?!\s(?i:the|an?|one|it|all|this|that|my|your|his|her|our|their|[iw]e?|you|they|s?he)\b)"

@@ -57,7 +57,7 @@ _WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
     "#": r"#(?=\w)|(?<=[A-Za-z]{2})#(?=:? (?:\d|is\b|was\b|[A-Z]{1,4}\d)|:)",
     "~": r"~(?=[$£€¥₹]?\d)",
-    "^": r"(?<=[\w)])\^(?=\w)",
+    "^": r"(?:(?<=\w)|(?<=\w\)))\^(?=\w)",
     "<": r"(?:(?<=[\w),:]\s)|(?<![\s\S]))<(?=[$£€]?\.?\d)"
     r"|(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
     ">": r"(?<=[\w),:]\s)>(?=[$£€]?\.?\d)"
@@ -121,6 +121,11 @@ _CONDITION_BEFORE = late(
 )
 _LOWER_WORD_BEFORE = late(r"(?:^|[\s(*\"])[a-z][a-z'-]{2,20} $")
 _ARROW_AFTER = late(r" (?:[^.,;!?>\n]{1,40} >|\S{0,40}[./_]\w)")
+_ON_MENU = rf"(?:{TABLES.patterns('on menus')})"
+_ON_MENU_BEFORE = late(
+    rf"(?i)\b{_ON_MENU} $|\b(?:{any_of('commands with output')})\b[^.;]{{0,24}} $"
+)
+_ON_MENU_AFTER = late(rf"(?i) {_ON_MENU}\b")
 _AMOUNT = late(
     r"(?:(?<!\b[Ii]n \d{3})\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<![a-z] )\b[aA]|(?<!')\b[b-zB-Z]|\bpi) $"
 )
@@ -150,7 +155,7 @@ def _stuttered(match: re.Match[str]) -> list[str] | None:
     after = word[len(stutter) : len(stutter) + 1]
     if not word.startswith(stutter) or not (single or after in tuple("aeiouyr")):
         return None
-    return [stutter.replace("wh", "w").replace("c", "k" if single else "c") + "uh"]
+    return [{"wh": "w", "c": "k"}.get(stutter, stutter) + "uh"]
 
 
 def _side(match: re.Match[str]) -> list[str]:
@@ -173,10 +178,13 @@ def _variable(match: re.Match[str]) -> list[str] | None:
 def _compared(match: re.Match[str]) -> list[str] | None:
     """If count > limit, tea > coffee; but "if Settings > display", "home > shop > shoes"."""
     before = text_before(match)
-    is_path = _MENU.search(before) or _ARROW_AFTER.match(match.string, match.end())
+    if _MENU.search(before) or _ARROW_AFTER.match(match.string, match.end()):
+        return None
+    if _CONDITION_BEFORE.search(before):
+        return _SIGNS[match[0]]
     prefers = match[0] == ">" and _LOWER_WORD_BEFORE.search(before)
-    compares = _CONDITION_BEFORE.search(before) or prefers
-    return _SIGNS[match[0]] if compares and not is_path else None
+    on_menu = _ON_MENU_BEFORE.search(before) or _ON_MENU_AFTER.match(match.string, match.end())
+    return _SIGNS[">"] if prefers and not on_menu else None
 
 
 def _folder(match: re.Match[str]) -> list[str] | None:
@@ -223,10 +231,11 @@ _IN_PLACES: Forms = (
     ("-", r"(?<=\d)#(?!\w)", "pound"),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", "out of"),
     ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", "over"),
-    ("-", r"(?:(?<=\d°)|(?<=\d°[FC]))/(?=-?\d{1,3} ?°)", ""),
+    ("-", r"(?:(?<=\d°)|(?<=\d°[FC]))/(?=(?:[HL]:? ?)?-?\d{1,3} ?°)", ""),
     (
         "-",  # n % 2, count % k == 0, n%2
-        r"(?<=\b[a-z] )%(?= \w\b)|(?<=[a-z] )%(?= \w{1,12} ?[=!<>]=)|(?<=\b[a-z])%(?=\d\b)",
+        r"(?<=\b[a-z] )%(?= [\db-hj-z]\b(?!\.[a-z]))|(?<=[a-z] )%(?= \w{1,12} ?[=!<>]=)"
+        r"|(?<=\b[a-z])%(?=\d\b)",
         "mod",
     ),
     ("a", r"(?<=\d )x(?= ?g\b)", "times"),
@@ -247,10 +256,11 @@ _IN_PLACES: Forms = (
         r"(?<=[a-z]\s)>(?=\s[$£€]?\d{1,6}(?:,\d{3})?(?![\w.,/]*[\w/]|\s?>))",
         lambda match: None if _MENU.search(text_before(match)) else _SIGNS[">"],
     ),
-    ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))|(?<=\b\d[A-Z])[-–](?=[A-Z]\b)", "to"),
+    ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", "to"),
     (
         "a0",
-        r"(?<!\b[Tt]o )\bb4(?=\s(?:u|you|i|we|they|my|it|noon|midnight|lunch|dinner|bed|work"
+        r"(?<!\b[Tt]o )(?<!\b[Cc]ell )(?<!\b[Ss]eat )(?<!\b[Rr]oom )(?<!\b[Rr]ow )(?<!itamin )"
+        r"\bb4(?=\s(?:u|you|i|we|they|my|it|noon|midnight|lunch|dinner|bed|work"
         r"|school|class|practice|that|going|leaving|\d{1,2}(?::\d\d)?\s?[ap]m)\b)"
         r"|(?:(?<=\b[ui]\s)|(?<=me\s)|(?<=\dth\s)|(?<=\drd\s)|(?<=\dst\s)|(?<=\dnd\s))b4(?=\s(?:the|\d{1,2})\b)",
         "before",
@@ -278,7 +288,7 @@ _IN_PLACES: Forms = (
     (
         "aA",
         rf"(?<![\w'])(?:(?i:{_STUTTER})-(?=[A-Za-z])|I-(?:I(?![\w'-])|(?=I'))"
-        rf"|[A-Za-z]-(?=(?:[A-Za-z]-){{0,2}}(?i:{any_of('are stuttered')})\b))",
+        rf"|(?:[a-z]|(?<!\w )[A-Z])-(?=(?:[A-Za-z]-){{0,2}}(?i:{any_of('are stuttered')})\b))",
         _stuttered,
     ),
     (

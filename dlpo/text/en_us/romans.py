@@ -28,7 +28,7 @@ _THE_ONE = late(r"\b(?:the|every|each|this|that|any) [a-z]{4,8} $")
 _CENTURY = late(r"(?:st|nd|rd|th)?[ -](?:[Cc]entur|[Cc]\.)")
 _NAMESAKE = late(
     rf"\b(?:(?i:{any_of('given names')}) (?:[A-Z]\. )?|(?:[A-Z]\. ){{1,3}})"
-    r"[A-Z][A-Za-z']{1,20},? $"
+    rf"(?!(?:{any_of('parts of names of places')})\b)[A-Z][A-Za-z']{{1,20}},? $"
 )
 _ONLY_NUMERALS = word_list("numerals that are no words")
 _CHORD = r"(?:[iI]{1,3}|[iI][vV]|[vV][iI]{0,2})"

@@ -37,6 +37,7 @@ _ONE_NAME = re.compile(r"([A-Za-z]+)([\d._]*)")  # of a person, with numbers
 _LONG_NAME = 5  # letters
 _ROOTS = word_list("roots of names in code")
 _IN_CODE = re.compile(r"[_\d]|[a-z][A-Z]")
+_INSIDE_NAME = re.compile(r"(?<=[A-Za-z][a-z])(?<!Mc)(?<!Mac)(?=[A-Z][a-z]{2})")  # My|File
 
 
 def term_words(written: str) -> list[str] | None:
@@ -85,7 +86,7 @@ def _spoken(written: str, silent: str = "") -> list[str]:
 
 def path_words(written: str) -> list[str]:
     """The words of a path with its slashes and points."""
-    return _spoken(re.sub("(?<=[A-Za-z][a-z])(?<!Mc)(?=[A-Z][a-z]{2})", " ", written), silent="-_")
+    return _spoken(_INSIDE_NAME.sub(" ", written), silent="-_")
 
 
 def _mail(match: re.Match[str]) -> list[str]:
@@ -221,7 +222,7 @@ FORMS: Forms = (
     ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
     (
         "aAd-",
-        rf"(?<![\w/.¢%°])(?:[A-Za-z]:\\(?:{_NAME}\\){{0,12}}{_NAME}"
+        rf"(?<![\w/.¢%])(?!(?<=°)/(?!L\b))(?:[A-Za-z]:\\(?:{_NAME}\\){{0,12}}{_NAME}"
         rf"|(?:~|\.{{1,2}})?/{_NAME}(?:/{_NAME}){{0,12}}/?|(?<![^\s\"'(])\.[a-z][\w-]{{1,30}}"
         r"|(?:feature|feat|fix|bugfix|hotfix|release)/[\w-]{1,60}"
         rf"|(?=[\w-]{{0,60}}[./])(?:[\w.-]{{1,60}}/){{0,12}}[\w-]{{2,60}}(?:\.[\w-]{{1,20}})?\.(?i:{_ENDINGS})(?![\w/]))",
