@@ -21,11 +21,14 @@ _STARS = frozenset("★⭐")
 _RATING = re.compile(r"\d$|(?<![\d.,])[0-5](?:[.,]\d)?[ -]$")  # 4.5 ★, a 5-★ hotel
 _ROW_OF_STARS = re.compile(r"([★⭐]{1,5})☆{0,4}(?=[\s.,;:)]{0,3}(?:\n|$)|[.,;:)])")
 _RATED = re.compile(r"(?i)\b(?:rat(?:ed|ing)|hotel|resort|inn|review|score|calificaci[oó]n)\b")
-_VARIABLE_BEFORE = re.compile(r"(?:\b\d{0,3}[A-HJ-Zb-zα-ω]|[(=+*/]\s?\d{0,3}a|[)|²³]) $")
+_VARIABLE = r"[A-HJ-Za-zα-ω]\b(?! [a-z]{2})"
+_VARIABLE_BEFORE = re.compile(
+    r"(?:\b\d{0,3}(?:(?<![a-z] )[A-HJ-Z]|[b-zα-ω])|[(=+*/]\s?\d{0,3}a|[)|²³]) $"
+)
 _RESULT_BEFORE = re.compile(r"= [^\W\d_]{2,20} $")
-_TERM_BEFORE = re.compile(r"(?:\d|\b[A-HJ-Zb-zα-ω]|[)|²³]) $")
-_TERM_AFTER = re.compile(r" (?:\d|[A-HJ-Za-zα-ω]\b(?! [a-z]{2})|[(|√])")
-_VARIABLE_AFTER = re.compile(r" (?:\d{0,3}[A-HJ-Za-zα-ω]\b(?! [a-z]{2})|[(|√])")
+_TERM_BEFORE = re.compile(r"(?:\d|(?<!\w)[A-HJ-Zb-zα-ω]|[)|²³]) $")
+_TERM_AFTER = re.compile(rf" [(|√]{{0,2}}(?:\d|{_VARIABLE})")
+_VARIABLE_AFTER = re.compile(rf" (?:\d{{0,3}}{_VARIABLE}|[(|√]{{1,2}}(?:\d|{_VARIABLE}))")
 _TITLE_AFTER = re.compile(r"\s[^\W\d_a-z]")  # of a star between two titles
 
 

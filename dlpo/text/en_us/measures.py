@@ -551,7 +551,7 @@ FORMS: Forms = (
         r"|\s(?:and(?! out\b)|with|weighs?|high|tall|deep|wide|long|thick)\b)"
         r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
         r"|in\b|(?P<inch>-in(?:\.(?=\s[a-zA-Z])|(?=\s[a-z])))(?!\s(?i:the|an?|one|it|all|this|that|my|your|his|her|our|their|[iw]e?|you|they|s?he)\b)"
-        r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?<=x\d\")|"
+        r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?<=\s\dx\d\")|"
         r"(?=\s?(?:x|by|thick|wide|tall|long|deep(?! dish)|high)\b)))",
         _measure,
     ),

@@ -120,12 +120,11 @@ _CONDITION_BEFORE = late(
     r"|(?:WHERE|AND|OR|HAVING|IF|WHEN)[ (])[a-z_][\w.()]{0,30} $|\b[a-z]{2,20}_[a-z_]{2,20} $"
 )
 _LOWER_WORD_BEFORE = late(r"(?:^|[\s(*\"])[a-z][a-z'-]{2,20} $")
-_ARROW_AFTER = late(r" (?:[^.,;!?>\n]{1,40} >|\S{0,40}[./_]\w)")
 _ON_MENU = rf"(?:{TABLES.patterns('on menus')})"
 _ON_MENU_BEFORE = late(
     rf"(?i)\b{_ON_MENU} $|\b(?:{any_of('commands with output')})\b[^.;]{{0,24}} $"
 )
-_ON_MENU_AFTER = late(rf"(?i) {_ON_MENU}\b")
+_ON_MENU_AFTER = late(rf"(?i) (?:{_ON_MENU}\b|[^.,;!?>\n]{{1,40}} >|\S{{0,40}}[./_]\w)")
 _AMOUNT = late(
     r"(?:(?<!\b[Ii]n \d{3})\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<![a-z] )\b[aA]|(?<!')\b[b-zB-Z]|\bpi) $"
 )
@@ -151,7 +150,7 @@ def _stuttered(match: re.Match[str]) -> list[str] | None:
         return None
     stutter = match[0].rstrip("-").lower()
     following = match.string[match.end() : match.end() + 12].lower()
-    word = following.rpartition("-")[2] if following.startswith(stutter + "-") else following
+    word = following.replace(stutter + "-", "")
     after = word[len(stutter) : len(stutter) + 1]
     if not word.startswith(stutter) or not (single or after in tuple("aeiouyr")):
         return None
@@ -178,7 +177,7 @@ def _variable(match: re.Match[str]) -> list[str] | None:
 def _compared(match: re.Match[str]) -> list[str] | None:
     """If count > limit, tea > coffee; but "if Settings > display", "home > shop > shoes"."""
     before = text_before(match)
-    if _MENU.search(before) or _ARROW_AFTER.match(match.string, match.end()):
+    if _MENU.search(before):
         return None
     if _CONDITION_BEFORE.search(before):
         return _SIGNS[match[0]]
