@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us.context import to_or_and
+from dlpo.text.en_us.context import MIXED_AFTER, to_or_and
 from dlpo.text.en_us.numbers import TO, UNIT, cardinal_words, ordinal_words, pair_words
 from dlpo.text.en_us.tables import TABLES, any_of
 
@@ -244,7 +244,7 @@ FORMS: Forms = (
     (
         "-",  # 1 1/2-2 hours, 1-1 1/2 cups
         r"(?:(?<=\d/\d)|(?<=\d/\d\s))[-–]\s?(?=\d(?!\d|/\d\d)|1\d [hmilp])"
-        r"|(?<=\d)[-–](?=\d{1,2} \d/\d)",
+        rf"|(?<=\d)[-–](?=\d{{1,2}}{MIXED_AFTER})",
         "to",
     ),
     ("-", r"(?:(?<=\()|(?<== ))[-–−](?=\d{0,3}[a-z]\b\s?[±+*^×÷=/-])", "minus"),

@@ -30,6 +30,7 @@ BEFORE_GROUPS = late(
     r"|\b(?-i:SR|CR|FM|RM|RR|SH|(?:County|Farm|Ranch|Forest|Township) (?:Road|Rd\.?)) $"
     r"|(?-i:\b(?:Forms?|[Uu]nit|IRS Pub\.|Publication|[Tt]rain [Nn]o\.|Train|H\.\s?R\.)) $"
 )
+MIXED_AFTER = r" \d{1,2}/\d(?! (?:price|off|day|page|game|of|the)\b)"  # 2-3 1/2 cups
 STREET_AFTER = late(
     r"[A-Z]?\s(?:[NSEW]{1,2}\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
     r"|(?:[NSEW]{1,2}\.?\s)?(?:(?:(?:St|Mt|Ft)\.\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"

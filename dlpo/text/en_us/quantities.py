@@ -8,7 +8,7 @@ from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us import fractions, measures
 from dlpo.text.en_us.arithmetic import in_sum, sum_follows
-from dlpo.text.en_us.context import BEFORE_GROUPS, STREET_AFTER, to_or_and, word_after
+from dlpo.text.en_us.context import BEFORE_GROUPS, MIXED_AFTER, STREET_AFTER, to_or_and, word_after
 from dlpo.text.en_us.measures import of_place
 from dlpo.text.en_us.numbers import (
     NUMBER,
@@ -373,7 +373,7 @@ FORMS: Forms = (
     (
         "d",
         rf"(?<![\w^-])(?P<range_first>\d{{1,3}}(?:,\d{{3}}){{1,3}}|\d{{1,9}}(?:\.\d{{1,9}})?)(?:(?P<close>[-–])|{TO})"
-        r"(?P<range_last>\d{1,3}(?:,\d{3}){1,3}|\d{1,9}(?:\.\d{1,9})?)(?![\w-]|:\d| \d{1,2}/\d)",
+        rf"(?P<range_last>\d{{1,3}}(?:,\d{{3}}){{1,3}}|\d{{1,9}}(?:\.\d{{1,9}})?)(?![\w-]|:\d|{MIXED_AFTER})",
         _range,
     ),
     (
