@@ -169,9 +169,8 @@ def _password(match: re.Match[str]) -> list[str]:
 
 def _listed_sign(match: re.Match[str]) -> list[str]:
     """One of the signs !, @, # or $."""
-    if match[0] == "&":
-        return ["ampersand"]
-    return [*_SIGN_NAMES[match[0]].split(), *["sign"] * (match[0] in "@#$%")]
+    said = {"&": "ampersand", "#": "pound"}.get(match[0], _SIGN_NAMES[match[0]])
+    return [*said.split(), *["sign"] * (match[0] in "@#$%")]
 
 
 def _ten_digits(match: re.Match[str]) -> list[str] | None:
@@ -286,10 +285,10 @@ FORMS: Forms = (
     ),
     (
         "-",  # such as !, @, # or $
-        r"(?<![\w!@#$%^&*.?)])[!@#$%^&*](?=(?:,|,? or|,? and) [!@#$%^&*](?![\w+*]))"
+        r"(?<![\w!@#$%^&*.?)])(?<!\d )[!@#$%^&*](?=(?:,|,? or|,? and) [!@#$%^&*](?![\w+*]| of\b))"
         r"|(?:(?<=\W[!@#$%^&*], )|(?<=\W[!@#$%^&*] or )|(?<=\W[!@#$%^&*] and )"
         r"|(?<=\W[!@#$%^&*], or )|(?<=\W[!@#$%^&*], and ))"
-        r"(?:[!@#$%^*]|&(?! (?!or\b|and\b)\w))(?![\w+*])",
+        r"(?:[!@#$%^*]|&(?! (?!or\b|and\b)\w))(?![\w+*]| of\b)",
         _listed_sign,
     ),
     ("A0", r"\bBo([357])\b", lambda match: ["best", "of", *cardinal_words(match[1])]),
