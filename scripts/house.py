@@ -21,7 +21,7 @@ from pathlib import Path
 
 # Physical lines of all Python, with 3 % of headroom over what it was when the limit was set. Lower
 # it when much code goes; raise it for a capability that a user asked for.
-MOST_LINES = 117_000
+MOST_LINES = 117_500
 # Words of docs/, as `wc -w` counts them, with 3 % of headroom too. Say each fact on one page.
 MOST_WORDS = 36_000
 P95_FUNCTION_LINES = 35

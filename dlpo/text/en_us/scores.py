@@ -38,14 +38,12 @@ _TEAM_STOOD = late(_THE_TEAM + r"(?:f[ae]ll|drop(?:ped)?|moved?|went) to $")
 _LISTED_BEFORE = late(rf"\b(?:{any_of('teams')}) \($")
 _NO_TEAM_IS = late(r"(?:^|\W)(?:(?!he\b|record\b)[a-z]+|Vote|Ratio|Score) (?:is|was) $")
 _PITCHED = late(r", \d{1,2}\.\d\d ERA\b|, \d{1,2} (?:KOs?|knockouts)\b")
-_FACED = late(
-    r"\(\d{1,3}[-–]\d{1,3}\) (?:vs?\.?|at|host|hosts|face|faces|visit|visits|play|take on|beat"
-    r"|defeated|edged|topped|upset|fell to|lost to) [^.!?()]{1,30}\($"
+_MEETS = (
+    r"(?:vs?\.?|at|hosts?|faces?|visits?|plays?|takes? on|travels?|meets?|lost|won|beat|defeated"
+    r"|edged|topped|upset|fell)"
 )
-_FACES = late(
-    r"\) (?:vs?\.?|at|hosts?|faces?|visits?|plays?|takes? on|travels?|meets?|lost|won|beat"
-    r"|defeated|edged|topped|upset|fell)\b"
-)
+_FACED = late(rf"\(\d{{1,3}}[-–]\d{{1,3}}\) {_MEETS}(?: to)? [^.!?()]{{1,30}}\($")
+_FACES = late(rf"\) {_MEETS}\b")
 _IMPROVED = late(r"(?i)\b(?:improv(?:e|es|ed|ing)) (?:its |their |his )?(?:record )?to $")
 _STANDS = late(r" with (?:the|a|their|its) (?:[\w-]{1,12} )?(?:win|loss|victory|defeat)\b")
 _RECORD_BEFORE = late(
@@ -117,11 +115,9 @@ def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     if _RESULT_BEFORE.search(before[: faced.start()] if faced else before):
         return None
     is_sure = _PITCHED.match(match.string, match.end()) or _LISTED_BEFORE.search(before)
-    is_team = match.string.startswith(")", match.end()) and _TEAM_BEFORE.search(before)
-    faces = _FACES.match(match.string, match.end()) or faced
-    if not is_sure and not (is_team and faces):
-        return None
-    return _wins_and_losses(match)
+    faces = _FACES.match(match.string, match.end()) and _TEAM_BEFORE.search(before)
+    is_faced = faced and match.string.startswith(")", match.end())
+    return _wins_and_losses(match) if is_sure or faces or is_faced else None
 
 
 def _standing(match: re.Match[str]) -> list[str] | None:
