@@ -48,10 +48,10 @@ class Steps:
 
 @dataclass
 class Program:
-    """Instructions: ("test", test, width), ("split", first, second), ("jump", to), ("loop", body,
-    after, greedy), ("inside", program, width, wanted), ("whole", program), ("save", name),
-    ("again", name), ("if", name, else) or ("end",). The names of a group's begin and end are
-    negative."""
+    """Instructions: ("test", test, width), ("split", first, second), ("branch", ways), ("jump",
+    to), ("loop", body, after, greedy), ("inside", program, width, wanted), ("whole", program),
+    ("save", name), ("again", name), ("if", name, else) or ("end",). The names of a group's begin
+    and end are negative."""
 
     code: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -63,6 +63,7 @@ class Program:
 
     def run(self, text: str, place: int, steps: Steps, end: int | None = None) -> int | None:
         """Where a match that begins at `place` ends, or None; it must be at `end` if given."""
+        code, length = self.code, len(text)
         choices: list[tuple[int, int, Loops]] = [(0, place, ())]
         while choices:
             at, place, loops = choices.pop()
@@ -70,15 +71,21 @@ class Program:
                 steps.taken += 1
                 if steps.taken > steps.limit:
                     raise TooManyStepsError
-                step = self.code[at]
+                step = code[at]
                 kind = step[0]
                 if kind == "test":
-                    if place + step[2] > len(text) or not step[1](text, place):
+                    if place + step[2] > length or not step[1](text, place):
                         break
                     at, place = at + 1, place + step[2]
                 elif kind == "split":
                     choices.append((step[2], place, loops))
                     at = step[1]
+                elif kind == "branch":
+                    ways = step[1](text, place)
+                    if not ways:
+                        break
+                    choices += [(way, place, loops) for way in ways[:0:-1]]
+                    at = ways[0]
                 elif kind == "jump":
                     at = step[1]
                 elif kind == "loop":
@@ -162,15 +169,32 @@ def _translate(program: Program, nodes: list[Node], flags: int) -> None:
 
 
 def _branch(program: Program, alternatives: list[Any], flags: int) -> None:
+    """Alternatives, of which those that can't begin at a character cost nothing, as in `re`."""
+    begins: list[tuple[Test | None, int]] = []
     ends = []
-    for alternative in alternatives[:-1]:
-        split = program.add("split", 0, 0)
+    branch = program.add("branch", None)
+    for alternative in alternatives:
+        first = alternative[0] if len(alternative) else (None, None)
+        test = test_of(first, flags) if first[0] in (c.LITERAL, c.IN) else None
+        begins.append((test, len(program.code)))
         _translate(program, list(alternative), flags)
         ends.append(program.add("jump", 0))
-        program.code[split] = ("split", split + 1, len(program.code))
-    _translate(program, list(alternatives[-1]), flags)
     for end in ends:
         program.code[end] = ("jump", len(program.code))
+    program.code[branch] = ("branch", _ways(begins))
+
+
+def _ways(begins: list[tuple[Test | None, int]]) -> Callable[[str, int], list[int]]:
+    """Where the alternatives are that may match at a place in a text."""
+    known: dict[str, list[int]] = {}
+
+    def ways(text: str, place: int) -> list[int]:
+        one = text[place : place + 1]
+        if one not in known:
+            known[one] = [at for test, at in begins if test is None or (one and test(one, 0))]
+        return known[one]
+
+    return ways
 
 
 def _condition(program: Program, group: int, met: Any, unmet: Any, flags: int) -> None:

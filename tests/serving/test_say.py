@@ -49,7 +49,7 @@ def fake_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     player = folder / "aplay"
-    player.write_text(f"#!/bin/sh\n/bin/cat > {tmp_path / 'played.pcm'}\nexec /bin/sleep 2\n")
+    player.write_text(f"#!/bin/sh\n/bin/cat > {tmp_path / 'played.pcm'}\nexec /bin/sleep 1\n")
     player.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
     return player
