@@ -15,6 +15,7 @@ from recipe.stages import Recipe, Stage, jobs, read_recipe
 from tests.recipe.hums import write_hums, write_pitch
 
 ROOT = Path(__file__).resolve().parents[2]
+JUDGES = ROOT.parent / "shared" / "models"
 VOICES = ("af_heart", "am_michael", "ef_dora")
 SPANISH = (
     "1|¿Vienes mañana?", "2|Llego a las tres.", "3|¿Tienes hambre?", "4|Ya está todo listo.",
@@ -62,6 +63,7 @@ def _small(stage: Stage, names: set[str]) -> Stage:
 
 
 @pytest.mark.full
+@pytest.mark.skipif(not JUDGES.exists(), reason="needs ../shared/models")
 def test_the_recipe_of_the_voices_makes_a_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

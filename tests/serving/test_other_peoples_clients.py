@@ -248,7 +248,7 @@ def test_speech_dispatcher_speaks_and_stops(served: ServerProcess, tmp_path: Pat
             wait_until(socket.exists)
             say("-w", "-r", "20", 'It\'s "on" & \\ costs $HOME.')
             assert played.read_bytes()[:4] == b"RIFF"
-            assert "chars=26" in served.log.read_text()
+            wait_until(lambda: "chars=26" in served.log.read_text())
             played.unlink()
             say("This is a long text. " * 100)
             wait_until(lambda: played.exists() and played.stat().st_size)
