@@ -54,9 +54,14 @@ def digits_in_groups(written: str, digit_words: Callable[[str], list[str]]) -> l
     """A telephone number: the digits of each group by their names, with a pause between groups."""
     words: list[str] = []
     for group in re.findall(r"\d+", written):
-        *digits, last = digit_words(group)
-        words += [*digits, f"{last},"]
+        words += with_pause(digit_words(group))
     return [*words[:-1], words[-1].rstrip(",")]
+
+
+def with_pause(words: list[str]) -> list[str]:
+    """``["forty", "seven"]`` -> forty seven, with the comma."""
+    *others, last = words
+    return [*others, f"{last},"]
 
 
 def with_ending(words: list[str], ending: str) -> list[str]:

@@ -27,9 +27,9 @@ _BLOCK_TAGS = (
 _ATTRIBUTES = r"(?:\s[^<>\n]{0,300})?/?"
 _TAG = late(rf"(?i)</?(?:({_BLOCK_TAGS})|{_INLINE_TAGS}){_ATTRIBUTES}>|<!--[^<>]{{0,300}}-->")
 _BEFORE_NAMED_TAG = late(r"(?i)(?:\b(?:the|an?|each|every|etiqueta|elemento|un|una) |`)$")
-_NAMED_TAG = late(
+_NAMED_TAG = late(  # <p> tag, the <p>, <p> is
     r"`?( (?:tags?|elements?)\b)|`(?!\w)|[.,;:)](?!\w)| (?:es|se|is|are)\b"
-)  # <p> tag
+)
 _RAISED_BEFORE = late(r"\d$|(?<![A-Za-z])[a-z]$|\bmc$")  # 10, x, E = mc
 _AMOUNT = late(r"[$£€]\d{1,5}$")
 _YEAR_OR_COUNT = late(r"(?:\b(?:1[5-9]|20)\d\d|,\d{3})$")  # that has a note

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from dlpo.text.common.forms import Forms
+from dlpo.text.common.forms import Forms, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words
 
@@ -50,8 +50,7 @@ def _move_number(match: re.Match[str]) -> list[str] | None:
     """2. Nf3, 12...Bg4; the period ends no sentence."""
     if not _has_move(match.string):
         return None
-    *words, last = cardinal_words(match[1])
-    return [*words, last + ","]
+    return with_pause(cardinal_words(match[1]))
 
 
 FORMS: Forms = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Forms, text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.context import BEFORE_GROUPS, word_after
 from dlpo.text.en_us.numbers import (
@@ -163,8 +163,7 @@ def _is_acuity(match: re.Match[str]) -> bool:
 
 def _in_city_and_on_road(first: str, second: str) -> list[str]:
     """18/24 mpg, 28/32 city/highway."""
-    *words, last = cardinal_words(first)
-    return [*words, f"{last},", *cardinal_words(second)]
+    return [*with_pause(cardinal_words(first)), *cardinal_words(second)]
 
 
 def _used(match: re.Match[str]) -> list[str] | None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, digits_in_groups, only_after, text_before
+from dlpo.text.common.forms import (
+    Forms,
+    digits_in_groups,
+    only_after,
+    text_before,
+    with_pause,
+)
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
@@ -121,8 +127,7 @@ def _internet(match: re.Match[str]) -> list[str]:
 
 def _vulnerability(match: re.Match[str]) -> list[str]:
     """CVE-2024-5830."""
-    *year, last = code_words(match[1])
-    return [*"CVE", *year, f"{last},", *code_words(match[2])]
+    return [*"CVE", *with_pause(code_words(match[1])), *code_words(match[2])]
 
 
 def _extension(match: re.Match[str]) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
-from dlpo.text.common.forms import Forms, capital_parts, only_after, text_before
+from dlpo.text.common.forms import Forms, capital_parts, only_after, text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.common.tables import any_key
@@ -168,8 +168,7 @@ def _roman_item(match: re.Match[str]) -> list[str] | None:
     others = {roman_value(item[1]) for item in near}
     if value is None or others.isdisjoint((value - 1, value + 1)):
         return None
-    *words, last = cardinal_words(str(value))
-    return [*words, f"{last},"]
+    return with_pause(cardinal_words(str(value)))
 
 
 def _jiron(match: re.Match[str]) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
-from dlpo.text.common.forms import Forms, only_after, text_before
+from dlpo.text.common.forms import Forms, only_after, text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
 from dlpo.text.common.tables import any_key
@@ -279,10 +279,8 @@ def _hour(match: re.Match[str]) -> list[str]:
 
 def _paused(words: list[str], match: re.Match[str]) -> list[str]:
     """Words of a time with a pause before what may be a sentence: "8 a. m. Regreso 5 p. m."."""
-    if not (match[0].endswith(".") and _CAPITAL_AFTER.match(match.string, match.end())):
-        return words
-    *others, last = words
-    return [*others, f"{last},"]
+    pauses = match[0].endswith(".") and _CAPITAL_AFTER.match(match.string, match.end())
+    return with_pause(words) if pauses else words
 
 
 def _elapsed(match: re.Match[str]) -> list[str] | None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from dlpo.text.common.forms import Forms, digits_in_groups, only_after, text_before
+from dlpo.text.common.forms import (
+    Forms,
+    digits_in_groups,
+    only_after,
+    text_before,
+    with_pause,
+)
 from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
@@ -811,8 +817,7 @@ def _item(match: re.Match[str]) -> list[str] | None:
     later = sign != ":" and re.search(rf"[:.,;] {number - 1}\. ", before[-150:])
     if not first and not (later and (sign != "," or _FIRST_ITEM.search(before))):
         return None
-    *words, last = cardinal_words(match[1])
-    return [*words, f"{last},"]
+    return with_pause(cardinal_words(match[1]))
 
 
 BEFORE_DATES: Forms = (
