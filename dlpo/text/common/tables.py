@@ -38,6 +38,12 @@ class Tables:
     def _lists(self) -> dict[str, tuple[str, ...]]:
         return self.table("lists")
 
+    @cached_property
+    def classes(self) -> dict[str, list[str]]:
+        """Of word_classes.tsv: the words of each class, such as DET; none without that table."""
+        has_classes = (self._folder / "word_classes.tsv").is_file()
+        return self.words("word_classes") if has_classes else {}
+
     def words_of(self, name: str) -> list[str]:
         """The words of one list in lists.tsv."""
         return self._lists[name][0].split()

@@ -1,0 +1,175 @@
+"""What is beside a place in a text, asked by rows of tables: words and classes in a window.
+
+A cell has alternatives with ``|`` between them. One without ``!`` must fit, if there is any; none
+with ``!`` may. An alternative is a sequence of items with blanks between them, in reading order: in
+a cell for what is before a place the last item is next to it, otherwise the first:
+
+    item        fits
+    ``flight``  the word, in any case; with a capital, just so; a sign: ``(``, ``$``
+    ``a/b/c``   one of them
+    ``run*``    words that begin so; ``*ing``: that end so
+    ``{days}``  a word of that list in lists.tsv; ``_`` for the blanks of its name
+    ``DET``     a word of that class in word_classes.tsv, or one of the kinds below
+    ``&x``      x, with no blank between it and what is nearer to the place
+    ``x?``      x or nothing
+    ``..``      up to eight words of the same clause
+
+    NUM  begins with a digit      LOW  a word in small letters     CAP  with one capital, ahead
+    UP   capitals, two or more    LETTER  one letter               WORD  of letters
+    ANY  anything                 END  the end of a clause, a line or the text
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from dlpo.text.common.tables import Tables
+
+WINDOW = 90  # characters on either side
+_GAP = 8  # words that ".." skips at most
+_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’-][^\W\d_]+)*|\n|\S")
+_ENDS = frozenset(".!?;:\n\f")
+_KINDS: Mapping[str, Callable[[str], bool]] = {
+    "NUM": lambda word: word[0].isdigit(),
+    "LOW": lambda word: word.islower() and word[0].isalpha(),
+    "CAP": lambda word: word[0].isupper() and not word[1:].isupper(),
+    "UP": lambda word: len(word) > 1 and word.isupper(),
+    "LETTER": lambda word: len(word) == 1 and word.isalpha(),
+    "WORD": lambda word: word[0].isalpha(),
+    "ANY": lambda word: word != "\n",
+    "END": lambda word: word in _ENDS,
+}
+
+
+class Neighbor(NamedTuple):
+    """A word or a sign beside a place."""
+
+    text: str
+    glued: bool
+    """No blank is between it and what is nearer to the place."""
+
+
+_EDGE = Neighbor("\n", False)
+"""What the text ends with on either side."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    accepts: Callable[[str], bool]
+    glued: bool
+    optional: bool
+    skips: bool
+
+
+def neighbors_before(text: str, place: int) -> list[Neighbor]:
+    """The words and signs before a place, the nearest first."""
+    first = max(0, place - WINDOW)
+    found = list(_TOKEN.finditer(text, first, place))
+    if first and found and found[0].start() == first:  # perhaps the rest of a word
+        del found[0]
+    near = []
+    for match in reversed(found):
+        near.append(Neighbor(match[0], match.end() == place))
+        place = match.start()
+    return near if first else [*near, _EDGE]
+
+
+def neighbors_after(text: str, place: int) -> list[Neighbor]:
+    """The words and signs after a place, the nearest first."""
+    last = min(len(text), place + WINDOW)
+    near = []
+    for match in _TOKEN.finditer(text, place, last):
+        near.append(Neighbor(match[0], match.start() == place))
+        place = match.end()
+    return near if last < len(text) else [*near, _EDGE]
+
+
+class Context:
+    """One cell of a table, compiled when it is first asked."""
+
+    def __init__(self, cell: str, tables: Tables, before: bool) -> None:
+        """
+        Args:
+            cell: as above; empty: anything fits.
+            tables: those of the language, with its lists and classes of words.
+            before: whether it is asked of what is before a place.
+        """
+        self.cell = cell
+        self._tables = tables
+        self._before = before
+
+    @cached_property
+    def _alternatives(self) -> list[tuple[bool, list[_Item]]]:
+        """Whether each must not fit, and its items from the nearest on."""
+        found = []
+        for written in filter(None, map(str.strip, self.cell.split("|"))):
+            forbidden = written[0] == "!" and len(written) > 1
+            items = [self._item(item) for item in written[forbidden:].split()]
+            found.append((forbidden, items[::-1] if self._before else items))
+        return found
+
+    def _item(self, written: str) -> _Item:
+        glued, optional = written[0] == "&" != written, written[-1] == "?" != written
+        word = written[glued : len(written) - optional]
+        return _Item(self._accepts(word), glued, optional, word == "..")
+
+    def _accepts(self, written: str) -> Callable[[str], bool]:
+        if kind := _KINDS.get(written):
+            return kind
+        parts = written.split("/") if written.strip("/") else [written]
+        words: set[str] = set()
+        for part in parts:
+            if part[0] == "{" != part:
+                words.update(self._tables.words_of(part[1:-1].replace("_", " ")))
+            else:
+                words.update(self._tables.classes.get(part, [part]))
+        ends = tuple(word[1:] for word in words if word[0] == "*" != word)
+        begins = tuple(word[:-1] for word in words if word[-1] == "*" != word)
+
+        def accepts(text: str) -> bool:
+            lower = text.lower()
+            return (
+                lower in words
+                or text in words
+                or (bool(begins) and lower.startswith(begins))
+                or (bool(ends) and lower.endswith(ends))
+            )
+
+        return accepts
+
+    def fits(self, near: Sequence[Neighbor]) -> bool:
+        """Whether the neighbors of a place, the nearest first, are as the cell asks."""
+        wanted, found = False, False
+        for forbidden, items in self._alternatives:
+            if forbidden:
+                if _follows(items, near, 0, 0):
+                    return False
+            elif not found:
+                wanted, found = True, _follows(items, near, 0, 0)
+        return found or not wanted
+
+
+def _follows(items: Sequence[_Item], near: Sequence[Neighbor], index: int, place: int) -> bool:
+    """Whether the items from one on fit the neighbors from one on; bounded by the window."""
+    while index < len(items):
+        item = items[index]
+        if item.skips:
+            for skipped in range(_GAP + 1):
+                if _follows(items, near, index + 1, place + skipped):
+                    return True
+                at = place + skipped
+                if at >= len(near) or near[at].text in _ENDS:
+                    return False
+            return False
+        if item.optional and _follows(items, near, index + 1, place):
+            return True
+        if place >= len(near):
+            return False
+        if (item.glued and not near[place].glued) or not item.accepts(near[place].text):
+            return False
+        index, place = index + 1, place + 1
+    return True

@@ -1,0 +1,108 @@
+"""Rows of tables and what they ask of the words beside a form."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dlpo.text.common.neighbors import WINDOW, Context, neighbors_after, neighbors_before
+from dlpo.text.common.rows import Row, Vocabulary
+from dlpo.text.common.tables import Tables
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    """Of a language with one list and one class of words."""
+    (tmp_path / "lists.tsv").write_text("list\twords\nwork days\tmonday tuesday\n")
+    (tmp_path / "word_classes.tsv").write_text("class\twords\nDET\ta the\n")
+    return Tables(str(tmp_path / "module.py"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "before", "fits"),
+    [
+        ("flight", "Our Flight ", True),
+        ("Flight", "our flight ", False),
+        ("flight", "our flight, ", False),
+        ("at/by", "By ", True),
+        ("{work_days}", "on Tuesday ", True),
+        ("DET", "the ", True),
+        ("run*", "runs ", True),
+        ("*ing", "running ", True),
+        ("&NUM", "12", True),
+        ("&NUM", "12 ", False),
+        ("flight number?", "flight ", True),
+        ("flight number?", "flight number ", True),
+        ("flight ..", "flight to New York at ", True),
+        ("flight ..", "flight. It left at ", False),
+        ("!flight", "flight ", False),
+        ("!flight", "train ", True),
+        ("train | flight | !the flight", "a flight ", True),
+        ("train | flight | !the flight", "the flight ", False),
+        ("END", "", True),
+        ("END", "Yes. ", True),
+        ("END", "yes ", False),
+        ("CAP", "Paris ", True),
+        ("UP", "Paris ", False),
+        ("LETTER", "B ", True),
+        ("$", "$", True),
+    ],
+)
+def test_context_before_a_place(cell: str, before: str, fits: bool, tables: Tables) -> None:
+    assert Context(cell, tables, True).fits(neighbors_before(before, len(before))) is fits
+
+
+@pytest.mark.parametrize(
+    ("cell", "after", "fits"),
+    [
+        ("of DET", " of the cat", True),
+        ("of DET", " of cats", False),
+        ("&-", "-foot", True),
+        ("END", "", True),
+        ("END", ". It", True),
+        (".. yards", " in two long yards", True),
+        ("WORD", " 12", False),
+    ],
+)
+def test_context_after_a_place(cell: str, after: str, fits: bool, tables: Tables) -> None:
+    assert Context(cell, tables, False).fits(neighbors_after(after, 0)) is fits
+
+
+def test_word_cut_by_the_edge_of_the_window_is_no_neighbor() -> None:
+    text = "nonflight" + " " * (WINDOW - len("flight"))
+    assert neighbors_before(text, len(text)) == []
+    assert neighbors_before(text, len(text) - len("non"))[0].text == "nonflight"
+
+
+def read(row: Row, text: str) -> list[str] | None:
+    """What a row says of the first place where it matches and fits."""
+    found = (row.speak(match) for match in re.finditer(row.pattern, text))
+    return next((words for words in found if words is not None), None)
+
+
+@pytest.mark.parametrize(
+    ("says", "text", "words"),
+    [
+        ("@own", "T2 E5", ["own"]),
+        ("season {1:digits} episode {2:digits}", "T2 E5", ["season", "two", "episode", "five"]),
+        ("{1} {1#hour/hours} {missing:digits}", "T1 E5", ["1", "hour"]),
+        ("{2#hour/hours}", "T1 E5", ["hours"]),
+        ("{1}", "xT1 E5", None),
+        ("{1}", "a T1 E5", None),
+    ],
+)
+def test_row_says_words_and_fields(
+    says: str, text: str, words: list[str] | None, tables: Tables
+) -> None:
+    names = ["zero", "one", "two", "three", "four", "five"]
+    vocabulary = Vocabulary(
+        tables,
+        {"NUMBER": r"\d{1,2}"},
+        {"digits": lambda digits: [names[int(digit)] for digit in digits]},
+        {"own": lambda match: ["own"]},
+    )
+    pattern = r"T({NUMBER}) E({NUMBER})(?P<missing>!)?"
+    cells = ["", "A", r"\w", pattern, "!DET", "", says, "T2 E5", "a T2 E5"]
+    assert read(Row("episodes:2", cells, vocabulary), text) == words
