@@ -2,11 +2,12 @@
 
 A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
 
-    priority  the lowest is tried first; equals in the order of the tables and their rows
+    priority  the lowest is tried first
     begins    as in `dlpo.text.common.forms.Forms`
     left      characters that may not be just before the form, as in a class of a regular
               expression; empty: any may
-    pattern   a regular expression; ``{name}`` is a fragment that the language names
+    pattern   a regular expression; ``{list name}`` has the words of a list in lists.tsv as
+              alternatives, ``{module.NAME}`` is a piece that a module of the language defines
     before    see `dlpo.text.common.neighbors`
     after     the same
     says      words, see below
@@ -14,54 +15,60 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
     leaves    a text that it must leave
 
 What it says are words, and fields for what a group of the pattern matched: ``{1}`` in lower case,
-``{1:cardinal}`` by a verbalizer of the language, ``{1#hour/hours}`` for one and for more. A group
-without a match says nothing. ``@name`` is a function of the language, from the match to words or
-None if it is something else after all.
+``{1:cardinal}`` by `cardinal_words` in the language's module of numbers, ``{1#hour/hours}`` for one
+and for more. A group without a match says nothing. ``@module.function`` is a function of the
+language, from the match to words or None if it is something else after all; ``@`` is a plain word.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from importlib import import_module
+from operator import attrgetter
+from typing import Any, cast
 
 from dlpo.text.common.forms import Speak
 from dlpo.text.common.neighbors import Context, neighbors_after, neighbors_before
 from dlpo.text.common.tables import Tables
 
-Verbalizer = Callable[[str], list[str]]
 _FIELD = re.compile(r"\{(\w+)(?::(\w+)|#([^/}]*)/([^}]*))?\}")
-_FRAGMENT = re.compile(r"\{([A-Za-z]\w*)\}")
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """What the rows of a language may name."""
-
-    tables: Tables
-    fragments: Mapping[str, str]
-    """Name -> a piece of a regular expression."""
-    verbalizers: Mapping[str, Verbalizer]
-    """Name -> a function from what a group matched to words."""
-    readers: Mapping[str, Speak]
-    """Name -> a function from a match to words, for what words with fields can't say."""
+_PIECE = re.compile(r"\{([a-z_]+)\.([A-Z]\w+)\}")
 
 
 class Row:
     """One row; its pattern and contexts are compiled when they are first needed."""
 
-    def __init__(self, name: str, cells: Sequence[str], vocabulary: Vocabulary) -> None:
-        """``name``: where it is, as TABLE:LINE."""
+    def __init__(self, name: str, cells: Sequence[str], tables: Tables, package: str) -> None:
+        """
+        Args:
+            name: where it is, as TABLE:LINE.
+            cells: one for each column.
+            tables: those of the language.
+            package: that of the language, in which its modules are.
+        """
         priority, self.begins, left, pattern, before, after, says, self.reads, self.leaves = cells
         self.name = name
-        self.priority = int(priority or 0)
-        self.pattern = _FRAGMENT.sub(lambda named: vocabulary.fragments[named[1]], pattern)
+        self.priority = int(priority)
+        self.is_word = says == "@"
+        self._written = pattern
         self._left = re.compile(f"[{left}]").match if left else None
-        self._before = Context(before, vocabulary.tables, True) if before else None
-        self._after = Context(after, vocabulary.tables, False) if after else None
+        self._before = Context(before, tables, True) if before else None
+        self._after = Context(after, tables, False) if after else None
         self._says = says
-        self._vocabulary = vocabulary
+        self._tables = tables
+        self._package = package
+
+    @cached_property
+    def pattern(self) -> str:
+        """Its regular expression, with its pieces and lists in place."""
+        with_pieces = _PIECE.sub(lambda named: str(self._named(*named.groups())), self._written)
+        return self._tables.with_lists(with_pieces)
+
+    def _named(self, module: str, name: str) -> Any:
+        """What a module of the language defines."""
+        return getattr(import_module(f"{self._package}.{module}"), name)
 
     def speak(self, match: re.Match[str]) -> list[str] | None:
         """The words of a match of the pattern; None where its neighbors are others."""
@@ -77,7 +84,7 @@ class Row:
     @cached_property
     def _verbalize(self) -> Speak:
         if self._says.startswith("@"):
-            return self._vocabulary.readers[self._says[1:]]
+            return cast("Speak", self._named(*self._says[1:].split(".")))
         parts = [self._part(word) for word in self._says.split()]
         return lambda match: [word for part in parts for word in part(match)]
 
@@ -90,23 +97,18 @@ class Row:
         group = int(named) if named.isdigit() else named
         if one is not None:
             return lambda match: (one if match[group] == "1" else many).split()
-        say = self._vocabulary.verbalizers[verbalizer] if verbalizer else _lower
+        say = self._named("numbers", f"{verbalizer}_words") if verbalizer else _lower
         return lambda match: say(match[group]) if match[group] is not None else []
 
 
-def rows_of(vocabulary: Vocabulary, *names: str) -> list[Row]:
-    """The rows of tables in the folder ``rows``, in the order in which they are tried."""
+def rows_of(tables: Tables, package: str) -> list[Row]:
+    """The rows of all tables of a language, in the order in which they are tried."""
     found = [
-        Row(f"{name}:{line}", cells, vocabulary)
-        for name in names
-        for line, cells in enumerate(vocabulary.tables.rows(f"rows/{name}"), 2)
+        Row(f"{name}:{line}", cells, tables, package)
+        for name in tables.names("rows")
+        for line, cells in enumerate(tables.rows(f"rows/{name}"), 2)
     ]
-    return sorted(found, key=lambda row: row.priority)
-
-
-def forms_of(rows: Sequence[Row]) -> list[tuple[str, str, Speak | str | None]]:
-    """Rows as written forms."""
-    return [(row.begins, row.pattern, row.speak) for row in rows]
+    return sorted(found, key=attrgetter("priority", "name"))
 
 
 def _lower(written: str) -> list[str]:

@@ -17,6 +17,10 @@ class Tables:
         """``module``: the ``__file__`` of a module in the folder."""
         self._folder = Path(module).parent
 
+    def names(self, folder: str) -> list[str]:
+        """The names of the tables in a folder of this one."""
+        return sorted(file.stem for file in (self._folder / folder).glob("*.tsv"))
+
     def table(self, name: str) -> dict[str, tuple[str, ...]]:
         """NAME.tsv: first cell -> the others of its row, less the head."""
         return {first: tuple(others) for first, *others in self.rows(name)}
