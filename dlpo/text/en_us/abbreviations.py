@@ -7,7 +7,6 @@ import re
 from dlpo.text.common.abbreviations import InContext
 from dlpo.text.common.forms import Forms, only_after, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.common.tables import any_key
 from dlpo.text.en_us import compass, romans, states
 from dlpo.text.en_us.context import (
     INITIAL,
@@ -15,7 +14,7 @@ from dlpo.text.en_us.context import (
     name_follows,
     previous_word,
 )
-from dlpo.text.en_us.numbers import cardinal_words, grouped_words
+from dlpo.text.en_us.numbers import grouped_words
 from dlpo.text.en_us.tables import TABLES, any_of, word_list
 from dlpo.text.en_us.technical import term_words
 
@@ -24,7 +23,6 @@ from dlpo.text.en_us.technical import term_words
 ABBREVIATIONS = TABLES.words("abbreviations")
 IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", "A-Za-z'", own_periods=True)
 _LAND_AFTER = late(r" (?:lot|parcel|farm|property|site|ranch|tract|estate|plot)\b")
-_JOURNALS = TABLES.column("journals")
 _NUMBERED_STREET = late(r"\d(?:st|nd|rd|th)? $")
 _BEFORE_SAINTS = word_list("before French saints")
 _LETTERED_THINGS = word_list("lettered things")
@@ -58,10 +56,6 @@ _BEFORE_INITIALS = word_list("before initials")
 _SPECIES = late(rf"\s(?:{any_of('species')})\b")
 _HAVE_CODES = word_list("have numbers") | word_list("have codes")
 _BOOKS = TABLES.words("books")
-_WARNED = late(
-    r"(?i)\b(?:warning|watch|advisory|emergency|alert)s? (?:for|in) (?:[^.;]|Co\.){0,30}$"
-)
-_COUNTY_BEFORE = late(rf"(?<!& )\b(?:{any_of('counties')}) $")
 # An abbreviation -> the names of contexts, and its words in them.
 _SAID_BEFORE: dict[str, list[tuple[str, list[str]]]] = {}
 _SAID_AFTER: dict[str, list[tuple[str, list[str]]]] = {}
@@ -76,9 +70,7 @@ _HOUSE_BEFORE = late(
     r"\b\d{1,5} (?:[NSEW]{1,2}\.? |North |South |East |West )?(?:[A-Z][a-z']{1,20} ){1,3}$"
 )
 _SMALL_ROAD_BEFORE = late(r"\b\d{1,5} (?:[a-z]{2,20} ){1,2}$")
-_SMALL_STREETS = {"Pl": "place", "Ter": "terrace", "Plz": "plaza", "Cres": "crescent"}
 _PRICE_BEFORE = late(r"[$£€]\s?\d[\d.,]{0,9} ?$")
-_COUNT_AFTER = late(r":|\.?$|\.? (?:(?:is|was|of)\b|\d)")
 _TWO_AFTER = late(
     rf" (?!(?i:{TABLES.patterns('black and white')})\b)(?:the|these|those|you|us|them|him|her|me|my"
     r"|your|our|their|both|all|two|each|people|children|men|women|[$£€]?\d|[A-Z]|[a-z]{3,20}[^s\W]s\b"
@@ -112,14 +104,6 @@ def _work(match: re.Match[str]) -> list[str]:
     return ["K", *grouped_words(match[1])]
 
 
-def _journal(match: re.Match[str]) -> list[str] | None:
-    """J. Exp. Med.; but "J. J. Abrams"."""
-    parts = match[0].rstrip(".").split(". ")
-    long = sum(len(part) > 1 for part in parts)
-    is_journal = long > 1 or (long and parts[0] == "J")  # not Rev. J. Smith
-    return [_JOURNALS[part] for part in parts] if is_journal else None
-
-
 def _french_saint(match: re.Match[str]) -> list[str] | None:
     """Rue St-Denis, the St-Laurent market; but "Main St-Elm St"."""
     numbered = _NUMBERED_STREET.search(text_before(match, 8))
@@ -141,12 +125,6 @@ def _featuring(match: re.Match[str]) -> list[str] | None:
         return None
     is_song = _ARTIST_BEFORE.search(text_before(match)) and name_follows(match)
     return ["featuring"] if is_song else None
-
-
-def _equation(match: re.Match[str]) -> list[str]:
-    """Eq. (4), Eqs. (4)-(6)."""
-    words = ["equations" if "s" in match[1] else "equation", *cardinal_words(match[2])]
-    return [*words, "to", *cardinal_words(match[3])] if match[3] else words
 
 
 def _abbreviation(match: re.Match[str]) -> list[str] | None:
@@ -224,35 +202,9 @@ def _is_person(match: re.Match[str]) -> bool:
     )
 
 
-def _small_street(match: re.Match[str]) -> list[str] | None:
-    """4 Park Pl., 26 Elm Ter."""
-    if not _HOUSE_BEFORE.search(text_before(match, 60)):
-        return None
-    return [_SMALL_STREETS[match[0].rstrip(".")]]
-
-
-def _packed(match: re.Match[str]) -> list[str] | None:
-    """A 5-pk. of socks, a 4-pc. set, 12 pcs.; but "12 ct" of a diamond."""
-    before = text_before(match, 1)
-    key = match[0].rstrip(".")
-    if key == "ct":
-        return ["count"] if before == "-" else None
-    return [{"pk": "pack", "pc": "piece", "pcs": "pieces"}[key]]
-
-
-def _square_feet(match: re.Match[str]) -> list[str]:
-    """The sq. ft. price; total sq. ft.: 900."""
-    return ["square", "feet" if _COUNT_AFTER.match(match.string, match.end()) else "foot"]
-
-
 def _small_doctor(match: re.Match[str]) -> list[str]:
     """My dr said; but "123 oak dr"."""
     return ["drive" if _SMALL_ROAD_BEFORE.search(text_before(match)) else "doctor"]
-
-
-def _county(match: re.Match[str]) -> list[str] | None:
-    """Cook Co., Ill., Fairfax Co. schools; but "Deere Co., Ill.", "The Boeing Co. board"."""
-    return ["county"] if _COUNTY_BEFORE.search(text_before(match)) else None
 
 
 def _between(match: re.Match[str]) -> list[str]:
@@ -270,59 +222,27 @@ def _road_ends(match: re.Match[str]) -> list[str] | None:
 
 FORMS: Forms = (
     *IN_CONTEXT.forms,
-    ("a", r"\b[dafn]/[bk]/a\b", lambda match: [*match[0].upper().replace("/", "")]),
-    ("A", rf"\b(?:(?:{any_key(_JOURNALS)})\. ){{1,5}}(?:{any_key(_JOURNALS)})\.(?!\w)", _journal),
     ("A", r"\bSte?\b\.?(?=-[A-Z][a-z])", _french_saint),
     *compass.FORMS,
     *states.FORMS,
     *romans.FORMS,
-    (
-        "A",
-        rf"\bCo\.(?=,? (?:{states.ABBREVIATED})(?!\w)|, (?:{states.NAMES})\b"
-        rf"|,? (?:{TABLES.patterns('belong to a county')})\b)",
-        _county,
-    ),
-    ("A", r"\bCo\.", lambda match: _county(match) if _WARNED.search(text_before(match)) else None),
     ("a", r"(?<![\w/])b/[wt](?![\w/])", _between),
-    (
-        "a",  # on Elm St. btw 2nd and 3rd
-        r"(?:(?<=[\w)] )|(?<=St\. )|(?<=Ave\. )|(?<=Rd\. )|(?<=Blvd\. ))btw\b\.?"
-        r"(?= (?:\d{1,3}(?:st|nd|rd|th)"
-        r"|[$\d][\d.,]{0,8} (?:and|&)|[A-Z][a-z]+ (?:and|&)) )",
-        "between",
-    ),
     ("A", r"\b(?:Ave|Blvd|Ct|Hwy|Ln|Pkwy|Rd)(?=\.\s[A-Z][a-z']{1,20} [a-z])", _road_ends),
     (
         "aA0",
         rf"\b(?:{any_of('abbreviated books')})\.?(?=\s\d{{1,3}}:\d)",
         lambda match: _BOOKS[match[0].rstrip(".").lower()],
     ),
-    ("a0", r"(?<=\d )st\b\.?(?! of\b)", "stone"),
     ("a", r"\bdr\b\.?(?=\s[a-z])", _small_doctor),
-    ("A0", r"(?:(?<=, )|(?<=\()|(?<='s ))K\. ?(\d{2,3})\b(?![-.]\d)", _work),
-    ("aA0", r"\b[Ee]q(n?s?)\b\.? ?\((\d{1,3})(?:\)|$)(?:[-–]\((\d{1,3})\))?", _equation),
-    ("A", r"\b(?:Pl|Ter|Plz|Cres)\b\.?", _small_street),
-    (
-        "aA0",
-        r"(?:(?<=\d)|(?<=\d-)|(?<=\d ))(?:pk|pcs?|ct)\b"
-        r"(?:\.(?=\s(?:[a-z(]|\d[\d.]{0,4}[- ]?[a-z]{2}\b)|\)?[,;:]))?",
-        _packed,
-    ),
     (
         "a0",  # $65 pp; but "240 pp."
         r"(?:(?<=\d )|(?<=\d))pp\b\.?(?!\s?\d)",
         only_after(_PRICE_BEFORE, "per person", 16),
     ),
-    ("aA", r"\b[Ss]q\b\.? ?[Ff]t\b(?:\.(?=\s[a-z\d]|\)?[,;:]))?", _square_feet),
     (
         "A",
         r"\bSq\b(?!\.? ?(?:[Ff]t|[Mm]i|[Kk]m|[Mm]\b))\.?",
         lambda match: ["square"] if follows_capital(match) else None,
-    ),
-    (
-        "a",
-        r"(?<=[a-z] )d\.(?= (?:[A-Z][\w'-]{1,20} ){1,3}\(?[0-7]-[0-7]\b)",
-        lambda match: ["defeated"] if previous_word(match)[:1].isupper() else None,
     ),
     ("a", r"(?:ft|feat)\b\.?(?= [A-Z\d])", _featuring),
     ("aA", r"(?<![A-Z]/)\b[A-Za-z]{1,8}\.(?!\w)", _by_neighbors),

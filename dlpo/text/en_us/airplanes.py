@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words, plural_words
+from dlpo.text.en_us.numbers import cardinal_words, code_words, plural_words
 from dlpo.text.en_us.tables import any_of
 from dlpo.text.en_us.technical import TERMS
 
@@ -65,11 +65,6 @@ ROUTES: Forms = (
     ("A", rf"(?<![\w-]){_AIRPORT}(?![\w-])", _airport),
 )
 FORMS: Forms = (
-    (
-        "A",
-        r"\bFL(\d{3})\b(?![-.]\d)",
-        lambda match: ["flight", "level", *digit_words(match[1])],
-    ),
     ("d", r"(?:(?<=[A-SU-Z]-)|(?<=Cessna )|(?<=Ferrari )|(?<=Porsche ))(\d{1,3})s\b", _models),
     (
         "A",

@@ -59,9 +59,6 @@ _BOOK = late(
     rf"\b(?:{any_of('books of verses')}|(?:{any_of('abbreviated books')})\.?) "
     r"(?:\d{1,3}:\d{1,3}(?:[-–]\d{1,3})?[,;] ){0,3}$"
 )
-_FORMULA_BEFORE = late(
-    r"\([^()]{0,40}(?:[+*/^√=±×]|\s-\s|\(-)[^()]{0,40}(?:\([^()]{0,20}\))?\)\s?$"
-)
 _POWER = late(r"\^\d$")
 _POWER_OF_TEN = late(r"\s?10(?:\^|\*\*)")
 _MEASURE_BEFORE = late(rf"\d\s?(?:%|[$£€¥]|{UNIT})$")
@@ -90,19 +87,6 @@ def _divided(match: re.Match[str]) -> list[str] | None:
     return None if _NOT_DIVIDED.search(before) else ["divided", "by"]
 
 
-def _played(match: re.Match[str]) -> list[str] | None:
-    """3:45 / 12:07 of a recording; but 7:00/8:00 of a program, or 4:15 / 7:10 / 9:40."""
-    first, last = text_before(match, 8).split()[-1].split("/")[-1], match["whole"]
-    seconds = [[int(part) for part in time.split(":")] for time in (first, last)]
-    lengths = [sum(60**power * part for power, part in enumerate(time[::-1])) for time in seconds]
-    both_quarters = all(time[-1] % 15 == 0 for time in seconds) and seconds[0][0]
-    one_of_many = text_before(match, 10).rstrip("0123456789: ").endswith("/")
-    is_clock = first[0] != "0" and not text_before(match, 8).endswith(" ")
-    if lengths[0] >= lengths[1] or both_quarters or one_of_many or is_clock:
-        return None
-    return ["of"]
-
-
 def _times_or_by(match: re.Match[str]) -> list[str]:
     """7 x 8, but 3 by 5 inches and a 4 by 6 photo."""
     is_spaced = text_before(match, 1) == " "
@@ -121,13 +105,6 @@ def _to(match: re.Match[str]) -> list[str] | None:
     if not _MEASURE_BEFORE.search(text_before(match, 16)):
         return None
     return ["minus" if in_sum(match) else to_or_and(match)]
-
-
-def _two_sizes(match: re.Match[str]) -> list[str]:
-    """32/34 of jeans, 15 1/2/33 of a shirt, and terms of payment alike: 2/10, net 30."""
-    parts = re.findall(r"(?<=\s)1/2|\d+", match[0])
-    said = (["and", "a", "half"] if "/" in part else cardinal_words(part) for part in parts)
-    return [word for words in said for word in words]
 
 
 def _verse(match: re.Match[str]) -> list[str] | None:
@@ -210,24 +187,10 @@ FORMS: Forms = (
         _time_signature,
     ),
     (
-        "d",  # 2/10, net 30; a 15 1/2/33 shirt; 32/34 jeans
-        r"(?<![\w./-])(?<![Dd]ue )(?<!\b[Oo]n )(?<!voice )(?<!ate )(?<!ate: )(?<!ate is )"
-        r"([1-3])/(1[05])(?=,? (?:net ?|n/?)\d\d\b)"
-        r"|(?<![\w./-])(1[3-9]|2[0-2])( ?1/2) ?/(3\d)(?![\w/])"
-        r"|(?<![\w./-])(1[3-9]|2[0-2]|[2-5]\d)/([23]\d)"
-        r"(?= (?:[a-z]{2,10} )?(?:shirts?|jeans?|pants|trousers|chinos|slacks|khakis|inseam)\b)",
-        _two_sizes,
-    ),
-    (
         "d",
         r"(?<![\w:.])(?P<chapter>\d{1,3}):(?P<verse>\d{1,3})(?:[-–](?P<verse_to>\d{1,3})(?::(?P<verse_last>\d{1,3}))?)?"
         r"(?![\w:]|\.\d|\s?[aApP]\.?[mM])",
         _verse,
-    ),
-    (
-        "d",
-        r"(?<![\w:.,])(?:(1):(\d{1,3}(?:,\d{3}){1,2})|(\d{1,2}):(\d{1,3},\d00))(?![\w:,])",
-        _scale,
     ),
     ("d", r"(?<![\w:.])\d{1,4}:\d{1,6}(?::\d{1,4})?(?![\w:]|\.\d|\s?[aApP]\.?[mM])", _ratio),
     (
@@ -248,17 +211,6 @@ FORMS: Forms = (
         "to",
     ),
     ("-", r"(?:(?<=\()|(?<== ))[-–−](?=\d{0,3}[a-z]\b\s?[±+*^×÷=/-])", "minus"),
-    (
-        "-",  # (a + b) / 2; but "(old) / (new)"
-        r"(?:(?<=\))|(?<=\)\s))/\s?(?=\d|[a-z]\b(?!\))|\((?![a-z]\)))",
-        only_after(_FORMULA_BEFORE, "over", 60),
-    ),
-    ("a", r"(?<=[-+*×÷] \d)[a-z]{2}(?=\))", lambda match: [*match[0].upper()]),
-    (
-        "-",
-        r"(?:(?<=\d:\d\d)|(?<=\d:\d\d\s))/(?=\s?(?P<whole>\d{1,2}:\d\d(?::\d\d)?)(?!\d|\s?/|\s?(?:[apAPcC]|[ap]m|[AP]M)\b))",
-        _played,
-    ),
     ("-", r"(?<=\d\s)/(?=\s\d)", _divided),
     ("a", r"(?:(?<=\d)|(?<=\d\s))x(?=\s?\d)", _times_or_by),
     (

@@ -135,11 +135,6 @@ def _day_month(match: re.Match[str]) -> list[str]:
     return words + (year_words(match["dm_year"][-4:]) if match["dm_year"] else [])
 
 
-def _named_date(match: re.Match[str]) -> list[str]:
-    """30-Jun-2024, 05JUL24."""
-    return date_words(full_name(MONTHS, match["dm_month"]), match["dm_day"], match["dm_year"])
-
-
 def _month_year(match: re.Match[str]) -> list[str]:
     return [full_name(MONTHS, match["my_month"]), *year_words(match["my_year"][-4:])]
 
@@ -217,16 +212,6 @@ def _loose_clock(match: re.Match[str]) -> list[str] | None:
     return cardinal_words(match[1]) + (pair_words(match[2]) if match[2] != "00" else [])
 
 
-def _two_zones(match: re.Match[str]) -> list[str] | None:
-    """Tonight at 8/7c: of a television program, in the East and in the Central zone."""
-    hour, minutes, meridiem, other_hour, other_minutes = match.groups()
-    if (int(hour) - int(other_hour)) % 12 != 1:  # 3/4c of sugar
-        return None
-    words = [*cardinal_words(hour), *(pair_words(minutes) if minutes else [])]
-    words += [*_meridiem_words(meridiem), *cardinal_words(other_hour)]
-    return [*words, *(pair_words(other_minutes) if other_minutes else []), "central"]
-
-
 def _hour(match: re.Match[str]) -> list[str]:
     return cardinal_words(str(int(match["hour"]))) + _meridiem_words(match["hour_meridiem"])
 
@@ -278,11 +263,6 @@ def _decade(match: re.Match[str]) -> list[str] | None:
 FORMS: Forms = (
     (
         "d",
-        r"(?<![\w/.-])(1[0-2]|[1-9])(?::([0-5]\d))?([ap])?/(1[0-2]|[1-9])(?::([0-5]\d))?c\b",
-        _two_zones,
-    ),
-    (
-        "d",
         ISO,
         _iso_date,
     ),
@@ -311,18 +291,6 @@ FORMS: Forms = (
         rf"\b(?P<dm_day>{DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{MONTH_NAME}(?!\w))"
         rf"(?P<dm_year>,?\s{_YEAR})?",
         _day_month,
-    ),
-    (
-        "d",  # 30-Jun-2024, 05JUL24, 5 jul 2023
-        rf"(?<![\w-])(?P<dm_day>{DAY})(?P<dm_dash>-?|\s)(?P<dm_month>(?i:{MONTH_NAME}))(?P=dm_dash)"
-        r"(?P<dm_year>[12]\d{3}|(?<!\s)\d\d)(?![\w-]|[,.]\d)",
-        _named_date,
-    ),
-    (
-        "d",  # the 3d of May, the 22d Regiment
-        rf"\b(\d?(?<!1)[23])d(?= (?:of {MONTH_NAME}|day of|instant|inst\b|Regiment|Cavalry|Infantry"
-        r"|Division|Battalion|Brigade|Cir\.|Dist\.|Corps|Congress|ed\.))",
-        lambda match: ordinal_words(match[1]),
     ),
     ("A0", rf"\b(?P<my_month>{MONTH_NAME})(?P<my_year>,?\s{_YEAR})", _month_year),
     ("d", r"(?<![\w:])(\d{1,2}):([0-5]\d)\.(\d{1,3})\b(?![:.]\d)", _lap),
@@ -368,11 +336,6 @@ FORMS: Forms = (
         _dash,
     ),
     ("-", r"(?<![\w'])'\d\d\b(?!['\"])", _short_year),
-    (
-        "A0",
-        r"\bT-(?=\d{1,3} ?(?:[hms]|hrs?|mins?|secs?|hours?|minutes?|seconds?|days?|weeks?)\b)",
-        "T minus",
-    ),
     (
         "d-",
         r"\b(?!1000s of\b)(?P<decade_century>[12]\d)?(?P<decade_tens>\d0)'?s\b"

@@ -39,13 +39,6 @@ def _move(match: re.Match[str]) -> list[str] | None:
     return words
 
 
-def _castles(match: re.Match[str]) -> list[str] | None:
-    """O-O beside another move; but "the O-O bond"."""
-    if not _has_move(match.string):
-        return None
-    return ["castles"] + ["queenside"] * (len(match[0]) > 3)
-
-
 def _move_number(match: re.Match[str]) -> list[str] | None:
     """2. Nf3, 12...Bg4; the period ends no sentence."""
     if not _has_move(match.string):
@@ -55,8 +48,6 @@ def _move_number(match: re.Match[str]) -> list[str] | None:
 
 FORMS: Forms = (
     ("A0", rf"(?<![\w-])[KQRBN](?:[a-h]|[1-8])?x?{_SQUARE}(?:[+#](?!\w)|(?![\w-]))", _move),
-    ("a0", rf"(?<![\w-])[a-h]x{_SQUARE}(?:=[QRBN])?(?:[+#](?!\w)|(?![\w-]))", _move),
-    ("A0", r"(?<![\w-])O-O(?:-O)?(?![\w-]| bond)", _castles),
     (
         "d",
         rf"(?<![\w.])(\d{{1,3}})\.(?:\.\.)?(?=\s?(?:{_MOVE}|{_SQUARE}|O-O)(?![\w-]))",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, only_after, text_before
+from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.tables import any_of
 
@@ -25,12 +25,6 @@ COORDINATE_BEFORE = late(
     r"|\d\.\d{1,9}°? ?[NS],? \d{1,3}\.\d{1,9}°? ?$"
 )
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
-
-
-def _longitude(match: re.Match[str]) -> list[str] | None:
-    """Lat 40.71, Long -74.00; Long: 74.00°; but "Long 5.00"."""
-    is_place = "Lat" in text_before(match) or _DEGREES_AFTER.match(match.string, match.end())
-    return ["longitude"] if is_place else None
 
 
 def _road_way(match: re.Match[str]) -> list[str] | None:
@@ -76,11 +70,6 @@ FORMS: Forms = (
         r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
         _compass,
     ),
-    (
-        "A0",  # Lat. 34.05 N
-        r"(?:(?<=\d )|(?<=\d° )|(?<=\d))[NSEW]\b(?!['.-]\w)",
-        only_after(COORDINATE_BEFORE, _compass),
-    ),
     ("A", r"\b[NSEW]B\b", _road_way),
     (
         "A",
@@ -94,5 +83,4 @@ FORMS: Forms = (
     ),
     ("A", rf"\b[NSEW]\. (?:(?={any_of('have halves')})\b)", _compass),
     ("A", r"\bLat\b\.?(?=:?\s-?\d{1,2}\.\d)", "latitude"),
-    ("A", r"\bLong?\b\.?(?=:?\s-?\d{1,3}\.\d{2,9}(?:°|\b))", _longitude),
 )

@@ -30,10 +30,6 @@ _FACTOR_BEFORE = late(
     r"(?i)\b(?:multipl(?:y|ied)|scaled?|times|divided?)\b[^.;]{0,30}\bby $"
     r"|\brate (?:your|the|this|our|my)(?: \w{2,14})? $"
 )
-_SHOT_BEFORE = late(
-    r"(?i)(?:\b(?:shot|shoots|shooting|went|was|were|hit|made|finished|completed|threw|just|points,)"
-    r" (?:an? )?|, |\()$"
-)
 _GOAL_AFTER = late(r" (?:hrs?|hours|[KMGT]B|steps|done|cal|kcal|min|mins|miles)\b")
 # 3/7 tests passed, but 9/12 sounds fine
 _SHARE_OF = late(rf" (?!(?:{any_of('no things counted')})\b)[a-z]{{2,20}}s\b")
@@ -116,22 +112,8 @@ def _expiry(match: re.Match[str]) -> list[str] | None:
     return [MONTHS[int(match["expiry_month"]) - 1], *year_words(f"20{match['expiry_year']}")]
 
 
-def _shots(match: re.Match[str]) -> list[str] | None:
-    """Shot 12/18 from the field; but "received 7/4 from the field"."""
-    if not _SHOT_BEFORE.search(text_before(match, 24)):
-        return None
-    return [*cardinal_words(match[1]), "for", *cardinal_words(match[2])]
-
-
 FORMS: Forms = (
     ("aA0", rf"\b(?:[Ee]xp|EXP)\b\.?(?=:?\s(?:[Dd]ate:?\s)?{MONTH}/(?:20)?\d\d\b)", "expiration"),
-    (
-        "d",  # 12/18 from the field
-        r"(?<![\w/.])(\d{1,2})/(\d{1,2})(?= (?:from (?:the (?:field|line|floor|foul|free|stripe)"
-        r"|three|deep|downtown|beyond|distance)|at the (?:line|stripe)"
-        r"|for \d{1,3} (?:yds|yards|passing))\b)",
-        _shots,
-    ),
     ("d", rf"(?P<of_month>{MONTH})/(?P<of_year>(?:19|20)\d\d)(?![\w/%]|\.\d)", _month_of_year),
     ("d", rf"(?P<expiry_month>{MONTH})/(?P<expiry_year>[2-4]\d)(?![\w/%]|\.\d)", _expiry),
     (

@@ -16,7 +16,7 @@ from dlpo.text.en_us.numbers import (
     ordinal_words,
     plural_words,
 )
-from dlpo.text.en_us.tables import TABLES, any_of, word_list
+from dlpo.text.en_us.tables import any_of, word_list
 
 _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")
 _DENOMINATORS = {"2": "half", "4": "quarter"}
@@ -52,10 +52,6 @@ _LABEL_BEFORE = late(
     rf"(?i)\b(?:{any_of('are rated')})(?::| –| -)? $"
     r"|\b(?:test|exam|quiz|score|meal|food|service) was $"
 )
-_OPENS = late(r"(?:^|\n)\s{0,3}[(\[]$")
-_IN_RECIPE = late(r"[)\]] [a-z]")
-_LONG_MESSAGE = 40  # characters
-_CLOSES = late(r"[)\]]\s{0,3}(?:\n|$)")
 _OPENING = late(r"(?:^|[.!?\n] ?)$")
 _REMARK_AFTER = late(r", [a-z]|[.;]|\s*$")
 _SO_RATED = late(r"[.;:!?)]|,(?! \d)|$| (?:tho|though|but|imo|overall|at best|and|because)\b")
@@ -64,8 +60,6 @@ _NO_NOUN = word_list("no nouns")
 _KITCHEN = ("2", "3", "4", "8", "16")  # denominators of what is measured
 _DONE = ("used", "full", "complete", "completed", "done")
 _DATA = frozenset(("KB", "MB", "GB", "TB", "GiB", "MiB"))
-_PART_NAMED = late(rf"(?i)\b(?:{any_of('given in parts')})\b[^.]{{0,40}}$")
-_TWO_AMOUNTS_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('two amounts')})\b[^.;]{{0,16}}$")
 _CAPACITIES = ("16", "32", "64", "128", "256", "512")
 _DATA_BEFORE = late(r"(?i)\b(?:used|using|storage|disk|memory|quota):? $")
 _DATA_USED = late(r"(?i)\b(?:used|using|usage|quota):? $")
@@ -166,76 +160,14 @@ def _in_city_and_on_road(first: str, second: str) -> list[str]:
     return [*with_pause(cardinal_words(first)), *cardinal_words(second)]
 
 
-def _used(match: re.Match[str]) -> list[str] | None:
-    """8 GB/16 GB used, 182G/200G; but "8GB/16GB models"."""
-    above, unit, below, other = match.groups()
-    before = text_before(match)
-    is_short = unit == other in ("G", "T") and len(above) > 1 and "." not in above
-    opens = is_short and before.endswith(("(", "[", "|"))
-    of_disk = len(unit) == len(other) == 1 and _DATA_BEFORE.search(before)
-    used = of_disk or _DATA_USED.search(before) or _SHARED_DATA.match(match.string, match.end())
-    if not (opens or used):
-        return None
-    unit, other = (UNITS[one if len(one) > 1 else f"{one}B"][1] for one in (unit, other))
-    return [*number_words(above), unit, "out", "of", *number_words(below), other]
-
-
-def _out_of_many(match: re.Match[str]) -> list[str] | None:
-    """XP 2,300/2,500; but "rent: 1,200/1,400"."""
-    above, below = (int(one.replace(",", "")) for one in match.groups())
-    if above > below or _TWO_AMOUNTS_BEFORE.search(text_before(match)):
-        return None
-    return [*number_words(match[1]), "out", "of", *number_words(match[2])]
-
-
-def _of_thread(match: re.Match[str]) -> list[str] | None:
-    """The mark of a message that opens or closes with it: (1/3), [2/3]."""
-    before = text_before(match)
-    no_part = not _IN_RECIPE.match(match.string, match.end()) and len(match.string) > _LONG_MESSAGE
-    opens = no_part and _OPENS.search(before)
-    closes = _CLOSES.match(match.string, match.end()) and match.start() > _LONG_MESSAGE
-    named = _PART_NAMED.search(before)
-    if not (opens or (closes and not named)) or not int(match[1]) <= int(match[2]) < 10:
-        return None
-    return [*cardinal_words(match[1]), "of", *cardinal_words(match[2])]
-
-
 FORMS: Forms = (
-    (
-        "d",
-        r"(?<![\w/.,])(\d{1,3}(?:,\d{3}){1,3}|\d{3})/(\d{1,3}(?:,\d{3}){1,3})"
-        rf"(?![\w/]|[.,]\d|\s?(?:{UNIT})\b)",
-        _out_of_many,
-    ),
-    (
-        "d",
-        r"(?<![\w/.])(\d{1,4}(?:\.\d{1,2})?) ?([KMGT](?:i?B)?)/(\d{1,4}(?:\.\d{1,2})?) ?"
-        r"([KMGT](?:i?B)?)(?![\w/])",
-        _used,
-    ),
-    ("d", r"(?:(?<=\()|(?<=\[))(\d{1,2})/(\d{1,2})(?=[)\]])", _of_thread),
     (
         "d",
         r"(?<![\w.])(\d{1,2})/(?=[$£€]\d)",  # 3/$15
         lambda match: [*cardinal_words(match[1]), "for"],
     ),
-    (
-        "d",
-        r"(?<![\w.])(\d\d)/(\d\d)(?= (?:city/h(?:wy|ighway))\b)",
-        lambda match: _in_city_and_on_road(match[1], match[2]),
-    ),
-    (
-        "d",
-        r"\b([357]|10)/([16])(?= ARMs?\b)",
-        lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
-    ),
     # a 3/8"-16 bolt
     ("-", r"(?:(?<=/\d\")|(?<=/\d\d\"))-(\d\d)\b", lambda match: cardinal_words(match[1])),
-    (
-        "d",
-        r"(?<![\w./])1/(\d{2,5}) ?s(?:ec)?\b",
-        lambda match: ["one", *ordinal_words(match[1]), "of", "a", "second"],
-    ),
     (
         "d",
         r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})(?:\s{1,2}|-(?=(?:1/[234]|[1357]/8|3/4|\d\d?/(?:16|32|64))(?![\d/]))))?(?P<above>\d{1,3})/(?P<below>\d{1,3}(?:,\d{3}(?!\d)){0,3})"

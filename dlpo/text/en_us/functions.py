@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, only_after
+from dlpo.text.common.forms import Forms
 from dlpo.text.common.patterns import ARGUMENT, late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import number_words
@@ -27,18 +27,6 @@ def _named(match: re.Match[str]) -> list[str]:
     return [*_NAMES[match[1]].split(), "squared" if match[2] else "of"]
 
 
-def _integral(match: re.Match[str]) -> list[str]:
-    """∫₀¹."""
-    first, last = match.groups()
-    return ["integral", "from", *_bound(first), "to", *_bound(last), "of"]
-
-
-def _bound(written: str) -> list[str]:
-    sign, number = written[:1], written.lstrip("-")
-    words = number_words(number) if number.isdigit() else [number.upper()]
-    return ["minus", *words] if sign == "-" else words
-
-
 FORMS: Forms = (
     (
         "aA",
@@ -54,38 +42,10 @@ FORMS: Forms = (
         lambda match: [match[0].upper(), "of"],
     ),
     (
-        "aA",
-        r"(?<![\w.'])[FGHfgh]'(?=\([A-Za-z]\))",
-        lambda match: [match[0][0].upper(), "prime", "of"],
-    ),
-    ("-", r"(?<=\([A-Z])\|(?=[A-Z]\))", "given"),
-    (
         "a",
         rf"(?<!\ba )(?<!\bthe )(?<!\bone )(?<!\byour )(?<!\bmy )\b({any_key(_NAMES)})(\^2)?"
         rf"(?!\(s\))(?={ARGUMENT}| ?\d{{1,4}} ?°|\s{{1,2}}theta\b| [xyzte]\b(?!')"
         r"|(?<=\^2)\(|(?<=\^2)[a-z]\b)",
         _named,
-    ),
-    (
-        "a",
-        r"\blog_?\{?(\d{1,2}|[a-z])\}?(?=\s?\()",
-        lambda match: ["log", "base", *_bound(match[1]), "of"],
-    ),
-    ("a", r"\blog(?=\(\d{1,9}\))", "log of"),
-    ("-", r"∫\s?_?\{?(-?\w{1,3})\}?\^\{?\s?(-?\w{1,8})\}?", _integral),
-    ("-", r"∫(?=\s?from\b)", "integral"),
-    ("-", r"(?<=[A-Za-z\d)])\^(?=\()", "to the"),
-    ("-", r"(?<=[\w)]\))/(?=[EPfgh]\(\w)", "over"),
-    ("-", r"(?:(?<=[=+*]\d)|(?<=[=+*-]\s\d)|(?<=[\w)]\)))/(?=[a-z]\b)", "over"),
-    (
-        "a",  # dy/dx, du = 2x dx
-        r"(?<![\w'-])d[uy](?=/d[a-z]\b| = )|(?<=\bd[a-z]/)d[uy]\b",
-        lambda match: [*match[0].upper()],
-    ),
-    ("-", r"(?<=\^\()[-−](?=\w)", "minus"),
-    (
-        "-",  # n(n + 1)/2, π/2; but "read(s)/3"
-        r"(?:(?<=\))|(?<= pi ))/(?=\d{1,3}(?![\w/]))",
-        only_after(_FORMULA, "over"),
     ),
 )

@@ -9,13 +9,11 @@ from dlpo.text.common.forms import (
     digits_in_groups,
     only_after,
     text_before,
-    with_pause,
 )
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import cardinal_words, code_words, digit_words
 from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
-from dlpo.text.en_us.technical import path_words
 
 # What an agent reads a number of, and what may be between it and the number.
 _LINK = r"(?:(?:,? which)?(?: is| was|'s|:| -|,)? ?#?| \(|\? (?:it's |it is )?)$"
@@ -46,13 +44,9 @@ _TELEPHONE_BEFORE = late(
 )
 _CARD_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before masked numbers')}):? [#(]?$")
 _QUANTITY_BEFORE = late(r"(?i)(?:\b(?:limit|max\w{0,5}|up to|value|than|equals?)(?: is| of)?|=) $")
-_BRITISH_ROAD_BEFORE = late(r"(?i)\b(?:on|onto|along|off|via|take|join|leave|follow) the $")
-_MOST_LETTERS_ON = 6
 _PASSWORD_BEFORE = late(r"(?i)\b(?:passwords?|passcodes?|passphrase|pwd)\b[^.;]{0,24}$")
-_PASSWORD_PART = late(r"[A-Z]?[a-z]+|[A-Z]|\d+|.")
 _SIGN_NAMES = {sign: said for sign, (*_, said) in table("signs").items()}
 _AIRLINES = word_list("airlines")
-_CHIPS = TABLES.words("chips")
 _COURSES = TABLES.words("courses")
 _GROUP = late(r"[A-Za-z]|\d+")
 
@@ -125,11 +119,6 @@ def _internet(match: re.Match[str]) -> list[str]:
     return words
 
 
-def _vulnerability(match: re.Match[str]) -> list[str]:
-    """CVE-2024-5830."""
-    return [*"CVE", *with_pause(code_words(match[1])), *code_words(match[2])]
-
-
 def _extension(match: re.Match[str]) -> list[str] | None:
     """Reach me at x4410, or Ana Cruz, x514; but "at x100 magnification"."""
     before = text_before(match)
@@ -144,32 +133,6 @@ def _two_versions(match: re.Match[str]) -> list[str] | None:
     if int(match[2]) != int(match[1]) + 1:
         return None
     return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
-
-
-def _through_letters(match: re.Match[str]) -> list[str] | None:
-    """Figure 3B-D; but 2B-A and 4C-Z."""
-    letters_on = ord(match[2]) - ord(match[1])
-    return ["to"] if 0 < letters_on <= _MOST_LETTERS_ON else None
-
-
-def _from_letter_to_letter(match: re.Match[str]) -> list[str] | None:
-    """Seats A–C, answers A-D; but "the A-B test"."""
-    if match[1] >= match[2] or not _LETTERED.search(text_before(match)):
-        return None
-    return [match[1], "to", match[2]]
-
-
-def _password(match: re.Match[str]) -> list[str]:
-    """Blue$ky_2024!: words, letters, digits and signs by their names."""
-    words: list[str] = []
-    for part in _PASSWORD_PART.findall(match[0]):
-        if part.isdigit():
-            words += digit_words(part)
-        elif not part.isalpha():
-            words += _SIGN_NAMES.get(part, "").split()
-        else:
-            words += [part.lower()] if len(part) > 3 and part[1:].islower() else [*part.upper()]
-    return words
 
 
 def _listed_sign(match: re.Match[str]) -> list[str]:
@@ -190,25 +153,7 @@ def _flight(match: re.Match[str]) -> list[str]:
     return [*match[1], *code_words(match[2])]
 
 
-def _british_road(match: re.Match[str]) -> list[str] | None:
-    """Take the A3113; but "the A6400"."""
-    if not _BRITISH_ROAD_BEFORE.search(text_before(match, 16)):
-        return None
-    return [match[1], *("oh" if one == "0" else cardinal_words(one)[0] for one in match[2])]
-
-
-def _preprint(match: re.Match[str]) -> list[str]:
-    """arXiv:1706.03762."""
-    return ["archive", *code_words(match[1]), "point", *digit_words(match[2])]
-
-
 FORMS: Forms = (
-    (
-        "d",  # an 8086 chip; but "8086 votes"
-        rf"(?<![\w.,$])(?:{any_key(_CHIPS)})"
-        r"(?=[.,;:)](?!\d)|\s?$|-based|\s(?:and|or|was|were|is|chips?|CPUs?|(?:micro)?processors?|assembly)\b)",
-        lambda match: _CHIPS[match[0]],
-    ),
     (
         "d",  # of a package
         r"(?<![\w.,$-])(?!(?:(?:19|20)\d\d ){2})\d{4}(?: \d{4}){2,5}(?: \d{1,4})?(?![\w-]|[.,]\d)",
@@ -234,11 +179,6 @@ FORMS: Forms = (
         r"(?<![\w*])(?:(?:[xX*]{2,4}-){0,3}[xX]{1,12}|\*{1,3})-?(\d{4})(?![\w-]|[.,]\d)",
         lambda match: digit_words(match[1]) if _CARD_BEFORE.search(text_before(match)) else None,
     ),
-    (
-        "d",  # Our fax number is 555.0123; but "a mean of 555.0123"
-        r"(?<![\w.])[2-9]\d\d\.\d{4}(?!\w|\.\d| ?%| [a-z]{2,20}s?\b(?<!\bor)(?<!\band)(?<!\bto))",
-        only_after(_TELEPHONE_BEFORE, _telephone),
-    ),
     ("d", r"(?<=\bRx )\d{5,10}\b", lambda match: digit_words(match[0])),
     (
         "d",
@@ -253,20 +193,12 @@ FORMS: Forms = (
         r"(?<!000)(?<!2147483647)(?<!4294967295)",
         _ten_digits,
     ),
-    ("A0", rf"\b({any_key(_AIRLINES)})(\d{{3,4}})\b(?![-.]\d)", _flight),
     (
         "A0",  # Flight AS 305, Phoenix (WN 418)
         rf"(?:(?<=[Ff]light )|(?<=[Ff]lights )|(?<=[a-z] \())({any_key(_AIRLINES)}) (\d{{3,4}})"
         r"(?=[.,;:)]|\s?$| [a-z])(?! [a-z]{2,20}s\b)",
         _flight,
     ),
-    (
-        "A0",  # of a container: MSKU 907032-3
-        r"(?<![\w-])[A-Z]{3}U ?\d{6}[- ]?\d(?![\w-])",
-        lambda match: said_one_by_one(match[0]),
-    ),
-    ("d", r"(?<=\bD\.C\. )20\d{3}(?![\w,-]|\.\d)", lambda match: digit_words(match[0])),
-    ("A0", r"\b([AB])(\d{4})\b(?<!00)(?![-.]\d)", _british_road),
     (
         "A0",  # model A2141; but "order A2141", "the A6400"
         r"(?<![\w.-])([A-Z])(\d{4})(?<!00)(?![\w-]|[.,]\d)",
@@ -276,12 +208,6 @@ FORMS: Forms = (
         "d",
         r"\b911(?= (?:GT\d|Turbo|Carrera|Targa|Dakar|Speedster)\b)|(?<=\b[Pp]orsche's )911\b",
         "nine eleven",
-    ),
-    (
-        "aAd-",  # Password: Blue$ky_2024!
-        r"(?:(?<=[Pp]assword: )|(?<=[Pp]assword is )|(?<=[Pp]wd: )|(?<=[Pp]asscode: ))"
-        r"(?=\S{0,23}\d)(?=[\w-]{0,23}[$!@%^&*_~?+])[\w$!@#%^&*~?+.-]{5,23}[\w$!@#%^&*~?+-]",
-        _password,
     ),
     (
         "-",  # Passcode Xk9#42
@@ -296,40 +222,16 @@ FORMS: Forms = (
         r"(?:[!@#$%^*]|&(?! (?!or\b|and\b)\w))(?![\w+*]| of\b)",
         _listed_sign,
     ),
-    ("A0", r"\bBo([357])\b", lambda match: ["best", "of", *cardinal_words(match[1])]),
-    ("aA", r"\barXiv:\s?(\d{4})\.(\d{4,5})(?:v\d)?\b", _preprint),
-    (
-        "aA",
-        r"\b(?:doi|DOI):?\s?10\.(\d{4,5})/([\w.-]{1,60}\w)",
-        lambda match: [
-            "D",
-            "O",
-            "I",
-            "ten",
-            "point",
-            *digit_words(match[1]),
-            "slash",
-            *path_words(match[2]),
-        ],
-    ),
     (
         "-",
         r"(?<=[\s(])(?:\.{2,3}|…)(?!(?:19|20)\d\d)(\d{4})\b(?![.,]\d)",
         lambda match: digit_words(match[1]),
     ),
-    ("-", r"(?<=\b\d([A-Z]))[-–](?=([A-Z])\b)", _through_letters),
-    ("A", r"(?<![\w'-])([A-Z])[-–]([A-Z])(?![\w'-]| test| split| to\b)", _from_letter_to_letter),
     (
         "d",
         r"(?:(?<=\bWindows )|(?<=\bWin )|(?<=\biOS )|(?<=\bmacOS )|(?<=\bAndroid )|(?<=\biPhone ))"
         r"(\d{1,2})/(\d{1,2})\b(?!/)",
         _two_versions,
-    ),
-    ("A0", r"\bCVE-(\d{4})-(\d{4,7})\b", _vulnerability),
-    (
-        "A0",
-        r"(?<![\w-])(?!ISO|IEC|RFC|DIN|ASTM|ANSI)[A-Z]{2,4}-\d{5,8}(?![\w-]|[.,/]\d)",
-        lambda match: said_one_by_one(match[0]),
     ),
     ("A0", r"(?<=#)[A-Z]{1,3}-?\d{4,8}(?![\w-]|[.,/]\d)", lambda match: said_one_by_one(match[0])),
     ("a0", r"(?<![\w.])x(\d{3,5})\b(?! ?(?:\d|zoom|mag|speed|faster|more)|\.\d)", _extension),
@@ -337,12 +239,6 @@ FORMS: Forms = (
         "A0",
         rf"\b(?:{any_key(_COURSES)})(?=\s\d{{3,4}}[A-Z]?\b)",
         lambda match: _COURSES[match[0]],
-    ),
-    (
-        "A0",
-        r"(?:(?<=sponsored )|(?<=bill )|(?<=bill, )|(?<=Bill )|(?<=Senate )"
-        r"|(?<=introduced ))S\.(?= \d{1,4}\b)",
-        "S",
     ),
     ("A0", r"\bS(\d{1,2})\s?E(\d{1,3})\b", _episode),
     (

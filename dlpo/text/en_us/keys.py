@@ -58,7 +58,6 @@ def _dialed(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    ("-", r"(?<=[a-z] )#s\b", "numbers"),
     ("-", r"(?<![\w*#])(?:[*#]|\*#|#[*#])\d{1,4}(?![\w*])", _dialed),
     ("-", r"(?<![\w*])\*(?![\w*])", _star),
     ("-", r"(?<![\w#])#(?![\w#])", _pound),

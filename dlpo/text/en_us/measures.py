@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, only_after, text_before
+from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.attributes import describes_noun
-from dlpo.text.en_us.compass import COORDINATE_BEFORE, DIRECTIONS
+from dlpo.text.en_us.compass import COORDINATE_BEFORE
 from dlpo.text.en_us.context import BEFORE_GROUPS, STREET_AFTER, to_or_and, word_after
-from dlpo.text.en_us.money import CURRENCIES, SIGN
+from dlpo.text.en_us.money import SIGN
 from dlpo.text.en_us.numbers import (
     NUMBER,
     SCALE,
@@ -20,9 +20,7 @@ from dlpo.text.en_us.numbers import (
     digit_words,
     grouped_words,
     number_words,
-    plain_number,
     plural_words,
-    scale_words,
 )
 from dlpo.text.en_us.tables import TABLES, any_of, word_list
 
@@ -40,19 +38,6 @@ _OF_ROAD = late(r"\b(?:SR|US|CR|FM|[Hh]wy\.?|Highway|Rte\.?|Route|Interstate|I|T
 _BEFORE_DISTANCE = late(r"(?i)\b(?:in|after|within|for|about|go|drive|walk) $")
 _SCREEN_AFTER = late(r" (?:\d(?:\.\d)?K\b|\d{3,4}[pi]\b|deep[ -]dish\b)")  # a 27" 4K monitor
 _OPEN_QUOTATION = late(r"(?:^|(?<!/\d)[\s(\[])\"[^\"]{0,300}$")
-_EARLIER_PLURALS = late(r"(?:\d{1,3}s(?:,? (?:and|or|&) |, )){1,3}$")
-_NOUN_AFTER = late(
-    r" (?!(?:and|or|on|in|at|to|from|for|with|as|of|by|were|are|all|is|the|but|this)\b)[a-z]"
-)
-_PLURAL_BEFORE = late(
-    r"(?i)\b(?:got|gets?|getting|gave|all|many|some|more|few|rolled|rolls?|rolling|shoot(?:s|ing)?"
-    r"|hits?|hitting|made|mak(?:es?|ing)|wears?|wearing|wore|straight|scored|pocket|of the"
-    r"|count(?:s|ing) by|my|his|her|in the(?: low| mid| high)?) $|(?-i:(?:^|[.!?] )The $)"
-)
-_PAIRS_BEFORE = late(
-    r"(?i)\b(?:two|three|four|five|six|several|pairs? of|those|these|swap|replace|count by) $"
-)
-_RAN_BEFORE = late(r"(?i)\b(?:ran|runs?|running|swam|swims?|swimming|did|of) $")
 _MUCH_BEFORE = late(r"\d[^.;!?]{1,12} of [a-z]{3,16}$")
 _AMOUNT_BEFORE = late(r"\b(?i:price|cost|rate|revenue|calories|miles|income|spend)$|(?<!\w)[$£€]$")
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT}|[NJ])(?:\^[23])?(?:/(?:{UNIT}))?)?$")
@@ -65,24 +50,6 @@ _BATHS_OF_HOME = late(r"(?i)/\s?\d(?:\.5)?\s?ba\b\.? [a-z]{4}")
 _BEDROOMS = late(r"(?i)\d ?-?(?:br|bd|bed|bdrm|bedroom)s?\b[^.;]{0,12}$")
 _DAY_OR_NIGHT = ("day", "night", "month", "year")
 _TIMES = word_list("follow a slash after plurals")
-_AT_BAT = late(r"\b(?:hit|hits|homers?|homered|RBIs?|slugged|belted|batt?ed|batting)\b")
-_PASSING = late(r"\b(?:threw|throws|thrown|TDs?|yards|yds|passing|passes|completions|sacks)\b")
-_AT_WORK = late(r"(?i)\b(?:RN|LPN|CNA|nurses?|shifts?|nights)\b")
-_ANGLE = late(r"\s\d{1,3}°")
-_ARMED = late(
-    r"(?i)\b(?:his|her|your|their) $"
-    r"|\b(?:fir(?:e|ed|ing)|shot|guns?|pistol|pull(?:s|ed)|drew|aim(?:ed|ing)|holster(?:ed)?|loaded"
-    r"|armed)\b.{0,20} (?:an?|the|with) $"
-)
-_OF_FILE = late(r"(?i)\b(?:file|photo|video|image|download|attachment|memory|in size)\b")
-_CHANGED = late(
-    r"(?i)\b(?:by|up|down|fell|rose|rises?|falls?|dropped|gained|lost|added|widened|tightened|narrowed"
-    r"|cuts?|hiked?|raised?|lowered?|jumped|slipped)(?: (?:of|by|about|another))? $"
-)
-_OF_GENES = late(
-    r"\b(?:DNA|RNA|genes?|genome|kb|TSS|fragments?|sequences?|inserts?|primers?|start)\b"
-)
-_CHANGES = late(r" (?:to \d|wider|tighter|higher|lower|above|below|over)")
 _OF_BLOOD = late(
     r"\b(?:MCHC?|MCV|PTH|DNA|RNA|NT-proBNP|BNP|[Ss]erum|[Cc]ells?|estradiol|[Pp]lasma)\b"
 )
@@ -130,9 +97,6 @@ _NOTED = late(
     r"\w{0,2}$)[A-Za-z]{4,20}[.,]?$"
 )
 _CLAUSE_AFTER = late(r"[.,;:)]|\s(?!plus|minus|times|over|is)[A-Za-z]{2}|\s?$")
-_WEATHER = late(
-    r"(?i)\b(?:pressure|hurricane|storm|cyclone|typhoon|barometer|winds?|low of|depression)\b"
-)
 
 
 def _is_letter(match: re.Match[str]) -> bool:
@@ -155,37 +119,9 @@ def of_place(match: re.Match[str]) -> bool:
     return not is_verb and _LETTERED.search(before) is not None
 
 
-def _shifts(match: re.Match[str]) -> list[str] | None:
-    """RN, 3x12s, nights; but "two 2x12s"."""
-    near = text_before(match, 40) + match.string[match.end() : match.end() + 40]
-    if not _AT_WORK.search(near):
-        return None
-    return [*cardinal_words(match[1]), *plural_words(cardinal_words(match[2]))]
-
-
 def _planks(match: re.Match[str]) -> list[str]:
     """2x4s: two by fours."""
     return [*cardinal_words(match[1]), "by", *plural_words(cardinal_words(match[2]))]
-
-
-def _pressures(match: re.Match[str]) -> list[str]:
-    """140s/90s of blood."""
-    first, second = (plural_words(grouped_words(one)) for one in match.groups())
-    return [*first, "over", *second]
-
-
-def _plural(match: re.Match[str]) -> list[str] | None:
-    """5s on her exams, 4s and 5s, two 6s; but "in 5s", "the 5s mark", "two 30s timers"."""
-    before, number = text_before(match, 60), match[1]
-    earlier = _EARLIER_PLURALS.search(before)
-    before = before.removesuffix(earlier[0]) if earlier else before
-    sprints = number.endswith("00") and _RAN_BEFORE.search(before)
-    is_plural = sprints or _PAIRS_BEFORE.search(before)
-    if len(number) != 2 or earlier:  # not got 45s on the clock
-        is_plural = is_plural or _PLURAL_BEFORE.search(before)
-    if not is_plural or _NOUN_AFTER.match(match.string, match.end()):
-        return None
-    return plural_words(grouped_words(number))
 
 
 def _measure(match: re.Match[str]) -> list[str] | None:
@@ -259,15 +195,6 @@ def _bedrooms(match: re.Match[str]) -> list[str] | None:
     return [*cardinal_words(number.removesuffix(".5")), *half, noun + "s" * (not single)]
 
 
-def _in_sport(match: re.Match[str]) -> list[str] | None:
-    """He hit 8 HRs, threw 2 INTs; but 8 HRs of sleep."""
-    near = text_before(match, 60) + match.string[match.end() : match.end() + 40]
-    if not (_AT_BAT if match[0] == "HRs" else _PASSING).search(near):
-        return None
-    one = text_before(match, 2) == "1 " and match[0] == "INT"
-    return ["home", "runs"] if match[0] == "HRs" else ["interception" + "s" * (not one)]
-
-
 def _raised(exponent: str, base: str) -> list[str]:
     if exponent in _POWERS and base != "10":
         return _POWERS[exponent]
@@ -281,73 +208,10 @@ def _power(match: re.Match[str]) -> list[str]:
     return [] if is_note else _raised(match[0].lstrip("^*"), before[-2:])
 
 
-def _shillings(match: re.Match[str]) -> list[str]:
-    """2s. 6d."""
-    shillings, pence = match.groups()
-    words = [*cardinal_words(shillings), "shilling" + "s" * (shillings != "1"), "and"]
-    return [*words, *cardinal_words(pence), "penny" if pence == "1" else "pence"]
-
-
-def _minutes(match: re.Match[str]) -> list[str]:
-    """Steep 4'30"."""
-    return [
-        *number_words(match[1]),
-        "minute" + "s" * (match[1] != "1"),
-        *number_words(match[2]),
-        "seconds",
-    ]
-
-
-def _price_per(match: re.Match[str]) -> list[str]:
-    """The head of a column: $/sqft, €/kWh."""
-    unit = UNITS[match[2]][0] if match[2] in UNITS else match[2]
-    return [CURRENCIES[match[1]][1], "per", *unit.split()]
-
-
-def _feet_and_inches(match: re.Match[str]) -> list[str]:
-    """5'-10", 6'-0" as of plans."""
-    inches = [] if match[2].strip("0") == "" else cardinal_words(match[2])
-    return [*cardinal_words(match[1]), "foot", *inches]
-
-
-def _angle(match: re.Match[str]) -> list[str]:
-    """40°26'46"N: degrees, minutes and seconds."""
-    words = ["minus"] * bool(match["minus"])
-    for unit in ("degree", "minute", "second"):
-        if number := match[unit + "s"]:
-            plain = number if "." in number else str(int(number))
-            words += [*number_words(plain), unit + "s" * (plain != "1")]
-    if match["side"]:
-        words.append(DIRECTIONS[match["side"]])
-    if _ANGLE.match(match.string, match.end()):
-        words[-1] += ","
-    return words
-
-
 def _caliber(match: re.Match[str]) -> list[str]:
     """.22 rifle, .357 Magnum, .50-cal."""
     words = grouped_words(match[1])
     return [*words, "caliber"] if "cal" in match[0] else words
-
-
-def _own_caliber(match: re.Match[str]) -> list[str] | None:
-    """Firing his .45; but "a .45 correlation"."""
-    if not _ARMED.search(text_before(match)):
-        return None
-    return grouped_words(match[0][1:])
-
-
-def _basis_points(match: re.Match[str]) -> list[str] | None:
-    """25bp, +3 bp, a 25 bp cut; but a fragment of 250 bp."""
-    sign, number, noun = match.groups()
-    around = text_before(match, 30) + match.string[match.end() : match.end() + 24]
-    if not noun and _OF_GENES.search(around):
-        return None
-    near = _CHANGED.search(text_before(match)) or _CHANGES.match(match.string, match.end())
-    if not (sign or noun or near):
-        return None
-    words = ["plus" if sign == "+" else "minus"] if sign else []
-    return [*words, *cardinal_words(number), "basis", "point" + "s" * (number != "1" and not noun)]
 
 
 def _cents(match: re.Match[str]) -> list[str]:
@@ -398,16 +262,7 @@ def _unit_alone(match: re.Match[str]) -> list[str] | None:
     return [*UNITS[above][1].split(), "per", *name]
 
 
-def _millibars(match: re.Match[str]) -> list[str] | None:
-    """A pressure of 949 mb."""
-    before = text_before(match, 60)
-    if not _WEATHER.search(before) or _OF_FILE.search(before + match.string[match.end() :][:12]):
-        return None
-    return [*plain_number(match[0][:-2].strip()), "millibars"]
-
-
 FORMS: Forms = (
-    ("-", r"(?<=\d)/ea\b(?:\.(?=\s[a-z(]|[,;:)]|$))?", "each"),
     (
         "aA",  # in m/s², (mg/dL)
         rf"(?<![\w./$£€-])(?<!\d )({_ALONE})/({_ALONE}|s|h|min)(?:\^([23]))?(?![\w/^'-])",
@@ -420,10 +275,7 @@ FORMS: Forms = (
         r"(?=[.,;:)]|\s?$|\s[a-z(])(?!\s?\d)",
         _unit_named,
     ),
-    ("d", r"(?<![\w.])(\d)x(8|10|12)s\b", _shifts),
     ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2}|[1-9]00)s\b", _planks),
-    ("d", r"(?<![\w.$])(\d{2,3})s/(\d{2,3})s\b", _pressures),
-    ("d", r"(?<![\w.$:-])(?!\d0s)(\d{1,3})s\b(?![/.]\w)", _plural),
     (
         "d",
         r"(?<![\w.,-])(\d{1,2}(?:\.5)?)( |-)?(BRs?|(?<! )(?:BD|bd)s?|BDRMS?|brs?|bdrms?|BAs?|bas?"
@@ -437,71 +289,16 @@ FORMS: Forms = (
         lambda match: [UNITS[match[1]][0]] if _ONE_BEFORE.search(text_before(match)) else None,
     ),
     ("aA", r"\b[Aa](?= (?:hr|oz)\b)", "an"),
-    ("A0", r"(?:(?<=\b\d )|(?<=\b\d\d ))(?:HRs|INTs?)\b", _in_sport),
     ("A", r"(?<!\d\s)(?<!\d)\bLBs\b", "L B's"),
-    (
-        "d",
-        rf"(?<![\w.,-])(?<!Seat )(?<!Room )(?<!Gate )(?<!Unit )(?<!Row )(?<!Apartment )"
-        rf"(\d{{1,3}}(?:\.\d{{1,2}})?)(?: |-)?A(?= (?:{any_of('have amps')})\b|,? \d{{2,3}} ?V\b)",
-        lambda match: [*number_words(match[1]), "amp"],
-    ),
-    ("d", r"(?<![\w.])(\d{1,2})'(1[2-9]|[2-5]\d)\"", _minutes),  # too many for inches
-    ("d", r"(?<![\w.])(\d{1,2})'-(\d{1,2})\"", _feet_and_inches),
-    ("d", r"(?<![\w./])(\d{1,2})s\. ?(\d{1,2})d\b\.?(?=$|[^\w.])", _shillings),
-    (
-        "d-",
-        r"(?<![\w.])(?P<minus>-)?(?P<degrees>\d{1,3})°\s?(?P<minutes>[0-5]?\d(?:\.\d{1,5})?)'"
-        r"(?!')(?:\s?(?P<seconds>[0-5]?\d(?:\.\d{1,4})?)(?:\"|''))?(?:,?\s?(?P<side>[NSEW])\b)?",
-        _angle,
-    ),
     (
         "-",
         rf"(?<!\w)\.(\d{{2,3}})(?=[ -](?i:{any_of('follow a caliber')})\b|-cal\b)(?:-cal\b\.?)?",
         _caliber,
     ),
     (
-        "-",
-        r"(?<!\w)\.(?:22|25|32|38|40|44|45|50|357|380)"
-        r"(?=[,.;!?)\"]{1,3}(?!\d)|$"
-        r"| (?:into|from|at|in|and|to|on|with|out|up|was|or|as|back)\b)",
-        _own_caliber,
-    ),
-    (
-        "d-",
-        r"(?<![\w.])([+-]?)(\d{1,3})[ -]?bp\b"
-        r"(?:(?= (cut|hike|increase|decrease|rise|drop|move|reduction)\b)|(?! fragment| DNA))",
-        _basis_points,
-    ),
-    (
-        "d",  # the 10Y yield; but "aged 30Y"
-        r"\b(\d{1,2})[Yy](?= (?:yields?|fixed|Treasur\w{1,4}|notes?|bonds?|mortgages?|rates?|ARMs?"
-        r"|gilts?|bunds?|swaps?|auctions?|JGBs?)\b)",
-        lambda match: [*cardinal_words(match[1]), "year"],
-    ),
-    (
-        "d",  # 512Mi of memory
-        r"(?<![\w.])(\d{1,5})([KMG]i)\b",
-        lambda match: [*number_words(match[1]), UNITS[match[2] + "B"][match[1] != "1"]],
-    ),
-    (
         "d",
         r"(?:(?<=[Rr]unway )|(?<=RWY )|(?<=[Rr]unways ))(\d{1,2})([LRC])\b",
         lambda match: [*digit_words(match[1]), *_RUNWAYS[match[2]]],
-    ),
-    (
-        "-",
-        rf"(?<!\w)([$£€])/({UNIT}|{any_of('have a price')})\b",
-        _price_per,
-    ),
-    (
-        "d",  # 3.8M km²
-        r"(?<![\w.])(\d{1,4}(?:\.\d{1,3})?) ?([kKMB]) (mi|km|ft|m)\^2(?!\w)",
-        lambda match: [
-            *number_words(match[1]),
-            *scale_words(match[2]),
-            "square",
-            UNITS[match[3]][1],
-        ],
     ),
     ("d", r"(?<![\w.,-])(\d{2,3}(?:\.\d)?) ?([FC])\b(?![.'-]\w)", _oven),
     ("d", r"(?<![\w.,-])(\d{1,5}(?:\.\d{1,3})?)(-| )?([NJAC])\b(?![.'-]\w)", _letter_unit),
@@ -510,9 +307,7 @@ FORMS: Forms = (
         r"(?<![\w.,])([1-5])\*(?=[ -](?:hotel|resort|review|rating|GP)s?\b)",
         lambda match: [*cardinal_words(match[1]), "star"],
     ),
-    ("d", r"(?<=\b[Aa] )9V(?=[.,;:)]|$| (?:and|or)\b)", "nine volt"),
     ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d)?)¢", _cents),
-    ("d", r"(?<![\w.])(?:8[5-9]\d|9\d\d|10[0-8]\d)(?:\.\d)?\s?mb\b", _millibars),
     (
         "-",
         rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z+&]|\)?[,;:]|\)\s[a-z]))?",
@@ -522,12 +317,6 @@ FORMS: Forms = (
         "-",
         rf"/(?:{any_of('have a price after a slash')})(?![\w/-])",
         lambda match: ["per", match[0][1:]] if _PRICE_BEFORE.search(text_before(match)) else None,
-    ),
-    ("-", r"(?<=\d)/sh\b", "per share"),
-    (
-        "-",  # Max 5 doses/24 hr; but "open/24 hours"
-        r"(?<=[a-zL])/(?=\d{1,2}\s?(?:h|hrs?|hours|days)\b(?! later))",
-        only_after(_COUNTED, "per"),
     ),
     (
         "-",

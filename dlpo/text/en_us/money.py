@@ -17,7 +17,6 @@ from dlpo.text.en_us.numbers import (
     canonical,
     cardinal_words,
     number_words,
-    plural_words,
     scale_words,
 )
 from dlpo.text.en_us.tables import any_of, table
@@ -95,11 +94,6 @@ def _pair(match: re.Match[str]) -> list[str]:
 
 
 FORMS: Forms = (
-    (
-        "-0",
-        r"\$(\d{1,3})s\b",
-        lambda match: plural_words(cardinal_words(match[1])),
-    ),
     ("A", rf"(?<![\w/.])({_CODE})/({_CODE})(?![\w/])", _pair),
     (
         "Ad-0",

@@ -33,10 +33,9 @@ from dlpo.text.en_us import (
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
-from dlpo.text.en_us.money import CURRENCIES
 from dlpo.text.en_us.numbers import UNIT
 from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
-from dlpo.text.en_us.technical import path_words, term_words
+from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 # Words and abbreviations that some form may read.
@@ -85,7 +84,6 @@ _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text i
 _DROPS_G = word_list("drop their g")
 _CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
 _SIDES = {"W": "wide", "D": "deep", "H": "high", "L": "long"}
-_VARIABLES = word_list("variables of shells")
 _COMMAND_BEFORE = late(rf"(?:^|[\s`])(?:{TABLES.patterns('commands')})(?:\s[^.!?\n]{{0,40}})?\s$")
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 _CODE = late(r"[A-Z]{1,4}-?\d\d|(?![A-Z]+20\d\d\b)[A-Z]{1,3}\d[A-Z\d-]{2,20}")
@@ -102,15 +100,7 @@ _BEFORE_BOUND = late(  # upgrade to >= 2.0
 _MENU = late(
     rf"(?i)>[^>.;]{{0,40}}$|\b(?:{TABLES.patterns('on the way to menus')})\b[^.;]{{0,20}} $"
 )
-_NO_COUNTED_BEFORE = late(
-    rf"(?i)\b(?:{any_of('no nouns')}|let|find|variables?|extension|ext|desk|where|that|on|to|by"
-    r"|plus|minus|HR|IT|function|value|regress|call|dial|solve) $"
-)
 _NAME_OF_X_BEFORE = late(rf"(?i)\b(?:{any_of('before x as a name')}) $")
-_CALLED_BEFORE = late(
-    r"(?i)\b(?:call|contact|ask for|reach|dial)\b[^.?!]{0,24} $|\b(?:office|reception) $"
-)
-_INDEXED_NEAR = late(r"(?:[,(=+]\s?|\b(?:and|or) )[xyz]\d")
 _MENU_ARROW = late(
     rf"(?i)(?<!flights )(?<!routes )\b"
     rf"(?:{TABLES.patterns('on the way to menus')})\b[^.;!?\n]{{0,60}}(?-i:[a-z]) $"
@@ -162,18 +152,6 @@ def _side(match: re.Match[str]) -> list[str]:
     return [_SIDES[match[0].upper()]]
 
 
-def _variable(match: re.Match[str]) -> list[str] | None:
-    """$HOME/bin, $API_KEY; but the share $TSLA."""
-    name, path = match[1].lower(), match[2] or ""
-    if "_" not in name and not path and name not in _VARIABLES:
-        return None
-    return [
-        "dollar",
-        *(w for part in name.split("_") for w in term_words(part) or [part]),
-        *path_words(path),
-    ]
-
-
 def _compared(match: re.Match[str]) -> list[str] | None:
     """If count > limit, tea > coffee; but "if Settings > display", "home > shop > shoes"."""
     before = text_before(match)
@@ -191,24 +169,9 @@ def _folder(match: re.Match[str]) -> list[str] | None:
     return ["dot"] * len(match[0]) if _COMMAND_BEFORE.search(text_before(match, 60)) else None
 
 
-def _so_often(match: re.Match[str]) -> list[str] | None:
-    """Vomiting x3, MVP x5; but "let x1 and x2", "at x12", "my bmw x5", "call Tom x31"."""
-    before = text_before(match)
-    is_name = _NO_COUNTED_BEFORE.search(before) or _INDEXED_NEAR.search(
-        before[-30:] + match.string[match.end() + 1 : match.end() + 30]
-    )
-    if is_name or _NAME_OF_X_BEFORE.search(before):
-        return None
-    is_long = match.string[match.end() + 1 : match.end() + 2].isdigit()
-    return ["extension" if is_long and _CALLED_BEFORE.search(before) else "times"]
-
-
 # In some places signs have other names: on a telephone, in SQL, in "4.5/5".
 _IN_PLACES: Forms = (
     *keys.FORMS,
-    ("-", r"(?<=SELECT )\*", "star"),
-    ("-", r"§§(?=\s?\d)", "sections"),
-    ("-", r"(?<=\bCOUNT)\(\*\)", "star"),
     (
         "-",  # revenue ↑ 12%, ▲ 0.45, BP ↑; but "Step 2 ↓", "↓ 3 reasons", "↑ Back to top"
         r"[↑↓↗↘⬆⬇▲▼](?=\s?[-+$€£]?\d{0,9}\.?\d{1,9}(?:\s?(?:%|[KMB]\b|bps?\b|pts?\b|points)|(?<=\.\d)"
@@ -216,28 +179,13 @@ _IN_PLACES: Forms = (
         lambda match: ["up" if match[0] in "↑↗⬆▲" else "down"],
     ),
     (
-        "-",  # the £ fell; but "the $ you pay"
-        r"(?<=\b[Tt]he )[$£€](?= (?:fell|rose|is|was|has|will|weaken|strengthen|slip|gain)\w{0,4})",
-        lambda match: [CURRENCIES[match[0]][0]],
-    ),
-    (
         "-",  # Go to File → Save As: a pause; but "NYC → LA"
         r"(?<=[a-z]\s)(?:→|->)(?=\s[A-Z])",
         only_after(_MENU_ARROW, "", 80),
     ),
-    ("-", r"(?<=[\w.]\s)[<>](?=\s(?:['\"]|[a-z_]))", _compared),
-    ("-", r"(?<=\d,)<(?=\d)", lambda match: _SIGNS["<"]),
     ("-", r"(?<=\d)#(?!\w)", "pound"),
     ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", "out of"),
-    ("-", r"(?<=\b[a-z])/(?=\s?[Dd]elta\b)", "over"),
     ("-", r"(?:(?<=\d°)|(?<=\d°[FC]))/(?=(?:[HL]:? ?)?-?\d{1,3} ?°)", ""),
-    (
-        "-",  # n % 2, count % k == 0, n%2
-        r"(?<=\b[a-z] )%(?= [\db-hj-z]\b(?!\.[a-z]))|(?<=[a-z] )%(?= \w{1,12} ?[=!<>]=)"
-        r"|(?<=\b[a-z])%(?=\d\b)",
-        "mod",
-    ),
-    ("a", r"(?<=\d )x(?= ?g\b)", "times"),
     (
         "-",
         rf"(?:(?<=[a-z]{{2}}\s)|(?<=\b[uI]\s)|(?<=[a-z][,!]\s)|(?<=<3\s))<3"
@@ -251,12 +199,6 @@ _IN_PLACES: Forms = (
         lambda match: _SIGNS[match[0]],
     ),
     (
-        "-",
-        r"(?<=[a-z]\s)>(?=\s[$£€]?\d{1,6}(?:,\d{3})?(?![\w.,/]*[\w/]|\s?>))",
-        lambda match: None if _MENU.search(text_before(match)) else _SIGNS[">"],
-    ),
-    ("-", r"(?<=\([a-z]\))\s?[-–]\s?(?=\([a-z]\))", "to"),
-    (
         "a0",
         r"(?<!\b[Tt]o )(?<!\b[Cc]ell )(?<!\b[Ss]eat )(?<!\b[Rr]oom )(?<!\b[Rr]ow )(?<!itamin )"
         r"\bb4(?=\s(?:u|you|i|we|they|my|it|noon|midnight|lunch|dinner|bed|work"
@@ -265,13 +207,10 @@ _IN_PLACES: Forms = (
         "before",
     ),
     ("a0", r"\bh8(?=\s(?:this|that|u|you|it|my|when|how|him|her|them|these|to|the)\b)", "hate"),
-    ("a0", r"\bw8(?=\s(?:4|for|til|till|until|what|no|up)\b)", "wait"),
     ("a0", r"(?<=[a-z]\s)m8(?=[,.!?]|$)", "mate"),
     ("a", r"(?<![\w'-])ur(?![\w'-])", "your"),
     ("aA", r"\b([A-Za-z]{3,30})\((e?s)\)", lambda match: [(match[1] + match[2]).lower()]),
     ("aA", rf"{_NO_ARTICLE}[Ii]m(?![\w'-])", "i'm"),
-    ("aA", rf"{_NO_ARTICLE}[Cc]ant(?![\w'-]| of\b)", "can't"),
-    ("-", r"\+/-(?=\s?[$£€]?\.?\d)", "plus or minus"),
     (
         "a",
         r"(?<![\w/])(?:y/y|(?<=%\s)(?:m/m|q/q))(?![\w/])",
@@ -282,8 +221,6 @@ _IN_PLACES: Forms = (
         r"(?:(?<=\b[A-Z]\s=\s)|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b",  # F = ma
         lambda match: [*match[0].upper()],
     ),
-    ("-", r"(?<=eV)/(?=c\b)", "over"),
-    ("-", r"(?:(?<=(?<![\w-])a)|(?<=(?<![\w-])A))[-–](?=[zZ](?![\w-]))", "to"),
     (
         "aA",
         rf"(?<![\w'])(?:(?i:{_STUTTER})-(?=[A-Za-z])|I-(?:I(?![\w'-])|(?=I'))"
@@ -295,20 +232,8 @@ _IN_PLACES: Forms = (
         r"(?:(?<=#\d\s)|(?<=#\d\d\s)|(?<=\"[wdhlWDHL]\s)|(?<=\"\s[wdhlWDHL]\s))x(?=\s?\d)",
         "by",
     ),
-    (
-        "a",  # W32 x L34, PCIe 4.0 x16
-        r"(?:(?<=\b[WL]\d\d)|(?<=\b[WL]\d\d ))x(?= ?[WL]\d)"
-        r"|(?:(?<=PCIe )|(?<=pcie )|(?<=PCIe \d\.0 )|(?<=PCI-E ))x(?=\d)",
-        "by",
-    ),
     ("a", r"(?<=[a-z]\s)x(?=\s\$?\d)", "times"),
     ("-", r"(?<=\bB[AS])/(?=[BM][AS]\b)", "or"),
-    (
-        "-",  # S-XXL
-        r"(?:(?<=\bX[SL])|(?<=\b[SML]))[-–](?=[2345]?X{1,3}L\b)|(?<=\bX[SL])[-–](?=[SML]\b)",
-        "to",
-    ),
-    ("a", r"(?:(?<=[a-z]\s)|(?<=[A-Z]{2}\s)|(?<=&[A-Z]\s))x(?=\d{1,2}(?![\w-]|\.\d))", _so_often),
     (
         "a",
         rf"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly|{any_of('after so many times')})\b|/[a-z])",
@@ -325,12 +250,6 @@ _IN_PLACES: Forms = (
         "by",
     ),
     ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d{1,4}\b(?!-\d))", "minus"),
-    ("-", r"(?<![\w)\]^])\^(?=[A-Z]\b)", "control"),
-    (
-        "-",
-        r"(?<=\d)(?<![$#.,]\d)(?<![$#.,]\d\d)!(?=\s?[=*×/]\s?\(?\d|\s(?:is|equals)\s\d)",
-        "factorial",
-    ),
     ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", "foot"),
     (
         "aA",
@@ -340,19 +259,9 @@ _IN_PLACES: Forms = (
     ),
     (
         "a",
-        r"(?:(?<=[WDHLwdhl])|(?<=[WDHLwdhl]\s))x(?=\s?\d{1,3}(?:\.\d{1,2})?\s?(?:\"|in\b))",
-        "by",
-    ),
-    (
-        "a",
         r"(?<![\w/])[ru]/(?=[A-Za-z]\w{2,30}\b(?!/))",
         lambda match: [match[0][0].upper(), "slash"],
     ),
-    ("-", r"(?:(?<=HEAD)|(?<=main)|(?<=master)|(?<=[a-f]\d))~(?=\d)", "tilde"),
-    ("-", r"(?<=HEAD)\^{1,4}", lambda match: ["caret"] * len(match[0])),
-    ("-", r"\$\{?([A-Z][A-Z_]{1,30}[A-Z])\b\}?(/[\w./-]{1,80}\w)?", _variable),
-    # Not the stop after a blanked grave: "git add file . Then".
-    ("-", r"(?<=\s)(?:\.\.(?=\s|$)|\.(?=\s{1,2}[a-z]))", _folder),
     ("A", r"(?<=\+)[A-Z](?=\.)", lambda match: [match[0]]),
     ("A", r"(?<=[+-])(?<!\b[DRI]-)Del\b", "delete"),
     ("A", r"(?<=[+-])Opt(?=[+-])", "option"),

@@ -6,7 +6,6 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import cardinal_words
 from dlpo.text.en_us.tables import TABLES
 
@@ -14,8 +13,6 @@ _HOW = {
     "PO": "by mouth", "BID": "twice a day", "TID": "three times a day", "QD": "once a day",
     "QID": "four times a day", "QHS": "at bedtime", "PRN": "as needed",
 }  # fmt: skip
-_DOTTED = any_key(".".join(how.lower()) + "." for how in _HOW if how != "PO")
-_SEXES = {"M": "male", "F": "female"}
 _DOSE = late(
     r"(?:\d|\bone|\btwo|\bhalf)\s?"
     r"(?:mg|mcg|µg|g|m[lL]|units?|IU|tab(?:let)?s?|cap(?:sule)?s?|puffs?|drops?|gtts?)\b"
@@ -23,8 +20,6 @@ _DOSE = late(
     r"|q\d{1,2}h|[btq]id|[BTQ]ID|qd|QD|qhs|QHS)){0,3},? $"
 )
 _GRAMS = late(r"\d\s?g $")  # a 300 g bid
-_PATIENT = late(rf"(?i)\b(?:{TABLES.patterns('complain')})\b\.?[^.;]{{0,16}}$")
-_COMPLAINT = late(rf" (?:[a-z]{{3,14}} ){{0,3}}(?:{TABLES.patterns('symptoms')})\b")
 _ILL = late(
     rf"\b(?:{TABLES.patterns('symptoms')})\b[^.;]{{0,24}}$|(?:[IQ]D|id|aily|PO|epeat|PRN|q\dh) $"
     r"|(?:by mouth|food|meals|bedtime|every \d{1,2} ?(?:h|hrs?|hours)) $"
@@ -51,20 +46,6 @@ def _how_often(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    (
-        "d",
-        r"(?:(?<=\bApgar )|(?<=\bApgars )|(?<=\bApgar: ))(\d{1,2})/(\d{1,2})\b",
-        lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
-    ),
-    (
-        "a",
-        r"\bc/o(?= \w)(?! (?:[A-Z][a-z]|(?:the|dr|my|your)\b))",
-        lambda match: (
-            ["complains", "of"]
-            if _COMPLAINT.match(match.string, match.end()) or _PATIENT.search(text_before(match))
-            else None
-        ),
-    ),
     ("aA", rf"\b(?:{'|'.join(_HOW)}|{'|'.join(_HOW).lower()})\b(?! [Bb]ox)", _how_often),
     ("-", r"(?<=mg|cg)/(?=\s?\d{1,3}(?:\.\d)?\s?m[lL]\b)", "per"),
     (
@@ -77,17 +58,6 @@ FORMS: Forms = (
     ("A", r"(?<=mg )ASA\b|\bASA(?= \d{2,3} ?mg\b)", "aspirin"),
     ("a", r"\bq\.?\s?(\d{1,2})(?:[-–](\d{1,2}))?\s?(h|hrs?|hours|min|mins|minutes)\b", _every),
     (
-        "a",
-        rf"(?<![A-Za-z.])(?:{_DOTTED})(?!\w)",
-        lambda match: _HOW[match[0].replace(".", "").upper()].split(),
-    ),
-    ("A", r"(?:(?<=y/o )|(?<=y\.o\. ))[MF]\b(?![&/])", lambda match: [_SEXES[match[0]]]),
-    (
-        "d",
-        r"(?<![\w.])(\d{1,2})\s?m/o\b",
-        lambda match: [*cardinal_words(match[1]), "month", "old"],
-    ),
-    (
         "d",
         r"(?:(?<=[x×]\s)|(?<=[x×])|(?<=\bfor ))\d{1,3}d\b"
         r"(?!,? (?:(?:and|or) )?\dd\b)(?=[.,;)]|\s?$| (?:w/|(?:and|with|then|if|or)\b))",
@@ -98,5 +68,4 @@ FORMS: Forms = (
         r"(?<![\w.])(\d{1,3})(?:\s?|-)(?:yo\b|y\.\s?o\.|y/o\b)(?!-)",
         lambda match: [*cardinal_words(match[1]), "year", "old"],
     ),
-    ("aA", r"\b[Vv]it\b\.?(?=\s[A-EK]\d{0,2}\b)", "vitamin"),
 )

@@ -21,7 +21,6 @@ from dlpo.text.en_us.numbers import (
     ordinal_words,
     pair_words,
     plain_number,
-    plural_words,
     scale_words,
     year_words,
 )
@@ -114,13 +113,6 @@ _SCALE_AFTER = late(rf"(?i) (?:{any_of('by so many times')})\b")
 _DONE_BEFORE = late(
     r"\b(?:[a-z]{3,16}ed|did|ran|went|won|lost|beat|hit|tried|been|it|you|me|him|her|them|us|this"
     r"|that) $"
-)
-_CHANGE_BEFORE = late(
-    r"(?i)\b(?:gap|margin|spread|up|down|rose|fell|risen|fallen|gained|lost|dropped|grew)"
-    r"(?: (?:is|was|of|by|a|about))? $|\+/-$|±$"
-)
-_CHANGE_AFTER = late(
-    r" (?:gain|margin|increase|decrease|drop|rise|fall|lead|gap|improvement|change|swing|decline)\b"
 )
 
 
@@ -286,16 +278,6 @@ def _ordered(match: re.Match[str]) -> list[str] | None:
     return number if _ORDER_BEFORE.search(text_before(match)) and not scaled else None
 
 
-def _percentage_points(match: re.Match[str]) -> list[str] | None:
-    """+2.3 pp, a gap of 5 pp; but "1,024 pp."."""
-    sign, number = match["pp_sign"], match["pp"]
-    if not (sign or "." in number or _CHANGE_BEFORE.search(text_before(match))):
-        return None
-    single = number == "1" or _CHANGE_AFTER.match(match.string, match.end())
-    words = ["plus" if sign == "+" else "minus"] if sign else []
-    return [*words, *number_words(number), "percentage", "point" if single else "points"]
-
-
 FORMS: Forms = (
     (
         "d",
@@ -306,17 +288,6 @@ FORMS: Forms = (
         "d",
         r"\b(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,15})(?:st|nd|rd|th)\b",
         lambda match: ordinal_words(match[0][:-2].replace(",", "")),
-    ),
-    (
-        "d",
-        r"(?:(?<=\b[Uu]nder-)|(?<=\b[Oo]ver-)|(?<=\b[Tt]he under )|(?<=\b[Tt]he over )"
-        r"|(?<=\bU)|(?<=\bU-))\d{1,2}s\b",
-        lambda match: plural_words(cardinal_words(match[0][:-1])),
-    ),
-    (
-        "d",
-        r"(?<![\w.])([12])x(?= (?:daily|weekly|monthly|(?:a|per|each) (?:day|week|month))\b)",
-        lambda match: ["once" if match[1] == "1" else "twice"],
     ),
     (
         "d",  # of a match: in the 90+4' minute
@@ -342,7 +313,6 @@ FORMS: Forms = (
         r"(?<![\w.$£€])(\d{1,4})(m)\b(?!\s?[x×/]|\^|\s(?:long|wide|tall|high|deep)\b)",
         _lasting,
     ),
-    ("d", r"(?<![\w.])(\d{1,4})(d)(?= \d{1,2}h\b)", _ago),
     (
         "d",
         r"(?<![\w.,])(\d{1,3})x(?=[.;:!?)]|,(?! \d)|\s?$"
@@ -350,12 +320,6 @@ FORMS: Forms = (
         _repeated,
     ),
     ("d", r"(?<![\w.])(\d{1,3})x(?= [A-Z][a-z]{2})", _ordered),
-    (
-        "d-",
-        r"(?<![\w.])(?P<pp_sign>[+-])?(?P<pp>\d{1,3}(?:\.\d{1,2})?)\s?pp\b"
-        r"(?! of\b|\. of\b)(?:\.(?=\s[a-z]))?",
-        _percentage_points,
-    ),
     (
         "d0",
         r"(?<![\w.])(\d\.\d)K(?= (?i:oled|display|screen|resolution|video|monitor|panel"

@@ -31,7 +31,6 @@ _NAMESAKE = late(
     rf"(?!(?:{any_of('parts of names of places')})\b)[A-Z][A-Za-z']{{1,20}},? $"
 )
 _ONLY_NUMERALS = word_list("numerals that are no words")
-_CHORD = r"(?:[iI]{1,3}|[iI][vV]|[vV][iI]{0,2})"
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}[A-C]?\b")
 _NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
@@ -102,11 +101,6 @@ def _staged(match: re.Match[str]) -> list[str] | None:
     return [*cardinal_words(str(roman_value(match[1]))), match[2].upper()]
 
 
-def _roman_ordinal(match: re.Match[str]) -> list[str] | None:
-    value = roman_value(match[1])
-    return None if value is None else ordinal_words(str(value))
-
-
 def _small_roman(match: re.Match[str]) -> list[str] | None:
     """Of a page or an item: page iv, (ii)."""
     value = roman_value(match[0].upper())
@@ -124,16 +118,6 @@ def _near_numeral(match: re.Match[str]) -> bool:
 
 
 FORMS: Forms = (
-    (
-        "aA",  # the ii-V-I progression, the IV chord
-        rf"(?<![\w-])(?=[ivIV–-]{{0,24}}[vV]){_CHORD}(?:[-–]{_CHORD}){{2,7}}(?![\w-])"
-        rf"|(?:(?<=\b[Tt]he )|(?<=\ba )){_CHORD}(?= chords?\b)",
-        lambda match: [
-            word
-            for part in re.split("[-–]", match[0])
-            for word in cardinal_words(str(roman_value(part.upper())))
-        ],
-    ),
     ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?:(?!')|(?<=[IVX]{{2}})(?='s\b))", _roman),
     ("A", r"\b(I{1,3}|IV)([A-C]|[a-c])\b", _staged),
     (
@@ -147,5 +131,4 @@ FORMS: Forms = (
         r"[ivx]{2,6}\b(?!')|(?:(?<=[Ss]cene )|(?<=[Ss]c\. ))i(?= of\b|[.,;:)]|\s?$)",
         _small_roman,
     ),
-    ("A", rf"\b(?=[IVX]{{2,}})({ROMAN})(?:st|nd|rd|th)\b", _roman_ordinal),
 )

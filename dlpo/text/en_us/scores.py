@@ -86,14 +86,7 @@ _TIMES_OF_GOALS = late(  # of three players, or of two, one in the second half
     r"|[A-Z][a-z]+ \d{1,3}'.{1,60}[A-Z][a-z]+ (?:\d{1,3}', )?(?:4[6-9]|[5-9]\d|1[01]\d|120)'"
     r"|[A-Z][a-z]+ (?:4[6-9]|[5-9]\d|1[01]\d|120)'.{1,60}[A-Z][a-z]+ \d{1,3}'"
 )
-_BASEBALL = late(
-    r"\b(?:ERA|WHIP|pitch\w{0,5}|record|mark|won|lost|went|softball|vote|odds"
-    r"|(?:seven|nine|extra) innings)\b"
-)
-_LEAST_RUNS = 25
 _MOST_JUDGES = 6
-_CRICKET = late(r"\b(?:innings|declared|at lunch)\b")
-_AT_STUMPS = late(r"\b(?:stumps|not out|wickets?|overs|at (?:tea|drinks))\b|\d at lunch")
 _WON_BEFORE = late(
     r"(?i)\b(?:won|win|wins|lost|loss|beat|score|drew|tied|pages?|age[sd]?|rat(?:ed|ing)|temps?|up|down|led|trail\w{0,3})\b[^.;]{0,20}$"
 )
@@ -168,15 +161,6 @@ def _minute_of_goal(match: re.Match[str]) -> list[str] | None:
     return [*ordinal_words(match[1]), "minute"]
 
 
-def _wickets(match: re.Match[str]) -> list[str] | None:
-    """England were 245-6 at stumps: for six."""
-    near = text_before(match, 60) + match.string[match.end() : match.end() + 40]
-    likely = int(match[1]) >= _LEAST_RUNS and _CRICKET.search(near) and not _BASEBALL.search(near)
-    if not (likely or _AT_STUMPS.search(near)):
-        return None
-    return [*cardinal_words(match[1]), "for", *cardinal_words(match[2])]
-
-
 def _of_season(match: re.Match[str]) -> list[str] | None:
     """They are 31-19 overall, 5-2 since the break; but "it took 20-30 overall"."""
     before = text_before(match)
@@ -187,11 +171,6 @@ def _of_season(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    (
-        "d",  # 245-6 at stumps, 310/4
-        r"(?<![\w.,/-])([1-9]\d{1,2})[-–/](\d|10)(?![\w/-]|\.\d)",
-        _wickets,
-    ),
     ("d", r"(?<![\w.])(\d{1,3})'(?![\w\"'])", _minute_of_goal),
     (
         "d",  # wins, losses and ties
@@ -255,9 +234,4 @@ FORMS: Forms = (
         _of_season,
     ),
     ("d", _SETS.pattern, _SETS.words),
-    (
-        "d",
-        r"(?:(?<=\bin the )|(?<=\bby the )|(?<=until the ))(\d{1,3})'(?=[.,;:)]|\s*$)",
-        lambda match: [*ordinal_words(match[1]), "minute"],
-    ),
 )

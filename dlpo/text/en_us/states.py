@@ -37,8 +37,6 @@ _PLACE_GOES_ON = late(r"\.?-(?:based|born|bred|area|raised|native|style)\b|\.?,?
 _OF_UNIVERSITY = late(r"\b(?:Univ\.|Univ|University|U\.|State|Univ\.?,) of $")
 _AFTER_ANY_CITY = late(r"\b[A-Z][\w'.-]{2,20}, $")
 _OTHER_WORDS = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
-ABBREVIATED = rf"(?:{_OF_WORDS})\.|(?:{_OF_LETTERS})\.|{_CODES}"
-"""The pattern of a state that is written short, in any way"""
 _JOINED = r"(?:,|,? (?:and|or|&)) "
 _NEXT_STATE = late(rf"{_JOINED}({_CODES})(?![\w/'-])")
 _STATE_JUST_BEFORE = late(rf"(?<![\w/.-])({_CODES}){_JOINED}$")
@@ -167,11 +165,6 @@ FORMS: Forms = (
         r"(?:\.(?!\w)|(?:(?<=-[A-Z][a-z])|(?<=-[A-Z][a-z]{3})"
         r"|(?<=-[A-Z][a-z]{4}))(?![\w'-]))",
         _written_state,
-    ),
-    (
-        "A",
-        rf"(?:(?<=\([DRI]-))(?:{_CODES})(?=\)|-\d)",
-        lambda match: _STATES[match[0]][0].split(),
     ),
     ("A0", rf"\b({_CODES})(?=\s(\d{{3}})\d\d\b)", _state),
     (

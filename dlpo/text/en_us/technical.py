@@ -199,7 +199,6 @@ FORMS: Forms = (
         + rf"|(?<![\w@.])(?:{TABLES.any_of('short links')})(?:/[\w-]{{1,40}})?(?![\w-]|\.\w)",
         _address,
     ),
-    ("-", rf"(?<=\d\))\.(?i:{_ENDINGS})(?!\w)", lambda match: _spoken(match[0])),
     (
         "aA",  # a call: requests.get(url)
         r"(?<![\w.@/])[A-Za-z_]\w{0,30}(?:\.[a-z_]\w{0,30}){1,4}(?=\()",
@@ -213,11 +212,6 @@ FORMS: Forms = (
         rf"|(?:{TABLES.any_of('roots of names in code')})\.[a-z_]\w{{1,30}})"
         r"(?![\w(@/]|\.\w|'[a-z])",
         _dotted_name,
-    ),
-    (
-        "aA0",
-        r"(?<![\w/.])(releases?|hotfix|version)/(v?\d{1,4}(?:\.\d{1,6}){1,3})(?![\w/])",
-        lambda match: [match[1], "slash", *version_words(match[2])],
     ),
     ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
     (
@@ -255,11 +249,6 @@ FORMS: Forms = (
         "-",
         r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}\d{0,3}(?![\w-]|\s?[±+*^×÷=])|(?<=--)[A-Za-z])",
         lambda match: ["dash"] * len(match[0]),
-    ),
-    (
-        "d",
-        r"(?<![\w.])802\.\d{1,2}(?:[a-zA-Z]{1,2})?\b(?!\.\d)",  # standards of networks
-        lambda match: ["eight", "oh", "two", "dot", *version_words(match[0][4:].upper())],
     ),
     ("a", r"(?<=\s-)[a-z]{2}(?![\w-])", lambda match: [*match[0].upper()]),
     (

@@ -40,7 +40,6 @@ _TIME_AFTER = late(r":? (?:\d{1,2}(?::\d\d)?\s?(?:[AaPp]\b|[AaPp]\.?[Mm]\b|[-–
 _HOURS_AFTER = late(
     r":? (?:@ ?|at )?(\d{1,2})(?::\d\d)?(?:\s?(?:[ap]m?\b|[AP]M\b)|(?: ?[-–] ?| to )(\d{1,3})|\b)"
 )
-_OTHER_LETTER_DAYS = late(r"\b(?:M ?[-–] ?(?:F|Th|Sa|Su)|MWF|M/W/F|T/?Th|Tu/?Th|Sa|Su)\b")
 _NO_DAYS = late(r" (?:ratio|sex|gender|transgender|curve|plot)\b")
 _LOWER_DAY = r"(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)"
 _NO_WORDS = ("tue", "thu", "fri")
@@ -98,14 +97,6 @@ def _has_hours(match: re.Match[str]) -> bool:
     return found is not None and all(int(hour or 0) < 13 for hour in found.groups())
 
 
-def _letter_day(match: re.Match[str]) -> list[str] | None:
-    """Sa 10-4; "F 9-6" only beside "M-Th" and the like."""
-    nearby = match.string[max(0, match.start() - 60) : match.start()]
-    nearby += match.string[match.end() : match.end() + 60]
-    is_sure = len(match[0]) == 2 or _OTHER_LETTER_DAYS.search(nearby)
-    return [_LETTER_DAYS[match[0]]] if is_sure and _has_hours(match) else None
-
-
 def _letter_days(match: re.Match[str]) -> list[str] | None:
     """M-F, Tu/Th, MWF; but "the M-F ratio"."""
     written, end = match[0], match.end()
@@ -161,12 +152,6 @@ FORMS: Forms = (
         _letter_days,
     ),
     (
-        "A",
-        rf"(?:(?<=[&,;|] )|(?<![\s\S])){_LETTER_DAY}"
-        r"(?= \d{1,2}(?::\d\d)?\s?(?:[ap]m?\b|[AP]M\b|[-–]))",
-        _letter_day,
-    ),
-    (
         "a",
         rf"\b({_LOWER_DAY})\s?([-–&]|and|or|to|thru|through)\s?({_LOWER_DAY})\b(?!['-]\w)",
         _lower_days,
@@ -176,14 +161,6 @@ FORMS: Forms = (
     (
         "A0",
         rf"{_CAPITAL_DAY}(?=:?\s\d{{1,2}}(?::\d\d)?\s?(?:[AaPp]\.?[Mm]|[-–]))",
-        lambda match: [full_name(_WEEKDAYS, match[0])],
-    ),
-    (
-        "A",  # 10-2 Sat, CLOSED SUN, DUE EOD FRI
-        r"(?:(?<=\d[-–]\d )|(?<=\d[-–]\d\d )|(?<=\d[ap] )|(?<=\d[ap]m ))"
-        r"(?:Mon|Wed|Sat|Sun)\b\.?(?=[.,;)]|$|\s(?:&|[-–]|\d|only\b))"
-        r"|(?:(?<=CLOSED )|(?<=OPEN )|(?<=EOD )|(?<=COB )|(?<=DUE ))"
-        r"(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b\.?(?! [A-Z]{3})",
         lambda match: [full_name(_WEEKDAYS, match[0])],
     ),
     ("A", r"\b(?:Mon|Wed|Sat|Sun|Jan|Mar|Jun)\b\.?", _named_day),

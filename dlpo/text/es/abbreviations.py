@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
-from dlpo.text.common.forms import Forms, capital_parts, only_after, text_before, with_pause
+from dlpo.text.common.forms import Forms, capital_parts, text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.common.tables import any_key
@@ -44,7 +44,6 @@ LONGEST_ACRONYM = 6  # letters; a longer word in capitals is shouted
 _NUMBERED_THINGS = word_list("numbered things")
 _REGNAL_NAMES, _FEMALE_NAMES = word_list("regnal names"), word_list("feminine names")
 _OFFICES = r"(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr)"
-_JOB_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('jobs')}) $")
 _CITIZEN = (
     r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el )|(?<=\b[Ll]os )|(?<=[a-záéíóúñ], ))CC?\."
     r"(?! (?:Comercial|Cultural|Deportivo|Médico|Civil|Penal|Postal)\b)"
@@ -171,22 +170,12 @@ def _roman_item(match: re.Match[str]) -> list[str] | None:
     return with_pause(cardinal_words(str(value)))
 
 
-def _jiron(match: re.Match[str]) -> list[str] | None:
-    """Jr. Puno 123, a street of Peru; but "Ken Griffey Jr."."""
-    return None if _previous_word(match)[:1].isupper() else ["jirón"]
-
-
 def _of_woman(match: re.Match[str]) -> list[str] | None:
     """Ing. Laura Méndez, la Lic. Torres."""
     if _previous_word(match).lower() in ("el", "al", "del", "calle", "avenida", "av"):
         return None
     [word] = ABBREVIATION_WORDS[f"{match[1] or match[2]}.".lower()]
     return [word.removesuffix("o") + "a"]
-
-
-def _senior(match: re.Match[str]) -> list[str]:
-    """Desarrollador Java Sr., contador jr."""
-    return ["sénior" if match[0][0] in "sS" else "júnior"]
 
 
 def _citizen(match: re.Match[str]) -> list[str]:
@@ -275,7 +264,6 @@ FORMS: Forms = (
     ("A", r"(?:(?<![^\s])|(?<=\())[CD]\.(?=\s[A-ZÁÉÍÓÚÑ\d])", _choice),
     ("A", _ROMAN_ITEM, _roman_item),
     ("A", r"\b[A-FLMPS](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
-    ("aA", r"\b[SsJj]r\.(?! [A-ZÁÉÍÓÚÑ])", only_after(_JOB_BEFORE, _senior)),
     ("A", _CITIZEN, _citizen),
     *IN_CONTEXT.forms,
     ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°)|[Mm]ax\.(?= \d))", _most_or_least),
@@ -291,18 +279,6 @@ FORMS: Forms = (
         r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch)(?= \d{1,3},\d{1,3}\b(?!%| %))"
         r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Ap|Sal\.)(?= \d{1,3}, \d{1,3}\b(?! [a-z]))",
         _book,
-    ),
-    (
-        "A",
-        r"\b(?:CF|(?<=[a-z] )PS|SD)(?=\.)|SI(?= de unidades\b)|(?<=Internacional \()SI(?=\))"
-        r"|(?:(?<=óxido\sde\s)|(?<=nítrico\s\()|(?<=nitrógeno\s\())NO\b|(?<=[Ll]a\s)LO(?=\s\d)|RUN(?=:?\s\d)",
-        lambda match: spelled(match[0]),
-    ),
-    (
-        "A",
-        r"\bJr\.(?=\s(?:de(?:l| la| los| las)? [A-ZÁÉÍÓÚÑ]"
-        r"|(?:[A-ZÁÉÍÓÚÑ][a-záéíóúñ]+ ){1,3}\d))",
-        _jiron,
     ),
     (
         "aA",

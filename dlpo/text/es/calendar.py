@@ -15,9 +15,6 @@ from dlpo.text.es.tables import any_of, words_of
 
 MONTHS = words_of("months")
 _MONTH = rf"(?:{'|'.join(MONTHS)}|setiembre)"
-_DATE_BEFORE = re.compile(
-    rf"(?:\d\d?/\d\d?/(?:\d\d|\d{{4}})|\b\d\d? de (?i:{_MONTH})(?: del? \d{{4}})?)$"
-)
 _DECADE_BEFORE = re.compile(r"(?i)\b(?:los|años|[2-9]0s y(?: los)?) $")
 _DECADE_AFTER = re.compile(r" y (?:los )?[2-9]0s\b")
 _SECONDS_BEFORE = re.compile(
@@ -62,7 +59,6 @@ _EXPIRES = re.compile(
     r"(?i)\b(?:vence|vencimiento|venc\.|vto\.|caduca|caducidad|exp\.|v[aá]lid[ao] hasta)"
     r"(?: (?:el|en|es))?:? $"
 )
-_ELAPSED_BEFORE = re.compile(r"(?i)(?<!\d )\b(?:minutos?|segundos?|min\.) (?:(?:del?|al) )?$")
 _NOON_BEFORE = re.compile(r"(?i)\b(?:las|[ap]\.? ?m\.? ?(?:a|y|hasta|-|–)) ?$")
 _LASTING_BEFORE = re.compile(
     r"(?i)(?<!\blas )\b(?:dur\w{1,6}|tard\w{1,5}|demor\w{1,4}|lleva|faltan?|vuelo|viaje|en|por"
@@ -283,13 +279,6 @@ def _paused(words: list[str], match: re.Match[str]) -> list[str]:
     return with_pause(words) if pauses else words
 
 
-def _elapsed(match: re.Match[str]) -> list[str] | None:
-    """El minuto 21:31 of a film."""
-    if not _ELAPSED_BEFORE.search(text_before(match, 20)):
-        return None
-    return _elapsed_words(match[1], match[2])
-
-
 def _elapsed_words(minutes: str, seconds: str) -> list[str]:
     """2:03 as dos cero tres."""
     words = cardinal_words(str(int(minutes)))
@@ -404,12 +393,6 @@ VERSES: Forms = (
 FORMS: Forms = (
     ("d", r"\b(?:[2-9]0|(?:1[5-9]\d|20[0-2])0)'?s\b", _decade),
     (
-        "-",  # The dash between two dates
-        rf"\s?[-–]\s?(?=\d\d?/\d\d?/\d{{2,4}}|\d\d? de (?i:{_MONTH})\b)",
-        only_after(_DATE_BEFORE, "al"),
-    ),
-    ("-", r"(?<=[aAdD]\.\s[cC]\.)\s?[-–]\s?(?=\d)", "a"),
-    (
         "aA",
         rf"\b(?!(?i:mar a mar)\b)((?i:{_SHORT_MONTH}))\.?\s?(?:[-–]|al?\b)\s?"
         rf"((?i:{_SHORT_MONTH}))\b\.?(?:\s(?:del?\s)?({_YEAR})\b)?",
@@ -421,7 +404,6 @@ FORMS: Forms = (
         _lettered_time,
     ),
     ("A", r"\b(UTC|GMT)\s?([-−+])\s?0?(\d\d?)(?::(\d\d))?\b", _time_zone),
-    ("d", rf"(?<![\w/.,-])({DAY})\.(0[1-9]|1[0-2])\.(\d\d)(?![\w/-]|[.,]\d)", _dotted),
     ("d", rf"(?<![\w/.,-])({DAY})[-/]({_ROMAN_MONTH})[-/]({_YEAR})(?![\w/-])", _roman_month),
     ("d", rf"(?<![\w/.,-])({MONTH})/(\d\d|20\d\d)(?![\w/-]|[.,]\d)", _expiry),
     (
@@ -486,7 +468,6 @@ FORMS: Forms = (
         rf"(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
         _short_name,
     ),
-    ("a", rf"\b(?P<my_month>{_SHORT_MONTH})(?:-|\.?\s)(?P<my_year>{_YEAR})(?![\w-])", _month_year),
     (
         "aA",
         rf"(?<![{LETTERS}\d.])([Ee]ne|[Ff]eb|[Aa]br|[Jj]u[nl]|[Aa]go|[Ss]ept?|[Ss]et|[Oo]ct|[Nn]ov|[Dd]ic)\.",
@@ -506,12 +487,6 @@ FORMS: Forms = (
         _short_numeric,
     ),
     (
-        "d",
-        rf"(?<![\w/.,-])((?:19|20)\d\d)/(0?[1-9]|1[0-2])/({DAY})(?![\w/-])",
-        lambda match: date_words(match[3], int(match[2]), match[1]),
-    ),
-    ("d", r"(?<![\w:.,])(\d{1,3}):([0-5]\d)(?![\w:])", _elapsed),
-    (
         "d",  # 48:32 is no time of day
         r"(?<![\w:.,])(2[5-9]|[3-5]\d):([0-5]\d)(?![\w:])",
         lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
@@ -520,11 +495,6 @@ FORMS: Forms = (
         "d",
         r"(?<![\w:.,])(\d{1,2}) ?h ?([0-5]?\d) ?m(?:in)?\b\.?",
         lambda match: duration_words(match[1], match[2], ""),
-    ),
-    (
-        "d",
-        r"(?<![\w:.,])(\d{1,2}) ?m(?:in)? ([0-5]?\d) ?s(?:eg)?\b",
-        lambda match: duration_words("", match[1], match[2]),
     ),
     ("d", r"(?<![\w:.,])12(?::00)?\s?[mM]\b\.?(?!\s?[²³/]|\sde\s(?!la\b|hoy|ayer|mañ))", _noon),
     (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from dlpo.text.common.forms import FormReader, Forms, only_after, text_before
-from dlpo.text.common.patterns import ARGUMENT, late
+from dlpo.text.common.forms import FormReader, Forms, text_before
+from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.es import (
     abbreviations,
@@ -82,15 +82,9 @@ _MINUTE_END = late(r"[),;.]|$| pe?n?\.| y (?:\d|[A-ZÁÉÍÓÚÑ])")
 _HALF_AFTER = late(r" ?[PS]T\b")
 _LAST_MINUTE = 120  # of a match
 _DIALED = re.compile(r"(?i)\b(?:mar(?:c|qu)|dis(?:c|qu)|llam|digit)\w{1,4}\b[^.]{0,50}$")
-_HOTEL_BEFORE = late(r"(?i)\b(?:hotel(?:es)?|hostal|resort|posada)\b[^.;]{0,20} [2-7]$")
 _FREE_CALL = late(r" (?:desde (?:tu|su) (?:cel|tel|móvil)|sin costo|gratis)")
 _STRETCHED = re.compile(r"([^\W\d_])(?:\1\1{1,40}|(?<=[a-zñ]a)a\b)")
 _MIXED = {acronym for acronym in ACRONYMS if not acronym.isalpha()}  # SpO2
-_FUNCTIONS = {
-    "sin": "seno", "sen": "seno", "cos": "coseno", "tan": "tangente", "log": "logaritmo",
-    "ln": "logaritmo natural",
-}  # fmt: skip
-_GEARS = {"M": "manual", "A": "automática"}
 _ROUTES = {"vo": "oral", "im": "intramuscular", "iv": "intravenosa", "sc": "subcutánea"}
 _DOSE_BEFORE = late(
     r"(?:\b(?:mg|m[lL]|g|mcg|UI|comp|tab|cáps)\.?|\bc/\s?\d{1,2}\s?(?:h|hs|hrs|horas)"
@@ -157,9 +151,6 @@ _EQUATION_BEFORE = late(r"[=≠<>≤≥] ?(?:[\w +*/^²³()·-]|[.,]\d){0,40}$")
 _EQUATION_AFTER = late(r"(?:[\w +*/^²³()·-]|[.,]\d){0,40}[=≠<>≤≥]")
 _TERM = late(r"\d[ntxyz]\b|(?!m)\w[²³^]")
 _BLOOD = late(rf"(?i)\b(?:{TABLES.any_of('blood')})\b[^.]{{0,40}}$|\b(?:rh|AB)$")
-_TESTED_BEFORE = late(
-    rf"(?i)\b(?:{TABLES.any_of('blood')}|{TABLES.any_of('medical tests')})\b[^.()]{{0,30}}\($"
-)
 _GRADED = late(rf"(?i)\b(?:{TABLES.patterns('graded')})\b[^.]{{0,40}}$")
 _WIND_BEFORE = late(
     rf"(?i)\b(?:(?:{TABLES.any_of('winds')}|{TABLES.any_of('before winds')})\b"
@@ -204,9 +195,6 @@ _HOURS_AFTER = late(r"\s?\d{1,2}\s?(?:h|hs|hrs|horas)\b")
 _AGAINST = r"c/\s?(?:[a-z]{2,3} )?(?!IVA)[A-ZÁÉÍÓÚÑ]"
 _ABOUT = rf"s/\s?(?:{TABLES.any_of('subjects of lawsuits')})"
 _ABOUT_AFTER = late(rf"[^;\n]{{0,60}}\b{_ABOUT}")
-_CHARGE_BEFORE = late(
-    rf"(?i)(?:\d ?%|\b(?:{TABLES.patterns('charges')}))(?: [a-záéíóú]{{4,12}}(?<!descuento))? $"
-)
 _AGAINST_BEFORE = late(rf"\b{_AGAINST}")
 
 
@@ -247,11 +235,6 @@ def _que(match: re.Match[str]) -> list[str] | None:
 def _por(match: re.Match[str]) -> list[str] | None:
     """Of chats: "x favor"; but "el eje x"."""
     return None if _LETTER_BEFORE.search(text_before(match, 16)) else ["por"]
-
-
-def _for_name(match: re.Match[str]) -> list[str] | None:
-    """Pregunta x Lupita; but "el modelo x Pro"."""
-    return None if _NAME_OF_X_BEFORE.search(text_before(match)) else _por(match)
 
 
 def _minute(match: re.Match[str]) -> list[str] | None:
@@ -324,12 +307,6 @@ def _more_than(match: re.Match[str]) -> list[str] | None:
         return []
     counted = _MORE_THAN_AFTER.match(match.string, match.end())
     return ["más", "de"] if counted and not _ADDED_BEFORE.search(before) else None
-
-
-def _days_and_nights(match: re.Match[str]) -> list[str]:
-    """Of a journey: 4D/3N."""
-    nights = amount_words(match[2], ("noche", "noches"), "f")
-    return [*amount_words(match[1], ("día", "días"), "m"), *nights]
 
 
 def _flat(match: re.Match[str]) -> list[str] | None:
@@ -486,17 +463,11 @@ _FORMS: Forms = (
     *races.FORMS,
     *calendar.FORMS,
     (
-        "A",
-        r"\bT(\d{1,2}),? ?E(\d{1,3})\b",
-        _episode,
-    ),
-    (
         "-",
         r"(?:(?<=Disney)|(?<=Paramount)|(?<=TV)|(?<=ViX)|(?<=Discovery)|(?<=HBO)|(?<=Star)"
         r"|(?<=ESPN))\+(?!\w)",
         "plus",
     ),
-    ("-", r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])", "numeral"),
     ("aAd", rf"\b(?:{any_key(_MIXED)})\b", lambda match: ACRONYMS[match[0]]),
     (
         "d",
@@ -509,21 +480,7 @@ _FORMS: Forms = (
         r"(?! de (?:alto|altura|ancho|largo|diámetro)\b)",
         _minute,
     ),
-    ("d", r"(?<![\w.,/])(\d{1,2})D\s?/\s?(\d{1,2})N\b", _days_and_nights),
-    ("d", r"(?<![\w.,/])([1-9])D ?[/+]? ?([1-9])B(?!\w)", _flat),
     *quantities.MEASURES,
-    (
-        "a",
-        r"(?<![\w-])(?:(n)-([12])|(i)-(1)|(x)-([1-9]))(?![\w-])",  # of an index
-        lambda match: [*spelled(match[0][0]), "menos", *cardinal_words(match[0][2])],
-    ),
-    (
-        "a",  # HDMI x4, pack x2
-        r"(?<![\w.])(?<![=+,y<>] )x"
-        r"(?=\d{1,3}d?(?![\w^]|[.,]\d|,? (?:y )?[xy]\d|\s?[=*/<>-]"
-        r"|\s?\+(?!\s?[a-záéíóúñ]{3})| (?:es (?:mayor|menor|igual)|vale\b)))",
-        _times,
-    ),
     (
         "d",
         r"(?:^|(?<=[\n(,;:] )|(?<=[\n(]))(\d{1,2})x"
@@ -541,7 +498,6 @@ _FORMS: Forms = (
     ("a", rf"(?<![\w./'])(?:(?={_AGAINST})c/|(?={_ABOUT})s/)", _of_lawsuit),
     ("aA", r"(?:N/A|n/a)(?![\w/])", "no aplica"),
     ("A", r"A/C(?![\w/]|\s\d)", "aire acondicionado"),
-    ("A", r"T/A(?=:?\s\d{2,3}/\d)|(?<=\b[Ll]a )T/A\b", "tensión arterial"),
     ("-", r"(?<![\w)%+])(?<!\d )\+(?=\d)", _more_than),
     (
         "-",
@@ -550,7 +506,6 @@ _FORMS: Forms = (
         rf"|{TABLES.any_of('come in thousands')})\b)",
         "o más",
     ),
-    ("-", r"(?<=[\dpK])@(?=\d{2,3}\s?(?:fps|Hz)\b)", "a"),
     ("-", r"_{2,40}(?:/_{2,40}){1,3}/?", ""),  # the date that a form asks for
     ("-", r"#(?= de \w)", "número"),
     ("a", r"(?<=\d de )c/\s?(?=\d)", "cada"),
@@ -562,8 +517,6 @@ _FORMS: Forms = (
         _compared,
     ),
     ("-", r"(?<=\dam)[-–](?=\d)|(?<=\dpm)[-–](?=\d)", "a"),
-    ("aA", r"(?:N/D|n/d)(?=[.,;)]|$)", "no disponible"),
-    ("a", r"(?<![\w/])s/n[º°]", "sin número"),
     (
         "aA",
         r"\b[Cc]/\s?(?=\d{1,2}\s?(?:h|hs|hrs?|horas?|min|d[ií]as?)\b"
@@ -588,15 +541,7 @@ _FORMS: Forms = (
         "con",
     ),
     ("a", r"(?<![\w./'])c/(?=\s?(?:(?:el|la) )?[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{0,20})", _with),
-    (
-        "a",  # 3% mensual s/ saldos, impuesto s/ la renta
-        rf"(?<![\w./'])s/\s?(?=(?:(?:el|las?|los|su) )?(?:{TABLES.any_of('charged on')})\b"
-        r"(?! mínim))",
-        only_after(_CHARGE_BEFORE, "sobre"),
-    ),
-    ("a", rf"(?<![\w./'])s/\s?(?=(?:{TABLES.any_of('according to')})\b)", "según"),
     ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3}|IVA\b)", "sin"),
-    ("a", r"(?<![\w./'])e/\s?(?=\d|[A-ZÁÉÍÓÚÑ])", "entre"),
     (
         "-",  # latidos/minuto, toma/día
         r"(?:(?<=[a-zéóú]s)|(?<=ona)|(?<=ión)|(?<=mol)|(?<=ada)|(?<=toma)|(?<=dad)|(?<=asa)|(?<=kilo))"
@@ -618,7 +563,6 @@ _FORMS: Forms = (
         r"|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
         _por,
     ),
-    ("a", r"(?<=[a-záéíóúñ]{3} )x(?= [A-ZÁÉÍÓÚÑ][a-záéíóúñ]{2})", _for_name),
     ("a", r"(?:(?<=\d)|(?<!\S))x(?=\s?[$€]?\d)|(?<![\w./])x/(?=\s?(?:\d|[a-z]{2}))", "por"),
     (
         "a",
@@ -628,38 +572,15 @@ _FORMS: Forms = (
     ("aA", r"\b[Pp]/(?=\s?(?:\d|[a-záéíóúñ]{2}))", "para"),
     (
         "A",
-        r"\bS/(?=(?:cargo|costo|azúcar|sal|gas|gluten|fin|intereses|compromiso|receta)\b)",
-        "sin",
-    ),
-    ("a", r"(?<![\w.])(?<!\d )ps(?=\s(?:k|q|que|no|sí|si|ya|yo|vamos|bueno|nada)\b)", "pues"),
-    ("A", r"\bV/F\b", "verdadero o falso"),
-    (
-        "A",
         r"(?<![\w/])(?:X{0,3}[SML]/){1,6}X{0,3}[SML](?![\w/])",
         lambda match: spelled(match[0]),
     ),
-    (
-        "aA",  # f(x), f'(x), P(A|B)
-        r"(?<![\w'])([fghFGHP])('{0,2})(?=\((?!s\))[a-zA-Z](?:[^()\w][^()]{0,20})?\))",
-        lambda match: [*spelled(match[1]), *["prima"] * len(match[2]), "de"],
-    ),
-    ("a", r"\ba[xyz](?=[²³^])", lambda match: spelled(match[0])),
-    (
-        "a",
-        rf"\b(?:{any_key(_FUNCTIONS)})(?={ARGUMENT})",
-        lambda match: [*_FUNCTIONS[match[0]].split(), "de"],
-    ),
-    ("-", r"(?:(?<=\d)|(?<=\bn))!(?=\s?[=*×·/]\s?\(?[\dn]|\sy\s\d!\s?=)", "factorial"),
-    ("-", r"(?<=\b[a-z])/(?=[a-z]\b(?!/))", _over),
-    ("A", r"\bGP(?= de [A-ZÁÉÍÓÚÑ])", "gran premio"),
     (
         "-",
         r"(?<![\w*#])(?:\*\d{2,5}(?:\*\d{1,8}){0,3}#?|#\d{2,4}#?)(?![\w*#])",
         _short_code,
     ),
-    ("A", r"\bT/(?:M|A)(?![\w/])", lambda match: ["transmisión", _GEARS[match[0][2]]]),
     ("aA", r"\b(?:VO|IM|IV|SC)\b|\b(?:[vV]\. ?[oO]|[iI]\. ?[mMvV]|[sS]\. ?[cC])\.", _route),
-    ("a", r"(?:(?<=%)|(?<=% ))d(?:c?to|scto|esc)\b\.?", "de descuento"),
     (
         "A",
         r"(?:NN[EO]|SS[EO]|[EO][NS][EO]|[NS][EO]|[NSEOW])(?=\s(?:del?|al?|y|con|hasta|hacia|en|desde)\b|[.,;)]|$)",
@@ -671,9 +592,6 @@ _FORMS: Forms = (
         r":(?=\s\d)|(?<=\d\s)/(?=\s\d[\d.,]{0,9}(?![\d.,-]|\s?(?!(?:es|da|y|o)\b)[^\W\d_]))",
         "entre",
     ),
-    ("a", r"(?<=\d )m/s\b", "metros por segundo"),
-    ("a", r"(?<=:\d\d )min\b\.?", "minutos"),
-    ("-", r"(?<=[lL])/(?=100 km)", "cada"),
     ("-", r"\s?/\s?(?=\d)", _slash_of_amounts),
     (
         "-",  # Menú > Privacidad, "Mi cuenta" > "Seguridad"
@@ -681,8 +599,6 @@ _FORMS: Forms = (
         lambda match: [] if _STEP_BEFORE.search(text_before(match, 8)) else None,
     ),
     ("A", r"(?:(?<=\d)|(?<=\d ))MSI\b", _without_interest),
-    ("A", r"\bBella(?= (?:Ciao|Hadid|Swan|Thorne|Ramsey|Poarch)\b)", "bela"),
-    ("A", r"(?:(?<=Face )|(?<=Touch )|(?<=Apple ))ID\b", "ai di"),
     ("A", r"\bT-?MEC\b", "Te mec"),
     (
         "aA",
@@ -696,21 +612,10 @@ _FORMS: Forms = (
         r"(?!\w|[.@]\w|\s\w+\.\w)",
         lambda match: [re.sub(r"(?<=or|nt)@", "e", match[0].lower()).replace("@", "o")],
     ),
-    ("-", r"(?<=[\w²³)] )[-–−](?=\s[\w(])|(?<=\d)−(?=\d)", _minus),
-    (
-        "-",  # Rh (+)
-        r"(?<=\()[-−+](?=\))",
-        only_after(_TESTED_BEFORE, lambda m: ["positivo" if m[0] == "+" else "negativo"]),
-    ),
     ("-", r"(?<=[hHABO0])(?<!OH)(?<!\d0)[-−+](?!\w)|(?<=[A-F])[-−](?!\w)", _blood_or_grade),
     *abbreviations.FORMS,
     ("a", r"(?:js){2,20}j?(?!\w)", "jajaja"),
     ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
-    (
-        "-",  # Hotel 5*
-        r"(?<=\d)\*(?=[\s.,;)]|$)",
-        only_after(_HOTEL_BEFORE, "estrellas"),
-    ),
     ("-", r"[*#](?=[\s.,;)]|$)", _key),
     ("-", r"#(?=\s(?:\d|[A-Z]{1,4}-?\d))", "número"),
     ("-", "/", _pair),

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, only_after, text_before
+from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.es.abbreviations import spelled
-from dlpo.text.es.numbers import cardinal_words, decimal_words, number_words
+from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.tables import TABLES, any_of
 
-_TRIGONOMETRY = {
-    "sen": "seno", "sin": "seno", "cos": "coseno", "tan": "tangente", "tg": "tangente",
-    "sec": "secante", "csc": "cosecante", "cot": "cotangente",
-}  # fmt: skip
 _POWERS = {"": [], "^2": ["cuadrado"], "^3": ["cubo"]}
-_ANGLE = (
-    r"\s{0,2}\(?\s?(?:\d{0,2}[xπ]\b(?! (?!sen|cos|tan|log|por|más|es\b)[a-záéíóúñ]{3})"
-    r"|\d{0,2}\s?(?:theta|alfa|beta)\b|\d{1,3}\s?°)"
-)
 _WORDS = TABLES.word_list("written like formulas")
-_ADVERB_BEFORE = late(
-    r"(?i)\b(?:es|está|estaba|estás|estar|era|hace|hacía|hacer|se cree|ser|hombre|mujer|fue|son"
-    r"|sea) $"
-)
-_OPENS_TERM = late(r"(?:[(=±+*/√^<>≤≥]|(?<![^\W\d]{3})(?<!(?<!=) -\w)(?<!\(-\w)(?<!-\w\w),)\s?$")
-_CLOSES_TERM = late(r"\d{0,3}[a-z]\s?[)=±+*/^²³-]|[^()]{1,20}\)")
-_OPERATES = late(r"\d{0,3}[a-z]\s?[=±+*/^²³-]")
-_REMARK_BEFORE = late(r"[^\W\d]{2} \($|-\w \($")
 _LIMIT_BEFORE = late(r"\blim [a-z]\s?$")
-_EVALUATED = late(
-    r"(?i)\b(?:calcul|hall|encuentr|eval[uú]|determin|obt[eé]n|cuánto)\w{0,4} [^.;]{0,24}$"
-    r"|\b[fgh]\([^()]{1,9}\)[^.]{0,30}$"
-)
 _MENU_BEFORE = late(rf"(?i)\b(?:{any_of('menus')})\b[^.\n]{{0,80}}$")
 _LABEL_AFTER = late(r"[\s*_\"]{1,6}[A-ZÁÉÍÓÚÑ]")
 _REACTION = late(
@@ -57,21 +37,6 @@ _CHORD_BEFORE = late(rf"\b(?:(?:{_NOTE})[#b]?m?7?|[A-G][#b]?m7?)(?:,| [-–])? $
 _CHORD_AFTER = late(rf"(?:,| [-–])? (?:(?:{_NOTE})[#b]?m?7?|[A-G][#b]?m7?)(?![\w#])(?! \w)")
 
 
-def _trigonometric(match: re.Match[str]) -> list[str] | None:
-    """sen(45°), cos²x; but "hace tan 40°"."""
-    if match[1] == "tan" and not match[2] and _ADVERB_BEFORE.search(text_before(match)):
-        return None
-    return [_TRIGONOMETRY[match[1]], *_POWERS[match[2] or ""], "de"]
-
-
-def _negative(match: re.Match[str]) -> list[str] | None:
-    """The sign of x = -b, (-b ± 2); but "ls -a"."""
-    before = text_before(match, 8)
-    closes = _CLOSES_TERM if not _REMARK_BEFORE.search(before) else _OPERATES
-    is_term = before[-1:] != "(" or closes.match(match.string, match.end())
-    return ["menos"] if is_term and _OPENS_TERM.search(before) else None
-
-
 def _arrow(match: re.Match[str]) -> list[str] | None:
     """Of a limit, a reaction, the steps through a menu, or a way: lim x→0, H2 + O2 → H2O."""
     text, before = match.string, text_before(match, 90)
@@ -83,16 +48,6 @@ def _arrow(match: re.Match[str]) -> list[str] | None:
     if _MENU_BEFORE.search(before) and _LABEL_AFTER.match(text, match.end()):
         return ["luego"]
     return ["a"] if match[0] == "→" or _ARRIVAL.match(text, match.end()) else None
-
-
-def _power_of_ten(match: re.Match[str]) -> list[str] | None:
-    """6.02e23, 1e-5; but "salón 2e-1"."""
-    if _PLACE_BEFORE.search(text_before(match)):
-        return None
-    words = cardinal_words(match[1])
-    if match[3]:
-        words += ["punto" if match[2] == "." else "coma", *decimal_words(match[3])]
-    return [*words, "por", "diez", "elevado", "a", *number_words(match[4].lstrip("+"))]
 
 
 def _formula(match: re.Match[str]) -> list[str] | None:
@@ -127,64 +82,18 @@ def _chord(match: re.Match[str]) -> list[str] | None:
 
 
 FORMS: Forms = (
-    ("a", rf"\b(sen|cos|tan|tg|sec|csc|cot|sin(?=\^|\())(\^[23])?(?={_ANGLE})", _trigonometric),
-    (
-        "a",
-        r"\blog_?(\d{1,2})(?=\s?[(x\d])",
-        lambda match: ["logaritmo", "base", *cardinal_words(match[1]), "de"],
-    ),
-    ("a", r"\blim(?=\s[a-z]\s?(?:→|->))", "límite cuando"),
-    (
-        "a",  # ∫₀¹
-        r"\bintegral de (\d{1,3})\^(\d{1,3})",
-        lambda m: ["integral", "de", *cardinal_words(m[1]), "a", *cardinal_words(m[2]), "de"],
-    ),
-    ("a", r"\b[fgh](?=\(-?\d{1,3}\))", only_after(_EVALUATED, lambda m: [*spelled(m[0]), "de"])),
-    ("a", r"\b[fgh](?=\(-?\d{1,3}\)\s?[=<>+≈]|\(\d{1,2}[a-z]\))", lambda m: [*spelled(m[0]), "de"]),
-    ("-", r"(?<!\w)-(?=\d{0,3}[a-zπ](?![\w-])|\()", _negative),
-    (
-        "-",
-        r"(?<=\([a-z])-(?=(?:\d{1,3}|[a-z])\)\s?[/^=*])|(?<=/\([a-z])-(?=(?:\d{1,3}|[a-z])\))",
-        "menos",
-    ),
     (
         "-",
         r"(?:(?<=\))|(?<=\) ))/(?=\s?(?:[(\d]|[a-z]\b))|(?<=π)/(?=\d)"
         r"|(?<=\d)/(?=[nxyz]\b)",
         "sobre",
     ),
-    (
-        "a",
-        r"\b(d[fsuvxyz])/(d[stxyz])\b",
-        lambda match: [*spelled(match[1]), "sobre", *spelled(match[2])],
-    ),
     ("-", "→|(?<!-)->", _arrow),
-    (
-        "d",
-        r"(?<![\w.,])(\d{1,3})(?:([.,])(\d{1,6})|(?=e-))[eE]([+-]?\d{1,3})(?!\w|[.,]\d)",
-        _power_of_ten,
-    ),
     (
         "Ad",
         rf"\b\d{{0,2}}(?=\w{{0,12}}(?:{_METAL})){_GROUP}{{2,8}}(?![\w-])"
         rf"|\b{_GROUP}{{1,6}}\^\d?[+-](?!\w)|\b(?!Si\+)(?:{_METAL}|H|K|NH4)\d?\+(?!\w)"
         rf"|\b(?:{TABLES.patterns('isotopes')})\b",
         _formula,
-    ),
-    (
-        "a",
-        rf"\b({any_of('radioactive')})-(\d{{1,3}})(?!\w)",
-        lambda match: [match[1], *cardinal_words(match[2])],
-    ),
-    (
-        "A",
-        rf"\b(?<!\d )({_NOTE}|[A-G])(#|b)?(maj7|m7|m|7|dim|sus4)?"
-        r"(?![\w#]|(?<=Dom) (?:\d|a las?\b))",
-        _chord,
-    ),
-    (
-        "aA",  # an aperture: f/1.8
-        r"(?<![\w/])(?:[fF]/(?=\d{1,2}(?:[.,]\d)?(?![\w/]))|f(?=\d{1,2}\.\d(?![\w.])))",
-        "efe",
     ),
 )

@@ -8,7 +8,6 @@ from functools import lru_cache
 from dlpo.text.common.forms import (
     Forms,
     digits_in_groups,
-    only_after,
     text_before,
     with_pause,
 )
@@ -36,9 +35,6 @@ _SETS = Sets(TABLES, "y", cardinal_words)
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, gender; small coins
 _SIGN = any_key({key for key in _CURRENCIES if not key.isalpha()})
-_SIGNS_ALONE = any_key(
-    {key for key in _CURRENCIES if not key[-1].isalpha() and key not in ("$", "€", "£", "¥", "¢")}
-)
 _CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
 _UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 _AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
@@ -112,10 +108,6 @@ _POPULATION_BEFORE = late(
 )
 _MOLAR_BEFORE = late(rf"(?i)\b(?:{any_of('of solutions')})\b(?: de)?(?: [A-Z]\w{{1,8}})? $")
 _COMPANY_BEFORE = late(r"(?i)(?:^|\b(?:empresa|compañía|marca|en|cintas?|mascarillas?)) ?$")
-_PAID_BEFORE = late(
-    r"(?i)\b(?:sueldos?|salarios?|pag\w{1,4}|gan\w{1,4}|ofre\w{1,4}|presupuesto|precio|cuesta|costo)\b"
-    r"(?:(?!carrera)[^.]){0,30}(?<!\blos )(?<!\bla )(?<!\bel )$"
-)
 _MILLIONS_AFTER = late(
     rf" a \d[\d.,]{{0,6}} ?M\b| en (?:19|20)\d\d\b| (?:de )?(?:{any_of('come in thousands')})\b"
 )
@@ -236,7 +228,6 @@ _PRICED = re.compile(
     rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|(?:{_SIGN})\s?[\d.,]*$"
 )
 _PRICE_NAMED = late(r"(?i)\b(?:precio|costo|coste|tarifa|valor|sueldo|pago|renta|consumo)s?\s?$")
-_GROWTH = TABLES.words("growth")  # of finance: m/m, i. a.
 _SCALE_BEFORE = re.compile(r"(?i)\b(?:escala|maqueta|mapa|plano)\b[^.:]{0,20}$")
 _COUNTED = re.compile(r"\d$")  # 7,500/mm³
 _PER_VOLUME = ("mm", "µl", "µL", "ml", "mL", "dL", "L")
@@ -626,11 +617,6 @@ def _per(match: re.Match[str]) -> list[str] | None:
     return ["por", *_unit_words(unit, False, match["per_power"])[0]]
 
 
-def _exchange_rate(match: re.Match[str]) -> list[str]:
-    """18.45 MXN/USD."""
-    return [*number_words(match[1]), *_CURRENCIES[match[2]][1].split(), "por", *_currency(match[3])]
-
-
 def _pair(match: re.Match[str]) -> list[str]:
     """USD/MXN."""
     return [*_currency(match[1]), *_currency(match[2])]
@@ -651,14 +637,6 @@ def _with_check_digit(match: re.Match[str]) -> list[str]:
     """RUT 12.345.678-5, NIT 900.123.456-7."""
     digit = digit_words(match[2]) if match[2].isdigit() else ["ka"]
     return [*number_words(match[1]), "guion", *digit]
-
-
-def _quarter(match: re.Match[str]) -> list[str]:
-    """1T26: el primer trimestre de 2026; en el 3T."""
-    words = [*ended_ordinal_words(int(match[1]), "er"), "trimestre"]
-    if not match[2]:
-        return words
-    return [*words, "de", *cardinal_words(match[2] if len(match[2]) == 4 else f"20{match[2]}")]
 
 
 def _raised(match: re.Match[str]) -> list[str]:
@@ -846,18 +824,12 @@ BEFORE_DATES: Forms = (
         r"(?=[),;.:?!]|$|\s(?:y|o|a|de)\b)",
         _unit_alone,
     ),
-    ("d", rf"(?<![\w:.,])(?<!\bla )(?<!\blas )1:({NUMBER})(?![\d:])", _scale),
 )  # fmt: skip
 MEASURES: Forms = (
     (
         "-",
         rf"\$\s?({NUMBER})\s(mm?d[dp]|MM?D[DP])\b",
         lambda match: [*number_words(match[1]), *_UNITS[match[2].lower()][1].split()],
-    ),
-    (
-        "d",
-        rf"(?<![\w.,])({NUMBER})\s({_CODE})/({_CODE})\b",
-        _exchange_rate,
     ),
     (
         "d",
@@ -918,35 +890,12 @@ MEASURES: Forms = (
         _thousands,
     ),
     (
-        "d",
-        r"\b\d{1,3} K\b|\b\d{1,3}K(?= (?:al mes|al año|a la quincena|mensual(?:es)?)\b)",
-        only_after(_PAID_BEFORE, _thousands),
-    ),
-    (
         "-",
         rf"/(?P<per>(?:{_UNIT}|{any_key(_PER_TIME)}))(?:\^?(?P<per_power>[23]))?\b(?:\.(?=\s[a-z]))?",
         _per,
     ),
-    ("A", rf"\b({_CODE})/({_CODE})\b", _pair),
-    (
-        "aA",
-        rf"(?<=[%\d]\s)(?:{any_key(_GROWTH)})(?!\w)",
-        lambda match: _GROWTH[match[0]],
-    ),
-    (
-        "d",  # of light and heat
-        r"(?<![\w.,])(?:2[27]|3[05]|4[0-5]|5[0-5]|6[0-5])00\s?K\b(?!\s(?:de|seguidores|vistas))"
-        r"|(?:(?<=\bT = )|(?<=\bT=)|(?<=temperatura de ))\d{1,4}\s?K\b",
-        lambda match: [*cardinal_words(match[0].rstrip(" K")), "kelvin"],
-    ),
     ("-", r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)", _raised),
     ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){2})-([\dkK])(?![\w-])", _with_check_digit),
-    (
-        "d",
-        r"(?:(?<=\bel )|(?<=\bdel )|(?<=\bal )|(?<=\ben ))"
-        r"([1-4])T(?:(?: de (?=20\d\d))?(\d{2}|20\d{2}))?\b",
-        _quarter,
-    ),
     ("d", rf"(?<![\w.,-])({NUMBER})\s?([NJA])(?![\w°'²-])", _physical),
     (
         "d",  # oil: 5W-30
@@ -968,14 +917,6 @@ MEASURES: Forms = (
     ),
 )
 NUMBERS: Forms = (
-    (
-        "aA-",  # S/, R$ y ₡
-        rf"(?<![\w$])(?:{_SIGNS_ALONE})(?=[,;)/]|\.?$|\s[yo]\s)",
-        lambda match: _CURRENCIES[match[0]][1].split(),
-    ),
-    ("d", r"(?<=[:.,;] )(\d{1,2})\.(?= [A-ZÁÉÍÓÚÑ¿¡])", _item),
-    ("d", r"(?<![\w.,])1\smil\b", "mil"),
-    ("d", r"(?<![\w.,/-])\d{1,12}(?:-\d{1,12}){2,5}(?![\w/-]|[.,]\d)", _account),
     ("d", _SETS.pattern, _SETS.words),
     (
         "d",

@@ -6,7 +6,6 @@ import re
 
 from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.es.calendar import duration_words
 from dlpo.text.es.numbers import cardinal_words, decimal_words
 from dlpo.text.es.tables import any_of
 
@@ -16,11 +15,8 @@ _LEAD_AFTER = late(LEAD)
 _RACE = late(rf"(?i)\b(?:{any_of('races')})\b")
 _SIZED = late(rf"(?i)\b(?:{any_of('sized in inches')})\b")
 _GAP_BEFORE = late(r"(?<!['\"\d] )\ba $")
-_HOURS_BEFORE = late(r"\d ?h(?:oras?|s|rs)?\.? $")
 _DEGREES_BEFORE = late(r"[°º]\s?$")
 _NO_LAP_BEFORE = late(rf"(?i)\b(?:a las|(?:{any_of('before ratios')})(?: de)?) $")
-_TALL_AFTER = late(r" de (?:alto|altura|ancho|largo)\b")
-_LAST_INCH = 11  # of a foot
 
 
 def thousandths(decimals: str, gender: str = "") -> list[str]:
@@ -44,18 +40,4 @@ def _lap(match: re.Match[str]) -> list[str] | None:
     return [*time, "punto" if match[3] == "." else "coma", *thousandths(match[4])]
 
 
-def _gap(match: re.Match[str]) -> list[str] | None:
-    """A 1'24", 4h 12' 33", 1'16"314; but "un poste de 6'2"" and angles: 25'42" N."""
-    before = text_before(match)
-    certain = int(match[2]) > _LAST_INCH or match[3] or _HOURS_BEFORE.search(before)
-    is_gap = certain or (match[2][0] == "0" and _GAP_BEFORE.search(before)) or in_race(match)
-    if not is_gap or _DEGREES_BEFORE.search(before) or _TALL_AFTER.match(match.string, match.end()):
-        return None
-    exact = thousandths(match[3]) if match[3] else []
-    return [*duration_words("", match[1], match[2]), *exact]
-
-
-FORMS: Forms = (
-    ("d", r"(?<![\w:.,])(\d{1,2}):([0-5]\d)([.,])(\d{1,3})(?![\w:]|[.,]\d)", _lap),
-    ("d", r"(?<![\w.,])(\d{1,2})'\s?(\d{1,2})(?:\"|'')(\d{1,3}\b)?(?![\w'\"])", _gap),
-)
+FORMS: Forms = (("d", r"(?<![\w:.,])(\d{1,2}):([0-5]\d)([.,])(\d{1,3})(?![\w:]|[.,]\d)", _lap),)

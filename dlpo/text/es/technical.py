@@ -6,7 +6,6 @@ import re
 
 from dlpo.text.common import addresses
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
-from dlpo.text.common.markdown import CODE_BLOCK
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import (
@@ -42,7 +41,6 @@ _HANDLE_PART = re.compile(  # UNAM oficial, LIGA MX, McDonalds
 )
 _YEAR = re.compile(r"1\d{3}|20\d\d")
 _THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+")
-_ALIAS_BEFORE = re.compile(r"(?i)\b(?:alias|usuari[oa]|cbu|cvu)\b[^.]{0,20}$")
 _NETWORK = late(rf"(?i)\b(?:{any_of('of networks')})\b(?! (?:eléctric|soci|vial))")
 _ROAD_BEFORE = re.compile(r"(?i)\b(?:la|carreteras?|autov[ií]as?|autopistas?|nacional|ruta) $")
 _IDENTITY_BEFORE = re.compile(
@@ -173,14 +171,6 @@ def _account(written: str) -> list[str]:
     return [word for c in written for word in (digit_words(c) if c.isdigit() else spelled(c))]
 
 
-def _cities(match: re.Match[str]) -> list[str] | None:
-    """The airports of a flight: MIA–BOG; but a game's "DEN-BOS 110-99"."""
-    unclear = "/" in match[0] or re.match(r"\s\d", match.string[match.end() :])
-    if unclear and not _FLIGHT_BEFORE.search(text_before(match, 40)):
-        return None
-    return [word for code in re.findall(_AIRPORT, match[0]) for word in _AIRPORTS[code]]
-
-
 def _hashtag_part(part: str) -> list[str]:
     if part.isdigit():
         return cardinal_words(part)
@@ -201,19 +191,11 @@ def _hashtag(match: re.Match[str]) -> list[str] | None:
     return ["hashtag"] * (not said_before) + [word for words in said for word in words]
 
 
-def _alias(match: re.Match[str]) -> list[str] | None:
-    """Of an account: tu alias es casa.sol.luna; but "me fui.luego.volví"."""
-    named = _ALIAS_BEFORE.search(text_before(match))
-    parts = [" ".join(_part(part, last=False)) for part in match[0].lower().split(".")]
-    return " punto ".join(parts).split() if named else None
-
-
 def _code_block(match: re.Match[str]) -> list[str]:
     return ["código", *(["en", *address_words(match["language"])] if match["language"] else [])]
 
 
 ADDRESSES: Forms = (
-    ("-", CODE_BLOCK, _code_block),
     ("aAd-", addresses.MAIL, _mail),
     ("-", addresses.HANDLE, _handle),
     ("-", rf"(?<!\w)#[{LETTERS}][\w]{{0,60}}", _hashtag),
@@ -228,18 +210,6 @@ ADDRESSES: Forms = (
         lambda match: address_words(match[0]),
     ),
     (
-        "-",
-        rf"(?<![\w.])\.(?:{any_of('file endings')}|{any_of('dot files')}"
-        rf"|(?!(?:es|de|me|do|tv|ve)\b)(?:{any_of('top level')}))\b",
-        lambda match: address_words(match[0]),
-    ),
-    (
-        "aA",  # an alias: casa.sol.luna
-        rf"(?<![\w.@/])[{LETTERS}]{{2,20}}(?:\.[{LETTERS}]{{2,20}}){{2,4}}(?!\w|[.@/]\w)",
-        _alias,
-    ),
-    ("A", rf"\b(?:{_AIRPORT})(?:\s?[-–—/→]\s?(?:{_AIRPORT})){{1,4}}(?![\w-])", _cities),
-    (
         "Ad",
         r"(?:(?<=[Vv]uelo )|(?<=[Vv]uelos ))(?=\d?[A-Z])([A-Z\d]{2})[ -]?(\d{2,4})\b",
         lambda match: [*_account(match[1]), *digit_words(match[2])],
@@ -247,37 +217,11 @@ ADDRESSES: Forms = (
 )
 CODES: Forms = (
     ("A", r"\b(?!V\d)([A-Z][A-Za-z]{0,8}-?\d{1,3})\.(\d{1,2})(?![\w.,]\d|\w)", _numbered_version),
-    (
-        "aA",  # a call: requests.get(url)
-        r"(?<![\w.@/])[A-Za-z_]\w{0,30}(?:\.[a-z_]\w{0,30}){1,4}(?=\()",
-        lambda match: address_words(match[0]),
-    ),
-    (
-        "-",  # of a command: ls -la, --save
-        r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}(?![\w-])|(?<=--)[a-z]{2})"
-        r"(?!\w{1,2} [^-;.!?\n]{1,60}\w-(?!\w))",  # but -o eso dice-
-        lambda match: ["guion"] * len(match[0]),
-    ),
-    (
-        "d",  # of a norm: 004-2019-JUS
-        r"(?<![\w-])(\d{1,5})-((?:19|20)\d\d)-([A-ZÑ]{2,8})(?![\w-])",
-        lambda m: [*cardinal_words(m[1]), *cardinal_words(m[2]), *acronym_words(m[3])],
-    ),
     ("A", r"(?<![\w-])[A-Z]{1,2}-[1-9]\d\d(?![\w-]|[.,]\d)", _road),
-    (
-        "d",  # a standard and its year
-        r"(?:(?<=ISO )|(?<=IEC )|(?<=UNE )|(?<=NTC ))(\d{2,5}):((?:19|20)\d\d)(?!\d)",
-        lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
-    ),
     (
         "aA",  # the tail of a card: x8823
         r"(?:(?<=arjeta )|(?<=uenta )|(?<=TD[CD] ))[xX]{1,12}-?(\d{4})(?!\w)",
         lambda match: digit_words(match[1]),
-    ),
-    (
-        "A",  # a postal code, an RFC or a CURP
-        r"\b(?:[A-Z]\d{4}[A-Z]{3}|[A-ZÑ]{3,4}\d{6}(?:[A-Z\d]{3}|[A-Z\d]{8}))(?![\w-])",
-        lambda match: _account(match[0]),
     ),
     (
         "d",  # free lines of Colombia
