@@ -88,7 +88,7 @@ def neighbors_after(text: str, place: int) -> list[Neighbor]:
     return near if last < len(text) else [*near, _EDGE]
 
 
-class Context:
+class NeighborPattern:
     """One cell of a table, compiled when it is first asked."""
 
     def __init__(self, cell: str, tables: Tables, before: bool) -> None:

@@ -30,7 +30,7 @@ from operator import attrgetter
 from typing import Any, cast
 
 from dlpo.text.common.forms import Speak
-from dlpo.text.common.neighbors import Context, neighbors_after, neighbors_before
+from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
 from dlpo.text.common.tables import Tables
 
 _FIELD = re.compile(r"\{(\w+)(?::(\w+)|#([^/}]*)/([^}]*))?\}")
@@ -54,8 +54,8 @@ class Row:
         self.is_word = says == "@"
         self._written = pattern
         self._left = re.compile(f"[{left}]").match if left else None
-        self._before = Context(before, tables, True) if before else None
-        self._after = Context(after, tables, False) if after else None
+        self._before = NeighborPattern(before, tables, True) if before else None
+        self._after = NeighborPattern(after, tables, False) if after else None
         self._says = says
         self._tables = tables
         self._package = package
