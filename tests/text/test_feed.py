@@ -57,7 +57,7 @@ def needed(text: str) -> str:
         ("Dr. Smith met Ann. They left.", ["Dr. Smith met Ann.", "They left."]),
         ("He lives in the U.S. He works.", ["He lives in the U.S.", "He works."]),
         ("The U.S. Senate sat. It voted.", ["The U.S. Senate sat.", "It voted."]),
-        ("See Proc. Natl. Acad. Sci. first.", ["See Proc. Natl. Acad. Sci. first."]),
+        ("See approx. 5 vols. first.", ["See approx. 5 vols. first."]),
         ("He lives on Elm St. He works.", ["He lives on Elm St.", "He works."]),
         ("Well... maybe. Wait... No.", ["Well... maybe.", "Wait...", "No."]),
         ("He came at 5 p.m. The end.", ["He came at 5 p.m.", "The end."]),

@@ -10,7 +10,6 @@ from dlpo.text.en_us.tables import words_of
 
 _ELEMENT = "|".join(sorted(words_of("elements"), key=len, reverse=True))
 _SALTS = frozenset(words_of("formulas without numbers"))
-_FORMULA = rf"\d{{0,2}} ?(?:\(?(?:{_ELEMENT})\)?\d{{0,2}}){{1,8}}"
 _PART = re.compile(r"[A-Za-z]|\d+")
 
 

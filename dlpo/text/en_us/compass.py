@@ -8,7 +8,6 @@ from dlpo.text.common.forms import Forms, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.tables import any_of
 
-_DEGREES_AFTER = late(r":?\s-?\d{1,3}\.\d{2,9}\s?°")
 _ROAD_BEFORE = late(
     rf"(?:\b(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][a-z]{{1,20}}) (?:{any_of('streets')})\b\.?,?"
     rf"|\b(?:{any_of('roads')})[ -]\d{{1,3}}) $"

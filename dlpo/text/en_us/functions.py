@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import Forms
-from dlpo.text.common.patterns import ARGUMENT, late
+from dlpo.text.common.patterns import ARGUMENT
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import number_words
 
@@ -13,7 +13,6 @@ _NAMES = {
     "sin": "sine", "cos": "cosine", "tan": "tangent", "sec": "secant", "csc": "cosecant",
     "cot": "cotangent", "ln": "natural log",
 }  # fmt: skip
-_FORMULA = late(r"\([^()]{0,40}(?:[+*^]|\s[-−]\s|\b[a-z]-(?:\d|[a-z]\b))[^()]{0,40}\)$| pi $")
 
 
 def _of_argument(match: re.Match[str]) -> list[str]:

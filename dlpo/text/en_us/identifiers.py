@@ -29,7 +29,6 @@ _COUNTED = late(r" [a-z]{2,20}\b")
 _GOODS = word_list("are ordered by number")
 _MOST_COUNTED = 4  # digits of what is counted without a comma
 _AFTER_NAME = word_list("no nouns")
-_LETTERED = late(rf"(?i)\b(?:{any_of('are lettered')}) $")
 _YEAR = late(r"20[1-4]\d")  # in INV-2026-0042
 _FREE = late(r"1-800-\d{3}-\d{4}")  # the form of telephones says it
 _BEFORE_EXTENSION = late(
@@ -38,10 +37,6 @@ _BEFORE_EXTENSION = late(
 )
 _PERSON_BEFORE = late(r"[a-z] [A-Z][a-z]{1,20}, $")
 _AFTER_EXTENSION = late(r"[^\w\s]|$| (?:or|and|for|to|if|with|by|is)\b")
-_TELEPHONE_BEFORE = late(
-    r"(?i)\b(?:phone|telephone|fax|cell|mobile|tel|call|text|dial)"
-    r"(?: (?:number|no\.|us|me|him|her|them))?(?: is| at|:|\.)? $"
-)
 _CARD_BEFORE = late(rf"(?i)\b(?:{TABLES.patterns('before masked numbers')}):? [#(]?$")
 _QUANTITY_BEFORE = late(r"(?i)(?:\b(?:limit|max\w{0,5}|up to|value|than|equals?)(?: is| of)?|=) $")
 _PASSWORD_BEFORE = late(r"(?i)\b(?:passwords?|passcodes?|passphrase|pwd)\b[^.;]{0,24}$")

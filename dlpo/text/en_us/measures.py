@@ -43,7 +43,6 @@ _AMOUNT_BEFORE = late(r"\b(?i:price|cost|rate|revenue|calories|miles|income|spen
 _PRICED = late(rf"\d\s?(?:x|[%¢]|{SCALE}|{SIGN}|(?:{UNIT}|[NJ])(?:\^[23])?(?:/(?:{UNIT}))?)?$")
 _PLURAL = late(r"\b[a-z]{3,20}s$")
 _COUNTED_PLURAL = late(r"\d (?:(?!adults|parents)[a-z]{3,20}(?<!s)s|people|children)$")
-_COUNTED = late(r"\b\d{1,4} ?(?!days?|hours?|hrs?|h\b)[a-zA-Z]{1,15}$")
 _ONE_BEFORE = late(rf"(?i)\b(?:{any_of('before one unit')})(?: an?)? $")
 _PRICE_BEFORE = late(rf"(?:{SIGN})\s?\d[\d,.]{{0,12}}[kKMB]?$")
 _BATHS_OF_HOME = late(r"(?i)/\s?\d(?:\.5)?\s?ba\b\.? [a-z]{4}")

@@ -97,24 +97,10 @@ _BEFORE_BOUND = late(  # upgrade to >= 2.0
     r"(?i)\b(?:to|of|with|from|at|by|for|be|is|are|was|were|requires?|needs?|use|install|version"
     r"|aged|shows?|showed|showing|keep(?: [a-z]{3,12})?|keeps) $"
 )
-_MENU = late(
-    rf"(?i)>[^>.;]{{0,40}}$|\b(?:{TABLES.patterns('on the way to menus')})\b[^.;]{{0,20}} $"
-)
-_NAME_OF_X_BEFORE = late(rf"(?i)\b(?:{any_of('before x as a name')}) $")
 _MENU_ARROW = late(
     rf"(?i)(?<!flights )(?<!routes )\b"
     rf"(?:{TABLES.patterns('on the way to menus')})\b[^.;!?\n]{{0,60}}(?-i:[a-z]) $"
 )
-_CONDITION_BEFORE = late(
-    r"\b(?:(?:if|while|where|when|assert|unless) (?:[\w.()]{1,30} (?:and|or) )?"
-    r"|(?:WHERE|AND|OR|HAVING|IF|WHEN)[ (])[a-z_][\w.()]{0,30} $|\b[a-z]{2,20}_[a-z_]{2,20} $"
-)
-_LOWER_WORD_BEFORE = late(r"(?:^|[\s(*\"])[a-z][a-z'-]{2,20} $")
-_ON_MENU = rf"(?:{TABLES.patterns('on menus')})"
-_ON_MENU_BEFORE = late(
-    rf"(?i)\b{_ON_MENU} $|\b(?:{any_of('commands with output')})\b[^.;]{{0,24}} $"
-)
-_ON_MENU_AFTER = late(rf"(?i) (?:{_ON_MENU}\b|[^.,;!?>\n]{{1,40}} >|\S{{0,40}}[./_]\w)")
 _AMOUNT = late(
     r"(?:(?<!\b[Ii]n \d{3})\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<![a-z] )\b[aA]|(?<!')\b[b-zB-Z]|\bpi) $"
 )
@@ -150,18 +136,6 @@ def _stuttered(match: re.Match[str]) -> list[str] | None:
 def _side(match: re.Match[str]) -> list[str]:
     """30"W x 20"D."""
     return [_SIDES[match[0].upper()]]
-
-
-def _compared(match: re.Match[str]) -> list[str] | None:
-    """If count > limit, tea > coffee; but "if Settings > display", "home > shop > shoes"."""
-    before = text_before(match)
-    if _MENU.search(before):
-        return None
-    if _CONDITION_BEFORE.search(before):
-        return _SIGNS[match[0]]
-    prefers = match[0] == ">" and _LOWER_WORD_BEFORE.search(before)
-    on_menu = _ON_MENU_BEFORE.search(before) or _ON_MENU_AFTER.match(match.string, match.end())
-    return _SIGNS[">"] if prefers and not on_menu else None
 
 
 def _folder(match: re.Match[str]) -> list[str] | None:

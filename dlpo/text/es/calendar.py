@@ -375,13 +375,6 @@ def _time_zone(match: re.Match[str]) -> list[str]:
     return [*spelled(match[1]), sign, *cardinal_words(match[3]), *minutes]
 
 
-def _dotted(match: re.Match[str]) -> list[str] | None:
-    """Vence el 15.08.26; but "versión 3.12.25"."""
-    if not _BEFORE_DATE.search(text_before(match).replace(":", "")):
-        return None
-    return date_words(match[1], int(match[2]), match[3])
-
-
 VERSES: Forms = (
     (
         "d",
@@ -468,6 +461,7 @@ FORMS: Forms = (
         rf"(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
         _short_name,
     ),
+    ("a", rf"\b(?P<my_month>{_SHORT_MONTH})(?:-|\.?\s)(?P<my_year>{_YEAR})(?![\w-])", _month_year),
     (
         "aA",
         rf"(?<![{LETTERS}\d.])([Ee]ne|[Ff]eb|[Aa]br|[Jj]u[nl]|[Aa]go|[Ss]ept?|[Ss]et|[Oo]ct|[Nn]ov|[Dd]ic)\.",

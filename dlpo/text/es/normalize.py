@@ -139,17 +139,11 @@ _NO_HEART = (
     r"(?!(?<=<)3(?!\d|[.,]\d|\s?(?:%|[mk]?[gm]|m[lL]|años|meses|semanas|días|horas|h|veces)\b))"
 )
 
-_OPERAND = r"(?:\d{1,9}(?:[.,]\d{1,9})?[abcnxyz]{0,2}|[a-z])(?:[²³]|\^\d)?"
 _CLASS_BEFORE = late(
     r"(?i)\b(?:películas?|impresoras?|asientos?|grupos?|salón|salones|aulas?|alumn\w{1,2} de) $"
 )
 _MENU_NAME_BEFORE = late(rf"\b(?i:{TABLES.any_of('menus')}) $|> ?[A-ZÁÉÍÓÚÑ\d]\w{{1,20}} $")
 _TERM_BEFORE = late(r"(?:(?:^|[=+*/(] ?)\d{1,6}|(?<!\w)[b-df-xz]) $")
-_LEFT_OPERAND = late(rf"((?<![\w.,$/-]){_OPERAND}|\)[²³]?) $")
-_RIGHT_OPERAND = late(rf"\s({_OPERAND}|\()(?![\w$%'])(?!\s?[$%])")
-_EQUATION_BEFORE = late(r"[=≠<>≤≥] ?(?:[\w +*/^²³()·-]|[.,]\d){0,40}$")
-_EQUATION_AFTER = late(r"(?:[\w +*/^²³()·-]|[.,]\d){0,40}[=≠<>≤≥]")
-_TERM = late(r"\d[ntxyz]\b|(?!m)\w[²³^]")
 _BLOOD = late(rf"(?i)\b(?:{TABLES.any_of('blood')})\b[^.]{{0,40}}$|\b(?:rh|AB)$")
 _GRADED = late(rf"(?i)\b(?:{TABLES.patterns('graded')})\b[^.]{{0,40}}$")
 _WIND_BEFORE = late(
@@ -211,14 +205,6 @@ def _key(match: re.Match[str]) -> list[str] | None:
     return _KEYS[match[0]] if is_key else None
 
 
-def _over(match: re.Match[str]) -> list[str] | None:
-    """The line of a fraction: v = d/t; but "y/o", "a/c"."""
-    is_equation = _EQUATION_AFTER.match(match.string, match.end()) or _EQUATION_BEFORE.search(
-        text_before(match, 60)
-    )
-    return ["sobre"] if is_equation else None
-
-
 def _que(match: re.Match[str]) -> list[str] | None:
     """Of chats: "q tal" as "qué tal", "dijo q sí" as "dijo que sí"; but "la letra q"."""
     if _LETTER_BEFORE.search(text_before(match, 16)):
@@ -255,10 +241,6 @@ def _minute(match: re.Match[str]) -> list[str] | None:
     return [*["minuto"] * bool(first), *cardinal_words(match[1]), *added]
 
 
-def _episode(match: re.Match[str]) -> list[str]:
-    return ["temporada", *cardinal_words(match[1]), "episodio", *cardinal_words(match[2])]
-
-
 def _without_interest(match: re.Match[str]) -> list[str] | None:
     """A 12 MSI: months without interest; but "laptop 27 MSI"."""
     is_paid = _MONTHS_BEFORE.search(text_before(match, 24))
@@ -277,19 +259,6 @@ def _route(match: re.Match[str]) -> list[str] | None:
         return None
     route = _ROUTES[re.sub(r"\W", "", match[0]).lower()]
     return ["vía"] * (route == "oral" and not of_way) + [route]
-
-
-def _minus(match: re.Match[str]) -> list[str] | None:
-    """3x - 5 = 7, x² - 4x; but "de 9 - 5", "incisos b - f"."""
-    text, before = match.string, text_before(match, 60)
-    left, right = _LEFT_OPERAND.search(before), _RIGHT_OPERAND.match(text, match.end())
-    if not (left and right):
-        return ["menos"] if match[0] == "−" else None
-    difference = f"{left[1]} - {right[1]}"
-    near = before.split(". ")[-1] + text[match.end() : match.end() + 60].split(". ")[0]
-    lettered = re.search("[a-z] - |[a-z]$", difference) if "=" in near else None
-    is_term = _TERM.search(difference) or _EQUATION_BEFORE.search(before) or lettered
-    return ["menos"] if is_term or _EQUATION_AFTER.match(text, match.end()) else None
 
 
 def _blood_or_grade(match: re.Match[str]) -> list[str] | None:

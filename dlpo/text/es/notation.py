@@ -10,7 +10,6 @@ from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.tables import TABLES, any_of
 
-_POWERS = {"": [], "^2": ["cuadrado"], "^3": ["cubo"]}
 _WORDS = TABLES.word_list("written like formulas")
 _LIMIT_BEFORE = late(r"\blim [a-z]\s?$")
 _MENU_BEFORE = late(rf"(?i)\b(?:{any_of('menus')})\b[^.\n]{{0,80}}$")
@@ -20,21 +19,9 @@ _REACTION = late(
     r"\s?(?:→|->)\s?\d{0,2}\s?[A-Z]"
 )
 _ARRIVAL = late(r"\s?[A-ZÁÉÍÓÚÑ\d$]")
-_PLACE_BEFORE = late(r"(?i)\b(?:calle|salón|grupo|pabellón|aula|apto|depto|edificio|torre) $")
 _METAL = any_of("metals")
 _ATOMS = rf"(?:{_METAL}|[BCFHIKNOPS])\d{{0,2}}"
 _GROUP = rf"(?:{_ATOMS}|\((?:{_ATOMS}){{1,4}}\)\d)"
-_NOTES = dict(zip("ABCDEFG", ["la", "si", "do", "re", "mi", "fa", "sol"], strict=True))
-_NOTE = "Do|Re|Mi|Fa|Sol|La|Si"
-_OF_CHORD = {
-    "#": "sostenido", "b": "bemol", "m": "menor", "7": "siete", "m7": "menor siete",
-    "maj7": "mayor siete", "dim": "disminuido", "sus4": "suspendido cuatro",
-}  # fmt: skip
-_MUSIC = late(rf"(?i)\b(?:{any_of('music')})\b")
-_CHORDS = late(r"(?i)\bacordes?\b")
-_PLAYED_BEFORE = late(rf"(?i)\b(?:{any_of('music')}|{any_of('played')})(?: (?:de|en|es|con))?:? $")
-_CHORD_BEFORE = late(rf"\b(?:(?:{_NOTE})[#b]?m?7?|[A-G][#b]?m7?)(?:,| [-–])? $")
-_CHORD_AFTER = late(rf"(?:,| [-–])? (?:(?:{_NOTE})[#b]?m?7?|[A-G][#b]?m7?)(?![\w#])(?! \w)")
 
 
 def _arrow(match: re.Match[str]) -> list[str] | None:
@@ -58,27 +45,6 @@ def _formula(match: re.Match[str]) -> list[str] | None:
     signs = {"+": ["más"], "-": ["menos"]}
     said = (cardinal_words(p) if p.isdigit() else signs.get(p) or spelled(p) for p in parts)
     return [word for words in said for word in words]
-
-
-def _chord(match: re.Match[str]) -> list[str] | None:
-    """Fa#, F#m, Lam – Do; but the language C#, a card Sim."""
-    note, accidental, kind = match.groups(default="")
-    if not accidental + kind:
-        return None
-    of_music, before = _MUSIC.search(match.string), text_before(match, 40)
-    listed = _CHORD_BEFORE.search(before) or _CHORD_AFTER.match(match.string, match.end())
-    certain = len(note) > 1 if kind == "7" else accidental == "#" and len(note + kind) > 1
-    played = _PLAYED_BEFORE.search(before) or _CHORDS.search(match.string)
-    # Dom is Sunday too, Lab a laboratory, C# a language
-    shared = note + accidental + kind in ("Dom", "Lab") or (accidental == "#" and not kind)
-    if accidental + kind == "7":
-        likely = bool(of_music and listed)
-    else:
-        likely = bool(listed or played or (of_music and not shared))
-    if certain or likely:
-        said = [_NOTES.get(note) or note.lower(), _OF_CHORD.get(accidental), _OF_CHORD.get(kind)]
-        return " ".join(filter(None, said)).split()
-    return [*spelled(note), "sharp"] if note + accidental in ("C#", "F#") else None
 
 
 FORMS: Forms = (

@@ -617,15 +617,6 @@ def _per(match: re.Match[str]) -> list[str] | None:
     return ["por", *_unit_words(unit, False, match["per_power"])[0]]
 
 
-def _pair(match: re.Match[str]) -> list[str]:
-    """USD/MXN."""
-    return [*_currency(match[1]), *_currency(match[2])]
-
-
-def _currency(code: str) -> list[str]:
-    return _CURRENCIES[code][0].split()
-
-
 def _scale(match: re.Match[str]) -> list[str] | None:
     """A escala 1:50.000; but "a la 1:50", "hizo 1:16.314"."""
     is_round = len(match[1]) > 4 and match[1].endswith("00")

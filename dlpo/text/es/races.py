@@ -15,7 +15,6 @@ _LEAD_AFTER = late(LEAD)
 _RACE = late(rf"(?i)\b(?:{any_of('races')})\b")
 _SIZED = late(rf"(?i)\b(?:{any_of('sized in inches')})\b")
 _GAP_BEFORE = late(r"(?<!['\"\d] )\ba $")
-_DEGREES_BEFORE = late(r"[°º]\s?$")
 _NO_LAP_BEFORE = late(rf"(?i)\b(?:a las|(?:{any_of('before ratios')})(?: de)?) $")
 
 

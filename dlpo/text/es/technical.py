@@ -7,7 +7,6 @@ import re
 from dlpo.text.common import addresses
 from dlpo.text.common.forms import Forms, digits_in_groups, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import (
     ABBREVIATION_WORDS,
     CAPITAL_PARTS,
@@ -20,12 +19,9 @@ from dlpo.text.es.abbreviations import (
 from dlpo.text.es.english import is_listed
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, digit_words
-from dlpo.text.es.tables import EXCEPTIONS, TABLES, any_of, table
+from dlpo.text.es.tables import EXCEPTIONS, any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
-_AIRPORTS = TABLES.words("airports")
-_AIRPORT = any_key(_AIRPORTS)
-_FLIGHT_BEFORE = late(r"(?i)\b(?:vuel|rutas?\b|aerol|viaj|aeropuerto)")
 _NUMBERED = re.compile(r"#[A-Z]{1,4}(?:-\d|(?!20\d\d\b)\d)")  # #MX-2045, #A1B2; but #MX2026
 _ORDERED = re.compile(r"(?i)\b(?:pedido|orden|ticket|folio|caso|guía|factura|reserva)(?: es)? $")
 _ENGINES = ("V6", "V8", "V10", "V12", "V16")
@@ -189,10 +185,6 @@ def _hashtag(match: re.Match[str]) -> list[str] | None:
     said = map(_hashtag_part, CAPITAL_PARTS.findall(match[0]))
     said_before = text_before(match, 9).lower().endswith("hashtag ")
     return ["hashtag"] * (not said_before) + [word for words in said for word in words]
-
-
-def _code_block(match: re.Match[str]) -> list[str]:
-    return ["código", *(["en", *address_words(match["language"])] if match["language"] else [])]
 
 
 ADDRESSES: Forms = (
