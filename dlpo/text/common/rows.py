@@ -23,13 +23,13 @@ language, from the match to words or None if it is something else after all; ``@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, cast
 
-from dlpo.text.common.forms import Speak
+from dlpo.text.common.forms import Forms, Speak
 from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
 from dlpo.text.common.tables import Tables
 
@@ -67,8 +67,11 @@ class Row:
         return self._tables.with_lists(with_pieces)
 
     def _named(self, module: str, name: str) -> Any:
-        """What a module of the language defines."""
-        return getattr(import_module(f"{self._package}.{module}"), name)
+        """What a module of the language defines, or else one of the same name for all languages."""
+        own = import_module(f"{self._package}.{module}")
+        if hasattr(own, name):
+            return getattr(own, name)
+        return getattr(import_module(f"dlpo.text.common.{module}"), name)
 
     def speak(self, match: re.Match[str]) -> list[str] | None:
         """The words of a match of the pattern; None where its neighbors are others."""
@@ -109,6 +112,14 @@ def rows_of(tables: Tables, package: str) -> list[Row]:
         for line, cells in enumerate(tables.rows(f"rows/{name}"), 2)
     ]
     return sorted(found, key=attrgetter("priority", "name"))
+
+
+def forms_of(rows: Sequence[Row], others: Mapping[int, Forms]) -> Forms:
+    """Rows, and other forms by their priority, as written forms in the order they are tried."""
+    found = [(priority, form) for priority, forms in others.items() for form in forms]
+    for row in rows:
+        found.append((row.priority, (row.begins, row.pattern, None if row.is_word else row.speak)))
+    return tuple(form for _, form in sorted(found, key=itemgetter(0)))
 
 
 def _lower(written: str) -> list[str]:

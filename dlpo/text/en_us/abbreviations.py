@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import InContext
-from dlpo.text.common.forms import Forms, only_after, text_before
+from dlpo.text.common.forms import only_after, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us import compass, romans, states
 from dlpo.text.en_us.context import (
     INITIAL,
     follows_capital,
@@ -92,7 +91,7 @@ def _is_initial(match: re.Match[str], previous: str) -> bool:
     )
 
 
-def _small_name(match: re.Match[str]) -> list[str] | None:
+def small_name(match: re.Match[str]) -> list[str] | None:
     """E. coli, V. van Dijk; but "plan B. then"."""
     previous = previous_word(match).lower()
     is_thing = previous in _LETTERED_THINGS or previous in ("a", "an", "the")
@@ -104,7 +103,7 @@ def _work(match: re.Match[str]) -> list[str]:
     return ["K", *grouped_words(match[1])]
 
 
-def _french_saint(match: re.Match[str]) -> list[str] | None:
+def french_saint(match: re.Match[str]) -> list[str] | None:
     """Rue St-Denis, the St-Laurent market; but "Main St-Elm St"."""
     numbered = _NUMBERED_STREET.search(text_before(match, 8))
     is_street = numbered or (
@@ -113,13 +112,13 @@ def _french_saint(match: re.Match[str]) -> list[str] | None:
     return None if is_street else ["saint" + "e" * ("e" in match[0])]
 
 
-def _acres(match: re.Match[str]) -> list[str]:
+def acres(match: re.Match[str]) -> list[str]:
     """40 ac, a 5 ac. lot."""
     single = text_before(match, 3).lstrip() == "1 " or _LAND_AFTER.match(match.string, match.end())
     return ["acre" if single else "acres"]
 
 
-def _featuring(match: re.Match[str]) -> list[str] | None:
+def featuring(match: re.Match[str]) -> list[str] | None:
     """Jay-Z ft. Rick Rubin; but "6 ft. Tall men"."""
     if previous_word(match) in ("Board", "Square", "Cubic", "Linear", "Sq"):
         return None
@@ -127,7 +126,7 @@ def _featuring(match: re.Match[str]) -> list[str] | None:
     return ["featuring"] if is_song else None
 
 
-def _abbreviation(match: re.Match[str]) -> list[str] | None:
+def abbreviation(match: re.Match[str]) -> list[str] | None:
     key, previous = match[0].rstrip(".").lower(), previous_word(match)
     numbered = previous in ("st", "nd", "rd", "th")  # 21st St.
     if key == "dr":
@@ -167,14 +166,14 @@ def _abbreviation(match: re.Match[str]) -> list[str] | None:
     return ABBREVIATIONS.get(key) or ABBREVIATIONS.get(f"{key}.")
 
 
-def _initials(match: re.Match[str]) -> list[str]:
+def initials(match: re.Match[str]) -> list[str]:
     written, apostrophe, ending = match[0].lower().partition("'")
     key = written.rstrip(".")
     words = [letter.upper() for letter in key if letter.isalpha()]
     return ABBREVIATIONS.get(f"{key}.") or [*words[:-1], words[-1] + apostrophe + ending]
 
 
-def _by_neighbors(match: re.Match[str]) -> list[str] | None:
+def by_neighbors(match: re.Match[str]) -> list[str] | None:
     """An abbreviation that is one only after or before a number, a name or the like."""
     key = match[0].rstrip(".").lower()
     if match[0] == "EST." and not _FOLLOWED_BY["year"].match(match.string, match.end()):
@@ -202,57 +201,30 @@ def _is_person(match: re.Match[str]) -> bool:
     )
 
 
-def _small_doctor(match: re.Match[str]) -> list[str]:
+def small_doctor(match: re.Match[str]) -> list[str]:
     """My dr said; but "123 oak dr"."""
     return ["drive" if _SMALL_ROAD_BEFORE.search(text_before(match)) else "doctor"]
 
 
-def _between(match: re.Match[str]) -> list[str]:
+def between(match: re.Match[str]) -> list[str]:
     """The gap b/w them; but a b/w photo."""
     is_picture = match[0] == "b/w" and not _TWO_AFTER.match(match.string, match.end())
     return ["black", "and", "white"] if is_picture else ["between"]
 
 
-def _road_ends(match: re.Match[str]) -> list[str] | None:
+def road_ends(match: re.Match[str]) -> list[str] | None:
     """4100 Wilshire Blvd. Parking is: a sentence ends, and the period is left to end it."""
     if not _HOUSE_BEFORE.search(text_before(match, 60)):
         return None
     return ABBREVIATIONS.get(match[0].lower()) or ABBREVIATIONS.get(f"{match[0].lower()}.")
 
 
-FORMS: Forms = (
-    *IN_CONTEXT.forms,
-    ("A", r"\bSte?\b\.?(?=-[A-Z][a-z])", _french_saint),
-    *compass.FORMS,
-    *states.FORMS,
-    *romans.FORMS,
-    ("a", r"(?<![\w/])b/[wt](?![\w/])", _between),
-    ("A", r"\b(?:Ave|Blvd|Ct|Hwy|Ln|Pkwy|Rd)(?=\.\s[A-Z][a-z']{1,20} [a-z])", _road_ends),
-    (
-        "aA0",
-        rf"\b(?:{any_of('abbreviated books')})\.?(?=\s\d{{1,3}}:\d)",
-        lambda match: _BOOKS[match[0].rstrip(".").lower()],
-    ),
-    ("a", r"\bdr\b\.?(?=\s[a-z])", _small_doctor),
-    (
-        "a0",  # $65 pp; but "240 pp."
-        r"(?:(?<=\d )|(?<=\d))pp\b\.?(?!\s?\d)",
-        only_after(_PRICE_BEFORE, "per person", 16),
-    ),
-    (
-        "A",
-        r"\bSq\b(?!\.? ?(?:[Ff]t|[Mm]i|[Kk]m|[Mm]\b))\.?",
-        lambda match: ["square"] if follows_capital(match) else None,
-    ),
-    ("a", r"(?:ft|feat)\b\.?(?= [A-Z\d])", _featuring),
-    ("aA", r"(?<![A-Z]/)\b[A-Za-z]{1,8}\.(?!\w)", _by_neighbors),
-    ("A", r"\b[A-HJ-Z]\.(?=\s[a-z])", _small_name),
-    ("aA", r"\b(?:[A-Za-z]\.){2,12}(?:'s\b)?|\b[Pp]h\.?D\b\.?", _initials),
-    (
-        "a",
-        r"(?:(?<=\d )|(?<=illion ))ac\b(?!/| (?:units?|adapters?|outlets?|motors?|repairs?|volts?"
-        r"|power|chargers?|systems?|not|is|broken)\b)(?:\.(?=\s[a-z(]|[,;:)]))?",
-        _acres,
-    ),
-    ("aA", r"\b(?:Dr|St|Ave)\b\.?|\b[A-Za-z]{1,6}\.(?!\w)", _abbreviation),
-)
+def abbreviations_5(match: re.Match[str]) -> list[str] | None:
+    return _BOOKS[match[0].rstrip(".").lower()]
+
+
+abbreviations_7 = only_after(_PRICE_BEFORE, "per person", 16)
+
+
+def abbreviations_8(match: re.Match[str]) -> list[str] | None:
+    return ["square"] if follows_capital(match) else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, only_after, text_before
+from dlpo.text.common.forms import only_after, text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us.context import MIXED_AFTER, to_or_and
-from dlpo.text.en_us.numbers import TO, UNIT, cardinal_words, ordinal_words, pair_words
+from dlpo.text.en_us.context import to_or_and
+from dlpo.text.en_us.numbers import UNIT, cardinal_words, pair_words
 from dlpo.text.en_us.tables import TABLES, any_of
 
 _MATHS = r"[\d.,\s()+*/xyz×÷^%–−-]{0,30}"
@@ -75,11 +75,11 @@ def sum_follows(match: re.Match[str]) -> bool:
     return _SUM_AFTER.match(match.string, match.end()) is not None
 
 
-def _minus(match: re.Match[str]) -> list[str] | None:
+def minus(match: re.Match[str]) -> list[str] | None:
     return ["minus"] if in_sum(match) or _POWER.search(text_before(match, 3)) else None
 
 
-def _divided(match: re.Match[str]) -> list[str] | None:
+def divided(match: re.Match[str]) -> list[str] | None:
     """10 / 2, page 3 / 12; but not 24 / 7."""
     before = text_before(match)
     if _OF_SERIES.search(before):
@@ -87,7 +87,7 @@ def _divided(match: re.Match[str]) -> list[str] | None:
     return None if _NOT_DIVIDED.search(before) else ["divided", "by"]
 
 
-def _times_or_by(match: re.Match[str]) -> list[str]:
+def times_or_by(match: re.Match[str]) -> list[str]:
     """7 x 8, but 3 by 5 inches and a 4 by 6 photo."""
     is_spaced = text_before(match, 1) == " "
     if _POWER_OF_TEN.match(match.string, match.end()):
@@ -100,14 +100,14 @@ def _times_or_by(match: re.Match[str]) -> list[str]:
     return ["by" if is_size or not is_spaced else "times"]
 
 
-def _to(match: re.Match[str]) -> list[str] | None:
+def to(match: re.Match[str]) -> list[str] | None:
     """20%-30%, 5kg - 10kg."""
     if not _MEASURE_BEFORE.search(text_before(match, 16)):
         return None
     return ["minus" if in_sum(match) else to_or_and(match)]
 
 
-def _verse(match: re.Match[str]) -> list[str] | None:
+def verse(match: re.Match[str]) -> list[str] | None:
     if not _BOOK.search(text_before(match, 60)):
         return None
     *words, last = cardinal_words(match["chapter"])
@@ -118,7 +118,7 @@ def _verse(match: re.Match[str]) -> list[str] | None:
     return words + ["to"] * bool(ends) + [word for one in ends for word in cardinal_words(one)]
 
 
-def _ratio(match: re.Match[str]) -> list[str] | None:
+def ratio(match: re.Match[str]) -> list[str] | None:
     """3:1, 16:9, 1:10 where it is no time of day, and the minutes and seconds of 52:31."""
     parts = match[0].split(":")
     is_ratio = _RATIO_BEFORE.search(text_before(match, 30)) or _RATIO_AFTER.match(
@@ -142,7 +142,7 @@ def _ratio(match: re.Match[str]) -> list[str] | None:
     return first + [word for other in others for word in [*between, *other]]
 
 
-def _one_on_one(match: re.Match[str]) -> list[str] | None:
+def one_on_one(match: re.Match[str]) -> list[str] | None:
     """Our weekly 1:1, a 1:1 with Sam, two 1:1s; but "mix it 1:1 with water", "our 1:1 mapping"."""
     before, end = text_before(match, 24), match.end()
     is_meeting = _MEETING_BEFORE.search(before)
@@ -161,7 +161,7 @@ def _scale(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(first), "to", *cardinal_words(second.replace(",", ""))]
 
 
-def _time_signature(match: re.Match[str]) -> list[str] | None:
+def time_signature(match: re.Match[str]) -> list[str] | None:
     """12/8 time, in 4/4; but "on 6/1 and 6/8"."""
     before = text_before(match)
     if _WORKS.search(before) and match[1]:
@@ -171,51 +171,4 @@ def _time_signature(match: re.Match[str]) -> list[str] | None:
     return [word for part in match.groups() if part for word in cardinal_words(part)]
 
 
-FORMS: Forms = (
-    (
-        "d",
-        r"(?<![\w:.-])1:1(s)?(?![\w:-])",
-        _one_on_one,
-    ),
-    (
-        "d",
-        r"(?<![\w/.-])([2-79]|12)/([48])(?=[ -](?:time|meter|beat|signature|groove|march|waltz)\b"
-        r"(?! (?:schedule|contract|basis|job|position|student|employee|faculty|role|work|staff)\b))"
-        r"|(?:(?<=\bin )|(?<=\bor )|(?<=\band )|(?<=major, )|(?<=minor, ))"
-        r"(4(?=/4)|5(?=/4)|[679]|12)/([48])(?=[.,;:)]\s|[.)]?$| (?:at|and|or|with|but)\b)"
-        r"(?<!7/8)(?!\d)",
-        _time_signature,
-    ),
-    (
-        "d",
-        r"(?<![\w:.])(?P<chapter>\d{1,3}):(?P<verse>\d{1,3})(?:[-–](?P<verse_to>\d{1,3})(?::(?P<verse_last>\d{1,3}))?)?"
-        r"(?![\w:]|\.\d|\s?[aApP]\.?[mM])",
-        _verse,
-    ),
-    ("d", r"(?<![\w:.])\d{1,4}:\d{1,6}(?::\d{1,4})?(?![\w:]|\.\d|\s?[aApP]\.?[mM])", _ratio),
-    (
-        "d",
-        rf"\b[123](?=\s(?:{any_of('have several books')})\.?\s\d)",
-        lambda match: ordinal_words(match[0]),
-    ),
-    ("-", rf"{TO}(?=\d{{1,6}}(?:[.,]\d{{1,3}})?\s?(?:%|[$£€¥]|(?:{UNIT})\b))", _to),
-    (
-        "-",
-        r"(?:(?<=\d)|(?<=\b[a-z])|(?<=\d[a-z])|(?<=\)))\s?[-–]\s?(?=\d|\(|[a-z]\b)",
-        _minus,
-    ),
-    (
-        "-",  # 1 1/2-2 hours, 1-1 1/2 cups
-        r"(?:(?<=\d/\d)|(?<=\d/\d\s))[-–]\s?(?=\d(?!\d|/\d\d)|1\d [hmilp])"
-        rf"|(?<=\d)[-–](?=\d{{1,2}}{MIXED_AFTER})",
-        "to",
-    ),
-    ("-", r"(?:(?<=\()|(?<== ))[-–−](?=\d{0,3}[a-z]\b\s?[±+*^×÷=/-])", "minus"),
-    ("-", r"(?<=\d\s)/(?=\s\d)", _divided),
-    ("a", r"(?:(?<=\d)|(?<=\d\s))x(?=\s?\d)", _times_or_by),
-    (
-        "a0",  # 3 in. x 5 in.; but "speed x 2"
-        r"(?:(?<=[a-z.\"']\s)|(?<=[\"']))x(?=\s?\d)",
-        only_after(_MEASURED, "by", 16),
-    ),
-)
+arithmetic_13 = only_after(_MEASURED, "by", 16)

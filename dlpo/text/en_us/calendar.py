@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.context import to_or_and
 from dlpo.text.en_us.numbers import (
@@ -24,7 +24,7 @@ MONTH_NAME = (
     rf"(?:{'|'.join(map(str.title, MONTHS))}"
     r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
 )
-_YEAR = r"[12]\d{3}\b(?![,.]\d)"
+YEAR = r"[12]\d{3}\b(?![,.]\d)"
 WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
 _CENTURIES = ("20", "19")  # of years of two digits, those from 50 are of the second
 _BEFORE_DASH = late(
@@ -58,8 +58,8 @@ _LASTING = late(
     r"(?i)\b(?:took|takes|take|lasted|lasts|last|ran|runs|runtime|duration|length|elapsed"
     r"|time of|for|in|of|record)(?: (?:is|was))?:? $"
 )
-_MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
-_BRIEF = r"[apAP]\b(?!'|-[A-Za-z]|\.\w)"  # 2:15p
+MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
+BRIEF = r"[apAP]\b(?!'|-[A-Za-z]|\.\w)"  # 2:15p
 _BEFORE_HOUR = late(
     r"(?i)(?:\b(?:tu|th|sa|su|at|from|by|until|till?|before|after|around|opens?|closes?|starts?|ends?|between)"
     rf"|@|{WEEKDAY}[a-z]{{0,6}}\.?,?|\d[ap] (?:to|and|or)) $|\d[ap]\s?[-–]\s?$"
@@ -101,18 +101,18 @@ def date_words(month: str, day: str, year: str | None) -> list[str]:
     return words + year_words(year if len(year) == 4 else _CENTURIES[year >= "50"] + year)
 
 
-def _iso_date(match: re.Match[str]) -> list[str]:
+def iso_date(match: re.Match[str]) -> list[str]:
     words = date_words(MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
     if match["iso_hour"]:
         words += ["at", *_clock_words(match["iso_hour"], match["iso_minute"], match["iso_second"])]
     return words + (["U", "T", "C"] if match["iso_zone"] else [])
 
 
-def _year_first(match: re.Match[str]) -> list[str]:
+def year_first(match: re.Match[str]) -> list[str]:
     return date_words(MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
 
 
-def _slash_date(match: re.Match[str]) -> list[str]:
+def slash_date(match: re.Match[str]) -> list[str]:
     month = match["slash_month"]
     day = match["slash_day"]
     year = match["slash_year"]
@@ -121,21 +121,21 @@ def _slash_date(match: re.Match[str]) -> list[str]:
     return date_words(MONTHS[int(month) - 1], day, year)
 
 
-def _month_day(match: re.Match[str]) -> list[str]:
+def month_day(match: re.Match[str]) -> list[str]:
     words = date_words(full_name(MONTHS, match["md_month"]), match["md_day"], None)
     if match["md_to"]:
         words += [to_or_and(match), *ordinal_words(match["md_to"])]
     return words + (year_words(match["md_year"][-4:]) if match["md_year"] else [])
 
 
-def _day_month(match: re.Match[str]) -> list[str]:
+def day_month(match: re.Match[str]) -> list[str]:
     words = ["the", *ordinal_words(match["dm_day"]), "of", full_name(MONTHS, match["dm_month"])]
     if _BEFORE_DAY.search(text_before(match, 8)):
         words = words[1:]
     return words + (year_words(match["dm_year"][-4:]) if match["dm_year"] else [])
 
 
-def _month_year(match: re.Match[str]) -> list[str]:
+def month_year(match: re.Match[str]) -> list[str]:
     return [full_name(MONTHS, match["my_month"]), *year_words(match["my_year"][-4:])]
 
 
@@ -144,7 +144,7 @@ def _meridiem_words(written: str | None) -> list[str]:
     return [*letters, "M"] if len(letters) == 1 else letters
 
 
-def _clock(match: re.Match[str]) -> list[str]:
+def clock(match: re.Match[str]) -> list[str]:
     text, hour = match.string, match["clock_hour"]
     minutes = match["clock_minute"]
     seconds = match["clock_second"]
@@ -157,7 +157,7 @@ def _clock(match: re.Match[str]) -> list[str]:
     return _clock_words(hour, minutes, seconds, meridiem)
 
 
-def _lap(match: re.Match[str]) -> list[str]:
+def lap(match: re.Match[str]) -> list[str]:
     """3:43.13: a time of a race."""
     minutes, seconds, parts = match.groups()
     words = [*cardinal_words(str(int(minutes))), *pair_words(seconds)]
@@ -187,13 +187,13 @@ def _clock_words(
     return [*words, *meridiem]
 
 
-def _spent(match: re.Match[str]) -> list[str] | None:
+def spent(match: re.Match[str]) -> list[str] | None:
     """1h 23m, 2m30s."""
     hours, minutes, seconds = (part or "0" for part in match.groups())
     return _lasting(hours, minutes, seconds) if match[1] or match[3] else None
 
 
-def _military(match: re.Match[str]) -> list[str] | None:
+def military(match: re.Match[str]) -> list[str] | None:
     """0930 hours: oh nine thirty; but "the code at 0451"."""
     if match[3] and _OF_CODE.search(text_before(match, 24)):
         return None
@@ -201,7 +201,7 @@ def _military(match: re.Match[str]) -> list[str] | None:
     return pair_words(hour) + (["hundred"] if minutes == "00" else pair_words(minutes))
 
 
-def _loose_clock(match: re.Match[str]) -> list[str] | None:
+def loose_clock(match: re.Match[str]) -> list[str] | None:
     """There by 630, at 730 tonight; but "rose by 250", "at 450 degrees", "come by 900"."""
     before, end = text_before(match, 30), match.end()
     is_time = _OF_TIME_AFTER.match(match.string, end) or _EVENT_BEFORE.search(before)
@@ -212,11 +212,11 @@ def _loose_clock(match: re.Match[str]) -> list[str] | None:
     return cardinal_words(match[1]) + (pair_words(match[2]) if match[2] != "00" else [])
 
 
-def _hour(match: re.Match[str]) -> list[str]:
+def hour(match: re.Match[str]) -> list[str]:
     return cardinal_words(str(int(match["hour"]))) + _meridiem_words(match["hour_meridiem"])
 
 
-def _brief_hour(match: re.Match[str]) -> list[str] | None:
+def brief_hour(match: re.Match[str]) -> list[str] | None:
     """At 8a, 8a-5p; but not "question 8a"."""
     if _NO_HOUR_BEFORE.search(text_before(match, 30)):
         return None
@@ -225,10 +225,10 @@ def _brief_hour(match: re.Match[str]) -> list[str] | None:
         sized = _SIZED_BEFORE.search(text_before(match, 24))
         if not (sized or _PLAYERS_AFTER.match(match.string, match.end())):
             before = before or _FIRST_HOUR_BEFORE.search(text_before(match, 8))
-    return _hour(match) if before or _AFTER_HOUR.match(match.string, match.end()) else None
+    return hour(match) if before or _AFTER_HOUR.match(match.string, match.end()) else None
 
 
-def _dash(match: re.Match[str]) -> list[str] | None:
+def dash(match: re.Match[str]) -> list[str] | None:
     """A dash between two times, days, months or numerals is spoken."""
     following, before = match.string[match.end()], text_before(match, 16)
     if following.isdigit() and before.lower().endswith(("noon", "midnight")):
@@ -244,13 +244,13 @@ def _dash(match: re.Match[str]) -> list[str] | None:
     return [to_or_and(match)] if is_between else None
 
 
-def _short_year(match: re.Match[str]) -> list[str]:
+def short_year(match: re.Match[str]) -> list[str]:
     """'08: oh eight, '00: two thousand."""
     digits = match[0][1:]
     return year_words("2000") if digits == "00" else pair_words(digits)
 
 
-def _decade(match: re.Match[str]) -> list[str] | None:
+def decade(match: re.Match[str]) -> list[str] | None:
     of_timer = _ONE_TIMER.search(text_before(match, 24)) and not match["decade_century"]
     if of_timer and not _OF_TIMES.match(match.string, match.end()):  # a 30s timer, not 60s America
         return None
@@ -260,86 +260,6 @@ def _decade(match: re.Match[str]) -> list[str] | None:
     return (cardinal_words(century) if century else []) + plural_words(cardinal_words(tens))
 
 
-FORMS: Forms = (
-    (
-        "d",
-        ISO,
-        _iso_date,
-    ),
-    (
-        "d",
-        r"(?<![\w/.-])(?P<iso_year>(?:19|20)\d\d)(?P<slash>[/.]?)(?P<iso_month>0[1-9]|1[0-2])(?P=slash)"
-        r"(?P<iso_day>0[1-9]|[12]\d|3[01])(?![\w/-]|[.,]\d)",
-        _year_first,
-    ),
-    (
-        "d",
-        rf"(?<![\w/.])(?:(?={MONTH}/|\d\d/{MONTH}/)|(?={DAY}\.[01]?\d\.)|(?={MONTH}-{DAY}-\d{{4}}|{DAY}-{MONTH}-\d{{4}}))"
-        rf"(?P<slash_month>{DAY})(?P<slash>[/.-])(?P<slash_day>{DAY})(?P=slash)"
-        r"(?P<slash_year>[12]\d{3}|(?<=/)\d\d)(?![\w/]|\.\d|-(?!\d{1,2}/\d)\d)",
-        _slash_date,
-    ),
-    (
-        "A0",
-        rf"\b(?P<md_month>{MONTH_NAME})\s(?P<md_day>{DAY})(?:st|nd|rd|th)?\b"
-        rf"(?:\s?[-–]\s?(?P<md_to>{DAY})(?:st|nd|rd|th)?(?![\w:]))?(?![:.,]\d)"
-        rf"(?P<md_year>,?\s{_YEAR})?",
-        _month_day,
-    ),
-    (
-        "d",
-        rf"\b(?P<dm_day>{DAY})(?:st|nd|rd|th)?\s(?:of\s)?(?P<dm_month>{MONTH_NAME}(?!\w))"
-        rf"(?P<dm_year>,?\s{_YEAR})?",
-        _day_month,
-    ),
-    ("A0", rf"\b(?P<my_month>{MONTH_NAME})(?P<my_year>,?\s{_YEAR})", _month_year),
-    ("d", r"(?<![\w:])(\d{1,2}):([0-5]\d)\.(\d{1,3})\b(?![:.]\d)", _lap),
-    (
-        "d",
-        r"(?<![\w:])(?P<clock_hour>[01]?\d|2[0-4]):(?P<clock_minute>[0-5]\d)"
-        rf"(?::(?P<clock_second>[0-5]\d))?(?!\d|:\d)(?P<clock_meridiem>{_MERIDIEM}|{_BRIEF})?",
-        _clock,
-    ),
-    (
-        "d",
-        rf"(?<![\w:.])(?P<clock_hour>1[0-2]|0?[1-9])\.(?P<clock_minute>[0-5]\d)"
-        rf"(?P<clock_second>(?!))?(?P<clock_meridiem>{_MERIDIEM})",
-        _clock,
-    ),
-    (
-        "d",
-        r"\b(?:(\d{1,3})h ?)?(?=\d+m ?\d+s\b|(?<=[h ])\d+m\b)(\d{1,2})m(?: ?(\d{1,2})s)?\b",
-        _spent,
-    ),
-    (
-        "d",
-        r"\b([01]\d|2[0-3])([0-5]\d)(?= (?:hours|hrs)\b)"
-        r"|(?:(?<=\b[Aa]t )|(?<=\b[Bb]y )|(?<=@ )|(?<=@)|(?<=from )|(?<=until )|(?<=before )"
-        r"|(?<=than )|(?<= time: )"
-        r"|(?<=after ))"
-        r"(0\d)([0-5]\d)(?![\d/:]|[ -]?\d|[.,]\d)",
-        _military,
-    ),
-    (
-        "d",
-        r"(?:(?<=\bat )|(?<=\bby )|(?<=til )|(?<=till )|(?<=until )|(?<=around )|(?<=@ )|(?<=@))"
-        r"(1[0-2]|[1-9])([0-5][05])(?![\w%/:$-]|[.,]\d)",
-        _loose_clock,
-    ),
-    ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_MERIDIEM})", _hour),
-    ("d", rf"\b(?P<hour>1[0-2]|0?[1-9])(?P<hour_meridiem>{_BRIEF})", _brief_hour),
-    (
-        "-",
-        rf"\s?[-–]\s?(?=\d{{1,2}}(?::|\s?[apAP]|[snrt]|/)|{NAMED_DAY}|noon\b|midnight\b)"
-        r"|(?<=:\d\d)[-–](?=\d{1,2}\b)"
-        r"|[-–](?=[IVX]{1,5}[A-C]?\b|[ivx]{1,5}\b)",
-        _dash,
-    ),
-    ("-", r"(?<![\w'])'\d\d\b(?!['\"])", _short_year),
-    (
-        "d-",
-        r"\b(?!1000s of\b)(?P<decade_century>[12]\d)?(?P<decade_tens>\d0)'?s\b"
-        r"|'(?P<decade_short>\d0)s\b",
-        _decade,
-    ),
-)
+ISO = ISO
+MONTH = MONTH
+DAY = DAY

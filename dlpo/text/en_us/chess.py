@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from dlpo.text.common.forms import Forms, with_pause
+from dlpo.text.common.forms import with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import cardinal_words
 
 _PIECES = {"K": "king", "Q": "queen", "R": "rook", "B": "bishop", "N": "knight"}
-_SQUARE = "[a-h][1-8]"
-_MOVE = rf"(?:[KQRBN](?:[a-h]|[1-8])?x?{_SQUARE}|[a-h]x{_SQUARE})"
-_MOVES = late(rf"(?<![\w-]){_MOVE}(?![\w-])")
+SQUARE = "[a-h][1-8]"
+MOVE = rf"(?:[KQRBN](?:[a-h]|[1-8])?x?{SQUARE}|[a-h]x{SQUARE})"
+_MOVES = late(rf"(?<![\w-]){MOVE}(?![\w-])")
 _ALSO = frozenset(  # elements, notes, a road
     ("Na", "Nb", "Nd", "Ne", "Nh", "Ba", "Bb", "Be", "Bh", "Ra", "Rb", "Rd", "Re", "Rf", "Rg", "Rh")
 )
@@ -25,7 +25,7 @@ def _has_move(text: str) -> bool:
     return any(move[0][:2] not in _ALSO for move in _MOVES.finditer(text))
 
 
-def _move(match: re.Match[str]) -> list[str] | None:
+def move(match: re.Match[str]) -> list[str] | None:
     if match[0][:2] in _ALSO and not _has_move(match.string):
         return None
     words: list[str] = []
@@ -39,18 +39,8 @@ def _move(match: re.Match[str]) -> list[str] | None:
     return words
 
 
-def _move_number(match: re.Match[str]) -> list[str] | None:
+def move_number(match: re.Match[str]) -> list[str] | None:
     """2. Nf3, 12...Bg4; the period ends no sentence."""
     if not _has_move(match.string):
         return None
     return with_pause(cardinal_words(match[1]))
-
-
-FORMS: Forms = (
-    ("A0", rf"(?<![\w-])[KQRBN](?:[a-h]|[1-8])?x?{_SQUARE}(?:[+#](?!\w)|(?![\w-]))", _move),
-    (
-        "d",
-        rf"(?<![\w.])(\d{{1,3}})\.(?:\.\.)?(?=\s?(?:{_MOVE}|{_SQUARE}|O-O)(?![\w-]))",
-        _move_number,
-    ),
-)  # fmt: skip

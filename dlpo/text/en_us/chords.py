@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import cardinal_words
@@ -14,14 +14,14 @@ _KINDS = {
     "sus": "sus", "add": "add",
 }  # fmt: skip
 _SIGNS = {"#": "sharp", "b": "flat"}
-_KIND = any_key(_KINDS)
+KIND = any_key(_KINDS)
 _MUSIC = late(
     r"\b(?i:chords?|strum\w{0,4}|capo|key of|tuned|scale)\b|\b[A-G] (?:flat|sharp|minor|major)\b"
     r"|\b[A-G][#b]?(?:maj|min|m|sus|add|dim|aug)\d"
 )
 
 
-def _chord(match: re.Match[str]) -> list[str] | None:
+def chord(match: re.Match[str]) -> list[str] | None:
     note, sign, kind, number, bass, bass_sign = match.groups()
     if match[0] == note or text_before(match, 2)[-2:-1].isdigit():
         return None
@@ -33,13 +33,3 @@ def _chord(match: re.Match[str]) -> list[str] | None:
     if bass:
         words += ["over", bass, *([_SIGNS[bass_sign]] if bass_sign else [])]
     return words
-
-
-FORMS: Forms = (
-    (
-        "A",
-        rf"(?<![\w#/-])(?!Am I\b)([A-G])(?:(#|b)(?![a-z]{{3}}))?(?:({_KIND})(?![a-z]))?"
-        r"(6|7|9|11|13|2|4)?(?:/([A-G])(#|b)?)?(?![\w#'/+-])",
-        _chord,
-    ),
-)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.tables import any_of
 
@@ -26,7 +26,7 @@ COORDINATE_BEFORE = late(
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
 
-def _road_way(match: re.Match[str]) -> list[str] | None:
+def road_way(match: re.Match[str]) -> list[str] | None:
     """I-80 EB, SB lanes."""
     of_road = _ROAD_AFTER.match(match.string, match.end())
     if not of_road and not _ROAD_BEFORE.search(text_before(match)):
@@ -34,52 +34,16 @@ def _road_way(match: re.Match[str]) -> list[str] | None:
     return [DIRECTIONS[match[0][0]] + "bound"]
 
 
-def _compass_after(match: re.Match[str]) -> list[str] | None:
+def compass_after(match: re.Match[str]) -> list[str] | None:
     """2nd Ave N, Hwy 61 N, I-5 S, head W on Main St; but not "then E. Smith"."""
     before = text_before(match)
     moves = _MOVES.search(before) and _SPEED_AFTER.match(match.string, match.end())
     heads = _HEADING.search(before) and not match.string.startswith(".", match.end())
-    return _compass(match) if heads or moves or _ROAD_BEFORE.search(before) else None
+    return compass(match) if heads or moves or _ROAD_BEFORE.search(before) else None
 
 
-def _compass(match: re.Match[str]) -> list[str]:
+def compass(match: re.Match[str]) -> list[str]:
     letters = match[0].strip("° .")
     apart, joined = letters[:-2], letters[-2:]  # north northeast
     words = [*(DIRECTIONS[one] for one in apart), "".join(DIRECTIONS[one] for one in joined)]
     return ["degrees"] * (match[0][0] == "°") + words
-
-
-FORMS: Forms = (
-    ("A", r"\b[NSEW]\b(?!['-]|\.\w)", _compass_after),
-    (
-        "A-",
-        r"°\s?[NSEW]\b|\b[NS][EW]\b"
-        r"|\b(?:NN[EW]|SSW|[EW][NS][EW])\b"
-        r"|\bSSE\b(?= (?:of town|winds?|(?:at )?\d{1,3}(?:[-–]\d{1,3})? (?:mph|knots?|kts?))\b)"
-        r"|\b[NSEW]\b(?= winds?\b(?! (?:up|down|its|through|along|around|back|between)\b))"
-        r"|(?:(?<=[Ww]ind )|(?<=[Ww]inds )|(?<=[Ww]ind: )|(?<=[Ww]inds: ))[NSEW]\b(?=,? (?:at )?\d)"
-        r"|(?<=becoming )[NSEW]\b(?=\s(?:by|after|in|at|around|late|this|tonight|overnight|\d)\b)"
-        r"|(?<=\b[Tt]he )[NSW]\b(?= (?:side|end|edge|bank|shore|wall|slope|coast|rim)\b)"
-        r"|(?<=\b[Tt]he )E\b(?= (?:end|edge|bank|shore|wall|slope|coast|rim|side of the (?:lake"
-        r"|river|city|building|house|street|road|park|island|mountain|hill|town|county|bay))\b)"
-        r"|(?:(?<=& )|(?<=\bjust )|(?<=\blies )|(?<=located )|(?<=areas )|(?<=; )|(?<=\band ))"
-        r"[NSEW]\b(?= of (?:I-\d|US-\d|Hwy|(?!The\b|A\b)[A-Z][a-z]{2}))"
-        r"|(?:(?<=\bmi )|(?<=\bmi\. )|(?<=\bmiles )|(?<=\bkm ))(?:[NSEW]|SSE)\b"
-        r"(?= (?:of|on|along|from|past)\b)"
-        r"|\b[NSEW]\b\.?(?=\s\d{1,3}(?:st|nd|rd|th)\b)",
-        _compass,
-    ),
-    ("A", r"\b[NSEW]B\b", _road_way),
-    (
-        "A",
-        r"\b[NSEW]\.?(?= (?:(?:St|Mt|Ft)\.? )?[A-Z][a-z']+(?: [A-Z][a-z]+)?"
-        rf" (?:{any_of('streets')})\b)"
-        r"|(?:(?<=urn left on )|(?<=urn left onto )|(?<=urn right on )|(?<=urn right onto )"
-        r"|(?<=\b[Tt]urn onto ))[NSEW]\.(?= [A-Z])"
-        r"|(?:(?<![^\n])|(?<=, )|(?<=\bin )|(?<=\bof )|(?<=from )|(?<=near ))"
-        r"[NSW]\.(?= St\. [A-Z][a-z]{1,20},)",
-        _compass,
-    ),
-    ("A", rf"\b[NSEW]\. (?:(?={any_of('have halves')})\b)", _compass),
-    ("A", r"\bLat\b\.?(?=:?\s-?\d{1,2}\.\d)", "latitude"),
-)

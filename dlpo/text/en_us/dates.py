@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.calendar import DAY, MONTH
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.calendar import MONTHS, WEEKDAY, date_words
 from dlpo.text.en_us.numbers import cardinal_words, ordinal_words, year_words
@@ -50,7 +50,7 @@ _OF_CARD = late(r"(?i)\b(?:card|visa|mastercard|amex|discover|debit|credit|licen
 _OF_OFFER = late(r"(?i)\b(?:offer|coupon|sale|deal|trial|promo\w{0,6}|code|quote|discount)\b")
 
 
-def _short_date(match: re.Match[str]) -> list[str] | None:
+def short_date(match: re.Match[str]) -> list[str] | None:
     """12/25 where no fraction is likely: not "fell by 1/3" nor "on 2/3 of them"."""
     month, day = match["short_month"], match["short_day"]
     if match[0] == "9/11" and not text_before(match, 12).lower().endswith(("due ", "by ")):
@@ -87,7 +87,7 @@ def _is_date(month: str, day: str, before: str, after: str) -> bool:
     return int(month) >= int(day) or int(day) not in _FRACTION_BELOW
 
 
-def _dashed_date(match: re.Match[str]) -> list[str] | None:
+def dashed_date(match: re.Match[str]) -> list[str] | None:
     """On 11-18-26: after what a date follows, or before its hour."""
     after = match.string[match.end() : match.end() + 24]
     if _SHARE_OF.match(after) or _NO_DASHED_AFTER.match(after):
@@ -98,11 +98,11 @@ def _dashed_date(match: re.Match[str]) -> list[str] | None:
     return date_words(month, match["dashed_day"], match["dashed_year"])
 
 
-def _month_of_year(match: re.Match[str]) -> list[str]:
+def month_of_year(match: re.Match[str]) -> list[str]:
     return [MONTHS[int(match["of_month"]) - 1], *year_words(match["of_year"])]
 
 
-def _expiry(match: re.Match[str]) -> list[str] | None:
+def expiry(match: re.Match[str]) -> list[str] | None:
     """The month and the year on a card: exp. 09/26."""
     before = text_before(match, 60)
     if not _EXPIRY.search(before):
@@ -112,20 +112,5 @@ def _expiry(match: re.Match[str]) -> list[str] | None:
     return [MONTHS[int(match["expiry_month"]) - 1], *year_words(f"20{match['expiry_year']}")]
 
 
-FORMS: Forms = (
-    ("aA0", rf"\b(?:[Ee]xp|EXP)\b\.?(?=:?\s(?:[Dd]ate:?\s)?{MONTH}/(?:20)?\d\d\b)", "expiration"),
-    ("d", rf"(?P<of_month>{MONTH})/(?P<of_year>(?:19|20)\d\d)(?![\w/%]|\.\d)", _month_of_year),
-    ("d", rf"(?P<expiry_month>{MONTH})/(?P<expiry_year>[2-4]\d)(?![\w/%]|\.\d)", _expiry),
-    (
-        "d",
-        rf"(?P<short_month>1[0-2]|0?[1-9])/(?P<short_day>{DAY})"
-        rf"(?:[-–](?P<short_to>{DAY})(?![\w/–-]|:\d|\s?[ap]\.?m\b))?(?![\w/%]|\.\d|,\d{{3}}(?!\d))",
-        _short_date,
-    ),
-    (
-        "d",
-        rf"(?<![\w/.-])(?P<dashed_month>{MONTH})-(?P<dashed_day>{DAY})-(?P<dashed_year>\d\d)"
-        r"(?![\w/-]|[.,]\d)",
-        _dashed_date,
-    ),
-)
+MONTH = MONTH
+DAY = DAY

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before, with_pause
+from dlpo.text.common.forms import text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.context import BEFORE_GROUPS, word_after
 from dlpo.text.en_us.numbers import (
-    UNIT,
     UNITS,
     cardinal_words,
     grouped_words,
@@ -71,7 +70,7 @@ _GAUGE = late(
 )
 
 
-def _fraction(match: re.Match[str]) -> list[str]:
+def fraction(match: re.Match[str]) -> list[str]:
     whole = match["fraction_whole"]
     above = match["above"]
     below = match["below"]
@@ -158,22 +157,3 @@ def _is_acuity(match: re.Match[str]) -> bool:
 def _in_city_and_on_road(first: str, second: str) -> list[str]:
     """18/24 mpg, 28/32 city/highway."""
     return [*with_pause(cardinal_words(first)), *cardinal_words(second)]
-
-
-FORMS: Forms = (
-    (
-        "d",
-        r"(?<![\w.])(\d{1,2})/(?=[$£€]\d)",  # 3/$15
-        lambda match: [*cardinal_words(match[1]), "for"],
-    ),
-    # a 3/8"-16 bolt
-    ("-", r"(?:(?<=/\d\")|(?<=/\d\d\"))-(\d\d)\b", lambda match: cardinal_words(match[1])),
-    (
-        "d",
-        r"(?<![\w/.])(?:(?P<fraction_whole>\d{1,9})(?:\s{1,2}|-(?=(?:1/[234]|[1357]/8|3/4|\d\d?/(?:16|32|64))(?![\d/]))))?(?P<above>\d{1,3})/(?P<below>\d{1,3}(?:,\d{3}(?!\d)){0,3})"
-        r"(?:(?P<fraction_ending>th|rd|nd|st)s?\b)?"
-        rf"(?!\w|/\w)(?:(?:\s{{0,2}}|-(?=in\.|[a-z]{{2}}))(?P<fraction_unit>c\.|in\.(?=\s[a-z]|[,;:)])"
-        rf"|(?:{UNIT})\b(?:\.(?=\s[a-z(\d@&]|\)?[,;:]|\)\s[a-z]))?|\"(?=\s[a-z]|[\s,.;)]|$)))?",
-        _fraction,
-    ),
-)  # fmt: skip

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us.numbers import cardinal_words
 from dlpo.text.en_us.tables import any_of
 
 _BLOOD = late(r"(?i)\b(?:blood|donors?|donat\w{1,5}|rh|transfus\w{1,5}|plasma|universal)\b")
@@ -20,7 +19,7 @@ _END = late(r"[.,;:!?)\]/\"']|\s?$")
 _SUSPENDED = late(r" (?:and|or|to) [A-Z]-\w")  # A- and B-roll
 
 
-def _grade(match: re.Match[str]) -> list[str] | None:
+def grade(match: re.Match[str]) -> list[str] | None:
     letters, before = match[1], text_before(match)
     after = match.string[match.end() : match.end() + _WIDTH]
     of_blood = letters in ("O", "AB") or _BLOOD.search(before) or _BLOOD.search(after)
@@ -32,12 +31,5 @@ def _grade(match: re.Match[str]) -> list[str] | None:
     return [*letters, _OF_BLOOD["-"] if of_blood else "minus"]
 
 
-FORMS: Forms = (
-    ("A0", r"\bK[-–](\d{1,2})(?![\w-])", lambda match: ["k", *cardinal_words(match[1])]),
-    ("-", r"(?<=\bRh)[+-](?!\w)", lambda match: [_OF_BLOOD[match[0]]]),
-    (
-        "A",
-        r"(?<![\w+-])(AB|A{2,3}|B{2,3}|C{2,3}|[A-DFO])([+-])(?=[\s.,;:!?)\]/\"']|$)",
-        _grade,
-    ),
-)
+def grades_3(match: re.Match[str]) -> list[str] | None:
+    return [_OF_BLOOD[match[0]]]

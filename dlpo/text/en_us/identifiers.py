@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.forms import (
-    Forms,
     digits_in_groups,
     only_after,
     text_before,
@@ -75,7 +74,7 @@ def is_named(match: re.Match[str]) -> bool:
     return len(match[0]) > _MOST_COUNTED and counted[0].strip() not in _GOODS
 
 
-def _code(match: re.Match[str]) -> list[str] | None:
+def code(match: re.Match[str]) -> list[str] | None:
     written = match[0]
     digits = sum(one.isdigit() for one in written)
     if (
@@ -92,17 +91,17 @@ def _code(match: re.Match[str]) -> list[str] | None:
     return said_one_by_one(written)
 
 
-def _telephone(match: re.Match[str]) -> list[str]:
+def telephone(match: re.Match[str]) -> list[str]:
     words = ["plus"] if match[0].startswith("+") else []
     return words + digits_in_groups(match[0], digit_words)
 
 
-def _episode(match: re.Match[str]) -> list[str]:
+def episode(match: re.Match[str]) -> list[str]:
     season, episode = (cardinal_words(str(int(each))) for each in match.groups())
     return ["season", *season, "episode", *episode]
 
 
-def _internet(match: re.Match[str]) -> list[str]:
+def internet(match: re.Match[str]) -> list[str]:
     words: list[str] = []
     for part in re.findall(r":|[a-f]|\d+", match[0].lower()):
         if part == ":":
@@ -114,7 +113,7 @@ def _internet(match: re.Match[str]) -> list[str]:
     return words
 
 
-def _extension(match: re.Match[str]) -> list[str] | None:
+def extension(match: re.Match[str]) -> list[str] | None:
     """Reach me at x4410, or Ana Cruz, x514; but "at x100 magnification"."""
     before = text_before(match)
     of_person = _AFTER_EXTENSION.match(match.string, match.end()) and _PERSON_BEFORE.search(before)
@@ -123,151 +122,63 @@ def _extension(match: re.Match[str]) -> list[str] | None:
     return ["extension", *digit_words(match[1])]
 
 
-def _two_versions(match: re.Match[str]) -> list[str] | None:
+def two_versions(match: re.Match[str]) -> list[str] | None:
     """Windows 10/11; but the iPhone 9/12 launch."""
     if int(match[2]) != int(match[1]) + 1:
         return None
     return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
 
 
-def _listed_sign(match: re.Match[str]) -> list[str]:
+def listed_sign(match: re.Match[str]) -> list[str]:
     """One of the signs !, @, # or $."""
     said = {"&": "ampersand", "#": "pound"}.get(match[0], _SIGN_NAMES[match[0]])
     return [*said.split(), *["sign"] * (match[0] in "@#$%")]
 
 
-def _ten_digits(match: re.Match[str]) -> list[str] | None:
+def ten_digits(match: re.Match[str]) -> list[str] | None:
     if _QUANTITY_BEFORE.search(text_before(match)):
         return None
     first = ["one"] if match[0][0] == "1" else []
     return first + digits_in_groups(" ".join(match.groups()), digit_words)
 
 
-def _flight(match: re.Match[str]) -> list[str]:
+def flight(match: re.Match[str]) -> list[str]:
     """AA2208."""
     return [*match[1], *code_words(match[2])]
 
 
-FORMS: Forms = (
-    (
-        "d",  # of a package
-        r"(?<![\w.,$-])(?!(?:(?:19|20)\d\d ){2})\d{4}(?: \d{4}){2,5}(?: \d{1,4})?(?![\w-]|[.,]\d)",
-        _telephone,
-    ),
-    (
-        "A0",  # a British or an Irish postcode
-        r"\b[A-Z]{1,2}\d[A-Z\d]? \d(?!(?:[KMGT]B|K[MG]|M[GL]|[AP]M|[NR]D|ST|TH|HZ)\b)[A-Z]{2}\b"
-        r"|\b[AC-FHKNPRTV-Y]\d[\dW] (?=[A-Z]*\d)(?=\d*[A-Z])[\dAC-FHKNPRTV-Y]{4}\b",
-        lambda match: said_one_by_one(match[0]),
-    ),
-    (
-        "Ad0",  # 4471 is your PIN, G-582013 is your Google verification code
-        r"(?<![\w.,$£€-])(?:[A-Z]{1,3}-)?\d{4,8}"
-        r"(?= is (?:your|the) (?:[\w-]{2,20} ){0,3}(?:code|passcode|password|PIN|pin|OTP|otp)\b)"
-        r"|(?<=\b[Uu]se )\d[\d-]{2,8}\d"
-        r"(?= (?:to (?:log|sign|verify|confirm|reset|unlock)|as your (?:[\w-]{2,20} ){0,3}"
-        r"(?:code|passcode|password|pass|PIN|pin|OTP|otp|key|token|login|username|number|id|ID))\b)",
-        lambda match: said_one_by_one(match[0]),
-    ),
-    (
-        "aA-0",
-        r"(?<![\w*])(?:(?:[xX*]{2,4}-){0,3}[xX]{1,12}|\*{1,3})-?(\d{4})(?![\w-]|[.,]\d)",
-        lambda match: digit_words(match[1]) if _CARD_BEFORE.search(text_before(match)) else None,
-    ),
-    ("d", r"(?<=\bRx )\d{5,10}\b", lambda match: digit_words(match[0])),
-    (
-        "d",
-        r"(?<![\w.,-])\d{5}(?= (?:ZIP|zip|Zip)(?: code)?\b"
-        r"(?! (?:codes|files?|ties?|lines?|folders?|archives?)\b))",
-        lambda match: digit_words(match[0]),
-    ),
-    (
-        "d",  # a telephone number without separators
-        r"(?<![\w.,$£€-])(?:1[ -]?)?([2-9]\d{2})([2-9]\d{2})(\d{4})"
-        r"(?![\w-]|[.,]\d|\s?%|\s(?:people|percent|[a-z]{2,20}s)\b)"
-        r"(?<!000)(?<!2147483647)(?<!4294967295)",
-        _ten_digits,
-    ),
-    (
-        "A0",  # Flight AS 305, Phoenix (WN 418)
-        rf"(?:(?<=[Ff]light )|(?<=[Ff]lights )|(?<=[a-z] \())({any_key(_AIRLINES)}) (\d{{3,4}})"
-        r"(?=[.,;:)]|\s?$| [a-z])(?! [a-z]{2,20}s\b)",
-        _flight,
-    ),
-    (
-        "A0",  # model A2141; but "order A2141", "the A6400"
-        r"(?<![\w.-])([A-Z])(\d{4})(?<!00)(?![\w-]|[.,]\d)",
-        lambda match: None if is_named(match) else [match[1], *code_words(match[2])],
-    ),
-    (
-        "d",
-        r"\b911(?= (?:GT\d|Turbo|Carrera|Targa|Dakar|Speedster)\b)|(?<=\b[Pp]orsche's )911\b",
-        "nine eleven",
-    ),
-    (
-        "-",  # Passcode Xk9#42
-        r"(?<=[A-Za-z\d])#(?=[A-Za-z\d])",
-        only_after(_PASSWORD_BEFORE, "pound"),
-    ),
-    (
-        "-",  # such as !, @, # or $
-        r"(?<![\w!@#$%^&*.?)])(?<!\d )[!@#$%^&*](?=(?:,|,? or|,? and) [!@#$%^&*](?![\w+*]| of\b))"
-        r"|(?:(?<=\W[!@#$%^&*], )|(?<=\W[!@#$%^&*] or )|(?<=\W[!@#$%^&*] and )"
-        r"|(?<=\W[!@#$%^&*], or )|(?<=\W[!@#$%^&*], and ))"
-        r"(?:[!@#$%^*]|&(?! (?!or\b|and\b)\w))(?![\w+*]| of\b)",
-        _listed_sign,
-    ),
-    (
-        "-",
-        r"(?<=[\s(])(?:\.{2,3}|…)(?!(?:19|20)\d\d)(\d{4})\b(?![.,]\d)",
-        lambda match: digit_words(match[1]),
-    ),
-    (
-        "d",
-        r"(?:(?<=\bWindows )|(?<=\bWin )|(?<=\biOS )|(?<=\bmacOS )|(?<=\bAndroid )|(?<=\biPhone ))"
-        r"(\d{1,2})/(\d{1,2})\b(?!/)",
-        _two_versions,
-    ),
-    ("A0", r"(?<=#)[A-Z]{1,3}-?\d{4,8}(?![\w-]|[.,/]\d)", lambda match: said_one_by_one(match[0])),
-    ("a0", r"(?<![\w.])x(\d{3,5})\b(?! ?(?:\d|zoom|mag|speed|faster|more)|\.\d)", _extension),
-    (
-        "A0",
-        rf"\b(?:{any_key(_COURSES)})(?=\s\d{{3,4}}[A-Z]?\b)",
-        lambda match: _COURSES[match[0]],
-    ),
-    ("A0", r"\bS(\d{1,2})\s?E(\d{1,3})\b", _episode),
-    (
-        "aAd-0",
-        r"(?<![\w:])(?=[0-9a-fA-F:]{0,40}::|(?:[0-9a-fA-F]{1,4}:){7})(?=[\w:]*\d)"
-        r"[0-9a-fA-F]{0,4}(?:::?[0-9a-fA-F]{1,4}){1,7}(?![\w:])",
-        _internet,
-    ),
-    (
-        "d",
-        r"(?<![\w.-])(?:97[89][- ]\d{1,5}[- ]\d{1,7}[- ]\d{1,7}[- ]\d"
-        r"|\d{3}-\d{2}-\d{4}|\d{5}-\d{4}|\d{3}-\d{7}-\d{7})(?![\w-])",
-        _telephone,
-    ),
-    (
-        "d-",
-        r"(?<![\w.-])(?:\+\d{1,3}[ -]?)?\(0?\d{1,4}\)(?:[ -]?\d{2,4}){2,4}(?![\w-])"
-        r"|(?<![\w.,-])(?!0\d-[0-3]\d-(?:19|20)\d\d\b)\+?0\d{1,4}(?:[ -]\d{2,4}){2,5}(?![\w-])"
-        r"|(?<![\w.-])1[3-9]\d[ -]\d{4}[ -]\d{4}(?![\w-])",
-        _telephone,
-    ),
-    (
-        "A",  # of a bank account; SWIFT CHASUS33
-        r"\b[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){3,7}(?: ?[A-Z\d]{1,3})?(?!\w)"
-        r"|(?:(?<=SWIFT )|(?<=IFT: )|(?<=BIC )|(?<=BIC: )"
-        r"|(?<=IFT code )|(?<=IFT code: )|(?<=IFT code is )|(?<=BIC code )|(?<=BIC code: ))"
-        rf"[A-Z]{{4}}(?:{any_of('codes of countries')})[A-Z\d]{{2}}(?:[A-Z\d]{{3}})?\b",
-        lambda match: said_one_by_one(match[0]),
-    ),
-    (
-        "Ad0",
-        r"(?<![\w.$£€])(?:(?!NOW|NO |BOX|AND|THE|FOR|ALL|TO )[A-Z]{2,3} (?=\d{3}[ -]\d{3}))?"
-        r"[A-Z]{0,4}(?<!\d)-?\d[\dA-Z]{0,20}(?:[ -]\d{2,12}|-[\dA-Z]{1,12}){0,7}"
-        r"(?![\w%]|[.,]\d|:\d|/\w)",
-        _code,
-    ),
-)
+def identifiers_3(match: re.Match[str]) -> list[str] | None:
+    return said_one_by_one(match[0])
+
+
+def identifiers_4(match: re.Match[str]) -> list[str] | None:
+    return said_one_by_one(match[0])
+
+
+def identifiers_5(match: re.Match[str]) -> list[str] | None:
+    return digit_words(match[1]) if _CARD_BEFORE.search(text_before(match)) else None
+
+
+AIRLINES = any_key(_AIRLINES)
+
+
+def identifiers_10(match: re.Match[str]) -> list[str] | None:
+    return None if is_named(match) else [match[1], *code_words(match[2])]
+
+
+identifiers_12 = only_after(_PASSWORD_BEFORE, "pound")
+
+
+def identifiers_16(match: re.Match[str]) -> list[str] | None:
+    return said_one_by_one(match[0])
+
+
+COURSES = any_key(_COURSES)
+
+
+def identifiers_18(match: re.Match[str]) -> list[str] | None:
+    return _COURSES[match[0]]
+
+
+def identifiers_23(match: re.Match[str]) -> list[str] | None:
+    return said_one_by_one(match[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.numbers import digit_words
 
@@ -32,13 +32,13 @@ def _is_key(match: re.Match[str]) -> bool:
     )
 
 
-def _star(match: re.Match[str]) -> list[str] | None:
+def star(match: re.Match[str]) -> list[str] | None:
     if _NAMED.search(text_before(match)):  # star (*)
         return []
     return ["star"] if _is_key(match) else None
 
 
-def _pound(match: re.Match[str]) -> list[str]:
+def pound(match: re.Match[str]) -> list[str]:
     """Press #; but "my routing # is", "the # of guests"."""
     before = text_before(match)
     if _NAMED.search(before):
@@ -48,17 +48,10 @@ def _pound(match: re.Match[str]) -> list[str]:
     return ["number" if is_number else "pound"]
 
 
-def _dialed(match: re.Match[str]) -> list[str] | None:
+def dialed(match: re.Match[str]) -> list[str] | None:
     """Dial *67."""
     found = _DIALED.search(text_before(match))
     if found is None or (match[0][0] == "#" and found[1].lower() not in ("press", "dial")):
         return None
     signs = [{"*": "star", "#": "pound"}[sign] for sign in match[0] if sign in "*#"]
     return [*signs, *digit_words(match[0])]
-
-
-FORMS: Forms = (
-    ("-", r"(?<![\w*#])(?:[*#]|\*#|#[*#])\d{1,4}(?![\w*])", _dialed),
-    ("-", r"(?<![\w*])\*(?![\w*])", _star),
-    ("-", r"(?<![\w#])#(?![\w#])", _pound),
-)

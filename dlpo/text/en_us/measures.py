@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.compass import COORDINATE_BEFORE
 from dlpo.text.en_us.context import BEFORE_GROUPS, STREET_AFTER, to_or_and, word_after
 from dlpo.text.en_us.money import SIGN
 from dlpo.text.en_us.numbers import (
-    NUMBER,
     SCALE,
-    TO,
     UNIT,
     UNITS,
     cardinal_words,
@@ -59,7 +57,7 @@ _FIELD_BEFORE = late(
     r"|expert|skills|internship|research) in $"
 )
 _NO_RATES = frozenset(("W/L", "L/W", "km/mi", "mi/km", "kg/lb", "lb/kg", "cm/in", "in/cm"))
-_ALONE = any_of("measure without a number")
+ALONE = any_of("measure without a number")
 _LETTER_UNITS = {"N": "newton", "J": "joule", "A": "amp", "C": "coulomb"}
 _PHYSICS = r"force|weight|tension|thrust|friction|energy|work|heat|load|current"
 _ROAD_OR_FLAT_BEFORE = late(
@@ -118,12 +116,12 @@ def of_place(match: re.Match[str]) -> bool:
     return not is_verb and _LETTERED.search(before) is not None
 
 
-def _planks(match: re.Match[str]) -> list[str]:
+def planks(match: re.Match[str]) -> list[str]:
     """2x4s: two by fours."""
     return [*cardinal_words(match[1]), "by", *plural_words(cardinal_words(match[2]))]
 
 
-def _measure(match: re.Match[str]) -> list[str] | None:
+def measure(match: re.Match[str]) -> list[str] | None:
     if match["unit"] in _LETTERS and _is_letter(match):
         return None
     if match["unit"] == "pg" and not _OF_BLOOD.search(match.string):
@@ -155,7 +153,7 @@ def _is_point(match: re.Match[str]) -> bool:
     return _POINTS_AFTER.match(match.string, match.end()) is not None
 
 
-def _mark(match: re.Match[str]) -> list[str] | None:
+def mark(match: re.Match[str]) -> list[str] | None:
     """Inches and feet by their marks, where no quotation is open."""
     number, mark = match["marked"], match["mark"]
     if mark == '"' and _OPEN_QUOTATION.search(text_before(match, 300)):
@@ -170,7 +168,7 @@ def _mark(match: re.Match[str]) -> list[str] | None:
     return [*words, *number_words(number), one if single else many]
 
 
-def _per(match: re.Match[str]) -> list[str] | None:
+def per(match: re.Match[str]) -> list[str] | None:
     """ "/s" after a measure or an amount."""
     written, before = match[0][1:].rstrip("."), text_before(match)
     after_plural = written in _TIMES and _PLURAL.search(before)
@@ -182,7 +180,7 @@ def _per(match: re.Match[str]) -> list[str] | None:
     return ["per", *(UNITS[written][0].split() if written in UNITS else [written])]
 
 
-def _bedrooms(match: re.Match[str]) -> list[str] | None:
+def bedrooms(match: re.Match[str]) -> list[str] | None:
     """The 3BR/2.5BA ranch; 3 BR, 2 BA."""
     number, between, kind = match.groups()
     noun = "bath" if kind[:2].lower() == "ba" else "bedroom"
@@ -200,26 +198,26 @@ def _raised(exponent: str, base: str) -> list[str]:
     return ["to", "the", *([] if base == "10" else ["power", "of"]), *number_words(exponent)]
 
 
-def _power(match: re.Match[str]) -> list[str]:
+def power(match: re.Match[str]) -> list[str]:
     """x^2, m^3; nothing for the mark of a footnote: the study²."""
     before = text_before(match)
     is_note = _NOTED.search(before) and _CLAUSE_AFTER.match(match.string, match.end())
     return [] if is_note else _raised(match[0].lstrip("^*"), before[-2:])
 
 
-def _caliber(match: re.Match[str]) -> list[str]:
+def caliber(match: re.Match[str]) -> list[str]:
     """.22 rifle, .357 Magnum, .50-cal."""
     words = grouped_words(match[1])
     return [*words, "caliber"] if "cal" in match[0] else words
 
 
-def _cents(match: re.Match[str]) -> list[str]:
+def cents(match: re.Match[str]) -> list[str]:
     """Two 73¢ stamps, but 50¢ off."""
     single = match[1] == "1" or describes_noun(match)
     return [*number_words(match[1]), "cent" if single else "cents"]
 
 
-def _letter_unit(match: re.Match[str]) -> list[str] | None:
+def letter_unit(match: re.Match[str]) -> list[str] | None:
     """F = 10 N, a 5 N force, 50 J of energy, 12V/5A; but seat 2 A, 5 N Main St."""
     number, between, letter = match.groups()
     text, end = match.string, match.end()
@@ -235,20 +233,20 @@ def _letter_unit(match: re.Match[str]) -> list[str] | None:
     return [*number_words(number), _LETTER_UNITS[letter] + "s" * (not single)]
 
 
-def _oven(match: re.Match[str]) -> list[str] | None:
+def oven(match: re.Match[str]) -> list[str] | None:
     """Bake at 350F, heat to 60 C; but "seat 350F"."""
     if not _HEATED.search(text_before(match)):
         return None
     return [*number_words(match[1]), *UNITS["°" + match[2]][1].split()]
 
 
-def _unit_named(match: re.Match[str]) -> list[str] | None:
+def unit_named(match: re.Match[str]) -> list[str] | None:
     """Mass in kg, weight (lbs); but "works in ml", machine learning."""
     of_field = match[1] == "ml" and _FIELD_BEFORE.search(text_before(match))
     return None if of_field else UNITS[match[1]][1].split()
 
 
-def _unit_alone(match: re.Match[str]) -> list[str] | None:
+def unit_alone(match: re.Match[str]) -> list[str] | None:
     """Meters per second squared, grams per cubic centimeter."""
     above, below, power = match.groups()
     if above == below or f"{above}/{below}" in _NO_RATES:  # 0.2% m/m
@@ -261,98 +259,20 @@ def _unit_alone(match: re.Match[str]) -> list[str] | None:
     return [*UNITS[above][1].split(), "per", *name]
 
 
-FORMS: Forms = (
-    (
-        "aA",  # in m/s², (mg/dL)
-        rf"(?<![\w./$£€-])(?<!\d )({_ALONE})/({_ALONE}|s|h|min)(?:\^([23]))?(?![\w/^'-])",
-        _unit_alone,
-    ),
-    (
-        "a",  # mass in kg, weight (lbs)
-        r"(?:(?<=\bin )|(?<=\())"
-        r"(kg|km|cm|mm|mg|mL|ml|dL|ms(?! (?:paint|word|excel|office|teams)\b|\. \d))"
-        r"(?=[.,;:)]|\s?$|\s[a-z(])(?!\s?\d)",
-        _unit_named,
-    ),
-    ("d", r"(?<![\w.])(\d{1,2})x(\d{1,2}|[1-9]00)s\b", _planks),
-    (
-        "d",
-        r"(?<![\w.,-])(\d{1,2}(?:\.5)?)( |-)?(BRs?|(?<! )(?:BD|bd)s?|BDRMS?|brs?|bdrms?|BAs?|bas?"
-        r"|bds?(?=\.?(?:/|,? \d(?:\.5)? ?ba| (?:ap|house|home|condo|unit|for rent|town|ranch))))\b"
-        r"(?:\.(?=\s[a-z]|\)?[,;:/]))?",
-        _bedrooms,
-    ),
-    (
-        "a",
-        r"(?<![\w'./-])(hr|lb|oz)\b(?! (?:rep|person|team|dep|man))(?:\.(?=\s[a-z(]|\)?[,;:]))?",
-        lambda match: [UNITS[match[1]][0]] if _ONE_BEFORE.search(text_before(match)) else None,
-    ),
-    ("aA", r"\b[Aa](?= (?:hr|oz)\b)", "an"),
-    ("A", r"(?<!\d\s)(?<!\d)\bLBs\b", "L B's"),
-    (
-        "-",
-        rf"(?<!\w)\.(\d{{2,3}})(?=[ -](?i:{any_of('follow a caliber')})\b|-cal\b)(?:-cal\b\.?)?",
-        _caliber,
-    ),
-    (
-        "d",
-        r"(?:(?<=[Rr]unway )|(?<=RWY )|(?<=[Rr]unways ))(\d{1,2})([LRC])\b",
-        lambda match: [*digit_words(match[1]), *_RUNWAYS[match[2]]],
-    ),
-    ("d", r"(?<![\w.,-])(\d{2,3}(?:\.\d)?) ?([FC])\b(?![.'-]\w)", _oven),
-    ("d", r"(?<![\w.,-])(\d{1,5}(?:\.\d{1,3})?)(-| )?([NJAC])\b(?![.'-]\w)", _letter_unit),
-    (
-        "d",  # a 5* hotel
-        r"(?<![\w.,])([1-5])\*(?=[ -](?:hotel|resort|review|rating|GP)s?\b)",
-        lambda match: [*cardinal_words(match[1]), "star"],
-    ),
-    ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d)?)¢", _cents),
-    (
-        "-",
-        rf"/(?:(?:{UNIT}|{any_of('have a price')})\b)(?:\.(?=\s[a-z+&]|\)?[,;:]|\)\s[a-z]))?",
-        _per,
-    ),
-    (
-        "-",
-        rf"/(?:{any_of('have a price after a slash')})(?![\w/-])",
-        lambda match: ["per", match[0][1:]] if _PRICE_BEFORE.search(text_before(match)) else None,
-    ),
-    (
-        "-",
-        r"(?:(?<=[\w)\]])\^|(?:(?<=\d)|(?<=\b[a-z])|(?<=\)))\*\*)[+-]?\d{1,4}(?![\w*])",
-        _power,
-    ),
-    (
-        "d-",
-        rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?(?:{TO}(?P<measure_to>{NUMBER}))?"
-        r"(?P<scale>\s(?:million|billion|trillion)(?=\s(?:[a-zµ]{2}|[kM]W|m\^)))?"
-        rf"(?P<more>\+)?(?:(?:\s?|(?P<hyphen>-(?!t\b)))(?P<unit>{UNIT})(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?"
-        r"(?![\w^])(?:\.(?=\s[a-z(\d@&+=]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-])"
-        r"|(?:(?<=\d-[a-z]{2})|(?<=\d-[a-z]{3}))\.(?=\)?\s(?:[A-Z]\w|\d))|(?<=[\s\d]pt)\.(?=\s(?:Arial|Times|Helvetica|Calibri|Garamond)\b)"
-        r"|(?<=[\s\d](?:mi|km|ft|yd))\.(?=\s[NSEW]{1,3} (?:of|on|along|from|past)\b))?"
-        r"|\sin\.(?=[\s,;)]|$)|\sin(?=\sx\s\d)"
-        r"|(?:(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d))\sin(?=[;)]|\s\(\d|\sat [A-Z]"
-        r"|\s(?:deep|long|wide|tall|thick|high|square|diameter)(?:[.,;:)]|\s(?:and|by|x|at|with|on|\()|$))"
-        r"|\sin(?=\sof (?:rain|snow|ice|rainfall|snowfall|precipitation|sleet)\b)"
-        r"|(?:(?<=x \d)|(?<=x \d\d)|(?<=\dx\d)|(?<=\dx\d\d))"
-        r"(?<![124]x[468])(?<![124] x [468])\sin(?=[),;]|$"
-        r"|\s(?:and(?! out\b)|with|weighs?|high|tall|deep|wide|long|thick)\b)"
-        r"|(?:(?<=in x \d)|(?<=in x \d\d))\sin\b|(?:(?<=ft \d)|(?<=ft \d\d))\sin\b"
-        r"|in\b|(?P<inch>-in(?:\.(?=\s[a-zA-Z])|(?=\s[a-z])))(?!\s(?i:the|an?|one|it|all|this|that|my|your|his|her|our|their|[iw]e?|you|they|s?he)\b)"
-        r"|\"(?:(?<=x \d\d\")|(?<=x\d\d\")|(?<=\s\dx\d\")|"
-        r"(?=\s?(?:x|by|thick|wide|tall|long|deep(?! dish)|high)\b)))",
-        _measure,
-    ),
-    (
-        "d",
-        r"(?<![\w.'\"/-])(?:(?P<marked_from>\d{1,3})[-–])?(?P<marked>\d{1,3}(?:,\d{3}|\.\d{1,3})?)(?P<mark>\"|'(?!'))(?![\w\"'](?<![WDHL]))",
-        _mark,
-    ),
-    (
-        "d",
-        r"(?<![\w.])\d{2,4}(?:\.\d\d)? K\b(?! [a-z])"
-        r"|(?<![\w.,$-])(?:2[27]|3[05]|4[01]|50|6[05])00K\b"
-        r"(?= (?:color|light|white|warm|cool|bulb|LED)|, \d{1,5} ?lm\b|\))",
-        lambda match: [*number_words(match[0].rstrip(" K")), "kelvin"],
-    ),
-)  # fmt: skip
+def measures_6(match: re.Match[str]) -> list[str] | None:
+    return [UNITS[match[1]][0]] if _ONE_BEFORE.search(text_before(match)) else None
+
+
+def measures_10(match: re.Match[str]) -> list[str] | None:
+    return [*digit_words(match[1]), *_RUNWAYS[match[2]]]
+
+
+HAVE_A_PRICE_AFTER_A_SLASH = any_of("have a price after a slash")
+
+
+def measures_16(match: re.Match[str]) -> list[str] | None:
+    return ["per", match[0][1:]] if _PRICE_BEFORE.search(text_before(match)) else None
+
+
+def measures_20(match: re.Match[str]) -> list[str] | None:
+    return [*number_words(match[0].rstrip(" K")), "kelvin"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.attributes import describes_noun
@@ -13,7 +13,6 @@ from dlpo.text.en_us.context import to_or_and
 from dlpo.text.en_us.numbers import (
     NUMBER,
     SCALE,
-    TO,
     canonical,
     cardinal_words,
     number_words,
@@ -23,7 +22,7 @@ from dlpo.text.en_us.tables import any_of, table
 
 CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
 SIGN = any_key(CURRENCIES)
-_CODE = any_key(key for key in CURRENCIES if len(key) == 3 and key.isupper())
+CODE = any_key(key for key in CURRENCIES if len(key) == 3 and key.isupper())
 _RANGES = {"to": "from ", "and": "between ", "or": "either "}
 _TO_SCALED = late(rf" (to|and|or) (?:{SIGN})\s?({NUMBER}){SCALE}")
 _EACH = late("-(?:an?|per)-")
@@ -34,10 +33,10 @@ _PRICED_AFTER = late(  # $10 tickets, $150 cleaning fee
     rf" (?:(?:[a-z]{{3,12}} )?(?:{any_of('cost')})|(?:{any_of('have a price in the plural')}))\b"
 )
 _ARTICLE = late(r"(?i)\b(?:an?|the|this|that) $")
-_EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1,2}(?![\d.]|,\d)"
+EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1,2}(?![\d.]|,\d)"
 
 
-def _money(match: re.Match[str]) -> list[str]:
+def money(match: re.Match[str]) -> list[str]:
     sign = match["currency"] or match["currency_after"]
     if sign == "$" and match["money_code"]:  # $45 CAD
         sign = match["money_code"]
@@ -86,23 +85,8 @@ def _amount(number: str, one: str, many: str, coins: Sequence[str]) -> list[str]
     return [*number_words(whole), *name.split(), *["and"] * bool(cents), *small]
 
 
-def _pair(match: re.Match[str]) -> list[str]:
+def pair(match: re.Match[str]) -> list[str]:
     """EUR/USD: euro dollar, but USD/CAD: U S dollar canadian dollar."""
     names = [CURRENCIES[code][0].split() for code in match.groups()]
     differ = names[0][-1] != names[1][-1]
     return [word for name in names for word in (name[-1:] if differ else name)]
-
-
-FORMS: Forms = (
-    ("A", rf"(?<![\w/.])({_CODE})/({_CODE})(?![\w/])", _pair),
-    (
-        "Ad-0",
-        rf"(?P<money_sign>(?<!\w)-)?(?:(?<![A-Za-z])(?P<currency>{SIGN})\s?"
-        rf"(?P<money_minus>-)?"
-        rf"(?:(?P<money_from>{NUMBER})(?P<from_scale>{SCALE})?{TO}(?:{SIGN})?)?"
-        rf"(?:(?P<money>{_EUROPEAN}|{NUMBER}|\.\d{{1,4}})|\((?P<money_lost>{NUMBER})\))"
-        rf"|(?<![\w.])(?P<money_before>{NUMBER})\s?(?P<currency_after>{SIGN})(?![\w$]))"
-        rf"(?P<money_scale>{SCALE}|\s?(?:MM|mm)\b)?(?:\s(?P<money_code>USD|CAD|AUD|NZD|SGD|HKD|MXN)\b)?",
-        _money,
-    ),
-)

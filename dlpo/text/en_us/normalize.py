@@ -6,53 +6,35 @@ import re
 from collections.abc import Callable, Container
 from functools import lru_cache
 
-from dlpo.text.common.forms import FormReader, Forms, only_after, text_before
+from dlpo.text.common.forms import FormReader, only_after, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.common.rows import forms_of, rows_of
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us import (
     abbreviations,
-    airplanes,
-    arithmetic,
-    calendar,
-    chemistry,
-    chess,
-    chords,
-    dates,
-    functions,
-    grades,
-    identifiers,
-    keys,
-    money,
-    prescriptions,
-    quantities,
-    scores,
-    states,
-    technical,
-    weekdays,
 )
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
-from dlpo.text.en_us.numbers import UNIT
-from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
+from dlpo.text.en_us.tables import TABLES, table, word_list
 from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 # Words and abbreviations that some form may read.
 _HAVE_FORMS = set(filter(str.isalpha, abbreviations.IN_CONTEXT.keys)) | word_list("have forms")
-_PLAIN = (
+PLAIN = (
     rf"(?<![\w.@#'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{{1,7}}|{any_key(_HAVE_FORMS)})\b)"
     r"(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
     r"(?=[ ,;!?\n]|:\s|(?<=[a-z]{7})\.\s)"
 )
-_PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence
+PLAIN_CAPITAL = (  # what no form but the last could match: most words that begin a sentence
     rf"(?<![\w.@'-])(?!(?:{any_key(_HAVE_FORMS | word_list('have forms in capitals'))})\b)"
     r"[A-Z][a-z]{2,40}(?=[,;!?]?\s[A-Za-z])"
 )
-_UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?[\da-z])"
-_DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
-_CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
-_WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
+UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?[\da-z])"
+DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
+CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
+WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 _PLACED = {  # signs that are read only in some places -> their pattern
     "#": r"#(?=\w)|(?<=[A-Za-z]{2})#(?=:? (?:\d|is\b|was\b|[A-Z]{1,4}\d)|:)",
     "~": r"~(?=[$£€¥₹]?\d)",
@@ -67,7 +49,7 @@ _PLACED = {  # signs that are read only in some places -> their pattern
     "*": r"(?<=\s)\*(?=\s)|(?<=\d)\*(?=\d)",
     "/": r"(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)",
 }
-_SIGN = "|".join(
+SIGN = "|".join(
     _PLACED.get(sign, re.escape(sign)) for sign in sorted(_SIGNS, key=len, reverse=True)
 )
 _BEGIN = (
@@ -89,10 +71,10 @@ _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
 _CODE = late(r"[A-Z]{1,4}-?\d\d|(?![A-Z]+20\d\d\b)[A-Z]{1,3}\d[A-Z\d-]{2,20}")
 _SEVERAL = late(r"(\d{1,3})[-–](\d{1,3})\b(?!-)(?! (?:in|rated)\b)")
 _BEFORE_SEVERAL = late(r"(?:^|[a-z]s |\b[Dd]o )$")
-_NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
+NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
 _PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
-_STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
+STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
 _BEFORE_BOUND = late(  # upgrade to >= 2.0
     r"(?i)\b(?:to|of|with|from|at|by|for|be|is|are|was|were|requires?|needs?|use|install|version"
     r"|aged|shows?|showed|showing|keep(?: [a-z]{3,12})?|keeps) $"
@@ -117,7 +99,7 @@ _LOWER_BEFORE = late(  # not in a title
 )
 
 
-def _stuttered(match: re.Match[str]) -> list[str] | None:
+def stuttered(match: re.Match[str]) -> list[str] | None:
     """Wh-what, b-but: the sound that begins the word; but not "sh-" of another word."""
     if match[0][0] == "I":  # I-I'm
         return ["i"] * match[0].count("I")
@@ -133,7 +115,7 @@ def _stuttered(match: re.Match[str]) -> list[str] | None:
     return [{"wh": "w", "c": "k"}.get(stutter, stutter) + "uh"]
 
 
-def _side(match: re.Match[str]) -> list[str]:
+def side(match: re.Match[str]) -> list[str]:
     """30"W x 20"D."""
     return [_SIDES[match[0].upper()]]
 
@@ -143,112 +125,46 @@ def _folder(match: re.Match[str]) -> list[str] | None:
     return ["dot"] * len(match[0]) if _COMMAND_BEFORE.search(text_before(match, 60)) else None
 
 
-# In some places signs have other names: on a telephone, in SQL, in "4.5/5".
-_IN_PLACES: Forms = (
-    *keys.FORMS,
-    (
-        "-",  # revenue ↑ 12%, ▲ 0.45, BP ↑; but "Step 2 ↓", "↓ 3 reasons", "↑ Back to top"
-        r"[↑↓↗↘⬆⬇▲▼](?=\s?[-+$€£]?\d{0,9}\.?\d{1,9}(?:\s?(?:%|[KMB]\b|bps?\b|pts?\b|points)|(?<=\.\d)"
-        r"|(?<=\.\d\d)))|(?:(?<=\b[A-Z]{2}\s)|(?<=\b[A-Z]{3}\s))[↑↓⬆⬇]",
-        lambda match: ["up" if match[0] in "↑↗⬆▲" else "down"],
-    ),
-    (
-        "-",  # Go to File → Save As: a pause; but "NYC → LA"
-        r"(?<=[a-z]\s)(?:→|->)(?=\s[A-Z])",
-        only_after(_MENU_ARROW, "", 80),
-    ),
-    ("-", r"(?<=\d)#(?!\w)", "pound"),
-    ("-", r"(?<=\d\.\d)/(?=\d)|(?<=\d\.\d\d)/(?=\d)", "out of"),
-    ("-", r"(?:(?<=\d°)|(?<=\d°[FC]))/(?=(?:[HL]:? ?)?-?\d{1,3} ?°)", ""),
-    (
-        "-",
-        rf"(?:(?<=[a-z]{{2}}\s)|(?<=\b[uI]\s)|(?<=[a-z][,!]\s)|(?<=<3\s))<3"
-        rf"(?![\w.%]|[\s-](?:{any_of('are less than three')})\b)",
-        "heart",
-    ),
-    ("-", r"(?<=[(\[])[<>](?=\s?[$£€]?\.?\d)(?!3\))", lambda match: _SIGNS[match[0]]),
-    (
-        "-",
-        rf"(?<=[a-z]\s)[<>](?=\s[$£€]?\d[\d,.]{{0,12}}\s?(?:%|(?:{UNIT})\b))",
-        lambda match: _SIGNS[match[0]],
-    ),
-    (
-        "a0",
-        r"(?<!\b[Tt]o )(?<!\b[Cc]ell )(?<!\b[Ss]eat )(?<!\b[Rr]oom )(?<!\b[Rr]ow )(?<!itamin )"
-        r"\bb4(?=\s(?:u|you|i|we|they|my|it|noon|midnight|lunch|dinner|bed|work"
-        r"|school|class|practice|that|going|leaving|\d{1,2}(?::\d\d)?\s?[ap]m)\b)"
-        r"|(?:(?<=\b[ui]\s)|(?<=me\s)|(?<=\dth\s)|(?<=\drd\s)|(?<=\dst\s)|(?<=\dnd\s))b4(?=\s(?:the|\d{1,2})\b)",
-        "before",
-    ),
-    ("a0", r"\bh8(?=\s(?:this|that|u|you|it|my|when|how|him|her|them|these|to|the)\b)", "hate"),
-    ("a0", r"(?<=[a-z]\s)m8(?=[,.!?]|$)", "mate"),
-    ("a", r"(?<![\w'-])ur(?![\w'-])", "your"),
-    ("aA", r"\b([A-Za-z]{3,30})\((e?s)\)", lambda match: [(match[1] + match[2]).lower()]),
-    ("aA", rf"{_NO_ARTICLE}[Ii]m(?![\w'-])", "i'm"),
-    (
-        "a",
-        r"(?<![\w/])(?:y/y|(?<=%\s)(?:m/m|q/q))(?![\w/])",
-        lambda match: [_PERIODS[match[0][0]], "over", _PERIODS[match[0][0]]],
-    ),
-    (
-        "a",
-        r"(?:(?<=\b[A-Z]\s=\s)|(?<=\b[A-Z]=))(?:ma|mv|mg|mc|kx|hf)\b",  # F = ma
-        lambda match: [*match[0].upper()],
-    ),
-    (
-        "aA",
-        rf"(?<![\w'])(?:(?i:{_STUTTER})-(?=[A-Za-z])|I-(?:I(?![\w'-])|(?=I'))"
-        rf"|(?:[a-z]|(?<!\w )[A-Z])-(?=(?:[A-Za-z]-){{0,2}}(?i:{any_of('are stuttered')})\b))",
-        _stuttered,
-    ),
-    (
-        "a",  # #8 x 1-1/4"; 12"w x 6"h
-        r"(?:(?<=#\d\s)|(?<=#\d\d\s)|(?<=\"[wdhlWDHL]\s)|(?<=\"\s[wdhlWDHL]\s))x(?=\s?\d)",
-        "by",
-    ),
-    ("a", r"(?<=[a-z]\s)x(?=\s\$?\d)", "times"),
-    ("-", r"(?<=\bB[AS])/(?=[BM][AS]\b)", "or"),
-    (
-        "a",
-        rf"(?<=\d)x(?=\s(?:a|an|per|each|daily|weekly|{any_of('after so many times')})\b|/[a-z])",
-        "times",
-    ),
-    (
-        "aA0",
-        r"(?<=\d)(?:e(?=[+-]?\d{1,3}\b)|(?<!(?<![.\d])0\d)E(?=[+-]\d{1,3}\b(?!-)|\d{1,2}\b))",
-        "times ten to the",
-    ),
-    (
-        "-",
-        r"(?:(?<=\d\d)×(?=\d\d)(?!10\^)|(?:(?<=[\"″”]\s)|(?<=\"\s[WDHL]\s)|(?<=\"[WDHL]\s))×(?=\s\d{1,3}(?:\.\d{1,2})?[\"″”]))",
-        "by",
-    ),
-    ("-", r"(?:(?<=\d[eE])|(?<=UTC)|(?<=GMT))[-−](?=\d{1,4}\b(?!-\d))", "minus"),
-    ("-", r"(?<=\d)'(?=\d{1,2}(?:\"|''))", "foot"),
-    (
-        "aA",
-        r"(?:(?<=\d\")|(?<=\d\"\s)|(?<=\d \"\s)|(?<=\d\sin\.\s)|(?<=\d\sin\s))"
-        r"[WDHLwdhl](?=\s?[x×]\s?\d|[.,;)]|$| and\b)",
-        _side,
-    ),
-    (
-        "a",
-        r"(?<![\w/])[ru]/(?=[A-Za-z]\w{2,30}\b(?!/))",
-        lambda match: [match[0][0].upper(), "slash"],
-    ),
-    ("A", r"(?<=\+)[A-Z](?=\.)", lambda match: [match[0]]),
-    ("A", r"(?<=[+-])(?<!\b[DRI]-)Del\b", "delete"),
-    ("A", r"(?<=[+-])Opt(?=[+-])", "option"),
-    (
-        "-",
-        r"(?:(?<=[Cc]trl)|(?<=Cmd)|(?<=Alt)|(?<=Shift)|(?<=Fn)|(?<=Option)|(?<=Win)|(?<=\d[eE])"
-        r"|(?:(?<=command )|(?<=control )|(?<=option )|(?<=shift ))(?!\+\s?[A-Z]{2}))\+",
-        "",
-    ),
-)
+def signs_in_places_2(match: re.Match[str]) -> list[str] | None:
+    return ["up" if match[0] in "↑↗⬆▲" else "down"]
 
 
-def _sign(match: re.Match[str]) -> list[str]:
+signs_in_places_3 = only_after(_MENU_ARROW, "", 80)
+
+
+def signs_in_places_8(match: re.Match[str]) -> list[str] | None:
+    return _SIGNS[match[0]]
+
+
+def signs_in_places_9(match: re.Match[str]) -> list[str] | None:
+    return _SIGNS[match[0]]
+
+
+def signs_in_places_14(match: re.Match[str]) -> list[str] | None:
+    return [(match[1] + match[2]).lower()]
+
+
+def signs_in_places_16(match: re.Match[str]) -> list[str] | None:
+    return [_PERIODS[match[0][0]], "over", _PERIODS[match[0][0]]]
+
+
+def signs_in_places_17(match: re.Match[str]) -> list[str] | None:
+    return [*match[0].upper()]
+
+
+def signs_in_places_28(match: re.Match[str]) -> list[str] | None:
+    return [match[0][0].upper(), "slash"]
+
+
+def signs_in_places_29(match: re.Match[str]) -> list[str] | None:
+    return [match[0]]
+
+
+def signs_and_words_8(match: re.Match[str]) -> list[str] | None:
+    return [match[0].lower()]
+
+
+def sign(match: re.Match[str]) -> list[str]:
     following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
     if match[0] == "#" and following.isalpha():
         return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
@@ -263,52 +179,18 @@ def _sign(match: re.Match[str]) -> list[str]:
     return ["is"] * (compares and before.isspace()) + _SIGNS[match[0]]
 
 
-def _hummed(match: re.Match[str]) -> list[str]:
+def hummed(match: re.Match[str]) -> list[str]:
     """Mm-hmm; Mm-mm; Mm, nice."""
     if "h" in match[0].lower():
         return ["mhm"]
     return ["mmm"] * (1 + match[0].count("-"))
 
 
-_FORMS: Forms = (
-    ("a", _PLAIN, None),
-    ("A", _PLAIN_CAPITAL, None),
-    (
-        "d",
-        r"(?<!box is )\b4u\b"
-        r"(?! (?:rack|server|chassis|of|unit|case|enclosure|bay|height|box|mount))",
-        "for you",
-    ),
-    *airplanes.FORMS,
-    *prescriptions.FORMS,
-    *identifiers.FORMS,
-    *grades.FORMS,
-    *states.PARTIES,
-    *functions.FORMS,
-    *technical.FORMS,
-    *chess.FORMS,
-    *chords.FORMS,
-    *chemistry.FORMS,
-    *arithmetic.FORMS,
-    *calendar.FORMS,
-    *weekdays.FORMS,
-    *airplanes.ROUTES,
-    *dates.FORMS,
-    *money.FORMS,
-    *scores.FORMS,
-    *quantities.FORMS,
-    *_IN_PLACES,
-    *abbreviations.FORMS,
-    ("aA", _UNKNOWN_ABBREVIATION, None),
-    ("aA", _DROPPED_G, None),
-    ("aA", r"\b(?i:m{1,9}-h?m{1,9})(?!\w)|\bMm(?!\w)", _hummed),
-    ("aA-", _CLIPPED, lambda match: [match[0].lower()]),
-    ("aA", _WORD, None),
-    ("-", _SIGN, _sign),
+READER = FormReader(
+    _BEGIN,
+    forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: abbreviations.IN_CONTEXT.forms}),
+    r"'[sS](?![\w'])",
 )
-
-
-READER = FormReader(_BEGIN, _FORMS, r"'[sS](?![\w'])")
 
 
 def _begins_clause(text: str, start: int) -> bool:
@@ -327,7 +209,7 @@ def word_of(
     by letter.
     """
     written, text = match[0], match.string
-    if match.re.pattern == _PLAIN:
+    if match.re.pattern == PLAIN:
         if written.lower() in given:
             return [written]
         if term := term_words(written if capitals else written.lower()):
@@ -338,11 +220,11 @@ def word_of(
             return ABBREVIATIONS[written]
         plain = plain_word(written, listed)
         return _words_of(plain, given, listed, capitals) if plain else [written]
-    if match.re.pattern == _DROPPED_G:
+    if match.re.pattern == DROPPED_G:
         stem = written[:-1].lower()
         is_verb = listed(stem + "g") and (not listed(stem) or stem in _DROPS_G)
         return [written.lower()] if is_verb else None
-    if match.re.pattern == _UNKNOWN_ABBREVIATION:
+    if match.re.pattern == UNKNOWN_ABBREVIATION:
         stem = written[:-1].lower()
         term = term_words(written[:-1]) if not listed(stem) and stem not in given else None
         is_one = term and len(term) == 1 and len(term[0]) > 2 and term != [stem]

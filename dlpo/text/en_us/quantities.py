@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us import fractions, measures
 from dlpo.text.en_us.arithmetic import in_sum, sum_follows
-from dlpo.text.en_us.context import BEFORE_GROUPS, MIXED_AFTER, STREET_AFTER, to_or_and, word_after
+from dlpo.text.en_us.context import BEFORE_GROUPS, STREET_AFTER, to_or_and, word_after
 from dlpo.text.en_us.measures import of_place
 from dlpo.text.en_us.numbers import (
-    NUMBER,
-    TO,
     cardinal_words,
     code_words,
     digit_words,
@@ -116,7 +113,7 @@ _DONE_BEFORE = late(
 )
 
 
-def _dotted(match: re.Match[str]) -> list[str]:
+def dotted(match: re.Match[str]) -> list[str]:
     first, *rest = match[0].split(".")
     if len(first) < 4 and all(len(part) == 3 for part in rest):  # 1.234.567
         return number_words(match[0])
@@ -126,7 +123,7 @@ def _dotted(match: re.Match[str]) -> list[str]:
     return words
 
 
-def _range(match: re.Match[str]) -> list[str] | None:
+def range(match: re.Match[str]) -> list[str] | None:
     first, last = match["range_first"], match["range_last"]
     if _is_code(match):
         return [word for part in (first, last) for word in _code_part(part)]
@@ -173,11 +170,11 @@ def _rises(first: str, last: str) -> bool:
     return float(first.replace(",", "")) < float(last.replace(",", ""))
 
 
-def _many(match: re.Match[str]) -> list[str] | None:
+def many(match: re.Match[str]) -> list[str] | None:
     """5M users; but "Llama 70B is"."""
     if word_after(match) in _NO_NOUN:
         return None
-    return _thousands(match)
+    return thousands(match)
 
 
 def _is_race(match: re.Match[str]) -> bool:
@@ -188,7 +185,7 @@ def _is_race(match: re.Match[str]) -> bool:
     return bool(_BEFORE_RACE.search(text_before(match)) and _RACE_GOES_ON.match(text, end))
 
 
-def _thousands(match: re.Match[str]) -> list[str] | None:
+def thousands(match: re.Match[str]) -> list[str] | None:
     """20k; but "row 12K", and a 10K race."""
     if of_place(match):
         return None
@@ -208,7 +205,7 @@ def _counts(match: re.Match[str]) -> bool:
     return counted is not None and counted[1] not in _NO_NOUN
 
 
-def _number(match: re.Match[str]) -> list[str]:
+def number(match: re.Match[str]) -> list[str]:
     number, before = match[0], text_before(match)
     if re.fullmatch(r"\d+\.\d+", number) and _BEFORE_VERSION.search(before):
         return version_words(number)
@@ -241,19 +238,19 @@ def _number(match: re.Match[str]) -> list[str]:
     return TERMS.get(number) or plain_number(number)
 
 
-def _ago(match: re.Match[str]) -> list[str]:
+def ago(match: re.Match[str]) -> list[str]:
     """5m ago, 2d 3h ago."""
     unit = _OF_TIME[match[2]]
     return [*cardinal_words(match[1]), unit + "s" * (match[1] != "1")]
 
 
-def _repeated(match: re.Match[str]) -> list[str] | None:
+def repeated(match: re.Match[str]) -> list[str] | None:
     """Failed 3x, called you 5x."""
     is_done = _DONE_BEFORE.search(text_before(match))
     return [*cardinal_words(match[1]), "times"] if is_done else None
 
 
-def _lasting(match: re.Match[str]) -> list[str] | None:
+def lasting(match: re.Match[str]) -> list[str] | None:
     """Every 5m, in the last 15m, ETA 12m; but "Depth 15m", "swam the last 50m"."""
     before, number = text_before(match, 60), int(match[1])
     near = before + match.string[match.end() : match.end() + 60]
@@ -262,10 +259,10 @@ def _lasting(match: re.Match[str]) -> list[str] | None:
     if _MANY_NEAR.search(near):  # past 1m views
         return [*cardinal_words(match[1]), "million"]
     lasts = is_sure and _LASTS_BEFORE.search(before) and not _IN_SPACE.search(near)
-    return _ago(match) if lasts else None
+    return ago(match) if lasts else None
 
 
-def _ordered(match: re.Match[str]) -> list[str] | None:
+def ordered(match: re.Match[str]) -> list[str] | None:
     """2x Burger, 1x Fries; but "a 4x Champion", "2x Faster", "3x Zoom"."""
     number = cardinal_words(match[1])
     if match[1] == "1":
@@ -278,72 +275,16 @@ def _ordered(match: re.Match[str]) -> list[str] | None:
     return number if _ORDER_BEFORE.search(text_before(match)) and not scaled else None
 
 
-FORMS: Forms = (
-    (
-        "d",
-        r"(?<![\w.,$])1(00|,?000)s(?= of\b)",
-        lambda match: ["hundreds" if match[1] == "00" else "thousands"],
-    ),
-    (
-        "d",
-        r"\b(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,15})(?:st|nd|rd|th)\b",
-        lambda match: ordinal_words(match[0][:-2].replace(",", "")),
-    ),
-    (
-        "d",  # of a match: in the 90+4' minute
-        r"(?<![\w.])(\d{1,3})\+(\d{1,2})'(?!\w)|(?<![\w.])(\d{1,3})'(?= minutes?\b)",
-        lambda match: [
-            *cardinal_words(match[1] or match[3]),
-            *(["plus", *cardinal_words(match[2])] if match[2] else []),
-        ],
-    ),
-    (
-        "d",  # 2-3x/day
-        r"(?<![\w./-])(\d{1,2})[-–](\d{1,2})x"
-        rf"(?=/[a-z]| (?:an?|per|each|daily|weekly|{any_of('after so many times')})\b)",
-        lambda match: [*cardinal_words(match[1]), "to", *cardinal_words(match[2]), "times"],
-    ),
-    (
-        "d",
-        r"(?<![\w.])(\d{1,3})\s?(mo|[mhdwy])(?=\s(?:\d{1,2}\s?[hmd]\s)?ago\b)",
-        _ago,
-    ),
-    (
-        "d",
-        r"(?<![\w.$£€])(\d{1,4})(m)\b(?!\s?[x×/]|\^|\s(?:long|wide|tall|high|deep)\b)",
-        _lasting,
-    ),
-    (
-        "d",
-        r"(?<![\w.,])(\d{1,3})x(?=[.;:!?)]|,(?! \d)|\s?$"
-        r"| (?:in|this|today|since|and|but|so|on|now|already|before|last|yesterday)\b)",
-        _repeated,
-    ),
-    ("d", r"(?<![\w.])(\d{1,3})x(?= [A-Z][a-z]{2})", _ordered),
-    (
-        "d0",
-        r"(?<![\w.])(\d\.\d)K(?= (?i:oled|display|screen|resolution|video|monitor|panel"
-        r"|tv|camera|footage|lcd|ips|amoled|uhd|hdr)\b(?! (?:views|plays|likes|ads|calls|sales)))",
-        lambda match: [*number_words(match[1]), "K"],
-    ),
-    *fractions.FORMS,
-    ("d", r"(?<![\w.])\d{1,9}(?:\.\d{1,9}){2,6}(?!\w)", _dotted),
-    *measures.FORMS,
-    (
-        "d",
-        r"(?<![\w.-])\d{1,3}(?:\.\d{1,2})?[MB](?= (?!model)[a-z])",
-        _many,
-    ),
-    (
-        "d",
-        rf"(?<![\w^-])(?P<range_first>\d{{1,3}}(?:,\d{{3}}){{1,3}}|\d{{1,9}}(?:\.\d{{1,9}})?)(?:(?P<close>[-–])|{TO})"
-        rf"(?P<range_last>\d{{1,3}}(?:,\d{{3}}){{1,3}}|\d{{1,9}}(?:\.\d{{1,9}})?)(?![\w-]|:\d|{MIXED_AFTER})",
-        _range,
-    ),
-    (
-        "d-",
-        r"(?<![\w.])-?(?:\d{2,3}(?:\.\d)?|\d\.\d)[kKM]\b",
-        _thousands,
-    ),
-    ("d-", rf"(?<![\w.,)])-{NUMBER}|(?<!\w)\.\d{{1,40}}|{NUMBER}", _number),
-)  # fmt: skip
+def quantities_2(match: re.Match[str]) -> list[str] | None:
+    return ["hundreds" if match[1] == "00" else "thousands"]
+
+
+def quantities_3(match: re.Match[str]) -> list[str] | None:
+    return ordinal_words(match[0][:-2].replace(",", ""))
+
+
+def quantities_4(match: re.Match[str]) -> list[str] | None:
+    return [
+        *cardinal_words(match[1] or match[3]),
+        *(["plus", *cardinal_words(match[2])] if match[2] else []),
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.en_us.context import INITIAL, previous_word
@@ -36,7 +36,7 @@ _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{
 _NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
 
 
-def _roman(match: re.Match[str]) -> list[str] | None:
+def roman(match: re.Match[str]) -> list[str] | None:
     value = roman_value(match[0])
     previous = previous_word(match)
     of_thing = previous in _ENDS_WITH_NUMERAL  # World War I. Then
@@ -93,7 +93,7 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     return plain
 
 
-def _staged(match: re.Match[str]) -> list[str] | None:
+def staged(match: re.Match[str]) -> list[str] | None:
     """Stage IIIB, type IIa."""
     is_last = _NUMERAL_BEFORE.search(text_before(match, 7)) is not None  # stages I-IIIA
     if previous_word(match).lower() not in _NUMBERED_THINGS and not is_last:
@@ -101,7 +101,7 @@ def _staged(match: re.Match[str]) -> list[str] | None:
     return [*cardinal_words(str(roman_value(match[1]))), match[2].upper()]
 
 
-def _small_roman(match: re.Match[str]) -> list[str] | None:
+def small_roman(match: re.Match[str]) -> list[str] | None:
     """Of a page or an item: page iv, (ii)."""
     value = roman_value(match[0].upper())
     of_range = text_before(match, 1) not in ("-", "–") or text_before(match, 2)[:1] in "ivxl"
@@ -117,18 +117,4 @@ def _near_numeral(match: re.Match[str]) -> bool:
     )
 
 
-FORMS: Forms = (
-    ("A", rf"\b(?=[IVXLCDM]+\b){ROMAN}\b(?:(?!')|(?<=[IVX]{{2}})(?='s\b))", _roman),
-    ("A", r"\b(I{1,3}|IV)([A-C]|[a-c])\b", _staged),
-    (
-        "a",
-        r"(?<=\()[ivx]{2,5}(?=\))|(?<=\f)[ivx]{2,5}(?=,)"
-        r"|(?<=\()(?<!\w\()i(?=[),][^()]{1,300}\(ii\))"
-        r"|(?:(?<=[Pp]age )|(?<=[Pp]ages )|(?<=pp\. )|(?<=p\. )|(?<=[-–]))"
-        r"[ivxl]{1,7}\b(?!')"
-        r"|(?:(?<=[Ss]cene )|(?<=[Ss]c\. )|(?<=[Cc]hapter )|(?<=[Cc]h\. )|(?<=[Aa]rticle )"
-        r"|(?<=[Aa]ct )|(?<=[Bb]ook )|(?<=[Cc]anto )|(?<=[Pp]art )|(?<=[Vv]ol\. )|(?<=[Vv]olume ))"
-        r"[ivx]{2,6}\b(?!')|(?:(?<=[Ss]cene )|(?<=[Ss]c\. ))i(?= of\b|[.,;:)]|\s?$)",
-        _small_roman,
-    ),
-)
+ROMAN = ROMAN

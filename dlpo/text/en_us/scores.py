@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.en_us.numbers import cardinal_words, code_words, ordinal_words
@@ -93,15 +93,15 @@ _WON_BEFORE = late(
 _SETS = Sets(TABLES, "and", cardinal_words)
 
 
-def _score(match: re.Match[str]) -> list[str]:
+def score(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(match[1]), *cardinal_words(match[2])]
 
 
-def _wins_and_losses(match: re.Match[str]) -> list[str]:
+def wins_and_losses(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(match[1]), "and", *cardinal_words(match[2])]
 
 
-def _won_and_lost(match: re.Match[str]) -> list[str] | None:
+def won_and_lost(match: re.Match[str]) -> list[str] | None:
     """The Dodgers (98-64), Kershaw (12-4, 2.46 ERA); but not a score, nor the Kids (5-12)."""
     before = text_before(match, 80)
     faced = _FACED.search(before)
@@ -110,10 +110,10 @@ def _won_and_lost(match: re.Match[str]) -> list[str] | None:
     is_sure = _PITCHED.match(match.string, match.end()) or _LISTED_BEFORE.search(before)
     faces = _FACES.match(match.string, match.end()) and _TEAM_BEFORE.search(before)
     is_faced = faced and match.string.startswith(")", match.end())
-    return _wins_and_losses(match) if is_sure or faces or is_faced else None
+    return wins_and_losses(match) if is_sure or faces or is_faced else None
 
 
-def _standing(match: re.Match[str]) -> list[str] | None:
+def standing(match: re.Match[str]) -> list[str] | None:
     """Improved to 8-2 with the win."""
     after = _STANDS.match(match.string, match.end())
     improved = _IMPROVED.search(text_before(match, 24))
@@ -123,10 +123,10 @@ def _standing(match: re.Match[str]) -> list[str] | None:
     is_team = _IMPROVED_AFTER.match(match.string, match.end())
     if not (stands or (is_team and _TEAM_STOOD.search(text_before(match)))):
         return None
-    return _wins_and_losses(match)
+    return wins_and_losses(match)
 
 
-def _team_stands(match: re.Match[str]) -> list[str] | None:
+def team_stands(match: re.Match[str]) -> list[str] | None:
     """The Chiefs are 9-2, Cole is now 12-4; but the Hours are 9-5."""
     before = text_before(match, 48)
     falls = 40 > int(match[1]) > int(match[2])
@@ -134,10 +134,10 @@ def _team_stands(match: re.Match[str]) -> list[str] | None:
         return None  # is now 9-5
     falls &= int(match[1]) > _MOST_JUDGES or not before.endswith("went ")  # the case went 6-3
     is_team = _TEAM_IS.search(before) or (falls and _PITCHER_IS.search(before))
-    return _wins_and_losses(match) if is_team else None
+    return wins_and_losses(match) if is_team else None
 
 
-def _average(match: re.Match[str]) -> list[str] | None:
+def average(match: re.Match[str]) -> list[str] | None:
     """Batted .312: three twelve; hitting .304/.388/.632, a .912 OPS."""
     if not (_BATTED.search(text_before(match)) or _BATS.match(match.string, match.end())):
         return None
@@ -149,7 +149,7 @@ def _average(match: re.Match[str]) -> list[str] | None:
     return [*words[:-1], words[-1].rstrip(",")]
 
 
-def _minute_of_goal(match: re.Match[str]) -> list[str] | None:
+def minute_of_goal(match: re.Match[str]) -> list[str] | None:
     """2-1 (Rashford 34', 78'); but "a room 12' wide"."""
     before = text_before(match, 80)
     near = before + match.string[match.end() : match.end() + 40]
@@ -161,77 +161,26 @@ def _minute_of_goal(match: re.Match[str]) -> list[str] | None:
     return [*ordinal_words(match[1]), "minute"]
 
 
-def _of_season(match: re.Match[str]) -> list[str] | None:
+def of_season(match: re.Match[str]) -> list[str] | None:
     """They are 31-19 overall, 5-2 since the break; but "it took 20-30 overall"."""
     before = text_before(match)
     overall = match.string.startswith(" overall", match.end())
     if _WON_BEFORE.search(before) or (overall and not _RECORD_BEFORE.search(before)):
         return None
-    return _wins_and_losses(match)
+    return wins_and_losses(match)
 
 
-FORMS: Forms = (
-    ("d", r"(?<![\w.])(\d{1,3})'(?![\w\"'])", _minute_of_goal),
-    (
-        "d",  # wins, losses and ties
-        r"(?:(?<=\bare )|(?<=\bis )|(?<=\bwere )|(?<=\bnow )|(?<=\bin a ))"
-        r"\d{1,2}(?:-\d{1,2}){2}(?![\w/-]|[.,]\d)",
-        lambda m: [word for part in m[0].split("-") for word in cardinal_words(part)],
-    ),
-    ("d", r"(?<=\()(\d{1,3})[-–](\d{1,3})(?=[),])", _won_and_lost),
-    (
-        "d",
-        r"(?:(?<=\bare )|(?<=\bwere )|(?<=\bis )|(?<=\bwas )|(?<=\bwent )"
-        r"|(?<=\bfinished )|(?<='re )|(?<=\bnow ))"
-        r"(\d{1,3})[-–](\d{1,3})(?= (?:this|last|on the) (?:season|year)\b"
-        r"|, (?:\d{1,2}\s{1,2})?(?:\d{1,2}|1/2|half)\s{1,2}(?:a )?games?"
-        r" (?:back|behind|ahead|up|out)\b)",
-        lambda match: None if _NO_TEAM_IS.search(text_before(match)) else _wins_and_losses(match),
-    ),
-    (
-        "d",
-        r"(?:(?<=re )|(?<=now )|(?<=currently )|(?<=went )|(?<=finished )|(?<=ended )|(?<=season )"
-        r"|(?<=year )|(?<=n at )|(?<=record is )|(?<=record was ))(\d{1,3})[-–](\d{1,3})"
-        r"(?=[,;!]|\.?\s*$|\.\s| (?:so far|overall|at home|on the road|against|since|after|and|in"
-        r"|heading|entering|through)\b)",
-        _team_stands,
-    ),
-    (
-        "d",
-        r"(?<=\sto )(\d{1,3})[-–](\d{1,3})(?=[\s.,;)]|$)(?!\s?(?:%|percent|\d)|[.,]\d)",
-        _standing,
-    ),
-    (
-        "-",
-        r"(?<![\w])\.\d{3}(?:/\.\d{3}){0,2}(?!\w|[.,]\d|[ -]?(?:%|(?:in|mm|m|s|ms)\b"
-        r"|inch|cal|sec|mile|gram|ounce"
-        r"|percent|kg|lb|oz|ml))",
-        _average,
-    ),
-    (
-        "d",
-        r"(?:(?<=\b[Tt]he )|(?<=\b[Aa] ))(\d{1,3})[-–](\d{1,3})"
-        rf"(?= (?:{any_of('teams')})\b(?! (?:win|victory|loss|lead|defeat|triumph|rout|tie)\b))",
-        _wins_and_losses,
-    ),
-    (
-        "d",
-        r"(?<![\w.,/-])(\d{1,3})[-–](\d{1,3})"
-        rf"(?= (?:{any_of('have scores')})\b)",
-        _score,
-    ),
-    (
-        "d",
-        r"(?:(?<=\b[Aa] )|(?<=\b[Aa]n )|(?<=\b[Tt]he )|(?<=\b[Tt]heir ))(\d{1,3})[-–](\d{1,3})"
-        rf"(?= (?:{any_of('have scores after an article')})\b)",
-        _score,
-    ),
-    ("A0", r"(?<=\d )OPS\b(?! team)|\bOPS(?= (?:of|was|is|at) \.\d)", lambda match: [*match[0]]),
-    (
-        "d",
-        r"(?<![\w./-])(\d{1,3})[-–](\d{1,3})"
-        r"(?= (?:overall(?=[.,;)]|$)|since the (?:break|All-Star|trade)|ATS\b|against the spread))",
-        _of_season,
-    ),
-    ("d", _SETS.pattern, _SETS.words),
-)
+def scores_3(m: re.Match[str]) -> list[str] | None:
+    return [word for part in m[0].split("-") for word in cardinal_words(part)]
+
+
+def scores_5(match: re.Match[str]) -> list[str] | None:
+    return None if _NO_TEAM_IS.search(text_before(match)) else wins_and_losses(match)
+
+
+def scores_12(match: re.Match[str]) -> list[str] | None:
+    return [*match[0]]
+
+
+SETS_PATTERN = _SETS.pattern
+scores_14 = _SETS.words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.context import follows_capital, previous_word
 from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
@@ -12,7 +12,7 @@ from dlpo.text.en_us.tables import TABLES, any_of, table, word_list
 _CAPITAL_AFTER = late(r" [A-Z]")
 _HAVE_NUMBERS = word_list("have numbers")
 _STATES = table("states")  # code -> name; what its zip codes begin with
-_CODES = "|".join(_STATES)
+CODES = "|".join(_STATES)
 _STATES_OR_WORDS = frozenset(("HI", "ID", "IN", "ME", "OH", "OK", "OR"))
 _WORDS_AFTER_COMMAS = ("OK", "HI", "OH", "ME")  # of these: "Yes, OK"
 _NO_CITIES = word_list("before openings") | word_list("tags")
@@ -23,8 +23,8 @@ _IN_CITY = late(rf"(?:\b(?:[Ii]n|[Ff]rom|[Nn]ear|around|outside|via|through) ){_
 _STATE_BEFORE = late(rf"{_CITY}[A-Z]{{2}}[;,] (?:(?:and|or) )?{_CITY}$")
 _STATE_AFTER = late(rf"^[;,] (?:(?:and|or) )?{_CITY}[A-Z]{{2}}\b")
 _WRITTEN_STATES = table("written_states")  # "Calif" -> name; whether it is no other word
-_OF_LETTERS = "|".join(re.escape(key) for key in _WRITTEN_STATES if "." in key)  # "N.Y"
-_OF_WORDS = "|".join(key for key in _WRITTEN_STATES if "." not in key)
+OF_LETTERS = "|".join(re.escape(key) for key in _WRITTEN_STATES if "." in key)  # "N.Y"
+OF_WORDS = "|".join(key for key in _WRITTEN_STATES if "." not in key)
 _OF_PARTY = ("D-", "R-", "I-")
 _OFFICE_AFTER = late(
     r"\.? (?:Democrats?|Republicans?|Supreme Court|[A-Z]$"
@@ -38,8 +38,8 @@ _OF_UNIVERSITY = late(r"\b(?:Univ\.|Univ|University|U\.|State|Univ\.?,) of $")
 _AFTER_ANY_CITY = late(r"\b[A-Z][\w'.-]{2,20}, $")
 _OTHER_WORDS = ("Pa", "Miss", "Mo", "Del", "Tex", "Me", "Cal", "Penn")
 _JOINED = r"(?:,|,? (?:and|or|&)) "
-_NEXT_STATE = late(rf"{_JOINED}({_CODES})(?![\w/'-])")
-_STATE_JUST_BEFORE = late(rf"(?<![\w/.-])({_CODES}){_JOINED}$")
+_NEXT_STATE = late(rf"{_JOINED}({CODES})(?![\w/'-])")
+_STATE_JUST_BEFORE = late(rf"(?<![\w/.-])({CODES}){_JOINED}$")
 _OTHER_CODE = late(rf"{_JOINED}[A-Z]{{2}}\b")
 _MOST_STATES = 60  # of a list
 _BEFORE_A_LIST = late(rf"(?i)\b(?:{TABLES.patterns('before lists of states')})[ :]{{1,2}}$")
@@ -48,16 +48,23 @@ _CITIES_TOO = {"LA", "NY", "DC"}
 _NO_STATES = ({"MA", "MD", "ME", "MS", "PA"}, {"CT", "PA"})  # degrees and jobs, views and the like
 _AUTHOR_AFTER = late(r",? (?:\(?\d{4}|&|et al)|, (?:&|and)? ?[A-Z][a-z]+, [A-Z]\.")
 NAMES = "|".join(name.title() for name, *_ in _STATES.values())
-PARTIES: Forms = (  # R-N.C., before what sees the name of a file in it
-    (
-        "A",
-        rf"\b([DRI])-({_OF_LETTERS})\.(?!\w)",
-        lambda match: [match[1], *_WRITTEN_STATES[match[2]][0].split()],
-    ),
-)
 
 
-def _state(match: re.Match[str]) -> list[str] | None:
+def states_parties_2(match: re.Match[str]) -> list[str] | None:
+    return [match[1], *_WRITTEN_STATES[match[2]][0].split()]
+
+
+STATES_KEYS__WORDS_AFTER_COMMAS = "|".join(_STATES.keys() - {*_WORDS_AFTER_COMMAS})
+
+
+def states_7(match: re.Match[str]) -> list[str] | None:
+    return _STATES[match[0]][0].split() if follows_capital(match) else None
+
+
+WORDS_AFTER_COMMAS = "|".join(_WORDS_AFTER_COMMAS)
+
+
+def state(match: re.Match[str]) -> list[str] | None:
     """Of an address: Austin, TX 78701; but not "Order ID 48213" nor "Yes, OK 12345"."""
     name, zip_codes = _STATES[match[1]]
     first, last = zip_codes.split("-")
@@ -70,7 +77,7 @@ def _state(match: re.Match[str]) -> list[str] | None:
     return name.split() if after_city else None
 
 
-def _written_state(match: re.Match[str]) -> list[str] | None:
+def written_state(match: re.Match[str]) -> list[str] | None:
     """Calif.; D-Pa., Portland, Ore., Minn.-based, where it may be another word only so."""
     stem = match[0].rstrip(".")
     name, alone = _WRITTEN_STATES[stem]
@@ -95,7 +102,7 @@ def _written_state(match: re.Match[str]) -> list[str] | None:
     return name.split() if is_state else None
 
 
-def _lone_state(match: re.Match[str]) -> list[str] | None:
+def lone_state(match: re.Match[str]) -> list[str] | None:
     """OK, HI, OH and ME where more than one name before shows that it is no word."""
     before, following = text_before(match, 60), match.string[match.end() : match.end() + 60]
     is_place = (
@@ -108,7 +115,7 @@ def _lone_state(match: re.Match[str]) -> list[str] | None:
     return _STATES[match[0]][0].split() if is_place and follows_capital(match) else None
 
 
-def _listed_state(match: re.Match[str]) -> list[str] | None:
+def listed_state(match: re.Match[str]) -> list[str] | None:
     """Parts of OK and TX; CA, OR and WA residents; but "the PA and MD", "in TX, OK?"."""
     text, codes = match.string, [match[0]]
     start, end = match.span()
@@ -133,50 +140,10 @@ def _listed_state(match: re.Match[str]) -> list[str] | None:
     return _STATES[match[0]][0].split() if is_place else None
 
 
-def _dotted_state(match: re.Match[str]) -> list[str] | None:
+def dotted_state(match: re.Match[str]) -> list[str] | None:
     """Charleston, S.C.; but "Smith, N.C. (2019)" and "Sarah Miller, N.D."."""
     if _AUTHOR_AFTER.match(match.string, match.end()) or not follows_capital(match):
         return None
     if match[0] == "N.D." and not _IN_CITY.search(text_before(match, 60)):
         return None
     return _WRITTEN_STATES[match[0][:-1]][0].split()
-
-
-FORMS: Forms = (
-    (
-        "A",
-        rf"\b(?=[A-Z]{{2}}(?:,? (?:and|or|&)|,) [A-Z]{{2}}\b)(?:{_CODES})\b"
-        rf"|(?:(?<=[A-Z], )|(?<=\band )|(?<=\bor )|(?<=& ))(?:{_CODES})(?![\w/'-])",
-        _listed_state,
-    ),
-    (
-        "A",
-        rf"(?<=[a-z], )(?:{_OF_LETTERS})\.(?!\w)",
-        _dotted_state,
-    ),
-    (
-        "A",
-        rf"\b(?=[A-Z][a-z]{{1,4}}\.\s[A-Z](?!\.))(?:{_OF_WORDS})(?=\.)",
-        _written_state,
-    ),
-    (
-        "A",
-        rf"\b(?=[A-Z][a-z]{{1,4}}(?![a-z']))(?:{_OF_WORDS})"
-        r"(?:\.(?!\w)|(?:(?<=-[A-Z][a-z])|(?<=-[A-Z][a-z]{3})"
-        r"|(?<=-[A-Z][a-z]{4}))(?![\w'-]))",
-        _written_state,
-    ),
-    ("A0", rf"\b({_CODES})(?=\s(\d{{3}})\d\d\b)", _state),
-    (
-        "A",
-        rf"(?<=[a-z], )(?:{'|'.join(_STATES.keys() - {*_WORDS_AFTER_COMMAS})})"
-        r"(?=[.,;!?)\n]|$| [a-z])",
-        lambda match: _STATES[match[0]][0].split() if follows_capital(match) else None,
-    ),
-    (
-        "A",
-        rf"(?<=[a-z], )(?:{'|'.join(_WORDS_AFTER_COMMAS)})"
-        r"(?=[.,;)\n]|$| (?:and|or) |(?<=ME) [a-z])",
-        _lone_state,
-    ),
-)

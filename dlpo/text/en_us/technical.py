@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common import addresses
-from dlpo.text.common.forms import Forms, digits_in_groups, text_before
+from dlpo.text.common.forms import digits_in_groups, text_before
 from dlpo.text.common.markdown import CODE_BLOCK
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.joined import with_initial, words_apart
@@ -27,9 +27,9 @@ _TOP_LEVEL = "com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|c
 _SHORT_WORDS = word_list("words of two letters")
 _SPELLED_ENDINGS = word_list("spelled endings")
 _NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look up
-_NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
+NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _WRITTEN = sorted((key for key in TERMS if not _NO_WORDS.fullmatch(key)), key=len, reverse=True)
-_ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
+ENDINGS = "|".join(sorted((k[1:] for k in TERMS if re.fullmatch(r"\.\w+", k)), reverse=True))
 _NO_ONSET = late(  # of nyc, mta and nba
     r"(?i)(?![bcfgkps]l|[bcdfgkptw]r|[sct]h|s[ckmnpqtw]|[dtk]w|ph|wh|kn|gn)[^aeiou]{2}"
 )
@@ -89,7 +89,7 @@ def path_words(written: str) -> list[str]:
     return _spoken(_INSIDE_NAME.sub(" ", written), silent="-_")
 
 
-def _mail(match: re.Match[str]) -> list[str]:
+def mail(match: re.Match[str]) -> list[str]:
     """A mail address; jsmith@ is J. Smith, but arun.sharma@ has no initial."""
     local, at, host = match[0].partition("@")
     if named := _ONE_NAME.fullmatch(local):
@@ -97,14 +97,14 @@ def _mail(match: re.Match[str]) -> list[str]:
     return _spoken(local + at + host)
 
 
-def _name(match: re.Match[str]) -> list[str] | None:
+def name(match: re.Match[str]) -> list[str] | None:
     """A name on a site, or a hashtag, in small letters without spaces."""
     of_person = match.string[match.start() - 1] == "@"
     words = with_initial(match[0], _LONG_NAME) if of_person else words_apart(match[0])
     return [*words] if len(words) > 1 else None
 
 
-def _dotted_name(match: re.Match[str]) -> list[str] | None:
+def dotted_name(match: re.Match[str]) -> list[str] | None:
     """resources.limits.memory, sys.argv, app.userName; but "Worst.movie.ever", "window.she"."""
     parts = match[0].split(".")
     as_in_code = any(_IN_CODE.search(part) for part in parts)
@@ -115,7 +115,7 @@ def _dotted_name(match: re.Match[str]) -> list[str] | None:
     return _spoken(re.sub("(?<=[a-z])(?=[A-Z])", " ", match[0]), silent="_")
 
 
-def _address(match: re.Match[str]) -> list[str]:
+def address(match: re.Match[str]) -> list[str]:
     written = addresses.said_part(match[0])
     host = written.partition("/")[0].partition(":")[0]
     return _spoken(written, silent="-_" if re.fullmatch(r"[\d.]+", host) else "")
@@ -128,7 +128,7 @@ def spelled(written: str) -> list[str]:
     ]
 
 
-def _hash(match: re.Match[str]) -> list[str]:
+def hash(match: re.Match[str]) -> list[str]:
     """Hash starting nine f eight six; after a word for it, nine f eight six and so on."""
     kind = ["zero", "X"] if match[0].startswith("0x") else []
     digits = match[0].removeprefix("0x")
@@ -152,7 +152,7 @@ def version_words(written: str) -> list[str]:
     return words
 
 
-def _phone(match: re.Match[str]) -> list[str]:
+def phone(match: re.Match[str]) -> list[str]:
     """The digits of each group, with a pause after it."""
     words = ["plus"] if match[0].startswith("+") else []
     free = re.fullmatch(r"\+?1[ .-]\(?800\)?(.*)", match[0])
@@ -161,104 +161,57 @@ def _phone(match: re.Match[str]) -> list[str]:
     return words + digits_in_groups(free[1] if free else match[0], digit_words)
 
 
-def _oil(match: re.Match[str]) -> list[str]:
+def oil(match: re.Match[str]) -> list[str]:
     """5W-30, 0W20: a grade of motor oil."""
     return [*cardinal_words(match[1]), "W", *cardinal_words(match[2])]
 
 
-def _tire(match: re.Match[str]) -> list[str]:
+def tire(match: re.Match[str]) -> list[str]:
     """P225/65R17: two twenty five, sixty five, R seventeen."""
     words = [*match[1], *code_words(match[2]), *cardinal_words(match[3])]
     return [*words, "R", *cardinal_words(match[4])]
 
 
-def _code_block(match: re.Match[str]) -> list[str]:
+def code_block(match: re.Match[str]) -> list[str]:
     return [*_spoken(match["language"], silent="-_."), "code", "block"]
 
 
-FORMS: Forms = (
-    ("-", CODE_BLOCK, _code_block),
-    ("d", r"(?<![\w.-])(0|5|10|15|20|25)W-?(8|16|20|30|40|50|60)(?![\w-])", _oil),
-    ("Ad", r"(?<![\w.-])(P?)(\d{3})/(\d\d)Z?R(\d\d)(?![\w-])", _tire),
-    (
-        "aAd-",
-        r"(?<![\w./])(?=[A-Za-z]{0,12}(?:[^A-Za-z\s]|\s(?:\d|batt)))"
-        rf"(?:{'|'.join(map(re.escape, _WRITTEN))}|\.(?:NET|net))(?!\w)",
-        lambda match: TERMS[match[0]],
-    ),
-    (
-        "-",
-        r"(?<![\w@.])@[A-Za-z]\w{0,30}(?:\.\w{1,30}){1,3}(?!\w)",  # somebody's name on a site
-        lambda match: _spoken(match[0]),
-    ),
-    ("aAd-", addresses.MAIL, _mail),
-    ("a", r"(?<=[@#])[a-z]{4,40}(?![\w@]|\.\w)", _name),
-    (
-        "aAd",
-        addresses.web(_TOP_LEVEL)
-        + rf"|(?<![\w@.])(?:{TABLES.any_of('short links')})(?:/[\w-]{{1,40}})?(?![\w-]|\.\w)",
-        _address,
-    ),
-    (
-        "aA",  # a call: requests.get(url)
-        r"(?<![\w.@/])[A-Za-z_]\w{0,30}(?:\.[a-z_]\w{0,30}){1,4}(?=\()",
-        lambda match: _spoken(match[0], silent="_"),
-    ),
-    (
-        "aA",  # resources.limits.memory, metadata.name; but "no.no.no", "Wait.What"
-        r"(?<![\w.@/'-])(?!([A-Za-z]\w{0,20})\.(?i:\1)\b)"
-        rf"(?!(?:\w{{1,30}}\.){{0,6}}(?i:{TABLES.any_of('no names in code')})(?!\w))"
-        r"(?:[A-Za-z_]\w{1,30}(?:\.[a-z_]\w{1,30}){1,6}\.[A-Za-z_]\w{1,30}"
-        rf"|(?:{TABLES.any_of('roots of names in code')})\.[a-z_]\w{{1,30}})"
-        r"(?![\w(@/]|\.\w|'[a-z])",
-        _dotted_name,
-    ),
-    ("a", r"(?<![\w.])(?:com|org|net|io)(?:\.[A-Za-z][\w-]{1,30}){1,6}(?!\w)", _address),
-    (
-        "aAd-",
-        rf"(?<![\w/.¢%])(?!(?<=°)/(?!L\b))(?:[A-Za-z]:\\(?:{_NAME}\\){{0,12}}{_NAME}"
-        rf"|(?:~|\.{{1,2}})?/{_NAME}(?:/{_NAME}){{0,12}}/?|(?<![^\s\"'(])\.[a-z][\w-]{{1,30}}"
-        r"|(?:feature|feat|fix|bugfix|hotfix|release)/[\w-]{1,60}"
-        rf"|(?=[\w-]{{0,60}}[./])(?:[\w.-]{{1,60}}/){{0,12}}[\w-]{{2,60}}(?:\.[\w-]{{1,20}})?\.(?i:{_ENDINGS})(?![\w/]))",
-        lambda match: path_words(match[0]),
-    ),
-    (
-        "aAd-",
-        r"\b0x[0-9a-fA-F]{1,64}\b|\b0b[01]{2,8}\b|\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"
-        r"|#(?=[a-fA-F]{0,5}\d)(?=\d{0,5}[a-fA-F])[0-9a-fA-F]{6}\b"
-        r"|\b(?=[a-f]{0,99}\d)(?=\d{0,99}[a-f])[0-9a-f]{7,128}\b",
-        _hash,
-    ),
-    (
-        "Ad",
-        r"\b(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}\b|(?<![\w-])\d{4}(?:[ -]\d{4}){3}(?![\w-])"
-        r"|(?<![\w-])[A-Z]{1,4}\d{5,9}(?![\w-])"
-        r"|(?<![\w-])(?=\d{0,20}[A-Z])(?=[A-Z]{0,20}\d)[A-Z\d]{10,30}(?![\w-])"
-        r"|(?:(?<=code is )|(?<=code: ))(?=[A-Z-]{0,9}\d)(?![A-Z]{4})"
-        r"[A-Z\d]{1,12}(?:-[A-Z\d]{1,12}){0,5}(?!\w|[.,%]\d)",
-        lambda match: spelled(match[0]),
-    ),
-    (
-        "ad0",
-        r"\bv\d{1,4}(?:\.\d{1,6}){0,4}(?:-[a-z]{1,10}\.?\d{0,4})?(?!\w)"
-        r"|\b\d{1,4}(?:(?:\.\d{1,6}){2,4}-[a-z]{2,10}\.?|\.\d{1,6}-(?:alpha|beta|rc|dev|pre|preview"
-        r"|post|final|stable|lts|snapshot)\.?)\d{0,4}(?!\w)|\b\d{1,4}(?:\.\d{1,4})?\.x\b",
-        lambda match: version_words(match[0]),
-    ),
-    (
-        "-",
-        r"(?<![^\s'\"(\[])--?(?=[A-Za-z]{1,2}\d{0,3}(?![\w-]|\s?[±+*^×÷=])|(?<=--)[A-Za-z])",
-        lambda match: ["dash"] * len(match[0]),
-    ),
-    ("a", r"(?<=\s-)[a-z]{2}(?![\w-])", lambda match: [*match[0].upper()]),
-    (
-        "aA0",
-        r"\b[Ee]xt\.?\s?\d{1,6}\b", lambda match: ["extension", *digit_words(match[0])]
-    ),
-    (
-        "d-",
-        r"(?<![\w.])(?:\+?\d{1,3}[ .-])?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}\b"
-        r"|(?<![\w.])\+\d{1,3}(?:[ .-]?\d{2,4}){2,5}\b|(?<![\w.-])\d{3}-\d{4}\b(?!-)",
-        _phone,
-    ),
-)  # fmt: skip
+CODE_BLOCK = CODE_BLOCK
+MAP_RE_ESCAPE__WRITTEN = "|".join(map(re.escape, _WRITTEN))
+
+
+def technical_5(match: re.Match[str]) -> list[str] | None:
+    return TERMS[match[0]]
+
+
+def technical_6(match: re.Match[str]) -> list[str] | None:
+    return _spoken(match[0])
+
+
+ADDRESSES_MAIL = addresses.MAIL
+ADDRESSES_WEB__TOP_LEVEL = addresses.web(_TOP_LEVEL)
+SHORT_LINKS = TABLES.any_of("short links")
+
+
+def technical_10(match: re.Match[str]) -> list[str] | None:
+    return _spoken(match[0], silent="_")
+
+
+def technical_13(match: re.Match[str]) -> list[str] | None:
+    return path_words(match[0])
+
+
+def technical_15(match: re.Match[str]) -> list[str] | None:
+    return spelled(match[0])
+
+
+def technical_16(match: re.Match[str]) -> list[str] | None:
+    return version_words(match[0])
+
+
+def technical_17(match: re.Match[str]) -> list[str] | None:
+    return ["dash"] * len(match[0])
+
+
+def technical_18(match: re.Match[str]) -> list[str] | None:
+    return [*match[0].upper()]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.calendar import full_name
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
-from dlpo.text.en_us.calendar import MONTH_NAME, MONTHS, NAMED_DAY, WEEKDAY
+from dlpo.text.en_us.calendar import MONTH_NAME, MONTHS, NAMED_DAY
 from dlpo.text.en_us.context import previous_word
 from dlpo.text.en_us.tables import any_of, word_list, words_of
 
 _WEEKDAYS = words_of("weekdays")
-_CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
+CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
 _DAY_AFTER = late(rf"(?: ?,|/|-|–|,? (?:&|and|or|to|thru|through)) ?{NAMED_DAY}")
 _DAY_BEFORE = late(rf"{NAMED_DAY}\.?(?: ?,|/|-|–|,? (?:&|and|or|to|thru|through)) ?$")
 _OF_DAY = late(r" (?:morning|afternoon|evening|night)s?\b|:\s|(?<=\.),| ?,? -?\d{1,3}°|(?<!Sun) , ")
@@ -34,14 +34,14 @@ _LETTER_DAYS = {
     "M": "monday", "Tu": "tuesday", "T": "tuesday", "W": "wednesday", "Th": "thursday",
     "F": "friday", "Sa": "saturday", "Su": "sunday",
 }  # fmt: skip
-_LETTER_DAY = r"(?:M|Tu|Th|T|W|F|Sa|Su)"
+LETTER_DAY = r"(?:M|Tu|Th|T|W|F|Sa|Su)"
 _SURE_DAYS = late(r"M[-–]F|M/W/F|MWF|T/?Th|.*(?:Tu|Th|Sa|Su)")  # others only before a time
 _TIME_AFTER = late(r":? (?:\d{1,2}(?::\d\d)?\s?(?:[AaPp]\b|[AaPp]\.?[Mm]\b|[-–]|to )|@ ?\d|at \d)")
 _HOURS_AFTER = late(
     r":? (?:@ ?|at )?(\d{1,2})(?::\d\d)?(?:\s?(?:[ap]m?\b|[AP]M\b)|(?: ?[-–] ?| to )(\d{1,3})|\b)"
 )
 _NO_DAYS = late(r" (?:ratio|sex|gender|transgender|curve|plot)\b")
-_LOWER_DAY = r"(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)"
+LOWER_DAY = r"(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)"
 _NO_WORDS = ("tue", "thu", "fri")
 _OF_LOWER_DAYS = late(r"\b(on|by|free|next|this|last|every|until|till?|since|from|thru|through) $")
 _OF_SUN = ("on", "every", "until")  # of "this sun" the star is meant
@@ -54,7 +54,7 @@ _OF_LOWER_DAY = late(
 _LOWER_DAY_ENDS = late(r"\s?[,;!?)]|\.?\s*$|\.\s")
 
 
-def _named_day(match: re.Match[str]) -> list[str] | None:
+def named_day(match: re.Match[str]) -> list[str] | None:
     """A day or a month that may be another word, "Sat" or "Jan", by what is around it."""
     names = MONTHS if match[0][:3] in ("Jan", "Mar", "Jun") else _WEEKDAYS
     before, end = text_before(match, 24), match.end()
@@ -85,7 +85,7 @@ def _is_weekday(match: re.Match[str]) -> bool:
     return expected and _DAY_ENDS.match(text, end) is not None
 
 
-def _capital_days(match: re.Match[str]) -> list[str]:
+def capital_days(match: re.Match[str]) -> list[str]:
     """MON-FRI."""
     between = "and" if "&" in match[0] else "to"
     return [full_name(_WEEKDAYS, match["first"]), between, full_name(_WEEKDAYS, match["last"])]
@@ -97,19 +97,19 @@ def _has_hours(match: re.Match[str]) -> bool:
     return found is not None and all(int(hour or 0) < 13 for hour in found.groups())
 
 
-def _letter_days(match: re.Match[str]) -> list[str] | None:
+def letter_days(match: re.Match[str]) -> list[str] | None:
     """M-F, Tu/Th, MWF; but "the M-F ratio"."""
     written, end = match[0], match.end()
     is_sure = _SURE_DAYS.fullmatch(written) and not _NO_DAYS.match(match.string, end)
     if not (is_sure or (_TIME_AFTER.match(match.string, end) and _has_hours(match))):
         return None
-    days = [_LETTER_DAYS[day] for day in re.findall(_LETTER_DAY, written)]
+    days = [_LETTER_DAYS[day] for day in re.findall(LETTER_DAY, written)]
     if "-" in written or "–" in written:
         return [days[0], "to", days[-1]]
     return [*days[:-1], "and", days[-1]]
 
 
-def _lower_day(match: re.Match[str]) -> list[str] | None:
+def lower_day(match: re.Match[str]) -> list[str] | None:
     """On fri, on wed, mon 11/18; "sat" and "sun" where they can't be words."""
     written, end = match[0], match.end()
     before = text_before(match, 12)
@@ -125,7 +125,7 @@ def _lower_day(match: re.Match[str]) -> list[str] | None:
     return [full_name(_WEEKDAYS, written)] if is_day else None
 
 
-def _lower_days(match: re.Match[str]) -> list[str] | None:
+def lower_days(match: re.Match[str]) -> list[str] | None:
     """mon-fri, sat & sun, on sat and sun; but "he sat and sun bathed"."""
     end = match.end()
     is_sure = not {match[1][:3], match[3][:3]}.isdisjoint(_NO_WORDS) or (
@@ -138,41 +138,17 @@ def _lower_days(match: re.Match[str]) -> list[str] | None:
     return [full_name(_WEEKDAYS, match[1]), between, full_name(_WEEKDAYS, match[3])]
 
 
-FORMS: Forms = (
-    (
-        "A",
-        rf"{WEEKDAY}\b\.?(?=(?:,?\s(?:{MONTH_NAME}|\d))|\s?[-–]\s?{WEEKDAY}\b)"
-        rf"|(?<=[-–]){WEEKDAY}\b\.?",
-        lambda match: [full_name(_WEEKDAYS, match[0])],
-    ),
-    (
-        "A",
-        rf"(?<![\w/&.-]){_LETTER_DAY}(?:\s?[-–&]\s?{_LETTER_DAY}|(?:/{_LETTER_DAY}){{1,4}})(?![\w/&'-])"
-        r"|\b(?:MWF|TTh|TuTh)\b",
-        _letter_days,
-    ),
-    (
-        "a",
-        rf"\b({_LOWER_DAY})\s?([-–&]|and|or|to|thru|through)\s?({_LOWER_DAY})\b(?!['-]\w)",
-        _lower_days,
-    ),
-    ("a", rf"\b{_LOWER_DAY}\b(?!['-]\w)", _lower_day),
-    ("A", rf"(?P<first>{_CAPITAL_DAY})\s?[-–&]\s?(?P<last>{_CAPITAL_DAY})", _capital_days),
-    (
-        "A0",
-        rf"{_CAPITAL_DAY}(?=:?\s\d{{1,2}}(?::\d\d)?\s?(?:[AaPp]\.?[Mm]|[-–]))",
-        lambda match: [full_name(_WEEKDAYS, match[0])],
-    ),
-    ("A", r"\b(?:Mon|Wed|Sat|Sun|Jan|Mar|Jun)\b\.?", _named_day),
-    (
-        "A",
-        r"\b(?:Feb|Apr|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"
-        rf"(?!['\w]|-(?!{NAMED_DAY}))",
-        lambda match: [full_name(MONTHS, match[0])],
-    ),
-    (
-        "A",
-        rf"\b(?:Tues?|Thu(?:rs?)?|Fri)\b\.?(?!['\w]|-(?!{NAMED_DAY}))",
-        lambda match: [full_name(_WEEKDAYS, match[0])],
-    ),
-)
+def weekdays_2(match: re.Match[str]) -> list[str] | None:
+    return [full_name(_WEEKDAYS, match[0])]
+
+
+def weekdays_7(match: re.Match[str]) -> list[str] | None:
+    return [full_name(_WEEKDAYS, match[0])]
+
+
+def weekdays_9(match: re.Match[str]) -> list[str] | None:
+    return [full_name(MONTHS, match[0])]
+
+
+def weekdays_10(match: re.Match[str]) -> list[str] | None:
+    return [full_name(_WEEKDAYS, match[0])]

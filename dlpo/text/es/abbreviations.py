@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
-from dlpo.text.common.forms import Forms, capital_parts, text_before, with_pause
+from dlpo.text.common.forms import capital_parts, text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.common.tables import any_key
@@ -43,8 +43,8 @@ _SYLLABLES = re.compile(
 LONGEST_ACRONYM = 6  # letters; a longer word in capitals is shouted
 _NUMBERED_THINGS = word_list("numbered things")
 _REGNAL_NAMES, _FEMALE_NAMES = word_list("regnal names"), word_list("feminine names")
-_OFFICES = r"(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr)"
-_CITIZEN = (
+OFFICES = r"(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr)"
+CITIZEN = (
     r"(?:(?<=\b[Ee]l )|(?<=\b[Aa]l )|(?<=\b[Dd]el )|(?<=\b[Ll]os )|(?<=[a-záéíóúñ], ))CC?\."
     r"(?! (?:Comercial|Cultural|Deportivo|Médico|Civil|Penal|Postal)\b)"
     r"(?!(?: [A-ZÁÉÍÓÚÑ][a-záéíóúñ]+){1,5}\s?(?:n\.º|[Nn]o\.|#)?\s?\d)"
@@ -88,8 +88,8 @@ _LETTER = r"(?<![\w.-])[A-Z](?![\w.-])"
 _LISTED = re.compile(
     rf"(?![IVX]){_LETTER}(?:,| y| o) {_LETTER}|{_LETTER}(?:,| y| o) (?![IVX]){_LETTER}"
 )
-_ROMAN_ITEM = r"(?:(?<![^\n\f])|(?<=[.,;:] ))([IVX]{1,5})\.-?(?= [A-ZÁÉÍÓÚÑ¿])"
-_ROMAN_ITEMS = late(_ROMAN_ITEM)
+ROMAN_ITEM = r"(?:(?<![^\n\f])|(?<=[.,;:] ))([IVX]{1,5})\.-?(?= [A-ZÁÉÍÓÚÑ¿])"
+_ROMAN_ITEMS = late(ROMAN_ITEM)
 _LONG_WORKS = word_list("long works")
 _STARTERS = word_list("sentence starters")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
@@ -121,7 +121,7 @@ def _previous_word(match: re.Match[str]) -> str:
     return found[1] if found else ""
 
 
-def _roman(match: re.Match[str]) -> list[str] | None:
+def roman(match: re.Match[str]) -> list[str] | None:
     value, previous = roman_value(match[0]), _previous_word(match)
     start, end = match.span()
     of_long = match[0] in ("L", "C") and previous.lower() in _LONG_WORKS  # capítulo L, canto C
@@ -160,7 +160,7 @@ def _roman(match: re.Match[str]) -> list[str] | None:
     return cardinal if len(match[0]) > 2 else None
 
 
-def _roman_item(match: re.Match[str]) -> list[str] | None:
+def roman_item(match: re.Match[str]) -> list[str] | None:
     """I. Que es mexicano. II. Que tiene RFC, in a list; but "V. Woolf e I. Asimov"."""
     value, (start, end) = roman_value(match[1]), match.span()
     near = _ROMAN_ITEMS.finditer(match.string, max(0, start - 200), end + 200)
@@ -170,7 +170,7 @@ def _roman_item(match: re.Match[str]) -> list[str] | None:
     return with_pause(cardinal_words(str(value)))
 
 
-def _of_woman(match: re.Match[str]) -> list[str] | None:
+def of_woman(match: re.Match[str]) -> list[str] | None:
     """Ing. Laura Méndez, la Lic. Torres."""
     if _previous_word(match).lower() in ("el", "al", "del", "calle", "avenida", "av"):
         return None
@@ -178,11 +178,11 @@ def _of_woman(match: re.Match[str]) -> list[str] | None:
     return [word.removesuffix("o") + "a"]
 
 
-def _citizen(match: re.Match[str]) -> list[str]:
+def citizen(match: re.Match[str]) -> list[str]:
     return ["ciudadanos" if match[0] == "CC." else "ciudadano"]
 
 
-def _most_or_least(match: re.Match[str]) -> list[str]:
+def most_or_least(match: re.Match[str]) -> list[str]:
     """Velocidad máx., máx. 27°: máxima; temperaturas máx. y mín.: máximas y mínimas."""
     said = "máxim" if match[0][1] in "áa" else "mínim"
     noun = _NOUN_BEFORE.search(text_before(match))
@@ -193,7 +193,7 @@ def _most_or_least(match: re.Match[str]) -> list[str]:
     return [said + ("a" if of_woman else "o") + many]
 
 
-def _letter_at_end(match: re.Match[str]) -> list[str] | None:
+def letter_at_end(match: re.Match[str]) -> list[str] | None:
     """La sala B. Pase; el 14-C. La; es la D. Las; but "la actriz B. Soto", "en C. Las Rosas"."""
     text, before = match.string, text_before(match)
     if _ONLY_LETTER_BEFORE.search(before):
@@ -214,7 +214,7 @@ def sentence_opens_after(match: re.Match[str]) -> bool:
     return first is not None and first[1].lower() in _STARTERS
 
 
-def _choice(match: re.Match[str]) -> list[str] | None:
+def choice(match: re.Match[str]) -> list[str] | None:
     """B. Quito, C. Bogotá; D. Todas las anteriores; but "C. Morelos 48", "D. Manuel"."""
     before = text_before(match, 120)
     previous = chr(ord(match[0][0]) - 1)
@@ -225,7 +225,7 @@ def _choice(match: re.Match[str]) -> list[str] | None:
     return spelled(match[0]) if is_choice and not street else None
 
 
-def _book(match: re.Match[str]) -> list[str] | None:
+def book(match: re.Match[str]) -> list[str] | None:
     """Ef 2,8; Sal 23,1, but "sal 1,1" of food."""
     written = match[0].rstrip(".")
     certain = match.string.find(":", match.end(), match.end() + 6) > 0
@@ -240,13 +240,13 @@ def is_other(book: str, match: re.Match[str]) -> bool:
     return book.lower() in _OTHER_BOOKS and not (is_range or _OF_BIBLE.search(text))
 
 
-def _state(match: re.Match[str]) -> list[str] | None:
+def state(match: re.Match[str]) -> list[str] | None:
     """Vive en Ver.; Tab., Camp. y Yuc.; but "hay que ver. Tab es una tecla"."""
     found = _IN_STATE.search(text_before(match)) or _AND_STATE.match(match.string, match.end())
     return _STATES[match[0]] if found and not _NO_STATE.match(match.string, match.start()) else None
 
 
-def _each(match: re.Match[str]) -> list[str]:
+def each(match: re.Match[str]) -> list[str]:
     """C/u: agrees with what is counted, 3 cajas de 2 kg c/u, camisas a $200 c/u."""
     clause = _CLAUSE_END.split(text_before(match, 80))[-1]
     counted = _COUNTED.search(clause) or _PRICED.search(clause)
@@ -254,50 +254,23 @@ def _each(match: re.Match[str]) -> list[str]:
     return ["cada", "una" if gender == "f" else "uno"]
 
 
-def _why(match: re.Match[str]) -> list[str] | None:
+def why(match: re.Match[str]) -> list[str] | None:
     """Xq no me avisaste?; but "no fui xq llovía"."""
     before = text_before(match, 3).rstrip()
     return ["por", "qué"] if not before or before[-1] in "¿.!?,\n" else None
 
 
-FORMS: Forms = (
-    ("A", r"(?:(?<![^\s])|(?<=\())[CD]\.(?=\s[A-ZÁÉÍÓÚÑ\d])", _choice),
-    ("A", _ROMAN_ITEM, _roman_item),
-    ("A", r"\b[A-FLMPS](?=\.\s[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", _letter_at_end),
-    ("A", _CITIZEN, _citizen),
-    *IN_CONTEXT.forms,
-    ("aA", r"\b(?:[Mm](?:áx|ín)\.|m(?:ax|in)\.(?= -?\d{1,2}\s?°)|[Mm]ax\.(?= \d))", _most_or_least),
-    ("a", r"\bc/u\b", _each),
-    ("aA", r"\b(?:[Xx]|[Pp](?:or)?)q\b(?=[^.!?]{0,80}\?)", _why),
-    ("aA", r"\b[Pp]orq\b", "porque"),
-    ("A", rf"(?<!\w)(?:{any_key(_STATES)})(?!\w)", _state),
-    (
-        "A",
-        rf"\b(?:{any_key(BOOKS.keys() - NUMBERED_BOOKS)})\.?"
-        r"(?= [1-9]\d{0,2}(?::|(?<!Col \d),)\d{1,3}\b(?! ?(?![yo] \d|dice\b)[a-z%°]))"
-        rf"|(?<=\b[123] )(?:{any_key(BOOKS)})\.?(?= \d{{1,3}}(?:, ?|:)\d)"
-        r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch)(?= \d{1,3},\d{1,3}\b(?!%| %))"
-        r"|\b(?:Mt|Mc|Lc|Jn|Gn|Hch|Ap|Sal\.)(?= \d{1,3}, \d{1,3}\b(?! [a-z]))",
-        _book,
-    ),
-    (
-        "aA",
-        r"\b(?:(?:(?<=\b[Ll]a )|(?<=stimada )|(?<=uerida )|(?<=reciada ))"
-        rf"({_OFFICES})\.(?= [A-ZÁÉÍÓÚÑ])"
-        rf"|({_OFFICES})\.(?! (?i:{TABLES.any_of('surnames of both')})\b(?! [A-ZÁÉÍÓÚÑ]))"
-        rf"(?= (?i:{TABLES.any_of('names of women')})\b))",
-        _of_woman,
-    ),
-    (
-        "A",  # of a district: Bogotá, D.C.
-        r"(?:(?<=[a-záéíóúñÁ], )|(?<=[a-záéíóúñÁ] ))D\.\s?C\.",
-        lambda match: spelled(match[0]) if _previous_word(match)[:1].isupper() else None,
-    ),
-    *ABBREVIATIONS.forms,
-    ("A", rf"\b(?=[MDCLXVI])(?!MX\b){ROMAN}(?![{LETTERS}\d']|-(?!(?:[A-Z]|bis)\b))", _roman),
-    (
-        "A",
-        rf"\b(?:[A-ZÁÉÍÓÚÑ]\.\s?){{1,6}}(?=[{LETTERS}]|\W|$)(?<!\s)",
-        lambda match: spelled(match[0]),
-    ),
-)
+STATES = any_key(_STATES)
+BOOKS_KEYS_NUMBERED_BOOKS = any_key(BOOKS.keys() - NUMBERED_BOOKS)
+BOOKS_PIECE = any_key(BOOKS)
+
+
+def abbreviations_13(match: re.Match[str]) -> list[str] | None:
+    return spelled(match[0]) if _previous_word(match)[:1].isupper() else None
+
+
+ROMAN = ROMAN
+
+
+def abbreviations_15(match: re.Match[str]) -> list[str] | None:
+    return spelled(match[0])

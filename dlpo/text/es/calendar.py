@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
-from dlpo.text.common.forms import Forms, only_after, text_before, with_pause
+from dlpo.text.common.calendar import DAY, ISO, full_name
+from dlpo.text.common.forms import only_after, text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
 from dlpo.text.common.tables import any_key
-from dlpo.text.es.abbreviations import BOOKS, LETTERS, NUMBERED_BOOKS, is_other, spelled
+from dlpo.text.es.abbreviations import BOOKS, NUMBERED_BOOKS, is_other, spelled
 from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.tables import any_of, words_of
 
 MONTHS = words_of("months")
-_MONTH = rf"(?:{'|'.join(MONTHS)}|setiembre)"
+MONTH_NAME = rf"(?:{'|'.join(MONTHS)}|setiembre)"
 _DECADE_BEFORE = re.compile(r"(?i)\b(?:los|años|[2-9]0s y(?: los)?) $")
 _DECADE_AFTER = re.compile(r" y (?:los )?[2-9]0s\b")
 _SECONDS_BEFORE = re.compile(
@@ -24,22 +24,22 @@ _SECONDS_BEFORE = re.compile(
 _SECONDS_AFTER = re.compile(
     r"(?: y (?:los )?[2-9]0s)? (?:de (?:espera|pausa|descanso|plancha|reposo)|finales|restantes)\b"
 )
-_SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
-_YEAR = r"[12]\d{3}"
+SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
+YEAR = r"[12]\d{3}"
 PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
-_HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b)"
-_SENTENCE = rf"(?!(?:{any_of('after hours')})\b)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]"
-_POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d){{0,8}}{_HOURS}"
+HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b)"
+SENTENCE = rf"(?!(?:{any_of('after hours')})\b)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]"
+POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d){{0,8}}{HOURS}"
 """after minutes that a point or a comma precedes: 8.30 hs, 9.00 a 21.00 h"""
-_SAID_TIME = (
-    rf"[0-5]\d(?:[.;:)?!]|,\s|$|{_HOURS}|\s(?:\(|AM\b|PM\b)"
+SAID_TIME = (
+    rf"[0-5]\d(?:[.;:)?!]|,\s|$|{HOURS}|\s(?:\(|AM\b|PM\b)"
     rf"|\s(?!(?:mil|que|{any_of('units after no date')})\b)"
     rf"(?!(?!horas|{any_of('weekdays')})\w{{3,12}}(?:as|[a-zñ]es)\b)[^\W\d])"
 )
-_SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
+SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
 _BEFORE_DATE = re.compile(
     rf"(?i)\b(?:(?:{any_of('before dates')})(?: d[ií]a)?|(?:{any_of('weekdays')}),?"
-    rf"|(?!mar\b[^.]){_SHORT_DAY}\.?,?) $"
+    rf"|(?!mar\b[^.]){SHORT_DAY}\.?,?) $"
 )
 _WEEKDAYS = words_of("weekdays")
 _LETTER_DAYS = dict(zip("LMXJVSD", _WEEKDAYS, strict=True))
@@ -54,7 +54,7 @@ _BEFORE_DASHED_DATE = re.compile(
     r"(?i)\b(?:(?:antes|después|a partir) del|(?:desde|hasta|vence|para) el"
     r"|fecha:?|l[ií]mite:?|día) $"
 )
-_COUNTED = rf"\s?(?:[%°‰]|(?:{any_of('units after no date')}|por ciento)\b)"
+COUNTED = rf"\s?(?:[%°‰]|(?:{any_of('units after no date')}|por ciento)\b)"
 _EXPIRES = re.compile(
     r"(?i)\b(?:vence|vencimiento|venc\.|vto\.|caduca|caducidad|exp\.|v[aá]lid[ao] hasta)"
     r"(?: (?:el|en|es))?:? $"
@@ -92,7 +92,7 @@ _WEEK_BEFORE = late(
 _LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
 _MONTH_BEFORE = late(r"(?:\d|\b(?:de|en|desde|hasta|a|y)|[-–]) ?$")
 _YEAR_AFTER = late(r"\s(?:de\s)?(?:19|20)\d\d\b|\s?[-–]\s?[a-z]")
-_ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
+ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
 _BOOK_BEFORE = late(
     rf"(?i)\b(?:({any_of('books of verses')}|sura|cor[áa]n) \(?"
     rf"|((?-i:{any_key(BOOKS.keys() - NUMBERED_BOOKS)}))\.? |[123] (?-i:{any_key(BOOKS)})\.? )$"
@@ -125,14 +125,14 @@ def _month_name(written: str) -> str:
     return full_name(MONTHS, re.sub("(?i)^set", "sep", written))
 
 
-def _numeric(match: re.Match[str]) -> list[str]:
+def numeric(match: re.Match[str]) -> list[str]:
     day, month = match["day"], match["month"]
     if int(month) > 12:  # month first, as in the United States
         day, month = month, day
     return date_words(day, int(month), match["year"])
 
 
-def _iso(match: re.Match[str]) -> list[str]:
+def iso(match: re.Match[str]) -> list[str]:
     words = date_words(match["iso_day"], int(match["iso_month"]), match["iso_year"])
     if match["iso_hour"]:
         hour, minute = match["iso_hour"], match["iso_minute"]
@@ -143,25 +143,25 @@ def _iso(match: re.Match[str]) -> list[str]:
     return words
 
 
-def _named(match: re.Match[str]) -> list[str]:
+def named(match: re.Match[str]) -> list[str]:
     return date_words(match["day_of"], match["named"].lower(), match["year_of"])
 
 
-def _short_name(match: re.Match[str]) -> list[str]:
+def short_name(match: re.Match[str]) -> list[str]:
     return date_words(match["short_day"], _month_name(match["short"]), match["short_year"])
 
 
-def _month_alone(match: re.Match[str]) -> list[str] | None:
+def month_alone(match: re.Match[str]) -> list[str] | None:
     """En feb., dic. 2024, ene.-mar."""
     after = _YEAR_AFTER.match(match.string, match.end())
     return [_month_name(match[1])] if after or _MONTH_BEFORE.search(text_before(match, 8)) else None
 
 
-def _month_year(match: re.Match[str]) -> list[str]:
+def month_year(match: re.Match[str]) -> list[str]:
     return [_month_name(match["my_month"]), "de", *year_words(match["my_year"])]
 
 
-def _short_numeric(match: re.Match[str]) -> list[str] | None:
+def short_numeric(match: re.Match[str]) -> list[str] | None:
     """El 5/9; nos vemos 31/12 or 03/08, which are no fractions; antes del 31-10, not "el 5-10"."""
     day, month = match["sd"], match["sm"]
     before = text_before(match, 20)
@@ -213,7 +213,7 @@ def _period_words(written: str | None, hour: int) -> list[str]:
     return ["de", "la", "noche" if NIGHT <= hour < 12 else "tarde"]
 
 
-def _clock(match: re.Match[str]) -> list[str] | None:
+def clock(match: re.Match[str]) -> list[str] | None:
     hour, minutes = match["hour"], match["minute"]
     seconds = match["second"]
     if ":" not in match[0] and _lasts(match):  # dura 1,50 h
@@ -267,7 +267,7 @@ def _article(match: re.Match[str], hour: str) -> list[str]:
     return [*at, "la" if int(hour) == 1 else "las"]
 
 
-def _hour(match: re.Match[str]) -> list[str]:
+def hour(match: re.Match[str]) -> list[str]:
     hour = int(match["hour_only"])
     words = [*cardinal_words(str(hour), "f"), *_period_words(match["hour_period"], hour)]
     return _paused([*_article(match, match["hour_only"]), *words], match)
@@ -287,13 +287,13 @@ def _elapsed_words(minutes: str, seconds: str) -> list[str]:
     return [*words, *["cero"] * (seconds[0] == "0"), *cardinal_words(str(int(seconds)))]
 
 
-def _noon(match: re.Match[str]) -> list[str] | None:
+def noon(match: re.Match[str]) -> list[str] | None:
     """Of Colombia: a las 12:00 m., de 8 a. m. a 12 m.; but "12 m de tela"."""
     is_hour = ":" in match[0] or _NOON_BEFORE.search(text_before(match, 20))
     return ["doce", "del", "mediodía"] if is_hour else None
 
 
-def _expiry(match: re.Match[str]) -> list[str] | None:
+def expiry(match: re.Match[str]) -> list[str] | None:
     """Vence 09/28; but "vence 09/05"."""
     if int(match[2]) <= MONTHS_A_YEAR or not _EXPIRES.search(text_before(match, 24)):
         return None
@@ -301,12 +301,12 @@ def _expiry(match: re.Match[str]) -> list[str] | None:
     return [*of_month, MONTHS[int(match[1]) - 1], "de", *year_words(match[2])]
 
 
-def _roman_month(match: re.Match[str]) -> list[str]:
+def roman_month(match: re.Match[str]) -> list[str]:
     """21-XI-2001."""
     return date_words(match[1], roman_value(match[2]) or 1, match[3])
 
 
-def _letter_days(match: re.Match[str]) -> list[str] | None:
+def letter_days(match: re.Match[str]) -> list[str] | None:
     """L-V 8:00, S y D cerrado; but "talla L-V 8"."""
     if _LETTERED_BEFORE.search(text_before(match, 12)):
         return None
@@ -314,7 +314,7 @@ def _letter_days(match: re.Match[str]) -> list[str] | None:
     return [_LETTER_DAYS[first], "a" if between in "-–" else between, _LETTER_DAYS[last]]
 
 
-def _verse(match: re.Match[str]) -> list[str] | None:
+def verse(match: re.Match[str]) -> list[str] | None:
     """Juan 3:16, Mt 5,3.9; Génesis 1,26, but "Juan 3,5 y Marcos 4,2", which are marks."""
     before, comma = text_before(match, 30), match[2] == ","
     no_verse = _MEASURED_AFTER if comma else _HOUR_AFTER
@@ -337,13 +337,13 @@ def _plain(written: str) -> str:
     return written.lower().replace("á", "a").replace("é", "e")
 
 
-def _two_days(match: re.Match[str]) -> list[str]:
+def two_days(match: re.Match[str]) -> list[str]:
     """lun. a vie."""
     between = "a" if match["between"] in "-–" else match["between"]
     return [_weekday(match["first_day"]), between, _weekday(match["last_day"])]
 
 
-def _decade(match: re.Match[str]) -> list[str] | None:
+def decade(match: re.Match[str]) -> list[str] | None:
     """La música de los 90s, 80s y 90s; but "espera los 20s", "series de 20s y 30s"."""
     before = text_before(match)
     named = _DECADE_BEFORE.search(before) or _DECADE_AFTER.match(match.string, match.end())
@@ -352,13 +352,13 @@ def _decade(match: re.Match[str]) -> list[str] | None:
     return cardinal_words(match[0].rstrip("'s")) if is_decade and not of_time else None
 
 
-def _months(match: re.Match[str]) -> list[str]:
+def months(match: re.Match[str]) -> list[str]:
     """Oct.-dic., ene-mar 2025."""
     first, last = (_month_name(match[group]) for group in (1, 2))
     return [first, "a", last, *(["de", *year_words(match[3])] if match[3] else [])]
 
 
-def _lettered_time(match: re.Match[str]) -> list[str]:
+def lettered_time(match: re.Match[str]) -> list[str]:
     """A las 22h30; but "dura 1h30"."""
     before = text_before(match)
     lasts = _LASTING_BEFORE.search(before) or match[0].endswith("min")
@@ -368,145 +368,32 @@ def _lettered_time(match: re.Match[str]) -> list[str]:
     )
 
 
-def _time_zone(match: re.Match[str]) -> list[str]:
+def time_zone(match: re.Match[str]) -> list[str]:
     """UTC-3, GMT-06:00."""
     sign = "más" if match[2] == "+" else "menos"
     minutes = cardinal_words(match[4]) if match[4] and int(match[4]) else []
     return [*spelled(match[1]), sign, *cardinal_words(match[3]), *minutes]
 
 
-VERSES: Forms = (
-    (
-        "d",
-        r"(?<![\w:.,])(\d{1,3})([:,])(\d{1,3})((?:[-–]\d{1,3})?(?:[.,]\d{1,3}(?:[-–]\d{1,3})?){0,6})"
-        r"(?![\w:]|[.,]\d)",
-        _verse,
-    ),
-)
-FORMS: Forms = (
-    ("d", r"\b(?:[2-9]0|(?:1[5-9]\d|20[0-2])0)'?s\b", _decade),
-    (
-        "aA",
-        rf"\b(?!(?i:mar a mar)\b)((?i:{_SHORT_MONTH}))\.?\s?(?:[-–]|al?\b)\s?"
-        rf"((?i:{_SHORT_MONTH}))\b\.?(?:\s(?:del?\s)?({_YEAR})\b)?",
-        _months,
-    ),
-    (
-        "d",
-        r"(?<![\w:.,])(?P<h>[01]?\d|2[0-3])h(?P<m>[0-5]\d)(?:min)?\b",
-        _lettered_time,
-    ),
-    ("A", r"\b(UTC|GMT)\s?([-−+])\s?0?(\d\d?)(?::(\d\d))?\b", _time_zone),
-    ("d", rf"(?<![\w/.,-])({DAY})[-/]({_ROMAN_MONTH})[-/]({_YEAR})(?![\w/-])", _roman_month),
-    ("d", rf"(?<![\w/.,-])({MONTH})/(\d\d|20\d\d)(?![\w/-]|[.,]\d)", _expiry),
-    (
-        "A",
-        r"(?<![\w/.-])([LMXJVS])\s?(-|–|a|y)\s?([JVSD])\b"
-        r"(?=:?,? (?:de )?\d{1,2}(?::\d\d|\s?(?:[-–]|a|h|hs|hrs)\s?\d"
-        r"|\s?(?:[ap]\.?\s?m|h|hs|hrs)\b)|:? cerrado\b)",
-        _letter_days,
-    ),
-    (
-        "A",  # L-V 9-18, S 9-13, D cerrado
-        r"(?:(?<=[,;.|/] )|(?<=\by ))[SD]"
-        r"(?=:?\s(?:\d{1,2}(?::\d\d|\s?(?:[-–h]|a\b))|cerrado|[ye] f))",
-        only_after(_WEEK_BEFORE, lambda match: [_LETTER_DAYS[match[0]]], 60),
-    ),
-    (
-        "A",  # L/M/V 9:00
-        r"(?<![\w/.-])[LMJV](?:/[LMXJV]){1,4}(?=:?,? (?:de )?\d{1,2}(?::\d\d| a \d))",
-        lambda match: [_LETTER_DAYS[day] for day in match[0].split("/")],
-    ),
-    (
-        "aA",
-        rf"\b(?P<first_day>{_SHORT_DAY})\.?\s?(?P<between>al?|y|o|-|–)\s?(?P<last_day>{_SHORT_DAY})\b\.?",
-        _two_days,
-    ),
-    (
-        "a",
-        r"(?:(?<=\bel )|(?<=\blos )|(?<=\beste )|(?<=próximo ))"
-        r"(?:lun|mi[eé]|jue|vie|s[aá]b)\b(?!\.)",
-        lambda match: [_weekday(match[0])],
-    ),
-    (
-        "aA",
-        rf"\b{_SHORT_DAY}(?:\.(?=,?\s?\d)|(?<!mar)(?<!Mar)(?=,?\s\d{{1,2}}\b))"
-        r"|\b(?<!\b[Dd]el )(?<!te al )(?<!\b[Dd]e )(?<!Sol y )(?<!lle )[Mm]ar"
-        rf"(?=,?\s\d{{1,2}} (?:de )?(?:{_MONTH}|{_SHORT_MONTH}\b))"
-        r"|(?<=\d al )mar(?=\s\d{1,2}\b)"
-        rf"|\b{_SHORT_DAY}(?=\s?/\s?{_SHORT_DAY}\b)"
-        rf"|(?:(?<=\b{_SHORT_DAY}/)|(?<=\b{_SHORT_DAY}\s/\s)){_SHORT_DAY}(?=\b(?!\.))"
-        r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b)\.(?=[\s,:;)]|$)"
-        r"|(?:(?<!Rep\. )(?<!Sto\. )\b[Dd]om|,\s[Mm]ar)\.(?=,|\s(?:[ye(]|cerrado)|:)"
-        r"|\b(?i:lun|mi[eé]|jue|vie|s[aá]b|dom)(?=: (?:\d|cerrado\b))",
-        lambda match: [_weekday(match[0])],
-    ),
-    ("-", rf"/(?={_SHORT_DAY}\b)", only_after(late(rf"\b{_SHORT_DAY}\.?$"), "")),
-    (
-        "d",
-        rf"(?<!-){ISO}(?!-)",
-        _iso,
-    ),
-    (
-        "d",
-        rf"(?:(?<![\w/.,-])|(?<=/\d{{4}}-)|(?<=/\d\d-))(?=\d\d?[/.-](?:{MONTH})[/.-]|{MONTH}/{DAY}/)"
-        rf"(?P<day>{DAY})(?P<sign>[/.-])(?P<month>{DAY})(?P=sign)"
-        rf"(?P<year>{_YEAR}|(?<=[/-])\d\d)(?![\w/]|-(?!\d\d?/)|[.,]\d)",
-        _numeric,
-    ),
-    (
-        "d",
-        rf"(?<![\w/-])(?P<short_day>{DAY})[-/ .](?:de\s)?(?!set\b(?!\.|[-/ ]\d))"
-        rf"(?P<short>{_SHORT_MONTH}|(?<=[-/])(?!SET)(?i:{_SHORT_MONTH}))\b\.?"
-        rf"(?:[-/ .](?:de\s)?(?P<short_year>{_YEAR}|(?<=[-/])\d\d)(?![\w-]))?",
-        _short_name,
-    ),
-    ("a", rf"\b(?P<my_month>{_SHORT_MONTH})(?:-|\.?\s)(?P<my_year>{_YEAR})(?![\w-])", _month_year),
-    (
-        "aA",
-        rf"(?<![{LETTERS}\d.])([Ee]ne|[Ff]eb|[Aa]br|[Jj]u[nl]|[Aa]go|[Ss]ept?|[Ss]et|[Oo]ct|[Nn]ov|[Dd]ic)\.",
-        _month_alone,
-    ),
-    (
-        "d",
-        rf"(?<![\w/.,-])(?P<day_of>{DAY})(?:[-/]|\s(?:de\s)?)(?i:(?P<named>{_MONTH}))\b"
-        rf"(?:\sdel?\s(?P<year_of>{_YEAR})\b(?![.,]\d))?",
-        _named,
-    ),
-    (
-        "d",
-        r"(?<![\w/.,-])(?!24/7 (?:de (?:soporte|atención|servicio)\b|los \d))"
-        r"(?!(?<![Ee]l )24/7 (?:soporte|atención|servicio)\b)"
-        rf"(?P<sd>{DAY})(?P<s_sign>[/-])(?P<sm>{MONTH})(?![\w/-]|[.,]\d|{_COUNTED})",
-        _short_numeric,
-    ),
-    (
-        "d",  # 48:32 is no time of day
-        r"(?<![\w:.,])(2[5-9]|[3-5]\d):([0-5]\d)(?![\w:])",
-        lambda match: [*cardinal_words(match[1]), *cardinal_words(match[2])],
-    ),
-    (
-        "d",
-        r"(?<![\w:.,])(\d{1,2}) ?h ?([0-5]?\d) ?m(?:in)?\b\.?",
-        lambda match: duration_words(match[1], match[2], ""),
-    ),
-    ("d", r"(?<![\w:.,])12(?::00)?\s?[mM]\b\.?(?!\s?[²³/]|\sde\s(?!la\b|hoy|ayer|mañ))", _noon),
-    (
-        "d",
-        r"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])"
-        rf"(?::|[.,](?=(?:00|15|30|45){_POINTED})"
-        rf"|(?:(?<=las \d)|(?<=las \d\d))[.,](?={_SAID_TIME})"
-        r"|\.(?=[0-5]\d (?:GMT|UTC|CES?T)\b))"
-        r"(?P<minute>[0-5]\d)"
-        r"(?::(?P<second>[0-5]\d))?"
-        rf"(?![\d:])(?P<period>{PERIOD})?(?P<horas>\s?(?i:(?:h|hs|hrs)\b(?:\.(?!\s+(?-i:{_SENTENCE})))?|horas\b))?",
-        _clock,
-    ),
-    ("d", rf"(?<![\w:.,])(?P<hour_only>1[0-2]|0?[1-9])(?P<hour_period>{PERIOD})", _hour),
-    (
-        "-",
-        rf"\s?[-–]\s?(?=(?:[01]?\d|2[0-4])(?::[0-5]\d|[.,][0-5]\d{_HOURS}))"
-        r"(?:(?<=\d-)|(?<=\d–)|(?<=\d - )|(?<=\d – )|(?<=m\. - )|(?<=m\. – )|(?<=h - )|(?<=h – ))",
-        "a",
-    ),
-)
+DAY = DAY
+calendar_9 = only_after(_WEEK_BEFORE, lambda match: [_LETTER_DAYS[match[0]]], 60)
+
+
+def calendar_10(match: re.Match[str]) -> list[str] | None:
+    return [_LETTER_DAYS[day] for day in match[0].split("/")]
+
+
+def calendar_12(match: re.Match[str]) -> list[str] | None:
+    return [_weekday(match[0])]
+
+
+def calendar_13(match: re.Match[str]) -> list[str] | None:
+    return [_weekday(match[0])]
+
+
+calendar_14 = only_after(late(f"\\b{SHORT_DAY}\\.?$"), "")
+ISO = ISO
+
+
+def calendar_23(match: re.Match[str]) -> list[str] | None:
+    return duration_words(match[1], match[2], "")

@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from dlpo.text.common.forms import FormReader, Forms, text_before
+from dlpo.text.common.forms import FormReader, text_before
 from dlpo.text.common.patterns import late
+from dlpo.text.common.rows import forms_of, rows_of
 from dlpo.text.common.tables import any_key
 from dlpo.text.es import (
     abbreviations,
-    calendar,
-    notation,
-    quantities,
-    races,
-    technical,
-    us_addresses,
 )
 from dlpo.text.es.abbreviations import (
     ACRONYMS,
@@ -33,21 +28,21 @@ from dlpo.text.es.quantities import amount_words
 from dlpo.text.es.tables import EXCEPTIONS, TABLES
 
 _SIGNS = TABLES.words("signs")
-_SIGN = (
+SIGN = (
     r"[=!]==|[<>!=]=|=>|->|&&|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|(?<=[\w)])\^(?=[\w(])"
     r"|[√π∞]|(?<=\s)[<>*](?=\s)|(?<=\d)\*(?=\d)|(?<=[\w.])/(?=\w)"
 )
 # Words and abbreviations that some form may read.
 _HAVE_FORMS = TABLES.word_list("have forms")
 _HAVE_FORMS |= set(filter(str.isalpha, abbreviations.IN_CONTEXT.keys))
-_PLAIN = (
+PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
     rf"(?!(?:et al|{any_key(_HAVE_FORMS)})\b)"
     r"(?!(?:lun|mar|mi[eé]|jue|vie|s[aá]b|dom) (?:(?:al?|y|o) |\d{1,2}\b))"
     r"[a-záéíóúüñ]{2,60}"
     r"(?=[ ,;!?\n](?!\((?:de |a )?las?\)| -[ao])|(?<=[a-záéíóúüñ]{7})\.\s)"
 )
-_WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
+WORD = rf"[{LETTERS}]{{1,60}}(?:'[{LETTERS}]{{1,20}}){{0,3}}"
 _VOWEL = re.compile("[aeiouyáéíóúü]")
 _SPOKEN_LETTERS = frozenset("aeouy")  # words of one letter
 
@@ -119,7 +114,7 @@ _LETTER_BEFORE = re.compile(
 _AFTER_QUE = re.compile(rf"\s(?:{TABLES.any_of('after qué')})\b")
 
 
-_START = r"(?:(?<![^\n])|(?<=[.!?] ))"
+START = r"(?:(?<![^\n])|(?<=[.!?] ))"
 _ASKING = late(r"(?i)(?:^|[.;:!?¿]|\b(?:por|x)) ?$")
 _ASKED = re.compile(r"[^.!?]{0,80}\?")
 _SMALL_WORDS = TABLES.word_list("unstressed")
@@ -135,7 +130,7 @@ _EMPHASIZED = TABLES.word_list("words of two letters")
 _CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓÚ][A-ZÁÉÍÓÚÑ]{{1,20}} $")
 _CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
-_NO_HEART = (
+NO_HEART = (
     r"(?!(?<=<)3(?!\d|[.,]\d|\s?(?:%|[mk]?[gm]|m[lL]|años|meses|semanas|días|horas|h|veces)\b))"
 )
 
@@ -186,26 +181,26 @@ _DOSE_AT_END = late(r"(?:mg|mcg|\dg|\d g|UI|mEq|m[lL])\s?$")
 _VOLUME_AFTER = late(r"\s?\d[\d.,]{0,6}\s?(?:m[lL]|L|l|cc|dosis)\b")
 _HUNDRED_AFTER = late(r"\s?100\s?(?:g|m[lL]|kcal)\b")
 _HOURS_AFTER = late(r"\s?\d{1,2}\s?(?:h|hs|hrs|horas)\b")
-_AGAINST = r"c/\s?(?:[a-z]{2,3} )?(?!IVA)[A-ZÁÉÍÓÚÑ]"
-_ABOUT = rf"s/\s?(?:{TABLES.any_of('subjects of lawsuits')})"
-_ABOUT_AFTER = late(rf"[^;\n]{{0,60}}\b{_ABOUT}")
-_AGAINST_BEFORE = late(rf"\b{_AGAINST}")
+AGAINST = r"c/\s?(?:[a-z]{2,3} )?(?!IVA)[A-ZÁÉÍÓÚÑ]"
+ABOUT = rf"s/\s?(?:{TABLES.any_of('subjects of lawsuits')})"
+_ABOUT_AFTER = late(rf"[^;\n]{{0,60}}\b{ABOUT}")
+_AGAINST_BEFORE = late(rf"\b{AGAINST}")
 
 
-def _estar(match: re.Match[str]) -> list[str] | None:
+def estar(match: re.Match[str]) -> list[str] | None:
     """Without its accent: "como estas?", "esta bien"; but "un día como esta", "en esta muy"."""
     before = text_before(match, 20)
     verb = _STATE_AFTER.match(match.string, match.end()) and not _THIS_BEFORE.search(before)
     return [match[0].replace("a", "á")] if verb or _HOW.search(before) else None
 
 
-def _key(match: re.Match[str]) -> list[str] | None:
+def key(match: re.Match[str]) -> list[str] | None:
     """A key of a telephone: presione # o *."""
     is_key = _KEY_BEFORE.search(text_before(match, 40))
     return _KEYS[match[0]] if is_key else None
 
 
-def _que(match: re.Match[str]) -> list[str] | None:
+def que(match: re.Match[str]) -> list[str] | None:
     """Of chats: "q tal" as "qué tal", "dijo q sí" as "dijo que sí"; but "la letra q"."""
     if _LETTER_BEFORE.search(text_before(match, 16)):
         return None
@@ -218,12 +213,12 @@ def _que(match: re.Match[str]) -> list[str] | None:
     return ["qué" if asks else "que"]
 
 
-def _por(match: re.Match[str]) -> list[str] | None:
+def por(match: re.Match[str]) -> list[str] | None:
     """Of chats: "x favor"; but "el eje x"."""
     return None if _LETTER_BEFORE.search(text_before(match, 16)) else ["por"]
 
 
-def _minute(match: re.Match[str]) -> list[str] | None:
+def minute(match: re.Match[str]) -> list[str] | None:
     text, before = match.string, text_before(match)
     ends = _MINUTE_END.match(text, match.end()) is not None
     follows = _LISTED_AFTER.match(text, match.start() + len(match[1]))
@@ -241,13 +236,13 @@ def _minute(match: re.Match[str]) -> list[str] | None:
     return [*["minuto"] * bool(first), *cardinal_words(match[1]), *added]
 
 
-def _without_interest(match: re.Match[str]) -> list[str] | None:
+def without_interest(match: re.Match[str]) -> list[str] | None:
     """A 12 MSI: months without interest; but "laptop 27 MSI"."""
     is_paid = _MONTHS_BEFORE.search(text_before(match, 24))
     return ["meses", "sin", "intereses"] if is_paid else None
 
 
-def _route(match: re.Match[str]) -> list[str] | None:
+def route(match: re.Match[str]) -> list[str] | None:
     """400 mg VO, VO cada 12 h, vía s.c., por 5 días V.O."""
     before = text_before(match, 60)
     of_way = re.search(r"(?i)\bv[ií]a $", before)
@@ -261,7 +256,7 @@ def _route(match: re.Match[str]) -> list[str] | None:
     return ["vía"] * (route == "oral" and not of_way) + [route]
 
 
-def _blood_or_grade(match: re.Match[str]) -> list[str] | None:
+def blood_or_grade(match: re.Match[str]) -> list[str] | None:
     """Sangre A-, Rh+; sacó B-."""
     before = text_before(match, 60)
     if _BLOOD.search(before):
@@ -269,7 +264,7 @@ def _blood_or_grade(match: re.Match[str]) -> list[str] | None:
     return ["menos"] if match[0] != "+" and _GRADED.search(before) else None
 
 
-def _more_than(match: re.Match[str]) -> list[str] | None:
+def more_than(match: re.Match[str]) -> list[str] | None:
     """+5 mil personas, +20 años de experiencia; but "+5 puntos", "+120 fans, -15 clientes"."""
     before = text_before(match)
     if f" {before}".lower().endswith((" más de ", " mas de ", "mayores de ")):
@@ -286,7 +281,7 @@ def _flat(match: re.Match[str]) -> list[str] | None:
     return [*amount_words(match[1], ("dormitorio", "dormitorios"), "m"), *baths]
 
 
-def _compass(match: re.Match[str]) -> list[str] | None:
+def compass(match: re.Match[str]) -> list[str] | None:
     """Al SO de Acapulco; vientos del NNO, lluvias en el NE y el SO."""
     written, before = match[0], text_before(match, 60)
     if _ANGLE_BEFORE.search(before) or _ROAD_BEFORE.search(before):
@@ -304,7 +299,7 @@ def _compass(match: re.Match[str]) -> list[str] | None:
     return [_POINTS[written]]
 
 
-def _either(match: re.Match[str]) -> list[str] | None:
+def either(match: re.Match[str]) -> list[str] | None:
     """Usuario(a), niños/as, día(s); but trabajadores(as) as "trabajadores y trabajadoras"."""
     word, end = match[1].lower(), match[2] or match[4]
     if not _OF_BOTH.fullmatch(word + match[0][len(word)] + end):
@@ -317,7 +312,7 @@ def _either(match: re.Match[str]) -> list[str] | None:
     return [word, "u" if other.startswith(("o", "ho")) else "o", other]
 
 
-def _slash_of_amounts(match: re.Match[str]) -> list[str] | None:
+def slash_of_amounts(match: re.Match[str]) -> list[str] | None:
     """250 mg/5 mL, 5 ml/8 h, 5 g/100 g; a pause in 5 V/3 A, 7 PM ET / 6 PM CT, 6-3/6-4."""
     if not _AMOUNT_BEFORE.search(text_before(match, 16)):
         return None
@@ -329,7 +324,7 @@ def _slash_of_amounts(match: re.Match[str]) -> list[str] | None:
     return ["en"] if of_dose and _VOLUME_AFTER.match(match.string, match.end()) else []
 
 
-def _with(match: re.Match[str]) -> list[str] | None:
+def with_somebody(match: re.Match[str]) -> list[str] | None:
     """Junta c/ Luis, cita c/ Ana; but "vive en c/ Goya 12"."""
     if _STREET_AFTER.match(match.string, match.end()):
         return None
@@ -341,7 +336,7 @@ def _with(match: re.Match[str]) -> list[str] | None:
     return ["con"] if is_person or _MEETING_BEFORE.search(before) else None
 
 
-def _compared(match: re.Match[str]) -> list[str] | None:
+def compared(match: re.Match[str]) -> list[str] | None:
     """IMC >30, con <100; x <5 is "menor que"; "Ajustes >2" is a menu."""
     before = text_before(match, 90)
     if match[0][0] == ">" and _MENU_NAME_BEFORE.search(before):
@@ -351,7 +346,7 @@ def _compared(match: re.Match[str]) -> list[str] | None:
     return ["menos" if match[0][0] == "<" else "más", "de"]
 
 
-def _ordered(match: re.Match[str]) -> list[str]:
+def ordered(match: re.Match[str]) -> list[str]:
     """2x tacos, 1x agua."""
     gender = NOUNS.gender_at(match.string, match.start(), match.end())
     return cardinal_words(match[1], gender or "m")
@@ -362,14 +357,14 @@ def _times(match: re.Match[str]) -> list[str] | None:
     return None if _NAME_OF_X_BEFORE.search(text_before(match)) else ["por"]
 
 
-def _of_lawsuit(match: re.Match[str]) -> list[str] | None:
+def of_lawsuit(match: re.Match[str]) -> list[str] | None:
     """Gómez c/ Pérez s/ cobro: contra, sobre."""
     if match[0][0] == "c":
         return ["contra"] if _ABOUT_AFTER.match(match.string, match.end()) else None
     return ["sobre"] if _AGAINST_BEFORE.search(text_before(match, 60)) else None
 
 
-def _pair(match: re.Match[str]) -> list[str] | None:
+def pair(match: re.Match[str]) -> list[str] | None:
     """The slash of niños/niñas, el/la, 2 dorm/1 baño."""
     text = match.string
     before, after = _WORD_BEFORE.search(text_before(match)), _WORD_AFTER.match(text, match.end())
@@ -396,7 +391,7 @@ def _is_spanish(word: str) -> bool:
     return not word.isascii() or bool(_SPANISH.fullmatch(word) and not english_syllables(word))
 
 
-def _short_code(match: re.Match[str]) -> list[str] | None:
+def short_code(match: re.Match[str]) -> list[str] | None:
     """Marque *611, *123*1#; but "*50 % de descuento"."""
     free = _FREE_CALL.match(match.string, match.end())
     if match[0][-1] != "#" and not (free or _DIALED.search(text_before(match, 60))):
@@ -404,7 +399,7 @@ def _short_code(match: re.Match[str]) -> list[str] | None:
     return [w for key in re.findall(r"\d+|\D", match[0]) for w in _KEYS.get(key, digit_words(key))]
 
 
-def _sound(match: re.Match[str]) -> list[str]:
+def sound(match: re.Match[str]) -> list[str]:
     """Hmm, mmmm, shhh: as pronunciations.tsv has them."""
     written = _STRETCHED.sub(r"\1\1", match[0].lower())
     return [{"hm": "hmm", "mm": "mmm", "zz": "zzz"}.get(written, written)]
@@ -416,185 +411,48 @@ def _unstretched(written: str) -> str:
     return plain if len(plain) > 1 and _VOWEL.search(plain.lower()) else written
 
 
-_FORMS: Forms = (
-    (
-        "a",
-        r"esta[sn]?(?=\W{0,3}(?:$|[.,;?!]|(?:el|la|los|las|mi|tu|su|tod[oa]|usted|hoy|amig\w{1,2}"
-        rf"|{TABLES.patterns('after está')})\b))",
-        _estar,
-    ),
-    ("a", _PLAIN, None),
-    *notation.FORMS,
-    *technical.ADDRESSES,
-    *us_addresses.FORMS,
-    *quantities.BEFORE_DATES,
-    *calendar.VERSES,
-    *races.FORMS,
-    *calendar.FORMS,
-    (
-        "-",
-        r"(?:(?<=Disney)|(?<=Paramount)|(?<=TV)|(?<=ViX)|(?<=Discovery)|(?<=HBO)|(?<=Star)"
-        r"|(?<=ESPN))\+(?!\w)",
-        "plus",
-    ),
-    ("aAd", rf"\b(?:{any_key(_MIXED)})\b", lambda match: ACRONYMS[match[0]]),
-    (
-        "d",
-        rf"\b[123](?= (?:{TABLES.any_of('numbered books')})\.? \d{{1,3}}(?::|, ?)\d)",
-        lambda match: [*ended_ordinal_words(int(match[0]), "a"), "de"],
-    ),
-    (
-        "d",  # of a match: al 45+2', al 90'+3', en el minuto 48'
-        r"(\d{1,3})(?:(?:(?<=45)'|(?<=90)')?\+(\d{1,2}))?'(?!\w)"
-        r"(?! de (?:alto|altura|ancho|largo|diámetro)\b)",
-        _minute,
-    ),
-    *quantities.MEASURES,
-    (
-        "d",
-        r"(?:^|(?<=[\n(,;:] )|(?<=[\n(]))(\d{1,2})x"
-        r"(?= [A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{3})(?! (?:más|menos|mejor|semana|velocidad|óptico|zoom|uno))",
-        _ordered,
-    ),
-    (
-        "A",  # S-XXL
-        r"\b(X{0,3}[SML])[-–](X{1,3}[SL])(?!\w)|\b(X[SL])[-–]([SML])(?!\w)",
-        lambda m: [*spelled(m[1] or m[3]), "a", *spelled(m[2] or m[4])],
-    ),
-    *technical.CODES,
-    *quantities.NUMBERS,
-    ("a", r"y/o\b", "y o"),
-    ("a", rf"(?<![\w./'])(?:(?={_AGAINST})c/|(?={_ABOUT})s/)", _of_lawsuit),
-    ("aA", r"(?:N/A|n/a)(?![\w/])", "no aplica"),
-    ("A", r"A/C(?![\w/]|\s\d)", "aire acondicionado"),
-    ("-", r"(?<![\w)%+])(?<!\d )\+(?=\d)", _more_than),
-    (
-        "-",
-        r"(?<=\d)(?<![A-Za-z]\d)(?<![A-Za-z]\d\d)(?<!SPF \d\d)(?<!FPS \d\d)(?<!hone \d)"  # B1+
-        rf"\+(?= (?:{TABLES.any_of('counted at least')}"
-        rf"|{TABLES.any_of('come in thousands')})\b)",
-        "o más",
-    ),
-    ("-", r"_{2,40}(?:/_{2,40}){1,3}/?", ""),  # the date that a form asks for
-    ("-", r"#(?= de \w)", "número"),
-    ("a", r"(?<=\d de )c/\s?(?=\d)", "cada"),
-    (
-        "-",  # (<100 mg/dL), IMC >30; but "te amo <3", the address <12@acme.com>, a quotation: >5
-        r"(?:(?<=con )[<>]\s?"
-        r"|(?<![-=<>:\w])(?<!ores de )(?:<(?![^<>\n]{0,60}[^<>\s]>)|(?<=[^\n\f>])>))"
-        rf"{_NO_HEART}(?=[$€]?\d(?![\d.]*\.[a-z]))",
-        _compared,
-    ),
-    ("-", r"(?<=\dam)[-–](?=\d)|(?<=\dpm)[-–](?=\d)", "a"),
-    (
-        "aA",
-        r"\b[Cc]/\s?(?=\d{1,2}\s?(?:h|hs|hrs?|horas?|min|d[ií]as?)\b"
-        rf"|(?:{TABLES.any_of('come each')})\b)",
-        "cada",
-    ),
-    (
-        "aA",  # but c/ de Alcalá, c/ mayor 12, en c/ olmo, $50 c/kg
-        r"(?<![\w./'])(?<!\b[Ee]n )(?<!\b[Ll]a )[cC]/\s?"
-        r"(?!(?:de|del|la|las|los|el|kg|km|lt|lb|san|santa)\b|\d{1,2} de [a-z]|\w{3,20},? s/n\b)"
-        r"(?!\s?(?:[a-záéíóúñ]{1,20}\s){0,2}[a-záéíóúñ]{1,20},?\s\d{1,4}"
-        r"(?!\d|[.,]\d|\s?(?:m|[²$%]|(?!de\b|en\b|bajo|piso|esq)[a-z]{2})))"
-        r"(?=[a-záéíóúñ]{2}|\d|IVA\b)",
-        "con",
-    ),
-    (
-        "a",  # c/ los niños, c/ Dr. Gómez, c/ HTA
-        r"(?<![\w./'])(?<!\ben )(?<!\bla )(?<!\bentre )(?<!\besquina )c/\s?(?="
-        r"(?:el|los?|las?) (?:[a-záéíóúñ]{2,20}\b(?!,? (?:\d|n[.º°]|s/n|bloque))"
-        r"|[A-Z][a-z]{1,6}\.|[A-Z]{2,6}\b)"
-        r"|[A-ZÑ]{2,6}\d?\b(?! \d)|(?:Depto|Dpto|Gte|RR)\.)",
-        "con",
-    ),
-    ("a", r"(?<![\w./'])c/(?=\s?(?:(?:el|la) )?[A-ZÁÉÍÓÚÑ][a-záéíóúñ]{0,20})", _with),
-    ("a", r"(?<![\w./'])s/\s?(?=[a-záéíóúñ]{3}|IVA\b)", "sin"),
-    (
-        "-",  # latidos/minuto, toma/día
-        r"(?:(?<=[a-zéóú]s)|(?<=ona)|(?<=ión)|(?<=mol)|(?<=ada)|(?<=toma)|(?<=dad)|(?<=asa)|(?<=kilo))"
-        rf"/(?=(?:{TABLES.patterns('come in rates')})\b)",
-        "por",
-    ),
-    (
-        "aA",
-        r"(?<![\w.'/])(?:q(?=\s[a-záéíóúñ]|\?)"
-        rf"|(?<!\d\s)ke?(?=\s(?:{TABLES.any_of('after qué')})\b))"
-        rf"|{_START}[QK](?=\s(?:{TABLES.any_of('after qué')}|te|me)\b)",
-        _que,
-    ),
-    ("a", r"(?<![\w.'/])(?<!\d\s)t(?=\s[a-z]{2,12}[oéó]\b)", "te"),
-    (
-        "aA",
-        rf"(?<![\w.'/])(?<!\d\s)(?:x|{_START}X(?=\s(?:q|favor|fa|m[ií]|suerte)\b))"
-        rf"(?=\s(?i:{TABLES.any_of('after x')})\b)"
-        r"|(?<=\d\s)x(?=\s(?:mes|d[ií]a|hora|semana|noche|año|persona)\b)",
-        _por,
-    ),
-    ("a", r"(?:(?<=\d)|(?<!\S))x(?=\s?[$€]?\d)|(?<![\w./])x/(?=\s?(?:\d|[a-z]{2}))", "por"),
-    (
-        "a",
-        r"(?<=\d )x(?= (?!(?:es|en|y|más|menos|por|entre|igual)\b)[A-ZÁÉÍÓÚÑ]?[a-záéíóúñ]{2})",
-        "por",
-    ),
-    ("aA", r"\b[Pp]/(?=\s?(?:\d|[a-záéíóúñ]{2}))", "para"),
-    (
-        "A",
-        r"(?<![\w/])(?:X{0,3}[SML]/){1,6}X{0,3}[SML](?![\w/])",
-        lambda match: spelled(match[0]),
-    ),
-    (
-        "-",
-        r"(?<![\w*#])(?:\*\d{2,5}(?:\*\d{1,8}){0,3}#?|#\d{2,4}#?)(?![\w*#])",
-        _short_code,
-    ),
-    ("aA", r"\b(?:VO|IM|IV|SC)\b|\b(?:[vV]\. ?[oO]|[iI]\. ?[mMvV]|[sS]\. ?[cC])\.", _route),
-    (
-        "A",
-        r"(?:NN[EO]|SS[EO]|[EO][NS][EO]|[NS][EO]|[NSEOW])(?=\s(?:del?|al?|y|con|hasta|hacia|en|desde)\b|[.,;)]|$)",
-        _compass,
-    ),
-    ("-", r"(?<=\d):(?=\d)", "a"),
-    (
-        "-",  # 10 / 2; but 100 / 20 Mbps
-        r":(?=\s\d)|(?<=\d\s)/(?=\s\d[\d.,]{0,9}(?![\d.,-]|\s?(?!(?:es|da|y|o)\b)[^\W\d_]))",
-        "entre",
-    ),
-    ("-", r"\s?/\s?(?=\d)", _slash_of_amounts),
-    (
-        "-",  # Menú > Privacidad, "Mi cuenta" > "Seguridad"
-        r"[>›](?=[\s*_]{1,6}\"?[A-ZÁÉÍÓÚÑ][^\W\d])",
-        lambda match: [] if _STEP_BEFORE.search(text_before(match, 8)) else None,
-    ),
-    ("A", r"(?:(?<=\d)|(?<=\d ))MSI\b", _without_interest),
-    ("A", r"\bT-?MEC\b", "Te mec"),
-    (
-        "aA",
-        rf"(?<![\w./@-])((?!(?i:print|type|range|size|file|name|sr|dr|sres)\b)[{LETTERS}]{{2,20}})(?:\((as?|e?s)\)(s?)(?![\w(])"
-        r"|(?<=[aelnors])(?:/|, -)([ao]s?)(?![\w/-]|\.\w|(?<=-[ao])\s[^-,.;]{1,30}-))",
-        _either,
-    ),
-    (
-        "aA",
-        rf"(?<![\w.@])(?:[{LETTERS}]{{1,20}}(?<=[^aeo])@s|(?i:{TABLES.any_of('of both')})@)"
-        r"(?!\w|[.@]\w|\s\w+\.\w)",
-        lambda match: [re.sub(r"(?<=or|nt)@", "e", match[0].lower()).replace("@", "o")],
-    ),
-    ("-", r"(?<=[hHABO0])(?<!OH)(?<!\d0)[-−+](?!\w)|(?<=[A-F])[-−](?!\w)", _blood_or_grade),
-    *abbreviations.FORMS,
-    ("a", r"(?:js){2,20}j?(?!\w)", "jajaja"),
-    ("aA", r"(?i:hm{1,20}|m{3,20}|sh{2,20}|ps{2,20}t|br{2,20}|gr{2,20}|z{3,20})(?!\w)", _sound),
-    ("-", r"[*#](?=[\s.,;)]|$)", _key),
-    ("-", r"#(?=\s(?:\d|[A-Z]{1,4}-?\d))", "número"),
-    ("-", "/", _pair),
-    ("aA", _WORD, None),
-    ("-", _SIGN, lambda match: _SIGNS[match[0]]),
-)
+AFTER_ESTA = TABLES.patterns("after está")
+MIXED = any_key(_MIXED)
+
+
+def signs_and_words_5(match: re.Match[str]) -> list[str] | None:
+    return ACRONYMS[match[0]]
+
+
+def signs_and_words_6(match: re.Match[str]) -> list[str] | None:
+    return [*ended_ordinal_words(int(match[0]), "a"), "de"]
+
+
+def signs_and_words_9(m: re.Match[str]) -> list[str] | None:
+    return [*spelled(m[1] or m[3]), "a", *spelled(m[2] or m[4])]
+
+
+AFTER_QUA = TABLES.any_of("after qué")
+
+
+def signs_and_words_33(match: re.Match[str]) -> list[str] | None:
+    return spelled(match[0])
+
+
+def signs_and_words_40(match: re.Match[str]) -> list[str] | None:
+    return [] if _STEP_BEFORE.search(text_before(match, 8)) else None
+
+
+def signs_and_words_44(match: re.Match[str]) -> list[str] | None:
+    return [re.sub("(?<=or|nt)@", "e", match[0].lower()).replace("@", "o")]
+
+
+def signs_and_words_52(match: re.Match[str]) -> list[str] | None:
+    return _SIGNS[match[0]]
+
+
 READER = FormReader(
     r"(?P<a>[a-záéíóúüñç])|(?P<A>[A-ZÁÉÍÓÚÜÑÇ])|(?P<d>\d)|!(?==|(?<=[\dn]!)\s?[=*×·/y])|[^\s.,;:!?\"')\]}]"
     r"|(?<![\w.])\.(?=[a-z\d]{2,12}\b)|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
-    _FORMS,
+    forms_of(
+        rows_of(TABLES, "dlpo.text.es"),
+        {1260: abbreviations.IN_CONTEXT.forms, 1350: abbreviations.ABBREVIATIONS.forms},
+    ),
 )
 
 
@@ -605,7 +463,7 @@ def word_of(match: re.Match[str], given: Container[str], capitals: bool) -> list
     is_word = len(match[0]) > 2 and _VOWEL.search(match[0].lower())
     if is_joined and is_word and is_listed(match[0].lower()):  # DB_HOST
         return [match[0].lower()]
-    if match.re.pattern == _PLAIN or match[0].lower() in given:
+    if match.re.pattern == PLAIN or match[0].lower() in given:
         return [match[0].lower()] if match[0].lower() in given else [written]
     if len(written) == 1:
         return _letter(written, match, capitals)

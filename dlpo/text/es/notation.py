@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.numbers import cardinal_words
@@ -19,12 +19,12 @@ _REACTION = late(
     r"\s?(?:→|->)\s?\d{0,2}\s?[A-Z]"
 )
 _ARRIVAL = late(r"\s?[A-ZÁÉÍÓÚÑ\d$]")
-_METAL = any_of("metals")
-_ATOMS = rf"(?:{_METAL}|[BCFHIKNOPS])\d{{0,2}}"
-_GROUP = rf"(?:{_ATOMS}|\((?:{_ATOMS}){{1,4}}\)\d)"
+METAL = any_of("metals")
+_ATOMS = rf"(?:{METAL}|[BCFHIKNOPS])\d{{0,2}}"
+GROUP = rf"(?:{_ATOMS}|\((?:{_ATOMS}){{1,4}}\)\d)"
 
 
-def _arrow(match: re.Match[str]) -> list[str] | None:
+def arrow(match: re.Match[str]) -> list[str] | None:
     """Of a limit, a reaction, the steps through a menu, or a way: lim x→0, H2 + O2 → H2O."""
     text, before = match.string, text_before(match, 90)
     if _LIMIT_BEFORE.search(before):
@@ -37,7 +37,7 @@ def _arrow(match: re.Match[str]) -> list[str] | None:
     return ["a"] if match[0] == "→" or _ARRIVAL.match(text, match.end()) else None
 
 
-def _formula(match: re.Match[str]) -> list[str] | None:
+def formula(match: re.Match[str]) -> list[str] | None:
     """The letters and numbers of a substance, an ion or an isotope: KMnO4, Fe^2+; not "CaFe"."""
     if match[0].lower() in _WORDS:
         return None
@@ -45,21 +45,3 @@ def _formula(match: re.Match[str]) -> list[str] | None:
     signs = {"+": ["más"], "-": ["menos"]}
     said = (cardinal_words(p) if p.isdigit() else signs.get(p) or spelled(p) for p in parts)
     return [word for words in said for word in words]
-
-
-FORMS: Forms = (
-    (
-        "-",
-        r"(?:(?<=\))|(?<=\) ))/(?=\s?(?:[(\d]|[a-z]\b))|(?<=π)/(?=\d)"
-        r"|(?<=\d)/(?=[nxyz]\b)",
-        "sobre",
-    ),
-    ("-", "→|(?<!-)->", _arrow),
-    (
-        "Ad",
-        rf"\b\d{{0,2}}(?=\w{{0,12}}(?:{_METAL})){_GROUP}{{2,8}}(?![\w-])"
-        rf"|\b{_GROUP}{{1,6}}\^\d?[+-](?!\w)|\b(?!Si\+)(?:{_METAL}|H|K|NH4)\d?\+(?!\w)"
-        rf"|\b(?:{TABLES.patterns('isotopes')})\b",
-        _formula,
-    ),
-)

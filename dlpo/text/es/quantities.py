@@ -6,7 +6,6 @@ import re
 from functools import lru_cache
 
 from dlpo.text.common.forms import (
-    Forms,
     digits_in_groups,
     text_before,
     with_pause,
@@ -18,7 +17,6 @@ from dlpo.text.es.abbreviations import spelled
 from dlpo.text.es.calendar import MONTHS, MONTHS_A_YEAR
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
-    NUMBER,
     cardinal_words,
     decimal_words,
     digit_words,
@@ -34,17 +32,17 @@ _SETS = Sets(TABLES, "y", cardinal_words)
 
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, gender; small coins
-_SIGN = any_key({key for key in _CURRENCIES if not key.isalpha()})
-_CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
-_UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
-_AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
+SIGN = any_key({key for key in _CURRENCIES if not key.isalpha()})
+CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
+UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
+AMOUNT_CODE = (  # but the climate conference COP30, the line L1, the quarter Q3
     r"(?:(?<=uesta )|(?<=uestan )|(?<=vale )|(?<=pagué )|(?<=pagó )|(?<=costó )|(?<=precio ))"
-    rf"[QL]\.?(?=\s?\d)|(?!COP\d{{2}}(?!\d|[.,]\d))(?!(?<=[Ll]a )COP)(?:{_CODE})"
+    rf"[QL]\.?(?=\s?\d)|(?!COP\d{{2}}(?!\d|[.,]\d))(?!(?<=[Ll]a )COP)(?:{CODE})"
     r"(?:\$|(?<!EUR)(?<!GBP)(?<!BTC)\s\$)?(?=\s?\d)"
     r"|Q\.?(?!\s?[1-4](?!\d|[.,]\d))(?=\s?\d)|L\.?(?=\d{2}|\s\d{3}|\d[.,]\d)"
 )
-_BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil|mill\.|bill\.)(?!\w))"
-_TO = r"(?:\s?[-–]\s?)"
+BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil|mill\.|bill\.)(?!\w))"
+TO = r"(?:\s?[-–]\s?)"
 _ID_BEFORE = late(
     r"(?i)(?<!\bpor )(?<!\bcada )\b(?!(?:pedido|ticket|boleto|producto|entrada|caja): )"
     rf"(?:{any_of('things with ids')})"
@@ -192,9 +190,9 @@ _FLAT_BEFORE = re.compile(
     r"(?i)(?<!debajo )(?<!encima )(?<!alrededor )(?<!cerca )"
     r"\b(?:del|el|al|piso|grado|curso|salón|va en|(?:alumn\w{1,2}|niñ\w{1,2}|grupo) de) $"
 )
-_ORDINAL_LETTERS = "er|ro|do|to|mo|vo|no|ra|da|ta|ma|va|na"
-_ORDINAL_END = (
-    rf"(?:{_ORDINAL_LETTERS})s?|[ao](?=\.(?:[-,;)]|\s[^\W\d]|$))|[ao](?=\s(?:"
+ORDINAL_LETTERS = "er|ro|do|to|mo|vo|no|ra|da|ta|ma|va|na"
+ORDINAL_END = (
+    rf"(?:{ORDINAL_LETTERS})s?|[ao](?=\.(?:[-,;)]|\s[^\W\d]|$))|[ao](?=\s(?:"
     + any_of("come in an order")
     + r")\b)"
 )
@@ -225,7 +223,7 @@ _MOST_BREATHS = 80  # a minute
 _FLOORS = 12  # the highest with lettered flats
 CODE_DIGITS = 7  # from which a number without separators is a code or a telephone
 _PRICED = re.compile(
-    rf"\d\s?(?:(?:{_UNIT})(?:/(?:{_UNIT}))?|{_SIGN}|{_CODE})(?:\^?[23])?$|(?:{_SIGN})\s?[\d.,]*$"
+    rf"\d\s?(?:(?:{UNIT})(?:/(?:{UNIT}))?|{SIGN}|{CODE})(?:\^?[23])?$|(?:{SIGN})\s?[\d.,]*$"
 )
 _PRICE_NAMED = late(r"(?i)\b(?:precio|costo|coste|tarifa|valor|sueldo|pago|renta|consumo)s?\s?$")
 _SCALE_BEFORE = re.compile(r"(?i)\b(?:escala|maqueta|mapa|plano)\b[^.:]{0,20}$")
@@ -248,8 +246,8 @@ _PER_TIME = TABLES.words("rates")  # as written -> in words
 _NAME_AFTER = re.compile(r"\s(?!Mil)((?:[A-ZÁÉÍÓÚÑ]|i[A-Z])[\wáéíóúñ]{1,20})")
 _COUNTS_BEFORE = late(rf"(?i)\b(?:{any_of('before counted names')}) $")
 _STRESSED_A = late(rf"\s(?:{any_of('begin with a stressed a')})\b")
-_NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2] if row[3]})
-_CURRENCY_NAME = re.compile(rf"\s(?:{_NAMES})\b")
+NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2] if row[3]})
+_CURRENCY_NAME = re.compile(rf"\s(?:{NAMES})\b")
 
 _NAMED_BEFORE = late(
     r"(?:(?:\b[A-ZÁÉÍÓÚÑ][\wáéíóúñ]* ){2}[A-ZÁÉÍÓÚÑ]\w*|\b[a-z][A-Z]\w{1,12}"
@@ -282,7 +280,7 @@ def amount_words(
     return [*words, *of, *(one if whole == "1" and not decimals else many).split()]
 
 
-def _money(match: re.Match[str]) -> list[str] | None:
+def money(match: re.Match[str]) -> list[str] | None:
     sign = match["currency"] or match["currency_after"]
     if (sign.endswith(" $") and _is_exchange_rate(match)) or (sign in ("Q", "L") and _is_id(match)):
         return None
@@ -349,7 +347,7 @@ def _is_id(match: re.Match[str]) -> bool:
     return bool(_ID_BEFORE.search(before) or (has_tail and not is_priced))
 
 
-def _millions(match: re.Match[str]) -> list[str] | None:
+def millions(match: re.Match[str]) -> list[str] | None:
     """2M de vistas, población: 128 M; but "el 8M", of March, and "talla 5 M"."""
     before = text_before(match)
     if _MOLAR_BEFORE.search(before):
@@ -367,12 +365,12 @@ def _millions(match: re.Match[str]) -> list[str] | None:
     return [*number_words(match[1], "m"), "millón" if match[1] == "1" else "millones", *of]
 
 
-def _thousands(match: re.Match[str]) -> list[str]:
+def thousands(match: re.Match[str]) -> list[str]:
     number = match[0][:-1].strip()
     return [*(number_words(number, "m") if number != "1" else []), "mil"]
 
 
-def _percent(match: re.Match[str]) -> list[str]:
+def percent(match: re.Match[str]) -> list[str]:
     words = [*number_words(match["percent_from"]), "a"] if match["percent_from"] else []
     sign = {"%": ["por", "ciento"], "‰": ["por", "mil"]}[match["percent_sign"]]
     found = _PRECISE.fullmatch(match["percent"])
@@ -381,7 +379,7 @@ def _percent(match: re.Match[str]) -> list[str]:
     return [*words, *number_words(match["percent"], decimal_comma=True), *sign]
 
 
-def _fraction(match: re.Match[str]) -> list[str] | None:
+def fraction(match: re.Match[str]) -> list[str] | None:
     whole = match["fraction_whole"]
     above = int(match["above"])
     below = int(match["below"])
@@ -472,7 +470,7 @@ def _is_graded(match: re.Match[str], counts: bool) -> bool:
     return bool(rated or _LABEL_BEFORE.search(before))
 
 
-def _ordinal(match: re.Match[str]) -> list[str] | None:
+def ordinal(match: re.Match[str]) -> list[str] | None:
     text = match.string
     if _SCALE_AFTER.match(text, match.end()) and not ("." in match[0] or _is_flat(match)):  # 4º C
         return None
@@ -495,7 +493,7 @@ def _is_temperature(match: re.Match[str]) -> bool:
     return bool(many or after or _TEMPERATURE_BEFORE.search(before))
 
 
-def _capital_ordinal(match: re.Match[str]) -> list[str]:
+def capital_ordinal(match: re.Match[str]) -> list[str]:
     words = ended_ordinal_words(int(match[1]), match[2])
     return [*words, *spelled(match[3] or "")]
 
@@ -541,7 +539,7 @@ def _is_exact(match: re.Match[str], unit: str) -> bool:
     return name in ("kilogramos", "kilos") and bool(light) and not _GOODS_AFTER.match(text, end)
 
 
-def _measure(match: re.Match[str]) -> list[str] | None:
+def measure(match: re.Match[str]) -> list[str] | None:
     number, unit = match["measure"], match["unit"] or match["mark"]
     few = number.isdigit() and int(number) <= _MOST_BREATHS
     if (unit == "t" and "(t)" in match.string) or _opens_option(match):  # h(t) = 5t
@@ -581,7 +579,7 @@ def _measure(match: re.Match[str]) -> list[str] | None:
     return [*words, *amount_words(number, (names[0], names[1]), gender, decimal_comma)]
 
 
-def _physical(match: re.Match[str]) -> list[str] | None:
+def physical(match: re.Match[str]) -> list[str] | None:
     """Una fuerza de 10 N, 20 A / 127 V; but "depto. 2 A", "5 N"."""
     after = _PHYSICS_AFTER.match(match.string, match.end())
     if not (after or _PHYSICS_BEFORE.search(text_before(match, 60))):
@@ -590,7 +588,7 @@ def _physical(match: re.Match[str]) -> list[str] | None:
     return amount_words(match[1], (one, many), gender, has_decimal_commas(match.string))
 
 
-def _of_goal(match: re.Match[str]) -> list[str]:
+def of_goal(match: re.Match[str]) -> list[str]:
     """1.200/5.000 pasos, 1,800/2,000 kcal; 12/100.000 habitantes, dólar a 980/1.020."""
     _, many, gender = _UNITS.get(match[3] or "", ("", "", ""))
     gender = gender or NOUNS.gender_at(match.string, match.start(), match.end())
@@ -604,7 +602,7 @@ def _of_goal(match: re.Match[str]) -> list[str]:
     return [*words, *many.split()]
 
 
-def _per(match: re.Match[str]) -> list[str] | None:
+def per(match: re.Match[str]) -> list[str] | None:
     """ "/h" after a measure or an amount."""
     before = text_before(match)
     of_time = match["per"] in _PER_TIME and _SHORT_NUMBER.search(before)
@@ -624,20 +622,20 @@ def _scale(match: re.Match[str]) -> list[str] | None:
     return ["uno", "a", *number_words(match[1])] if is_scale else None
 
 
-def _with_check_digit(match: re.Match[str]) -> list[str]:
+def with_check_digit(match: re.Match[str]) -> list[str]:
     """RUT 12.345.678-5, NIT 900.123.456-7."""
     digit = digit_words(match[2]) if match[2].isdigit() else ["ka"]
     return [*number_words(match[1]), "guion", *digit]
 
 
-def _raised(match: re.Match[str]) -> list[str]:
+def raised(match: re.Match[str]) -> list[str]:
     exponent, named = match[0][1:], _UNIT_NAME_BEFORE.search(text_before(match))
     if named and exponent in _POWERS:  # 14 pies³
         return [_power_adjective(exponent, _GENDERS[named[1]] == "f") + "s"]
     return _RAISED.get(exponent) or ["elevado", "a", *number_words(exponent)]
 
 
-def _range(match: re.Match[str]) -> list[str]:
+def range(match: re.Match[str]) -> list[str]:
     first, last = match["range_first"], match["range_last"]
     if _SUM_BEFORE.search(text_before(match, 40)) or _SUM_AFTER.match(match.string, match.end()):
         return [*number_words(first), "menos", *number_words(last)]
@@ -672,7 +670,7 @@ def _account(match: re.Match[str]) -> list[str] | None:
     return digits_in_groups(match[0], digit_words)
 
 
-def _sizes(match: re.Match[str]) -> list[str]:
+def sizes(match: re.Match[str]) -> list[str]:
     """2x1, 20x30x10 cm, 3x80 g."""
     *others, last = re.findall(r"\d+", match[0])
     words = [word for number in others for word in [*cardinal_words(number), "por"]]
@@ -682,14 +680,14 @@ def _sizes(match: re.Match[str]) -> list[str]:
     return words + amount_words(last, (one, many), gender)
 
 
-def _graded(match: re.Match[str]) -> list[str]:
+def graded(match: re.Match[str]) -> list[str]:
     """8,5/10; 2.4/5 GHz."""
     name = _UNITS[match[3]][1].split() if match[3] else []
     between = "y" if name else "sobre"
     return [*number_words(match[1]), between, *cardinal_words(match[2]), *name]
 
 
-def _degree(match: re.Match[str]) -> list[str] | None:
+def degree(match: re.Match[str]) -> list[str] | None:
     """Of who has no º: el 3° piso, llegó 2°, art. 1°; but "a 3° bajo cero"."""
     if _SCALE_AFTER.match(match.string, match.end()):
         return ended_ordinal_words(int(match[1]), "º") if _is_flat(match) else None
@@ -702,20 +700,20 @@ def _degree(match: re.Match[str]) -> list[str] | None:
     return ended_ordinal_words(int(match[1]), "º", before_noun)
 
 
-def _unit_alone(match: re.Match[str]) -> list[str]:
+def unit_alone(match: re.Match[str]) -> list[str]:
     """Millones de km², el precio por m², la masa en kg."""
     many = text_before(match, 8).endswith(("ones de ", "les de ", " en ", "("))
     return _unit_words(match[1], many, match[2])[0]
 
 
-def _rate_alone(match: re.Match[str]) -> list[str]:
+def rate_alone(match: re.Match[str]) -> list[str]:
     """La aceleración en m/s², mg/dL; "cada m/s" is one."""
     one = text_before(match, 8).endswith(("cada ", "por ", " un "))
     below = _unit_words(match[3], False, match[4])[0]
     return [*_unit_words(match[1], not one, match[2])[0], "por", *below]
 
 
-def _of_name(match: re.Match[str]) -> list[str] | None:
+def of_name(match: re.Match[str]) -> list[str] | None:
     """A number that is no thousands of the next: iPhone 13 128 GB, sala 3 200 personas."""
     before = text_before(match, 30)
     if match[0] == "1" and before[:-1].rpartition(" ")[2][:1].isupper():  # Bugatti 1 500 cv
@@ -740,7 +738,7 @@ def _is_code(match: re.Match[str], before: str) -> bool:
     return bool((labelled and not year) or used or card or tail)
 
 
-def _number(match: re.Match[str]) -> list[str]:
+def number(match: re.Match[str]) -> list[str]:
     number, text = match[0], match.string
     before = text_before(match, 60)
     called = len(number) > 2 and _BEFORE_DIGITS.search(before) is not None
@@ -756,7 +754,7 @@ def _number(match: re.Match[str]) -> list[str]:
         return [*digits, f"{last}," if _GROUP_AFTER.match(text, match.end()) else last]
     decimal_comma = has_decimal_commas(text) or _OF_DECIMALS.search(before) is not None
     whole, _, decimals = split_decimals(number.lstrip("-"), decimal_comma)
-    big = re.match(_BIG, text[match.end() : match.end() + 12])
+    big = re.match(BIG, text[match.end() : match.end() + 12])
     gender = "m" if big else NOUNS.gender_at(text, match.start(), match.end(), whole == "1")
     if whole == "1" and gender == "m" and _RANGE_AFTER.match(text, match.end()):  # grupos 1 a 3
         gender = ""
@@ -789,135 +787,20 @@ def _item(match: re.Match[str]) -> list[str] | None:
     return with_pause(cardinal_words(match[1]))
 
 
-BEFORE_DATES: Forms = (
-    (
-        "d",
-        r"(?<![\w.,/$-])(?<!\d )(?:[1-9]\d{0,2}|(?:19|20)\d\d)(?= [1-9]\d\d\s?[^\W\d])",
-        _of_name,
-    ),
-    ("d", r"\b(\d{1,2})°(?!\s?[NSEO\d]|[CF])", _degree),
-    ("d", rf"\b1[oº°](?= de (?:{any_of('months')})\b)", "primero"),
-    (
-        "aA",
-        r"(?:(?<=llones de )|(?<=miles de )|(?<=\bpor )|(?<=\bel )|(?<=\bdel )|(?<=\bcada ))"
-        r"(km|kg|kWh|(?<!el )ha|cm(?=\^?[²2])|m(?=\^?[²³23]))(\^?[23²³])?(?!\w)",
-        _unit_alone,
-    ),
-    (
-        "aA",  # se mide en m/s²
-        rf"(?<![\w/.·-])(?<![\d%] )(?!m/m|W/L|L/[LK])({any_of('rated units')})(\^?[23])?"
-        rf"/({any_of('units of rates')})(\^?[23])?(?![\w/^-]|\.\w)",
-        _rate_alone,
-    ),
-    (
-        "aA",  # distancia en km, masa (kg)
-        rf"(?:(?<=[a-z] en )|(?<=[a-z] \())({any_of('units alone')}|m(?=\^))(\^[23])?"
-        r"(?=[),;.:?!]|$|\s(?:y|o|a|de)\b)",
-        _unit_alone,
-    ),
-)  # fmt: skip
-MEASURES: Forms = (
-    (
-        "-",
-        rf"\$\s?({NUMBER})\s(mm?d[dp]|MM?D[DP])\b",
-        lambda match: [*number_words(match[1]), *_UNITS[match[2].lower()][1].split()],
-    ),
-    (
-        "d",
-        r"(?<![\w.,])\d{1,4}(?:x\d{1,4}){1,2}"
-        r"(?:\s?(?P<size_unit>[cmk]?m|in|px|gr?|kg|m[lL]|l|L(?!\s?[-–a]\s?[VSJD]\b)|cc|[GMT]B))?(?!\w)",
-        _sizes,
-    ),
-    (
-        "aAd-",
-        rf"(?P<money_sign>(?<!\w)-)?(?:(?<!\w)(?P<usd>(?=U))?(?P<currency>{_SIGN}|{_AMOUNT_CODE}|US\x20\$)\.?\s?"
-        rf"(?:(?P<money_from>{NUMBER}){_TO}(?:{_SIGN})?)?(?P<money>{NUMBER})"
-        rf"|(?<![\w.,])(?P<money_before>{NUMBER})(?P<before_big>{_BIG}|\s?MM?(?=\s?(?:{_SIGN}|(?:{_CODE})\b)(?!\s?\d)))?\s?(?P<currency_after>{_SIGN}|(?:{_CODE})\b)(?![\w$]))"
-        rf"(?P<money_big>{_BIG}|[kK](?!\w)|(?:\s?MM|M|\sM(?!(?:,|\s[yo])\s[XSLCG]{{1,3}}\b)"
-        rf"(?:(?<=[$€]\d\sM)|(?<=\d[.,]\d\sM)|(?=\sde\b|\s(?:{_CODE})\b)|(?(usd)|(?!))))"
-        r"(?![\w/]|\.\s?[NV]\b))?"
-        rf"(?:(?<=[\dMnsl]) ?(?P<money_code>{_CODE})\b)?"
-        rf"(?: de(?=\s(?:{_NAMES})\b))?",
-        _money,
-    ),
-    (
-        "d-",
-        rf"(?<![\w.,])(?:(?P<percent_from>{NUMBER})(?:\s?%)?{_TO})?(?P<percent>-?{NUMBER})\s?(?P<percent_sign>[%‰])",
-        _percent,
-    ),
-    (
-        "d",  # 1er. Informe, 5to. A; but "quedó 1ro. Luego"
-        rf"(?<!ó )(?<!gué )(?<!fue )\b(\d{{1,3}})({_ORDINAL_LETTERS}|[oa](?=\.\s"
-        rf"(?:[A-F](?:[.,;)]|$)|(?i:{any_of('come in an order')}|secc)\b)))\.(?=\s[A-ZÁÉÍÓÚÑ])"
-        r"(?:\s([A-F])(?=[.,;)]|$))?",
-        _capital_ordinal,
-    ),
-    (
-        "d",
-        rf"\b(?P<ordinal>\d{{1,4}})(?:\.?(?P<ordinal_sign>[ºª]|(?:er|os|as)\b)|(?P<ordinal_end>(?:{_ORDINAL_END})\b))(?:\.(?=\s[a-záéíóúñ]))?",
-        _ordinal,
-    ),
-    (
-        "d",
-        r"(?<![\w/.,])(?:(?P<fraction_whole>\d{1,9})\s{1,2})?"
-        r"(?P<above>\d{1,3}|(?!(?:19|20)\d\d/)\d{4,6}(?=/(?:19\d|20[0-3])\d(?!\d)))/(?P<below>\d{1,4})"
-        rf"(?!\w|/\w|[.,]\d)(?:\s{{0,2}}(?P<fraction_unit>{_UNIT}|\"(?!\w))(?!\w)(?:\.(?=\s[a-z]))?)?",
-        _fraction,
-    ),
-    ("d", r"(?<![\w/.,])(\d{1,3}[.,]\d{1,2})/(\d{1,3})(?![\w/])(?: ?([MG]Hz)\b)?", _graded),
-    (
-        "d",
-        r"(?<![\w.,])(?<!alle )(?<!alla )(?<!ila )(?<!uerta )(\d{1,3}(?:\.\d{3}|[.,]\d{1,2})?)"
-        r"(?:M(?=[\s.,;)]|$)| ?MM?(?= de [a-záéíóúñ]{3,20}s\b)"
-        r"|( M)(?=[\s.,;)]|$)(?! (?:km|mi|m|ha)\b))",
-        _millions,
-    ),
-    (  # but 4K, 8K; 5K, 10K, 21K and 42K of runners
-        "d",
-        r"(?<![\w.,])(?!(?:[2458]|10|21|42)[kK] (?:hombres|mujeres|unidades|dosis)\b)"
-        r"\d{1,3}(?:[.,]\d)?[kK]"
-        rf"(?=\s(?:de )?(?:{any_of('come in thousands')})\b)"
-        r"|\b\d{1,3} K(?= a \d[\d.,]{0,6} M\b)",
-        _thousands,
-    ),
-    (
-        "-",
-        rf"/(?P<per>(?:{_UNIT}|{any_key(_PER_TIME)}))(?:\^?(?P<per_power>[23]))?\b(?:\.(?=\s[a-z]))?",
-        _per,
-    ),
-    ("-", r"(?<=[\w)\]])\^-?\d{1,4}(?!\w)", _raised),
-    ("d", r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){2})-([\dkK])(?![\w-])", _with_check_digit),
-    ("d", rf"(?<![\w.,-])({NUMBER})\s?([NJA])(?![\w°'²-])", _physical),
-    (
-        "d",  # oil: 5W-30
-        r"(?<![\w.,])(\d{1,2})W-?(\d\d)(?!\w)",
-        lambda m: [*cardinal_words(m[1]), *spelled("w"), *cardinal_words(m[2])],
-    ),
-    (
-        "d",
-        r"(?<![\w/.,])(\d{1,3}(?:[.,]\d{3}){0,2})/(\d{1,3}(?:[.,]\d{3}){1,2})(?![\w/]|[.,]\d)"
-        rf"(?:\s?({_UNIT})(?!\w))?",
-        _of_goal,
-    ),
-    (  # the period of an abbreviation before a small letter; but "5 segundos. luego"
-        "d-",
-        rf"(?<![\w.,])(?:(?P<measure_from>{NUMBER}){_TO})?(?P<measure>-?{NUMBER})(?P<measure_big>{_BIG}(?=\s)|\sM(?=\s(?:km|mi|m|ha)\b))?"
-        rf"(?:\s?(?P<unit>{_UNIT})(?:\^?(?P<power>[23]))?(?![\w^]|/n)(?:(?<![A-Z])(?<!os)\.(?=\s[a-z(\d]))?"
-        r"|(?P<mark>\"(?!\w)|'(?=\d{1,2}\"|\W|$)))(?<!\d\s[dKABNJ])(?<!\d[dKABNJ])",
-        _measure,
-    ),
-)
-NUMBERS: Forms = (
-    ("d", _SETS.pattern, _SETS.words),
-    (
-        "d",
-        r"(?:(?<=por )|(?<=\bx)|(?<=\bx ))\d{1,3}\s?d\b\.?",
-        lambda match: amount_words(match[0].rstrip(" d."), ("día", "días"), "m"),
-    ),
-    (
-        "d",
-        rf"(?<![\w.,-])(?P<range_first>{NUMBER}){_TO}(?P<range_last>{NUMBER})(?![\w-]|[.,]\d)(?!\s?=)",
-        _range,
-    ),
-    ("d-", rf"(?<![\w.,)])-{NUMBER}|{NUMBER}", _number),
-)  # fmt: skip
+def quantities_measures_2(match: re.Match[str]) -> list[str] | None:
+    return [*number_words(match[1]), *_UNITS[match[2].lower()][1].split()]
+
+
+PER_TIME = any_key(_PER_TIME)
+
+
+def quantities_measures_16(m: re.Match[str]) -> list[str] | None:
+    return [*cardinal_words(m[1]), *spelled("w"), *cardinal_words(m[2])]
+
+
+SETS_PATTERN = _SETS.pattern
+quantities_numbers_2 = _SETS.words
+
+
+def quantities_numbers_3(match: re.Match[str]) -> list[str] | None:
+    return amount_words(match[0].rstrip(" d."), ("día", "días"), "m")

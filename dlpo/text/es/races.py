@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.es.numbers import cardinal_words, decimal_words
 from dlpo.text.es.tables import any_of
@@ -31,12 +31,9 @@ def in_race(match: re.Match[str]) -> bool:
     return bool(gap and not _SIZED.search(match.string))
 
 
-def _lap(match: re.Match[str]) -> list[str] | None:
+def lap(match: re.Match[str]) -> list[str] | None:
     """1:16.314, 3:41,2; but "a las 10:15,30 personas", "dilución 1:10.2"."""
     if _NO_LAP_BEFORE.search(text_before(match)):
         return None
     time = [*cardinal_words(match[1]), *decimal_words(match[2])]
     return [*time, "punto" if match[3] == "." else "coma", *thousandths(match[4])]
-
-
-FORMS: Forms = (("d", r"(?<![\w:.,])(\d{1,2}):([0-5]\d)([.,])(\d{1,3})(?![\w:]|[.,]\d)", _lap),)

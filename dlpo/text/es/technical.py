@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common import addresses
-from dlpo.text.common.forms import Forms, digits_in_groups, text_before
+from dlpo.text.common.forms import digits_in_groups, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.es.abbreviations import (
     ABBREVIATION_WORDS,
@@ -80,7 +80,7 @@ def _is_number(match: re.Match[str]) -> bool:
     return bool(above or (in_threes and _IDENTITY_BEFORE.search(text_before(match))))
 
 
-def _mail(match: re.Match[str]) -> list[str]:
+def mail(match: re.Match[str]) -> list[str]:
     """A mail address or a handle; jgarcia@ and @jgarcia are J. García."""
     written = match[0].lower()
     start = written.startswith("@")
@@ -91,17 +91,17 @@ def _mail(match: re.Match[str]) -> list[str]:
     return address_words(match[0])
 
 
-def _handle(match: re.Match[str]) -> list[str]:
+def handle(match: re.Match[str]) -> list[str]:
     """@BBVAMexico, @LigaBBVAMX, @SATMX; but @McDonalds, @JUANPEREZ, @juan_perez."""
     name = match[0][1:]
     parts = _HANDLE_PART.findall(name)
     is_acronym = name.isupper() and len(name) <= LONGEST_ACRONYM
     if not name.isalnum() or name.lower() in EXCEPTIONS or not (parts[1:] or is_acronym):
-        return _mail(match)
+        return mail(match)
     return ["arroba", *(word for part in parts for word in _hashtag_part(part))]
 
 
-def _dotted(match: re.Match[str]) -> list[str] | None:
+def dotted(match: re.Match[str]) -> list[str] | None:
     """V2.1, the IP 10.0.0.1; "debe empezar con 192.168", the only one with a single point."""
     text, (start, end) = match.string, match.span()
     is_local = match[0].count(".") == 1 and _NETWORK.search(text, max(0, start - 90), end + 40)
@@ -122,7 +122,7 @@ def telephone_words(written: str) -> list[str]:
     return plus + digits_in_groups(written, digit_words)
 
 
-def _telephone(match: re.Match[str]) -> list[str] | None:
+def telephone(match: re.Match[str]) -> list[str] | None:
     digits = re.sub(r"\D", "", match[0])
     groups = re.findall(r"\d+", match[0])
     thousands = re.fullmatch(r"[1-9]\d{0,2}(?:([ .])\d{3}){1,6}", match[0].lstrip("+"))
@@ -139,7 +139,7 @@ def _telephone(match: re.Match[str]) -> list[str] | None:
     return telephone_words(match[0])
 
 
-def _numbered_version(match: re.Match[str]) -> list[str]:
+def numbered_version(match: re.Match[str]) -> list[str]:
     """GPT-4.5, PM2.5."""
     return [*code_words(match[1]), "punto", *cardinal_words(match[2])]
 
@@ -155,7 +155,7 @@ def code_words(written: str) -> list[str]:
     return words
 
 
-def _road(match: re.Match[str]) -> list[str] | None:
+def road(match: re.Match[str]) -> list[str] | None:
     """La N-340; but "sala C-201"."""
     if not _ROAD_BEFORE.search(text_before(match, 16)):
         return None
@@ -177,7 +177,7 @@ def _hashtag_part(part: str) -> list[str]:
     return known or spelled(part)
 
 
-def _hashtag(match: re.Match[str]) -> list[str] | None:
+def hashtag(match: re.Match[str]) -> list[str] | None:
     if _NUMBERED.match(match.string, match.start()) or (
         _ORDERED.search(text_before(match)) and match[0][-1].isdigit()
     ):
@@ -187,63 +187,37 @@ def _hashtag(match: re.Match[str]) -> list[str] | None:
     return ["hashtag"] * (not said_before) + [word for words in said for word in words]
 
 
-ADDRESSES: Forms = (
-    ("aAd-", addresses.MAIL, _mail),
-    ("-", addresses.HANDLE, _handle),
-    ("-", rf"(?<!\w)#[{LETTERS}][\w]{{0,60}}", _hashtag),
-    (
-        "aAd",
-        addresses.web(any_of("top level")),
-        lambda match: None if _is_number(match) else address_words(addresses.said_part(match[0])),
-    ),
-    (
-        "aAd-",
-        rf"(?<!°){addresses.files(any_of('file endings'))}",
-        lambda match: address_words(match[0]),
-    ),
-    (
-        "Ad",
-        r"(?:(?<=[Vv]uelo )|(?<=[Vv]uelos ))(?=\d?[A-Z])([A-Z\d]{2})[ -]?(\d{2,4})\b",
-        lambda match: [*_account(match[1]), *digit_words(match[2])],
-    ),
-)
-CODES: Forms = (
-    ("A", r"\b(?!V\d)([A-Z][A-Za-z]{0,8}-?\d{1,3})\.(\d{1,2})(?![\w.,]\d|\w)", _numbered_version),
-    ("A", r"(?<![\w-])[A-Z]{1,2}-[1-9]\d\d(?![\w-]|[.,]\d)", _road),
-    (
-        "aA",  # the tail of a card: x8823
-        r"(?:(?<=arjeta )|(?<=uenta )|(?<=TD[CD] ))[xX]{1,12}-?(\d{4})(?!\w)",
-        lambda match: digit_words(match[1]),
-    ),
-    (
-        "d",  # free lines of Colombia
-        r"(?<![\w.,])018000(?: \d{2,6}){1,4}(?![\w-]|[.,]\d)",
-        lambda match: telephone_words(match[0]),
-    ),
-    (
-        "Ad",
-        r"\b(?:[A-Z]{2}\d{2}|(?=(?:\d{4} ){0,5}0)(?:\d{4} ){4}(?=\d{4} ))(?: ?\d{4}){1,7}"
-        r"(?: ?\d{1,3})?\b",
-        lambda match: _account(match[0]),
-    ),
-    (
-        "d-",
-        r"(?<![\w.,])(?:\+|\()?\d{1,4}\)?(?:[ .-]\(?\d{2,8}\)?){1,6}(?![\w-]|[.,]\d|\s?[%€$])",
-        _telephone,
-    ),
-    (
-        "aAd",
-        r"\b[vV]\d{1,4}(?:\.\d{1,6}){0,4}(?!\w)|(?<![\w.,])(?:192\.168(?!\.\d)|\d{1,4}(?:\.\d{1,4}){2,5})(?![\w]|,\d)",
-        _dotted,
-    ),
-    (
-        "d",
-        r"\b(\d{3,4})p\b",  # lines of a picture: 1080p
-        lambda match: [*cardinal_words(match[1]), *spelled("p")],
-    ),
-    (
-        "aAd",
-        rf"\b(?=[{LETTERS}-]{{0,20}}\d)(?=\d{{0,20}}-?[{LETTERS}])[{LETTERS}\d]{{1,20}}(?:-(?=\w*\d)[{LETTERS}\d]{{1,20}}){{0,4}}(?!\w)",
-        lambda match: code_words(match[0]),
-    ),
-)  # fmt: skip
+ADDRESSES_MAIL = addresses.MAIL
+ADDRESSES_HANDLE = addresses.HANDLE
+ADDRESSES_WEB_ANY_OF_TOP_LEVEL = addresses.web(any_of("top level"))
+
+
+def technical_addresses_5(match: re.Match[str]) -> list[str] | None:
+    return None if _is_number(match) else address_words(addresses.said_part(match[0]))
+
+
+ADDRESSES_FILES_ANY_OF_FILE_ENDINGS = addresses.files(any_of("file endings"))
+
+
+def technical_addresses_6(match: re.Match[str]) -> list[str] | None:
+    return address_words(match[0])
+
+
+def technical_addresses_7(match: re.Match[str]) -> list[str] | None:
+    return [*_account(match[1]), *digit_words(match[2])]
+
+
+def technical_codes_5(match: re.Match[str]) -> list[str] | None:
+    return telephone_words(match[0])
+
+
+def technical_codes_6(match: re.Match[str]) -> list[str] | None:
+    return _account(match[0])
+
+
+def technical_codes_9(match: re.Match[str]) -> list[str] | None:
+    return [*cardinal_words(match[1]), *spelled("p")]
+
+
+def technical_codes_10(match: re.Match[str]) -> list[str] | None:
+    return code_words(match[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import text_before
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import TABLES
@@ -12,11 +12,11 @@ from dlpo.text.es.tables import TABLES
 _STATES = TABLES.words("us_states")
 _ROADS = TABLES.words("us_roads")
 _SIDES = TABLES.words("us_sides")
-_SIDE = rf"(?:{any_key(_SIDES)})"
+SIDE = rf"(?:{any_key(_SIDES)})"
 _ORDINAL = r"\d{1,3}(?:st|nd|rd|th)"
-_NAME = rf"(?:{_ORDINAL}|[A-Z][\w'-]{{1,20}}(?: [A-Z][\w'-]{{1,20}}){{0,2}})"
-_ROAD = rf"(?:{any_key(_ROADS)})\b"
-_NUMBER_AND_NAME = re.compile(rf"(?:\b\d{{1,5}} (?:{_SIDE}\.? )?{_NAME}|\b{_ORDINAL}) $")
+NAME = rf"(?:{_ORDINAL}|[A-Z][\w'-]{{1,20}}(?: [A-Z][\w'-]{{1,20}}){{0,2}})"
+ROAD = rf"(?:{any_key(_ROADS)})\b"
+_NUMBER_AND_NAME = re.compile(rf"(?:\b\d{{1,5}} (?:{SIDE}\.? )?{NAME}|\b{_ORDINAL}) $")
 _CITY = re.compile(r"\b[A-ZÁÉÍÓÚÑ][a-záéíóúüñ]+, $")
 _AFTER_CITY = re.compile(r"[.,;:!?)]|$| (?:y|al?|el|en|del?|con|para|por|los|que)\b")
 _ALONE = ("AZ", "FL", "GA", "IL", "NC", "NJ", "NM", "NV", "NY", "TN", "TX", "UT", "WA")
@@ -24,21 +24,21 @@ _ALONE = ("AZ", "FL", "GA", "IL", "NC", "NJ", "NM", "NV", "NY", "TN", "TX", "UT"
 _CALIFORNIAN = re.compile(r"\b(?:Los|San|Santa|Long|Sacramento|Fresno|Oakland)\b[^,]{0,14}, $")
 
 
-def _sided(match: re.Match[str]) -> list[str]:
+def sided(match: re.Match[str]) -> list[str]:
     return [*cardinal_words(match[1]), *_SIDES[match[2]]]
 
 
-def _ordinal(match: re.Match[str]) -> list[str]:
+def ordinal(match: re.Match[str]) -> list[str]:
     from dlpo.text.en_us.numbers import ordinal_words  # with the first such address
 
     return ordinal_words(match[1])
 
 
-def _road(match: re.Match[str]) -> list[str] | None:
+def road(match: re.Match[str]) -> list[str] | None:
     return _ROADS[match[1]] if _NUMBER_AND_NAME.search(text_before(match, 60)) else None
 
 
-def _state(match: re.Match[str]) -> list[str] | None:
+def state(match: re.Match[str]) -> list[str] | None:
     """With its zip code, or after a city."""
     name, code = _STATES[match[1]], match[2]
     if code:
@@ -49,9 +49,4 @@ def _state(match: re.Match[str]) -> list[str] | None:
     return name if in_city and is_state else None
 
 
-FORMS: Forms = (
-    ("d", rf"\b(\d{{1,5}}) ({_SIDE})\.? (?={_NAME} {_ROAD}(?:\.?,|\.))", _sided),
-    ("d", rf"\b(\d{{1,3}})(?:st|nd|rd|th)\b(?= (?:{_ROAD}|Street|Avenue))", _ordinal),
-    ("A", rf"({_ROAD})\.?(?=,| (?:de|y|en|Apt|Ste|Suite|Unit|[NS][EW]\b|#)|\.?$)", _road),
-    ("A", rf"(?<=, )({any_key(_STATES)})(?:\s(\d{{5}}(?:-\d{{4}})?))?(?!\w)", _state),
-)
+STATES = any_key(_STATES)
