@@ -9,8 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from dlpo.text.common.language import Token
+
+if TYPE_CHECKING:
+    from dlpo.text.common.form_names import FormName
+    from dlpo.text.common.trace import Trace
 
 Speak = Callable[[re.Match[str]], list[str] | None]
 # A written form: the groups of the beginning pattern that it begins with, its pattern, and its
@@ -75,29 +80,47 @@ def capital_parts(upper: str, lower: str) -> re.Pattern[str]:
     return re.compile(rf"[{upper}]{{2,}}(?![{lower}])|[{upper}]?[{lower}]+|[{upper}]|\d+")
 
 
+class FormReading(NamedTuple):
+    """What one form says at a place where its pattern matches."""
+
+    form: FormName
+    match: re.Match[str]
+    words: list[str] | None
+    """None: the function of the form says that it is something else."""
+
+
 class FormReader:
     """Reads text as the written forms of one language."""
 
     def __init__(
-        self, begin: str, forms: Iterable[tuple[str, str, Speak | str | None]], ending: str = "(?!)"
+        self,
+        module: str,
+        begin: str,
+        forms: Iterable[tuple[str, str, Speak | str | None]],
+        ending: str = "(?!)",
     ) -> None:
         """
         Args:
+            module: the name of that which has the forms in `_FORMS`.
             begin: a pattern of what any form begins with; its groups have names of one letter, "-"
                 is what belongs to no group.
             forms: in the order in which they are tried.
             ending: a pattern of what belongs to the last word of a form, "'s" of "747's".
         """
+        self._module = module
         self._begin = re.compile(begin)
         self._ending = re.compile(ending)
         self._patterns = tuple(forms)
         self._forms_of = cache(self._compiled)
 
-    def _compiled(self, kind: str, has_digits: bool) -> list[tuple[re.Pattern[str], Speak | None]]:
-        """The patterns and functions of all forms that begin so, compiled when first needed."""
+    def _compiled(
+        self, kind: str, has_digits: bool
+    ) -> list[tuple[re.Pattern[str], Speak | None, int]]:
+        """The patterns, functions and indices of all forms that begin so, compiled when first
+        needed."""
         return [
-            (re.compile(pattern), None if says is None else _speaking(says))
-            for begins, pattern, says in self._patterns
+            (re.compile(pattern), None if says is None else _speaking(says), index)
+            for index, (begins, pattern, says) in enumerate(self._patterns)
             if kind in begins and (has_digits or "0" not in begins)
         ]
 
@@ -110,6 +133,7 @@ class FormReader:
         shouted: bool | None = None,
         start: int = 0,
         end: int | None = None,
+        trace: Trace | None = None,
     ) -> Iterator[Token]:
         """The tokens of ``text[start:end]``, see `Language.tokens`.
 
@@ -120,13 +144,17 @@ class FormReader:
         has_digits = _DIGIT.search(text, start, end) is not None
         while begin := self._begin.search(text, position, end):
             position = begin.end()
-            for pattern, speak in self._forms_of(begin.lastgroup or "-", has_digits):
+            forms = self._forms_of(begin.lastgroup or "-", has_digits)
+            for pattern, speak, _ in forms:
                 match = pattern.match(text, begin.start(), end)
                 if match is None:
                     continue
                 words = speak(match) if speak else word(match, given, capitals)
                 if words is None:
                     continue
+                if trace is not None:
+                    readings = self._readings(match, forms, lambda m: word(m, given, capitals))
+                    trace.form(match, readings)
                 position = match.end()
                 if words:  # an address may have none
                     written = match[0]
@@ -136,3 +164,17 @@ class FormReader:
                         position = ending.end()
                     yield Token(written, tuple(words), match.start(), position)
                 break
+
+    def _readings(
+        self,
+        match: re.Match[str],
+        forms: list[tuple[re.Pattern[str], Speak | None, int]],
+        word: Speak,
+    ) -> Iterator[FormReading]:
+        """What each form that matches where one has says there, in the order of the forms."""
+        from dlpo.text.common.form_names import form_names
+
+        for pattern, speak, index in forms:
+            if found := pattern.match(match.string, match.start(), match.endpos):
+                words = (speak or word)(found)
+                yield FormReading(form_names(self._module)[index], found, words)

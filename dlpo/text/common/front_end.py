@@ -164,7 +164,7 @@ class TextFrontEnd:
             plain = with_days_swapped(plain, *language.around_dates)
         readable = language.characters.readable(plain, reading.emoji)
         spoken = with_accents(
-            language.tokens(readable.text, given=known, shouted=shouted),
+            language.tokens(readable.text, given=known, shouted=shouted, trace=reading.trace),
             plain,
             readable.source_span,
             known,

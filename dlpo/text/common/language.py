@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.endings import Endings
+
+if TYPE_CHECKING:
+    from dlpo.text.common.trace import Trace
 
 Phonemes = tuple[str, ...]
 
@@ -66,6 +69,7 @@ class Language(Protocol):
         shouted: bool | None = None,
         start: int = 0,
         end: int | None = None,
+        trace: Trace | None = None,
     ) -> Iterator[Token]:
         """Readable text -> its spoken tokens in order.
 
@@ -76,6 +80,7 @@ class Language(Protocol):
             text: made of `characters`; only the passage from ``start`` to ``end`` is read.
             given: lower-case words that the writer gives a pronunciation for.
             shouted: capitals mean nothing here; by default if the text has nothing but capitals.
+            trace: notes which form read what.
         """
 
     def phonemes(

@@ -425,7 +425,7 @@ _FORMS: Forms = (
 )
 
 
-READER = FormReader(_BEGIN, _FORMS, r"'[sS](?![\w'])")
+READER = FormReader(__name__, _BEGIN, _FORMS, r"'[sS](?![\w'])")
 
 
 def _begins_clause(text: str, start: int) -> bool:

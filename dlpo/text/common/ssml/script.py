@@ -57,6 +57,8 @@ class Script:
         """places and seconds"""
         self.marks: list[tuple[int, str]] = []
         """places and names"""
+        self.trace = reading.trace
+        """see `TextReading`"""
         self._reading = reading
         self._language = language
         self.language = language
@@ -237,7 +239,9 @@ def _tokens(script: Script, document: str, known: Mapping[str, Phonemes]) -> Ite
         if words is not None:
             yield Token(text[start:end], words, start, end, phonemes, own)
             continue
-        found = spoken.tokens(text, given=known, shouted=shouted, start=start, end=end)
+        found = spoken.tokens(
+            text, given=known, shouted=shouted, start=start, end=end, trace=script.trace
+        )
         found = with_accents(found, document, script.source_span, known, spoken)
         yield from found if own is None else (replace(token, language=own) for token in found)
 
