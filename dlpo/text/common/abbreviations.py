@@ -67,12 +67,12 @@ class InContext:
 
     def __init__(self, tables: Tables, name: str, letters: str, own_periods: bool = False) -> None:
         self._meanings: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], list[str]]]] = {}
-        for keys, before, after, words in tables.rows(name):
+        for index, (keys, before, after, words) in enumerate(tables.rows(name)):
             for key in keys.split("|"):
                 meaning = (
                     late(tables.with_lists(rf"(?:{before})$")),
                     late(tables.with_lists(after)),
-                    words.split(),
+                    tables.said(name, index, words),
                 )
                 self._meanings.setdefault(key, []).append(meaning)
         self.keys = self._meanings.keys()

@@ -176,6 +176,8 @@ class TextFrontEnd:
                 list(pronounced(sentence, language, known, readable.source_span, self._symbols)),
                 language,
             )
+            if reading.trace is not None:
+                reading.trace.sentence(sentence, words, language, known)
             lengths, marks = [], []
             for word in words:
                 lengths.append(len(word.phonemes) + 1)

@@ -94,6 +94,14 @@ class Language(Protocol):
             given: those of single words, by their index, which override even these.
         """
 
+    def sources(
+        self, words: Sequence[str], known: Mapping[str, Phonemes], given: Mapping[int, Phonemes]
+    ) -> list[str]:
+        """What says how each word sounds, for people who ask; arguments as of `phonemes`."""
+
+    def rows_of(self, written: str, said: str) -> list[str]:
+        """The rows of its tables that say so of a passage: ``en_us/technical.tsv:12``."""
+
     def accented(self, written: str) -> Phonemes:
         """A word whose accents say how it sounds in this language: Jesús is not Jesus.
 

@@ -195,6 +195,8 @@ def spoken_script(
     for marked in _sentences(script, document, known):
         language = marked[0].token.language or script.language
         words = settle_question(list(_words(marked, script, known, symbols)), language)
+        if script.trace is not None:
+            script.trace.sentence(marked, words, script.language, known)
         of_words = [token.token for token in marked for _ in token.token.words]
         lengths = [len(word.phonemes) + 1 for word in words]
         for piece in pieces(lengths, [word.mark for word in words], MAX_SYMBOLS):
