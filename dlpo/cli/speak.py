@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +27,7 @@ from dlpo.cli.options import (
 )
 from dlpo.errors import InputError, needs
 from dlpo.text.common.dictionary_file import read_dictionary
-from dlpo.text.common.reading import Code, Dates, Emoji
+from dlpo.text.common.reading import Code, Dates, Emoji, TextReading
 from dlpo.text.common.ssml import Ssml
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.voice_names import DEFAULT_VOICE
@@ -312,13 +313,27 @@ def phonemes(
     text: Text,
     dictionary: Dictionary = None,
     language: Annotated[str, typer.Option(help="Language of the text, such as es.")] = "en-US",
+    why: Annotated[
+        bool, typer.Option("--why", help="Also print what read each word and ended each sentence.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON with --why, too; without it all is JSON.")
+    ] = False,
 ) -> None:
     """Print how a text will be spoken, as JSON: its sentences, words and phonemes."""
     from dlpo.text import TextFrontEnd
+    from dlpo.text.common.trace import Trace
 
-    processed = TextFrontEnd(language=language).process(_read(text), read_dictionary(dictionary))
+    reading = TextReading(trace=Trace() if why else None)
+    front_end = TextFrontEnd(language=language)
+    processed = front_end.process(_read(text), read_dictionary(dictionary), reading)
     _warn(processed.warnings)
-    typer.echo("[\n" + ",\n".join(map(_as_json, processed.sentences)) + "\n]")
+    traced = reading.trace.sentences if reading.trace else []
+    if traced and not as_json:
+        typer.echo("\n\n".join(map(str, traced)))
+    else:
+        rows = map(_json, map(asdict, traced)) if traced else map(_as_json, processed.sentences)
+        typer.echo("[\n" + ",\n".join(rows) + "\n]")
 
 
 def _as_json(sentence: Sentence) -> str:

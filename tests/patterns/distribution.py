@@ -88,7 +88,7 @@ def written_in(module: ModuleType, tree: ast.Module) -> Iterator[tuple[str, int,
             ) if use in USES and not (use == "compile" and more):
                 try:
                     value = eval(compile(ast.Expression(pattern), "", "eval"), vars(module))  # noqa: S307  our own source
-                except NameError:  # a local name: `record_compiled` finds it if it is used
+                except (NameError, TypeError):  # a local name: `record_compiled` finds it if used
                     continue
                 if isinstance(value, str):
                     yield value, re.compile(value).flags, use, node.lineno
@@ -110,8 +110,7 @@ def form_patterns() -> Iterator[str]:
     from dlpo.text.es import normalize as spanish
 
     for reader in (english.READER, spanish.READER):
-        for _, pattern, _ in reader._patterns:
-            yield pattern
+        yield from (form.pattern for form in reader._forms)
 
 
 def main() -> None:

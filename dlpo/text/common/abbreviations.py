@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Mapping
 
-from dlpo.text.common.forms import Forms, text_before
+from dlpo.text.common.forms import Form, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables, any_key
 
@@ -36,7 +36,8 @@ class Abbreviations:
         self._inner_period = re.compile(rf"(?<=\.)\s?(?=[{letters}])")
         keys = sorted(said, key=len, reverse=True)
         pattern = "|".join(re.escape(key).replace(r"\ ", r"\s?") for key in keys)
-        self.forms: Forms = (("aA", rf"(?i:{pattern})(?![{letters}{ends}])", self._words),)
+        written = rf"(?i:{pattern})(?![{letters}{ends}])"
+        self.form = Form("abbreviations.tsv", "aA", written, self._words)
 
     def _words(self, match: re.Match[str]) -> list[str] | None:
         key = self._inner_period.sub(" ", match[0].lower()).strip()
@@ -67,19 +68,19 @@ class InContext:
 
     def __init__(self, tables: Tables, name: str, letters: str, own_periods: bool = False) -> None:
         self._meanings: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], list[str]]]] = {}
-        for keys, before, after, words in tables.rows(name):
+        for index, (keys, before, after, words) in enumerate(tables.rows(name)):
             for key in keys.split("|"):
                 meaning = (
                     late(tables.with_lists(rf"(?:{before})$")),
                     late(tables.with_lists(after)),
-                    words.split(),
+                    tables.said(name, index, words),
                 )
                 self._meanings.setdefault(key, []).append(meaning)
         self.keys = self._meanings.keys()
         any_written = any_key(self._meanings)
         period = "" if own_periods else r"\.|"
         pattern = rf"(?<![{letters}\d.])(?:{any_written})(?:(?<=\.)|{period}(?![{letters}\d]))"
-        self.forms: Forms = (("aA", pattern, self._words),)
+        self.form = Form(f"{name}.tsv", "aA", pattern, self._words)
 
     def _words(self, match: re.Match[str]) -> list[str] | None:
         written = match[0] if match[0] in self._meanings else match[0].rstrip(".")

@@ -17,7 +17,7 @@ from dlpo.text.common.language import Language, Phonemes, Token
 from dlpo.text.common.markdown import FENCE, in_link
 from dlpo.text.common.markup import ITEM_SO_FAR, in_tag
 from dlpo.text.common.reading import TextReading
-from dlpo.text.common.sentences import ends_sentence
+from dlpo.text.common.sentences import sentence_end
 from dlpo.text.common.ssml import is_ssml
 from dlpo.text.common.words import Sentence
 
@@ -224,14 +224,9 @@ def ends_at(
     if around.before is None or around.after is None:  # in another script
         return True
     opening = language.tokens(language.characters.readable(text[:_CONTEXT]).text, shouted=False)
-    return ends_sentence(
-        next(iter(opening), around.before),
-        around.before,
-        around.gap,
-        around.after,
-        all_lower,
-        language,
-    )
+    opener = next(iter(opening), around.before)
+    end = sentence_end(opener, around.before, around.gap, around.after, all_lower, language)
+    return end != ""
 
 
 def _may_abbreviate(text: str, place: int, end: int, language: Language) -> bool:

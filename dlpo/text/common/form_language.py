@@ -39,6 +39,7 @@ class FormLanguage:
         self.endings = endings
         self.tokens = partial(forms.tokens, word=self.word)
         """see `Language`"""
+        self.rows_of = tables.rows_of
         self._before_names = tables.word_list("before names")
         self._sentence_starters = tables.word_list("sentence starters")
         self._question_words = tables.word_list("question words")

@@ -9,20 +9,32 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from dlpo.text.common.language import Token
 
+if TYPE_CHECKING:
+    from dlpo.text.common.trace import Trace
+
 Speak = Callable[[re.Match[str]], list[str] | None]
-# A written form: the groups of the beginning pattern that it begins with, its pattern, and its
-# spoken words with blanks between them, or a function from its match to words; None if it is
-# something else after all. The function of a form that is just a word is None: what is said depends
-# on more than the match. A "0" among the groups: there is a digit in each match or after it; a text
-# without one never tries the form.
-Forms = tuple[tuple[str, str, Speak | str | None], ...]
 SpeakWord = Callable[[re.Match[str], Container[str], bool], list[str] | None]
 """The match of such a form, the words that the writer gives a pronunciation for, and whether
 capitals mean something -> spoken words."""
 _DIGIT = re.compile("[0-9]")
+
+
+class Form(NamedTuple):
+    """A written form."""
+
+    name: str
+    """The row of the table it is from: ``en_us/rows/calendar.tsv:12``."""
+    begins: str
+    """The groups of the beginning pattern that it begins with. With a "0" among them there is a
+    digit in each match or after it; a text without one never tries the form."""
+    pattern: str
+    says: Speak | None
+    """Its spoken words, None if it is something else after all. Of a form that is just a word,
+    None: what is said depends on more than the match."""
 
 
 def text_before(match: re.Match[str], characters: int = 40) -> str:
@@ -75,12 +87,20 @@ def capital_parts(upper: str, lower: str) -> re.Pattern[str]:
     return re.compile(rf"[{upper}]{{2,}}(?![{lower}])|[{upper}]?[{lower}]+|[{upper}]|\d+")
 
 
+class FormReading(NamedTuple):
+    """What one form says at a place where its pattern matches."""
+
+    form: str
+    """Its name."""
+    match: re.Match[str]
+    words: list[str] | None
+    """None: the function of the form says that it is something else."""
+
+
 class FormReader:
     """Reads text as the written forms of one language."""
 
-    def __init__(
-        self, begin: str, forms: Iterable[tuple[str, str, Speak | str | None]], ending: str = "(?!)"
-    ) -> None:
+    def __init__(self, begin: str, forms: Iterable[Form], ending: str = "(?!)") -> None:
         """
         Args:
             begin: a pattern of what any form begins with; its groups have names of one letter, "-"
@@ -90,15 +110,18 @@ class FormReader:
         """
         self._begin = re.compile(begin)
         self._ending = re.compile(ending)
-        self._patterns = tuple(forms)
+        self._forms = tuple(forms)
         self._forms_of = cache(self._compiled)
 
-    def _compiled(self, kind: str, has_digits: bool) -> list[tuple[re.Pattern[str], Speak | None]]:
-        """The patterns and functions of all forms that begin so, compiled when first needed."""
+    def _compiled(
+        self, kind: str, has_digits: bool
+    ) -> list[tuple[re.Pattern[str], Speak | None, str]]:
+        """The patterns, functions and names of all forms that begin so, compiled when first
+        needed."""
         return [
-            (re.compile(pattern), None if says is None else _speaking(says))
-            for begins, pattern, says in self._patterns
-            if kind in begins and (has_digits or "0" not in begins)
+            (re.compile(form.pattern), form.says, form.name)
+            for form in self._forms
+            if kind in form.begins and (has_digits or "0" not in form.begins)
         ]
 
     def tokens(
@@ -110,6 +133,7 @@ class FormReader:
         shouted: bool | None = None,
         start: int = 0,
         end: int | None = None,
+        trace: Trace | None = None,
     ) -> Iterator[Token]:
         """The tokens of ``text[start:end]``, see `Language.tokens`.
 
@@ -120,13 +144,17 @@ class FormReader:
         has_digits = _DIGIT.search(text, start, end) is not None
         while begin := self._begin.search(text, position, end):
             position = begin.end()
-            for pattern, speak in self._forms_of(begin.lastgroup or "-", has_digits):
+            forms = self._forms_of(begin.lastgroup or "-", has_digits)
+            for pattern, speak, _ in forms:
                 match = pattern.match(text, begin.start(), end)
                 if match is None:
                     continue
                 words = speak(match) if speak else word(match, given, capitals)
                 if words is None:
                     continue
+                if trace is not None:
+                    readings = self._readings(match, forms, lambda m: word(m, given, capitals))
+                    trace.form(match, readings)
                 position = match.end()
                 if words:  # an address may have none
                     written = match[0]
@@ -136,3 +164,15 @@ class FormReader:
                         position = ending.end()
                     yield Token(written, tuple(words), match.start(), position)
                 break
+
+    def _readings(
+        self,
+        match: re.Match[str],
+        forms: list[tuple[re.Pattern[str], Speak | None, str]],
+        word: Speak,
+    ) -> Iterator[FormReading]:
+        """What each form that matches where one has says there, in the order of the forms."""
+        for pattern, speak, name in forms:
+            if found := pattern.match(match.string, match.start(), match.endpos):
+                words = (speak or word)(found)
+                yield FormReading(name, found, words)

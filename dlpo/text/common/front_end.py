@@ -164,7 +164,7 @@ class TextFrontEnd:
             plain = with_days_swapped(plain, *language.around_dates)
         readable = language.characters.readable(plain, reading.emoji)
         spoken = with_accents(
-            language.tokens(readable.text, given=known, shouted=shouted),
+            language.tokens(readable.text, given=known, shouted=shouted, trace=reading.trace),
             plain,
             readable.source_span,
             known,
@@ -176,6 +176,8 @@ class TextFrontEnd:
                 list(pronounced(sentence, language, known, readable.source_span, self._symbols)),
                 language,
             )
+            if reading.trace is not None:
+                reading.trace.sentence(sentence, words, language, known)
             lengths, marks = [], []
             for word in words:
                 lengths.append(len(word.phonemes) + 1)

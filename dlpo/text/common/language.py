@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.endings import Endings
+
+if TYPE_CHECKING:
+    from dlpo.text.common.trace import Trace
 
 Phonemes = tuple[str, ...]
 
@@ -66,6 +69,7 @@ class Language(Protocol):
         shouted: bool | None = None,
         start: int = 0,
         end: int | None = None,
+        trace: Trace | None = None,
     ) -> Iterator[Token]:
         """Readable text -> its spoken tokens in order.
 
@@ -76,6 +80,7 @@ class Language(Protocol):
             text: made of `characters`; only the passage from ``start`` to ``end`` is read.
             given: lower-case words that the writer gives a pronunciation for.
             shouted: capitals mean nothing here; by default if the text has nothing but capitals.
+            trace: notes which form read what.
         """
 
     def phonemes(
@@ -88,6 +93,14 @@ class Language(Protocol):
             known: pronunciations that override all others.
             given: those of single words, by their index, which override even these.
         """
+
+    def sources(
+        self, words: Sequence[str], known: Mapping[str, Phonemes], given: Mapping[int, Phonemes]
+    ) -> list[str]:
+        """What says how each word sounds, for people who ask; arguments as of `phonemes`."""
+
+    def rows_of(self, written: str, said: str) -> list[str]:
+        """The rows of its tables that say so of a passage: ``en_us/technical.tsv:12``."""
 
     def accented(self, written: str) -> Phonemes:
         """A word whose accents say how it sounds in this language: Jesús is not Jesus.

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from dlpo.text.common.characters import PICTURES, ReadableText
 from dlpo.text.common.formulas import without_formulas
@@ -30,6 +30,9 @@ from dlpo.text.common.markup import (
 )
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables
+
+if TYPE_CHECKING:
+    from dlpo.text.common.trace import Trace
 
 Code = Literal["announce", "speak", "skip"]
 """How a block of code is read: only its language is announced, all of it is spoken, or nothing."""
@@ -90,6 +93,8 @@ class TextReading:
     """small words so far that show a language"""
     words: int = 0
     """all words so far, as written"""
+    trace: Trace | None = None
+    """notes what read each token, where somebody asks"""
 
     def plain(self, passage: str, last: bool = True) -> str:
         """The next passage with blanks in place of markup, so that every offset stays.

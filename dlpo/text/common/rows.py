@@ -3,7 +3,7 @@
 A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
 
     priority  the lowest is tried first
-    begins    as in `dlpo.text.common.forms.Forms`
+    begins    as in `dlpo.text.common.forms.Form`
     left      characters that may not be just before the form, as in a class of a regular
               expression; empty: any may
     pattern   a regular expression; ``{list name}`` has the words of a list in lists.tsv as
@@ -29,7 +29,7 @@ from importlib import import_module
 from operator import attrgetter, itemgetter
 from typing import Any, cast
 
-from dlpo.text.common.forms import Forms, Speak
+from dlpo.text.common.forms import Form, Speak
 from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
 from dlpo.text.common.tables import Tables
 
@@ -43,7 +43,7 @@ class Row:
     def __init__(self, name: str, cells: Sequence[str], tables: Tables, package: str) -> None:
         """
         Args:
-            name: where it is, as TABLE:LINE.
+            name: where it is, as FILE:LINE.
             cells: one for each column.
             tables: those of the language.
             package: that of the language, in which its modules are.
@@ -107,19 +107,20 @@ class Row:
 def rows_of(tables: Tables, package: str) -> list[Row]:
     """The rows of all tables of a language, in the order in which they are tried."""
     found = [
-        Row(f"{name}:{line}", cells, tables, package)
+        Row(f"{tables.folder}/rows/{name}.tsv:{line}", cells, tables, package)
         for name in tables.names("rows")
         for line, cells in enumerate(tables.rows(f"rows/{name}"), 2)
     ]
     return sorted(found, key=attrgetter("priority", "name"))
 
 
-def forms_of(rows: Sequence[Row], others: Mapping[int, Forms]) -> Forms:
+def forms_of(rows: Sequence[Row], others: Mapping[int, Form]) -> list[Form]:
     """Rows, and other forms by their priority, as written forms in the order they are tried."""
-    found = [(priority, form) for priority, forms in others.items() for form in forms]
+    found = list(others.items())
     for row in rows:
-        found.append((row.priority, (row.begins, row.pattern, None if row.is_word else row.speak)))
-    return tuple(form for _, form in sorted(found, key=itemgetter(0)))
+        says = None if row.is_word else row.speak
+        found.append((row.priority, Form(row.name, row.begins, row.pattern, says)))
+    return [form for _, form in sorted(found, key=itemgetter(0))]
 
 
 def _lower(written: str) -> list[str]:

@@ -86,6 +86,16 @@ class RulePronouncer:
             said[-1] = given.get(len(words) - 1) or known.get(words[-1]) or self._said(words[-1])
         return said
 
+    def sources(
+        self, words: Sequence[str], known: Mapping[str, Phonemes], given: Mapping[int, Phonemes]
+    ) -> list[str]:
+        """See `Language`."""
+        found = ["dictionary" if word in known else self._source(word) for word in words]
+        return ["accents or the document" if i in given else one for i, one in enumerate(found)]
+
+    def _source(self, word: str) -> str:
+        return "table of exceptions" if word.lower() in self._exceptions else "rules of spelling"
+
     def _said(self, word: str, stressed: bool = True) -> Phonemes:
         return tuple(
             self._symbol_of[sound]

@@ -30,6 +30,8 @@ class MarkedToken:
 
     token: Token
     mark: str
+    ended_by: str = ""
+    """What ends the sentence after it, see `sentence_end`; "" of other tokens."""
 
 
 def sentences(
@@ -54,14 +56,15 @@ def sentences(
             elif _BRACKET.fullmatch(gap) and _in_formula(text, following.start):
                 mark = " "
             first = sentence[0].token if sentence else token
-            if ends_sentence(first, token, gap, following, all_lower, language):
-                yield [*sentence, MarkedToken(token, mark.replace(" ", "."))]
+            if end := sentence_end(first, token, gap, following, all_lower, language):
+                yield [*sentence, MarkedToken(token, mark.replace(" ", "."), end)]
                 sentence = []
             else:
                 sentence.append(MarkedToken(token, mark))
         token = following
     if token is not None:
-        yield [*sentence, MarkedToken(token, strongest_mark(text[token.end :]).replace(" ", "."))]
+        mark = strongest_mark(text[token.end :]).replace(" ", ".")
+        yield [*sentence, MarkedToken(token, mark, "end of the text")]
 
 
 def _in_formula(text: str, place: int) -> bool:
@@ -82,23 +85,25 @@ def _mark_between(text: str, token: Token, gap: str, following: Token) -> str:
     return "," if _DIGIT.search(left) and _DIGIT.search(right) else ""
 
 
-def ends_sentence(
+def sentence_end(
     first: Token, token: Token, gap: str, following: Token, all_lower: bool, language: Language
-) -> bool:
-    """Whether a sentence that began with `first` ends in the gap between two tokens."""
+) -> str:
+    """What ends a sentence that began with `first` in the gap between two tokens; "": nothing."""
     if PARAGRAPH.search(gap):
-        return True
+        return "end of a line or paragraph"
     if following.text[0].islower() and not all_lower:
-        return False
-    if _STOP.search(gap):
-        return True
+        return ""
+    if stop := _STOP.search(gap):
+        return f"mark {stop[0].rstrip()}"
     if _GLUED.fullmatch(gap) and following.text[0].isupper() and following.text[1:2].islower():
-        return token.text.isdigit() or token.text[-2:].islower()
-    return (  # the token's own period, of an abbreviation or an initial
+        is_end = token.text.isdigit() or token.text[-2:].islower()
+        return "mark without a blank" if is_end else ""
+    is_own = (
         token.text.endswith(".")
         and gap[:1].isspace()
         and language.period_ends_sentence(first, token, following)
     )
+    return "period of an abbreviation or initial" if is_own else ""
 
 
 def pieces(lengths: Sequence[int], marks: Sequence[str], limit: int) -> Iterator[slice]:

@@ -10,12 +10,19 @@ from pathlib import Path
 _LIST = re.compile(r"\{([A-Za-z][A-Za-z ]{1,40})\}")
 
 
+class Said(list[str]):
+    """The words of a row, which know where it is."""
+
+    row = ""
+
+
 class Tables:
     """The tables of one folder."""
 
     def __init__(self, module: str) -> None:
         """``module``: the ``__file__`` of a module in the folder."""
         self._folder = Path(module).parent
+        self.folder = self._folder.name
 
     def names(self, folder: str) -> list[str]:
         """The names of the tables in a folder of this one."""
@@ -29,6 +36,30 @@ class Tables:
         """The rows of NAME.tsv, less the head."""
         text = (self._folder / f"{name}.tsv").read_text(encoding="utf-8")
         return [line.split("\t") for line in text.splitlines()[1:]]
+
+    def said(self, name: str, index: int, words: str) -> Said:
+        """The words of a row, the ``index``-th of NAME.tsv."""
+        said = Said(words.split())
+        said.row = f"{self.folder}/{name}.tsv:{index + 2}"
+        return said
+
+    @cached_property
+    def _rows_by_key(self) -> dict[str, list[tuple[str, list[str]]]]:
+        """First cell, or an alternative in it -> the places and other cells of its rows."""
+        found: dict[str, list[tuple[str, list[str]]]] = {}
+        for path in sorted(self._folder.glob("*.tsv")):
+            for index, (first, *others) in enumerate(self.rows(path.stem)):
+                place = f"{self.folder}/{path.name}:{index + 2}"
+                for key in {first, *first.split("|")}:
+                    found.setdefault(key, []).append((place, others))
+        return found
+
+    def rows_of(self, written: str, said: str) -> list[str]:
+        """See `Language`: those whose first cell is it, in this case or in lower case."""
+        lower = written.lower()
+        keys = dict.fromkeys((written, written.rstrip("."), lower, lower.rstrip(".")))
+        rows = (row for key in keys for row in self._rows_by_key.get(key, ()))
+        return [place for place, others in rows if said in others]
 
     def column(self, name: str) -> dict[str, str]:
         """NAME.tsv: first cell -> the second of its row."""

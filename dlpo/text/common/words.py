@@ -110,7 +110,7 @@ def pronounced(
         symbols: those that the voice knows; None: all.
     """
     phonemes: Iterator[Phonemes] = chain.from_iterable(
-        _phonemes(list(run), own or language, known)
+        _phonemes(run, own or language, known)
         for own, run in groupby(sentence, lambda marked: marked.token.language)
     )
     if symbols is not None:
@@ -153,9 +153,14 @@ def with_accents(
 
 
 def _phonemes(
-    run: Sequence[MarkedToken], language: Language, known: Mapping[str, Phonemes]
+    run: Iterable[MarkedToken], language: Language, known: Mapping[str, Phonemes]
 ) -> list[Phonemes]:
-    """The phonemes of each word of some tokens in one language."""
+    spoken, given = spoken_words(run)
+    return language.phonemes(spoken, known, given)
+
+
+def spoken_words(run: Iterable[MarkedToken]) -> tuple[list[str], dict[int, Phonemes]]:
+    """The words of some tokens in one language, and the phonemes that single ones have."""
     spoken: list[str] = []
     given = {}
     for marked in run:
@@ -163,7 +168,7 @@ def _phonemes(
             given[len(spoken)] = marked.token.phonemes
         for word in marked.token.words:
             spoken.append(word.rstrip(","))
-    return language.phonemes(spoken, known, given)
+    return spoken, given
 
 
 def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sentence:

@@ -75,6 +75,7 @@ _TWO_AFTER = late(
     r"|your|our|their|both|all|two|each|people|children|men|women|[$£€]?\d|[A-Z]|[a-z]{3,20}[^s\W]s\b"
     r"|[a-z]{2,16} (?:and|&|or) )"
 )
+abbreviations_7 = only_after(_PRICE_BEFORE, "per person", 16)
 
 
 def _is_initial(match: re.Match[str], previous: str) -> bool:
@@ -221,9 +222,6 @@ def road_ends(match: re.Match[str]) -> list[str] | None:
 
 def abbreviations_5(match: re.Match[str]) -> list[str] | None:
     return _BOOKS[match[0].rstrip(".").lower()]
-
-
-abbreviations_7 = only_after(_PRICE_BEFORE, "per person", 16)
 
 
 def abbreviations_8(match: re.Match[str]) -> list[str] | None:

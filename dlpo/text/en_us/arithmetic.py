@@ -63,6 +63,7 @@ _POWER = late(r"\^\d$")
 _POWER_OF_TEN = late(r"\s?10(?:\^|\*\*)")
 _MEASURE_BEFORE = late(rf"\d\s?(?:%|[$£€¥]|{UNIT})$")
 _MEASURED = late(rf"\d\s?(?:(?:in|{UNIT})\b\.?|[\"'])\s?$")
+arithmetic_13 = only_after(_MEASURED, "by", 16)
 
 
 def in_sum(match: re.Match[str]) -> bool:
@@ -169,6 +170,3 @@ def time_signature(match: re.Match[str]) -> list[str] | None:
     if before.endswith((" and ", " or ")) and match[3] and not _IN_TIME.search(before):
         return None
     return [word for part in match.groups() if part for word in cardinal_words(part)]
-
-
-arithmetic_13 = only_after(_MEASURED, "by", 16)

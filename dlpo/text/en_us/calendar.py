@@ -91,6 +91,9 @@ _OF_TIME_AFTER = late(r" ?[ap]\.?m\b| (?:tonight|tomorrow|sharp)\b")
 _CLAUSE_AFTER = late(
     r"[,;!?)]|\.?\s*$|\.\s| (?:and|or|so|if|but|for|with|w/|then|please|pls|ok|on|in|today)\b"
 )
+ISO = ISO
+MONTH = MONTH
+DAY = DAY
 
 
 def date_words(month: str, day: str, year: str | None) -> list[str]:
@@ -258,8 +261,3 @@ def decade(match: re.Match[str]) -> list[str] | None:
     if tens == "00":  # the '00s
         return plural_words(year_words((century or "20") + tens))
     return (cardinal_words(century) if century else []) + plural_words(cardinal_words(tens))
-
-
-ISO = ISO
-MONTH = MONTH
-DAY = DAY

@@ -48,6 +48,8 @@ _EXPIRY = late(
 _EXPIRES = late(r"(?i)\bexpir(?:es?|ed|ing)(?: in|:)? $")
 _OF_CARD = late(r"(?i)\b(?:card|visa|mastercard|amex|discover|debit|credit|license|passport|id)\b")
 _OF_OFFER = late(r"(?i)\b(?:offer|coupon|sale|deal|trial|promo\w{0,6}|code|quote|discount)\b")
+MONTH = MONTH
+DAY = DAY
 
 
 def short_date(match: re.Match[str]) -> list[str] | None:
@@ -110,7 +112,3 @@ def expiry(match: re.Match[str]) -> list[str] | None:
         if not _EXPIRES.search(before) or not (by_card or _OF_CARD.search(before)):
             return None
     return [MONTHS[int(match["expiry_month"]) - 1], *year_words(f"20{match['expiry_year']}")]
-
-
-MONTH = MONTH
-DAY = DAY

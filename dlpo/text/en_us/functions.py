@@ -12,6 +12,8 @@ _NAMES = {
     "sin": "sine", "cos": "cosine", "tan": "tangent", "sec": "secant", "csc": "cosecant",
     "cot": "cotangent", "ln": "natural log",
 }  # fmt: skip
+NAMES = any_key(_NAMES)
+ARGUMENT = ARGUMENT
 
 
 def of_argument(match: re.Match[str]) -> list[str]:
@@ -27,7 +29,3 @@ def named(match: re.Match[str]) -> list[str]:
 
 def functions_3(match: re.Match[str]) -> list[str] | None:
     return [match[0].upper(), "of"]
-
-
-NAMES = any_key(_NAMES)
-ARGUMENT = ARGUMENT

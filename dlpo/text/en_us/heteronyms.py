@@ -14,7 +14,6 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import NamedTuple
 
-from dlpo.text.common.language import Phonemes
 from dlpo.text.en_us.tables import TABLES
 
 _REACH = 6  # words on either side that a row may name
@@ -25,18 +24,25 @@ _ANY = "*"  # the key of phrases whose nearest word is no word of its own
 class Context(NamedTuple):
     """Where a reading is meant."""
 
+    line: int
+    """Of the table."""
     phonemes: str
     before: str
     after: str
     anywhere: str
+
+    def __str__(self) -> str:
+        cells = {"before": self.before, "after": self.after, "anywhere": self.anywhere}
+        context = "; ".join(f"{name} {cell}" for name, cell in cells.items() if cell)
+        return f"en_us/heteronyms.tsv:{self.line} ({context or 'where no other row fits'})"
 
 
 @cache
 def heteronyms() -> dict[str, list[Context]]:
     """Word -> its readings and where each is meant; the last fits anywhere."""
     found: dict[str, list[Context]] = {}
-    for word, *context in TABLES.rows("heteronyms"):
-        found.setdefault(word, []).append(Context(*context))
+    for line, (word, *context) in enumerate(TABLES.rows("heteronyms"), 2):
+        found.setdefault(word, []).append(Context(line, *context))
     return found
 
 
@@ -75,8 +81,8 @@ def _is_one_of(word: str, words: frozenset[str]) -> bool:
     return word in words or any("*" in one and fnmatchcase(word, one) for one in words)
 
 
-def reading_of(words: Sequence[str], index: int) -> Phonemes:
-    """The phonemes of a heteronym, the ``index``-th word of a sentence."""
+def row_of(words: Sequence[str], index: int) -> Context:
+    """The reading of a heteronym, the ``index``-th word of a sentence."""
     rows = heteronyms()[words[index]]
     near = [word.lower() for word in words[max(0, index - _REACH) : index + 1 + _REACH]]
     place = min(index, _REACH)
@@ -90,5 +96,5 @@ def reading_of(words: Sequence[str], index: int) -> Phonemes:
             words[max(0, index - _BOTH_WAYS) : index + _BOTH_WAYS]
         ):
             continue
-        return tuple(row.phonemes.split())
-    return tuple(rows[-1].phonemes.split())
+        return row
+    return rows[-1]

@@ -43,6 +43,9 @@ _SIGN_NAMES = {sign: said for sign, (*_, said) in table("signs").items()}
 _AIRLINES = word_list("airlines")
 _COURSES = TABLES.words("courses")
 _GROUP = late(r"[A-Za-z]|\d+")
+AIRLINES = any_key(_AIRLINES)
+identifiers_12 = only_after(_PASSWORD_BEFORE, "pound")
+COURSES = any_key(_COURSES)
 
 
 def said_one_by_one(written: str) -> list[str]:
@@ -159,21 +162,12 @@ def identifiers_5(match: re.Match[str]) -> list[str] | None:
     return digit_words(match[1]) if _CARD_BEFORE.search(text_before(match)) else None
 
 
-AIRLINES = any_key(_AIRLINES)
-
-
 def identifiers_10(match: re.Match[str]) -> list[str] | None:
     return None if is_named(match) else [match[1], *code_words(match[2])]
 
 
-identifiers_12 = only_after(_PASSWORD_BEFORE, "pound")
-
-
 def identifiers_16(match: re.Match[str]) -> list[str] | None:
     return said_one_by_one(match[0])
-
-
-COURSES = any_key(_COURSES)
 
 
 def identifiers_18(match: re.Match[str]) -> list[str] | None:

@@ -39,6 +39,7 @@ class AmericanEnglish(FormLanguage):
         super().__init__("en-US", "English", TABLES, characters, READER, ENDINGS)
         self._pronouncer = Pronouncer()
         self.phonemes = self._pronouncer.phonemes
+        self.sources = self._pronouncer.sources
         self._listed = self._pronouncer.lexicon.__contains__
 
     def word(self, match: re.Match[str], given: Container[str], capitals: bool) -> list[str] | None:

@@ -94,6 +94,7 @@ _NOTED = late(
     r"\w{0,2}$)[A-Za-z]{4,20}[.,]?$"
 )
 _CLAUSE_AFTER = late(r"[.,;:)]|\s(?!plus|minus|times|over|is)[A-Za-z]{2}|\s?$")
+HAVE_A_PRICE_AFTER_A_SLASH = any_of("have a price after a slash")
 
 
 def _is_letter(match: re.Match[str]) -> bool:
@@ -265,9 +266,6 @@ def measures_6(match: re.Match[str]) -> list[str] | None:
 
 def measures_10(match: re.Match[str]) -> list[str] | None:
     return [*digit_words(match[1]), *_RUNWAYS[match[2]]]
-
-
-HAVE_A_PRICE_AFTER_A_SLASH = any_of("have a price after a slash")
 
 
 def measures_16(match: re.Match[str]) -> list[str] | None:

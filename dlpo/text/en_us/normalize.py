@@ -97,6 +97,12 @@ _LOWER_BEFORE = late(  # not in a title
     r"|\b(?:A|I|The|Some|More|Many|Most|My|Our|Your|His|Her|Their|This|That|These|Those|In|For|From"
     r"|He|She|We|They|Is|Are|Two)) $"
 )
+signs_in_places_3 = only_after(_MENU_ARROW, "", 80)
+READER = FormReader(
+    _BEGIN,
+    forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: abbreviations.IN_CONTEXT.form}),
+    r"'[sS](?![\w'])",
+)
 
 
 def stuttered(match: re.Match[str]) -> list[str] | None:
@@ -127,9 +133,6 @@ def _folder(match: re.Match[str]) -> list[str] | None:
 
 def signs_in_places_2(match: re.Match[str]) -> list[str] | None:
     return ["up" if match[0] in "↑↗⬆▲" else "down"]
-
-
-signs_in_places_3 = only_after(_MENU_ARROW, "", 80)
 
 
 def signs_in_places_8(match: re.Match[str]) -> list[str] | None:
@@ -184,13 +187,6 @@ def hummed(match: re.Match[str]) -> list[str]:
     if "h" in match[0].lower():
         return ["mhm"]
     return ["mmm"] * (1 + match[0].count("-"))
-
-
-READER = FormReader(
-    _BEGIN,
-    forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: abbreviations.IN_CONTEXT.forms}),
-    r"'[sS](?![\w'])",
-)
 
 
 def _begins_clause(text: str, start: int) -> bool:

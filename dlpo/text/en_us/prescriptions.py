@@ -26,6 +26,8 @@ _ILL = late(
     r"|(?:cillin|mycin|iotics?|tablets?|capsules?|pills?|ic course|dosage) $"
 )
 _SYMPTOM = late(r" (?!for\b|and\b|or\b|if\b|with\b|to\b)[a-z]")
+HOW = "|".join(_HOW)
+HOW_LOWER = "|".join(_HOW).lower()
 
 
 def every(match: re.Match[str]) -> list[str]:
@@ -43,10 +45,6 @@ def how_often(match: re.Match[str]) -> list[str] | None:
     written = match[0].upper()
     for_what = written == "PRN" and _SYMPTOM.match(match.string, match.end())
     return [*_HOW[written].split(), *["for"] * bool(for_what)]
-
-
-HOW = "|".join(_HOW)
-HOW_LOWER = "|".join(_HOW).lower()
 
 
 def prescriptions_4(match: re.Match[str]) -> list[str] | None:

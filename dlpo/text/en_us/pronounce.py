@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlpo.text.common.language import Phonemes
-from dlpo.text.en_us.heteronyms import heteronyms, reading_of
+from dlpo.text.en_us.heteronyms import Context, heteronyms, row_of
 from dlpo.text.en_us.lexicon import Lexicon
 from dlpo.text.en_us.roles import choose
 from dlpo.text.en_us.tables import TABLES, table
@@ -68,30 +68,53 @@ class Pronouncer:
             known: pronunciations that override all others.
             given: those of single words, by their index, which override even these.
         """
+        return [phonemes for phonemes, _ in self._sounds(words, known, given)]
+
+    def sources(
+        self, words: Sequence[str], known: Mapping[str, Phonemes], given: Mapping[int, Phonemes]
+    ) -> list[str]:
+        """See `Language`; names the other readings of a word that has several."""
+        found = []
+        for word, (phonemes, source) in zip(words, self._sounds(words, known, given), strict=True):
+            listed = self.lexicon.pronunciations(word) if "lexicon" in source else ()
+            rows = heteronyms()[word] if isinstance(source, Context) else ()
+            others = {" ".join(one.phonemes) for one in listed} | {row.phonemes for row in rows}
+            others -= {" ".join(phonemes)}
+            found.append(f"{source}, not {' or '.join(sorted(others))}" if others else str(source))
+        return found
+
+    def _sounds(
+        self, words: Sequence[str], known: Mapping[str, Phonemes], given: Mapping[int, Phonemes]
+    ) -> list[tuple[Phonemes, str | Context]]:
+        """The phonemes of each word, and what says so."""
         alone = [
-            given.get(index) or self._alone(word, known, words, index)
+            (given[index], "accents or the document")
+            if index in given
+            else self._alone(word, known, words, index)
             for index, word in enumerate(words)
         ]
-        spoken: list[Phonemes] = []
+        spoken: list[tuple[Phonemes, str | Context]] = []
         for index, word in enumerate(words):
-            previous = spoken[-1][-1] if spoken else ""
-            following = alone[index + 1][0] if index + 1 < len(alone) else ""
+            previous = spoken[-1][0][-1] if spoken else ""
+            following = alone[index + 1][0][0] if index + 1 < len(alone) else ""
             fixed = word in known or index in given
             weak = None if fixed else weak_form(word, previous, following)
-            spoken.append(weak or alone[index])
+            spoken.append((weak, "en_us/weak_forms.tsv") if weak else alone[index])
         return spoken
 
     def _alone(
         self, word: str, known: Mapping[str, Phonemes], words: Sequence[str], index: int
-    ) -> Phonemes:
+    ) -> tuple[Phonemes, str | Context]:
         if found := known.get(word.lower()):
-            return found
+            return found, "dictionary"
         if word in heteronyms():
-            return reading_of(words, index)
+            row = row_of(words, index)
+            return tuple(row.phonemes.split()), row
         if word[0].isupper():
-            return self._letter(word)
+            return self._letter(word), "spelled"
         if listed := self.lexicon.pronunciations(word):
-            return choose(listed, words, index).phonemes
+            chosen, reason = choose(listed, words, index)
+            return chosen.phonemes, reason
         return self._unlisted(word)
 
     def _letter(self, word: str) -> Phonemes:
@@ -104,13 +127,12 @@ class Pronouncer:
             return (*name, "IH0", "NG")
         return contracted(name, ending) or (with_s(name) if ending else name)
 
-    def _derive(self, word: str) -> Phonemes:
-        return (
-            self._inflected(word)
-            or self._name(word)
-            or self._letter_to_sound.phonemes(word)
-            or tuple(p for letter in word if letter != "'" for p in self._letter(letter))
-        )
+    def _derive(self, word: str) -> tuple[Phonemes, str]:
+        if found := self._inflected(word):
+            return found, "a word with an ending or a beginning of en_us/word_parts.tsv"
+        if found := self._name(word) or self._letter_to_sound.phonemes(word):
+            return found, "letter-to-sound"
+        return tuple(p for one in word if one != "'" for p in self._letter(one)), "spelled"
 
     def _name(self, word: str) -> Phonemes | None:
         """A name with a beginning or an ending of its own: McKellen, Ibrahimovic."""

@@ -41,14 +41,15 @@ class Pronunciation:
 
 def choose(
     pronunciations: Sequence[Pronunciation], words: Sequence[str], index: int
-) -> Pronunciation:
-    """The pronunciation that fits the ``index``-th of lower-case words, or the first."""
-    if len(pronunciations) > 1:
-        roles = _likely_roles(words, index)
-        for pronunciation in pronunciations:
-            if pronunciation.role in roles:
-                return pronunciation
-    return pronunciations[0]
+) -> tuple[Pronunciation, str]:
+    """The pronunciation that fits the ``index``-th of lower-case words, or the first; and why."""
+    if len(pronunciations) == 1:
+        return pronunciations[0], "lexicon"
+    roles = _likely_roles(words, index)
+    for pronunciation in pronunciations:
+        if pronunciation.role in roles:
+            return pronunciation, f"lexicon, {pronunciation.role} by roles.py"
+    return pronunciations[0], "lexicon, the first since roles.py names none"
 
 
 def _likely_roles(words: Sequence[str], index: int) -> tuple[str, ...]:

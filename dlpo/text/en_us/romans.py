@@ -34,6 +34,7 @@ _ONLY_NUMERALS = word_list("numerals that are no words")
 _SEQUELS = word_list("have sequels")
 _NUMERAL_BESIDE = late(r",? (?:(?:and|or|to|through) )?[IVX]{2,5}\b|[-–][IVX]{1,5}[A-C]?\b")
 _NUMERAL_BEFORE = late(r"\b[IVX]{2,5},? (?:(?:and|or|to|through) )?$|\b[IVX]{1,5}[-–]$")
+ROMAN = ROMAN
 
 
 def roman(match: re.Match[str]) -> list[str] | None:
@@ -115,6 +116,3 @@ def _near_numeral(match: re.Match[str]) -> bool:
         _NUMERAL_BESIDE.match(match.string, match.end()) is not None
         or _NUMERAL_BEFORE.search(before) is not None
     )
-
-
-ROMAN = ROMAN

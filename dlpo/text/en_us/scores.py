@@ -91,6 +91,8 @@ _WON_BEFORE = late(
     r"(?i)\b(?:won|win|wins|lost|loss|beat|score|drew|tied|pages?|age[sd]?|rat(?:ed|ing)|temps?|up|down|led|trail\w{0,3})\b[^.;]{0,20}$"
 )
 _SETS = Sets(TABLES, "and", cardinal_words)
+SETS_PATTERN = _SETS.pattern
+scores_14 = _SETS.words
 
 
 def score(match: re.Match[str]) -> list[str]:
@@ -180,7 +182,3 @@ def scores_5(match: re.Match[str]) -> list[str] | None:
 
 def scores_12(match: re.Match[str]) -> list[str] | None:
     return [*match[0]]
-
-
-SETS_PATTERN = _SETS.pattern
-scores_14 = _SETS.words

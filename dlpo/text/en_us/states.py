@@ -48,20 +48,16 @@ _CITIES_TOO = {"LA", "NY", "DC"}
 _NO_STATES = ({"MA", "MD", "ME", "MS", "PA"}, {"CT", "PA"})  # degrees and jobs, views and the like
 _AUTHOR_AFTER = late(r",? (?:\(?\d{4}|&|et al)|, (?:&|and)? ?[A-Z][a-z]+, [A-Z]\.")
 NAMES = "|".join(name.title() for name, *_ in _STATES.values())
+STATES_KEYS__WORDS_AFTER_COMMAS = "|".join(_STATES.keys() - {*_WORDS_AFTER_COMMAS})
+WORDS_AFTER_COMMAS = "|".join(_WORDS_AFTER_COMMAS)
 
 
 def states_parties_2(match: re.Match[str]) -> list[str] | None:
     return [match[1], *_WRITTEN_STATES[match[2]][0].split()]
 
 
-STATES_KEYS__WORDS_AFTER_COMMAS = "|".join(_STATES.keys() - {*_WORDS_AFTER_COMMAS})
-
-
 def states_7(match: re.Match[str]) -> list[str] | None:
     return _STATES[match[0]][0].split() if follows_capital(match) else None
-
-
-WORDS_AFTER_COMMAS = "|".join(_WORDS_AFTER_COMMAS)
 
 
 def state(match: re.Match[str]) -> list[str] | None:

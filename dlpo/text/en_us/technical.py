@@ -38,6 +38,11 @@ _LONG_NAME = 5  # letters
 _ROOTS = word_list("roots of names in code")
 _IN_CODE = re.compile(r"[_\d]|[a-z][A-Z]")
 _INSIDE_NAME = re.compile(r"(?<=[A-Za-z][a-z])(?<!Mc)(?<!Mac)(?=[A-Z][a-z]{2})")  # My|File
+CODE_BLOCK = CODE_BLOCK
+MAP_RE_ESCAPE__WRITTEN = "|".join(map(re.escape, _WRITTEN))
+ADDRESSES_MAIL = addresses.MAIL
+ADDRESSES_WEB__TOP_LEVEL = addresses.web(_TOP_LEVEL)
+SHORT_LINKS = TABLES.any_of("short links")
 
 
 def term_words(written: str) -> list[str] | None:
@@ -176,21 +181,12 @@ def code_block(match: re.Match[str]) -> list[str]:
     return [*_spoken(match["language"], silent="-_."), "code", "block"]
 
 
-CODE_BLOCK = CODE_BLOCK
-MAP_RE_ESCAPE__WRITTEN = "|".join(map(re.escape, _WRITTEN))
-
-
 def technical_5(match: re.Match[str]) -> list[str] | None:
     return TERMS[match[0]]
 
 
 def technical_6(match: re.Match[str]) -> list[str] | None:
     return _spoken(match[0])
-
-
-ADDRESSES_MAIL = addresses.MAIL
-ADDRESSES_WEB__TOP_LEVEL = addresses.web(_TOP_LEVEL)
-SHORT_LINKS = TABLES.any_of("short links")
 
 
 def technical_10(match: re.Match[str]) -> list[str] | None:

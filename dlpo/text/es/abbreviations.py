@@ -93,6 +93,10 @@ _ROMAN_ITEMS = late(ROMAN_ITEM)
 _LONG_WORKS = word_list("long works")
 _STARTERS = word_list("sentence starters")
 _ARTICLES = frozenset({"el", "la", "del", "las", "los"})
+STATES = any_key(_STATES)
+BOOKS_KEYS_NUMBERED_BOOKS = any_key(BOOKS.keys() - NUMBERED_BOOKS)
+BOOKS_PIECE = any_key(BOOKS)
+ROMAN = ROMAN
 
 
 def spelled(letters: str) -> list[str]:
@@ -260,16 +264,8 @@ def why(match: re.Match[str]) -> list[str] | None:
     return ["por", "qué"] if not before or before[-1] in "¿.!?,\n" else None
 
 
-STATES = any_key(_STATES)
-BOOKS_KEYS_NUMBERED_BOOKS = any_key(BOOKS.keys() - NUMBERED_BOOKS)
-BOOKS_PIECE = any_key(BOOKS)
-
-
 def abbreviations_13(match: re.Match[str]) -> list[str] | None:
     return spelled(match[0]) if _previous_word(match)[:1].isupper() else None
-
-
-ROMAN = ROMAN
 
 
 def abbreviations_15(match: re.Match[str]) -> list[str] | None:

@@ -104,6 +104,10 @@ _LONG_HOURS = 7
 _HOUR_AFTER = late(r"\s?(?:[ap]\.?\s?m|hs?\b|hrs\b|de\b|con\b|en\b)")
 MONTHS_A_YEAR = 12
 NIGHT = 7  # the hour from which p. m. is night
+DAY = DAY
+calendar_9 = only_after(_WEEK_BEFORE, lambda match: [_LETTER_DAYS[match[0]]], 60)
+calendar_14 = only_after(late(f"\\b{SHORT_DAY}\\.?$"), "")
+ISO = ISO
 
 
 def date_words(day: str, month: int | str, year: str | None) -> list[str]:
@@ -375,10 +379,6 @@ def time_zone(match: re.Match[str]) -> list[str]:
     return [*spelled(match[1]), sign, *cardinal_words(match[3]), *minutes]
 
 
-DAY = DAY
-calendar_9 = only_after(_WEEK_BEFORE, lambda match: [_LETTER_DAYS[match[0]]], 60)
-
-
 def calendar_10(match: re.Match[str]) -> list[str] | None:
     return [_LETTER_DAYS[day] for day in match[0].split("/")]
 
@@ -389,10 +389,6 @@ def calendar_12(match: re.Match[str]) -> list[str] | None:
 
 def calendar_13(match: re.Match[str]) -> list[str] | None:
     return [_weekday(match[0])]
-
-
-calendar_14 = only_after(late(f"\\b{SHORT_DAY}\\.?$"), "")
-ISO = ISO
 
 
 def calendar_23(match: re.Match[str]) -> list[str] | None:

@@ -27,6 +27,7 @@ class Spanish(FormLanguage):
         super().__init__(code, "Spanish", TABLES, characters, READER, ENDINGS)
         pronouncer = SpanishPronouncer(distincion=code == "es-ES")
         self.phonemes = pronouncer.phonemes
+        self.sources = pronouncer.sources
         self.ipa = pronouncer.ipa
         self.parse_ipa = parse_ipa
 

@@ -185,6 +185,17 @@ AGAINST = r"c/\s?(?:[a-z]{2,3} )?(?!IVA)[A-ZÁÉÍÓÚÑ]"
 ABOUT = rf"s/\s?(?:{TABLES.any_of('subjects of lawsuits')})"
 _ABOUT_AFTER = late(rf"[^;\n]{{0,60}}\b{ABOUT}")
 _AGAINST_BEFORE = late(rf"\b{AGAINST}")
+AFTER_ESTA = TABLES.patterns("after está")
+MIXED = any_key(_MIXED)
+AFTER_QUA = TABLES.any_of("after qué")
+READER = FormReader(
+    r"(?P<a>[a-záéíóúüñç])|(?P<A>[A-ZÁÉÍÓÚÜÑÇ])|(?P<d>\d)|!(?==|(?<=[\dn]!)\s?[=*×·/y])|[^\s.,;:!?\"')\]}]"
+    r"|(?<![\w.])\.(?=[a-z\d]{2,12}\b)|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
+    forms_of(
+        rows_of(TABLES, "dlpo.text.es"),
+        {1260: abbreviations.IN_CONTEXT.form, 1350: abbreviations.ABBREVIATIONS.form},
+    ),
+)
 
 
 def estar(match: re.Match[str]) -> list[str] | None:
@@ -411,10 +422,6 @@ def _unstretched(written: str) -> str:
     return plain if len(plain) > 1 and _VOWEL.search(plain.lower()) else written
 
 
-AFTER_ESTA = TABLES.patterns("after está")
-MIXED = any_key(_MIXED)
-
-
 def signs_and_words_5(match: re.Match[str]) -> list[str] | None:
     return ACRONYMS[match[0]]
 
@@ -425,9 +432,6 @@ def signs_and_words_6(match: re.Match[str]) -> list[str] | None:
 
 def signs_and_words_9(m: re.Match[str]) -> list[str] | None:
     return [*spelled(m[1] or m[3]), "a", *spelled(m[2] or m[4])]
-
-
-AFTER_QUA = TABLES.any_of("after qué")
 
 
 def signs_and_words_33(match: re.Match[str]) -> list[str] | None:
@@ -444,16 +448,6 @@ def signs_and_words_44(match: re.Match[str]) -> list[str] | None:
 
 def signs_and_words_52(match: re.Match[str]) -> list[str] | None:
     return _SIGNS[match[0]]
-
-
-READER = FormReader(
-    r"(?P<a>[a-záéíóúüñç])|(?P<A>[A-ZÁÉÍÓÚÜÑÇ])|(?P<d>\d)|!(?==|(?<=[\dn]!)\s?[=*×·/y])|[^\s.,;:!?\"')\]}]"
-    r"|(?<![\w.])\.(?=[a-z\d]{2,12}\b)|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d\s:)(?=\s\d{1,9}\s=)|:(?<=\d:)(?=\d)",
-    forms_of(
-        rows_of(TABLES, "dlpo.text.es"),
-        {1260: abbreviations.IN_CONTEXT.forms, 1350: abbreviations.ABBREVIATIONS.forms},
-    ),
-)
 
 
 def word_of(match: re.Match[str], given: Container[str], capitals: bool) -> list[str]:

@@ -29,6 +29,11 @@ class SpanishPronouncer(RulePronouncer):
         exceptions = EXCEPTIONS | _IN_SPAIN if distincion else EXCEPTIONS
         super().__init__(_by_rule, exceptions, SYMBOL_OF, VOWELS, word_list("unstressed"))
 
+    def _source(self, word: str) -> str:
+        if word not in self._exceptions and english_syllables(word):
+            return "English, as a speaker of Spanish says it"
+        return super()._source(word)
+
     def _adapt(self, found: Sequence[Syllable]) -> None:
         """Say θ as s; two that meet, as in excelente, are one."""
         if self._distincion:

@@ -256,6 +256,9 @@ _NAMED_BEFORE = late(
 _CAPITAL_BEFORE = late(r"\b[a-z]?[A-ZÁÉÍÓÚÑ][^\W\d_]{0,20} $")
 _DAY_BEFORE = late(r"\b[Ee]l $")
 _OF_MODEL = late(r" \d{3}(?:(?:[GTM]B|MP)\b()| (?:[GTM]B|cv|CV)\b)")
+PER_TIME = any_key(_PER_TIME)
+SETS_PATTERN = _SETS.pattern
+quantities_numbers_2 = _SETS.words
 
 
 @lru_cache(maxsize=8)  # each number of a text asks
@@ -791,15 +794,8 @@ def quantities_measures_2(match: re.Match[str]) -> list[str] | None:
     return [*number_words(match[1]), *_UNITS[match[2].lower()][1].split()]
 
 
-PER_TIME = any_key(_PER_TIME)
-
-
 def quantities_measures_16(m: re.Match[str]) -> list[str] | None:
     return [*cardinal_words(m[1]), *spelled("w"), *cardinal_words(m[2])]
-
-
-SETS_PATTERN = _SETS.pattern
-quantities_numbers_2 = _SETS.words
 
 
 def quantities_numbers_3(match: re.Match[str]) -> list[str] | None:

@@ -44,6 +44,10 @@ _IDENTITY_BEFORE = re.compile(
     r"|n[uú]m\.|n\.?[oº°]\.?|población de):? $"
 )
 _TELEPHONE_BEFORE = re.compile(rf"(?i)\b(?:{any_of('telephones')})\.?:?(?: al?| el| es)?(?: el)? $")
+ADDRESSES_MAIL = addresses.MAIL
+ADDRESSES_HANDLE = addresses.HANDLE
+ADDRESSES_WEB_ANY_OF_TOP_LEVEL = addresses.web(any_of("top level"))
+ADDRESSES_FILES_ANY_OF_FILE_ENDINGS = addresses.files(any_of("file endings"))
 
 
 def _part(letters: str, last: bool) -> list[str]:
@@ -187,16 +191,8 @@ def hashtag(match: re.Match[str]) -> list[str] | None:
     return ["hashtag"] * (not said_before) + [word for words in said for word in words]
 
 
-ADDRESSES_MAIL = addresses.MAIL
-ADDRESSES_HANDLE = addresses.HANDLE
-ADDRESSES_WEB_ANY_OF_TOP_LEVEL = addresses.web(any_of("top level"))
-
-
 def technical_addresses_5(match: re.Match[str]) -> list[str] | None:
     return None if _is_number(match) else address_words(addresses.said_part(match[0]))
-
-
-ADDRESSES_FILES_ANY_OF_FILE_ENDINGS = addresses.files(any_of("file endings"))
 
 
 def technical_addresses_6(match: re.Match[str]) -> list[str] | None:

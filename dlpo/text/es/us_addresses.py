@@ -22,6 +22,7 @@ _AFTER_CITY = re.compile(r"[.,;:!?)]|$| (?:y|al?|el|en|del?|con|para|por|los|que
 _ALONE = ("AZ", "FL", "GA", "IL", "NC", "NJ", "NM", "NV", "NY", "TN", "TX", "UT", "WA")
 """codes that a city alone can precede; others mean more and need a zip code"""
 _CALIFORNIAN = re.compile(r"\b(?:Los|San|Santa|Long|Sacramento|Fresno|Oakland)\b[^,]{0,14}, $")
+STATES = any_key(_STATES)
 
 
 def sided(match: re.Match[str]) -> list[str]:
@@ -47,6 +48,3 @@ def state(match: re.Match[str]) -> list[str] | None:
     in_city = _CITY.search(before) and _AFTER_CITY.match(match.string, match.end())
     is_state = match[1] in _ALONE or (match[1] == "CA" and _CALIFORNIAN.search(before))
     return name if in_city and is_state else None
-
-
-STATES = any_key(_STATES)

@@ -57,6 +57,8 @@ class Script:
         """places and seconds"""
         self.marks: list[tuple[int, str]] = []
         """places and names"""
+        self.trace = reading.trace
+        """see `TextReading`"""
         self._reading = reading
         self._language = language
         self.language = language
@@ -193,6 +195,8 @@ def spoken_script(
     for marked in _sentences(script, document, known):
         language = marked[0].token.language or script.language
         words = settle_question(list(_words(marked, script, known, symbols)), language)
+        if script.trace is not None:
+            script.trace.sentence(marked, words, script.language, known)
         of_words = [token.token for token in marked for _ in token.token.words]
         lengths = [len(word.phonemes) + 1 for word in words]
         for piece in pieces(lengths, [word.mark for word in words], MAX_SYMBOLS):
@@ -237,7 +241,9 @@ def _tokens(script: Script, document: str, known: Mapping[str, Phonemes]) -> Ite
         if words is not None:
             yield Token(text[start:end], words, start, end, phonemes, own)
             continue
-        found = spoken.tokens(text, given=known, shouted=shouted, start=start, end=end)
+        found = spoken.tokens(
+            text, given=known, shouted=shouted, start=start, end=end, trace=script.trace
+        )
         found = with_accents(found, document, script.source_span, known, spoken)
         yield from found if own is None else (replace(token, language=own) for token in found)
 
