@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dlpo.text import TextFrontEnd
 from dlpo.text.common.neighbors import WINDOW, NeighborPattern, neighbors_after, neighbors_before
-from dlpo.text.common.rows import Row
+from dlpo.text.common.rows import Row, rows_of
 from dlpo.text.common.tables import Tables
+from dlpo.text.common.trace import forms_fired
+from dlpo.text.en_us import tables as english
+from dlpo.text.es import tables as spanish
+
+FRONT_END = TextFrontEnd()
 
 
 @pytest.fixture
@@ -98,3 +105,23 @@ def test_row_says_words_and_fields(
     cells = ["10", "A", r"\w", r"T({numbers.NUMBER}) E(\d)(?P<missing>!)?", "!DET", "", says]
     row = Row("episodes:2", [*cells, "T2 E5", "a T2 E5"], tables, "dlpo.text.en_us")
     assert read(row, text) == words
+
+
+def rows_with(column: str) -> list[Any]:
+    """The rows of both languages that give an example of what they read or leave."""
+    return [
+        pytest.param(language, row.name, example, id=row.name)
+        for language, tables in (("en", english.TABLES), ("es", spanish.TABLES))
+        for row in rows_of(tables, f"dlpo.text.{tables.folder}")
+        if (example := getattr(row, column))
+    ]
+
+
+@pytest.mark.parametrize(("language", "row", "text"), rows_with("reads"))
+def test_row_reads_its_example(language: str, row: str, text: str) -> None:
+    assert row in forms_fired(FRONT_END, text, language)
+
+
+@pytest.mark.parametrize(("language", "row", "text"), rows_with("leaves"))
+def test_row_leaves_its_counterexample(language: str, row: str, text: str) -> None:
+    assert row not in forms_fired(FRONT_END, text, language)
