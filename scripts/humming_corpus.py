@@ -30,3 +30,14 @@ def write_corpus(root: Path) -> None:
         timed.append(f"{clip}\t{SOUNDS}\t{DURATIONS_MS}\thum:1-4 hum:5-8")
     (root / "metadata.csv").write_text("\n".join(said) + "\n", "utf-8")
     (root / "alignments.tsv").write_text("\n".join(timed) + "\n", "utf-8")
+
+
+def add_sentences(root: Path) -> None:
+    """Nine sentences more, without recordings, that no other clip says."""
+    with (root / "metadata.csv").open("a") as said, (root / "alignments.tsv").open("a") as timed:
+        for number in range(9):
+            count = number + 3
+            said.write(f"LJ004-000{number}|x|{'Hum ' * (number + 1)}hum hum.\n")
+            row = [" ".join([part] * count) for part in ("HH AH1 M", "100 300 200")]
+            words = " ".join(f"hum:{3 * i}-{3 * i + 2}" for i in range(count))
+            timed.write("\t".join([f"LJ004-000{number}", *row, words]) + "\n")

@@ -35,6 +35,7 @@ RIVA_STUBS = ("dlpo_serving.protocols.riva.proto", "dlpo.serving.protocols.riva.
 # Settings that a request may have, by the names of OpenAI's route.
 SOUND = {"speed", "seed", "pitch_semitones", "volume_db", "steps", "sentence_pause_s"}
 ALL = SOUND | {"sample_rate", "ssml"}
+VENDORS = {"speed", "seed", "sample_rate", "ssml"}
 Message = dict[str, Any]
 
 
@@ -146,16 +147,9 @@ def elevenlabs(end: str) -> Call:
 
 
 def cartesia_body(r: Request) -> Message:
-    body: Message = {
-        "voice": {"mode": "id", "id": r.voice},
-        "output_format": {
-            "container": "raw", "encoding": "pcm_s16le", "sample_rate": r.rate_hz,
-        },
-        **r.sound,
-    }  # fmt: skip
-    if "speed" in body:
-        body["generation_config"] = {"speed": body.pop("speed")}
-    return body
+    output = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": r.rate_hz}
+    body = {"voice": {"mode": "id", "id": r.voice}, "output_format": output, **r.sound}
+    return body | {"generation_config": {"speed": r.sound.get("speed", 1.0)}}
 
 
 def cartesia(path: str) -> Call:
@@ -170,6 +164,10 @@ def deepgram_path(r: Request) -> str:
 def vapi(r: Request) -> tuple[str, Message]:
     message = {"type": "voice-request", "text": r.text, "sampleRate": r.rate_hz}
     return "/v1/vapi", {"message": {**message, "voiceId": r.voice}}
+
+
+def jambonz_mp3(r: Request) -> tuple[str, Message]:
+    return "/v1/jambonz", {"text": r.text, "voice": r.voice}
 
 
 def over(socket: Callable[[Request], tuple[str, Iterable[Message]]]) -> Call:
@@ -266,9 +264,8 @@ async def jambonz(server: Server, r: Request) -> bytes:
 
 def config_of(r: Request) -> speech_pb2.SynthesisConfig:
     encoding = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_S16
-    return speech_pb2.SynthesisConfig(
-        voice=r.voice, encoding=encoding, sample_rate_hz=r.rate_hz, **r.sound
-    )
+    settings = {"encoding": encoding, "sample_rate_hz": r.rate_hz, **r.sound}
+    return speech_pb2.SynthesisConfig(voice=r.voice, **settings)
 
 
 async def grpc_whole(server: Server, r: Request) -> bytes:
@@ -277,17 +274,12 @@ async def grpc_whole(server: Server, r: Request) -> bytes:
     return bytes(reply.audio)
 
 
-async def grpc_chunks(server: Server, r: Request) -> bytes:
+async def grpc_chunks(server: Server, r: Request, pieces: bool = False) -> bytes:
+    stub = speech_pb2_grpc.SpeechServiceStub(server.channel)
     request = speech_pb2.StreamSynthesizeRequest(text=r.text, config=config_of(r))
-    stub = speech_pb2_grpc.SpeechServiceStub(server.channel)
-    return b"".join([reply.audio.audio async for reply in stub.StreamSynthesize(request)])
-
-
-async def grpc_pieces(server: Server, r: Request) -> bytes:
     Piece = speech_pb2.IncrementalSynthesizeRequest
-    pieces = [Piece(config=config_of(r)), *(Piece(text=word) for word in r.words)]
-    stub = speech_pb2_grpc.SpeechServiceStub(server.channel)
-    stream = stub.IncrementalSynthesize(iter(pieces))
+    further = [Piece(config=config_of(r)), *(Piece(text=word) for word in r.words)]
+    stream = stub.IncrementalSynthesize(iter(further)) if pieces else stub.StreamSynthesize(request)
     return b"".join([reply.audio.audio async for reply in stream])
 
 
@@ -390,29 +382,22 @@ def pieces(call: Call, takes: set[str]) -> Route:
     return Route(call, takes - {"ssml"}, in_pieces=True)
 
 
-def jambonz_body(r: Request) -> tuple[str, Message]:
-    return "/v1/jambonz", {"text": r.text, "voice": r.voice}
-
-
 ROUTES = {
     "grpc-synthesize": whole(grpc_whole, ALL),
     "openai": whole(openai(), ALL),
     "elevenlabs": whole(elevenlabs(""), ALL),
     "elevenlabs-times": whole(elevenlabs("/with-timestamps"), ALL),
-    "cartesia": whole(cartesia("/tts/bytes"), {"speed", "seed", "sample_rate", "ssml"}),
-    "deepgram": whole(
-        partial(post, lambda r: (deepgram_path(r), {"text": r.text})),
-        {"speed", "seed", "sample_rate", "ssml"},
-    ),
+    "cartesia": whole(cartesia("/tts/bytes"), VENDORS),
+    "deepgram": whole(partial(post, lambda r: (deepgram_path(r), {"text": r.text})), VENDORS),
     "kokoro-whole": whole(openai("/dev/captioned_speech", stream=False), ALL),
     "vapi": whole(partial(post, vapi), {"sample_rate", "ssml"}),
-    "jambonz-mp3": whole(partial(post, jambonz_body), {"ssml"}, is_pcm=False),
+    "jambonz-mp3": whole(partial(post, jambonz_mp3), {"ssml"}, is_pcm=False),
     "riva-synthesize": whole(partial(riva, method="Synthesize"), ALL),
     "wyoming": whole(wyoming, {"ssml"}),
     "voice": whole(voice_whole, SOUND | {"ssml"}),
     "say": whole(say, ALL, alone=True),
     "grpc-stream": Route(grpc_chunks, ALL),
-    "grpc-pieces": pieces(grpc_pieces, ALL),
+    "grpc-pieces": pieces(partial(grpc_chunks, pieces=True), ALL),
     "openai-events": Route(openai(stream_format="sse"), ALL),
     "own-events": Route(openai(stream_format="dlpo"), ALL),
     "own-socket": pieces(over(own_socket), ALL),
@@ -421,9 +406,9 @@ ROUTES = {
     "elevenlabs-stream-times": Route(elevenlabs("/stream/with-timestamps"), ALL),
     "elevenlabs-socket": pieces(over(eleven_socket), ALL),
     "elevenlabs-contexts": pieces(over(eleven_contexts), ALL),
-    "cartesia-events": Route(cartesia("/tts/sse"), {"speed", "seed", "sample_rate", "ssml"}),
-    "cartesia-socket": pieces(over(cartesia_socket), {"speed", "seed", "sample_rate"}),
-    "deepgram-socket": pieces(over(deepgram_socket), {"speed", "seed", "sample_rate"}),
+    "cartesia-events": Route(cartesia("/tts/sse"), VENDORS),
+    "cartesia-socket": pieces(over(cartesia_socket), VENDORS),
+    "deepgram-socket": pieces(over(deepgram_socket), VENDORS),
     "kokoro": Route(openai("/dev/captioned_speech"), ALL),
     "jambonz-socket": pieces(jambonz, {"sample_rate"}),
     "riva-online": Route(partial(riva, method="SynthesizeOnline"), ALL),

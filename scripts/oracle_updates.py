@@ -30,7 +30,7 @@ from typer.testing import CliRunner
 from dlpo.cli import app
 
 CHECKPOINT, TEXTS = Path("voices/spectral/checkpoint"), Path("recipe/texts/conversation-a.csv")
-RATE_HZ, SENTENCES = 24_000, 9
+RATE_HZ = 24_000  # the checkpoint's
 PROMPTS = 200  # that endings are drawn from
 CHAIN = {"steps": "2", "reward": "distillmos=1"}
 RUNS: dict[str, dict[str, str]] = {
@@ -57,26 +57,12 @@ SHORT_ENDINGS = SHORT | {"draws": 6, "learned": 4, "validation_endings": 1}
 NOT_COMPARED = {"seconds", "seconds_per_update", "sample"}  # parts of a tag
 
 
-def write_corpus(root: Path) -> None:
-    """The humming corpus at the checkpoint's rate, with sentences that have no recording."""
-    humming_corpus.RATE_HZ = RATE_HZ
-    humming_corpus.write_corpus(root)
-    with (
-        (root / "metadata.csv").open("a") as metadata,
-        (root / "alignments.tsv").open("a") as alignments,
-    ):
-        for number in range(SENTENCES):
-            count = number + 3
-            metadata.write(f"LJ004-000{number}|x|{'Hum ' * (count - 2)}hum hum.\n")
-            words = " ".join(f"hum:{3 * i}-{3 * i + 2}" for i in range(count))
-            row = [" ".join([part] * count) for part in ("HH AH1 M", "100 300 200")]
-            alignments.write("\t".join([f"LJ004-000{number}", *row, words]) + "\n")
-
-
 def prepared_corpus(scratch: Path) -> Path:
     """The folder of the humming corpus, prepared."""
     corpus, data = scratch / "corpus", scratch / "data"
-    write_corpus(corpus)
+    humming_corpus.RATE_HZ = RATE_HZ
+    humming_corpus.write_corpus(corpus)
+    humming_corpus.add_sentences(corpus)
     dlpo(
         "prepare", "ljspeech", corpus, "--alignments", corpus / "alignments.tsv",
         "--out", data, "--sample-rate", RATE_HZ, "--quiet",

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -282,14 +283,18 @@ def embedded_fp32() -> Bundle:
     return replace(bundle, manifest=manifest)
 
 
+def humming_corpus() -> ModuleType:
+    """The module scripts/humming_corpus.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "scripts")
+        return importlib.import_module("humming_corpus")
+
+
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus of scripts/humming_corpus.py, and a text without a recording."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[1] / "scripts")
-        humming_corpus = importlib.import_module("humming_corpus")
     root: Path = tmp_path_factory.mktemp("corpora") / "humming"
-    humming_corpus.write_corpus(root)
+    humming_corpus().write_corpus(root)
     with (root / "metadata.csv").open("a") as metadata:
         metadata.write("LJ003-0001|Hum?|Hum?\n")
     with (root / "alignments.tsv").open("a") as alignments:
@@ -314,17 +319,8 @@ def wordy_dataset(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -
 
     root = tmp_path_factory.mktemp("wordy")
     shutil.copytree(tiny_corpus, root / "corpus")
-    metadata, alignments = root / "corpus" / "metadata.csv", root / "corpus" / "alignments.tsv"
-    extra, rows = [], []
-    for number in range(9):
-        extra.append(f"LJ004-000{number}|x|{'Hum ' * (number + 1)}hum hum.")
-        sounds = " ".join(["HH AH1 M"] * (number + 3))
-        lengths = " ".join(["100 300 200"] * (number + 3))
-        words = " ".join(f"hum:{3 * i}-{3 * i + 2}" for i in range(number + 3))
-        rows.append(f"LJ004-000{number}\t{sounds}\t{lengths}\t{words}")
-    metadata.write_text(metadata.read_text() + "\n".join(extra) + "\n")
-    alignments.write_text(alignments.read_text() + "\n".join(rows) + "\n")
-    prepare(root / "corpus", alignments, root / "data")
+    humming_corpus().add_sentences(root / "corpus")
+    prepare(root / "corpus", root / "corpus" / "alignments.tsv", root / "data")
     return root / "data"
 
 
