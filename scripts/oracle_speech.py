@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -161,7 +162,9 @@ def main() -> None:
     requests, out = map(Path, sys.argv[1:])
     if not requests.exists():
         written = [[asdict(request), routes] for request, routes in chosen_requests()]
-        requests.write_text(json.dumps(written, indent=1))
+        new = requests.with_suffix(f".{os.getpid()}")
+        new.write_text(json.dumps(written, indent=1))
+        new.rename(requests)
     asked = [(Request(**one), routes) for one, routes in json.loads(requests.read_text())]
     out.write_text(json.dumps(asyncio.run(hashes_of(asked, out.with_suffix(".log"))), indent=1))
 
