@@ -60,10 +60,8 @@ _LETTER = late(r"(?<![A-Za-z])[A-Za-z]$")  # that is alone
 ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[ivx]{2,5}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""
 _PICTURE = rf"[{PICTURES}]\ufe0f?"
-_GOES_ON = late(
-    rf"(?:[,;–—&(\[-]|\b(?:{_TABLES.any_of('in a wrapped line')}"
-    rf"|{_TABLES.any_of('in an unfinished line')}))\Z"
-)
+_UNFINISHED = late(rf"(?:[,;–—&(\[-]|\b(?:{_TABLES.any_of('in an unfinished line')}))\Z")
+_JOINED = late(rf"\b(?:{_TABLES.any_of('in a wrapped line')})\Z")  # but "Sign in", in a menu
 _BEFORE_PICTURE = late(rf"\b(?:{_TABLES.any_of('before a picture in a line')})\Z")
 _AT_PICTURE = late(_PICTURE)
 _LINE_END = late(  # but not before a line that Markdown marks
@@ -208,8 +206,12 @@ def _line_end(match: re.Match[str]) -> str:
     text, (place, end) = match.string, match.span()
     line = re.split(r"[\n\f]", text[max(0, place - _LINE) : place])[-1]
     following = re.split(r"[\n\f]", text[end : end + _LINE], maxsplit=1)[0].lstrip()
-    wraps = _GOES_ON.search(line) or (_AT_PICTURE.match(following) and _BEFORE_PICTURE.search(line))
-    if following[0].islower():
+    wraps = _UNFINISHED.search(line) is not None
+    if not (following[0].isupper() and len(line) < _NARROW):
+        wraps = wraps or _JOINED.search(line) is not None
+    if _AT_PICTURE.match(following):
+        wraps = wraps or _BEFORE_PICTURE.search(line) is not None
+    elif following[0].islower():
         wraps = wraps or len(line) >= _NARROW
     elif following[0].isalpha():
         wraps = wraps or min(len(line), len(following)) >= _WIDE
