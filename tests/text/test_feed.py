@@ -69,7 +69,8 @@ def needed(text: str) -> str:
         ("no capitals. none at all.", ["no capitals.", "none at all."]),
         ("add fl. oz as int. rate. Dr. Lee", ["add fl. oz as int. rate.", "Dr. Lee"]),
         ("A heading\n\nthen text\n \nmore", ["A heading", "then text", "more"]),
-        ("one line\nanother line", ["one line\nanother line"]),
+        ("one line\nanother line", ["one line", "another line"]),
+        ("a line that has been wrapped\nby its writer", ["a line that has been wrapped\nby its writer"]),
         ("Dr. dcha. Ǽa", ["Dr. dcha.", "Ǽa"]),
     ],
 )  # fmt: skip

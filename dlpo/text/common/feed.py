@@ -133,7 +133,12 @@ class TextFeed:
             return False  # the number of an item belongs to it
         clauses = words >= (LATER_CLAUSE_WORDS if self._speaking else FIRST_CLAUSE_WORDS)
         return ends_at(
-            self._pending, place, self._language, clauses=clauses, capitals=self._upper, final=final
+            self._pending,
+            place,
+            self._language,
+            clauses=clauses,
+            cases=(self._lower, self._upper),
+            final=final,
         )
 
     def _take(self, end: int, last: bool = False) -> list[Sentence]:
@@ -157,7 +162,7 @@ class TextFeed:
             self._code = text[end:]
             text = text[:end]
         read = self._front_end.process_passage(
-            text, self._known, self.reading, shouted, not self._upper, last
+            text, self._known, self.reading, shouted, not (self._upper and self._lower), last
         )
         found = [_moved(sentence, start) for sentence in read]
         self._speaking |= bool(found)
@@ -173,7 +178,13 @@ def _moved(sentence: Sentence, offset: int) -> Sentence:
 
 
 def ends_at(
-    text: str, place: int, language: Language, *, clauses: bool, capitals: bool, final: bool
+    text: str,
+    place: int,
+    language: Language,
+    *,
+    clauses: bool,
+    cases: tuple[bool, bool],
+    final: bool,
 ) -> bool | None:
     """Whether speech may stop at a blank or a dash; None until more text decides.
 
@@ -184,7 +195,7 @@ def ends_at(
         place: index of the blank or dash.
         language: that of the text.
         clauses: whether speech may stop at the end of a clause, too.
-        capitals: whether the writer has used capitals before this text.
+        cases: whether the writer has used small letters and capitals before this text.
         final: no more text will come.
     """
     before = text[max(0, place - _CONTEXT) : place + 1]
@@ -212,7 +223,9 @@ def ends_at(
         if not enough:  # perhaps part of a date
             return None
         return not _around(text, place, whole_word, language).is_one
+    small, capitals = cases
     all_lower = not capitals and text[:first] == text[:first].lower()
+    shouts = not small and text[:whole_word].isupper()
     if following[0].islower() and not all_lower:
         return False
     # A word in lower case may be what an abbreviation is known by: fl. oz, int. rate.
@@ -225,7 +238,9 @@ def ends_at(
         return True
     opening = language.tokens(language.characters.readable(text[:_CONTEXT]).text, shouted=False)
     opener = next(iter(opening), around.before)
-    end = sentence_end(opener, around.before, around.gap, around.after, all_lower, language)
+    end = sentence_end(
+        opener, around.before, around.gap, around.after, all_lower or shouts, language
+    )
     return end != ""
 
 

@@ -18,8 +18,8 @@ class FormLanguage:
     """The part of a `Language` that tables and forms settle; a language brings `word` and the rest.
 
     `day_first`: whether 5/3 is the fifth of March. Its lists.tsv has "before names", "sentence
-    starters", "question words", "before question words", and, for dates without a year that are
-    read the other way round, "before swapped dates" and "not after swapped dates".
+    starters", "join clauses", "question words", "before question words", and, for dates without a
+    year that are read the other way round, "before swapped dates" and "not after swapped dates".
     """
 
     day_first = True
@@ -42,6 +42,7 @@ class FormLanguage:
         self.rows_of = tables.rows_of
         self._before_names = tables.word_list("before names")
         self._sentence_starters = tables.word_list("sentence starters")
+        self._joining_words = tables.word_list("join clauses")
         self._question_words = tables.word_list("question words")
         self.around_dates = (
             tables.words_of("before swapped dates"),
@@ -63,15 +64,22 @@ class FormLanguage:
         """See `Language`: none, where accents are kept as letters."""
         return ()
 
+    def starts_sentence(self, word: str) -> bool:
+        """See `Language`."""
+        return opens_sentence(word, self._sentence_starters)
+
     def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
         """See `Language`: not that of "Mr.", and if a usual first word follows.
 
-        A name or a number follows the words of "before names".
+        A name or a number follows the words of "before names". In small letters, as all of a text
+        in one case, only a word that doesn't join clauses begins a sentence.
         """
-        if token.words[-1] in self._before_names:
+        opening = following.words[0]
+        if token.words[-1] in self._before_names or len(following.words) > 1:
             return False
-        is_word = len(following.words) == 1 and following.text[0].isalpha()
-        return is_word and opens_sentence(following.words[0], self._sentence_starters)
+        if following.text[0].islower() and opening in self._joining_words:
+            return False
+        return following.text[0].isalpha() and self.starts_sentence(opening)
 
     def falls(self, words: Sequence[str]) -> bool:
         """See `Language`: "Where is it?" falls as "Here it is." does, "Is it here?" rises.

@@ -144,7 +144,7 @@ class TextFrontEnd:
         known: Mapping[str, Phonemes],
         reading: TextReading,
         shouted: bool | None = None,
-        all_lower: bool | None = None,
+        one_case: bool | None = None,
         last: bool = True,
     ) -> list[Sentence]:
         """Process a part of a longer text, in which there may be nothing to say.
@@ -154,7 +154,8 @@ class TextFrontEnd:
             known: from `known_words`.
             reading: of the longer text, which notes what is not spoken.
             shouted: the whole text has only capitals; by default if this passage has.
-            all_lower: the whole text has no capitals; by default if this passage has none.
+            one_case: the whole text is in small letters or in capitals; by default if this
+                passage is.
             last: no more text follows.
         """
         language = self.language_of(reading.language)
@@ -171,7 +172,7 @@ class TextFrontEnd:
             language,
         )
         found, places = list[Sentence](), list[tuple[int, int]]()
-        for sentence in sentences(readable.text, spoken, language, all_lower):
+        for sentence in sentences(readable.text, spoken, language, one_case):
             words = settle_question(
                 list(pronounced(sentence, language, known, readable.source_span, self._symbols)),
                 language,

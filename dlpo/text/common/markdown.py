@@ -23,9 +23,12 @@ _LINK_SO_FAR = late(
     r"\[[^\[\]\n]{0,300}(?:\](?:\((?:[^()\s]|\([^()\s]{0,100}\)){0,500}(?:\([^()\s]{0,100})?"
     r"(?: \"?[^\"\n]{0,100}\"?)?)?)?"
 )
+_ADDRESS = r"\([^()\s]{1,500}\)"
+_BADGE = rf"\[!\[[^\[\]\n]{{0,300}}\]{_ADDRESS}\]{_ADDRESS}"  # a picture that is a link
 # Markup of lines and of words: a group is kept, the rest is replaced by as many blanks.
 _INLINE = re.compile(
-    rf"{_LINK.pattern}|(?<=[.,;!?\"]){_CITATIONS}|(?<=\s){_CITATIONS}(?=[ \t]*(?:[.,;:!?)\n]|$))"
+    rf"{_BADGE}|{_LINK.pattern}"
+    rf"|(?<=[.,;!?\"]){_CITATIONS}|(?<=\s){_CITATIONS}(?=[ \t]*(?:[.,;:!?)\n]|$))"
     r"|\[\^[\w-]{1,20}\]"
 )
 # Marks of emphasis; not a product's 2*3*4, a card's *4471, a glob's *.py or a program's __init__.
@@ -39,8 +42,10 @@ _AFTER_LABEL = late(r"(?<=[^|\s])[ \t]{0,40}\|[ \t]{0,40}(?=[$€£#+-]?\d[^|\n]
 _GAP = late(r"(?<=\S) [ \u200b]{1,400}(?=[^\s\u200b])")
 _STRUCK = late(r"~~(?=[^\s~])([^~\n]{1,200})~~(?!~)")
 _CODE_MARK = re.compile(r"(?<!`)`{1,2}(?!`)(?:_{1,2}(?!\w))?")  # also of a link: `docs.py`_
+_RULER = "(?:={3,80}|-{3,80}|~{3,80})"
 _BLOCK = re.compile(
     r"(?m)^[-*_|: \t]{3,400}$"  # a rule, or what is under the head of a table
+    rf"|^[ \t]{{0,12}}{_RULER}[ \t]{{1,4}}(\S.{{0,200}}?)[ \t]{{1,4}}{_RULER}\n?"
     r"|^[ \t]{0,12}(?:(?:[-*+•>]|\[[ xX]\])[ \t]+){1,9}"
     r"|^[ \t]{0,12}#{1,6}[ \t]+(.*)\n?"
     r"|^[ \t]{0,12}\|(.*?)\|?[ \t]{0,12}$"

@@ -59,23 +59,15 @@ _ITEM = late(
 _LETTER = late(r"(?<![A-Za-z])[A-Za-z]$")  # that is alone
 ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[ivx]{2,5}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""
-_ENDED = r"[^\s,;:\-–—&(\[]\n"
 _PICTURE = rf"[{PICTURES}]\ufe0f?"
-_CAPITAL = "[¿¡]?[A-ZÁÉÍÓÚÑ]"
-_SHORT_LINE = late(  # also one of a schedule
-    rf"(?m)^(?:{_PICTURE}[ \t]?)?[*_]{{0,2}}{_CAPITAL}[^\n]{{0,38}}{_ENDED}(?={_CAPITAL})"
-    rf"|^\d{{1,2}}:\d\d[^\n]{{0,58}}{_ENDED}(?=\d{{1,2}}:\d\d)"
-)
-_BOLD_LABEL = late(r"[ \t]{0,4}\*\*[^*\n]{1,60}(?::\*\*|\*\*:)")
-_BOLD_LINE = late(r"[ \t]{0,4}\*\*[A-Z\d][^*\n]{0,60}\*\*[ \t]{0,4}(?=\n|\Z)")
-_LABEL = late(r"[ \t]{0,4}[A-Z][\w'’&/()-]{0,20}(?: [\w'’&/()-]{1,20}){0,3}: ")
-_AMOUNT_LINE = late(r"[ \t]{0,4}[\d½¼¾⅓⅔⅛][^\n]{1,40}(?=\n|\Z)")
-_LIST_HEAD = late(r"(?:\A|\n[ \t]*\n)[A-Z][a-z]{1,20}(?: [A-Za-z]{3,20}){0,2}:?\Z")
-_GOES_ON = late(rf"\b(?:{_TABLES.any_of('in a wrapped line')})\Z")
-_UNFINISHED = late(rf"\b(?:{_TABLES.any_of('in an unfinished line')})\Z")
+_UNFINISHED = late(rf"(?:[,;–—&(\[-]|\b(?:{_TABLES.any_of('in an unfinished line')}))\Z")
+_JOINED = late(rf"\b(?:{_TABLES.any_of('in a wrapped line')})\Z")  # but "Sign in", in a menu
 _BEFORE_PICTURE = late(rf"\b(?:{_TABLES.any_of('before a picture in a line')})\Z")
-_LINE_END = late(r"(?<=[^\n\f,;–—-])\n(?=[ \t]{0,4}(?:\*\*|[A-Z\d½¼¾⅓⅔⅛]))")
-_PICTURED_LINE = late(rf"(?<=[^\s,;])[ \t]{{0,4}}\n(?=[ \t]{{0,4}}{_PICTURE})")
+_AT_PICTURE = late(_PICTURE)
+_LINE_END = late(  # but not before a line that Markdown marks
+    r"(?<=\S)[ \t]{0,4}\n(?=[ \t]{0,12}(?![-*+•>][ \t]|#{1,6}[ \t]|\||\[[ xX]\])\S)"
+)
+_NARROW, _WIDE = 25, 50  # characters: a line that may be wrapped before a small letter, a capital
 _BEFORE_OPENING = late(  # gracias 🎉 ¡Nos vemos!
     rf"(?<=[\w)])( ?(?:{_PICTURE}[\U0001f3fb-\U0001f3ff\u200d]?){{1,6}}) [¡¿]"
 )
@@ -202,41 +194,28 @@ def with_items(text: str, begins_line: bool) -> str:
     text = _ROW.sub("\\1\f", text) if "\t" in text else text
     text = _BEFORE_OPENING.sub(r"\1. ", text) if "¡" in text or "¿" in text else text
     text = _ITEM.sub(item, text)
-    text = _SHORT_LINE.sub(_short_line, text)
-    text = _PICTURED_LINE.sub(_before_picture, text)
     return _LINE_END.sub(_line_end, text)
 
 
-def _short_line(match: re.Match[str]) -> str:
-    line = match[0][:-1]
-    return match[0] if _UNFINISHED.search(line) else f"{line}\f"
-
-
-def _before_picture(match: re.Match[str]) -> str:
-    line = match.string[max(0, match.start() - _LINE) : match.start()]
-    goes_on = _UNFINISHED.search(line) or _BEFORE_PICTURE.search(line)
-    return match[0] if goes_on else match[0][:-1] + "\f"
-
-
 def _line_end(match: re.Match[str]) -> str:
-    """A form feed in place of the end of a line that a heading, a label or an amount follows."""
-    text = match.string
-    place, end = match.span()
-    first = max(0, place - _LINE)
-    line = re.split(r"[\n\f]", text[first:place])[-1]
-    if _GOES_ON.search(line):
-        return "\n"
-    ends = (
-        _BOLD_LABEL.match(text, end)
-        or _BOLD_LINE.match(text, end)
-        or _BOLD_LINE.fullmatch(line)
-        or (_LABEL.match(text, end) and (_LABEL.match(line) or _BOLD_LABEL.match(line)))
-    )
-    if not ends and (amount := _AMOUNT_LINE.match(text, end)):
-        ends = _AMOUNT_LINE.fullmatch(line) or (
-            _AMOUNT_LINE.match(text, amount.end() + 1) and _LIST_HEAD.search(text, first, place)
-        )
-    return "\f" if ends else "\n"
+    """A form feed in place of the end of a line, unless the text looks wrapped there.
+
+    It does after a comma or a joining word, before a small letter if the line isn't short, and
+    before a capital if both lines are long.
+    """
+    text, (place, end) = match.string, match.span()
+    line = re.split(r"[\n\f]", text[max(0, place - _LINE) : place])[-1]
+    following = re.split(r"[\n\f]", text[end : end + _LINE], maxsplit=1)[0].lstrip()
+    wraps = _UNFINISHED.search(line) is not None
+    if not (following[0].isupper() and len(line) < _NARROW):
+        wraps = wraps or _JOINED.search(line) is not None
+    if _AT_PICTURE.match(following):
+        wraps = wraps or _BEFORE_PICTURE.search(line) is not None
+    elif following[0].islower():
+        wraps = wraps or len(line) >= _NARROW
+    elif following[0].isalpha():
+        wraps = wraps or min(len(line), len(following)) >= _WIDE
+    return match[0] if wraps else match[0][:-1] + "\f"
 
 
 def plain_marks(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlpo.text.common.language import Language, Token
 from dlpo.text.symbols import MARKS, strongest_mark
@@ -21,6 +21,7 @@ _LABEL = re.compile(r"(?:\d\([a-z]{1,3}|\)\([a-z\d]{1,3})\)")
 _ARGUMENT = re.compile(r"\((?![^)]*[^\W\d_]{4})[\w +*/^-]{1,12}\)")
 _SLASH = re.compile(r"\s?/\s?[$£€¥₹]?")
 _DIGIT = re.compile("[0-9]")
+_LONGEST_CUT = 5  # letters of an abbreviation
 _GLUED = re.compile(r"[.!?…][\"')\]}]{0,3}")  # One.Two
 
 
@@ -35,17 +36,18 @@ class MarkedToken:
 
 
 def sentences(
-    text: str, tokens: Iterable[Token], language: Language, all_lower: bool | None = None
+    text: str, tokens: Iterable[Token], language: Language, one_case: bool | None = None
 ) -> Iterator[list[MarkedToken]]:
     """The tokens of ``text`` in order -> those of each sentence, with their marks.
 
     A sentence ends at an empty line, and at ``.``, ``!``, ``?`` or an ellipsis before a blank,
-    unless a lower-case letter follows. ``all_lower``: also if one does, since the writer uses no
-    capitals; by default if the text has none. A sentence without a last mark gets a full stop.
+    unless a lower-case letter follows. ``one_case``: also if one does, since the writer uses no
+    capitals or nothing else; by default if the text does. A sentence without a last mark gets a
+    full stop.
     """
     sentence: list[MarkedToken] = []
-    if all_lower is None:
-        all_lower = text.islower()
+    if one_case is None:
+        one_case = text.islower() or text.isupper()
     token: Token | None = None
     for following in tokens:
         if token is not None:
@@ -56,7 +58,7 @@ def sentences(
             elif _BRACKET.fullmatch(gap) and _in_formula(text, following.start):
                 mark = " "
             first = sentence[0].token if sentence else token
-            if end := sentence_end(first, token, gap, following, all_lower, language):
+            if end := sentence_end(first, token, gap, following, one_case, language):
                 yield [*sentence, MarkedToken(token, mark.replace(" ", "."), end)]
                 sentence = []
             else:
@@ -86,17 +88,25 @@ def _mark_between(text: str, token: Token, gap: str, following: Token) -> str:
 
 
 def sentence_end(
-    first: Token, token: Token, gap: str, following: Token, all_lower: bool, language: Language
+    first: Token, token: Token, gap: str, following: Token, one_case: bool, language: Language
 ) -> str:
     """What ends a sentence that began with `first` in the gap between two tokens; "": nothing."""
     if PARAGRAPH.search(gap):
         return "end of a line or paragraph"
-    if following.text[0].islower() and not all_lower:
+    if one_case:  # a capital says nothing
+        following = replace(following, text=following.text.lower())
+    elif following.text[0].islower():
         return ""
     if stop := _STOP.search(gap):
-        return f"mark {stop[0].rstrip()}"
-    if _GLUED.fullmatch(gap) and following.text[0].isupper() and following.text[1:2].islower():
-        is_end = token.text.isdigit() or token.text[-2:].islower()
+        goes_on = gap[0] == "." and gap[1].isspace() and is_cut(token, following, language)
+        return "" if goes_on else f"mark {stop[0].rstrip()}"
+    if _GLUED.fullmatch(gap):
+        if one_case:
+            is_end = gap == "." and language.is_word(token.text.lower())
+            is_end = is_end and language.starts_sentence(following.words[0])
+        else:
+            is_end = following.text[0].isupper() and following.text[1:2].islower()
+            is_end = is_end and (token.text.isdigit() or token.text[-2:].islower())
         return "mark without a blank" if is_end else ""
     is_own = (
         token.text.endswith(".")
@@ -104,6 +114,18 @@ def sentence_end(
         and language.period_ends_sentence(first, token, following)
     )
     return "period of an abbreviation or initial" if is_own else ""
+
+
+def is_cut(token: Token, following: Token, language: Language) -> bool:
+    """Whether a word is an abbreviation that no table has: "hum. 40%", "min. 8"."""
+    word = token.text
+    return (
+        word.isalpha()
+        and word.islower()
+        and 1 < len(word) <= _LONGEST_CUT
+        and not following.text[0].isalpha()
+        and not language.is_word(word)
+    )
 
 
 def pieces(lengths: Sequence[int], marks: Sequence[str], limit: int) -> Iterator[slice]:

@@ -57,6 +57,10 @@ class AmericanEnglish(FormLanguage):
         """See `Language`: those of the lexicon."""
         return [listed.phonemes for listed in self._pronouncer.lexicon.pronunciations(word)]
 
+    def is_word(self, written: str) -> bool:
+        """See `Language`: one that the lexicon has."""
+        return self._listed(written)
+
     def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
         """See `FormLanguage`: also that of "etc." and of a time or a day before any capital.
 

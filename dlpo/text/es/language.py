@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.form_language import FormLanguage
 from dlpo.text.common.language import Phonemes, Token
+from dlpo.text.es.abbreviations import sayable
 from dlpo.text.es.endings import ENDINGS
 from dlpo.text.es.ipa import parse_ipa
 from dlpo.text.es.normalize import READER, word_of
@@ -14,6 +15,8 @@ from dlpo.text.es.pronounce import SpanishPronouncer
 from dlpo.text.es.tables import TABLES
 
 _LETTERS = "áéíóúüñçÁÉÍÓÚÜÑÇºª₡₲₽₿‰√π∞"
+
+_LAST_LETTERS = "aeiouáéíóúdlnrsyz"
 
 
 class Spanish(FormLanguage):
@@ -36,6 +39,10 @@ class Spanish(FormLanguage):
     def pronunciations(self, word: str) -> list[Phonemes]:
         """See `Language`: stressed, as it is alone."""
         return self.phonemes([word], {}, {})
+
+    def is_word(self, written: str) -> bool:
+        """See `Language`: made of syllables, with an end that Spanish words have."""
+        return sayable(written) and written[-1] in _LAST_LETTERS
 
     def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
         """See `Language`; names in lower case are rare, and no initial begins a sentence."""
