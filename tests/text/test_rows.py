@@ -95,6 +95,7 @@ def read(row: Row, text: str) -> list[str] | None:
         ("season {1:digit} episode {2:digit}", "T2 E5", ["season", "two", "episode", "five"]),
         ("{1} {1#hour/hours} {missing:digit}", "T1 E5", ["1", "hour"]),
         ("{2#hour/hours}", "T1 E5", ["hours"]),
+        ("{2:technical.version}", "T1 E5", ["five"]),
         ("{1}", "xT1 E5", None),
         ("{1}", "a T1 E5", None),
     ],

@@ -15,9 +15,10 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
     leaves    a text that it must leave
 
 What it says are words, and fields for what a group of the pattern matched: ``{1}`` in lower case,
-``{1:cardinal}`` by `cardinal_words` in the language's module of numbers, ``{1#hour/hours}`` for one
-and for more. A group without a match says nothing. ``@module.function`` is a function of the
-language, from the match to words or None if it is something else after all; ``@`` is a plain word.
+``{1:cardinal}`` by `cardinal_words` in the language's module of numbers, ``{1:calendar.month}`` by
+`month_words` in that of the calendar, ``{1#hour/hours}`` for one and for more. A group without a
+match says nothing. ``@module.function`` is a function of the language, from the match to words or
+None if it is something else after all; ``@`` is a plain word.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from dlpo.text.common.forms import Form, Speak
 from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
 from dlpo.text.common.tables import Tables
 
-_FIELD = re.compile(r"\{(\w+)(?::(\w+)|#([^/}]*)/([^}]*))?\}")
+_FIELD = re.compile(r"\{(\w+)(?::(?:(\w+)\.)?(\w+)|#([^/}]*)/([^}]*))?\}")
 _PIECE = re.compile(r"\{([a-z_]+)\.([A-Z]\w+)\}")
 
 
@@ -96,11 +97,11 @@ class Row:
         field = _FIELD.fullmatch(written)
         if not field:
             return lambda match: [written]
-        named, verbalizer, one, many = field.groups()
+        named, module, verbalizer, one, many = field.groups()
         group = int(named) if named.isdigit() else named
         if one is not None:
             return lambda match: (one if match[group] == "1" else many).split()
-        say = self._named("numbers", f"{verbalizer}_words") if verbalizer else _lower
+        say = self._named(module or "numbers", f"{verbalizer}_words") if verbalizer else _lower
         return lambda match: say(match[group]) if match[group] is not None else []
 
 
