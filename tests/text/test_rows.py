@@ -55,6 +55,9 @@ def tables(tmp_path: Path) -> Tables:
         ("UP", "Paris ", False),
         ("LETTER", "B ", True),
         ("$", "$", True),
+        ("at/NUM", "12 ", True),
+        ("YEAR", "1999 ", True),
+        ("YEAR", "3999 ", False),
     ],
 )
 def test_context_before_a_place(cell: str, before: str, fits: bool, tables: Tables) -> None:

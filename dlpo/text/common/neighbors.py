@@ -6,7 +6,7 @@ a cell for what is before a place the last item is next to it, otherwise the fir
 
     item        fits
     ``flight``  the word, in any case; with a capital, just so; a sign: ``(``, ``$``
-    ``a/b/c``   one of them
+    ``a/b/c``   one of them, words, lists, classes or kinds
     ``run*``    words that begin so; ``*ing``: that end so
     ``{days}``  a word of that list in lists.tsv; ``_`` for the blanks of its name
     ``DET``     a word of that class in word_classes.tsv, or one of the kinds below
@@ -17,6 +17,7 @@ a cell for what is before a place the last item is next to it, otherwise the fir
     NUM  begins with a digit      LOW  a word in small letters     CAP  with one capital, ahead
     UP   capitals, two or more    LETTER  one letter               WORD  of letters
     ANY  anything                 END  the end of a clause, a line or the text
+    YEAR of four digits, from 1400 to 2099
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’-][^\W\d_]+)*|\n|\S")
 _ENDS = frozenset(".!?;:\n\f")
 _KINDS: Mapping[str, Callable[[str], bool]] = {
     "NUM": lambda word: word[0].isdigit(),
+    "YEAR": lambda word: len(word) == 4 and word.isdigit() and 1400 <= int(word) < 2100,
     "LOW": lambda word: word.islower() and word[0].isalpha(),
     "CAP": lambda word: word[0].isupper() and not word[1:].isupper(),
     "UP": lambda word: len(word) > 1 and word.isupper(),
@@ -121,8 +123,11 @@ class NeighborPattern:
         if kind := _KINDS.get(written):
             return kind
         parts = written.split("/") if written.strip("/") else [written]
+        kinds = [_KINDS[part] for part in parts if part in _KINDS]
         words: set[str] = set()
         for part in parts:
+            if part in _KINDS:
+                continue
             if part[0] == "{" != part:
                 words.update(self._tables.words_of(part[1:-1].replace("_", " ")))
             else:
@@ -137,6 +142,7 @@ class NeighborPattern:
                 or text in words
                 or (bool(begins) and lower.startswith(begins))
                 or (bool(ends) and lower.endswith(ends))
+                or any(kind(text) for kind in kinds)
             )
 
         return accepts
