@@ -8,11 +8,12 @@
 used: `import dlpo` alone takes milliseconds. These names are what 1.x promises.
 """
 
+from dlpo.version import __version__
+
 TYPE_CHECKING = False  # typing's, which takes longer to import than all of this
 if TYPE_CHECKING:
     from dlpo_serving.speaking import Client, Voice
 
-__version__ = "1.1.0"
 __all__ = ["Client", "Voice", "__version__"]
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 COMMIT_FILE = "COMMIT"  # beside this module, in a wheel and in an sdist
 
-_HERE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent
 
 
-def source_commit(package: Path = _HERE) -> str | None:
+def source_commit(package: Path = PACKAGE) -> str | None:
     """The commit, such as `60911d3`, with a `+` if files have changed since; None if unknown.
 
     Args:

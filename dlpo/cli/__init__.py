@@ -19,9 +19,9 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-import dlpo
 from dlpo.commit import source_commit
 from dlpo.errors import DlpoError, UsageError
+from dlpo.version import __version__
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's idle threads would spin for 0.1 s
 _MODULE_OF = {  # command -> the module of this package that registers it, in the order of --help
@@ -114,7 +114,7 @@ app = typer.Typer(
 def _print_version(wanted: bool) -> None:
     if wanted:
         commit = source_commit()
-        typer.echo(f"dlpo {dlpo.__version__}" + (f" ({commit})" if commit else ""))
+        typer.echo(f"dlpo {__version__}" + (f" ({commit})" if commit else ""))
         raise typer.Exit
 
 

@@ -6,9 +6,8 @@ import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import dlpo
+from dlpo.commit import PACKAGE
 
 KOKORO_VOICE = re.compile(r"[abefhijpz]([fm])_([a-z]+)")
 KOKORO_SHARE = re.compile(r"([^()*]{1,100})(?:\(([0-9.]{1,20})\)|\*([0-9.]{1,20}))?")
@@ -35,7 +34,7 @@ class AboutVoice:
 
 def about_voices() -> dict[str, AboutVoice]:
     """The voices that came with dlpo by name; others have no entry."""
-    table = Path(dlpo.__file__).resolve().parent / "voices" / "about.tsv"
+    table = PACKAGE / "voices" / "about.tsv"
     with table.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t")
         return {row["name"]: AboutVoice(row["speaker"], row["sounds"], row["from"]) for row in rows}

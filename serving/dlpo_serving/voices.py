@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dlpo
 from dlpo.bundle import MANIFEST, Bundle, Manifest
+from dlpo.commit import PACKAGE
 from dlpo.errors import InputError
 from dlpo_serving.voice_names import DEFAULT_VOICE, about_voices, voice_named
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dlpo_serving.request import SpeechRequest
     from dlpo_serving.synthesizer import Synthesizer
 
-_EMBEDDED = Path(dlpo.__file__).resolve().parent / "voices"  # bundles, named after the first voice
+_EMBEDDED = PACKAGE / "voices"  # bundles, named after the first voice
 
 
 def known_voices() -> list[str]:

@@ -29,7 +29,7 @@ def git(tree: Path, *words: str) -> None:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A tagged commit with a release in dist/."""
-    for name in ("scripts/publish", "dlpo/__init__.py"):
+    for name in ("scripts/publish", "dlpo/version.py"):
         (tmp_path / name).parent.mkdir()
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "dlpo/other.py").touch()

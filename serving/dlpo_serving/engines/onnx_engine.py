@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-import dlpo
 from dlpo.bundle import Bundle, Precision
+from dlpo.commit import PACKAGE
 from dlpo.errors import EngineError, needs
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 CPU = "CPUExecutionProvider"
-_PACKAGE = Path(dlpo.__file__).resolve().parent  # whose own graphs are known to end
 
 Provider = tuple[str, dict[str, str]]
 """Name and options of an execution provider."""
@@ -66,7 +65,7 @@ def open_session(
         EngineError: it can't load the graph, or the graph may run without end.
     """
     onnxruntime = import_onnxruntime()
-    if not path.resolve().is_relative_to(_PACKAGE):
+    if not path.resolve().is_relative_to(PACKAGE):
         from dlpo_serving.engines.graph_operators import check_operators  # late: loads protobuf
 
         check_operators(_read(path), str(path))

@@ -27,12 +27,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import dlpo
 from dlpo.bundle import Bundle
 from dlpo.commit import source_commit
 from dlpo.errors import BundleError, DlpoError, EngineError, MissingExtraError, pip_install
 from dlpo.nvidia import INSTALL_TENSORRT, Finding, State, find_gpu, load_tensorrt
 from dlpo.operating_system import usable_cores
+from dlpo.version import __version__
 from dlpo_serving.encodings.encoder import warm_encoders
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, Encoding
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision
@@ -59,7 +59,7 @@ def versions() -> dict[str, str]:
     found = {
         "python": platform.python_version(),
         "system": platform.platform(),
-        "dlpo": dlpo.__version__ + (f" ({commit})" if commit else ""),
+        "dlpo": __version__ + (f" ({commit})" if commit else ""),
     }
     for library in LIBRARIES:
         if version := _version(library):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dlpo
 from dlpo.errors import DlpoError, InputError, needs
+from dlpo.version import __version__
 from dlpo_serving.local.say import say
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voice_names import about_voices
@@ -30,7 +30,7 @@ def mcp_server(folder: Path) -> MCPServer:
     with needs("mcp"):
         from mcp.server.mcpserver import MCPServer
         from mcp.server.mcpserver.exceptions import ToolError
-    server = MCPServer("dlpo", version=dlpo.__version__)
+    server = MCPServer("dlpo", version=__version__)
 
     @server.tool()
     def speak(text: str, voice: str = "", speed: float = 1.0, file: str = "") -> str:

@@ -280,7 +280,7 @@ def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:
         ends = (
             place
             for place in reversed(blanks)
-            if ends_at(text, place, language, clauses=False, capitals=True, final=False)
+            if ends_at(text, place, language, clauses=False, cases=(True, True), final=False)
         )
         end = next(ends, blanks[-1] if blanks else most - 1) + 1
         yield text[:end]

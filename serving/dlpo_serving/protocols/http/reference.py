@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-import dlpo
+from dlpo.version import __version__
 from dlpo_serving.encodings.formats import media_type
 from dlpo_serving.protocols.http.pages import PAGE_HEADERS
 from dlpo_serving.protocols.http.speech_body import ENCODINGS, schema
@@ -106,7 +106,7 @@ def openapi() -> dict[str, Any]:
     probe = {"summary": "Whether the server accepts calls", "responses": ok}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "dlpo", "version": dlpo.__version__},
+        "info": {"title": "dlpo", "version": __version__},
         "paths": {"/v1/audio/speech": {"post": speech}, **listed, "/health": {"get": probe}},
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }

@@ -8,8 +8,8 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Eventable
 from wyoming.info import Attribution, Info, TtsProgram, TtsVoice
 
-import dlpo
 from dlpo.bundle import Manifest
+from dlpo.version import __version__
 from dlpo_serving.audio_stream import AudioStream
 
 SAMPLE_BYTES = 2
@@ -34,4 +34,4 @@ def info_event(voices: Sequence[Manifest]) -> Info:
     """What a client reads before it requests speech."""
     by, about = Attribution("dlpo", ""), "few-step diffusion speech"
     offered = [TtsVoice(v.voice, by, True, v.voice, None, [v.language]) for v in voices]
-    return Info(tts=[TtsProgram("dlpo", by, True, about, dlpo.__version__, offered, True)])
+    return Info(tts=[TtsProgram("dlpo", by, True, about, __version__, offered, True)])
