@@ -324,11 +324,12 @@ def phonemes(
     from dlpo.text import TextFrontEnd
     from dlpo.text.common.trace import Trace
 
-    reading = TextReading(trace=Trace() if why else None)
+    trace = Trace() if why else None
+    reading = TextReading(trace=trace)
     front_end = TextFrontEnd(language=language)
     processed = front_end.process(_read(text), read_dictionary(dictionary), reading)
     _warn(processed.warnings)
-    traced = reading.trace.sentences if reading.trace else []
+    traced = trace.sentences if trace else []
     if traced and not as_json:
         typer.echo("\n\n".join(map(str, traced)))
     else:

@@ -9,12 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from dlpo.text.common.language import Token
-
-if TYPE_CHECKING:
-    from dlpo.text.common.trace import Trace
+from dlpo.text.common.language import FormObserver, FormReading, Token
 
 Speak = Callable[[re.Match[str]], list[str] | None]
 SpeakWord = Callable[[re.Match[str], Container[str], bool], list[str] | None]
@@ -87,16 +84,6 @@ def capital_parts(upper: str, lower: str) -> re.Pattern[str]:
     return re.compile(rf"[{upper}]{{2,}}(?![{lower}])|[{upper}]?[{lower}]+|[{upper}]|\d+")
 
 
-class FormReading(NamedTuple):
-    """What one form says at a place where its pattern matches."""
-
-    form: str
-    """Its name."""
-    match: re.Match[str]
-    words: list[str] | None
-    """None: the function of the form says that it is something else."""
-
-
 class FormReader:
     """Reads text as the written forms of one language."""
 
@@ -133,7 +120,7 @@ class FormReader:
         shouted: bool | None = None,
         start: int = 0,
         end: int | None = None,
-        trace: Trace | None = None,
+        trace: FormObserver | None = None,
     ) -> Iterator[Token]:
         """The tokens of ``text[start:end]``, see `Language.tokens`.
 

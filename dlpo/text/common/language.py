@@ -5,15 +5,13 @@ CONTRIBUTING.md says how to add a language.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import NamedTuple, Protocol
 
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.endings import Endings
-
-if TYPE_CHECKING:
-    from dlpo.text.common.trace import Trace
 
 Phonemes = tuple[str, ...]
 
@@ -32,6 +30,26 @@ class Token:
     """Of its only word, if the writer gives its pronunciation."""
     language: Language | None = None
     """Where it isn't that of the text around it."""
+
+
+class FormReading(NamedTuple):
+    """What one form says at a place where its pattern matches."""
+
+    form: str
+    """Its name."""
+    match: re.Match[str]
+    words: list[str] | None
+    """None: the function of the form says that it is something else."""
+
+
+class FormObserver(Protocol):
+    """Is shown which forms read a text."""
+
+    def form(self, match: re.Match[str], readings: Iterable[FormReading]) -> None:
+        """A form has read a passage: of those that match there the first that says something.
+
+        ``readings``: of all of them, in their order.
+        """
 
 
 class Language(Protocol):
@@ -69,7 +87,7 @@ class Language(Protocol):
         shouted: bool | None = None,
         start: int = 0,
         end: int | None = None,
-        trace: Trace | None = None,
+        trace: FormObserver | None = None,
     ) -> Iterator[Token]:
         """Readable text -> its spoken tokens in order.
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from dlpo.text.common.characters import PICTURES, ReadableText
 from dlpo.text.common.formulas import without_formulas
@@ -30,9 +30,7 @@ from dlpo.text.common.markup import (
 )
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables
-
-if TYPE_CHECKING:
-    from dlpo.text.common.trace import Trace
+from dlpo.text.common.words import TextObserver
 
 Code = Literal["announce", "speak", "skip"]
 """How a block of code is read: only its language is announced, all of it is spoken, or nothing."""
@@ -93,7 +91,7 @@ class TextReading:
     """small words so far that show a language"""
     words: int = 0
     """all words so far, as written"""
-    trace: Trace | None = None
+    trace: TextObserver | None = None
     """notes what read each token, where somebody asks"""
 
     def plain(self, passage: str, last: bool = True) -> str:

@@ -10,13 +10,12 @@ from itertools import chain, groupby, islice, takewhile
 from typing import TYPE_CHECKING
 
 from dlpo.errors import TextError
-from dlpo.text.common.language import Language, Phonemes, Token
+from dlpo.text.common.language import FormReading, Language, Phonemes, Token
 from dlpo.text.common.reading import TextReading
 from dlpo.text.common.tables import Said
 from dlpo.text.common.words import Word, spoken_words
 
 if TYPE_CHECKING:
-    from dlpo.text.common.forms import FormReading
     from dlpo.text.common.front_end import TextFrontEnd
     from dlpo.text.common.sentences import MarkedToken
 

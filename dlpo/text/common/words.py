@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
+from typing import Protocol
 
-from dlpo.text.common.language import Language, Phonemes, Token
+from dlpo.text.common.language import FormObserver, Language, Phonemes, Token
 from dlpo.text.common.sentences import MarkedToken
 from dlpo.text.symbols import symbol_ids, utterance_symbols, within
 
@@ -80,6 +81,19 @@ class Sentence:
         for word in self.words:
             values += [getattr(word, attribute)] * (len(word.phonemes) + 1)
         return values
+
+
+class TextObserver(FormObserver, Protocol):
+    """Is also shown what the words of each sentence are."""
+
+    def sentence(
+        self,
+        marked: Sequence[MarkedToken],
+        words: Iterable[Word],
+        language: Language,
+        known: Mapping[str, Phonemes],
+    ) -> None:
+        """A sentence has been pronounced; arguments as of `pronounced`, and what it gave."""
 
 
 @dataclass(frozen=True, slots=True)
