@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from dlpo.errors import SsmlError, TextError
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.reading import TextReading
+from dlpo.text.common.ssml.elements import MAX_VALUE
 from dlpo.text.common.ssml.prosody import ProsodyLimits
 from dlpo.text.common.ssml.reader import (
     MAX_CHARACTERS,
     MAX_DEPTH,
     MAX_ELEMENTS,
     MAX_PAUSES_S,
-    MAX_VALUE,
     read_ssml,
 )  # fmt: skip
 from dlpo.text.common.ssml.script import Script

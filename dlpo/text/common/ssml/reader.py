@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 from xml.parsers import expat
 
 from dlpo.errors import InputError, SsmlError
 from dlpo.text.common.language import Language
-from dlpo.text.common.pauses import LONGEST_S, STRENGTHS
 from dlpo.text.common.phonemes import parse_phonemes
 from dlpo.text.common.reading import TextReading
+from dlpo.text.common.ssml.elements import (
+    ATTRIBUTES,
+    EMPTY,
+    MAX_VALUE,
+    PLAIN,
+    REQUIRED,
+    SPOKEN_OTHERWISE,
+    TIME,
+    break_seconds,
+    check_attribute,
+    check_element,
+)
 from dlpo.text.common.ssml.prosody import (
     ProsodyLimits,
     SpokenProsody,
@@ -27,39 +38,7 @@ NO_ELEMENTS = expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS]
 MAX_DEPTH = 32  # of nested elements
 MAX_ELEMENTS = 10_000
 _MESSAGE_ENDS = 200  # characters kept at either end of a long message: gRPC trailers are small
-MAX_VALUE = 2_000  # characters of one attribute, and of the text in say-as, phoneme and sub
-ATTRIBUTES = {
-    "speak": {"version", "onlangfailure"},
-    "p": set(),
-    "s": set(),
-    "lang": {"onlangfailure"},
-    "break": {"strength", "time"},
-    "prosody": {"rate", "pitch", "volume"},
-    "emphasis": {"level"},
-    "say-as": {"interpret-as", "format", "detail"},
-    "sub": {"alias"},
-    "phoneme": {"alphabet", "ph", "type"},
-    "mark": {"name"},
-    "w": {"role"},
-    "voice": {"name", "gender", "age", "variant", "required", "ordering", "onvoicefailure"},
-}
-PLAIN = "w"  # a word or words, and what is read as such
 MAX_NOTES = 20  # warnings of one document
-EMPTY = ("break", "mark")  # these hold nothing
-SPOKEN_OTHERWISE = ("say-as", "sub", "phoneme")  # these hold text only, spoken differently
-_NAMES_LANGUAGE = ("speak", "p", "s", "lang", "voice")  # these may have xml:lang
-_REQUIRED = {
-    "lang": "xml:lang",
-    "say-as": "interpret-as",
-    "sub": "alias",
-    "phoneme": "ph",
-    "mark": "name",
-    "voice": "name",
-}
-_INSTEAD = {
-    "audio": "nothing is fetched; take it out, or put its text in its place",
-    "lexicon": "nothing is fetched; send the words in the request's dictionary",
-}
 _BARE_AMPERSAND = re.compile(r"&(?!(?:#\d{1,7}|#x[\da-fA-F]{1,6}|amp|lt|gt|quot|apos);)")
 _PARAGRAPHS = ("p", "s", "br", "par", "seq", "media", "div", "title")  # these end a sentence
 MAX_PAUSES_S = 300.0  # of a document: silence is cheap to ask for
@@ -67,7 +46,6 @@ _IGNORED = {
     "audio": "<audio>: nothing is fetched, its text is spoken",
     "lexicon": "<lexicon>: nothing is fetched; send the words in the request's dictionary",
 }
-_TIME = re.compile(r"\+?(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})(ms|s)")
 
 
 def read_ssml(
@@ -198,7 +176,7 @@ class _Reader:
             return PLAIN, {}
         if name == "mstts:silence":
             silence = attributes.get("value", "")
-            return ("break", {"time": silence}) if _TIME.fullmatch(silence) else (PLAIN, {})
+            return ("break", {"time": silence}) if TIME.fullmatch(silence) else (PLAIN, {})
         if name not in ATTRIBUTES:
             if name in _PARAGRAPHS:
                 return "p", {}
@@ -211,12 +189,12 @@ class _Reader:
         known = {}
         for attribute, value in attributes.items():
             try:
-                _check_attribute(name, attribute, value)
+                check_attribute(name, attribute, value)
                 known[attribute] = value
             except ValueError:
                 if attribute != "id":
                     self._note(f"<{name} {attribute}=...> is not supported: it is ignored")
-        required = _REQUIRED.get(name)
+        required = REQUIRED.get(name)
         if required and not known.get(required, "").strip():
             self._note(f"<{name}> lacks {required}: its text is spoken")
             return PLAIN, {}
@@ -398,55 +376,3 @@ class _Reader:
         before = self._document[:place]
         line, column = before.count("\n") + 1, place - before.rfind("\n")
         raise SsmlError(f"line {line}, column {column}: {message}", line, column)
-
-
-def check_element(name: str, attributes: Mapping[str, str], outer: str | None) -> None:
-    """Check an element by its name, its attributes and the name of the one around it.
-
-    Raises:
-        ValueError: what is wrong, and what was expected.
-    """
-    if name not in ATTRIBUTES:
-        instead = _INSTEAD.get(name, f"expected {', '.join(ATTRIBUTES)}")
-        raise ValueError(f"is not supported: {instead}")
-    if (name == "speak") is not (outer is None):
-        place = "inside" if outer else "outside"
-        raise ValueError(f"is {place} of <speak>; expected one <speak> around everything")
-    if outer in EMPTY or outer in SPOKEN_OTHERWISE:
-        raise ValueError(f"is inside <{outer}>; expected no element there")
-    for attribute, value in attributes.items():
-        _check_attribute(name, attribute, value)
-    required = _REQUIRED.get(name)
-    if required and not attributes.get(required, "").strip():
-        raise ValueError(f"lacks {required}; expected <{name} {required}=...>")
-
-
-def _check_attribute(name: str, attribute: str, value: str) -> None:
-    if len(value) > MAX_VALUE:
-        raise ValueError(f"{attribute} has {len(value)} characters; expected at most {MAX_VALUE}")
-    if attribute == "xml:lang" and name in _NAMES_LANGUAGE:
-        return
-    is_xml = name == "speak" and attribute.startswith(("xmlns", "xsi:", "xml:"))
-    if attribute not in ATTRIBUTES[name] and not is_xml:
-        expected = ", ".join(sorted(ATTRIBUTES[name])) or "none"
-        raise ValueError(f"attribute {attribute!r} is not supported; expected {expected}")
-
-
-def break_seconds(attributes: Mapping[str, str]) -> float:
-    """The length of ``<break strength= time=>``; a time overrides the strength.
-
-    Raises:
-        ValueError: what is wrong, and what was expected.
-    """
-    strength = attributes.get("strength", "medium")
-    if strength not in STRENGTHS:
-        raise ValueError(f"strength={strength!r}; expected {', '.join(STRENGTHS)}")
-    if "time" not in attributes:
-        return STRENGTHS[strength]
-    match = _TIME.fullmatch(attributes["time"].strip())
-    seconds = float(match[1]) / (1000 if match[2] == "ms" else 1) if match else -1
-    if not 0 <= seconds <= LONGEST_S:
-        raise ValueError(
-            f"time={attributes['time']!r}; expected at most {LONGEST_S:g}s, such as 0.5s or 250ms"
-        )
-    return seconds
