@@ -27,6 +27,7 @@ PAUSE_S = 2.0  # of silence after a clip whose words are scored
 WINDOW_S = 30  # of input; longer audio is processed window by window
 CONFIG = "config.json"
 END_MARKS = " .?!…"
+COMMON_WORD = " the"  # one token of every Whisper
 
 
 class Whisper:
@@ -68,6 +69,13 @@ class Whisper:
             raise CheckpointError(
                 f"{directory}: {len(missing)} weights are missing, the first {missing[0]};"
                 " expected a complete Whisper checkpoint: download it again"
+            )
+        pieces = self._processor.tokenizer(COMMON_WORD, add_special_tokens=False).input_ids
+        if len(pieces) != 1:
+            raise CheckpointError(
+                f"{directory}: its tokenizer cuts {COMMON_WORD!r} into {len(pieces)} pieces;"
+                " expected 1: merges are missing, so every probability of a text would be wrong;"
+                " convert the checkpoint again"
             )
         self._model = model.eval().requires_grad_(False)
         self._model.generation_config.update(num_beams=1, do_sample=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,16 @@ SPECIAL = (
     *(f"<|{t / 50:.2f}|>" for t in range(1501)),
 )  # fmt: skip
 WORDS_SAID = 3
-WORDS = ("Ġ23", "Ġhum", "Ġ...")
+WORDS = ("Ġ23", "Ġhum", "Ġ...", "Ġt", "Ġth", "Ġthe")
+MERGES = [("Ġ", "t"), ("Ġt", "h"), ("Ġth", "e")]
 
 
-def toy_checkpoint(directory: Path, says: str, multilingual: bool = True) -> Path:
+def toy_checkpoint(
+    directory: Path,
+    says: str,
+    multilingual: bool = True,
+    merges: Sequence[tuple[str, str]] = MERGES,
+) -> Path:
     """Write a checkpoint that says one word again and again."""
 
     processor_class, model_class = import_transformers()
@@ -40,12 +47,12 @@ def toy_checkpoint(directory: Path, says: str, multilingual: bool = True) -> Pat
     vocabulary = {token: i for i, token in enumerate([*texts, *SPECIAL])}
     tokenizer = transformers.WhisperTokenizer(
         vocab={token: vocabulary[token] for token in texts} | {"<|endoftext|>": len(texts)},
-        merges=[],
+        merges=list(merges),
     )
     tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL[1:])})
     extractor = transformers.WhisperFeatureExtractor(feature_size=16)
     processor_class(extractor, tokenizer).save_pretrained(directory)
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     config = WhisperConfig(
         vocab_size=len(vocabulary),
         num_mel_bins=16,
@@ -87,6 +94,11 @@ def toy_checkpoint(directory: Path, says: str, multilingual: bool = True) -> Pat
     model.generation_config._from_model_config = False  # otherwise it is derived again when loaded
     model.save_pretrained(directory)
     return directory
+
+
+def test_tokenizer_without_its_first_merge_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cuts ' the' into 4 pieces"):
+        Whisper(toy_checkpoint(tmp_path, "Ġhum", merges=MERGES[1:]))
 
 
 def hum(seconds: float) -> np.ndarray:
