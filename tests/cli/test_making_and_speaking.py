@@ -82,6 +82,7 @@ def test_export_hands_every_option_on(
     expected = ExportOptions(
         steps=(1, 3),
         default_steps=3,
+        schedule="cosine:1.25",
         eta=0.5,
         precisions=("fp16",),
         weight_bits=8,
