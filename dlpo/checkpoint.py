@@ -62,14 +62,17 @@ class Provenance:
     """how it was tuned last, if it was; `updates` counts the training before that"""
     tuned_before: tuple[Tuned, ...] = ()
     """how it was tuned before that, or before it was trained on; the earliest first"""
+    searched: tuple[str, int, float] | None = None
+    """schedule, steps and eta that `dlpo schedule` found for these weights, if it did"""
     languages: dict[str, str] = field(default_factory=dict)
     """speaker -> language, BCP 47, of those that don't speak American English"""
 
     @property
     def chain(self) -> tuple[str, int, float]:
-        """Schedule, steps and eta that the weights were tuned for last, else `UNTUNED_CHAIN`."""
+        """Schedule, steps and eta of the last search or tuning, else `UNTUNED_CHAIN`."""
         tuned = self.tuned
-        return (tuned.schedule, tuned.steps, tuned.eta) if tuned else UNTUNED_CHAIN
+        found = self.searched or (tuned and (tuned.schedule, tuned.steps, tuned.eta))
+        return found or UNTUNED_CHAIN
 
     @property
     def tunings(self) -> tuple[Tuned, ...]:
@@ -78,7 +81,7 @@ class Provenance:
 
     def after(self, tuned: Tuned) -> Provenance:
         """The same once weights of this provenance have been tuned."""
-        return replace(self, tuned=tuned, tuned_before=self.tunings)
+        return replace(self, tuned=tuned, tuned_before=self.tunings, searched=None)
 
     def with_new_pitch(self, corpus: str) -> Provenance:
         """The same once the pitch has been learned again, and its tuning is gone.
@@ -120,7 +123,7 @@ def save_checkpoint(
         "config": to_dict(config),
         "provenance": asdict(provenance),
     }
-    for name in ("tuned", "tuned_before", "languages"):
+    for name in ("tuned", "tuned_before", "searched", "languages"):
         if not description["provenance"][name]:
             del description["provenance"][name]  # so that older versions can read it
     try:

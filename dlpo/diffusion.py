@@ -193,6 +193,8 @@ def step_mean(
     """
     level = torch.tensor([float(schedule.noise_levels[step])], device=noisy.device)
     x0 = to_x0(prediction, noisy, level, parametrisation)
+    if (gain := schedule.gain(step)) != 1:
+        x0 = gain * x0
     if clip is not None:
         x0 = x0.clamp(-clip, clip)
     return reverse_mean(noisy, x0, schedule, step)

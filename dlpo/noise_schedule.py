@@ -35,6 +35,8 @@ class NoiseSchedule:
     """(N + 1,) float64, sqrt(alpha_bar), strictly increasing in (0, 1]; the last is the output"""
     eta: float = 0.0
     """0 = deterministic (DDIM) ... 1 = ancestral (DDPM)"""
+    gains: tuple[float, ...] = ()
+    """of x0_hat in the first steps, 1 in the others; 2 where it has half of speech's amplitude"""
 
     def __post_init__(self) -> None:
         levels = self.noise_levels
@@ -48,6 +50,10 @@ class NoiseSchedule:
             )
         if not 0 <= self.eta <= 1:
             raise ConfigError(f"eta is {self.eta}; expected 0 (DDIM) to 1 (ancestral)")
+        if len(self.gains) > self.steps or not all(0.1 <= gain <= 10 for gain in self.gains):
+            raise ConfigError(
+                f"gains are {self.gains}; expected at most {self.steps}, one a step, of 0.1 to 10"
+            )
 
     @property
     def steps(self) -> int:
@@ -70,6 +76,10 @@ class NoiseSchedule:
         alpha, sigma = self.alpha, self.sigma
         fresh = np.sqrt(np.maximum(0.0, 1 - (alpha[:-1] / alpha[1:]) ** 2))
         return self.eta * sigma[1:] / sigma[:-1] * fresh
+
+    def gain(self, step: int) -> float:
+        """The factor on a step's estimate of the clean waveform."""
+        return self.gains[step] if step < len(self.gains) else 1.0
 
     def noise_row(self, step: int) -> int | None:
         """The noise row that a reverse step adds; None if the step is deterministic."""
@@ -140,28 +150,36 @@ def named_schedule(name: str, steps: int, eta: float = 0.0) -> NoiseSchedule:
 
     Args:
         name: a key of `SCHEDULES`, or as found by `dlpo schedule`: `cosine:WARP` with a number, or
-            `logarithmic:FIRST:LAST` with two betas.
+            `logarithmic:FIRST:LAST` with two betas; then `@GAIN,GAIN,...` of the first steps, if
+            their estimates of the waveform are to be scaled.
         steps: N.
         eta: 0 = deterministic to 1 = ancestral.
 
     Raises:
-        ConfigError: no such schedule, steps outside 1..1000, a warp outside 0.2..5, or betas that
-            don't rise within 0..1.
+        ConfigError: no such schedule, steps outside 1..1000, a warp outside 0.2..5, betas that
+            don't rise within 0..1, or gains outside 0.1..10 or for more steps.
     """
+    levels, _, scaled = name.partition("@")
+    gains = tuple(map(_number, scaled.split(","))) if scaled else ()
+    return NoiseSchedule(name, _levels(levels, steps), eta, gains)
+
+
+def _levels(name: str, steps: int) -> Levels:
+    """The levels of `named_schedule`, by the name without gains."""
     if not 1 <= steps <= MAX_STEPS:
         raise ConfigError(f"steps is {steps}; expected 1 to {MAX_STEPS}")
     family, *given = name.split(":")
     if family == "cosine" and len(given) == 1:
-        return NoiseSchedule(name, cosine(steps, _warp(name, given[0])), eta)
+        return cosine(steps, _warp(name, given[0]))
     if family == "logarithmic" and len(given) == 2:
-        return NoiseSchedule(name, logarithmic(steps, *_betas(name, given)), eta)
+        return logarithmic(steps, *_betas(name, given))
     if name not in SCHEDULES:
         known = ", ".join(SCHEDULES)
         raise ConfigError(
             f"noise schedule {name!r} is unknown; expected {known}, cosine:WARP or"
             " logarithmic:FIRST:LAST"
         )
-    return NoiseSchedule(name, SCHEDULES[name](steps), eta)
+    return SCHEDULES[name](steps)
 
 
 def _number(text: str) -> float:

@@ -29,7 +29,6 @@ _of_checkpoint, _of_bundle = (
     partial(typer.Option, rich_help_panel=panel)
     for panel in ("For checkpoints", "For checkpoints and bundles")
 )
-_STEPS = (1, 2, 3, 4, 6)
 
 
 def register(app: typer.Typer) -> None:
@@ -53,13 +52,20 @@ def export(
     steps: Annotated[
         list[int] | None,
         _of_bundle(
-            help="Reverse steps to offer; repeatable. Default for checkpoints:"
-            f" {', '.join(map(str, _STEPS))}. For bundles: those to build plans for."
+            help="Reverse steps to offer; repeatable. Default for checkpoints: their own number."
+            " For bundles: those to build plans for."
         ),
     ] = None,
-    default_steps: Annotated[int, _of_checkpoint(help="Default number of reverse steps.")] = 3,
-    schedule: Annotated[str, _of_checkpoint(help="Noise schedule.")] = "cosine",
-    eta: Annotated[float, _of_checkpoint(min=0, max=1, help="0 = DDIM, 1 = ancestral.")] = 0.0,
+    default_steps: Annotated[
+        int | None, _of_checkpoint(help="Default number of reverse steps; otherwise its own.")
+    ] = None,
+    schedule: Annotated[
+        str | None, _of_checkpoint(help="Noise schedule; by default, that it was tuned for.")
+    ] = None,
+    eta: Annotated[
+        float | None,
+        _of_checkpoint(min=0, max=1, help="0 = DDIM, 1 = ancestral; by default, its own."),
+    ] = None,
     precision: Annotated[
         list[str] | None,
         _of_bundle(
@@ -135,11 +141,11 @@ def export(
             raise typer.BadParameter("give --gain or --loudness", param_hint="--loudness")
         first = voice[0] if voice else "lj"
         bundle = _exported(
-            Path(source), made, voice, precision, steps=tuple(steps or _STEPS),
-            default_steps=default_steps, schedule=schedule, eta=eta, weight_bits=weight_bits,
-            opset=opset, voice=first, languages=_languages(language, first),
-            jitter=_jitter(jitter), gain=1.0 if gain is None else gain, loudness=loudness,
-            dictionary=read_dictionary(dictionary) or {},
+            Path(source), made, voice, precision, loudness,
+            {"steps": steps, "default_steps": default_steps, "schedule": schedule, "eta": eta},
+            weight_bits=weight_bits, opset=opset, voice=first,
+            languages=_languages(language, first), jitter=_jitter(jitter),
+            gain=1.0 if gain is None else gain, dictionary=read_dictionary(dictionary) or {},
         )  # fmt: skip
     else:
         bundle = _bundle_for_plans(source, tensorrt or check_tensorrt)
@@ -156,6 +162,7 @@ def _exported(
     voices: list[str],
     precisions: Sequence[str] | None,
     loudness: float | None,
+    chain: Mapping[str, Any],
     **options: Any,
 ) -> Bundle:
     """The bundle of a checkpoint.
@@ -164,6 +171,7 @@ def _exported(
         voices: as given: names, or NAME=VOICE.
         precisions: None: those that are usual for such a checkpoint.
         loudness: of the first voice in LUFS; None: as the gain makes it.
+        chain: steps, schedule and eta where they were given; otherwise the checkpoint's own.
         options: further ones of `ExportOptions`, which checks them.
     """
     with needs("export"):
@@ -171,7 +179,11 @@ def _exported(
         from dlpo_export.options import ExportOptions, usual_precisions
         from dlpo_export.pipeline import export_bundle
 
-        config = load_checkpoint(source).config
+        checkpoint = load_checkpoint(source)
+        config, (schedule, steps, eta) = checkpoint.config, checkpoint.provenance.chain
+        options |= {"steps": (steps,), "default_steps": steps, "schedule": schedule, "eta": eta}
+        options |= {name: value for name, value in chain.items() if value is not None}
+        options["steps"] = tuple(options["steps"])
         options["precisions"] = tuple(precisions or usual_precisions(config))
     measured_gain = None if loudness is None else _gain_meter(loudness)
     export_bundle(source, out, ExportOptions(voices=_voices(config, voices), **options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -209,25 +210,47 @@ def schedule(
     data: DatasetDir,
     steps: Annotated[int, typer.Option(min=1, max=16, help="Reverse steps, N.")] = 4,
     clips: Annotated[int, typer.Option(min=1, help="Validation recordings to resynthesize.")] = 4,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--schedule", help="Schedule to try instead of the usual ones; repeatable."),
+    ] = None,
+    eta: Annotated[
+        list[float] | None, typer.Option(min=0, max=1, help="eta to try instead; repeatable.")
+    ] = None,
+    gains: Annotated[
+        bool, typer.Option("--gains", help="Then scale what the first steps of the best estimate.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Checkpoint to write, which speaks by the best chain.")
+    ] = None,
 ) -> None:
     """Find the noise schedule and eta that best resynthesize validation recordings in N steps.
 
-    Pass the name and eta in the first line to `dlpo export --schedule NAME --eta ETA`.
+    Pass the name and eta in the first line to `dlpo export --schedule NAME --eta ETA`, or --out.
     """
     with needs("train"):
-        from dlpo.checkpoint import load_checkpoint
+        import torch
+
+        from dlpo.checkpoint import load_checkpoint, save_checkpoint
         from dlpo.data.dataset import Corpora
         from dlpo.training.batches import Batches
-        from dlpo.training.synthesis import search_schedules
+        from dlpo.training.synthesis import search_gains, search_schedules
 
-    model = load_checkpoint(checkpoint).model
+    loaded = load_checkpoint(checkpoint)
+    model = loaded.model
     batches = Batches(Corpora([data]), "validation", 0, 0, model.config.rows)
     with progress() as bar:
         count = counted(bar, "resynthesizing recordings")
-        trials = search_schedules(model, batches, steps, clips, progress=count)
+        trials = search_schedules(model, batches, steps, clips, count, name or (), eta or ())
+        if gains:
+            count = counted(bar, "scaling steps")
+            trials.insert(0, search_gains(model, batches, steps, trials[0], clips, count))
     typer.echo("schedule\teta\tdistance")
     for trial in trials:
         typer.echo(f"{trial.name}\t{trial.eta}\t{trial.distance:.4f}")
+    if out is not None:
+        provenance = replace(loaded.provenance, searched=(trials[0].name, steps, trials[0].eta))
+        save_checkpoint(out, model.state_dict(), loaded.config, provenance, torch.float16)
 
 
 def tune(

@@ -1,11 +1,11 @@
 """Speech from a torch model: from text, as a bundle speaks it, or as a copy of a recording.
 
-`search_schedules` looks for the noise schedule that copies best: `dlpo schedule`.
+`search_schedules` and `search_gains` look for the chain that copies best: `dlpo schedule`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ WAVEGRAD_NAMES = (  # it has learned levels down to that of the published chain,
     *(f"logarithmic:{one:g}:{two:g}" for one in (1e-6, 1e-5, 1e-4) for two in (0.9, 0.97, 0.99)),
 )
 ETAS = (0.0, 0.25, 0.5, 1.0)
+GAIN_RATIO, MOST_TIMES = 1.25, 8  # between gains that are tried, up to 6
 Progress = Callable[[int, int], None]
 
 
@@ -180,7 +181,8 @@ class Trial:
     name: str
     eta: float
     distance: float
-    """multi-resolution STFT distance of copy-synthesis to the recording, mean over the clips"""
+    """multi-resolution STFT distance of copy-synthesis to the recording, at its level, mean over
+    the clips"""
 
 
 def search_schedules(
@@ -189,6 +191,8 @@ def search_schedules(
     steps: int,
     clips: int = 4,
     progress: Progress = lambda done, total: None,
+    names: Sequence[str] = (),
+    etas: Sequence[float] = (),
 ) -> list[Trial]:
     """Copy the first validation clips with each named schedule and eta; the best comes first.
 
@@ -201,28 +205,68 @@ def search_schedules(
         steps: N.
         clips: how many recordings to copy.
         progress: called with trials done and trials in all.
+        names: schedules to try; by default, those that suit the model.
+        etas: by default, `ETAS`; at N = 1, where there is no noise to add, only the first.
 
     Raises:
         DataError: the split has no recordings.
         ConfigError: steps out of range.
     """
+    etas = (etas or ETAS)[: None if steps > 1 else 1]
+    usual = SPECTRAL_NAMES if isinstance(model, SpectralWaveGrad2) else WAVEGRAD_NAMES
+    tried = [(name, eta) for name in names or usual for eta in etas]
+    trials = []
+    for done, (name, eta) in enumerate(tried, 1):
+        trials.append(_copied(model, batches, name, steps, eta, clips))
+        progress(done, len(tried))
+    return sorted(trials, key=lambda trial: trial.distance)
+
+
+def search_gains(
+    model: Model,
+    batches: Batches,
+    steps: int,
+    chain: Trial,
+    clips: int = 4,
+    progress: Progress = lambda done, total: None,
+) -> Trial:
+    """Scale the estimates of the waveform in the first steps of a chain, the noisiest first, by
+    `GAIN_RATIO` as often as it brings the copies closer; arguments as for `search_schedules`.
+
+    An estimate from almost nothing but noise is a mean of all that could be said, and too quiet.
+    The first step that a gain doesn't help ends the search: further on, estimates are as loud as
+    speech, and a gain would only play with the distance.
+    """
+    best, gains = chain, list[float]()
+    while len(gains) < steps:
+        start = best
+        for times in range(1, MOST_TIMES + 1):
+            tried = [*gains, GAIN_RATIO**times]
+            name = f"{chain.name}@{','.join(f'{gain:.3g}' for gain in tried)}"
+            trial = _copied(model, batches, name, steps, chain.eta, clips)
+            if trial.distance >= best.distance:
+                break
+            best = trial
+        if best is start:
+            break
+        gains.append(named_schedule(best.name, steps).gain(len(gains)))
+        progress(len(gains), steps)
+    progress(steps, steps)
+    return best
+
+
+def _copied(model: Model, batches: Batches, name: str, steps: int, eta: float, clips: int) -> Trial:
+    """How far a chain's copies of the first clips are from them."""
     chosen = batches.recorded[:clips]
     if not chosen:
         raise DataError(
             f"{batches.dataset.path}: no validation recordings; prepare a corpus that has some"
         )
-    etas = ETAS if steps > 1 else ETAS[:1]  # at N = 1 there is no noise to add
-    names = SPECTRAL_NAMES if isinstance(model, SpectralWaveGrad2) else WAVEGRAD_NAMES
-    tried = [(name, eta) for name in names for eta in etas]
-    trials = []
-    for done, (name, eta) in enumerate(tried, 1):
-        schedule = named_schedule(name, steps, eta)
-        distances = [
-            _distance(copy(model, batches, i, schedule), _recording(batches, i)) for i in chosen
-        ]
-        trials.append(Trial(name, eta, sum(distances) / len(distances)))
-        progress(done, len(tried))
-    return sorted(trials, key=lambda trial: trial.distance)
+    schedule = named_schedule(name, steps, eta)
+    distances = [
+        _distance(copy(model, batches, i, schedule), _recording(batches, i)) for i in chosen
+    ]
+    return Trial(name, eta, sum(distances) / len(distances))
 
 
 def _recording(batches: Batches, utterance: int) -> Waveform:
@@ -231,5 +275,6 @@ def _recording(batches: Batches, utterance: int) -> Waveform:
 
 def _distance(made: Waveform, recorded: Waveform) -> float:
     both = min(len(made), len(recorded))  # rounded durations may differ by a frame
-    made_scaled, recorded_scaled = (torch.from_numpy(x[:both])[None] * 5 for x in (made, recorded))
-    return float(multi_resolution_stft(made_scaled, recorded_scaled))
+    heard, wanted = (torch.from_numpy(x[:both])[None] * 5 for x in (made, recorded))
+    level = wanted.square().mean().sqrt() / heard.square().mean().sqrt().clamp(min=1e-6)
+    return float(multi_resolution_stft(level * heard, wanted))

@@ -128,14 +128,14 @@ def check_names(model: Model, options: ExportOptions) -> None:
 
 
 def warn_of_another_chain(checkpoint: Checkpoint, options: ExportOptions) -> None:
-    """Warn that a voice is tuned for one chain; its gains may not carry over to others."""
-    tuned = checkpoint.provenance.tuned
-    spoken = (options.default_steps, options.schedule, options.eta)
-    if tuned is not None and spoken != (tuned.steps, tuned.schedule, tuned.eta):
+    """Warn that a voice is tuned for one chain; what it gained may not carry over to others."""
+    provenance = checkpoint.provenance
+    spoken = (options.schedule, options.default_steps, options.eta)
+    if (provenance.tuned or provenance.searched) and spoken != provenance.chain:
         logger.warning(
-            "tuned for %d steps of %s with eta %g; the bundle will speak with %d of %s with eta %g:"
-            " give --default-steps, --schedule and --eta as tuned, or listen before you serve it",
-            *(tuned.steps, tuned.schedule, tuned.eta),
+            "tuned for %s in %d steps with eta %g; the bundle will speak by %s in %d with eta %g:"
+            " omit --default-steps, --schedule and --eta, or listen before you serve it",
+            *provenance.chain,
             *spoken,
         )
 

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlpo.checkpoint import PITCH_PAIRS, Provenance, Tuned, load_checkpoint, save_checkpoint
+from dlpo.checkpoint import (
+    PITCH_PAIRS,
+    UNTUNED_CHAIN,
+    Provenance,
+    Tuned,
+    load_checkpoint,
+    save_checkpoint,
+)
 from dlpo.errors import CheckpointError
 
 
@@ -103,6 +110,21 @@ def test_tuning_provenance_is_kept_and_absent_if_untuned(
     assert load_checkpoint(tmp_path / "tuned").provenance.tuned == tuned
     assert base.provenance.tuned is None
     assert "tuned" not in (tiny_checkpoint / "checkpoint.json").read_text()
+
+
+def test_the_chain_is_that_of_the_last_search_or_tuning(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    base = load_checkpoint(tiny_checkpoint)
+    found = ("logarithmic:1e-4:0.9@2.4", 10, 0.5)
+    save_checkpoint(
+        tmp_path, base.model.state_dict(), base.config, replace(base.provenance, searched=found)
+    )
+    searched = load_checkpoint(tmp_path).provenance
+    tuned = Tuned("dlpo", "distillmos=1", "cosine", 3, 0.7, 200, base.sha256)
+    assert (base.provenance.chain, searched.chain) == (UNTUNED_CHAIN, found)
+    assert searched.after(tuned).chain == ("cosine", 3, 0.7)
+    assert replace(searched.after(tuned), searched=found).chain == found
 
 
 @pytest.mark.parametrize(("tunings", "kept"), [("sp", "s"), ("ps", "s"), ("p", ""), ("sq", "s")])

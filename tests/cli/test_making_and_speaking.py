@@ -82,6 +82,7 @@ def test_export_hands_every_option_on(
     expected = ExportOptions(
         steps=(1, 3),
         default_steps=3,
+        schedule="cosine:1.25",
         eta=0.5,
         precisions=("fp16",),
         weight_bits=8,
@@ -177,6 +178,25 @@ def test_schedule_lists_the_best_first(tiny_checkpoint: Path, tiny_dataset: Path
     assert {"cosine", "linear", "logarithmic"} <= {name for name, _, _ in rows}
     distances = [float(distance) for _, _, distance in rows]
     assert distances == sorted(distances)
+
+
+def test_a_checkpoint_keeps_the_chain_that_was_found(
+    tiny_checkpoint: Path, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = ("--steps", "2", "--schedule", "cosine", "--eta", "0.5", "--gains", "--clips", "1")
+    out = tmp_path / "found"
+    listed = run("schedule", tiny_checkpoint, "--data", tiny_dataset, *tried, "--out", out)
+    _, scaled, plain = (line.split("\t") for line in listed.stdout.splitlines())
+    assert (plain[:2], float(scaled[2]) <= float(plain[2])) == (["cosine", "0.5"], True)
+
+    options: list[ExportOptions] = []
+    monkeypatch.setattr(
+        "dlpo_export.pipeline.export_bundle", lambda *given: options.append(given[2])
+    )
+    run("export", out, "--out", tmp_path / "bundle")
+    assert options[0] == ExportOptions(
+        steps=(2,), default_steps=2, schedule=scaled[0], eta=0.5, voices=options[0].voices
+    )
 
 
 def test_a_contour_is_trained_for_the_voice_of_init(

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from dlpo.config import Parametrisation
-from dlpo.diffusion import q_sample, reverse_mean, sample, to_eps, to_x0, training_target
+from dlpo.diffusion import (
+    q_sample,
+    reverse_mean,
+    sample,
+    step_mean,
+    to_eps,
+    to_x0,
+    training_target,
+)
 from dlpo.errors import InputError
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 
@@ -128,6 +136,41 @@ def test_perfect_network_ends_at_the_clean_waveform(
     empty = torch.zeros(2, 1, 2)
     out = sample(knows, schedule, empty, empty, noise, parametrisation)
     torch.testing.assert_close(out, clean, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+def test_gains_scale_the_estimate_of_each_step(
+    parametrisation: Parametrisation, generator: torch.Generator
+) -> None:
+    # Without eta a step is linear: of an estimate that is c x, x becomes (a' g c + s' (1 - a g c)
+    # / s) x, by DDIM's eq. 12.
+    share, gains = 0.3, (2.4, 1.5, 1.0)
+    schedule = named_schedule("cosine@2.4,1.5", 3)
+    alpha, sigma = schedule.alpha, schedule.sigma
+    factor = 1.0
+    for k, gain in enumerate(gains):
+        told = gain * share
+        factor *= alpha[k + 1] * told + sigma[k + 1] * (1 - alpha[k] * told) / sigma[k]
+
+    def linear(noisy: Tensor, level: Tensor, conditioning: Tensor, source: Tensor) -> Tensor:
+        eps = to_eps(share * noisy, noisy, level, "x0")
+        return training_target(share * noisy, level, eps, parametrisation)
+
+    noise = double(1, 2, 300, generator=generator)
+    empty = torch.zeros(2, 1, 1)
+    out = sample(linear, schedule, empty, empty, noise, parametrisation)
+    torch.testing.assert_close(out, factor * noise[0], atol=1e-6, rtol=1e-5)
+
+
+def test_a_gain_counts_before_the_clip() -> None:
+    schedule = named_schedule("cosine@4", 2)
+    noise = torch.zeros(1, 1, 300)
+    empty = torch.zeros(1, 1, 1)
+    estimate = torch.full((1, 300), 0.5)
+    out = sample(lambda *_: estimate, schedule, empty, empty, noise, clip=0.8)
+    torch.testing.assert_close(out, estimate)  # that of the last step
+    first = step_mean(noise[0], estimate, schedule, 0, "x0", clip=0.8)
+    torch.testing.assert_close(first, reverse_mean(noise[0], estimate * 1.6, schedule, 0))
 
 
 def test_clip_bounds_the_output(generator: torch.Generator) -> None:

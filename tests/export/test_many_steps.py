@@ -17,6 +17,8 @@ from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice
 
+CHAIN = "logarithmic@2,0.8"  # scales two steps
+
 
 @pytest.fixture(scope="module", params=[3, pytest.param(10, marks=pytest.mark.full)])
 def steps(request: pytest.FixtureRequest) -> int:
@@ -25,7 +27,7 @@ def steps(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="module")
 def bundle(steps: int, tiny_checkpoint: Path, export_toy: Callable[..., Path]) -> Path:
-    options = {"steps": (steps,), "default_steps": steps, "schedule": "logarithmic", "eta": 1.0}
+    options = {"steps": (steps,), "default_steps": steps, "schedule": CHAIN, "eta": 1.0}
     out = tiny_checkpoint.parent / f"{steps}_steps"
     return export_toy(tiny_checkpoint, out, precisions=("fp32",), weight_bits=32, **options)
 
@@ -33,7 +35,7 @@ def bundle(steps: int, tiny_checkpoint: Path, export_toy: Callable[..., Path]) -
 def test_many_steps_are_one_graph_that_computes_the_chain(
     steps: int, bundle: Path, tiny_checkpoint: Path
 ) -> None:
-    model, chain = load_checkpoint(tiny_checkpoint).model, named_schedule("logarithmic", steps, 1.0)
+    model, chain = load_checkpoint(tiny_checkpoint).model, named_schedule(CHAIN, steps, 1.0)
     random = np.random.default_rng(0)
     shapes = {"conditioning": (1, 16, 7), "source": (1, 7, 300)}
     inputs = {name: random.standard_normal(s, np.float32) for name, s in shapes.items()}

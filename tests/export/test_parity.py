@@ -86,6 +86,18 @@ def test_encoder_with_other_durations_is_refused(
         check_parity(folder, sources, FILES)
 
 
+def test_a_chain_of_other_gains_is_refused(
+    folder: Path, sources: dict[str, GraphSource], tiny_checkpoint: Path
+) -> None:
+    module = sources["denoiser_1"].module
+    assert isinstance(module, DenoiserGraph)
+    scaled = DenoiserGraph(module.model, named_schedule("cosine@1.1", 1))
+    with pytest.raises(BundleError, match="denoiser_1 fp32: waveform"):
+        check_parity(
+            folder, sources | {"denoiser_1": replace(sources["denoiser_1"], module=scaled)}, FILES
+        )
+
+
 def test_wrong_low_precision_layer_is_found_against_fp32(
     folder: Path, sources: dict[str, GraphSource]
 ) -> None:
@@ -123,12 +135,17 @@ def test_one_bad_sentence_among_good_ones_is_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parametrisation", "expected"), [("eps", math.sqrt(1 / 0.08**2 - 1)), ("x0", 1.0)]
+    ("parametrisation", "gains", "expected"),
+    [
+        ("eps", (), math.sqrt(1 / 0.08**2 - 1)),
+        ("eps", (2.0,), 2 * math.sqrt(1 / 0.08**2 - 1)),
+        ("x0", (), 1.0),
+    ],
 )
 def test_a_chain_may_magnify_rounding_as_its_levels_do(
-    parametrisation: str, expected: float, tiny_checkpoint: Path
+    parametrisation: str, gains: tuple[float, ...], expected: float, tiny_checkpoint: Path
 ) -> None:
-    chain = NoiseSchedule("toy", np.array([0.08, 0.5, 1.0]))
+    chain = NoiseSchedule("toy", np.array([0.08, 0.5, 1.0]), gains=gains)
     model = load_checkpoint(tiny_checkpoint).model
     model.parametrisation = parametrisation
     magnified = magnification(DenoiserGraph(model, chain))

@@ -78,11 +78,26 @@ def test_a_warp_moves_steps_towards_the_clean_end() -> None:
         "logarithmic:0:0.9",
         "logarithmic:x:0.9",
         "logarithmic:0.1:1",
+        "@2",
     ],
 )
 def test_unknown_names_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="noise schedule"):
         named_schedule(name, 4)
+
+
+def test_gains_of_the_first_steps_follow_the_levels() -> None:
+    schedule = named_schedule("logarithmic:0.001:0.8@2.4,1.5", 4, 0.5)
+    plain = named_schedule("logarithmic:0.001:0.8", 4, 0.5)
+    assert [schedule.gain(step) for step in range(4)] == [2.4, 1.5, 1, 1]
+    assert schedule.noise_levels.tolist() == plain.noise_levels.tolist()
+    assert [plain.gain(step) for step in range(4)] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("gains", ["x", "0", "nan", "99", "2,", "1,1,1,1,1"])
+def test_impossible_gains_are_refused(gains: str) -> None:
+    with pytest.raises(ConfigError, match="gains are"):
+        named_schedule(f"cosine:1.25@{gains}", 4)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1001])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from dlpo.audio import Waveform
 from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Corpora
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -14,7 +16,7 @@ from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training import synthesis
 from dlpo.training.batches import Batches, whole_frames
-from dlpo.training.synthesis import WAVEGRAD_NAMES, copy, search_schedules, speak
+from dlpo.training.synthesis import WAVEGRAD_NAMES, copy, search_gains, search_schedules, speak
 from tests.toys import SPECTRAL
 
 
@@ -34,11 +36,33 @@ def test_the_schedule_that_copies_best_comes_first(
     spectral: SpectralWaveGrad2, batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording = batches.dataset[batches.recorded[0]].waveform
-    gain = {"cosine": 0.5, "linear": 0.9, "logarithmic": 0.1}
-    monkeypatch.setattr(synthesis, "copy", lambda *args: recording * gain[args[-1].name])
-    monkeypatch.setattr(synthesis, "SPECTRAL_NAMES", tuple(gain))
+    noise = np.random.default_rng(0).standard_normal(len(recording), np.float32)
+    hiss = {"cosine": 0.05, "linear": 0.01, "logarithmic": 0.1}
+    monkeypatch.setattr(
+        synthesis, "copy", lambda *args: 0.5 * (recording + hiss[args[-1].name] * noise)
+    )
+    monkeypatch.setattr(synthesis, "SPECTRAL_NAMES", tuple(hiss))
     trials = search_schedules(spectral, batches, 1)
     assert [trial.name for trial in trials] == ["linear", "cosine", "logarithmic"]
+
+
+def test_gains_are_found_until_a_step_needs_none(
+    spectral: SpectralWaveGrad2, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = batches.dataset[batches.recorded[0]].waveform
+    noise = np.random.default_rng(0).standard_normal(len(recording), np.float32)
+    best = (1.56, 1.25, 1.0, 1.25)
+
+    def copied(*args: Any) -> Waveform:
+        far = sum(abs(args[-1].gain(k) - gain) for k, gain in enumerate(best))
+        copied: Waveform = recording + 0.01 * (1 + far) * noise
+        return copied
+
+    monkeypatch.setattr(synthesis, "copy", copied)
+    (start,) = search_schedules(spectral, batches, 4, 1, names=["cosine"], etas=[0.5])
+    found = search_gains(spectral, batches, 4, start, 1)
+    assert (found.name, found.eta) == ("cosine@1.56,1.25", 0.5)
+    assert found.distance < start.distance
 
 
 def test_every_name_is_tried_with_every_eta_where_there_is_noise(

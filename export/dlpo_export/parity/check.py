@@ -233,13 +233,14 @@ def magnification(module: nn.Module) -> float | None:
     """By how much a chain magnifies the rounding errors of its network; None for another graph.
 
     Its first step takes the noise that a network predicts times sigma / alpha from the waveform, 12
-    for the published levels. Other predictions are never magnified.
+    for the published levels, and scales that by its gain. Other predictions are only scaled.
     """
     if not isinstance(module, DenoiserGraph):
         return None
-    if module.model.parametrisation != "eps":
-        return 1.0
-    return max(1.0, float(module.schedule.sigma[0] / module.schedule.alpha[0]))
+    schedule = module.schedule
+    noise = schedule.sigma[0] / schedule.alpha[0]
+    magnified = noise if module.model.parametrisation == "eps" else 1.0
+    return max(1.0, float(magnified * schedule.gain(0)))
 
 
 def compare_graph(path: Path, precision: Precision, cases: Sequence[Case]) -> list[Difference]:
