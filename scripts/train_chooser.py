@@ -30,9 +30,12 @@ UNIT = 100  # length of a vector there
 TABLES = Tables(str(ROOT / "recipe" / "texts" / "readings" / "README.md"))
 SENTENCES = ("first", "second", "third")
 BUCKETS = 1 << 18  # of hashed features
-# Sizes of the inputs: a feature; the words before, after and around, of a reading and of a kind.
-FEATURE, MEANING, OF_KIND = 0.28, (0.5, 0.5, 0.7), (0.4, 0.4, 0.0)
-RIDGE, STEPS, FOLDS = 0.3, 60, 10  # steps of conjugate gradients
+FEATURE = 0.28  # size of the input
+MEANING = (0.5, 0.5, 0.7)  # of the vectors of the words before, after and around
+OF_KIND = (0.4, 0.4, 0.0)  # of those for the weights that readings share
+RIDGE = 0.3
+STEPS = 60  # of conjugate gradients
+FOLDS = 10
 GATE = 0.5  # log odds that a reading needs which is as common as the first one
 SMOOTHING = 10  # how often each reading is assumed to occur besides
 
@@ -100,7 +103,8 @@ class Equations:
 
     def __init__(self, places: Sequence[Place], keys: Sequence[str]) -> None:
         every = [(place, one) for place in places for one in place.differences]
-        self.number, self.keys = len(every), len(keys)
+        self.number = len(every)
+        self.keys = len(keys)
         rows = {key: row for row, key in enumerate(keys)}
         terms = sorted(
             (rows[key], number, sign)

@@ -69,7 +69,9 @@ class Surroundings:
 
     def features(self, words: Sequence[str], index: int) -> list[str]:
         """What the two words before and after the ``index``-th are, and which ones are near."""
-        found, near, kinds = [""], dict[int, str](), dict[int, str]()
+        found = [""]  # what speaks for a reading anywhere
+        near = dict[int, str]()
+        kinds = dict[int, str]()
         for place in (-2, -1, 1, 2):
             at = index + place
             word = words[at] if 0 <= at < len(words) else ""
@@ -86,7 +88,9 @@ class Surroundings:
 
     def meanings(self, words: Sequence[str], index: int) -> list[Meaning]:
         """The vectors of the words around the ``index``-th; a rare one counts more."""
-        found, around, square = list[Meaning](), list[tuple[str, int, int]](), 0
+        found = list[Meaning]()
+        around = list[tuple[str, int, int]]()
+        square = 0
         for at in range(max(0, index - REACH), min(len(words), index + REACH + 1)):
             word = words[at]
             rank = self._vectors.rank(word)

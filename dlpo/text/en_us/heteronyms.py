@@ -99,7 +99,7 @@ class Decision(NamedTuple):
     phonemes: Phonemes
     readings: Sequence[Phonemes]
     words: Sequence[str]
-    index: int
+    place: int
     row: Context | None
     candidates: Sequence[Candidate]
     choice: Choice | None
@@ -108,8 +108,8 @@ class Decision(NamedTuple):
         if self.row:
             return str(self.row)
         if not self.choice or not (model := chooser()):
-            return "en_us/heteronyms.tsv" if self.words[self.index] in heteronyms() else "lexicon"
-        reasons = model.reasons(self.candidates, self.choice, self.words, self.index)
+            return "en_us/heteronyms.tsv" if self.words[self.place] in heteronyms() else "lexicon"
+        reasons = model.reasons(self.candidates, self.choice, self.words, self.place)
         shown = [f"{name or 'always'} {part / model.unit:+.1f}" for name, part in reasons]
         score, gate = (number / model.unit for number in (self.choice.score, self.choice.gate))
         rival = f"{self.candidates[self.choice.rival].name} has {score:+.1f} and needs {gate:+.1f}"

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -17,8 +18,10 @@ from dlpo.text.common.language import Phonemes
 from dlpo.text.common.tables import Tables
 from dlpo.text.en_us import heteronyms as module
 from dlpo.text.en_us.heteronyms import chooser, heteronyms
+from scripts import train_chooser
 
 LJSPEECH = Path(__file__).resolve().parents[4] / "shared" / "data" / "ljspeech"
+SHIPPED = Path(module.__file__).with_name("readings.zip")
 SENTENCES = Path(__file__).resolve().parents[3] / "recipe" / "texts" / "readings"
 READINGS = {
     word: sorted({tuple(row.phonemes.split()) for row in rows})
@@ -114,3 +117,15 @@ def test_rows_decide_alone_without_the_model(
     words = FRONT_END.process("Two thousand won in cash is what she won.").sentences[0].words
     said = [word.phonemes for word in words if word.word == "won"]
     assert said == [("W", "AA1", "N"), ("W", "AH1", "N")]
+
+
+@pytest.mark.full
+def test_sentences_give_the_model_that_ships(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written = tmp_path / "readings.zip"
+    monkeypatch.setattr(train_chooser, "OUTPUT", written)
+    train_chooser.main()
+    with ZipFile(written) as new, ZipFile(SHIPPED) as shipped:
+        for name in shipped.namelist():
+            assert new.read(name) == shipped.read(name), name
