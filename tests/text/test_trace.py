@@ -49,6 +49,7 @@ def test_each_word_names_what_says_how_it_sounds(tmp_path: Path) -> None:
     row, others = re.fullmatch(r"(\S+) \(.+\), not (.+)", sources["read"]).groups()
     assert line_of(row).startswith("read\tR EH1 D\t")
     assert others == "R IY1 D"
+    assert re.match(r"en_us/readings\.zip \(record .+: .+\), not", sources["record"])
     assert sources["the"] == "en_us/weak_forms.tsv"
     assert sources["data"] == "dictionary"
     assert line_of(sources["kube"].split(", ")[1]) == "kube\tK UW1 B"

@@ -5,17 +5,29 @@ contexts are phrases apart by commas, of words before or after the word: a word,
 `*ing` for its ending, `^` and `$` for the beginning and the end of the sentence, `a/b` for either,
 or in capitals the name of a list below in the table. "anywhere" has words of the same sentence.
 A word with a capital, "Polish", is what it is where only names have one.
+
+Where only the row without contexts fits, or the word has no rows, a `Chooser` decides between their
+readings, or the pronunciations of the lexicon: the record, to record.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
+from dlpo.text.common.chooser import Candidate, Choice, Chooser
+from dlpo.text.common.language import Phonemes
+from dlpo.text.en_us.lexicon import Pronunciation
 from dlpo.text.en_us.tables import TABLES
 
+_FOLDER = Path(__file__).parent
+_CACHED_WORDS = 5_000
+_SHOWN = 5  # reasons of the model
+_BESIDE_VERBS = frozenset({"NN", "JJ", "RB", "VBD"})  # roles in which verbs sound otherwise
 _REACH = 6  # words on either side that a row may name
 _BOTH_WAYS = 20  # words on either side in which "anywhere" is looked for
 _ANY = "*"  # the key of phrases whose nearest word is no word of its own
@@ -34,7 +46,7 @@ class Context(NamedTuple):
     def __str__(self) -> str:
         cells = {"before": self.before, "after": self.after, "anywhere": self.anywhere}
         context = "; ".join(f"{name} {cell}" for name, cell in cells.items() if cell)
-        return f"en_us/heteronyms.tsv:{self.line} ({context or 'where no other row fits'})"
+        return f"en_us/heteronyms.tsv:{self.line} ({context})"
 
 
 @cache
@@ -81,9 +93,70 @@ def _is_one_of(word: str, words: frozenset[str]) -> bool:
     return word in words or any("*" in one and fnmatchcase(word, one) for one in words)
 
 
-def row_of(words: Sequence[str], index: int) -> Context:
-    """The reading of a heteronym, the ``index``-th word of a sentence."""
-    rows = heteronyms()[words[index]]
+class Decision(NamedTuple):
+    """How a word is said, and what decided: a row that fits, the model, or nothing."""
+
+    phonemes: Phonemes
+    readings: Sequence[Phonemes]
+    words: Sequence[str]
+    place: int
+    row: Context | None
+    candidates: Sequence[Candidate]
+    choice: Choice | None
+
+    def __str__(self) -> str:
+        if self.row:
+            return str(self.row)
+        if not self.choice or not (model := chooser()):
+            return "en_us/heteronyms.tsv" if self.words[self.place] in heteronyms() else "lexicon"
+        reasons = model.reasons(self.candidates, self.choice, self.words, self.place)
+        shown = [f"{name or 'always'} {part / model.unit:+.1f}" for name, part in reasons]
+        score, gate = (number / model.unit for number in (self.choice.score, self.choice.gate))
+        rival = f"{self.candidates[self.choice.rival].name} has {score:+.1f} and needs {gate:+.1f}"
+        return f"en_us/readings.zip ({rival}: {', '.join(shown[:_SHOWN])})"
+
+
+def decide(words: Sequence[str], index: int, listed: Sequence[Pronunciation]) -> Decision:
+    """How the ``index``-th word of a sentence is said, which has rows or is ``listed``."""
+    rows = heteronyms().get(words[index], ())
+    row = _fitting(rows, words, index) if rows else None
+    readings, candidates = _readings(words[index], tuple(listed))
+    model = chooser() if len(candidates) > 1 and not row else None
+    choice = model.choose(candidates, words, index) if model else None
+    phonemes = tuple(row.phonemes.split()) if row else readings[choice.chosen if choice else 0]
+    return Decision(phonemes, readings, words, index, row, candidates, choice)
+
+
+@cache
+def chooser() -> Chooser | None:
+    """The model, loaded once; None where it was taken out of the package."""
+    files = (_FOLDER / "readings.zip", _FOLDER / "word_vectors.zip")
+    return Chooser(*files) if all(file.exists() for file in files) else None
+
+
+@lru_cache(maxsize=_CACHED_WORDS)
+def _readings(
+    word: str, listed: tuple[Pronunciation, ...]
+) -> tuple[list[Phonemes], list[Candidate]]:
+    """What a word may be, first what it is without evidence: of its rows, or a verb and another."""
+    rows = heteronyms().get(word, ())
+    roles = {one.phonemes: one.role for one in reversed(listed)}
+    readings = list(dict.fromkeys(tuple(row.phonemes.split()) for row in [*rows[-1:], *rows]))
+    if not rows:
+        others = {role for role in roles.values() if role != "VB"}
+        is_pair = len(listed) == len(roles) == 2 and len(others) == 1 and others <= _BESIDE_VERBS
+        is_pair &= not word.endswith(("ed", "ing"))
+        readings = [one.phonemes for one in (listed if is_pair else listed[:1])]
+    name, kind = word.lower(), "VBS" if re.search("[^s]s$", word) else "VB"
+    candidates = [
+        Candidate(f"{name} {' '.join(one)}", kind if roles.get(one) == "VB" else "")
+        for one in readings
+    ]
+    return readings, candidates
+
+
+def _fitting(rows: Sequence[Context], words: Sequence[str], index: int) -> Context | None:
+    """The first row with a context that fits."""
     near = [word.lower() for word in words[max(0, index - _REACH) : index + 1 + _REACH]]
     place = min(index, _REACH)
     before, after = [*near[:place][::-1], "^"][:_REACH], [*near[place + 1 :], "$"][:_REACH]
@@ -96,5 +169,5 @@ def row_of(words: Sequence[str], index: int) -> Context:
             words[max(0, index - _BOTH_WAYS) : index + _BOTH_WAYS]
         ):
             continue
-        return row
-    return rows[-1]
+        return row if row.before or row.after or row.anywhere else None
+    return None

@@ -17,17 +17,25 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
-from dlpo.text.en_us.roles import Pronunciation
-
 _MAGIC = b"DLPOLEX1"
 _BLOCK = 128  # rows, or a few more, as a word's rows stay together
 _FIRST = 0x21  # code of the first phoneme or role; none is a tab or a line's end
 _CACHED_WORDS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pronunciation:
+    """One way to say a word."""
+
+    phonemes: tuple[str, ...]
+    role: str
+    """Part of speech it belongs to in Penn tags (``VB``, ``VBD``, ``NN``, ``JJ``), "" for any."""
 
 
 class Lexicon:

@@ -12,9 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlpo.text.common.language import Phonemes
-from dlpo.text.en_us.heteronyms import Context, heteronyms, row_of
+from dlpo.text.en_us.heteronyms import Decision, decide, heteronyms
 from dlpo.text.en_us.lexicon import Lexicon
-from dlpo.text.en_us.roles import choose
 from dlpo.text.en_us.tables import TABLES, table
 
 if TYPE_CHECKING:
@@ -75,17 +74,15 @@ class Pronouncer:
     ) -> list[str]:
         """See `Language`; names the other readings of a word that has several."""
         found = []
-        for word, (phonemes, source) in zip(words, self._sounds(words, known, given), strict=True):
-            listed = self.lexicon.pronunciations(word) if "lexicon" in source else ()
-            rows = heteronyms()[word] if isinstance(source, Context) else ()
-            others = {" ".join(one.phonemes) for one in listed} | {row.phonemes for row in rows}
-            others -= {" ".join(phonemes)}
+        for phonemes, source in self._sounds(words, known, given):
+            readings = source.readings if isinstance(source, Decision) else ()
+            others = {" ".join(one) for one in readings if one != phonemes}
             found.append(f"{source}, not {' or '.join(sorted(others))}" if others else str(source))
         return found
 
     def _sounds(
         self, words: Sequence[str], known: Mapping[str, Phonemes], given: Mapping[int, Phonemes]
-    ) -> list[tuple[Phonemes, str | Context]]:
+    ) -> list[tuple[Phonemes, str | Decision]]:
         """The phonemes of each word, and what says so."""
         alone = [
             (given[index], "accents or the document")
@@ -93,7 +90,7 @@ class Pronouncer:
             else self._alone(word, known, words, index)
             for index, word in enumerate(words)
         ]
-        spoken: list[tuple[Phonemes, str | Context]] = []
+        spoken: list[tuple[Phonemes, str | Decision]] = []
         for index, word in enumerate(words):
             previous = spoken[-1][0][-1] if spoken else ""
             following = alone[index + 1][0][0] if index + 1 < len(alone) else ""
@@ -104,18 +101,17 @@ class Pronouncer:
 
     def _alone(
         self, word: str, known: Mapping[str, Phonemes], words: Sequence[str], index: int
-    ) -> tuple[Phonemes, str | Context]:
+    ) -> tuple[Phonemes, str | Decision]:
         if found := known.get(word.lower()):
             return found, "dictionary"
-        if word in heteronyms():
-            row = row_of(words, index)
-            return tuple(row.phonemes.split()), row
-        if word[0].isupper():
+        is_heteronym = word in heteronyms()
+        if word[0].isupper() and not is_heteronym:
             return self._letter(word), "spelled"
-        if listed := self.lexicon.pronunciations(word):
-            chosen, reason = choose(listed, words, index)
-            return chosen.phonemes, reason
-        return self._unlisted(word)
+        listed = self.lexicon.pronunciations(word.lower())
+        if is_heteronym or len(listed) > 1:
+            decision = decide(words, index, listed)
+            return decision.phonemes, decision
+        return (listed[0].phonemes, "lexicon") if listed else self._unlisted(word)
 
     def _letter(self, word: str) -> Phonemes:
         """``"B"`` -> B IY1, ``"B's"`` -> B IY1 Z, ``"P'd"`` of RSVP'd -> P IY1 D."""

@@ -6,16 +6,23 @@ import lzma
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from dlpo.text import TextFrontEnd
+from dlpo.text.common.chooser import Candidate
 from dlpo.text.common.language import Phonemes
-from dlpo.text.en_us.heteronyms import heteronyms
+from dlpo.text.common.tables import Tables
+from dlpo.text.en_us import heteronyms as module
+from dlpo.text.en_us.heteronyms import chooser, heteronyms
+from scripts import train_chooser
 
 LJSPEECH = Path(__file__).resolve().parents[4] / "shared" / "data" / "ljspeech"
+SHIPPED = Path(module.__file__).with_name("readings.zip")
+SENTENCES = Path(__file__).resolve().parents[3] / "recipe" / "texts" / "readings"
 READINGS = {
     word: sorted({tuple(row.phonemes.split()) for row in rows})
     for word, rows in heteronyms().items()
@@ -78,3 +85,47 @@ def test_heteronyms_agree_with_a_speaker() -> None:
     share = right.total() / all_of.total()
     assert all_of.total() > 1_000
     assert share >= 0.92, f"{share:.3f}: {all_of - right}"
+
+
+def test_held_out_sentences_are_read_right() -> None:
+    rows = Tables(str(SENTENCES / "_")).rows("held_out")
+    right = 0
+    for word, phonemes, sentence in rows:
+        said = [one for part in FRONT_END.process(sentence).sentences for one in part.words]
+        found = next((one.phonemes for one in said if one.word == word), ())
+        right += found == tuple(phonemes.split())
+    assert right >= 601, f"{right} of {len(rows)}"
+
+
+def test_reasons_sum_to_the_score() -> None:
+    words = ["they", "ate", "the", "bass", "that", "she", "had", "caught"]
+    model = chooser()
+    assert model is not None
+    candidates = [Candidate(f"bass {said}", "") for said in ("B EY1 S", "B AE1 S")]
+    choice = model.choose(candidates, words, 3)
+    assert choice is not None
+    reasons = model.reasons(candidates, choice, words, 3)
+    assert sum(part for _, part in reasons) == choice.score
+    assert {"near ate", "near caught"} <= {name for name, part in reasons if part > 0}
+
+
+def test_rows_decide_alone_without_the_model(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "_FOLDER", tmp_path)
+    monkeypatch.setattr(module, "chooser", cache(chooser.__wrapped__))
+    words = FRONT_END.process("Two thousand won in cash is what she won.").sentences[0].words
+    said = [word.phonemes for word in words if word.word == "won"]
+    assert said == [("W", "AA1", "N"), ("W", "AH1", "N")]
+
+
+@pytest.mark.full
+def test_sentences_give_the_model_that_ships(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written = tmp_path / "readings.zip"
+    monkeypatch.setattr(train_chooser, "OUTPUT", written)
+    train_chooser.main()
+    with ZipFile(written) as new, ZipFile(SHIPPED) as shipped:
+        for name in shipped.namelist():
+            assert new.read(name) == shipped.read(name), name
