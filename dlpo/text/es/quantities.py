@@ -14,7 +14,7 @@ from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import spelled
-from dlpo.text.es.calendar import MONTHS, MONTHS_A_YEAR
+from dlpo.text.es.calendar import MONTHS
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     cardinal_words,
@@ -204,6 +204,7 @@ _LEAST_GOAL = 1000  # a smaller part is of a rate: 12/100.000
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _UNIT_NAME_BEFORE = late(r"\b(pies|yardas|pulgadas|millas|(?:centí|kiló)?metros)$")
 _GENDERS = {many: gender for _, many, gender in _UNITS.values()}
+MONTHS_A_YEAR = 12
 _GOALS = TABLES.word_list("counted toward a goal")
 _RAISED = {"2": ["al", "cuadrado"], "3": ["al", "cubo"]}
 _FIRST_ITEM = late(r"(?:^|[:.;\n] )1\. ")
