@@ -93,8 +93,7 @@ def iso(match: re.Match[str]) -> list[str]:
     if not match["iso_hour"]:
         return words
     hour, minute = match["iso_hour"], match["iso_minute"]
-    second = match["iso_second"] or ""
-    exact = second.strip("0") != ""
+    exact = (second := match["iso_second"] or "").strip("0") != ""
     clock = duration_words(hour, minute, second) if exact else clock_words(hour, minute)
     return [*words, "a", "las", *clock]
 
