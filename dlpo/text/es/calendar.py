@@ -37,9 +37,10 @@ OPEN = (
     r"|:? cerrado\b)"
 )
 """after days: L-V 9:00, S 9-13, D cerrado"""
-_LIMIT_BEFORE = late(
+_ARTICLE_BEFORE = late(
     r"(?i)\b(?:entre|hasta|desde|(?:antes|después|a partir) de"
-    r"|entre (?:las? )?\d\d?(?::\d\d)?(?: ?[ap]\.? ?m\.?| ?hr?s?\.?)? y) $"
+    r"|entre (?:las? )?\d\d?(?::\d\d)?(?: ?[ap]\.? ?m\.?| ?hr?s?\.?)? y"
+    rf"|({any_of('before times')})) $"
 )
 _CAPITAL_AFTER = late(r" (?!Hora|Tiempo)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
 _NIGHT = 7  # the hour from which p. m. is night
@@ -144,8 +145,8 @@ def clock(match: re.Match[str]) -> list[str]:
     words = clock_words(hour, minutes, " ".join(period))
     if found.get("horas") and words[-1] != "horas" and int(minutes) == 0:
         words.append("hora" if int(hour) == 1 else "horas")
-    if _LIMIT_BEFORE.search(text_before(match)):
-        words = ["la" if int(hour) == 1 else "las", *words]
+    if limit := _ARTICLE_BEFORE.search(text_before(match)):  # cita 3:30 pm, hasta 6 pm
+        words = [*["a"] * bool(limit[1]), "la" if int(hour) == 1 else "las", *words]
     words += period
     ends = match[0].endswith(".") and _CAPITAL_AFTER.match(match.string, match.end())
     return with_pause(words) if ends else words  # 8 a. m. Regreso 5 p. m.
@@ -157,8 +158,10 @@ def lettered_clock(match: re.Match[str]) -> list[str]:
 
 
 def hours_and_minutes(match: re.Match[str]) -> list[str]:
-    """1h30, 1 h 40 min."""
-    return duration_words(match[1], match[2], "")
+    """1h30, 1 h 40 min, 2:30 horas."""
+    half = ":" in match[0] and int(match[1]) and match[2] == "30"
+    words = duration_words(match[1], "" if half else match[2], "")
+    return [*words, "y", "media"] if half else words
 
 
 def elapsed(match: re.Match[str]) -> list[str]:
