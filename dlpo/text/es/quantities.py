@@ -38,10 +38,10 @@ ORDINAL_END = (
 )
 _BIG_AFTER = late(BIG)
 _DECIMAL_COMMA = late(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3}){0,5},\d{1,2}|0,\d{3,9})(?![\d.,]*\d)")
-_POWER = late(r"(.+?)\^?([23])")
+_POWER = late(r"(.{1,12}?)\^?([23])")
 _POWERS = {"2": "cuadrado", "3": "cúbico"}
 _PARTS_OF_UNITS = (12, 16, 32, 64, 100, 1000)
-_OPEN_QUOTATION = late(r"(?:^|[\s(\[¿¡])([\"'])(?:(?!\1).){0,300}$")
+_OPEN_QUOTATION = {mark: late(rf"(?:^|[\s(\[¿¡]){mark}[^{mark}]{{0,300}}$") for mark in ("'", '"')}
 
 
 @lru_cache(maxsize=8)  # each number of a text asks
@@ -96,10 +96,8 @@ def units_words(written: str) -> list[str]:
 
 def _closes_quotation(match: re.Match[str]) -> bool:
     """Whether a mark after a number is no unit: "sacó 9/10"."""
-    if match[0][-1] not in "\"'":
-        return False
-    opened = _OPEN_QUOTATION.search(text_before(match, 300))
-    return opened is not None and match[0].endswith(opened[1])
+    opened = _OPEN_QUOTATION.get(match[0][-1])
+    return opened is not None and opened.search(text_before(match, 300)) is not None
 
 
 def measure(match: re.Match[str]) -> list[str] | None:
