@@ -43,6 +43,7 @@ _ARTICLE_BEFORE = late(
     rf"|({any_of('before times')})) $"
 )
 _CAPITAL_AFTER = late(r" (?!Hora|Tiempo)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
+_PLAIN = str.maketrans("áé", "ae")
 _NIGHT = 7  # the hour from which p. m. is night
 
 
@@ -76,11 +77,8 @@ def weekday_words(written: str) -> list[str]:
     """A day of the week by its letter, "X", or the beginning of its name, "mie"."""
     if len(written) == 1:
         return [WEEKDAYS[LETTERS.index(written)]]
-    return [next(day for day in WEEKDAYS if _plain(day).startswith(_plain(written[:3])))]
-
-
-def _plain(written: str) -> str:
-    return written.lower().replace("á", "a").replace("é", "e")
+    begin = written[:3].lower().translate(_PLAIN)
+    return [next(day for day in WEEKDAYS if day.translate(_PLAIN).startswith(begin))]
 
 
 def date_words(day: str, month: int, year: str | None) -> list[str]:
@@ -172,9 +170,8 @@ def elapsed(match: re.Match[str]) -> list[str]:
 
 def time_zone(match: re.Match[str]) -> list[str]:
     """UTC-3, GMT-06:00."""
-    sign = "más" if match[2] == "+" else "menos"
-    minutes = cardinal_words(match[4]) if match[4] and int(match[4]) else []
-    return [*spelled(match[1]), sign, *cardinal_words(match[3]), *minutes]
+    sign, hours = "más" if match[2] == "+" else "menos", cardinal_words(match[3])
+    return [*spelled(match[1]), sign, *hours, *(cardinal_words(match[4]) if match[4] else [])]
 
 
 def verse(match: re.Match[str]) -> list[str]:
