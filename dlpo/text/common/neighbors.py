@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from dlpo.text.common.tables import Tables
@@ -67,6 +67,7 @@ class _Item:
     skips: bool
 
 
+@lru_cache(maxsize=16)  # several rows ask about one place
 def neighbors_before(text: str, place: int) -> list[Neighbor]:
     """The words and signs before a place, the nearest first."""
     first = max(0, place - WINDOW)
@@ -80,6 +81,7 @@ def neighbors_before(text: str, place: int) -> list[Neighbor]:
     return near if first else [*near, _EDGE]
 
 
+@lru_cache(maxsize=16)
 def neighbors_after(text: str, place: int) -> list[Neighbor]:
     """The words and signs after a place, the nearest first."""
     last = min(len(text), place + WINDOW)

@@ -4,117 +4,61 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.calendar import DAY, ISO, full_name
-from dlpo.text.common.forms import only_after, text_before, with_pause
+from dlpo.text.common.calendar import DAY, MONTH, full_name
+from dlpo.text.common.forms import text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
-from dlpo.text.common.tables import any_key
-from dlpo.text.es.abbreviations import BOOKS, NUMBERED_BOOKS, is_other, spelled
-from dlpo.text.es.numbers import cardinal_words
+from dlpo.text.es.abbreviations import spelled
+from dlpo.text.es.numbers import cardinal_words, decimal_words
 from dlpo.text.es.tables import any_of, words_of
 
 MONTHS = words_of("months")
+WEEKDAYS = words_of("weekdays")
+LETTERS = "LMXJVSD"  # of the days of the week
 MONTH_NAME = rf"(?:{'|'.join(MONTHS)}|setiembre)"
-_DECADE_BEFORE = re.compile(r"(?i)\b(?:los|años|[2-9]0s y(?: los)?) $")
-_DECADE_AFTER = re.compile(r" y (?:los )?[2-9]0s\b")
-_SECONDS_BEFORE = re.compile(
-    r"(?i)\b(?:durante|esper\w{1,4}|tard\w{1,4}|descans\w{1,4}|series? de|entre|paus\w{1,3}"
-    r"|cada|timeout)\b[^.;]{0,14}$"
-)
-_SECONDS_AFTER = re.compile(
-    r"(?: y (?:los )?[2-9]0s)? (?:de (?:espera|pausa|descanso|plancha|reposo)|finales|restantes)\b"
-)
 SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
+SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
+ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
 YEAR = r"[12]\d{3}"
+AFTER_DATE = r"(?![\w/]|-(?!\d\d?/)|[.,]\d)"
+DATE = rf"({DAY})(?:([/.-])({MONTH})\2({YEAR})|([/-])({MONTH})\5(\d\d)){AFTER_DATE}"
 PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
-HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b)"
+HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b|(?:GMT|UTC|CES?T)\b)"
 SENTENCE = rf"(?!(?:{any_of('after hours')})\b)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]"
 POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d){{0,8}}{HOURS}"
 """after minutes that a point or a comma precedes: 8.30 hs, 9.00 a 21.00 h"""
-SAID_TIME = (
-    rf"[0-5]\d(?:[.;:)?!]|,\s|$|{HOURS}|\s(?:\(|AM\b|PM\b)"
-    rf"|\s(?!(?:mil|que|{any_of('units after no date')})\b)"
-    rf"(?!(?!horas|{any_of('weekdays')})\w{{3,12}}(?:as|[a-zñ]es)\b)[^\W\d])"
+HOUR = r"(?P<hour>[01]?\d|2[0-4])"
+PERIOD_OR_HOURS = (
+    rf"(?![\d:])(?P<period>{PERIOD})?"
+    rf"(?P<horas>\s?(?i:(?:h|hs|hrs)\b(?:\.(?!\s+(?-i:{SENTENCE})))?|horas\b))?"
 )
-SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
-_BEFORE_DATE = re.compile(
-    rf"(?i)\b(?:(?:{any_of('before dates')})(?: d[ií]a)?|(?:{any_of('weekdays')}),?"
-    rf"|(?!mar\b[^.]){SHORT_DAY}\.?,?) $"
+OPEN = (
+    r"(?=:?,? (?:de )?\d{1,2}(?::\d\d|\s?(?:[-–]|a|h|hs|hrs)\s?\d|\s?(?:[ap]\.?\s?m|h|hs|hrs)\b)"
+    r"|:? cerrado\b)"
 )
-_WEEKDAYS = words_of("weekdays")
-_LETTER_DAYS = dict(zip("LMXJVSD", _WEEKDAYS, strict=True))
-_LABEL_OF_DATE = re.compile(
-    rf"(?i)\b(?:(?:{any_of('dated')}):|fecha(?: l[ií]mite| de \w+):?|l[ií]mite|vencen?|caducan?"
-    r"|(?:vto|venc)\.:?) $"
-)
-_FRACTIONS = ("1/2", "1/3", "2/3", "1/4", "3/4")
-_NO_DATE_BEFORE = re.compile(rf"(?i)(?:\b(?:{any_of('before no date')})\.?:?|[=+*/<>]) $")
-_MAYBE_DATE_BEFORE = re.compile(rf"(?i)(?:^|[:,;(\n–-]\s?|\b(?:{any_of('may precede dates')}) )$")
-_BEFORE_DASHED_DATE = re.compile(
-    r"(?i)\b(?:(?:antes|después|a partir) del|(?:desde|hasta|vence|para) el"
-    r"|fecha:?|l[ií]mite:?|día) $"
-)
-COUNTED = rf"\s?(?:[%°‰]|(?:{any_of('units after no date')}|por ciento)\b)"
-_EXPIRES = re.compile(
-    r"(?i)\b(?:vence|vencimiento|venc\.|vto\.|caduca|caducidad|exp\.|v[aá]lid[ao] hasta)"
-    r"(?: (?:el|en|es))?:? $"
-)
-_NOON_BEFORE = re.compile(r"(?i)\b(?:las|[ap]\.? ?m\.? ?(?:a|y|hasta|-|–)) ?$")
-_LASTING_BEFORE = re.compile(
-    r"(?i)(?<!\blas )\b(?:dur\w{1,6}|tard\w{1,5}|demor\w{1,4}|lleva|faltan?|vuelo|viaje|en|por"
-    r"|trabaj\w{1,5}|jornadas?|total|unas|casi)(?: (?:es|de|dura|casi|unas|cerca)){0,2}:? $"
-)
-_EVENT_BEFORE = re.compile(
-    r"(?i)\b(?:llega|sale|citas?|empieza|inicia|comienza|termina|cierra|abre|junta|reunión"
-    r"|(?<!de la )mañana|hoy) $"
-)
-_LIMIT_BEFORE = re.compile(
+"""after days: L-V 9:00, S 9-13, D cerrado"""
+_ARTICLE_BEFORE = late(
     r"(?i)\b(?:entre|hasta|desde|(?:antes|después|a partir) de"
-    r"|entre (?:las? )?\d\d?(?::\d\d)?(?: ?[ap]\.? ?m\.?| ?hr?s?\.?)? y) $"
-    r"|(?<![\dmhs.] )(?<![\dmhs.])\ba $"
+    r"|entre (?:las? )?\d\d?(?::\d\d)?(?: ?[ap]\.? ?m\.?| ?hr?s?\.?)? y"
+    rf"|({any_of('before times')})) $"
 )
-_SPENT_BEFORE = late(rf"(?i)\b(?:{any_of('of times spent')})(?: (?!las?\b)[\w:]{{1,9}}){{0,4}} $")
-_CAPITAL_AFTER = re.compile(r" (?!Hora|Tiempo)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
-_LASTING_AFTER = re.compile(r" de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)")
-_AFTER_SPAN = late(r"(?i)\b(?:después de|tras|durante|unas) $")
-_RATIO_BEFORE = late(rf"(?i)\b(?:{any_of('before ratios')})\b(?: (?!las?\b)[\w:]{{1,9}}){{0,4}} $")
-_DECIMALS_AFTER = re.compile(r"[.,]\d")
-_SPENT_AFTER = late(
-    r"(?: y \d\d?:\d\d)?(?:\s?(?:min(?:utos?)?|seg(?:undos)?|(?:por|el|cada) k(?:m|ilómetro))\b"
-    rf"| del? (?:la |su )?(?:{any_of('leads')}|final|meta)\b"
-    r"|(?:(?<=h)|(?<=[hH]rs)|(?<=hs)|(?<=horas)|\s?(?:h|hs|hrs|horas))"
-    r" (?:antes\b|después\b|de (?!la\b|hoy|ayer|mañana|lunes|ma|mi|jue|vie|s[áa]b|dom)))"
-)
-_WEEK_BEFORE = late(
-    r"\b(?:L\s?[-–aA]\s?[VS]|(?i:lun\w{0,3}\.?\s?(?:-|–|al?)\s?(?:vie|s[áa]b)\w{0,4}))\b"
-    r"[^\n]{0,50} $"
-)
-_LETTERED_BEFORE = re.compile(r"(?i)\b(?:tallas?|grupos?|líneas?|plan(?:es)?) $")
-_MONTH_BEFORE = late(r"(?:\d|\b(?:de|en|desde|hasta|a|y)|[-–]) ?$")
-_YEAR_AFTER = late(r"\s(?:de\s)?(?:19|20)\d\d\b|\s?[-–]\s?[a-z]")
-ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
-_BOOK_BEFORE = late(
-    rf"(?i)\b(?:({any_of('books of verses')}|sura|cor[áa]n) \(?"
-    rf"|((?-i:{any_key(BOOKS.keys() - NUMBERED_BOOKS)}))\.? |[123] (?-i:{any_key(BOOKS)})\.? )$"
-)
-_MEASURED_AFTER = late(rf"\s?(?:[%°$€]|(?:mil|{any_of('units after no date')}|\w{{3,20}}s)\b)")
-_SURE_BEFORE = late(r"\b(?:Mt|Mc|Lc|Jn|Gn|Hch) $|\bSal\. $|\b(?:[123]|[Ss]an|S\.) \w+ $")
-_LAST_VERSE = 176
-_LONG_HOURS = 7
-_HOUR_AFTER = late(r"\s?(?:[ap]\.?\s?m|hs?\b|hrs\b|de\b|con\b|en\b)")
-MONTHS_A_YEAR = 12
-NIGHT = 7  # the hour from which p. m. is night
-DAY = DAY
-calendar_9 = only_after(_WEEK_BEFORE, lambda match: [_LETTER_DAYS[match[0]]], 60)
-calendar_14 = only_after(late(f"\\b{SHORT_DAY}\\.?$"), "")
-ISO = ISO
+_CAPITAL_AFTER = late(r" (?!Hora|Tiempo)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]")
+_PLAIN = str.maketrans("áé", "ae")
+_NIGHT = 7  # the hour from which p. m. is night
 
 
-def date_words(day: str, month: int | str, year: str | None) -> list[str]:
-    """``("3", 5, "2024")`` -> tres de mayo de dos mil veinticuatro."""
-    words = ["primero"] if int(day) == 1 else cardinal_words(str(int(day)))
-    words += ["de", month if isinstance(month, str) else MONTHS[month - 1]]
-    return words + (["de", *year_words(year)] if year else [])
+def day_words(written: str) -> list[str]:
+    """Of a month: the first is an ordinal."""
+    return ["primero"] if int(written) == 1 else cardinal_words(str(int(written)))
+
+
+def month_words(written: str) -> list[str]:
+    """A month as a number, "09" or "IX", or by its name or the beginning of that."""
+    if written.isdigit():
+        return [MONTHS[int(written) - 1]]
+    if number := roman_value(written):
+        return [MONTHS[number - 1]]
+    return [full_name(MONTHS, re.sub("(?i)^set", "sep", written))]
 
 
 def year_words(year: str) -> list[str]:
@@ -124,61 +68,33 @@ def year_words(year: str) -> list[str]:
     return cardinal_words(year)
 
 
-def _month_name(written: str) -> str:
-    """Sept. and set. are septiembre."""
-    return full_name(MONTHS, re.sub("(?i)^set", "sep", written))
+def of_year_words(year: str) -> list[str]:
+    """``"2024"`` -> de dos mil veinticuatro."""
+    return ["de", *year_words(year)]
 
 
-def numeric(match: re.Match[str]) -> list[str]:
-    day, month = match["day"], match["month"]
-    if int(month) > 12:  # month first, as in the United States
-        day, month = month, day
-    return date_words(day, int(month), match["year"])
+def weekday_words(written: str) -> list[str]:
+    """A day of the week by its letter, "X", or the beginning of its name, "mie"."""
+    if len(written) == 1:
+        return [WEEKDAYS[LETTERS.index(written)]]
+    begin = written[:3].lower().translate(_PLAIN)
+    return [next(day for day in WEEKDAYS if day.translate(_PLAIN).startswith(begin))]
+
+
+def date_words(day: str, month: int, year: str | None) -> list[str]:
+    """``("3", 5, "2024")`` -> tres de mayo de dos mil veinticuatro."""
+    words = [*day_words(day), "de", MONTHS[month - 1]]
+    return words + (of_year_words(year) if year else [])
 
 
 def iso(match: re.Match[str]) -> list[str]:
     words = date_words(match["iso_day"], int(match["iso_month"]), match["iso_year"])
-    if match["iso_hour"]:
-        hour, minute = match["iso_hour"], match["iso_minute"]
-        second = match["iso_second"] or ""
-        exact = second.strip("0") != ""
-        clock = duration_words(hour, minute, second) if exact else clock_words(hour, minute)
-        words += ["a", "las", *clock]
-    return words
-
-
-def named(match: re.Match[str]) -> list[str]:
-    return date_words(match["day_of"], match["named"].lower(), match["year_of"])
-
-
-def short_name(match: re.Match[str]) -> list[str]:
-    return date_words(match["short_day"], _month_name(match["short"]), match["short_year"])
-
-
-def month_alone(match: re.Match[str]) -> list[str] | None:
-    """En feb., dic. 2024, ene.-mar."""
-    after = _YEAR_AFTER.match(match.string, match.end())
-    return [_month_name(match[1])] if after or _MONTH_BEFORE.search(text_before(match, 8)) else None
-
-
-def month_year(match: re.Match[str]) -> list[str]:
-    return [_month_name(match["my_month"]), "de", *year_words(match["my_year"])]
-
-
-def short_numeric(match: re.Match[str]) -> list[str] | None:
-    """El 5/9; nos vemos 31/12 or 03/08, which are no fractions; antes del 31-10, not "el 5-10"."""
-    day, month = match["sd"], match["sm"]
-    before = text_before(match, 20)
-    written = date_words(day, int(month), None)
-    no_fraction = len(month) == 2 and int(day) > MONTHS_A_YEAR
-    if match["s_sign"] == "-":
-        return written if no_fraction and _BEFORE_DASHED_DATE.search(before) else None
-    labelled = _LABEL_OF_DATE.search(before) and f"{day}/{month}" not in _FRACTIONS
-    if _BEFORE_DATE.search(before) or labelled:
-        return written
-    no_fraction = no_fraction or "0" in (day[0], month[0])
-    expected = _MAYBE_DATE_BEFORE.search(before) and not _NO_DATE_BEFORE.search(before)
-    return written if no_fraction and expected else None
+    if not match["iso_hour"]:
+        return words
+    hour, minute = match["iso_hour"], match["iso_minute"]
+    exact = (second := match["iso_second"] or "").strip("0") != ""
+    clock = duration_words(hour, minute, second) if exact else clock_words(hour, minute)
+    return [*words, "a", "las", *clock]
 
 
 def clock_words(hour: str, minutes: str, period: str = "") -> list[str]:
@@ -214,182 +130,51 @@ def _period_words(written: str | None, hour: int) -> list[str]:
         return ["de", "la", "noche" if hour == 12 else "mañana"]
     if hour == 12:
         return ["del", "mediodía"]
-    return ["de", "la", "noche" if NIGHT <= hour < 12 else "tarde"]
+    return ["de", "la", "noche" if _NIGHT <= hour < 12 else "tarde"]
 
 
-def clock(match: re.Match[str]) -> list[str] | None:
-    hour, minutes = match["hour"], match["minute"]
-    seconds = match["second"]
-    if ":" not in match[0] and _lasts(match):  # dura 1,50 h
-        return None
-    if seconds:
+def clock(match: re.Match[str]) -> list[str]:
+    """10:30, 10:30:15, 8.30 h, 8 p. m.; "entre 10:00" has an article."""
+    found = match.groupdict()
+    hour, minutes = match["hour"], found.get("minute") or "00"
+    if seconds := found.get("second"):
         return duration_words(hour, minutes, seconds)
-    if not (match["horas"] or match["period"]) and _RATIO_BEFORE.search(text_before(match)):
-        if _DECIMALS_AFTER.match(match.string, match.end()):  # 1:10.2
-            return None
-        return [*cardinal_words(hour), "a", *cardinal_words(minutes)]
-    if _is_spent(match):
-        return _spent_words(match)
     period = _period_words(match["period"], int(hour))
     words = clock_words(hour, minutes, " ".join(period))
-    if match["horas"] and words[-1] != "horas" and int(minutes) == 0:
-        of_clock = int(hour) == 1 and text_before(match, 3).endswith("la ")  # a la 1:00 horas
-        words += [] if of_clock else ["hora" if int(hour) == 1 else "horas"]
-    return _paused([*_article(match, hour), *words, *period], match)
+    if found.get("horas") and words[-1] != "horas" and int(minutes) == 0:
+        words.append("hora" if int(hour) == 1 else "horas")
+    if limit := _ARTICLE_BEFORE.search(text_before(match)):  # cita 3:30 pm, hasta 6 pm
+        words = [*["a"] * bool(limit[1]), "la" if int(hour) == 1 else "las", *words]
+    words += period
+    ends = match[0].endswith(".") and _CAPITAL_AFTER.match(match.string, match.end())
+    return with_pause(words) if ends else words  # 8 a. m. Regreso 5 p. m.
 
 
-def _lasts(match: re.Match[str]) -> bool:
-    before = _LASTING_BEFORE.search(text_before(match, 30))
-    return bool(before or _LASTING_AFTER.match(match.string, match.end()))
+def lettered_clock(match: re.Match[str]) -> list[str]:
+    """A las 22h30."""
+    return clock_words(match[1], match[2])
 
 
-def _is_spent(match: re.Match[str]) -> bool:
-    """Hasta 12:30 h de uso, entre 2:30 y 3:00 minutos, bajó su marca a 2:03."""
-    before = text_before(match)
-    short = match["horas"] and int(match["hour"]) < _LONG_HOURS and _AFTER_SPAN.search(before)
-    after = _SPENT_AFTER.match(match.string, match.end())
-    if match["period"] or _EVENT_BEFORE.search(before) or before.endswith(("las ", "Salida ")):
-        return False
-    return bool(after or short or _SPENT_BEFORE.search(before))
+def hours_and_minutes(match: re.Match[str]) -> list[str]:
+    """1h30, 1 h 40 min, 2:30 horas."""
+    half = ":" in match[0] and int(match[1]) and match[2] == "30"
+    words = duration_words(match[1], "" if half else match[2], "")
+    return [*words, "y", "media"] if half else words
 
 
-def _spent_words(match: re.Match[str]) -> list[str]:
-    hour, minutes = match["hour"], match["minute"]
-    if not match["horas"]:
-        return _elapsed_words(hour, minutes)
-    if int(hour) and minutes == "30":
-        return [*duration_words(hour, "", ""), "y", "media"]
-    return duration_words(hour, minutes, "")
-
-
-def _article(match: re.Match[str], hour: str) -> list[str]:
-    """What is said before an hour that has none: entre las 10:00 y las 2:00, cita a las 5 pm."""
-    before = text_before(match)
-    at = ["a"] * (_EVENT_BEFORE.search(before) is not None)
-    if not (at or _LIMIT_BEFORE.search(before)):
-        return []
-    return [*at, "la" if int(hour) == 1 else "las"]
-
-
-def hour(match: re.Match[str]) -> list[str]:
-    hour = int(match["hour_only"])
-    words = [*cardinal_words(str(hour), "f"), *_period_words(match["hour_period"], hour)]
-    return _paused([*_article(match, match["hour_only"]), *words], match)
-
-
-def _paused(words: list[str], match: re.Match[str]) -> list[str]:
-    """Words of a time with a pause before what may be a sentence: "8 a. m. Regreso 5 p. m."."""
-    pauses = match[0].endswith(".") and _CAPITAL_AFTER.match(match.string, match.end())
-    return with_pause(words) if pauses else words
-
-
-def _elapsed_words(minutes: str, seconds: str) -> list[str]:
-    """2:03 as dos cero tres."""
-    words = cardinal_words(str(int(minutes)))
-    if not int(seconds):
-        return words
-    return [*words, *["cero"] * (seconds[0] == "0"), *cardinal_words(str(int(seconds)))]
-
-
-def noon(match: re.Match[str]) -> list[str] | None:
-    """Of Colombia: a las 12:00 m., de 8 a. m. a 12 m.; but "12 m de tela"."""
-    is_hour = ":" in match[0] or _NOON_BEFORE.search(text_before(match, 20))
-    return ["doce", "del", "mediodía"] if is_hour else None
-
-
-def expiry(match: re.Match[str]) -> list[str] | None:
-    """Vence 09/28; but "vence 09/05"."""
-    if int(match[2]) <= MONTHS_A_YEAR or not _EXPIRES.search(text_before(match, 24)):
-        return None
-    of_month = ["mes", "de"] if text_before(match, 3) == "el " else []
-    return [*of_month, MONTHS[int(match[1]) - 1], "de", *year_words(match[2])]
-
-
-def roman_month(match: re.Match[str]) -> list[str]:
-    """21-XI-2001."""
-    return date_words(match[1], roman_value(match[2]) or 1, match[3])
-
-
-def letter_days(match: re.Match[str]) -> list[str] | None:
-    """L-V 8:00, S y D cerrado; but "talla L-V 8"."""
-    if _LETTERED_BEFORE.search(text_before(match, 12)):
-        return None
-    first, between, last = match.groups()
-    return [_LETTER_DAYS[first], "a" if between in "-–" else between, _LETTER_DAYS[last]]
-
-
-def verse(match: re.Match[str]) -> list[str] | None:
-    """Juan 3:16, Mt 5,3.9; Génesis 1,26, but "Juan 3,5 y Marcos 4,2", which are marks."""
-    before, comma = text_before(match, 30), match[2] == ","
-    no_verse = _MEASURED_AFTER if comma else _HOUR_AFTER
-    book, sure = _BOOK_BEFORE.search(before), _SURE_BEFORE.search(before)
-    if not book or (no_verse.match(match.string, match.end()) and not (comma and sure)):
-        return None
-    if comma and (match[1] == "0" or int(match[3]) > _LAST_VERSE):
-        return None
-    if comma and not sure and (name := book[1] or book[2]) and is_other(name, match):
-        return None
-    numbers = re.findall(r"([-–])?(\d+)", f"{match[1]} {match[3]}{match[4]}")
-    return [w for to, n in numbers for w in [*["a"] * bool(to), *cardinal_words(n)]]
-
-
-def _weekday(written: str) -> str:
-    return next(day for day in _WEEKDAYS if _plain(day).startswith(_plain(written[:3])))
-
-
-def _plain(written: str) -> str:
-    return written.lower().replace("á", "a").replace("é", "e")
-
-
-def two_days(match: re.Match[str]) -> list[str]:
-    """lun. a vie."""
-    between = "a" if match["between"] in "-–" else match["between"]
-    return [_weekday(match["first_day"]), between, _weekday(match["last_day"])]
-
-
-def decade(match: re.Match[str]) -> list[str] | None:
-    """La música de los 90s, 80s y 90s; but "espera los 20s", "series de 20s y 30s"."""
-    before = text_before(match)
-    named = _DECADE_BEFORE.search(before) or _DECADE_AFTER.match(match.string, match.end())
-    of_time = _SECONDS_BEFORE.search(before) or _SECONDS_AFTER.match(match.string, match.end())
-    is_decade = named or match[0].startswith(("18", "19"))
-    return cardinal_words(match[0].rstrip("'s")) if is_decade and not of_time else None
-
-
-def months(match: re.Match[str]) -> list[str]:
-    """Oct.-dic., ene-mar 2025."""
-    first, last = (_month_name(match[group]) for group in (1, 2))
-    return [first, "a", last, *(["de", *year_words(match[3])] if match[3] else [])]
-
-
-def lettered_time(match: re.Match[str]) -> list[str]:
-    """A las 22h30; but "dura 1h30"."""
-    before = text_before(match)
-    lasts = _LASTING_BEFORE.search(before) or match[0].endswith("min")
-    lasts = lasts or (int(match["h"]) < 6 and not before.endswith("las "))
-    return (
-        duration_words(match["h"], match["m"], "") if lasts else clock_words(match["h"], match["m"])
-    )
+def elapsed(match: re.Match[str]) -> list[str]:
+    """2:03 minutes as dos cero tres."""
+    minutes, seconds = cardinal_words(str(int(match[1]))), match[2]
+    return minutes if seconds == "00" else [*minutes, *decimal_words(seconds)]
 
 
 def time_zone(match: re.Match[str]) -> list[str]:
     """UTC-3, GMT-06:00."""
-    sign = "más" if match[2] == "+" else "menos"
-    minutes = cardinal_words(match[4]) if match[4] and int(match[4]) else []
-    return [*spelled(match[1]), sign, *cardinal_words(match[3]), *minutes]
+    sign, hours = "más" if match[2] == "+" else "menos", cardinal_words(match[3])
+    return [*spelled(match[1]), sign, *hours, *(cardinal_words(match[4]) if match[4] else [])]
 
 
-def calendar_10(match: re.Match[str]) -> list[str] | None:
-    return [_LETTER_DAYS[day] for day in match[0].split("/")]
-
-
-def calendar_12(match: re.Match[str]) -> list[str] | None:
-    return [_weekday(match[0])]
-
-
-def calendar_13(match: re.Match[str]) -> list[str] | None:
-    return [_weekday(match[0])]
-
-
-def calendar_23(match: re.Match[str]) -> list[str] | None:
-    return duration_words(match[1], match[2], "")
+def verse(match: re.Match[str]) -> list[str]:
+    """Of a chapter: 3:16, 5,3-12, 6:33,34."""
+    numbers = re.findall(r"([-–])?(\d+)", match[0])
+    return [w for to, n in numbers for w in [*["a"] * bool(to), *cardinal_words(n)]]

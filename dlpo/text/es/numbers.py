@@ -80,11 +80,17 @@ def _below_thousand(number: int, gender: str) -> list[str]:
     return words
 
 
-def ordinal_words(number: int, gender: str = "m", short: bool = False) -> list[str]:
+def masculine_words(digits: str) -> list[str]:
+    """A whole number before a masculine noun: ``"21"`` -> veintiún."""
+    return cardinal_words(digits, "m")
+
+
+def ordinal_words(number: int | str, gender: str = "m", short: bool = False) -> list[str]:
     """``(21, "f")`` -> vigésima primera; ``short``: before a noun, primer and tercer.
 
     Above 1000 a cardinal is said instead.
     """
+    number = int(number)
     if number in _ORDINALS:
         words = [_ORDINALS[number]]
     elif 0 < number < 1000:
@@ -97,6 +103,11 @@ def ordinal_words(number: int, gender: str = "m", short: bool = False) -> list[s
     elif short and words[-1].endswith(("primero", "tercero")):
         words[-1] = words[-1][:-1]
     return words
+
+
+def short_ordinal_words(digits: str) -> list[str]:
+    """Before a masculine noun: ``"3"`` -> tercer."""
+    return ordinal_words(digits, short=True)
 
 
 def ended_ordinal_words(number: int, end: str, before_noun: bool = False) -> list[str]:
@@ -131,6 +142,11 @@ def number_words(text: str, gender: str = "", decimal_comma: bool = False) -> li
     return [*sign, *cardinal_words(whole), point, *decimal_words(decimals)]
 
 
+def comma_number_words(text: str) -> list[str]:
+    """A number of a text that has decimals after commas."""
+    return number_words(text, decimal_comma=True)
+
+
 def split_decimals(text: str, decimal_comma: bool = False) -> tuple[str, str, str]:
     """A number without a sign -> its whole digits, the word for the point, and the decimals."""
     if _APOSTROPHE.search(text):  # of millions: 2'500.000, 3'000,000.00
@@ -154,3 +170,8 @@ def decimal_words(decimals: str) -> list[str]:
     if len(decimals) > 2 or not digits:
         return digit_words(decimals)
     return [*digit_words("0" * (len(decimals) - len(digits))), *cardinal_words(digits)]
+
+
+def exact_words(decimals: str) -> list[str]:
+    """Decimals of exact times and weights: trescientos catorce, cero cero cinco."""
+    return decimal_words(decimals) if decimals[0] == "0" else cardinal_words(decimals)
