@@ -58,6 +58,9 @@ def tables(tmp_path: Path) -> Tables:
         ("at/NUM", "12 ", True),
         ("YEAR", "1999 ", True),
         ("YEAR", "3999 ", False),
+        ("SIGN", "$", True),
+        ("UP/SIGN", "NASA ", True),
+        ("SIGN", "dollar", False),
     ],
 )
 def test_context_before_a_place(cell: str, before: str, fits: bool, tables: Tables) -> None:

@@ -18,6 +18,7 @@ a cell for what is before a place the last item is next to it, otherwise the fir
     UP   capitals, two or more    LETTER  one letter               WORD  of letters
     ANY  anything                 END  the end of a clause, a line or the text
     YEAR of four digits, from 1400 to 2099
+    SIGN  no letter or digit, the end of a line or the text
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ _KINDS: Mapping[str, Callable[[str], bool]] = {
     "LETTER": lambda word: len(word) == 1 and word.isalpha(),
     "WORD": lambda word: word[0].isalpha(),
     "ANY": lambda word: word != "\n",
+    "SIGN": lambda word: not word[0].isalnum(),
     "END": lambda word: word in _ENDS,
 }
 

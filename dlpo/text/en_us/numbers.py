@@ -69,7 +69,7 @@ def cardinal_words(digits: str) -> list[str]:
 
 def ordinal_words(digits: str) -> list[str]:
     """``"21"`` -> twenty first."""
-    *words, last = cardinal_words(digits.lstrip("0") or "0")
+    *words, last = cardinal_words(digits.replace(",", "").lstrip("0") or "0")
     if last in _ORDINALS:
         last = _ORDINALS[last]
     elif last.endswith("y"):
@@ -151,7 +151,7 @@ def number_words(text: str) -> list[str]:
     return sign + words + (["point", *digit_words(decimals)] if decimals else [])
 
 
-def plain_number(number: str) -> list[str]:
+def plain_words(number: str) -> list[str]:
     """Four digits from 1010 to 2099 are read in pairs, as a year is; every other number in full."""
     if re.fullmatch(r"10[1-9]\d|1[1-9]\d\d|20\d\d", number):
         return year_words(number)
