@@ -117,6 +117,11 @@ def plural_words(words: list[str]) -> list[str]:
     return [*rest, last + ("es" if last.endswith(("x", "s")) else "s")]
 
 
+def cardinals_words(digits: str) -> list[str]:
+    """``"60"`` -> sixties."""
+    return plural_words(cardinal_words(digits))
+
+
 def scale_words(written: str | None) -> list[str]:
     """What follows a number, such as ``"k"``, ``" bn"``, ``"-million"`` -> its word."""
     scale = (written or "").strip(" -")
