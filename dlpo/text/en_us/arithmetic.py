@@ -101,6 +101,11 @@ def times_or_by(match: re.Match[str]) -> list[str]:
     return ["by" if is_size or not is_spaced else "times"]
 
 
+def to_between(match: re.Match[str]) -> list[str]:
+    """A dash between two times or days."""
+    return [to_or_and(match)]
+
+
 def to(match: re.Match[str]) -> list[str] | None:
     """20%-30%, 5kg - 10kg."""
     if not _MEASURE_BEFORE.search(text_before(match, 16)):
