@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from dlpo.text.common.forms import with_pause
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.tables import table, words_of
 
@@ -107,6 +108,11 @@ def grouped_words(digits: str) -> list[str]:
 def pair_words(digits: str) -> list[str]:
     """Two digits after others: ``"05"`` -> oh five, ``"42"`` -> forty two."""
     return ["oh", *digit_words(digits[1])] if digits[0] == "0" else cardinal_words(digits)
+
+
+def pause_words(digits: str) -> list[str]:
+    """``"20"`` -> twenty, with a pause after it."""
+    return with_pause(cardinal_words(digits))
 
 
 def plural_words(words: list[str]) -> list[str]:
