@@ -23,20 +23,7 @@ _WORD_AFTER = late(  # a 24' x 30' garage
     r"(?:\s?(?:[x×]|by)\s?\d{1,3}(?:\.\d{1,2}| ?1/2)?\s?['\"]){0,2} ([A-Za-z]{2,20})\b"
 )
 _NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a-z]{1,3})?)")
-BEFORE_GROUPS = late(
-    rf"(?i)\b(?:{any_of('have grouped numbers')}) $|\b(?:US|I|SR|CA)-$"
-    r"|\b(?:on|take|onto|via|off|along|from|to|and|or|of|near) (?-i:US) $"
-    r"|\b(?-i:Hwy\.?|Highway|Rte\.?|(?<=[a-z] )Loop) $|\b[Bb]link-$|\b[Pp]ort is $"
-    r"|\b(?-i:SR|CR|FM|RM|RR|SH|(?:County|Farm|Ranch|Forest|Township) (?:Road|Rd\.?)) $"
-    r"|(?-i:\b(?:Forms?|[Uu]nit|IRS Pub\.|Publication|[Tt]rain [Nn]o\.|Train|H\.\s?R\.)) $"
-)
 MIXED_AFTER = r" \d{1,2}/\d(?! (?:price|off|day|page|game|of|the)\b)"  # 2-3 1/2 cups
-STREET_AFTER = late(
-    r"[A-Z]?\s(?:[NSEW]{1,2}\.?\s(?=\d{1,3}(?:st|nd|rd|th)\b)"
-    r"|(?:[NSEW]{1,2}\.?\s)?(?:(?:(?:St|Mt|Ft)\.\s)?(?:\d{1,3}(?:st|nd|rd|th)|[A-Z]\w{1,20}(?:\s[A-Z][a-z]{1,20})?)\s"
-    rf"(?:{any_of('streets')})\b"
-    r"|Broadway\b|[A-Z][a-z]{2,20}(?:\s[A-Z][a-z]{1,20})?, (?:Ste|Suite|Apt|Unit|Floor|#)\b))"
-)
 
 
 def to_or_and(match: re.Match[str]) -> str:

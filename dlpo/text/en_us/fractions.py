@@ -31,7 +31,9 @@ def share_words(written: str) -> list[str]:
 
 def fraction(match: re.Match[str]) -> list[str]:
     """1 1/2 cups, a 1/2-inch bolt, 2/3rds; 118/76 is over."""
-    whole, above, below = match["whole"], match["above"], match["below"]
+    whole = match["whole"]
+    above = match["above"]
+    below = match["below"]
     words = [*number_words(whole), "and"] if whole else []
     unit = (match["unit"] or "").replace('"', "in")
     one, many = UNITS.get(unit if unit in UNITS else unit.rstrip("."), ("", ""))

@@ -13,57 +13,62 @@ from dlpo.text.en_us.context import to_or_and
 from dlpo.text.en_us.numbers import (
     NUMBER,
     SCALE,
+    TO,
     canonical,
     cardinal_words,
     number_words,
     scale_words,
 )
-from dlpo.text.en_us.tables import any_of, table
+from dlpo.text.en_us.tables import table
 
 CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
 SIGN = any_key(CURRENCIES)
 CODE = any_key(key for key in CURRENCIES if len(key) == 3 and key.isupper())
 _RANGES = {"to": "from ", "and": "between ", "or": "either "}
 _TO_SCALED = late(rf" (to|and|or) (?:{SIGN})\s?({NUMBER}){SCALE}")
-_EACH = late("-(?:an?|per)-")
-_RATE = late(  # a $75/night fee
-    rf"/(?:{any_of('follow a slash after plurals')})\b\.? (?!(?:{any_of('no nouns')})\b)[a-z]{{3}}"
+_EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1,2}(?![\d.]|,\d)"
+AMOUNT = (
+    rf"(?P<less>(?<!\w)-)?(?:(?<![A-Za-z])(?P<sign>{SIGN})\s?(?P<minus>-)?"
+    rf"(?:(?P<first>{NUMBER})(?P<first_scale>{SCALE})?{TO}(?:{SIGN})?)?"
+    rf"(?:(?P<amount>{_EUROPEAN}|{NUMBER}|\.\d{{1,4}})|\((?P<lost>{NUMBER})\))"
+    rf"|(?<![\w.])(?P<before>{NUMBER})\s?(?P<sign_after>{SIGN})(?![\w$]))"
+    rf"(?P<scale>{SCALE}|\s?(?:MM|mm)\b)?(?:\s(?P<code>USD|CAD|AUD|NZD|SGD|HKD|MXN)\b)?"
 )
-_PRICED_AFTER = late(  # $10 tickets, $150 cleaning fee
-    rf" (?:(?:[a-z]{{3,12}} )?(?:{any_of('cost')})|(?:{any_of('have a price in the plural')}))\b"
-)
-_ARTICLE = late(r"(?i)\b(?:an?|the|this|that) $")
-EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1,2}(?![\d.]|,\d)"
+
+
+def price(match: re.Match[str]) -> list[str]:
+    """A $10-an-hour job, $5 margaritas."""
+    return _amount_words(match, True)
 
 
 def money(match: re.Match[str]) -> list[str]:
-    sign = match["currency"] or match["currency_after"]
-    if sign == "$" and match["money_code"]:  # $45 CAD
-        sign = match["money_code"]
+    """$1.5M-$2M, €1.234,50, $(0.12), a $20 bill."""
+    return _amount_words(match, describes_noun(match))
+
+
+def _amount_words(match: re.Match[str], of_noun: bool) -> list[str]:
+    sign = match["sign"] or match["sign_after"]
+    if sign == "$" and match["code"]:  # $45 CAD
+        sign = match["code"]
     one, many, *coins = CURRENCIES[sign]
-    number = match["money"] or match["money_lost"] or match["money_before"]
-    scale = scale_words(match["money_scale"])
-    number = canonical(number, thousands=sign in ("€", "EUR"))
-    text, end = match.string, match.end()
-    is_rate = _RATE.match(text, end) and _ARTICLE.search(text_before(match, 8))
-    of_noun = describes_noun(match) or _PRICED_AFTER.match(text, end) or is_rate
-    if of_noun or _EACH.match(match.string, match.end()):
-        many = one
-    is_less = match["money_sign"] or match["money_minus"] or match["money_lost"]
-    words = ["minus"] * bool(is_less)
-    if first := match["money_from"]:
-        first, from_scale = canonical(first, sign in ("€", "EUR")), scale_words(match["from_scale"])
+    many = one if of_noun else many
+    in_thousands = sign in ("€", "EUR")
+    number = canonical(match["amount"] or match["lost"] or match["before"], in_thousands)
+    scale = scale_words(match["scale"])
+    words = ["minus"] * bool(match["less"] or match["minus"] or match["lost"])
+    if first := match["first"]:
+        first, first_scale = canonical(first, in_thousands), scale_words(match["first_scale"])
         has_coins = len(first.partition(".")[2]) == 2 and coins[0] != coins[1]
-        in_coins = has_coins and not scale and not from_scale
-        from_words = _amount(first, one, many, coins) if in_coins else number_words(first)
-        words += [*from_words, *from_scale, to_or_and(match)]
+        in_coins = has_coins and not scale and not first_scale
+        first_words = _coin_words(first, one, many, coins) if in_coins else number_words(first)
+        words += [*first_words, *first_scale, to_or_and(match)]
     elif not scale and _is_scaled_later(match, number):
         return [*words, *number_words(number)]
     decimals = number.partition(".")[2]
     if scale or (decimals and (len(decimals) != 2 or coins[0] == coins[1])):  # ¥154.20
         return [*words, *number_words(number), *scale, *many.split()]
     coins = coins[:1] * 2 if many == one and coins[1].endswith("s") else coins  # a $9.99 fee
-    return words + _amount(number, one if decimals or not first else many, many, coins)
+    return words + _coin_words(number, one if decimals or not first else many, many, coins)
 
 
 def _is_scaled_later(match: re.Match[str], number: str) -> bool:
@@ -74,7 +79,7 @@ def _is_scaled_later(match: re.Match[str], number: str) -> bool:
     return float(number.replace(",", "")) < float(canonical(found[2]).replace(",", ""))
 
 
-def _amount(number: str, one: str, many: str, coins: Sequence[str]) -> list[str]:
+def _coin_words(number: str, one: str, many: str, coins: Sequence[str]) -> list[str]:
     """``one``: the name of the currency where the amount is one."""
     whole, _, decimals = number.partition(".")
     cents = int(decimals or "0")
