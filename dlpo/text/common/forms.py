@@ -17,6 +17,8 @@ Speak = Callable[[re.Match[str]], list[str] | None]
 SpeakWord = Callable[[re.Match[str], Container[str], bool], list[str] | None]
 """The match of such a form, the words that the writer gives a pronunciation for, and whether
 capitals mean something -> spoken words."""
+Match = Callable[[str, int, int], re.Match[str] | None]
+"""`match` of a compiled pattern."""
 _DIGIT = re.compile("[0-9]")
 
 
@@ -27,7 +29,8 @@ class Form(NamedTuple):
     """The row of the table it is from: ``en_us/rows/calendar.tsv:12``."""
     begins: str
     """The groups of the beginning pattern that it begins with. With a "0" among them there is a
-    digit in each match or after it; a text without one never tries the form."""
+    digit in each match or after it, with a "/" or ":" that sign; a text without it never tries the
+    form."""
     pattern: str
     says: Speak | None
     """Its spoken words, None if it is something else after all. Of a form that is just a word,
@@ -100,15 +103,14 @@ class FormReader:
         self._forms = tuple(forms)
         self._forms_of = cache(self._compiled)
 
-    def _compiled(
-        self, kind: str, has_digits: bool
-    ) -> list[tuple[re.Pattern[str], Speak | None, str]]:
-        """The patterns, functions and names of all forms that begin so, compiled when first
-        needed."""
+    def _compiled(self, kind: str, missing: str) -> list[tuple[Match, Speak | None, str]]:
+        """The matchers, functions and names of all forms that begin so and need no sign that is
+        missing, compiled when first needed."""
+        matchers = cache(lambda pattern: re.compile(pattern).match)
         return [
-            (re.compile(form.pattern), form.says, form.name)
+            (matchers(form.pattern), form.says, form.name)
             for form in self._forms
-            if kind in form.begins and (has_digits or "0" not in form.begins)
+            if kind in form.begins and not set(missing) & set(form.begins)
         ]
 
     def tokens(
@@ -128,12 +130,16 @@ class FormReader:
         """
         position, end = start, len(text) if end is None else end
         capitals = not (text.isupper() if shouted is None else shouted)
-        has_digits = _DIGIT.search(text, start, end) is not None
+        missing = "".join(sign for sign in "/:" if text.find(sign, start, end) < 0)
+        missing += "0" * (_DIGIT.search(text, start, end) is None)
         while begin := self._begin.search(text, position, end):
             position = begin.end()
-            forms = self._forms_of(begin.lastgroup or "-", has_digits)
-            for pattern, speak, _ in forms:
-                match = pattern.match(text, begin.start(), end)
+            place = begin.start()
+            forms = self._forms_of(begin.lastgroup or "-", missing)
+            last = None  # forms of one pattern follow one another: it is matched once
+            for match_at, speak, _ in forms:
+                if match_at is not last:
+                    last, match = match_at, match_at(text, place, end)
                 if match is None:
                     continue
                 words = speak(match) if speak else word(match, given, capitals)
@@ -155,11 +161,11 @@ class FormReader:
     def _readings(
         self,
         match: re.Match[str],
-        forms: list[tuple[re.Pattern[str], Speak | None, str]],
+        forms: list[tuple[Match, Speak | None, str]],
         word: Speak,
     ) -> Iterator[FormReading]:
         """What each form that matches where one has says there, in the order of the forms."""
-        for pattern, speak, name in forms:
-            if found := pattern.match(match.string, match.start(), match.endpos):
+        for match_at, speak, name in forms:
+            if found := match_at(match.string, match.start(), match.endpos):
                 words = (speak or word)(found)
                 yield FormReading(name, found, words)
