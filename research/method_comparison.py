@@ -39,19 +39,12 @@ from research import RECORDS
 
 UNTUNED = "untuned"
 CONTROL = "control"
-EQUALISER = "equaliser"
-PROSODY = ("--set", "subspace=prosody")
 METHODS: Mapping[str, Sequence[str]] = {
-    **{m: (m,) for m in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "dpo")},
+    **{m: (m,) for m in (CONTROL, "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm")},
     "recordings": (CONTROL, "--set", "adversary=false"),
     "step": ("dlpo", "--explore", "step", "--beta", "0", "--steps", "2"),
     "dlpo-return": ("dlpo", "--guide", "return"),
     "dlpo-both": ("dlpo", "--guide", "both"),
-    "weights": ("dlpo", "--explore", "weights", "--beta", "0"),
-    "weights-guided": ("dlpo", "--explore", "weights", "--guide", "recordings"),
-    EQUALISER: ("dlpo", "--explore", "weights", "--beta", "0", *PROSODY),
-    "prosody": ("dlpo", "--explore", "weights", "--beta", "0", *PROSODY),
-    "prosody-guided": ("dlpo", "--explore", "weights", "--beta", "3", *PROSODY),
     "direct": ("direct",),
     "direct-guided": ("direct", "--guide", "recordings", "--alpha", "0.1"),
 }
@@ -162,9 +155,8 @@ class Run:
         reward = parse_weights(budget.reward)
         if METHODS[self.name][0] == "direct":
             reward = {name: reward[name] for name in reward if name in GRADIENT_JUDGES} or reward
-        module = "research.equaliser" if self.name == EQUALISER else "dlpo"
         command = [
-            sys.executable, "-m", module, "tune", str(start), "--data", str(data),
+            sys.executable, "-m", "dlpo", "tune", str(start), "--data", str(data),
             "--out", str(self.out), "--guard", "off", "--weights", str(weights),
             *chain_flags(budget.chain), "--method", *METHODS[self.name],
             "--reward", ",".join(f"{name}={weight}" for name, weight in reward.items()),

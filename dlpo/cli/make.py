@@ -283,8 +283,8 @@ def tune(
         typer.Option(help="Objective to minimize; docs/tuning.md explains each."),
     ] = "dlpo",
     explore: Annotated[
-        Literal["chain", "step", "weights"],
-        typer.Option(help="What to perturb: the chain's noise, one step's, or dlpo's weights."),
+        Literal["chain", "step"],
+        typer.Option(help="What to perturb: the noise of the whole chain, or of a step in turn."),
     ] = "chain",
     reward: Annotated[
         str,
@@ -315,8 +315,7 @@ def tune(
         Literal["return", "recordings", "both"] | None,
         typer.Option(
             help="Use the diffusion loss in the return, on recordings, or both. Default: on"
-            " recordings for dlpo that explores noise; otherwise direct has no guide, and weights"
-            " are explored with it in the return."
+            " recordings for dlpo; direct has none."
         ),
     ] = None,
     pairs: Annotated[
@@ -324,7 +323,7 @@ def tune(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="For dpo: preference pairs from `dlpo listen export`; by default, the reward's.",
+            help="For dpo: preference pairs from `dlpo listen export`, which teach the pitch.",
         ),
     ] = None,
     texts: Annotated[

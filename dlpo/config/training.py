@@ -9,7 +9,6 @@ from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
 
 TunedPart = Literal["denoiser", "sound", "adapters"]
-Subspace = Literal["prosody", "tensors", "channels", "rank1"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +289,7 @@ class TuningConfig(RunConfig):
     sentences: int = 8
     """Prompts per update, split across the processes."""
     group: int = 8
-    """Seeds per sentence, G, which advantages compare; or perturbed voices, half mirrored."""
+    """Seeds per sentence, G, which advantages compare."""
     rows: int = 16
     """Chains in memory at a time, rounded to whole sentences."""
     passes: int = 1
@@ -305,17 +304,6 @@ class TuningConfig(RunConfig):
     """0: decay alone would move the policy where the reward says nothing."""
     longest_s: float | None = 6.0
     """Seconds; sentences that took the speaker longer are not prompts. None keeps all."""
-    explore_std: float = 0.05
-    """Exploring weights: standard deviation of a perturbation, relative to a weight's own size."""
-    explore_rate: float = 0.01
-    """Exploring weights: RMS change of the weights' coordinates in the first update, relative to a
-    weight's own size; it falls linearly to a tenth of that at the last update."""
-    explore_momentum: float = 0.5
-    """Exploring weights: share of a step that the next one repeats."""
-    subspace: Subspace = "tensors"
-    """Exploring weights: the largest block of coordinates, see `dlpo.rl.weight_space`."""
-    grow_every: int = 20
-    """Exploring weights: updates until the next block is explored as well."""
     adversary: bool = True
     """Whether the control's loss, also where it guides another method, includes the adversary
     that training ended with; not for the published model, which has none."""
@@ -354,18 +342,17 @@ class TuningConfig(RunConfig):
         RunConfig.__post_init__(self)
         counts = (
             "sentences", "group", "rows", "passes", "window_batch", "window",
-            "validation_sentences", "grow_every",
+            "validation_sentences",
         )  # fmt: skip
         positive = (
             "kl_limit", "judge_margin", "words_margin", "longest_s", "validation_longest_s",
-            "explore_std", "explore_rate", "adversary_rate",
+            "adversary_rate",
         )  # fmt: skip
         check_ranges(
             self,
             **dict.fromkeys(counts, "1 or more"),
             **dict.fromkeys(positive, "above 0"),
             **dict.fromkeys(("warm_up", "adversary_warm_up"), "0 or more"),
-            explore_momentum="0 <= x < 1",
             decay_from="0 <= x <= 1",
         )
 
@@ -374,10 +361,6 @@ class TuningConfig(RunConfig):
         warmup, decay_from = self.warm_up, self.decay_from
         factor = ramp(update, 0, self.updates, warmup=warmup, decay_from=decay_from)
         return self.learning_rate * factor
-
-    def exploration_rate(self, update: int) -> float:
-        """RMS change of the explored coordinates in update `update` (0 is the first)."""
-        return self.explore_rate * max(0.1, 1 - 0.9 * update / max(1, self.updates - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,7 +409,8 @@ class PitchPairsTuning(PitchTuning):
     pairs: int = 16
     """Pairs per update."""
     preference_beta: float = 50.0
-    """Of Diffusion-DPO: inverse scale of a pair's margin."""
+    """Of Diffusion-DPO: factor of a pair's margin, a difference of mean squared errors. The code
+    released with the paper halves its own: the same number is twice as steep here."""
 
     def __post_init__(self) -> None:
         PitchTuning.__post_init__(self)

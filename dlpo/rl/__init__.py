@@ -2,10 +2,8 @@
 
     dlpo ddpo dpok klinr       policy gradients of the chain; policy_gradient has what they share
     awm rwr                    the training loss on own samples, weighted by advantages
-    dpo                        pairs of which one was preferred
     direct                     the judge's own gradient
     control                    continued supervised training
-    weights                    DLPO that explores the weights
 
 `methods` is their table, `method` what each implements, `policy` what it may ask of the policy and
 `tuner` the loop. The chain that is tuned is the chain that is exported; see docs/tuning.md.

@@ -5,7 +5,7 @@
 For `spectral` these are the losses that its training ended with, adversary included unless
 `adversary` is false; for the published WaveGrad 2, the diffusion loss alone. The control takes as
 many updates at the same rate as a method and sees the same levels: no method may claim what the
-control also gains. Weighted by beta, the same loss guides `direct` and the exploration of weights.
+control also gains. Weighted by beta, the same loss guides `direct`.
 
 It needs: recordings. Rollouts are drawn for the log only.
 """

@@ -1,4 +1,4 @@
-"""The diffusion loss on recordings: of a denoiser, and of what predicts prosody before it."""
+"""The diffusion loss of a denoiser on recordings."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from torch import Tensor
 
 from dlpo.diffusion import q_sample, to_x0, training_target
 from dlpo.model.build import Model
-from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.conditions import inside_mean
 from dlpo.rl.recorded_windows import RecordedWindows
-from dlpo.training.batches import Windows
-from dlpo.training.losses import Denoised, acoustic_losses, masked_mean
+from dlpo.training.losses import Denoised
 
 
 def diffusion_loss(
@@ -29,27 +27,6 @@ def diffusion_loss(
     prediction, _, level, noise = _predicted(model, recorded, schedule, generator)
     target = training_target(recorded.clean, level, noise, model.parametrisation)
     return inside_mean((prediction - target).abs(), recorded.conditions.inside).mean()
-
-
-def prosody_loss(model: SpectralWaveGrad2, windows: Windows) -> Tensor:
-    """How unlikely recordings are to the part that predicts prosody: its training losses' sum.
-
-    A drawn pitch adds -log N(ln F0 | centre, spread) of the voice's range, over voiced frames.
-
-    Args:
-        model: in eval mode.
-        windows: recordings; half of their mels are predicted from measured prosody.
-
-    Returns:
-        ().
-    """
-    losses = acoustic_losses(model, windows, None, torch.Generator().manual_seed(0))
-    if model.contour is not None:
-        of_voice = model.pitch_ranges[windows.sentences.voices[:, 0]]
-        centre, spread, _ = of_voice[:, :, None].unbind(1)
-        unlikely = ((windows.log_f0 - centre) / spread).square() / 2 + spread.log()
-        losses["pitch"] = masked_mean(unlikely, windows.inside * windows.voicing)
-    return torch.stack(list(losses.values())).sum()
 
 
 def denoise_recorded(

@@ -79,11 +79,6 @@ class TuningOrder:
         return [] if self.pairs is None else read_pairs(self.pairs)
 
     @property
-    def of_pairs(self) -> str | None:
-        """What identifies the listeners' pairs."""
-        return None if self.pairs is None else pairs_sha256(self.pairs, self.preferences)
-
-    @property
     def tunes_endings(self) -> bool:
         """Whether the pitch learns how sentences end."""
         return self.reward == ENDINGS
@@ -133,12 +128,10 @@ def open_tuning(order: TuningOrder) -> Tuner | EndingsTuner | PitchPairsTuner:
     """
     if order.tunes_endings:
         return _endings_tuner(order)
-    if order.settings.get("part") == PITCH:
+    if order.method == "dpo" or order.pairs is not None or order.settings.get("part") == PITCH:
         return _pairs_tuner(order)
     plan, config, models = ranked(order)
-    return Tuner(
-        order.checkpoint, order.corpora, order.out, plan, config, models, order.preferences
-    )
+    return Tuner(order.checkpoint, order.corpora, order.out, plan, config, models)
 
 
 def ranked(order: TuningOrder) -> tuple[Plan, TuningConfig, RewardModels]:
@@ -155,7 +148,6 @@ def ranked(order: TuningOrder) -> tuple[Plan, TuningConfig, RewardModels]:
         name if order.schedule is None else order.schedule,
         usual_steps if order.steps is None else order.steps,
         eta if order.eta is None else order.eta,
-        order.of_pairs,
     )
     config = from_dict(TuningConfig, {"guard": order.guard} | settings)
     return plan, config, load_reward_models(order.corpora, plan, config, order.sources)
@@ -178,9 +170,12 @@ def _endings_tuner(order: TuningOrder) -> EndingsTuner:
 def _pairs_tuner(order: TuningOrder) -> PitchPairsTuner:
     if order.method != "dpo" or order.pairs is None:
         raise InputError(
-            "part=pitch learns from listeners' pairs; give --method dpo --pairs FILE, or for a"
-            " reward of the pitch --reward endings"
+            "listeners' pairs teach the pitch by one method; give --method dpo --pairs FILE, or"
+            " neither of them"
         )
+    part = order.settings.get("part", PITCH)
+    if part != PITCH:
+        raise InputError(f"part is {part}; expected {PITCH}, all that listeners' pairs teach")
     settings = {key: value for key, value in order.settings.items() if key != "part"}
     training = from_dict(PitchPairsTuning, settings)
     sha256 = pairs_sha256(order.pairs, order.preferences)

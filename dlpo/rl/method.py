@@ -21,10 +21,8 @@ from dlpo.rl.collector import RolloutBatch, RolloutCollector
 from dlpo.rl.differentiable import DifferentiableReward
 from dlpo.rl.objective import Objective
 from dlpo.rl.policy_gradient import group_advantages, importance_ratio, kl_divergence
-from dlpo.rl.preferences import ListeningPairs
 from dlpo.rl.recordings import RecordedPart, Recordings
 from dlpo.rl.rollout import Replay, Rollout
-from dlpo.rl.weight_space import WeightSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,6 @@ class TuningSetup:
     recordings: Recordings | None = None
     judge: DifferentiableReward | None = None
     """the reward with a gradient"""
-    pairs: ListeningPairs | None = None
-    space: WeightSpace | None = None
-    """coordinates of the policy's weights, if these are explored"""
 
 
 class LossPart(Protocol):
@@ -162,9 +157,6 @@ class Method(nn.Module, Generic[P]):
     def measure(self, batch: UpdateBatch[P]) -> dict[str, float]:
         """Figures of what the update changed; costly, so called only for the log."""
         return {}
-
-    def after_step(self, update: int) -> None:
-        """Called after each optimizer step."""
 
 
 class RolloutMethod(Method[Sample]):

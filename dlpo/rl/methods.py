@@ -15,14 +15,12 @@ from dlpo.rl.control import Control
 from dlpo.rl.ddpo import DDPO
 from dlpo.rl.direct import Direct
 from dlpo.rl.dlpo import DLPO, OnlyDL
-from dlpo.rl.dpo import ListenedDPO, RankedDPO
 from dlpo.rl.dpok import DPOK
 from dlpo.rl.klinr import KLinR
 from dlpo.rl.method import Method
 from dlpo.rl.objective import MethodName, Objective
 from dlpo.rl.rollout import scored_steps
 from dlpo.rl.rwr import RWR
-from dlpo.rl.weights import WeightExploration
 from dlpo.text.languages import LANGUAGES
 
 METHODS: Mapping[MethodName, type[Method[Any]]] = {
@@ -35,14 +33,13 @@ METHODS: Mapping[MethodName, type[Method[Any]]] = {
     "awm": AWM,
     "control": Control,
     "direct": Direct,
-    "dpo": RankedDPO,
 }
 HEAR_WORDS = frozenset({"words", "whisper"})  # rewards that compare what is heard with the text
 
 
 def explores_noise(objective: Objective) -> bool:
     """Whether an objective needs a chain whose steps draw noise."""
-    return METHODS[objective.method].scores_noise and objective.explore != "weights"
+    return METHODS[objective.method].scores_noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +59,11 @@ class Plan:
     """N, as it will be served"""
     eta: float = 0.7
     """above 0 for a method that explores the chain's noise"""
-    pairs_sha256: str | None = None
-    """of the preference pairs that dpo learns from; without them it learns from the best and the
-    worst of its own rollouts by reward"""
 
     def __post_init__(self) -> None:
         objective, method = self.objective, self.objective.method
         if not self.rewards:
             raise ConfigError("Plan.rewards is empty; expected at least one, such as distillmos")
-        if objective.explore == "weights" and method != "dlpo":
-            raise ConfigError(f"{method} can't explore weights; expected method dlpo")
         if objective.explore == "step" and not METHODS[method].scores_noise:
             raise ConfigError(f"{method} can't explore a step; it does not score noise")
         if explores_noise(objective) and not scored_steps(self.chain):
@@ -79,8 +71,6 @@ class Plan:
                 f"{self.steps} steps of {self.schedule} with eta {self.eta:g} add no noise for"
                 f" {method} to explore; choose at least 2 steps and eta > 0"
             )
-        if self.pairs_sha256 is not None and method != "dpo":
-            raise ConfigError(f"{method} doesn't learn from preference pairs; choose method dpo")
 
     @property
     def language(self) -> str | None:
@@ -90,10 +80,6 @@ class Plan:
     @property
     def method(self) -> type[Method[Any]]:
         """What collects the data and gives the loss."""
-        if self.pairs_sha256 is not None:
-            return ListenedDPO
-        if self.objective.explore == "weights":
-            return WeightExploration
         return METHODS[self.objective.method]
 
     @property
@@ -105,20 +91,9 @@ class Plan:
         """Refuse settings that don't fit the plan.
 
         Raises:
-            ConfigError: another part than the denoiser would be explored, or learn from listeners'
-                pairs; a second step on the same data would follow a wrong gradient.
+            ConfigError: a second step on the same data would follow a wrong gradient.
         """
         moves_conditioning, passes = settings.part != "denoiser", settings.passes
-        if self.objective.explore == "weights" and moves_conditioning:
-            raise ConfigError(
-                f"part is {settings.part}; expected denoiser: before it, exploring weights moves"
-                " only the prosody"
-            )
-        if self.pairs_sha256 is not None and moves_conditioning:
-            raise ConfigError(
-                f"part is {settings.part}; expected denoiser: what listeners compared has the"
-                " untuned voice's conditioning"
-            )
         if passes > 1 and moves_conditioning:
             raise ConfigError(
                 f"passes is {passes}; expected 1: part {settings.part} changes the conditioning"
@@ -133,8 +108,6 @@ class Plan:
     def tuned(self, updates: int, base_sha256: str) -> Tuned:
         """The provenance of a checkpoint of this run."""
         reward = ",".join(f"{name}={weight:g}" for name, weight in self.rewards.items())
-        if self.pairs_sha256 is not None:
-            reward = f"preference pairs {self.pairs_sha256[:12]}"
         return Tuned(
             self.objective.method,
             reward,

@@ -9,12 +9,9 @@ from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
 from dlpo.rl.policy_gradient import BOUND, CLIP_RANGE
 
-MethodName = Literal[
-    "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct", "dpo"
-]
+MethodName = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct"]
 Guide = Literal["return", "recordings", "both"]
-Explore = Literal["chain", "step", "weights"]
-PREFERENCE_BETA = 2000.0  # of Diffusion-DPO on Stable Diffusion 1.5, whose errors are means as well
+Explore = Literal["chain", "step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +20,17 @@ class Objective:
 
     method: MethodName = "dlpo"
     explore: Explore = "chain"
-    """What is perturbed to see the reward change: the noise of all the chain's steps; that of one
-    step, in turn, the seeds of a sentence sharing the rest, with advantages that are not divided
-    by their spread; or DLPO's weights, see `dlpo.rl.weights`."""
+    """What is perturbed to see the reward change: the noise of all the chain's steps, or that of
+    one step, in turn, the seeds of a sentence sharing the rest, with advantages that are not
+    divided by their spread."""
     alpha: float = 1.0
     """Weight of the reward in DLPO's return, and of the direct gradient."""
     beta: float = 1.0
     """Weight of the diffusion loss in DLPO's return, and of the loss on recordings."""
     guide: Guide | None = None
     """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both;
-    by default on recordings, where noise is explored. The direct gradient, which has no return, and
-    DLPO that explores weights follow the gradient of the control's loss instead."""
+    by default on recordings. The direct gradient, which has no return, is guided only if this says
+    recordings or both: by the gradient of the control's loss."""
     unit_spread: bool | None = None
     """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
     diffusion loss each at unit spread, so that alpha and beta compare like with like. By default
@@ -55,8 +52,6 @@ class Objective:
     """Largest advantage, in standard deviations of a sentence's seeds."""
     last_steps: int = 1
     """Steps that the direct gradient backpropagates through."""
-    preference_beta: float = PREFERENCE_BETA
-    """Of Diffusion-DPO: inverse scale of a pair's margin."""
 
     def __post_init__(self) -> None:
         for name, choices in (("method", MethodName), ("guide", Guide), ("explore", Explore)):
@@ -67,9 +62,7 @@ class Objective:
         check_ranges(
             self,
             **dict.fromkeys(("alpha", "beta", "kl_weight", "matching_kl"), "0 or more"),
-            **dict.fromkeys(
-                ("clip_range", "advantage_bound", "preference_beta", "temperature"), "above 0"
-            ),
+            **dict.fromkeys(("clip_range", "advantage_bound", "temperature"), "above 0"),
             **dict.fromkeys(("last_steps", "matching_draws"), "1 or more"),
             guide_draws="an even number",
         )
@@ -96,5 +89,4 @@ class Objective:
     @property
     def _guide(self) -> Guide:
         """`guide`, or its default."""
-        explores_noise = self.method == "dlpo" and self.explore != "weights"
-        return self.guide or ("recordings" if explores_noise else "return")
+        return self.guide or ("recordings" if self.method == "dlpo" else "return")

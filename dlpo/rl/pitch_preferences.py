@@ -8,7 +8,9 @@
     DL        the diffusion loss on recordings, the anchor
 
 People hear pitch, judges of naturalness don't (docs/tuning.md), so their choices are what such a
-voice can learn from beyond rules. `dlpo.rl.dpo` has the loss.
+voice can learn from beyond rules. beta_p multiplies the difference of mean squared errors as it is:
+the paper's weights T w(lambda) are in it, and the code that was released with the paper has beta/2
+there, so that its number is halved for the same loss here.
 
 Reference: Wallace et al. 2024 (arXiv 2311.12908), eq. 14.
 """
@@ -25,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from dlpo.audio import Waveform
@@ -34,7 +37,6 @@ from dlpo.data.dataset import Corpora
 from dlpo.data.features import measure
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import ConfigError, DataError
-from dlpo.rl.dpo import matching_margins, preference_loss
 from dlpo.rl.pitch_flow import DrawnContours, PitchFlow
 from dlpo.rl.pitch_scene import PitchScene
 from dlpo.rl.pitch_tuner import PitchTuner
@@ -70,6 +72,30 @@ class PairBatch:
     prompts: Sequence[Prompt]
     contours: Tensor
     """(B, 2, 2, P) winners and losers, 0 in the padding"""
+
+
+def preference_margins(
+    policy: PitchFlow, start: PitchFlow, pairs: DrawnContours, draws: int
+) -> Tensor:
+    """How much more a policy's matching of the winner has improved than that of the loser.
+
+    Args:
+        start: the policy before tuning.
+        pairs: two contours of each sentence, the winner first.
+        draws: of noise and time.
+
+    Returns:
+        (K, B), 0 at the start, above 0 where the preferred rendering gained.
+    """
+    with torch.no_grad():
+        before = start.matching_errors(pairs, draws)
+    gains = before - policy.matching_errors(pairs, draws)
+    return gains[:, ::2] - gains[:, 1::2]
+
+
+def preference_loss(margins: Tensor, beta: float) -> Tensor:
+    """(...,) margins -> (): -log sigmoid(beta margin), the mean; log 2 before tuning."""
+    return -functional.logsigmoid(beta * margins).mean()
 
 
 def heard_pairs(
@@ -186,7 +212,7 @@ class PitchPairsTuner(PitchTuner):
         """(K, B): how much more a policy likes the winners, on the noise of an update."""
         keys = tuple((self.training.seed, update, prompt.number) for prompt in batch.prompts)
         drawn = DrawnContours(policy.batch(batch.prompts), batch.contours, keys)
-        return matching_margins(policy, self.start, drawn, draws)
+        return preference_margins(policy, self.start, drawn, draws)
 
     def _validate(self) -> Mapping[str, float | Tensor]:
         """The share of held-out texts' pairs that the policy agrees with, and the guide's loss."""

@@ -19,7 +19,6 @@ from dlpo.commit import current_commit
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora, speech_learned
-from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DlpoError
 from dlpo.model.build import Model
 from dlpo.model.wavegrad2 import WaveGrad2
@@ -56,7 +55,6 @@ class Tuner(TrainingRun):
         plan: method, reward and chain.
         settings: everything else.
         models: the reward of the plan, and the judges held out from it.
-        pairs: the preference pairs of the plan.
 
     Raises:
         CheckpointError, DataError, ConfigError: unusable input.
@@ -75,7 +73,6 @@ class Tuner(TrainingRun):
         plan: Plan,
         settings: TuningConfig,
         models: RewardModels,
-        pairs: Sequence[PreferencePair] = (),
     ) -> None:
         self.plan = plan
         self.reward = models.reward
@@ -102,7 +99,7 @@ class Tuner(TrainingRun):
         self.collector = collector_of(
             plan, policy, data, models, self.processes, self.timer, settings
         )
-        self.method = method_of(plan, self.collector, self.reference, learning, data, models, pairs)
+        self.method = method_of(plan, self.collector, self.reference, data, models)
         decay = 0.0 if settings.part == "adapters" else settings.weight_decay
         self._prepare(
             policy.model,
@@ -133,10 +130,6 @@ class Tuner(TrainingRun):
         if self.training.adversary and not published and supervised(self.plan.objective):
             assert recordings is not None
             recordings.add_adversary(self.accelerator)
-
-    def _after_step(self) -> None:
-        self.method.after_step(self.update)
-        super()._after_step()
 
     # ------------------------------------------------------------------ the run on disk
     def _restore(self, progress: dict[str, Any]) -> None:

@@ -10,28 +10,18 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from dlpo.audio import write_wav
 from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
 from dlpo.cli import app
-from dlpo.data.preferences import PreferencePair, write_pairs
-from dlpo.frame_grid import PUBLISHED_GRID
-from dlpo.rl.conditions import conditions_of
-from dlpo.rl.prompts import Prompt
 from dlpo.rl.tuner import Tuner
-from dlpo.text import TextFrontEnd
 from tests.toys import ToyJudge
-
-HOP, RATE_HZ = PUBLISHED_GRID.hop_length, PUBLISHED_GRID.sample_rate_hz
 
 SHORT = (
     "updates=2", "sentences=2", "group=2", "log_every=1", "longest_s=2", "save_every=1",
     "validation_sentences=1", "learning_rate=1e-3",
 )  # fmt: skip
-TEXT = "Hello there."
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +142,9 @@ def test_the_guard_names_the_limit_that_was_passed(run: Callable[..., Result]) -
         (("--set", "group=1"), 1, "group is 1"),
         (("--set", "sentences"), 2, "'sentences' is not KEY=VALUE"),
         (("--method", "dpo", "--pairs", "none.jsonl"), 2, "none.jsonl"),
+        (("--method", "dpo"), 1, "give --method dpo --pairs FILE"),
+        (("--method", "dlpo", "--pairs", __file__), 1, "give --method dpo --pairs FILE"),
+        (("--method", "dpo", "--pairs", __file__, "--set", "part=sound"), 1, "expected pitch"),
     ],
 )
 def test_wrong_options_are_explained(
@@ -160,36 +153,3 @@ def test_wrong_options_are_explained(
     result = run(*options)
     assert result.exit_code == code
     assert message in " ".join(result.stderr.split())
-
-
-@pytest.fixture
-def pairs(slow_checkpoint: Path, tmp_path: Path) -> Path:
-    """Two noises of the length at which the voice says a sentence, one preferred to the other."""
-    (sentence,) = TextFrontEnd().process(TEXT).sentences
-    prompt = Prompt(0, TEXT, np.array(sentence.symbol_ids(), np.int64))
-    frames = int(conditions_of(load_checkpoint(slow_checkpoint).model, [prompt], 0).frames[0])
-    random = np.random.default_rng(0)
-    for name in ("winner", "loser"):
-        noise = 0.05 * random.standard_normal(frames * HOP)
-        write_wav(tmp_path / f"{name}.wav", noise.astype(np.float32), RATE_HZ)
-    pair = PreferencePair(TEXT, tmp_path / "winner.wav", tmp_path / "loser.wav")
-    write_pairs(tmp_path / "pairs.jsonl", [pair])
-    return tmp_path / "pairs.jsonl"
-
-
-def test_a_run_on_pairs_names_them_and_resumes_with_no_others(
-    run: Callable[..., Result], pairs: Path, tmp_path: Path
-) -> None:
-    result = run("--method", "dpo", "--pairs", pairs)
-    assert result.exit_code == 0, result.stderr
-    hashed = json.loads((tmp_path / "run" / "run.json").read_text())["pairs_sha256"]
-    tuned = load_checkpoint(tmp_path / "run" / "checkpoint").provenance.tuned
-    assert tuned is not None
-    assert tuned.reward == f"preference pairs {hashed[:12]}"
-    pairs.write_text(pairs.read_text() * 2)
-    again = run("--method", "dpo", "--pairs", pairs)
-    assert again.exit_code == 1
-    assert "holds a run with pairs_sha256" in again.stderr
-    other = run("--method", "dlpo", "--pairs", pairs)
-    assert other.exit_code == 1
-    assert "dlpo doesn't learn from preference pairs" in other.stderr

@@ -20,7 +20,6 @@ from dlpo.config import Parametrisation
 from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
-from dlpo.data.preferences import PreferencePair
 from dlpo.judges.judge import Scores
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -258,18 +257,17 @@ class Tuning:
         checkpoint: Path | None = None,
         steps: int = 3,
         judges: Sequence[Reward] = (),
-        pairs: Sequence[PreferencePair] = (),
         **settings: Any,
     ) -> Tuner:
         """Six updates of four chains, unless `settings` say otherwise."""
         rewards = rewards or (Loudness(), Steadiness())
         weights = {reward.name: 1.0 / (i + 1) for i, reward in enumerate(rewards)}
         models = RewardModels(WeightedSum(rewards, weights), judges, differentiable=louder)
-        plan = Plan(objective, weights, steps=steps, pairs_sha256="0" * 64 if pairs else None)
+        plan = Plan(objective, weights, steps=steps)
         config = from_dict(TuningConfig, self.settings() | settings)
         start = checkpoint or self.checkpoint
         data = Corpora([self.data], [1.0])
-        return Tuner(start, data, self.out / out, plan, config, models, pairs)
+        return Tuner(start, data, self.out / out, plan, config, models)
 
     @staticmethod
     def settings() -> dict[str, Any]:

@@ -18,7 +18,6 @@ from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.conditions import Conditions, freeze_all_but
-from dlpo.rl.dpo import PairsPart, RankedDPO, pairs_of
 from dlpo.rl.method import LossPart, Method, RolloutMethod, Sample
 from dlpo.rl.methods import METHODS, Plan
 from dlpo.rl.noise import seed_keys
@@ -27,7 +26,6 @@ from dlpo.rl.policy_gradient import group_advantages
 from dlpo.rl.recorded_windows import RecordedWindows
 from dlpo.rl.recordings import RecordedPart
 from dlpo.rl.rollout import Rollout
-from dlpo.rl.weights import WeightExploration
 from tests.rl.conftest import Toy, rows_of
 
 LEARNS_FROM_ROLLOUTS = [name for name in METHODS if name != "control"]
@@ -68,8 +66,6 @@ def learner(toy: type[Toy], policy: ChainPolicy) -> Callable[..., Method[Any]]:
 
 def part_of(method: Method[Any], rollout: Rollout, rewards: Tensor) -> LossPart:
     """Some chains as the method takes them."""
-    if isinstance(method, RankedDPO):
-        return PairsPart(1.0, pairs_of(rollout, rewards))
     assert isinstance(method, RolloutMethod)
     return Sample(1.0, rollout, method.weigh(rollout, rewards))
 
@@ -159,7 +155,7 @@ def test_own_loss_is_half_of_the_return_where_it_guides(
     torch.testing.assert_close(method.weigh(rollout, 100 * rewards), method.weigh(rollout, rewards))
 
 
-def test_control_loss_guides_direct_and_explored_weights(
+def test_control_loss_guides_direct(
     policy: ChainPolicy, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows,
     learner: Callable[..., Method[Any]], toy: type[Toy],
 ) -> None:  # fmt: skip
@@ -167,17 +163,13 @@ def test_control_loss_guides_direct_and_explored_weights(
         adversary = None
 
     def on_recordings(kind: type[Method[Any]], objective: Objective) -> Tensor:
-        setup = toy.setup(policy, objective)
-        space: Any = object()
-        method = kind(replace(setup, recordings=Windows(), space=space))
+        method = kind(replace(toy.setup(policy, objective), recordings=Windows()))
         return method(RecordedPart(recorded, torch.Generator().manual_seed(0)))
 
     guided = Objective("direct", alpha=0.5, beta=3.0, guide="recordings")
     control = on_recordings(METHODS["control"], Objective("control"))
-    explored = Objective("dlpo", "weights", beta=3.0, guide="recordings")
-    for kind, objective in ((METHODS["direct"], guided), (WeightExploration, explored)):
-        torch.testing.assert_close(on_recordings(kind, objective), 3 * control)
-        assert kind.supervised(objective)
+    torch.testing.assert_close(on_recordings(METHODS["direct"], guided), 3 * control)
+    assert METHODS["direct"].supervised(guided)
     alone, half = (
         method(part_of(method, rollout, rewards))
         for method in (learner(Objective("direct")), learner(guided))
@@ -193,8 +185,7 @@ def test_control_loss_guides_direct_and_explored_weights(
     [
         {"method": "ppo"}, {"guide": "none"}, {"alpha": -1.0}, {"beta": float("nan")},
         {"clip_range": 0.0}, {"advantage_bound": -1.0}, {"last_steps": 0},
-        {"preference_beta": 0.0}, {"temperature": 0.0}, {"alpha": 0.0, "beta": 0.0},
-        {"explore": "noise"}, {"guide_draws": 3},
+        {"temperature": 0.0}, {"alpha": 0.0, "beta": 0.0}, {"explore": "noise"}, {"guide_draws": 3},
     ],
 )  # fmt: skip
 def test_an_objective_is_checked(values: dict[str, Any]) -> None:
@@ -202,27 +193,19 @@ def test_an_objective_is_checked(values: dict[str, Any]) -> None:
         Objective(**values)
 
 
-@pytest.mark.parametrize(
-    ("objective", "message"),
-    [
-        (Objective("ddpo", "weights"), "can't explore weights"),
-        (Objective("rwr", "step"), "can't explore a step"),
-    ],
-)
-def test_a_plan_refuses_what_can_not_be_explored(objective: Objective, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Plan(objective)
+def test_a_plan_refuses_what_can_not_be_explored() -> None:
+    with pytest.raises(ConfigError, match="can't explore a step"):
+        Plan(Objective("rwr", "step"))
 
 
 @pytest.mark.parametrize(
     ("objective", "allowed"),
     [
         (Objective("dlpo"), True), (Objective("ddpo"), True), (Objective("dpok"), True),
-        (Objective("klinr"), False), (Objective("rwr"), True), (Objective("dpo"), True),
-        (Objective("control"), True), (Objective("awm"), True),
+        (Objective("klinr"), False), (Objective("rwr"), True), (Objective("control"), True),
+        (Objective("awm"), True),
         (Objective("awm", beta=0.0), False), (Objective("awm", beta=0.0, matching_kl=1.0), True),
         (Objective("direct"), False), (Objective("direct", last_steps=3), True),
-        (Objective("dlpo", "weights"), False),
     ],
 )  # fmt: skip
 def test_passes_need_a_correction(objective: Objective, allowed: bool) -> None:

@@ -25,7 +25,12 @@ from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.noise_schedule import named_schedule
 from dlpo.rl.endings import movement_weights
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_preferences import PitchPairsTuner, heard_pairs
+from dlpo.rl.pitch_preferences import (
+    PitchPairsTuner,
+    heard_pairs,
+    preference_loss,
+    preference_margins,
+)
 from dlpo.rl.pitch_scene import in_time
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
@@ -217,3 +222,20 @@ def test_our_voice_learns_from_a_listener_who_hears_endings(
     tuned = PitchFlow(load_checkpoint(tuner.run()).model)
     others = [prompt_of(text, 100 + i) for i, text in enumerate(TEXTS[1::2])]
     assert ends(tuned, others) > ends(policy, others) + 0.2
+
+
+def test_the_loss_before_tuning_is_log_2_and_falls_for_what_won(voice: Path) -> None:
+    start, policy = (PitchFlow(load_checkpoint(voice).model) for _ in range(2))
+    drawn = start.draw([prompt_of(TEXTS[0]), prompt_of(TEXTS[1], 1)], (0, 0), 2)
+    margins = preference_margins(policy, start, drawn, 3)
+    assert margins.shape == (3, 2)
+    assert preference_loss(margins, 50.0).item() == pytest.approx(math.log(2))
+    flow = policy.flow.requires_grad_(True)
+    weights = list(flow.parameters())
+    gradients = torch.autograd.grad(preference_loss(margins, 50.0), weights, allow_unused=True)
+    with torch.no_grad():
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.sub_(1e-4 * (0.0 if gradient is None else gradient))
+        after = preference_margins(policy, start, drawn, 3)
+    assert after.mean() > 0
+    assert preference_loss(after, 50.0) < math.log(2)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from dlpo.rl.objective import Explore, Guide, Objective
+from dlpo.rl.objective import Objective
 from tests.rl.conftest import Tuning
 
 pytestmark = pytest.mark.full
@@ -23,20 +23,18 @@ def tune(
 ) -> Callable[..., list[subprocess.Popen[str]]]:
     """Starts a tuning in two processes."""
 
-    def tune(explore: str = "chain", dies_at: int = 0) -> list[subprocess.Popen[str]]:
+    def tune(dies_at: int = 0) -> list[subprocess.Popen[str]]:
         paths = (tuning.checkpoint, tuning.data, tuning.out / "two")
-        return two_processes("tests.rl.tune_in_processes", *paths, explore, dies_at)
+        return two_processes("tests.rl.tune_in_processes", *paths, dies_at)
 
     return tune
 
 
-@pytest.mark.parametrize("explore", ["chain", "weights"])
 def test_two_processes_do_the_updates_of_one(
-    tuning: Tuning, tune: Callable[..., list[subprocess.Popen[str]]], explore: Explore
+    tuning: Tuning, tune: Callable[..., list[subprocess.Popen[str]]]
 ) -> None:
-    guide: Guide = "both" if explore == "chain" else "return"
-    tuning.tuner("one", Objective("dlpo", explore, guide=guide)).run()
-    for process in tune(explore):
+    tuning.tuner("one", Objective("dlpo", guide="both")).run()
+    for process in tune():
         _, said = process.communicate(timeout=LONGEST_S)
         assert process.returncode == 0, said
     one, two = tuning.weights("one"), tuning.weights("two")

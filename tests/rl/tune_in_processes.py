@@ -1,6 +1,6 @@
 """One process of several that tune a tiny voice together; started by test_tuner_processes.py.
 
-    python -m tests.rl.tune_in_processes CHECKPOINT DATA OUT EXPLORE DIES_AT
+    python -m tests.rl.tune_in_processes CHECKPOINT DATA OUT DIES_AT
 
 RANK, WORLD_SIZE and the rest of torch.distributed's environment say which one it is. The second
 process kills itself in update DIES_AT; 0 for never.
@@ -19,14 +19,9 @@ from dlpo.rl.objective import Objective
 from tests.rl.conftest import Tuning
 
 
-def objective(explore: str) -> Objective:
-    """DLPO over the chain or over weights, with recordings in either."""
-    return Objective("dlpo", "weights") if explore == "weights" else Objective(guide="both")
-
-
-def main(checkpoint: str, data: str, out: str, explore: str, dies_at: str) -> None:
+def main(checkpoint: str, data: str, out: str, dies_at: str) -> None:
     tuning = Tuning(Path(checkpoint), Path(data), Path(out).parent)
-    tuner = tuning.tuner(Path(out).name, objective(explore))
+    tuner = tuning.tuner(Path(out).name, Objective(guide="both"))
     if tuner.processes.rank == 1 and int(dies_at):
         collect = tuner.collector.collect
 
