@@ -6,8 +6,8 @@
     A        advantages (B,)        of the reward among the seeds of a sentence
     rho      importance_ratio       p_theta / p_old; not clipped, since the divergence holds it back
     KL       kl_divergence (S, B)   of step k, exact for two Gaussians, and differentiated
-    w        kl_weight              nats of KL, summed over a sentence's samples, that a reward of 1
-                                    outweighs: the same as in KLinR
+    w        kl_weight              advantage that a nat of KL costs, summed over the samples of a
+                                    sentence: the same in KLinR
 
 It needs: a chain with noisy steps, rewards of two or more seeds of a sentence, the untuned policy.
 

@@ -1,14 +1,15 @@
 """KLinR: the policy gradient with the divergence inside the return, as in classical RLHF.
 
     minimize  -mean_b sum_k A_k log p_theta(x_{k+1} | x_k, c)
-    A_k from  R_k = r - w sum_{j >= k} log(p_old / p_ref)(x_{j+1} | x_j, c)
+    A_k = A(r) - w (KL_k - the others' mean),  KL_k = sum_{j >= k} log(p_old / p_ref)(x_{j+1} | x_j)
 
     symbol   here               meaning
     log p    log_probs (S, B)   log-density of the actions taken
-    R_k      returns (S, B)     the log-ratios of the actions taken are an unbiased estimate of the
+    A(r)     advantage (B,)     of the reward among the seeds of a sentence
+    KL_k     log_ratios (S, B)  the log-ratios of the actions taken are an unbiased estimate of the
                                 divergence; those before step k do not depend on its action and
                                 would only add variance. They are sums over a sentence's samples
-    w        kl_weight          as in DPOK
+    w        kl_weight          as in DPOK: of an advantage, so both hold back alike
 
 Without a ratio, the gradient is that of the policy that acted: one pass over each rollout.
 
@@ -24,14 +25,17 @@ from torch import Tensor
 
 from dlpo.rl.method import RolloutMethod, Sample
 from dlpo.rl.objective import Objective
-from dlpo.rl.policy_gradient import expected
+from dlpo.rl.policy_gradient import expected, group_advantages
 from dlpo.rl.rollout import TYPICAL_SAMPLES, Replay, Rollout
 
 
-def klinr_returns(rollout: Rollout, before: Replay, rewards: Tensor, kl_weight: float) -> Tensor:
-    """(S, B): R_k; `before` is the untuned policy's replay."""
-    log_ratios = (rollout.log_probs - before.log_probs) * (rollout.lengths * TYPICAL_SAMPLES)
-    return (rewards - kl_weight * log_ratios.flip(0).cumsum(0).flip(0)).detach()
+def log_ratios(rollout: Rollout, before: Replay) -> Tensor:
+    """(S, B): KL_k, less its mean in the others of the sentence; `before` is the untuned replay."""
+    of_steps = (rollout.log_probs - before.log_probs) * (rollout.lengths * TYPICAL_SAMPLES)
+    following = of_steps.flip(0).cumsum(0).flip(0).detach()
+    if rollout.group == 1:
+        return following
+    return group_advantages(following, rollout.group, divided=False)
 
 
 def klinr_loss(rollout: Rollout, now: Replay, advantages: Tensor) -> Tensor:
@@ -49,8 +53,8 @@ class KLinR(RolloutMethod):
         return True
 
     def weigh(self, rollout: Rollout, rewards: Tensor) -> Tensor:
-        before = self.untuned_replay(rollout)
-        return self.advantage(klinr_returns(rollout, before, rewards, self.objective.kl_weight))
+        divergence = log_ratios(rollout, self.untuned_replay(rollout))
+        return self.advantage(rewards) - self.objective.kl_weight * divergence
 
     def loss(self, sample: Sample) -> Tensor:
         return klinr_loss(sample.rollout, self.policy.replay(sample.rollout), sample.weights)

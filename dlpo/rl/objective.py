@@ -45,7 +45,8 @@ class Objective:
     temperature: float = 1.0
     """Of RWR's weights exp(r / temperature), in units of the standardised reward."""
     kl_weight: float = 0.04
-    """Of the divergence from the reference, in DPOK and KLinR. Reference: Flow-GRPO."""
+    """Of DPOK and KLinR: advantage that a nat of divergence from the untuned policy costs, summed
+    over a sentence's samples. Reference: Flow-GRPO."""
     clip_range: float = CLIP_RANGE
     """How far an importance ratio may stray from 1."""
     advantage_bound: float = BOUND

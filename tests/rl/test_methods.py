@@ -155,6 +155,19 @@ def test_own_loss_is_half_of_the_return_where_it_guides(
     torch.testing.assert_close(method.weigh(rollout, 100 * rewards), method.weigh(rollout, rewards))
 
 
+@pytest.mark.parametrize("name", ["dpok", "klinr"])
+def test_the_scale_of_the_reward_leaves_the_divergence_alone(
+    name: MethodName, policy: ChainPolicy, tiny_checkpoint: Path, rollout: Rollout,
+    rewards: Tensor, learner: Callable[..., Method[Any]],
+) -> None:  # fmt: skip
+    reference = ChainPolicy(load_checkpoint(tiny_checkpoint).model, policy.schedule)
+    with torch.no_grad():
+        next(iter(reference.model.spectrum_out.parameters())).add_(1e-3)
+    method = learner(Objective(name), reference)
+    losses = [method(part_of(method, rollout, scale * rewards)) for scale in (1.0, 100.0)]
+    torch.testing.assert_close(gradient(policy, losses[0]), gradient(policy, losses[1]))
+
+
 def test_control_loss_guides_direct(
     policy: ChainPolicy, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows,
     learner: Callable[..., Method[Any]], toy: type[Toy],
