@@ -34,10 +34,11 @@ from dlpo.data.dataset import Corpora
 from dlpo.errors import DataError
 from dlpo.judges.whisper import Whisper
 from dlpo.noise_schedule import named_schedule
+from dlpo.rl.core.objective import Objective
 from dlpo.rl.ending_figures import EndingFigures
 from dlpo.rl.ending_prompts import EndingPrompt, in_language, read_all_prompts
 from dlpo.rl.endings import RISING, EndingKind, bend
-from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
+from dlpo.rl.endings_tuner import EndingsTuner, endings_objective
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_scene import PitchScene, as_points
 from dlpo.rl.probe import Speaker
@@ -51,14 +52,14 @@ from research import RECORDS, run_study, study_command
 NO_ANCHOR = {"beta": 0.0, "kl_outside": 0.0, "error_bound": 1e9}
 ARMS: Mapping[str, dict[str, Any]] = {
     "DLPO": {},
-    "control": {"alpha": 0.0},
+    "control": {"method": "control"},
     "DLPO, guide alone": {"kl_outside": 0.0},
-    "straight gradient": {"estimator": "gradient"},
-    "KL only": {"beta": 0.0, "kl": 2.0, "kl_outside": 0.0},
+    "straight gradient": {"method": "direct"},
+    "KL only": {"beta": 0.0, "matching_kl": 2.0, "kl_outside": 0.0},
     "unanchored": NO_ANCHOR,
     "unanchored, all credited": NO_ANCHOR | {"credit_s": None},
 }
-"""Label -> what differs from `EndingsObjective` and `EndingsTuning`."""
+"""Label -> what differs from `endings_objective` and `EndingsTuning`."""
 UNTOUCHED, RULE = "untouched", "rule"
 BENT_ST = 6.0  # semitones by which the rule bends a question's end
 SPENT = "spent.json"  # CPU-seconds and scores, and what ran it, beside a finished run
@@ -93,9 +94,9 @@ def settings_of(arm: Mapping[str, Any], usual: EndingsTuning) -> EndingsTuning:
     return replace(usual, **{k: v for k, v in arm.items() if hasattr(usual, k)})
 
 
-def objective_of(arm: Mapping[str, Any], usual: EndingsTuning) -> EndingsObjective:
+def objective_of(arm: Mapping[str, Any], usual: EndingsTuning) -> Objective:
     """The run's objective."""
-    return EndingsObjective(**{k: v for k, v in arm.items() if not hasattr(usual, k)})
+    return endings_objective(**{k: v for k, v in arm.items() if not hasattr(usual, k)})
 
 
 def main(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+
+from torch import Tensor
 
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
-from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.collector import RolloutCollector
-from dlpo.rl.method import Method, TuningSetup
-from dlpo.rl.methods import Plan
+from dlpo.rl.core.method import Method, TuningSetup
+from dlpo.rl.core.rollout import Rollout, scored_steps
+from dlpo.rl.differentiable import DifferentiableReward
+from dlpo.rl.plan import Plan
 from dlpo.rl.prompts import Prompts
 from dlpo.rl.recordings import Recordings
 from dlpo.rl.reward_models import RewardModels
-from dlpo.rl.rollout import scored_steps
+from dlpo.rl.spoken_chain import SpokenChain
 from dlpo.rl.timer import StageTimer
 from dlpo.training.batches import Batches
 from dlpo.training.processes import Processes
@@ -21,7 +24,7 @@ from dlpo.training.processes import Processes
 
 def collector_of(
     plan: Plan,
-    policy: ChainPolicy,
+    policy: SpokenChain,
     data: Corpora,
     models: RewardModels,
     processes: Processes,
@@ -37,10 +40,10 @@ def collector_of(
 def method_of(
     plan: Plan,
     collector: RolloutCollector,
-    reference: ChainPolicy,
+    reference: SpokenChain,
     data: Corpora,
     models: RewardModels,
-) -> Method[Any]:
+) -> Method:
     """The method of a plan.
 
     Args:
@@ -56,14 +59,30 @@ def method_of(
         batches = Batches(data, "train", settings.seed, 0, policy.model.config.rows)
         frozen = settings.part == "denoiser"
         recordings = Recordings(policy, batches, settings, collector.processes, frozen)
+    heard = None if models.differentiable is None else hearing(policy, models.differentiable)
     return plan.method(
         TuningSetup(
             plan.objective,
-            settings,
             policy,
             reference,
             collector,
+            settings.group,
+            settings.passes,
             recordings=recordings,
-            judge=models.differentiable,
+            judge=heard,
+            supervised=None if recordings is None else recordings.supervised_loss,
         )
     )
+
+
+def hearing(
+    policy: SpokenChain, reward: DifferentiableReward
+) -> Callable[[Tensor, Rollout], Tensor]:
+    """A judge of waveforms as one of a chain's outputs (B, T), with their gradient."""
+
+    def judge(outputs: Tensor, rollout: Rollout) -> Tensor:
+        waveforms = policy.model.to_waveform(outputs) * rollout.conditions.inside
+        texts = [prompt.text for prompt in rollout.prompts]
+        return reward(waveforms, rollout.conditions.samples, rollout.prompt_keys, texts)
+
+    return judge

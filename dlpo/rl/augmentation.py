@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dlpo.judges.judge import check_waveforms
-from dlpo.rl.noise import Key
+from dlpo.rl.core.conditions import Key
 from dlpo.rl.rewards import ClipBatch
 
 AUGMENTATION = 2  # last element of the keys of augmentation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +13,11 @@ from torch import Tensor
 from dlpo.config.training import TuningConfig
 from dlpo.errors import TrainingError
 from dlpo.judges.judge import TYPICAL_LEVEL_DB, Scores, at_level
-from dlpo.model.build import Model
 from dlpo.rl.augmentation import augmented
-from dlpo.rl.chain import ChainPolicy
+from dlpo.rl.core.rollout import Rollout
 from dlpo.rl.prompts import Prompt, Prompts
 from dlpo.rl.rewards import ClipBatch, Reward, WeightedSum
-from dlpo.rl.rollout import Rollout
+from dlpo.rl.spoken_chain import SpokenChain
 from dlpo.rl.timer import StageTimer
 from dlpo.training.processes import Processes
 
@@ -33,12 +33,12 @@ class RolloutBatch:
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
 
-    def clips(self, model: Model) -> ClipBatch:
+    def clips(self, policy: SpokenChain) -> ClipBatch:
         """All outputs as a judge receives them; one key per sentence."""
-        waveforms = [w for part in self.parts for w in part.waveforms(model)]
-        keys = [key for part in self.parts for key in part.sentence_keys]
-        texts = [text for part in self.parts for text in part.texts]
-        return ClipBatch(waveforms, texts, model.config.grid.sample_rate_hz, keys)
+        waveforms = [w for part in self.parts for w in policy.waveforms(part)]
+        keys = [key for part in self.parts for key in part.prompt_keys]
+        texts = [prompt.text for part in self.parts for prompt in part.prompts]
+        return ClipBatch(waveforms, texts, policy.model.config.grid.sample_rate_hz, keys)
 
 
 class RolloutCollector:
@@ -56,7 +56,7 @@ class RolloutCollector:
 
     def __init__(
         self,
-        policy: ChainPolicy,
+        policy: SpokenChain,
         prompts: Prompts,
         reward: WeightedSum,
         processes: Processes,
@@ -72,6 +72,10 @@ class RolloutCollector:
         self.settings = settings
         self.explored = explored
         self.chains_run = 0  # across all processes
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Counts the seconds of a block."""
+        return self.timer.stage(name)
 
     def draw(self, update: int) -> list[Prompt]:
         """This process's share of an update's prompts, sorted by length."""
@@ -95,7 +99,7 @@ class RolloutCollector:
         self.chains_run += len(batch) * self.processes.count
         return batch
 
-    def judge(self, batch: RolloutBatch) -> tuple[tuple[Tensor, ...], dict[str, float]]:
+    def judge(self, batch: RolloutBatch) -> tuple[list[Tensor], dict[str, float]]:
         """Score an update's rollout across all processes.
 
         Returns:
@@ -107,14 +111,15 @@ class RolloutCollector:
         """
         gathered = self.processes.all_do(lambda: self._score(batch))
         scores = {n: np.concatenate([mine[n] for mine in gathered]) for n in gathered[0]}
-        total = self.reward.weigh(scores)
+        total = self.reward.total(scores)
         first = self.processes.rank * len(batch)
         mine = torch.from_numpy(total[first : first + len(batch)])
         figures = reward_figures(total, scores, self.settings.group)
-        return torch.split(mine, [len(part) for part in batch.parts]), figures
+        of_parts = torch.split(mine, [len(part) for part in batch.parts])
+        return [r.to(part.states) for part, r in zip(batch.parts, of_parts, strict=True)], figures
 
     def _score(self, batch: RolloutBatch) -> dict[str, Scores]:
-        clips = batch.clips(self.policy.model)
+        clips = batch.clips(self.policy)
         if self.settings.same_level:
             level = [at_level(w, clips.sample_rate_hz, TYPICAL_LEVEL_DB) for w in clips.waveforms]
             clips = replace(clips, waveforms=level)
@@ -134,7 +139,7 @@ def judged(
 
 
 def run_chains(
-    policy: ChainPolicy,
+    policy: SpokenChain,
     prompts: Sequence[Prompt],
     key: tuple[int, int],
     group: int,
@@ -155,23 +160,14 @@ def run_chains(
     size = max(1, rows // group)
     parts = []
     for some in (prompts[i : i + size] for i in range(0, len(prompts), size)):
-        parts.append(with_texts(policy.draw(some, key, group, explored), some))
+        rollout = policy.draw(some, key, group, explored)
+        if not bool(torch.isfinite(rollout.output).all()):
+            raise TrainingError(
+                f"the policy's output is not finite for one of {[p.text for p in some]}; resume"
+                " from an earlier state with a lower learning rate"
+            )
+        parts.append(rollout)
     return RolloutBatch(tuple(parts))
-
-
-def with_texts(rollout: Rollout, prompts: Sequence[Prompt]) -> Rollout:
-    """Add the prompts' texts to a rollout whose outputs are finite.
-
-    Raises:
-        TrainingError: they are not.
-    """
-    if not bool(torch.isfinite(rollout.output).all()):
-        raise TrainingError(
-            f"the policy's output is not finite for one of {[p.text for p in prompts]}; resume"
-            " from an earlier state with a lower learning rate"
-        )
-    texts = tuple(prompt.text for prompt in prompts for _ in range(rollout.group))
-    return replace(rollout, texts=texts)
 
 
 def reward_figures(total: Scores, parts: Mapping[str, Scores], group: int) -> dict[str, float]:

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dlpo.rl.core.method import TuningSetup
+from dlpo.rl.core.objective import Objective
 from dlpo.rl.dlpo import DLPO
-from dlpo.rl.method import TuningSetup
-from dlpo.rl.objective import Objective
 
 
 class DDPO(DLPO):

@@ -28,7 +28,7 @@ from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts
 from dlpo.rl.endings import RISEN_ST, RISING
-from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
+from dlpo.rl.endings_tuner import EndingsTuner, endings_objective
 from dlpo.text import TextFrontEnd
 from dlpo.training.synthesis import encode, speak
 
@@ -79,7 +79,7 @@ def demo_tuner(
         updates=updates, validate_every=max(1, updates // 5), log_every=1, validation_endings=6
     )
     corpora = Corpora([data])
-    return EndingsTuner(checkpoint, corpora, prompts, out / "run", EndingsObjective(), settings)
+    return EndingsTuner(checkpoint, corpora, prompts, out / "run", endings_objective(), settings)
 
 
 def ends(tuner: EndingsTuner) -> Ends:

@@ -13,7 +13,7 @@ from torch.nn import functional
 from dlpo.errors import needs
 from dlpo.judges.judge import GradientJudge, WaveformJudge, judging_device
 from dlpo.rl.augmentation import augment
-from dlpo.rl.noise import Key
+from dlpo.rl.core.conditions import Key
 from dlpo.training.processes import bfloat16_is_faster
 
 SETTLED = 50  # periods of both rates, 1 s in all, longer than the filter's response

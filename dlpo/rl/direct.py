@@ -1,4 +1,4 @@
-"""Direct gradient: backpropagation through the chain's last steps and a differentiable judge.
+"""Direct gradient: backpropagation through the draw and a differentiable judge.
 
     minimize  -alpha E[r(x_0)],   x_{k+1} = mu_theta(x_k) + sigma_k z_k,   k = N - K .. N - 1
 
@@ -8,13 +8,12 @@
     K        last_steps       with K = N the gradient of the expected reward is exact; fewer steps
                               save memory but ignore what earlier ones could do
 
-With `guide` recordings or both, beta times the control's loss is minimized as well.
+Of a flow x is drawn again from the same noise, with the gradient of all its steps. With `guide`
+recordings or both, beta times the control's loss is minimized as well.
 
 It learns fastest and is the easiest to hack: a policy that learns from a judge exploits whatever
-it attends to. `augment` varies what the judge hears (`dlpo.rl.augmentation`).
-
-With K < N the states that it starts from are those of the policy that acted, and nothing corrects
-for its having moved: one pass over each rollout.
+it attends to. With K < N the states that it starts from are those of the policy that acted, and
+nothing corrects for its having moved: one pass over each rollout.
 
 It needs: a judge with a gradient, recordings if guided.
 
@@ -23,24 +22,27 @@ Reference: Clark et al. 2024 (arXiv 2309.17400), DRaFT-K (eq. 3); Chen et al. 20
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from dlpo.errors import InputError
-from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.control import control_loss
-from dlpo.rl.differentiable import DifferentiableReward
-from dlpo.rl.method import RolloutMethod, Sample
-from dlpo.rl.objective import Objective
-from dlpo.rl.recordings import RecordedPart
-from dlpo.rl.rollout import Rollout
+from dlpo.rl.core.chain import ChainPolicy
+from dlpo.rl.core.flow import FlowDraws, FlowPolicy
+from dlpo.rl.core.matching import matching_terms
+from dlpo.rl.core.method import RecordedPart, RolloutMethod, Sample
+from dlpo.rl.core.objective import Objective
+from dlpo.rl.core.rollout import Rollout
+
+Judge = Callable[[Tensor, Any], Tensor]
+"""outputs of what was drawn, with their gradient, and what was drawn -> scores"""
 
 
 def direct_loss(
-    policy: ChainPolicy,
-    rollout: Rollout,
-    reward: DifferentiableReward,
-    last_steps: int = 1,
+    policy: ChainPolicy, rollout: Rollout, reward: Judge, last_steps: int = 1
 ) -> Tensor:
     """() -E[r(x_0)], differentiated through the last `last_steps` steps.
 
@@ -55,9 +57,21 @@ def direct_loss(
     for k in range(first, schedule.steps):
         drawn = rollout.states[k + 1] - rollout.means[k]  # sigma_k z_k
         x = policy.step_mean(conditions, x, k) + drawn
-    samples = conditions.frames * conditions.samples_per_frame
-    waveforms = policy.model.to_waveform(x) * conditions.inside
-    return -reward(waveforms, samples, rollout.sentence_keys, rollout.texts).mean()
+    return -reward(x, rollout).mean()
+
+
+def flow_direct_loss(
+    policy: FlowPolicy[Any], drawn: FlowDraws[Any], reward: Judge, group: int
+) -> Tensor:
+    """() -E[r(x)] of the first draws of each prompt.
+
+    Args:
+        drawn: as many of the draws as are learned from.
+        group: that were drawn.
+    """
+    noise = policy.noise(drawn.conditions, drawn.keys, group)[:, : drawn.group]
+    samples = policy.integrate(drawn.conditions, noise)
+    return -reward(samples, replace(drawn, samples=samples)).mean()
 
 
 class Direct(RolloutMethod):
@@ -81,17 +95,28 @@ class Direct(RolloutMethod):
     def needs_one_pass(cls, objective: Objective, steps: int) -> bool:
         return objective.last_steps < steps
 
-    def weigh(self, rollout: Rollout, rewards: Tensor) -> Tensor:
-        """All chains count alike."""
+    def compute_advantages(self, drawn: Any, rewards: Tensor) -> Tensor:
+        """All draws count alike."""
         return torch.ones_like(rewards)
 
-    def loss(self, sample: Sample) -> Tensor:
-        judge = self.setup.judge
+    def selected(self, sample: Sample, rewards: Tensor) -> Sample:
+        """As many draws of each prompt as are learned from, whatever they scored."""
+        learned = self.setup.learned
+        if learned is None:
+            return sample
+        drawn = sample.drawn.chosen(torch.arange(learned).expand(len(sample.drawn.samples), -1))
+        return Sample(sample.share, drawn, sample.advantages)
+
+    def terms(self, sample: Sample) -> dict[str, Tensor]:
+        objective, judge = self.objective, self.setup.judge
         assert judge is not None
-        last_steps = self.objective.last_steps
-        return self.objective.alpha * direct_loss(self.policy, sample.rollout, judge, last_steps)
+        if self.has_density:
+            loss = direct_loss(self.policy, sample.drawn, judge, objective.last_steps)
+            return {"reward": objective.alpha * loss}
+        loss = flow_direct_loss(self.policy, sample.drawn, judge, self.setup.group)
+        terms = {"reward": objective.alpha * loss / (objective.reward_scale or 1.0)}
+        before, drawn = self.setup.reference, sample.drawn
+        return terms | matching_terms(self.policy, before, drawn, drawn.samples, objective, 0.0)
 
     def recorded_loss(self, part: RecordedPart) -> Tensor:
-        assert self.setup.recordings is not None
-        guide = control_loss(self.policy, part, self.setup.recordings.adversary)
-        return self.objective.beta * guide
+        return self.objective.beta * self.control_loss(part)

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dlpo.rl.method import RolloutMethod, Sample
-from dlpo.rl.policy_gradient import expected, importance_ratio, kl_divergence
-from dlpo.rl.rollout import Replay, Rollout
+from dlpo.rl.core.method import RolloutMethod, Sample
+from dlpo.rl.core.policy_gradient import expected, importance_ratio, kl_divergence
+from dlpo.rl.core.rollout import Replay, Rollout
 
 
 def dpok_loss(
@@ -36,7 +36,8 @@ class DPOK(RolloutMethod):
 
     scores_noise = True
 
-    def loss(self, sample: Sample) -> Tensor:
-        rollout, weight = sample.rollout, self.objective.kl_weight
-        before = self.untuned_replay(rollout)
-        return dpok_loss(rollout, self.policy.replay(rollout), before, sample.weights, weight)
+    def terms(self, sample: Sample) -> dict[str, Tensor]:
+        drawn, weight = sample.drawn, self.objective.kl_weight
+        before = self.untuned_replay(drawn)
+        loss = dpok_loss(drawn, self.policy.replay(drawn), before, sample.advantages, weight)
+        return {"surrogate": loss}

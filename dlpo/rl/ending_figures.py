@@ -54,7 +54,7 @@ class EndingFigures:
             if prompt.language == language_of(voice, languages)
         ]
         self.prompts = sorted(found, key=lambda p: (len(p.prompt.symbols), p.prompt.number))
-        self.scenes = self.policy.batch([p.prompt for p in self.prompts]).scenes
+        self.scenes = self.policy.conditions([p.prompt for p in self.prompts]).scenes
         self.before = self.drawn()
 
     @torch.no_grad()
@@ -93,7 +93,7 @@ class EndingFigures:
         for first in range(0, len(self.prompts), ROWS):
             some = [ending.prompt for ending in self.prompts[first : first + ROWS]]
             drawn = self.policy.draw(some, NOISE, DRAWS)
-            for scene, contours in zip(drawn.batch.scenes, drawn.contours, strict=True):
+            for scene, contours in zip(drawn.conditions.scenes, drawn.samples, strict=True):
                 found.append(in_time(contours[:, :, : len(scene.frames)]))
         return found
 

@@ -43,7 +43,7 @@ def ending_score(policy: PitchFlow, languages: Mapping[str, str] = MappingProxyT
     endings = {code: open_language(code).endings for code in (LANGUAGES[0], *languages.values())}
 
     def score(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> NDArray[np.float64]:
-        (scene,) = policy.batch([prompt]).scenes
+        (scene,) = policy.conditions([prompt]).scenes
         weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
         if weights is None:
             return np.zeros(len(contours))

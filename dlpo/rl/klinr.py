@@ -23,15 +23,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dlpo.rl.method import RolloutMethod, Sample
-from dlpo.rl.objective import Objective
-from dlpo.rl.policy_gradient import expected, group_advantages
-from dlpo.rl.rollout import TYPICAL_SAMPLES, Replay, Rollout
+from dlpo.rl.core.method import RolloutMethod, Sample
+from dlpo.rl.core.objective import Objective
+from dlpo.rl.core.policy_gradient import expected, group_advantages
+from dlpo.rl.core.rollout import Replay, Rollout
 
 
 def log_ratios(rollout: Rollout, before: Replay) -> Tensor:
     """(S, B): KL_k, less its mean in the others of the sentence; `before` is the untuned replay."""
-    of_steps = (rollout.log_probs - before.log_probs) * (rollout.lengths * TYPICAL_SAMPLES)
+    of_steps = (rollout.log_probs - before.log_probs) * rollout.conditions.samples
     following = of_steps.flip(0).cumsum(0).flip(0).detach()
     if rollout.group == 1:
         return following
@@ -52,9 +52,10 @@ class KLinR(RolloutMethod):
     def needs_one_pass(cls, objective: Objective, steps: int) -> bool:
         return True
 
-    def weigh(self, rollout: Rollout, rewards: Tensor) -> Tensor:
-        divergence = log_ratios(rollout, self.untuned_replay(rollout))
+    def compute_advantages(self, drawn: Rollout, rewards: Tensor) -> Tensor:
+        divergence = log_ratios(drawn, self.untuned_replay(drawn))
         return self.advantage(rewards) - self.objective.kl_weight * divergence
 
-    def loss(self, sample: Sample) -> Tensor:
-        return klinr_loss(sample.rollout, self.policy.replay(sample.rollout), sample.weights)
+    def terms(self, sample: Sample) -> dict[str, Tensor]:
+        now = self.policy.replay(sample.drawn)
+        return {"surrogate": klinr_loss(sample.drawn, now, sample.advantages)}

@@ -15,23 +15,19 @@ from dlpo.data.dataset import Corpora
 from dlpo.data.preferences import PreferencePair, read_pairs
 from dlpo.errors import InputError
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
+from dlpo.rl.core.objective import Objective
 from dlpo.rl.ending_prompts import EndingPrompt, read_all_prompts
-from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
-from dlpo.rl.methods import Plan, explores_noise
-from dlpo.rl.objective import Objective
+from dlpo.rl.endings_tuner import EndingsTuner, endings_objective
 from dlpo.rl.pitch_preferences import PitchPairsTuner
+from dlpo.rl.plan import Plan, explores_noise
 from dlpo.rl.preferences import pairs_sha256
 from dlpo.rl.reward_models import RewardModels, RewardSources, load_reward_models, parse_weights
 from dlpo.rl.tuner import Tuner
 
 ENDINGS, PITCH = "endings", "pitch"
 PAIRS_BETA = 1.0  # weight of the diffusion loss beside listeners' pairs
-ENDINGS_METHODS: dict[str, dict[str, Any]] = {
-    "dlpo": {},
-    "control": {"alpha": 0.0},
-    "awm": {"beta": 0.0},
-    "direct": {"estimator": "gradient"},
-}
+ENDINGS_SETTINGS = ("method", "advantage_bound", "error_bound", "matching_draws", "reward_scale")
+"""Fields of the objective that `EndingsTuning` has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,14 +150,8 @@ def ranked(order: TuningOrder) -> tuple[Plan, TuningConfig, RewardModels]:
 
 
 def _endings_tuner(order: TuningOrder) -> EndingsTuner:
-    if order.method not in ENDINGS_METHODS:
-        raise InputError(
-            f"--method {order.method} doesn't learn from endings; expected"
-            f" {', '.join(ENDINGS_METHODS)}"
-        )
-    of_objective, settings = order.split(EndingsObjective)
-    usual = ENDINGS_METHODS[order.method]
-    objective = from_dict(EndingsObjective, usual | order.weighed | of_objective)
+    of_objective, settings = order.split(Objective, ENDINGS_SETTINGS)
+    objective = endings_objective(order.method, **order.weighed, **of_objective)
     training = from_dict(EndingsTuning, settings)
     prompts = order.prompts()
     return EndingsTuner(order.checkpoint, order.corpora, prompts, order.out, objective, training)

@@ -13,13 +13,14 @@ from dlpo.config.training import TuningConfig
 from dlpo.judges.judge import Scores, active_level_db, high_band_db
 from dlpo.judges.word_errors import pooled, word_errors
 from dlpo.model.build import Model
-from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.collector import VALIDATION_KEY, RolloutBatch, judged, run_chains
-from dlpo.rl.policy_gradient import kl_divergence
+from dlpo.rl.core.policy import RecordedSamples
+from dlpo.rl.core.policy_gradient import kl_divergence
 from dlpo.rl.prompts import Prompt
-from dlpo.rl.recorded_windows import RecordedWindows, recording_cutter
+from dlpo.rl.recorded_windows import recording_cutter
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.rewards import ClipBatch
+from dlpo.rl.spoken_chain import SpokenChain
 from dlpo.rl.timer import StageTimer
 from dlpo.training.batches import Batches
 
@@ -106,10 +107,10 @@ class ValidationPanel:
 
     def __init__(
         self,
-        reference: ChainPolicy,
+        reference: SpokenChain,
         prompts: Sequence[Prompt],
         models: RewardModels,
-        recorded: RecordedWindows | None,
+        recorded: RecordedSamples | None,
         timer: StageTimer,
         rows: int,
     ) -> None:
@@ -134,9 +135,9 @@ class ValidationPanel:
             TrainingError: its output, or a judge's score, is not finite.
         """
         with self.timer.stage("validation"):
-            policy = ChainPolicy(model, self.reference.schedule, self.reference.reach)
+            policy = SpokenChain(model, self.reference.schedule, self.reference.reach)
             batch = run_chains(policy, self.prompts, VALIDATION_KEY, 1, self.rows)
-            clips = batch.clips(model)
+            clips = batch.clips(policy)
             waveforms, rate_hz = clips.waveforms, clips.sample_rate_hz
             held_out, rewards = (
                 judged(some, clips, self.timer, "validation/")
@@ -172,13 +173,13 @@ class ValidationPanel:
             total += float(kl_divergence(part, part.acted, before).mean(0).sum())
         return total / len(batch)
 
-    def _diffusion(self, policy: ChainPolicy) -> float | None:
+    def _diffusion(self, policy: SpokenChain) -> float | None:
         if self.recorded is None:
             return None
         return policy.diffusion_loss(self.recorded, torch.Generator().manual_seed(0)).item()
 
 
-def validation_recordings(reference: Model, batches: Batches) -> RecordedWindows | None:
+def validation_recordings(reference: Model, batches: Batches) -> RecordedSamples | None:
     """Windows of the validation split for the diffusion loss; None if it has no audio."""
     if not batches.recorded:
         return None

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -37,13 +39,17 @@ from dlpo.data.dataset import Corpora
 from dlpo.data.features import measure
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import ConfigError, DataError
-from dlpo.rl.pitch_flow import DrawnContours, PitchFlow
-from dlpo.rl.pitch_scene import PitchScene
+from dlpo.rl.core.flow import FlowDraws
+from dlpo.rl.core.loop import DrawnBatch
+from dlpo.rl.core.method import Method, Sample, TuningSetup, UpdateBatch
+from dlpo.rl.core.objective import Objective
+from dlpo.rl.pitch_flow import PitchFlow
+from dlpo.rl.pitch_scene import PitchBatch, PitchScene
 from dlpo.rl.pitch_tuner import PitchTuner
 from dlpo.rl.preferences import MisfitError, check_spoken, usable_pairs
 from dlpo.rl.prompts import Prompt, draw_share
 from dlpo.training.contour_losses import fitted_contour
-from dlpo.training.run import LossBatch
+from dlpo.training.processes import Processes
 
 HELD_OUT = 10  # one text in so many is for validation
 MEASURED_DRAWS = 16  # of noise and time, for a pair in validation
@@ -65,17 +71,75 @@ class ContourPair:
         return crc32(self.prompt.text.encode()) % HELD_OUT == 0
 
 
-@dataclass(frozen=True, slots=True)
-class PairBatch:
-    """Comparisons of B sentences, as tensors."""
+class PairsCollector:
+    """Draws the pairs of an update, with its noise; see `dlpo.rl.core.method.Collector`.
 
-    prompts: Sequence[Prompt]
+    Args:
+        policy: whose conditions they have.
+        pairs: to learn from.
+        settings: how many; the seed.
+        processes: share them.
+    """
+
+    def __init__(
+        self,
+        policy: PitchFlow,
+        pairs: Sequence[ContourPair],
+        settings: PitchPairsTuning,
+        processes: Processes,
+    ) -> None:
+        self.policy = policy
+        self.pairs = pairs
+        self.settings = settings
+        self.processes = processes
+
+    def collect(self, update: int) -> DrawnBatch:
+        """This process's share of an update's pairs."""
+        settings, processes = self.settings, self.processes
+        key, ranks = (settings.seed, update), (processes.rank, processes.count)
+        numbers = draw_share(key, len(self.pairs), settings.pairs, *ranks)
+        return DrawnBatch((self.paired([self.pairs[number] for number in numbers], update),))
+
+    def paired(self, pairs: Sequence[ContourPair], update: int) -> FlowDraws[PitchBatch]:
+        """Some pairs, winners first, on the noise of an update."""
+        rows = [torch.stack([pair.winner, pair.loser]).movedim(-1, 0) for pair in pairs]
+        contours = pad_sequence(rows, batch_first=True).movedim(1, -1)  # (B, 2, 2, P)
+        prompts = [pair.prompt for pair in pairs]
+        keys = tuple((self.settings.seed, update, prompt.number) for prompt in prompts)
+        return FlowDraws(self.policy.conditions(prompts), contours, keys)
+
+    def judge(self, batch: DrawnBatch) -> tuple[list[Tensor], dict[str, float]]:
+        """Nothing scores them: people have."""
+        return [part.output.new_zeros(len(part)) for part in batch.parts], {}
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Counts nothing."""
+        return nullcontext()
+
+
+class PitchDPO(Method):
+    """Diffusion-DPO of the pairs that its collector draws, and the diffusion loss on recordings."""
+
+    def collect(self, update: int, logged: bool) -> UpdateBatch:
+        (pairs,) = self.setup.collector.collect(update).parts
+        return UpdateBatch(update, {}, [Sample(1.0, pairs, torch.empty(0))])
+
+    def terms(self, sample: Sample) -> dict[str, Tensor]:
+        draws, beta = self.objective.matching_draws, self.objective.preference_beta
+        margins = preference_margins(self.policy, self.setup.reference, sample.drawn, draws)
+        return {"preference": preference_loss(margins, beta)}
+
+
+@dataclass(frozen=True, slots=True)
+class PairContours:
+    """The contours of an update, to look at if its loss is not finite."""
+
     contours: Tensor
     """(B, 2, 2, P) winners and losers, 0 in the padding"""
 
 
 def preference_margins(
-    policy: PitchFlow, start: PitchFlow, pairs: DrawnContours, draws: int
+    policy: PitchFlow, start: PitchFlow, pairs: FlowDraws[PitchBatch], draws: int
 ) -> Tensor:
     """How much more a policy's matching of the winner has improved than that of the loser.
 
@@ -88,8 +152,8 @@ def preference_margins(
         (K, B), 0 at the start, above 0 where the preferred rendering gained.
     """
     with torch.no_grad():
-        before = start.matching_errors(pairs, draws)
-    gains = before - policy.matching_errors(pairs, draws)
+        before = start.matching_losses(pairs, draws)
+    gains = before - policy.matching_losses(pairs, draws)
     return gains[:, ::2] - gains[:, 1::2]
 
 
@@ -167,7 +231,6 @@ class PitchPairsTuner(PitchTuner):
         if beta < 0:
             raise ConfigError(f"beta is {beta}; expected 0 or more")
         super().__init__(start, data, out, settings)
-        self.beta = beta
         self.pairs_sha256 = pairs_sha256
         self.averaged_policy = PitchFlow(self.voice, copy.deepcopy(self.start.contour))
         heard = heard_pairs(pairs, self.start, settings.voice)
@@ -177,42 +240,21 @@ class PitchPairsTuner(PitchTuner):
                 f"all {len(heard)} usable pairs are of texts held out for validation; collect"
                 " answers on more texts"
             )
+        self.collector = PairsCollector(self.policy, self.learned, settings, self.processes)
         validated = [pair for pair in heard if pair.held_out]
-        self.validated = self._batch(validated) if validated else None
-        described = {"pairs_sha256": pairs_sha256, "voice": settings.voice, "beta": beta}
-        self._open({**self._described(), **described})
-
-    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
-        """See `PitchTuner.losses`."""
-        settings = self.training
-        margins = self._margins(self.policy, batch, self.update, settings.times)
-        terms = {"preference": preference_loss(margins, settings.preference_beta)}
-        if self.beta:
-            terms["diffusion"] = self.beta * self.diffusion_loss()
-        return terms
-
-    def _loss_batch(self, key: int, generator: torch.Generator) -> LossBatch:
-        processes = self.processes
-        numbers = draw_share(
-            (self.training.seed, self.update),
-            len(self.learned),
-            self.training.pairs,
-            processes.rank,
-            processes.count,
+        self.validated = self.collector.paired(validated, 0) if validated else None
+        objective = Objective(
+            beta=beta, matching_draws=settings.times, preference_beta=settings.preference_beta
         )
-        batch = self._batch([self.learned[number] for number in numbers])
-        return LossBatch(self.step(batch), batch)
+        recordings = self.recordings if beta else None
+        setup = TuningSetup(
+            objective, self.policy, self.start, self.collector, recordings=recordings, joined=True
+        )
+        described = {"pairs_sha256": pairs_sha256, "voice": settings.voice, "beta": beta}
+        self._learn(PitchDPO(setup), described)
 
-    def _batch(self, pairs: Sequence[ContourPair]) -> PairBatch:
-        rows = [torch.stack([pair.winner, pair.loser]).movedim(-1, 0) for pair in pairs]
-        padded = pad_sequence(rows, batch_first=True)  # (B, P, 2, 2)
-        return PairBatch([pair.prompt for pair in pairs], padded.movedim(1, -1))
-
-    def _margins(self, policy: PitchFlow, batch: PairBatch, update: int, draws: int) -> Tensor:
-        """(K, B): how much more a policy likes the winners, on the noise of an update."""
-        keys = tuple((self.training.seed, update, prompt.number) for prompt in batch.prompts)
-        drawn = DrawnContours(policy.batch(batch.prompts), batch.contours, keys)
-        return preference_margins(policy, self.start, drawn, draws)
+    def _inspected(self, part: Any) -> PairContours:
+        return PairContours(part.parts[0].drawn.samples)
 
     def _validate(self) -> Mapping[str, float | Tensor]:
         """The share of held-out texts' pairs that the policy agrees with, and the guide's loss."""
@@ -221,7 +263,8 @@ class PitchPairsTuner(PitchTuner):
         loss = policy.diffusion_loss(self.held_out, generator, MEASURED_DRAWS, learns=False)
         figures = {"diffusion": loss.item()}
         if self.validated is not None:
-            margins = self._margins(policy, self.validated, 0, MEASURED_DRAWS).mean(0)
+            pairs = self.validated
+            margins = preference_margins(policy, self.start, pairs, MEASURED_DRAWS).mean(0)
             figures["margin"] = margins.mean().item()
             figures["preferences_kept"] = (margins > 0).float().mean().item()
         return figures

@@ -27,7 +27,7 @@ from dlpo.judges.judge import TYPICAL_LEVEL_DB, at_level
 from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
 from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.noise import keyed_noise
+from dlpo.rl.core.conditions import keyed_noise
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.prompts import Prompt, prompt_of
 from dlpo.rl.rewards import ClipBatch, Reward
@@ -67,7 +67,7 @@ class Speaker:
         mask = torch.ones_like(phonemes, dtype=torch.bool)
         hidden, timing = model.encode_symbols(phonemes, mask, voice)
         scaled = (contour[None] - LOG_F0_CENTRE) * LOG_F0_SCALE
-        frames = self.policy.batch([prompt]).scenes[0].frames[None]
+        frames = self.policy.conditions([prompt]).scenes[0].frames[None]
         positions = frame_positions(int(frames.sum()))
         no_shift = torch.zeros(1)
         both = torch.cat([hidden, scaled.to(hidden.dtype)], dim=1)
@@ -156,7 +156,7 @@ class Probe:
     def _drawn(self, prompt: Prompt, draws: int) -> list[Tensor]:
         """(2, P) each, in units of the voice's range."""
         drawn = self.policy.draw([prompt], (0, 16), draws)
-        return list(drawn.contours[0, :, :, : len(prompt.symbols)])
+        return list(drawn.samples[0, :, :, : len(prompt.symbols)])
 
     def _in_range(self, prompt: Prompt, contour: Tensor, shaped: bool = True) -> Tensor:
         """In the voice's range, ln Hz; `shaped` contours get mean 0 and spread 1 first."""

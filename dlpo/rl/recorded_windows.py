@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from dlpo.model.build import Model
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.model.wavegrad2 import WaveGrad2
-from dlpo.rl.conditions import Conditions
+from dlpo.rl.core.policy import RecordedSamples
+from dlpo.rl.spoken_chain import speech_conditions
 from dlpo.training.acoustics import (
     Acoustics,
     FrozenAcoustics,
@@ -22,22 +21,8 @@ from dlpo.training.batches import CONTEXT, Batches, Windows
 from dlpo.training.excerpts import ExcerptBatches, Excerpts
 from dlpo.training.wavegrad_losses import recorded_conditioning
 
-
-@dataclass(frozen=True, slots=True)
-class RecordedWindows:
-    """Windows of recordings with the chain's conditioning."""
-
-    conditions: Conditions
-    """of B windows"""
-    clean: Tensor
-    """(B, T) x_0, in the model's scale"""
-    share: tuple[int, int] = (0, 1)
-    """Rank of this process and number of processes. Levels and noise are drawn for the windows of
-    all processes, so that an update does not depend on their number."""
-
-
-Cut = Callable[[Sequence[tuple[int, int]], int, tuple[int, int]], RecordedWindows]
-"""(utterance, first frame) of each window, frames of each, `RecordedWindows.share` -> windows"""
+Cut = Callable[[Sequence[tuple[int, int]], int, tuple[int, int]], RecordedSamples]
+"""(utterance, first frame) of each window, frames of each, `RecordedSamples.share` -> windows"""
 
 
 def recording_cutter(model: Model, batches: Batches, frozen: bool = True) -> Cut:
@@ -55,7 +40,7 @@ def recording_cutter(model: Model, batches: Batches, frozen: bool = True) -> Cut
 
         def cut_acoustic(
             places: Sequence[tuple[int, int]], window: int, share: tuple[int, int]
-        ) -> RecordedWindows:
+        ) -> RecordedSamples:
             windows = batches.collate(list(places), window).to(device)
             made = acoustics.of(windows) if frozen else predicted_acoustics(model, windows)
             return recorded_windows(model, windows, made, share)
@@ -65,7 +50,7 @@ def recording_cutter(model: Model, batches: Batches, frozen: bool = True) -> Cut
 
     def cut_published(
         places: Sequence[tuple[int, int]], window: int, share: tuple[int, int]
-    ) -> RecordedWindows:
+    ) -> RecordedSamples:
         return recorded_excerpts(model, excerpts.collate(places, window, 0).to(device), share)
 
     return cut_published
@@ -76,37 +61,37 @@ def recorded_windows(
     windows: Windows,
     acoustics: Acoustics,
     share: tuple[int, int] = (0, 1),
-) -> RecordedWindows:
+) -> RecordedSamples:
     """Training windows of a spectral model, conditioned on predicted mel as in synthesis.
 
     Args:
         model: its denoiser's conditioning carries the gradient of whatever learns before it.
         windows: recordings with CONTEXT frames on either side.
         acoustics: `FrozenAcoustics.of(windows)`, or `predicted_acoustics` for their gradient.
-        share: see `RecordedWindows.share`.
+        share: see `RecordedSamples.share`.
     """
     voice = model.voice(windows.sentences.voices)
     prosody = measured_prosody(windows)
     conditioning = model.condition(acoustics.upsampled, prosody, acoustics.mel, voice)
     inner = slice(CONTEXT, -CONTEXT)
-    conditions = Conditions(
+    conditions = speech_conditions(
         conditioning[:, :, inner],
         windows.source,
         windows.inside[:, inner].sum(1).round().long(),
     )
-    return RecordedWindows(conditions, windows.waveform * model.config.scale, share)
+    return RecordedSamples(conditions, windows.waveform * model.config.scale, share)
 
 
 @torch.no_grad()
 def recorded_excerpts(
     model: WaveGrad2, excerpts: Excerpts, share: tuple[int, int] = (0, 1)
-) -> RecordedWindows:
+) -> RecordedSamples:
     """Training windows of the published model, upsampled by recorded durations.
 
     Args:
         model: in eval mode.
         excerpts: recordings, without context.
-        share: see `RecordedWindows.share`.
+        share: see `RecordedSamples.share`.
     """
     sentences = excerpts.sentences
     seen = model.seen(sentences.phonemes, sentences.mask)
@@ -114,5 +99,5 @@ def recorded_excerpts(
     conditioning = recorded_conditioning(model, hidden, excerpts.spectra)
     size, frames = excerpts.spectra.positions.shape
     inside = excerpts.scored.view(size, frames, -1)[:, :, 0].sum(1).long()
-    conditions = Conditions(conditioning, torch.zeros_like(excerpts.waveform), inside)
-    return RecordedWindows(conditions, excerpts.waveform, share)
+    conditions = speech_conditions(conditioning, torch.zeros_like(excerpts.waveform), inside)
+    return RecordedSamples(conditions, excerpts.waveform, share)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from dlpo.config.training import TuningConfig
 from dlpo.errors import ConfigError
-from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.diffusion_loss import denoise_recorded
-from dlpo.rl.recorded_windows import RecordedWindows, recording_cutter
+from dlpo.rl.core.chain import ChainPolicy
+from dlpo.rl.core.method import RecordedPart
+from dlpo.rl.recorded_windows import recording_cutter
+from dlpo.rl.supervised import denoise_recorded, supervised_loss
 from dlpo.training.adversary import AdversarialTrainer
 from dlpo.training.batches import Batches
 from dlpo.training.processes import Processes
 
 WARM_UP_BATCHES = 1 << 32  # number of the first batch of an adversary's warm-up
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedPart:
-    """A batch of windows, and what draws its noise."""
-
-    windows: RecordedWindows
-    generator: torch.Generator
-    share: float = 1.0
 
 
 class Recordings:
@@ -72,6 +63,10 @@ class Recordings:
         rate, clip = self.settings.adversary_rate, self.settings.gradient_clip
         self.adversary = AdversarialTrainer(accelerator, rate, clip)
 
+    def supervised_loss(self, part: RecordedPart) -> Tensor:
+        """(): the control's loss, with its adversary if there is one."""
+        return supervised_loss(self.policy, part, self.adversary)
+
     def part(self, number: int) -> RecordedPart:
         """This process's share of batch `number`; before the first, the adversary is trained."""
         if self.adversary is not None and number == 0:
@@ -91,7 +86,5 @@ class Recordings:
         for i in range(self.settings.adversary_warm_up):
             with torch.no_grad():
                 part = self.draw(WARM_UP_BATCHES + i)
-                denoised = denoise_recorded(
-                    self.policy.model, part.windows, self.policy.schedule, part.generator
-                )
+                denoised = denoise_recorded(self.policy, part.windows, part.generator)
             adversary.discriminator_step(denoised)

@@ -23,9 +23,9 @@ from dlpo.judges.nisqa import Nisqa
 from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo.judges.utmos import Utmos
 from dlpo.judges.whisper import Whisper
+from dlpo.rl.core.conditions import Key
 from dlpo.rl.differentiable import DifferentiableJudge, DifferentiableReward, augmented_judge
-from dlpo.rl.methods import Plan
-from dlpo.rl.noise import Key
+from dlpo.rl.plan import Plan
 from dlpo.rl.rewards import (
     Reward,
     WeightedSum,

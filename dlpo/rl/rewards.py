@@ -22,7 +22,7 @@ from dlpo.judges.judge import (
 )
 from dlpo.judges.whisper import Whisper
 from dlpo.judges.word_errors import word_errors
-from dlpo.rl.noise import Key
+from dlpo.rl.core.conditions import Key
 from dlpo.training.processes import bfloat16_is_faster
 
 HIGH_BAND_DB = 3.0
@@ -39,7 +39,7 @@ class ClipBatch:
     """B texts of the clips"""
     sample_rate_hz: int
     keys: Sequence[Key]
-    """B keys of anything a reward draws at random, see `Rollout.sentence_keys`: the seeds of a
+    """B keys of anything a reward draws at random, see `Rollout.prompt_keys`: the seeds of a
     sentence share one, so that chance favors none of them"""
 
     def __post_init__(self) -> None:
@@ -225,7 +225,7 @@ class WeightedSum:
         self.weights = dict(weights)
         self.moments = dict.fromkeys(names, Moments())
 
-    def weigh(self, scores: Mapping[str, Scores]) -> Scores:
+    def total(self, scores: Mapping[str, Scores]) -> Scores:
         """(B,) sums of the scores of each reward.
 
         Several processes must gather their scores first: mean and spread span all of them.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,33 +11,30 @@ from typing import Any, cast
 import numpy as np
 import torch
 from accelerate import InitProcessGroupKwargs
-from torch import Tensor
 
 from dlpo.checkpoint import load_checkpoint, save_checkpoint
 from dlpo.commit import current_commit
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora, speech_learned
-from dlpo.errors import DlpoError
 from dlpo.model.build import Model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.rl.assembly import collector_of, method_of
-from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.conditions import freeze_all_but, reach_of
-from dlpo.rl.method import LossPart
-from dlpo.rl.methods import Plan
 from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain, validation_recordings
+from dlpo.rl.plan import Plan
 from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.reward_models import RewardModels
+from dlpo.rl.run import MethodRun
+from dlpo.rl.spoken_chain import SpokenChain, freeze_all_but, reach_of
 from dlpo.rl.timer import StageTimer
 from dlpo.training.batches import Batches
-from dlpo.training.run import Report, TrainingRun
+from dlpo.training.run import Report
 from dlpo.training.run_state import RunLog, write_json
 
 LONGEST_SILENCE = timedelta(hours=1)  # one process validates while the others wait
 
 
-class Tuner(TrainingRun):
+class Tuner(MethodRun):
     """One tuning run in one directory, see `TrainingRun`.
 
         out/best/         averaged weights at the best validation within the guard's limits
@@ -61,7 +57,6 @@ class Tuner(TrainingRun):
         TrainingError: `out` holds another run.
     """
 
-    settings_key = "settings"
     model: Model
     training: TuningConfig
 
@@ -88,8 +83,8 @@ class Tuner(TrainingRun):
         plan.check(settings)
         learning = freeze_all_but(self.base.model, settings.part, data.voices)
         untuned = load_checkpoint(start).model.requires_grad_(False)
-        policy = ChainPolicy(self.base.model.to(device), plan.chain, reach)
-        self.reference = ChainPolicy(untuned.to(device), plan.chain, reach)
+        policy = SpokenChain(self.base.model.to(device), plan.chain, reach)
+        self.reference = SpokenChain(untuned.to(device), plan.chain, reach)
         recorded = validation_recordings(
             self.reference.model, Batches(data, "validation", 0, 0, policy.model.config.rows)
         )
@@ -212,39 +207,11 @@ class Tuner(TrainingRun):
         if update % settings.validate_every == 0 or update == settings.updates:
             self._measure_panel(run_log)
 
-    def _one_update(self) -> dict[str, float]:
-        """Draw data and take `passes` optimizer steps.
+    def _before_draw(self) -> Any:
+        return self.reward.state()
 
-        A failure before the first step leaves everything as it was before the update and saves
-        it, so that the run resumes from there. After that step, the state on disk is kept.
-        """
-        logged = (self.update + 1) % self.training.log_every == 0
-        moments, done = self.reward.state(), 0
-        figures: dict[str, float] = {}
-        try:
-            with self.accelerator.autocast():
-                batch = self.method.collect(self.update, logged)
-            with self.timer.stage("learning"):
-                for done in range(self.training.passes):
-                    figures = self._descend(self._losses(self.method.parts(batch, done)))
-        except DlpoError:
-            if done == 0:
-                self.reward.restore(moments)
-                self.save()
-            raise
-        if logged:
-            with self.timer.stage("measuring"), self.accelerator.autocast():
-                figures |= self.method.measure(batch)
-        return figures | batch.figures
-
-    def _losses(self, parts: Sequence[LossPart]) -> Iterator[Tensor]:
-        """The loss of each part; processes exchange gradients after the last one."""
-        for part in parts:
-            last = part is parts[-1]
-            with nullcontext() if last else self.accelerator.no_sync(self.step):
-                with self.accelerator.autocast():
-                    loss = self.step(part)
-                yield loss
+    def _undo_draw(self, before: Any) -> None:
+        self.reward.restore(before)
 
     # ------------------------------------------------------------------ validation
     def _averaged_model(self) -> Model:

@@ -24,17 +24,18 @@ from dlpo.judges.judge import Scores
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
-from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.conditions import Conditions, conditions_of
-from dlpo.rl.method import TuningSetup
-from dlpo.rl.methods import Plan
-from dlpo.rl.noise import seed_keys
-from dlpo.rl.objective import Objective
+from dlpo.rl.core.chain import ChainPolicy
+from dlpo.rl.core.conditions import Conditions, seed_keys
+from dlpo.rl.core.method import TuningSetup
+from dlpo.rl.core.objective import Objective
+from dlpo.rl.core.policy import RecordedSamples
+from dlpo.rl.core.rollout import Rollout
+from dlpo.rl.plan import Plan
 from dlpo.rl.prompts import Prompt
-from dlpo.rl.recorded_windows import RecordedWindows, recorded_windows
+from dlpo.rl.recorded_windows import recorded_windows
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.rewards import ClipBatch, Reward, WeightedSum
-from dlpo.rl.rollout import Rollout
+from dlpo.rl.spoken_chain import conditions_of
 from dlpo.rl.tuner import Tuner
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
@@ -54,9 +55,7 @@ class LinearPolicy(nn.Module):
         self.weight = nn.Parameter(torch.tensor(weight, dtype=torch.float64))
         self.eval()
 
-    def denoise(
-        self, noisy: Tensor, noise_level: Tensor, conditioning: Tensor, source: Tensor
-    ) -> Tensor:
+    def denoise(self, noisy: Tensor, noise_level: Tensor) -> Tensor:
         return self.weight * noisy + self.bias
 
     def to_waveform(self, x0: Tensor) -> Tensor:
@@ -97,8 +96,7 @@ class Toy:
     @staticmethod
     def conditions(rows: int, samples: int = 1) -> Conditions:
         """Sentences of one sample or a few, in double precision."""
-        empty = torch.zeros(rows, 1, samples, dtype=torch.float64)
-        return Conditions(empty, empty[:, 0], torch.full((rows,), samples))
+        return Conditions((), torch.ones(rows, samples, dtype=torch.float64))
 
     @classmethod
     def rollout(
@@ -117,7 +115,7 @@ class Toy:
     def setup(policy: ChainPolicy, objective: Objective, **given: Any) -> TuningSetup:
         """What a method works with, for its loss alone."""
         given = {"reference": policy, "collector": cast(Any, None)} | given
-        return TuningSetup(objective, TuningConfig(group=given.pop("group", 2)), policy, **given)
+        return TuningSetup(objective, policy, **given)
 
     @classmethod
     @torch.no_grad()
@@ -196,7 +194,7 @@ def dataset(wordy_dataset: Path) -> Corpora:
 
 
 @pytest.fixture
-def recorded(voice: SpectralWaveGrad2, tiny_dataset: Path) -> RecordedWindows:
+def recorded(voice: SpectralWaveGrad2, tiny_dataset: Path) -> RecordedSamples:
     """Three windows of the tiny recordings."""
     batches = Batches(Corpora([tiny_dataset]), "train", 0, 0, voice.config.rows)
     windows = batches.windows(0, 3, 16)

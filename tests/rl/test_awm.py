@@ -8,23 +8,14 @@ import torch
 from torch import Tensor
 
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.awm import AWM, awm_loss, bounded, credited, weighted_matching
-from dlpo.rl.method import Sample
-from dlpo.rl.objective import Objective
-from dlpo.rl.rollout import TYPICAL_SAMPLES
+from dlpo.rl.awm import AWM
+from dlpo.rl.core.conditions import Conditions, keyed_noise
+from dlpo.rl.core.flow import ANCHORED, MATCHING, FlowDraws, FlowPolicy
+from dlpo.rl.core.matching import bounded, matching_terms, weighted_matching
+from dlpo.rl.core.method import Sample
+from dlpo.rl.core.objective import Objective
+from dlpo.rl.core.rollout import TYPICAL_SAMPLES
 from tests.rl.conftest import Toy
-
-
-class Velocity(torch.nn.Module):
-    """v(x, t) = a x + b t for every point."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a = torch.nn.Parameter(torch.tensor(0.3, dtype=torch.float64))
-        self.b = torch.nn.Parameter(torch.tensor(-0.7, dtype=torch.float64))
-
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        return self.a * x + self.b * time
 
 
 def test_samples_are_unlearned_up_to_a_bound() -> None:
@@ -36,33 +27,49 @@ def test_samples_are_unlearned_up_to_a_bound() -> None:
     assert found.tolist() == [[-0.25, -0.25, 0.0, 0.25]]
 
 
+class Affine:
+    """A flow v(x, t) = a x + b t of every point."""
+
+    parametrisation = "flow"
+
+    def __init__(self, a: float, b: float) -> None:
+        self.a = torch.tensor(a, dtype=torch.float64, requires_grad=True)
+        self.b = torch.tensor(b, dtype=torch.float64, requires_grad=True)
+
+    def denoise(self, noisy: Tensor, time: Tensor) -> Tensor:
+        return self.a * noisy + self.b * time[:, None]
+
+
 def test_a_flow_is_matched_where_points_are_credited() -> None:
+    """The terms of AWM against loops over draws, times and points in plain floats."""
     random = np.random.default_rng(0)
-    drawn, noise = random.normal(size=(4, 3)), random.normal(size=(2, 3))  # (G, P), (K, P)
-    times, credit = np.array([0.2, 0.8]), np.array([0.0, 0.5, 2.0])
-    advantages = np.array([1.5, -0.5, -2.0, 1.0])
-    flow = Velocity()
-    x, n = torch.tensor(drawn)[None], torch.tensor(noise)[:, None]
-    t = torch.tensor(times)[:, None, None]
-    squared = (flow((1 - t) * n + t * x, t) - (x - n)).square()
-    errors = credited(squared, torch.tensor(credit))
-    guide, departures = (flow.a - 1).square(), (flow.b + 0.7).square().expand(2, 4)
-    loss = awm_loss(
-        errors, torch.tensor(advantages), guide=guide, beta=2.0, departures=departures, kl=0.3
-    )
-    found = torch.stack(torch.autograd.grad(loss, [flow.a, flow.b]))
+    samples = random.normal(size=(1, 4, 3))  # (B, G, P)
+    credit, advantages = np.array([0.0, 0.5, 1.0]), np.array([1.5, -0.5, -2.0, 1.0])
+    conditions = Conditions((), torch.ones(1, 3, dtype=torch.float64))
+    drawn = FlowDraws(conditions, torch.tensor(samples), ((3, 4),), torch.tensor(credit)[None])
+    objective = Objective("awm", matching_kl=0.3, kl_outside=0.7, matching_draws=2)
+    model = Affine(0.3, -0.7)
+    flow, start = FlowPolicy[Conditions](model), FlowPolicy[Conditions](Affine(0.1, -0.2))
+    terms = matching_terms(flow, start, drawn, torch.tensor(advantages), objective, 2.0)
+    found = torch.stack(torch.autograd.grad(terms["matching"] + terms["kl"], [model.a, model.b]))
+    noise = keyed_noise((3, 4, MATCHING), 2, 3).double().numpy()
+    uniform = np.random.default_rng((3, 4, MATCHING, 1)).random(2)
 
     def by_hand(a: float, b: float) -> float:
-        total = 0.0
-        for g, advantage in enumerate(advantages):
-            for k, time in enumerate(times):
-                for p, weight in enumerate(credit):
-                    at = (1 - time) * noise[k, p] + time * drawn[g, p]
-                    apart = a * at + b * time - (drawn[g, p] - noise[k, p])
-                    total += advantage * weight * apart**2 / 4 / 2
-        return total + 2.0 * (a - 1) ** 2 + 0.3 * (b + 0.7) ** 2
+        matching = kl = 0.0
+        for k in range(2):
+            time = (uniform[k] + k) / 2
+            for g in range(4):
+                for p in range(3):
+                    at = (1 - time) * noise[k, p] + time * samples[0, g, p]
+                    apart = a * at + b * time - (samples[0, g, p] - noise[k, p])
+                    matching += advantages[g] * credit[p] / 1.5 * apart**2 / 2 / 4
+                    if g < ANCHORED:
+                        moved = (a - 0.1) * at + (b + 0.2) * time
+                        kl += (0.3 + 0.7 * (1 - credit[p])) * moved**2 / 3 / 2 / ANCHORED
+        return 2 * matching + kl
 
-    assert loss.item() == pytest.approx(by_hand(0.3, -0.7))
+    assert sum(terms.values()).item() == pytest.approx(by_hand(0.3, -0.7))  # type: ignore[union-attr]
     ends = [(by_hand(0.3 + h, -0.7), by_hand(0.3, -0.7 + h)) for h in (1e-5, -1e-5)]
     np.testing.assert_allclose(found, np.subtract(*ends) / 2e-5, rtol=1e-6)
 
@@ -80,7 +87,7 @@ def test_better_samples_become_likelier(toy: type[Toy], noisy_chain: NoiseSchedu
     rollout = toy.rollout(policy, noisy_chain, 4_000, group=4)
     method = AWM(toy.setup(chain, Objective("awm", beta=0.0), group=4))
     rewards = rollout.output[:, 0]  # the larger, the better
-    loss = method(Sample(1.0, rollout, method.weigh(rollout, rewards)))
+    loss = method(Sample(1.0, rollout, method.compute_advantages(rollout, rewards)))
     (slope,) = torch.autograd.grad(loss, policy.bias)
     assert slope < 0
 
@@ -91,5 +98,5 @@ def test_awm_anchors_to_the_untuned_policy(toy: type[Toy], noisy_chain: NoiseSch
     objective = Objective("awm", matching_kl=0.5)
     method = AWM(toy.setup(policy, objective, reference=before))
     loss = method(Sample(1.0, rollout, torch.zeros(4, dtype=torch.float64)))
-    expected = 0.5 * policy.departures(rollout, 1, before).mean() / TYPICAL_SAMPLES
+    expected = 0.5 * policy.distances(rollout, 1, before).mean() / TYPICAL_SAMPLES
     assert loss.item() == pytest.approx(expected.item())

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.method import RolloutMethod, Sample
+from dlpo.rl.core.chain import ChainPolicy
+from dlpo.rl.core.conditions import seed_keys
+from dlpo.rl.core.method import RolloutMethod, Sample
+from dlpo.rl.core.objective import MethodName, Objective
+from dlpo.rl.core.rollout import TYPICAL_SAMPLES, Rollout
 from dlpo.rl.methods import METHODS
-from dlpo.rl.noise import seed_keys
-from dlpo.rl.objective import MethodName, Objective
-from dlpo.rl.rollout import TYPICAL_SAMPLES, Rollout
 from tests.rl.conftest import Toy
 
 ALPHA = 0.7
@@ -183,7 +183,7 @@ def weighted(method: RolloutMethod, rollout: Rollout, quadrature: Tensor) -> Ten
     """The loss's mean over the nodes of the quadrature."""
     nodes = Nodes(*(getattr(rollout, field.name) for field in fields(rollout)))
     object.__setattr__(nodes, "quadrature", quadrature)
-    weights = method.weigh(rollout, reward(rollout.output))
+    weights = method.compute_advantages(rollout, reward(rollout.output))
     loss: Tensor = method(Sample(1.0, nodes, weights))
     return loss
 
@@ -198,7 +198,7 @@ def test_a_step_explored_alone_has_its_gradient(
         toy.setup(ChainPolicy(policy, served_chain), Objective("ddpo", "step"))
     )
     assert isinstance(method, RolloutMethod)
-    advantages = method.weigh(rollout, reward(rollout.output))
+    advantages = method.compute_advantages(rollout, reward(rollout.output))
     loss = TYPICAL_SAMPLES * method(Sample(1.0, rollout, quadrature * advantages))
     found = torch.stack(torch.autograd.grad(-loss, [policy.bias, policy.weight]))
     chain = Chain(rollout, quadrature)

@@ -13,10 +13,10 @@ from dlpo.errors import InputError
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
-from dlpo.rl.chain import GUIDE, REGRESSION, ChainPolicy
-from dlpo.rl.conditions import Conditions
-from dlpo.rl.noise import keyed_noise, seed_keys
-from dlpo.rl.rollout import Rollout
+from dlpo.rl.core.chain import GUIDE, REGRESSION, ChainPolicy
+from dlpo.rl.core.conditions import Conditions, keyed_noise, seed_keys
+from dlpo.rl.core.rollout import Rollout
+from dlpo.rl.spoken_chain import speech_conditions
 from tests.rl.conftest import Toy
 
 HOP = PUBLISHED_GRID.hop_length
@@ -33,7 +33,7 @@ def rollout(
 def test_a_chain_is_the_exported_one(
     voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule
 ) -> None:
-    frames = int(sentences.frames[1])  # the longest: only the reach of silence follows it
+    frames = int(sentences.samples[1]) // HOP  # the longest: only the reach of silence follows it
     alone = sentences.rows(slice(1, 2))
     rollout = ChainPolicy(voice, served_chain).roll_out(alone, seed_keys(0, 0, [1], 1), 1)
     samples = frames * HOP
@@ -42,8 +42,8 @@ def test_a_chain_is_the_exported_one(
         exported = sample(
             voice.denoise,
             served_chain,
-            alone.conditioning[:, :, :frames],
-            alone.source[:, :samples],
+            alone.inputs[0][:, :, :frames],
+            alone.inputs[1][:, :samples],
             noise,
         )
     edge = 6 * served_chain.steps * HOP  # there the exported chain sees the array's end
@@ -55,7 +55,7 @@ def test_a_row_does_not_depend_on_its_company(
     voice: SpectralWaveGrad2, sentences: Conditions, served_chain: NoiseSchedule, rollout: Rollout
 ) -> None:
     short = sentences.rows(slice(0, 1))
-    end = int(short.frames[0]) * HOP
+    end = int(short.samples[0])
     alone = ChainPolicy(voice, served_chain).roll_out(short, rollout.keys[1:2], 1)
     torch.testing.assert_close(alone.output[0, :end], rollout.output[1, :end], atol=1e-5, rtol=0)
     torch.testing.assert_close(alone.log_probs[:, 0], rollout.log_probs[:, 1])
@@ -73,7 +73,7 @@ def test_the_same_keys_give_the_same_chains_to_the_bit(
 
 
 def test_nothing_sounds_past_the_end_of_a_sentence(rollout: Rollout) -> None:
-    end = int(rollout.conditions.frames[0]) * HOP
+    end = int(rollout.conditions.samples[0])
     assert end < rollout.states.shape[2]
     assert bool((rollout.states[:, 0, end:] == 0).all())
     assert bool((rollout.states[:, 0, :end].abs().amax(-1) > 0).all())
@@ -82,7 +82,7 @@ def test_nothing_sounds_past_the_end_of_a_sentence(rollout: Rollout) -> None:
 def test_log_probs_equal_those_of_the_normal_distribution(rollout: Rollout) -> None:
     for s, k in enumerate(rollout.scored):
         for b in range(len(rollout)):
-            end = int(rollout.conditions.frames[b]) * HOP
+            end = int(rollout.conditions.samples[b])
             normal = torch.distributions.Normal(rollout.means[k, b, :end], rollout.stds[k])
             expected = normal.log_prob(rollout.states[k + 1, b, :end]).mean()
             torch.testing.assert_close(rollout.log_probs[s, b], expected)
@@ -176,22 +176,23 @@ def test_own_loss_ignores_padding(
     found = chain.own_loss(rollout, 2)
     assert torch.equal(found, chain.own_loss(rollout, 2))
     short = sentences.rows(slice(0, 1))
-    alone = Conditions(
-        short.conditioning[:, :, : int(short.frames) + 6],
-        short.source[:, : (int(short.frames) + 6) * 300],
-        short.frames,
-    )
+    frames = short.samples // HOP
+    end = int(frames) + 6
+    conditioning, source = short.inputs
+    alone = speech_conditions(conditioning[:, :, :end], source[:, : end * HOP], frames)
     by_itself = chain.roll_out(alone, keys[:1], 1)
     torch.testing.assert_close(chain.own_loss(by_itself, 2)[:, 0], found[:, 0])
 
 
-def test_departures_are_squared_distances_of_predictions(
+def test_divergence_is_the_squared_distance_of_predictions(
     toy: type[Toy], served_chain: NoiseSchedule
 ) -> None:
     now, before = (toy.chain(toy.Policy(*own), served_chain) for own in ((0.5, 0.2), (0.4, 0.3)))
     rollout = toy.rollout(now.model, served_chain, 4, group=2)
-    moved = now.departures(rollout, 2, before)
-    found, errors = moved.detach(), now.matching_errors(rollout, 2).detach()
+    moved = now.distances(rollout, 2, before)
+    found, errors = moved.detach(), (now.matching_losses(rollout, 2) / rollout.lengths).detach()
+    divergence = now.divergence(rollout, 2, before, 3.0)
+    torch.testing.assert_close(divergence, 3 * (moved * rollout.lengths).mean())
     assert found.shape == errors.shape == (6, 4)
     for row in range(6):
         draw, k = divmod(row, 3)

@@ -10,14 +10,14 @@ from dlpo.errors import ConfigError, InputError
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.build import build_model
 from dlpo.model.spectral import SpectralWaveGrad2
-from dlpo.rl.conditions import (
-    Conditions,
+from dlpo.rl.core.conditions import inside_mean
+from dlpo.rl.prompts import Prompt
+from dlpo.rl.spoken_chain import (
     conditions_of,
     freeze_all_but,
-    inside_mean,
     pad_conditions,
+    speech_conditions,
 )
-from dlpo.rl.prompts import Prompt
 from dlpo.training.synthesis import condition
 from tests.toys import BASE
 
@@ -29,18 +29,19 @@ def test_batched_conditions_equal_single_ones(
 ) -> None:
     drawn = [Prompt(i, "hum", 10 + np.arange(5 + 4 * i, dtype=np.int64)) for i in range(2)]
     joined = conditions_of(voice, drawn, reach=5)
-    assert joined.conditioning.shape[2] == int(joined.frames.max()) + 5
+    inputs, lengths = joined.inputs, joined.samples // HOP
+    assert inputs[0].shape[2] == int(lengths.max()) + 5
     for row, prompt in enumerate(drawn):
         conditioning, source = condition(voice, prompt.symbols)
-        frames = int(joined.frames[row])
-        assert torch.equal(joined.conditioning[row, :, :frames], conditioning[0])
-        assert not joined.conditioning[row, :, frames:].any()
-        np.testing.assert_array_equal(joined.source[row, : frames * HOP].numpy(), source)
-        assert not joined.source[row, frames * HOP :].any()
+        frames = int(lengths[row])
+        assert torch.equal(inputs[0][row, :, :frames], conditioning[0])
+        assert not inputs[0][row, :, frames:].any()
+        np.testing.assert_array_equal(inputs[1][row, : frames * HOP].numpy(), source)
+        assert not inputs[1][row, frames * HOP :].any()
 
 
 def test_means_are_over_the_sentence_alone() -> None:
-    conditions = Conditions(torch.zeros(2, 1, 4), torch.zeros(2, 8), torch.tensor([1, 3]))
+    conditions = speech_conditions(torch.zeros(2, 1, 4), torch.zeros(2, 8), torch.tensor([1, 3]))
     assert conditions.inside.sum(1).tolist() == [2, 6]
     values = torch.arange(16.0).view(2, 8)
     expected = torch.tensor([values[0, :2].mean(), values[1, :6].mean()])

@@ -14,8 +14,8 @@ from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.judge import listen_at
 from dlpo.rl import augmentation
 from dlpo.rl.augmentation import augment
+from dlpo.rl.core.conditions import Key
 from dlpo.rl.differentiable import DifferentiableJudge, SpectralResampler, augmented_judge
-from dlpo.rl.noise import Key
 
 RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 

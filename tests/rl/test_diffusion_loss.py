@@ -7,16 +7,17 @@ import pytest
 import torch
 
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.diffusion_loss import diffusion_loss
-from dlpo.rl.recorded_windows import RecordedWindows
+from dlpo.rl.core.policy import RecordedSamples
 from tests.rl.conftest import Toy
 
 
 def test_diffusion_loss_equals_the_definition(toy: type[Toy], served_chain: NoiseSchedule) -> None:
     policy = toy.Policy()
     clean = torch.linspace(-1, 1, 8, dtype=torch.float64)[:, None]
-    recorded = RecordedWindows(toy.conditions(8), clean)
-    loss = diffusion_loss(policy, recorded, served_chain, torch.Generator().manual_seed(3))
+    recorded = RecordedSamples(toy.conditions(8), clean)
+    loss = toy.chain(policy, served_chain).diffusion_loss(
+        recorded, torch.Generator().manual_seed(3)
+    )
 
     drawn = torch.Generator().manual_seed(3)
     steps = torch.randint(3, (8,), generator=drawn).numpy()

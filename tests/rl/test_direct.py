@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,10 +14,12 @@ from torch import Tensor
 from dlpo.errors import InputError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.conditions import Conditions, freeze_all_but
+from dlpo.rl.assembly import hearing
+from dlpo.rl.core.chain import ChainPolicy
+from dlpo.rl.core.conditions import Conditions, Key, seed_keys
 from dlpo.rl.direct import direct_loss
-from dlpo.rl.noise import Key, seed_keys
+from dlpo.rl.prompts import Prompt
+from dlpo.rl.spoken_chain import SpokenChain, freeze_all_but
 from tests.rl.conftest import Toy
 
 TARGET = 1.5
@@ -27,9 +31,9 @@ def power(waveforms: Tensor, samples: Tensor, *_: object) -> Tensor:
     return waveforms.square().sum(1) / samples
 
 
-def reward(waveforms: Tensor, *_: object) -> Tensor:
+def reward(outputs: Tensor, *_: object) -> Tensor:
     """Best where the one sample is TARGET."""
-    return -((waveforms[:, 0] - TARGET) ** 2)
+    return -((outputs[:, 0] - TARGET) ** 2)
 
 
 def gradient(loss: Tensor, policy: Any) -> Tensor:
@@ -70,13 +74,12 @@ def test_gradient_of_a_voice_agrees_with_finite_differences(
             voice.spectrum_out.bias[3] += step
             again = ChainPolicy(voice, served_chain).roll_out(sentences, keys, 1)
             heard = voice.to_waveform(again.output) * sentences.inside
-            found = float(power(heard, sentences.frames * 300, keys, TEXTS).mean())
+            found = float(power(heard, sentences.samples).mean())
             voice.spectrum_out.bias[3] -= step
         return found
 
-    loss = direct_loss(
-        ChainPolicy(voice, served_chain), rollout, power, last_steps=served_chain.steps
-    )
+    chain = SpokenChain(voice, served_chain)
+    loss = direct_loss(chain, rollout, hearing(chain, power), last_steps=served_chain.steps)
     (found,) = torch.autograd.grad(-loss, voice.spectrum_out.bias)
     difference = (reward_of_moved(0.01) - reward_of_moved(-0.01)) / 0.02
     assert float(found[3]) == pytest.approx(difference, rel=0.01)
@@ -92,13 +95,22 @@ def test_last_steps_are_checked(
 
 
 def test_a_judge_gets_one_key_per_sentence(toy: type[Toy], served_chain: NoiseSchedule) -> None:
-    rollout = toy.rollout(toy.Policy(), served_chain, 4, group=2)
+    said = tuple(Prompt(number, text, np.zeros(1, np.int64)) for number, text in enumerate(TEXTS))
+    prompts = tuple(prompt for prompt in said for _ in range(2))
+    rollout = replace(toy.rollout(toy.Policy(), served_chain, 4, group=2), prompts=prompts)
     given: list[Key] = []
+    texts: list[str] = []
 
-    def listens(waveforms: Tensor, samples: Tensor, keys: Sequence[Key], *_: object) -> Tensor:
+    def listens(
+        waveforms: Tensor, samples: Tensor, keys: Sequence[Key], said: Sequence[str]
+    ) -> Tensor:
         given.extend(keys)
+        texts.extend(said)
         return waveforms[:, 0]
 
-    direct_loss(ChainPolicy(toy.Policy(), served_chain), rollout, listens)
-    assert tuple(given) == rollout.sentence_keys
+    model: Any = toy.Policy()
+    chain = SpokenChain(model, served_chain)
+    direct_loss(chain, rollout, hearing(chain, listens))
+    assert texts == ["one", "one", "two", "two"]
+    assert tuple(given) == rollout.prompt_keys
     assert given[0] == given[1] != given[2] == given[3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,26 @@ from dlpo.config.training import TuningConfig
 from dlpo.errors import ConfigError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.conditions import Conditions, freeze_all_but
-from dlpo.rl.method import LossPart, Method, RolloutMethod, Sample
-from dlpo.rl.methods import METHODS, Plan
-from dlpo.rl.noise import seed_keys
-from dlpo.rl.objective import Explore, MethodName, Objective
-from dlpo.rl.policy_gradient import group_advantages
-from dlpo.rl.recorded_windows import RecordedWindows
-from dlpo.rl.recordings import RecordedPart
-from dlpo.rl.rollout import Rollout
+from dlpo.rl.core.chain import ChainPolicy
+from dlpo.rl.core.conditions import Conditions, seed_keys
+from dlpo.rl.core.method import LossPart, Method, RecordedPart, RolloutMethod, Sample
+from dlpo.rl.core.objective import Explore, MethodName, Objective
+from dlpo.rl.core.policy import RecordedSamples
+from dlpo.rl.core.policy_gradient import group_advantages
+from dlpo.rl.core.rollout import Rollout
+from dlpo.rl.methods import METHODS
+from dlpo.rl.plan import Plan
+from dlpo.rl.spoken_chain import freeze_all_but
+from dlpo.rl.supervised import supervised_loss
 from tests.rl.conftest import Toy, rows_of
 
 LEARNS_FROM_ROLLOUTS = [name for name in METHODS if name != "control"]
 
 
-def brightness(waveforms: Tensor, *_: object) -> Tensor:
+def brightness(outputs: Tensor, rollout: Rollout) -> Tensor:
     """A reward with a gradient: the power of differences over the power."""
-    steps = waveforms.diff(dim=1).square().sum(1)
-    return steps / waveforms.square().sum(1)
+    inside = outputs * rollout.conditions.inside
+    return inside.diff(dim=1).square().sum(1) / inside.square().sum(1)
 
 
 @pytest.fixture
@@ -54,20 +56,20 @@ def rewards() -> Tensor:
 
 
 @pytest.fixture
-def learner(toy: type[Toy], policy: ChainPolicy) -> Callable[..., Method[Any]]:
+def learner(toy: type[Toy], policy: ChainPolicy) -> Callable[..., Method]:
     """An objective -> its method, without what collects data."""
 
-    def made(objective: Objective, reference: ChainPolicy | None = None) -> Method[Any]:
+    def made(objective: Objective, reference: ChainPolicy | None = None) -> Method:
         setup = toy.setup(policy, objective, reference=reference or policy, judge=brightness)
         return METHODS[objective.method](setup)
 
     return made
 
 
-def part_of(method: Method[Any], rollout: Rollout, rewards: Tensor) -> LossPart:
+def part_of(method: Method, rollout: Rollout, rewards: Tensor) -> LossPart:
     """Some chains as the method takes them."""
     assert isinstance(method, RolloutMethod)
-    return Sample(1.0, rollout, method.weigh(rollout, rewards))
+    return Sample(1.0, rollout, method.compute_advantages(rollout, rewards))
 
 
 def gradient(policy: ChainPolicy, loss: Tensor) -> Tensor:
@@ -83,7 +85,7 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
     tiny_checkpoint: Path,
     rollout: Rollout,
     rewards: Tensor,
-    learner: Callable[..., Method[Any]],
+    learner: Callable[..., Method],
 ) -> None:
     reference = ChainPolicy(load_checkpoint(tiny_checkpoint).model, policy.schedule)
     method = learner(Objective(name, matching_kl=0.1), reference)
@@ -102,7 +104,7 @@ def test_parts_of_a_rollout_add_up_to_the_whole(
 )
 def test_baselines_are_dlpo_with_a_weight_of_0(
     name: MethodName, same: dict[str, float], policy: ChainPolicy, rollout: Rollout,
-    rewards: Tensor, learner: Callable[..., Method[Any]],
+    rewards: Tensor, learner: Callable[..., Method],
 ) -> None:  # fmt: skip
     """In direction: DLPO's weights scale an advantage that the baselines leave at 1."""
     baseline = learner(Objective(name))
@@ -116,7 +118,7 @@ def test_baselines_are_dlpo_with_a_weight_of_0(
 
 @pytest.mark.parametrize("explore", ["chain", "step"])
 def test_unit_spread_removes_the_scales_of_reward_and_loss(
-    policy: ChainPolicy, rollout: Rollout, explore: Explore, learner: Callable[..., Method[Any]]
+    policy: ChainPolicy, rollout: Rollout, explore: Explore, learner: Callable[..., Method]
 ) -> None:
     against = policy.own_loss(rollout, 8)[0]  # a reward of what the guide finds unlikely
     rewards = group_advantages(against, 2).double()
@@ -133,32 +135,35 @@ def test_unit_spread_removes_the_scales_of_reward_and_loss(
 
 
 def test_recordings_guide_dlpo_by_default(
-    learner: Callable[..., Method[Any]], rollout: Rollout, rewards: Tensor
+    learner: Callable[..., Method], rollout: Rollout, rewards: Tensor
 ) -> None:
     default, dlpo = Objective(), METHODS["dlpo"]
     assert dlpo.needs_recordings(default)
     assert not dlpo.needs_recordings(replace(default, beta=0.0))
     assert not METHODS["direct"].needs_recordings(Objective("direct"))
-    alone = learner(Objective("ddpo")).weigh(rollout, rewards)
-    torch.testing.assert_close(learner(default).weigh(rollout, rewards), alone)
+    alone = learner(Objective("ddpo")).compute_advantages(rollout, rewards)
+    torch.testing.assert_close(learner(default).compute_advantages(rollout, rewards), alone)
 
 
 def test_own_loss_is_half_of_the_return_where_it_guides(
-    learner: Callable[..., Method[Any]], rollout: Rollout, rewards: Tensor
+    learner: Callable[..., Method], rollout: Rollout, rewards: Tensor
 ) -> None:
     """Half of the advantage is the diffusion loss's, at any scale of the reward."""
     method = learner(Objective(guide="return"))
     guide = method.policy.own_loss(rollout, Objective().guide_draws).view(2, 2, 2)
     lower = guide.argmin(-1, keepdim=True)
-    alike = method.weigh(rollout, torch.zeros(4)).view(2, 2, 2)
+    alike = method.compute_advantages(rollout, torch.zeros(4)).view(2, 2, 2)
     assert bool((alike.gather(-1, lower) > 0).all())
-    torch.testing.assert_close(method.weigh(rollout, 100 * rewards), method.weigh(rollout, rewards))
+    torch.testing.assert_close(
+        method.compute_advantages(rollout, 100 * rewards),
+        method.compute_advantages(rollout, rewards),
+    )
 
 
 @pytest.mark.parametrize("name", ["dpok", "klinr"])
 def test_the_scale_of_the_reward_leaves_the_divergence_alone(
     name: MethodName, policy: ChainPolicy, tiny_checkpoint: Path, rollout: Rollout,
-    rewards: Tensor, learner: Callable[..., Method[Any]],
+    rewards: Tensor, learner: Callable[..., Method],
 ) -> None:  # fmt: skip
     reference = ChainPolicy(load_checkpoint(tiny_checkpoint).model, policy.schedule)
     with torch.no_grad():
@@ -169,14 +174,12 @@ def test_the_scale_of_the_reward_leaves_the_divergence_alone(
 
 
 def test_control_loss_guides_direct(
-    policy: ChainPolicy, rollout: Rollout, rewards: Tensor, recorded: RecordedWindows,
-    learner: Callable[..., Method[Any]], toy: type[Toy],
+    policy: ChainPolicy, rollout: Rollout, rewards: Tensor, recorded: RecordedSamples,
+    learner: Callable[..., Method], toy: type[Toy],
 ) -> None:  # fmt: skip
-    class Windows:
-        adversary = None
-
-    def on_recordings(kind: type[Method[Any]], objective: Objective) -> Tensor:
-        method = kind(replace(toy.setup(policy, objective), recordings=Windows()))
+    def on_recordings(kind: type[Method], objective: Objective) -> Tensor:
+        setup = toy.setup(policy, objective, supervised=partial(supervised_loss, policy))
+        method = kind(setup)
         return method(RecordedPart(recorded, torch.Generator().manual_seed(0)))
 
     guided = Objective("direct", alpha=0.5, beta=3.0, guide="recordings")

@@ -15,14 +15,14 @@ from dlpo.config.training import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.collector import VALIDATION_KEY
-from dlpo.rl.conditions import conditions_of, reach_of
-from dlpo.rl.noise import seed_keys
+from dlpo.rl.core.chain import ChainPolicy
+from dlpo.rl.core.conditions import seed_keys
 from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain
 from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.reward_models import REWARDS, RewardModels, RewardSources, held_out_judges
 from dlpo.rl.rewards import WeightedSum
+from dlpo.rl.spoken_chain import SpokenChain, conditions_of, reach_of
 from dlpo.rl.timer import StageTimer
 from tests.rl.conftest import Tuning
 from tests.toys import ToyJudge
@@ -47,7 +47,7 @@ def panel(
     prompts = validation_prompts(dataset, 4)
     reward = WeightedSum([tuning.Loudness()], {"loudness": 1.0})
     models = RewardModels(reward, [tuning.Steadiness()], ToyJudge(words=lambda waveform: "hum"))
-    reference = ChainPolicy(voice, served_chain, reach_of(voice, prompts[0]))
+    reference = SpokenChain(voice, served_chain, reach_of(voice, prompts[0]))
     return ValidationPanel(reference, prompts, models, None, StageTimer(), 2)
 
 
@@ -60,7 +60,7 @@ def test_kl_is_that_of_gaussians_in_visited_states(
     conditions = conditions_of(voice, panel.prompts, panel.reference.reach)
     keys = seed_keys(*VALIDATION_KEY, [prompt.number for prompt in panel.prompts], 1)
     rollout = ChainPolicy(policy, served_chain).roll_out(conditions, keys, 1)
-    end = int(conditions.frames[0]) * 300
+    end = int(conditions.samples[0])
     divergences = []
     for k in rollout.scored:
         std = float(served_chain.posterior_std[k])

@@ -15,9 +15,10 @@ from dlpo.config.training import EndingsTuning
 from dlpo.data.dataset import Corpora, describe_speech
 from dlpo.errors import ConfigError, DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
+from dlpo.rl.core.objective import Objective
 from dlpo.rl.ending_prompts import EndingPrompts, read_ending_prompts
 from dlpo.rl.endings import RISING
-from dlpo.rl.endings_tuner import EndingsObjective, EndingsTuner
+from dlpo.rl.endings_tuner import EndingsTuner, endings_objective
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.prompts import Prompt
 from tests.toys import BASE, save_contour_toy, save_toy
@@ -53,7 +54,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tuned(
-    voice: Path, data: Path, texts: Path, out: Path, objective: EndingsObjective, **changes: object
+    voice: Path, data: Path, texts: Path, out: Path, objective: Objective, **changes: object
 ) -> EndingsTuner:
     settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
     prompts = read_ending_prompts([texts])
@@ -67,8 +68,8 @@ def test_contours_are_those_that_the_voice_speaks(voice: Path) -> None:
     symbols = np.array([1, 30, 40, 2, 50, 60, 9], np.int64)
     policy = PitchFlow(model)
     prompt = Prompt(4, "", symbols)
-    drawn = policy.draw([prompt], (0, 1), 3).contours[0]
-    noise = policy.noise(policy.batch([prompt]), [(0, 1, 4)], 3)
+    drawn = policy.draw([prompt], (0, 1), 3).samples[0]
+    noise = policy.noise(policy.conditions([prompt]), [(0, 1, 4)], 3)
     named = model.named_voice(None)
     mask = torch.ones(1, len(symbols), dtype=torch.bool)
     centre, spread, _ = policy.model.pitch_voice(named)[1][0]
@@ -78,29 +79,30 @@ def test_contours_are_those_that_the_voice_speaks(voice: Path) -> None:
         torch.testing.assert_close(centre + spread * contour, spoken, atol=1e-5, rtol=0)
 
 
-def test_matching_errors_are_those_of_the_flow(voice: Path) -> None:
+def test_matching_losses_are_those_of_the_flow(voice: Path) -> None:
     """Against a loop over draws, contours and points."""
     policy = PitchFlow(load_checkpoint(voice).model)
     prompts = [Prompt(i, "", np.array([1, *range(20, 26 + 3 * i), 7], np.int64)) for i in range(2)]
     drawn = policy.draw(prompts, (5, 6), 3)
-    credit = torch.rand(drawn.batch.weights.shape)
+    credit = torch.rand(drawn.conditions.weights.shape)
+    drawn = replace(drawn, credit=credit)
     with torch.no_grad():
-        errors = policy.matching_errors(drawn, 4, credit)
-        again = policy.matching_errors(drawn.chosen(torch.tensor([[2, 0]] * 2)), 4, credit)
+        errors = policy.matching_losses(drawn, 4)
+        again = policy.matching_losses(drawn.chosen(torch.tensor([[2, 0]] * 2)), 4)
     torch.testing.assert_close(again, errors.view(4, 2, 3)[:, :, [2, 0]].flatten(1))
-    for b, (prompt, scene) in enumerate(zip(prompts, drawn.batch.scenes, strict=True)):
+    for b, (prompt, scene) in enumerate(zip(prompts, drawn.conditions.scenes, strict=True)):
         size = len(prompt.symbols)
-        noises = policy.noise(policy.batch([prompt]), [(5, 6, b, 14)], 4)[0]
+        noises = policy.noise(policy.conditions([prompt]), [(5, 6, b, 14)], 4)[0]
         uniform = np.random.default_rng((5, 6, b, 14, 1)).random(4)
         for k in range(4):
             t = float((np.float32(uniform[k]) + k) / 4)
             for g in range(3):
-                clean, noise = drawn.contours[b, g, :, :size], noises[k]
+                clean, noise = drawn.samples[b, g, :, :size], noises[k]
                 mask = torch.ones(1, size, dtype=torch.bool)
                 with torch.no_grad():
                     noisy = ((1 - t) * noise + t * clean)[None]
                     v = policy.flow(noisy, torch.tensor([t]), scene.hidden, mask)[0]
-                weight = (drawn.batch.weights * credit)[b, :, :size]
+                weight = (drawn.conditions.weights * credit)[b, :, :size]
                 expected = (weight * (v - (clean - noise)) ** 2).sum() / weight.sum()
                 assert errors[k, 3 * b + g].item() == pytest.approx(expected.item(), rel=1e-3)
 
@@ -111,7 +113,7 @@ def test_a_voice_without_a_flow_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_the_flow_learns(voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path) -> None:
-    tuned(voice, tiny_dataset, texts, tmp_path, EndingsObjective(alpha=1.0, kl=0.1))
+    tuned(voice, tiny_dataset, texts, tmp_path, endings_objective(alpha=1.0, matching_kl=0.1))
     before, after = load_checkpoint(voice), load_checkpoint(tmp_path / "checkpoint")
     changed = {
         name
@@ -131,9 +133,9 @@ def test_only_the_flow_learns(voice: Path, tiny_dataset: Path, texts: Path, tmp_
 def test_a_resumed_run_is_the_same_to_the_bit(
     voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
 ) -> None:
-    whole = tuned(voice, tiny_dataset, texts, tmp_path / "whole", EndingsObjective())
-    tuned(voice, tiny_dataset, texts, tmp_path / "parts", EndingsObjective(), updates=2)
-    parts = tuned(voice, tiny_dataset, texts, tmp_path / "parts", EndingsObjective())
+    whole = tuned(voice, tiny_dataset, texts, tmp_path / "whole", endings_objective())
+    tuned(voice, tiny_dataset, texts, tmp_path / "parts", endings_objective(), updates=2)
+    parts = tuned(voice, tiny_dataset, texts, tmp_path / "parts", endings_objective())
     for ours, theirs in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -142,7 +144,7 @@ def test_prompts_of_a_loss_that_overflows_are_kept(
     voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="not finite"):
-        tuned(voice, tiny_dataset, texts, tmp_path, EndingsObjective(alpha=3e38, beta=3e38))
+        tuned(voice, tiny_dataset, texts, tmp_path, endings_objective(alpha=3e38, beta=3e38))
     kept = load_file(tmp_path / "bad_batch.safetensors")
     assert len(kept["symbols"]) == len(kept["marks"]) == SETTINGS.sentences
     ends = (kept["symbols"] >= 0).sum(1) - 1
@@ -150,11 +152,11 @@ def test_prompts_of_a_loss_that_overflows_are_kept(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("estimator", ["matching", "gradient"])
+@pytest.mark.parametrize("method", ["dlpo", "direct"])
 def test_questions_come_to_rise(
-    estimator: str, voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
+    method: str, voice: Path, tiny_dataset: Path, texts: Path, tmp_path: Path
 ) -> None:
-    objective = EndingsObjective(estimator=estimator, beta=0.0, kl_outside=0.0)  # type: ignore[arg-type]
+    objective = endings_objective(method, beta=0.0, kl_outside=0.0)
     changes = {"updates": 60, "learning_rate": 3e-3, "draws": 16, "learned": 8}
     tuner = tuned(voice, tiny_dataset, texts, tmp_path, objective, **changes)
     figures = tuner.figures.measure(tuner.averaged_flow())
@@ -171,11 +173,10 @@ def test_the_control_has_no_reward_in_its_loss(
         tiny_dataset,
         texts,
         tmp_path,
-        EndingsObjective(alpha=0.0, beta=1.0, kl_outside=0.0),
+        endings_objective("control", beta=1.0, kl_outside=0.0),
         updates=1,
     )
-    prompts = tuner.prompts.draw(0, 4, tuner.lags_st)
-    assert set(tuner.losses(prompts)) == {"diffusion"}
+    assert set(tuner.method.joined_terms) == {"diffusion"}
 
 
 def test_short_statements_are_also_asked(texts: Path) -> None:
@@ -209,8 +210,8 @@ def test_only_voices_with_recordings_are_asked(
     tiny_dataset: Path, texts: Path, tmp_path: Path
 ) -> None:
     voice = save_contour_toy(tmp_path / "voice", voices=("ann", "lj", "lj/LJ001"))
-    tuner = tuned(voice, tiny_dataset, texts, tmp_path / "run", EndingsObjective())
-    assert list(tuner.lags_st) == ["lj"]
+    tuner = tuned(voice, tiny_dataset, texts, tmp_path / "run", endings_objective())
+    assert list(tuner.collector.lags_st) == ["lj"]
 
 
 def test_voices_are_asked_in_their_language(texts: Path, tmp_path: Path) -> None:

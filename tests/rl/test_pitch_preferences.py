@@ -140,10 +140,10 @@ def ends(policy: PitchFlow, prompts: Sequence[Prompt]) -> float:
     found = []
     for prompt in prompts:
         drawn = policy.draw([prompt], (9, 9), 32)
-        (scene,) = drawn.batch.scenes
+        (scene,) = drawn.conditions.scenes
         weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
         if weights is not None:
-            found.append(float((in_time(drawn.contours[0]) @ weights).mean()))
+            found.append(float((in_time(drawn.samples[0]) @ weights).mean()))
     return float(np.mean(found))
 
 
@@ -154,7 +154,7 @@ def test_a_run_learns_what_a_listener_likes(
     policy = PitchFlow(load_checkpoint(voice).model)
 
     def spoken(prompt: Prompt, seed: int) -> Waveform:
-        return hummed(policy, prompt, policy.draw([prompt], (seed, 0), 1).contours[0, 0])
+        return hummed(policy, prompt, policy.draw([prompt], (seed, 0), 1).samples[0, 0])
 
     pairs = listened(policy, TEXTS[:9], spoken, wav)
     settings = replace(SETTINGS, updates=30, pairs=8, learning_rate=3e-3, validate_every=40)
@@ -181,7 +181,7 @@ def test_a_run_on_pairs_resumes_to_the_bit(
     policy = PitchFlow(load_checkpoint(voice).model)
 
     def spoken(prompt: Prompt, seed: int) -> Waveform:
-        return hummed(policy, prompt, policy.draw([prompt], (seed, 0), 1).contours[0, 0])
+        return hummed(policy, prompt, policy.draw([prompt], (seed, 0), 1).samples[0, 0])
 
     pairs, data = listened(policy, TEXTS[:3], spoken, wav), Corpora([tiny_dataset])
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from dlpo.errors import InputError, TrainingError
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.chain import ChainPolicy
-from dlpo.rl.policy_gradient import clipped_surrogate, group_advantages
-from dlpo.rl.rollout import TYPICAL_SAMPLES, Rollout
+from dlpo.rl.core.chain import ChainPolicy
+from dlpo.rl.core.policy_gradient import clipped_surrogate, group_advantages
+from dlpo.rl.core.rollout import TYPICAL_SAMPLES, Rollout
 from tests.rl.conftest import Toy
 
 TARGET = 1.5

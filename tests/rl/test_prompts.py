@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlpo.data.dataset import Corpora
 from dlpo.errors import DataError, InputError
-from dlpo.rl.methods import Plan
+from dlpo.rl.plan import Plan
 from dlpo.rl.prompts import Prompts, validation_prompts
 from dlpo.text.symbols import PAD, SYMBOL_IDS
 

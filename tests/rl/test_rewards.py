@@ -102,22 +102,22 @@ def test_standardised_scores_equal_numpy_over_all_batches_so_far() -> None:
     for seen, (mos, words) in enumerate(zip(MOS, WORDS, strict=True), 1):
         past, said = np.concatenate(MOS[:seen]), np.concatenate(WORDS[:seen])
         expected = 2.0 * (mos - past.mean()) / past.std() - 0.5 * (words - said.mean()) / said.std()
-        np.testing.assert_allclose(total.weigh({"mos": mos, "words": words}), expected)
+        np.testing.assert_allclose(total.total({"mos": mos, "words": words}), expected)
 
 
 def test_an_inactive_guard_adds_nothing() -> None:
     inactive = {"mos": np.array([1.0, 3.0]), "guard": np.zeros(2)}
-    np.testing.assert_allclose(weighted(mos=1, guard=9).weigh(inactive), [-1, 1])
+    np.testing.assert_allclose(weighted(mos=1, guard=9).total(inactive), [-1, 1])
 
 
 def test_a_resumed_sum_continues_to_the_bit() -> None:
     whole, first, resumed = (weighted(mos=1.0) for _ in range(3))
     for mos in MOS[:2]:
-        whole.weigh({"mos": mos})
-        first.weigh({"mos": mos})
+        whole.total({"mos": mos})
+        first.total({"mos": mos})
     resumed.restore(first.state())
     for mos in MOS[2:]:
-        np.testing.assert_array_equal(resumed.weigh({"mos": mos}), whole.weigh({"mos": mos}))
+        np.testing.assert_array_equal(resumed.total({"mos": mos}), whole.total({"mos": mos}))
     with pytest.raises(ConfigError, match=r"has rewards \['words'\]; this run has \['mos'\]"):
         whole.restore({"words": (1, 0.0, 0.0)})
 

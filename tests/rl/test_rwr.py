@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.chain import REGRESSION
-from dlpo.rl.method import Sample
-from dlpo.rl.noise import keyed_noise
-from dlpo.rl.objective import Objective
-from dlpo.rl.rollout import TYPICAL_SAMPLES
+from dlpo.rl.core.chain import REGRESSION
+from dlpo.rl.core.conditions import keyed_noise
+from dlpo.rl.core.method import Sample
+from dlpo.rl.core.objective import Objective
+from dlpo.rl.core.rollout import TYPICAL_SAMPLES
 from dlpo.rl.rwr import RWR
 from tests.rl.conftest import Toy
 
@@ -35,5 +35,5 @@ def test_rwr_is_the_weighted_denoising_loss_of_own_samples(
                 expected += weight * error / 3 / 2  # levels, sentences
     objective = Objective("rwr", temperature=temperature)
     method = RWR(toy.setup(toy.chain(policy, served_chain), objective))
-    loss = method(Sample(1.0, rollout, method.weigh(rollout, rewards)))
+    loss = method(Sample(1.0, rollout, method.compute_advantages(rollout, rewards)))
     assert TYPICAL_SAMPLES * loss.item() == pytest.approx(expected)

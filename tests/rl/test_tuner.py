@@ -18,9 +18,10 @@ from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.config.strict import from_dict
 from dlpo.config.training import TuningConfig
 from dlpo.errors import ConfigError, DataError, TrainingError
-from dlpo.rl.method import RolloutMethod, UpdateBatch
-from dlpo.rl.methods import METHODS, Plan
-from dlpo.rl.objective import Explore, MethodName, Objective
+from dlpo.rl.core.method import RolloutMethod, UpdateBatch
+from dlpo.rl.core.objective import Explore, MethodName, Objective
+from dlpo.rl.methods import METHODS
+from dlpo.rl.plan import Plan
 from dlpo.rl.prompts import validation_prompts
 from dlpo.rl.recorded_windows import recorded_windows
 from dlpo.rl.tuner import Tuner
@@ -242,7 +243,7 @@ def test_recordings_are_conditioned_on_their_own_voice(tuning: Tuning, tmp_path:
     batches = Batches(source.batches.dataset, "train", 0, 0, SPECTRAL.rows)
     windows = batches.windows(0, 2, 12)
     expected = recorded_windows(model.eval(), windows, FrozenAcoustics(model, batches).of(windows))
-    torch.testing.assert_close(recorded.conditions.conditioning, expected.conditions.conditioning)
+    torch.testing.assert_close(recorded.conditions.inputs[0], expected.conditions.inputs[0])
 
 
 def test_the_control_judges_only_for_the_log(tuning: Tuning) -> None:

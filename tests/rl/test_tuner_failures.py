@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from dlpo.errors import CheckpointError, TrainingError
-from dlpo.rl.objective import Objective
+from dlpo.rl.core.objective import Objective
 from tests.rl.conftest import Tuning
 
 

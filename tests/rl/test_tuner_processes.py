@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from dlpo.rl.objective import Objective
+from dlpo.rl.core.objective import Objective
 from tests.rl.conftest import Tuning
 
 pytestmark = pytest.mark.full

@@ -17,13 +17,12 @@ from dlpo.data.dataset import Corpora
 from dlpo.judges.judge import Scores, Waveform, check_waveforms
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.chain import ChainPolicy
 from dlpo.rl.collector import run_chains
-from dlpo.rl.conditions import reach_of
-from dlpo.rl.methods import Plan
+from dlpo.rl.plan import Plan
 from dlpo.rl.prompts import Prompt, Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.rewards import ClipBatch, MeasuredReward, WeightedSum
+from dlpo.rl.spoken_chain import SpokenChain, reach_of
 from dlpo.rl.tuner import Tuner
 
 KEY = (7, 0)  # of the noise for measuring the untuned voice
@@ -109,12 +108,12 @@ def tilts(
     model: Model, prompts: Sequence[Prompt], chain: NoiseSchedule, seeds: int = 1
 ) -> list[float]:
     """dB per octave of each sentence and seed, always with the same noise."""
-    policy = ChainPolicy(model, chain, reach_of(model, prompts[0]))
+    policy = SpokenChain(model, chain, reach_of(model, prompts[0]))
     parts = run_chains(policy, prompts, KEY, seeds, ROWS).parts
     return [
         spectral_tilt_db(w, model.config.grid.sample_rate_hz)
         for part in parts
-        for w in part.waveforms(model)
+        for w in policy.waveforms(part)
     ]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dlpo.errors import DlpoError
-from dlpo.rl.objective import Objective
+from dlpo.rl.core.objective import Objective
 from tests.rl.conftest import Tuning
 
 

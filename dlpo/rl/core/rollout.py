@@ -3,45 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dlpo.audio import Waveform
-from dlpo.frame_grid import PUBLISHED_GRID
-from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.conditions import Conditions
-from dlpo.rl.noise import Key
+from dlpo.rl.core.conditions import Conditions, Key
 
 LEAST_STD = 1e-3  # 1 / std^2 weights the score: a smaller std drowns out all other steps
-TYPICAL_SAMPLES = (
-    4 * PUBLISHED_GRID.sample_rate_hz
-)  # of a sentence; keeps losses that are sums near 1
+TYPICAL_SAMPLES = 88_200  # of a sample, 4 s at 22,050 Hz; keeps losses that are sums near 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rollout:
-    """B chains with all their states; the seeds of a sentence are adjacent rows."""
+    """B chains with all their states; the seeds of a prompt are adjacent rows."""
 
     conditions: Conditions
     """of B rows"""
     schedule: NoiseSchedule
     states: Tensor
-    """(N + 1, B, T): x_N first, the output last; 0 past the end of a sentence"""
+    """(N + 1, B, T): x_N first, the output last; 0 past the end of a row"""
     means: Tensor
     """(N, B, T): mean of each step under the policy that acted"""
     log_probs: Tensor
-    """(S, B): log-density of each scored step, averaged over the sentence's samples"""
+    """(S, B): log-density of each scored step, averaged over the row's samples"""
     keys: tuple[Key, ...]
     """B keys that the noise was drawn from"""
     group: int
-    """G, the seeds of each sentence"""
-    texts: tuple[str, ...] = ()
-    """B texts of the sentences, for judges that read them"""
+    """G, the seeds of each prompt"""
+    prompts: tuple[Any, ...] = ()
+    """of B rows, for rewards that depend on what was asked for"""
     explored: int | None = None
-    """the one step whose noise the seeds of a sentence don't share; None: they share none"""
+    """the one step whose noise the seeds of a prompt don't share; None: they share none"""
+    typical_samples: int = TYPICAL_SAMPLES
+    """see `ChainPolicy`"""
 
     @property
     def scored(self) -> tuple[int, ...]:
@@ -65,24 +62,17 @@ class Rollout:
 
     @property
     def lengths(self) -> Tensor:
-        """(B,) samples of each sentence over `TYPICAL_SAMPLES`: turns means over a sentence's
-        samples into sums, up to one constant."""
-        samples = self.conditions.frames * self.conditions.samples_per_frame
-        return samples.to(self.states) / TYPICAL_SAMPLES
+        """(B,) samples of each row over `typical_samples`: turns means over a row's samples into
+        sums, up to one constant."""
+        return self.conditions.samples.to(self.states) / self.typical_samples
 
     @property
-    def sentence_keys(self) -> tuple[Key, ...]:
-        """B keys, equal for the seeds of a sentence: for draws that must not favor one."""
+    def prompt_keys(self) -> tuple[Key, ...]:
+        """B keys, equal for the seeds of a prompt: for draws that must not favor one."""
         return tuple(self.keys[b - b % self.group] for b in range(len(self)))
 
     def __len__(self) -> int:
         return len(self.keys)
-
-    def waveforms(self, model: Model) -> list[Waveform]:
-        """B waveforms, each at its own length, float32, ready for a judge."""
-        waveforms = model.to_waveform(self.output).detach().float().cpu().numpy()
-        ends = (self.conditions.frames * self.conditions.samples_per_frame).tolist()
-        return [row[:end] for row, end in zip(waveforms, ends, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

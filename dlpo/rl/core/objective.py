@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
-from dlpo.rl.policy_gradient import BOUND, CLIP_RANGE
+from dlpo.rl.core.policy_gradient import BOUND, CLIP_RANGE
 
 MethodName = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct"]
 Guide = Literal["return", "recordings", "both"]
@@ -24,7 +24,7 @@ class Objective:
     one step, in turn, the seeds of a sentence sharing the rest, with advantages that are not
     divided by their spread."""
     alpha: float = 1.0
-    """Weight of the reward in DLPO's return, and of the direct gradient."""
+    """Weight of the reward: in DLPO's and AWM's advantages, and of the direct gradient."""
     beta: float = 1.0
     """Weight of the diffusion loss in DLPO's return, and of the loss on recordings."""
     guide: Guide | None = None
@@ -39,9 +39,15 @@ class Objective:
     """Draws of noise at each level that DLPO's diffusion loss of an own sample is averaged over,
     in pairs of opposite sign: an even number."""
     matching_draws: int = 1
-    """Draws of noise at each level for RWR and AWM, which learn from own samples."""
+    """Draws of noise at each level, or pairs of noise and time, for losses on own samples."""
     matching_kl: float = 0.0
-    """Of AWM: weight of the squared distance of predictions from the untuned policy's."""
+    """Of losses on own samples: weight of the squared distance of predictions from the untuned
+    policy's."""
+    kl_outside: float = 0.0
+    """Further weight of the same over the points of a flow's sample that no reward credits."""
+    error_bound: float | None = None
+    """Of losses on own samples: largest loss of a sample to unlearn, in units of its loss before
+    tuning; None sets no bound."""
     temperature: float = 1.0
     """Of RWR's weights exp(r / temperature), in units of the standardised reward."""
     kl_weight: float = 0.04
@@ -50,9 +56,14 @@ class Objective:
     clip_range: float = CLIP_RANGE
     """How far an importance ratio may stray from 1."""
     advantage_bound: float = BOUND
-    """Largest advantage, in standard deviations of a sentence's seeds."""
+    """Largest advantage, in standard deviations of a prompt's draws or units of `reward_scale`."""
+    reward_scale: float | None = None
+    """Reward above the mean of a prompt's draws that is an advantage of 1; None: their standard
+    deviation."""
     last_steps: int = 1
     """Steps that the direct gradient backpropagates through."""
+    preference_beta: float = 50.0
+    """Of Diffusion-DPO: factor of a pair's margin, see `dlpo.rl.pitch_preferences`."""
 
     def __post_init__(self) -> None:
         for name, choices in (("method", MethodName), ("guide", Guide), ("explore", Explore)):
@@ -62,8 +73,14 @@ class Objective:
                 raise ConfigError(f"{name} is {value!r}; expected one of {expected}")
         check_ranges(
             self,
-            **dict.fromkeys(("alpha", "beta", "kl_weight", "matching_kl"), "0 or more"),
-            **dict.fromkeys(("clip_range", "advantage_bound", "temperature"), "above 0"),
+            **dict.fromkeys(
+                ("alpha", "beta", "kl_weight", "matching_kl", "kl_outside"), "0 or more"
+            ),
+            **dict.fromkeys(
+                ("clip_range", "advantage_bound", "reward_scale", "temperature", "preference_beta"),
+                "above 0",
+            ),
+            error_bound="1 or more",
             **dict.fromkeys(("last_steps", "matching_draws"), "1 or more"),
             guide_draws="an even number",
         )

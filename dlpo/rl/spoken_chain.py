@@ -1,19 +1,23 @@
-"""Conditioning of the denoiser for a batch of sentences of mixed lengths."""
+"""A voice's reverse chain, conditioned on sentences of mixed lengths."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dlpo.audio import Waveform
 from dlpo.config.training import TunedPart
 from dlpo.errors import ConfigError, InputError
 from dlpo.model.build import Model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.model.spectral import SpectralWaveGrad2, learn_own_channels
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.core.chain import ChainPolicy
+from dlpo.rl.core.conditions import Conditions
+from dlpo.rl.core.rollout import Rollout
 from dlpo.rl.prompts import Prompt
 from dlpo.training.spectral_trainer import PARTS
 from dlpo.training.synthesis import condition
@@ -26,48 +30,40 @@ LEARNING = {
 """Prefixes of parameter names, by the part that learns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """The denoiser's inputs that stay fixed across steps, padded with silence to one length."""
+class SpokenChain(ChainPolicy):
+    """The reverse chain of a voice, conditioned on text.
 
-    conditioning: Tensor
-    """(B, C, F)"""
-    source: Tensor
-    """(B, T) harmonic source"""
-    frames: Tensor
-    """(B,) int64, how many of the F frames belong to each sentence"""
+    Args:
+        model: in eval mode.
+        schedule: of the exported chain.
+        reach: see `conditions_of`.
+    """
 
-    def __len__(self) -> int:
-        return len(self.frames)
+    def __init__(self, model: Model, schedule: NoiseSchedule, reach: int = 0) -> None:
+        super().__init__(model, schedule)
+        self.reach = reach
 
-    @property
-    def samples_per_frame(self) -> int:
-        """T / F."""
-        return self.source.shape[1] // self.conditioning.shape[2]
+    def conditions(self, prompts: Sequence[Prompt]) -> Conditions:
+        return conditions_of(self.model, prompts, self.reach)
 
-    @property
-    def inside(self) -> Tensor:
-        """(B, T) 1 within the sentence, 0 in the padding, in the source's dtype."""
-        samples = torch.arange(self.source.shape[1], device=self.source.device)
-        ends = self.frames[:, None] * self.samples_per_frame
-        return (samples < ends).to(self.source.dtype)
-
-    def repeat(self, times: int) -> Conditions:
-        """Each row `times` times, with its copies adjacent."""
-        return Conditions(
-            self.conditioning.repeat_interleave(times, 0),
-            self.source.repeat_interleave(times, 0),
-            self.frames.repeat_interleave(times, 0),
-        )
-
-    def rows(self, chosen: slice) -> Conditions:
-        """Some of the rows."""
-        return Conditions(self.conditioning[chosen], self.source[chosen], self.frames[chosen])
+    def waveforms(self, rollout: Rollout) -> list[Waveform]:
+        """B waveforms, each at its own length, float32, ready for a judge."""
+        waveforms = self.model.to_waveform(rollout.output).detach().float().cpu().numpy()
+        ends = rollout.conditions.samples.tolist()
+        return [row[:end] for row, end in zip(waveforms, ends, strict=True)]
 
 
-def inside_mean(values: Tensor, inside: Tensor) -> Tensor:
-    """(..., B, T) -> (..., B): the mean over each sentence's own samples."""
-    return (values * inside).sum(-1) / inside.sum(-1)
+def speech_conditions(conditioning: Tensor, source: Tensor, frames: Tensor) -> Conditions:
+    """What a denoiser of speech is given.
+
+    Args:
+        conditioning: (B, C, F).
+        source: (B, T) harmonic source.
+        frames: (B,) int64, how many of the F frames belong to each sentence.
+    """
+    samples = torch.arange(source.shape[1], device=source.device)
+    ends = frames[:, None] * (source.shape[1] // conditioning.shape[2])
+    return Conditions((conditioning, source), (samples < ends).to(source.dtype))
 
 
 def pad_conditions(rows: Sequence[tuple[Tensor, Tensor]], reach: int) -> Conditions:
@@ -89,7 +85,8 @@ def pad_conditions(rows: Sequence[tuple[Tensor, Tensor]], reach: int) -> Conditi
     hop = len(rows[0][1]) // lengths[0]
     padded = [functional.pad(s, (0, total * hop - len(s))) for _, s in rows]
     source = torch.stack(padded).to(conditioning)
-    return Conditions(conditioning, source, torch.tensor(lengths, device=conditioning.device))
+    ends = torch.tensor(lengths, device=conditioning.device)
+    return speech_conditions(conditioning, source, ends)
 
 
 def conditions_of(model: Model, prompts: Sequence[Prompt], reach: int) -> Conditions:

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from dlpo.errors import InputError, TrainingError
-from dlpo.rl.conditions import inside_mean
-from dlpo.rl.rollout import Replay, Rollout
+from dlpo.rl.core.conditions import inside_mean
+from dlpo.rl.core.rollout import Replay, Rollout
 
 CLIP_RANGE = 1e-3  # log-densities are means over samples, so ratios are this close to 1
 BOUND = 5.0  # largest advantage in standard deviations; ddpo-pytorch's

@@ -1,38 +1,36 @@
-"""The reverse chain of a denoiser as a policy: the exported steps, run with noise and recorded.
+"""The reverse chain of a denoiser as a policy: its steps, run with noise and recorded.
 
     x_N ~ N(0, I);  x_{k+1} ~ N(mu_theta(x_k, c), sigma_k^2),  k = 0 .. N - 1
 
 Symbols: k counts reverse steps as `dlpo.noise_schedule` does, 0 = noisiest; theta the policy's
-weights; c the text's conditioning; sigma_k `schedule.posterior_std[k]`. See `scored_steps` for
+weights; c the prompt's conditions; sigma_k `schedule.posterior_std[k]`. See `scored_steps` for
 those that carry a score; the others are part of the environment.
 
-Past the end of a sentence the chain is held at 0: no action and no sound.
+Past the end of a row the chain is held at 0: no action and no output.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dlpo.diffusion import q_sample, step_mean, to_eps
+from dlpo.diffusion import q_sample, step_mean, to_eps, training_target
 from dlpo.errors import InputError
-from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule
-from dlpo.rl.conditions import Conditions, conditions_of, inside_mean
-from dlpo.rl.diffusion_loss import diffusion_loss
-from dlpo.rl.noise import Key, padded_noise, seed_keys
-from dlpo.rl.prompts import Prompt
-from dlpo.rl.recorded_windows import RecordedWindows
-from dlpo.rl.rollout import Replay, Rollout, scored_steps
+from dlpo.rl.core.conditions import Conditions, Key, inside_mean, padded_noise, seed_keys
+from dlpo.rl.core.policy import Denoiser, Numbered, RecordedSamples
+from dlpo.rl.core.rollout import TYPICAL_SAMPLES, Replay, Rollout, scored_steps
 
 GUIDE, REGRESSION = 1, 5  # purposes in the keys of own samples' noise; the chain's have none
 
 
 def step_log_prob(sample: Tensor, mean: Tensor, std: Tensor, inside: Tensor) -> Tensor:
-    """Log-density of outcomes of reverse steps, averaged over each sentence's samples.
+    """Log-density of outcomes of reverse steps, averaged over each row's samples.
 
     Args:
         sample, mean: (..., B, T).
@@ -47,22 +45,31 @@ def step_log_prob(sample: Tensor, mean: Tensor, std: Tensor, inside: Tensor) -> 
 
 
 class ChainPolicy(nn.Module):
-    """A model's reverse chain; a `dlpo.rl.policy.Policy` whose actions have a density.
+    """A model's reverse chain; a `dlpo.rl.core.policy.Policy` whose actions have a density.
 
     Args:
-        model: the network; in eval mode, since actions exclude dropout.
-        schedule: of the exported chain.
-        reach: see `conditions_of`.
+        model: a `DiffusionModel`, in eval mode, since actions exclude dropout; its `x0_limit`, if
+            it has one, bounds |x0| at each step.
+        schedule: the levels that the chain visits.
+        typical_samples: of a row: losses are sums over samples divided by this number. The loss on
+            recordings is a mean, so it also sets what beta is measured in.
     """
 
-    def __init__(self, model: Model, schedule: NoiseSchedule, reach: int = 0) -> None:
+    def __init__(
+        self, model: Denoiser, schedule: NoiseSchedule, typical_samples: int = TYPICAL_SAMPLES
+    ) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.schedule = schedule
-        self.reach = reach
+        self.typical_samples = typical_samples
+
+    def conditions(self, prompts: Sequence[Any]) -> Conditions:
+        """What the network is given for each prompt."""
+        found: Conditions = self.model.condition(prompts)
+        return found
 
     def step_mean(self, conditions: Conditions, noisy: Tensor, step: int) -> Tensor:
-        """(B, T) x at `step` -> (B, T) mean of the next x, 0 past the end of a sentence.
+        """(B, T) x at `step` -> (B, T) mean of the next x, 0 past the end of a row.
 
         Raises:
             InputError: the model is in train mode.
@@ -73,22 +80,24 @@ class ChainPolicy(nn.Module):
                 "the policy is in train mode; call eval(): its actions exclude dropout"
             )
         level = torch.tensor([float(schedule.noise_levels[step])], device=noisy.device)
-        prediction = model.denoise(noisy, level, conditions.conditioning, conditions.source)
-        mean = step_mean(noisy, prediction, schedule, step, model.parametrisation, model.x0_limit)
+        prediction = model.denoise(noisy, level, *conditions.inputs)
+        limit = getattr(model, "x0_limit", None)
+        mean = step_mean(noisy, prediction, schedule, step, model.parametrisation, limit)
         return mean * conditions.inside
 
     # ------------------------------------------------------------------ acting
     def draw(
         self,
-        prompts: Sequence[Prompt],
+        prompts: Sequence[Numbered],
         key: tuple[int, int],
         group: int,
         explored: int | None = None,
     ) -> Rollout:
         """See `Policy.draw`; `explored` as in `Rollout.explored`."""
-        conditions = conditions_of(self.model, prompts, self.reach).repeat(group)
+        conditions = self.conditions(prompts).repeat(group)
         keys = seed_keys(*key, [prompt.number for prompt in prompts], group)
-        return self.roll_out(conditions, keys, group, explored)
+        rollout = self.roll_out(conditions, keys, group, explored)
+        return replace(rollout, prompts=tuple(p for p in prompts for _ in range(group)))
 
     @torch.no_grad()
     def roll_out(
@@ -100,13 +109,13 @@ class ChainPolicy(nn.Module):
     ) -> Rollout:
         """Run the chain from each row's own noise.
 
-        A row depends on its sentence, its key and the policy alone, not on the other rows of the
+        A row depends on its conditions, its key and the policy alone, not on the other rows of the
         batch (up to rounding of batched arithmetic).
 
         Args:
-            conditions: of B rows; the seeds of a sentence adjacent, see `Conditions.repeat`.
+            conditions: of B rows; the seeds of a prompt adjacent, see `Conditions.repeat`.
             keys: B keys, see `seed_keys`.
-            group: G, seeds of each sentence.
+            group: G, seeds of each prompt.
             explored: see `Rollout.explored`.
 
         Raises:
@@ -145,6 +154,7 @@ class ChainPolicy(nn.Module):
             tuple(keys),
             group,
             explored=explored,
+            typical_samples=self.typical_samples,
         )
 
     # ------------------------------------------------------------------ learning from actions
@@ -171,13 +181,10 @@ class ChainPolicy(nn.Module):
             log_probs.append(step_log_prob(rollout.states[k + 1], mean, stds[k], inside))
         return Replay(torch.stack(means), torch.stack(log_probs))
 
-    def matching_errors(self, drawn: Rollout, draws: int) -> Tensor:
-        """(draws x N, B): see `Policy.matching_errors`; at the N levels of the chain.
-
-        Errors are means over a sentence's samples; times `Rollout.lengths` they are sums.
-        """
+    def matching_losses(self, drawn: Rollout, draws: int) -> Tensor:
+        """(draws x N, B): see `Policy.matching_losses`; at the N levels of the chain."""
         steps = range(self.schedule.steps)
-        return self.errors_at(drawn, steps, draws, REGRESSION).flatten(0, 1)
+        return self.errors_at(drawn, steps, draws, REGRESSION).flatten(0, 1) * drawn.lengths
 
     @torch.no_grad()
     def own_loss(self, drawn: Rollout, draws: int) -> Tensor:
@@ -186,12 +193,23 @@ class ChainPolicy(nn.Module):
             DL_k = mean over the draws of || eps - eps_theta(alpha_k x_0 + sigma_k eps, c, k) ||^2
                    / samples
 
-        x_0 is the rollout's output, since most prompts have no recording.
+        x_0 is the rollout's output, since a prompt has no recording.
         """
         return self.errors_at(drawn, drawn.scored, draws, GUIDE).mean(0)
 
-    def departures(self, drawn: Rollout, draws: int, before: ChainPolicy) -> Tensor:
-        """(draws x N, B): see `Policy.departures`; of the noise that is predicted."""
+    def divergence(
+        self,
+        drawn: Rollout,
+        draws: int,
+        before: ChainPolicy,
+        everywhere: float = 1.0,
+        outside: float = 0.0,
+    ) -> Tensor:
+        """(): see `Policy.divergence`; a chain's reward credits all of its samples."""
+        return everywhere * (self.distances(drawn, draws, before) * drawn.lengths).mean()
+
+    def distances(self, drawn: Rollout, draws: int, before: ChainPolicy) -> Tensor:
+        """(draws x N, B): mean squared distance of the noise that two policies predict."""
         found = []
         conditions = drawn.conditions
         for k, eps in self._noises(drawn, range(self.schedule.steps), draws, REGRESSION):
@@ -205,7 +223,7 @@ class ChainPolicy(nn.Module):
         """(draws, steps, B): `noise_error` of the outputs, re-noised to the levels of some steps.
 
         Args:
-            purpose: ends the keys of the noise, which the seeds of a sentence share.
+            purpose: ends the keys of the noise, which the seeds of a prompt share.
         """
         errors = [
             self.noise_error(drawn.conditions, drawn.output, k, eps)
@@ -216,16 +234,16 @@ class ChainPolicy(nn.Module):
     def _noises(
         self, drawn: Rollout, steps: Sequence[int], draws: int, purpose: int
     ) -> Iterator[tuple[int, Tensor]]:
-        """Each step, once per draw, with its noise (B, T), the same for the seeds of a sentence.
+        """Each step, once per draw, with its noise (B, T), the same for the seeds of a prompt.
 
         Every second draw is the one before it, negated: most of what noise adds to the difference
         of two seeds is odd in it, and cancels.
         """
         group = drawn.group
-        sentences = drawn.conditions.rows(slice(None, None, group))
+        of_prompts = drawn.conditions.rows(slice(None, None, group))
         for number in range(draws):
             keys = [(*key, purpose, number // 2) for key in drawn.keys[::group]]
-            noise = padded_noise(sentences, keys, len(steps)).repeat_interleave(group, 1)
+            noise = padded_noise(of_prompts, keys, len(steps)).repeat_interleave(group, 1)
             yield from zip(steps, -noise if number % 2 else noise, strict=True)
 
     def noise_error(self, conditions: Conditions, clean: Tensor, step: int, eps: Tensor) -> Tensor:
@@ -249,10 +267,28 @@ class ChainPolicy(nn.Module):
         """(B, T): eps_theta, see `noise_error`."""
         level = eps.new_tensor([float(self.schedule.noise_levels[step])])
         noisy, model = q_sample(clean, level, eps), self.model
-        prediction = model.denoise(noisy, level, conditions.conditioning, conditions.source)
+        prediction = model.denoise(noisy, level, *conditions.inputs)
         return to_eps(prediction, noisy, level, model.parametrisation)
 
     # ------------------------------------------------------------------ learning from recordings
-    def diffusion_loss(self, recorded: RecordedWindows, generator: torch.Generator) -> Tensor:
-        """See `Policy.diffusion_loss`; at the levels of the chain."""
-        return diffusion_loss(self.model, recorded, self.schedule, generator)
+    def diffusion_loss(self, recorded: RecordedSamples, generator: torch.Generator) -> Tensor:
+        """See `Policy.diffusion_loss`: the L1 error of the predictions, at the chain's levels.
+
+        Reference: Chen et al. 2021 (WaveGrad), eq. 11, at N levels.
+        """
+        prediction, _, level, noise = self.predict_recorded(recorded, generator)
+        target = training_target(recorded.clean, level, noise, self.model.parametrisation)
+        return inside_mean((prediction - target).abs(), recorded.conditions.inside).mean()
+
+    def predict_recorded(
+        self, recorded: RecordedSamples, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Predictions (B, T), noisy samples (B, T), their levels (B,) and the noise (B, T)."""
+        clean, (rank, ranks) = recorded.clean, recorded.share
+        size, samples = len(clean) * ranks, clean.shape[1]
+        steps = torch.randint(self.schedule.steps, (size,), generator=generator)[rank::ranks]
+        levels = torch.from_numpy(self.schedule.noise_levels)[steps].to(clean)
+        noise = torch.randn(size, samples, generator=generator)[rank::ranks].to(clean)
+        noisy = q_sample(clean, levels, noise)
+        prediction: Tensor = self.model.denoise(noisy, levels, *recorded.conditions.inputs)
+        return prediction, noisy, levels, noise

@@ -1,0 +1,187 @@
+"""A flow as a policy: whole samples drawn from noise, by a network that was trained to predict v.
+
+    x = draw(n), n ~ N(0, I)                    integrates v from time 0 to 1
+    e(x) = |v((1 - t) n + t x, t) - (x - n)|^2  the flow's own training loss on a sample x
+
+A flow has no density that could be had cheaply, so it learns from e, its loss on what it drew.
+
+References: Lipman et al. 2023 (arXiv 2210.02747); Xue et al. 2025 (advantage-weighted matching,
+arXiv 2509.25050).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dlpo.rl.core.conditions import Key, inside_mean, keyed_noise
+from dlpo.rl.core.policy import Denoiser
+
+MATCHING = 14  # last element of the keys of noise and times
+ANCHORED = 2  # draws of a prompt whose divergence is measured
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowDraws(Generic[C]):
+    """What a flow drew for B prompts."""
+
+    conditions: C
+    """of B prompts"""
+    samples: Tensor
+    """(B, G, ...)"""
+    keys: tuple[Key, ...]
+    """B keys, one a prompt"""
+    credit: Tensor | None = None
+    """(B, ...) share of each point that the reward is about; None: it is about all of them"""
+    prompts: tuple[Any, ...] = ()
+    """B prompts"""
+
+    @property
+    def group(self) -> int:
+        """G, the draws of each prompt."""
+        return self.samples.shape[1]
+
+    @property
+    def output(self) -> Tensor:
+        """(B G, ...)"""
+        return self.samples.flatten(0, 1)
+
+    def __len__(self) -> int:
+        return self.samples.shape[0] * self.samples.shape[1]
+
+    def chosen(self, columns: Tensor) -> FlowDraws[C]:
+        """(B, L) numbers of draws -> these draws of each prompt."""
+        rows = torch.arange(len(self.samples))[:, None]
+        return replace(self, samples=self.samples[rows, columns])
+
+
+class FlowPolicy(Generic[C]):
+    """Draws with a flow; a `dlpo.rl.core.policy.Policy`.
+
+    Args:
+        model: a `DiffusionModel`, in eval mode, whose `denoise` returns velocities (B, T).
+        steps: midpoint steps from noise to sample.
+    """
+
+    def __init__(self, model: Denoiser, steps: int = 8) -> None:
+        self.model: Any = model
+        self.steps = steps
+
+    @property
+    def flow(self) -> nn.Module:
+        """The network that learns."""
+        network: nn.Module = self.model
+        return network
+
+    # ------------------------------------------------------------------ what a subclass may change
+    def conditions(self, prompts: Sequence[Any]) -> C:
+        """What the network is given for each prompt."""
+        found: C = self.model.condition(prompts)
+        return found
+
+    def noise(self, conditions: Any, keys: Sequence[Key], rows: int) -> Tensor:
+        """(B, `rows`, ...) standard normal, each prompt's from its key alone; 0 in the padding."""
+        inside = conditions.inside
+        drawn = torch.stack([keyed_noise(key, rows, inside.shape[1]) for key in keys])
+        noise: Tensor = drawn.to(inside) * inside[:, None]
+        return noise
+
+    def weights(self, conditions: Any) -> Tensor:
+        """(B, ...) how much each point counts; 0 in the padding."""
+        found: Tensor = conditions.inside
+        return found
+
+    def velocity(self, conditions: Any, noisy: Tensor, time: Tensor) -> Tensor:
+        """(B, M, ...) noisy samples at (B, M) times -> (B, M, ...)."""
+        inputs = conditions.repeat(noisy.shape[1]).inputs
+        found: Tensor = self.model.denoise(noisy.flatten(0, 1), time.flatten(), *inputs)
+        return found.view(noisy.shape)
+
+    def integrate(self, conditions: Any, noise: Tensor) -> Tensor:
+        """(B, G, ...) standard normal -> (B, G, ...) samples, with their gradient."""
+        x, weights = noise, self.weights(conditions)[:, None]
+        for step in range(self.steps):
+            now = torch.full(noise.shape[:2], step / self.steps, device=x.device, dtype=x.dtype)
+            half = x + self.velocity(conditions, x, now) / (2 * self.steps)
+            x = x + self.velocity(conditions, half, now + 0.5 / self.steps) / self.steps * weights
+        return x
+
+    def diffusion_loss(self, recorded: Any, generator: torch.Generator) -> Tensor:
+        """See `Policy.diffusion_loss`: the flow-matching loss of `RecordedSamples` samples."""
+        clean: Tensor = recorded.clean
+        inside: Tensor = recorded.conditions.inside
+        noise = torch.randn(clean.shape, generator=generator).to(clean)
+        time = torch.rand(len(clean), 1, generator=generator).to(clean)
+        noisy = ((1 - time) * noise + time * clean)[:, None]
+        error = self.velocity(recorded.conditions, noisy, time)[:, 0] - (clean - noise)
+        return inside_mean(error.square(), inside).mean()
+
+    # ------------------------------------------------------------------ the policy
+    @torch.no_grad()
+    def draw(self, prompts: Sequence[Any], key: tuple[int, int], group: int) -> FlowDraws[C]:
+        """See `Policy.draw`."""
+        keys = tuple((*key, prompt.number) for prompt in prompts)
+        conditions = self.conditions(prompts)
+        samples = self.integrate(conditions, self.noise(conditions, keys, group))
+        return FlowDraws(conditions, samples, keys, prompts=tuple(prompts))
+
+    def matching_losses(self, drawn: FlowDraws[C], draws: int) -> Tensor:
+        """(K, B G): see `Policy.matching_losses`; weighted means over the credited points."""
+        noisy, time, target = self._noised(drawn, draws)
+        squared = (self.velocity(drawn.conditions, noisy, time) - target).square()
+        weights = self.weights(drawn.conditions)
+        counted = weights if drawn.credit is None else weights * drawn.credit
+        return _means(squared, counted, counted, draws)
+
+    def divergence(
+        self,
+        drawn: FlowDraws[C],
+        draws: int,
+        before: FlowPolicy[C],
+        everywhere: float = 1.0,
+        outside: float = 0.0,
+    ) -> Tensor:
+        """(): see `Policy.divergence`; of the first `ANCHORED` draws of each prompt."""
+        some = replace(drawn, samples=drawn.samples[:, :ANCHORED])
+        noisy, time, _ = self._noised(some, draws)
+        with torch.no_grad():
+            start = before.velocity(some.conditions, noisy, time)
+        squared = (self.velocity(some.conditions, noisy, time) - start).square()
+        weights = self.weights(some.conditions)
+        where = everywhere if drawn.credit is None else everywhere + outside * (1 - drawn.credit)
+        return _means(squared, weights * where, weights, draws).mean()
+
+    @torch.no_grad()
+    def own_loss(self, drawn: FlowDraws[C], draws: int) -> Tensor:
+        """(B G,): see `Policy.own_loss`."""
+        return self.matching_losses(drawn, draws).mean(0)
+
+    def _noised(self, drawn: FlowDraws[C], draws: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Noisy samples (B, G K, ...), their times (B, G K) and the velocities to match.
+
+        Noise and times, K pairs with a time in each K-th of [0, 1], are shared by the draws of a
+        prompt.
+        """
+        samples, group = drawn.samples, drawn.group
+        keys = [(*key, MATCHING) for key in drawn.keys]
+        noise = self.noise(drawn.conditions, keys, draws)[:, None]  # (B, 1, K, ...)
+        uniform = np.stack([np.random.default_rng((*key, 1)).random(draws) for key in keys])
+        time = (torch.from_numpy(uniform).to(samples) + torch.arange(draws).to(samples)) / draws
+        time = time[:, None].expand(-1, group, -1)
+        at, clean = time.view(*time.shape, *[1] * (samples.ndim - 2)), samples[:, :, None]
+        noisy, target = (1 - at) * noise + at * clean, clean - noise
+        return noisy.flatten(1, 2), time.flatten(1, 2), target.flatten(1, 2)
+
+
+def _means(squared: Tensor, counted: Tensor, total: Tensor, draws: int) -> Tensor:
+    """(B, G K, ...) -> (K, B G): weighted sums over the points, by the total of other weights."""
+    points = tuple(range(1, counted.ndim))
+    share = counted / total.sum(points, keepdim=True).clamp(min=1e-6)
+    of_draws = (squared * share[:, None]).sum(tuple(range(2, squared.ndim)))  # (B, G K)
+    return of_draws.view(-1, draws).T
