@@ -36,10 +36,9 @@ CHAIN = {"steps": "2", "reward": "distillmos=1"}
 RUNS: dict[str, dict[str, str]] = {
     "dlpo": {"method": "dlpo"},
     "dlpo-step": {"method": "dlpo", "explore": "step"},
-    "dlpo-weights": {"method": "dlpo", "explore": "weights"},
     "dlpo-return": {"method": "dlpo", "guide": "return"},
     **{name: {"method": name} for name in (
-        "rwr", "ddpo", "dpok", "klinr", "onlydl", "awm", "control", "direct", "dpo",
+        "rwr", "ddpo", "dpok", "klinr", "onlydl", "awm", "control", "direct",
     )},
     **{f"endings-{name}": {"method": name, "reward": "endings"} for name in (
         "dlpo", "control", "awm", "direct",
