@@ -23,7 +23,8 @@ from dlpo.rl.core.objective import Objective
 from dlpo.rl.core.policy import RecordedSamples
 from dlpo.rl.dlpo import DLPO
 
-SIZE, STEPS, GROUP = 8, 8, 8  # pixels a side, reverse steps, images of a prompt
+SIZE, GROUP = 8, 8  # pixels a side, images of a prompt
+BLOCKS = {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2}
 
 
 @dataclass
@@ -36,15 +37,15 @@ class Pipeline(torch.nn.Module):  # the two methods that dlpo asks of a network
 
     def __init__(self, pipeline):
         super().__init__()
-        self.unet, self.scheduler = pipeline.unet, pipeline.scheduler
+        self.unet = pipeline.unet
+        self.levels = pipeline.scheduler.alphas_cumprod.sqrt()
 
     def condition(self, prompts):  # no inputs beside the noisy image, all pixels count
         return Conditions((), torch.ones(len(prompts), SIZE * SIZE))
 
     def denoise(self, noisy, level):  # (B, pixels) at sqrt(alpha_bar) -> the noise in them
-        nearest = (self.scheduler.alphas_cumprod.sqrt() - level[:, None]).abs().argmin(1)
-        images = noisy.view(-1, 1, SIZE, SIZE)
-        return self.unet(images, nearest.expand(len(noisy))).sample.flatten(1)
+        timestep = (self.levels - level[:, None]).abs().argmin(1).expand(len(noisy))
+        return self.unet(noisy.view(-1, 1, SIZE, SIZE), timestep).sample.flatten(1)
 
 
 def squares(number):  # what the network learned from: the diffusion loss keeps it near them
@@ -53,28 +54,27 @@ def squares(number):  # what the network learned from: the diffusion loss keeps 
     return RecordedSamples(Conditions((), inside), gray * inside)
 
 
-def brightness(drawn):  # (B,) higher is better
+def brightness(drawn):  # (B,) of the left half, higher is better
     return drawn.output.view(-1, SIZE, SIZE)[:, :, : SIZE // 2].mean((1, 2)).clamp(-1, 1)
 
 
-torch.manual_seed(0)
-updates = int(sys.argv[1]) if sys.argv[1:] else 60
-unet = UNet2DModel(
-    sample_size=SIZE, in_channels=1, out_channels=1, block_out_channels=(16, 32),
-    down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, norm_num_groups=8,
-)  # fmt: skip
-pipeline = DDIMPipeline(unet, DDIMScheduler())
-steps = torch.linspace(999, 60, STEPS).long()  # of the scheduler, noisiest first
-levels = [*pipeline.scheduler.alphas_cumprod[steps].sqrt().tolist(), 1.0]
-schedule = NoiseSchedule("ddim", torch.tensor(levels, dtype=torch.float64).numpy(), eta=1.0)
-policy = ChainPolicy(Pipeline(pipeline).eval(), schedule, typical_samples=SIZE * SIZE)
-recordings, images = PlainRecordings(squares), lambda n: [Image(n * 8 + i) for i in range(8)]
-drawn = PlainCollector(policy, images, brightness, GROUP)
-# To load a model takes the place of training it here, by the diffusion loss alone.
-trained = TuningSetup(Objective("control"), policy, policy, drawn, recordings=recordings)
-list(tune(Control(trained), torch.optim.Adam(policy.parameters(), 2e-3), 8 * updates))
-objective, before = Objective("dlpo", beta=0.1, clip_range=0.1), copy.deepcopy(policy)
-setup = TuningSetup(objective, policy, before, drawn, GROUP, recordings=recordings)
-tuned = tune(DLPO(setup), torch.optim.Adam(policy.parameters(), 2e-4), updates)
-rewards = [figures["reward"] for figures in tuned]
-print(f"brightness {rewards[0]:.2f} before, {rewards[-1]:.2f} after {updates} updates")
+def main(updates=60):
+    torch.manual_seed(0)
+    unet = UNet2DModel(SIZE, 1, 1, block_out_channels=(16, 32), norm_num_groups=8, **BLOCKS)
+    pipeline = DDIMPipeline(unet, DDIMScheduler())
+    steps = torch.linspace(999, 60, 8).long()  # of the scheduler, noisiest first
+    levels = torch.cat([pipeline.scheduler.alphas_cumprod[steps].sqrt(), torch.ones(1)])
+    schedule = NoiseSchedule("ddim", levels.double().numpy(), eta=1.0)
+    policy = ChainPolicy(Pipeline(pipeline).eval(), schedule, typical_samples=SIZE * SIZE)
+    recordings, images = PlainRecordings(squares), lambda n: [Image(n * 8 + i) for i in range(8)]
+    drawn = PlainCollector(policy, images, brightness, GROUP)
+    control = TuningSetup(Objective("control"), policy, policy, drawn, recordings=recordings)
+    list(tune(Control(control), torch.optim.Adam(policy.parameters(), 2e-3), 500))  # or load it
+    objective, before = Objective("dlpo", beta=0.1, clip_range=0.1), copy.deepcopy(policy)
+    setup = TuningSetup(objective, policy, before, drawn, GROUP, recordings=recordings)
+    tuned = tune(DLPO(setup), torch.optim.Adam(policy.parameters(), 2e-4), updates)
+    first, *_, last = (figures["reward"] for figures in tuned)
+    print(f"brightness {first:.2f} before, {last:.2f} after {updates} updates")
+
+
+main(*map(int, sys.argv[1:]))

@@ -39,8 +39,8 @@ from dlpo.rl.ending_figures import EndingFigures
 from dlpo.rl.ending_prompts import EndingPrompt, in_language, read_all_prompts
 from dlpo.rl.endings import RISING, EndingKind, bend
 from dlpo.rl.endings_tuner import EndingsTuner, endings_objective
+from dlpo.rl.pitch_conditioning import PitchConditioning, as_points
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_scene import PitchScene, as_points
 from dlpo.rl.probe import Speaker
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
@@ -177,10 +177,10 @@ def listener(policy: PitchFlow, provenance: Provenance, whisper: Path | None) ->
 
     def heard(figures: EndingFigures, drawn: Sequence[Tensor]) -> dict[str, float]:
         logits: dict[str, list[float]] = {}
-        for ending, scene, points in zip(figures.prompts, figures.scenes, drawn, strict=True):
+        for ending, sentence, points in zip(figures.prompts, figures.sentences, drawn, strict=True):
             if ending.kind != "declarative" or not ending.prompt.voice:
                 continue
-            contour = scene.centre + scene.spread * as_points(points[0])
+            contour = sentence.centre + sentence.spread * as_points(points[0])
             clip = speaker.speak(ending.prompt, contour, 0)
             logit = recognizer.question_logit(clip, speaker.rate_hz, ending.prompt.text)
             logits.setdefault(ending.prompt.voice, []).append(logit)
@@ -193,19 +193,19 @@ def listener(policy: PitchFlow, provenance: Provenance, whisper: Path | None) ->
 def ruled(figures: EndingFigures) -> list[Tensor]:
     """Contours of the untouched flow whose questions are bent."""
     return [
-        bent_contours(scene, contours) if prompt.kind in RISING else contours
-        for prompt, scene, contours in zip(
-            figures.prompts, figures.scenes, figures.before, strict=True
+        bent_contours(sentence, contours) if prompt.kind in RISING else contours
+        for prompt, sentence, contours in zip(
+            figures.prompts, figures.sentences, figures.before, strict=True
         )
     ]
 
 
-def bent_contours(scene: PitchScene, contours: Tensor) -> Tensor:
+def bent_contours(sentence: PitchConditioning, contours: Tensor) -> Tensor:
     """(..., 2P) contours of a sentence with the rule applied to its end."""
-    if not scene.voiced.any():
+    if not sentence.voiced.any():
         return contours
-    voiced, rate = scene.voiced.numpy(), scene.frames_per_s
-    return bend(contours, scene.point_weights, voiced, BENT_ST, scene.spread, rate)
+    voiced, rate = sentence.voiced.numpy(), sentence.frames_per_s
+    return bend(contours, sentence.point_weights, voiced, BENT_ST, sentence.spread, rate)
 
 
 def shown(figures: Mapping[str, float], voices: Sequence[str]) -> dict[str, Any]:

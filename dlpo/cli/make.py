@@ -384,18 +384,18 @@ def tune(
         absent = ", ".join(name for name, value in missing.items() if not value)
         raise UsageError(f"{absent}: missing; only --demo does without")
     with needs("train"):
-        from dlpo.rl.launch import TuningOrder, open_tuning
+        from dlpo.rl.launch import TuneOptions, open_tuning
         from dlpo.rl.reward_models import RewardSources
 
-    order = TuningOrder(
+    options = TuneOptions(
         checkpoint=checkpoint, data=parse_data(data), out=out, method=method, explore=explore,
         guide=guide, reward=reward, alpha=alpha, beta=beta, steps=steps, schedule=schedule, eta=eta,
         pairs=pairs, texts=texts or [], without=without, guard=guard == "on",
         sources=RewardSources(weights, utmos, whisper), settings=parse_settings(settings or []),
     )  # fmt: skip
     if probe:
-        return show_probe(order)
-    run = open_tuning(order)
+        return show_probe(options)
+    run = open_tuning(options)
     best = run_shown(run, "reward", "kl_of_update", "preference")
     if run.accelerator.is_main_process:
         report_tuning(run)

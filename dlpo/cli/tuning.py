@@ -10,16 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from dlpo.rl.launch import TuningOrder
+    from dlpo.rl.launch import TuneOptions
     from dlpo.training.run import TrainingRun
 
 
-def show_probe(order: TuningOrder) -> None:
+def show_probe(options: TuneOptions) -> None:
     """Print what the reward prefers, before anything is tuned by it."""
-    if order.tunes_endings:
-        _probe_endings(order)
+    if options.tunes_endings:
+        _probe_endings(options)
     else:
-        _probe_judges(order)
+        _probe_judges(options)
 
 
 def report_tuning(run: TrainingRun) -> None:
@@ -45,15 +45,15 @@ def report_tuning(run: TrainingRun) -> None:
     typer.echo(f"seconds per update: {each}", err=True)
 
 
-def _probe_judges(order: TuningOrder) -> None:
+def _probe_judges(options: TuneOptions) -> None:
     """Both answers for each part of the reward."""
     from dlpo.rl.launch import ranked
     from dlpo.rl.pitch_flow import PitchFlow
     from dlpo.rl.probe import Probe, Speaker
 
-    plan, _, models = ranked(order)
-    policy = PitchFlow(order.base.model)
-    probe, speaker = Probe(policy, order.corpora), Speaker(policy, plan.chain)
+    plan, _, models = ranked(options)
+    policy = PitchFlow(options.base.model)
+    probe, speaker = Probe(policy, options.corpora), Speaker(policy, plan.chain)
     held_out = {judge.name: speaker.score(judge) for judge in models.judges}
     for reward in models.reward.rewards:
         score = speaker.score(reward)
@@ -66,7 +66,7 @@ def _probe_judges(order: TuningOrder) -> None:
             typer.echo("no judge is held out; give --weights to load some", err=True)
 
 
-def _probe_endings(order: TuningOrder) -> None:
+def _probe_endings(options: TuneOptions) -> None:
     """Both answers for the reward of endings; a recognizer hears the second."""
     from dlpo.judges.whisper import Whisper
     from dlpo.rl.ending_probe import QUESTIONS, ending_score, held_out_questions, question_score
@@ -74,14 +74,14 @@ def _probe_endings(order: TuningOrder) -> None:
     from dlpo.rl.probe import Probe, Speaker
     from dlpo.text.languages import LANGUAGES, language_of
 
-    prompts, whisper = order.prompts(), order.sources.whisper
-    policy, languages = PitchFlow(order.base.model), order.base.provenance.languages
-    probe, score = Probe(policy, order.corpora, QUESTIONS), ending_score(policy, languages)
+    prompts, whisper = options.prompts(), options.sources.whisper
+    policy, languages = PitchFlow(options.base.model), options.base.provenance.languages
+    probe, score = Probe(policy, options.corpora, QUESTIONS), ending_score(policy, languages)
     _show("endings: the speaker's own contour, less", probe.prefers_right(score))
     if whisper is None:
         typer.echo("nobody listens; give --whisper DIR to hear the best of eight", err=True)
         return
-    heard = question_score(Speaker(policy, order.own_chain), Whisper(whisper))
+    heard = question_score(Speaker(policy, options.own_chain), Whisper(whisper))
     speakers = policy.model.config.speakers
     english = [one for one in speakers if language_of(one, languages) == LANGUAGES[0]]
     questions = held_out_questions(prompts, english)

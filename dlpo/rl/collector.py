@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -72,10 +71,6 @@ class RolloutCollector:
         self.settings = settings
         self.explored = explored
         self.chains_run = 0  # across all processes
-
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        """Counts the seconds of a block."""
-        return self.timer.stage(name)
 
     def draw(self, update: int) -> list[Prompt]:
         """This process's share of an update's prompts, sorted by length."""

@@ -13,9 +13,9 @@ from torch import Tensor
 from dlpo.config.training import ContourTraining
 from dlpo.model.contour import Flow
 from dlpo.rl.ending_prompts import EndingPrompt, in_voice
-from dlpo.rl.endings import CREDITED_S, RISEN_ST, SEMITONES, movement_weights
+from dlpo.rl.endings import CREDITED_S, RISEN_ST, SEMITONES
+from dlpo.rl.pitch_conditioning import PitchConditioning, in_time
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_scene import PitchScene, in_time
 from dlpo.text.languages import language_of
 from dlpo.training.contour_losses import Contours, contour_figures
 
@@ -54,7 +54,7 @@ class EndingFigures:
             if prompt.language == language_of(voice, languages)
         ]
         self.prompts = sorted(found, key=lambda p: (len(p.prompt.symbols), p.prompt.number))
-        self.scenes = self.policy.conditions([p.prompt for p in self.prompts]).scenes
+        self.sentences = self.policy.conditions([p.prompt for p in self.prompts]).sentences
         self.before = self.drawn()
 
     @torch.no_grad()
@@ -73,10 +73,10 @@ class EndingFigures:
     def of_draws(self, drawn: Sequence[Tensor]) -> dict[str, float]:
         """Figures of (DRAWS, 2P) points of each prompt; see `measure`."""
         figures: dict[str, list[float]] = {}
-        for prompt, scene, now, start in zip(
-            self.prompts, self.scenes, drawn, self.before, strict=True
+        for prompt, sentence, now, start in zip(
+            self.prompts, self.sentences, drawn, self.before, strict=True
         ):
-            self._of_ending(figures, prompt, scene, now, start)
+            self._of_ending(figures, prompt, sentence, now, start)
         found = {name: float(torch.tensor(values).nanmean()) for name, values in figures.items()}
         for voice in self.voices:
             if f"rest_square/{voice}" not in found:
@@ -93,20 +93,20 @@ class EndingFigures:
         for first in range(0, len(self.prompts), ROWS):
             some = [ending.prompt for ending in self.prompts[first : first + ROWS]]
             drawn = self.policy.draw(some, NOISE, DRAWS)
-            for scene, contours in zip(drawn.conditions.scenes, drawn.samples, strict=True):
-                found.append(in_time(contours[:, :, : len(scene.frames)]))
+            for sentence, contours in zip(drawn.conditions.sentences, drawn.samples, strict=True):
+                found.append(in_time(contours[:, :, : len(sentence.frames)]))
         return found
 
     def movements(self, drawn: Sequence[Tensor]) -> list[Tensor]:
         """(DRAWS,) semitones by which each prompt's ending moves up; NaN with too little voice."""
-        scenes = zip(self.prompts, self.scenes, drawn, strict=True)
-        return [_moved(ending, scene, now) for ending, scene, now in scenes]
+        sentences = zip(self.prompts, self.sentences, drawn, strict=True)
+        return [_moved(ending, sentence, now) for ending, sentence, now in sentences]
 
     def _of_ending(
         self,
         figures: dict[str, list[float]],
         ending: EndingPrompt,
-        scene: PitchScene,
+        sentence: PitchConditioning,
         now: Tensor,
         start: Tensor,
     ) -> None:
@@ -116,19 +116,19 @@ class EndingFigures:
         def add(name: str, value: float) -> None:
             figures.setdefault(f"{name}/{voice}", []).append(value)
 
-        voiced = scene.voiced_before(ending.mark)
-        moved = _moved(ending, scene, now)
+        voiced = sentence.voiced_before(ending.mark)
+        moved = _moved(ending, sentence, now)
         risen = (moved >= RISEN_ST).float().mean().item()
         figures.setdefault(f"risen/{voice}/{ending.kind}", []).append(risen)
         figures.setdefault(f"movement/{voice}/{ending.kind}", []).append(moved.mean().item())
-        if not voiced.any() or ending.mark != len(scene.frames) - 1:
+        if not voiced.any() or ending.mark != len(sentence.frames) - 1:
             return
-        rest = scene.voiced.clone()
-        credited = round(CREDITED_S * scene.frames_per_s)
-        rest[int(scene.voiced.nonzero()[-1]) + 1 - credited :] = False
+        rest = sentence.voiced.clone()
+        credited = round(CREDITED_S * sentence.frames_per_s)
+        rest[int(sentence.voiced.nonzero()[-1]) + 1 - credited :] = False
         if rest.sum() < 2:
             return
-        rows = scene.point_weights[rest] * (SEMITONES * scene.spread)
+        rows = sentence.point_weights[rest] * (SEMITONES * sentence.spread)
         after, old = now @ rows.T, start @ rows.T
         add("rest_square", (after - old).square().mean().item())
         add("rest_own", after.var(1, correction=0).mean().item())
@@ -149,8 +149,7 @@ class EndingFigures:
         return {"diffusion": loss.item(), "crps": figures["crps"]}
 
 
-def _moved(ending: EndingPrompt, scene: PitchScene, drawn: Tensor) -> Tensor:
+def _moved(ending: EndingPrompt, sentence: PitchConditioning, drawn: Tensor) -> Tensor:
     """(DRAWS,) semitones by which an ending moves up; NaN where it has too little voice."""
-    voiced = scene.voiced_before(ending.mark).numpy()
-    weights = movement_weights(scene.point_weights, voiced, scene.frames_per_s, scene.spread)
+    weights = sentence.ending_weights(ending.mark)
     return drawn @ weights if weights is not None else torch.full((len(drawn),), float("nan"))

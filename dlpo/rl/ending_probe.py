@@ -18,8 +18,8 @@ from torch import Tensor
 from dlpo.audio import Waveform
 from dlpo.rl.ending_prompts import EndingPrompt, in_voice
 from dlpo.rl.endings import RISING, ending_reward, movement_weights
+from dlpo.rl.pitch_conditioning import in_time
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_scene import in_time
 from dlpo.rl.probe import Score, Speaker
 from dlpo.rl.prompts import Prompt
 from dlpo.text.languages import LANGUAGES, language_of, open_language
@@ -43,8 +43,10 @@ def ending_score(policy: PitchFlow, languages: Mapping[str, str] = MappingProxyT
     endings = {code: open_language(code).endings for code in (LANGUAGES[0], *languages.values())}
 
     def score(prompt: Prompt, contours: Sequence[Tensor], seed: int) -> NDArray[np.float64]:
-        (scene,) = policy.conditions([prompt]).scenes
-        weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
+        (sentence,) = policy.conditions([prompt]).sentences
+        weights = movement_weights(
+            sentence.point_weights, sentence.voiced.numpy(), sentence.frames_per_s
+        )
         if weights is None:
             return np.zeros(len(contours))
         kind = endings[language_of(prompt.voice, languages)].kind(prompt.text)

@@ -13,7 +13,6 @@ The objective is `dlpo.rl.dlpo`'s on a flow. alpha = 0 is the control, beta = kl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,11 @@ from dlpo.rl.core.method import TuningSetup
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.ending_figures import EndingFigures
 from dlpo.rl.ending_prompts import EndingPrompt, EndingPrompts
-from dlpo.rl.endings import RISING, credit_shares, ending_reward, movement_weights
+from dlpo.rl.endings import RISING, credit_shares, ending_reward
 from dlpo.rl.methods import METHODS
+from dlpo.rl.pitch_conditioning import PitchBatch, in_time
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_scene import PitchBatch, in_time
 from dlpo.rl.pitch_tuner import PitchTuner
-from dlpo.rl.timer import StageTimer
 
 TOGETHER = 4  # prompts of similar length in a batch, so that little of it is padding
 LAG_RATE = 0.05  # of the running means by voice
@@ -99,22 +97,16 @@ class EndingsCollector:
         prompts: EndingPrompts,
         settings: EndingsTuning,
         voices: Sequence[str],
-        timer: StageTimer,
     ) -> None:
         self.policy = policy
         self.prompts = prompts
         self.settings = settings
-        self.timer = timer
         self.lags_st = dict.fromkeys(voices, 1.0)
         """by voice: how far its questions are from their target, a running mean in semitones"""
         self.drawn: list[EndingPrompt] = []
         """prompts of the last update"""
         self.rewards = torch.empty(0)
         """(B, G) of the last update"""
-
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        """Counts the seconds of a block."""
-        return self.timer.stage(name)
 
     def collect(self, update: int) -> DrawnBatch:
         """Draw the contours of an update's prompts, by length, and score them."""
@@ -132,7 +124,7 @@ class EndingsCollector:
         return DrawnBatch(tuple(parts))
 
     def judge(self, batch: DrawnBatch) -> tuple[list[Tensor], dict[str, float]]:
-        """See `Collector.judge`."""
+        """The scores of what `collect` drew."""
         of_parts = torch.split(self.rewards, [len(part.samples) for part in batch.parts])
         return [one.flatten() for one in of_parts], {}
 
@@ -148,12 +140,12 @@ class EndingsCollector:
     def _credit(self, prompts: Sequence[EndingPrompt], batch: PitchBatch) -> Tensor:
         """(B, 2, P) the share of each point that the reward credits."""
         rows = []
-        for ending, scene in zip(prompts, batch.scenes, strict=True):
-            voiced = scene.voiced_before(ending.mark).numpy()
-            row = torch.ones(2 * len(scene.frames))
+        for ending, sentence in zip(prompts, batch.sentences, strict=True):
+            voiced = sentence.voiced_before(ending.mark).numpy()
+            row = torch.ones(2 * len(sentence.frames))
             if self.settings.credit_s is not None and voiced.any():
-                frames = self.settings.credit_s * scene.frames_per_s
-                row = credit_shares(scene.point_weights, voiced, frames)
+                frames = self.settings.credit_s * sentence.frames_per_s
+                row = credit_shares(sentence.point_weights, voiced, frames)
             rows.append(row)
         return batch.padded_points(rows)
 
@@ -161,15 +153,14 @@ class EndingsCollector:
 def contour_rewards(samples: Tensor, drawn: FlowDraws[PitchBatch]) -> Tensor:
     """(B, G, 2, P) contours of what was drawn -> (B, G); 0 for an ending with too little voice."""
     rewards = []
-    for ending, scene, contours in zip(
-        drawn.prompts, drawn.conditions.scenes, samples, strict=True
+    for ending, sentence, contours in zip(
+        drawn.prompts, drawn.conditions.sentences, samples, strict=True
     ):
-        voiced = scene.voiced_before(ending.mark).numpy()
-        weights = movement_weights(scene.point_weights, voiced, scene.frames_per_s, scene.spread)
+        weights = sentence.ending_weights(ending.mark)
         if weights is None:
             rewards.append(contours.new_zeros(len(contours)))
             continue
-        points = in_time(contours[:, :, : len(scene.frames)])
+        points = in_time(contours[:, :, : len(sentence.frames)])
         rewards.append(ending_reward(points @ weights, ending.kind))
     return torch.stack(rewards)
 
@@ -204,7 +195,7 @@ class EndingsTuner(PitchTuner):
         voices = [speaker for speaker in self.voice.config.speakers if speaker in recorded]
         languages = self.base.provenance.languages
         of_voices = EndingPrompts(prompts, voices, settings.seed, languages)
-        self.collector = EndingsCollector(self.policy, of_voices, settings, voices, self.timer)
+        self.collector = EndingsCollector(self.policy, of_voices, settings, voices)
         validation = of_voices.validation(settings.validation_endings)
         self.figures = EndingFigures(self.policy, validation, self.held_out, voices, languages)
         learned_from = replace(

@@ -1,4 +1,4 @@
-"""A tuning run as a command line asks for it: what a `TuningOrder` leaves open has its default."""
+"""A tuning run as a command line asks for it: what a `TuneOptions` leaves open has its default."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENDINGS_SETTINGS = ("method", "advantage_bound", "error_bound", "matching_draws"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuningOrder:
+class TuneOptions:
     """What is to be tuned, on what, by what; None is the method's own choice."""
 
     checkpoint: Path
@@ -85,7 +85,7 @@ class TuningOrder:
         return named_schedule(*self.base.provenance.chain)
 
     @property
-    def weighed(self) -> dict[str, float]:
+    def weights(self) -> dict[str, float]:
         """alpha and beta, where they were given."""
         both = {"alpha": self.alpha, "beta": self.beta}
         return {name: weight for name, weight in both.items() if weight is not None}
@@ -114,7 +114,7 @@ class TuningOrder:
         return read_all_prompts(self.texts, self.without)
 
 
-def open_tuning(order: TuningOrder) -> Tuner | EndingsTuner | PitchPairsTuner:
+def open_tuning(options: TuneOptions) -> Tuner | EndingsTuner | PitchPairsTuner:
     """Open the run, or go on with the one in its directory.
 
     Raises:
@@ -122,54 +122,66 @@ def open_tuning(order: TuningOrder) -> Tuner | EndingsTuner | PitchPairsTuner:
         ConfigError: an unknown setting, or a value out of range.
         Also what the tuners raise.
     """
-    if order.tunes_endings:
-        return _endings_tuner(order)
-    if order.method == "dpo" or order.pairs is not None or order.settings.get("part") == PITCH:
-        return _pairs_tuner(order)
-    plan, config, models = ranked(order)
-    return Tuner(order.checkpoint, order.corpora, order.out, plan, config, models)
+    if options.tunes_endings:
+        return _endings_tuner(options)
+    if (
+        options.method == "dpo"
+        or options.pairs is not None
+        or options.settings.get("part") == PITCH
+    ):
+        return _pairs_tuner(options)
+    plan, config, models = ranked(options)
+    return Tuner(options.checkpoint, options.corpora, options.out, plan, config, models)
 
 
-def ranked(order: TuningOrder) -> tuple[Plan, TuningConfig, RewardModels]:
+def ranked(options: TuneOptions) -> tuple[Plan, TuningConfig, RewardModels]:
     """Method and chain, settings, and the judges of a run that is rewarded by them."""
-    named = {"method": order.method, "explore": order.explore, "guide": order.guide}
-    options: dict[str, Any] = named | order.weighed
-    of_objective, settings = order.split(Objective, [*options])
-    objective = from_dict(Objective, of_objective | options)
-    name, steps, eta = order.base.provenance.chain
+    named = {"method": options.method, "explore": options.explore, "guide": options.guide}
+    chosen: dict[str, Any] = named | options.weights
+    of_objective, settings = options.split(Objective, [*chosen])
+    objective = from_dict(Objective, of_objective | chosen)
+    name, steps, eta = options.base.provenance.chain
     usual_steps = max(steps, 2 if explores_noise(objective) else 1)
     plan = Plan(
         objective,
-        parse_weights(order.reward),
-        name if order.schedule is None else order.schedule,
-        usual_steps if order.steps is None else order.steps,
-        eta if order.eta is None else order.eta,
+        parse_weights(options.reward),
+        name if options.schedule is None else options.schedule,
+        usual_steps if options.steps is None else options.steps,
+        eta if options.eta is None else options.eta,
     )
-    config = from_dict(TuningConfig, {"guard": order.guard} | settings)
-    return plan, config, load_reward_models(order.corpora, plan, config, order.sources)
+    config = from_dict(TuningConfig, {"guard": options.guard} | settings)
+    return plan, config, load_reward_models(options.corpora, plan, config, options.sources)
 
 
-def _endings_tuner(order: TuningOrder) -> EndingsTuner:
-    of_objective, settings = order.split(Objective, ENDINGS_SETTINGS)
-    objective = endings_objective(order.method, **order.weighed, **of_objective)
+def _endings_tuner(options: TuneOptions) -> EndingsTuner:
+    of_objective, settings = options.split(Objective, ENDINGS_SETTINGS)
+    objective = endings_objective(options.method, **options.weights, **of_objective)
     training = from_dict(EndingsTuning, settings)
-    prompts = order.prompts()
-    return EndingsTuner(order.checkpoint, order.corpora, prompts, order.out, objective, training)
+    prompts = options.prompts()
+    return EndingsTuner(
+        options.checkpoint, options.corpora, prompts, options.out, objective, training
+    )
 
 
-def _pairs_tuner(order: TuningOrder) -> PitchPairsTuner:
-    if order.method != "dpo" or order.pairs is None:
+def _pairs_tuner(options: TuneOptions) -> PitchPairsTuner:
+    if options.method != "dpo" or options.pairs is None:
         raise InputError(
             "listeners' pairs teach the pitch by one method; give --method dpo --pairs FILE, or"
             " neither of them"
         )
-    part = order.settings.get("part", PITCH)
+    part = options.settings.get("part", PITCH)
     if part != PITCH:
         raise InputError(f"part is {part}; expected {PITCH}, all that listeners' pairs teach")
-    settings = {key: value for key, value in order.settings.items() if key != "part"}
+    settings = {key: value for key, value in options.settings.items() if key != "part"}
     training = from_dict(PitchPairsTuning, settings)
-    sha256 = pairs_sha256(order.pairs, order.preferences)
-    weight = PAIRS_BETA if order.beta is None else order.beta
+    sha256 = pairs_sha256(options.pairs, options.preferences)
+    weight = PAIRS_BETA if options.beta is None else options.beta
     return PitchPairsTuner(
-        order.checkpoint, order.corpora, order.preferences, sha256, order.out, weight, training
+        options.checkpoint,
+        options.corpora,
+        options.preferences,
+        sha256,
+        options.out,
+        weight,
+        training,
     )

@@ -23,7 +23,7 @@ from dlpo.model.gaussian_upsampling import frame_positions
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.rl.core.conditions import Key, keyed_noise
 from dlpo.rl.core.flow import FlowPolicy
-from dlpo.rl.pitch_scene import PitchBatch, PitchScene
+from dlpo.rl.pitch_conditioning import PitchBatch, PitchConditioning
 from dlpo.rl.prompts import Prompt
 from dlpo.training.contour_losses import Contours, flow_losses
 
@@ -53,7 +53,7 @@ class PitchFlow(FlowPolicy[PitchBatch]):
         self.model: SpectralWaveGrad2 = model
         self.contour: Contour = contour or model.contour
         self.times = times
-        self._scenes: dict[tuple[int, str | None], PitchScene] = {}
+        self._conditioned: dict[tuple[int, str | None], PitchConditioning] = {}
 
     @property
     def flow(self) -> Flow:
@@ -61,14 +61,14 @@ class PitchFlow(FlowPolicy[PitchBatch]):
         return self.contour.flow
 
     def conditions(self, prompts: Sequence[Prompt]) -> PitchBatch:
-        """The scenes of prompts; each is computed once."""
+        """The sentences of prompts; each is computed once."""
         for prompt in prompts:
-            if (prompt.number, prompt.voice) not in self._scenes:
-                self._scenes[prompt.number, prompt.voice] = self.scene(prompt)
-        return PitchBatch.of([self._scenes[p.number, p.voice] for p in prompts])
+            if (prompt.number, prompt.voice) not in self._conditioned:
+                self._conditioned[prompt.number, prompt.voice] = self.conditioning(prompt)
+        return PitchBatch.of([self._conditioned[p.number, p.voice] for p in prompts])
 
     @torch.no_grad()
-    def scene(self, prompt: Prompt) -> PitchScene:
+    def conditioning(self, prompt: Prompt) -> PitchConditioning:
         """Everything of a sentence that its contour doesn't change."""
         model, contour = self.model, self.contour
         voice = model.named_voice(prompt.voice)
@@ -82,7 +82,7 @@ class PitchFlow(FlowPolicy[PitchBatch]):
         upsampled = model.upsample(hidden, frames, timing.ranges, positions)
         embedded, pitch_range = model.pitch_voice(voice)
         centre, spread, temperature = pitch_range[0].tolist()
-        return PitchScene(
+        return PitchConditioning(
             contour.reader(phonemes, mask, predicted, voice=embedded),
             temperature,
             centre,
@@ -94,7 +94,7 @@ class PitchFlow(FlowPolicy[PitchBatch]):
         )
 
     def noise(self, conditions: PitchBatch, keys: Sequence[Key], rows: int) -> Tensor:
-        pairs = zip(keys, conditions.scenes, strict=True)
+        pairs = zip(keys, conditions.sentences, strict=True)
         return conditions.padded_points([keyed_noise(k, rows, 2 * len(s.frames)) for k, s in pairs])
 
     def weights(self, conditions: PitchBatch) -> Tensor:

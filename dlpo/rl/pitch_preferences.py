@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +39,10 @@ from dlpo.data.features import measure
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import ConfigError, DataError
 from dlpo.rl.core.flow import FlowDraws
-from dlpo.rl.core.loop import DrawnBatch
 from dlpo.rl.core.method import Method, Sample, TuningSetup, UpdateBatch
 from dlpo.rl.core.objective import Objective
+from dlpo.rl.pitch_conditioning import PitchBatch, PitchConditioning
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_scene import PitchBatch, PitchScene
 from dlpo.rl.pitch_tuner import PitchTuner
 from dlpo.rl.preferences import MisfitError, check_spoken, usable_pairs
 from dlpo.rl.prompts import Prompt, draw_share
@@ -72,7 +70,7 @@ class ContourPair:
 
 
 class PairsCollector:
-    """Draws the pairs of an update, with its noise; see `dlpo.rl.core.method.Collector`.
+    """Draws the pairs of an update, with its noise.
 
     Args:
         policy: whose conditions they have.
@@ -93,12 +91,12 @@ class PairsCollector:
         self.settings = settings
         self.processes = processes
 
-    def collect(self, update: int) -> DrawnBatch:
+    def collect(self, update: int) -> FlowDraws[PitchBatch]:
         """This process's share of an update's pairs."""
         settings, processes = self.settings, self.processes
         key, ranks = (settings.seed, update), (processes.rank, processes.count)
         numbers = draw_share(key, len(self.pairs), settings.pairs, *ranks)
-        return DrawnBatch((self.paired([self.pairs[number] for number in numbers], update),))
+        return self.paired([self.pairs[number] for number in numbers], update)
 
     def paired(self, pairs: Sequence[ContourPair], update: int) -> FlowDraws[PitchBatch]:
         """Some pairs, winners first, on the noise of an update."""
@@ -108,20 +106,12 @@ class PairsCollector:
         keys = tuple((self.settings.seed, update, prompt.number) for prompt in prompts)
         return FlowDraws(self.policy.conditions(prompts), contours, keys)
 
-    def judge(self, batch: DrawnBatch) -> tuple[list[Tensor], dict[str, float]]:
-        """Nothing scores them: people have."""
-        return [part.output.new_zeros(len(part)) for part in batch.parts], {}
-
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        """Counts nothing."""
-        return nullcontext()
-
 
 class PitchDPO(Method):
     """Diffusion-DPO of the pairs that its collector draws, and the diffusion loss on recordings."""
 
     def collect(self, update: int, logged: bool) -> UpdateBatch:
-        (pairs,) = self.setup.collector.collect(update).parts
+        pairs = self.setup.collector.collect(update)
         return UpdateBatch(update, {}, [Sample(1.0, pairs, torch.empty(0))])
 
     def terms(self, sample: Sample) -> dict[str, Tensor]:
@@ -179,23 +169,23 @@ def heard_pairs(
 
     def heard(pair: PreferencePair, symbols: NDArray[np.int64]) -> ContourPair:
         prompt = Prompt(numbers.setdefault(pair.text, len(numbers)), pair.text, symbols, voice)
-        scene = policy.scene(prompt)
-        spoken = check_spoken(pair, int(scene.frames.sum()), policy.model.config.grid)
-        winner, loser = (_contour(waveform, scene, policy) for waveform in spoken)
+        sentence = policy.conditioning(prompt)
+        spoken = check_spoken(pair, int(sentence.frames.sum()), policy.model.config.grid)
+        winner, loser = (_contour(waveform, sentence, policy) for waveform in spoken)
         return ContourPair(prompt, winner, loser)
 
     return usable_pairs(pairs, heard)
 
 
-def _contour(waveform: Waveform, scene: PitchScene, policy: PitchFlow) -> Tensor:
+def _contour(waveform: Waveform, sentence: PitchConditioning, policy: PitchFlow) -> Tensor:
     """(T,) -> (2, P) in units of the voice's spread."""
     grid = policy.model.config.grid
-    samples = np.zeros(int(scene.frames.sum()) * grid.hop_length, np.float32)
+    samples = np.zeros(int(sentence.frames.sum()) * grid.hop_length, np.float32)
     kept = waveform[: len(samples)]
     samples[: len(kept)] = kept
-    pitch_range = scene.centre, scene.spread
+    pitch_range = sentence.centre, sentence.spread
     try:
-        found = fitted_contour(measure(samples, grid).f0, scene.frames.numpy(), pitch_range)
+        found = fitted_contour(measure(samples, grid).f0, sentence.frames.numpy(), pitch_range)
     except DataError as error:
         raise MisfitError("without a voiced sound") from error
     limit = policy.contour.config.limit

@@ -67,7 +67,7 @@ class Speaker:
         mask = torch.ones_like(phonemes, dtype=torch.bool)
         hidden, timing = model.encode_symbols(phonemes, mask, voice)
         scaled = (contour[None] - LOG_F0_CENTRE) * LOG_F0_SCALE
-        frames = self.policy.conditions([prompt]).scenes[0].frames[None]
+        frames = self.policy.conditions([prompt]).sentences[0].frames[None]
         positions = frame_positions(int(frames.sum()))
         no_shift = torch.zeros(1)
         both = torch.cat([hidden, scaled.to(hidden.dtype)], dim=1)

@@ -23,7 +23,7 @@ FRAMES = int(DURATIONS.sum())
 FRAMES_PER_S = 73.5
 
 
-def scene(seed: int) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
+def sentence(seed: int) -> tuple[torch.Tensor, np.ndarray, torch.Tensor]:
     """Point weights, voicing and a contour (1, 2, P) in ln Hz."""
     random = np.random.default_rng(seed)
     voiced = random.random(FRAMES) < 0.8
@@ -42,7 +42,7 @@ def tracked(contour: torch.Tensor, voiced: np.ndarray) -> float:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_movement_is_that_of_a_tracker(seed: int) -> None:
-    weights, voiced, contour = scene(seed)
+    weights, voiced, contour = sentence(seed)
     of_points = movement_weights(weights, voiced, FRAMES_PER_S)
     assert of_points is not None
     points = contour.transpose(1, 2).flatten()
@@ -50,13 +50,13 @@ def test_movement_is_that_of_a_tracker(seed: int) -> None:
 
 
 def test_too_little_voice_has_no_movement() -> None:
-    weights, voiced, _ = scene(0)
+    weights, voiced, _ = sentence(0)
     voiced[10:] = False
     assert movement_weights(weights, voiced, FRAMES_PER_S) is None
 
 
 def test_bend_ramps_the_end_alone() -> None:
-    weights, _, contour = scene(1)
+    weights, _, contour = sentence(1)
     voiced = np.ones(FRAMES, bool)
     points = contour.transpose(1, 2).flatten()
     bent = bend(points, weights, voiced, 6.0, 1.0, FRAMES_PER_S).view(1, -1, 2).transpose(1, 2)
@@ -71,7 +71,7 @@ def test_bend_ramps_the_end_alone() -> None:
 
 
 def test_credit_covers_the_last_seconds() -> None:
-    weights, voiced, _ = scene(2)
+    weights, voiced, _ = sentence(2)
     voiced[:] = True
     shares = credit_shares(weights, voiced, 17)  # the last two symbols
     assert shares[-4:].min() > 0.85

@@ -90,7 +90,7 @@ def test_matching_losses_are_those_of_the_flow(voice: Path) -> None:
         errors = policy.matching_losses(drawn, 4)
         again = policy.matching_losses(drawn.chosen(torch.tensor([[2, 0]] * 2)), 4)
     torch.testing.assert_close(again, errors.view(4, 2, 3)[:, :, [2, 0]].flatten(1))
-    for b, (prompt, scene) in enumerate(zip(prompts, drawn.conditions.scenes, strict=True)):
+    for b, (prompt, sentence) in enumerate(zip(prompts, drawn.conditions.sentences, strict=True)):
         size = len(prompt.symbols)
         noises = policy.noise(policy.conditions([prompt]), [(5, 6, b, 14)], 4)[0]
         uniform = np.random.default_rng((5, 6, b, 14, 1)).random(4)
@@ -101,7 +101,7 @@ def test_matching_losses_are_those_of_the_flow(voice: Path) -> None:
                 mask = torch.ones(1, size, dtype=torch.bool)
                 with torch.no_grad():
                     noisy = ((1 - t) * noise + t * clean)[None]
-                    v = policy.flow(noisy, torch.tensor([t]), scene.hidden, mask)[0]
+                    v = policy.flow(noisy, torch.tensor([t]), sentence.hidden, mask)[0]
                 weight = (drawn.conditions.weights * credit)[b, :, :size]
                 expected = (weight * (v - (clean - noise)) ** 2).sum() / weight.sum()
                 assert errors[k, 3 * b + g].item() == pytest.approx(expected.item(), rel=1e-3)

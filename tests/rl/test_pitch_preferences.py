@@ -24,6 +24,7 @@ from dlpo.errors import DataError
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.noise_schedule import named_schedule
 from dlpo.rl.endings import movement_weights
+from dlpo.rl.pitch_conditioning import in_time
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_preferences import (
     PitchPairsTuner,
@@ -31,7 +32,6 @@ from dlpo.rl.pitch_preferences import (
     preference_loss,
     preference_margins,
 )
-from dlpo.rl.pitch_scene import in_time
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.training.synthesis import speak
@@ -74,8 +74,8 @@ def prompt_of(text: str, number: int = 0) -> Prompt:
 
 def hummed(policy: PitchFlow, prompt: Prompt, contour: Tensor) -> Waveform:
     """A buzz at the F0 of a contour."""
-    scene = policy.scene(prompt)
-    log_f0 = scene.centre + scene.spread * (scene.point_weights @ in_time(contour)).numpy()
+    sentence = policy.conditioning(prompt)
+    log_f0 = sentence.centre + sentence.spread * (sentence.point_weights @ in_time(contour)).numpy()
     phase = np.cumsum(np.repeat(np.exp(log_f0), HOP)) / RATE_HZ * 2 * np.pi
     return (0.1 * sum(np.sin(k * phase) / k for k in range(1, 9))).astype(np.float32)
 
@@ -123,8 +123,10 @@ def listened(
     pairs = []
     for number, text in enumerate(texts):
         prompt = prompt_of(text, number)
-        scene = policy.scene(prompt)
-        weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
+        sentence = policy.conditioning(prompt)
+        weights = movement_weights(
+            sentence.point_weights, sentence.voiced.numpy(), sentence.frames_per_s
+        )
         if weights is None:
             continue
         rate_hz = policy.model.config.grid.sample_rate_hz
@@ -140,8 +142,10 @@ def ends(policy: PitchFlow, prompts: Sequence[Prompt]) -> float:
     found = []
     for prompt in prompts:
         drawn = policy.draw([prompt], (9, 9), 32)
-        (scene,) = drawn.conditions.scenes
-        weights = movement_weights(scene.point_weights, scene.voiced.numpy(), scene.frames_per_s)
+        (sentence,) = drawn.conditions.sentences
+        weights = movement_weights(
+            sentence.point_weights, sentence.voiced.numpy(), sentence.frames_per_s
+        )
         if weights is not None:
             found.append(float((in_time(drawn.samples[0]) @ weights).mean()))
     return float(np.mean(found))

@@ -27,7 +27,8 @@ from dlpo.rl.methods import METHODS
 
 LENGTH = 16  # samples of a clip
 SCHEDULE = NoiseSchedule("toy", from_betas(np.linspace(0.05, 0.6, 8)), 1.0)
-GROUP, PROMPTS, UPDATES = 16, 16, 40
+GROUP, PROMPTS = 16, 16
+UPDATES = 40
 LOUDEST = math.sqrt(0.5)  # RMS of a recording
 CHAIN: dict[MethodName, dict[str, Any]] = {
     "rwr": {"temperature": 0.1}, "ddpo": {}, "dpok": {}, "klinr": {}, "dlpo": {"beta": 0.5},

@@ -23,7 +23,7 @@ from dlpo.diffusion import q_sample, step_mean, to_eps, training_target
 from dlpo.errors import InputError
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.core.conditions import Conditions, Key, inside_mean, padded_noise, seed_keys
-from dlpo.rl.core.policy import Denoiser, Numbered, RecordedSamples
+from dlpo.rl.core.policy import DiffusionModel, Numbered, RecordedSamples
 from dlpo.rl.core.rollout import TYPICAL_SAMPLES, Replay, Rollout, scored_steps
 
 GUIDE, REGRESSION = 1, 5  # purposes in the keys of own samples' noise; the chain's have none
@@ -56,7 +56,10 @@ class ChainPolicy(nn.Module):
     """
 
     def __init__(
-        self, model: Denoiser, schedule: NoiseSchedule, typical_samples: int = TYPICAL_SAMPLES
+        self,
+        model: DiffusionModel | Any,
+        schedule: NoiseSchedule,
+        typical_samples: int = TYPICAL_SAMPLES,
     ) -> None:
         super().__init__()
         self.model: Any = model
@@ -211,22 +214,28 @@ class ChainPolicy(nn.Module):
     def distances(self, drawn: Rollout, draws: int, before: ChainPolicy) -> Tensor:
         """(draws x N, B): mean squared distance of the noise that two policies predict."""
         found = []
-        conditions = drawn.conditions
         for k, eps in self._noises(drawn, range(self.schedule.steps), draws, REGRESSION):
             with torch.no_grad():
-                then = before.predicted_noise(conditions, drawn.output, k, eps)
-            moved = self.predicted_noise(conditions, drawn.output, k, eps) - then
-            found.append(inside_mean(moved.square(), conditions.inside))
+                then = before.predicted_noise(drawn, k, eps)
+            moved = self.predicted_noise(drawn, k, eps) - then
+            found.append(inside_mean(moved.square(), drawn.conditions.inside))
         return torch.stack(found)
 
     def errors_at(self, drawn: Rollout, steps: Sequence[int], draws: int, purpose: int) -> Tensor:
-        """(draws, steps, B): `noise_error` of the outputs, re-noised to the levels of some steps.
+        """Squared errors of the noise predicted in outputs, re-noised to the levels of some steps.
+
+            || eps - eps_theta(alpha x_0 + sigma eps, c) ||^2 / samples
+
+        Returns:
+            (draws, steps, B), with their gradient.
 
         Args:
             purpose: ends the keys of the noise, which the seeds of a prompt share.
         """
         errors = [
-            self.noise_error(drawn.conditions, drawn.output, k, eps)
+            inside_mean(
+                (eps - self.predicted_noise(drawn, k, eps)).square(), drawn.conditions.inside
+            )
             for k, eps in self._noises(drawn, steps, draws, purpose)
         ]
         return torch.stack(errors).view(draws, len(steps), len(drawn))
@@ -246,28 +255,11 @@ class ChainPolicy(nn.Module):
             noise = padded_noise(of_prompts, keys, len(steps)).repeat_interleave(group, 1)
             yield from zip(steps, -noise if number % 2 else noise, strict=True)
 
-    def noise_error(self, conditions: Conditions, clean: Tensor, step: int, eps: Tensor) -> Tensor:
-        """Squared error of the model's noise prediction at the level of a step, with its gradient.
-
-            || eps - eps_theta(alpha x_0 + sigma eps, c) ||^2 / samples
-
-        Args:
-            clean: (B, T), x_0.
-            eps: (B, T).
-
-        Returns:
-            (B,).
-        """
-        error = eps - self.predicted_noise(conditions, clean, step, eps)
-        return inside_mean(error.square(), conditions.inside)
-
-    def predicted_noise(
-        self, conditions: Conditions, clean: Tensor, step: int, eps: Tensor
-    ) -> Tensor:
-        """(B, T): eps_theta, see `noise_error`."""
+    def predicted_noise(self, drawn: Rollout, step: int, eps: Tensor) -> Tensor:
+        """(B, T): eps_theta in the outputs, noised by eps (B, T) to the level of a step."""
         level = eps.new_tensor([float(self.schedule.noise_levels[step])])
-        noisy, model = q_sample(clean, level, eps), self.model
-        prediction = model.denoise(noisy, level, *conditions.inputs)
+        noisy, model = q_sample(drawn.output, level, eps), self.model
+        prediction = model.denoise(noisy, level, *drawn.conditions.inputs)
         return to_eps(prediction, noisy, level, model.parametrisation)
 
     # ------------------------------------------------------------------ learning from recordings

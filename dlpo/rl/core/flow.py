@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from dlpo.rl.core.conditions import Key, inside_mean, keyed_noise
-from dlpo.rl.core.policy import Denoiser
+from dlpo.rl.core.policy import DiffusionModel
 
 MATCHING = 14  # last element of the keys of noise and times
 ANCHORED = 2  # draws of a prompt whose divergence is measured
@@ -69,7 +69,7 @@ class FlowPolicy(Generic[C]):
         steps: midpoint steps from noise to sample.
     """
 
-    def __init__(self, model: Denoiser, steps: int = 8) -> None:
+    def __init__(self, model: DiffusionModel | Any, steps: int = 8) -> None:
         self.model: Any = model
         self.steps = steps
 

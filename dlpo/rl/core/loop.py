@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,19 +39,15 @@ class PlainCollector:
     seed: int = 0
 
     def collect(self, update: int) -> DrawnBatch:
-        """See `Collector.collect`."""
+        """The draws of an update's prompts."""
         key = (self.seed, update)
         return DrawnBatch((self.policy.draw(self.prompts(update), key, self.group),))
 
     def judge(self, batch: DrawnBatch) -> tuple[list[Tensor], dict[str, float]]:
-        """See `Collector.judge`."""
+        """(B,) scores of each part, and their mean."""
         with torch.no_grad():
             rewards = [self.reward(part).flatten() for part in batch.parts]
         return rewards, {"reward": torch.cat(rewards).mean().item()}
-
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        """See `Collector.stage`; counts nothing."""
-        return nullcontext()
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ data-parallel training sees every gradient. `tune` is the loop at its plainest.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,20 +22,12 @@ from dlpo.rl.core.policy_gradient import group_advantages, importance_ratio, kl_
 from dlpo.rl.core.rollout import Replay, Rollout
 
 
-class LossPart(Protocol):
-    """A part of an update's data that fits into memory."""
-
-    @property
-    def share(self) -> float:
-        """Weight of its loss; the shares of an update's own samples add up to 1."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Some of what the policy has drawn."""
 
     share: float
+    """weight of its loss; the shares of an update's own samples add up to 1"""
     drawn: Any
     """`Rollout` or `FlowDraws`"""
     advantages: Tensor
@@ -50,15 +41,17 @@ class RecordedPart:
     windows: Any
     """as the policy's `diffusion_loss` takes them, such as `RecordedSamples`"""
     generator: torch.Generator
-    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class JoinedPart:
     """Parts whose losses are summed by term, and propagated back together."""
 
-    parts: Sequence[LossPart]
-    share: float = 1.0
+    parts: Sequence[Sample | RecordedPart]
+
+
+LossPart = Sample | RecordedPart | JoinedPart
+"""A part of an update's data that fits into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +61,7 @@ class UpdateBatch:
     update: int
     figures: dict[str, float]
     """for the log"""
-    samples: Sequence[LossPart] = ()
-
-
-class Collector(Protocol):
-    """Has a policy draw, and its draws scored; see `dlpo.rl.collector` and `PlainCollector`."""
-
-    def collect(self, update: int) -> Any:
-        """What an update drew: an object with a length and `parts` that fit into memory."""
-        ...
-
-    def judge(self, batch: Any) -> tuple[Sequence[Tensor], dict[str, float]]:
-        """(B,) rewards of each part, higher is better, and figures for the log."""
-        ...
-
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        """Counts the seconds of a block."""
-        ...
+    samples: Sequence[Sample] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +73,9 @@ class TuningSetup:
     """what learns: a `ChainPolicy` or a `FlowPolicy`"""
     reference: Any
     """the policy before tuning"""
-    collector: Collector
+    collector: Any
+    """`collect(update)` has the policy draw: an object with a length and `parts` that fit into
+    memory. `judge` of that gives (B,) rewards of each part, and figures for the log."""
     group: int = 2
     """G, the draws of each prompt"""
     passes: int = 1
@@ -181,8 +160,9 @@ class Method(nn.Module):
         """What the optimizer step after `done` others on this batch learns from."""
         number = batch.update * self.setup.passes + done
         recordings = self.setup.recordings
-        found = [*batch.samples, *([] if recordings is None else [recordings.part(number)])]
-        return [JoinedPart(found)] if self.setup.joined else found
+        recorded = [] if recordings is None else [recordings.part(number)]
+        found: list[Sample | RecordedPart] = [*batch.samples, *recorded]
+        return [JoinedPart(found)] if self.setup.joined else [*found]
 
     def forward(self, part: LossPart) -> Tensor:
         """(): the part's share of the loss, with its gradient."""
@@ -191,7 +171,6 @@ class Method(nn.Module):
         if isinstance(part, JoinedPart):
             self.joined_terms = self._joined(part)
             return torch.stack(list(self.joined_terms.values())).sum()
-        assert isinstance(part, Sample)
         return part.share * torch.stack(list(self.terms(part).values())).sum()
 
     def _joined(self, part: JoinedPart) -> dict[str, Tensor]:
@@ -200,7 +179,7 @@ class Method(nn.Module):
             if isinstance(one, Sample):
                 for name, value in self.terms(one).items():
                     found.setdefault(name, []).append(value * one.share)
-            elif isinstance(one, RecordedPart):
+            else:
                 found["diffusion"] = [self.recorded_loss(one)]
         return {name: torch.stack(values).sum() for name, values in found.items()}
 
@@ -242,9 +221,7 @@ class RolloutMethod(Method):
         rewards: Sequence[Tensor] = [part.output.new_zeros(len(part)) for part in drawn.parts]
         if self.needs_rewards(self.objective) or logged:
             rewards, figures = collector.judge(drawn)
-        with collector.stage("weighing"):
-            samples = self.samples(drawn, rewards)
-        return UpdateBatch(update, figures, samples)
+        return UpdateBatch(update, figures, self.samples(drawn, rewards))
 
     def samples(self, drawn: Any, rewards: Sequence[Tensor]) -> list[Sample]:
         """What was drawn, with its advantages.
@@ -295,10 +272,9 @@ class RolloutMethod(Method):
     @torch.no_grad()
     def measure(self, batch: UpdateBatch) -> dict[str, float]:
         """Compare the updated policy with the one that acted, over one part."""
-        first = batch.samples[0]
-        if not self.has_density or not isinstance(first, Sample) or not first.drawn.scored:
+        rollout = batch.samples[0].drawn
+        if not self.has_density or not rollout.scored:
             return {}
-        rollout: Rollout = first.drawn
         now = self.policy.replay(rollout)
         ratio = importance_ratio(rollout, now)
         clipped = (ratio - 1).abs() > self.objective.clip_range

@@ -11,7 +11,7 @@ A model is any network that predicts noise, clean samples, v or a flow's velocit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
@@ -32,28 +32,21 @@ class Numbered(Protocol):
         ...
 
 
-class Denoiser(Protocol):
-    """The network of a reverse step."""
+class DiffusionModel(Protocol):
+    """A network that predicts, and knows what its prompts mean. It must be in eval mode."""
 
-    @property
-    def parametrisation(self) -> Any:
-        """What it predicts: "eps", "x0" or "v"; a flow's velocity for a `FlowPolicy`."""
+    parametrisation: Any
+    """what it predicts: "eps", "x0" or "v"; a flow's velocity for a `FlowPolicy`"""
+
+    def condition(self, prompts: Sequence[Any]) -> Conditions:
+        """What the network is given for each prompt."""
         ...
 
-    @property
-    def denoise(self) -> Callable[..., Tensor]:
+    def denoise(self, noisy: Tensor, level: Tensor, /, *inputs: Any) -> Tensor:
         """(B, T) noisy samples, (B,) or (1,) levels, `Conditions.inputs` -> (B, T), its prediction.
 
         A level is sqrt(alpha_bar), 1 for a clean sample; of a flow a time, 0 for noise.
         """
-        ...
-
-
-class DiffusionModel(Denoiser, Protocol):
-    """A network that also knows what its prompts mean. It must be in eval mode."""
-
-    def condition(self, prompts: Sequence[Any]) -> Conditions:
-        """What the network is given for each prompt."""
         ...
 
 

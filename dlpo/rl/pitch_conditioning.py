@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlpo.model.contour import POINTS
+from dlpo.rl.endings import movement_weights
 from dlpo.training.contour_losses import LEAST_WEIGHT, MOST_WEIGHT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PitchScene:
+class PitchConditioning:
     """What is fixed of one sentence."""
 
     hidden: Tensor
@@ -44,12 +45,18 @@ class PitchScene:
         """(V,) bool: voicing of the frames before a symbol."""
         return self.voiced[: int(self.frames[:mark].sum())]
 
+    def ending_weights(self, mark: int) -> Tensor | None:
+        """(2P,) whose product with a contour's points is the semitones by which it moves up before
+        a symbol; None if too little is voiced."""
+        voiced, rate = self.voiced_before(mark).numpy(), self.frames_per_s
+        return movement_weights(self.point_weights, voiced, rate, self.spread)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PitchBatch:
-    """Scenes of B sentences, padded."""
+    """Conditioning of B sentences, padded."""
 
-    scenes: Sequence[PitchScene]
+    sentences: Sequence[PitchConditioning]
     hidden: Tensor
     """(B, C, P)"""
     mask: Tensor
@@ -57,22 +64,24 @@ class PitchBatch:
     temperatures: Tensor
     """(B,)"""
     weights: Tensor
-    """(B, 2, P) `PitchScene.error_weights`, 0 in the padding"""
+    """(B, 2, P) `PitchConditioning.error_weights`, 0 in the padding"""
 
     @classmethod
-    def of(cls, scenes: Sequence[PitchScene]) -> PitchBatch:
-        """Batch scenes."""
-        longest = max(scene.hidden.shape[2] for scene in scenes)
+    def of(cls, sentences: Sequence[PitchConditioning]) -> PitchBatch:
+        """Batch sentences."""
+        longest = max(sentence.hidden.shape[2] for sentence in sentences)
 
         def padded(rows: Sequence[Tensor]) -> Tensor:
             return torch.stack([functional.pad(r, (0, longest - r.shape[-1])) for r in rows])
 
         return cls(
-            scenes,
-            padded([scene.hidden[0] for scene in scenes]),
-            padded([torch.ones(scene.hidden.shape[2], dtype=torch.bool) for scene in scenes]),
-            torch.tensor([scene.temperature for scene in scenes]),
-            padded([as_points(scene.error_weights) for scene in scenes]),
+            sentences,
+            padded([sentence.hidden[0] for sentence in sentences]),
+            padded(
+                [torch.ones(sentence.hidden.shape[2], dtype=torch.bool) for sentence in sentences]
+            ),
+            torch.tensor([sentence.temperature for sentence in sentences]),
+            padded([as_points(sentence.error_weights) for sentence in sentences]),
         )
 
     def repeated(self, times: int) -> tuple[Tensor, Tensor]:
@@ -80,7 +89,7 @@ class PitchBatch:
         return self.hidden.repeat_interleave(times, 0), self.mask.repeat_interleave(times, 0)
 
     def padded_points(self, rows: Sequence[Tensor]) -> Tensor:
-        """(..., 2P) of each scene -> (B, ..., 2, P), 0 in the padding."""
+        """(..., 2P) of each sentence -> (B, ..., 2, P), 0 in the padding."""
         longest = self.hidden.shape[2]
         points = [as_points(row) for row in rows]
         return torch.stack([functional.pad(p, (0, longest - p.shape[-1])) for p in points])
