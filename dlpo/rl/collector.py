@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from dlpo.config.training import TuningConfig
 from dlpo.errors import TrainingError
 from dlpo.judges.judge import TYPICAL_LEVEL_DB, Scores, at_level
 from dlpo.rl.augmentation import augmented
-from dlpo.rl.core.rollout import Rollout
+from dlpo.rl.core.loop import DrawnBatch
 from dlpo.rl.prompts import Prompt, Prompts
 from dlpo.rl.rewards import ClipBatch, Reward, WeightedSum
 from dlpo.rl.spoken_chain import SpokenChain
@@ -23,14 +23,8 @@ from dlpo.training.processes import Processes
 VALIDATION_KEY = (7, 0)  # of the validation noise, the same in every run for comparability
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutBatch:
+class RolloutBatch(DrawnBatch):
     """One process's share of an update's rollout, in parts that fit into memory."""
-
-    parts: tuple[Rollout, ...]
-
-    def __len__(self) -> int:
-        return sum(len(part) for part in self.parts)
 
     def clips(self, policy: SpokenChain) -> ClipBatch:
         """All outputs as a judge receives them; one key per sentence."""

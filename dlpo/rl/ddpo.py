@@ -16,24 +16,12 @@ Reference: Black et al. 2024 (arXiv 2305.13301), DDPO-IS; Schulman et al. 2017 f
 
 from __future__ import annotations
 
-from dataclasses import replace
+from types import MappingProxyType
 
-from dlpo.rl.core.method import TuningSetup
-from dlpo.rl.core.objective import Objective
 from dlpo.rl.dlpo import DLPO
 
 
 class DDPO(DLPO):
     """DLPO with alpha = 1 and beta = 0."""
 
-    def __init__(self, setup: TuningSetup) -> None:
-        unguided = replace(setup.objective, alpha=1.0, beta=0.0, guide="return")
-        super().__init__(replace(setup, objective=unguided))
-
-    @classmethod
-    def needs_rewards(cls, objective: Objective) -> bool:
-        return True
-
-    @classmethod
-    def needs_recordings(cls, objective: Objective) -> bool:
-        return False
+    fixed = MappingProxyType({"alpha": 1.0, "beta": 0.0, "guide": "return"})

@@ -47,13 +47,13 @@ References: Chen et al. 2024 and 2025 (arXiv 2405.14632, 2508.03123); Xue et al.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
 
 from dlpo.rl.core.matching import matching_terms
-from dlpo.rl.core.method import RolloutMethod, Sample, TuningSetup
+from dlpo.rl.core.method import RolloutMethod, Sample
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.core.policy_gradient import clipped_surrogate
 
@@ -65,11 +65,11 @@ class DLPO(RolloutMethod):
 
     @classmethod
     def needs_rewards(cls, objective: Objective) -> bool:
-        return objective.alpha > 0
+        return cls.settled(objective).alpha > 0
 
     @classmethod
     def needs_recordings(cls, objective: Objective) -> bool:
-        return objective.learns_recordings
+        return cls.settled(objective).learns_recordings
 
     def compute_advantages(self, drawn: Any, rewards: Tensor) -> Tensor:
         """(S, B) or (B,): A_k; of a flow without alpha where that weights the whole term."""
@@ -96,14 +96,4 @@ class DLPO(RolloutMethod):
 class OnlyDL(DLPO):
     """DLPO with alpha = 0: guided by the diffusion loss alone. A baseline of the paper."""
 
-    def __init__(self, setup: TuningSetup) -> None:
-        only = replace(setup.objective, alpha=0.0, beta=1.0, guide="return")
-        super().__init__(replace(setup, objective=only))
-
-    @classmethod
-    def needs_rewards(cls, objective: Objective) -> bool:
-        return False
-
-    @classmethod
-    def needs_recordings(cls, objective: Objective) -> bool:
-        return False
+    fixed = MappingProxyType({"alpha": 0.0, "beta": 1.0, "guide": "return"})

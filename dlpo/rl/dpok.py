@@ -20,15 +20,6 @@ from torch import Tensor
 
 from dlpo.rl.core.method import RolloutMethod, Sample
 from dlpo.rl.core.policy_gradient import expected, importance_ratio, kl_divergence
-from dlpo.rl.core.rollout import Replay, Rollout
-
-
-def dpok_loss(
-    rollout: Rollout, now: Replay, before: Replay, advantages: Tensor, kl_weight: float
-) -> Tensor:
-    """() -rho A + w KL(p, p_ref); `before` is the untuned policy's replay."""
-    weighted = advantages * importance_ratio(rollout, now)
-    return expected(rollout, kl_weight * kl_divergence(rollout, now, before) - weighted)
 
 
 class DPOK(RolloutMethod):
@@ -37,7 +28,9 @@ class DPOK(RolloutMethod):
     scores_noise = True
 
     def terms(self, sample: Sample) -> dict[str, Tensor]:
-        drawn, weight = sample.drawn, self.objective.kl_weight
+        drawn, kl_weight = sample.drawn, self.objective.kl_weight
         before = self.untuned_replay(drawn)
-        loss = dpok_loss(drawn, self.policy.replay(drawn), before, sample.advantages, weight)
-        return {"surrogate": loss}
+        now = self.policy.replay(drawn)
+        weighted = sample.advantages * importance_ratio(drawn, now)
+        divergence = kl_divergence(drawn, now, before)
+        return {"surrogate": expected(drawn, kl_weight * divergence - weighted)}

@@ -38,11 +38,6 @@ def log_ratios(rollout: Rollout, before: Replay) -> Tensor:
     return group_advantages(following, rollout.group, divided=False)
 
 
-def klinr_loss(rollout: Rollout, now: Replay, advantages: Tensor) -> Tensor:
-    """() -A log p."""
-    return -expected(rollout, advantages * now.log_probs)
-
-
 class KLinR(RolloutMethod):
     """The policy gradient of a reward less the divergence from the untuned policy."""
 
@@ -57,5 +52,5 @@ class KLinR(RolloutMethod):
         return self.advantage(rewards) - self.objective.kl_weight * divergence
 
     def terms(self, sample: Sample) -> dict[str, Tensor]:
-        now = self.policy.replay(sample.drawn)
-        return {"surrogate": klinr_loss(sample.drawn, now, sample.advantages)}
+        now: Replay = self.policy.replay(sample.drawn)
+        return {"surrogate": -expected(sample.drawn, sample.advantages * now.log_probs)}

@@ -17,9 +17,9 @@ Reward = Callable[[Any], Tensor]
 (B,) or (B, G) scores, higher is better; `prompts` says what was asked for"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DrawnBatch:
-    """What one update drew, in one part."""
+    """What one update drew, in parts that fit into memory."""
 
     parts: tuple[Any, ...]
 

@@ -8,8 +8,9 @@ data-parallel training sees every gradient. `tune` is the loop at its plainest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -103,11 +104,13 @@ class Method(nn.Module):
     """whether the draws of a prompt are compared, so that two or more are needed"""
     scores_noise: ClassVar[bool] = False
     """whether it uses the density of a chain's noise, which one step or eta = 0 lacks"""
+    fixed: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """what it sets of its objective, whatever a run says"""
 
     def __init__(self, setup: TuningSetup) -> None:
         super().__init__()
         self.setup = setup
-        self.objective = setup.objective
+        self.objective = self.settled(setup.objective)
         self.policy = setup.policy
         self.has_density = isinstance(setup.policy, ChainPolicy)
         self.joined_terms: dict[str, Tensor] = {}
@@ -119,6 +122,11 @@ class Method(nn.Module):
                 f"group is {setup.group}; expected 2 or more, since {self.objective.method}"
                 " compares draws of the same prompt"
             )
+
+    @classmethod
+    def settled(cls, objective: Objective) -> Objective:
+        """An objective with what the method has `fixed`."""
+        return replace(objective, **cls.fixed)
 
     @classmethod
     def needs_rewards(cls, objective: Objective) -> bool:
