@@ -71,6 +71,7 @@ def method_of(
             recordings=recordings,
             judge=heard,
             supervised=None if recordings is None else recordings.supervised_loss,
+            stage=collector.timer.stage,
         )
     )
 

@@ -9,6 +9,7 @@ data-parallel training sees every gradient. `tune` is the loop at its plainest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -91,6 +92,8 @@ class TuningSetup:
     """of the draws of each prompt, the best and the worst that are learned from; None: all"""
     joined: bool = False
     """whether an update's parts fit into memory together"""
+    stage: Callable[[str], AbstractContextManager[Any]] = nullcontext
+    """counts the seconds of a named block"""
 
 
 class Method(nn.Module):
@@ -229,7 +232,9 @@ class RolloutMethod(Method):
         rewards: Sequence[Tensor] = [part.output.new_zeros(len(part)) for part in drawn.parts]
         if self.needs_rewards(self.objective) or logged:
             rewards, figures = collector.judge(drawn)
-        return UpdateBatch(update, figures, self.samples(drawn, rewards))
+        with self.setup.stage("advantages"):
+            samples = self.samples(drawn, rewards)
+        return UpdateBatch(update, figures, samples)
 
     def samples(self, drawn: Any, rewards: Sequence[Tensor]) -> list[Sample]:
         """What was drawn, with its advantages.
