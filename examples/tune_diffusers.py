@@ -58,7 +58,7 @@ def brightness(drawn):  # (B,) of the left half, higher is better
     return drawn.output.view(-1, SIZE, SIZE)[:, :, : SIZE // 2].mean((1, 2)).clamp(-1, 1)
 
 
-def main(updates=60):
+def main(updates=12):
     torch.manual_seed(0)
     unet = UNet2DModel(SIZE, 1, 1, block_out_channels=(16, 32), norm_num_groups=8, **BLOCKS)
     pipeline = DDIMPipeline(unet, DDIMScheduler())
