@@ -6,6 +6,7 @@ import re
 from collections.abc import Container, Mapping
 
 from dlpo.text.common.forms import Form, text_before
+from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables, any_key
 
@@ -86,6 +87,40 @@ class InContext:
         written = match[0] if match[0] in self._meanings else match[0].rstrip(".")
         for before, after, words in self._meanings[written]:
             if before.search(text_before(match, 40)) and after.match(match.string, match.end()):
+                return words
+        return None
+
+
+class ByNeighbors:
+    """Abbreviations that mean something by the words beside them: "vol. 3", "the 21st Inf. Div.".
+
+    Args:
+        tables: of the language.
+        name: of the table: one or more abbreviations with "|" between them, in their case; what
+            must be before one and after it, see `dlpo.text.common.neighbors`; its words. The first
+            row that fits says it.
+        letters: as in a class of a regular expression.
+    """
+
+    def __init__(self, tables: Tables, name: str, letters: str) -> None:
+        self._meanings: dict[str, list[tuple[NeighborPattern, NeighborPattern, list[str]]]] = {}
+        for index, (keys, before, after, words) in enumerate(tables.rows(name)):
+            meaning = (
+                NeighborPattern(before, tables, True),
+                NeighborPattern(after, tables, False),
+                tables.said(name, index, words),
+            )
+            for key in keys.split("|"):
+                self._meanings.setdefault(key, []).append(meaning)
+        self.keys = self._meanings.keys()
+        pattern = rf"(?<![{letters}\d.&/])(?:{any_key(self.keys)})(?:(?<=\.)|(?![{letters}\d/&]))"
+        self.form = Form(f"{name}.tsv", "aA", pattern, self._words)
+
+    def _words(self, match: re.Match[str]) -> list[str] | None:
+        before = neighbors_before(match.string, match.start())
+        after = neighbors_after(match.string, match.end())
+        for fits_before, fits_after, words in self._meanings[match[0]]:
+            if fits_before.fits(before) and fits_after.fits(after):
                 return words
         return None
 

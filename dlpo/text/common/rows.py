@@ -7,7 +7,8 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
     left      characters that may not be just before the form, as in a class of a regular
               expression; empty: any may
     pattern   a regular expression; ``{list name}`` has the words of a list in lists.tsv as
-              alternatives, ``{module.NAME}`` is a piece that a module of the language defines
+              alternatives, ``{@table}`` what a table has in its first column, ``{module.NAME}``
+              is a piece that a module of the language defines
     before    see `dlpo.text.common.neighbors`
     after     the same
     says      words, see below
@@ -16,9 +17,9 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
 
 What it says are words, and fields for what a group of the pattern matched: ``{1}`` in lower case,
 ``{1:cardinal}`` by `cardinal_words` in the language's module of numbers, ``{1:calendar.month}`` by
-`month_words` in that of the calendar, ``{1#hour/hours}`` for one and for more. A group without a
-match says nothing. ``@module.function`` is a function of the language, from the match to words or
-None if it is something else after all; ``@`` is a plain word.
+`month_words` in that of the calendar, ``{1@table}`` as a table says it, ``{1#hour/hours}`` for one
+and for more. A group without a match says nothing. ``@module.function`` is a function of the
+language, from the match to words or None if it is something else after all; ``@`` is a plain word.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ from typing import Any, cast
 
 from dlpo.text.common.forms import Form, Speak
 from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
-from dlpo.text.common.tables import Tables
+from dlpo.text.common.tables import Tables, any_key
 
-_FIELD = re.compile(r"\{(\w+)(?::(?:(\w+)\.)?(\w+)|#([^/}]*)/([^}]*))?\}")
+_FIELD = re.compile(r"\{(\w+)(?::(?:(\w+)\.)?(\w+)|@(\w+)|#([^/}]*)/([^}]*))?\}")
+_KEYS = re.compile(r"\{@(\w+)\}")
 _PIECE = re.compile(r"\{([a-z_]+)\.([A-Z]\w+)\}")
 
 
@@ -65,7 +67,8 @@ class Row:
     def pattern(self) -> str:
         """Its regular expression, with its pieces and lists in place."""
         with_pieces = _PIECE.sub(lambda named: str(self._named(*named.groups())), self._written)
-        return self._tables.with_lists(with_pieces)
+        with_keys = _KEYS.sub(lambda named: any_key(self._tables.table(named[1])), with_pieces)
+        return self._tables.with_lists(with_keys)
 
     def _named(self, module: str, name: str) -> Any:
         """What a module of the language defines, or else one of the same name for all languages."""
@@ -97,10 +100,13 @@ class Row:
         field = _FIELD.fullmatch(written)
         if not field:
             return lambda match: [written]
-        named, module, verbalizer, one, many = field.groups()
+        named, module, verbalizer, table, one, many = field.groups()
         group = int(named) if named.isdigit() else named
         if one is not None:
             return lambda match: (one if match[group] == "1" else many).split()
+        if table:
+            said = self._tables.words(table)
+            return lambda match: said.get(match[group]) or said[match[group].lower()]
         say = self._named(module or "numbers", f"{verbalizer}_words") if verbalizer else _lower
         return lambda match: say(match[group]) if match[group] is not None else []
 

@@ -21,7 +21,7 @@ from dlpo.text.en_us.technical import term_words
 
 _SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 # Words and abbreviations that some form may read.
-_HAVE_FORMS = set(filter(str.isalpha, abbreviations.IN_CONTEXT.keys)) | word_list("have forms")
+_HAVE_FORMS = set(filter(str.isalpha, abbreviations.BY_NEIGHBORS.keys)) | word_list("have forms")
 PLAIN = (
     rf"(?<![\w.@#'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{{1,7}}|{any_key(_HAVE_FORMS)})\b)"
     r"(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
@@ -100,7 +100,7 @@ _LOWER_BEFORE = late(  # not in a title
 signs_in_places_3 = only_after(_MENU_ARROW, "", 80)
 READER = FormReader(
     _BEGIN,
-    forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: abbreviations.IN_CONTEXT.form}),
+    forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: abbreviations.BY_NEIGHBORS.form}),
     r"'[sS](?![\w'])",
 )
 
