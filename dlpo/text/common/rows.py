@@ -17,9 +17,10 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
 
 What it says are words, and fields for what a group of the pattern matched: ``{1}`` in lower case,
 ``{1:cardinal}`` by `cardinal_words` in the language's module of numbers, ``{1:calendar.month}`` by
-`month_words` in that of the calendar, ``{1@table}`` as a table says it, ``{1#hour/hours}`` for one
-and for more. A group without a match says nothing. ``@module.function`` is a function of the
-language, from the match to words or None if it is something else after all; ``@`` is a plain word.
+`month_words` in that of the calendar, ``{1^}`` letter by letter, ``{1@table}`` as a table says it,
+``{1#hour/hours}`` for one and for more. A group without a match says nothing. ``@module.function``
+is a function of the language, from the match to words or None if it is something else after all;
+``@`` is a plain word.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from dlpo.text.common.forms import Form, Speak
 from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
 from dlpo.text.common.tables import Tables, any_key
 
-_FIELD = re.compile(r"\{(\w+)(?::(?:(\w+)\.)?(\w+)|@(\w+)|#([^/}]*)/([^}]*))?\}")
+_FIELD = re.compile(r"\{(\w+)(?::(?:(\w+)\.)?(\w+)|(\^)|@(\w+)|#([^/}]*)/([^}]*))?\}")
 _KEYS = re.compile(r"\{@(\w+)\}")
 _PIECE = re.compile(r"\{([a-z_]+)\.([A-Z]\w+)\}")
 
@@ -100,10 +101,12 @@ class Row:
         field = _FIELD.fullmatch(written)
         if not field:
             return lambda match: [written]
-        named, module, verbalizer, table, one, many = field.groups()
+        named, module, verbalizer, spelled, table, one, many = field.groups()
         group = int(named) if named.isdigit() else named
         if one is not None:
             return lambda match: (one if match[group] == "1" else many).split()
+        if spelled:
+            return lambda match: [*match[group].upper()]
         if table:
             said = self._tables.words(table)
             return lambda match: said.get(match[group]) or said[match[group].lower()]
