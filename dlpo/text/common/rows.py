@@ -16,11 +16,11 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
     leaves    a text that it must leave
 
 What it says are words, and fields for what a group of the pattern matched: ``{1}`` in lower case,
-``{1:cardinal}`` by `cardinal_words` in the language's module of numbers, ``{1:calendar.month}`` by
-`month_words` in that of the calendar, ``{1^}`` letter by letter, ``{1@table}`` as a table says it,
-``{1#hour/hours}`` for one and for more. A group without a match says nothing. ``@module.function``
-is a function of the language, from the match to words or None if it is something else after all;
-``@`` is a plain word.
+also as a part of a word, ``{1}s``; ``{1:cardinal}`` by `cardinal_words` in the language's module of
+numbers, ``{1:calendar.month}`` by `month_words` in that of the calendar, ``{1^}`` letter by letter,
+``{1@table}`` as a table says it, ``{1#hour/hours}`` for one and for more. A group without a match
+says nothing. ``@module.function`` is a function of the language, from the match to words or None if
+it is something else after all; ``@`` is a plain word.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbo
 from dlpo.text.common.tables import Tables, any_key
 
 _FIELD = re.compile(r"\{(\w+)(?::(?:(\w+)\.)?(\w+)|(\^)|@(\w+)|#([^/}]*)/([^}]*))?\}")
+_GLUED = re.compile(r"\{(\d)\}")
 _KEYS = re.compile(r"\{@(\w+)\}")
 _PIECE = re.compile(r"\{([a-z_]+)\.([A-Z]\w+)\}")
 
@@ -100,7 +101,7 @@ class Row:
         """A function from a match to the words of one part of what is said."""
         field = _FIELD.fullmatch(written)
         if not field:
-            return lambda match: [written]
+            return lambda match: [_GLUED.sub(lambda group: match[int(group[1])].lower(), written)]
         named, module, verbalizer, spelled, table, one, many = field.groups()
         group = int(named) if named.isdigit() else named
         if one is not None:

@@ -6,22 +6,18 @@ import re
 from collections.abc import Callable, Container
 from functools import lru_cache
 
-from dlpo.text.common.forms import FormReader, only_after, text_before
+from dlpo.text.common.forms import FormReader, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.rows import forms_of, rows_of
 from dlpo.text.common.tables import any_key
-from dlpo.text.en_us import (
-    abbreviations,
-)
-from dlpo.text.en_us.abbreviations import ABBREVIATIONS
+from dlpo.text.en_us.abbreviations import ABBREVIATIONS, BY_NEIGHBORS
 from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
 from dlpo.text.en_us.tables import TABLES, table, word_list
 from dlpo.text.en_us.technical import term_words
 
-_SIGNS = {sign: said.split() for sign, (said, _, _) in table("signs").items() if said}
 # Words and abbreviations that some form may read.
-_HAVE_FORMS = set(filter(str.isalpha, abbreviations.BY_NEIGHBORS.keys)) | word_list("have forms")
+_HAVE_FORMS = set(filter(str.isalpha, BY_NEIGHBORS.keys)) | word_list("have forms")
 PLAIN = (
     rf"(?<![\w.@#'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{{1,7}}|{any_key(_HAVE_FORMS)})\b)"
     r"(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
@@ -35,23 +31,8 @@ UNKNOWN_ABBREVIATION = r"\b[A-Za-z]{2,5}\.(?=\s#?[\da-z])"
 DROPPED_G = r"\b[A-Za-z]{2,20}in'(?![A-Za-z])"
 CLIPPED = r"(?<![\w'])(?i:'n'|'(?:tis|twas|em|cause|bout|til)\b|th'(?!\w))"
 WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
-_PLACED = {  # signs that are read only in some places -> their pattern
-    "#": r"#(?=\w)|(?<=[A-Za-z]{2})#(?=:? (?:\d|is\b|was\b|[A-Z]{1,4}\d)|:)",
-    "~": r"~(?=[$£€¥₹]?\d)",
-    "^": r"(?:(?<=\w)|(?<=\w\)))\^(?=\w)",
-    "<": r"(?:(?<=[\w),:]\s)|(?<![\s\S]))<(?=[$£€]?\.?\d)"
-    r"|(?<=\s)<(?=\s)|(?<=\w)<(?=\.?\d)|(?<=\b[a-z])<(?=[a-z]\b)",
-    ">": r"(?<=[\w),:]\s)>(?=[$£€]?\.?\d)"
-    r"|(?<=[^a-z]\s)>(?=\s)(?!\s{1,3}[*_\"'\[]{0,3}[A-Z][a-z]|\s[\s*_\"'\[]{1,3}[A-Z])"
-    r"|(?<=\b[a-z]\s)>(?=\s(?:[a-z]\b|[\d.]))"
-    r"|(?<=\w)>(?=\.?\d)"
-    r"|(?<=\b[a-z])>(?=[a-z]\b)",
-    "*": r"(?<=\s)\*(?=\s)|(?<=\d)\*(?=\d)",
-    "/": r"(?<=[^\w.][A-Za-z\d]\s)/(?=\s\w\b)",
-}
-SIGN = "|".join(
-    _PLACED.get(sign, re.escape(sign)) for sign in sorted(_SIGNS, key=len, reverse=True)
-)
+# Those that are read anywhere; rows have the others and what must be beside them.
+SIGN = any_key({sign for sign, (said, _, _) in table("signs").items() if said} - {*"#~^<>*/"})
 _BEGIN = (
     r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|'(?=\d|[nN]'|(?:tis|twas|em|cause|bout|til)\b)"
     r"|\.(?=[\w./])|(?<=\s)\.(?=\s{1,2}[a-z]|\.(?:\s|$))|!(?==|,\s[@#$%^&*]|(?<=\d!)(?:\s?[=*×/]|\s(?:is|equals)\s\d))|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
@@ -64,136 +45,18 @@ _SCOTTISH = late(r"Mc[A-Z][a-z]{2,20}")  # McKellen
 _READ_AS_LETTERS = word_list("read as letters")
 _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
 _DROPS_G = word_list("drop their g")
-_CLAUSE_ENDS = ".!?:;,\n\f(-"  # before a word that begins a clause
-_SIDES = {"W": "wide", "D": "deep", "H": "high", "L": "long"}
-_COMMAND_BEFORE = late(rf"(?:^|[\s`])(?:{TABLES.patterns('commands')})(?:\s[^.!?\n]{{0,40}})?\s$")
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
-_CODE = late(r"[A-Z]{1,4}-?\d\d|(?![A-Z]+20\d\d\b)[A-Z]{1,3}\d[A-Z\d-]{2,20}")
-_SEVERAL = late(r"(\d{1,3})[-–](\d{1,3})\b(?!-)(?! (?:in|rated)\b)")
-_BEFORE_SEVERAL = late(r"(?:^|[a-z]s |\b[Dd]o )$")
-NO_ARTICLE = r"(?<![\w'-])(?<!\b[Tt]he )(?<!\b[Aa] )(?<!\b[Aa]n )(?<!\b[Tt]his )"
-_PERIODS = {"y": "year", "q": "quarter", "m": "month"}
 _is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
-STUTTER = "|".join(sorted(word_list("stutters"), key=len, reverse=True))
-_BEFORE_BOUND = late(  # upgrade to >= 2.0
-    r"(?i)\b(?:to|of|with|from|at|by|for|be|is|are|was|were|requires?|needs?|use|install|version"
-    r"|aged|shows?|showed|showing|keep(?: [a-z]{3,12})?|keeps) $"
-)
-_MENU_ARROW = late(
-    rf"(?i)(?<!flights )(?<!routes )\b"
-    rf"(?:{TABLES.patterns('on the way to menus')})\b[^.;!?\n]{{0,60}}(?-i:[a-z]) $"
-)
-_AMOUNT = late(
-    r"(?:(?<!\b[Ii]n \d{3})\d\s?[a-zA-Z°%\"']{0,12}|\)|(?<![a-z] )\b[aA]|(?<!')\b[b-zB-Z]|\bpi) $"
-)
-_FOR_ALL = late(
-    r"\b(?:[Ll]et|[Ww]here|[Ww]ith|[Ff]or(?: all| any| every| each| some)?) "
-    r"(?:[a-z]{1,12} )?[A-Za-z] $"
-)
-
-
 _LOWER_BEFORE = late(  # not in a title
     r"(?:(?:^|[^A-Za-z'])[a-z]{1,30}(?:'[a-z]{1,2})?,?"
     r"|\b(?:A|I|The|Some|More|Many|Most|My|Our|Your|His|Her|Their|This|That|These|Those|In|For|From"
     r"|He|She|We|They|Is|Are|Two)) $"
 )
-signs_in_places_3 = only_after(_MENU_ARROW, "", 80)
 READER = FormReader(
     _BEGIN,
-    forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: abbreviations.BY_NEIGHBORS.form}),
+    forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: BY_NEIGHBORS.form}),
     r"'[sS](?![\w'])",
 )
-
-
-def stuttered(match: re.Match[str]) -> list[str] | None:
-    """Wh-what, b-but: the sound that begins the word; but not "sh-" of another word."""
-    if match[0][0] == "I":  # I-I'm
-        return ["i"] * match[0].count("I")
-    single = len(match[0]) == 2
-    if match[0][:2].isupper() and not single:  # a code
-        return None
-    stutter = match[0].rstrip("-").lower()
-    following = match.string[match.end() : match.end() + 12].lower()
-    word = following.replace(stutter + "-", "")
-    after = word[len(stutter) : len(stutter) + 1]
-    if not word.startswith(stutter) or not (single or after in tuple("aeiouyr")):
-        return None
-    return [{"wh": "w", "c": "k"}.get(stutter, stutter) + "uh"]
-
-
-def side(match: re.Match[str]) -> list[str]:
-    """30"W x 20"D."""
-    return [_SIDES[match[0].upper()]]
-
-
-def _folder(match: re.Match[str]) -> list[str] | None:
-    """The end of a command: cd .., git add ."""
-    return ["dot"] * len(match[0]) if _COMMAND_BEFORE.search(text_before(match, 60)) else None
-
-
-def signs_in_places_2(match: re.Match[str]) -> list[str] | None:
-    return ["up" if match[0] in "↑↗⬆▲" else "down"]
-
-
-def signs_in_places_8(match: re.Match[str]) -> list[str] | None:
-    return _SIGNS[match[0]]
-
-
-def signs_in_places_9(match: re.Match[str]) -> list[str] | None:
-    return _SIGNS[match[0]]
-
-
-def signs_in_places_14(match: re.Match[str]) -> list[str] | None:
-    return [(match[1] + match[2]).lower()]
-
-
-def signs_in_places_16(match: re.Match[str]) -> list[str] | None:
-    return [_PERIODS[match[0][0]], "over", _PERIODS[match[0][0]]]
-
-
-def signs_in_places_17(match: re.Match[str]) -> list[str] | None:
-    return [*match[0].upper()]
-
-
-def signs_in_places_28(match: re.Match[str]) -> list[str] | None:
-    return [match[0][0].upper(), "slash"]
-
-
-def signs_in_places_29(match: re.Match[str]) -> list[str] | None:
-    return [match[0]]
-
-
-def signs_and_words_8(match: re.Match[str]) -> list[str] | None:
-    return [match[0].lower()]
-
-
-def sign(match: re.Match[str]) -> list[str]:
-    following, before = match.string[match.end() : match.end() + 1], match.string[match.start() - 1]
-    if match[0] == "#" and following.isalpha():
-        return ["number"] if _CODE.match(match.string, match.end()) else ["hashtag"]
-    several = _SEVERAL.match(match.string, match.end()) if match[0] == "#" else None
-    if several and int(several[1]) < int(several[2]) and _BEFORE_SEVERAL.search(text_before(match)):
-        return ["numbers"]
-    if match[0] in ("≤", "≥", "<=", ">=") and _FOR_ALL.search(text_before(match)):
-        return ["less" if match[0] in ("≤", "<=") else "greater", "than", "or", "equal", "to"]
-    compares = match[0] in ("<=", ">=") or (match[0] in "≤≥≈" and following.isspace())
-    compares &= match[0] != "≈" or _AMOUNT.search(text_before(match)) is not None
-    compares = compares and not _BEFORE_BOUND.search(text_before(match))
-    return ["is"] * (compares and before.isspace()) + _SIGNS[match[0]]
-
-
-def hummed(match: re.Match[str]) -> list[str]:
-    """Mm-hmm; Mm-mm; Mm, nice."""
-    if "h" in match[0].lower():
-        return ["mhm"]
-    return ["mmm"] * (1 + match[0].count("-"))
-
-
-def _begins_clause(text: str, start: int) -> bool:
-    """Whether nothing but blanks lies between a place and the end of a clause, or the text's."""
-    while start and text[start - 1].isspace() and text[start - 1] not in _CLAUSE_ENDS:
-        start -= 1
-    return start == 0 or text[start - 1] in _CLAUSE_ENDS
 
 
 def word_of(
@@ -232,9 +95,9 @@ def word_of(
         is_other = known or f"{stem}." in ABBREVIATIONS or written[:-1].isupper()
         return None if is_other else _words_of(written[:-1], given, listed, capitals)
     if not capitals and written.isupper() and written.lower() not in given:
-        lower = written.lower()
-        opens = lower == "us" and _begins_clause(match.string, match.start())
-        if lower in _LETTERS_IN_CAPITALS or opens:
+        before = text_before(match, 3).rstrip(" ")[-1:]
+        opens = written == "US" and not (before.isalnum() or before == ",")
+        if opens or written.lower() in _LETTERS_IN_CAPITALS:
             return _letters(written, "")
     if written in heteronyms() and capitals and _LOWER_BEFORE.search(text_before(match)):
         return [written]
