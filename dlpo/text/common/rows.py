@@ -107,7 +107,7 @@ class Row:
         if one is not None:
             return lambda match: (one if match[group] == "1" else many).split()
         if spelled:
-            return lambda match: [*match[group].upper()]
+            return lambda match: [*(match[group] or "").upper()]
         if table:
             said = self._tables.words(table)
             return lambda match: said.get(match[group]) or said[match[group].lower()]
