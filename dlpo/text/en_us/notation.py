@@ -1,4 +1,4 @@
-"""What sciences and arts write -> spoken words: formulas, moves of chess, chords."""
+"""What sciences and arts write -> spoken words: formulas, moves of chess, chords, numerals."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 
 from dlpo.text.common.forms import with_pause
 from dlpo.text.common.patterns import ARGUMENT as ARGUMENT
+from dlpo.text.common.roman import ROMAN as ROMAN
+from dlpo.text.common.roman import roman_value
 from dlpo.text.common.tables import any_key
-from dlpo.text.en_us.numbers import cardinal_words
+from dlpo.text.en_us.numbers import cardinal_words, ordinal_words, year_words
 
 _PIECES = {"K": "king", "Q": "queen", "R": "rook", "B": "bishop", "N": "knight"}
 _ENDINGS = {"x": "takes", "+": "check", "#": "mate"}
@@ -39,6 +41,22 @@ def move_number_words(number: str) -> list[str]:
 def chord_words(written: str) -> list[str]:
     """Of music: Cmaj7, F#m7, G/B."""
     return _words(_OF_CHORD.findall(written), _CHORDS | _SIGNS)
+
+
+def roman_words(numeral: str) -> list[str]:
+    """``"IV"`` -> four."""
+    value = roman_value(numeral.upper())
+    return cardinal_words(str(value)) if value else [*numeral.upper()]
+
+
+def ordinal_roman_words(numeral: str) -> list[str]:
+    """``"IV"`` -> fourth."""
+    return ordinal_words(str(roman_value(numeral)))
+
+
+def year_roman_words(numeral: str) -> list[str]:
+    """``"MCMLXXIV"`` -> nineteen seventy four."""
+    return year_words(str(roman_value(numeral)))
 
 
 def _words(parts: list[str], names: dict[str, str]) -> list[str]:
