@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from dlpo.text.common.forms import Form, text_before
+from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables, any_key
+
+Fits = Callable[[re.Match[str]], bool]
+"""Whether a match of an abbreviation is beside what a row asks for."""
 
 
 class Abbreviations:
@@ -59,22 +63,26 @@ class InContext:
     Args:
         tables: of the language.
         name: of the table: one or more abbreviations with "|" between them, in their case, those
-            without a last period with or without it; what must be before one and after it, regular
-            expressions, which may name lists in braces, or empty; its words. The first row that
-            fits says it.
+            without a last period with or without it; what must be before one and after it, as in
+            `dlpo.text.common.neighbors`, or empty; its words. The first row that fits says it.
         letters: as in a class of a regular expression.
         own_periods: whether one has no other period than that of its row.
+        regular: whether what is before and after are regular expressions, which may name lists.
     """
 
-    def __init__(self, tables: Tables, name: str, letters: str, own_periods: bool = False) -> None:
-        self._meanings: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], list[str]]]] = {}
+    def __init__(
+        self,
+        tables: Tables,
+        name: str,
+        letters: str,
+        own_periods: bool = False,
+        regular: bool = False,
+    ) -> None:
+        context = _regular if regular else _neighbors
+        self._meanings: dict[str, list[tuple[Fits, list[str]]]] = {}
         for index, (keys, before, after, words) in enumerate(tables.rows(name)):
+            meaning = context(before, after, tables), tables.said(name, index, words)
             for key in keys.split("|"):
-                meaning = (
-                    late(tables.with_lists(rf"(?:{before})$")),
-                    late(tables.with_lists(after)),
-                    tables.said(name, index, words),
-                )
                 self._meanings.setdefault(key, []).append(meaning)
         self.keys = self._meanings.keys()
         any_written = any_key(self._meanings)
@@ -84,10 +92,30 @@ class InContext:
 
     def _words(self, match: re.Match[str]) -> list[str] | None:
         written = match[0] if match[0] in self._meanings else match[0].rstrip(".")
-        for before, after, words in self._meanings[written]:
-            if before.search(text_before(match, 40)) and after.match(match.string, match.end()):
-                return words
-        return None
+        return next((words for fits, words in self._meanings[written] if fits(match)), None)
+
+
+def _neighbors(before: str, after: str, tables: Tables) -> Fits:
+    """Whether the words beside a match are those that the cells of a row ask for."""
+    pattern_before = NeighborPattern(before, tables, True)
+    pattern_after = NeighborPattern(after, tables, False)
+
+    def fits(match: re.Match[str]) -> bool:
+        text, (start, end) = match.string, match.span()
+        if before and not pattern_before.fits(neighbors_before(text, start)):
+            return False
+        return not after or pattern_after.fits(neighbors_after(text, end))
+
+    return fits
+
+
+def _regular(before: str, after: str, tables: Tables) -> Fits:
+    """The same where the cells are regular expressions."""
+    left = late(tables.with_lists(rf"(?:{before})$"))
+    right = late(tables.with_lists(after))
+    return lambda match: bool(
+        left.search(text_before(match)) and right.match(match.string, match.end())
+    )
 
 
 def opens_sentence(word: str, starters: Container[str]) -> bool:

@@ -20,7 +20,9 @@ from dlpo.text.en_us.technical import term_words
 # Keyed without a period if they are expanded anywhere, and with it if only where it is written,
 # since they are also words or parts of words.
 ABBREVIATIONS = TABLES.words("abbreviations")
-IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", "A-Za-z'", own_periods=True)
+IN_CONTEXT = InContext(
+    TABLES, "abbreviations_in_context", "A-Za-z'", own_periods=True, regular=True
+)
 _LAND_AFTER = late(r" (?:lot|parcel|farm|property|site|ranch|tract|estate|plot)\b")
 _NUMBERED_STREET = late(r"\d(?:st|nd|rd|th)? $")
 _BEFORE_SAINTS = word_list("before French saints")
