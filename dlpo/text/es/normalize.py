@@ -13,6 +13,7 @@ from dlpo.text.es import (
     abbreviations,
 )
 from dlpo.text.es.abbreviations import (
+    ABBREVIATION_WORDS,
     ACRONYMS,
     CAPITAL_PARTS,
     LETTERS,
@@ -34,7 +35,7 @@ SIGN = (
 )
 # Words and abbreviations that some form may read.
 _HAVE_FORMS = TABLES.word_list("have forms")
-_HAVE_FORMS |= set(filter(str.isalpha, abbreviations.IN_CONTEXT.keys))
+_HAVE_FORMS |= {*filter(str.isalpha, {*abbreviations.IN_CONTEXT.keys, *ABBREVIATION_WORDS})}
 PLAIN = (
     r"(?<![\w.@])(?=[a-zñ]{0,9}[aeiouyáéíóúü])"
     rf"(?!(?:et al|{any_key(_HAVE_FORMS)})\b)"
