@@ -99,7 +99,7 @@ BOOKS_PIECE = any_key(BOOKS)
 ROMAN = ROMAN
 
 
-def spelled(letters: str) -> list[str]:
+def letter_words(letters: str) -> list[str]:
     """The names of letters; other characters are skipped.
 
     A capital, "De", says that it isn't the small word, which has no stress.
@@ -112,7 +112,10 @@ def acronym_words(written: str) -> list[str]:
     stem = written.removesuffix("s") if written[:-1].isupper() else written
     if known := ACRONYMS.get(written) or ACRONYMS.get(stem):
         return known
-    return [stem.lower()] if len(stem) > 2 and sayable(stem) else spelled(stem)
+    return [stem.lower()] if len(stem) > 2 and sayable(stem) else letter_words(stem)
+
+
+spelled = letter_words  # of modules that aren't converted yet
 
 
 def sayable(written: str) -> bool:
@@ -201,15 +204,15 @@ def letter_at_end(match: re.Match[str]) -> list[str] | None:
     """La sala B. Pase; el 14-C. La; es la D. Las; but "la actriz B. Soto", "en C. Las Rosas"."""
     text, before = match.string, text_before(match)
     if _ONLY_LETTER_BEFORE.search(before):
-        return spelled(match[0])
+        return letter_words(match[0])
     if match[0] in "LMPS":
         return None
     lettered = _LETTERED_BEFORE.search(before) or _THE_LETTER_BEFORE.search(before)
     if lettered and (sentence_opens_after(match) or not _NAME_ALONE_AFTER.match(text, match.end())):
-        return spelled(match[0])
+        return letter_words(match[0])
     if match[0] == "F" or _OF_STREET.match(text, match.end()) or _STREET_BEFORE.search(before):
         return None
-    return spelled(match[0]) if sentence_opens_after(match) else None
+    return letter_words(match[0]) if sentence_opens_after(match) else None
 
 
 def sentence_opens_after(match: re.Match[str]) -> bool:
@@ -226,7 +229,7 @@ def choice(match: re.Match[str]) -> list[str] | None:
     begins = not before.strip(" ") or before.rstrip(" ")[-1] in "\n\f"
     is_choice = listed or (begins and sentence_opens_after(match))
     street = _OF_STREET.match(match.string, match.end())
-    return spelled(match[0]) if is_choice and not street else None
+    return letter_words(match[0]) if is_choice and not street else None
 
 
 def book(match: re.Match[str]) -> list[str] | None:
@@ -265,8 +268,8 @@ def why(match: re.Match[str]) -> list[str] | None:
 
 
 def abbreviations_13(match: re.Match[str]) -> list[str] | None:
-    return spelled(match[0]) if _previous_word(match)[:1].isupper() else None
+    return letter_words(match[0]) if _previous_word(match)[:1].isupper() else None
 
 
 def abbreviations_15(match: re.Match[str]) -> list[str] | None:
-    return spelled(match[0])
+    return letter_words(match[0])

@@ -13,8 +13,8 @@ from dlpo.text.es.abbreviations import (
     LETTERS,
     LONGEST_ACRONYM,
     acronym_words,
+    letter_words,
     sayable,
-    spelled,
 )
 from dlpo.text.es.english import is_listed
 from dlpo.text.es.nouns import NOUNS
@@ -55,9 +55,9 @@ def _part(letters: str, last: bool) -> list[str]:
     if letters == "www":
         return ["triple", "doble", "U"]
     if len(letters) == 2 and last:  # a country: punto es, punto eme equis
-        return [letters] if letters == "es" else spelled(letters)
+        return [letters] if letters == "es" else letter_words(letters)
     has_vowel = re.search("[aeiouáéíóú]", letters)
-    return [letters] if has_vowel and len(letters) > 1 else spelled(letters)
+    return [letters] if has_vowel and len(letters) > 1 else letter_words(letters)
 
 
 def address_words(written: str) -> list[str]:
@@ -91,7 +91,7 @@ def mail(match: re.Match[str]) -> list[str]:
     found = _INITIAL_AND_NAME.match(written, start)
     if found and not is_listed(found[0]) and sayable(found[2]):
         rest = address_words(written[found.start(2) :])
-        return [*address_words(written[:start]), *spelled(found[1]), *rest]
+        return [*address_words(written[:start]), *letter_words(found[1]), *rest]
     return address_words(match[0])
 
 
@@ -164,11 +164,11 @@ def road(match: re.Match[str]) -> list[str] | None:
     if not _ROAD_BEFORE.search(text_before(match, 16)):
         return None
     letters, number = match[0].split("-")
-    return [*spelled(letters), *cardinal_words(number)]
+    return [*letter_words(letters), *cardinal_words(number)]
 
 
 def _account(written: str) -> list[str]:
-    return [word for c in written for word in (digit_words(c) if c.isdigit() else spelled(c))]
+    return [word for c in written for word in (digit_words(c) if c.isdigit() else letter_words(c))]
 
 
 def _hashtag_part(part: str) -> list[str]:
@@ -178,7 +178,7 @@ def _hashtag_part(part: str) -> list[str]:
         return acronym_words(part)
     has_vowel = re.search("[aeiouyáéíóú]", part.lower())
     known = [part.lower()] if has_vowel else ABBREVIATION_WORDS.get(f"{part.lower()}.")  # @DrSimi
-    return known or spelled(part)
+    return known or letter_words(part)
 
 
 def hashtag(match: re.Match[str]) -> list[str] | None:
@@ -212,7 +212,7 @@ def technical_codes_6(match: re.Match[str]) -> list[str] | None:
 
 
 def technical_codes_9(match: re.Match[str]) -> list[str] | None:
-    return [*cardinal_words(match[1]), *spelled("p")]
+    return [*cardinal_words(match[1]), *letter_words("p")]
 
 
 def technical_codes_10(match: re.Match[str]) -> list[str] | None:
