@@ -8,6 +8,7 @@ from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_cap
 from dlpo.text.common.forms import capital_parts, text_before, with_pause
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.common.tables import any_key
+from dlpo.text.es.english import is_listed
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, ordinal_words
 from dlpo.text.es.tables import TABLES, word_list
@@ -30,7 +31,7 @@ _STATES = TABLES.words("states")  # of Mexico
 _BOOKS = TABLES.words("books")
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(
-    rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}(?:[bdfglmnprstxyz]|(?<=..)[ck])?"
+    rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxyz]?"
 )
 _FEMALE_NAMES = word_list("feminine names")
 OFFICES = "(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr|sen|dip)"
@@ -58,12 +59,15 @@ def acronym_words(written: str) -> list[str]:
     stem = written.removesuffix("s") if written[:-1].isupper() else written
     if known := ACRONYMS.get(written) or ACRONYMS.get(stem):
         return known
-    return [stem.lower()] if len(stem) > 2 and sayable(stem) else letter_words(stem)
+    is_name = len(stem) > 3 and is_listed(stem.lower())  # TRUMP
+    is_word = is_name or (len(stem) > 2 and sayable(stem))
+    return [stem.lower()] if is_word else letter_words(stem)
 
 
 def sayable(written: str) -> bool:
-    """Whether its letters make syllables that Spanish has."""
-    return _SYLLABLES.fullmatch(written.lower()) is not None
+    """Whether its letters make syllables that Spanish has, with c and k at the end of a name."""
+    word = written.lower()
+    return _SYLLABLES.fullmatch(word.rstrip("ck") if len(word) > 3 else word) is not None
 
 
 def state_words(written: str) -> list[str]:
