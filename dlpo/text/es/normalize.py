@@ -25,7 +25,7 @@ from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, digit_words, ended_ordinal_words
 from dlpo.text.es.tables import EXCEPTIONS, TABLES
 
-_SIGNS = TABLES.words("signs")
+sign_words = TABLES.words("signs").__getitem__
 SIGN = r"[=!]==|[<>!=]=|=>|->|&&|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|[√π∞]"
 # Words and abbreviations that some form may read.
 _HAVE_FORMS = TABLES.word_list("have forms")
@@ -77,11 +77,6 @@ def accented(match: re.Match[str]) -> list[str]:
     return [match[0].replace("a", "á")]
 
 
-def mixed_acronym(match: re.Match[str]) -> list[str]:
-    """SpO2."""
-    return ACRONYMS[match[0]]
-
-
 def book_number(match: re.Match[str]) -> list[str]:
     """1 Corintios."""
     return [*ended_ordinal_words(int(match[0]), "a"), "de"]
@@ -126,34 +121,36 @@ def of_both(match: re.Match[str]) -> list[str] | None:
     return [stem + ("e" if stem.endswith(("or", "nt")) else "o") + match[2]]
 
 
-def pair(match: re.Match[str]) -> list[str] | None:
-    """The slash of niños/niñas, el/la, negro/blanco."""
+def _around(match: re.Match[str]) -> tuple[str, str]:
+    """The words on both sides of a slash."""
     before = _WORD_BEFORE.search(text_before(match))
     after = _WORD_AFTER.match(match.string, match.end())
-    if not (before and after):
-        return None
-    words = {before[0].lower(), after[0].lower()}
+    return (before[0], after[0]) if before and after else ("", "")
+
+
+def genders(match: re.Match[str]) -> list[str] | None:
+    """The slash of niños/niñas, el/la."""
+    words = {word.lower() for word in _around(match)}
     stems = {re.sub("[oae]?s?$", "", word) for word in words}
-    if len(words) == 2 and (len(stems) == 1 or words <= _ARTICLES):
-        return ["o"]
-    shouted = (before[0] + after[0]).isupper()
-    return [] if not shouted and all(map(_is_spanish, words)) else None
+    return ["o"] if len(words) == 2 and (len(stems) == 1 or words <= _ARTICLES) else None
+
+
+def pair(match: re.Match[str]) -> list[str] | None:
+    """The slash of negro/blanco, but not of src/main or AC/DC."""
+    words = _around(match)
+    return [] if all(map(_is_spanish, words)) and not "".join(words).isupper() else None
 
 
 def _is_spanish(word: str) -> bool:
-    """Whether a word in lower case looks so, unlike parts of a path: src, utils, main."""
-    return not word.isascii() or bool(_SPANISH.fullmatch(word) and not english_syllables(word))
+    """Whether a word looks so, unlike parts of a path: src, utils, main."""
+    lower = word.lower()
+    return not lower.isascii() or bool(_SPANISH.fullmatch(lower) and not english_syllables(lower))
 
 
 def sound(match: re.Match[str]) -> list[str]:
     """Hmm, mmmm, shhh: as pronunciations.tsv has them."""
     written = _STRETCHED.sub(r"\1\1", match[0].lower())
     return [_SOUNDS.get(written, written)]
-
-
-def sign(match: re.Match[str]) -> list[str]:
-    """A sign as signs.tsv says it in text."""
-    return _SIGNS[match[0]]
 
 
 def _unstretched(written: str) -> str:
