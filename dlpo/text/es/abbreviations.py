@@ -36,7 +36,9 @@ _SYLLABLES = re.compile(
 _FEMALE_NAMES = word_list("feminine names")
 OFFICES = "(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr|sen|dip)"
 STATES = any_key(_STATES)
-BOOKS = any_key(_BOOKS.keys() - (word_list("numbered books") - {"Jn"}))
+BOOKS = TABLES.column("books")
+NUMBERED_BOOKS = word_list("numbered books") - {"Jn"}
+BOOK = any_key(_BOOKS.keys() - NUMBERED_BOOKS)
 ANY_BOOK = any_key(_BOOKS)
 NUMERAL = rf"(?=[MDCLXVI])(?!MX\b|[MDCL]\b){ROMAN}(?![{LETTERS}\d'])"
 _ENDED_WORD = re.compile(rf"([{LETTERS}]{{1,40}})[.,]?\s{{1,2}}$")
@@ -51,7 +53,14 @@ def letter_words(letters: str) -> list[str]:
     return [word for letter in letters.lower() for word in _NAMES.get(letter, [])]
 
 
-spelled = letter_words  # of modules that aren't converted yet
+# For calendar.py, quantities.py and notation.py until they are converted.
+spelled = letter_words
+
+
+def is_other(book: str, match: re.Match[str]) -> bool:
+    """Whether the name of a book rather is a person's or a thing's: Juan 7,5, Hb 11,2."""
+    is_range = re.compile(r"\d,\d{1,3}[-–]\d").search(match.string, match.start(), match.end() + 12)
+    return book.lower() in word_list("books named as people or things") and not is_range
 
 
 def acronym_words(written: str) -> list[str]:
