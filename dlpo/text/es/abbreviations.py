@@ -33,7 +33,6 @@ _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(
     rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxyz]?"
 )
-_FEMALE_NAMES = word_list("feminine names")
 OFFICES = "(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr|sen|dip)"
 STATES = any_key(_STATES)
 BOOKS = TABLES.column("books")
@@ -41,7 +40,6 @@ NUMBERED_BOOKS = word_list("numbered books") - {"Jn"}
 BOOK = any_key(_BOOKS.keys() - NUMBERED_BOOKS)
 ANY_BOOK = any_key(_BOOKS)
 NUMERAL = rf"(?=[MDCLXVI])(?!MX\b|[MDCL]\b){ROMAN}(?![{LETTERS}\d'])"
-_ENDED_WORD = re.compile(rf"([{LETTERS}]{{1,40}})[.,]?\s{{1,2}}$")
 _WORD = re.compile(rf"(?:(?:,| [yoe]) [IVX]{{1,5}}\b){{0,6}}\s{{1,2}}([{LETTERS}]{{2,40}})")
 
 
