@@ -35,9 +35,7 @@ _SYLLABLES = re.compile(
 )
 OFFICES = "(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr|sen|dip)"
 STATES = any_key(_STATES)
-BOOKS = TABLES.column("books")
-NUMBERED_BOOKS = word_list("numbered books") - {"Jn"}
-BOOK = any_key(_BOOKS.keys() - NUMBERED_BOOKS)
+BOOK = any_key(_BOOKS.keys() - (word_list("numbered books") - {"Jn"}))
 ANY_BOOK = any_key(_BOOKS)
 NUMERAL = rf"(?=[MDCLXVI])(?!MX\b|[MDCL]\b){ROMAN}(?![{LETTERS}\d'])"
 _WORD = re.compile(rf"(?:(?:,| [yoe]) [IVX]{{1,5}}\b){{0,6}}\s{{1,2}}([{LETTERS}]{{2,40}})")
@@ -49,16 +47,6 @@ def letter_words(letters: str) -> list[str]:
     A capital, "De", says that it isn't the small word, which has no stress.
     """
     return [word for letter in letters.lower() for word in _NAMES.get(letter, [])]
-
-
-# For calendar.py, quantities.py and notation.py until they are converted.
-spelled = letter_words
-
-
-def is_other(book: str, match: re.Match[str]) -> bool:
-    """Whether the name of a book rather is a person's or a thing's: Juan 7,5, Hb 11,2."""
-    is_range = re.compile(r"\d,\d{1,3}[-–]\d").search(match.string, match.start(), match.end() + 12)
-    return book.lower() in word_list("books named as people or things") and not is_range
 
 
 def acronym_words(written: str) -> list[str]:
