@@ -106,14 +106,13 @@ class Row:
 
 
 def rows_of(tables: Tables, package: str) -> list[Row]:
-    """The rows of all tables of a language, in the order in which they are tried: those of one
-    priority in that of their lines."""
+    """The rows of all tables of a language, in the order in which they are tried."""
     found = [
         Row(f"{tables.folder}/rows/{name}.tsv:{line}", cells, tables, package)
         for name in tables.names("rows")
         for line, cells in enumerate(tables.rows(f"rows/{name}"), 2)
     ]
-    return sorted(found, key=attrgetter("priority"))
+    return sorted(found, key=attrgetter("priority", "name"))
 
 
 def forms_of(rows: Sequence[Row], others: Mapping[int, Form]) -> list[Form]:
