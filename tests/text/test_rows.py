@@ -51,6 +51,7 @@ def tables(tmp_path: Path) -> Tables:
         ("END", "", True),
         ("END", "Yes. ", True),
         ("END", "yes ", False),
+        ("END", "yes\f", True),
         ("CAP", "Paris ", True),
         ("UP", "Paris ", False),
         ("LETTER", "B ", True),

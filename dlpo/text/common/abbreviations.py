@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Mapping
 
-from dlpo.text.common.forms import Form, text_before
+from dlpo.text.common.forms import Form
 from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
-from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables, any_key
 
 
@@ -55,54 +54,19 @@ class Abbreviations:
 
 
 class InContext:
-    """Abbreviations that mean something by what is before or after them: "Cl. 72", "12 Pte.".
-
-    Args:
-        tables: of the language.
-        name: of the table: one or more abbreviations with "|" between them, in their case, those
-            without a last period with or without it; what must be before one and after it, regular
-            expressions, which may name lists in braces, or empty; its words. The first row that
-            fits says it.
-        letters: as in a class of a regular expression.
-        own_periods: whether one has no other period than that of its row.
-    """
-
-    def __init__(self, tables: Tables, name: str, letters: str, own_periods: bool = False) -> None:
-        self._meanings: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], list[str]]]] = {}
-        for index, (keys, before, after, words) in enumerate(tables.rows(name)):
-            for key in keys.split("|"):
-                meaning = (
-                    late(tables.with_lists(rf"(?:{before})$")),
-                    late(tables.with_lists(after)),
-                    tables.said(name, index, words),
-                )
-                self._meanings.setdefault(key, []).append(meaning)
-        self.keys = self._meanings.keys()
-        any_written = any_key(self._meanings)
-        period = "" if own_periods else r"\.|"
-        pattern = rf"(?<![{letters}\d.])(?:{any_written})(?:(?<=\.)|{period}(?![{letters}\d]))"
-        self.form = Form(f"{name}.tsv", "aA", pattern, self._words)
-
-    def _words(self, match: re.Match[str]) -> list[str] | None:
-        written = match[0] if match[0] in self._meanings else match[0].rstrip(".")
-        for before, after, words in self._meanings[written]:
-            if before.search(text_before(match, 40)) and after.match(match.string, match.end()):
-                return words
-        return None
-
-
-class ByNeighbors:
-    """Abbreviations that mean something by the words beside them: "vol. 3", "the 21st Inf. Div.".
+    """Abbreviations that mean something by the words beside them: "Cl. 72", "the 21st Inf. Div.".
 
     Args:
         tables: of the language.
         name: of the table: one or more abbreviations with "|" between them, in their case; what
             must be before one and after it, see `dlpo.text.common.neighbors`; its words. The first
             row that fits says it.
-        letters: as in a class of a regular expression.
+        letters: characters that can't be beside one, as in a class of a regular expression.
+        own_periods: whether one has no other period than that of its row; otherwise those without
+            a last period may have one.
     """
 
-    def __init__(self, tables: Tables, name: str, letters: str) -> None:
+    def __init__(self, tables: Tables, name: str, letters: str, own_periods: bool = False) -> None:
         self._meanings: dict[str, list[tuple[NeighborPattern, NeighborPattern, list[str]]]] = {}
         for index, (keys, before, after, words) in enumerate(tables.rows(name)):
             meaning = (
@@ -113,13 +77,16 @@ class ByNeighbors:
             for key in keys.split("|"):
                 self._meanings.setdefault(key, []).append(meaning)
         self.keys = self._meanings.keys()
-        pattern = rf"(?<![{letters}\d.&/])(?:{any_key(self.keys)})(?:(?<=\.)|(?![{letters}\d/&]))"
+        period = "" if own_periods else r"\.|"
+        ends = rf"(?:(?<=\.)|{period}(?![{letters}\d]))"
+        pattern = rf"(?<![{letters}\d.])(?:{any_key(self.keys)}){ends}"
         self.form = Form(f"{name}.tsv", "aA", pattern, self._words)
 
     def _words(self, match: re.Match[str]) -> list[str] | None:
+        written = match[0] if match[0] in self._meanings else match[0].rstrip(".")
         before = neighbors_before(match.string, match.start())
         after = neighbors_after(match.string, match.end())
-        for fits_before, fits_after, words in self._meanings[match[0]]:
+        for fits_before, fits_after, words in self._meanings[written]:
             if fits_before.fits(before) and fits_after.fits(after):
                 return words
         return None

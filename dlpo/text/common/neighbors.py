@@ -33,7 +33,7 @@ from dlpo.text.common.tables import Tables
 
 WINDOW = 90  # characters on either side
 _GAP = 8  # words that ".." skips at most
-_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’-][^\W\d_]+)*|\n|\S")
+_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’-][^\W\d_]+)*|[\n\f]|\S")
 _ENDS = frozenset(".!?;:\n\f")
 _KINDS: Mapping[str, Callable[[str], bool]] = {
     "NUM": lambda word: word[0].isdigit(),
@@ -43,7 +43,7 @@ _KINDS: Mapping[str, Callable[[str], bool]] = {
     "UP": lambda word: len(word) > 1 and word.isupper(),
     "LETTER": lambda word: len(word) == 1 and word.isalpha(),
     "WORD": lambda word: word[0].isalpha(),
-    "ANY": lambda word: word != "\n",
+    "ANY": lambda word: word not in "\n\f",
     "SIGN": lambda word: not word[0].isalnum(),
     "END": lambda word: word in _ENDS,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.abbreviations import ByNeighbors
+from dlpo.text.common.abbreviations import InContext
 from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.context import INITIAL, name_follows, previous_word
@@ -14,7 +14,7 @@ from dlpo.text.en_us.technical import term_words
 # Keyed without a period if they are expanded anywhere, and with it if only where it is written,
 # since they are also words or parts of words.
 ABBREVIATIONS = TABLES.words("abbreviations")
-BY_NEIGHBORS = ByNeighbors(TABLES, "abbreviations_in_context", "A-Za-z'")
+IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", "A-Za-z'&/", own_periods=True)
 _LETTERED_THINGS = word_list("lettered things")
 _TWO_INITIALS = late(r"\s?[A-Z]\.")
 _BEFORE_PRONOUNS = ("and", "or", "than", "am", "was", "is", "do", "did", "can", "will", "have")

@@ -10,14 +10,14 @@ from dlpo.text.common.forms import FormReader, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.rows import forms_of, rows_of
 from dlpo.text.common.tables import any_key
-from dlpo.text.en_us.abbreviations import ABBREVIATIONS, BY_NEIGHBORS
+from dlpo.text.en_us.abbreviations import ABBREVIATIONS, IN_CONTEXT
 from dlpo.text.en_us.heteronyms import heteronyms
 from dlpo.text.en_us.interjections import plain_word
 from dlpo.text.en_us.tables import TABLES, table, word_list
 from dlpo.text.en_us.technical import term_words
 
 # Words and abbreviations that some form may read.
-_HAVE_FORMS = set(filter(str.isalpha, BY_NEIGHBORS.keys)) | word_list("have forms")
+_HAVE_FORMS = set(filter(str.isalpha, IN_CONTEXT.keys)) | word_list("have forms")
 PLAIN = (
     rf"(?<![\w.@#'=])(?<!\s-)(?<!=\s)(?!(?:[ivxl]{{1,7}}|{any_key(_HAVE_FORMS)})\b)"
     r"(?=[a-z']{0,40}[aeiouy]|(?:th|st|nd|rd)\b)[a-z]{2,40}(?:'[a-z]{1,3})?"
@@ -54,7 +54,7 @@ _LOWER_BEFORE = late(  # not in a title
 )
 READER = FormReader(
     _BEGIN,
-    forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: BY_NEIGHBORS.form}),
+    forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: IN_CONTEXT.form}),
     r"'[sS](?![\w'])",
 )
 

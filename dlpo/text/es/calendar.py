@@ -8,7 +8,7 @@ from dlpo.text.common.calendar import DAY, MONTH, full_name
 from dlpo.text.common.forms import text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
-from dlpo.text.es.abbreviations import spelled
+from dlpo.text.es.abbreviations import letter_words
 from dlpo.text.es.numbers import cardinal_words, decimal_words
 from dlpo.text.es.tables import any_of, words_of
 
@@ -171,7 +171,7 @@ def elapsed(match: re.Match[str]) -> list[str]:
 def time_zone(match: re.Match[str]) -> list[str]:
     """UTC-3, GMT-06:00."""
     sign, hours = "más" if match[2] == "+" else "menos", cardinal_words(match[3])
-    return [*spelled(match[1]), sign, *hours, *(cardinal_words(match[4]) if match[4] else [])]
+    return [*letter_words(match[1]), sign, *hours, *(cardinal_words(match[4]) if match[4] else [])]
 
 
 def verse(match: re.Match[str]) -> list[str]:

@@ -14,12 +14,14 @@ from dlpo.text.es.tables import EXCEPTIONS, TABLES, word_list
 _LISTED = word_list("english words")  # whose letters could be Spanish
 _CONSONANT = "[bcdfghjklmnpqrstvwxz]"
 _SHAPE = re.compile(  # hardly any Spanish word is written so
-    rf"^s[bcdfgkmnpqt]|^(?:wr|kn)|^chr|(?<!^de)sh|(?<!^pos)th|ph|dge|ype(?=s?$)|(?<!s)tions?$|(?:[aiuy]t|in|ct|pt|iz)ed$|gh|ck|w|oo|ou"
-    r"|bb|dd|ff|gg|mm|pp|ss|tt|zz|ll(?![aeiou])|[aeiou]ke(?=[drs]?$)"
-    r"|(?<!^ta)(?<!^bachi)(?<!^canci)llers?$|ll(?=(?:ie|is|ison)$)|(?<!^coll)(?<!^gar)age(?=[ds]?$)"
-    r"|ea(?=(?:ch|ck|ds?|f|ks?|ms?|ps?|rs|rn|st|ts?|th|ve)$)|(?<!^l)(?<!^cr)ee(?!r$)"
-    rf"|[bfgkptv]$|(?<![oe]vi)c$|(?<!u)m$|{_CONSONANT}{{2}}$|{_CONSONANT}y$|(?<!rr)(?<!^r)(?<!^l)ey$"
+    r"^s[bcdfgkmnpqt]|^(?:wr|kn)|^chr|sh|th|ph|dge|ype(?=s?$)|[^s]tions?$"
+    r"|(?:[aiuy]t|in|ct|pt|iz)ed$|gh|ck|w|oo|ou|bb|dd|ff|gg|mm|pp|ss|tt|zz|ll(?![aeiou])"
+    r"|[aeiou]ke(?=[drs]?$)|llers?$|ll(?=(?:ie|is|ison)$)|age(?=[ds]?$)"
+    r"|ea(?=(?:ch|ck|ds?|f|ks?|ms?|ps?|rs|rn|st|ts?|th|ve)$)|ee(?!r$)"
+    rf"|[bfgkptv]$|(?:[^i]|[^v]i|[^oe]vi)c$|[^u]m$|{_CONSONANT}{{2}}$|{_CONSONANT}y$"
+    r"|(?:[^rl]|[^r]r|.l)ey$"
 )
+_SPANISH = re.compile(r"^(?:desh|posth|(?:ta|bachi|canci)llers?$|(?:coll|gar)age|(?:l|cr)ee[ns]?$)")
 _VOWEL_LETTERS = re.compile(r"[aeiouy]+")
 _AS_WRITTEN = re.compile("i[aeou]|ua|eo|a$")  # vowels that English changes more than Spanish
 _SILENT_E = re.compile(rf"{_CONSONANT}e(?=s?$)")
@@ -41,7 +43,7 @@ def english_syllables(word: str) -> list[Syllable]:
     """
     if not (len(word) > 2 and word.isascii() and word.isalpha()):
         return []
-    if not (word in _LISTED or _SHAPE.search(word)):
+    if word not in _LISTED and (_SPANISH.search(word) or not _SHAPE.search(word)):
         return []
     phonemes = _phonemes(word)
     vowels = _spelled_vowels(word, sum(phoneme[-1].isdigit() for phoneme in phonemes))

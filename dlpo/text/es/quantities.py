@@ -9,7 +9,7 @@ from dlpo.text.common.forms import digits_in_groups, text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
-from dlpo.text.es.abbreviations import spelled
+from dlpo.text.es.abbreviations import letter_words
 from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     cardinal_words,
@@ -172,7 +172,7 @@ def ordinal(match: re.Match[str]) -> list[str]:
 
 def lettered_ordinal(match: re.Match[str]) -> list[str]:
     """5to. A, of a class."""
-    return [*ended_ordinal_words(int(match[1]), match[2]), *spelled(match[3])]
+    return [*ended_ordinal_words(int(match[1]), match[2]), *letter_words(match[3])]
 
 
 def range(match: re.Match[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from dlpo.text.common.language import Token
 from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
-from dlpo.text.es.abbreviations import spelled
+from dlpo.text.es.abbreviations import letter_words
 from dlpo.text.es.calendar import MONTHS, PERIOD, date_words, duration_words, year_words
 from dlpo.text.es.normalize import READER, word_of
 from dlpo.text.es.numbers import (
@@ -47,7 +47,7 @@ class SpanishSayAs(SayAs):
         return READER.tokens(content, word_of, shouted=False)
 
     def character(self, one: str) -> list[str]:
-        return spelled(one) or _SIGNS.get(one, [])
+        return letter_words(one) or _SIGNS.get(one, [])
 
     def cardinal_or_ordinal(self, number: str, ordinal: bool) -> list[str]:
         if not ordinal:
