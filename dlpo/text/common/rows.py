@@ -2,7 +2,7 @@
 
 A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
 
-    priority  the lowest is tried first
+    priority  the lowest is tried first; equals in the order of the tables and their rows
     begins    as in `dlpo.text.common.forms.Form`
     left      characters that may not be just before the form, as in a class of a regular
               expression; empty: any may
@@ -122,7 +122,7 @@ def rows_of(tables: Tables, package: str) -> list[Row]:
         for name in tables.names("rows")
         for line, cells in enumerate(tables.rows(f"rows/{name}"), 2)
     ]
-    return sorted(found, key=attrgetter("priority", "name"))
+    return sorted(found, key=attrgetter("priority"))
 
 
 def forms_of(rows: Sequence[Row], others: Mapping[int, Form]) -> list[Form]:
