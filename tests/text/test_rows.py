@@ -22,7 +22,7 @@ FRONT_END = TextFrontEnd()
 @pytest.fixture
 def tables(tmp_path: Path) -> Tables:
     """Of a language with one list and one class of words."""
-    (tmp_path / "lists.tsv").write_text("list\twords\nwork days\tmonday tuesday\n")
+    (tmp_path / "lists.txt").write_text("== work days\nmonday\ntuesday\n")
     (tmp_path / "word_classes.tsv").write_text("class\twords\nDET\ta the\n")
     return Tables(str(tmp_path / "module.py"))
 

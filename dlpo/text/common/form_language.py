@@ -17,7 +17,7 @@ from dlpo.text.common.tables import Tables
 class FormLanguage:
     """The part of a `Language` that tables and forms settle; a language brings `word` and the rest.
 
-    `day_first`: whether 5/3 is the fifth of March. Its lists.tsv has "before names", "sentence
+    `day_first`: whether 5/3 is the fifth of March. Its lists.txt has "before names", "sentence
     starters", "join clauses", "question words", "before question words", and, for dates without a
     year that are read the other way round, "before swapped dates" and "not after swapped dates".
     """

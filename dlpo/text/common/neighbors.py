@@ -8,7 +8,7 @@ a cell for what is before a place the last item is next to it, otherwise the fir
     ``flight``  the word, in any case; with a capital, just so; a sign: ``(``, ``$``
     ``a/b/c``   one of them, words, lists, classes or kinds
     ``run*``    words that begin so; ``*ing``: that end so
-    ``{days}``  a word of that list in lists.tsv; ``_`` for the blanks of its name
+    ``{days}``  a word of that list in lists.txt; ``_`` for the blanks of its name
     ``DET``     a word of that class in word_classes.tsv, or one of the kinds below
     ``&x``      x, with no blank between it and what is nearer to the place
     ``x?``      x or nothing

@@ -10,7 +10,7 @@ from dlpo.text.common.tables import Tables
 class Nouns:
     """Nouns of a language with two genders, ``m`` and ``f``.
 
-    Its lists.tsv has "feminine nouns", "masculine nouns" and the endings of both, which are regular
+    Its lists.txt has "feminine nouns", "masculine nouns" and the endings of both, which are regular
     expressions; "feminine articles", "feminine article", which makes only 1 feminine and numbers
     before "feminine and ordered" nouns, "not nouns", "big numbers", which count as plurals, "number
     connectives" and "thousand", which may be between a number and its noun, and as patterns "nouns

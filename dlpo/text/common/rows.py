@@ -6,7 +6,7 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
     begins    as in `dlpo.text.common.forms.Form`
     left      characters that may not be just before the form, as in a class of a regular
               expression; empty: any may
-    pattern   a regular expression; ``{list name}`` has the words of a list in lists.tsv as
+    pattern   a regular expression; ``{list name}`` has the words of a list in lists.txt as
               alternatives, ``{@table}`` what a table has in its first column, ``{module.NAME}``
               is a piece that a module of the language defines
     before    see `dlpo.text.common.neighbors`

@@ -70,8 +70,10 @@ class Tables:
         return {first: second.split() for first, second in self.column(name).items()}
 
     @cached_property
-    def _lists(self) -> dict[str, tuple[str, ...]]:
-        return self.table("lists")
+    def _lists(self) -> dict[str, list[str]]:
+        text = (self._folder / "lists.txt").read_text(encoding="utf-8")
+        named = (part.partition("\n") for part in f"\n{text}".split("\n== ")[1:])
+        return {name: words.split() for name, _, words in named}
 
     @cached_property
     def classes(self) -> dict[str, list[str]]:
@@ -80,8 +82,8 @@ class Tables:
         return self.words("word_classes") if has_classes else {}
 
     def words_of(self, name: str) -> list[str]:
-        """The words of one list in lists.tsv."""
-        return self._lists[name][0].split()
+        """The words of one list in lists.txt: a word a line, below its name as ``== name``."""
+        return self._lists[name]
 
     def word_list(self, name: str) -> frozenset[str]:
         """The words of a list as a set, to look words up."""
