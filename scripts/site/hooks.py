@@ -46,10 +46,8 @@ def on_config(config: Any) -> None:
     docs = Path(config.docs_dir)
     found = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
     pages = {page for page in found if not config.exclude_docs.match_file(page)}
-    measuring = _section(_section(config.nav, "Reference"), "Measuring")
     project = _section(config.nav, "Project")
-    for page in sorted(pages - set(_named(config.nav))):
-        (measuring if page.startswith("bench-") else project).append(page)
+    project += sorted(pages - set(_named(config.nav)))
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -40,13 +40,16 @@ pytestmark = pytest.mark.full
 ROOT = Path(__file__).resolve().parents[2]
 MINI = ROOT / "voices/mini/checkpoint"
 HOW_TO = sorted(f"docs/howto/{page.name}" for page in (ROOT / "docs/howto").glob("*.md"))
-PAGES = ["README.md", "docs/tutorial.md", "docs/explain/dlpo.md", *HOW_TO]
+PAGES = [
+    "README.md", "docs/tutorial.md", "docs/explain/dlpo.md", "docs/gpu.md", "docs/train-base.md",
+    *HOW_TO,
+]  # fmt: skip
 HAS = {  # page -> fixtures: what its reader has beside a checkout
-    "docs/howto/gpu-node.md": ("trained",),
+    "docs/gpu.md": ("trained",),
     "docs/howto/listening-test.md": ("trained",),
     "docs/howto/own-judge.md": ("trained",),
     "docs/howto/train-a-voice.md": ("recorded", "checkpoints"),
-    "docs/howto/wavegrad2.md": ("recorded",),
+    "docs/train-base.md": ("recorded",),
 }
 FENCE = re.compile(r"^```(sh|python)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"(^|\s+)# .*")
