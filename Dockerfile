@@ -41,7 +41,7 @@ FROM tools AS gpu-environment
 ARG PIP_INDEX_URL
 COPY locks/gpu.txt /src/locks/
 RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked /src/locks/gpu.txt
-# TensorRT's libraries are only on NVIDIA's index: both arguments together install them (docs/tensorrt.md).
+# TensorRT's libraries are only on NVIDIA's index: both arguments together install them (docs/gpu.md#tensorrt).
 ARG TENSORRT_INDEX=
 ARG TENSORRT_SHA256=
 RUN /opt/tools/bin/install-tensorrt "${TENSORRT_INDEX}" "${TENSORRT_SHA256}"

@@ -2,7 +2,7 @@
 # make test    what CI does, in a pinned environment: lint, types, import rules, tests (minutes)
 # make test-all  and the tests marked `full`: learning, load, browser, Ray, NVIDIA's client, a fleet
 # make voice   voices from texts to a bundle, by recipe/voice.toml: some 16 core-hours, resumes
-# make container  build the image and run it as its users would (as root; some minutes)
+# make container  build the image of a server with docker: dlpo:cpu; TARGET=gpu or train for the others
 # make gpu-check  measure on a machine with an NVIDIA GPU, with what is installed (10 minutes); ENGINE=cpu rehearses it
 # make gpu-wheels FOR=3.12  beforehand: small packages that such a machine may lack, for its Python version
 # make check   the same checks as `make test`, in the active environment
@@ -32,8 +32,9 @@ test-all: test $(DLPO_RIVA_VENV)/installed $(DLPO_RAY_VENV)/installed $(DLPO_SLI
 voice: .venv/installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m recipe run recipe/voice.toml --jobs 2
 
-container: .venv/installed
-	.venv/bin/python scripts/container
+TARGET ?= cpu
+container:
+	docker build --target $(TARGET) --tag dlpo:$(TARGET) --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .
 
 check:
 	scripts/check

@@ -40,13 +40,6 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def memory_mb() -> int | None:
-    """The machine's memory; None if it can't be asked so, as on Windows."""
-    if not hasattr(os, "sysconf"):
-        return None
-    return int(_os.sysconf("SC_PAGE_SIZE") * _os.sysconf("SC_PHYS_PAGES") // 2**20)
-
-
 def flush_file(path: Path) -> None:
     """Wait until a file is on the disk."""
     has_directories = hasattr(os, "O_DIRECTORY")

@@ -1,6 +1,5 @@
 """What a machine without a network gets, and what it gives back.
 
-    python -m recipe.carry wheels .gpu/wheels --python 3.12               # here: small packages
     python -m recipe.carry speech CORPUS .gpu/speech.tar --megabytes 16   # here: clips as Opus
     python -m recipe.carry unpack .gpu/speech.tar CORPUS                  # there: FLAC again
     python -m recipe.carry pack RUNS OUT/results.tar                      # there: checkpoints, logs
@@ -13,8 +12,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 import tarfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -31,31 +28,11 @@ OPUS_EFFORT = 0.9  # of 0..1: some 34 kbit/s
 AT_ONCE = 128  # clips to encode before looking whether more fit
 FORMAT = "recipe.json"  # in the archive: the corpus's sample rate
 BESIDE = ("metadata.csv", "alignments.tsv.xz")
-PACKAGES = (  # that training and tuning import, and machines with torch often lack
-    "audioread", "cffi", "decorator", "distillmos", "googleapis-common-protos", "librosa",
-    "platformdirs", "pooch", "pycparser", "soundfile", "soxr", "speechmos", "xls_r_sqa",
-)  # fmt: skip
 KEPT = ("checkpoint/*", "*.json", "*.jsonl")  # of each run
 # How to unpack what may be from elsewhere. Python before 3.11.4 can't refuse links and paths.
 DATA_ONLY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.command()
-def wheels(
-    out: Path, python: Annotated[str, typer.Option(help="Its version there, on x86-64 Linux.")]
-) -> None:
-    """Fetch what training and tuning need beside torch, without its dependencies."""
-    command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
-        "--python-version", python, "--implementation", "cp", "--dest", str(out),
-    ]  # fmt: skip
-    for tag in ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014"):
-        command += ["--platform", f"{tag}_x86_64"]
-    subprocess.run([*command, *PACKAGES], check=True)
-    size = sum(file.stat().st_size for file in out.glob("*.whl"))
-    typer.echo(f"{out}: {size / 1e6:.1f} MB")
 
 
 @app.command()

@@ -18,7 +18,7 @@ import hashlib
 import json
 import shlex
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Stage:
     command: str
     """words as in a shell, {places} filled in; `dlpo`, `python` and `bash` are known"""
     makes: str
-    """the file or folder that is there when the stage is done"""
+    """file or folder that exists when the stage is done"""
     needs: tuple[str, ...] = ()
     """stages that must be done before"""
     data: str = ""
@@ -52,28 +52,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The stages in an order in which each has what it needs."""
+    """The stages, each after those that it needs."""
 
     stages: tuple[Stage, ...]
     places: dict[str, str]
     shares: dict[str, dict[str, float]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        before = set[str]()
-        for stage in self.stages:
-            if stage.name in before:
-                raise ConfigError(f"two stages are named {stage.name}; rename one")
-            if missing := set(stage.needs) - before:
-                raise ConfigError(
-                    f"stage {stage.name} needs {', '.join(sorted(missing))};"
-                    " expected stages that stand before it"
-                )
-            if stage.data and stage.data not in self.shares:
-                raise ConfigError(
-                    f"stage {stage.name} reads the shares {stage.data!r}; expected one of"
-                    f" {', '.join(self.shares) or 'none: there are no [shares]'}"
-                )
-            before.add(stage.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +64,8 @@ class Job:
     """A stage as it runs, once for each of its voices."""
 
     stage: Stage
-    voice: str
-    """empty if the stage is run once"""
+    name: str
+    """of the stage, and of the voice"""
     words: tuple[str, ...]
     makes: Path
     needs: tuple[str, ...]
@@ -90,31 +73,19 @@ class Job:
     sha256: str
     """of its command and of those that it needs, without places"""
 
-    @property
-    def name(self) -> str:
-        """Of the stage, and of the voice."""
-        return f"{self.stage.name} {self.voice}".strip()
-
 
 def read_recipe(file: Path, places: Mapping[str, str] | None = None) -> Recipe:
-    """A recipe from its file.
-
-    Args:
-        file: TOML.
-        places: folders that replace those of the file.
+    """A recipe from its TOML file, with folders that replace those of the file.
 
     Raises:
-        ConfigError: unreadable, or a stage that can't be followed.
+        ConfigError: unreadable, or a place that the file doesn't name.
     """
     try:
         recipe = from_dict(Recipe, tomllib.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: not a recipe ({error}); expected TOML with stages") from error
-    if unknown := set(places or {}) - set(recipe.places):
-        raise ConfigError(
-            f"no place is named {', '.join(sorted(unknown))} in {file};"
-            f" expected {', '.join(recipe.places)}"
-        )
+    for name in places or {}:
+        _check("place", name, recipe.places, f"in {file}")
     return replace(recipe, places={**recipe.places, **(places or {})})
 
 
@@ -122,52 +93,61 @@ def jobs(recipe: Recipe) -> list[Job]:
     """What is to be run, in order.
 
     Raises:
-        ConfigError: a command has a {place} that the recipe doesn't name.
+        ConfigError: two stages have one name, or one needs a stage, place or table that the recipe
+            doesn't have before it.
     """
-    made: list[Job] = []
+    made: dict[str, dict[str, Job]] = {}  # stage -> voice, empty if it is run once -> job
     for stage in recipe.stages:
+        if stage.name in made:
+            raise ConfigError(f"two stages are named {stage.name}; rename one")
+        for name in stage.needs:
+            _check("stage", name, made, f"before {stage.name}, and {stage.name} needs {name}")
+        if stage.data:
+            _check("table of shares", stage.data, recipe.shares, f"for {stage.name}")
+        made[stage.name] = {}
         for voice in stage.each or ("",):
-            before = [job for job in made if job.stage.name in stage.needs]
-            if voice:  # of a stage that was run for each voice, it needs its own voice's
-                before = [job for job in before if not job.stage.each or job.voice == voice]
-            shares = recipe.shares[stage.data] if stage.data else {}
-            speaker, language = voice.rpartition("_")[2], LANGUAGES.get(voice[:1], "")
-            names = {**recipe.places, "voice": voice, "speaker": speaker, "language": language}
-            words = _filled(stage, stage.command, names) + _data(shares, names)
-            makes = " ".join(_filled(stage, stage.makes, names))
-            what = [stage.command, voice, shares, stage.seconds, [job.sha256 for job in before]]
-            sha256 = hashlib.sha256(json.dumps(what).encode()).hexdigest()
-            needs = tuple(job.name for job in before)
-            made.append(Job(stage, voice, words, Path(makes), needs, sha256))
-    return made
+            before = [
+                job
+                for name in made
+                if name in stage.needs
+                for its, job in made[name].items()
+                if not voice or not its or its == voice  # of its own voice alone
+            ]
+            made[stage.name][voice] = _job(recipe, stage, voice, before)
+    return [job for voices in made.values() for job in voices.values()]
 
 
 def needed(todo: Sequence[Job], names: Sequence[str]) -> list[Job]:
-    """The jobs of some stages, and those that they need.
-
-    Raises:
-        ConfigError: there is no such stage.
-    """
-    known = dict.fromkeys(job.stage.name for job in todo)
-    if unknown := [name for name in names if name not in known]:
-        raise ConfigError(f"no stage is named {unknown[0]}; expected one of {', '.join(known)}")
+    """The jobs of some stages, and those that they need; ConfigError if a stage is unknown."""
+    for name in names:
+        _check("stage", name, dict.fromkeys(job.stage.name for job in todo))
     wanted = {job.name for job in todo if job.stage.name in names}
-    for job in reversed(todo):  # each needs what stands before it
+    for job in reversed(todo):  # each comes after those that it needs
         wanted |= set(job.needs) if job.name in wanted else set()
     return [job for job in todo if job.name in wanted]
 
 
-def _filled(stage: Stage, text: str, names: Mapping[str, str]) -> tuple[str, ...]:
+def _job(recipe: Recipe, stage: Stage, voice: str, before: Sequence[Job]) -> Job:
+    shares = recipe.shares[stage.data] if stage.data else {}
+    speaker, language = voice.rpartition("_")[2], LANGUAGES.get(voice[:1], "")
+    names = {**recipe.places, "voice": voice, "speaker": speaker, "language": language}
     try:
-        return tuple(word.format_map(names) for word in shlex.split(text))
+        words = [word.format_map(names) for word in shlex.split(stage.command)]
+        for dataset, share in shares.items():
+            words += ["--data", f"{names['work']}/data/{dataset}={share}"]
+        makes = Path(stage.makes.format_map(names))
     except (KeyError, ValueError, IndexError) as error:
         known = ", ".join(f"{{{name}}}" for name in names)
         raise ConfigError(
-            f"stage {stage.name}: {text!r} can't be filled in ({error}); expected {known}"
+            f"stage {stage.name} can't be filled in ({error}); expected {known}"
         ) from error
+    what = [stage.command, voice, shares, stage.seconds, [job.sha256 for job in before]]
+    sha256 = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    needs = tuple(job.name for job in before)
+    return Job(stage, f"{stage.name} {voice}".strip(), tuple(words), makes, needs, sha256)
 
 
-def _data(shares: Mapping[str, float], names: Mapping[str, str]) -> tuple[str, ...]:
-    """`--data` of each dataset."""
-    options = (f"{names['work']}/data/{name}={share}" for name, share in shares.items())
-    return tuple(word for option in options for word in ("--data", option))
+def _check(kind: str, name: str, known: Collection[str], where: str = "") -> None:
+    if name not in known:
+        expected = ", ".join(known) or "none: the recipe has none"
+        raise ConfigError(f"no {kind} is named {name} {where}".rstrip() + f"; expected {expected}")

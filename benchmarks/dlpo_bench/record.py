@@ -16,11 +16,12 @@ from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+import psutil
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlpo.commit import git
 from dlpo.errors import DataError, InputError, writing
-from dlpo.operating_system import memory_mb, usable_cores
+from dlpo.operating_system import usable_cores
 
 FREE_BYTES = (
     64_000_000  # bytes; the largest record has 0.4 MB, but a nearly full disk soon fills up
@@ -171,7 +172,7 @@ def machine() -> dict[str, Any]:
         **_processor(cpu),
         "cores": usable_cores(),
         "flags": [flag for flag in CPU_FLAGS if flag in flags],
-        "memory_mb": memory_mb(),
+        "memory_mb": psutil.virtual_memory().total // 2**20,
         "system": platform.platform(),
     }
 

@@ -25,20 +25,14 @@ from dlpo.errors import needs
 from dlpo_serving.voice_names import DEFAULT_VOICE
 
 _kept = partial(typer.Option, rich_help_panel="Output")
-LOCAL = "127.0.0.1"
-PORT = 8765
 _MAKE = "make"
 Folder = Annotated[Path, typer.Argument(help="Test folder from `dlpo listen A B`.")]
 AnswerFiles = Annotated[
-    list[Path] | None, typer.Argument(help="Files that raters sent, besides the server's.")
+    list[Path] | None, typer.Argument(help="Files that raters sent, or a file of their links.")
 ]
 AllRaters = Annotated[
     bool, typer.Option("--all-raters", help="Also count raters who fail the catch trials.")
 ]
-Host = Annotated[
-    str, typer.Option(help="Address to listen on; 0.0.0.0 accepts calls from other machines.")
-]
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +45,6 @@ def register(app: typer.Typer) -> None:
         " See docs/listen.md.",
     )
     group.command(_MAKE)(make)
-    group.command()(serve)
     group.command()(report)
     group.command()(export)
     app.add_typer(group, name="listen")
@@ -192,11 +185,8 @@ def make(
         typer.Option(min=0, help="Seed of the order; random and secret by default: it is the key."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder to create.")] = Path("listening-test"),
-    run: Annotated[bool, typer.Option("--serve/--no-serve", help="Then serve the test.")] = True,
-    host: Host = LOCAL,
-    port: Port = PORT,
 ) -> None:
-    """Create a blind test of two systems and serve it. `dlpo listen A B` is short for this."""
+    """Create a blind test of two systems. `dlpo listen A B` is short for this."""
     with needs("bench"):
         from dlpo_bench.listening.making import check_unused, make_test
     with needs("serve"):
@@ -215,39 +205,11 @@ def make(
     kinds = [trial.kind for trial in key.trials]
     typer.echo(
         f"{out}: {kinds.count('pair')} pairs and {len(kinds) - kinds.count('pair')} catch trials\n"
-        f"give raters only {out / 'page'} (also opens as a file);"
+        f"give raters only {out / 'page'}, as a folder or on any web server;"
         f" {out / 'key.json'} says which is which"
     )
     if same := len(chosen) - kinds.count("pair"):
         typer.echo(f"{same} clips were left out: both systems speak them identically")
-    if run:
-        serve(out, host, port)
-
-
-def serve(
-    folder: Folder,
-    host: Host = LOCAL,
-    port: Port = PORT,
-    allowed_host: Annotated[
-        list[str] | None,
-        typer.Option(help="Further name for this server, such as that of a proxy before it."),
-    ] = None,
-) -> None:
-    """Serve a test to raters and store their answers until Ctrl-C."""
-    import asyncio
-
-    with needs("serve"):
-        from dlpo_bench.listening import server
-
-    def tell(port: int) -> None:
-        shown = f"[{host}]" if ":" in host else host
-        typer.echo(f"listening test at http://{shown}:{port}/, answers go to {folder / 'answers'}")
-        if host in (LOCAL, "localhost", "::1"):
-            typer.echo("only this machine can reach it; --host 0.0.0.0 opens it to the network")
-        else:
-            typer.echo("anyone who reaches this address can listen and answer, without encryption")
-
-    asyncio.run(server.serve(folder, host, port, tell, allowed_host or ()))
 
 
 def report(
@@ -262,7 +224,7 @@ def report(
     from dlpo_bench.tables import show
 
     key = read_key(folder)
-    result = make_report(key, read_answers(folder, key, answers or ()), trust_all=all_raters)
+    result = make_report(key, read_answers(answers or (), key), trust_all=all_raters)
     show(blocks(result))
     write_report(result, folder)
 
@@ -281,7 +243,7 @@ def export(
     from dlpo_bench.listening.answers import read_answers, read_key
 
     key = read_key(folder)
-    collected = read_answers(folder, key, answers or ())
+    collected = read_answers(answers or (), key)
     count = export_pairs(folder, key, collected, out, trust_all=all_raters)
     for problem in collected.problems:
         typer.echo(f"left out: {problem}", err=True)

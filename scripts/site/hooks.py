@@ -44,12 +44,9 @@ _log = logging.getLogger("mkdocs.hooks.dlpo")
 def on_config(config: Any) -> None:
     """Add the pages that are missing from the navigation."""
     docs = Path(config.docs_dir)
-    found = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
-    pages = {page for page in found if not config.exclude_docs.match_file(page)}
-    measuring = _section(_section(config.nav, "Reference"), "Measuring")
+    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
     project = _section(config.nav, "Project")
-    for page in sorted(pages - set(_named(config.nav))):
-        (measuring if page.startswith("bench-") else project).append(page)
+    project += sorted(pages - set(_named(config.nav)))
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -33,20 +33,23 @@ import pytest
 from typer.testing import CliRunner
 
 from dlpo.cli import app
-from dlpo_bench.listening.answers import ANSWERS, RaterAnswer, read_key
+from dlpo_bench.listening.answers import RaterAnswer, read_key
 
 pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
 MINI = ROOT / "voices/mini/checkpoint"
 HOW_TO = sorted(f"docs/howto/{page.name}" for page in (ROOT / "docs/howto").glob("*.md"))
-PAGES = ["README.md", "docs/tutorial.md", "docs/explain/dlpo.md", *HOW_TO]
+PAGES = [
+    "README.md", "docs/tutorial.md", "docs/explain/dlpo.md", "docs/gpu.md", "docs/train-base.md",
+    *HOW_TO,
+]  # fmt: skip
 HAS = {  # page -> fixtures: what its reader has beside a checkout
-    "docs/howto/gpu-node.md": ("trained",),
+    "docs/gpu.md": ("trained",),
     "docs/howto/listening-test.md": ("trained",),
     "docs/howto/own-judge.md": ("trained",),
     "docs/howto/train-a-voice.md": ("recorded", "checkpoints"),
-    "docs/howto/wavegrad2.md": ("recorded",),
+    "docs/train-base.md": ("recorded",),
 }
 FENCE = re.compile(r"^```(sh|python)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"(^|\s+)# .*")
@@ -72,7 +75,6 @@ SHORTER = {
     "python my_judge.py": "1",
     "dlpo export": "--steps 1 --default-steps 1 --precision fp32",
     "dlpo eval": "--clips 1",
-    "dlpo listen serve": "--port 0",
 }
 FEWER_STEPS = ("steps 10", "steps 1")  # of a chain, whose graph takes minutes
 NEEDS_TORCH = tuple(
@@ -80,7 +82,6 @@ NEEDS_TORCH = tuple(
 )
 SERVERS = {  # how a command begins that runs until it is ended -> what it says when it is ready
     "dlpo serve": "SERVING",
-    "dlpo listen serve": "http://",
 }
 
 
@@ -202,11 +203,10 @@ def hours_pass(session: Session, command: str) -> None:
 
 def people_answer(session: Session, command: str) -> None:
     """Three of them, who agree and pass the catch trials."""
-    folder = session.folder / command.split()[-1]
-    key = read_key(folder)
-    (folder / ANSWERS).mkdir(exist_ok=True)
+    key = read_key(session.folder / "listening-test")
+    (session.folder / "answers").mkdir()
     for number, rater in enumerate(("Ann", "Bob", "Eve")):
-        with (folder / ANSWERS / f"{rater}.jsonl").open("w", encoding="utf-8") as file:
+        with (session.folder / "answers" / f"{rater}.jsonl").open("w", encoding="utf-8") as file:
             for trial in key.trials:
                 liked = min(trial.sounds, key=lambda name: trial.sounds[name])
                 answer = RaterAnswer(
@@ -220,7 +220,7 @@ def people_answer(session: Session, command: str) -> None:
 
 MEANWHILE: dict[str, Callable[[Session, str], None]] = {
     "dlpo train": hours_pass,
-    "dlpo listen serve": people_answer,
+    "dlpo listen before=": people_answer,
 }
 
 

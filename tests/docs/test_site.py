@@ -102,9 +102,6 @@ def test_a_page_that_the_nav_does_not_name_is_in_it(site: Path) -> None:
     linked = set(re.findall(r'href="([^"#]*)"', html))
 
     for page in pages:
-        if page.parts[0] == "browser":  # a program that has a page of its own
-            assert not (site / page.with_suffix("")).exists()
-            continue
         place = str(page.with_suffix("")) + "/"
         assert place in linked or page.name == "index.md"
 

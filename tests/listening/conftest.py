@@ -1,13 +1,9 @@
-"""A listening test of two toy systems, and a server for it on a port of its own."""
+"""A listening test of two toy systems, and answers to it."""
 
 from __future__ import annotations
 
-import http.client
-import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +13,6 @@ import pytest
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.listening.answers import AnswerKey, PairTrial, RaterAnswer, read_key
 from dlpo_bench.listening.making import make_test
-from dlpo_bench.listening.server import build_app
-from dlpo_serving.protocols.http.server import listening
-from tests.callers import WAIT_S, in_another_thread
 
 SECONDS = 0.45  # of each sound: the page has to play them in real time
 CLIPS = [
@@ -105,50 +98,3 @@ def ballot(key: AnswerKey) -> Ballot:
 @pytest.fixture
 def answer(ballot: Ballot) -> RaterAnswer:
     return ballot.answer(ballot.of_kind("pair")[0], "a")
-
-
-@dataclass
-class RunningServer:
-    """A running server."""
-
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def request(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
-    ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
-        try:
-            names = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, body, names)
-            reply = connection.getresponse()
-            return reply.status, dict(reply.getheaders()), reply.read()
-        finally:
-            connection.close()
-
-    def post(self, row: Any, **headers: str) -> tuple[int, Any]:
-        """Status and decoded reply."""
-        body = row if isinstance(row, bytes) else json.dumps(asdict(row)).encode()
-        headers = {"Content_Type": "application/json", **headers}
-        status, _, reply = self.request("POST", "/answers", body, **headers)
-        return status, json.loads(reply)
-
-
-@pytest.fixture
-def open_server() -> Iterator[Callable[..., RunningServer]]:
-    """`open_server(folder, store)`; it closes with the test."""
-    with ExitStack() as stack:
-
-        def start(*arguments: Any) -> RunningServer:
-            running = in_another_thread(listening(build_app(*arguments), "127.0.0.1", 0))
-            return RunningServer(stack.enter_context(running)[0])
-
-        yield start
-
-
-@pytest.fixture
-def server(folder: Path, open_server: Callable[..., RunningServer]) -> RunningServer:
-    return open_server(folder)

@@ -1,20 +1,17 @@
-"""What is an answer and what is none; on disk: once each, whole or not at all."""
+"""What is an answer and what is none, in the files and links that raters send."""
 
 from __future__ import annotations
 
 import base64
-import errno
 import json
-import os
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from dlpo.errors import DataError, InputError
-from dlpo_bench.listening.answers import AnswerStore, RaterAnswer, parse_answer, read_answers
+from dlpo_bench.listening.answers import RaterAnswer, parse_answer, read_answers
 from tests.listening.conftest import Ballot
 
 
@@ -51,7 +48,7 @@ def test_malformed_answers_are_refused(
 
 
 def test_damaged_lines_are_reported_and_others_kept(
-    folder: Path, ballot: Ballot, answer: RaterAnswer, tmp_path: Path
+    ballot: Ballot, answer: RaterAnswer, tmp_path: Path
 ) -> None:
     bad = replace(answer, choice="both")
     lines = [answer.to_json(), '{"test": "' + "\n", "\n", bad.to_json(), "[" * 100_000 + "\n"]
@@ -59,7 +56,7 @@ def test_damaged_lines_are_reported_and_others_kept(
     sent = tmp_path / "sent.jsonl"
     sent.write_bytes(content)
 
-    found = read_answers(folder, ballot.key, [sent])
+    found = read_answers([sent], ballot.key)
 
     assert found.answers == (answer,)
     places = [problem.split(": ")[0] for problem in found.problems]
@@ -68,7 +65,7 @@ def test_damaged_lines_are_reported_and_others_kept(
 
 
 def test_a_link_holds_answers_unless_it_is_damaged(
-    folder: Path, ballot: Ballot, answer: RaterAnswer, tmp_path: Path
+    ballot: Ballot, answer: RaterAnswer, tmp_path: Path
 ) -> None:
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     packed = packer.compress(answer.to_json().encode()) + packer.flush()
@@ -78,116 +75,29 @@ def test_a_link_holds_answers_unless_it_is_damaged(
         f"see https://a.example/p/#answers={whole}\n#answers={whole[:40]}\n#answers=AAAAA\n"
     )
 
-    found = read_answers(folder, ballot.key, [sent])
+    found = read_answers([sent], ballot.key)
 
     assert found.answers == (answer,)
     assert [problem.split(": ")[0] for problem in found.problems] == [f"{sent}:2", f"{sent}:3"]
 
 
 def test_answers_to_another_test_are_refused(
-    folder: Path, ballot: Ballot, answer: RaterAnswer, tmp_path: Path
+    ballot: Ballot, answer: RaterAnswer, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.jsonl"
     other.write_text(answer.to_json() + replace(answer, test="f" * 16, choice="both").to_json())
 
     with pytest.raises(DataError, match=f"test 'ffffffffffffffff'; this is {ballot.key.test_id}"):
-        read_answers(folder, ballot.key, [other])
+        read_answers([other], ballot.key)
     with pytest.raises(DataError, match="can't be read"):
-        read_answers(folder, ballot.key, [tmp_path / "gone.jsonl"])
+        read_answers([tmp_path / "gone.jsonl"], ballot.key)
 
 
-@pytest.fixture
-def store(folder: Path, ballot: Ballot) -> AnswerStore:
-    return AnswerStore(folder, ballot.key)
-
-
-def lines(folder: Path) -> list[str]:
-    files = sorted((folder / "answers").iterdir())
-    return [line for path in files for line in path.read_text().splitlines(keepends=True)]
-
-
-def test_an_answer_is_stored_once_however_often_it_is_sent(
-    folder: Path, ballot: Ballot, store: AnswerStore, answer: RaterAnswer
-) -> None:
-    assert store.add(answer)
-    assert not store.add(answer)
-    assert not AnswerStore(folder, ballot.key).add(answer)  # nor after a new start
-    assert lines(folder) == [answer.to_json()]
-
-
-def test_a_changed_answer_is_added_and_a_late_old_one_is_not(
-    folder: Path, ballot: Ballot, store: AnswerStore, answer: RaterAnswer
+def test_the_highest_revision_of_an_answer_counts(
+    ballot: Ballot, answer: RaterAnswer, tmp_path: Path
 ) -> None:
     changed = replace(answer, choice="same", revision=2)
+    sent = tmp_path / "sent.jsonl"
+    sent.write_text(changed.to_json() + answer.to_json())
 
-    assert store.add(changed)
-    assert not store.add(answer)
-    with pytest.raises(InputError, match="higher revision"):
-        store.add(replace(changed, choice="second"))
-    assert read_answers(folder, ballot.key).answers == (changed,)
-
-
-def test_each_sitting_has_its_own_file(folder: Path, ballot: Ballot, store: AnswerStore) -> None:
-    sittings = [ballot.sitting(n, f"r{n}", ["a", "b", "same"]) for n in range(12)]
-
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(store.add, [answer for one in sittings for answer in one]))
-
-    names = {path.name for path in (folder / "answers").iterdir()}
-    assert names == {f"{n:032x}.jsonl" for n in range(12)}
-    found = read_answers(folder, ballot.key)
-    assert set(found.answers) == {answer for one in sittings for answer in one}
-    assert found.problems == ()
-
-
-def test_a_full_disk_leaves_the_file_as_it_was(
-    folder: Path,
-    store: AnswerStore,
-    ballot: Ballot,
-    answer: RaterAnswer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    store.add(answer)
-    other = ballot.answer(ballot.of_kind("pair")[1], "b")
-    write = os.write
-
-    def full(file: int, content: bytes) -> int:
-        if len(content) > 10:
-            return write(file, content[:10])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda file, content: full(file, content[:-1]))
-        with pytest.raises(OSError, match="No space left"):
-            store.add(other)
-
-    assert lines(folder) == [answer.to_json()]
-    assert store.add(other)
-    assert lines(folder) == [answer.to_json(), other.to_json()]
-
-
-def test_half_written_line_does_not_spoil_the_next(
-    folder: Path, ballot: Ballot, answer: RaterAnswer
-) -> None:
-    (folder / "answers").mkdir()
-    path = folder / "answers" / f"{answer.session}.jsonl"
-    path.write_text(answer.to_json()[:40])
-
-    AnswerStore(folder, ballot.key).add(answer)
-
-    found = read_answers(folder, ballot.key)
-    assert found.answers == (answer,)
-    assert len(found.problems) == 1
-
-
-def test_sittings_are_limited(
-    folder: Path, ballot: Ballot, answer: RaterAnswer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dlpo_bench.listening.answers.MAX_SESSIONS", 2)
-    store = AnswerStore(folder, ballot.key)
-    for n in (1, 2):
-        store.add(replace(answer, session=f"{n:032x}"))
-
-    with pytest.raises(InputError, match="takes no more"):
-        store.add(replace(answer, session=f"{3:032x}"))
-    assert store.add(replace(answer, session=f"{2:032x}", revision=2))
+    assert read_answers([sent, sent], ballot.key).answers == (changed,)

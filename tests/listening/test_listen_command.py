@@ -44,7 +44,7 @@ def test_folders_are_compared_by_their_common_clips(
 ) -> None:
     ours, theirs = wavs("ours", "c1", "c2", "c3"), wavs("theirs", "c2", "c3", "c4")
 
-    result = listen(f"new={ours}", f"old={theirs}", "--no-serve", "--out", tmp_path / "t")
+    result = listen(f"new={ours}", f"old={theirs}", "--out", tmp_path / "t")
 
     assert result.exit_code == 0, result.stderr
     assert "2 pairs and 2 catch trials" in result.stdout
@@ -58,7 +58,7 @@ def test_voices_and_checkpoints_say_the_lines_of_a_file(
 ) -> None:
     long = ["hum " * 20, "ho " * 25]  # the toy voice is quick
     (tmp_path / "texts").write_text(f"{long[0]}\n\n{long[1]}\nNo.\n")
-    made = ("--texts", tmp_path / "texts", "--clips", "2", "--no-serve", "--out", tmp_path / "t")
+    made = ("--texts", tmp_path / "texts", "--clips", "2", "--out", tmp_path / "t")
 
     result = listen("--catch", "0", "--seed", "1", *made, tiny_bundle, f"raw={tiny_checkpoint}")
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_compared_is_refused(
     ours, theirs = wavs("ours", "c1"), wavs("theirs", "c2")
     texts = tmp_path / "texts"
     texts.write_text("Hello there.\n")
-    out = ("--out", tmp_path / "t", "--no-serve")
+    out = ("--out", tmp_path / "t")
 
     def message(*arguments: str | Path) -> str:
         result = listen(*arguments, *out)
@@ -97,15 +97,12 @@ def test_what_cannot_be_compared_is_refused(
     assert not (tmp_path / "t").exists()
 
 
-def test_report_and_export_of_served_and_sent_answers(
-    folder: Path, ballot: Ballot, tmp_path: Path
-) -> None:
-    served, sent = folder / "answers" / "x.jsonl", tmp_path / "sent.jsonl"
-    served.parent.mkdir()
-    served.write_text("".join(a.to_json() for a in ballot.sitting(1, "Ann", ["a"] * 3)))
+def test_report_and_export_of_sent_answers(folder: Path, ballot: Ballot, tmp_path: Path) -> None:
+    first, sent = tmp_path / "x.jsonl", tmp_path / "sent.jsonl"
+    first.write_text("".join(a.to_json() for a in ballot.sitting(1, "Ann", ["a"] * 3)))
     sent.write_text("".join(a.to_json() for a in ballot.sitting(2, "Bob", ["a", "b"])) + "{\n")
 
-    result = listen("report", folder, sent)
+    result = listen("report", folder, first, sent)
 
     assert result.exit_code == 0, result.stderr
     assert "| hum | 4 | 80% [28%, 99%] |" in (folder / "report.md").read_text()
@@ -113,7 +110,7 @@ def test_report_and_export_of_served_and_sent_answers(
     report = json.loads((folder / "report.json").read_text())
     assert (report["pooled"]["a"]["count"], report["counted"]) == (4, ["Ann", "Bob"])
 
-    result = listen("export", folder, sent, "--out", tmp_path / "pairs.jsonl")
+    result = listen("export", folder, first, sent, "--out", tmp_path / "pairs.jsonl")
 
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'pairs.jsonl'}: 5 pairs\n")
     assert f"left out: {sent}:5" in result.stderr

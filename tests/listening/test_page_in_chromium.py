@@ -1,4 +1,4 @@
-"""The page in headless Chromium: from a server, from a file, by keyboard, on a phone."""
+"""The page in headless Chromium: from a file, by keyboard, on a phone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from selenium.webdriver.common.keys import Keys
 from dlpo_bench.listening.answers import AnswerKey, read_answers
 from dlpo_bench.listening.report import make_report
 from tests import browsing
-from tests.listening.conftest import RunningServer
 
 
 class Page(browsing.Page):
@@ -80,12 +79,7 @@ def open_page(browser: Chrome) -> Iterator[Callable[[str], Page]]:
 
 
 @pytest.fixture
-def page(server: RunningServer, open_page: Callable[[str], Page]) -> Page:
-    return open_page(server.url)
-
-
-@pytest.fixture
-def page_of_file(folder: Path, open_page: Callable[[str], Page]) -> Page:
+def page(folder: Path, open_page: Callable[[str], Page]) -> Page:
     return open_page((folder / "page" / "index.html").as_uri())
 
 
@@ -96,17 +90,6 @@ def key_for(liked: str, key: AnswerKey, sounds: list[str]) -> str:
         return "s"
     wanted = liked if trial.kind == "pair" else next(iter({"a", "b"} & set(trial.sounds.values())))
     return "a" if trial.sounds[sounds[0]] == wanted else "b"
-
-
-def test_a_whole_test_by_keyboard_alone(folder: Path, key: AnswerKey, page: Page) -> None:
-    page.begin("Ann  Lee")
-    page.finish(lambda sounds: key_for("b", key, sounds))
-
-    assert page.text_of("end-title") == "Thank you!"
-    page.wait_for(lambda: "5 answers are stored" in page.text_of("outcome"))
-    report = make_report(key, read_answers(folder, key))
-    assert report.counted == ("Ann Lee",)
-    assert (report.pooled.b.count, report.pooled.a.count) == (3, 0)
 
 
 def test_nothing_can_be_chosen_before_both_were_heard(page: Page) -> None:
@@ -124,7 +107,7 @@ def test_nothing_can_be_chosen_before_both_were_heard(page: Page) -> None:
     assert page.chosen == "first"
 
 
-def test_one_can_go_back_and_change_an_answer(folder: Path, key: AnswerKey, page: Page) -> None:
+def test_one_can_go_back_and_change_an_answer(page: Page) -> None:
     page.begin()
     page.hear_both()
     page.press("a", "n")
@@ -133,26 +116,25 @@ def test_one_can_go_back_and_change_an_answer(folder: Path, key: AnswerKey, page
     page.press("s", "p")
     assert page.is_shown("intro")
 
-    page.wait_for(lambda: page.run("return answers.unsent.length") == 0)
-    (answer,) = read_answers(folder, key).answers
-    assert (answer.choice, answer.revision) == ("same", 2)
+    (answer,) = page.state["answers"].values()
+    assert (answer["choice"], answer["revision"]) == ("same", 2)
 
 
-def test_from_a_file_the_answers_are_saved_as_a_file(
-    folder: Path, key: AnswerKey, page_of_file: Page, tmp_path: Path
+def test_answers_of_a_test_by_keyboard_are_saved_as_a_file(
+    key: AnswerKey, page: Page, tmp_path: Path
 ) -> None:
-    page = page_of_file
     page.save_to(tmp_path)
-    page.begin("Phil")
+    page.begin("Phil  Lee")
     page.hear_both()
     page.press(key_for("a", key, page.sounds), "n")
     page.reload()
     page.finish(lambda sounds: key_for("a", key, sounds))
+    assert page.text_of("end-title") == "Thank you!"
     assert page.text_of("outcome").startswith("Save your 5 answers as a file")
     page.wait_for(lambda: page.run("return document.getElementById('link').value"))
     links = tmp_path / "links.txt"
     links.write_text("mine: " + page.run("return document.getElementById('link').value") + "\n")
-    by_link = read_answers(folder, key, [links])
+    by_link = read_answers([links], key)
     assert (len(by_link.answers), by_link.problems) == (5, ())
 
     page.press(Keys.TAB, Keys.TAB)
@@ -162,27 +144,8 @@ def test_from_a_file_the_answers_are_saved_as_a_file(
     page.wait_for(lambda: list(tmp_path.glob("*.jsonl")))
     (path,) = tmp_path.glob("*.jsonl")
     assert path.name == f"answers-{key.test_id}-{page.state['session'][:8]}.jsonl"
-    found = read_answers(folder, key, [path])
+    found = read_answers([path], key)
     assert (len(found.answers), found.problems) == (5, ())
     assert found == by_link
     report = make_report(key, found)
-    assert (report.counted, report.pooled.a.count) == (("Phil",), 3)
-
-
-def test_answers_wait_for_a_server_that_is_away(folder: Path, key: AnswerKey, page: Page) -> None:
-    page.begin()
-    page.hear_both()
-    page.run(
-        "window.realFetch = fetch; window.tried = 0;"
-        "window.fetch = async () => { tried += 1; throw new TypeError('away'); }"
-    )
-    page.press("a")
-    page.wait_for(lambda: "the server can't be reached" in page.text_of("status"))
-    assert "kept here and sent again" in page.text_of("status")
-    page.wait_for(lambda: page.run("return tried") > 1)
-
-    page.run("window.fetch = realFetch; dispatchEvent(new Event('online'))")
-
-    page.wait_for(lambda: page.run("return answers.unsent.length") == 0)
-    assert len(read_answers(folder, key).answers) == 1
-    assert page.text_of("status") == ""
+    assert (report.counted, report.pooled.a.count) == (("Phil Lee",), 3)

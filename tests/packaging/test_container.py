@@ -1,4 +1,4 @@
-"""The Dockerfile keeps its rules; scripts/container builds it and runs what comes out."""
+"""The Dockerfile keeps its rules."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from recipe.stages import Stage, jobs, needed, read_recipe
 from tests.recipe.hums import write_hums
 
 ROOT = Path(__file__).resolve().parents[2]
-CALLS = (("trained",), ("results",))  # as docs/howto/lent-gpu.md has them
+CALLS = (("trained",), ("results",))  # as the file has them
 FEW = {
     "data": "--jobs 1",
     # until clips last long enough to be judged

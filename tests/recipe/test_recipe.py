@@ -8,14 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from dlpo.errors import ConfigError
-from recipe.run import LOG, RUNNING, Attempt, Runner, core_hours
+from recipe.run import LOG, Attempt, Runner, core_hours
 from recipe.stages import jobs, needed, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,11 +111,10 @@ def test_a_lost_attempt_replaces_an_older_one(
 ) -> None:
     changed = SMALL.replace("{work}/{speaker} {voice}", "{work}/{speaker} other")
     assert follow(SMALL).run(1)
-    held = tmp_path / "work" / "running"
-    todo = follow(changed).todo
-    for job in todo:  # each wrote what it makes again, and was lost
-        lost = Attempt(job.name, job.sha256, "c", "2026-11-26T00:00:00+00:00", "lost", 1.0, 1.0)
-        (held / f"{job.name.replace(' ', '-')}.json").write_text(json.dumps(asdict(lost)))
+    with (tmp_path / "work" / LOG).open("a") as log:
+        for job in follow(changed).todo:  # each wrote what it makes again, and was lost
+            begun = Attempt(job.name, job.sha256, "c", "2026-11-26T00:00:00+00:00")
+            log.write(json.dumps(asdict(begun)) + "\n")
     again = follow(changed)
     assert again.waiting() == again.todo
     assert again.run(1)
@@ -153,7 +152,7 @@ def test_an_interrupted_run_stops_its_command_and_goes_on(tmp_path: Path) -> Non
         assert process.wait(30) == 1
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
     lines = [json.loads(line) for line in (work / LOG).read_text().splitlines()]
-    assert [line["ended"] for line in lines] == ["stopped", "done"]
+    assert [line["ended"] for line in lines] == ["lost", "stopped", "lost", "done"]
 
 
 def test_a_stage_with_a_time_limit_saves_and_is_done(
@@ -183,21 +182,9 @@ def test_a_stage_brings_what_it_needs_and_no_more(follow: Callable[[str], Runner
         needed(todo, ["tarin"])
 
 
-def test_time_of_a_lost_attempt_counts(follow: Callable[[str], Runner], tmp_path: Path) -> None:
-    held = tmp_path / "work" / RUNNING
-    held.mkdir(parents=True)
-    lost = Attempt("train", "0" * 64, "c", "2026-11-26T00:00:00+00:00", "lost", 7200.0, 9000.0)
-    (held / "train.json").write_text(json.dumps(asdict(lost)))
-    runner = follow(SMALL)
-    assert runner.attempts() == [lost]
-    assert core_hours(runner.attempts())["train"] == pytest.approx(2.0)
-    assert runner.run(1)
-    assert runner.attempts()[0] == lost
-    assert not list(held.iterdir())
-    (held / "train.json").write_text(json.dumps(asdict(runner.attempts()[-1])))  # and is logged
-    again = follow(SMALL)
-    assert again.attempts() == runner.attempts()
-    assert not again.waiting()
+def test_time_of_all_attempts_counts() -> None:
+    one = Attempt("train", "0" * 64, "c", "2026-11-26T00:00:00+00:00", "stopped", 7200.0, 9000.0)
+    assert core_hours([one, replace(one, ended="done", cpu_s=3600.0)]) == {"train": 3.0}
 
 
 def test_a_folder_is_worked_in_by_one_process(
@@ -213,8 +200,12 @@ def test_a_folder_is_worked_in_by_one_process(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('needs = ["speech"]', 'needs = ["talk"]', "corpus needs talk"),
-        ('data = "all"', 'data = "most"', "'most'; expected one of all"),
+        ('needs = ["speech"]', 'needs = ["talk"]', "no stage is named talk before corpus"),
+        (
+            'data = "all"',
+            'data = "most"',
+            "no table of shares is named most for train; expected all",
+        ),
         ("{work}/model'''", "{wrok}/model'''", "wrok"),
         ('what = "All voices."', 'waht = "All voices."', "did you mean 'what'"),
         ('name = "train"', 'name = "corpus"', "two stages are named corpus"),

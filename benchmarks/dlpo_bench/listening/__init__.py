@@ -1,3 +1,3 @@
-"""Blind listening tests of two systems: makes the page, serves it and reports the answers.
+"""Blind listening tests of two systems: makes the page and reports the answers.
 
 docs/listen.md lists the files of a test."""

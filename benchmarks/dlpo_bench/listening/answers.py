@@ -1,12 +1,10 @@
-"""The key of a listening test, and the raters' answers: reading, checking and storing them."""
+"""The key of a listening test, and the raters' answers: reading and checking them."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import threading
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,14 +14,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from dlpo.errors import DataError, InputError, reading, writing
-from dlpo.operating_system import flush_directory
+from dlpo.errors import DataError, InputError, reading
 from dlpo_bench.record import problems
 
 KEY = "key.json"
 PAGE = "page"
 AUDIO = "audio"  # in the page's folder
-ANSWERS = "answers"
 
 Kind = Literal["pair", "identical", "degraded"]
 DEGRADED = "degraded"  # the deliberately degraded sound of a catch trial
@@ -33,7 +29,6 @@ Plays = Annotated[int, Field(ge=0, le=100_000)]
 UTC = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$"
 LINK = re.compile(rb"#answers=([A-Za-z0-9_-]+)")  # base64 of deflated lines, made by answers.js
 MAX_LINK_BYTES = 1_000_000  # of its lines
-MAX_SESSIONS = 10_000  # files; a public page must not fill the disk
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -105,7 +100,7 @@ def read_key(folder: Path) -> AnswerKey:
 
 @dataclass(frozen=True, slots=True)
 class RaterAnswer:
-    """A rater's answer to one trial, stored as a line of JSON with these keys."""
+    """A rater's answer to one trial, sent as a line of JSON with these keys."""
 
     __pydantic_config__: ClassVar = STRICT
 
@@ -182,14 +177,13 @@ class Collected:
     """Lines that could not be read: place and reason."""
 
 
-def read_answers(folder: Path, key: AnswerKey, more: Sequence[Path] = ()) -> Collected:
-    """Read the answers that the server stored in a test's folder, and files that raters sent.
+def read_answers(files: Sequence[Path], key: AnswerKey) -> Collected:
+    """Read the answers that raters sent as files, or as links in a text file.
 
     Raises:
         DataError: a file can't be read, or holds answers to another test.
     """
-    stored = sorted((folder / ANSWERS).glob("*.jsonl"))
-    read = [read_file(path, key) for path in [*stored, *more]]
+    read = [read_file(path, key) for path in files]
     answers = [answer for found, _ in read for answer in found]
     unread = tuple(line for _, wrong in read for line in wrong)
     return Collected(tuple(_latest(answers, key)), unread)
@@ -247,83 +241,3 @@ def _latest(answers: Iterable[RaterAnswer], key: AnswerKey) -> list[RaterAnswer]
         begun[answer.session] = min(begun.get(answer.session, answer.utc), answer.utc)
     place = {trial.trial_id: at for at, trial in enumerate(key.trials)}
     return sorted(latest.values(), key=lambda a: (begun[a.session], a.session, place[a.trial]))
-
-
-class AnswerStore:
-    """One append-only file of JSON lines per session. Thread-safe."""
-
-    def __init__(self, folder: Path, key: AnswerKey) -> None:
-        """Open the store of the test in `folder`; its subfolder `answers` is created if missing.
-
-        Raises:
-            InputError: it can't be created.
-        """
-        self._directory = folder / ANSWERS
-        self._key = key
-        self._lock = threading.Lock()
-        self._known: dict[str, dict[str, RaterAnswer]] = {}  # session -> trial -> latest
-        with writing(self._directory, "give the folder of a test"):
-            self._directory.mkdir(exist_ok=True)
-
-    def add(self, answer: RaterAnswer) -> bool:
-        """Store an answer, unless it is already stored.
-
-        Returns:
-            Whether a line was written. An answer already stored, or superseded by a later revision,
-            writes none: clients resend what was not acknowledged.
-
-        Raises:
-            InputError: another answer has this revision, or there are too many sessions.
-            OSError: the disk write failed, and nothing of the answer was kept.
-        """
-        with self._lock:
-            latest = self._session(answer.session)
-            known = latest.get(answer.trial)
-            if known == answer or (known and known.revision > answer.revision):
-                return False
-            if known and known.revision == answer.revision:
-                raise InputError(
-                    f"revision {answer.revision} of this answer is stored and differs;"
-                    " expected a higher revision"
-                )
-            self._append(self._path(answer.session), answer.to_json().encode())
-            latest[answer.trial] = answer
-            self._known[answer.session] = latest
-            return True
-
-    def _path(self, session: str) -> Path:
-        return self._directory / f"{session}.jsonl"  # 32 hexadecimal digits, see `parse_answer`
-
-    def _session(self, session: str) -> dict[str, RaterAnswer]:
-        if session in self._known:
-            return self._known[session]
-        path = self._path(session)
-        if path.exists():
-            stored, _ = read_file(path, self._key)
-            return {answer.trial: answer for answer in _latest(stored, self._key)}
-        if sum(1 for _ in self._directory.glob("*.jsonl")) >= MAX_SESSIONS:
-            raise InputError(f"{MAX_SESSIONS} sittings are stored; this test takes no more")
-        return {}
-
-    def _append(self, path: Path, line: bytes) -> None:
-        """Append a line and fsync it; on failure the file is left as it was."""
-        is_new = not path.exists()
-        extra = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # of POSIX, of Windows
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | extra, 0o644)
-        try:
-            size = os.fstat(file).st_size
-            os.lseek(file, max(size - 1, 0), os.SEEK_SET)
-            if size and os.read(file, 1) != b"\n":
-                line = b"\n" + line  # the previous process was killed in mid-line
-            try:
-                written = 0
-                while written < len(line):
-                    written += os.write(file, line[written:])
-                os.fsync(file)
-            except OSError:
-                os.ftruncate(file, size)
-                raise
-        finally:
-            os.close(file)
-        if is_new:
-            flush_directory(self._directory)  # makes the file name durable too

@@ -1,10 +1,10 @@
-"""Which system raters prefer, how certain that is, and how far raters agree."""
+"""Which system raters prefer, and how certain that is."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,43 +16,13 @@ from dlpo_bench.listening.answers import (
     SYSTEMS,
     AnswerKey,
     Collected,
-    Kind,
-    PairTrial,
-    RaterAnswer,
 )
 from dlpo_bench.statistics import CONFIDENCE, SIGNIFICANT, Estimate, ratio_of_sums
 from dlpo_bench.tables import Block, Table, markdown
 
 DEGRADED_RIGHT = 0.75  # the lowest share of degraded sounds that an attentive listener finds
 IDENTICAL_RIGHT = 0.5  # half: asked for a difference, some hear one everywhere
-
-
-def krippendorff_alpha(units: Iterable[Sequence[str]]) -> float | None:
-    """Krippendorff's alpha for nominal values, with any number of raters and missing values.
-
-    Args:
-        units: for each item judged, the values that its raters gave.
-
-    Returns:
-        1 for full agreement, 0 for chance, below 0 for less than chance; None if no two raters
-        judged the same item, or all values are equal, so that chance is undefined.
-
-    Reference: Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011, section D.
-    """
-    agreeing = 0.0  # sum of o_cc: pairs of equal values within units
-    totals: Counter[str] = Counter()  # n_c: values that can be paired
-    for values in units:
-        if len(values) < 2:
-            continue
-        counts = Counter(values)
-        totals += counts
-        agreeing += sum(c * (c - 1) for c in counts.values()) / (len(values) - 1)
-    n = sum(totals.values())
-    expected = n * (n - 1) - sum(count * (count - 1) for count in totals.values())
-    if not expected:
-        return None
-    observed = n - agreeing
-    return 1 - observed * (n - 1) / expected
+CATCH_ANSWERS = {"identical": ("same",), "degraded": SYSTEMS}  # the right ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +54,6 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True)
-class Rater:
-    """One person, or one anonymous session."""
-
-    name: str
-    sessions: tuple[str, ...]
-    preference: Preference
-    degraded_found: Proportion
-    """Trials in which the degraded sound was found to be the worse."""
-    identical_found: Proportion
-    """Trials in which a sound was found to be no different from itself."""
-    distrusted: str
-    """Why the catch trials disqualify this rater; empty if they do not."""
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """The result of a listening test."""
 
@@ -110,17 +65,10 @@ class Report:
     over_sentences: Estimate | None
     """`pooled.a_of_decided` with a 95 % bootstrap interval over sentences: how much it depends on
     the choice of sentences. None if no answer preferred a system."""
-    raters: tuple[Rater, ...]
-    """All raters."""
     counted: tuple[str, ...]
     """Names of the raters that count."""
-    alpha: float | None
-    """Agreement on the pairs: Krippendorff's alpha, see `krippendorff_alpha`."""
-    first_of_decided: Proportion
-    """How often the sound presented as A was preferred, among preferences: 1/2 without a bias."""
-    first_p_value: float | None
-    replaced: int
-    """Answers left out because the same rater gave a later one in another session."""
+    left_out: dict[str, str]
+    """Name of each other rater -> why the catch trials disqualify them."""
     problems: tuple[str, ...]
     """Answer lines that could not be read."""
 
@@ -132,35 +80,26 @@ def make_report(key: AnswerKey, collected: Collected, *, trust_all: bool = False
         DataError: there are no answers.
     """
     if not collected.answers:
-        raise DataError(
-            "there are no answers yet; let raters listen ('dlpo listen serve'), or name the files"
-            " that they sent"
-        )
+        raise DataError("there are no answers; name the files that raters sent")
     trials = {trial.trial_id: trial for trial in key.trials}
-    by_rater: dict[str, dict[str, RaterAnswer]] = defaultdict(dict)
+    by_rater: dict[str, dict[str, str]] = defaultdict(dict)  # rater -> trial -> what was liked
     for answer in collected.answers:  # later sessions last
-        by_rater[answer.who][answer.trial] = answer
-    raters = [_rater(name, key, list(own.values())) for name, own in sorted(by_rater.items())]
-    counted = [rater.name for rater in raters if trust_all or not rater.distrusted]
-    decisive = [
-        (trials[answer.trial], answer)
+        by_rater[answer.who][answer.trial] = answer.liked(trials[answer.trial])
+    failed = {} if trust_all else {name: _failed(key, by_rater[name]) for name in by_rater}
+    counted = sorted(name for name in by_rater if not failed.get(name))
+    heard = [
+        (trial_id, liked)
         for name in counted
-        for answer in by_rater[name].values()
-        if trials[answer.trial].kind == "pair"
+        for trial_id, liked in by_rater[name].items()
+        if trials[trial_id].kind == "pair"
     ]
-    heard = [(trial, answer.liked(trial)) for trial, answer in decisive]
-    decided = [answer.choice == "first" for _, answer in decisive if answer.choice != "same"]
     return Report(
         test_id=key.test_id,
         systems=dict(key.systems),
         pooled=preference([liked for _, liked in heard]),
         over_sentences=_over_sentences(heard),
-        raters=tuple(raters),
         counted=tuple(counted),
-        alpha=krippendorff_alpha(_by_trial(heard).values()),
-        first_of_decided=proportion(sum(decided), len(decided)),
-        first_p_value=p_value(sum(decided), len(decided)),
-        replaced=len(collected.answers) - sum(map(len, by_rater.values())),
+        left_out={name: why for name, why in sorted(failed.items()) if why},
         problems=collected.problems,
     )
 
@@ -185,48 +124,32 @@ def p_value(count: int, of: int) -> float | None:
     return float(binomtest(count, of).pvalue) if of else None
 
 
-def _rater(name: str, key: AnswerKey, own: Sequence[RaterAnswer]) -> Rater:
-    trials = {trial.trial_id: trial for trial in key.trials}
-    liked: dict[Kind, list[str]] = {"pair": [], "identical": [], "degraded": []}
-    for answer in own:
-        trial = trials[answer.trial]
-        liked[trial.kind].append(answer.liked(trial))
-    degraded = proportion(sum(one in SYSTEMS for one in liked["degraded"]), len(liked["degraded"]))
-    identical = proportion(liked["identical"].count("same"), len(liked["identical"]))
-    kinds = {trial.kind for trial in key.trials}
-    return Rater(
-        name,
-        tuple(sorted({answer.session for answer in own})),
-        preference(liked["pair"]),
-        degraded,
-        identical,
-        _distrust(degraded, identical) if "degraded" in kinds else "",
-    )
-
-
-def _distrust(degraded: Proportion, identical: Proportion) -> str:
-    if degraded.share is None:
+def _failed(key: AnswerKey, liked: Mapping[str, str]) -> str:
+    """Which catch trials a rater failed, by their answers (trial -> liked); empty if none."""
+    caught = {"identical": 0, "degraded": 0}
+    right = {"identical": 0, "degraded": 0}
+    for trial in key.trials:
+        if trial.kind == "pair" or trial.trial_id not in liked:
+            continue
+        caught[trial.kind] += 1
+        right[trial.kind] += liked[trial.trial_id] in CATCH_ANSWERS[trial.kind]
+    if not caught["degraded"] and any(trial.kind == "degraded" for trial in key.trials):
         return "answered no trial with a degraded sound"
-    if degraded.share < DEGRADED_RIGHT:
-        return f"found {degraded.count} of {degraded.of} degraded sounds"
-    if identical.share is not None and identical.share < IDENTICAL_RIGHT:
-        wrong = identical.of - identical.count
-        return f"preferred one of two identical sounds in {wrong} of {identical.of} trials"
+    if right["degraded"] < DEGRADED_RIGHT * caught["degraded"]:
+        return f"found {right['degraded']} of {caught['degraded']} degraded sounds"
+    if right["identical"] < IDENTICAL_RIGHT * caught["identical"]:
+        wrong = caught["identical"] - right["identical"]
+        return f"preferred one of two identical sounds in {wrong} of {caught['identical']} trials"
     return ""
 
 
-def _by_trial(heard: Sequence[tuple[PairTrial, str]]) -> dict[str, list[str]]:
-    values: dict[str, list[str]] = defaultdict(list)
-    for trial, liked in heard:
-        values[trial.trial_id].append(liked)
-    return values
-
-
-def _over_sentences(heard: Sequence[tuple[PairTrial, str]]) -> Estimate | None:
-    values = list(_by_trial(heard).values())
-    a = np.array([liked.count("a") for liked in values])
-    decided = a + np.array([liked.count("b") for liked in values])
-    return ratio_of_sums(a, decided) if decided.any() else None
+def _over_sentences(heard: Sequence[tuple[str, str]]) -> Estimate | None:
+    """Of (trial, liked): the first system's share, by sentence."""
+    by_trial: dict[str, list[str]] = defaultdict(list)
+    for trial_id, liked in heard:
+        by_trial[trial_id].append(liked)
+    a, b = (np.array([one.count(side) for one in by_trial.values()]) for side in SYSTEMS)
+    return ratio_of_sums(a, a + b) if (a + b).any() else None
 
 
 def blocks(report: Report) -> list[Block]:
@@ -234,39 +157,23 @@ def blocks(report: Report) -> list[Block]:
     a, b = (escaped(report.systems[side]) for side in SYSTEMS)
     pooled = report.pooled
     answers = zip((a, b, "no difference"), (pooled.a, pooled.b, pooled.same), strict=True)
-    rows = []
-    for rater in report.raters:
-        own, counts = rater.preference, rater.name in report.counted
-        note = rater.distrusted and f"{'counted although' if counts else 'left out:'} "
-        rows.append([
-            escaped(rater.name), str(own.a.count), str(own.b.count), str(own.same.count),
-            p_words(own.p_value), f"{rater.degraded_found.count} of {rater.degraded_found.of}",
-            f"{rater.identical_found.count} of {rater.identical_found.of}",
-            f"{note}{rater.distrusted}",
-        ])  # fmt: skip
-    alpha = "– (no two raters judged the same pair)"
-    if report.alpha is not None:
-        alpha = f"{report.alpha:.2f}"
+    raters = len(report.counted) + len(report.left_out)
     found: list[Block] = [
         f"# {a} or {b}?",
-        f"Blind test {report.test_id}: {len(report.counted)} of {len(report.raters)} raters count,"
+        f"Blind test {report.test_id}: {len(report.counted)} of {raters} raters count,"
         f" {pooled.a.of} answers to pairs.",
         Table(
             ["preferred", "answers", "share, exact 95 % interval"],
             [[name, str(one.count), proportion_words(one)] for name, one in answers],
         ),
         _verdict(report),
-        f"- Agreement between raters (Krippendorff's alpha): {alpha}\n"
-        "- The sound played as A was preferred in"
-        f" {proportion_words(report.first_of_decided)} of the decided answers"
-        f" (p {p_words(report.first_p_value)}); without a bias of order 50 %.",
-        Table(["rater", a, b, "same", "p", "degraded found", "identical found", ""], rows),
     ]
-    if report.replaced:
-        found.append(f"{report.replaced} answers were replaced by a later sitting's.")
+    if report.left_out:
+        lines = (f"- {escaped(name)} {why}" for name, why in report.left_out.items())
+        found.append("Left out by the catch trials:\n\n" + "\n".join(lines))
     if report.problems:
-        lines = "\n".join(f"- {escaped(problem)}" for problem in report.problems)
-        found.append(f"{len(report.problems)} lines could not be read:\n\n{lines}")
+        lines = (f"- {escaped(problem)}" for problem in report.problems)
+        found.append(f"{len(report.problems)} lines could not be read:\n\n" + "\n".join(lines))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Servers under load: `dlpo bench stream`. docs/load.md defines the figures.
+"""Servers under load: `dlpo bench stream`. docs/speed.md defines the figures.
 
 `calls` speaks each protocol and simulates the listener's audio device, `servers` starts ours or
 connects to others and reads their metrics, `levels` generates load from client processes. `single`,

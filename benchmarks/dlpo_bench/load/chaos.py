@@ -4,7 +4,7 @@
 
 Hostile clients run in a process of their own, one kind after the other; the operator's changes and
 the honest listeners run in this one. A round is every kind once, in random order, and ends
-without calls, to read the server's memory, threads and files. docs/load.md explains the figures.
+without calls, to read the server's memory, threads and files. docs/speed.md has the figures.
 """
 
 from __future__ import annotations

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import multiprocessing
 import os
-import queue
 import socket
-import struct
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from multiprocessing.connection import Connection
 from random import Random
 from typing import Any
 
+import aiohttp
 import grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_bench.load.calls import OWN_CONNECTION
-from dlpo_bench.load.floods import hoard, post, reset_streams, tiny_messages
+from dlpo_bench.load.hostile_clients import (
+    FLOODS,
+    OpenCall,
+    RawHttp2,
+    close_abruptly,
+    drain,
+    flood,
+    post_speech,
+)
 from dlpo_bench.load.victim import CALL_S, MISCHIEF_S, Victim
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 
 HOSTILE_NICE = 10  # hostile clients have their own machines; "stolen processor" is another kind
 LONG = "Noise becomes speech, step by step, and nobody knows how it was done. " * 100
 HOST = "127.0.0.1"
-SPEECH = b"/dlpo.v1.SpeechService/StreamSynthesize"
+SPEECH = "/dlpo.v1.SpeechService/StreamSynthesize"
 RESETS_PER_S = 5_000.0
 NO_TEXT = b"Bearer dlpo-" + b"\xff" * 90  # a header that is not UTF-8
 BURST = 40  # callers at the same moment
-FLOOD_BYTES = 1_000_000
+FLOOD = 10_000  # messages
+BATCH = 200  # streams that are reset at once
 RIVA = "nvidia.riva.tts.RivaSpeechSynthesis"
 METHODS = (
     "/dlpo.v1.SpeechService/StreamSynthesize",
@@ -40,13 +49,11 @@ METHODS = (
     "/grpc.health.v1.Health/Check",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
+REFUSALS = (grpc.RpcError, OSError, ValueError, HTTPException, aiohttp.ClientError)
 HOSTILE = (  # methods of `Attacker`
     "greedy", "empty", "flushes", "unread", "vanishing", "malformed", "cancelled", "impatient",
     "tiny", "crowd", "worst", "messages", "resets", "metadata", "hoard", "burst",
 )  # fmt: skip
-
-TextPiece = speech_pb2.IncrementalSynthesizeRequest
-Texts = list[queue.SimpleQueue[TextPiece | None]]
 
 
 @contextmanager
@@ -69,7 +76,7 @@ def _obey(orders: Connection, victim: Victim, seed: int) -> None:
     while True:
         name = orders.recv()
         # Whatever the server does to hostile clients is right as long as others don't notice.
-        with suppress(grpc.RpcError, OSError, ValueError), Attacker(victim, random) as attacker:
+        with suppress(*REFUSALS), Attacker(victim, random) as attacker:
             getattr(attacker, name)()
         orders.send(None)
 
@@ -80,6 +87,7 @@ class Attacker:
     def __init__(self, victim: Victim, random: Random) -> None:
         self.victim = victim
         self.random = random
+        self._headers = {"Authorization": f"Bearer {victim.hostile}"}
         self._metadata = (("authorization", f"Bearer {victim.hostile}"),)
 
     def __enter__(self) -> Attacker:
@@ -98,31 +106,30 @@ class Attacker:
         """A connection to the HTTP port."""
         return socket.create_connection((HOST, self.victim.http_port), 5)
 
+    def post(self, **fields: Any) -> None:
+        """Ask for speech over HTTP, and read the beginning of the reply."""
+        with closing(HTTPConnection(HOST, self.victim.http_port, timeout=CALL_S)) as connection:
+            post_speech(connection, self._headers, **fields).read(4096)
+
     @contextmanager
-    def conversations(self, count: int) -> Iterator[Texts]:
-        """Open calls in one connection, each with a config but no text yet; texts can be added."""
-        texts: Texts = [queue.SimpleQueue() for _ in range(count)]
-        calls = []
-        for text in texts:
-            text.put(TextPiece(config=speech_pb2.SynthesisConfig()))
-            pieces = iter(text.get, None)
-            calls.append(self.stub.IncrementalSynthesize(pieces, metadata=self._metadata))
-        threads = [threading.Thread(target=drain, args=(call,)) for call in calls]
+    def conversations(self, count: int) -> Iterator[list[OpenCall]]:
+        """Open calls in one connection, without text; each is read by a thread."""
+        calls = [OpenCall(self.channel, self._metadata) for _ in range(count)]
+        threads = [threading.Thread(target=call.refusal) for call in calls]
         for thread in threads:
             thread.start()
-        yield texts
-        for text, call in zip(texts, calls, strict=True):
-            text.put(None)
-            call.cancel()
+        yield calls
+        for call in calls:
+            call.end()
         for thread in threads:
             thread.join()
 
     def greedy(self) -> None:
         """Conversations that receive their long texts all at once."""
-        with self.conversations(60) as texts:
+        with self.conversations(60) as calls:
             time.sleep(0.5)
-            for text in texts:
-                text.put(TextPiece(text=LONG))
+            for call in calls:
+                call.say(text=LONG)
             time.sleep(MISCHIEF_S)
 
     def empty(self) -> None:
@@ -132,9 +139,9 @@ class Attacker:
 
     def flushes(self) -> None:
         """A conversation of nothing but flushes."""
-        with self.conversations(1) as texts:
+        with self.conversations(1) as (call,):
             for _ in range(3000):
-                texts[0].put(TextPiece(flush=speech_pb2.Flush()))
+                call.say(flush=speech_pb2.Flush())
             time.sleep(MISCHIEF_S)
 
     def unread(self) -> None:
@@ -158,8 +165,7 @@ class Attacker:
             with self.http() as connection:
                 connection.sendall(head.encode() + body)
                 connection.recv(1000)
-                linger = struct.pack("ii", 1, 0)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                close_abruptly(connection)
 
     def malformed(self) -> None:
         """Bytes that are no messages, and no HTTP."""
@@ -188,12 +194,6 @@ class Attacker:
         while time.monotonic() < end_s:
             drain(self.begin("No."))
 
-    @property
-    def places(self) -> list[tuple[str, int]]:
-        """Of gRPC and of HTTP."""
-        port = int(self.victim.address.rpartition(":")[2])
-        return [(HOST, port), (HOST, self.victim.http_port)]
-
     def worst(self) -> None:
         """The most expensive request of each entry point."""
         digits, marks = "lj*" + "1" * 240_000 + "x", "a  " + "\u0301\u0323" * 240_000
@@ -201,35 +201,45 @@ class Attacker:
         largest = ",".join(f"w{number}  fɪʃ" for number in range(1000))
         call: Any = self.channel.unary_unary(f"/{RIVA}/Synthesize")
         for _ in range(5):
-            post(self.places[1], self.victim.hostile, input="Hi.", voice=digits)
-            post(self.places[1], self.victim.hostile, input="Hi.", dictionary=words)
+            self.post(input="Hi.", voice=digits)
+            self.post(input="Hi.", dictionary=words)
             for dictionary in (marks, largest):
                 request = riva.SynthesizeSpeechRequest(text="Hi.", custom_dictionary=dictionary)
                 with suppress(grpc.RpcError):
                     call(request.SerializeToString(), CALL_S, self._metadata)
 
     def messages(self) -> None:
-        """Small WebSocket messages: no JSON, keep-alives, flushes."""
-        begin, flush = json.dumps({"type": "begin"}), json.dumps({"type": "flush"})
-        for path, first, message in (
-            ("/v1/realtime", [], "x"),
-            ("/v1/text-to-speech/lj/multi-stream-input", [], "{}"),
-            ("/v1/audio/speech/stream", [begin], flush),
-        ):
-            token = self.victim.hostile
-            tiny_messages(self.places[1], path, token, first, message, FLOOD_BYTES)
+        """Small WebSocket messages: no JSON, keep-alives, flushes, letters."""
+        url = f"http://{HOST}:{self.victim.http_port}/"
+        for path, first, message in FLOODS.values():
+            there = path.format(voice="lj")
+            once_sent = (FLOOD, lambda: True, self._headers)
+            asyncio.run(flood(url, there, first, message, *once_sent))
 
-    def resets(self) -> None:
-        """Streams that are reset at once."""
-        reset_streams(self.places[0], SPEECH, MISCHIEF_S, RESETS_PER_S)
+    def resets(self, more: Mapping[bytes, bytes] | None = None) -> None:
+        """Streams that are reset at once, on one connection."""
+        raw = RawHttp2(self.victim.address)
+        sent, begin_s = 0, time.monotonic()
+        with closing(raw.socket):
+            while (spent_s := time.monotonic() - begin_s) < MISCHIEF_S:
+                if sent > RESETS_PER_S * spent_s:
+                    time.sleep(0.001)
+                    continue
+                raw.reset_streams(SPEECH, range(sent, sent + BATCH), more)
+                sent += BATCH
 
     def metadata(self) -> None:
         """Calls whose header is not UTF-8."""
-        reset_streams(self.places[0], SPEECH, MISCHIEF_S, RESETS_PER_S, NO_TEXT)
+        self.resets({b"authorization": NO_TEXT})
 
     def hoard(self) -> None:
         """More connections than one address may hold, half of them with an unread reply."""
-        hoard(self.places[1], 700, MISCHIEF_S)
+        with ExitStack() as stack:
+            for number in range(700):
+                one = stack.enter_context(self.http())
+                if number % 2:
+                    one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(MISCHIEF_S)
 
     def burst(self) -> None:
         """Many callers at the same moment."""
@@ -250,10 +260,3 @@ class Attacker:
                 for connection in idle[1:200:2]:
                     connection.send(bytes((byte,)))
                 time.sleep(0.25)
-
-
-def drain(call: Any) -> None:
-    """Read a call to its end, however it ends."""
-    with suppress(grpc.RpcError):
-        for _ in call:
-            pass

@@ -32,7 +32,7 @@ BUILDERS: Mapping[str, Builder] = {  # in the page's order
 HEAD = """\
 # Benchmarks
 
-Look up here what was measured, and with which command to measure it on your machine.
+What was measured, and by which command.
 Made by `dlpo bench report` from the newest record of each kind (of quality: of each set of\
  texts) in [{name}]({link}), which has the raw samples; don't edit it.
 `dlpo bench compare A.json B.json` says whether one record is slower than another.

@@ -183,7 +183,7 @@ def _pareto_notes(figures: Figures) -> str:
         "RTF: real-time factor on one core, median; processor time of making the clips, on a"
         " machine that did other work too. `untuned` and `tuned` in eager PyTorch, whole sentences;"
         " `tuned int8` as served, in chunks.",
-        "Definitions: [bench-quality.md](../docs/bench-quality.md).",
+        "Definitions: [speed.md](../docs/speed.md#number-of-steps).",
     ]
     return "  \n".join(lines)
 

@@ -45,7 +45,7 @@ LOAD = {
 KNEE_HEAD = """\
 The knee is the highest load (listeners in the closed loop, calls per second in the open one) at
 which 99 % of the requested speech played without a gap and 95 % of first audio came in time.
-Definitions: [load.md](../docs/load.md)."""
+Definitions: [speed.md](../docs/speed.md#load)."""
 KNEE = {  # a server's figures in one loop
     "knee": "knee",
     "first_audio_ms_p50": "first audio p50, ms",
@@ -114,7 +114,7 @@ def load(found: Sequence[Found]) -> Section:
             newest.setdefault(measurement, one)
     table = figures_table({name: one.figures[name] for name, one in newest.items()}, LOAD)
     sources = [one for one in found if any(one is used for used in newest.values())]
-    blocks: list[Block] = ["Definitions: [load.md](../docs/load.md).", table]
+    blocks: list[Block] = ["Definitions: [speed.md](../docs/speed.md#load).", table]
     if len(sources) > 1:
         parts = {
             one.path.stem: ", ".join(n for n in newest if newest[n] is one and n != "machine")
@@ -223,7 +223,7 @@ def rtf(found: Sequence[Found]) -> Section:
         newest.setdefault(one.figures["model"], one)
     blocks: list[Block] = [
         "One run per model, contestants in turns on one core. Definitions:"
-        " [bench-rtf.md](../docs/bench-rtf.md)."
+        " [speed.md](../docs/speed.md#real-time-factor)."
     ]
     for one in newest.values():
         blocks += rtf_summary(one.figures)
@@ -301,7 +301,7 @@ def peers_blocks(figures: Figures) -> list[Block]:
     """Ratios to our voice, the figures of each peer, and notes."""
     blocks: list[Block] = [
         f"All on one core with one thread, in turns over {figures['rounds']} rounds."
-        " Definitions: [bench-peers.md](../docs/bench-peers.md)."
+        " Definitions: [speed.md](../docs/speed.md#other-engines)."
     ]
     contestants, ratios = figures["contestants"], figures["ratios"]
     ratio_columns, columns = dict[str, str](), {"version": "version"}
@@ -334,7 +334,7 @@ def scaling_blocks(figures: Figures) -> list[Block]:
     """Ratios of long texts to short ones, and figures for every length."""
     blocks: list[Block] = [
         f"Medians of {figures['rounds']} rounds, each text in a process of its own. Definitions:"
-        " [bench-scaling.md](../docs/bench-scaling.md)."
+        " [speed.md](../docs/speed.md#long-texts)."
     ]
     if figures["ratios"]:
         blocks.append(figures_table(figures["ratios"], SCALING))

@@ -19,13 +19,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.errors import ConfigError, InputError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_bench.load.hostile_clients import RawHttp2
 from dlpo_serving.operations.logs import GRPC_LOG
 from dlpo_serving.ray import proxy
 from dlpo_serving.ray.application import settings_of_replica
 from dlpo_serving.ray.cluster import serve_on_ray
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, in_another_thread, refusal
-from tests.serving.resilience.conftest import RawHttp2
 
 REQUEST = speech_pb2.StreamSynthesizeRequest(text="Noise.")
 PART = speech_pb2.StreamSynthesizeResponse(audio={"audio": b"sound"})

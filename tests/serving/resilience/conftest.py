@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import http.client
-import json
-import socket
-import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 
+from dlpo_bench.load.hostile_clients import RawHttp2, post_speech
 from dlpo_serving import server
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.protocols import endpoints
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.stream import AdmissionPolicy
-from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess, rest_of, server_process
+from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess, server_process
 from tests.serving.conftest import RunningServer
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA = 0
-HEADERS = 1
-RST_STREAM = 3
-SETTINGS = 4
-PING = 6
-ACK = 1
-END_STREAM = 1
-END_HEADERS = 4
-GRPC = {"content-type": "application/grpc"}
 
 
 class Neighbour:
@@ -65,86 +52,6 @@ def _neighbour(address: str) -> Iterator[Neighbour]:
 def neighbour() -> Callable[..., AbstractContextManager[Neighbour]]:
     """`with neighbour(address) as other:` another caller hears the same as alone throughout."""
     return _neighbour
-
-
-class RawHttp2:
-    """A client of HTTP/2 that keeps to no rule: it sends any frame."""
-
-    def __init__(self, address: str, window: int = 65_535, greet: bool = True) -> None:
-        host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), WAIT_S)
-        if greet:
-            self.socket.sendall(PREFACE)
-            self.send(SETTINGS, 0, 0, struct.pack(">HI", 4, window))  # SETTINGS_INITIAL_WINDOW_SIZE
-
-    def send(self, kind: int, flags: int, stream: int, payload: bytes = b"") -> None:
-        length = struct.pack(">I", len(payload))[1:]
-        self.socket.sendall(length + bytes((kind, flags)) + struct.pack(">I", stream) + payload)
-
-    def begin(
-        self,
-        method: str,
-        stream: int = 1,
-        flags: int = END_HEADERS,
-        more: dict[bytes, bytes] | None = None,
-    ) -> int:
-        """The headers of a call, and how many bytes they are; `more` may have any bytes."""
-        pseudo = {":method": "POST", ":scheme": "http", ":path": method, ":authority": "a"}
-        block = self.headers(pseudo | {"te": "trailers"} | GRPC)
-        block += self.literals((more or {}).items())
-        self.send(HEADERS, flags, stream, block)
-        return len(block)
-
-    def say(self, message: bytes, stream: int = 1) -> None:
-        """The one message of a call."""
-        data = b"\0" + struct.pack(">I", len(message)) + message
-        self.send(DATA, END_STREAM, stream, data)
-
-    @staticmethod
-    def headers(fields: dict[str, str]) -> bytes:
-        """HPACK without tables and Huffman code. Reference: RFC 7541, section 6.2.2."""
-        return RawHttp2.literals((name.encode(), value.encode()) for name, value in fields.items())
-
-    @staticmethod
-    def literals(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """The same for bytes, of fewer than 127 each."""
-        return b"".join(
-            b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value
-            for name, value in fields
-        )
-
-    def frame(self) -> tuple[int, int, bytes]:
-        """Type, flags and payload of the next frame; pings and settings are answered."""
-        head = self._read(9)
-        kind, flags = head[3], head[4]
-        payload = self._read(int.from_bytes(head[:3]))
-        if kind in (PING, SETTINGS) and not flags & ACK:
-            self.send(kind, ACK, 0, payload if kind == PING else b"")
-        return kind, flags, payload
-
-    def hear_ends(self, calls: int) -> None:
-        """Wait until the server has ended this many calls that this client leaves open."""
-        while calls:
-            calls -= self.frame()[0] == RST_STREAM
-
-    def is_closed(self) -> bool:
-        """Whether the server ends the connection; waits for it."""
-        rest_of(self.socket)
-        return True
-
-    def reset(self) -> None:
-        """Close without a farewell: the server gets a RST."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
-
-    def _read(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            part = self.socket.recv(count - len(data))
-            if not part:
-                raise ConnectionError("the server has closed the connection")
-            data += part
-        return data
 
 
 @pytest.fixture
@@ -214,15 +121,9 @@ def http_speech() -> Iterator[Callable[..., http.client.HTTPResponse]]:
     """`http_speech(address, input=..., headers=..., **fields)`: the reply to a POST."""
     opened: list[http.client.HTTPConnection] = []
 
-    def post(
-        address: str, headers: dict[str, str] | None = None, **fields: Any
-    ) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection(address, timeout=WAIT_S)
-        opened.append(connection)
-        body = json.dumps({"model": "dlpo", "response_format": "pcm", **fields})
-        headers = {"Content-Type": "application/json", **(headers or {})}
-        connection.request("POST", "/v1/audio/speech", body, headers)
-        return connection.getresponse()
+    def post(address: str, *arguments: Any, **fields: Any) -> http.client.HTTPResponse:
+        opened.append(http.client.HTTPConnection(address, timeout=WAIT_S))
+        return post_speech(opened[-1], *arguments, **fields)
 
     yield post
     for connection in opened:

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from dlpo.v1 import speech_pb2
+from dlpo_bench.load.hostile_clients import RST_STREAM
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.client.errors import CallError
 from dlpo_serving.operations.keys import new_key
@@ -20,7 +21,6 @@ from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.rpc import interceptor
 from tests.callers import PATIENT, WAIT_S, Conversation
-from tests.serving.resilience.conftest import RST_STREAM
 
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input?output_format=pcm_24000"
 REFUSED = re.compile("unknown token|key of this call has been deleted")  # as who notices first says

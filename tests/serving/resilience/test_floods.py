@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import aiohttp
 import pytest
 
+from dlpo_bench.load.hostile_clients import FLOODS, flood
 from dlpo_serving.protocols.http import speech_socket
 from dlpo_serving.protocols.openai_realtime import server as realtime
 from tests.callers import fake_voice
 from tests.serving.conftest import Clock
 from tests.serving.protocols.http.conftest import RunningServer
 
-OWN, REALTIME = "v1/audio/speech/stream", "v1/realtime"
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input"
-FLOODS = {
-    "no JSON": (REALTIME, [], "x"),
-    "keep-alives": (CONTEXTS, [], "{}"),
-    "Cartesia's cancels": ("tts/websocket", [], '{"context_id":"a","cancel":true}'),
-    "Deepgram's flushes": ("v1/speak", [], '{"type":"Flush"}'),
-    "Riva's commits": (f"{REALTIME}?intent=synthesize", [], '{"type":"input_text.commit"}'),
-    "flushes": (OWN, [json.dumps({"type": "begin"})], '{"type":"flush"}'),
-    "letters": (OWN, [json.dumps({"type": "begin"})], '{"type":"text","text":"a"}'),
-}
 COUNT = 4_000  # messages of a flood
 
 
@@ -65,43 +54,6 @@ def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speech_socket, "MAX_KEEP_ALIVES", 5)
 
 
-async def flood(
-    url: str,
-    path: str,
-    first: list[str],
-    message: str,
-    count: int,
-    all_read: Callable[[], bool] = bool,
-) -> str:
-    """Send it so often, reading replies to the end, `all_read`, or for 5 s; the last reply."""
-    last = ""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"{url}{path}", max_msg_size=0) as socket,
-    ):
-
-        async def read() -> None:
-            nonlocal last
-            async for reply in socket:
-                last = str(reply.data)
-
-        reading = asyncio.create_task(read())
-        try:
-            for one in [*first, *[message] * count]:
-                await socket.send_str(one)
-        except ConnectionError:  # the server has closed it
-            pass
-        else:
-            if message == "{}":
-                await socket.send_json({"close_socket": True})
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):
-                while not (reading.done() or all_read()):
-                    await asyncio.sleep(0.01)
-        reading.cancel()
-    return last
-
-
 @pytest.mark.parametrize("what", FLOODS)
 def test_small_messages_leave_turns_to_others(
     what: str, attacked: Callable[..., Any], turns: Turns, monkeypatch: pytest.MonkeyPatch
@@ -109,6 +61,7 @@ def test_small_messages_leave_turns_to_others(
     monkeypatch.setattr(realtime, "MAX_ERRORS", 10**9)
     monkeypatch.setattr(speech_socket, "MAX_KEEP_ALIVES", 10**9)
     path, first, message = FLOODS[what]
+    path = path.format(voice="fake")
     with attacked(http_port=0) as server:
         watch = asyncio.run_coroutine_threadsafe(turns.watch(), server.loop)
         everything = (message, COUNT, lambda: turns.read >= COUNT)
@@ -127,7 +80,8 @@ def test_a_budget_of_errors_and_keep_alives_ends_a_connection(
     what: str, reason: str, attacked: Callable[..., Any]
 ) -> None:
     with attacked(http_port=0) as server:
-        last = asyncio.run(flood(server.http_url, *FLOODS[what], 100))
+        path, *rest = FLOODS[what]
+        last = asyncio.run(flood(server.http_url, path.format(voice="fake"), *rest, 100))
     assert reason in last
 
 

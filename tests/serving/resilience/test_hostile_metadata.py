@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 
 from dlpo.v1 import speech_pb2
+from dlpo_bench.load.hostile_clients import RawHttp2
 from tests.callers import WAIT_S
 from tests.serving.conftest import RunningServer
-from tests.serving.resilience.conftest import RawHttp2
 
 
 class Written(logging.Handler):

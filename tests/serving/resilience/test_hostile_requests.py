@@ -17,7 +17,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo.v1 import speech_pb2
+from dlpo_bench.load.hostile_clients import OpenCall
 from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
@@ -50,7 +51,6 @@ VENDORS = {  # path -> the fields of a text and of a voice
     "/dev/captioned_speech": ("input", "voice"),
     "/v1/jambonz": ("text", "voice"),
 }
-Piece = speech_pb2.IncrementalSynthesizeRequest
 TEXTS = ("Noise becomes speech. ", "Is it not strange?")
 RETRIES = {
     "maxAttempts": 5,
@@ -123,41 +123,15 @@ def test_bombs_and_extremes_are_refused_by_vendors_apis(
             assert status_of(address, path, fields) == 400
 
 
-class Conversation:
-    """A call that has begun, and has no text yet."""
-
-    def __init__(self, channel: grpc.Channel) -> None:
-        self._parts: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
-        self.say(config=speech_pb2.SynthesisConfig())
-        stub = speech_pb2_grpc.SpeechServiceStub(channel)
-        self.call = stub.IncrementalSynthesize(iter(self._parts.get, None), timeout=WAIT_S)
-
-    def say(self, **part: Any) -> None:
-        self._parts.put(Piece(**part))
-
-    def end(self) -> None:
-        self._parts.put(None)
-        self.call.cancel()
-
-    def refusal(self) -> grpc.RpcError | None:
-        """How the call ends, if not well; waits for it."""
-        try:
-            for _ in self.call:
-                pass
-        except grpc.RpcError as error:
-            return error
-        return None
-
-
 @pytest.fixture
-def conversations() -> Iterator[Callable[..., list[Conversation]]]:
+def conversations() -> Iterator[Callable[..., list[OpenCall]]]:
     """`conversations(address, count)` that share one connection."""
     channels, begun = [], []
 
-    def begin(address: str, count: int) -> list[Conversation]:
+    def begin(address: str, count: int) -> list[OpenCall]:
         options = [("grpc.use_local_subchannel_pool", 1)]
         channels.append(grpc.insecure_channel(address, options))
-        ours = [Conversation(channels[-1]) for _ in range(count)]
+        ours = [OpenCall(channels[-1]) for _ in range(count)]
         begun.extend(ours)
         return ours
 
@@ -170,7 +144,7 @@ def conversations() -> Iterator[Callable[..., list[Conversation]]]:
 
 def test_empty_conversations_leave_slots_to_others(
     patient_server: Callable[..., Any],
-    conversations: Callable[..., list[Conversation]],
+    conversations: Callable[..., list[OpenCall]],
     neighbour: Callable[..., AbstractContextManager[Neighbour]],
 ) -> None:
     server = patient_server(max_streams=10)
@@ -183,7 +157,7 @@ def test_empty_conversations_leave_slots_to_others(
 
 
 def test_idle_conversation_yields_its_slot(
-    patient_server: Callable[..., Any], conversations: Callable[..., list[Conversation]]
+    patient_server: Callable[..., Any], conversations: Callable[..., list[OpenCall]]
 ) -> None:
     server = patient_server(max_streams=2, peer_share=1.0)
     (first,) = conversations(server.address, 1)
@@ -205,7 +179,7 @@ def test_idle_conversation_yields_its_slot(
 
 def test_crowd_of_conversations_causes_no_full_collection(
     start_process: Callable[..., AbstractContextManager[ServerProcess]],
-    conversations: Callable[..., list[Conversation]],
+    conversations: Callable[..., list[OpenCall]],
 ) -> None:
     def collections(server: ServerProcess) -> list[bytes]:
         with urlopen(f"http://{server.http_address}/metrics", timeout=WAIT_S) as reply:

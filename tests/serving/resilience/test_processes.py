@@ -15,10 +15,11 @@ from contextlib import AbstractContextManager, suppress
 import pytest
 
 from dlpo.v1 import speech_pb2
+from dlpo_bench.load.hostile_clients import PING, RST_STREAM, RawHttp2
 from dlpo_serving.client import RetryPolicy, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from tests.callers import PATIENT, WAIT_S, ServerProcess, wait_until
-from tests.serving.resilience.conftest import PING, RST_STREAM, Neighbour, RawHttp2
+from tests.serving.resilience.conftest import Neighbour
 
 pytestmark = pytest.mark.full
 

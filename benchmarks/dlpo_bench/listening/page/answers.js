@@ -1,27 +1,20 @@
-// The answers of one sitting: kept in this browser, and sent to the server that the page came from.
+// The answers of one sitting: kept in this browser, and handed over as a file or a link.
 "use strict";
 
-const FIRST_WAIT_MS = 1000; // after which an answer is sent again; doubled each time
-const LONGEST_WAIT_MS = 30000;
-const REPLY_MS = 15000;
-const NOBODY_TAKES_ANSWERS = [404, 405, 501]; // the page lies on a server for files
+const DOWNLOAD_MS = 30000; // after which a saved file's address is released
 
 class Answers {
-  // onChange() is called whenever something was kept, sent or refused.
+  // onChange() is called whenever something was kept.
   constructor(test, onChange) {
     this.place = `dlpo-listen:${test}`;
     this.test = test;
     this.onChange = onChange;
-    this.isServed = location.protocol.startsWith("http");
     this.isKept = true; // false where the browser stores nothing
-    this.trouble = ""; // why answers could not be sent, the last time
-    this.wait = FIRST_WAIT_MS;
     this.state = this.load() ?? {
       session: Array.from(crypto.getRandomValues(new Uint8Array(16)),
         (byte) => byte.toString(16).padStart(2, "0")).join(""),
       rater: "", at: 0, answers: {},
     };
-    addEventListener("online", () => this.send());
   }
 
   load() {
@@ -55,14 +48,6 @@ class Answers {
     return Object.values(this.state.answers);
   }
 
-  get unsent() {
-    return this.all.filter((answer) => !answer.sent && !answer.refused);
-  }
-
-  get refused() {
-    return this.all.filter((answer) => answer.refused);
-  }
-
   choose(trial, first, choice, plays) {
     this.update((state) => {
       const known = state.answers[trial];
@@ -75,58 +60,11 @@ class Answers {
         utc: new Date().toISOString(),
       };
     });
-    this.send();
   }
 
-  line({ sent, refused, ...answer }) {
+  line(answer) {
     const { session, rater } = this.state;
     return JSON.stringify({ test: this.test, session, rater, ...answer });
-  }
-
-  // One after the other, until all are acknowledged; tries again after a while where that fails.
-  async send() {
-    if (!this.isServed || this.isSending) return;
-    this.isSending = true;
-    clearTimeout(this.timer);
-    try {
-      for (let answer; this.isServed && (answer = this.unsent[0]);) await this.post(answer);
-      this.trouble = "";
-    } catch (error) {
-      this.trouble = error.message;
-      this.timer = setTimeout(() => this.send(), this.wait);
-      this.wait = Math.min(2 * this.wait, LONGEST_WAIT_MS);
-    }
-    this.isSending = false;
-    this.onChange();
-  }
-
-  async post(answer) {
-    let reply;
-    try {
-      reply = await fetch("answers", {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: this.line(answer),
-        signal: AbortSignal.timeout(REPLY_MS),
-      });
-    } catch {
-      throw new Error("the server can't be reached");
-    }
-    if (NOBODY_TAKES_ANSWERS.includes(reply.status)) {
-      this.isServed = false;
-      return;
-    }
-    const { error } = await reply.json().catch(() => ({}));
-    if (!reply.ok && (reply.status >= 500 || [408, 429].includes(reply.status))) {
-      throw new Error(error ?? `the server says ${reply.status}`);
-    }
-    this.wait = FIRST_WAIT_MS;
-    this.update((state) => {
-      const now = state.answers[answer.trial];
-      if (now.revision !== answer.revision) return; // changed while this one was on its way
-      if (reply.ok) now.sent = true;
-      else now.refused = error ?? `${reply.status}`;
-    });
   }
 
   get lines() {
@@ -148,6 +86,6 @@ class Answers {
     link.href = URL.createObjectURL(new Blob(this.lines, { type: "application/jsonl" }));
     link.download = `answers-${this.test}-${this.state.session.slice(0, 8)}.jsonl`;
     link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), LONGEST_WAIT_MS);
+    setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_MS);
   }
 }

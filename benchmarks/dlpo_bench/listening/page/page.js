@@ -114,24 +114,12 @@ function choose(value) {
 
 // Where the answers are, in words.
 function tell() {
-  const { all, unsent, refused, isServed, isKept, trouble } = answers;
-  const later = isKept ? "they are kept here and sent again" : "leave this page open";
-  let status = "";
-  if (refused.length) {
-    status = `The server refused ${refused.length} answers (${refused[0].refused}): save them as a file.`;
-  } else if (trouble && unsent.length) {
-    status = `${unsent.length} answers are not stored yet (${trouble}): ${later}.`;
-  } else if (!isKept && !isServed) {
-    status = "This browser keeps nothing: finish before you leave the page.";
-  }
+  const { all, isKept } = answers;
+  const status = isKept ? "" : "This browser keeps nothing: finish before you leave the page.";
   if ($("status").textContent !== status) $("status").textContent = status;
-  $("outcome").textContent = isServed && !refused.length
-    ? unsent.length
-      ? `Your ${all.length} answers are on their way: please wait.`
-      : `Your ${all.length} answers are stored. You can close this page.`
-    : `Save your ${all.length} answers as a file, or copy the link, and send one of them to the person who asked you.`;
-  $("download").classList.toggle("primary", !isServed || refused.length > 0);
-  showLink(!isServed && all.length === trials.length);
+  $("outcome").textContent =
+    `Save your ${all.length} answers as a file, or copy the link, and send one of them to the person who asked you.`;
+  showLink(all.length === trials.length);
 }
 
 async function showLink(isWanted) {
@@ -166,7 +154,6 @@ $("link").addEventListener("focus", () => $("link").select());
 for (const radio of radios) radio.addEventListener("change", () => choose(radio.value));
 addEventListener("keydown", press);
 addEventListener("beforeunload", (event) => {
-  if (!answers.isKept && (answers.unsent.length || !answers.isServed)) event.preventDefault();
+  if (!answers.isKept) event.preventDefault();
 });
 show({ focus: false });
-answers.send();
