@@ -19,11 +19,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# Physical lines of all Python, with 3 % of headroom over what it was when the limit was set. Lower
-# it when much code goes; raise it for a capability that a user asked for.
-MOST_LINES = 117_500
-# Words of docs/, as `wc -w` counts them, with 3 % of headroom too. Say each fact on one page.
-MOST_WORDS = 36_000
+# Physical lines of all Python, and words of docs/ as `wc -w` counts them. A limit only falls: lower
+# it when much goes, and say each fact on one page.
+MOST_LINES = 112_000
+MOST_WORDS = 34_000
 P95_FUNCTION_LINES = 35
 MOST_PARAMETERS = 8  # outside the command line, where each is an option
 LONGEST_TEST_NAME = 60  # characters
