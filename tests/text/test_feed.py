@@ -70,7 +70,7 @@ def needed(text: str) -> str:
         ("add fl. oz as int. rate. Dr. Lee", ["add fl. oz as int. rate.", "Dr. Lee"]),
         ("A heading\n\nthen text\n \nmore", ["A heading", "then text", "more"]),
         ("one line\nanother line", ["one line", "another line"]),
-        ("a line that was wrapped\nby its writer", ["a line that was wrapped\nby its writer"]),
+        ("a longer line that wrapped\nby itself", ["a longer line that wrapped\nby itself"]),
         ("Dr. dcha. Ǽa", ["Dr. dcha.", "Ǽa"]),
     ],
 )  # fmt: skip

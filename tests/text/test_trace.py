@@ -85,7 +85,7 @@ def test_words_of_a_document_are_its_own() -> None:
 def test_text_for_people_has_a_line_for_each_reason() -> None:
     lines = CliRunner().invoke(app, ["phonemes", "--why", "St. Paul"]).stdout.splitlines()
     assert lines[0] == "saint paul"
-    assert lines[1].strip().startswith("en_us/rows/abbreviations.tsv:")
+    assert lines[1].strip().startswith("abbreviations_in_context.tsv:")
     assert lines[-1].strip() == "sentence ends: end of the text"
 
 
