@@ -77,7 +77,9 @@ def chosen_requests() -> list[Asked]:
 
 
 def texts_of(path: str, random: Random) -> list[str]:
-    rows = [line.split("\t") for line in Path(path).read_text("utf-8").splitlines()[1:]]
+    """Texts of the driver's own tree, so that both trees speak the same ones."""
+    file = Path(__file__).parents[1] / path
+    rows = [line.split("\t") for line in file.read_text("utf-8").splitlines()[1:]]
     return random.sample(
         sorted({row[1] for row in rows if SHORTEST <= len(row[1]) <= LONGEST}), REQUESTS
     )

@@ -36,7 +36,7 @@ OF_KIND = (0.4, 0.4, 0.0)  # of those for the weights that readings share
 RIDGE = 0.3
 STEPS = 60  # of conjugate gradients
 FOLDS = 10
-GATE = 0.5  # log odds that a reading needs which is as common as the first one
+GATE = 0.7  # log odds that a reading needs which is as common as the first one
 SMOOTHING = 10  # how often each reading is assumed to occur besides
 
 Array = Any
