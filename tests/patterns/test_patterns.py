@@ -44,7 +44,7 @@ def growth(pattern: re.Pattern[str], anchored: bool) -> tuple[float, str]:
 
 @pytest.mark.parametrize(
     ("options", "least"),
-    [((), 130), pytest.param(("--late",), 900, marks=pytest.mark.full)],
+    [((), 130), pytest.param(("--late",), 600, marks=pytest.mark.full)],
     ids=["import", "late"],
 )
 def test_steps_are_linear_in_the_text(options: tuple[str, ...], least: int) -> None:
