@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpo.text import TextFrontEnd
+from dlpo.text import TextFeed, TextFrontEnd
 from dlpo.text.common.sentences import pieces
 from dlpo.text.common.words import Sentence
 from dlpo.text.symbols import MARKS
@@ -72,3 +72,26 @@ def test_a_line_of_a_list_is_a_sentence(text: str, said: list[str]) -> None:
 )  # fmt: skip
 def test_pauses_are_where_a_reader_makes_them(text: str, said: str) -> None:
     assert [spoken(sentence) for sentence in FRONT_END.process(text).sentences] == [said]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Milk\r\nEggs\r\nBread", ["milk", "eggs", "bread"]),
+        ("We drove to St.\nLouis and on.", ["we drove to saint louis and on"]),
+        ("The meeting is in\nRoom 5.", ["the meeting is in room five"]),
+        ("(He left\nToday)", ["he left today"]),
+        ("CALL DR. SMITH AT 5 P.M. HE IS IN.", ["call doctor smith at five p m", "he is in"]),
+    ],
+)
+def test_lines_and_capitals_end_sentences_by_their_looks(text: str, said: list[str]) -> None:
+    assert [sentence.normalized for sentence in FRONT_END.process(text).sentences] == said
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_line_that_began_in_an_earlier_piece_is_not_short(size: int) -> None:
+    text = "I walked home from work on Friday. It rained\na lot."
+    feed = TextFeed(FRONT_END)
+    found = [one for at in range(0, len(text), size) for one in feed.push(text[at : at + size])]
+    words = [sentence.normalized for sentence in [*found, *feed.finish()]]
+    assert words == ["i walked home from work on friday", "it rained a lot"]

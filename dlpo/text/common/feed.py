@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from dlpo.errors import TextError
+from dlpo.text.common.forms import is_upper
 from dlpo.text.common.formulas import in_formula
 from dlpo.text.common.front_end import TextFrontEnd, nothing_to_say
 from dlpo.text.common.language import Language, Phonemes, Token
@@ -128,7 +129,7 @@ class TextFeed:
             if inside or (inside is None and not final and len(self._pending) < MAX_PENDING):
                 return False if inside else None
         line = self._pending.rfind("\n", 0, place) + 1
-        starts_line = line > 0 or self.reading.begins_line
+        starts_line = line > 0 or self.reading.line == 0
         if starts_line and ITEM_SO_FAR.fullmatch(self._pending, line, place):
             return False  # the number of an item belongs to it
         clauses = words >= (LATER_CLAUSE_WORDS if self._speaking else FIRST_CLAUSE_WORDS)
@@ -225,7 +226,7 @@ def ends_at(
         return not _around(text, place, whole_word, language).is_one
     small, capitals = cases
     all_lower = not capitals and text[:first] == text[:first].lower()
-    shouts = not small and text[:whole_word].isupper()
+    shouts = not small and is_upper(text[:whole_word])
     if following[0].islower() and not all_lower:
         return False
     # A word in lower case may be what an abbreviation is known by: fl. oz, int. rate.

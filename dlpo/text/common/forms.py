@@ -37,6 +37,11 @@ class Form(NamedTuple):
     None: what is said depends on more than the match."""
 
 
+def is_upper(text: str) -> bool:
+    """Whether all letters of a text that have a case are capitals: "3ª VEZ", which isn't 3A."""
+    return text == text.upper() != text.lower()
+
+
 def text_before(match: re.Match[str], characters: int = 40) -> str:
     """At most that many characters before the match."""
     return match.string[max(0, match.start() - characters) : match.start()]
@@ -129,7 +134,7 @@ class FormReader:
         ``word`` says the forms that are just words.
         """
         position, end = start, len(text) if end is None else end
-        capitals = not (text.isupper() if shouted is None else shouted)
+        capitals = not (is_upper(text) if shouted is None else shouted)
         missing = "".join(sign for sign in "/:" if text.find(sign, start, end) < 0)
         missing += "0" * (_DIGIT.search(text, start, end) is None)
         while begin := self._begin.search(text, position, end):

@@ -6,6 +6,7 @@ What is taken out becomes as many blanks, or characters that are silent, so that
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import NamedTuple
 
 from dlpo.text.common.characters import PICTURES
@@ -60,13 +61,17 @@ _LETTER = late(r"(?<![A-Za-z])[A-Za-z]$")  # that is alone
 ITEM_SO_FAR = late(r"[ \t]{0,12}(?:\*\*|__)?\(?(?:\d{1,3}|[ivx]{2,5}|[A-Za-z])[.)]")
 """A line of which only the number of an item is there."""
 _PICTURE = rf"[{PICTURES}]\ufe0f?"
-_UNFINISHED = late(rf"(?:[,;–—&(\[-]|\b(?:{_TABLES.any_of('in an unfinished line')}))\Z")
+_UNFINISHED = late(
+    r"(?:[,;–—&(\[-]|(?:\A|\s)[A-Z][a-z]{1,3}\."
+    rf"|\b(?:{_TABLES.any_of('in an unfinished line')}))\Z"
+)
 _JOINED = late(rf"\b(?:{_TABLES.any_of('in a wrapped line')})\Z")  # but "Sign in", in a menu
 _BEFORE_PICTURE = late(rf"\b(?:{_TABLES.any_of('before a picture in a line')})\Z")
 _AT_PICTURE = late(_PICTURE)
 _LINE_END = late(  # but not before a line that Markdown marks
-    r"(?<=\S)[ \t]{0,4}\n(?=[ \t]{0,12}(?![-*+•>][ \t]|#{1,6}[ \t]|\||\[[ xX]\])\S)"
+    r"(?<=\S)[^\S\n]{0,40}\n(?=[ \t]{0,12}(?![-*+•>][ \t]|#{1,6}[ \t]|\||\[[ xX]\])\S)"
 )
+_FEW = 2  # blanks of a line such as "Sign in", which isn't joined to the next
 _NARROW, _WIDE = 25, 50  # characters: a line that may be wrapped before a small letter, a capital
 _BEFORE_OPENING = late(  # gracias 🎉 ¡Nos vemos!
     rf"(?<=[\w)])( ?(?:{_PICTURE}[\U0001f3fb-\U0001f3ff\u200d]?){{1,6}}) [¡¿]"
@@ -179,14 +184,14 @@ def without_directions(text: str) -> str:
     return _ACTION.sub(action, text)
 
 
-def with_items(text: str, begins_line: bool) -> str:
+def with_items(text: str, before: int) -> str:
     """Text in which items with a number or a picture begin a block, and numbers belong to them.
 
-    ``begins_line``: whether it begins where a line does.
+    ``before``: characters of its first line that came before it.
     """
 
     def item(match: re.Match[str]) -> str:
-        if not match[1] and not begins_line:
+        if not match[1] and before:
             return match[0]
         is_initial = match[3] == "." and _LETTER.search(match[2])
         return ("\f" if match[1] else "") + match[2] + ("." if is_initial else ",")
@@ -194,27 +199,28 @@ def with_items(text: str, begins_line: bool) -> str:
     text = _ROW.sub("\\1\f", text) if "\t" in text else text
     text = _BEFORE_OPENING.sub(r"\1. ", text) if "¡" in text or "¿" in text else text
     text = _ITEM.sub(item, text)
-    return _LINE_END.sub(_line_end, text)
+    return _LINE_END.sub(partial(_line_end, before=before), text)
 
 
-def _line_end(match: re.Match[str]) -> str:
+def _line_end(match: re.Match[str], before: int) -> str:
     """A form feed in place of the end of a line, unless the text looks wrapped there.
 
-    It does after a comma or a joining word, before a small letter if the line isn't short, and
-    before a capital if both lines are long.
+    It does after a comma, an abbreviation or a joining word, inside brackets, before a small
+    letter if the line isn't short, and before a capital if both lines are long.
     """
     text, (place, end) = match.string, match.span()
     line = re.split(r"[\n\f]", text[max(0, place - _LINE) : place])[-1]
     following = re.split(r"[\n\f]", text[end : end + _LINE], maxsplit=1)[0].lstrip()
-    wraps = _UNFINISHED.search(line) is not None
-    if not (following[0].isupper() and len(line) < _NARROW):
+    wraps = _UNFINISHED.search(line) is not None or line.count("(") > line.count(")")
+    width = len(line) + (before if len(line) == place else 0)
+    if not (following[0].isupper() and line.count(" ") < _FEW):
         wraps = wraps or _JOINED.search(line) is not None
     if _AT_PICTURE.match(following):
         wraps = wraps or _BEFORE_PICTURE.search(line) is not None
     elif following[0].islower():
-        wraps = wraps or len(line) >= _NARROW
+        wraps = wraps or width >= _NARROW
     elif following[0].isalpha():
-        wraps = wraps or min(len(line), len(following)) >= _WIDE
+        wraps = wraps or min(width, len(following)) >= _WIDE
     return match[0] if wraps else match[0][:-1] + "\f"
 
 

@@ -12,7 +12,7 @@ a cell for what is before a place the last item is next to it, otherwise the fir
     ``DET``     a word of that class in word_classes.tsv, or one of the kinds below
     ``&x``      x, with no blank between it and what is nearer to the place
     ``x?``      x or nothing
-    ``..``      up to eight words of the same clause
+    ``..``      up to eight words or signs of the same clause
 
     NUM  begins with a digit      LOW  a word in small letters     CAP  with one capital, ahead
     UP   capitals, two or more    LETTER  one letter               WORD  of letters
@@ -33,7 +33,7 @@ from dlpo.text.common.tables import Tables
 
 WINDOW = 90  # characters on either side
 _GAP = 8  # words that ".." skips at most
-_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’-][^\W\d_]+)*|[\n\f]|\S")
+_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’-][^\W\d_]+)*|\n[ \t]*\n|\f|\S")
 _ENDS = frozenset(".!?;:\n\f")
 _KINDS: Mapping[str, Callable[[str], bool]] = {
     "NUM": lambda word: word[0].isdigit(),
@@ -43,9 +43,9 @@ _KINDS: Mapping[str, Callable[[str], bool]] = {
     "UP": lambda word: len(word) > 1 and word.isupper(),
     "LETTER": lambda word: len(word) == 1 and word.isalpha(),
     "WORD": lambda word: word[0].isalpha(),
-    "ANY": lambda word: word not in "\n\f",
+    "ANY": lambda word: word[0] not in "\n\f",
     "SIGN": lambda word: not word[0].isalnum(),
-    "END": lambda word: word in _ENDS,
+    "END": lambda word: word[0] in _ENDS,
 }
 
 
@@ -91,7 +91,10 @@ def neighbors_after(text: str, place: int) -> list[Neighbor]:
     for match in _TOKEN.finditer(text, place, last):
         near.append(Neighbor(match[0], match.start() == place))
         place = match.end()
-    return near if last < len(text) else [*near, _EDGE]
+    if last == len(text):
+        return [*near, _EDGE]
+    cut = near and place == last and text[last - 1].isalnum() and text[last].isalnum()
+    return near[:-1] if cut else near
 
 
 class NeighborPattern:
@@ -172,7 +175,7 @@ def _follows(items: Sequence[_Item], near: Sequence[Neighbor], index: int, place
                 if _follows(items, near, index + 1, place + skipped):
                     return True
                 at = place + skipped
-                if at >= len(near) or near[at].text in _ENDS:
+                if at >= len(near) or near[at].text[0] in _ENDS:
                     return False
             return False
         if item.optional and _follows(items, near, index + 1, place):

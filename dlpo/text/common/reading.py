@@ -73,8 +73,8 @@ class TextReading:
     """whether a block of code is open"""
     thinking: bool = False
     """whether a thought of a model is open, as after ``<think>``"""
-    begins_line: bool = True
-    """whether the next passage begins where a line does"""
+    line: int = 0
+    """characters of the line before the next passage; 0: it begins where a line does"""
     pauses: list[Pause] = field(default_factory=list)
     """those of the last passage, by their places in it"""
     gap: str = ""
@@ -123,8 +123,8 @@ class TextReading:
     def _without_markup(self, passage: str) -> str:
         """A passage with blanks in place of what is not Markdown; its pauses are kept."""
         self.pauses = []
-        begins_line = self.begins_line
-        self.begins_line = passage.endswith("\n")
+        line, end = self.line, passage.rfind("\n") + 1
+        self.line = len(passage) - end + (0 if end else line)
         if "<" in passage or self.thinking:
             passage, self.thinking = without_thoughts(passage, self.thinking)
         if self.in_code or "```" in passage:
@@ -139,7 +139,7 @@ class TextReading:
             passage = without_formulas(passage)
         if "`" in passage or "==" in passage:
             passage = plain_marks(passage)
-        return with_items(passage, begins_line)
+        return with_items(passage, line)
 
     def note(
         self, text: str, plain: str, readable: ReadableText, places: list[tuple[int, int]]

@@ -135,4 +135,4 @@ def forms_of(rows: Sequence[Row], others: Mapping[int, Form]) -> list[Form]:
 
 
 def _lower(written: str) -> list[str]:
-    return [written.lower()]
+    return written.lower().split()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from dlpo.text.common.forms import is_upper
 from dlpo.text.common.language import Language, Token
 from dlpo.text.symbols import MARKS, strongest_mark
 
@@ -47,7 +48,7 @@ def sentences(
     """
     sentence: list[MarkedToken] = []
     if one_case is None:
-        one_case = text.islower() or text.isupper()
+        one_case = text == text.lower() or is_upper(text)
     token: Token | None = None
     for following in tokens:
         if token is not None:

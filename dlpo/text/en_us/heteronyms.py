@@ -3,7 +3,7 @@
 heteronyms.tsv has a row for each reading and place, and the first row that fits decides. A row's
 contexts are phrases apart by commas, of words before or after the word: a word, `*` for any,
 `*ing` for its ending, `^` and `$` for the beginning and the end of the sentence, `a/b` for either,
-or in capitals the name of a list below in the table. "anywhere" has words of the same sentence.
+or in capitals the name of a class in word_classes.tsv. "anywhere" has words of the same sentence.
 A word with a capital, "Polish", is what it is where only names have one.
 
 Where only the row without contexts fits, or the word has no rows, a `Chooser` decides between their
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 from dlpo.text.common.chooser import Candidate, Choice, Chooser
@@ -25,6 +26,7 @@ from dlpo.text.en_us.lexicon import Pronunciation
 from dlpo.text.en_us.tables import TABLES
 
 _FOLDER = Path(__file__).parent
+_LOADING = Lock()
 _CACHED_WORDS = 5_000
 _SHOWN = 5  # reasons of the model
 _BESIDE_VERBS = frozenset({"NN", "JJ", "RB", "VBD"})  # roles in which verbs sound otherwise
@@ -127,9 +129,14 @@ def decide(words: Sequence[str], index: int, listed: Sequence[Pronunciation]) ->
     return Decision(phonemes, readings, words, index, row, candidates, choice)
 
 
-@cache
 def chooser() -> Chooser | None:
     """The model, loaded once; None where it was taken out of the package."""
+    with _LOADING:
+        return _loaded()
+
+
+@cache
+def _loaded() -> Chooser | None:
     files = (_FOLDER / "readings.zip", _FOLDER / "word_vectors.zip")
     return Chooser(*files) if all(file.exists() for file in files) else None
 

@@ -130,7 +130,7 @@ def cardinals_words(digits: str) -> list[str]:
 
 def scale_words(written: str | None) -> list[str]:
     """What follows a number, such as ``"k"``, ``" bn"``, ``"-million"`` -> its word."""
-    scale = (written or "").strip(" -")
+    scale = (written or "").strip(" -\n\f")
     return [_MAGNITUDES.get(scale.lower().removesuffix("n"), scale)] if scale else []
 
 

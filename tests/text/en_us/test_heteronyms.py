@@ -113,7 +113,7 @@ def test_rows_decide_alone_without_the_model(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(module, "_FOLDER", tmp_path)
-    monkeypatch.setattr(module, "chooser", cache(chooser.__wrapped__))
+    monkeypatch.setattr(module, "_loaded", cache(module._loaded.__wrapped__))
     words = FRONT_END.process("Two thousand won in cash is what she won.").sentences[0].words
     said = [word.phonemes for word in words if word.word == "won"]
     assert said == [("W", "AA1", "N"), ("W", "AH1", "N")]

@@ -74,3 +74,7 @@ def test_pieces_give_the_sentences_of_the_whole(size: int) -> None:
 def test_emoji_have_spanish_names() -> None:
     (sentence,) = FRONT_END.process("Hola 👍", reading=TextReading(emoji="name")).sentences
     assert sentence.normalized == "hola pulgar arriba"
+
+
+def test_ordinal_sign_in_a_text_in_capitals_is_caseless() -> None:
+    assert said("LA 1ª VEZ ES EL DÍA.") == "la primera vez es el día"

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from dlpo.text.common.characters import ReadableText
+from dlpo.text.common.forms import is_upper
 from dlpo.text.common.language import Language, Phonemes, Token
 from dlpo.text.common.reading import TextReading
 from dlpo.text.common.sentences import MarkedToken, pieces, sentences
@@ -235,7 +236,7 @@ def _any_between(places: list[int], start: int, end: int) -> bool:
 
 def _tokens(script: Script, document: str, known: Mapping[str, Phonemes]) -> Iterator[Token]:
     text = script.text
-    shouted = text.isupper()
+    shouted = is_upper(text)
     for start, end, words, phonemes, spoken in script.stretches:
         own = None if spoken is script.language else spoken
         if words is not None:
