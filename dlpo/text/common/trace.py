@@ -51,7 +51,7 @@ class TracedToken:
     words: Sequence[TracedWord]
     forms: Sequence[TracedForm]
     """Those that say something here, in their order: the first decides, the others would say
-    something else. None: a document says the words."""
+    something else. Empty: a document says the words."""
     rows: Sequence[str]
     """Those of tables that say these words of it: ``en_us/abbreviations.tsv:31``."""
     refused: Sequence[str]
@@ -145,8 +145,8 @@ class Trace:
 def forms_fired(front_end: TextFrontEnd, text: str, language: str = "") -> list[str]:
     """The names of the forms that read a text, in its order: one for each thing that they read.
 
-    Punctuation is read by none, nor is what SSML's <say-as>
-    says. ``language``: BCP 47, by default that of the front end.
+    Punctuation is read by none, nor is what SSML's <say-as> says. ``language``: BCP 47, by default
+    that of the front end.
     """
     trace = Trace()
     with suppress(TextError):  # nothing to say; forms may have read it

@@ -61,14 +61,9 @@ def heteronyms() -> dict[str, list[Context]]:
 
 
 @cache
-def _classes() -> dict[str, list[str]]:
-    return TABLES.words("word_classes")
-
-
-@cache
 def _words(written: str) -> frozenset[str]:
     """The words of ``a/b`` or ``DET``; patterns such as ``*ing`` are left as they are."""
-    return frozenset(word for one in written.split("/") for word in _classes().get(one, (one,)))
+    return frozenset(word for one in written.split("/") for word in TABLES.classes.get(one, (one,)))
 
 
 @cache
