@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of figures in docs/ from the records that their pages link.
+"""Writes the tables of figures in pages from the records that they link.
 
     scripts/figures.py        between <!-- figures: NAME --> and <!-- end of figures -->
 
@@ -20,7 +20,7 @@ from dlpo_bench.record import read_record
 from dlpo_serving.voices import known_voices
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("docs/speed.md", "docs/model-card.md", "docs/voice.md")
+PAGES = ("docs/speed.md", "docs/model-card.md", "recipe/README.md")
 BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->\n\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 LINK = re.compile(r"\[([\w ]+)\]\(([^)]*records/[^)]+\.json)\)")
 VOICES = sorted(known_voices(), key=lambda voice: voice == "lj")  # at the end: it has no teacher

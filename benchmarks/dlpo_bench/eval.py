@@ -26,8 +26,7 @@ from dlpo_bench.judging import (
 )
 from dlpo_bench.statistics import Paired
 from dlpo_bench.systems import System
-from dlpo_bench.tables import Block, Figures, Table, estimate, show
-from dlpo_bench.tables import markdown as to_markdown
+from dlpo_bench.tables import Figures, estimate, show, table
 
 
 def is_rate(measure: str) -> bool:
@@ -128,19 +127,19 @@ def _lists(values: Mapping[str, NDArray[np.float64]]) -> dict[str, list[float | 
     }
 
 
-def means(figures: Figures) -> Table:
+def means(figures: Figures) -> str:
     """A row for each measure, a column for each system."""
     rows = [
         [m, *((m in scores and estimate(scores[m], percent=in_percent(m), fixed=True)) or ""
               for scores in figures.values())]
         for m in _measures(figures)
     ]  # fmt: skip
-    return Table(["measure", *figures], rows)
+    return table(["measure", *figures], rows)
 
 
-def differences(figures: Figures) -> Table:
+def differences(figures: Figures) -> str:
     """A row for each measure, a column for each system less the one that it is compared with;
-    decided differences are bold."""
+    decided differences are bold. Empty if there are none."""
     apart = {
         system: {m: value["difference"] for m, value in scores.items() if "difference" in value}
         for system, scores in figures.items()
@@ -151,7 +150,7 @@ def differences(figures: Figures) -> Table:
         for m in _measures(apart)
     ]
     heads = [f"{s} less {next(iter(scores.values()))['from']}" for s, scores in apart.items()]
-    return Table(["measure", *heads], rows)
+    return table(["measure", *heads], rows) if rows else ""
 
 
 def measure_title(measure: str) -> str:
@@ -203,24 +202,20 @@ def caption(quality: Quality) -> str:
     return "\n".join(lines)
 
 
-def blocks(quality: Quality) -> list[Block]:
+def markdown(quality: Quality) -> str:
     """Means, differences if there are any, of each kind of text; and what the figures are."""
-    found: list[Block] = []
+    found: list[str] = []
     for kind in quality.kinds:
         of_kind = quality.of_kind(kind)
         found += [title_of(kind, len(of_kind.clips)), *_tables(of_kind)]
     if not quality.kinds:
         found += _tables(quality)
-    return [*found, caption(quality).replace("\n", "  \n")]
+    return "\n\n".join([*found, caption(quality).replace("\n", "  \n")]) + "\n"
 
 
-def _tables(quality: Quality) -> list[Table]:
+def _tables(quality: Quality) -> list[str]:
     found = figures(quality)
-    return [table for table in (means(found), differences(found)) if table.rows]
-
-
-def markdown(quality: Quality) -> str:
-    return to_markdown(blocks(quality)) + "\n"
+    return [one for one in (means(found), differences(found)) if one]
 
 
 def compare(
@@ -252,7 +247,7 @@ def compare(
             takes, clips, panel, lambda: bar.advance(task), baseline=baseline, match=match,
             keep=partial(write_judged, wavs),
         )  # fmt: skip
-    show(blocks(quality))
+    show(markdown(quality))
     return quality
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from dlpo.errors import UsageError
 from dlpo_bench.clips import SPLITS, Clip, clips_of_texts, load_clips
 from dlpo_bench.endings import KINDS
-from dlpo_bench.eval import blocks, compare, figures, figures_by_kind, samples, write_judged
+from dlpo_bench.eval import compare, figures, figures_by_kind, markdown, samples, write_judged
 from dlpo_bench.judging import JudgedSystem, JudgePanel, check_baseline, judge_system, together
 from dlpo_bench.panel import load_panel
 from dlpo_bench.record import Measured
@@ -106,7 +106,7 @@ def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:
                 baseline=baseline,
                 match=order.match,
             )
-        show(blocks(quality))
+        show(markdown(quality))
     kinds = bool(quality.kinds)
     measured = Measured(
         figures_by_kind(quality) if kinds else figures(quality),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,8 +61,6 @@ class PlotPanel:
     """logarithmic axes: "", "x" or "xy" """
     level: float | None = None
     """y of a dashed horizontal line"""
-    marks: Sequence[tuple[float, str]] = field(default=())
-    """x and label of vertical lines"""
 
 
 def draw_panels(title: str, panels: Sequence[PlotPanel]) -> str:
@@ -99,13 +97,6 @@ def _draw_panel(axes: Axes, panel: PlotPanel) -> None:
             axes.annotate(note, (x, y), (0, 6), textcoords="offset points", ha="center")
     if panel.level is not None:
         axes.axhline(panel.level, color="black", linewidth=0.8, linestyle="--")
-    for index, (x, caption) in enumerate(panel.marks):
-        axes.axvline(x, color=ORANGE, linewidth=1)
-        height = 0.3 - 0.1 * (index % 3)
-        axes.annotate(
-            caption, (x, height), (4, 0), xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-        )  # fmt: skip
     if any(series.label for series in panel.series):
         axes.legend()
     axes.set_title(panel.title)

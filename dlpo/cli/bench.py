@@ -34,7 +34,6 @@ from dlpo_serving.voice_names import DEFAULT_VOICE
 if TYPE_CHECKING:
     from dlpo_bench.machine import Interference
     from dlpo_bench.record import Measured
-    from dlpo_bench.tables import Block
 
 T = TypeVar("T")
 RECORDS = Path("benchmarks/records")
@@ -101,15 +100,11 @@ def _watched(measure: Callable[[], T]) -> tuple[T, Interference]:
 
 
 def run_bench(
-    kind: str, measure: Callable[[], Measured], blocks: Callable[[Any], Iterable[Block]],
-    record: bool, out: Path = RECORDS, command: str = "",
-) -> None:  # fmt: skip
-    """Measure, watch the machine, show the tables, and write a record if that was requested.
-
-    Args:
-        command: for the record; that of dlpo if empty.
-    """
+    kind: str, measure: Callable[[], Measured], record: bool, out: Path = RECORDS
+) -> None:
+    """Measure, watch the machine, show the tables, and write a record if that was requested."""
     from dlpo_bench.record import check_recordable, write_record
+    from dlpo_bench.report.sections import shown
     from dlpo_bench.tables import show
 
     if record:
@@ -117,45 +112,42 @@ def run_bench(
     measured, disturbed = _watched(measure)
     figures = {**measured.figures, "machine": asdict(disturbed)}
     measured = replace(measured, figures=figures)
-    show(blocks(figures))
+    show(shown(kind, figures))
     _tell_lines("note", (*measured.problems, *disturbed.warnings()))
     if record:
-        typer.echo(write_record(kind, measured, command or command_line(), out))
+        typer.echo(write_record(kind, measured, command_line(), out))
 
 
 def rtf(options: RtfOptions, record: bool, out: Path) -> None:
     with needs("bench"):
-        from dlpo_bench.report.speed import rtf_blocks
         from dlpo_bench.rtf import measure_rtf
 
-    run_bench("rtf", lambda: measure_rtf(options, _tell), rtf_blocks, record, out)
+    run_bench("rtf", lambda: measure_rtf(options, _tell), record, out)
 
 
 def scaling(options: ScalingOptions, record: bool, out: Path) -> None:
     with needs("serve"), needs("bench"):
-        from dlpo_bench.report.speed import scaling_blocks
         from dlpo_bench.scaling import measure_scaling
 
-    run_bench("scaling", lambda: measure_scaling(options, _tell), scaling_blocks, record, out)
+    run_bench("scaling", lambda: measure_scaling(options, _tell), record, out)
 
 
 def peers(options: PeersOptions, record: bool, out: Path) -> None:
     with needs("serve"), needs("bench"):
         from dlpo_bench.peers.measure import measure_peers, speak_with_peers
-        from dlpo_bench.report.speed import peers_blocks
 
     if options.speak or options.texts:
         if record:
             raise InputError("--record: --speak times nothing; drop one of the two")
         return typer.echo("\n".join(map(str, speak_with_peers(options, _tell))))
-    run_bench("peers", lambda: measure_peers(options, _tell), peers_blocks, record, out)
+    run_bench("peers", lambda: measure_peers(options, _tell), record, out)
 
 
 def stream(options: LoadOptions, record: bool, out: Path) -> None:
     with needs("serve"), needs("bench"):
         from dlpo_bench.load.capacity import chosen, measure, write_records
         from dlpo_bench.record import check_recordable
-        from dlpo_bench.report.speed import load_blocks
+        from dlpo_bench.report.sections import shown_load
         from dlpo_bench.tables import show
 
     if record:
@@ -165,7 +157,7 @@ def stream(options: LoadOptions, record: bool, out: Path) -> None:
     # Treated as Ctrl-C, so that the running server is stopped too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     found, disturbed = _watched(lambda: asyncio.run(measure(names, options)))
-    show(load_blocks({name: one.figures for name, one in found.items()}))
+    show(shown_load(found))
     for one in found.values():
         _tell_lines("skipped", (f"{what}: {why}" for what, why in one.skipped.items()))
         _tell_lines("failed", one.problems)
@@ -203,7 +195,6 @@ def quality(
     with needs("bench"):
         from dlpo_bench.clips import TEST_SPLIT, load_clips
         from dlpo_bench.panel import load_panel
-        from dlpo_bench.report.quality import pareto_blocks
     with needs("serve"):
         from dlpo_bench.pareto import STEPS, measure_quality, open_points
     with needs("train"):
@@ -223,7 +214,7 @@ def quality(
         run_bench(
             "pareto",
             lambda: measure_quality(points, spoken, panel, lambda: bar.advance(task)),
-            pareto_blocks, record, out,
+            record, out,
         )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
         cls=_Listen,
         no_args_is_help=True,
         help="Compare two systems in a blind test: `dlpo listen A B`, then report or export."
-        " See docs/listen.md.",
+        " See docs/howto/listening-test.md.",
     )
     group.command(_MAKE)(make)
     group.command()(report)
@@ -219,13 +219,13 @@ def report(
 ) -> None:
     """Report which system raters prefer and how surely; writes report.md and report.json."""
     with needs("bench"):
-        from dlpo_bench.listening.report import blocks, make_report, write_report
+        from dlpo_bench.listening.report import make_report, markdown, write_report
     from dlpo_bench.listening.answers import read_answers, read_key
     from dlpo_bench.tables import show
 
     key = read_key(folder)
     result = make_report(key, read_answers(answers or (), key), trust_all=all_raters)
-    show(blocks(result))
+    show(markdown(result))
     write_report(result, folder)
 
 

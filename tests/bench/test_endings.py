@@ -17,11 +17,10 @@ from dlpo.judges.word_errors import words_of
 from dlpo.rl import demo
 from dlpo_bench.clips import clips_of_texts
 from dlpo_bench.endings import KINDS, MOVEMENT, RISES, EndMovement
-from dlpo_bench.eval import blocks, figures_by_kind, verdict
+from dlpo_bench.eval import figures_by_kind, markdown, verdict
 from dlpo_bench.judging import JudgePanel, evaluate
 from dlpo_bench.panel import load_panel
 from dlpo_bench.statistics import Estimate, Paired
-from dlpo_bench.tables import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
@@ -98,7 +97,7 @@ def test_figures_are_given_for_each_kind(tmp_path: Path) -> None:
     assert [(clip.clip_id, clip.kind) for clip in clips][1:] == [("q2", "yn"), ("s1", "st")]
     assert {kind: found[kind]["a"][RISES]["value"] for kind in found} == {"yn": 0.5, "st": 0}
     assert found["yn"]["b"][MOVEMENT]["difference"]["sentences"] == 1
-    page = markdown(blocks(quality))
+    page = markdown(quality)
     assert "**yes/no questions** (yn), 2 clips" in page
     assert "50.00 %" in page
     assert "1 of a's clips have too little voice" in page

@@ -13,8 +13,7 @@ from dlpo_bench.machine import choose_cores
 from dlpo_bench.options import PeersOptions
 from dlpo_bench.peers import measure
 from dlpo_bench.peers.measure import Peer, compare_peers, own_voice, peer_process
-from dlpo_bench.report.speed import peers_blocks
-from dlpo_bench.tables import markdown
+from dlpo_bench.report.sections import shown
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="holds processes to a core")
 
@@ -98,7 +97,7 @@ def test_turns_give_each_contestant_every_text_every_round(
     ours_found = measured.figures["contestants"]["dlpo"]
     assert ours_found["load_s"] > 0
     assert ours_found["size_mb"] > sum(p.stat().st_size for p in tiny_bundle.iterdir()) / 1e6
-    assert "no-such-engine" in markdown(peers_blocks(measured.figures))
+    assert "no-such-engine" in shown("peers", measured.figures)
 
 
 def test_contestants_speak_the_lines_of_a_file_for_eval(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from dlpo_bench.listening.answers import Collected
-from dlpo_bench.listening.report import blocks, make_report, write_report
-from dlpo_bench.tables import markdown
+from dlpo_bench.listening.report import make_report, markdown, write_report
 from tests.listening.conftest import Ballot
 
 
@@ -64,7 +63,7 @@ def test_raters_who_do_not_listen_are_listed_and_left_out(ballot: Ballot) -> Non
     }
     assert report.pooled.b.count == report.pooled.b.of == 3
     assert make_report(ballot.key, answers, trust_all=True).pooled.b.of == 12
-    text = markdown(blocks(report))
+    text = markdown(report)
     assert "1 of 4 raters count" in text
     assert "- Same found 0 of 1 degraded sounds" in text
 

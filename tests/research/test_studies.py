@@ -18,7 +18,7 @@ from dlpo_bench.clips import Clip
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
 from dlpo_bench.systems import SpeakingOptions
 from dlpo_serving.request import SpeechRequest
-from research import cold_start, endings, method_comparison, teachers
+from research import endings, method_comparison, teachers
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 22_050  # Hz
@@ -72,14 +72,6 @@ def test_reward_is_the_mean_of_standardised_judges() -> None:
     np.testing.assert_allclose(found["untuned"].values["reward"], [1.0, 3.0])
     np.testing.assert_allclose(found["tuned"].values["reward"], [2.5, 2.5])
     assert method_comparison.with_reward(quality, []) is quality
-
-
-def test_a_cold_process_speaks_and_its_parts_add_up(tiny_bundle: Path) -> None:
-    found = cold_start.measure_cold_start(str(tiny_bundle), 2).samples
-
-    parts = ("python_ms", "imports_ms", "open_voice_ms", "first_chunk_ms")
-    for index, whole in enumerate(found["first_audio_ms"]):
-        assert sum(found[part][index] for part in parts) == pytest.approx(whole)
 
 
 def test_short_texts_of_a_voice_are_measured_beside_the_others() -> None:

@@ -1,3 +1,3 @@
 """Blind listening tests of two systems: makes the page and reports the answers.
 
-docs/listen.md lists the files of a test."""
+docs/howto/listening-test.md says what is in a test."""

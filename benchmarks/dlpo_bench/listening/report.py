@@ -18,7 +18,7 @@ from dlpo_bench.listening.answers import (
     Collected,
 )
 from dlpo_bench.statistics import CONFIDENCE, SIGNIFICANT, Estimate, ratio_of_sums
-from dlpo_bench.tables import Block, Table, markdown
+from dlpo_bench.tables import table
 
 DEGRADED_RIGHT = 0.75  # the lowest share of degraded sounds that an attentive listener finds
 IDENTICAL_RIGHT = 0.5  # half: asked for a difference, some hear one everywhere
@@ -152,17 +152,17 @@ def _over_sentences(heard: Sequence[tuple[str, str]]) -> Estimate | None:
     return ratio_of_sums(a, a + b) if (a + b).any() else None
 
 
-def blocks(report: Report) -> list[Block]:
-    """The report as tables, for the terminal and for `report.md`."""
+def markdown(report: Report) -> str:
+    """The report, for the terminal and for `report.md`."""
     a, b = (escaped(report.systems[side]) for side in SYSTEMS)
     pooled = report.pooled
     answers = zip((a, b, "no difference"), (pooled.a, pooled.b, pooled.same), strict=True)
     raters = len(report.counted) + len(report.left_out)
-    found: list[Block] = [
+    found = [
         f"# {a} or {b}?",
         f"Blind test {report.test_id}: {len(report.counted)} of {raters} raters count,"
         f" {pooled.a.of} answers to pairs.",
-        Table(
+        table(
             ["preferred", "answers", "share, exact 95 % interval"],
             [[name, str(one.count), proportion_words(one)] for name, one in answers],
         ),
@@ -174,14 +174,14 @@ def blocks(report: Report) -> list[Block]:
     if report.problems:
         lines = (f"- {escaped(problem)}" for problem in report.problems)
         found.append(f"{len(report.problems)} lines could not be read:\n\n" + "\n".join(lines))
-    return found
+    return "\n\n".join(found) + "\n"
 
 
 def write_report(report: Report, folder: Path) -> None:
     """Write `report.md` and `report.json` into a folder; raises InputError if that fails."""
     content = json.dumps(asdict(report), indent=1, ensure_ascii=False, allow_nan=False)
     with writing(f"the report to {folder}"):
-        (folder / "report.md").write_text(markdown(blocks(report)) + "\n", "utf-8")
+        (folder / "report.md").write_text(markdown(report), "utf-8")
         (folder / "report.json").write_text(content + "\n", "utf-8")
 
 

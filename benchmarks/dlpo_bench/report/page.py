@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from jinja2 import TemplateError
+
 from dlpo.bundle import Bundle
 from dlpo.errors import DataError, writing
-from dlpo_bench.record import read_record
-from dlpo_bench.report import quality, speed
-from dlpo_bench.tables import Builder, Found, figures_table, markdown, of_newest
+from dlpo_bench.record import Record, read_record
+from dlpo_bench.report.quality import draw_pareto
+from dlpo_bench.report.sections import TITLES, section
 from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
-BUILDERS: Mapping[str, Builder] = {  # in the page's order
-    "peers": speed.peers,
-    "quality": quality.quality,
-    "latency": of_newest("One stream", lambda found: [figures_table(found, speed.LATENCY)]),
-    "stream": speed.stream,
-    "load": speed.load,
-    "cold-start": of_newest("A cold process", speed.cold_start_blocks),
-    "rtf": speed.rtf,
-    "scaling": of_newest("Cost of scale", speed.scaling_summary),
-    "pareto": quality.pareto,
+PARTS: Mapping[str, Callable[[Record], Iterable[Hashable]]] = {
+    "quality": lambda record: [tuple(record.samples["texts"])],
+    "load": lambda record: record.figures,
+    "stream": lambda record: record.figures.keys() & {"knee", "tokens"},
+    "rtf": lambda record: [record.figures["model"]],
 }
+"""Kinds of which the newest record of each of these is shown, not only the newest"""
+COST = "Quality against cost"
 HEAD = """\
 # Benchmarks
 
@@ -38,6 +37,14 @@ Made by `dlpo bench report` from the newest record of each kind (of quality: of 
 `dlpo bench compare A.json B.json` says whether one record is slower than another.
 Machines differ: compare ratios of one run, not times of two machines.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record and its file."""
+
+    path: Path
+    record: Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +75,27 @@ def make_page(records: Path, out: Path) -> Page:
     parts = [HEAD.format(name=records.name, link=_link(records, here))]
     pictures: dict[str, str] = {}
     shown: dict[str, str] = {}  # machine, commit and bundle -> the first record with them
-    for kind, builder in BUILDERS.items():
+    for kind, title in TITLES.items():
         if not (mine := found.pop(kind, [])):
             continue
         try:
-            section = builder(mine)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            newest = _newest(kind, mine)
+            text = section(kind, {part: one.record for part, one in newest.items()})
+            picture = draw_pareto(mine[0].record.figures) if kind == "pareto" else None
+        except (LookupError, TypeError, ValueError, AttributeError, TemplateError) as error:
             problems.append(
                 f"{mine[0].path.name}: its figures are not those of kind {kind!r} in this version"
                 f" ({type(error).__name__}: {error}); measure again"
             )
             continue
-        parts.append(f"## {section.title}\n")
-        for caption, svg in section.pictures.items():
-            name = re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-") + ".svg"
-            pictures[name] = svg
-            parts.append(f"![{caption}]({quote(out.stem)}/{name})\n")
-        parts.append(markdown(section.blocks) + "\n")
-        parts += [_source(one, here, shown) + "\n" for one in section.sources]
+        parts.append(f"## {title}\n")
+        if picture is not None:
+            name = re.sub(r"[^a-z0-9]+", "-", COST.lower()) + ".svg"
+            pictures[name] = picture
+            parts.append(f"![{COST}]({quote(out.stem)}/{name})\n")
+        parts.append(text)
+        sources = [one for one in mine if any(one is used for used in newest.values())]
+        parts += [_source(one, here, shown) + "\n" for one in sources]
     for kind, records_of in sorted(found.items()):
         names = ", ".join(one.path.name for one in records_of)
         problems.append(f"{names}: this version's report has no section for kind {kind!r}")
@@ -95,6 +105,17 @@ def make_page(records: Path, out: Path) -> Page:
     if problems:
         parts.append("## Left out\n\n" + "\n".join(f"- {problem}" for problem in problems) + "\n")
     return Page("\n".join(parts), pictures, problems)
+
+
+def _newest(kind: str, found: Sequence[Found]) -> dict[Any, Found]:
+    """Part of a section -> the newest record that has it."""
+    newest: dict[Any, Found] = {}
+    for one in found:
+        for part in PARTS.get(kind, lambda record: [""])(one.record):
+            newest.setdefault(part, one)
+    if not newest:
+        raise LookupError("none of its figures is known")
+    return newest
 
 
 def read_records(directory: Path) -> tuple[dict[str, list[Found]], list[str]]:
