@@ -1,11 +1,9 @@
 """The page of audio samples: the same sentences by all voices, and by two of them untuned.
 
     python scripts/samples.py make                 # docs/samples.md and its MP3s
-    python scripts/samples.py recordings --corpus LJSpeech-1.1   # the speaker, on this machine
 
 Sentences that assistants say, English and Spanish, and one of LJSpeech's test split (public
-domain), which none of our voices was trained on. We don't ship its recording: it stays on the
-machine with the corpus, where the site shows it next to the samples.
+domain), which none of our voices was trained on.
 """
 
 from __future__ import annotations
@@ -19,9 +17,9 @@ from typing import Annotated
 import typer
 
 from dlpo.errors import DlpoError, InputError
-from dlpo_bench.clips import SAMPLE_RATE, Waveform, load_clips
-from dlpo_bench.listening.making import matched, render
-from dlpo_bench.systems import SpeakingOptions, open_voices, recordings
+from dlpo_bench.clips import Waveform
+from dlpo_bench.listening.making import matched
+from dlpo_bench.systems import SpeakingOptions, open_voices
 from dlpo_serving.local.sound_file import SoundFile
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
@@ -38,13 +36,11 @@ SPANISH = {
     "cita": "Su cita con la doctora Ruiz es el jueves a las tres y cuarto.",
     "viernes": "¿Quiere cambiarla para el viernes?",
 }
-RECORDED = ("LJ002-0174",)
 UNTUNED = ("heart", "michael")  # voices to hear before tuning
 VOICES = tuple(known_voices())
 MOST_BYTES = 1_100_000  # of all clips, which are kept in git
 FOLDER = "samples"  # next to the page
 ENCODING = ".mp3"  # plays in every browser
-RECORDING = "recording"
 
 Out = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the pages.")]
 
@@ -99,6 +95,11 @@ def _steps(count: int) -> str:
     return "1 step" if count == 1 else f"{count} steps"
 
 
+@app.callback()
+def _group() -> None:
+    """So that `make` is named, though it is alone."""
+
+
 @app.command()
 def make(
     untuned: Annotated[Path, typer.Option(help="Checkpoint before tuning.")] = Path(
@@ -112,32 +113,17 @@ def make(
     folder = out / FOLDER
     folder.mkdir(exist_ok=True)
     for old in folder.glob(f"*{ENCODING}"):
-        if not old.name.startswith(RECORDING):
-            old.unlink()
+        old.unlink()
     for sample in samples:
         for clip_id, text in sample.texts().items():
             path = folder / f"{sample.name}-{clip_id}{ENCODING}"
             _write(path, spoken(sample, text), sample.synthesizer.manifest.sample_rate_hz)
             typer.echo(path)
-    clips = (path for path in folder.glob(f"*{ENCODING}") if not path.name.startswith(RECORDING))
-    size = sum(path.stat().st_size for path in clips)
+    size = sum(path.stat().st_size for path in folder.glob(f"*{ENCODING}"))
     if size > MOST_BYTES:
         raise InputError(f"the clips have {size} bytes, at most {MOST_BYTES} are meant for git")
     (out / "samples.md").write_text(page(samples), encoding="utf-8")
     typer.echo(f"{out / 'samples.md'}: {size / 1000:.0f} kB of sound")
-
-
-@app.command("recordings")
-def write_recordings(
-    corpus: Annotated[Path, typer.Option(exists=True, help="LJSpeech, as it is downloaded.")],
-    out: Out = Path("docs"),
-) -> None:
-    """Add the speaker's recordings to the samples, on this machine only."""
-    (out / FOLDER).mkdir(exist_ok=True)
-    for clip in load_clips(corpus, RECORDED):
-        path = out / FOLDER / f"{RECORDING}-{clip.clip_id}{ENCODING}"
-        _write(path, render(RECORDING, recordings, clip), SAMPLE_RATE)
-        typer.echo(path)
 
 
 def page(samples: Sequence[Sample]) -> str:
@@ -157,8 +143,6 @@ def page(samples: Sequence[Sample]) -> str:
             if clip_id in one.texts()
         ]
         parts.append(f"## “{words}”")
-        if clip_id in RECORDED:
-            parts.append(f"<!-- recording: {clip_id} -->")
         parts.append("\n".join(links))
     parts.append(
         "Judges' scores with intervals: [benchmarks](../benchmarks/results.md). Limits: [model"

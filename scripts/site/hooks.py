@@ -17,7 +17,7 @@ from typing import Any
 from cli_reference import cli_reference
 from error_reference import error_reference
 from mkdocs.structure.files import File, Files
-from players import with_players, with_recordings
+from players import with_players
 from proto_reference import proto_reference
 from python_reference import python_reference
 from repository_links import RepositoryLinks, lists_set_apart
@@ -67,8 +67,6 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Convert a page written for a forge to a page of the site."""
-    if page.file.src_uri == "samples.md":
-        markdown = with_recordings(markdown, Path(config.docs_dir, "samples"))
     return lists_set_apart(LINKS.resolved(markdown, page.file.src_uri))
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 SOUND = re.compile(r'<a href="([^"]+\.mp3)">(.*?)</a>')
 FILM = re.compile(r'<a href="([^"]+)\.mp4"><img alt="([^"]*)"[^>]*></a>')
-CLIP = re.compile(r"^<!-- recording: ([\w-]+) -->$", re.MULTILINE)
 
 
 def with_players(html: str) -> str:
@@ -23,16 +21,3 @@ def with_players(html: str) -> str:
     return SOUND.sub(
         r'<span class="sound">\2<audio controls preload="metadata" src="\1"></audio></span>', html
     )
-
-
-def with_recordings(markdown: str, sounds: Path) -> str:
-    """The samples page with the recordings on this machine, which are not in git.
-
-    `python scripts/samples.py recordings` makes them from the reader's own corpus.
-    """
-
-    def shown(clip: re.Match[str]) -> str:
-        name = f"recording-{clip[1]}.mp3"
-        return f"- [recording](samples/{name})" if (sounds / name).exists() else clip[0]
-
-    return CLIP.sub(shown, markdown)

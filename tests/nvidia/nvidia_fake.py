@@ -7,7 +7,7 @@ shapes have to be those of a profile, a profile belongs to one context, tensors 
 on the device.
 
 `api.json` and, of the oldest TensorRT, `api-10.9.json` hold signatures read from the real packages
-(scripts/tensorrt_stubs/describe.py, compared in test_api.py). A method of a fake that the real
+(stubs/describe.py, compared in test_api.py). A method of a fake that the real
 class does not have can't be defined, a call with another number or type of arguments fails, and so
 does a property that is not there.
 """

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-STUBS = ROOT / "scripts" / "tensorrt_stubs"
+STUBS = Path(__file__).parent / "stubs"
 LIBRARIES = ("nvinfer", "nvonnxparser", "nvinfer_plugin")
 
 pytestmark = pytest.mark.skipif(
