@@ -357,7 +357,7 @@ def write(
         for where, one in heard.items()
         for name in baselines
     }
-    parts = [f"**{name}**\n\n{differences(part).markdown()}" for name, part in found.items()]
+    parts = [f"**{name}**\n\n{differences(part)}" for name, part in found.items()]
     found["difference by seed"] = {method: by_seed(quality, method) for method in runs}
     spent = {m: [run.cost()["seconds_per_update"] for run in seeds] for m, seeds in runs.items()}
     found["seconds per update"] = {

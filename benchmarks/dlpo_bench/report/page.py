@@ -111,7 +111,7 @@ def _newest(kind: str, found: Sequence[Found]) -> dict[Any, Found]:
     """Part of a section -> the newest record that has it."""
     newest: dict[Any, Found] = {}
     for one in found:
-        for part in PARTS.get(kind, lambda record: [""])(one.record):
+        for part in PARTS[kind](one.record) if kind in PARTS else [""]:
             newest.setdefault(part, one)
     if not newest:
         raise LookupError("none of its figures is known")

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from dlpo_bench.compare import MEASURES
 from dlpo_bench.record import Measured
-from dlpo_bench.report.quality import MEASURES, height, judged, short
+from dlpo_bench.report.quality import height, judged, short
 from dlpo_bench.tables import Figures, cell, estimate, figures_table, number, table, table_of
 
 TITLES = {  # in the page's order
