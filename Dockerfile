@@ -11,7 +11,7 @@ ARG RUNTIME_IMAGE=${BASE_IMAGE}
 FROM ${BASE_IMAGE} AS tools
 ARG PIP_INDEX_URL
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-COPY locks/build.txt /src/locks/
+COPY deploy/locks/build.txt /src/locks/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv /opt/tools \
     && /opt/tools/bin/pip install --quiet --require-hashes --requirement /src/locks/build.txt
@@ -30,7 +30,7 @@ RUN SOURCE_COMMIT="${REVISION}" /opt/tools/bin/hatchling build --target wheel --
 
 FROM tools AS cpu-environment
 ARG PIP_INDEX_URL
-COPY locks/cpu.txt /src/locks/
+COPY deploy/locks/cpu.txt /src/locks/
 RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked /src/locks/cpu.txt
 COPY --from=wheel /dist /dist
 COPY pyproject.toml /src/
@@ -39,7 +39,7 @@ RUN /opt/tools/bin/finish
 
 FROM tools AS gpu-environment
 ARG PIP_INDEX_URL
-COPY locks/gpu.txt /src/locks/
+COPY deploy/locks/gpu.txt /src/locks/
 RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked /src/locks/gpu.txt
 # TensorRT's libraries are only on NVIDIA's index: both arguments together install them (docs/gpu.md#tensorrt).
 ARG TENSORRT_INDEX=
@@ -57,7 +57,7 @@ ARG PIP_INDEX_URL
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ python3-dev \
     && rm -rf /var/lib/apt/lists/*
-COPY locks/train.txt /src/locks/
+COPY deploy/locks/train.txt /src/locks/
 RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked /src/locks/train.txt
 COPY --from=wheel /dist /dist
 COPY pyproject.toml /src/

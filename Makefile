@@ -79,9 +79,9 @@ $(DLPO_RAY_VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 # Only what a server needs, checked by hashes; a test adds the wheel and synthesizes with it.
-$(DLPO_SLIM_VENV)/installed: locks/serve.txt
+$(DLPO_SLIM_VENV)/installed: deploy/locks/serve.txt
 	$(call new_venv,$(DLPO_SLIM_VENV))
-	$(DLPO_SLIM_VENV)/bin/python -m pip install --quiet --require-hashes --requirement locks/serve.txt
+	$(DLPO_SLIM_VENV)/bin/python -m pip install --quiet --require-hashes --requirement deploy/locks/serve.txt
 	touch $@
 
 # Agent frameworks with their own plugins; if npm is installed, also OpenAI's JavaScript package, and onnxruntime and Python for browsers.

@@ -10,6 +10,7 @@ since only a person can say which record they mean.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 ROOT = Path(__file__).resolve().parents[1]
+PLACES = {"benchmarks": "benchmarks/records", "research": "benchmarks/records/studies"}
 PAGES = ("README.md", "CHANGELOG.md", "docs/**/*.md", "voices/**/*.md", "recipe/**/*.md")
 
 
@@ -55,7 +57,7 @@ def linking(record: Record, newest: Path) -> list[str]:
     found = []
     for page in sorted(path for pattern in PAGES for path in ROOT.glob(pattern)):
         text = page.read_text(encoding="utf-8").replace(newest.name, "")
-        if f"records/{record.kind}-2" in text:
+        if re.search(f"records/(studies/)?{record.kind}-2", text):
             found.append(str(page.relative_to(ROOT)))
     return found
 
@@ -63,8 +65,7 @@ def linking(record: Record, newest: Path) -> list[str]:
 def main(work: Path) -> None:
     """Copy, name the pages, make what is made of records."""
     for path, record in records_of(work).items():
-        folder = ROOT / path.relative_to(work).parts[0] / "records"
-        kept = folder / path.name
+        kept = ROOT / PLACES[path.relative_to(work).parts[0]] / path.name
         shutil.copyfile(path, kept)
         older = ", ".join(linking(record, kept)) or "no page"
         print(f"{kept.relative_to(ROOT)}; others of its kind are linked by {older}")

@@ -15,7 +15,7 @@ from tests.callers import python_of
 from tests.static_site import StaticSite
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "web"
+SOURCE = ROOT / "deploy/web"
 MOST_LINES = 600  # of JavaScript
 USER = """
 import { Voice } from "dlpo-web";

@@ -25,7 +25,7 @@ AGAIN = "run: scripts/lock"
 
 def locked(name: str) -> list[tuple[Requirement, list[str]]]:
     """Each entry of a lock with its hashes."""
-    text = (ROOT / "locks" / f"{name}.txt").read_text("utf-8")
+    text = (ROOT / "deploy/locks" / f"{name}.txt").read_text("utf-8")
     plain = "\n".join(line for line in text.splitlines() if not line.strip().startswith("#"))
     entries = []
     for entry in plain.replace("\\\n", " ").splitlines():
@@ -68,7 +68,7 @@ def test_a_lock_holds_what_its_extras_ask_for(name: str, python: str) -> None:
 
     for requirement in declared(name):
         version = found.get(canonicalize_name(requirement.name))
-        assert version is not None, f"locks/{name}.txt lacks {requirement}; {AGAIN}"
+        assert version is not None, f"deploy/locks/{name}.txt lacks {requirement}; {AGAIN}"
         assert version in requirement.specifier, f"{requirement}: {version} is locked; {AGAIN}"
 
 
@@ -91,7 +91,7 @@ def test_locked_files_have_hashes_and_no_addresses(name: str) -> None:
         assert hashes, f"{requirement} has no hash; {AGAIN}"
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in hashes)
 
-    assert "://" not in (ROOT / "locks" / f"{name}.txt").read_text("utf-8")
+    assert "://" not in (ROOT / "deploy/locks" / f"{name}.txt").read_text("utf-8")
 
 
 def test_servers_are_locked_without_torch() -> None:

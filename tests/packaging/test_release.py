@@ -46,7 +46,7 @@ def test_the_sdist_holds_no_tests_records_or_checkpoints(sdist: Path) -> None:
         names = [name.partition("/")[2] for name in archive.getnames()]
 
     assert {"pyproject.toml", "hatch_build.py", "LICENSE", "CHANGELOG.md"} <= set(names)
-    for outside in ("tests/", "voices/", "benchmarks/records/", "locks/", ".git/", "runs/"):
+    for outside in ("tests/", "voices/", "benchmarks/records/", "deploy/", ".git/", "runs/"):
         assert not [name for name in names if name.startswith(outside)]
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def slim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """bin/ of an environment that holds locks/serve.txt and, just built, dlpo's wheel."""
+    """bin/ of an environment that holds deploy/locks/serve.txt and, just built, dlpo's wheel."""
     programs = Path(python_of("slim")).parent
     out = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", out]

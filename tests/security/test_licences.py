@@ -39,7 +39,7 @@ def closure(*extras: str) -> set[str]:
 
 def locked(name: str) -> set[str]:
     """Every distribution that an image installs."""
-    lines = (ROOT / "locks" / f"{name}.txt").read_text("utf-8").splitlines()
+    lines = (ROOT / "deploy/locks" / f"{name}.txt").read_text("utf-8").splitlines()
     return {
         canonicalize_name(line.split("==")[0]) for line in lines if re.match(r"[\w.-]+==", line)
     }

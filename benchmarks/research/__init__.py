@@ -1,7 +1,7 @@
 """One-off studies behind decisions of the project; not part of the wheel.
 
 Each module answers one question, runs as `python -m research.NAME` from a checkout, and keeps its
-records in research/records. The product and its benchmarks never import it.
+records in benchmarks/records/studies. The product and its benchmarks never import it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typer
 
 from dlpo.errors import DlpoError
 
-RECORDS = Path("research") / "records"  # relative to the root of a checkout
+RECORDS = Path("benchmarks/records/studies")  # relative to the root of a checkout
 
 
 def study_command(name: str) -> str:
