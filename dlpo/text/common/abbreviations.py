@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Mapping
 
 from dlpo.text.common.forms import Form
-from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
+from dlpo.text.common.neighbors import Context
 from dlpo.text.common.tables import Tables, any_key
 
 
@@ -67,13 +67,9 @@ class InContext:
     """
 
     def __init__(self, tables: Tables, name: str, letters: str, own_periods: bool = False) -> None:
-        self._meanings: dict[str, list[tuple[NeighborPattern, NeighborPattern, list[str]]]] = {}
+        self._meanings: dict[str, list[tuple[Context, list[str]]]] = {}
         for index, (keys, before, after, words) in enumerate(tables.rows(name)):
-            meaning = (
-                NeighborPattern(before, tables, True),
-                NeighborPattern(after, tables, False),
-                tables.said(name, index, words),
-            )
+            meaning = Context(tables, before, after), tables.said(name, index, words)
             for key in keys.split("|"):
                 self._meanings.setdefault(key, []).append(meaning)
         self.keys = self._meanings.keys()
@@ -84,12 +80,9 @@ class InContext:
 
     def _words(self, match: re.Match[str]) -> list[str] | None:
         written = match[0] if match[0] in self._meanings else match[0].rstrip(".")
-        before = neighbors_before(match.string, match.start())
-        after = neighbors_after(match.string, match.end())
-        for fits_before, fits_after, words in self._meanings[written]:
-            if fits_before.fits(before) and fits_after.fits(after):
-                return words
-        return None
+        place = match.string, match.start(), match.end()
+        found = (words for context, words in self._meanings[written] if context.fits_text(*place))
+        return next(found, None)
 
 
 def opens_sentence(word: str, starters: Container[str]) -> bool:

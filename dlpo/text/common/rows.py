@@ -33,7 +33,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 from dlpo.text.common.forms import Form, Speak
-from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
+from dlpo.text.common.neighbors import Context
 from dlpo.text.common.tables import Tables, any_key
 
 _FIELD = re.compile(r"\{(\w+)(?::(?:(\w+)\.)?(\w+)|(\^)|@(\w+)|#([^/}]*)/([^}]*))?\}")
@@ -59,8 +59,7 @@ class Row:
         self.is_word = says == "@"
         self._written = pattern
         self._left = re.compile(f"[{left}]").match if left else None
-        self._before = NeighborPattern(before, tables, True) if before else None
-        self._after = NeighborPattern(after, tables, False) if after else None
+        self._context = Context(tables, before, after) if before or after else None
         self._says = says
         self._tables = tables
         self._package = package
@@ -84,9 +83,7 @@ class Row:
         text, start = match.string, match.start()
         if self._left and start and self._left(text, start - 1):
             return None
-        if self._before and not self._before.fits(neighbors_before(text, start)):
-            return None
-        if self._after and not self._after.fits(neighbors_after(text, match.end())):
+        if self._context and not self._context.fits_text(text, start, match.end()):
             return None
         return self._verbalize(match)
 
