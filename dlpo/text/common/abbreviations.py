@@ -58,9 +58,9 @@ class InContext:
 
     Args:
         tables: of the language.
-        name: of the table: one or more abbreviations with "|" between them, in their case; what
-            must be before one and after it, see `dlpo.text.common.neighbors`; its words. The first
-            row that fits says it.
+        name: of the table: one or more abbreviations with "|" between them, in their case, or as
+            ``{kind}`` all that abbreviations_by_kind.tsv has of a kind; what must be before one and
+            after it, see `dlpo.text.common.neighbors`; its words. The first row that fits says it.
         letters: characters that can't be beside one, as in a class of a regular expression.
         own_periods: whether one has no other period than that of its row; otherwise those without
             a last period may have one.
@@ -68,10 +68,15 @@ class InContext:
 
     def __init__(self, tables: Tables, name: str, letters: str, own_periods: bool = False) -> None:
         self._meanings: dict[str, list[tuple[Context, list[str]]]] = {}
-        for index, (keys, before, after, words) in enumerate(tables.rows(name)):
-            meaning = Context(tables, before, after), tables.said(name, index, words)
-            for key in keys.split("|"):
-                self._meanings.setdefault(key, []).append(meaning)
+        of_kind: dict[str, list[tuple[str, str]]] = {}
+        for keys, said, kind in tables.rows("abbreviations_by_kind"):
+            of_kind.setdefault(f"{{{kind}}}", []).append((keys, said))
+        for index, (first, before, after, words) in enumerate(tables.rows(name)):
+            context = Context(tables, before, after)
+            for keys, said in of_kind.get(first, [(first, words)]):
+                meaning = context, tables.said(name, index, said)
+                for key in keys.split("|"):
+                    self._meanings.setdefault(key, []).append(meaning)
         self.keys = self._meanings.keys()
         period = "" if own_periods else r"\.|"
         ends = rf"(?:(?<=\.)|{period}(?![{letters}\d]))"

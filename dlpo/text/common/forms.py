@@ -48,26 +48,6 @@ def text_before(match: re.Match[str], characters: int = 40) -> str:
     return match.string[max(0, match.start() - characters) : match.start()]
 
 
-def only_after(pattern: re.Pattern[str], says: Speak | str, characters: int = 40) -> Speak:
-    """What says a form where a pattern is before it, looking at so many characters, and only there.
-
-    Args:
-        pattern: with its end at that of the text before the form.
-        says: words, or a function from the match to words.
-        characters: of the text before it.
-    """
-    speak = _speaking(says)
-    return lambda match: speak(match) if pattern.search(text_before(match, characters)) else None
-
-
-def _speaking(says: Speak | str) -> Speak:
-    """A function that says words, if it isn't one."""
-    if not isinstance(says, str):
-        return says
-    words = says.split()
-    return lambda match: words
-
-
 def digits_in_groups(written: str, digit_words: Callable[[str], list[str]]) -> list[str]:
     """A telephone number: the digits of each group by their names, with a pause between groups."""
     words: list[str] = []

@@ -12,8 +12,8 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
     before    see `dlpo.text.common.neighbors`
     after     the same
     says      words, see below
-    reads     a text that the row must read
-    leaves    a text that it must leave
+    reads     texts that the row must read, with ``||`` between them
+    leaves    texts that it must leave
 
 What it says are words, and fields for what a group of the pattern matched: ``{1}`` in lower case,
 also as a part of a word, ``{1}s``; ``{1:cardinal}`` by `cardinal_words` in the language's module of
@@ -53,8 +53,9 @@ class Row:
             tables: those of the language.
             package: that of the language, in which its modules are.
         """
-        priority, self.begins, left, pattern, before, after, says, self.reads, self.leaves = cells
+        priority, self.begins, left, pattern, before, after, says, reads, leaves = cells
         self.name = name
+        self.reads, self.leaves = _texts(reads), _texts(leaves)
         self.priority = int(priority)
         self.is_word = says == "@"
         self._written = pattern
@@ -129,6 +130,10 @@ def forms_of(rows: Sequence[Row], others: Mapping[int, Form]) -> list[Form]:
         says = None if row.is_word else row.speak
         found.append((row.priority, Form(row.name, row.begins, row.pattern, says)))
     return [form for _, form in sorted(found, key=itemgetter(0))]
+
+
+def _texts(cell: str) -> list[str]:
+    return [text.strip() for text in cell.split("||")] if cell else []
 
 
 def _lower(written: str) -> list[str]:
