@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from dlpo.text import TextFrontEnd
-from dlpo.text.common.neighbors import WINDOW, NeighborPattern, neighbors_after, neighbors_before
+from dlpo.text.common.neighbors import (
+    WINDOW,
+    Context,
+    NeighborPattern,
+    neighbors_after,
+    neighbors_before,
+)
 from dlpo.text.common.rows import Row, rows_of
 from dlpo.text.common.tables import Tables
 from dlpo.text.common.trace import forms_fired
@@ -90,6 +96,26 @@ def test_word_cut_by_the_edge_of_the_window_is_left_out() -> None:
     assert neighbors_before(text, len(text) - len("non"))[0].text == "nonflight"
 
 
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [("in 5 km", True), ("at 5 mi", True), ("in 5 mi", False), ("at 5 km", False)],
+)
+def test_one_of_several_contexts_fits_as_a_whole(text: str, fits: bool, tables: Tables) -> None:
+    assert Context(tables, "in || at", "km || mi").fits_text(text, 3, 4) is fits
+
+
+def test_word_anywhere_in_a_sentence(tables: Tables) -> None:
+    context = Context(tables, "", "", "lake/river")
+    assert context.fits_word(["bass", "of", "the", "lake"], 0)
+    assert not context.fits_word(["bass", "of", "the", "band"], 0)
+
+
+def test_no_text_is_kept_after_it_was_read() -> None:
+    FRONT_END.process("He had 3 apples at 5 p.m. on Main St. in town.")
+    assert neighbors_before.cache_info().currsize == 0  # type: ignore[attr-defined]
+    assert neighbors_after.cache_info().currsize == 0  # type: ignore[attr-defined]
+
+
 def read(row: Row, text: str) -> list[str] | None:
     """What a row says of the first place where it matches and fits."""
     found = (row.speak(match) for match in re.finditer(row.pattern, text))
@@ -118,10 +144,10 @@ def test_row_says_words_and_fields(
 def rows_with(column: str) -> list[Any]:
     """The rows of both languages that give an example of what they read or leave."""
     return [
-        pytest.param(language, row.name, example, id=row.name)
+        pytest.param(language, row.name, text, id=f"{row.name}-{index}")
         for language, tables in (("en", english.TABLES), ("es", spanish.TABLES))
         for row in rows_of(tables, f"dlpo.text.{tables.folder}")
-        if (example := getattr(row, column))
+        for index, text in enumerate(getattr(row, column))
     ]
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Mapping
 
 from dlpo.text.common.forms import Form
-from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
+from dlpo.text.common.neighbors import Context
 from dlpo.text.common.tables import Tables, any_key
 
 
@@ -58,24 +58,25 @@ class InContext:
 
     Args:
         tables: of the language.
-        name: of the table: one or more abbreviations with "|" between them, in their case; what
-            must be before one and after it, see `dlpo.text.common.neighbors`; its words. The first
-            row that fits says it.
+        name: of the table: one or more abbreviations with "|" between them, in their case, or as
+            ``{kind}`` all that abbreviations_by_kind.tsv has of a kind; what must be before one and
+            after it, see `dlpo.text.common.neighbors`; its words. The first row that fits says it.
         letters: characters that can't be beside one, as in a class of a regular expression.
         own_periods: whether one has no other period than that of its row; otherwise those without
             a last period may have one.
     """
 
     def __init__(self, tables: Tables, name: str, letters: str, own_periods: bool = False) -> None:
-        self._meanings: dict[str, list[tuple[NeighborPattern, NeighborPattern, list[str]]]] = {}
-        for index, (keys, before, after, words) in enumerate(tables.rows(name)):
-            meaning = (
-                NeighborPattern(before, tables, True),
-                NeighborPattern(after, tables, False),
-                tables.said(name, index, words),
-            )
-            for key in keys.split("|"):
-                self._meanings.setdefault(key, []).append(meaning)
+        self._meanings: dict[str, list[tuple[Context, list[str]]]] = {}
+        of_kind: dict[str, list[tuple[str, str]]] = {}
+        for keys, said, kind in tables.rows("abbreviations_by_kind"):
+            of_kind.setdefault(f"{{{kind}}}", []).append((keys, said))
+        for index, (first, before, after, words) in enumerate(tables.rows(name)):
+            context = Context(tables, before, after)
+            for keys, said in of_kind.get(first, [(first, words)]):
+                meaning = context, tables.said(name, index, said)
+                for key in keys.split("|"):
+                    self._meanings.setdefault(key, []).append(meaning)
         self.keys = self._meanings.keys()
         period = "" if own_periods else r"\.|"
         ends = rf"(?:(?<=\.)|{period}(?![{letters}\d]))"
@@ -84,12 +85,9 @@ class InContext:
 
     def _words(self, match: re.Match[str]) -> list[str] | None:
         written = match[0] if match[0] in self._meanings else match[0].rstrip(".")
-        before = neighbors_before(match.string, match.start())
-        after = neighbors_after(match.string, match.end())
-        for fits_before, fits_after, words in self._meanings[written]:
-            if fits_before.fits(before) and fits_after.fits(after):
-                return words
-        return None
+        place = match.string, match.start(), match.end()
+        found = (words for context, words in self._meanings[written] if context.fits_text(*place))
+        return next(found, None)
 
 
 def opens_sentence(word: str, starters: Container[str]) -> bool:

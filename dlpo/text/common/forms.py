@@ -12,6 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 from dlpo.text.common.language import FormObserver, FormReading, Token
+from dlpo.text.common.patterns import forget
 
 Speak = Callable[[re.Match[str]], list[str] | None]
 SpeakWord = Callable[[re.Match[str], Container[str], bool], list[str] | None]
@@ -45,26 +46,6 @@ def is_upper(text: str) -> bool:
 def text_before(match: re.Match[str], characters: int = 40) -> str:
     """At most that many characters before the match."""
     return match.string[max(0, match.start() - characters) : match.start()]
-
-
-def only_after(pattern: re.Pattern[str], says: Speak | str, characters: int = 40) -> Speak:
-    """What says a form where a pattern is before it, looking at so many characters, and only there.
-
-    Args:
-        pattern: with its end at that of the text before the form.
-        says: words, or a function from the match to words.
-        characters: of the text before it.
-    """
-    speak = _speaking(says)
-    return lambda match: speak(match) if pattern.search(text_before(match, characters)) else None
-
-
-def _speaking(says: Speak | str) -> Speak:
-    """A function that says words, if it isn't one."""
-    if not isinstance(says, str):
-        return says
-    words = says.split()
-    return lambda match: words
 
 
 def digits_in_groups(written: str, digit_words: Callable[[str], list[str]]) -> list[str]:
@@ -137,31 +118,34 @@ class FormReader:
         capitals = not (is_upper(text) if shouted is None else shouted)
         missing = "".join(sign for sign in "/:" if text.find(sign, start, end) < 0)
         missing += "0" * (_DIGIT.search(text, start, end) is None)
-        while begin := self._begin.search(text, position, end):
-            position = begin.end()
-            place = begin.start()
-            forms = self._forms_of(begin.lastgroup or "-", missing)
-            last = None  # forms of one pattern follow one another: it is matched once
-            for match_at, speak, _ in forms:
-                if match_at is not last:
-                    last, match = match_at, match_at(text, place, end)
-                if match is None:
-                    continue
-                words = speak(match) if speak else word(match, given, capitals)
-                if words is None:
-                    continue
-                if trace is not None:
-                    readings = self._readings(match, forms, lambda m: word(m, given, capitals))
-                    trace.form(match, readings)
-                position = match.end()
-                if words:  # an address may have none
-                    written = match[0]
-                    if speak and (ending := self._ending.match(text, position, end)):
-                        words = with_ending(words, ending[0].lower())
-                        written += ending[0]
-                        position = ending.end()
-                    yield Token(written, tuple(words), match.start(), position)
-                break
+        try:
+            while begin := self._begin.search(text, position, end):
+                position = begin.end()
+                place = begin.start()
+                forms = self._forms_of(begin.lastgroup or "-", missing)
+                last = None  # forms of one pattern follow one another: it is matched once
+                for match_at, speak, _ in forms:
+                    if match_at is not last:
+                        last, match = match_at, match_at(text, place, end)
+                    if match is None:
+                        continue
+                    words = speak(match) if speak else word(match, given, capitals)
+                    if words is None:
+                        continue
+                    if trace is not None:
+                        readings = self._readings(match, forms, lambda m: word(m, given, capitals))
+                        trace.form(match, readings)
+                    position = match.end()
+                    if words:  # an address may have none
+                        written = match[0]
+                        if speak and (ending := self._ending.match(text, position, end)):
+                            words = with_ending(words, ending[0].lower())
+                            written += ending[0]
+                            position = ending.end()
+                        yield Token(written, tuple(words), match.start(), position)
+                    break
+        finally:
+            forget()
 
     def _readings(
         self,

@@ -1,6 +1,9 @@
 """What is beside a place in a text, asked by rows of tables: words and classes in a window.
 
-A cell has alternatives with ``|`` between them. One without ``!`` must fit, if there is any; none
+A row has two cells, for what is before a place and after it, or a third one for what is anywhere
+near. With ``||`` in them each has several parts: the first parts of all must fit, or the second.
+
+A part has alternatives with ``|`` between them. One without ``!`` must fit, if there is any; none
 with ``!`` may. An alternative is a sequence of items with blanks between them, in reading order: in
 a cell for what is before a place the last item is next to it, otherwise the first:
 
@@ -26,12 +29,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import zip_longest
 from typing import NamedTuple
 
+from dlpo.text.common.patterns import while_reading
 from dlpo.text.common.tables import Tables
 
 WINDOW = 90  # characters on either side
+_WORDS = 20  # on either side of a word in a sentence
 _GAP = 8  # words that ".." skips at most
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’-][^\W\d_]+)*|\n[ \t]*\n|\f|\S")
 _ENDS = frozenset(".!?;:\n\f")
@@ -69,7 +75,7 @@ class _Item:
     skips: bool
 
 
-@lru_cache(maxsize=16)  # several rows ask about one place
+@while_reading(16)  # several rows ask about one place
 def neighbors_before(text: str, place: int) -> list[Neighbor]:
     """The words and signs before a place, the nearest first."""
     first = max(0, place - WINDOW)
@@ -83,7 +89,7 @@ def neighbors_before(text: str, place: int) -> list[Neighbor]:
     return near if first else [*near, _EDGE]
 
 
-@lru_cache(maxsize=16)
+@while_reading(16)
 def neighbors_after(text: str, place: int) -> list[Neighbor]:
     """The words and signs after a place, the nearest first."""
     last = min(len(text), place + WINDOW)
@@ -97,13 +103,55 @@ def neighbors_after(text: str, place: int) -> list[Neighbor]:
     return near[:-1] if cut else near
 
 
+def words_beside(words: Sequence[str], index: int) -> tuple[list[Neighbor], list[Neighbor]]:
+    """The words of a sentence before and after the ``index``-th, the nearest first."""
+    before = [Neighbor(word, False) for word in words[max(0, index - _WORDS) : index][::-1]]
+    after = [Neighbor(word, False) for word in words[index + 1 : index + 1 + _WORDS]]
+    return [*before, _EDGE], [*after, _EDGE]
+
+
+class Context:
+    """The cells of a row, compiled when they are first asked."""
+
+    def __init__(self, tables: Tables, before: str, after: str, anywhere: str = "") -> None:
+        """Cells as above, empty where anything fits; ``tables``: those of the language."""
+        cells = (cell.split("||") for cell in (before, after, anywhere))
+        self.cells = {"before": before, "after": after, "anywhere": anywhere}
+        self._parts = [
+            (
+                NeighborPattern(one, tables, True) if one.strip() else None,
+                NeighborPattern(two, tables, False) if two.strip() else None,
+                NeighborPattern(three, tables, False) if three.strip() else None,
+            )
+            for one, two, three in zip_longest(*cells, fillvalue="")
+        ]
+
+    def fits_text(self, text: str, start: int, end: int) -> bool:
+        """Whether what is beside ``text[start:end]`` is as the row asks."""
+        return any(
+            (not before or before.fits(neighbors_before(text, start)))
+            and (not after or after.fits(neighbors_after(text, end)))
+            for before, after, _ in self._parts
+        )
+
+    def fits_word(self, words: Sequence[str], index: int) -> bool:
+        """Whether what is beside the ``index``-th word of a sentence is as the row asks."""
+        near = words_beside(words, index)
+        return any(
+            (not before or before.fits(near[0]))
+            and (not after or after.fits(near[1]))
+            and (not anywhere or any(anywhere.fits([one]) for side in near for one in side))
+            for before, after, anywhere in self._parts
+        )
+
+
 class NeighborPattern:
-    """One cell of a table, compiled when it is first asked."""
+    """One part of a cell, compiled when it is first asked."""
 
     def __init__(self, cell: str, tables: Tables, before: bool) -> None:
         """
         Args:
-            cell: as above; empty: anything fits.
+            cell: as above.
             tables: those of the language, with its lists and classes of words.
             before: whether it is asked of what is before a place.
         """
@@ -113,23 +161,29 @@ class NeighborPattern:
 
     @cached_property
     def _alternatives(self) -> list[tuple[bool, list[_Item]]]:
-        """Whether each must not fit, and its items from the nearest on."""
-        found = []
+        """Whether each must not fit, and its items from the nearest on; single words are one."""
+        found, single = list[tuple[bool, list[_Item]]](), list[str]()
         for written in filter(None, map(str.strip, self.cell.split("|"))):
             forbidden = written[0] == "!" and len(written) > 1
-            items = [self._item(item) for item in written[forbidden:].split()]
-            found.append((forbidden, items[::-1] if self._before else items))
+            items = written[forbidden:].split()
+            if not forbidden and len(items) == 1 and written[0] != "&" and written[-1] != "?":
+                single += items[0].split("/") if items[0].strip("/") else items
+            else:
+                compiled = [self._item(item) for item in items]
+                found.append((forbidden, compiled[::-1] if self._before else compiled))
+        if single:
+            found.insert(0, (False, [_Item(self._accepts(single), False, False, False)]))
         return found
 
     def _item(self, written: str) -> _Item:
         glued, optional = written[0] == "&" != written, written[-1] == "?" != written
         word = written[glued : len(written) - optional]
-        return _Item(self._accepts(word), glued, optional, word == "..")
+        parts = word.split("/") if word.strip("/") else [word]
+        return _Item(self._accepts(parts), glued, optional, word == "..")
 
-    def _accepts(self, written: str) -> Callable[[str], bool]:
-        if kind := _KINDS.get(written):
+    def _accepts(self, parts: Sequence[str]) -> Callable[[str], bool]:
+        if len(parts) == 1 and (kind := _KINDS.get(parts[0])):
             return kind
-        parts = written.split("/") if written.strip("/") else [written]
         kinds = [_KINDS[part] for part in parts if part in _KINDS]
         words: set[str] = set()
         for part in parts:

@@ -1,10 +1,11 @@
-"""Pieces of regular expressions, and expressions of what few texts have, compiled late."""
+"""Pieces of regular expressions, expressions compiled late, and what is kept of a text."""
 
 from __future__ import annotations
 
 import re
-from functools import cached_property
-from typing import cast
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import Any, TypeVar, cast
 
 ARGUMENT = r"\((?:[a-zA-Z]|\d{1,4}(?:[a-z]|\s?°)?|[^()]{0,12}[+*/^-][^()]{0,12})\)"
 """Of a function: sin(x), log(2), cos(a + b); but not "tan(ned)"."""
@@ -28,3 +29,24 @@ class _Late:
         found = getattr(self._compiled, name)
         setattr(self, name, found)
         return found
+
+
+_Cached = TypeVar("_Cached", bound=Callable[..., Any])
+_CACHES: list[Callable[[], None]] = []
+
+
+def while_reading(size: int) -> Callable[[_Cached], _Cached]:
+    """Keeps the last results of a function of a text until `forget`: no text outlives its call."""
+
+    def kept(function: _Cached) -> _Cached:
+        cached = lru_cache(maxsize=size)(function)
+        _CACHES.append(cached.cache_clear)
+        return cast("_Cached", cached)
+
+    return kept
+
+
+def forget() -> None:
+    """Keeps nothing of the texts that were read, of any thread."""
+    for clear in _CACHES:
+        clear()

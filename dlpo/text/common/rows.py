@@ -12,8 +12,8 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
     before    see `dlpo.text.common.neighbors`
     after     the same
     says      words, see below
-    reads     a text that the row must read
-    leaves    a text that it must leave
+    reads     texts that the row must read, with ``||`` between them
+    leaves    texts that it must leave
 
 What it says are words, and fields for what a group of the pattern matched: ``{1}`` in lower case,
 also as a part of a word, ``{1}s``; ``{1:cardinal}`` by `cardinal_words` in the language's module of
@@ -33,7 +33,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 from dlpo.text.common.forms import Form, Speak
-from dlpo.text.common.neighbors import NeighborPattern, neighbors_after, neighbors_before
+from dlpo.text.common.neighbors import Context
 from dlpo.text.common.tables import Tables, any_key
 
 _FIELD = re.compile(r"\{(\w+)(?::(?:(\w+)\.)?(\w+)|(\^)|@(\w+)|#([^/}]*)/([^}]*))?\}")
@@ -53,14 +53,14 @@ class Row:
             tables: those of the language.
             package: that of the language, in which its modules are.
         """
-        priority, self.begins, left, pattern, before, after, says, self.reads, self.leaves = cells
+        priority, self.begins, left, pattern, before, after, says, reads, leaves = cells
         self.name = name
+        self.reads, self.leaves = _texts(reads), _texts(leaves)
         self.priority = int(priority)
         self.is_word = says == "@"
         self._written = pattern
         self._left = re.compile(f"[{left}]").match if left else None
-        self._before = NeighborPattern(before, tables, True) if before else None
-        self._after = NeighborPattern(after, tables, False) if after else None
+        self._context = Context(tables, before, after) if before or after else None
         self._says = says
         self._tables = tables
         self._package = package
@@ -84,9 +84,7 @@ class Row:
         text, start = match.string, match.start()
         if self._left and start and self._left(text, start - 1):
             return None
-        if self._before and not self._before.fits(neighbors_before(text, start)):
-            return None
-        if self._after and not self._after.fits(neighbors_after(text, match.end())):
+        if self._context and not self._context.fits_text(text, start, match.end()):
             return None
         return self._verbalize(match)
 
@@ -132,6 +130,10 @@ def forms_of(rows: Sequence[Row], others: Mapping[int, Form]) -> list[Form]:
         says = None if row.is_word else row.speak
         found.append((row.priority, Form(row.name, row.begins, row.pattern, says)))
     return [form for _, form in sorted(found, key=itemgetter(0))]
+
+
+def _texts(cell: str) -> list[str]:
+    return [text.strip() for text in cell.split("||")] if cell else []
 
 
 def _lower(written: str) -> list[str]:

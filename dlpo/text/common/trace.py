@@ -86,6 +86,7 @@ class Trace:
         self.fired: list[str] = []
         """names of forms in the order of the text"""
         self.sentences: list[TracedSentence] = []
+        self._passage = ""
         self._readings: dict[int, list[FormReading]] = {}  # by their places in the passage
 
     def form(self, match: re.Match[str], readings: Iterable[FormReading]) -> None:
@@ -93,6 +94,8 @@ class Trace:
 
         ``readings``: of all of them, in their order.
         """
+        if match.string is not self._passage:
+            self._passage, self._readings = match.string, {}
         found = self._readings[match.start()] = list(readings)
         self.fired.append(next(one.form for one in found if one.words is not None))
 

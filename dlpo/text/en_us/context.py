@@ -49,8 +49,3 @@ def name_follows(match: re.Match[str]) -> bool:
     """Whether a capital follows that isn't the first of a new sentence: "St. Paul"."""
     found = _NEXT_CAPITALISED.match(match.string, match.end())
     return found is not None and not opens_sentence(found[1].lower(), _SENTENCE_STARTERS)
-
-
-def follows_capital(match: re.Match[str]) -> bool:
-    """Whether the word before it begins with a capital, as a name does: "Bothell, WA"."""
-    return previous_word(match)[:1].isupper()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container
-from functools import lru_cache
 
 from dlpo.text.common.forms import FormReader, text_before
-from dlpo.text.common.patterns import late
+from dlpo.text.common.patterns import late, while_reading
 from dlpo.text.common.rows import forms_of, rows_of
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS, IN_CONTEXT
@@ -46,7 +45,7 @@ _READ_AS_LETTERS = word_list("read as letters")
 _LETTERS_IN_CAPITALS = word_list("letters in capitals")  # also where all text is in capitals
 _DROPS_G = word_list("drop their g")
 _ARTICLE_BEFORE = re.compile(r"\s{1,3}[\w\"'($]")
-_is_lower = lru_cache(maxsize=8)(str.islower)  # each abbreviation of a text asks
+_is_lower = while_reading(8)(str.islower)  # each abbreviation of a text asks
 _LOWER_BEFORE = late(  # not in a title
     r"(?:(?:^|[^A-Za-z'])[a-z]{1,30}(?:'[a-z]{1,2})?,?"
     r"|\b(?:A|I|The|Some|More|Many|Most|My|Our|Your|His|Her|Their|This|That|These|Those|In|For|From"

@@ -9,7 +9,7 @@ from dlpo.text.common.patterns import ARGUMENT as ARGUMENT
 from dlpo.text.common.roman import ROMAN as ROMAN
 from dlpo.text.common.roman import roman_value
 from dlpo.text.common.tables import any_key
-from dlpo.text.en_us.numbers import cardinal_words, ordinal_words, year_words
+from dlpo.text.en_us.numbers import cardinal_words, ordinal_words
 
 _PIECES = {"K": "king", "Q": "queen", "R": "rook", "B": "bishop", "N": "knight"}
 _ENDINGS = {"x": "takes", "+": "check", "#": "mate"}
@@ -52,11 +52,6 @@ def roman_words(numeral: str) -> list[str]:
 def ordinal_roman_words(numeral: str) -> list[str]:
     """``"IV"`` -> fourth."""
     return ordinal_words(str(roman_value(numeral)))
-
-
-def year_roman_words(numeral: str) -> list[str]:
-    """``"MCMLXXIV"`` -> nineteen seventy four."""
-    return year_words(str(roman_value(numeral)))
 
 
 def _words(parts: list[str], names: dict[str, str]) -> list[str]:

@@ -150,11 +150,6 @@ def clock(match: re.Match[str]) -> list[str]:
     return with_pause(words) if ends else words  # 8 a. m. Regreso 5 p. m.
 
 
-def lettered_clock(match: re.Match[str]) -> list[str]:
-    """A las 22h30."""
-    return clock_words(match[1], match[2])
-
-
 def hours_and_minutes(match: re.Match[str]) -> list[str]:
     """1h30, 1 h 40 min, 2:30 horas."""
     half = ":" in match[0] and int(match[1]) and match[2] == "30"

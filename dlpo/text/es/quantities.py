@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from dlpo.text.common.forms import digits_in_groups, text_before
-from dlpo.text.common.patterns import late
+from dlpo.text.common.patterns import late, while_reading
 from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import letter_words
@@ -44,7 +43,7 @@ _PARTS_OF_UNITS = (12, 16, 32, 64, 100, 1000)
 _OPEN_QUOTATION = {mark: late(rf"(?:^|[\s(\[¿¡]){mark}[^{mark}]{{0,300}}$") for mark in ("'", '"')}
 
 
-@lru_cache(maxsize=8)  # each number of a text asks
+@while_reading(8)  # each number of a text asks
 def has_decimal_commas(text: str) -> bool:
     """Whether a writer uses commas for decimals: 1,5 or 0,875."""
     return _DECIMAL_COMMA.search(text) is not None
