@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[1]  # of the checkout, if it has pyproject.toml
 # Packages that an extra brings and that are found without importing them, which takes seconds.
 _PACKAGES = {
-    "serve": ("grpc", "pydantic", "soxr"), "train": ("torch", "accelerate", "soundfile"),
+    "serve": ("grpc", "prometheus_client", "soxr"), "train": ("torch", "accelerate", "soundfile"),
     "export": ("onnx", "onnxscript", "onnxruntime"), "bench": ("pocketsphinx",),
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dlpo.config.schema import properties_of
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 
 CHART = Path(__file__).resolve().parents[1] / "deploy" / "helm" / "dlpo"
@@ -39,7 +40,7 @@ def value_schema(field: dict[str, Any]) -> dict[str, Any]:
 
 def settings() -> dict[str, dict[str, Any]]:
     """Each setting's variable -> what its value may be."""
-    fields = ServerSettings.model_json_schema(by_alias=False)["properties"]
+    fields = properties_of(ServerSettings)
     return {PREFIX + name.upper(): value_schema(field) for name, field in fields.items()}
 
 

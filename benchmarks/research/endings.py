@@ -29,7 +29,7 @@ from torch import Tensor
 
 from dlpo.checkpoint import Provenance, load_checkpoint
 from dlpo.commit import current_commit
-from dlpo.config.training import EndingsTuning
+from dlpo.config.tuning import EndingsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.errors import DataError
 from dlpo.judges.whisper import Whisper

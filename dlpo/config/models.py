@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from dlpo.config.strict import check_ranges
+from dlpo.config.fields import Count, Even, NotNegative, PartShare, Positive, Share
+from dlpo.config.strict import check
 from dlpo.errors import ConfigError
 from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
 
@@ -26,14 +27,14 @@ class WaveGrad2Config:
     unseen_symbols: tuple[int, ...] = ()
     """Symbols that the encoder isn't shown and that take no time. The published checkpoints have no
     symbol for a plain gap between words, nor for the silence before the first one."""
-    frame_place: float = 0.5
+    frame_place: Share = 0.5
     """Where in a frame the hidden sequence is read off: 0 at its start, as in the published
     checkpoints; 0.5 in its middle."""
-    encoder_channels: int = 512
+    encoder_channels: Even = 512
     """Width of embedding and convolutions; each direction of the LSTM has half of it."""
     encoder_layers: int = 3
     """Convolutions (kernel 5) before the encoder's LSTM."""
-    dropout: float = 0.5
+    dropout: PartShare = 0.5
     """Probability, in the encoder while training."""
     speaker_channels: int = 64
     """Width of the speaker embedding joined to the hidden sequence; one speaker."""
@@ -55,7 +56,7 @@ class WaveGrad2Config:
     """Output channels of the downsampling blocks, from samples towards frames."""
     down_dilations: tuple[int, ...] = (1, 2, 4)
     """Dilations of the convolutions of every downsampling block."""
-    data_std: float = 0.0
+    data_std: NotNegative = 0.0
     """Standard deviation of the waveforms that it learns from. 0 is as published: the decoder reads
     the noisy waveform and writes the noise. Above 0 both are scaled at each noise level, and only
     what the noisy waveform doesn't tell is left to the decoder (Karras et al. 2022, section 5),
@@ -73,13 +74,7 @@ class WaveGrad2Config:
                 f"WaveGrad2Config.down_channels has {len(self.down_channels)} entries; expected "
                 f"{len(self.up_channels) - 1}, one less than up_channels"
             )
-        check_ranges(
-            self,
-            dropout="0 <= x < 1",
-            data_std="0 or more",
-            encoder_channels="an even number",
-            frame_place="0 <= x <= 1",
-        )
+        check(self)
 
     @property
     def hop_length(self) -> int:
@@ -119,36 +114,30 @@ LARGE = WaveGrad2Config(model="large", blocks_per_scale=2, up_dilations=((1, 2, 
 class ContourConfig:
     """Pitch from text by flow matching: two points per symbol, by the midpoint rule."""
 
-    channels: int = 128
+    channels: Even = 128
     """Width of the reader of symbols and durations."""
-    blocks: int = 3
+    blocks: Count = 3
     """The reader's pairs of a convolution block and self-attention."""
-    dropout: float = 0.3
+    dropout: PartShare = 0.3
     """Probability there while training; a few minutes of pitch are soon memorized."""
-    flow_channels: int = 96
+    flow_channels: Even = 96
     """Width of the flow, which runs twice per step."""
-    flow_blocks: int = 3
+    flow_blocks: Count = 3
     """The flow's convolution blocks."""
-    flow_dropout: float = 0.1
+    flow_dropout: PartShare = 0.1
     """Probability there while training."""
-    steps: int = 1
+    steps: Count = 1
     """Midpoint steps from noise to pitch. One is more exact than four Euler steps, which cost twice
     as much."""
     centre: float = 5.3
     """ln Hz around which a sentence moves: 200 Hz."""
-    spread: float = 0.25
+    spread: Positive = 0.25
     """Standard deviation of ln F0 in a sentence: 4.3 semitones. A factor on what the flow draws."""
-    limit: float = 2.6
+    limit: Positive = 2.6
     """Farthest that a contour may go up or down, in units of `spread`."""
 
     def __post_init__(self) -> None:
-        check_ranges(
-            self,
-            **dict.fromkeys(("blocks", "flow_blocks", "steps"), "1 or more"),
-            **dict.fromkeys(("dropout", "flow_dropout"), "0 <= x < 1"),
-            **dict.fromkeys(("channels", "flow_channels"), "an even number"),
-            **dict.fromkeys(("spread", "limit"), "above 0"),
-        )
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +153,13 @@ class SpectralConfig:
     """Width of the encoder and of the frame sequence."""
     encoder_blocks: int = 3
     """Pairs of a convolution block and self-attention over the symbols."""
-    encoder_dropout: float = 0.1
+    encoder_dropout: PartShare = 0.1
     """Probability, in the encoder and its predictors while training."""
     prosody_blocks: int = 3
     """Blocks before F0, voicing and energy are predicted."""
     mel_blocks: int = 5
     """Blocks between prosody and log-mel."""
-    frame_dropout: float = 0.05
+    frame_dropout: PartShare = 0.05
     """Probability, in the frame-rate blocks while training."""
     adapter_channels: int = 0
     """Inner width of the adapters beside these blocks, for added voices; 0 for none."""
@@ -187,8 +176,8 @@ class SpectralConfig:
     """Factor on the pre-emphasized waveform, for a standard deviation near 0.5."""
     contour: ContourConfig | None = None
     """How the pitch is drawn; None predicts the nearest curve, which is flat."""
-    sample_rate_hz: int = 22_050
-    hop_length: int = 300
+    sample_rate_hz: Count = 22_050
+    hop_length: Count = 300
     """Samples of a frame, in which durations, F0 and mel are measured."""
     window: int = 600
     """Samples per spectrum, 27 ms at 22,050 Hz."""
@@ -204,8 +193,7 @@ class SpectralConfig:
     all that isn't voiced is filtered noise."""
 
     def __post_init__(self) -> None:
-        check_ranges(self, encoder_dropout="0 <= x < 1", frame_dropout="0 <= x < 1")
-        check_ranges(self, **dict.fromkeys(("sample_rate_hz", "hop_length"), "1 or more"))
+        check(self)
         if self.stft_hop < 1 or self.hop_length % self.stft_hop or self.window % self.stft_hop:
             raise ConfigError(
                 f"SpectralConfig: stft_hop is {self.stft_hop}; expected a divisor of the frame's"

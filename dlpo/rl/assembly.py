@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.rl.collector import RolloutCollector
 from dlpo.rl.core.method import Method, TuningSetup

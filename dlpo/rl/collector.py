@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.errors import TrainingError
 from dlpo.judges.judge import TYPICAL_LEVEL_DB, Scores, at_level
 from dlpo.rl.augmentation import augmented

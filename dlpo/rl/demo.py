@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import write_wav
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config.training import EndingsTuning
+from dlpo.config.tuning import EndingsTuning
 from dlpo.data.dataset import Arrays, ClipSource, Corpora, arrays_of, pack
 from dlpo.data.features import measure
 from dlpo.model.build import Model

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from dlpo.config.strict import from_dict, to_dict
-from dlpo.config.training import EndingsTuning
+from dlpo.config.tuning import EndingsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.errors import InputError
 from dlpo.rl.core.flow import FlowDraws

@@ -10,7 +10,7 @@ from typing import Any
 
 from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.config.strict import from_dict
-from dlpo.config.training import EndingsTuning, PitchPairsTuning, TuningConfig
+from dlpo.config.tuning import EndingsTuning, PitchPairsTuning, TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.data.preferences import PreferencePair, read_pairs
 from dlpo.errors import InputError

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dlpo.audio import Waveform
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.judges.judge import Scores, active_level_db, high_band_db
 from dlpo.judges.word_errors import pooled, word_errors
 from dlpo.model.build import Model

@@ -33,7 +33,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from dlpo.audio import Waveform
 from dlpo.checkpoint import PITCH_PAIRS
-from dlpo.config.training import PitchPairsTuning
+from dlpo.config.tuning import PitchPairsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.data.features import measure
 from dlpo.data.preferences import PreferencePair

@@ -16,7 +16,7 @@ import torch
 
 from dlpo.checkpoint import Tuned, load_checkpoint, save_checkpoint
 from dlpo.commit import current_commit
-from dlpo.config.training import PitchTuning
+from dlpo.config.tuning import PitchTuning
 from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.model.contour import Flow
 from dlpo.model.spectral import SpectralWaveGrad2

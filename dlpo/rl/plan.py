@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dlpo.checkpoint import Tuned
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.errors import ConfigError
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.core.method import Method

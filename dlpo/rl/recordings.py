@@ -6,7 +6,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.errors import ConfigError
 from dlpo.rl.core.chain import ChainPolicy
 from dlpo.rl.core.method import RecordedPart

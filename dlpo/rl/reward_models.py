@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.errors import CheckpointError, ConfigError, DataError, MissingExtraError
 from dlpo.judges.distillmos import DistillMOS

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlpo.audio import Waveform
-from dlpo.config.training import TunedPart
+from dlpo.config.tuning import TunedPart
 from dlpo.errors import ConfigError, InputError
 from dlpo.model.build import Model
 from dlpo.model.reach import context_frames_per_step

@@ -15,7 +15,7 @@ from accelerate import InitProcessGroupKwargs
 from dlpo.checkpoint import load_checkpoint, save_checkpoint
 from dlpo.commit import current_commit
 from dlpo.config.strict import from_dict, to_dict
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.model.build import Model
 from dlpo.model.wavegrad2 import WaveGrad2

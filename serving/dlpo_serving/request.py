@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Integral, Real
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
+from dlpo.config.fields import HIDDEN, As, Flag, Range, parts_of
+from dlpo.config.strict import Before, WrongValueError, converted
 from dlpo.text.common.language import Phonemes
-from dlpo.text.common.reading import CODE, DATES, EMOJI
+from dlpo.text.common.reading import Code, Dates, Emoji
 from dlpo.text.common.ssml import SSML, document_language, is_ssml
 from dlpo.text.symbols import MAX_WRITTEN
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened, wrong_value
 
-MAX_SEED = 2**32 - 1
 MAX_SETTING = 100  # characters of a setting, a language or any other short value
 MAX_WORDS, MAX_DICTIONARY = 1_000, 100_000  # words in a dictionary; characters of all of it
+VOLUME = Range(ge=-40, le=12)  # nearly silent to limited throughout, in dB
 MAX_WORD = 100  # characters of a word in it; its pronunciation may have `MAX_WRITTEN`
-PAUSE_S = (0.0, 10.0)  # range of pauses that a caller sets
-VOLUME_DB = (-40.0, 12.0)  # range: nearly silent to limited throughout
-
-PAUSES = ("sentence_pause_s", "paragraph_pause_s", "lead_in_s")
-
-KINDS: Mapping[str, tuple[type, Sequence[str]]] = {
-    "text": (str, ("text", "code", "emoji", "dates", "language")),
-    "a number": (Real, ("speed", "pitch_semitones", "volume_db", *PAUSES)),
-    "a whole number": (Integral, ("seed", "steps")),
-    "words with their phonemes": (Mapping, ("dictionary",)),
-    "true or false": (bool, ("directions",)),
-}
-OPTIONAL = ("steps", *PAUSES)
 
 Alphabet = Literal["arpabet", "ipa"]
+
+PAUSES = ("sentence_pause_s", "paragraph_pause_s", "lead_in_s")
+Pause = Annotated[float, Range(ge=0, le=10)]
+
+
+def _ssml(value: Any) -> Any:
+    """How a document is read: true and false are written for the usual way, and for no document."""
+    return SSML[0] if value is True else "" if value is False else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,59 +38,62 @@ class SpeechRequest:
 
     text: str
     speed: float = 1.0
-    """factor of the voice's own pace; 2 takes half the time"""
-    pitch_semitones: float = 0.0
-    """shift of the pitch; 12 is an octave up"""
-    seed: int = 0
-    """of the noise; the same seed gives the same audio"""
+    """Speaking rate; 2 is twice as fast."""
+    pitch_semitones: Annotated[float, Flag("--pitch")] = 0.0
+    """Pitch shift in semitones; 12 is an octave up."""
+    seed: Annotated[int, Range(ge=0, le=2**32 - 1)] = 0
+    """Noise seed; the same seed gives the same audio."""
     steps: int | None = None
-    """reverse diffusion steps; the voice's default if None"""
+    """Reverse diffusion steps: more take longer; by default, the voice's own number."""
     dictionary: Mapping[str, str | Phonemes] = field(default_factory=dict)
-    """word -> phonemes with stress; takes precedence over the voice's own dictionary"""
-    ssml: str | bool = ""
-    """how the text is read as an SSML document, one of `SSML`; "" (or False): only if it begins
-    with <speak>, and then leniently, as True does"""
-    volume_db: float = 0.0
-    """gain in decibels; peaks are limited, they never clip"""
-    code: str = CODE[0]
-    """how blocks of code in the text are handled: one of `CODE`"""
-    emoji: str = EMOJI[0]
-    """how emoji are handled: one of `EMOJI`"""
+    """Word -> phonemes with stress, such as {"dlpo": "D IY1 EH1 L P IY1 OW1"}; replaces the voice's
+    own ones."""
+    ssml: Annotated[str | bool, As(Literal["", "lenient", "strict"]), Before(_ssml)] = ""
+    """Read the text as SSML even if it doesn't begin with <speak>; what can't be followed is a
+    warning, or if strict an error."""
+    volume_db: Annotated[float, VOLUME, Flag("--volume")] = 0.0
+    """Gain in decibels; peaks are limited, they never clip."""
+    code: Annotated[str, As(Code)] = "announce"
+    """Announce, speak or skip code blocks."""
+    emoji: Annotated[str, As(Emoji)] = "skip"
+    """Skip emoji or say their names."""
     language: str = ""
-    """of the text, BCP 47; the voice's own if empty"""
-    dates: str = DATES[0]
-    """order of day and month in dates in numbers: one of `DATES`"""
+    """Language of the text, such as es-MX; by default, the voice's own."""
+    dates: Annotated[str, As(Dates)] = "usual"
+    """Order in dates such as 5/3/2024; by default, the language's."""
     directions: bool = False
-    """stage directions such as [laughs] are spoken"""
-    alphabet: Alphabet = "arpabet"
-    """of the phonemes in the dictionary; tuples are ARPAbet that has been checked"""
-    sentence_pause_s: float | None = None
-    """silence between sentences, besides the last mark's; None: `SENTENCE_PAUSE_S` at speed 1"""
-    paragraph_pause_s: float | None = None
-    """the same after an empty line; None: `PARAGRAPH_PAUSE_S` at speed 1"""
-    lead_in_s: float | None = None
-    """silence before the first sentence, which some loudspeakers need; None: none"""
+    """Speak stage directions such as [laughs]."""
+    alphabet: Annotated[Alphabet, HIDDEN] = "arpabet"
+    """Of the phonemes in the dictionary; tuples are ARPAbet that has been checked."""
+    sentence_pause_s: Annotated[Pause | None, Flag("--sentence-pause")] = None
+    """Seconds between sentences, besides the last mark's; by default 0.2 at speed 1."""
+    paragraph_pause_s: Annotated[Pause | None, Flag("--paragraph-pause")] = None
+    """Seconds after an empty line; by default 0.5 at speed 1."""
+    lead_in_s: Annotated[Pause | None, Flag("--lead-in")] = None
+    """Seconds of silence before the first sentence, for loudspeakers that lose the start."""
 
     def __post_init__(self) -> None:
         """A text that begins with <speak> is SSML over every API.
 
         Raises:
-            RequestError: a field is of the wrong kind; the dictionary or the language is too long.
+            RequestError: a field is of the wrong kind or out of range; the dictionary or the
+                language is too long.
         """
-        _check_kinds(self)
-        check_dictionary(self.dictionary)
         check_length("language", self.language)
+        kinds = parts_of(SpeechRequest)
+        values = {name: getattr(self, name) for name in kinds if name != "dictionary"}
+        wrong = converted(kinds, values)[1]
+        if wrong:
+            raise RequestError(*map(violation, wrong))
+        check_dictionary(self.dictionary)
         found = self.ssml or is_ssml(self.text)
         object.__setattr__(self, "ssml", SSML[0] if found is True else found or "")
 
 
-def _check_kinds(request: SpeechRequest) -> None:
-    for words, (kind, names) in KINDS.items():
-        for name in names:
-            value = getattr(request, name)
-            is_wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
-            if is_wrong and not (value is None and name in OPTIONAL):
-                raise wrong_value(name, value, words)
+def violation(misfit: WrongValueError) -> FieldViolation:
+    """A value that isn't what its annotation says, for a caller."""
+    given = "absent" if misfit.value is None else shortened(repr(misfit.value))
+    return FieldViolation(misfit.where, f"is {given}; expected {misfit.expected}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +137,8 @@ def check_dictionary(dictionary: Mapping[str, object], field: str = "dictionary"
     Raises:
         RequestError: `field` names the dictionary.
     """
+    if not isinstance(dictionary, Mapping):
+        raise wrong_value(field, dictionary, "words with their phonemes")
     if len(dictionary) > MAX_WORDS:
         message = f"has {len(dictionary)} words; expected {MAX_WORDS} at most"
         raise RequestError(FieldViolation(field, message))
@@ -162,7 +162,7 @@ def size_of(dictionary: Mapping[str, object]) -> int:
 
 
 def check_request(request: SpeechRequest, manifest: Manifest) -> int:
-    """Check every field except text and dictionary against what the voice supports.
+    """Check speed, pitch, steps and language against what the voice supports.
 
     Returns:
         Reverse steps, N.
@@ -171,35 +171,19 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
         RequestError: names every invalid field.
     """
     found = []
-    pauses = {name: getattr(request, name) for name in PAUSES}
-    ranges = {
-        **{name: (value, PAUSE_S) for name, value in pauses.items() if value is not None},
-        "speed": (request.speed, manifest.prosody.speed),
-        "pitch_semitones": (request.pitch_semitones, manifest.prosody.pitch_semitones),
-        "volume_db": (request.volume_db, VOLUME_DB),
-    }
-    for name, (value, (low, high)) in ranges.items():
-        if not (math.isfinite(value) and low <= value <= high):
+    prosody = manifest.prosody
+    for name, value, (low, high) in (
+        ("speed", request.speed, prosody.speed),
+        ("pitch_semitones", request.pitch_semitones, prosody.pitch_semitones),
+    ):
+        if not low <= value <= high:
             found.append(FieldViolation(name, f"is {value:g}; expected {low:g} to {high:g}"))
-    if not 0 <= request.seed <= MAX_SEED:
-        found.append(
-            FieldViolation("seed", f"is {shortened(str(request.seed))}; expected 0 to {MAX_SEED}")
-        )
     if request.steps is not None and request.steps not in manifest.available_steps:
         offer = ", ".join(map(str, manifest.available_steps))
         message = f"is {shortened(str(request.steps))}; voice {manifest.voice!r} has {offer}"
         found.append(FieldViolation("steps", message))
-    for name, given, known in (
-        ("code", request.code, CODE),
-        ("emoji", request.emoji, EMOJI),
-        ("dates", request.dates, DATES),
-        ("ssml", str(request.ssml), ("", *SSML)),
-    ):
-        if given not in known:
-            message = f"is {shortened(given)!r}; expected {', '.join(filter(None, known))}"
-            found.append(FieldViolation(name, message))
-    if violation := _language_violation(request, manifest):
-        found.append(violation)
+    if unspoken := _language_violation(request, manifest):
+        found.append(unspoken)
     if found:
         raise RequestError(*found)
     return request.steps or manifest.steps

@@ -15,6 +15,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from dlpo.config.fields import kinds_of
 from dlpo_serving.protocols.endpoints import LIVENESS, SERVICES
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 from dlpo_serving.settings.sources import read_settings
@@ -194,7 +195,7 @@ def test_a_trial_needs_no_secret(render: Render, monkeypatch: pytest.MonkeyPatch
 def test_the_server_understands_every_setting(resources: list[Resource]) -> None:
     figures = one(resources, "ConfigMap")
     named = [*figures["data"], *(v["name"] for v in container(resources).get("env", ()))]
-    assert set(named) <= {PREFIX + name.upper() for name in ServerSettings.model_fields}
+    assert set(named) <= {PREFIX + name.upper() for name in kinds_of(ServerSettings)}
     source = container(resources)["envFrom"][0]["configMapRef"]["name"]
     assert source == figures["metadata"]["name"]
 

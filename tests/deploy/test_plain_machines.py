@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dlpo.config.fields import kinds_of
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "deploy/systemd/dlpo.service"
-KNOWN = {PREFIX + name.upper() for name in ServerSettings.model_fields}
+KNOWN = {PREFIX + name.upper() for name in kinds_of(ServerSettings)}
 MOST_EXPOSED = 2.0  # of 10, by systemd-analyze
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dlpo.config import Parametrisation
 from dlpo.config.strict import from_dict
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.judges.judge import Scores
 from dlpo.model.reach import context_frames_per_step

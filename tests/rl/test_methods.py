@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.errors import ConfigError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config.training import EndingsTuning
+from dlpo.config.tuning import EndingsTuning
 from dlpo.data.dataset import Corpora, describe_speech
 from dlpo.errors import ConfigError, DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dlpo.audio import Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config.training import PitchPairsTuning
+from dlpo.config.tuning import PitchPairsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.data.ljspeech import FeatureSet, prepare
 from dlpo.data.preferences import PreferencePair

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.config.strict import from_dict
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.errors import ConfigError, DataError, TrainingError
 from dlpo.rl.core.method import RolloutMethod, UpdateBatch
 from dlpo.rl.core.objective import Explore, MethodName, Objective

@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.judges.judge import Scores, Waveform, check_waveforms
 from dlpo.model.build import Model

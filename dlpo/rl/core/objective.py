@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from dlpo.config.strict import check_ranges
+from dlpo.config.fields import Count, Even, FromOne, NotNegative, Positive
+from dlpo.config.strict import check
 from dlpo.errors import ConfigError
 from dlpo.rl.core.policy_gradient import BOUND, CLIP_RANGE
 
@@ -23,9 +24,9 @@ class Objective:
     """What is perturbed to see the reward change: the noise of all the chain's steps, or that of
     one step, in turn, the seeds of a sentence sharing the rest, with advantages that are not
     divided by their spread."""
-    alpha: float = 1.0
+    alpha: NotNegative = 1.0
     """Weight of the reward: in DLPO's and AWM's advantages, and of the direct gradient."""
-    beta: float = 1.0
+    beta: NotNegative = 1.0
     """Weight of the diffusion loss in DLPO's return, and of the loss on recordings."""
     guide: Guide | None = None
     """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both;
@@ -35,55 +36,38 @@ class Objective:
     """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
     diffusion loss each at unit spread, so that alpha and beta compare like with like. By default
     only where the whole chain is explored."""
-    guide_draws: int = 8
+    guide_draws: Even = 8
     """Draws of noise at each level that DLPO's diffusion loss of an own sample is averaged over,
     in pairs of opposite sign: an even number."""
-    matching_draws: int = 1
+    matching_draws: Count = 1
     """Draws of noise at each level, or pairs of noise and time, for losses on own samples."""
-    matching_kl: float = 0.0
+    matching_kl: NotNegative = 0.0
     """Of losses on own samples: weight of the squared distance of predictions from the untuned
     policy's."""
-    kl_outside: float = 0.0
+    kl_outside: NotNegative = 0.0
     """Further weight of the same over the points of a flow's sample that no reward credits."""
-    error_bound: float | None = None
+    error_bound: FromOne | None = None
     """Of losses on own samples: largest loss of a sample to unlearn, in units of its loss before
     tuning; None sets no bound."""
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """Of RWR's weights exp(r / temperature), in units of the standardised reward."""
-    kl_weight: float = 0.04
+    kl_weight: NotNegative = 0.04
     """Of DPOK and KLinR: advantage that a nat of divergence from the untuned policy costs, summed
     over a sentence's samples. Reference: Flow-GRPO."""
-    clip_range: float = CLIP_RANGE
+    clip_range: Positive = CLIP_RANGE
     """How far an importance ratio may stray from 1."""
-    advantage_bound: float = BOUND
+    advantage_bound: Positive = BOUND
     """Largest advantage, in standard deviations of a prompt's draws or units of `reward_scale`."""
-    reward_scale: float | None = None
+    reward_scale: Positive | None = None
     """Reward above the mean of a prompt's draws that is an advantage of 1; None: their standard
     deviation."""
-    last_steps: int = 1
+    last_steps: Count = 1
     """Steps that the direct gradient backpropagates through."""
-    preference_beta: float = 50.0
+    preference_beta: Positive = 50.0
     """Of Diffusion-DPO: factor of a pair's margin, see `dlpo.rl.pitch_preferences`."""
 
     def __post_init__(self) -> None:
-        for name, choices in (("method", MethodName), ("guide", Guide), ("explore", Explore)):
-            value = getattr(self, name)
-            if value not in get_args(choices) and (name, value) != ("guide", None):
-                expected = ", ".join(get_args(choices))
-                raise ConfigError(f"{name} is {value!r}; expected one of {expected}")
-        check_ranges(
-            self,
-            **dict.fromkeys(
-                ("alpha", "beta", "kl_weight", "matching_kl", "kl_outside"), "0 or more"
-            ),
-            **dict.fromkeys(
-                ("clip_range", "advantage_bound", "reward_scale", "temperature", "preference_beta"),
-                "above 0",
-            ),
-            error_bound="1 or more",
-            **dict.fromkeys(("last_steps", "matching_draws"), "1 or more"),
-            guide_draws="an even number",
-        )
+        check(self)
         if self.method in ("dlpo", "direct") and self.alpha == self.beta == 0:
             raise ConfigError(
                 f"Objective: alpha and beta are both 0, so {self.method} learns nothing; raise one"

@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from dlpo.config.strict import from_dict
+from dlpo.config.fields import Count, Positive
+from dlpo.config.strict import check, from_dict
 from dlpo.errors import ConfigError, InputError
 from dlpo_serving.errors import UnauthenticatedError
 from dlpo_serving.operations.files import Clock, Reloaded, check_mode, read_toml
@@ -57,18 +58,15 @@ class ApiKey:
 class Quota:
     """A caller's quota; None means no limit."""
 
-    max_streams: int | None = None
+    max_streams: Count | None = None
     """calls spoken concurrently"""
-    characters_per_minute: float | None = None
+    characters_per_minute: Positive | None = None
     """of text; one minute's worth may arrive at once"""
-    audio_s_per_minute: float | None = None
+    audio_s_per_minute: Positive | None = None
     """seconds of audio; one minute's worth may be generated at once"""
 
     def __post_init__(self) -> None:
-        for name in ("max_streams", "characters_per_minute", "audio_s_per_minute"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigError(f"quota.{name} is {value:g}; expected more than 0")
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)

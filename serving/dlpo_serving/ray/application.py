@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import grpc
 
+from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError
 from dlpo_serving.operations.logs import configure_logs
 from dlpo_serving.protocols.endpoints import Endpoints
@@ -169,17 +171,17 @@ def from_arguments(arguments: Mapping[str, Any]) -> Any:
         arguments: the `args` in that file: settings by name.
 
     Raises:
-        pydantic.ValidationError: there is no such setting, or its value is out of range.
-        ConfigError: see `build`.
+        ConfigError: there is no such setting, or its value is out of range; see also `build`.
     """
-    return build(ServerSettings(**arguments))
+    return build(from_dict(ServerSettings, arguments))
 
 
 def check(settings: ServerSettings) -> None:
     """Raise ConfigError if a setting has no effect or makes no sense with Ray."""
+    usual = ServerSettings()
     for name in WITHOUT_RAY:
         value = getattr(settings, name)
-        if value != ServerSettings.model_fields[name].default:
+        if value != getattr(usual, name):
             raise ConfigError(
                 f"{name} is {value}; Ray Serve's proxy can't do that: leave {flag_of(name)} out,"
                 " docs/ray.md says what to do instead"
@@ -205,5 +207,7 @@ def logs_of_serve(settings: ServerSettings) -> dict[str, Any]:
 def settings_of_replica(settings: ServerSettings) -> ServerSettings:
     """The settings of the server inside."""
     cores = max(1, int(settings.ray_cpus)) if settings.engine == "cpu" else 1
-    own = {"ray": False, "host": "127.0.0.1", "port": 0, "reflection": False, "peer_share": 1.0}
-    return settings.model_copy(update={**own, "lanes": settings.lanes or cores})
+    return replace(
+        settings, ray=False, host="127.0.0.1", port=0, reflection=False, peer_share=1.0,
+        lanes=settings.lanes or cores,
+    )  # fmt: skip

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,9 +222,9 @@ def _with_whole_paths(settings: ServerSettings) -> ServerSettings:
         if settings.ray_address is None and voice not in known_voices():
             path = find_voice(voice)
             voices[index] = str(path.resolve()) if Path(voice).exists() else voice
-    files = {
+    files: dict[str, Any] = {
         name: path.resolve()
         for name in ("keys_file", "voice_directory")
         if (path := getattr(settings, name))
     }
-    return settings.model_copy(update={"voices": tuple(voices), **files})
+    return replace(settings, voices=tuple(voices), **files)

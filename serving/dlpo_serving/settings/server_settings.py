@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-
-from dlpo.errors import InputError
+from dlpo.config.fields import Count, NotNegative, Positive, Range, SomeShare, kinds_of
+from dlpo.config.strict import After, Before, checked
+from dlpo.errors import ConfigError, InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.operations.logs import LogFormat, LogLevel
 from dlpo_serving.operations.tls import TlsFiles
@@ -34,49 +35,41 @@ USUAL = (  # what most servers set; first in --help
 )  # fmt: skip
 PREFIX = "DLPO_"  # of the environment variables that hold settings
 
-Port = Annotated[int, Field(ge=0, le=65_535)]
-Count = Annotated[int, Field(ge=1)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Pause = Annotated[float, Field(ge=0, le=10)] | None
-SomeSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Port = Annotated[int, Range(ge=0, le=65_535)]
+Pause = Annotated[float, Range(ge=0, le=10)]
+Pair = Annotated[str, After("NAME=VOICE", lambda one: bool(one.strip("=").partition("=")[2]))]
 
 
 def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-def _host(value: Any) -> Any:
-    """Accept an IPv6 address with or without brackets, for every port."""
-    if not isinstance(value, str):
-        return value
-    if not value or value.startswith("unix:") or "/" in value:
-        raise ValueError("expected an address or a host name, such as 127.0.0.1 or ::1")
-    return value.removeprefix("[").removesuffix("]")
+def _bare(value: Any) -> Any:
+    """An IPv6 address may be in brackets, for every port."""
+    return value.removeprefix("[").removesuffix("]") if isinstance(value, str) else value
 
 
-Host = Annotated[str, BeforeValidator(_host)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]  # "a,b" where only text can be given
+def _is_host(value: str) -> bool:
+    return bool(value) and not value.startswith("unix:") and "/" not in value
 
 
-def _origins(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        where = urlsplit(name)
-        is_origin = where.scheme and where.netloc and not any(where[2:])
-        if name not in ("*", "null") and not is_origin:
-            raise ValueError("expected origins such as https://app.example, or *")
-    return names
+def _is_origin(name: str) -> bool:
+    where = urlsplit(name)
+    return name in ("*", "null") or bool(where.scheme and where.netloc and not any(where[2:]))
 
 
-def _pairs(names: tuple[str, ...]) -> tuple[str, ...]:
-    if wrong := [name for name in names if not name.strip("=").partition("=")[2]]:
-        raise ValueError(f"expected NAME=VOICE, got {wrong[0]!r}")
-    return names
+Host = Annotated[
+    str,
+    Before(_bare),
+    After("an address or a host name, such as 127.0.0.1 or ::1", _is_host),
+]
+Origin = Annotated[str, After("origins such as https://app.example, or *", _is_origin)]
+Names = Annotated[tuple[str, ...], Before(_split)]  # "a,b" where only text can be given
 
 
-class ServerSettings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
     """How to serve; validated when created, and immutable."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: Path | None = None
     """TOML file of settings; flags and environment variables override it"""
@@ -91,14 +84,14 @@ class ServerSettings(BaseModel):
     """TCP port for HTTP: the web page, /v1/audio/speech, /metrics; off by default"""
     http_strict: bool = False
     """over HTTP, reject unknown fields and out-of-range speeds instead of warning"""
-    cors_origins: Annotated[Names, AfterValidator(_origins)] = ()
+    cors_origins: Annotated[tuple[Origin, ...], Before(_split)] = ()
     """origins of web pages that may read replies, such as https://app.example; * for all"""
     allowed_hosts: Names = ()
     """further names by which an HTTP port on a loopback address may be addressed, such as that of a
     proxy on this machine; localhost, 127.0.0.1 and [::1] always may"""
     trusted_proxies: Names = ()
     """addresses of proxies, which may hold more than a quarter of the HTTP connections"""
-    voice_aliases: Annotated[Names, AfterValidator(_pairs)] = ()
+    voice_aliases: Annotated[tuple[Pair, ...], Before(_split)] = ()
     """NAME=VOICE: over HTTP, use VOICE when clients ask for NAME"""
     wyoming_host: Host = "127.0.0.1"
     """address to listen on for Wyoming; 0.0.0.0 if Home Assistant runs on another machine"""
@@ -115,7 +108,7 @@ class ServerSettings(BaseModel):
     """folder of further bundles, which can be added, replaced and removed at run time"""
     dictionary: Path | None = None
     """file of words and their phonemes, in CMUdict's format, for every voice and call"""
-    voice_poll_s: SomeSeconds = 2.0
+    voice_poll_s: Positive = 2.0
     """seconds between scans of that folder"""
     engine: EngineName = "cpu"
     """runtime for the voices"""
@@ -128,34 +121,34 @@ class ServerSettings(BaseModel):
     """maximum concurrent calls, whatever they cost; more are refused with RESOURCE_EXHAUSTED"""
     max_characters: Count = 10_000
     """maximum text length of a call, in characters"""
-    peer_share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    peer_share: SomeShare = 0.9
     """maximum share of calls and lanes per key, or without keys per gRPC connection or HTTP
     address; use 1 behind a proxy that merges all callers into one"""
-    max_first_audio_s: SomeSeconds = 0.25
+    max_first_audio_s: Positive = 0.25
     """maximum wait for first audio in seconds, once it begins; calls that would wait longer wait in
     the queue"""
-    queue_s: Amount = 1.0
+    queue_s: NotNegative = 1.0
     """maximum seconds in the queue for a call that can't start at once; 0 refuses it instead"""
-    burst_share: Annotated[float, Field(gt=0, le=1)] = 0.6
+    burst_share: SomeShare = 0.6
     """share of the lanes' time that calls may use while they start; with more of it, more calls
     start at once, and the chunks of playing ones may wait longer"""
-    sentence_pause_s: Pause = None
+    sentence_pause_s: Pause | None = None
     """seconds of silence between sentences, for callers who set none; by default 0.2 at speed 1"""
-    paragraph_pause_s: Pause = None
+    paragraph_pause_s: Pause | None = None
     """the same after an empty line; by default 0.5 at speed 1"""
-    lead_in_s: Pause = None
+    lead_in_s: Pause | None = None
     """seconds of silence before the first sentence, for loudspeakers that lose the start"""
-    stall_s: SomeSeconds = 30.0
+    stall_s: Positive = 30.0
     """seconds that a caller may stop reading its audio before it loses its slot"""
-    first_text_s: SomeSeconds = 30.0
+    first_text_s: Positive = 30.0
     """seconds that a call with streamed text may stay open before its first text"""
-    pause_s: SomeSeconds = 300.0
+    pause_s: Positive = 300.0
     """seconds that a caller may pause between two pieces of its text"""
-    text_wait_s: SomeSeconds = 10.0
+    text_wait_s: Positive = 10.0
     """seconds that further text of a call may wait for capacity before it is refused"""
-    grace_s: Amount = 30.0
+    grace_s: NotNegative = 30.0
     """seconds that running calls have to finish after SIGTERM"""
-    pre_stop_s: Amount = 0.0
+    pre_stop_s: NotNegative = 0.0
     """seconds between reporting NOT_SERVING and refusing calls, for load balancers to notice"""
 
     tls_certificate: Path | None = None
@@ -181,11 +174,11 @@ class ServerSettings(BaseModel):
     """minimum and initial number of replicas"""
     ray_max_replicas: Count | None = None
     """maximum number of replicas; by default, ray_min_replicas"""
-    ray_target_streams: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
+    ray_target_streams: Positive = 10
     """target for concurrent calls per replica; replicas are added and removed to match it"""
-    ray_cpus: Amount = 1
+    ray_cpus: NotNegative = 1
     """cores per replica, may be a fraction; also its default number of lanes"""
-    ray_gpus: Amount = 0
+    ray_gpus: NotNegative = 0
     """GPUs per replica, may be a fraction such as 0.25"""
 
     metrics: bool = True
@@ -199,19 +192,21 @@ class ServerSettings(BaseModel):
     reflection: bool = True
     """list the services through gRPC reflection"""
 
-    @model_validator(mode="after")
-    def _fit_together(self) -> ServerSettings:
+    def __post_init__(self) -> None:
+        """Raise ConfigError unless every value is as its annotation says, and they fit together."""
+        for name, value in checked(self).items():
+            object.__setattr__(self, name, value)
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key belong together; give both or neither")
+            raise ConfigError("tls_certificate and tls_key belong together; give both or neither")
         if self.tls_client_ca and not self.tls_certificate:
-            raise ValueError("tls_client_ca needs tls_certificate and tls_key too")
+            raise ConfigError("tls_client_ca needs tls_certificate and tls_key too")
         if self.wyoming_port is not None and (self.keys_file or self.tls_certificate):
-            raise ValueError(
+            raise ConfigError(
                 "wyoming_port can't be guarded: its protocol has no tokens and no TLS; leave out"
                 " keys_file and tls_certificate, or run a separate server for it"
             )
         if not self.voices and not self.voice_directory:
-            raise ValueError("there is nothing to speak with; give voices or voice_directory")
+            raise ConfigError("there is nothing to speak with; give voices or voice_directory")
         listening = {
             "port": (self.host, self.port),
             "http_port": (self.http_host, self.http_port),
@@ -221,8 +216,7 @@ class ServerSettings(BaseModel):
         taken: dict[tuple[str, int], str] = {}
         for name, (host, port) in listening.items():
             if port and (first := taken.setdefault((host, port), name)) != name:
-                raise ValueError(f"{first} and {name} are both {port}; give each its own")
-        return self
+                raise ConfigError(f"{first} and {name} are both {port}; give each its own")
 
     @property
     def open_address(self) -> str:
@@ -313,5 +307,5 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
     They are not errors: Kubernetes sets DLPO_SERVICE_HOST and others for a Service called dlpo.
     """
-    known = {PREFIX + name.upper() for name in ServerSettings.model_fields}
+    known = {PREFIX + name.upper() for name in kinds_of(ServerSettings)}
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)

@@ -155,7 +155,7 @@ def test_a_mode_that_becomes_too_permissive_is_an_error(
         ("[[keys]]\n", "unknown key 'keys'; did you mean 'key'"),
         (block("alice", "A") + "[quota.alice]\nmax_stream = 2", "did you mean 'max_streams'"),
         (block("alice", "A") + "[quota.alcie]\nmax_streams = 2", "quota.alcie: no such caller"),
-        (block("alice", "A") + "[quota.alice]\nmax_streams = 0", "expected more than 0"),
+        (block("alice", "A") + "[quota.alice]\nmax_streams = 0", "expected 1 or more"),
         (block("alice", "A") + "[quota.alice]\nmax_streams = 'two'", "max_streams is 'two'"),
         (block("alice", "A") + block("bob", "A"), "duplicate key for alice"),
         (block("al ice", "A"), "expected"),

@@ -8,7 +8,7 @@ from dlpo.bundle import Manifest
 from dlpo.v1 import speech_pb2
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.wire import encoding_message
-from dlpo_serving.request import VOLUME_DB
+from dlpo_serving.request import VOLUME
 from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
 
 TimeDetail = speech_pb2.TimeDetail
@@ -95,7 +95,6 @@ def voice_message(manifest: Manifest) -> speech_pb2.Voice:
     """What a voice can do."""
     slowest, fastest = manifest.prosody.speed
     lowest, highest = manifest.prosody.pitch_semitones
-    softest, loudest = VOLUME_DB
     return speech_pb2.Voice(
         name=manifest.voice,
         language=manifest.language,
@@ -105,5 +104,5 @@ def voice_message(manifest: Manifest) -> speech_pb2.Voice:
         speed=speech_pb2.Range(min=slowest, max=fastest),
         pitch_semitones=speech_pb2.Range(min=lowest, max=highest),
         licence=manifest.licence,
-        volume_db=speech_pb2.Range(min=softest, max=loudest),
+        volume_db=speech_pb2.Range(min=VOLUME.ge, max=VOLUME.le),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
 from aiohttp import web
 
+from dlpo.config.schema import default_words, values_of
 from dlpo.version import __version__
 from dlpo_serving.encodings.formats import media_type
 from dlpo_serving.protocols.http.pages import PAGE_HEADERS
@@ -54,34 +55,6 @@ ROUTES = {
     "/openapi.json": ("", "This API for tools, OpenAPI 3.1"),
     "/docs": ("", "This page"),
     "/": ("", "The page to type into"),
-}  # fmt: skip
-MEANINGS = {  # of the fields of POST /v1/audio/speech
-    "model": "any of /v1/models: the voice decides",
-    "input": "the text, or an SSML document",
-    "voice": "a name from /v1/voices or of OpenAI's and Kokoro's, or a mix such as"
-    " lj*0.6+nova*0.4; by default the server's first",
-    "instructions": "accepted and ignored: the voices have no adjustable style",
-    "response_format": "format of the audio; pcm has 16 bits and no header",
-    "speed": "1 is the voice's own",
-    "stream_format": "audio alone, OpenAI's events, or dlpo's events with times of words",
-    "stream": "start even a short WAV before its length is known",
-    "sample_rate": "hertz; by default the format's usual one",
-    "seed": "the same seed gives the same audio",
-    "steps": "reverse steps of the diffusion: more take longer",
-    "pitch_semitones": "higher above 0, lower below",
-    "volume_db": "louder above 0; peaks are limited",
-    "ssml": "read the text as SSML even if it doesn't begin with <speak>; strict refuses what"
-    " can't be followed",
-    "code": "code blocks: announce that there is one, speak it, or skip it",
-    "emoji": "skip them, or say their names",
-    "dates": "whether 3/4 is March or April",
-    "directions": "leave out stage directions such as *laughs*",
-    "language": "of the text, such as es-MX; by default the voice's",
-    "dictionary": "how words are said: {\"dlpo\": \"D IY1 EH1 L P IY1 OW1\"}",
-    "sentence_pause_s": "seconds between sentences",
-    "paragraph_pause_s": "seconds after an empty line",
-    "lead_in_s": "seconds of silence before the first sentence",
-    "timeout_s": "seconds to wait for the whole reply",
 }  # fmt: skip
 EXAMPLE = """curl http://HOST:PORT/v1/audio/speech -H 'Content-Type: application/json' \\
   -d '{"input": "Your table is booked.", "voice": "heart"}' -o speech.mp3"""
@@ -176,21 +149,12 @@ def _fields() -> Iterator[tuple[str, ...]]:
     found = schema()
     for name, field in found["properties"].items():
         needed = " <strong>required</strong>" if name in found.get("required", ()) else ""
-        meaning = escape(MEANINGS.get(name, ""), quote=False)
+        meaning = escape(field["description"], quote=False)
         yield f"<code>{name}</code>{needed}", _value(field), meaning
 
 
 def _value(field: Mapping[str, Any]) -> str:
     """HTML: what a field may be, and its default."""
-    if "enum" in field:
-        kind = ", ".join(f"<code>{escape(one)}</code>" for one in field["enum"] if one)
-    else:
-        kinds = field.get("anyOf", [field])
-        kind = next(one["type"] for one in kinds if one["type"] != "null")
-    if "minimum" in field and "maximum" in field:
-        kind += f", {field['minimum']:g} to {field['maximum']:g}"
-    default = field.get("default")
-    if default in (None, "", {}, float("inf")):
-        return kind
-    shown = default if isinstance(default, str) else json.dumps(default)
-    return f"{kind}; by default <code>{escape(shown)}</code>"
+    default = default_words(field)
+    words = values_of(field) + (f"; by default {default}" if default else "")
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(words))

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
-from pydantic_core import ErrorDetails, PydanticCustomError
-
 from dlpo.bundle import MAX_VOICE_NAME
-from dlpo.text.common.reading import Code, Dates, Emoji
-from dlpo.text.common.ssml import SSML
+from dlpo.config.fields import NotNegative, Range, kinds_of
+from dlpo.config.schema import properties_of
+from dlpo.config.strict import Before, WrongValueError, converted
 from dlpo_serving.captions import FORMATS
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
@@ -38,7 +27,7 @@ MODELS = (
     "gpt-4o-mini-tts",
     "kokoro",
 )  # all equivalent: the voice decides
-SPEEDS = (0.25, 4.0)  # what OpenAI's API accepts; a voice's own range may be narrower
+SPEEDS = Range(ge=0.25, le=4)  # what OpenAI's API accepts; a voice's own range may be narrower
 PCM_RATE_HZ = 24_000  # of OpenAI's headerless pcm; clients assume it
 ENCODINGS = {
     "mp3": Encoding.MP3,
@@ -99,21 +88,24 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
     unknown = [name for name in values if name not in FIELDS]
     if unknown and strict:
         raise RequestError(_unknown(unknown))
-    try:
-        fields = _Fields.model_validate(values)
-    except ValidationError as error:  # at most one per field
-        raise RequestError(*(_violation(each, values) for each in error.errors())) from error
+    missing = (
+        [FieldViolation("input", "is missing; expected text")] if "input" not in values else []
+    )
+    found, wrong = converted(KINDS, {name: values[name] for name in values if name in FIELDS})
+    if missing or wrong:  # at most one per field
+        raise RequestError(*missing, *map(_violation, wrong))
+    fields = _Fields(**{name: value for name, value in found.items() if name not in SPOKEN})
     if fields.model.lower() not in MODELS:
         raise UnknownModelError(fields.model, MODELS)
     rate, timeout_s = fields.sample_rate, fields.timeout_s
-    spoken = {name: value for name, value in fields if name in SPOKEN}
+    spoken = {name: value for name, value in found.items() if name in (*SPOKEN, "speed")}
     return SpeechBody(
         SpeechRequest(fields.input, **spoken),
         fields.voice,
         ENCODINGS.get(fields.response_format, Encoding.PCM_S16),
         PCM_RATE_HZ if fields.response_format == "pcm" and rate is None else rate,
         fields.stream_format,
-        timeout_s if math.isfinite(timeout_s) else None,
+        timeout_s,
         fields.stream,
         tuple(unknown),
         bool(fields.instructions),
@@ -162,62 +154,55 @@ def _format_of(name: Any) -> Any:
     return ALIASES.get(name.lower(), name.lower()) if isinstance(name, str) else name
 
 
-def _ssml_of(value: Any) -> Any:
-    """How a document is read, or whether the text is one at all."""
-    return SSML[0] if value is True else "" if value is False else value
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """The fields of the JSON object that are no `SpeechRequest`'s; null means absent."""
 
-
-def _words(dictionary: dict[str, Any]) -> dict[str, str]:
-    """Report only the first invalid value, since a body has room for thousands."""
-    for word, phonemes in dictionary.items():
-        if not isinstance(phonemes, str):
-            what = f"{shortened(word)!r} is {_SHORT.repr(phonemes)}; expected a string of phonemes"
-            raise PydanticCustomError("word", "{what}", {"what": what})
-    return dictionary
-
-
-class _Fields(BaseModel):
-    """The fields of the JSON object; null means absent."""
-
-    model_config = ConfigDict(strict=True)
-
-    model: str = "dlpo"
     input: str
-    voice: Annotated[str, BeforeValidator(_id_of)] = ""
-    instructions: str = ""  # accepted and ignored: these voices have no adjustable style
+    """The text, or an SSML document."""
+    model: str = "dlpo"
+    """Any of /v1/models: the voice decides."""
+    voice: Annotated[str, Before(_id_of)] = ""
+    """A name from /v1/voices or of OpenAI's and Kokoro's, in any case, a mix such as
+    lj*0.6+nova*0.4, or an object with such an id; by default, the first that speaks the text's
+    language."""
+    instructions: str = ""
+    """Accepted and ignored: the voices have no adjustable style."""
     response_format: Annotated[
         Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw", "srt", "vtt", "json"],
-        BeforeValidator(_format_of),
+        Before(_format_of),
     ] = "mp3"
-    speed: Annotated[float, Field(ge=SPEEDS[0], le=SPEEDS[1])] = 1.0
+    """Format of the audio; pcm has 16 bits and no header. The last three are captions without
+    audio."""
+    speed: Annotated[float, SPEEDS] = 1.0
+    """Speaking rate; clamped to the range of the voice with a warning, or strictly an error."""
     stream_format: StreamFormat = "audio"
+    """Audio alone, OpenAI's events, or dlpo's events with times of words."""
     stream: bool = False
+    """Start even a short WAV before its length is known."""
     sample_rate: int | None = None
-    seed: int = 0
-    steps: int | None = None
-    pitch_semitones: float = 0.0
-    volume_db: float = 0.0
-    ssml: Annotated[Literal["", "lenient", "strict"], BeforeValidator(_ssml_of)] = ""
-    code: Code = "announce"
-    emoji: Emoji = "skip"
-    dates: Dates = "usual"
-    directions: bool = False
-    language: str = ""
-    dictionary: Annotated[dict[str, Any], AfterValidator(_words)] = {}
-    sentence_pause_s: float | None = None
-    paragraph_pause_s: float | None = None
-    lead_in_s: float | None = None
-    timeout_s: Annotated[float, Field(ge=0)] = math.inf
+    """Sample rate in Hz; by default, the format's usual one: 24,000 for pcm, otherwise the
+    voice's."""
+    timeout_s: NotNegative | None = None
+    """Seconds to wait for the whole reply; past it 504, or a truncated body."""
 
 
-FIELDS = tuple(_Fields.model_fields)
+OWN = tuple(kinds_of(_Fields))
+SPOKEN = tuple(set(kinds_of(SpeechRequest)) - {"text", "alphabet", *OWN})
+KINDS = {
+    **{name: kind for name, kind in kinds_of(SpeechRequest).items() if name in SPOKEN},
+    **kinds_of(_Fields),
+    "dictionary": dict[str, str],
+}
+FIELDS = (*OWN, *(name for name in KINDS if name in SPOKEN))
 BOUNDED = set(FIELDS) - {"input", "instructions"}  # a text, and what nothing reads
-SPOKEN = set(FIELDS) & {field.name for field in dataclasses.fields(SpeechRequest)}
 
 
 def schema() -> dict[str, Any]:
     """JSON Schema of the body."""
-    return {**_Fields.model_json_schema(), "title": "Speech"}
+    found = {**properties_of(SpeechRequest), **properties_of(_Fields)}
+    properties = {name: found[name] for name in FIELDS}
+    return {"title": "Speech", "type": "object", "properties": properties, "required": ["input"]}
 
 
 def named(names: Sequence[str]) -> str:
@@ -234,21 +219,7 @@ def _unknown(names: list[str]) -> FieldViolation:
     )
 
 
-def _violation(error: ErrorDetails, values: dict[str, Any]) -> FieldViolation:
-    name = str(error["loc"][0])
-    match error["type"], name:
-        case "missing", _:
-            return FieldViolation(name, "is missing; expected a string")
-        case "word", _:
-            return FieldViolation(name, error["msg"])
-        case (("greater_than_equal" | "less_than_equal"), "speed"):
-            expected = f"{SPEEDS[0]:g} to {SPEEDS[1]:g}"
-        case "greater_than_equal", _:
-            expected = "0 or more"
-        case _, "ssml":
-            expected = f"{' or '.join(map(repr, SSML))}, true or false"
-        case _, "voice":
-            expected = "a name, or an object with an id"
-        case _:
-            expected = error["msg"].removeprefix("Input should be ")
-    return FieldViolation(name, f"is {_SHORT.repr(values[name])}; expected {expected}")
+def _violation(wrong: WrongValueError) -> FieldViolation:
+    name, _, word = wrong.where.partition(".")
+    is_of = f"{shortened(word)!r} is" if word else "is"
+    return FieldViolation(name, f"{is_of} {_SHORT.repr(wrong.value)}; expected {wrong.expected}")
