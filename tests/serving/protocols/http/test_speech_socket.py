@@ -196,14 +196,6 @@ def test_a_wrong_message_is_named_and_ends_the_connection(
     assert message in last["error"]["message"]
 
 
-def test_pieces_that_cost_nothing_to_send_are_counted(
-    open_http_server: Callable[..., RunningServer],
-) -> None:
-    server = open_http_server(fake_voice(), HttpLimits(body_bytes=50))
-    *_, last = converse(server, BEGIN, *[{"type": "flush"}] * 51)[0]
-    assert "more than 50 characters" in last["error"]["message"]
-
-
 async def test_a_client_that_leaves_gives_its_place_back(server: RunningServer) -> None:
     async with connected(server, OWN) as socket:
         await send(socket, BEGIN)
