@@ -156,7 +156,11 @@ async def test_a_cancelled_text_frees_its_place(
         async with connected(way, server) as connection:
             await connection.speak(LONG)
             await freed_by(connection.cancel)
-            assert not connection.socket.closed
+            await connection.speak(TEXT)
+            whole = to_pcm16(fake_voice().speak(SpeechRequest(TEXT))).tobytes()
+            while not (heard := await connection.hear(enough(way, whole))).audio:
+                assert not heard.error
+            assert heard.audio == whole
     else:
         speaking = asyncio.create_task(caller.speak(server, LONG))
         await freed_by(speaking.cancel)
